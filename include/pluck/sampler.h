@@ -1,0 +1,138 @@
+/*
+ * A sampler turns logits into tokens: an ordered list of stages, a draw, the history of the
+ * sequence and its random numbers.
+ *
+ * One sampler serves one sequence. Creating it allocates everything; sampling allocates nothing;
+ * accepting allocates nothing unless a stage reads the whole history ("repeat_last_n": -1), which
+ * then grows by doubling. A sampler keeps no reference to the configuration or the JSON text it
+ * came from.
+ *
+ * The loop of an engine:
+ *
+ *     for (each prompt token t) pluck_sampler_accept(sampler, t, &err);
+ *     for (;;) {
+ *         logits = model(...);
+ *         pluck_sampler_sample(sampler, logits, &token, &err);
+ *         pluck_sampler_accept(sampler, token, &err);
+ *     }
+ *
+ * Reproducibility: a draw depends on (configuration, seed, stream, position, history, logits) and
+ * on nothing else, not on the instruction set, compiler, thread, rounding mode or flush-to-zero
+ * setting. position = the number of accepted tokens.
+ */
+#ifndef PLUCK_SAMPLER_H
+#define PLUCK_SAMPLER_H
+
+#include <pluck/base.h>
+#include <pluck/config.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct pluck_sampler pluck_sampler;
+
+/* json need not be NUL-terminated. n_vocab in [1, 2^24]. On failure *out is NULL. */
+PLUCK_API pluck_status pluck_sampler_from_json(pluck_sampler **out, const char *json,
+                                               size_t json_size_bytes, uint32_t n_vocab,
+                                               pluck_error *err);
+
+/* What pluck_sampler_create takes beyond the configuration; all zero is a good default. */
+typedef struct pluck_sampler_options {
+    pluck_isa isa;       /* PLUCK_ISA_BEST, or one to force: PLUCK_ERR_INVALID if unsupported */
+    uint64_t stream;     /* which of the 2^64 independent streams of the seed */
+    uint32_t max_rewind; /* accepted tokens that can be undone; 0: PLUCK_DEFAULT_MAX_REWIND */
+    const pluck_allocator *allocator; /* NULL: malloc; must outlive the sampler */
+} pluck_sampler_options;
+
+#define PLUCK_DEFAULT_MAX_REWIND 256u
+
+/* options may be NULL. On failure *out is NULL. */
+PLUCK_API pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *config,
+                                            uint32_t n_vocab, const pluck_sampler_options *options,
+                                            pluck_error *err);
+
+PLUCK_API void pluck_sampler_destroy(pluck_sampler **sampler);
+
+/* An independent copy: same history, position and state, so that it gives the same tokens. sampler
+ * is only read. On failure *out is NULL. */
+PLUCK_API pluck_status pluck_sampler_clone(pluck_sampler **out, const pluck_sampler *sampler,
+                                           pluck_error *err);
+
+/* As just created: position 0, empty history; seed (a random one too) and stream stay. */
+PLUCK_API pluck_status pluck_sampler_reset(pluck_sampler *sampler, pluck_error *err);
+
+/* Draws one token for the current position. Does not accept it: calling twice gives the same token.
+ * logits.n_vocab must be the sampler's. On PLUCK_ERR_NAN the message names the first such token. */
+PLUCK_API pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits,
+                                            pluck_token *token, pluck_error *err);
+
+typedef struct pluck_draw {
+    pluck_token token;    /* the same token that pluck_sampler_sample() gives            */
+    float logprob;        /* ln p(token) in the final distribution, after every stage    */
+    uint32_t n_survivors; /* tokens with p > 0 in the final distribution                 */
+} pluck_draw;
+
+/* As sample, and what it takes to report on it: may cost a normaliser that sample alone can do
+ * without. */
+PLUCK_API pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits logits,
+                                          pluck_draw *draw, pluck_error *err);
+
+/* Tells the sampler which token the sequence really took (a prompt token too); moves to the next
+ * position. */
+PLUCK_API pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token,
+                                            pluck_error *err);
+
+/* Undoes the last n accepts exactly. n above the position or above max_rewind: PLUCK_ERR_INVALID,
+ * nothing changed. */
+PLUCK_API pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, pluck_error *err);
+
+typedef struct pluck_prob {
+    pluck_token token;
+    float prob;
+} pluck_prob;
+
+/*
+ * The exact final distribution for these logits in the current state, most probable first, ties by
+ * lower token: what pluck_sampler_sample() draws from. Writes at most capacity entries (probs may
+ * be NULL if capacity is 0); *n_total = how many have p > 0: every token that the stages keep whose
+ * p, relative to the largest, is a positive double (above e^-745). A p below the smallest positive
+ * float (2^-149) is written as that float.
+ */
+PLUCK_API pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits logits,
+                                                  pluck_prob *probs, uint32_t capacity,
+                                                  uint32_t *n_total, pluck_error *err);
+
+/* What one stage did to one row of logits. */
+typedef struct pluck_stage_report {
+    const char *stage;    /* its name, static storage; "logits" for what came in */
+    uint32_t n_survivors; /* tokens left after it */
+    double mass;          /* of the distribution before it, the part on tokens left: in (0, 1] */
+    double entropy;       /* of the distribution after it, in nats */
+} pluck_stage_report;
+
+/* Runs the stages and reports after each: entry 0 is the untouched logits, the draw is the last.
+ * *n_total = how many there are; writes at most capacity. Costs an exponential pass a stage. */
+PLUCK_API pluck_status pluck_sampler_trace(pluck_sampler *sampler, pluck_logits logits,
+                                           pluck_stage_report *reports, size_t capacity,
+                                           size_t *n_total, pluck_error *err);
+
+/* What the sampler is. */
+PLUCK_API uint32_t pluck_sampler_n_vocab(const pluck_sampler *sampler);
+PLUCK_API uint64_t
+pluck_sampler_seed(const pluck_sampler *sampler); /* the one in use, a random one too */
+PLUCK_API uint64_t pluck_sampler_stream(const pluck_sampler *sampler);
+PLUCK_API uint64_t pluck_sampler_position(const pluck_sampler *sampler);
+PLUCK_API pluck_isa
+pluck_sampler_isa(const pluck_sampler *sampler); /* the set that runs: never BEST */
+
+/* Moves to another stream and starts its sequence: position 0, empty history. For rows of a dump:
+ * stream = row. */
+PLUCK_API pluck_status pluck_sampler_set_stream(pluck_sampler *sampler, uint64_t stream,
+                                                pluck_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

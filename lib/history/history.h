@@ -1,0 +1,38 @@
+/*
+ * The tokens that a sequence has accepted: a ring that keeps the last ones, as many as the stages
+ * can look back plus as many as can be rewound.
+ */
+#ifndef PL_HISTORY_H
+#define PL_HISTORY_H
+
+#include "base/alloc.h"
+
+typedef struct pl_history {
+    pluck_allocator allocator;
+    pluck_token *ring;
+    size_t capacity;   /* a power of two; ring[position % capacity] is written next */
+    uint64_t position; /* tokens accepted so far                                    */
+    bool unlimited;    /* keeps everything: grows by doubling                       */
+} pl_history;
+
+/* Keeps at least n_kept tokens; SIZE_MAX keeps all. */
+pluck_status pl_history_create(pl_history *history, size_t n_kept, const pluck_allocator *allocator,
+                               pluck_error *err);
+void pl_history_destroy(pl_history *history);
+pluck_status pl_history_clone(pl_history *out, const pl_history *history, pluck_error *err);
+
+/* Makes room for one more token: afterwards pl_history_push cannot fail. Changes nothing
+ * visible. */
+pluck_status pl_history_reserve(pl_history *history, pluck_error *err);
+void pl_history_push(pl_history *history, pluck_token token);
+
+/* Undoes the last push. */
+void pl_history_pop(pl_history *history);
+
+/* How many tokens can be looked at: min(position, what is kept). */
+size_t pl_history_length(const pl_history *history);
+
+/* The token accepted age tokens ago: 0 is the last one; age < pl_history_length(). */
+pluck_token pl_history_at(const pl_history *history, size_t age);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * The kernel table: every loop over logits that has one version an instruction set.
+ *
+ * The algorithms are written once, in kernels_template.h, over a vocabulary of operations on 16
+ * virtual lanes; each kernels_<isa>.c includes one vocabulary and the template. Every kernel gives
+ * the same bits on every instruction set: the order of its floating-point operations is fixed by
+ * the template, fused multiply-adds are explicit, and none is left to the compiler.
+ *
+ * Blocks: the unit of work is PL_BLOCK = 64 consecutive floats. A kernel that takes n_blocks reads
+ * 64 * n_blocks values; the caller pads a partial block with -inf (pl_view_block does).
+ */
+#ifndef PL_KERNELS_H
+#define PL_KERNELS_H
+
+#include <pluck/base.h>
+
+enum {
+    PL_BLOCK = 64,
+    PL_SLACK = 16 /* elements that gather may write beyond the last one it reports */
+};
+
+/*
+ * The argument of an exponential: e(x) = exp(beta (x - origin)), 0 < beta <= 1e38, with x - origin
+ * rounded to float and beta carried as beta_hi + beta_lo. Requires x <= origin. e is at most 1 ulp
+ * off exp of the exact product beta * fl(x - origin); below 2^-125 it is 0; x = -inf gives 0.
+ */
+typedef struct pl_exponent {
+    float origin;
+    float beta_hi, beta_lo;
+    float beta_log2e; /* fl(beta / ln 2) */
+} pl_exponent;
+
+/* beta > 0; above 1e38 it is taken as 1e38, a subnormal one as 2^-126. */
+pl_exponent pl_exponent_make(float origin, double beta);
+
+typedef struct pl_kernels {
+    pluck_isa isa;
+    const char *name;
+
+    /* block_max[b] = largest of block b of x (dtype by name; any alignment). Returns true if some
+     * value is NaN or +inf (block_max is then unspecified). A zero maximum may have either sign. */
+    bool (*scan_f32)(const void *x, size_t n_blocks, float *block_max);
+    bool (*scan_f16)(const void *x, size_t n_blocks, float *block_max);
+    bool (*scan_bf16)(const void *x, size_t n_blocks, float *block_max);
+
+    /* out[i] = float of x[i], exactly; n any number; x and out at any alignment. NaN stays NaN. */
+    void (*widen_f16)(const void *x, size_t n, float *out);
+    void (*widen_bf16)(const void *x, size_t n, float *out);
+
+    /* The largest of 64 * n_blocks values; n_blocks >= 1; no NaN. */
+    float (*max)(const float *x, size_t n_blocks);
+
+    /* e[i] = exponential of x[i]; e may be x. */
+    void (*exp_values)(const float *x, size_t n_blocks, pl_exponent exponent, float *e);
+
+    /*
+     * sums[b] = sum over block b of the exponentials. In each of 16 lanes (e0 + e1) + (e2 + e3) in
+     * float, element i of the block in lane i % 16; the lanes are then widened to double and
+     * folded: lane j += lane j + 8, then + 4, + 2, + 1. Relative error at most 2 * 2^-24 beyond
+     * that of the exponentials.
+     */
+    void (*exp_sums)(const float *x, size_t n_blocks, pl_exponent exponent, double *sums);
+
+    /* exp_sums, and dots[b] = sum of e * d over block b with d = fl(x - origin), same tree; where e
+     * = 0 the term is 0. */
+    void (*exp_dots)(const float *x, size_t n_blocks, pl_exponent exponent, double *sums,
+                     double *dots);
+
+    /* Copies the x[i] >= threshold, i ascending, to logits[0 ..] and first_id + i to ids[0 ..];
+     * returns how many. threshold > -inf. n any number. May write PL_SLACK elements beyond the last
+     * one reported. */
+    size_t (*gather)(const float *x, size_t n, float threshold, uint32_t first_id, uint32_t *ids,
+                     float *logits);
+
+    /* How many of 64 * n_blocks values are >= threshold. */
+    size_t (*count)(const float *x, size_t n_blocks, float threshold);
+} pl_kernels;
+
+/* The table of a supported instruction set (PLUCK_ISA_BEST: the fastest one), or NULL. Constant
+ * data; any thread. */
+const pl_kernels *pl_kernels_get(pluck_isa isa);
+
+/*
+ * The floating-point environment that all results are defined in: round to nearest, no
+ * flush-to-zero, no denormals-are-zero, no trapping. Every public function that computes enters it
+ * first and leaves it last, so that the caller's settings neither matter nor change.
+ */
+typedef struct pl_fp_state {
+    uint64_t saved;
+} pl_fp_state;
+
+pl_fp_state pl_fp_enter(void);
+void pl_fp_leave(pl_fp_state state);
+
+#endif
