@@ -1,0 +1,46 @@
+/*
+ * An engine's loop around pluck: create, sample, accept, start again. toy_model stands for the
+ * model; after token t it expects 3 t + 1 and, less and less, the tokens above.
+ *
+ *     cc embed.c $(pkg-config --cflags --libs pluck) -o embed && ./embed
+ */
+#include <pluck/pluck.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#define N_VOCAB 64u
+
+static void toy_model(pluck_token last, float *logits)
+{
+    for (uint32_t i = 0; i < N_VOCAB; i++)
+        logits[i] = -0.5f * (float)((i + 3 * N_VOCAB - 3 * (uint32_t)last - 1) % N_VOCAB);
+}
+
+int main(void)
+{
+    const char *json = "{\"seed\": 42, \"temperature\": 0.8, \"top_p\": 0.95, \"min_p\": 0.05}";
+    float values[N_VOCAB];
+    const pluck_logits logits = {values, PLUCK_F32, N_VOCAB};
+    pluck_sampler *sampler = NULL;
+    pluck_error err;
+    pluck_status status = pluck_sampler_from_json(&sampler, json, strlen(json), N_VOCAB, &err);
+    for (int sequence = 0; sequence < 2 && status == PLUCK_OK; sequence++) {
+        pluck_token token = 1; /* the prompt */
+        status = pluck_sampler_accept(sampler, token, &err);
+        for (int i = 0; i < 12 && status == PLUCK_OK; i++) {
+            toy_model(token, values);
+            status = pluck_sampler_sample(sampler, logits, &token, &err);
+            if (status == PLUCK_OK)
+                status = pluck_sampler_accept(sampler, token, &err);
+            if (status == PLUCK_OK)
+                printf("%d%c", (int)token, i < 11 ? ' ' : '\n');
+        }
+        if (status == PLUCK_OK)
+            status = pluck_sampler_reset(sampler, &err); /* the second line repeats the first */
+    }
+    if (status != PLUCK_OK)
+        fprintf(stderr, "embed: %s: %s\n", pluck_status_name(status), err.message);
+    pluck_sampler_destroy(&sampler);
+    return status == PLUCK_OK ? 0 : 1;
+}
