@@ -11,6 +11,7 @@ typedef struct pl_history {
     pluck_allocator allocator;
     pluck_token *ring;
     size_t capacity;   /* a power of two; ring[position % capacity] is written next */
+    uint64_t oldest;   /* the first position still stored */
     uint64_t position; /* tokens accepted so far                                    */
     bool unlimited;    /* keeps everything: grows by doubling                       */
 } pl_history;
@@ -21,6 +22,9 @@ pluck_status pl_history_create(pl_history *history, size_t n_kept, const pluck_a
 void pl_history_destroy(pl_history *history);
 pluck_status pl_history_clone(pl_history *out, const pl_history *history, pluck_error *err);
 
+/* As just created. */
+void pl_history_clear(pl_history *history);
+
 /* Makes room for one more token: afterwards pl_history_push cannot fail. Changes nothing
  * visible. */
 pluck_status pl_history_reserve(pl_history *history, pluck_error *err);
@@ -29,7 +33,7 @@ void pl_history_push(pl_history *history, pluck_token token);
 /* Undoes the last push. */
 void pl_history_pop(pl_history *history);
 
-/* How many tokens can be looked at: min(position, what is kept). */
+/* How many tokens can be looked at. */
 size_t pl_history_length(const pl_history *history);
 
 /* The token accepted age tokens ago: 0 is the last one; age < pl_history_length(). */
