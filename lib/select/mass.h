@@ -1,0 +1,25 @@
+/*
+ * Sums over the tokens of a view: the normaliser, the entropy, how many tokens are possible.
+ */
+#ifndef PL_MASS_H
+#define PL_MASS_H
+
+#include "select/view.h"
+
+/* exp(logit - max logit), as an exponent for kernels that read stored logits. */
+pl_exponent pl_view_exponent(const pl_view *view);
+
+/* Sum over all tokens of exp(logit - max logit): in [1, n]. Leaves the sum of every block in the
+ * workspace's block_sums. */
+double pl_view_normaliser(const pl_view *view);
+
+/* -sum of p ln p in nats, and the normaliser on the way. */
+double pl_view_entropy(const pl_view *view, double *normaliser);
+
+/* How many tokens have a positive probability, as pluck_sampler_distribution() defines it. */
+uint32_t pl_view_count(const pl_view *view);
+
+/* logit - max logit of a stored logit. */
+double pl_view_below_max(const pl_view *view, float stored);
+
+#endif

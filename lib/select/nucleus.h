@@ -1,0 +1,13 @@
+/*
+ * Truncation by probability mass: top-p.
+ */
+#ifndef PL_NUCLEUS_H
+#define PL_NUCLEUS_H
+
+#include "select/view.h"
+
+/* Keeps the shortest prefix of the tokens, best first, whose probability is >= p, and at least
+ * min_keep tokens; 0 <= p < 1. */
+void pl_view_keep_nucleus(pl_view *view, double p, uint32_t min_keep);
+
+#endif

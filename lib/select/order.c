@@ -1,0 +1,122 @@
+/*
+ * Selection: a histogram over the range that the keys really span, then the same inside the one bin
+ * that holds the k-th key, until few are left. Each round costs O(n) and divides the range by 256;
+ * keys are 64 bits, so there are at most 8 rounds whatever the input: no bad pivots.
+ *
+ * Sorting: least-significant-digit radix sort by the 32 bits of the logit, largest first. It is
+ * stable and the tokens ascend on input, so equal logits keep the lower token first. Digits in
+ * which all keys agree are skipped. Few keys are sorted by insertion.
+ */
+#include "select/order.h"
+
+#include <stdbool.h>
+
+enum {
+    N_BINS = 256,
+    MAX_INSERTION = 40,
+    N_BYTES = 4, /* of the logit */
+    LOGIT_SHIFT = 32
+};
+
+static void insertion_sort(pl_key *keys, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        pl_key key = keys[i];
+        size_t j = i;
+        for (; j > 0 && keys[j - 1] < key; j--)
+            keys[j] = keys[j - 1];
+        keys[j] = key;
+    }
+}
+
+/* By how much to shift a difference up to range so that it becomes a bin number. */
+static unsigned bin_shift(uint64_t range)
+{
+    unsigned shift = 0;
+    while (range >> shift >= N_BINS)
+        shift++;
+    return shift;
+}
+
+static void key_range(const pl_key *keys, size_t n, pl_key *low, pl_key *high)
+{
+    *low = *high = keys[0];
+    for (size_t i = 1; i < n; i++) {
+        *low = keys[i] < *low ? keys[i] : *low;
+        *high = keys[i] > *high ? keys[i] : *high;
+    }
+}
+
+/* Copies to out the keys whose bin number is bin; returns how many. */
+static size_t keep_bin(const pl_key *keys, size_t n, pl_key low, unsigned shift, size_t bin,
+                       pl_key *out)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        out[kept] = keys[i];
+        kept += (keys[i] - low) >> shift == bin;
+    }
+    return kept;
+}
+
+pl_key pl_key_select(pl_key *keys, size_t n, size_t k, pl_key *spare)
+{
+    while (n > MAX_INSERTION) {
+        pl_key low, high;
+        key_range(keys, n, &low, &high);
+        unsigned shift = bin_shift(high - low);
+        size_t counts[N_BINS] = {0};
+        for (size_t i = 0; i < n; i++)
+            counts[(keys[i] - low) >> shift]++;
+        size_t bin = N_BINS - 1;
+        while (counts[bin] < k)
+            k -= counts[bin--];
+        /* Distinct keys span more than one bin, so that fewer are kept than there were. */
+        size_t kept = keep_bin(keys, n, low, shift, bin, spare);
+        pl_key *swap = keys;
+        keys = spare;
+        spare = swap;
+        n = kept;
+    }
+    insertion_sort(keys, n);
+    return keys[k - 1];
+}
+
+/* One stable pass over byte number byte of the logit, larger digits first. */
+static void radix_pass(const pl_key *from, pl_key *to, size_t n, const size_t *counts,
+                       unsigned byte)
+{
+    size_t next[N_BINS];
+    size_t at = 0;
+    for (size_t digit = N_BINS; digit-- > 0;) {
+        next[digit] = at;
+        at += counts[digit];
+    }
+    unsigned shift = LOGIT_SHIFT + 8 * byte;
+    for (size_t i = 0; i < n; i++)
+        to[next[from[i] >> shift & (N_BINS - 1)]++] = from[i];
+}
+
+void pl_key_sort(pl_key *keys, size_t n, pl_key *spare)
+{
+    if (n <= MAX_INSERTION) {
+        insertion_sort(keys, n);
+        return;
+    }
+    size_t counts[N_BYTES][N_BINS] = {{0}};
+    for (size_t i = 0; i < n; i++)
+        for (unsigned byte = 0; byte < N_BYTES; byte++)
+            counts[byte][keys[i] >> (LOGIT_SHIFT + 8 * byte) & (N_BINS - 1)]++;
+    pl_key *from = keys, *to = spare;
+    for (unsigned byte = 0; byte < N_BYTES; byte++) {
+        bool all_equal = counts[byte][from[0] >> (LOGIT_SHIFT + 8 * byte) & (N_BINS - 1)] == n;
+        if (all_equal)
+            continue;
+        radix_pass(from, to, n, counts[byte], byte);
+        pl_key *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != keys)
+        memcpy(keys, from, n * sizeof *keys);
+}

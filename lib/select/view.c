@@ -1,0 +1,268 @@
+/*
+ * Opening a view is the one read pass over the logits: block maxima and the check for NaN. Every
+ * later access goes through blocks of 64 stored logits. A block is read in place when it is whole,
+ * f32 and unedited; otherwise it is made in a small buffer (widened, patched, padded), so that every
+ * algorithm sees the same thing whatever the type, the edits and the length.
+ */
+#include "select/view.h"
+
+#include "base/error.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+static const unsigned char *address(const pl_view *view, uint32_t token)
+{
+    const unsigned char *data = view->logits.data;
+    return data + (size_t)token * pluck_dtype_size_bytes(view->logits.dtype);
+}
+
+/* n raw logits from token on, as floats. */
+static void widen(const pl_view *view, uint32_t token, uint32_t n, float *out)
+{
+    const unsigned char *from = address(view, token);
+    if (view->logits.dtype == PLUCK_F32)
+        memcpy(out, from, n * sizeof *out);
+    else if (view->logits.dtype == PLUCK_F16)
+        view->kernels->widen_f16(from, n, out);
+    else
+        view->kernels->widen_bf16(from, n, out);
+}
+
+/* Blocks block .. block + n_blocks - 1 of the raw logits, padded with -inf. */
+static void widen_blocks(const pl_view *view, uint32_t block, uint32_t n_blocks, float *out)
+{
+    uint32_t first = block * PL_BLOCK;
+    uint32_t end = (block + n_blocks) * PL_BLOCK;
+    uint32_t n = (end < view->logits.n_vocab ? end : view->logits.n_vocab) - first;
+    widen(view, first, n, out);
+    for (uint32_t i = n; i < n_blocks * PL_BLOCK; i++)
+        out[i] = -INFINITY;
+}
+
+/* The first token that is NaN or +inf, as an error. */
+static pluck_status fail_bad_logit(const pl_view *view, pluck_error *err)
+{
+    float x[PL_BLOCK];
+    for (uint32_t b = 0; b < view->workspace->n_blocks; b++) {
+        widen_blocks(view, b, 1, x);
+        for (uint32_t i = 0; i < PL_BLOCK; i++)
+            if (!(x[i] < INFINITY))
+                return pl_fail(err, PLUCK_ERR_NAN,
+                               "the logit of token %u is %s; logits must be finite or -inf",
+                               b * PL_BLOCK + i, isnan(x[i]) ? "NaN" : "+inf");
+    }
+    return pl_fail(err, PLUCK_ERR_NAN, "a logit changed while it was read");
+}
+
+/* Gathers the usable tokens: NaN compares false with everything, +inf must be left out by hand. */
+static void ban_bad_logits(pl_view *view)
+{
+    pl_workspace *w = view->workspace;
+    float x[PL_BLOCK];
+    uint32_t n = 0;
+    for (uint32_t b = 0; b < w->n_blocks; b++) {
+        widen_blocks(view, b, 1, x);
+        for (uint32_t i = 0; i < PL_BLOCK; i++) {
+            w->ids[n] = b * PL_BLOCK + i;
+            w->values[n] = x[i];
+            n += x[i] >= -FLT_MAX && x[i] <= FLT_MAX;
+        }
+    }
+    view->max = -INFINITY;
+    if (n > 0)
+        pl_view_become_compact(view, n);
+}
+
+static bool scan(const pl_view *view)
+{
+    const pl_kernels *kernels = view->kernels;
+    pl_workspace *w = view->workspace;
+    uint32_t n_whole = view->logits.n_vocab / PL_BLOCK;
+    bool bad = false;
+    if (view->logits.dtype == PLUCK_F32)
+        bad = kernels->scan_f32(view->logits.data, n_whole, w->block_max);
+    else if (view->logits.dtype == PLUCK_F16)
+        bad = kernels->scan_f16(view->logits.data, n_whole, w->block_max);
+    else
+        bad = kernels->scan_bf16(view->logits.data, n_whole, w->block_max);
+    if (n_whole < w->n_blocks) {
+        float x[PL_BLOCK];
+        widen_blocks(view, n_whole, 1, x);
+        bad |= kernels->scan_f32(x, 1, w->block_max + n_whole);
+    }
+    for (uint32_t b = w->n_blocks; b % PL_BLOCK != 0; b++)
+        w->block_max[b] = -INFINITY;
+    return bad;
+}
+
+pluck_status pl_view_open(pl_view *view, pl_workspace *workspace, const pl_kernels *kernels,
+                          pluck_logits logits, bool ban_nan, pluck_error *err)
+{
+    *view = (pl_view){.kernels = kernels, .workspace = workspace, .logits = logits, .scale = 1.0};
+    bool bad = scan(view);
+    if (bad && !ban_nan)
+        return fail_bad_logit(view, err);
+    if (bad)
+        ban_bad_logits(view);
+    else
+        view->max =
+            kernels->max(workspace->block_max, (workspace->n_blocks + PL_BLOCK - 1) / PL_BLOCK);
+    if (view->max == -INFINITY)
+        return pl_fail(err, PLUCK_ERR_EMPTY,
+                       "no token can be chosen: all %u logits are -inf or banned", logits.n_vocab);
+    return PLUCK_OK;
+}
+
+void pl_view_scale(pl_view *view, double factor)
+{
+    /* The bounds keep products and quotients by the scale finite; nothing changes beyond them,
+     * where already the nearest two floats differ by more than any exponential can show. */
+    const double smallest = 1e-250, largest = 1e250;
+    double scale = view->scale * factor;
+    view->scale = scale < smallest ? smallest : scale > largest ? largest : scale;
+}
+
+uint32_t pl_view_n_blocks(const pl_view *view)
+{
+    return view->compact ? (view->n + PL_BLOCK - 1) / PL_BLOCK : view->workspace->n_blocks;
+}
+
+uint32_t pl_view_token(const pl_view *view, uint32_t index)
+{
+    return view->compact ? view->workspace->ids[index] : index;
+}
+
+uint32_t pl_view_find_edit(const pl_view *view, uint32_t token)
+{
+    const pl_edit *edits = view->workspace->edits;
+    uint32_t low = 0, high = view->n_edits;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (edits[middle].token < token)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Overwrites what edits from number edit on replace in blocks block .. block + n_blocks - 1 of x;
+ * returns the first edit beyond them. */
+static uint32_t patch(const pl_view *view, uint32_t edit, uint32_t block, uint32_t n_blocks,
+                      float *x)
+{
+    const pl_edit *edits = view->workspace->edits;
+    uint32_t end = (block + n_blocks) * PL_BLOCK;
+    for (; edit < view->n_edits && edits[edit].token < end; edit++)
+        x[edits[edit].token - block * PL_BLOCK] = edits[edit].logit;
+    return edit;
+}
+
+/* Whether block b can be read where it lies. */
+static bool in_place(const pl_view *view, uint32_t block)
+{
+    return view->logits.dtype == PLUCK_F32 && (block + 1) * PL_BLOCK <= view->logits.n_vocab;
+}
+
+static const float *raw_floats(const pl_view *view, uint32_t block)
+{
+    return (const float *)(const void *)address(view, block * PL_BLOCK);
+}
+
+const float *pl_view_block(const pl_view *view, uint32_t block, float *buffer)
+{
+    if (view->compact)
+        return view->workspace->values + (size_t)block * PL_BLOCK;
+    uint32_t edit = view->n_edits ? pl_view_find_edit(view, block * PL_BLOCK) : 0;
+    bool edited =
+        edit < view->n_edits && view->workspace->edits[edit].token < (block + 1) * PL_BLOCK;
+    if (!edited && in_place(view, block))
+        return raw_floats(view, block);
+    widen_blocks(view, block, 1, buffer);
+    patch(view, edit, block, 1, buffer);
+    return buffer;
+}
+
+float pl_view_stored(const pl_view *view, uint32_t token)
+{
+    const pl_workspace *w = view->workspace;
+    if (view->compact) {
+        uint32_t low = 0, high = view->n;
+        while (low < high) {
+            uint32_t middle = low + (high - low) / 2;
+            if (w->ids[middle] < token)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        return low < view->n && w->ids[low] == token ? w->values[low] : -INFINITY;
+    }
+    uint32_t edit = view->n_edits ? pl_view_find_edit(view, token) : 0;
+    if (edit < view->n_edits && w->edits[edit].token == token)
+        return w->edits[edit].logit;
+    float logit;
+    widen(view, token, 1, &logit);
+    return logit;
+}
+
+void pl_run_begin(pl_run *run, const pl_view *view)
+{
+    run->view = view;
+    run->first_block = 0;
+    run->n_blocks = 0;
+    run->edit = 0;
+    run->x = NULL;
+}
+
+/* The blocks that lie in place from block on, up to the next edited or partial one. */
+static uint32_t direct_blocks(const pl_run *run, uint32_t block)
+{
+    const pl_view *view = run->view;
+    if (view->logits.dtype != PLUCK_F32)
+        return 0;
+    uint32_t end = view->logits.n_vocab / PL_BLOCK;
+    if (run->edit < view->n_edits) {
+        uint32_t edited = view->workspace->edits[run->edit].token / PL_BLOCK;
+        end = edited < end ? edited : end;
+    }
+    return end > block ? end - block : 0;
+}
+
+bool pl_run_next(pl_run *run)
+{
+    const pl_view *view = run->view;
+    uint32_t n_blocks = pl_view_n_blocks(view);
+    uint32_t block = run->first_block + run->n_blocks;
+    if (block >= n_blocks)
+        return false;
+    run->first_block = block;
+    if (view->compact) {
+        run->x = view->workspace->values;
+        run->n_blocks = n_blocks;
+        return true;
+    }
+    run->n_blocks = direct_blocks(run, block);
+    if (run->n_blocks > 0) {
+        run->x = raw_floats(view, block);
+        return true;
+    }
+    uint32_t left = n_blocks - block;
+    uint32_t made = view->logits.dtype == PLUCK_F32 ? 1 : PL_RUN_BLOCKS;
+    run->n_blocks = made < left ? made : left;
+    widen_blocks(view, block, run->n_blocks, run->buffer);
+    run->edit = patch(view, run->edit, block, run->n_blocks, run->buffer);
+    run->x = run->buffer;
+    return true;
+}
+
+void pl_view_become_compact(pl_view *view, uint32_t n)
+{
+    pl_workspace *w = view->workspace;
+    view->compact = true;
+    view->n = n;
+    for (uint32_t i = n; i % PL_BLOCK != 0; i++)
+        w->values[i] = -INFINITY;
+    view->max = view->kernels->max(w->values, pl_view_n_blocks(view));
+}

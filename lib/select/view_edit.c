@@ -1,0 +1,121 @@
+/*
+ * Dense: the new edits are merged with the old ones, both ascending. A block's maximum is raised on
+ * the spot; it is computed again only if the token that held it sank. Compact: candidates are
+ * changed in place, and banned ones squeezed out.
+ */
+#include "select/view_edit.h"
+
+#include "base/error.h"
+
+#include <assert.h>
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+static uint32_t token_at(pl_token_list list, size_t index)
+{
+    uint32_t token;
+    memcpy(&token, (const unsigned char *)list.tokens + index * list.stride_bytes, sizeof token);
+    return token;
+}
+
+/* The stored logit whose value in the formula's units is logit. */
+static float stored_from(const pl_view *view, double logit)
+{
+    double stored = logit / view->scale;
+    if (stored > (double)FLT_MAX)
+        return FLT_MAX;
+    if (stored < -(double)FLT_MAX && logit != -(double)INFINITY)
+        return -FLT_MAX;
+    return (float)stored;
+}
+
+/* Marks with NaN the maximum of a block that has to be computed again. */
+static void update_block_max(float *block_max, float before, float after)
+{
+    if (after > *block_max)
+        *block_max = after;
+    else if (before == *block_max && after < before)
+        *block_max = NAN;
+}
+
+static void mend_block_maxima(pl_view *view, pl_token_list list)
+{
+    pl_workspace *w = view->workspace;
+    float buffer[PL_BLOCK];
+    for (size_t i = 0; i < list.n; i++) {
+        uint32_t block = token_at(list, i) / PL_BLOCK;
+        if (isnan(w->block_max[block]))
+            w->block_max[block] = view->kernels->max(pl_view_block(view, block, buffer), 1);
+    }
+    uint32_t n_groups = (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK;
+    view->max = view->kernels->max(w->block_max, n_groups);
+}
+
+static void edit_dense(pl_view *view, pl_token_list list, pl_edit_function function,
+                       const void *context)
+{
+    pl_workspace *w = view->workspace;
+    const pl_edit *old = w->edits;
+    pl_edit *merged = w->edits_spare;
+    uint32_t n_old = view->n_edits, o = 0, n = 0;
+    for (size_t i = 0; i < list.n; i++) {
+        uint32_t token = token_at(list, i);
+        while (o < n_old && old[o].token < token)
+            merged[n++] = old[o++];
+        float before = pl_view_stored(view, token);
+        if (o < n_old && old[o].token == token)
+            o++;
+        float after = before;
+        if (before != -INFINITY)
+            after = stored_from(view, function(context, i, view->scale * (double)before));
+        merged[n++] = (pl_edit){token, after};
+        update_block_max(w->block_max + token / PL_BLOCK, before, after);
+    }
+    while (o < n_old)
+        merged[n++] = old[o++];
+    assert(n <= w->max_edits);
+    w->edits_spare = w->edits;
+    w->edits = merged;
+    view->n_edits = n;
+    mend_block_maxima(view, list);
+}
+
+static void edit_compact(pl_view *view, pl_token_list list, pl_edit_function function,
+                         const void *context)
+{
+    pl_workspace *w = view->workspace;
+    uint32_t c = 0;
+    for (size_t i = 0; i < list.n; i++) {
+        uint32_t token = token_at(list, i);
+        while (c < view->n && w->ids[c] < token)
+            c++;
+        if (c < view->n && w->ids[c] == token)
+            w->values[c] =
+                stored_from(view, function(context, i, view->scale * (double)w->values[c]));
+    }
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < view->n; i++) {
+        w->ids[n] = w->ids[i];
+        w->values[n] = w->values[i];
+        n += w->values[i] != -INFINITY;
+    }
+    view->max = -INFINITY;
+    if (n > 0)
+        pl_view_become_compact(view, n);
+}
+
+pluck_status pl_view_edit(pl_view *view, pl_token_list list, pl_edit_function function,
+                          const void *context, pluck_error *err)
+{
+    if (list.n == 0)
+        return PLUCK_OK;
+    if (view->compact)
+        edit_compact(view, list, function, context);
+    else
+        edit_dense(view, list, function, context);
+    if (view->max == -INFINITY)
+        return pl_fail(err, PLUCK_ERR_EMPTY,
+                       "no token can be chosen: every token above -inf was banned");
+    return PLUCK_OK;
+}

@@ -1,0 +1,45 @@
+/*
+ * The scratch memory of sampling one row: everything whose size depends on the vocabulary. Nothing
+ * in it outlives a call, so that one workspace can serve any number of samplers, one at a time.
+ */
+#ifndef PL_WORKSPACE_H
+#define PL_WORKSPACE_H
+
+#include "base/alloc.h"
+#include "select/order.h"
+#include "simd/kernels.h"
+
+/* A stored logit that replaces the caller's. */
+typedef struct pl_edit {
+    uint32_t token;
+    float logit;
+} pl_edit;
+
+typedef struct pl_workspace {
+    pluck_allocator allocator;
+    uint32_t n_vocab;
+    uint32_t n_blocks; /* of 64 tokens, the last one perhaps partial */
+
+    float *block_max;    /* [n_blocks, padded with -inf to whole groups of 64] */
+    float *weights;      /* [as block_max] see pick.c */
+    double *group_sums;  /* [number of such groups] */
+    double *block_sums;  /* [n_blocks] */
+    uint32_t *block_ids; /* [n_blocks + PL_SLACK] blocks that a selection visits */
+    float *block_spare;  /* [n_blocks + PL_SLACK] */
+
+    uint32_t *ids;  /* [padded n_vocab + PL_SLACK] candidates of a compact view */
+    float *values;  /* [the same] their stored logits */
+    float *ordered; /* [the same] logits in sorted order */
+    pl_key *keys;   /* [n_vocab] */
+    pl_key *spare;  /* [n_vocab] */
+
+    size_t max_edits;
+    pl_edit *edits; /* [max_edits] ascending by token */
+    pl_edit *edits_spare;
+} pl_workspace;
+
+pluck_status pl_workspace_create(pl_workspace **out, uint32_t n_vocab, size_t max_edits,
+                                 const pluck_allocator *allocator, pluck_error *err);
+void pl_workspace_destroy(pl_workspace **workspace);
+
+#endif
