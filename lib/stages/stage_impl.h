@@ -55,6 +55,15 @@ typedef struct pl_stage {
     void (*rewind)(const void *params, void *state, const pl_history *history);
 } pl_stage;
 
+/* The min_keep parameter of truncating stages, for their tables; the block has an int64_t min_keep. */
+#define PL_MIN_KEEP_PARAM(params_type)                                                             \
+    {                                                                                              \
+        .name = "min_keep", .flat_key = "min_keep", .type = PLUCK_PARAM_INTEGER, .min = 1,         \
+        .max = PLUCK_MAX_VOCAB, .default_value = 1, .neutral = 1,                                  \
+        .summary = "keeps at least this many tokens",                                              \
+        .offset_bytes = offsetof(params_type, min_keep)                                            \
+    }
+
 /* The registry: NULL-terminated, in the order of the flat form, draws last. */
 extern const pl_stage *const pl_stages[];
 

@@ -1,0 +1,12 @@
+/*
+ * categorical: the token is drawn from the distribution as the stages left it.
+ */
+#include "stages/stage_impl.h"
+
+const pl_stage pl_stage_categorical = {
+    .info = {.name = "categorical",
+             .kind = PLUCK_STAGE_DRAW,
+             .summary = "draws a token with its probability",
+             .formula = "token ~ softmax(l)",
+             .source = "definition"},
+};

@@ -1,0 +1,173 @@
+/*
+ * Blocks are walked parameter by parameter through one table of operations a type. A clone starts
+ * as a plain copy of the block, so that bytes which no parameter describes are kept too; the values
+ * that own memory are then replaced by their own copies.
+ */
+#include "stages/params.h"
+
+#include "base/error.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void init_number(void *value, const pluck_param *param)
+{
+    *(double *)value = param->default_value;
+}
+
+static void init_integer(void *value, const pluck_param *param)
+{
+    *(int64_t *)value = (int64_t)param->default_value;
+}
+
+static void init_bias_map(void *value, const pluck_param *param)
+{
+    (void)param;
+    *(pluck_bias_map *)value = (pluck_bias_map){NULL, 0};
+}
+
+static pluck_status clone_8_bytes(void *out, const void *value, const pluck_allocator *allocator,
+                                  pluck_error *err)
+{
+    (void)allocator;
+    (void)err;
+    memcpy(out, value, 8);
+    return PLUCK_OK;
+}
+
+static pluck_status clone_bias_map(void *out, const void *value, const pluck_allocator *allocator,
+                                   pluck_error *err)
+{
+    const pluck_bias_map *map = value;
+    pluck_bias_map copy = {NULL, map->n};
+    if (map->n > 0) {
+        copy.items = pl_alloc(allocator, map->n, sizeof *copy.items);
+        if (!copy.items)
+            return pl_fail_nomem(err, map->n * sizeof *copy.items);
+        memcpy(copy.items, map->items, map->n * sizeof *copy.items);
+    }
+    *(pluck_bias_map *)out = copy;
+    return PLUCK_OK;
+}
+
+static void free_nothing(void *value, const pluck_allocator *allocator)
+{
+    (void)value;
+    (void)allocator;
+}
+
+static void free_bias_map(void *value, const pluck_allocator *allocator)
+{
+    pluck_bias_map *map = value;
+    pl_free(allocator, map->items);
+    *map = (pluck_bias_map){NULL, 0};
+}
+
+static bool equal_8_bytes(const void *a, const void *b)
+{
+    return memcmp(a, b, 8) == 0;
+}
+
+/* Item by item: the padding of pluck_bias has no defined bytes. */
+static bool equal_bias_map(const void *a, const void *b)
+{
+    const pluck_bias_map *left = a, *right = b;
+    if (left->n != right->n)
+        return false;
+    for (size_t i = 0; i < left->n; i++) {
+        if (left->items[i].token != right->items[i].token ||
+            !equal_8_bytes(&left->items[i].bias, &right->items[i].bias))
+            return false;
+    }
+    return true;
+}
+
+/* Indexed by pluck_param_type. */
+static const pl_param_ops ops[] = {
+    {sizeof(double), init_number, clone_8_bytes, free_nothing, equal_8_bytes},
+    {sizeof(int64_t), init_integer, clone_8_bytes, free_nothing, equal_8_bytes},
+    {sizeof(pluck_bias_map), init_bias_map, clone_bias_map, free_bias_map, equal_bias_map},
+};
+
+const pl_param_ops *pl_param_ops_of(pluck_param_type type)
+{
+    assert((size_t)type < sizeof ops / sizeof *ops);
+    return &ops[type];
+}
+
+void *pl_param_at(void *params, const pluck_param *param)
+{
+    return (char *)params + param->offset_bytes;
+}
+
+const void *pl_param_at_const(const void *params, const pluck_param *param)
+{
+    return (const char *)params + param->offset_bytes;
+}
+
+/* Frees the values of the first n parameters and the block. */
+static void destroy_first(const pluck_stage *stage, void *params, size_t n,
+                          const pluck_allocator *allocator)
+{
+    for (size_t i = 0; i < n; i++) {
+        const pluck_param *param = &stage->params[i];
+        pl_param_ops_of(param->type)->free(pl_param_at(params, param), allocator);
+    }
+    pl_free(allocator, params);
+}
+
+pluck_status pl_params_create(void **out, const pluck_stage *stage,
+                              const pluck_allocator *allocator, pluck_error *err)
+{
+    size_t size_bytes = stage->params_size_bytes ? stage->params_size_bytes : 1;
+    *out = NULL;
+    char *params = pl_alloc_zero(allocator, 1, size_bytes);
+    if (!params)
+        return pl_fail_nomem(err, size_bytes);
+    for (size_t i = 0; i < stage->n_params; i++) {
+        const pluck_param *param = &stage->params[i];
+        pl_param_ops_of(param->type)->init(pl_param_at(params, param), param);
+    }
+    *out = params;
+    return PLUCK_OK;
+}
+
+pluck_status pl_params_clone(void **out, const pluck_stage *stage, const void *params,
+                             const pluck_allocator *allocator, pluck_error *err)
+{
+    size_t size_bytes = stage->params_size_bytes ? stage->params_size_bytes : 1;
+    *out = NULL;
+    char *copy = pl_alloc(allocator, 1, size_bytes);
+    if (!copy)
+        return pl_fail_nomem(err, size_bytes);
+    memcpy(copy, params, stage->params_size_bytes);
+    for (size_t i = 0; i < stage->n_params; i++) {
+        const pluck_param *param = &stage->params[i];
+        pluck_status status =
+            pl_param_ops_of(param->type)
+                ->clone(pl_param_at(copy, param), pl_param_at_const(params, param), allocator, err);
+        if (status != PLUCK_OK) {
+            destroy_first(stage, copy, i, allocator);
+            return status;
+        }
+    }
+    *out = copy;
+    return PLUCK_OK;
+}
+
+void pl_params_destroy(const pluck_stage *stage, void *params, const pluck_allocator *allocator)
+{
+    if (params)
+        destroy_first(stage, params, stage->n_params, allocator);
+}
+
+bool pl_params_equal(const pluck_stage *stage, const void *a, const void *b)
+{
+    for (size_t i = 0; i < stage->n_params; i++) {
+        const pluck_param *param = &stage->params[i];
+        if (!pl_param_ops_of(param->type)
+                 ->equal(pl_param_at_const(a, param), pl_param_at_const(b, param)))
+            return false;
+    }
+    return true;
+}

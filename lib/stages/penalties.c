@@ -1,0 +1,187 @@
+/*
+ * penalties: tokens seen c > 0 times among the last last_n accepted ones are made less likely:
+ * l' = (l <= 0 ? l * repeat : l / repeat) - c * frequency - presence. The counts are kept up to date
+ * as tokens are accepted, so that a step costs one edit for every distinct token in the window.
+ */
+#include "base/error.h"
+#include "history/token_counts.h"
+#include "select/view_edit.h"
+#include "stages/stage_impl.h"
+
+typedef struct penalties_params {
+    int64_t last_n;
+    double repeat;
+    double frequency;
+    double presence;
+} penalties_params;
+
+static size_t window(const void *params)
+{
+    int64_t last_n = ((const penalties_params *)params)->last_n;
+    return last_n < 0 ? SIZE_MAX : (size_t)last_n;
+}
+
+static bool is_neutral(const void *params)
+{
+    const penalties_params *p = params;
+    return p->last_n == 0 || (p->repeat == 1.0 && p->frequency == 0.0 && p->presence == 0.0);
+}
+
+static size_t max_edits(const void *params, uint32_t n_vocab)
+{
+    size_t n = window(params);
+    return n < n_vocab ? n : n_vocab;
+}
+
+typedef struct penalty_context {
+    const penalties_params *params;
+    const pl_token_count *counts;
+} penalty_context;
+
+static double penalise(const void *context, size_t index, double logit)
+{
+    const penalty_context *c = context;
+    const penalties_params *p = c->params;
+    double repeated = logit <= 0.0 ? logit * p->repeat : logit / p->repeat;
+    return repeated - (double)c->counts[index].count * p->frequency - p->presence;
+}
+
+static pluck_status apply(const void *params, void *state, pl_view *view,
+                          const pl_stage_context *context, pluck_error *err)
+{
+    (void)context;
+    const pl_token_counts *counts = state;
+    penalty_context penalty = {params, counts->items};
+    pl_token_list list = {&counts->items->token, sizeof *counts->items, counts->n};
+    return pl_view_edit(view, list, penalise, &penalty, err);
+}
+
+static pluck_status create(void **state, const void *params, const pluck_allocator *allocator,
+                           pluck_error *err)
+{
+    pl_token_counts *counts = pl_alloc(allocator, 1, sizeof *counts);
+    if (!counts)
+        return pl_fail_nomem(err, sizeof *counts);
+    pluck_status status = pl_token_counts_create(counts, window(params), allocator, err);
+    if (status != PLUCK_OK)
+        pl_free(allocator, counts);
+    else
+        *state = counts;
+    return status;
+}
+
+static void destroy(void *state)
+{
+    pl_token_counts *counts = state;
+    pluck_allocator allocator = counts->allocator;
+    pl_token_counts_destroy(counts);
+    pl_free(&allocator, counts);
+}
+
+static pluck_status clone(void **out, const void *state, pluck_error *err)
+{
+    const pl_token_counts *from = state;
+    pl_token_counts *counts = pl_alloc(&from->allocator, 1, sizeof *counts);
+    if (!counts)
+        return pl_fail_nomem(err, sizeof *counts);
+    pluck_status status = pl_token_counts_clone(counts, from, err);
+    if (status != PLUCK_OK)
+        pl_free(&from->allocator, counts);
+    else
+        *out = counts;
+    return status;
+}
+
+static void reset(void *state)
+{
+    pl_token_counts_clear(state);
+}
+
+static pluck_status reserve(void *state, pluck_error *err)
+{
+    return pl_token_counts_reserve(state, err);
+}
+
+static void accept(const void *params, void *state, const pl_history *history)
+{
+    (void)params;
+    pl_token_counts_accept(state, history);
+}
+
+static void rewind_one(const void *params, void *state, const pl_history *history)
+{
+    (void)params;
+    pl_token_counts_rewind(state, history);
+}
+
+static const pluck_param params[] = {
+    {
+        .name = "last_n",
+        .flat_key = "repeat_last_n",
+        .type = PLUCK_PARAM_INTEGER,
+        .min = -1,
+        .max = 1 << 24,
+        .default_value = 64,
+        .neutral = 0,
+        .summary = "how many of the last tokens count; -1: all, 0: none",
+        .offset_bytes = offsetof(penalties_params, last_n),
+    },
+    {
+        .name = "repeat",
+        .flat_key = "repeat_penalty",
+        .type = PLUCK_PARAM_NUMBER,
+        .flags = PLUCK_PARAM_MIN_OPEN,
+        .min = 0,
+        .max = 1e6,
+        .default_value = 1,
+        .neutral = 1,
+        .summary = "divides positive logits of seen tokens and multiplies negative ones",
+        .offset_bytes = offsetof(penalties_params, repeat),
+    },
+    {
+        .name = "frequency",
+        .flat_key = "frequency_penalty",
+        .type = PLUCK_PARAM_NUMBER,
+        .min = -1e6,
+        .max = 1e6,
+        .default_value = 0,
+        .neutral = 0,
+        .summary = "subtracted once for every time that the token was seen",
+        .offset_bytes = offsetof(penalties_params, frequency),
+    },
+    {
+        .name = "presence",
+        .flat_key = "presence_penalty",
+        .type = PLUCK_PARAM_NUMBER,
+        .min = -1e6,
+        .max = 1e6,
+        .default_value = 0,
+        .neutral = 0,
+        .summary = "subtracted once if the token was seen at all",
+        .offset_bytes = offsetof(penalties_params, presence),
+    },
+};
+
+const pl_stage pl_stage_penalties = {
+    .info = {.name = "penalties",
+             .kind = PLUCK_STAGE_REWEIGHT,
+             .summary = "makes tokens of the recent history less likely",
+             .formula = "seen c > 0 times: l' = (l <= 0 ? l * repeat : l / repeat)"
+                        " - c * frequency - presence",
+             .source =
+                 "Keskar et al.: CTRL (2019), repeat; OpenAI API reference, frequency and presence",
+             .params = params,
+             .n_params = sizeof params / sizeof *params,
+             .params_size_bytes = sizeof(penalties_params)},
+    .is_neutral = is_neutral,
+    .window = window,
+    .max_edits = max_edits,
+    .apply = apply,
+    .create = create,
+    .destroy = destroy,
+    .clone = clone,
+    .reset = reset,
+    .reserve = reserve,
+    .accept = accept,
+    .rewind = rewind_one,
+};

@@ -1,0 +1,70 @@
+/*
+ * All stages, in the order in which the flat form runs them (llama.cpp's default order), draws
+ * last. A new stage is one file and two lines here.
+ */
+#include "stages/stage_impl.h"
+
+#include "base/text.h"
+
+#include <string.h>
+
+extern const pl_stage pl_stage_logit_bias;
+extern const pl_stage pl_stage_penalties;
+extern const pl_stage pl_stage_top_k;
+extern const pl_stage pl_stage_top_p;
+extern const pl_stage pl_stage_min_p;
+extern const pl_stage pl_stage_temperature;
+extern const pl_stage pl_stage_categorical;
+extern const pl_stage pl_stage_greedy;
+
+const pl_stage *const pl_stages[] = {
+    &pl_stage_logit_bias,  &pl_stage_penalties, &pl_stage_top_k,
+    &pl_stage_top_p,       &pl_stage_min_p,     &pl_stage_temperature,
+    &pl_stage_categorical, &pl_stage_greedy,    NULL,
+};
+
+const pl_stage *pl_stage_find(const char *name)
+{
+    for (size_t i = 0; pl_stages[i]; i++)
+        if (strcmp(pl_stages[i]->info.name, name) == 0)
+            return pl_stages[i];
+    return NULL;
+}
+
+const pl_stage *pl_stage_of(const pluck_stage *info)
+{
+    for (size_t i = 0; pl_stages[i]; i++)
+        if (&pl_stages[i]->info == info)
+            return pl_stages[i];
+    return NULL;
+}
+
+size_t pluck_stage_count(void)
+{
+    return sizeof pl_stages / sizeof *pl_stages - 1;
+}
+
+const pluck_stage *pluck_stage_at(size_t index)
+{
+    return index < pluck_stage_count() ? &pl_stages[index]->info : NULL;
+}
+
+const pluck_stage *pluck_stage_find(const char *name)
+{
+    const pl_stage *stage = name ? pl_stage_find(name) : NULL;
+    return stage ? &stage->info : NULL;
+}
+
+const char *pluck_stage_nearest(const char *name)
+{
+    const char *nearest = NULL;
+    size_t smallest = SIZE_MAX;
+    for (size_t i = 0; name && pl_stages[i]; i++) {
+        size_t distance = pl_edit_distance(name, pl_stages[i]->info.name);
+        if (distance < smallest) {
+            smallest = distance;
+            nearest = pl_stages[i]->info.name;
+        }
+    }
+    return nearest && pl_is_near(smallest, nearest) ? nearest : NULL;
+}
