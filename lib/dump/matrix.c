@@ -1,0 +1,260 @@
+/*
+ * Rows of a matrix. Three ways to one: a pointer into the mapped file, if the values are usable as
+ * they are; a conversion or, for Fortran order, a gather into the caller's scratch; the next bytes
+ * of a stream into the caller's scratch. scratch has room for n_vocab floats, so values of 2 and of
+ * 4 bytes are read into it as they come; f64 passes through a small buffer.
+ */
+#include "dump/matrix.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+enum { GATHER_COLUMNS = 1024, STREAM_VALUES = 1024 };
+
+const char *pl_shape_text(const pl_shape *shape, char text[PL_SHAPE_TEXT_BYTES])
+{
+    static const char cut[] = ", ...)";
+    size_t used = 1;
+    memcpy(text, "(", 2);
+    for (size_t i = 0; i < shape->n_axes; i++) {
+        char axis[32];
+        int length = snprintf(axis, sizeof axis, "%s%" PRIu64, i ? ", " : "", shape->axes[i]);
+        if (used + (size_t)length + sizeof cut > PL_SHAPE_TEXT_BYTES) {
+            memcpy(text + used, cut, sizeof cut);
+            return text;
+        }
+        memcpy(text + used, axis, (size_t)length + 1);
+        used += (size_t)length;
+    }
+    memcpy(text + used, shape->n_axes == 1 ? ",)" : ")", shape->n_axes == 1 ? 3 : 2);
+    return text;
+}
+
+bool pl_mul_u64(uint64_t a, uint64_t b, uint64_t *product)
+{
+    if (b != 0 && a > UINT64_MAX / b)
+        return false;
+    *product = a * b;
+    return true;
+}
+
+pluck_status pl_matrix_set_shape(pl_matrix *matrix, const pl_shape *shape, const char *where,
+                                 pluck_error *err)
+{
+    char text[PL_SHAPE_TEXT_BYTES];
+    if (shape->n_axes == 0)
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: shape () is a single value, expected rows of logits", where);
+    const uint64_t n_vocab = shape->axes[shape->n_axes - 1];
+    if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: the last axis of shape %s is the vocabulary and must be 1 to %u", where,
+                       pl_shape_text(shape, text), (unsigned)PLUCK_MAX_VOCAB);
+    for (size_t i = 0; i + 1 < shape->n_axes; i++)
+        if (shape->axes[i] == 0)
+            return pl_fail(err, PLUCK_ERR_FORMAT, "%s: has no rows: its shape is %s", where,
+                           pl_shape_text(shape, text));
+    uint64_t n_rows = 1, n_bytes = 0;
+    bool fits = true;
+    for (size_t i = 0; i + 1 < shape->n_axes && fits; i++)
+        fits = pl_mul_u64(n_rows, shape->axes[i], &n_rows);
+    const uint64_t row_size_bytes = n_vocab * pl_stored_size_bytes(matrix->type);
+    if (!fits || !pl_mul_u64(n_rows, row_size_bytes, &n_bytes) || n_bytes > INT64_MAX)
+        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: shape %s is larger than any file", where,
+                       pl_shape_text(shape, text));
+    matrix->shape = *shape;
+    matrix->n_rows = n_rows;
+    matrix->n_vocab = (uint32_t)n_vocab;
+    matrix->row_size_bytes = row_size_bytes;
+    return PLUCK_OK;
+}
+
+pluck_status pl_matrix_check_size(const pl_matrix *matrix, uint64_t available_bytes,
+                                  const char *where, pluck_error *err)
+{
+    const uint64_t needed = matrix->n_rows * matrix->row_size_bytes;
+    if (needed == available_bytes)
+        return PLUCK_OK;
+    return pl_fail(err, PLUCK_ERR_FORMAT,
+                   "%s: %s: %" PRIu64 " x %" PRIu32 " values of %s need %" PRIu64
+                   " bytes from offset %" PRIu64 ", the file has %" PRIu64,
+                   where, available_bytes < needed ? "truncated" : "oversized", matrix->n_rows,
+                   matrix->n_vocab, matrix->stored_dtype, needed, matrix->offset_bytes,
+                   available_bytes);
+}
+
+/* The number of the first value of a row in Fortran order: rows are counted with the last leading
+ * axis fastest, the values are stored with the first axis fastest. */
+static uint64_t fortran_start(const pl_matrix *matrix, uint64_t row)
+{
+    uint64_t start = 0, stride = matrix->n_rows;
+    for (size_t axis = matrix->shape.n_axes - 1; axis-- > 0;) {
+        const uint64_t size = matrix->shape.axes[axis];
+        stride /= size;
+        start += row % size * stride;
+        row /= size;
+    }
+    return start;
+}
+
+static void gather(const pl_matrix *matrix, pl_source *source, uint64_t row, float *scratch)
+{
+    const size_t size = pl_stored_size_bytes(matrix->type);
+    const size_t given = pluck_dtype_size_bytes(pl_stored_dtype(matrix->type));
+    const uint64_t stride = matrix->n_rows * size;
+    const uint8_t *first = source->bytes + matrix->offset_bytes + fortran_start(matrix, row) * size;
+    for (size_t column = 0; column < matrix->n_vocab; column += GATHER_COLUMNS) {
+        size_t left = matrix->n_vocab - column;
+        size_t n = left < GATHER_COLUMNS ? left : GATHER_COLUMNS;
+        pl_convert(first + column * stride, stride, n, matrix->type, matrix->swapped,
+                   (uint8_t *)scratch + column * given);
+        pl_source_scattered(source, n, stride);
+    }
+}
+
+static pluck_status fail_scratch(const pl_source *source, pluck_error *err)
+{
+    return pl_fail(err, PLUCK_ERR_INVALID,
+                   "%s: scratch is NULL, but rows of this dump have to be copied", source->label);
+}
+
+static pluck_status read_mapped(const pl_matrix *matrix, pl_source *source, uint64_t row,
+                                float *scratch, pluck_logits *logits, pluck_error *err)
+{
+    const bool direct = !matrix->fortran && !matrix->swapped && matrix->type != PL_STORED_F64;
+    if (!direct && !scratch)
+        return fail_scratch(source, err);
+    logits->data = scratch;
+    if (matrix->fortran) {
+        gather(matrix, source, row, scratch);
+        return PLUCK_OK;
+    }
+    const uint8_t *bytes = pl_source_at(source, matrix->offset_bytes + row * matrix->row_size_bytes,
+                                        (size_t)matrix->row_size_bytes);
+    if (direct)
+        logits->data = bytes;
+    else
+        pl_convert(bytes, pl_stored_size_bytes(matrix->type), matrix->n_vocab, matrix->type,
+                   matrix->swapped, scratch);
+    return PLUCK_OK;
+}
+
+/* The next row into scratch (NULL: skipped); *n_read < row_size_bytes only at the end of the
+ * stream. */
+static pluck_status read_stream_row(const pl_matrix *matrix, pl_source *source, float *scratch,
+                                    size_t *n_read, pluck_error *err)
+{
+    const size_t size = pl_stored_size_bytes(matrix->type);
+    if (!scratch || matrix->type != PL_STORED_F64) {
+        pluck_status status =
+            pl_source_read(source, scratch, (size_t)matrix->row_size_bytes, n_read, err);
+        if (scratch && matrix->swapped)
+            pl_convert((const uint8_t *)scratch, size, *n_read / size, matrix->type, true, scratch);
+        return status;
+    }
+    uint8_t values[STREAM_VALUES * sizeof(double)];
+    *n_read = 0;
+    for (size_t column = 0; column < matrix->n_vocab; column += STREAM_VALUES) {
+        size_t left = matrix->n_vocab - column;
+        size_t wanted = (left < STREAM_VALUES ? left : STREAM_VALUES) * size, n = 0;
+        pluck_status status = pl_source_read(source, values, wanted, &n, err);
+        *n_read += n;
+        if (status || n < wanted)
+            return status;
+        pl_convert(values, size, wanted / size, matrix->type, matrix->swapped, scratch + column);
+    }
+    return PLUCK_OK;
+}
+
+/* After the last row: a stream that goes on is not what its header says. */
+static pluck_status check_end(const pl_matrix *matrix, pl_source *source, pluck_error *err)
+{
+    uint8_t byte = 0;
+    size_t n = 0;
+    pluck_status status = pl_source_read(source, &byte, 1, &n, err);
+    if (status || n == 0)
+        return status;
+    return pl_fail(err, PLUCK_ERR_FORMAT,
+                   "%s: oversized: bytes follow the %" PRIu64 " x %" PRIu32
+                   " values of %s, at offset %" PRIu64,
+                   source->label, matrix->n_rows, matrix->n_vocab, matrix->stored_dtype,
+                   matrix->offset_bytes + matrix->n_rows * matrix->row_size_bytes);
+}
+
+static pluck_status fail_stream_end(const pl_matrix *matrix, const pl_source *source, size_t n_read,
+                                    pluck_error *err)
+{
+    return pl_fail(
+        err, PLUCK_ERR_FORMAT,
+        "%s: truncated: the stream ended at offset %" PRIu64 ", %zu bytes into row %" PRIu64
+        ", which has %" PRIu64 " bytes (%" PRIu32 " values of %s)",
+        source->label, matrix->offset_bytes + matrix->next_row * matrix->row_size_bytes + n_read,
+        n_read, matrix->next_row, matrix->row_size_bytes, matrix->n_vocab, matrix->stored_dtype);
+}
+
+/* Reads rows up to and including row, unless the stream ends on the way. */
+static pluck_status advance_to(pl_matrix *matrix, pl_source *source, uint64_t row, float *scratch,
+                               pluck_error *err)
+{
+    while (!matrix->ended && matrix->next_row <= row) {
+        size_t n_read = 0;
+        pluck_status status =
+            read_stream_row(matrix, source, matrix->next_row == row ? scratch : NULL, &n_read, err);
+        if (status)
+            return status;
+        if (n_read == 0 && matrix->n_rows == UINT64_MAX) {
+            matrix->ended = true;
+        } else if (n_read < matrix->row_size_bytes) {
+            return fail_stream_end(matrix, source, n_read, err);
+        } else if (++matrix->next_row == matrix->n_rows) {
+            matrix->ended = true;
+            return check_end(matrix, source, err);
+        }
+    }
+    return PLUCK_OK;
+}
+
+static pluck_status read_stream(pl_matrix *matrix, pl_source *source, uint64_t row, float *scratch,
+                                pluck_logits *logits, pluck_error *err)
+{
+    if (!scratch)
+        return fail_scratch(source, err);
+    if (matrix->failure)
+        return pl_fail(err, matrix->failure, "%s: the stream has failed before, at row %" PRIu64,
+                       source->label, matrix->next_row);
+    if (row < matrix->next_row)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "%s: row %" PRIu64 " of a stream has passed; the next one is %" PRIu64,
+                       source->label, row, matrix->next_row);
+    matrix->failure = advance_to(matrix, source, row, scratch, err);
+    if (matrix->failure)
+        return matrix->failure;
+    logits->data = matrix->next_row > row ? scratch : NULL;
+    return PLUCK_OK;
+}
+
+pluck_status pl_matrix_read(pl_matrix *matrix, pl_source *source, uint64_t row, float *scratch,
+                            pluck_logits *logits, pluck_error *err)
+{
+    if (row >= matrix->n_rows)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "%s: row %" PRIu64 " is past the last one: there are %" PRIu64,
+                       source->label, row, matrix->n_rows);
+    pluck_logits read = {NULL, pl_stored_dtype(matrix->type), matrix->n_vocab};
+    pluck_status status = source->streamed ? read_stream(matrix, source, row, scratch, &read, err)
+                                           : read_mapped(matrix, source, row, scratch, &read, err);
+    if (status == PLUCK_OK)
+        *logits = read;
+    return status;
+}
+
+void pl_matrix_release(const pl_matrix *matrix, pl_source *source, uint64_t row)
+{
+    if (source->streamed || matrix->fortran)
+        return;
+    uint64_t n = row < matrix->n_rows ? row : matrix->n_rows;
+    pl_source_release(source, matrix->offset_bytes + n * matrix->row_size_bytes);
+}

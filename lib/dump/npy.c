@@ -1,0 +1,64 @@
+/*
+ * .npy: one array; its header is read by npy_header.c, its values are a matrix. A stream gives rows
+ * in C order only: the first row of a Fortran-order matrix is complete only at its end.
+ */
+#include "base/error.h"
+#include "dump/npy_header.h"
+#include "dump/reader.h"
+
+static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
+{
+    (void)options;
+    return pl_npy_has_magic(bytes, size_bytes);
+}
+
+static pluck_status open_array(pluck_dump *dump, const pluck_dump_options *options,
+                               pluck_error *err)
+{
+    (void)options;
+    pl_source *source = &dump->source;
+    pl_matrix *matrix = &dump->matrix;
+    const uint8_t *bytes = NULL;
+    size_t available = 0, text_offset = 0, header_size = 0;
+    pluck_status status = pl_source_peek(source, PL_NPY_PREFIX_BYTES, &bytes, &available, err);
+    if (status == PLUCK_OK)
+        status =
+            pl_npy_header_size(bytes, available, source->label, &text_offset, &header_size, err);
+    if (status == PLUCK_OK)
+        status = pl_source_peek(source, header_size, &bytes, &available, err);
+    if (status)
+        return status;
+    if (available < header_size)
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: truncated: the .npy header has %zu bytes, the file has %zu",
+                       source->label, header_size, available);
+    status = pl_npy_header_parse(bytes, text_offset, header_size, source->label, matrix, err);
+    if (status)
+        return status;
+    matrix->offset_bytes = header_size;
+    if (!source->streamed) {
+        status = pl_matrix_check_size(matrix, source->size_bytes - header_size, source->label, err);
+    } else if (matrix->fortran) {
+        status = pl_fail(err, PLUCK_ERR_FORMAT,
+                         "%s: an array in Fortran order cannot be read from a stream, since its "
+                         "rows are complete only at the end; store it in C order, or as a file",
+                         source->label);
+    } else {
+        size_t n_read = 0;
+        status = pl_source_read(source, NULL, header_size, &n_read, err);
+    }
+    if (status == PLUCK_OK)
+        pl_reader_matrix_info(dump);
+    return status;
+}
+
+const pl_dump_reader pl_dump_npy = {
+    .format = PLUCK_DUMP_NPY,
+    .name = "npy",
+    .recognised = ".npy",
+    .sniff = sniff,
+    .open = open_array,
+    .read = pl_reader_matrix_read,
+    .release = pl_reader_matrix_release,
+    .close = pl_reader_matrix_close,
+};

@@ -1,0 +1,334 @@
+/*
+ * A strict reader of the dictionary in an .npy header. NumPy evaluates it as a Python literal; the
+ * writers in use all write these three keys with a string, a boolean and a tuple, so that is the
+ * whole grammar here: keys in any order, either quote, a comma after the last element, white space
+ * anywhere between. There is no recursion, and everything else is an error with its byte offset.
+ */
+#include "dump/npy_header.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+enum { N_KEYS = 3, V1_TEXT_OFFSET = 10, V2_TEXT_OFFSET = 12 };
+
+static const char magic[] = "\x93NUMPY";
+static const char *const key_names[N_KEYS] = {"descr", "fortran_order", "shape"};
+
+typedef struct parser {
+    const uint8_t *begin, *at,
+        *end; /* begin: of the header, so that offsets are those of the file */
+    const char *where;
+    pluck_error *err;
+} parser;
+
+typedef struct literal {
+    const uint8_t *text;
+    size_t length;
+} literal;
+
+bool pl_npy_has_magic(const uint8_t *bytes, size_t size_bytes)
+{
+    return size_bytes >= PL_NPY_MAGIC_BYTES && memcmp(bytes, magic, PL_NPY_MAGIC_BYTES) == 0;
+}
+
+pluck_status pl_npy_header_size(const uint8_t *bytes, size_t size_bytes, const char *where,
+                                size_t *text_offset, size_t *header_size_bytes, pluck_error *err)
+{
+    if (!pl_npy_has_magic(bytes, size_bytes))
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: is no .npy file: expected \\x93NUMPY at the beginning", where);
+    if (size_bytes < PL_NPY_PREFIX_BYTES)
+        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: truncated: the .npy header ends after %zu bytes",
+                       where, size_bytes);
+    const unsigned major = bytes[6], minor = bytes[7];
+    if (major < 1 || major > 3 || minor != 0)
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: .npy version %u.%u at byte 6, expected 1.0, 2.0 or 3.0", where, major,
+                       minor);
+    size_t length = (size_t)bytes[8] | (size_t)bytes[9] << 8;
+    *text_offset = V1_TEXT_OFFSET;
+    if (major > 1) {
+        length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
+        *text_offset = V2_TEXT_OFFSET;
+    }
+    if (length > PL_NPY_MAX_HEADER_BYTES - V2_TEXT_OFFSET)
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: a header of %zu bytes at byte 8, expected at most %d", where, length,
+                       PL_NPY_MAX_HEADER_BYTES - V2_TEXT_OFFSET);
+    *header_size_bytes = *text_offset + length;
+    return PLUCK_OK;
+}
+
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+static void skip_space(parser *p)
+{
+    while (p->at < p->end && is_space(*p->at))
+        p->at++;
+}
+
+static bool next_is(const parser *p, char c)
+{
+    return p->at < p->end && *p->at == (uint8_t)c;
+}
+
+static pluck_status fail_expected(const parser *p, const char *expected)
+{
+    char found[32];
+    if (p->at == p->end)
+        snprintf(found, sizeof found, "the end of the header");
+    else if (*p->at >= 0x20 && *p->at < 0x7F)
+        snprintf(found, sizeof found, "'%c'", *p->at);
+    else
+        snprintf(found, sizeof found, "byte 0x%02x", (unsigned)*p->at);
+    return pl_fail(p->err, PLUCK_ERR_FORMAT, "%s: .npy header, byte %td: expected %s, found %s",
+                   p->where, p->at - p->begin, expected, found);
+}
+
+/* One character and the white space around it. */
+static pluck_status take(parser *p, char c, const char *expected)
+{
+    skip_space(p);
+    if (!next_is(p, c))
+        return fail_expected(p, expected);
+    p->at++;
+    skip_space(p);
+    return PLUCK_OK;
+}
+
+static pluck_status take_string(parser *p, const char *expected, literal *string)
+{
+    if (!next_is(p, '\'') && !next_is(p, '"'))
+        return fail_expected(p, expected);
+    const uint8_t quote = *p->at++;
+    string->text = p->at;
+    while (p->at < p->end && *p->at != quote) {
+        if (*p->at == '\\' || *p->at < 0x20)
+            return fail_expected(p, "a string without escapes");
+        p->at++;
+    }
+    if (p->at == p->end)
+        return fail_expected(p, "a closing quote");
+    string->length = (size_t)(p->at - string->text);
+    p->at++;
+    return PLUCK_OK;
+}
+
+static bool literal_is(literal string, const char *text)
+{
+    return string.length == strlen(text) && memcmp(string.text, text, string.length) == 0;
+}
+
+/* What the kind letter of a NumPy type stands for, for messages. */
+static const char *kind_name(char kind)
+{
+    switch (kind) {
+    case 'b':
+    case '?':
+        return "booleans";
+    case 'i':
+    case 'u':
+        return "integers";
+    case 'c':
+        return "complex numbers";
+    case 'O':
+        return "pickled Python objects";
+    case 'S':
+    case 'U':
+    case 'a':
+        return "text";
+    case 'V':
+        return "opaque bytes";
+    case 'M':
+    case 'm':
+        return "times";
+    case 'f':
+        return "floats of another size";
+    default:
+        return "unknown";
+    }
+}
+
+static bool float_type(char digit, pl_stored_type *type)
+{
+    switch (digit) {
+    case '2':
+        *type = PL_STORED_F16;
+        return true;
+    case '4':
+        *type = PL_STORED_F32;
+        return true;
+    case '8':
+        *type = PL_STORED_F64;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ml_dtypes, the bfloat16 of NumPy users, is stored as two opaque bytes. */
+static pluck_status set_type(const parser *p, literal descr, pl_matrix *matrix)
+{
+    const char *text = (const char *)descr.text;
+    const bool ordered = descr.length > 0 && strchr("<>=|", text[0]) && text[0] != '\0';
+    const size_t kind_at = ordered ? 1 : 0;
+    bool known = false;
+    if (literal_is(descr, "<V2") || literal_is(descr, "|V2") || literal_is(descr, "bfloat16")) {
+        matrix->type = PL_STORED_BF16;
+        matrix->swapped = pl_is_swapped(true);
+        known = true;
+    } else if (descr.length == 3 && ordered && text[0] != '|' && text[1] == 'f') {
+        known = float_type(text[2], &matrix->type);
+        matrix->swapped = text[0] != '=' && pl_is_swapped(text[0] == '<');
+    }
+    if (!known)
+        return pl_fail(
+            p->err, PLUCK_ERR_FORMAT,
+            "%s: .npy values of type '%.*s' (%s) at byte %td are no logits: expected f2, "
+            "f4, f8 with '<', '>' or '=', or bfloat16 as '<V2'",
+            p->where, (int)(descr.length < 32 ? descr.length : 32), text,
+            kind_name(descr.length > kind_at ? text[kind_at] : '\0'), descr.text - p->begin);
+    memcpy(matrix->stored_dtype, text, descr.length);
+    matrix->stored_dtype[descr.length] = '\0';
+    return PLUCK_OK;
+}
+
+static pluck_status parse_descr(parser *p, pl_matrix *matrix)
+{
+    if (next_is(p, '[') || next_is(p, '('))
+        return pl_fail(p->err, PLUCK_ERR_FORMAT,
+                       "%s: .npy header, byte %td: records (a structured type) are no logits: "
+                       "expected a type such as '<f4'",
+                       p->where, p->at - p->begin);
+    literal descr;
+    pluck_status status = take_string(p, "a type such as '<f4'", &descr);
+    return status ? status : set_type(p, descr, matrix);
+}
+
+static pluck_status parse_order(parser *p, pl_matrix *matrix)
+{
+    static const char *const words[] = {"False", "True"};
+    for (size_t i = 0; i < 2; i++) {
+        size_t length = strlen(words[i]);
+        if ((size_t)(p->end - p->at) >= length && memcmp(p->at, words[i], length) == 0) {
+            p->at += length;
+            matrix->fortran = i == 1;
+            return PLUCK_OK;
+        }
+    }
+    return fail_expected(p, "True or False");
+}
+
+static pluck_status parse_axis(parser *p, uint64_t *axis)
+{
+    if (p->at == p->end || *p->at < '0' || *p->at > '9')
+        return fail_expected(p, "a length of 0 or more, or ')'");
+    const uint8_t *begin = p->at;
+    *axis = 0;
+    for (; p->at < p->end && *p->at >= '0' && *p->at <= '9'; p->at++) {
+        const unsigned digit = (unsigned)(*p->at - '0');
+        if (*axis > (UINT64_MAX - digit) / 10 || *axis * 10 + digit > INT64_MAX) {
+            p->at = begin;
+            return fail_expected(p, "a length below 2^63");
+        }
+        *axis = *axis * 10 + digit;
+    }
+    return PLUCK_OK;
+}
+
+static pluck_status parse_shape(parser *p, pl_shape *shape)
+{
+    shape->n_axes = 0;
+    pluck_status status = take(p, '(', "a tuple");
+    while (status == PLUCK_OK && !next_is(p, ')')) {
+        if (shape->n_axes == PL_MAX_AXES)
+            return fail_expected(p, "at most 64 axes");
+        status = parse_axis(p, &shape->axes[shape->n_axes++]);
+        if (status)
+            return status;
+        skip_space(p);
+        if (next_is(p, ')') && shape->n_axes > 1)
+            break;
+        status = take(p, ',', shape->n_axes > 1 ? "',' or ')'" : "','");
+    }
+    return status ? status : take(p, ')', "')'");
+}
+
+static pluck_status parse_value(parser *p, size_t key, pl_matrix *matrix, pl_shape *shape)
+{
+    switch (key) {
+    case 0:
+        return parse_descr(p, matrix);
+    case 1:
+        return parse_order(p, matrix);
+    default:
+        return parse_shape(p, shape);
+    }
+}
+
+/* One "key: value"; *seen has a bit for each key so far. */
+static pluck_status parse_pair(parser *p, unsigned *seen, pl_matrix *matrix, pl_shape *shape)
+{
+    literal name;
+    const uint8_t *begin = p->at;
+    pluck_status status = take_string(p, "'descr', 'fortran_order', 'shape' or '}'", &name);
+    if (status)
+        return status;
+    size_t key = 0;
+    while (key < N_KEYS && !literal_is(name, key_names[key]))
+        key++;
+    if (key == N_KEYS || (*seen & 1u << key) != 0)
+        return pl_fail(
+            p->err, PLUCK_ERR_FORMAT,
+            "%s: .npy header, byte %td: %s key '%.*s': expected descr, fortran_order and "
+            "shape",
+            p->where, begin - p->begin, key == N_KEYS ? "unknown" : "repeated",
+            (int)(name.length < 32 ? name.length : 32), (const char *)name.text);
+    *seen |= 1u << key;
+    status = take(p, ':', "':'");
+    return status ? status : parse_value(p, key, matrix, shape);
+}
+
+static pluck_status parse_dictionary(parser *p, pl_matrix *matrix, pl_shape *shape)
+{
+    unsigned seen = 0;
+    pluck_status status = take(p, '{', "'{'");
+    while (status == PLUCK_OK && !next_is(p, '}')) {
+        status = parse_pair(p, &seen, matrix, shape);
+        if (status)
+            return status;
+        skip_space(p);
+        if (next_is(p, '}'))
+            break;
+        status = take(p, ',', "',' or '}'");
+    }
+    if (status == PLUCK_OK)
+        status = take(p, '}', "'}'");
+    if (status)
+        return status;
+    for (size_t key = 0; key < N_KEYS; key++)
+        if ((seen & 1u << key) == 0)
+            return pl_fail(p->err, PLUCK_ERR_FORMAT, "%s: .npy header: the key '%s' is missing",
+                           p->where, key_names[key]);
+    return p->at == p->end ? PLUCK_OK : fail_expected(p, "nothing but spaces after '}'");
+}
+
+pluck_status pl_npy_header_parse(const uint8_t *header, size_t text_offset,
+                                 size_t header_size_bytes, const char *where, pl_matrix *matrix,
+                                 pluck_error *err)
+{
+    parser p = {header, header + text_offset, header + header_size_bytes, where, err};
+    pl_shape shape = {0};
+    pluck_status status = parse_dictionary(&p, matrix, &shape);
+    if (status == PLUCK_OK)
+        status = pl_matrix_set_shape(matrix, &shape, where, err);
+    /* With one row, both orders are the same. */
+    if (status == PLUCK_OK && matrix->n_rows == 1)
+        matrix->fortran = false;
+    return status;
+}

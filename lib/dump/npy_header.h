@@ -1,0 +1,33 @@
+/*
+ * The header of an .npy array, wherever one is stored.
+ *
+ * Byte by byte (NumPy's "NPY format", numpy.lib.format): "\x93NUMPY", major version, minor version,
+ * the length of the text (2 bytes in 1.0, 4 in 2.0 and 3.0, little-endian), and the text: a Python
+ * dictionary {'descr': type, 'fortran_order': True or False, 'shape': tuple}, padded with spaces,
+ * ended by a newline. The values follow.
+ */
+#ifndef PL_NPY_HEADER_H
+#define PL_NPY_HEADER_H
+
+#include "dump/matrix.h"
+
+enum {
+    PL_NPY_MAGIC_BYTES = 6,
+    PL_NPY_PREFIX_BYTES = 12, /* never more than the smallest header that is complete */
+    PL_NPY_MAX_HEADER_BYTES = 1 << 20
+};
+
+bool pl_npy_has_magic(const uint8_t *bytes, size_t size_bytes);
+
+/* From the first PL_NPY_PREFIX_BYTES bytes, or as many as there are: how many bytes prefix and text
+ * have together, and where the text begins. */
+pluck_status pl_npy_header_size(const uint8_t *bytes, size_t size_bytes, const char *where,
+                                size_t *text_offset, size_t *header_size_bytes, pluck_error *err);
+
+/* The text: bytes [text_offset, header_size_bytes) of the header. Sets type, byte order, axis order,
+ * stored_dtype and shape of *matrix, and what follows from them; offset_bytes is left alone. */
+pluck_status pl_npy_header_parse(const uint8_t *header, size_t text_offset,
+                                 size_t header_size_bytes, const char *where, pl_matrix *matrix,
+                                 pluck_error *err);
+
+#endif

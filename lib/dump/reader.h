@@ -1,0 +1,62 @@
+/*
+ * What a dump format is: one reader a file, one line each in the registry of dump.c. A new format
+ * needs nothing else (and its name in pluck_dump_format).
+ */
+#ifndef PL_READER_H
+#define PL_READER_H
+
+#include <pluck/dump.h>
+
+#include "dump/matrix.h"
+#include "dump/source.h"
+
+/* Bytes that every sniff() gets, unless the file is shorter; no more than a stream of any format
+ * may end with. */
+enum { PL_SNIFF_BYTES = 12 };
+
+typedef struct pl_dump_reader {
+    pluck_dump_format format;
+    const char *name;       /* of the format, as pluck_dump_format_name() gives it */
+    const char *recognised; /* for the message that lists what is read: name and how it begins */
+    bool has_tensors;       /* pluck_dump_options.tensor means something */
+
+    /* Whether a file that begins so is of this format; AUTO takes the first that says so. */
+    bool (*sniff)(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options);
+
+    /* Reads the header. Sets info (all but format and streamed) and what read() needs. After a
+     * failure close() is called all the same. */
+    pluck_status (*open)(pluck_dump *dump, const pluck_dump_options *options, pluck_error *err);
+
+    pluck_status (*read)(pluck_dump *dump, uint64_t row, float *scratch, pluck_logits *logits,
+                         pluck_error *err);
+    void (*release)(pluck_dump *dump, uint64_t row);
+    void (*close)(pluck_dump *dump);
+} pl_dump_reader;
+
+struct pluck_dump {
+    pluck_allocator allocator;
+    const pl_dump_reader *reader;
+    pluck_dump_info info;
+    pl_source source;
+    pl_matrix matrix; /* of readers whose rows are one matrix of fixed-size values */
+    char *tensor;     /* its name; the reader's */
+};
+
+extern const pl_dump_reader pl_dump_npy;
+extern const pl_dump_reader pl_dump_safetensors;
+extern const pl_dump_reader pl_dump_raw;
+
+/* read, release and close of readers that have a matrix, and its share of info. */
+pluck_status pl_reader_matrix_read(pluck_dump *dump, uint64_t row, float *scratch,
+                                   pluck_logits *logits, pluck_error *err);
+void pl_reader_matrix_release(pluck_dump *dump, uint64_t row);
+void pl_reader_matrix_close(pluck_dump *dump);
+void pl_reader_matrix_info(pluck_dump *dump);
+
+/* As pluck_dump_open(), of bytes in memory that outlive the dump, as a file or as a stream that
+ * gives a few bytes at a time. name stands for the path in messages. */
+pluck_status pl_dump_open_memory(pluck_dump **out, const char *name, const void *bytes,
+                                 size_t size_bytes, bool streamed,
+                                 const pluck_dump_options *options, pluck_error *err);
+
+#endif

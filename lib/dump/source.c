@@ -1,0 +1,321 @@
+/*
+ * Mapped files in constant memory. A mapping costs nothing to open, but its pages stay resident once
+ * they are read, until the system is short of memory. So the file is seen as steps of 1 MiB, and a
+ * ring remembers the 32 steps that were entered last; a step that falls out of the ring is dropped
+ * with madvise(MADV_DONTNEED). Dropping is never wrong: the mapping is read-only, so a dropped page
+ * that is read again comes back from the page cache. That makes the ring safe to share between
+ * threads with relaxed atomics: a race costs at most a page fault. What remains of the pages that
+ * were dropped are the kernel's page tables, 1/512 of what was read.
+ *
+ * Reads of a Fortran-order file touch pages all over it; there the ring would drop them one at a
+ * time, so those reads are only counted, and everything is dropped after each 512 MiB of pages.
+ */
+#include "dump/source.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+_Static_assert(sizeof(off_t) == 8, "files need 64-bit offsets");
+
+/* What the kernel maps around a page that is read (fault_around_bytes of Linux). */
+enum { FAULT_AROUND_BYTES = 1 << 16 };
+
+enum { MEMORY_STREAM_STEP_BYTES = 7, SKIP_BYTES = 1 << 14 };
+
+static const char ellipsis[] = "...";
+
+/* A long path is known by its end. */
+static void set_label(pl_source *source, const char *path)
+{
+    size_t length = strlen(path);
+    if (length < sizeof source->label) {
+        memcpy(source->label, path, length + 1);
+        return;
+    }
+    const char *tail = path + length - (sizeof source->label - sizeof ellipsis);
+    while (((unsigned char)*tail & 0xC0u) == 0x80u)
+        tail++;
+    memcpy(source->label, ellipsis, sizeof ellipsis - 1);
+    memcpy(source->label + sizeof ellipsis - 1, tail, strlen(tail) + 1);
+}
+
+static void clear(pl_source *source, const char *label, const pluck_allocator *allocator)
+{
+    memset(source, 0, sizeof *source);
+    set_label(source, label);
+    source->allocator = *allocator;
+    source->fd = -1;
+}
+
+static pluck_status fail_system(const pl_source *source, const char *what, int error_number,
+                                pluck_error *err)
+{
+    char reason[128];
+    if (strerror_r(error_number, reason, sizeof reason) != 0)
+        reason[0] = '\0';
+    return pl_fail(err, PLUCK_ERR_IO, "%s: %s: %s", source->label, what, reason);
+}
+
+static pluck_status map_file(pl_source *source, int fd, uint64_t size_bytes, pluck_error *err)
+{
+    if (size_bytes == 0)
+        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", source->label);
+    if (size_bytes > PTRDIFF_MAX)
+        return pl_fail(err, PLUCK_ERR_IO, "%s: %llu bytes do not fit into the address space",
+                       source->label, (unsigned long long)size_bytes);
+    void *bytes = mmap(NULL, (size_t)size_bytes, PROT_READ, MAP_SHARED, fd, 0);
+    if (bytes == MAP_FAILED)
+        return fail_system(source, "cannot be mapped", errno, err);
+    source->bytes = bytes;
+    source->size_bytes = size_bytes;
+    source->mapped = true;
+    return PLUCK_OK;
+}
+
+static int open_for_reading(const char *path)
+{
+    int fd = -1;
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+pluck_status pl_source_open(pl_source *source, const char *path, const pluck_allocator *allocator,
+                            pluck_error *err)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    clear(source, is_stdin ? "standard input" : path, allocator);
+    int fd = is_stdin ? STDIN_FILENO : open_for_reading(path);
+    if (fd < 0)
+        return fail_system(source, "cannot be opened", errno, err);
+
+    pluck_status status = PLUCK_OK;
+    bool keep_fd = false;
+    struct stat info;
+    if (fstat(fd, &info) != 0) {
+        status = fail_system(source, "cannot be opened", errno, err);
+    } else if (S_ISDIR(info.st_mode)) {
+        status = pl_fail(err, PLUCK_ERR_IO, "%s: is a directory", source->label);
+    } else if (S_ISREG(info.st_mode) && !is_stdin) {
+        status = map_file(source, fd, (uint64_t)info.st_size, err);
+    } else {
+        source->streamed = true;
+        source->size_bytes = UINT64_MAX;
+        source->fd = fd;
+        source->owns_fd = !is_stdin;
+        keep_fd = true;
+    }
+    if (!keep_fd && !is_stdin)
+        close(fd);
+    return status;
+}
+
+void pl_source_open_memory(pl_source *source, const char *label, const void *bytes,
+                           size_t size_bytes, bool streamed, const pluck_allocator *allocator)
+{
+    clear(source, label, allocator);
+    source->streamed = streamed;
+    if (streamed) {
+        source->memory = bytes;
+        source->memory_size_bytes = size_bytes;
+        source->size_bytes = UINT64_MAX;
+    } else {
+        source->bytes = bytes;
+        source->size_bytes = size_bytes;
+    }
+}
+
+void pl_source_close(pl_source *source)
+{
+    if (source->mapped)
+        munmap((void *)(uintptr_t)source->bytes, (size_t)source->size_bytes);
+    if (source->owns_fd)
+        close(source->fd);
+    pl_free(&source->allocator, source->head);
+    source->bytes = NULL;
+    source->head = NULL;
+    source->mapped = false;
+    source->owns_fd = false;
+    source->fd = -1;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* At least one byte of the stream, or 0 at its end, or -1 with errno. */
+static ptrdiff_t read_some(pl_source *source, uint8_t *to, size_t size_bytes)
+{
+    if (source->fd < 0) {
+        size_t left = source->memory_size_bytes - source->memory_used_bytes;
+        size_t n = smaller(smaller(left, size_bytes), MEMORY_STREAM_STEP_BYTES);
+        if (n > 0)
+            memcpy(to, source->memory + source->memory_used_bytes, n);
+        source->memory_used_bytes += n;
+        return (ptrdiff_t)n;
+    }
+    for (;;) {
+        ptrdiff_t n = read(source->fd, to, smaller(size_bytes, (size_t)1 << 30));
+        if (n >= 0)
+            return n;
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            struct pollfd readable = {.fd = source->fd, .events = POLLIN};
+            if (poll(&readable, 1, -1) < 0 && errno != EINTR)
+                return -1;
+        } else if (errno != EINTR) {
+            return -1;
+        }
+    }
+}
+
+static pluck_status read_all(pl_source *source, uint8_t *to, size_t size_bytes, size_t *n_read,
+                             pluck_error *err)
+{
+    *n_read = 0;
+    while (*n_read < size_bytes) {
+        ptrdiff_t n = read_some(source, to + *n_read, size_bytes - *n_read);
+        if (n < 0)
+            return fail_system(source, "cannot be read", errno, err);
+        if (n == 0)
+            break;
+        *n_read += (size_t)n;
+    }
+    return PLUCK_OK;
+}
+
+pluck_status pl_source_peek(pl_source *source, size_t size_bytes, const uint8_t **bytes,
+                            size_t *available, pluck_error *err)
+{
+    if (!source->streamed) {
+        *bytes = source->bytes;
+        *available = source->size_bytes < size_bytes ? (size_t)source->size_bytes : size_bytes;
+        return PLUCK_OK;
+    }
+    assert(source->head_used_bytes == 0);
+    if (source->head_size_bytes < size_bytes) {
+        uint8_t *head = pl_alloc(&source->allocator, size_bytes, 1);
+        if (!head)
+            return pl_fail_nomem(err, size_bytes);
+        if (source->head_size_bytes > 0)
+            memcpy(head, source->head, source->head_size_bytes);
+        pl_free(&source->allocator, source->head);
+        source->head = head;
+        size_t n_read = 0;
+        pluck_status status = read_all(source, head + source->head_size_bytes,
+                                       size_bytes - source->head_size_bytes, &n_read, err);
+        source->head_size_bytes += n_read;
+        if (status)
+            return status;
+    }
+    *bytes = source->head;
+    *available = smaller(source->head_size_bytes, size_bytes);
+    return PLUCK_OK;
+}
+
+/* Takes from the bytes that were peeked at; returns how many. */
+static size_t read_head(pl_source *source, uint8_t *to, size_t size_bytes)
+{
+    size_t n = smaller(source->head_size_bytes - source->head_used_bytes, size_bytes);
+    if (n > 0 && to)
+        memcpy(to, source->head + source->head_used_bytes, n);
+    source->head_used_bytes += n;
+    return n;
+}
+
+pluck_status pl_source_read(pl_source *source, void *to, size_t size_bytes, size_t *n_read,
+                            pluck_error *err)
+{
+    assert(source->streamed);
+    *n_read = read_head(source, to, size_bytes);
+    if (*n_read == size_bytes)
+        return PLUCK_OK;
+    if (to) {
+        size_t rest = 0;
+        pluck_status status =
+            read_all(source, (uint8_t *)to + *n_read, size_bytes - *n_read, &rest, err);
+        *n_read += rest;
+        return status;
+    }
+    uint8_t skipped[SKIP_BYTES];
+    while (*n_read < size_bytes) {
+        size_t wanted = smaller(size_bytes - *n_read, sizeof skipped), n = 0;
+        pluck_status status = read_all(source, skipped, wanted, &n, err);
+        *n_read += n;
+        if (status || n < wanted)
+            return status;
+    }
+    return PLUCK_OK;
+}
+
+/* begin_bytes is a multiple of the step, so of the page size. */
+static void drop(const pl_source *source, uint64_t begin_bytes, uint64_t size_bytes)
+{
+    if (begin_bytes >= source->size_bytes)
+        return;
+    uint64_t left = source->size_bytes - begin_bytes;
+    size_t n = (size_t)(size_bytes < left ? size_bytes : left);
+    /* Advice only: a refusal costs memory, not correctness. */
+    (void)madvise((void *)(uintptr_t)(source->bytes + begin_bytes), n, MADV_DONTNEED);
+}
+
+static void keep_step(pl_source *source, uint64_t step)
+{
+    const uint64_t tag = step + 1;
+    for (size_t i = 0; i < PL_SOURCE_N_STEPS; i++)
+        if (atomic_load_explicit(&source->kept[i], memory_order_relaxed) == tag)
+            return;
+    uint32_t slot = atomic_fetch_add_explicit(&source->next_kept, 1, memory_order_relaxed);
+    uint64_t old = atomic_exchange_explicit(&source->kept[slot % PL_SOURCE_N_STEPS], tag,
+                                            memory_order_relaxed);
+    if (old != 0 && old != tag)
+        drop(source, (old - 1) * PL_SOURCE_STEP_BYTES, PL_SOURCE_STEP_BYTES);
+}
+
+const uint8_t *pl_source_at(pl_source *source, uint64_t offset_bytes, size_t size_bytes)
+{
+    assert(!source->streamed && size_bytes > 0 && offset_bytes <= source->size_bytes &&
+           size_bytes <= source->size_bytes - offset_bytes);
+    if (source->mapped && source->size_bytes > (uint64_t)PL_SOURCE_STEP_BYTES * PL_SOURCE_N_STEPS) {
+        uint64_t last = (offset_bytes + size_bytes - 1) / PL_SOURCE_STEP_BYTES;
+        for (uint64_t step = offset_bytes / PL_SOURCE_STEP_BYTES; step <= last; step++)
+            keep_step(source, step);
+    }
+    return source->bytes + offset_bytes;
+}
+
+void pl_source_scattered(pl_source *source, uint64_t n_reads, uint64_t stride_bytes)
+{
+    if (!source->mapped || source->size_bytes <= PL_SOURCE_SCATTERED_BYTES)
+        return;
+    uint64_t each = stride_bytes < FAULT_AROUND_BYTES ? stride_bytes : FAULT_AROUND_BYTES;
+    uint64_t before =
+        atomic_fetch_add_explicit(&source->scattered_bytes, n_reads * each, memory_order_relaxed);
+    if (before / PL_SOURCE_SCATTERED_BYTES != (before + n_reads * each) / PL_SOURCE_SCATTERED_BYTES)
+        drop(source, 0, source->size_bytes);
+}
+
+void pl_source_release(pl_source *source, uint64_t offset_bytes)
+{
+    if (!source->mapped)
+        return;
+    uint64_t end = offset_bytes / PL_SOURCE_STEP_BYTES * PL_SOURCE_STEP_BYTES;
+    uint64_t begin = atomic_load_explicit(&source->released_bytes, memory_order_relaxed);
+    while (begin < end) {
+        if (atomic_compare_exchange_weak_explicit(&source->released_bytes, &begin, end,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+            drop(source, begin, end - begin);
+            return;
+        }
+    }
+}

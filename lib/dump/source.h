@@ -1,0 +1,77 @@
+/*
+ * The bytes of a dump: a file that is mapped into memory, or a stream (a pipe, standard input) that
+ * is read once from front to back.
+ *
+ * A mapped source may be used by many threads at once; a stream by one.
+ */
+#ifndef PL_SOURCE_H
+#define PL_SOURCE_H
+
+#include <stdatomic.h>
+
+#include <pluck/base.h>
+
+/* Parts of a mapped file that stay in memory: the steps that were read last. */
+enum { PL_SOURCE_STEP_BYTES = 1 << 20, PL_SOURCE_N_STEPS = 32 };
+
+/* Bytes that scattered reads may bring into memory before all of them are dropped. */
+#define PL_SOURCE_SCATTERED_BYTES ((uint64_t)512 << 20)
+
+enum { PL_SOURCE_LABEL_BYTES = 96 };
+
+typedef struct pl_source {
+    char label[PL_SOURCE_LABEL_BYTES]; /* for messages: the path, or the end of a long one */
+    pluck_allocator allocator;
+    const uint8_t *bytes; /* the content; NULL: a stream from fd */
+    uint64_t size_bytes;  /* UINT64_MAX: a stream */
+    bool streamed;
+    bool mapped; /* bytes is a mapping of a file, not memory of the caller */
+    int fd;      /* of a stream; -1: none */
+    bool owns_fd;
+
+    /* Stream: what was peeked at and not yet read, and how far the reading is. */
+    uint8_t *head;
+    size_t head_size_bytes, head_used_bytes;
+    const uint8_t *memory; /* of a stream that is in memory */
+    size_t memory_size_bytes, memory_used_bytes;
+
+    /* Mapped: steps that may be in memory (index + 1; 0: none), the next slot to reuse, the
+     * beginning of what pl_source_release() has not dropped, and a count of scattered reads. */
+    _Atomic uint64_t kept[PL_SOURCE_N_STEPS];
+    _Atomic uint32_t next_kept;
+    _Atomic uint64_t released_bytes;
+    _Atomic uint64_t scattered_bytes;
+} pl_source;
+
+/* path, or standard input for "-". Regular files are mapped, everything else that can be read is a
+ * stream. On failure nothing is held. */
+pluck_status pl_source_open(pl_source *source, const char *path, const pluck_allocator *allocator,
+                            pluck_error *err);
+
+/* Bytes of the caller, as a file or as a stream that gives at most 7 bytes at a time; label names
+ * them in messages. */
+void pl_source_open_memory(pl_source *source, const char *label, const void *bytes,
+                           size_t size_bytes, bool streamed, const pluck_allocator *allocator);
+
+void pl_source_close(pl_source *source);
+
+/* The first size_bytes bytes, or as many as there are: *available. The bytes stay valid until the
+ * next call with the source. Of a stream, nothing may have been read before. */
+pluck_status pl_source_peek(pl_source *source, size_t size_bytes, const uint8_t **bytes,
+                            size_t *available, pluck_error *err);
+
+/* The next size_bytes bytes of a stream, fewer only at its end. to = NULL skips them. */
+pluck_status pl_source_read(pl_source *source, void *to, size_t size_bytes, size_t *n_read,
+                            pluck_error *err);
+
+/* size_bytes bytes at offset_bytes, both inside of a source that is no stream. For reads that are
+ * mostly in ascending order: the parts of a large file that were read longest ago leave memory. */
+const uint8_t *pl_source_at(pl_source *source, uint64_t offset_bytes, size_t size_bytes);
+
+/* Says that n_reads values, stride_bytes apart, have been read past pl_source_at(). */
+void pl_source_scattered(pl_source *source, uint64_t n_reads, uint64_t stride_bytes);
+
+/* The bytes before offset_bytes may leave memory; they can still be read. */
+void pl_source_release(pl_source *source, uint64_t offset_bytes);
+
+#endif
