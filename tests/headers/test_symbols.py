@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Why: what the shared library exports is its interface, whatever the headers say. A function that
+is marked but missing fails to link; one that is exported by accident gets used and can never be
+changed.
+
+    test_symbols.py exports NM SHARED_LIBRARY INCLUDE_DIR   exactly the names marked PLUCK_API
+    test_symbols.py prefixes NM STATIC_LIBRARY              every linker name is pl_ or pluck_
+    test_symbols.py conduct NM SHARED_LIBRARY               nothing prints, exits or reads the
+                                                            environment
+    test_symbols.py state NM STATIC_LIBRARY                 no variable that can be written
+"""
+import re
+import subprocess
+import sys
+
+from public_names import declared_names
+
+# What linkers and instrumentation add to any library.
+FROM_TOOLS = re.compile(r"_init|_fini|_edata|_end|__.*")
+
+FORBIDDEN = set(
+    """printf puts putchar vprintf perror stdout stderr __printf_chk __vprintf_chk
+       abort exit _exit quick_exit raise signal sigaction getenv secure_getenv setenv putenv
+       setlocale rand srand random srandom strtok""".split()
+)
+
+
+def nm(program, *arguments):
+    run = subprocess.run([program, *arguments], capture_output=True, text=True, check=True)
+    return run.stdout.splitlines()
+
+
+def defined_names(program, *arguments):
+    names = set()
+    for line in nm(program, "--defined-only", "-g", *arguments):
+        fields = line.split()
+        if len(fields) == 3:
+            names.add(fields[2].split("@")[0])
+    return {name for name in names if not FROM_TOOLS.fullmatch(name)}
+
+
+def check_exports(program, library, include_dir):
+    functions, variables, unmarked = declared_names(include_dir)
+    declared = set(functions) | set(variables)
+    exported = defined_names(program, "-D", library)
+    problems = [f"{name}: declared in a public header without PLUCK_API" for name in unmarked]
+    problems += [f"{name}: marked PLUCK_API, but not exported" for name in declared - exported]
+    problems += [f"{name}: exported, but in no public header" for name in exported - declared]
+    if not declared:
+        problems.append(f"{include_dir}/pluck declares nothing")
+    return problems
+
+
+def check_prefixes(program, library):
+    names = defined_names(program, library)
+    problems = [f"{name}: neither pl_ nor pluck_" for name in names
+                if not re.match(r"pl_|pluck_", name)]
+    return problems if names else [f"{library} defines nothing"]
+
+
+def check_conduct(program, library):
+    undefined = [line.split()[-1].split("@")[0] for line in nm(program, "-D", "-u", library)]
+    if not undefined:
+        return [f"{library} needs nothing from outside, which cannot be"]
+    return [f"{name}: the library may not use it" for name in undefined if name in FORBIDDEN]
+
+
+def check_state(program, library):
+    """Sections of variables that are constant once the loader is done are .data.rel.ro*."""
+    problems, n_objects = [], 0
+    for line in nm(program, "--defined-only", "-f", "sysv", library):
+        fields = [field.strip() for field in line.split("|")]
+        if len(fields) != 7:
+            continue
+        name, section = fields[0], fields[6]
+        n_objects += 1
+        writable = re.match(r"\.t?data|\.t?bss|\*COM\*", section)
+        constant = section.startswith(".data.rel.ro")
+        if writable and not constant and not FROM_TOOLS.fullmatch(name):
+            problems.append(f"{name}: a variable in {section}")
+    return problems if n_objects else [f"{library} defines nothing"]
+
+
+CHECKS = {
+    "exports": check_exports,
+    "prefixes": check_prefixes,
+    "conduct": check_conduct,
+    "state": check_state,
+}
+
+
+def main():
+    problems = CHECKS[sys.argv[1]](*sys.argv[2:])
+    for problem in sorted(problems):
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
