@@ -131,6 +131,11 @@ pluck_sampler_isa(const pluck_sampler *sampler); /* the set that runs: never BES
 PLUCK_API pluck_status pluck_sampler_set_stream(pluck_sampler *sampler, uint64_t stream,
                                                 pluck_error *err);
 
+/* The random numbers of the next draws are those of this position; the history stays, and the next
+ * accept moves on from here. For several independent draws from one row: draw d is position d. */
+PLUCK_API pluck_status pluck_sampler_set_position(pluck_sampler *sampler, uint64_t position,
+                                                  pluck_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,154 @@
+/*
+ * Everything a chain does is a loop over its links that calls the function of the stage's table, if
+ * it has one.
+ */
+#include "sampler/chain.h"
+
+#include "base/error.h"
+#include "stages/params.h"
+
+static void destroy_link(const pl_chain *chain, pl_link *link)
+{
+    if (link->state)
+        link->stage->destroy(link->state);
+    pl_params_destroy(&link->stage->info, link->params, &chain->allocator);
+}
+
+void pl_chain_destroy(pl_chain *chain)
+{
+    for (size_t i = 0; i < chain->n; i++)
+        destroy_link(chain, chain->links + i);
+    pl_free(&chain->allocator, chain->links);
+    chain->links = NULL;
+    chain->n = 0;
+}
+
+/* Room for capacity links; none is there yet. */
+static pluck_status reserve_links(pl_chain *chain, size_t capacity,
+                                  const pluck_allocator *allocator, pluck_error *err)
+{
+    *chain = (pl_chain){.allocator = *allocator};
+    chain->links = pl_alloc(allocator, capacity, sizeof *chain->links);
+    return chain->links ? PLUCK_OK : pl_fail_nomem(err, capacity * sizeof *chain->links);
+}
+
+static pluck_status add_link(pl_chain *chain, const pl_stage *stage, const void *params,
+                             uint32_t n_vocab, pluck_error *err)
+{
+    pl_link link = {.stage = stage};
+    pluck_status status = PLUCK_OK;
+    if (stage->check)
+        status = stage->check(params, n_vocab, err);
+    if (status == PLUCK_OK)
+        status = pl_params_clone(&link.params, &stage->info, params, &chain->allocator, err);
+    if (status == PLUCK_OK && stage->create)
+        status = stage->create(&link.state, link.params, &chain->allocator, err);
+    if (status == PLUCK_OK)
+        chain->links[chain->n++] = link;
+    else
+        pl_params_destroy(&stage->info, link.params, &chain->allocator);
+    return status;
+}
+
+pluck_status pl_chain_create(pl_chain *chain, const pluck_config *config, uint32_t n_vocab,
+                             const pluck_allocator *allocator, pluck_error *err)
+{
+    size_t n = pluck_config_stage_count(config);
+    pluck_status status = reserve_links(chain, n, allocator, err);
+    for (size_t i = 0; i < n && status == PLUCK_OK; i++) {
+        const pl_stage *stage = pl_stage_of(pluck_config_stage_at(config, i));
+        if (!pluck_config_neutral_at(config, i))
+            status = add_link(chain, stage, pluck_config_params_at(config, i), n_vocab, err);
+    }
+    if (status != PLUCK_OK)
+        pl_chain_destroy(chain);
+    return status;
+}
+
+pluck_status pl_chain_clone(pl_chain *out, const pl_chain *chain, pluck_error *err)
+{
+    pluck_status status = reserve_links(out, chain->n, &chain->allocator, err);
+    for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++) {
+        const pl_link *from = chain->links + i;
+        const pl_stage *stage = from->stage;
+        pl_link link = {.stage = stage};
+        status = pl_params_clone(&link.params, &stage->info, from->params, &chain->allocator, err);
+        if (status == PLUCK_OK && from->state)
+            status = stage->clone(&link.state, from->state, err);
+        if (status == PLUCK_OK)
+            out->links[out->n++] = link;
+        else
+            pl_params_destroy(&stage->info, link.params, &chain->allocator);
+    }
+    if (status != PLUCK_OK)
+        pl_chain_destroy(out);
+    return status;
+}
+
+void pl_chain_reset(pl_chain *chain)
+{
+    for (size_t i = 0; i < chain->n; i++)
+        if (chain->links[i].stage->reset)
+            chain->links[i].stage->reset(chain->links[i].state);
+}
+
+size_t pl_chain_window(const pl_chain *chain)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < chain->n; i++) {
+        const pl_link *link = chain->links + i;
+        size_t window = link->stage->window ? link->stage->window(link->params) : 0;
+        longest = window > longest ? window : longest;
+    }
+    return longest;
+}
+
+size_t pl_chain_max_edits(const pl_chain *chain, uint32_t n_vocab)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < chain->n; i++) {
+        const pl_link *link = chain->links + i;
+        sum += link->stage->max_edits ? link->stage->max_edits(link->params, n_vocab) : 0;
+    }
+    return sum;
+}
+
+pluck_status pl_chain_reserve(pl_chain *chain, pluck_error *err)
+{
+    pluck_status status = PLUCK_OK;
+    for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++)
+        if (chain->links[i].stage->reserve)
+            status = chain->links[i].stage->reserve(chain->links[i].state, err);
+    return status;
+}
+
+void pl_chain_accept(pl_chain *chain, const pl_history *history)
+{
+    for (size_t i = 0; i < chain->n; i++) {
+        const pl_link *link = chain->links + i;
+        if (link->stage->accept)
+            link->stage->accept(link->params, link->state, history);
+    }
+}
+
+void pl_chain_rewind(pl_chain *chain, const pl_history *history)
+{
+    for (size_t i = chain->n; i-- > 0;) {
+        const pl_link *link = chain->links + i;
+        if (link->stage->rewind)
+            link->stage->rewind(link->params, link->state, history);
+    }
+}
+
+pluck_status pl_chain_apply(const pl_chain *chain, size_t index, pl_view *view,
+                            const pl_stage_context *context, pluck_error *err)
+{
+    const pl_link *link = chain->links + index;
+    if (!link->stage->apply)
+        return PLUCK_OK;
+    pluck_error inner;
+    pluck_status status = link->stage->apply(link->params, link->state, view, context, &inner);
+    if (status != PLUCK_OK)
+        return pl_fail(err, status, "%s: %s", link->stage->info.name, inner.message);
+    return PLUCK_OK;
+}

@@ -1,0 +1,44 @@
+/*
+ * A chain: the stages of one sampler, in order, each with its parameters and state. The draw is the
+ * last of them. Stages whose parameters make them the identity are left out.
+ */
+#ifndef PL_CHAIN_H
+#define PL_CHAIN_H
+
+#include "stages/stage_impl.h"
+
+#include <pluck/config.h>
+
+typedef struct pl_link {
+    const pl_stage *stage;
+    void *params;
+    void *state; /* NULL if the stage has none */
+} pl_link;
+
+typedef struct pl_chain {
+    pluck_allocator allocator;
+    pl_link *links;
+    size_t n;
+} pl_chain;
+
+/* Copies what it needs of the configuration. On failure *chain holds nothing. */
+pluck_status pl_chain_create(pl_chain *chain, const pluck_config *config, uint32_t n_vocab,
+                             const pluck_allocator *allocator, pluck_error *err);
+pluck_status pl_chain_clone(pl_chain *out, const pl_chain *chain, pluck_error *err);
+void pl_chain_destroy(pl_chain *chain);
+void pl_chain_reset(pl_chain *chain);
+
+/* The longest window of all stages (SIZE_MAX: the whole history), and the sum of their edits. */
+size_t pl_chain_window(const pl_chain *chain);
+size_t pl_chain_max_edits(const pl_chain *chain, uint32_t n_vocab);
+
+/* The three steps of accepting and the one of rewinding, as stage_impl.h describes them. */
+pluck_status pl_chain_reserve(pl_chain *chain, pluck_error *err);
+void pl_chain_accept(pl_chain *chain, const pl_history *history);
+void pl_chain_rewind(pl_chain *chain, const pl_history *history);
+
+/* Runs link number index on the view. An error names the stage. */
+pluck_status pl_chain_apply(const pl_chain *chain, size_t index, pl_view *view,
+                            const pl_stage_context *context, pluck_error *err);
+
+#endif

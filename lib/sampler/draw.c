@@ -1,0 +1,124 @@
+/*
+ * Sampling: open a view, run the chain, pick. The random numbers are a copy of the position's
+ * generator, so that sampling again gives the same token. The reports (log-probability, survivors,
+ * distribution) are computed from the same final view.
+ */
+#include "sampler/draw.h"
+
+#include "base/error.h"
+#include "select/keep.h"
+#include "select/mass.h"
+#include "select/pick.h"
+#include "simd/scalar_math.h"
+
+pluck_status pl_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err)
+{
+    if (!sampler || !logits.data)
+        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    if (logits.n_vocab != sampler->n_vocab)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "%u logits were given to a sampler for a vocabulary of %u tokens",
+                       logits.n_vocab, sampler->n_vocab);
+    if (!pluck_dtype_name(logits.dtype))
+        return pl_fail(err, PLUCK_ERR_INVALID, "dtype %d is not a pluck_dtype", (int)logits.dtype);
+    return PLUCK_OK;
+}
+
+pluck_status pl_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits, pl_view *view,
+                                  pluck_error *err)
+{
+    return pl_view_open(view, sampler->workspace, sampler->kernels, logits,
+                        sampler->on_nan == PLUCK_ON_NAN_BAN, err);
+}
+
+pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits, pl_view *view,
+                                   pluck_error *err)
+{
+    const pl_stage_context context = {&sampler->history, sampler->n_vocab};
+    pluck_status status = pl_sampler_open_view(sampler, logits, view, err);
+    for (size_t i = 0; i < sampler->chain.n && status == PLUCK_OK; i++)
+        status = pl_chain_apply(&sampler->chain, i, view, &context, err);
+    return status;
+}
+
+static uint32_t pick(const pluck_sampler *sampler, const pl_view *view)
+{
+    pluck_pcg64 rng = sampler->rng;
+    return pl_view_pick(view, &rng);
+}
+
+pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits, pluck_token *token,
+                                  pluck_error *err)
+{
+    pluck_status status = pl_sampler_check(sampler, logits, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (!token)
+        return pl_fail(err, PLUCK_ERR_INVALID, "token is NULL");
+    const pl_fp_state fp = pl_fp_enter();
+    pl_view view;
+    status = pl_sampler_final_view(sampler, logits, &view, err);
+    if (status == PLUCK_OK)
+        *token = (pluck_token)pick(sampler, &view);
+    pl_fp_leave(fp);
+    return status;
+}
+
+pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits logits, pluck_draw *draw,
+                                pluck_error *err)
+{
+    pluck_status status = pl_sampler_check(sampler, logits, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (!draw)
+        return pl_fail(err, PLUCK_ERR_INVALID, "draw is NULL");
+    const pl_fp_state fp = pl_fp_enter();
+    pl_view view;
+    status = pl_sampler_final_view(sampler, logits, &view, err);
+    if (status == PLUCK_OK) {
+        uint32_t token = pick(sampler, &view);
+        double below_max = pl_view_below_max(&view, pl_view_stored(&view, token));
+        draw->token = (pluck_token)token;
+        draw->logprob = (float)(below_max - pl_log(pl_view_normaliser(&view)));
+        draw->n_survivors = pl_view_count(&view);
+    }
+    pl_fp_leave(fp);
+    return status;
+}
+
+/* Fills in probabilities of the workspace's first n sorted keys. */
+static void write_probs(const pl_view *view, double normaliser, pluck_prob *probs, uint32_t n)
+{
+    const double smallest = 0x1p-149;
+    const pl_key *keys = view->workspace->keys;
+    for (uint32_t i = 0; i < n; i++) {
+        double p = pl_exp(pl_view_below_max(view, pl_key_logit(keys[i]))) / normaliser;
+        probs[i].token = (pluck_token)pl_key_token(keys[i]);
+        probs[i].prob = (float)(p > smallest ? p : smallest);
+    }
+}
+
+pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits logits,
+                                        pluck_prob *probs, uint32_t capacity, uint32_t *n_total,
+                                        pluck_error *err)
+{
+    pluck_status status = pl_sampler_check(sampler, logits, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (!n_total || (!probs && capacity > 0))
+        return pl_fail(err, PLUCK_ERR_INVALID, "probs or n_total is NULL");
+    const pl_fp_state fp = pl_fp_enter();
+    pl_view view;
+    status = pl_sampler_final_view(sampler, logits, &view, err);
+    if (status == PLUCK_OK) {
+        uint32_t n = pl_view_count(&view);
+        uint32_t n_written = n < capacity ? n : capacity;
+        double normaliser = pl_view_normaliser(&view);
+        if (n_written > 0)
+            pl_view_best(&view, n_written);
+        write_probs(&view, normaliser, probs, n_written);
+        *n_total = n;
+    }
+    pl_fp_leave(fp);
+    return status;
+}

@@ -1,0 +1,20 @@
+/*
+ * From logits to the final distribution of a sampler, as a view.
+ */
+#ifndef PL_DRAW_H
+#define PL_DRAW_H
+
+#include "sampler/sampler_impl.h"
+
+/* PLUCK_ERR_INVALID unless the logits are usable by this sampler. */
+pluck_status pl_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err);
+
+/* Opens a view on the logits, as the sampler's configuration says. */
+pluck_status pl_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits, pl_view *view,
+                                  pluck_error *err);
+
+/* The same, and runs the chain: the view is then the final distribution. */
+pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits, pl_view *view,
+                                   pluck_error *err);
+
+#endif

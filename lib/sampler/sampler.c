@@ -1,0 +1,254 @@
+/*
+ * Life cycle and sequence. A sampler is created whole or not at all; cloning goes the same way with
+ * the state copied. Accepting first makes sure of all memory, then changes everything at once, so
+ * that a failed accept leaves no stage ahead of another.
+ */
+#include "sampler/sampler_impl.h"
+
+#include "base/error.h"
+
+static pluck_status fail_null(pluck_error *err)
+{
+    return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+}
+
+static void seek(pluck_sampler *sampler, uint64_t stream, uint64_t position)
+{
+    sampler->stream = stream;
+    sampler->position = position;
+    pluck_pcg64_seed(&sampler->rng, sampler->seed, stream, position);
+}
+
+/* What the ring must keep: everything a stage looks back on after the longest rewind. */
+static size_t history_length(size_t window, uint32_t max_rewind)
+{
+    return window > SIZE_MAX - max_rewind ? SIZE_MAX : window + max_rewind;
+}
+
+static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *config,
+                                 pluck_error *err)
+{
+    const pluck_allocator *allocator = &sampler->allocator;
+    pluck_status status =
+        pl_chain_create(&sampler->chain, config, sampler->n_vocab, allocator, err);
+    if (status != PLUCK_OK)
+        return status;
+    sampler->window = pl_chain_window(&sampler->chain);
+    size_t n_kept = history_length(sampler->window, sampler->max_rewind);
+    status = pl_history_create(&sampler->history, n_kept, allocator, err);
+    if (status != PLUCK_OK)
+        return status;
+    size_t max_edits = pl_chain_max_edits(&sampler->chain, sampler->n_vocab);
+    return pl_workspace_create(&sampler->workspace, sampler->n_vocab, max_edits, allocator, err);
+}
+
+static pluck_status check_create(pluck_sampler **out, const pluck_config *config, uint32_t n_vocab,
+                                 const pluck_sampler_options *options, pluck_error *err)
+{
+    if (!out)
+        return fail_null(err);
+    *out = NULL;
+    if (!config)
+        return fail_null(err);
+    if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
+        return pl_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
+                       PLUCK_MAX_VOCAB);
+    if (!pluck_isa_supported(options->isa)) {
+        const char *name = pluck_isa_name(options->isa);
+        return pl_fail(err, PLUCK_ERR_INVALID, "instruction set %s is not supported here",
+                       name ? name : "(unknown)");
+    }
+    return PLUCK_OK;
+}
+
+pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *config, uint32_t n_vocab,
+                                  const pluck_sampler_options *options, pluck_error *err)
+{
+    const pluck_sampler_options defaults = {.isa = PLUCK_ISA_BEST};
+    if (!options)
+        options = &defaults;
+    pluck_status status = check_create(out, config, n_vocab, options, err);
+    if (status != PLUCK_OK)
+        return status;
+    pluck_allocator allocator = pl_allocator_or_default(options->allocator);
+    pluck_sampler *sampler = pl_alloc_zero(&allocator, 1, sizeof *sampler);
+    if (!sampler)
+        return pl_fail_nomem(err, sizeof *sampler);
+    sampler->allocator = allocator;
+    sampler->kernels = pl_kernels_get(options->isa);
+    sampler->n_vocab = n_vocab;
+    sampler->max_rewind = options->max_rewind ? options->max_rewind : PLUCK_DEFAULT_MAX_REWIND;
+    sampler->on_nan = pluck_config_on_nan(config);
+    if (pluck_config_seed(config, &sampler->seed))
+        status = pluck_random_seed(&sampler->seed, err);
+    if (status == PLUCK_OK)
+        status = create_parts(sampler, config, err);
+    if (status != PLUCK_OK) {
+        pluck_sampler_destroy(&sampler);
+        return status;
+    }
+    seek(sampler, options->stream, 0);
+    *out = sampler;
+    return PLUCK_OK;
+}
+
+pluck_status pluck_sampler_from_json(pluck_sampler **out, const char *json, size_t json_size_bytes,
+                                     uint32_t n_vocab, pluck_error *err)
+{
+    if (!out)
+        return fail_null(err);
+    *out = NULL;
+    pluck_config *config = NULL;
+    pluck_status status = pluck_config_from_json(&config, json, json_size_bytes, NULL, err);
+    if (status == PLUCK_OK)
+        status = pluck_sampler_create(out, config, n_vocab, NULL, err);
+    pluck_config_destroy(&config);
+    return status;
+}
+
+void pluck_sampler_destroy(pluck_sampler **sampler)
+{
+    if (!sampler || !*sampler)
+        return;
+    pluck_sampler *s = *sampler;
+    pluck_allocator allocator = s->allocator;
+    pl_chain_destroy(&s->chain);
+    pl_history_destroy(&s->history);
+    pl_workspace_destroy(&s->workspace);
+    pl_free(&allocator, s);
+    *sampler = NULL;
+}
+
+pluck_status pluck_sampler_clone(pluck_sampler **out, const pluck_sampler *sampler,
+                                 pluck_error *err)
+{
+    if (!out)
+        return fail_null(err);
+    *out = NULL;
+    if (!sampler)
+        return fail_null(err);
+    const pluck_allocator *allocator = &sampler->allocator;
+    pluck_sampler *copy = pl_alloc(allocator, 1, sizeof *copy);
+    if (!copy)
+        return pl_fail_nomem(err, sizeof *copy);
+    *copy = *sampler;
+    copy->chain = (pl_chain){.allocator = *allocator};
+    copy->history = (pl_history){.allocator = *allocator};
+    copy->workspace = NULL;
+    pluck_status status = pl_chain_clone(&copy->chain, &sampler->chain, err);
+    if (status == PLUCK_OK)
+        status = pl_history_clone(&copy->history, &sampler->history, err);
+    if (status == PLUCK_OK)
+        status = pl_workspace_create(&copy->workspace, sampler->n_vocab,
+                                     sampler->workspace->max_edits, allocator, err);
+    if (status != PLUCK_OK) {
+        pluck_sampler_destroy(&copy);
+        return status;
+    }
+    *out = copy;
+    return PLUCK_OK;
+}
+
+static void start_sequence(pluck_sampler *sampler, uint64_t stream)
+{
+    pl_chain_reset(&sampler->chain);
+    pl_history_clear(&sampler->history);
+    seek(sampler, stream, 0);
+}
+
+pluck_status pluck_sampler_reset(pluck_sampler *sampler, pluck_error *err)
+{
+    if (!sampler)
+        return fail_null(err);
+    start_sequence(sampler, sampler->stream);
+    return PLUCK_OK;
+}
+
+pluck_status pluck_sampler_set_stream(pluck_sampler *sampler, uint64_t stream, pluck_error *err)
+{
+    if (!sampler)
+        return fail_null(err);
+    start_sequence(sampler, stream);
+    return PLUCK_OK;
+}
+
+pluck_status pluck_sampler_set_position(pluck_sampler *sampler, uint64_t position, pluck_error *err)
+{
+    if (!sampler)
+        return fail_null(err);
+    seek(sampler, sampler->stream, position);
+    return PLUCK_OK;
+}
+
+pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token, pluck_error *err)
+{
+    if (!sampler)
+        return fail_null(err);
+    if (token < 0 || (uint32_t)token >= sampler->n_vocab)
+        return pl_fail(err, PLUCK_ERR_INVALID, "token %d is outside [0, %u]", token,
+                       sampler->n_vocab - 1);
+    pluck_status status = pl_history_reserve(&sampler->history, err);
+    if (status == PLUCK_OK)
+        status = pl_chain_reserve(&sampler->chain, err);
+    if (status != PLUCK_OK)
+        return status;
+    pl_history_push(&sampler->history, token);
+    pl_chain_accept(&sampler->chain, &sampler->history);
+    sampler->position++;
+    pluck_pcg64_skip_positions(&sampler->rng, 1);
+    return PLUCK_OK;
+}
+
+/* Whether the history still holds what stages look back on after n tokens are undone. */
+static bool can_rewind(const pluck_sampler *sampler, uint32_t n)
+{
+    const pl_history *history = &sampler->history;
+    if (n > sampler->max_rewind || n > history->position)
+        return false;
+    uint64_t left = history->position - n;
+    return history->oldest == 0 ||
+           (left >= history->oldest && left - history->oldest >= sampler->window);
+}
+
+pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, pluck_error *err)
+{
+    if (!sampler)
+        return fail_null(err);
+    if (!can_rewind(sampler, n))
+        return pl_fail(
+            err, PLUCK_ERR_INVALID,
+            "cannot rewind %u tokens: %llu were accepted, and at most %u in a row can be "
+            "undone (max_rewind)",
+            n, (unsigned long long)sampler->history.position, sampler->max_rewind);
+    for (uint32_t i = 0; i < n; i++) {
+        pl_chain_rewind(&sampler->chain, &sampler->history);
+        pl_history_pop(&sampler->history);
+    }
+    seek(sampler, sampler->stream, sampler->position - n);
+    return PLUCK_OK;
+}
+
+uint32_t pluck_sampler_n_vocab(const pluck_sampler *sampler)
+{
+    return sampler->n_vocab;
+}
+
+uint64_t pluck_sampler_seed(const pluck_sampler *sampler)
+{
+    return sampler->seed;
+}
+
+uint64_t pluck_sampler_stream(const pluck_sampler *sampler)
+{
+    return sampler->stream;
+}
+
+uint64_t pluck_sampler_position(const pluck_sampler *sampler)
+{
+    return sampler->position;
+}
+
+pluck_isa pluck_sampler_isa(const pluck_sampler *sampler)
+{
+    return sampler->kernels->isa;
+}

@@ -1,0 +1,29 @@
+/*
+ * The inside of a sampler.
+ */
+#ifndef PL_SAMPLER_IMPL_H
+#define PL_SAMPLER_IMPL_H
+
+#include "sampler/chain.h"
+#include "select/view.h"
+
+#include <pluck/rng.h>
+#include <pluck/sampler.h>
+
+struct pluck_sampler {
+    pluck_allocator allocator;
+    const pl_kernels *kernels;
+    uint32_t n_vocab;
+    uint32_t max_rewind;
+    pluck_on_nan on_nan;
+    uint64_t seed;
+    uint64_t stream;
+    uint64_t position;
+    pluck_pcg64 rng; /* at the first number of the position */
+    size_t window;   /* how far the chain looks back */
+    pl_chain chain;
+    pl_history history;
+    pl_workspace *workspace;
+};
+
+#endif
