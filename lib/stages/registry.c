@@ -1,6 +1,6 @@
 /*
  * All stages, in the order in which the flat form runs them (llama.cpp's default order), draws
- * last. A new stage is one file and two lines here.
+ * last. A new stage is one file and one line here: X(name) for pl_stage_name.
  */
 #include "stages/stage_impl.h"
 
@@ -8,20 +8,22 @@
 
 #include <string.h>
 
-extern const pl_stage pl_stage_logit_bias;
-extern const pl_stage pl_stage_penalties;
-extern const pl_stage pl_stage_top_k;
-extern const pl_stage pl_stage_top_p;
-extern const pl_stage pl_stage_min_p;
-extern const pl_stage pl_stage_temperature;
-extern const pl_stage pl_stage_categorical;
-extern const pl_stage pl_stage_greedy;
+#define STAGES(X)                                                                                  \
+    X(logit_bias)                                                                                  \
+    X(penalties)                                                                                   \
+    X(top_k)                                                                                       \
+    X(top_p)                                                                                       \
+    X(top_a)                                                                                       \
+    X(min_p)                                                                                       \
+    X(temperature)                                                                                 \
+    X(categorical)                                                                                 \
+    X(greedy)
 
-const pl_stage *const pl_stages[] = {
-    &pl_stage_logit_bias,  &pl_stage_penalties, &pl_stage_top_k,
-    &pl_stage_top_p,       &pl_stage_min_p,     &pl_stage_temperature,
-    &pl_stage_categorical, &pl_stage_greedy,    NULL,
-};
+#define DECLARE(name) extern const pl_stage pl_stage_##name;
+STAGES(DECLARE)
+
+#define ADDRESS(name) &pl_stage_##name,
+const pl_stage *const pl_stages[] = {STAGES(ADDRESS) NULL};
 
 const pl_stage *pl_stage_find(const char *name)
 {

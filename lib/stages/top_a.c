@@ -1,0 +1,55 @@
+/*
+ * top_a: keeps the tokens whose probability is at least a times the square of the largest one. With
+ * Z the sum of exp(l - max), the largest probability is 1/Z and the condition a threshold on the
+ * logit: l >= max + ln a - ln Z.
+ */
+#include "select/keep.h"
+#include "select/mass.h"
+#include "simd/scalar_math.h"
+#include "stages/stage_impl.h"
+
+typedef struct top_a_params {
+    double a;
+} top_a_params;
+
+static bool is_neutral(const void *params)
+{
+    return ((const top_a_params *)params)->a == 0.0;
+}
+
+static pluck_status apply(const void *params, void *state, pl_view *view,
+                          const pl_stage_context *context, pluck_error *err)
+{
+    (void)state, (void)context, (void)err;
+    double a = ((const top_a_params *)params)->a;
+    pl_view_keep_near_max(view, pl_log(a) - pl_log(pl_view_normaliser(view)), 1);
+    return PLUCK_OK;
+}
+
+static const pluck_param params[] = {
+    {
+        .name = "a",
+        .flat_key = "top_a",
+        .type = PLUCK_PARAM_NUMBER,
+        .min = 0,
+        .max = 1,
+        .default_value = 0,
+        .neutral = 0,
+        .summary =
+            "smallest probability to keep, relative to the square of the largest; 0 keeps all",
+        .offset_bytes = offsetof(top_a_params, a),
+    },
+};
+
+const pl_stage pl_stage_top_a = {
+    .info = {.name = "top_a",
+             .kind = PLUCK_STAGE_TRUNCATE,
+             .summary = "keeps tokens by a threshold that falls with the square of the best",
+             .formula = "p >= a * p_max^2",
+             .source = "text-generation-webui, TopALogitsWarper",
+             .params = params,
+             .n_params = sizeof params / sizeof *params,
+             .params_size_bytes = sizeof(top_a_params)},
+    .is_neutral = is_neutral,
+    .apply = apply,
+};
