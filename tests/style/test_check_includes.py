@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""Why: a check of style that finds nothing may be blind. Every rule of scripts/check_includes.py is
+broken here once, in a small tree that is otherwise in order, and the violation must be found; what
+is allowed must not be.
+
+    test_check_includes.py SCRIPTS_DIR
+"""
+import pathlib
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv.pop(1) if len(sys.argv) > 1 else "scripts")
+from check_includes import Checker  # noqa: E402
+
+GOOD_TREE = {
+    "include/pluck/rng.h": "#include <pluck/base.h>\n#include <stdint.h>\n",
+    "include/pluck/base.h": "#include <stdint.h>\n",
+    "lib/base/alloc.h": "#include <pluck/base.h>\n",
+    "lib/base/alloc.c": '#include "base/alloc.h"\n',
+    "lib/rng/rng.c": '#include <pluck/rng.h>\n#include "base/alloc.h"\n',
+    "lib/simd/kernels.h": "",
+    "lib/simd/kernels_avx2.c": '#include <immintrin.h>\n#include "simd/kernels.h"\n',
+    "lib/select/view.h": "",
+    "lib/stages/stage_impl.h": '#include "select/view.h"\n',
+    "lib/stages/top_k.c": '#include "stages/stage_impl.h"\nconst pl_stage pl_stage_top_k = {0};\n',
+    "lib/stages/dry.c": '#include "stages/dry_match.h"\nconst pl_stage pl_stage_dry = {0};\n',
+    "lib/stages/dry_match.c": '#include "stages/dry_match.h"\n',
+    "lib/stages/dry_match.h": '#include "stages/stage_impl.h"\n',
+    "lib/dump/npy.c": '#include "dump/npy_header.h"\nconst pl_dump_reader pl_dump_npy = {0};\n',
+    "lib/dump/npy_header.c": '#include "dump/npy_header.h"\n',
+    "lib/dump/npy_header.h": "",
+    "lib/dump/raw.c": "const pl_dump_reader pl_dump_raw = {0};\n",
+    "cli/options.h": "",
+    "cli/main.c": '#include "options.h"\n#include <pluck/rng.h>\n#include <stdio.h>\n',
+    "examples/embed.c": "#include <pluck/rng.h>\n",
+    "tests/unit/test_alloc.c": '#include "base/alloc.h"\n#include <xmmintrin.h>\n',
+}
+
+
+def lines(n):
+    return "    f();\n" * n
+
+
+def rows(n):
+    return "    {1, 2},\n" * n
+
+
+def violations(changes):
+    with tempfile.TemporaryDirectory() as root:
+        for name, text in {**GOOD_TREE, **changes}.items():
+            path = pathlib.Path(root, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return Checker(root).run()
+
+
+class CheckIncludes(unittest.TestCase):
+    def found(self, path, text, message, more=None):
+        found = violations({path: text, **(more or {})})
+        self.assertEqual(len(found), 1, found)
+        self.assertTrue(found[0].startswith(path + ":"), found)
+        self.assertIn(message, found[0])
+
+    def fine(self, changes):
+        self.assertEqual(violations(changes), [])
+
+    def test_a_tree_in_order_has_no_violation(self):
+        self.fine({})
+
+    def test_includes_point_downward(self):
+        self.found("lib/base/alloc.c", '#include "simd/kernels.h"\n', "may include nothing only")
+        self.found("lib/rng/rng.c", '#include "select/view.h"\n', "may include base only")
+        self.found("lib/rng/rng.c", '\n #  include "simd/kernels.h"\n', "rng.c:2: simd/kernels.h")
+
+    def test_includes_in_comments_do_not_count(self):
+        self.fine({"lib/base/alloc.c": '/*\n#include "simd/kernels.h"\n*/\n// #include "x.h"\n'})
+
+    def test_internal_headers_are_named_from_lib(self):
+        self.found("lib/base/alloc.c", '#include "alloc.h"\n', "no such file in lib/")
+        self.found("lib/base/alloc.c", '#include "base/../base/alloc.h"\n', "no such file in lib/")
+        self.found("lib/rng/rng.c", "#include <base/alloc.h>\n", 'included with ""')
+        self.found("lib/rng/rng.c", '#include "pluck/rng.h"\n', "included with <>")
+        self.found("lib/rng/rng.c", "#include <pluck/rgn.h>\n", "no such public header")
+
+    def test_a_new_part_must_be_given_its_place(self):
+        self.found("lib/extra/new.h", '#include "base/alloc.h"\n', "lib/extra/ is not in ALLOWED")
+
+    def test_stages_and_readers_do_not_know_each_other(self):
+        stage = '#include "stages/dry_match.h"\nconst pl_stage pl_stage_top_k = {0};\n'
+        self.found("lib/stages/top_k.c", stage, "top_k may not depend on dry")
+        reader = '#include "dump/npy_header.h"\nconst pl_dump_reader pl_dump_raw = {0};\n'
+        self.found("lib/dump/raw.c", reader, "raw may not depend on npy")
+
+    def test_intrinsics_stay_in_simd(self):
+        self.found("lib/rng/rng.c", "#include <immintrin.h>\n", "intrinsics")
+        self.found("include/pluck/rng.h", "#include <arm_neon.h>\n", "intrinsics")
+        self.found("cli/main.c", "#include <x86intrin.h>\n", "intrinsics")
+
+    def test_programs_see_public_headers_only(self):
+        for include in ('"base/alloc.h"', '"../lib/base/alloc.h"', "<base/alloc.h>"):
+            self.found("cli/main.c", f"#include {include}\n", "its own headers")
+            self.found("examples/embed.c", f"#include {include}\n", "its own headers")
+        self.found("examples/embed.c", '#include "../cli/options.h"\n', "its own headers")
+
+    def test_public_headers_see_public_headers_only(self):
+        self.found("include/pluck/rng.h", '#include "base/alloc.h"\n', "a public header includes")
+        self.found("include/pluck/rng.h", "#include <base/alloc.h>\n", "a public header includes")
+
+    def test_file_names_are_unique(self):
+        self.found("tests/unit/main.c", "", "cli/main.c has the same name")
+        self.found("cli/rng.c", "", "has the same name")
+        found = violations({"lib/rng/rng.h": ""})
+        self.assertEqual(found, ["include/pluck/rng.h:1: lib/rng/rng.h has the same name"])
+        self.found("cli/alloc.h", "", "lib/base/alloc.h has the same name")
+
+    def test_code_in_lib_has_a_header(self):
+        self.found("lib/base/text.c", "", "text.h is neither beside it")
+        self.found("lib/stages/params.c", "", "params.h is neither beside it")
+        self.found("lib/simd/maximum.c", "", "maximum.h is neither beside it")
+
+    def test_functions_are_short(self):
+        body = "static int\nlong_one(int a)\n{\n%s}\n"
+        self.found("cli/main.c", body % lines(57), "long_one() has 61 lines")
+        self.found("cli/main.c", "\n" + body % lines(57), ":2: long_one()")
+        linkage = 'extern "C" {\n%s}\n' % (body % lines(57))
+        self.found("include/pluck/base.h", linkage, ":2: long_one()")
+        self.fine({"cli/main.c": body % lines(56)})
+
+    def test_braces_in_text_and_in_directives_do_not_count(self):
+        text = 'int f(void)\n{\n    g("}{", \'{\'); /* } */ // }\n%s}\n' % lines(30)
+        macro = "#define M(x) {  \\\n        x; }}}\n"
+        self.fine({"cli/main.c": macro + text + text})
+
+    def test_lines_of_tables_do_not_count(self):
+        table = "static const row rows[] = {\n%s};\n"
+        self.fine({"cli/main.c": table % rows(900)})
+        self.fine({"cli/main.c": "int main(void)\n{\n%s    return 0;\n}\n" % (table % rows(80))})
+        self.found("cli/main.c", table % rows(10) + "int x;\n" * 499, "501 lines")
+
+    def test_files_are_short(self):
+        self.found("cli/main.c", "int x;\n" * 501, "501 lines")
+        self.fine({"cli/main.c": "int x;\n" * 500})
+        self.found("scripts/tool.py", "x = 1\n" * 501, "501 lines")
+        self.found("scripts/tool", "#!/bin/sh\n" + "true\n" * 500, "501 lines")
+
+    def test_python_functions_are_short(self):
+        self.found("scripts/tool.py", "def f():\n" + "    g()\n" * 60, "f() has 61 lines")
+
+    def test_lines_are_narrow_counted_in_characters(self):
+        self.found("cli/main.c", "// " + "x" * 98 + "\n", "101 columns")
+        self.fine({"cli/main.c": "// " + "é" * 97 + "\n"})
+
+    def test_braces_that_do_not_pair_are_reported(self):
+        self.found("cli/main.c", "int f(void)\n{\n", "has no }")
+        self.found("cli/main.c", "int f(void)\n{\n}\n}\n", "has no {")
+
+
+if __name__ == "__main__":
+    unittest.main()
