@@ -26,8 +26,8 @@
  * position to the next, and the fourth difference vanishes modulo 2^128, so that the state would be
  * a cubic polynomial of the position. For an odd S, A^S = 5 mod 8 as A itself is, the sequence over
  * positions has the full period 2^128, and its k-th difference carries no more than the factor
- * 4^(k-1) that it has in any LCG of this kind. Its spectral test is good too: the shortest vector of
- * the dual lattice is 0.61, 0.72, 0.72, 0.58, 0.51 of the largest possible in 2 to 6 dimensions,
+ * 4^(k-1) that it has in any LCG of this kind. Its spectral test is good too: the shortest vector
+ * of the dual lattice is 0.61, 0.72, 0.72, 0.58, 0.51 of the largest possible in 2 to 6 dimensions,
  * for A itself 0.83, 0.64, 0.69, 0.66, 0.73, and for A^(2^32) 0.69, 0.64, 0.06, 0.00, 0.00.
  *
  * Seeding. w[0] = seed, w[1] = stream, w[i] = mix(w[i-2] + w[i-1] + gamma) modulo 2^64, with mix

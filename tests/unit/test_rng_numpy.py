@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compares pluck's pcg64 with NumPy's PCG64, word by word.
 
-Why: the header promises that any NumPy user can replay a run. So NumPy is given what rng.c documents
-(how seed and stream become a state, how far a position lies) and must produce the same state, raw
-words, doubles and bounded integers.
+Why: the header promises that any NumPy user can replay a run. So NumPy is given what rng.c
+documents (how seed and stream become a state, how far a position lies) and must produce the same
+state, raw words, doubles and bounded integers.
 
     test_rng_numpy.py RNG_WORDS [SEED]
 
