@@ -1,0 +1,16 @@
+/*
+ * How the small functions of a vocabulary are declared: always inlined, so that nothing compiled
+ * for one instruction set can be called by code compiled for another.
+ */
+#ifndef PL_LANES_INLINE_H
+#define PL_LANES_INLINE_H
+
+#include "simd/kernels.h"
+
+#if defined(__GNUC__)
+#    define LANES_INLINE static inline __attribute__((always_inline))
+#else
+#    define LANES_INLINE static inline
+#endif
+
+#endif

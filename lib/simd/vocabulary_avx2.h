@@ -1,0 +1,225 @@
+/*
+ * The vocabulary of kernels_template.h for AVX2, FMA and F16C: lanes are two registers.
+ */
+#ifndef PL_VOCABULARY_AVX2_H
+#define PL_VOCABULARY_AVX2_H
+
+#include "simd/compress_table.h"
+#include "simd/lanes_inline.h"
+
+#include <immintrin.h>
+
+typedef struct lanes {
+    __m256 low, high; /* lanes 0 to 7, 8 to 15 */
+} lanes;
+
+/* All ones where true. */
+typedef struct flags {
+    __m256 low, high;
+} flags;
+
+LANES_INLINE lanes lanes_set(float x)
+{
+    return (lanes){_mm256_set1_ps(x), _mm256_set1_ps(x)};
+}
+
+LANES_INLINE lanes lanes_load(const void *x)
+{
+    const float *values = x;
+    return (lanes){_mm256_loadu_ps(values), _mm256_loadu_ps(values + 8)};
+}
+
+/* The empty assembly hides where the values come from: clang 14 turns a comparison of two converted
+ * vectors into comparisons of single halves, twenty times slower. */
+LANES_INLINE __m256 widen_f16_eight(__m128i halves)
+{
+    __m256 wide = _mm256_cvtph_ps(halves);
+    __asm__("" : "+x"(wide));
+    return wide;
+}
+
+LANES_INLINE lanes lanes_load_f16(const void *x)
+{
+    const __m128i *halves = x;
+    return (lanes){widen_f16_eight(_mm_loadu_si128(halves)),
+                   widen_f16_eight(_mm_loadu_si128(halves + 1))};
+}
+
+LANES_INLINE __m256 widen_bf16_eight(__m128i halves)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+}
+
+LANES_INLINE lanes lanes_load_bf16(const void *x)
+{
+    const __m128i *halves = x;
+    return (lanes){widen_bf16_eight(_mm_loadu_si128(halves)),
+                   widen_bf16_eight(_mm_loadu_si128(halves + 1))};
+}
+
+LANES_INLINE void lanes_store(float *x, lanes a)
+{
+    _mm256_storeu_ps(x, a.low);
+    _mm256_storeu_ps(x + 8, a.high);
+}
+
+LANES_INLINE lanes lanes_add(lanes a, lanes b)
+{
+    return (lanes){_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+}
+
+LANES_INLINE lanes lanes_sub(lanes a, lanes b)
+{
+    return (lanes){_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+}
+
+LANES_INLINE lanes lanes_mul(lanes a, lanes b)
+{
+    return (lanes){_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+}
+
+LANES_INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
+{
+    return (lanes){_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+
+LANES_INLINE lanes lanes_fms(lanes a, lanes b, lanes c)
+{
+    return (lanes){_mm256_fmsub_ps(a.low, b.low, c.low), _mm256_fmsub_ps(a.high, b.high, c.high)};
+}
+
+LANES_INLINE lanes lanes_max(lanes a, lanes b)
+{
+    return (lanes){_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+
+LANES_INLINE __m256 scale_eight(__m256 a, __m256 shifted)
+{
+    __m256i n = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), n));
+}
+
+LANES_INLINE lanes lanes_scale(lanes a, lanes shifted)
+{
+    return (lanes){scale_eight(a.low, shifted.low), scale_eight(a.high, shifted.high)};
+}
+
+LANES_INLINE flags flags_at_least(lanes a, lanes b)
+{
+    return (flags){_mm256_cmp_ps(a.low, b.low, _CMP_GE_OQ),
+                   _mm256_cmp_ps(a.high, b.high, _CMP_GE_OQ)};
+}
+
+LANES_INLINE flags flags_unordered(lanes a, lanes b)
+{
+    return (flags){_mm256_cmp_ps(a.low, b.low, _CMP_UNORD_Q),
+                   _mm256_cmp_ps(a.high, b.high, _CMP_UNORD_Q)};
+}
+
+LANES_INLINE flags flags_or(flags f, flags g)
+{
+    return (flags){_mm256_or_ps(f.low, g.low), _mm256_or_ps(f.high, g.high)};
+}
+
+LANES_INLINE unsigned flags_bits(flags f)
+{
+    return (unsigned)_mm256_movemask_ps(f.low) | (unsigned)_mm256_movemask_ps(f.high) << 8;
+}
+
+LANES_INLINE bool flags_any(flags f)
+{
+    return _mm256_movemask_ps(_mm256_or_ps(f.low, f.high)) != 0;
+}
+
+LANES_INLINE size_t bits_count(uint64_t bits)
+{
+    return (size_t)__builtin_popcountll(bits);
+}
+
+LANES_INLINE lanes lanes_keep(flags f, lanes a)
+{
+    return (lanes){_mm256_and_ps(f.low, a.low), _mm256_and_ps(f.high, a.high)};
+}
+
+/* Lanes i and i + 8 for four i. */
+LANES_INLINE __m256d add_four(__m128 a, __m128 b)
+{
+    return _mm256_add_pd(_mm256_cvtps_pd(a), _mm256_cvtps_pd(b));
+}
+
+LANES_INLINE double lanes_fold(lanes a)
+{
+    __m256d first = add_four(_mm256_castps256_ps128(a.low), _mm256_castps256_ps128(a.high));
+    __m256d second = add_four(_mm256_extractf128_ps(a.low, 1), _mm256_extractf128_ps(a.high, 1));
+    __m256d four = _mm256_add_pd(first, second);
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+enum { LANES_ROWS = 8 };
+typedef __m256 row;
+typedef __m256 rows_maxima;
+
+LANES_INLINE row row_of(lanes a)
+{
+    return _mm256_max_ps(a.low, a.high);
+}
+
+/*
+ * The transposing reduction: each step takes the maximum of halves of two registers and leaves both
+ * results in one. A blend and one shuffle bring the halves face to face; where the order of the
+ * result matters, two shuffles do. The comments name the elements of each half.
+ */
+LANES_INLINE row rows_pairs(row a, row b)
+{
+    row mixed = _mm256_blend_ps(a, b, 0xCC);                        /* a0 a1 b2 b3 */
+    row crossed = _mm256_shuffle_ps(a, b, _MM_SHUFFLE(1, 0, 3, 2)); /* a2 a3 b0 b1 */
+    return _mm256_max_ps(mixed, crossed);
+}
+
+LANES_INLINE row rows_singles(row a, row b)
+{
+    row even = _mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)); /* a0 a2 b0 b2 */
+    row odd = _mm256_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1));  /* a1 a3 b1 b3 */
+    return _mm256_max_ps(even, odd);
+}
+
+/* In each half the rows' results a, b, c, d side by side. */
+LANES_INLINE row rows_four(row a, row b, row c, row d)
+{
+    return rows_singles(rows_pairs(a, b), rows_pairs(c, d));
+}
+
+/* The sum with +0 turns -0 into +0. */
+LANES_INLINE rows_maxima rows_max(const row *r)
+{
+    row a = rows_four(r[0], r[1], r[2], r[3]), b = rows_four(r[4], r[5], r[6], r[7]);
+    row mixed = _mm256_blend_ps(a, b, 0xF0);          /* halves a0 b1 */
+    row crossed = _mm256_permute2f128_ps(a, b, 0x21); /* halves a1 b0 */
+    return _mm256_add_ps(_mm256_max_ps(mixed, crossed), _mm256_setzero_ps());
+}
+
+LANES_INLINE void row_store(float *x, rows_maxima maxima)
+{
+    _mm256_storeu_ps(x, maxima);
+}
+
+/* Eight lanes through the permutation that compress_table gives for bits. */
+LANES_INLINE size_t compress_eight(__m256 a, unsigned bits, uint32_t first_id, uint32_t *ids,
+                                   float *logits)
+{
+    __m256i order = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)compress_table[bits]));
+    __m256i id = _mm256_add_epi32(order, _mm256_set1_epi32((int)first_id));
+    _mm256_storeu_si256((__m256i *)ids, id);
+    _mm256_storeu_ps(logits, _mm256_permutevar8x32_ps(a, order));
+    return bits_count(bits);
+}
+
+LANES_INLINE size_t lanes_compress(lanes a, unsigned bits, uint32_t first_id, uint32_t *ids,
+                                   float *logits)
+{
+    size_t n = compress_eight(a.low, bits & 0xFFu, first_id, ids, logits);
+    return n + compress_eight(a.high, bits >> 8, first_id + 8, ids + n, logits + n);
+}
+
+#endif

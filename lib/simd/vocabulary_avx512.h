@@ -1,0 +1,201 @@
+/*
+ * The vocabulary of kernels_template.h for AVX-512 F, BW, DQ and VL: lanes are one register, flags
+ * a mask register.
+ */
+#ifndef PL_VOCABULARY_AVX512_H
+#define PL_VOCABULARY_AVX512_H
+
+#include "simd/lanes_inline.h"
+
+#include <immintrin.h>
+
+typedef __m512 lanes;
+typedef __mmask16 flags;
+
+LANES_INLINE lanes lanes_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+LANES_INLINE lanes lanes_load(const void *x)
+{
+    return _mm512_loadu_ps(x);
+}
+
+/* The empty assembly hides where the values come from: clang 14 turns a comparison of two converted
+ * vectors into comparisons of single halves, twenty times slower. */
+LANES_INLINE lanes lanes_load_f16(const void *x)
+{
+    lanes wide = _mm512_cvtph_ps(_mm256_loadu_si256(x));
+    __asm__("" : "+v"(wide));
+    return wide;
+}
+
+LANES_INLINE lanes lanes_load_bf16(const void *x)
+{
+    __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(x));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+LANES_INLINE void lanes_store(float *x, lanes a)
+{
+    _mm512_storeu_ps(x, a);
+}
+
+LANES_INLINE lanes lanes_add(lanes a, lanes b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+LANES_INLINE lanes lanes_sub(lanes a, lanes b)
+{
+    return _mm512_sub_ps(a, b);
+}
+
+LANES_INLINE lanes lanes_mul(lanes a, lanes b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+LANES_INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+LANES_INLINE lanes lanes_fms(lanes a, lanes b, lanes c)
+{
+    return _mm512_fmsub_ps(a, b, c);
+}
+
+LANES_INLINE lanes lanes_max(lanes a, lanes b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+LANES_INLINE lanes lanes_scale(lanes a, lanes shifted)
+{
+    __m512i n = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), n));
+}
+
+LANES_INLINE flags flags_at_least(lanes a, lanes b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ);
+}
+
+LANES_INLINE flags flags_unordered(lanes a, lanes b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q);
+}
+
+LANES_INLINE flags flags_or(flags f, flags g)
+{
+    return _kor_mask16(f, g);
+}
+
+LANES_INLINE unsigned flags_bits(flags f)
+{
+    return f;
+}
+
+LANES_INLINE bool flags_any(flags f)
+{
+    return f != 0;
+}
+
+LANES_INLINE size_t bits_count(uint64_t bits)
+{
+    return (size_t)__builtin_popcountll(bits);
+}
+
+LANES_INLINE lanes lanes_keep(flags f, lanes a)
+{
+    return _mm512_maskz_mov_ps(f, a);
+}
+
+LANES_INLINE double lanes_fold(lanes a)
+{
+    __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(a));
+    __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
+    __m512d eight = _mm512_add_pd(low, high);
+    __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd(eight, 1));
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+enum { LANES_ROWS = 16 };
+typedef __m512 row;
+typedef __m512 rows_maxima;
+
+LANES_INLINE row row_of(lanes a)
+{
+    return a;
+}
+
+/*
+ * The transposing reduction: each step takes the maximum of halves of two registers and leaves both
+ * results in one. A blend and one shuffle bring the halves face to face; where the order of the
+ * result matters, two shuffles do. The comments name the quarters of a and b, or the elements of
+ * each quarter.
+ */
+LANES_INLINE row rows_halves(row a, row b)
+{
+    row mixed = _mm512_mask_blend_ps(0xFF00, a, b); /* a0 a1 b2 b3, in quarters */
+    row crossed = _mm512_shuffle_f32x4(a, b, 0x4E); /* a2 a3 b0 b1 */
+    return _mm512_max_ps(mixed, crossed);
+}
+
+LANES_INLINE row rows_quarters(row a, row b)
+{
+    row even = _mm512_shuffle_f32x4(a, b, 0x88); /* a0 a2 b0 b2 */
+    row odd = _mm512_shuffle_f32x4(a, b, 0xDD);  /* a1 a3 b1 b3 */
+    return _mm512_max_ps(even, odd);
+}
+
+LANES_INLINE row rows_pairs(row a, row b)
+{
+    row mixed = _mm512_mask_blend_ps(0xCCCC, a, b);                 /* a0 a1 b2 b3 */
+    row crossed = _mm512_shuffle_ps(a, b, _MM_SHUFFLE(1, 0, 3, 2)); /* a2 a3 b0 b1 */
+    return _mm512_max_ps(mixed, crossed);
+}
+
+LANES_INLINE row rows_singles(row a, row b)
+{
+    row even = _mm512_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)); /* a0 a2 b0 b2 */
+    row odd = _mm512_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1));  /* a1 a3 b1 b3 */
+    return _mm512_max_ps(even, odd);
+}
+
+/* The 16 maxima of four rows: in each quarter the rows' results a, b, c, d side by side. */
+LANES_INLINE row rows_four(row a, row b, row c, row d)
+{
+    return rows_singles(rows_pairs(a, b), rows_pairs(c, d));
+}
+
+/* The sum with +0 turns -0 into +0. */
+LANES_INLINE rows_maxima rows_max(const row *r)
+{
+    row low = rows_halves(rows_four(r[0], r[1], r[2], r[3]), rows_four(r[4], r[5], r[6], r[7]));
+    row high =
+        rows_halves(rows_four(r[8], r[9], r[10], r[11]), rows_four(r[12], r[13], r[14], r[15]));
+    return _mm512_add_ps(rows_quarters(low, high), _mm512_setzero_ps());
+}
+
+LANES_INLINE void row_store(float *x, rows_maxima maxima)
+{
+    _mm512_storeu_ps(x, maxima);
+}
+
+/* Compressed into a register, then stored whole: a compressing store to memory is far slower on
+ * some processors (Zen 4). */
+LANES_INLINE size_t lanes_compress(lanes a, unsigned bits, uint32_t first_id, uint32_t *ids,
+                                   float *logits)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i id = _mm512_add_epi32(lane, _mm512_set1_epi32((int)first_id));
+    _mm512_storeu_si512(ids, _mm512_maskz_compress_epi32((__mmask16)bits, id));
+    _mm512_storeu_ps(logits, _mm512_maskz_compress_ps((__mmask16)bits, a));
+    return bits_count(bits);
+}
+
+#endif

@@ -1,0 +1,206 @@
+/*
+ * The vocabulary of kernels_template.h for AArch64 Advanced SIMD: lanes are four registers.
+ */
+#ifndef PL_VOCABULARY_NEON_H
+#define PL_VOCABULARY_NEON_H
+
+#include "simd/compress_table.h"
+#include "simd/lanes_inline.h"
+
+#include <arm_neon.h>
+
+typedef struct lanes {
+    float32x4_t q[4];
+} lanes;
+
+/* All ones where true. */
+typedef struct flags {
+    uint32x4_t q[4];
+} flags;
+
+/* One expression for each of the four registers i. */
+#define LANES_OF(expression)                                                                       \
+    lanes result;                                                                                  \
+    for (int i = 0; i < 4; i++)                                                                    \
+        result.q[i] = (expression);                                                                \
+    return result
+#define FLAGS_OF(expression)                                                                       \
+    flags result;                                                                                  \
+    for (int i = 0; i < 4; i++)                                                                    \
+        result.q[i] = (expression);                                                                \
+    return result
+
+LANES_INLINE lanes lanes_set(float x)
+{
+    LANES_OF(vdupq_n_f32(x));
+}
+
+/* By bytes: the logits may have any alignment. */
+LANES_INLINE lanes lanes_load(const void *x)
+{
+    const uint8_t *bytes = x;
+    LANES_OF(vreinterpretq_f32_u8(vld1q_u8(bytes + 16 * i)));
+}
+
+LANES_INLINE lanes lanes_load_f16(const void *x)
+{
+    const uint8_t *bytes = x;
+    LANES_OF(vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(bytes + 8 * i))));
+}
+
+LANES_INLINE lanes lanes_load_bf16(const void *x)
+{
+    const uint8_t *bytes = x;
+    LANES_OF(vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8(bytes + 8 * i)), 16)));
+}
+
+LANES_INLINE void lanes_store(float *x, lanes a)
+{
+    uint8_t *bytes = (uint8_t *)x;
+    for (int i = 0; i < 4; i++)
+        vst1q_u8(bytes + 16 * i, vreinterpretq_u8_f32(a.q[i]));
+}
+
+LANES_INLINE lanes lanes_add(lanes a, lanes b)
+{
+    LANES_OF(vaddq_f32(a.q[i], b.q[i]));
+}
+
+LANES_INLINE lanes lanes_sub(lanes a, lanes b)
+{
+    LANES_OF(vsubq_f32(a.q[i], b.q[i]));
+}
+
+LANES_INLINE lanes lanes_mul(lanes a, lanes b)
+{
+    LANES_OF(vmulq_f32(a.q[i], b.q[i]));
+}
+
+LANES_INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
+{
+    LANES_OF(vfmaq_f32(c.q[i], a.q[i], b.q[i]));
+}
+
+LANES_INLINE lanes lanes_fms(lanes a, lanes b, lanes c)
+{
+    LANES_OF(vfmaq_f32(vnegq_f32(c.q[i]), a.q[i], b.q[i]));
+}
+
+/* Not vmaxq_f32, which gives NaN where one operand is NaN. */
+LANES_INLINE lanes lanes_max(lanes a, lanes b)
+{
+    LANES_OF(vbslq_f32(vcgtq_f32(a.q[i], b.q[i]), a.q[i], b.q[i]));
+}
+
+LANES_INLINE lanes lanes_scale(lanes a, lanes shifted)
+{
+    LANES_OF(vreinterpretq_f32_u32(vaddq_u32(
+        vreinterpretq_u32_f32(a.q[i]), vshlq_n_u32(vreinterpretq_u32_f32(shifted.q[i]), 23))));
+}
+
+LANES_INLINE flags flags_at_least(lanes a, lanes b)
+{
+    FLAGS_OF(vcgeq_f32(a.q[i], b.q[i]));
+}
+
+/* A value that is not equal to itself is NaN. */
+LANES_INLINE flags flags_unordered(lanes a, lanes b)
+{
+    FLAGS_OF(vmvnq_u32(vandq_u32(vceqq_f32(a.q[i], a.q[i]), vceqq_f32(b.q[i], b.q[i]))));
+}
+
+LANES_INLINE flags flags_or(flags f, flags g)
+{
+    FLAGS_OF(vorrq_u32(f.q[i], g.q[i]));
+}
+
+LANES_INLINE bool flags_any(flags f)
+{
+    uint32x4_t any = vorrq_u32(vorrq_u32(f.q[0], f.q[1]), vorrq_u32(f.q[2], f.q[3]));
+    return vmaxvq_u32(any) != 0;
+}
+
+/* Each lane narrowed to a byte that holds its own bit, and the bytes of each half added up. */
+LANES_INLINE unsigned flags_bits(flags f)
+{
+    const uint8x16_t bit = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    uint16x8_t low = vcombine_u16(vmovn_u32(f.q[0]), vmovn_u32(f.q[1]));
+    uint16x8_t high = vcombine_u16(vmovn_u32(f.q[2]), vmovn_u32(f.q[3]));
+    uint8x16_t bits = vandq_u8(vcombine_u8(vmovn_u16(low), vmovn_u16(high)), bit);
+    return (unsigned)vaddv_u8(vget_low_u8(bits)) | (unsigned)vaddv_u8(vget_high_u8(bits)) << 8;
+}
+
+LANES_INLINE size_t bits_count(uint64_t bits)
+{
+    return (size_t)__builtin_popcountll(bits);
+}
+
+LANES_INLINE lanes lanes_keep(flags f, lanes a)
+{
+    LANES_OF(vreinterpretq_f32_u32(vandq_u32(f.q[i], vreinterpretq_u32_f32(a.q[i]))));
+}
+
+/* Lanes i and i + 8 as doubles, for the two i of each operand. */
+LANES_INLINE float64x2_t add_low(float32x4_t a, float32x4_t b)
+{
+    return vaddq_f64(vcvt_f64_f32(vget_low_f32(a)), vcvt_f64_f32(vget_low_f32(b)));
+}
+
+LANES_INLINE float64x2_t add_high(float32x4_t a, float32x4_t b)
+{
+    return vaddq_f64(vcvt_high_f64_f32(a), vcvt_high_f64_f32(b));
+}
+
+LANES_INLINE double lanes_fold(lanes a)
+{
+    float64x2_t low = vaddq_f64(add_low(a.q[0], a.q[2]), add_low(a.q[1], a.q[3]));
+    float64x2_t high = vaddq_f64(add_high(a.q[0], a.q[2]), add_high(a.q[1], a.q[3]));
+    return vaddvq_f64(vaddq_f64(low, high));
+}
+
+enum { LANES_ROWS = 4 };
+typedef float32x4_t row;
+typedef float32x4_t rows_maxima;
+
+LANES_INLINE row row_of(lanes a)
+{
+    return vmaxq_f32(vmaxq_f32(a.q[0], a.q[1]), vmaxq_f32(a.q[2], a.q[3]));
+}
+
+/* Maxima of neighbouring pairs, twice. The sum with +0 turns -0 into +0. */
+LANES_INLINE rows_maxima rows_max(const row *r)
+{
+    row max = vpmaxq_f32(vpmaxq_f32(r[0], r[1]), vpmaxq_f32(r[2], r[3]));
+    return vaddq_f32(max, vdupq_n_f32(0.0f));
+}
+
+LANES_INLINE void row_store(float *x, rows_maxima maxima)
+{
+    vst1q_f32(x, maxima);
+}
+
+/* Eight lanes through the byte permutation that compress_table gives for bits: lane k of the result
+ * is the four bytes 4 order[k] .. 4 order[k] + 3. */
+LANES_INLINE size_t compress_eight(float32x4_t a, float32x4_t b, unsigned bits, uint32_t first_id,
+                                   uint32_t *ids, float *logits)
+{
+    const uint8x16x2_t source = {{vreinterpretq_u8_f32(a), vreinterpretq_u8_f32(b)}};
+    uint16x8_t order = vmovl_u8(vcreate_u8(compress_table[bits]));
+    uint32x4_t lane[2] = {vmovl_u16(vget_low_u16(order)), vmovl_u16(vget_high_u16(order))};
+    for (int i = 0; i < 2; i++) {
+        uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100u), lane[i], 0x04040404u);
+        uint8x16_t picked = vqtbl2q_u8(source, vreinterpretq_u8_u32(bytes));
+        vst1q_f32(logits + 4 * i, vreinterpretq_f32_u8(picked));
+        vst1q_u32(ids + 4 * i, vaddq_u32(lane[i], vdupq_n_u32(first_id)));
+    }
+    return bits_count(bits);
+}
+
+LANES_INLINE size_t lanes_compress(lanes a, unsigned bits, uint32_t first_id, uint32_t *ids,
+                                   float *logits)
+{
+    size_t n = compress_eight(a.q[0], a.q[1], bits & 0xFFu, first_id, ids, logits);
+    return n + compress_eight(a.q[2], a.q[3], bits >> 8, first_id + 8, ids + n, logits + n);
+}
+
+#endif

@@ -1,0 +1,245 @@
+/*
+ * The vocabulary of kernels_template.h in plain C: lanes are an array, every operation a loop.
+ * Slow, portable, and the definition of what the others must give.
+ */
+#ifndef PL_VOCABULARY_SCALAR_H
+#define PL_VOCABULARY_SCALAR_H
+
+#include "simd/lanes_inline.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct lanes {
+    float v[16];
+} lanes;
+
+typedef struct flags {
+    bool v[16];
+} flags;
+
+#define FOR_LANES(i) for (size_t i = 0; i < 16; i++)
+
+LANES_INLINE uint32_t float_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+LANES_INLINE float float_of_bits(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+LANES_INLINE lanes lanes_set(float x)
+{
+    lanes r;
+    FOR_LANES(i)
+    r.v[i] = x;
+    return r;
+}
+
+LANES_INLINE lanes lanes_load(const void *x)
+{
+    lanes r;
+    memcpy(r.v, x, sizeof r.v);
+    return r;
+}
+
+LANES_INLINE void lanes_store(float *x, lanes a)
+{
+    memcpy(x, a.v, sizeof a.v);
+}
+
+/* A subnormal half is an integer times 2^-24; the conversion and the product are exact. */
+LANES_INLINE float float_of_f16(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
+    uint32_t exponent = (half >> 10) & 0x1Fu;
+    uint32_t fraction = half & 0x3FFu;
+    if (exponent == 0)
+        return float_of_bits(sign | float_bits((float)fraction * 0x1p-24f));
+    if (exponent == 0x1F) {
+        uint32_t quiet = fraction ? 0x400000u : 0;
+        return float_of_bits(sign | 0x7F800000u | quiet | fraction << 13);
+    }
+    return float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
+}
+
+LANES_INLINE lanes lanes_load_f16(const void *x)
+{
+    uint16_t half[16];
+    memcpy(half, x, sizeof half);
+    lanes r;
+    FOR_LANES(i)
+    r.v[i] = float_of_f16(half[i]);
+    return r;
+}
+
+/* Copied as bits: a float that passes through a register of another kind might lose the payload of
+ * a signalling NaN. */
+LANES_INLINE lanes lanes_load_bf16(const void *x)
+{
+    uint16_t half[16];
+    memcpy(half, x, sizeof half);
+    uint32_t bits[16];
+    FOR_LANES(i)
+    bits[i] = (uint32_t)half[i] << 16;
+    lanes r;
+    memcpy(r.v, bits, sizeof r.v);
+    return r;
+}
+
+LANES_INLINE lanes lanes_add(lanes a, lanes b)
+{
+    FOR_LANES(i)
+    a.v[i] += b.v[i];
+    return a;
+}
+
+LANES_INLINE lanes lanes_sub(lanes a, lanes b)
+{
+    FOR_LANES(i)
+    a.v[i] -= b.v[i];
+    return a;
+}
+
+LANES_INLINE lanes lanes_mul(lanes a, lanes b)
+{
+    FOR_LANES(i)
+    a.v[i] *= b.v[i];
+    return a;
+}
+
+LANES_INLINE lanes lanes_fma(lanes a, lanes b, lanes c)
+{
+    FOR_LANES(i)
+    a.v[i] = fmaf(a.v[i], b.v[i], c.v[i]);
+    return a;
+}
+
+LANES_INLINE lanes lanes_fms(lanes a, lanes b, lanes c)
+{
+    FOR_LANES(i)
+    a.v[i] = fmaf(a.v[i], b.v[i], -c.v[i]);
+    return a;
+}
+
+LANES_INLINE lanes lanes_max(lanes a, lanes b)
+{
+    FOR_LANES(i)
+    a.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
+    return a;
+}
+
+LANES_INLINE lanes lanes_scale(lanes a, lanes shifted)
+{
+    FOR_LANES(i)
+    a.v[i] = float_of_bits(float_bits(a.v[i]) + (float_bits(shifted.v[i]) << 23));
+    return a;
+}
+
+LANES_INLINE flags flags_at_least(lanes a, lanes b)
+{
+    flags r;
+    FOR_LANES(i)
+    r.v[i] = a.v[i] >= b.v[i];
+    return r;
+}
+
+LANES_INLINE flags flags_unordered(lanes a, lanes b)
+{
+    flags r;
+    FOR_LANES(i)
+    r.v[i] = isunordered(a.v[i], b.v[i]);
+    return r;
+}
+
+LANES_INLINE flags flags_or(flags f, flags g)
+{
+    FOR_LANES(i)
+    f.v[i] = f.v[i] || g.v[i];
+    return f;
+}
+
+LANES_INLINE unsigned flags_bits(flags f)
+{
+    unsigned bits = 0;
+    FOR_LANES(i)
+    bits |= (unsigned)f.v[i] << i;
+    return bits;
+}
+
+LANES_INLINE bool flags_any(flags f)
+{
+    return flags_bits(f) != 0;
+}
+
+LANES_INLINE size_t bits_count(uint64_t bits)
+{
+    size_t n = 0;
+    for (; bits; bits &= bits - 1)
+        n++;
+    return n;
+}
+
+LANES_INLINE lanes lanes_keep(flags f, lanes a)
+{
+    FOR_LANES(i)
+    a.v[i] = f.v[i] ? a.v[i] : 0.0f;
+    return a;
+}
+
+LANES_INLINE double lanes_fold(lanes a)
+{
+    double sum[16];
+    FOR_LANES(i)
+    sum[i] = (double)a.v[i];
+    for (size_t half = 8; half > 0; half /= 2) {
+        for (size_t i = 0; i < half; i++)
+            sum[i] += sum[i + half];
+    }
+    return sum[0];
+}
+
+enum { LANES_ROWS = 1 };
+typedef lanes row;
+typedef float rows_maxima;
+
+LANES_INLINE row row_of(lanes a)
+{
+    return a;
+}
+
+/* The sum with +0 turns -0 into +0. */
+LANES_INLINE rows_maxima rows_max(const row *rows)
+{
+    float max = rows[0].v[0];
+    FOR_LANES(i)
+    max = rows[0].v[i] > max ? rows[0].v[i] : max;
+    return max + 0.0f;
+}
+
+LANES_INLINE void row_store(float *x, rows_maxima maxima)
+{
+    *x = maxima;
+}
+
+LANES_INLINE size_t lanes_compress(lanes a, unsigned bits, uint32_t first_id, uint32_t *ids,
+                                   float *logits)
+{
+    size_t n = 0;
+    FOR_LANES(i)
+    {
+        if (bits >> i & 1u) {
+            ids[n] = first_id + (uint32_t)i;
+            logits[n++] = a.v[i];
+        }
+    }
+    return n;
+}
+
+#endif
