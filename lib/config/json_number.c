@@ -1,0 +1,124 @@
+/*
+ * strtod and snprintf round correctly, but write the decimal point of the program's locale. What
+ * that point is shows in snprintf's own output of 0.5: it replaces '.' before strtod and becomes
+ * '.' after snprintf. localeconv() would tell too, but need not be thread safe.
+ */
+#include "config/json_number.h"
+
+#include "config/json_check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_POINT = 15, MAX_EXPONENT = 100000 };
+
+/* "0", the point, "5" */
+static size_t find_point(char probe[MAX_POINT + 2], const char **point)
+{
+    int written = snprintf(probe, MAX_POINT + 2, "%.1f", 0.5);
+    if (written < 3 || written > MAX_POINT + 1) {
+        *point = ".";
+        return 1;
+    }
+    *point = probe + 1;
+    return (size_t)written - 2;
+}
+
+double pl_number_read(const char *text, size_t length)
+{
+    char copy[PL_JSON_MAX_NUMBER + MAX_POINT + 1];
+    char probe[MAX_POINT + 2];
+    const char *point = NULL;
+    const char *dot = memchr(text, '.', length);
+    if (length > PL_JSON_MAX_NUMBER)
+        length = PL_JSON_MAX_NUMBER;
+    if (!dot) {
+        memcpy(copy, text, length);
+        copy[length] = '\0';
+        return strtod(copy, NULL);
+    }
+    size_t n_point = find_point(probe, &point);
+    size_t before = (size_t)(dot - text), after = length - before - 1;
+    memcpy(copy, text, before);
+    memcpy(copy + before, point, n_point);
+    memcpy(copy + before + n_point, dot + 1, after);
+    copy[before + n_point + after] = '\0';
+    return strtod(copy, NULL);
+}
+
+void pl_number_write(double value, char text[PL_NUMBER_TEXT_BYTES])
+{
+    char probe[MAX_POINT + 2], localized[PL_NUMBER_TEXT_BYTES + MAX_POINT];
+    const char *point = NULL;
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(localized, sizeof localized, "%.*g", digits, value);
+        double back = strtod(localized, NULL);
+        if (memcmp(&back, &value, sizeof back) == 0)
+            break;
+    }
+    size_t n_point = find_point(probe, &point), n = 0;
+    for (const char *c = localized; *c != '\0' && n + 1 < PL_NUMBER_TEXT_BYTES;) {
+        if (strncmp(c, point, n_point) == 0) {
+            text[n++] = '.';
+            c += n_point;
+        } else {
+            text[n++] = *c++;
+        }
+    }
+    text[n] = '\0';
+}
+
+/* The exponent of a number's text, kept within +-MAX_EXPONENT, and where its digits end. */
+static long read_exponent(const char *text, size_t length, size_t *n_mantissa)
+{
+    size_t e = 0;
+    while (e < length && text[e] != 'e' && text[e] != 'E')
+        e++;
+    *n_mantissa = e;
+    if (e == length)
+        return 0;
+    bool negative = text[e + 1] == '-';
+    long exponent = 0;
+    for (size_t i = e + 1; i < length; i++) {
+        if (text[i] >= '0' && text[i] <= '9' && exponent < MAX_EXPONENT)
+            exponent = exponent * 10 + (text[i] - '0');
+    }
+    return negative ? -exponent : exponent;
+}
+
+static bool append_digit(uint64_t *value, unsigned digit)
+{
+    if (*value > (UINT64_MAX - digit) / 10)
+        return false;
+    *value = *value * 10 + digit;
+    return true;
+}
+
+/* The digits d1 d2 … of the mantissa with the decimal point after digit number n_whole: whole when
+ * every digit after it is 0. */
+pl_whole pl_number_whole(const char *text, size_t length, bool *negative, uint64_t *magnitude)
+{
+    size_t n_mantissa = 0;
+    long exponent = read_exponent(text, length, &n_mantissa);
+    *negative = text[0] == '-';
+    const char *dot = memchr(text, '.', n_mantissa);
+    size_t n_before = dot ? (size_t)(dot - text) : n_mantissa;
+    long n_whole = (long)(n_before - (*negative ? 1 : 0)) + exponent;
+    uint64_t value = 0;
+    bool fraction = false, overflow = false;
+    long position = 0;
+    for (size_t i = *negative ? 1 : 0; i < n_mantissa; i++) {
+        if (text[i] == '.')
+            continue;
+        unsigned digit = (unsigned)(text[i] - '0');
+        if (position++ < n_whole)
+            overflow = overflow || !append_digit(&value, digit);
+        else
+            fraction = fraction || digit != 0;
+    }
+    for (; value != 0 && !overflow && position < n_whole; position++)
+        overflow = !append_digit(&value, 0);
+    *magnitude = value;
+    return fraction ? PL_WHOLE_FRACTION : overflow ? PL_WHOLE_TOO_LARGE : PL_WHOLE;
+}

@@ -1,0 +1,54 @@
+/*
+ * JSON text as a cJSON tree that knows where each value stands, and errors that say so.
+ *
+ * cJSON keeps no positions and reads numbers with the locale's decimal point. So the text is
+ * checked first (json_check.h), cJSON gets a copy whose numbers are blanked out, and one walk over
+ * tree and text together then sets in every node
+ *   valueint     the byte offset of its key, or of its value where there is no key;
+ *   valuedouble  the value of a number.
+ */
+#ifndef PL_JSON_TREE_H
+#define PL_JSON_TREE_H
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <cjson/cJSON.h>
+
+typedef struct pl_json {
+    const char *text; /* borrowed; starts after a byte order mark */
+    size_t size_bytes;
+    const char *label; /* what messages call the text, e.g. "top_p"; NULL: by line and column */
+    cJSON *root;
+} pl_json;
+
+/* Keys are unique in every object afterwards. allocator serves working memory only; cJSON's own
+ * goes through malloc. On failure json->root is NULL. */
+pluck_status pl_json_open(pl_json *json, const char *text, size_t size_bytes, const char *label,
+                          const pluck_allocator *allocator, pluck_error *err);
+void pl_json_close(pl_json *json);
+
+/* PLUCK_ERR_CONFIG, "line 1, column 11: $.top_p: " and the formatted message; the position is that
+ * of the node's value. */
+pluck_status pl_json_fail(const pl_json *json, const cJSON *node, pluck_error *err,
+                          const char *format, ...) PL_PRINTF(4, 5);
+
+/* The same at the node's key. */
+pluck_status pl_json_fail_key(const pl_json *json, const cJSON *node, pluck_error *err,
+                              const char *format, ...) PL_PRINTF(4, 5);
+
+/* The member of an object with this key, or NULL. Unlike cJSON's it tells "K" from "k". */
+const cJSON *pl_json_member(const cJSON *object, const char *key);
+
+/* "a number", "an object" … */
+const char *pl_json_kind(const cJSON *node);
+
+/* The source text of a number node; *length is its size. */
+const char *pl_json_number_text(const pl_json *json, const cJSON *node, size_t *length);
+
+enum { PL_QUOTE_BYTES = 48 };
+
+/* text, cut to what a message can bear. */
+void pl_quote(char quoted[PL_QUOTE_BYTES], const char *text, size_t length);
+
+#endif
