@@ -14,13 +14,12 @@
 double pl_trace_weights(const pl_view *view, float *weights)
 {
     memset(weights, 0, view->workspace->n_vocab * sizeof *weights);
-    const pl_exponent exponent = pl_view_exponent(view);
     uint32_t n_blocks = pl_view_n_blocks(view);
     double sum = 0.0;
     for (uint32_t b = 0; b < n_blocks; b++) {
         float buffer[PL_BLOCK], e[PL_BLOCK];
         const float *x = pl_view_block(view, b, buffer);
-        view->kernels->exp_values(x, 1, exponent, e);
+        pl_view_exp_values(view, x, 1, e);
         for (uint32_t i = 0; i < PL_BLOCK; i++)
             if (e[i] > 0.0f) {
                 weights[pl_view_token(view, b * PL_BLOCK + i)] = e[i];

@@ -11,21 +11,73 @@
 #include <float.h>
 #include <math.h>
 
-pl_exponent pl_view_exponent(const pl_view *view)
+static pl_exponent exponent_of(const pl_view *view)
 {
     return pl_exponent_make(view->max, view->scale);
+}
+
+/*
+ * Whether the kernels' exponential is right for the view's scale. They take x - origin as a float,
+ * which may overflow: at 2^-118 and above the exponential is then zero anyway, below it need not
+ * be. And they cap the scale at 1e38, which matters only between subnormal logits. Temperatures
+ * beyond these bounds are served one value at a time, in double.
+ */
+static bool kernels_serve(const pl_view *view)
+{
+    return view->scale >= 0x1p-118 && view->scale <= 1e38;
+}
+
+void pl_view_exp_values(const pl_view *view, const float *x, uint32_t n_blocks, float *e)
+{
+    if (kernels_serve(view)) {
+        view->kernels->exp_values(x, n_blocks, exponent_of(view), e);
+        return;
+    }
+    for (uint32_t i = 0; i < n_blocks * PL_BLOCK; i++)
+        e[i] = (float)pl_exp(pl_view_below_max(view, x[i]));
+}
+
+static void exp_sums(const pl_view *view, const float *x, uint32_t n_blocks, double *sums)
+{
+    if (kernels_serve(view)) {
+        view->kernels->exp_sums(x, n_blocks, exponent_of(view), sums);
+        return;
+    }
+    for (uint32_t b = 0; b < n_blocks; b++) {
+        sums[b] = 0.0;
+        for (uint32_t i = 0; i < PL_BLOCK; i++)
+            sums[b] += pl_exp(pl_view_below_max(view, x[b * PL_BLOCK + i]));
+    }
+}
+
+/* dots: of the exponentials with stored logit - max. */
+static void exp_dots(const pl_view *view, const float *x, uint32_t n_blocks, double *sums,
+                     double *dots)
+{
+    if (kernels_serve(view)) {
+        view->kernels->exp_dots(x, n_blocks, exponent_of(view), sums, dots);
+        return;
+    }
+    for (uint32_t b = 0; b < n_blocks; b++) {
+        sums[b] = dots[b] = 0.0;
+        for (uint32_t i = 0; i < PL_BLOCK; i++) {
+            float stored = x[b * PL_BLOCK + i];
+            double e = pl_exp(pl_view_below_max(view, stored));
+            sums[b] += e;
+            dots[b] += e > 0.0 ? e * ((double)stored - (double)view->max) : 0.0;
+        }
+    }
 }
 
 double pl_view_normaliser(const pl_view *view)
 {
     double *sums = view->workspace->block_sums;
-    pl_exponent exponent = pl_view_exponent(view);
     double total = 0.0;
     pl_run run;
     pl_run_begin(&run, view);
     while (pl_run_next(&run)) {
         double *run_sums = sums + run.first_block;
-        view->kernels->exp_sums(run.x, run.n_blocks, exponent, run_sums);
+        exp_sums(view, run.x, run.n_blocks, run_sums);
         for (uint32_t b = 0; b < run.n_blocks; b++)
             total += run_sums[b];
     }
@@ -36,7 +88,6 @@ double pl_view_entropy(const pl_view *view, double *normaliser)
 {
     enum { STEP = 64 };
     double sums[STEP], dots[STEP];
-    pl_exponent exponent = pl_view_exponent(view);
     double total = 0.0, dot = 0.0;
     pl_run run;
     pl_run_begin(&run, view);
@@ -44,7 +95,7 @@ double pl_view_entropy(const pl_view *view, double *normaliser)
         for (uint32_t first = 0; first < run.n_blocks; first += STEP) {
             uint32_t n = run.n_blocks - first < STEP ? run.n_blocks - first : STEP;
             const float *x = run.x + (size_t)first * PL_BLOCK;
-            view->kernels->exp_dots(x, n, exponent, sums, dots);
+            exp_dots(view, x, n, sums, dots);
             for (uint32_t b = 0; b < n; b++) {
                 total += sums[b];
                 dot += dots[b];

@@ -6,8 +6,8 @@
 
 #include "select/view.h"
 
-/* exp(logit - max logit), as an exponent for kernels that read stored logits. */
-pl_exponent pl_view_exponent(const pl_view *view);
+/* e[i] = exp(logit - max logit) of the stored logits x, 64 * n_blocks of them; e may be x. */
+void pl_view_exp_values(const pl_view *view, const float *x, uint32_t n_blocks, float *e);
 
 /* Sum over all tokens of exp(logit - max logit): in [1, n]. Leaves the sum of every block in the
  * workspace's block_sums. */

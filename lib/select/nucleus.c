@@ -18,13 +18,12 @@
 static uint32_t prefix_length(const pl_view *view, uint32_t n, double mass)
 {
     const pl_workspace *w = view->workspace;
-    const pl_exponent exponent = pl_view_exponent(view);
     double sum = 0.0;
     for (uint32_t first = 0; first < n; first += PL_BLOCK) {
         float e[PL_BLOCK];
         for (uint32_t i = 0; i < PL_BLOCK; i++)
             e[i] = first + i < n ? pl_key_logit(w->keys[first + i]) : -INFINITY;
-        view->kernels->exp_values(e, 1, exponent, e);
+        pl_view_exp_values(view, e, 1, e);
         for (uint32_t i = 0; i < PL_BLOCK && first + i < n; i++) {
             sum += (double)e[i];
             if (sum >= mass)

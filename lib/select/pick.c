@@ -31,8 +31,7 @@ typedef struct block_values {
 static void evaluate_block(const pl_view *view, uint32_t block, block_values *out)
 {
     float buffer[PL_BLOCK];
-    pl_exponent exponent = pl_view_exponent(view);
-    view->kernels->exp_values(pl_view_block(view, block, buffer), 1, exponent, out->e);
+    pl_view_exp_values(view, pl_view_block(view, block, buffer), 1, out->e);
     out->sum = 0.0;
     for (uint32_t i = 0; i < PL_BLOCK; i++)
         out->sum += (double)out->e[i];
@@ -103,7 +102,7 @@ static uint32_t weigh_blocks(const pl_view *view)
 {
     pl_workspace *w = view->workspace;
     uint32_t n_groups = (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK;
-    view->kernels->exp_values(w->block_max, n_groups, pl_view_exponent(view), w->weights);
+    pl_view_exp_values(view, w->block_max, n_groups, w->weights);
     for (uint32_t g = 0; g < n_groups; g++) {
         float *weights = w->weights + (size_t)g * PL_BLOCK;
         double sum = 0.0;
