@@ -203,7 +203,7 @@ pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token, plu
 static bool can_rewind(const pluck_sampler *sampler, uint32_t n)
 {
     const pl_history *history = &sampler->history;
-    if (n > sampler->max_rewind || n > history->position)
+    if (n > sampler->max_rewind || n > history->position || n > sampler->position)
         return false;
     uint64_t left = history->position - n;
     return history->oldest == 0 ||
@@ -217,9 +217,10 @@ pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, pluck_erro
     if (!can_rewind(sampler, n))
         return pl_fail(
             err, PLUCK_ERR_INVALID,
-            "cannot rewind %u tokens: %llu were accepted, and at most %u in a row can be "
-            "undone (max_rewind)",
-            n, (unsigned long long)sampler->history.position, sampler->max_rewind);
+            "cannot rewind %u tokens at position %llu: %llu were accepted, and at most %u in a row "
+            "can be undone (max_rewind)",
+            n, (unsigned long long)sampler->position,
+            (unsigned long long)sampler->history.position, sampler->max_rewind);
     for (uint32_t i = 0; i < n; i++) {
         pl_chain_rewind(&sampler->chain, &sampler->history);
         pl_history_pop(&sampler->history);
