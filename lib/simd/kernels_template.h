@@ -10,24 +10,29 @@
  *   lanes                       16 floats
  *   lanes_set(f)                f in every lane
  *   lanes_load(p)               lane i = i-th float at p (const void *)
+ *   lanes_load_once(p)          lanes_load for a value that is used more than once
  *   lanes_load_f16(p), _bf16    the same from 16 halves, exactly; a signalling f16 NaN turns quiet
  *   lanes_store(p, a)           16 floats to p (float *)
  *   lanes_add, _sub, _mul       one rounding each
  *   lanes_fma(a, b, c)          a * b + c, one rounding
  *   lanes_fms(a, b, c)          a * b - c, one rounding
  *   lanes_max(a, b)             a > b ? a : b, so b where either is NaN
- *   lanes_scale(a, s)           bits(a) + (bits(s) << 23) as integers: a * 2^n where s = magic + n
+ *   lanes_scale(f, a, s)        where f, bits(a) + (bits(s) << 23) as integers, which is a * 2^n for
+ *                               s = 1.5 * 2^23 + n; else +0
  *   flags                       16 truth values, whatever a comparison gives
  *   flags_at_least(a, b)        a >= b, false for NaN
  *   flags_unordered(a, b)       a or b is NaN
  *   flags_or(f, g), flags_any(f), flags_bits(f): the last has lane i in bit i of an unsigned
  *   bits_count(u)               number of set bits of a uint64_t
  *   lanes_keep(f, a)            a where f, else +0
- *   lanes_fold(a)               the lanes as doubles, lane j += lane j + 8, then + 4, + 2, + 1
+ *   LANES_FOLDS                 how many blocks' sums are finished together
+ *   lanes_fold(p, v)            LANES_FOLDS doubles to p from as many lanes at v: the lanes of each
+ *                               as doubles, lane j += lane j + 8, then + 4, + 2, + 1
  *   LANES_ROWS                  how many blocks' maxima are finished together
  *   row, row_of(a)              a as far reduced by lanes_max as costs nothing
- *   rows_max(rows)              the maximum of each of LANES_ROWS rows, in the first lanes
- *   row_store(p, m)             LANES_ROWS floats from what rows_max gives (a rows_maxima)
+ *   rows_max(rows)              the maximum of each of LANES_ROWS rows, as a rows_maxima; never -0
+ *   rows_store(p, m, top)       LANES_ROWS floats to p; *top = the larger of *top and m
+ *   rows_lowest(), rows_any_infinite(top): a top of -inf; whether +inf is in it
  *   lanes_compress(a, bits, first_id, ids, logits)
  *                               appends the lanes set in bits, and first_id + lane; returns how
  *                               many; may write 16 elements in all
@@ -102,7 +107,7 @@ LANES_INLINE lanes_exponential exponential(lanes x, const lanes_exponent *expone
     p = lanes_fma(p, r, lanes_set(1.0f));
     p = lanes_fma(p, r, lanes_set(1.0f));
     flags kept = flags_at_least(t, lanes_set(EXP_FLUSH));
-    return (lanes_exponential){lanes_keep(kept, lanes_scale(p, shifted)), d, kept};
+    return (lanes_exponential){lanes_scale(kept, p, shifted), d, kept};
 }
 
 static void exp_values(const float *x, size_t n_blocks, pl_exponent exponent, float *e)
@@ -112,38 +117,76 @@ static void exp_values(const float *x, size_t n_blocks, pl_exponent exponent, fl
         lanes_store(e + i, exponential(lanes_load(x + i), &lanes_of).e);
 }
 
-/* (v0 + v1) + (v2 + v3) in each lane, then the fold of the lanes. */
-LANES_INLINE double block_sum(const lanes *v)
+/* Where the sums of the last incomplete group of blocks go first. */
+LANES_INLINE void sums_store(double *sums, const lanes *totals, size_t n)
 {
-    return lanes_fold(lanes_add(lanes_add(v[0], v[1]), lanes_add(v[2], v[3])));
+    double group[LANES_FOLDS];
+    lanes_fold(group, totals);
+    for (size_t i = 0; i < n; i++)
+        sums[i] = group[i];
+}
+
+LANES_INLINE lanes block_total(const lanes *v)
+{
+    return lanes_add(lanes_add(v[0], v[1]), lanes_add(v[2], v[3]));
+}
+
+/* The total of one block in each lane; dots may be NULL. */
+LANES_INLINE lanes exponential_block(const float *x, const lanes_exponent *exponent, lanes *dots)
+{
+    lanes e[LANES_A_BLOCK], dot[LANES_A_BLOCK];
+    for (size_t i = 0; i < LANES_A_BLOCK; i++) {
+        const lanes_exponential value = exponential(lanes_load(x + i * LANES), exponent);
+        e[i] = value.e;
+        if (dots)
+            dot[i] = lanes_keep(value.kept, lanes_mul(value.e, value.d));
+    }
+    if (dots)
+        *dots = block_total(dot);
+    return block_total(e);
 }
 
 static void exp_sums(const float *x, size_t n_blocks, pl_exponent exponent, double *sums)
 {
     const lanes_exponent lanes_of = exponent_set(exponent);
-    for (size_t b = 0; b < n_blocks; b++) {
-        lanes e[LANES_A_BLOCK];
-        for (size_t i = 0; i < LANES_A_BLOCK; i++)
-            e[i] = exponential(lanes_load(x + b * PL_BLOCK + i * LANES), &lanes_of).e;
-        sums[b] = block_sum(e);
+    lanes totals[LANES_FOLDS];
+    size_t b = 0;
+    for (; b + LANES_FOLDS <= n_blocks; b += LANES_FOLDS) {
+        LANES_ROLLED
+        for (size_t i = 0; i < LANES_FOLDS; i++)
+            totals[i] = exponential_block(x + (b + i) * PL_BLOCK, &lanes_of, NULL);
+        lanes_fold(sums + b, totals);
     }
+    if (b == n_blocks)
+        return;
+    for (size_t i = 0; i < LANES_FOLDS; i++)
+        totals[i] = lanes_set(0.0f);
+    for (size_t i = 0; b + i < n_blocks; i++)
+        totals[i] = exponential_block(x + (b + i) * PL_BLOCK, &lanes_of, NULL);
+    sums_store(sums + b, totals, n_blocks - b);
 }
 
 static void exp_dots(const float *x, size_t n_blocks, pl_exponent exponent, double *sums,
                      double *dots)
 {
     const lanes_exponent lanes_of = exponent_set(exponent);
-    for (size_t b = 0; b < n_blocks; b++) {
-        lanes e[LANES_A_BLOCK], dot[LANES_A_BLOCK];
-        for (size_t i = 0; i < LANES_A_BLOCK; i++) {
-            const lanes_exponential value =
-                exponential(lanes_load(x + b * PL_BLOCK + i * LANES), &lanes_of);
-            e[i] = value.e;
-            dot[i] = lanes_keep(value.kept, lanes_mul(value.e, value.d));
-        }
-        sums[b] = block_sum(e);
-        dots[b] = block_sum(dot);
+    lanes totals[LANES_FOLDS], dot_totals[LANES_FOLDS];
+    size_t b = 0;
+    for (; b + LANES_FOLDS <= n_blocks; b += LANES_FOLDS) {
+        LANES_ROLLED
+        for (size_t i = 0; i < LANES_FOLDS; i++)
+            totals[i] = exponential_block(x + (b + i) * PL_BLOCK, &lanes_of, dot_totals + i);
+        lanes_fold(sums + b, totals);
+        lanes_fold(dots + b, dot_totals);
     }
+    if (b == n_blocks)
+        return;
+    for (size_t i = 0; i < LANES_FOLDS; i++)
+        totals[i] = dot_totals[i] = lanes_set(0.0f);
+    for (size_t i = 0; b + i < n_blocks; i++)
+        totals[i] = exponential_block(x + (b + i) * PL_BLOCK, &lanes_of, dot_totals + i);
+    sums_store(sums + b, totals, n_blocks - b);
+    sums_store(dots + b, dot_totals, n_blocks - b);
 }
 
 /*
@@ -151,51 +194,44 @@ static void exp_dots(const float *x, size_t n_blocks, pl_exponent exponent, doub
  * maxima over 16 lanes, which would cost more than everything else, are taken for LANES_ROWS blocks
  * at once by a transposing reduction.
  */
-typedef struct scan_state {
-    flags nan;
-    lanes top; /* the largest values so far */
-} scan_state;
-
 LANES_INLINE row scan_block(const unsigned char *x, size_t value_bytes, lanes (*load)(const void *),
-                            scan_state *state)
+                            flags *nan)
 {
     const size_t step = LANES * value_bytes;
     lanes x0 = load(x), x1 = load(x + step), x2 = load(x + 2 * step), x3 = load(x + 3 * step);
-    flags nan = flags_or(flags_unordered(x0, x1), flags_unordered(x2, x3));
-    lanes max = lanes_max(lanes_max(x0, x1), lanes_max(x2, x3));
-    state->nan = flags_or(state->nan, nan);
-    state->top = lanes_max(state->top, max);
-    return row_of(max);
+    flags here = flags_or(flags_unordered(x0, x1), flags_unordered(x2, x3));
+    *nan = flags_or(*nan, here);
+    return row_of(lanes_max(lanes_max(x0, x1), lanes_max(x2, x3)));
 }
 
 LANES_INLINE bool scan(const unsigned char *x, size_t value_bytes, lanes (*load)(const void *),
                        size_t n_blocks, float *block_max)
 {
-    const lanes lowest = lanes_set(-INFINITY);
     const size_t block_bytes = PL_BLOCK * value_bytes;
-    scan_state state = {flags_unordered(lowest, lowest), lowest};
+    flags nan = flags_unordered(lanes_set(0.0f), lanes_set(0.0f));
+    rows_maxima top = rows_lowest();
     row rows[LANES_ROWS];
     size_t b = 0;
     for (; b + LANES_ROWS <= n_blocks; b += LANES_ROWS) {
         for (size_t i = 0; i < LANES_ROWS; i++)
-            rows[i] = scan_block(x + (b + i) * block_bytes, value_bytes, load, &state);
-        row_store(block_max + b, rows_max(rows));
+            rows[i] = scan_block(x + (b + i) * block_bytes, value_bytes, load, &nan);
+        rows_store(block_max + b, rows_max(rows), &top);
     }
     if (b < n_blocks) {
         float last[LANES_ROWS];
         for (size_t i = 0; i < LANES_ROWS; i++)
-            rows[i] = row_of(lowest);
+            rows[i] = row_of(lanes_set(-INFINITY));
         for (size_t i = 0; b + i < n_blocks; i++)
-            rows[i] = scan_block(x + (b + i) * block_bytes, value_bytes, load, &state);
-        row_store(last, rows_max(rows));
+            rows[i] = scan_block(x + (b + i) * block_bytes, value_bytes, load, &nan);
+        rows_store(last, rows_max(rows), &top);
         memcpy(block_max + b, last, (n_blocks - b) * sizeof *last);
     }
-    return flags_any(state.nan) || flags_any(flags_at_least(state.top, lanes_set(INFINITY)));
+    return flags_any(nan) || rows_any_infinite(top);
 }
 
 static bool scan_f32(const void *x, size_t n_blocks, float *block_max)
 {
-    return scan(x, sizeof(float), lanes_load, n_blocks, block_max);
+    return scan(x, sizeof(float), lanes_load_once, n_blocks, block_max);
 }
 
 static bool scan_f16(const void *x, size_t n_blocks, float *block_max)
@@ -243,9 +279,10 @@ static float max_value(const float *x, size_t n_blocks)
     }
     row rows[LANES_ROWS];
     float maxima[LANES_ROWS];
+    rows_maxima top = rows_lowest();
     for (size_t i = 0; i < LANES_ROWS; i++)
         rows[i] = row_of(lanes_max(lanes_max(m[0], m[1]), lanes_max(m[2], m[3])));
-    row_store(maxima, rows_max(rows));
+    rows_store(maxima, rows_max(rows), &top);
     return maxima[0];
 }
 
