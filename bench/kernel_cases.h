@@ -40,7 +40,7 @@ void kernel_input_destroy(kernel_input *in);
 bool kernel_output_create(kernel_output *out, size_t n);
 void kernel_output_destroy(kernel_output *out);
 
-/* Whether both hold the same bits, except that zeros may differ in sign where kernels.h lets them. */
+/* Whether both hold the same bits; zeros among the floats may differ in sign. */
 bool kernel_output_same(const kernel_output *a, const kernel_output *b);
 
 #endif
