@@ -4,7 +4,9 @@
  * gathered and sorted, and its mass added from the best on until p Z is reached.
  *
  * Both sides of that comparison are sums of the same exponentials, in double, so the decision
- * differs from exact arithmetic only where the mass at the boundary is within 1e-6 of p.
+ * differs from exact arithmetic only where the mass at the boundary is within 1e-6 of p. Inside that
+ * margin, a mass that misses p by no more than the rounding of logits to floats counts as p:
+ * probabilities .5 and .3, given by their logarithms, reach .8.
  */
 #include "select/nucleus.h"
 
@@ -51,7 +53,8 @@ void pl_view_keep_nucleus(pl_view *view, double p, uint32_t min_keep)
     }
     pl_candidate_keys(view, n);
     pl_key_sort(w->keys, n, w->spare);
-    uint32_t length = prefix_length(view, n, p * normaliser);
+    const double logit_rounding = 0x1p-22;
+    uint32_t length = prefix_length(view, n, p * normaliser * (1.0 - logit_rounding));
     if (length < min_keep)
         length = min_keep;
     pl_view_keep_from(view, n, w->keys[length - 1]);
