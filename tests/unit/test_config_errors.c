@@ -331,8 +331,7 @@ static void messages_stay_one_line_of_valid_text(void **state)
          "\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80"
          "\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80"),
         ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-         "a"
-         "a"),
+         "aa"),
     };
     for (size_t i = 0; i < sizeof keys_of_all_kinds / sizeof *keys_of_all_kinds; i++) {
         char json[4096];
