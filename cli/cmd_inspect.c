@@ -54,14 +54,14 @@ static int read_row(inspection *in, source *src, pluck_logits *logits)
     pluck_error err;
     if (!rows_parse(in->args->row != NULL ? in->args->row : "0", &range) || !range.is_single)
         return complain(who, EXIT_USAGE, "--row: '%s' is not the number of a row", in->args->row);
-    const int code = rows_resolve(&range, src->info.n_rows, who, in->path, &in->row, &end);
+    const int code = rows_resolve(&range, src->info.n_rows, who, in->name, &in->row, &end);
     if (code != EXIT_DONE)
         return code;
     const pluck_status status = pluck_dump_read(src->dump, in->row, src->scratch, logits, &err);
     if (status != PLUCK_OK)
         return complain(who, exit_code_of(status), "%s", err.message);
     if (logits->data == NULL)
-        return complain(who, EXIT_DATA, "%s: ended before row %llu", in->path,
+        return complain(who, EXIT_DATA, "%s: ended before row %llu", in->name,
                         (unsigned long long)in->row);
     return EXIT_DONE;
 }
@@ -74,7 +74,7 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config, 
     pluck_error err = {PLUCK_ERR_NOMEM, "out of memory"};
     int code = setup_isa(in->args, &options.isa);
     if (code == EXIT_DONE)
-        code = vocab_check(&in->v, in->args, in->path, src->info.n_vocab);
+        code = vocab_check(&in->v, in->args, in->name, src->info.n_vocab);
     if (code == EXIT_DONE)
         code = setup_prompt_check(in->args, &prompt, src->info.n_vocab);
     if (code == EXIT_DONE)
@@ -86,7 +86,7 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config, 
     if (status == PLUCK_OK)
         status = measure(in, sampler, logits, prompt, &err);
     if (status != PLUCK_OK)
-        code = complain(in->args->who, exit_code_of(status), "%s: row %llu: %s", in->path,
+        code = complain(in->args->who, exit_code_of(status), "%s: row %llu: %s", in->name,
                         (unsigned long long)in->row, err.message);
     pluck_sampler_destroy(&sampler);
     return code;
@@ -108,7 +108,7 @@ static int print(const inspection *in)
 
 int cmd_inspect(const arguments *args)
 {
-    inspection in = {.args = args, .path = args->words[0]};
+    inspection in = {.args = args, .path = args->words[0], .name = source_name(args->words[0])};
     pluck_config *config = NULL;
     token_list prompt = {NULL, 0};
     source src = {NULL, {0}, NULL};

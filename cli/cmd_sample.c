@@ -35,7 +35,8 @@ typedef struct run {
 /* One dump while its rows are sampled. */
 typedef struct job {
     run *all;
-    const char *path;
+    const char *path; /* as typed */
+    const char *name; /* in messages */
     source src;
     pluck_sampler *sampler;
     uint64_t row;
@@ -191,7 +192,7 @@ static int row_failed(job *j, pluck_status status)
     if (!is_skipped)
         output_flush(&j->all->out);
     const int code =
-        complain(j->all->args->who, exit_code_of(status), "%s: row %llu: %s%s", j->path,
+        complain(j->all->args->who, exit_code_of(status), "%s: row %llu: %s%s", j->name,
                  (unsigned long long)j->row, j->err.message, is_skipped ? "; skipped" : "");
     j->all->has_bad_rows |= is_skipped;
     return is_skipped ? EXIT_DONE : code;
@@ -220,7 +221,7 @@ static int sample_rows(job *j, uint64_t first, uint64_t end)
             pluck_dump_release(j->src.dump, j->row);
     }
     if (all->range.is_single && j->row == first && all->out.error == 0)
-        return complain(all->args->who, EXIT_DATA, "%s: ended before row %llu", j->path,
+        return complain(all->args->who, EXIT_DATA, "%s: ended before row %llu", j->name,
                         (unsigned long long)first);
     if (prints_running_text(all)) {
         output_screen(&all->out, &j->screen, NULL, 0);
@@ -231,15 +232,16 @@ static int sample_rows(job *j, uint64_t first, uint64_t end)
 
 static int sample_dump(run *all, size_t index)
 {
-    job j = {.all = all, .path = all->args->words[index]};
+    const char *const path = all->args->words[index];
+    job j = {.all = all, .path = path, .name = source_name(path)};
     uint64_t first = 0, end = 0;
     int code = source_open(all->args, j.path, &j.src);
     if (code == EXIT_DONE)
-        code = vocab_check(&all->v, all->args, j.path, j.src.info.n_vocab);
+        code = vocab_check(&all->v, all->args, j.name, j.src.info.n_vocab);
     if (code == EXIT_DONE)
         code = setup_prompt_check(all->args, &all->prompt, j.src.info.n_vocab);
     if (code == EXIT_DONE)
-        code = rows_resolve(&all->range, j.src.info.n_rows, all->args->who, j.path, &first, &end);
+        code = rows_resolve(&all->range, j.src.info.n_rows, all->args->who, j.name, &first, &end);
     if (code == EXIT_DONE) {
         const pluck_sampler_options options = {.isa = all->isa, .stream = all->args->stream};
         pluck_status status =
@@ -247,7 +249,7 @@ static int sample_dump(run *all, size_t index)
         if (status == PLUCK_OK)
             status = start_stream(&j, all->args->stream);
         if (status != PLUCK_OK)
-            code = complain(all->args->who, exit_code_of(status), "%s: %s", j.path, j.err.message);
+            code = complain(all->args->who, exit_code_of(status), "%s: %s", j.name, j.err.message);
     }
     if (code == EXIT_DONE) {
         const bool is_known = all->args->n_words == 1 && end != PLUCK_DUMP_ROWS_UNKNOWN;

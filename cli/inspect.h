@@ -11,7 +11,8 @@
 
 typedef struct inspection {
     const arguments *args;
-    const char *path;
+    const char *path; /* as typed */
+    const char *name; /* in messages */
     uint64_t row;
     uint32_t n_vocab;
     uint32_t n_survivors; /* tokens with p > 0 in the final distribution */

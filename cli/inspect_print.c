@@ -122,7 +122,7 @@ void inspect_print_text(const inspection *in, output *out)
 {
     const style s = find_style(in, out);
     output_text(out, "dump ");
-    output_quoted(out, in->path, strlen(in->path));
+    output_quoted(out, in->name, strlen(in->name));
     output_printf(out, ", row %llu, %u tokens\n", (unsigned long long)in->row,
                   (unsigned)in->n_vocab);
     output_printf(out, "entropy %.4f nats, effective %.2f tokens, survivors %u\n", in->entropy,

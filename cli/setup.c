@@ -246,6 +246,11 @@ int setup_prompt_check(const arguments *args, const token_list *list, uint32_t n
     return EXIT_DONE;
 }
 
+const char *source_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 int source_open(const arguments *args, const char *path, source *src)
 {
     const pluck_dump_options options = {.format = (pluck_dump_format)args->input_format,

@@ -38,6 +38,9 @@ typedef struct source {
     float *scratch;
 } source;
 
+/* What messages call a dump: its path, or "standard input". */
+const char *source_name(const char *path);
+
 int source_open(const arguments *args, const char *path, source *src);
 void source_close(source *src);
 

@@ -13,7 +13,8 @@
 #include <float.h>
 #include <math.h>
 
-/* Above the relative rounding error of any two sums that are compared: 2 * 4 * 2^-24. */
+/* Above the relative rounding error of two sums that are compared, 2 * 4 * 2^-24, and what
+ * pl_view_settle() allows for the rounding of logits, 2^-22, together. */
 static const double margin = 1e-6;
 
 /* The view as it was when the nucleus was asked for. */

@@ -5,6 +5,8 @@
  *
  * Both sides of the comparison with p Z are sums of the same exponentials, in double, so the
  * decision differs from exact arithmetic only where the mass at the boundary is within 1e-6 of p.
+ * Inside that margin, a mass that misses p by no more than the rounding of logits to floats counts
+ * as p: probabilities .5 and .3, given by their logarithms, reach .8.
  */
 #include "select/nucleus.h"
 
@@ -48,9 +50,11 @@ static void cut(pl_view *view, double p, uint32_t min_keep)
         n = pl_view_gather(view, pl_view_threshold(view, offset));
         values = w->values;
     }
+    const double logit_rounding = 0x1p-22;
+    double mass = p * normaliser * (1.0 - logit_rounding);
     pl_boundary boundary = {0};
     if (n >= min_keep)
-        boundary = pl_find_boundary(view, values, n, p * normaliser, normaliser);
+        boundary = pl_find_boundary(view, values, n, mass, normaliser);
     if (boundary.n_above + boundary.n_equal < min_keep) {
         pl_view_keep_top(view, min_keep);
         return;

@@ -12,6 +12,8 @@
 #ifndef PL_KERNELS_H
 #define PL_KERNELS_H
 
+#include "simd/fp_state.h"
+
 #include <pluck/base.h>
 
 enum {
@@ -83,17 +85,5 @@ typedef struct pl_kernels {
 /* The table of a supported instruction set (PLUCK_ISA_BEST: the fastest one), or NULL. Constant
  * data; any thread. */
 const pl_kernels *pl_kernels_get(pluck_isa isa);
-
-/*
- * The floating-point environment that all results are defined in: round to nearest, no
- * flush-to-zero, no denormals-are-zero, no trapping. Every public function that computes enters it
- * first and leaves it last, so that the caller's settings neither matter nor change.
- */
-typedef struct pl_fp_state {
-    uint64_t saved;
-} pl_fp_state;
-
-pl_fp_state pl_fp_enter(void);
-void pl_fp_leave(pl_fp_state state);
 
 #endif

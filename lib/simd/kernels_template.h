@@ -17,8 +17,8 @@
  *   lanes_fma(a, b, c)          a * b + c, one rounding
  *   lanes_fms(a, b, c)          a * b - c, one rounding
  *   lanes_max(a, b)             a > b ? a : b, so b where either is NaN
- *   lanes_scale(f, a, s)        where f, bits(a) + (bits(s) << 23) as integers, which is a * 2^n for
- *                               s = 1.5 * 2^23 + n; else +0
+ *   lanes_scale(f, a, s)        where f, bits(a) + (bits(s) << 23) as integers, which is a * 2^n
+ *                               for s = 1.5 * 2^23 + n; else +0
  *   flags                       16 truth values, whatever a comparison gives
  *   flags_at_least(a, b)        a >= b, false for NaN
  *   flags_unordered(a, b)       a or b is NaN
@@ -57,9 +57,9 @@ enum { LANES = 16, LANES_A_BLOCK = PL_BLOCK / LANES };
  *   - exp(r) = 1 + r + r^2 Q(r), Q of degree 4: the minimax polynomial for the relative error over
  *     |r| <= (1 + 2^-14) ln(2) / 2 (Remez), its coefficients rounded to float one at a time, lowest
  *     first, the others refitted each time. Its own error is 3.2e-9, 0.054 of 2^-24.
- * Error in ulps of the result: 1/2 for the last fma, 0.17 for the one before it, up to 0.18 for each
- * rounding of r, 0.05 for the polynomial; less than 1 in all. scripts/check-exponential measures it
- * over every float.
+ * Error in ulps of the result: 1/2 for the last fma, 0.17 for the one before it, up to 0.18 for
+ * the rounding of r, 0.05 for the polynomial; less than 1 in all. scripts/check-exponential
+ * measures it over every float.
  *
  * The result is 0 unless t = d * beta_log2e >= -125. That holds 2^n normal, and it disposes of
  * d = -inf, of overflow in t, and of the NaNs that come of them, because a comparison with NaN is

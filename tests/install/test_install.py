@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """What an embedding program meets: an installed copy used through pkg-config, from C and from C++,
 shared and static, and the project as a Meson subproject. An installation can be broken while every
-test inside the build passes: a header that is not installed, a flag missing from the .pc file, a
-symbol that is not exported.
+test inside the build passes: a header that is not installed, a flag missing from the .pc file.
+
+The example's output is tests/install/embed.stdout: the same everywhere, so it changes only when a
+change of the tokens is meant; then BUILD_DIR/examples/embed writes the new one.
 
     tests/install/test_install.py --build BUILD_DIR --source SOURCE_DIR [TEST...]
 """
