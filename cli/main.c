@@ -5,6 +5,7 @@
 
 #include <pluck/base.h>
 
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,8 +81,20 @@ static int print_version(void)
     return output_close(&out, true);
 }
 
+/* Makes sure that no file gets the number of a standard stream that the parent closed, where
+ * messages or results would be written into it. The replacement is opened the wrong way round, so
+ * that using it is still an error. */
+static void reserve_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            _exit(EXIT_SYSTEM);
+}
+
 int main(int argc, char **argv)
 {
+    reserve_standard_streams();
     /* Character types only: numbers keep their dots. */
     setlocale(LC_CTYPE, "");
     output_watch_signals();

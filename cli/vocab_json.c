@@ -5,6 +5,7 @@
 #include "vocab.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <string.h>
 
 typedef struct reader {
@@ -101,8 +102,12 @@ static int read_root(const reader *r, const cJSON *root)
 int vocab_read_json(vocab *v, const char *who, const char *path, const char *text, size_t n)
 {
     const char *end = NULL;
+    errno = 0;
     /* The size includes the NUL, so that anything after the value is refused. */
     cJSON *const root = cJSON_ParseWithLengthOpts(text, n + 1, &end, true);
+    /* malloc says so itself (POSIX); the parser does not. */
+    if (root == NULL && errno == ENOMEM)
+        return complain_memory(who);
     if (root == NULL) {
         size_t line = 1;
         for (const char *c = text; end != NULL && c < end && c < text + n; c++)

@@ -1,4 +1,4 @@
-/* A failure stops the steps and stays in the subject: the measuring loop has no way to report it. */
+/* A failure stops the steps and stays in the subject: the measuring loop cannot report it. */
 #include "support/sampler_subjects.h"
 
 void bench_place_prepare(void *place, size_t repetition)

@@ -109,6 +109,13 @@ class Files(CommandCase):
                              [(n, s.st_mtime_ns, s.st_size) for n, s in after.items()])
         self.run_line("pluck inspect small.npy -o small.npy", code=2)
 
+    def test_a_message_never_lands_in_a_file(self):
+        """With standard error closed the next file opened would get its number."""
+        self.run_line("pluck sample nan.npy --skip-bad --format csv -o out.json 2>&-", code=3)
+        lines = (self.folder / "out.json").read_text().splitlines()
+        self.assertEqual(lines[0], "row,draw,token,logprob,survivors")
+        self.assertEqual(len(lines), 5)
+
     def test_a_streamed_row_is_answered_at_once(self):
         line = ["pluck", "sample", "-", "--vocab-size", "8", "--format", "json"]
         with subprocess.Popen(line, env=self.env, stdin=subprocess.PIPE,

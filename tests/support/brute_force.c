@@ -162,7 +162,8 @@ static void change(const brute_force *row, brute_candidate *item, long double lo
         item->logit = logit;
         return;
     }
-    long double stored = fminl(fmaxl(logit / row->scale, -(long double)FLT_MAX), FLT_MAX);
+    long double stored =
+        fminl(fmaxl(logit / row->scale, -(long double)FLT_MAX), (long double)FLT_MAX);
     item->logit = stored * row->scale;
     item->slack += fmaxl(fabsl(stored) * 0x1.01p-24L, 0x1p-150L) * row->scale;
 }

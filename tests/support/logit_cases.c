@@ -22,8 +22,9 @@ const char *logit_kind_name(logit_kind kind)
 
 static double extreme(test_random *random)
 {
-    static const double values[] = {FLT_MAX, -FLT_MAX, 3e38,  -3e38, 0.0,     -0.0, 1e-45, -1e-45,
-                                    1.0,     -1.0,     1e-38, -1e38, 1.0e30f, 88.0, -104.0};
+    static const double values[] = {
+        (double)FLT_MAX, -(double)FLT_MAX, 3e38, -3e38, 0.0, -0.0, 1e-45, -1e-45, 1.0, -1.0, 1e-38,
+        -1e38,           1.0e30,           88.0, -104.0};
     return values[test_random_below(random, sizeof values / sizeof *values)];
 }
 

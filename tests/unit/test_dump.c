@@ -28,8 +28,8 @@ static const uint32_t patterns_32[] = {0x00000000, 0x80000000, 0x7F800000, 0xFF8
 static const uint16_t patterns_16[] = {0x0000, 0x8000, 0x7C00, 0xFC00, 0x0001, 0x83FF,
                                        0x7D01, 0x3C00, 0xC2F6, 0x0400, 0x1234};
 static const double patterns_64[] = {
-    0.0, -0.0, INFINITY,      -INFINITY, 0x1p-149,     -0x1.fffffcp-127,
-    1.0, 1.0,  -0x1.edd2f2p6, 0x1p-126,  0x1.68acfp-91};
+    0.0, -0.0, (double)INFINITY, -(double)INFINITY, 0x1p-149,     -0x1.fffffcp-127,
+    1.0, 1.0,  -0x1.edd2f2p6,    0x1p-126,          0x1.68acfp-91};
 
 /* The bits of value i as they are stored, and as they have to come back. */
 static uint64_t stored_bits(const layout *l, size_t i, uint32_t *read_bits)
@@ -252,7 +252,7 @@ static void test_f8_rounds_to_the_nearest_float_ties_to_even(void **state)
         {-0.0, -0.0f},
         {0x1.8p-149, 0x1p-148f}, /* a tie between subnormals, up to even */
         {5e-324, 0.0f},
-        {-INFINITY, -INFINITY},
+        {-(double)INFINITY, -INFINITY},
     };
     enum { N = sizeof cases / sizeof *cases };
     char text[96];
