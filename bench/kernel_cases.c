@@ -7,6 +7,7 @@
 #include "support/bench_rows.h"
 
 #include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 enum { N_KERNELS = 11 };
