@@ -7,6 +7,7 @@
 #include "support/bench_rows.h"
 
 #include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 enum { N_KERNELS = 11 };
@@ -72,7 +73,7 @@ static void run_exp_dots(const pl_kernels *kernels, const kernel_input *in, kern
 static void gather(const pl_kernels *kernels, const kernel_input *in, float threshold,
                    kernel_output *out)
 {
-    const size_t n = kernels->gather(in->f32, in->n, threshold, 7, out->ids, out->values);
+    const size_t n = kernels->gather(in->f32, in->n, threshold, INFINITY, 7, out->ids, out->values);
     out->result = out->n_values = out->n_ids = n;
 }
 

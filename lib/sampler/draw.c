@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "select/keep.h"
 #include "select/mass.h"
+#include "select/nucleus.h"
 #include "select/pick.h"
 #include "simd/scalar_math.h"
 
@@ -41,7 +42,7 @@ pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits lo
     return status;
 }
 
-static uint32_t pick(const pluck_sampler *sampler, const pl_view *view)
+static uint32_t pick(const pluck_sampler *sampler, pl_view *view)
 {
     pluck_pcg64 rng = sampler->rng;
     return pl_view_pick(view, &rng);
@@ -77,6 +78,7 @@ pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits logits, plu
     status = pl_sampler_final_view(sampler, logits, &view, err);
     if (status == PLUCK_OK) {
         uint32_t token = pick(sampler, &view);
+        pl_view_settle(&view);
         double below_max = pl_view_below_max(&view, pl_view_stored(&view, token));
         draw->token = (pluck_token)token;
         draw->logprob = (float)(below_max - pl_log(pl_view_normaliser(&view)));
@@ -111,6 +113,7 @@ pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits log
     pl_view view;
     status = pl_sampler_final_view(sampler, logits, &view, err);
     if (status == PLUCK_OK) {
+        pl_view_settle(&view);
         uint32_t n = pl_view_count(&view);
         uint32_t n_written = n < capacity ? n : capacity;
         double normaliser = pl_view_normaliser(&view);

@@ -68,11 +68,15 @@ typedef struct pl_kernels {
     void (*exp_dots)(const float *x, size_t n_blocks, pl_exponent exponent, double *sums,
                      double *dots);
 
-    /* Copies the x[i] >= threshold, i ascending, to logits[0 ..] and first_id + i to ids[0 ..];
-     * returns how many. threshold > -inf. n any number. May write PL_SLACK elements beyond the last
-     * one reported. */
-    size_t (*gather)(const float *x, size_t n, float threshold, uint32_t first_id, uint32_t *ids,
-                     float *logits);
+    /* exp_sums over the x[i] >= threshold alone: the others count as 0. */
+    void (*exp_sums_from)(const float *x, size_t n_blocks, pl_exponent exponent, float threshold,
+                          double *sums);
+
+    /* Copies the x[i] with low <= x[i] < high, i ascending, to logits[0 ..] and first_id + i to
+     * ids[0 ..]; returns how many. low > -inf. n any number; logits may be x. May write PL_SLACK
+     * elements beyond the last one reported. */
+    size_t (*gather)(const float *x, size_t n, float low, float high, uint32_t first_id,
+                     uint32_t *ids, float *logits);
 
     /* How many of 64 * n_blocks values are >= threshold. */
     size_t (*count)(const float *x, size_t n_blocks, float threshold);

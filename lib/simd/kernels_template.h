@@ -166,6 +166,33 @@ static void exp_sums(const float *x, size_t n_blocks, pl_exponent exponent, doub
     sums_store(sums + b, totals, n_blocks - b);
 }
 
+LANES_INLINE lanes exponential_block_from(const float *x, const lanes_exponent *exponent,
+                                          lanes threshold)
+{
+    lanes e[LANES_A_BLOCK];
+    for (size_t i = 0; i < LANES_A_BLOCK; i++) {
+        const lanes values = lanes_load(x + i * LANES);
+        const lanes_exponential value = exponential(values, exponent);
+        e[i] = lanes_keep(flags_at_least(values, threshold), value.e);
+    }
+    return block_total(e);
+}
+
+static void exp_sums_from(const float *x, size_t n_blocks, pl_exponent exponent, float threshold,
+                          double *sums)
+{
+    const lanes_exponent lanes_of = exponent_set(exponent);
+    const lanes from = lanes_set(threshold);
+    lanes totals[LANES_FOLDS];
+    for (size_t b = 0; b < n_blocks; b += LANES_FOLDS) {
+        const size_t n = n_blocks - b < LANES_FOLDS ? n_blocks - b : LANES_FOLDS;
+        for (size_t i = 0; i < LANES_FOLDS; i++)
+            totals[i] = i < n ? exponential_block_from(x + (b + i) * PL_BLOCK, &lanes_of, from)
+                              : lanes_set(0.0f);
+        sums_store(sums + b, totals, n);
+    }
+}
+
 static void exp_dots(const float *x, size_t n_blocks, pl_exponent exponent, double *sums,
                      double *dots)
 {
@@ -291,7 +318,7 @@ static float max_value(const float *x, size_t n_blocks)
  * from -inf and keeps its second operand at a NaN, so a NaN hides no other value.
  */
 typedef struct gather_state {
-    lanes threshold;
+    lanes low, high;
     uint32_t *ids;
     float *logits;
     size_t n;
@@ -299,16 +326,17 @@ typedef struct gather_state {
 
 LANES_INLINE void gather_lanes(lanes x, uint32_t first_id, gather_state *state)
 {
-    unsigned bits = flags_bits(flags_at_least(x, state->threshold));
+    unsigned bits =
+        flags_bits(flags_at_least(x, state->low)) & ~flags_bits(flags_at_least(x, state->high));
     if (bits)
         state->n +=
             lanes_compress(x, bits, first_id, state->ids + state->n, state->logits + state->n);
 }
 
-static size_t gather(const float *x, size_t n, float threshold, uint32_t first_id, uint32_t *ids,
-                     float *logits)
+static size_t gather(const float *x, size_t n, float low, float high, uint32_t first_id,
+                     uint32_t *ids, float *logits)
 {
-    gather_state state = {lanes_set(threshold), ids, logits, 0};
+    gather_state state = {lanes_set(low), lanes_set(high), ids, logits, 0};
     size_t i = 0;
     for (; i + PL_BLOCK <= n; i += PL_BLOCK) {
         lanes v[LANES_A_BLOCK];
@@ -317,7 +345,7 @@ static size_t gather(const float *x, size_t n, float threshold, uint32_t first_i
             v[k] = lanes_load(x + i + k * LANES);
             max = lanes_max(v[k], max);
         }
-        if (!flags_any(flags_at_least(max, state.threshold)))
+        if (!flags_any(flags_at_least(max, state.low)))
             continue;
         for (size_t k = 0; k < LANES_A_BLOCK; k++)
             gather_lanes(v[k], first_id + (uint32_t)(i + k * LANES), &state);
@@ -351,7 +379,7 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
         .isa = (isa_value), .name = (isa_name), .scan_f32 = scan_f32, .scan_f16 = scan_f16,        \
         .scan_bf16 = scan_bf16, .widen_f16 = widen_f16, .widen_bf16 = widen_bf16,                  \
         .max = max_value, .exp_values = exp_values, .exp_sums = exp_sums, .exp_dots = exp_dots,    \
-        .gather = gather, .count = count                                                           \
+        .exp_sums_from = exp_sums_from, .gather = gather, .count = count                           \
     }
 
 #endif

@@ -16,6 +16,11 @@ static bool is_neutral(const void *params)
     return ((const temperature_params *)params)->t == 1.0;
 }
 
+static bool only_scales(const void *params)
+{
+    return ((const temperature_params *)params)->t != 0.0;
+}
+
 static pluck_status apply(const void *params, void *state, pl_view *view,
                           const pl_stage_context *context, pluck_error *err)
 {
@@ -53,5 +58,6 @@ const pl_stage pl_stage_temperature = {
              .n_params = sizeof params / sizeof *params,
              .params_size_bytes = sizeof(temperature_params)},
     .is_neutral = is_neutral,
+    .only_scales = only_scales,
     .apply = apply,
 };
