@@ -6,11 +6,11 @@
 
 #include "support/bench_rows.h"
 
-#include <stdlib.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { N_KERNELS = 11 };
+enum { N_KERNELS = 12 };
 _Static_assert(sizeof(pl_kernels) - offsetof(pl_kernels, scan_f32) == N_KERNELS * sizeof(void *),
                "pl_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
 
@@ -70,6 +70,13 @@ static void run_exp_dots(const pl_kernels *kernels, const kernel_input *in, kern
                       out->dots);
 }
 
+static void run_exp_sums_from(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_sums = in->n / PL_BLOCK;
+    kernels->exp_sums_from(in->f32, in->n / PL_BLOCK, pl_exponent_make(in->largest, 1.25),
+                           in->threshold_many, out->sums);
+}
+
 static void gather(const pl_kernels *kernels, const kernel_input *in, float threshold,
                    kernel_output *out)
 {
@@ -107,6 +114,7 @@ static const kernel_case cases[] = {
     {"exp_values", 8, run_exp_values},
     {"exp_sums", 4 + 8.0 / PL_BLOCK, run_exp_sums},
     {"exp_dots", 4 + 16.0 / PL_BLOCK, run_exp_dots},
+    {"exp_sums_from", 4 + 8.0 / PL_BLOCK, run_exp_sums_from},
     {"gather few", 4, run_gather_few},
     {"gather 1 in 8", 5, run_gather_many},
     {"gather all", 12, run_gather_all},
