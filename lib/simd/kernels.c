@@ -72,15 +72,12 @@ const pl_kernels *pl_kernels_get(pluck_isa isa)
     return &pl_kernels_scalar;
 }
 
+/* The product with 1 / ln 2 rounds in double, 2^-53: 2^-46 in an exponent of 125. */
 pl_exponent pl_exponent_make(float origin, double beta)
 {
     const double log2_e = 0x1.71547652b82fep0;
-    double bounded = beta < 0x1p-126 ? 0x1p-126 : beta > 1e38 ? 1e38 : beta;
-    float high = (float)bounded;
-    return (pl_exponent){
-        .origin = origin,
-        .beta_hi = high,
-        .beta_lo = (float)(bounded - (double)high),
-        .beta_log2e = (float)(bounded * log2_e),
-    };
+    const double bounded = beta < 0x1p-126 ? 0x1p-126 : beta > 1e38 ? 1e38 : beta;
+    const double rate = bounded * log2_e;
+    const float high = (float)rate;
+    return (pl_exponent){origin, high, (float)(rate - (double)high)};
 }

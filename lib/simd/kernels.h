@@ -23,16 +23,17 @@ enum {
 
 /*
  * The argument of an exponential: e(x) = exp(beta (x - origin)), 0 < beta <= 1e38, with x - origin
- * rounded to float and beta carried as beta_hi + beta_lo. Requires x <= origin. e is at most 1 ulp
- * off exp of the exact product beta * fl(x - origin); below 2^-125 it is 0; x = -inf gives 0.
+ * rounded to float and beta / ln 2 carried as a sum of two floats. Requires x <= origin. e is at
+ * most 1 ulp off exp of the exact product beta * fl(x - origin) (for beta < 2^-100 the second float
+ * is subnormal, and where |x - origin| > 2^100 besides it may be 4 ulp); below 2^-125 it is 0; x =
+ * -inf or NaN gives 0.
  */
 typedef struct pl_exponent {
     float origin;
-    float beta_hi, beta_lo;
-    float beta_log2e; /* fl(beta / ln 2) */
+    float rate_hi, rate_lo; /* beta / ln 2 */
 } pl_exponent;
 
-/* beta > 0; above 1e38 it is taken as 1e38, a subnormal one as 2^-126. */
+/* beta > 0; above 1e38 it is taken as 1e38, below 2^-126 as 2^-126. */
 pl_exponent pl_exponent_make(float origin, double beta);
 
 typedef struct pl_kernels {

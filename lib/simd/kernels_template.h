@@ -46,37 +46,36 @@
 enum { LANES = 16, LANES_A_BLOCK = PL_BLOCK / LANES };
 
 /*
- * exp(beta d), d = x - origin <= 0.
+ * exp(beta d) = 2^(rate d), d = x - origin <= 0, rate = beta / ln 2 = rate_hi + rate_lo.
  *
- * Cody and Waite's reduction: n = round(d * beta / ln 2), r = beta d - n ln 2, exp = 2^n exp(r).
+ * Reduction after Cody and Waite, in base 2, where it is exact: t + t_lo = rate d in two floats (the
+ * error of a product is a fused multiply-add away), n = round(t), t - n without error, and one
+ * rounding in r = (t - n) + t_lo. |r| <= 1/2, or little more.
  *   - n comes from adding 1.5 * 2^23, which leaves it in the low bits of the sum too, ready for
- *     lanes_scale. It may be off by one near a half; the polynomial has room for that.
- *   - ln 2 = LN2_HI + LN2_LO, LN2_HI of 15 bits, so that n * LN2_HI is exact for |n| < 512. The
- *     leading part of r is one fused operation; the trailing part c collects what beta_lo and
- *     LN2_LO contribute, each below 2^-10.
- *   - exp(r) = 1 + r + r^2 Q(r), Q of degree 4: the minimax polynomial for the relative error over
- *     |r| <= (1 + 2^-14) ln(2) / 2 (Remez), its coefficients rounded to float one at a time, lowest
- *     first, the others refitted each time. Its own error is 3.2e-9, 0.054 of 2^-24.
- * Error in ulps of the result: 1/2 for the last fma, 0.17 for the one before it, up to 0.18 for
- * the rounding of r, 0.05 for the polynomial; less than 1 in all. scripts/check-exponential
- * measures it over every float.
+ *     lanes_scale.
+ *   - 2^r = 1 + r P(r), P of degree 5: the polynomial that is minimax in the relative error over
+ *     |r| <= (1 + 2^-14) / 2, found by iteratively reweighted least squares (Lawson) for given 1 and
+ *     EXP_C1 = fl(ln 2), its other coefficients rounded to float one at a time, lowest first, the
+ *     rest refitted each time. Its own error is 3.0e-9, 0.05 of 2^-24.
+ * Error in ulps of the result: 1/2 for the last fma, 1/4 for the one before it, 1/8 for r, 0.05 for
+ * the polynomial, 0.02 for the rounding of the fmas further in; less than 1 in all.
+ * scripts/check-exponential measures it over every float.
  *
- * The result is 0 unless t = d * beta_log2e >= -125. That holds 2^n normal, and it disposes of
- * d = -inf, of overflow in t, and of the NaNs that come of them, because a comparison with NaN is
- * false. A NaN in x gives 0 too.
+ * The result is 0 unless t >= -125. That keeps 2^n normal, and it disposes of d = -inf, of overflow
+ * in t, and of the NaNs that come of them, because a comparison with NaN is false. A NaN in x gives
+ * 0 too.
  */
-#define EXP_MAGIC  0x1.8p23f
-#define EXP_FLUSH  (-125.0f)
-#define EXP_LN2_HI 0x1.62e4p-1f
-#define EXP_LN2_LO 0x1.7f7d1cp-20f
-#define EXP_C2     0x1.fffffcp-2f
-#define EXP_C3     0x1.55548cp-3f
-#define EXP_C4     0x1.555858p-5f
-#define EXP_C5     0x1.123dep-7f
-#define EXP_C6     0x1.6ac74ep-10f
+#define EXP_MAGIC 0x1.8p23f
+#define EXP_FLUSH (-125.0f)
+#define EXP_C1    0x1.62e43p-1f
+#define EXP_C2    0x1.ebfbdcp-3f
+#define EXP_C3    0x1.c6af7cp-5f
+#define EXP_C4    0x1.3b2dep-7f
+#define EXP_C5    0x1.5f0832p-10f
+#define EXP_C6    0x1.416b5ep-13f
 
 typedef struct lanes_exponent {
-    lanes origin, beta_hi, beta_lo, beta_log2e;
+    lanes origin, rate_hi, rate_lo;
 } lanes_exponent;
 
 /* The exponential; d, and where it is not flushed, for those who need more than e. */
@@ -87,24 +86,23 @@ typedef struct lanes_exponential {
 
 LANES_INLINE lanes_exponent exponent_set(pl_exponent exponent)
 {
-    return (lanes_exponent){lanes_set(exponent.origin), lanes_set(exponent.beta_hi),
-                            lanes_set(exponent.beta_lo), lanes_set(exponent.beta_log2e)};
+    return (lanes_exponent){lanes_set(exponent.origin), lanes_set(exponent.rate_hi),
+                            lanes_set(exponent.rate_lo)};
 }
 
 LANES_INLINE lanes_exponential exponential(lanes x, const lanes_exponent *exponent)
 {
     lanes d = lanes_sub(x, exponent->origin);
-    lanes t = lanes_mul(d, exponent->beta_log2e);
+    lanes t = lanes_mul(d, exponent->rate_hi);
+    lanes t_lo = lanes_fma(d, exponent->rate_lo, lanes_fms(d, exponent->rate_hi, t));
     lanes shifted = lanes_add(t, lanes_set(EXP_MAGIC));
     lanes n = lanes_sub(shifted, lanes_set(EXP_MAGIC));
-    lanes r = lanes_fms(d, exponent->beta_hi, lanes_mul(n, lanes_set(EXP_LN2_HI)));
-    lanes c = lanes_fma(n, lanes_set(-EXP_LN2_LO), lanes_mul(d, exponent->beta_lo));
-    r = lanes_add(r, c);
+    lanes r = lanes_add(lanes_sub(t, n), t_lo);
     lanes p = lanes_fma(lanes_set(EXP_C6), r, lanes_set(EXP_C5));
     p = lanes_fma(p, r, lanes_set(EXP_C4));
     p = lanes_fma(p, r, lanes_set(EXP_C3));
     p = lanes_fma(p, r, lanes_set(EXP_C2));
-    p = lanes_fma(p, r, lanes_set(1.0f));
+    p = lanes_fma(p, r, lanes_set(EXP_C1));
     p = lanes_fma(p, r, lanes_set(1.0f));
     flags kept = flags_at_least(t, lanes_set(EXP_FLUSH));
     return (lanes_exponential){lanes_scale(kept, p, shifted), d, kept};
