@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DRAWS_AT_ONCE    1024
 #define RELEASE_INTERVAL 64 /* rows after which pages of the dump are given back */
 
 typedef struct run {
@@ -42,6 +43,7 @@ typedef struct job {
     uint64_t row;
     screen_text screen;
     pluck_error err;
+    pluck_draw draws[DRAWS_AT_ONCE];
 } job;
 
 static bool prints_running_text(const run *all)
@@ -158,15 +160,17 @@ static pluck_status start_stream(job *j, uint64_t stream)
 
 static pluck_status sample_independent(job *j, pluck_logits logits)
 {
+    const uint64_t n_draws = j->all->args->draws;
     pluck_status status = start_stream(j, j->row);
-    for (uint64_t d = 0; status == PLUCK_OK && d < j->all->args->draws; d++) {
-        pluck_draw drawn;
-        if (d > 0)
-            status = pluck_sampler_set_position(j->sampler, j->all->prompt.n + d, &j->err);
+    for (uint64_t first = 0; status == PLUCK_OK && first < n_draws; first += DRAWS_AT_ONCE) {
+        const uint64_t left = n_draws - first;
+        const size_t n = left < DRAWS_AT_ONCE ? (size_t)left : DRAWS_AT_ONCE;
+        if (first > 0)
+            status = pluck_sampler_set_position(j->sampler, j->all->prompt.n + first, &j->err);
         if (status == PLUCK_OK)
-            status = pluck_sampler_draw(j->sampler, logits, &drawn, &j->err);
-        if (status == PLUCK_OK)
-            print_draw(j, d, &drawn);
+            status = pluck_sampler_draw_many(j->sampler, logits, n, j->draws, &j->err);
+        for (size_t i = 0; status == PLUCK_OK && i < n; i++)
+            print_draw(j, first + i, &j->draws[i]);
         if (j->all->out.error != 0)
             break;
     }
