@@ -89,6 +89,7 @@ static void test_npy_headers_that_are_wrong_say_where(void **state)
         {F4("(4294967296,4294967296,3)"), "is larger than any file"},
         {F4("(4611686018427387904,4,3)"), "is larger than any file"},
         {F4("(2305843009213693952,2)"), "is larger than any file"},
+        {F4("(1152921504606846976,2)"), "is larger than any file"},
         {F4("()"), "shape () is a single value, expected rows of logits"},
         {F4("(0,)"), "the last axis of shape (0,) is the vocabulary and must be 1 to 16777216"},
         {F4("(64,0)"), "the last axis of shape (64, 0) is the vocabulary"},
@@ -421,7 +422,7 @@ static void test_unknown_content_names_the_formats(void **state)
     bytes_append(&bytes, "PK\3\4 and so on", 14);
     check_refused(bytes, &options, PLUCK_ERR_FORMAT,
                   "unknown format (begins with 50 4b 03 04): expected .npy, .safetensors or raw "
-                  "values if raw_n_vocab and raw_dtype say what they are");
+                  "values, whose type and number a row have to be given");
     check_refused(bytes, &raw, PLUCK_ERR_FORMAT,
                   "14 bytes are no whole number of rows of 3 raw values of f16 (6 bytes each)");
     bytes_free(&bytes);
