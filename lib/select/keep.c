@@ -61,7 +61,7 @@ static size_t count(const counted *values, float threshold)
     return values->view->kernels->count(values->x, values->n_blocks, threshold);
 }
 
-/* A threshold not far below the maximum that at least k reach; -FLT_MAX if none of a few tries is. */
+/* A threshold not far below the maximum that at least k reach; -FLT_MAX if no try finds one. */
 static float gallop(const counted *values, size_t k)
 {
     const float first_step = 2.0f, growth = 4.0f, last_step = 1e5f;
@@ -81,8 +81,8 @@ typedef struct bound {
     size_t n_above;
 } bound;
 
-/* A threshold that at least k of the values reach, k >= 1, and not many more unless ties make it so;
- * -FLT_MAX if there are not as many. */
+/* A threshold that at least k of the values reach, k >= 1, and not many more unless ties make it
+ * so; -FLT_MAX if there are not as many. */
 static bound bisect(const counted *values, size_t k)
 {
     const size_t enough = 2 * k + PL_BLOCK;
