@@ -3,9 +3,9 @@
  * only if CPUID reports it and XCR0 says that the system saves its registers.
  *
  * CPUID is slow where a hypervisor intercepts it: microseconds, more than a softmax of a few
- * thousand values takes. The library keeps no state, so it cannot remember the answer; but the GNU C
- * library does (2.33 and later), whose "active" features are those that pass both tests. Elsewhere
- * CPUID is asked each time. PL_CPU_ASK_CPUID asks it in any case.
+ * thousand values takes. The library keeps no state, so it cannot remember the answer; but the GNU
+ * C library does (2.33 and later), whose "active" features are those that pass both tests.
+ * Elsewhere CPUID is asked each time. PL_CPU_ASK_CPUID asks it in any case.
  */
 #include "simd/cpu.h"
 
