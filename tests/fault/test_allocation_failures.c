@@ -26,7 +26,7 @@ static const char *const configurations[] = {
     "{\"seed\": 3, \"repeat_penalty\": 1.2, \"repeat_last_n\": -1}",
     "{\"seed\": 4, \"stages\": [{\"type\": \"penalties\", \"last_n\": -1, \"repeat\": 1.1}, "
     "{\"type\": \"top_k\", \"k\": 50}, {\"type\": \"penalties\", \"last_n\": 7, \"presence\": 1}, "
-    "{\"type\": \"logit_bias\", \"bias\": {\"0\": 1}}], \"draw\": \"greedy\"}",
+    "{\"type\": \"logit_bias\", \"bias\": {\"0\": 1}}], \"draw\": \"categorical\"}",
 };
 enum { N_CONFIGURATIONS = sizeof configurations / sizeof *configurations };
 
@@ -172,6 +172,8 @@ static void accepting_fails_without_a_trace(void **state)
             }
         }
         check_as_new(sampler, configurations[c], length);
+        assert_int_equal(pluck_sampler_rewind(sampler, 100, NULL), PLUCK_OK);
+        check_as_new(sampler, configurations[c], length - 100);
         if (grows)
             assert_in_range(n_failures, 2, 20);
         else
