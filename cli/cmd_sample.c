@@ -3,9 +3,9 @@
  *
  * Row r of a dump is stream r, and draw d of it position (number of prompt tokens + d), so that a
  * token depends on nothing but its row and draw. With --sequence all rows of a dump are one stream,
- * and each token drawn is accepted before the next row. Several threads work on portions of rows and
- * draws; results are printed in order, one set of portions after the other, so that memory does not
- * grow with rows or draws.
+ * and each token drawn is accepted before the next row. Several threads work on portions of rows
+ * and draws; results are printed in order, one set of portions after the other, so that memory does
+ * not grow with rows or draws.
  */
 #include "commands.h"
 #include "output.h"
@@ -290,8 +290,8 @@ static int sample_rows(job *j, uint64_t first, uint64_t end)
     return code;
 }
 
-/* No more workers than portions. The rows of a stream come one after the other, and each is answered
- * before the next: that takes one. */
+/* No more workers than portions. The rows of a stream come one after the other, and each is
+ * answered before the next: that takes one. */
 static size_t useful_workers(const job *j, uint64_t n_rows)
 {
     const arguments *const args = j->all->args;
