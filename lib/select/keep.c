@@ -2,36 +2,40 @@
  * Top-k without sorting the vocabulary. A threshold is wanted that about k tokens reach:
  *   1. Every block whose maximum reaches t holds a token that does, so the k-th largest block
  *      maximum is a lower bound of the k-th largest logit. It is approached by bisection, counting
- *      maxima, which is a pass over 1/64 of the data.
- *   2. In real vocabularies large logits crowd into few blocks, and thousands of tokens may reach
- *      that bound. Bisection goes on, counting tokens in those blocks alone.
- *   3. What reaches the threshold is gathered, and the k best of it are selected exactly.
- * Thresholds only decide how much is gathered: the answer is exact for every one of them.
+ *      maxima, which is a pass over 1/64 of the data. What reaches it is gathered.
+ *   2. In real vocabularies large logits crowd into few blocks, and thousands of tokens may have
+ *      been gathered. Bisection goes on, counting them alone.
+ *   3. Of the few that are left the k best are selected exactly.
+ * Thresholds only decide how much is looked at: the answer is exact for every one of them. Ties,
+ * which no threshold separates, are taken in token order.
  */
 #include "select/keep.h"
 
 #include <float.h>
 #include <math.h>
 
-/* Counts what reaches a threshold: block maxima, or tokens in listed blocks. */
-typedef size_t (*count_function)(const pl_view *view, size_t n_listed, float threshold);
+/* Consecutive listed blocks, as one piece. Blocks between them that are not listed come along where
+ * gaps are short: no token in them reaches the threshold that the list was made with. */
+typedef struct listed_run {
+    const float *x;
+    uint32_t block;
+    uint32_t n_blocks;
+    size_t next; /* index of the first listed block beyond the run */
+} listed_run;
 
-static size_t count_maxima(const pl_view *view, size_t n_listed, float threshold)
+static listed_run run_at(const pl_view *view, size_t n_listed, size_t index, float *buffer)
 {
-    (void)n_listed;
-    const pl_workspace *w = view->workspace;
-    return view->kernels->count(w->block_max, (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK, threshold);
-}
-
-static size_t count_listed(const pl_view *view, size_t n_listed, float threshold)
-{
-    float buffer[PL_BLOCK];
-    size_t n = 0;
-    for (size_t i = 0; i < n_listed; i++) {
-        const float *x = pl_view_block(view, view->workspace->block_ids[i], buffer);
-        n += view->kernels->count(x, 1, threshold);
-    }
-    return n;
+    enum { MAX_STEP = 3, MAX_LISTED = 256 };
+    const uint32_t *ids = view->workspace->block_ids;
+    listed_run run = {.block = ids[index], .next = index + 1};
+    while (run.next < n_listed && run.next - index < MAX_LISTED &&
+           ids[run.next] - ids[run.next - 1] <= MAX_STEP)
+        run.next++;
+    run.n_blocks = ids[run.next - 1] - run.block + 1;
+    run.x = pl_view_blocks(view, run.block, &run.n_blocks, buffer);
+    while (ids[run.next - 1] >= run.block + run.n_blocks)
+        run.next--;
+    return run;
 }
 
 /* Floats in their order as unsigned integers, so that bisection ends after 32 steps at most. */
@@ -45,39 +49,59 @@ static float from_ordered(uint32_t value)
     return pl_key_logit((pl_key)value << 32);
 }
 
-/* A threshold not far below the maximum that at least k reach; low if none of a few tries is. */
-static float gallop(const pl_view *view, count_function count, size_t n_listed, size_t k, float low)
+/* What is counted: 64 * n_blocks floats, block maxima or candidates, padded with -inf. */
+typedef struct counted {
+    const pl_view *view;
+    const float *x;
+    size_t n_blocks;
+} counted;
+
+static size_t count(const counted *values, float threshold)
+{
+    return values->view->kernels->count(values->x, values->n_blocks, threshold);
+}
+
+/* A threshold not far below the maximum that at least k reach; -FLT_MAX if no try finds one. */
+static float gallop(const counted *values, size_t k)
 {
     const float first_step = 2.0f, growth = 4.0f, last_step = 1e5f;
     for (float step = first_step; step < last_step; step *= growth) {
-        float threshold = view->max - step;
-        if (!(threshold > low))
-            break;
-        if (count(view, n_listed, threshold) >= k)
+        float threshold = values->view->max - step;
+        if (threshold > -FLT_MAX && count(values, threshold) >= k)
             return threshold;
     }
-    return low;
+    return -FLT_MAX;
 }
 
-/* A threshold >= low that at least k reach, and not many more unless ties make it so. At least k
- * reach low. */
-static float bisect(const pl_view *view, count_function count, size_t n_listed, size_t k, float low)
+/* What bisection found: at least k reach the threshold. tied: they are too many because of equal
+ * ones; fewer than k, namely n_above, are larger than the threshold. */
+typedef struct bound {
+    float threshold;
+    bool tied;
+    size_t n_above;
+} bound;
+
+/* A threshold that at least k of the values reach, k >= 1, and not many more unless ties make it
+ * so; -FLT_MAX if there are not as many. */
+static bound bisect(const counted *values, size_t k)
 {
     const size_t enough = 2 * k + PL_BLOCK;
-    uint32_t reached = ordered(gallop(view, count, n_listed, k, low));
-    uint32_t missed = ordered(view->max) + 1;
+    uint32_t reached = ordered(gallop(values, k));
+    uint32_t missed = ordered(values->view->max) + 1;
+    size_t n_missed = 0;
     while (missed - reached > 1) {
         uint32_t middle = reached + (missed - reached) / 2;
-        size_t n = count(view, n_listed, from_ordered(middle));
+        size_t n = count(values, from_ordered(middle));
         if (n < k) {
             missed = middle;
+            n_missed = n;
             continue;
         }
         reached = middle;
         if (n <= enough)
-            break;
+            return (bound){from_ordered(reached), false, 0};
     }
-    return from_ordered(reached);
+    return (bound){from_ordered(reached), true, n_missed};
 }
 
 /* Lists the blocks whose maximum reaches the threshold; returns how many. */
@@ -92,13 +116,13 @@ static size_t list_blocks(const pl_view *view, float threshold)
 static uint32_t gather_listed(const pl_view *view, size_t n_listed, float threshold)
 {
     pl_workspace *w = view->workspace;
-    float buffer[PL_BLOCK];
+    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
     size_t n = 0;
-    for (size_t i = 0; i < n_listed; i++) {
-        uint32_t block = w->block_ids[i];
-        const float *x = pl_view_block(view, block, buffer);
-        n += view->kernels->gather(x, PL_BLOCK, threshold, INFINITY, block * PL_BLOCK, w->ids + n,
-                                   w->values + n);
+    for (size_t i = 0; i < n_listed;) {
+        listed_run run = run_at(view, n_listed, i, buffer);
+        n += view->kernels->gather(run.x, (size_t)run.n_blocks * PL_BLOCK, threshold, INFINITY,
+                                   run.block * PL_BLOCK, w->ids + n, w->values + n);
+        i = run.next;
     }
     return (uint32_t)n;
 }
@@ -108,28 +132,87 @@ uint32_t pl_view_gather(const pl_view *view, float threshold)
     return gather_listed(view, list_blocks(view, threshold), threshold);
 }
 
-/* Gathers a superset of the k best tokens of a dense view, usually little more than them. */
-static uint32_t gather_top(const pl_view *view, uint32_t k)
+/*
+ * Gathers, of the blocks listed, the tokens above the boundary and its n_equal first equals. The
+ * equals are looked for only until they are complete: among many equal logits that is soon.
+ */
+static uint32_t gather_to(const pl_view *view, size_t n_listed, pl_boundary boundary)
 {
-    float threshold = -FLT_MAX;
-    if (count_maxima(view, 0, threshold) >= k)
-        threshold = bisect(view, count_maxima, 0, k, threshold);
-    size_t n_listed = list_blocks(view, threshold);
-    if (count_listed(view, n_listed, threshold) > k)
-        threshold = bisect(view, count_listed, n_listed, k, threshold);
-    return gather_listed(view, n_listed, threshold);
+    if (boundary.whole)
+        return gather_listed(view, n_listed, boundary.value);
+    pl_workspace *w = view->workspace;
+    const float above = from_ordered(ordered(boundary.value) + 1);
+    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
+    uint32_t n = 0, n_equal = 0;
+    for (size_t i = 0; i < n_listed;) {
+        listed_run run = run_at(view, n_listed, i, buffer);
+        i = run.next;
+        for (uint32_t b = 0; b < run.n_blocks;) {
+            bool complete = n_equal == boundary.n_equal;
+            uint32_t n_blocks = complete ? run.n_blocks - b : 1;
+            uint32_t end = n + (uint32_t)view->kernels->gather(
+                                   run.x + (size_t)b * PL_BLOCK, (size_t)n_blocks * PL_BLOCK,
+                                   complete ? above : boundary.value, INFINITY,
+                                   (run.block + b) * PL_BLOCK, w->ids + n, w->values + n);
+            b += n_blocks;
+            if (complete) {
+                n = end;
+                continue;
+            }
+            for (uint32_t c = n; c < end; c++) {
+                bool equal = w->values[c] == boundary.value;
+                w->ids[n] = w->ids[c];
+                w->values[n] = w->values[c];
+                n += !equal || n_equal < boundary.n_equal;
+                n_equal += equal && n_equal < boundary.n_equal;
+            }
+        }
+    }
+    return n;
 }
 
-void pl_candidate_keys(const pl_view *view, uint32_t n)
+/* Removes, of the first n candidates, what is beyond the boundary; returns how many are left. */
+static uint32_t filter_to(const pl_view *view, uint32_t n, pl_boundary boundary)
+{
+    pl_workspace *w = view->workspace;
+    uint32_t kept = 0, n_equal = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        bool equal = w->values[i] == boundary.value;
+        bool keep = w->values[i] > boundary.value ||
+                    (equal && (boundary.whole || n_equal < boundary.n_equal));
+        n_equal += equal;
+        w->ids[kept] = w->ids[i];
+        w->values[kept] = w->values[i];
+        kept += keep;
+    }
+    return kept;
+}
+
+void pl_view_keep_to(pl_view *view, pl_boundary boundary)
+{
+    if (view->compact)
+        pl_view_become_compact(view, filter_to(view, view->n, boundary));
+    else
+        pl_view_become_compact(view, gather_to(view, list_blocks(view, boundary.value), boundary));
+}
+
+/* The keys of the first n candidates in ids and values, to keys. */
+static void make_keys(const pl_view *view, uint32_t n)
 {
     const pl_workspace *w = view->workspace;
     for (uint32_t i = 0; i < n; i++)
         w->keys[i] = pl_key_make(w->values[i], w->ids[i]);
 }
 
-void pl_view_keep_from(pl_view *view, uint32_t n, pl_key lowest)
+/* Removes, of the first n candidates in ids and values, all but the k best; returns how many are
+ * left. Their order by token stays. */
+static uint32_t keep_best(const pl_view *view, uint32_t n, uint32_t k)
 {
     pl_workspace *w = view->workspace;
+    if (k >= n)
+        return n;
+    make_keys(view, n);
+    pl_key lowest = pl_key_select(w->keys, n, k, w->spare);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < n; i++) {
         bool keep = pl_key_make(w->values[i], w->ids[i]) >= lowest;
@@ -137,21 +220,67 @@ void pl_view_keep_from(pl_view *view, uint32_t n, pl_key lowest)
         w->values[kept] = w->values[i];
         kept += keep;
     }
-    pl_view_become_compact(view, kept);
+    return kept;
+}
+
+/* The first n candidates, padded, as values to count. */
+static counted count_candidates(const pl_view *view, uint32_t n)
+{
+    float *values = view->workspace->values;
+    for (uint32_t i = n; i % PL_BLOCK != 0; i++)
+        values[i] = -INFINITY;
+    return (counted){view, values, (n + PL_BLOCK - 1) / PL_BLOCK};
+}
+
+/* Removes, of the first n candidates, those below the threshold; returns how many are left. */
+static uint32_t keep_reaching(const pl_view *view, uint32_t n, float threshold)
+{
+    pl_workspace *w = view->workspace;
+    uint32_t *places = (uint32_t *)(void *)w->spare;
+    uint32_t kept =
+        (uint32_t)view->kernels->gather(w->values, n, threshold, INFINITY, 0, places, w->values);
+    for (uint32_t i = 0; i < kept; i++)
+        w->ids[i] = w->ids[places[i]];
+    return kept;
+}
+
+/* Removes, of the first n candidates, all but the k best; returns how many are left. */
+static uint32_t narrow(const pl_view *view, uint32_t n, uint32_t k)
+{
+    const size_t enough = 2 * (size_t)k + PL_BLOCK;
+    if (n > enough) {
+        counted candidates = count_candidates(view, n);
+        bound found = bisect(&candidates, k);
+        uint32_t n_above = (uint32_t)found.n_above;
+        if (found.tied)
+            return filter_to(view, n, (pl_boundary){found.threshold, n_above, k - n_above, false});
+        n = keep_reaching(view, n, found.threshold);
+    }
+    return keep_best(view, n, k);
+}
+
+/* Gathers the k best tokens of a dense view; returns how many there are. */
+static uint32_t gather_best(const pl_view *view, uint32_t k)
+{
+    const pl_workspace *w = view->workspace;
+    counted maxima = {view, w->block_max, (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK};
+    bound found = bisect(&maxima, k);
+    if (!found.tied || found.threshold == -FLT_MAX)
+        return narrow(view, pl_view_gather(view, found.threshold), k);
+    /* Many blocks end at the same value: perhaps more tokens have it than can be kept. */
+    uint32_t n = pl_view_gather(view, from_ordered(ordered(found.threshold) + 1));
+    if (n >= k)
+        return narrow(view, n, k);
+    size_t n_listed = list_blocks(view, found.threshold);
+    return gather_to(view, n_listed, (pl_boundary){found.threshold, n, k - n, false});
 }
 
 void pl_view_keep_top(pl_view *view, uint32_t k)
 {
-    pl_workspace *w = view->workspace;
-    if (k >= (view->compact ? view->n : w->n_vocab))
+    if (k >= (view->compact ? view->n : view->workspace->n_vocab))
         return;
-    uint32_t n = view->compact ? view->n : gather_top(view, k);
-    if (k >= n) {
-        pl_view_become_compact(view, n);
-        return;
-    }
-    pl_candidate_keys(view, n);
-    pl_view_keep_from(view, n, pl_key_select(w->keys, n, k, w->spare));
+    pl_view_become_compact(view,
+                           view->compact ? keep_best(view, view->n, k) : gather_best(view, k));
 }
 
 float pl_view_threshold(const pl_view *view, double offset)
@@ -177,11 +306,9 @@ void pl_view_keep_near_max(pl_view *view, double offset, uint32_t min_keep)
         pl_view_keep_top(view, min_keep);
         return;
     }
-    if (!view->compact) {
-        pl_view_become_compact(view, n);
-        return;
-    }
-    pl_view_keep_from(view, view->n, pl_key_make(threshold, UINT32_MAX));
+    if (view->compact)
+        n = keep_reaching(view, view->n, threshold);
+    pl_view_become_compact(view, n);
 }
 
 void pl_view_keep_probable(pl_view *view, double offset, uint32_t min_keep)
@@ -198,17 +325,22 @@ void pl_view_keep_probable(pl_view *view, double offset, uint32_t min_keep)
 uint32_t pl_view_best(const pl_view *view, uint32_t k)
 {
     pl_workspace *w = view->workspace;
-    uint32_t n = view->compact ? view->n : gather_top(view, k);
-    pl_candidate_keys(view, n);
-    if (k < n) {
-        pl_key lowest = pl_key_select(w->keys, n, k, w->spare);
-        uint32_t kept = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            pl_key key = pl_key_make(w->values[i], w->ids[i]);
-            w->keys[kept] = key;
-            kept += key >= lowest;
+    uint32_t n = view->n;
+    if (view->compact) {
+        make_keys(view, n);
+        if (k < n) {
+            pl_key lowest = pl_key_select(w->keys, n, k, w->spare);
+            uint32_t kept = 0;
+            for (uint32_t i = 0; i < n; i++) {
+                pl_key key = pl_key_make(w->values[i], w->ids[i]);
+                w->keys[kept] = key;
+                kept += key >= lowest;
+            }
+            n = kept;
         }
-        n = kept;
+    } else {
+        n = gather_best(view, k);
+        make_keys(view, n);
     }
     pl_key_sort(w->keys, n, w->spare);
     return n;

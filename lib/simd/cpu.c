@@ -2,17 +2,14 @@
  * What the processor can do, and whether the operating system lets it: an instruction set counts
  * only if CPUID reports it and XCR0 says that the system saves its registers.
  *
- * CPUID is slow where a hypervisor intercepts it (microseconds, more than a softmax of a few
- * thousand values takes). So the answer is remembered; it is a constant of the machine, whichever
- * thread finds it first.
+ * CPUID is slow where a hypervisor intercepts it: microseconds, more than a softmax of a few
+ * thousand values takes. The library keeps no state, so it cannot remember the answer; but the GNU
+ * C library does (2.33 and later): its "active" bits are those of CPUID that pass the test of XCR0
+ * too. Elsewhere CPUID is asked each time. PL_CPU_ASK_CPUID asks it in any case.
  */
 #include "simd/cpu.h"
 
-#include <stdatomic.h>
-
-#if defined(__x86_64__)
-#    include <cpuid.h>
-#endif
+#include <stdbool.h>
 
 static unsigned bit_of(pluck_isa isa)
 {
@@ -21,20 +18,54 @@ static unsigned bit_of(pluck_isa isa)
 
 #if defined(__x86_64__)
 
-/* Intel SDM volume 1, 14.3 and 15.2 to 15.4. */
-enum {
-    LEAF1_ECX_AVX2 =
-        1 << 12 | 1 << 23 | 1 << 27 | 1 << 28 | 1 << 29, /* FMA POPCNT OSXSAVE AVX F16C */
-    LEAF7_EBX_AVX2 = 1 << 5,
-    LEAF7_EBX_AVX512 = 1 << 16 | 1 << 17 | 1 << 30,    /* F DQ BW; VL is bit 31 */
-    XCR0_AVX2 = 1 << 1 | 1 << 2,                       /* XMM, upper halves of YMM */
-    XCR0_AVX512 = XCR0_AVX2 | 1 << 5 | 1 << 6 | 1 << 7 /* masks, upper halves of ZMM, ZMM 16-31 */
-};
+#    if !defined(PL_CPU_ASK_CPUID) && defined(__has_include)
+#        if __has_include(<sys/platform/x86.h>)
+#            define HAVE_ACTIVE_FEATURES 1
+#        endif
+#    endif
+
+/* Intel SDM volume 2, CPUID: leaf 1 in ECX, leaf 7 in EBX. */
+#    define FMA      (1u << 12)
+#    define POPCNT   (1u << 23)
+#    define OSXSAVE  (1u << 27)
+#    define AVX      (1u << 28)
+#    define F16C     (1u << 29)
+#    define AVX2     (1u << 5)
+#    define AVX512F  (1u << 16)
+#    define AVX512DQ (1u << 17)
+#    define AVX512BW (1u << 30)
+#    define AVX512VL (1u << 31)
+
+/* The bits of what can be used; nothing is promised about the others. */
+typedef struct features {
+    unsigned leaf1_ecx, leaf7_ebx;
+} features;
 
 static bool has_all(unsigned value, unsigned bits)
 {
     return (value & bits) == bits;
 }
+
+#    if defined(HAVE_ACTIVE_FEATURES)
+
+#        include <sys/platform/x86.h>
+
+/* The header's own macros shift 1 into the sign of an int. */
+static features usable_features(void)
+{
+    const struct cpuid_feature *leaf1 = __x86_get_cpuid_feature_leaf(CPUID_INDEX_1);
+    const struct cpuid_feature *leaf7 = __x86_get_cpuid_feature_leaf(CPUID_INDEX_7);
+    return (features){leaf1->active_array[cpuid_register_index_ecx],
+                      leaf7->active_array[cpuid_register_index_ebx]};
+}
+
+#    else
+
+#        include <cpuid.h>
+
+/* Intel SDM volume 1, 13.3: which registers the system saves. */
+#        define XCR0_AVX    (1u << 1 | 1u << 2)                      /* XMM, upper halves of YMM */
+#        define XCR0_AVX512 (XCR0_AVX | 1u << 5 | 1u << 6 | 1u << 7) /* masks and ZMM */
 
 /* Allowed only if CPUID reports OSXSAVE. The upper 32 bits hold nothing of interest. */
 static unsigned read_xcr0(void)
@@ -44,18 +75,31 @@ static unsigned read_xcr0(void)
     return low;
 }
 
+static features usable_features(void)
+{
+    features usable = {0, 0};
+    unsigned a, d, unused;
+    if (!__get_cpuid(1, &a, &unused, &usable.leaf1_ecx, &d) ||
+        !has_all(usable.leaf1_ecx, OSXSAVE | AVX))
+        return (features){0, 0};
+    const unsigned xcr0 = read_xcr0();
+    if (!has_all(xcr0, XCR0_AVX) || !__get_cpuid_count(7, 0, &a, &usable.leaf7_ebx, &unused, &d))
+        return (features){0, 0};
+    if (!has_all(xcr0, XCR0_AVX512))
+        usable.leaf7_ebx &= ~AVX512F;
+    return usable;
+}
+
+#    endif
+
 static unsigned detect(void)
 {
+    const features usable = usable_features();
     unsigned set = bit_of(PLUCK_ISA_SCALAR);
-    unsigned a, b, c, d;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !has_all(c, LEAF1_ECX_AVX2))
-        return set;
-    unsigned xcr0 = read_xcr0();
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !has_all(b, LEAF7_EBX_AVX2) ||
-        !has_all(xcr0, XCR0_AVX2))
+    if (!has_all(usable.leaf1_ecx, AVX | FMA | F16C | POPCNT) || !has_all(usable.leaf7_ebx, AVX2))
         return set;
     set |= bit_of(PLUCK_ISA_AVX2);
-    if (has_all(b, LEAF7_EBX_AVX512 | 1u << 31) && has_all(xcr0, XCR0_AVX512))
+    if (has_all(usable.leaf7_ebx, AVX512F | AVX512BW | AVX512DQ | AVX512VL))
         set |= bit_of(PLUCK_ISA_AVX512);
     return set;
 }
@@ -78,11 +122,5 @@ static unsigned detect(void)
 
 unsigned pl_cpu_isa_set(void)
 {
-    static atomic_uint remembered; /* 0: not known yet */
-    unsigned set = atomic_load_explicit(&remembered, memory_order_relaxed);
-    if (set == 0) {
-        set = detect() | bit_of(PLUCK_ISA_BEST);
-        atomic_store_explicit(&remembered, set, memory_order_relaxed);
-    }
-    return set;
+    return detect() | bit_of(PLUCK_ISA_BEST);
 }

@@ -133,24 +133,29 @@ typedef struct partial_sums {
     double loss[N_LANES]; /* of the exponentials times what y - m lost to rounding */
 } partial_sums;
 
-/* An exponential below 2^-60 cannot lose anything that matters; its y may even be -inf. */
+static float lane_sum(const float *v)
+{
+    return (v[0] + v[N_LANES]) + (v[2 * N_LANES] + v[3 * N_LANES]);
+}
+
+/* An exponential below 2^-60 cannot lose anything that matters; its y may even be -inf. Separate
+ * short loops, because compilers turn these into vector code. */
 static void add_block(const softmax_input *input, const float *y, const float *e,
                       partial_sums *sums)
 {
     const float m = input->max;
-    float losses[N_LANES] = {0};
-    for (size_t i = 0; i < PL_BLOCK; i += N_LANES) {
-        for (size_t k = 0; k < N_LANES; k++) {
-            float d = y[i + k] - m;
-            float back = d - y[i + k];
-            float loss = (y[i + k] - (d - back)) - (m + back);
-            losses[k] += e[i + k] > 0x1p-60f ? e[i + k] * loss : 0;
-        }
+    float losses[PL_BLOCK];
+    for (size_t i = 0; i < PL_BLOCK; i++) {
+        const float d = y[i] - m;
+        const float back = d - y[i];
+        losses[i] = ((y[i] - (d - back)) - (m + back)) * e[i];
     }
-    for (size_t k = 0; k < N_LANES; k++) {
-        sums->e[k] += (double)((e[k] + e[k + N_LANES]) + (e[k + 2 * N_LANES] + e[k + 3 * N_LANES]));
-        sums->loss[k] += (double)losses[k];
-    }
+    for (size_t i = 0; i < PL_BLOCK; i++)
+        losses[i] = e[i] > 0x1p-60f ? losses[i] : 0;
+    for (size_t k = 0; k < N_LANES; k++)
+        sums->e[k] += (double)lane_sum(e + k);
+    for (size_t k = 0; k < N_LANES; k++)
+        sums->loss[k] += (double)lane_sum(losses + k);
 }
 
 static double total(const double *lanes)

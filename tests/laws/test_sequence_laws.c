@@ -56,6 +56,25 @@ static bool same_draw(const pluck_draw *a, const pluck_draw *b)
            memcmp(&a->logprob, &b->logprob, sizeof a->logprob) == 0;
 }
 
+/* Many draws at once are those of as many positions; the sampler stays where it is. */
+static bool many_draws_equal(const walk *w, pluck_sampler *sampler)
+{
+    enum { N = 5 };
+    uint64_t position = pluck_sampler_position(sampler);
+    pluck_draw many[N], one = {.token = -1};
+    assert_int_equal(pluck_sampler_draw_many(sampler, logits_of(w), N, many, NULL), PLUCK_OK);
+    if (pluck_sampler_position(sampler) != position)
+        return test_case_failed("drawing many moved the position");
+    bool equal = true;
+    for (uint64_t i = 0; i < N && equal; i++) {
+        pluck_sampler_set_position(sampler, position + i, NULL);
+        pluck_sampler_draw(sampler, logits_of(w), &one, NULL);
+        equal = same_draw(many + i, &one);
+    }
+    pluck_sampler_set_position(sampler, position, NULL);
+    return equal || test_case_failed("draw %d of many differs from the draw alone", one.token);
+}
+
 /* Compares all that two samplers can be asked; sampling twice gives the same token. */
 static bool samplers_equal(const walk *w, pluck_sampler *a, pluck_sampler *b)
 {
@@ -73,6 +92,8 @@ static bool samplers_equal(const walk *w, pluck_sampler *a, pluck_sampler *b)
         !same_draw(&draw_a, &draw_b) || (status == PLUCK_OK && draw_a.token != first))
         return test_case_failed("sample gave token %d, draw %d, and the new sampler %d", first,
                                 draw_a.token, draw_b.token);
+    if (status == PLUCK_OK && !many_draws_equal(w, a))
+        return false;
     test_distribution of_a = test_distribution_of(a, logits_of(w));
     test_distribution of_b = test_distribution_of(b, logits_of(w));
     bool equal = of_a.status == status && test_distribution_equal(&of_a, &of_b);

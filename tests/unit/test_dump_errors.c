@@ -5,7 +5,9 @@
  */
 #include "test_dump_files.h"
 
-#include <sys/stat.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 
 #define F4(shape)   "{'descr':'<f4','fortran_order':False,'shape':" shape "}"
 #define DESCR(type) "{'descr':" type ",'fortran_order':False,'shape':(2,3)}"
@@ -551,6 +553,53 @@ static void test_what_the_system_refuses_is_an_io_error(void **state)
     rmdir(directory);
 }
 
+static void test_standard_input_that_cannot_be_read_is_an_io_error(void **state)
+{
+    (void)state;
+    const int old_stdin = dup(STDIN_FILENO), unreadable = open("/dev/null", O_WRONLY);
+    assert_true(old_stdin >= 0 && unreadable >= 0);
+    assert_int_equal(dup2(unreadable, STDIN_FILENO), STDIN_FILENO);
+    close(unreadable);
+    check_open_refused("-", NULL, PLUCK_ERR_IO, "standard input: cannot be read: Bad file");
+    close(STDIN_FILENO);
+    check_open_refused("-", NULL, PLUCK_ERR_IO, "standard input: cannot be opened: Bad file");
+    assert_int_equal(dup2(old_stdin, STDIN_FILENO), STDIN_FILENO);
+    close(old_stdin);
+}
+
+static void test_a_file_beyond_the_address_space_is_an_io_error(void **state)
+{
+    (void)state;
+    const pluck_dump_options options = {.raw_n_vocab = 1024};
+    temporary_file file;
+    const int fd = temporary_file_create(&file);
+    const bool is_sparse = ftruncate(fd, (off_t)1 << 34) == 0;
+    struct rlimit old, small;
+    assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
+    small = old;
+    small.rlim_cur = (rlim_t)1 << 33;
+    close(fd);
+    if (is_sparse) {
+        pluck_dump *dump = NULL;
+        pluck_error err = {0};
+        assert_int_equal(setrlimit(RLIMIT_AS, &small), 0);
+        /* Emulators do not hold their programs to the limit. */
+        void *const beyond =
+            mmap(NULL, (size_t)1 << 34, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        pluck_status status = pluck_dump_open(&dump, file.path, &options, &err);
+        assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+        unlink(file.path);
+        if (beyond != MAP_FAILED) {
+            munmap(beyond, (size_t)1 << 34);
+            pluck_dump_close(&dump);
+            skip();
+        }
+        assert_status(status, PLUCK_ERR_IO, err);
+        assert_non_null(strstr(err.message, "cannot be mapped: Cannot allocate memory"));
+    }
+    unlink(file.path);
+}
+
 static void test_mistakes_of_the_caller_are_invalid(void **state)
 {
     (void)state;
@@ -603,6 +652,8 @@ int main(void)
         cmocka_unit_test(test_every_prefix_of_a_valid_file_is_refused),
         cmocka_unit_test(test_every_changed_byte_is_survived),
         cmocka_unit_test(test_what_the_system_refuses_is_an_io_error),
+        cmocka_unit_test(test_standard_input_that_cannot_be_read_is_an_io_error),
+        cmocka_unit_test(test_a_file_beyond_the_address_space_is_an_io_error),
         cmocka_unit_test(test_mistakes_of_the_caller_are_invalid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
