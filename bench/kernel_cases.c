@@ -77,6 +77,13 @@ static void run_exp_sums_from(const pl_kernels *kernels, const kernel_input *in,
                            in->threshold_many, out->sums);
 }
 
+static void run_moments(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_sums = out->n_dots = in->n / PL_BLOCK;
+    out->result =
+        kernels->moments(in->f32, in->n / PL_BLOCK, in->threshold_many, out->sums, out->dots);
+}
+
 static void gather(const pl_kernels *kernels, const kernel_input *in, float threshold,
                    kernel_output *out)
 {
@@ -115,6 +122,7 @@ static const kernel_case cases[] = {
     {"exp_sums", 4 + 8.0 / PL_BLOCK, run_exp_sums},
     {"exp_dots", 4 + 16.0 / PL_BLOCK, run_exp_dots},
     {"exp_sums_from", 4 + 8.0 / PL_BLOCK, run_exp_sums_from},
+    {"moments", 4 + 16.0 / PL_BLOCK, run_moments},
     {"gather few", 4, run_gather_few},
     {"gather 1 in 8", 5, run_gather_many},
     {"gather all", 12, run_gather_all},

@@ -27,6 +27,12 @@ static const char *type_name(pluck_param_type type)
         return "integer";
     case PLUCK_PARAM_BIAS_MAP:
         return "bias map";
+    case PLUCK_PARAM_BOOLEAN:
+        return "boolean";
+    case PLUCK_PARAM_TOKENS:
+        return "tokens";
+    case PLUCK_PARAM_SEQUENCES:
+        return "sequences";
     default:
         return "number";
     }
@@ -37,7 +43,7 @@ static void print_param(output *out, const pluck_param *p)
     char range[96];
     describe_range(p, range, sizeof range);
     output_printf(out, "    %-18s %s", p->name, range);
-    if (p->type != PLUCK_PARAM_BIAS_MAP) {
+    if (is_number(p)) {
         output_printf(out, ", default %.15g", p->default_value);
         if (!isnan(p->neutral))
             output_printf(out, ", neutral %.15g", p->neutral);
@@ -96,7 +102,7 @@ static void json_param(output *out, const pluck_param *p)
     json_text(out, "flat_key", p->flat_key);
     output_char(out, ',');
     json_text(out, "type", type_name(p->type));
-    if (p->type != PLUCK_PARAM_BIAS_MAP) {
+    if (is_number(p)) {
         json_number(out, "min", p->min);
         json_number(out, "max", p->max);
         output_printf(out, ",\"min_open\":%s,\"max_open\":%s",

@@ -21,7 +21,10 @@ static const option general_keys[] = {
      "run exactly these stages in this order, separated by commas: top_k,temperature", 0, 0, 0,
      "order"},
     {"draw", 0, OPTION_KEY, "NAME",
-     "how the token is chosen at the end: categorical (default), greedy", 0, 0, 0, "draw"},
+     "how the token is chosen at the end: categorical (default), greedy, mirostat_v2, ...", 0, 0, 0,
+     "draw"},
+    {"mirostat", 0, OPTION_KEY, "0|1|2",
+     "1: --draw mirostat, 2: --draw mirostat_v2, as llama.cpp counts them", 0, 0, 0, "mirostat"},
     {"on-nan", 0, OPTION_KEY, "error|ban",
      "what a logit that is NaN or +inf does: ends with an error (default), or is banned", 0, 0, 0,
      "on_nan"},
@@ -43,16 +46,39 @@ static const char *placeholder(pluck_param_type type)
     case PLUCK_PARAM_INTEGER:
         return "N";
     case PLUCK_PARAM_BIAS_MAP:
+    case PLUCK_PARAM_TOKENS:
+    case PLUCK_PARAM_SEQUENCES:
         return "JSON";
+    case PLUCK_PARAM_BOOLEAN:
+        return "true|false";
     default:
         return "X";
     }
 }
 
+bool is_number(const pluck_param *param)
+{
+    return param->type == PLUCK_PARAM_NUMBER || param->type == PLUCK_PARAM_INTEGER;
+}
+
+static const char *shape(pluck_param_type type)
+{
+    switch (type) {
+    case PLUCK_PARAM_BIAS_MAP:
+        return "{\"TOKEN\": BIAS}";
+    case PLUCK_PARAM_TOKENS:
+        return "[TOKEN, ...]";
+    case PLUCK_PARAM_SEQUENCES:
+        return "[[TOKEN, ...], ...]";
+    default:
+        return "true or false";
+    }
+}
+
 void describe_range(const pluck_param *param, char *text, size_t capacity)
 {
-    if (param->type == PLUCK_PARAM_BIAS_MAP) {
-        snprintf(text, capacity, "{\"TOKEN\": BIAS}");
+    if (!is_number(param)) {
+        snprintf(text, capacity, "%s", shape(param->type));
         return;
     }
     /* An end at the limit of the type is no limit for a reader. */
@@ -75,7 +101,7 @@ static void fill(option *o, key_option *text, const pluck_param *param)
     for (char *c = text->name; *c != '\0'; c++)
         *c = *c == '_' ? '-' : *c;
     describe_range(param, range, sizeof range);
-    if (param->type == PLUCK_PARAM_BIAS_MAP)
+    if (!is_number(param))
         snprintf(text->summary, sizeof text->summary, "%s: %s", range, param->summary);
     else
         snprintf(text->summary, sizeof text->summary, "%s, default %.15g: %s", range,

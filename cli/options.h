@@ -115,4 +115,7 @@ const char *choice_at(const char *choices, int index, size_t *n);
 /* The range of a parameter for people: "(0, 1]", "[0, inf)". */
 void describe_range(const pluck_param *param, char *text, size_t capacity);
 
+/* Whether a parameter's value is a number, with a range and a default. */
+bool is_number(const pluck_param *param);
+
 #endif

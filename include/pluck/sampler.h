@@ -83,17 +83,19 @@ PLUCK_API pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits l
 
 /* n draws from the same logits and history: draws[i] is what pluck_sampler_draw() gives at position
  * + i (see pluck_sampler_set_position). The stages run once, so that many draws cost little more
- * than one. n >= 1; the position stays. */
+ * than one, unless one of them is random itself (xtc). n >= 1; the position stays, and draws[0]
+ * counts as drawn at it. */
 PLUCK_API pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits,
                                                size_t n, pluck_draw *draws, pluck_error *err);
 
 /* Tells the sampler which token the sequence really took (a prompt token too); moves to the next
- * position. */
+ * position. A draw that learns from its tokens (mirostat, adaptive_p) learns from this one only if it
+ * is the last that was drawn at this position. */
 PLUCK_API pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token,
                                             pluck_error *err);
 
-/* Undoes the last n accepts exactly. n above the position or above max_rewind: PLUCK_ERR_INVALID,
- * nothing changed. */
+/* Undoes the last n accepts exactly. n above the position, or further back than max_rewind tokens
+ * before the last position that the sequence ever reached: PLUCK_ERR_INVALID, nothing changed. */
 PLUCK_API pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, pluck_error *err);
 
 typedef struct pluck_prob {

@@ -22,15 +22,21 @@ typedef enum pluck_stage_kind {
 } pluck_stage_kind;
 
 typedef enum pluck_param_type {
-    PLUCK_PARAM_NUMBER = 0,  /* a finite number */
-    PLUCK_PARAM_INTEGER = 1, /* a whole number */
-    PLUCK_PARAM_BIAS_MAP = 2 /* an object from token id to bias; false or null bans the token */
+    PLUCK_PARAM_NUMBER = 0,   /* a finite number */
+    PLUCK_PARAM_INTEGER = 1,  /* a whole number */
+    PLUCK_PARAM_BIAS_MAP = 2, /* an object from token id to bias; false or null bans the token */
+    PLUCK_PARAM_BOOLEAN = 3,  /* true or false */
+    PLUCK_PARAM_TOKENS = 4,   /* an array of token ids, each once */
+    PLUCK_PARAM_SEQUENCES = 5 /* an array of arrays of token ids, none of them empty */
 } pluck_param_type;
 
 /* Bits of pluck_param.flags. */
 enum {
     PLUCK_PARAM_MIN_OPEN = 1, /* min itself is not allowed */
-    PLUCK_PARAM_MAX_OPEN = 2  /* max itself is not allowed */
+    PLUCK_PARAM_MAX_OPEN = 2, /* max itself is not allowed */
+    PLUCK_PARAM_BORROWED =
+        4 /* the flat key is another stage's: it sets this parameter too, but does
+                               * not make this stage run */
 };
 
 typedef struct pluck_param {
@@ -38,11 +44,13 @@ typedef struct pluck_param {
     const char *flat_key; /* key in the flat form: "top_k"; stages may share one (min_keep) */
     pluck_param_type type;
     unsigned flags;
-    double min, max;      /* allowed range, ends included unless flags say otherwise */
-    double default_value; /* when the key is absent; a bias map starts empty */
+    double min, max;      /* of numbers: allowed range, ends included unless flags say otherwise */
+    double default_value; /* when the key is absent; maps and lists start empty; 1 is true */
     double neutral;       /* the value at which this parameter has no effect; NaN if none has */
     const char *summary;  /* one line, no full stop */
-    size_t offset_bytes; /* inside the stage's parameters, of a double, int64_t or pluck_bias_map */
+    size_t
+        offset_bytes; /* inside the stage's parameters, of a double, int64_t, pluck_bias_map, bool,
+                           * pluck_token_set or pluck_sequences */
 } pluck_param;
 
 typedef struct pluck_bias {
@@ -55,6 +63,20 @@ typedef struct pluck_bias_map {
     pluck_bias *items;
     size_t n;
 } pluck_bias_map;
+
+/* The value of a PLUCK_PARAM_TOKENS: ascending, each token once. */
+typedef struct pluck_token_set {
+    uint32_t *items;
+    size_t n;
+} pluck_token_set;
+
+/* The value of a PLUCK_PARAM_SEQUENCES, in the order given: sequence i is tokens[ends[i - 1]] …
+ * tokens[ends[i] - 1], the first from tokens[0] on. */
+typedef struct pluck_sequences {
+    uint32_t *tokens;
+    size_t *ends;
+    size_t n;
+} pluck_sequences;
 
 typedef struct pluck_stage {
     const char *name; /* "top_k": the "type" in the explicit form */

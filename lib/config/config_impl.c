@@ -22,7 +22,8 @@ bool pl_flat_key_is_shared(const char *flat_key)
         const pluck_stage *info = &pl_stages[s]->info;
         for (size_t p = 0; p < info->n_params; p++) {
             const char *key = info->params[p].flat_key;
-            n += key && strcmp(key, flat_key) == 0;
+            bool borrowed = (info->params[p].flags & PLUCK_PARAM_BORROWED) != 0;
+            n += key && !borrowed && strcmp(key, flat_key) == 0;
         }
     }
     return n > 1;
@@ -124,17 +125,24 @@ static bool is_configured(const pl_config_entry *entry)
     if (pl_is_draw(entry->stage))
         return false;
     for (size_t i = 0; i < info->n_params; i++) {
-        if ((entry->given >> i & 1) != 0 && !pl_flat_key_is_shared(info->params[i].flat_key))
+        const pluck_param *param = &info->params[i];
+        if ((entry->given >> i & 1) != 0 && (param->flags & PLUCK_PARAM_BORROWED) == 0 &&
+            !pl_flat_key_is_shared(param->flat_key))
             return true;
     }
     return false;
 }
 
-static void run(pluck_config *config, const pl_stage *stage)
+/* The configured entry whose stage stands in for this one, or NULL. */
+static const pl_config_entry *replacement(const pluck_config *config, const pl_stage *stage)
 {
-    size_t index = pl_config_find(config, stage);
-    if (index < config->n_entries && is_configured(&config->entries[index]))
-        config->running[config->n_running++] = index;
+    for (size_t i = 0; i < config->n_entries; i++) {
+        const pl_config_entry *entry = &config->entries[i];
+        if (entry->stage->replaces && strcmp(entry->stage->replaces, stage->info.name) == 0 &&
+            is_configured(entry))
+            return entry;
+    }
+    return NULL;
 }
 
 static bool is_in_order(const pluck_config *config, const pl_stage *stage)
@@ -146,6 +154,28 @@ static bool is_in_order(const pluck_config *config, const pl_stage *stage)
     return false;
 }
 
+static void run(pluck_config *config, const pl_stage *stage)
+{
+    size_t index = pl_config_find(config, stage);
+    const pl_config_entry *other = replacement(config, stage);
+    if (other && config->has_order && !is_in_order(config, other->stage))
+        index = (size_t)(other - config->entries);
+    else if (other)
+        return;
+    if (index < config->n_entries && is_configured(&config->entries[index]))
+        config->running[config->n_running++] = index;
+}
+
+/* Whether "order" says where this configured entry runs, or that something runs in its place. */
+static bool has_place(const pluck_config *config, const pl_config_entry *entry)
+{
+    const pl_stage *stage = entry->stage;
+    const pl_config_entry *other = replacement(config, stage);
+    const pl_stage *replaced = stage->replaces ? pl_stage_find(stage->replaces) : NULL;
+    return is_in_order(config, stage) || (other && is_in_order(config, other->stage)) ||
+           (replaced && is_in_order(config, replaced));
+}
+
 static void arrange_flat(pluck_config *config, const pl_stage **missing)
 {
     for (size_t s = 0; pl_stages[s] && !config->has_order; s++)
@@ -154,7 +184,7 @@ static void arrange_flat(pluck_config *config, const pl_stage **missing)
         run(config, config->order[i]);
     for (size_t i = 0; i < config->n_entries && config->has_order && !*missing; i++) {
         const pl_config_entry *entry = &config->entries[i];
-        if (is_configured(entry) && !is_in_order(config, entry->stage))
+        if (is_configured(entry) && !has_place(config, entry))
             *missing = entry->stage;
     }
 }

@@ -32,7 +32,9 @@ struct pluck_config {
     size_t *running; /* indices of entries in running order, the draw last */
     size_t n_running;
     const pl_stage *draw;
-    bool has_draw; /* "draw" was given */
+    bool has_draw;     /* "draw" was given */
+    bool has_mirostat; /* "mirostat" was given, … */
+    int mirostat;      /* … as 0: no, 1 or 2: the draw of this version */
     bool has_order;
     const pl_stage **order;
     size_t n_order;
@@ -49,7 +51,8 @@ enum { PL_MAX_PARAMS = 64 };
 
 bool pl_is_draw(const pl_stage *stage);
 
-/* Whether more than one stage has this flat key: such a key configures no stage by itself. */
+/* Whether more than one stage has this flat key as its own: such a key configures no stage by
+ * itself. */
 bool pl_flat_key_is_shared(const char *flat_key);
 
 /* Index of the stage's first entry; n_entries if there is none. */

@@ -168,14 +168,17 @@ static void schema_on_nan(pl_writer *writer)
 }
 
 const pl_config_key pl_config_keys[] = {
-    {"$schema", PL_FORM_BOTH, read_schema_uri, write_schema_uri, schema_schema_uri},
-    {"description", PL_FORM_BOTH, read_description, write_description, schema_description},
-    {"seed", PL_FORM_BOTH, read_seed, write_seed, schema_seed},
-    {"on_nan", PL_FORM_BOTH, read_on_nan, write_on_nan, schema_on_nan},
-    {"order", PL_FORM_FLAT, pl_read_order, pl_write_order, pl_schema_order},
-    {NULL, PL_FORM_FLAT, NULL, pl_write_flat_keys, pl_schema_flat_keys},
-    {"stages", PL_FORM_EXPLICIT, pl_read_stages, pl_write_stages, pl_schema_stages},
-    {"draw", PL_FORM_BOTH, pl_read_draw, pl_write_draw, pl_schema_draw},
+    {"$schema", PL_FORM_BOTH, read_schema_uri, write_schema_uri, schema_schema_uri, NULL},
+    {"description", PL_FORM_BOTH, read_description, write_description, schema_description, NULL},
+    {"seed", PL_FORM_BOTH, read_seed, write_seed, schema_seed, NULL},
+    {"on_nan", PL_FORM_BOTH, read_on_nan, write_on_nan, schema_on_nan, NULL},
+    {"order", PL_FORM_FLAT, pl_read_order, pl_write_order, pl_schema_order,
+     "which is an order itself"},
+    {NULL, PL_FORM_FLAT, NULL, pl_write_flat_keys, pl_schema_flat_keys, NULL},
+    {"mirostat", PL_FORM_FLAT, pl_read_mirostat, pl_write_mirostat, pl_schema_mirostat,
+     "where a draw is chosen by \"draw\": {\"type\": \"mirostat_v2\"}"},
+    {"stages", PL_FORM_EXPLICIT, pl_read_stages, pl_write_stages, pl_schema_stages, NULL},
+    {"draw", PL_FORM_BOTH, pl_read_draw, pl_write_draw, pl_schema_draw, NULL},
 };
 const size_t pl_n_config_keys = sizeof pl_config_keys / sizeof *pl_config_keys;
 

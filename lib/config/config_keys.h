@@ -25,6 +25,7 @@ typedef struct pl_config_key {
     pluck_status (*read)(const pl_config_reader *reader, const cJSON *value);
     void (*write)(const pluck_config *config, pl_writer *writer); /* key and value, if given */
     void (*schema)(pl_writer *writer);                            /* key and schema */
+    const char *not_explicit; /* of keys of the flat form: why not beside "stages" */
 } pl_config_key;
 
 /* In the order in which they are written. */

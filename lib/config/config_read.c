@@ -79,8 +79,8 @@ static pluck_status read_explicit_member(const pl_config_reader *reader, const c
     if (row && (row->forms & PL_FORM_EXPLICIT))
         return row->read(reader, member);
     if (row)
-        return pl_json_fail_key(reader->json, member, reader->err,
-                                "not beside \"stages\", which is an order itself");
+        return pl_json_fail_key(reader->json, member, reader->err, "not beside \"stages\", %s",
+                                row->not_explicit);
     const char *stage = find_flat_key(member->string, &param_name);
     if (stage)
         return pl_json_fail_key(reader->json, member, reader->err,
@@ -143,7 +143,7 @@ pluck_status pl_config_read_key(const pl_config_reader *reader, const char *key)
             return fail_unknown_key(reader, key, value, PL_FORM_FLAT);
         if (row && (row->forms & PL_FORM_EXPLICIT) == 0)
             return pl_json_fail(reader->json, value, reader->err,
-                                "this configuration has \"stages\", which is an order itself");
+                                "this configuration has \"stages\", %s", row->not_explicit);
         status = row ? row->read(reader, value) : pl_set_in_stages(reader, key, value, &found);
         if (!row && !found)
             return fail_unknown_key(reader, key, value, PL_FORM_FLAT);

@@ -119,6 +119,23 @@ void pl_schema_draw(pl_writer *writer)
     pl_write_close(writer, '}');
 }
 
+void pl_schema_mirostat(pl_writer *writer)
+{
+    pl_write_key(writer, "mirostat");
+    pl_write_open(writer, '{', PL_LINES);
+    pl_write_key_string(writer, "description",
+                        "The draw mirostat (1) or mirostat_v2 (2); 0 leaves the draw as it is");
+    pl_write_key(writer, "enum");
+    pl_write_open(writer, '[', PL_ONE_LINE);
+    for (int64_t version = 0; version <= 2; version++) {
+        pl_write_item(writer);
+        pl_write_integer(writer, version);
+    }
+    pl_write_close(writer, ']');
+    pl_write_key_word(writer, "default", "0");
+    pl_write_close(writer, '}');
+}
+
 static void write_form(pl_writer *writer, const char *title, unsigned form)
 {
     pl_write_item(writer);

@@ -10,5 +10,6 @@ void pl_schema_order(pl_writer *writer);
 void pl_schema_flat_keys(pl_writer *writer);
 void pl_schema_stages(pl_writer *writer);
 void pl_schema_draw(pl_writer *writer);
+void pl_schema_mirostat(pl_writer *writer);
 
 #endif

@@ -13,6 +13,9 @@
 
 enum { LIST_BYTES = 128 };
 
+/* The draw that llama.cpp's "mirostat": 1 or 2 stands for. */
+static const char *const mirostat_draws[] = {"mirostat", "mirostat_v2"};
+
 /* "greedy, categorical": the draws there are, for messages. */
 static const char *list_draws(char list[LIST_BYTES])
 {
@@ -177,17 +180,53 @@ pluck_status pl_read_stages(const pl_config_reader *reader, const cJSON *value)
     return PLUCK_OK;
 }
 
+static pluck_status fail_two_draws(const pl_config_reader *reader, const cJSON *value,
+                                   const char *other)
+{
+    return pl_json_fail_key(reader->json, value, reader->err,
+                            "\"%s\" is given too; both choose the draw", other);
+}
+
+/* 0 leaves the draw as it is, unless an earlier 1 or 2 chose it. */
+pluck_status pl_read_mirostat(const pl_config_reader *reader, const cJSON *value)
+{
+    pluck_config *config = reader->config;
+    double version = cJSON_IsNumber(value) ? pl_json_number(reader->json, value) : -1.0;
+    if (!(version == 0.0 || version == 1.0 || version == 2.0))
+        return pl_json_fail(reader->json, value, reader->err,
+                            "expected 0 (no), 1 (mirostat) or 2 (mirostat_v2)");
+    int chosen = (int)version;
+    if (chosen != 0 && config->has_draw && !reader->setting)
+        return fail_two_draws(reader, value, "draw");
+    const pl_stage *draw = pl_stage_find("categorical");
+    if (chosen != 0)
+        draw = pl_stage_find(mirostat_draws[chosen - 1]);
+    pluck_status status = PLUCK_OK;
+    if (chosen != 0 || config->mirostat != 0)
+        status = pl_config_choose_draw(config, draw, reader->err);
+    if (status != PLUCK_OK)
+        return status;
+    config->has_draw = config->has_draw && chosen == 0;
+    config->has_mirostat = true;
+    config->mirostat = chosen;
+    return PLUCK_OK;
+}
+
 pluck_status pl_read_draw(const pl_config_reader *reader, const cJSON *value)
 {
     pluck_config *config = reader->config;
     const pl_stage *draw = NULL;
     pluck_status status = cJSON_IsObject(value) ? read_type(reader, value, true, &draw)
                                                 : read_name(reader, value, true, &draw);
+    if (status == PLUCK_OK && config->mirostat != 0 && !reader->setting)
+        return fail_two_draws(reader, value, "mirostat");
     if (status == PLUCK_OK)
         status = pl_config_choose_draw(config, draw, reader->err);
     if (status != PLUCK_OK)
         return status;
     config->has_draw = true;
+    config->has_mirostat = false;
+    config->mirostat = 0;
     if (!cJSON_IsObject(value))
         return PLUCK_OK;
     return read_params(reader, value, pl_config_find(config, draw));
@@ -422,4 +461,12 @@ void pl_write_draw(const pluck_config *config, pl_writer *writer)
         write_object(entry, entry->given_in_draw, writer);
     else
         pl_write_string(writer, config->draw->info.name);
+}
+
+void pl_write_mirostat(const pluck_config *config, pl_writer *writer)
+{
+    if (!config->has_mirostat)
+        return;
+    pl_write_key(writer, "mirostat");
+    pl_write_integer(writer, config->mirostat);
 }

@@ -10,6 +10,7 @@
 pluck_status pl_read_order(const pl_config_reader *reader, const cJSON *value);
 pluck_status pl_read_stages(const pl_config_reader *reader, const cJSON *value);
 pluck_status pl_read_draw(const pl_config_reader *reader, const cJSON *value);
+pluck_status pl_read_mirostat(const pl_config_reader *reader, const cJSON *value);
 
 /* A flat key of stages in the flat form; PLUCK_OK and *found = false if no stage has it. */
 pluck_status pl_read_flat_key(const pl_config_reader *reader, const char *key, const cJSON *value,
@@ -23,6 +24,7 @@ void pl_write_order(const pluck_config *config, pl_writer *writer);
 void pl_write_flat_keys(const pluck_config *config, pl_writer *writer);
 void pl_write_stages(const pluck_config *config, pl_writer *writer);
 void pl_write_draw(const pluck_config *config, pl_writer *writer);
+void pl_write_mirostat(const pluck_config *config, pl_writer *writer);
 
 /* Whether parameter i of stage s of the registry is the first there with its flat key. */
 bool pl_is_first_of_key(size_t s, size_t i);

@@ -1,11 +1,11 @@
 /*
- * One table: {read, write, schema} a parameter type. A bias map is read into an array of the size
- * that the text has, sorted by token, and then checked for a token that occurs twice.
+ * One table: {read, write, schema} a parameter type. Types made of token ids are in
+ * token_json.c.
  */
 #include "config/param_json.h"
 
 #include "config/json_number.h"
-#include "config/sort.h"
+#include "config/token_json.h"
 
 #include <assert.h>
 #include <float.h>
@@ -14,9 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RANGE_BYTES = 80, LABEL_BYTES = 48, MAX_TOKEN_DIGITS = 8 };
-
-static const char what_bias_is[] = "a bias is a number, or false or null to ban the token";
+enum { RANGE_BYTES = 80, LABEL_BYTES = 48 };
 
 bool pl_is_unbounded(double limit)
 {
@@ -88,8 +86,8 @@ static pluck_status fail_range(const pl_param_reader *reader, const cJSON *node,
 }
 
 /* node is a number. */
-static pluck_status read_finite(const pl_param_reader *reader, const cJSON *node,
-                                const pluck_param *param, const char *name, double *value)
+pluck_status pl_param_read_finite(const pl_param_reader *reader, const cJSON *node,
+                                  const pluck_param *param, const char *name, double *value)
 {
     const double number = pl_json_number(reader->json, node);
     if (!isfinite(number)) {
@@ -113,7 +111,7 @@ static pluck_status read_number(const pl_param_reader *reader, const cJSON *node
     if (!cJSON_IsNumber(node))
         return pl_json_fail(reader->json, node, reader->err, "expected a number in %s, not %s",
                             range(param, allowed), pl_json_kind(node));
-    return read_finite(reader, node, param, label(reader, param, name), &value->number);
+    return pl_param_read_finite(reader, node, param, label(reader, param, name), &value->number);
 }
 
 static pluck_status read_integer(const pl_param_reader *reader, const cJSON *node,
@@ -145,150 +143,15 @@ static pluck_status read_integer(const pl_param_reader *reader, const cJSON *nod
     return PLUCK_OK;
 }
 
-static pluck_status read_bias(const pl_param_reader *reader, const cJSON *node,
-                              const pluck_param *param, double *bias)
+static pluck_status read_boolean(const pl_param_reader *reader, const cJSON *node,
+                                 const pluck_param *param, pl_param_value *value)
 {
-    if (cJSON_IsFalse(node) || cJSON_IsNull(node)) {
-        *bias = -(double)INFINITY;
-        return PLUCK_OK;
-    }
-    if (!cJSON_IsNumber(node))
-        return pl_json_fail(reader->json, node, reader->err, "%s, not %s", what_bias_is,
+    (void)param;
+    if (!cJSON_IsBool(node))
+        return pl_json_fail(reader->json, node, reader->err, "expected true or false, not %s",
                             pl_json_kind(node));
-    return read_finite(reader, node, param, "", bias);
-}
-
-static pluck_status fail_token(const pl_param_reader *reader, const cJSON *node, const char *quoted)
-{
-    char what[PL_QUOTE_BYTES + 64];
-    snprintf(what, sizeof what, "%s is not a token id: a whole number in [0, %" PRIu32 "]", quoted,
-             PLUCK_MAX_VOCAB - 1);
-    return node->string ? pl_json_fail_key(reader->json, node, reader->err, "%s", what)
-                        : pl_json_fail(reader->json, node, reader->err, "%s", what);
-}
-
-/* The key of a member: digits without sign or leading zero. */
-static pluck_status read_token_key(const pl_param_reader *reader, const cJSON *node,
-                                   uint32_t *token)
-{
-    const char *key = node->string;
-    size_t length = strlen(key);
-    uint32_t value = 0;
-    bool ok = length > 0 && length <= MAX_TOKEN_DIGITS && (key[0] != '0' || length == 1);
-    for (size_t i = 0; ok && i < length; i++) {
-        ok = key[i] >= '0' && key[i] <= '9';
-        value = value * 10 + (uint32_t)(unsigned char)key[i] - '0';
-    }
-    if (!ok || value >= PLUCK_MAX_VOCAB) {
-        char quoted[PL_QUOTE_BYTES + 2], inner[PL_QUOTE_BYTES];
-        pl_quote(inner, key, length);
-        snprintf(quoted, sizeof quoted, "'%s'", inner);
-        return fail_token(reader, node, quoted);
-    }
-    *token = value;
+    value->boolean = cJSON_IsTrue(node) != 0;
     return PLUCK_OK;
-}
-
-static pluck_status read_token_number(const pl_param_reader *reader, const cJSON *node,
-                                      uint32_t *token)
-{
-    char quoted[PL_QUOTE_BYTES];
-    size_t length = 0;
-    bool negative = false;
-    uint64_t value = 0;
-    if (!cJSON_IsNumber(node))
-        return fail_token(reader, node, pl_json_kind(node));
-    const char *text = pl_json_number_text(reader->json, node, &length);
-    if (pl_number_whole(text, length, &negative, &value) != PL_WHOLE || (negative && value > 0) ||
-        value >= PLUCK_MAX_VOCAB) {
-        pl_quote(quoted, text, length);
-        return fail_token(reader, node, quoted);
-    }
-    *token = (uint32_t)value;
-    return PLUCK_OK;
-}
-
-static pluck_status read_bias_item(const pl_param_reader *reader, const cJSON *node,
-                                   const pluck_param *param, pluck_bias *item)
-{
-    const cJSON *first = node->child;
-    if (node->string) {
-        pluck_status status = read_token_key(reader, node, &item->token);
-        return status == PLUCK_OK ? read_bias(reader, node, param, &item->bias) : status;
-    }
-    if (!cJSON_IsArray(node) || !first || !first->next || first->next->next)
-        return pl_json_fail(reader->json, node, reader->err, "expected a pair [token, bias]");
-    pluck_status status = read_token_number(reader, first, &item->token);
-    return status == PLUCK_OK ? read_bias(reader, first->next, param, &item->bias) : status;
-}
-
-static bool bias_before(const void *a, const void *b)
-{
-    return ((const pluck_bias *)a)->token < ((const pluck_bias *)b)->token;
-}
-
-/* Only pairs can repeat a token: an object's keys are canonical, and unique already. */
-static pluck_status fail_repeated(const pl_param_reader *reader, const cJSON *node, uint32_t token)
-{
-    bool seen = false;
-    const cJSON *pair = node->child;
-    for (; pair->next; pair = pair->next) {
-        bool same = pl_json_number(reader->json, pair->child) == (double)token;
-        if (same && seen)
-            break;
-        seen = seen || same;
-    }
-    return pl_json_fail(reader->json, pair, reader->err, "token %" PRIu32 " is given twice", token);
-}
-
-/* items has room for twice as many: the second half is for sorting. */
-static pluck_status read_bias_items(const pl_param_reader *reader, const cJSON *node,
-                                    const pluck_param *param, pluck_bias *items, size_t n)
-{
-    size_t i = 0;
-    for (const cJSON *child = node->child; child; child = child->next) {
-        pluck_status status = read_bias_item(reader, child, param, &items[i++]);
-        if (status != PLUCK_OK)
-            return status;
-    }
-    pl_sort(items, items + n, n, sizeof *items, bias_before);
-    for (i = 1; i < n; i++) {
-        if (items[i - 1].token == items[i].token)
-            return fail_repeated(reader, node, items[i].token);
-    }
-    return PLUCK_OK;
-}
-
-static pluck_status read_bias_map(const pl_param_reader *reader, const cJSON *node,
-                                  const pluck_param *param, pl_param_value *value)
-{
-    if (!cJSON_IsObject(node) && !cJSON_IsArray(node))
-        return pl_json_fail(reader->json, node, reader->err,
-                            "expected an object {\"token\": bias} or an array of pairs "
-                            "[token, bias], not %s",
-                            pl_json_kind(node));
-    size_t n = 0;
-    for (const cJSON *child = node->child; child; child = child->next)
-        n++;
-    if (n > PLUCK_MAX_VOCAB)
-        return pl_json_fail(reader->json, node, reader->err,
-                            "%zu entries; there can be %" PRIu32 " tokens", n, PLUCK_MAX_VOCAB);
-    pluck_bias_map map = {NULL, n};
-    pluck_status status = PLUCK_OK;
-    if (n > 0) {
-        pluck_bias *work = pl_alloc(reader->allocator, 2 * n, sizeof *work);
-        map.items = pl_alloc(reader->allocator, n, sizeof *map.items);
-        status = work && map.items ? read_bias_items(reader, node, param, work, n)
-                                   : pl_fail_nomem(reader->err, n * sizeof *map.items);
-        if (status == PLUCK_OK)
-            memcpy(map.items, work, n * sizeof *map.items);
-        else
-            pl_free(reader->allocator, map.items);
-        pl_free(reader->allocator, work);
-    }
-    if (status == PLUCK_OK)
-        value->bias_map = map;
-    return status;
 }
 
 static void write_number(pl_writer *writer, const void *value)
@@ -301,23 +164,12 @@ static void write_integer(pl_writer *writer, const void *value)
     pl_write_integer(writer, *(const int64_t *)value);
 }
 
-static void write_bias_map(pl_writer *writer, const void *value)
+static void write_boolean(pl_writer *writer, const void *value)
 {
-    const pluck_bias_map *map = value;
-    pl_write_open(writer, '{', PL_LINES);
-    for (size_t i = 0; i < map->n; i++) {
-        char key[16];
-        snprintf(key, sizeof key, "%" PRIu32, map->items[i].token);
-        pl_write_key(writer, key);
-        if (isinf(map->items[i].bias))
-            pl_write_word(writer, "false");
-        else
-            pl_write_number(writer, map->items[i].bias);
-    }
-    pl_write_close(writer, '}');
+    pl_write_word(writer, *(const bool *)value ? "true" : "false");
 }
 
-static void schema_limits(pl_writer *writer, const pluck_param *param)
+void pl_param_schema_limits(pl_writer *writer, const pluck_param *param)
 {
     if (!pl_is_unbounded(param->min)) {
         pl_write_key(writer, param->flags & PLUCK_PARAM_MIN_OPEN ? "exclusiveMinimum" : "minimum");
@@ -333,7 +185,8 @@ static void schema_limits(pl_writer *writer, const pluck_param *param)
 static void schema_description(pl_writer *writer, const pluck_param *param)
 {
     char text[256], neutral[PL_NUMBER_TEXT_BYTES];
-    if (!isfinite(param->neutral)) {
+    bool is_number = param->type == PLUCK_PARAM_NUMBER || param->type == PLUCK_PARAM_INTEGER;
+    if (!isfinite(param->neutral) || !is_number) {
         pl_write_key_string(writer, "description", param->summary);
         return;
     }
@@ -345,7 +198,7 @@ static void schema_description(pl_writer *writer, const pluck_param *param)
 static void schema_plain(pl_writer *writer, const pluck_param *param, const char *type)
 {
     pl_write_key_string(writer, "type", type);
-    schema_limits(writer, param);
+    pl_param_schema_limits(writer, param);
     pl_write_key(writer, "default");
     pl_write_number(writer, param->default_value);
 }
@@ -360,61 +213,10 @@ static void schema_integer(pl_writer *writer, const pluck_param *param)
     schema_plain(writer, param, "integer");
 }
 
-static void schema_bias(pl_writer *writer, const pluck_param *param)
+static void schema_boolean(pl_writer *writer, const pluck_param *param)
 {
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key(writer, "anyOf");
-    pl_write_open(writer, '[', PL_ONE_LINE);
-    pl_write_item(writer);
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key_string(writer, "type", "number");
-    schema_limits(writer, param);
-    pl_write_close(writer, '}');
-    pl_write_item(writer);
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key_word(writer, "const", "false");
-    pl_write_close(writer, '}');
-    pl_write_item(writer);
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key_string(writer, "type", "null");
-    pl_write_close(writer, '}');
-    pl_write_close(writer, ']');
-    pl_write_close(writer, '}');
-}
-
-static void schema_bias_map(pl_writer *writer, const pluck_param *param)
-{
-    pl_write_key(writer, "type");
-    pl_write_open(writer, '[', PL_ONE_LINE);
-    pl_write_item(writer);
-    pl_write_string(writer, "object");
-    pl_write_item(writer);
-    pl_write_string(writer, "array");
-    pl_write_close(writer, ']');
-    pl_write_key(writer, "patternProperties");
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key(writer, "^(0|[1-9][0-9]{0,7})$");
-    schema_bias(writer, param);
-    pl_write_close(writer, '}');
-    pl_write_key_word(writer, "additionalProperties", "false");
-    pl_write_key(writer, "items");
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key_string(writer, "type", "array");
-    pl_write_key(writer, "prefixItems");
-    pl_write_open(writer, '[', PL_LINES);
-    pl_write_item(writer);
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key_string(writer, "type", "integer");
-    pl_write_key_word(writer, "minimum", "0");
-    pl_write_key(writer, "maximum");
-    pl_write_unsigned(writer, PLUCK_MAX_VOCAB - 1);
-    pl_write_close(writer, '}');
-    pl_write_item(writer);
-    schema_bias(writer, param);
-    pl_write_close(writer, ']');
-    pl_write_key_word(writer, "minItems", "2");
-    pl_write_key_word(writer, "maxItems", "2");
-    pl_write_close(writer, '}');
+    pl_write_key_string(writer, "type", "boolean");
+    pl_write_key_word(writer, "default", param->default_value != 0.0 ? "true" : "false");
 }
 
 /* Indexed by pluck_param_type. */
@@ -426,7 +228,10 @@ static const struct {
 } types[] = {
     {read_number, write_number, schema_number},
     {read_integer, write_integer, schema_integer},
-    {read_bias_map, write_bias_map, schema_bias_map},
+    {pl_read_bias_map, pl_write_bias_map, pl_schema_bias_map},
+    {read_boolean, write_boolean, schema_boolean},
+    {pl_read_tokens, pl_write_tokens, pl_schema_tokens},
+    {pl_read_sequences, pl_write_sequences, pl_schema_sequences},
 };
 
 pluck_status pl_param_read(const pl_param_reader *reader, const cJSON *node,

@@ -26,6 +26,13 @@ void pl_param_write(pl_writer *writer, const pluck_param *param, const void *val
 /* The schema of the value: an object. */
 void pl_param_schema(pl_writer *writer, const pluck_param *param);
 
+/* node is a number: a finite one inside the range? Messages begin with name. */
+pluck_status pl_param_read_finite(const pl_param_reader *reader, const cJSON *node,
+                                  const pluck_param *param, const char *name, double *value);
+
+/* The range, as members of a schema that is open. */
+void pl_param_schema_limits(pl_writer *writer, const pluck_param *param);
+
 /* Whether a double inside the table's range stands for "no limit". */
 bool pl_is_unbounded(double limit);
 

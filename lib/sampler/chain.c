@@ -34,16 +34,16 @@ static pluck_status reserve_links(pl_chain *chain, size_t capacity,
 }
 
 static pluck_status add_link(pl_chain *chain, const pl_stage *stage, const void *params,
-                             uint32_t n_vocab, pluck_error *err)
+                             const pl_stage_setup *setup, pluck_error *err)
 {
     pl_link link = {.stage = stage};
     pluck_status status = PLUCK_OK;
     if (stage->check)
-        status = stage->check(params, n_vocab, err);
+        status = stage->check(params, setup->n_vocab, err);
     if (status == PLUCK_OK)
         status = pl_params_clone(&link.params, &stage->info, params, &chain->allocator, err);
     if (status == PLUCK_OK && stage->create)
-        status = stage->create(&link.state, link.params, &chain->allocator, err);
+        status = stage->create(&link.state, link.params, setup, err);
     if (status == PLUCK_OK)
         chain->links[chain->n++] = link;
     else
@@ -51,15 +51,15 @@ static pluck_status add_link(pl_chain *chain, const pl_stage *stage, const void 
     return status;
 }
 
-pluck_status pl_chain_create(pl_chain *chain, const pluck_config *config, uint32_t n_vocab,
-                             const pluck_allocator *allocator, pluck_error *err)
+pluck_status pl_chain_create(pl_chain *chain, const pluck_config *config,
+                             const pl_stage_setup *setup, pluck_error *err)
 {
     size_t n = pluck_config_stage_count(config);
-    pluck_status status = reserve_links(chain, n, allocator, err);
+    pluck_status status = reserve_links(chain, n, setup->allocator, err);
     for (size_t i = 0; i < n && status == PLUCK_OK; i++) {
         const pl_stage *stage = pl_stage_of(pluck_config_stage_at(config, i));
         if (!pluck_config_neutral_at(config, i))
-            status = add_link(chain, stage, pluck_config_params_at(config, i), n_vocab, err);
+            status = add_link(chain, stage, pluck_config_params_at(config, i), setup, err);
     }
     if (status != PLUCK_OK)
         pl_chain_destroy(chain);
@@ -123,12 +123,12 @@ pluck_status pl_chain_reserve(pl_chain *chain, pluck_error *err)
     return status;
 }
 
-void pl_chain_accept(pl_chain *chain, const pl_history *history)
+void pl_chain_accept(pl_chain *chain, const pl_history *history, const pl_accepted *accepted)
 {
     for (size_t i = 0; i < chain->n; i++) {
         const pl_link *link = chain->links + i;
         if (link->stage->accept)
-            link->stage->accept(link->params, link->state, history);
+            link->stage->accept(link->params, link->state, history, accepted);
     }
 }
 
@@ -139,6 +139,33 @@ void pl_chain_rewind(pl_chain *chain, const pl_history *history)
         if (link->stage->rewind)
             link->stage->rewind(link->params, link->state, history);
     }
+}
+
+bool pl_chain_is_random(const pl_chain *chain)
+{
+    for (size_t i = 0; i < chain->n; i++) {
+        const pl_link *link = chain->links + i;
+        if (link->stage->is_random && link->stage->is_random(link->params))
+            return true;
+    }
+    return false;
+}
+
+/* The draw is the last link, and never neutral. */
+static const pl_link *draw_of(const pl_chain *chain)
+{
+    return chain->links + chain->n - 1;
+}
+
+bool pl_chain_observes(const pl_chain *chain)
+{
+    return draw_of(chain)->stage->observe != NULL;
+}
+
+double pl_chain_observe(const pl_chain *chain, const pl_view *view, uint32_t token)
+{
+    const pl_link *draw = draw_of(chain);
+    return draw->stage->observe(draw->params, draw->state, view, token);
 }
 
 pluck_status pl_chain_apply(const pl_chain *chain, size_t index, pl_view *view,

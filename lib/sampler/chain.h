@@ -22,8 +22,8 @@ typedef struct pl_chain {
 } pl_chain;
 
 /* Copies what it needs of the configuration. On failure *chain holds nothing. */
-pluck_status pl_chain_create(pl_chain *chain, const pluck_config *config, uint32_t n_vocab,
-                             const pluck_allocator *allocator, pluck_error *err);
+pluck_status pl_chain_create(pl_chain *chain, const pluck_config *config,
+                             const pl_stage_setup *setup, pluck_error *err);
 pluck_status pl_chain_clone(pl_chain *out, const pl_chain *chain, pluck_error *err);
 void pl_chain_destroy(pl_chain *chain);
 void pl_chain_reset(pl_chain *chain);
@@ -34,8 +34,16 @@ size_t pl_chain_max_edits(const pl_chain *chain, uint32_t n_vocab);
 
 /* The three steps of accepting and the one of rewinding, as stage_impl.h describes them. */
 pluck_status pl_chain_reserve(pl_chain *chain, pluck_error *err);
-void pl_chain_accept(pl_chain *chain, const pl_history *history);
+void pl_chain_accept(pl_chain *chain, const pl_history *history, const pl_accepted *accepted);
 void pl_chain_rewind(pl_chain *chain, const pl_history *history);
+
+/* Whether some stage takes random numbers. */
+bool pl_chain_is_random(const pl_chain *chain);
+
+/* Whether the draw wants to know about the token that was picked, and what it says of it, on the
+ * final view. */
+bool pl_chain_observes(const pl_chain *chain);
+double pl_chain_observe(const pl_chain *chain, const pl_view *view, uint32_t token);
 
 /* Runs link number index on the view. An error names the stage. */
 pluck_status pl_chain_apply(const pl_chain *chain, size_t index, pl_view *view,

@@ -32,14 +32,24 @@ pluck_status pl_sampler_open_view(const pluck_sampler *sampler, pluck_logits log
                         sampler->on_nan == PLUCK_ON_NAN_BAN, err);
 }
 
-pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits, pl_view *view,
-                                   pluck_error *err)
+pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,
+                                   pluck_pcg64 *rng, pl_view *view, pluck_error *err)
 {
-    const pl_stage_context context = {&sampler->history, sampler->n_vocab};
+    const pl_stage_context context = {&sampler->history, sampler->n_vocab, rng};
     pluck_status status = pl_sampler_open_view(sampler, logits, view, err);
     for (size_t i = 0; i < sampler->chain.n && status == PLUCK_OK; i++)
         status = pl_chain_apply(&sampler->chain, i, view, &context, err);
     return status;
+}
+
+/* Notes the token drawn at the current position, with what a draw that learns needs to know of it. */
+static void remember(pluck_sampler *sampler, pl_view *view, pluck_token token)
+{
+    sampler->drawn = (pl_drawn){.any = true, .token = token};
+    if (!pl_chain_observes(&sampler->chain))
+        return;
+    pl_view_settle(view);
+    sampler->drawn.observed = pl_chain_observe(&sampler->chain, view, (uint32_t)token);
 }
 
 pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits, pluck_token *token,
@@ -52,10 +62,11 @@ pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits, p
         return pl_fail(err, PLUCK_ERR_INVALID, "token is NULL");
     const pl_fp_state fp = pl_fp_enter();
     pl_view view;
-    status = pl_sampler_final_view(sampler, logits, &view, err);
+    pluck_pcg64 rng = sampler->rng;
+    status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
     if (status == PLUCK_OK) {
-        pluck_pcg64 rng = sampler->rng;
         *token = (pluck_token)pl_view_pick(&view, &rng);
+        remember(sampler, &view, *token);
     }
     pl_fp_leave(fp);
     return status;
@@ -87,6 +98,43 @@ static void report_many(const pl_view *view, size_t n, pluck_draw *draws)
     }
 }
 
+/* The stages run once: the distribution is the same at every position. */
+static pluck_status draw_from_one_view(pluck_sampler *sampler, pluck_logits logits, size_t n,
+                                       pluck_draw *draws, pluck_error *err)
+{
+    pl_view view;
+    pluck_pcg64 rng = sampler->rng;
+    pluck_status status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
+    if (status != PLUCK_OK)
+        return status;
+    pick_many(sampler, &view, n, draws);
+    remember(sampler, &view, draws[0].token);
+    pl_view_settle(&view);
+    report_many(&view, n, draws);
+    return PLUCK_OK;
+}
+
+/* Random stages make another distribution at every position. */
+static pluck_status draw_from_each_view(pluck_sampler *sampler, pluck_logits logits, size_t n,
+                                        pluck_draw *draws, pluck_error *err)
+{
+    pluck_pcg64 position = sampler->rng;
+    for (size_t i = 0; i < n; i++) {
+        pl_view view;
+        pluck_pcg64 rng = position;
+        pluck_status status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
+        if (status != PLUCK_OK)
+            return status;
+        draws[i].token = (pluck_token)pl_view_pick(&view, &rng);
+        pl_view_settle(&view);
+        if (i == 0)
+            remember(sampler, &view, draws[0].token);
+        report_many(&view, 1, draws + i);
+        pluck_pcg64_skip_positions(&position, 1);
+    }
+    return PLUCK_OK;
+}
+
 pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits, size_t n,
                                      pluck_draw *draws, pluck_error *err)
 {
@@ -96,13 +144,10 @@ pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits
     if (!draws || n == 0)
         return pl_fail(err, PLUCK_ERR_INVALID, "draws is NULL or n is 0");
     const pl_fp_state fp = pl_fp_enter();
-    pl_view view;
-    status = pl_sampler_final_view(sampler, logits, &view, err);
-    if (status == PLUCK_OK) {
-        pick_many(sampler, &view, n, draws);
-        pl_view_settle(&view);
-        report_many(&view, n, draws);
-    }
+    if (pl_chain_is_random(&sampler->chain))
+        status = draw_from_each_view(sampler, logits, n, draws, err);
+    else
+        status = draw_from_one_view(sampler, logits, n, draws, err);
     pl_fp_leave(fp);
     return status;
 }
@@ -136,7 +181,8 @@ pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits log
         return pl_fail(err, PLUCK_ERR_INVALID, "probs or n_total is NULL");
     const pl_fp_state fp = pl_fp_enter();
     pl_view view;
-    status = pl_sampler_final_view(sampler, logits, &view, err);
+    pluck_pcg64 rng = sampler->rng;
+    status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
     if (status == PLUCK_OK) {
         pl_view_settle(&view);
         uint32_t n = pl_view_count(&view);

@@ -13,8 +13,9 @@ pluck_status pl_sampler_check(const pluck_sampler *sampler, pluck_logits logits,
 pluck_status pl_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits, pl_view *view,
                                   pluck_error *err);
 
-/* The same, and runs the chain: the view is then the final distribution. */
-pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits, pl_view *view,
-                                   pluck_error *err);
+/* The same, and runs the chain: the view is then the final distribution. Random stages take numbers
+ * from rng, which starts as that of a position; the pick goes on with it. */
+pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,
+                                   pluck_pcg64 *rng, pl_view *view, pluck_error *err);
 
 #endif

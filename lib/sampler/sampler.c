@@ -16,6 +16,7 @@ static void seek(pluck_sampler *sampler, uint64_t stream, uint64_t position)
 {
     sampler->stream = stream;
     sampler->position = position;
+    sampler->drawn.any = false;
     pluck_pcg64_seed(&sampler->rng, sampler->seed, stream, position);
 }
 
@@ -40,8 +41,8 @@ static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *con
                                  pluck_error *err)
 {
     const pluck_allocator *allocator = &sampler->allocator;
-    pluck_status status =
-        pl_chain_create(&sampler->chain, config, sampler->n_vocab, allocator, err);
+    const pl_stage_setup setup = {allocator, sampler->n_vocab, sampler->max_rewind};
+    pluck_status status = pl_chain_create(&sampler->chain, config, &setup, err);
     if (status != PLUCK_OK)
         return status;
     sampler->window = pl_chain_window(&sampler->chain);
@@ -168,6 +169,7 @@ static void start_sequence(pluck_sampler *sampler, uint64_t stream)
 {
     pl_chain_reset(&sampler->chain);
     pl_history_clear(&sampler->history);
+    sampler->furthest = 0;
     seek(sampler, stream, 0);
 }
 
@@ -207,20 +209,31 @@ pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token, plu
         status = pl_chain_reserve(&sampler->chain, err);
     if (status != PLUCK_OK)
         return status;
+    pl_accepted accepted = {.token = token};
+    if (sampler->drawn.any && sampler->drawn.token == token) {
+        accepted.was_drawn = true;
+        accepted.observed = sampler->drawn.observed;
+    }
     pl_history_push(&sampler->history, token);
-    pl_chain_accept(&sampler->chain, &sampler->history);
+    pl_chain_accept(&sampler->chain, &sampler->history, &accepted);
+    if (sampler->history.position > sampler->furthest)
+        sampler->furthest = sampler->history.position;
+    sampler->drawn.any = false;
     sampler->position++;
     pluck_pcg64_skip_positions(&sampler->rng, 1);
     return PLUCK_OK;
 }
 
-/* Whether the history still holds what stages look back on after n tokens are undone. */
+/* Whether history and stages still hold what they were before the last n tokens. What they keep to
+ * undo an accept is overwritten max_rewind accepts later, even if those were undone since. */
 static bool can_rewind(const pluck_sampler *sampler, uint32_t n)
 {
     const pl_history *history = &sampler->history;
-    if (n > sampler->max_rewind || n > history->position || n > sampler->position)
+    if (n > history->position || n > sampler->position)
         return false;
     uint64_t left = history->position - n;
+    if (sampler->furthest - left > sampler->max_rewind)
+        return false;
     return history->oldest == 0 ||
            (left >= history->oldest && left - history->oldest >= sampler->window);
 }

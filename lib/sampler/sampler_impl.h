@@ -11,6 +11,13 @@
 #include <pluck/rng.h>
 #include <pluck/sampler.h>
 
+/* The last token that was drawn at the current position. */
+typedef struct pl_drawn {
+    bool any;
+    pluck_token token;
+    double observed; /* by the draw; see pl_stage.observe */
+} pl_drawn;
+
 struct pluck_sampler {
     pluck_allocator allocator;
     const pl_kernels *kernels;
@@ -20,8 +27,10 @@ struct pluck_sampler {
     uint64_t seed;
     uint64_t stream;
     uint64_t position;
-    pluck_pcg64 rng; /* at the first number of the position */
-    size_t window;   /* how far the chain looks back */
+    pluck_pcg64 rng;   /* at the first number of the position */
+    size_t window;     /* how far the chain looks back */
+    uint64_t furthest; /* the largest position of the history since the sequence began */
+    pl_drawn drawn;
     pl_chain chain;
     pl_history history;
     pluck_workspace *shared; /* what it borrows; NULL: workspace is its own */

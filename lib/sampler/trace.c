@@ -56,7 +56,8 @@ static pluck_stage_report report(const pl_view *view, const char *stage, double 
 static pluck_status trace(const pluck_sampler *sampler, pluck_logits logits, float *weights,
                           pluck_stage_report *reports, size_t capacity, pluck_error *err)
 {
-    const pl_stage_context context = {&sampler->history, sampler->n_vocab};
+    pluck_pcg64 rng = sampler->rng;
+    const pl_stage_context context = {&sampler->history, sampler->n_vocab, &rng};
     const pl_chain *chain = &sampler->chain;
     pl_view view;
     pluck_status status = pl_sampler_open_view(sampler, logits, &view, err);

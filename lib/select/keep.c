@@ -311,6 +311,17 @@ void pl_view_keep_near_max(pl_view *view, double offset, uint32_t min_keep)
     pl_view_become_compact(view, n);
 }
 
+void pl_view_keep_probable(pl_view *view, double offset, uint32_t min_keep)
+{
+    /* Logits are floats: probabilities that miss a threshold by no more than their rounding reach it. */
+    const double logit_rounding = 0x1p-22;
+    offset -= logit_rounding;
+    if (offset > 0.0)
+        pl_view_keep_top(view, min_keep);
+    else
+        pl_view_keep_near_max(view, offset, min_keep);
+}
+
 uint32_t pl_view_best(const pl_view *view, uint32_t k)
 {
     pl_workspace *w = view->workspace;

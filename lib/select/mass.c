@@ -152,7 +152,7 @@ double pl_view_mass_of(const pl_view *view, const float *x, uint32_t n_blocks)
     return pl_view_mass_from(view, x, n_blocks, -FLT_MAX);
 }
 
-double pl_view_entropy(const pl_view *view, double *normaliser)
+double pl_view_mean(const pl_view *view, double *normaliser)
 {
     enum { STEP = 64 };
     double sums[STEP], dots[STEP];
@@ -171,8 +171,32 @@ double pl_view_entropy(const pl_view *view, double *normaliser)
         }
     }
     *normaliser = total;
-    double entropy = pl_log(total) - view->scale * dot / total;
+    return dot / total;
+}
+
+double pl_view_entropy(const pl_view *view, double *normaliser)
+{
+    double mean = pl_view_mean(view, normaliser);
+    double entropy = pl_log(*normaliser) - view->scale * mean;
     return entropy > 0.0 ? entropy : 0.0;
+}
+
+double pl_view_logprob(const pl_view *view, uint32_t token)
+{
+    double below = pl_view_below_max(view, pl_view_stored(view, token));
+    return below - pl_log(pl_view_normaliser(view));
+}
+
+uint32_t pl_view_n_candidates(const pl_view *view)
+{
+    if (view->compact)
+        return view->n;
+    size_t n = 0;
+    pl_run run;
+    pl_run_begin(&run, view);
+    while (pl_run_next(&run))
+        n += view->kernels->count(run.x, run.n_blocks, -FLT_MAX);
+    return (uint32_t)n;
 }
 
 uint32_t pl_view_count(const pl_view *view)

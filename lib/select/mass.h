@@ -22,6 +22,18 @@ double pl_view_mass_of(const pl_view *view, const float *x, uint32_t n_blocks);
 /* -sum of p ln p in nats, and the normaliser on the way. */
 double pl_view_entropy(const pl_view *view, double *normaliser);
 
+/* The mean of stored logit - max under the distribution, and the normaliser on the way; <= 0. */
+double pl_view_mean(const pl_view *view, double *normaliser);
+
+/* ln p of a token; costs a normaliser. */
+double pl_view_logprob(const pl_view *view, uint32_t token);
+
+/* How many tokens are above -inf. */
+uint32_t pl_view_n_candidates(const pl_view *view);
+
+/* The population standard deviation of the stored logits above -inf. */
+double pl_view_deviation(const pl_view *view);
+
 /* How many tokens have a positive probability, as pluck_sampler_distribution() defines it. */
 uint32_t pl_view_count(const pl_view *view);
 

@@ -6,6 +6,7 @@
 #include "select/view_edit.h"
 
 #include "base/error.h"
+#include "select/keep.h"
 
 #include <assert.h>
 #include <float.h>
@@ -80,6 +81,21 @@ static void edit_dense(pl_view *view, pl_token_list list, pl_edit_function funct
     mend_block_maxima(view, list);
 }
 
+/* Drops banned candidates. */
+static void squeeze(pl_view *view)
+{
+    pl_workspace *w = view->workspace;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < view->n; i++) {
+        w->ids[n] = w->ids[i];
+        w->values[n] = w->values[i];
+        n += w->values[i] != -INFINITY;
+    }
+    view->max = -INFINITY;
+    if (n > 0)
+        pl_view_become_compact(view, n);
+}
+
 static void edit_compact(pl_view *view, pl_token_list list, pl_edit_function function,
                          const void *context)
 {
@@ -93,15 +109,15 @@ static void edit_compact(pl_view *view, pl_token_list list, pl_edit_function fun
             w->values[c] =
                 stored_from(view, function(context, i, view->scale * (double)w->values[c]));
     }
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < view->n; i++) {
-        w->ids[n] = w->ids[i];
-        w->values[n] = w->values[i];
-        n += w->values[i] != -INFINITY;
-    }
-    view->max = -INFINITY;
-    if (n > 0)
-        pl_view_become_compact(view, n);
+    squeeze(view);
+}
+
+static pluck_status check_any(const pl_view *view, pluck_error *err)
+{
+    if (view->max == -INFINITY)
+        return pl_fail(err, PLUCK_ERR_EMPTY,
+                       "no token can be chosen: every token above -inf was banned");
+    return PLUCK_OK;
 }
 
 pluck_status pl_view_edit(pl_view *view, pl_token_list list, pl_edit_function function,
@@ -113,8 +129,24 @@ pluck_status pl_view_edit(pl_view *view, pl_token_list list, pl_edit_function fu
         edit_compact(view, list, function, context);
     else
         edit_dense(view, list, function, context);
-    if (view->max == -INFINITY)
-        return pl_fail(err, PLUCK_ERR_EMPTY,
-                       "no token can be chosen: every token above -inf was banned");
-    return PLUCK_OK;
+    return check_any(view, err);
+}
+
+void pl_view_make_compact(pl_view *view)
+{
+    if (!view->compact)
+        pl_view_become_compact(view, pl_view_gather(view, -FLT_MAX));
+}
+
+pluck_status pl_view_edit_all(pl_view *view, pl_edit_function function, const void *context,
+                              pluck_error *err)
+{
+    pl_view_make_compact(view);
+    float *values = view->workspace->values;
+    const double scale = view->scale;
+    view->scale = 1.0;
+    for (uint32_t i = 0; i < view->n; i++)
+        values[i] = stored_from(view, function(context, i, scale * (double)values[i]));
+    squeeze(view);
+    return check_any(view, err);
 }

@@ -24,4 +24,12 @@ typedef struct pl_token_list {
 pluck_status pl_view_edit(pl_view *view, pl_token_list list, pl_edit_function function,
                           const void *context, pluck_error *err);
 
+/* Gives every token above -inf a new logit; the index is that of the candidate, and the scale is 1
+ * afterwards. The view becomes compact. PLUCK_ERR_EMPTY as above. */
+pluck_status pl_view_edit_all(pl_view *view, pl_edit_function function, const void *context,
+                              pluck_error *err);
+
+/* Makes every token above -inf a candidate of a compact view. */
+void pl_view_make_compact(pl_view *view);
+
 #endif

@@ -40,6 +40,7 @@
 #ifndef PL_KERNELS_TEMPLATE_H
 #define PL_KERNELS_TEMPLATE_H
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -214,6 +215,48 @@ static void exp_dots(const float *x, size_t n_blocks, pl_exponent exponent, doub
     sums_store(dots + b, dot_totals, n_blocks - b);
 }
 
+/* The totals of one block; returns one bit for every value above -inf. */
+LANES_INLINE uint64_t moments_block(const float *x, lanes origin, lanes *sum, lanes *square)
+{
+    const lanes least = lanes_set(-FLT_MAX);
+    lanes d[LANES_A_BLOCK], dd[LANES_A_BLOCK];
+    uint64_t bits = 0;
+    for (size_t i = 0; i < LANES_A_BLOCK; i++) {
+        const lanes v = lanes_load(x + i * LANES);
+        const flags finite = flags_at_least(v, least);
+        d[i] = lanes_keep(finite, lanes_sub(v, origin));
+        dd[i] = lanes_mul(d[i], d[i]);
+        bits |= (uint64_t)flags_bits(finite) << (i * LANES);
+    }
+    *sum = block_total(d);
+    *square = block_total(dd);
+    return bits;
+}
+
+static size_t moments(const float *x, size_t n_blocks, float origin, double *sums, double *squares)
+{
+    const lanes from = lanes_set(origin);
+    lanes totals[LANES_FOLDS], square_totals[LANES_FOLDS];
+    size_t n = 0, b = 0;
+    for (; b + LANES_FOLDS <= n_blocks; b += LANES_FOLDS) {
+        LANES_ROLLED
+        for (size_t i = 0; i < LANES_FOLDS; i++)
+            n += bits_count(
+                moments_block(x + (b + i) * PL_BLOCK, from, totals + i, square_totals + i));
+        lanes_fold(sums + b, totals);
+        lanes_fold(squares + b, square_totals);
+    }
+    if (b == n_blocks)
+        return n;
+    for (size_t i = 0; i < LANES_FOLDS; i++)
+        totals[i] = square_totals[i] = lanes_set(0.0f);
+    for (size_t i = 0; b + i < n_blocks; i++)
+        n += bits_count(moments_block(x + (b + i) * PL_BLOCK, from, totals + i, square_totals + i));
+    sums_store(sums + b, totals, n_blocks - b);
+    sums_store(squares + b, square_totals, n_blocks - b);
+    return n;
+}
+
 /*
  * The scan. Two values are tested for NaN by one comparison; +inf shows as the largest maximum. The
  * maxima over 16 lanes, which would cost more than everything else, are taken for LANES_ROWS blocks
@@ -377,7 +420,7 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
         .isa = (isa_value), .name = (isa_name), .scan_f32 = scan_f32, .scan_f16 = scan_f16,        \
         .scan_bf16 = scan_bf16, .widen_f16 = widen_f16, .widen_bf16 = widen_bf16,                  \
         .max = max_value, .exp_values = exp_values, .exp_sums = exp_sums, .exp_dots = exp_dots,    \
-        .exp_sums_from = exp_sums_from, .gather = gather, .count = count                           \
+        .exp_sums_from = exp_sums_from, .moments = moments, .gather = gather, .count = count       \
     }
 
 #endif

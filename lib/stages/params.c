@@ -26,6 +26,23 @@ static void init_bias_map(void *value, const pluck_param *param)
     *(pluck_bias_map *)value = (pluck_bias_map){NULL, 0};
 }
 
+static void init_boolean(void *value, const pluck_param *param)
+{
+    *(bool *)value = param->default_value != 0.0;
+}
+
+static void init_tokens(void *value, const pluck_param *param)
+{
+    (void)param;
+    *(pluck_token_set *)value = (pluck_token_set){NULL, 0};
+}
+
+static void init_sequences(void *value, const pluck_param *param)
+{
+    (void)param;
+    *(pluck_sequences *)value = (pluck_sequences){NULL, NULL, 0};
+}
+
 static pluck_status clone_8_bytes(void *out, const void *value, const pluck_allocator *allocator,
                                   pluck_error *err)
 {
@@ -35,19 +52,74 @@ static pluck_status clone_8_bytes(void *out, const void *value, const pluck_allo
     return PLUCK_OK;
 }
 
+/* *copy = a copy of n items; NULL for none. */
+static pluck_status clone_array(void **copy, const void *items, size_t n, size_t size_bytes,
+                                const pluck_allocator *allocator, pluck_error *err)
+{
+    *copy = NULL;
+    if (n == 0)
+        return PLUCK_OK;
+    *copy = pl_alloc(allocator, n, size_bytes);
+    if (!*copy)
+        return pl_fail_nomem(err, n * size_bytes);
+    memcpy(*copy, items, n * size_bytes);
+    return PLUCK_OK;
+}
+
 static pluck_status clone_bias_map(void *out, const void *value, const pluck_allocator *allocator,
                                    pluck_error *err)
 {
     const pluck_bias_map *map = value;
-    pluck_bias_map copy = {NULL, map->n};
-    if (map->n > 0) {
-        copy.items = pl_alloc(allocator, map->n, sizeof *copy.items);
-        if (!copy.items)
-            return pl_fail_nomem(err, map->n * sizeof *copy.items);
-        memcpy(copy.items, map->items, map->n * sizeof *copy.items);
-    }
-    *(pluck_bias_map *)out = copy;
+    void *items;
+    pluck_status status =
+        clone_array(&items, map->items, map->n, sizeof *map->items, allocator, err);
+    if (status == PLUCK_OK)
+        *(pluck_bias_map *)out = (pluck_bias_map){items, map->n};
+    return status;
+}
+
+static pluck_status clone_boolean(void *out, const void *value, const pluck_allocator *allocator,
+                                  pluck_error *err)
+{
+    (void)allocator;
+    (void)err;
+    *(bool *)out = *(const bool *)value;
     return PLUCK_OK;
+}
+
+static pluck_status clone_tokens(void *out, const void *value, const pluck_allocator *allocator,
+                                 pluck_error *err)
+{
+    const pluck_token_set *set = value;
+    void *items;
+    pluck_status status =
+        clone_array(&items, set->items, set->n, sizeof *set->items, allocator, err);
+    if (status == PLUCK_OK)
+        *(pluck_token_set *)out = (pluck_token_set){items, set->n};
+    return status;
+}
+
+static size_t n_tokens_of(const pluck_sequences *sequences)
+{
+    return sequences->n ? sequences->ends[sequences->n - 1] : 0;
+}
+
+static pluck_status clone_sequences(void *out, const void *value, const pluck_allocator *allocator,
+                                    pluck_error *err)
+{
+    const pluck_sequences *sequences = value;
+    void *tokens, *ends;
+    pluck_status status = clone_array(&tokens, sequences->tokens, n_tokens_of(sequences),
+                                      sizeof *sequences->tokens, allocator, err);
+    if (status != PLUCK_OK)
+        return status;
+    status =
+        clone_array(&ends, sequences->ends, sequences->n, sizeof *sequences->ends, allocator, err);
+    if (status == PLUCK_OK)
+        *(pluck_sequences *)out = (pluck_sequences){tokens, ends, sequences->n};
+    else
+        pl_free(allocator, tokens);
+    return status;
 }
 
 static void free_nothing(void *value, const pluck_allocator *allocator)
@@ -61,6 +133,21 @@ static void free_bias_map(void *value, const pluck_allocator *allocator)
     pluck_bias_map *map = value;
     pl_free(allocator, map->items);
     *map = (pluck_bias_map){NULL, 0};
+}
+
+static void free_tokens(void *value, const pluck_allocator *allocator)
+{
+    pluck_token_set *set = value;
+    pl_free(allocator, set->items);
+    *set = (pluck_token_set){NULL, 0};
+}
+
+static void free_sequences(void *value, const pluck_allocator *allocator)
+{
+    pluck_sequences *sequences = value;
+    pl_free(allocator, sequences->tokens);
+    pl_free(allocator, sequences->ends);
+    *sequences = (pluck_sequences){NULL, NULL, 0};
 }
 
 static bool equal_8_bytes(const void *a, const void *b)
@@ -82,11 +169,39 @@ static bool equal_bias_map(const void *a, const void *b)
     return true;
 }
 
+static bool equal_boolean(const void *a, const void *b)
+{
+    return *(const bool *)a == *(const bool *)b;
+}
+
+static bool equal_array(const void *a, const void *b, size_t n, size_t size_bytes)
+{
+    return n == 0 || memcmp(a, b, n * size_bytes) == 0;
+}
+
+static bool equal_tokens(const void *a, const void *b)
+{
+    const pluck_token_set *left = a, *right = b;
+    return left->n == right->n &&
+           equal_array(left->items, right->items, left->n, sizeof *left->items);
+}
+
+static bool equal_sequences(const void *a, const void *b)
+{
+    const pluck_sequences *left = a, *right = b;
+    return left->n == right->n &&
+           equal_array(left->ends, right->ends, left->n, sizeof *left->ends) &&
+           equal_array(left->tokens, right->tokens, n_tokens_of(left), sizeof *left->tokens);
+}
+
 /* Indexed by pluck_param_type. */
 static const pl_param_ops ops[] = {
     {sizeof(double), init_number, clone_8_bytes, free_nothing, equal_8_bytes},
     {sizeof(int64_t), init_integer, clone_8_bytes, free_nothing, equal_8_bytes},
     {sizeof(pluck_bias_map), init_bias_map, clone_bias_map, free_bias_map, equal_bias_map},
+    {sizeof(bool), init_boolean, clone_boolean, free_nothing, equal_boolean},
+    {sizeof(pluck_token_set), init_tokens, clone_tokens, free_tokens, equal_tokens},
+    {sizeof(pluck_sequences), init_sequences, clone_sequences, free_sequences, equal_sequences},
 };
 
 const pl_param_ops *pl_param_ops_of(pluck_param_type type)

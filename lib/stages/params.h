@@ -24,6 +24,9 @@ typedef union pl_param_value {
     double number;
     int64_t integer;
     pluck_bias_map bias_map;
+    bool boolean;
+    pluck_token_set tokens;
+    pluck_sequences sequences;
 } pl_param_value;
 
 const pl_param_ops *pl_param_ops_of(pluck_param_type type);

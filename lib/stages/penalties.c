@@ -56,9 +56,10 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     return pl_view_edit(view, list, penalise, &penalty, err);
 }
 
-static pluck_status create(void **state, const void *params, const pluck_allocator *allocator,
+static pluck_status create(void **state, const void *params, const pl_stage_setup *setup,
                            pluck_error *err)
 {
+    const pluck_allocator *allocator = setup->allocator;
     pl_token_counts *counts = pl_alloc(allocator, 1, sizeof *counts);
     if (!counts)
         return pl_fail_nomem(err, sizeof *counts);
@@ -102,9 +103,10 @@ static pluck_status reserve(void *state, pluck_error *err)
     return pl_token_counts_reserve(state, err);
 }
 
-static void accept(const void *params, void *state, const pl_history *history)
+static void accept(const void *params, void *state, const pl_history *history,
+                   const pl_accepted *accepted)
 {
-    (void)params;
+    (void)params, (void)accepted;
     pl_token_counts_accept(state, history);
 }
 

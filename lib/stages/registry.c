@@ -11,13 +11,27 @@
 #define STAGES(X)                                                                                  \
     X(logit_bias)                                                                                  \
     X(penalties)                                                                                   \
+    X(top_n_sigma)                                                                                 \
     X(top_k)                                                                                       \
+    X(typical)                                                                                     \
+    X(tail_free)                                                                                   \
     X(top_p)                                                                                       \
     X(top_a)                                                                                       \
     X(min_p)                                                                                       \
+    X(epsilon_cutoff)                                                                              \
+    X(eta_cutoff)                                                                                  \
+    X(top_h)                                                                                       \
+    X(p_less)                                                                                      \
+    X(xtc)                                                                                         \
     X(temperature)                                                                                 \
+    X(dynamic_temperature)                                                                         \
+    X(smoothing)                                                                                   \
+    X(entmax)                                                                                      \
     X(categorical)                                                                                 \
-    X(greedy)
+    X(greedy)                                                                                      \
+    X(mirostat)                                                                                    \
+    X(mirostat_v2)                                                                                 \
+    X(adaptive_p)
 
 #define DECLARE(name) extern const pl_stage pl_stage_##name;
 STAGES(DECLARE)

@@ -9,18 +9,38 @@
 #include "history/history.h"
 #include "select/view.h"
 
+#include <pluck/rng.h>
 #include <pluck/stage.h>
 
 /* What a stage may look at beside the view. */
 typedef struct pl_stage_context {
     const pl_history *history;
     uint32_t n_vocab;
+    pluck_pcg64 *rng; /* this position's numbers; what a stage takes, the pick does not see again */
 } pl_stage_context;
+
+/* What create is told. */
+typedef struct pl_stage_setup {
+    const pluck_allocator *allocator;
+    uint32_t n_vocab;
+    uint32_t max_rewind; /* this many accepts must be undone exactly */
+} pl_stage_setup;
+
+/* A token that is accepted. */
+typedef struct pl_accepted {
+    pluck_token token;
+    bool was_drawn;  /* the last token drawn at this position was this one */
+    double observed; /* what the draw's observe said of it then; 0 unless was_drawn */
+} pl_accepted;
 
 /* Functions that are NULL have nothing to do. params is the block that the public table describes;
  * state is the stage's own, NULL if create is NULL. */
 typedef struct pl_stage {
     pluck_stage info;
+
+    /* In the flat form: the name of a stage that this one stands in for when it is configured, at its
+     * place in "order" too; NULL: none. */
+    const char *replaces;
 
     /* True when these parameters make the stage the identity: a sampler leaves it out. */
     bool (*is_neutral)(const void *params);
@@ -28,6 +48,9 @@ typedef struct pl_stage {
     /* True if all that apply does is pl_view_scale(): it then also takes a view with a deferred
      * nucleus, which any other stage finds settled. */
     bool (*only_scales)(const void *params);
+
+    /* True if apply takes numbers from the context's rng: then it runs anew for every position. */
+    bool (*is_random)(const void *params);
 
     /* Changes the view. On failure the view may be half changed: sampling stops there. */
     pluck_status (*apply)(const void *params, void *state, pl_view *view,
@@ -43,7 +66,11 @@ typedef struct pl_stage {
      * n_vocab. */
     pluck_status (*check)(const void *params, uint32_t n_vocab, pluck_error *err);
 
-    pluck_status (*create)(void **state, const void *params, const pluck_allocator *allocator,
+    /* For a draw that learns from its tokens: what accept will want to know about the one that was
+     * just picked from the view that apply left. It goes to accept if that token is accepted. */
+    double (*observe)(const void *params, const void *state, const pl_view *view, uint32_t token);
+
+    pluck_status (*create)(void **state, const void *params, const pl_stage_setup *setup,
                            pluck_error *err);
     void (*destroy)(void *state);
     pluck_status (*clone)(void **out, const void *state, pluck_error *err);
@@ -53,7 +80,8 @@ typedef struct pl_stage {
      * the history takes the token, every stage accepts (cannot fail; the token is the last of the
      * history). */
     pluck_status (*reserve)(void *state, pluck_error *err);
-    void (*accept)(const void *params, void *state, const pl_history *history);
+    void (*accept)(const void *params, void *state, const pl_history *history,
+                   const pl_accepted *accepted);
 
     /* Undoes the last accept; called before the history drops the token. */
     void (*rewind)(const void *params, void *state, const pl_history *history);

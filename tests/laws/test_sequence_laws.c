@@ -5,6 +5,7 @@
  * cloning, resetting and sampling are compared with that new sampler at every step, for chains of
  * stages that come from the registry's tables.
  */
+#include "stages/stage_impl.h"
 #include "support/logit_cases.h"
 #include "support/stage_cases.h"
 #include "support/test_cases.h"
@@ -26,6 +27,7 @@ typedef struct walk {
     uint64_t stream;
     pluck_isa isa;
     float logits[MAX_VOCAB];
+    bool learns; /* the draw: what it drew and what was accepted matters, not only the history */
     pluck_token history[MAX_HISTORY]; /* what the sampler under test should have accepted */
     size_t n_history;
     size_t n_longest; /* the longest history since the last reset: what it can rewind from */
@@ -100,10 +102,23 @@ static bool samplers_equal(const walk *w, pluck_sampler *a, pluck_sampler *b)
     return equal || test_case_failed("the distributions differ");
 }
 
+/* Accepts a token, or for a draw that learns, after sampling, what was drawn every other time. */
+static pluck_token accept_one(const walk *w, pluck_sampler *sampler, pluck_token token,
+                              bool take_drawn)
+{
+    pluck_token drawn = token;
+    if (w->learns && pluck_sampler_sample(sampler, logits_of(w), &drawn, NULL) == PLUCK_OK &&
+        take_drawn)
+        token = drawn;
+    assert_int_equal(pluck_sampler_accept(sampler, token, NULL), PLUCK_OK);
+    return token;
+}
+
 static bool is_as_new(const walk *w, pluck_sampler *sampler)
 {
     pluck_sampler *fresh = new_sampler(w);
-    test_accept(fresh, w->history, w->n_history);
+    for (size_t i = 0; i < w->n_history; i++)
+        accept_one(w, fresh, w->history[i], false);
     bool equal = samplers_equal(w, sampler, fresh);
     pluck_sampler_destroy(&fresh);
     return equal || test_case_failed("after %zu tokens", w->n_history);
@@ -115,8 +130,8 @@ static void accept_some(walk *w, pluck_sampler *sampler, size_t n)
     for (size_t i = 0; i < n && w->n_history < MAX_HISTORY; i++) {
         size_t range = test_random_below(&w->random, 4) && w->n_vocab > 5 ? 5 : w->n_vocab;
         pluck_token token = (pluck_token)test_random_below(&w->random, range);
-        assert_int_equal(pluck_sampler_accept(sampler, token, NULL), PLUCK_OK);
-        w->history[w->n_history++] = token;
+        w->history[w->n_history++] =
+            accept_one(w, sampler, token, test_random_below(&w->random, 2) == 0);
     }
     if (w->n_history > w->n_longest)
         w->n_longest = w->n_history;
@@ -196,6 +211,7 @@ static void begin_walk(walk *w, uint64_t seed, pluck_isa isa)
     w->isa = isa;
     w->stream = test_random_below(&w->random, 3);
     w->n_history = w->n_longest = 0;
+    w->learns = false;
     static const uint32_t max_rewinds[] = {1, 5, 16, 100, 0};
     w->max_rewind = max_rewinds[test_random_below(&w->random, 5)];
     logit_fill(LOGITS_GRID, seed, w->n_vocab, w->logits);
@@ -233,6 +249,7 @@ static bool walk_is_as_new(uint64_t seed, pluck_isa isa, const void *context)
                          test_random_below(&w.random, 2) ? STAGE_ANY : STAGE_MODERATE,
                          (stage_tokens){w.n_vocab, NULL}, &w.random);
     }
+    w.learns = draw != NULL && pl_stage_of(draw)->observe != NULL;
     stage_end(&w.json, draw);
     return finish_walk(&w);
 }

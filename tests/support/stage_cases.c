@@ -102,6 +102,44 @@ static void add_bias_map(stage_text *json, stage_values values, stage_tokens tok
     stage_text_add(json, "}");
 }
 
+static void add_token(stage_text *json, stage_tokens tokens, uint32_t token, const char *separator)
+{
+    stage_text_add(json, "%s%u", separator, tokens.rename ? tokens.rename[token] : token);
+}
+
+/* Ascending before renaming; never token 0. */
+static void add_tokens(stage_text *json, stage_tokens tokens, test_random *random)
+{
+    uint32_t n_steps = (uint32_t)test_random_below(random, 6);
+    const char *separator = "";
+    stage_text_add(json, "[");
+    for (uint32_t i = 0, token = 0; i < n_steps; i++, separator = ", ") {
+        token += 1 + (uint32_t)test_random_below(random, 1 + tokens.n_vocab / 4);
+        if (token >= tokens.n_vocab)
+            break;
+        add_token(json, tokens, token, separator);
+    }
+    stage_text_add(json, "]");
+}
+
+/* Of low tokens mostly, which histories have more often; none ends with token 0. */
+static void add_sequences(stage_text *json, stage_tokens tokens, test_random *random)
+{
+    uint32_t n = tokens.n_vocab > 1 ? (uint32_t)test_random_below(random, 5) : 0;
+    uint32_t range = test_random_below(random, 2) && tokens.n_vocab > 8 ? 8 : tokens.n_vocab;
+    stage_text_add(json, "[");
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t length = (uint32_t)test_random_below(random, 3);
+        stage_text_add(json, "%s[", i ? ", " : "");
+        for (uint32_t j = 0; j < length; j++)
+            add_token(json, tokens, (uint32_t)test_random_below(random, range), j ? ", " : "");
+        add_token(json, tokens, 1 + (uint32_t)test_random_below(random, range - 1),
+                  length ? ", " : "");
+        stage_text_add(json, "]");
+    }
+    stage_text_add(json, "]");
+}
+
 static void add_param(stage_text *json, const pluck_param *param, stage_values values,
                       stage_tokens tokens, test_random *random)
 {
@@ -126,7 +164,24 @@ static void add_param(stage_text *json, const pluck_param *param, stage_values v
         else
             add_bias_map(json, values, tokens, random);
         break;
-    default: /* a type that is not known here stays at its default */
+    case PLUCK_PARAM_BOOLEAN: {
+        bool is_true = neutral ? param->neutral != 0.0 : test_random_below(random, 4) != 0;
+        stage_text_add(json, ", \"%s\": %s", param->name, is_true ? "true" : "false");
+        break;
+    }
+    case PLUCK_PARAM_TOKENS:
+        stage_text_add(json, ", \"%s\": ", param->name);
+        if (values == STAGE_NEUTRAL)
+            stage_text_add(json, "[]");
+        else
+            add_tokens(json, tokens, random);
+        break;
+    case PLUCK_PARAM_SEQUENCES:
+        stage_text_add(json, ", \"%s\": ", param->name);
+        if (values == STAGE_NEUTRAL)
+            stage_text_add(json, "[]");
+        else
+            add_sequences(json, tokens, random);
         break;
     }
 }

@@ -20,6 +20,13 @@ typedef struct map_params {
     double hidden;
 } map_params;
 
+typedef struct list_params {
+    bool flag;
+    pluck_token_set tokens;
+    pluck_sequences sequences;
+    double borrowed;
+} list_params;
+
 typedef struct draw_params {
     double tau, eta;
     int64_t m;
@@ -103,6 +110,38 @@ static const pluck_param map_table[] = {
      .offset_bytes = offsetof(map_params, hidden)},
 };
 
+static const pluck_param list_table[] = {
+    {.name = "flag",
+     .flat_key = "list_flag",
+     .type = PLUCK_PARAM_BOOLEAN,
+     .default_value = 1,
+     .neutral = 0,
+     .summary = "a flag",
+     .offset_bytes = offsetof(list_params, flag)},
+    {.name = "tokens",
+     .flat_key = "list_tokens",
+     .type = PLUCK_PARAM_TOKENS,
+     .neutral = (double)NAN,
+     .summary = "a set",
+     .offset_bytes = offsetof(list_params, tokens)},
+    {.name = "sequences",
+     .flat_key = "list_sequences",
+     .type = PLUCK_PARAM_SEQUENCES,
+     .neutral = (double)NAN,
+     .summary = "sequences",
+     .offset_bytes = offsetof(list_params, sequences)},
+    {.name = "b",
+     .flat_key = "wide_y",
+     .type = PLUCK_PARAM_NUMBER,
+     .flags = PLUCK_PARAM_MIN_OPEN | PLUCK_PARAM_MAX_OPEN | PLUCK_PARAM_BORROWED,
+     .min = 0,
+     .max = 1,
+     .default_value = 0.25,
+     .neutral = (double)NAN,
+     .summary = "another stage's key",
+     .offset_bytes = offsetof(list_params, borrowed)},
+};
+
 static const pluck_param keep_table[] = {KEEP(map_params)};
 
 static const pluck_param dart_table[] = {
@@ -147,6 +186,12 @@ static const pl_stage map = {.info = {.name = "map_stage",
                                       .summary = "maps",
                                       TABLE(map_table),
                                       .params_size_bytes = sizeof(map_params)}};
+static const pl_stage list = {.info = {.name = "list_stage",
+                                       .kind = PLUCK_STAGE_REWEIGHT,
+                                       .summary = "lists, in place of wide_stage",
+                                       TABLE(list_table),
+                                       .params_size_bytes = sizeof(list_params)},
+                              .replaces = "wide_stage"};
 static const pl_stage keep = {.info = {.name = "keep_stage",
                                        .kind = PLUCK_STAGE_TRUNCATE,
                                        .summary = "a shared key only",
@@ -168,7 +213,8 @@ static const pl_stage dart_2 = {.info = {.name = "dart_2",
                                          .n_params = 2,
                                          .params_size_bytes = sizeof(draw_params)}};
 
-const pl_stage *const pl_stages[] = {&wide, &map, &keep, &bare, &plain, &dart, &dart_2, NULL};
+const pl_stage *const pl_stages[] = {&wide,  &map,  &list,   &keep, &bare,
+                                     &plain, &dart, &dart_2, NULL};
 
 const pl_stage *pl_stage_find(const char *name)
 {

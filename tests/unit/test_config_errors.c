@@ -189,11 +189,12 @@ static const bad_text stages[] = {
     {"{\"stages\": [{\"type\": \"top_k\", \"banana\": 4}]}",
      "line 1, column 31: $.stages[0].banana: top_k has no such parameter; it has: k"},
     {"{\"draw\": \"top_k\"}", "line 1, column 10: $.draw: 'top_k' is a stage, not a draw; draws "
-                              "are: categorical, greedy"},
+                              "are: categorical, greedy, mirostat, mirostat_v2, adaptive_p"},
     {"{\"draw\": \"gready\"}",
      "line 1, column 10: $.draw: unknown draw 'gready'; did you mean 'greedy'?"},
     {"{\"draw\": \"dice\"}",
-     "line 1, column 10: $.draw: unknown draw 'dice'; there are: categorical, greedy"},
+     "line 1, column 10: $.draw: unknown draw 'dice'; there are: categorical, greedy, "
+     "mirostat, mirostat_v2, adaptive_p"},
     {"{\"draw\": 1}", "line 1, column 10: $.draw: expected the name of a draw, not a number"},
     {"{\"draw\": {\"tau\": 1}}",
      "line 1, column 10: $.draw: \"type\" is missing: the name of the draw"},
@@ -210,6 +211,22 @@ static const bad_text stages[] = {
     {"{\"order\": [\"greedy\"]}",
      "line 1, column 12: $.order[0]: 'greedy' is a draw, which comes last: write \"draw\": "
      "\"greedy\""},
+    {"{\"mirostat\": 3}",
+     "line 1, column 14: $.mirostat: expected 0 (no), 1 (mirostat) or 2 (mirostat_v2)"},
+    {"{\"mirostat\": 2, \"draw\": \"greedy\"}",
+     "line 1, column 17: $.draw: \"mirostat\" is given too; both choose the draw"},
+    {"{\"draw\": \"greedy\", \"mirostat\": 1}",
+     "line 1, column 20: $.mirostat: \"draw\" is given too; both choose the draw"},
+    {"{\"stages\": [], \"mirostat\": 1}",
+     "line 1, column 16: $.mirostat: not beside \"stages\", where a draw is chosen by \"draw\": "
+     "{\"type\": \"mirostat_v2\"}"},
+    {"{\"p_less\": 1}", "line 1, column 12: $.p_less: expected true or false, not a number"},
+    {"{\"xtc_protect\": 5}",
+     "line 1, column 17: $.xtc_protect: expected an array of token ids, not a number"},
+    {"{\"xtc_protect\": [5, -1]}",
+     "line 1, column 21: $.xtc_protect[1]: -1 is not a token id: a whole number in [0, 16777215]"},
+    {"{\"xtc_protect\": [5, 3, 5.0]}",
+     "line 1, column 24: $.xtc_protect[2]: token 5 is given twice"},
     {"{\"order\": [\"top_k\"],\n \"top_k\": 3, \"top_p\": 0.5}",
      "line 1, column 11: $.order: 'top_p' is configured but \"order\" does not name it"},
 };

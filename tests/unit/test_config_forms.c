@@ -114,6 +114,54 @@ static void order_decides_and_may_name_stages_that_are_absent(void **state)
     check_chains(cases, sizeof cases / sizeof *cases);
 }
 
+static void mirostat_chooses_the_draw_of_its_version(void **state)
+{
+    (void)state;
+    static const chain_case cases[] = {
+        {"{\"mirostat\": 0}", "categorical"},
+        {"{\"mirostat\": 1}", "mirostat"},
+        {"{\"mirostat_tau\": 3, \"mirostat\": 2, \"mirostat_eta\": 0.2}", "mirostat_v2"},
+        {"{\"mirostat_tau\": 3}", "categorical"},
+        {"{\"draw\": \"greedy\", \"mirostat\": 0}", "greedy"},
+        {"{\"mirostat\": 0, \"draw\": {\"type\": \"mirostat_v2\", \"tau\": 3}}", "mirostat_v2"},
+    };
+    check_chains(cases, sizeof cases / sizeof *cases);
+    pluck_config *config = must_read("{\"mirostat_tau\": 3, \"mirostat\": 2}");
+    assert_true(parameter(config, 0, "tau") == 3 && parameter(config, 0, "eta") == 0.1);
+    set(config, "mirostat", "1");
+    check_chain(config, "mirostat");
+    assert_true(parameter(config, 0, "tau") == 3);
+    set(config, "draw", "\"greedy\"");
+    check_chain(config, "greedy");
+    set(config, "mirostat", "2");
+    set(config, "mirostat", "0");
+    check_chain(config, "categorical");
+    check_text(config, "{\n  \"mirostat_tau\": 3,\n  \"mirostat\": 0\n}\n");
+    pluck_config_destroy(&config);
+}
+
+/* As in llama.cpp, one key sets the temperature of both, and one of them runs. */
+static void dynamic_temperature_takes_the_place_of_temperature(void **state)
+{
+    (void)state;
+    static const chain_case cases[] = {
+        {"{\"temperature\": 0.8, \"dynatemp_range\": 0.5}", "dynamic_temperature categorical"},
+        {"{\"dynatemp_range\": 0.5, \"top_k\": 3, \"temperature\": 0.8, \"order\": "
+         "[\"temperature\", \"top_k\"]}",
+         "dynamic_temperature top_k categorical"},
+        {"{\"dynatemp_range\": 0.5, \"top_k\": 3, \"temperature\": 0.8, \"order\": "
+         "[\"temperature\", \"top_k\", \"dynamic_temperature\"]}",
+         "top_k dynamic_temperature categorical"},
+        {"{\"dynatemp_range\": 0, \"temperature\": 1}", "dynamic_temperature! categorical"},
+        {"{\"stages\": [{\"type\": \"temperature\"}, {\"type\": \"dynamic_temperature\"}]}",
+         "temperature dynamic_temperature! categorical"},
+    };
+    check_chains(cases, sizeof cases / sizeof *cases);
+    pluck_config *config = must_read("{\"temperature\": 0.8, \"dynatemp_range\": 0.5}");
+    assert_true(parameter(config, 0, "t") == 0.8 && parameter(config, 0, "range") == 0.5);
+    pluck_config_destroy(&config);
+}
+
 static void an_explicit_text_runs_its_stages_as_listed(void **state)
 {
     (void)state;
@@ -146,7 +194,7 @@ static void absent_parameters_have_the_defaults_of_the_table(void **state)
         pluck_config *config = must_read(json);
         assert_ptr_equal(pluck_config_stage_at(config, 0), info);
         for (size_t p = 0; p < info->n_params; p++) {
-            if (info->params[p].type != PLUCK_PARAM_BIAS_MAP)
+            if (info->params[p].type <= PLUCK_PARAM_INTEGER)
                 assert_true(parameter(config, 0, info->params[p].name) ==
                             info->params[p].default_value);
         }
@@ -379,6 +427,8 @@ int main(void)
         cmocka_unit_test(an_empty_text_and_a_new_configuration_draw_from_the_softmax),
         cmocka_unit_test(a_flat_text_runs_the_stages_whose_keys_it_has_in_registry_order),
         cmocka_unit_test(order_decides_and_may_name_stages_that_are_absent),
+        cmocka_unit_test(mirostat_chooses_the_draw_of_its_version),
+        cmocka_unit_test(dynamic_temperature_takes_the_place_of_temperature),
         cmocka_unit_test(an_explicit_text_runs_its_stages_as_listed),
         cmocka_unit_test(absent_parameters_have_the_defaults_of_the_table),
         cmocka_unit_test(a_shared_key_reaches_every_configured_stage_and_configures_none),

@@ -49,6 +49,10 @@ def values_for(schema):
         for token in (0, -1, 1.5, "0", 16777215, 16777216, 5.0, None):
             yield [[token, 1]]
         yield from ([[5]], [[5, 1, 1]], [[]], [5, 1], [[5, 1], [6, None]])
+    if schema.get("type") == "array" and "patternProperties" not in schema:
+        for token in (0, 5, 16777215, 16777216, -1, 1.5, 5.0, "5", None, True):
+            yield from ([token], [[token]], [3, token], [[3, token], [token]])
+        yield from ([[]], [[1], []], [5, 5], [[5, 5]], [[5], [5]], [[[5]]], [5, [5]])
     for part in schema.get("anyOf", []) + schema.get("oneOf", []):
         if isinstance(part, dict) and part.get("type") != "object":
             yield from values_for(part)

@@ -203,6 +203,163 @@ static void biases_add_and_ban(void **state)
            {0, .731059, 0, .268941}});
 }
 
+static void typical_keeps_what_is_as_surprising_as_expected(void **state)
+{
+    CHECK(
+        {"{\"typical_p\": 0.5}", {.97f, .01f, .01f, .01f}, 4, true, {END}, {1, 0, 0, 0}},
+        {"{\"typical_p\": 0.5}", {.4f, .2f, .2f, .2f}, 4, true, {END}, {0, 1. / 3, 1. / 3, 1. / 3}},
+        {"{\"typical_p\": 0.5, \"min_keep\": 4}",
+         {.4f, .2f, .2f, .2f},
+         4,
+         true,
+         {END},
+         {.4, .2, .2, .2}});
+}
+
+static void top_n_sigma_measures_in_deviations(void **state)
+{
+    /* Mean 2, deviation sqrt(2): 2.586 and 1.172 are the thresholds. */
+    CHECK({"{\"top_n_sigma\": 1}", {0, 1, 2, 3, 4}, 5, false, {END}, {0, 0, 0, .268941, .731059}},
+          {"{\"top_n_sigma\": 2}",
+           {0, 1, 2, 3, 4},
+           5,
+           false,
+           {END},
+           {0, 0, .090031, .244728, .665241}},
+          {"{\"top_n_sigma\": 1}", {3, 3, 3}, 3, false, {END}, {1. / 3, 1. / 3, 1. / 3}});
+}
+
+static void cutoffs_are_thresholds_on_p(void **state)
+{
+    CHECK({"{\"eta_cutoff\": 0.0625}", {0, .1f, .8f, .1f}, 4, true, {END}, {0, .1, .8, .1}},
+          {"{\"eta_cutoff\": 0.0625}", {.01f, .04f, .9f, .05f}, 4, true, {END}, {0, 0, 1, 0}},
+          {"{\"epsilon_cutoff\": 0.1}",
+           {.05f, .1f, .35f, .5f},
+           4,
+           true,
+           {END},
+           {0, .105263, .368421, .526316}},
+          {"{\"epsilon_cutoff\": 0.6}", {.2f, .4f, .4f}, 3, true, {END}, {0, 1, 0}},
+          {"{\"p_less\": true}", {.5f, .3f, .2f}, 3, true, {END}, {1, 0, 0}},
+          {"{\"p_less\": true}", {.4f, .4f, .2f}, 3, true, {END}, {.5, .5, 0}},
+          {"{\"p_less\": true}", {.25f, .25f, .25f, .25f}, 4, true, {END}, {.25, .25, .25, .25}});
+}
+
+static void top_h_keeps_a_share_of_the_entropy(void **state)
+{
+    CHECK({"{\"top_h\": 0.7}", {.4f, .3f, .2f, .1f}, 4, true, {END}, {.571429, .428571, 0, 0}});
+}
+
+static void tail_free_cuts_where_the_curve_is_straight(void **state)
+{
+    /* Second differences .05, .1, 0: shares 1/3, 2/3, 0. The last token falls in any case. */
+    CHECK({"{\"tfs_z\": 0.5}",
+           {.4f, .3f, .15f, .1f, .05f},
+           5,
+           true,
+           {END},
+           {.571429, .428571, 0, 0, 0}},
+          {"{\"tfs_z\": 0.2}", {.4f, .3f, .15f, .1f, .05f}, 5, true, {END}, {1, 0, 0, 0, 0}},
+          {"{\"tfs_z\": 0.5}", {.6f, .3f, .1f}, 3, true, {END}, {1, 0, 0}});
+}
+
+static void xtc_leaves_the_least_of_the_top_choices(void **state)
+{
+    CHECK({"{\"xtc_probability\": 1, \"xtc_threshold\": 0.2}",
+           {.4f, .3f, .2f, .1f},
+           4,
+           true,
+           {END},
+           {0, 0, .666667, .333333}},
+          {"{\"xtc_probability\": 1, \"xtc_threshold\": 0.35}",
+           {.4f, .3f, .2f, .1f},
+           4,
+           true,
+           {END},
+           {.4, .3, .2, .1}},
+          {"{\"xtc_probability\": 1, \"xtc_threshold\": 0.2, \"min_keep\": 3}",
+           {.4f, .3f, .2f, .1f},
+           4,
+           true,
+           {END},
+           {.4, .3, .2, .1}},
+          {"{\"xtc_probability\": 1, \"xtc_threshold\": 0.2, \"xtc_protect\": [3, 1]}",
+           {.4f, .3f, .2f, .1f},
+           4,
+           true,
+           {END},
+           {.4, .3, .2, .1}},
+          {"{\"xtc_probability\": 1, \"xtc_threshold\": 0.2, \"xtc_protect\": [2]}",
+           {.4f, .3f, .2f, .1f},
+           4,
+           true,
+           {END},
+           {0, 0, .666667, .333333}});
+}
+
+static void dynamic_temperature_follows_the_entropy(void **state)
+{
+    /* T = 1.42321965 */
+    CHECK({"{\"temperature\": 1, \"dynatemp_range\": 0.5}",
+           {.1f, .2f, .3f, .4f},
+           4,
+           true,
+           {END},
+           {.134408, .218745, .290847, .356001}},
+          {"{\"temperature\": 10, \"dynatemp_range\": 0}",
+           {1, 2, 3, 4, 1, 2, 3},
+           7,
+           false,
+           {END},
+           {.125, .138, .153, .169, .125, .138, .153}});
+}
+
+static void smoothing_bends_logits(void **state)
+{
+    CHECK({"{\"smoothing_factor\": 0.5}",
+           {.1f, .2f, .3f, .4f},
+           4,
+           true,
+           {END},
+           {.122279, .251386, .306689, .319646}});
+}
+
+static void entmax_is_sparse(void **state)
+{
+    CHECK({"{\"entmax_alpha\": 2}", {-2, 0, .5f}, 3, false, {END}, {0, .25, .75}},
+          {"{\"entmax_alpha\": 1.5}", {-2, 0, .5f}, 3, false, {END}, {0, .3260, .6740}},
+          {"{\"entmax_alpha\": 1}", {-2, 0, .5f}, 3, false, {END}, {.0486, .3592, .5922}});
+}
+
+static void mirostat_keeps_tokens_by_surprise(void **state)
+{
+    /* mu = 2: version 1 has s = .774054, k = 3.1943; version 2 keeps p >= 1/4. */
+    CHECK({"{\"mirostat\": 1, \"mirostat_tau\": 1}",
+           {.1f, .2f, .3f, .4f},
+           4,
+           true,
+           {END},
+           {0, .222222, .333333, .444444}},
+          {"{\"mirostat\": 2, \"mirostat_tau\": 1}",
+           {.1f, .2f, .3f, .4f},
+           4,
+           true,
+           {END},
+           {0, 0, .428571, .571429}},
+          {"{\"mirostat\": 2, \"mirostat_tau\": 0}", {.1f, .6f, .3f}, 3, true, {END}, {0, 1, 0}});
+}
+
+static void adaptive_p_prefers_its_target(void **state)
+{
+    /* d = .1 / .3, .1 / .3, .2 / .3: 5 - 10 d^2 / (1 + d) = 4.166667, 4.166667, 2.333333. */
+    CHECK({"{\"stages\": [], \"draw\": {\"type\": \"adaptive_p\", \"target\": 0.4}}",
+           {.5f, .3f, .2f},
+           3,
+           true,
+           {END},
+           {.462988, .462988, .074024}});
+}
+
 int main(int argc, char **argv)
 {
     test_cases_begin(argc, argv);
@@ -217,6 +374,17 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_order_of_stages_matters),
         cmocka_unit_test(zero_temperature_is_the_lowest_of_the_best),
         cmocka_unit_test(biases_add_and_ban),
+        cmocka_unit_test(typical_keeps_what_is_as_surprising_as_expected),
+        cmocka_unit_test(top_n_sigma_measures_in_deviations),
+        cmocka_unit_test(cutoffs_are_thresholds_on_p),
+        cmocka_unit_test(top_h_keeps_a_share_of_the_entropy),
+        cmocka_unit_test(tail_free_cuts_where_the_curve_is_straight),
+        cmocka_unit_test(xtc_leaves_the_least_of_the_top_choices),
+        cmocka_unit_test(dynamic_temperature_follows_the_entropy),
+        cmocka_unit_test(smoothing_bends_logits),
+        cmocka_unit_test(entmax_is_sparse),
+        cmocka_unit_test(mirostat_keeps_tokens_by_surprise),
+        cmocka_unit_test(adaptive_p_prefers_its_target),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

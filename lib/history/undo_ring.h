@@ -1,0 +1,31 @@
+/*
+ * Small values that every accept replaces, kept for as many accepts as can be undone: what a stage
+ * with a running average needs in order to rewind exactly.
+ */
+#ifndef PL_UNDO_RING_H
+#define PL_UNDO_RING_H
+
+#include "history/history.h"
+
+enum { PL_UNDO_VALUES = 2 };
+
+typedef struct pl_undo_ring {
+    pluck_allocator allocator;
+    double values[PL_UNDO_VALUES]; /* now */
+    double (*before)[PL_UNDO_VALUES];
+    uint32_t max_rewind;
+} pl_undo_ring;
+
+/* The values start as 0. */
+pluck_status pl_undo_ring_create(pl_undo_ring *ring, uint32_t max_rewind,
+                                 const pluck_allocator *allocator, pluck_error *err);
+void pl_undo_ring_destroy(pl_undo_ring *ring);
+pluck_status pl_undo_ring_clone(pl_undo_ring *out, const pl_undo_ring *ring, pluck_error *err);
+
+/* The history has just taken a token: the values are noted, to be changed afterwards. */
+void pl_undo_ring_accept(pl_undo_ring *ring, const pl_history *history);
+
+/* The history is about to drop its last token: the values are what they were before it. */
+void pl_undo_ring_rewind(pl_undo_ring *ring, const pl_history *history);
+
+#endif

@@ -1,0 +1,306 @@
+/*
+ * Quickselect by mass, as in boundary.c, on the distance from the center. A radius splits what is in
+ * question into a band of logits and the rest, by comparison with two floats, so that all passes are
+ * kernels. Distances are compared in double, exactly as the order defines them.
+ *
+ * What a prefix can need: the tokens less probable than (1 - p) / n have together less than 1 - p, so
+ * the band that reaches down to them and up to the maximum exceeds p. Only it is gathered.
+ *
+ * The pivot is the median distance of a sample; when a split removed less than a quarter, the next
+ * radius halves the range of the distances as integers, which ends after 64 splits at most.
+ */
+#include "select/nearest.h"
+
+#include "select/keep.h"
+#include "select/mass.h"
+#include "simd/scalar_math.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+enum {
+    FEW = 128, /* are sorted */
+    N_SAMPLE = 32
+};
+
+typedef struct search {
+    const pl_view *view;
+    double center;
+    bool by_count; /* the prefix is measured in tokens, not in mass */
+    float *values; /* still in question; whole blocks, padded */
+    float *spare;  /* as large */
+    uint32_t n;
+    double inside; /* measure of what is settled to be in the prefix */
+    double wanted; /* the prefix is the first whose measure exceeds this */
+} search;
+
+/* The last value of the prefix, and how many tokens with exactly this value belong to it. */
+typedef struct last_value {
+    float value;
+    uint32_t n_equal;
+} last_value;
+
+/* Signed distance of a stored logit from the center. */
+static double offset_of(const search *s, float x)
+{
+    return ((double)x - (double)s->view->max) - s->center;
+}
+
+/* Whether x comes before y in the order of the prefix. */
+static bool before(const search *s, float x, float y)
+{
+    double a = offset_of(s, x), b = offset_of(s, y);
+    if (fabs(a) < fabs(b) || fabs(a) > fabs(b))
+        return fabs(a) < fabs(b);
+    bool above = a >= 0.0, other_above = b >= 0.0;
+    if (above != other_above)
+        return above;
+    return above ? x < y : x > y;
+}
+
+/* The smallest float whose offset is >= limit, or > limit; +inf if none is. */
+static float first_float(const search *s, double limit, bool strict)
+{
+    uint32_t below = (uint32_t)(pl_key_make(-INFINITY, 0) >> 32);
+    uint32_t reached = (uint32_t)(pl_key_make(INFINITY, 0) >> 32);
+    while (reached - below > 1) {
+        uint32_t middle = below + (reached - below) / 2;
+        double offset = offset_of(s, pl_key_logit((pl_key)middle << 32));
+        if (strict ? offset > limit : offset >= limit)
+            reached = middle;
+        else
+            below = middle;
+    }
+    return pl_key_logit((pl_key)reached << 32);
+}
+
+static void pad(float *values, uint32_t n)
+{
+    for (uint32_t i = n; i % PL_BLOCK != 0; i++)
+        values[i] = -INFINITY;
+}
+
+static double measure(const search *s, const float *values, uint32_t n)
+{
+    if (s->by_count)
+        return n;
+    return pl_view_mass_of(s->view, values, (n + PL_BLOCK - 1) / PL_BLOCK);
+}
+
+/* Appends to the n values of spare the values in question with low <= x < high. */
+static uint32_t move(const search *s, float low, float high, uint32_t n)
+{
+    uint32_t *unused_ids = (uint32_t *)(void *)s->view->workspace->keys;
+    return n + (uint32_t)s->view->kernels->gather(s->values, s->n, low, high, 0, unused_ids,
+                                                  s->spare + n);
+}
+
+/* Splits at the radius and goes on with the side that holds the end of the prefix. */
+static void split(search *s, double radius)
+{
+    float low = first_float(s, -radius, false), high = first_float(s, radius, true);
+    uint32_t n = move(s, low, high, 0);
+    pad(s->spare, n);
+    double band = measure(s, s->spare, n);
+    if (!(s->inside + band > s->wanted)) {
+        if (n == s->n)
+            return;
+        s->inside += band;
+        n = move(s, -FLT_MAX, low, 0);
+        n = move(s, high, INFINITY, n);
+        pad(s->spare, n);
+    }
+    float *swap = s->values;
+    s->values = s->spare;
+    s->spare = swap;
+    s->n = n;
+}
+
+static double sampled_radius(const search *s)
+{
+    double sample[N_SAMPLE];
+    for (uint32_t i = 0; i < N_SAMPLE; i++) {
+        double distance = fabs(offset_of(s, s->values[(uint64_t)i * s->n / N_SAMPLE]));
+        uint32_t j = i;
+        for (; j > 0 && sample[j - 1] > distance; j--)
+            sample[j] = sample[j - 1];
+        sample[j] = distance;
+    }
+    return sample[N_SAMPLE / 2];
+}
+
+static uint64_t bits_of(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* The middle of the range of distances as integers: below the largest unless all are equal. */
+static double halving_radius(const search *s)
+{
+    uint64_t low = UINT64_MAX, high = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint64_t bits = bits_of(fabs(offset_of(s, s->values[i])));
+        low = bits < low ? bits : low;
+        high = bits > high ? bits : high;
+    }
+    uint64_t middle = low + (high - low) / 2;
+    double radius;
+    memcpy(&radius, &middle, sizeof radius);
+    return radius;
+}
+
+static void sort_values(const search *s)
+{
+    for (uint32_t i = 1; i < s->n; i++) {
+        float value = s->values[i];
+        uint32_t j = i;
+        for (; j > 0 && before(s, value, s->values[j - 1]); j--)
+            s->values[j] = s->values[j - 1];
+        s->values[j] = value;
+    }
+}
+
+/* Sorts what is left and adds up. */
+static last_value finish_few(search *s)
+{
+    sort_values(s);
+    pad(s->values, s->n);
+    float e[PL_BLOCK];
+    uint32_t last = s->n - 1;
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (i % PL_BLOCK == 0)
+            pl_view_exp_values(s->view, s->values + i, 1, e);
+        s->inside += s->by_count ? 1.0 : (double)e[i % PL_BLOCK];
+        if (s->inside > s->wanted) {
+            last = i;
+            break;
+        }
+    }
+    last_value end = {s->values[last], 0};
+    for (uint32_t i = 0; i <= last; i++)
+        end.n_equal += s->values[i] == end.value;
+    return end;
+}
+
+/* All distances are equal: at most a few different values. Walks through them in their order. */
+static last_value finish_equal(search *s)
+{
+    for (;;) {
+        float value = s->values[0], x[PL_BLOCK], e[PL_BLOCK];
+        for (uint32_t i = 1; i < s->n; i++)
+            if (before(s, s->values[i], value))
+                value = s->values[i];
+        uint32_t n_equal = 0, n_left = 0;
+        for (uint32_t i = 0; i < s->n; i++) {
+            n_equal += s->values[i] == value;
+            s->values[n_left] = s->values[i];
+            n_left += s->values[i] != value;
+        }
+        for (uint32_t i = 0; i < PL_BLOCK; i++)
+            x[i] = value;
+        pl_view_exp_values(s->view, x, 1, e);
+        double each = s->by_count ? 1.0 : (double)e[0];
+        double n_needed = floor((s->wanted - s->inside) / each) + 1.0;
+        if (n_needed <= (double)n_equal)
+            return (last_value){value, n_needed >= 1.0 ? (uint32_t)n_needed : 1};
+        if (n_left == 0)
+            return (last_value){value, n_equal};
+        s->inside += each * n_equal;
+        s->n = n_left;
+    }
+}
+
+static last_value find_last(search *s)
+{
+    bool mislead = false;
+    while (s->n > FEW) {
+        uint32_t n = s->n;
+        split(s, mislead ? halving_radius(s) : sampled_radius(s));
+        if (mislead && s->n == n)
+            return finish_equal(s);
+        mislead = s->n > n - n / 4;
+    }
+    return finish_few(s);
+}
+
+/* Whether a candidate belongs to the prefix that ends with last; n_equal: how many with last's value
+ * came before it. */
+static bool in_prefix(const search *s, last_value last, float value, uint32_t n_equal)
+{
+    return value == last.value ? n_equal < last.n_equal : before(s, value, last.value);
+}
+
+static uint32_t count_prefix(const search *s, uint32_t n, last_value last)
+{
+    const float *values = s->view->workspace->values;
+    uint32_t kept = 0, n_equal = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        kept += in_prefix(s, last, values[i], n_equal);
+        n_equal += values[i] == last.value;
+    }
+    return kept;
+}
+
+static void keep_prefix(pl_view *view, const search *s, uint32_t n, last_value last)
+{
+    pl_workspace *w = view->workspace;
+    uint32_t kept = 0, n_equal = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        float value = w->values[i];
+        bool keep = in_prefix(s, last, value, n_equal);
+        n_equal += value == last.value;
+        w->ids[kept] = w->ids[i];
+        w->values[kept] = value;
+        kept += keep;
+    }
+    pl_view_become_compact(view, kept);
+}
+
+/* The stored logit down to which tokens are gathered; rest: the mass beyond the prefix. */
+static float lowest_needed(const search *s, double rest)
+{
+    const double margin = 1e-5; /* covers the rounding of the normaliser */
+    if (s->by_count)
+        return -FLT_MAX;
+    double negligible = rest / (double)s->view->workspace->n_vocab;
+    double offset = (negligible < 1.0 ? pl_log(negligible) : 0.0) - margin;
+    float improbable = pl_view_threshold(s->view, offset);
+    float opposite = first_float(s, s->center, false); /* as far below the center as max is above */
+    return improbable < opposite ? improbable : opposite;
+}
+
+/* Finds the end of the prefix. The first *n candidates then hold all of it. */
+static last_value find(search *s, double rest, uint32_t *n)
+{
+    const pl_view *view = s->view;
+    pl_workspace *w = view->workspace;
+    s->n = view->compact ? view->n : pl_view_gather(view, lowest_needed(s, rest));
+    s->values = w->ordered;
+    s->spare = (float *)(void *)w->spare;
+    memcpy(s->values, w->values, s->n * sizeof *s->values);
+    pad(s->values, s->n);
+    *n = s->n;
+    return find_last(s);
+}
+
+void pl_view_keep_nearest(pl_view *view, double center, double normaliser, double p,
+                          uint32_t min_keep)
+{
+    /* Logits are floats: a mass that exceeds p by no more than their rounding counts as p. */
+    const double logit_rounding = 0x1p-22;
+    double wanted = p * normaliser * (1.0 + logit_rounding);
+    if (!(wanted < normaliser) || (min_keep > 1 && pl_view_n_candidates(view) <= min_keep))
+        return;
+    uint32_t n;
+    search by_mass = {.view = view, .center = center, .wanted = wanted};
+    last_value last = find(&by_mass, normaliser - wanted, &n);
+    if (min_keep > 1 && count_prefix(&by_mass, n, last) < min_keep) {
+        search by_count = {.view = view, .center = center, .by_count = true};
+        by_count.wanted = (double)min_keep - 0.5;
+        last = find(&by_count, 0.0, &n);
+    }
+    keep_prefix(view, &by_mass, n, last);
+}

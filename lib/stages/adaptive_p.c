@@ -1,0 +1,185 @@
+/*
+ * adaptive_p: prefers tokens of a certain probability. What was drawn before moves that probability, so
+ * that the weighted average of the tokens drawn stays near the target:
+ *     a = clamp(2 target - ws / tw, 0, 1)
+ * The probabilities before the transformation are left in the workspace's ordered array, parallel to
+ * the candidates: accept wants that of the token drawn.
+ */
+#include "base/error.h"
+#include "history/undo_ring.h"
+#include "select/mass.h"
+#include "select/view_edit.h"
+#include "stages/stage_impl.h"
+
+#include <math.h>
+
+typedef struct adaptive_p_params {
+    double target;
+    double decay;
+} adaptive_p_params;
+
+typedef struct adaptive_state {
+    pl_undo_ring ring;      /* weighted sum of the probabilities drawn, total weight */
+    double sum_0, weight_0; /* to begin with */
+} adaptive_state;
+
+static void reset(void *state)
+{
+    adaptive_state *adaptive = state;
+    adaptive->ring.values[0] = adaptive->sum_0;
+    adaptive->ring.values[1] = adaptive->weight_0;
+}
+
+static pluck_status create(void **state, const void *params, const pl_stage_setup *setup,
+                           pluck_error *err)
+{
+    const adaptive_p_params *p = params;
+    adaptive_state *adaptive = pl_alloc(setup->allocator, 1, sizeof *adaptive);
+    if (!adaptive)
+        return pl_fail_nomem(err, sizeof *adaptive);
+    pluck_status status =
+        pl_undo_ring_create(&adaptive->ring, setup->max_rewind, setup->allocator, err);
+    if (status != PLUCK_OK) {
+        pl_free(setup->allocator, adaptive);
+        return status;
+    }
+    adaptive->sum_0 = p->target / (1.0 - p->decay);
+    adaptive->weight_0 = 1.0 / (1.0 - p->decay);
+    reset(adaptive);
+    *state = adaptive;
+    return PLUCK_OK;
+}
+
+static void destroy(void *state)
+{
+    adaptive_state *adaptive = state;
+    pluck_allocator allocator = adaptive->ring.allocator;
+    pl_undo_ring_destroy(&adaptive->ring);
+    pl_free(&allocator, adaptive);
+}
+
+static pluck_status clone(void **out, const void *state, pluck_error *err)
+{
+    const adaptive_state *from = state;
+    const pluck_allocator *allocator = &from->ring.allocator;
+    adaptive_state *copy = pl_alloc(allocator, 1, sizeof *copy);
+    if (!copy)
+        return pl_fail_nomem(err, sizeof *copy);
+    *copy = *from;
+    pluck_status status = pl_undo_ring_clone(&copy->ring, &from->ring, err);
+    if (status != PLUCK_OK)
+        pl_free(allocator, copy);
+    else
+        *out = copy;
+    return status;
+}
+
+typedef struct preference {
+    const float *weights; /* of the candidates: p times the normaliser */
+    double normaliser;
+    double aim;
+} preference;
+
+static double prefer(const void *context, size_t index, double logit)
+{
+    (void)logit;
+    const preference *c = context;
+    double d = fabs((double)c->weights[index] / c->normaliser - c->aim) / 0.3;
+    return 5.0 - 10.0 * d * d / (1.0 + d);
+}
+
+static pluck_status apply(const void *params, void *state, pl_view *view,
+                          const pl_stage_context *context, pluck_error *err)
+{
+    (void)context;
+    const pl_undo_ring *ring = &((const adaptive_state *)state)->ring;
+    double aim =
+        2.0 * ((const adaptive_p_params *)params)->target - ring->values[0] / ring->values[1];
+    aim = aim < 0.0 ? 0.0 : aim > 1.0 ? 1.0 : aim;
+    pl_view_make_compact(view);
+    const preference preferred = {view->workspace->ordered, pl_view_normaliser(view), aim};
+    pl_view_exp_values(view, view->workspace->values, pl_view_n_blocks(view),
+                       view->workspace->ordered);
+    pluck_status status = pl_view_edit_all(view, prefer, &preferred, err);
+    for (uint32_t i = 0; i < view->n; i++)
+        view->workspace->ordered[i] = (float)((double)preferred.weights[i] / preferred.normaliser);
+    return status;
+}
+
+static double observe(const void *params, const void *state, const pl_view *view, uint32_t token)
+{
+    (void)params, (void)state;
+    const pl_workspace *w = view->workspace;
+    uint32_t low = 0, high = view->n;
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if (w->ids[middle] <= token)
+            low = middle;
+        else
+            high = middle;
+    }
+    return (double)w->ordered[low];
+}
+
+static void accept(const void *params, void *state, const pl_history *history,
+                   const pl_accepted *accepted)
+{
+    double decay = ((const adaptive_p_params *)params)->decay;
+    pl_undo_ring *ring = &((adaptive_state *)state)->ring;
+    pl_undo_ring_accept(ring, history);
+    if (!accepted->was_drawn)
+        return;
+    ring->values[0] = accepted->observed + decay * ring->values[0];
+    ring->values[1] = 1.0 + decay * ring->values[1];
+}
+
+static void rewind_one(const void *params, void *state, const pl_history *history)
+{
+    (void)params;
+    pl_undo_ring_rewind(&((adaptive_state *)state)->ring, history);
+}
+
+static const pluck_param params[] = {
+    {
+        .name = "target",
+        .flat_key = "adaptive_target",
+        .type = PLUCK_PARAM_NUMBER,
+        .min = 0,
+        .max = 1,
+        .default_value = 0.5,
+        .neutral = (double)NAN,
+        .summary = "the probability that drawn tokens should have on average",
+        .offset_bytes = offsetof(adaptive_p_params, target),
+    },
+    {
+        .name = "decay",
+        .flat_key = "adaptive_decay",
+        .type = PLUCK_PARAM_NUMBER,
+        .min = 0,
+        .max = 0.99,
+        .default_value = 0.9,
+        .neutral = (double)NAN,
+        .summary = "how long drawn tokens are remembered: weight of one against the next",
+        .offset_bytes = offsetof(adaptive_p_params, decay),
+    },
+};
+
+const pl_stage pl_stage_adaptive_p = {
+    .info = {.name = "adaptive_p",
+             .kind = PLUCK_STAGE_DRAW,
+             .summary = "prefers tokens of a probability that follows what was drawn before",
+             .formula = "d = abs(p - a) / 0.3: token ~ softmax(5 - 10 d^2 / (1 + d)), a = clamp(2 "
+                        "target - average, 0, 1)",
+             .source = "llama.cpp, llama_sampler_init_adaptive_p",
+             .params = params,
+             .n_params = sizeof params / sizeof *params,
+             .params_size_bytes = sizeof(adaptive_p_params)},
+    .create = create,
+    .destroy = destroy,
+    .clone = clone,
+    .reset = reset,
+    .observe = observe,
+    .accept = accept,
+    .rewind = rewind_one,
+    .apply = apply,
+};

@@ -1,0 +1,110 @@
+/*
+ * dynamic_temperature: the temperature follows the entropy, from t - range where one token is certain
+ * to t + range where all are equally likely.
+ */
+#include "select/keep.h"
+#include "select/mass.h"
+#include "simd/scalar_math.h"
+#include "stages/stage_impl.h"
+
+#include <math.h>
+
+typedef struct dynamic_temperature_params {
+    double t;
+    double range;
+    double exponent;
+} dynamic_temperature_params;
+
+static bool is_neutral(const void *params)
+{
+    const dynamic_temperature_params *dynamic = params;
+    return dynamic->t == 1.0 && dynamic->range == 0.0;
+}
+
+/* x^y for x in [0, 1]; 0^0 = 1. */
+static double power(double x, double y)
+{
+    if (y == 0.0)
+        return 1.0;
+    return x > 0.0 ? pl_exp(y * pl_log(x)) : 0.0;
+}
+
+static double temperature(const dynamic_temperature_params *dynamic, const pl_view *view,
+                          uint32_t n)
+{
+    double normaliser;
+    double low = dynamic->t > dynamic->range ? dynamic->t - dynamic->range : 0.0;
+    double high = dynamic->t + dynamic->range;
+    double share = pl_view_entropy(view, &normaliser) / pl_log(n);
+    return low + (high - low) * power(share < 1.0 ? share : 1.0, dynamic->exponent);
+}
+
+static pluck_status apply(const void *params, void *state, pl_view *view,
+                          const pl_stage_context *context, pluck_error *err)
+{
+    (void)state, (void)context, (void)err;
+    const dynamic_temperature_params *dynamic = params;
+    double t = dynamic->t;
+    if (dynamic->range > 0.0) {
+        uint32_t n = pl_view_n_candidates(view);
+        t = n > 1 ? temperature(dynamic, view, n) : 1.0;
+    }
+    if (t == 0.0)
+        pl_view_keep_top(view, 1);
+    else
+        pl_view_scale(view, 1.0 / t);
+    return PLUCK_OK;
+}
+
+static const pluck_param params[] = {
+    {
+        .name = "t",
+        .flat_key = "temperature",
+        .type = PLUCK_PARAM_NUMBER,
+        .flags = PLUCK_PARAM_BORROWED,
+        .min = 0,
+        .max = (double)INFINITY,
+        .default_value = 1,
+        .neutral = 1,
+        .summary = "temperature in the middle of the range",
+        .offset_bytes = offsetof(dynamic_temperature_params, t),
+    },
+    {
+        .name = "range",
+        .flat_key = "dynatemp_range",
+        .type = PLUCK_PARAM_NUMBER,
+        .min = 0,
+        .max = (double)INFINITY,
+        .default_value = 0,
+        .neutral = 0,
+        .summary = "how far the temperature goes below and above t; 0: plain temperature",
+        .offset_bytes = offsetof(dynamic_temperature_params, range),
+    },
+    {
+        .name = "exponent",
+        .flat_key = "dynatemp_exponent",
+        .type = PLUCK_PARAM_NUMBER,
+        .min = 0,
+        .max = 100,
+        .default_value = 1,
+        .neutral = (double)NAN,
+        .summary = "how the temperature follows the entropy; 1: in proportion",
+        .offset_bytes = offsetof(dynamic_temperature_params, exponent),
+    },
+};
+
+const pl_stage pl_stage_dynamic_temperature = {
+    .info = {.name = "dynamic_temperature",
+             .kind = PLUCK_STAGE_REWEIGHT,
+             .summary = "sharpens where the distribution is sure, flattens where it is not",
+             .formula = "l' = l / T, T = lo + (hi - lo) * (H / ln n)^exponent, lo = max(0, t - "
+                        "range), hi = t + range",
+             .source =
+                 "kalomaze: dynamic temperature (2023); llama.cpp, llama_sampler_init_temp_ext",
+             .params = params,
+             .n_params = sizeof params / sizeof *params,
+             .params_size_bytes = sizeof(dynamic_temperature_params)},
+    .replaces = "temperature",
+    .is_neutral = is_neutral,
+    .apply = apply,
+};

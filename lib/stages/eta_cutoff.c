@@ -1,0 +1,61 @@
+/*
+ * eta_cutoff: epsilon_cutoff with a threshold that falls where the distribution is flat: eta =
+ * min(epsilon, sqrt(epsilon) e^-H).
+ */
+#include "select/keep.h"
+#include "select/mass.h"
+#include "simd/scalar_math.h"
+#include "stages/stage_impl.h"
+
+typedef struct eta_cutoff_params {
+    double epsilon;
+    int64_t min_keep;
+} eta_cutoff_params;
+
+static bool is_neutral(const void *params)
+{
+    return ((const eta_cutoff_params *)params)->epsilon == 0.0;
+}
+
+static pluck_status apply(const void *params, void *state, pl_view *view,
+                          const pl_stage_context *context, pluck_error *err)
+{
+    (void)state, (void)context, (void)err;
+    const eta_cutoff_params *cutoff = params;
+    double normaliser;
+    double entropy = pl_view_entropy(view, &normaliser);
+    double epsilon = pl_log(cutoff->epsilon);
+    double lower = 0.5 * epsilon - entropy;
+    double eta = lower < epsilon ? lower : epsilon;
+    pl_view_keep_probable(view, eta + pl_log(normaliser), (uint32_t)cutoff->min_keep);
+    return PLUCK_OK;
+}
+
+static const pluck_param params[] = {
+    {
+        .name = "epsilon",
+        .flat_key = "eta_cutoff",
+        .type = PLUCK_PARAM_NUMBER,
+        .min = 0,
+        .max = 1,
+        .default_value = 0,
+        .neutral = 0,
+        .summary = "smallest probability to keep where the entropy is low; 0 keeps all",
+        .offset_bytes = offsetof(eta_cutoff_params, epsilon),
+    },
+    PL_MIN_KEEP_PARAM(eta_cutoff_params),
+};
+
+const pl_stage pl_stage_eta_cutoff = {
+    .info = {.name = "eta_cutoff",
+             .kind = PLUCK_STAGE_TRUNCATE,
+             .summary = "keeps the tokens above a probability that falls with the entropy",
+             .formula = "p >= min(epsilon, sqrt(epsilon) * e^-H)",
+             .source =
+                 "Hewitt, Manning, Liang: Truncation Sampling as Language Model Desmoothing (2022)",
+             .params = params,
+             .n_params = sizeof params / sizeof *params,
+             .params_size_bytes = sizeof(eta_cutoff_params)},
+    .is_neutral = is_neutral,
+    .apply = apply,
+};

@@ -1,0 +1,49 @@
+/*
+ * What both versions of mirostat share: mu, the surprise that they aim at, and how it follows the
+ * tokens drawn. params of either begins with tau and eta.
+ */
+#ifndef PL_MIROSTAT_STATE_H
+#define PL_MIROSTAT_STATE_H
+
+#include "stages/stage_impl.h"
+
+typedef struct pl_mirostat_params {
+    double tau;
+    double eta;
+} pl_mirostat_params;
+
+/* mu = 2 tau to begin with, in bits. */
+double pl_mirostat_mu(const void *state);
+
+/* The functions of the descriptor: after a token of probability p was drawn and accepted,
+ * mu -= eta (-log2 p - tau). */
+pluck_status pl_mirostat_create(void **state, const void *params, const pl_stage_setup *setup,
+                                pluck_error *err);
+void pl_mirostat_destroy(void *state);
+pluck_status pl_mirostat_clone(void **out, const void *state, pluck_error *err);
+void pl_mirostat_reset(void *state);
+double pl_mirostat_observe(const void *params, const void *state, const pl_view *view,
+                           uint32_t token);
+void pl_mirostat_accept(const void *params, void *state, const pl_history *history,
+                        const pl_accepted *accepted);
+void pl_mirostat_rewind(const void *params, void *state, const pl_history *history);
+
+/* tau and eta for the tables. */
+#define PL_MIROSTAT_PARAMS(params_type)                                                            \
+    {.name = "tau",                                                                                \
+     .flat_key = "mirostat_tau",                                                                   \
+     .type = PLUCK_PARAM_NUMBER,                                                                   \
+     .min = 0,                                                                                     \
+     .max = 1000,                                                                                  \
+     .default_value = 5,                                                                           \
+     .neutral = (double)NAN,                                                                       \
+     .summary = "the surprise to aim at, in bits",                                                 \
+     .offset_bytes = offsetof(params_type, common.tau)},                                           \
+    {                                                                                              \
+        .name = "eta", .flat_key = "mirostat_eta", .type = PLUCK_PARAM_NUMBER, .min = 0,           \
+        .max = 1000, .default_value = 0.1, .neutral = (double)NAN,                                 \
+        .summary = "how fast the aim is corrected by the surprise of each token",                  \
+        .offset_bytes = offsetof(params_type, common.eta)                                          \
+    }
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * mirostat_v2: draws from the tokens whose surprise is at most mu, and moves mu so that the surprise of
+ * the tokens drawn stays near tau. -log2 p <= mu is l >= max + ln Z - mu ln 2; where that is above the
+ * maximum the best token alone stays.
+ */
+#include "select/keep.h"
+#include "select/mass.h"
+#include "simd/scalar_math.h"
+#include "stages/mirostat_state.h"
+
+#include <math.h>
+
+typedef struct mirostat_v2_params {
+    pl_mirostat_params common;
+} mirostat_v2_params;
+
+static pluck_status apply(const void *params, void *state, pl_view *view,
+                          const pl_stage_context *context, pluck_error *err)
+{
+    (void)params, (void)context, (void)err;
+    const double ln_2 = 0x1.62e42fefa39efp-1;
+    double offset = pl_log(pl_view_normaliser(view)) - pl_mirostat_mu(state) * ln_2;
+    pl_view_keep_probable(view, offset, 1);
+    return PLUCK_OK;
+}
+
+static const pluck_param params[] = {PL_MIROSTAT_PARAMS(mirostat_v2_params)};
+
+const pl_stage pl_stage_mirostat_v2 = {
+    .info =
+        {.name = "mirostat_v2",
+         .kind = PLUCK_STAGE_DRAW,
+         .summary = "draws so that the surprise of the text stays near a target",
+         .formula = "token ~ softmax(l) over -log2 p <= mu; then mu -= eta * (-log2 p - tau), at "
+                    "first mu = 2 tau",
+         .source =
+             "Basu et al.: Mirostat (2021), algorithm 2; llama.cpp, llama_sampler_init_mirostat_v2",
+         .params = params,
+         .n_params = sizeof params / sizeof *params,
+         .params_size_bytes = sizeof(mirostat_v2_params)},
+    .create = pl_mirostat_create,
+    .destroy = pl_mirostat_destroy,
+    .clone = pl_mirostat_clone,
+    .reset = pl_mirostat_reset,
+    .observe = pl_mirostat_observe,
+    .accept = pl_mirostat_accept,
+    .rewind = pl_mirostat_rewind,
+    .apply = apply,
+};

@@ -1,0 +1,56 @@
+/*
+ * p_less: keeps the tokens that are at least as probable as the chance that two draws agree, sum p^2.
+ * With Z the sum of exp(l - max) and Z2 that of its squares, which is the normaliser at twice the
+ * scale: p >= Z2 / Z^2 is l >= max + ln Z2 - ln Z, where Z2 <= Z.
+ */
+#include "select/keep.h"
+#include "select/mass.h"
+#include "simd/scalar_math.h"
+#include "stages/stage_impl.h"
+
+typedef struct p_less_params {
+    bool enabled;
+} p_less_params;
+
+static bool is_neutral(const void *params)
+{
+    return !((const p_less_params *)params)->enabled;
+}
+
+static pluck_status apply(const void *params, void *state, pl_view *view,
+                          const pl_stage_context *context, pluck_error *err)
+{
+    (void)params, (void)state, (void)context, (void)err;
+    const double scale = view->scale;
+    double normaliser = pl_view_normaliser(view);
+    view->scale = 2.0 * scale;
+    double squares = pl_view_normaliser(view);
+    view->scale = scale;
+    pl_view_keep_probable(view, pl_log(squares) - pl_log(normaliser), 1);
+    return PLUCK_OK;
+}
+
+static const pluck_param params[] = {
+    {
+        .name = "enabled",
+        .flat_key = "p_less",
+        .type = PLUCK_PARAM_BOOLEAN,
+        .default_value = 1,
+        .neutral = 0,
+        .summary = "whether the stage acts",
+        .offset_bytes = offsetof(p_less_params, enabled),
+    },
+};
+
+const pl_stage pl_stage_p_less = {
+    .info = {.name = "p_less",
+             .kind = PLUCK_STAGE_TRUNCATE,
+             .summary = "keeps the tokens at least as probable as two draws are to agree",
+             .formula = "p >= sum of p^2",
+             .source = "Tan, Wu, Howard: p-less Sampling (2025)",
+             .params = params,
+             .n_params = sizeof params / sizeof *params,
+             .params_size_bytes = sizeof(p_less_params)},
+    .is_neutral = is_neutral,
+    .apply = apply,
+};
