@@ -1,7 +1,7 @@
 /*
  * Bounds hold for V = 128256 and peaked logits; the slope compares V = 32000 with V = 1048576 on a
- * doubly logarithmic scale, where 1 is linear. Memory is what V = 1048576 touches beyond a constant,
- * which covers the pages that arrays share and the sampler itself.
+ * doubly logarithmic scale, where 1 is linear. Memory is what V = 1048576 touches beyond a
+ * constant, which covers the pages that arrays share and the sampler itself.
  */
 #include "targets.h"
 

@@ -236,7 +236,7 @@ static counted count_candidates(const pl_view *view, uint32_t n)
 static uint32_t keep_reaching(const pl_view *view, uint32_t n, float threshold)
 {
     pl_workspace *w = view->workspace;
-    uint32_t *places = (uint32_t *)(void *)w->spare;
+    uint32_t *places = w->places;
     uint32_t kept =
         (uint32_t)view->kernels->gather(w->values, n, threshold, INFINITY, 0, places, w->values);
     for (uint32_t i = 0; i < kept; i++)
@@ -313,7 +313,8 @@ void pl_view_keep_near_max(pl_view *view, double offset, uint32_t min_keep)
 
 void pl_view_keep_probable(pl_view *view, double offset, uint32_t min_keep)
 {
-    /* Logits are floats: probabilities that miss a threshold by no more than their rounding reach it. */
+    /* Logits are floats: probabilities that miss a threshold by no more than their rounding reach
+     * it. */
     const double logit_rounding = 0x1p-22;
     offset -= logit_rounding;
     if (offset > 0.0)
