@@ -91,7 +91,8 @@ static double measure(const search *s, const float *values, uint32_t n)
 /* Appends to the n values of spare the values in question with low <= x < high. */
 static uint32_t move(const search *s, float low, float high, uint32_t n)
 {
-    uint32_t *unused_ids = (uint32_t *)(void *)s->view->workspace->keys;
+    const pl_workspace *w = s->view->workspace;
+    uint32_t *unused_ids = (uint32_t *)(void *)w->spare + w->n_blocks * PL_BLOCK + PL_SLACK;
     return n + (uint32_t)s->view->kernels->gather(s->values, s->n, low, high, 0, unused_ids,
                                                   s->spare + n);
 }
