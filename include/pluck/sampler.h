@@ -94,6 +94,11 @@ PLUCK_API pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_log
 PLUCK_API pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token,
                                             pluck_error *err);
 
+/* The same for a token of a prompt: stages that count generated tokens (min_tokens,
+ * exp_decay_length) count from the last one of these. */
+PLUCK_API pluck_status pluck_sampler_accept_prompt(pluck_sampler *sampler, pluck_token token,
+                                                   pluck_error *err);
+
 /* Undoes the last n accepts exactly. n above the position, or further back than max_rewind tokens
  * before the last position that the sequence ever reached: PLUCK_ERR_INVALID, nothing changed. */
 PLUCK_API pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, pluck_error *err);

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-#include <string.h>
+#include <stddef.h>
 
 enum { MIN_CAPACITY = 16, FIRST_UNLIMITED_CAPACITY = 1024 };
 
@@ -24,61 +24,83 @@ static size_t slot(const pl_history *history, uint64_t position)
     return (size_t)(position & (history->capacity - 1));
 }
 
+/* New rings, whose content is undefined. On failure there are none. */
+static pluck_status allocate(pl_history *history, size_t capacity, pluck_error *err)
+{
+    history->capacity = capacity;
+    history->ring = pl_alloc(&history->allocator, capacity, sizeof *history->ring);
+    history->generated_ring =
+        pl_alloc(&history->allocator, capacity, sizeof *history->generated_ring);
+    if (history->ring && history->generated_ring)
+        return PLUCK_OK;
+    pl_history_destroy(history);
+    return pl_fail_nomem(err, capacity * (sizeof *history->ring + sizeof(uint32_t)));
+}
+
+static void copy_rings(pl_history *out, const pl_history *history)
+{
+    for (uint64_t at = history->oldest; at < history->position; at++) {
+        out->ring[slot(out, at)] = history->ring[slot(history, at)];
+        out->generated_ring[slot(out, at)] = history->generated_ring[slot(history, at)];
+    }
+}
+
 pluck_status pl_history_create(pl_history *history, size_t n_kept, const pluck_allocator *allocator,
                                pluck_error *err)
 {
     bool unlimited = n_kept == SIZE_MAX;
     size_t capacity = unlimited ? FIRST_UNLIMITED_CAPACITY : round_up_to_power(n_kept);
-    *history = (pl_history){
-        .allocator = *allocator, .capacity = capacity, .unlimited = unlimited, .ring = NULL};
-    history->ring = pl_alloc(allocator, capacity, sizeof *history->ring);
-    if (!history->ring)
-        return pl_fail_nomem(err, capacity * sizeof *history->ring);
-    return PLUCK_OK;
+    *history = (pl_history){.allocator = *allocator, .unlimited = unlimited};
+    return allocate(history, capacity, err);
 }
 
 void pl_history_destroy(pl_history *history)
 {
     pl_free(&history->allocator, history->ring);
+    pl_free(&history->allocator, history->generated_ring);
     history->ring = NULL;
+    history->generated_ring = NULL;
 }
 
 pluck_status pl_history_clone(pl_history *out, const pl_history *history, pluck_error *err)
 {
     *out = *history;
-    out->ring = pl_alloc(&history->allocator, history->capacity, sizeof *out->ring);
-    if (!out->ring)
-        return pl_fail_nomem(err, history->capacity * sizeof *out->ring);
-    for (uint64_t at = history->oldest; at < history->position; at++)
-        out->ring[slot(out, at)] = history->ring[slot(history, at)];
-    return PLUCK_OK;
+    pluck_status status = allocate(out, history->capacity, err);
+    if (status == PLUCK_OK)
+        copy_rings(out, history);
+    return status;
 }
 
 void pl_history_clear(pl_history *history)
 {
     history->position = 0;
     history->oldest = 0;
+    history->n_generated = 0;
 }
 
 pluck_status pl_history_reserve(pl_history *history, pluck_error *err)
 {
     if (!history->unlimited || history->position - history->oldest < history->capacity)
         return PLUCK_OK;
-    size_t capacity = history->capacity * 2;
-    pluck_token *ring = pl_alloc(&history->allocator, capacity, sizeof *ring);
-    if (!ring)
-        return pl_fail_nomem(err, capacity * sizeof *ring);
-    for (uint64_t at = history->oldest; at < history->position; at++)
-        ring[at & (capacity - 1)] = history->ring[slot(history, at)];
-    pl_free(&history->allocator, history->ring);
-    history->ring = ring;
-    history->capacity = capacity;
+    pl_history larger = *history;
+    pluck_status status = allocate(&larger, history->capacity * 2, err);
+    if (status != PLUCK_OK)
+        return status;
+    copy_rings(&larger, history);
+    pl_history_destroy(history);
+    *history = larger;
     return PLUCK_OK;
 }
 
-void pl_history_push(pl_history *history, pluck_token token)
+void pl_history_push(pl_history *history, pluck_token token, bool is_prompt)
 {
-    history->ring[slot(history, history->position)] = token;
+    size_t at = slot(history, history->position);
+    history->ring[at] = token;
+    history->generated_ring[at] = history->n_generated;
+    if (is_prompt)
+        history->n_generated = 0;
+    else if (history->n_generated < UINT32_MAX)
+        history->n_generated++;
     history->position++;
     if (history->position - history->oldest > history->capacity)
         history->oldest = history->position - history->capacity;
@@ -87,6 +109,7 @@ void pl_history_push(pl_history *history, pluck_token token)
 void pl_history_pop(pl_history *history)
 {
     history->position--;
+    history->n_generated = history->generated_ring[slot(history, history->position)];
 }
 
 size_t pl_history_length(const pl_history *history)
@@ -97,4 +120,33 @@ size_t pl_history_length(const pl_history *history)
 pluck_token pl_history_at(const pl_history *history, size_t age)
 {
     return history->ring[slot(history, history->position - 1 - age)];
+}
+
+/* Sixteen tokens at a time, which compilers make vectors of. */
+bool pl_history_find(const pl_history *history, pluck_token token, uint64_t lowest,
+                     uint64_t *position)
+{
+    enum { STEP = 16 };
+    for (uint64_t at = *position; at > lowest;) {
+        size_t end = slot(history, at - 1) + 1;
+        size_t run = at - lowest < end ? (size_t)(at - lowest) : end;
+        const pluck_token *last = history->ring + end;
+        size_t i = 0;
+        for (; run - i >= STEP; i += STEP) {
+            unsigned any = 0;
+            const pluck_token *group = last - i - STEP;
+            for (size_t j = 0; j < STEP; j++)
+                any |= (unsigned)(group[j] == token);
+            if (any)
+                break;
+        }
+        for (; i < run; i++) {
+            if (last[-1 - (ptrdiff_t)i] == token) {
+                *position = at - 1 - i;
+                return true;
+            }
+        }
+        at -= run;
+    }
+    return false;
 }

@@ -10,10 +10,12 @@
 typedef struct pl_history {
     pluck_allocator allocator;
     pluck_token *ring;
-    size_t capacity;   /* a power of two; ring[position % capacity] is written next */
-    uint64_t oldest;   /* the first position still stored */
-    uint64_t position; /* tokens accepted so far                                    */
-    bool unlimited;    /* keeps everything: grows by doubling                       */
+    uint32_t *generated_ring; /* n_generated before each token of the ring */
+    size_t capacity;          /* a power of two; ring[position % capacity] is written next */
+    uint64_t oldest;          /* the first position still stored */
+    uint64_t position;        /* tokens accepted so far                                    */
+    bool unlimited;           /* keeps everything: grows by doubling                       */
+    uint32_t n_generated;     /* tokens accepted since the last one of a prompt */
 } pl_history;
 
 /* Keeps at least n_kept tokens; SIZE_MAX keeps all. */
@@ -28,7 +30,7 @@ void pl_history_clear(pl_history *history);
 /* Makes room for one more token: afterwards pl_history_push cannot fail. Changes nothing
  * visible. */
 pluck_status pl_history_reserve(pl_history *history, pluck_error *err);
-void pl_history_push(pl_history *history, pluck_token token);
+void pl_history_push(pl_history *history, pluck_token token, bool is_prompt);
 
 /* Undoes the last push. */
 void pl_history_pop(pl_history *history);
@@ -38,5 +40,9 @@ size_t pl_history_length(const pl_history *history);
 
 /* The token accepted age tokens ago: 0 is the last one; age < pl_history_length(). */
 pluck_token pl_history_at(const pl_history *history, size_t age);
+
+/* The last position in [lowest, *position) that has the token; false if none has. */
+bool pl_history_find(const pl_history *history, pluck_token token, uint64_t lowest,
+                     uint64_t *position);
 
 #endif

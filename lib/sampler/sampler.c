@@ -197,7 +197,8 @@ pluck_status pluck_sampler_set_position(pluck_sampler *sampler, uint64_t positio
     return PLUCK_OK;
 }
 
-pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token, pluck_error *err)
+static pluck_status take_token(pluck_sampler *sampler, pluck_token token, bool is_prompt,
+                               pluck_error *err)
 {
     if (!sampler)
         return fail_null(err);
@@ -210,11 +211,11 @@ pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token, plu
     if (status != PLUCK_OK)
         return status;
     pl_accepted accepted = {.token = token};
-    if (sampler->drawn.any && sampler->drawn.token == token) {
+    if (!is_prompt && sampler->drawn.any && sampler->drawn.token == token) {
         accepted.was_drawn = true;
         accepted.observed = sampler->drawn.observed;
     }
-    pl_history_push(&sampler->history, token);
+    pl_history_push(&sampler->history, token, is_prompt);
     pl_chain_accept(&sampler->chain, &sampler->history, &accepted);
     if (sampler->history.position > sampler->furthest)
         sampler->furthest = sampler->history.position;
@@ -222,6 +223,17 @@ pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token, plu
     sampler->position++;
     pluck_pcg64_skip_positions(&sampler->rng, 1);
     return PLUCK_OK;
+}
+
+pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token, pluck_error *err)
+{
+    return take_token(sampler, token, false, err);
+}
+
+pluck_status pluck_sampler_accept_prompt(pluck_sampler *sampler, pluck_token token,
+                                         pluck_error *err)
+{
+    return take_token(sampler, token, true, err);
 }
 
 /* Whether history and stages still hold what they were before the last n tokens. What they keep to

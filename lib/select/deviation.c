@@ -8,6 +8,8 @@
  */
 #include "select/deviation.h"
 
+#include "select/mass.h"
+
 #include <float.h>
 #include <math.h>
 

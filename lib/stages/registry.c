@@ -1,6 +1,9 @@
 /*
- * All stages, in the order in which the flat form runs them (llama.cpp's default order), draws
- * last. A new stage is one file and one line here: X(name) for pl_stage_name.
+ * All stages, in the order in which the flat form runs them, draws last. The order is llama.cpp's
+ * default one. Stages that llama.cpp does not have stand beside those that they are like: bans
+ * first, as in Hugging Face and vLLM, truncation by probability after top_p and min_p, and what
+ * replaces or bends the distribution after the temperature. A new stage is one file and one line
+ * here: X(name) for pl_stage_name.
  */
 #include "stages/stage_impl.h"
 
@@ -9,8 +12,13 @@
 #include <string.h>
 
 #define STAGES(X)                                                                                  \
+    X(bad_words)                                                                                   \
+    X(no_repeat_ngram)                                                                             \
+    X(min_tokens)                                                                                  \
     X(logit_bias)                                                                                  \
+    X(exp_decay_length)                                                                            \
     X(penalties)                                                                                   \
+    X(dry)                                                                                         \
     X(top_n_sigma)                                                                                 \
     X(top_k)                                                                                       \
     X(typical)                                                                                     \

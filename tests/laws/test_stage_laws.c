@@ -179,6 +179,7 @@ static void truncating_stages_only_remove_and_never_empty_the_set(void **state)
 
 static const law_exception removes_tokens[] = {
     {"entmax", "improbable tokens get the probability 0: that is what it is for"},
+    {"exp_decay_length", "raises exponentially: the other tokens end below what a double holds"},
     {"smoothing", "pushes far logits below what a double holds"},
 };
 

@@ -537,6 +537,116 @@ static void adaptive_p(brute_force *row, const brute_context *context)
     }
 }
 
+static void ban(brute_force *row, pluck_token token)
+{
+    for (uint32_t i = 0; i < row->n; i++)
+        if (row->items[i].token == (uint32_t)token)
+            row->items[i].logit = -HUGE_VALL;
+}
+
+/* Whether the history's first n tokens end with these. */
+static bool ends_with(const brute_context *context, size_t n, const uint32_t *tokens, size_t length)
+{
+    if (length > n)
+        return false;
+    for (size_t i = 0; i < length; i++)
+        if ((uint32_t)context->history[n - length + i] != tokens[i])
+            return false;
+    return true;
+}
+
+static void bad_words(brute_force *row, const brute_context *context)
+{
+    const pluck_sequences *sequences = param(context, "sequences");
+    for (size_t i = 0, start = 0; i < sequences->n; start = sequences->ends[i++]) {
+        size_t last = sequences->ends[i] - 1;
+        if (ends_with(context, context->n_history, sequences->tokens + start, last - start))
+            ban(row, (pluck_token)sequences->tokens[last]);
+    }
+}
+
+static void no_repeat_ngram(brute_force *row, const brute_context *context)
+{
+    size_t n = (size_t)integer(context, "n"), length = context->n_history;
+    for (size_t i = n; i <= length && n - 1 <= length; i++)
+        if (memcmp(context->history + i - n, context->history + length - (n - 1),
+                   (n - 1) * sizeof *context->history) == 0)
+            ban(row, context->history[i - 1]);
+}
+
+static void min_tokens(brute_force *row, const brute_context *context)
+{
+    const pluck_token_set *tokens = param(context, "tokens");
+    for (size_t i = 0; i < tokens->n && (int64_t)context->n_history < integer(context, "n"); i++)
+        ban(row, (pluck_token)tokens->items[i]);
+}
+
+static void exp_decay_length(brute_force *row, const brute_context *context)
+{
+    const pluck_token_set *tokens = param(context, "tokens");
+    long double beyond = (long double)context->n_history - (long double)integer(context, "start");
+    long double growth = powl((long double)number(context, "factor"), beyond) - 1;
+    for (size_t t = 0; t < tokens->n && beyond > 0; t++) {
+        for (uint32_t i = 0; i < row->n; i++) {
+            brute_candidate *item = row->items + i;
+            if (item->token != tokens->items[t])
+                continue;
+            item->slack *= 1 + fminl(growth, 1e200L);
+            item->slack += fabsl(item->logit) * fminl(growth, 1e200L) * 1e-12L;
+            change(row, item, item->logit + fabsl(item->logit) * fminl(growth, 1e200L));
+        }
+    }
+}
+
+/* How many tokens come after the nearest breaker in the window. */
+static size_t dry_limit(const brute_context *context, size_t start)
+{
+    const pluck_sequences *breakers = param(context, "breakers");
+    size_t end = context->n_history;
+    for (size_t at = end; at-- > start;) {
+        size_t longest = 0;
+        for (size_t b = 0, from = 0; b < breakers->n; from = breakers->ends[b++]) {
+            size_t n = breakers->ends[b] - from;
+            if (at + n <= end && n > longest &&
+                ends_with(context, at + n, breakers->tokens + from, n))
+                longest = n;
+        }
+        if (longest > 0)
+            return end - (at + longest);
+    }
+    return end - start;
+}
+
+static void dry(brute_force *row, const brute_context *context)
+{
+    size_t end = context->n_history, allowed = (size_t)integer(context, "allowed_length");
+    int64_t last_n = integer(context, "last_n");
+    size_t start = last_n < 0 || (size_t)last_n > end ? 0 : end - (size_t)last_n;
+    size_t limit = dry_limit(context, start);
+    size_t *repeats = calloc(row->n_vocab, sizeof *repeats);
+    assert(repeats);
+    for (size_t next = start + 1; next < end; next++) {
+        size_t r = 0;
+        while (next - r > start && r < limit &&
+               context->history[next - 1 - r] == context->history[end - 1 - r])
+            r++;
+        size_t *longest = repeats + context->history[next];
+        *longest = r > *longest ? r : *longest;
+    }
+    long double base = (long double)number(context, "base");
+    long double cap = base > 1.000001L ? floorl(88.7228391L / logl(base)) : HUGE_VALL;
+    for (uint32_t i = 0; i < row->n; i++) {
+        size_t r = repeats[row->items[i].token];
+        if (r < allowed)
+            continue;
+        long double penalty = (long double)number(context, "multiplier") *
+                              powl(base, fminl((long double)(r - allowed), cap));
+        row->items[i].slack += penalty * 1e-12L;
+        change(row, row->items + i, row->items[i].logit - penalty);
+    }
+    free(repeats);
+}
+
 static void greedy(brute_force *row, const brute_context *context)
 {
     (void)context;
@@ -571,6 +681,11 @@ static const struct {
     {"mirostat", mirostat},
     {"mirostat_v2", mirostat_v2},
     {"adaptive_p", adaptive_p},
+    {"bad_words", bad_words},
+    {"no_repeat_ngram", no_repeat_ngram},
+    {"min_tokens", min_tokens},
+    {"exp_decay_length", exp_decay_length},
+    {"dry", dry},
     {"logit_bias", logit_bias},
     {"penalties", penalties},
     {"greedy", greedy},

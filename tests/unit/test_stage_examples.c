@@ -20,8 +20,8 @@ typedef struct example {
     float in[MAX_TOKENS]; /* logits, or probabilities */
     uint32_t n;
     bool probabilities;
-    pluck_token history[8]; /* up to END */
-    double out[MAX_TOKENS]; /* p of each token; 0: it must be gone */
+    pluck_token history[10]; /* up to END */
+    double out[MAX_TOKENS];  /* p of each token; 0: it must be gone */
 } example;
 
 static void check_on(const example *e, pluck_isa isa)
@@ -360,6 +360,67 @@ static void adaptive_p_prefers_its_target(void **state)
            {.462988, .462988, .074024}});
 }
 
+static void no_repeat_ngram_bans_what_completes_one(void **state)
+{
+    CHECK({"{\"no_repeat_ngram_size\": 3}",
+           {0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+           10,
+           false,
+           {1, 2, 5, 7, 8, 5, 1, 2, END},
+           {1. / 9, 1. / 9, 1. / 9, 1. / 9, 1. / 9, 0, 1. / 9, 1. / 9, 1. / 9, 1. / 9}});
+}
+
+static void bad_words_ban_the_end_of_a_sequence(void **state)
+{
+    CHECK({"{\"bad_words_ids\": [[0], [1, 2, 3], [2, 1], [3, 2, 4]]}",
+           {0, 0, 0, 0, 0},
+           5,
+           false,
+           {3, 1, 2, END},
+           {0, 0, .5, 0, .5}},
+          {"{\"bad_words_ids\": [[1, 2, 3]]}",
+           {0, 0, 0, 0},
+           4,
+           false,
+           {2, END},
+           {.25, .25, .25, .25}});
+}
+
+static void min_tokens_bans_until_enough_came(void **state)
+{
+    CHECK(
+        {"{\"min_tokens\": 2, \"min_tokens_ids\": [1]}", {0, 0}, 2, false, {0, END}, {1, 0}},
+        {"{\"min_tokens\": 2, \"min_tokens_ids\": [1]}", {0, 0}, 2, false, {0, 0, END}, {.5, .5}});
+}
+
+static void exp_decay_length_raises_more_and_more(void **state)
+{
+    /* Two tokens beyond start: 1 + 1 * (1.5^2 - 1) = 2.25, and -1 + 1.25 = 0.25. */
+    CHECK({"{\"exp_decay_start\": 1, \"exp_decay_factor\": 1.5, \"exp_decay_tokens\": [0, 1]}",
+           {1, -1, 0},
+           3,
+           false,
+           {2, 2, 2, END},
+           {.805974, .109077, .084949}});
+}
+
+static void dry_penalises_what_continues_a_repetition(void **state)
+{
+    CHECK({"{\"dry_multiplier\": 2, \"dry_base\": 1.1, \"dry_allowed_length\": 2, "
+           "\"dry_penalty_last_n\": 5}",
+           {0, 0, 0, 0, 0},
+           5,
+           false,
+           {0, 1, 2, 0, 1, END},
+           {.241818, .241818, .032727, .241818, .241818}},
+          {"{\"dry_multiplier\": 2, \"dry_sequence_breakers\": [[0]]}",
+           {0, 0, 0, 0, 0},
+           5,
+           false,
+           {0, 1, 2, 0, 1, END},
+           {.2, .2, .2, .2, .2}});
+}
+
 int main(int argc, char **argv)
 {
     test_cases_begin(argc, argv);
@@ -385,6 +446,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(entmax_is_sparse),
         cmocka_unit_test(mirostat_keeps_tokens_by_surprise),
         cmocka_unit_test(adaptive_p_prefers_its_target),
+        cmocka_unit_test(no_repeat_ngram_bans_what_completes_one),
+        cmocka_unit_test(bad_words_ban_the_end_of_a_sequence),
+        cmocka_unit_test(min_tokens_bans_until_enough_came),
+        cmocka_unit_test(exp_decay_length_raises_more_and_more),
+        cmocka_unit_test(dry_penalises_what_continues_a_repetition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

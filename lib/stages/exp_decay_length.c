@@ -1,0 +1,104 @@
+/*
+ * exp_decay_length: raises some tokens, such as the end of the text, more and more once start
+ * tokens were generated: with i tokens beyond start, l' = l + abs(l) (factor^i - 1).
+ */
+#include "select/view_edit.h"
+#include "simd/scalar_math.h"
+#include "stages/matches_state.h"
+
+#include <math.h>
+
+typedef struct exp_decay_length_params {
+    int64_t start;
+    double factor;
+    pluck_token_set tokens;
+} exp_decay_length_params;
+
+static bool is_neutral(const void *params)
+{
+    const exp_decay_length_params *decay = params;
+    return decay->factor == 1.0 || decay->tokens.n == 0;
+}
+
+static size_t max_edits(const void *params, uint32_t n_vocab)
+{
+    (void)n_vocab;
+    return ((const exp_decay_length_params *)params)->tokens.n;
+}
+
+static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err)
+{
+    return pl_check_token_set("exp_decay_length",
+                              &((const exp_decay_length_params *)params)->tokens, n_vocab, err);
+}
+
+static double raise_logit(const void *context, size_t index, double logit)
+{
+    (void)index;
+    return logit + fabs(logit) * *(const double *)context;
+}
+
+static pluck_status apply(const void *params, void *state, pl_view *view,
+                          const pl_stage_context *context, pluck_error *err)
+{
+    (void)state;
+    const exp_decay_length_params *decay = params;
+    const pluck_token_set *set = &decay->tokens;
+    if (context->history->n_generated <= decay->start)
+        return PLUCK_OK;
+    const double most = 1e200; /* keeps products with logits finite */
+    double i = (double)(context->history->n_generated - decay->start);
+    double growth = pl_exp(i * pl_log(decay->factor)) - 1.0;
+    growth = growth < most ? growth : most;
+    return pl_view_edit(view, (pl_token_list){set->items, sizeof *set->items, set->n}, raise_logit,
+                        &growth, err);
+}
+
+static const pluck_param params[] = {
+    {
+        .name = "start",
+        .flat_key = "exp_decay_start",
+        .type = PLUCK_PARAM_INTEGER,
+        .min = 0,
+        .max = 1 << 30,
+        .default_value = 0,
+        .neutral = (double)NAN,
+        .summary = "how many generated tokens are left alone",
+        .offset_bytes = offsetof(exp_decay_length_params, start),
+    },
+    {
+        .name = "factor",
+        .flat_key = "exp_decay_factor",
+        .type = PLUCK_PARAM_NUMBER,
+        .flags = PLUCK_PARAM_MIN_OPEN,
+        .min = 0,
+        .max = 1000,
+        .default_value = 1,
+        .neutral = 1,
+        .summary = "growth with every token beyond; above 1 raises the tokens",
+        .offset_bytes = offsetof(exp_decay_length_params, factor),
+    },
+    {
+        .name = "tokens",
+        .flat_key = "exp_decay_tokens",
+        .type = PLUCK_PARAM_TOKENS,
+        .neutral = (double)NAN,
+        .summary = "the tokens that are raised, for example the end of the text",
+        .offset_bytes = offsetof(exp_decay_length_params, tokens),
+    },
+};
+
+const pl_stage pl_stage_exp_decay_length = {
+    .info = {.name = "exp_decay_length",
+             .kind = PLUCK_STAGE_REWEIGHT,
+             .summary = "raises chosen tokens the longer the text gets",
+             .formula = "i > 0 tokens generated beyond start: l' = l + abs(l) * (factor^i - 1)",
+             .source = "Hugging Face Transformers, ExponentialDecayLengthPenalty",
+             .params = params,
+             .n_params = sizeof params / sizeof *params,
+             .params_size_bytes = sizeof(exp_decay_length_params)},
+    .is_neutral = is_neutral,
+    .max_edits = max_edits,
+    .check = check,
+    .apply = apply,
+};

@@ -1,0 +1,86 @@
+/*
+ * min_tokens: bans some tokens, such as the end of the text, until n tokens were generated.
+ */
+#include "select/view_edit.h"
+#include "stages/matches_state.h"
+
+#include <math.h>
+
+typedef struct min_tokens_params {
+    int64_t n;
+    pluck_token_set tokens;
+} min_tokens_params;
+
+static bool is_neutral(const void *params)
+{
+    const min_tokens_params *min_tokens = params;
+    return min_tokens->n == 0 || min_tokens->tokens.n == 0;
+}
+
+static size_t max_edits(const void *params, uint32_t n_vocab)
+{
+    (void)n_vocab;
+    return ((const min_tokens_params *)params)->tokens.n;
+}
+
+static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err)
+{
+    return pl_check_token_set("min_tokens", &((const min_tokens_params *)params)->tokens, n_vocab,
+                              err);
+}
+
+static double ban(const void *context, size_t index, double logit)
+{
+    (void)context, (void)index, (void)logit;
+    return -(double)INFINITY;
+}
+
+static pluck_status apply(const void *params, void *state, pl_view *view,
+                          const pl_stage_context *context, pluck_error *err)
+{
+    (void)state;
+    const min_tokens_params *min_tokens = params;
+    const pluck_token_set *set = &min_tokens->tokens;
+    if (context->history->n_generated >= min_tokens->n)
+        return PLUCK_OK;
+    return pl_view_edit(view, (pl_token_list){set->items, sizeof *set->items, set->n}, ban, NULL,
+                        err);
+}
+
+static const pluck_param params[] = {
+    {
+        .name = "n",
+        .flat_key = "min_tokens",
+        .type = PLUCK_PARAM_INTEGER,
+        .min = 0,
+        .max = 1 << 30,
+        .default_value = 0,
+        .neutral = 0,
+        .summary = "how many tokens must have been generated before; 0: none",
+        .offset_bytes = offsetof(min_tokens_params, n),
+    },
+    {
+        .name = "tokens",
+        .flat_key = "min_tokens_ids",
+        .type = PLUCK_PARAM_TOKENS,
+        .neutral = (double)NAN,
+        .summary = "the tokens that must wait, for example the end of the text",
+        .offset_bytes = offsetof(min_tokens_params, tokens),
+    },
+};
+
+const pl_stage pl_stage_min_tokens = {
+    .info = {.name = "min_tokens",
+             .kind = PLUCK_STAGE_TRUNCATE,
+             .summary = "bans tokens until enough were generated",
+             .formula = "the tokens fall while fewer than n tokens were accepted after the prompt",
+             .source = "vLLM, SamplingParams.min_tokens; Hugging Face Transformers, "
+                       "MinNewTokensLengthLogitsProcessor",
+             .params = params,
+             .n_params = sizeof params / sizeof *params,
+             .params_size_bytes = sizeof(min_tokens_params)},
+    .is_neutral = is_neutral,
+    .max_edits = max_edits,
+    .check = check,
+    .apply = apply,
+};

@@ -1,0 +1,90 @@
+/*
+ * no_repeat_ngram: bans the tokens that would complete a sequence of n tokens that the history has
+ * already: those that followed the last n - 1 tokens anywhere before.
+ */
+#include "select/token_marks.h"
+#include "stages/matches_state.h"
+
+typedef struct no_repeat_ngram_params {
+    int64_t n;
+} no_repeat_ngram_params;
+
+static size_t window(const void *params)
+{
+    (void)params;
+    return SIZE_MAX;
+}
+
+static bool is_neutral(const void *params)
+{
+    return ((const no_repeat_ngram_params *)params)->n == 0;
+}
+
+static size_t max_edits(const void *params, uint32_t n_vocab)
+{
+    (void)params;
+    return n_vocab;
+}
+
+static pluck_status create(void **state, const void *params, const pl_stage_setup *setup,
+                           pluck_error *err)
+{
+    return pl_matches_create(state, window(params), setup->allocator, err);
+}
+
+static pluck_status apply(const void *params, void *state, pl_view *view,
+                          const pl_stage_context *context, pluck_error *err)
+{
+    const pl_history *history = context->history;
+    size_t prefix = (size_t)((const no_repeat_ngram_params *)params)->n - 1;
+    pl_token_marks marks = pl_token_marks_begin(view);
+    for (size_t age = pl_history_length(history); prefix == 0 && age-- > 0;)
+        pl_token_mark(&marks, (uint32_t)pl_history_at(history, age), 0);
+    if (prefix > 0) {
+        pl_suffix_match match = pl_suffix_matches_begin(state, history);
+        while (pl_suffix_matches_next(state, history, &match)) {
+            size_t age = (size_t)(history->position - 2 - match.position);
+            if (match.length >= prefix)
+                pl_token_mark(&marks, (uint32_t)pl_history_at(history, age), 0);
+        }
+    }
+    return pl_view_ban_marked(view, &marks, err);
+}
+
+static const pluck_param params[] = {
+    {
+        .name = "n",
+        .flat_key = "no_repeat_ngram_size",
+        .type = PLUCK_PARAM_INTEGER,
+        .min = 0,
+        .max = 1 << 24,
+        .default_value = 0,
+        .neutral = 0,
+        .summary = "length of the sequences of which none may come twice; 0: any may",
+        .offset_bytes = offsetof(no_repeat_ngram_params, n),
+    },
+};
+
+const pl_stage pl_stage_no_repeat_ngram = {
+    .info =
+        {.name = "no_repeat_ngram",
+         .kind = PLUCK_STAGE_TRUNCATE,
+         .summary = "bans tokens that would repeat a sequence of n tokens",
+         .formula = "the tokens that followed an earlier occurrence of the last n - 1 tokens fall",
+         .source =
+             "Paulus, Xiong, Socher: A Deep Reinforced Model for Abstractive Summarization (2017)",
+         .params = params,
+         .n_params = sizeof params / sizeof *params,
+         .params_size_bytes = sizeof(no_repeat_ngram_params)},
+    .is_neutral = is_neutral,
+    .window = window,
+    .max_edits = max_edits,
+    .create = create,
+    .destroy = pl_matches_destroy,
+    .clone = pl_matches_clone,
+    .reset = pl_matches_reset,
+    .reserve = pl_matches_reserve,
+    .accept = pl_matches_accept,
+    .rewind = pl_matches_rewind,
+    .apply = apply,
+};
