@@ -89,8 +89,8 @@ PLUCK_API pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_log
                                                size_t n, pluck_draw *draws, pluck_error *err);
 
 /* Tells the sampler which token the sequence really took (a prompt token too); moves to the next
- * position. A draw that learns from its tokens (mirostat, adaptive_p) learns from this one only if it
- * is the last that was drawn at this position. */
+ * position. A draw that learns from its tokens (mirostat, adaptive_p) learns from this one only if
+ * it is the last that was drawn at this position. */
 PLUCK_API pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token,
                                             pluck_error *err);
 

@@ -1,6 +1,7 @@
 /*
- * A bias map or a set of tokens is read into an array of the size that the text has, sorted by token,
- * and then checked for a token that occurs twice. Sequences lie one after another in one array.
+ * A bias map or a set of tokens is read into an array of the size that the text has, sorted by
+ * token, and then checked for a token that occurs twice. Sequences lie one after another in one
+ * array.
  */
 #include "config/token_json.h"
 

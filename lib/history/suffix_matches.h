@@ -1,6 +1,7 @@
 /*
  * How long the history's end repeats earlier parts of it: for every earlier place that has the last
- * token, the length of the longest common suffix of the history up to that place and the whole of it.
+ * token, the length of the longest common suffix of the history up to that place and the whole of
+ * it.
  */
 #ifndef PL_SUFFIX_MATCHES_H
 #define PL_SUFFIX_MATCHES_H
@@ -29,7 +30,8 @@ pluck_status pl_suffix_matches_reserve(pl_suffix_matches *matches, pluck_error *
 void pl_suffix_matches_accept(pl_suffix_matches *matches);
 void pl_suffix_matches_rewind(pl_suffix_matches *matches);
 
-/* A place before the end, and how many tokens up to it are as at the end, both inside the window. */
+/* A place before the end, and how many tokens up to it are as at the end, both inside the window.
+ * */
 typedef struct pl_suffix_match {
     uint64_t position;
     size_t length;

@@ -1,10 +1,13 @@
 /*
- * The standard deviation in one pass: sums of d = x - origin and of d^2, block by block in float and
- * then in double, variance = mean of d^2 - (mean of d)^2. The subtraction cancels little when the
- * origin is near the mean, so the origin is the median of a sample; being a logit itself, it leaves
- * the differences unchanged when all logits are shifted. Relative error about 2^-22 in the worst case
- * of a fair sample. Squares that overflow or underflow are taken in double, in two passes.
+ * The standard deviation in one pass: sums of d = x - origin and of d^2, block by block in float
+ * and then in double, variance = mean of d^2 - (mean of d)^2. The subtraction cancels little when
+ * the origin is near the mean, so the origin is the median of a sample; being a logit itself, it
+ * leaves the differences unchanged when all logits are shifted. Relative error about 2^-22 in the
+ * worst case of a fair sample. Squares that overflow or underflow are taken in double, in two
+ * passes.
  */
+#include "select/deviation.h"
+
 #include "select/mass.h"
 
 #include <float.h>

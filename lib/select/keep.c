@@ -313,7 +313,8 @@ void pl_view_keep_near_max(pl_view *view, double offset, uint32_t min_keep)
 
 void pl_view_keep_probable(pl_view *view, double offset, uint32_t min_keep)
 {
-    /* Logits are floats: probabilities that miss a threshold by no more than their rounding reach it. */
+    /* Logits are floats: probabilities that miss a threshold by no more than their rounding reach
+     * it. */
     const double logit_rounding = 0x1p-22;
     offset -= logit_rounding;
     if (offset > 0.0)

@@ -24,8 +24,8 @@ void pl_view_keep_top(pl_view *view, uint32_t k);
  * are more. */
 void pl_view_keep_near_max(pl_view *view, double offset, uint32_t min_keep);
 
-/* The same for a threshold on the probability, which may be above the maximum: then the min_keep best
- * stay. */
+/* The same for a threshold on the probability, which may be above the maximum: then the min_keep
+ * best stay. */
 void pl_view_keep_probable(pl_view *view, double offset, uint32_t min_keep);
 
 /* The best min(k, number of tokens) tokens, best first, in the workspace's keys; returns how many.

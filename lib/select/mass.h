@@ -31,9 +31,6 @@ double pl_view_logprob(const pl_view *view, uint32_t token);
 /* How many tokens are above -inf. */
 uint32_t pl_view_n_candidates(const pl_view *view);
 
-/* The population standard deviation of the stored logits above -inf. */
-double pl_view_deviation(const pl_view *view);
-
 /* How many tokens have a positive probability, as pluck_sampler_distribution() defines it. */
 uint32_t pl_view_count(const pl_view *view);
 

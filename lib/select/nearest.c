@@ -1,10 +1,10 @@
 /*
- * Quickselect by mass, as in boundary.c, on the distance from the center. A radius splits what is in
- * question into a band of logits and the rest, by comparison with two floats, so that all passes are
- * kernels. Distances are compared in double, exactly as the order defines them.
+ * Quickselect by mass, as in boundary.c, on the distance from the center. A radius splits what is
+ * in question into a band of logits and the rest, by comparison with two floats, so that all passes
+ * are kernels. Distances are compared in double, exactly as the order defines them.
  *
- * What a prefix can need: the tokens less probable than (1 - p) / n have together less than 1 - p, so
- * the band that reaches down to them and up to the maximum exceeds p. Only it is gathered.
+ * What a prefix can need: the tokens less probable than (1 - p) / n have together less than 1 - p,
+ * so the band that reaches down to them and up to the maximum exceeds p. Only it is gathered.
  *
  * The pivot is the median distance of a sample; when a split removed less than a quarter, the next
  * radius halves the range of the distances as integers, which ends after 64 splits at most.
@@ -227,8 +227,8 @@ static last_value find_last(search *s)
     return finish_few(s);
 }
 
-/* Whether a candidate belongs to the prefix that ends with last; n_equal: how many with last's value
- * came before it. */
+/* Whether a candidate belongs to the prefix that ends with last; n_equal: how many with last's
+ * value came before it. */
 static bool in_prefix(const search *s, last_value last, float value, uint32_t n_equal)
 {
     return value == last.value ? n_equal < last.n_equal : before(s, value, last.value);

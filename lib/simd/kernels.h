@@ -73,8 +73,8 @@ typedef struct pl_kernels {
     void (*exp_sums_from)(const float *x, size_t n_blocks, pl_exponent exponent, float threshold,
                           double *sums);
 
-    /* sums[b] = sum over block b of d = fl(x - origin), squares[b] = that of d * d, same tree; x = -inf
-     * counts as nothing. Returns how many were above -inf. */
+    /* sums[b] = sum over block b of d = fl(x - origin), squares[b] = that of d * d, same tree; x =
+     * -inf counts as nothing. Returns how many were above -inf. */
     size_t (*moments)(const float *x, size_t n_blocks, float origin, double *sums, double *squares);
 
     /* Copies the x[i] with low <= x[i] < high, i ascending, to logits[0 ..] and first_id + i to

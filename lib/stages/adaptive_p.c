@@ -1,9 +1,9 @@
 /*
- * adaptive_p: prefers tokens of a certain probability. What was drawn before moves that probability, so
- * that the weighted average of the tokens drawn stays near the target:
+ * adaptive_p: prefers tokens of a certain probability. What was drawn before moves that
+ * probability, so that the weighted average of the tokens drawn stays near the target:
  *     a = clamp(2 target - ws / tw, 0, 1)
- * The probabilities before the transformation are left in the workspace's ordered array, parallel to
- * the candidates: accept wants that of the token drawn.
+ * The probabilities before the transformation are left in the workspace's ordered array, parallel
+ * to the candidates: accept wants that of the token drawn.
  */
 #include "base/error.h"
 #include "history/undo_ring.h"

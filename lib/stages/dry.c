@@ -1,10 +1,11 @@
 /*
- * dry (don't repeat yourself): a token that would continue a repetition of r tokens is made less likely
- * by multiplier * base^(r - allowed_length). The repetitions are the earlier places where the end of the
- * history occurs (pl_suffix_matches); of several that the same token would continue the longest counts.
+ * dry (don't repeat yourself): a token that would continue a repetition of r tokens is made less
+ * likely by multiplier * base^(r - allowed_length). The repetitions are the earlier places where
+ * the end of the history occurs (pl_suffix_matches); of several that the same token would continue
+ * the longest counts.
  *
- * A breaker ends what may count as a repetition: r is at most the number of tokens after the nearest one.
- * It is looked for no further back than the longest repetition reaches.
+ * A breaker ends what may count as a repetition: r is at most the number of tokens after the
+ * nearest one. It is looked for no further back than the longest repetition reaches.
  */
 #include "select/token_marks.h"
 #include "simd/scalar_math.h"

@@ -1,6 +1,6 @@
 /*
- * dynamic_temperature: the temperature follows the entropy, from t - range where one token is certain
- * to t + range where all are equally likely.
+ * dynamic_temperature: the temperature follows the entropy, from t - range where one token is
+ * certain to t + range where all are equally likely.
  */
 #include "select/keep.h"
 #include "select/mass.h"

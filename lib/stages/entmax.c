@@ -1,9 +1,9 @@
 /*
  * entmax: another normaliser than softmax, which gives improbable tokens the probability 0:
  *     p = [(alpha - 1) l - tau]+ ^ (1 / (alpha - 1)), tau such that the sum is 1
- * As a stage: l' = ln p. With z = (alpha - 1) (l - max) <= 0, tau lies in [-1, 0), and only tokens with z
- * > -1 can have p > 0: they are gathered, the rest falls. tau by bisection, which is short: the sum is
- * monotone, and 60 halvings exhaust a double.
+ * As a stage: l' = ln p. With z = (alpha - 1) (l - max) <= 0, tau lies in [-1, 0), and only tokens
+ * with z > -1 can have p > 0: they are gathered, the rest falls. tau by bisection, which is short:
+ * the sum is monotone, and 60 halvings exhaust a double.
  */
 #include "select/keep.h"
 #include "select/view_edit.h"

@@ -1,6 +1,6 @@
 /*
- * The state of stages that look for earlier parts of the history like its end: pl_suffix_matches, and
- * the functions of the descriptor that keep it.
+ * The state of stages that look for earlier parts of the history like its end: pl_suffix_matches,
+ * and the functions of the descriptor that keep it.
  */
 #ifndef PL_MATCHES_STATE_H
 #define PL_MATCHES_STATE_H

@@ -1,14 +1,14 @@
 /*
- * mirostat, version 1: estimates the exponent s of Zipf's law from the m best tokens, derives from it
- * how many tokens k have the surprise mu on average, and draws from the k best. Ratios of probabilities
- * are differences of logits, so that no normaliser is needed:
+ * mirostat, version 1: estimates the exponent s of Zipf's law from the m best tokens, derives from
+ * it how many tokens k have the surprise mu on average, and draws from the k best. Ratios of
+ * probabilities are differences of logits, so that no normaliser is needed:
  *     s = sum t[i] b[i] / sum t[i]^2, t[i] = ln((i + 2) / (i + 1)), b[i] = ln(p[i] / p[i + 1])
  *     k = ((s - 1) 2^mu / (1 - V^(1 - s)))^(1 / s)
  * computed as a logarithm, because 2^mu may overflow.
  */
 #include "select/keep.h"
 #include "simd/scalar_math.h"
-#include "stages/mirostat_state.h"
+#include "stages/surprise_state.h"
 
 #include <math.h>
 

@@ -1,12 +1,12 @@
 /*
- * mirostat_v2: draws from the tokens whose surprise is at most mu, and moves mu so that the surprise of
- * the tokens drawn stays near tau. -log2 p <= mu is l >= max + ln Z - mu ln 2; where that is above the
- * maximum the best token alone stays.
+ * mirostat_v2: draws from the tokens whose surprise is at most mu, and moves mu so that the
+ * surprise of the tokens drawn stays near tau. -log2 p <= mu is l >= max + ln Z - mu ln 2; where
+ * that is above the maximum the best token alone stays.
  */
 #include "select/keep.h"
 #include "select/mass.h"
 #include "simd/scalar_math.h"
-#include "stages/mirostat_state.h"
+#include "stages/surprise_state.h"
 
 #include <math.h>
 

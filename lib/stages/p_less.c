@@ -1,7 +1,7 @@
 /*
- * p_less: keeps the tokens that are at least as probable as the chance that two draws agree, sum p^2.
- * With Z the sum of exp(l - max) and Z2 that of its squares, which is the normaliser at twice the
- * scale: p >= Z2 / Z^2 is l >= max + ln Z2 - ln Z, where Z2 <= Z.
+ * p_less: keeps the tokens that are at least as probable as the chance that two draws agree, sum
+ * p^2. With Z the sum of exp(l - max) and Z2 that of its squares, which is the normaliser at twice
+ * the scale: p >= Z2 / Z^2 is l >= max + ln Z2 - ln Z, where Z2 <= Z.
  */
 #include "select/keep.h"
 #include "select/mass.h"

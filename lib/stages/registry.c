@@ -1,8 +1,9 @@
 /*
  * All stages, in the order in which the flat form runs them, draws last. The order is llama.cpp's
- * default one. Stages that llama.cpp does not have stand beside those that they are like: bans first,
- * as in Hugging Face and vLLM, truncation by probability after top_p and min_p, and what replaces or
- * bends the distribution after the temperature. A new stage is one file and one line here: X(name) for pl_stage_name.
+ * default one. Stages that llama.cpp does not have stand beside those that they are like: bans
+ * first, as in Hugging Face and vLLM, truncation by probability after top_p and min_p, and what
+ * replaces or bends the distribution after the temperature. A new stage is one file and one line
+ * here: X(name) for pl_stage_name.
  */
 #include "stages/stage_impl.h"
 

@@ -38,8 +38,8 @@ typedef struct pl_accepted {
 typedef struct pl_stage {
     pluck_stage info;
 
-    /* In the flat form: the name of a stage that this one stands in for when it is configured, at its
-     * place in "order" too; NULL: none. */
+    /* In the flat form: the name of a stage that this one stands in for when it is configured, at
+     * its place in "order" too; NULL: none. */
     const char *replaces;
 
     /* True when these parameters make the stage the identity: a sampler leaves it out. */

@@ -1,6 +1,6 @@
 /*
- * top_h: among the 100 best tokens, renormalised, keeps the longest prefix whose share of the entropy,
- * the sum of -p ln p, is at most h of the whole. The best token always stays.
+ * top_h: among the 100 best tokens, renormalised, keeps the longest prefix whose share of the
+ * entropy, the sum of -p ln p, is at most h of the whole. The best token always stays.
  */
 #include "select/keep.h"
 #include "select/mass.h"

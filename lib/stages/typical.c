@@ -1,8 +1,8 @@
 /*
  * typical: keeps the tokens whose surprise -ln p is nearest to the entropy H, up to a total
- * probability. With x = stored logit - max and Z the normaliser, -ln p = ln Z - scale x and H = ln Z -
- * scale E[x], so that abs(-ln p - H) = scale abs(x - E[x]): the kept tokens are a band of logits around
- * the mean, and pl_view_keep_nearest() finds its ends.
+ * probability. With x = stored logit - max and Z the normaliser, -ln p = ln Z - scale x and H = ln
+ * Z - scale E[x], so that abs(-ln p - H) = scale abs(x - E[x]): the kept tokens are a band of
+ * logits around the mean, and pl_view_keep_nearest() finds its ends.
  */
 #include "select/mass.h"
 #include "select/nearest.h"

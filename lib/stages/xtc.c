@@ -1,7 +1,7 @@
 /*
- * xtc (exclude top choices): with some probability removes, of the tokens with p >= threshold, all but
- * the least likely. There are at most 1 / threshold of them; where these are few they become edits, so
- * that a dense view stays dense.
+ * xtc (exclude top choices): with some probability removes, of the tokens with p >= threshold, all
+ * but the least likely. There are at most 1 / threshold of them; where these are few they become
+ * edits, so that a dense view stays dense.
  */
 #include "select/keep.h"
 #include "select/mass.h"

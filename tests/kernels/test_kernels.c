@@ -198,6 +198,35 @@ static bool exp_dots_case(uint64_t seed, pluck_isa isa, const void *context)
     return close_case(&f, passed);
 }
 
+static bool moments_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    const float origin = f.x[test_random_below(&f.random, f.n_blocks * PL_BLOCK)];
+    const float from = origin > -INFINITY ? origin : 0.5f;
+    double *sums = guard_buffer_tail(&f.output, f.n_blocks * sizeof *sums);
+    double *squares = guard_buffer_tail(&f.second, f.n_blocks * sizeof *squares);
+    size_t n = f.kernels->moments(f.x, f.n_blocks, from, sums, squares), n_finite = 0;
+    bool passed = true;
+    for (size_t b = 0; passed && b < f.n_blocks; b++) {
+        float d[PL_BLOCK], dd[PL_BLOCK];
+        for (size_t i = 0; i < PL_BLOCK; i++) {
+            float x = f.x[b * PL_BLOCK + i];
+            n_finite += x > -INFINITY;
+            d[i] = x > -INFINITY ? x - from : 0;
+            dd[i] = d[i] * d[i];
+        }
+        const double expected[] = {tree_sum(d), tree_sum(dd)};
+        passed = (isnan(sums[b]) && isnan(expected[0])) || sums[b] == expected[0];
+        passed = passed && squares[b] == expected[1];
+        if (!passed)
+            test_case_failed("block %zu: sums %a, %a", b, sums[b], squares[b]);
+    }
+    if (passed && n != n_finite)
+        passed = test_case_failed("%zu values above -inf, not %zu", n, n_finite);
+    return close_case(&f, passed);
+}
+
 static bool gather_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
@@ -260,6 +289,7 @@ KERNEL_TEST(max_is_the_largest_value, max_case)
 KERNEL_TEST(exponentials_are_within_one_ulp_and_equal_everywhere, exp_values_case)
 KERNEL_TEST(sums_follow_the_documented_tree, exp_sums_case)
 KERNEL_TEST(dots_follow_the_documented_tree, exp_dots_case)
+KERNEL_TEST(moments_follow_the_documented_tree, moments_case)
 KERNEL_TEST(gather_keeps_exactly_the_values_in_range, gather_case)
 KERNEL_TEST(count_is_exact, count_case)
 
@@ -328,6 +358,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(exponentials_are_within_one_ulp_and_equal_everywhere),
         cmocka_unit_test(sums_follow_the_documented_tree),
         cmocka_unit_test(dots_follow_the_documented_tree),
+        cmocka_unit_test(moments_follow_the_documented_tree),
         cmocka_unit_test(gather_keeps_exactly_the_values_in_range),
         cmocka_unit_test(count_is_exact),
         cmocka_unit_test(exponential_of_any_distance_is_a_number),
