@@ -202,28 +202,28 @@ static bool moments_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
     fixture f = open_case(seed, isa);
-    const float origin = f.x[test_random_below(&f.random, f.n_blocks * PL_BLOCK)];
-    const float from = origin > -INFINITY ? origin : 0.5f;
-    double *sums = guard_buffer_tail(&f.output, f.n_blocks * sizeof *sums);
-    double *squares = guard_buffer_tail(&f.second, f.n_blocks * sizeof *squares);
-    size_t n = f.kernels->moments(f.x, f.n_blocks, from, sums, squares), n_finite = 0;
-    bool passed = true;
-    for (size_t b = 0; passed && b < f.n_blocks; b++) {
-        float d[PL_BLOCK], dd[PL_BLOCK];
-        for (size_t i = 0; i < PL_BLOCK; i++) {
-            float x = f.x[b * PL_BLOCK + i];
-            n_finite += x > -INFINITY;
-            d[i] = x > -INFINITY ? x - from : 0;
-            dd[i] = d[i] * d[i];
+    const float any = f.x[test_random_below(&f.random, f.n_blocks * PL_BLOCK)];
+    const float origin = any > -INFINITY ? any : 0.5f;
+    double sum = 1, square = 2, expected_sum = 1, expected_square = 2;
+    size_t n = f.kernels->moments(f.x, f.n_blocks, origin, &sum, &square), n_finite = 0;
+    for (size_t first = 0; first < f.n_blocks; first += PL_MOMENTS_BLOCKS) {
+        float d[PL_BLOCK] = {0}, dd[PL_BLOCK] = {0};
+        for (size_t b = first; b < f.n_blocks && b < first + PL_MOMENTS_BLOCKS; b++) {
+            for (size_t i = 0; i < PL_BLOCK; i++) {
+                const float x = f.x[b * PL_BLOCK + i];
+                n_finite += x > -INFINITY;
+                d[i] += x > -INFINITY ? x - origin : 0;
+                dd[i] = x > -INFINITY ? fmaf(x - origin, x - origin, dd[i]) : dd[i];
+            }
         }
-        const double expected[] = {tree_sum(d), tree_sum(dd)};
-        passed = (isnan(sums[b]) && isnan(expected[0])) || sums[b] == expected[0];
-        passed = passed && squares[b] == expected[1];
-        if (!passed)
-            test_case_failed("block %zu: sums %a, %a", b, sums[b], squares[b]);
+        expected_sum += tree_sum(d);
+        expected_square += tree_sum(dd);
     }
-    if (passed && n != n_finite)
-        passed = test_case_failed("%zu values above -inf, not %zu", n, n_finite);
+    bool passed = n == n_finite && square == expected_square &&
+                  (sum == expected_sum || (isnan(sum) && isnan(expected_sum)));
+    if (!passed)
+        test_case_failed("%zu values, sums %a and %a, not %zu, %a and %a", n, sum, square, n_finite,
+                         expected_sum, expected_square);
     return close_case(&f, passed);
 }
 
