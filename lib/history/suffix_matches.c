@@ -4,9 +4,8 @@
  * the end back, this is done in place, at the cost of finding the places.
  *
  * After a rewind or many tokens at once (a prompt) all lengths are computed by the Z-algorithm on
- * the reversed window (Gusfield, Algorithms on Strings, Trees and Sequences, 1997, section 1.4),
- * in time proportional to it. Lengths may then reach beyond the window; they are cut when asked
- * for.
+ * the reversed window (Gusfield, Algorithms on Strings, Trees and Sequences, 1997, section 1.4), in
+ * time proportional to it. Lengths may then reach beyond the window; they are cut when asked for.
  */
 #include "history/suffix_matches.h"
 

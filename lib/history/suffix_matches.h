@@ -1,7 +1,7 @@
 /*
- * How long the history's end repeats earlier parts of it: for every earlier place that has the
- * last token, the length of the longest common suffix of the history up to that place and the
- * whole of it.
+ * How long the history's end repeats earlier parts of it: for every earlier place that has the last
+ * token, the length of the longest common suffix of the history up to that place and the whole of
+ * it.
  */
 #ifndef PL_SUFFIX_MATCHES_H
 #define PL_SUFFIX_MATCHES_H

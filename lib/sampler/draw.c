@@ -42,7 +42,8 @@ pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits lo
     return status;
 }
 
-/* Notes the token drawn at the current position, with what a draw that learns needs to know of it. */
+/* Notes the token drawn at the current position, with what a draw that learns needs to know of it.
+ * */
 static void remember(pluck_sampler *sampler, pl_view *view, pluck_token token)
 {
     sampler->drawn = (pl_drawn){.any = true, .token = token};

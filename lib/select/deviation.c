@@ -13,7 +13,7 @@
 #include <float.h>
 #include <math.h>
 
-enum { N_SAMPLE = 64, STEP = 64 };
+enum { N_SAMPLE = 16 };
 
 static float sample_median(const pl_view *view)
 {
@@ -59,23 +59,13 @@ static double two_pass(const pl_view *view)
 double pl_view_deviation(const pl_view *view)
 {
     const double least = 1e-20, most = 1e30;
-    double sums[STEP], squares[STEP];
     double sum = 0.0, square = 0.0;
     size_t n = 0;
     float origin = sample_median(view);
     pl_run run;
     pl_run_begin(&run, view);
-    while (pl_run_next(&run)) {
-        for (uint32_t first = 0; first < run.n_blocks; first += STEP) {
-            uint32_t n_blocks = run.n_blocks - first < STEP ? run.n_blocks - first : STEP;
-            n += view->kernels->moments(run.x + (size_t)first * PL_BLOCK, n_blocks, origin, sums,
-                                        squares);
-            for (uint32_t b = 0; b < n_blocks; b++) {
-                sum += sums[b];
-                square += squares[b];
-            }
-        }
-    }
+    while (pl_run_next(&run))
+        n += view->kernels->moments(run.x, run.n_blocks, origin, &sum, &square);
     double mean = sum / (double)n;
     double variance = square / (double)n - mean * mean;
     if (!(variance > 1e-4 * (square / (double)n)) || !(square > least) || !(square < most))

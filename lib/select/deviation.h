@@ -1,5 +1,5 @@
 /*
- * How far the logits of a view spread.
+ * How far the logits spread.
  */
 #ifndef PL_DEVIATION_H
 #define PL_DEVIATION_H

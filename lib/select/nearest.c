@@ -1,13 +1,15 @@
 /*
  * Quickselect by mass, as in boundary.c, on the distance from the center. A radius splits what is
- * in question into a band of logits and the rest, by comparison with two floats, so that all
- * passes are kernels. Distances are compared in double, exactly as the order defines them.
+ * in question into a band of logits and the rest, by comparison with two floats, so that all passes
+ * are kernels. Distances are compared in double, exactly as the order defines them.
  *
  * What a prefix can need: the tokens less probable than (1 - p) / n have together less than 1 - p,
- * so the band that reaches down to them and up to the maximum exceeds p. Only it is gathered.
+ * so the band that reaches down to them and up to the maximum exceeds p. Usually a shorter one
+ * does: it is tried first.
  *
- * The pivot is the median distance of a sample; when a split removed less than a quarter, the next
- * radius halves the range of the distances as integers, which ends after 64 splits at most.
+ * The pivot is a low quantile of the distances of a sample; when a split removed less than a
+ * quarter, the next radius halves the range of the distances as integers, which ends after 64
+ * splits at most.
  */
 #include "select/nearest.h"
 
@@ -20,7 +22,7 @@
 #include <string.h>
 
 enum {
-    FEW = 128, /* are sorted */
+    FEW = 32, /* are sorted */
     N_SAMPLE = 32
 };
 
@@ -91,7 +93,8 @@ static double measure(const search *s, const float *values, uint32_t n)
 /* Appends to the n values of spare the values in question with low <= x < high. */
 static uint32_t move(const search *s, float low, float high, uint32_t n)
 {
-    uint32_t *unused_ids = s->view->workspace->places;
+    const pl_workspace *w = s->view->workspace;
+    uint32_t *unused_ids = (uint32_t *)(void *)w->spare + w->n_blocks * PL_BLOCK + PL_SLACK;
     return n + (uint32_t)s->view->kernels->gather(s->values, s->n, low, high, 0, unused_ids,
                                                   s->spare + n);
 }
@@ -127,7 +130,7 @@ static double sampled_radius(const search *s)
             sample[j] = sample[j - 1];
         sample[j] = distance;
     }
-    return sample[N_SAMPLE / 2];
+    return sample[N_SAMPLE / 4];
 }
 
 static uint64_t bits_of(double x)
@@ -226,32 +229,46 @@ static last_value find_last(search *s)
     return finish_few(s);
 }
 
-/* Whether a candidate belongs to the prefix that ends with last; n_equal: how many with last's
- * value came before it. */
-static bool in_prefix(const search *s, last_value last, float value, uint32_t n_equal)
+/* The prefix as floats: low <= x < high, and the first n_equal tokens with x = value. */
+typedef struct band {
+    float low, high, value;
+    uint32_t n_equal;
+} band;
+
+static band band_of(const search *s, last_value last)
 {
-    return value == last.value ? n_equal < last.n_equal : before(s, value, last.value);
+    band b = {.value = last.value, .n_equal = last.n_equal};
+    double offset = offset_of(s, last.value);
+    bool above = offset >= 0.0;
+    b.low = above ? first_float(s, -offset, true) : nextafterf(last.value, INFINITY);
+    b.high = above ? last.value : first_float(s, -offset, true);
+    return b;
 }
 
-static uint32_t count_prefix(const search *s, uint32_t n, last_value last)
+static bool in_band(const band *b, float value, uint32_t n_equal)
+{
+    return (value >= b->low && value < b->high) || (value == b->value && n_equal < b->n_equal);
+}
+
+static uint32_t count_band(const search *s, uint32_t n, const band *b)
 {
     const float *values = s->view->workspace->values;
     uint32_t kept = 0, n_equal = 0;
     for (uint32_t i = 0; i < n; i++) {
-        kept += in_prefix(s, last, values[i], n_equal);
-        n_equal += values[i] == last.value;
+        kept += in_band(b, values[i], n_equal);
+        n_equal += values[i] == b->value;
     }
     return kept;
 }
 
-static void keep_prefix(pl_view *view, const search *s, uint32_t n, last_value last)
+static void keep_band(pl_view *view, uint32_t n, const band *b)
 {
     pl_workspace *w = view->workspace;
     uint32_t kept = 0, n_equal = 0;
     for (uint32_t i = 0; i < n; i++) {
         float value = w->values[i];
-        bool keep = in_prefix(s, last, value, n_equal);
-        n_equal += value == last.value;
+        bool keep = in_band(b, value, n_equal);
+        n_equal += value == b->value;
         w->ids[kept] = w->ids[i];
         w->values[kept] = value;
         kept += keep;
@@ -259,31 +276,46 @@ static void keep_prefix(pl_view *view, const search *s, uint32_t n, last_value l
     pl_view_become_compact(view, kept);
 }
 
-/* The stored logit down to which tokens are gathered; rest: the mass beyond the prefix. */
-static float lowest_needed(const search *s, double rest)
+/* The stored logit of tokens that no prefix needs; rest: the mass beyond the prefix. */
+static float improbable(const search *s, double rest)
 {
     const double margin = 1e-5; /* covers the rounding of the normaliser */
-    if (s->by_count)
-        return -FLT_MAX;
     double negligible = rest / (double)s->view->workspace->n_vocab;
-    double offset = (negligible < 1.0 ? pl_log(negligible) : 0.0) - margin;
-    float improbable = pl_view_threshold(s->view, offset);
-    float opposite = first_float(s, s->center, false); /* as far below the center as max is above */
-    return improbable < opposite ? improbable : opposite;
+    return pl_view_threshold(s->view, (negligible < 1.0 ? pl_log(negligible) : 0.0) - margin);
+}
+
+/* Gathers tokens down to a logit that is at least as far below the center as the maximum is above:
+ * if their mass exceeds the prefix, they hold it. Else the next try goes down by some nats. */
+static uint32_t gather(const search *s, double rest)
+{
+    const double step = 2.0 / s->view->scale;
+    pl_workspace *w = s->view->workspace;
+    if (s->by_count)
+        return pl_view_gather(s->view, -FLT_MAX);
+    float opposite = first_float(s, s->center, false), least = improbable(s, rest);
+    for (float low = opposite; low > least; low = first_float(s, offset_of(s, low) - step, false)) {
+        uint32_t n = pl_view_gather(s->view, low);
+        pad(w->values, n);
+        if (measure(s, w->values, n) > s->wanted)
+            return n;
+        if (!(offset_of(s, low) - step < offset_of(s, low)))
+            break;
+    }
+    return pl_view_gather(s->view, least < opposite ? least : opposite);
 }
 
 /* Finds the end of the prefix. The first *n candidates then hold all of it. */
-static last_value find(search *s, double rest, uint32_t *n)
+static band find(search *s, double rest, uint32_t *n)
 {
     const pl_view *view = s->view;
     pl_workspace *w = view->workspace;
-    s->n = view->compact ? view->n : pl_view_gather(view, lowest_needed(s, rest));
+    s->n = view->compact ? view->n : gather(s, rest);
     s->values = w->ordered;
     s->spare = (float *)(void *)w->spare;
     memcpy(s->values, w->values, s->n * sizeof *s->values);
     pad(s->values, s->n);
     *n = s->n;
-    return find_last(s);
+    return band_of(s, find_last(s));
 }
 
 void pl_view_keep_nearest(pl_view *view, double center, double normaliser, double p,
@@ -296,11 +328,11 @@ void pl_view_keep_nearest(pl_view *view, double center, double normaliser, doubl
         return;
     uint32_t n;
     search by_mass = {.view = view, .center = center, .wanted = wanted};
-    last_value last = find(&by_mass, normaliser - wanted, &n);
-    if (min_keep > 1 && count_prefix(&by_mass, n, last) < min_keep) {
+    band prefix = find(&by_mass, normaliser - wanted, &n);
+    if (min_keep > 1 && count_band(&by_mass, n, &prefix) < min_keep) {
         search by_count = {.view = view, .center = center, .by_count = true};
         by_count.wanted = (double)min_keep - 0.5;
-        last = find(&by_count, 0.0, &n);
+        prefix = find(&by_count, 0.0, &n);
     }
-    keep_prefix(view, &by_mass, n, last);
+    keep_band(view, n, &prefix);
 }

@@ -1,7 +1,7 @@
 /*
- * A set of tokens with a number each, gathered in any order and listed ascending, in scratch
- * memory of the workspace: for stages that find the tokens to change by looking through the
- * history. Valid until the view is changed.
+ * A set of tokens with a number each, gathered in any order and listed ascending, in scratch memory
+ * of the workspace: for stages that find the tokens to change by looking through the history. Valid
+ * until the view is changed.
  */
 #ifndef PL_TOKEN_MARKS_H
 #define PL_TOKEN_MARKS_H

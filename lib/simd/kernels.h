@@ -18,6 +18,7 @@
 
 enum {
     PL_BLOCK = 64,
+    PL_MOMENTS_BLOCKS = 8,
     PL_SLACK = 16 /* elements that gather may write beyond the last one it reports */
 };
 
@@ -73,9 +74,14 @@ typedef struct pl_kernels {
     void (*exp_sums_from)(const float *x, size_t n_blocks, pl_exponent exponent, float threshold,
                           double *sums);
 
-    /* sums[b] = sum over block b of d = fl(x - origin), squares[b] = that of d * d, same tree; x =
-     * -inf counts as nothing. Returns how many were above -inf. */
-    size_t (*moments)(const float *x, size_t n_blocks, float origin, double *sums, double *squares);
+    /*
+     * Adds to *sum the sum of d = fl(x - origin), to *square that of d * d; x = -inf counts as
+     * nothing. Returns how many were above -inf. Blocks are taken by PL_MOMENTS_BLOCKS: in each of
+     * 64 columns the d are added in float, one block after another, the squares by fma; the columns
+     * and then the lanes as in exp_sums; the groups in double, one after another. Relative error of
+     * a sum of magnitudes at most 10 * 2^-24, usually far less.
+     */
+    size_t (*moments)(const float *x, size_t n_blocks, float origin, double *sum, double *square);
 
     /* Copies the x[i] with low <= x[i] < high, i ascending, to logits[0 ..] and first_id + i to
      * ids[0 ..]; returns how many. low > -inf. n any number; logits may be x. May write PL_SLACK

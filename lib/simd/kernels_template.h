@@ -215,46 +215,82 @@ static void exp_dots(const float *x, size_t n_blocks, pl_exponent exponent, doub
     sums_store(dots + b, dot_totals, n_blocks - b);
 }
 
-/* The totals of one block; returns one bit for every value above -inf. */
-LANES_INLINE uint64_t moments_block(const float *x, lanes origin, lanes *sum, lanes *square)
+typedef struct moments_state {
+    lanes origin, sum, square;
+    size_t n;
+} moments_state;
+
+/* The sums of one group in each lane. Where some value is -inf they come out infinite or NaN. */
+LANES_INLINE void moments_group(const float *x, size_t n_blocks, moments_state *state)
 {
-    const lanes least = lanes_set(-FLT_MAX);
-    lanes d[LANES_A_BLOCK], dd[LANES_A_BLOCK];
-    uint64_t bits = 0;
-    for (size_t i = 0; i < LANES_A_BLOCK; i++) {
-        const lanes v = lanes_load(x + i * LANES);
-        const flags finite = flags_at_least(v, least);
-        d[i] = lanes_keep(finite, lanes_sub(v, origin));
-        dd[i] = lanes_mul(d[i], d[i]);
-        bits |= (uint64_t)flags_bits(finite) << (i * LANES);
+    lanes sums[LANES_A_BLOCK], squares[LANES_A_BLOCK];
+    for (size_t i = 0; i < LANES_A_BLOCK; i++)
+        sums[i] = squares[i] = lanes_set(0.0f);
+    for (size_t b = 0; b < n_blocks; b++) {
+        for (size_t i = 0; i < LANES_A_BLOCK; i++) {
+            const lanes d = lanes_sub(lanes_load(x + b * PL_BLOCK + i * LANES), state->origin);
+            sums[i] = lanes_add(sums[i], d);
+            squares[i] = lanes_fma(d, d, squares[i]);
+        }
     }
-    *sum = block_total(d);
-    *square = block_total(dd);
-    return bits;
+    state->sum = block_total(sums);
+    state->square = block_total(squares);
+    state->n += n_blocks * PL_BLOCK;
 }
 
-static size_t moments(const float *x, size_t n_blocks, float origin, double *sums, double *squares)
+/* The same where some values are -inf. */
+LANES_INLINE void moments_of_finite(const float *x, size_t n_blocks, moments_state *state)
 {
-    const lanes from = lanes_set(origin);
-    lanes totals[LANES_FOLDS], square_totals[LANES_FOLDS];
-    size_t n = 0, b = 0;
-    for (; b + LANES_FOLDS <= n_blocks; b += LANES_FOLDS) {
-        LANES_ROLLED
-        for (size_t i = 0; i < LANES_FOLDS; i++)
-            n += bits_count(
-                moments_block(x + (b + i) * PL_BLOCK, from, totals + i, square_totals + i));
-        lanes_fold(sums + b, totals);
-        lanes_fold(squares + b, square_totals);
+    const lanes least = lanes_set(-FLT_MAX);
+    lanes sums[LANES_A_BLOCK], squares[LANES_A_BLOCK];
+    for (size_t i = 0; i < LANES_A_BLOCK; i++)
+        sums[i] = squares[i] = lanes_set(0.0f);
+    for (size_t b = 0; b < n_blocks; b++) {
+        uint64_t bits = 0;
+        for (size_t i = 0; i < LANES_A_BLOCK; i++) {
+            const lanes v = lanes_load(x + b * PL_BLOCK + i * LANES);
+            const flags finite = flags_at_least(v, least);
+            const lanes d = lanes_keep(finite, lanes_sub(v, state->origin));
+            sums[i] = lanes_add(sums[i], d);
+            squares[i] = lanes_fma(d, d, squares[i]);
+            bits |= (uint64_t)flags_bits(finite) << (i * LANES);
+        }
+        state->n += bits_count(bits);
     }
-    if (b == n_blocks)
-        return n;
+    state->sum = block_total(sums);
+    state->square = block_total(squares);
+}
+
+static size_t moments(const float *x, size_t n_blocks, float origin, double *sum, double *square)
+{
+    const lanes least = lanes_set(-FLT_MAX);
+    moments_state state = {.origin = lanes_set(origin)};
+    lanes sums[LANES_FOLDS], squares[LANES_FOLDS];
     for (size_t i = 0; i < LANES_FOLDS; i++)
-        totals[i] = square_totals[i] = lanes_set(0.0f);
-    for (size_t i = 0; b + i < n_blocks; i++)
-        n += bits_count(moments_block(x + (b + i) * PL_BLOCK, from, totals + i, square_totals + i));
-    sums_store(sums + b, totals, n_blocks - b);
-    sums_store(squares + b, square_totals, n_blocks - b);
-    return n;
+        sums[i] = squares[i] = lanes_set(0.0f);
+    for (size_t b = 0, k = 0; b < n_blocks; b += PL_MOMENTS_BLOCKS) {
+        const size_t left = n_blocks - b;
+        const size_t n = left < PL_MOMENTS_BLOCKS ? left : PL_MOMENTS_BLOCKS;
+        const size_t n_before = state.n;
+        moments_group(x + b * PL_BLOCK, n, &state);
+        if (flags_bits(flags_at_least(state.sum, least)) != (1u << LANES) - 1) {
+            state.n = n_before;
+            moments_of_finite(x + b * PL_BLOCK, n, &state);
+        }
+        sums[k] = state.sum;
+        squares[k++] = state.square;
+        if (k < LANES_FOLDS && left > PL_MOMENTS_BLOCKS)
+            continue;
+        double folded[LANES_FOLDS], folded_squares[LANES_FOLDS];
+        lanes_fold(folded, sums);
+        lanes_fold(folded_squares, squares);
+        for (size_t i = 0; i < k; i++) {
+            *sum += folded[i];
+            *square += folded_squares[i];
+        }
+        k = 0;
+    }
+    return state.n;
 }
 
 /*

@@ -1,6 +1,6 @@
 /*
- * epsilon_cutoff: keeps the tokens whose probability is at least epsilon. With Z the sum of exp(l
- * - max), p >= epsilon is l >= max + ln epsilon + ln Z; where that is above the maximum no token
+ * epsilon_cutoff: keeps the tokens whose probability is at least epsilon. With Z the sum of exp(l -
+ * max), p >= epsilon is l >= max + ln epsilon + ln Z; where that is above the maximum no token
  * qualifies and the best stay.
  */
 #include "select/keep.h"

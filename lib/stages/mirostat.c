@@ -8,7 +8,7 @@
  */
 #include "select/keep.h"
 #include "simd/scalar_math.h"
-#include "stages/mu_state.h"
+#include "stages/surprise_state.h"
 
 #include <math.h>
 

@@ -6,7 +6,7 @@
 #include "select/keep.h"
 #include "select/mass.h"
 #include "simd/scalar_math.h"
-#include "stages/mu_state.h"
+#include "stages/surprise_state.h"
 
 #include <math.h>
 

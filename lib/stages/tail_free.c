@@ -1,8 +1,8 @@
 /*
  * tail_free: sorts the probabilities and cuts where their curve has become straight: the absolute
- * second differences, normalised to 1 and added up from the best token on, exceed z. The last
- * token falls in any case, as in the original. The curve has no shortcut: all tokens are sorted
- * (by radix) and their exponentials taken in double, since second differences cancel.
+ * second differences, normalised to 1 and added up from the best token on, exceed z. The last token
+ * falls in any case, as in the original. The curve has no shortcut: all tokens are sorted (by
+ * radix) and their exponentials taken in double, since second differences cancel.
  */
 #include "select/keep.h"
 #include "select/mass.h"

@@ -198,6 +198,35 @@ static bool exp_dots_case(uint64_t seed, pluck_isa isa, const void *context)
     return close_case(&f, passed);
 }
 
+static bool moments_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    const float any = f.x[test_random_below(&f.random, f.n_blocks * PL_BLOCK)];
+    const float origin = any > -INFINITY ? any : 0.5f;
+    double sum = 1, square = 2, expected_sum = 1, expected_square = 2;
+    size_t n = f.kernels->moments(f.x, f.n_blocks, origin, &sum, &square), n_finite = 0;
+    for (size_t first = 0; first < f.n_blocks; first += PL_MOMENTS_BLOCKS) {
+        float d[PL_BLOCK] = {0}, dd[PL_BLOCK] = {0};
+        for (size_t b = first; b < f.n_blocks && b < first + PL_MOMENTS_BLOCKS; b++) {
+            for (size_t i = 0; i < PL_BLOCK; i++) {
+                const float x = f.x[b * PL_BLOCK + i];
+                n_finite += x > -INFINITY;
+                d[i] += x > -INFINITY ? x - origin : 0;
+                dd[i] = x > -INFINITY ? fmaf(x - origin, x - origin, dd[i]) : dd[i];
+            }
+        }
+        expected_sum += tree_sum(d);
+        expected_square += tree_sum(dd);
+    }
+    bool passed = n == n_finite && square == expected_square &&
+                  (sum == expected_sum || (isnan(sum) && isnan(expected_sum)));
+    if (!passed)
+        test_case_failed("%zu values, sums %a and %a, not %zu, %a and %a", n, sum, square, n_finite,
+                         expected_sum, expected_square);
+    return close_case(&f, passed);
+}
+
 static bool gather_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
@@ -260,6 +289,7 @@ KERNEL_TEST(max_is_the_largest_value, max_case)
 KERNEL_TEST(exponentials_are_within_one_ulp_and_equal_everywhere, exp_values_case)
 KERNEL_TEST(sums_follow_the_documented_tree, exp_sums_case)
 KERNEL_TEST(dots_follow_the_documented_tree, exp_dots_case)
+KERNEL_TEST(moments_follow_the_documented_tree, moments_case)
 KERNEL_TEST(gather_keeps_exactly_the_values_in_range, gather_case)
 KERNEL_TEST(count_is_exact, count_case)
 
@@ -328,6 +358,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(exponentials_are_within_one_ulp_and_equal_everywhere),
         cmocka_unit_test(sums_follow_the_documented_tree),
         cmocka_unit_test(dots_follow_the_documented_tree),
+        cmocka_unit_test(moments_follow_the_documented_tree),
         cmocka_unit_test(gather_keeps_exactly_the_values_in_range),
         cmocka_unit_test(count_is_exact),
         cmocka_unit_test(exponential_of_any_distance_is_a_number),

@@ -2,8 +2,8 @@
  * What both versions of mirostat share: mu, the surprise that they aim at, and how it follows the
  * tokens drawn. params of either begins with tau and eta.
  */
-#ifndef PL_MU_STATE_H
-#define PL_MU_STATE_H
+#ifndef PL_SURPRISE_STATE_H
+#define PL_SURPRISE_STATE_H
 
 #include "stages/stage_impl.h"
 

@@ -1,7 +1,7 @@
 /*
  * mu is the first value of an undo ring, the second is unused.
  */
-#include "stages/mu_state.h"
+#include "stages/surprise_state.h"
 
 #include "base/error.h"
 #include "history/undo_ring.h"
