@@ -309,12 +309,59 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
     return n;
 }
 
+/* What is left after the last 16 values, filled up with zeros, which change no accumulator. */
+LANES_INLINE lanes dot_rest(const float *x, const unsigned char *w, size_t value_bytes,
+                            lanes (*load)(const void *), size_t n, lanes sum)
+{
+    float x_rest[LANES] = {0};
+    unsigned char w_rest[LANES * sizeof(float)] = {0};
+    memcpy(x_rest, x, n * sizeof *x);
+    memcpy(w_rest, w, n * value_bytes);
+    return lanes_fma(lanes_load(x_rest), load(w_rest), sum);
+}
+
+LANES_INLINE double dot(const float *x, const unsigned char *w, size_t value_bytes,
+                        lanes (*load)(const void *), size_t n)
+{
+    const size_t step = LANES * value_bytes;
+    const lanes zero = lanes_set(0.0f);
+    lanes sum[LANES_A_BLOCK] = {zero, zero, zero, zero};
+    size_t i = 0;
+    for (; i + PL_BLOCK <= n; i += PL_BLOCK) {
+        for (size_t k = 0; k < LANES_A_BLOCK; k++)
+            sum[k] = lanes_fma(lanes_load(x + i + k * LANES), load(w + i * value_bytes + k * step),
+                               sum[k]);
+    }
+    size_t k = 0;
+    for (; i + LANES <= n; i += LANES, k++)
+        sum[k] = lanes_fma(lanes_load(x + i), load(w + i * value_bytes), sum[k]);
+    if (i < n)
+        sum[k] = dot_rest(x + i, w + i * value_bytes, value_bytes, load, n - i, sum[k]);
+    return block_sum(sum);
+}
+
+static double dot_f32(const float *x, const void *w, size_t n)
+{
+    return dot(x, w, sizeof(float), lanes_load, n);
+}
+
+static double dot_f16(const float *x, const void *w, size_t n)
+{
+    return dot(x, w, sizeof(uint16_t), lanes_load_f16, n);
+}
+
+static double dot_bf16(const float *x, const void *w, size_t n)
+{
+    return dot(x, w, sizeof(uint16_t), lanes_load_bf16, n);
+}
+
 #define PL_KERNELS_TABLE(isa_value, isa_name)                                                      \
     {                                                                                              \
         .isa = (isa_value), .name = (isa_name), .scan_f32 = scan_f32, .scan_f16 = scan_f16,        \
         .scan_bf16 = scan_bf16, .widen_f16 = widen_f16, .widen_bf16 = widen_bf16,                  \
         .max = max_value, .exp_values = exp_values, .exp_sums = exp_sums, .exp_dots = exp_dots,    \
-        .gather = gather, .count = count                                                           \
+        .gather = gather, .count = count, .dot_f32 = dot_f32, .dot_f16 = dot_f16,                  \
+        .dot_bf16 = dot_bf16                                                                       \
     }
 
 #endif
