@@ -34,6 +34,7 @@ ALLOWED = {
     "config": "stages base",
     "sampler": "config stages select history rng softmax simd base",
     "dump": "base simd",
+    "heads": "simd rng base",
 }
 
 CODE_FOLDERS = ["lib", "include", "cli", "tests", "bench", "fuzz", "examples"]
