@@ -1,8 +1,8 @@
 /*
  * Every head is made of dot products, and its tokens are the same on every machine only if these
  * are, bit for bit. So every table is compared with the scalar one, the scalar one with a sum in
- * long double, at lengths below, at and above the 16 lanes and the block of 64, on unaligned buffers
- * that end where the memory ends.
+ * long double, at lengths below, at and above the 16 lanes and the block of 64, on unaligned
+ * buffers that end where the memory ends.
  */
 #include <setjmp.h>
 #include <stdarg.h>
