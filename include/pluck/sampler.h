@@ -78,6 +78,12 @@ typedef struct pluck_draw {
 PLUCK_API pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits logits,
                                           pluck_draw *draw, pluck_error *err);
 
+/* n draws from the same logits and history: draws[i] is what pluck_sampler_draw() gives at position
+ * + i (see pluck_sampler_set_position). The stages run once, so that many draws cost little more
+ * than one. n >= 1; the position stays. */
+PLUCK_API pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits,
+                                               size_t n, pluck_draw *draws, pluck_error *err);
+
 /* Tells the sampler which token the sequence really took (a prompt token too); moves to the next
  * position. */
 PLUCK_API pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token,

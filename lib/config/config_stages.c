@@ -84,10 +84,22 @@ static pluck_status read_param(const pl_config_reader *reader, pl_config_entry *
     return PLUCK_OK;
 }
 
+/* "k, min_keep", cut to what a message can bear. */
+static void list_params(const pluck_stage *info, char list[LIST_BYTES])
+{
+    size_t n = 0;
+    snprintf(list, LIST_BYTES, "none");
+    for (size_t i = 0; i < info->n_params; i++) {
+        const char *name = info->params[i].name;
+        if (n + strlen(name) + 3 < LIST_BYTES)
+            n += (size_t)snprintf(list + n, LIST_BYTES - n, "%s%s", n ? ", " : "", name);
+    }
+}
+
 static pluck_status fail_unknown_param(const pl_config_reader *reader, const pluck_stage *info,
                                        const cJSON *member)
 {
-    char nearest[PL_SUGGESTION_BYTES];
+    char nearest[PL_SUGGESTION_BYTES], list[LIST_BYTES];
     pl_suggestion suggestion = pl_suggest(member->string);
     for (size_t i = 0; i < info->n_params; i++) {
         pl_suggest_offer(&suggestion, info->params[i].name, NULL);
@@ -95,8 +107,13 @@ static pluck_status fail_unknown_param(const pl_config_reader *reader, const plu
             pl_suggest_offer(&suggestion, info->params[i].flat_key, info->params[i].name);
     }
     pl_suggest_write(&suggestion, nearest);
-    return pl_json_fail_key(reader->json, member, reader->err, "%s has no such parameter%s",
-                            info->name, nearest);
+    list_params(info, list);
+    if (suggestion.best)
+        return pl_json_fail_key(reader->json, member, reader->err, "%s has no such parameter%s",
+                                info->name, nearest);
+    return pl_json_fail_key(reader->json, member, reader->err,
+                            "%s has no such parameter; it has%s %s", info->name,
+                            info->n_params > 0 ? ":" : "", list);
 }
 
 /* The members of {"type": …, parameters} for the entry at index. */

@@ -288,11 +288,9 @@ static size_t annotate(const pl_json *json, cJSON *node, size_t at)
         return annotate_children(json, node, at);
     if (cJSON_IsString(node))
         return skip_string(json->text, at);
-    if (!cJSON_IsNumber(node))
-        return at + (cJSON_IsFalse(node) ? 5 : 4);
-    size_t end = skip_number(json->text, json->size_bytes, at);
-    node->valuedouble = pl_number_read(json->text + at, end - at);
-    return end;
+    if (cJSON_IsNumber(node))
+        return skip_number(json->text, json->size_bytes, at);
+    return at + (cJSON_IsFalse(node) ? 5 : 4);
 }
 
 /* The text with each number replaced by "0" and spaces. */
@@ -378,4 +376,11 @@ const char *pl_json_number_text(const pl_json *json, const cJSON *node, size_t *
     size_t at = value_offset(json, node);
     *length = skip_number(json->text, json->size_bytes, at) - at;
     return json->text + at;
+}
+
+double pl_json_number(const pl_json *json, const cJSON *node)
+{
+    size_t length = 0;
+    const char *text = pl_json_number_text(json, node, &length);
+    return pl_number_read(text, length);
 }

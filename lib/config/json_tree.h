@@ -3,9 +3,8 @@
  *
  * cJSON keeps no positions and reads numbers with the locale's decimal point. So the text is
  * checked first (json_check.h), cJSON gets a copy whose numbers are blanked out, and one walk over
- * tree and text together then sets in every node
- *   valueint     the byte offset of its key, or of its value where there is no key;
- *   valuedouble  the value of a number.
+ * tree and text together then sets in every node valueint to the byte offset of its key, or of its
+ * value where there is no key. Numbers are read from the text when they are asked for.
  */
 #ifndef PL_JSON_TREE_H
 #define PL_JSON_TREE_H
@@ -45,6 +44,9 @@ const char *pl_json_kind(const cJSON *node);
 
 /* The source text of a number node; *length is its size. */
 const char *pl_json_number_text(const pl_json *json, const cJSON *node, size_t *length);
+
+/* The nearest double; infinite if the number is too large for one. */
+double pl_json_number(const pl_json *json, const cJSON *node);
 
 enum { PL_QUOTE_BYTES = 48 };
 

@@ -60,6 +60,22 @@ static bool in_range(const pluck_param *param, double value)
     return above && below;
 }
 
+static int64_t integer_limit(double limit)
+{
+    if (limit <= -0x1p63)
+        return INT64_MIN;
+    return limit >= 0x1p63 ? INT64_MAX : (int64_t)limit;
+}
+
+/* Exact, where a double would round value. */
+static bool integer_in_range(const pluck_param *param, int64_t value)
+{
+    const int64_t min = integer_limit(param->min), max = integer_limit(param->max);
+    bool above = param->flags & PLUCK_PARAM_MIN_OPEN ? value > min : value >= min;
+    bool below = param->flags & PLUCK_PARAM_MAX_OPEN ? value < max : value <= max;
+    return above && below;
+}
+
 static pluck_status fail_range(const pl_param_reader *reader, const cJSON *node,
                                const pluck_param *param, const char *name)
 {
@@ -75,7 +91,8 @@ static pluck_status fail_range(const pl_param_reader *reader, const cJSON *node,
 static pluck_status read_finite(const pl_param_reader *reader, const cJSON *node,
                                 const pluck_param *param, const char *name, double *value)
 {
-    if (!isfinite(node->valuedouble)) {
+    const double number = pl_json_number(reader->json, node);
+    if (!isfinite(number)) {
         char quoted[PL_QUOTE_BYTES];
         size_t length = 0;
         const char *text = pl_json_number_text(reader->json, node, &length);
@@ -83,9 +100,9 @@ static pluck_status read_finite(const pl_param_reader *reader, const cJSON *node
         return pl_json_fail(reader->json, node, reader->err,
                             "%s%s is not a finite number: doubles end at 1.8e308", name, quoted);
     }
-    if (!in_range(param, node->valuedouble))
+    if (!in_range(param, number))
         return fail_range(reader, node, param, name);
-    *value = node->valuedouble;
+    *value = number;
     return PLUCK_OK;
 }
 
@@ -119,10 +136,12 @@ static pluck_status read_integer(const pl_param_reader *reader, const cJSON *nod
                             "%s%s is not a whole number; expected one in %s", name, quoted,
                             range(param, allowed));
     }
-    double rounded = negative ? -(double)magnitude : (double)magnitude;
-    if (whole == PL_WHOLE_TOO_LARGE || magnitude > INT64_MAX || !in_range(param, rounded))
+    if (whole == PL_WHOLE_TOO_LARGE || magnitude > INT64_MAX)
         return fail_range(reader, node, param, name);
-    value->integer = negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    int64_t integer = negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    if (!integer_in_range(param, integer))
+        return fail_range(reader, node, param, name);
+    value->integer = integer;
     return PLUCK_OK;
 }
 
@@ -214,7 +233,7 @@ static pluck_status fail_repeated(const pl_param_reader *reader, const cJSON *no
     bool seen = false;
     const cJSON *pair = node->child;
     for (; pair->next; pair = pair->next) {
-        bool same = pair->child->valuedouble == (double)token;
+        bool same = pl_json_number(reader->json, pair->child) == (double)token;
         if (same && seen)
             break;
         seen = seen || same;

@@ -83,6 +83,12 @@ static pluck_status json_size(const uint8_t *bytes, uint64_t size_bytes, const c
     if (length == 0 || bytes[PL_SAFETENSORS_PREFIX_BYTES] != '{')
         return pl_fail(err, PLUCK_ERR_FORMAT, "%s: byte 8: expected '{' of a .safetensors header",
                        where);
+    /* cJSON takes NUL for white space. */
+    const uint8_t *text = bytes + PL_SAFETENSORS_PREFIX_BYTES;
+    const uint8_t *nul = memchr(text, 0, (size_t)length);
+    if (nul)
+        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: byte %td: a NUL in the .safetensors header",
+                       where, nul - bytes);
     *n = (size_t)length;
     return PLUCK_OK;
 }
@@ -104,26 +110,41 @@ static size_t count_values(const char *text, size_t n)
     return count;
 }
 
-static pluck_status parse_json(pl_safetensors_header *header, const char *text, size_t n,
-                               const char *where, pluck_error *err)
+/* cJSON reads one byte beyond a text without NUL that ends in a comma (up to 1.7.17), so it gets a
+ * copy that has one. */
+static pluck_status parse_json(pl_safetensors_header *header, const uint8_t *text, size_t n,
+                               const char *where, const pluck_allocator *allocator,
+                               pluck_error *err)
 {
-    if (count_values(text, n) > PL_SAFETENSORS_MAX_VALUES)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: the .safetensors header has more than %d JSON values", where,
-                       PL_SAFETENSORS_MAX_VALUES);
-    const char *end = text;
-    header->json = cJSON_ParseWithLengthOpts(text, n, &end, false);
+    const char *end = NULL;
+    pluck_status status = PLUCK_OK;
+    char *copy = pl_alloc(allocator, n + 1, 1);
+    if (!copy)
+        return pl_fail_nomem(err, n + 1);
+    memcpy(copy, text, n);
+    copy[n] = '\0';
+    if (count_values(copy, n) > PL_SAFETENSORS_MAX_VALUES) {
+        status = pl_fail(err, PLUCK_ERR_FORMAT,
+                         "%s: the .safetensors header has more than %d JSON values", where,
+                         PL_SAFETENSORS_MAX_VALUES);
+        goto cleanup;
+    }
+    header->json = cJSON_ParseWithLengthOpts(copy, n + 1, &end, false);
     /* cJSON does not say whether the text is wrong or memory is short. */
-    if (!header->json)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: the .safetensors header is no JSON that can be read, at byte %td",
-                       where, end - text + PL_SAFETENSORS_PREFIX_BYTES);
-    for (; end < text + n; end++)
-        if (*end != ' ' && *end != '\n' && *end != '\t' && *end != '\r')
-            return pl_fail(err, PLUCK_ERR_FORMAT,
-                           "%s: byte %td: expected spaces after the .safetensors header", where,
-                           end - text + PL_SAFETENSORS_PREFIX_BYTES);
-    return PLUCK_OK;
+    if (!header->json) {
+        status = pl_fail(err, PLUCK_ERR_FORMAT,
+                         "%s: the .safetensors header is no JSON that can be read, at byte %td",
+                         where, end - copy + PL_SAFETENSORS_PREFIX_BYTES);
+        goto cleanup;
+    }
+    end += strspn(end, " \n\t\r");
+    if (end < copy + n)
+        status = pl_fail(err, PLUCK_ERR_FORMAT,
+                         "%s: byte %td: expected nothing but spaces after the .safetensors header",
+                         where, end - copy + PL_SAFETENSORS_PREFIX_BYTES);
+cleanup:
+    pl_free(allocator, copy);
+    return status;
 }
 
 /* A whole number in [0, 2^53). */
@@ -323,7 +344,7 @@ pluck_status pl_safetensors_header_parse(pl_safetensors_header *header, const ui
     pluck_status status = json_size(bytes, size_bytes, where, &n, err);
     if (status)
         return status;
-    status = parse_json(header, (const char *)bytes + PL_SAFETENSORS_PREFIX_BYTES, n, where, err);
+    status = parse_json(header, bytes + PL_SAFETENSORS_PREFIX_BYTES, n, where, allocator, err);
     header->data_size_bytes = size_bytes - PL_SAFETENSORS_PREFIX_BYTES - n;
     if (status == PLUCK_OK)
         status = read_entries(header, where, allocator, err);

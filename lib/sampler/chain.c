@@ -5,6 +5,7 @@
 #include "sampler/chain.h"
 
 #include "base/error.h"
+#include "select/nucleus.h"
 #include "stages/params.h"
 
 static void destroy_link(const pl_chain *chain, pl_link *link)
@@ -146,6 +147,8 @@ pluck_status pl_chain_apply(const pl_chain *chain, size_t index, pl_view *view,
     const pl_link *link = chain->links + index;
     if (!link->stage->apply)
         return PLUCK_OK;
+    if (!link->stage->only_scales || !link->stage->only_scales(link->params))
+        pl_view_settle(view);
     pluck_error inner;
     pluck_status status = link->stage->apply(link->params, link->state, view, context, &inner);
     if (status != PLUCK_OK)

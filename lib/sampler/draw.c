@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "select/keep.h"
 #include "select/mass.h"
+#include "select/nucleus.h"
 #include "select/pick.h"
 #include "simd/scalar_math.h"
 
@@ -41,12 +42,6 @@ pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits lo
     return status;
 }
 
-static uint32_t pick(const pluck_sampler *sampler, const pl_view *view)
-{
-    pluck_pcg64 rng = sampler->rng;
-    return pl_view_pick(view, &rng);
-}
-
 pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits, pluck_token *token,
                                   pluck_error *err)
 {
@@ -58,8 +53,56 @@ pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits, p
     const pl_fp_state fp = pl_fp_enter();
     pl_view view;
     status = pl_sampler_final_view(sampler, logits, &view, err);
-    if (status == PLUCK_OK)
-        *token = (pluck_token)pick(sampler, &view);
+    if (status == PLUCK_OK) {
+        pluck_pcg64 rng = sampler->rng;
+        *token = (pluck_token)pl_view_pick(&view, &rng);
+    }
+    pl_fp_leave(fp);
+    return status;
+}
+
+/* The tokens of n positions from on. Each starts from the same view: a pick may settle its copy, and
+ * what it then leaves in the workspace no other pick reads. */
+static void pick_many(const pluck_sampler *sampler, const pl_view *view, size_t n,
+                      pluck_draw *draws)
+{
+    pluck_pcg64 position = sampler->rng;
+    for (size_t i = 0; i < n; i++) {
+        pluck_pcg64 rng = position;
+        pl_view own = *view;
+        draws[i].token = (pluck_token)pl_view_pick(&own, &rng);
+        pluck_pcg64_skip_positions(&position, 1);
+    }
+}
+
+/* The final view is settled; its tokens have been drawn. */
+static void report_many(const pl_view *view, size_t n, pluck_draw *draws)
+{
+    double log_normaliser = pl_log(pl_view_normaliser(view));
+    uint32_t n_survivors = pl_view_count(view);
+    for (size_t i = 0; i < n; i++) {
+        float stored = pl_view_stored(view, (uint32_t)draws[i].token);
+        draws[i].logprob = (float)(pl_view_below_max(view, stored) - log_normaliser);
+        draws[i].n_survivors = n_survivors;
+    }
+}
+
+pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits, size_t n,
+                                     pluck_draw *draws, pluck_error *err)
+{
+    pluck_status status = pl_sampler_check(sampler, logits, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (!draws || n == 0)
+        return pl_fail(err, PLUCK_ERR_INVALID, "draws is NULL or n is 0");
+    const pl_fp_state fp = pl_fp_enter();
+    pl_view view;
+    status = pl_sampler_final_view(sampler, logits, &view, err);
+    if (status == PLUCK_OK) {
+        pick_many(sampler, &view, n, draws);
+        pl_view_settle(&view);
+        report_many(&view, n, draws);
+    }
     pl_fp_leave(fp);
     return status;
 }
@@ -67,23 +110,7 @@ pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits, p
 pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits logits, pluck_draw *draw,
                                 pluck_error *err)
 {
-    pluck_status status = pl_sampler_check(sampler, logits, err);
-    if (status != PLUCK_OK)
-        return status;
-    if (!draw)
-        return pl_fail(err, PLUCK_ERR_INVALID, "draw is NULL");
-    const pl_fp_state fp = pl_fp_enter();
-    pl_view view;
-    status = pl_sampler_final_view(sampler, logits, &view, err);
-    if (status == PLUCK_OK) {
-        uint32_t token = pick(sampler, &view);
-        double below_max = pl_view_below_max(&view, pl_view_stored(&view, token));
-        draw->token = (pluck_token)token;
-        draw->logprob = (float)(below_max - pl_log(pl_view_normaliser(&view)));
-        draw->n_survivors = pl_view_count(&view);
-    }
-    pl_fp_leave(fp);
-    return status;
+    return pluck_sampler_draw_many(sampler, logits, 1, draw, err);
 }
 
 /* Fills in probabilities of the workspace's first n sorted keys. */
@@ -111,6 +138,7 @@ pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits log
     pl_view view;
     status = pl_sampler_final_view(sampler, logits, &view, err);
     if (status == PLUCK_OK) {
+        pl_view_settle(&view);
         uint32_t n = pl_view_count(&view);
         uint32_t n_written = n < capacity ? n : capacity;
         double normaliser = pl_view_normaliser(&view);

@@ -219,8 +219,8 @@ pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, pluck_erro
             err, PLUCK_ERR_INVALID,
             "cannot rewind %u tokens at position %llu: %llu were accepted, and at most %u in a row "
             "can be undone (max_rewind)",
-            n, (unsigned long long)sampler->position,
-            (unsigned long long)sampler->history.position, sampler->max_rewind);
+            n, (unsigned long long)sampler->position, (unsigned long long)sampler->history.position,
+            sampler->max_rewind);
     for (uint32_t i = 0; i < n; i++) {
         pl_chain_rewind(&sampler->chain, &sampler->history);
         pl_history_pop(&sampler->history);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "select/mass.h"
+#include "select/nucleus.h"
 
 #include <math.h>
 #include <string.h>
@@ -64,6 +65,7 @@ static pluck_status trace(const pluck_sampler *sampler, pluck_logits logits, flo
     for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++) {
         double before = pl_trace_weights(&view, weights);
         status = pl_chain_apply(chain, i, &view, &context, err);
+        pl_view_settle(&view);
         if (status == PLUCK_OK && i + 1 < capacity) {
             double mass = pl_trace_kept(&view, weights) / before;
             reports[i + 1] = report(&view, chain->links[i].stage->info.name, mass);

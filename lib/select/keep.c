@@ -84,7 +84,7 @@ static float bisect(const pl_view *view, count_function count, size_t n_listed, 
 static size_t list_blocks(const pl_view *view, float threshold)
 {
     pl_workspace *w = view->workspace;
-    return view->kernels->gather(w->block_max, w->n_blocks, threshold, 0, w->block_ids,
+    return view->kernels->gather(w->block_max, w->n_blocks, threshold, INFINITY, 0, w->block_ids,
                                  w->block_spare);
 }
 
@@ -97,7 +97,7 @@ static uint32_t gather_listed(const pl_view *view, size_t n_listed, float thresh
     for (size_t i = 0; i < n_listed; i++) {
         uint32_t block = w->block_ids[i];
         const float *x = pl_view_block(view, block, buffer);
-        n += view->kernels->gather(x, PL_BLOCK, threshold, block * PL_BLOCK, w->ids + n,
+        n += view->kernels->gather(x, PL_BLOCK, threshold, INFINITY, block * PL_BLOCK, w->ids + n,
                                    w->values + n);
     }
     return (uint32_t)n;

@@ -50,6 +50,23 @@ static void exp_sums(const pl_view *view, const float *x, uint32_t n_blocks, dou
     }
 }
 
+/* exp_sums over the values >= threshold alone. */
+static void exp_sums_from(const pl_view *view, const float *x, uint32_t n_blocks, float threshold,
+                          double *sums)
+{
+    if (kernels_serve(view)) {
+        view->kernels->exp_sums_from(x, n_blocks, exponent_of(view), threshold, sums);
+        return;
+    }
+    for (uint32_t b = 0; b < n_blocks; b++) {
+        sums[b] = 0.0;
+        for (uint32_t i = 0; i < PL_BLOCK; i++) {
+            float stored = x[b * PL_BLOCK + i];
+            sums[b] += stored >= threshold ? pl_exp(pl_view_below_max(view, stored)) : 0.0;
+        }
+    }
+}
+
 /* dots: of the exponentials with stored logit - max. */
 static void exp_dots(const pl_view *view, const float *x, uint32_t n_blocks, double *sums,
                      double *dots)
@@ -82,6 +99,24 @@ double pl_view_normaliser(const pl_view *view)
             total += run_sums[b];
     }
     return total;
+}
+
+double pl_view_mass_from(const pl_view *view, const float *x, uint32_t n_blocks, float threshold)
+{
+    enum { STEP = 64 };
+    double sums[STEP], total = 0.0;
+    for (uint32_t first = 0; first < n_blocks; first += STEP) {
+        uint32_t n = n_blocks - first < STEP ? n_blocks - first : STEP;
+        exp_sums_from(view, x + (size_t)first * PL_BLOCK, n, threshold, sums);
+        for (uint32_t b = 0; b < n; b++)
+            total += sums[b];
+    }
+    return total;
+}
+
+double pl_view_mass_of(const pl_view *view, const float *x, uint32_t n_blocks)
+{
+    return pl_view_mass_from(view, x, n_blocks, -FLT_MAX);
 }
 
 double pl_view_entropy(const pl_view *view, double *normaliser)

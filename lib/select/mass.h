@@ -13,6 +13,12 @@ void pl_view_exp_values(const pl_view *view, const float *x, uint32_t n_blocks, 
  * workspace's block_sums. */
 double pl_view_normaliser(const pl_view *view);
 
+/* The same sum over the stored logits x >= threshold, 64 * n_blocks of them. */
+double pl_view_mass_from(const pl_view *view, const float *x, uint32_t n_blocks, float threshold);
+
+/* The same sum over all 64 * n_blocks stored logits x. */
+double pl_view_mass_of(const pl_view *view, const float *x, uint32_t n_blocks);
+
 /* -sum of p ln p in nats, and the normaliser on the way. */
 double pl_view_entropy(const pl_view *view, double *normaliser);
 

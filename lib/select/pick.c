@@ -17,8 +17,15 @@
 #include "select/pick.h"
 
 #include "select/mass.h"
+#include "select/membership.h"
+#include "select/nucleus.h"
 
-enum { MAX_TRIALS = 48 };
+#include <math.h>
+
+enum {
+    MAX_TRIALS = 48,
+    MAX_REJECTED = 8 /* tokens outside a deferred nucleus before it is cut out after all */
+};
 
 /* 64 exponentials; above an exact sum by more than all roundings of a block sum together. */
 static const float block_bound = 64.0f * (1.0f + 0x1p-20f);
@@ -131,10 +138,10 @@ static double group_sum(const float *weights)
     return sum;
 }
 
-static uint32_t pick_dense(const pl_view *view, pluck_pcg64 *rng)
+/* One token of a dense view whose blocks have been weighed. */
+static uint32_t pick_dense(const pl_view *view, uint32_t n_groups, pluck_pcg64 *rng)
 {
     pl_workspace *w = view->workspace;
-    uint32_t n_groups = weigh_blocks(view);
     for (int trial = 0; trial < MAX_TRIALS; trial++) {
         double total = sum_of(w->group_sums, n_groups);
         double rest;
@@ -152,9 +159,37 @@ static uint32_t pick_dense(const pl_view *view, pluck_pcg64 *rng)
     return pick_by_sums(view, rng);
 }
 
-uint32_t pl_view_pick(const pl_view *view, pluck_pcg64 *rng)
+static uint32_t pick_compact(const pl_view *view, pluck_pcg64 *rng)
+{
+    return view->n == 1 ? view->workspace->ids[0] : pick_by_sums(view, rng);
+}
+
+/* Draws from the whole distribution until the token is in the nucleus: what is accepted has the law
+ * of the nucleus. */
+static uint32_t pick_from_nucleus(pl_view *view, pluck_pcg64 *rng)
+{
+    uint32_t n_groups = weigh_blocks(view);
+    pl_nucleus_bounds bounds;
+    pl_membership_begin(view, &bounds);
+    for (int i = 0; i < MAX_REJECTED; i++) {
+        uint32_t token = pick_dense(view, n_groups, rng);
+        pl_verdict verdict = pl_membership(view, &bounds, token);
+        if (verdict == PL_INSIDE)
+            return token;
+        if (verdict == PL_OUTSIDE)
+            continue;
+        pl_view_settle(view);
+        return pl_view_stored(view, token) > -INFINITY ? token : pick_compact(view, rng);
+    }
+    pl_view_settle(view);
+    return pick_compact(view, rng);
+}
+
+uint32_t pl_view_pick(pl_view *view, pluck_pcg64 *rng)
 {
     if (view->compact)
-        return view->n == 1 ? view->workspace->ids[0] : pick_by_sums(view, rng);
-    return pick_dense(view, rng);
+        return pick_compact(view, rng);
+    if (view->deferred.p > 0.0)
+        return pick_from_nucleus(view, rng);
+    return pick_dense(view, weigh_blocks(view), rng);
 }

@@ -20,6 +20,16 @@
 
 #include "select/workspace.h"
 
+/*
+ * A truncation by mass that was asked for on a dense view and that nothing has needed yet. A draw
+ * can often do without it: whether one token belongs to the nucleus is cheaper to find out than
+ * where the nucleus ends (membership.h). Whoever needs the survivors calls pl_view_settle() first.
+ */
+typedef struct pl_deferred_nucleus {
+    double p;     /* 0: none is waiting */
+    double scale; /* the view's scale when it was asked for */
+} pl_deferred_nucleus;
+
 typedef struct pl_view {
     const pl_kernels *kernels;
     pl_workspace *workspace; /* owns every array */
@@ -29,6 +39,7 @@ typedef struct pl_view {
     bool compact;
     uint32_t n_edits; /* dense: how many edits the workspace holds */
     uint32_t n;       /* compact: how many candidates it holds */
+    pl_deferred_nucleus deferred;
 } pl_view;
 
 /* Scans the logits. PLUCK_ERR_NAN names the first bad token, unless ban_nan treats such tokens as

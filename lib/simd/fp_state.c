@@ -3,7 +3,9 @@
  * cheap, writing it is not: it is written only when it differs, so the usual call costs a few
  * cycles.
  */
-#include "simd/kernels.h"
+#include "simd/fp_state.h"
+
+#include <stdbool.h>
 
 #if defined(__x86_64__)
 

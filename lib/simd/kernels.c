@@ -1,9 +1,45 @@
 /*
- * Which table serves which instruction set, and how an exponent is split into floats.
+ * The instruction sets by name, which table serves which, and how an exponent is split into floats.
  */
 #include "simd/kernels.h"
 
+#include "base/error.h"
+#include "simd/cpu.h"
 #include "simd/kernels_tables.h"
+
+#include <string.h>
+
+static const char *const isa_names[] = {"best", "scalar", "avx2", "avx512", "neon"};
+
+enum { N_ISAS = sizeof isa_names / sizeof *isa_names };
+
+bool pluck_isa_supported(pluck_isa isa)
+{
+    return (unsigned)isa < N_ISAS && (pl_cpu_isa_set() >> (unsigned)isa & 1u) != 0;
+}
+
+const char *pluck_isa_name(pluck_isa isa)
+{
+    return (unsigned)isa < N_ISAS ? isa_names[isa] : NULL;
+}
+
+pluck_status pluck_isa_from_name(const char *name, pluck_isa *isa, pluck_error *err)
+{
+    if (!name || !isa)
+        return pl_fail(err, PLUCK_ERR_INVALID, "instruction set: name and isa must not be NULL");
+    for (unsigned i = 0; i < N_ISAS; i++) {
+        if (strcmp(name, isa_names[i]) != 0)
+            continue;
+        if (!pluck_isa_supported((pluck_isa)i))
+            return pl_fail(err, PLUCK_ERR_INVALID,
+                           "instruction set '%s' is not supported by this machine or this build",
+                           name);
+        *isa = (pluck_isa)i;
+        return PLUCK_OK;
+    }
+    return pl_fail(err, PLUCK_ERR_INVALID,
+                   "instruction set '%s' is unknown: best, scalar, avx2, avx512 or neon", name);
+}
 
 static const pl_kernels *table_of(pluck_isa isa)
 {
@@ -36,15 +72,12 @@ const pl_kernels *pl_kernels_get(pluck_isa isa)
     return &pl_kernels_scalar;
 }
 
+/* The product with 1 / ln 2 rounds in double, 2^-53: 2^-46 in an exponent of 125. */
 pl_exponent pl_exponent_make(float origin, double beta)
 {
     const double log2_e = 0x1.71547652b82fep0;
-    double bounded = beta < 0x1p-126 ? 0x1p-126 : beta > 1e38 ? 1e38 : beta;
-    float high = (float)bounded;
-    return (pl_exponent){
-        .origin = origin,
-        .beta_hi = high,
-        .beta_lo = (float)(bounded - (double)high),
-        .beta_log2e = (float)(bounded * log2_e),
-    };
+    const double bounded = beta < 0x1p-126 ? 0x1p-126 : beta > 1e38 ? 1e38 : beta;
+    const double rate = bounded * log2_e;
+    const float high = (float)rate;
+    return (pl_exponent){origin, high, (float)(rate - (double)high)};
 }

@@ -12,6 +12,8 @@
 #ifndef PL_KERNELS_H
 #define PL_KERNELS_H
 
+#include "simd/fp_state.h"
+
 #include <pluck/base.h>
 
 enum {
@@ -21,16 +23,17 @@ enum {
 
 /*
  * The argument of an exponential: e(x) = exp(beta (x - origin)), 0 < beta <= 1e38, with x - origin
- * rounded to float and beta carried as beta_hi + beta_lo. Requires x <= origin. e is at most 1 ulp
- * off exp of the exact product beta * fl(x - origin); below 2^-125 it is 0; x = -inf gives 0.
+ * rounded to float and beta / ln 2 carried as a sum of two floats. Requires x <= origin. e is at
+ * most 1 ulp off exp of the exact product beta * fl(x - origin) (for beta < 2^-100 the second float
+ * is subnormal, and where |x - origin| > 2^100 besides it may be 4 ulp); below 2^-125 it is 0; x =
+ * -inf or NaN gives 0.
  */
 typedef struct pl_exponent {
     float origin;
-    float beta_hi, beta_lo;
-    float beta_log2e; /* fl(beta / ln 2) */
+    float rate_hi, rate_lo; /* beta / ln 2 */
 } pl_exponent;
 
-/* beta > 0; above 1e38 it is taken as 1e38, a subnormal one as 2^-126. */
+/* beta > 0; above 1e38 it is taken as 1e38, below 2^-126 as 2^-126. */
 pl_exponent pl_exponent_make(float origin, double beta);
 
 typedef struct pl_kernels {
@@ -66,11 +69,15 @@ typedef struct pl_kernels {
     void (*exp_dots)(const float *x, size_t n_blocks, pl_exponent exponent, double *sums,
                      double *dots);
 
-    /* Copies the x[i] >= threshold, i ascending, to logits[0 ..] and first_id + i to ids[0 ..];
-     * returns how many. threshold > -inf. n any number. May write PL_SLACK elements beyond the last
-     * one reported. */
-    size_t (*gather)(const float *x, size_t n, float threshold, uint32_t first_id, uint32_t *ids,
-                     float *logits);
+    /* exp_sums over the x[i] >= threshold alone: the others count as 0. */
+    void (*exp_sums_from)(const float *x, size_t n_blocks, pl_exponent exponent, float threshold,
+                          double *sums);
+
+    /* Copies the x[i] with low <= x[i] < high, i ascending, to logits[0 ..] and first_id + i to
+     * ids[0 ..]; returns how many. low > -inf. n any number; logits may be x. May write PL_SLACK
+     * elements beyond the last one reported. */
+    size_t (*gather)(const float *x, size_t n, float low, float high, uint32_t first_id,
+                     uint32_t *ids, float *logits);
 
     /* How many of 64 * n_blocks values are >= threshold. */
     size_t (*count)(const float *x, size_t n_blocks, float threshold);
@@ -89,17 +96,5 @@ typedef struct pl_kernels {
 /* The table of a supported instruction set (PLUCK_ISA_BEST: the fastest one), or NULL. Constant
  * data; any thread. */
 const pl_kernels *pl_kernels_get(pluck_isa isa);
-
-/*
- * The floating-point environment that all results are defined in: round to nearest, no
- * flush-to-zero, no denormals-are-zero, no trapping. Every public function that computes enters it
- * first and leaves it last, so that the caller's settings neither matter nor change.
- */
-typedef struct pl_fp_state {
-    uint64_t saved;
-} pl_fp_state;
-
-pl_fp_state pl_fp_enter(void);
-void pl_fp_leave(pl_fp_state state);
 
 #endif

@@ -10,24 +10,29 @@
  *   lanes                       16 floats
  *   lanes_set(f)                f in every lane
  *   lanes_load(p)               lane i = i-th float at p (const void *)
+ *   lanes_load_once(p)          lanes_load for a value that is used more than once
  *   lanes_load_f16(p), _bf16    the same from 16 halves, exactly; a signalling f16 NaN turns quiet
  *   lanes_store(p, a)           16 floats to p (float *)
  *   lanes_add, _sub, _mul       one rounding each
  *   lanes_fma(a, b, c)          a * b + c, one rounding
  *   lanes_fms(a, b, c)          a * b - c, one rounding
  *   lanes_max(a, b)             a > b ? a : b, so b where either is NaN
- *   lanes_scale(a, s)           bits(a) + (bits(s) << 23) as integers: a * 2^n where s = magic + n
+ *   lanes_scale(f, a, s)        where f, bits(a) + (bits(s) << 23) as integers, which is a * 2^n
+ *                               for s = 1.5 * 2^23 + n; else +0
  *   flags                       16 truth values, whatever a comparison gives
  *   flags_at_least(a, b)        a >= b, false for NaN
  *   flags_unordered(a, b)       a or b is NaN
  *   flags_or(f, g), flags_any(f), flags_bits(f): the last has lane i in bit i of an unsigned
  *   bits_count(u)               number of set bits of a uint64_t
  *   lanes_keep(f, a)            a where f, else +0
- *   lanes_fold(a)               the lanes as doubles, lane j += lane j + 8, then + 4, + 2, + 1
+ *   LANES_FOLDS                 how many blocks' sums are finished together
+ *   lanes_fold(p, v)            LANES_FOLDS doubles to p from as many lanes at v: the lanes of each
+ *                               as doubles, lane j += lane j + 8, then + 4, + 2, + 1
  *   LANES_ROWS                  how many blocks' maxima are finished together
  *   row, row_of(a)              a as far reduced by lanes_max as costs nothing
- *   rows_max(rows)              the maximum of each of LANES_ROWS rows, in the first lanes
- *   row_store(p, m)             LANES_ROWS floats from what rows_max gives (a rows_maxima)
+ *   rows_max(rows)              the maximum of each of LANES_ROWS rows, as a rows_maxima; never -0
+ *   rows_store(p, m, top)       LANES_ROWS floats to p; *top = the larger of *top and m
+ *   rows_lowest(), rows_any_infinite(top): a top of -inf; whether +inf is in it
  *   lanes_compress(a, bits, first_id, ids, logits)
  *                               appends the lanes set in bits, and first_id + lane; returns how
  *                               many; may write 16 elements in all
@@ -41,37 +46,36 @@
 enum { LANES = 16, LANES_A_BLOCK = PL_BLOCK / LANES };
 
 /*
- * exp(beta d), d = x - origin <= 0.
+ * exp(beta d) = 2^(rate d), d = x - origin <= 0, rate = beta / ln 2 = rate_hi + rate_lo.
  *
- * Cody and Waite's reduction: n = round(d * beta / ln 2), r = beta d - n ln 2, exp = 2^n exp(r).
+ * Reduction after Cody and Waite, in base 2, where it is exact: t + t_lo = rate d in two floats (the
+ * error of a product is a fused multiply-add away), n = round(t), t - n without error, and one
+ * rounding in r = (t - n) + t_lo. |r| <= 1/2, or little more.
  *   - n comes from adding 1.5 * 2^23, which leaves it in the low bits of the sum too, ready for
- *     lanes_scale. It may be off by one near a half; the polynomial has room for that.
- *   - ln 2 = LN2_HI + LN2_LO, LN2_HI of 15 bits, so that n * LN2_HI is exact for |n| < 512. The
- *     leading part of r is one fused operation; the trailing part c collects what beta_lo and
- *     LN2_LO contribute, each below 2^-10.
- *   - exp(r) = 1 + r + r^2 Q(r), Q of degree 4: the minimax polynomial for the relative error over
- *     |r| <= (1 + 2^-14) ln(2) / 2 (Remez), its coefficients rounded to float one at a time, lowest
- *     first, the others refitted each time. Its own error is 3.2e-9, 0.054 of 2^-24.
- * Error in ulps of the result: 1/2 for the last fma, 0.17 for the one before it, up to 0.18 for each
- * rounding of r, 0.05 for the polynomial; less than 1 in all. scripts/check-exponential measures it
- * over every float.
+ *     lanes_scale.
+ *   - 2^r = 1 + r P(r), P of degree 5: the polynomial that is minimax in the relative error over
+ *     |r| <= (1 + 2^-14) / 2, found by iteratively reweighted least squares (Lawson) for given 1 and
+ *     EXP_C1 = fl(ln 2), its other coefficients rounded to float one at a time, lowest first, the
+ *     rest refitted each time. Its own error is 3.0e-9, 0.05 of 2^-24.
+ * Error in ulps of the result: 1/2 for the last fma, 1/4 for the one before it, 1/8 for r, 0.05 for
+ * the polynomial, 0.02 for the rounding of the fmas further in; less than 1 in all.
+ * scripts/check-exponential measures it over every float.
  *
- * The result is 0 unless t = d * beta_log2e >= -125. That holds 2^n normal, and it disposes of
- * d = -inf, of overflow in t, and of the NaNs that come of them, because a comparison with NaN is
- * false. A NaN in x gives 0 too.
+ * The result is 0 unless t >= -125. That keeps 2^n normal, and it disposes of d = -inf, of overflow
+ * in t, and of the NaNs that come of them, because a comparison with NaN is false. A NaN in x gives
+ * 0 too.
  */
-#define EXP_MAGIC  0x1.8p23f
-#define EXP_FLUSH  (-125.0f)
-#define EXP_LN2_HI 0x1.62e4p-1f
-#define EXP_LN2_LO 0x1.7f7d1cp-20f
-#define EXP_C2     0x1.fffffcp-2f
-#define EXP_C3     0x1.55548cp-3f
-#define EXP_C4     0x1.555858p-5f
-#define EXP_C5     0x1.123dep-7f
-#define EXP_C6     0x1.6ac74ep-10f
+#define EXP_MAGIC 0x1.8p23f
+#define EXP_FLUSH (-125.0f)
+#define EXP_C1    0x1.62e43p-1f
+#define EXP_C2    0x1.ebfbdcp-3f
+#define EXP_C3    0x1.c6af7cp-5f
+#define EXP_C4    0x1.3b2dep-7f
+#define EXP_C5    0x1.5f0832p-10f
+#define EXP_C6    0x1.416b5ep-13f
 
 typedef struct lanes_exponent {
-    lanes origin, beta_hi, beta_lo, beta_log2e;
+    lanes origin, rate_hi, rate_lo;
 } lanes_exponent;
 
 /* The exponential; d, and where it is not flushed, for those who need more than e. */
@@ -82,27 +86,26 @@ typedef struct lanes_exponential {
 
 LANES_INLINE lanes_exponent exponent_set(pl_exponent exponent)
 {
-    return (lanes_exponent){lanes_set(exponent.origin), lanes_set(exponent.beta_hi),
-                            lanes_set(exponent.beta_lo), lanes_set(exponent.beta_log2e)};
+    return (lanes_exponent){lanes_set(exponent.origin), lanes_set(exponent.rate_hi),
+                            lanes_set(exponent.rate_lo)};
 }
 
 LANES_INLINE lanes_exponential exponential(lanes x, const lanes_exponent *exponent)
 {
     lanes d = lanes_sub(x, exponent->origin);
-    lanes t = lanes_mul(d, exponent->beta_log2e);
+    lanes t = lanes_mul(d, exponent->rate_hi);
+    lanes t_lo = lanes_fma(d, exponent->rate_lo, lanes_fms(d, exponent->rate_hi, t));
     lanes shifted = lanes_add(t, lanes_set(EXP_MAGIC));
     lanes n = lanes_sub(shifted, lanes_set(EXP_MAGIC));
-    lanes r = lanes_fms(d, exponent->beta_hi, lanes_mul(n, lanes_set(EXP_LN2_HI)));
-    lanes c = lanes_fma(n, lanes_set(-EXP_LN2_LO), lanes_mul(d, exponent->beta_lo));
-    r = lanes_add(r, c);
+    lanes r = lanes_add(lanes_sub(t, n), t_lo);
     lanes p = lanes_fma(lanes_set(EXP_C6), r, lanes_set(EXP_C5));
     p = lanes_fma(p, r, lanes_set(EXP_C4));
     p = lanes_fma(p, r, lanes_set(EXP_C3));
     p = lanes_fma(p, r, lanes_set(EXP_C2));
-    p = lanes_fma(p, r, lanes_set(1.0f));
+    p = lanes_fma(p, r, lanes_set(EXP_C1));
     p = lanes_fma(p, r, lanes_set(1.0f));
     flags kept = flags_at_least(t, lanes_set(EXP_FLUSH));
-    return (lanes_exponential){lanes_keep(kept, lanes_scale(p, shifted)), d, kept};
+    return (lanes_exponential){lanes_scale(kept, p, shifted), d, kept};
 }
 
 static void exp_values(const float *x, size_t n_blocks, pl_exponent exponent, float *e)
@@ -112,20 +115,79 @@ static void exp_values(const float *x, size_t n_blocks, pl_exponent exponent, fl
         lanes_store(e + i, exponential(lanes_load(x + i), &lanes_of).e);
 }
 
-/* (v0 + v1) + (v2 + v3) in each lane, then the fold of the lanes. */
-LANES_INLINE double block_sum(const lanes *v)
+/* Where the sums of the last incomplete group of blocks go first. */
+LANES_INLINE void sums_store(double *sums, const lanes *totals, size_t n)
 {
-    return lanes_fold(lanes_add(lanes_add(v[0], v[1]), lanes_add(v[2], v[3])));
+    double group[LANES_FOLDS];
+    lanes_fold(group, totals);
+    for (size_t i = 0; i < n; i++)
+        sums[i] = group[i];
+}
+
+LANES_INLINE lanes block_total(const lanes *v)
+{
+    return lanes_add(lanes_add(v[0], v[1]), lanes_add(v[2], v[3]));
+}
+
+/* The total of one block in each lane; dots may be NULL. */
+LANES_INLINE lanes exponential_block(const float *x, const lanes_exponent *exponent, lanes *dots)
+{
+    lanes e[LANES_A_BLOCK], dot[LANES_A_BLOCK];
+    for (size_t i = 0; i < LANES_A_BLOCK; i++) {
+        const lanes_exponential value = exponential(lanes_load(x + i * LANES), exponent);
+        e[i] = value.e;
+        if (dots)
+            dot[i] = lanes_keep(value.kept, lanes_mul(value.e, value.d));
+    }
+    if (dots)
+        *dots = block_total(dot);
+    return block_total(e);
 }
 
 static void exp_sums(const float *x, size_t n_blocks, pl_exponent exponent, double *sums)
 {
     const lanes_exponent lanes_of = exponent_set(exponent);
-    for (size_t b = 0; b < n_blocks; b++) {
-        lanes e[LANES_A_BLOCK];
-        for (size_t i = 0; i < LANES_A_BLOCK; i++)
-            e[i] = exponential(lanes_load(x + b * PL_BLOCK + i * LANES), &lanes_of).e;
-        sums[b] = block_sum(e);
+    lanes totals[LANES_FOLDS];
+    size_t b = 0;
+    for (; b + LANES_FOLDS <= n_blocks; b += LANES_FOLDS) {
+        LANES_ROLLED
+        for (size_t i = 0; i < LANES_FOLDS; i++)
+            totals[i] = exponential_block(x + (b + i) * PL_BLOCK, &lanes_of, NULL);
+        lanes_fold(sums + b, totals);
+    }
+    if (b == n_blocks)
+        return;
+    for (size_t i = 0; i < LANES_FOLDS; i++)
+        totals[i] = lanes_set(0.0f);
+    for (size_t i = 0; b + i < n_blocks; i++)
+        totals[i] = exponential_block(x + (b + i) * PL_BLOCK, &lanes_of, NULL);
+    sums_store(sums + b, totals, n_blocks - b);
+}
+
+LANES_INLINE lanes exponential_block_from(const float *x, const lanes_exponent *exponent,
+                                          lanes threshold)
+{
+    lanes e[LANES_A_BLOCK];
+    for (size_t i = 0; i < LANES_A_BLOCK; i++) {
+        const lanes values = lanes_load(x + i * LANES);
+        const lanes_exponential value = exponential(values, exponent);
+        e[i] = lanes_keep(flags_at_least(values, threshold), value.e);
+    }
+    return block_total(e);
+}
+
+static void exp_sums_from(const float *x, size_t n_blocks, pl_exponent exponent, float threshold,
+                          double *sums)
+{
+    const lanes_exponent lanes_of = exponent_set(exponent);
+    const lanes from = lanes_set(threshold);
+    lanes totals[LANES_FOLDS];
+    for (size_t b = 0; b < n_blocks; b += LANES_FOLDS) {
+        const size_t n = n_blocks - b < LANES_FOLDS ? n_blocks - b : LANES_FOLDS;
+        for (size_t i = 0; i < LANES_FOLDS; i++)
+            totals[i] = i < n ? exponential_block_from(x + (b + i) * PL_BLOCK, &lanes_of, from)
+                              : lanes_set(0.0f);
+        sums_store(sums + b, totals, n);
     }
 }
 
@@ -133,17 +195,23 @@ static void exp_dots(const float *x, size_t n_blocks, pl_exponent exponent, doub
                      double *dots)
 {
     const lanes_exponent lanes_of = exponent_set(exponent);
-    for (size_t b = 0; b < n_blocks; b++) {
-        lanes e[LANES_A_BLOCK], dot[LANES_A_BLOCK];
-        for (size_t i = 0; i < LANES_A_BLOCK; i++) {
-            const lanes_exponential value =
-                exponential(lanes_load(x + b * PL_BLOCK + i * LANES), &lanes_of);
-            e[i] = value.e;
-            dot[i] = lanes_keep(value.kept, lanes_mul(value.e, value.d));
-        }
-        sums[b] = block_sum(e);
-        dots[b] = block_sum(dot);
+    lanes totals[LANES_FOLDS], dot_totals[LANES_FOLDS];
+    size_t b = 0;
+    for (; b + LANES_FOLDS <= n_blocks; b += LANES_FOLDS) {
+        LANES_ROLLED
+        for (size_t i = 0; i < LANES_FOLDS; i++)
+            totals[i] = exponential_block(x + (b + i) * PL_BLOCK, &lanes_of, dot_totals + i);
+        lanes_fold(sums + b, totals);
+        lanes_fold(dots + b, dot_totals);
     }
+    if (b == n_blocks)
+        return;
+    for (size_t i = 0; i < LANES_FOLDS; i++)
+        totals[i] = dot_totals[i] = lanes_set(0.0f);
+    for (size_t i = 0; b + i < n_blocks; i++)
+        totals[i] = exponential_block(x + (b + i) * PL_BLOCK, &lanes_of, dot_totals + i);
+    sums_store(sums + b, totals, n_blocks - b);
+    sums_store(dots + b, dot_totals, n_blocks - b);
 }
 
 /*
@@ -151,51 +219,44 @@ static void exp_dots(const float *x, size_t n_blocks, pl_exponent exponent, doub
  * maxima over 16 lanes, which would cost more than everything else, are taken for LANES_ROWS blocks
  * at once by a transposing reduction.
  */
-typedef struct scan_state {
-    flags nan;
-    lanes top; /* the largest values so far */
-} scan_state;
-
 LANES_INLINE row scan_block(const unsigned char *x, size_t value_bytes, lanes (*load)(const void *),
-                            scan_state *state)
+                            flags *nan)
 {
     const size_t step = LANES * value_bytes;
     lanes x0 = load(x), x1 = load(x + step), x2 = load(x + 2 * step), x3 = load(x + 3 * step);
-    flags nan = flags_or(flags_unordered(x0, x1), flags_unordered(x2, x3));
-    lanes max = lanes_max(lanes_max(x0, x1), lanes_max(x2, x3));
-    state->nan = flags_or(state->nan, nan);
-    state->top = lanes_max(state->top, max);
-    return row_of(max);
+    flags here = flags_or(flags_unordered(x0, x1), flags_unordered(x2, x3));
+    *nan = flags_or(*nan, here);
+    return row_of(lanes_max(lanes_max(x0, x1), lanes_max(x2, x3)));
 }
 
 LANES_INLINE bool scan(const unsigned char *x, size_t value_bytes, lanes (*load)(const void *),
                        size_t n_blocks, float *block_max)
 {
-    const lanes lowest = lanes_set(-INFINITY);
     const size_t block_bytes = PL_BLOCK * value_bytes;
-    scan_state state = {flags_unordered(lowest, lowest), lowest};
+    flags nan = flags_unordered(lanes_set(0.0f), lanes_set(0.0f));
+    rows_maxima top = rows_lowest();
     row rows[LANES_ROWS];
     size_t b = 0;
     for (; b + LANES_ROWS <= n_blocks; b += LANES_ROWS) {
         for (size_t i = 0; i < LANES_ROWS; i++)
-            rows[i] = scan_block(x + (b + i) * block_bytes, value_bytes, load, &state);
-        row_store(block_max + b, rows_max(rows));
+            rows[i] = scan_block(x + (b + i) * block_bytes, value_bytes, load, &nan);
+        rows_store(block_max + b, rows_max(rows), &top);
     }
     if (b < n_blocks) {
         float last[LANES_ROWS];
         for (size_t i = 0; i < LANES_ROWS; i++)
-            rows[i] = row_of(lowest);
+            rows[i] = row_of(lanes_set(-INFINITY));
         for (size_t i = 0; b + i < n_blocks; i++)
-            rows[i] = scan_block(x + (b + i) * block_bytes, value_bytes, load, &state);
-        row_store(last, rows_max(rows));
+            rows[i] = scan_block(x + (b + i) * block_bytes, value_bytes, load, &nan);
+        rows_store(last, rows_max(rows), &top);
         memcpy(block_max + b, last, (n_blocks - b) * sizeof *last);
     }
-    return flags_any(state.nan) || flags_any(flags_at_least(state.top, lanes_set(INFINITY)));
+    return flags_any(nan) || rows_any_infinite(top);
 }
 
 static bool scan_f32(const void *x, size_t n_blocks, float *block_max)
 {
-    return scan(x, sizeof(float), lanes_load, n_blocks, block_max);
+    return scan(x, sizeof(float), lanes_load_once, n_blocks, block_max);
 }
 
 static bool scan_f16(const void *x, size_t n_blocks, float *block_max)
@@ -243,9 +304,10 @@ static float max_value(const float *x, size_t n_blocks)
     }
     row rows[LANES_ROWS];
     float maxima[LANES_ROWS];
+    rows_maxima top = rows_lowest();
     for (size_t i = 0; i < LANES_ROWS; i++)
         rows[i] = row_of(lanes_max(lanes_max(m[0], m[1]), lanes_max(m[2], m[3])));
-    row_store(maxima, rows_max(rows));
+    rows_store(maxima, rows_max(rows), &top);
     return maxima[0];
 }
 
@@ -254,7 +316,7 @@ static float max_value(const float *x, size_t n_blocks)
  * from -inf and keeps its second operand at a NaN, so a NaN hides no other value.
  */
 typedef struct gather_state {
-    lanes threshold;
+    lanes low, high;
     uint32_t *ids;
     float *logits;
     size_t n;
@@ -262,16 +324,17 @@ typedef struct gather_state {
 
 LANES_INLINE void gather_lanes(lanes x, uint32_t first_id, gather_state *state)
 {
-    unsigned bits = flags_bits(flags_at_least(x, state->threshold));
+    unsigned bits =
+        flags_bits(flags_at_least(x, state->low)) & ~flags_bits(flags_at_least(x, state->high));
     if (bits)
         state->n +=
             lanes_compress(x, bits, first_id, state->ids + state->n, state->logits + state->n);
 }
 
-static size_t gather(const float *x, size_t n, float threshold, uint32_t first_id, uint32_t *ids,
-                     float *logits)
+static size_t gather(const float *x, size_t n, float low, float high, uint32_t first_id,
+                     uint32_t *ids, float *logits)
 {
-    gather_state state = {lanes_set(threshold), ids, logits, 0};
+    gather_state state = {lanes_set(low), lanes_set(high), ids, logits, 0};
     size_t i = 0;
     for (; i + PL_BLOCK <= n; i += PL_BLOCK) {
         lanes v[LANES_A_BLOCK];
@@ -280,7 +343,7 @@ static size_t gather(const float *x, size_t n, float threshold, uint32_t first_i
             v[k] = lanes_load(x + i + k * LANES);
             max = lanes_max(v[k], max);
         }
-        if (!flags_any(flags_at_least(max, state.threshold)))
+        if (!flags_any(flags_at_least(max, state.low)))
             continue;
         for (size_t k = 0; k < LANES_A_BLOCK; k++)
             gather_lanes(v[k], first_id + (uint32_t)(i + k * LANES), &state);
@@ -360,8 +423,8 @@ static double dot_bf16(const float *x, const void *w, size_t n)
         .isa = (isa_value), .name = (isa_name), .scan_f32 = scan_f32, .scan_f16 = scan_f16,        \
         .scan_bf16 = scan_bf16, .widen_f16 = widen_f16, .widen_bf16 = widen_bf16,                  \
         .max = max_value, .exp_values = exp_values, .exp_sums = exp_sums, .exp_dots = exp_dots,    \
-        .gather = gather, .count = count, .dot_f32 = dot_f32, .dot_f16 = dot_f16,                  \
-        .dot_bf16 = dot_bf16                                                                       \
+        .exp_sums_from = exp_sums_from, .gather = gather, .count = count, .dot_f32 = dot_f32,      \
+        .dot_f16 = dot_f16, .dot_bf16 = dot_bf16                                                   \
     }
 
 #endif

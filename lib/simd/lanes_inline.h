@@ -13,4 +13,11 @@
 #    define LANES_INLINE static inline
 #endif
 
+/* Before a loop whose body is large: gcc would unroll it completely and then spill registers. */
+#if defined(__GNUC__) && !defined(__clang__)
+#    define LANES_ROLLED _Pragma("GCC unroll 1")
+#else
+#    define LANES_ROLLED
+#endif
+
 #endif

@@ -8,6 +8,7 @@
 #include "simd/lanes_inline.h"
 
 #include <immintrin.h>
+#include <math.h>
 
 typedef struct lanes {
     __m256 low, high; /* lanes 0 to 7, 8 to 15 */
@@ -27,6 +28,14 @@ LANES_INLINE lanes lanes_load(const void *x)
 {
     const float *values = x;
     return (lanes){_mm256_loadu_ps(values), _mm256_loadu_ps(values + 8)};
+}
+
+/* The empty assembly keeps gcc from loading the value again at every use. */
+LANES_INLINE lanes lanes_load_once(const void *x)
+{
+    lanes a = lanes_load(x);
+    __asm__("" : "+x"(a.low), "+x"(a.high));
+    return a;
 }
 
 /* The empty assembly hides where the values come from: clang 14 turns a comparison of two converted
@@ -93,27 +102,24 @@ LANES_INLINE lanes lanes_max(lanes a, lanes b)
     return (lanes){_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
 }
 
-LANES_INLINE __m256 scale_eight(__m256 a, __m256 shifted)
-{
-    __m256i n = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
-    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), n));
-}
-
-LANES_INLINE lanes lanes_scale(lanes a, lanes shifted)
-{
-    return (lanes){scale_eight(a.low, shifted.low), scale_eight(a.high, shifted.high)};
-}
-
 LANES_INLINE flags flags_at_least(lanes a, lanes b)
 {
     return (flags){_mm256_cmp_ps(a.low, b.low, _CMP_GE_OQ),
                    _mm256_cmp_ps(a.high, b.high, _CMP_GE_OQ)};
 }
 
+/* The empty assembly keeps clang 14 from packing the flags into narrower integers when they are
+ * combined. */
+LANES_INLINE __m256 unordered_eight(__m256 a, __m256 b)
+{
+    __m256 unordered = _mm256_cmp_ps(a, b, _CMP_UNORD_Q);
+    __asm__("" : "+x"(unordered));
+    return unordered;
+}
+
 LANES_INLINE flags flags_unordered(lanes a, lanes b)
 {
-    return (flags){_mm256_cmp_ps(a.low, b.low, _CMP_UNORD_Q),
-                   _mm256_cmp_ps(a.high, b.high, _CMP_UNORD_Q)};
+    return (flags){unordered_eight(a.low, b.low), unordered_eight(a.high, b.high)};
 }
 
 LANES_INLINE flags flags_or(flags f, flags g)
@@ -141,24 +147,51 @@ LANES_INLINE lanes lanes_keep(flags f, lanes a)
     return (lanes){_mm256_and_ps(f.low, a.low), _mm256_and_ps(f.high, a.high)};
 }
 
+LANES_INLINE __m256 scale_eight(__m256 a, __m256 shifted)
+{
+    __m256i n = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), n));
+}
+
+LANES_INLINE lanes lanes_scale(flags f, lanes a, lanes shifted)
+{
+    return lanes_keep(f,
+                      (lanes){scale_eight(a.low, shifted.low), scale_eight(a.high, shifted.high)});
+}
+
+enum { LANES_FOLDS = 4, LANES_ROWS = 4 };
+
 /* Lanes i and i + 8 for four i. */
 LANES_INLINE __m256d add_four(__m128 a, __m128 b)
 {
     return _mm256_add_pd(_mm256_cvtps_pd(a), _mm256_cvtps_pd(b));
 }
 
-LANES_INLINE double lanes_fold(lanes a)
+/* Four doubles: lanes i, i + 4, i + 8 and i + 12. */
+LANES_INLINE __m256d fold_four(lanes a)
 {
     __m256d first = add_four(_mm256_castps256_ps128(a.low), _mm256_castps256_ps128(a.high));
     __m256d second = add_four(_mm256_extractf128_ps(a.low, 1), _mm256_extractf128_ps(a.high, 1));
-    __m256d four = _mm256_add_pd(first, second);
-    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
-    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+    return _mm256_add_pd(first, second);
 }
 
-enum { LANES_ROWS = 8 };
+/* Of two: the sum of the halves of each, a in the low half of the result. */
+LANES_INLINE __m256d fold_halves(__m256d a, __m256d b)
+{
+    return _mm256_add_pd(_mm256_permute2f128_pd(a, b, 0x20), _mm256_permute2f128_pd(a, b, 0x31));
+}
+
+/* A transposing reduction, so that every addition serves four results. */
+LANES_INLINE void lanes_fold(double *folded, const lanes *v)
+{
+    __m256d even = fold_halves(fold_four(v[0]), fold_four(v[2]));
+    __m256d odd = fold_halves(fold_four(v[1]), fold_four(v[3]));
+    _mm256_storeu_pd(folded,
+                     _mm256_add_pd(_mm256_unpacklo_pd(even, odd), _mm256_unpackhi_pd(even, odd)));
+}
+
 typedef __m256 row;
-typedef __m256 rows_maxima;
+typedef __m128 rows_maxima;
 
 LANES_INLINE row row_of(lanes a)
 {
@@ -193,15 +226,25 @@ LANES_INLINE row rows_four(row a, row b, row c, row d)
 /* The sum with +0 turns -0 into +0. */
 LANES_INLINE rows_maxima rows_max(const row *r)
 {
-    row a = rows_four(r[0], r[1], r[2], r[3]), b = rows_four(r[4], r[5], r[6], r[7]);
-    row mixed = _mm256_blend_ps(a, b, 0xF0);          /* halves a0 b1 */
-    row crossed = _mm256_permute2f128_ps(a, b, 0x21); /* halves a1 b0 */
-    return _mm256_add_ps(_mm256_max_ps(mixed, crossed), _mm256_setzero_ps());
+    row four = rows_four(r[0], r[1], r[2], r[3]);
+    __m128 max = _mm_max_ps(_mm256_castps256_ps128(four), _mm256_extractf128_ps(four, 1));
+    return _mm_add_ps(max, _mm_setzero_ps());
 }
 
-LANES_INLINE void row_store(float *x, rows_maxima maxima)
+LANES_INLINE void rows_store(float *x, rows_maxima maxima, rows_maxima *top)
 {
-    _mm256_storeu_ps(x, maxima);
+    *top = _mm_max_ps(maxima, *top);
+    _mm_storeu_ps(x, maxima);
+}
+
+LANES_INLINE rows_maxima rows_lowest(void)
+{
+    return _mm_set1_ps(-INFINITY);
+}
+
+LANES_INLINE bool rows_any_infinite(rows_maxima top)
+{
+    return _mm_movemask_ps(_mm_cmpeq_ps(top, _mm_set1_ps(INFINITY))) != 0;
 }
 
 /* Eight lanes through the permutation that compress_table gives for bits. */

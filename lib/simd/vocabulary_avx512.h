@@ -8,6 +8,7 @@
 #include "simd/lanes_inline.h"
 
 #include <immintrin.h>
+#include <math.h>
 
 typedef __m512 lanes;
 typedef __mmask16 flags;
@@ -20,6 +21,14 @@ LANES_INLINE lanes lanes_set(float x)
 LANES_INLINE lanes lanes_load(const void *x)
 {
     return _mm512_loadu_ps(x);
+}
+
+/* The empty assembly keeps gcc from loading the value again at every use. */
+LANES_INLINE lanes lanes_load_once(const void *x)
+{
+    lanes a = lanes_load(x);
+    __asm__("" : "+v"(a));
+    return a;
 }
 
 /* The empty assembly hides where the values come from: clang 14 turns a comparison of two converted
@@ -72,10 +81,10 @@ LANES_INLINE lanes lanes_max(lanes a, lanes b)
     return _mm512_max_ps(a, b);
 }
 
-LANES_INLINE lanes lanes_scale(lanes a, lanes shifted)
+LANES_INLINE lanes lanes_scale(flags f, lanes a, lanes shifted)
 {
     __m512i n = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
-    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), n));
+    return _mm512_castsi512_ps(_mm512_maskz_add_epi32(f, _mm512_castps_si512(a), n));
 }
 
 LANES_INLINE flags flags_at_least(lanes a, lanes b)
@@ -113,17 +122,38 @@ LANES_INLINE lanes lanes_keep(flags f, lanes a)
     return _mm512_maskz_mov_ps(f, a);
 }
 
-LANES_INLINE double lanes_fold(lanes a)
+enum { LANES_FOLDS = 8, LANES_ROWS = 16 };
+
+/* Lane i + lane i + 8. */
+LANES_INLINE __m512d fold_eight(lanes a)
 {
-    __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(a));
-    __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
-    __m512d eight = _mm512_add_pd(low, high);
-    __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd(eight, 1));
-    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
-    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+    return _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a)),
+                         _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)));
 }
 
-enum { LANES_ROWS = 16 };
+/* Of two: the sum of the halves of each, a in the low half of the result. */
+LANES_INLINE __m512d fold_halves(__m512d a, __m512d b)
+{
+    return _mm512_add_pd(_mm512_shuffle_f64x2(a, b, 0x44), _mm512_shuffle_f64x2(a, b, 0xEE));
+}
+
+/* Of four: two doubles of each, in the order of the arguments. */
+LANES_INLINE __m512d fold_four(lanes a, lanes b, lanes c, lanes d)
+{
+    __m512d ab = fold_halves(fold_eight(a), fold_eight(b));
+    __m512d cd = fold_halves(fold_eight(c), fold_eight(d));
+    return _mm512_add_pd(_mm512_shuffle_f64x2(ab, cd, 0x88), _mm512_shuffle_f64x2(ab, cd, 0xDD));
+}
+
+/* A transposing reduction, so that every addition serves eight results. */
+LANES_INLINE void lanes_fold(double *folded, const lanes *v)
+{
+    __m512d even = fold_four(v[0], v[2], v[4], v[6]);
+    __m512d odd = fold_four(v[1], v[3], v[5], v[7]);
+    _mm512_storeu_pd(folded,
+                     _mm512_add_pd(_mm512_unpacklo_pd(even, odd), _mm512_unpackhi_pd(even, odd)));
+}
+
 typedef __m512 row;
 typedef __m512 rows_maxima;
 
@@ -181,9 +211,20 @@ LANES_INLINE rows_maxima rows_max(const row *r)
     return _mm512_add_ps(rows_quarters(low, high), _mm512_setzero_ps());
 }
 
-LANES_INLINE void row_store(float *x, rows_maxima maxima)
+LANES_INLINE void rows_store(float *x, rows_maxima maxima, rows_maxima *top)
 {
+    *top = _mm512_max_ps(maxima, *top);
     _mm512_storeu_ps(x, maxima);
+}
+
+LANES_INLINE rows_maxima rows_lowest(void)
+{
+    return _mm512_set1_ps(-INFINITY);
+}
+
+LANES_INLINE bool rows_any_infinite(rows_maxima top)
+{
+    return _mm512_cmp_ps_mask(top, _mm512_set1_ps(INFINITY), _CMP_EQ_OQ) != 0;
 }
 
 /* Compressed into a register, then stored whole: a compressing store to memory is far slower on

@@ -8,6 +8,7 @@
 #include "simd/lanes_inline.h"
 
 #include <arm_neon.h>
+#include <math.h>
 
 typedef struct lanes {
     float32x4_t q[4];
@@ -54,6 +55,11 @@ LANES_INLINE lanes lanes_load_bf16(const void *x)
     LANES_OF(vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8(bytes + 8 * i)), 16)));
 }
 
+LANES_INLINE lanes lanes_load_once(const void *x)
+{
+    return lanes_load(x);
+}
+
 LANES_INLINE void lanes_store(float *x, lanes a)
 {
     uint8_t *bytes = (uint8_t *)x;
@@ -92,10 +98,14 @@ LANES_INLINE lanes lanes_max(lanes a, lanes b)
     LANES_OF(vbslq_f32(vcgtq_f32(a.q[i], b.q[i]), a.q[i], b.q[i]));
 }
 
-LANES_INLINE lanes lanes_scale(lanes a, lanes shifted)
+LANES_INLINE uint32x4_t scale_four(float32x4_t a, float32x4_t shifted)
 {
-    LANES_OF(vreinterpretq_f32_u32(vaddq_u32(
-        vreinterpretq_u32_f32(a.q[i]), vshlq_n_u32(vreinterpretq_u32_f32(shifted.q[i]), 23))));
+    return vaddq_u32(vreinterpretq_u32_f32(a), vshlq_n_u32(vreinterpretq_u32_f32(shifted), 23));
+}
+
+LANES_INLINE lanes lanes_scale(flags f, lanes a, lanes shifted)
+{
+    LANES_OF(vreinterpretq_f32_u32(vandq_u32(f.q[i], scale_four(a.q[i], shifted.q[i]))));
 }
 
 LANES_INLINE flags flags_at_least(lanes a, lanes b)
@@ -151,14 +161,16 @@ LANES_INLINE float64x2_t add_high(float32x4_t a, float32x4_t b)
     return vaddq_f64(vcvt_high_f64_f32(a), vcvt_high_f64_f32(b));
 }
 
-LANES_INLINE double lanes_fold(lanes a)
+enum { LANES_FOLDS = 1, LANES_ROWS = 4 };
+
+LANES_INLINE void lanes_fold(double *folded, const lanes *v)
 {
-    float64x2_t low = vaddq_f64(add_low(a.q[0], a.q[2]), add_low(a.q[1], a.q[3]));
-    float64x2_t high = vaddq_f64(add_high(a.q[0], a.q[2]), add_high(a.q[1], a.q[3]));
-    return vaddvq_f64(vaddq_f64(low, high));
+    const float32x4_t *q = v->q;
+    float64x2_t low = vaddq_f64(add_low(q[0], q[2]), add_low(q[1], q[3]));
+    float64x2_t high = vaddq_f64(add_high(q[0], q[2]), add_high(q[1], q[3]));
+    *folded = vaddvq_f64(vaddq_f64(low, high));
 }
 
-enum { LANES_ROWS = 4 };
 typedef float32x4_t row;
 typedef float32x4_t rows_maxima;
 
@@ -174,9 +186,20 @@ LANES_INLINE rows_maxima rows_max(const row *r)
     return vaddq_f32(max, vdupq_n_f32(0.0f));
 }
 
-LANES_INLINE void row_store(float *x, rows_maxima maxima)
+LANES_INLINE void rows_store(float *x, rows_maxima maxima, rows_maxima *top)
 {
+    *top = vmaxq_f32(maxima, *top);
     vst1q_f32(x, maxima);
+}
+
+LANES_INLINE rows_maxima rows_lowest(void)
+{
+    return vdupq_n_f32(-INFINITY);
+}
+
+LANES_INLINE bool rows_any_infinite(rows_maxima top)
+{
+    return vmaxvq_f32(top) == INFINITY;
 }
 
 /* Eight lanes through the byte permutation that compress_table gives for bits: lane k of the result

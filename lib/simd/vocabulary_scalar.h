@@ -49,6 +49,11 @@ LANES_INLINE lanes lanes_load(const void *x)
     return r;
 }
 
+LANES_INLINE lanes lanes_load_once(const void *x)
+{
+    return lanes_load(x);
+}
+
 LANES_INLINE void lanes_store(float *x, lanes a)
 {
     memcpy(x, a.v, sizeof a.v);
@@ -135,10 +140,13 @@ LANES_INLINE lanes lanes_max(lanes a, lanes b)
     return a;
 }
 
-LANES_INLINE lanes lanes_scale(lanes a, lanes shifted)
+LANES_INLINE lanes lanes_scale(flags f, lanes a, lanes shifted)
 {
     FOR_LANES(i)
-    a.v[i] = float_of_bits(float_bits(a.v[i]) + (float_bits(shifted.v[i]) << 23));
+    {
+        uint32_t bits = float_bits(a.v[i]) + (float_bits(shifted.v[i]) << 23);
+        a.v[i] = f.v[i] ? float_of_bits(bits) : 0.0f;
+    }
     return a;
 }
 
@@ -193,19 +201,20 @@ LANES_INLINE lanes lanes_keep(flags f, lanes a)
     return a;
 }
 
-LANES_INLINE double lanes_fold(lanes a)
+enum { LANES_FOLDS = 1, LANES_ROWS = 1 };
+
+LANES_INLINE void lanes_fold(double *folded, const lanes *v)
 {
     double sum[16];
     FOR_LANES(i)
-    sum[i] = (double)a.v[i];
+    sum[i] = (double)v->v[i];
     for (size_t half = 8; half > 0; half /= 2) {
         for (size_t i = 0; i < half; i++)
             sum[i] += sum[i + half];
     }
-    return sum[0];
+    *folded = sum[0];
 }
 
-enum { LANES_ROWS = 1 };
 typedef lanes row;
 typedef float rows_maxima;
 
@@ -223,9 +232,20 @@ LANES_INLINE rows_maxima rows_max(const row *rows)
     return max + 0.0f;
 }
 
-LANES_INLINE void row_store(float *x, rows_maxima maxima)
+LANES_INLINE void rows_store(float *x, rows_maxima maxima, rows_maxima *top)
 {
     *x = maxima;
+    *top = maxima > *top ? maxima : *top;
+}
+
+LANES_INLINE rows_maxima rows_lowest(void)
+{
+    return -INFINITY;
+}
+
+LANES_INLINE bool rows_any_infinite(rows_maxima top)
+{
+    return top == INFINITY;
 }
 
 LANES_INLINE size_t lanes_compress(lanes a, unsigned bits, uint32_t first_id, uint32_t *ids,

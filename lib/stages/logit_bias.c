@@ -55,7 +55,7 @@ static const pluck_param params[] = {
         .type = PLUCK_PARAM_BIAS_MAP,
         .min = -1e6,
         .max = 1e6,
-        .neutral = NAN,
+        .neutral = (double)NAN,
         .summary = "from token id to the number added to its logit; false or null bans the token",
         .offset_bytes = offsetof(logit_bias_params, bias),
     },

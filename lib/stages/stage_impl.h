@@ -25,6 +25,10 @@ typedef struct pl_stage {
     /* True when these parameters make the stage the identity: a sampler leaves it out. */
     bool (*is_neutral)(const void *params);
 
+    /* True if all that apply does is pl_view_scale(): it then also takes a view with a deferred
+     * nucleus, which any other stage finds settled. */
+    bool (*only_scales)(const void *params);
+
     /* Changes the view. On failure the view may be half changed: sampling stops there. */
     pluck_status (*apply)(const void *params, void *state, pl_view *view,
                           const pl_stage_context *context, pluck_error *err);

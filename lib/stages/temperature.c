@@ -16,6 +16,11 @@ static bool is_neutral(const void *params)
     return ((const temperature_params *)params)->t == 1.0;
 }
 
+static bool only_scales(const void *params)
+{
+    return ((const temperature_params *)params)->t != 0.0;
+}
+
 static pluck_status apply(const void *params, void *state, pl_view *view,
                           const pl_stage_context *context, pluck_error *err)
 {
@@ -34,7 +39,7 @@ static const pluck_param params[] = {
         .flat_key = "temperature",
         .type = PLUCK_PARAM_NUMBER,
         .min = 0,
-        .max = INFINITY,
+        .max = (double)INFINITY,
         .default_value = 0.8,
         .neutral = 1,
         .summary = "divides the logits: below 1 sharpens, above 1 flattens, 0 keeps the best token",
@@ -53,5 +58,6 @@ const pl_stage pl_stage_temperature = {
              .n_params = sizeof params / sizeof *params,
              .params_size_bytes = sizeof(temperature_params)},
     .is_neutral = is_neutral,
+    .only_scales = only_scales,
     .apply = apply,
 };

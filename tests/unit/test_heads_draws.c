@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/chi_square.h"
 #include "support/head_cases.h"
 
 static pluck_error err;
@@ -32,42 +33,17 @@ static const double temperatures[] = {0.05, 0.5, 0.7, 1, 1.5, 3, 100};
 
 enum { N_TEMPERATURES = sizeof temperatures / sizeof *temperatures };
 
-/* The value that chi-square of n degrees of freedom exceeds with probability 1e-6 (E. B. Wilson, M.
- * M. Hilferty, 1931). */
-static double chi_square_limit(double n)
-{
-    const double z = 4.7534;
-    const double root = 1 - 2 / (9 * n) + z * sqrt(2 / (9 * n));
-    return n * root * root * root;
-}
-
-/* counts against n draws from p; what is rarer than 5 expected draws goes into one cell. */
+/* counts against n draws from p. */
 static void check_counts(const char *what, const uint64_t *counts, const long double *p, size_t n_p,
                          uint64_t n)
 {
-    double sum = 0, rest = 0, rest_counted = 0, degrees = -1;
-    for (size_t i = 0; i < n_p; i++) {
-        const double expected = (double)(p[i] * (long double)n);
-        if (expected <= 0 && counts[i])
-            fail_msg("%s: drew %zu, which is impossible", what, i);
-        if (expected < 5) {
-            rest += expected;
-            rest_counted += (double)counts[i];
-            continue;
-        }
-        const double difference = (double)counts[i] - expected;
-        sum += difference * difference / expected;
-        degrees++;
-    }
-    if (rest >= 5) {
-        sum += (rest_counted - rest) * (rest_counted - rest) / rest;
-        degrees++;
-    } else if (rest_counted > 40) {
-        fail_msg("%s: %g rare draws, expected %g", what, rest_counted, rest);
-    }
-    if (degrees >= 1 && sum > chi_square_limit(degrees))
-        fail_msg("%s: chi-square %g with %g degrees of freedom, at most %g", what, sum, degrees,
-                 chi_square_limit(degrees));
+    double rounded[N_VOCAB];
+    for (size_t i = 0; i < n_p; i++)
+        rounded[i] = (double)p[i];
+    const chi_square test = chi_square_test(counts, rounded, n_p, n);
+    if (!(test.p_value > 1e-6))
+        fail_msg("%s: chi-square %g with %g degrees of freedom, p-value %g", what, test.statistic,
+                 test.freedom, test.p_value);
 }
 
 static void tempered(const long double *logprobs, const int32_t *mask, double temperature, size_t n,

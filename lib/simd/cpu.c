@@ -2,24 +2,17 @@
  * What the processor can do, and whether the operating system lets it: an instruction set counts
  * only if CPUID reports it and XCR0 says that the system saves its registers.
  *
- * CPUID is slow where a hypervisor intercepts it (microseconds), slower than a softmax of a few
- * thousand values. So the answer is remembered; it is a constant of the machine, whichever thread
- * finds it first.
+ * CPUID is slow where a hypervisor intercepts it (microseconds, more than a softmax of a few
+ * thousand values takes). So the answer is remembered; it is a constant of the machine, whichever
+ * thread finds it first.
  */
-#include "simd/kernels.h"
-
-#include "base/error.h"
+#include "simd/cpu.h"
 
 #include <stdatomic.h>
-#include <string.h>
 
 #if defined(__x86_64__)
 #    include <cpuid.h>
 #endif
-
-static const char *const isa_names[] = {"best", "scalar", "avx2", "avx512", "neon"};
-
-enum { N_ISAS = sizeof isa_names / sizeof *isa_names };
 
 static unsigned bit_of(pluck_isa isa)
 {
@@ -83,7 +76,7 @@ static unsigned detect(void)
 
 #endif
 
-static unsigned supported_set(void)
+unsigned pl_cpu_isa_set(void)
 {
     static atomic_uint remembered; /* 0: not known yet */
     unsigned set = atomic_load_explicit(&remembered, memory_order_relaxed);
@@ -92,32 +85,4 @@ static unsigned supported_set(void)
         atomic_store_explicit(&remembered, set, memory_order_relaxed);
     }
     return set;
-}
-
-bool pluck_isa_supported(pluck_isa isa)
-{
-    return (unsigned)isa < N_ISAS && (supported_set() & bit_of(isa)) != 0;
-}
-
-const char *pluck_isa_name(pluck_isa isa)
-{
-    return (unsigned)isa < N_ISAS ? isa_names[isa] : NULL;
-}
-
-pluck_status pluck_isa_from_name(const char *name, pluck_isa *isa, pluck_error *err)
-{
-    if (!name || !isa)
-        return pl_fail(err, PLUCK_ERR_INVALID, "instruction set: name and isa must not be NULL");
-    for (unsigned i = 0; i < N_ISAS; i++) {
-        if (strcmp(name, isa_names[i]) != 0)
-            continue;
-        if (!pluck_isa_supported((pluck_isa)i))
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "instruction set '%s' is not supported by this machine or this build",
-                           name);
-        *isa = (pluck_isa)i;
-        return PLUCK_OK;
-    }
-    return pl_fail(err, PLUCK_ERR_INVALID,
-                   "instruction set '%s' is unknown: best, scalar, avx2, avx512 or neon", name);
 }

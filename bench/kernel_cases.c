@@ -1,0 +1,226 @@
+/*
+ * One small function a kernel. A kernel that is added to pl_kernels changes the size of the table,
+ * and the assertion below then asks for its case.
+ */
+#include "kernel_cases.h"
+
+#include "support/bench_rows.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N_KERNELS = 12 };
+_Static_assert(sizeof(pl_kernels) - offsetof(pl_kernels, scan_f32) == N_KERNELS * sizeof(void *),
+               "pl_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
+
+static void run_scan_f32(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_values = in->n / PL_BLOCK;
+    out->result = kernels->scan_f32(in->f32, in->n / PL_BLOCK, out->values);
+}
+
+static void run_scan_f16(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_values = in->n / PL_BLOCK;
+    out->result = kernels->scan_f16(in->f16, in->n / PL_BLOCK, out->values);
+}
+
+static void run_scan_bf16(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_values = in->n / PL_BLOCK;
+    out->result = kernels->scan_bf16(in->bf16, in->n / PL_BLOCK, out->values);
+}
+
+static void run_widen_f16(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_values = in->n;
+    kernels->widen_f16(in->f16, in->n, out->values);
+}
+
+static void run_widen_bf16(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_values = in->n;
+    kernels->widen_bf16(in->bf16, in->n, out->values);
+}
+
+static void run_max(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_values = 1;
+    out->values[0] = kernels->max(in->f32, in->n / PL_BLOCK);
+}
+
+static void run_exp_values(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_values = in->n;
+    kernels->exp_values(in->f32, in->n / PL_BLOCK, pl_exponent_make(in->largest, 1.25),
+                        out->values);
+}
+
+static void run_exp_sums(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_sums = in->n / PL_BLOCK;
+    kernels->exp_sums(in->f32, in->n / PL_BLOCK, pl_exponent_make(in->largest, 1.25), out->sums);
+}
+
+static void run_exp_dots(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_sums = out->n_dots = in->n / PL_BLOCK;
+    kernels->exp_dots(in->f32, in->n / PL_BLOCK, pl_exponent_make(in->largest, 1.25), out->sums,
+                      out->dots);
+}
+
+static void run_exp_sums_from(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_sums = in->n / PL_BLOCK;
+    kernels->exp_sums_from(in->f32, in->n / PL_BLOCK, pl_exponent_make(in->largest, 1.25),
+                           in->threshold_many, out->sums);
+}
+
+static void gather(const pl_kernels *kernels, const kernel_input *in, float threshold,
+                   kernel_output *out)
+{
+    const size_t n = kernels->gather(in->f32, in->n, threshold, INFINITY, 7, out->ids, out->values);
+    out->result = out->n_values = out->n_ids = n;
+}
+
+static void run_gather_few(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    gather(kernels, in, in->threshold_few, out);
+}
+
+static void run_gather_many(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    gather(kernels, in, in->threshold_many, out);
+}
+
+static void run_gather_all(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    gather(kernels, in, -3e38f, out);
+}
+
+static void run_count(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->result = kernels->count(in->f32, in->n / PL_BLOCK, in->threshold_many);
+}
+
+static const kernel_case cases[] = {
+    {"scan_f32", 4 + 4.0 / PL_BLOCK, run_scan_f32},
+    {"scan_f16", 2 + 4.0 / PL_BLOCK, run_scan_f16},
+    {"scan_bf16", 2 + 4.0 / PL_BLOCK, run_scan_bf16},
+    {"widen_f16", 6, run_widen_f16},
+    {"widen_bf16", 6, run_widen_bf16},
+    {"max", 4, run_max},
+    {"exp_values", 8, run_exp_values},
+    {"exp_sums", 4 + 8.0 / PL_BLOCK, run_exp_sums},
+    {"exp_dots", 4 + 16.0 / PL_BLOCK, run_exp_dots},
+    {"exp_sums_from", 4 + 8.0 / PL_BLOCK, run_exp_sums_from},
+    {"gather few", 4, run_gather_few},
+    {"gather 1 in 8", 5, run_gather_many},
+    {"gather all", 12, run_gather_all},
+    {"count", 4, run_count},
+};
+
+size_t kernel_case_count(void)
+{
+    return sizeof cases / sizeof *cases;
+}
+
+const kernel_case *kernel_case_at(size_t index)
+{
+    return &cases[index];
+}
+
+static int descending(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+/* Row 0 of the kind in one type; the caller frees it. */
+static void *make_row(const char *kind, size_t n, pluck_dtype dtype)
+{
+    bench_rows rows;
+    if (!bench_rows_open(&rows, kind, (uint32_t)n, dtype))
+        return NULL;
+    if (rows.n_vocab != n) {
+        bench_rows_close(&rows);
+        return NULL;
+    }
+    return rows.data;
+}
+
+bool kernel_input_create(kernel_input *in, const char *kind, size_t n)
+{
+    *in = (kernel_input){
+        .n = n,
+        .f32 = make_row(kind, n, PLUCK_F32),
+        .f16 = make_row(kind, n, PLUCK_F16),
+        .bf16 = make_row(kind, n, PLUCK_BF16),
+    };
+    float *sorted = malloc(n * sizeof *sorted);
+    const bool done = in->f32 && in->f16 && in->bf16 && sorted;
+    if (done) {
+        memcpy(sorted, in->f32, n * sizeof *sorted);
+        qsort(sorted, n, sizeof *sorted, descending);
+        in->largest = sorted[0];
+        in->threshold_few = sorted[n > 64 ? 63 : n - 1];
+        in->threshold_many = sorted[n / 8];
+    } else {
+        kernel_input_destroy(in);
+    }
+    free(sorted);
+    return done;
+}
+
+void kernel_input_destroy(kernel_input *in)
+{
+    free(in->f32);
+    free(in->f16);
+    free(in->bf16);
+    *in = (kernel_input){0};
+}
+
+bool kernel_output_create(kernel_output *out, size_t n)
+{
+    const size_t n_blocks = n / PL_BLOCK;
+    *out = (kernel_output){
+        .values = malloc((n + PL_SLACK) * sizeof(float)),
+        .ids = malloc((n + PL_SLACK) * sizeof(uint32_t)),
+        .sums = malloc(n_blocks * sizeof(double)),
+        .dots = malloc(n_blocks * sizeof(double)),
+    };
+    if (out->values && out->ids && out->sums && out->dots)
+        return true;
+    kernel_output_destroy(out);
+    return false;
+}
+
+void kernel_output_destroy(kernel_output *out)
+{
+    free(out->values);
+    free(out->ids);
+    free(out->sums);
+    free(out->dots);
+    *out = (kernel_output){0};
+}
+
+/* The same bits, or both zero. */
+static bool same_floats(const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(&a[i], &b[i], sizeof *a) != 0 && !(a[i] == 0 && b[i] == 0))
+            return false;
+    }
+    return true;
+}
+
+bool kernel_output_same(const kernel_output *a, const kernel_output *b)
+{
+    return a->result == b->result && a->n_values == b->n_values && a->n_ids == b->n_ids &&
+           a->n_sums == b->n_sums && a->n_dots == b->n_dots &&
+           same_floats(a->values, b->values, a->n_values) &&
+           memcmp(a->ids, b->ids, a->n_ids * sizeof *a->ids) == 0 &&
+           memcmp(a->sums, b->sums, a->n_sums * sizeof *a->sums) == 0 &&
+           memcmp(a->dots, b->dots, a->n_dots * sizeof *a->dots) == 0;
+}

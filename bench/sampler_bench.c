@@ -1,0 +1,152 @@
+/*
+ * Three subjects a chain: the scan, sample and draw. The allocator counts, so that the memory of a
+ * sampler, and that sampling allocates nothing, is seen in the same run.
+ */
+#include "sampler_bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct counter {
+    size_t n, bytes;
+} counter;
+
+static void *count_alloc(void *user, size_t size_bytes)
+{
+    counter *const c = user;
+    c->n++;
+    c->bytes += size_bytes;
+    return malloc(size_bytes);
+}
+
+static void count_free(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
+
+bool sampler_bench_start(sampler_bench *bench, const bench_rows *rows, pluck_isa isa)
+{
+    bench->rows = NULL;
+    bench->kernels = pl_kernels_get(isa);
+    bench->block_max = malloc((rows->n_blocks + PL_SLACK) * sizeof(float));
+    if (!bench->kernels || !bench->block_max) {
+        fprintf(stderr, "bench: no memory, or %s is not supported here\n", pluck_isa_name(isa));
+        free(bench->block_max);
+        return false;
+    }
+    bench->rows = rows;
+    bench->place = (bench_place){.rows = rows};
+    bench->plan.prepare = bench_place_prepare;
+    bench->plan.prepare_context = &bench->place;
+    return true;
+}
+
+void sampler_bench_stop(sampler_bench *bench)
+{
+    free(bench->block_max);
+    bench->rows = NULL;
+}
+
+/* A stepper with a sampler that has gone through 64 tokens of the rows. On failure false, with a
+ * message, and nothing to destroy. */
+static bool create_stepper(const sampler_bench *bench, const bench_chain *chain,
+                           const pluck_allocator *allocator, bench_stepper *stepper)
+{
+    const pluck_sampler_options options = {.isa = bench->kernels->isa, .allocator = allocator};
+    *stepper = (bench_stepper){.place = &bench->place};
+    stepper->sampler = bench_chain_create(chain, bench->rows->n_vocab, &options);
+    if (!stepper->sampler)
+        return false;
+    bench_stepper_sample(stepper, 64);
+    return true;
+}
+
+static bool finish_stepper(const bench_chain *chain, bench_stepper *stepper)
+{
+    const bool done = stepper->err.status == PLUCK_OK;
+    if (!done)
+        fprintf(stderr, "bench: chain %s: %s\n", chain->name, stepper->err.message);
+    pluck_sampler_destroy(&stepper->sampler);
+    return done;
+}
+
+static void write_record(const sampler_bench *bench, const bench_chain *chain,
+                         const sampler_cost *cost)
+{
+    bench_records *const records = bench->records;
+    bench_record_begin(records);
+    bench_record_text(records, "chain", chain->name);
+    bench_record_text(records, "isa", bench->kernels->name);
+    bench_record_text(records, "logits", bench->rows->name);
+    bench_record_integer(records, "n_vocab", bench->rows->n_vocab);
+    bench_record_text(records, "dtype", pluck_dtype_name(bench->rows->dtype));
+    bench_record_measure(records, "scan_ns", cost->scan.ns);
+    bench_record_measure(records, "sample_ns", cost->sample.ns);
+    bench_record_measure(records, "draw_ns", cost->draw.ns);
+    bench_record_measure(records, "sample_ratio", cost->sample.ratio);
+    bench_record_measure(records, "draw_ratio", cost->draw.ratio);
+    if (bench->plan.cycle_counter >= 0)
+        bench_record_number(records, "cycles_per_value",
+                            cost->sample.cycles.median / (double)bench->rows->n_vocab);
+    bench_record_number(records, "survivors", cost->n_survivors);
+    bench_record_number(records, "sampler_bytes", (double)cost->sampler_bytes);
+    bench_record_number(records, "late_allocations", (double)cost->n_late_allocations);
+    bench_record_end(records);
+}
+
+bool sampler_bench_measure(sampler_bench *bench, const bench_chain *chain, sampler_cost *cost)
+{
+    counter used = {0};
+    const pluck_allocator allocator = {count_alloc, count_free, &used};
+    bench_scan scan = {&bench->place, bench->kernels, bench->block_max, false};
+    bench_stepper stepper;
+    if (!create_stepper(bench, chain, &allocator, &stepper))
+        return false;
+    const size_t n_created = used.n;
+    const bench_subject subjects[] = {
+        {bench_scan_run, &scan},
+        {bench_stepper_sample, &stepper},
+        {bench_stepper_draw, &stepper},
+    };
+    bench_timing timings[3];
+    bench_interleave(subjects, 3, &bench->plan, timings);
+    *cost = (sampler_cost){
+        .scan = timings[0],
+        .sample = timings[1],
+        .draw = timings[2],
+        .n_survivors = stepper.last.n_survivors,
+        .sampler_bytes = used.bytes,
+        .n_late_allocations = used.n - n_created,
+    };
+    const bool done = finish_stepper(chain, &stepper);
+    if (done)
+        write_record(bench, chain, cost);
+    return done;
+}
+
+bool sampler_bench_difference(sampler_bench *bench, const bench_chain *a, const bench_chain *b,
+                              bench_spread *ratio)
+{
+    bench_scan scan = {&bench->place, bench->kernels, bench->block_max, false};
+    bench_stepper steppers[2];
+    if (!create_stepper(bench, a, NULL, &steppers[0]))
+        return false;
+    bool done = create_stepper(bench, b, NULL, &steppers[1]);
+    if (done) {
+        const bench_subject subjects[] = {
+            {bench_scan_run, &scan},
+            {bench_stepper_sample, &steppers[0]},
+            {bench_stepper_sample, &steppers[1]},
+        };
+        bench_timing timings[3];
+        bench_interleave(subjects, 3, &bench->plan, timings);
+        *ratio = (bench_spread){
+            .median = timings[2].ratio.median - timings[1].ratio.median,
+            .p10 = timings[2].ratio.p10 - timings[1].ratio.p90,
+            .p90 = timings[2].ratio.p90 - timings[1].ratio.p10,
+        };
+        done = finish_stepper(b, &steppers[1]);
+    }
+    return finish_stepper(a, &steppers[0]) && done;
+}

@@ -1,0 +1,47 @@
+/* A failure stops the steps and stays in the subject: the measuring loop cannot report it. */
+#include "support/sampler_subjects.h"
+
+void bench_place_prepare(void *place, size_t repetition)
+{
+    bench_place *const p = place;
+    p->first_row = repetition * p->rows->rotation % p->rows->n_rows;
+}
+
+static pluck_logits row_at(const bench_place *place, size_t i)
+{
+    return bench_rows_at(place->rows, place->first_row + i % place->rows->rotation);
+}
+
+void bench_scan_run(void *scan, size_t n)
+{
+    bench_scan *const s = scan;
+    bool (*const kernel[])(const void *, size_t, float *) = {
+        [PLUCK_F32] = s->kernels->scan_f32,
+        [PLUCK_F16] = s->kernels->scan_f16,
+        [PLUCK_BF16] = s->kernels->scan_bf16,
+    };
+    for (size_t i = 0; i < n; i++) {
+        const pluck_logits row = row_at(s->place, i);
+        if (kernel[row.dtype](row.data, s->place->rows->n_blocks, s->block_max))
+            s->saw_nan = true;
+    }
+}
+
+void bench_stepper_sample(void *stepper, size_t n)
+{
+    bench_stepper *const s = stepper;
+    for (size_t i = 0; i < n && s->err.status == PLUCK_OK; i++) {
+        pluck_token token = 0;
+        if (pluck_sampler_sample(s->sampler, row_at(s->place, i), &token, &s->err) == PLUCK_OK)
+            pluck_sampler_accept(s->sampler, token, &s->err);
+    }
+}
+
+void bench_stepper_draw(void *stepper, size_t n)
+{
+    bench_stepper *const s = stepper;
+    for (size_t i = 0; i < n && s->err.status == PLUCK_OK; i++) {
+        if (pluck_sampler_draw(s->sampler, row_at(s->place, i), &s->last, &s->err) == PLUCK_OK)
+            pluck_sampler_accept(s->sampler, s->last.token, &s->err);
+    }
+}

@@ -1,0 +1,185 @@
+/* pluck stages: the library's stage tables in readable form. */
+#include "commands.h"
+#include "output.h"
+#include "suggest.h"
+
+#include <pluck/stage.h>
+
+#include <math.h>
+#include <string.h>
+
+static const char *kind_name(pluck_stage_kind kind)
+{
+    switch (kind) {
+    case PLUCK_STAGE_REWEIGHT:
+        return "reweight";
+    case PLUCK_STAGE_TRUNCATE:
+        return "truncate";
+    default:
+        return "draw";
+    }
+}
+
+static const char *type_name(pluck_param_type type)
+{
+    switch (type) {
+    case PLUCK_PARAM_INTEGER:
+        return "integer";
+    case PLUCK_PARAM_BIAS_MAP:
+        return "bias map";
+    default:
+        return "number";
+    }
+}
+
+static void print_param(output *out, const pluck_param *p)
+{
+    char range[96];
+    describe_range(p, range, sizeof range);
+    output_printf(out, "    %-18s %s", p->name, range);
+    if (p->type != PLUCK_PARAM_BIAS_MAP) {
+        output_printf(out, ", default %.15g", p->default_value);
+        if (!isnan(p->neutral))
+            output_printf(out, ", neutral %.15g", p->neutral);
+    }
+    output_char(out, '\n');
+}
+
+static void print_line(output *out, const pluck_stage *stage)
+{
+    output_printf(out, "%-22s %-9s %s\n", stage->name, kind_name(stage->kind), stage->summary);
+    for (size_t i = 0; i < stage->n_params; i++)
+        print_param(out, &stage->params[i]);
+}
+
+static void print_details(output *out, const pluck_stage *stage)
+{
+    output_printf(out, "%s (%s): %s\n\n", stage->name, kind_name(stage->kind), stage->summary);
+    output_printf(out, "  %s\n  source: %s\n", stage->formula, stage->source);
+    for (size_t i = 0; i < stage->n_params; i++) {
+        const pluck_param *const p = &stage->params[i];
+        output_printf(out, "\n  %s (%s): %s\n", p->name, type_name(p->type), p->summary);
+        print_param(out, p);
+        if (p->flat_key == NULL)
+            continue;
+        output_printf(out, "    flat key \"%s\", flag --", p->flat_key);
+        for (const char *c = p->flat_key; *c != '\0'; c++)
+            output_char(out, *c == '_' ? '-' : *c);
+        output_char(out, '\n');
+    }
+}
+
+static void json_text(output *out, const char *name, const char *value)
+{
+    output_printf(out, "\"%s\":", name);
+    if (value == NULL)
+        output_text(out, "null");
+    else
+        output_json_string(out, value, strlen(value));
+}
+
+/* JSON has no infinities and no NaN: null. */
+static void json_number(output *out, const char *name, double value)
+{
+    output_printf(out, ",\"%s\":", name);
+    if (isfinite(value))
+        output_double(out, value);
+    else
+        output_text(out, "null");
+}
+
+static void json_param(output *out, const pluck_param *p)
+{
+    output_char(out, '{');
+    json_text(out, "name", p->name);
+    output_char(out, ',');
+    json_text(out, "flat_key", p->flat_key);
+    output_char(out, ',');
+    json_text(out, "type", type_name(p->type));
+    if (p->type != PLUCK_PARAM_BIAS_MAP) {
+        json_number(out, "min", p->min);
+        json_number(out, "max", p->max);
+        output_printf(out, ",\"min_open\":%s,\"max_open\":%s",
+                      (p->flags & PLUCK_PARAM_MIN_OPEN) != 0 ? "true" : "false",
+                      (p->flags & PLUCK_PARAM_MAX_OPEN) != 0 ? "true" : "false");
+        json_number(out, "default", p->default_value);
+        json_number(out, "neutral", p->neutral);
+    }
+    output_char(out, ',');
+    json_text(out, "summary", p->summary);
+    output_char(out, '}');
+}
+
+static void print_json(output *out, const pluck_stage *stage)
+{
+    output_char(out, '{');
+    json_text(out, "name", stage->name);
+    output_char(out, ',');
+    json_text(out, "kind", kind_name(stage->kind));
+    output_char(out, ',');
+    json_text(out, "summary", stage->summary);
+    output_char(out, ',');
+    json_text(out, "formula", stage->formula);
+    output_char(out, ',');
+    json_text(out, "source", stage->source);
+    output_text(out, ",\"params\":[");
+    for (size_t i = 0; i < stage->n_params; i++) {
+        if (i > 0)
+            output_char(out, ',');
+        json_param(out, &stage->params[i]);
+    }
+    output_text(out, "]}");
+}
+
+static void print_all_json(output *out)
+{
+    output_text(out, "[");
+    for (size_t i = 0; i < pluck_stage_count(); i++) {
+        output_text(out, i > 0 ? ",\n" : "\n");
+        print_json(out, pluck_stage_at(i));
+    }
+    output_text(out, "\n]\n");
+}
+
+static int find_stage(const arguments *args, const pluck_stage **stage)
+{
+    *stage = NULL;
+    if (args->n_words == 0)
+        return EXIT_DONE;
+    /* The flag's spelling is understood too. */
+    char name[64] = "";
+    strncat(name, args->words[0], sizeof name - 1);
+    for (char *c = name; *c != '\0'; c++)
+        *c = *c == '-' ? '_' : *c;
+    *stage = pluck_stage_find(name);
+    if (*stage != NULL)
+        return EXIT_DONE;
+    const char *const near = pluck_stage_nearest(name);
+    if (near != NULL)
+        return complain(args->who, EXIT_USAGE, "unknown stage '%s'; did you mean '%s'?",
+                        args->words[0], near);
+    return complain(args->who, EXIT_USAGE, "unknown stage '%s'; see pluck stages", args->words[0]);
+}
+
+int cmd_stages(const arguments *args)
+{
+    const pluck_stage *stage = NULL;
+    output out;
+    int code = find_stage(args, &stage);
+    if (code == EXIT_DONE)
+        code = output_open(&out, args->who, NULL, NULL, 0);
+    if (code != EXIT_DONE)
+        return code;
+    if (stage != NULL && args->format == FORMAT_JSON) {
+        print_json(&out, stage);
+        output_char(&out, '\n');
+    } else if (stage != NULL) {
+        print_details(&out, stage);
+    } else if (args->format == FORMAT_JSON) {
+        print_all_json(&out);
+    } else {
+        for (size_t i = 0; i < pluck_stage_count(); i++)
+            print_line(&out, pluck_stage_at(i));
+    }
+    return output_close(&out, true);
+}

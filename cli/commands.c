@@ -1,0 +1,294 @@
+/*
+ * The table of commands and flags.
+ */
+#include "commands.h"
+
+#include <pluck/rng.h>
+
+#define AT(member)                offsetof(arguments, member)
+#define COUNT(table)              (sizeof(table) / sizeof *(table))
+#define TABLE(name, title, table) static const option_table name = {title, table, COUNT(table)}
+
+static const option general_options[] = {
+    {"help", 'h', OPTION_SWITCH, NULL, "print this help", AT(help), 0, 0, NULL},
+};
+TABLE(general_table, "Help", general_options);
+
+static const option output_options[] = {
+    {"output", 'o', OPTION_FILE, "FILE",
+     "write to FILE instead of standard output; it appears only when it is complete", AT(output), 0,
+     0, NULL},
+};
+TABLE(output_table, "Output", output_options);
+
+static const option dump_options[] = {
+    {"tensor", 0, OPTION_TEXT, "NAME",
+     "safetensors: which tensor holds the logits; default the only 2-D one", AT(tensor), 0, 0,
+     NULL},
+    {"vocab-size", 0, OPTION_COUNT, "N", "raw files: values a row", AT(vocab_size), 1,
+     PLUCK_MAX_VOCAB, NULL},
+    {"dtype", 0, OPTION_CHOICE, "f32|f16|bf16", "raw files: the type of a value; default f32",
+     AT(dtype), 0, 0, NULL},
+    {"input-format", 0, OPTION_CHOICE, "auto|npy|safetensors|raw",
+     "what the dump is; default auto: by its content", AT(input_format), 0, 0, NULL},
+};
+TABLE(dump_table, "Input", dump_options);
+
+static const option vocab_options[] = {
+    {"vocab", 0, OPTION_FILE, "FILE",
+     "the texts of the tokens: one a line, a JSON list, a JSON map from text to id, or a "
+     "tokenizer.json",
+     AT(vocab), 0, 0, NULL},
+    {"vocab-encoding", 0, OPTION_CHOICE, "auto|plain|gpt2|sentencepiece",
+     "how it spells bytes; default auto: by its tokens", AT(vocab_encoding), 0, 0, NULL},
+    {"short-vocab", 0, OPTION_SWITCH, NULL,
+     "allow a vocabulary shorter than the rows: the last tokens have no text", AT(short_vocab), 0,
+     0, NULL},
+};
+TABLE(vocab_table, "Vocabulary", vocab_options);
+
+static const option config_options[] = {
+    {"config", 'c', OPTION_FILE, "FILE", "read the configuration from a JSON file; - is stdin",
+     AT(config), 0, 0, NULL},
+    {"preset", 0, OPTION_TEXT, "NAME", "start from a built-in configuration (pluck config init)",
+     AT(preset), 0, 0, NULL},
+};
+TABLE(config_table, "Configuration", config_options);
+
+static const option run_options[] = {
+    {"prompt-tokens", 0, OPTION_TEXT, "IDS",
+     "token ids that came before, separated by commas: what penalties look back on",
+     AT(prompt_tokens), 0, 0, NULL},
+    {"isa", 0, OPTION_TEXT, "NAME",
+     "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",
+     AT(isa), 0, 0, NULL},
+};
+TABLE(run_table, "Run", run_options);
+
+static const option sample_options[] = {
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1 of each dump; A:, :B, one row A; negative ones count from the end", AT(rows),
+     0, 0, NULL},
+    {"draws", 'n', OPTION_COUNT, "N", "independent draws a row; default 1", AT(draws), 1,
+     1000000000, NULL},
+    {"sequence", 0, OPTION_SWITCH, NULL,
+     "the rows are consecutive positions of one text: each token is accepted", AT(sequence), 0, 0,
+     NULL},
+    {"stream", 0, OPTION_COUNT, "S", "with --sequence: which stream of the seed; default 0",
+     AT(stream), 0, UINT64_MAX, NULL},
+    {"skip-bad", 0, OPTION_SWITCH, NULL,
+     "go on after a row with NaN or without any token; ends with status 3 all the same",
+     AT(skip_bad), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json|csv", "default text; json is one object a line",
+     AT(format), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(sample_table, "Sampling", sample_options);
+
+static const option inspect_options[] = {
+    {"row", 'r', OPTION_TEXT, "R", "which row; a negative one counts from the end; default 0",
+     AT(row), 0, 0, NULL},
+    {"top", 'n', OPTION_COUNT, "N", "how many tokens to list; default 20", AT(top), 0,
+     PLUCK_MAX_VOCAB, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
+    {"color", 0, OPTION_CHOICE, "auto|always|never",
+     "default auto: on a terminal, unless NO_COLOR is set", AT(color), 0, 0, NULL},
+};
+TABLE(inspect_table, "Inspecting", inspect_options);
+
+static const option format_options[] = {
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
+};
+TABLE(format_table, "Format", format_options);
+
+static const option init_options[] = {
+    {"list", 'l', OPTION_SWITCH, NULL, "list the presets", AT(list), 0, 0, NULL},
+};
+TABLE(init_table, "Presets", init_options);
+
+static const option help_options[] = {
+    {"man", 0, OPTION_SWITCH, NULL, "print the manual page, for man(1)", AT(man), 0, 0, NULL},
+};
+TABLE(help_table, "Manual", help_options);
+
+static const option_table *const sample_tables[] = {&sample_table,  &config_table, &run_table,
+                                                    &vocab_table,   &dump_table,   &output_table,
+                                                    &general_table, NULL};
+static const option_table *const inspect_tables[] = {&inspect_table, &config_table, &run_table,
+                                                     &vocab_table,   &dump_table,   &output_table,
+                                                     &general_table, NULL};
+static const option_table *const stages_tables[] = {&format_table, &general_table, NULL};
+static const option_table *const show_tables[] = {&format_table, &config_table, &general_table,
+                                                  NULL};
+static const option_table *const init_tables[] = {&init_table, &general_table, NULL};
+static const option_table *const plain_tables[] = {&general_table, NULL};
+static const option_table *const help_tables[] = {&help_table, &general_table, NULL};
+
+static const char *const sample_examples[] = {
+    "pluck sample logits.npy",
+    "pluck sample logits.npy --temperature 0 --format json",
+    "pluck sample logits.npy --temperature 0.8 --top-k 40 --top-p 0.95 --seed 7 --rows 0:10",
+    "pluck sample logits.npy --config config.json --rows -1 --draws 5 --vocab vocab.json",
+    "pluck sample logits.npy --sequence --temperature 0.5 --vocab vocab.json",
+    "pluck sample a.npy b.npy --preset balanced --format csv -o tokens.csv",
+    "pluck sample - --rows :3 < logits.npy",
+    "pluck sample logits.raw --vocab-size 512 --dtype f32 --rows 0",
+    NULL};
+static const char *const inspect_examples[] = {
+    "pluck inspect logits.npy --row 3 --vocab vocab.json",
+    "pluck inspect logits.npy --row 3 --top-k 5 --temperature 0.8",
+    "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json", NULL};
+static const char *const stages_examples[] = {"pluck stages", "pluck stages top_p",
+                                              "pluck stages --format json", NULL};
+static const char *const check_examples[] = {
+    "pluck config check config.json", "echo '{\"top_p\": 0.9}' | pluck config check -", NULL};
+static const char *const show_examples[] = {
+    "pluck config show config.json", "pluck config show config.json --top-k 20 --format json",
+    "pluck config show --preset balanced", NULL};
+static const char *const init_examples[] = {"pluck config init > config.json",
+                                            "pluck config init --list", NULL};
+static const char *const schema_examples[] = {"pluck config schema > pluck.schema.json", NULL};
+static const char *const completions_examples[] = {"pluck completions bash > pluck.bash", NULL};
+static const char *const help_examples[] = {"pluck help sample", "pluck help --man > pluck.1",
+                                            NULL};
+
+static const command sample_command = {
+    "sample",
+    "DUMP... [options]",
+    "draw tokens from the rows of logit dumps",
+    "Reads rows of logits (.npy, .safetensors or raw values; - is standard input), runs the "
+    "configured stages on each and draws tokens. Without a configuration it draws from "
+    "softmax(logits). Flags override the keys of the configuration file.\n"
+    "Row r uses stream r of the seed and draw d of a row uses position d (after the prompt "
+    "tokens), so that any split of the rows gives the same tokens. Rows are numbered within each "
+    "dump.\n"
+    "A line of JSON is {\"row\":0,\"draw\":0,\"token\":123,\"logprob\":-1.23,\"survivors\":17}, "
+    "then \"text\" if a vocabulary was given; with several dumps \"dump\" comes first. survivors "
+    "is how many tokens could have been drawn, logprob the natural logarithm of the token's "
+    "probability among them. With --sequence and a vocabulary the text format is the running "
+    "text.",
+    sample_tables,
+    true,
+    sample_examples,
+    1,
+    SIZE_MAX,
+    "DUMP",
+    cmd_sample};
+
+static const command inspect_command = {
+    "inspect",
+    "DUMP [--row R] [options]",
+    "show the distribution of one row",
+    "Shows what each stage does to the row, and the most probable tokens of the final "
+    "distribution: what sample draws from for this row. effective is exp(entropy): the number of "
+    "equally likely tokens that would be as uncertain.",
+    inspect_tables,
+    true,
+    inspect_examples,
+    1,
+    1,
+    "DUMP",
+    cmd_inspect};
+
+static const command stages_command = {
+    "stages",
+    "[NAME] [options]",
+    "list the stages, or describe one",
+    "Lists every stage with its parameters, their ranges and defaults, in the order in which a "
+    "flat configuration runs them. With NAME: everything about that one.",
+    stages_tables,
+    false,
+    stages_examples,
+    0,
+    1,
+    "NAME",
+    cmd_stages};
+
+static const command config_check_command = {
+    "config check",
+    "FILE",
+    "say whether a configuration is valid",
+    "Prints the stages that it runs, or what is wrong with it, where, and what would be right "
+    "(status 3). - is standard input.",
+    plain_tables,
+    false,
+    check_examples,
+    1,
+    1,
+    "FILE",
+    cmd_config_check};
+
+static const command config_show_command = {
+    "config show",
+    "[FILE] [options]",
+    "show what a configuration runs, in order",
+    "Shows the stages in running order with all parameters, defaults included; a stage whose "
+    "parameters make it do nothing is marked. --format json prints the configuration as JSON that "
+    "reads back to the same.",
+    show_tables,
+    true,
+    show_examples,
+    0,
+    1,
+    "FILE",
+    cmd_config_show};
+
+static const command config_init_command = {
+    "config init",
+    "[PRESET]",
+    "print a configuration to start from",
+    "Prints a preset as JSON, ready for --config. Without PRESET: balanced. What the keys mean is "
+    "explained on standard error if that is a terminal.",
+    init_tables,
+    false,
+    init_examples,
+    0,
+    1,
+    "PRESET",
+    cmd_config_init};
+
+static const command config_schema_command = {
+    "config schema",
+    "",
+    "print the JSON Schema of configurations",
+    "Prints a JSON Schema (draft 2020-12) that editors can check configuration files with.",
+    plain_tables,
+    false,
+    schema_examples,
+    0,
+    0,
+    "",
+    cmd_config_schema};
+
+static const command completions_command = {
+    "completions",
+    "bash|zsh|fish",
+    "print completions for a shell",
+    "Prints a script to be read by the shell: for bash, put it into "
+    "~/.local/share/bash-completion/completions/pluck; for zsh, into a directory of $fpath as "
+    "_pluck; for fish, into ~/.config/fish/completions/pluck.fish.",
+    plain_tables,
+    false,
+    completions_examples,
+    1,
+    1,
+    "SHELL",
+    cmd_completions};
+
+static const command help_command = {"help",
+                                     "[COMMAND]",
+                                     "explain a command",
+                                     "Without COMMAND: the list of commands.",
+                                     help_tables,
+                                     false,
+                                     help_examples,
+                                     0,
+                                     2,
+                                     "COMMAND",
+                                     cmd_help};
+
+const command *const commands[] = {&sample_command,        &inspect_command,
+                                   &stages_command,        &config_check_command,
+                                   &config_show_command,   &config_init_command,
+                                   &config_schema_command, &completions_command,
+                                   &help_command,          NULL};

@@ -1,0 +1,19 @@
+/*
+ * The functions that the commands table names; each returns an exit code.
+ */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "options.h"
+
+int cmd_sample(const arguments *args);
+int cmd_inspect(const arguments *args);
+int cmd_stages(const arguments *args);
+int cmd_config_check(const arguments *args);
+int cmd_config_show(const arguments *args);
+int cmd_config_init(const arguments *args);
+int cmd_config_schema(const arguments *args);
+int cmd_completions(const arguments *args);
+int cmd_help(const arguments *args);
+
+#endif

@@ -1,0 +1,123 @@
+/* pluck: finds the command, parses what follows its name, runs it. */
+#include "commands.h"
+#include "help.h"
+#include "suggest.h"
+
+#include <pluck/base.h>
+
+#include <fcntl.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int unknown_command(const char *first, const char *second)
+{
+    char both[64];
+    snprintf(both, sizeof both, "%s%s%s", first, second != NULL ? " " : "",
+             second != NULL ? second : "");
+    suggestion nearest = {first, NULL, 0}, nearest_both = {both, NULL, 0};
+    bool is_group = false;
+    for (const command *const *c = commands; *c != NULL; c++) {
+        suggest_consider(&nearest, (*c)->name);
+        suggest_consider(&nearest_both, (*c)->name);
+        is_group |=
+            strncmp((*c)->name, first, strlen(first)) == 0 && (*c)->name[strlen(first)] == ' ';
+    }
+    if (is_group && second == NULL)
+        return complain("pluck", EXIT_USAGE, "'%s' needs a second word; see pluck help %s", first,
+                        first);
+    const char *const best = nearest_both.best != NULL ? nearest_both.best : nearest.best;
+    const char *const typed = is_group ? both : first;
+    if (best != NULL)
+        return complain("pluck", EXIT_USAGE, "unknown command '%s'; did you mean 'pluck %s'?",
+                        typed, best);
+    return complain("pluck", EXIT_USAGE, "unknown command '%s'; see pluck help%s%s", typed,
+                    is_group ? " " : "", is_group ? first : "");
+}
+
+static int run_command(const command *c, int n_words, char **words)
+{
+    char who[64];
+    snprintf(who, sizeof who, "pluck %s", c->name);
+    arguments args = {.command = c, .who = who};
+    option_set set;
+    if (!option_set_create(&set, c))
+        return complain_memory(who);
+    int code = arguments_parse(&args, &set, n_words, words);
+    if (code == EXIT_DONE && args.help) {
+        output out;
+        code = output_open(&out, who, NULL, NULL, 0);
+        if (code == EXIT_DONE) {
+            help_command(&out, c, &set);
+            code = output_close(&out, true);
+        }
+    } else if (code == EXIT_DONE) {
+        code = c->run(&args);
+    }
+    arguments_destroy(&args);
+    option_set_destroy(&set);
+    return code;
+}
+
+/* The overview, or the commands of a group ("config"). */
+static int print_help(const char *group)
+{
+    const arguments args = {.who = "pluck help", .words = &group, .n_words = group != NULL};
+    return cmd_help(&args);
+}
+
+static int print_version(void)
+{
+    output out;
+    const int code = output_open(&out, "pluck", NULL, NULL, 0);
+    if (code != EXIT_DONE)
+        return code;
+    output_printf(&out, "pluck %s\ninstruction sets:", pluck_version());
+    for (pluck_isa isa = PLUCK_ISA_SCALAR; pluck_isa_name(isa) != NULL; isa++)
+        if (pluck_isa_supported(isa))
+            output_printf(&out, " %s", pluck_isa_name(isa));
+    output_char(&out, '\n');
+    return output_close(&out, true);
+}
+
+/* Makes sure that no file gets the number of a standard stream that the parent closed, where
+ * messages or results would be written into it. The replacement is opened the wrong way round, so
+ * that using it is still an error. */
+static void reserve_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            _exit(EXIT_SYSTEM);
+}
+
+int main(int argc, char **argv)
+{
+    reserve_standard_streams();
+    /* Character types only: numbers keep their dots. */
+    setlocale(LC_CTYPE, "");
+    output_watch_signals();
+
+    if (argc < 2) {
+        output out;
+        output_open(&out, "pluck", NULL, NULL, 0);
+        out.fd = STDERR_FILENO;
+        help_short(&out);
+        output_flush(&out);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
+        return print_version();
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return print_help(NULL);
+
+    size_t n_used = 0;
+    const command *const c =
+        command_find((const char *const *)(argv + 1), (size_t)argc - 1, &n_used);
+    if (c == NULL && argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
+        return print_help(argv[1]);
+    if (c == NULL)
+        return unknown_command(argv[1], argc > 2 ? argv[2] : NULL);
+    return run_command(c, argc - 1 - (int)n_used, argv + 1 + n_used);
+}

@@ -1,0 +1,81 @@
+/*
+ * The manual page, in the man macros of roff (man(7)): every command with its flags and examples in
+ * one page. Text is escaped so that nothing in it is taken for a request: a backslash, a hyphen
+ * that is to be copied, and a dot or quote at the start of a line.
+ */
+#include "help.h"
+
+#include <pluck/base.h>
+#include <string.h>
+
+static void escape(output *out, const char *text)
+{
+    bool is_line_start = true;
+    for (; *text != '\0'; text++) {
+        if (is_line_start && (*text == '.' || *text == '\''))
+            output_text(out, "\\&");
+        if (*text == '\\')
+            output_text(out, "\\e");
+        else if (*text == '-')
+            output_text(out, "\\-");
+        else if (*text == '\n')
+            output_text(out, "\n.PP\n");
+        else
+            output_char(out, *text);
+        is_line_start = *text == '\n';
+    }
+}
+
+static void option_list(output *out, const option_table *table)
+{
+    for (size_t i = 0; i < table->n; i++) {
+        char name[128];
+        help_option_name(&table->options[i], name, sizeof name);
+        output_text(out, ".TP\n.B ");
+        escape(out, name);
+        output_char(out, '\n');
+        escape(out, table->options[i].summary);
+        output_text(out, ".\n");
+    }
+}
+
+static bool command_section(output *out, const command *about)
+{
+    option_set set;
+    if (!option_set_create(&set, about))
+        return false;
+    output_text(out, ".SS \"pluck ");
+    escape(out, about->name);
+    output_char(out, ' ');
+    escape(out, about->synopsis);
+    output_text(out, "\"\n");
+    escape(out, about->about);
+    output_char(out, '\n');
+    for (size_t i = 0; i < set.n; i++)
+        option_list(out, set.tables[i]);
+    output_text(out, ".PP\nExamples:\n.PP\n.nf\n.RS\n");
+    for (const char *const *e = about->examples; *e != NULL; e++) {
+        escape(out, *e);
+        output_char(out, '\n');
+    }
+    output_text(out, ".RE\n.fi\n");
+    option_set_destroy(&set);
+    return true;
+}
+
+bool help_manual(output *out)
+{
+    output_printf(out, ".TH PLUCK 1 \"\" \"pluck %s\" \"User Commands\"\n", pluck_version());
+    output_text(out, ".SH NAME\npluck \\- turn a language model's logits into tokens\n"
+                     ".SH SYNOPSIS\n.B pluck\n.I COMMAND\n[arguments]\n.SH COMMANDS\n");
+    for (const command *const *c = commands; *c != NULL; c++)
+        if (!command_section(out, *c))
+            return false;
+    output_text(out, ".SH EXIT STATUS\n.nf\n");
+    for (size_t i = 0; help_exit_status(i) != NULL; i++) {
+        escape(out, help_exit_status(i));
+        output_char(out, '\n');
+    }
+    output_text(out, ".fi\n");
+    return true;
+}

@@ -1,0 +1,34 @@
+/*
+ * What the command says on standard error, and the exit status that goes with it. A message is
+ * always one line: control characters in it (from a file name, say) are escaped.
+ */
+#ifndef CLI_MESSAGE_H
+#define CLI_MESSAGE_H
+
+#include <pluck/base.h>
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_NEGATIVE = 1, /* the answer is no: a comparison differs */
+    EXIT_USAGE = 2,    /* the command line cannot be understood */
+    EXIT_DATA = 3,     /* bad input data or configuration */
+    EXIT_SYSTEM = 4    /* the system failed: files, memory */
+};
+
+#ifdef __GNUC__
+#    define CLI_PRINTF(text, values) __attribute__((format(printf, text, values)))
+#else
+#    define CLI_PRINTF(text, values)
+#endif
+
+/* Writes "who: message" as one line to standard error; returns code, so that a caller can return
+ * it. */
+int complain(const char *who, int code, const char *format, ...) CLI_PRINTF(3, 4);
+
+/* complain() about memory. */
+int complain_memory(const char *who);
+
+/* The exit status that belongs to a status of the library. */
+int exit_code_of(pluck_status status);
+
+#endif

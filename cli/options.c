@@ -1,0 +1,199 @@
+/*
+ * The parser: --flag VALUE, --flag=VALUE, -o VALUE, -oVALUE; "--" ends the flags, "-" is a word. A
+ * flag given twice counts the last time. Every value goes to the place in arguments that the table
+ * names, so that a new flag is one line in the table.
+ */
+#include "options.h"
+#include "suggest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+    uint64_t sum = 0;
+    if (*text == '\0')
+        return false;
+    for (; *text != '\0'; text++) {
+        const uint64_t digit = (uint64_t)(*text - '0');
+        if (*text < '0' || *text > '9' || sum > (UINT64_MAX - digit) / 10)
+            return false;
+        sum = sum * 10 + digit;
+    }
+    if (sum < min || sum > max)
+        return false;
+    *value = sum;
+    return true;
+}
+
+const char *choice_at(const char *choices, int index, size_t *n)
+{
+    for (; index > 0; index--) {
+        choices = strchr(choices, '|');
+        if (choices == NULL)
+            return NULL;
+        choices++;
+    }
+    *n = strcspn(choices, "|");
+    return choices;
+}
+
+const command *command_find(const char *const *words, size_t n_words, size_t *n_used)
+{
+    for (const command *const *c = commands; *c != NULL; c++) {
+        const char *const space = strchr((*c)->name, ' ');
+        const size_t first = space == NULL ? strlen((*c)->name) : (size_t)(space - (*c)->name);
+        if (n_words == 0 || strlen(words[0]) != first || memcmp(words[0], (*c)->name, first) != 0)
+            continue;
+        *n_used = space == NULL ? 1 : 2;
+        if (space == NULL || (n_words > 1 && strcmp(words[1], space + 1) == 0))
+            return *c;
+    }
+    return NULL;
+}
+
+static const option *find_option(const option_set *set, const char *name, size_t n, char letter)
+{
+    for (size_t t = 0; t < set->n; t++) {
+        for (size_t i = 0; i < set->tables[t]->n; i++) {
+            const option *const o = &set->tables[t]->options[i];
+            if (letter != 0 ? o->letter == letter
+                            : strlen(o->name) == n && memcmp(o->name, name, n) == 0)
+                return o;
+        }
+    }
+    return NULL;
+}
+
+static int unknown_option(const arguments *args, const option_set *set, const char *flag)
+{
+    char name[64] = "";
+    strncat(name, flag + strspn(flag, "-"), sizeof name - 1);
+    name[strcspn(name, "=")] = '\0';
+    suggestion nearest = {name, NULL, 0};
+    for (size_t t = 0; t < set->n; t++)
+        for (size_t i = 0; i < set->tables[t]->n; i++)
+            suggest_consider(&nearest, set->tables[t]->options[i].name);
+    const int n = (int)strcspn(flag, "=");
+    if (nearest.best == NULL)
+        return complain(args->who, EXIT_USAGE, "unknown option '%.*s'; see %s --help", n, flag,
+                        args->who);
+    return complain(args->who, EXIT_USAGE, "unknown option '%.*s'; did you mean '--%s'?", n, flag,
+                    nearest.best);
+}
+
+static int take_choice(const arguments *args, const option *o, const char *value, int *place)
+{
+    size_t n = 0;
+    int index = 0;
+    for (const char *c; (c = choice_at(o->value_name, index, &n)) != NULL; index++) {
+        if (strlen(value) == n && memcmp(value, c, n) == 0) {
+            *place = index;
+            return EXIT_DONE;
+        }
+    }
+    return complain(args->who, EXIT_USAGE, "--%s: '%s' is not one of %s", o->name, value,
+                    o->value_name);
+}
+
+static int take(arguments *args, const option *o, const char *value)
+{
+    char *const place = (char *)args + o->offset;
+    switch (o->type) {
+    case OPTION_SWITCH:
+        *(bool *)place = true;
+        break;
+    case OPTION_TEXT:
+    case OPTION_FILE:
+        *(const char **)place = value;
+        break;
+    case OPTION_COUNT:
+        if (!parse_count(value, o->min, o->max, (uint64_t *)place))
+            return complain(args->who, EXIT_USAGE,
+                            "--%s: '%s' is not a whole number from %llu to %llu", o->name, value,
+                            (unsigned long long)o->min, (unsigned long long)o->max);
+        break;
+    case OPTION_CHOICE:
+        return take_choice(args, o, value, (int *)place);
+    case OPTION_KEY:
+        args->assignments[args->n_assignments++] = (assignment){o, value};
+        break;
+    }
+    return EXIT_DONE;
+}
+
+/* One flag at words[*at]; moves *at over its value. */
+static int parse_flag(arguments *args, const option_set *set, int n_words, char **words, int *at)
+{
+    const char *const flag = words[*at];
+    const bool is_long = flag[1] == '-';
+    const char *const name = flag + (is_long ? 2 : 1);
+    const size_t n = is_long ? strcspn(name, "=") : 1;
+    const option *const o = find_option(set, name, n, is_long ? 0 : name[0]);
+    if (o == NULL || n == 0)
+        return unknown_option(args, set, flag);
+
+    const char *value = NULL;
+    if (name[n] != '\0')
+        value = is_long ? name + n + 1 : name + n;
+    if (o->type == OPTION_SWITCH) {
+        if (value != NULL)
+            return complain(args->who, EXIT_USAGE, "--%s takes no value", o->name);
+    } else if (value == NULL) {
+        if (*at + 1 >= n_words || strncmp(words[*at + 1], "--", 2) == 0)
+            return complain(args->who, EXIT_USAGE, "--%s needs a value: %s", o->name,
+                            o->value_name);
+        value = words[++*at];
+    }
+    return take(args, o, value);
+}
+
+static int check_words(const arguments *args)
+{
+    const command *const c = args->command;
+    if (args->help || args->man || args->list)
+        return EXIT_DONE;
+    if (args->n_words < c->min_words)
+        return complain(args->who, EXIT_USAGE, "needs a %s; see %s --help", c->word_name,
+                        args->who);
+    if (args->n_words > c->max_words) {
+        if (c->max_words == 0)
+            return complain(args->who, EXIT_USAGE, "unexpected '%s'; see %s --help", args->words[0],
+                            args->who);
+        return complain(args->who, EXIT_USAGE, "takes only %llu %s; '%s' is too much",
+                        (unsigned long long)c->max_words, c->word_name, args->words[c->max_words]);
+    }
+    return EXIT_DONE;
+}
+
+int arguments_parse(arguments *args, const option_set *set, int n_words, char **words)
+{
+    args->words = calloc((size_t)n_words + 1, sizeof *args->words);
+    args->assignments = calloc((size_t)n_words + 1, sizeof *args->assignments);
+    if (args->words == NULL || args->assignments == NULL)
+        return complain_memory(args->who);
+    args->draws = 1;
+    args->top = 20;
+
+    bool flags_ended = false;
+    for (int i = 0; i < n_words; i++) {
+        if (flags_ended || words[i][0] != '-' || words[i][1] == '\0') {
+            args->words[args->n_words++] = words[i];
+        } else if (strcmp(words[i], "--") == 0) {
+            flags_ended = true;
+        } else {
+            const int code = parse_flag(args, set, n_words, words, &i);
+            if (code != EXIT_DONE)
+                return code;
+        }
+    }
+    return check_words(args);
+}
+
+void arguments_destroy(arguments *args)
+{
+    free(args->words);
+    free(args->assignments);
+    args->words = NULL;
+    args->assignments = NULL;
+}

@@ -1,0 +1,232 @@
+/*
+ * A buffered writer on write(2). A named file is written as ".NAME.XXXXXX" in its own directory and
+ * renamed when it is complete, which replaces the old one in one step (POSIX rename); devices and
+ * pipes are written in place. A signal handler removes the unfinished file: for that the process
+ * keeps one path in static storage, the only such state of the command.
+ */
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef PATH_MAX
+#    define PATH_MAX 4096
+#endif
+
+static char watched_path[PATH_MAX];
+static volatile sig_atomic_t is_watched;
+
+static void on_signal(int signal_number)
+{
+    if (is_watched)
+        unlink(watched_path);
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+void output_watch_signals(void)
+{
+    static const int fatal[] = {SIGINT, SIGTERM, SIGHUP, SIGBUS};
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    sigemptyset(&action.sa_mask);
+    action.sa_handler = on_signal;
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
+        struct sigaction old;
+        /* nohup and background jobs ignore some: that stays. */
+        if (sigaction(fatal[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            sigaction(fatal[i], &action, NULL);
+    }
+    /* Ending quietly on a closed pipe does not depend on what the parent ignored. */
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+static bool same_file(const struct stat *a, const char *path)
+{
+    struct stat b;
+    return path != NULL && strcmp(path, "-") != 0 && stat(path, &b) == 0 && a->st_dev == b.st_dev &&
+           a->st_ino == b.st_ino;
+}
+
+/* Creates the temporary file next to out->target. */
+static int open_temporary(output *out, mode_t mode)
+{
+    const char *slash = strrchr(out->target, '/');
+    const size_t directory = slash == NULL ? 0 : (size_t)(slash - out->target) + 1;
+    const size_t size = strlen(out->target) + sizeof "..XXXXXX";
+    out->temporary = malloc(size);
+    if (out->temporary == NULL)
+        return complain_memory(out->who);
+    snprintf(out->temporary, size, "%.*s.%s.XXXXXX", (int)directory, out->target,
+             out->target + directory);
+    if (size > sizeof watched_path)
+        return complain(out->who, EXIT_SYSTEM, "%s: %s", out->name, strerror(ENAMETOOLONG));
+
+    out->fd = mkstemp(out->temporary);
+    if (out->fd < 0)
+        return complain(out->who, EXIT_SYSTEM, "%s: cannot create a file next to it: %s", out->name,
+                        strerror(errno));
+    memcpy(watched_path, out->temporary, size);
+    is_watched = 1;
+    /* mkstemp makes it private; a result has the usual permissions. A file system without
+     * permissions refuses, which does no harm. */
+    if (fchmod(out->fd, mode) != 0)
+        errno = 0;
+    return EXIT_DONE;
+}
+
+static int open_file(output *out, const char *path, const char *const *inputs, size_t n_inputs)
+{
+    const mode_t mask = umask(0);
+    umask(mask);
+    mode_t mode = 0666 & ~mask;
+    struct stat old;
+    const bool exists = stat(path, &old) == 0;
+    if (exists) {
+        for (size_t i = 0; i < n_inputs; i++)
+            if (same_file(&old, inputs[i]))
+                return complain(out->who, EXIT_USAGE,
+                                "%s: is an input file too; write to another file", path);
+        if (S_ISDIR(old.st_mode))
+            return complain(out->who, EXIT_SYSTEM, "%s: %s", path, strerror(EISDIR));
+        if (!S_ISREG(old.st_mode)) {
+            out->fd = open(path, O_WRONLY);
+            return out->fd >= 0 ? EXIT_DONE
+                                : complain(out->who, EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+        }
+        mode = old.st_mode & 0777;
+    }
+    /* Renaming onto a symbolic link would replace the link: follow it first. */
+    out->target = exists ? realpath(path, NULL) : NULL;
+    if (out->target == NULL)
+        out->target = strdup(path);
+    if (out->target == NULL)
+        return complain_memory(out->who);
+    return open_temporary(out, mode);
+}
+
+static void forget(output *out)
+{
+    is_watched = 0;
+    free(out->temporary);
+    free(out->target);
+    out->temporary = NULL;
+    out->target = NULL;
+    out->fd = -1;
+}
+
+int output_open(output *out, const char *who, const char *path, const char *const *inputs,
+                size_t n_inputs)
+{
+    out->who = who;
+    out->fd = -1;
+    out->error = 0;
+    out->temporary = NULL;
+    out->target = NULL;
+    out->n = 0;
+    if (path == NULL || strcmp(path, "-") == 0) {
+        out->name = "standard output";
+        out->fd = STDOUT_FILENO;
+    } else {
+        out->name = path;
+        const int code = open_file(out, path, inputs, n_inputs);
+        if (code != EXIT_DONE) {
+            forget(out);
+            return code;
+        }
+    }
+    out->is_terminal = isatty(out->fd) != 0;
+    return EXIT_DONE;
+}
+
+int output_close(output *out, bool keep)
+{
+    if (out->fd < 0)
+        return EXIT_DONE;
+    if (keep || out->temporary == NULL)
+        output_flush(out);
+    /* Some file systems report a full disk only here. */
+    if (close(out->fd) != 0 && out->error == 0 && errno != EINTR)
+        out->error = errno;
+    if (out->temporary != NULL && keep && out->error == 0 &&
+        rename(out->temporary, out->target) != 0)
+        out->error = errno;
+    if (out->temporary != NULL && (!keep || out->error != 0))
+        unlink(out->temporary);
+    const int error = out->error;
+    forget(out);
+    return error == 0 ? EXIT_DONE
+                      : complain(out->who, EXIT_SYSTEM, "%s: %s", out->name, strerror(error));
+}
+
+static void write_all(output *out, const char *data, size_t n)
+{
+    while (n > 0 && out->error == 0) {
+        const ssize_t written = write(out->fd, data, n);
+        if (written >= 0) {
+            data += written;
+            n -= (size_t)written;
+        } else if (errno != EINTR) {
+            out->error = errno;
+        }
+    }
+}
+
+void output_flush(output *out)
+{
+    write_all(out, out->buffer, out->n);
+    out->n = 0;
+}
+
+void output_write(output *out, const char *data, size_t n)
+{
+    if (n > OUTPUT_BUFFER_BYTES - out->n)
+        output_flush(out);
+    if (n > OUTPUT_BUFFER_BYTES) {
+        write_all(out, data, n);
+        return;
+    }
+    memcpy(out->buffer + out->n, data, n);
+    out->n += n;
+}
+
+void output_text(output *out, const char *text)
+{
+    output_write(out, text, strlen(text));
+}
+
+void output_char(output *out, char c)
+{
+    output_write(out, &c, 1);
+}
+
+void output_printf(output *out, const char *format, ...)
+{
+    va_list values;
+    char text[1024];
+    va_start(values, format);
+    const int n = vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    if (n > 0 && (size_t)n < sizeof text) {
+        output_write(out, text, (size_t)n);
+        return;
+    }
+    char *const whole = n > 0 ? malloc((size_t)n + 1) : NULL;
+    if (whole == NULL) {
+        out->error = out->error != 0 ? out->error : ENOMEM;
+        return;
+    }
+    va_start(values, format);
+    vsnprintf(whole, (size_t)n + 1, format, values);
+    va_end(values);
+    output_write(out, whole, (size_t)n);
+    free(whole);
+}

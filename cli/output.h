@@ -1,0 +1,78 @@
+/*
+ * Where results go: standard output, or a file that appears under its name only when it is
+ * complete. Writing never fails on the spot: the first error is kept, later writes do nothing, and
+ * output_close() tells.
+ */
+#ifndef CLI_OUTPUT_H
+#define CLI_OUTPUT_H
+
+#include "message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define OUTPUT_BUFFER_BYTES 65536
+
+typedef struct output {
+    const char *who;  /* the command, for messages */
+    const char *name; /* what messages call it */
+    int fd;
+    bool is_terminal;
+    int error;       /* errno of the first failed write, or 0 */
+    char *temporary; /* what is written until it is complete; NULL if written in place */
+    char *target;    /* what it becomes then */
+    size_t n;
+    char buffer[OUTPUT_BUFFER_BYTES];
+} output;
+
+/* Opens path, or standard output if path is NULL or "-". Refuses a path that is one of the n_inputs
+ * files (NULL and "-" among them are ignored). Returns an exit code, after complain() if it is not
+ * EXIT_DONE; then nothing is open. */
+int output_open(output *out, const char *who, const char *path, const char *const *inputs,
+                size_t n_inputs);
+
+/* Writes what is left; then, if keep, gives a file its name, else removes it. Returns EXIT_SYSTEM
+ * after complain() if anything could not be written, and then nothing is left of the file; else
+ * EXIT_DONE. */
+int output_close(output *out, bool keep);
+
+void output_write(output *out, const char *data, size_t n);
+void output_text(output *out, const char *text);
+void output_char(output *out, char c);
+void output_printf(output *out, const char *format, ...) CLI_PRINTF(2, 3);
+
+/* Hands what is buffered to the system. */
+void output_flush(output *out);
+
+/* A JSON string with its quotes: valid JSON whatever the bytes; every byte that is not part of
+ * valid UTF-8 becomes U+FFFD. */
+void output_json_string(output *out, const char *text, size_t n);
+
+/* A CSV field with its quotes (RFC 4180). Bytes as output_json_string(). */
+void output_csv_string(output *out, const char *text, size_t n);
+
+/* A finite number, in as few of 15 to 17 digits as read back to the same double. */
+void output_double(output *out, double value);
+
+/* A finite number that reads back to the same float; never "-0". */
+void output_float(output *out, double value);
+
+/* Text for people, in quotes, nothing in it that a terminal acts on: \n, \t, \xHH for bytes that
+ * are not UTF-8, \u{HEX} for other control characters. */
+void output_quoted(output *out, const char *text, size_t n);
+
+/* Running text for a terminal, given in pieces that may cut a character in two: as it is, but
+ * control characters other than line breaks and tabs are escaped as above, and bytes that are not
+ * UTF-8 become U+FFFD. Starts as all zero; a final piece with text NULL writes what is pending. */
+typedef struct screen_text {
+    char pending[4];
+    size_t n;
+} screen_text;
+
+void output_screen(output *out, screen_text *state, const char *text, size_t n);
+
+/* Removes the unfinished file if the process is interrupted or terminated, by SIGPIPE too. Called
+ * once, at the start. */
+void output_watch_signals(void);
+
+#endif

@@ -1,0 +1,100 @@
+/* The rate is the mean since the start; the bar is drawn at most ten times a second. */
+#include "progress.h"
+#include "options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DELAY_SECONDS    1.0
+#define INTERVAL_SECONDS 0.1
+#define BAR_MAX          40
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+unsigned terminal_width(int fd)
+{
+    const char *const columns = getenv("COLUMNS");
+    uint64_t width = 0;
+    if (columns != NULL && parse_count(columns, 20, 1000, &width))
+        return (unsigned)width;
+    struct winsize size;
+    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
+        return size.ws_col;
+    return 80;
+}
+
+void progress_start(progress *p, uint64_t total, bool quiet, const output *out)
+{
+    memset(p, 0, sizeof *p);
+    p->total = total;
+    p->is_enabled = !quiet && !out->is_terminal && isatty(STDERR_FILENO);
+    p->start = p->is_enabled ? now() : 0.0;
+}
+
+static void duration_text(double seconds, char *text, size_t capacity)
+{
+    const unsigned long long s = seconds < 1e9 ? (unsigned long long)(seconds + 0.5) : 0;
+    if (s >= 3600)
+        snprintf(text, capacity, "%lluh%02llum", s / 3600, s / 60 % 60);
+    else
+        snprintf(text, capacity, "%llum%02llus", s / 60, s % 60);
+}
+
+static void rate_text(double rate, char *text, size_t capacity)
+{
+    if (rate >= 1e6)
+        snprintf(text, capacity, "%.1fM/s", rate / 1e6);
+    else if (rate >= 1e3)
+        snprintf(text, capacity, "%.1fk/s", rate / 1e3);
+    else
+        snprintf(text, capacity, "%.1f/s", rate);
+}
+
+static void draw(progress *p, uint64_t done, double time)
+{
+    char line[256], rate[32], left[32] = "";
+    const double per_second = (double)done / (time - p->start);
+    rate_text(per_second, rate, sizeof rate);
+    if (p->total == 0) {
+        snprintf(line, sizeof line, "%llu draws, %s", (unsigned long long)done, rate);
+    } else {
+        const unsigned width = terminal_width(STDERR_FILENO);
+        const unsigned bar = width > BAR_MAX + 40 ? BAR_MAX : width > 50 ? width - 40 : 10;
+        const double part = (double)done / (double)p->total;
+        char filled[BAR_MAX + 1] = "";
+        memset(filled, '#', (size_t)(part * bar));
+        if (per_second > 0)
+            duration_text((double)(p->total - done) / per_second, left, sizeof left);
+        snprintf(line, sizeof line, "[%-*s] %3d%%  %s  %s left", (int)bar, filled,
+                 (int)(100 * part), rate, left);
+    }
+    fprintf(stderr, "\r%s\033[K", line);
+    fflush(stderr);
+    p->is_shown = true;
+    p->shown_at = time;
+}
+
+void progress_update(progress *p, uint64_t done)
+{
+    if (!p->is_enabled)
+        return;
+    const double time = now();
+    if (time - p->start >= DELAY_SECONDS && time - p->shown_at >= INTERVAL_SECONDS)
+        draw(p, done, time);
+}
+
+void progress_clear(progress *p)
+{
+    if (p->is_shown)
+        fprintf(stderr, "\r\033[K");
+    p->is_shown = false;
+}

@@ -1,0 +1,30 @@
+/*
+ * A progress bar on standard error for work that lasts over a second, if that is a terminal.
+ */
+#ifndef CLI_PROGRESS_H
+#define CLI_PROGRESS_H
+
+#include "output.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct progress {
+    bool is_enabled, is_shown;
+    uint64_t total; /* 0: not known */
+    double start, shown_at;
+} progress;
+
+/* The width of the terminal that fd is: COLUMNS, else what the terminal says, else 80. */
+unsigned terminal_width(int fd);
+
+/* quiet, or results on the same kind of screen: nothing is shown. */
+void progress_start(progress *p, uint64_t total, bool quiet, const output *out);
+
+/* done of total is done. */
+void progress_update(progress *p, uint64_t done);
+
+/* Takes the bar away: before messages and at the end. */
+void progress_clear(progress *p);
+
+#endif

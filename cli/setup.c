@@ -1,0 +1,279 @@
+/* Configuration values typed as flags become JSON texts here; the library checks them. */
+#include "setup.h"
+#include "files.h"
+#include "presets.h"
+
+#include <pluck/rng.h>
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONFIG_LIMIT_BYTES ((size_t)16 << 20)
+
+static int load_config(const arguments *args, const char *file, pluck_config **config)
+{
+    pluck_error err;
+    const char *json = NULL;
+    char *text = NULL;
+    size_t n = 0;
+    if (args->preset != NULL) {
+        const preset *const p = preset_find(args->preset);
+        const char *const near = preset_nearest(args->preset);
+        if (p == NULL && near != NULL)
+            return complain(args->who, EXIT_USAGE, "unknown preset '%s'; did you mean '%s'?",
+                            args->preset, near);
+        if (p == NULL)
+            return complain(args->who, EXIT_USAGE,
+                            "unknown preset '%s'; pluck config init --list shows them",
+                            args->preset);
+        json = p->json;
+        n = p->size_bytes;
+    } else if (file != NULL) {
+        const int code = read_file(args->who, file, CONFIG_LIMIT_BYTES, &text, &n);
+        if (code != EXIT_DONE)
+            return code;
+        json = text;
+    }
+    const pluck_status status = json == NULL ? pluck_config_create(config, NULL, &err)
+                                             : pluck_config_from_json(config, json, n, NULL, &err);
+    free(text);
+    if (status == PLUCK_OK)
+        return EXIT_DONE;
+    return complain(args->who, exit_code_of(status), "%s: %s",
+                    args->preset != NULL ? args->preset
+                    : file != NULL       ? file
+                                         : "configuration",
+                    err.message);
+}
+
+/* Writes a number as JSON writes it: people also type .8, 1. and +1. false: not a number. */
+static bool number_json(const char *typed, char *json, size_t capacity)
+{
+    const char *c = typed;
+    size_t n = 0;
+    if (strlen(typed) + 3 > capacity)
+        return false;
+    if (*c == '-')
+        json[n++] = '-';
+    c += *c == '-' || *c == '+';
+    if (!isdigit((unsigned char)c[0]) && !(c[0] == '.' && isdigit((unsigned char)c[1])))
+        return false;
+    /* JSON has no leading zeros. */
+    while (c[0] == '0' && isdigit((unsigned char)c[1]))
+        c++;
+    if (*c == '.')
+        json[n++] = '0';
+    while (isdigit((unsigned char)*c))
+        json[n++] = *c++;
+    if (*c == '.') {
+        json[n++] = *c++;
+        if (!isdigit((unsigned char)*c))
+            json[n++] = '0';
+        while (isdigit((unsigned char)*c))
+            json[n++] = *c++;
+    }
+    if (*c == 'e' || *c == 'E') {
+        json[n++] = *c++;
+        if (*c == '-' || *c == '+')
+            json[n++] = *c++;
+        if (!isdigit((unsigned char)*c))
+            return false;
+        while (isdigit((unsigned char)*c))
+            json[n++] = *c++;
+    }
+    json[n] = '\0';
+    return *c == '\0';
+}
+
+/* Appends a bare word as a JSON string; words with quotes, backslashes or control characters are no
+ * names, and stay what they are: wrong. */
+static size_t quote(char *json, const char *word, size_t n)
+{
+    size_t used = 0;
+    json[used++] = '"';
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char c = (unsigned char)word[i];
+        if (c == '"' || c == '\\')
+            json[used++] = '\\';
+        json[used++] = (char)(c < 0x20 ? '?' : c);
+    }
+    json[used++] = '"';
+    json[used] = '\0';
+    return used;
+}
+
+/* "top_k,temperature" becomes ["top_k","temperature"]. */
+static void list_json(const char *typed, char *json)
+{
+    size_t used = 0;
+    json[used++] = '[';
+    while (*typed != '\0') {
+        const size_t n = strcspn(typed, ",");
+        used += quote(json + used, typed, n);
+        typed += n;
+        if (*typed == ',') {
+            json[used++] = ',';
+            typed++;
+        }
+    }
+    json[used++] = ']';
+    json[used] = '\0';
+}
+
+static int set_key(const arguments *args, const assignment *a, pluck_config *config)
+{
+    const option *const o = a->option;
+    const size_t capacity = 4 * strlen(a->value) + 8;
+    char *const json = malloc(capacity);
+    if (json == NULL)
+        return complain_memory(args->who);
+    int code = EXIT_DONE;
+    const bool is_order = strcmp(o->key, "order") == 0;
+    const bool is_json = strcmp(o->value_name, "JSON") == 0 || strchr("[{\"", a->value[0]) != NULL;
+    const bool is_name = strcmp(o->key, "draw") == 0 || strcmp(o->key, "on_nan") == 0 ||
+                         (strcmp(o->key, "seed") == 0 && isalpha((unsigned char)a->value[0]));
+    if (is_json && a->value[0] != '\0')
+        memcpy(json, a->value, strlen(a->value) + 1);
+    else if (is_order)
+        list_json(a->value, json);
+    else if (is_name)
+        quote(json, a->value, strlen(a->value));
+    else if (!number_json(a->value, json, capacity))
+        code = complain(args->who, EXIT_USAGE, "--%s: '%s' is not a number", o->name, a->value);
+
+    pluck_error err;
+    pluck_status status = PLUCK_OK;
+    if (code == EXIT_DONE)
+        status = pluck_config_set(config, o->key, json, &err);
+    if (status != PLUCK_OK)
+        code = complain(args->who, exit_code_of(status), "--%s %s: %s", o->name, a->value,
+                        err.message);
+    free(json);
+    return code;
+}
+
+int setup_config(const arguments *args, const char *file, pluck_config **config)
+{
+    *config = NULL;
+    if (file != NULL && args->preset != NULL)
+        return complain(args->who, EXIT_USAGE, "a configuration file and --preset are both given");
+    int code = load_config(args, file, config);
+    /* A new order comes first: it may name stages that the other flags set up. */
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; code == EXIT_DONE && i < args->n_assignments; i++) {
+            const bool is_order = strcmp(args->assignments[i].option->key, "order") == 0;
+            if (is_order == (pass == 0))
+                code = set_key(args, &args->assignments[i], *config);
+        }
+    }
+    if (code != EXIT_DONE)
+        pluck_config_destroy(config);
+    return code;
+}
+
+int setup_seed(const arguments *args, pluck_config *config)
+{
+    pluck_error err;
+    uint64_t seed = 0;
+    if (!pluck_config_seed(config, &seed))
+        return EXIT_DONE;
+    pluck_status status = pluck_random_seed(&seed, &err);
+    char json[32];
+    snprintf(json, sizeof json, "%llu", (unsigned long long)seed);
+    if (status == PLUCK_OK)
+        status = pluck_config_set(config, "seed", json, &err);
+    if (status != PLUCK_OK)
+        return complain(args->who, exit_code_of(status), "%s", err.message);
+    return args->quiet ? EXIT_DONE : complain(args->who, EXIT_DONE, "seed %s", json);
+}
+
+int setup_isa(const arguments *args, pluck_isa *isa)
+{
+    const char *const variable = getenv("PLUCK_ISA");
+    const char *const name = args->isa != NULL ? args->isa : variable;
+    *isa = PLUCK_ISA_BEST;
+    if (name == NULL || *name == '\0')
+        return EXIT_DONE;
+    if (pluck_isa_from_name(name, isa, NULL) == PLUCK_OK)
+        return EXIT_DONE;
+
+    char known[128] = "best";
+    for (pluck_isa i = PLUCK_ISA_SCALAR; pluck_isa_name(i) != NULL; i++) {
+        if (pluck_isa_supported(i)) {
+            strncat(known, ", ", sizeof known - strlen(known) - 1);
+            strncat(known, pluck_isa_name(i), sizeof known - strlen(known) - 1);
+        }
+    }
+    return complain(args->who, EXIT_USAGE, "%s: '%s' is not an instruction set of this machine; %s",
+                    args->isa != NULL ? "--isa" : "PLUCK_ISA", name, known);
+}
+
+int setup_prompt(const arguments *args, token_list *list)
+{
+    list->tokens = NULL;
+    list->n = 0;
+    if (args->prompt_tokens == NULL)
+        return EXIT_DONE;
+    list->tokens = calloc(strlen(args->prompt_tokens) / 2 + 1, sizeof *list->tokens);
+    if (list->tokens == NULL)
+        return complain_memory(args->who);
+    for (const char *c = args->prompt_tokens; *c != '\0';) {
+        char digits[16] = "";
+        const size_t n = strcspn(c, ",");
+        uint64_t token = 0;
+        strncat(digits, c, n < sizeof digits ? n : sizeof digits - 1);
+        if (!parse_count(digits, 0, PLUCK_MAX_VOCAB - 1, &token)) {
+            free(list->tokens);
+            list->tokens = NULL;
+            return complain(args->who, EXIT_USAGE, "--prompt-tokens: '%.*s' is not a token id",
+                            (int)n, c);
+        }
+        list->tokens[list->n++] = (pluck_token)token;
+        c += n + (c[n] == ',');
+    }
+    return EXIT_DONE;
+}
+
+int setup_prompt_check(const arguments *args, const token_list *list, uint32_t n_vocab)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if ((uint32_t)list->tokens[i] >= n_vocab)
+            return complain(args->who, EXIT_DATA,
+                            "--prompt-tokens: token %d is outside the vocabulary of %u tokens",
+                            (int)list->tokens[i], (unsigned)n_vocab);
+    return EXIT_DONE;
+}
+
+const char *source_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+int source_open(const arguments *args, const char *path, source *src)
+{
+    const pluck_dump_options options = {.format = (pluck_dump_format)args->input_format,
+                                        .tensor = args->tensor,
+                                        .raw_dtype = (pluck_dtype)args->dtype,
+                                        .raw_n_vocab = (uint32_t)args->vocab_size};
+    pluck_error err;
+    memset(src, 0, sizeof *src);
+    const pluck_status status = pluck_dump_open(&src->dump, path, &options, &err);
+    if (status != PLUCK_OK)
+        return complain(args->who, exit_code_of(status), "%s", err.message);
+    src->info = pluck_dump_get_info(src->dump);
+    src->scratch = malloc(src->info.n_vocab * sizeof *src->scratch);
+    if (src->scratch == NULL) {
+        source_close(src);
+        return complain_memory(args->who);
+    }
+    return EXIT_DONE;
+}
+
+void source_close(source *src)
+{
+    pluck_dump_close(&src->dump);
+    free(src->scratch);
+    src->scratch = NULL;
+}

@@ -1,0 +1,47 @@
+/*
+ * From the command line to the objects of the library. Every function returns an exit code, after
+ * complain() if it is not EXIT_DONE; then its output is NULL or empty.
+ */
+#ifndef CLI_SETUP_H
+#define CLI_SETUP_H
+
+#include "options.h"
+
+#include <pluck/config.h>
+#include <pluck/dump.h>
+
+/* --config or --preset (file, if not NULL, instead of --config), then the flags for keys. */
+int setup_config(const arguments *args, const char *file, pluck_config **config);
+
+/* Replaces a "random" seed by one from the system and says which on standard error, so that every
+ * sampler of this run has the same one and the run can be repeated. */
+int setup_seed(const arguments *args, pluck_config *config);
+
+/* --isa, else the environment variable PLUCK_ISA, else the best. */
+int setup_isa(const arguments *args, pluck_isa *isa);
+
+typedef struct token_list {
+    pluck_token *tokens;
+    size_t n;
+} token_list;
+
+/* --prompt-tokens; freed with free(list->tokens). */
+int setup_prompt(const arguments *args, token_list *list);
+
+/* Whether its tokens are below n_vocab; else EXIT_DATA after complain(). */
+int setup_prompt_check(const arguments *args, const token_list *list, uint32_t n_vocab);
+
+/* A dump and memory for one of its rows. */
+typedef struct source {
+    pluck_dump *dump;
+    pluck_dump_info info;
+    float *scratch;
+} source;
+
+/* What messages call a dump: its path, or "standard input". */
+const char *source_name(const char *path);
+
+int source_open(const arguments *args, const char *path, source *src);
+void source_close(source *src);
+
+#endif

@@ -1,0 +1,167 @@
+/*
+ * All texts lie in one block of bytes, entries point into it; both grow by doubling.
+ */
+#include "vocab.h"
+#include "files.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define VOCAB_LIMIT_BYTES ((size_t)256 << 20)
+
+static bool reserve_entries(vocab *v, uint32_t n)
+{
+    uint32_t capacity = v->capacity == 0 ? 1024 : v->capacity;
+    while (capacity < n)
+        capacity *= 2;
+    if (capacity == v->capacity)
+        return true;
+    vocab_entry *const larger = realloc(v->entries, capacity * sizeof *larger);
+    if (larger == NULL)
+        return false;
+    memset(larger + v->capacity, 0, (capacity - v->capacity) * sizeof *larger);
+    v->entries = larger;
+    v->capacity = capacity;
+    return true;
+}
+
+static bool reserve_bytes(vocab *v, size_t n)
+{
+    size_t capacity = v->bytes_capacity == 0 ? 16384 : v->bytes_capacity;
+    while (capacity - v->n_bytes < n)
+        capacity *= 2;
+    if (capacity == v->bytes_capacity)
+        return true;
+    char *const larger = realloc(v->bytes, capacity);
+    if (larger == NULL)
+        return false;
+    v->bytes = larger;
+    v->bytes_capacity = capacity;
+    return true;
+}
+
+bool vocab_set(vocab *v, uint32_t id, const char *text, size_t n, bool is_literal)
+{
+    if (!reserve_entries(v, id + 1) || !reserve_bytes(v, n))
+        return false;
+    if (n > 0)
+        memcpy(v->bytes + v->n_bytes, text, n);
+    v->entries[id] = (vocab_entry){v->n_bytes, (uint32_t)n, true, is_literal};
+    v->n_bytes += n;
+    v->n = id + 1 > v->n ? id + 1 : v->n;
+    return true;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Undoes the escapes of one line in place and returns its new length. A backslash before anything
+ * else is itself. */
+static size_t unescape(char *line, size_t n)
+{
+    static const char named[] = "n\nt\tr\r\\\\";
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *name = NULL;
+        for (const char *c = named; line[i] == '\\' && i + 1 < n && *c != '\0'; c += 2)
+            name = *c == line[i + 1] ? c : name;
+        if (name != NULL) {
+            line[used++] = name[1];
+            i++;
+        } else if (line[i] == '\\' && i + 3 < n && line[i + 1] == 'x' &&
+                   hex_digit(line[i + 2]) >= 0 && hex_digit(line[i + 3]) >= 0) {
+            line[used++] = (char)(hex_digit(line[i + 2]) * 16 + hex_digit(line[i + 3]));
+            i += 3;
+        } else {
+            line[used++] = line[i];
+        }
+    }
+    return used;
+}
+
+static int read_lines(vocab *v, const char *who, const char *path, char *text, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        const char *const newline = memchr(text + at, '\n', n - at);
+        size_t length = newline != NULL ? (size_t)(newline - (text + at)) : n - at;
+        const size_t next = at + length + 1;
+        if (v->n >= PLUCK_MAX_VOCAB)
+            return complain(who, EXIT_DATA, "%s: has more than %u tokens", path, PLUCK_MAX_VOCAB);
+        if (length > 0 && text[at + length - 1] == '\r')
+            length--;
+        if (!vocab_set(v, v->n, text + at, unescape(text + at, length), false))
+            return complain_memory(who);
+        at = next;
+    }
+    return EXIT_DONE;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), n_end = strlen(end);
+    return n >= n_end && strcmp(text + n - n_end, end) == 0;
+}
+
+/* A name ending decides; without one, a JSON list or map starts with its bracket. */
+static bool is_json(const char *path, const char *text)
+{
+    const char first = text[strspn(text, " \t\r\n")];
+    if (ends_with(path, ".json"))
+        return true;
+    return !ends_with(path, ".txt") && (first == '[' || first == '{');
+}
+
+int vocab_load(vocab *v, const arguments *args)
+{
+    memset(v, 0, sizeof *v);
+    if (args->vocab == NULL)
+        return EXIT_DONE;
+    char *text = NULL;
+    size_t n = 0;
+    int code = read_file(args->who, args->vocab, VOCAB_LIMIT_BYTES, &text, &n);
+    if (code != EXIT_DONE)
+        return code;
+    if (is_json(args->vocab, text))
+        code = vocab_read_json(v, args->who, args->vocab, text, n);
+    else
+        code = read_lines(v, args->who, args->vocab, text, n);
+    if (code == EXIT_DONE && v->n == 0)
+        code = complain(args->who, EXIT_DATA, "%s: holds no token", args->vocab);
+    if (code == EXIT_DONE)
+        vocab_decode(v, args->vocab_encoding);
+    free(text);
+    if (code != EXIT_DONE)
+        vocab_free(v);
+    return code;
+}
+
+int vocab_check(const vocab *v, const arguments *args, const char *path, uint32_t n_vocab)
+{
+    if (args->vocab == NULL || v->n == n_vocab || (args->short_vocab && v->n < n_vocab))
+        return EXIT_DONE;
+    return complain(args->who, EXIT_DATA, "%s: has %u tokens, but rows of %s have %u values%s",
+                    args->vocab, (unsigned)v->n, path, (unsigned)n_vocab,
+                    v->n < n_vocab ? "; --short-vocab allows that" : "");
+}
+
+void vocab_free(vocab *v)
+{
+    free(v->entries);
+    free(v->bytes);
+    memset(v, 0, sizeof *v);
+}
+
+const char *vocab_text(const vocab *v, pluck_token token, size_t *n)
+{
+    *n = 0;
+    if (token < 0 || (uint32_t)token >= v->n || !v->entries[token].is_set)
+        return "";
+    *n = v->entries[token].n;
+    return *n > 0 ? v->bytes + v->entries[token].offset : "";
+}

@@ -1,0 +1,49 @@
+/*
+ * The texts of tokens, from a vocabulary file: one token a line (escapes \n \t \r \\ \xHH undone),
+ * a JSON list, a JSON map from text to id, or a Hugging Face tokenizer.json (model.vocab, which may
+ * also be a list of [text, score], and added_tokens).
+ */
+#ifndef CLI_VOCAB_H
+#define CLI_VOCAB_H
+
+#include "options.h"
+
+#include <pluck/base.h>
+
+typedef struct vocab_entry {
+    size_t offset; /* in vocab.bytes */
+    uint32_t n;
+    bool is_set;
+    bool is_literal; /* an added token: never in the alphabet of the rest */
+} vocab_entry;
+
+typedef struct vocab {
+    vocab_entry *entries;
+    uint32_t n; /* the largest id + 1 */
+    uint32_t capacity;
+    char *bytes;
+    size_t n_bytes, bytes_capacity;
+} vocab;
+
+/* Reads args->vocab if it is given; else *v is empty. Returns an exit code, after complain() if it
+ * is not EXIT_DONE. */
+int vocab_load(vocab *v, const arguments *args);
+
+/* Whether it has the length of the rows of path; else EXIT_DATA after complain(). */
+int vocab_check(const vocab *v, const arguments *args, const char *path, uint32_t n_vocab);
+
+void vocab_free(vocab *v);
+
+/* The bytes of a token's text, which need not be UTF-8, and how many; "" for a token without. */
+const char *vocab_text(const vocab *v, pluck_token token, size_t *n);
+
+/* For the readers of single formats: sets the text of one id. Returns false when memory ran out. */
+bool vocab_set(vocab *v, uint32_t id, const char *text, size_t n, bool is_literal);
+
+/* Reads the JSON forms. Returns an exit code as vocab_load(). */
+int vocab_read_json(vocab *v, const char *who, const char *path, const char *text, size_t n);
+
+/* Turns the spelling of an encoding (ENCODING_*) into bytes; ENCODING_AUTO finds out which. */
+void vocab_decode(vocab *v, int encoding);
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * The JSON forms of a vocabulary. A map from text to id must give every id once; added_tokens of a
+ * tokenizer.json come last, because they take the place of an entry of the same id.
+ */
+#include "vocab.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <string.h>
+
+typedef struct reader {
+    vocab *v;
+    const char *who, *path;
+} reader;
+
+static int add(const reader *r, uint32_t id, const char *text, bool is_literal)
+{
+    return vocab_set(r->v, id, text, strlen(text), is_literal) ? EXIT_DONE
+                                                               : complain_memory(r->who);
+}
+
+static bool read_id(const cJSON *item, uint32_t *id)
+{
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble < PLUCK_MAX_VOCAB))
+        return false;
+    *id = (uint32_t)item->valuedouble;
+    return (double)*id == item->valuedouble;
+}
+
+/* A list of texts, or of [text, score] as Unigram models have it. */
+static int read_list(const reader *r, const cJSON *list)
+{
+    uint32_t id = 0;
+    for (const cJSON *item = list->child; item != NULL; item = item->next, id++) {
+        const cJSON *const text = cJSON_IsArray(item) ? item->child : item;
+        if (id >= PLUCK_MAX_VOCAB)
+            return complain(r->who, EXIT_DATA, "%s: has more than %u tokens", r->path,
+                            PLUCK_MAX_VOCAB);
+        if (text == NULL || !cJSON_IsString(text))
+            return complain(r->who, EXIT_DATA, "%s: entry %u of the list is not a text", r->path,
+                            (unsigned)id);
+        const int code = add(r, id, text->valuestring, false);
+        if (code != EXIT_DONE)
+            return code;
+    }
+    return EXIT_DONE;
+}
+
+static int read_map(const reader *r, const cJSON *map)
+{
+    for (const cJSON *item = map->child; item != NULL; item = item->next) {
+        uint32_t id = 0;
+        if (!read_id(item, &id))
+            return complain(r->who, EXIT_DATA,
+                            "%s: the value of \"%s\" is not a token id (0 to %u)", r->path,
+                            item->string, PLUCK_MAX_VOCAB - 1);
+        if (id < r->v->n && r->v->entries[id].is_set)
+            return complain(r->who, EXIT_DATA, "%s: two texts have the id %u; the second is \"%s\"",
+                            r->path, (unsigned)id, item->string);
+        const int code = add(r, id, item->string, false);
+        if (code != EXIT_DONE)
+            return code;
+    }
+    return EXIT_DONE;
+}
+
+static int read_added(const reader *r, const cJSON *list)
+{
+    for (const cJSON *item = cJSON_IsArray(list) ? list->child : NULL; item != NULL;
+         item = item->next) {
+        const cJSON *const text = cJSON_GetObjectItemCaseSensitive(item, "content");
+        uint32_t id = 0;
+        if (!cJSON_IsString(text) || !read_id(cJSON_GetObjectItemCaseSensitive(item, "id"), &id))
+            return complain(r->who, EXIT_DATA, "%s: an entry of added_tokens has no id or content",
+                            r->path);
+        const int code = add(r, id, text->valuestring, true);
+        if (code != EXIT_DONE)
+            return code;
+    }
+    return EXIT_DONE;
+}
+
+static int read_root(const reader *r, const cJSON *root)
+{
+    if (cJSON_IsArray(root))
+        return read_list(r, root);
+    const cJSON *const model = cJSON_GetObjectItemCaseSensitive(root, "model");
+    if (cJSON_IsObject(root) && !cJSON_IsObject(model))
+        return read_map(r, root);
+    const cJSON *const entries = cJSON_GetObjectItemCaseSensitive(model, "vocab");
+    if (!cJSON_IsArray(entries) && !cJSON_IsObject(entries))
+        return complain(r->who, EXIT_DATA,
+                        "%s: is neither a list of texts, a map from text to id, nor a "
+                        "tokenizer.json with model.vocab",
+                        r->path);
+    const int code = cJSON_IsArray(entries) ? read_list(r, entries) : read_map(r, entries);
+    if (code != EXIT_DONE)
+        return code;
+    return read_added(r, cJSON_GetObjectItemCaseSensitive(root, "added_tokens"));
+}
+
+int vocab_read_json(vocab *v, const char *who, const char *path, const char *text, size_t n)
+{
+    const char *end = NULL;
+    errno = 0;
+    /* The size includes the NUL, so that anything after the value is refused. */
+    cJSON *const root = cJSON_ParseWithLengthOpts(text, n + 1, &end, true);
+    /* malloc says so itself (POSIX); the parser does not. */
+    if (root == NULL && errno == ENOMEM)
+        return complain_memory(who);
+    if (root == NULL) {
+        size_t line = 1;
+        for (const char *c = text; end != NULL && c < end && c < text + n; c++)
+            line += *c == '\n';
+        return complain(who, EXIT_DATA, "%s: line %zu: is not valid JSON", path, line);
+    }
+    const reader r = {v, who, path};
+    const int code = read_root(&r, root);
+    cJSON_Delete(root);
+    return code;
+}

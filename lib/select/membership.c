@@ -1,0 +1,110 @@
+/*
+ * A token is in the nucleus if the mass before it (of better tokens) is below p Z. The mass before
+ * it lies in the few blocks whose maximum reaches it, and Z need not be known: the exact sums of
+ * those blocks and the maxima of the others bound it from below. More blocks are summed, those with
+ * the next largest maxima, until the lower bound accepts; only when that fails is Z computed.
+ * Verdicts keep a margin for all roundings together; what lies within it is left undecided.
+ */
+#include "select/membership.h"
+
+#include "select/keep.h"
+#include "select/mass.h"
+
+#include <float.h>
+#include <math.h>
+
+/* Above the relative rounding error of two sums that are compared, 2 * 4 * 2^-24, and what
+ * pl_view_settle() allows for the rounding of logits, 2^-22, together. */
+static const double margin = 1e-6;
+
+/* The view as it was when the nucleus was asked for. */
+static pl_view view_at_nucleus(const pl_view *view)
+{
+    pl_view at = *view;
+    at.scale = view->deferred.scale;
+    return at;
+}
+
+void pl_membership_begin(const pl_view *view, pl_nucleus_bounds *bounds)
+{
+    const pl_view at = view_at_nucleus(view);
+    const pl_workspace *w = view->workspace;
+    bounds->maxima = pl_view_mass_of(&at, w->block_max, (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK);
+    bounds->normaliser = 0.0;
+}
+
+/* Sums over the blocks whose maximum lies in [low, high). */
+typedef struct visit {
+    double maxima; /* of the exponentials of their maxima */
+    double sum;    /* of all their exponentials */
+    double from;   /* of those that are >= threshold */
+} visit;
+
+static visit visit_blocks(const pl_view *at, float low, float high, float threshold)
+{
+    pl_workspace *w = at->workspace;
+    uint32_t n = (uint32_t)at->kernels->gather(w->block_max, w->n_blocks, low, high, 0,
+                                               w->block_ids, w->block_spare);
+    visit v = {0.0, 0.0, 0.0};
+    float buffer[PL_BLOCK];
+    for (uint32_t i = 0; i < n; i++) {
+        const float *x = pl_view_block(at, w->block_ids[i], buffer);
+        v.sum += pl_view_mass_of(at, x, 1);
+        if (threshold < INFINITY)
+            v.from += pl_view_mass_from(at, x, 1, threshold);
+    }
+    for (uint32_t i = n; i % PL_BLOCK != 0; i++)
+        w->block_spare[i] = -INFINITY;
+    v.maxima = pl_view_mass_of(at, w->block_spare, (n + PL_BLOCK - 1) / PL_BLOCK);
+    return v;
+}
+
+static float next_above(float x)
+{
+    return nextafterf(x, INFINITY);
+}
+
+/* With Z known: better tokens alone decide, and equal ones only if their order matters. */
+static pl_verdict decide(const pl_view *at, const pl_nucleus_bounds *bounds, double before,
+                         float stored)
+{
+    double mass = at->deferred.p * bounds->normaliser;
+    if (before < mass * (1.0 - margin))
+        return PL_INSIDE;
+    visit above = visit_blocks(at, stored, INFINITY, next_above(stored));
+    return above.from > mass * (1.0 + margin) ? PL_OUTSIDE : PL_UNDECIDED;
+}
+
+pl_verdict pl_membership(const pl_view *view, pl_nucleus_bounds *bounds, uint32_t token)
+{
+    const pl_view at = view_at_nucleus(view);
+    const float stored = pl_view_stored(view, token);
+    /* Equal tokens are counted as better ones here, the token itself is not. */
+    visit near = visit_blocks(&at, stored, INFINITY, stored);
+    float own[PL_BLOCK] = {stored};
+    for (uint32_t i = 1; i < PL_BLOCK; i++)
+        own[i] = -INFINITY;
+    double before = near.from - pl_view_mass_of(&at, own, 1);
+    if (bounds->normaliser > 0.0)
+        return decide(&at, bounds, before, stored);
+
+    const double step = 2.0; /* in the units of logits: a factor e^2 in probability */
+    const int n_steps = 2;
+    double exact = near.sum, rest = bounds->maxima - near.maxima;
+    float high = stored;
+    for (int i = 0;; i++) {
+        if (before < at.deferred.p * (exact + rest) * (1.0 - margin))
+            return PL_INSIDE;
+        if (i == n_steps)
+            break;
+        float low = (float)((double)high - step / at.scale);
+        if (!(low > -FLT_MAX))
+            break;
+        visit more = visit_blocks(&at, low, high, INFINITY);
+        exact += more.sum;
+        rest -= more.maxima;
+        high = low;
+    }
+    bounds->normaliser = pl_view_normaliser(&at);
+    return decide(&at, bounds, before, stored);
+}

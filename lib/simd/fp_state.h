@@ -1,0 +1,18 @@
+/*
+ * The floating-point environment that all results are defined in: round to nearest, no
+ * flush-to-zero, no denormals-are-zero, no trapping. Every public function that computes enters it
+ * first and leaves it last, so that the caller's settings neither matter nor change.
+ */
+#ifndef PL_FP_STATE_H
+#define PL_FP_STATE_H
+
+#include <stdint.h>
+
+typedef struct pl_fp_state {
+    uint64_t saved;
+} pl_fp_state;
+
+pl_fp_state pl_fp_enter(void);
+void pl_fp_leave(pl_fp_state state);
+
+#endif

@@ -1,0 +1,297 @@
+/*
+ * The softmax family, a chunk of 1,024 values at a time.
+ *
+ * With y = factor z and m = max y, every function needs Z = sum of exp(beta' (y - m)) over all
+ * entries, 1 <= Z <= n. factor is -1 for beta < 0, so that beta' > 0; for |beta| < 2^-60 it is
+ * 2^-64 besides, so that y - m cannot overflow where beta (z - m) is small. For beta' > 2^64 the
+ * difference is scaled up instead, so that beta' stays within the range of the kernels; what
+ * overflows then is an exponential of 0. All factors are powers of two.
+ *
+ * The kernels round y - m to float (d). For one probability that error is within its bound, which
+ * grows with |ln p|; but in Z such errors can add up when many entries are equal. The sum of e
+ * beta' (y - m - d), where the parenthesis is the exact rounding error of the subtraction (Knuth's
+ * two-sum), takes them out: Z is left with the errors of the exponentials (1 ulp, 2^-23) and of the
+ * kernels' sums (2^-23), below 2.4e-7 relative.
+ */
+#include "softmax/softmax_on.h"
+
+#include "base/error.h"
+#include "simd/scalar_math.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+enum { CHUNK_BLOCKS = 16, CHUNK = CHUNK_BLOCKS * PL_BLOCK, N_LANES = 16 };
+
+typedef struct softmax_input {
+    const char *function; /* for messages */
+    const pl_kernels *kernels;
+    const float *z;
+    size_t n;
+    double beta;      /* as given */
+    float factor;     /* y = factor z */
+    double beta_y;    /* beta' = beta / factor, > 0 */
+    float spread;     /* the kernels see spread (y - m) if this is not 1 */
+    float max;        /* m */
+    size_t max_chunk; /* first index of the chunk where m first occurs */
+    pl_exponent exponent;
+} softmax_input;
+
+/* Values first .. of y, padded with -inf to whole blocks: in z itself or in buffer (CHUNK floats).
+ * NaN stays NaN, and the infinities stay what they are. */
+static const float *chunk_of(const softmax_input *input, size_t first, size_t *n_blocks,
+                             float *buffer)
+{
+    const size_t left = input->n - first;
+    const size_t n = left < CHUNK ? left : CHUNK;
+    const float *z = input->z + first;
+    *n_blocks = (n + PL_BLOCK - 1) / PL_BLOCK;
+    if (n % PL_BLOCK == 0 && input->factor == 1)
+        return z;
+    for (size_t i = 0; i < n; i++)
+        buffer[i] = isinf(z[i]) ? z[i] : input->factor * z[i];
+    for (size_t i = n; i < *n_blocks * PL_BLOCK; i++)
+        buffer[i] = -INFINITY;
+    return buffer;
+}
+
+static pluck_status fail_not_finite(const softmax_input *input, size_t first, pluck_error *err)
+{
+    size_t i = first;
+    while (input->z[i] < INFINITY)
+        i++;
+    return pl_fail(err, PLUCK_ERR_NAN, "%s: z[%zu] is %s, an entry must be finite or -inf",
+                   input->function, i, isnan(input->z[i]) ? "NaN" : "+inf");
+}
+
+/* Finds m, and refuses NaN, +inf, and nothing but -inf. */
+static pluck_status find_max(softmax_input *input, pluck_error *err)
+{
+    float buffer[CHUNK], maxima[CHUNK_BLOCKS];
+    for (size_t first = 0; first < input->n; first += CHUNK) {
+        size_t n_blocks;
+        const float *y = chunk_of(input, first, &n_blocks, buffer);
+        if (input->kernels->scan_f32(y, n_blocks, maxima))
+            return fail_not_finite(input, first, err);
+        for (size_t b = 0; b < n_blocks; b++) {
+            if (maxima[b] > input->max) {
+                input->max = maxima[b];
+                input->max_chunk = first;
+            }
+        }
+    }
+    if (input->max == -INFINITY)
+        return pl_fail(err, PLUCK_ERR_EMPTY, "%s: every entry is -inf, at least one must be finite",
+                       input->function);
+    return PLUCK_OK;
+}
+
+static pluck_status open_input(softmax_input *input, const char *function,
+                               const pl_kernels *kernels, const float *z, size_t n, float beta,
+                               const void *output, pluck_error *err)
+{
+    if (!z || !output)
+        return pl_fail(err, PLUCK_ERR_INVALID, "%s: input and output must not be NULL", function);
+    if (n == 0)
+        return pl_fail(err, PLUCK_ERR_INVALID, "%s: n = 0, at least one entry is needed", function);
+    if (!isfinite(beta))
+        return pl_fail(err, PLUCK_ERR_INVALID, "%s: beta = %g, it must be finite", function,
+                       (double)beta);
+    *input = (softmax_input){function,    kernels,         z, n, .beta = (double)beta,
+                             .spread = 1, .max = -INFINITY};
+    input->factor = fabs(input->beta) < 0x1p-60 ? 0x1p-64f : 1;
+    if (beta < 0)
+        input->factor = -input->factor;
+    input->beta_y = input->beta / (double)input->factor;
+    pluck_status status = find_max(input, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (input->beta_y > 0x1p64) {
+        input->spread = 0x1p64f;
+        input->exponent = pl_exponent_make(0, input->beta_y * 0x1p-64);
+    } else {
+        input->exponent = pl_exponent_make(input->max, input->beta_y);
+    }
+    return PLUCK_OK;
+}
+
+/* What the kernels take exponentials of: y, or the spread differences in buffer, which may be y. */
+static const float *arguments_of(const softmax_input *input, const float *y, size_t n_blocks,
+                                 float *buffer)
+{
+    if (input->spread == 1)
+        return y;
+    for (size_t i = 0; i < n_blocks * PL_BLOCK; i++)
+        buffer[i] = (y[i] - input->max) * input->spread;
+    return buffer;
+}
+
+/* Sums over all entries, in N_LANES partial sums so that the order of additions is fixed. */
+typedef struct partial_sums {
+    double e[N_LANES];    /* of the exponentials */
+    double loss[N_LANES]; /* of the exponentials times what y - m lost to rounding */
+} partial_sums;
+
+/* An exponential below 2^-60 cannot lose anything that matters; its y may even be -inf. */
+static void add_block(const softmax_input *input, const float *y, const float *e,
+                      partial_sums *sums)
+{
+    const float m = input->max;
+    float losses[N_LANES] = {0};
+    for (size_t i = 0; i < PL_BLOCK; i += N_LANES) {
+        for (size_t k = 0; k < N_LANES; k++) {
+            float d = y[i + k] - m;
+            float back = d - y[i + k];
+            float loss = (y[i + k] - (d - back)) - (m + back);
+            losses[k] += e[i + k] > 0x1p-60f ? e[i + k] * loss : 0;
+        }
+    }
+    for (size_t k = 0; k < N_LANES; k++) {
+        sums->e[k] += (double)((e[k] + e[k + N_LANES]) + (e[k + 2 * N_LANES] + e[k + 3 * N_LANES]));
+        sums->loss[k] += (double)losses[k];
+    }
+}
+
+static double total(const double *lanes)
+{
+    double sum = 0;
+    for (size_t k = 0; k < N_LANES; k++)
+        sum += lanes[k];
+    return sum;
+}
+
+/* Z; the exponentials of the entries go to e, which may be z, unless it is NULL. */
+static double sum_exponentials(const softmax_input *input, float *e)
+{
+    float buffer[CHUNK], values[CHUNK];
+    partial_sums sums = {{0}, {0}};
+    for (size_t first = 0; first < input->n; first += CHUNK) {
+        size_t n_blocks;
+        const float *y = chunk_of(input, first, &n_blocks, buffer);
+        const float *x = arguments_of(input, y, n_blocks, values);
+        input->kernels->exp_values(x, n_blocks, input->exponent, values);
+        for (size_t i = 0; i < n_blocks * PL_BLOCK; i += PL_BLOCK)
+            add_block(input, y + i, values + i, &sums);
+        const size_t left = input->n - first;
+        if (e)
+            memcpy(e + first, values, (left < CHUNK ? left : CHUNK) * sizeof *e);
+    }
+    return fmax(1, total(sums.e) + input->beta_y * total(sums.loss));
+}
+
+/* How many entries are above -inf: Z at beta = 0. */
+static size_t count_allowed(const softmax_input *input)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < input->n; i++)
+        n += input->z[i] > -INFINITY;
+    return n;
+}
+
+pluck_status pl_softmax_on(const pl_kernels *kernels, const float *z, size_t n, float beta,
+                           float *p, pluck_error *err)
+{
+    softmax_input input = {0};
+    pluck_status status = open_input(&input, "pluck_softmax", kernels, z, n, beta, p, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (beta == 0) {
+        const float share = (float)(1 / (double)count_allowed(&input));
+        for (size_t i = 0; i < n; i++)
+            p[i] = z[i] > -INFINITY ? share : 0;
+        return PLUCK_OK;
+    }
+    const float sum = (float)sum_exponentials(&input, p);
+    for (size_t i = 0; i < n; i++)
+        p[i] /= sum;
+    return PLUCK_OK;
+}
+
+/* ln Z. */
+static double log_sum(const softmax_input *input)
+{
+    return pl_log(input->beta == 0 ? (double)count_allowed(input) : sum_exponentials(input, NULL));
+}
+
+/* m in units of z. */
+static double max_of_z(const softmax_input *input)
+{
+    return (double)input->max / (double)input->factor;
+}
+
+pluck_status pl_log_softmax_on(const pl_kernels *kernels, const float *z, size_t n, float beta,
+                               float *logprob, pluck_error *err)
+{
+    softmax_input input = {0};
+    pluck_status status =
+        open_input(&input, "pluck_log_softmax", kernels, z, n, beta, logprob, err);
+    if (status != PLUCK_OK)
+        return status;
+    const double log_z = log_sum(&input);
+    const double max = max_of_z(&input);
+    for (size_t i = 0; i < n; i++) {
+        const double value = input.beta * ((double)z[i] - max) - log_z;
+        const double bounded = value < -(double)FLT_MAX ? -(double)FLT_MAX : value;
+        logprob[i] = z[i] > -INFINITY ? (float)bounded : -INFINITY;
+    }
+    return PLUCK_OK;
+}
+
+pluck_status pl_logsumexp_on(const pl_kernels *kernels, const float *z, size_t n, float beta,
+                             double *lse, pluck_error *err)
+{
+    softmax_input input = {0};
+    pluck_status status = open_input(&input, "pluck_logsumexp", kernels, z, n, beta, lse, err);
+    if (status != PLUCK_OK)
+        return status;
+    *lse = input.beta * max_of_z(&input) + log_sum(&input);
+    return PLUCK_OK;
+}
+
+/*
+ * -sum of p ln p = ln Z - beta' (sum of e d) / Z. Here the rounding of y - m stays in: the result
+ * is the entropy of entries that differ from z by 2^-24 |beta (z - max z)| at most.
+ */
+pluck_status pl_entropy_on(const pl_kernels *kernels, const float *z, size_t n, float beta,
+                           double *nats, pluck_error *err)
+{
+    softmax_input input = {0};
+    pluck_status status = open_input(&input, "pluck_entropy", kernels, z, n, beta, nats, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (beta == 0) {
+        *nats = log_sum(&input);
+        return PLUCK_OK;
+    }
+    float buffer[CHUNK];
+    double sums[CHUNK_BLOCKS], dots[CHUNK_BLOCKS];
+    double sum = 0, dot = 0;
+    for (size_t first = 0; first < n; first += CHUNK) {
+        size_t n_blocks;
+        const float *y = chunk_of(&input, first, &n_blocks, buffer);
+        const float *x = arguments_of(&input, y, n_blocks, buffer);
+        kernels->exp_dots(x, n_blocks, input.exponent, sums, dots);
+        for (size_t b = 0; b < n_blocks; b++) {
+            sum += sums[b];
+            dot += dots[b];
+        }
+    }
+    const double entropy = pl_log(sum) - input.beta_y / (double)input.spread * dot / sum;
+    *nats = fmin(fmax(entropy, 0), pl_log((double)n));
+    return PLUCK_OK;
+}
+
+pluck_status pl_argmax_on(const pl_kernels *kernels, const float *z, size_t n, size_t *index,
+                          pluck_error *err)
+{
+    softmax_input input = {0};
+    pluck_status status = open_input(&input, "pluck_argmax", kernels, z, n, 1, index, err);
+    if (status != PLUCK_OK)
+        return status;
+    size_t i = input.max_chunk;
+    while (z[i] != input.max)
+        i++;
+    *index = i;
+    return PLUCK_OK;
+}

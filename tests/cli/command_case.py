@@ -1,0 +1,58 @@
+"""What the tests of the command share: a folder with the inputs, and running command lines."""
+import argparse
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True
+from make_inputs import environment, write_inputs  # noqa: E402
+
+PLUCK = None
+
+
+class CommandCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.env = environment(PLUCK)
+        cls.template = tempfile.mkdtemp()
+        write_inputs(cls.template)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.template)
+
+    def setUp(self):
+        parent = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, parent, ignore_errors=True)
+        self.folder = pathlib.Path(parent, "work")
+        shutil.copytree(self.template, self.folder)
+
+    def run_line(self, line, code=0, env=None):
+        """Runs a command line in the folder; returns its standard output as bytes."""
+        done = subprocess.run(["bash", "-c", line], cwd=self.folder, capture_output=True,
+                              env={**self.env, **(env or {})}, stdin=subprocess.DEVNULL,
+                              timeout=250)
+        self.assertEqual(done.returncode, code, f"{line}\n{done.stderr.decode()}")
+        self.stderr = done.stderr.decode()
+        return done.stdout
+
+    def names(self):
+        return sorted(p.name for p in self.folder.iterdir())
+
+
+def main():
+    """For a test file: --pluck PLUCK [unittest's arguments]."""
+    global PLUCK
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pluck", required=True)
+    args, rest = parser.parse_known_args()
+    PLUCK = str(pathlib.Path(args.pluck).resolve())
+    data = pathlib.Path(__file__).resolve().parent.parent / "data"
+    if subprocess.run([PLUCK, "inspect", data / "stories260K.npy"], env=environment(PLUCK),
+                      capture_output=True).returncode == 2:
+        print("skipped: PLUCK_ISA names a set that is not supported here")
+        sys.exit(77)
+    unittest.main(module="__main__", argv=[sys.argv[0], *rest])

@@ -1,0 +1,67 @@
+/*
+ * Prints a dump for test_dump_numpy.py: a line of facts, then a line a row with the bits of each
+ * value in hexadecimal.
+ *
+ *     dump_rows PATH [TENSOR [RAW_DTYPE RAW_N_VOCAB]]
+ */
+#include <pluck/dump.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_row(const pluck_logits *logits)
+{
+    const size_t size = pluck_dtype_size_bytes(logits->dtype);
+    for (size_t i = 0; i < logits->n_vocab; i++) {
+        uint32_t bits = 0;
+        uint16_t half = 0;
+        memcpy(size == 2 ? (void *)&half : (void *)&bits, (const char *)logits->data + i * size,
+               size);
+        printf("%s%0*" PRIx32, i ? " " : "", (int)(2 * size), size == 2 ? half : bits);
+    }
+    printf("\n");
+}
+
+static pluck_status print_dump(pluck_dump *dump, pluck_error *err)
+{
+    const pluck_dump_info info = pluck_dump_get_info(dump);
+    printf("%s %s %s %" PRIu32 " %s\n", pluck_dump_format_name(info.format), info.stored_dtype,
+           pluck_dtype_name(info.dtype), info.n_vocab, info.tensor ? info.tensor : "-");
+    float *scratch = malloc(info.n_vocab * sizeof *scratch);
+    pluck_status status = scratch ? PLUCK_OK : PLUCK_ERR_NOMEM;
+    for (uint64_t row = 0; status == PLUCK_OK && row < info.n_rows; row++) {
+        pluck_logits logits;
+        status = pluck_dump_read(dump, row, scratch, &logits, err);
+        if (status || !logits.data)
+            break;
+        print_row(&logits);
+    }
+    free(scratch);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    pluck_dump_options options = {0};
+    pluck_dump *dump = NULL;
+    pluck_error err = {0};
+    if (argc < 2)
+        return 2;
+    if (argc > 2 && argv[2][0])
+        options.tensor = argv[2];
+    if (argc > 4) {
+        while (pluck_dtype_name(options.raw_dtype) &&
+               strcmp(pluck_dtype_name(options.raw_dtype), argv[3]) != 0)
+            options.raw_dtype++;
+        options.raw_n_vocab = (uint32_t)strtoul(argv[4], NULL, 10);
+    }
+    pluck_status status = pluck_dump_open(&dump, argv[1], &options, &err);
+    if (status == PLUCK_OK)
+        status = print_dump(dump, &err);
+    pluck_dump_close(&dump);
+    if (status)
+        fprintf(stderr, "%s\n", err.message);
+    return status ? 1 : 0;
+}
