@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "simd/fp_state.h"
 #include "simd/kernels.h"
 #include "simd/scalar_math.h"
 

@@ -207,8 +207,8 @@ static float min_p_bound(float max, double min_p)
 
 static size_t gather(pluck_head_query *query, float bound)
 {
-    const size_t n = query->head->kernels->gather(query->scores, query->head->n_vocab, bound, 0,
-                                                  query->ids, query->gathered);
+    const size_t n = query->head->kernels->gather(query->scores, query->head->n_vocab, bound,
+                                                  INFINITY, 0, query->ids, query->gathered);
     for (size_t i = 0; i < n; i++)
         query->candidates[i] = (pl_candidate){query->gathered[i], query->ids[i]};
     make_heap(query->candidates, n);

@@ -8,6 +8,7 @@
 #include <pluck/head.h>
 
 #include "heads/code_tree.h"
+#include "simd/fp_state.h"
 #include "simd/kernels.h"
 
 /* A matrix with the kernel that multiplies its rows. */

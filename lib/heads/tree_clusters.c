@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "simd/fp_state.h"
 #include "simd/kernels.h"
 
 #include <pluck/rng.h>

@@ -400,7 +400,13 @@ LANES_INLINE double dot(const float *x, const unsigned char *w, size_t value_byt
         sum[k] = lanes_fma(lanes_load(x + i), load(w + i * value_bytes), sum[k]);
     if (i < n)
         sum[k] = dot_rest(x + i, w + i * value_bytes, value_bytes, load, n - i, sum[k]);
-    return block_sum(sum);
+    double folded[LANES_FOLDS];
+    lanes totals[LANES_FOLDS];
+    totals[0] = block_total(sum);
+    for (size_t f = 1; f < LANES_FOLDS; f++)
+        totals[f] = zero;
+    lanes_fold(folded, totals);
+    return folded[0];
 }
 
 static double dot_f32(const float *x, const void *w, size_t n)
