@@ -21,6 +21,7 @@
 #include <pluck/base.h>
 #include <pluck/config.h>
 #include <pluck/dump.h>
+#include <pluck/fasttext.h>
 #include <pluck/head.h>
 #include <pluck/rng.h>
 #include <pluck/sampler.h>
