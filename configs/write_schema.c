@@ -1,6 +1,6 @@
 /*
- * Writes the JSON Schema of configurations: write_schema pluck.schema.json. "ninja schema" in a
- * build folder refreshes the copy in configs/, which a test compares with the stage tables.
+ * Writes the JSON Schema of configurations: write_schema pluck.schema.json. scripts/generate-schema
+ * refreshes the copy in configs/ with it; a test compares that copy with the stage tables.
  */
 #include <pluck/config.h>
 

@@ -185,7 +185,7 @@ void bench_rows_describe(const bench_rows *rows)
     if (used <= (double)bench_cache_bytes(2))
         where = "second-level cache";
     float *x = malloc(rows->n_vocab * sizeof *x);
-    double entropy = NAN;
+    double entropy = 0;
     size_t nucleus = 0;
     for (size_t i = 0; x && i < rows->n_vocab; i++)
         x[i] = bench_rows_value(rows, 0, i);

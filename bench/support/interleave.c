@@ -50,9 +50,9 @@ bench_plan bench_plan_default(bool quick)
 static size_t runs_in_batch(const bench_subject *subject, double batch_ns)
 {
     for (size_t n = 1;; n *= 2) {
-        const double start = bench_now_ns();
+        const double start = bench_cpu_ns();
         subject->run(subject->context, n);
-        const double ns = bench_now_ns() - start;
+        const double ns = bench_cpu_ns() - start;
         if (ns >= batch_ns || n >= (size_t)1 << 24)
             return n;
     }
@@ -73,9 +73,9 @@ static void repeat(const bench_subject *subjects, size_t n, const size_t *batch,
         const size_t i = (j + repetition) % n;
         subjects[i].run(subjects[i].context, 1);
         const uint64_t first_cycle = bench_cycles_read(plan->cycle_counter);
-        const double start = bench_now_ns();
+        const double start = bench_cpu_ns();
         subjects[i].run(subjects[i].context, batch[i]);
-        const double end = bench_now_ns();
+        const double end = bench_cpu_ns();
         const uint64_t last_cycle = bench_cycles_read(plan->cycle_counter);
         taken->ns[i][repetition] = (end - start) / (double)batch[i];
         taken->cycles[i][repetition] = (double)(last_cycle - first_cycle) / (double)batch[i];

@@ -4,7 +4,8 @@
  * On a machine that others use, and whose clock rate moves, a time means little and a ratio of two
  * times means something only if both were taken at the same moment. So all subjects of one
  * measurement run in turn within each repetition, and the ratio is formed within the repetition;
- * what is reported are medians over repetitions, with the 10th and 90th percentile as spread.
+ * what is reported are medians over repetitions, with the 10th and 90th percentile as spread. Times
+ * are processor time of this thread (bench_cpu_ns), so a subject runs in the calling thread only.
  */
 #ifndef BENCH_INTERLEAVE_H
 #define BENCH_INTERLEAVE_H

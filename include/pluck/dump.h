@@ -1,13 +1,24 @@
 /*
  * Logit dumps: a matrix of logits [n_rows, n_vocab] in a file that other tools write. The format is
- * recognised by content, never by name. Files are memory-mapped: opening costs O(1) and reading any
- * number of rows takes constant memory. A file that another process shortens while it is open
+ * recognised by content, never by name. Files are memory-mapped: opening costs O(1), and reading
+ * any number of rows takes constant memory. A file that another process shortens while it is open
  * raises SIGBUS, as any mapped file does.
  *
- * Formats: .npy 1.0 to 3.0 (f4, f2, f8, bfloat16 as <V2; both byte orders, C and Fortran order; 1-D
- * is one row; leading axes of more than 2-D are flattened into rows), .safetensors (F32, F16, BF16,
- * F64), raw values (options say the type and n_vocab), and standard input (.npy in C order or raw),
- * which is streamed: its rows can be read only in ascending order.
+ * Formats
+ *   .npy         versions 1.0 to 3.0; f4, f2 and f8 in both byte orders, bfloat16 (stored as <V2,
+ *                |V2 or bfloat16); C and Fortran order; 1-D is one row, the leading axes of more
+ *                than 2-D are flattened into rows. Fortran order is slow: each row is gathered from
+ *                the whole file, of which at most 512 MiB stay resident.
+ *   .safetensors F32, F16, BF16 and F64; one tensor of the file, axes as for .npy.
+ *   raw          rows of little-endian values and nothing else; the options say what they are.
+ *
+ * A file must have exactly the bytes that its header declares, at least one row, and 1 to
+ * PLUCK_MAX_VOCAB values a row. Values are not looked at: NaN is the sampler's to refuse.
+ *
+ * Streams: "-", pipes and whatever else is no regular file are read once, from front to back, as
+ * .npy in C order or raw. Rows can be read only in ascending order, one thread at a time. Reading
+ * the last row of an .npy stream waits for the end of the stream, because a byte that follows is an
+ * error.
  *
  * Errors: PLUCK_ERR_IO when the system refuses the file, PLUCK_ERR_FORMAT when the content is not
  * what its format says (the message has the path, the byte offset, what was found and what was
@@ -35,20 +46,30 @@ typedef enum pluck_dump_format {
 /* "auto", "npy", "safetensors", "raw"; NULL for a value outside the enumeration. */
 PLUCK_API const char *pluck_dump_format_name(pluck_dump_format format);
 
-/* All zero is a good default. */
+/* All zero is a good default. The strings are needed only during the call. */
 typedef struct pluck_dump_options {
     pluck_dump_format format;
-    const char *tensor;    /* safetensors: which tensor; NULL: the only 2-D one, or the only one  */
-    pluck_dtype raw_dtype; /* raw: what the values are, little-endian                             */
-    uint32_t raw_n_vocab;  /* raw: values a row; 0: not a raw file                                */
-    const pluck_allocator
-        *allocator; /* NULL: malloc; must outlive the dump                                 */
+
+    /* .safetensors: which tensor. NULL: of those whose type can be read, the only one with two axes
+     * or more, else the only one with one axis; an error that lists them if there are several. With
+     * a format whose tensors have no names: PLUCK_ERR_INVALID. */
+    const char *tensor;
+
+    pluck_dtype raw_dtype; /* raw: type of the values */
+    uint32_t raw_n_vocab;  /* raw: values a row; 0: not a raw file */
+
+    /* NULL: malloc and free. Must outlive the dump. The parser of .safetensors headers uses malloc
+     * in any case, for what it frees before the call returns. */
+    const pluck_allocator *allocator;
 } pluck_dump_options;
 
-/* Opens path, or standard input for "-". options may be NULL. On failure *out is NULL. */
+/* Opens path, or standard input for "-". options may be NULL. A missing tensor is
+ * PLUCK_ERR_INVALID. On failure *out is NULL. Opening a named pipe waits for its writer. */
 PLUCK_API pluck_status pluck_dump_open(pluck_dump **out, const char *path,
                                        const pluck_dump_options *options, pluck_error *err);
 
+/* NULL and a pointer to NULL are allowed. Rows that were read in place are gone. Standard input
+ * stays open. */
 PLUCK_API void pluck_dump_close(pluck_dump **dump);
 
 #define PLUCK_DUMP_ROWS_UNKNOWN UINT64_MAX
@@ -64,22 +85,33 @@ typedef struct pluck_dump_info {
     bool streamed; /* rows only in ascending order */
 } pluck_dump_info;
 
+/* All zero for NULL. */
 PLUCK_API pluck_dump_info pluck_dump_get_info(const pluck_dump *dump);
 
 /*
- * Row row in *logits. If the stored values are usable as they are, logits->data points into the
- * file and stays valid until the dump is closed; else the row is converted into scratch (n_vocab
- * floats, the caller's, one a thread) and logits->data = scratch. f8 values are rounded to float;
- * one beyond the range of float becomes an infinity. Many threads may read one dump at once unless
- * it is streamed. row >= n_rows: PLUCK_ERR_INVALID. On a streamed dump: a row before the next
- * unread one is PLUCK_ERR_INVALID; rows between are skipped; when the stream has ended
- * (PLUCK_DUMP_ROWS_UNKNOWN) the status is PLUCK_OK and logits->data is NULL.
+ * Row row in *logits. If the stored values are usable as they are (not f8, in the byte order of
+ * this machine, in C order, not streamed), logits->data points into the file, at any alignment, and
+ * stays valid until the dump is closed; scratch may then be NULL. Else the row is copied into
+ * scratch (n_vocab floats, the caller's, one a thread) and logits->data = scratch. f8 values are
+ * rounded to the nearest float, as the rounding mode of the calling thread says; one beyond the
+ * range of float becomes an infinity. All other values keep their bits.
+ *
+ * Many threads may read one dump at once unless it is streamed. row >= n_rows: PLUCK_ERR_INVALID.
+ * On failure *logits is unchanged.
+ *
+ * On a streamed dump: a row before the next unread one is PLUCK_ERR_INVALID; rows between are
+ * skipped; when a stream of unknown length has ended the status is PLUCK_OK and logits->data is
+ * NULL. After PLUCK_ERR_FORMAT or PLUCK_ERR_IO every further read fails with the same status.
  */
 PLUCK_API pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch,
                                        pluck_logits *logits, pluck_error *err);
 
-/* Rows before row will not be read again soon: their pages may leave memory. They can still be
- * read. */
+/*
+ * Rows before row will not be read again soon: their pages may leave memory. They can still be
+ * read, and pointers to them stay valid. Calling it is optional (of a large file, only the 32 MiB
+ * that were read last stay resident anyway) and cheap enough for every row. Any thread may call it
+ * at any time; on streams and in Fortran order it does nothing.
+ */
 PLUCK_API void pluck_dump_release(pluck_dump *dump, uint64_t row);
 
 #ifdef __cplusplus

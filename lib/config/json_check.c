@@ -307,7 +307,7 @@ bool pl_json_check(const char *text, size_t size_bytes, pl_json_problem *problem
 {
     scan s = {.text = text, .size_bytes = size_bytes, .problem = problem};
     if (size_bytes > PL_JSON_MAX_BYTES)
-        return fail(&s, "the text is longer than 256 MiB");
+        return fail(&s, "the text is longer than 1 GiB");
     state next = WANT_VALUE;
     skip_space(&s);
     if (s.at == size_bytes)

@@ -7,6 +7,7 @@
 
 #include "config/json_check.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +32,7 @@ double pl_number_read(const char *text, size_t length)
     char probe[MAX_POINT + 2];
     const char *point = NULL;
     const char *dot = memchr(text, '.', length);
-    if (length > PL_JSON_MAX_NUMBER)
-        length = PL_JSON_MAX_NUMBER;
+    assert(length <= PL_JSON_MAX_NUMBER);
     if (!dot) {
         memcpy(copy, text, length);
         copy[length] = '\0';

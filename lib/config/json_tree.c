@@ -73,16 +73,16 @@ static size_t value_offset(const pl_json *json, const cJSON *node)
 void pl_quote(char quoted[PL_QUOTE_BYTES], const char *text, size_t length)
 {
     static const char ellipsis[] = "\xE2\x80\xA6";
-    size_t n = length;
-    if (n >= PL_QUOTE_BYTES) {
-        n = PL_QUOTE_BYTES - sizeof ellipsis;
-        while (n > 0 && ((unsigned char)text[n] & 0xC0u) == 0x80u)
-            n--;
+    if (length < PL_QUOTE_BYTES) {
+        memcpy(quoted, text, length);
+        quoted[length] = '\0';
+        return;
     }
+    size_t n = PL_QUOTE_BYTES - sizeof ellipsis;
+    while (n > 0 && ((unsigned char)text[n] & 0xC0u) == 0x80u)
+        n--;
     memcpy(quoted, text, n);
     memcpy(quoted + n, ellipsis, sizeof ellipsis);
-    if (n == length)
-        quoted[n] = '\0';
 }
 
 /* ".key", or "["any key"]" where a dot would be unclear. */

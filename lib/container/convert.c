@@ -1,8 +1,8 @@
 /*
  * One loop a width. Values move as integers through memcpy, so that no alignment is assumed and a
- * signalling NaN keeps its bits; only f64 is ever handled as a floating-point number. Its conversion
- * to f32 is the C one: IEC 60559 (C11, Annex F) rounds it to the nearest value, ties to even, and
- * gives infinities beyond the range.
+ * signalling NaN keeps its bits; only f64 is ever handled as a floating-point number. Its
+ * conversion to f32 is the C one: IEC 60559 (C11, Annex F) rounds it to the nearest value, ties to
+ * even, and gives infinities beyond the range.
  */
 #include "container/convert.h"
 

@@ -23,9 +23,9 @@ bool pl_is_swapped(bool little_endian);
 
 /*
  * n values at from, stride_bytes apart and not aligned, into to as pl_stored_dtype(type), in the
- * byte order of this machine. f64 is rounded to the nearest f32 (in the rounding mode of the caller,
- * if it has set another one); beyond the range it becomes an infinity. The others keep their bits.
- * to may be from itself when stride_bytes is the size of a value and type is not f64.
+ * byte order of this machine. f64 is rounded to the nearest f32 (or as the caller's rounding mode
+ * says, if it has set another one); beyond the range it becomes an infinity. The others keep their
+ * bits. to may be from itself when stride_bytes is the size of a value and type is not f64.
  */
 void pl_convert(const uint8_t *from, uint64_t stride_bytes, size_t n, pl_stored_type type,
                 bool swapped, void *to);

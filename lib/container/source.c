@@ -1,11 +1,11 @@
 /*
- * Mapped files in constant memory. A mapping costs nothing to open, but its pages stay resident once
- * they are read, until the system is short of memory. So the file is seen as steps of 1 MiB, and a
- * ring remembers the 32 steps that were entered last; a step that falls out of the ring is dropped
- * with madvise(MADV_DONTNEED). Dropping is never wrong: the mapping is read-only, so a dropped page
- * that is read again comes back from the page cache. That makes the ring safe to share between
- * threads with relaxed atomics: a race costs at most a page fault. What remains of the pages that
- * were dropped are the kernel's page tables, 1/512 of what was read.
+ * Mapped files in constant memory. A mapping costs nothing to open, but its pages stay resident
+ * once they are read, until the system is short of memory. So the file is seen as steps of 1 MiB,
+ * and a ring remembers the 32 steps that were entered last; a step that falls out of the ring is
+ * dropped with madvise(MADV_DONTNEED). Dropping is never wrong: the mapping is read-only, so a
+ * dropped page that is read again comes back from the page cache. That makes the ring safe to share
+ * between threads with relaxed atomics: a race costs at most a page fault. What remains of dropped
+ * pages is their share of the kernel's page tables, 1/512 of what was read.
  *
  * Reads of a Fortran-order file touch pages all over it; there the ring would drop them one at a
  * time, so those reads are only counted, and everything is dropped after each 512 MiB of pages.

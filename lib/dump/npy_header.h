@@ -24,8 +24,8 @@ bool pl_npy_has_magic(const uint8_t *bytes, size_t size_bytes);
 pluck_status pl_npy_header_size(const uint8_t *bytes, size_t size_bytes, const char *where,
                                 size_t *text_offset, size_t *header_size_bytes, pluck_error *err);
 
-/* The text: bytes [text_offset, header_size_bytes) of the header. Sets type, byte order, axis order,
- * stored_dtype and shape of *matrix, and what follows from them; offset_bytes is left alone. */
+/* The text: bytes [text_offset, header_size_bytes) of the header. Sets type, byte order, axis
+ * order, stored_dtype and shape of *matrix, and what follows from them, but not offset_bytes. */
 pluck_status pl_npy_header_parse(const uint8_t *header, size_t text_offset,
                                  size_t header_size_bytes, const char *where, pl_matrix *matrix,
                                  pluck_error *err);

@@ -1,5 +1,5 @@
 /*
- * The functions that readers of one matrix share, so that each such reader is a header parser alone.
+ * The functions that readers of one matrix share, so that such a reader is a header parser alone.
  */
 #include "dump/reader.h"
 

@@ -1,6 +1,6 @@
 /*
- * .safetensors: of many tensors, the one that was asked for, or the only one that can be meant: the
- * only one with two axes or more among those of a type that can be read, else the only one with one.
+ * .safetensors: of many tensors, the one that was asked for, or the only one that can be meant: of
+ * those whose type can be read, the only one with two axes or more, else the only one with one.
  */
 #include <stdio.h>
 #include <string.h>

@@ -16,7 +16,7 @@
 #include <math.h>
 
 enum {
-    FEW = 256, /* are sorted */
+    FEW = 64, /* are sorted */
     N_SAMPLE = 64
 };
 
@@ -120,7 +120,8 @@ static pl_boundary all_equal(const search *s)
     pl_view_exp_values(s->view, x, 1, e);
     double wanted = (s->mass - s->mass_above) / (double)e[0];
     uint32_t n_equal = wanted < (double)s->n ? (uint32_t)ceil(wanted) : s->n;
-    return (pl_boundary){s->values[0], s->n_above, n_equal ? n_equal : 1};
+    n_equal = n_equal ? n_equal : 1;
+    return (pl_boundary){s->values[0], s->n_above, n_equal, n_equal == s->n};
 }
 
 /* Sorts what is left and adds up. */
@@ -145,13 +146,15 @@ static pl_boundary finish(search *s)
     uint32_t above = last;
     while (above > 0 && s->values[above - 1] == s->values[last])
         above--;
-    return (pl_boundary){s->values[last], s->n_above + above, last - above + 1};
+    bool whole = last + 1 == s->n || s->values[last + 1] < s->values[last];
+    return (pl_boundary){s->values[last], s->n_above + above, last - above + 1, whole};
 }
 
-pl_boundary pl_find_boundary(const pl_view *view, float *values, uint32_t n, double mass,
-                             double total)
+pl_boundary pl_find_boundary(const pl_view *view, float *values, uint32_t n, double mass)
 {
-    search s = {.view = view, .values = values, .n = n, .mass = mass, .total = total};
+    search s = {.view = view, .values = values, .n = n, .mass = mass};
+    pad(values, n);
+    s.total = pl_view_mass_of(view, values, (n + PL_BLOCK - 1) / PL_BLOCK);
     bool mislead = false;
     for (int round = 0; s.n > FEW; round++) {
         const double low_aim = 0.7, high_aim = 1.4;

@@ -23,13 +23,38 @@ static size_t count_maxima(const pl_view *view, size_t n_listed, float threshold
     return view->kernels->count(w->block_max, (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK, threshold);
 }
 
+/* Consecutive listed blocks, as one piece. Blocks between them that are not listed come along where
+ * gaps are short: no token in them reaches the threshold that the list was made with. */
+typedef struct listed_run {
+    const float *x;
+    uint32_t block;
+    uint32_t n_blocks;
+    size_t next; /* index of the first listed block beyond the run */
+} listed_run;
+
+static listed_run run_at(const pl_view *view, size_t n_listed, size_t index, float *buffer)
+{
+    enum { MAX_STEP = 3, MAX_LISTED = 256 };
+    const uint32_t *ids = view->workspace->block_ids;
+    listed_run run = {.block = ids[index], .next = index + 1};
+    while (run.next < n_listed && run.next - index < MAX_LISTED &&
+           ids[run.next] - ids[run.next - 1] <= MAX_STEP)
+        run.next++;
+    run.n_blocks = ids[run.next - 1] - run.block + 1;
+    run.x = pl_view_blocks(view, run.block, &run.n_blocks, buffer);
+    while (ids[run.next - 1] >= run.block + run.n_blocks)
+        run.next--;
+    return run;
+}
+
 static size_t count_listed(const pl_view *view, size_t n_listed, float threshold)
 {
-    float buffer[PL_BLOCK];
+    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
     size_t n = 0;
-    for (size_t i = 0; i < n_listed; i++) {
-        const float *x = pl_view_block(view, view->workspace->block_ids[i], buffer);
-        n += view->kernels->count(x, 1, threshold);
+    for (size_t i = 0; i < n_listed;) {
+        listed_run run = run_at(view, n_listed, i, buffer);
+        n += view->kernels->count(run.x, run.n_blocks, threshold);
+        i = run.next;
     }
     return n;
 }
@@ -59,25 +84,35 @@ static float gallop(const pl_view *view, count_function count, size_t n_listed, 
     return low;
 }
 
+/* What bisection found: at least k tokens (or blocks) reach the threshold. tied: they are too many
+ * because of equal ones; fewer than k, namely n_above, are larger than the threshold. */
+typedef struct bound {
+    float threshold;
+    bool tied;
+    size_t n_above;
+} bound;
+
 /* A threshold >= low that at least k reach, and not many more unless ties make it so. At least k
  * reach low. */
-static float bisect(const pl_view *view, count_function count, size_t n_listed, size_t k, float low)
+static bound bisect(const pl_view *view, count_function count, size_t n_listed, size_t k, float low)
 {
     const size_t enough = 2 * k + PL_BLOCK;
     uint32_t reached = ordered(gallop(view, count, n_listed, k, low));
     uint32_t missed = ordered(view->max) + 1;
+    size_t n_missed = 0;
     while (missed - reached > 1) {
         uint32_t middle = reached + (missed - reached) / 2;
         size_t n = count(view, n_listed, from_ordered(middle));
         if (n < k) {
             missed = middle;
+            n_missed = n;
             continue;
         }
         reached = middle;
         if (n <= enough)
-            break;
+            return (bound){from_ordered(reached), false, 0};
     }
-    return from_ordered(reached);
+    return (bound){from_ordered(reached), true, n_missed};
 }
 
 /* Lists the blocks whose maximum reaches the threshold; returns how many. */
@@ -92,13 +127,13 @@ static size_t list_blocks(const pl_view *view, float threshold)
 static uint32_t gather_listed(const pl_view *view, size_t n_listed, float threshold)
 {
     pl_workspace *w = view->workspace;
-    float buffer[PL_BLOCK];
+    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
     size_t n = 0;
-    for (size_t i = 0; i < n_listed; i++) {
-        uint32_t block = w->block_ids[i];
-        const float *x = pl_view_block(view, block, buffer);
-        n += view->kernels->gather(x, PL_BLOCK, threshold, INFINITY, block * PL_BLOCK, w->ids + n,
-                                   w->values + n);
+    for (size_t i = 0; i < n_listed;) {
+        listed_run run = run_at(view, n_listed, i, buffer);
+        n += view->kernels->gather(run.x, (size_t)run.n_blocks * PL_BLOCK, threshold, INFINITY,
+                                   run.block * PL_BLOCK, w->ids + n, w->values + n);
+        i = run.next;
     }
     return (uint32_t)n;
 }
@@ -108,28 +143,87 @@ uint32_t pl_view_gather(const pl_view *view, float threshold)
     return gather_listed(view, list_blocks(view, threshold), threshold);
 }
 
-/* Gathers a superset of the k best tokens of a dense view, usually little more than them. */
-static uint32_t gather_top(const pl_view *view, uint32_t k)
+/*
+ * Gathers, of the blocks listed, the tokens above the boundary and its n_equal first equals. The
+ * equals are looked for only until they are complete: among many equal logits that is soon.
+ */
+static uint32_t gather_to(const pl_view *view, size_t n_listed, pl_boundary boundary)
 {
-    float threshold = -FLT_MAX;
-    if (count_maxima(view, 0, threshold) >= k)
-        threshold = bisect(view, count_maxima, 0, k, threshold);
-    size_t n_listed = list_blocks(view, threshold);
-    if (count_listed(view, n_listed, threshold) > k)
-        threshold = bisect(view, count_listed, n_listed, k, threshold);
-    return gather_listed(view, n_listed, threshold);
+    if (boundary.whole)
+        return gather_listed(view, n_listed, boundary.value);
+    pl_workspace *w = view->workspace;
+    const float above = from_ordered(ordered(boundary.value) + 1);
+    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
+    uint32_t n = 0, n_equal = 0;
+    for (size_t i = 0; i < n_listed;) {
+        listed_run run = run_at(view, n_listed, i, buffer);
+        i = run.next;
+        for (uint32_t b = 0; b < run.n_blocks;) {
+            bool complete = n_equal == boundary.n_equal;
+            uint32_t n_blocks = complete ? run.n_blocks - b : 1;
+            uint32_t end = n + (uint32_t)view->kernels->gather(
+                                   run.x + (size_t)b * PL_BLOCK, (size_t)n_blocks * PL_BLOCK,
+                                   complete ? above : boundary.value, INFINITY,
+                                   (run.block + b) * PL_BLOCK, w->ids + n, w->values + n);
+            b += n_blocks;
+            if (complete) {
+                n = end;
+                continue;
+            }
+            for (uint32_t c = n; c < end; c++) {
+                bool equal = w->values[c] == boundary.value;
+                w->ids[n] = w->ids[c];
+                w->values[n] = w->values[c];
+                n += !equal || n_equal < boundary.n_equal;
+                n_equal += equal && n_equal < boundary.n_equal;
+            }
+        }
+    }
+    return n;
 }
 
-void pl_candidate_keys(const pl_view *view, uint32_t n)
+/* Removes from a compact view what is beyond the boundary. */
+static void keep_candidates_to(pl_view *view, pl_boundary boundary)
+{
+    pl_workspace *w = view->workspace;
+    uint32_t n = 0, n_equal = 0;
+    for (uint32_t i = 0; i < view->n; i++) {
+        bool equal = w->values[i] == boundary.value;
+        bool keep = w->values[i] > boundary.value ||
+                    (equal && (boundary.whole || n_equal < boundary.n_equal));
+        n_equal += equal;
+        w->ids[n] = w->ids[i];
+        w->values[n] = w->values[i];
+        n += keep;
+    }
+    pl_view_become_compact(view, n);
+}
+
+void pl_view_keep_to(pl_view *view, pl_boundary boundary)
+{
+    if (view->compact)
+        keep_candidates_to(view, boundary);
+    else
+        pl_view_become_compact(view, gather_to(view, list_blocks(view, boundary.value), boundary));
+}
+
+/* The keys of the first n candidates in ids and values, to keys. */
+static void make_keys(const pl_view *view, uint32_t n)
 {
     const pl_workspace *w = view->workspace;
     for (uint32_t i = 0; i < n; i++)
         w->keys[i] = pl_key_make(w->values[i], w->ids[i]);
 }
 
-void pl_view_keep_from(pl_view *view, uint32_t n, pl_key lowest)
+/* Removes, of the first n candidates in ids and values, all but the k best; returns how many are
+ * left. Their order by token stays. */
+static uint32_t keep_best(const pl_view *view, uint32_t n, uint32_t k)
 {
     pl_workspace *w = view->workspace;
+    if (k >= n)
+        return n;
+    make_keys(view, n);
+    pl_key lowest = pl_key_select(w->keys, n, k, w->spare);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < n; i++) {
         bool keep = pl_key_make(w->values[i], w->ids[i]) >= lowest;
@@ -137,21 +231,34 @@ void pl_view_keep_from(pl_view *view, uint32_t n, pl_key lowest)
         w->values[kept] = w->values[i];
         kept += keep;
     }
-    pl_view_become_compact(view, kept);
+    return kept;
+}
+
+/* Gathers the k best tokens of a dense view; returns how many there are. */
+static uint32_t gather_best(const pl_view *view, uint32_t k)
+{
+    bound found = {-FLT_MAX, false, 0};
+    if (count_maxima(view, 0, found.threshold) >= k)
+        found = bisect(view, count_maxima, 0, k, found.threshold);
+    size_t n_listed = list_blocks(view, found.threshold);
+    if (count_listed(view, n_listed, found.threshold) > k)
+        found = bisect(view, count_listed, n_listed, k, found.threshold);
+    else
+        found.tied = false;
+    if (found.tied) {
+        uint32_t n_above = (uint32_t)found.n_above;
+        pl_boundary boundary = {found.threshold, n_above, k - n_above, false};
+        return gather_to(view, n_listed, boundary);
+    }
+    return keep_best(view, gather_listed(view, n_listed, found.threshold), k);
 }
 
 void pl_view_keep_top(pl_view *view, uint32_t k)
 {
-    pl_workspace *w = view->workspace;
-    if (k >= (view->compact ? view->n : w->n_vocab))
+    if (k >= (view->compact ? view->n : view->workspace->n_vocab))
         return;
-    uint32_t n = view->compact ? view->n : gather_top(view, k);
-    if (k >= n) {
-        pl_view_become_compact(view, n);
-        return;
-    }
-    pl_candidate_keys(view, n);
-    pl_view_keep_from(view, n, pl_key_select(w->keys, n, k, w->spare));
+    pl_view_become_compact(view,
+                           view->compact ? keep_best(view, view->n, k) : gather_best(view, k));
 }
 
 float pl_view_threshold(const pl_view *view, double offset)
@@ -177,27 +284,31 @@ void pl_view_keep_near_max(pl_view *view, double offset, uint32_t min_keep)
         pl_view_keep_top(view, min_keep);
         return;
     }
-    if (!view->compact) {
+    if (view->compact)
+        keep_candidates_to(view, (pl_boundary){.value = threshold, .whole = true});
+    else
         pl_view_become_compact(view, n);
-        return;
-    }
-    pl_view_keep_from(view, view->n, pl_key_make(threshold, UINT32_MAX));
 }
 
 uint32_t pl_view_best(const pl_view *view, uint32_t k)
 {
     pl_workspace *w = view->workspace;
-    uint32_t n = view->compact ? view->n : gather_top(view, k);
-    pl_candidate_keys(view, n);
-    if (k < n) {
-        pl_key lowest = pl_key_select(w->keys, n, k, w->spare);
-        uint32_t kept = 0;
-        for (uint32_t i = 0; i < n; i++) {
-            pl_key key = pl_key_make(w->values[i], w->ids[i]);
-            w->keys[kept] = key;
-            kept += key >= lowest;
+    uint32_t n = view->n;
+    if (view->compact) {
+        make_keys(view, n);
+        if (k < n) {
+            pl_key lowest = pl_key_select(w->keys, n, k, w->spare);
+            uint32_t kept = 0;
+            for (uint32_t i = 0; i < n; i++) {
+                pl_key key = pl_key_make(w->values[i], w->ids[i]);
+                w->keys[kept] = key;
+                kept += key >= lowest;
+            }
+            n = kept;
         }
-        n = kept;
+    } else {
+        n = gather_best(view, k);
+        make_keys(view, n);
     }
     pl_key_sort(w->keys, n, w->spare);
     return n;

@@ -6,6 +6,17 @@
 
 #include "select/view.h"
 
+/* Where a prefix of the tokens, best first, ends. */
+typedef struct pl_boundary {
+    float value;      /* the last stored logit of the prefix */
+    uint32_t n_above; /* tokens with a larger one: all belong to the prefix */
+    uint32_t n_equal; /* tokens with this one that belong to it, lowest tokens first; >= 1 */
+    bool whole;       /* no token with this logit is left out */
+} pl_boundary;
+
+/* Keeps the tokens up to the boundary. */
+void pl_view_keep_to(pl_view *view, pl_boundary boundary);
+
 /* Keeps the k best tokens, exactly k of them if there are as many; k >= 1. */
 void pl_view_keep_top(pl_view *view, uint32_t k);
 
@@ -24,12 +35,5 @@ float pl_view_threshold(const pl_view *view, double offset);
 /* Copies the tokens of a dense view whose stored logit is >= threshold (> -inf) to ids and values,
  * ascending by token; returns how many. The view stays dense. */
 uint32_t pl_view_gather(const pl_view *view, float threshold);
-
-/* The keys of the first n candidates in ids and values, to keys. */
-void pl_candidate_keys(const pl_view *view, uint32_t n);
-
-/* Removes, of the first n candidates in ids and values, those with a key below lowest, and makes the
- * view compact. */
-void pl_view_keep_from(pl_view *view, uint32_t n, pl_key lowest);
 
 #endif

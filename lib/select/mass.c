@@ -11,59 +11,87 @@
 #include <float.h>
 #include <math.h>
 
-static pl_exponent exponent_of(const pl_view *view)
+/*
+ * How exponentials are taken. The kernels are right for nearly every view; two corners are not
+ * theirs.
+ *   EXTREME  The kernels take x - origin as a float, which may overflow: with a scale of 2^-118 and
+ *            above the exponential is then zero anyway, below it need not be. And they cap the scale
+ *            at 1e38, which matters between subnormal logits. Such temperatures are served one value
+ *            at a time, in double.
+ *   TINY     All logits near the maximum are so small that their differences are subnormal, which
+ *            processors compute a hundred times slower. Taking every logit below 2^-100 as 0 changes
+ *            no exponential at a scale up to 2^60, and goes back to full speed.
+ */
+typedef enum regime { USUAL, TINY, EXTREME } regime;
+
+static const float tiny = 0x1p-100f;
+
+static regime regime_of(const pl_view *view)
 {
-    return pl_exponent_make(view->max, view->scale);
+    if (view->scale < 0x1p-118 || view->scale > 1e38)
+        return EXTREME;
+    return fabsf(view->max) < tiny && view->scale <= 0x1p60 ? TINY : USUAL;
 }
 
-/*
- * Whether the kernels' exponential is right for the view's scale. They take x - origin as a float,
- * which may overflow: at 2^-118 and above the exponential is then zero anyway, below it need not
- * be. And they cap the scale at 1e38, which matters only between subnormal logits. Temperatures
- * beyond these bounds are served one value at a time, in double.
- */
-static bool kernels_serve(const pl_view *view)
+static pl_exponent exponent_of(const pl_view *view, regime how)
 {
-    return view->scale >= 0x1p-118 && view->scale <= 1e38;
+    return pl_exponent_make(how == TINY ? 0.0f : view->max, view->scale);
+}
+
+/* The next blocks for a kernel: of at most PL_RUN_BLOCKS if they have to be made. Values below the
+ * threshold become -inf in those that are made. */
+static const float *tame(const float *x, float threshold, uint32_t *n_blocks, float *buffer)
+{
+    if (*n_blocks > PL_RUN_BLOCKS)
+        *n_blocks = PL_RUN_BLOCKS;
+    for (uint32_t i = 0; i < *n_blocks * PL_BLOCK; i++) {
+        float value = fabsf(x[i]) < tiny ? 0.0f : x[i];
+        buffer[i] = x[i] >= threshold ? value : -INFINITY;
+    }
+    return buffer;
+}
+
+static double exp_one(const pl_view *view, float stored)
+{
+    return pl_exp(pl_view_below_max(view, stored));
 }
 
 void pl_view_exp_values(const pl_view *view, const float *x, uint32_t n_blocks, float *e)
 {
-    if (kernels_serve(view)) {
-        view->kernels->exp_values(x, n_blocks, exponent_of(view), e);
-        return;
+    const regime how = regime_of(view);
+    const pl_exponent exponent = exponent_of(view, how);
+    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
+    if (how == USUAL)
+        view->kernels->exp_values(x, n_blocks, exponent, e);
+    for (uint32_t b = 0, n; how == TINY && b < n_blocks; b += n) {
+        n = n_blocks - b;
+        const float *tamed = tame(x + (size_t)b * PL_BLOCK, -FLT_MAX, &n, buffer);
+        view->kernels->exp_values(tamed, n, exponent, e + (size_t)b * PL_BLOCK);
     }
-    for (uint32_t i = 0; i < n_blocks * PL_BLOCK; i++)
-        e[i] = (float)pl_exp(pl_view_below_max(view, x[i]));
+    for (uint32_t i = 0; how == EXTREME && i < n_blocks * PL_BLOCK; i++)
+        e[i] = (float)exp_one(view, x[i]);
 }
 
-static void exp_sums(const pl_view *view, const float *x, uint32_t n_blocks, double *sums)
+/* Block sums over the values >= threshold; -FLT_MAX: over all. */
+static void exp_sums(const pl_view *view, const float *x, uint32_t n_blocks, float threshold,
+                     double *sums)
 {
-    if (kernels_serve(view)) {
-        view->kernels->exp_sums(x, n_blocks, exponent_of(view), sums);
-        return;
+    const regime how = regime_of(view);
+    const pl_exponent exponent = exponent_of(view, how);
+    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
+    if (how == USUAL && threshold == -FLT_MAX)
+        view->kernels->exp_sums(x, n_blocks, exponent, sums);
+    else if (how == USUAL)
+        view->kernels->exp_sums_from(x, n_blocks, exponent, threshold, sums);
+    for (uint32_t b = 0, n; how == TINY && b < n_blocks; b += n) {
+        n = n_blocks - b;
+        const float *tamed = tame(x + (size_t)b * PL_BLOCK, threshold, &n, buffer);
+        view->kernels->exp_sums(tamed, n, exponent, sums + b);
     }
-    for (uint32_t b = 0; b < n_blocks; b++) {
+    for (uint32_t b = 0; how == EXTREME && b < n_blocks; b++) {
         sums[b] = 0.0;
-        for (uint32_t i = 0; i < PL_BLOCK; i++)
-            sums[b] += pl_exp(pl_view_below_max(view, x[b * PL_BLOCK + i]));
-    }
-}
-
-/* exp_sums over the values >= threshold alone. */
-static void exp_sums_from(const pl_view *view, const float *x, uint32_t n_blocks, float threshold,
-                          double *sums)
-{
-    if (kernels_serve(view)) {
-        view->kernels->exp_sums_from(x, n_blocks, exponent_of(view), threshold, sums);
-        return;
-    }
-    for (uint32_t b = 0; b < n_blocks; b++) {
-        sums[b] = 0.0;
-        for (uint32_t i = 0; i < PL_BLOCK; i++) {
-            float stored = x[b * PL_BLOCK + i];
-            sums[b] += stored >= threshold ? pl_exp(pl_view_below_max(view, stored)) : 0.0;
-        }
+        for (uint32_t i = b * PL_BLOCK; i < (b + 1) * PL_BLOCK; i++)
+            sums[b] += x[i] >= threshold ? exp_one(view, x[i]) : 0.0;
     }
 }
 
@@ -71,17 +99,22 @@ static void exp_sums_from(const pl_view *view, const float *x, uint32_t n_blocks
 static void exp_dots(const pl_view *view, const float *x, uint32_t n_blocks, double *sums,
                      double *dots)
 {
-    if (kernels_serve(view)) {
-        view->kernels->exp_dots(x, n_blocks, exponent_of(view), sums, dots);
-        return;
+    const regime how = regime_of(view);
+    const pl_exponent exponent = exponent_of(view, how);
+    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
+    if (how == USUAL)
+        view->kernels->exp_dots(x, n_blocks, exponent, sums, dots);
+    for (uint32_t b = 0, n; how == TINY && b < n_blocks; b += n) {
+        n = n_blocks - b;
+        const float *tamed = tame(x + (size_t)b * PL_BLOCK, -FLT_MAX, &n, buffer);
+        view->kernels->exp_dots(tamed, n, exponent, sums + b, dots + b);
     }
-    for (uint32_t b = 0; b < n_blocks; b++) {
+    for (uint32_t b = 0; how == EXTREME && b < n_blocks; b++) {
         sums[b] = dots[b] = 0.0;
-        for (uint32_t i = 0; i < PL_BLOCK; i++) {
-            float stored = x[b * PL_BLOCK + i];
-            double e = pl_exp(pl_view_below_max(view, stored));
+        for (uint32_t i = b * PL_BLOCK; i < (b + 1) * PL_BLOCK; i++) {
+            double e = exp_one(view, x[i]);
             sums[b] += e;
-            dots[b] += e > 0.0 ? e * ((double)stored - (double)view->max) : 0.0;
+            dots[b] += e > 0.0 ? e * ((double)x[i] - (double)view->max) : 0.0;
         }
     }
 }
@@ -94,7 +127,7 @@ double pl_view_normaliser(const pl_view *view)
     pl_run_begin(&run, view);
     while (pl_run_next(&run)) {
         double *run_sums = sums + run.first_block;
-        exp_sums(view, run.x, run.n_blocks, run_sums);
+        exp_sums(view, run.x, run.n_blocks, -FLT_MAX, run_sums);
         for (uint32_t b = 0; b < run.n_blocks; b++)
             total += run_sums[b];
     }
@@ -107,7 +140,7 @@ double pl_view_mass_from(const pl_view *view, const float *x, uint32_t n_blocks,
     double sums[STEP], total = 0.0;
     for (uint32_t first = 0; first < n_blocks; first += STEP) {
         uint32_t n = n_blocks - first < STEP ? n_blocks - first : STEP;
-        exp_sums_from(view, x + (size_t)first * PL_BLOCK, n, threshold, sums);
+        exp_sums(view, x + (size_t)first * PL_BLOCK, n, threshold, sums);
         for (uint32_t b = 0; b < n; b++)
             total += sums[b];
     }

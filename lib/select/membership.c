@@ -38,6 +38,7 @@ typedef struct visit {
     double maxima; /* of the exponentials of their maxima */
     double sum;    /* of all their exponentials */
     double from;   /* of those that are >= threshold */
+    uint32_t n_blocks;
 } visit;
 
 static visit visit_blocks(const pl_view *at, float low, float high, float threshold)
@@ -45,13 +46,16 @@ static visit visit_blocks(const pl_view *at, float low, float high, float thresh
     pl_workspace *w = at->workspace;
     uint32_t n = (uint32_t)at->kernels->gather(w->block_max, w->n_blocks, low, high, 0,
                                                w->block_ids, w->block_spare);
-    visit v = {0.0, 0.0, 0.0};
-    float buffer[PL_BLOCK];
-    for (uint32_t i = 0; i < n; i++) {
-        const float *x = pl_view_block(at, w->block_ids[i], buffer);
-        v.sum += pl_view_mass_of(at, x, 1);
+    visit v = {.n_blocks = n};
+    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
+    for (uint32_t i = 0, n_blocks = 1; i < n; i += n_blocks) {
+        const uint32_t *ids = w->block_ids + i;
+        for (n_blocks = 1; i + n_blocks < n && ids[n_blocks] == ids[0] + n_blocks;)
+            n_blocks++;
+        const float *x = pl_view_blocks(at, ids[0], &n_blocks, buffer);
+        v.sum += pl_view_mass_of(at, x, n_blocks);
         if (threshold < INFINITY)
-            v.from += pl_view_mass_from(at, x, 1, threshold);
+            v.from += pl_view_mass_from(at, x, n_blocks, threshold);
     }
     for (uint32_t i = n; i % PL_BLOCK != 0; i++)
         w->block_spare[i] = -INFINITY;
@@ -64,15 +68,37 @@ static float next_above(float x)
     return nextafterf(x, INFINITY);
 }
 
-/* With Z known: better tokens alone decide, and equal ones only if their order matters. */
-static pl_verdict decide(const pl_view *at, const pl_nucleus_bounds *bounds, double before,
-                         float stored)
+/* How many tokens below this one have its logit. The blocks listed are those that reach it. */
+static size_t count_equal_below(const pl_view *at, uint32_t n_listed, uint32_t token, float stored)
 {
-    double mass = at->deferred.p * bounds->normaliser;
+    const uint32_t *ids = at->workspace->block_ids;
+    const float above = next_above(stored);
+    float buffer[PL_BLOCK];
+    size_t n = 0;
+    for (uint32_t i = 0; i < n_listed && ids[i] <= token / PL_BLOCK; i++) {
+        const float *x = pl_view_block(at, ids[i], buffer);
+        if (ids[i] < token / PL_BLOCK)
+            n += at->kernels->count(x, 1, stored) - at->kernels->count(x, 1, above);
+        else
+            for (uint32_t k = 0; k < token % PL_BLOCK; k++)
+                n += x[k] == stored;
+    }
+    return n;
+}
+
+/* With Z known. before counts all equal tokens as better ones; only if that is too much are those
+ * told apart that come before this one. */
+static pl_verdict decide(const pl_view *at, const pl_nucleus_bounds *bounds, double before,
+                         double own, uint32_t token, float stored)
+{
+    const double mass = at->deferred.p * bounds->normaliser;
     if (before < mass * (1.0 - margin))
         return PL_INSIDE;
     visit above = visit_blocks(at, stored, INFINITY, next_above(stored));
-    return above.from > mass * (1.0 + margin) ? PL_OUTSIDE : PL_UNDECIDED;
+    double exact = above.from + own * (double)count_equal_below(at, above.n_blocks, token, stored);
+    if (exact < mass * (1.0 - margin))
+        return PL_INSIDE;
+    return exact > mass * (1.0 + margin) ? PL_OUTSIDE : PL_UNDECIDED;
 }
 
 pl_verdict pl_membership(const pl_view *view, pl_nucleus_bounds *bounds, uint32_t token)
@@ -81,12 +107,13 @@ pl_verdict pl_membership(const pl_view *view, pl_nucleus_bounds *bounds, uint32_
     const float stored = pl_view_stored(view, token);
     /* Equal tokens are counted as better ones here, the token itself is not. */
     visit near = visit_blocks(&at, stored, INFINITY, stored);
-    float own[PL_BLOCK] = {stored};
+    float alone[PL_BLOCK] = {stored};
     for (uint32_t i = 1; i < PL_BLOCK; i++)
-        own[i] = -INFINITY;
-    double before = near.from - pl_view_mass_of(&at, own, 1);
+        alone[i] = -INFINITY;
+    double own = pl_view_mass_of(&at, alone, 1);
+    double before = near.from - own;
     if (bounds->normaliser > 0.0)
-        return decide(&at, bounds, before, stored);
+        return decide(&at, bounds, before, own, token, stored);
 
     const double step = 2.0; /* in the units of logits: a factor e^2 in probability */
     const int n_steps = 2;
@@ -106,5 +133,5 @@ pl_verdict pl_membership(const pl_view *view, pl_nucleus_bounds *bounds, uint32_
         high = low;
     }
     bounds->normaliser = pl_view_normaliser(&at);
-    return decide(&at, bounds, before, stored);
+    return decide(&at, bounds, before, own, token, stored);
 }

@@ -1,7 +1,8 @@
 /*
- * Top-p. One exponential pass gives the normaliser Z. Among n tokens, those of probability below
- * (1 - p) / n have together less than 1 - p, so that the prefix never needs them: only the rest is
- * gathered, and the end of the prefix is found there by selection (boundary.h).
+ * Top-p. One exponential pass gives the sums of all blocks and their sum Z. From them follows a
+ * threshold below which all tokens together have less than (1 - p) Z, so that the prefix never needs
+ * them: only the rest is gathered, and the end of the prefix is found there by selection
+ * (boundary.h).
  *
  * Both sides of the comparison with p Z are sums of the same exponentials, in double, so the
  * decision differs from exact arithmetic only where the mass at the boundary is within 1e-6 of p.
@@ -18,20 +19,45 @@
 #include <math.h>
 #include <string.h>
 
-/* Removes from the first n candidates those beyond the boundary, and makes the view compact. */
-static void keep_to(pl_view *view, uint32_t n, pl_boundary boundary)
+/* Class c holds the sums in [2^(c - 185), 2^(c - 184)), the first and last also what is beyond. */
+static int class_of(double sum, int n_classes)
 {
-    pl_workspace *w = view->workspace;
-    uint32_t kept = 0, n_equal = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        bool equal = w->values[i] == boundary.value;
-        bool keep = w->values[i] > boundary.value || (equal && n_equal < boundary.n_equal);
-        n_equal += equal;
-        w->ids[kept] = w->ids[i];
-        w->values[kept] = w->values[i];
-        kept += keep;
+    uint64_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    int class = (int)(bits >> 52) - 1023 + 185;
+    return class < 0 ? 0 : class < n_classes ? class : n_classes - 1;
+}
+
+/*
+ * A threshold below which all tokens together have at most the given mass. With e the exponential of
+ * the threshold, what block b has below it is at most its whole sum s_b and at most 64 e. So the
+ * largest e is wanted for which the sum of min(s_b, 64 e) stays within the mass; powers of two are
+ * close enough. Blocks are put into classes by the exponent of s_b, and the classes added up.
+ */
+static float negligible_below(const pl_view *view, double mass)
+{
+    enum { N_CLASSES = 192 };
+    const pl_workspace *w = view->workspace;
+    double sums[N_CLASSES] = {0};
+    uint32_t counts[N_CLASSES] = {0};
+    for (uint32_t b = 0; b < w->n_blocks; b++) {
+        int class = class_of(w->block_sums[b], N_CLASSES);
+        sums[class] += w->block_sums[b];
+        counts[class]++;
     }
-    pl_view_become_compact(view, kept);
+    uint32_t n_larger = w->n_blocks;
+    double smaller = 0.0, bound = 0x1p-185;
+    for (int class = 0; class < N_CLASSES - 1; class ++) {
+        smaller += sums[class];
+        n_larger -= counts[class];
+        /* 2 bound is the lower end of the next class: a larger 64 e than bound. */
+        if (smaller + (double)n_larger * 2.0 * bound > mass)
+            break;
+        bound *= 2.0;
+    }
+    const double margin = 1e-5;
+    double offset = pl_log(bound / PL_BLOCK) - margin;
+    return pl_view_threshold(view, offset < 0.0 ? offset : -margin);
 }
 
 static void cut(pl_view *view, double p, uint32_t min_keep)
@@ -43,25 +69,20 @@ static void cut(pl_view *view, double p, uint32_t min_keep)
     if (view->compact) {
         memcpy(values, w->values, n * sizeof *values);
     } else {
-        /* The margin covers the rounding of the normaliser. */
-        const double margin = 1e-5;
-        double negligible = (1.0 - p) * normaliser / (double)w->n_vocab;
-        double offset = (negligible < 1.0 ? pl_log(negligible) : 0.0) - margin;
-        n = pl_view_gather(view, pl_view_threshold(view, offset));
+        const double rounding = 1e-6;
+        n = pl_view_gather(view, negligible_below(view, (1.0 - p) * normaliser * (1.0 - rounding)));
         values = w->values;
     }
     const double logit_rounding = 0x1p-22;
     double mass = p * normaliser * (1.0 - logit_rounding);
     pl_boundary boundary = {0};
     if (n >= min_keep)
-        boundary = pl_find_boundary(view, values, n, mass, normaliser);
+        boundary = pl_find_boundary(view, values, n, mass);
     if (boundary.n_above + boundary.n_equal < min_keep) {
         pl_view_keep_top(view, min_keep);
         return;
     }
-    if (!view->compact)
-        n = pl_view_gather(view, boundary.value);
-    keep_to(view, n, boundary);
+    pl_view_keep_to(view, boundary);
 }
 
 void pl_view_keep_nucleus(pl_view *view, double p, uint32_t min_keep)

@@ -160,10 +160,18 @@ static uint32_t patch(const pl_view *view, uint32_t edit, uint32_t block, uint32
     return edit;
 }
 
-/* Whether block b can be read where it lies. */
-static bool in_place(const pl_view *view, uint32_t block)
+/* How many blocks from block on can be read where they lie: up to the next edited or partial one.
+ * edit is the first edit not before block. */
+static uint32_t direct_blocks(const pl_view *view, uint32_t edit, uint32_t block)
 {
-    return view->logits.dtype == PLUCK_F32 && (block + 1) * PL_BLOCK <= view->logits.n_vocab;
+    if (view->logits.dtype != PLUCK_F32)
+        return 0;
+    uint32_t end = view->logits.n_vocab / PL_BLOCK;
+    if (edit < view->n_edits) {
+        uint32_t edited = view->workspace->edits[edit].token / PL_BLOCK;
+        end = edited < end ? edited : end;
+    }
+    return end > block ? end - block : 0;
 }
 
 static const float *raw_floats(const pl_view *view, uint32_t block)
@@ -171,18 +179,34 @@ static const float *raw_floats(const pl_view *view, uint32_t block)
     return (const float *)(const void *)address(view, block * PL_BLOCK);
 }
 
-const float *pl_view_block(const pl_view *view, uint32_t block, float *buffer)
+const float *pl_view_blocks(const pl_view *view, uint32_t block, uint32_t *n_blocks, float *buffer)
 {
     if (view->compact)
         return view->workspace->values + (size_t)block * PL_BLOCK;
     uint32_t edit = view->n_edits ? pl_view_find_edit(view, block * PL_BLOCK) : 0;
-    bool edited =
-        edit < view->n_edits && view->workspace->edits[edit].token < (block + 1) * PL_BLOCK;
-    if (!edited && in_place(view, block))
+    uint32_t direct = direct_blocks(view, edit, block);
+    if (direct > 0) {
+        *n_blocks = *n_blocks < direct ? *n_blocks : direct;
         return raw_floats(view, block);
-    widen_blocks(view, block, 1, buffer);
-    patch(view, edit, block, 1, buffer);
+    }
+    uint32_t made = view->logits.dtype == PLUCK_F32 ? 1 : PL_RUN_BLOCKS;
+    *n_blocks = *n_blocks < made ? *n_blocks : made;
+    widen_blocks(view, block, *n_blocks, buffer);
+    patch(view, edit, block, *n_blocks, buffer);
     return buffer;
+}
+
+const float *pl_view_block(const pl_view *view, uint32_t block, float *buffer)
+{
+    uint32_t n_blocks = 1;
+    return pl_view_blocks(view, block, &n_blocks, buffer);
+}
+
+float pl_view_raw(const pl_view *view, uint32_t token)
+{
+    float logit;
+    widen(view, token, 1, &logit);
+    return logit;
 }
 
 float pl_view_stored(const pl_view *view, uint32_t token)
@@ -202,9 +226,7 @@ float pl_view_stored(const pl_view *view, uint32_t token)
     uint32_t edit = view->n_edits ? pl_view_find_edit(view, token) : 0;
     if (edit < view->n_edits && w->edits[edit].token == token)
         return w->edits[edit].logit;
-    float logit;
-    widen(view, token, 1, &logit);
-    return logit;
+    return pl_view_raw(view, token);
 }
 
 void pl_run_begin(pl_run *run, const pl_view *view)
@@ -214,20 +236,6 @@ void pl_run_begin(pl_run *run, const pl_view *view)
     run->n_blocks = 0;
     run->edit = 0;
     run->x = NULL;
-}
-
-/* The blocks that lie in place from block on, up to the next edited or partial one. */
-static uint32_t direct_blocks(const pl_run *run, uint32_t block)
-{
-    const pl_view *view = run->view;
-    if (view->logits.dtype != PLUCK_F32)
-        return 0;
-    uint32_t end = view->logits.n_vocab / PL_BLOCK;
-    if (run->edit < view->n_edits) {
-        uint32_t edited = view->workspace->edits[run->edit].token / PL_BLOCK;
-        end = edited < end ? edited : end;
-    }
-    return end > block ? end - block : 0;
 }
 
 bool pl_run_next(pl_run *run)
@@ -243,7 +251,7 @@ bool pl_run_next(pl_run *run)
         run->n_blocks = n_blocks;
         return true;
     }
-    run->n_blocks = direct_blocks(run, block);
+    run->n_blocks = direct_blocks(view, run->edit, block);
     if (run->n_blocks > 0) {
         run->x = raw_floats(view, block);
         return true;

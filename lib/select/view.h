@@ -59,6 +59,13 @@ uint32_t pl_view_token(const pl_view *view, uint32_t index);
 /* Block b, padded with -inf: a pointer into the logits, or buffer (64 floats, then written). */
 const float *pl_view_block(const pl_view *view, uint32_t block, float *buffer);
 
+/* The same for *n_blocks consecutive blocks, as many of them as can be had in one piece: *n_blocks is
+ * cut to that, at least 1. buffer holds PL_RUN_BLOCKS blocks. */
+const float *pl_view_blocks(const pl_view *view, uint32_t block, uint32_t *n_blocks, float *buffer);
+
+/* The caller's logit of a token, as a float. */
+float pl_view_raw(const pl_view *view, uint32_t token);
+
 /* The stored logit of a token: -inf if it is banned or truncated. */
 float pl_view_stored(const pl_view *view, uint32_t token);
 

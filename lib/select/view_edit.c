@@ -63,9 +63,8 @@ static void edit_dense(pl_view *view, pl_token_list list, pl_edit_function funct
         uint32_t token = token_at(list, i);
         while (o < n_old && old[o].token < token)
             merged[n++] = old[o++];
-        float before = pl_view_stored(view, token);
-        if (o < n_old && old[o].token == token)
-            o++;
+        bool again = o < n_old && old[o].token == token;
+        float before = again ? old[o++].logit : pl_view_raw(view, token);
         float after = before;
         if (before != -INFINITY)
             after = stored_from(view, function(context, i, view->scale * (double)before));

@@ -88,7 +88,8 @@ def main():
     n_failed = judge(figures, expected[options.compiler])
     if n_failed > 0:
         print(f"\n{n_failed} of {len(figures)} chains take more instructions than {EXPECTED.name} "
-              f"allows.\nIf that is meant, write new figures:\n    meson compile -C BUILD refresh_instructions")
+              "allows.\nIf that is meant, write new figures:\n"
+              "    meson compile -C BUILD refresh_instructions")
         sys.exit(1)
 
 

@@ -43,6 +43,14 @@ unsigned test_all_isas(pluck_isa *isas)
     return n;
 }
 
+/* Of which number of cases one is run. */
+static uint64_t case_step(void)
+{
+    const char *text = getenv("PLUCK_CASE_STEP");
+    uint64_t step = text ? strtoull(text, NULL, 10) : 1;
+    return step > 0 ? step : 1;
+}
+
 static void run(const char *test, uint64_t first, uint64_t n, test_case_function *function,
                 const void *context, const pluck_isa *isas, unsigned n_isas)
 {
@@ -51,7 +59,7 @@ static void run(const char *test, uint64_t first, uint64_t n, test_case_function
         first = strtoull(only, NULL, 0);
         n = 1;
     }
-    for (uint64_t seed = first; seed < first + n; seed++) {
+    for (uint64_t seed = first; seed < first + n; seed += case_step()) {
         for (unsigned i = 0; i < n_isas; i++) {
             if (function(seed, isas[i], context))
                 continue;

@@ -19,7 +19,8 @@ void test_cases_begin(int argc, char **argv);
 
 /* Runs the cases first .. first + n - 1, each on every instruction set of this machine, and fails
  * the test at the first case that fails. The environment variables PLUCK_SEED and PLUCK_ISA limit a
- * run to one case and to one set. test is the name of the test function. */
+ * run to one case and to one set; PLUCK_CASE_STEP=17 runs every 17th case, where time is short.
+ * test is the name of the test function. */
 void test_cases_run(const char *test, uint64_t first, uint64_t n, test_case_function *function,
                     const void *context);
 

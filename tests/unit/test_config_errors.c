@@ -354,6 +354,35 @@ static void messages_stay_one_line_of_valid_text(void **state)
     }
 }
 
+/* Around the length at which quoted text is cut, in every place that quotes. */
+static void quoted_text_of_any_length_fits(void **state)
+{
+    (void)state;
+    static const char *const forms[] = {"{\"%s\": 1}",
+                                        "{\"draw\": \"%s\"}",
+                                        "{\"stages\": [{\"type\": \"%s\"}]}",
+                                        "{\"logit_bias\": {\"%s\": 1}}",
+                                        "{\"seed\": 1.%s1}",
+                                        "{\"%s\": 1, \"%s\": 1}",
+                                        "{\"top_k\": %s5}"};
+    char text[121], json[512];
+    for (size_t n = 0; n <= 120; n++) {
+        for (size_t i = 0; i < 2 * (sizeof forms / sizeof *forms); i++) {
+            pluck_error err = {PLUCK_OK, ""};
+            pluck_config *config = must_read("{}"), *none = NULL;
+            memset(text, i % 2 ? '1' : '9', n);
+            text[n] = '\0';
+            snprintf(json, sizeof json, forms[i / 2], text, text);
+            (void)pluck_config_from_json(&none, json, strlen(json), NULL, &err);
+            assert_true(strlen(err.message) < sizeof err.message);
+            pluck_config_destroy(&none);
+            assert_int_not_equal(pluck_config_set(config, text, "[]", &err), PLUCK_OK);
+            assert_int_not_equal(pluck_config_set(config, text, "[", &err), PLUCK_OK);
+            pluck_config_destroy(&config);
+        }
+    }
+}
+
 static void null_arguments_are_a_callers_mistake(void **state)
 {
     (void)state;
@@ -399,6 +428,7 @@ int main(void)
         cmocka_unit_test(bias_maps_are_refused_at_the_entry_that_is_wrong),
         cmocka_unit_test(a_refused_setting_names_its_key_and_changes_nothing),
         cmocka_unit_test(messages_stay_one_line_of_valid_text),
+        cmocka_unit_test(quoted_text_of_any_length_fits),
         cmocka_unit_test(null_arguments_are_a_callers_mistake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

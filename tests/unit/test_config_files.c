@@ -36,7 +36,7 @@ static void the_committed_schema_is_the_generated_one(void **state)
     assert_int_equal(pluck_config_schema(generated, size_bytes + 1, &size_bytes, &err), PLUCK_OK);
     char *committed = source_file("configs/pluck.schema.json");
     if (strcmp(generated, committed) != 0)
-        fail_msg("configs/pluck.schema.json is out of date: run ninja -C BUILD schema");
+        fail_msg("configs/pluck.schema.json is out of date: run scripts/generate-schema");
     free(committed);
     free(generated);
 }

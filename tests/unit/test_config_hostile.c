@@ -106,6 +106,20 @@ static void ten_megabytes_of_one_thing_are_refused_quickly(void **state)
     refuse_quickly(text, n, "line 1, column 10000004: the value ends before this");
 }
 
+/* Refused by its size alone: only a few bytes are there. */
+static void a_text_above_the_limit_is_not_read(void **state)
+{
+    (void)state;
+    pluck_error err = {PLUCK_OK, ""};
+    pluck_config *config = NULL;
+    char *text = strdup("{}  ");
+    const size_t too_large = (size_t)PL_JSON_MAX_BYTES + 1;
+    assert_int_equal(pluck_config_from_json(&config, text, too_large, NULL, &err),
+                     PLUCK_ERR_CONFIG);
+    assert_string_equal(err.message, "line 1, column 1: the text is longer than 1 GiB");
+    free(text);
+}
+
 /* Keys that share a long beginning make comparing them expensive. */
 static void many_keys_are_compared_in_time(void **state)
 {
@@ -321,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deep_nesting_is_refused),
         cmocka_unit_test(ten_megabytes_of_one_thing_are_refused_quickly),
+        cmocka_unit_test(a_text_above_the_limit_is_not_read),
         cmocka_unit_test(many_keys_are_compared_in_time),
         cmocka_unit_test(a_large_bias_map_is_read_in_time),
         cmocka_unit_test(utf8_is_checked_strictly),

@@ -9,7 +9,9 @@ Needs the Python module jsonschema (4.0 or later); exit status 77 (skipped) with
 """
 import json
 import math
+import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -105,7 +107,9 @@ def main():
     flat, explicit = (form["properties"] for form in schema["oneOf"])
     texts += [*flat_texts(flat), *explicit_texts(explicit), [], 3, None, "x"]
     lines = "".join(json.dumps(text) + "\n" for text in texts)
-    answers = subprocess.run([verdicts], input=lines, capture_output=True, text=True, check=True)
+    wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))  # an emulator, or nothing
+    answers = subprocess.run([*wrapper, verdicts], input=lines, capture_output=True, text=True,
+                             check=True)
     accepted = refused = 0
     for text, answer in zip(texts, answers.stdout.splitlines(), strict=True):
         valid = validator.is_valid(text)

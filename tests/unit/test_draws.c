@@ -42,12 +42,14 @@ static const draw_case cases[] = {
     {"{\"seed\": 4}", TEST_VECTOR_PEAKED, 300, PLUCK_F32},
     {"{\"seed\": 5}", TEST_VECTOR_EQUAL, 1000, PLUCK_F32},
     {"{\"seed\": 6, \"temperature\": 8}", TEST_VECTOR_NORMAL, 1000, PLUCK_F32},
-    {"{\"seed\": 10}", TEST_VECTOR_SPIKE, 200, PLUCK_F32},
     {"{\"seed\": 11}", TEST_VECTOR_BANNED, 200, PLUCK_F32},
     {"{\"seed\": 12}", LOGITS_GRID, 200, PLUCK_BF16},
     {"{\"seed\": 14, \"top_k\": 40}", TEST_VECTOR_NORMAL, 200, PLUCK_F32},
-    {"{\"seed\": 15, \"top_p\": 0.9}", TEST_VECTOR_NORMAL, 200, PLUCK_F16},
-    {"{\"seed\": 16, \"top_k\": 100, \"temperature\": 1.5}", TEST_VECTOR_EQUAL, 128, PLUCK_F32},
+    {"{\"seed\": 15, \"top_p\": 0.9}", TEST_VECTOR_NORMAL, 100, PLUCK_F16},
+    {"{\"seed\": 20, \"top_p\": 0.6, \"temperature\": 2}", TEST_VECTOR_NORMAL, 50, PLUCK_F32},
+    {"{\"seed\": 21, \"top_p\": 0.9, \"temperature\": 0.5}", TEST_VECTOR_PEAKED, 300, PLUCK_F32},
+    {"{\"seed\": 23, \"top_p\": 0.5}", TEST_VECTOR_TIES, 50, PLUCK_F32},
+    {"{\"seed\": 16, \"top_k\": 50, \"temperature\": 1.5}", TEST_VECTOR_EQUAL, 70, PLUCK_F32},
     {"{\"seed\": 18, \"logit_bias\": {\"0\": 8, \"63\": 9, \"64\": false, \"199\": 10}}",
      TEST_VECTOR_NORMAL, 200, PLUCK_F32},
     {"{\"seed\": 19, \"temperature\": 1e38}", LOGITS_EXTREMES, 20, PLUCK_F32},
@@ -59,7 +61,7 @@ static const draw_case cases[] = {
 static const draw_case large_cases[] = {
     {"{}", LOGITS_BLOCK_PEAKS, 3200, PLUCK_F32},
     {"{}", TEST_VECTOR_FALLING, 50257, PLUCK_F32},
-    {"{}", LOGITS_ASCENDING, 5000, PLUCK_F16},
+    {"{}", LOGITS_ASCENDING, 1000, PLUCK_F16},
 };
 
 static logit_row make_row(const draw_case *c)

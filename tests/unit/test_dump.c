@@ -21,7 +21,7 @@ typedef struct layout {
     size_t axes[4];
 } layout;
 
-/* Values that show a swap or a misplaced bit: both zeros, infinities, subnormals, a signalling NaN. */
+/* Values that show a swap or a misplaced bit: zeros, infinities, subnormals, a signalling NaN. */
 static const uint32_t patterns_32[] = {0x00000000, 0x80000000, 0x7F800000, 0xFF800000,
                                        0x00000001, 0x807FFFFF, 0x7FA00001, 0x3F800000,
                                        0xC2F6E979, 0x00800000, 0x12345678};

@@ -5,7 +5,8 @@
  */
 #include "test_dump_files.h"
 
-#include <sys/stat.h>
+#include <fcntl.h>
+#include <sys/resource.h>
 
 #define F4(shape)   "{'descr':'<f4','fortran_order':False,'shape':" shape "}"
 #define DESCR(type) "{'descr':" type ",'fortran_order':False,'shape':(2,3)}"
@@ -89,6 +90,7 @@ static void test_npy_headers_that_are_wrong_say_where(void **state)
         {F4("(4294967296,4294967296,3)"), "is larger than any file"},
         {F4("(4611686018427387904,4,3)"), "is larger than any file"},
         {F4("(2305843009213693952,2)"), "is larger than any file"},
+        {F4("(1152921504606846976,2)"), "is larger than any file"},
         {F4("()"), "shape () is a single value, expected rows of logits"},
         {F4("(0,)"), "the last axis of shape (0,) is the vocabulary and must be 1 to 16777216"},
         {F4("(64,0)"), "the last axis of shape (64, 0) is the vocabulary"},
@@ -421,7 +423,7 @@ static void test_unknown_content_names_the_formats(void **state)
     bytes_append(&bytes, "PK\3\4 and so on", 14);
     check_refused(bytes, &options, PLUCK_ERR_FORMAT,
                   "unknown format (begins with 50 4b 03 04): expected .npy, .safetensors or raw "
-                  "values if raw_n_vocab and raw_dtype say what they are");
+                  "values, whose type and number a row have to be given");
     check_refused(bytes, &raw, PLUCK_ERR_FORMAT,
                   "14 bytes are no whole number of rows of 3 raw values of f16 (6 bytes each)");
     bytes_free(&bytes);
@@ -550,6 +552,45 @@ static void test_what_the_system_refuses_is_an_io_error(void **state)
     rmdir(directory);
 }
 
+static void test_standard_input_that_cannot_be_read_is_an_io_error(void **state)
+{
+    (void)state;
+    const int old_stdin = dup(STDIN_FILENO), unreadable = open("/dev/null", O_WRONLY);
+    assert_true(old_stdin >= 0 && unreadable >= 0);
+    assert_int_equal(dup2(unreadable, STDIN_FILENO), STDIN_FILENO);
+    close(unreadable);
+    check_open_refused("-", NULL, PLUCK_ERR_IO, "standard input: cannot be read: Bad file");
+    close(STDIN_FILENO);
+    check_open_refused("-", NULL, PLUCK_ERR_IO, "standard input: cannot be opened: Bad file");
+    assert_int_equal(dup2(old_stdin, STDIN_FILENO), STDIN_FILENO);
+    close(old_stdin);
+}
+
+static void test_a_file_beyond_the_address_space_is_an_io_error(void **state)
+{
+    (void)state;
+    const pluck_dump_options options = {.raw_n_vocab = 1024};
+    temporary_file file;
+    const int fd = temporary_file_create(&file);
+    const bool is_sparse = ftruncate(fd, (off_t)1 << 34) == 0;
+    struct rlimit old, small;
+    assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
+    small = old;
+    small.rlim_cur = (rlim_t)1 << 33;
+    close(fd);
+    if (is_sparse) {
+        pluck_dump *dump = NULL;
+        pluck_error err = {0};
+        assert_int_equal(setrlimit(RLIMIT_AS, &small), 0);
+        pluck_status status = pluck_dump_open(&dump, file.path, &options, &err);
+        assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+        unlink(file.path);
+        assert_status(status, PLUCK_ERR_IO, err);
+        assert_non_null(strstr(err.message, "cannot be mapped: Cannot allocate memory"));
+    }
+    unlink(file.path);
+}
+
 static void test_mistakes_of_the_caller_are_invalid(void **state)
 {
     (void)state;
@@ -602,6 +643,8 @@ int main(void)
         cmocka_unit_test(test_every_prefix_of_a_valid_file_is_refused),
         cmocka_unit_test(test_every_changed_byte_is_survived),
         cmocka_unit_test(test_what_the_system_refuses_is_an_io_error),
+        cmocka_unit_test(test_standard_input_that_cannot_be_read_is_an_io_error),
+        cmocka_unit_test(test_a_file_beyond_the_address_space_is_an_io_error),
         cmocka_unit_test(test_mistakes_of_the_caller_are_invalid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

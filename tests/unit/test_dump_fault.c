@@ -157,10 +157,46 @@ static void test_a_failed_allocation_of_the_json_parser_leaves_nothing(void **st
         bytes_free(&contents[i].bytes);
 }
 
+/* What is refused leaves nothing either. */
+static void test_a_refused_dump_leaves_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        size_t data_size;
+    } cases[] = {
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2,0],\"data_offsets\":[0,0]}}", 0},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 9},
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{}}", 8},
+        {"{\"a\":{\"dtype\":\"I8\",\"shape\":[2],\"data_offsets\":[0,2]}}", 2},
+        {"{\"a\":", 0},
+    };
+    for (size_t i = 0; i <= sizeof cases / sizeof *cases; i++)
+        for (int streamed = 0; streamed < 2; streamed++) {
+            failing_allocator allocator = {.fail_at = UINT64_MAX};
+            const pluck_allocator interface = {failing_alloc, failing_free, &allocator};
+            const pluck_dump_options options = {.allocator = &interface};
+            pluck_dump *dump = NULL;
+            if (i == sizeof cases / sizeof *cases) {
+                assert_int_equal(pluck_dump_open(&dump, "/nowhere/at all", &options, NULL),
+                                 PLUCK_ERR_IO);
+            } else {
+                byte_string bytes = safetensors_file(cases[i].json, cases[i].data_size);
+                assert_int_equal(pl_dump_open_memory(&dump, "refused", bytes.data, bytes.size,
+                                                     streamed == 1, &options, NULL),
+                                 PLUCK_ERR_FORMAT);
+                bytes_free(&bytes);
+            }
+            assert_null(dump);
+            assert_int_equal(allocator.n_live, 0);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_failed_allocation_leaves_nothing),
+        cmocka_unit_test(test_a_refused_dump_leaves_nothing),
         cmocka_unit_test(test_a_failed_allocation_of_the_json_parser_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * Dumps are larger than memory. Opening one has to cost nothing, reading through it must keep only a
- * fixed part resident, and many threads may do so at once. The files are sparse, so they cost the
+ * Dumps are larger than memory. Opening one has to cost nothing, reading through it must keep only
+ * a fixed part resident, and many threads may do so at once. The files are sparse, so they cost the
  * disk little.
  */
 #include "test_dump_files.h"
@@ -13,17 +13,21 @@
 #define GIB ((uint64_t)1 << 30)
 #define MIB ((uint64_t)1 << 20)
 
-/* Resident memory, mapped files included; 0 where the system does not tell. */
+/* Resident bytes of mapped files (without the memory of a sanitizer); 0 where the system does not
+ * tell. */
 static uint64_t resident_bytes(void)
 {
-    unsigned long long total = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
+    unsigned long long kib = 0, total_kib = 0;
+    char line[256];
+    FILE *file = fopen("/proc/self/status", "r");
     if (!file)
         return 0;
-    if (fscanf(file, "%llu %llu", &total, &resident) != 2)
-        resident = 0;
+    while (fgets(line, sizeof line, file))
+        if (sscanf(line, "RssFile: %llu kB", &kib) == 1 ||
+            sscanf(line, "RssShmem: %llu kB", &kib) == 1)
+            total_kib += kib;
     fclose(file);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    return total_kib * 1024;
 }
 
 /* A file of zeros; false if there can be none of that size here. */

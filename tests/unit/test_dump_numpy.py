@@ -12,6 +12,7 @@ fails. Exit status 77 (skipped, for Meson) if NumPy is not installed.
 import io
 import json
 import os
+import shlex
 import struct
 import subprocess
 import sys
@@ -60,6 +61,8 @@ def npy_bytes(array, version):
 
 class Checker:
     def __init__(self, program, seed, folder):
+        wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))  # an emulator, or nothing
+        self.command = [*wrapper, program]
         self.program, self.seed, self.folder = program, seed, folder
         self.n_cases = 0
 
@@ -68,7 +71,7 @@ class Checker:
         with open(path, "wb") as file:
             file.write(content)
         with open(path, "rb") as file:
-            return subprocess.run([self.program, "-" if streamed else path, *arguments],
+            return subprocess.run([*self.command, "-" if streamed else path, *arguments],
                                   stdin=file, capture_output=True, encoding="utf-8", timeout=60)
 
     def check(self, what, content, facts, array, arguments=(), streamed=(False, True)):

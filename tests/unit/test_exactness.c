@@ -95,6 +95,8 @@ static bool draw_agrees(pluck_sampler *sampler, pluck_logits logits, const test_
     if (draw.n_survivors != d->n)
         return test_case_failed("draw counts %u tokens, distribution %u", draw.n_survivors, d->n);
     double p = (double)test_distribution_p(d, draw.token);
+    if (p == 0)
+        return test_case_failed("draw gives token %d, which has no probability", draw.token);
     if (!(fabs(exp((double)draw.logprob) / p - 1) <= (1 + fabs((double)draw.logprob)) * 0x1p-22) &&
         p > 0x1p-126)
         return test_case_failed("draw: ln p = %.9g, distribution: p = %.9g", (double)draw.logprob,

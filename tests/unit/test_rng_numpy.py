@@ -10,7 +10,9 @@ state, raw words, doubles and bounded integers.
 RNG_WORDS is the program built from rng_words.c; SEED chooses the cases and is printed when one
 fails. Exit status 77 (skipped, for Meson) if NumPy is not installed.
 """
+import os
 import random
+import shlex
 import struct
 import subprocess
 import sys
@@ -84,7 +86,8 @@ def main():
         f"{s} {t} {p} {advance >> 64} {advance & MASK} {bound} {N_VALUES}\n"
         for s, t, p, advance, bound in cases
     )
-    run = subprocess.run([program], input=lines, capture_output=True, text=True, check=True)
+    wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))  # an emulator, or nothing
+    run = subprocess.run([*wrapper, program], input=lines, capture_output=True, text=True, check=True)
     rows = run.stdout.splitlines()
     if len(rows) != len(cases):
         print(f"{program} answered {len(rows)} of {len(cases)} cases")

@@ -1,0 +1,105 @@
+/*
+ * Any bytes are a configuration or are refused with a message; a configuration that was read is
+ * written and read back unchanged. Input that starts with '=' is a key, a line break and a value
+ * for pluck_config_set; all other input is a whole text.
+ */
+#include <pluck/config.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes);
+
+static void require(bool holds, const char *what)
+{
+    if (holds)
+        return;
+    fprintf(stderr, "violated: %s\n", what);
+    abort();
+}
+
+static char *written(const pluck_config *config, size_t *size_bytes)
+{
+    size_t needed = 0;
+    (void)pluck_config_to_json(config, NULL, 0, &needed, NULL);
+    char *text = malloc(needed + 1);
+    require(text != NULL, "memory");
+    require(pluck_config_to_json(config, text, needed + 1, size_bytes, NULL) == PLUCK_OK &&
+                *size_bytes == needed && strlen(text) == needed,
+            "the size that is told first is the size that is written");
+    return text;
+}
+
+static void check_config(const pluck_config *config)
+{
+    pluck_config *again = NULL, *clone = NULL;
+    pluck_error err = {PLUCK_OK, ""};
+    size_t n = 0, n_again = 0;
+    char *text = written(config, &n);
+    if (pluck_config_from_json(&again, text, n, NULL, &err) != PLUCK_OK)
+        fprintf(stderr, "%s\n%s\n", text, err.message);
+    require(again != NULL, "what is written can be read");
+    require(pluck_config_equal(config, again), "it reads back as an equal configuration");
+    char *text_again = written(again, &n_again);
+    require(n == n_again && memcmp(text, text_again, n) == 0, "writing again gives the same text");
+    require(pluck_config_clone(&clone, config, NULL) == PLUCK_OK &&
+                pluck_config_equal(clone, config),
+            "a clone is equal");
+    for (size_t i = 0; i < pluck_config_stage_count(config); i++)
+        (void)pluck_config_neutral_at(config, i);
+    pluck_config_destroy(&again);
+    pluck_config_destroy(&clone);
+    free(text);
+    free(text_again);
+}
+
+static void check_failure(pluck_status status, const pluck_error *err)
+{
+    require(status == PLUCK_ERR_CONFIG && err->status == status, "a refusal is PLUCK_ERR_CONFIG");
+    require(err->message[0] != '\0' && !strpbrk(err->message, "\n\r"), "a message is one line");
+}
+
+/* key, '\n', value */
+static void fuzz_set(const char *base, const uint8_t *data, size_t size_bytes)
+{
+    pluck_config *config = NULL;
+    pluck_error err = {PLUCK_OK, ""};
+    char *key = malloc(size_bytes + 1);
+    require(key != NULL &&
+                pluck_config_from_json(&config, base, strlen(base), NULL, NULL) == PLUCK_OK,
+            "memory");
+    memcpy(key, data, size_bytes);
+    key[size_bytes] = '\0';
+    char *value = strchr(key, '\n');
+    if (value) {
+        *value++ = '\0';
+        pluck_status status = pluck_config_set(config, key, value, &err);
+        if (status != PLUCK_OK)
+            check_failure(status, &err);
+        check_config(config);
+    }
+    pluck_config_destroy(&config);
+    free(key);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
+{
+    pluck_config *config = NULL;
+    pluck_error err = {PLUCK_OK, ""};
+    if (size_bytes > 0 && data[0] == '=') {
+        fuzz_set("{\"top_p\": 0.5, \"order\": [\"temperature\", \"top_p\", \"top_k\"]}", data + 1,
+                 size_bytes - 1);
+        fuzz_set("{\"stages\": [{\"type\": \"top_p\"}, {\"type\": \"logit_bias\"}]}", data + 1,
+                 size_bytes - 1);
+        return 0;
+    }
+    pluck_status status =
+        pluck_config_from_json(&config, (const char *)data, size_bytes, NULL, &err);
+    if (status == PLUCK_OK)
+        check_config(config);
+    else
+        check_failure(status, &err);
+    pluck_config_destroy(&config);
+    return 0;
+}

@@ -1,0 +1,131 @@
+/*
+ * Dumps of any content. The first three bytes choose the options, the rest is the file. It is
+ * opened as a file and as a stream, and every row is read both ways: nothing may be touched outside
+ * of the content, and the two must agree. A stream may refuse what a file cannot: Fortran order and
+ * .safetensors; and what a file refuses, a stream must refuse by its last row.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dump/reader.h"
+
+enum { PREFIX_BYTES = 3, MAX_SCRATCH_VALUES = 1 << 16 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool condition, const char *what, const pluck_error *err)
+{
+    if (condition)
+        return;
+    fprintf(stderr, "%s: %s\n", what, err->message);
+    abort();
+}
+
+static void check_error(pluck_status status, const pluck_error *err)
+{
+    if (status == PLUCK_OK)
+        return;
+    require(status == PLUCK_ERR_FORMAT || status == PLUCK_ERR_INVALID, "unexpected status", err);
+    require(err->status == status && err->message[0] != '\0' &&
+                strlen(err->message) < sizeof err->message,
+            "no message", err);
+}
+
+/* Both dumps are open: row by row, bit by bit. */
+static void compare_rows(pluck_dump *mapped, pluck_dump *streamed)
+{
+    const pluck_dump_info info = pluck_dump_get_info(mapped);
+    pluck_error err = {0};
+    float *scratch = malloc(2 * info.n_vocab * sizeof *scratch);
+    if (!scratch)
+        return;
+    for (uint64_t row = 0; row < info.n_rows; row++) {
+        pluck_logits a, b;
+        require(pluck_dump_read(mapped, row, scratch, &a, &err) == PLUCK_OK, "mapped", &err);
+        require(pluck_dump_read(streamed, row, scratch + info.n_vocab, &b, &err) == PLUCK_OK,
+                "streamed", &err);
+        require(b.data && a.dtype == b.dtype && a.n_vocab == b.n_vocab &&
+                    memcmp(a.data, b.data, a.n_vocab * pluck_dtype_size_bytes(a.dtype)) == 0,
+                "rows differ", &err);
+    }
+    free(scratch);
+}
+
+/* Every byte that a mapped dump gives. */
+static void read_rows(pluck_dump *dump)
+{
+    const pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_error err = {0};
+    float *scratch = malloc(info.n_vocab * sizeof *scratch);
+    unsigned sum = 0;
+    for (uint64_t row = 0; row < info.n_rows && scratch; row++) {
+        pluck_logits logits;
+        require(pluck_dump_read(dump, row, scratch, &logits, &err) == PLUCK_OK, "mapped", &err);
+        for (size_t i = 0; i < info.n_vocab * pluck_dtype_size_bytes(logits.dtype); i++)
+            sum += ((const uint8_t *)logits.data)[i];
+        pluck_dump_release(dump, row);
+    }
+    free(scratch);
+    require(sum != UINT32_MAX, "cannot happen: content is small", &err);
+}
+
+/* The stream of a file that was refused: an error must come. */
+static void read_to_error(pluck_dump *dump)
+{
+    const pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_error err = {0};
+    pluck_logits logits = {&err, PLUCK_F32, 0};
+    pluck_status status = PLUCK_OK;
+    if (info.n_vocab > MAX_SCRATCH_VALUES)
+        return;
+    float *scratch = malloc(info.n_vocab * sizeof *scratch);
+    for (uint64_t row = 0; scratch && status == PLUCK_OK; row++) {
+        require(row < info.n_rows, "the stream accepts what the file refuses", &err);
+        status = pluck_dump_read(dump, row, scratch, &logits, &err);
+        require(logits.data != NULL, "the stream ends well, the file is refused", &err);
+    }
+    check_error(status, &err);
+    free(scratch);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const tensors[] = {NULL, "a", "logits", ""};
+    if (size < PREFIX_BYTES)
+        return 0;
+    const pluck_dump_options options = {
+        .format = (pluck_dump_format)(data[0] % 4),
+        .raw_dtype = (pluck_dtype)(data[0] / 4 % 3),
+        .raw_n_vocab = data[1],
+        .tensor = tensors[data[2] % 4],
+    };
+    const size_t content_size = size - PREFIX_BYTES;
+    uint8_t *content = malloc(content_size ? content_size : 1);
+    if (!content)
+        return 0;
+    memcpy(content, data + PREFIX_BYTES, content_size);
+
+    pluck_dump *mapped = NULL, *streamed = NULL;
+    pluck_error err = {0}, stream_err = {0};
+    pluck_status status =
+        pl_dump_open_memory(&mapped, "file", content, content_size, false, &options, &err);
+    pluck_status stream_status = pl_dump_open_memory(&streamed, "stream", content, content_size,
+                                                     true, &options, &stream_err);
+    check_error(status, &err);
+    check_error(stream_status, &stream_err);
+    if (mapped)
+        read_rows(mapped);
+    if (mapped && streamed)
+        compare_rows(mapped, streamed);
+    else if (streamed)
+        read_to_error(streamed);
+    else if (mapped)
+        require(mapped->matrix.fortran || mapped->info.format == PLUCK_DUMP_SAFETENSORS,
+                "the stream is refused, the file is not", &stream_err);
+    pluck_dump_close(&mapped);
+    pluck_dump_close(&streamed);
+    free(content);
+    return 0;
+}

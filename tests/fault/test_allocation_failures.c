@@ -1,0 +1,236 @@
+/*
+ * Why: running out of memory is an answer, not an accident. For every public function of a sampler
+ * that allocates, the first allocation fails, then the second, and so on until a run needs no more.
+ * Each failure must say PLUCK_ERR_NOMEM, leak nothing, and leave every object as it was: the
+ * sampler that was there goes on exactly like one that met no failure.
+ */
+#include "support/logit_cases.h"
+#include "support/test_allocator.h"
+#include "support/test_cases.h"
+#include "support/test_samplers.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { N_VOCAB = 500, MANY = 1000 };
+
+/* Stages with and without state and memory of their own, and a history that grows. */
+static const char *const configurations[] = {
+    "{}",
+    "{\"seed\": 1, \"top_k\": 40, \"top_p\": 0.9, \"min_p\": 0.01, \"temperature\": 0.5}",
+    "{\"seed\": 2, \"logit_bias\": {\"3\": 1.5, \"4\": false}, \"repeat_penalty\": 1.2}",
+    "{\"seed\": 3, \"repeat_penalty\": 1.2, \"repeat_last_n\": -1}",
+    "{\"seed\": 4, \"stages\": [{\"type\": \"penalties\", \"last_n\": -1, \"repeat\": 1.1}, "
+    "{\"type\": \"top_k\", \"k\": 50}, {\"type\": \"penalties\", \"last_n\": 7, \"presence\": 1}, "
+    "{\"type\": \"logit_bias\", \"bias\": {\"0\": 1}}], \"draw\": \"greedy\"}",
+};
+enum { N_CONFIGURATIONS = sizeof configurations / sizeof *configurations };
+
+static float x[N_VOCAB];
+
+static pluck_logits logits(void)
+{
+    return (pluck_logits){x, PLUCK_F32, N_VOCAB};
+}
+
+/* Many different tokens, so that what counts them must grow too. */
+static pluck_token token_at(int i)
+{
+    return i * 7 % N_VOCAB;
+}
+
+static pluck_status create(pluck_sampler **out, const char *json, test_allocator *allocator,
+                           pluck_error *err)
+{
+    pluck_config *config = test_config(json);
+    pluck_sampler_options options = {.allocator = &allocator->interface};
+    pluck_status status = pluck_sampler_create(out, config, N_VOCAB, &options, err);
+    pluck_config_destroy(&config);
+    return status;
+}
+
+static void check_nomem(pluck_status status, const pluck_error *err,
+                        const test_allocator *allocator)
+{
+    assert_true(allocator->failed);
+    assert_int_equal(status, PLUCK_ERR_NOMEM);
+    assert_int_equal(err->status, PLUCK_ERR_NOMEM);
+    assert_true(strlen(err->message) > 0);
+}
+
+/* As a sampler on the default allocator that accepted the first n tokens. */
+static void check_as_new(pluck_sampler *sampler, const char *json, int n)
+{
+    pluck_sampler *fresh = test_sampler(json, N_VOCAB, PLUCK_ISA_BEST, 0);
+    for (int i = 0; i < n; i++)
+        assert_int_equal(pluck_sampler_accept(fresh, token_at(i), NULL), PLUCK_OK);
+    test_distribution a = test_distribution_of(sampler, logits());
+    test_distribution b = test_distribution_of(fresh, logits());
+    assert_int_equal(a.status, PLUCK_OK);
+    assert_true(test_distribution_equal(&a, &b));
+    pluck_token s = -1, t = -2;
+    assert_int_equal(pluck_sampler_sample(sampler, logits(), &s, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_sample(fresh, logits(), &t, NULL), PLUCK_OK);
+    assert_int_equal(s, t);
+    assert_int_equal(pluck_sampler_position(sampler), (uint64_t)n);
+    test_distribution_free(&a);
+    test_distribution_free(&b);
+    pluck_sampler_destroy(&fresh);
+}
+
+static void creating_fails_whole(void **state)
+{
+    (void)state;
+    for (int c = 0; c < N_CONFIGURATIONS; c++) {
+        uint64_t n = 0;
+        for (bool failed = true; failed; n++) {
+            test_allocator allocator;
+            test_allocator_init(&allocator);
+            allocator.fail_at = n;
+            pluck_error err = {.status = PLUCK_OK};
+            pluck_sampler *sampler = (pluck_sampler *)&err;
+            pluck_status status = create(&sampler, configurations[c], &allocator, &err);
+            failed = allocator.failed;
+            if (failed) {
+                check_nomem(status, &err, &allocator);
+                assert_null(sampler);
+            } else {
+                assert_int_equal(status, PLUCK_OK);
+                check_as_new(sampler, configurations[c], 0);
+                pluck_sampler_destroy(&sampler);
+            }
+            assert_int_equal(allocator.n_live, 0);
+        }
+        assert_true(n > 3);
+    }
+}
+
+static void cloning_fails_whole(void **state)
+{
+    (void)state;
+    for (int c = 0; c < N_CONFIGURATIONS; c++) {
+        test_allocator allocator;
+        test_allocator_init(&allocator);
+        pluck_sampler *sampler = NULL;
+        assert_int_equal(create(&sampler, configurations[c], &allocator, NULL), PLUCK_OK);
+        for (int i = 0; i < 20; i++)
+            assert_int_equal(pluck_sampler_accept(sampler, token_at(i), NULL), PLUCK_OK);
+        uint64_t n_live = allocator.n_live, n = 0;
+        for (bool failed = true; failed; n++) {
+            allocator.failed = false;
+            allocator.fail_at = n;
+            pluck_error err = {.status = PLUCK_OK};
+            pluck_sampler *copy = (pluck_sampler *)&err;
+            pluck_status status = pluck_sampler_clone(&copy, sampler, &err);
+            allocator.fail_at = UINT64_MAX;
+            failed = allocator.failed;
+            if (failed) {
+                check_nomem(status, &err, &allocator);
+                assert_null(copy);
+                assert_int_equal(allocator.n_live, n_live);
+            } else {
+                assert_int_equal(status, PLUCK_OK);
+                check_as_new(copy, configurations[c], 20);
+                pluck_sampler_destroy(&copy);
+            }
+        }
+        assert_true(n > 3);
+        check_as_new(sampler, configurations[c], 20);
+        pluck_sampler_destroy(&sampler);
+        assert_int_equal(allocator.n_live, 0);
+    }
+}
+
+/* Every accept is first tried with each of its allocations failing. */
+static void accepting_fails_without_a_trace(void **state)
+{
+    (void)state;
+    for (int c = 0; c < N_CONFIGURATIONS; c++) {
+        bool grows = strstr(configurations[c], "-1") != NULL;
+        test_allocator allocator;
+        test_allocator_init(&allocator);
+        pluck_sampler *sampler = NULL;
+        assert_int_equal(create(&sampler, configurations[c], &allocator, NULL), PLUCK_OK);
+        int n_failures = 0, length = 3 * MANY;
+        for (int i = 0; i < length; i++) {
+            pluck_status status = PLUCK_ERR_NOMEM;
+            for (uint64_t n = 0; status != PLUCK_OK; n++) {
+                pluck_error err = {.status = PLUCK_OK};
+                allocator.failed = false;
+                allocator.fail_at = n;
+                status = pluck_sampler_accept(sampler, token_at(i), &err);
+                allocator.fail_at = UINT64_MAX;
+                if (status == PLUCK_OK)
+                    break;
+                check_nomem(status, &err, &allocator);
+                check_as_new(sampler, configurations[c], i);
+                n_failures++;
+            }
+        }
+        check_as_new(sampler, configurations[c], length);
+        if (grows)
+            assert_in_range(n_failures, 2, 20);
+        else
+            assert_int_equal(n_failures, 0);
+        pluck_sampler_destroy(&sampler);
+        assert_int_equal(allocator.n_live, 0);
+    }
+}
+
+static void tracing_fails_without_a_trace(void **state)
+{
+    (void)state;
+    for (int c = 0; c < N_CONFIGURATIONS; c++) {
+        test_allocator allocator;
+        test_allocator_init(&allocator);
+        pluck_sampler *sampler = NULL;
+        assert_int_equal(create(&sampler, configurations[c], &allocator, NULL), PLUCK_OK);
+        uint64_t n_live = allocator.n_live, n = 0;
+        for (bool failed = true; failed; n++) {
+            allocator.failed = false;
+            allocator.fail_at = n;
+            pluck_error err = {.status = PLUCK_OK};
+            pluck_stage_report reports[16];
+            size_t n_total = 77;
+            pluck_status status =
+                pluck_sampler_trace(sampler, logits(), reports, 16, &n_total, &err);
+            allocator.fail_at = UINT64_MAX;
+            failed = allocator.failed;
+            if (failed) {
+                check_nomem(status, &err, &allocator);
+                assert_int_equal(n_total, 77);
+            } else {
+                assert_int_equal(status, PLUCK_OK);
+                assert_in_range(n_total, 2, 16);
+            }
+            assert_int_equal(allocator.n_live, n_live);
+            check_as_new(sampler, configurations[c], 0);
+        }
+        assert_true(n > 1);
+        pluck_sampler_destroy(&sampler);
+        assert_int_equal(allocator.n_live, 0);
+    }
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    logit_fill((logit_kind)TEST_VECTOR_NORMAL, 3, N_VOCAB, x);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    test_cases_begin(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(creating_fails_whole),
+        cmocka_unit_test(cloning_fails_whole),
+        cmocka_unit_test(accepting_fails_without_a_trace),
+        cmocka_unit_test(tracing_fails_without_a_trace),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
