@@ -2,16 +2,20 @@
  * Heads: from a hidden state h (dim floats) to a token, a list of tokens or a log-probability,
  * without the caller computing n_vocab logits.
  *
- * A pluck_head is weights: constant once created, and usable by many threads at once. Two kinds
+ * A pluck_head is weights: constant once created, and usable by many threads at once. Four kinds
  * answer the same questions:
  *   dense           logits W h + b, one softmax
  *   hierarchical    a binary tree whose leaves are the tokens (Morin & Bengio 2005; Mikolov et al.
  *                   2013): p(token | h) is a product of sigmoids, one an inner node on its path
+ *   adaptive        a short list and clusters of rarer tokens (Grave et al. 2017), as PyTorch's
+ *                   AdaptiveLogSoftmaxWithLoss
+ *   differentiated  bands of tokens that read slices of h (Chen, Grangier, Auli 2015)
  * A pluck_head_query is the scratch memory of one thread, and the mask of allowed tokens that it
  * may have set. Creating it allocates; asking allocates nothing.
  *
- *     pluck_head *head = NULL; pluck_head_query *query = NULL; if
- *     (pluck_head_create_hierarchical(&head, tree, &nodes, NULL, sign, NULL, &err) == PLUCK_OK &&
+ *     pluck_head *head = NULL;
+ *     pluck_head_query *query = NULL;
+ *     if (pluck_head_load(&head, "tree.safetensors", NULL, &err) == PLUCK_OK &&
  *         pluck_head_query_create(&query, head, NULL, &err) == PLUCK_OK) {
  *         pluck_pcg64 rng;
  *         pluck_pcg64_seed(&rng, seed, stream, position);
@@ -124,9 +128,14 @@ PLUCK_API pluck_status pluck_tree_get_stats(const pluck_tree *tree, const int64_
  */
 typedef struct pluck_head pluck_head;
 
-typedef enum pluck_head_kind { PLUCK_HEAD_DENSE = 0, PLUCK_HEAD_HIERARCHICAL = 1 } pluck_head_kind;
+typedef enum pluck_head_kind {
+    PLUCK_HEAD_DENSE = 0,
+    PLUCK_HEAD_HIERARCHICAL = 1,
+    PLUCK_HEAD_ADAPTIVE = 2,
+    PLUCK_HEAD_DIFFERENTIATED = 3
+} pluck_head_kind;
 
-/* "dense", "hierarchical"; NULL for a value outside the
+/* "dense", "hierarchical", "adaptive", "differentiated"; NULL for a value outside the
  * enumeration. */
 PLUCK_API const char *pluck_head_kind_name(pluck_head_kind kind);
 
@@ -168,19 +177,75 @@ PLUCK_API pluck_status pluck_head_create_hierarchical(pluck_head **out, const pl
                                                       const pluck_head_options *options,
                                                       pluck_error *err);
 
+/* One cluster: logits of its tokens = output (projection h). projection: [k, dim]; output: [tokens,
+ * k]. */
+typedef struct pluck_head_tail {
+    pluck_matrix projection, output;
+} pluck_head_tail;
+
+/*
+ * root: [c0 + n_tails, dim], c0 >= 1, its last n_tails rows for the clusters; root_bias: as many
+ * floats, or NULL. Tokens: 0 .. c0 - 1 the short list, then those of tail 0, tail 1 and so on.
+ * log p(y) = log-softmax(root)[y] in the short list, else log-softmax(root)[c0 + i] +
+ * log-softmax(tail i)[y - first token of i].
+ */
+PLUCK_API pluck_status pluck_head_create_adaptive(pluck_head **out, const pluck_matrix *root,
+                                                  const float *root_bias,
+                                                  const pluck_head_tail *tails, uint32_t n_tails,
+                                                  const pluck_head_options *options,
+                                                  pluck_error *err);
+
+/* One band: logits of its tokens = weights h[first .. first + n_cols - 1]. weights: [tokens,
+ * n_cols]. */
+typedef struct pluck_head_band {
+    pluck_matrix weights;
+    uint32_t first;
+} pluck_head_band;
+
+/* The tokens of band 0 come first, then those of band 1, and so on; n_bands >= 1. Slices may
+ * overlap, and dim must reach the end of each. bias: n_vocab floats, or NULL. */
+PLUCK_API pluck_status pluck_head_create_differentiated(pluck_head **out, uint32_t dim,
+                                                        const pluck_head_band *bands,
+                                                        uint32_t n_bands, const float *bias,
+                                                        const pluck_head_options *options,
+                                                        pluck_error *err);
+
 PLUCK_API void pluck_head_destroy(pluck_head **head);
 
 typedef struct pluck_head_info {
     pluck_head_kind kind;
     uint32_t n_vocab, dim;
-    pluck_dtype dtype; /* of the weights */
-    uint32_t n_parts;  /* inner nodes; 0: dense */
+    pluck_dtype dtype; /* of the (root's, first band's) weights */
+    uint32_t n_parts;  /* inner nodes, tails or bands; 0: dense */
 } pluck_head_info;
 
 PLUCK_API pluck_head_info pluck_head_get_info(const pluck_head *head);
 
 /* The code tree of a hierarchical head, valid as long as the head; NULL for the others. */
 PLUCK_API const pluck_tree *pluck_head_tree(const pluck_head *head);
+
+/*
+ * Files
+ *
+ * A head is stored as a .safetensors file: its matrices as they are, and metadata that says what
+ * they are ("format": "pluck-head", "kind", for trees "sign"). Tensors: dense "weight", "bias";
+ * hierarchical "nodes" [n_vocab - 1, dim], "children" (I32, [n_vocab - 1, 2]), "bias"; adaptive
+ * "head.weight", "head.bias", "tail.<i>.0.weight" (projection), "tail.<i>.1.weight" (output);
+ * differentiated "band.<i>.weight", "bias" and "first" (I32, [bands]). Biases are optional.
+ */
+
+/* Writes path, by way of a temporary file beside it: at any moment path is the old file or the new
+ * one. */
+PLUCK_API pluck_status pluck_head_save(const pluck_head *head, const char *path, pluck_error *err);
+
+/*
+ * Reads what pluck_head_save() wrote, or weights that PyTorch's AdaptiveLogSoftmaxWithLoss gave to
+ * a .safetensors file: tensors of the names above, all behind the same prefix if there is one
+ * ("loss.head.weight"). The file is mapped and stays open; with options->copy it is read and
+ * closed. PLUCK_ERR_FORMAT if it is not such a file; nothing in it is trusted.
+ */
+PLUCK_API pluck_status pluck_head_load(pluck_head **out, const char *path,
+                                       const pluck_head_options *options, pluck_error *err);
 
 /*
  * Queries
@@ -244,7 +309,8 @@ PLUCK_API pluck_status pluck_head_log_mass(pluck_head_query *query, const float 
  * p(leaf|v)^(1/T), at first the number n of them to the power 1 - 1/T, or 1 if T <= 1 (0 if n =
  * 0). A descent goes right with probability P(right)^(1/T) U(right) / U(v), left likewise, and
  * else fails; the bounds on its way are then set to what their children say, and the next one
- * starts. A token that is reached has exactly the right probability, whatever the bounds were.
+ * starts. A token that is reached has exactly the right probability, whatever the bounds were. An
+ * adaptive head does the same with clusters.
  */
 PLUCK_API pluck_status pluck_head_sample(pluck_head_query *query, const float *hidden,
                                          double temperature, pluck_pcg64 *rng, pluck_token *token,

@@ -82,22 +82,20 @@ void pl_flat_apply_mask(pluck_head_query *query)
             query->scores[t] = -INFINITY;
 }
 
-/* The token at which the running sum of weights passes at; the last of any weight if rounding
- * leaves it beyond the end. */
-static uint32_t token_at(pluck_head_query *query, pl_exponent exponent, double at)
+size_t pl_flat_index_at(const pl_kernels *kernels, const float *scores, const double *sums,
+                        size_t n_blocks, pl_exponent exponent, double at)
 {
-    const size_t n_blocks = n_blocks_of(query);
     size_t chosen = 0;
     for (size_t b = 0; b < n_blocks; b++) {
-        if (query->sums[b] <= 0)
+        if (sums[b] <= 0)
             continue;
         chosen = b;
-        if (at < query->sums[b])
+        if (at < sums[b])
             break;
-        at -= query->sums[b];
+        at -= sums[b];
     }
     float weights[PL_BLOCK];
-    query->head->kernels->exp_values(query->scores + chosen * PL_BLOCK, 1, exponent, weights);
+    kernels->exp_values(scores + chosen * PL_BLOCK, 1, exponent, weights);
     size_t last = 0;
     for (size_t i = 0; i < PL_BLOCK; i++) {
         if (weights[i] <= 0)
@@ -107,7 +105,7 @@ static uint32_t token_at(pluck_head_query *query, pl_exponent exponent, double a
             break;
         at -= (double)weights[i];
     }
-    return (uint32_t)(chosen * PL_BLOCK + last);
+    return chosen * PL_BLOCK + last;
 }
 
 pluck_status pl_flat_draw(pluck_head_query *query, pl_sampling *sampling, double log_sum,
@@ -127,7 +125,8 @@ pluck_status pl_flat_draw(pluck_head_query *query, pl_sampling *sampling, double
             exponent = pl_exponent_make(max, sampling->beta);
             total = sum_blocks(query, exponent);
         }
-        const uint32_t token = token_at(query, exponent, pluck_pcg64_uniform(rng) * total);
+        const size_t token = pl_flat_index_at(kernels, query->scores, query->sums, n_blocks,
+                                              exponent, pluck_pcg64_uniform(rng) * total);
         sampling->tokens[n++] =
             (pluck_scored_token){(pluck_token)token, (double)query->scores[token] - log_sum};
         query->stats.n_trials++;
@@ -224,8 +223,11 @@ pluck_status pl_flat_pick(pluck_head_query *query, pl_selection *selection, doub
     const bool by_mass = selection->rule == PL_SELECT_TOP_P && selection->p < 1;
     const bool by_ratio = selection->rule == PL_SELECT_MIN_P && selection->p > 0;
     const double least = by_ratio ? (double)max + pl_log(selection->p) : -HUGE_VAL;
-    const double wanted =
-        by_mass ? selection->p * sum_blocks(query, pl_exponent_make(max, 1)) : HUGE_VAL;
+    double wanted = HUGE_VAL;
+    if (by_mass && selection->log_mass)
+        wanted = selection->p * pl_exp(*selection->log_mass - (double)max);
+    else if (by_mass)
+        wanted = selection->p * sum_blocks(query, pl_exponent_make(max, 1));
     const float bound = selection->rule == PL_SELECT_TOP_K ? top_k_bound(query, selection->k)
                         : by_ratio                         ? min_p_bound(max, selection->p)
                                                            : -FLT_MAX;

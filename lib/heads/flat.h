@@ -12,11 +12,7 @@
 /* Allocates what the functions below need. */
 pluck_status pl_flat_open(pluck_head_query *query, pluck_error *err);
 
-/* Fills the scores of all tokens; set by each kind of head. PLUCK_ERR_NAN for a NaN or +inf. */
-typedef pluck_status (*pl_flat_scores)(pluck_head_query *query, const float *hidden,
-                                       pluck_error *err);
-
-/* A score from a sum in double; PLUCK_ERR_NAN, naming the token, for a NaN or +inf. */
+/* Neither NaN nor +inf; and PLUCK_ERR_NAN, naming the token, for one that is. */
 static inline bool pl_flat_is_score(float score)
 {
     return score < INFINITY;
@@ -28,6 +24,11 @@ pluck_status pl_flat_log_sum(pluck_head_query *query, double *log_sum, pluck_err
 
 /* Sets the scores of banned tokens to -inf. */
 void pl_flat_apply_mask(pluck_head_query *query);
+
+/* The index at which the running sum of the weights passes at, given the sums of all blocks; the
+ * last one of any weight if rounding leaves it beyond the end. */
+size_t pl_flat_index_at(const pl_kernels *kernels, const float *scores, const double *sums,
+                        size_t n_blocks, pl_exponent exponent, double at);
 
 /* Draws from the present scores at inverse temperature beta; log_sum is what turns a score into a
  * log-probability. Scores of tokens that may not be drawn again become -inf. */

@@ -105,6 +105,15 @@ pluck_status pl_head_take_bias(const pluck_head *head, const float *bias, size_t
     return PLUCK_OK;
 }
 
+pluck_status pl_head_alloc_parts(pluck_head *head, uint32_t n_parts, pluck_error *err)
+{
+    head->parts = pl_alloc_zero(&head->allocator, n_parts, sizeof *head->parts);
+    if (!head->parts)
+        return pl_fail_nomem(err, n_parts * sizeof *head->parts);
+    head->n_parts = n_parts;
+    return PLUCK_OK;
+}
+
 void pluck_head_destroy(pluck_head **head)
 {
     if (!head || !*head)
@@ -114,6 +123,13 @@ void pluck_head_destroy(pluck_head **head)
     pluck_tree_destroy(&h->tree);
     pl_free(&allocator, h->parents);
     pl_free(&allocator, h->n_leaves);
+    for (uint32_t i = 0; i < h->n_parts; i++) {
+        pl_free(&allocator, h->parts[i].copies[0]);
+        pl_free(&allocator, h->parts[i].copies[1]);
+    }
+    pl_free(&allocator, h->parts);
+    if (h->has_source)
+        pl_source_close(&h->source);
     pl_free(&allocator, h->bias);
     pl_free(&allocator, h->copy);
     pl_free(&allocator, h);
@@ -128,7 +144,7 @@ pluck_head_info pluck_head_get_info(const pluck_head *head)
                              .n_vocab = head->n_vocab,
                              .dim = head->dim,
                              .dtype = head->rows.dtype,
-                             .n_parts = head->tree ? head->n_vocab - 1 : 0};
+                             .n_parts = head->tree ? head->n_vocab - 1 : head->n_parts};
 }
 
 const pluck_tree *pluck_head_tree(const pluck_head *head)

@@ -7,6 +7,7 @@
 
 #include <pluck/head.h>
 
+#include "container/source.h"
 #include "heads/code_tree.h"
 #include "simd/fp_state.h"
 #include "simd/kernels.h"
@@ -38,6 +39,7 @@ typedef struct pl_selection {
     double p;
     uint32_t capacity, n;
     pluck_scored_token *tokens;
+    const double *log_mass; /* of all allowed tokens, if the scores at hand are not all; or NULL */
 } pl_selection;
 
 /* k different tokens; logprobs may be left out. */
@@ -65,12 +67,21 @@ typedef struct pl_head_ops {
                            pluck_error *err);
 } pl_head_ops;
 
+/* A tail of an adaptive head, or a band of a differentiated one. */
+typedef struct pl_head_part {
+    uint32_t first_token, n_tokens;
+    uint32_t first_dim; /* band */
+    pl_rows projection; /* tail */
+    pl_rows rows;
+    void *copies[2];
+} pl_head_part;
+
 struct pluck_head {
     pluck_allocator allocator;
     const pl_head_ops *ops;
     const pl_kernels *kernels;
     uint32_t n_vocab, dim;
-    pl_rows rows; /* dense: [n_vocab, dim]; hierarchical: [n_vocab - 1, dim] */
+    pl_rows rows; /* dense: [n_vocab, dim]; hierarchical: [n_vocab - 1, dim]; adaptive: the root */
     float *bias;  /* one a row, or NULL */
     void *copy;   /* of the rows, if they are the head's own */
 
@@ -78,6 +89,12 @@ struct pluck_head {
     uint32_t *parents;
     uint32_t *n_leaves; /* below inner node n_vocab + i */
     pluck_tree_sign sign;
+
+    pl_head_part *parts; /* adaptive, differentiated */
+    uint32_t n_parts;
+
+    pl_source source; /* of the matrices, if they are mapped */
+    bool has_source;
 };
 
 /* A token and its score: a logit or a log-probability. */
@@ -109,11 +126,18 @@ struct pluck_head_query {
 
     pl_tree_entry *entries; /* hierarchical: 2 n_vocab - 1 */
     uint32_t *path;         /* hierarchical: n_vocab */
-    uint32_t *n_allowed;    /* hierarchical: as n_leaves, of allowed ones */
+    uint32_t *n_allowed;    /* hierarchical: as n_leaves, of allowed ones; adaptive: of a tail */
+
+    double *clusters; /* adaptive: ln p of each tail */
+    bool *expanded;   /* adaptive: whether the scores of the tail are those of its tokens */
+    float *projected; /* adaptive: the longest projection */
+    float *tail;      /* adaptive: logits of one tail, filled up to whole blocks with -inf */
 };
 
 extern const pl_head_ops pl_head_dense;
 extern const pl_head_ops pl_head_hierarchical;
+extern const pl_head_ops pl_head_adaptive;
+extern const pl_head_ops pl_head_differentiated;
 
 static inline bool pl_query_allows(const pluck_head_query *query, uint32_t token)
 {
@@ -131,6 +155,9 @@ pluck_status pl_matrix_check(const pluck_matrix *matrix, const char *what, uint3
 /* The first n_rows rows, where they are or copied to *copy. */
 pluck_status pl_head_take_rows(const pluck_head *head, const pluck_matrix *matrix, uint32_t n_rows,
                                bool copied, pl_rows *rows, void **copy, pluck_error *err);
+
+/* Zeroed parts, which pluck_head_destroy() frees. */
+pluck_status pl_head_alloc_parts(pluck_head *head, uint32_t n_parts, pluck_error *err);
 
 /* Copies n finite floats; NULL stays NULL. */
 pluck_status pl_head_take_bias(const pluck_head *head, const float *bias, size_t n, float **copy,

@@ -53,6 +53,10 @@ void pluck_head_query_destroy(pluck_head_query **query)
     pl_free(&allocator, q->entries);
     pl_free(&allocator, q->path);
     pl_free(&allocator, q->n_allowed);
+    pl_free(&allocator, q->clusters);
+    pl_free(&allocator, q->expanded);
+    pl_free(&allocator, q->projected);
+    pl_free(&allocator, q->tail);
     pl_free(&allocator, q);
     *query = NULL;
 }

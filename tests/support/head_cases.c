@@ -100,14 +100,89 @@ static pluck_status make_dense(head_case *c, test_random *random, pluck_error *e
     return pluck_head_create_dense(&c->head, &weights, c->bias, NULL, err);
 }
 
+/* The matrix of n_rows x n_cols that begins at weight first. */
+static pluck_matrix matrix_at(const head_case *c, size_t first, uint32_t n_rows, uint32_t n_cols)
+{
+    const size_t bytes = pluck_dtype_size_bytes(c->dtype);
+    return (pluck_matrix){(const char *)c->weights + first * bytes, c->dtype, n_rows, n_cols};
+}
+
+/* Cuts n_tokens into n_parts pieces of at least one. */
+static void cut_tokens(head_case *c, test_random *random, uint32_t n_tokens)
+{
+    for (uint32_t i = 0; i < c->n_parts; i++) {
+        const uint32_t left = n_tokens - (c->n_parts - 1 - i);
+        c->sizes[i] = i + 1 == c->n_parts ? left : 1 + (uint32_t)test_random_below(random, left);
+        n_tokens -= c->sizes[i];
+    }
+}
+
+static uint32_t short_list_of(const head_case *c)
+{
+    uint32_t n = c->n_vocab;
+    for (uint32_t i = 0; i < c->n_parts; i++)
+        n -= c->sizes[i];
+    return n;
+}
+
+static pluck_status make_adaptive(head_case *c, test_random *random, pluck_error *err)
+{
+    const uint32_t most = c->n_vocab - 1 < 4 ? c->n_vocab - 1 : 4;
+    pluck_head_tail tails[4];
+    if (most > 0 && test_random_below(random, 8) > 0)
+        c->n_parts = 1 + (uint32_t)test_random_below(random, most);
+    if (c->n_parts > 0)
+        cut_tokens(c, random,
+                   c->n_parts + (uint32_t)test_random_below(random, c->n_vocab - c->n_parts));
+    const uint32_t n_root = short_list_of(c) + c->n_parts;
+    size_t at = (size_t)n_root * c->dim, n = at;
+    for (uint32_t i = 0; i < c->n_parts; i++) {
+        c->widths[i] = c->dim >> (i + 1) ? c->dim >> (i + 1) : 1;
+        n += (size_t)c->widths[i] * (c->dim + c->sizes[i]);
+    }
+    make_weights(c, random, n, 1.5 / sqrt(c->dim));
+    make_bias(c, random, n_root);
+    for (uint32_t i = 0; i < c->n_parts; i++) {
+        tails[i].projection = matrix_at(c, at, c->widths[i], c->dim);
+        at += (size_t)c->widths[i] * c->dim;
+        tails[i].output = matrix_at(c, at, c->sizes[i], c->widths[i]);
+        at += (size_t)c->widths[i] * c->sizes[i];
+    }
+    const pluck_matrix root = matrix_at(c, 0, n_root, c->dim);
+    return pluck_head_create_adaptive(&c->head, &root, c->bias, tails, c->n_parts, NULL, err);
+}
+
+static pluck_status make_differentiated(head_case *c, test_random *random, pluck_error *err)
+{
+    pluck_head_band bands[4];
+    const uint32_t most = c->n_vocab < 4 ? c->n_vocab : 4;
+    size_t n = 0, at = 0;
+    c->n_parts = 1 + (uint32_t)test_random_below(random, most);
+    cut_tokens(c, random, c->n_vocab);
+    for (uint32_t i = 0; i < c->n_parts; i++) {
+        c->firsts[i] = (uint32_t)test_random_below(random, c->dim);
+        c->widths[i] = 1 + (uint32_t)test_random_below(random, c->dim - c->firsts[i]);
+        n += (size_t)c->sizes[i] * c->widths[i];
+    }
+    make_weights(c, random, n, 2 / sqrt(c->dim));
+    make_bias(c, random, c->n_vocab);
+    for (uint32_t i = 0; i < c->n_parts; i++) {
+        bands[i].weights = matrix_at(c, at, c->sizes[i], c->widths[i]);
+        bands[i].first = c->firsts[i];
+        at += (size_t)c->sizes[i] * c->widths[i];
+    }
+    return pluck_head_create_differentiated(&c->head, c->dim, bands, c->n_parts, c->bias, NULL,
+                                            err);
+}
+
 head_case head_case_make(pluck_head_kind kind, uint64_t seed, uint32_t n_vocab, uint32_t dim)
 {
     test_random random = test_random_make(seed);
     head_case c = {.kind = kind, .seed = seed, .n_vocab = n_vocab, .dim = dim};
     pluck_error err;
     c.dtype = (pluck_dtype)test_random_below(&random, 3);
-    pluck_status (*const make[])(head_case *, test_random *, pluck_error *) = {make_dense,
-                                                                               make_hierarchical};
+    pluck_status (*const make[])(head_case *, test_random *, pluck_error *) = {
+        make_dense, make_hierarchical, make_adaptive, make_differentiated};
     if (make[kind](&c, &random, &err) != PLUCK_OK)
         fail_msg("%s: %s", head_case_text(&c), err.message);
     return c;
@@ -169,15 +244,64 @@ static void hierarchical_logprobs(const head_case *c, const float *hidden, long 
     free(all);
 }
 
+static long double bias_of(const head_case *c, size_t i)
+{
+    return c->bias ? (long double)c->bias[i] : 0;
+}
+
+static void adaptive_logprobs(const head_case *c, const float *hidden, long double *logprobs)
+{
+    const uint32_t n_short = short_list_of(c), n_root = n_short + c->n_parts;
+    long double *root = calloc(n_root, sizeof *root);
+    for (uint32_t i = 0; i < n_root; i++)
+        root[i] = row_dot(c, 0, i, c->dim, hidden) + bias_of(c, i);
+    log_softmax(root, n_root);
+    memcpy(logprobs, root, n_short * sizeof *root);
+    size_t at = (size_t)n_root * c->dim;
+    uint32_t token = n_short;
+    for (uint32_t p = 0; p < c->n_parts; p++) {
+        long double *tail = logprobs + token;
+        for (uint32_t t = 0; t < c->sizes[p]; t++) {
+            tail[t] = 0;
+            for (uint32_t k = 0; k < c->widths[p]; k++)
+                tail[t] += (long double)widened(c, at + (size_t)c->widths[p] * c->dim +
+                                                       (size_t)t * c->widths[p] + k) *
+                           row_dot(c, at, k, c->dim, hidden);
+        }
+        log_softmax(tail, c->sizes[p]);
+        for (uint32_t t = 0; t < c->sizes[p]; t++)
+            tail[t] += root[n_short + p];
+        at += (size_t)c->widths[p] * (c->dim + c->sizes[p]);
+        token += c->sizes[p];
+    }
+    free(root);
+}
+
+static void differentiated_logprobs(const head_case *c, const float *hidden, long double *logprobs)
+{
+    size_t at = 0, token = 0;
+    for (uint32_t p = 0; p < c->n_parts; p++) {
+        for (uint32_t t = 0; t < c->sizes[p]; t++, token++)
+            logprobs[token] =
+                row_dot(c, at, t, c->widths[p], hidden + c->firsts[p]) + bias_of(c, token);
+        at += (size_t)c->sizes[p] * c->widths[p];
+    }
+    log_softmax(logprobs, c->n_vocab);
+}
+
 void head_case_logprobs(const head_case *c, const float *hidden, long double *logprobs)
 {
     if (c->kind == PLUCK_HEAD_HIERARCHICAL) {
         hierarchical_logprobs(c, hidden, logprobs);
-        return;
+    } else if (c->kind == PLUCK_HEAD_ADAPTIVE) {
+        adaptive_logprobs(c, hidden, logprobs);
+    } else if (c->kind == PLUCK_HEAD_DIFFERENTIATED) {
+        differentiated_logprobs(c, hidden, logprobs);
+    } else {
+        for (uint32_t t = 0; t < c->n_vocab; t++)
+            logprobs[t] = row_dot(c, 0, t, c->dim, hidden) + bias_of(c, t);
+        log_softmax(logprobs, c->n_vocab);
     }
-    for (uint32_t t = 0; t < c->n_vocab; t++)
-        logprobs[t] = row_dot(c, 0, t, c->dim, hidden) + (c->bias ? (long double)c->bias[t] : 0);
-    log_softmax(logprobs, c->n_vocab);
 }
 
 const char *head_case_text(const head_case *c)

@@ -17,8 +17,10 @@ typedef struct head_case {
     pluck_dtype dtype;
     pluck_tree *tree; /* hierarchical */
     pluck_tree_sign sign;
-    void *weights; /* all matrices, one after the other */
-    float *bias;   /* or NULL */
+    void *weights;                           /* all matrices, one after the other */
+    uint32_t n_parts;                        /* tails or bands */
+    uint32_t sizes[4], widths[4], firsts[4]; /* of parts: tokens, columns; bands: first dimension */
+    float *bias;                             /* or NULL */
 } head_case;
 
 /* Fails the test if the head cannot be made. n_vocab >= 1, dim >= 1. */
@@ -35,6 +37,6 @@ void head_case_logprobs(const head_case *c, const float *hidden, long double *lo
 const char *head_case_text(const head_case *c);
 
 /* How many kinds head_case_make() knows: 0 .. n - 1. */
-enum { HEAD_CASE_KINDS = 2 };
+enum { HEAD_CASE_KINDS = 4 };
 
 #endif

@@ -27,7 +27,7 @@ static pluck_error err;
             fail_msg("%s: %s", #call, err.message);                                                \
     } while (0)
 
-enum { N_VOCAB = 60, DIM = 7, N_DRAWS = 100000, N_ROWS = 300 };
+enum { N_VOCAB = 60, DIM = 7, N_DRAWS = 60000, N_ROWS = 300 };
 
 static const double temperatures[] = {0.05, 0.5, 0.7, 1, 1.5, 3, 100};
 
