@@ -3,7 +3,9 @@
  *
  * Row r of a dump is stream r, and draw d of it position (number of prompt tokens + d), so that a
  * token depends on nothing but its row and draw. With --sequence all rows of a dump are one stream,
- * and each token drawn is accepted before the next row. Memory does not grow with rows or draws.
+ * and each token drawn is accepted before the next row. Several threads work on portions of rows and
+ * draws; results are printed in order, one set of portions after the other, so that memory does not
+ * grow with rows or draws.
  */
 #include "commands.h"
 #include "output.h"
@@ -11,13 +13,13 @@
 #include "rows.h"
 #include "setup.h"
 #include "vocab.h"
+#include "workers.h"
 
 #include <pluck/sampler.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-#define DRAWS_AT_ONCE    1024
 #define RELEASE_INTERVAL 64 /* rows after which pages of the dump are given back */
 
 typedef struct run {
@@ -39,11 +41,9 @@ typedef struct job {
     const char *path; /* as typed */
     const char *name; /* in messages */
     source src;
-    pluck_sampler *sampler;
+    worker_team team;
     uint64_t row;
     screen_text screen;
-    pluck_error err;
-    pluck_draw draws[DRAWS_AT_ONCE];
 } job;
 
 static bool prints_running_text(const run *all)
@@ -149,47 +149,10 @@ static void print_heading(job *j, bool is_first)
                       "survivors", args->vocab != NULL ? "  text" : "");
 }
 
-/* To the start of a stream: the prompt is what came before. */
-static pluck_status start_stream(job *j, uint64_t stream)
-{
-    pluck_status status = pluck_sampler_set_stream(j->sampler, stream, &j->err);
-    for (size_t i = 0; status == PLUCK_OK && i < j->all->prompt.n; i++)
-        status = pluck_sampler_accept(j->sampler, j->all->prompt.tokens[i], &j->err);
-    return status;
-}
-
-static pluck_status sample_independent(job *j, pluck_logits logits)
-{
-    const uint64_t n_draws = j->all->args->draws;
-    pluck_status status = start_stream(j, j->row);
-    for (uint64_t first = 0; status == PLUCK_OK && first < n_draws; first += DRAWS_AT_ONCE) {
-        const uint64_t left = n_draws - first;
-        const size_t n = left < DRAWS_AT_ONCE ? (size_t)left : DRAWS_AT_ONCE;
-        if (first > 0)
-            status = pluck_sampler_set_position(j->sampler, j->all->prompt.n + first, &j->err);
-        if (status == PLUCK_OK)
-            status = pluck_sampler_draw_many(j->sampler, logits, n, j->draws, &j->err);
-        for (size_t i = 0; status == PLUCK_OK && i < n; i++)
-            print_draw(j, first + i, &j->draws[i]);
-        if (j->all->out.error != 0)
-            break;
-    }
-    return status;
-}
-
-static pluck_status sample_next(job *j, pluck_logits logits)
-{
-    pluck_draw drawn;
-    pluck_status status = pluck_sampler_draw(j->sampler, logits, &drawn, &j->err);
-    if (status != PLUCK_OK)
-        return status;
-    print_draw(j, 0, &drawn);
-    return pluck_sampler_accept(j->sampler, drawn.token, &j->err);
-}
-
 /* What a failed row means: an exit code, or EXIT_DONE to go on with the next. */
-static int row_failed(job *j, pluck_status status)
+static int row_failed(job *j, const pluck_error *err)
 {
+    const pluck_status status = err->status;
     const bool is_skipped =
         j->all->args->skip_bad && (status == PLUCK_ERR_NAN || status == PLUCK_ERR_EMPTY);
     progress_clear(&j->all->bar);
@@ -197,41 +160,146 @@ static int row_failed(job *j, pluck_status status)
         output_flush(&j->all->out);
     const int code =
         complain(j->all->args->who, exit_code_of(status), "%s: row %llu: %s%s", j->name,
-                 (unsigned long long)j->row, j->err.message, is_skipped ? "; skipped" : "");
+                 (unsigned long long)j->row, err->message, is_skipped ? "; skipped" : "");
     j->all->has_bad_rows |= is_skipped;
     return is_skipped ? EXIT_DONE : code;
 }
 
-static int sample_rows(job *j, uint64_t first, uint64_t end)
+/* A row is done: what was printed of it may have to be seen now, and its pages may go. */
+static void row_done(job *j)
+{
+    if (j->src.info.streamed || j->all->out.is_terminal)
+        output_flush(&j->all->out);
+    if (j->row % RELEASE_INTERVAL == 0)
+        pluck_dump_release(j->src.dump, j->row);
+}
+
+/* Where the portions have got to. */
+typedef struct cursor {
+    uint64_t row, end;
+    uint64_t draw, n_draws; /* of the row */
+} cursor;
+
+/* Fills in as many portions as there are and moves on; returns how many it filled. */
+static size_t fill_portions(worker_team *team, cursor *at)
+{
+    size_t n = 0;
+    for (; n < team->n_portions && at->row < at->end; n++) {
+        const uint64_t left = at->n_draws - at->draw;
+        portion *const p = &team->portions[n];
+        p->row = at->row;
+        p->first_draw = at->draw;
+        p->n_draws = left < DRAWS_AT_ONCE ? (size_t)left : DRAWS_AT_ONCE;
+        at->draw += p->n_draws;
+        if (at->draw == at->n_draws) {
+            at->draw = 0;
+            at->row++;
+        }
+    }
+    return n;
+}
+
+/* Prints a portion that was done; returns an exit code, or EXIT_DONE to go on. A row that failed is
+ * left behind, and one that does not exist ends them. */
+static int print_portion(job *j, const portion *p, cursor *at)
+{
+    j->row = p->row;
+    if (p->state == PORTION_UNREAD)
+        return complain(j->all->args->who, exit_code_of(p->err.status), "%s", p->err.message);
+    if (p->state == PORTION_FAILED) {
+        if (at->row == p->row) {
+            at->row++;
+            at->draw = 0;
+        }
+        const int code = row_failed(j, &p->err);
+        if (code != EXIT_DONE)
+            return code;
+    }
+    if (p->state == PORTION_DONE)
+        for (size_t i = 0; i < p->n_draws; i++)
+            print_draw(j, p->first_draw + i, &p->draws[i]);
+    if (p->state == PORTION_ENDED)
+        at->end = p->row;
+    else if (p->state == PORTION_FAILED || p->first_draw + p->n_draws == at->n_draws)
+        row_done(j);
+    return EXIT_DONE;
+}
+
+static int sample_independent(job *j, uint64_t first, uint64_t *end)
+{
+    cursor at = {.row = first, .end = *end, .n_draws = j->all->args->draws};
+    int code = EXIT_DONE;
+    while (code == EXIT_DONE && j->all->out.error == 0 && at.row < at.end) {
+        const size_t n = fill_portions(&j->team, &at);
+        workers_run(&j->team, n);
+        const portion *failed = NULL;
+        for (size_t i = 0; code == EXIT_DONE && i < n && at.end > j->team.portions[i].row; i++) {
+            const portion *const p = &j->team.portions[i];
+            if (failed != NULL && failed->row == p->row)
+                continue;
+            code = print_portion(j, p, &at);
+            failed = p->state == PORTION_FAILED ? p : NULL;
+        }
+    }
+    *end = at.end;
+    return code;
+}
+
+static int sample_sequence(job *j, uint64_t first, uint64_t *end)
 {
     run *const all = j->all;
-    for (j->row = first; j->row < end && all->out.error == 0; j->row++) {
+    worker *const w = &j->team.workers[0];
+    pluck_error err;
+    pluck_status status = worker_start_stream(&j->team, w, all->args->stream, &err);
+    if (status != PLUCK_OK)
+        return complain(all->args->who, exit_code_of(status), "%s: %s", j->name, err.message);
+    for (j->row = first; j->row < *end && all->out.error == 0; j->row++) {
         pluck_logits logits;
-        pluck_status status =
-            pluck_dump_read(j->src.dump, j->row, j->src.scratch, &logits, &j->err);
+        pluck_draw drawn;
+        status = pluck_dump_read(j->src.dump, j->row, w->scratch, &logits, &err);
         if (status != PLUCK_OK)
-            return complain(all->args->who, exit_code_of(status), "%s", j->err.message);
-        if (logits.data == NULL)
+            return complain(all->args->who, exit_code_of(status), "%s", err.message);
+        if (logits.data == NULL) {
+            *end = j->row;
             break;
-        status = all->args->sequence ? sample_next(j, logits) : sample_independent(j, logits);
-        if (status != PLUCK_OK) {
-            const int code = row_failed(j, status);
-            if (code != EXIT_DONE)
-                return code;
         }
-        if (j->src.info.streamed || all->out.is_terminal)
-            output_flush(&all->out);
-        if (j->row % RELEASE_INTERVAL == 0)
-            pluck_dump_release(j->src.dump, j->row);
+        status = pluck_sampler_draw(w->sampler, logits, &drawn, &err);
+        if (status == PLUCK_OK) {
+            print_draw(j, 0, &drawn);
+            status = pluck_sampler_accept(w->sampler, drawn.token, &err);
+        }
+        if (status != PLUCK_OK)
+            return row_failed(j, &err);
+        row_done(j);
     }
-    if (all->range.is_single && j->row == first && all->out.error == 0)
-        return complain(all->args->who, EXIT_DATA, "%s: ended before row %llu", j->name,
-                        (unsigned long long)first);
     if (prints_running_text(all)) {
         output_screen(&all->out, &j->screen, NULL, 0);
         output_char(&all->out, '\n');
     }
     return EXIT_DONE;
+}
+
+static int sample_rows(job *j, uint64_t first, uint64_t end)
+{
+    const run *const all = j->all;
+    const int code =
+        all->args->sequence ? sample_sequence(j, first, &end) : sample_independent(j, first, &end);
+    if (code == EXIT_DONE && all->range.is_single && end == first && all->out.error == 0)
+        return complain(all->args->who, EXIT_DATA, "%s: ended before row %llu", j->name,
+                        (unsigned long long)first);
+    return code;
+}
+
+/* No more workers than portions. The rows of a stream come one after the other, and each is answered
+ * before the next: that takes one. */
+static size_t useful_workers(const job *j, uint64_t n_rows)
+{
+    const arguments *const args = j->all->args;
+    const size_t n = worker_count(args->threads);
+    const uint64_t portions_a_row = (args->draws + DRAWS_AT_ONCE - 1) / DRAWS_AT_ONCE;
+    if (j->src.info.streamed || args->sequence || n_rows == 0)
+        return 1;
+    return n_rows >= n || n_rows * portions_a_row >= n ? n : (size_t)(n_rows * portions_a_row);
 }
 
 static int sample_dump(run *all, size_t index)
@@ -246,15 +314,10 @@ static int sample_dump(run *all, size_t index)
         code = setup_prompt_check(all->args, &all->prompt, j.src.info.n_vocab);
     if (code == EXIT_DONE)
         code = rows_resolve(&all->range, j.src.info.n_rows, all->args->who, j.name, &first, &end);
-    if (code == EXIT_DONE) {
-        const pluck_sampler_options options = {.isa = all->isa, .stream = all->args->stream};
-        pluck_status status =
-            pluck_sampler_create(&j.sampler, all->config, j.src.info.n_vocab, &options, &j.err);
-        if (status == PLUCK_OK)
-            status = start_stream(&j, all->args->stream);
-        if (status != PLUCK_OK)
-            code = complain(all->args->who, exit_code_of(status), "%s: %s", j.name, j.err.message);
-    }
+    const size_t n_workers = useful_workers(&j, end - first);
+    if (code == EXIT_DONE)
+        code = workers_create(&j.team, all->args, all->config, all->isa, &all->prompt, &j.src,
+                              j.name, n_workers);
     if (code == EXIT_DONE) {
         const bool is_known = all->args->n_words == 1 && end != PLUCK_DUMP_ROWS_UNKNOWN;
         if (index == 0)
@@ -263,7 +326,7 @@ static int sample_dump(run *all, size_t index)
         print_heading(&j, index == 0);
         code = sample_rows(&j, first, end);
     }
-    pluck_sampler_destroy(&j.sampler);
+    workers_destroy(&j.team);
     source_close(&j.src);
     return code;
 }
@@ -281,6 +344,9 @@ static int check_arguments(const arguments *args)
                         (unsigned long long)args->draws);
     if (args->sequence && args->skip_bad)
         return complain(args->who, EXIT_USAGE, "--skip-bad cannot skip a position of a --sequence");
+    if (args->sequence && args->threads != 1)
+        return complain(args->who, EXIT_USAGE,
+                        "--threads cannot share a --sequence: each row waits for the token before");
     if (!args->sequence && args->stream != 0)
         return complain(args->who, EXIT_USAGE,
                         "--stream needs --sequence; without it row r uses stream r");

@@ -76,6 +76,9 @@ static const option sample_options[] = {
      NULL},
     {"stream", 0, OPTION_COUNT, "S", "with --sequence: which stream of the seed; default 0",
      AT(stream), 0, UINT64_MAX, NULL},
+    {"threads", 0, OPTION_COUNT, "N",
+     "work on N rows at once, with the same output; 0: one thread a processor; default 1",
+     AT(threads), 0, 1024, NULL},
     {"skip-bad", 0, OPTION_SWITCH, NULL,
      "go on after a row with NaN or without any token; ends with status 3 all the same",
      AT(skip_bad), 0, 0, NULL},
@@ -131,6 +134,7 @@ static const char *const sample_examples[] = {
     "pluck sample logits.npy --config config.json --rows -1 --draws 5 --vocab vocab.json",
     "pluck sample logits.npy --sequence --temperature 0.5 --vocab vocab.json",
     "pluck sample a.npy b.npy --preset balanced --format csv -o tokens.csv",
+    "pluck sample logits.npy --draws 1000 --temperature 1.5 --threads 0 --format csv",
     "pluck sample - --rows :3 < logits.npy",
     "pluck sample logits.raw --vocab-size 512 --dtype f32 --rows 0",
     NULL};

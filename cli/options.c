@@ -174,6 +174,7 @@ int arguments_parse(arguments *args, const option_set *set, int n_words, char **
         return complain_memory(args->who);
     args->draws = 1;
     args->top = 20;
+    args->threads = 1;
 
     bool flags_ended = false;
     for (int i = 0; i < n_words; i++) {

@@ -19,6 +19,7 @@
 #define PLUCK_PLUCK_H
 
 #include <pluck/base.h>
+#include <pluck/batch.h>
 #include <pluck/config.h>
 #include <pluck/dump.h>
 #include <pluck/fasttext.h>

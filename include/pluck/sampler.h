@@ -31,6 +31,7 @@ extern "C" {
 #endif
 
 typedef struct pluck_sampler pluck_sampler;
+typedef struct pluck_workspace pluck_workspace; /* batch.h */
 
 /* json need not be NUL-terminated. n_vocab in [1, 2^24]. On failure *out is NULL. */
 PLUCK_API pluck_status pluck_sampler_from_json(pluck_sampler **out, const char *json,
@@ -43,6 +44,7 @@ typedef struct pluck_sampler_options {
     uint64_t stream;     /* which of the 2^64 independent streams of the seed */
     uint32_t max_rewind; /* accepted tokens that can be undone; 0: PLUCK_DEFAULT_MAX_REWIND */
     const pluck_allocator *allocator; /* NULL: malloc; must outlive the sampler */
+    pluck_workspace *workspace;       /* borrowed; NULL: the sampler has its own */
 } pluck_sampler_options;
 
 #define PLUCK_DEFAULT_MAX_REWIND 256u
@@ -54,8 +56,9 @@ PLUCK_API pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_con
 
 PLUCK_API void pluck_sampler_destroy(pluck_sampler **sampler);
 
-/* An independent copy: same history, position and state, so that it gives the same tokens. sampler
- * is only read. On failure *out is NULL. */
+/* An independent copy: same history, position and state, so that it gives the same tokens. It
+ * borrows the workspace that sampler borrows; else it has its own. sampler is only read. On failure
+ * *out is NULL. */
 PLUCK_API pluck_status pluck_sampler_clone(pluck_sampler **out, const pluck_sampler *sampler,
                                            pluck_error *err);
 

@@ -61,8 +61,8 @@ pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits, p
     return status;
 }
 
-/* The tokens of n positions from on. Each starts from the same view: a pick may settle its copy, and
- * what it then leaves in the workspace no other pick reads. */
+/* The tokens of n positions from on. Each starts from the same view: a pick may settle its copy,
+ * and what it then leaves in the workspace no other pick reads. */
 static void pick_many(const pluck_sampler *sampler, const pl_view *view, size_t n,
                       pluck_draw *draws)
 {

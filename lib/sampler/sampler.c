@@ -25,6 +25,17 @@ static size_t history_length(size_t window, uint32_t max_rewind)
     return window > SIZE_MAX - max_rewind ? SIZE_MAX : window + max_rewind;
 }
 
+/* The first lane of what the sampler borrows, or a workspace of its own. */
+static pluck_status attach_workspace(pluck_sampler *sampler, pluck_error *err)
+{
+    size_t max_edits = pl_chain_max_edits(&sampler->chain, sampler->n_vocab);
+    if (!sampler->shared)
+        return pl_workspace_create(&sampler->workspace, sampler->n_vocab, max_edits,
+                                   &sampler->allocator, err);
+    sampler->workspace = sampler->shared->lanes[0];
+    return pl_lanes_reserve_edits(sampler->shared, max_edits, err);
+}
+
 static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *config,
                                  pluck_error *err)
 {
@@ -38,8 +49,7 @@ static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *con
     status = pl_history_create(&sampler->history, n_kept, allocator, err);
     if (status != PLUCK_OK)
         return status;
-    size_t max_edits = pl_chain_max_edits(&sampler->chain, sampler->n_vocab);
-    return pl_workspace_create(&sampler->workspace, sampler->n_vocab, max_edits, allocator, err);
+    return attach_workspace(sampler, err);
 }
 
 static pluck_status check_create(pluck_sampler **out, const pluck_config *config, uint32_t n_vocab,
@@ -58,6 +68,10 @@ static pluck_status check_create(pluck_sampler **out, const pluck_config *config
         return pl_fail(err, PLUCK_ERR_INVALID, "instruction set %s is not supported here",
                        name ? name : "(unknown)");
     }
+    if (options->workspace && options->workspace->n_vocab != n_vocab)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "a workspace for %u tokens was given to a sampler for %u",
+                       options->workspace->n_vocab, n_vocab);
     return PLUCK_OK;
 }
 
@@ -79,6 +93,7 @@ pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *confi
     sampler->n_vocab = n_vocab;
     sampler->max_rewind = options->max_rewind ? options->max_rewind : PLUCK_DEFAULT_MAX_REWIND;
     sampler->on_nan = pluck_config_on_nan(config);
+    sampler->shared = options->workspace;
     if (pluck_config_seed(config, &sampler->seed))
         status = pluck_random_seed(&sampler->seed, err);
     if (status == PLUCK_OK)
@@ -114,7 +129,8 @@ void pluck_sampler_destroy(pluck_sampler **sampler)
     pluck_allocator allocator = s->allocator;
     pl_chain_destroy(&s->chain);
     pl_history_destroy(&s->history);
-    pl_workspace_destroy(&s->workspace);
+    if (!s->shared)
+        pl_workspace_destroy(&s->workspace);
     pl_free(&allocator, s);
     *sampler = NULL;
 }
@@ -139,8 +155,7 @@ pluck_status pluck_sampler_clone(pluck_sampler **out, const pluck_sampler *sampl
     if (status == PLUCK_OK)
         status = pl_history_clone(&copy->history, &sampler->history, err);
     if (status == PLUCK_OK)
-        status = pl_workspace_create(&copy->workspace, sampler->n_vocab,
-                                     sampler->workspace->max_edits, allocator, err);
+        status = attach_workspace(copy, err);
     if (status != PLUCK_OK) {
         pluck_sampler_destroy(&copy);
         return status;

@@ -5,6 +5,7 @@
 #define PL_SAMPLER_IMPL_H
 
 #include "sampler/chain.h"
+#include "sampler/lanes.h"
 #include "select/view.h"
 
 #include <pluck/rng.h>
@@ -23,6 +24,7 @@ struct pluck_sampler {
     size_t window;   /* how far the chain looks back */
     pl_chain chain;
     pl_history history;
+    pluck_workspace *shared; /* what it borrows; NULL: workspace is its own */
     pl_workspace *workspace;
 };
 

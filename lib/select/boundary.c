@@ -1,12 +1,13 @@
 /*
- * Quickselect by mass. The values still in question are split at a pivot; the mass of the upper part
- * says on which side the boundary lies, and the search goes on there. What is above is counted and
- * weighed once and never touched again. When few values are left they are sorted.
+ * Quickselect by mass. The values still in question are split at a pivot; the mass of the upper
+ * part says on which side the boundary lies, and the search goes on there. What is above is
+ * counted and weighed once and never touched again. When few values are left they are sorted.
  *
- * The pivot is a quantile of a sample, weighed by mass from the small end, where the mass is spread
- * over many values and a sample is fair. It aims a little below the boundary and a little above it in
- * turn, so that both ends close in. A sample can mislead: when a split removed less than a quarter,
- * the next pivot halves the range of the values as integers, which ends after 32 splits at most.
+ * The pivot is a quantile of a sample, weighed by mass from the small end, where the mass is
+ * spread over many values and a sample is fair. It aims a little below the boundary and a little
+ * above it in turn, so that both ends close in. A sample can mislead: when a split removed less
+ * than a quarter, the next pivot halves the range of the values as integers, which ends after 32
+ * splits at most.
  */
 #include "select/boundary.h"
 

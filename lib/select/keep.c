@@ -2,26 +2,17 @@
  * Top-k without sorting the vocabulary. A threshold is wanted that about k tokens reach:
  *   1. Every block whose maximum reaches t holds a token that does, so the k-th largest block
  *      maximum is a lower bound of the k-th largest logit. It is approached by bisection, counting
- *      maxima, which is a pass over 1/64 of the data.
- *   2. In real vocabularies large logits crowd into few blocks, and thousands of tokens may reach
- *      that bound. Bisection goes on, counting tokens in those blocks alone.
- *   3. What reaches the threshold is gathered, and the k best of it are selected exactly.
- * Thresholds only decide how much is gathered: the answer is exact for every one of them.
+ *      maxima, which is a pass over 1/64 of the data. What reaches it is gathered.
+ *   2. In real vocabularies large logits crowd into few blocks, and thousands of tokens may have
+ *      been gathered. Bisection goes on, counting them alone.
+ *   3. Of the few that are left the k best are selected exactly.
+ * Thresholds only decide how much is looked at: the answer is exact for every one of them. Ties,
+ * which no threshold separates, are taken in token order.
  */
 #include "select/keep.h"
 
 #include <float.h>
 #include <math.h>
-
-/* Counts what reaches a threshold: block maxima, or tokens in listed blocks. */
-typedef size_t (*count_function)(const pl_view *view, size_t n_listed, float threshold);
-
-static size_t count_maxima(const pl_view *view, size_t n_listed, float threshold)
-{
-    (void)n_listed;
-    const pl_workspace *w = view->workspace;
-    return view->kernels->count(w->block_max, (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK, threshold);
-}
 
 /* Consecutive listed blocks, as one piece. Blocks between them that are not listed come along where
  * gaps are short: no token in them reaches the threshold that the list was made with. */
@@ -47,18 +38,6 @@ static listed_run run_at(const pl_view *view, size_t n_listed, size_t index, flo
     return run;
 }
 
-static size_t count_listed(const pl_view *view, size_t n_listed, float threshold)
-{
-    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
-    size_t n = 0;
-    for (size_t i = 0; i < n_listed;) {
-        listed_run run = run_at(view, n_listed, i, buffer);
-        n += view->kernels->count(run.x, run.n_blocks, threshold);
-        i = run.next;
-    }
-    return n;
-}
-
 /* Floats in their order as unsigned integers, so that bisection ends after 32 steps at most. */
 static uint32_t ordered(float logit)
 {
@@ -70,39 +49,49 @@ static float from_ordered(uint32_t value)
     return pl_key_logit((pl_key)value << 32);
 }
 
-/* A threshold not far below the maximum that at least k reach; low if none of a few tries is. */
-static float gallop(const pl_view *view, count_function count, size_t n_listed, size_t k, float low)
+/* What is counted: 64 * n_blocks floats, block maxima or candidates, padded with -inf. */
+typedef struct counted {
+    const pl_view *view;
+    const float *x;
+    size_t n_blocks;
+} counted;
+
+static size_t count(const counted *values, float threshold)
+{
+    return values->view->kernels->count(values->x, values->n_blocks, threshold);
+}
+
+/* A threshold not far below the maximum that at least k reach; -FLT_MAX if no try finds one. */
+static float gallop(const counted *values, size_t k)
 {
     const float first_step = 2.0f, growth = 4.0f, last_step = 1e5f;
     for (float step = first_step; step < last_step; step *= growth) {
-        float threshold = view->max - step;
-        if (!(threshold > low))
-            break;
-        if (count(view, n_listed, threshold) >= k)
+        float threshold = values->view->max - step;
+        if (threshold > -FLT_MAX && count(values, threshold) >= k)
             return threshold;
     }
-    return low;
+    return -FLT_MAX;
 }
 
-/* What bisection found: at least k tokens (or blocks) reach the threshold. tied: they are too many
- * because of equal ones; fewer than k, namely n_above, are larger than the threshold. */
+/* What bisection found: at least k reach the threshold. tied: they are too many because of equal
+ * ones; fewer than k, namely n_above, are larger than the threshold. */
 typedef struct bound {
     float threshold;
     bool tied;
     size_t n_above;
 } bound;
 
-/* A threshold >= low that at least k reach, and not many more unless ties make it so. At least k
- * reach low. */
-static bound bisect(const pl_view *view, count_function count, size_t n_listed, size_t k, float low)
+/* A threshold that at least k of the values reach, k >= 1, and not many more unless ties make it
+ * so; -FLT_MAX if there are not as many. */
+static bound bisect(const counted *values, size_t k)
 {
     const size_t enough = 2 * k + PL_BLOCK;
-    uint32_t reached = ordered(gallop(view, count, n_listed, k, low));
-    uint32_t missed = ordered(view->max) + 1;
+    uint32_t reached = ordered(gallop(values, k));
+    uint32_t missed = ordered(values->view->max) + 1;
     size_t n_missed = 0;
     while (missed - reached > 1) {
         uint32_t middle = reached + (missed - reached) / 2;
-        size_t n = count(view, n_listed, from_ordered(middle));
+        size_t n = count(values, from_ordered(middle));
         if (n < k) {
             missed = middle;
             n_missed = n;
@@ -182,27 +171,27 @@ static uint32_t gather_to(const pl_view *view, size_t n_listed, pl_boundary boun
     return n;
 }
 
-/* Removes from a compact view what is beyond the boundary. */
-static void keep_candidates_to(pl_view *view, pl_boundary boundary)
+/* Removes, of the first n candidates, what is beyond the boundary; returns how many are left. */
+static uint32_t filter_to(const pl_view *view, uint32_t n, pl_boundary boundary)
 {
     pl_workspace *w = view->workspace;
-    uint32_t n = 0, n_equal = 0;
-    for (uint32_t i = 0; i < view->n; i++) {
+    uint32_t kept = 0, n_equal = 0;
+    for (uint32_t i = 0; i < n; i++) {
         bool equal = w->values[i] == boundary.value;
         bool keep = w->values[i] > boundary.value ||
                     (equal && (boundary.whole || n_equal < boundary.n_equal));
         n_equal += equal;
-        w->ids[n] = w->ids[i];
-        w->values[n] = w->values[i];
-        n += keep;
+        w->ids[kept] = w->ids[i];
+        w->values[kept] = w->values[i];
+        kept += keep;
     }
-    pl_view_become_compact(view, n);
+    return kept;
 }
 
 void pl_view_keep_to(pl_view *view, pl_boundary boundary)
 {
     if (view->compact)
-        keep_candidates_to(view, boundary);
+        pl_view_become_compact(view, filter_to(view, view->n, boundary));
     else
         pl_view_become_compact(view, gather_to(view, list_blocks(view, boundary.value), boundary));
 }
@@ -234,23 +223,56 @@ static uint32_t keep_best(const pl_view *view, uint32_t n, uint32_t k)
     return kept;
 }
 
+/* The first n candidates, padded, as values to count. */
+static counted count_candidates(const pl_view *view, uint32_t n)
+{
+    float *values = view->workspace->values;
+    for (uint32_t i = n; i % PL_BLOCK != 0; i++)
+        values[i] = -INFINITY;
+    return (counted){view, values, (n + PL_BLOCK - 1) / PL_BLOCK};
+}
+
+/* Removes, of the first n candidates, those below the threshold; returns how many are left. */
+static uint32_t keep_reaching(const pl_view *view, uint32_t n, float threshold)
+{
+    pl_workspace *w = view->workspace;
+    uint32_t *places = (uint32_t *)(void *)w->spare;
+    uint32_t kept =
+        (uint32_t)view->kernels->gather(w->values, n, threshold, INFINITY, 0, places, w->values);
+    for (uint32_t i = 0; i < kept; i++)
+        w->ids[i] = w->ids[places[i]];
+    return kept;
+}
+
+/* Removes, of the first n candidates, all but the k best; returns how many are left. */
+static uint32_t narrow(const pl_view *view, uint32_t n, uint32_t k)
+{
+    const size_t enough = 2 * (size_t)k + PL_BLOCK;
+    if (n > enough) {
+        counted candidates = count_candidates(view, n);
+        bound found = bisect(&candidates, k);
+        uint32_t n_above = (uint32_t)found.n_above;
+        if (found.tied)
+            return filter_to(view, n, (pl_boundary){found.threshold, n_above, k - n_above, false});
+        n = keep_reaching(view, n, found.threshold);
+    }
+    return keep_best(view, n, k);
+}
+
 /* Gathers the k best tokens of a dense view; returns how many there are. */
 static uint32_t gather_best(const pl_view *view, uint32_t k)
 {
-    bound found = {-FLT_MAX, false, 0};
-    if (count_maxima(view, 0, found.threshold) >= k)
-        found = bisect(view, count_maxima, 0, k, found.threshold);
+    const pl_workspace *w = view->workspace;
+    counted maxima = {view, w->block_max, (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK};
+    bound found = bisect(&maxima, k);
+    if (!found.tied || found.threshold == -FLT_MAX)
+        return narrow(view, pl_view_gather(view, found.threshold), k);
+    /* Many blocks end at the same value: perhaps more tokens have it than can be kept. */
+    uint32_t n = pl_view_gather(view, from_ordered(ordered(found.threshold) + 1));
+    if (n >= k)
+        return narrow(view, n, k);
     size_t n_listed = list_blocks(view, found.threshold);
-    if (count_listed(view, n_listed, found.threshold) > k)
-        found = bisect(view, count_listed, n_listed, k, found.threshold);
-    else
-        found.tied = false;
-    if (found.tied) {
-        uint32_t n_above = (uint32_t)found.n_above;
-        pl_boundary boundary = {found.threshold, n_above, k - n_above, false};
-        return gather_to(view, n_listed, boundary);
-    }
-    return keep_best(view, gather_listed(view, n_listed, found.threshold), k);
+    return gather_to(view, n_listed, (pl_boundary){found.threshold, n, k - n, false});
 }
 
 void pl_view_keep_top(pl_view *view, uint32_t k)
@@ -285,9 +307,8 @@ void pl_view_keep_near_max(pl_view *view, double offset, uint32_t min_keep)
         return;
     }
     if (view->compact)
-        keep_candidates_to(view, (pl_boundary){.value = threshold, .whole = true});
-    else
-        pl_view_become_compact(view, n);
+        n = keep_reaching(view, view->n, threshold);
+    pl_view_become_compact(view, n);
 }
 
 uint32_t pl_view_best(const pl_view *view, uint32_t k)

@@ -28,8 +28,8 @@ void pl_view_keep_near_max(pl_view *view, double offset, uint32_t min_keep);
  * The view stays as it is, but a dense one loses the workspace's candidate arrays. */
 uint32_t pl_view_best(const pl_view *view, uint32_t k);
 
-/* The smallest float t such that l >= t exactly when the logit of stored l is >= max logit + offset;
- * at least -FLT_MAX. */
+/* The smallest float t such that l >= t exactly when the logit of stored l is >= max logit +
+ * offset; at least -FLT_MAX. */
 float pl_view_threshold(const pl_view *view, double offset);
 
 /* Copies the tokens of a dense view whose stored logit is >= threshold (> -inf) to ids and values,

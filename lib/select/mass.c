@@ -15,12 +15,12 @@
  * How exponentials are taken. The kernels are right for nearly every view; two corners are not
  * theirs.
  *   EXTREME  The kernels take x - origin as a float, which may overflow: with a scale of 2^-118 and
- *            above the exponential is then zero anyway, below it need not be. And they cap the scale
- *            at 1e38, which matters between subnormal logits. Such temperatures are served one value
- *            at a time, in double.
+ *            above the exponential is then zero anyway, below it need not be. And they cap the
+ *            scale at 1e38, which matters between subnormal logits. Such temperatures are served
+ *            one value at a time, in double.
  *   TINY     All logits near the maximum are so small that their differences are subnormal, which
- *            processors compute a hundred times slower. Taking every logit below 2^-100 as 0 changes
- *            no exponential at a scale up to 2^60, and goes back to full speed.
+ *            processors compute a hundred times slower. Taking every logit below 2^-100 as 0
+ *            changes no exponential at a scale up to 2^60, and goes back to full speed.
  */
 typedef enum regime { USUAL, TINY, EXTREME } regime;
 

@@ -1,7 +1,7 @@
 /*
  * Top-p. One exponential pass gives the sums of all blocks and their sum Z. From them follows a
- * threshold below which all tokens together have less than (1 - p) Z, so that the prefix never needs
- * them: only the rest is gathered, and the end of the prefix is found there by selection
+ * threshold below which all tokens together have less than (1 - p) Z, so that the prefix never
+ * needs them: only the rest is gathered, and the end of the prefix is found there by selection
  * (boundary.h).
  *
  * Both sides of the comparison with p Z are sums of the same exponentials, in double, so the
@@ -29,10 +29,10 @@ static int class_of(double sum, int n_classes)
 }
 
 /*
- * A threshold below which all tokens together have at most the given mass. With e the exponential of
- * the threshold, what block b has below it is at most its whole sum s_b and at most 64 e. So the
- * largest e is wanted for which the sum of min(s_b, 64 e) stays within the mass; powers of two are
- * close enough. Blocks are put into classes by the exponent of s_b, and the classes added up.
+ * A threshold below which all tokens together have at most the given mass. With e the exponential
+ * of the threshold, what block b has below it is at most its whole sum s_b and at most 64 e. So
+ * the largest e is wanted for which the sum of min(s_b, 64 e) stays within the mass; powers of two
+ * are close enough. Blocks are put into classes by the exponent of s_b, and the classes added up.
  */
 static float negligible_below(const pl_view *view, double mass)
 {

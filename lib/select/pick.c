@@ -4,11 +4,11 @@
  * Dense views: exact rejection with lazily refined bounds, at little more than the cost of reading
  * the block maxima. The mass of a block of 64 is at most 64 exp(max of the block): its *weight*. A
  * block is drawn by weight, its exact sum s is computed, and with probability s / weight the draw
- * is accepted and a token picked inside by inverse transform. Otherwise the weight becomes s and the
- * next uniform is tried. Given that a trial accepts, block b was drawn with probability
+ * is accepted and a token picked inside by inverse transform. Otherwise the weight becomes s and
+ * the next uniform is tried. Given that a trial accepts, block b was drawn with probability
  * proportional to weight * s / weight = s: exact in every trial, whatever the weights were. Peaked
- * distributions refine the few blocks that matter; when MAX_TRIALS were not enough (maxima that say
- * little about their blocks), all sums are computed once and one last uniform decides.
+ * distributions refine the few blocks that matter; when MAX_TRIALS were not enough (maxima that
+ * say little about their blocks), all sums are computed once and one last uniform decides.
  *
  * Weights are grouped by 64 again, so that a draw walks n_blocks / 64 group sums and 64 weights.
  * Source of the idea: rejection from an upper bound that is tightened where it was hit, as in

@@ -1,8 +1,8 @@
 /*
  * Opening a view is the one read pass over the logits: block maxima and the check for NaN. Every
  * later access goes through blocks of 64 stored logits. A block is read in place when it is whole,
- * f32 and unedited; otherwise it is made in a small buffer (widened, patched, padded), so that every
- * algorithm sees the same thing whatever the type, the edits and the length.
+ * f32 and unedited; otherwise it is made in a small buffer (widened, patched, padded), so that
+ * every algorithm sees the same thing whatever the type, the edits and the length.
  */
 #include "select/view.h"
 

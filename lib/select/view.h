@@ -53,14 +53,14 @@ void pl_view_scale(pl_view *view, double factor);
 /* Blocks of 64 stored logits: of the vocabulary when dense, of the candidates when compact. */
 uint32_t pl_view_n_blocks(const pl_view *view);
 
-/* The token at an index of the blocks: the index itself when dense, a candidate's id when compact. */
+/* The token at an index of the blocks: the index itself when dense, else the candidate's id. */
 uint32_t pl_view_token(const pl_view *view, uint32_t index);
 
 /* Block b, padded with -inf: a pointer into the logits, or buffer (64 floats, then written). */
 const float *pl_view_block(const pl_view *view, uint32_t block, float *buffer);
 
-/* The same for *n_blocks consecutive blocks, as many of them as can be had in one piece: *n_blocks is
- * cut to that, at least 1. buffer holds PL_RUN_BLOCKS blocks. */
+/* The same for *n_blocks consecutive blocks, as many of them as can be had in one piece: *n_blocks
+ * is cut to that, at least 1. buffer holds PL_RUN_BLOCKS blocks. */
 const float *pl_view_blocks(const pl_view *view, uint32_t block, uint32_t *n_blocks, float *buffer);
 
 /* The caller's logit of a token, as a float. */

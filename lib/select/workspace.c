@@ -1,6 +1,8 @@
 /*
- * One allocation, cut into cache-line aligned arrays. Pages that a configuration never touches (the
- * candidate arrays of a sampler that only scans) are never committed by the system.
+ * One allocation, cut into cache-line aligned arrays: first what every row needs, a 64th of the
+ * vocabulary long, then the candidates. Pages that a configuration never touches (the candidates of
+ * a sampler that only scans) are never committed by the system. Edits are an allocation of their
+ * own, because several samplers with different numbers of them may come to share a workspace.
  */
 #include "select/workspace.h"
 
@@ -42,11 +44,8 @@ static size_t lay_out(pl_workspace *w, unsigned char *base)
         {&w->block_spare, n_listed, sizeof(float)},
         {&w->ids, n_tokens, sizeof(uint32_t)},
         {&w->values, n_tokens, sizeof(float)},
-        {&w->ordered, n_tokens, sizeof(float)},
         {&w->keys, n_tokens, sizeof(pl_key)},
         {&w->spare, n_tokens, sizeof(pl_key)},
-        {&w->edits, w->max_edits, sizeof(pl_edit)},
-        {&w->edits_spare, w->max_edits, sizeof(pl_edit)},
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         size_t start = place(&size, arrays[i].n, arrays[i].size_bytes);
@@ -55,7 +54,24 @@ static size_t lay_out(pl_workspace *w, unsigned char *base)
             memcpy(arrays[i].array, &address, sizeof address);
         }
     }
+    w->ordered = (float *)(void *)w->keys;
     return size + ALIGNMENT;
+}
+
+pluck_status pl_workspace_reserve_edits(pl_workspace *workspace, size_t n, pluck_error *err)
+{
+    n = n < workspace->n_vocab ? n : workspace->n_vocab;
+    if (n <= workspace->max_edits)
+        return PLUCK_OK;
+    pl_edit *memory = pl_alloc(&workspace->allocator, 2 * n, sizeof *memory);
+    if (!memory)
+        return pl_fail_nomem(err, 2 * n * sizeof *memory);
+    pl_free(&workspace->allocator, workspace->edits_memory);
+    workspace->edits_memory = memory;
+    workspace->edits = memory;
+    workspace->edits_spare = memory + n;
+    workspace->max_edits = n;
+    return PLUCK_OK;
 }
 
 pluck_status pl_workspace_create(pl_workspace **out, uint32_t n_vocab, size_t max_edits,
@@ -64,8 +80,7 @@ pluck_status pl_workspace_create(pl_workspace **out, uint32_t n_vocab, size_t ma
     *out = NULL;
     pl_workspace shape = {.allocator = *allocator,
                           .n_vocab = n_vocab,
-                          .n_blocks = (n_vocab + PL_BLOCK - 1) / PL_BLOCK,
-                          .max_edits = max_edits < n_vocab ? max_edits : n_vocab};
+                          .n_blocks = (n_vocab + PL_BLOCK - 1) / PL_BLOCK};
     size_t header = round_up(sizeof shape, ALIGNMENT);
     size_t size = header + lay_out(&shape, NULL);
     unsigned char *memory = pl_alloc(allocator, size, 1);
@@ -73,8 +88,13 @@ pluck_status pl_workspace_create(pl_workspace **out, uint32_t n_vocab, size_t ma
         return pl_fail_nomem(err, size);
     lay_out(&shape, memory + header);
     memcpy(memory, &shape, sizeof shape);
-    *out = (pl_workspace *)(void *)memory;
-    return PLUCK_OK;
+    pl_workspace *workspace = (pl_workspace *)(void *)memory;
+    pluck_status status = pl_workspace_reserve_edits(workspace, max_edits, err);
+    if (status == PLUCK_OK)
+        *out = workspace;
+    else
+        pl_workspace_destroy(&workspace);
+    return status;
 }
 
 void pl_workspace_destroy(pl_workspace **workspace)
@@ -82,6 +102,7 @@ void pl_workspace_destroy(pl_workspace **workspace)
     if (!*workspace)
         return;
     pluck_allocator allocator = (*workspace)->allocator;
+    pl_free(&allocator, (*workspace)->edits_memory);
     pl_free(&allocator, *workspace);
     *workspace = NULL;
 }

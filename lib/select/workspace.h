@@ -29,17 +29,21 @@ typedef struct pl_workspace {
 
     uint32_t *ids;  /* [padded n_vocab + PL_SLACK] candidates of a compact view */
     float *values;  /* [the same] their stored logits */
-    float *ordered; /* [the same] logits in sorted order */
-    pl_key *keys;   /* [n_vocab] */
-    pl_key *spare;  /* [n_vocab] */
+    pl_key *keys;   /* [the same] */
+    pl_key *spare;  /* [the same] */
+    float *ordered; /* [the same] logits in sorted order: shares the memory of keys */
 
     size_t max_edits;
     pl_edit *edits; /* [max_edits] ascending by token */
     pl_edit *edits_spare;
+    pl_edit *edits_memory; /* holds both, which swap */
 } pl_workspace;
 
 pluck_status pl_workspace_create(pl_workspace **out, uint32_t n_vocab, size_t max_edits,
                                  const pluck_allocator *allocator, pluck_error *err);
+
+/* Room for n edits, if there is not: what edits held is lost. On failure nothing changed. */
+pluck_status pl_workspace_reserve_edits(pl_workspace *workspace, size_t n, pluck_error *err);
 void pl_workspace_destroy(pl_workspace **workspace);
 
 #endif

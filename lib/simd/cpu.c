@@ -2,15 +2,20 @@
  * What the processor can do, and whether the operating system lets it: an instruction set counts
  * only if CPUID reports it and XCR0 says that the system saves its registers.
  *
- * CPUID is slow where a hypervisor intercepts it (microseconds, more than a softmax of a few
- * thousand values takes). So the answer is remembered; it is a constant of the machine, whichever
- * thread finds it first.
+ * CPUID is slow where a hypervisor intercepts it: microseconds, more than a softmax of a few
+ * thousand values takes. The library keeps no state, so it cannot remember the answer; but the GNU
+ * C library does (2.33 and later), whose "active" features are those that pass both tests.
+ * Elsewhere CPUID is asked each time. PL_CPU_ASK_CPUID asks it in any case.
  */
 #include "simd/cpu.h"
 
-#include <stdatomic.h>
-
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(PL_CPU_ASK_CPUID) && defined(__has_include)
+#    if __has_include(<sys/platform/x86.h>)
+#        define HAVE_ACTIVE_FEATURES 1
+#        include <sys/platform/x86.h>
+#    endif
+#endif
+#if defined(__x86_64__) && !defined(HAVE_ACTIVE_FEATURES)
 #    include <cpuid.h>
 #endif
 
@@ -19,7 +24,22 @@ static unsigned bit_of(pluck_isa isa)
     return 1u << (unsigned)isa;
 }
 
-#if defined(__x86_64__)
+#if defined(HAVE_ACTIVE_FEATURES)
+
+static unsigned detect(void)
+{
+    unsigned set = bit_of(PLUCK_ISA_SCALAR);
+    if (!CPU_FEATURE_ACTIVE(AVX2) || !CPU_FEATURE_ACTIVE(FMA) || !CPU_FEATURE_ACTIVE(F16C) ||
+        !CPU_FEATURE_ACTIVE(POPCNT))
+        return set;
+    set |= bit_of(PLUCK_ISA_AVX2);
+    if (CPU_FEATURE_ACTIVE(AVX512F) && CPU_FEATURE_ACTIVE(AVX512BW) &&
+        CPU_FEATURE_ACTIVE(AVX512DQ) && CPU_FEATURE_ACTIVE(AVX512VL))
+        set |= bit_of(PLUCK_ISA_AVX512);
+    return set;
+}
+
+#elif defined(__x86_64__)
 
 /* Intel SDM volume 1, 14.3 and 15.2 to 15.4. */
 enum {
@@ -78,11 +98,5 @@ static unsigned detect(void)
 
 unsigned pl_cpu_isa_set(void)
 {
-    static atomic_uint remembered; /* 0: not known yet */
-    unsigned set = atomic_load_explicit(&remembered, memory_order_relaxed);
-    if (set == 0) {
-        set = detect() | bit_of(PLUCK_ISA_BEST);
-        atomic_store_explicit(&remembered, set, memory_order_relaxed);
-    }
-    return set;
+    return detect() | bit_of(PLUCK_ISA_BEST);
 }

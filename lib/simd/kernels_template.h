@@ -48,15 +48,15 @@ enum { LANES = 16, LANES_A_BLOCK = PL_BLOCK / LANES };
 /*
  * exp(beta d) = 2^(rate d), d = x - origin <= 0, rate = beta / ln 2 = rate_hi + rate_lo.
  *
- * Reduction after Cody and Waite, in base 2, where it is exact: t + t_lo = rate d in two floats (the
- * error of a product is a fused multiply-add away), n = round(t), t - n without error, and one
- * rounding in r = (t - n) + t_lo. |r| <= 1/2, or little more.
+ * Reduction after Cody and Waite, in base 2, where it is exact: t + t_lo = rate d in two floats
+ * (the error of a product is a fused multiply-add away), n = round(t), t - n without error, and
+ * one rounding in r = (t - n) + t_lo. |r| <= 1/2, or little more.
  *   - n comes from adding 1.5 * 2^23, which leaves it in the low bits of the sum too, ready for
  *     lanes_scale.
  *   - 2^r = 1 + r P(r), P of degree 5: the polynomial that is minimax in the relative error over
- *     |r| <= (1 + 2^-14) / 2, found by iteratively reweighted least squares (Lawson) for given 1 and
- *     EXP_C1 = fl(ln 2), its other coefficients rounded to float one at a time, lowest first, the
- *     rest refitted each time. Its own error is 3.0e-9, 0.05 of 2^-24.
+ *     |r| <= (1 + 2^-14) / 2, found by iteratively reweighted least squares (Lawson) for given 1
+ *     and EXP_C1 = fl(ln 2), its other coefficients rounded to float one at a time, lowest first,
+ *     the rest refitted each time. Its own error is 3.0e-9, 0.05 of 2^-24.
  * Error in ulps of the result: 1/2 for the last fma, 1/4 for the one before it, 1/8 for r, 0.05 for
  * the polynomial, 0.02 for the rounding of the fmas further in; less than 1 in all.
  * scripts/check-exponential measures it over every float.
@@ -314,7 +314,8 @@ static float max_value(const float *x, size_t n_blocks)
 /*
  * The gather looks at a block at a time, because nearly all blocks hold nothing. In a block that
  * holds something no branch is worth its mispredictions: empty groups of lanes are compressed too.
- * The maximum starts from -inf and keeps its second operand at a NaN, so a NaN hides no other value.
+ * The maximum starts from -inf and keeps its second operand at a NaN, so a NaN hides no other
+ * value.
  */
 typedef struct gather_state {
     lanes low, high;

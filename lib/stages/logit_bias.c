@@ -1,6 +1,6 @@
 /*
- * logit_bias: adds a number to the logits of chosen tokens, or bans them. The map is sorted when the
- * configuration is read, so that it is a list of edits as it stands.
+ * logit_bias: adds a number to the logits of chosen tokens, or bans them. The map is sorted when
+ * the configuration is read, so that it is a list of edits as it stands.
  */
 #include "base/error.h"
 #include "select/view_edit.h"

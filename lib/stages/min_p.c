@@ -1,7 +1,7 @@
 /*
  * min_p: keeps the tokens whose probability is at least p times that of the most probable one. The
- * quotient of two probabilities is the exponential of the difference of their logits, so that this is a
- * threshold on logits and needs no normaliser.
+ * quotient of two probabilities is the exponential of the difference of their logits, so that this
+ * is a threshold on logits and needs no normaliser.
  */
 #include "select/keep.h"
 #include "simd/scalar_math.h"

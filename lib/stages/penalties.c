@@ -1,6 +1,6 @@
 /*
- * penalties: tokens seen c > 0 times among the last last_n accepted ones are made less likely:
- * l' = (l <= 0 ? l * repeat : l / repeat) - c * frequency - presence. The counts are kept up to date
+ * penalties: tokens seen c > 0 times among the last last_n accepted ones are made less likely: l'
+ * = (l <= 0 ? l * repeat : l / repeat) - c * frequency - presence. The counts are kept up to date
  * as tokens are accepted, so that a step costs one edit for every distinct token in the window.
  */
 #include "base/error.h"

@@ -59,7 +59,8 @@ typedef struct pl_stage {
     void (*rewind)(const void *params, void *state, const pl_history *history);
 } pl_stage;
 
-/* The min_keep parameter of truncating stages, for their tables; the block has an int64_t min_keep. */
+/* The min_keep parameter of truncating stages, for their tables; the block has an int64_t
+ * min_keep. */
 #define PL_MIN_KEEP_PARAM(params_type)                                                             \
     {                                                                                              \
         .name = "min_keep", .flat_key = "min_keep", .type = PLUCK_PARAM_INTEGER, .min = 1,         \

@@ -45,6 +45,30 @@ class Repeatable(CommandCase):
         self.assertEqual(set(tokens[0]), set(range(8)))
         self.assertNotEqual(*tokens)
 
+    def test_any_number_of_threads_gives_the_same_bytes(self):
+        lines = [
+            f"pluck sample logits.npy a.npy {CHAIN}",
+            "pluck sample gpt2.npy --rows :3 --draws 3000 --temperature 1.5 --top-p 0.9 --format csv",
+            "pluck sample logits.npy --draws 70 --repeat-penalty 1.3 --prompt-tokens 5,6,7 --seed 3",
+            "pluck sample small.npy --rows -1 --draws 9000 --format json",
+            f"pluck sample logits.npy --rows 4:2 {CHAIN}",
+            f"pluck sample logits.raw --vocab-size 512 --vocab vocab.json {CHAIN}",
+            f"cat logits.npy | pluck sample - --draws 1500 {CHAIN}",
+        ]
+        for line in lines:
+            one = self.run_line(line)
+            for n in (0, 1, 2, 3, 7):
+                self.assertEqual(self.run_line(f"{line} --threads {n}"), one, f"{n}: {line}")
+
+    def test_a_bad_row_ends_or_is_skipped_alike_with_any_threads(self):
+        for flags in ("", "--skip-bad"):
+            for dump in ("nan.npy", "banned.npy", "inf.npy"):
+                line = f"pluck sample {dump} --draws 2500 --format json {flags}"
+                one = self.run_line(line, 3), self.stderr
+                for n in (2, 5):
+                    many = self.run_line(f"{line} --threads {n}", 3), self.stderr
+                    self.assertEqual(many, one, f"{n}: {line}")
+
     def test_a_pipe_gives_what_the_file_gives(self):
         whole = self.run_line(f"pluck sample logits.npy {CHAIN}")
         self.assertEqual(self.run_line(f"cat logits.npy | pluck sample - {CHAIN}"), whole)

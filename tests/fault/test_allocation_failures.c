@@ -216,6 +216,75 @@ static void tracing_fails_without_a_trace(void **state)
     }
 }
 
+static void workspaces_fail_whole(void **state)
+{
+    (void)state;
+    uint64_t n = 0;
+    for (bool failed = true; failed; n++) {
+        test_allocator allocator;
+        test_allocator_init(&allocator);
+        allocator.fail_at = n;
+        pluck_error err = {.status = PLUCK_OK};
+        pluck_workspace *workspace = (pluck_workspace *)&err;
+        pluck_status status =
+            pluck_workspace_create(&workspace, N_VOCAB, 3, &allocator.interface, &err);
+        failed = allocator.failed;
+        if (failed) {
+            check_nomem(status, &err, &allocator);
+            assert_null(workspace);
+        } else {
+            assert_int_equal(status, PLUCK_OK);
+            pluck_workspace_destroy(&workspace);
+        }
+        assert_int_equal(allocator.n_live, 0);
+    }
+    assert_true(n > 3);
+}
+
+/* A sampler makes the workspace that it borrows grow: one that cannot be created must leave it fit
+ * for those that were there. */
+static void borrowing_fails_whole(void **state)
+{
+    (void)state;
+    for (int c = 1; c < N_CONFIGURATIONS; c++) {
+        uint64_t n = 0;
+        for (bool failed = true; failed; n++) {
+            test_allocator allocator;
+            test_allocator_init(&allocator);
+            pluck_workspace *workspace = NULL;
+            assert_int_equal(
+                pluck_workspace_create(&workspace, N_VOCAB, 3, &allocator.interface, NULL),
+                PLUCK_OK);
+            const pluck_sampler_options options = {.allocator = &allocator.interface,
+                                                   .workspace = workspace};
+            pluck_config *config[] = {test_config("{\"logit_bias\": {\"9\": 1}}"),
+                                      test_config(configurations[c])};
+            pluck_sampler *first = NULL, *second = NULL;
+            assert_int_equal(pluck_sampler_create(&first, config[0], N_VOCAB, &options, NULL),
+                             PLUCK_OK);
+            allocator.fail_at = n;
+            pluck_error err = {.status = PLUCK_OK};
+            pluck_status status = pluck_sampler_create(&second, config[1], N_VOCAB, &options, &err);
+            allocator.fail_at = UINT64_MAX;
+            failed = allocator.failed;
+            if (failed) {
+                check_nomem(status, &err, &allocator);
+                assert_null(second);
+            } else {
+                check_as_new(second, configurations[c], 0);
+            }
+            check_as_new(first, "{\"logit_bias\": {\"9\": 1}}", 0);
+            pluck_config_destroy(&config[0]);
+            pluck_config_destroy(&config[1]);
+            pluck_sampler_destroy(&first);
+            pluck_sampler_destroy(&second);
+            pluck_workspace_destroy(&workspace);
+            assert_int_equal(allocator.n_live, 0);
+        }
+        assert_true(n > 3);
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -231,6 +300,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(cloning_fails_whole),
         cmocka_unit_test(accepting_fails_without_a_trace),
         cmocka_unit_test(tracing_fails_without_a_trace),
+        cmocka_unit_test(workspaces_fail_whole),
+        cmocka_unit_test(borrowing_fails_whole),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

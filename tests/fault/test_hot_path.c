@@ -131,6 +131,50 @@ static void nothing_is_allocated_from_the_first_token_to_the_last(void **state)
     free(x);
 }
 
+static void a_batch_allocates_nothing(void **state)
+{
+    (void)state;
+    enum { N_ROWS = sizeof configurations / sizeof *configurations };
+    float *x = malloc((N_VOCAB + N_ROWS) * sizeof *x);
+    assert_non_null(x);
+    logit_fill((logit_kind)TEST_VECTOR_NORMAL, 1, N_VOCAB + N_ROWS, x);
+    test_allocator allocator;
+    test_allocator_init(&allocator);
+    pluck_workspace *workspace = NULL;
+    assert_int_equal(pluck_workspace_create(&workspace, N_VOCAB, 3, &allocator.interface, NULL),
+                     PLUCK_OK);
+    pluck_sampler *samplers[N_ROWS];
+    pluck_logits rows[N_ROWS];
+    for (size_t i = 0; i < N_ROWS; i++) {
+        pluck_config *config = test_config(configurations[i]);
+        const pluck_sampler_options options = {.allocator = &allocator.interface,
+                                               .workspace = workspace};
+        assert_int_equal(pluck_sampler_create(&samplers[i], config, N_VOCAB, &options, NULL),
+                         PLUCK_OK);
+        pluck_config_destroy(&config);
+        rows[i] = (pluck_logits){x + i, PLUCK_F32, N_VOCAB};
+    }
+    uint64_t n_allocations = allocator.n_allocations, n_live = allocator.n_live;
+    unsigned long n_before = n_calls;
+    for (int t = 0; t < N_TOKENS / 10; t++) {
+        pluck_token tokens[N_ROWS];
+        pluck_status statuses[N_ROWS];
+        assert_int_equal(pluck_sampler_sample_batch(workspace, samplers, rows, N_ROWS, 0, tokens,
+                                                    statuses, NULL),
+                         PLUCK_OK);
+        for (size_t i = 0; i < N_ROWS; i++)
+            assert_int_equal(pluck_sampler_accept(samplers[i], tokens[i], NULL), PLUCK_OK);
+    }
+    assert_int_equal(n_calls - n_before, 0);
+    assert_int_equal(allocator.n_allocations, n_allocations);
+    assert_int_equal(allocator.n_live, n_live);
+    for (size_t i = 0; i < N_ROWS; i++)
+        pluck_sampler_destroy(&samplers[i]);
+    pluck_workspace_destroy(&workspace);
+    assert_int_equal(allocator.n_live, 0);
+    free(x);
+}
+
 static void the_counter_sees_what_the_library_allocates(void **state)
 {
     (void)state;
@@ -146,6 +190,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_counter_sees_what_the_library_allocates),
         cmocka_unit_test(nothing_is_allocated_from_the_first_token_to_the_last),
+        cmocka_unit_test(a_batch_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

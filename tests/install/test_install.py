@@ -25,7 +25,8 @@ build = source = scratch = prefix = None
 
 def run(*command, cwd=None, env=None):
     """Runs a command that must succeed; returns what it wrote on standard output."""
-    done = subprocess.run([str(word) for word in command], cwd=cwd, env={**os.environ, **(env or {})},
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=cwd, env={**os.environ, **(env or {})},
                           stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
         raise AssertionError(f"{shlex.join(map(str, command))}: exit status {done.returncode}\n"
@@ -63,7 +64,7 @@ class Installed(unittest.TestCase):
         return program
 
     def check_output(self, program):
-        """Two equal lines of twelve tokens of the example's vocabulary, the same as in the build."""
+        """Two equal lines of twelve tokens of the vocabulary, the same as in the build."""
         output = run(program, env={"LD_LIBRARY_PATH": str(library_dir())})
         lines = output.splitlines()
         self.assertEqual(2, len(lines), output)

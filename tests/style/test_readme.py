@@ -73,6 +73,8 @@ class Documentation(unittest.TestCase):
                    scratch / "shown", arguments.library, "-lcjson", "-lm"]
         if arguments.sanitize != "none":
             command.append(f"-fsanitize={arguments.sanitize}")
+        if arguments.openmp:
+            command.append("-fopenmp")
         for words in (command, [scratch / "shown"]):
             done = subprocess.run(words, cwd=arguments.source, stdin=subprocess.DEVNULL,
                                   capture_output=True, text=True, timeout=120)
@@ -104,6 +106,7 @@ def main():
     parser.add_argument("--library", type=pathlib.Path, required=True)
     parser.add_argument("--compiler", default="cc")
     parser.add_argument("--sanitize", default="none")
+    parser.add_argument("--openmp", action="store_true")
     arguments, rest = parser.parse_known_args()
     arguments.source = arguments.source.resolve()
     arguments.library = arguments.library.resolve()

@@ -23,6 +23,7 @@ static void *allocate(void *user, size_t size_bytes)
     enum { FILL = 0xA5, MOST_FILLED = 1 << 16 };
     test_allocator *allocator = user;
     allocator->n_allocations++;
+    allocator->n_bytes += size_bytes;
     if (allocator->fail_at == 0) {
         allocator->failed = true;
         allocator->fail_at = UINT64_MAX;

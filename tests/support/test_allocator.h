@@ -10,6 +10,7 @@
 typedef struct test_allocator {
     pluck_allocator interface; /* to give to the library */
     uint64_t n_allocations;    /* asked for so far, failed ones included */
+    uint64_t n_bytes;          /* of these */
     uint64_t n_live;           /* allocated and not yet freed */
     uint64_t fail_at; /* that many more succeed and the next one fails; UINT64_MAX: never */
     bool failed;      /* whether one has failed */

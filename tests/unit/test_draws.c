@@ -234,11 +234,11 @@ static void chi_square_knows_its_quantiles_and_sees_a_bias(void **state)
     double p[100];
     for (size_t i = 0; i < 100; i++) {
         p[i] = 0.01;
-        counts[i] = 10000 + (i < 50 ? 100 : -100);
+        counts[i] = i < 50 ? 10100 : 9900;
     }
     assert_true(chi_square_test(counts, p, 100, 1000000).p_value > SMALLEST_P_VALUE);
     for (size_t i = 0; i < 100; i++)
-        counts[i] = 10000 + (i < 50 ? 200 : -200);
+        counts[i] = i < 50 ? 10200 : 9800;
     assert_true(chi_square_test(counts, p, 100, 1000000).p_value < SMALLEST_P_VALUE);
     p[99] = 0;
     assert_true(chi_square_test(counts, p, 100, 1000000).p_value == 0);

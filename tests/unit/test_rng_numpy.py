@@ -87,7 +87,8 @@ def main():
         for s, t, p, advance, bound in cases
     )
     wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))  # an emulator, or nothing
-    run = subprocess.run([*wrapper, program], input=lines, capture_output=True, text=True, check=True)
+    run = subprocess.run([*wrapper, program], input=lines, capture_output=True, text=True,
+                         check=True)
     rows = run.stdout.splitlines()
     if len(rows) != len(cases):
         print(f"{program} answered {len(rows)} of {len(cases)} cases")

@@ -1,0 +1,123 @@
+/*
+ * Threads are those of OpenMP, if the command is built with it. A worker keeps the row that it read
+ * last, so that a row of many portions is read and started once a worker; a dump that is streamed
+ * has one worker, which is all that its order allows.
+ */
+#include "workers.h"
+
+#include <stdlib.h>
+
+#ifdef _OPENMP
+#    include <omp.h>
+#endif
+
+enum { PORTIONS_A_WORKER = 8 };
+
+size_t worker_count(uint64_t threads)
+{
+#ifdef _OPENMP
+    return threads == 0 ? (size_t)omp_get_num_procs() : (size_t)threads;
+#else
+    (void)threads;
+    return 1;
+#endif
+}
+
+static int create_worker(worker_team *team, const arguments *args, const pluck_config *config,
+                         pluck_isa isa, const char *name)
+{
+    worker *const w = &team->workers[team->n_workers];
+    const uint32_t n_vocab = team->src->info.n_vocab;
+    const pluck_sampler_options options = {.isa = isa};
+    pluck_error err;
+    w->scratch = malloc(n_vocab * sizeof *w->scratch);
+    if (w->scratch == NULL)
+        return complain_memory(args->who);
+    const pluck_status status = pluck_sampler_create(&w->sampler, config, n_vocab, &options, &err);
+    if (status != PLUCK_OK) {
+        free(w->scratch);
+        return complain(args->who, exit_code_of(status), "%s: %s", name, err.message);
+    }
+    team->n_workers++;
+    return EXIT_DONE;
+}
+
+int workers_create(worker_team *team, const arguments *args, const pluck_config *config,
+                   pluck_isa isa, const token_list *prompt, source *src, const char *name,
+                   size_t n_workers)
+{
+    *team = (worker_team){.src = src, .prompt = prompt};
+    team->n_portions = n_workers > 1 ? n_workers * PORTIONS_A_WORKER : 1;
+    team->workers = calloc(n_workers, sizeof *team->workers);
+    team->portions = calloc(team->n_portions, sizeof *team->portions);
+    int code = EXIT_DONE;
+    if (team->workers == NULL || team->portions == NULL)
+        code = complain_memory(args->who);
+    while (code == EXIT_DONE && team->n_workers < n_workers)
+        code = create_worker(team, args, config, isa, name);
+    if (code != EXIT_DONE)
+        workers_destroy(team);
+    return code;
+}
+
+void workers_destroy(worker_team *team)
+{
+    for (size_t i = 0; i < team->n_workers; i++) {
+        pluck_sampler_destroy(&team->workers[i].sampler);
+        free(team->workers[i].scratch);
+    }
+    free(team->workers);
+    free(team->portions);
+    *team = (worker_team){0};
+}
+
+pluck_status worker_start_stream(const worker_team *team, worker *w, uint64_t stream,
+                                 pluck_error *err)
+{
+    pluck_status status = pluck_sampler_set_stream(w->sampler, stream, err);
+    for (size_t i = 0; status == PLUCK_OK && i < team->prompt->n; i++)
+        status = pluck_sampler_accept(w->sampler, team->prompt->tokens[i], err);
+    return status;
+}
+
+/* Reads the row and goes to its stream, unless the worker is there. */
+static portion_state take_row(const worker_team *team, worker *w, uint64_t row, pluck_error *err)
+{
+    if (w->has_row && w->row == row)
+        return PORTION_DONE;
+    w->has_row = false;
+    if (pluck_dump_read(team->src->dump, row, w->scratch, &w->logits, err) != PLUCK_OK)
+        return PORTION_UNREAD;
+    if (w->logits.data == NULL)
+        return PORTION_ENDED;
+    if (worker_start_stream(team, w, row, err) != PLUCK_OK)
+        return PORTION_FAILED;
+    w->row = row;
+    w->has_row = true;
+    return PORTION_DONE;
+}
+
+static void do_portion(const worker_team *team, worker *w, portion *p)
+{
+    p->state = take_row(team, w, p->row, &p->err);
+    if (p->state != PORTION_DONE)
+        return;
+    const uint64_t position = team->prompt->n + p->first_draw;
+    if (pluck_sampler_set_position(w->sampler, position, &p->err) != PLUCK_OK ||
+        pluck_sampler_draw_many(w->sampler, w->logits, p->n_draws, p->draws, &p->err) != PLUCK_OK)
+        p->state = PORTION_FAILED;
+}
+
+void workers_run(worker_team *team, size_t n)
+{
+#ifdef _OPENMP
+    if (team->n_workers > 1) {
+#    pragma omp parallel for schedule(dynamic, 1) num_threads((int)team->n_workers)
+        for (size_t i = 0; i < n; i++)
+            do_portion(team, &team->workers[omp_get_thread_num()], &team->portions[i]);
+        return;
+    }
+#endif
+    for (size_t i = 0; i < n; i++)
+        do_portion(team, &team->workers[0], &team->portions[i]);
+}

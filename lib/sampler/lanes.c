@@ -1,0 +1,88 @@
+/*
+ * Lanes are allocations of their own, so that each is first touched, and its pages placed, by the
+ * thread that works in it.
+ */
+#include "sampler/lanes.h"
+
+#include "base/error.h"
+
+#ifdef _OPENMP
+#    include <omp.h>
+#endif
+
+enum { MAX_LANES = 1024 };
+
+/* How many lanes the caller's number of threads means here. */
+static uint32_t lane_count(uint32_t threads)
+{
+#ifdef _OPENMP
+    if (threads == 0)
+        threads = (uint32_t)omp_get_num_procs();
+    return threads < MAX_LANES ? threads : MAX_LANES;
+#else
+    (void)threads;
+    return 1;
+#endif
+}
+
+static pluck_status create_lanes(pluck_workspace *workspace, uint32_t n, pluck_error *err)
+{
+    const pluck_allocator *allocator = &workspace->allocator;
+    pluck_status status = PLUCK_OK;
+    workspace->lanes = pl_alloc(allocator, n, sizeof(pl_workspace *));
+    if (!workspace->lanes)
+        return pl_fail_nomem(err, n * sizeof(pl_workspace *));
+    for (uint32_t i = 0; i < n && status == PLUCK_OK; i++) {
+        status = pl_workspace_create(&workspace->lanes[i], workspace->n_vocab, 0, allocator, err);
+        workspace->n_lanes += status == PLUCK_OK;
+    }
+    return status;
+}
+
+pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_vocab, uint32_t threads,
+                                    const pluck_allocator *allocator, pluck_error *err)
+{
+    if (!out)
+        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    *out = NULL;
+    if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
+        return pl_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
+                       PLUCK_MAX_VOCAB);
+    const pluck_allocator own = pl_allocator_or_default(allocator);
+    pluck_workspace *workspace = pl_alloc_zero(&own, 1, sizeof *workspace);
+    if (!workspace)
+        return pl_fail_nomem(err, sizeof *workspace);
+    workspace->allocator = own;
+    workspace->n_vocab = n_vocab;
+    pluck_status status = create_lanes(workspace, lane_count(threads), err);
+    if (status != PLUCK_OK)
+        pluck_workspace_destroy(&workspace);
+    *out = workspace;
+    return status;
+}
+
+void pluck_workspace_destroy(pluck_workspace **workspace)
+{
+    if (!workspace || !*workspace)
+        return;
+    pluck_workspace *w = *workspace;
+    const pluck_allocator allocator = w->allocator;
+    for (uint32_t i = 0; i < w->n_lanes; i++)
+        pl_workspace_destroy(&w->lanes[i]);
+    pl_free(&allocator, w->lanes);
+    pl_free(&allocator, w);
+    *workspace = NULL;
+}
+
+uint32_t pluck_workspace_threads(const pluck_workspace *workspace)
+{
+    return workspace->n_lanes;
+}
+
+pluck_status pl_lanes_reserve_edits(pluck_workspace *workspace, size_t n, pluck_error *err)
+{
+    pluck_status status = PLUCK_OK;
+    for (uint32_t i = 0; i < workspace->n_lanes && status == PLUCK_OK; i++)
+        status = pl_workspace_reserve_edits(workspace->lanes[i], n, err);
+    return status;
+}

@@ -1,0 +1,22 @@
+/*
+ * The inside of a pluck_workspace: one lane, the scratch memory of one row, for each thread that a
+ * batch may use. Single calls use the first lane.
+ */
+#ifndef PL_LANES_H
+#define PL_LANES_H
+
+#include "select/workspace.h"
+
+#include <pluck/batch.h>
+
+struct pluck_workspace {
+    pluck_allocator allocator;
+    uint32_t n_vocab;
+    uint32_t n_lanes;
+    pl_workspace **lanes;
+};
+
+/* Room for n edits in every lane. On failure every lane is as usable as before. */
+pluck_status pl_lanes_reserve_edits(pluck_workspace *workspace, size_t n, pluck_error *err);
+
+#endif

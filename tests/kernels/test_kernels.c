@@ -1,0 +1,338 @@
+/*
+ * Every kernel gives what its definition in kernels.h says, and the same bits on every instruction
+ * set. The definition is spelled out here in plain loops; a table is compared with the loops, and
+ * with the scalar table bit for bit.
+ *
+ * Inputs end where the memory ends, and so do outputs, but for the slack that gather documents: an
+ * access too far kills the program.
+ *
+ *   test_kernels [TEST]      PLUCK_SEED and PLUCK_ISA limit a run to one case, one set
+ */
+#include "simd/kernels.h"
+#include "support/guard_buffer.h"
+#include "support/test_cases.h"
+#include "support/test_isa.h"
+#include "support/test_vectors.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum {
+    MAX_BLOCKS = 67, /* four groups of the widest transposing reduction, and three over */
+    MAX_VALUES = MAX_BLOCKS * PL_BLOCK,
+    N_CASES = 600
+};
+
+/* Memory of one case, and the case itself: all from the seed. */
+typedef struct fixture {
+    const pl_kernels *kernels;
+    const pl_kernels *scalar;
+    guard_buffer input, output, second;
+    test_random random;
+    size_t n_blocks;
+    size_t n; /* any number up to 64 * n_blocks */
+    pl_exponent exponent;
+    float *x; /* 64 * n_blocks values, at an alignment of 4 */
+} fixture;
+
+static size_t size_of_case(test_random *random, size_t limit)
+{
+    return test_random_below(random, 2) ? test_random_below(random, limit) + 1
+                                        : test_random_below(random, 6) + 1;
+}
+
+static fixture open_case(uint64_t seed, pluck_isa isa)
+{
+    static const double betas[] = {1, 1.25, 1 / 0.7, 0.3, 2.5, 33, 1e-3, 1e-30, 1e30, 1e38};
+    fixture f = {.kernels = pl_kernels_get(isa), .scalar = pl_kernels_get(PLUCK_ISA_SCALAR)};
+    f.random = test_random_make(seed);
+    f.n_blocks = size_of_case(&f.random, MAX_BLOCKS);
+    f.n = f.n_blocks * PL_BLOCK - test_random_below(&f.random, PL_BLOCK);
+    const size_t n_values = f.n_blocks * PL_BLOCK;
+    const size_t shift = test_random_below(&f.random, 3) ? 0 : test_random_below(&f.random, 16);
+    const size_t size = (MAX_VALUES + 16) * sizeof(double);
+    f.input = guard_buffer_create(size);
+    f.output = guard_buffer_create(size);
+    f.second = guard_buffer_create(size);
+    f.x = guard_buffer_tail(&f.input, (n_values + shift) * sizeof *f.x);
+    const size_t kind = test_random_below(&f.random, TEST_VECTOR_KINDS);
+    test_vector_fill((test_vector_kind)kind, seed, n_values, f.x);
+    float origin = -INFINITY;
+    for (size_t i = 0; i < n_values; i++)
+        origin = fmaxf(origin, f.x[i]);
+    f.exponent =
+        pl_exponent_make(origin, betas[test_random_below(&f.random, sizeof betas / sizeof *betas)]);
+    return f;
+}
+
+static bool close_case(fixture *f, bool passed)
+{
+    guard_buffer_destroy(&f->input);
+    guard_buffer_destroy(&f->output);
+    guard_buffer_destroy(&f->second);
+    return passed;
+}
+
+/* One of the values: where comparisons are decided. */
+static float some_threshold(fixture *f)
+{
+    float value = f->x[test_random_below(&f->random, f->n_blocks * PL_BLOCK)];
+    return value == -INFINITY ? -1 : value;
+}
+
+static bool same_bits(const void *a, const void *b, size_t n, size_t size, const char *what)
+{
+    const unsigned char *p = a, *q = b;
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(p + i * size, q + i * size, size) != 0)
+            return test_case_failed("%s: result %zu of %zu differs", what, i, n);
+    }
+    return true;
+}
+
+static bool max_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    const float got = f.kernels->max(f.x, f.n_blocks);
+    bool passed = true;
+    if (got != f.exponent.origin)
+        passed = test_case_failed("max is %a, not %a", (double)got, (double)f.exponent.origin);
+    const float scalar = f.scalar->max(f.x, f.n_blocks);
+    return close_case(&f, passed && same_bits(&got, &scalar, 1, sizeof got, "against scalar"));
+}
+
+static bool exponential_is_accurate(float x, float e, const pl_exponent *exponent)
+{
+    const float d = x - exponent->origin;
+    const double rate = (double)exponent->rate_hi + (double)exponent->rate_lo;
+    const double exact = exp2(rate * (double)d);
+    if (exact < 0x1p-126)
+        return e == 0;
+    if (e == 0)
+        return exact < 0x1.01p-125;
+    int power;
+    frexp(exact, &power);
+    return fabs((double)e - exact) <= ldexp(1, power - 24);
+}
+
+static bool exp_values_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    const size_t n = f.n_blocks * PL_BLOCK;
+    float *e = guard_buffer_tail(&f.output, n * sizeof *e);
+    float *scalar = guard_buffer_tail(&f.second, n * sizeof *scalar);
+    f.kernels->exp_values(f.x, f.n_blocks, f.exponent, e);
+    f.scalar->exp_values(f.x, f.n_blocks, f.exponent, scalar);
+    bool passed = same_bits(e, scalar, n, sizeof *e, "against scalar");
+    for (size_t i = 0; passed && i < n; i++) {
+        if (!exponential_is_accurate(f.x[i], e[i], &f.exponent))
+            passed = test_case_failed("value %zu: exponential of %a is %a", i, (double)f.x[i],
+                                      (double)e[i]);
+    }
+    f.kernels->exp_values(f.x, f.n_blocks, f.exponent, f.x);
+    return close_case(&f, passed && same_bits(f.x, e, n, sizeof *e, "in place"));
+}
+
+/* The tree of kernels.h over one block. */
+static double tree_sum(const float *v)
+{
+    double lane[16];
+    for (size_t j = 0; j < 16; j++)
+        lane[j] = (double)((v[j] + v[j + 16]) + (v[j + 32] + v[j + 48]));
+    for (size_t half = 8; half > 0; half /= 2) {
+        for (size_t j = 0; j < half; j++)
+            lane[j] += lane[j + half];
+    }
+    return lane[0];
+}
+
+static bool exp_sums_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    const float threshold = some_threshold(&f);
+    double *sums = guard_buffer_tail(&f.output, f.n_blocks * sizeof *sums);
+    double *from = guard_buffer_tail(&f.second, f.n_blocks * sizeof *from);
+    f.kernels->exp_sums(f.x, f.n_blocks, f.exponent, sums);
+    f.kernels->exp_sums_from(f.x, f.n_blocks, f.exponent, threshold, from);
+    bool passed = true;
+    for (size_t b = 0; passed && b < f.n_blocks; b++) {
+        float e[PL_BLOCK], kept[PL_BLOCK];
+        f.scalar->exp_values(f.x + b * PL_BLOCK, 1, f.exponent, e);
+        for (size_t i = 0; i < PL_BLOCK; i++)
+            kept[i] = f.x[b * PL_BLOCK + i] >= threshold ? e[i] : 0;
+        const double expected[] = {tree_sum(e), tree_sum(kept)};
+        passed = same_bits(sums + b, expected, 1, sizeof *sums, "exp_sums") &&
+                 same_bits(from + b, expected + 1, 1, sizeof *from, "exp_sums_from");
+        if (!passed)
+            test_case_failed("in block %zu of %zu", b, f.n_blocks);
+    }
+    return close_case(&f, passed);
+}
+
+static bool exp_dots_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    double *sums = guard_buffer_tail(&f.output, f.n_blocks * sizeof *sums);
+    double *dots = guard_buffer_tail(&f.second, f.n_blocks * sizeof *dots);
+    f.kernels->exp_dots(f.x, f.n_blocks, f.exponent, sums, dots);
+    bool passed = true;
+    for (size_t b = 0; passed && b < f.n_blocks; b++) {
+        float e[PL_BLOCK], dot[PL_BLOCK];
+        f.scalar->exp_values(f.x + b * PL_BLOCK, 1, f.exponent, e);
+        for (size_t i = 0; i < PL_BLOCK; i++)
+            dot[i] = e[i] == 0 ? 0 : e[i] * (f.x[b * PL_BLOCK + i] - f.exponent.origin);
+        const double expected[] = {tree_sum(e), tree_sum(dot)};
+        passed = same_bits(sums + b, expected, 1, sizeof *sums, "sums");
+        if (dots[b] != expected[1])
+            passed = test_case_failed("block %zu: dot %a, not %a", b, dots[b], expected[1]);
+    }
+    return close_case(&f, passed);
+}
+
+static bool gather_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    float low = some_threshold(&f), high = some_threshold(&f);
+    if (test_random_below(&f.random, 2) || high < low)
+        high = INFINITY;
+    const uint32_t first_id = (uint32_t)test_random_below(&f.random, 1000);
+    float *expected = calloc(MAX_VALUES, sizeof *expected);
+    uint32_t *expected_ids = calloc(MAX_VALUES, sizeof *expected_ids);
+    size_t n = 0;
+    for (size_t i = 0; i < f.n; i++) {
+        if (f.x[i] >= low && f.x[i] < high) {
+            expected[n] = f.x[i];
+            expected_ids[n++] = first_id + (uint32_t)i;
+        }
+    }
+    float *logits = guard_buffer_tail(&f.output, (n + PL_SLACK) * sizeof *logits);
+    uint32_t *ids = guard_buffer_tail(&f.second, (n + PL_SLACK) * sizeof *ids);
+    /* The last value that may be read comes to lie before the guard page. */
+    float *x = guard_buffer_tail(&f.input, f.n * sizeof *x);
+    memmove(x, f.x, f.n * sizeof *x);
+    bool passed = true;
+    const size_t got = f.kernels->gather(x, f.n, low, high, first_id, ids, logits);
+    if (got != n)
+        passed = test_case_failed("gathered %zu of %zu values, not %zu", got, f.n, n);
+    passed = passed && same_bits(logits, expected, n, sizeof *logits, "logits") &&
+             same_bits(ids, expected_ids, n, sizeof *ids, "ids");
+    /* In place the slack must be the caller's too. */
+    float *y = (float *)(void *)f.input.begin;
+    memmove(y, x, f.n * sizeof *y);
+    const size_t again = f.kernels->gather(y, f.n, low, high, first_id, ids, y);
+    passed = passed && again == n && same_bits(y, expected, n, sizeof *y, "in place");
+    free(expected);
+    free(expected_ids);
+    return close_case(&f, passed);
+}
+
+static bool count_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    const float threshold = some_threshold(&f);
+    size_t expected = 0;
+    for (size_t i = 0; i < f.n_blocks * PL_BLOCK; i++)
+        expected += f.x[i] >= threshold;
+    const size_t got = f.kernels->count(f.x, f.n_blocks, threshold);
+    bool passed = got == expected || test_case_failed("counted %zu, not %zu", got, expected);
+    return close_case(&f, passed);
+}
+
+#define KERNEL_TEST(name, function)                                                                \
+    static void name(void **state)                                                                 \
+    {                                                                                              \
+        (void)state;                                                                               \
+        test_cases_run(#name, 0, N_CASES, function, NULL);                                         \
+    }
+
+KERNEL_TEST(max_is_the_largest_value, max_case)
+KERNEL_TEST(exponentials_are_within_one_ulp_and_equal_everywhere, exp_values_case)
+KERNEL_TEST(sums_follow_the_documented_tree, exp_sums_case)
+KERNEL_TEST(dots_follow_the_documented_tree, exp_dots_case)
+KERNEL_TEST(gather_keeps_exactly_the_values_in_range, gather_case)
+KERNEL_TEST(count_is_exact, count_case)
+
+/* beta (x - origin) of every size: what overflows or is -inf gives 0, never NaN. */
+static void exponential_of_any_distance_is_a_number(void **state)
+{
+    (void)state;
+    static const float distances[] = {0,          0x1p-149f, 0x1p-126f, 1e-30f,  1e-6f, 1,
+                                      86.643394f, 104,       1e10f,     0x1p64f, 3e38f, INFINITY};
+    const pl_kernels *tables[TEST_MAX_TABLES];
+    const size_t n_tables = test_all_kernels(tables);
+    for (int power = -126; power <= 126; power++) {
+        const pl_exponent exponent = pl_exponent_make(0, ldexp(1, power));
+        float x[PL_BLOCK], e[PL_BLOCK], first[PL_BLOCK];
+        for (size_t i = 0; i < PL_BLOCK; i++)
+            x[i] = -distances[i % (sizeof distances / sizeof *distances)];
+        for (size_t k = 0; k < n_tables; k++) {
+            tables[k]->exp_values(x, 1, exponent, e);
+            if (k == 0)
+                memcpy(first, e, sizeof e);
+            assert_memory_equal(e, first, sizeof e);
+            for (size_t i = 0; i < PL_BLOCK; i++)
+                assert_true(exponential_is_accurate(x[i], e[i], &exponent));
+        }
+    }
+}
+
+static void exponential_of_nan_is_zero(void **state)
+{
+    (void)state;
+    const pl_kernels *tables[TEST_MAX_TABLES];
+    const size_t n_tables = test_all_kernels(tables);
+    for (size_t k = 0; k < n_tables; k++) {
+        float x[PL_BLOCK], e[PL_BLOCK];
+        for (size_t i = 0; i < PL_BLOCK; i++)
+            x[i] = i % 3 ? -(float)i : NAN;
+        tables[k]->exp_values(x, 1, pl_exponent_make(0, 1), e);
+        for (size_t i = 0; i < PL_BLOCK; i++)
+            assert_true(i % 3 ? e[i] > 0 : e[i] == 0);
+    }
+}
+
+/* With on_nan = "ban" the logits may hold NaN beside values that must not be lost. */
+static void gather_finds_values_next_to_nan(void **state)
+{
+    (void)state;
+    const pl_kernels *tables[TEST_MAX_TABLES];
+    const size_t n_tables = test_all_kernels(tables);
+    for (size_t k = 0; k < n_tables; k++) {
+        for (size_t place = 0; place < PL_BLOCK; place++) {
+            float x[PL_BLOCK], logits[1 + PL_SLACK];
+            uint32_t ids[1 + PL_SLACK];
+            for (size_t i = 0; i < PL_BLOCK; i++)
+                x[i] = i == place ? 2 : NAN;
+            assert_int_equal(tables[k]->gather(x, PL_BLOCK, 1, INFINITY, 0, ids, logits), 1);
+            assert_int_equal(ids[0], place);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    test_cases_begin(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(max_is_the_largest_value),
+        cmocka_unit_test(exponentials_are_within_one_ulp_and_equal_everywhere),
+        cmocka_unit_test(sums_follow_the_documented_tree),
+        cmocka_unit_test(dots_follow_the_documented_tree),
+        cmocka_unit_test(gather_keeps_exactly_the_values_in_range),
+        cmocka_unit_test(count_is_exact),
+        cmocka_unit_test(exponential_of_any_distance_is_a_number),
+        cmocka_unit_test(exponential_of_nan_is_zero),
+        cmocka_unit_test(gather_finds_values_next_to_nan),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

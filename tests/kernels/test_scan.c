@@ -1,0 +1,298 @@
+/*
+ * The scan and the widening of halves: every half-precision value, every position of a bad one,
+ * every alignment. A NaN that the scan misses would reach a result; a maximum that is wrong would
+ * make a stage skip the block that holds the answer.
+ *
+ *   test_scan [TEST]      PLUCK_SEED and PLUCK_ISA limit a run to one case, one set
+ */
+#include "simd/kernels.h"
+#include "support/guard_buffer.h"
+#include "support/test_cases.h"
+#include "support/test_isa.h"
+#include "support/test_vectors.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum {
+    MAX_BLOCKS = 35, /* two groups of the widest transposing reduction, and three over */
+    N_HALVES = 1 << 16,
+    N_CASES = 2000
+};
+
+typedef struct value_format {
+    const char *name;
+    size_t size_bytes;
+    bool (*scan)(const pl_kernels *kernels, const void *x, size_t n_blocks, float *block_max);
+} value_format;
+
+static bool scan_f32(const pl_kernels *kernels, const void *x, size_t n_blocks, float *block_max)
+{
+    return kernels->scan_f32(x, n_blocks, block_max);
+}
+
+static bool scan_f16(const pl_kernels *kernels, const void *x, size_t n_blocks, float *block_max)
+{
+    return kernels->scan_f16(x, n_blocks, block_max);
+}
+
+static bool scan_bf16(const pl_kernels *kernels, const void *x, size_t n_blocks, float *block_max)
+{
+    return kernels->scan_bf16(x, n_blocks, block_max);
+}
+
+static const value_format formats[] = {
+    {"f32", 4, scan_f32}, {"f16", 2, scan_f16}, {"bf16", 2, scan_bf16}};
+
+enum { N_FORMATS = sizeof formats / sizeof *formats };
+
+/* The meaning of a half by its fields (IEEE 754, 3.4): sign, 5 or 8 bits of exponent, the rest. */
+static double value_of_half(uint16_t half, int fraction_bits)
+{
+    const int exponent_bits = 15 - fraction_bits;
+    const int exponent = half >> fraction_bits & ((1 << exponent_bits) - 1);
+    const int fraction = half & ((1 << fraction_bits) - 1);
+    const int bias = (1 << (exponent_bits - 1)) - 1;
+    double magnitude;
+    if (exponent == (1 << exponent_bits) - 1)
+        magnitude = fraction ? (double)NAN : HUGE_VAL;
+    else if (exponent == 0)
+        magnitude = ldexp(fraction, 1 - bias - fraction_bits);
+    else
+        magnitude = ldexp((1 << fraction_bits) + fraction, exponent - bias - fraction_bits);
+    return half & 0x8000 ? -magnitude : magnitude;
+}
+
+static double value_at(size_t format, const unsigned char *x, size_t i)
+{
+    if (format == 0) {
+        float value;
+        memcpy(&value, x + i * sizeof value, sizeof value);
+        return (double)value;
+    }
+    uint16_t half;
+    memcpy(&half, x + i * sizeof half, sizeof half);
+    return value_of_half(half, format == 1 ? 10 : 7);
+}
+
+/* The bits of a quiet NaN, +inf or -inf; the sign of NaN varies with the seed. */
+static void put(size_t format, unsigned char *x, size_t i, double value, uint64_t seed)
+{
+    static const uint32_t infinity[] = {0x7F800000u, 0x7C00u, 0x7F80u};
+    static const uint32_t sign[] = {0x80000000u, 0x8000u, 0x8000u};
+    uint32_t bits = infinity[format];
+    if (isnan(value))
+        bits |= 1u | (seed & 1 ? sign[format] : 0) | (seed & 2 ? bits >> 1 : 0);
+    else if (value < 0)
+        bits |= sign[format];
+    if (format == 0) {
+        memcpy(x + i * sizeof bits, &bits, sizeof bits);
+    } else {
+        uint16_t half = (uint16_t)bits;
+        memcpy(x + i * sizeof half, &half, sizeof half);
+    }
+}
+
+/* Any finite value or -inf. */
+static void fill(size_t format, uint64_t seed, size_t n, unsigned char *x)
+{
+    test_random random = test_random_make(seed);
+    if (format == 0) {
+        float *values = calloc(n, sizeof *values);
+        const size_t kind = test_random_below(&random, TEST_VECTOR_KINDS);
+        test_vector_fill((test_vector_kind)kind, seed, n, values);
+        memcpy(x, values, n * sizeof *values);
+        free(values);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint16_t half;
+        do
+            half = (uint16_t)test_random_bits(&random);
+        while (!(value_of_half(half, format == 1 ? 10 : 7) < HUGE_VAL));
+        memcpy(x + i * sizeof half, &half, sizeof half);
+    }
+}
+
+static bool expect_maxima(size_t format, const unsigned char *x, size_t n_blocks, const float *max)
+{
+    for (size_t b = 0; b < n_blocks; b++) {
+        double expected = -HUGE_VAL;
+        for (size_t i = 0; i < PL_BLOCK; i++)
+            expected = fmax(expected, value_at(format, x, b * PL_BLOCK + i));
+        if ((double)max[b] != expected)
+            return test_case_failed("%s: maximum of block %zu is %a, not %a", formats[format].name,
+                                    b, (double)max[b], expected);
+    }
+    return true;
+}
+
+/* The context is the index of the format. Then one value is made bad, and the scan must say so. */
+static bool scan_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    const size_t format = *(const size_t *)context;
+    const size_t value_bytes = formats[format].size_bytes;
+    const pl_kernels *kernels = pl_kernels_get(isa);
+    test_random random = test_random_make(~seed);
+    const size_t n_blocks = test_random_below(&random, MAX_BLOCKS) + 1;
+    const size_t shift = test_random_below(&random, 2) ? 0 : test_random_below(&random, 64);
+    const size_t n = n_blocks * PL_BLOCK;
+    guard_buffer input = guard_buffer_create(n * value_bytes + shift);
+    guard_buffer output = guard_buffer_create(n_blocks * sizeof(float));
+    unsigned char *x = guard_buffer_tail(&input, n * value_bytes + shift);
+    float *max = guard_buffer_tail(&output, n_blocks * sizeof *max);
+    fill(format, seed, n, x);
+    bool passed = true;
+    if (formats[format].scan(kernels, x, n_blocks, max))
+        passed = test_case_failed("%s: good values are called bad", formats[format].name);
+    passed = passed && expect_maxima(format, x, n_blocks, max);
+
+    const size_t bad = test_random_below(&random, n);
+    put(format, x, bad, seed % 3 ? (double)NAN : HUGE_VAL, seed);
+    if (passed && !formats[format].scan(kernels, x, n_blocks, max))
+        passed = test_case_failed("%s: a bad value at %zu of %zu is missed", formats[format].name,
+                                  bad, n);
+    guard_buffer_destroy(&input);
+    guard_buffer_destroy(&output);
+    return passed;
+}
+
+static void scan_gives_block_maxima_and_finds_a_bad_value(void **state)
+{
+    (void)state;
+    for (size_t format = 0; format < N_FORMATS; format++)
+        test_cases_run(__func__, 0, N_CASES, scan_case, &format);
+}
+
+static void every_position_of_nan_and_infinity_is_found(void **state)
+{
+    (void)state;
+    const pl_kernels *tables[TEST_MAX_TABLES];
+    const size_t n_tables = test_all_kernels(tables);
+    unsigned char x[MAX_BLOCKS * PL_BLOCK * sizeof(float)];
+    float max[MAX_BLOCKS];
+    for (size_t k = 0; k < n_tables; k++) {
+        for (size_t format = 0; format < N_FORMATS; format++) {
+            for (size_t i = 0; i < MAX_BLOCKS * PL_BLOCK; i++)
+                put(format, x, i, -HUGE_VAL, 0);
+            assert_false(formats[format].scan(tables[k], x, MAX_BLOCKS, max));
+            for (size_t i = 0; i < MAX_BLOCKS * PL_BLOCK; i++) {
+                for (uint64_t variant = 0; variant < 5; variant++) {
+                    put(format, x, i, variant < 4 ? (double)NAN : HUGE_VAL, variant);
+                    assert_true(formats[format].scan(tables[k], x, MAX_BLOCKS, max));
+                }
+                put(format, x, i, -HUGE_VAL, 0);
+            }
+        }
+    }
+}
+
+/* A signalling NaN of binary16 turns quiet, one of bfloat16 stays what it is. */
+static uint32_t widened_bits(uint16_t half, int fraction_bits)
+{
+    const double value = value_of_half(half, fraction_bits);
+    if (isnan(value)) {
+        const uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
+        const uint32_t fraction = half & ((1u << fraction_bits) - 1);
+        return sign | 0x7F800000u | fraction << (23 - fraction_bits) |
+               (fraction_bits == 10 ? 0x400000u : 0);
+    }
+    const float narrowed = (float)value;
+    uint32_t bits;
+    memcpy(&bits, &narrowed, sizeof bits);
+    return bits;
+}
+
+/* All halves from each of the first 17 places on: whole vectors, and tails of every length. */
+static void every_half_widens_exactly(void **state)
+{
+    (void)state;
+    const pl_kernels *tables[TEST_MAX_TABLES];
+    const size_t n_tables = test_all_kernels(tables);
+    uint16_t *halves = calloc(N_HALVES, sizeof *halves);
+    for (size_t i = 0; i < N_HALVES; i++)
+        halves[i] = (uint16_t)i;
+    for (size_t k = 0; k < n_tables; k++) {
+        for (size_t skip = 0; skip <= 16; skip++) {
+            const size_t n = N_HALVES - skip;
+            guard_buffer input = guard_buffer_create(n * sizeof *halves);
+            guard_buffer output = guard_buffer_create(n * sizeof(float));
+            uint16_t *x = guard_buffer_tail(&input, n * sizeof *x);
+            float *out = guard_buffer_tail(&output, n * sizeof *out);
+            memcpy(x, halves, n * sizeof *x);
+            for (int fraction_bits = 10; fraction_bits >= 7; fraction_bits -= 3) {
+                (fraction_bits == 10 ? tables[k]->widen_f16 : tables[k]->widen_bf16)(x, n, out);
+                for (size_t i = 0; i < n; i++) {
+                    uint32_t bits;
+                    memcpy(&bits, out + i, sizeof bits);
+                    assert_int_equal(bits, widened_bits(halves[i], fraction_bits));
+                }
+            }
+            guard_buffer_destroy(&input);
+            guard_buffer_destroy(&output);
+        }
+    }
+    free(halves);
+}
+
+/* Each half alone in a block of -inf, wandering through the places. */
+static void every_half_is_scanned_for_what_it_is(void **state)
+{
+    (void)state;
+    const pl_kernels *tables[TEST_MAX_TABLES];
+    const size_t n_tables = test_all_kernels(tables);
+    for (size_t k = 0; k < n_tables; k++) {
+        for (size_t format = 1; format < N_FORMATS; format++) {
+            for (uint32_t i = 0; i < N_HALVES; i++) {
+                const uint16_t half = (uint16_t)i;
+                unsigned char x[PL_BLOCK * sizeof half];
+                float max;
+                for (size_t place = 0; place < PL_BLOCK; place++)
+                    put(format, x, place, -HUGE_VAL, 0);
+                memcpy(x + i % PL_BLOCK * sizeof half, &half, sizeof half);
+                const double value = value_at(format, x, i % PL_BLOCK);
+                const bool bad = !(value < HUGE_VAL);
+                assert_int_equal(formats[format].scan(tables[k], x, 1, &max), bad);
+                if (!bad)
+                    assert_true((double)max == value);
+            }
+        }
+    }
+}
+
+static void both_zeros_are_zero(void **state)
+{
+    (void)state;
+    const pl_kernels *tables[TEST_MAX_TABLES];
+    const size_t n_tables = test_all_kernels(tables);
+    for (size_t k = 0; k < n_tables; k++) {
+        for (unsigned pattern = 0; pattern < 8; pattern++) {
+            float x[PL_BLOCK], max = 1;
+            for (size_t i = 0; i < PL_BLOCK; i++)
+                x[i] = pattern >> i % 3 & 1 ? -0.0f : 0.0f;
+            assert_false(tables[k]->scan_f32(x, 1, &max));
+            assert_true(max == 0);
+            assert_true(tables[k]->max(x, 1) == 0);
+            assert_int_equal(tables[k]->count(x, 1, 0.0f), PL_BLOCK);
+            assert_int_equal(tables[k]->count(x, 1, -0.0f), PL_BLOCK);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    test_cases_begin(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scan_gives_block_maxima_and_finds_a_bad_value),
+        cmocka_unit_test(every_position_of_nan_and_infinity_is_found),
+        cmocka_unit_test(every_half_widens_exactly),
+        cmocka_unit_test(every_half_is_scanned_for_what_it_is),
+        cmocka_unit_test(both_zeros_are_zero),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,362 @@
+/*
+ * Why: a server gives all its sequences one workspace and samples them in one call. That must be
+ * invisible: the tokens are those of samplers on their own, whatever the number of threads and
+ * whatever happens in other rows, and a sampler that borrows a workspace is small enough to have
+ * 100,000 of them.
+ */
+#include "support/logit_cases.h"
+#include "support/test_allocator.h"
+#include "support/test_cases.h"
+#include "support/test_samplers.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* LLVM's OpenMP does not free what it knows of its threads when the process ends. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libomp\n";
+}
+
+enum { N_ROWS = 37, N_VOCAB = 1500, N_ROUNDS = 4 };
+
+static const char *const configurations[] = {
+    "{\"seed\": 1}",
+    "{\"seed\": 2, \"temperature\": 0}",
+    "{\"seed\": 3, \"top_k\": 40, \"top_p\": 0.95, \"min_p\": 0.05, \"temperature\": 0.8}",
+    "{\"seed\": 4, \"top_p\": 0.9, \"temperature\": 1.5}",
+    "{\"seed\": 5, \"repeat_penalty\": 1.3, \"frequency_penalty\": 0.5, \"top_p\": 0.8}",
+    "{\"seed\": 6, \"logit_bias\": {\"3\": 2, \"7\": false}, \"min_p\": 0.01}",
+};
+enum { N_CONFIGURATIONS = sizeof configurations / sizeof *configurations };
+
+static const uint32_t thread_counts[] = {1, 2, 7, 0};
+enum { N_COUNTS = sizeof thread_counts / sizeof *thread_counts };
+
+static pluck_sampler *create(size_t i, pluck_workspace *workspace)
+{
+    pluck_config *config = test_config(configurations[i % N_CONFIGURATIONS]);
+    const pluck_sampler_options options = {.stream = i, .workspace = workspace};
+    pluck_sampler *sampler = NULL;
+    pluck_error err = {.status = PLUCK_OK};
+    if (pluck_sampler_create(&sampler, config, N_VOCAB, &options, &err) != PLUCK_OK)
+        fail_msg("%s", err.message);
+    pluck_config_destroy(&config);
+    return sampler;
+}
+
+typedef struct batch {
+    pluck_workspace *workspace;
+    pluck_sampler *samplers[N_ROWS];
+    logit_row rows[N_ROWS];
+    pluck_logits logits[N_ROWS];
+    pluck_token tokens[N_ROWS];
+    pluck_status statuses[N_ROWS];
+} batch;
+
+/* Rows of all types and many kinds of distribution. */
+static void make_rows(batch *b)
+{
+    static float x[N_VOCAB];
+    for (size_t i = 0; i < N_ROWS; i++) {
+        logit_kind kind = (logit_kind)(i % LOGITS_KINDS);
+        if (kind == (logit_kind)TEST_VECTOR_HUGE || kind == LOGITS_EXTREMES)
+            kind = (logit_kind)TEST_VECTOR_NORMAL;
+        logit_fill(kind, i, N_VOCAB, x);
+        b->rows[i] = logit_row_make(x, N_VOCAB, (pluck_dtype)(i / 2 % 3), i % 5);
+        b->logits[i] = b->rows[i].logits;
+    }
+}
+
+static batch *batch_create(uint32_t threads)
+{
+    batch *b = calloc(1, sizeof *b);
+    assert_non_null(b);
+    assert_int_equal(pluck_workspace_create(&b->workspace, N_VOCAB, threads, NULL, NULL), PLUCK_OK);
+    for (size_t i = 0; i < N_ROWS; i++)
+        b->samplers[i] = create(i, b->workspace);
+    make_rows(b);
+    return b;
+}
+
+static void batch_destroy(batch *b)
+{
+    for (size_t i = 0; i < N_ROWS; i++) {
+        pluck_sampler_destroy(&b->samplers[i]);
+        logit_row_destroy(&b->rows[i]);
+    }
+    pluck_workspace_destroy(&b->workspace);
+    free(b);
+}
+
+/* What the batch does, with the number of threads that the call may use. */
+static pluck_status run(batch *b, uint32_t threads, pluck_error *err)
+{
+    for (size_t i = 0; i < N_ROWS; i++) {
+        b->tokens[i] = -7;
+        b->statuses[i] = (pluck_status)99;
+    }
+    return pluck_sampler_sample_batch(b->workspace, b->samplers, b->logits, N_ROWS, threads,
+                                      b->tokens, b->statuses, err);
+}
+
+static void check_threads(uint32_t served, uint32_t used)
+{
+    batch *b = batch_create(served);
+    pluck_sampler *alone[N_ROWS];
+    for (size_t i = 0; i < N_ROWS; i++)
+        alone[i] = create(i, NULL);
+    for (int round = 0; round < N_ROUNDS; round++) {
+        pluck_error err = {.status = PLUCK_OK};
+        if (run(b, used, &err) != PLUCK_OK)
+            fail_msg("%s", err.message);
+        for (size_t i = 0; i < N_ROWS; i++) {
+            pluck_token token = -1;
+            assert_int_equal(pluck_sampler_sample(alone[i], b->logits[i], &token, NULL), PLUCK_OK);
+            if (b->statuses[i] != PLUCK_OK || b->tokens[i] != token)
+                fail_msg("%u threads of %u, round %d, row %zu: token %d, alone %d", used, served,
+                         round, i, (int)b->tokens[i], (int)token);
+            assert_int_equal(pluck_sampler_accept(alone[i], token, NULL), PLUCK_OK);
+            assert_int_equal(pluck_sampler_accept(b->samplers[i], token, NULL), PLUCK_OK);
+        }
+    }
+    for (size_t i = 0; i < N_ROWS; i++)
+        pluck_sampler_destroy(&alone[i]);
+    batch_destroy(b);
+}
+
+static void a_batch_gives_the_tokens_of_single_calls_for_any_threads(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < N_COUNTS; s++)
+        for (size_t u = 0; u < N_COUNTS; u++)
+            check_threads(thread_counts[s], thread_counts[u]);
+}
+
+static void a_workspace_serves_what_was_asked_for_or_one_thread(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < N_COUNTS; s++) {
+        pluck_workspace *workspace = NULL;
+        assert_int_equal(pluck_workspace_create(&workspace, 10, thread_counts[s], NULL, NULL),
+                         PLUCK_OK);
+        uint32_t threads = pluck_workspace_threads(workspace);
+        assert_true(threads >= 1);
+        if (threads != 1 && thread_counts[s] != 0)
+            assert_int_equal(threads, thread_counts[s]);
+        pluck_workspace_destroy(&workspace);
+        assert_null(workspace);
+    }
+    pluck_workspace_destroy(NULL);
+}
+
+static void failed_rows_are_reported_and_the_others_done(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < N_COUNTS; s++) {
+        batch *b = batch_create(thread_counts[s]);
+        assert_int_equal(run(b, 0, NULL), PLUCK_OK);
+        pluck_token expected[N_ROWS];
+        memcpy(expected, b->tokens, sizeof expected);
+
+        static float nan_row[N_VOCAB], banned[N_VOCAB];
+        for (size_t i = 0; i < N_VOCAB; i++)
+            banned[i] = -INFINITY;
+        nan_row[1234] = NAN;
+        const pluck_logits bad_nan = {nan_row, PLUCK_F32, N_VOCAB};
+        b->logits[30] = bad_nan;
+        b->logits[11] = (pluck_logits){banned, PLUCK_F32, N_VOCAB};
+        b->logits[20] = (pluck_logits){banned, PLUCK_F32, N_VOCAB - 1};
+        pluck_error err = {.status = PLUCK_OK};
+        assert_int_equal(run(b, 0, &err), PLUCK_ERR_EMPTY);
+        assert_int_equal(err.status, PLUCK_ERR_EMPTY);
+        assert_int_equal(strncmp(err.message, "row 11: ", 8), 0);
+        for (size_t i = 0; i < N_ROWS; i++) {
+            bool bad = i == 11 || i == 20 || i == 30;
+            assert_int_equal(b->tokens[i], bad ? -7 : expected[i]);
+            if (!bad)
+                assert_int_equal(b->statuses[i], PLUCK_OK);
+        }
+        assert_int_equal(b->statuses[11], PLUCK_ERR_EMPTY);
+        assert_int_equal(b->statuses[20], PLUCK_ERR_INVALID);
+        assert_int_equal(b->statuses[30], PLUCK_ERR_NAN);
+
+        b->logits[11] = bad_nan;
+        assert_int_equal(run(b, 0, &err), PLUCK_ERR_NAN);
+        assert_non_null(strstr(err.message, "row 11: the logit of token 1234 is NaN"));
+        batch_destroy(b);
+    }
+}
+
+/* A call that must be refused, and change nothing. */
+static void check_refused(batch *b, const char *message)
+{
+    pluck_error err = {.status = PLUCK_OK};
+    assert_int_equal(run(b, 0, &err), PLUCK_ERR_INVALID);
+    if (!strstr(err.message, message))
+        fail_msg("\"%s\" does not say \"%s\"", err.message, message);
+    for (size_t i = 0; i < N_ROWS; i++) {
+        assert_int_equal(b->tokens[i], -7);
+        assert_int_equal(b->statuses[i], 99);
+    }
+}
+
+static void mistakes_are_refused_and_change_nothing(void **state)
+{
+    (void)state;
+    batch *b = batch_create(2);
+    assert_int_equal(run(b, 0, NULL), PLUCK_OK);
+    pluck_token expected[N_ROWS];
+    memcpy(expected, b->tokens, sizeof expected);
+    pluck_sampler *last = b->samplers[N_ROWS - 1];
+
+    b->samplers[N_ROWS - 1] = b->samplers[3];
+    check_refused(b, "comes twice");
+    b->samplers[N_ROWS - 1] = NULL;
+    check_refused(b, "is NULL");
+    b->samplers[N_ROWS - 1] = create(0, NULL);
+    check_refused(b, "does not borrow this workspace");
+    pluck_sampler_destroy(&b->samplers[N_ROWS - 1]);
+    pluck_workspace *other = NULL;
+    assert_int_equal(pluck_workspace_create(&other, N_VOCAB, 1, NULL, NULL), PLUCK_OK);
+    b->samplers[N_ROWS - 1] = create(0, other);
+    check_refused(b, "does not borrow this workspace");
+    pluck_sampler_destroy(&b->samplers[N_ROWS - 1]);
+    pluck_workspace_destroy(&other);
+
+    b->samplers[N_ROWS - 1] = last;
+    assert_int_equal(run(b, 0, NULL), PLUCK_OK);
+    assert_memory_equal(b->tokens, expected, sizeof expected);
+    pluck_token token = -1;
+    assert_int_equal(pluck_sampler_sample(last, b->logits[N_ROWS - 1], &token, NULL), PLUCK_OK);
+    assert_int_equal(token, expected[N_ROWS - 1]);
+    batch_destroy(b);
+}
+
+static void null_pointers_are_refused_and_no_rows_are_fine(void **state)
+{
+    (void)state;
+    batch *b = batch_create(2);
+    pluck_workspace *const w = b->workspace;
+    pluck_sampler *const *const s = b->samplers;
+    const pluck_logits *const l = b->logits;
+    pluck_token *const t = b->tokens;
+    pluck_status *const r = b->statuses;
+    const pluck_status bad = PLUCK_ERR_INVALID;
+    assert_int_equal(pluck_sampler_sample_batch(NULL, s, l, 1, 0, t, r, NULL), bad);
+    assert_int_equal(pluck_sampler_sample_batch(w, NULL, l, 1, 0, t, r, NULL), bad);
+    assert_int_equal(pluck_sampler_sample_batch(w, s, NULL, 1, 0, t, r, NULL), bad);
+    assert_int_equal(pluck_sampler_sample_batch(w, s, l, 1, 0, NULL, r, NULL), bad);
+    assert_int_equal(pluck_sampler_sample_batch(w, s, l, 1, 0, t, NULL, NULL), bad);
+    assert_int_equal(pluck_sampler_sample_batch(w, s, l, 0, 0, t, r, NULL), PLUCK_OK);
+    batch_destroy(b);
+}
+
+static void a_workspace_of_another_size_is_refused(void **state)
+{
+    (void)state;
+    pluck_workspace *workspace = NULL;
+    pluck_error err = {.status = PLUCK_OK};
+    assert_int_equal(pluck_workspace_create(NULL, 10, 1, NULL, NULL), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_workspace_create(&workspace, 0, 1, NULL, NULL), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_workspace_create(&workspace, PLUCK_MAX_VOCAB + 1, 1, NULL, &err),
+                     PLUCK_ERR_INVALID);
+    assert_null(workspace);
+    assert_int_equal(pluck_workspace_create(&workspace, N_VOCAB + 1, 1, NULL, NULL), PLUCK_OK);
+    pluck_config *config = test_config("{}");
+    const pluck_sampler_options options = {.workspace = workspace};
+    pluck_sampler *sampler = NULL;
+    assert_int_equal(pluck_sampler_create(&sampler, config, N_VOCAB, &options, &err),
+                     PLUCK_ERR_INVALID);
+    assert_null(sampler);
+    assert_non_null(strstr(err.message, "workspace for 1501 tokens"));
+    pluck_config_destroy(&config);
+    pluck_workspace_destroy(&workspace);
+}
+
+/* Samplers with more and more edits join while others are in the middle of their sequences; clones
+ * take over from some. */
+static void samplers_that_share_a_workspace_do_not_notice(void **state)
+{
+    (void)state;
+    enum { N_SHARING = 3 * N_CONFIGURATIONS, N_STEPS = 40 };
+    batch *b = batch_create(1);
+    pluck_sampler *sharing[N_SHARING], *alone[N_SHARING];
+    for (size_t n = 0; n < N_SHARING; n++) {
+        sharing[n] = create(n, b->workspace);
+        alone[n] = create(n, NULL);
+        for (size_t step = 0; step < N_STEPS; step++) {
+            size_t i = step * 7 % (n + 1);
+            pluck_token a = -1, c = -2;
+            pluck_logits logits = b->logits[(n + step) % N_ROWS];
+            if (step % 11 == 5) {
+                pluck_sampler *copy = NULL;
+                assert_int_equal(pluck_sampler_clone(&copy, sharing[i], NULL), PLUCK_OK);
+                pluck_sampler_destroy(&sharing[i]);
+                sharing[i] = copy;
+            }
+            assert_int_equal(pluck_sampler_sample(sharing[i], logits, &a, NULL), PLUCK_OK);
+            assert_int_equal(pluck_sampler_sample(alone[i], logits, &c, NULL), PLUCK_OK);
+            assert_int_equal(a, c);
+            assert_int_equal(pluck_sampler_accept(sharing[i], a, NULL), PLUCK_OK);
+            assert_int_equal(pluck_sampler_accept(alone[i], a, NULL), PLUCK_OK);
+        }
+    }
+    for (size_t n = 0; n < N_SHARING; n++) {
+        pluck_sampler_destroy(&sharing[n]);
+        pluck_sampler_destroy(&alone[n]);
+    }
+    batch_destroy(b);
+}
+
+static void a_hundred_thousand_samplers_take_one_kilobyte_each(void **state)
+{
+    (void)state;
+    enum { N = 100000, VOCAB = 128256, A_TOKEN = 4, MALLOC_OVERHEAD = 16 };
+    static pluck_sampler *samplers[N];
+    test_allocator allocator;
+    test_allocator_init(&allocator);
+    pluck_workspace *workspace = NULL;
+    assert_int_equal(pluck_workspace_create(&workspace, VOCAB, 1, NULL, NULL), PLUCK_OK);
+    pluck_config *config =
+        test_config("{\"top_k\": 40, \"top_p\": 0.95, \"min_p\": 0.05, \"temperature\": 0.8}");
+    for (size_t i = 0; i < N; i++) {
+        const pluck_sampler_options options = {
+            .stream = i, .allocator = &allocator.interface, .workspace = workspace};
+        assert_int_equal(pluck_sampler_create(&samplers[i], config, VOCAB, &options, NULL),
+                         PLUCK_OK);
+    }
+    uint64_t history = A_TOKEN * PLUCK_DEFAULT_MAX_REWIND;
+    uint64_t all = allocator.n_bytes + MALLOC_OVERHEAD * allocator.n_allocations;
+    printf("a sampler: %llu bytes and %llu of history\n", (unsigned long long)(all / N - history),
+           (unsigned long long)history);
+    assert_true(all / N <= 1024 + history);
+    for (size_t i = 0; i < N; i++)
+        pluck_sampler_destroy(&samplers[i]);
+    pluck_config_destroy(&config);
+    pluck_workspace_destroy(&workspace);
+    assert_int_equal(allocator.n_live, 0);
+}
+
+int main(int argc, char **argv)
+{
+    test_cases_begin(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_batch_gives_the_tokens_of_single_calls_for_any_threads),
+        cmocka_unit_test(a_workspace_serves_what_was_asked_for_or_one_thread),
+        cmocka_unit_test(failed_rows_are_reported_and_the_others_done),
+        cmocka_unit_test(mistakes_are_refused_and_change_nothing),
+        cmocka_unit_test(null_pointers_are_refused_and_no_rows_are_fine),
+        cmocka_unit_test(a_workspace_of_another_size_is_refused),
+        cmocka_unit_test(samplers_that_share_a_workspace_do_not_notice),
+        cmocka_unit_test(a_hundred_thousand_samplers_take_one_kilobyte_each),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
