@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_KERNELS = 13 };
+enum { N_KERNELS = 16 };
 _Static_assert(sizeof(pl_kernels) - offsetof(pl_kernels, scan_f32) == N_KERNELS * sizeof(void *),
                "pl_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
 
@@ -85,6 +85,24 @@ static void run_moments(const pl_kernels *kernels, const kernel_input *in, kerne
         kernels->moments(in->f32, in->n / PL_BLOCK, in->threshold_many, out->sums, out->dots);
 }
 
+static void run_dot_f32(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_sums = 1;
+    out->sums[0] = kernels->dot_f32(in->f32, in->f32, in->n);
+}
+
+static void run_dot_f16(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_sums = 1;
+    out->sums[0] = kernels->dot_f16(in->f32, in->f16, in->n);
+}
+
+static void run_dot_bf16(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->n_sums = 1;
+    out->sums[0] = kernels->dot_bf16(in->f32, in->bf16, in->n);
+}
+
 static void gather(const pl_kernels *kernels, const kernel_input *in, float threshold,
                    kernel_output *out)
 {
@@ -128,6 +146,9 @@ static const kernel_case cases[] = {
     {"gather 1 in 8", 5, run_gather_many},
     {"gather all", 12, run_gather_all},
     {"count", 4, run_count},
+    {"dot_f32", 8, run_dot_f32},
+    {"dot_f16", 6, run_dot_f16},
+    {"dot_bf16", 6, run_dot_bf16},
 };
 
 size_t kernel_case_count(void)

@@ -172,6 +172,15 @@ def logits_table(folder):
     return table(["logits", "V", *chains], rows)
 
 
+def batch_table(folder):
+    records = measured(load(folder, "batch"))
+    rows = [[r["chain"], f"{r['n_vocab']:,}", str(r["batch_rows"]), str(r["threads"]),
+             microseconds(r["single_ns"]), microseconds(r["batch_ns"]),
+             with_range(r["sharing_ratio"]), with_range(r["cpu_ratio"])] for r in records]
+    return table(["chain", "V", "rows", "threads", "single calls, µs", "batch, µs", "sharing",
+                  "processor time"], rows)
+
+
 def kernels_table(folder):
     records = measured(load(folder, "kernels"))
     rows = [[r["kernel"], f"{r['n']:,}", r["isa"], microseconds(r["ns"]), f"{r['gb_per_s']:.1f}",
@@ -200,7 +209,7 @@ def python_peers_table(folder):
 TABLES = {
     "machine": machine_table, "targets": targets_table, "chains": chains_table,
     "sizes": sizes_table, "types": types_table, "logits": logits_table, "kernels": kernels_table,
-    "libllama": llama_table, "python peers": python_peers_table,
+    "batch": batch_table, "libllama": llama_table, "python peers": python_peers_table,
 }
 
 

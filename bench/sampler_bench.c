@@ -1,29 +1,12 @@
 /*
- * Three subjects a chain: the scan, sample and draw. The allocator counts, so that the memory of a
- * sampler, and that sampling allocates nothing, is seen in the same run.
+ * Three subjects a chain: the scan, sample and draw. The allocator counts, so that the memory that
+ * a sampler touches, and that sampling allocates nothing, is seen in the same run.
  */
 #include "sampler_bench.h"
+#include "support/page_allocator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-typedef struct counter {
-    size_t n, bytes;
-} counter;
-
-static void *count_alloc(void *user, size_t size_bytes)
-{
-    counter *const c = user;
-    c->n++;
-    c->bytes += size_bytes;
-    return malloc(size_bytes);
-}
-
-static void count_free(void *user, void *memory)
-{
-    (void)user;
-    free(memory);
-}
 
 bool sampler_bench_start(sampler_bench *bench, const bench_rows *rows, pluck_isa isa)
 {
@@ -91,19 +74,20 @@ static void write_record(const sampler_bench *bench, const bench_chain *chain,
                             cost->sample.cycles.median / (double)bench->rows->n_vocab);
     bench_record_number(records, "survivors", cost->n_survivors);
     bench_record_number(records, "sampler_bytes", (double)cost->sampler_bytes);
+    bench_record_number(records, "reserved_bytes", (double)cost->reserved_bytes);
     bench_record_number(records, "late_allocations", (double)cost->n_late_allocations);
     bench_record_end(records);
 }
 
 bool sampler_bench_measure(sampler_bench *bench, const bench_chain *chain, sampler_cost *cost)
 {
-    counter used = {0};
-    const pluck_allocator allocator = {count_alloc, count_free, &used};
+    page_allocator used;
+    page_allocator_init(&used);
     bench_scan scan = {&bench->place, bench->kernels, bench->block_max, false};
     bench_stepper stepper;
-    if (!create_stepper(bench, chain, &allocator, &stepper))
+    if (!create_stepper(bench, chain, &used.interface, &stepper))
         return false;
-    const size_t n_created = used.n;
+    const size_t n_created = used.n_allocations;
     const bench_subject subjects[] = {
         {bench_scan_run, &scan},
         {bench_stepper_sample, &stepper},
@@ -116,8 +100,9 @@ bool sampler_bench_measure(sampler_bench *bench, const bench_chain *chain, sampl
         .sample = timings[1],
         .draw = timings[2],
         .n_survivors = stepper.last.n_survivors,
-        .sampler_bytes = used.bytes,
-        .n_late_allocations = used.n - n_created,
+        .sampler_bytes = page_allocator_touched(&used),
+        .reserved_bytes = used.n_bytes,
+        .n_late_allocations = used.n_allocations - n_created,
     };
     const bool done = finish_stepper(chain, &stepper);
     if (done)

@@ -19,7 +19,8 @@ typedef struct sampler_bench {
 typedef struct sampler_cost {
     bench_timing scan, sample, draw; /* ratios are to scan */
     uint32_t n_survivors;            /* of the last draw */
-    size_t sampler_bytes;            /* all that the sampler ever asked for */
+    size_t sampler_bytes;            /* what the sampler touched of its memory, in pages */
+    size_t reserved_bytes;           /* what it asked for */
     size_t n_late_allocations;       /* allocations while sampling */
 } sampler_cost;
 

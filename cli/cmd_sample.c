@@ -2,10 +2,10 @@
  * pluck sample: rows of dumps in, tokens out.
  *
  * Row r of a dump is stream r, and draw d of it position (number of prompt tokens + d), so that a
- * token depends on nothing but its row and draw. With --sequence all rows of a dump are one
- * stream, and each token drawn is accepted before the next row. Several threads work on portions
- * of rows and draws; results are printed in order, one set of portions after the other, so that
- * memory does not grow with rows or draws.
+ * token depends on nothing but its row and draw. With --sequence all rows of a dump are one stream,
+ * and each token drawn is accepted before the next row. Several threads work on portions of rows
+ * and draws; results are printed in order, one set of portions after the other, so that memory does
+ * not grow with rows or draws.
  */
 #include "commands.h"
 #include "output.h"

@@ -99,6 +99,19 @@ static const option inspect_options[] = {
 };
 TABLE(inspect_table, "Inspecting", inspect_options);
 
+static const option bench_options[] = {
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1 of each dump; A:, :B, one row A; negative ones count from the end", AT(rows),
+     0, 0, NULL},
+    {"seconds", 0, OPTION_COUNT, "N", "measure for about so long; default 2", AT(seconds), 0, 3600,
+     NULL},
+    {"isa", 0, OPTION_TEXT, "NAME",
+     "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",
+     AT(isa), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
+};
+TABLE(bench_table, "Measuring", bench_options);
+
 static const option format_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
 };
@@ -120,6 +133,8 @@ static const option_table *const sample_tables[] = {&sample_table,  &config_tabl
 static const option_table *const inspect_tables[] = {&inspect_table, &config_table, &run_table,
                                                      &vocab_table,   &dump_table,   &output_table,
                                                      &general_table, NULL};
+static const option_table *const bench_tables[] = {&bench_table,  &config_table,  &dump_table,
+                                                   &output_table, &general_table, NULL};
 static const option_table *const stages_tables[] = {&format_table, &general_table, NULL};
 static const option_table *const show_tables[] = {&format_table, &config_table, &general_table,
                                                   NULL};
@@ -142,6 +157,9 @@ static const char *const inspect_examples[] = {
     "pluck inspect logits.npy --row 3 --vocab vocab.json",
     "pluck inspect logits.npy --row 3 --top-k 5 --temperature 0.8",
     "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json", NULL};
+static const char *const bench_examples[] = {
+    "pluck bench --seconds 1", "pluck bench logits.npy --config config.json --rows 0:8 --seconds 1",
+    "pluck bench --vocab-size 32000 --top-p 0.9 --top-k 40 --seconds 1 --format json", NULL};
 static const char *const stages_examples[] = {"pluck stages", "pluck stages top_p",
                                               "pluck stages --format json", NULL};
 static const char *const check_examples[] = {
@@ -193,6 +211,24 @@ static const command inspect_command = {
     1,
     "DUMP",
     cmd_inspect};
+
+static const command bench_command = {
+    "bench",
+    "[DUMP] [options]",
+    "measure what each stage of a chain costs",
+    "Times the chain on rows of a dump, or on made-up logits (--vocab-size of them, 128256 if that "
+    "is "
+    "not given) if there is no DUMP: after each stage, the whole chain, and the chain with its "
+    "logprob. Each line is what a token costs with the stages up to there. The unit is one reading "
+    "of the logits, measured in turn with the rest, so that ratios hold on a busy machine; times "
+    "are processor time of one thread. Says what would make it faster.",
+    bench_tables,
+    true,
+    bench_examples,
+    0,
+    1,
+    "DUMP",
+    cmd_bench};
 
 static const command stages_command = {
     "stages",
@@ -291,8 +327,14 @@ static const command help_command = {"help",
                                      "COMMAND",
                                      cmd_help};
 
-const command *const commands[] = {&sample_command,        &inspect_command,
-                                   &stages_command,        &config_check_command,
-                                   &config_show_command,   &config_init_command,
-                                   &config_schema_command, &completions_command,
-                                   &help_command,          NULL};
+const command *const commands[] = {&sample_command,
+                                   &inspect_command,
+                                   &bench_command,
+                                   &stages_command,
+                                   &config_check_command,
+                                   &config_show_command,
+                                   &config_init_command,
+                                   &config_schema_command,
+                                   &completions_command,
+                                   &help_command,
+                                   NULL};

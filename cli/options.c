@@ -175,6 +175,7 @@ int arguments_parse(arguments *args, const option_set *set, int n_words, char **
     args->draws = 1;
     args->top = 20;
     args->threads = 1;
+    args->seconds = 2;
 
     bool flags_ended = false;
     for (int i = 0; i < n_words; i++) {

@@ -63,7 +63,7 @@ typedef struct arguments {
     size_t n_assignments;
 
     const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens;
-    uint64_t vocab_size, draws, stream, top, threads;
+    uint64_t vocab_size, draws, stream, top, threads, seconds;
     int dtype, input_format, vocab_encoding, format, color;
     bool sequence, skip_bad, quiet, short_vocab, list, help, man;
 } arguments;

@@ -33,7 +33,9 @@ ALLOWED = {
     "stages": "select history softmax simd rng base",
     "config": "stages base",
     "sampler": "config stages select history rng softmax simd base",
-    "dump": "base simd",
+    "container": "base",
+    "dump": "container base simd",
+    "heads": "container simd rng base",
 }
 
 CODE_FOLDERS = ["lib", "include", "cli", "tests", "bench", "fuzz", "examples"]

@@ -22,6 +22,8 @@
 #include <pluck/batch.h>
 #include <pluck/config.h>
 #include <pluck/dump.h>
+#include <pluck/fasttext.h>
+#include <pluck/head.h>
 #include <pluck/rng.h>
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>

@@ -7,21 +7,9 @@
 
 #include <pluck/base.h>
 
-#include "dump/convert.h"
-#include "dump/source.h"
-
-enum { PL_MAX_AXES = 64, PL_SHAPE_TEXT_BYTES = 80 };
-
-typedef struct pl_shape {
-    size_t n_axes;
-    uint64_t axes[PL_MAX_AXES];
-} pl_shape;
-
-/* "(64, 50257)"; a long one ends in "...". */
-const char *pl_shape_text(const pl_shape *shape, char text[PL_SHAPE_TEXT_BYTES]);
-
-/* *product = a * b; false, and nothing written, on overflow. */
-bool pl_mul_u64(uint64_t a, uint64_t b, uint64_t *product);
+#include "container/convert.h"
+#include "container/shape.h"
+#include "container/source.h"
 
 typedef struct pl_matrix {
     pl_stored_type type;

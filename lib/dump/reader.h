@@ -7,8 +7,8 @@
 
 #include <pluck/dump.h>
 
+#include "container/source.h"
 #include "dump/matrix.h"
-#include "dump/source.h"
 
 /* Bytes that every sniff() gets, unless the file is shorter; no more than a stream of any format
  * may end with. */

@@ -8,8 +8,8 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "container/safetensors_header.h"
 #include "dump/reader.h"
-#include "dump/safetensors_header.h"
 
 enum { LIST_BYTES = 128, WHERE_BYTES = PL_SOURCE_LABEL_BYTES + 64 };
 

@@ -38,7 +38,7 @@ double pl_trace_kept(const pl_view *view, const float *weights)
         float buffer[PL_BLOCK];
         const float *x = pl_view_block(view, b, buffer);
         for (uint32_t i = 0; i < PL_BLOCK; i++)
-            if (x[i] > -INFINITY)
+            if (pl_float_at(x, i) > -INFINITY)
                 sum += (double)weights[pl_view_token(view, b * PL_BLOCK + i)];
     }
     return sum;

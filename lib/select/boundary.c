@@ -95,7 +95,7 @@ static bool split(search *s, float pivot)
     pad(s->values, s->n);
     double upper = pl_view_mass_from(s->view, s->values, n_blocks, pivot);
     uint32_t n_upper = (uint32_t)kernels->count(s->values, n_blocks, pivot);
-    uint32_t *unused_ids = (uint32_t *)(void *)w->spare;
+    uint32_t *unused_ids = w->places;
     uint32_t n_before = s->n;
     if (n_upper == s->n)
         return false;

@@ -21,7 +21,7 @@ static float sample_median(const pl_view *view)
     uint32_t n_blocks = pl_view_n_blocks(view), n = 0;
     for (uint32_t i = 0; i < N_SAMPLE; i++) {
         uint32_t block = (uint32_t)((uint64_t)i * n_blocks / N_SAMPLE);
-        float value = pl_view_block(view, block, buffer)[i];
+        float value = pl_float_at(pl_view_block(view, block, buffer), i);
         if (value == -INFINITY)
             continue;
         uint32_t j = n++;
@@ -40,8 +40,9 @@ static double power_sum(const pl_view *view, double origin, int power)
     pl_run_begin(&run, view);
     while (pl_run_next(&run)) {
         for (size_t i = 0; i < (size_t)run.n_blocks * PL_BLOCK; i++) {
-            double d = (double)run.x[i] - origin;
-            if (run.x[i] > -INFINITY)
+            float stored = pl_float_at(run.x, i);
+            double d = (double)stored - origin;
+            if (stored > -INFINITY)
                 sum += power == 1 ? d : d * d;
         }
     }

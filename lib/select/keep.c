@@ -236,7 +236,7 @@ static counted count_candidates(const pl_view *view, uint32_t n)
 static uint32_t keep_reaching(const pl_view *view, uint32_t n, float threshold)
 {
     pl_workspace *w = view->workspace;
-    uint32_t *places = (uint32_t *)(void *)w->spare;
+    uint32_t *places = w->places;
     uint32_t kept =
         (uint32_t)view->kernels->gather(w->values, n, threshold, INFINITY, 0, places, w->values);
     for (uint32_t i = 0; i < kept; i++)

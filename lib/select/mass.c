@@ -10,6 +10,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 /*
  * How exponentials are taken. The kernels are right for nearly every view; two corners are not
@@ -44,9 +45,10 @@ static const float *tame(const float *x, float threshold, uint32_t *n_blocks, fl
 {
     if (*n_blocks > PL_RUN_BLOCKS)
         *n_blocks = PL_RUN_BLOCKS;
+    memcpy(buffer, x, *n_blocks * PL_BLOCK * sizeof *buffer); /* x has any alignment */
     for (uint32_t i = 0; i < *n_blocks * PL_BLOCK; i++) {
-        float value = fabsf(x[i]) < tiny ? 0.0f : x[i];
-        buffer[i] = x[i] >= threshold ? value : -INFINITY;
+        float value = fabsf(buffer[i]) < tiny ? 0.0f : buffer[i];
+        buffer[i] = buffer[i] >= threshold ? value : -INFINITY;
     }
     return buffer;
 }
@@ -69,7 +71,7 @@ void pl_view_exp_values(const pl_view *view, const float *x, uint32_t n_blocks, 
         view->kernels->exp_values(tamed, n, exponent, e + (size_t)b * PL_BLOCK);
     }
     for (uint32_t i = 0; how == EXTREME && i < n_blocks * PL_BLOCK; i++)
-        e[i] = (float)exp_one(view, x[i]);
+        e[i] = (float)exp_one(view, pl_float_at(x, i));
 }
 
 /* Block sums over the values >= threshold; -FLT_MAX: over all. */
@@ -90,8 +92,10 @@ static void exp_sums(const pl_view *view, const float *x, uint32_t n_blocks, flo
     }
     for (uint32_t b = 0; how == EXTREME && b < n_blocks; b++) {
         sums[b] = 0.0;
-        for (uint32_t i = b * PL_BLOCK; i < (b + 1) * PL_BLOCK; i++)
-            sums[b] += x[i] >= threshold ? exp_one(view, x[i]) : 0.0;
+        for (uint32_t i = b * PL_BLOCK; i < (b + 1) * PL_BLOCK; i++) {
+            float stored = pl_float_at(x, i);
+            sums[b] += stored >= threshold ? exp_one(view, stored) : 0.0;
+        }
     }
 }
 
@@ -112,9 +116,10 @@ static void exp_dots(const pl_view *view, const float *x, uint32_t n_blocks, dou
     for (uint32_t b = 0; how == EXTREME && b < n_blocks; b++) {
         sums[b] = dots[b] = 0.0;
         for (uint32_t i = b * PL_BLOCK; i < (b + 1) * PL_BLOCK; i++) {
-            double e = exp_one(view, x[i]);
+            float stored = pl_float_at(x, i);
+            double e = exp_one(view, stored);
             sums[b] += e;
-            dots[b] += e > 0.0 ? e * ((double)x[i] - (double)view->max) : 0.0;
+            dots[b] += e > 0.0 ? e * ((double)stored - (double)view->max) : 0.0;
         }
     }
 }

@@ -81,7 +81,7 @@ static size_t count_equal_below(const pl_view *at, uint32_t n_listed, uint32_t t
             n += at->kernels->count(x, 1, stored) - at->kernels->count(x, 1, above);
         else
             for (uint32_t k = 0; k < token % PL_BLOCK; k++)
-                n += x[k] == stored;
+                n += pl_float_at(x, k) == stored;
     }
     return n;
 }

@@ -20,6 +20,8 @@
 
 #include "select/workspace.h"
 
+#include <string.h>
+
 /*
  * A truncation by mass that was asked for on a dense view and that nothing has needed yet. A draw
  * can often do without it: whether one token belongs to the nucleus is cheaper to find out than
@@ -58,6 +60,14 @@ uint32_t pl_view_token(const pl_view *view, uint32_t index);
 
 /* Block b, padded with -inf: a pointer into the logits, or buffer (64 floats, then written). */
 const float *pl_view_block(const pl_view *view, uint32_t block, float *buffer);
+
+/* A value of such a block, which has the alignment of the caller's logits: any. Kernels know. */
+static inline float pl_float_at(const float *x, size_t i)
+{
+    float value;
+    memcpy(&value, (const unsigned char *)x + i * sizeof value, sizeof value);
+    return value;
+}
 
 /* The same for *n_blocks consecutive blocks, as many of them as can be had in one piece: *n_blocks
  * is cut to that, at least 1. buffer holds PL_RUN_BLOCKS blocks. */

@@ -55,6 +55,7 @@ static size_t lay_out(pl_workspace *w, unsigned char *base)
         }
     }
     w->ordered = (float *)(void *)w->keys;
+    w->places = (uint32_t *)(void *)w->keys + n_tokens;
     return size + ALIGNMENT;
 }
 

@@ -27,11 +27,12 @@ typedef struct pl_workspace {
     uint32_t *block_ids; /* [n_blocks + PL_SLACK] blocks that a selection visits */
     float *block_spare;  /* [n_blocks + PL_SLACK] */
 
-    uint32_t *ids;  /* [padded n_vocab + PL_SLACK] candidates of a compact view */
-    float *values;  /* [the same] their stored logits */
-    pl_key *keys;   /* [the same] */
-    pl_key *spare;  /* [the same] */
-    float *ordered; /* [the same] logits in sorted order: shares the memory of keys */
+    uint32_t *ids;    /* [padded n_vocab + PL_SLACK] candidates of a compact view */
+    float *values;    /* [the same] their stored logits */
+    pl_key *keys;     /* [the same] */
+    pl_key *spare;    /* [the same] */
+    float *ordered;   /* [the same] a copy of values, in the first half of the memory of keys */
+    uint32_t *places; /* [the same] ids that a gather writes, in the second half */
 
     size_t max_edits;
     pl_edit *edits; /* [max_edits] ascending by token */

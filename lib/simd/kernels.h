@@ -91,6 +91,16 @@ typedef struct pl_kernels {
 
     /* How many of 64 * n_blocks values are >= threshold. */
     size_t (*count)(const float *x, size_t n_blocks, float threshold);
+
+    /*
+     * Sum of x[i] * w[i], w of the dtype in the name; n any number, 0 included; any alignment.
+     * Element i goes by a fused multiply-add into lane i % 16 of accumulator i / 16 % 4; then (a0 +
+     * a1) + (a2 + a3) in float, and the lanes are folded in double as in exp_sums. Error at most
+     * (n / 64 + 3) * 2^-24 of the sum of |x[i] * w[i]|, plus (n / 64 + 3) * 2^-149.
+     */
+    double (*dot_f32)(const float *x, const void *w, size_t n);
+    double (*dot_f16)(const float *x, const void *w, size_t n);
+    double (*dot_bf16)(const float *x, const void *w, size_t n);
 } pl_kernels;
 
 /* The table of a supported instruction set (PLUCK_ISA_BEST: the fastest one), or NULL. Constant

@@ -451,12 +451,15 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
     return n;
 }
 
+#include "simd/dot_template.h"
+
 #define PL_KERNELS_TABLE(isa_value, isa_name)                                                      \
     {                                                                                              \
         .isa = (isa_value), .name = (isa_name), .scan_f32 = scan_f32, .scan_f16 = scan_f16,        \
         .scan_bf16 = scan_bf16, .widen_f16 = widen_f16, .widen_bf16 = widen_bf16,                  \
         .max = max_value, .exp_values = exp_values, .exp_sums = exp_sums, .exp_dots = exp_dots,    \
-        .exp_sums_from = exp_sums_from, .moments = moments, .gather = gather, .count = count       \
+        .exp_sums_from = exp_sums_from, .moments = moments, .gather = gather, .count = count,      \
+        .dot_f32 = dot_f32, .dot_f16 = dot_f16, .dot_bf16 = dot_bf16                               \
     }
 
 #endif

@@ -81,7 +81,9 @@ class Files(CommandCase):
     def test_signals_remove_the_unfinished_file(self):
         before = self.names()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            process = self.start(LONG + " -o out.json")
+            def take_it(number=number):  # even where nohup or a shell's & has it ignored
+                signal.signal(number, signal.SIG_DFL)
+            process = self.start(LONG + " -o out.json", preexec_fn=take_it)
             self.wait_for_temporary()
             process.send_signal(number)
             self.assertEqual(process.wait(timeout=60), -number)

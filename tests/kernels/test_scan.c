@@ -123,8 +123,10 @@ static bool expect_maxima(size_t format, const unsigned char *x, size_t n_blocks
 {
     for (size_t b = 0; b < n_blocks; b++) {
         double expected = -HUGE_VAL;
-        for (size_t i = 0; i < PL_BLOCK; i++)
-            expected = fmax(expected, value_at(format, x, b * PL_BLOCK + i));
+        for (size_t i = 0; i < PL_BLOCK; i++) {
+            const double value = value_at(format, x, b * PL_BLOCK + i);
+            expected = value > expected ? value : expected;
+        }
         if ((double)max[b] != expected)
             return test_case_failed("%s: maximum of block %zu is %a, not %a", formats[format].name,
                                     b, (double)max[b], expected);

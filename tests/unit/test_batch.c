@@ -319,7 +319,8 @@ static void samplers_that_share_a_workspace_do_not_notice(void **state)
 static void a_hundred_thousand_samplers_take_one_kilobyte_each(void **state)
 {
     (void)state;
-    enum { N = 100000, VOCAB = 128256, A_TOKEN = 4, MALLOC_OVERHEAD = 16 };
+    /* Of the history a token, and which position of the generated text it is. */
+    enum { N = 100000, VOCAB = 128256, A_TOKEN = 8, MALLOC_OVERHEAD = 16 };
     static pluck_sampler *samplers[N];
     test_allocator allocator;
     test_allocator_init(&allocator);

@@ -311,6 +311,56 @@ static void ties_at_the_boundary_of_a_large_vocabulary(void **state)
     run_fixed("ties_at_the_boundary_of_a_large_vocabulary", cases, sizeof cases / sizeof *cases);
 }
 
+/* Rows of tests/data under the configurations that people use. */
+static bool real_row_agrees(uint64_t seed, pluck_isa isa, const void *context)
+{
+    static const char *const chains[] = {
+        "{}",
+        "{\"temperature\": 0.7, \"top_p\": 0.95}",
+        "{\"top_k\": 40, \"top_p\": 0.9, \"min_p\": 0.05, \"temperature\": 0.8}",
+        "{\"repeat_penalty\": 1.1, \"frequency_penalty\": 0.2, \"top_p\": 0.99}",
+        "{\"min_p\": 0.02, \"temperature\": 1.5}",
+        "{\"temperature\": 0}",
+    };
+    enum { N_CHAINS = sizeof chains / sizeof *chains };
+    pluck_dump *dump = NULL;
+    pluck_logits logits;
+    (void)isa;
+    assert_int_equal(pluck_dump_open(&dump, context, NULL, NULL), PLUCK_OK);
+    assert_int_equal(pluck_dump_read(dump, seed / N_CHAINS, NULL, &logits, NULL), PLUCK_OK);
+    float *x = malloc(logits.n_vocab * sizeof *x);
+    assert_non_null(x);
+    if (logits.dtype == PLUCK_F16)
+        pl_kernels_get(PLUCK_ISA_SCALAR)->widen_f16(logits.data, logits.n_vocab, x);
+    else
+        memcpy(x, logits.data, logits.n_vocab * sizeof *x);
+    exact_case c = {.n_vocab = logits.n_vocab, .n_history = 100};
+    for (size_t i = 0; i < c.n_history; i++)
+        c.history[i] = (pluck_token)(i * i % logits.n_vocab);
+    c.row = logit_row_make(x, logits.n_vocab, logits.dtype, seed % 3);
+    stage_text_add(&c.json, "%s", chains[seed % N_CHAINS]);
+    pluck_dump_close(&dump);
+    free(x);
+    return judge(&c);
+}
+
+static void real_logits_agree_with_brute_force(void **state)
+{
+    (void)state;
+    const char *root = getenv("PLUCK_SOURCE_ROOT");
+    static const struct {
+        const char *name;
+        uint64_t n;
+    } dumps[] = {{"gpt2bpe50k.npy", 24}, {"stories260K.npy", 384}};
+    for (size_t i = 0; i < sizeof dumps / sizeof *dumps; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/tests/data/%s", root ? root : ".", dumps[i].name);
+        test_cases_run_once("real_logits_agree_with_brute_force", 0, dumps[i].n, real_row_agrees,
+                            path);
+    }
+    check_doubts();
+}
+
 /*
  * Every value but one lies 16.0000001 below the largest, where the difference is rounded by nearly
  * half of its ulp, always in the same direction: nothing averages out. Each exponential is off by
@@ -372,6 +422,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ends_of_parameter_ranges_agree_with_brute_force),
         cmocka_unit_test(large_vocabularies_agree_with_brute_force),
         cmocka_unit_test(ties_at_the_boundary_of_a_large_vocabulary),
+        cmocka_unit_test(real_logits_agree_with_brute_force),
         cmocka_unit_test(roundings_in_one_direction_stay_within_the_entropy_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

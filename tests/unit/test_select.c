@@ -107,6 +107,14 @@ static bool maxima_hold(const pl_view *view, const shadow *s)
     return true;
 }
 
+/* A value that may lie at any alignment. */
+static float value_at(const float *x, size_t i)
+{
+    float value;
+    memcpy(&value, (const char *)x + i * sizeof value, sizeof value);
+    return value;
+}
+
 /* Every way of reading the view gives the shadow's values. */
 static bool reads_hold(const pl_view *view, const shadow *s)
 {
@@ -126,13 +134,13 @@ static bool reads_hold(const pl_view *view, const shadow *s)
             float buffer[PL_BLOCK];
             const float *x = pl_view_block(view, run.first_block + b, buffer);
             for (uint32_t i = 0; i < PL_BLOCK; i++) {
-                float in_run = run.x[b * PL_BLOCK + i];
+                float in_run = value_at(run.x, b * PL_BLOCK + i), in_block = value_at(x, i);
                 uint32_t at = (run.first_block + b) * PL_BLOCK + i;
                 bool padding = at >= (view->compact ? view->n : s->n);
                 float expected = padding ? -HUGE_VALF : s->stored[pl_view_token(view, at)];
-                if (in_run != expected || x[i] != expected)
+                if (in_run != expected || in_block != expected)
                     return test_case_failed("entry %u reads as %g and %g, not %g", at,
-                                            (double)in_run, (double)x[i], (double)expected);
+                                            (double)in_run, (double)in_block, (double)expected);
                 n_seen += expected > -HUGE_VALF;
             }
         }

@@ -26,7 +26,7 @@ static const float betas[] = {1,      -1,      0,      0.8f,    1.5f,   -0.3f,  
                               1e-10f, -1e-10f, 1e-30f, -1e-30f, 1e-45f, -1e-40f, 1e-37f, 1e10f,
                               -1e19f, 3e19f,   1e30f,  -1e30f,  3e38f,  -3e38f};
 
-enum { N_BETAS = sizeof betas / sizeof *betas, N_CASES = 800, MAX_N = 2000 };
+enum { N_BETAS = sizeof betas / sizeof *betas, N_CASES = 500, MAX_N = 2000 };
 
 /* One input, the reference's answer and room for the library's. */
 typedef struct fixture {
@@ -217,18 +217,18 @@ static bool large_case(uint64_t seed, pluck_isa isa, const void *context)
 static void a_large_vocabulary_is_right(void **state)
 {
     (void)state;
-    test_cases_run(__func__, 0, 5, large_case, NULL);
+    test_cases_run(__func__, 0, 3, large_case, NULL);
 }
 
-/* max - z is a tie of rounding for all entries but one, and always rounds the same way: the errors
- * add up. Without the correction of Z the logarithm would be off by 4e-7 here. */
+/* For all entries but one z - max is -8 - 2^-21, a tie of rounding, where the relative error is
+ * largest, and always rounds the same way: the errors add up. Without the correction of Z the
+ * logarithm would be off by 4e-7 here. */
 static bool conspiring_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
-    fixture f = fixture_create(1 << 20, 1, isa);
-    const float max = 8.1f, other = -5.5f - (float)seed * 0.05f;
+    fixture f = fixture_create(1 << 16, 1.25f + (float)seed * 0.0625f, isa);
     for (size_t i = 0; i < f.n; i++)
-        f.z[i] = i == 12345 ? nextafterf(max, 0) : nextafterf(other, -100);
+        f.z[i] = i == 12345 ? nextafterf(4, 8) : -4;
     const bool passed = check_softmax(&f) && check_log_softmax(&f) && check_logsumexp(&f);
     fixture_destroy(&f);
     return passed;

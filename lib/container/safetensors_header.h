@@ -11,7 +11,10 @@
 
 #include <cjson/cJSON.h>
 
-#include "dump/matrix.h"
+#include <pluck/base.h>
+
+#include "container/convert.h"
+#include "container/shape.h"
 
 enum {
     PL_SAFETENSORS_PREFIX_BYTES = 8,

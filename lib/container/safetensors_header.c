@@ -5,7 +5,7 @@
  * it seems: sizes against shapes, and, with the entries in the order of their offsets, that they
  * cover the data. Numbers are doubles in cJSON, so those of 2^53 and more are refused.
  */
-#include "dump/safetensors_header.h"
+#include "container/safetensors_header.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

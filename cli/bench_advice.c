@@ -1,0 +1,132 @@
+/*
+ * What the times suggest. Each rule looks at one thing and says something only if it was measured
+ * to matter; the thresholds keep noise from talking.
+ */
+#include "bench.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const bench_step *find_step(const bench_plan *plan, step_kind kind)
+{
+    for (size_t i = 0; i < plan->n_steps; i++)
+        if (plan->steps[i].kind == kind)
+            return &plan->steps[i];
+    return NULL;
+}
+
+/* The chain with top_k first, if that is worth it; NULL else. */
+static const bench_step *better_order(const bench_plan *plan)
+{
+    const double worth_it = 0.8;
+    const bench_step *const swapped = find_step(plan, STEP_SWAPPED);
+    return swapped != NULL &&
+                   swapped->median_ratio <= worth_it * plan->steps[plan->token].median_ratio
+               ? swapped
+               : NULL;
+}
+
+static bool advise_swap(const bench_plan *plan, char *text, size_t capacity)
+{
+    const bench_step *const swapped = better_order(plan);
+    if (swapped == NULL)
+        return false;
+    snprintf(text, capacity,
+             "top_k as the first stage would make it %.1f us instead of %.1f: what comes before it "
+             "now looks at the whole vocabulary (the distribution changes a little)",
+             swapped->median_us, plan->steps[plan->token].median_us);
+    return true;
+}
+
+/* The stage that adds most, if that is much: NULL else. */
+static const bench_step *costliest(const bench_plan *plan, double *added_us)
+{
+    const double much_in_reads = 1.0, much_of_all = 0.3;
+    const bench_step *worst = NULL;
+    double most = 0.0;
+    for (size_t i = 1; i <= plan->token; i++) {
+        const double added = plan->steps[i].median_ratio - plan->steps[i - 1].median_ratio;
+        if (added > most) {
+            most = added;
+            worst = &plan->steps[i];
+            *added_us = plan->steps[i].median_us - plan->steps[i - 1].median_us;
+        }
+    }
+    return most > much_in_reads && most > much_of_all * plan->steps[plan->token].median_ratio
+               ? worst
+               : NULL;
+}
+
+static bool truncates_before(const bench_plan *plan, const bench_step *step)
+{
+    for (const bench_step *s = plan->steps + 1; s < step; s++)
+        if (s->stage->kind == PLUCK_STAGE_TRUNCATE)
+            return true;
+    return false;
+}
+
+static bool advise_costliest(const bench_plan *plan, char *text, size_t capacity)
+{
+    double added = 0.0;
+    const bench_step *const worst = costliest(plan, &added);
+    if (worst == NULL || better_order(plan) != NULL)
+        return false;
+    const char *what = "";
+    if (worst->stage->kind == PLUCK_STAGE_TRUNCATE && !truncates_before(plan, worst))
+        what = "; after a top_k or min_p it would see few tokens (the distribution changes a "
+               "little)";
+    else if (strcmp(worst->stage->name, "penalties") == 0)
+        what = "; a shorter repeat_last_n costs less";
+    snprintf(text, capacity, "most time goes to %s, %.1f us%s", worst->name, added, what);
+    return true;
+}
+
+static bool advise_logprob(const bench_plan *plan, char *text, size_t capacity)
+{
+    const double much = 1.5;
+    const bench_step *const token = &plan->steps[plan->token];
+    const bench_step *const logprob = find_step(plan, STEP_LOGPROB);
+    if (logprob->median_ratio < much * token->median_ratio)
+        return false;
+    snprintf(
+        text, capacity,
+        "a logprob costs %.1f us more, for a normaliser over all tokens that are left; leave it "
+        "out where nobody reads it",
+        logprob->median_us - token->median_us);
+    return true;
+}
+
+static bool advise_isa(const bench_plan *plan, char *text, size_t capacity)
+{
+    const pluck_isa used = pluck_sampler_isa(plan->steps[0].sampler);
+    pluck_sampler *best = NULL;
+    if (pluck_sampler_create(&best, plan->config, 1, NULL, NULL) != PLUCK_OK)
+        return false;
+    const pluck_isa isa = pluck_sampler_isa(best);
+    pluck_sampler_destroy(&best);
+    if (isa == used)
+        return false;
+    snprintf(text, capacity, "%s was forced; this machine has %s, with the same results",
+             pluck_isa_name(used), pluck_isa_name(isa));
+    return true;
+}
+
+static bool advise_nothing(const bench_plan *plan, char *text, size_t capacity)
+{
+    const double little = 2.5;
+    if (plan->steps[plan->token].median_ratio > little)
+        return false;
+    snprintf(text, capacity,
+             "a token costs little more than reading the logits once: nothing to gain here");
+    return true;
+}
+
+bool bench_advice(const bench_plan *plan, size_t index, char *text, size_t capacity)
+{
+    static bool (*const rules[])(const bench_plan *, char *, size_t) = {
+        advise_isa, advise_swap, advise_costliest, advise_logprob, advise_nothing};
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i](plan, text, capacity) && index-- == 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,115 @@
+/*
+ * Rows are copied into memory, so that neither reading a file nor conversion is measured. Made-up
+ * logits are like those of a language model: a normal distribution, and a few tokens far above it.
+ */
+#include "bench.h"
+#include "rows.h"
+
+#include <pluck/rng.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS_LIMIT_BYTES ((size_t)64 << 20)
+enum { MADE_UP_VOCAB = 128256, MADE_UP_ROWS = 2 };
+
+/* Room for up to n rows, as many as are reasonable. */
+static int allocate(bench_rows *rows, const arguments *args, size_t n)
+{
+    rows->row_bytes = rows->n_vocab * pluck_dtype_size_bytes(rows->dtype);
+    const size_t most = ROWS_LIMIT_BYTES / rows->row_bytes;
+    rows->n = n < most ? n : most > 0 ? most : 1;
+    rows->data = malloc(rows->n * rows->row_bytes);
+    return rows->data != NULL ? EXIT_DONE : complain_memory(args->who);
+}
+
+static int make_up(bench_rows *rows, const arguments *args)
+{
+    enum { N_PEAKS = 40, N_SUMMED = 12 };
+    rows->name = "made-up logits";
+    rows->dtype = PLUCK_F32;
+    rows->n_vocab = args->vocab_size != 0 ? (uint32_t)args->vocab_size : MADE_UP_VOCAB;
+    const int code = allocate(rows, args, MADE_UP_ROWS);
+    for (size_t r = 0; code == EXIT_DONE && r < rows->n; r++) {
+        float *const x = (float *)(void *)(rows->data + r * rows->row_bytes);
+        pluck_pcg64 rng;
+        pluck_pcg64_seed(&rng, 1, r, 0);
+        for (uint32_t i = 0; i < rows->n_vocab; i++) {
+            double sum = -N_SUMMED / 2.0;
+            for (int k = 0; k < N_SUMMED; k++)
+                sum += pluck_pcg64_uniform(&rng);
+            x[i] = (float)(2.0 * sum);
+        }
+        for (int k = 0; k < N_PEAKS; k++) {
+            const double at = pluck_pcg64_uniform(&rng) * rows->n_vocab;
+            x[(uint32_t)at] = (float)(18.0 - 3.0 * log(1.0 + k));
+        }
+        rows->numbers[r] = r;
+    }
+    return code;
+}
+
+static int copy_row(bench_rows *rows, const arguments *args, source *src, uint64_t number,
+                    size_t index)
+{
+    pluck_logits logits;
+    pluck_error err;
+    if (pluck_dump_read(src->dump, number, src->scratch, &logits, &err) != PLUCK_OK)
+        return complain(args->who, exit_code_of(err.status), "%s", err.message);
+    if (logits.data == NULL) {
+        rows->n = index;
+        return EXIT_DONE;
+    }
+    memcpy(rows->data + index * rows->row_bytes, logits.data, rows->row_bytes);
+    rows->numbers[index] = number;
+    return EXIT_DONE;
+}
+
+static int load(bench_rows *rows, const arguments *args, source *src)
+{
+    row_range range;
+    uint64_t first = 0, end = 0;
+    if (!rows_parse(args->rows, &range))
+        return complain(args->who, EXIT_USAGE, "--rows: '%s' is not a range; 3, 3:7, 3: and :7 are",
+                        args->rows);
+    int code = rows_resolve(&range, src->info.n_rows, args->who, rows->name, &first, &end);
+    if (code != EXIT_DONE)
+        return code;
+    rows->dtype = src->info.dtype;
+    rows->n_vocab = src->info.n_vocab;
+    const uint64_t n_rows = end - first;
+    code = allocate(rows, args, n_rows < BENCH_MAX_ROWS ? (size_t)n_rows : BENCH_MAX_ROWS);
+    for (size_t i = 0; code == EXIT_DONE && i < rows->n; i++) {
+        const uint64_t step = src->info.streamed ? i : i * (n_rows / rows->n);
+        code = copy_row(rows, args, src, first + step, i);
+    }
+    if (code == EXIT_DONE && rows->n == 0)
+        return complain(args->who, EXIT_DATA, "%s: there are no rows to measure", rows->name);
+    return code;
+}
+
+int bench_rows_load(bench_rows *rows, const arguments *args, const char *path)
+{
+    if (path == NULL)
+        return make_up(rows, args);
+    source src;
+    rows->name = source_name(path);
+    int code = source_open(args, path, &src);
+    if (code == EXIT_DONE)
+        code = load(rows, args, &src);
+    source_close(&src);
+    return code;
+}
+
+void bench_rows_free(bench_rows *rows)
+{
+    free(rows->data);
+    rows->data = NULL;
+}
+
+pluck_logits bench_row(const bench_rows *rows, size_t index)
+{
+    const size_t r = index % rows->n;
+    return (pluck_logits){rows->data + r * rows->row_bytes, rows->dtype, rows->n_vocab};
+}

@@ -1,0 +1,189 @@
+/*
+ * Steps and their times. All steps run in turn within a round, each for about a millisecond of
+ * processor time, and ratios are formed within the round: what disturbs one disturbs all. Reported
+ * are medians over rounds. A step does what an engine does: choose a token, accept it.
+ */
+#include "bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const double round_us = 1000.0;
+
+static int add_step(bench_plan *plan, step_kind kind, const pluck_stage *stage,
+                    const pluck_config *config, pluck_isa isa)
+{
+    bench_step *const step = &plan->steps[plan->n_steps];
+    const pluck_sampler_options options = {.isa = isa};
+    pluck_error err;
+    *step = (bench_step){.kind = kind, .stage = stage, .name = stage != NULL ? stage->name : ""};
+    if (pluck_sampler_create(&step->sampler, config, plan->rows.n_vocab, &options, &err) !=
+        PLUCK_OK)
+        return complain(plan->args->who, exit_code_of(err.status), "%s", err.message);
+    plan->n_steps++;
+    return EXIT_DONE;
+}
+
+/* A step that runs some of the stages. */
+static int add_variant(bench_plan *plan, step_kind kind, const pluck_stage *stage,
+                       const size_t *indices, size_t n, bool own_draw, pluck_isa isa)
+{
+    pluck_error err;
+    pluck_config *config = bench_variant(plan->config, indices, n, own_draw, &err);
+    if (config == NULL)
+        return complain(plan->args->who, exit_code_of(err.status), "%s", err.message);
+    const int code = add_step(plan, kind, stage, config, isa);
+    pluck_config_destroy(&config);
+    return code;
+}
+
+static int add_read(bench_plan *plan, pluck_isa isa)
+{
+    const bool bans = pluck_config_on_nan(plan->config) == PLUCK_ON_NAN_BAN;
+    const char *const greedy =
+        bans ? "{\"draw\": \"greedy\", \"on_nan\": \"ban\"}" : "{\"draw\": \"greedy\"}";
+    pluck_config *config = NULL;
+    pluck_error err;
+    if (pluck_config_from_json(&config, greedy, strlen(greedy), NULL, &err) != PLUCK_OK)
+        return complain(plan->args->who, exit_code_of(err.status), "%s", err.message);
+    const int code = add_step(plan, STEP_READ, NULL, config, isa);
+    pluck_config_destroy(&config);
+    return code;
+}
+
+/* Moves top_k to the front of the stages, if stages before it remove tokens. */
+static bool swap_top_k(const pluck_config *config, size_t *indices, size_t n)
+{
+    bool any_before = false;
+    for (size_t i = 0; i < n; i++) {
+        const pluck_stage *const stage = pluck_config_stage_at(config, indices[i]);
+        if (strcmp(stage->name, "top_k") == 0) {
+            const size_t top_k = indices[i];
+            memmove(indices + 1, indices, i * sizeof *indices);
+            indices[0] = top_k;
+            return any_before;
+        }
+        any_before |= stage->kind == PLUCK_STAGE_TRUNCATE;
+    }
+    return false;
+}
+
+int bench_plan_steps(bench_plan *plan, pluck_isa isa)
+{
+    const size_t n_stages = pluck_config_stage_count(plan->config);
+    const pluck_stage *const draw = pluck_config_stage_at(plan->config, n_stages - 1);
+    size_t *const indices = calloc(n_stages, sizeof *indices);
+    plan->steps = calloc(n_stages + 4, sizeof *plan->steps);
+    if (indices == NULL || plan->steps == NULL) {
+        free(indices);
+        return complain_memory(plan->args->who);
+    }
+    size_t n = 0;
+    int code = add_read(plan, isa);
+    for (size_t i = 0; i + 1 < n_stages && code == EXIT_DONE; i++) {
+        if (pluck_config_neutral_at(plan->config, i))
+            continue;
+        indices[n++] = i;
+        code = add_variant(plan, STEP_STAGE, pluck_config_stage_at(plan->config, i), indices, n,
+                           false, isa);
+    }
+    plan->token = plan->n_steps;
+    if (code == EXIT_DONE)
+        code = add_step(plan, STEP_DRAW, draw, plan->config, isa);
+    if (code == EXIT_DONE)
+        code = add_step(plan, STEP_LOGPROB, NULL, plan->config, isa);
+    if (code == EXIT_DONE && swap_top_k(plan->config, indices, n))
+        code = add_variant(plan, STEP_SWAPPED, NULL, indices, n, true, isa);
+    free(indices);
+    return code;
+}
+
+void bench_plan_free(bench_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_steps; i++)
+        pluck_sampler_destroy(&plan->steps[i].sampler);
+    free(plan->steps);
+    bench_rows_free(&plan->rows);
+}
+
+static double seconds_on(clockid_t clock)
+{
+    struct timespec t = {0, 0};
+    clock_gettime(clock, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static pluck_status one_token(const bench_step *step, pluck_logits logits, pluck_error *err)
+{
+    pluck_draw drawn = {0, 0.0f, 0};
+    const pluck_status status =
+        step->kind == STEP_LOGPROB ? pluck_sampler_draw(step->sampler, logits, &drawn, err)
+                                   : pluck_sampler_sample(step->sampler, logits, &drawn.token, err);
+    return status == PLUCK_OK ? pluck_sampler_accept(step->sampler, drawn.token, err) : status;
+}
+
+/* Microseconds a token over n tokens; negative after complain() if one failed. */
+static double run_step(const bench_plan *plan, const bench_step *step, size_t n, int *code)
+{
+    pluck_error err;
+    const double start = seconds_on(CLOCK_THREAD_CPUTIME_ID);
+    for (size_t i = 0; i < n; i++) {
+        if (one_token(step, bench_row(&plan->rows, i), &err) != PLUCK_OK) {
+            *code = complain(plan->args->who, exit_code_of(err.status), "%s: row %llu: %s",
+                             plan->rows.name,
+                             (unsigned long long)plan->rows.numbers[i % plan->rows.n], err.message);
+            break;
+        }
+    }
+    return 1e6 * (seconds_on(CLOCK_THREAD_CPUTIME_ID) - start) / (double)n;
+}
+
+/* Fills the history, and finds out how many tokens a round takes: whole turns of the rows. */
+static int calibrate(bench_plan *plan)
+{
+    enum { WARM_UP = 64 };
+    int code = EXIT_DONE;
+    for (size_t s = 0; s < plan->n_steps && code == EXIT_DONE; s++) {
+        const size_t n_rows = plan->rows.n;
+        const size_t n = n_rows > WARM_UP ? n_rows : (WARM_UP + n_rows - 1) / n_rows * n_rows;
+        const double us = run_step(plan, &plan->steps[s], n, &code);
+        const double turns = round_us / (us > 0.01 ? us : 0.01) / (double)n_rows;
+        plan->steps[s].n_tokens = n_rows * (turns < 1.0 ? 1 : turns < 1e4 ? (size_t)turns : 10000);
+    }
+    return code;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t n)
+{
+    qsort(values, n, sizeof *values, compare_doubles);
+    return n % 2 != 0 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
+}
+
+int bench_measure(bench_plan *plan, double seconds)
+{
+    enum { MIN_ROUNDS = 5 };
+    const double start = seconds_on(CLOCK_MONOTONIC);
+    int code = calibrate(plan);
+    while (code == EXIT_DONE && plan->n_rounds < BENCH_MAX_ROUNDS &&
+           (plan->n_rounds < MIN_ROUNDS || seconds_on(CLOCK_MONOTONIC) - start < seconds)) {
+        const size_t round = plan->n_rounds++;
+        for (size_t s = 0; s < plan->n_steps && code == EXIT_DONE; s++) {
+            bench_step *const step = &plan->steps[s];
+            step->us[round] = run_step(plan, step, step->n_tokens, &code);
+            step->ratios[round] = step->us[round] / plan->steps[0].us[round];
+        }
+    }
+    for (size_t s = 0; s < plan->n_steps && code == EXIT_DONE; s++) {
+        bench_step *const step = &plan->steps[s];
+        step->median_us = median(step->us, plan->n_rounds);
+        step->median_ratio = median(step->ratios, plan->n_rounds);
+    }
+    return code;
+}

@@ -1,0 +1,141 @@
+/*
+ * pluck bench: times of the user's own chain on the user's own logits, as a table or as JSON.
+ */
+#include "bench.h"
+#include "commands.h"
+
+#include <string.h>
+
+static const char *step_label(const bench_step *step)
+{
+    switch (step->kind) {
+    case STEP_READ:
+        return "reading the logits";
+    case STEP_LOGPROB:
+        return "  with logprob";
+    case STEP_SWAPPED:
+        return "  with top_k first";
+    default:
+        return step->name;
+    }
+}
+
+static void print_text(const bench_plan *plan, output *out)
+{
+    const bench_rows *const rows = &plan->rows;
+    const bench_step *const token = &plan->steps[plan->token];
+    char text[256];
+    output_quoted(out, rows->name, strlen(rows->name));
+    output_printf(out, ": %u logits, %s, %zu %s; instruction set %s\n\n", (unsigned)rows->n_vocab,
+                  pluck_dtype_name(rows->dtype), rows->n, rows->n == 1 ? "row" : "rows",
+                  pluck_isa_name(pluck_sampler_isa(token->sampler)));
+    output_printf(out, "%-24s %12s %10s %14s\n", "up to", "us a token", "added", "times reading");
+    for (size_t i = 0; i < plan->n_steps; i++) {
+        const bench_step *const step = &plan->steps[i];
+        output_printf(out, "%-24s %12.2f ", step_label(step), step->median_us);
+        if (i > 0 && i <= plan->token)
+            output_printf(out, "%+10.2f ", step->median_us - plan->steps[i - 1].median_us);
+        else
+            output_printf(out, "%10s ", "");
+        output_printf(out, "%14.2f\n", step->median_ratio);
+    }
+    output_printf(out, "\n%.0f tokens a second on one processor\n", 1e6 / token->median_us);
+    for (size_t i = 0; bench_advice(plan, i, text, sizeof text); i++)
+        output_printf(out, "* %s\n", text);
+}
+
+static void print_times(output *out, const bench_step *step)
+{
+    output_text(out, "\"us\":");
+    output_float(out, step->median_us);
+    output_text(out, ",\"ratio\":");
+    output_float(out, step->median_ratio);
+}
+
+/* "key":{…} if the plan has such a step. */
+static void print_member(output *out, const bench_plan *plan, const char *key, step_kind kind)
+{
+    for (size_t i = 0; i < plan->n_steps; i++) {
+        if (plan->steps[i].kind == kind) {
+            output_printf(out, ",\"%s\":{", key);
+            print_times(out, &plan->steps[i]);
+            output_char(out, '}');
+        }
+    }
+}
+
+static void print_json(const bench_plan *plan, output *out)
+{
+    const bench_rows *const rows = &plan->rows;
+    const bench_step *const token = &plan->steps[plan->token];
+    char text[256];
+    output_text(out, "{\"logits\":");
+    output_json_string(out, rows->name, strlen(rows->name));
+    output_printf(out,
+                  ",\"n_vocab\":%u,\"dtype\":\"%s\",\"rows\":%zu,\"isa\":\"%s\",\"rounds\":%zu",
+                  (unsigned)rows->n_vocab, pluck_dtype_name(rows->dtype), rows->n,
+                  pluck_isa_name(pluck_sampler_isa(token->sampler)), plan->n_rounds);
+    print_member(out, plan, "read", STEP_READ);
+    output_text(out, ",\"stages\":[");
+    for (size_t i = 1; i < plan->token; i++) {
+        output_printf(out, "%s{\"stage\":\"%s\",", i > 1 ? "," : "", plan->steps[i].name);
+        print_times(out, &plan->steps[i]);
+        output_char(out, '}');
+    }
+    output_printf(out, "],\"draw\":\"%s\"", token->name);
+    print_member(out, plan, "token", STEP_DRAW);
+    print_member(out, plan, "logprob", STEP_LOGPROB);
+    print_member(out, plan, "top_k_first", STEP_SWAPPED);
+    output_text(out, ",\"tokens_per_second\":");
+    output_float(out, 1e6 / token->median_us);
+    output_text(out, ",\"advice\":[");
+    for (size_t i = 0; bench_advice(plan, i, text, sizeof text); i++) {
+        output_text(out, i > 0 ? "," : "");
+        output_json_string(out, text, strlen(text));
+    }
+    output_text(out, "]}\n");
+}
+
+static int print(const bench_plan *plan, const char *path)
+{
+    const arguments *const args = plan->args;
+    const char *const inputs[] = {path, args->config};
+    output out;
+    const int code = output_open(&out, args->who, args->output, inputs, 2);
+    if (code != EXIT_DONE)
+        return code;
+    if (args->format == FORMAT_JSON)
+        print_json(plan, &out);
+    else
+        print_text(plan, &out);
+    return output_close(&out, true);
+}
+
+int cmd_bench(const arguments *args)
+{
+    const char *const path = args->n_words > 0 ? args->words[0] : NULL;
+    bench_plan plan = {.args = args};
+    pluck_config *config = NULL;
+    pluck_isa isa = PLUCK_ISA_BEST;
+    int code = EXIT_DONE;
+    if (path == NULL && (args->rows != NULL || args->tensor != NULL || args->dtype != 0))
+        code = complain(args->who, EXIT_USAGE,
+                        "--rows, --tensor and --dtype need a DUMP; made-up logits have only "
+                        "--vocab-size");
+    if (code == EXIT_DONE)
+        code = setup_isa(args, &isa);
+    if (code == EXIT_DONE)
+        code = setup_config(args, args->config, &config);
+    plan.config = config;
+    if (code == EXIT_DONE)
+        code = bench_rows_load(&plan.rows, args, path);
+    if (code == EXIT_DONE)
+        code = bench_plan_steps(&plan, isa);
+    if (code == EXIT_DONE)
+        code = bench_measure(&plan, (double)args->seconds);
+    if (code == EXIT_DONE)
+        code = print(&plan, path);
+    bench_plan_free(&plan);
+    pluck_config_destroy(&config);
+    return code;
+}

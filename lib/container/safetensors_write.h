@@ -1,0 +1,33 @@
+/*
+ * Writing .safetensors files, whose layout safetensors_header.h describes.
+ */
+#ifndef PL_SAFETENSORS_WRITE_H
+#define PL_SAFETENSORS_WRITE_H
+
+#include <pluck/base.h>
+
+enum { PL_SAFETENSORS_NAME_BYTES = 48 };
+
+/* A tensor of up to two axes. Names and dtypes are plain ASCII without quotes. */
+typedef struct pl_safetensors_tensor {
+    char name[PL_SAFETENSORS_NAME_BYTES];
+    const char *dtype; /* "F32", "F16", "BF16", "I32" */
+    uint32_t n_axes;
+    uint64_t axes[2];
+    const void *data; /* little-endian, one row after the other */
+    size_t size_bytes;
+} pl_safetensors_tensor;
+
+/* A key and a value of "__metadata__"; plain ASCII without quotes. */
+typedef struct pl_safetensors_note {
+    const char *key, *value;
+} pl_safetensors_note;
+
+/* Writes the tensors in this order, the first one at a multiple of 64 bytes. The file appears whole
+ * or not at all: it is written beside path and then renamed. */
+pluck_status pl_safetensors_write(const char *path, const pl_safetensors_note *notes,
+                                  size_t n_notes, const pl_safetensors_tensor *tensors,
+                                  size_t n_tensors, const pluck_allocator *allocator,
+                                  pluck_error *err);
+
+#endif

@@ -1,0 +1,222 @@
+/*
+ * The softmax of n_vocab dot products, which the other heads are measured by: of whole hidden
+ * states, or, in a differentiated head, of slices of them (W. Chen, D. Grangier, M. Auli,
+ * "Strategies for Training Large Vocabulary Neural Language Models", 2015, section 2.3).
+ */
+#include "heads/dense.h"
+
+#include "base/error.h"
+#include "heads/flat.h"
+
+#include <inttypes.h>
+
+/* The logits of tokens first .. first + n_rows - 1. */
+static pluck_status logits_of(pluck_head_query *query, const pl_rows *rows, uint32_t first,
+                              const float *x, pluck_error *err)
+{
+    const float *bias = query->head->bias;
+    for (uint32_t i = 0; i < rows->n_rows; i++) {
+        const double dot = pl_rows_dot(rows, i, x);
+        const float score = (float)(bias ? dot + (double)bias[first + i] : dot);
+        if (!pl_flat_is_score(score))
+            return pl_flat_fail(first + i, err);
+        query->scores[first + i] = score;
+    }
+    query->stats.n_dots += rows->n_rows;
+    return PLUCK_OK;
+}
+
+pluck_status pl_dense_logits(pluck_head_query *query, const float *hidden, pluck_error *err)
+{
+    const pluck_head *head = query->head;
+    if (head->n_parts == 0)
+        return logits_of(query, &head->rows, 0, hidden, err);
+    pluck_status status = PLUCK_OK;
+    for (uint32_t i = 0; i < head->n_parts && status == PLUCK_OK; i++) {
+        const pl_head_part *band = &head->parts[i];
+        status = logits_of(query, &band->rows, band->first_token, hidden + band->first_dim, err);
+    }
+    return status;
+}
+
+static pluck_status logprob_of(pluck_head_query *query, const float *hidden, uint32_t token,
+                               double *logprob, pluck_error *err)
+{
+    double log_sum = 0;
+    pluck_status status = pl_dense_logits(query, hidden, err);
+    if (status == PLUCK_OK)
+        status = pl_flat_log_sum(query, &log_sum, err);
+    if (status == PLUCK_OK)
+        *logprob = (double)query->scores[token] - log_sum;
+    return status;
+}
+
+static pluck_status all_logprobs(pluck_head_query *query, const float *hidden, float *logprobs,
+                                 pluck_error *err)
+{
+    double log_sum = 0;
+    pluck_status status = pl_dense_logits(query, hidden, err);
+    if (status == PLUCK_OK)
+        status = pl_flat_log_sum(query, &log_sum, err);
+    for (uint32_t t = 0; status == PLUCK_OK && t < query->head->n_vocab; t++)
+        logprobs[t] = (float)((double)query->scores[t] - log_sum);
+    return status;
+}
+
+static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, double *log_mass,
+                                pluck_error *err)
+{
+    double log_sum = 0, allowed = 0;
+    pluck_status status = pl_dense_logits(query, hidden, err);
+    if (status == PLUCK_OK)
+        status = pl_flat_log_sum(query, &log_sum, err);
+    if (status)
+        return status;
+    pl_flat_apply_mask(query);
+    status = pl_flat_log_sum(query, &allowed, err);
+    if (status == PLUCK_OK)
+        *log_mass = allowed < log_sum ? allowed - log_sum : 0;
+    return status;
+}
+
+/* The scores of allowed tokens, and the normaliser of all if it is needed. */
+static pluck_status prepare(pluck_head_query *query, const float *hidden, bool with_logprobs,
+                            double *log_sum, pluck_error *err)
+{
+    pluck_status status = pl_dense_logits(query, hidden, err);
+    if (status == PLUCK_OK && with_logprobs)
+        status = pl_flat_log_sum(query, log_sum, err);
+    if (status == PLUCK_OK)
+        pl_flat_apply_mask(query);
+    return status;
+}
+
+static pluck_status sample(pluck_head_query *query, const float *hidden, pl_sampling *sampling,
+                           pluck_pcg64 *rng, pluck_error *err)
+{
+    double log_sum = 0;
+    const pluck_status status = prepare(query, hidden, sampling->with_logprobs, &log_sum, err);
+    return status ? status : pl_flat_draw(query, sampling, log_sum, rng, err);
+}
+
+static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
+                                  pl_selection *selection, pluck_error *err)
+{
+    double log_sum = 0;
+    const pluck_status status = prepare(query, hidden, true, &log_sum, err);
+    return status ? status : pl_flat_pick(query, selection, log_sum, err);
+}
+
+const pl_head_ops pl_head_dense = {
+    .kind = PLUCK_HEAD_DENSE,
+    .open_query = pl_flat_open,
+    .logprob = logprob_of,
+    .logprobs = all_logprobs,
+    .log_mass = log_mass_of,
+    .sample = sample,
+    .select = select_tokens,
+};
+
+pluck_status pluck_head_create_dense(pluck_head **out, const pluck_matrix *weights,
+                                     const float *bias, const pluck_head_options *options,
+                                     pluck_error *err)
+{
+    if (!out)
+        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_head_create_dense: out must not be NULL");
+    *out = NULL;
+    pluck_status status = pl_matrix_check(weights, "weights", 1, err);
+    if (status)
+        return status;
+    pluck_head *head = NULL;
+    status = pl_head_alloc(&head, &pl_head_dense, weights->n_rows, weights->n_cols, options, err);
+    if (status)
+        return status;
+    status = pl_head_take_rows(head, weights, weights->n_rows, options && options->copy,
+                               &head->rows, &head->copy, err);
+    if (status == PLUCK_OK)
+        status = pl_head_take_bias(head, bias, weights->n_rows, &head->bias, err);
+    if (status)
+        pluck_head_destroy(&head);
+    *out = head;
+    return status;
+}
+
+const pl_head_ops pl_head_differentiated = {
+    .kind = PLUCK_HEAD_DIFFERENTIATED,
+    .open_query = pl_flat_open,
+    .logprob = logprob_of,
+    .logprobs = all_logprobs,
+    .log_mass = log_mass_of,
+    .sample = sample,
+    .select = select_tokens,
+};
+
+/* The sizes of all bands, and the tokens of all together. */
+static pluck_status check_bands(const pluck_head_band *bands, uint32_t n_bands, uint32_t dim,
+                                uint32_t *n_vocab, pluck_error *err)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < n_bands; i++) {
+        const pluck_matrix *weights = &bands[i].weights;
+        const pluck_status status = pl_matrix_check(weights, "a band", 1, err);
+        if (status)
+            return status;
+        if (bands[i].first > dim || weights->n_cols > dim - bands[i].first)
+            return pl_fail(err, PLUCK_ERR_INVALID,
+                           "head: band %" PRIu32 " reads %" PRIu32 " values from %" PRIu32
+                           ", the hidden state has %" PRIu32,
+                           i, weights->n_cols, bands[i].first, dim);
+        n += weights->n_rows;
+        if (n > PLUCK_MAX_VOCAB)
+            return pl_fail(err, PLUCK_ERR_INVALID,
+                           "head: the bands have more than %" PRIu32 " tokens", PLUCK_MAX_VOCAB);
+    }
+    *n_vocab = (uint32_t)n;
+    return PLUCK_OK;
+}
+
+static pluck_status take_bands(pluck_head *head, const pluck_head_band *bands, uint32_t n_bands,
+                               bool copied, pluck_error *err)
+{
+    uint32_t first_token = 0;
+    pluck_status status = pl_head_alloc_parts(head, n_bands, err);
+    for (uint32_t i = 0; i < n_bands && status == PLUCK_OK; i++) {
+        pl_head_part *part = &head->parts[i];
+        part->first_dim = bands[i].first;
+        part->first_token = first_token;
+        part->n_tokens = bands[i].weights.n_rows;
+        first_token += part->n_tokens;
+        status = pl_head_take_rows(head, &bands[i].weights, part->n_tokens, copied, &part->rows,
+                                   &part->copies[0], err);
+    }
+    return status;
+}
+
+pluck_status pluck_head_create_differentiated(pluck_head **out, uint32_t dim,
+                                              const pluck_head_band *bands, uint32_t n_bands,
+                                              const float *bias, const pluck_head_options *options,
+                                              pluck_error *err)
+{
+    if (!out || !bands || n_bands == 0)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "pluck_head_create_differentiated: out and bands must not be NULL, nor "
+                       "n_bands 0");
+    *out = NULL;
+    uint32_t n_vocab = 0;
+    pluck_status status = check_bands(bands, n_bands, dim, &n_vocab, err);
+    if (status)
+        return status;
+    pluck_head *head = NULL;
+    status = pl_head_alloc(&head, &pl_head_differentiated, n_vocab, dim, options, err);
+    if (status)
+        return status;
+    status = take_bands(head, bands, n_bands, options && options->copy, err);
+    if (status == PLUCK_OK)
+        status = pl_head_take_bias(head, bias, n_vocab, &head->bias, err);
+    if (status == PLUCK_OK)
+        head->rows.dtype = head->parts[0].rows.dtype;
+    else
+        pluck_head_destroy(&head);
+    *out = head;
+    return status;
+}

@@ -1,0 +1,222 @@
+/*
+ * fastText models: a file, a line reader and a head put together. The output matrix becomes a head:
+ * with hierarchical softmax the tree is built from the counts in the order of the dictionary, which
+ * is the order in which the model was trained. A dense output matrix is used where it is mapped; a
+ * quantised one is expanded to floats, if that is in proportion to the file.
+ */
+#include <pluck/fasttext.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "container/convert.h"
+#include "heads/fasttext_impl.h"
+#include "heads/log_sigmoid.h"
+#include "heads/tree_huffman.h"
+#include "simd/scalar_math.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* What an expanded output matrix may take: so much, or so many times the size of the file. */
+enum { EXPANDED_BYTES = 64 << 20, EXPANDED_RATIO = 64 };
+
+/* Sums of counts stay exact, and below what fastText's sentinel compares with. */
+static const int64_t LARGEST_TOTAL = 1000000000000000;
+
+static pluck_status build_tree(const pluck_fasttext *model, pluck_tree **tree, pluck_error *err)
+{
+    const pluck_allocator *allocator = &model->allocator;
+    const uint32_t n = model->n_outputs;
+    int64_t *counts = pl_alloc(allocator, n, sizeof *counts);
+    int64_t *sums = pl_alloc(allocator, n, sizeof *sums);
+    int64_t total = 0;
+    pluck_status status =
+        counts && sums ? PLUCK_OK : pl_fail_nomem(err, 2 * (size_t)n * sizeof *counts);
+    for (uint32_t i = 0; status == PLUCK_OK && i < n; i++) {
+        counts[i] = model->outputs[i].count;
+        if (counts[i] > LARGEST_TOTAL - total)
+            status = pl_fail(err, PLUCK_ERR_FORMAT,
+                             "%s: the counts of the outputs add up to more than 10^15",
+                             model->source.label);
+        else
+            total += counts[i];
+    }
+    if (status == PLUCK_OK)
+        status = pl_tree_alloc(tree, n, allocator, err);
+    if (status == PLUCK_OK)
+        pl_tree_huffman_merge(counts, NULL, n, sums, (*tree)->children);
+    pl_free(allocator, counts);
+    pl_free(allocator, sums);
+    return status;
+}
+
+static pluck_status expand(pluck_fasttext *model, pluck_error *err)
+{
+    const pl_fasttext_matrix *output = &model->file.output;
+    const uint64_t n = (uint64_t)model->n_outputs * output->n_cols;
+    const uint64_t ratio = n * sizeof(float) / EXPANDED_RATIO;
+    if (n > EXPANDED_BYTES / sizeof(float) && ratio > model->source.size_bytes)
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: the quantised output matrix expands to more than 64 times the file",
+                       model->source.label);
+    model->expanded = pl_alloc_zero(&model->allocator, (size_t)n, sizeof(float));
+    if (!model->expanded)
+        return pl_fail_nomem(err, (size_t)n * sizeof(float));
+    for (uint32_t row = 0; row < model->n_outputs; row++)
+        pl_fasttext_add_row(output, row, model->expanded + (size_t)row * output->n_cols);
+    return PLUCK_OK;
+}
+
+static pluck_status make_head(pluck_fasttext *model, pluck_isa isa, pluck_error *err)
+{
+    const pl_fasttext_matrix *output = &model->file.output;
+    const pluck_head_options options = {.isa = isa, .allocator = &model->allocator};
+    pluck_status status = output->values ? PLUCK_OK : expand(model, err);
+    if (status)
+        return status;
+    const pluck_matrix matrix = {.data = output->values ? (const void *)output->values
+                                                        : model->expanded,
+                                 .dtype = PLUCK_F32,
+                                 .n_rows = model->n_outputs,
+                                 .n_cols = output->n_cols};
+    if (model->file.args.loss != PLUCK_FASTTEXT_HS)
+        return pluck_head_create_dense(&model->head, &matrix, NULL, &options, err);
+    pluck_tree *tree = NULL;
+    status = build_tree(model, &tree, err);
+    if (status == PLUCK_OK)
+        status = pluck_head_create_hierarchical(&model->head, tree, &matrix, NULL, PLUCK_TREE_RIGHT,
+                                                &options, err);
+    pluck_tree_destroy(&tree);
+    return status;
+}
+
+/* What follows once the bytes are there. */
+static pluck_status read_model(pluck_fasttext *model, const pluck_fasttext_options *options,
+                               pluck_error *err)
+{
+    const char *prefix = options && options->label_prefix ? options->label_prefix : "__label__";
+    const size_t prefix_bytes = strlen(prefix) + 1;
+    if (model->source.streamed)
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: a fastText model cannot be read from a stream; store it as a file",
+                       model->source.label);
+    if (pl_is_swapped(true))
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: fastText models are little-endian, this machine is not",
+                       model->source.label);
+    model->label_prefix = pl_alloc(&model->allocator, prefix_bytes, 1);
+    if (!model->label_prefix)
+        return pl_fail_nomem(err, prefix_bytes);
+    memcpy(model->label_prefix, prefix, prefix_bytes);
+    const pluck_status status =
+        pl_fasttext_file_read(&model->file, model->source.label, model->source.bytes,
+                              model->source.size_bytes, &model->allocator, err);
+    if (status)
+        return status;
+    const bool supervised = model->file.args.model == PLUCK_FASTTEXT_SUPERVISED;
+    model->n_outputs = supervised ? model->file.n_labels : model->file.n_words;
+    model->outputs = model->file.entries + (supervised ? model->file.n_words : 0);
+    return make_head(model, options ? options->isa : PLUCK_ISA_BEST, err);
+}
+
+static pluck_status open_model(pluck_fasttext **out, const char *name, const void *bytes,
+                               size_t size_bytes, const pluck_fasttext_options *options,
+                               pluck_error *err)
+{
+    const pluck_allocator memory = pl_allocator_or_default(options ? options->allocator : NULL);
+    *out = NULL;
+    pluck_fasttext *model = pl_alloc_zero(&memory, 1, sizeof *model);
+    if (!model)
+        return pl_fail_nomem(err, sizeof *model);
+    model->allocator = memory;
+    model->file.allocator = memory;
+    pluck_status status = PLUCK_OK;
+    if (bytes)
+        pl_source_open_memory(&model->source, name, bytes, size_bytes, false, &memory);
+    else
+        status = pl_source_open(&model->source, name, &memory, err);
+    if (status) {
+        pl_free(&memory, model);
+        return status;
+    }
+    const pl_fp_state fp = pl_fp_enter();
+    status = read_model(model, options, err);
+    pl_fp_leave(fp);
+    if (status)
+        pluck_fasttext_close(&model);
+    *out = model;
+    return status;
+}
+
+pluck_status pluck_fasttext_open(pluck_fasttext **out, const char *path,
+                                 const pluck_fasttext_options *options, pluck_error *err)
+{
+    if (!out || !path)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "pluck_fasttext_open: out and path must not be NULL");
+    return open_model(out, path, NULL, 0, options, err);
+}
+
+pluck_status pluck_fasttext_open_memory(pluck_fasttext **out, const char *name, const void *bytes,
+                                        size_t size_bytes, const pluck_fasttext_options *options,
+                                        pluck_error *err)
+{
+    if (!out || !name || !bytes)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "pluck_fasttext_open_memory: out, name and bytes must not be NULL");
+    return open_model(out, name, bytes, size_bytes, options, err);
+}
+
+void pluck_fasttext_close(pluck_fasttext **model)
+{
+    if (!model || !*model)
+        return;
+    pluck_fasttext *m = *model;
+    const pluck_allocator allocator = m->allocator;
+    pluck_head_destroy(&m->head);
+    pl_fasttext_file_free(&m->file);
+    pl_source_close(&m->source);
+    pl_free(&allocator, m->expanded);
+    pl_free(&allocator, m->label_prefix);
+    pl_free(&allocator, m);
+    *model = NULL;
+}
+
+pluck_fasttext_info pluck_fasttext_get_info(const pluck_fasttext *model)
+{
+    if (!model)
+        return (pluck_fasttext_info){.dim = 0};
+    const pl_fasttext_file *file = &model->file;
+    const pl_fasttext_args *args = &file->args;
+    return (pluck_fasttext_info){
+        .kind = (pluck_fasttext_kind)args->model,
+        .loss = (pluck_fasttext_loss)args->loss,
+        .dim = (uint32_t)args->dim,
+        .n_words = file->n_words,
+        .n_labels = file->n_labels,
+        .n_outputs = model->n_outputs,
+        .word_ngrams = args->word_ngrams > 1 ? (uint32_t)args->word_ngrams : 1,
+        .min_subword = args->minn > 0 ? (uint32_t)args->minn : 0,
+        .max_subword = (uint32_t)args->maxn,
+        .n_buckets = args->bucket > 0 ? (uint32_t)args->bucket : 0,
+        .quantised_input = !file->input.values,
+        .quantised_output = !file->output.values,
+        .pruned = file->n_pruned >= 0,
+    };
+}
+
+const char *pluck_fasttext_output_text(const pluck_fasttext *model, uint32_t output)
+{
+    return model && output < model->n_outputs ? model->outputs[output].text : NULL;
+}
+
+int64_t pluck_fasttext_output_count(const pluck_fasttext *model, uint32_t output)
+{
+    return model && output < model->n_outputs ? model->outputs[output].count : 0;
+}
+
+const pluck_head *pluck_fasttext_head(const pluck_fasttext *model)
+{
+    return model && pl_fasttext_is_distribution(model) ? model->head : NULL;
+}

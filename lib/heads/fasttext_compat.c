@@ -1,0 +1,134 @@
+/*
+ * The arithmetic of fastText 0.9.2 (loss.cc), float by float: dot products summed in order,
+ * std_log(x) = log(x + 1e-5), the depth-first search of its hierarchical softmax with the sum of
+ * those logarithms, softmax with all outputs, sigmoids by a table of 512 over [-8, 8]. A
+ * prediction differs from fastText's by the last bits of exp and log.
+ *
+ * The depth-first search keeps its stack in the entries of the head's query: at most one entry a
+ * leaf. fastText also prunes by the k-th best score so far, which changes no result.
+ */
+#include "heads/fasttext_compat.h"
+
+#include "base/error.h"
+#include "heads/code_tree.h"
+#include "simd/scalar_math.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { SIGMOID_TABLE = 512 };
+
+static const float MAX_SIGMOID = 8;
+
+static float std_log(float x)
+{
+    return (float)pl_log((double)x + 1e-5);
+}
+
+static float sigmoid(float x)
+{
+    return (float)(1.0 / (1.0 + (double)(float)pl_exp((double)-x)));
+}
+
+static float table_sigmoid(float x)
+{
+    if (x < -MAX_SIGMOID)
+        return 0;
+    if (x > MAX_SIGMOID)
+        return 1;
+    const int i = (int)((x + MAX_SIGMOID) * SIGMOID_TABLE / MAX_SIGMOID / 2);
+    return sigmoid((float)(i * 2 * (int)MAX_SIGMOID) / SIGMOID_TABLE - MAX_SIGMOID);
+}
+
+/* Row row of the output matrix times the hidden state. */
+static pluck_status dot_row(const pluck_fasttext_query *query, uint32_t row, float *dot,
+                            pluck_error *err)
+{
+    const pl_rows *rows = &query->model->head->rows;
+    const unsigned char *values = rows->data + row * rows->row_size_bytes;
+    float sum = 0;
+    for (uint32_t j = 0; j < rows->n_cols; j++) {
+        float w;
+        memcpy(&w, values + j * sizeof w, sizeof w);
+        sum += w * query->hidden[j];
+    }
+    if (isnan(sum))
+        return pl_fail(err, PLUCK_ERR_NAN, "fastText prediction: output row %u gives NaN",
+                       (unsigned)row);
+    *dot = sum;
+    return PLUCK_OK;
+}
+
+static void keep(pluck_fasttext_query *query, uint32_t *n, float score, uint32_t output)
+{
+    query->candidates[(*n)++] = (pl_fasttext_scored){score, output};
+}
+
+static pluck_status search_tree(pluck_fasttext_query *query, float threshold, uint32_t *n,
+                                pluck_error *err)
+{
+    const pluck_tree *tree = query->model->head->tree;
+    const float least = std_log(threshold);
+    pl_tree_entry *stack = query->head_query->entries;
+    size_t n_stack = 1;
+    stack[0] = (pl_tree_entry){.node = pl_tree_root(tree)};
+    while (n_stack > 0) {
+        const pl_tree_entry top = stack[--n_stack];
+        const float score = (float)top.logprob;
+        if (score < least)
+            continue;
+        if (top.node < tree->n_tokens) {
+            keep(query, n, score, top.node);
+            continue;
+        }
+        float dot = 0;
+        const pluck_status status = dot_row(query, top.node - tree->n_tokens, &dot, err);
+        if (status)
+            return status;
+        const float right = sigmoid(dot);
+        const float scores[2] = {score + std_log((float)(1.0 - (double)right)),
+                                 score + std_log(right)};
+        for (unsigned side = 2; side-- > 0;)
+            stack[n_stack++] = (pl_tree_entry){.node = pl_tree_child(tree, top.node, side),
+                                               .logprob = (double)scores[side]};
+    }
+    return PLUCK_OK;
+}
+
+static pluck_status all_outputs(pluck_fasttext_query *query, float threshold, uint32_t *n,
+                                pluck_error *err)
+{
+    const uint32_t n_outputs = query->model->n_outputs;
+    float *outputs = query->head_query->scores;
+    for (uint32_t i = 0; i < n_outputs; i++) {
+        const pluck_status status = dot_row(query, i, &outputs[i], err);
+        if (status)
+            return status;
+    }
+    if (pl_fasttext_is_distribution(query->model)) {
+        float max = outputs[0], sum = 0;
+        for (uint32_t i = 1; i < n_outputs; i++)
+            max = outputs[i] > max ? outputs[i] : max;
+        for (uint32_t i = 0; i < n_outputs; i++) {
+            outputs[i] = (float)pl_exp((double)(outputs[i] - max));
+            sum += outputs[i];
+        }
+        for (uint32_t i = 0; i < n_outputs; i++)
+            outputs[i] /= sum;
+    } else {
+        for (uint32_t i = 0; i < n_outputs; i++)
+            outputs[i] = table_sigmoid(outputs[i]);
+    }
+    for (uint32_t i = 0; i < n_outputs; i++)
+        if (outputs[i] >= threshold)
+            keep(query, n, std_log(outputs[i]), i);
+    return PLUCK_OK;
+}
+
+pluck_status pl_fasttext_compat(pluck_fasttext_query *query, float threshold, uint32_t *n,
+                                pluck_error *err)
+{
+    *n = 0;
+    return query->model->head->tree ? search_tree(query, threshold, n, err)
+                                    : all_outputs(query, threshold, n, err);
+}

@@ -1,0 +1,388 @@
+/*
+ * The layout of a fastText model, byte by byte (fasttext.cc, dictionary.cc, args.cc, matrix and
+ * quantmatrix of fastText 0.9.2). Little-endian, nothing is padded.
+ *
+ *   i32 magic 793712314, i32 version <= 12
+ *   12 x i32: dim, ws, epoch, minCount, neg, wordNgrams, loss (hs 1, ns 2, softmax 3, ova 4), model
+ *     (cbow 1, sg 2, sup 3), bucket, minn, maxn, lrUpdateRate; f64 t. In version 11 a supervised
+ *     model has no subwords, whatever maxn says
+ *   i32 size, nwords, nlabels; i64 ntokens; i64 pruneidx_size, -1 if not pruned
+ *   size x { bytes, 0x00, i64 count, i8 type: 0 word, 1 label }, words first
+ *   pruneidx_size x { i32 from, i32 to }
+ *   u8 quantised; input matrix
+ *   u8 output quantised (it counts only if the input is); output matrix
+ *
+ *   dense matrix:     i64 m, i64 n, f32[m n]
+ *   quantised matrix: u8 qnorm; i64 m, i64 n; i32 codesize = m nsubq; u8[codesize]; codebook; if
+ *     qnorm: u8[m], codebook of dim 1
+ *   codebook:         i32 dim, nsubq, dsub, lastdsub; f32[256 dim]: centroid c of piece s at (256 s
+ *     + c) dsub, of the last piece at 256 s dsub + c lastdsub
+ *
+ * No size is believed: a cursor gives bytes only as far as the file goes, and arrays are allocated
+ * for what has been seen to fit (an entry takes at least 10 bytes, a pruned pair 8).
+ */
+#include "heads/fasttext_file.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MAGIC = 793712314,
+    OLDEST_VERSION = 11,
+    NEWEST_VERSION = 12,
+    MAX_NGRAM = 255, /* words or code points: what a line can cost */
+    MIN_ENTRY_BYTES = 10,
+    N_CENTROIDS = 256
+};
+
+typedef struct cursor {
+    const char *label;
+    const uint8_t *bytes;
+    uint64_t size_bytes, at;
+    pluck_error *err;
+    pluck_status status;
+} cursor;
+
+static void fail(cursor *c, const char *what)
+{
+    if (c->status == PLUCK_OK)
+        c->status =
+            pl_fail(c->err, PLUCK_ERR_FORMAT, "%s: byte %" PRIu64 ": %s", c->label, c->at, what);
+}
+
+/* The next n bytes, or NULL if the file ends before. */
+static const uint8_t *take(cursor *c, uint64_t n, const char *what)
+{
+    if (c->status)
+        return NULL;
+    if (n > c->size_bytes - c->at) {
+        c->status = pl_fail(c->err, PLUCK_ERR_FORMAT,
+                            "%s: truncated: %s needs %" PRIu64 " bytes from byte %" PRIu64
+                            ", the file has %" PRIu64,
+                            c->label, what, n, c->at, c->size_bytes);
+        return NULL;
+    }
+    const uint8_t *bytes = c->bytes + c->at;
+    c->at += n;
+    return bytes;
+}
+
+static uint64_t take_integer(cursor *c, unsigned n_bytes, const char *what)
+{
+    const uint8_t *bytes = take(c, n_bytes, what);
+    uint64_t value = 0;
+    for (unsigned i = n_bytes; bytes && i-- > 0;)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+static int32_t take_i32(cursor *c, const char *what)
+{
+    return (int32_t)(uint32_t)take_integer(c, 4, what);
+}
+
+static int64_t take_i64(cursor *c, const char *what)
+{
+    return (int64_t)take_integer(c, 8, what);
+}
+
+static void read_args(cursor *c, pl_fasttext_args *args)
+{
+    static const char what[] = "the arguments";
+    if (take_i32(c, what) != MAGIC)
+        fail(c, "the file does not begin with fastText's magic number 793712314");
+    const int32_t version = take_i32(c, what);
+    if (version < OLDEST_VERSION || version > NEWEST_VERSION)
+        fail(c, "the version is not 11 or 12, those that can be read");
+    int32_t *const fields[] = {&args->dim,    &args->window,      &args->epoch, &args->min_count,
+                               &args->neg,    &args->word_ngrams, &args->loss,  &args->model,
+                               &args->bucket, &args->minn,        &args->maxn,  &args->update_rate};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        *fields[i] = take_i32(c, what);
+    (void)take(c, 8, what);
+    if (version == OLDEST_VERSION && args->model == PLUCK_FASTTEXT_SUPERVISED)
+        args->maxn = 0;
+    if (args->maxn < 0)
+        args->maxn = 0;
+    if (args->dim < 1)
+        fail(c, "dim must be at least 1");
+    if (args->loss < PLUCK_FASTTEXT_HS || args->loss > PLUCK_FASTTEXT_OVA)
+        fail(c, "the loss is none of 1 (hs), 2 (ns), 3 (softmax), 4 (ova)");
+    if (args->model < PLUCK_FASTTEXT_CBOW || args->model > PLUCK_FASTTEXT_SUPERVISED)
+        fail(c, "the model is none of 1 (cbow), 2 (skip-gram), 3 (supervised)");
+    if (args->word_ngrams > MAX_NGRAM || args->maxn > MAX_NGRAM)
+        fail(c, "wordNgrams or maxn exceeds 255");
+    if ((args->word_ngrams > 1 || args->maxn > 0) && args->bucket < 1)
+        fail(c, "n-grams need buckets, and there are none");
+}
+
+uint32_t pl_fasttext_hash_byte(uint32_t hash, char byte)
+{
+    const uint32_t extended = (uint32_t)(int32_t)(int8_t)byte;
+    return (hash ^ extended) * 16777619u;
+}
+
+uint32_t pl_fasttext_hash(const char *text, size_t length)
+{
+    uint32_t hash = PL_FASTTEXT_HASH_FIRST;
+    for (size_t i = 0; i < length; i++)
+        hash = pl_fasttext_hash_byte(hash, text[i]);
+    return hash;
+}
+
+/* The slot that holds this text, or the free one where it would go: at least half are free. */
+static uint32_t *slot_of(const pl_fasttext_file *file, const char *text, size_t length,
+                         uint32_t hash)
+{
+    for (uint32_t i = hash & file->slot_mask;; i = (i + 1) & file->slot_mask) {
+        uint32_t *slot = &file->slots[i];
+        if (*slot == 0)
+            return slot;
+        const pl_fasttext_entry *entry = &file->entries[*slot - 1];
+        if (entry->length == length && memcmp(entry->text, text, length) == 0)
+            return slot;
+    }
+}
+
+uint32_t pl_fasttext_find(const pl_fasttext_file *file, const char *text, size_t length,
+                          uint32_t hash)
+{
+    return *slot_of(file, text, length, hash) - 1;
+}
+
+/* Of two entries with the same text the later one counts, as in fastText. */
+static void read_entries(cursor *c, pl_fasttext_file *file, uint32_t n)
+{
+    for (uint32_t i = 0; i < n && c->status == PLUCK_OK; i++) {
+        pl_fasttext_entry *entry = &file->entries[i];
+        const uint8_t *text = c->bytes + c->at;
+        const uint64_t left = c->size_bytes - c->at;
+        const uint8_t *end = left ? memchr(text, 0, (size_t)left) : NULL;
+        if (!end) {
+            fail(c, "truncated: a word of the dictionary does not end");
+            return;
+        }
+        entry->text = (const char *)text;
+        entry->length = (size_t)(end - text);
+        c->at += entry->length + 1;
+        entry->count = take_i64(c, "a count");
+        const uint64_t type = take_integer(c, 1, "a type");
+        if (c->status == PLUCK_OK && type != (i >= file->n_words))
+            fail(c, "the dictionary must hold nwords words, type 0, then nlabels labels, type 1");
+        if (c->status == PLUCK_OK && entry->count < 0)
+            fail(c, "a count is negative");
+        if (c->status == PLUCK_OK)
+            *slot_of(file, entry->text, entry->length,
+                     pl_fasttext_hash(entry->text, entry->length)) = i + 1;
+    }
+}
+
+static int by_from(const void *a, const void *b)
+{
+    const pl_fasttext_prune *x = a, *y = b;
+    return (x->from > y->from) - (x->from < y->from);
+}
+
+static void read_pruned(cursor *c, pl_fasttext_file *file)
+{
+    const uint64_t n = (uint64_t)file->n_pruned;
+    if (c->status)
+        return;
+    if (n > (c->size_bytes - c->at) / sizeof *file->pruned) {
+        fail(c, "truncated: pruneidx_size is more than the file holds");
+        return;
+    }
+    file->pruned = pl_alloc(&file->allocator, (size_t)n, sizeof *file->pruned);
+    if (!file->pruned) {
+        c->status = pl_fail_nomem(c->err, (size_t)n * sizeof *file->pruned);
+        return;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        file->pruned[i].from = take_i32(c, "a pruned feature");
+        file->pruned[i].to = take_i32(c, "a pruned feature");
+    }
+    qsort(file->pruned, (size_t)n, sizeof *file->pruned, by_from);
+    for (uint64_t i = 1; i < n; i++)
+        if (file->pruned[i].from == file->pruned[i - 1].from)
+            fail(c, "a pruned feature is there twice");
+}
+
+static void read_dictionary(cursor *c, pl_fasttext_file *file)
+{
+    static const char what[] = "the dictionary";
+    const int32_t n = take_i32(c, what), n_words = take_i32(c, what), n_labels = take_i32(c, what);
+    (void)take(c, 8, what);
+    file->n_pruned = take_i64(c, what);
+    if (c->status == PLUCK_OK &&
+        (n < 0 || n_words < 0 || n_labels < 0 || (int64_t)n_words + n_labels != n))
+        fail(c, "nwords and nlabels of the dictionary do not add up to its size");
+    if (c->status == PLUCK_OK && (uint64_t)n > (c->size_bytes - c->at) / MIN_ENTRY_BYTES)
+        fail(c, "truncated: the dictionary has more entries than the file can hold");
+    if (c->status)
+        return;
+    file->n_words = (uint32_t)n_words;
+    file->n_labels = (uint32_t)n_labels;
+    uint64_t n_slots = 4;
+    while (n_slots < 2 * (uint64_t)n)
+        n_slots *= 2;
+    file->slot_mask = (uint32_t)(n_slots - 1);
+    file->entries = pl_alloc(&file->allocator, (size_t)n, sizeof *file->entries);
+    file->slots = pl_alloc_zero(&file->allocator, (size_t)n_slots, sizeof *file->slots);
+    if (!file->entries || !file->slots) {
+        c->status = pl_fail_nomem(c->err, (size_t)n * sizeof *file->entries);
+        return;
+    }
+    read_entries(c, file, (uint32_t)n);
+    if (file->n_pruned >= 0)
+        read_pruned(c, file);
+}
+
+static void read_codebook(cursor *c, uint32_t dim, pl_fasttext_codebook *book)
+{
+    static const char what[] = "a codebook";
+    const int32_t stored = take_i32(c, what), n_subs = take_i32(c, what), sub = take_i32(c, what),
+                  last_sub = take_i32(c, what);
+    if (c->status)
+        return;
+    if (stored < 1 || (uint32_t)stored != dim || n_subs < 1 || sub < 1 || last_sub < 1 ||
+        (int64_t)(n_subs - 1) * sub + last_sub != stored) {
+        fail(c, "the pieces of a codebook do not add up to the length of a row");
+        return;
+    }
+    *book = (pl_fasttext_codebook){.dim = dim,
+                                   .n_subs = (uint32_t)n_subs,
+                                   .sub = (uint32_t)sub,
+                                   .last_sub = (uint32_t)last_sub,
+                                   .centroids = take(c, 4 * N_CENTROIDS * (uint64_t)dim, what)};
+}
+
+static void read_shape(cursor *c, const pl_fasttext_file *file, pl_fasttext_matrix *matrix)
+{
+    const int64_t m = take_i64(c, "a matrix"), n = take_i64(c, "a matrix");
+    if (c->status == PLUCK_OK && (m < 0 || n != file->args.dim))
+        fail(c, "a matrix has rows of another length than dim");
+    matrix->n_rows = (uint64_t)m;
+    matrix->n_cols = (uint32_t)file->args.dim;
+}
+
+/* n a b bytes, if that is no more than the file has. */
+static const uint8_t *take_product(cursor *c, uint64_t a, uint64_t b, const char *what)
+{
+    if (c->status == PLUCK_OK && b != 0 && a > (c->size_bytes - c->at) / b)
+        fail(c, "truncated: a matrix is larger than the rest of the file");
+    return take(c, a * b, what);
+}
+
+static void read_matrix(cursor *c, const pl_fasttext_file *file, bool quantised,
+                        pl_fasttext_matrix *matrix)
+{
+    const bool has_norms = quantised && take_integer(c, 1, "qnorm") != 0;
+    read_shape(c, file, matrix);
+    if (!quantised) {
+        matrix->values = take_product(c, matrix->n_rows, 4 * (uint64_t)matrix->n_cols, "a matrix");
+        return;
+    }
+    const int32_t n_codes = take_i32(c, "codesize");
+    matrix->codes = take_product(c, (uint64_t)(n_codes < 0 ? 0 : n_codes), 1, "the codes");
+    read_codebook(c, matrix->n_cols, &matrix->book);
+    if (c->status == PLUCK_OK && (n_codes < 0 || matrix->n_rows > (uint64_t)n_codes ||
+                                  matrix->n_rows * matrix->book.n_subs != (uint64_t)n_codes))
+        fail(c, "codesize is not the number of rows times that of their pieces");
+    if (!has_norms)
+        return;
+    pl_fasttext_codebook norms = {0};
+    matrix->norm_codes = take_product(c, matrix->n_rows, 1, "the codes of norms");
+    read_codebook(c, 1, &norms);
+    matrix->norms = norms.centroids;
+}
+
+/* Every feature of any text has a row. */
+static void check_rows(cursor *c, const pl_fasttext_file *file)
+{
+    const pl_fasttext_args *args = &file->args;
+    const uint64_t n_rows = file->input.n_rows, n_words = file->n_words;
+    const uint64_t n_outputs =
+        args->model == PLUCK_FASTTEXT_SUPERVISED ? file->n_labels : file->n_words;
+    const bool hashed = args->maxn > 0 || args->word_ngrams > 1;
+    if (n_rows > INT32_MAX)
+        fail(c, "the input matrix has more than 2^31 - 1 rows");
+    if (n_words > n_rows)
+        fail(c, "the input matrix has fewer rows than the dictionary has words");
+    if (hashed && file->n_pruned < 0 && n_words + (uint64_t)args->bucket > n_rows)
+        fail(c, "the input matrix has fewer rows than words and buckets");
+    for (int64_t i = 0; i < file->n_pruned; i++)
+        if (file->pruned[i].to < 0 || n_words + (uint64_t)file->pruned[i].to >= n_rows)
+            fail(c, "a pruned feature points beyond the input matrix");
+    if (n_outputs < 1 || n_outputs > PLUCK_MAX_VOCAB)
+        fail(c, "the model has no outputs, or more than 2^24");
+    if (file->output.n_rows < n_outputs)
+        fail(c, "the output matrix has fewer rows than there are outputs");
+}
+
+pluck_status pl_fasttext_file_read(pl_fasttext_file *file, const char *label, const uint8_t *bytes,
+                                   uint64_t size_bytes, const pluck_allocator *allocator,
+                                   pluck_error *err)
+{
+    cursor c = {.label = label, .bytes = bytes, .size_bytes = size_bytes, .err = err};
+    *file = (pl_fasttext_file){.allocator = *allocator};
+    read_args(&c, &file->args);
+    read_dictionary(&c, file);
+    const bool quantised = take_integer(&c, 1, "the quantised flag") != 0;
+    read_matrix(&c, file, quantised, &file->input);
+    const bool quantised_output = take_integer(&c, 1, "the output's quantised flag") != 0;
+    read_matrix(&c, file, quantised && quantised_output, &file->output);
+    if (c.status == PLUCK_OK)
+        check_rows(&c, file);
+    if (c.status == PLUCK_OK && c.at != size_bytes)
+        fail(&c, "oversized: there are bytes behind the output matrix");
+    if (c.status)
+        pl_fasttext_file_free(file);
+    return c.status;
+}
+
+void pl_fasttext_file_free(pl_fasttext_file *file)
+{
+    pl_free(&file->allocator, file->entries);
+    pl_free(&file->allocator, file->slots);
+    pl_free(&file->allocator, file->pruned);
+    file->entries = NULL;
+    file->slots = NULL;
+    file->pruned = NULL;
+}
+
+static float float_at(const uint8_t *values, uint64_t i)
+{
+    float x;
+    memcpy(&x, values + i * sizeof x, sizeof x);
+    return x;
+}
+
+/* fastText adds norm * centroid, rounded, to the sum. */
+static void add_quantised(const pl_fasttext_matrix *matrix, uint64_t row, float *sum)
+{
+    const pl_fasttext_codebook *book = &matrix->book;
+    const float norm = matrix->norms ? float_at(matrix->norms, matrix->norm_codes[row]) : 1;
+    const uint8_t *codes = matrix->codes + row * book->n_subs;
+    for (uint32_t s = 0; s < book->n_subs; s++) {
+        const uint32_t length = s + 1 == book->n_subs ? book->last_sub : book->sub;
+        const uint64_t first = (uint64_t)N_CENTROIDS * s * book->sub + (uint64_t)codes[s] * length;
+        float *part = sum + (size_t)s * book->sub;
+        for (uint32_t j = 0; j < length; j++)
+            part[j] += norm * float_at(book->centroids, first + j);
+    }
+}
+
+void pl_fasttext_add_row(const pl_fasttext_matrix *matrix, uint64_t row, float *sum)
+{
+    if (!matrix->values) {
+        add_quantised(matrix, row, sum);
+        return;
+    }
+    const uint8_t *values = matrix->values + row * matrix->n_cols * sizeof *sum;
+    for (uint32_t j = 0; j < matrix->n_cols; j++)
+        sum[j] += float_at(values, j);
+}

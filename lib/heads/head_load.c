@@ -1,0 +1,355 @@
+/*
+ * A head from tensors. The container's reader has checked every tensor against the file; what is
+ * left is whether there are the right ones, and whether they fit each other, which the functions
+ * that create heads check. Their complaints, about a caller's arrays, become complaints about the
+ * file.
+ *
+ * The mapping goes to the head, unless its matrices are copied.
+ */
+#include "heads/head_load.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "container/safetensors_header.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { NAME_BYTES = 192, MAX_PARTS = 1024 };
+
+typedef struct head_file {
+    pluck_allocator allocator;
+    pl_source source;
+    pl_safetensors_header header;
+    char prefix[128];
+} head_file;
+
+static const pl_safetensors_entry *find(const head_file *file, const char *name)
+{
+    char whole[NAME_BYTES];
+    (void)snprintf(whole, sizeof whole, "%s%s", file->prefix, name);
+    for (size_t i = 0; i < file->header.n_entries; i++)
+        if (strcmp(file->header.entries[i].name, whole) == 0)
+            return &file->header.entries[i];
+    return NULL;
+}
+
+static const uint8_t *data_of(const head_file *file, const pl_safetensors_entry *entry)
+{
+    return file->source.bytes + (file->source.size_bytes - file->header.data_size_bytes) +
+           entry->begin;
+}
+
+static pluck_status fail_tensor(const head_file *file, const char *name, const char *expected,
+                                pluck_error *err)
+{
+    return pl_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%s%s' must be there, as %s",
+                   file->source.label, file->prefix, name, expected);
+}
+
+/* A matrix of F32, F16 or BF16 where it is mapped. */
+static pluck_status get_matrix(const head_file *file, const char *name, pluck_matrix *matrix,
+                               pluck_error *err)
+{
+    const pl_safetensors_entry *entry = find(file, name);
+    pl_stored_type type = PL_STORED_F64;
+    pl_shape shape = {0};
+    if (entry && pl_safetensors_type(entry, &type))
+        pl_safetensors_shape(entry, &shape);
+    if (!entry || type == PL_STORED_F64 || shape.n_axes != 2 || shape.axes[0] > UINT32_MAX ||
+        shape.axes[1] > UINT32_MAX)
+        return fail_tensor(file, name, "rows of F32, F16 or BF16", err);
+    *matrix = (pluck_matrix){data_of(file, entry), (pluck_dtype)type, (uint32_t)shape.axes[0],
+                             (uint32_t)shape.axes[1]};
+    return PLUCK_OK;
+}
+
+/* n floats in memory of their own; *bias stays NULL if there is no such tensor. */
+static pluck_status get_bias(const head_file *file, const char *name, size_t n, float **bias,
+                             pluck_error *err)
+{
+    const pl_safetensors_entry *entry = find(file, name);
+    const pl_kernels *kernels = pl_kernels_get(PLUCK_ISA_BEST);
+    pl_stored_type type = PL_STORED_F64;
+    pl_shape shape = {0};
+    if (!entry)
+        return PLUCK_OK;
+    if (pl_safetensors_type(entry, &type))
+        pl_safetensors_shape(entry, &shape);
+    if (type == PL_STORED_F64 || shape.n_axes != 1 || shape.axes[0] != n)
+        return fail_tensor(file, name, "one value of F32, F16 or BF16 a row, or not at all", err);
+    *bias = pl_alloc(&file->allocator, n, sizeof **bias);
+    if (!*bias)
+        return pl_fail_nomem(err, n * sizeof **bias);
+    if (type == PL_STORED_F32 && n > 0)
+        memcpy(*bias, data_of(file, entry), n * sizeof **bias);
+    else if (type == PL_STORED_F16)
+        kernels->widen_f16(data_of(file, entry), n, *bias);
+    else if (type == PL_STORED_BF16)
+        kernels->widen_bf16(data_of(file, entry), n, *bias);
+    return PLUCK_OK;
+}
+
+/* *n_rows rows of n_cols (0: one axis) numbers of I32, in memory of their own. */
+static pluck_status get_integers(const head_file *file, const char *name, uint64_t n_cols,
+                                 uint64_t *n_rows, int32_t **values, pluck_error *err)
+{
+    const pl_safetensors_entry *entry = find(file, name);
+    pl_shape shape = {0};
+    if (entry)
+        pl_safetensors_shape(entry, &shape);
+    if (!entry || strcmp(entry->dtype, "I32") != 0 || shape.n_axes != (n_cols ? 2 : 1) ||
+        (n_cols && shape.axes[1] != n_cols))
+        return fail_tensor(file, name, n_cols ? "pairs of I32" : "a list of I32", err);
+    const size_t n = (size_t)(shape.axes[0] * (n_cols ? n_cols : 1));
+    *values = pl_alloc(&file->allocator, n, sizeof **values);
+    if (!*values)
+        return pl_fail_nomem(err, n * sizeof **values);
+    if (n > 0)
+        memcpy(*values, data_of(file, entry), n * sizeof **values);
+    *n_rows = shape.axes[0];
+    return PLUCK_OK;
+}
+
+static const char *note_of(const head_file *file, const char *key)
+{
+    const cJSON *notes = cJSON_GetObjectItemCaseSensitive(file->header.json, "__metadata__");
+    const cJSON *note = notes ? cJSON_GetObjectItemCaseSensitive(notes, key) : NULL;
+    return cJSON_IsString(note) ? note->valuestring : NULL;
+}
+
+static bool note_is(const head_file *file, const char *key, const char *value)
+{
+    const char *note = note_of(file, key);
+    return note && strcmp(note, value) == 0;
+}
+
+static pluck_status load_dense(head_file *file, pluck_head **out, const pluck_head_options *options,
+                               pluck_error *err)
+{
+    pluck_matrix weights;
+    float *bias = NULL;
+    pluck_status status = get_matrix(file, "weight", &weights, err);
+    if (status == PLUCK_OK)
+        status = get_bias(file, "bias", weights.n_rows, &bias, err);
+    if (status == PLUCK_OK)
+        status = pluck_head_create_dense(out, &weights, bias, options, err);
+    pl_free(&file->allocator, bias);
+    return status;
+}
+
+static pluck_status load_hierarchical(head_file *file, pluck_head **out,
+                                      const pluck_head_options *options, pluck_error *err)
+{
+    pluck_matrix nodes;
+    int32_t *children = NULL;
+    uint64_t n_inner = 0;
+    float *bias = NULL;
+    pluck_tree *tree = NULL;
+    const bool left = note_is(file, "sign", "left");
+    pluck_status status = get_matrix(file, "nodes", &nodes, err);
+    if (status == PLUCK_OK && !left && !note_is(file, "sign", "right"))
+        status = pl_fail(err, PLUCK_ERR_FORMAT, "%s: metadata 'sign' must be left or right",
+                         file->source.label);
+    if (status == PLUCK_OK)
+        status = get_integers(file, "children", 2, &n_inner, &children, err);
+    if (status == PLUCK_OK && n_inner != nodes.n_rows)
+        status = fail_tensor(file, "children", "a pair for each row of 'nodes'", err);
+    if (status == PLUCK_OK)
+        status = get_bias(file, "bias", (size_t)n_inner, &bias, err);
+    if (status == PLUCK_OK && n_inner >= PLUCK_MAX_VOCAB)
+        status = fail_tensor(file, "children", "fewer than 2^24 pairs", err);
+    if (status == PLUCK_OK)
+        status =
+            pluck_tree_from_children(&tree, children, (uint32_t)n_inner + 1, &file->allocator, err);
+    if (status == PLUCK_OK)
+        status = pluck_head_create_hierarchical(
+            out, tree, &nodes, bias, left ? PLUCK_TREE_LEFT : PLUCK_TREE_RIGHT, options, err);
+    pluck_tree_destroy(&tree);
+    pl_free(&file->allocator, children);
+    pl_free(&file->allocator, bias);
+    return status;
+}
+
+static pluck_status load_tails(const head_file *file, pluck_head_tail *tails, uint32_t *n_tails,
+                               pluck_error *err)
+{
+    char name[64];
+    for (*n_tails = 0; *n_tails < MAX_PARTS; (*n_tails)++) {
+        (void)snprintf(name, sizeof name, "tail.%" PRIu32 ".0.weight", *n_tails);
+        if (!find(file, name))
+            break;
+        pluck_status status = get_matrix(file, name, &tails[*n_tails].projection, err);
+        (void)snprintf(name, sizeof name, "tail.%" PRIu32 ".1.weight", *n_tails);
+        if (status == PLUCK_OK)
+            status = get_matrix(file, name, &tails[*n_tails].output, err);
+        if (status)
+            return status;
+    }
+    return PLUCK_OK;
+}
+
+static pluck_status load_adaptive(head_file *file, pluck_head **out,
+                                  const pluck_head_options *options, pluck_error *err)
+{
+    pluck_matrix root;
+    float *bias = NULL;
+    uint32_t n_tails = 0;
+    pluck_head_tail *tails = pl_alloc(&file->allocator, MAX_PARTS, sizeof *tails);
+    if (!tails)
+        return pl_fail_nomem(err, MAX_PARTS * sizeof *tails);
+    pluck_status status = get_matrix(file, "head.weight", &root, err);
+    if (status == PLUCK_OK)
+        status = get_bias(file, "head.bias", root.n_rows, &bias, err);
+    if (status == PLUCK_OK)
+        status = load_tails(file, tails, &n_tails, err);
+    if (status == PLUCK_OK)
+        status = pluck_head_create_adaptive(out, &root, bias, tails, n_tails, options, err);
+    pl_free(&file->allocator, tails);
+    pl_free(&file->allocator, bias);
+    return status;
+}
+
+/* "16" as 16; 0 for anything that is no number from 1 to 2^31 - 1. */
+static uint32_t number_of(const char *text)
+{
+    uint64_t value = 0;
+    for (; text && *text; text++) {
+        if (*text < '0' || *text > '9' || value > INT32_MAX)
+            return 0;
+        value = value * 10 + (uint64_t)(*text - '0');
+    }
+    return value <= INT32_MAX ? (uint32_t)value : 0;
+}
+
+static pluck_status load_bands(const head_file *file, const int32_t *firsts, uint32_t n_bands,
+                               pluck_head_band *bands, size_t *n_vocab, pluck_error *err)
+{
+    char name[64];
+    for (uint32_t i = 0; i < n_bands; i++) {
+        (void)snprintf(name, sizeof name, "band.%" PRIu32 ".weight", i);
+        const pluck_status status = get_matrix(file, name, &bands[i].weights, err);
+        if (status)
+            return status;
+        if (firsts[i] < 0)
+            return fail_tensor(file, "first", "numbers from 0 on", err);
+        bands[i].first = (uint32_t)firsts[i];
+        *n_vocab += bands[i].weights.n_rows;
+    }
+    return PLUCK_OK;
+}
+
+static pluck_status load_differentiated(head_file *file, pluck_head **out,
+                                        const pluck_head_options *options, pluck_error *err)
+{
+    int32_t *firsts = NULL;
+    uint64_t n_bands = 0;
+    size_t n_vocab = 0;
+    float *bias = NULL;
+    pluck_head_band *bands = NULL;
+    pluck_status status = get_integers(file, "first", 0, &n_bands, &firsts, err);
+    if (status == PLUCK_OK && n_bands > MAX_PARTS)
+        status = fail_tensor(file, "first", "at most 1024 numbers", err);
+    if (status == PLUCK_OK) {
+        bands = pl_alloc(&file->allocator, (size_t)n_bands, sizeof *bands);
+        status = bands ? load_bands(file, firsts, (uint32_t)n_bands, bands, &n_vocab, err)
+                       : pl_fail_nomem(err, (size_t)n_bands * sizeof *bands);
+    }
+    if (status == PLUCK_OK)
+        status = get_bias(file, "bias", n_vocab, &bias, err);
+    if (status == PLUCK_OK)
+        status = pluck_head_create_differentiated(out, number_of(note_of(file, "dim")), bands,
+                                                  (uint32_t)n_bands, bias, options, err);
+    pl_free(&file->allocator, firsts);
+    pl_free(&file->allocator, bands);
+    pl_free(&file->allocator, bias);
+    return status;
+}
+
+/* What is before the only name that ends in "head.weight", if that is a whole name or part of a
+ * dotted one. */
+static bool find_prefix(head_file *file)
+{
+    static const char name[] = "head.weight";
+    size_t n_found = 0;
+    for (size_t i = 0; i < file->header.n_entries; i++) {
+        const char *whole = file->header.entries[i].name;
+        const size_t length = strlen(whole), suffix = sizeof name - 1;
+        if (length < suffix || strcmp(whole + length - suffix, name) != 0 ||
+            (length > suffix && whole[length - suffix - 1] != '.') ||
+            length - suffix >= sizeof file->prefix)
+            continue;
+        memcpy(file->prefix, whole, length - suffix);
+        file->prefix[length - suffix] = '\0';
+        n_found++;
+    }
+    return n_found == 1 && find(file, "tail.0.0.weight");
+}
+
+static pluck_status load_kind(head_file *file, pluck_head **out, const pluck_head_options *options,
+                              pluck_error *err)
+{
+    static pluck_status (*const loads[])(head_file *, pluck_head **, const pluck_head_options *,
+                                         pluck_error *) = {load_dense, load_hierarchical,
+                                                           load_adaptive, load_differentiated};
+    if (!note_is(file, "format", "pluck-head")) {
+        if (find_prefix(file))
+            return load_adaptive(file, out, options, err);
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: holds no head: expected metadata 'format' = 'pluck-head', or the "
+                       "tensors head.weight and tail.0.0.weight of an adaptive softmax",
+                       file->source.label);
+    }
+    for (size_t kind = 0; kind < sizeof loads / sizeof *loads; kind++)
+        if (note_is(file, "kind", pluck_head_kind_name((pluck_head_kind)kind)))
+            return loads[kind](file, out, options, err);
+    return pl_fail(err, PLUCK_ERR_FORMAT,
+                   "%s: metadata 'kind' must be dense, hierarchical, adaptive or differentiated",
+                   file->source.label);
+}
+
+/* The source goes to the head, or is closed. */
+static pluck_status load_file(head_file *file, pluck_head **out, const pluck_head_options *options,
+                              pluck_error *err)
+{
+    pluck_error why = {.status = PLUCK_OK};
+    if (file->source.streamed || pl_is_swapped(true))
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: a head is read from a file, on a little-endian machine",
+                       file->source.label);
+    pluck_status status =
+        pl_safetensors_header_parse(&file->header, file->source.bytes, file->source.size_bytes,
+                                    file->source.label, &file->allocator, err);
+    if (status)
+        return status;
+    status = load_kind(file, out, options, &why);
+    pl_safetensors_header_free(&file->header, &file->allocator);
+    if (status == PLUCK_ERR_INVALID || status == PLUCK_ERR_NAN)
+        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: %s", file->source.label, why.message);
+    return status ? pl_fail(err, status, "%s", why.message) : PLUCK_OK;
+}
+
+pluck_status pluck_head_load(pluck_head **out, const char *path, const pluck_head_options *options,
+                             pluck_error *err)
+{
+    if (!out || !path)
+        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_head_load: out and path must not be NULL");
+    *out = NULL;
+    head_file file = {.allocator = pl_allocator_or_default(options ? options->allocator : NULL)};
+    if (options && !pl_kernels_get(options->isa))
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "pluck_head_load: options.isa is an instruction set that is not supported "
+                       "here");
+    pluck_status status = pl_source_open(&file.source, path, &file.allocator, err);
+    if (status)
+        return status;
+    status = load_file(&file, out, options, err);
+    if (status == PLUCK_OK && !(options && options->copy)) {
+        (*out)->source = file.source;
+        (*out)->has_source = true;
+    } else {
+        pl_source_close(&file.source);
+    }
+    return status;
+}

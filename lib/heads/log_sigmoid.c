@@ -1,0 +1,39 @@
+/*
+ * With e = exp(-|x|) <= 1, ln sigmoid(|x|) = -ln(1 + e) and ln sigmoid(-|x|) = -|x| - ln(1 + e):
+ * sums of terms of one sign, so nothing cancels, however near to 0 or 1 the sigmoid is.
+ *
+ * ln(1 + y): with u = fl(1 + y), ln(u) y / (u - 1) corrects for what u lost (W. Kahan; D. Goldberg,
+ * "What every computer scientist should know about floating-point arithmetic", ACM Computing
+ * Surveys 23(1), 1991, theorem 4: within 5 ulps).
+ */
+#include "heads/log_sigmoid.h"
+
+#include "simd/scalar_math.h"
+
+#include <math.h>
+
+double pl_log1p(double y)
+{
+    const double u = 1.0 + y;
+    return u > 1.0 ? pl_log(u) * (y / (u - 1.0)) : y;
+}
+
+pl_log_sigmoid pl_log_sigmoid_of(double x)
+{
+    const double magnitude = fabs(x);
+    const double rest = pl_log1p(pl_exp(-magnitude));
+    const double large = -rest, small = -magnitude - rest;
+    return x < 0 ? (pl_log_sigmoid){small, large} : (pl_log_sigmoid){large, small};
+}
+
+double pl_sigmoid(double x)
+{
+    const double e = pl_exp(-fabs(x));
+    return (x < 0 ? e : 1.0) / (1.0 + e);
+}
+
+double pl_log_add(double a, double b)
+{
+    const double larger = a > b ? a : b, smaller = a > b ? b : a;
+    return larger == -HUGE_VAL ? larger : larger + pl_log1p(pl_exp(smaller - larger));
+}

@@ -1,0 +1,9 @@
+/*
+ * Trees from clustered vectors: pluck_tree_from_vectors() of head.h.
+ */
+#ifndef PL_TREE_CLUSTERS_H
+#define PL_TREE_CLUSTERS_H
+
+#include "heads/code_tree.h"
+
+#endif

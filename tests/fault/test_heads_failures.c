@@ -1,0 +1,277 @@
+/*
+ * Heads with memory that runs out: for each way to make and use one, the N-th allocation fails, N
+ * = 1, 2, 3 and so on until a run meets no failure. Each failure has to be reported as such, and
+ * leave nothing allocated. Queries, once created, ask for no memory at all.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <pluck/fasttext.h>
+
+#include "support/head_cases.h"
+#include "support/test_allocator.h"
+
+static pluck_error err;
+static char path[] = "/tmp/pluck-heads-XXXXXX";
+
+#define assert_ok(call)                                                                            \
+    do {                                                                                           \
+        if ((call) != PLUCK_OK)                                                                    \
+            fail_msg("%s: %s", #call, err.message);                                                \
+    } while (0)
+
+enum { N = 40, DIM = 6, N_ROWS = 3 };
+
+/* Runs with an allocator that fails, and frees what it made. */
+typedef pluck_status (*attempt)(const pluck_allocator *allocator);
+
+static void fail_each_allocation(const char *what, attempt run)
+{
+    for (uint64_t n = 0;; n++) {
+        test_allocator allocator;
+        test_allocator_init(&allocator);
+        allocator.fail_at = n;
+        const pluck_status status = run(&allocator.interface);
+        if (allocator.n_live != 0)
+            fail_msg("%s: allocation %" PRIu64 " fails: %" PRIu64 " blocks are left", what, n,
+                     allocator.n_live);
+        if (!allocator.failed) {
+            if (status != PLUCK_OK)
+                fail_msg("%s: %s", what, err.message);
+            assert_true(n > 0);
+            return;
+        }
+        if (status != PLUCK_ERR_NOMEM)
+            fail_msg("%s: allocation %" PRIu64 " fails: status %s", what, n,
+                     pluck_status_name(status));
+    }
+}
+
+static pluck_status make_huffman(const pluck_allocator *allocator)
+{
+    int64_t counts[N];
+    pluck_tree *tree = NULL;
+    pluck_tree_stats stats;
+    for (int i = 0; i < N; i++)
+        counts[i] = 1000 / (i + 1);
+    pluck_status status = pluck_tree_huffman(&tree, counts, N, allocator, &err);
+    if (status == PLUCK_OK)
+        status = pluck_tree_get_stats(tree, counts, &stats, NULL, 0, &err);
+    pluck_tree_destroy(&tree);
+    return status;
+}
+
+static pluck_status make_other_trees(const pluck_allocator *allocator)
+{
+    static const uint8_t bits[] = {0, 1, 0, 1, 1};
+    static const size_t ends[] = {1, 3, 5};
+    static const int32_t children[] = {0, 1, 3, 2};
+    static const float vectors[] = {1, 2, 3, 4, 5, 6};
+    pluck_tree *trees[4] = {NULL};
+    pluck_status status = pluck_tree_balanced(&trees[0], 9, allocator, &err);
+    if (status == PLUCK_OK)
+        status = pluck_tree_from_codes(&trees[1], bits, ends, 3, allocator, &err);
+    if (status == PLUCK_OK)
+        status = pluck_tree_from_children(&trees[2], children, 3, allocator, &err);
+    if (status == PLUCK_OK)
+        status = pluck_tree_from_vectors(&trees[3], vectors, 3, 2, 1, allocator, &err);
+    for (size_t i = 0; i < 4; i++)
+        pluck_tree_destroy(&trees[i]);
+    return status;
+}
+
+/* Loads the head at path, asks it everything, stores it again. */
+static pluck_status use_head(const pluck_allocator *allocator, bool copy)
+{
+    const pluck_head_options options = {.copy = copy, .allocator = allocator};
+    const float hidden[DIM * N_ROWS] = {1, -1, 2, 0.5F, 1, 1};
+    const pluck_head_batch batch = {hidden, N_ROWS, NULL, 2};
+    pluck_head *head = NULL;
+    pluck_head_query *query = NULL;
+    pluck_token drawn[N_ROWS];
+    pluck_status status = pluck_head_load(&head, path, &options, &err);
+    if (status == PLUCK_OK)
+        status = pluck_head_query_create(&query, head, allocator, &err);
+    if (status == PLUCK_OK)
+        status = pluck_head_sample_rows(head, &batch, 0.7, 1, 2, 3, drawn, NULL, NULL, &err);
+    if (status == PLUCK_OK)
+        status = pluck_head_save(head, path, &err);
+    pluck_head_query_destroy(&query);
+    pluck_head_destroy(&head);
+    return status;
+}
+
+static pluck_status use_borrowed_head(const pluck_allocator *allocator)
+{
+    return use_head(allocator, false);
+}
+
+static pluck_status use_copied_head(const pluck_allocator *allocator)
+{
+    return use_head(allocator, true);
+}
+
+static void test_every_allocation_of_a_tree_may_fail(void **state)
+{
+    (void)state;
+    fail_each_allocation("Huffman tree", make_huffman);
+    fail_each_allocation("other trees", make_other_trees);
+}
+
+static void test_every_allocation_of_a_head_may_fail(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
+        head_case c = head_case_make((pluck_head_kind)kind, 2, N, DIM);
+        assert_ok(pluck_head_save(c.head, path, &err));
+        fail_each_allocation(head_case_text(&c), use_borrowed_head);
+        fail_each_allocation(head_case_text(&c), use_copied_head);
+        head_case_free(&c);
+    }
+}
+
+static void ask_everything(pluck_head_query *query, const float *hidden)
+{
+    const int32_t mask[2] = {0x55555555, 0x55};
+    pluck_scored_token tokens[N];
+    pluck_pcg64 rng;
+    pluck_token token = 0;
+    uint32_t n = 0;
+    double number = 0;
+    float all[N];
+    pluck_pcg64_seed(&rng, 1, 2, 3);
+    for (int masked = 0; masked < 2; masked++) {
+        assert_ok(pluck_head_query_set_mask(query, masked ? mask : NULL, 2, &err));
+        assert_ok(pluck_head_logprob(query, hidden, 3, &number, &err));
+        assert_ok(pluck_head_logprobs(query, hidden, all, &err));
+        assert_ok(pluck_head_log_mass(query, hidden, &number, &err));
+        assert_ok(pluck_head_sample(query, hidden, 1, &rng, &token, &number, &err));
+        assert_ok(pluck_head_sample(query, hidden, 0.5, &rng, &token, NULL, &err));
+        assert_ok(pluck_head_sample_distinct(query, hidden, 2, N, &rng, tokens, &n, &err));
+        assert_ok(pluck_head_greedy(query, hidden, tokens, &err));
+        assert_ok(pluck_head_top_k(query, hidden, N, tokens, &n, &err));
+        assert_ok(pluck_head_top_p(query, hidden, 0.9, tokens, N, &n, &err));
+        assert_ok(pluck_head_min_p(query, hidden, 0.01, tokens, N, &n, &err));
+    }
+}
+
+static void test_queries_allocate_nothing(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
+        head_case c = head_case_make((pluck_head_kind)kind, 2, N, DIM);
+        const float hidden[DIM] = {1, -1, 2, 0.5F, 1, 1};
+        test_allocator allocator;
+        pluck_head_query *query = NULL;
+        test_allocator_init(&allocator);
+        assert_ok(pluck_head_query_create(&query, c.head, &allocator.interface, &err));
+        const uint64_t before = allocator.n_allocations;
+        ask_everything(query, hidden);
+        assert_int_equal(allocator.n_allocations, before);
+        pluck_head_query_destroy(&query);
+        assert_int_equal(allocator.n_live, 0);
+        head_case_free(&c);
+    }
+}
+
+typedef struct model_bytes {
+    unsigned char bytes[1024];
+    size_t n;
+} model_bytes;
+
+static model_bytes model;
+
+static void put(uint64_t value, size_t n_bytes)
+{
+    for (size_t i = 0; i < n_bytes; i++)
+        model.bytes[model.n++] = (unsigned char)(value >> (8 * i));
+}
+
+/* Hierarchical softmax over two labels; bigrams and a pruned dictionary. */
+static void make_model(void)
+{
+    static const uint32_t header[] = {793712314, 12, 1, 5, 5, 1, 5, 2, 1, 3, 9, 0, 0, 100};
+    static const char *const words[] = {"the", "__label__a", "__label__b"};
+    model.n = 0;
+    for (size_t i = 0; i < sizeof header / sizeof *header; i++)
+        put(header[i], 4);
+    put(0, 8);
+    put(3, 4);
+    put(1, 4);
+    put(2, 4);
+    put(9, 8);
+    put(1, 8);
+    for (size_t i = 0; i < 3; i++) {
+        memcpy(model.bytes + model.n, words[i], strlen(words[i]) + 1);
+        model.n += strlen(words[i]) + 1;
+        put(5 - i, 8);
+        put(i > 0, 1);
+    }
+    put(4, 4);
+    put(0, 4);
+    for (int matrix = 0; matrix < 2; matrix++) {
+        put(0, 1);
+        put(2, 8);
+        put(1, 8);
+        put(0x3F800000, 4);
+        put(0x3F000000, 4);
+    }
+}
+
+static pluck_status use_model(const pluck_allocator *allocator)
+{
+    const pluck_fasttext_options options = {.allocator = allocator};
+    pluck_fasttext *opened = NULL;
+    pluck_fasttext_query *query = NULL;
+    pluck_fasttext_label labels[2];
+    uint32_t n = 0;
+    pluck_status status =
+        pluck_fasttext_open_memory(&opened, "made", model.bytes, model.n, &options, &err);
+    if (status == PLUCK_OK)
+        status = pluck_fasttext_query_create(&query, opened, allocator, &err);
+    if (status == PLUCK_OK)
+        status = pluck_fasttext_predict(query, "the the\n", 8, 2, 0, labels, &n, &err);
+    pluck_fasttext_query_destroy(&query);
+    pluck_fasttext_close(&opened);
+    return status;
+}
+
+static void test_every_allocation_of_a_fasttext_model_may_fail(void **state)
+{
+    (void)state;
+    make_model();
+    fail_each_allocation("fastText model", use_model);
+}
+
+static int make_file(void **state)
+{
+    (void)state;
+    const int fd = mkstemp(path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_file(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_allocation_of_a_tree_may_fail),
+        cmocka_unit_test(test_every_allocation_of_a_head_may_fail),
+        cmocka_unit_test(test_queries_allocate_nothing),
+        cmocka_unit_test(test_every_allocation_of_a_fasttext_model_may_fail),
+    };
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}

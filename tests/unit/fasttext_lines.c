@@ -1,0 +1,53 @@
+/*
+ * Prints what a fastText model predicts for each line of a file, as "fasttext predict-prob" does,
+ * for test_fasttext_peer.py: fasttext_lines MODEL TEXT K exact|compat
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pluck/fasttext.h>
+
+static int fail(const pluck_error *err)
+{
+    fprintf(stderr, "%s\n", err->message);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    pluck_error err;
+    pluck_fasttext *model = NULL;
+    pluck_fasttext_query *query = NULL;
+    if (argc != 5)
+        return 2;
+    const uint32_t k = (uint32_t)atoi(argv[3]);
+    const bool compat = strcmp(argv[4], "compat") == 0;
+    FILE *text = fopen(argv[2], "r");
+    if (!text)
+        return 2;
+    if (pluck_fasttext_open(&model, argv[1], NULL, &err) != PLUCK_OK ||
+        pluck_fasttext_query_create(&query, model, NULL, &err) != PLUCK_OK)
+        return fail(&err);
+    pluck_fasttext_label *labels = calloc(k, sizeof *labels);
+    char *line = NULL;
+    size_t capacity = 0;
+    for (ssize_t size; (size = getline(&line, &capacity, text)) >= 0;) {
+        uint32_t n = 0;
+        const pluck_status status =
+            compat
+                ? pluck_fasttext_predict_compat(query, line, (size_t)size, k, 0, labels, &n, &err)
+                : pluck_fasttext_predict(query, line, (size_t)size, k, 0, labels, &n, &err);
+        if (status != PLUCK_OK)
+            return fail(&err);
+        for (uint32_t i = 0; i < n; i++)
+            printf("%s%s %.9g", i ? " " : "", labels[i].text, labels[i].prob);
+        printf("\n");
+    }
+    free(line);
+    free(labels);
+    fclose(text);
+    pluck_fasttext_query_destroy(&query);
+    pluck_fasttext_close(&model);
+    return 0;
+}

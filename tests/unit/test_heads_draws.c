@@ -1,0 +1,343 @@
+/*
+ * Exact temperature is the promise that trees are known to break: tempering every node is not
+ * tempering the distribution. So draws at several temperatures, with and without a mask, with and
+ * without replacement, are compared by chi-square with the distribution enumerated in long double.
+ * The seeds are fixed; thresholds are such that a correct sampler fails once in 10^6 seeds.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/chi_square.h"
+#include "support/head_cases.h"
+
+static pluck_error err;
+
+#define assert_ok(call)                                                                            \
+    do {                                                                                           \
+        if ((call) != PLUCK_OK)                                                                    \
+            fail_msg("%s: %s", #call, err.message);                                                \
+    } while (0)
+
+enum { N_VOCAB = 60, DIM = 7, N_DRAWS = 60000, N_ROWS = 300 };
+
+static const double temperatures[] = {0.05, 0.5, 0.7, 1, 1.5, 3, 100};
+
+enum { N_TEMPERATURES = sizeof temperatures / sizeof *temperatures };
+
+/* counts against n draws from p. */
+static void check_counts(const char *what, const uint64_t *counts, const long double *p, size_t n_p,
+                         uint64_t n)
+{
+    double rounded[N_VOCAB];
+    for (size_t i = 0; i < n_p; i++)
+        rounded[i] = (double)p[i];
+    const chi_square test = chi_square_test(counts, rounded, n_p, n);
+    if (!(test.p_value > 1e-6))
+        fail_msg("%s: chi-square %g with %g degrees of freedom, p-value %g", what, test.statistic,
+                 test.freedom, test.p_value);
+}
+
+static void tempered(const long double *logprobs, const int32_t *mask, double temperature, size_t n,
+                     long double *p)
+{
+    long double max = -HUGE_VALL, sum = 0;
+    for (size_t t = 0; t < n; t++) {
+        const bool allowed = !mask || ((uint32_t)mask[t / 32] >> (t % 32) & 1) != 0;
+        p[t] = allowed ? logprobs[t] / (long double)temperature : -HUGE_VALL;
+        max = fmaxl(max, p[t]);
+    }
+    for (size_t t = 0; t < n; t++)
+        sum += p[t] = expl(p[t] - max);
+    for (size_t t = 0; t < n; t++)
+        p[t] /= sum;
+}
+
+static void check_draws(const head_case *c, const float *hidden, const int32_t *mask,
+                        double temperature)
+{
+    long double logprobs[N_VOCAB], p[N_VOCAB];
+    uint64_t counts[N_VOCAB] = {0};
+    pluck_head_query *query = NULL;
+    head_case_logprobs(c, hidden, logprobs);
+    tempered(logprobs, mask, temperature, N_VOCAB, p);
+    assert_ok(pluck_head_query_create(&query, c->head, NULL, &err));
+    assert_ok(pluck_head_query_set_mask(query, mask, (N_VOCAB + 31) / 32, &err));
+    pluck_pcg64 rng;
+    pluck_pcg64_seed(&rng, c->seed, 1, 0);
+    for (int i = 0; i < N_DRAWS; i++) {
+        pluck_token token = -1;
+        double logprob = 1;
+        assert_ok(pluck_head_sample(query, hidden, temperature, &rng, &token,
+                                    i % 16 ? NULL : &logprob, &err));
+        counts[token]++;
+        if (i % 16 == 0 && !(fabs(logprob - (double)logprobs[token]) < 1e-5))
+            fail_msg("%s: ln p of %" PRId32 " is %g, exactly %Lg", head_case_text(c), token,
+                     logprob, logprobs[token]);
+    }
+    char what[256];
+    (void)snprintf(what, sizeof what, "%s, T = %g%s", head_case_text(c), temperature,
+                   mask ? ", masked" : "");
+    check_counts(what, counts, p, N_VOCAB, N_DRAWS);
+    pluck_head_query_destroy(&query);
+}
+
+static void test_draws_have_the_tempered_distribution(void **state)
+{
+    (void)state;
+    static const int32_t masks[3][2] = {
+        {(int32_t)0xFFFF0F35, 0x0FFFF0A1}, {0x00010000, 0x00000101}, {0x10, 0}};
+    for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
+        const head_case made = head_case_make((pluck_head_kind)kind, 11, N_VOCAB, DIM);
+        head_case c = made;
+        test_random random = test_random_make(12);
+        float hidden[DIM];
+        head_case_hidden(&random, &c, hidden);
+        for (int i = 0; i < N_TEMPERATURES; i++) {
+            check_draws(&c, hidden, NULL, temperatures[i]);
+            check_draws(&c, hidden, masks[i % 3], temperatures[i]);
+        }
+        head_case_free(&c);
+    }
+}
+
+/* Ordered pairs of different tokens: p(a) p(b) / (1 - p(a)). */
+static void test_draws_without_replacement_have_the_right_pairs(void **state)
+{
+    (void)state;
+    enum { N = 6 };
+    static const double some[] = {0.3, 1, 4};
+    const int32_t mask[1] = {0x3B};
+    for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
+        head_case c = head_case_make((pluck_head_kind)kind, 21, N, DIM);
+        test_random random = test_random_make(22);
+        float hidden[DIM];
+        pluck_head_query *query = NULL;
+        head_case_hidden(&random, &c, hidden);
+        assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
+        for (int i = 0; i < 6; i++) {
+            long double logprobs[N], p[N], pairs[N * N];
+            uint64_t counts[N * N] = {0};
+            const int32_t *used = i % 2 ? mask : NULL;
+            head_case_logprobs(&c, hidden, logprobs);
+            tempered(logprobs, used, some[i / 2], N, p);
+            assert_ok(pluck_head_query_set_mask(query, used, 1, &err));
+            for (int a = 0; a < N; a++)
+                for (int b = 0; b < N; b++)
+                    pairs[a * N + b] = a == b || p[a] == 0 ? 0 : p[a] * p[b] / (1 - p[a]);
+            pluck_pcg64 rng;
+            pluck_pcg64_seed(&rng, 5, (uint64_t)i, 0);
+            for (int draw = 0; draw < N_DRAWS; draw++) {
+                pluck_scored_token tokens[2];
+                uint32_t n = 0;
+                assert_ok(pluck_head_sample_distinct(query, hidden, some[i / 2], 2, &rng, tokens,
+                                                     &n, &err));
+                assert_int_equal(n, 2);
+                counts[tokens[0].token * N + tokens[1].token]++;
+            }
+            check_counts(head_case_text(&c), counts, pairs, (size_t)N * N, N_DRAWS);
+        }
+        pluck_head_query_destroy(&query);
+        head_case_free(&c);
+    }
+}
+
+static void test_distinct_draws_end_when_all_tokens_are_drawn(void **state)
+{
+    (void)state;
+    static const double some[] = {1e-40, 1e-12, 0.01, 1, 50};
+    for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
+        head_case c = head_case_make((pluck_head_kind)kind, 31, N_VOCAB, DIM);
+        test_random random = test_random_make(32);
+        float hidden[DIM];
+        pluck_head_query *query = NULL;
+        pluck_pcg64 rng;
+        pluck_pcg64_seed(&rng, 1, 1, 0);
+        head_case_hidden(&random, &c, hidden);
+        assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
+        for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+            pluck_scored_token tokens[N_VOCAB + 5];
+            bool seen[N_VOCAB] = {false};
+            uint32_t n = 0;
+            assert_ok(pluck_head_sample_distinct(query, hidden, some[i], N_VOCAB + 5, &rng, tokens,
+                                                 &n, &err));
+            if (n != N_VOCAB)
+                fail_msg("%s, T = %g: %" PRIu32 " tokens", head_case_text(&c), some[i], n);
+            for (uint32_t t = 0; t < n; t++) {
+                assert_false(seen[tokens[t].token]);
+                seen[tokens[t].token] = true;
+            }
+        }
+        pluck_head_query_destroy(&query);
+        head_case_free(&c);
+    }
+}
+
+/* From below 1e-30 to the largest double there is no NaN, no endless loop; the cold end is greedy.
+ * */
+static void test_extreme_temperatures_converge(void **state)
+{
+    (void)state;
+    static const double cold[] = {0, 1e-300, 1e-31, 1e-30, 1e-29, 1e-12, 1e-6, 1e-4};
+    static const double hot[] = {1e3, 1e20, 1e300, 1.7976931348623157e308};
+    for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
+        head_case c = head_case_make((pluck_head_kind)kind, 41, N_VOCAB, DIM);
+        test_random random = test_random_make(42);
+        float hidden[DIM];
+        long double logprobs[N_VOCAB], p[N_VOCAB];
+        pluck_head_query *query = NULL;
+        pluck_scored_token best;
+        pluck_token token = -1;
+        pluck_pcg64 rng;
+        pluck_pcg64_seed(&rng, 1, 1, 0);
+        head_case_hidden(&random, &c, hidden);
+        assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
+        assert_ok(pluck_head_greedy(query, hidden, &best, &err));
+        for (size_t i = 0; i < sizeof cold / sizeof *cold; i++) {
+            for (int draw = 0; draw < 50; draw++) {
+                assert_ok(pluck_head_sample(query, hidden, cold[i], &rng, &token, NULL, &err));
+                assert_int_equal(token, best.token);
+            }
+        }
+        head_case_logprobs(&c, hidden, logprobs);
+        for (size_t i = 0; i < sizeof hot / sizeof *hot; i++) {
+            uint64_t counts[N_VOCAB] = {0};
+            tempered(logprobs, NULL, hot[i], N_VOCAB, p);
+            for (int draw = 0; draw < 20000; draw++) {
+                assert_ok(pluck_head_sample(query, hidden, hot[i], &rng, &token, NULL, &err));
+                counts[token]++;
+            }
+            check_counts(head_case_text(&c), counts, p, N_VOCAB, 20000);
+        }
+        assert_int_equal(pluck_head_sample(query, hidden, -1, &rng, &token, NULL, &err),
+                         PLUCK_ERR_INVALID);
+        assert_int_equal(pluck_head_sample(query, hidden, HUGE_VAL, &rng, &token, NULL, &err),
+                         PLUCK_ERR_INVALID);
+        assert_int_equal(pluck_head_sample(query, hidden, (double)NAN, &rng, &token, NULL, &err),
+                         PLUCK_ERR_INVALID);
+        pluck_head_query_destroy(&query);
+        head_case_free(&c);
+    }
+}
+
+/* A chain is the worst shape: every failed descent evaluates at least one node that was not. */
+static void test_a_deep_tree_ends_after_as_many_trials_as_it_has_nodes(void **state)
+{
+    (void)state;
+    enum { N = 3000 };
+    int32_t *children = malloc(2 * N * sizeof *children);
+    float *nodes = malloc(N * sizeof *nodes);
+    test_random random = test_random_make(51);
+    for (int i = 0; i + 1 < N; i++) {
+        children[2 * i] = i + 1;
+        children[2 * i + 1] = i == 0 ? 0 : N + i - 1;
+        nodes[i] = (float)(6 + test_random_normal(&random));
+    }
+    const pluck_matrix matrix = {nodes, PLUCK_F32, N - 1, 1};
+    const float hidden = 1;
+    pluck_tree *tree = NULL;
+    pluck_head *head = NULL;
+    pluck_head_query *query = NULL;
+    pluck_pcg64 rng;
+    pluck_pcg64_seed(&rng, 1, 1, 0);
+    assert_ok(pluck_tree_from_children(&tree, children, N, NULL, &err));
+    assert_ok(
+        pluck_head_create_hierarchical(&head, tree, &matrix, NULL, PLUCK_TREE_RIGHT, NULL, &err));
+    assert_ok(pluck_head_query_create(&query, head, NULL, &err));
+    for (int i = 0; i < 20; i++) {
+        pluck_token token = -1;
+        double logprob = 1;
+        const double temperature = pow(10, test_random_uniform(&random) * 6 - 3);
+        assert_ok(pluck_head_sample(query, &hidden, temperature, &rng, &token, &logprob, &err));
+        const pluck_head_stats stats = pluck_head_query_stats(query);
+        assert_true(stats.n_dots <= N - 1);
+        assert_true(stats.n_trials <= N + 2);
+        double alone = 0;
+        assert_ok(pluck_head_logprob(query, &hidden, token, &alone, &err));
+        assert_true(alone == logprob);
+    }
+    pluck_head_query_destroy(&query);
+    pluck_head_destroy(&head);
+    pluck_tree_destroy(&tree);
+    free(children);
+    free(nodes);
+}
+
+typedef struct rows_result {
+    pluck_token drawn[N_ROWS];
+    double logprobs[N_ROWS], given[N_ROWS];
+    pluck_scored_token top[N_ROWS * 3];
+    uint32_t n[N_ROWS];
+    pluck_head_stats stats[3];
+} rows_result;
+
+static void run_rows(const head_case *c, const float *hidden, const int32_t *mask,
+                     uint32_t n_threads, rows_result *r)
+{
+    const pluck_head_batch batch = {hidden, N_ROWS, mask, n_threads};
+    memset(r, 0, sizeof *r);
+    assert_ok(pluck_head_sample_rows(c->head, &batch, 0.8, 3, 100, 7, r->drawn, r->logprobs,
+                                     &r->stats[0], &err));
+    assert_ok(pluck_head_logprob_rows(c->head, &batch, r->drawn, r->given, &r->stats[1], &err));
+    assert_ok(pluck_head_top_k_rows(c->head, &batch, 3, r->top, r->n, &r->stats[2], &err));
+}
+
+static void test_rows_do_not_depend_on_the_number_of_threads(void **state)
+{
+    (void)state;
+    static const uint32_t n_threads[] = {2, 3, 16};
+    static rows_result one, many;
+    const int32_t mask[2] = {0x7FFF0F35, 0x0FFFF0A1};
+    for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
+        head_case c = head_case_make((pluck_head_kind)kind, 61, N_VOCAB, DIM);
+        test_random random = test_random_make(62);
+        static float hidden[N_ROWS * DIM];
+        for (size_t r = 0; r < N_ROWS; r++)
+            head_case_hidden(&random, &c, hidden + r * DIM);
+        run_rows(&c, hidden, mask, 1, &one);
+        for (size_t i = 0; i < 3; i++) {
+            run_rows(&c, hidden, mask, n_threads[i], &many);
+            assert_memory_equal(&one, &many, sizeof one);
+        }
+        pluck_head_query *query = NULL;
+        assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
+        assert_ok(pluck_head_query_set_mask(query, mask, 2, &err));
+        for (size_t r = 0; r < N_ROWS; r++) {
+            pluck_token token = -1;
+            pluck_pcg64 rng;
+            pluck_pcg64_seed(&rng, 3, 100 + r, 7);
+            assert_ok(pluck_head_sample(query, hidden + r * DIM, 0.8, &rng, &token, NULL, &err));
+            assert_int_equal(token, one.drawn[r]);
+            assert_true(one.given[r] == one.logprobs[r]);
+        }
+        hidden[250 * DIM] = NAN;
+        hidden[251 * DIM] = NAN;
+        const pluck_head_batch batch = {hidden, N_ROWS, NULL, 4};
+        assert_int_equal(pluck_head_logprob_rows(c.head, &batch, one.drawn, one.given, NULL, &err),
+                         PLUCK_ERR_NAN);
+        assert_non_null(strstr(err.message, "row 250"));
+        pluck_head_query_destroy(&query);
+        head_case_free(&c);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_draws_have_the_tempered_distribution),
+        cmocka_unit_test(test_draws_without_replacement_have_the_right_pairs),
+        cmocka_unit_test(test_distinct_draws_end_when_all_tokens_are_drawn),
+        cmocka_unit_test(test_extreme_temperatures_converge),
+        cmocka_unit_test(test_a_deep_tree_ends_after_as_many_trials_as_it_has_nodes),
+        cmocka_unit_test(test_rows_do_not_depend_on_the_number_of_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

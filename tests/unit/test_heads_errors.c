@@ -1,0 +1,123 @@
+/*
+ * What goes wrong must say what and where, and leave the outputs alone: bad numbers in hidden
+ * states and weights, masks that allow nothing, arguments out of range.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "support/head_cases.h"
+
+static pluck_error err;
+
+#define assert_ok(call)                                                                            \
+    do {                                                                                           \
+        if ((call) != PLUCK_OK)                                                                    \
+            fail_msg("%s: %s", #call, err.message);                                                \
+    } while (0)
+
+static void test_bad_numbers_are_named(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
+        head_case c = head_case_make((pluck_head_kind)kind, 5, 9, 4);
+        pluck_head_query *query = NULL;
+        pluck_scored_token token = {.token = 77};
+        float hidden[4] = {1, 2, NAN, 4};
+        assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
+        assert_int_equal(pluck_head_greedy(query, hidden, &token, &err), PLUCK_ERR_NAN);
+        assert_non_null(strstr(err.message, "hidden[2]"));
+        hidden[2] = INFINITY;
+        assert_int_equal(pluck_head_greedy(query, hidden, &token, &err), PLUCK_ERR_NAN);
+        assert_int_equal(token.token, 77);
+        pluck_head_query_destroy(&query);
+        head_case_free(&c);
+    }
+    const float weights[4] = {NAN, 1, 1, 1};
+    const pluck_matrix matrix = {weights, PLUCK_F32, 2, 2};
+    const float hidden[2] = {1, 1};
+    pluck_head *head = NULL;
+    pluck_head_query *query = NULL;
+    double logprob = 7;
+    assert_ok(pluck_head_create_dense(&head, &matrix, NULL, NULL, &err));
+    assert_ok(pluck_head_query_create(&query, head, NULL, &err));
+    assert_int_equal(pluck_head_logprob(query, hidden, 1, &logprob, &err), PLUCK_ERR_NAN);
+    assert_non_null(strstr(err.message, "token 0"));
+    assert_true(logprob == 7);
+    pluck_head_query_destroy(&query);
+    pluck_head_destroy(&head);
+}
+
+static void test_masks_that_allow_nothing_are_refused(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
+        head_case c = head_case_make((pluck_head_kind)kind, 6, 40, 4);
+        pluck_head_query *query = NULL;
+        const float hidden[4] = {1, 2, 3, 4};
+        const int32_t none[2] = {0, (int32_t)0xFFFFFF00}, one[2] = {0, 1};
+        pluck_scored_token token;
+        assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
+        assert_ok(pluck_head_query_set_mask(query, one, 2, &err));
+        assert_int_equal(pluck_head_query_set_mask(query, none, 2, &err), PLUCK_ERR_EMPTY);
+        assert_int_equal(pluck_head_query_set_mask(query, one, 1, &err), PLUCK_ERR_INVALID);
+        assert_ok(pluck_head_greedy(query, hidden, &token, &err));
+        assert_int_equal(token.token, 32);
+        assert_ok(pluck_head_query_set_mask(query, NULL, 0, &err));
+        double log_mass = 1;
+        assert_ok(pluck_head_log_mass(query, hidden, &log_mass, &err));
+        assert_true(log_mass == 0);
+        pluck_head_query_destroy(&query);
+        head_case_free(&c);
+    }
+}
+
+static void test_callers_mistakes_are_refused(void **state)
+{
+    (void)state;
+    head_case c = head_case_make(PLUCK_HEAD_HIERARCHICAL, 6, 40, 4);
+    pluck_head_query *query = NULL;
+    const float hidden[4] = {1, 2, 3, 4};
+    pluck_scored_token tokens[2];
+    uint32_t n = 0;
+    double logprob = 0;
+    assert_int_equal(pluck_head_query_create(NULL, c.head, NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_query_create(&query, NULL, NULL, &err), PLUCK_ERR_INVALID);
+    assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
+    assert_int_equal(pluck_head_logprob(NULL, hidden, 0, &logprob, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_logprob(query, NULL, 0, &logprob, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_logprob(query, hidden, 40, &logprob, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_logprob(query, hidden, -1, &logprob, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_top_k(query, hidden, 0, tokens, &n, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_top_k(query, hidden, 1, NULL, &n, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_top_p(query, hidden, 0, tokens, 2, &n, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_top_p(query, hidden, (double)NAN, tokens, 2, &n, &err),
+                     PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_top_p(query, hidden, 0.5, NULL, 2, &n, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_min_p(query, hidden, 1.5, tokens, 2, &n, &err), PLUCK_ERR_INVALID);
+    const pluck_matrix few = {c.weights, c.dtype, 38, 4}, nothing = {c.weights, c.dtype, 40, 0};
+    pluck_head *head = NULL;
+    assert_int_equal(
+        pluck_head_create_hierarchical(&head, c.tree, &few, NULL, PLUCK_TREE_LEFT, NULL, &err),
+        PLUCK_ERR_INVALID);
+    assert_non_null(strstr(err.message, "38 rows, expected 39"));
+    assert_int_equal(pluck_head_create_dense(&head, &nothing, NULL, NULL, &err), PLUCK_ERR_INVALID);
+    assert_null(head);
+    pluck_head_query_destroy(&query);
+    head_case_free(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bad_numbers_are_named),
+        cmocka_unit_test(test_masks_that_allow_nothing_are_refused),
+        cmocka_unit_test(test_callers_mistakes_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
