@@ -131,7 +131,7 @@ class Help(CommandCase):
         self.assertEqual(self.complete("pluck sam"), ["sample"])
         self.assertEqual(self.complete("pluck config sh"), ["show"])
         self.assertEqual(self.complete("pluck sample x.npy --top-"),
-                         ["--top-k", "--top-p", "--top-a"])
+                         ["--top-n-sigma", "--top-k", "--top-p", "--top-a", "--top-h"])
         self.assertEqual(self.complete("pluck sample x.npy --format "), ["text", "json", "csv"])
         self.assertEqual(self.complete("pluck config show --form"), ["--format"])
         self.assertEqual(self.complete("pluck sample x.npy --vocab "), [])

@@ -244,6 +244,39 @@ static void chi_square_knows_its_quantiles_and_sees_a_bias(void **state)
     assert_true(chi_square_test(counts, p, 100, 1000000).p_value == 0);
 }
 
+/* What acts at random by the position's numbers mixes two laws. p = .4 .3 .2 .1, threshold .15: acting
+ * leaves 2/3, 1/3 on the last two. Positions one at a time and many at once give the same tokens. */
+static void xtc_mixes_two_distributions(void **state)
+{
+    (void)state;
+    enum { N = 4, BATCH = 1000 };
+    static const double before[N] = {.4, .3, .2, .1}, after[N] = {0, 0, 2. / 3, 1. / 3};
+    const double chance = 0.35;
+    float logits[N];
+    double p[N];
+    uint64_t counts[N] = {0};
+    pluck_draw draws[BATCH], one;
+    for (int i = 0; i < N; i++) {
+        logits[i] = (float)log(before[i]);
+        p[i] = chance * after[i] + (1 - chance) * before[i];
+    }
+    pluck_sampler *sampler = test_sampler(
+        "{\"xtc_probability\": 0.35, \"xtc_threshold\": 0.15, \"seed\": 3}", N, test_isa(), 0);
+    const pluck_logits row = {logits, PLUCK_F32, N};
+    for (uint64_t at = 0; at < N_DRAWS; at += BATCH) {
+        assert_int_equal(pluck_sampler_set_position(sampler, at, NULL), PLUCK_OK);
+        assert_int_equal(pluck_sampler_draw_many(sampler, row, BATCH, draws, NULL), PLUCK_OK);
+        for (int i = 0; i < BATCH; i++)
+            counts[draws[i].token]++;
+        pluck_sampler_set_position(sampler, at + 7, NULL);
+        assert_int_equal(pluck_sampler_draw(sampler, row, &one, NULL), PLUCK_OK);
+        assert_int_equal(one.token, draws[7].token);
+        assert_int_equal(one.n_survivors, draws[7].n_survivors);
+    }
+    check("xtc", counts, p, N, N_DRAWS);
+    pluck_sampler_destroy(&sampler);
+}
+
 int main(int argc, char **argv)
 {
     test_cases_begin(argc, argv);
@@ -251,6 +284,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(chi_square_knows_its_quantiles_and_sees_a_bias),
         cmocka_unit_test(tokens_come_with_their_probabilities),
         cmocka_unit_test(draws_from_a_large_view_come_with_their_probabilities),
+        cmocka_unit_test(xtc_mixes_two_distributions),
         cmocka_unit_test(neighbouring_positions_are_independent),
         cmocka_unit_test(neighbouring_streams_are_independent),
     };

@@ -1,0 +1,66 @@
+/*
+ * The samplers of libllama's C API, loaded at run time. Structures and signatures are those of
+ * the release v0.5.0 of npm's @node-llama-cpp/linux-x64: penalties take the size of the vocabulary
+ * first, dry takes no length of the context; older libraries differ there.
+ */
+#ifndef LLAMA_API_H
+#define LLAMA_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct llama_token_data {
+    int32_t id;
+    float logit;
+    float p;
+} llama_token_data;
+
+typedef struct llama_token_data_array {
+    llama_token_data *data;
+    size_t size;
+    int64_t selected;
+    bool sorted;
+} llama_token_data_array;
+
+typedef struct llama_logit_bias {
+    int32_t token;
+    float bias;
+} llama_logit_bias;
+
+typedef struct llama_sampler_chain_params {
+    bool no_perf;
+} llama_sampler_chain_params;
+
+typedef struct llama_sampler llama_sampler;
+
+typedef struct llama_api {
+    void *handle;
+    llama_sampler *(*chain_init)(llama_sampler_chain_params params);
+    void (*chain_add)(llama_sampler *chain, llama_sampler *sampler);
+    void (*apply)(llama_sampler *sampler, llama_token_data_array *candidates);
+    void (*accept)(llama_sampler *sampler, int32_t token);
+    void (*free)(llama_sampler *sampler);
+    llama_sampler *(*top_k)(int32_t k);
+    llama_sampler *(*top_p)(float p, size_t min_keep);
+    llama_sampler *(*min_p)(float p, size_t min_keep);
+    llama_sampler *(*typical)(float p, size_t min_keep);
+    llama_sampler *(*temp)(float t);
+    llama_sampler *(*temp_ext)(float t, float range, float exponent);
+    llama_sampler *(*top_n_sigma)(float n);
+    llama_sampler *(*xtc)(float p, float t, size_t min_keep, uint32_t seed);
+    llama_sampler *(*penalties)(int32_t n_vocab, int32_t last_n, float repeat, float frequency,
+                                float presence);
+    llama_sampler *(*dry)(const void *vocab, float multiplier, float base, int32_t allowed_length,
+                          int32_t last_n, const char **breakers, size_t n_breakers);
+    llama_sampler *(*logit_bias)(int32_t n_vocab, int32_t n, const llama_logit_bias *biases);
+    llama_sampler *(*mirostat)(int32_t n_vocab, uint32_t seed, float tau, float eta, int32_t m);
+    llama_sampler *(*mirostat_v2)(uint32_t seed, float tau, float eta);
+    llama_sampler *(*adaptive_p)(float target, float decay, uint32_t seed);
+} llama_api;
+
+/* folder may be NULL. False if there is no library or it lacks a function. */
+bool llama_api_open(llama_api *api, const char *folder);
+void llama_api_close(llama_api *api);
+
+#endif
