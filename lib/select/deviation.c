@@ -11,17 +11,8 @@
 #include "select/mass.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { N_SAMPLE = 16 };
-
-/* Logits may lie at any alignment. */
-static float value_at(const float *x, size_t i)
-{
-    float value;
-    memcpy(&value, (const unsigned char *)x + i * sizeof value, sizeof value);
-    return value;
-}
 
 static float sample_median(const pl_view *view)
 {
