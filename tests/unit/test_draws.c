@@ -244,8 +244,9 @@ static void chi_square_knows_its_quantiles_and_sees_a_bias(void **state)
     assert_true(chi_square_test(counts, p, 100, 1000000).p_value == 0);
 }
 
-/* What acts at random by the position's numbers mixes two laws. p = .4 .3 .2 .1, threshold .15: acting
- * leaves 2/3, 1/3 on the last two. Positions one at a time and many at once give the same tokens. */
+/* What acts at random by the position's numbers mixes two laws. p = .4 .3 .2 .1, threshold .15:
+ * acting leaves 2/3, 1/3 on the last two. Positions one at a time and many at once give the same
+ * tokens. */
 static void xtc_mixes_two_distributions(void **state)
 {
     (void)state;
