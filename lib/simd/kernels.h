@@ -90,6 +90,11 @@ typedef struct pl_kernels {
     size_t (*gather)(const float *x, size_t n, float low, float high, uint32_t first_id,
                      uint32_t *ids, float *logits);
 
+    /* Copies the values >= low (> -inf) of some blocks of x, by their ascending numbers, to logits
+     * and their places in x to ids; returns how many. Slack as for gather. */
+    size_t (*gather_blocks)(const float *x, const uint32_t *blocks, size_t n_blocks, float low,
+                            uint32_t *ids, float *logits);
+
     /* How many of 64 * n_blocks values are >= threshold. */
     size_t (*count)(const float *x, size_t n_blocks, float threshold);
 
