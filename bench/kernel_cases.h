@@ -23,7 +23,7 @@ typedef struct kernel_output {
     uint32_t *ids; /* room for n + PL_SLACK */
     double *sums, *dots;
     uint32_t *blocks; /* scratch */
-    uint64_t result; /* of a kernel that returns something */
+    uint64_t result;  /* of a kernel that returns something */
 } kernel_output;
 
 typedef struct kernel_case {

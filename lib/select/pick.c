@@ -11,11 +11,11 @@
  * are many trials; when they have cost about as much as the sums of all blocks, these are computed,
  * and one last uniform decides.
  *
- * Weights are grouped by 64 again, so that a draw walks n_blocks / 64 group sums and 64 weights; the
- * weights of a group are computed when a trial first enters it. A group's sum comes from a kernel of
- * its own, its weights are floats: the two agree to 2^-22, which is how exactly a block is drawn by
- * weight. Refining moves a group's sum and the total by the difference; each such step may leave
- * 2^-53 of the first total behind.
+ * Weights are grouped by 64 again, so that a draw walks n_blocks / 64 group sums and 64 weights;
+ * the weights of a group are computed when a trial first enters it. A group's sum comes from a
+ * kernel of its own, its weights are floats: the two agree to 2^-22, which is how exactly a block
+ * is drawn by weight. Refining moves a group's sum and the total by the difference; each such step
+ * may leave 2^-53 of the first total behind.
  * Source of the idea: rejection from an upper bound that is tightened where it was hit, as in
  * adaptive rejection sampling (Gilks and Wild 1992), on blocks of a discrete distribution.
  */

@@ -16,9 +16,9 @@ uint32_t pl_view_pick(pl_view *view, pluck_pcg64 *rng);
 /*
  * A pick from the nucleus that is deferred in dense. Tokens of the whole distribution are drawn
  * until one is in the nucleus: what is accepted has the law of the nucleus. Where they are rejected
- * again and again (a temperature after the nucleus moves mass out of it), the nucleus is cut out and
- * drawn from. view is a copy of dense in the same workspace; it is settled when that is needed, or
- * has been before: then it says who is in the nucleus, and the token is the same.
+ * again and again (a temperature after the nucleus moves mass out of it), the nucleus is cut out
+ * and drawn from. view is a copy of dense in the same workspace; it is settled when that is
+ * needed, or has been before: then it says who is in the nucleus, and the token is the same.
  */
 uint32_t pl_view_pick_nucleus(const pl_view *dense, pl_view *view, pluck_pcg64 *rng);
 
