@@ -93,6 +93,11 @@ static const option inspect_options[] = {
      AT(row), 0, 0, NULL},
     {"top", 'n', OPTION_COUNT, "N", "how many tokens to list; default 20", AT(top), 0,
      PLUCK_MAX_VOCAB, NULL},
+    {"explain", 'e', OPTION_SWITCH, NULL,
+     "everything that each stage did, and how the token of draw 0 was drawn", AT(explain), 0, 0,
+     NULL},
+    {"token", 't', OPTION_TEXT, "IDS",
+     "with --explain: what became of these tokens, separated by commas", AT(follow), 0, 0, NULL},
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
     {"color", 0, OPTION_CHOICE, "auto|always|never",
      "default auto: on a terminal, unless NO_COLOR is set", AT(color), 0, 0, NULL},
@@ -156,7 +161,8 @@ static const char *const sample_examples[] = {
 static const char *const inspect_examples[] = {
     "pluck inspect logits.npy --row 3 --vocab vocab.json",
     "pluck inspect logits.npy --row 3 --top-k 5 --temperature 0.8",
-    "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json", NULL};
+    "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json",
+    "pluck inspect logits.npy --row 3 --top-p 0.9 --min-p 0.1 --explain --token 13,426", NULL};
 static const char *const bench_examples[] = {
     "pluck bench --seconds 1", "pluck bench logits.npy --config config.json --rows 0:8 --seconds 1",
     "pluck bench --vocab-size 32000 --top-p 0.9 --top-k 40 --seconds 1 --format json", NULL};
@@ -203,7 +209,13 @@ static const command inspect_command = {
     "show the distribution of one row",
     "Shows what each stage does to the row, and the most probable tokens of the final "
     "distribution: what sample draws from for this row. effective is exp(entropy): the number of "
-    "equally likely tokens that would be as uncertain.",
+    "equally likely tokens that would be as uncertain.\n"
+    "With --explain: for each stage also what it removed, the bound between what it kept and what "
+    "it removed, the numbers that it worked with and the logits that it changed; the random "
+    "numbers "
+    "of draw 0 and the interval that they hit; and for each token of --token which stage removed "
+    "it "
+    "and how much it lacked.",
     inspect_tables,
     true,
     inspect_examples,

@@ -25,6 +25,14 @@ typedef struct token_list {
     size_t n;
 } token_list;
 
+/* Token ids separated by commas, the value of a flag (NULL: none); freed with
+ * free(list->tokens). */
+int setup_tokens(const arguments *args, const char *flag, const char *ids, token_list *list);
+
+/* Whether they are below n_vocab; else EXIT_DATA after complain(). */
+int setup_tokens_check(const arguments *args, const char *flag, const token_list *list,
+                       uint32_t n_vocab);
+
 /* --prompt-tokens; freed with free(list->tokens). */
 int setup_prompt(const arguments *args, token_list *list);
 

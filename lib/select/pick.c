@@ -83,16 +83,17 @@ static uint32_t find_double(const double *values, uint32_t n, double at, double 
 }
 
 /* The token inside a block where the fraction lies of the block's mass, 0 <= fraction < 1. */
-static uint32_t pick_inside(const pl_view *view, uint32_t block, const block_values *values,
-                            double fraction)
+static pl_pick pick_inside(const pl_view *view, uint32_t block, const block_values *values,
+                           double fraction)
 {
     double rest;
     uint32_t i = find_float(values->e, PL_BLOCK, fraction * values->sum, &rest);
-    return pl_view_token(view, block * PL_BLOCK + i);
+    return (pl_pick){.token = pl_view_token(view, block * PL_BLOCK + i),
+                     .inside = rest / (double)values->e[i]};
 }
 
 /* Inverse transform over exact sums of all blocks. */
-static uint32_t pick_by_sums(const pl_view *view, pluck_pcg64 *rng)
+static pl_pick pick_by_sums(const pl_view *view, pluck_pcg64 *rng)
 {
     const double *sums = view->workspace->block_sums;
     double total = pl_view_normaliser(view);
@@ -139,7 +140,7 @@ static double group_sum(const float *weights)
 }
 
 /* One token of a dense view whose blocks have been weighed. */
-static uint32_t pick_dense(const pl_view *view, uint32_t n_groups, pluck_pcg64 *rng)
+static pl_pick pick_dense(const pl_view *view, uint32_t n_groups, pluck_pcg64 *rng)
 {
     pl_workspace *w = view->workspace;
     for (int trial = 0; trial < MAX_TRIALS; trial++) {
@@ -159,37 +160,46 @@ static uint32_t pick_dense(const pl_view *view, uint32_t n_groups, pluck_pcg64 *
     return pick_by_sums(view, rng);
 }
 
-static uint32_t pick_compact(const pl_view *view, pluck_pcg64 *rng)
+static pl_pick pick_compact(const pl_view *view, pluck_pcg64 *rng)
 {
-    return view->n == 1 ? view->workspace->ids[0] : pick_by_sums(view, rng);
+    if (view->n == 1)
+        return (pl_pick){.token = view->workspace->ids[0]};
+    pl_pick picked = pick_by_sums(view, rng);
+    picked.inverse = true;
+    return picked;
 }
 
 /* Draws from the whole distribution until the token is in the nucleus: what is accepted has the law
  * of the nucleus. */
-static uint32_t pick_from_nucleus(pl_view *view, pluck_pcg64 *rng)
+static pl_pick pick_from_nucleus(pl_view *view, pluck_pcg64 *rng)
 {
     uint32_t n_groups = weigh_blocks(view);
     pl_nucleus_bounds bounds;
     pl_membership_begin(view, &bounds);
     for (int i = 0; i < MAX_REJECTED; i++) {
-        uint32_t token = pick_dense(view, n_groups, rng);
-        pl_verdict verdict = pl_membership(view, &bounds, token);
+        pl_pick picked = pick_dense(view, n_groups, rng);
+        pl_verdict verdict = pl_membership(view, &bounds, picked.token);
         if (verdict == PL_INSIDE)
-            return token;
+            return picked;
         if (verdict == PL_OUTSIDE)
             continue;
         pl_view_settle(view);
-        return pl_view_stored(view, token) > -INFINITY ? token : pick_compact(view, rng);
+        return pl_view_stored(view, picked.token) > -INFINITY ? picked : pick_compact(view, rng);
     }
     pl_view_settle(view);
     return pick_compact(view, rng);
 }
 
-uint32_t pl_view_pick(pl_view *view, pluck_pcg64 *rng)
+pl_pick pl_view_pick_where(pl_view *view, pluck_pcg64 *rng)
 {
     if (view->compact)
         return pick_compact(view, rng);
     if (view->deferred.p > 0.0)
         return pick_from_nucleus(view, rng);
     return pick_dense(view, weigh_blocks(view), rng);
+}
+
+uint32_t pl_view_pick(pl_view *view, pluck_pcg64 *rng)
+{
+    return pl_view_pick_where(view, rng).token;
 }

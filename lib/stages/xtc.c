@@ -118,6 +118,13 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     return remove_better(view, n, worst, err);
 }
 
+static void explain(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out)
+{
+    (void)params, (void)state, (void)view, (void)context;
+    out->from_above = true;
+}
+
 static const pluck_param params[] = {
     {
         .name = "probability",
@@ -167,4 +174,5 @@ const pl_stage pl_stage_xtc = {
     .is_random = is_random,
     .max_edits = max_edits,
     .apply = apply,
+    .explain = explain,
 };
