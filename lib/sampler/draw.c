@@ -9,7 +9,7 @@
 #include "select/keep.h"
 #include "select/mass.h"
 #include "select/nucleus.h"
-#include "select/pick.h"
+#include "select/pick_many.h"
 #include "simd/scalar_math.h"
 
 pluck_status pl_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err)
@@ -73,16 +73,19 @@ pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits, p
     return status;
 }
 
-/* The tokens of n positions from on. Each starts from the same view: a pick may settle its copy,
- * and what it then leaves in the workspace no other pick reads. */
+/* The tokens of n positions from on. Each starts from the same view. */
 static void pick_many(const pluck_sampler *sampler, const pl_view *view, size_t n,
                       pluck_draw *draws)
 {
     pluck_pcg64 position = sampler->rng;
+    pl_picks picks;
+    if (n > 1)
+        pl_picks_begin(&picks, view);
     for (size_t i = 0; i < n; i++) {
         pluck_pcg64 rng = position;
         pl_view own = *view;
-        draws[i].token = (pluck_token)pl_view_pick(&own, &rng);
+        draws[i].token =
+            (pluck_token)(n > 1 ? pl_picks_next(&picks, &rng) : pl_view_pick(&own, &rng));
         pluck_pcg64_skip_positions(&position, 1);
     }
 }

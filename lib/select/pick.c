@@ -7,8 +7,8 @@
  * is accepted and a token picked inside by inverse transform. Otherwise the weight becomes s and
  * the next uniform is tried. Given that a trial accepts, block b was drawn with probability
  * proportional to weight * s / weight = s: exact in every trial, whatever the weights were. Peaked
- * distributions refine the few blocks that matter; when MAX_TRIALS were not enough (maxima that
- * say little about their blocks), all sums are computed once and one last uniform decides.
+ * distributions refine the few blocks that matter; when PL_PICK_MAX_TRIALS were not enough (maxima
+ * that say little about their blocks), all sums are computed once and one last uniform decides.
  *
  * Weights are grouped by 64 again, so that a draw walks n_blocks / 64 group sums and 64 weights.
  * Source of the idea: rejection from an upper bound that is tightened where it was hit, as in
@@ -22,20 +22,10 @@
 
 #include <math.h>
 
-enum {
-    MAX_TRIALS = 48,
-    MAX_REJECTED = 8 /* tokens outside a deferred nucleus before it is cut out after all */
-};
-
 /* 64 exponentials; above an exact sum by more than all roundings of a block sum together. */
 static const float block_bound = 64.0f * (1.0f + 0x1p-20f);
 
-typedef struct block_values {
-    float e[PL_BLOCK];
-    double sum;
-} block_values;
-
-static void evaluate_block(const pl_view *view, uint32_t block, block_values *out)
+void pl_pick_evaluate(const pl_view *view, uint32_t block, pl_pick_values *out)
 {
     float buffer[PL_BLOCK];
     pl_view_exp_values(view, pl_view_block(view, block, buffer), 1, out->e);
@@ -44,9 +34,7 @@ static void evaluate_block(const pl_view *view, uint32_t block, block_values *ou
         out->sum += (double)out->e[i];
 }
 
-/* The first index of values whose cumulated sum exceeds at; the last positive one if rounding
- * leaves at beyond their end. *rest is what is left of at inside that value. */
-static uint32_t find_float(const float *values, uint32_t n, double at, double *rest)
+uint32_t pl_pick_find_float(const float *values, uint32_t n, double at, double *rest)
 {
     uint32_t last = 0;
     double before = 0.0;
@@ -64,7 +52,7 @@ static uint32_t find_float(const float *values, uint32_t n, double at, double *r
     return last;
 }
 
-static uint32_t find_double(const double *values, uint32_t n, double at, double *rest)
+uint32_t pl_pick_find_double(const double *values, uint32_t n, double at, double *rest)
 {
     uint32_t last = 0;
     double before = 0.0;
@@ -83,11 +71,11 @@ static uint32_t find_double(const double *values, uint32_t n, double at, double 
 }
 
 /* The token inside a block where the fraction lies of the block's mass, 0 <= fraction < 1. */
-static pl_pick pick_inside(const pl_view *view, uint32_t block, const block_values *values,
+static pl_pick pick_inside(const pl_view *view, uint32_t block, const pl_pick_values *values,
                            double fraction)
 {
     double rest;
-    uint32_t i = find_float(values->e, PL_BLOCK, fraction * values->sum, &rest);
+    uint32_t i = pl_pick_find_float(values->e, PL_BLOCK, fraction * values->sum, &rest);
     return (pl_pick){.token = pl_view_token(view, block * PL_BLOCK + i),
                      .inside = rest / (double)values->e[i]};
 }
@@ -99,14 +87,13 @@ static pl_pick pick_by_sums(const pl_view *view, pluck_pcg64 *rng)
     double total = pl_view_normaliser(view);
     double rest;
     uint32_t block =
-        find_double(sums, pl_view_n_blocks(view), pluck_pcg64_uniform(rng) * total, &rest);
-    block_values values;
-    evaluate_block(view, block, &values);
+        pl_pick_find_double(sums, pl_view_n_blocks(view), pluck_pcg64_uniform(rng) * total, &rest);
+    pl_pick_values values;
+    pl_pick_evaluate(view, block, &values);
     return pick_inside(view, block, &values, rest / sums[block]);
 }
 
-/* Weights of all blocks and the sums of their groups. */
-static uint32_t weigh_blocks(const pl_view *view)
+uint32_t pl_pick_weigh(const pl_view *view)
 {
     pl_workspace *w = view->workspace;
     uint32_t n_groups = (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK;
@@ -143,15 +130,16 @@ static double group_sum(const float *weights)
 static pl_pick pick_dense(const pl_view *view, uint32_t n_groups, pluck_pcg64 *rng)
 {
     pl_workspace *w = view->workspace;
-    for (int trial = 0; trial < MAX_TRIALS; trial++) {
+    for (int trial = 0; trial < PL_PICK_MAX_TRIALS; trial++) {
         double total = sum_of(w->group_sums, n_groups);
         double rest;
-        uint32_t g = find_double(w->group_sums, n_groups, pluck_pcg64_uniform(rng) * total, &rest);
+        uint32_t g =
+            pl_pick_find_double(w->group_sums, n_groups, pluck_pcg64_uniform(rng) * total, &rest);
         float *weights = w->weights + (size_t)g * PL_BLOCK;
-        uint32_t i = find_float(weights, PL_BLOCK, rest, &rest);
+        uint32_t i = pl_pick_find_float(weights, PL_BLOCK, rest, &rest);
         uint32_t block = g * PL_BLOCK + i;
-        block_values values;
-        evaluate_block(view, block, &values);
+        pl_pick_values values;
+        pl_pick_evaluate(view, block, &values);
         if (rest < values.sum)
             return pick_inside(view, block, &values, rest / values.sum);
         weights[i] = (float)values.sum;
@@ -173,10 +161,10 @@ static pl_pick pick_compact(const pl_view *view, pluck_pcg64 *rng)
  * of the nucleus. */
 static pl_pick pick_from_nucleus(pl_view *view, pluck_pcg64 *rng)
 {
-    uint32_t n_groups = weigh_blocks(view);
+    uint32_t n_groups = pl_pick_weigh(view);
     pl_nucleus_bounds bounds;
     pl_membership_begin(view, &bounds);
-    for (int i = 0; i < MAX_REJECTED; i++) {
+    for (int i = 0; i < PL_PICK_MAX_REJECTED; i++) {
         pl_pick picked = pick_dense(view, n_groups, rng);
         pl_verdict verdict = pl_membership(view, &bounds, picked.token);
         if (verdict == PL_INSIDE)
@@ -196,7 +184,7 @@ pl_pick pl_view_pick_where(pl_view *view, pluck_pcg64 *rng)
         return pick_compact(view, rng);
     if (view->deferred.p > 0.0)
         return pick_from_nucleus(view, rng);
-    return pick_dense(view, weigh_blocks(view), rng);
+    return pick_dense(view, pl_pick_weigh(view), rng);
 }
 
 uint32_t pl_view_pick(pl_view *view, pluck_pcg64 *rng)

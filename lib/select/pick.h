@@ -28,4 +28,30 @@ typedef struct pl_pick {
 
 pl_pick pl_view_pick_where(pl_view *view, pluck_pcg64 *rng);
 
+/*
+ * The steps of a draw, for pick_many.c, which makes the same draw with other means.
+ */
+
+enum {
+    PL_PICK_MAX_TRIALS = 48,
+    PL_PICK_MAX_REJECTED = 8 /* tokens outside a deferred nucleus before it is cut out after all */
+};
+
+/* The exponentials of a block, and their sum in order of index. */
+typedef struct pl_pick_values {
+    float e[PL_BLOCK];
+    double sum;
+} pl_pick_values;
+
+void pl_pick_evaluate(const pl_view *view, uint32_t block, pl_pick_values *out);
+
+/* Writes weights of all blocks, at least their sums, to the workspace, and the sums of their groups
+ * of 64; returns how many groups there are. */
+uint32_t pl_pick_weigh(const pl_view *view);
+
+/* The first index of values whose cumulated sum exceeds at; the last positive one if rounding
+ * leaves at beyond their end. *rest is what is left of at inside that value. */
+uint32_t pl_pick_find_float(const float *values, uint32_t n, double at, double *rest);
+uint32_t pl_pick_find_double(const double *values, uint32_t n, double at, double *rest);
+
 #endif
