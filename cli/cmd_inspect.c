@@ -45,10 +45,7 @@ static pluck_status measure(inspection *in, pluck_logits logits, const token_lis
                             pluck_error *err)
 {
     pluck_sampler *const sampler = in->sampler;
-    const token_list prompt = lists[0];
-    pluck_status status = pluck_sampler_set_stream(sampler, in->row, err);
-    for (size_t i = 0; status == PLUCK_OK && i < prompt.n; i++)
-        status = pluck_sampler_accept(sampler, prompt.tokens[i], err);
+    pluck_status status = setup_stream(sampler, in->row, &lists[0], err);
     if (status == PLUCK_OK)
         status = trace(in, sampler, logits, lists[1], err);
     const uint32_t capacity = in->args->top < in->n_vocab ? (uint32_t)in->args->top : in->n_vocab;

@@ -84,6 +84,9 @@ static const option sample_options[] = {
      AT(skip_bad), 0, 0, NULL},
     {"format", 'f', OPTION_CHOICE, "text|json|csv", "default text; json is one object a line",
      AT(format), 0, 0, NULL},
+    {"trace", 0, OPTION_SWITCH, NULL,
+     "with --format json: all that pluck replay needs to make the draw again", AT(trace), 0, 0,
+     NULL},
     {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
 };
 TABLE(sample_table, "Sampling", sample_options);
@@ -103,6 +106,15 @@ static const option inspect_options[] = {
      "default auto: on a terminal, unless NO_COLOR is set", AT(color), 0, 0, NULL},
 };
 TABLE(inspect_table, "Inspecting", inspect_options);
+
+static const option replay_options[] = {
+    {"isa", 0, OPTION_TEXT, "NAME",
+     "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",
+     AT(isa), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text; json is one object a line",
+     AT(format), 0, 0, NULL},
+};
+TABLE(replay_table, "Replaying", replay_options);
 
 static const option bench_options[] = {
     {"rows", 'r', OPTION_TEXT, "A:B",
@@ -138,6 +150,8 @@ static const option_table *const sample_tables[] = {&sample_table,  &config_tabl
 static const option_table *const inspect_tables[] = {&inspect_table, &config_table, &run_table,
                                                      &vocab_table,   &dump_table,   &output_table,
                                                      &general_table, NULL};
+static const option_table *const replay_tables[] = {&replay_table, &dump_table, &output_table,
+                                                    &general_table, NULL};
 static const option_table *const bench_tables[] = {&bench_table,  &config_table,  &dump_table,
                                                    &output_table, &general_table, NULL};
 static const option_table *const stages_tables[] = {&format_table, &general_table, NULL};
@@ -163,6 +177,9 @@ static const char *const inspect_examples[] = {
     "pluck inspect logits.npy --row 3 --top-k 5 --temperature 0.8",
     "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json",
     "pluck inspect logits.npy --row 3 --top-p 0.9 --min-p 0.1 --explain --token 13,426", NULL};
+static const char *const replay_examples[] = {
+    "pluck sample logits.npy --top-p 0.9 --format json --trace | pluck replay - logits.npy",
+    "pluck sample a.npy -f json --trace > lines.jsonl && pluck replay lines.jsonl a.npy", NULL};
 static const char *const bench_examples[] = {
     "pluck bench --seconds 1", "pluck bench logits.npy --config config.json --rows 0:8 --seconds 1",
     "pluck bench --vocab-size 32000 --top-p 0.9 --top-k 40 --seconds 1 --format json", NULL};
@@ -223,6 +240,25 @@ static const command inspect_command = {
     1,
     "DUMP",
     cmd_inspect};
+
+static const command replay_command = {
+    "replay",
+    "LINES DUMP... [options]",
+    "make draws again from the lines that sample --trace wrote",
+    "Reads the lines of pluck sample --format json --trace from the file LINES (- is standard "
+    "input), makes each draw again from the row of the dump, and says what differs: token, "
+    "logprob, "
+    "survivors, the interval and point of the draw, the random numbers, or the logits themselves. "
+    "Equal means equal bits, on whatever machine the lines were written. Status 1 if a line "
+    "differs, 3 if one cannot be understood.\n"
+    "With several dumps each line names its own, as it was written when it was sampled.",
+    replay_tables,
+    false,
+    replay_examples,
+    2,
+    SIZE_MAX,
+    "file of LINES and a DUMP",
+    cmd_replay};
 
 static const command bench_command = {
     "bench",
@@ -339,14 +375,7 @@ static const command help_command = {"help",
                                      "COMMAND",
                                      cmd_help};
 
-const command *const commands[] = {&sample_command,
-                                   &inspect_command,
-                                   &bench_command,
-                                   &stages_command,
-                                   &config_check_command,
-                                   &config_show_command,
-                                   &config_init_command,
-                                   &config_schema_command,
-                                   &completions_command,
-                                   &help_command,
-                                   NULL};
+const command *const commands[] = {
+    &sample_command,        &inspect_command,      &replay_command,      &bench_command,
+    &stages_command,        &config_check_command, &config_show_command, &config_init_command,
+    &config_schema_command, &completions_command,  &help_command,        NULL};

@@ -66,7 +66,7 @@ typedef struct arguments {
         *follow;
     uint64_t vocab_size, draws, stream, top, threads, seconds;
     int dtype, input_format, vocab_encoding, format, color;
-    bool sequence, skip_bad, explain, quiet, short_vocab, list, help, man;
+    bool sequence, skip_bad, trace, explain, quiet, short_vocab, list, help, man;
 } arguments;
 
 struct command {

@@ -257,6 +257,15 @@ int setup_prompt_check(const arguments *args, const token_list *list, uint32_t n
     return setup_tokens_check(args, "prompt-tokens", list, n_vocab);
 }
 
+pluck_status setup_stream(pluck_sampler *sampler, uint64_t stream, const token_list *prompt,
+                          pluck_error *err)
+{
+    pluck_status status = pluck_sampler_set_stream(sampler, stream, err);
+    for (size_t i = 0; status == PLUCK_OK && i < prompt->n; i++)
+        status = pluck_sampler_accept(sampler, prompt->tokens[i], err);
+    return status;
+}
+
 const char *source_name(const char *path)
 {
     return strcmp(path, "-") == 0 ? "standard input" : path;
