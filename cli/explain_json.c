@@ -93,7 +93,9 @@ static void json_draw(const inspection *in, output *out)
         output_double(out, doubles[i].value);
     }
     output_printf(out, ",\"inverse\":%s", d->inverse ? "true" : "false");
-    json_words(out, d->words, d->n_words);
+    output_printf(out, ",\"n_words\":%zu", d->n_words);
+    json_words(out, d->words,
+               d->n_words < PLUCK_TRACE_DRAW_WORDS ? d->n_words : PLUCK_TRACE_DRAW_WORDS);
     output_char(out, '}');
 }
 

@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#define SHOWN_WORDS    64
 #define SHOWN_EDITS    8 /* of each stage */
 #define WORDS_PER_LINE 4
 #define INDENT         "    "
@@ -153,8 +154,11 @@ static void print_draw(const inspection *in, output *out, const paint *codes)
     output_printf(out, INDENT "drawn at %.9f, %s\n", d->at,
                   d->inverse ? "the last random number as a fraction"
                              : "what the random numbers amount to (rejection)");
+    const size_t n_shown = d->n_words < SHOWN_WORDS ? d->n_words : SHOWN_WORDS;
     output_printf(out, INDENT "random numbers (%zu):", d->n_words);
-    print_words(out, d->words, d->n_words);
+    print_words(out, d->words, n_shown);
+    if (n_shown < d->n_words)
+        output_printf(out, INDENT INDENT "and %zu more\n", d->n_words - n_shown);
 }
 
 static void print_verdict(const inspection *in, output *out, const pluck_token_fate *f)

@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void add_words(draw_record *record, const uint64_t *words, size_t n)
+/* words: the first n_recorded of n. */
+static void add_words(draw_record *record, const uint64_t *words, size_t n, size_t n_recorded)
 {
-    for (size_t i = 0; i < n; i++, record->n_words++)
-        if (record->n_words < RECORDED_WORDS)
-            record->words[record->n_words] = words[i];
+    for (size_t i = 0; i < n && i < n_recorded && record->n_words + i < RECORDED_WORDS; i++)
+        record->words[record->n_words + i] = words[i];
+    record->n_words += n;
 }
 
 pluck_status record_draw(pluck_sampler *sampler, pluck_logits logits, pluck_trace *trace,
@@ -21,10 +22,9 @@ pluck_status record_draw(pluck_sampler *sampler, pluck_logits logits, pluck_trac
     *record = (draw_record){.low = d->low, .high = d->high, .at = d->at};
     for (size_t i = 0; i < pluck_trace_stage_count(trace); i++) {
         const pluck_stage_report *const r = pluck_trace_stage_at(trace, i);
-        add_words(record, r->words,
-                  r->n_words < PLUCK_TRACE_WORDS ? r->n_words : PLUCK_TRACE_WORDS);
+        add_words(record, r->words, r->n_words, PLUCK_TRACE_WORDS);
     }
-    add_words(record, d->words, d->n_words);
+    add_words(record, d->words, d->n_words, PLUCK_TRACE_DRAW_WORDS);
     return PLUCK_OK;
 }
 

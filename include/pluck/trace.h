@@ -84,8 +84,8 @@ typedef enum pluck_bound {
     PLUCK_BOUND_BAND = 4        /* both ends were: worst_kept and best_kept (typical)        */
 } pluck_bound;
 
-#define PLUCK_TRACE_VALUES 4 /* values of a stage, at most */
-#define PLUCK_TRACE_WORDS  8 /* random numbers of a stage that are recorded */
+#define PLUCK_TRACE_VALUES 4  /* values of a stage, at most */
+#define PLUCK_TRACE_WORDS  16 /* random numbers of a stage that are recorded */
 
 /* What one stage did. */
 typedef struct pluck_stage_report {
@@ -128,7 +128,7 @@ PLUCK_API size_t pluck_trace_stage_count(const pluck_trace *trace);
  * again. */
 PLUCK_API const pluck_stage_report *pluck_trace_stage_at(const pluck_trace *trace, size_t index);
 
-#define PLUCK_TRACE_DRAW_WORDS 512 /* more than any draw takes */
+#define PLUCK_TRACE_DRAW_WORDS 512 /* random numbers of a draw that are recorded */
 
 /*
  * How the token was drawn from the final distribution.
@@ -149,8 +149,8 @@ typedef struct pluck_trace_draw {
     pluck_draw drawn; /* what pluck_sampler_draw() gives, the same bits */
     double low, high;
     double at;
-    bool inverse; /* the last number alone chose the token */
-    size_t n_words;
+    bool inverse;   /* the last number alone chose the token */
+    size_t n_words; /* numbers that the draw took; the first of them are recorded */
     uint64_t words[PLUCK_TRACE_DRAW_WORDS];
 } pluck_trace_draw;
 

@@ -21,6 +21,7 @@ typedef struct pl_pick_weights {
     uint32_t n_groups;
     uint64_t draw;       /* the number of this draw, from 1 */
     bool refined;        /* in this draw */
+    double total;        /* of the weights now */
     double *reach;       /* [a block] of the initial weights in its group, if seen says so */
     double *now_reach;   /* [a block] the same now, if changed says so */
     float *now;          /* [a block] the weights now, of the same groups */
