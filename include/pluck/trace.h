@@ -94,7 +94,7 @@ typedef struct pluck_stage_report {
     const void *params;      /* laid out as info says; valid while the sampler lives */
     uint32_t n_survivors;    /* tokens with p > 0 after it */
     uint32_t n_removed;      /* tokens above -inf before it that are at -inf after it */
-    double mass;             /* before, the probability of the tokens that it kept: in (0, 1] */
+    double mass;             /* before, the probability of the tokens that it kept: in [0, 1] */
     double entropy_before;   /* in nats; of entry 0 the same as entropy */
     double entropy;          /* after, in nats */
     double temperature;      /* what it divided all logits by; 1 for most */

@@ -1,13 +1,18 @@
 /*
- * Why: what a trace says must also be what a person computes from the definitions, and what it
- * cannot say must be an error that leaves no half of an explanation behind.
+ * Why: what a trace says must also be what a person computes from the definitions; what it cannot
+ * say must be an error that leaves no half of an explanation behind; and the strangest rows and
+ * parameters must give numbers that make sense.
  */
+#include "support/logit_cases.h"
+#include "support/stage_cases.h"
+#include "support/test_cases.h"
 #include "support/test_isa.h"
 #include "support/test_samplers.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -236,8 +241,88 @@ static void what_cannot_be_traced_is_an_error_and_an_empty_trace(void **state)
     pluck_sampler_destroy(&wider);
 }
 
-int main(void)
+/* What holds for every trace. */
+static bool makes_sense(const pluck_trace *trace, const pluck_draw *d)
 {
+    const pluck_trace_draw *t = pluck_trace_draw_of(trace);
+    if (t->drawn.token != d->token || t->drawn.n_survivors != d->n_survivors ||
+        memcmp(&t->drawn.logprob, &d->logprob, sizeof d->logprob) != 0)
+        return test_case_failed("drew %d, not %d", t->drawn.token, d->token);
+    if (!(0 <= t->low && t->low <= t->at && t->at <= t->high && t->high <= 1))
+        return test_case_failed("%g in [%g, %g)", t->at, t->low, t->high);
+    for (size_t i = 0; i < pluck_trace_stage_count(trace); i++) {
+        const pluck_stage_report *r = pluck_trace_stage_at(trace, i);
+        if (!(r->mass >= 0 && r->mass <= 1 && r->entropy >= 0 && r->temperature > 0))
+            return test_case_failed("%s: mass %g, entropy %g, temperature %g", r->stage, r->mass,
+                                    r->entropy, r->temperature);
+        if (r->n_survivors < 1 || (r->bound == PLUCK_BOUND_NONE) != isnan(r->bound_logit))
+            return test_case_failed("%s: %u survivors, bound %d at %g", r->stage, r->n_survivors,
+                                    (int)r->bound, r->bound_logit);
+        for (uint32_t e = 0; e < r->n_listed; e++)
+            if (isnan(r->edits[e].before) || !(r->edits[e].after < (double)INFINITY))
+                return test_case_failed("%s: %g became %g", r->stage, r->edits[e].before,
+                                        r->edits[e].after);
+    }
+    const pluck_token_fate *f = pluck_trace_token_at(trace, 0);
+    for (size_t i = 0; i < pluck_trace_stage_count(trace); i++)
+        if (isnan(f->steps[i].logit) || !(f->steps[i].prob >= 0 && f->steps[i].above >= 0))
+            return test_case_failed("token %d: logit %g, p %g, above %g", f->token,
+                                    f->steps[i].logit, f->steps[i].prob, f->steps[i].above);
+    return isfinite(f->lacked_logit) && isfinite(f->lacked_prob) ? true
+                                                                 : test_case_failed("lacked");
+}
+
+/* Three stages and a draw with any parameters, on any kind of row. */
+static bool anything_makes_sense(uint64_t seed, pluck_isa isa, const void *context)
+{
+    enum { MAX_VOCAB = 500 };
+    float x[MAX_VOCAB];
+    (void)context;
+    test_random random = test_random_make(seed);
+    uint32_t n = 1 + (uint32_t)test_random_below(&random, MAX_VOCAB);
+    const pluck_stage *draw = NULL;
+    stage_text json;
+    stage_begin(&json, seed);
+    for (int i = 0; i < 3;) {
+        const pluck_stage *stage = pluck_stage_at(test_random_below(&random, pluck_stage_count()));
+        if (stage->kind == PLUCK_STAGE_DRAW) {
+            draw = stage;
+            continue;
+        }
+        stage_text_add(&json, "%s", i++ ? ", " : "");
+        stage_add_random(&json, stage, STAGE_ANY, (stage_tokens){n, NULL}, &random);
+    }
+    stage_end(&json, draw);
+    logit_fill((logit_kind)test_random_below(&random, LOGITS_KINDS), seed, n, x);
+    pluck_sampler *sampler = test_sampler(json.text, n, isa, seed);
+    for (int i = 0; i < 9; i++)
+        pluck_sampler_accept(sampler, (pluck_token)((uint32_t)i % 4 % n), NULL);
+    pluck_trace *trace = NULL;
+    assert_int_equal(pluck_trace_create(&trace, sampler, NULL, NULL), PLUCK_OK);
+    pluck_logits logits = {x, PLUCK_F32, n};
+    pluck_draw d;
+    pluck_token followed = (pluck_token)test_random_below(&random, n);
+    pluck_status status = pluck_sampler_draw(sampler, logits, &d, NULL);
+    bool ok = pluck_sampler_trace(sampler, logits, &followed, 1, trace, NULL) == status;
+    if (!ok)
+        test_case_failed("the trace ends with another status");
+    else if (status == PLUCK_OK)
+        ok = makes_sense(trace, &d);
+    pluck_trace_destroy(&trace);
+    pluck_sampler_destroy(&sampler);
+    return ok || test_case_failed("%s", json.text);
+}
+
+static void any_parameters_on_any_row_make_sense(void **state)
+{
+    (void)state;
+    test_cases_run_once("any_parameters_on_any_row_make_sense", 0, 1500, anything_makes_sense,
+                        NULL);
+}
+
+int main(int argc, char **argv)
+{
+    test_cases_begin(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_trace_changes_nothing),
         cmocka_unit_test(numbers_are_those_computed_by_hand),
@@ -245,6 +330,7 @@ int main(void)
         cmocka_unit_test(min_keep_moves_the_bound),
         cmocka_unit_test(ties_lack_nothing),
         cmocka_unit_test(edges_are_traced),
+        cmocka_unit_test(any_parameters_on_any_row_make_sense),
         cmocka_unit_test(what_cannot_be_traced_is_an_error_and_an_empty_trace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
