@@ -279,6 +279,10 @@ int source_open(const arguments *args, const char *path, source *src)
                                         .raw_n_vocab = (uint32_t)args->vocab_size};
     pluck_error err;
     memset(src, 0, sizeof *src);
+    if (options.format == PLUCK_DUMP_RAW && options.raw_n_vocab == 0)
+        return complain(args->who, EXIT_USAGE,
+                        "--input-format raw needs --vocab-size N: how many "
+                        "values a row has");
     const pluck_status status = pluck_dump_open(&src->dump, path, &options, &err);
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s", err.message);
