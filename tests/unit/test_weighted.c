@@ -402,7 +402,8 @@ static void expect(pluck_status expected, const pluck_weights weights, const cha
 static void weights_that_are_no_distribution_are_refused(void **state)
 {
     (void)state;
-    const double nan_at_2[] = {1, 2, NAN, 3}, infinite[] = {1, INFINITY}, negative[] = {1, -1e-300};
+    const double nan_at_2[] = {1, 2, (double)NAN, 3}, infinite[] = {1, (double)INFINITY},
+                 negative[] = {1, -1e-300};
     const double zero[] = {0, -0.0, 0}, overflow[] = {1.7e308, 1.7e308, 0};
     const float nan_f32[] = {1, NAN};
     const pluck_weights_type f64 = PLUCK_WEIGHTS_F64;
@@ -456,8 +457,8 @@ static void callers_mistakes_are_refused_and_change_nothing(void **state)
     for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++)
         if (invalid[i] != PLUCK_ERR_INVALID)
             fail_msg("mistake %zu gives %s", i, pluck_status_name(invalid[i]));
-    assert_int_equal(pluck_sum_tree_set(t.tree, 0, NAN, &err), PLUCK_ERR_NAN);
-    assert_int_equal(pluck_sum_tree_set(t.tree, 0, INFINITY, NULL), PLUCK_ERR_NAN);
+    assert_int_equal(pluck_sum_tree_set(t.tree, 0, (double)NAN, &err), PLUCK_ERR_NAN);
+    assert_int_equal(pluck_sum_tree_set(t.tree, 0, (double)INFINITY, NULL), PLUCK_ERR_NAN);
     assert_int_equal(index, 9);
     assert_true(value == 9);
     assert_true(pluck_sum_tree_total(t.tree) == total);
