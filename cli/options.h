@@ -63,9 +63,11 @@ typedef struct arguments {
     size_t n_assignments;
 
     const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens;
+    const char *temperature, *beta, *base, *entmax, *target, *gumbel;
     uint64_t vocab_size, draws, stream, top, threads, seconds;
     int dtype, input_format, vocab_encoding, format, color;
     bool sequence, skip_bad, quiet, short_vocab, list, help, man;
+    bool log, sparsemax, lse, entropy, argmax, gradient, lines;
 } arguments;
 
 struct command {
