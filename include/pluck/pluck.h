@@ -25,6 +25,7 @@
 #include <pluck/fasttext.h>
 #include <pluck/head.h>
 #include <pluck/rng.h>
+#include <pluck/sampled_softmax.h>
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>
 #include <pluck/stage.h>
