@@ -13,8 +13,8 @@
  * last cell comes out full. No worklists are needed, and neighbours in the table share aliases.
  *
  * A draw multiplies 64 random bits by n: the upper half of the 128-bit product is the cell, the
- * upper half of the rest is compared with the threshold. Many draws go in groups, so that the
- * cells' cache misses overlap.
+ * upper half of the rest is compared with the threshold. Many draws from a large table fetch cells
+ * some draws ahead, so that their cache misses overlap.
  */
 #include "weighted/alias.h"
 
@@ -23,8 +23,6 @@
 #include "rng/pcg64_step.h"
 #include "simd/fp_state.h"
 #include "weighted/weights.h"
-
-#include <math.h>
 
 static const uint64_t CELL = UINT64_C(1) << 32;
 
@@ -40,11 +38,11 @@ void pl_alias_units(pluck_weights weights, double total, uint64_t *units)
         if (weight == 0)
             continue;
         const double share = weight / total * all;
-        const double whole = floor(share);
-        carry += share - whole;
-        const double more = floor(carry + 0.5);
-        carry -= more;
-        units[i] = (uint64_t)whole + (uint64_t)more;
+        const int64_t whole = (int64_t)share; /* below 2^62 + 2^10 */
+        carry += share - (double)whole;
+        const int64_t more = carry >= 0.5;
+        carry -= (double)more;
+        units[i] = (uint64_t)(whole + more);
         left -= units[i]; /* modulo 2^64: may be a little below 0 at the end */
         if (units[i] > units[largest])
             largest = i;
@@ -160,11 +158,13 @@ uint32_t pluck_alias_size(const pluck_alias *alias)
     return alias ? alias->n : 0;
 }
 
+/* By masks: a branch could not be predicted. */
 static uint32_t entry_of(const pl_alias_cell *cells, pl_u128 product)
 {
     const uint32_t i = (uint32_t)product.hi;
     const pl_alias_cell cell = cells[i];
-    return (uint32_t)(product.lo >> 32) < cell.threshold ? i : cell.alias;
+    const uint32_t keep = 0 - (uint32_t)((uint32_t)(product.lo >> 32) < cell.threshold);
+    return (i & keep) | (cell.alias & ~keep);
 }
 
 pluck_status pluck_alias_draw(const pluck_alias *alias, pluck_pcg64 *rng, uint32_t *index,
@@ -185,23 +185,34 @@ static void prefetch(const pl_alias_cell *cell)
 #endif
 }
 
+/* The numbers run ahead of the cells by as many draws as a miss of the cache takes. */
+static void draw_ahead(const pl_alias_cell *cells, uint32_t n_cells, pluck_pcg64 *rng, size_t n,
+                       uint32_t *indices)
+{
+    enum { AHEAD = 16 };
+    pl_u128 products[AHEAD];
+    for (size_t i = 0; i < n + AHEAD; i++) {
+        if (i >= AHEAD)
+            indices[i - AHEAD] = entry_of(cells, products[i % AHEAD]);
+        if (i < n) {
+            products[i % AHEAD] = pl_mul_full(pl_pcg64_step(rng), n_cells);
+            prefetch(&cells[products[i % AHEAD].hi]);
+        }
+    }
+}
+
 pluck_status pluck_alias_draw_many(const pluck_alias *alias, pluck_pcg64 *rng, size_t n_draws,
                                    uint32_t *indices, pluck_error *err)
 {
-    enum { GROUP = 32 };
+    enum { IN_CACHE = 1 << 14 };
     if (!alias || !rng || (!indices && n_draws > 0))
         return pl_fail(err, PLUCK_ERR_INVALID, "pluck_alias_draw_many: a required pointer is NULL");
-    const pl_alias_cell *cells = alias->cells;
     pluck_pcg64 own = *rng;
-    pl_u128 products[GROUP];
-    for (size_t first = 0; first < n_draws; first += GROUP) {
-        const size_t n = n_draws - first < GROUP ? n_draws - first : GROUP;
-        for (size_t i = 0; i < n; i++) {
-            products[i] = pl_mul_full(pl_pcg64_step(&own), alias->n);
-            prefetch(&cells[products[i].hi]);
-        }
-        for (size_t i = 0; i < n; i++)
-            indices[first + i] = entry_of(cells, products[i]);
+    if (alias->n > IN_CACHE) {
+        draw_ahead(alias->cells, alias->n, &own, n_draws, indices);
+    } else {
+        for (size_t i = 0; i < n_draws; i++)
+            indices[i] = entry_of(alias->cells, pl_mul_full(pl_pcg64_step(&own), alias->n));
     }
     *rng = own;
     return PLUCK_OK;

@@ -172,25 +172,49 @@ double pluck_huffman_mean_depth(const pluck_huffman *huffman)
     return huffman ? huffman->mean_depth : 0;
 }
 
+/* As many draws at once as hide the time that each waits for its next node. */
+enum { GROUP = 8 };
+
+/* One step down, without a branch that a processor would have to guess. */
+static uint32_t step(const pl_huffman_node *node, double *target)
+{
+    const uint32_t right = *target >= node->left;
+    const double passed[2] = {0, node->left};
+    *target -= passed[right];
+    return node->children[right];
+}
+
+static void draw_group(const pluck_huffman *huffman, pluck_pcg64 *rng, size_t n, uint32_t *indices)
+{
+    double targets[GROUP];
+    uint32_t at[GROUP];
+    for (size_t i = 0; i < n; i++) {
+        targets[i] = (double)(pl_pcg64_step(rng) >> 11) * 0x1p-53 * huffman->total;
+        at[i] = huffman->root;
+    }
+    for (size_t n_on = n; n_on > 0;) {
+        n_on = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (at[i] & PL_HUFFMAN_LEAF)
+                continue;
+            at[i] = step(&huffman->nodes[at[i]], &targets[i]);
+            n_on++;
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        indices[i] = at[i] - PL_HUFFMAN_LEAF;
+}
+
 static pluck_status draw(const pluck_huffman *huffman, pluck_pcg64 *rng, size_t n_draws,
                          uint32_t *indices, const char *function, pluck_error *err)
 {
     if (!huffman || !rng || (!indices && n_draws > 0))
         return pl_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
     const pl_fp_state fp = pl_fp_enter();
-    const pl_huffman_node *nodes = huffman->nodes;
     pluck_pcg64 own = *rng;
-    for (size_t i = 0; i < n_draws; i++) {
-        double target = (double)(pl_pcg64_step(&own) >> 11) * 0x1p-53 * huffman->total;
-        uint32_t at = huffman->root;
-        while (!(at & PL_HUFFMAN_LEAF)) {
-            const pl_huffman_node *node = &nodes[at];
-            const bool right = target >= node->left;
-            target -= right ? node->left : 0;
-            at = node->children[right];
-        }
-        indices[i] = at - PL_HUFFMAN_LEAF;
-    }
+    for (size_t first = 0; first < n_draws; first += GROUP)
+        draw_group(huffman, &own, n_draws - first < GROUP ? n_draws - first : GROUP,
+                   indices + first);
     *rng = own;
     pl_fp_leave(fp);
     return PLUCK_OK;
