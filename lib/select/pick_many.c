@@ -64,15 +64,15 @@ static void evaluate(pl_pick_blocks *blocks, uint32_t block)
 {
     if (blocks->totals[block] >= 0.0)
         return;
-    pl_pick_values values;
-    pl_pick_evaluate(&blocks->view, block, &values);
+    float e[PL_BLOCK];
+    pl_pick_exponentials(&blocks->view, block, e);
     double *cumulated = blocks->cumulated + (size_t)block * PL_BLOCK;
     double sum = 0.0;
     for (uint32_t i = 0; i < PL_BLOCK; i++) {
-        sum += (double)values.e[i];
+        sum += (double)e[i];
         cumulated[i] = sum;
     }
-    blocks->totals[block] = values.sum;
+    blocks->totals[block] = pl_pick_block_sum(&blocks->view, block);
 }
 
 /* The token inside an evaluated block where the fraction lies of its mass. */
@@ -81,10 +81,10 @@ static uint32_t pick_inside(const pl_pick_blocks *blocks, uint32_t block, double
     const double at = fraction * blocks->totals[block];
     uint32_t i = search(blocks->cumulated + (size_t)block * PL_BLOCK, PL_BLOCK, at);
     if (i == PL_BLOCK) {
-        pl_pick_values values;
+        float e[PL_BLOCK];
         double rest;
-        pl_pick_evaluate(&blocks->view, block, &values);
-        i = pl_pick_find_float(values.e, PL_BLOCK, at, &rest);
+        pl_pick_exponentials(&blocks->view, block, e);
+        i = pl_pick_find_float(e, PL_BLOCK, at, &rest);
     }
     return pl_view_token(&blocks->view, block * PL_BLOCK + i);
 }
@@ -92,7 +92,7 @@ static uint32_t pick_inside(const pl_pick_blocks *blocks, uint32_t block, double
 static void add_up_blocks(pl_pick_blocks *blocks)
 {
     const uint32_t n = pl_view_n_blocks(&blocks->view);
-    (void)pl_view_normaliser(&blocks->view);
+    (void)pl_view_block_sums(&blocks->view);
     memcpy(blocks->sums, blocks->view.workspace->block_sums, n * sizeof *blocks->sums);
     double sum = 0.0;
     for (uint32_t b = 0; b < n; b++) {
@@ -124,7 +124,7 @@ static void begin_weights(pl_pick_weights *weights, const pl_view *view, double 
                           size_t n_maxima)
 {
     double *groups = arrays + 3 * n_maxima;
-    const uint32_t n = pl_pick_weigh(view);
+    const uint32_t n = pl_pick_weigh_groups(view);
     *weights = (pl_pick_weights){.n_groups = n,
                                  .reach = arrays,
                                  .now_reach = arrays + n_maxima,
@@ -153,9 +153,10 @@ static void cumulate(const float *values, uint32_t first, double *cumulated)
 }
 
 /* The weights of a group as they are now, and their cumulated sums. */
-static const double *reach_of(pl_pick_weights *weights, const pl_workspace *w, uint32_t group,
+static const double *reach_of(pl_pick_weights *weights, const pl_view *view, uint32_t group,
                               const float **values)
 {
+    const pl_workspace *w = view->workspace;
     const size_t first = (size_t)group * PL_BLOCK;
     *values = w->weights + first;
     if (weights->changed[group] == weights->draw) {
@@ -163,6 +164,7 @@ static const double *reach_of(pl_pick_weights *weights, const pl_workspace *w, u
         return weights->now_reach + first;
     }
     if (!weights->seen[group]) {
+        pl_pick_weigh(view, group, w->weights + first);
         cumulate(*values, 0, weights->reach + first);
         weights->seen[group] = 1;
     }
@@ -173,7 +175,7 @@ static uint32_t find_group(const pl_pick_weights *weights, const pl_workspace *w
                            double *rest)
 {
     const double *reach = weights->refined ? weights->now_group_reach : weights->group_reach;
-    const double at = uniform * reach[weights->n_groups - 1];
+    const double at = uniform * weights->total;
     const uint32_t group = search(reach, weights->n_groups, at);
     if (group < weights->n_groups) {
         *rest = at - before(reach, group);
@@ -198,9 +200,11 @@ static void refine(pl_pick_weights *weights, const pl_workspace *w, uint32_t blo
         memcpy(weights->now_reach + first, weights->reach + first, PL_BLOCK * sizeof(double));
         weights->changed[group] = weights->draw;
     }
+    const double change = (double)(float)sum - (double)weights->now[block];
     weights->now[block] = (float)sum;
     cumulate(weights->now + first, block % PL_BLOCK, weights->now_reach + first);
-    weights->now_group_sums[group] = weights->now_reach[first + PL_BLOCK - 1];
+    weights->now_group_sums[group] += change;
+    weights->total += change;
     double reach = before(weights->now_group_reach, group);
     for (uint32_t g = group; g < n; g++) {
         reach += weights->now_group_sums[g];
@@ -213,11 +217,11 @@ static uint32_t pick_dense(pl_picks *picks, pluck_pcg64 *rng)
     pl_pick_weights *weights = &picks->weights;
     pl_pick_blocks *blocks = &picks->all;
     const pl_workspace *w = blocks->view.workspace;
-    for (int trial = 0; trial < PL_PICK_MAX_TRIALS; trial++) {
+    for (uint32_t trial = pl_pick_max_trials(&blocks->view); trial > 0; trial--) {
         double rest;
         const uint32_t group = find_group(weights, w, pluck_pcg64_uniform(rng), &rest);
         const float *values;
-        const double *reach = reach_of(weights, w, group, &values);
+        const double *reach = reach_of(weights, &blocks->view, group, &values);
         uint32_t i = search(reach, PL_BLOCK, rest);
         if (i < PL_BLOCK)
             rest = rest - before(reach, i);
@@ -315,7 +319,6 @@ static uint32_t pick_from_nucleus(pl_picks *picks, pluck_pcg64 *rng)
         cut_nucleus(picks);
         if (pl_view_stored(&picks->nucleus.view, token) > -INFINITY)
             return token;
-        break;
     }
     cut_nucleus(picks);
     return pick_compact(&picks->nucleus, rng);
@@ -341,6 +344,7 @@ uint32_t pl_picks_next(pl_picks *picks, pluck_pcg64 *rng)
         return pick_compact(&picks->all, rng);
     picks->weights.draw++;
     picks->weights.refined = false;
+    picks->weights.total = picks->weights.group_reach[picks->weights.n_groups - 1];
     return picks->all.view.deferred.p > 0.0 ? pick_from_nucleus(picks, rng)
                                             : pick_dense(picks, rng);
 }

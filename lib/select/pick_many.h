@@ -11,7 +11,7 @@ typedef struct pl_pick_blocks {
     pl_view view;
     double *cumulated; /* [64 a block] sums of the exponentials up to each, if totals knows them */
     double *totals;    /* [a block] the last of them; below 0: not computed yet */
-    double *sums;      /* [a block] as pl_view_normaliser() leaves them */
+    double *sums;      /* [a block] as pl_view_block_sums() leaves them */
     double *reach;     /* [a block] sums of these up to each */
     bool has_sums;
 } pl_pick_blocks;
@@ -21,6 +21,7 @@ typedef struct pl_pick_weights {
     uint32_t n_groups;
     uint64_t draw;       /* the number of this draw, from 1 */
     bool refined;        /* in this draw */
+    double total;        /* of the weights now */
     double *reach;       /* [a block] of the initial weights in its group, if seen says so */
     double *now_reach;   /* [a block] the same now, if changed says so */
     float *now;          /* [a block] the weights now, of the same groups */
