@@ -129,6 +129,39 @@ static const option bench_options[] = {
 };
 TABLE(bench_table, "Measuring", bench_options);
 
+static const option softmax_options[] = {
+    {"temperature", 't', OPTION_TEXT, "T",
+     "divide the numbers by T; 0 is the limit, the largest alone; negative prefers the smallest",
+     AT(temperature), 0, 0, NULL},
+    {"beta", 0, OPTION_TEXT, "B", "multiply the numbers by B: 1 / temperature", AT(beta), 0, 0,
+     NULL},
+    {"base", 0, OPTION_TEXT, "B", "powers of B instead of e", AT(base), 0, 0, NULL},
+    {"sparsemax", 0, OPTION_SWITCH, NULL, "sparsemax instead of softmax: --entmax 2", AT(sparsemax),
+     0, 0, NULL},
+    {"entmax", 0, OPTION_TEXT, "ALPHA", "alpha-entmax, from 1 (softmax) to 100", AT(entmax), 0, 0,
+     NULL},
+    {"gumbel", 0, OPTION_TEXT, "SEED",
+     "Gumbel-softmax: add Gumbel noise of this seed to the numbers before", AT(gumbel), 0, 0, NULL},
+    {"log", 0, OPTION_SWITCH, NULL, "print logarithms of the probabilities", AT(log), 0, 0, NULL},
+    {"lse", 0, OPTION_SWITCH, NULL, "print the log-sum-exp instead of probabilities", AT(lse), 0, 0,
+     NULL},
+    {"entropy", 0, OPTION_SWITCH, NULL, "print the entropy in nats instead of probabilities",
+     AT(entropy), 0, 0, NULL},
+    {"argmax", 0, OPTION_SWITCH, NULL,
+     "print the index of the most probable number, from 0, instead of probabilities", AT(argmax), 0,
+     0, NULL},
+    {"target", 0, OPTION_TEXT, "I",
+     "print the cross-entropy of number I, from 0, instead of probabilities", AT(target), 0, 0,
+     NULL},
+    {"gradient", 0, OPTION_SWITCH, NULL, "with --target: print its gradient", AT(gradient), 0, 0,
+     NULL},
+    {"lines", 0, OPTION_SWITCH, NULL, "each line of standard input is a vector of its own",
+     AT(lines), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json|csv", "default text; json is one object a vector",
+     AT(format), 0, 0, NULL},
+};
+TABLE(softmax_table, "Softmax", softmax_options);
+
 static const option format_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
 };
@@ -154,6 +187,8 @@ static const option_table *const replay_tables[] = {&replay_table, &dump_table, 
                                                     &general_table, NULL};
 static const option_table *const bench_tables[] = {&bench_table,  &config_table,  &dump_table,
                                                    &output_table, &general_table, NULL};
+static const option_table *const softmax_tables[] = {&softmax_table, &output_table, &general_table,
+                                                     NULL};
 static const option_table *const stages_tables[] = {&format_table, &general_table, NULL};
 static const option_table *const show_tables[] = {&format_table, &config_table, &general_table,
                                                   NULL};
@@ -183,6 +218,14 @@ static const char *const replay_examples[] = {
 static const char *const bench_examples[] = {
     "pluck bench --seconds 1", "pluck bench logits.npy --config config.json --rows 0:8 --seconds 1",
     "pluck bench --vocab-size 32000 --top-p 0.9 --top-k 40 --seconds 1 --format json", NULL};
+static const char *const softmax_examples[] = {
+    "echo 1 2 3 4 1 2 3 | pluck softmax --temperature 10",
+    "pluck softmax -2 0 0.5 --sparsemax",
+    "pluck softmax 1 2 3 -inf --log --format json",
+    "pluck softmax 0 1 2 --base 2",
+    "printf '1 2\\n3 4 5\\n' | pluck softmax --lines --entropy --argmax --format csv",
+    "pluck softmax 0.5 1 -1 --target 1 --gradient",
+    NULL};
 static const char *const stages_examples[] = {"pluck stages", "pluck stages top_p",
                                               "pluck stages --format json", NULL};
 static const char *const check_examples[] = {
@@ -277,6 +320,23 @@ static const command bench_command = {
     1,
     "DUMP",
     cmd_bench};
+
+static const command softmax_command = {
+    "softmax",
+    "[NUMBER...] [options]",
+    "print the softmax of numbers, or a relative of it",
+    "The numbers are arguments, or else standard input: separated by blanks, commas, brackets or "
+    "line ends, all of it one vector (but see --lines). -inf is a number of probability 0. Prints "
+    "the probabilities; --lse, --entropy, --argmax and --target print numbers instead, in this "
+    "order if several are given. Text is one line a vector, of as many digits as a person needs; "
+    "json and csv have as many as read back to the same numbers.",
+    softmax_tables,
+    false,
+    softmax_examples,
+    0,
+    SIZE_MAX,
+    "NUMBER",
+    cmd_softmax};
 
 static const command stages_command = {
     "stages",
@@ -375,7 +435,16 @@ static const command help_command = {"help",
                                      "COMMAND",
                                      cmd_help};
 
-const command *const commands[] = {
-    &sample_command,        &inspect_command,      &replay_command,      &bench_command,
-    &stages_command,        &config_check_command, &config_show_command, &config_init_command,
-    &config_schema_command, &completions_command,  &help_command,        NULL};
+const command *const commands[] = {&sample_command,
+                                   &inspect_command,
+                                   &replay_command,
+                                   &bench_command,
+                                   &softmax_command,
+                                   &stages_command,
+                                   &config_check_command,
+                                   &config_show_command,
+                                   &config_init_command,
+                                   &config_schema_command,
+                                   &completions_command,
+                                   &help_command,
+                                   NULL};
