@@ -82,7 +82,8 @@ typedef struct pluck_dump_info {
     pluck_dtype dtype;        /* of the rows that pluck_dump_read() gives  */
     const char *stored_dtype; /* as stored: "<f4", "BF16", …; valid while the dump is open */
     const char *tensor;
-    bool streamed; /* rows only in ascending order */
+    bool streamed;    /* rows only in ascending order */
+    bool has_targets; /* pluck_dump_read_row() gives targets */
 } pluck_dump_info;
 
 /* All zero for NULL. */
@@ -106,6 +107,21 @@ PLUCK_API pluck_dump_info pluck_dump_get_info(const pluck_dump *dump);
 PLUCK_API pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch,
                                        pluck_logits *logits, pluck_error *err);
 
+/* In the place of a token: there is none, or it is not known. */
+#define PLUCK_NO_TOKEN ((pluck_token)-1)
+
+/* A row, and what the dump knows of its place in the text: the token that really came next, whose
+ * logit is among these. PLUCK_NO_TOKEN in formats without targets. */
+typedef struct pluck_dump_row {
+    pluck_logits logits;
+    pluck_token target;
+} pluck_dump_row;
+
+/* As pluck_dump_read(), with the target. At the end of a stream of unknown length
+ * row_out->logits.data is NULL. A target is below n_vocab, else the file is PLUCK_ERR_FORMAT. */
+PLUCK_API pluck_status pluck_dump_read_row(pluck_dump *dump, uint64_t row, float *scratch,
+                                           pluck_dump_row *row_out, pluck_error *err);
+
 /*
  * Rows before row will not be read again soon: their pages may leave memory. They can still be
  * read, and pointers to them stay valid. Calling it is optional (of a large file, only the 32 MiB
@@ -113,6 +129,31 @@ PLUCK_API pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *sc
  * at any time; on streams and in Fortran order it does nothing.
  */
 PLUCK_API void pluck_dump_release(pluck_dump *dump, uint64_t row);
+
+/*
+ * Targets in a file of their own, one a row: an .npy array of integers of 1, 2, 4 or 8 bytes in
+ * either byte order (mapped, O(1) to open; more axes than one are flattened), or text: decimal
+ * numbers with white space or commas between them, in brackets or not. A negative number is a row
+ * without a target (PLUCK_NO_TOKEN); one of PLUCK_MAX_VOCAB or more is PLUCK_ERR_FORMAT. Whether
+ * targets are below the n_vocab of a dump is for the caller to check.
+ */
+typedef struct pluck_targets pluck_targets;
+
+/* Opens path, or standard input for "-". allocator as in pluck_dump_options. On failure *out is
+ * NULL. Text and streams (of at most 1 GiB) are read whole. */
+PLUCK_API pluck_status pluck_targets_open(pluck_targets **out, const char *path,
+                                          const pluck_allocator *allocator, pluck_error *err);
+
+/* NULL and a pointer to NULL are allowed. */
+PLUCK_API void pluck_targets_close(pluck_targets **targets);
+
+/* How many there are; 0 for NULL. */
+PLUCK_API uint64_t pluck_targets_count(const pluck_targets *targets);
+
+/* Targets first to first + n - 1; tokens has room for n. Many threads may read at once. Past the
+ * last one: PLUCK_ERR_INVALID. On failure tokens is undefined. */
+PLUCK_API pluck_status pluck_targets_read(pluck_targets *targets, uint64_t first, size_t n,
+                                          pluck_token *tokens, pluck_error *err);
 
 #ifdef __cplusplus
 }
