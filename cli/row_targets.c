@@ -1,5 +1,5 @@
 /* A file comes before what a dump holds: who names one wants it. */
-#include "targets.h"
+#include "row_targets.h"
 
 #include <string.h>
 

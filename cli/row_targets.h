@@ -1,8 +1,8 @@
 /*
  * The tokens that really followed: --targets FILE, or what the dump itself holds.
  */
-#ifndef CLI_TARGETS_H
-#define CLI_TARGETS_H
+#ifndef CLI_ROW_TARGETS_H
+#define CLI_ROW_TARGETS_H
 
 #include "setup.h"
 
