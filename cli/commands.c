@@ -23,13 +23,13 @@ TABLE(output_table, "Output", output_options);
 
 static const option dump_options[] = {
     {"tensor", 0, OPTION_TEXT, "NAME",
-     "safetensors: which tensor holds the logits; default the only 2-D one", AT(tensor), 0, 0,
-     NULL},
-    {"vocab-size", 0, OPTION_COUNT, "N", "raw files: values a row", AT(vocab_size), 1,
-     PLUCK_MAX_VOCAB, NULL},
+     "safetensors and npz: which tensor holds the logits; default the only 2-D one", AT(tensor), 0,
+     0, NULL},
+    {"vocab-size", 0, OPTION_COUNT, "N", "raw files, JSON lines by token: values a row",
+     AT(vocab_size), 1, PLUCK_MAX_VOCAB, NULL},
     {"dtype", 0, OPTION_CHOICE, "f32|f16|bf16", "raw files: the type of a value; default f32",
      AT(dtype), 0, 0, NULL},
-    {"input-format", 0, OPTION_CHOICE, "auto|npy|safetensors|raw",
+    {"input-format", 0, OPTION_CHOICE, "auto|npy|safetensors|raw|npz|llama-kl|jsonl",
      "what the dump is; default auto: by its content", AT(input_format), 0, 0, NULL},
 };
 TABLE(dump_table, "Input", dump_options);
@@ -178,7 +178,8 @@ static const command sample_command = {
     "sample",
     "DUMP... [options]",
     "draw tokens from the rows of logit dumps",
-    "Reads rows of logits (.npy, .safetensors or raw values; - is standard input), runs the "
+    "Reads rows of logits (.npy, .npz, .safetensors, llama.cpp's KL-divergence base, JSON lines or "
+    "raw values; - is standard input), runs the "
     "configured stages on each and draws tokens. Without a configuration it draws from "
     "softmax(logits). Flags override the keys of the configuration file.\n"
     "Row r uses stream r of the seed and draw d of a row uses position d (after the prompt "

@@ -13,10 +13,8 @@
 #include "dump/reader.h"
 
 static const pl_dump_reader *const readers[] = {
-    &pl_dump_npy,
-    &pl_dump_safetensors,
-    &pl_dump_raw,
-    NULL,
+    &pl_dump_npy,   &pl_dump_safetensors, &pl_dump_npz, &pl_dump_llama_kl,
+    &pl_dump_jsonl, &pl_dump_raw,         NULL,
 };
 
 const char *pluck_dump_format_name(pluck_dump_format format)

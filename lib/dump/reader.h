@@ -41,10 +41,14 @@ struct pluck_dump {
     pl_source source;
     pl_matrix matrix; /* of readers whose rows are one matrix of fixed-size values */
     char *tensor;     /* its name; the reader's */
+    void *own;        /* what else the reader keeps; its close() frees it */
 };
 
 extern const pl_dump_reader pl_dump_npy;
 extern const pl_dump_reader pl_dump_safetensors;
+extern const pl_dump_reader pl_dump_npz;
+extern const pl_dump_reader pl_dump_llama_kl;
+extern const pl_dump_reader pl_dump_jsonl;
 extern const pl_dump_reader pl_dump_raw;
 
 /* read, release and close of readers that have a matrix, and its share of info. */

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "container/convert.h"
 #include "container/source.h"
-#include "dump/npy_header.h"
+#include "dump/array_header.h"
 
 enum { FIRST_BYTES = 1 << 16 };
 

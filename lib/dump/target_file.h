@@ -1,10 +1,10 @@
 /*
  * Files of target tokens.
  *
- * Two layouts, told apart by the first bytes: an .npy array of integers, whose header npy_header.h
- * describes and whose elements are 1, 2, 4 or 8 bytes, signed (i) or not (u), in either byte order;
- * or text: decimal integers with white space or a comma between them, the whole of it in brackets
- * or not, as a JSON array has them.
+ * Two layouts, told apart by the first bytes: an .npy array of integers, whose header
+ * array_header.h describes and whose elements are 1, 2, 4 or 8 bytes, signed (i) or not (u), in
+ * either byte order; or text: decimal integers with white space or a comma between them, the whole
+ * of it in brackets or not, as a JSON array has them.
  */
 #ifndef PL_TARGET_FILE_H
 #define PL_TARGET_FILE_H

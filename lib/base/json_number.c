@@ -3,9 +3,7 @@
  * that point is shows in snprintf's own output of 0.5: it replaces '.' before strtod and becomes
  * '.' after snprintf. localeconv() would tell too, but need not be thread safe.
  */
-#include "config/json_number.h"
-
-#include "config/json_check.h"
+#include "base/json_number.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -28,11 +26,11 @@ static size_t find_point(char probe[MAX_POINT + 2], const char **point)
 
 double pl_number_read(const char *text, size_t length)
 {
-    char copy[PL_JSON_MAX_NUMBER + MAX_POINT + 1];
+    char copy[PL_NUMBER_MAX_TEXT + MAX_POINT + 1];
     char probe[MAX_POINT + 2];
     const char *point = NULL;
     const char *dot = memchr(text, '.', length);
-    assert(length <= PL_JSON_MAX_NUMBER);
+    assert(length <= PL_NUMBER_MAX_TEXT);
     if (!dot) {
         memcpy(copy, text, length);
         copy[length] = '\0';

@@ -8,7 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The nearest double of a JSON number of at most PL_JSON_MAX_NUMBER characters; infinite if it is
+enum { PL_NUMBER_MAX_TEXT = 127 };
+
+/* The nearest double of a JSON number of at most PL_NUMBER_MAX_TEXT characters; infinite if it is
  * too large for one. */
 double pl_number_read(const char *text, size_t length);
 

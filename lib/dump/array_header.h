@@ -6,8 +6,8 @@
  * dictionary {'descr': type, 'fortran_order': True or False, 'shape': tuple}, padded with spaces,
  * ended by a newline. The values follow.
  */
-#ifndef PL_NPY_HEADER_H
-#define PL_NPY_HEADER_H
+#ifndef PL_ARRAY_HEADER_H
+#define PL_ARRAY_HEADER_H
 
 #include "dump/matrix.h"
 
