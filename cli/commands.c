@@ -112,6 +112,31 @@ static const option bench_options[] = {
 };
 TABLE(bench_table, "Measuring", bench_options);
 
+static const option targets_options[] = {
+    {"targets", 0, OPTION_FILE, "FILE",
+     "the tokens that really followed, one a row: .npy of integers, or text; default those of the "
+     "dump",
+     AT(targets), 0, 0, NULL},
+};
+TABLE(targets_table, "Targets", targets_options);
+
+static const option convert_options[] = {
+    {"output", 'o', OPTION_FILE, "FILE",
+     "write to FILE; it appears only when it is complete; - is standard output", AT(output), 0, 0,
+     NULL},
+    {"to", 0, OPTION_CHOICE, "auto|npy|safetensors|jsonl",
+     "what to write; default auto: by the ending of the output's name", AT(to), 0, 0, NULL},
+    {"to-dtype", 0, OPTION_CHOICE, "same|f32|f16|bf16",
+     "the type of the values written; default same: that of the dump", AT(to_dtype), 0, 0, NULL},
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1 of the dump; A:, :B, one row A; negative ones count from the end", AT(rows),
+     0, 0, NULL},
+    {"targets-out", 0, OPTION_FILE, "FILE", "write the targets, too: .npy of int32, -1 for none",
+     AT(targets_out), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(convert_table, "Writing", convert_options);
+
 static const option format_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
 };
@@ -132,6 +157,8 @@ static const option_table *const sample_tables[] = {&sample_table,  &config_tabl
                                                     &general_table, NULL};
 static const option_table *const inspect_tables[] = {&inspect_table, &config_table, &run_table,
                                                      &vocab_table,   &dump_table,   &output_table,
+                                                     &general_table, NULL};
+static const option_table *const convert_tables[] = {&convert_table, &targets_table, &dump_table,
                                                      &general_table, NULL};
 static const option_table *const bench_tables[] = {&bench_table,  &config_table,  &dump_table,
                                                    &output_table, &general_table, NULL};
@@ -157,6 +184,11 @@ static const char *const inspect_examples[] = {
     "pluck inspect logits.npy --row 3 --vocab vocab.json",
     "pluck inspect logits.npy --row 3 --top-k 5 --temperature 0.8",
     "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json", NULL};
+static const char *const convert_examples[] = {
+    "pluck convert logits.npy -o small.npy --to-dtype f16",
+    "pluck convert logits.npy -o rows.jsonl --rows 0:4 --targets targets.npy",
+    "pluck convert logits.raw --vocab-size 512 -o logits.safetensors",
+    "pluck convert logits.npy --to jsonl --rows 0 -o - | pluck sample -", NULL};
 static const char *const bench_examples[] = {
     "pluck bench --seconds 1", "pluck bench logits.npy --config config.json --rows 0:8 --seconds 1",
     "pluck bench --vocab-size 32000 --top-p 0.9 --top-k 40 --seconds 1 --format json", NULL};
@@ -212,6 +244,22 @@ static const command inspect_command = {
     1,
     "DUMP",
     cmd_inspect};
+
+static const command convert_command = {
+    "convert",
+    "DUMP -o FILE [options]",
+    "write a dump in another format or type",
+    "Reads rows of any dump and writes them as .npy, .safetensors or JSON lines, in constant "
+    "memory. "
+    "Values of another type are rounded to the nearest; bfloat16 in .npy is stored as <V2. JSON "
+    "lines hold the target of each row as well, and -inf as null.",
+    convert_tables,
+    false,
+    convert_examples,
+    1,
+    1,
+    "DUMP",
+    cmd_convert};
 
 static const command bench_command = {
     "bench",
@@ -328,14 +376,7 @@ static const command help_command = {"help",
                                      "COMMAND",
                                      cmd_help};
 
-const command *const commands[] = {&sample_command,
-                                   &inspect_command,
-                                   &bench_command,
-                                   &stages_command,
-                                   &config_check_command,
-                                   &config_show_command,
-                                   &config_init_command,
-                                   &config_schema_command,
-                                   &completions_command,
-                                   &help_command,
-                                   NULL};
+const command *const commands[] = {
+    &sample_command,        &inspect_command,      &convert_command,     &bench_command,
+    &stages_command,        &config_check_command, &config_show_command, &config_init_command,
+    &config_schema_command, &completions_command,  &help_command,        NULL};

@@ -63,9 +63,9 @@ typedef struct arguments {
     size_t n_assignments;
 
     const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens,
-        *targets;
+        *targets, *targets_out;
     uint64_t vocab_size, draws, stream, top, threads, seconds;
-    int dtype, input_format, vocab_encoding, format, color;
+    int dtype, input_format, vocab_encoding, format, color, to, to_dtype;
     bool sequence, skip_bad, quiet, short_vocab, list, help, man;
 } arguments;
 

@@ -22,6 +22,7 @@
 #include <pluck/batch.h>
 #include <pluck/config.h>
 #include <pluck/dump.h>
+#include <pluck/dump_writer.h>
 #include <pluck/fasttext.h>
 #include <pluck/head.h>
 #include <pluck/rng.h>

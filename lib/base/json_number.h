@@ -29,4 +29,8 @@ enum { PL_NUMBER_TEXT_BYTES = 32 };
 /* The shortest of 15, 16 and 17 digits that reads back as the same bits; value is finite. */
 void pl_number_write(double value, char text[PL_NUMBER_TEXT_BYTES]);
 
+/* The shortest of 6 to 9 digits whose nearest double is rounded to the same float; value is
+ * finite. */
+void pl_number_write_float(float value, char text[PL_NUMBER_TEXT_BYTES]);
+
 #endif
