@@ -20,6 +20,7 @@
 
 #include <pluck/base.h>
 #include <pluck/batch.h>
+#include <pluck/compare.h>
 #include <pluck/config.h>
 #include <pluck/dump.h>
 #include <pluck/dump_writer.h>
