@@ -137,6 +137,27 @@ static const option convert_options[] = {
 };
 TABLE(convert_table, "Writing", convert_options);
 
+static const option compare_options[] = {
+    {"config-a", 0, OPTION_FILE, "FILE", "compare what this configuration makes of A", AT(config_a),
+     0, 0, NULL},
+    {"config-b", 0, OPTION_FILE, "FILE",
+     "compare what this configuration makes of B, or of A again", AT(config_b), 0, 0, NULL},
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1 of the dumps; A:, :B, one row A; negative ones count from the end", AT(rows),
+     0, 0, NULL},
+    {"max-kl", 0, OPTION_TEXT, "X", "end with status 1 if the mean KL(A || B) is above X nats",
+     AT(max_kl), 0, 0, NULL},
+    {"worst", 0, OPTION_COUNT, "N", "how many of the rows that differ most to list; default 5",
+     AT(worst), 0, 1000000, NULL},
+    {"isa", 0, OPTION_TEXT, "NAME",
+     "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",
+     AT(isa), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json|csv",
+     "default text; json is one object, csv a line a row", AT(format), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(compare_table, "Comparing", compare_options);
+
 static const option format_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
 };
@@ -158,6 +179,8 @@ static const option_table *const sample_tables[] = {&sample_table,  &config_tabl
 static const option_table *const inspect_tables[] = {&inspect_table, &config_table, &run_table,
                                                      &vocab_table,   &dump_table,   &output_table,
                                                      &general_table, NULL};
+static const option_table *const compare_tables[] = {
+    &compare_table, &targets_table, &vocab_table, &dump_table, &output_table, &general_table, NULL};
 static const option_table *const convert_tables[] = {&convert_table, &targets_table, &dump_table,
                                                      &general_table, NULL};
 static const option_table *const bench_tables[] = {&bench_table,  &config_table,  &dump_table,
@@ -184,6 +207,11 @@ static const char *const inspect_examples[] = {
     "pluck inspect logits.npy --row 3 --vocab vocab.json",
     "pluck inspect logits.npy --row 3 --top-k 5 --temperature 0.8",
     "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json", NULL};
+static const char *const compare_examples[] = {
+    "pluck compare a.npy b.npy",
+    "pluck compare logits.npy --config-b config.json --targets targets.npy --vocab vocab.json",
+    "pluck compare a.npy b.npy --max-kl 0.01 --format json",
+    "pluck compare a.npy b.npy --format csv --rows 0:10 -o rows.csv", NULL};
 static const char *const convert_examples[] = {
     "pluck convert logits.npy -o small.npy --to-dtype f16",
     "pluck convert logits.npy -o rows.jsonl --rows 0:4 --targets targets.npy",
@@ -244,6 +272,28 @@ static const command inspect_command = {
     1,
     "DUMP",
     cmd_inspect};
+
+static const command compare_command = {
+    "compare",
+    "A B [options] | A --config-a FILE --config-b FILE",
+    "measure how far two dumps, or two configurations, are apart",
+    "Compares softmax(logits) of A and B row by row: the Kullback-Leibler divergence both ways, "
+    "total "
+    "variation, Spearman's rank correlation of the 100 tokens most probable in A, how often the "
+    "most "
+    "probable token is the same, and, with targets, both perplexities: means with their standard "
+    "errors, and quantiles over the rows. The rows that differ most are listed.\n"
+    "With one dump, or with configurations, the distributions that tokens would be drawn from are "
+    "compared; a side without a configuration is softmax(logits). Where one side bans a token that "
+    "the other allows, the divergence is infinite; such rows are counted.\n"
+    "Ends with status 1 if the mean KL(A || B) is above --max-kl.",
+    compare_tables,
+    false,
+    compare_examples,
+    1,
+    2,
+    "DUMP",
+    cmd_compare};
 
 static const command convert_command = {
     "convert",
@@ -376,7 +426,16 @@ static const command help_command = {"help",
                                      "COMMAND",
                                      cmd_help};
 
-const command *const commands[] = {
-    &sample_command,        &inspect_command,      &convert_command,     &bench_command,
-    &stages_command,        &config_check_command, &config_show_command, &config_init_command,
-    &config_schema_command, &completions_command,  &help_command,        NULL};
+const command *const commands[] = {&sample_command,
+                                   &inspect_command,
+                                   &compare_command,
+                                   &convert_command,
+                                   &bench_command,
+                                   &stages_command,
+                                   &config_check_command,
+                                   &config_show_command,
+                                   &config_init_command,
+                                   &config_schema_command,
+                                   &completions_command,
+                                   &help_command,
+                                   NULL};

@@ -63,8 +63,8 @@ typedef struct arguments {
     size_t n_assignments;
 
     const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens,
-        *targets, *targets_out;
-    uint64_t vocab_size, draws, stream, top, threads, seconds;
+        *targets, *targets_out, *config_a, *config_b, *max_kl;
+    uint64_t vocab_size, worst, draws, stream, top, threads, seconds;
     int dtype, input_format, vocab_encoding, format, color, to, to_dtype;
     bool sequence, skip_bad, quiet, short_vocab, list, help, man;
 } arguments;
