@@ -36,8 +36,8 @@ TABLE(dump_table, "Input", dump_options);
 
 static const option vocab_options[] = {
     {"vocab", 0, OPTION_FILE, "FILE",
-     "the texts of the tokens: one a line, a JSON list, a JSON map from text to id, or a "
-     "tokenizer.json",
+     "the texts of the tokens: one a line, a JSON list, a JSON map from text to id, a "
+     "tokenizer.json, or a GGUF model",
      AT(vocab), 0, 0, NULL},
     {"vocab-encoding", 0, OPTION_CHOICE, "auto|plain|gpt2|sentencepiece",
      "how it spells bytes; default auto: by its tokens", AT(vocab_encoding), 0, 0, NULL},

@@ -80,6 +80,27 @@ static int read_added(const reader *r, const cJSON *list)
     return EXIT_DONE;
 }
 
+/* What the decoder of a tokenizer.json says of the spelling. A sequence of decoders is searched. */
+static int find_encoding(const cJSON *decoder, unsigned depth)
+{
+    static const struct {
+        const char *type;
+        int encoding;
+    } known[] = {{"ByteLevel", ENCODING_GPT2},
+                 {"Metaspace", ENCODING_SENTENCEPIECE},
+                 {"ByteFallback", ENCODING_SENTENCEPIECE}};
+    const cJSON *const type = cJSON_GetObjectItemCaseSensitive(decoder, "type");
+    for (size_t i = 0; cJSON_IsString(type) && i < sizeof known / sizeof *known; i++)
+        if (strcmp(type->valuestring, known[i].type) == 0)
+            return known[i].encoding;
+    const cJSON *const list = cJSON_GetObjectItemCaseSensitive(decoder, "decoders");
+    int found = ENCODING_AUTO;
+    for (const cJSON *item = depth < 4 && cJSON_IsArray(list) ? list->child : NULL;
+         item != NULL && found == ENCODING_AUTO; item = item->next)
+        found = find_encoding(item, depth + 1);
+    return found;
+}
+
 static int read_root(const reader *r, const cJSON *root)
 {
     if (cJSON_IsArray(root))
@@ -96,6 +117,7 @@ static int read_root(const reader *r, const cJSON *root)
     const int code = cJSON_IsArray(entries) ? read_list(r, entries) : read_map(r, entries);
     if (code != EXIT_DONE)
         return code;
+    r->v->encoding = find_encoding(cJSON_GetObjectItemCaseSensitive(root, "decoder"), 0);
     return read_added(r, cJSON_GetObjectItemCaseSensitive(root, "added_tokens"));
 }
 
