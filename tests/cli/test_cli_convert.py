@@ -8,6 +8,7 @@ import struct
 import subprocess
 import time
 import unittest
+import zipfile
 
 from command_case import CommandCase, main
 
@@ -135,6 +136,25 @@ class Convert(CommandCase):
             upper = (upper + 0x7FFF + (upper >> 16 & 1)) >> 16
             stored_upper = numpy.load(self.folder / "bf16.npy").view("<u2")
             numpy.testing.assert_array_equal(stored_upper, upper.astype("<u2"))
+
+    def test_a_large_stored_array_is_checked_at_its_end(self):
+        """Above 64 MiB the checksum is that of the rows as they are read."""
+        n_rows, n_vocab = 33, 1 << 20
+        text = f"{{'descr': '<f2', 'fortran_order': False, 'shape': ({n_rows}, {n_vocab})}}\n"
+        head = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+        path = self.folder / "large.npz"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            with archive.open("a.npy", "w", force_zip64=True) as member:
+                member.write(head)
+                for _ in range(n_rows):
+                    member.write(bytes(2 * n_vocab))
+        self.run_line("pluck convert large.npz --to npy -o /dev/null")
+        with open(path, "r+b") as file:
+            file.seek(40 << 20)
+            file.write(b"\x01")
+        self.run_line("pluck convert large.npz --to npy -o /dev/null", code=3)
+        self.assertIn("array 'a' is damaged", self.stderr)
+        self.run_line("pluck convert large.npz --to npy -o /dev/null --rows 7")
 
     def test_memory_does_not_grow_with_the_dump(self):
         with open(self.folder / "sparse.raw", "wb") as file:
