@@ -11,10 +11,17 @@
 typedef struct reader {
     vocab *v;
     const char *who, *path;
+    size_t n_ids; /* ids are below this number: what a small file can cost in memory */
 } reader;
+
+enum { LEAST_IDS = 1 << 16 };
 
 static int add(const reader *r, uint32_t id, const char *text, bool is_literal)
 {
+    if (id >= r->n_ids)
+        return complain(r->who, EXIT_DATA,
+                        "%s: \"%s\" has the id %u, in a file too small for as many tokens", r->path,
+                        text, (unsigned)id);
     return vocab_set(r->v, id, text, strlen(text), is_literal) ? EXIT_DONE
                                                                : complain_memory(r->who);
 }
@@ -136,7 +143,7 @@ int vocab_read_json(vocab *v, const char *who, const char *path, const char *tex
             line += *c == '\n';
         return complain(who, EXIT_DATA, "%s: line %zu: is not valid JSON", path, line);
     }
-    const reader r = {v, who, path};
+    const reader r = {v, who, path, n > LEAST_IDS ? n : LEAST_IDS};
     const int code = read_root(&r, root);
     cJSON_Delete(root);
     return code;

@@ -142,6 +142,13 @@ class Vocabularies(CommandCase):
             file.truncate(8 << 30)
         self.assertEqual(self.texts("large.gguf")[3], " the")
 
+    def test_a_small_file_cannot_cost_much_memory(self):
+        added = {"model": {"vocab": {"a": 0}}, "added_tokens": [{"id": 70000, "content": "x"}]}
+        for value in ({"a": 0, "b": 16777215}, added):
+            (self.folder / "gap.json").write_text(json.dumps(value))
+            self.run_line("pluck sample small.npy --vocab gap.json", code=3)
+            self.assertIn("in a file too small for as many tokens", self.stderr)
+
     def test_the_decoder_of_a_tokenizer_says_the_spelling(self):
         model = {"type": "BPE", "vocab": {t: i for i, t in enumerate(PIECES)}}
         tokens = {**model, "vocab": {**model["vocab"], "a real space": 8}}
