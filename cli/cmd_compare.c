@@ -82,7 +82,8 @@ static int open_side(run *r, size_t i, pluck_isa isa)
     }
     if (code == EXIT_DONE)
         code = vocab_check(&r->all.v, args, s->name, s->src->info.n_vocab);
-    if (code == EXIT_DONE)
+    /* A file of targets is opened once, and comes before what the dumps hold. */
+    if (code == EXIT_DONE && (i == 0 || args->targets == NULL))
         code = targets_open(&s->known, args, s->src, s->name);
     if (code != EXIT_DONE || file == NULL)
         return code;
@@ -170,7 +171,7 @@ static int find_target(run *r, uint64_t row, const pluck_dump_row read[2], pluck
 {
     pluck_token other = PLUCK_NO_TOKEN;
     int code = targets_get(&r->sides[0].known, row, &read[0], target);
-    if (code == EXIT_DONE)
+    if (code == EXIT_DONE && r->args->targets == NULL)
         code = targets_get(&r->sides[1].known, row, &read[1], &other);
     if (code == EXIT_DONE && *target >= 0 && other >= 0 && *target != other)
         return complain(r->args->who, EXIT_DATA,

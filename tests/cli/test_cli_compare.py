@@ -127,6 +127,9 @@ class Compare(CommandCase):
             self.run_line(f"pluck convert small.npy -o {name}.jsonl --targets targets.txt")
         self.run_line("pluck compare x.jsonl y.jsonl", code=3)
         self.assertIn("row 2 has the target 3 in x.jsonl, and 0 in y.jsonl", self.stderr)
+        out = self.run_line("pluck compare x.jsonl y.jsonl --targets - -f csv < t.txt").decode()
+        self.assertEqual([row["target"] for row in csv.DictReader(out.splitlines())],
+                         ["1", "0", "2", "7", ""])
 
     def test_the_command_line_is_checked(self):
         for line, code, said in [
