@@ -34,6 +34,7 @@ ALLOWED = {
     "config": "stages base",
     "sampler": "config stages select history rng softmax simd base",
     "container": "base",
+    "compare": "container base",
     "dump": "container base simd",
     "weighted": "container simd rng base",
     "heads": "container simd rng base",

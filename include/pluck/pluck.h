@@ -20,8 +20,10 @@
 
 #include <pluck/base.h>
 #include <pluck/batch.h>
+#include <pluck/compare.h>
 #include <pluck/config.h>
 #include <pluck/dump.h>
+#include <pluck/dump_writer.h>
 #include <pluck/fasttext.h>
 #include <pluck/head.h>
 #include <pluck/rng.h>

@@ -7,8 +7,8 @@
  */
 #include "config/json_tree.h"
 
+#include "base/json_number.h"
 #include "config/json_check.h"
-#include "config/json_number.h"
 #include "config/sort.h"
 
 #include <stdarg.h>
