@@ -27,6 +27,7 @@
 #include <pluck/rng.h>
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>
+#include <pluck/speculative.h>
 #include <pluck/stage.h>
 
 #endif
