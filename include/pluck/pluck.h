@@ -23,6 +23,7 @@
 #include <pluck/config.h>
 #include <pluck/dump.h>
 #include <pluck/fasttext.h>
+#include <pluck/guidance.h>
 #include <pluck/head.h>
 #include <pluck/rng.h>
 #include <pluck/sampler.h>
