@@ -25,6 +25,7 @@
 #include <pluck/fasttext.h>
 #include <pluck/guidance.h>
 #include <pluck/head.h>
+#include <pluck/import.h>
 #include <pluck/rng.h>
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>
