@@ -11,6 +11,7 @@
 #include "support/chi_square.h"
 #include "support/test_allocator.h"
 #include "support/test_random.h"
+#include "support/test_cases.h"
 #include "support/test_samplers.h"
 
 #include <pluck/pluck.h>
@@ -299,7 +300,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(every_allocation_may_fail),
     };
-    if (argc > 1)
-        n_sequences = strtoull(argv[1], NULL, 10);
+    n_sequences = argc > 1 ? strtoull(argv[1], NULL, 10) : test_n_repeats(n_sequences);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
  */
 #include "support/chi_square.h"
 #include "support/test_random.h"
+#include "support/test_cases.h"
 #include "support/test_samplers.h"
 
 #include <pluck/pluck.h>
@@ -279,7 +280,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(learning_draws_learn_as_if_alone),
         cmocka_unit_test(a_failed_step_changes_nothing),
     };
-    if (argc > 1)
-        n_sequences = strtoull(argv[1], NULL, 10);
+    n_sequences = argc > 1 ? strtoull(argv[1], NULL, 10) : test_n_repeats(n_sequences);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
