@@ -10,8 +10,8 @@
  */
 #include "support/chi_square.h"
 #include "support/test_allocator.h"
-#include "support/test_random.h"
 #include "support/test_cases.h"
+#include "support/test_random.h"
 #include "support/test_samplers.h"
 
 #include <pluck/pluck.h>

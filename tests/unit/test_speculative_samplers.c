@@ -9,8 +9,8 @@
  * chi-square. A correct program fails with probability 3 * 1e-8 at most; seeds are fixed.
  */
 #include "support/chi_square.h"
-#include "support/test_random.h"
 #include "support/test_cases.h"
+#include "support/test_random.h"
 #include "support/test_samplers.h"
 
 #include <pluck/pluck.h>
