@@ -102,7 +102,7 @@ static uint32_t pick_inside(const pl_view *view, uint32_t block, double sum, dou
 static uint32_t pick_by_sums(const pl_view *view, pluck_pcg64 *rng)
 {
     const double *sums = view->workspace->block_sums;
-    double total = pl_view_normaliser(view);
+    double total = pl_view_block_sums(view);
     double rest;
     uint32_t block =
         pl_pick_find_double(sums, pl_view_n_blocks(view), pluck_pcg64_uniform(rng) * total, &rest);
