@@ -11,6 +11,7 @@
 /* What becomes of the report: JSON items in out, or lines on standard error. */
 typedef struct import_report {
     output *keys; /* NULL: lines */
+    bool quiet;   /* only of what was refused */
     size_t n, n_refused;
 } import_report;
 
@@ -19,6 +20,8 @@ static void tell_key(void *user, const char *key, pluck_import_fate fate, const 
     import_report *const report = user;
     const char *const name = pluck_import_fate_name(fate);
     report->n_refused += fate == PLUCK_IMPORT_REFUSED;
+    if (report->keys == NULL && report->quiet && fate != PLUCK_IMPORT_REFUSED)
+        return;
     if (report->keys == NULL) {
         complain(name, EXIT_DONE, "%s%s%s", key, *note != '\0' ? ": " : "", note);
         return;
@@ -67,7 +70,7 @@ static int find_kind(const arguments *args, const char *json, size_t n, pluck_co
  * it is known after them. */
 static int import_text(const arguments *args, const char *json, size_t n, output *out)
 {
-    import_report report = {.keys = args->format == FORMAT_JSON ? out : NULL};
+    import_report report = {.keys = args->format == FORMAT_JSON ? out : NULL, .quiet = args->quiet};
     pluck_config_kind kind = PLUCK_CONFIG_HUGGINGFACE;
     pluck_config *config = NULL;
     pluck_error err;

@@ -127,6 +127,7 @@ static const option import_options[] = {
      "whose it is: huggingface, llama.cpp, vllm, openai; default auto: by its keys", AT(from), 0, 0,
      NULL},
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "only what was refused", AT(quiet), 0, 0, NULL},
 };
 TABLE(import_table, "Import", import_options);
 
@@ -177,8 +178,9 @@ static const char *const show_examples[] = {
     "pluck config show config.json", "pluck config show config.json --top-k 20 --format json",
     "pluck config show --preset balanced", NULL};
 static const char *const import_examples[] = {
-    "pluck config import generation_config.json > config.json",
-    "echo '{\"temperature\": 0.7, \"top_p\": 0.9}' | pluck config import --from vllm -", NULL};
+    "pluck config import generation_config.json -q > mine.json",
+    "pluck config import generation_config.json --format json",
+    "echo '{\"temperature\": 0.7, \"top_p\": 0.9}' | pluck config import --from vllm - -q", NULL};
 static const char *const init_examples[] = {"pluck config init > config.json",
                                             "pluck config init --list", NULL};
 static const char *const schema_examples[] = {"pluck config schema > pluck.schema.json", NULL};

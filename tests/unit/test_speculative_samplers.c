@@ -3,7 +3,7 @@
  * random stages keep their law, draws that learn end up in the state of sampling alone, and a
  * failure or a rewind leaves no trace.
  *
- *     test_speculative_samplers [N_SEQUENCES]      20,000 unless given
+ *     test_speculative_samplers [N_SEQUENCES]      10,000 unless given
  *
  * Sequences of three tokens are counted against those of the same sampler without speculation, by
  * chi-square. A correct program fails with probability 3 * 1e-8 at most; seeds are fixed.
@@ -26,7 +26,7 @@
 enum { V = 5, LENGTH = 3, BINS = V * V * V, MAX_DRAFTS = 4 };
 
 static const double SMALLEST_P_VALUE = 1e-8;
-static uint64_t n_sequences = 20000;
+static uint64_t n_sequences = 10000;
 
 static pluck_speculation *make_speculation(uint32_t n_vocab, uint64_t seed, uint64_t stream)
 {
