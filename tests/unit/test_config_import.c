@@ -88,6 +88,22 @@ static const import_case cases[] = {
      " \"json_schema\": {\"type\": \"object\"}, \"logit_bias\": [[\" the\", 1]]}",
      "{\"stages\": [{\"type\": \"temperature\", \"t\": 0}, {\"type\": \"top_p\", \"p\": 0.95}]}",
      "samplers=r samplers=m temperature=m min_p=i json_schema=r logit_bias=r top_p=m"},
+    /* as its web page sends it */
+    {PLUCK_CONFIG_LLAMA_CPP,
+     "{\"messages\": [], \"stream\": true, \"reasoning_format\": \"none\", \"temperature\": 0.8,"
+     " \"max_tokens\": -1, \"dynatemp_range\": 0.5, \"dynatemp_exponent\": 1, \"top_k\": 40,"
+     " \"top_p\": 0.95, \"min_p\": 0.05, \"xtc_probability\": 0, \"xtc_threshold\": 0.1,"
+     " \"typical_p\": 1, \"repeat_last_n\": 64, \"repeat_penalty\": 1, \"presence_penalty\": 0,"
+     " \"frequency_penalty\": 0, \"dry_multiplier\": 0, \"dry_base\": 1.75,"
+     " \"dry_allowed_length\": 2, \"dry_penalty_last_n\": -1, \"timings_per_token\": true,"
+     " \"samplers\": [\"top_k\", \"typ_p\", \"top_p\", \"min_p\", \"temperature\"]}",
+     "{\"stages\": [{\"type\": \"top_k\", \"k\": 40}, {\"type\": \"top_p\", \"p\": 0.95},"
+     "{\"type\": \"min_p\", \"p\": 0.05},"
+     "{\"type\": \"dynamic_temperature\", \"t\": 0.8, \"range\": 0.5}]}",
+     "messages=i stream=i reasoning_format=i temperature=m max_tokens=i dynatemp_range=m "
+     "dynatemp_exponent=m top_k=m top_p=m min_p=m xtc_probability=i xtc_threshold=i typical_p=m "
+     "repeat_last_n=i repeat_penalty=i presence_penalty=i frequency_penalty=i dry_multiplier=i "
+     "dry_base=i dry_allowed_length=i dry_penalty_last_n=i timings_per_token=i samplers=m"},
     {PLUCK_CONFIG_LLAMA_CPP,
      "{\"samplers\": \"tpa\", \"adaptive_target\": 0.4, \"temperature\": 1.2, \"top_p\": 0.8}",
      "{\"stages\": [{\"type\": \"temperature\", \"t\": 1.2}, {\"type\": \"top_p\", \"p\": 0.8}],"
@@ -247,7 +263,8 @@ static void kinds_are_told_by_their_keys(void **state)
             fail_msg("%s: %s", json, err.message);
         assert_int_equal(cases[i].kind, kind);
     }
-    static const char pure[] = "{\"temperature\": 1, \"messages\": [], \"tools\": []}";
+    static const char pure[] =
+        "{\"temperature\": 1, \"messages\": [], \"max_completion_tokens\": 9}";
     assert_int_equal(PLUCK_OK, pluck_config_guess_kind(pure, sizeof pure - 1, &kind, &err));
     assert_int_equal(PLUCK_CONFIG_OPENAI, kind);
     static const char both[] = "{\"temperature\": 1}", none[] = "{\"x\": 1}", list[] = "[1]";
