@@ -27,9 +27,12 @@
 #include <pluck/head.h>
 #include <pluck/import.h>
 #include <pluck/rng.h>
+#include <pluck/sampled_softmax.h>
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>
 #include <pluck/speculative.h>
 #include <pluck/stage.h>
+#include <pluck/trace.h>
+#include <pluck/weighted.h>
 
 #endif
