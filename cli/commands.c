@@ -218,6 +218,15 @@ static const option init_options[] = {
 };
 TABLE(init_table, "Presets", init_options);
 
+static const option import_options[] = {
+    {"from", 0, OPTION_TEXT, "KIND",
+     "whose it is: huggingface, llama.cpp, vllm, openai; default auto: by its keys", AT(from), 0, 0,
+     NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "only what was refused", AT(quiet), 0, 0, NULL},
+};
+TABLE(import_table, "Import", import_options);
+
 static const option help_options[] = {
     {"man", 0, OPTION_SWITCH, NULL, "print the manual page, for man(1)", AT(man), 0, 0, NULL},
 };
@@ -243,6 +252,7 @@ static const option_table *const softmax_tables[] = {&softmax_table, &output_tab
 static const option_table *const stages_tables[] = {&format_table, &general_table, NULL};
 static const option_table *const show_tables[] = {&format_table, &config_table, &general_table,
                                                   NULL};
+static const option_table *const import_tables[] = {&import_table, &general_table, NULL};
 static const option_table *const init_tables[] = {&init_table, &general_table, NULL};
 static const option_table *const plain_tables[] = {&general_table, NULL};
 static const option_table *const help_tables[] = {&help_table, &general_table, NULL};
@@ -295,6 +305,10 @@ static const char *const check_examples[] = {
 static const char *const show_examples[] = {
     "pluck config show config.json", "pluck config show config.json --top-k 20 --format json",
     "pluck config show --preset balanced", NULL};
+static const char *const import_examples[] = {
+    "pluck config import generation_config.json -q > mine.json",
+    "pluck config import generation_config.json --format json",
+    "echo '{\"temperature\": 0.7, \"top_p\": 0.9}' | pluck config import --from vllm - -q", NULL};
 static const char *const init_examples[] = {"pluck config init > config.json",
                                             "pluck config init --list", NULL};
 static const char *const schema_examples[] = {"pluck config schema > pluck.schema.json", NULL};
@@ -482,6 +496,24 @@ static const command config_show_command = {
     "FILE",
     cmd_config_show};
 
+static const command config_import_command = {
+    "config import",
+    "FILE [options]",
+    "turn a configuration of another engine into one of pluck",
+    "Reads a generation_config.json of Hugging Face Transformers or the body of a request to "
+    "llama.cpp's server, vLLM or OpenAI's API, and prints a configuration that does the same, in "
+    "that engine's order and with its defaults. What became of each key is said on standard error: "
+    "mapped, ignored because it does not change which token is drawn, or refused because it may. "
+    "Status 1 if any was refused. --format json prints one object with from, config and keys. - is "
+    "standard input.",
+    import_tables,
+    false,
+    import_examples,
+    1,
+    1,
+    "FILE",
+    cmd_config_import};
+
 static const command config_init_command = {
     "config init",
     "[PRESET]",
@@ -537,8 +569,7 @@ static const command help_command = {"help",
                                      cmd_help};
 
 const command *const commands[] = {
-    &sample_command,      &inspect_command,     &replay_command,
-    &compare_command,     &convert_command,     &bench_command,
-    &softmax_command,     &stages_command,      &config_check_command,
-    &config_show_command, &config_init_command, &config_schema_command,
-    &completions_command, &help_command,        NULL};
+    &sample_command,        &inspect_command,     &replay_command,        &compare_command,
+    &convert_command,       &bench_command,       &softmax_command,       &stages_command,
+    &config_check_command,  &config_show_command, &config_import_command, &config_init_command,
+    &config_schema_command, &completions_command, &help_command,          NULL};

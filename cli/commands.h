@@ -16,6 +16,7 @@ int cmd_softmax(const arguments *args);
 int cmd_stages(const arguments *args);
 int cmd_config_check(const arguments *args);
 int cmd_config_show(const arguments *args);
+int cmd_config_import(const arguments *args);
 int cmd_config_init(const arguments *args);
 int cmd_config_schema(const arguments *args);
 int cmd_completions(const arguments *args);
