@@ -63,10 +63,11 @@ typedef struct arguments {
     size_t n_assignments;
 
     const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens,
-        *targets;
-    uint64_t vocab_size, draws, stream, top, threads, seconds;
-    int dtype, input_format, vocab_encoding, format, color;
-    bool sequence, skip_bad, quiet, short_vocab, list, help, man;
+        *targets, *objective, *keep, *svg, *csv;
+    uint64_t vocab_size, draws, stream, top, threads, seconds, bins, bootstrap;
+    int dtype, input_format, vocab_encoding, format, color, bin_edges, truncate;
+    bool sequence, skip_bad, quiet, short_vocab, list, help, man, equal_mass, cross_validate,
+        no_curves;
 } arguments;
 
 struct command {

@@ -36,6 +36,7 @@ ALLOWED = {
     "container": "base",
     "dump": "container base simd",
     "heads": "container simd rng base",
+    "tune": "dump softmax simd rng base",
 }
 
 CODE_FOLDERS = ["lib", "include", "cli", "tests", "bench", "fuzz", "examples"]
