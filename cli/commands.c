@@ -164,6 +164,22 @@ static const option tune_output_options[] = {
 };
 TABLE(tune_output_table, "Output", tune_output_options);
 
+static const option report_options[] = {
+    {"targets", 't', OPTION_FILE, "FILE",
+     "the tokens that really followed, one a row: .npy of integers, or numbers as text; default "
+     "those that the dump holds",
+     AT(targets), 0, 0, NULL},
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1; A:, :B, one row A; negative ones count from the end", AT(rows), 0, 0, NULL},
+    {"explore", 0, OPTION_COUNT, "N",
+     "how many rows, evenly spread, can be explored live; default 12", AT(explore), 1, 200, NULL},
+    {"threads", 0, OPTION_COUNT, "N",
+     "work on N rows at once, with the same results; 0: one thread a processor; default 1",
+     AT(threads), 0, 1024, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(report_table, "Report", report_options);
+
 static const option format_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
 };
@@ -189,6 +205,8 @@ static const option_table *const bench_tables[] = {&bench_table,  &config_table,
                                                    &output_table, &general_table, NULL};
 static const option_table *const tune_tables[] = {&tune_table,        &config_table,  &dump_table,
                                                   &tune_output_table, &general_table, NULL};
+static const option_table *const report_tables[] = {&report_table, &vocab_table,   &dump_table,
+                                                    &output_table, &general_table, NULL};
 static const option_table *const stages_tables[] = {&format_table, &general_table, NULL};
 static const option_table *const show_tables[] = {&format_table, &config_table, &general_table,
                                                   NULL};
@@ -221,6 +239,9 @@ static const char *const tune_examples[] = {
     "pluck tune logits.npy --objective entropy=2.5 --no-curves",
     "pluck tune logits.npy -t targets.npy --cross-validate --svg tuned.svg --csv tuned.csv",
     NULL};
+static const char *const report_examples[] = {
+    "pluck report logits.npy --targets targets.npy --vocab vocab.json -o report.html",
+    "pluck report a.npy b.npy --vocab vocab.json -o report.html", NULL};
 static const char *const stages_examples[] = {"pluck stages", "pluck stages top_p",
                                               "pluck stages --format json", NULL};
 static const char *const check_examples[] = {
@@ -311,6 +332,22 @@ static const command tune_command = {
     1,
     "DUMP",
     cmd_tune};
+
+static const command report_command = {
+    "report",
+    "DUMP... [options]",
+    "make a page that shows dumps, with live controls",
+    "Writes one HTML page that needs nothing else: the distribution of some rows, with sliders for "
+    "temperature, top-k, typical, top-p and min-p that act as the library does and can be saved as "
+    "a configuration; entropy, perplexity and nucleus size over the rows; and with targets the "
+    "likelihood against temperature and the reliability diagram, before and after.",
+    report_tables,
+    false,
+    report_examples,
+    1,
+    100,
+    "DUMP",
+    cmd_report};
 
 static const command stages_command = {
     "stages",
@@ -409,7 +446,16 @@ static const command help_command = {"help",
                                      "COMMAND",
                                      cmd_help};
 
-const command *const commands[] = {
-    &sample_command,        &inspect_command,      &bench_command,       &tune_command,
-    &stages_command,        &config_check_command, &config_show_command, &config_init_command,
-    &config_schema_command, &completions_command,  &help_command,        NULL};
+const command *const commands[] = {&sample_command,
+                                   &inspect_command,
+                                   &bench_command,
+                                   &tune_command,
+                                   &report_command,
+                                   &stages_command,
+                                   &config_check_command,
+                                   &config_show_command,
+                                   &config_init_command,
+                                   &config_schema_command,
+                                   &completions_command,
+                                   &help_command,
+                                   NULL};

@@ -9,6 +9,7 @@
 int cmd_sample(const arguments *args);
 int cmd_bench(const arguments *args);
 int cmd_inspect(const arguments *args);
+int cmd_report(const arguments *args);
 int cmd_tune(const arguments *args);
 int cmd_stages(const arguments *args);
 int cmd_config_check(const arguments *args);

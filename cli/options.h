@@ -64,7 +64,7 @@ typedef struct arguments {
 
     const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens,
         *targets, *objective, *keep, *svg, *csv;
-    uint64_t vocab_size, draws, stream, top, threads, seconds, bins, bootstrap;
+    uint64_t vocab_size, draws, stream, top, threads, seconds, bins, bootstrap, explore;
     int dtype, input_format, vocab_encoding, format, color, bin_edges, truncate;
     bool sequence, skip_bad, quiet, short_vocab, list, help, man, equal_mass, cross_validate,
         no_curves;

@@ -134,7 +134,8 @@ typedef enum pluck_tune_limit {
     PLUCK_TUNE_AT_MAX = 2 /* a higher one would: with nll, the logits are worse than chance */
 } pluck_tune_limit;
 
-#define PLUCK_TUNE_GRID 33 /* temperatures of the first pass */
+#define PLUCK_TUNE_GRID      33   /* temperatures of the first pass */
+#define PLUCK_TUNE_GRID_ROWS 4096 /* of at most so many rows, evenly spread; ece: of all */
 
 typedef struct pluck_tune_fit {
     double temperature;
@@ -148,8 +149,9 @@ typedef struct pluck_tune_fit {
 } pluck_tune_fit;
 
 /*
- * The temperature that serves the objective best. A grid in one pass brackets it; a safeguarded
- * Newton iteration on 1/T, each step an exact pass, ends when a step is below 1e-8 of it.
+ * The temperature that serves the objective best. A grid in one pass, over some of the rows of a
+ * large dump, says where to look; a safeguarded Newton iteration on 1/T, each step an exact pass
+ * over all rows, ends when a step is below 1e-8 of it.
  *
  * The standard error is the sandwich estimate. The interval takes the percentiles of the solutions
  * of resamples of the rows, each row counted a Poisson(1) number of times (Hanley, MacGibbon 2006),

@@ -62,6 +62,8 @@ static uint32_t *sort_keys(uint32_t *keys, uint32_t *spare, size_t n)
         uint32_t places[N_DIGITS] = {0};
         for (size_t i = 0; i < n; i++)
             places[keys[i] >> shift & (N_DIGITS - 1)]++;
+        if (places[keys[0] >> shift & (N_DIGITS - 1)] == n)
+            continue;
         for (uint32_t d = 0, sum = 0; d < N_DIGITS; d++) {
             const uint32_t count = places[d];
             places[d] = sum;

@@ -33,6 +33,8 @@ typedef struct fitter {
     const pluck_tune_data *data;
     pluck_tune_options options;
     uint64_t rows_expected, rows; /* a pass; of the last one */
+    uint64_t grid_stride;         /* the grid looks at one in so many rows */
+    uint64_t all_rows;            /* of the last pass over all */
     uint32_t n_passes;
 
     /* The pass that runs: */
@@ -59,7 +61,7 @@ static void work(const void *user, const pl_tune_logits *row, pluck_token target
         if (f->is_quick)
             pl_tune_moments_quick(row, f->points[i].beta, is_brier, &moments[i]);
         else
-            pl_tune_moments_exact(row, f->points[i].beta, &moments[i]);
+            pl_tune_moments_exact(row, f->points[i].beta, is_brier, &moments[i]);
         pl_tune_moments_target(row, target, &moments[i]);
     }
 }
@@ -161,6 +163,7 @@ static pluck_status run_pass(fitter *f, pluck_error *err)
     const uint64_t done = f->n_passes * f->rows_expected, expected = PASSES_EXPECTED;
     const pl_tune_pass pass = {.data = f->data,
                                .half = f->options.half,
+                               .stride = f->n == GRID ? f->grid_stride : 1,
                                .work = work,
                                .result_bytes = f->n * sizeof(pl_tune_moments),
                                .take = take,
@@ -184,6 +187,8 @@ static pluck_status run_pass(fitter *f, pluck_error *err)
             p->value = pl_exp(p->value);
     }
     close_calibrations(f);
+    if (pass.stride == 1)
+        f->all_rows = f->rows;
     return status;
 }
 
@@ -258,16 +263,35 @@ static int bracket(const fitter *f, pluck_tune_fit *fit)
     return i;
 }
 
-/* The root of g near grid points i and i + 1. */
-static pluck_status find_root(fitter *f, int i, double *root, pluck_error *err)
+/* Where to look for the root of g. */
+typedef struct interval {
+    double low, high; /* of beta */
+    bool is_open;     /* the ends are a guess from some of the rows */
+    double start;
+} interval;
+
+/* Between grid points i and i + 1, one point more on either side for the quick sums, which may have
+ * the sign wrong right at a root, and two more for a sample of the rows. */
+static interval interval_at(const fitter *f, int i)
 {
     const point near = f->points[i], far = f->points[i + 1];
-    /* The quick sums may have the sign wrong right at a root: one point more on either side. */
-    double high = f->points[i > 0 ? i - 1 : i].beta;
-    double low = f->points[i + 2 < GRID ? i + 2 : i + 1].beta;
-    double beta = far.beta + (near.beta - far.beta) * (-far.g / (near.g - far.g));
-    if (!(beta > low && beta < high))
-        beta = 0.5 * (low + high);
+    const bool is_sampled = f->grid_stride > 1;
+    const int more = is_sampled ? 3 : 1;
+    interval in = {.low = f->points[i + 1 + more < GRID ? i + 1 + more : GRID - 1].beta,
+                   .high = f->points[i > more ? i - more : 0].beta,
+                   .is_open = is_sampled};
+    in.start = far.beta + (near.beta - far.beta) * (-far.g / (near.g - far.g));
+    if (!(in.start > in.low && in.start < in.high))
+        in.start = 0.5 * (in.low + in.high);
+    return in;
+}
+
+/* *root = 0: it is not in the interval, whose ends were a guess. */
+static pluck_status find_root(fitter *f, interval in, double *root, pluck_error *err)
+{
+    double beta = in.start;
+    bool is_low_known = !in.is_open, is_high_known = !in.is_open;
+    *root = 0;
     f->n = 1;
     for (int step = 0; step < MAX_STEPS; step++) {
         f->points[0].beta = beta;
@@ -275,13 +299,18 @@ static pluck_status find_root(fitter *f, int i, double *root, pluck_error *err)
         if (status != PLUCK_OK)
             return status;
         const point *const p = &f->points[0];
-        if (p->g > 0)
-            high = beta;
-        else
-            low = beta;
+        if (p->g > 0) {
+            in.high = beta;
+            is_high_known = true;
+        } else {
+            in.low = beta;
+            is_low_known = true;
+        }
         double next = p->g == 0 ? beta : beta - p->g / p->slope;
-        if (!(next >= low && next <= high))
-            next = 0.5 * (low + high);
+        if ((!(next >= in.low) && !is_low_known) || (!(next <= in.high) && !is_high_known))
+            return PLUCK_OK;
+        if (!(next >= in.low && next <= in.high))
+            next = 0.5 * (in.low + in.high);
         const double moved = fabs(next - beta);
         beta = next;
         if (moved <= 1e-8 * beta)
@@ -364,8 +393,11 @@ static pluck_status check(pluck_tune_options *o, bool has_targets, pluck_error *
     return PLUCK_OK;
 }
 
-static pluck_status fit_temperature(fitter *f, pluck_tune_fit *fit, pluck_error *err)
+/* *is_found = false: a grid of some of the rows did not lead to an answer of all. */
+static pluck_status fit_from_grid(fitter *f, pluck_tune_fit *fit, bool *is_found, pluck_error *err)
 {
+    double beta = 0;
+    *is_found = true;
     pluck_status status = run_grid(f, f->options.min_t, f->options.max_t, err);
     if (status != PLUCK_OK)
         return status;
@@ -376,12 +408,27 @@ static pluck_status fit_temperature(fitter *f, pluck_tune_fit *fit, pluck_error 
     if (f->options.objective == PLUCK_TUNE_ECE)
         return fit_ece(f, fit, err);
     const int i = bracket(f, fit);
+    *is_found = i < GRID || f->grid_stride == 1;
     if (i == GRID)
         return PLUCK_OK;
-    double beta = 1;
-    status = find_root(f, i, &beta, err);
+    status = find_root(f, interval_at(f, i), &beta, err);
+    *is_found = beta > 0;
     fit->temperature = 1 / beta;
-    return status == PLUCK_OK ? spread(f, fit, err) : status;
+    return status == PLUCK_OK && *is_found ? spread(f, fit, err) : status;
+}
+
+static pluck_status fit_temperature(fitter *f, pluck_tune_fit *fit, pluck_error *err)
+{
+    bool is_found = false;
+    f->grid_stride = f->rows_expected / PLUCK_TUNE_GRID_ROWS + 1;
+    if (f->options.objective == PLUCK_TUNE_ECE)
+        f->grid_stride = 1;
+    pluck_status status = fit_from_grid(f, fit, &is_found, err);
+    if (status != PLUCK_OK || is_found)
+        return status;
+    f->grid_stride = 1;
+    fit->limit = PLUCK_TUNE_INSIDE;
+    return fit_from_grid(f, fit, &is_found, err);
 }
 
 pluck_status pl_tune_fit(const pluck_tune_data *data, const pluck_tune_options *options,
@@ -404,7 +451,7 @@ pluck_status pl_tune_fit(const pluck_tune_data *data, const pluck_tune_options *
     status = fit_temperature(&f, &found, err);
     if (status != PLUCK_OK)
         return status;
-    found.rows = f.rows;
+    found.rows = f.all_rows;
     found.n_passes = f.n_passes;
     *fit = found;
     return PLUCK_OK;

@@ -31,7 +31,7 @@ static void work(const void *user, const pl_tune_logits *row, pluck_token target
     pl_tune_moments *const moments = result;
     (void)scratch;
     for (size_t i = 0; i < m->request->n; i++) {
-        pl_tune_moments_exact(row, m->columns[i].beta, &moments[i]);
+        pl_tune_moments_exact(row, m->columns[i].beta, true, &moments[i]);
         pl_tune_moments_target(row, target, &moments[i]);
     }
 }

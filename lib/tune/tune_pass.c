@@ -210,7 +210,8 @@ pluck_status pl_tune_pass_run(const pl_tune_pass *pass, pluck_error *err)
     runner run;
     uint64_t row, end, n_done = 0;
     row_range(data, pluck_dump_get_info(data->dump).n_rows, &row, &end);
-    const uint64_t step = pass->half == PLUCK_TUNE_ALL ? 1 : 2;
+    const uint64_t stride = pass->stride > 0 ? pass->stride : 1;
+    const uint64_t step = (pass->half == PLUCK_TUNE_ALL ? 1 : 2) * stride;
     row += pass->half == PLUCK_TUNE_ODD;
     pluck_status status = runner_open(&run, pass, err);
     while (status == PLUCK_OK && row < end) {
@@ -219,7 +220,7 @@ pluck_status pl_tune_pass_run(const pl_tune_pass *pass, pluck_error *err)
         do_batch(&run, row, step, n);
         status = take_batch(&run, row, step, n, err);
         row += n * step;
-        n_done += n;
+        n_done += n * stride;
         pluck_dump_release(data->dump, row < end ? row : end);
         if (data->progress)
             data->progress(data->user, pass->done_before + n_done, pass->total);

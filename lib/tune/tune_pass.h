@@ -12,6 +12,7 @@
 typedef struct pl_tune_pass {
     const pluck_tune_data *data; /* checked */
     pluck_tune_half half;
+    uint64_t stride; /* of so many rows of the half only the first; 0 is 1 */
 
     /* What a thread makes of a row: result is result_bytes long, scratch has room for as many
      * values of 4 bytes a logit as scratch_per_logit says. target is -1 without targets. */

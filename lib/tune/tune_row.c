@@ -66,25 +66,42 @@ typedef struct lane_sums {
     double e[N_LANES], ed[N_LANES], edd[N_LANES], ee[N_LANES], eed[N_LANES], eedd[N_LANES];
 } lane_sums;
 
-static void add_block(const float *x, const float *e, double max, double beta, lane_sums *sums)
+/* A block's exponentials, corrected, and differences. */
+typedef struct block_terms {
+    double e[PL_BLOCK], d[PL_BLOCK];
+} block_terms;
+
+static void find_terms(const float *x, const float *e, double max, double beta, block_terms *terms)
 {
-    double weight[PL_BLOCK], d[PL_BLOCK];
     for (size_t i = 0; i < PL_BLOCK; i++) {
         const double difference = (double)x[i] - max;
         const double lost = difference - (double)(float)difference;
         /* An exponential of 0 may come from d = -inf. */
-        d[i] = e[i] > 0 ? difference : 0;
-        weight[i] = e[i] > 0 ? (double)e[i] * (1 + beta * lost) : 0;
+        terms->d[i] = e[i] > 0 ? difference : 0;
+        terms->e[i] = e[i] > 0 ? (double)e[i] * (1 + beta * lost) : 0;
     }
+}
+
+static void add_terms(const block_terms *terms, lane_sums *sums)
+{
     for (size_t i = 0; i < PL_BLOCK; i += N_LANES) {
         for (size_t k = 0; k < N_LANES; k++) {
-            const double w = weight[i + k], wd = w * d[i + k];
-            sums->e[k] += w;
-            sums->ed[k] += wd;
-            sums->edd[k] += wd * d[i + k];
-            sums->ee[k] += w * w;
-            sums->eed[k] += w * wd;
-            sums->eedd[k] += wd * wd;
+            const double e = terms->e[i + k], ed = e * terms->d[i + k];
+            sums->e[k] += e;
+            sums->ed[k] += ed;
+            sums->edd[k] += ed * terms->d[i + k];
+        }
+    }
+}
+
+static void add_squares(const block_terms *terms, lane_sums *sums)
+{
+    for (size_t i = 0; i < PL_BLOCK; i += N_LANES) {
+        for (size_t k = 0; k < N_LANES; k++) {
+            const double e = terms->e[i + k], ed = e * terms->d[i + k];
+            sums->ee[k] += e * e;
+            sums->eed[k] += e * ed;
+            sums->eedd[k] += ed * ed;
         }
     }
 }
@@ -102,17 +119,22 @@ static bool matters(const pl_tune_logits *row, uint32_t block, double beta)
     return beta * ((double)row->block_max[block] - (double)row->max) > negligible;
 }
 
-void pl_tune_moments_exact(const pl_tune_logits *row, double beta, pl_tune_moments *moments)
+void pl_tune_moments_exact(const pl_tune_logits *row, double beta, bool with_squares,
+                           pl_tune_moments *moments)
 {
     const pl_exponent exponent = pl_exponent_make(row->max, beta);
     lane_sums sums = {{0}, {0}, {0}, {0}, {0}, {0}};
+    block_terms terms;
     float e[PL_BLOCK];
     for (uint32_t b = 0; b < row->n_blocks; b++) {
         if (!matters(row, b, beta))
             continue;
         const float *const x = row->x + (size_t)b * PL_BLOCK;
         row->kernels->exp_values(x, 1, exponent, e);
-        add_block(x, e, (double)row->max, beta, &sums);
+        find_terms(x, e, (double)row->max, beta, &terms);
+        add_terms(&terms, &sums);
+        if (with_squares)
+            add_squares(&terms, &sums);
     }
     const double z = total(sums.e);
     const double mean = total(sums.ed) / z;
@@ -120,6 +142,7 @@ void pl_tune_moments_exact(const pl_tune_logits *row, double beta, pl_tune_momen
     moments->log_z = pl_log(z);
     moments->mean = mean;
     moments->variance = fmax(total(sums.edd) / z - mean * mean, 0);
+    /* 0 without squares, which nobody then looks at. */
     moments->square = total(sums.ee) / (z * z);
     moments->square_dot = total(sums.eed) / (z * z);
     moments->square_dot2 = total(sums.eedd) / (z * z);
