@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEFT = 44, RIGHT = 10, TOP = 30, BOTTOM = 40, TICKS_MAX = 12 };
+enum { LEFT = 44, RIGHT = 10, TOP = 36, BOTTOM = 40, TICKS_MAX = 12 };
 
 typedef struct axis {
     double low, high;
@@ -102,7 +102,10 @@ static axis find_axis(const chart *c, bool is_x, double low, double high)
         a.high = -(double)INFINITY;
         for (size_t s = 0; s < c->n_series; s++) {
             for (size_t i = 0; i < c->series[s].n; i++) {
-                if (!isfinite(c->series[s].y[i]))
+                const double x = c->series[s].x[i];
+                const bool is_beside =
+                    !is_x && c->x_high > c->x_low && (x < c->x_low || x > c->x_high);
+                if (!isfinite(c->series[s].y[i]) || is_beside)
                     continue;
                 const double value = is_x ? c->series[s].x[i] : c->series[s].y[i];
                 a.low = fmin(a.low, value);

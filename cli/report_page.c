@@ -13,6 +13,8 @@
 
 static void write_head(const report *r, output *out)
 {
+    static const char *const limits[] = {"", ", the lowest that is tried",
+                                         ", the highest that is tried"};
     output_text(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                      "<meta name=\"color-scheme\" content=\"light dark\">\n"
@@ -32,8 +34,8 @@ static void write_head(const report *r, output *out)
                       (unsigned long long)(t->data.end - t->data.first),
                       (unsigned)t->src.info.n_vocab);
         if (t->has_targets)
-            output_printf(out, "; temperature %.4f fits the tokens that followed best",
-                          t->fit.temperature);
+            output_printf(out, "; temperature %.4f fits the tokens that followed best%s",
+                          t->fit.temperature, limits[t->fit.limit]);
         output_text(out, "</p>\n");
     }
     output_text(out, "</header>\n<main>\n");
@@ -108,20 +110,12 @@ static void write_buttons(const report *r, output *out)
     output_text(out, "</div>\n<pre id=\"config\" aria-label=\"Configuration\"></pre>\n");
 }
 
-static void write_result(output *out)
+/* The frame of the curve that the script draws. */
+static void write_curve(output *out)
 {
-    static const char *const numbers[][2] = {{"survivors", "Tokens that survive"},
-                                             {"entropy", "Entropy, nats"},
-                                             {"effective", "Effective tokens"},
-                                             {"followed", "p of the token that followed"}};
-    output_text(out, "<div class=\"result\">\n<dl class=\"numbers\" aria-live=\"polite\">\n");
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        output_printf(out, "<div><dt>%s</dt><dd id=\"%s\"></dd></div>\n", numbers[i][1],
-                      numbers[i][0]);
-    output_text(out, "</dl>\n<p class=\"quiet\" id=\"exactness\"></p>\n");
     output_printf(out,
-                  "<svg class=\"chart\" id=\"curve\" viewBox=\"0 0 %d %d\" role=\"img\" "
-                  "aria-label=\"Probability by rank, before and now\" style=\"max-width:560px\">\n"
+                  "<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\" "
+                  "aria-label=\"Probability by rank, before and now\">\n"
                   "<text x=\"4\" y=\"13\" class=\"title\">Probability by rank</text>\n"
                   "<rect id=\"curve-kept\" y=\"30\" height=\"180\"/>\n",
                   CHART_WIDTH, CHART_HEIGHT);
@@ -130,21 +124,42 @@ static void write_result(output *out)
                       "<path class=\"grid\" d=\"M44 %.1fH350\"/>"
                       "<text x=\"39\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
                       30 + 22.5 * power, 33.5 + 22.5 * power, pow(10, -power));
-    output_text(
-        out, "<path class=\"axis\" d=\"M44 30V210H350\"/>"
-             "<path class=\"line s0\" id=\"curve-before\"/>"
-             "<path class=\"line s1\" id=\"curve-now\"/>\n"
-             "<text x=\"44\" y=\"225\">1</text>"
-             "<text x=\"350\" y=\"225\" text-anchor=\"end\" id=\"curve-last\"></text>"
-             "<text x=\"197\" y=\"242\" text-anchor=\"middle\">rank of the token</text>\n"
-             "</svg>\n<p class=\"quiet legend\"><span class=\"now\">now</span>"
-             "<span class=\"before\">before, T = 1</span><span class=\"cut\">survives</span>"
-             "</p>\n<div class=\"scroll\"><table class=\"tokens\">\n<colgroup><col class=\"name\">"
-             "<col><col class=\"number\"><col class=\"number raw\"></colgroup>\n"
-             "<thead><tr><th scope=\"col\">token</th><th scope=\"col\" aria-hidden=\"true\">"
-             "</th><th scope=\"col\">p now</th><th scope=\"col\" class=\"raw\">before</th></tr>"
-             "</thead>\n<tbody id=\"tokens\"></tbody></table></div>\n"
-             "<button type=\"button\" id=\"more\">More tokens</button>\n</div>\n");
+    output_text(out,
+                "<path class=\"axis\" d=\"M44 30V210H350\"/>"
+                "<path class=\"line s0\" id=\"curve-before\"/>"
+                "<path class=\"line s1\" id=\"curve-now\"/>\n"
+                "<text x=\"44\" y=\"225\">1</text>"
+                "<text x=\"350\" y=\"225\" text-anchor=\"end\" id=\"curve-last\"></text>"
+                "<text x=\"197\" y=\"242\" text-anchor=\"middle\">rank of the token</text>\n"
+                "</svg>\n<p class=\"quiet legend\"><span class=\"now\">now</span>"
+                "<span class=\"before\">before, T = 1</span><span class=\"cut\">survives</span>"
+                "</p>\n");
+}
+
+static void write_result(output *out)
+{
+    static const char *const numbers[][2] = {{"survivors", "Tokens that survive"},
+                                             {"entropy", "Entropy, nats"},
+                                             {"effective", "Effective tokens"},
+                                             {"followed", "p of what followed"}};
+    output_text(out, "<dl class=\"numbers\" aria-live=\"polite\">\n");
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        output_printf(out, "<div><dt>%s</dt><dd id=\"%s\"></dd></div>\n", numbers[i][1],
+                      numbers[i][0]);
+    output_text(out, "</dl>\n");
+}
+
+static void write_tokens(output *out)
+{
+    output_text(out,
+                "<div class=\"result\">\n"
+                "<div class=\"scroll\"><table class=\"tokens\">\n<colgroup><col class=\"name\">"
+                "<col><col class=\"number\"><col class=\"number raw\"></colgroup>\n"
+                "<thead><tr><th scope=\"col\">token</th><th scope=\"col\" aria-hidden=\"true\">"
+                "</th><th scope=\"col\">p now</th><th scope=\"col\" class=\"raw\">before</th></tr>"
+                "</thead>\n<tbody id=\"tokens\"></tbody></table></div>\n"
+                "<button type=\"button\" id=\"more\">More tokens</button>\n"
+                "<p class=\"quiet\" id=\"exactness\"></p>\n</div>\n");
 }
 
 static void write_explorer(const report *r, output *out)
@@ -156,7 +171,9 @@ static void write_explorer(const report *r, output *out)
             largest = r->dumps[i].t.src.info.n_vocab;
     snprintf(n_vocab, sizeof n_vocab, "%u", (unsigned)largest);
     output_text(out, "<h2 id=\"explore\">One row, live</h2>\n"
-                     "<section class=\"panel explorer\" aria-labelledby=\"explore\">\n<div>\n");
+                     "<section class=\"panel explorer\" aria-labelledby=\"explore\">\n");
+    write_result(out);
+    output_text(out, "<div>\n");
     write_row_list(r, out);
     write_controls(out, n_vocab);
     write_buttons(r, out);
@@ -164,8 +181,10 @@ static void write_explorer(const report *r, output *out)
                 "<p class=\"quiet\">Stages run as in a flat configuration: top-k, typical, top-p, "
                 "min-p, then temperature.</p>\n"
                 "<noscript><p>The live part needs scripts; the charts below do not.</p>"
-                "</noscript>\n</div>\n");
-    write_result(out);
+                "</noscript>\n");
+    write_curve(out);
+    output_text(out, "</div>\n");
+    write_tokens(out);
     output_text(out, "</section>\n");
 }
 
@@ -234,7 +253,7 @@ static void write_line(output *out, const char *name, double before, double afte
 {
     output_printf(out, "<tr><th scope=\"row\">%s</th><td>%.6f</td>", name, before);
     if (has_fit)
-        output_printf(out, "<td>%.6f</td><td>%+.6f</td>", after, after - before);
+        output_printf(out, "<td>%.6f</td><td class=\"change\">%+.6f</td>", after, after - before);
     output_text(out, "</tr>\n");
 }
 
@@ -245,8 +264,9 @@ static void write_numbers(const report_dump *d, output *out)
     output_text(out, "<details open><summary>Means over the rows</summary>\n<div class=\"scroll\">"
                      "<table>\n<thead><tr><th scope=\"col\"></th><th scope=\"col\">T = 1</th>");
     if (has_fit)
-        output_printf(out, "<th scope=\"col\">T = %.4f</th><th scope=\"col\">change</th>",
-                      a->temperature);
+        output_printf(
+            out, "<th scope=\"col\">T = %.4f</th><th scope=\"col\" class=\"change\">change</th>",
+            a->temperature);
     output_text(out, "</tr></thead>\n<tbody>\n");
     if (has_fit) {
         write_line(out, "NLL", b->nll, a->nll, true);

@@ -60,10 +60,10 @@ chart tuning_chart_of_curve(const tuning *t)
                                  .has_line = true,
                                  .has_dots = true};
     snprintf(c.mark_text, sizeof c.mark_text, "T = %.4f", t->fit.temperature);
-    /* A flat start or a steep end would hide the minimum: from a fifth to five times it. */
+    /* A flat start or a steep end would hide the minimum: from a third to three times it. */
     if (t->options.objective < PLUCK_TUNE_ENTROPY) {
-        c.x_low = fmax(t->fit.grid_t[0], t->fit.temperature / 5);
-        c.x_high = fmin(t->fit.grid_t[PLUCK_TUNE_GRID - 1], t->fit.temperature * 5);
+        c.x_low = fmax(t->fit.grid_t[0], t->fit.temperature / 3);
+        c.x_high = fmin(t->fit.grid_t[PLUCK_TUNE_GRID - 1], t->fit.temperature * 3);
     }
     return c;
 }
