@@ -33,8 +33,8 @@ typedef struct pl_tune_moments {
 pluck_status pl_tune_logits_read(pl_tune_logits *row, pluck_logits logits, uint64_t index,
                                  pluck_error *err);
 
-/* All moments but those of the target, the squares if asked for; relative error of each sum below 2e-7, that of the float
- * exponentials. */
+/* All moments but those of the target, the squares if asked for; relative error of each sum below
+ * 2e-7, that of the float exponentials. */
 void pl_tune_moments_exact(const pl_tune_logits *row, double beta, bool with_squares,
                            pl_tune_moments *moments);
 

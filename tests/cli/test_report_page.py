@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Why: people will trust what the page of "pluck report" shows when they move its sliders. So it is
-opened in a real browser, its controls are used as people use them, and what it displays must be what
-the library computes for the same settings; it must load nothing, fit narrow and wide screens, and be
-usable by keyboard. The page must be good HTML without a browser too.
+opened in a real browser, its controls are used as people use them, and what it displays must be
+what the library computes for the same settings; it must load nothing, fit narrow and wide screens,
+and be usable by keyboard. The page must be good HTML without a browser too.
 
     test_report_page.py --pluck PLUCK [--screenshots FOLDER] [TEST...]
 
-With --screenshots it only takes the pictures of the documentation. Browser tests are skipped without
-Chromium, its driver and python3-selenium.
+With --screenshots it only takes the pictures of the documentation. Browser tests are skipped
+without Chromium, its driver and python3-selenium.
 """
 import base64
 import html.parser
@@ -204,7 +204,8 @@ class PageWorks(CommandCase):
 
     def test_numbers_are_those_of_the_library(self):
         for dump, rows, line in (
-                ("logits.npy", (5, 37), "logits.npy -t targets.npy --vocab vocab.json --explore 64"),
+                ("logits.npy", (5, 37),
+                 "logits.npy -t targets.npy --vocab vocab.json --explore 64"),
                 ("gpt2.npy", (0, 3), "gpt2.npy --vocab gpt2_vocab.json")):
             self.open(line)
             for row in rows:
