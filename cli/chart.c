@@ -70,11 +70,12 @@ static void add_tick(axis *a, double value)
         a->ticks[a->n_ticks++] = value;
 }
 
-/* 1, 2 and 5 of each power of ten, or the powers alone if that is enough. */
+/* 1, 2 and 5 of each power of ten, or the powers alone, or some of them, if that is enough. */
 static void log_ticks(axis *a)
 {
     const double decades = log10(a->high / a->low);
-    for (double power = pow(10, floor(log10(a->low))); power <= a->high; power *= 10) {
+    const double factor = pow(10, ceil(decades / 10));
+    for (double power = pow(10, floor(log10(a->low))); power <= a->high; power *= factor) {
         add_tick(a, power);
         if (decades <= 3.5) {
             add_tick(a, 2 * power);

@@ -97,6 +97,8 @@ static const option inspect_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
     {"color", 0, OPTION_CHOICE, "auto|always|never",
      "default auto: on a terminal, unless NO_COLOR is set", AT(color), 0, 0, NULL},
+    {"svg", 0, OPTION_FILE, "FILE", "draw the probabilities by rank", AT(svg), 0, 0, NULL},
+    {"csv", 0, OPTION_FILE, "FILE", "write the list of tokens as a table", AT(csv), 0, 0, NULL},
 };
 TABLE(inspect_table, "Inspecting", inspect_options);
 

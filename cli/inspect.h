@@ -26,5 +26,7 @@ typedef struct inspection {
 
 void inspect_print_text(const inspection *in, output *out);
 void inspect_print_json(const inspection *in, output *out);
+void inspect_print_csv(const inspection *in, output *out);
+void inspect_print_svg(const inspection *in, output *out);
 
 #endif
