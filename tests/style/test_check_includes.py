@@ -90,7 +90,7 @@ class CheckIncludes(unittest.TestCase):
     def test_stages_and_readers_do_not_know_each_other(self):
         stage = '#include "stages/dry_match.h"\nconst pl_stage pl_stage_top_k = {0};\n'
         self.found("lib/stages/top_k.c", stage, "top_k may not depend on dry")
-        reader = '#include "dump/array_header.h"\nconst pl_dump_reader pl_dump_raw = {0};\n'
+        reader = '#include "dump/npy_header.h"\nconst pl_dump_reader pl_dump_raw = {0};\n'
         self.found("lib/dump/raw.c", reader, "raw may not depend on npy")
 
     def test_intrinsics_stay_in_simd(self):
