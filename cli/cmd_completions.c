@@ -55,27 +55,72 @@ static void bash_values(output *out, const command *c, const option *o)
     }
 }
 
+/* Whether c is the first of its group: "config check" of those that begin with "config". */
+static bool begins_group(const command *const *c)
+{
+    const size_t n = strcspn((*c)->name, " ");
+    if ((*c)->name[n] != ' ')
+        return false;
+    return c == commands || strncmp(c[-1]->name, (*c)->name, n + 1) != 0;
+}
+
+/* The second words of the group of *c, separated by spaces. */
+static void print_group(output *out, const command *const *c)
+{
+    const size_t n = strcspn((*c)->name, " ") + 1;
+    for (const command *const *d = c; *d != NULL && strncmp((*d)->name, (*c)->name, n) == 0; d++)
+        output_printf(out, "%s%s", d > c ? " " : "", (*d)->name + n);
+}
+
+static void print_word(output *out, const command *c)
+{
+    output_write(out, c->name, strcspn(c->name, " "));
+}
+
+/* Every word that a command line can begin with, between two texts. */
+static void print_first_words(output *out, const char *before, const char *after)
+{
+    for (const command *const *c = commands; *c != NULL; c++) {
+        if (strchr((*c)->name, ' ') != NULL && !begins_group(c))
+            continue;
+        output_text(out, before);
+        print_word(out, *c);
+        output_text(out, after);
+    }
+}
+
+static void bash_groups(output *out)
+{
+    for (const command *const *c = commands; *c != NULL; c++) {
+        if (!begins_group(c))
+            continue;
+        output_text(out, "  elif ((COMP_CWORD == 2)) && [[ ${COMP_WORDS[1]} == ");
+        print_word(out, *c);
+        output_text(out, " ]]; then\n    words='");
+        print_group(out, c);
+        output_text(out, "'\n");
+    }
+}
+
 static bool print_bash(output *out)
 {
     output_text(out,
                 "_pluck() {\n"
                 "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}"
                 "\n  local command=${COMP_WORDS[1]} words=\n"
-                "  [[ $command == config ]] && command=\"config ${COMP_WORDS[2]}\"\n"
-                "  COMPREPLY=()\n  if ((COMP_CWORD == 1)); then\n    words='");
-    const char *last = "";
+                "  case $command in\n");
     for (const command *const *c = commands; *c != NULL; c++) {
-        const size_t n = strcspn((*c)->name, " ");
-        if (strncmp(last, (*c)->name, n) != 0 || last[n] != ' ') {
-            output_write(out, (*c)->name, n);
-            output_char(out, ' ');
-        }
-        last = (*c)->name;
+        if (!begins_group(c))
+            continue;
+        output_text(out, "    ");
+        print_word(out, *c);
+        output_text(out, ") command+=\" ${COMP_WORDS[2]}\" ;;\n");
     }
-    output_text(out, "--help --version'\n"
-                     "  elif ((COMP_CWORD == 2)) && [[ ${COMP_WORDS[1]} == config ]]; then\n"
-                     "    words='check show init schema'\n"
-                     "  elif [[ $current == -* ]]; then\n    case $command in\n");
+    output_text(out, "  esac\n  COMPREPLY=()\n  if ((COMP_CWORD == 1)); then\n    words='");
+    print_first_words(out, "", " ");
+    output_text(out, "--help --version'\n");
+    bash_groups(out);
+    output_text(out, "  elif [[ $current == -* ]]; then\n    case $command in\n");
     bool ok = true;
     for (const command *const *c = commands; ok && *c != NULL; c++) {
         output_printf(out, "    '%s') words='", (*c)->name);
@@ -127,22 +172,19 @@ static bool print_zsh(output *out)
 {
     output_text(out, "#compdef pluck\n_pluck() {\n  local command=$words[2]\n"
                      "  if ((CURRENT == 2)); then\n    _values command");
-    const char *last = "";
+    print_first_words(out, " '", "'");
+    output_text(out, "\n    return\n  fi\n");
     for (const command *const *c = commands; *c != NULL; c++) {
-        const size_t n = strcspn((*c)->name, " ");
-        if (strncmp(last, (*c)->name, n) == 0 && last[n] == ' ')
+        if (!begins_group(c))
             continue;
-        output_text(out, " '");
-        output_write(out, (*c)->name, n);
-        output_char(out, '\'');
-        last = (*c)->name;
+        output_text(out, "  if [[ $command == ");
+        print_word(out, *c);
+        output_text(out, " ]]; then\n    if ((CURRENT == 3)); then\n      _values command ");
+        print_group(out, c);
+        output_text(out, "\n      return\n    fi\n    command+=\" $words[3]\"\n    shift words\n"
+                         "    ((CURRENT--))\n  fi\n");
     }
-    output_text(out, "\n    return\n  fi\n"
-                     "  if [[ $command == config ]]; then\n"
-                     "    if ((CURRENT == 3)); then\n"
-                     "      _values command check show init schema\n      return\n    fi\n"
-                     "    command=\"config $words[3]\"\n    shift words\n    ((CURRENT--))\n  fi\n"
-                     "  shift words\n  ((CURRENT--))\n  case $command in\n");
+    output_text(out, "  shift words\n  ((CURRENT--))\n  case $command in\n");
     bool ok = true;
     for (const command *const *c = commands; ok && *c != NULL; c++) {
         output_printf(out, "    '%s') _arguments \\\n", (*c)->name);
@@ -182,14 +224,22 @@ static bool print_fish(output *out)
         if (space == NULL)
             output_printf(out, "__fish_use_subcommand -a %s", (*c)->name);
         else
-            output_printf(out, "'__fish_seen_subcommand_from config' -a %s", space + 1);
+            output_printf(out, "'__fish_seen_subcommand_from %.*s' -a %s",
+                          (int)(space - (*c)->name), (*c)->name, space + 1);
         output_printf(out, " -d '%s'\n", (*c)->summary);
         ok = each_option(out, *c, fish_flag);
     }
-    output_text(out, "complete -c pluck -f -n __fish_use_subcommand -a config -d "
-                     "'check, show and start configurations'\n"
-                     "complete -c pluck -F -n '__fish_seen_subcommand_from sample inspect check "
-                     "show'\n");
+    for (const command *const *c = commands; *c != NULL; c++) {
+        if (!begins_group(c))
+            continue;
+        output_text(out, "complete -c pluck -f -n __fish_use_subcommand -a ");
+        print_word(out, *c);
+        output_text(out, " -d '");
+        print_group(out, c);
+        output_text(out, "'\n");
+    }
+    output_text(out, "complete -c pluck -F -n '__fish_seen_subcommand_from sample inspect check "
+                     "show predict stats fit distill eval'\n");
     return ok;
 }
 

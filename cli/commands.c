@@ -127,6 +127,52 @@ static const option help_options[] = {
 };
 TABLE(help_table, "Manual", help_options);
 
+static const option isa_options[] = {
+    {"isa", 0, OPTION_TEXT, "NAME",
+     "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",
+     AT(isa), 0, 0, NULL},
+};
+TABLE(isa_table, "Run", isa_options);
+
+static const option predict_options[] = {
+    {"top", 'k', OPTION_COUNT, "N", "the N most probable labels a line; 0: all; default 1",
+     AT(n_labels), 0, PLUCK_MAX_VOCAB, NULL},
+    {"threshold", 0, OPTION_NUMBER, "P", "only labels of at least this probability; default 0",
+     AT(threshold), 0, 1, NULL},
+    {"sample", 0, OPTION_SWITCH, NULL,
+     "draw N different labels instead, one after the other, in the order drawn", AT(sample), 0, 0,
+     NULL},
+    {"temperature", 't', OPTION_NUMBER, "T",
+     "with --sample: draw from the probabilities to the power 1/T; default 1", AT(temperature), 0,
+     1000000, NULL},
+    {"seed", 0, OPTION_COUNT, "N", "with --sample: the seed; line r uses its stream r; default 0",
+     AT(seed), 0, UINT64_MAX, NULL},
+    {"compat", 0, OPTION_SWITCH, NULL,
+     "fastText's own arithmetic, which adds 1e-5 inside each logarithm", AT(compat), 0, 0, NULL},
+    {"label-prefix", 0, OPTION_TEXT, "TEXT", "what labels begin with; default __label__",
+     AT(label_prefix), 0, 0, NULL},
+    {"threads", 0, OPTION_COUNT, "N",
+     "work on N lines at once, with the same output; 0: one thread a processor; default 1",
+     AT(threads), 0, 1024, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text; json is one object a line",
+     AT(format), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar", AT(quiet), 0, 0, NULL},
+};
+TABLE(predict_table, "Predicting", predict_options);
+
+static const option dense_options[] = {
+    {"bias", 0, OPTION_FILE, "FILE", "the bias of a dense head whose weights are a .npy file",
+     AT(bias), 0, 0, NULL},
+};
+TABLE(dense_table, "Dense heads", dense_options);
+
+static const option counts_options[] = {
+    {"counts", 0, OPTION_FILE, "FILE",
+     "how often each token occurs: whole numbers as .npy or text, in the order of the tokens",
+     AT(counts), 0, 0, NULL},
+};
+TABLE(counts_table, "Counts", counts_options);
+
 static const option_table *const sample_tables[] = {&sample_table,  &config_table, &run_table,
                                                     &vocab_table,   &dump_table,   &output_table,
                                                     &general_table, NULL};
@@ -141,6 +187,12 @@ static const option_table *const show_tables[] = {&format_table, &config_table, 
 static const option_table *const init_tables[] = {&init_table, &general_table, NULL};
 static const option_table *const plain_tables[] = {&general_table, NULL};
 static const option_table *const help_tables[] = {&help_table, &general_table, NULL};
+
+static const option_table *const predict_tables[] = {&predict_table, &isa_table,  &dense_table,
+                                                     &vocab_table,   &dump_table, &output_table,
+                                                     &general_table, NULL};
+static const option_table *const tree_stats_tables[] = {&counts_table, &format_table,
+                                                        &general_table, NULL};
 
 static const char *const sample_examples[] = {
     "pluck sample logits.npy",
@@ -170,6 +222,14 @@ static const char *const show_examples[] = {
 static const char *const init_examples[] = {"pluck config init > config.json",
                                             "pluck config init --list", NULL};
 static const char *const schema_examples[] = {"pluck config schema > pluck.schema.json", NULL};
+static const char *const predict_examples[] = {
+    "pluck tree predict model.ftz -k 3 < lines.txt",
+    "pluck tree predict model.ftz lines.txt -k 5 --threshold 0.1 --threads 0",
+    "pluck tree predict model.ftz lines.txt --sample --temperature 0.7 --seed 7 --format json",
+    NULL};
+static const char *const tree_stats_examples[] = {
+    "pluck tree stats model.ftz", "echo 5 1 1 2 9 | pluck tree stats --counts - --format json",
+    NULL};
 static const char *const completions_examples[] = {"pluck completions bash > pluck.bash", NULL};
 static const char *const help_examples[] = {"pluck help sample", "pluck help --man > pluck.1",
                                             NULL};
@@ -300,6 +360,39 @@ static const command config_schema_command = {
     "",
     cmd_config_schema};
 
+static const command tree_predict_command = {
+    "tree predict",
+    "MODEL [INPUT] [options]",
+    "labels of lines of text, or tokens of hidden states",
+    "With a fastText model (.bin, .ftz): for each line of INPUT (standard input if it is not "
+    "given) prints the most probable labels, each followed by its probability, as 'fasttext "
+    "predict-prob MODEL INPUT N' does; a line without any known word gives an empty one. "
+    "Probabilities are exact; fastText's own are a little larger (--compat).\n"
+    "With a head (.safetensors, or the weights of a dense one as .npy): INPUT holds hidden states, "
+    "a row each, and the labels are tokens.",
+    predict_tables,
+    false,
+    predict_examples,
+    1,
+    2,
+    "MODEL",
+    cmd_tree_predict};
+
+static const command tree_stats_command = {
+    "tree stats",
+    "[MODEL] [options]",
+    "the shape of a code tree, and what its codes cost",
+    "Of the tree of MODEL (a fastText model with hierarchical softmax, or a stored hierarchical "
+    "head), or of the Huffman tree of --counts: tokens, code lengths, their mean by the counts "
+    "beside the entropy of the counts, which no code can beat.",
+    tree_stats_tables,
+    false,
+    tree_stats_examples,
+    0,
+    1,
+    "MODEL",
+    cmd_tree_stats};
+
 static const command completions_command = {
     "completions",
     "bash|zsh|fish",
@@ -335,6 +428,8 @@ const command *const commands[] = {&sample_command,
                                    &config_show_command,
                                    &config_init_command,
                                    &config_schema_command,
+                                   &tree_predict_command,
+                                   &tree_stats_command,
                                    &completions_command,
                                    &help_command,
                                    NULL};

@@ -14,6 +14,8 @@ int cmd_config_check(const arguments *args);
 int cmd_config_show(const arguments *args);
 int cmd_config_init(const arguments *args);
 int cmd_config_schema(const arguments *args);
+int cmd_tree_predict(const arguments *args);
+int cmd_tree_stats(const arguments *args);
 int cmd_completions(const arguments *args);
 int cmd_help(const arguments *args);
 

@@ -18,6 +18,7 @@ typedef enum option_type {
     OPTION_TEXT,   /* const char *                                          */
     OPTION_FILE,   /* const char *; completed with file names               */
     OPTION_COUNT,  /* uint64_t in [min, max]                                */
+    OPTION_NUMBER, /* double in [min, max]                                  */
     OPTION_CHOICE, /* int: which of the words in value_name, "text|json"    */
     OPTION_KEY     /* a configuration key: appended to arguments.assignments */
 } option_type;
@@ -63,9 +64,11 @@ typedef struct arguments {
     size_t n_assignments;
 
     const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens;
-    uint64_t vocab_size, draws, stream, top, threads, seconds;
+    const char *label_prefix, *counts, *bias;
+    uint64_t vocab_size, draws, stream, top, threads, seconds, n_labels, seed;
+    double temperature, threshold;
     int dtype, input_format, vocab_encoding, format, color;
-    bool sequence, skip_bad, quiet, short_vocab, list, help, man;
+    bool sequence, skip_bad, quiet, short_vocab, list, help, man, sample, compat;
 } arguments;
 
 struct command {
@@ -108,6 +111,9 @@ void arguments_destroy(arguments *args);
 
 /* A whole number of decimal digits in [min, max]. */
 bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value);
+
+/* A finite decimal number in [min, max]. */
+bool parse_number(const char *text, double min, double max, double *value);
 
 /* The index-th of "a|b|c": its start, and its length in *n; NULL after the last. */
 const char *choice_at(const char *choices, int index, size_t *n);
