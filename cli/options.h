@@ -64,11 +64,12 @@ typedef struct arguments {
     size_t n_assignments;
 
     const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens;
-    const char *label_prefix, *counts, *bias;
-    uint64_t vocab_size, draws, stream, top, threads, seconds, n_labels, seed;
-    double temperature, threshold;
-    int dtype, input_format, vocab_encoding, format, color;
-    bool sequence, skip_bad, quiet, short_vocab, list, help, man, sample, compat;
+    const char *label_prefix, *counts, *bias, *vectors, *start, *validation, *validation_targets,
+        *checkpoint;
+    uint64_t vocab_size, draws, stream, top, threads, seconds, n_labels, seed, epochs;
+    double temperature, threshold, rate, l2;
+    int dtype, input_format, vocab_encoding, format, color, tree;
+    bool sequence, skip_bad, quiet, short_vocab, list, help, man, sample, compat, no_bias, resume;
 } arguments;
 
 struct command {

@@ -28,5 +28,6 @@
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>
 #include <pluck/stage.h>
+#include <pluck/train.h>
 
 #endif
