@@ -253,7 +253,8 @@ static void test_every_allocation_of_a_fasttext_model_may_fail(void **state)
     fail_each_allocation("fastText model", use_model);
 }
 
-/* A dense head, or targets, taught to a tree. One thread: the N-th allocation is always the same. */
+/* A dense head, or targets, taught to a tree; by one thread, so that the N-th allocation is always
+ * the same. */
 static pluck_status train(const pluck_allocator *allocator, bool distilled)
 {
     static float weights[N * DIM], hidden[N_ROWS * DIM];
