@@ -1,7 +1,7 @@
 /*
  * Prints what a fastText model predicts for each line of a file, as "fasttext predict-prob" does,
- * for test_fasttext_peer.py: fasttext_lines MODEL TEXT K exact|compat. With "hidden" in their place
- * the hidden state of each line without its newline, as "fasttext print-word-vectors" does of words.
+ * for test_fasttext_peer.py: fasttext_lines MODEL TEXT K exact|compat. With "hidden" for the last
+ * word: the hidden state of each line without its newline, as "fasttext print-word-vectors" does.
  */
 #include <stdio.h>
 #include <stdlib.h>
