@@ -39,8 +39,8 @@ static pluck_status ask(evaluation *e, pluck_head_query *query, question what, u
         break;
     case ASK_SAMPLE:
         pluck_pcg64_seed(&rng, e->args->seed, row, 0);
-        status =
-            pluck_head_sample(query, hidden, e->args->temperature, &rng, &scored.token, NULL, err);
+        status = pluck_head_sample(query, hidden, e->args->draw_temperature, &rng, &scored.token,
+                                   NULL, err);
         break;
     default:
         status = pluck_head_greedy(query, hidden, &scored, err);

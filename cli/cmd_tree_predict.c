@@ -153,7 +153,7 @@ static int check_arguments(const prediction *p)
     const arguments *const args = p->args;
     if (args->sample && args->compat)
         return complain(args->who, EXIT_USAGE, "--sample and --compat exclude each other");
-    if (!args->sample && args->temperature != 1.0)
+    if (!args->sample && args->draw_temperature != 1.0)
         return complain(args->who, EXIT_USAGE, "--temperature changes only what --sample draws");
     if (p->model.text == NULL && args->compat)
         return complain(args->who, EXIT_USAGE, "--compat is for fastText models; %s is none",

@@ -1,7 +1,7 @@
 /* pluck tree stats: the shape of a code tree, and what its codes cost. */
+#include "arrays.h"
 #include "commands.h"
 #include "head_model.h"
-#include "numbers.h"
 #include "output.h"
 
 #include <stdlib.h>

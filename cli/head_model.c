@@ -1,6 +1,6 @@
 /* What a file is, its first bytes say; a name says nothing. */
 #include "head_model.h"
-#include "numbers.h"
+#include "arrays.h"
 
 #include <errno.h>
 #include <stdio.h>

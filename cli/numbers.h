@@ -1,29 +1,32 @@
 /*
- * Arrays of numbers that the tree commands read whole: rows of floats, lists of whole numbers.
+ * Vectors of numbers as people type them.
  */
 #ifndef CLI_NUMBERS_H
 #define CLI_NUMBERS_H
 
-#include "setup.h"
+#include <stdbool.h>
+#include <stddef.h>
 
-/* Rows of floats from .npy or .safetensors of any type that dumps have. */
-typedef struct float_rows {
+typedef struct number_list {
     float *values;
-    uint64_t n_rows;
-    uint32_t n_cols;
-} float_rows;
+    size_t n, capacity;
+} number_list;
 
-/* The values of a row as floats; f16 and bf16 are widened exactly. */
-void widen_row(pluck_logits row, float *values);
+/* A number that fits a float, or -inf. If not, *problem says why. */
+bool parse_float(const char *text, float *value, const char **problem);
 
-/* Reads path ("-": standard input). Returns an exit code, after complain() if it is not EXIT_DONE;
- * then nothing is held. */
-int float_rows_read(float_rows *rows, const arguments *args, const char *path);
-void float_rows_free(float_rows *rows);
+/* A finite double. */
+bool parse_double(const char *text, double *value);
 
-/* Whole numbers from a .npy file of signed or unsigned integers, of any shape in C order, or from
- * text, separated by spaces, commas or line breaks. values is freed by the caller. Returns an exit
- * code as float_rows_read(). */
-int integers_read(const char *who, const char *path, int64_t **values, size_t *n);
+/* Appends the numbers of text up to a line end that is given back in *end, or to its NUL; whole:
+ * line ends separate numbers only. Blanks, commas and brackets separate numbers. *line counts from
+ * 1 and moves with the text. Returns an exit code, after complain() with line and column if it is
+ * not EXIT_DONE. */
+int numbers_parse(number_list *list, const char *who, const char *text, bool whole, size_t *line,
+                  const char **end);
+
+/* Returns false when memory ran out. */
+bool numbers_add(number_list *list, float value);
+void numbers_free(number_list *list);
 
 #endif

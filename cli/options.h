@@ -63,13 +63,14 @@ typedef struct arguments {
     assignment *assignments; /* in the order of the command line */
     size_t n_assignments;
 
-    const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens;
-    const char *label_prefix, *counts, *bias, *vectors, *start, *validation, *validation_targets,
-        *checkpoint;
+    const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens,
+        *follow, *temperature, *beta, *base, *entmax, *target, *gumbel, *label_prefix, *counts,
+        *bias, *vectors, *start, *validation, *validation_targets, *checkpoint;
     uint64_t vocab_size, draws, stream, top, threads, seconds, n_labels, seed, epochs;
-    double temperature, threshold, rate, l2;
+    double draw_temperature, threshold, rate, l2;
     int dtype, input_format, vocab_encoding, format, color, tree;
-    bool sequence, skip_bad, quiet, short_vocab, list, help, man, sample, compat, no_bias, resume;
+    bool sequence, skip_bad, trace, explain, quiet, short_vocab, list, help, man, log, sparsemax,
+        lse, entropy, argmax, gradient, lines, sample, compat, no_bias, resume;
 } arguments;
 
 struct command {

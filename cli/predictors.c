@@ -3,7 +3,7 @@
  * one by one, and results have their places, so that they are printed in order.
  */
 #include "predictors.h"
-#include "numbers.h"
+#include "arrays.h"
 #include "workers.h"
 
 #include <math.h>
@@ -93,12 +93,12 @@ static void take_tokens(const predictor_team *team, const predictor *p, uint32_t
     pluck_fasttext_label *const labels = team->labels + place * team->n_labels;
     uint32_t n_kept = 0;
     for (uint32_t i = 0; i < n; i++) {
-        const uint32_t output = (uint32_t)p->tokens[i].token;
+        const uint32_t label = (uint32_t)p->tokens[i].token;
         const double prob = exp(p->tokens[i].logprob);
         if (prob >= team->args->threshold)
             labels[n_kept++] = (pluck_fasttext_label){
-                output,
-                team->model->text != NULL ? pluck_fasttext_output_text(team->model->text, output)
+                label,
+                team->model->text != NULL ? pluck_fasttext_output_text(team->model->text, label)
                                           : NULL,
                 prob};
     }
@@ -113,7 +113,7 @@ static pluck_status from_hidden(const predictor_team *team, predictor *p, const 
     if (team->args->sample) {
         pluck_pcg64 rng;
         pluck_pcg64_seed(&rng, team->args->seed, item, 0);
-        status = pluck_head_sample_distinct(p->head, hidden, team->args->temperature,
+        status = pluck_head_sample_distinct(p->head, hidden, team->args->draw_temperature,
                                             team->n_labels, &rng, p->tokens, &n, err);
     } else {
         status = pluck_head_top_k(p->head, hidden, team->n_labels, p->tokens, &n, err);

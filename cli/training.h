@@ -5,8 +5,8 @@
 #ifndef CLI_TRAINING_H
 #define CLI_TRAINING_H
 
+#include "arrays.h"
 #include "head_model.h"
-#include "numbers.h"
 #include "output.h"
 #include "progress.h"
 

@@ -25,9 +25,12 @@
 #include <pluck/fasttext.h>
 #include <pluck/head.h>
 #include <pluck/rng.h>
+#include <pluck/sampled_softmax.h>
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>
 #include <pluck/stage.h>
+#include <pluck/trace.h>
 #include <pluck/train.h>
+#include <pluck/weighted.h>
 
 #endif

@@ -82,9 +82,9 @@ PLUCK_API pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits l
                                           pluck_draw *draw, pluck_error *err);
 
 /* n draws from the same logits and history: draws[i] is what pluck_sampler_draw() gives at position
- * + i (see pluck_sampler_set_position). The stages run once, so that many draws cost little more
- * than one, unless one of them is random itself (xtc). n >= 1; the position stays, and draws[0]
- * counts as drawn at it. */
+ * + i (see pluck_sampler_set_position), whatever n is. The stages run once, and what the draws have
+ * in common is computed once, unless a stage is random itself (xtc). n >= 1; the position stays,
+ * and draws[0] counts as drawn at it. */
 PLUCK_API pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits,
                                                size_t n, pluck_draw *draws, pluck_error *err);
 
@@ -118,20 +118,6 @@ typedef struct pluck_prob {
 PLUCK_API pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits logits,
                                                   pluck_prob *probs, uint32_t capacity,
                                                   uint32_t *n_total, pluck_error *err);
-
-/* What one stage did to one row of logits. */
-typedef struct pluck_stage_report {
-    const char *stage;    /* its name, static storage; "logits" for what came in */
-    uint32_t n_survivors; /* tokens left after it */
-    double mass;          /* of the distribution before it, the part on tokens left: in (0, 1] */
-    double entropy;       /* of the distribution after it, in nats */
-} pluck_stage_report;
-
-/* Runs the stages and reports after each: entry 0 is the untouched logits, the draw is the last.
- * *n_total = how many there are; writes at most capacity. Costs an exponential pass a stage. */
-PLUCK_API pluck_status pluck_sampler_trace(pluck_sampler *sampler, pluck_logits logits,
-                                           pluck_stage_report *reports, size_t capacity,
-                                           size_t *n_total, pluck_error *err);
 
 /* What the sampler is. */
 PLUCK_API uint32_t pluck_sampler_n_vocab(const pluck_sampler *sampler);

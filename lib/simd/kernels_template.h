@@ -79,10 +79,9 @@ typedef struct lanes_exponent {
     lanes origin, rate_hi, rate_lo;
 } lanes_exponent;
 
-/* The exponential; d, and where it is not flushed, for those who need more than e. */
+/* The exponential; and d, for those who need more than e. */
 typedef struct lanes_exponential {
     lanes e, d;
-    flags kept;
 } lanes_exponential;
 
 LANES_INLINE lanes_exponent exponent_set(pl_exponent exponent)
@@ -106,7 +105,7 @@ LANES_INLINE lanes_exponential exponential(lanes x, const lanes_exponent *expone
     p = lanes_fma(p, r, lanes_set(EXP_C1));
     p = lanes_fma(p, r, lanes_set(1.0f));
     flags kept = flags_at_least(t, lanes_set(EXP_FLUSH));
-    return (lanes_exponential){lanes_scale(kept, p, shifted), d, kept};
+    return (lanes_exponential){lanes_scale(kept, p, shifted), d};
 }
 
 static void exp_values(const float *x, size_t n_blocks, pl_exponent exponent, float *e)
@@ -133,15 +132,16 @@ LANES_INLINE lanes block_total(const lanes *v)
 /* The total of one block in each lane; dots may be NULL. */
 LANES_INLINE lanes exponential_block(const float *x, const lanes_exponent *exponent, lanes *dots)
 {
-    lanes e[LANES_A_BLOCK], dot[LANES_A_BLOCK];
+    lanes e[LANES_A_BLOCK];
     for (size_t i = 0; i < LANES_A_BLOCK; i++) {
         const lanes_exponential value = exponential(lanes_load(x + i * LANES), exponent);
         e[i] = value.e;
-        if (dots)
-            dot[i] = lanes_keep(value.kept, lanes_mul(value.e, value.d));
+        if (!dots)
+            continue;
+        /* d may be -inf where e is 0: any finite number makes the product 0. */
+        const lanes d = lanes_max(value.d, lanes_set(-FLT_MAX));
+        *dots = i == 0 ? lanes_mul(e[i], d) : lanes_fma(e[i], d, *dots);
     }
-    if (dots)
-        *dots = block_total(dot);
     return block_total(e);
 }
 
@@ -436,6 +436,22 @@ static size_t gather(const float *x, size_t n, float low, float high, uint32_t f
     return state.n;
 }
 
+static size_t gather_blocks(const float *x, const uint32_t *blocks, size_t n_blocks, float low,
+                            uint32_t *ids, float *logits)
+{
+    const lanes least = lanes_set(low);
+    size_t n = 0;
+    for (size_t b = 0; b < n_blocks; b++) {
+        const uint32_t first = blocks[b] * PL_BLOCK;
+        for (uint32_t k = 0; k < PL_BLOCK; k += LANES) {
+            const lanes v = lanes_load(x + first + k);
+            const unsigned bits = flags_bits(flags_at_least(v, least));
+            n += lanes_compress(v, bits, first + k, ids + n, logits + n);
+        }
+    }
+    return n;
+}
+
 static size_t count(const float *x, size_t n_blocks, float threshold)
 {
     const lanes least = lanes_set(threshold);
@@ -458,8 +474,9 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
         .isa = (isa_value), .name = (isa_name), .scan_f32 = scan_f32, .scan_f16 = scan_f16,        \
         .scan_bf16 = scan_bf16, .widen_f16 = widen_f16, .widen_bf16 = widen_bf16,                  \
         .max = max_value, .exp_values = exp_values, .exp_sums = exp_sums, .exp_dots = exp_dots,    \
-        .exp_sums_from = exp_sums_from, .moments = moments, .gather = gather, .count = count,      \
-        .dot_f32 = dot_f32, .dot_f16 = dot_f16, .dot_bf16 = dot_bf16                               \
+        .exp_sums_from = exp_sums_from, .moments = moments, .gather = gather,                      \
+        .gather_blocks = gather_blocks, .count = count, .dot_f32 = dot_f32, .dot_f16 = dot_f16,    \
+        .dot_bf16 = dot_bf16                                                                       \
     }
 
 #endif
