@@ -21,8 +21,6 @@ typedef enum word_list {
     WORDS_COMMANDS
 } word_list;
 
-#define CONFIG_SUMMARY "check, show and start configurations"
-
 typedef void (*option_printer)(output *out, const command *c, const option *o);
 
 static bool each_option(output *out, const command *c, option_printer print)
@@ -106,16 +104,36 @@ static void print_words(output *out, word_list list, const option *o, const char
     }
 }
 
-/* The second words of the commands that have one: those of config. */
-static void print_second_words(output *out)
+/* Whether c is the first of its group: "config check" of those that begin with "config". */
+static bool begins_group(const command *const *c)
 {
-    bool is_first = true;
-    for (const command *const *c = commands; *c != NULL; c++) {
-        const char *const space = strchr((*c)->name, ' ');
-        if (space != NULL)
-            output_printf(out, "%s%s", is_first ? "" : " ", space + 1);
-        is_first = is_first && space == NULL;
-    }
+    const size_t n = strcspn((*c)->name, " ");
+    return (*c)->name[n] == ' ' && (c == commands || strncmp(c[-1]->name, (*c)->name, n + 1) != 0);
+}
+
+/* The second words of the group of *c, which it begins. */
+static void print_second_words(output *out, const command *const *c)
+{
+    const size_t n = strcspn((*c)->name, " ") + 1;
+    for (const command *const *d = c; *d != NULL && strncmp((*d)->name, (*c)->name, n) == 0; d++)
+        output_printf(out, "%s%s", d > c ? " " : "", (*d)->name + n);
+}
+
+static void print_first_word(output *out, const command *c)
+{
+    output_write(out, c->name, strcspn(c->name, " "));
+}
+
+/* Whether the first word of *c has not been there before it. */
+static bool is_new_word(const command *const *c)
+{
+    return strchr((*c)->name, ' ') == NULL || begins_group(c);
+}
+
+static const char *group_summary(const command *c)
+{
+    return strncmp(c->name, "config ", 7) == 0 ? "check, show and start configurations"
+                                               : "code trees and heads: predict, fit, measure";
 }
 
 static void bash_flag(output *out, const command *c, const option *o)
@@ -147,22 +165,32 @@ static bool print_bash(output *out)
                 "_pluck() {\n"
                 "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}"
                 "\n  local command=${COMP_WORDS[1]} words=\n"
-                "  [[ $command == config ]] && command=\"config ${COMP_WORDS[2]}\"\n"
-                "  COMPREPLY=()\n  if ((COMP_CWORD == 1)); then\n    words='");
-    const char *last = "";
+                "  case $command in\n");
     for (const command *const *c = commands; *c != NULL; c++) {
-        const size_t n = strcspn((*c)->name, " ");
-        if (strncmp(last, (*c)->name, n) != 0 || last[n] != ' ') {
-            output_write(out, (*c)->name, n);
-            output_char(out, ' ');
-        }
-        last = (*c)->name;
+        if (!begins_group(c))
+            continue;
+        output_text(out, "    ");
+        print_first_word(out, *c);
+        output_text(out, ") command+=\" ${COMP_WORDS[2]}\" ;;\n");
     }
-    output_text(out, "--help --version'\n"
-                     "  elif ((COMP_CWORD == 2)) && [[ ${COMP_WORDS[1]} == config ]]; then\n"
-                     "    words='");
-    print_second_words(out);
-    output_text(out, "'\n  elif [[ $current == -* ]]; then\n    case $command in\n");
+    output_text(out, "  esac\n  COMPREPLY=()\n  if ((COMP_CWORD == 1)); then\n    words='");
+    for (const command *const *c = commands; *c != NULL; c++) {
+        if (!is_new_word(c))
+            continue;
+        print_first_word(out, *c);
+        output_char(out, ' ');
+    }
+    output_text(out, "--help --version'\n");
+    for (const command *const *c = commands; *c != NULL; c++) {
+        if (!begins_group(c))
+            continue;
+        output_text(out, "  elif ((COMP_CWORD == 2)) && [[ ${COMP_WORDS[1]} == ");
+        print_first_word(out, *c);
+        output_text(out, " ]]; then\n    words='");
+        print_second_words(out, c);
+        output_text(out, "'\n");
+    }
+    output_text(out, "  elif [[ $current == -* ]]; then\n    case $command in\n");
     bool ok = true;
     for (const command *const *c = commands; ok && *c != NULL; c++) {
         output_printf(out, "    '%s') words='", (*c)->name);
@@ -233,25 +261,27 @@ static bool print_zsh(output *out)
 {
     output_text(out, "#compdef pluck\n_pluck() {\n  local command=$words[2]\n"
                      "  if ((CURRENT == 2)); then\n    _values command");
-    const char *last = "";
     for (const command *const *c = commands; *c != NULL; c++) {
-        const size_t n = strcspn((*c)->name, " ");
-        if (strncmp(last, (*c)->name, n) == 0 && last[n] == ' ')
+        if (!is_new_word(c))
             continue;
         output_text(out, " '");
-        output_write(out, (*c)->name, n);
+        print_first_word(out, *c);
         output_char(out, '[');
-        quoted(out, (*c)->name[n] == ' ' ? CONFIG_SUMMARY : (*c)->summary, "[]:\\");
+        quoted(out, begins_group(c) ? group_summary(*c) : (*c)->summary, "[]:\\");
         output_text(out, "]'");
-        last = (*c)->name;
     }
-    output_text(out, "\n    return\n  fi\n"
-                     "  if [[ $command == config ]]; then\n"
-                     "    if ((CURRENT == 3)); then\n      _values command ");
-    print_second_words(out);
-    output_text(out, "\n      return\n    fi\n"
-                     "    command=\"config $words[3]\"\n    shift words\n    ((CURRENT--))\n  fi\n"
-                     "  shift words\n  ((CURRENT--))\n  case $command in\n");
+    output_text(out, "\n    return\n  fi\n");
+    for (const command *const *c = commands; *c != NULL; c++) {
+        if (!begins_group(c))
+            continue;
+        output_text(out, "  if [[ $command == ");
+        print_first_word(out, *c);
+        output_text(out, " ]]; then\n    if ((CURRENT == 3)); then\n      _values command ");
+        print_second_words(out, c);
+        output_text(out, "\n      return\n    fi\n    command+=\" $words[3]\"\n    shift words\n"
+                         "    ((CURRENT--))\n  fi\n");
+    }
+    output_text(out, "  shift words\n  ((CURRENT--))\n  case $command in\n");
     bool ok = true;
     for (const command *const *c = commands; ok && *c != NULL; c++) {
         output_printf(out, "    '%s') _arguments \\\n", (*c)->name);
@@ -306,23 +336,29 @@ static void fish_words(output *out, const command *c)
 static bool print_fish(output *out)
 {
     bool ok = true;
+    const command *const *group = commands;
     for (const command *const *c = commands; ok && *c != NULL; c++) {
         const char *const space = strchr((*c)->name, ' ');
+        if (begins_group(c)) {
+            group = c;
+            output_text(out, "complete -c pluck -f -n __fish_use_subcommand -a ");
+            print_first_word(out, *c);
+            output_printf(out, " -d '%s'\n", group_summary(*c));
+        }
         output_text(out, "complete -c pluck -f -n ");
         if (space == NULL) {
             output_printf(out, "__fish_use_subcommand -a %s", (*c)->name);
         } else {
-            output_text(out, "'__fish_seen_subcommand_from config; and not "
-                             "__fish_seen_subcommand_from ");
-            print_second_words(out);
+            output_text(out, "'__fish_seen_subcommand_from ");
+            print_first_word(out, *c);
+            output_text(out, "; and not __fish_seen_subcommand_from ");
+            print_second_words(out, group);
             output_printf(out, "' -a %s", space + 1);
         }
         output_printf(out, " -d '%s'\n", (*c)->summary);
         ok = each_option(out, *c, fish_flag);
         fish_words(out, *c);
     }
-    output_text(out, "complete -c pluck -f -n __fish_use_subcommand -a config -d '" CONFIG_SUMMARY
-                     "'\n");
     return ok;
 }
 

@@ -302,6 +302,110 @@ static const option help_options[] = {
 };
 TABLE(help_table, "Manual", help_options);
 
+static const option isa_options[] = {
+    {"isa", 0, OPTION_TEXT, "NAME",
+     "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",
+     AT(isa), 0, 0, NULL},
+};
+TABLE(isa_table, "Run", isa_options);
+
+static const option predict_options[] = {
+    {"top", 'k', OPTION_COUNT, "N", "the N most probable labels a line; 0: all; default 1",
+     AT(n_labels), 0, PLUCK_MAX_VOCAB, NULL},
+    {"threshold", 0, OPTION_NUMBER, "P", "only labels of at least this probability; default 0",
+     AT(threshold), 0, 1, NULL},
+    {"sample", 0, OPTION_SWITCH, NULL,
+     "draw N different labels instead, one after the other, in the order drawn", AT(sample), 0, 0,
+     NULL},
+    {"temperature", 't', OPTION_NUMBER, "T",
+     "with --sample: draw from the probabilities to the power 1/T; default 1", AT(draw_temperature),
+     0, 1000000, NULL},
+    {"seed", 0, OPTION_COUNT, "N", "with --sample: the seed; line r uses its stream r; default 0",
+     AT(seed), 0, UINT64_MAX, NULL},
+    {"compat", 0, OPTION_SWITCH, NULL,
+     "fastText's own arithmetic, which adds 1e-5 inside each logarithm", AT(compat), 0, 0, NULL},
+    {"label-prefix", 0, OPTION_TEXT, "TEXT", "what labels begin with; default __label__",
+     AT(label_prefix), 0, 0, NULL},
+    {"threads", 0, OPTION_COUNT, "N",
+     "work on N lines at once, with the same output; 0: one thread a processor; default 1",
+     AT(threads), 0, 1024, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text; json is one object a line",
+     AT(format), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar", AT(quiet), 0, 0, NULL},
+};
+TABLE(predict_table, "Predicting", predict_options);
+
+static const option dense_options[] = {
+    {"bias", 0, OPTION_FILE, "FILE", "the bias of a dense head whose weights are a .npy file",
+     AT(bias), 0, 0, NULL},
+};
+TABLE(dense_table, "Dense heads", dense_options);
+
+static const option counts_options[] = {
+    {"counts", 0, OPTION_FILE, "FILE",
+     "how often each token occurs: whole numbers as .npy or text, in the order of the tokens",
+     AT(counts), 0, 0, NULL},
+};
+TABLE(counts_table, "Counts", counts_options);
+
+static const option train_options[] = {
+    {"tree", 0, OPTION_CHOICE, "huffman|balanced|clusters",
+     "which tree: of --counts (or of the targets), of equal depth, or of near --vectors; default "
+     "huffman",
+     AT(tree), 0, 0, NULL},
+    {"counts", 0, OPTION_FILE, "FILE",
+     "how often each token occurs: whole numbers as .npy or text, in the order of the tokens",
+     AT(counts), 0, 0, NULL},
+    {"vectors", 0, OPTION_FILE, "FILE", "a vector for each token, for --tree clusters", AT(vectors),
+     0, 0, NULL},
+    {"start", 0, OPTION_FILE, "FILE", "begin with the nodes and the tree of this head", AT(start),
+     0, 0, NULL},
+    {"epochs", 'e', OPTION_COUNT, "N", "use every row N times; default 5", AT(epochs), 1, 100000,
+     NULL},
+    {"rate", 0, OPTION_NUMBER, "X", "the learning rate at the start; default 0.3", AT(rate), 0,
+     1000000, NULL},
+    {"l2", 0, OPTION_NUMBER, "X", "each example also pulls its node towards 0, times X; default 0",
+     AT(l2), 0, 1000000, NULL},
+    {"no-bias", 0, OPTION_SWITCH, NULL, "keep all biases 0, as word2vec and fastText do",
+     AT(no_bias), 0, 0, NULL},
+    {"seed", 0, OPTION_COUNT, "N", "of the order of the rows; default 0", AT(seed), 0, UINT64_MAX,
+     NULL},
+    {"validation", 0, OPTION_FILE, "FILE",
+     "held-out hidden states: their perplexity is printed after every epoch", AT(validation), 0, 0,
+     NULL},
+    {"validation-targets", 0, OPTION_FILE, "FILE", "and their tokens", AT(validation_targets), 0, 0,
+     NULL},
+    {"checkpoint", 0, OPTION_FILE, "FILE",
+     "where to keep what is learned, after every epoch and when interrupted; default, when "
+     "interrupted only: the output's name and .checkpoint",
+     AT(checkpoint), 0, 0, NULL},
+    {"resume", 0, OPTION_SWITCH, NULL, "go on from the checkpoint", AT(resume), 0, 0, NULL},
+    {"threads", 0, OPTION_COUNT, "N",
+     "share the work among N threads, with the same result; 0: one a processor; default 1",
+     AT(threads), 0, 1024, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text; json is one object a line",
+     AT(format), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar", AT(quiet), 0, 0, NULL},
+    {"output", 'o', OPTION_FILE, "FILE", "where the head goes, as .safetensors", AT(output), 0, 0,
+     NULL},
+};
+TABLE(train_table, "Training", train_options);
+
+static const option eval_options[] = {
+    {"temperature", 't', OPTION_NUMBER, "T", "of the tokens that are drawn; default 1",
+     AT(draw_temperature), 0, 1000000, NULL},
+    {"seed", 0, OPTION_COUNT, "N", "of the tokens that are drawn; default 0", AT(seed), 0,
+     UINT64_MAX, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
+};
+TABLE(eval_table, "Measuring", eval_options);
+
+static const option size_options[] = {
+    {"vocab-size", 0, OPTION_COUNT, "N", "how many tokens; default: as many as the targets need",
+     AT(vocab_size), 1, PLUCK_MAX_VOCAB, NULL},
+};
+TABLE(size_table, "Tokens", size_options);
+
 static const option_table *const sample_tables[] = {&sample_table,  &config_table, &run_table,
                                                     &vocab_table,   &dump_table,   &output_table,
                                                     &general_table, NULL};
@@ -331,6 +435,18 @@ static const option_table *const import_tables[] = {&import_table, &general_tabl
 static const option_table *const init_tables[] = {&init_table, &general_table, NULL};
 static const option_table *const plain_tables[] = {&general_table, NULL};
 static const option_table *const help_tables[] = {&help_table, &general_table, NULL};
+
+static const option_table *const predict_tables[] = {&predict_table, &isa_table,  &dense_table,
+                                                     &vocab_table,   &dump_table, &output_table,
+                                                     &general_table, NULL};
+static const option_table *const tree_stats_tables[] = {&counts_table, &format_table,
+                                                        &general_table, NULL};
+
+static const option_table *const fit_tables[] = {&train_table, &size_table, &general_table, NULL};
+static const option_table *const distill_tables[] = {&train_table, &dense_table, &isa_table,
+                                                     &general_table, NULL};
+static const option_table *const eval_tables[] = {&eval_table, &dense_table, &isa_table,
+                                                  &general_table, NULL};
 
 static const char *const sample_examples[] = {
     "pluck sample logits.npy",
@@ -398,6 +514,23 @@ static const char *const import_examples[] = {
 static const char *const init_examples[] = {"pluck config init > config.json",
                                             "pluck config init --list", NULL};
 static const char *const schema_examples[] = {"pluck config schema > pluck.schema.json", NULL};
+static const char *const predict_examples[] = {
+    "pluck tree predict model.ftz -k 3 < lines.txt",
+    "pluck tree predict model.ftz lines.txt -k 5 --threshold 0.1 --threads 0",
+    "pluck tree predict model.ftz lines.txt --sample --temperature 0.7 --seed 7 --format json",
+    NULL};
+static const char *const tree_stats_examples[] = {
+    "pluck tree stats model.ftz", "echo 5 1 1 2 9 | pluck tree stats --counts - --format json",
+    NULL};
+static const char *const fit_examples[] = {
+    "pluck tree fit hidden.npy targets.npy -o tree.safetensors --threads 0",
+    "pluck tree fit hidden.npy targets.npy --tree clusters --vectors head.npy -e 20 -o "
+    "t.safetensors",
+    NULL};
+static const char *const distill_examples[] = {
+    "pluck tree distill head.npy hidden.npy targets.npy --bias bias.npy -o tree.safetensors", NULL};
+static const char *const eval_examples[] = {
+    "pluck tree eval head.npy valid_hidden.npy valid_targets.npy --bias bias.npy", NULL};
 static const char *const completions_examples[] = {"pluck completions bash > pluck.bash", NULL};
 static const char *const help_examples[] = {"pluck help sample", "pluck help --man > pluck.1",
                                             NULL};
@@ -664,6 +797,88 @@ static const command config_schema_command = {
     "",
     cmd_config_schema};
 
+static const command tree_predict_command = {
+    "tree predict",
+    "MODEL [INPUT] [options]",
+    "labels of lines of text, or tokens of hidden states",
+    "With a fastText model (.bin, .ftz): for each line of INPUT (standard input if it is not "
+    "given) prints the most probable labels, each followed by its probability, as 'fasttext "
+    "predict-prob MODEL INPUT N' does; a line without any known word gives an empty one. "
+    "Probabilities are exact; fastText's own are a little larger (--compat).\n"
+    "With a head (.safetensors, or the weights of a dense one as .npy): INPUT holds hidden states, "
+    "a row each, and the labels are tokens.",
+    predict_tables,
+    false,
+    predict_examples,
+    1,
+    2,
+    "MODEL",
+    cmd_tree_predict};
+
+static const command tree_stats_command = {
+    "tree stats",
+    "[MODEL] [options]",
+    "the shape of a code tree, and what its codes cost",
+    "Of the tree of MODEL (a fastText model with hierarchical softmax, or a stored hierarchical "
+    "head), or of the Huffman tree of --counts: tokens, code lengths, their mean by the counts "
+    "beside the entropy of the counts, which no code can beat.",
+    tree_stats_tables,
+    false,
+    tree_stats_examples,
+    0,
+    1,
+    "MODEL",
+    cmd_tree_stats};
+
+static const command tree_fit_command = {
+    "tree fit",
+    "HIDDEN TARGETS -o FILE [options]",
+    "train a hierarchical head on hidden states and their tokens",
+    "HIDDEN has a row of numbers for each position (.npy, .safetensors), TARGETS the token that "
+    "came there (.npy of integers, or text). Fits the inner nodes of a code tree by stochastic "
+    "gradient descent with a learning rate that falls linearly to 0. The result does not depend on "
+    "the number of threads.\n"
+    "Interrupted (Ctrl-C), it finishes the step, writes the checkpoint and ends by the signal "
+    "(status 130); the same command with --resume goes on, to the same result.",
+    fit_tables,
+    false,
+    fit_examples,
+    2,
+    2,
+    "HIDDEN TARGETS",
+    cmd_tree_fit};
+
+static const command tree_distill_command = {
+    "tree distill",
+    "HEAD HIDDEN TARGETS -o FILE [options]",
+    "train a hierarchical head to say what another head says",
+    "HEAD is the weights of a dense head (.npy, --bias) or a stored head. The tree learns the "
+    "probabilities that it gives at the hidden states; the targets only measure both, on the "
+    "validation pairs if there are some: a tree is lossy, and the last line says by how much. "
+    "Otherwise as tree fit.",
+    distill_tables,
+    false,
+    distill_examples,
+    3,
+    3,
+    "HEAD HIDDEN TARGETS",
+    cmd_tree_distill};
+
+static const command tree_eval_command = {
+    "tree eval",
+    "HEAD HIDDEN TARGETS [options]",
+    "perplexity of a head, and what its answers cost",
+    "Asks a head about each pair: the probability of the target, a token drawn, the most probable "
+    "token. Prints loss and perplexity, how often the most probable token is the target, and for "
+    "each question the processor time and the dot products a token.",
+    eval_tables,
+    false,
+    eval_examples,
+    3,
+    3,
+    "HEAD HIDDEN TARGETS",
+    cmd_tree_eval};
+
 static const command completions_command = {
     "completions",
     "bash|zsh|fish",
@@ -691,10 +906,26 @@ static const command help_command = {"help",
                                      "COMMAND",
                                      cmd_help};
 
-const command *const commands[] = {
-    &sample_command,        &inspect_command,      &replay_command,
-    &tune_command,          &report_command,       &compare_command,
-    &convert_command,       &bench_command,        &softmax_command,
-    &stages_command,        &config_check_command, &config_show_command,
-    &config_import_command, &config_init_command,  &config_schema_command,
-    &completions_command,   &help_command,         NULL};
+const command *const commands[] = {&sample_command,
+                                   &inspect_command,
+                                   &replay_command,
+                                   &tune_command,
+                                   &report_command,
+                                   &compare_command,
+                                   &convert_command,
+                                   &bench_command,
+                                   &softmax_command,
+                                   &stages_command,
+                                   &config_check_command,
+                                   &config_show_command,
+                                   &config_import_command,
+                                   &config_init_command,
+                                   &config_schema_command,
+                                   &tree_predict_command,
+                                   &tree_stats_command,
+                                   &tree_fit_command,
+                                   &tree_distill_command,
+                                   &tree_eval_command,
+                                   &completions_command,
+                                   &help_command,
+                                   NULL};

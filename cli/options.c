@@ -26,6 +26,19 @@ bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value)
     return true;
 }
 
+bool parse_number(const char *text, double min, double max, double *value)
+{
+    char *end = NULL;
+    /* strtod() also takes spaces, hexadecimal digits, "inf" and "nan". */
+    if (*text == '\0' || text[strspn(text, "+-.0123456789eE")] != '\0')
+        return false;
+    const double number = strtod(text, &end);
+    if (*end != '\0' || !(number >= min && number <= max))
+        return false;
+    *value = number;
+    return true;
+}
+
 const char *choice_at(const char *choices, int index, size_t *n)
 {
     for (; index > 0; index--) {
@@ -113,6 +126,11 @@ static int take(arguments *args, const option *o, const char *value)
                             "--%s: '%s' is not a whole number from %llu to %llu", o->name, value,
                             (unsigned long long)o->min, (unsigned long long)o->max);
         break;
+    case OPTION_NUMBER:
+        if (!parse_number(value, (double)o->min, (double)o->max, (double *)place))
+            return complain(args->who, EXIT_USAGE, "--%s: '%s' is not a number from %llu to %llu",
+                            o->name, value, (unsigned long long)o->min, (unsigned long long)o->max);
+        break;
     case OPTION_CHOICE:
         return take_choice(args, o, value, (int *)place);
     case OPTION_KEY:
@@ -187,6 +205,8 @@ int arguments_parse(arguments *args, const option_set *set, int n_words, char **
     args->seconds = 2;
     args->bootstrap = 1000;
     args->explore = 12;
+    args->n_labels = 1;
+    args->draw_temperature = 1;
 
     bool flags_ended = false;
     for (int i = 0; i < n_words; i++) {

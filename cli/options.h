@@ -18,6 +18,7 @@ typedef enum option_type {
     OPTION_TEXT,   /* const char *                                          */
     OPTION_FILE,   /* const char *; completed with file names               */
     OPTION_COUNT,  /* uint64_t in [min, max]                                */
+    OPTION_NUMBER, /* double in [min, max]                                  */
     OPTION_CHOICE, /* int: which of the words in value_name, "text|json"    */
     OPTION_KEY     /* a configuration key: appended to arguments.assignments */
 } option_type;
@@ -64,11 +65,15 @@ typedef struct arguments {
 
     const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens,
         *follow, *temperature, *beta, *base, *entmax, *target, *gumbel, *targets, *targets_out,
-        *config_a, *config_b, *max_kl, *from, *objective, *keep, *svg, *csv;
-    uint64_t vocab_size, draws, stream, top, threads, seconds, worst, bins, bootstrap, explore;
-    int dtype, input_format, vocab_encoding, format, color, to, to_dtype, bin_edges, truncate;
+        *config_a, *config_b, *max_kl, *from, *objective, *keep, *svg, *csv, *label_prefix, *counts,
+        *bias, *vectors, *start, *validation, *validation_targets, *checkpoint;
+    uint64_t vocab_size, draws, stream, top, threads, seconds, worst, bins, bootstrap, explore,
+        n_labels, seed, epochs;
+    int dtype, input_format, vocab_encoding, format, color, to, to_dtype, bin_edges, truncate, tree;
     bool sequence, skip_bad, trace, explain, quiet, short_vocab, list, help, man, log, sparsemax,
-        lse, entropy, argmax, gradient, lines, equal_mass, cross_validate, no_curves;
+        lse, entropy, argmax, gradient, lines, equal_mass, cross_validate, no_curves, sample,
+        compat, no_bias, resume;
+    double draw_temperature, threshold, rate, l2;
 } arguments;
 
 struct command {
@@ -111,6 +116,9 @@ void arguments_destroy(arguments *args);
 
 /* A whole number of decimal digits in [min, max]. */
 bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value);
+
+/* A finite decimal number in [min, max]. */
+bool parse_number(const char *text, double min, double max, double *value);
 
 /* The index-th of "a|b|c": its start, and its length in *n; NULL after the last. */
 const char *choice_at(const char *choices, int index, size_t *n);

@@ -49,25 +49,11 @@ static bool push_bucket(pl_fasttext_line *line, const pl_fasttext_file *file, in
     if (file->n_pruned == 0 || bucket < 0)
         return true;
     if (file->n_pruned > 0) {
-        size_t low = 0, high = (size_t)file->n_pruned;
-        while (low < high) {
-            const size_t middle = low + (high - low) / 2;
-            if (file->pruned[middle].from < bucket)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        if (low == (size_t)file->n_pruned || file->pruned[low].from != bucket)
+        bucket = pl_fasttext_prune_find(&file->pruned, (uint32_t)bucket);
+        if (bucket < 0)
             return true;
-        bucket = file->pruned[low].to;
     }
     return push_feature(line, (int32_t)(file->n_words + (uint32_t)bucket));
-}
-
-/* Byte i of "<word>". */
-static char bracketed(const char *word, size_t length, size_t i)
-{
-    return i == 0 ? '<' : i == length + 1 ? '>' : word[i - 1];
 }
 
 static bool is_continuation(char byte)
@@ -75,20 +61,41 @@ static bool is_continuation(char byte)
     return ((unsigned char)byte & 0xC0u) == 0x80u;
 }
 
+/* "<word>" in the memory of the line. */
+static bool put_brackets(pl_fasttext_line *line, const char *word, size_t length)
+{
+    if (length + 2 > line->word_capacity) {
+        const size_t larger = 2 * (length + 2);
+        char *room = pl_alloc(&line->allocator, larger, 1);
+        if (!room)
+            return false;
+        pl_free(&line->allocator, line->word);
+        line->word = room;
+        line->word_capacity = larger;
+    }
+    line->word[0] = '<';
+    memcpy(line->word + 1, word, length);
+    line->word[length + 1] = '>';
+    return true;
+}
+
 static bool push_subwords(pl_fasttext_line *line, const pl_fasttext_file *file, const char *word,
                           size_t length)
 {
     const pl_fasttext_args *args = &file->args;
     const size_t size = length + 2;
+    if (!put_brackets(line, word, length))
+        return false;
+    const char *text = line->word;
     for (size_t i = 0; i < size; i++) {
-        if (is_continuation(bracketed(word, length, i)))
+        if (is_continuation(text[i]))
             continue;
         uint32_t hash = PL_FASTTEXT_HASH_FIRST;
         size_t j = i;
         for (int32_t n = 1; j < size && n <= args->maxn; n++) {
             do
-                hash = pl_fasttext_hash_byte(hash, bracketed(word, length, j++));
-            while (j < size && is_continuation(bracketed(word, length, j)));
+                hash = pl_fasttext_hash_byte(hash, text[j++]);
+            while (j < size && is_continuation(text[j]));
             if (n < args->minn || (n == 1 && (i == 0 || j == size)))
                 continue;
             if (!push_bucket(line, file, (int32_t)(hash % (uint32_t)args->bucket)))

@@ -6,13 +6,15 @@
 
 #include "heads/fasttext_file.h"
 
-/* Two arrays that grow. */
+/* Three arrays that grow. */
 typedef struct pl_fasttext_line {
     pluck_allocator allocator;
     int32_t *features;
     size_t n_features, features_capacity;
     int32_t *hashes; /* of the words */
     size_t n_hashes, hashes_capacity;
+    char *word; /* the present one, in its brackets */
+    size_t word_capacity;
 } pl_fasttext_line;
 
 /* Fills *line; see pluck_fasttext_features(). */

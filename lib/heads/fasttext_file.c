@@ -120,12 +120,6 @@ static void read_args(cursor *c, pl_fasttext_args *args)
         fail(c, "n-grams need buckets, and there are none");
 }
 
-uint32_t pl_fasttext_hash_byte(uint32_t hash, char byte)
-{
-    const uint32_t extended = (uint32_t)(int32_t)(int8_t)byte;
-    return (hash ^ extended) * 16777619u;
-}
-
 uint32_t pl_fasttext_hash(const char *text, size_t length)
 {
     uint32_t hash = PL_FASTTEXT_HASH_FIRST;
@@ -181,34 +175,26 @@ static void read_entries(cursor *c, pl_fasttext_file *file, uint32_t n)
     }
 }
 
-static int by_from(const void *a, const void *b)
-{
-    const pl_fasttext_prune *x = a, *y = b;
-    return (x->from > y->from) - (x->from < y->from);
-}
-
 static void read_pruned(cursor *c, pl_fasttext_file *file)
 {
     const uint64_t n = (uint64_t)file->n_pruned;
     if (c->status)
         return;
-    if (n > (c->size_bytes - c->at) / sizeof *file->pruned) {
+    if (n > (c->size_bytes - c->at) / sizeof(pl_fasttext_prune) || n > INT32_MAX) {
         fail(c, "truncated: pruneidx_size is more than the file holds");
         return;
     }
-    file->pruned = pl_alloc(&file->allocator, (size_t)n, sizeof *file->pruned);
-    if (!file->pruned) {
-        c->status = pl_fail_nomem(c->err, (size_t)n * sizeof *file->pruned);
-        return;
+    pl_fasttext_prune *pairs = pl_alloc(&file->allocator, (size_t)n, sizeof *pairs);
+    file->pruned = (pl_fasttext_prune_map){.pairs = pairs, .n = (size_t)n};
+    for (uint64_t i = 0; pairs && i < n; i++) {
+        pairs[i].from = take_i32(c, "a pruned feature");
+        pairs[i].to = take_i32(c, "a pruned feature");
     }
-    for (uint64_t i = 0; i < n; i++) {
-        file->pruned[i].from = take_i32(c, "a pruned feature");
-        file->pruned[i].to = take_i32(c, "a pruned feature");
-    }
-    qsort(file->pruned, (size_t)n, sizeof *file->pruned, by_from);
-    for (uint64_t i = 1; i < n; i++)
-        if (file->pruned[i].from == file->pruned[i - 1].from)
-            fail(c, "a pruned feature is there twice");
+    bool is_twice = false;
+    if (!pairs || !pl_fasttext_prune_build(&file->pruned, &file->allocator, &is_twice))
+        c->status = pl_fail_nomem(c->err, (size_t)n * sizeof *pairs);
+    if (is_twice)
+        fail(c, "a pruned feature is there twice");
 }
 
 static void read_dictionary(cursor *c, pl_fasttext_file *file)
@@ -315,7 +301,7 @@ static void check_rows(cursor *c, const pl_fasttext_file *file)
     if (hashed && file->n_pruned < 0 && n_words + (uint64_t)args->bucket > n_rows)
         fail(c, "the input matrix has fewer rows than words and buckets");
     for (int64_t i = 0; i < file->n_pruned; i++)
-        if (file->pruned[i].to < 0 || n_words + (uint64_t)file->pruned[i].to >= n_rows)
+        if (file->pruned.pairs[i].to < 0 || n_words + (uint64_t)file->pruned.pairs[i].to >= n_rows)
             fail(c, "a pruned feature points beyond the input matrix");
     if (n_outputs < 1 || n_outputs > PLUCK_MAX_VOCAB)
         fail(c, "the model has no outputs, or more than 2^24");
@@ -348,10 +334,9 @@ void pl_fasttext_file_free(pl_fasttext_file *file)
 {
     pl_free(&file->allocator, file->entries);
     pl_free(&file->allocator, file->slots);
-    pl_free(&file->allocator, file->pruned);
+    pl_fasttext_prune_free(&file->pruned, &file->allocator);
     file->entries = NULL;
     file->slots = NULL;
-    file->pruned = NULL;
 }
 
 static float float_at(const uint8_t *values, uint64_t i)

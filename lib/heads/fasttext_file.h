@@ -8,6 +8,7 @@
 #include <pluck/fasttext.h>
 
 #include "container/source.h"
+#include "heads/fasttext_prune.h"
 
 typedef struct pl_fasttext_args {
     int32_t dim, window, epoch, min_count, neg, word_ngrams, loss, model, bucket, minn, maxn,
@@ -19,10 +20,6 @@ typedef struct pl_fasttext_entry {
     size_t length;
     int64_t count;
 } pl_fasttext_entry;
-
-typedef struct pl_fasttext_prune {
-    int32_t from, to;
-} pl_fasttext_prune;
 
 /* The centroids of n_subs pieces of a vector, sub long but for the last: 256 each. */
 typedef struct pl_fasttext_codebook {
@@ -47,8 +44,8 @@ typedef struct pl_fasttext_file {
     pl_fasttext_entry *entries; /* words, then labels */
     uint32_t *slots;            /* hash table: index + 1, or 0 */
     uint32_t slot_mask;
-    int64_t n_pruned;          /* -1: not pruned */
-    pl_fasttext_prune *pruned; /* ascending by from */
+    int64_t n_pruned; /* -1: not pruned */
+    pl_fasttext_prune_map pruned;
     pl_fasttext_matrix input, output;
 } pl_fasttext_file;
 
@@ -62,7 +59,12 @@ void pl_fasttext_file_free(pl_fasttext_file *file);
 /* FNV-1a, 32 bits, over sign-extended bytes; begins with PL_FASTTEXT_HASH_FIRST. */
 #define PL_FASTTEXT_HASH_FIRST 2166136261u
 uint32_t pl_fasttext_hash(const char *text, size_t length);
-uint32_t pl_fasttext_hash_byte(uint32_t hash, char byte);
+
+static inline uint32_t pl_fasttext_hash_byte(uint32_t hash, char byte)
+{
+    const uint32_t extended = (uint32_t)(int32_t)(int8_t)byte;
+    return (hash ^ extended) * 16777619u;
+}
 
 /* The entry with this text and hash, or UINT32_MAX. */
 uint32_t pl_fasttext_find(const pl_fasttext_file *file, const char *text, size_t length,

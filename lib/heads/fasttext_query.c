@@ -53,6 +53,7 @@ void pluck_fasttext_query_destroy(pluck_fasttext_query **query)
     pluck_head_query_destroy(&q->head_query);
     pl_free(&allocator, q->line.features);
     pl_free(&allocator, q->line.hashes);
+    pl_free(&allocator, q->line.word);
     pl_free(&allocator, q->hidden);
     pl_free(&allocator, q->scored);
     pl_free(&allocator, q->candidates);

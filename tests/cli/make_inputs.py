@@ -6,6 +6,8 @@ import pathlib
 import shutil
 import struct
 
+from make_models import TEXT, fasttext_model, pairs
+
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data"
 
 NAN = float("nan")
@@ -99,6 +101,30 @@ def write_vocabularies(folder):
     })
 
 
+def integers(values):
+    """A .npy file of 32-bit integers."""
+    header = f"{{'descr': '<i4', 'fortran_order': False, 'shape': ({len(values)},), }}"
+    header += " " * (-(len(header) + 11) % 64) + "\n"
+    start = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+    return start + struct.pack(f"<{len(values)}i", *values)
+
+
+def write_models(folder):
+    (folder / "model.ftz").write_bytes(fasttext_model())
+    (folder / "ova.bin").write_bytes(fasttext_model(loss=4))
+    (folder / "cut.bin").write_bytes(fasttext_model()[:300])
+    (folder / "lines.txt").write_text(TEXT)
+    for name, n_rows, seed in (("", 600, 1), ("valid_", 200, 2)):
+        weights, hidden, targets = pairs(n_rows, 12, 4, seed)
+        (folder / f"{name}hidden.npy").write_bytes(npy(hidden))
+        (folder / f"{name}targets.npy").write_bytes(integers(targets))
+    (folder / "head.npy").write_bytes(npy(weights))
+    bias = [-0.3 * token for token in range(len(weights))]
+    (folder / "bias.npy").write_bytes(npy([bias], f"({len(bias)},)"))
+    counts = [targets.count(token) for token in range(len(weights))]
+    (folder / "counts.txt").write_text("\n".join(map(str, counts)) + "\n")
+
+
 def write_inputs(folder):
     """Everything that command lines of the tests name, in folder."""
     folder = pathlib.Path(folder)
@@ -108,6 +134,7 @@ def write_inputs(folder):
     (folder / "config8.json").write_text('{"temperature": 0.7, "top_k": 5, "seed": 3}\n')
     write_broken(folder)
     write_vocabularies(folder)
+    write_models(folder)
 
     # The names that the examples of the help use.
     shutil.copy(DATA / "stories260K.npy", folder / "logits.npy")

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <pluck/fasttext.h>
+#include <pluck/train.h>
 
 #include "support/head_cases.h"
 #include "support/test_allocator.h"
@@ -252,6 +253,63 @@ static void test_every_allocation_of_a_fasttext_model_may_fail(void **state)
     fail_each_allocation("fastText model", use_model);
 }
 
+/* A dense head, or targets, taught to a tree; by one thread, so that the N-th allocation is always
+ * the same. */
+static pluck_status train(const pluck_allocator *allocator, bool distilled)
+{
+    static float weights[N * DIM], hidden[N_ROWS * DIM];
+    static const pluck_token targets[N_ROWS] = {3, 0, 39};
+    const pluck_head_options head_options = {.allocator = allocator};
+    const pluck_train_options options = {.n_epochs = 1, .n_threads = 1, .allocator = allocator};
+    const pluck_matrix matrix = {weights, PLUCK_F32, N, DIM};
+    pluck_train_data data = {.hidden = hidden, .n_rows = N_ROWS, .dim = DIM};
+    pluck_train_progress progress = {.is_done = false};
+    pluck_head *dense = NULL, *head = NULL;
+    pluck_tree *tree = NULL;
+    pluck_trainer *trainer = NULL;
+    for (int i = 0; i < N * DIM; i++)
+        weights[i] = (float)(i * 7 % 11) / 8;
+    for (int i = 0; i < N_ROWS * DIM; i++)
+        hidden[i] = (float)(i * 5 % 7) / 4;
+    pluck_status status = pluck_head_create_dense(&dense, &matrix, NULL, &head_options, &err);
+    if (status == PLUCK_OK)
+        status = pluck_tree_balanced(&tree, N, allocator, &err);
+    data.teacher = distilled ? dense : NULL;
+    data.targets = distilled ? NULL : targets;
+    if (status == PLUCK_OK)
+        status = pluck_trainer_create(&trainer, tree, &data, &options, &err);
+    while (status == PLUCK_OK && !progress.is_done)
+        status = pluck_trainer_step(trainer, &progress, &err);
+    if (status == PLUCK_OK)
+        status = pluck_trainer_save(trainer, path, &err);
+    if (status == PLUCK_OK)
+        status = pluck_trainer_resume(trainer, path, &err);
+    if (status == PLUCK_OK)
+        status = pluck_trainer_head(trainer, &head, &err);
+    pluck_head_destroy(&head);
+    pluck_trainer_destroy(&trainer);
+    pluck_tree_destroy(&tree);
+    pluck_head_destroy(&dense);
+    return status;
+}
+
+static pluck_status fit(const pluck_allocator *allocator)
+{
+    return train(allocator, false);
+}
+
+static pluck_status distill(const pluck_allocator *allocator)
+{
+    return train(allocator, true);
+}
+
+static void test_every_allocation_of_a_training_may_fail(void **state)
+{
+    (void)state;
+    fail_each_allocation("fitting", fit);
+    fail_each_allocation("distilling", distill);
+}
+
 static int make_file(void **state)
 {
     (void)state;
@@ -272,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_every_allocation_of_a_head_may_fail),
         cmocka_unit_test(test_queries_allocate_nothing),
         cmocka_unit_test(test_every_allocation_of_a_fasttext_model_may_fail),
+        cmocka_unit_test(test_every_allocation_of_a_training_may_fail),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

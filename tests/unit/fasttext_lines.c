@@ -1,6 +1,7 @@
 /*
  * Prints what a fastText model predicts for each line of a file, as "fasttext predict-prob" does,
- * for test_fasttext_peer.py: fasttext_lines MODEL TEXT K exact|compat
+ * for test_fasttext_peer.py: fasttext_lines MODEL TEXT K exact|compat. With "hidden" for the last
+ * word: the hidden state of each line without its newline, as "fasttext print-word-vectors" does.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,20 @@ static int fail(const pluck_error *err)
 {
     fprintf(stderr, "%s\n", err->message);
     return 1;
+}
+
+/* The line and its hidden state. */
+static pluck_status print_hidden(pluck_fasttext_query *query, const pluck_fasttext *model,
+                                 const char *line, size_t size, pluck_error *err)
+{
+    const float *hidden = NULL;
+    const size_t n = size > 0 && line[size - 1] == '\n' ? size - 1 : size;
+    const pluck_status status = pluck_fasttext_hidden(query, line, n, &hidden, err);
+    printf("%.*s", (int)n, line);
+    for (uint32_t i = 0; hidden && i < pluck_fasttext_get_info(model).dim; i++)
+        printf(" %.9g", (double)hidden[i]);
+    printf("\n");
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -34,6 +49,11 @@ int main(int argc, char **argv)
     size_t capacity = 0;
     for (ssize_t size; (size = getline(&line, &capacity, text)) >= 0;) {
         uint32_t n = 0;
+        if (strcmp(argv[4], "hidden") == 0) {
+            if (print_hidden(query, model, line, (size_t)size, &err) != PLUCK_OK)
+                return fail(&err);
+            continue;
+        }
         const pluck_status status =
             compat
                 ? pluck_fasttext_predict_compat(query, line, (size_t)size, k, 0, labels, &n, &err)

@@ -34,6 +34,13 @@ MODELS = [
     ("ova", "-loss ova -dim 12 -minn 3 -maxn 3 -bucket 1000", None),
     ("ns", "-loss ns -dim 8", None),
 ]
+# Models of words, whose vectors are compared: fasttext predicts with supervised ones only.
+WORD_MODELS = [
+    ("skipgram", "-loss hs -dim 10 -minn 2 -maxn 4 -bucket 2000"),
+    ("skipgram", "-loss ns -dim 9 -bucket 1500 -minn 3 -maxn 6"),
+    ("cbow", "-loss hs -dim 11 -maxn 0"),
+    ("cbow", "-loss softmax -dim 8 -minn 1 -maxn 2 -bucket 1000"),
+]
 SYLLABLES = "ba ké lo müh né ri sø ta žu đa ни мо ლი 世 界 o e 😀".split()
 
 
@@ -114,6 +121,32 @@ def compare(name, model, text, k, program):
     return problems
 
 
+def compare_vectors(kind, training, folder, train, words, program):
+    """print-word-vectors gives five digits."""
+    base, text = folder / f"words_{kind}", folder / "words.txt"
+    text.write_text("\n".join(words) + "\n")
+    run("fasttext", kind, "-input", train, "-output", base, "-epoch", "1", "-thread", "1",
+        "-minCount", "1", "-verbose", "0", *training.split())
+    with open(text, encoding="utf-8") as file:
+        done = subprocess.run(["fasttext", "print-word-vectors", f"{base}.bin"], stdin=file,
+                              stdout=subprocess.PIPE, check=True)
+    theirs = [line.split() for line in done.stdout.decode().split("\n")[:-1]]
+    mine = run(program, f"{base}.bin", text, 1, "hidden")
+    # A model without a distribution or with one: words are asked for like labels.
+    answered = run(program, f"{base}.bin", text, 3, "exact")
+    problems = [] if len(answered) == len(words) else [f"{kind}: {len(answered)} answers"]
+    if len(mine) != len(theirs):
+        sys.exit(f"{kind}: {len(mine)} vectors, fasttext {len(theirs)}")
+    for a, b in zip(mine, theirs):
+        x, y = list(map(float, a[1:])), list(map(float, b[1:]))
+        # An unknown word without subwords has no features here, and a vector of zeros there.
+        x = x or [0.0] * len(y)
+        if a[0] != b[0] or any(abs(p - q) > 1e-5 * max(1, abs(q)) for p, q in zip(x, y)):
+            problems.append(f"{kind} {training}: {a[0]}: {x[:3]}, fasttext {y[:3]}")
+    print(f"{kind} {training}: {len(mine)} vectors compared")
+    return problems
+
+
 def main():
     program = sys.argv[1]
     if not shutil.which("fasttext"):
@@ -142,6 +175,9 @@ def main():
                 model = base.with_suffix(".ftz")
             for k in (1, 5, 60):
                 problems += compare(name, model, text, k, program)
+        for kind, training in WORD_MODELS:
+            words = vocabulary[:200] + ["unknown", "</s>x"]
+            problems += compare_vectors(kind, training, folder, text, words, program)
     shared = os.environ.get("PLUCK_SHARED_DATA")
     if shared:
         shared = pathlib.Path(shared)

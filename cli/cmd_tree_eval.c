@@ -1,0 +1,130 @@
+/* pluck tree eval: what a head is worth on pairs, and what its answers cost. */
+#include "commands.h"
+#include "training.h"
+
+#include <math.h>
+#include <time.h>
+
+typedef enum question { ASK_LOGPROB, ASK_SAMPLE, ASK_GREEDY, N_QUESTIONS } question;
+
+typedef struct evaluation {
+    const arguments *args;
+    head_model model;
+    pair_set pairs;
+    double loss;
+    uint64_t n_hits; /* rows whose most probable token is the target */
+    double microseconds[N_QUESTIONS], dots[N_QUESTIONS];
+} evaluation;
+
+/* Processor time, which stands still while other programs run. */
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+static pluck_status ask(evaluation *e, pluck_head_query *query, question what, uint64_t row,
+                        pluck_error *err)
+{
+    const float *const hidden = e->pairs.hidden.values + row * e->pairs.hidden.n_cols;
+    pluck_scored_token scored = {.token = 0};
+    double logprob = 0;
+    pluck_status status = PLUCK_OK;
+    pluck_pcg64 rng;
+    switch (what) {
+    case ASK_LOGPROB:
+        status = pluck_head_logprob(query, hidden, e->pairs.targets[row], &logprob, err);
+        e->loss -= logprob;
+        break;
+    case ASK_SAMPLE:
+        pluck_pcg64_seed(&rng, e->args->seed, row, 0);
+        status = pluck_head_sample(query, hidden, e->args->draw_temperature, &rng, &scored.token,
+                                   NULL, err);
+        break;
+    default:
+        status = pluck_head_greedy(query, hidden, &scored, err);
+        e->n_hits += scored.token == e->pairs.targets[row];
+    }
+    return status;
+}
+
+static int measure(evaluation *e)
+{
+    const uint64_t n = e->pairs.hidden.n_rows;
+    pluck_head_query *query = NULL;
+    pluck_error err;
+    pluck_status status = pluck_head_query_create(&query, e->model.head, NULL, &err);
+    for (int q = 0; q < N_QUESTIONS && status == PLUCK_OK; q++) {
+        uint64_t n_dots = 0;
+        const double start = now();
+        for (uint64_t row = 0; row < n && status == PLUCK_OK; row++) {
+            status = ask(e, query, (question)q, row, &err);
+            n_dots += pluck_head_query_stats(query).n_dots;
+        }
+        e->microseconds[q] = (now() - start) / (double)n;
+        e->dots[q] = (double)n_dots / (double)n;
+    }
+    e->loss /= (double)n;
+    pluck_head_query_destroy(&query);
+    return status == PLUCK_OK ? EXIT_DONE
+                              : complain(e->args->who, exit_code_of(status), "%s", err.message);
+}
+
+static void print(const evaluation *e, output *out)
+{
+    static const char *const names[N_QUESTIONS] = {"logprob", "sample", "top1"};
+    const pluck_head_info info = pluck_head_get_info(e->model.head);
+    const uint64_t n = e->pairs.hidden.n_rows;
+    const double accuracy = (double)e->n_hits / (double)n;
+    const bool is_json = e->args->format == FORMAT_JSON;
+    if (is_json) {
+        output_printf(out, "{\"kind\":\"%s\",\"tokens\":%u,\"dim\":%u,\"rows\":%llu,",
+                      pluck_head_kind_name(info.kind), (unsigned)info.n_vocab, (unsigned)info.dim,
+                      (unsigned long long)n);
+        output_text(out, "\"loss\":");
+        output_float(out, e->loss);
+        output_text(out, ",\"perplexity\":");
+        output_float(out, exp(e->loss));
+        output_text(out, ",\"accuracy\":");
+        output_float(out, accuracy);
+    } else {
+        output_printf(out, "%s head, %u tokens, dim %u; %llu rows\n",
+                      pluck_head_kind_name(info.kind), (unsigned)info.n_vocab, (unsigned)info.dim,
+                      (unsigned long long)n);
+        output_printf(out, "loss %.4f nats, perplexity %.4f, top-1 accuracy %.4f\n\n", e->loss,
+                      exp(e->loss), accuracy);
+        output_printf(out, "%-8s %14s %18s\n", "", "us a token", "dot products");
+    }
+    for (int q = 0; q < N_QUESTIONS; q++)
+        if (is_json)
+            output_printf(out, ",\"%s\":{\"us\":%.3f,\"dots\":%.1f}", names[q], e->microseconds[q],
+                          e->dots[q]);
+        else
+            output_printf(out, "%-8s %14.2f %18.1f\n", names[q], e->microseconds[q], e->dots[q]);
+    output_text(out, is_json ? "}\n" : "");
+}
+
+int cmd_tree_eval(const arguments *args)
+{
+    evaluation e = {.args = args};
+    output out;
+    int code = head_model_open_head(&e.model, args, args->words[0]);
+    if (code == EXIT_DONE)
+        code = pairs_read(&e.pairs, args, args->words[1], args->words[2]);
+    if (code == EXIT_DONE) {
+        const pluck_head_info info = pluck_head_get_info(e.model.head);
+        code = pairs_check(&e.pairs, args, args->words[1], info.n_vocab, info.dim);
+    }
+    if (code == EXIT_DONE)
+        code = measure(&e);
+    if (code == EXIT_DONE)
+        code = output_open(&out, args->who, NULL, NULL, 0);
+    if (code == EXIT_DONE) {
+        print(&e, &out);
+        code = output_close(&out, true);
+    }
+    pairs_free(&e.pairs);
+    head_model_close(&e.model);
+    return code;
+}

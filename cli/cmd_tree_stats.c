@@ -1,0 +1,149 @@
+/* pluck tree stats: the shape of a code tree, and what its codes cost. */
+#include "arrays.h"
+#include "commands.h"
+#include "head_model.h"
+#include "output.h"
+
+#include <stdlib.h>
+
+typedef struct tree_report {
+    const arguments *args;
+    head_model model;
+    pluck_tree *built; /* from counts alone */
+    int64_t *counts;   /* NULL: none */
+    size_t n_counts;
+    const pluck_tree *tree;
+    pluck_tree_stats stats, plain; /* weighted by the counts; over tokens */
+    uint32_t *histogram;           /* of code lengths, up to stats.max_length */
+} tree_report;
+
+/* The counts of a fastText model stand in its dictionary. */
+static int take_counts(tree_report *r)
+{
+    const arguments *const args = r->args;
+    if (args->counts != NULL)
+        return integers_read(args->who, args->counts, &r->counts, &r->n_counts);
+    if (r->model.text == NULL)
+        return EXIT_DONE;
+    r->n_counts = pluck_fasttext_get_info(r->model.text).n_outputs;
+    r->counts = malloc(r->n_counts * sizeof *r->counts);
+    if (r->counts == NULL)
+        return complain_memory(args->who);
+    for (size_t i = 0; i < r->n_counts; i++)
+        r->counts[i] = pluck_fasttext_output_count(r->model.text, (uint32_t)i);
+    return EXIT_DONE;
+}
+
+static int take_tree(tree_report *r)
+{
+    const arguments *const args = r->args;
+    if (args->n_words == 0) {
+        pluck_error err;
+        if (r->n_counts > PLUCK_MAX_VOCAB)
+            return complain(args->who, EXIT_DATA, "%s: holds %zu counts, at most %u are allowed",
+                            args->counts, r->n_counts, (unsigned)PLUCK_MAX_VOCAB);
+        const pluck_status status =
+            pluck_tree_huffman(&r->built, r->counts, (uint32_t)r->n_counts, NULL, &err);
+        r->tree = r->built;
+        return status == PLUCK_OK ? EXIT_DONE
+                                  : complain(args->who, exit_code_of(status), "%s: %s",
+                                             source_name(args->counts), err.message);
+    }
+    r->tree = pluck_head_tree(r->model.head);
+    if (r->tree == NULL)
+        return complain(args->who, EXIT_DATA, "%s: is a %s head, which has no tree", args->words[0],
+                        pluck_head_kind_name(pluck_head_get_info(r->model.head).kind));
+    if (r->counts != NULL && r->n_counts != pluck_tree_n_tokens(r->tree))
+        return complain(args->who, EXIT_DATA, "%s: holds %zu counts, the tree has %u tokens",
+                        args->counts, r->n_counts, (unsigned)pluck_tree_n_tokens(r->tree));
+    return EXIT_DONE;
+}
+
+static int measure(tree_report *r)
+{
+    pluck_error err;
+    pluck_status status = pluck_tree_get_stats(r->tree, NULL, &r->plain, NULL, 0, &err);
+    const size_t n = (size_t)r->plain.max_length + 1;
+    r->histogram = calloc(n, sizeof *r->histogram);
+    if (r->histogram == NULL)
+        return complain_memory(r->args->who);
+    if (status == PLUCK_OK)
+        status = pluck_tree_get_stats(r->tree, r->counts, &r->stats, r->histogram, n, &err);
+    return status == PLUCK_OK ? EXIT_DONE
+                              : complain(r->args->who, exit_code_of(status), "%s", err.message);
+}
+
+static void print_text(const tree_report *r, output *out)
+{
+    const pluck_tree_stats *const s = &r->stats;
+    const double loss = s->mean_length - s->entropy_bits;
+    output_printf(out, "tokens           %u\n", (unsigned)s->n_tokens);
+    output_printf(out, "code length      min %u, mean %.4f, max %u bits, over tokens\n",
+                  (unsigned)s->min_length, r->plain.mean_length, (unsigned)s->max_length);
+    if (r->counts == NULL) {
+        output_printf(out, "balanced         %.4f bits would be the least mean\n", s->entropy_bits);
+    } else {
+        output_printf(out, "entropy H        %.4f bits, of the counts\n", s->entropy_bits);
+        output_printf(out, "mean by counts   %.4f bits = H + %.4f%s\n", s->mean_length, loss,
+                      loss >= 0 && loss < 1 ? ", within [H, H + 1)" : "");
+    }
+    output_text(out, "\n    bits     tokens\n");
+    for (uint32_t l = 0; l <= s->max_length; l++)
+        if (r->histogram[l] > 0)
+            output_printf(out, "%8u %10u\n", (unsigned)l, (unsigned)r->histogram[l]);
+}
+
+static void print_json(const tree_report *r, output *out)
+{
+    const pluck_tree_stats *const s = &r->stats;
+    output_printf(out, "{\"tokens\":%u,\"min_length\":%u,\"max_length\":%u,\"mean_length\":",
+                  (unsigned)s->n_tokens, (unsigned)s->min_length, (unsigned)s->max_length);
+    output_double(out, r->plain.mean_length);
+    if (r->counts != NULL) {
+        output_text(out, ",\"entropy_bits\":");
+        output_double(out, s->entropy_bits);
+        output_text(out, ",\"mean_length_by_counts\":");
+        output_double(out, s->mean_length);
+    }
+    output_text(out, ",\"lengths\":{");
+    const char *separator = "";
+    for (uint32_t l = 0; l <= s->max_length; l++) {
+        if (r->histogram[l] == 0)
+            continue;
+        output_printf(out, "%s\"%u\":%u", separator, (unsigned)l, (unsigned)r->histogram[l]);
+        separator = ",";
+    }
+    output_text(out, "}}\n");
+}
+
+int cmd_tree_stats(const arguments *args)
+{
+    tree_report r = {.args = args};
+    output out;
+    int code = EXIT_DONE;
+    if (args->n_words == 0 && args->counts == NULL)
+        return complain(args->who, EXIT_USAGE, "needs a MODEL or --counts FILE");
+    if (args->n_words > 0)
+        code = head_model_open_head(&r.model, args, args->words[0]);
+    if (code == EXIT_DONE)
+        code = take_counts(&r);
+    if (code == EXIT_DONE)
+        code = take_tree(&r);
+    if (code == EXIT_DONE)
+        code = measure(&r);
+    if (code == EXIT_DONE)
+        code = output_open(&out, args->who, NULL, NULL, 0);
+    if (code == EXIT_DONE) {
+        if (args->format == FORMAT_JSON)
+            print_json(&r, &out);
+        else
+            print_text(&r, &out);
+        code = output_close(&out, true);
+    }
+    free(r.counts);
+    free(r.histogram);
+    pluck_tree_destroy(&r.built);
+    if (args->n_words > 0)
+        head_model_close(&r.model);
+    return code;
+}

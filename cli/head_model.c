@@ -1,0 +1,129 @@
+/* What a file is, its first bytes say; a name says nothing. */
+#include "head_model.h"
+#include "arrays.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const unsigned char fasttext_magic[4] = {0xba, 0x16, 0x4f, 0x2f};
+static const unsigned char npy_magic[4] = {0x93, 'N', 'U', 'M'};
+
+static int first_bytes(const arguments *args, const char *path, unsigned char bytes[4])
+{
+    FILE *const file = fopen(path, "rb");
+    if (file == NULL)
+        return complain(args->who, EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+    const size_t n = fread(bytes, 1, 4, file);
+    const int error = ferror(file) ? errno : 0;
+    fclose(file);
+    if (error != 0)
+        return complain(args->who, EXIT_SYSTEM, "%s: %s", path, strerror(error));
+    return n == 4 ? EXIT_DONE
+                  : complain(args->who, EXIT_DATA,
+                             "%s: is no model: fastText (.bin, .ftz), .safetensors or .npy is read",
+                             path);
+}
+
+/* The bias of a dense head in arrays; NULL if none was given. */
+static int read_bias(const arguments *args, uint32_t n_vocab, float **bias)
+{
+    float_rows rows = {0};
+    *bias = NULL;
+    if (args->bias == NULL)
+        return EXIT_DONE;
+    const int code = float_rows_read(&rows, args, args->bias);
+    if (code == EXIT_DONE && rows.n_rows * rows.n_cols != n_vocab) {
+        float_rows_free(&rows);
+        return complain(args->who, EXIT_DATA, "%s: has %llu values, the head %u tokens", args->bias,
+                        (unsigned long long)(rows.n_rows * rows.n_cols), (unsigned)n_vocab);
+    }
+    *bias = rows.values;
+    return code;
+}
+
+static int open_arrays(head_model *model, const arguments *args, const char *path,
+                       const pluck_head_options *options)
+{
+    pluck_logits first;
+    pluck_error err;
+    float *bias = NULL;
+    int code = source_open(args, path, &model->arrays);
+    if (code != EXIT_DONE)
+        return code;
+    const pluck_dump_info *const info = &model->arrays.info;
+    pluck_status status =
+        pluck_dump_read(model->arrays.dump, 0, model->arrays.scratch, &first, &err);
+    if (status == PLUCK_OK && (info->n_rows > PLUCK_MAX_VOCAB || info->streamed ||
+                               first.data == (const void *)model->arrays.scratch))
+        code = complain(args->who, EXIT_DATA,
+                        "%s: the weights of a head must be f4 or f2 in C order, at most %u rows",
+                        path, (unsigned)PLUCK_MAX_VOCAB);
+    if (status == PLUCK_OK && code == EXIT_DONE)
+        code = read_bias(args, (uint32_t)info->n_rows, &bias);
+    if (status == PLUCK_OK && code == EXIT_DONE) {
+        const pluck_matrix weights = {first.data, first.dtype, (uint32_t)info->n_rows,
+                                      info->n_vocab};
+        status = pluck_head_create_dense(&model->own, &weights, bias, options, &err);
+    }
+    free(bias);
+    if (status != PLUCK_OK)
+        code = complain(args->who, exit_code_of(status), "%s: %s", path, err.message);
+    return code;
+}
+
+int head_model_open(head_model *model, const arguments *args, const char *path)
+{
+    unsigned char bytes[4];
+    pluck_head_options options = {.copy = false};
+    pluck_error err;
+    pluck_status status = PLUCK_OK;
+    *model = (head_model){.text = NULL};
+    int code = setup_isa(args, &options.isa);
+    if (code == EXIT_DONE)
+        code = first_bytes(args, path, bytes);
+    if (code != EXIT_DONE)
+        return code;
+    const bool is_arrays = memcmp(bytes, npy_magic, sizeof npy_magic) == 0;
+    if (args->bias != NULL && !is_arrays)
+        return complain(args->who, EXIT_USAGE, "--bias belongs to a head in .npy files; %s is none",
+                        path);
+    if (is_arrays) {
+        code = open_arrays(model, args, path, &options);
+    } else if (memcmp(bytes, fasttext_magic, sizeof fasttext_magic) == 0) {
+        const pluck_fasttext_options text = {.label_prefix = args->label_prefix,
+                                             .isa = options.isa};
+        status = pluck_fasttext_open(&model->text, path, &text, &err);
+        model->head = pluck_fasttext_head(model->text);
+    } else {
+        status = pluck_head_load(&model->own, path, &options, &err);
+    }
+    if (status != PLUCK_OK)
+        code = complain(args->who, exit_code_of(status), "%s", err.message);
+    if (model->own != NULL)
+        model->head = model->own;
+    if (code != EXIT_DONE)
+        head_model_close(model);
+    return code;
+}
+
+int head_model_open_head(head_model *model, const arguments *args, const char *path)
+{
+    const int code = head_model_open(model, args, path);
+    if (code != EXIT_DONE || model->head != NULL)
+        return code;
+    head_model_close(model);
+    return complain(args->who, EXIT_DATA,
+                    "%s: its outputs are no distribution (loss ova or ns), so it has no head",
+                    path);
+}
+
+void head_model_close(head_model *model)
+{
+    pluck_fasttext_close(&model->text);
+    pluck_head_destroy(&model->own);
+    if (model->arrays.dump != NULL)
+        source_close(&model->arrays);
+    *model = (head_model){.text = NULL};
+}

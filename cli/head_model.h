@@ -1,0 +1,29 @@
+/*
+ * A head that the tree commands work on: a fastText model, a stored head (.safetensors), or a dense
+ * head given as arrays (.npy).
+ */
+#ifndef CLI_HEAD_MODEL_H
+#define CLI_HEAD_MODEL_H
+
+#include "setup.h"
+
+#include <pluck/fasttext.h>
+
+typedef struct head_model {
+    pluck_fasttext *text; /* NULL: not a fastText model */
+    pluck_head *own;      /* NULL: a fastText model */
+    const pluck_head
+        *head;     /* of either; NULL: a fastText model whose outputs are no distribution */
+    source arrays; /* what a dense head borrows; closed if there are none */
+} head_model;
+
+/* Opens path, recognised by its content: the magic number of fastText; a .npy file is the weights
+ * [tokens, dim] of a dense head, with args->bias if given; else a .safetensors file. Returns
+ * an exit code, after complain() if it is not EXIT_DONE; then nothing is open. */
+int head_model_open(head_model *model, const arguments *args, const char *path);
+void head_model_close(head_model *model);
+
+/* The same for a head, and not a fastText model without one. */
+int head_model_open_head(head_model *model, const arguments *args, const char *path);
+
+#endif

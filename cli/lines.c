@@ -1,0 +1,126 @@
+/*
+ * The text is read in pieces of up to 256 KiB. What follows the last whole line of a piece is moved
+ * to the front of the buffer, which grows if one line is longer than it.
+ */
+#include "lines.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PIECE_BYTES = 1 << 18 };
+
+static const char end_word[] = "</s>";
+enum { END_WORD_BYTES = sizeof end_word - 1 };
+
+int lines_open(line_reader *reader, const char *who, const char *path)
+{
+    const bool is_stdin = path == NULL || strcmp(path, "-") == 0;
+    *reader = (line_reader){.who = who, .name = is_stdin ? "standard input" : path};
+    reader->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY);
+    return reader->fd >= 0 ? EXIT_DONE
+                           : complain(who, EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+}
+
+void lines_close(line_reader *reader)
+{
+    if (reader->fd > STDIN_FILENO)
+        close(reader->fd);
+    free(reader->text);
+    free(reader->lines);
+    *reader = (line_reader){.fd = -1};
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0';
+}
+
+/* The length of the line at text[0 .. n - 1], which has no newline but perhaps its last byte, up to
+ * and with the first word "</s>" and the space behind it. */
+static size_t cut_at_end_word(const char *text, size_t n)
+{
+    for (size_t at = 0; n - at >= END_WORD_BYTES; at++) {
+        const char *const found = memchr(text + at, '<', n - at - (END_WORD_BYTES - 1));
+        if (found == NULL)
+            return n;
+        at = (size_t)(found - text);
+        const size_t end = at + END_WORD_BYTES;
+        if (memcmp(found, end_word, END_WORD_BYTES) == 0 && (at == 0 || is_space(found[-1])) &&
+            (end == n || is_space(text[end])))
+            return end < n && text[end] != '\n' ? end + 1 : end;
+    }
+    return n;
+}
+
+static bool add_line(line_reader *reader, size_t n)
+{
+    if (reader->n_lines == reader->lines_capacity) {
+        const size_t wanted = reader->lines_capacity > 0 ? 2 * reader->lines_capacity : 256;
+        text_line *const larger = realloc(reader->lines, wanted * sizeof *larger);
+        if (larger == NULL)
+            return false;
+        reader->lines = larger;
+        reader->lines_capacity = wanted;
+    }
+    reader->lines[reader->n_lines++] = (text_line){reader->n_used, n};
+    reader->n_used += n;
+    return true;
+}
+
+/* Takes the whole lines of the text; at the end of the input what is left too. */
+static bool split(line_reader *reader)
+{
+    for (;;) {
+        const char *const newline =
+            memchr(reader->text + reader->n_searched, '\n', reader->n - reader->n_searched);
+        reader->n_searched = newline != NULL ? (size_t)(newline - reader->text) + 1 : reader->n;
+        if (newline == NULL && !reader->has_ended)
+            return true;
+        while (reader->n_used < reader->n_searched)
+            if (!add_line(reader, cut_at_end_word(reader->text + reader->n_used,
+                                                  reader->n_searched - reader->n_used)))
+                return false;
+        if (newline == NULL)
+            return true;
+    }
+}
+
+static bool make_room(line_reader *reader)
+{
+    if (reader->n_used > 0)
+        memmove(reader->text, reader->text + reader->n_used, reader->n - reader->n_used);
+    reader->n -= reader->n_used;
+    reader->n_searched -= reader->n_used;
+    reader->n_used = 0;
+    if (reader->capacity - reader->n >= PIECE_BYTES)
+        return true;
+    const size_t wanted = 2 * reader->n + PIECE_BYTES;
+    char *const larger = realloc(reader->text, wanted);
+    if (larger == NULL)
+        return false;
+    reader->text = larger;
+    reader->capacity = wanted;
+    return true;
+}
+
+int lines_next(line_reader *reader)
+{
+    reader->n_lines = 0;
+    while (reader->n_lines == 0 && !reader->has_ended) {
+        if (!make_room(reader))
+            return complain_memory(reader->who);
+        const ssize_t got = read(reader->fd, reader->text + reader->n, PIECE_BYTES);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return complain(reader->who, EXIT_SYSTEM, "%s: %s", reader->name, strerror(errno));
+        reader->n += (size_t)got;
+        reader->has_ended = got == 0;
+        if (!split(reader))
+            return complain_memory(reader->who);
+    }
+    return EXIT_DONE;
+}

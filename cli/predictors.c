@@ -1,0 +1,195 @@
+/*
+ * Threads are those of OpenMP, as in workers.c. Each has a query of its own; items are handed out
+ * one by one, and results have their places, so that they are printed in order.
+ */
+#include "predictors.h"
+#include "arrays.h"
+#include "workers.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#ifdef _OPENMP
+#    include <omp.h>
+#endif
+
+enum { ITEMS_A_WORKER = 512, LABELS_AT_ONCE = 1 << 18 };
+
+static pluck_status create_queries(const predictor_team *team, predictor *p, pluck_error *err)
+{
+    pluck_status status = PLUCK_OK;
+    if (team->lines != NULL)
+        status = pluck_fasttext_query_create(&p->text, team->model->text, NULL, err);
+    if (status == PLUCK_OK && (team->lines == NULL || team->args->sample))
+        status = pluck_head_query_create(&p->head, team->model->head, NULL, err);
+    return status;
+}
+
+static int create_worker(predictor_team *team)
+{
+    predictor *const p = &team->workers[team->n_workers++];
+    pluck_error err;
+    const pluck_status status = create_queries(team, p, &err);
+    if (status != PLUCK_OK)
+        return complain(team->args->who, exit_code_of(status), "%s", err.message);
+    if (team->src != NULL)
+        p->hidden = malloc(team->src->info.n_vocab * sizeof *p->hidden);
+    if (p->head != NULL)
+        p->tokens = malloc(team->n_labels * sizeof *p->tokens);
+    if ((team->src != NULL && p->hidden == NULL) || (p->head != NULL && p->tokens == NULL))
+        return complain_memory(team->args->who);
+    return EXIT_DONE;
+}
+
+/* Streams are read in order, and so by one. */
+static size_t useful_workers(const predictor_team *team)
+{
+    return team->src != NULL && team->src->info.streamed ? 1 : worker_count(team->args->threads);
+}
+
+int predictors_create(predictor_team *team, const arguments *args, const head_model *model,
+                      source *src, const line_reader *lines)
+{
+    *team = (predictor_team){.args = args, .model = model, .src = src, .lines = lines};
+    const uint32_t n_outputs = model->text != NULL ? pluck_fasttext_get_info(model->text).n_outputs
+                                                   : pluck_head_get_info(model->head).n_vocab;
+    const bool is_all = args->n_labels == 0 || args->n_labels > n_outputs;
+    team->n_labels = is_all ? n_outputs : (uint32_t)args->n_labels;
+    const size_t n_workers = useful_workers(team), wanted = ITEMS_A_WORKER * n_workers;
+    const size_t fits = LABELS_AT_ONCE / team->n_labels;
+    team->n_items = wanted < fits ? wanted : fits > n_workers ? fits : n_workers;
+    if (src != NULL && src->info.streamed)
+        team->n_items = 1;
+    team->workers = calloc(n_workers, sizeof *team->workers);
+    team->labels = malloc(team->n_items * team->n_labels * sizeof *team->labels);
+    team->n_found = malloc(team->n_items * sizeof *team->n_found);
+    int code = EXIT_DONE;
+    if (team->workers == NULL || team->labels == NULL || team->n_found == NULL)
+        code = complain_memory(args->who);
+    while (code == EXIT_DONE && team->n_workers < n_workers)
+        code = create_worker(team);
+    if (code != EXIT_DONE)
+        predictors_destroy(team);
+    return code;
+}
+
+void predictors_destroy(predictor_team *team)
+{
+    for (size_t i = 0; i < team->n_workers; i++) {
+        pluck_fasttext_query_destroy(&team->workers[i].text);
+        pluck_head_query_destroy(&team->workers[i].head);
+        free(team->workers[i].hidden);
+        free(team->workers[i].tokens);
+    }
+    free(team->workers);
+    free(team->labels);
+    free(team->n_found);
+    *team = (predictor_team){.args = NULL};
+}
+
+/* Tokens of the head as labels: those that reach the threshold. */
+static void take_tokens(const predictor_team *team, const predictor *p, uint32_t n, size_t place)
+{
+    pluck_fasttext_label *const labels = team->labels + place * team->n_labels;
+    uint32_t n_kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t label = (uint32_t)p->tokens[i].token;
+        const double prob = exp(p->tokens[i].logprob);
+        if (prob >= team->args->threshold)
+            labels[n_kept++] = (pluck_fasttext_label){
+                label,
+                team->model->text != NULL ? pluck_fasttext_output_text(team->model->text, label)
+                                          : NULL,
+                prob};
+    }
+    team->n_found[place] = n_kept;
+}
+
+static pluck_status from_hidden(const predictor_team *team, predictor *p, const float *hidden,
+                                uint64_t item, size_t place, pluck_error *err)
+{
+    uint32_t n = 0;
+    pluck_status status = PLUCK_OK;
+    if (team->args->sample) {
+        pluck_pcg64 rng;
+        pluck_pcg64_seed(&rng, team->args->seed, item, 0);
+        status = pluck_head_sample_distinct(p->head, hidden, team->args->draw_temperature,
+                                            team->n_labels, &rng, p->tokens, &n, err);
+    } else {
+        status = pluck_head_top_k(p->head, hidden, team->n_labels, p->tokens, &n, err);
+    }
+    if (status == PLUCK_OK)
+        take_tokens(team, p, n, place);
+    return status;
+}
+
+static pluck_status from_line(const predictor_team *team, predictor *p, uint64_t item, size_t place,
+                              pluck_error *err)
+{
+    const arguments *const args = team->args;
+    const text_line line = team->lines->lines[item - team->first_item];
+    const char *const text = team->lines->text + line.offset;
+    pluck_fasttext_label *const labels = team->labels + place * team->n_labels;
+    uint32_t *const n = &team->n_found[place];
+    if (args->sample) {
+        const float *hidden = NULL;
+        const pluck_status status = pluck_fasttext_hidden(p->text, text, line.n, &hidden, err);
+        *n = 0;
+        return status != PLUCK_OK || hidden == NULL
+                   ? status
+                   : from_hidden(team, p, hidden, item, place, err);
+    }
+    return args->compat ? pluck_fasttext_predict_compat(p->text, text, line.n, team->n_labels,
+                                                        args->threshold, labels, n, err)
+                        : pluck_fasttext_predict(p->text, text, line.n, team->n_labels,
+                                                 args->threshold, labels, n, err);
+}
+
+static pluck_status from_row(const predictor_team *team, predictor *p, uint64_t item, size_t place,
+                             pluck_error *err)
+{
+    pluck_logits row;
+    const pluck_status status = pluck_dump_read(team->src->dump, item, p->hidden, &row, err);
+    if (status != PLUCK_OK)
+        return status;
+    team->n_found[place] = 0;
+    if (row.data == NULL)
+        return PLUCK_OK;
+    widen_row(row, p->hidden);
+    return from_hidden(team, p, p->hidden, item, place, err);
+}
+
+static void do_item(const predictor_team *team, predictor *p, uint64_t first, size_t place)
+{
+    if (p->status != PLUCK_OK)
+        return;
+    p->status = team->lines != NULL ? from_line(team, p, first + place, place, &p->err)
+                                    : from_row(team, p, first + place, place, &p->err);
+    p->failed_item = place;
+}
+
+pluck_status predictors_run(predictor_team *team, uint64_t first, size_t n, size_t *n_done,
+                            pluck_error *err)
+{
+    for (size_t w = 0; w < team->n_workers; w++)
+        team->workers[w].status = PLUCK_OK;
+#ifdef _OPENMP
+    if (team->n_workers > 1) {
+#    pragma omp parallel for schedule(dynamic, 4) num_threads((int)team->n_workers)
+        for (size_t i = 0; i < n; i++)
+            do_item(team, &team->workers[omp_get_thread_num()], first, i);
+    } else
+#endif
+        for (size_t i = 0; i < n; i++)
+            do_item(team, &team->workers[0], first, i);
+    const predictor *failed = NULL;
+    for (size_t w = 0; w < team->n_workers; w++)
+        if (team->workers[w].status != PLUCK_OK &&
+            (failed == NULL || team->workers[w].failed_item < failed->failed_item))
+            failed = &team->workers[w];
+    *n_done = failed != NULL ? failed->failed_item : n;
+    if (failed == NULL)
+        return PLUCK_OK;
+    *err = failed->err;
+    return failed->status;
+}

@@ -1,0 +1,358 @@
+/*
+ * The loop stands still after every step, which takes milliseconds to seconds. A signal only sets a
+ * flag: the step is finished, the checkpoint written, and then the process ends by that signal, as
+ * its parent expects. A second signal ends it at once.
+ */
+#include "training.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TREE_HUFFMAN, TREE_BALANCED, TREE_CLUSTERS };
+
+static volatile sig_atomic_t caught_signal;
+
+static void on_signal(int number)
+{
+    caught_signal = number;
+}
+
+static void watch_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    sigemptyset(&action.sa_mask);
+    action.sa_handler = on_signal;
+    action.sa_flags = (int)SA_RESETHAND;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct sigaction old;
+        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            sigaction(numbers[i], &action, NULL);
+    }
+}
+
+static int64_t *count_targets(const training *t)
+{
+    int64_t *const counts = calloc(t->n_tokens, sizeof *counts);
+    for (uint64_t i = 0; counts != NULL && i < t->pairs.hidden.n_rows; i++)
+        counts[t->pairs.targets[i]]++;
+    return counts;
+}
+
+static int build_huffman(training *t)
+{
+    const arguments *const args = t->args;
+    int64_t *counts = NULL;
+    size_t n = t->n_tokens;
+    pluck_error err;
+    int code = EXIT_DONE;
+    if (args->counts != NULL)
+        code = integers_read(args->who, args->counts, &counts, &n);
+    else
+        counts = count_targets(t);
+    if (code == EXIT_DONE && counts == NULL)
+        code = complain_memory(args->who);
+    if (code == EXIT_DONE && n != t->n_tokens)
+        code = complain(args->who, EXIT_DATA, "%s: holds %zu counts, expected %u", args->counts, n,
+                        (unsigned)t->n_tokens);
+    if (code == EXIT_DONE) {
+        const pluck_status status = pluck_tree_huffman(&t->tree, counts, t->n_tokens, NULL, &err);
+        if (status != PLUCK_OK)
+            code = complain(args->who, exit_code_of(status), "%s: %s",
+                            args->counts != NULL ? args->counts : "the targets", err.message);
+    }
+    free(counts);
+    return code;
+}
+
+/* Of --vectors, else of the rows of a dense teacher in arrays. */
+static int build_clusters(training *t)
+{
+    const arguments *const args = t->args;
+    const char *const path = args->vectors != NULL            ? args->vectors
+                             : t->teacher.arrays.dump != NULL ? args->words[0]
+                                                              : NULL;
+    float_rows rows;
+    pluck_error err;
+    if (path == NULL)
+        return complain(args->who, EXIT_USAGE,
+                        "--tree clusters needs --vectors FILE: a row for each token");
+    int code = float_rows_read(&rows, args, path);
+    if (code != EXIT_DONE)
+        return code;
+    if (rows.n_rows != t->n_tokens)
+        code = complain(args->who, EXIT_DATA, "%s: has %llu rows, expected %u", path,
+                        (unsigned long long)rows.n_rows, (unsigned)t->n_tokens);
+    if (code == EXIT_DONE) {
+        const pluck_status status = pluck_tree_from_vectors(&t->tree, rows.values, t->n_tokens,
+                                                            rows.n_cols, args->seed, NULL, &err);
+        if (status != PLUCK_OK)
+            code = complain(args->who, exit_code_of(status), "%s: %s", path, err.message);
+    }
+    float_rows_free(&rows);
+    return code;
+}
+
+/* The tree of --start, which cannot be another, or the one that --tree says. */
+static int build_tree(training *t)
+{
+    const arguments *const args = t->args;
+    pluck_error err;
+    pluck_status status = PLUCK_OK;
+    if (args->start != NULL) {
+        int code = head_model_open_head(&t->start, args, args->start);
+        const pluck_tree *const tree = pluck_head_tree(t->start.head);
+        if (code == EXIT_DONE && (tree == NULL || pluck_tree_n_tokens(tree) != t->n_tokens))
+            code = complain(args->who, EXIT_DATA, "%s: is no hierarchical head of %u tokens",
+                            args->start, (unsigned)t->n_tokens);
+        if (code != EXIT_DONE)
+            return code;
+        status =
+            pluck_tree_from_children(&t->tree, pluck_tree_children(tree), t->n_tokens, NULL, &err);
+    } else if (args->tree == TREE_HUFFMAN) {
+        return build_huffman(t);
+    } else if (args->tree == TREE_CLUSTERS) {
+        return build_clusters(t);
+    } else {
+        status = pluck_tree_balanced(&t->tree, t->n_tokens, NULL, &err);
+    }
+    return status == PLUCK_OK ? EXIT_DONE
+                              : complain(args->who, exit_code_of(status), "%s", err.message);
+}
+
+static int create_trainer(training *t)
+{
+    const arguments *const args = t->args;
+    const pluck_train_data data = {
+        .hidden = t->pairs.hidden.values,
+        .n_rows = (size_t)t->pairs.hidden.n_rows,
+        .dim = t->pairs.hidden.n_cols,
+        .targets = t->teacher.head == NULL ? t->pairs.targets : NULL,
+        .teacher = t->teacher.head,
+    };
+    const pluck_train_options options = {
+        .n_epochs = (uint32_t)args->epochs,
+        .learning_rate = args->rate,
+        .l2 = args->l2,
+        .seed = args->seed,
+        .n_threads = training_threads(args),
+        .without_bias = args->no_bias,
+        .start = t->start.head,
+    };
+    pluck_error err;
+    pluck_status status = pluck_trainer_create(&t->trainer, t->tree, &data, &options, &err);
+    if (status == PLUCK_OK && args->resume)
+        status = pluck_trainer_resume(t->trainer, t->checkpoint, &err);
+    return status == PLUCK_OK ? EXIT_DONE
+                              : complain(args->who, exit_code_of(status), "%s", err.message);
+}
+
+static int save_checkpoint(training *t)
+{
+    pluck_error err;
+    const pluck_status status = pluck_trainer_save(t->trainer, t->checkpoint, &err);
+    return status == PLUCK_OK ? EXIT_DONE
+                              : complain(t->args->who, exit_code_of(status), "%s", err.message);
+}
+
+/* The loss of the head as it is now, on the held-out pairs or else on those it learns from. */
+static int judge(training *t, double *loss)
+{
+    const pair_set *const pairs = t->validation.targets != NULL ? &t->validation : &t->pairs;
+    pluck_head *head = NULL;
+    pluck_error err;
+    const pluck_status status = pluck_trainer_head(t->trainer, &head, &err);
+    if (status != PLUCK_OK)
+        return complain(t->args->who, exit_code_of(status), "%s", err.message);
+    const int code = pairs_loss(pairs, t->args, head, training_threads(t->args), loss);
+    pluck_head_destroy(&head);
+    return code;
+}
+
+static void print_epoch(training *t, uint32_t epoch, double train_loss, double loss)
+{
+    output *const out = &t->out;
+    if (t->args->format == FORMAT_JSON) {
+        output_printf(out, "{\"epoch\":%u,\"loss\":", (unsigned)epoch);
+        output_float(out, train_loss);
+        output_text(out, ",\"validation_perplexity\":");
+        output_float(out, exp(loss));
+        output_text(out, "}\n");
+    } else {
+        output_printf(out, "epoch %3u of %u  loss %.4f  validation perplexity %.4f\n",
+                      (unsigned)epoch, (unsigned)pluck_trainer_progress(t->trainer).n_epochs,
+                      train_loss, exp(loss));
+    }
+    output_flush(out);
+}
+
+/* After an epoch: what it came to, and a checkpoint if one was asked for. */
+static int epoch_done(training *t, const pluck_train_progress *now, double train_loss)
+{
+    double loss = 0;
+    int code = EXIT_DONE;
+    progress_clear(&t->bar);
+    if (t->validation.targets != NULL)
+        code = judge(t, &loss);
+    if (code == EXIT_DONE && t->validation.targets != NULL)
+        print_epoch(t, now->epoch, train_loss, loss);
+    if (code == EXIT_DONE && t->args->checkpoint != NULL && !now->is_done)
+        code = save_checkpoint(t);
+    return code;
+}
+
+static int train(training *t)
+{
+    pluck_train_progress now = pluck_trainer_progress(t->trainer);
+    pluck_error err;
+    double loss = 0;
+    uint32_t n_steps = 0;
+    progress_start(&t->bar, now.n_rows, t->args->quiet, &t->out);
+    while (!now.is_done) {
+        const uint32_t epoch = now.epoch;
+        const pluck_status status = pluck_trainer_step(t->trainer, &now, &err);
+        if (status != PLUCK_OK)
+            return complain(t->args->who, exit_code_of(status), "%s", err.message);
+        loss += now.loss;
+        n_steps++;
+        progress_update(&t->bar, now.n_rows_done);
+        if (now.epoch != epoch) {
+            const int code = epoch_done(t, &now, loss / n_steps);
+            if (code != EXIT_DONE)
+                return code;
+            loss = 0;
+            n_steps = 0;
+        }
+        if (caught_signal != 0 && !now.is_done) {
+            progress_clear(&t->bar);
+            const int code = save_checkpoint(t);
+            if (code != EXIT_DONE)
+                return code;
+            complain(t->args->who, EXIT_DONE,
+                     "interrupted; what is learned is in %s: go on with --resume", t->checkpoint);
+            output_close(&t->out, true);
+            signal(caught_signal, SIG_DFL);
+            raise(caught_signal);
+        }
+    }
+    progress_clear(&t->bar);
+    return EXIT_DONE;
+}
+
+static void print_result(training *t, double loss)
+{
+    output *const out = &t->out;
+    const bool held_out = t->validation.targets != NULL, has_dense = t->teacher.head != NULL;
+    const uint64_t n = held_out ? t->validation.hidden.n_rows : t->pairs.hidden.n_rows;
+    if (t->args->format == FORMAT_JSON) {
+        output_printf(out,
+                      "{\"rows\":%llu,\"held_out\":%s,\"tree_perplexity\":", (unsigned long long)n,
+                      held_out ? "true" : "false");
+        output_float(out, exp(loss));
+        if (has_dense) {
+            output_text(out, ",\"dense_perplexity\":");
+            output_float(out, exp(t->dense_loss));
+        }
+        output_text(out, "}\n");
+        return;
+    }
+    output_printf(out, "perplexity on %llu %s rows: ", (unsigned long long)n,
+                  held_out ? "held-out" : "training");
+    if (has_dense)
+        output_printf(out, "dense %.4f, tree %.4f (%+.2f %%)\n", exp(t->dense_loss), exp(loss),
+                      100 * expm1(loss - t->dense_loss));
+    else
+        output_printf(out, "%.4f\n", exp(loss));
+}
+
+static int finish(training *t)
+{
+    pluck_head *head = NULL;
+    pluck_error err;
+    double loss = 0;
+    int code = judge(t, &loss);
+    if (code != EXIT_DONE)
+        return code;
+    pluck_status status = pluck_trainer_head(t->trainer, &head, &err);
+    if (status == PLUCK_OK)
+        status = pluck_head_save(head, t->args->output, &err);
+    pluck_head_destroy(&head);
+    if (status != PLUCK_OK)
+        return complain(t->args->who, exit_code_of(status), "%s", err.message);
+    print_result(t, loss);
+    /* Its work is in the head now. */
+    if (unlink(t->checkpoint) != 0 && errno != ENOENT)
+        code = complain(t->args->who, EXIT_SYSTEM, "%s: %s", t->checkpoint, strerror(errno));
+    return code;
+}
+
+static int name_checkpoint(training *t)
+{
+    const arguments *const args = t->args;
+    if (args->output == NULL)
+        return complain(args->who, EXIT_USAGE, "needs -o FILE: where the head goes");
+    if (args->validation == NULL && args->validation_targets != NULL)
+        return complain(args->who, EXIT_USAGE, "--validation-targets needs --validation");
+    if (args->validation != NULL && args->validation_targets == NULL)
+        return complain(args->who, EXIT_USAGE, "--validation needs --validation-targets");
+    const size_t size = strlen(args->output) + sizeof ".checkpoint";
+    t->checkpoint_memory = malloc(size);
+    if (t->checkpoint_memory == NULL)
+        return complain_memory(args->who);
+    snprintf(t->checkpoint_memory, size, "%s.checkpoint", args->output);
+    t->checkpoint = args->checkpoint != NULL ? args->checkpoint : t->checkpoint_memory;
+    return EXIT_DONE;
+}
+
+static int read_validation(training *t)
+{
+    const arguments *const args = t->args;
+    if (args->validation == NULL)
+        return EXIT_DONE;
+    const int code = pairs_read(&t->validation, args, args->validation, args->validation_targets);
+    return code != EXIT_DONE ? code
+                             : pairs_check(&t->validation, args, args->validation, t->n_tokens,
+                                           t->pairs.hidden.n_cols);
+}
+
+int training_run(training *t)
+{
+    const arguments *const args = t->args;
+    t->out.fd = -1;
+    int code = name_checkpoint(t);
+    if (code == EXIT_DONE)
+        code = read_validation(t);
+    if (code == EXIT_DONE)
+        code = output_open(&t->out, args->who, NULL, NULL, 0);
+    watch_signals();
+    if (code == EXIT_DONE)
+        code = build_tree(t);
+    if (code == EXIT_DONE && t->teacher.head != NULL)
+        code = pairs_loss(t->validation.targets != NULL ? &t->validation : &t->pairs, args,
+                          t->teacher.head, training_threads(args), &t->dense_loss);
+    if (code == EXIT_DONE)
+        code = create_trainer(t);
+    if (code == EXIT_DONE)
+        code = train(t);
+    if (code == EXIT_DONE)
+        code = finish(t);
+    const int close_code = output_close(&t->out, true);
+    return code != EXIT_DONE ? code : close_code;
+}
+
+void training_free(training *t)
+{
+    pluck_trainer_destroy(&t->trainer);
+    pluck_tree_destroy(&t->tree);
+    head_model_close(&t->teacher);
+    head_model_close(&t->start);
+    pairs_free(&t->pairs);
+    pairs_free(&t->validation);
+    free(t->checkpoint_memory);
+}

@@ -1,0 +1,9 @@
+/*
+ * pluck_trainer_save() and pluck_trainer_resume(); nothing here is for other files.
+ */
+#ifndef PL_TRAIN_CHECKPOINT_H
+#define PL_TRAIN_CHECKPOINT_H
+
+#include "heads/trainer.h"
+
+#endif

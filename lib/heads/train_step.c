@@ -1,0 +1,206 @@
+/*
+ * Rows give examples, in parallel; a counting sort puts the examples of each node together, in the
+ * order of the rows; then the nodes learn, in parallel. What a node does depends on its examples
+ * and their order alone, so the number of threads changes nothing.
+ *
+ * Learning is elementwise arithmetic in float and dot products of the kernel table: the same bits
+ * on every machine. Each sum of a step (squared gradients, losses) belongs to one node or is taken
+ * in the order of the nodes.
+ */
+#include "heads/train_step.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "heads/log_sigmoid.h"
+#include "heads/parallel.h"
+#include "heads/train_examples.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* Added to the sum of squared gradients: a gradient below its root moves a node in proportion. */
+static const double SMALL_SQUARE = 1e-6;
+
+static bool open_worker(const pluck_trainer *trainer, pl_train_worker *w, pluck_status *status,
+                        pluck_error *err)
+{
+    const pluck_allocator *allocator = &trainer->allocator;
+    if (!trainer->data.teacher)
+        return true;
+    w->probs = pl_alloc(allocator, trainer->tree->n_tokens, sizeof *w->probs);
+    w->masses = pl_alloc(allocator, trainer->n_inner, sizeof *w->masses);
+    w->stack = pl_alloc(allocator, trainer->n_inner, sizeof *w->stack);
+    *status = pluck_head_query_create(&w->query, trainer->data.teacher, allocator, err);
+    return w->probs && w->masses && w->stack;
+}
+
+pluck_status pl_train_step_open(pluck_trainer *trainer, pluck_error *err)
+{
+    const pluck_allocator *allocator = &trainer->allocator;
+    const size_t n_inner = trainer->n_inner, n_rows = trainer->rows_a_step;
+    trainer->workers =
+        pl_alloc_zero(allocator, trainer->options.n_threads, sizeof *trainer->workers);
+    trainer->row_visits = pl_alloc(allocator, n_rows, sizeof *trainer->row_visits);
+    trainer->n_of_node = pl_alloc_zero(allocator, n_inner, sizeof *trainer->n_of_node);
+    trainer->touched = pl_alloc(allocator, n_inner, sizeof *trainer->touched);
+    trainer->ends = pl_alloc(allocator, n_inner, sizeof *trainer->ends);
+    trainer->losses = pl_alloc(allocator, n_inner, sizeof *trainer->losses);
+    bool fits = trainer->workers && trainer->row_visits && trainer->n_of_node && trainer->touched &&
+                trainer->ends && trainer->losses;
+    pluck_status status = PLUCK_OK;
+    for (uint32_t i = 0; fits && status == PLUCK_OK && i < trainer->options.n_threads; i++)
+        fits = open_worker(trainer, &trainer->workers[i], &status, err);
+    if (status)
+        return status;
+    return fits ? PLUCK_OK : pl_fail_nomem(err, n_inner * sizeof *trainer->losses);
+}
+
+void pl_train_step_free(pluck_trainer *trainer)
+{
+    const pluck_allocator *allocator = &trainer->allocator;
+    for (uint32_t i = 0; trainer->workers && i < trainer->options.n_threads; i++) {
+        pl_train_worker *w = &trainer->workers[i];
+        pl_free(allocator, w->list.visits);
+        pluck_head_query_destroy(&w->query);
+        pl_free(allocator, w->probs);
+        pl_free(allocator, w->masses);
+        pl_free(allocator, w->stack);
+    }
+    pl_free(allocator, trainer->workers);
+    pl_free(allocator, trainer->row_visits);
+    pl_free(allocator, trainer->n_of_node);
+    pl_free(allocator, trainer->touched);
+    pl_free(allocator, trainer->ends);
+    pl_free(allocator, trainer->losses);
+    pl_free(allocator, trainer->examples);
+}
+
+static pluck_status visit_one(void *context, uint32_t worker, size_t item, pluck_error *err)
+{
+    pluck_trainer *trainer = context;
+    const size_t row = trainer->order[trainer->first_row + item], dim = trainer->data.dim;
+    const float *h = trainer->data.hidden + row * dim;
+    const pluck_status status = pl_train_visit_row(trainer, worker, item, err);
+    trainer->row_visits[item].square = trainer->kernels->dot_f32(h, h, dim);
+    return status;
+}
+
+static const pl_visit *visits_of(const pluck_trainer *trainer, size_t place)
+{
+    const pl_row_visits *row = &trainer->row_visits[place];
+    return trainer->workers[row->worker].list.visits + row->first;
+}
+
+/* Counts the examples of each node, and lists the nodes as they are first met: parents first. */
+static size_t count(pluck_trainer *trainer, size_t n_rows)
+{
+    size_t n = 0;
+    trainer->n_touched = 0;
+    for (size_t r = 0; r < n_rows; r++) {
+        const pl_visit *visits = visits_of(trainer, r);
+        for (uint32_t i = trainer->row_visits[r].n; i-- > 0;)
+            if (trainer->n_of_node[visits[i].node]++ == 0)
+                trainer->touched[trainer->n_touched++] = visits[i].node;
+        n += trainer->row_visits[r].n;
+    }
+    return n;
+}
+
+/* The examples of touched[i] become examples[ends[i - 1] .. ends[i] - 1]. */
+static pluck_status gather(pluck_trainer *trainer, size_t n_rows, pluck_error *err)
+{
+    const size_t n = count(trainer, n_rows);
+    if (n > UINT32_MAX)
+        return pl_fail(err, PLUCK_ERR_NOMEM, "training: %zu examples in one step", n);
+    if (n > trainer->examples_capacity) {
+        pl_free(&trainer->allocator, trainer->examples);
+        trainer->examples_capacity = 0;
+        trainer->examples = pl_alloc(&trainer->allocator, n + n / 4, sizeof *trainer->examples);
+        if (!trainer->examples)
+            return pl_fail_nomem(err, n * sizeof *trainer->examples);
+        trainer->examples_capacity = n + n / 4;
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < trainer->n_touched; i++) {
+        uint32_t *of_node = &trainer->n_of_node[trainer->touched[i]];
+        const uint32_t here = *of_node;
+        *of_node = (uint32_t)at;
+        at += here;
+        trainer->ends[i] = at;
+    }
+    for (size_t r = 0; r < n_rows; r++) {
+        const pl_visit *visits = visits_of(trainer, r);
+        for (uint32_t i = 0; i < trainer->row_visits[r].n; i++)
+            trainer->examples[trainer->n_of_node[visits[i].node]++] =
+                (pl_example){(uint32_t)r, visits[i].target, visits[i].weight};
+    }
+    for (size_t i = 0; i < trainer->n_touched; i++)
+        trainer->n_of_node[trainer->touched[i]] = 0;
+    trainer->n_examples += n;
+    return PLUCK_OK;
+}
+
+/* u = keep u + step h. */
+static void move(float *u, const float *h, size_t n, float keep, float step)
+{
+    for (size_t j = 0; j < n; j++)
+        u[j] = keep * u[j] + step * h[j];
+}
+
+static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluck_error *err)
+{
+    pluck_trainer *trainer = context;
+    (void)worker;
+    const pluck_train_data *data = &trainer->data;
+    const pluck_train_options *options = &trainer->options;
+    const uint32_t node = trainer->touched[item];
+    float *u = trainer->nodes + (size_t)node * data->dim;
+    double bias = (double)trainer->bias[node], squares = (double)trainer->squares[node], loss = 0;
+    for (size_t i = item > 0 ? trainer->ends[item - 1] : 0; i < trainer->ends[item]; i++) {
+        const pl_example example = trainer->examples[i];
+        const float *h =
+            data->hidden + trainer->order[trainer->first_row + example.row] * (size_t)data->dim;
+        const double target = (double)example.target, weight = (double)example.weight;
+        const double logit = trainer->kernels->dot_f32(h, u, data->dim) + bias;
+        const double square = trainer->row_visits[example.row].square;
+        if (!isfinite(logit))
+            return pl_fail(err, PLUCK_ERR_NAN,
+                           "training: the logit of inner node %" PRIu32
+                           " is not finite in row %" PRIu32,
+                           node, trainer->order[trainer->first_row + example.row]);
+        const pl_log_sigmoid right = pl_log_sigmoid_of(logit);
+        loss -= weight * (target * right.positive + (1 - target) * right.negative);
+        const double gradient = weight * (pl_sigmoid(logit) - target);
+        squares += gradient * gradient * (square + (options->without_bias ? 0 : 1));
+        const double rate = (trainer->first_rate - trainer->rate_a_row * example.row) /
+                            sqrt(squares + SMALL_SQUARE);
+        const double keep = options->l2 > 0 ? 1 / (1 + rate * weight * options->l2) : 1;
+        move(u, h, data->dim, (float)keep, (float)(-rate * gradient));
+        bias -= options->without_bias ? 0 : rate * gradient;
+    }
+    trainer->bias[node] = (float)bias;
+    trainer->squares[node] = (float)squares;
+    trainer->losses[item] = loss;
+    return PLUCK_OK;
+}
+
+pluck_status pl_train_step_run(pluck_trainer *trainer, size_t n_rows, pluck_error *err)
+{
+    const pluck_allocator *allocator = &trainer->allocator;
+    const uint32_t n_threads = trainer->options.n_threads;
+    for (uint32_t i = 0; i < n_threads; i++)
+        trainer->workers[i].list.n = 0;
+    pluck_status status = pl_parallel(n_threads, n_rows, visit_one, trainer, allocator, err);
+    if (status == PLUCK_OK)
+        status = gather(trainer, n_rows, err);
+    if (status == PLUCK_OK)
+        status = pl_parallel(n_threads, trainer->n_touched, learn_node, trainer, allocator, err);
+    if (status)
+        return status;
+    double loss = 0;
+    for (size_t i = 0; i < trainer->n_touched; i++)
+        loss += trainer->losses[i];
+    trainer->loss = loss / (double)n_rows;
+    return PLUCK_OK;
+}

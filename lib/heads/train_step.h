@@ -1,0 +1,16 @@
+/*
+ * One step of training: some rows, all their examples, all nodes that have some.
+ */
+#ifndef PL_TRAIN_STEP_H
+#define PL_TRAIN_STEP_H
+
+#include "heads/trainer_impl.h"
+
+/* What steps need beside the nodes. On failure pl_train_step_free() frees what there is. */
+pluck_status pl_train_step_open(pluck_trainer *trainer, pluck_error *err);
+void pl_train_step_free(pluck_trainer *trainer);
+
+/* Rows first_row .. first_row + n_rows - 1 of the order of the epoch. */
+pluck_status pl_train_step_run(pluck_trainer *trainer, size_t n_rows, pluck_error *err);
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * What a trainer is made of.
+ */
+#ifndef PL_TRAINER_IMPL_H
+#define PL_TRAINER_IMPL_H
+
+#include <pluck/train.h>
+
+#include "heads/code_tree.h"
+#include "heads/head_impl.h"
+
+/* A row's example for a node: the target of its sigmoid, and how much it counts. */
+typedef struct pl_visit {
+    uint32_t node; /* inner node n_tokens + node */
+    float target, weight;
+} pl_visit;
+
+/* Examples that grow, of the rows that one thread was given. */
+typedef struct pl_visit_list {
+    pl_visit *visits;
+    size_t n, capacity;
+} pl_visit_list;
+
+/* Where the examples of a row of the step are. */
+typedef struct pl_row_visits {
+    uint32_t worker, n;
+    size_t first;
+    double square; /* of the length of its hidden state */
+} pl_row_visits;
+
+/* An example of a node, in the order of the rows: row is its place in the step. */
+typedef struct pl_example {
+    uint32_t row;
+    float target, weight;
+} pl_example;
+
+/* The scratch memory of one thread. */
+typedef struct pl_train_worker {
+    pl_visit_list list;
+    pluck_head_query *query; /* of the teacher */
+    float *probs;            /* teacher: n_tokens */
+    double *masses;          /* teacher: of the inner nodes */
+    uint32_t *stack;         /* inner nodes */
+} pl_train_worker;
+
+struct pluck_trainer {
+    pluck_allocator allocator;
+    pluck_tree *tree;
+    pluck_train_data data;
+    pluck_train_options options; /* defaults filled in; start is not kept */
+    const pl_kernels *kernels;
+    uint32_t n_inner;
+    uint32_t *parents; /* of all nodes; for targets only */
+
+    float *nodes;   /* [n_inner, dim] */
+    float *bias;    /* [n_inner] */
+    float *squares; /* [n_inner]: sums of squared gradients */
+
+    uint32_t epoch;
+    size_t next_row; /* of the epoch */
+    uint32_t *order; /* the rows of the epoch */
+    uint64_t n_examples;
+    double loss;
+    uint64_t checksum; /* of the data */
+
+    /* One step */
+    size_t rows_a_step;
+    double first_rate,
+        rate_a_row; /* of the row that the step begins with; what each row takes away */
+    size_t first_row;
+    pl_row_visits *row_visits;
+    pl_train_worker *workers;
+    uint32_t *n_of_node; /* [n_inner], zero between steps */
+    uint32_t *touched;   /* nodes with examples */
+    size_t n_touched;
+    size_t *ends; /* of their examples */
+    double *losses;
+    pl_example *examples;
+    size_t examples_capacity;
+};
+
+#endif
