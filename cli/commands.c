@@ -4,6 +4,7 @@
 #include "commands.h"
 
 #include <pluck/rng.h>
+#include <pluck/tune.h>
 
 #define AT(member)                offsetof(arguments, member)
 #define COUNT(table)              (sizeof(table) / sizeof *(table))
@@ -84,6 +85,9 @@ static const option sample_options[] = {
      AT(skip_bad), 0, 0, NULL},
     {"format", 'f', OPTION_CHOICE, "text|json|csv", "default text; json is one object a line",
      AT(format), 0, 0, NULL},
+    {"trace", 0, OPTION_SWITCH, NULL,
+     "with --format json: all that pluck replay needs to make the draw again", AT(trace), 0, 0,
+     NULL},
     {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
 };
 TABLE(sample_table, "Sampling", sample_options);
@@ -93,11 +97,27 @@ static const option inspect_options[] = {
      AT(row), 0, 0, NULL},
     {"top", 'n', OPTION_COUNT, "N", "how many tokens to list; default 20", AT(top), 0,
      PLUCK_MAX_VOCAB, NULL},
+    {"explain", 'e', OPTION_SWITCH, NULL,
+     "everything that each stage did, and how the token of draw 0 was drawn", AT(explain), 0, 0,
+     NULL},
+    {"token", 't', OPTION_TEXT, "IDS",
+     "with --explain: what became of these tokens, separated by commas", AT(follow), 0, 0, NULL},
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
     {"color", 0, OPTION_CHOICE, "auto|always|never",
      "default auto: on a terminal, unless NO_COLOR is set", AT(color), 0, 0, NULL},
+    {"svg", 0, OPTION_FILE, "FILE", "draw the probabilities by rank", AT(svg), 0, 0, NULL},
+    {"csv", 0, OPTION_FILE, "FILE", "write the list of tokens as a table", AT(csv), 0, 0, NULL},
 };
 TABLE(inspect_table, "Inspecting", inspect_options);
+
+static const option replay_options[] = {
+    {"isa", 0, OPTION_TEXT, "NAME",
+     "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",
+     AT(isa), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text; json is one object a line",
+     AT(format), 0, 0, NULL},
+};
+TABLE(replay_table, "Replaying", replay_options);
 
 static const option bench_options[] = {
     {"rows", 'r', OPTION_TEXT, "A:B",
@@ -111,6 +131,39 @@ static const option bench_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
 };
 TABLE(bench_table, "Measuring", bench_options);
+
+static const option softmax_options[] = {
+    {"temperature", 't', OPTION_TEXT, "T",
+     "divide the numbers by T; 0 is the limit, the largest alone; negative prefers the smallest",
+     AT(temperature), 0, 0, NULL},
+    {"beta", 0, OPTION_TEXT, "B", "multiply the numbers by B: 1 / temperature", AT(beta), 0, 0,
+     NULL},
+    {"base", 0, OPTION_TEXT, "B", "powers of B instead of e", AT(base), 0, 0, NULL},
+    {"sparsemax", 0, OPTION_SWITCH, NULL, "sparsemax instead of softmax: --entmax 2", AT(sparsemax),
+     0, 0, NULL},
+    {"entmax", 0, OPTION_TEXT, "ALPHA", "alpha-entmax, from 1 (softmax) to 100", AT(entmax), 0, 0,
+     NULL},
+    {"gumbel", 0, OPTION_TEXT, "SEED",
+     "Gumbel-softmax: add Gumbel noise of this seed to the numbers before", AT(gumbel), 0, 0, NULL},
+    {"log", 0, OPTION_SWITCH, NULL, "print logarithms of the probabilities", AT(log), 0, 0, NULL},
+    {"lse", 0, OPTION_SWITCH, NULL, "print the log-sum-exp instead of probabilities", AT(lse), 0, 0,
+     NULL},
+    {"entropy", 0, OPTION_SWITCH, NULL, "print the entropy in nats instead of probabilities",
+     AT(entropy), 0, 0, NULL},
+    {"argmax", 0, OPTION_SWITCH, NULL,
+     "print the index of the most probable number, from 0, instead of probabilities", AT(argmax), 0,
+     0, NULL},
+    {"target", 0, OPTION_TEXT, "I",
+     "print the cross-entropy of number I, from 0, instead of probabilities", AT(target), 0, 0,
+     NULL},
+    {"gradient", 0, OPTION_SWITCH, NULL, "with --target: print its gradient", AT(gradient), 0, 0,
+     NULL},
+    {"lines", 0, OPTION_SWITCH, NULL, "each line of standard input is a vector of its own",
+     AT(lines), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json|csv", "default text; json is one object a vector",
+     AT(format), 0, 0, NULL},
+};
+TABLE(softmax_table, "Softmax", softmax_options);
 
 static const option targets_options[] = {
     {"targets", 0, OPTION_FILE, "FILE",
@@ -158,6 +211,73 @@ static const option compare_options[] = {
 };
 TABLE(compare_table, "Comparing", compare_options);
 
+static const option tune_options[] = {
+    {"targets", 't', OPTION_FILE, "FILE",
+     "the tokens that really followed, one a row: .npy of integers, or numbers as text; default "
+     "those that the dump holds",
+     AT(targets), 0, 0, NULL},
+    {"objective", 0, OPTION_TEXT, "NAME",
+     "nll, ece or brier: as small as possible (need targets); entropy=H, perplexity=P or "
+     "diversity=N: the mean that is to be met; default nll",
+     AT(objective), 0, 0, NULL},
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1; A:, :B, one row A; negative ones count from the end", AT(rows), 0, 0, NULL},
+    {"bins", 0, OPTION_COUNT, "N", "of the calibration error; default 15", AT(bins), 1,
+     PLUCK_TUNE_MAX_BINS, NULL},
+    {"bin-edges", 0, OPTION_CHOICE, "right|left",
+     "which edge of a bin belongs to it; default right: (low, high]", AT(bin_edges), 0, 0, NULL},
+    {"equal-mass", 0, OPTION_SWITCH, NULL, "bins of equally many rows instead of equal width",
+     AT(equal_mass), 0, 0, NULL},
+    {"bootstrap", 0, OPTION_COUNT, "N",
+     "resamples of the rows for the interval; 0: none; default 1000", AT(bootstrap), 0, 100000,
+     NULL},
+    {"cross-validate", 0, OPTION_SWITCH, NULL,
+     "also fit each half of the rows, and measure it on the other", AT(cross_validate), 0, 0, NULL},
+    {"keep", 0, OPTION_TEXT, "PART",
+     "the part of the rows whose target a truncation has to keep; default 0.99", AT(keep), 0, 0,
+     NULL},
+    {"truncate", 0, OPTION_CHOICE, "none|top_p|min_p|top_k|top_n_sigma",
+     "add the tightest such setting of this stage to the configuration; default none", AT(truncate),
+     0, 0, NULL},
+    {"no-curves", 0, OPTION_SWITCH, NULL,
+     "no table of truncations: saves the pass that sorts every row", AT(no_curves), 0, 0, NULL},
+    {"threads", 0, OPTION_COUNT, "N",
+     "work on N rows at once, with the same results; 0: one thread a processor; default 1",
+     AT(threads), 0, 1024, NULL},
+    {"isa", 0, OPTION_TEXT, "NAME",
+     "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",
+     AT(isa), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text; json is one object", AT(format), 0,
+     0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(tune_table, "Tuning", tune_options);
+
+static const option tune_output_options[] = {
+    {"output", 'o', OPTION_FILE, "FILE",
+     "write the configuration, with the fitted temperature, to FILE", AT(output), 0, 0, NULL},
+    {"svg", 0, OPTION_FILE, "FILE", "draw the objective and the reliability diagram", AT(svg), 0, 0,
+     NULL},
+    {"csv", 0, OPTION_FILE, "FILE", "write the curves as a table", AT(csv), 0, 0, NULL},
+};
+TABLE(tune_output_table, "Output", tune_output_options);
+
+static const option report_options[] = {
+    {"targets", 't', OPTION_FILE, "FILE",
+     "the tokens that really followed, one a row: .npy of integers, or numbers as text; default "
+     "those that the dump holds",
+     AT(targets), 0, 0, NULL},
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1; A:, :B, one row A; negative ones count from the end", AT(rows), 0, 0, NULL},
+    {"explore", 0, OPTION_COUNT, "N",
+     "how many rows, evenly spread, can be explored live; default 12", AT(explore), 1, 200, NULL},
+    {"threads", 0, OPTION_COUNT, "N",
+     "work on N rows at once, with the same results; 0: one thread a processor; default 1",
+     AT(threads), 0, 1024, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(report_table, "Report", report_options);
+
 static const option format_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
 };
@@ -167,6 +287,15 @@ static const option init_options[] = {
     {"list", 'l', OPTION_SWITCH, NULL, "list the presets", AT(list), 0, 0, NULL},
 };
 TABLE(init_table, "Presets", init_options);
+
+static const option import_options[] = {
+    {"from", 0, OPTION_TEXT, "KIND",
+     "whose it is: huggingface, llama.cpp, vllm, openai; default auto: by its keys", AT(from), 0, 0,
+     NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "only what was refused", AT(quiet), 0, 0, NULL},
+};
+TABLE(import_table, "Import", import_options);
 
 static const option help_options[] = {
     {"man", 0, OPTION_SWITCH, NULL, "print the manual page, for man(1)", AT(man), 0, 0, NULL},
@@ -179,15 +308,26 @@ static const option_table *const sample_tables[] = {&sample_table,  &config_tabl
 static const option_table *const inspect_tables[] = {&inspect_table, &config_table, &run_table,
                                                      &vocab_table,   &dump_table,   &output_table,
                                                      &general_table, NULL};
+static const option_table *const replay_tables[] = {&replay_table, &dump_table, &output_table,
+                                                    &general_table, NULL};
+
 static const option_table *const compare_tables[] = {
     &compare_table, &targets_table, &vocab_table, &dump_table, &output_table, &general_table, NULL};
 static const option_table *const convert_tables[] = {&convert_table, &targets_table, &dump_table,
                                                      &general_table, NULL};
 static const option_table *const bench_tables[] = {&bench_table,  &config_table,  &dump_table,
                                                    &output_table, &general_table, NULL};
+static const option_table *const softmax_tables[] = {&softmax_table, &output_table, &general_table,
+                                                     NULL};
+
+static const option_table *const tune_tables[] = {&tune_table,        &config_table,  &dump_table,
+                                                  &tune_output_table, &general_table, NULL};
+static const option_table *const report_tables[] = {&report_table, &vocab_table,   &dump_table,
+                                                    &output_table, &general_table, NULL};
 static const option_table *const stages_tables[] = {&format_table, &general_table, NULL};
 static const option_table *const show_tables[] = {&format_table, &config_table, &general_table,
                                                   NULL};
+static const option_table *const import_tables[] = {&import_table, &general_table, NULL};
 static const option_table *const init_tables[] = {&init_table, &general_table, NULL};
 static const option_table *const plain_tables[] = {&general_table, NULL};
 static const option_table *const help_tables[] = {&help_table, &general_table, NULL};
@@ -206,7 +346,12 @@ static const char *const sample_examples[] = {
 static const char *const inspect_examples[] = {
     "pluck inspect logits.npy --row 3 --vocab vocab.json",
     "pluck inspect logits.npy --row 3 --top-k 5 --temperature 0.8",
-    "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json", NULL};
+    "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json",
+    "pluck inspect logits.npy --row 3 --top-p 0.9 --min-p 0.1 --explain --token 13,426", NULL};
+static const char *const replay_examples[] = {
+    "pluck sample logits.npy --top-p 0.9 --format json --trace | pluck replay - logits.npy",
+    "pluck sample a.npy -f json --trace > lines.jsonl && pluck replay lines.jsonl a.npy", NULL};
+
 static const char *const compare_examples[] = {
     "pluck compare a.npy b.npy",
     "pluck compare logits.npy --config-b config.json --targets targets.npy --vocab vocab.json",
@@ -220,6 +365,25 @@ static const char *const convert_examples[] = {
 static const char *const bench_examples[] = {
     "pluck bench --seconds 1", "pluck bench logits.npy --config config.json --rows 0:8 --seconds 1",
     "pluck bench --vocab-size 32000 --top-p 0.9 --top-k 40 --seconds 1 --format json", NULL};
+static const char *const softmax_examples[] = {
+    "echo 1 2 3 4 1 2 3 | pluck softmax --temperature 10",
+    "pluck softmax -2 0 0.5 --sparsemax",
+    "pluck softmax 1 2 3 -inf --log --format json",
+    "pluck softmax 0 1 2 --base 2",
+    "printf '1 2\\n3 4 5\\n' | pluck softmax --lines --entropy --argmax --format csv",
+    "pluck softmax 0.5 1 -1 --target 1 --gradient",
+    NULL};
+
+static const char *const tune_examples[] = {
+    "pluck tune logits.npy --targets targets.npy",
+    "pluck tune logits.npy --targets targets.npy --format json --threads 0",
+    "pluck tune logits.npy --targets targets.npy --truncate top_p -o tuned.json",
+    "pluck tune logits.npy --objective entropy=2.5 --no-curves",
+    "pluck tune logits.npy -t targets.npy --cross-validate --svg tuned.svg --csv tuned.csv",
+    NULL};
+static const char *const report_examples[] = {
+    "pluck report logits.npy --targets targets.npy --vocab vocab.json -o report.html",
+    "pluck report a.npy b.npy --vocab vocab.json -o report.html", NULL};
 static const char *const stages_examples[] = {"pluck stages", "pluck stages top_p",
                                               "pluck stages --format json", NULL};
 static const char *const check_examples[] = {
@@ -227,6 +391,10 @@ static const char *const check_examples[] = {
 static const char *const show_examples[] = {
     "pluck config show config.json", "pluck config show config.json --top-k 20 --format json",
     "pluck config show --preset balanced", NULL};
+static const char *const import_examples[] = {
+    "pluck config import generation_config.json -q > mine.json",
+    "pluck config import generation_config.json --format json",
+    "echo '{\"temperature\": 0.7, \"top_p\": 0.9}' | pluck config import --from vllm - -q", NULL};
 static const char *const init_examples[] = {"pluck config init > config.json",
                                             "pluck config init --list", NULL};
 static const char *const schema_examples[] = {"pluck config schema > pluck.schema.json", NULL};
@@ -264,7 +432,13 @@ static const command inspect_command = {
     "show the distribution of one row",
     "Shows what each stage does to the row, and the most probable tokens of the final "
     "distribution: what sample draws from for this row. effective is exp(entropy): the number of "
-    "equally likely tokens that would be as uncertain.",
+    "equally likely tokens that would be as uncertain.\n"
+    "With --explain: for each stage also what it removed, the bound between what it kept and what "
+    "it removed, the numbers that it worked with and the logits that it changed; the random "
+    "numbers "
+    "of draw 0 and the interval that they hit; and for each token of --token which stage removed "
+    "it "
+    "and how much it lacked.",
     inspect_tables,
     true,
     inspect_examples,
@@ -272,6 +446,25 @@ static const command inspect_command = {
     1,
     "DUMP",
     cmd_inspect};
+
+static const command replay_command = {
+    "replay",
+    "LINES DUMP... [options]",
+    "make draws again from the lines that sample --trace wrote",
+    "Reads the lines of pluck sample --format json --trace from the file LINES (- is standard "
+    "input), makes each draw again from the row of the dump, and says what differs: token, "
+    "logprob, "
+    "survivors, the interval and point of the draw, the random numbers, or the logits themselves. "
+    "Equal means equal bits, on whatever machine the lines were written. Status 1 if a line "
+    "differs, 3 if one cannot be understood.\n"
+    "With several dumps each line names its own, as it was written when it was sampled.",
+    replay_tables,
+    false,
+    replay_examples,
+    2,
+    SIZE_MAX,
+    "file of LINES and a DUMP",
+    cmd_replay};
 
 static const command compare_command = {
     "compare",
@@ -329,6 +522,60 @@ static const command bench_command = {
     "DUMP",
     cmd_bench};
 
+static const command softmax_command = {
+    "softmax",
+    "[NUMBER...] [options]",
+    "print the softmax of numbers, or a relative of it",
+    "The numbers are arguments, or else standard input: separated by blanks, commas, brackets or "
+    "line ends, all of it one vector (but see --lines). -inf is a number of probability 0. Prints "
+    "the probabilities; --lse, --entropy, --argmax and --target print numbers instead, in this "
+    "order if several are given. Text is one line a vector, of as many digits as a person needs; "
+    "json and csv have as many as read back to the same numbers.",
+    softmax_tables,
+    false,
+    softmax_examples,
+    0,
+    SIZE_MAX,
+    "NUMBER",
+    cmd_softmax};
+
+static const command tune_command = {
+    "tune",
+    "DUMP [--targets FILE] [options]",
+    "find the temperature that fits, and what truncations would do",
+    "Reads all rows of a dump and finds the temperature with the least objective: the likelihood "
+    "of the tokens that followed (nll), the calibration error (ece), the Brier score, or a mean "
+    "entropy, perplexity (its exponential) or diversity (the mean of exp(entropy)) to be met. "
+    "Prints it with its interval, what it changes, how well confidence says what is correct, and "
+    "how often each truncation would have forbidden the token that followed.\n"
+    "-o writes a configuration with this temperature: the one of --config, --preset and the flags "
+    "for keys, or an empty one. Its stages do not take part in the fit, which sees the raw "
+    "logits.\n"
+    "The dump is read several times, so that it cannot be a stream. Memory does not grow with it.",
+    tune_tables,
+    true,
+    tune_examples,
+    1,
+    1,
+    "DUMP",
+    cmd_tune};
+
+static const command report_command = {
+    "report",
+    "DUMP... [options]",
+    "make a page that shows dumps, with live controls",
+    "Writes one HTML page that needs nothing else: the distribution of some rows, with sliders for "
+    "temperature, top-k, typical, top-p and min-p that act as the library does and can be saved as "
+    "a configuration; entropy, perplexity and nucleus size over the rows; and with targets the "
+    "likelihood against temperature and the reliability diagram, before and after.",
+    report_tables,
+    false,
+    report_examples,
+    1,
+    100,
+    "DUMP",
+    cmd_report};
+
 static const command stages_command = {
     "stages",
     "[NAME] [options]",
@@ -371,6 +618,24 @@ static const command config_show_command = {
     1,
     "FILE",
     cmd_config_show};
+
+static const command config_import_command = {
+    "config import",
+    "FILE [options]",
+    "turn a configuration of another engine into one of pluck",
+    "Reads a generation_config.json of Hugging Face Transformers or the body of a request to "
+    "llama.cpp's server, vLLM or OpenAI's API, and prints a configuration that does the same, in "
+    "that engine's order and with its defaults. What became of each key is said on standard error: "
+    "mapped, ignored because it does not change which token is drawn, or refused because it may. "
+    "Status 1 if any was refused. --format json prints one object with from, config and keys. - is "
+    "standard input.",
+    import_tables,
+    false,
+    import_examples,
+    1,
+    1,
+    "FILE",
+    cmd_config_import};
 
 static const command config_init_command = {
     "config init",
@@ -426,16 +691,10 @@ static const command help_command = {"help",
                                      "COMMAND",
                                      cmd_help};
 
-const command *const commands[] = {&sample_command,
-                                   &inspect_command,
-                                   &compare_command,
-                                   &convert_command,
-                                   &bench_command,
-                                   &stages_command,
-                                   &config_check_command,
-                                   &config_show_command,
-                                   &config_init_command,
-                                   &config_schema_command,
-                                   &completions_command,
-                                   &help_command,
-                                   NULL};
+const command *const commands[] = {
+    &sample_command,        &inspect_command,      &replay_command,
+    &tune_command,          &report_command,       &compare_command,
+    &convert_command,       &bench_command,        &softmax_command,
+    &stages_command,        &config_check_command, &config_show_command,
+    &config_import_command, &config_init_command,  &config_schema_command,
+    &completions_command,   &help_command,         NULL};

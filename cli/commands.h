@@ -8,12 +8,17 @@
 
 int cmd_sample(const arguments *args);
 int cmd_bench(const arguments *args);
+int cmd_replay(const arguments *args);
 int cmd_compare(const arguments *args);
 int cmd_convert(const arguments *args);
 int cmd_inspect(const arguments *args);
+int cmd_softmax(const arguments *args);
+int cmd_report(const arguments *args);
+int cmd_tune(const arguments *args);
 int cmd_stages(const arguments *args);
 int cmd_config_check(const arguments *args);
 int cmd_config_show(const arguments *args);
+int cmd_config_import(const arguments *args);
 int cmd_config_init(const arguments *args);
 int cmd_config_schema(const arguments *args);
 int cmd_completions(const arguments *args);
