@@ -7,8 +7,8 @@
 #include <pluck/import.h>
 
 #include "base/alloc.h"
-#include "config/import_impl.h"
 #include "base/json_number.h"
+#include "config/import_impl.h"
 #include "config/nearest_name.h"
 
 #include <math.h>
