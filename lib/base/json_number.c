@@ -6,6 +6,7 @@
 #include "base/json_number.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,8 +75,57 @@ void pl_number_write(double value, char text[PL_NUMBER_TEXT_BYTES])
     without_locale(localized, text);
 }
 
+/* m / 10^n_decimals, n_decimals <= 13. */
+static void write_decimal(bool negative, uint64_t m, unsigned n_decimals, char *text)
+{
+    char digits[24];
+    unsigned n = 0;
+    while (n_decimals > 0 && m % 10 == 0) {
+        m /= 10;
+        n_decimals--;
+    }
+    for (unsigned i = 0; i < n_decimals; i++, m /= 10)
+        digits[n++] = (char)('0' + m % 10);
+    if (n_decimals > 0)
+        digits[n++] = '.';
+    do {
+        digits[n++] = (char)('0' + m % 10);
+        m /= 10;
+    } while (m > 0);
+    if (negative)
+        *text++ = '-';
+    while (n > 0)
+        *text++ = digits[--n];
+    *text = '\0';
+}
+
+/* Numbers of a usual size, without snprintf: m = value * 10^n is a whole number of 6 to 9 digits,
+ * and m / 10^n, one correctly rounded division, is the double that any reader finds. */
+static bool write_usual(float value, char *text)
+{
+    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14};
+    const double magnitude = fabs((double)value);
+    int exponent = -5;
+    if (!(magnitude >= 1e-4 && magnitude < 1e8))
+        return false;
+    while (magnitude * 1e5 >= powers[exponent + 6])
+        exponent++;
+    for (int digits = 6; digits <= 9; digits++) {
+        const int n_decimals = digits - 1 > exponent ? digits - 1 - exponent : 0;
+        const double m = rint(magnitude * powers[n_decimals]);
+        if ((float)(m / powers[n_decimals]) != (float)magnitude)
+            continue;
+        write_decimal(value < 0.0f, (uint64_t)m, (unsigned)n_decimals, text);
+        return true;
+    }
+    return false;
+}
+
 void pl_number_write_float(float value, char text[PL_NUMBER_TEXT_BYTES])
 {
+    if (write_usual(value, text))
+        return;
     char localized[PL_NUMBER_TEXT_BYTES + MAX_POINT];
     for (int digits = 6; digits <= 9; digits++) {
         snprintf(localized, sizeof localized, "%.*g", digits, (double)value);

@@ -362,7 +362,8 @@ pluck_status pluck_targets_read(pluck_targets *targets, uint64_t first, size_t n
                        "%s: %zu targets from %" PRIu64 " on were asked for, there are %" PRIu64,
                        targets->source.label, n, first, targets->n);
     if (targets->tokens) {
-        memcpy(tokens, targets->tokens + first, n * sizeof *tokens);
+        if (n > 0)
+            memcpy(tokens, targets->tokens + first, n * sizeof *tokens);
         return PLUCK_OK;
     }
     const uint64_t sign = (uint64_t)1 << (8 * targets->size_bytes - 1);

@@ -182,21 +182,28 @@ static void narrowing_rounds_to_the_nearest_even(void **state)
     assert_true(pl_from_f16(0x7C00) == INFINITY && isnan(pl_from_f16(0x7C01)));
 }
 
+/* Half of them of the size of logits. Without an exponent not longer than %.9g: no digit is
+ * wasted. */
 static void floats_as_text_read_back(void **state)
 {
     (void)state;
     test_random random = test_random_make(7);
     for (int i = 0; i < 200000; i++) {
-        const uint32_t bits = (uint32_t)test_random_bits(&random);
+        uint32_t bits = (uint32_t)test_random_bits(&random);
         float value, back;
-        char text[PL_NUMBER_TEXT_BYTES];
+        char text[PL_NUMBER_TEXT_BYTES], longest[40];
         memcpy(&value, &bits, sizeof value);
+        if (i % 2)
+            value = (float)((int)(bits % 2000001) - 1000000) / (float)(1 << (i / 2 % 24));
         if (!isfinite(value))
             continue;
         pl_number_write_float(value, text);
         back = (float)pl_number_read(text, strlen(text));
         if (memcmp(&value, &back, sizeof value) != 0)
             fail_msg("%a is written as %s", (double)value, text);
+        snprintf(longest, sizeof longest, "%.9g", (double)value);
+        if (!strchr(text, 'e') && strlen(text) > strlen(longest))
+            fail_msg("%s is written as %s", longest, text);
     }
 }
 
