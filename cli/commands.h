@@ -8,6 +8,7 @@
 
 int cmd_sample(const arguments *args);
 int cmd_bench(const arguments *args);
+int cmd_replay(const arguments *args);
 int cmd_inspect(const arguments *args);
 int cmd_softmax(const arguments *args);
 int cmd_stages(const arguments *args);

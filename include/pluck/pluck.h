@@ -29,6 +29,7 @@
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>
 #include <pluck/stage.h>
+#include <pluck/trace.h>
 #include <pluck/weighted.h>
 
 #endif

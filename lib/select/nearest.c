@@ -286,8 +286,8 @@ static float improbable(const search *s, double rest)
 }
 
 /* Gathers tokens down to a logit that is at least as far below the center as the maximum is above:
- * if their mass exceeds the prefix, they hold it. A sample says where that may be; if it misled, the
- * next try goes down by some nats. */
+ * if their mass exceeds the prefix, they hold it. A sample says where that may be; if it misled,
+ * the next try goes down by some nats. */
 static uint32_t gather(const search *s, double rest)
 {
     const double step = 2.0 / s->view->scale;

@@ -65,9 +65,9 @@ typedef struct pl_kernels {
      */
     void (*exp_sums)(const float *x, size_t n_blocks, pl_exponent exponent, double *sums);
 
-    /* exp_sums, and dots[b] = sum of e * d over block b with d = fl(x - origin): in each lane e0 d0,
-     * the next three added by fused multiply-adds in order, then folded the same way. Where e = 0
-     * the term is 0. */
+    /* exp_sums, and dots[b] = sum of e * d over block b with d = fl(x - origin): in each lane e0
+     * d0, the next three added by fused multiply-adds in order, then folded the same way. Where e
+     * = 0 the term is 0. */
     void (*exp_dots)(const float *x, size_t n_blocks, pl_exponent exponent, double *sums,
                      double *dots);
 
@@ -89,6 +89,11 @@ typedef struct pl_kernels {
      * elements beyond the last one reported. */
     size_t (*gather)(const float *x, size_t n, float low, float high, uint32_t first_id,
                      uint32_t *ids, float *logits);
+
+    /* Copies the values >= low (> -inf) of some blocks of x, by their ascending numbers, to logits
+     * and their places in x to ids; returns how many. Slack as for gather. */
+    size_t (*gather_blocks)(const float *x, const uint32_t *blocks, size_t n_blocks, float low,
+                            uint32_t *ids, float *logits);
 
     /* How many of 64 * n_blocks values are >= threshold. */
     size_t (*count)(const float *x, size_t n_blocks, float threshold);

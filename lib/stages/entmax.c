@@ -60,7 +60,8 @@ const pl_stage pl_stage_entmax = {
              "Martins, Astudillo (2016), sparsemax; Peters, Niculae, Martins (2019), alpha-entmax",
          .params = params,
          .n_params = sizeof params / sizeof *params,
-         .params_size_bytes = sizeof(entmax_params)},
+         .params_size_bytes = sizeof(entmax_params),
+         .cost = "a gather by block maxima, about 50 passes over the survivors"},
     .is_neutral = is_neutral,
     .apply = apply,
 };
