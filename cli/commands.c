@@ -23,21 +23,21 @@ TABLE(output_table, "Output", output_options);
 
 static const option dump_options[] = {
     {"tensor", 0, OPTION_TEXT, "NAME",
-     "safetensors: which tensor holds the logits; default the only 2-D one", AT(tensor), 0, 0,
-     NULL},
-    {"vocab-size", 0, OPTION_COUNT, "N", "raw files: values a row", AT(vocab_size), 1,
-     PLUCK_MAX_VOCAB, NULL},
+     "safetensors and npz: which tensor holds the logits; default the only 2-D one", AT(tensor), 0,
+     0, NULL},
+    {"vocab-size", 0, OPTION_COUNT, "N", "raw files, JSON lines by token: values a row",
+     AT(vocab_size), 1, PLUCK_MAX_VOCAB, NULL},
     {"dtype", 0, OPTION_CHOICE, "f32|f16|bf16", "raw files: the type of a value; default f32",
      AT(dtype), 0, 0, NULL},
-    {"input-format", 0, OPTION_CHOICE, "auto|npy|safetensors|raw",
+    {"input-format", 0, OPTION_CHOICE, "auto|npy|safetensors|raw|npz|llama-kl|jsonl",
      "what the dump is; default auto: by its content", AT(input_format), 0, 0, NULL},
 };
 TABLE(dump_table, "Input", dump_options);
 
 static const option vocab_options[] = {
     {"vocab", 0, OPTION_FILE, "FILE",
-     "the texts of the tokens: one a line, a JSON list, a JSON map from text to id, or a "
-     "tokenizer.json",
+     "the texts of the tokens: one a line, a JSON list, a JSON map from text to id, a "
+     "tokenizer.json, or a GGUF model",
      AT(vocab), 0, 0, NULL},
     {"vocab-encoding", 0, OPTION_CHOICE, "auto|plain|gpt2|sentencepiece",
      "how it spells bytes; default auto: by its tokens", AT(vocab_encoding), 0, 0, NULL},
@@ -162,6 +162,52 @@ static const option softmax_options[] = {
 };
 TABLE(softmax_table, "Softmax", softmax_options);
 
+static const option targets_options[] = {
+    {"targets", 0, OPTION_FILE, "FILE",
+     "the tokens that really followed, one a row: .npy of integers, or text; default those of the "
+     "dump",
+     AT(targets), 0, 0, NULL},
+};
+TABLE(targets_table, "Targets", targets_options);
+
+static const option convert_options[] = {
+    {"output", 'o', OPTION_FILE, "FILE",
+     "write to FILE; it appears only when it is complete; - is standard output", AT(output), 0, 0,
+     NULL},
+    {"to", 0, OPTION_CHOICE, "auto|npy|safetensors|jsonl",
+     "what to write; default auto: by the ending of the output's name", AT(to), 0, 0, NULL},
+    {"to-dtype", 0, OPTION_CHOICE, "same|f32|f16|bf16",
+     "the type of the values written; default same: that of the dump", AT(to_dtype), 0, 0, NULL},
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1 of the dump; A:, :B, one row A; negative ones count from the end", AT(rows),
+     0, 0, NULL},
+    {"targets-out", 0, OPTION_FILE, "FILE", "write the targets, too: .npy of int32, -1 for none",
+     AT(targets_out), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(convert_table, "Writing", convert_options);
+
+static const option compare_options[] = {
+    {"config-a", 0, OPTION_FILE, "FILE", "compare what this configuration makes of A", AT(config_a),
+     0, 0, NULL},
+    {"config-b", 0, OPTION_FILE, "FILE",
+     "compare what this configuration makes of B, or of A again", AT(config_b), 0, 0, NULL},
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1 of the dumps; A:, :B, one row A; negative ones count from the end", AT(rows),
+     0, 0, NULL},
+    {"max-kl", 0, OPTION_TEXT, "X", "end with status 1 if the mean KL(A || B) is above X nats",
+     AT(max_kl), 0, 0, NULL},
+    {"worst", 0, OPTION_COUNT, "N", "how many of the rows that differ most to list; default 5",
+     AT(worst), 0, 1000000, NULL},
+    {"isa", 0, OPTION_TEXT, "NAME",
+     "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",
+     AT(isa), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json|csv",
+     "default text; json is one object, csv a line a row", AT(format), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(compare_table, "Comparing", compare_options);
+
 static const option format_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
 };
@@ -171,6 +217,15 @@ static const option init_options[] = {
     {"list", 'l', OPTION_SWITCH, NULL, "list the presets", AT(list), 0, 0, NULL},
 };
 TABLE(init_table, "Presets", init_options);
+
+static const option import_options[] = {
+    {"from", 0, OPTION_TEXT, "KIND",
+     "whose it is: huggingface, llama.cpp, vllm, openai; default auto: by its keys", AT(from), 0, 0,
+     NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "only what was refused", AT(quiet), 0, 0, NULL},
+};
+TABLE(import_table, "Import", import_options);
 
 static const option help_options[] = {
     {"man", 0, OPTION_SWITCH, NULL, "print the manual page, for man(1)", AT(man), 0, 0, NULL},
@@ -185,6 +240,11 @@ static const option_table *const inspect_tables[] = {&inspect_table, &config_tab
                                                      &general_table, NULL};
 static const option_table *const replay_tables[] = {&replay_table, &dump_table, &output_table,
                                                     &general_table, NULL};
+
+static const option_table *const compare_tables[] = {
+    &compare_table, &targets_table, &vocab_table, &dump_table, &output_table, &general_table, NULL};
+static const option_table *const convert_tables[] = {&convert_table, &targets_table, &dump_table,
+                                                     &general_table, NULL};
 static const option_table *const bench_tables[] = {&bench_table,  &config_table,  &dump_table,
                                                    &output_table, &general_table, NULL};
 static const option_table *const softmax_tables[] = {&softmax_table, &output_table, &general_table,
@@ -192,6 +252,7 @@ static const option_table *const softmax_tables[] = {&softmax_table, &output_tab
 static const option_table *const stages_tables[] = {&format_table, &general_table, NULL};
 static const option_table *const show_tables[] = {&format_table, &config_table, &general_table,
                                                   NULL};
+static const option_table *const import_tables[] = {&import_table, &general_table, NULL};
 static const option_table *const init_tables[] = {&init_table, &general_table, NULL};
 static const option_table *const plain_tables[] = {&general_table, NULL};
 static const option_table *const help_tables[] = {&help_table, &general_table, NULL};
@@ -215,6 +276,17 @@ static const char *const inspect_examples[] = {
 static const char *const replay_examples[] = {
     "pluck sample logits.npy --top-p 0.9 --format json --trace | pluck replay - logits.npy",
     "pluck sample a.npy -f json --trace > lines.jsonl && pluck replay lines.jsonl a.npy", NULL};
+
+static const char *const compare_examples[] = {
+    "pluck compare a.npy b.npy",
+    "pluck compare logits.npy --config-b config.json --targets targets.npy --vocab vocab.json",
+    "pluck compare a.npy b.npy --max-kl 0.01 --format json",
+    "pluck compare a.npy b.npy --format csv --rows 0:10 -o rows.csv", NULL};
+static const char *const convert_examples[] = {
+    "pluck convert logits.npy -o small.npy --to-dtype f16",
+    "pluck convert logits.npy -o rows.jsonl --rows 0:4 --targets targets.npy",
+    "pluck convert logits.raw --vocab-size 512 -o logits.safetensors",
+    "pluck convert logits.npy --to jsonl --rows 0 -o - | pluck sample -", NULL};
 static const char *const bench_examples[] = {
     "pluck bench --seconds 1", "pluck bench logits.npy --config config.json --rows 0:8 --seconds 1",
     "pluck bench --vocab-size 32000 --top-p 0.9 --top-k 40 --seconds 1 --format json", NULL};
@@ -233,6 +305,10 @@ static const char *const check_examples[] = {
 static const char *const show_examples[] = {
     "pluck config show config.json", "pluck config show config.json --top-k 20 --format json",
     "pluck config show --preset balanced", NULL};
+static const char *const import_examples[] = {
+    "pluck config import generation_config.json -q > mine.json",
+    "pluck config import generation_config.json --format json",
+    "echo '{\"temperature\": 0.7, \"top_p\": 0.9}' | pluck config import --from vllm - -q", NULL};
 static const char *const init_examples[] = {"pluck config init > config.json",
                                             "pluck config init --list", NULL};
 static const char *const schema_examples[] = {"pluck config schema > pluck.schema.json", NULL};
@@ -244,7 +320,8 @@ static const command sample_command = {
     "sample",
     "DUMP... [options]",
     "draw tokens from the rows of logit dumps",
-    "Reads rows of logits (.npy, .safetensors or raw values; - is standard input), runs the "
+    "Reads rows of logits (.npy, .npz, .safetensors, llama.cpp's KL-divergence base, JSON lines or "
+    "raw values; - is standard input), runs the "
     "configured stages on each and draws tokens. Without a configuration it draws from "
     "softmax(logits). Flags override the keys of the configuration file.\n"
     "Row r uses stream r of the seed and draw d of a row uses position d (after the prompt "
@@ -302,6 +379,44 @@ static const command replay_command = {
     SIZE_MAX,
     "file of LINES and a DUMP",
     cmd_replay};
+
+static const command compare_command = {
+    "compare",
+    "A B [options] | A --config-a FILE --config-b FILE",
+    "measure how far two dumps, or two configurations, are apart",
+    "Compares softmax(logits) of A and B row by row: the Kullback-Leibler divergence both ways, "
+    "total "
+    "variation, Spearman's rank correlation of the 100 tokens most probable in A, how often the "
+    "most "
+    "probable token is the same, and, with targets, both perplexities: means with their standard "
+    "errors, and quantiles over the rows. The rows that differ most are listed.\n"
+    "With one dump, or with configurations, the distributions that tokens would be drawn from are "
+    "compared; a side without a configuration is softmax(logits). Where one side bans a token that "
+    "the other allows, the divergence is infinite; such rows are counted.\n"
+    "Ends with status 1 if the mean KL(A || B) is above --max-kl.",
+    compare_tables,
+    false,
+    compare_examples,
+    1,
+    2,
+    "DUMP",
+    cmd_compare};
+
+static const command convert_command = {
+    "convert",
+    "DUMP -o FILE [options]",
+    "write a dump in another format or type",
+    "Reads rows of any dump and writes them as .npy, .safetensors or JSON lines, in constant "
+    "memory. "
+    "Values of another type are rounded to the nearest; bfloat16 in .npy is stored as <V2. JSON "
+    "lines hold the target of each row as well, and -inf as null.",
+    convert_tables,
+    false,
+    convert_examples,
+    1,
+    1,
+    "DUMP",
+    cmd_convert};
 
 static const command bench_command = {
     "bench",
@@ -381,6 +496,24 @@ static const command config_show_command = {
     "FILE",
     cmd_config_show};
 
+static const command config_import_command = {
+    "config import",
+    "FILE [options]",
+    "turn a configuration of another engine into one of pluck",
+    "Reads a generation_config.json of Hugging Face Transformers or the body of a request to "
+    "llama.cpp's server, vLLM or OpenAI's API, and prints a configuration that does the same, in "
+    "that engine's order and with its defaults. What became of each key is said on standard error: "
+    "mapped, ignored because it does not change which token is drawn, or refused because it may. "
+    "Status 1 if any was refused. --format json prints one object with from, config and keys. - is "
+    "standard input.",
+    import_tables,
+    false,
+    import_examples,
+    1,
+    1,
+    "FILE",
+    cmd_config_import};
+
 static const command config_init_command = {
     "config init",
     "[PRESET]",
@@ -435,16 +568,8 @@ static const command help_command = {"help",
                                      "COMMAND",
                                      cmd_help};
 
-const command *const commands[] = {&sample_command,
-                                   &inspect_command,
-                                   &replay_command,
-                                   &bench_command,
-                                   &softmax_command,
-                                   &stages_command,
-                                   &config_check_command,
-                                   &config_show_command,
-                                   &config_init_command,
-                                   &config_schema_command,
-                                   &completions_command,
-                                   &help_command,
-                                   NULL};
+const command *const commands[] = {
+    &sample_command,        &inspect_command,     &replay_command,        &compare_command,
+    &convert_command,       &bench_command,       &softmax_command,       &stages_command,
+    &config_check_command,  &config_show_command, &config_import_command, &config_init_command,
+    &config_schema_command, &completions_command, &help_command,          NULL};

@@ -181,6 +181,7 @@ int arguments_parse(arguments *args, const option_set *set, int n_words, char **
     if (args->words == NULL || args->assignments == NULL)
         return complain_memory(args->who);
     args->draws = 1;
+    args->worst = 5;
     args->top = 20;
     args->threads = 1;
     args->seconds = 2;

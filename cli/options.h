@@ -63,9 +63,10 @@ typedef struct arguments {
     size_t n_assignments;
 
     const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens,
-        *follow, *temperature, *beta, *base, *entmax, *target, *gumbel;
-    uint64_t vocab_size, draws, stream, top, threads, seconds;
-    int dtype, input_format, vocab_encoding, format, color;
+        *follow, *temperature, *beta, *base, *entmax, *target, *gumbel, *targets, *targets_out,
+        *config_a, *config_b, *max_kl, *from;
+    uint64_t vocab_size, draws, stream, top, threads, seconds, worst;
+    int dtype, input_format, vocab_encoding, format, color, to, to_dtype;
     bool sequence, skip_bad, trace, explain, quiet, short_vocab, list, help, man, log, sparsemax,
         lse, entropy, argmax, gradient, lines;
 } arguments;
