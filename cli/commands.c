@@ -4,6 +4,7 @@
 #include "commands.h"
 
 #include <pluck/rng.h>
+#include <pluck/tune.h>
 
 #define AT(member)                offsetof(arguments, member)
 #define COUNT(table)              (sizeof(table) / sizeof *(table))
@@ -104,6 +105,8 @@ static const option inspect_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
     {"color", 0, OPTION_CHOICE, "auto|always|never",
      "default auto: on a terminal, unless NO_COLOR is set", AT(color), 0, 0, NULL},
+    {"svg", 0, OPTION_FILE, "FILE", "draw the probabilities by rank", AT(svg), 0, 0, NULL},
+    {"csv", 0, OPTION_FILE, "FILE", "write the list of tokens as a table", AT(csv), 0, 0, NULL},
 };
 TABLE(inspect_table, "Inspecting", inspect_options);
 
@@ -208,6 +211,73 @@ static const option compare_options[] = {
 };
 TABLE(compare_table, "Comparing", compare_options);
 
+static const option tune_options[] = {
+    {"targets", 't', OPTION_FILE, "FILE",
+     "the tokens that really followed, one a row: .npy of integers, or numbers as text; default "
+     "those that the dump holds",
+     AT(targets), 0, 0, NULL},
+    {"objective", 0, OPTION_TEXT, "NAME",
+     "nll, ece or brier: as small as possible (need targets); entropy=H, perplexity=P or "
+     "diversity=N: the mean that is to be met; default nll",
+     AT(objective), 0, 0, NULL},
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1; A:, :B, one row A; negative ones count from the end", AT(rows), 0, 0, NULL},
+    {"bins", 0, OPTION_COUNT, "N", "of the calibration error; default 15", AT(bins), 1,
+     PLUCK_TUNE_MAX_BINS, NULL},
+    {"bin-edges", 0, OPTION_CHOICE, "right|left",
+     "which edge of a bin belongs to it; default right: (low, high]", AT(bin_edges), 0, 0, NULL},
+    {"equal-mass", 0, OPTION_SWITCH, NULL, "bins of equally many rows instead of equal width",
+     AT(equal_mass), 0, 0, NULL},
+    {"bootstrap", 0, OPTION_COUNT, "N",
+     "resamples of the rows for the interval; 0: none; default 1000", AT(bootstrap), 0, 100000,
+     NULL},
+    {"cross-validate", 0, OPTION_SWITCH, NULL,
+     "also fit each half of the rows, and measure it on the other", AT(cross_validate), 0, 0, NULL},
+    {"keep", 0, OPTION_TEXT, "PART",
+     "the part of the rows whose target a truncation has to keep; default 0.99", AT(keep), 0, 0,
+     NULL},
+    {"truncate", 0, OPTION_CHOICE, "none|top_p|min_p|top_k|top_n_sigma",
+     "add the tightest such setting of this stage to the configuration; default none", AT(truncate),
+     0, 0, NULL},
+    {"no-curves", 0, OPTION_SWITCH, NULL,
+     "no table of truncations: saves the pass that sorts every row", AT(no_curves), 0, 0, NULL},
+    {"threads", 0, OPTION_COUNT, "N",
+     "work on N rows at once, with the same results; 0: one thread a processor; default 1",
+     AT(threads), 0, 1024, NULL},
+    {"isa", 0, OPTION_TEXT, "NAME",
+     "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",
+     AT(isa), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text; json is one object", AT(format), 0,
+     0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(tune_table, "Tuning", tune_options);
+
+static const option tune_output_options[] = {
+    {"output", 'o', OPTION_FILE, "FILE",
+     "write the configuration, with the fitted temperature, to FILE", AT(output), 0, 0, NULL},
+    {"svg", 0, OPTION_FILE, "FILE", "draw the objective and the reliability diagram", AT(svg), 0, 0,
+     NULL},
+    {"csv", 0, OPTION_FILE, "FILE", "write the curves as a table", AT(csv), 0, 0, NULL},
+};
+TABLE(tune_output_table, "Output", tune_output_options);
+
+static const option report_options[] = {
+    {"targets", 't', OPTION_FILE, "FILE",
+     "the tokens that really followed, one a row: .npy of integers, or numbers as text; default "
+     "those that the dump holds",
+     AT(targets), 0, 0, NULL},
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1; A:, :B, one row A; negative ones count from the end", AT(rows), 0, 0, NULL},
+    {"explore", 0, OPTION_COUNT, "N",
+     "how many rows, evenly spread, can be explored live; default 12", AT(explore), 1, 200, NULL},
+    {"threads", 0, OPTION_COUNT, "N",
+     "work on N rows at once, with the same results; 0: one thread a processor; default 1",
+     AT(threads), 0, 1024, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(report_table, "Report", report_options);
+
 static const option format_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
 };
@@ -249,6 +319,11 @@ static const option_table *const bench_tables[] = {&bench_table,  &config_table,
                                                    &output_table, &general_table, NULL};
 static const option_table *const softmax_tables[] = {&softmax_table, &output_table, &general_table,
                                                      NULL};
+
+static const option_table *const tune_tables[] = {&tune_table,        &config_table,  &dump_table,
+                                                  &tune_output_table, &general_table, NULL};
+static const option_table *const report_tables[] = {&report_table, &vocab_table,   &dump_table,
+                                                    &output_table, &general_table, NULL};
 static const option_table *const stages_tables[] = {&format_table, &general_table, NULL};
 static const option_table *const show_tables[] = {&format_table, &config_table, &general_table,
                                                   NULL};
@@ -298,6 +373,17 @@ static const char *const softmax_examples[] = {
     "printf '1 2\\n3 4 5\\n' | pluck softmax --lines --entropy --argmax --format csv",
     "pluck softmax 0.5 1 -1 --target 1 --gradient",
     NULL};
+
+static const char *const tune_examples[] = {
+    "pluck tune logits.npy --targets targets.npy",
+    "pluck tune logits.npy --targets targets.npy --format json --threads 0",
+    "pluck tune logits.npy --targets targets.npy --truncate top_p -o tuned.json",
+    "pluck tune logits.npy --objective entropy=2.5 --no-curves",
+    "pluck tune logits.npy -t targets.npy --cross-validate --svg tuned.svg --csv tuned.csv",
+    NULL};
+static const char *const report_examples[] = {
+    "pluck report logits.npy --targets targets.npy --vocab vocab.json -o report.html",
+    "pluck report a.npy b.npy --vocab vocab.json -o report.html", NULL};
 static const char *const stages_examples[] = {"pluck stages", "pluck stages top_p",
                                               "pluck stages --format json", NULL};
 static const char *const check_examples[] = {
@@ -453,6 +539,43 @@ static const command softmax_command = {
     "NUMBER",
     cmd_softmax};
 
+static const command tune_command = {
+    "tune",
+    "DUMP [--targets FILE] [options]",
+    "find the temperature that fits, and what truncations would do",
+    "Reads all rows of a dump and finds the temperature with the least objective: the likelihood "
+    "of the tokens that followed (nll), the calibration error (ece), the Brier score, or a mean "
+    "entropy, perplexity (its exponential) or diversity (the mean of exp(entropy)) to be met. "
+    "Prints it with its interval, what it changes, how well confidence says what is correct, and "
+    "how often each truncation would have forbidden the token that followed.\n"
+    "-o writes a configuration with this temperature: the one of --config, --preset and the flags "
+    "for keys, or an empty one. Its stages do not take part in the fit, which sees the raw "
+    "logits.\n"
+    "The dump is read several times, so that it cannot be a stream. Memory does not grow with it.",
+    tune_tables,
+    true,
+    tune_examples,
+    1,
+    1,
+    "DUMP",
+    cmd_tune};
+
+static const command report_command = {
+    "report",
+    "DUMP... [options]",
+    "make a page that shows dumps, with live controls",
+    "Writes one HTML page that needs nothing else: the distribution of some rows, with sliders for "
+    "temperature, top-k, typical, top-p and min-p that act as the library does and can be saved as "
+    "a configuration; entropy, perplexity and nucleus size over the rows; and with targets the "
+    "likelihood against temperature and the reliability diagram, before and after.",
+    report_tables,
+    false,
+    report_examples,
+    1,
+    100,
+    "DUMP",
+    cmd_report};
+
 static const command stages_command = {
     "stages",
     "[NAME] [options]",
@@ -569,7 +692,9 @@ static const command help_command = {"help",
                                      cmd_help};
 
 const command *const commands[] = {
-    &sample_command,        &inspect_command,     &replay_command,        &compare_command,
-    &convert_command,       &bench_command,       &softmax_command,       &stages_command,
-    &config_check_command,  &config_show_command, &config_import_command, &config_init_command,
-    &config_schema_command, &completions_command, &help_command,          NULL};
+    &sample_command,        &inspect_command,      &replay_command,
+    &tune_command,          &report_command,       &compare_command,
+    &convert_command,       &bench_command,        &softmax_command,
+    &stages_command,        &config_check_command, &config_show_command,
+    &config_import_command, &config_init_command,  &config_schema_command,
+    &completions_command,   &help_command,         NULL};

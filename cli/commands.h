@@ -13,6 +13,8 @@ int cmd_compare(const arguments *args);
 int cmd_convert(const arguments *args);
 int cmd_inspect(const arguments *args);
 int cmd_softmax(const arguments *args);
+int cmd_report(const arguments *args);
+int cmd_tune(const arguments *args);
 int cmd_stages(const arguments *args);
 int cmd_config_check(const arguments *args);
 int cmd_config_show(const arguments *args);

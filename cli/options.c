@@ -185,6 +185,8 @@ int arguments_parse(arguments *args, const option_set *set, int n_words, char **
     args->top = 20;
     args->threads = 1;
     args->seconds = 2;
+    args->bootstrap = 1000;
+    args->explore = 12;
 
     bool flags_ended = false;
     for (int i = 0; i < n_words; i++) {

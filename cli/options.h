@@ -64,11 +64,11 @@ typedef struct arguments {
 
     const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens,
         *follow, *temperature, *beta, *base, *entmax, *target, *gumbel, *targets, *targets_out,
-        *config_a, *config_b, *max_kl, *from;
-    uint64_t vocab_size, draws, stream, top, threads, seconds, worst;
-    int dtype, input_format, vocab_encoding, format, color, to, to_dtype;
+        *config_a, *config_b, *max_kl, *from, *objective, *keep, *svg, *csv;
+    uint64_t vocab_size, draws, stream, top, threads, seconds, worst, bins, bootstrap, explore;
+    int dtype, input_format, vocab_encoding, format, color, to, to_dtype, bin_edges, truncate;
     bool sequence, skip_bad, trace, explain, quiet, short_vocab, list, help, man, log, sparsemax,
-        lse, entropy, argmax, gradient, lines;
+        lse, entropy, argmax, gradient, lines, equal_mass, cross_validate, no_curves;
 } arguments;
 
 struct command {

@@ -38,6 +38,7 @@ ALLOWED = {
     "dump": "container base simd",
     "weighted": "container simd rng base",
     "heads": "container simd rng base",
+    "tune": "dump softmax simd rng base",
 }
 
 CODE_FOLDERS = ["lib", "include", "cli", "tests", "bench", "fuzz", "examples"]

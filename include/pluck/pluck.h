@@ -35,6 +35,7 @@
 #include <pluck/speculative.h>
 #include <pluck/stage.h>
 #include <pluck/trace.h>
+#include <pluck/tune.h>
 #include <pluck/weighted.h>
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "config/import_impl.h"
-#include "config/json_number.h"
+#include "base/json_number.h"
 #include "config/nearest_name.h"
 
 #include <math.h>

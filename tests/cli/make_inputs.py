@@ -113,6 +113,7 @@ def write_inputs(folder):
     shutil.copy(DATA / "stories260K.npy", folder / "logits.npy")
     shutil.copy(DATA / "stories260K_vocab.json", folder / "vocab.json")
     shutil.copy(DATA / "stories260K_targets.npy", folder / "targets.npy")
+    shutil.copy(DATA / "gpt2bpe50k_targets.npy", folder / "gpt2_targets.npy")
     shutil.copy(DATA / "gpt2bpe50k.npy", folder / "gpt2.npy")
     shutil.copy(DATA / "gpt2bpe50k_vocab.json", folder / "gpt2_vocab.json")
     shutil.copy(folder / "logits.npy", folder / "a.npy")
