@@ -93,17 +93,36 @@ uint32_t brute_count_from(brute_force *row, long double threshold, long double m
     return n;
 }
 
-/* The new logit is kept as a float, in the units of the row before all temperatures. */
+/* What rounding to a float leaves open of a value known up to slack: nothing, unless slack reaches
+ * over the middle between two floats. */
+static long double rounding_slack(long double stored, float rounded, long double slack)
+{
+    if (fabsf(rounded) == FLT_MAX) /* has no neighbour on one side, and is what is beyond it too */
+        return slack;
+    long double low = (long double)nextafterf(rounded, -INFINITY);
+    long double high = (long double)nextafterf(rounded, INFINITY);
+    if (stored - slack > (low + (long double)rounded) / 2 &&
+        stored + slack < ((long double)rounded + high) / 2)
+        return 0;
+    return slack + fmaxl(high - (long double)rounded, (long double)rounded - low);
+}
+
+/* The new logit is kept as the nearest float, in the units of the row before all temperatures: that
+ * is part of the definition. The library finds it in double, here it is found in long double; they
+ * agree except at the middle between two floats. */
 void brute_change(const brute_force *row, brute_candidate *item, long double logit)
 {
     if (logit == -HUGE_VALL) {
         item->logit = logit;
         return;
     }
-    long double stored =
-        fminl(fmaxl(logit / row->scale, -(long double)FLT_MAX), (long double)FLT_MAX);
-    item->logit = stored * row->scale;
-    item->slack += fmaxl(fabsl(stored) * 0x1.01p-24L, 0x1p-150L) * row->scale;
+    long double largest = (long double)FLT_MAX;
+    long double stored = fminl(fmaxl(logit / row->scale, -largest), largest);
+    long double in_double = (fabsl(item->logit) + fabsl(logit)) * 0x1p-50L;
+    float rounded = (float)stored;
+    item->slack =
+        rounding_slack(stored, rounded, (item->slack + in_double) / row->scale) * row->scale;
+    item->logit = (long double)rounded * row->scale;
 }
 
 /* The largest slack of all logits. */

@@ -3,9 +3,10 @@
  * an array, sorted by the C library, in long double. Slow, obvious, and free of the library's code.
  *
  * Two things that exact arithmetic does not decide are carried along. The promise on decisions by
- * mass has a margin of 1e-6 (relative), and a logit changed by a bias or a penalty is kept as a
- * float, off by half a float ulp: its slack. A decision closer than that is a doubt, and the row is
- * then no judge of what follows.
+ * mass has a margin of 1e-6 (relative), and a logit changed by a bias or a penalty is the nearest
+ * float of the changed value: where the value lies so near the middle between two floats that
+ * double arithmetic may find the other one, the logit has slack. A decision closer than that is a
+ * doubt, and the row is then no judge of what follows.
  */
 #ifndef BRUTE_FORCE_H
 #define BRUTE_FORCE_H

@@ -50,6 +50,7 @@ void brute_penalties(brute_force *row, const brute_context *context)
             continue;
         long double repeated = item->logit <= 0 ? item->logit * repeat : item->logit / repeat;
         item->slack *= fmaxl(repeat, 1 / repeat);
+        item->slack += fabsl(repeated) * 0x1p-50L;
         brute_change(row, item,
                      repeated - count * (long double)brute_number(context, "frequency") -
                          (long double)brute_number(context, "presence"));
