@@ -103,6 +103,25 @@ PLUCK_API pluck_status pluck_sampler_accept_prompt(pluck_sampler *sampler, pluck
  * before the last position that the sequence ever reached: PLUCK_ERR_INVALID, nothing changed. */
 PLUCK_API pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, pluck_error *err);
 
+/*
+ * Which tokens the next draw may choose: for constrained decoding, in the layout of xgrammar and
+ * llguidance. Bit i % 32 of bits[i / 32] is token i, 1 = allowed; n_words is n_vocab / 32 rounded
+ * up, bits beyond the vocabulary are ignored. (NULL, 0) takes the mask away.
+ *
+ * The bits are borrowed and read again by every call that computes the distribution (sample, draw,
+ * draw_many, distribution, trace), until the sequence moves: accept, rewind of at least one token,
+ * reset and set_stream drop the mask, so that no position ever gets that of another one. A clone
+ * borrows it too. A call that fails leaves the mask as it was.
+ *
+ * The mask acts before all stages, unless the configuration places it ("mask" in "order", or
+ * {"type": "mask"} among "stages"): then there. PLUCK_ERR_EMPTY from the draw if it allows no token
+ * above -inf. A NaN or +inf among the logits is PLUCK_ERR_NAN even where the mask bans its token.
+ * The cost follows the words, and the tokens allowed or the blocks of 64 tokens that are neither
+ * allowed nor banned as a whole, whichever is less.
+ */
+PLUCK_API pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *bits,
+                                              size_t n_words, pluck_error *err);
+
 typedef struct pluck_prob {
     pluck_token token;
     float prob;

@@ -8,6 +8,8 @@
 #include "select/nucleus.h"
 #include "stages/params.h"
 
+#include <string.h>
+
 static void destroy_link(const pl_chain *chain, pl_link *link)
 {
     if (link->state)
@@ -139,6 +141,14 @@ void pl_chain_rewind(pl_chain *chain, const pl_history *history)
         if (link->stage->rewind)
             link->stage->rewind(link->params, link->state, history);
     }
+}
+
+bool pl_chain_has(const pl_chain *chain, const char *name)
+{
+    for (size_t i = 0; i < chain->n; i++)
+        if (strcmp(chain->links[i].stage->info.name, name) == 0)
+            return true;
+    return false;
 }
 
 bool pl_chain_is_random(const pl_chain *chain)

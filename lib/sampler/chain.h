@@ -37,6 +37,9 @@ pluck_status pl_chain_reserve(pl_chain *chain, pluck_error *err);
 void pl_chain_accept(pl_chain *chain, const pl_history *history, const pl_accepted *accepted);
 void pl_chain_rewind(pl_chain *chain, const pl_history *history);
 
+/* Whether some link is this stage. */
+bool pl_chain_has(const pl_chain *chain, const char *name);
+
 /* Whether some stage takes random numbers. */
 bool pl_chain_is_random(const pl_chain *chain);
 

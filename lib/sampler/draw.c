@@ -10,6 +10,7 @@
 #include "select/mass.h"
 #include "select/nucleus.h"
 #include "select/pick.h"
+#include "select/token_mask.h"
 #include "simd/scalar_math.h"
 
 pluck_status pl_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err)
@@ -28,8 +29,12 @@ pluck_status pl_sampler_check(const pluck_sampler *sampler, pluck_logits logits,
 pluck_status pl_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits, pl_view *view,
                                   pluck_error *err)
 {
-    return pl_view_open(view, sampler->workspace, sampler->kernels, logits,
-                        sampler->on_nan == PLUCK_ON_NAN_BAN, err);
+    pluck_status status = pl_view_open(view, sampler->workspace, sampler->kernels, logits,
+                                       sampler->on_nan == PLUCK_ON_NAN_BAN, err);
+    if (status != PLUCK_OK || !sampler->mask)
+        return status;
+    view->mask = sampler->mask;
+    return sampler->masks_in_chain ? PLUCK_OK : pl_view_apply_mask(view, err);
 }
 
 pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,

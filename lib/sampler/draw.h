@@ -9,7 +9,8 @@
 /* PLUCK_ERR_INVALID unless the logits are usable by this sampler. */
 pluck_status pl_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err);
 
-/* Opens a view on the logits, as the sampler's configuration says. */
+/* Opens a view on the logits, as the sampler's configuration says, under the mask unless a stage
+ * applies it. */
 pluck_status pl_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits, pl_view *view,
                                   pluck_error *err);
 

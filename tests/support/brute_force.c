@@ -165,6 +165,7 @@ static const struct {
     {"mirostat", brute_mirostat},
     {"mirostat_v2", brute_mirostat_v2},
     {"adaptive_p", brute_adaptive_p},
+    {"mask", brute_mask},
     {"bad_words", brute_bad_words},
     {"no_repeat_ngram", brute_no_repeat_ngram},
     {"min_tokens", brute_min_tokens},
@@ -189,10 +190,27 @@ bool brute_force_knows(const pluck_stage *stage)
     return find(stage) != NULL;
 }
 
+static bool places_mask(const pluck_config *config)
+{
+    for (size_t s = 0; s < pluck_config_stage_count(config); s++)
+        if (strcmp(pluck_config_stage_at(config, s)->name, "mask") == 0 &&
+            !pluck_config_neutral_at(config, s))
+            return true;
+    return false;
+}
+
 pluck_status brute_force_run(brute_force *row, const pluck_config *config, const float *logits,
                              uint32_t n_vocab, const pluck_token *history, size_t n_history)
 {
-    *row = (brute_force){.n_vocab = n_vocab, .n = n_vocab, .scale = 1};
+    return brute_force_run_masked(row, config, logits, n_vocab, history, n_history, NULL);
+}
+
+pluck_status brute_force_run_masked(brute_force *row, const pluck_config *config,
+                                    const float *logits, uint32_t n_vocab,
+                                    const pluck_token *history, size_t n_history,
+                                    const int32_t *mask)
+{
+    *row = (brute_force){.n_vocab = n_vocab, .n = n_vocab, .mask = mask, .scale = 1};
     row->items = calloc(n_vocab, sizeof *row->items);
     assert(row->items);
     bool ban = pluck_config_on_nan(config) == PLUCK_ON_NAN_BAN;
@@ -200,6 +218,8 @@ pluck_status brute_force_run(brute_force *row, const pluck_config *config, const
         bool bad = ban && !(logits[i] < HUGE_VALF);
         row->items[i] = (brute_candidate){i, bad ? -HUGE_VALL : (long double)logits[i], 0, 0};
     }
+    if (!places_mask(config))
+        brute_mask(row, NULL);
     normalise(row);
     uint64_t seed = 0;
     pluck_pcg64 rng;

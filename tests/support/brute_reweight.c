@@ -177,6 +177,16 @@ static bool ends_with(const brute_context *context, size_t n, const uint32_t *to
     return true;
 }
 
+void brute_mask(brute_force *row, const brute_context *context)
+{
+    (void)context;
+    for (uint32_t i = 0; i < row->n && row->mask; i++) {
+        uint32_t token = row->items[i].token;
+        if (((uint32_t)row->mask[token / 32] >> token % 32 & 1) == 0)
+            row->items[i].logit = -HUGE_VALL;
+    }
+}
+
 void brute_bad_words(brute_force *row, const brute_context *context)
 {
     const pluck_sequences *sequences = brute_param(context, "sequences");
