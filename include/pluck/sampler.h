@@ -95,7 +95,7 @@ PLUCK_API pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token 
                                             pluck_error *err);
 
 /* The same for a token of a prompt: stages that count generated tokens (min_tokens,
- * exp_decay_length) count from the last one of these. */
+ * exp_decay_length, penalties with "ignore_prompt") count from the last one of these. */
 PLUCK_API pluck_status pluck_sampler_accept_prompt(pluck_sampler *sampler, pluck_token token,
                                                    pluck_error *err);
 

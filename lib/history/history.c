@@ -108,8 +108,13 @@ void pl_history_push(pl_history *history, pluck_token token, bool is_prompt)
 
 void pl_history_pop(pl_history *history)
 {
+    history->n_generated = pl_history_generated_before(history);
     history->position--;
-    history->n_generated = history->generated_ring[slot(history, history->position)];
+}
+
+uint32_t pl_history_generated_before(const pl_history *history)
+{
+    return history->generated_ring[slot(history, history->position - 1)];
 }
 
 size_t pl_history_length(const pl_history *history)

@@ -35,6 +35,9 @@ void pl_history_push(pl_history *history, pluck_token token, bool is_prompt);
 /* Undoes the last push. */
 void pl_history_pop(pl_history *history);
 
+/* What n_generated was before the last token. */
+uint32_t pl_history_generated_before(const pl_history *history);
+
 /* How many tokens can be looked at. */
 size_t pl_history_length(const pl_history *history);
 

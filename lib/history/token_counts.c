@@ -1,6 +1,7 @@
 /*
  * A sorted array: a window holds few distinct tokens (64 by default), for which binary search and a
- * short memmove beat a hash table, and the ascending order is what pl_view_edit wants.
+ * short memmove beat a hash table, and the ascending order is what pl_view_edit wants. Where prompts do
+ * not count, a token of a prompt empties the array, and undoing it counts anew.
  */
 #include "history/token_counts.h"
 
@@ -93,16 +94,39 @@ static void take_away(pl_token_counts *counts, pluck_token token)
     memmove(item, item + 1, (counts->n - at) * sizeof *item);
 }
 
+/* The tokens that would count if the window were unlimited. */
+static uint64_t reach(const pl_token_counts *counts, const pl_history *history)
+{
+    return counts->ignores_prompt ? history->n_generated : history->position;
+}
+
 void pl_token_counts_accept(pl_token_counts *counts, const pl_history *history)
 {
+    if (counts->ignores_prompt && history->n_generated == 0) {
+        counts->n = 0;
+        return;
+    }
     add(counts, pl_history_at(history, 0));
-    if (history->position > counts->window)
+    if (reach(counts, history) > counts->window)
         take_away(counts, pl_history_at(history, counts->window));
+}
+
+/* The items of what counted before a token of a prompt are as many as there was room for then. */
+static void count_before_prompt(pl_token_counts *counts, const pl_history *history)
+{
+    size_t n = pl_history_generated_before(history);
+    n = n < counts->window ? n : counts->window;
+    for (size_t age = 1; age <= n; age++)
+        add(counts, pl_history_at(history, age));
 }
 
 void pl_token_counts_rewind(pl_token_counts *counts, const pl_history *history)
 {
+    if (counts->ignores_prompt && history->n_generated == 0) {
+        count_before_prompt(counts, history);
+        return;
+    }
     take_away(counts, pl_history_at(history, 0));
-    if (history->position > counts->window)
+    if (reach(counts, history) > counts->window)
         add(counts, pl_history_at(history, counts->window));
 }
