@@ -122,6 +122,31 @@ PLUCK_API pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, 
 PLUCK_API pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *bits,
                                               size_t n_words, pluck_error *err);
 
+/*
+ * The state of the sequence as bytes, so that a server can park a session and go on with it later,
+ * elsewhere: history, position, seed and stream, what stages have learnt, and what it takes to
+ * rewind; not the configuration, and not the mask. docs/state-format.md describes every byte; they
+ * are the same on every machine. A sampler whose configuration looks back on n tokens takes about
+ * 8 (n + max_rewind) bytes, one that looks back on all of them 8 for each token accepted.
+ *
+ * Writes at most capacity_bytes (bytes may be NULL if that is 0), and the size needed into
+ * *size_bytes. PLUCK_ERR_INVALID if it did not fit: bytes are then undefined. Nothing is allocated.
+ */
+PLUCK_API pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *bytes,
+                                          size_t capacity_bytes, size_t *size_bytes,
+                                          pluck_error *err);
+
+/*
+ * Makes sampler go on exactly where the saved one was: same tokens, same depth of rewinding, seed
+ * and stream included, even if they were others here. The configurations must be the same up to the
+ * seed and what changes no result (their form, neutral stages), and so must n_vocab and max_rewind:
+ * else PLUCK_ERR_CONFIG. The bytes may come from anywhere: what pluck_sampler_save() did not write
+ * is PLUCK_ERR_FORMAT, and at worst a sequence that nobody had, never one outside the vocabulary.
+ * Memory grows with size_bytes. On failure the sampler is as it was; otherwise its mask is dropped.
+ */
+PLUCK_API pluck_status pluck_sampler_load(pluck_sampler *sampler, const void *bytes,
+                                          size_t size_bytes, pluck_error *err);
+
 typedef struct pluck_prob {
     pluck_token token;
     float prob;

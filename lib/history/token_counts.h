@@ -40,4 +40,8 @@ void pl_token_counts_accept(pl_token_counts *counts, const pl_history *history);
 /* The history is about to drop its last token: undoes the accept of it. */
 void pl_token_counts_rewind(pl_token_counts *counts, const pl_history *history);
 
+/* As after accepting all tokens of the history. */
+pluck_status pl_token_counts_restore(pl_token_counts *counts, const pl_history *history,
+                                     pluck_error *err);
+
 #endif

@@ -192,3 +192,55 @@ pluck_status pl_chain_apply(const pl_chain *chain, size_t index, pl_view *view,
         return pl_fail(err, status, "%s: %s", link->stage->info.name, inner.message);
     return PLUCK_OK;
 }
+
+void pl_chain_put_identity(const pl_chain *chain, pl_byte_writer *out)
+{
+    for (size_t i = 0; i < chain->n; i++) {
+        const pluck_stage *info = &chain->links[i].stage->info;
+        pl_put_bytes(out, info->name, strlen(info->name) + 1);
+        pl_params_put(info, chain->links[i].params, out);
+        pl_put_u32(out, 0); /* no parameter has an empty name: the next stage begins */
+    }
+}
+
+/* The size comes first, so that what is written is measured before. */
+static void save_link(const pl_link *link, const pl_history *history, pl_byte_writer *out)
+{
+    pl_byte_writer measured = pl_byte_writer_make(NULL, 0);
+    if (link->stage->save)
+        link->stage->save(link->params, link->state, history, &measured);
+    pl_put_u64(out, measured.n_bytes);
+    if (link->stage->save)
+        link->stage->save(link->params, link->state, history, out);
+}
+
+void pl_chain_save(const pl_chain *chain, const pl_history *history, pl_byte_writer *out)
+{
+    for (size_t i = 0; i < chain->n; i++)
+        save_link(chain->links + i, history, out);
+}
+
+static pluck_status load_link(const pl_link *link, const pl_history *history, pl_byte_reader *in,
+                              pluck_error *err)
+{
+    uint64_t size_bytes = pl_take_u64(in);
+    pl_byte_reader part = pl_take_part(in, size_bytes < SIZE_MAX ? (size_t)size_bytes : SIZE_MAX);
+    pluck_error inner = {.message = "bytes are missing or left over"};
+    pluck_status status = PLUCK_OK;
+    if (link->stage->load)
+        status = link->stage->load(link->params, link->state, history, &part, &inner);
+    if (status == PLUCK_OK && !pl_is_read_up(&part))
+        status = PLUCK_ERR_FORMAT;
+    if (status != PLUCK_OK)
+        return pl_fail(err, status, "state of %s: %s", link->stage->info.name, inner.message);
+    return PLUCK_OK;
+}
+
+pluck_status pl_chain_load(pl_chain *chain, const pl_history *history, pl_byte_reader *in,
+                           pluck_error *err)
+{
+    pluck_status status = PLUCK_OK;
+    for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++)
+        status = load_link(chain->links + i, history, in, err);
+    return status;
+}

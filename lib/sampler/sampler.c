@@ -21,10 +21,10 @@ static void seek(pluck_sampler *sampler, uint64_t stream, uint64_t position)
     pluck_pcg64_seed(&sampler->rng, sampler->seed, stream, position);
 }
 
-/* What the ring must keep: everything a stage looks back on after the longest rewind. */
-static size_t history_length(size_t window, uint32_t max_rewind)
+size_t pl_sampler_history_length(const pluck_sampler *sampler)
 {
-    return window > SIZE_MAX - max_rewind ? SIZE_MAX : window + max_rewind;
+    const size_t window = sampler->window;
+    return window > SIZE_MAX - sampler->max_rewind ? SIZE_MAX : window + sampler->max_rewind;
 }
 
 /* The first lane of what the sampler borrows, or a workspace of its own. */
@@ -48,8 +48,8 @@ static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *con
         return status;
     sampler->window = pl_chain_window(&sampler->chain);
     sampler->masks_in_chain = pl_chain_has(&sampler->chain, "mask");
-    size_t n_kept = history_length(sampler->window, sampler->max_rewind);
-    status = pl_history_create(&sampler->history, n_kept, allocator, err);
+    status =
+        pl_history_create(&sampler->history, pl_sampler_history_length(sampler), allocator, err);
     if (status != PLUCK_OK)
         return status;
     return attach_workspace(sampler, err);

@@ -39,4 +39,8 @@ struct pluck_sampler {
     pl_workspace *workspace;
 };
 
+/* How many tokens its history keeps: everything that a stage looks back on after the longest
+ * rewind; SIZE_MAX: all. */
+size_t pl_sampler_history_length(const pluck_sampler *sampler);
+
 #endif

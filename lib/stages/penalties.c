@@ -118,6 +118,13 @@ static void rewind_one(const void *params, void *state, const pl_history *histor
     pl_token_counts_rewind(state, history);
 }
 
+static pluck_status load(const void *params, void *state, const pl_history *history,
+                         pl_byte_reader *in, pluck_error *err)
+{
+    (void)params, (void)in;
+    return pl_token_counts_restore(state, history, err);
+}
+
 static const pluck_param params[] = {
     {
         .name = "last_n",
@@ -197,4 +204,5 @@ const pl_stage pl_stage_penalties = {
     .reserve = reserve,
     .accept = accept,
     .rewind = rewind_one,
+    .load = load,
 };

@@ -6,6 +6,7 @@
 #ifndef PL_STAGE_IMPL_H
 #define PL_STAGE_IMPL_H
 
+#include "base/bytes.h"
 #include "history/history.h"
 #include "select/view.h"
 
@@ -85,6 +86,16 @@ typedef struct pl_stage {
 
     /* Undoes the last accept; called before the history drops the token. */
     void (*rewind)(const void *params, void *state, const pl_history *history);
+
+    /* What load needs to make the state anew beside the history, which is there before it; NULL:
+     * nothing. */
+    void (*save)(const void *params, const void *state, const pl_history *history,
+                 pl_byte_writer *out);
+
+    /* The state as it was saved, into one as just created: the bytes may be anything, and what is
+     * wrong with them is PLUCK_ERR_FORMAT. On failure the state is thrown away. */
+    pluck_status (*load)(const void *params, void *state, const pl_history *history,
+                         pl_byte_reader *in, pluck_error *err);
 } pl_stage;
 
 /* The min_keep parameter of truncating stages, for their tables; the block has an int64_t

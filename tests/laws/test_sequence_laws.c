@@ -2,8 +2,8 @@
  * Why: a sampler carries state from token to token, keeps only part of the history, and undoes
  * accepts by arithmetic. However it got where it is, it must be what a new sampler is that accepted
  * the same tokens: same distribution bits, same token. Random walks of accepting, rewinding,
- * cloning, resetting and sampling are compared with that new sampler at every step, for chains of
- * stages that come from the registry's tables.
+ * cloning, saving, loading, resetting and sampling are compared with that new sampler at every
+ * step, for chains of stages that come from the registry's tables.
  */
 #include "stages/stage_impl.h"
 #include "support/logit_cases.h"
@@ -14,6 +14,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -182,9 +183,46 @@ static bool clone_is_independent(walk *w, pluck_sampler *sampler)
     return holds && is_as_new(w, sampler);
 }
 
+static unsigned char *saved_bytes(const pluck_sampler *sampler, size_t *n_bytes)
+{
+    (void)pluck_sampler_save(sampler, NULL, 0, n_bytes, NULL);
+    unsigned char *bytes = malloc(*n_bytes);
+    size_t again = 0;
+    assert_non_null(bytes);
+    assert_int_equal(pluck_sampler_save(sampler, bytes, *n_bytes, &again, NULL), PLUCK_OK);
+    assert_int_equal(again, *n_bytes);
+    return bytes;
+}
+
+/* A sampler of another stream that was somewhere else takes the place of the one that was saved,
+ * and is saved as the same bytes. */
+static bool loaded_takes_over(walk *w, pluck_sampler **sampler)
+{
+    size_t n_bytes = 0, n_again = 0;
+    unsigned char *bytes = saved_bytes(*sampler, &n_bytes);
+    walk elsewhere = *w;
+    elsewhere.stream++;
+    elsewhere.n_history = elsewhere.n_longest = 0;
+    pluck_sampler *other = new_sampler(&elsewhere);
+    accept_some(&elsewhere, other, test_random_below(&w->random, 30));
+    pluck_error err = {.message = ""};
+    if (pluck_sampler_load(other, bytes, n_bytes, &err) != PLUCK_OK)
+        fail_msg("%s", err.message);
+    unsigned char *again = saved_bytes(other, &n_again);
+    bool same = n_again == n_bytes && memcmp(again, bytes, n_bytes) == 0;
+    free(bytes);
+    free(again);
+    pluck_sampler_destroy(sampler);
+    *sampler = other;
+    return (same || test_case_failed("loaded, it is saved as other bytes")) && is_as_new(w, other);
+}
+
 static bool step(walk *w, pluck_sampler **sampler)
 {
-    switch (test_random_below(&w->random, 12)) {
+    switch (test_random_below(&w->random, 14)) {
+    case 12:
+    case 13:
+        return loaded_takes_over(w, sampler) || test_case_failed("saving and loading");
     case 0:
         return clone_is_independent(w, *sampler) || test_case_failed("cloning");
     case 1: { /* the clone takes the place of the original */
