@@ -88,6 +88,19 @@ PLUCK_API pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits l
 PLUCK_API pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits,
                                                size_t n, pluck_draw *draws, pluck_error *err);
 
+/*
+ * n different tokens, in the order of drawing: draws[0] is what pluck_sampler_draw() gives, each
+ * next one is drawn from the final distribution without those before it. That is the law of the n
+ * largest of logit + Gumbel noise (Kool et al. 2019; Efraimidis and Spirakis 2006): for beams and
+ * candidates. logprob is that of the final distribution, not renormalised. *n_drawn = how many there
+ * are: fewer than n if the stages keep fewer, however improbable. Keyed by (seed, stream, position) as every draw; the
+ * position stays, and draws[0] counts as drawn at it. Beyond what the stages and the
+ * log-probabilities cost, a token costs a look at one or a few blocks of 64.
+ */
+PLUCK_API pluck_status pluck_sampler_draw_distinct(pluck_sampler *sampler, pluck_logits logits,
+                                                   size_t n, pluck_draw *draws, size_t *n_drawn,
+                                                   pluck_error *err);
+
 /* Tells the sampler which token the sequence really took (a prompt token too); moves to the next
  * position. A draw that learns from its tokens (mirostat, adaptive_p) learns from this one only if
  * it is the last that was drawn at this position. */
@@ -102,6 +115,31 @@ PLUCK_API pluck_status pluck_sampler_accept_prompt(pluck_sampler *sampler, pluck
 /* Undoes the last n accepts exactly. n above the position, or further back than max_rewind tokens
  * before the last position that the sequence ever reached: PLUCK_ERR_INVALID, nothing changed. */
 PLUCK_API pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, pluck_error *err);
+
+/* Which distribution a log-probability is of. */
+typedef enum pluck_logprob_kind {
+    PLUCK_LOGPROB_RAW = 0,  /* softmax of the logits as they came: no stage, no mask, T = 1, as
+                             * OpenAI-style APIs report it */
+    PLUCK_LOGPROB_FINAL = 1 /* after every stage: what a draw is from */
+} pluck_logprob_kind;
+
+typedef struct pluck_logprob {
+    pluck_token token;
+    float logprob; /* natural logarithm */
+} pluck_logprob;
+
+/* The n >= 1 most probable tokens, best first, ties by lower token, without sorting the vocabulary.
+ * *n_written = how many there are: fewer than n if fewer are above -inf. */
+PLUCK_API pluck_status pluck_sampler_top_logprobs(pluck_sampler *sampler, pluck_logits logits,
+                                                  pluck_logprob_kind kind, uint32_t n,
+                                                  pluck_logprob *logprobs, uint32_t *n_written,
+                                                  pluck_error *err);
+
+/* ln p(token); -INFINITY if it is banned or was removed, or beyond a float's range. The bits are those that a draw of it
+ * reports, and those of pluck_sampler_top_logprobs(). */
+PLUCK_API pluck_status pluck_logprob_of(pluck_sampler *sampler, pluck_logits logits,
+                                        pluck_token token, pluck_logprob_kind kind, float *logprob,
+                                        pluck_error *err);
 
 /*
  * Which tokens the next draw may choose: for constrained decoding, in the layout of xgrammar and

@@ -21,7 +21,8 @@ typedef struct pl_token_counts {
     bool ignores_prompt; /* … of those accepted since the last one of a prompt */
 } pl_token_counts;
 
-/* window >= 1; ignores_prompt is set afterwards. A limited window allocates all it will need; SIZE_MAX grows in reserve. */
+/* window >= 1; ignores_prompt is set afterwards. A limited window allocates all it will need;
+ * SIZE_MAX grows in reserve. */
 pluck_status pl_token_counts_create(pl_token_counts *counts, size_t window,
                                     const pluck_allocator *allocator, pluck_error *err);
 void pl_token_counts_destroy(pl_token_counts *counts);

@@ -47,9 +47,7 @@ pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits lo
     return status;
 }
 
-/* Notes the token drawn at the current position, with what a draw that learns needs to know of it.
- * */
-static void remember(pluck_sampler *sampler, pl_view *view, pluck_token token)
+void pl_sampler_remember(pluck_sampler *sampler, pl_view *view, pluck_token token)
 {
     sampler->drawn = (pl_drawn){.any = true, .token = token};
     if (!pl_chain_observes(&sampler->chain))
@@ -72,7 +70,7 @@ pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits, p
     status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
     if (status == PLUCK_OK) {
         *token = (pluck_token)pl_view_pick(&view, &rng);
-        remember(sampler, &view, *token);
+        pl_sampler_remember(sampler, &view, *token);
     }
     pl_fp_leave(fp);
     return status;
@@ -92,8 +90,7 @@ static void pick_many(const pluck_sampler *sampler, const pl_view *view, size_t 
     }
 }
 
-/* The final view is settled; its tokens have been drawn. */
-static void report_many(const pl_view *view, size_t n, pluck_draw *draws)
+void pl_sampler_report(const pl_view *view, size_t n, pluck_draw *draws)
 {
     double log_normaliser = pl_log(pl_view_normaliser(view));
     uint32_t n_survivors = pl_view_count(view);
@@ -114,9 +111,9 @@ static pluck_status draw_from_one_view(pluck_sampler *sampler, pluck_logits logi
     if (status != PLUCK_OK)
         return status;
     pick_many(sampler, &view, n, draws);
-    remember(sampler, &view, draws[0].token);
+    pl_sampler_remember(sampler, &view, draws[0].token);
     pl_view_settle(&view);
-    report_many(&view, n, draws);
+    pl_sampler_report(&view, n, draws);
     return PLUCK_OK;
 }
 
@@ -134,8 +131,8 @@ static pluck_status draw_from_each_view(pluck_sampler *sampler, pluck_logits log
         draws[i].token = (pluck_token)pl_view_pick(&view, &rng);
         pl_view_settle(&view);
         if (i == 0)
-            remember(sampler, &view, draws[0].token);
-        report_many(&view, 1, draws + i);
+            pl_sampler_remember(sampler, &view, draws[0].token);
+        pl_sampler_report(&view, 1, draws + i);
         pluck_pcg64_skip_positions(&position, 1);
     }
     return PLUCK_OK;

@@ -19,4 +19,11 @@ pluck_status pl_sampler_open_view(const pluck_sampler *sampler, pluck_logits log
 pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,
                                    pluck_pcg64 *rng, pl_view *view, pluck_error *err);
 
+/* Notes the token drawn at the current position from the final view, with what a draw that learns
+ * needs to know of it. */
+void pl_sampler_remember(pluck_sampler *sampler, pl_view *view, pluck_token token);
+
+/* Fills in log-probability and survivors of n draws from the settled final view. */
+void pl_sampler_report(const pl_view *view, size_t n, pluck_draw *draws);
+
 #endif

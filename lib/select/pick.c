@@ -16,6 +16,7 @@
  */
 #include "select/pick.h"
 
+#include "select/block_weights.h"
 #include "select/mass.h"
 #include "select/membership.h"
 #include "select/nucleus.h"
@@ -26,9 +27,6 @@ enum {
     MAX_TRIALS = 48,
     MAX_REJECTED = 8 /* tokens outside a deferred nucleus before it is cut out after all */
 };
-
-/* 64 exponentials; above an exact sum by more than all roundings of a block sum together. */
-static const float block_bound = 64.0f * (1.0f + 0x1p-20f);
 
 typedef struct block_values {
     float e[PL_BLOCK];
@@ -44,50 +42,12 @@ static void evaluate_block(const pl_view *view, uint32_t block, block_values *ou
         out->sum += (double)out->e[i];
 }
 
-/* The first index of values whose cumulated sum exceeds at; the last positive one if rounding
- * leaves at beyond their end. *rest is what is left of at inside that value. */
-static uint32_t find_float(const float *values, uint32_t n, double at, double *rest)
-{
-    uint32_t last = 0;
-    double before = 0.0;
-    for (uint32_t i = 0; i < n; i++) {
-        double after = before + (double)values[i];
-        if (at < after) {
-            *rest = at - before;
-            return i;
-        }
-        if (values[i] > 0.0f)
-            last = i;
-        before = after;
-    }
-    *rest = 0.0;
-    return last;
-}
-
-static uint32_t find_double(const double *values, uint32_t n, double at, double *rest)
-{
-    uint32_t last = 0;
-    double before = 0.0;
-    for (uint32_t i = 0; i < n; i++) {
-        double after = before + values[i];
-        if (at < after) {
-            *rest = at - before;
-            return i;
-        }
-        if (values[i] > 0.0)
-            last = i;
-        before = after;
-    }
-    *rest = 0.0;
-    return last;
-}
-
 /* The token inside a block where the fraction lies of the block's mass, 0 <= fraction < 1. */
 static uint32_t pick_inside(const pl_view *view, uint32_t block, const block_values *values,
                             double fraction)
 {
     double rest;
-    uint32_t i = find_float(values->e, PL_BLOCK, fraction * values->sum, &rest);
+    uint32_t i = pl_find_float(values->e, PL_BLOCK, fraction * values->sum, &rest);
     return pl_view_token(view, block * PL_BLOCK + i);
 }
 
@@ -98,44 +58,10 @@ static uint32_t pick_by_sums(const pl_view *view, pluck_pcg64 *rng)
     double total = pl_view_normaliser(view);
     double rest;
     uint32_t block =
-        find_double(sums, pl_view_n_blocks(view), pluck_pcg64_uniform(rng) * total, &rest);
+        pl_find_double(sums, pl_view_n_blocks(view), pluck_pcg64_uniform(rng) * total, &rest);
     block_values values;
     evaluate_block(view, block, &values);
     return pick_inside(view, block, &values, rest / sums[block]);
-}
-
-/* Weights of all blocks and the sums of their groups. */
-static uint32_t weigh_blocks(const pl_view *view)
-{
-    pl_workspace *w = view->workspace;
-    uint32_t n_groups = (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK;
-    pl_view_exp_values(view, w->block_max, n_groups, w->weights);
-    for (uint32_t g = 0; g < n_groups; g++) {
-        float *weights = w->weights + (size_t)g * PL_BLOCK;
-        double sum = 0.0;
-        for (uint32_t i = 0; i < PL_BLOCK; i++) {
-            weights[i] *= block_bound;
-            sum += (double)weights[i];
-        }
-        w->group_sums[g] = sum;
-    }
-    return n_groups;
-}
-
-static double sum_of(const double *values, uint32_t n)
-{
-    double sum = 0.0;
-    for (uint32_t i = 0; i < n; i++)
-        sum += values[i];
-    return sum;
-}
-
-static double group_sum(const float *weights)
-{
-    double sum = 0.0;
-    for (uint32_t i = 0; i < PL_BLOCK; i++)
-        sum += (double)weights[i];
-    return sum;
 }
 
 /* One token of a dense view whose blocks have been weighed. */
@@ -143,18 +69,19 @@ static uint32_t pick_dense(const pl_view *view, uint32_t n_groups, pluck_pcg64 *
 {
     pl_workspace *w = view->workspace;
     for (int trial = 0; trial < MAX_TRIALS; trial++) {
-        double total = sum_of(w->group_sums, n_groups);
+        double total = pl_sum_of(w->group_sums, n_groups);
         double rest;
-        uint32_t g = find_double(w->group_sums, n_groups, pluck_pcg64_uniform(rng) * total, &rest);
+        uint32_t g =
+            pl_find_double(w->group_sums, n_groups, pluck_pcg64_uniform(rng) * total, &rest);
         float *weights = w->weights + (size_t)g * PL_BLOCK;
-        uint32_t i = find_float(weights, PL_BLOCK, rest, &rest);
+        uint32_t i = pl_find_float(weights, PL_BLOCK, rest, &rest);
         uint32_t block = g * PL_BLOCK + i;
         block_values values;
         evaluate_block(view, block, &values);
         if (rest < values.sum)
             return pick_inside(view, block, &values, rest / values.sum);
         weights[i] = (float)values.sum;
-        w->group_sums[g] = group_sum(weights);
+        w->group_sums[g] = pl_group_sum(weights);
     }
     return pick_by_sums(view, rng);
 }
@@ -168,7 +95,7 @@ static uint32_t pick_compact(const pl_view *view, pluck_pcg64 *rng)
  * of the nucleus. */
 static uint32_t pick_from_nucleus(pl_view *view, pluck_pcg64 *rng)
 {
-    uint32_t n_groups = weigh_blocks(view);
+    uint32_t n_groups = pl_weigh_blocks(view, view->workspace->n_blocks);
     pl_nucleus_bounds bounds;
     pl_membership_begin(view, &bounds);
     for (int i = 0; i < MAX_REJECTED; i++) {
@@ -191,5 +118,5 @@ uint32_t pl_view_pick(pl_view *view, pluck_pcg64 *rng)
         return pick_compact(view, rng);
     if (view->deferred.p > 0.0)
         return pick_from_nucleus(view, rng);
-    return pick_dense(view, weigh_blocks(view), rng);
+    return pick_dense(view, pl_weigh_blocks(view, view->workspace->n_blocks), rng);
 }

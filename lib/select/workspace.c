@@ -54,8 +54,10 @@ static size_t lay_out(pl_workspace *w, unsigned char *base)
             memcpy(arrays[i].array, &address, sizeof address);
         }
     }
-    w->ordered = (float *)(void *)w->keys;
-    w->places = (uint32_t *)(void *)w->keys + n_tokens;
+    if (base) {
+        w->ordered = (float *)(void *)w->keys;
+        w->places = (uint32_t *)(void *)w->keys + n_tokens;
+    }
     return size + ALIGNMENT;
 }
 
