@@ -92,10 +92,10 @@ PLUCK_API pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_log
  * n different tokens, in the order of drawing: draws[0] is what pluck_sampler_draw() gives, each
  * next one is drawn from the final distribution without those before it. That is the law of the n
  * largest of logit + Gumbel noise (Kool et al. 2019; Efraimidis and Spirakis 2006): for beams and
- * candidates. logprob is that of the final distribution, not renormalised. *n_drawn = how many there
- * are: fewer than n if the stages keep fewer, however improbable. Keyed by (seed, stream, position) as every draw; the
- * position stays, and draws[0] counts as drawn at it. Beyond what the stages and the
- * log-probabilities cost, a token costs a look at one or a few blocks of 64.
+ * candidates. logprob is that of the final distribution, not renormalised. *n_drawn = how many
+ * there are: fewer than n if the stages keep fewer, however improbable. Keyed by (seed, stream,
+ * position) as every draw; the position stays, and draws[0] counts as drawn at it. Beyond what the
+ * stages and the log-probabilities cost, a token costs a look at one or a few blocks of 64.
  */
 PLUCK_API pluck_status pluck_sampler_draw_distinct(pluck_sampler *sampler, pluck_logits logits,
                                                    size_t n, pluck_draw *draws, size_t *n_drawn,
@@ -135,8 +135,8 @@ PLUCK_API pluck_status pluck_sampler_top_logprobs(pluck_sampler *sampler, pluck_
                                                   pluck_logprob *logprobs, uint32_t *n_written,
                                                   pluck_error *err);
 
-/* ln p(token); -INFINITY if it is banned or was removed, or beyond a float's range. The bits are those that a draw of it
- * reports, and those of pluck_sampler_top_logprobs(). */
+/* ln p(token); -INFINITY if it is banned or was removed, or beyond a float's range. The bits are
+ * those that a draw of it reports, and those of pluck_sampler_top_logprobs(). */
 PLUCK_API pluck_status pluck_logprob_of(pluck_sampler *sampler, pluck_logits logits,
                                         pluck_token token, pluck_logprob_kind kind, float *logprob,
                                         pluck_error *err);

@@ -1,9 +1,9 @@
 /*
- * Drawing without replacement is drawing again and again from what is left. In the draw by rejection
- * (pick.c) that costs nearly nothing: a token that was taken counts as -inf in its block, whose
- * weight becomes the exact sum of the rest, and every other weight stays the bound that it was. A
- * trial either takes a token or makes one more block's weight exact, so that n tokens take at most n
- * + n_blocks trials, and no pass over the vocabulary.
+ * Drawing without replacement is drawing again and again from what is left. In the draw by
+ * rejection (pick.c) that costs nearly nothing: a token that was taken counts as -inf in its block,
+ * whose weight becomes the exact sum of the rest, and every other weight stays the bound that it
+ * was. A trial either takes a token or makes one more block's weight exact, so that n tokens take
+ * at most n + n_blocks trials, and no pass over the vocabulary.
  *
  * The law is that of the n largest of logit + Gumbel noise (Plackett 1975; Efraimidis and Spirakis
  * 2006; Kool et al., Stochastic Beams and Where to Find Them, 2019), in their order.
