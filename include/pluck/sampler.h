@@ -82,9 +82,9 @@ PLUCK_API pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits l
                                           pluck_draw *draw, pluck_error *err);
 
 /* n draws from the same logits and history: draws[i] is what pluck_sampler_draw() gives at position
- * + i (see pluck_sampler_set_position). The stages run once, so that many draws cost little more
- * than one, unless one of them is random itself (xtc). n >= 1; the position stays, and draws[0]
- * counts as drawn at it. */
+ * + i (see pluck_sampler_set_position), whatever n is. The stages run once, and what the draws have
+ * in common is computed once, unless a stage is random itself (xtc). n >= 1; the position stays,
+ * and draws[0] counts as drawn at it. */
 PLUCK_API pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits,
                                                size_t n, pluck_draw *draws, pluck_error *err);
 

@@ -9,7 +9,7 @@
 #include "select/keep.h"
 #include "select/mass.h"
 #include "select/nucleus.h"
-#include "select/pick.h"
+#include "select/pick_many.h"
 #include "select/token_mask.h"
 #include "simd/scalar_math.h"
 
@@ -76,18 +76,27 @@ pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits, p
     return status;
 }
 
-/* The tokens of n positions from on. Each starts from the same view: a pick may settle its copy,
- * and what it then leaves in the workspace no other pick reads. */
+/* The tokens of n positions from on, n > 1. Each starts from the same view. */
 static void pick_many(const pluck_sampler *sampler, const pl_view *view, size_t n,
                       pluck_draw *draws)
 {
     pluck_pcg64 position = sampler->rng;
+    pl_picks picks;
+    pl_picks_begin(&picks, view);
     for (size_t i = 0; i < n; i++) {
         pluck_pcg64 rng = position;
-        pl_view own = *view;
-        draws[i].token = (pluck_token)pl_view_pick(&own, &rng);
+        draws[i].token = (pluck_token)pl_picks_next(&picks, &rng);
         pluck_pcg64_skip_positions(&position, 1);
     }
+}
+
+/* One token. The report on it will need the nucleus, which then tells who is in it. */
+static void pick_settled(pl_view *view, pluck_pcg64 rng, pluck_draw *draw)
+{
+    const pl_view dense = *view;
+    pl_view_settle(view);
+    draw->token = (pluck_token)(dense.deferred.p > 0.0 ? pl_view_pick_nucleus(&dense, view, &rng)
+                                                       : pl_view_pick(view, &rng));
 }
 
 void pl_sampler_report(const pl_view *view, size_t n, pluck_draw *draws)
@@ -110,7 +119,10 @@ static pluck_status draw_from_one_view(pluck_sampler *sampler, pluck_logits logi
     pluck_status status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
     if (status != PLUCK_OK)
         return status;
-    pick_many(sampler, &view, n, draws);
+    if (n == 1)
+        pick_settled(&view, rng, draws);
+    else
+        pick_many(sampler, &view, n, draws);
     pl_sampler_remember(sampler, &view, draws[0].token);
     pl_view_settle(&view);
     pl_sampler_report(&view, n, draws);
@@ -128,8 +140,7 @@ static pluck_status draw_from_each_view(pluck_sampler *sampler, pluck_logits log
         pluck_status status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
         if (status != PLUCK_OK)
             return status;
-        draws[i].token = (pluck_token)pl_view_pick(&view, &rng);
-        pl_view_settle(&view);
+        pick_settled(&view, rng, draws + i);
         if (i == 0)
             pl_sampler_remember(sampler, &view, draws[0].token);
         pl_sampler_report(&view, 1, draws + i);

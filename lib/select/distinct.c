@@ -13,7 +13,8 @@
  */
 #include "select/distinct.h"
 
-#include "select/block_weights.h"
+#include "select/mass.h"
+#include "select/pick.h"
 
 #include <math.h>
 #include <string.h>
@@ -46,12 +47,20 @@ static double exponentials(const rest *r, uint32_t block, float *e)
     return sum;
 }
 
+static double sum_of_group(const float *weights)
+{
+    double sum = 0.0;
+    for (uint32_t i = 0; i < PL_BLOCK; i++)
+        sum += (double)weights[i];
+    return sum;
+}
+
 static void set_weight(const rest *r, uint32_t block, double sum)
 {
     pl_workspace *w = r->view.workspace;
     uint32_t group = block / PL_BLOCK;
     w->weights[block] = (float)sum;
-    w->group_sums[group] = pl_group_sum(w->weights + (size_t)group * PL_BLOCK);
+    w->group_sums[group] = sum_of_group(w->weights + (size_t)group * PL_BLOCK);
 }
 
 static void take(const rest *r, uint32_t index)
@@ -80,8 +89,21 @@ static bool weigh(rest *r)
     r->view.max = r->view.kernels->max(r->view.workspace->block_max, n_groups);
     if (r->view.max == -INFINITY)
         return false;
-    r->n_groups = pl_weigh_blocks(&r->view, r->n_blocks);
+    r->n_groups = n_groups;
+    for (uint32_t g = 0; g < n_groups; g++) {
+        float *weights = r->view.workspace->weights + (size_t)g * PL_BLOCK;
+        pl_pick_weigh(&r->view, g, weights);
+        r->view.workspace->group_sums[g] = sum_of_group(weights);
+    }
     return true;
+}
+
+static double sum_of_groups(const rest *r)
+{
+    double sum = 0.0;
+    for (uint32_t g = 0; g < r->n_groups; g++)
+        sum += r->view.workspace->group_sums[g];
+    return sum;
 }
 
 /* One trial: true if it drew an index. */
@@ -90,8 +112,8 @@ static bool draw(const rest *r, double total, pluck_pcg64 *rng, uint32_t *index)
     const pl_workspace *w = r->view.workspace;
     double within;
     uint32_t g =
-        pl_find_double(w->group_sums, r->n_groups, pluck_pcg64_uniform(rng) * total, &within);
-    uint32_t i = pl_find_float(w->weights + (size_t)g * PL_BLOCK, PL_BLOCK, within, &within);
+        pl_pick_find_double(w->group_sums, r->n_groups, pluck_pcg64_uniform(rng) * total, &within);
+    uint32_t i = pl_pick_find_float(w->weights + (size_t)g * PL_BLOCK, PL_BLOCK, within, &within);
     uint32_t block = g * PL_BLOCK + i;
     float e[PL_BLOCK];
     double sum = exponentials(r, block, e);
@@ -99,7 +121,7 @@ static bool draw(const rest *r, double total, pluck_pcg64 *rng, uint32_t *index)
         set_weight(r, block, sum);
         return false;
     }
-    *index = block * PL_BLOCK + pl_find_float(e, PL_BLOCK, within, &within);
+    *index = block * PL_BLOCK + pl_pick_find_float(e, PL_BLOCK, within, &within);
     take(r, *index);
     e[*index % PL_BLOCK] = 0.0f;
     sum = 0.0;
@@ -135,7 +157,7 @@ size_t pl_view_pick_distinct(const pl_view *view, pluck_pcg64 *rng, size_t n, ui
     size_t n_drawn = 1;
     while (n_drawn < n && any_left) {
         uint32_t index;
-        double total = pl_sum_of(view->workspace->group_sums, r.n_groups);
+        double total = sum_of_groups(&r);
         if (!(total > 0.0))
             any_left = weigh(&r);
         else if (draw(&r, total, rng, &index))

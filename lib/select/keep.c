@@ -188,14 +188,6 @@ static uint32_t filter_to(const pl_view *view, uint32_t n, pl_boundary boundary)
     return kept;
 }
 
-void pl_view_keep_to(pl_view *view, pl_boundary boundary)
-{
-    if (view->compact)
-        pl_view_become_compact(view, filter_to(view, view->n, boundary));
-    else
-        pl_view_become_compact(view, gather_to(view, list_blocks(view, boundary.value), boundary));
-}
-
 /* The keys of the first n candidates in ids and values, to keys. */
 static void make_keys(const pl_view *view, uint32_t n)
 {
@@ -242,6 +234,12 @@ static uint32_t keep_reaching(const pl_view *view, uint32_t n, float threshold)
     for (uint32_t i = 0; i < kept; i++)
         w->ids[i] = w->ids[places[i]];
     return kept;
+}
+
+void pl_view_keep_gathered(pl_view *view, uint32_t n, pl_boundary boundary)
+{
+    pl_view_become_compact(view, boundary.whole ? keep_reaching(view, n, boundary.value)
+                                                : filter_to(view, n, boundary));
 }
 
 /* Removes, of the first n candidates, all but the k best; returns how many are left. */

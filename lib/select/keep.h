@@ -14,8 +14,8 @@ typedef struct pl_boundary {
     bool whole;       /* no token with this logit is left out */
 } pl_boundary;
 
-/* Keeps the tokens up to the boundary. */
-void pl_view_keep_to(pl_view *view, pl_boundary boundary);
+/* Keeps the tokens up to the boundary, which are among the first n of ids and values. */
+void pl_view_keep_gathered(pl_view *view, uint32_t n, pl_boundary boundary);
 
 /* Keeps the k best tokens, exactly k of them if there are as many; k >= 1. */
 void pl_view_keep_top(pl_view *view, uint32_t k);

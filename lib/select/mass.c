@@ -99,6 +99,11 @@ static void exp_sums(const pl_view *view, const float *x, uint32_t n_blocks, flo
     }
 }
 
+void pl_view_exp_sums(const pl_view *view, const float *x, uint32_t n_blocks, double *sums)
+{
+    exp_sums(view, x, n_blocks, -FLT_MAX, sums);
+}
+
 /* dots: of the exponentials with stored logit - max. */
 static void exp_dots(const pl_view *view, const float *x, uint32_t n_blocks, double *sums,
                      double *dots)

@@ -9,6 +9,9 @@
 /* e[i] = exp(logit - max logit) of the stored logits x, 64 * n_blocks of them; e may be x. */
 void pl_view_exp_values(const pl_view *view, const float *x, uint32_t n_blocks, float *e);
 
+/* sums[b] = the sum of the exponentials of block b, as they are taken above. */
+void pl_view_exp_sums(const pl_view *view, const float *x, uint32_t n_blocks, double *sums);
+
 /* Sum over all tokens of exp(logit - max logit): in [1, n]. Leaves the sum of every block in the
  * workspace's block_sums. */
 double pl_view_normaliser(const pl_view *view);

@@ -1,8 +1,12 @@
 /*
- * Top-p. One exponential pass gives the sums of all blocks and their sum Z. From them follows a
- * threshold below which all tokens together have less than (1 - p) Z, so that the prefix never
- * needs them: only the rest is gathered, and the end of the prefix is found there by selection
- * (boundary.h).
+ * Top-p. One exponential pass gives the sums of all blocks and their sum Z. What is gathered is all
+ * that reaches some threshold; if its mass is p Z or more, the end of the prefix is found there by
+ * selection (boundary.h). Two thresholds are tried:
+ *   1. Below the end of the prefix lie many tokens with little mass each, so that a sample of
+ *      evenly spaced blocks estimates well how much mass lies below a logit. The threshold is
+ *      where the estimate is somewhat less than (1 - p) Z: few more tokens than needed.
+ *   2. When that was too high: block sums give one below which all tokens together have certainly
+ *      less than (1 - p) Z.
  *
  * Both sides of the comparison with p Z are sums of the same exponentials, in double, so the
  * decision differs from exact arithmetic only where the mass at the boundary is within 1e-6 of p.
@@ -16,6 +20,7 @@
 #include "select/mass.h"
 #include "simd/scalar_math.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -60,29 +65,61 @@ static float negligible_below(const pl_view *view, double mass)
     return pl_view_threshold(view, offset < 0.0 ? offset : -margin);
 }
 
+/* A threshold below which all tokens together probably have at most the given mass. */
+static float likely_below(const pl_view *view, double mass)
+{
+    enum { N_SAMPLE = 16, BINS_A_NAT = 8, N_BINS = 256 };
+    const uint32_t n_blocks = view->workspace->n_blocks;
+    if (n_blocks < 2 * N_SAMPLE)
+        return -FLT_MAX;
+    const double spread = 0.6; /* the estimate is right to some 15 % */
+    const float bins_a_unit = (float)(view->scale * BINS_A_NAT);
+    float bins[N_BINS] = {0}, buffer[PL_BLOCK], x[PL_BLOCK], e[PL_BLOCK];
+    for (uint32_t i = 0; i < N_SAMPLE; i++) {
+        uint32_t block = (uint32_t)((uint64_t)i * n_blocks / N_SAMPLE);
+        memcpy(x, pl_view_block(view, block, buffer), sizeof x);
+        pl_view_exp_values(view, x, 1, e);
+        for (uint32_t k = 0; k < PL_BLOCK; k++) {
+            float bin = (view->max - x[k]) * bins_a_unit;
+            bins[bin < (float)N_BINS ? (int)bin : N_BINS - 1] += e[k];
+        }
+    }
+    double wanted = spread * mass * N_SAMPLE / n_blocks, below = 0.0;
+    int bin = N_BINS - 1;
+    while (bin > 0 && below + (double)bins[bin] <= wanted)
+        below += (double)bins[bin--];
+    return pl_view_threshold(view, -(double)(bin + 1) / BINS_A_NAT);
+}
+
+/* Gathers tokens that hold the prefix of the given mass; returns how many. */
+static uint32_t gather_prefix(const pl_view *view, double normaliser, double mass)
+{
+    const pl_workspace *w = view->workspace;
+    const double rest = normaliser - mass;
+    uint32_t n = pl_view_gather(view, likely_below(view, rest));
+    for (uint32_t i = n; i % PL_BLOCK != 0; i++)
+        w->values[i] = -INFINITY;
+    if (pl_view_mass_of(view, w->values, (n + PL_BLOCK - 1) / PL_BLOCK) >= mass)
+        return n;
+    const double rounding = 1e-6;
+    return pl_view_gather(view, negligible_below(view, rest * (1.0 - rounding)));
+}
+
 static void cut(pl_view *view, double p, uint32_t min_keep)
 {
     pl_workspace *w = view->workspace;
     double normaliser = pl_view_normaliser(view);
-    uint32_t n = view->n;
-    float *values = w->ordered;
-    if (view->compact) {
-        memcpy(values, w->values, n * sizeof *values);
-    } else {
-        const double rounding = 1e-6;
-        n = pl_view_gather(view, negligible_below(view, (1.0 - p) * normaliser * (1.0 - rounding)));
-        values = w->values;
-    }
     const double logit_rounding = 0x1p-22;
     double mass = p * normaliser * (1.0 - logit_rounding);
+    uint32_t n = view->compact ? view->n : gather_prefix(view, normaliser, mass);
+    memcpy(w->ordered, w->values, n * sizeof *w->values);
     pl_boundary boundary = {0};
     if (n >= min_keep)
-        boundary = pl_find_boundary(view, values, n, mass);
-    if (boundary.n_above + boundary.n_equal < min_keep) {
+        boundary = pl_find_boundary(view, w->ordered, n, mass);
+    if (boundary.n_above + boundary.n_equal < min_keep)
         pl_view_keep_top(view, min_keep);
-        return;
-    }
-    pl_view_keep_to(view, boundary);
+    else
+        pl_view_keep_gathered(view, n, boundary);
 }
 
 void pl_view_keep_nucleus(pl_view *view, double p, uint32_t min_keep)

@@ -7,47 +7,94 @@
  * is accepted and a token picked inside by inverse transform. Otherwise the weight becomes s and
  * the next uniform is tried. Given that a trial accepts, block b was drawn with probability
  * proportional to weight * s / weight = s: exact in every trial, whatever the weights were. Peaked
- * distributions refine the few blocks that matter; when MAX_TRIALS were not enough (maxima that
- * say little about their blocks), all sums are computed once and one last uniform decides.
+ * distributions refine the few blocks that matter. Where maxima say little about their blocks there
+ * are many trials; when they have cost about as much as the sums of all blocks, these are computed,
+ * and one last uniform decides.
  *
- * Weights are grouped by 64 again, so that a draw walks n_blocks / 64 group sums and 64 weights.
+ * Weights are grouped by 64 again, so that a draw walks n_blocks / 64 group sums and 64 weights; the
+ * weights of a group are computed when a trial first enters it. A group's sum comes from a kernel of
+ * its own, its weights are floats: the two agree to 2^-22, which is how exactly a block is drawn by
+ * weight. Refining moves a group's sum and the total by the difference; each such step may leave
+ * 2^-53 of the first total behind.
  * Source of the idea: rejection from an upper bound that is tightened where it was hit, as in
  * adaptive rejection sampling (Gilks and Wild 1992), on blocks of a discrete distribution.
  */
 #include "select/pick.h"
 
-#include "select/block_weights.h"
 #include "select/mass.h"
 #include "select/membership.h"
 #include "select/nucleus.h"
 
 #include <math.h>
+#include <string.h>
 
-enum {
-    MAX_TRIALS = 48,
-    MAX_REJECTED = 8 /* tokens outside a deferred nucleus before it is cut out after all */
-};
+/* 64 exponentials; above an exact sum by more than all roundings of a block sum together. */
+static const float block_bound = 64.0f * (1.0f + 0x1p-20f);
 
-typedef struct block_values {
-    float e[PL_BLOCK];
-    double sum;
-} block_values;
+uint32_t pl_pick_max_trials(const pl_view *view)
+{
+    const uint32_t least = 48, blocks_a_trial = 16;
+    uint32_t n = view->workspace->n_blocks / blocks_a_trial;
+    return n > least ? n : least;
+}
 
-static void evaluate_block(const pl_view *view, uint32_t block, block_values *out)
+double pl_pick_block_sum(const pl_view *view, uint32_t block)
 {
     float buffer[PL_BLOCK];
-    pl_view_exp_values(view, pl_view_block(view, block, buffer), 1, out->e);
-    out->sum = 0.0;
-    for (uint32_t i = 0; i < PL_BLOCK; i++)
-        out->sum += (double)out->e[i];
+    double sum;
+    pl_view_exp_sums(view, pl_view_block(view, block, buffer), 1, &sum);
+    return sum;
+}
+
+void pl_pick_exponentials(const pl_view *view, uint32_t block, float *e)
+{
+    float buffer[PL_BLOCK];
+    pl_view_exp_values(view, pl_view_block(view, block, buffer), 1, e);
+}
+
+uint32_t pl_pick_find_float(const float *values, uint32_t n, double at, double *rest)
+{
+    uint32_t last = 0;
+    double before = 0.0;
+    for (uint32_t i = 0; i < n; i++) {
+        double after = before + (double)values[i];
+        if (at < after) {
+            *rest = at - before;
+            return i;
+        }
+        if (values[i] > 0.0f)
+            last = i;
+        before = after;
+    }
+    *rest = 0.0;
+    return last;
+}
+
+uint32_t pl_pick_find_double(const double *values, uint32_t n, double at, double *rest)
+{
+    uint32_t last = 0;
+    double before = 0.0;
+    for (uint32_t i = 0; i < n; i++) {
+        double after = before + values[i];
+        if (at < after) {
+            *rest = at - before;
+            return i;
+        }
+        if (values[i] > 0.0)
+            last = i;
+        before = after;
+    }
+    *rest = 0.0;
+    return last;
 }
 
 /* The token inside a block where the fraction lies of the block's mass, 0 <= fraction < 1. */
-static uint32_t pick_inside(const pl_view *view, uint32_t block, const block_values *values,
-                            double fraction)
+static uint32_t pick_inside(const pl_view *view, uint32_t block, double sum, double fraction)
 {
+    float e[PL_BLOCK];
     double rest;
-    uint32_t i = pl_find_float(values->e, PL_BLOCK, fraction * values->sum, &rest);
+    pl_pick_exponentials(view, block, e);
+    uint32_t i = pl_pick_find_float(e, PL_BLOCK, fraction * sum, &rest);
     return pl_view_token(view, block * PL_BLOCK + i);
 }
 
@@ -58,30 +105,73 @@ static uint32_t pick_by_sums(const pl_view *view, pluck_pcg64 *rng)
     double total = pl_view_normaliser(view);
     double rest;
     uint32_t block =
-        pl_find_double(sums, pl_view_n_blocks(view), pluck_pcg64_uniform(rng) * total, &rest);
-    block_values values;
-    evaluate_block(view, block, &values);
-    return pick_inside(view, block, &values, rest / sums[block]);
+        pl_pick_find_double(sums, pl_view_n_blocks(view), pluck_pcg64_uniform(rng) * total, &rest);
+    return pick_inside(view, block, sums[block], rest / sums[block]);
 }
 
-/* One token of a dense view whose blocks have been weighed. */
-static uint32_t pick_dense(const pl_view *view, uint32_t n_groups, pluck_pcg64 *rng)
+uint32_t pl_pick_weigh_groups(const pl_view *view)
 {
     pl_workspace *w = view->workspace;
-    for (int trial = 0; trial < MAX_TRIALS; trial++) {
-        double total = pl_sum_of(w->group_sums, n_groups);
+    uint32_t n_groups = (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK;
+    pl_view_exp_sums(view, w->block_max, n_groups, w->group_sums);
+    for (uint32_t g = 0; g < n_groups; g++)
+        w->group_sums[g] *= (double)block_bound;
+    return n_groups;
+}
+
+void pl_pick_weigh(const pl_view *view, uint32_t group, float *weights)
+{
+    const float *maxima = view->workspace->block_max + (size_t)group * PL_BLOCK;
+    pl_view_exp_values(view, maxima, 1, weights);
+    for (uint32_t i = 0; i < PL_BLOCK; i++)
+        weights[i] *= block_bound;
+}
+
+/* The weights of a draw. Those of a group are in the workspace once it has been seen. */
+typedef struct block_weights {
+    uint32_t n_groups;
+    double total;
+    uint64_t seen[PLUCK_MAX_VOCAB / PL_BLOCK / PL_BLOCK / 64];
+} block_weights;
+
+static void begin_weights(const pl_view *view, block_weights *weights)
+{
+    weights->n_groups = pl_pick_weigh_groups(view);
+    weights->total = 0.0;
+    for (uint32_t g = 0; g < weights->n_groups; g++)
+        weights->total += view->workspace->group_sums[g];
+    memset(weights->seen, 0, (weights->n_groups + 63) / 64 * sizeof *weights->seen);
+}
+
+static float *weights_of(const pl_view *view, block_weights *weights, uint32_t group)
+{
+    float *of = view->workspace->weights + (size_t)group * PL_BLOCK;
+    uint64_t *seen = weights->seen + group / 64;
+    const uint64_t bit = (uint64_t)1 << group % 64;
+    if (!(*seen & bit))
+        pl_pick_weigh(view, group, of);
+    *seen |= bit;
+    return of;
+}
+
+/* One token of a dense view. */
+static uint32_t pick_dense(const pl_view *view, block_weights *weights, pluck_pcg64 *rng)
+{
+    double *group_sums = view->workspace->group_sums;
+    for (uint32_t trial = pl_pick_max_trials(view); trial > 0; trial--) {
         double rest;
-        uint32_t g =
-            pl_find_double(w->group_sums, n_groups, pluck_pcg64_uniform(rng) * total, &rest);
-        float *weights = w->weights + (size_t)g * PL_BLOCK;
-        uint32_t i = pl_find_float(weights, PL_BLOCK, rest, &rest);
+        uint32_t g = pl_pick_find_double(group_sums, weights->n_groups,
+                                         pluck_pcg64_uniform(rng) * weights->total, &rest);
+        float *of_group = weights_of(view, weights, g);
+        uint32_t i = pl_pick_find_float(of_group, PL_BLOCK, rest, &rest);
         uint32_t block = g * PL_BLOCK + i;
-        block_values values;
-        evaluate_block(view, block, &values);
-        if (rest < values.sum)
-            return pick_inside(view, block, &values, rest / values.sum);
-        weights[i] = (float)values.sum;
-        w->group_sums[g] = pl_group_sum(weights);
+        double sum = pl_pick_block_sum(view, block);
+        if (rest < sum)
+            return pick_inside(view, block, sum, rest / sum);
+        const double change = (double)(float)sum - (double)of_group[i];
+        of_group[i] = (float)sum;
+        group_sums[g] += change;
+        weights->total += change;
     }
     return pick_by_sums(view, rng);
 }
@@ -91,22 +181,30 @@ static uint32_t pick_compact(const pl_view *view, pluck_pcg64 *rng)
     return view->n == 1 ? view->workspace->ids[0] : pick_by_sums(view, rng);
 }
 
-/* Draws from the whole distribution until the token is in the nucleus: what is accepted has the law
- * of the nucleus. */
-static uint32_t pick_from_nucleus(pl_view *view, pluck_pcg64 *rng)
+/* Whether the token is in the nucleus, which is cut out of the view if nothing less decides. */
+static bool in_nucleus(const pl_view *dense, pl_view *view, pl_nucleus_bounds *bounds,
+                       uint32_t token)
 {
-    uint32_t n_groups = pl_weigh_blocks(view, view->workspace->n_blocks);
-    pl_nucleus_bounds bounds;
-    pl_membership_begin(view, &bounds);
-    for (int i = 0; i < MAX_REJECTED; i++) {
-        uint32_t token = pick_dense(view, n_groups, rng);
-        pl_verdict verdict = pl_membership(view, &bounds, token);
-        if (verdict == PL_INSIDE)
-            return token;
-        if (verdict == PL_OUTSIDE)
-            continue;
+    if (view->deferred.p > 0.0) {
+        pl_verdict verdict = pl_membership(dense, bounds, token);
+        if (verdict != PL_UNDECIDED)
+            return verdict == PL_INSIDE;
         pl_view_settle(view);
-        return pl_view_stored(view, token) > -INFINITY ? token : pick_compact(view, rng);
+    }
+    return pl_view_stored(view, token) > -INFINITY;
+}
+
+uint32_t pl_view_pick_nucleus(const pl_view *dense, pl_view *view, pluck_pcg64 *rng)
+{
+    block_weights weights;
+    pl_nucleus_bounds bounds = {0};
+    begin_weights(dense, &weights);
+    if (view->deferred.p > 0.0)
+        pl_membership_begin(dense, &bounds);
+    for (int i = 0; i < PL_PICK_MAX_REJECTED; i++) {
+        uint32_t token = pick_dense(dense, &weights, rng);
+        if (in_nucleus(dense, view, &bounds, token))
+            return token;
     }
     pl_view_settle(view);
     return pick_compact(view, rng);
@@ -114,9 +212,12 @@ static uint32_t pick_from_nucleus(pl_view *view, pluck_pcg64 *rng)
 
 uint32_t pl_view_pick(pl_view *view, pluck_pcg64 *rng)
 {
+    const pl_view dense = *view;
+    block_weights weights;
     if (view->compact)
         return pick_compact(view, rng);
     if (view->deferred.p > 0.0)
-        return pick_from_nucleus(view, rng);
-    return pick_dense(view, pl_weigh_blocks(view, view->workspace->n_blocks), rng);
+        return pl_view_pick_nucleus(&dense, view, rng);
+    begin_weights(view, &weights);
+    return pick_dense(view, &weights, rng);
 }

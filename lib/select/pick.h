@@ -13,4 +13,40 @@
  * honoured, and settled only if the draw needs it. */
 uint32_t pl_view_pick(pl_view *view, pluck_pcg64 *rng);
 
+/*
+ * A pick from the nucleus that is deferred in dense. Tokens of the whole distribution are drawn
+ * until one is in the nucleus: what is accepted has the law of the nucleus. Where they are rejected
+ * again and again (a temperature after the nucleus moves mass out of it), the nucleus is cut out and
+ * drawn from. view is a copy of dense in the same workspace; it is settled when that is needed, or
+ * has been before: then it says who is in the nucleus, and the token is the same.
+ */
+uint32_t pl_view_pick_nucleus(const pl_view *dense, pl_view *view, pluck_pcg64 *rng);
+
+/*
+ * The steps of a draw, for pick_many.c, which makes the same draw with other means.
+ */
+
+enum { PL_PICK_MAX_REJECTED = 3 }; /* tokens outside a nucleus before it is cut out after all */
+
+/* Refined weights before the sums of all blocks are computed: as many as cost about the same. */
+uint32_t pl_pick_max_trials(const pl_view *view);
+
+/* The sum of a block's exponentials. */
+double pl_pick_block_sum(const pl_view *view, uint32_t block);
+
+/* The exponentials of a block, 64 of them. */
+void pl_pick_exponentials(const pl_view *view, uint32_t block, float *e);
+
+/* Writes the sums of the weights of every group of 64 blocks to the workspace's group_sums; returns
+ * how many groups there are. */
+uint32_t pl_pick_weigh_groups(const pl_view *view);
+
+/* The 64 weights of a group: bounds of the sums of its blocks. */
+void pl_pick_weigh(const pl_view *view, uint32_t group, float *weights);
+
+/* The first index of values whose cumulated sum exceeds at; the last positive one if rounding
+ * leaves at beyond their end. *rest is what is left of at inside that value. */
+uint32_t pl_pick_find_float(const float *values, uint32_t n, double at, double *rest);
+uint32_t pl_pick_find_double(const double *values, uint32_t n, double at, double *rest);
+
 #endif

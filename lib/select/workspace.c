@@ -42,6 +42,7 @@ static size_t lay_out(pl_workspace *w, unsigned char *base)
         {&w->block_sums, n_maxima, sizeof(double)},
         {&w->block_ids, n_listed, sizeof(uint32_t)},
         {&w->block_spare, n_listed, sizeof(float)},
+        {&w->picks, PL_PICKS_ARRAYS * n_maxima, sizeof(double)},
         {&w->ids, n_tokens, sizeof(uint32_t)},
         {&w->values, n_tokens, sizeof(float)},
         {&w->keys, n_tokens, sizeof(pl_key)},

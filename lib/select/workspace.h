@@ -15,6 +15,8 @@ typedef struct pl_edit {
     float logit;
 } pl_edit;
 
+enum { PL_PICKS_ARRAYS = 12 };
+
 typedef struct pl_workspace {
     pluck_allocator allocator;
     uint32_t n_vocab;
@@ -26,6 +28,7 @@ typedef struct pl_workspace {
     double *block_sums;  /* [n_blocks] */
     uint32_t *block_ids; /* [n_blocks + PL_SLACK] blocks that a selection visits */
     float *block_spare;  /* [n_blocks + PL_SLACK] */
+    double *picks;       /* [PL_PICKS_ARRAYS * as block_max] see pick_many.c */
 
     uint32_t *ids;    /* [padded n_vocab + PL_SLACK] candidates of a compact view */
     float *values;    /* [the same] their stored logits */

@@ -65,8 +65,9 @@ typedef struct pl_kernels {
      */
     void (*exp_sums)(const float *x, size_t n_blocks, pl_exponent exponent, double *sums);
 
-    /* exp_sums, and dots[b] = sum of e * d over block b with d = fl(x - origin), same tree; where e
-     * = 0 the term is 0. */
+    /* exp_sums, and dots[b] = sum of e * d over block b with d = fl(x - origin): in each lane e0 d0,
+     * the next three added by fused multiply-adds in order, then folded the same way. Where e = 0
+     * the term is 0. */
     void (*exp_dots)(const float *x, size_t n_blocks, pl_exponent exponent, double *sums,
                      double *dots);
 

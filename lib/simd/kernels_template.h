@@ -79,10 +79,9 @@ typedef struct lanes_exponent {
     lanes origin, rate_hi, rate_lo;
 } lanes_exponent;
 
-/* The exponential; d, and where it is not flushed, for those who need more than e. */
+/* The exponential; and d, for those who need more than e. */
 typedef struct lanes_exponential {
     lanes e, d;
-    flags kept;
 } lanes_exponential;
 
 LANES_INLINE lanes_exponent exponent_set(pl_exponent exponent)
@@ -106,7 +105,7 @@ LANES_INLINE lanes_exponential exponential(lanes x, const lanes_exponent *expone
     p = lanes_fma(p, r, lanes_set(EXP_C1));
     p = lanes_fma(p, r, lanes_set(1.0f));
     flags kept = flags_at_least(t, lanes_set(EXP_FLUSH));
-    return (lanes_exponential){lanes_scale(kept, p, shifted), d, kept};
+    return (lanes_exponential){lanes_scale(kept, p, shifted), d};
 }
 
 static void exp_values(const float *x, size_t n_blocks, pl_exponent exponent, float *e)
@@ -133,15 +132,16 @@ LANES_INLINE lanes block_total(const lanes *v)
 /* The total of one block in each lane; dots may be NULL. */
 LANES_INLINE lanes exponential_block(const float *x, const lanes_exponent *exponent, lanes *dots)
 {
-    lanes e[LANES_A_BLOCK], dot[LANES_A_BLOCK];
+    lanes e[LANES_A_BLOCK];
     for (size_t i = 0; i < LANES_A_BLOCK; i++) {
         const lanes_exponential value = exponential(lanes_load(x + i * LANES), exponent);
         e[i] = value.e;
-        if (dots)
-            dot[i] = lanes_keep(value.kept, lanes_mul(value.e, value.d));
+        if (!dots)
+            continue;
+        /* d may be -inf where e is 0: any finite number makes the product 0. */
+        const lanes d = lanes_max(value.d, lanes_set(-FLT_MAX));
+        *dots = i == 0 ? lanes_mul(e[i], d) : lanes_fma(e[i], d, *dots);
     }
-    if (dots)
-        *dots = block_total(dot);
     return block_total(e);
 }
 

@@ -48,7 +48,7 @@ class Repeatable(CommandCase):
     def test_any_number_of_threads_gives_the_same_bytes(self):
         lines = [
             f"pluck sample logits.npy a.npy {CHAIN}",
-            "pluck sample gpt2.npy --rows :3 --draws 3000 --temperature 1.5 --top-p 0.9 -f csv",
+            "pluck sample gpt2.npy --rows :3 --draws 300 --temperature 1.5 --top-p 0.9 -f csv",
             "pluck sample logits.npy --draws 70 --repeat-penalty 1.3 --prompt-tokens 5,6,7",
             "pluck sample small.npy --rows -1 --draws 9000 --format json",
             f"pluck sample logits.npy --rows 4:2 {CHAIN}",

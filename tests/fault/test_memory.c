@@ -2,7 +2,8 @@
  * Why: a workspace reserves addresses for the worst case, every token a candidate, but an engine
  * pays for what is written: the rest is never committed. What a chain writes is seen from a pattern
  * that fills all memory before. A draw from all tokens must stay within a 16th of the logits, and
- * what needs block maxima alone within V/16 bytes, plus a constant.
+ * what needs block maxima alone within V/16 bytes, plus a constant. Of the 26 bytes a value that
+ * are reserved at most, 24 are the candidates and 1.5 what many draws from one row keep.
  */
 #include "support/logit_cases.h"
 #include "support/test_cases.h"
@@ -130,7 +131,7 @@ static void written_memory_is_a_fraction_of_the_logits(void **state)
                           cases[c].json, n_vocab, (double)sampled / n_vocab,
                           (double)drawn / n_vocab, (double)reserved / n_vocab);
             assert_true((double)drawn / n_vocab <= cases[c].at_most + slack);
-            assert_true((double)reserved / n_vocab <= 24.5);
+            assert_true((double)reserved / n_vocab <= 26.0);
         }
     }
 }

@@ -51,6 +51,11 @@ static uint64_t case_step(void)
     return step > 0 ? step : 1;
 }
 
+uint64_t test_n_repeats(uint64_t n)
+{
+    return n / case_step();
+}
+
 static void run(const char *test, uint64_t first, uint64_t n, test_case_function *function,
                 const void *context, const pluck_isa *isas, unsigned n_isas)
 {

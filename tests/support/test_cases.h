@@ -28,6 +28,9 @@ void test_cases_run(const char *test, uint64_t first, uint64_t n, test_case_func
 void test_cases_run_once(const char *test, uint64_t first, uint64_t n, test_case_function *function,
                          const void *context);
 
+/* How often a test repeats what it would do n times: n, or one in PLUCK_CASE_STEP of that. */
+uint64_t test_n_repeats(uint64_t n);
+
 /* Says why a case fails; always false. */
 bool test_case_failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

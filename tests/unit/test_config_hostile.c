@@ -1,7 +1,7 @@
 /*
  * Configurations come from strangers too. Text that is made to be slow or to break a parser must be
- * refused or read within a second, and one byte changed anywhere must never do more harm than a
- * refusal.
+ * refused or read in time that grows with its length, and one byte changed anywhere must never do
+ * more harm than a refusal.
  */
 #include "test_config_helpers.h"
 
@@ -14,23 +14,10 @@
 
 enum { MEGABYTES_10 = 10 * 1000 * 1000 };
 
-/* A second, or on slow machines (emulated, instrumented) what 50 plain passes over 10 MB take. */
-static double time_limit(void)
-{
-    static double limit;
-    if (limit > 0)
-        return limit;
-    volatile unsigned char *bytes = calloc(MEGABYTES_10, 1);
-    assert_non_null(bytes);
-    double start = seconds();
-    for (size_t i = 0; i < MEGABYTES_10; i++)
-        bytes[i] = (unsigned char)(bytes[i] + 1);
-    limit = 50 * (seconds() - start);
-    free((void *)(uintptr_t)bytes);
-    if (limit < 1)
-        limit = 1;
-    return limit;
-}
+/* Of processor time, in seconds. No speed is claimed: all texts here are read within a tenth of it,
+ * instrumented builds on busy machines included, while work that grows with the square of 10 MB, or
+ * of 10^5 keys that share a hundred bytes, takes minutes to days. */
+static const double time_limit = 20;
 
 /* repeat times `unit` between two texts. */
 static char *repeated(const char *before, const char *unit, size_t repeat, const char *after,
@@ -52,13 +39,13 @@ static void refuse_quickly(char *text, size_t size_bytes, const char *start_of_m
 {
     pluck_error err = {PLUCK_OK, ""};
     pluck_config *config = NULL;
-    const double limit = time_limit(), start = seconds();
+    const double start = seconds();
     pluck_status status = pluck_config_from_json(&config, text, size_bytes, NULL, &err);
     const double took = seconds() - start;
     if (status != PLUCK_ERR_CONFIG ||
         strncmp(err.message, start_of_message, strlen(start_of_message)) != 0)
         fail_msg("expected: %s\n  got:      %s", start_of_message, err.message);
-    if (took > limit)
+    if (took > time_limit)
         fail_msg("%s\n  took %.2f s", err.message, took);
     free(text);
 }
@@ -161,10 +148,10 @@ static void a_large_bias_map_is_read_in_time(void **state)
                                   i ? "," : "", token);
         }
         n += (size_t)snprintf(text + n, capacity - n, pairs ? "]}" : "}}");
-        const double limit = time_limit(), start = seconds();
+        const double start = seconds();
         assert_int_equal(pluck_config_from_json(&config, text, n, NULL, &err), PLUCK_OK);
         const double took = seconds() - start;
-        if (took > limit)
+        if (took > time_limit)
             fail_msg("took %.2f s", took);
         const pluck_bias_map *map = pluck_config_params_at(config, 0);
         assert_int_equal(map->n, N_TOKENS);

@@ -8,6 +8,8 @@
 #include "test_config_helpers.h"
 #include "test_config_values.h"
 
+#include "support/test_cases.h"
+
 enum { TEXT_BYTES = 1 << 16, MAX_MEMBERS = 128, DEFAULT_COUNT = 3000 };
 
 static uint64_t first_seed = 1;
@@ -278,7 +280,8 @@ static int tell_seed(void **state)
 
 static void run(void (*check)(uint64_t seed))
 {
-    for (uint64_t i = 0; i < n_texts; i++) {
+    const uint64_t n = test_n_repeats(n_texts);
+    for (uint64_t i = 0; i < n; i++) {
         current_seed = first_seed + i;
         check(current_seed);
     }

@@ -106,7 +106,8 @@ static void check_draws(const draw_case *c)
     uint64_t *counts = calloc(c->n_vocab, sizeof *counts);
     assert_non_null(counts);
     pluck_sampler *sampler = test_sampler(c->json, c->n_vocab, test_isa(), 0);
-    for (int i = 0; i < N_DRAWS; i++) {
+    const uint64_t n_draws = test_n_repeats(N_DRAWS);
+    for (uint64_t i = 0; i < n_draws; i++) {
         pluck_token token = -1;
         pluck_sampler_sample(sampler, row.logits, &token, NULL);
         if (token < 0 || (uint32_t)token >= c->n_vocab)
@@ -114,7 +115,7 @@ static void check_draws(const draw_case *c)
         counts[token]++;
         pluck_sampler_accept(sampler, token, NULL);
     }
-    check(c->json, counts, p, c->n_vocab, N_DRAWS);
+    check(c->json, counts, p, c->n_vocab, n_draws);
     pluck_sampler_destroy(&sampler);
     logit_row_destroy(&row);
     free(counts);
@@ -142,9 +143,10 @@ static void check_large_draws(const draw_case *c, uint64_t seed)
                      PLUCK_OK);
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, seed, 0, 0);
-    for (int d = 0; d < N_DRAWS; d++)
+    const uint64_t n_draws = test_n_repeats(N_DRAWS);
+    for (uint64_t d = 0; d < n_draws; d++)
         counts[pl_view_pick(&view, &rng)]++;
-    check(logit_kind_name((logit_kind)c->kind), counts, p, c->n_vocab, N_DRAWS);
+    check(logit_kind_name((logit_kind)c->kind), counts, p, c->n_vocab, n_draws);
     pl_workspace_destroy(&workspace);
     logit_row_destroy(&row);
     free(counts);
@@ -192,12 +194,13 @@ static void check_pairs(const char *json, walk_function *walk, uint64_t distance
     for (int i = 0; i < N_SIDE * N_SIDE; i++)
         pairs[i] = p[i / N_SIDE] * p[i % N_SIDE];
     pluck_sampler *sampler = test_sampler(json, N_SIDE, test_isa(), 0);
-    for (uint64_t i = 0; i < N_DRAWS; i += 2) {
+    const uint64_t n_draws = test_n_repeats(N_DRAWS);
+    for (uint64_t i = 0; i < n_draws; i += 2) {
         uint64_t place = i / (2 * distance) * (2 * distance) + i / 2 % distance;
         pluck_token first = walk(sampler, row.logits, place);
         counts[first * N_SIDE + walk(sampler, row.logits, place + distance)]++;
     }
-    check(json, counts, pairs, N_SIDE * N_SIDE, N_DRAWS / 2);
+    check(json, counts, pairs, N_SIDE * N_SIDE, (n_draws + 1) / 2);
     pluck_sampler_destroy(&sampler);
     logit_row_destroy(&row);
     free(p);
@@ -264,7 +267,8 @@ static void xtc_mixes_two_distributions(void **state)
     pluck_sampler *sampler = test_sampler(
         "{\"xtc_probability\": 0.35, \"xtc_threshold\": 0.15, \"seed\": 3}", N, test_isa(), 0);
     const pluck_logits row = {logits, PLUCK_F32, N};
-    for (uint64_t at = 0; at < N_DRAWS; at += BATCH) {
+    const uint64_t n_draws = test_n_repeats(N_DRAWS) / BATCH * BATCH;
+    for (uint64_t at = 0; at < n_draws; at += BATCH) {
         assert_int_equal(pluck_sampler_set_position(sampler, at, NULL), PLUCK_OK);
         assert_int_equal(pluck_sampler_draw_many(sampler, row, BATCH, draws, NULL), PLUCK_OK);
         for (int i = 0; i < BATCH; i++)
@@ -274,7 +278,7 @@ static void xtc_mixes_two_distributions(void **state)
         assert_int_equal(one.token, draws[7].token);
         assert_int_equal(one.n_survivors, draws[7].n_survivors);
     }
-    check("xtc", counts, p, N, N_DRAWS);
+    check("xtc", counts, p, N, n_draws);
     pluck_sampler_destroy(&sampler);
 }
 

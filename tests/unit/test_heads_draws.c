@@ -18,6 +18,7 @@
 
 #include "support/chi_square.h"
 #include "support/head_cases.h"
+#include "support/test_cases.h"
 
 static pluck_error err;
 
@@ -73,7 +74,8 @@ static void check_draws(const head_case *c, const float *hidden, const int32_t *
     assert_ok(pluck_head_query_set_mask(query, mask, (N_VOCAB + 31) / 32, &err));
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, c->seed, 1, 0);
-    for (int i = 0; i < N_DRAWS; i++) {
+    const uint64_t n_draws = test_n_repeats(N_DRAWS);
+    for (uint64_t i = 0; i < n_draws; i++) {
         pluck_token token = -1;
         double logprob = 1;
         assert_ok(pluck_head_sample(query, hidden, temperature, &rng, &token,
@@ -86,7 +88,7 @@ static void check_draws(const head_case *c, const float *hidden, const int32_t *
     char what[256];
     (void)snprintf(what, sizeof what, "%s, T = %g%s", head_case_text(c), temperature,
                    mask ? ", masked" : "");
-    check_counts(what, counts, p, N_VOCAB, N_DRAWS);
+    check_counts(what, counts, p, N_VOCAB, n_draws);
     pluck_head_query_destroy(&query);
 }
 
@@ -135,7 +137,8 @@ static void test_draws_without_replacement_have_the_right_pairs(void **state)
                     pairs[a * N + b] = a == b || p[a] == 0 ? 0 : p[a] * p[b] / (1 - p[a]);
             pluck_pcg64 rng;
             pluck_pcg64_seed(&rng, 5, (uint64_t)i, 0);
-            for (int draw = 0; draw < N_DRAWS; draw++) {
+            const uint64_t n_draws = test_n_repeats(N_DRAWS);
+            for (uint64_t draw = 0; draw < n_draws; draw++) {
                 pluck_scored_token tokens[2];
                 uint32_t n = 0;
                 assert_ok(pluck_head_sample_distinct(query, hidden, some[i / 2], 2, &rng, tokens,
@@ -143,7 +146,7 @@ static void test_draws_without_replacement_have_the_right_pairs(void **state)
                 assert_int_equal(n, 2);
                 counts[tokens[0].token * N + tokens[1].token]++;
             }
-            check_counts(head_case_text(&c), counts, pairs, (size_t)N * N, N_DRAWS);
+            check_counts(head_case_text(&c), counts, pairs, (size_t)N * N, n_draws);
         }
         pluck_head_query_destroy(&query);
         head_case_free(&c);
@@ -211,11 +214,12 @@ static void test_extreme_temperatures_converge(void **state)
         for (size_t i = 0; i < sizeof hot / sizeof *hot; i++) {
             uint64_t counts[N_VOCAB] = {0};
             tempered(logprobs, NULL, hot[i], N_VOCAB, p);
-            for (int draw = 0; draw < 20000; draw++) {
+            const uint64_t n_draws = test_n_repeats(20000);
+            for (uint64_t draw = 0; draw < n_draws; draw++) {
                 assert_ok(pluck_head_sample(query, hidden, hot[i], &rng, &token, NULL, &err));
                 counts[token]++;
             }
-            check_counts(head_case_text(&c), counts, p, N_VOCAB, 20000);
+            check_counts(head_case_text(&c), counts, p, N_VOCAB, n_draws);
         }
         assert_int_equal(pluck_head_sample(query, hidden, -1, &rng, &token, NULL, &err),
                          PLUCK_ERR_INVALID);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "support/head_cases.h"
+#include "support/test_cases.h"
 #include "support/test_isa.h"
 
 static pluck_error err;
@@ -105,7 +106,7 @@ static void for_each_case(void (*check)(fixture *f), uint64_t n_seeds)
 {
     static fixture f;
     for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
-        for (uint64_t seed = 0; seed < n_seeds; seed++) {
+        for (uint64_t seed = 0; seed < test_n_repeats(n_seeds); seed++) {
             open_fixture(&f, (pluck_head_kind)kind, seed);
             check(&f);
             close_fixture(&f);
