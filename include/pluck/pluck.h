@@ -24,6 +24,7 @@
 #include <pluck/dump.h>
 #include <pluck/fasttext.h>
 #include <pluck/head.h>
+#include <pluck/own_stages.h>
 #include <pluck/rng.h>
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>

@@ -36,6 +36,14 @@ void pl_put_bytes(pl_byte_writer *writer, const void *bytes, size_t n_bytes)
     writer->hash = hash_more(writer->hash, bytes, n_bytes);
 }
 
+void pl_put_made(pl_byte_writer *writer, size_t n_bytes)
+{
+    if (writer->n_bytes <= writer->capacity_bytes &&
+        n_bytes <= writer->capacity_bytes - writer->n_bytes)
+        writer->hash = hash_more(writer->hash, writer->bytes + writer->n_bytes, n_bytes);
+    writer->n_bytes += n_bytes;
+}
+
 static void put_number(pl_byte_writer *writer, uint64_t value, size_t n_bytes)
 {
     unsigned char bytes[8];

@@ -19,6 +19,8 @@ typedef struct pl_byte_writer {
 
 pl_byte_writer pl_byte_writer_make(void *bytes, size_t capacity_bytes);
 void pl_put_bytes(pl_byte_writer *writer, const void *bytes, size_t n_bytes);
+/* n_bytes that are already where the next ones belong, if they fit. */
+void pl_put_made(pl_byte_writer *writer, size_t n_bytes);
 void pl_put_u32(pl_byte_writer *writer, uint32_t value);
 void pl_put_u64(pl_byte_writer *writer, uint64_t value);
 void pl_put_f64(pl_byte_writer *writer, double value);

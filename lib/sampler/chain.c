@@ -44,8 +44,10 @@ static pluck_status add_link(pl_chain *chain, const pl_stage *stage, const void 
         status = stage->check(params, setup->n_vocab, err);
     if (status == PLUCK_OK)
         status = pl_params_clone(&link.params, &stage->info, params, &chain->allocator, err);
+    pl_stage_setup own_setup = *setup;
+    own_setup.stage = stage;
     if (status == PLUCK_OK && stage->create)
-        status = stage->create(&link.state, link.params, setup, err);
+        status = stage->create(&link.state, link.params, &own_setup, err);
     if (status == PLUCK_OK)
         chain->links[chain->n++] = link;
     else

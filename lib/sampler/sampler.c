@@ -42,7 +42,7 @@ static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *con
                                  pluck_error *err)
 {
     const pluck_allocator *allocator = &sampler->allocator;
-    const pl_stage_setup setup = {allocator, sampler->n_vocab, sampler->max_rewind};
+    const pl_stage_setup setup = {NULL, allocator, sampler->n_vocab, sampler->max_rewind};
     pluck_status status = pl_chain_create(&sampler->chain, config, &setup, err);
     if (status != PLUCK_OK)
         return status;

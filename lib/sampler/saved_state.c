@@ -48,6 +48,10 @@ pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *bytes, size_
 {
     if (!sampler || !size_bytes || (!bytes && capacity_bytes > 0))
         return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    for (size_t i = 0; i < sampler->chain.n; i++)
+        if (sampler->chain.links[i].stage->is_unsaveable)
+            return pl_fail(err, PLUCK_ERR_INVALID, "the stage '%s' cannot save its state",
+                           sampler->chain.links[i].stage->info.name);
     pl_byte_writer measured = pl_byte_writer_make(NULL, 0);
     pl_sampler_put(sampler, 0, &measured);
     *size_bytes = measured.n_bytes;
@@ -57,6 +61,9 @@ pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *bytes, size_
                        measured.n_bytes, capacity_bytes);
     pl_byte_writer out = pl_byte_writer_make(bytes, capacity_bytes);
     pl_sampler_put(sampler, measured.n_bytes, &out);
+    if (out.n_bytes != measured.n_bytes)
+        return pl_fail(err, PLUCK_ERR_INVALID, "a stage saved %zu bytes more or less than it said",
+                       out.n_bytes);
     return PLUCK_OK;
 }
 
