@@ -7,6 +7,7 @@
 #include "support/logit_cases.h"
 #include "support/test_allocator.h"
 #include "support/test_cases.h"
+#include "support/test_own_stages.h"
 #include "support/test_samplers.h"
 
 #include <setjmp.h>
@@ -270,6 +271,38 @@ static void loading_fails_without_a_trace(void **state)
     }
 }
 
+/* A registry that could not take one more stage still has those that it had. */
+static void registering_fails_whole(void **state)
+{
+    (void)state;
+    uint64_t n = 0;
+    for (bool failed = true; failed; n++) {
+        test_allocator allocator;
+        test_allocator_init(&allocator);
+        allocator.fail_at = n;
+        pluck_error err = {.status = PLUCK_OK};
+        pluck_registry *registry = (pluck_registry *)&err;
+        pluck_status status = pluck_registry_create(&registry, &allocator.interface, &err);
+        size_t n_added = 0;
+        while (status == PLUCK_OK && n_added < test_n_own_stages) {
+            status = pluck_registry_add(registry, test_own_stages + n_added, &err);
+            n_added += status == PLUCK_OK;
+        }
+        failed = allocator.failed;
+        if (failed)
+            check_nomem(status, &err, &allocator);
+        else
+            assert_int_equal(status, PLUCK_OK);
+        allocator.fail_at = UINT64_MAX;
+        for (size_t i = 0; i < test_n_own_stages && registry; i++)
+            assert_int_equal(pluck_registry_add(registry, test_own_stages + i, NULL),
+                             i < n_added ? PLUCK_ERR_INVALID : PLUCK_OK);
+        pluck_registry_destroy(&registry);
+        assert_int_equal(allocator.n_live, 0);
+    }
+    assert_true(n > test_n_own_stages);
+}
+
 static void workspaces_fail_whole(void **state)
 {
     (void)state;
@@ -355,6 +388,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(accepting_fails_without_a_trace),
         cmocka_unit_test(tracing_fails_without_a_trace),
         cmocka_unit_test(loading_fails_without_a_trace),
+        cmocka_unit_test(registering_fails_whole),
         cmocka_unit_test(workspaces_fail_whole),
         cmocka_unit_test(borrowing_fails_whole),
     };
