@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_KERNELS = 16 };
+enum { N_KERNELS = 17 };
 _Static_assert(sizeof(pl_kernels) - offsetof(pl_kernels, scan_f32) == N_KERNELS * sizeof(void *),
                "pl_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
 
@@ -125,6 +125,18 @@ static void run_gather_all(const pl_kernels *kernels, const kernel_input *in, ke
     gather(kernels, in, -3e38f, out);
 }
 
+/* Every third block. */
+static void run_gather_blocks(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    const uint32_t step = 3;
+    uint32_t *blocks = out->blocks;
+    size_t n = 0;
+    for (uint32_t b = 0; b < in->n / PL_BLOCK; b += step)
+        blocks[n++] = b;
+    out->result = out->n_values = out->n_ids =
+        kernels->gather_blocks(in->f32, blocks, n, in->threshold_many, out->ids, out->values);
+}
+
 static void run_count(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     out->result = kernels->count(in->f32, in->n / PL_BLOCK, in->threshold_many);
@@ -145,6 +157,7 @@ static const kernel_case cases[] = {
     {"gather few", 4, run_gather_few},
     {"gather 1 in 8", 5, run_gather_many},
     {"gather all", 12, run_gather_all},
+    {"gather_blocks 1 in 3", 5.0 / 3, run_gather_blocks},
     {"count", 4, run_count},
     {"dot_f32", 8, run_dot_f32},
     {"dot_f16", 6, run_dot_f16},
@@ -219,8 +232,9 @@ bool kernel_output_create(kernel_output *out, size_t n)
         .ids = malloc((n + PL_SLACK) * sizeof(uint32_t)),
         .sums = malloc(n_blocks * sizeof(double)),
         .dots = malloc(n_blocks * sizeof(double)),
+        .blocks = malloc(n_blocks * sizeof(uint32_t)),
     };
-    if (out->values && out->ids && out->sums && out->dots)
+    if (out->values && out->ids && out->sums && out->dots && out->blocks)
         return true;
     kernel_output_destroy(out);
     return false;
@@ -231,6 +245,7 @@ void kernel_output_destroy(kernel_output *out)
     free(out->values);
     free(out->ids);
     free(out->sums);
+    free(out->blocks);
     free(out->dots);
     *out = (kernel_output){0};
 }

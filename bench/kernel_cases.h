@@ -22,7 +22,8 @@ typedef struct kernel_output {
     float *values; /* room for n + PL_SLACK */
     uint32_t *ids; /* room for n + PL_SLACK */
     double *sums, *dots;
-    uint64_t result; /* of a kernel that returns something */
+    uint32_t *blocks; /* scratch */
+    uint64_t result;  /* of a kernel that returns something */
 } kernel_output;
 
 typedef struct kernel_case {

@@ -4,8 +4,24 @@
  */
 #include "commands.h"
 #include "output.h"
+#include "presets.h"
 
+#include <ctype.h>
 #include <string.h>
+
+/* What a flag or the words of a command can be, where that is a list. */
+typedef enum word_list {
+    WORDS_ANY,
+    WORDS_CHOICES, /* those of the option's value_name */
+    WORDS_PRESETS,
+    WORDS_DRAWS,
+    WORDS_ISAS,
+    WORDS_STAGES,
+    WORDS_SHELLS,
+    WORDS_COMMANDS
+} word_list;
+
+#define CONFIG_SUMMARY "check, show and start configurations"
 
 typedef void (*option_printer)(output *out, const command *c, const option *o);
 
@@ -21,19 +37,85 @@ static bool each_option(output *out, const command *c, option_printer print)
     return true;
 }
 
-static void print_choices(output *out, const option *o, const char *separator)
+static bool is_choice(const char *value_name)
+{
+    bool has_capital = false;
+    for (const char *c = value_name; *c != '\0'; c++)
+        has_capital |= isupper((unsigned char)*c) != 0;
+    return strchr(value_name, '|') != NULL && !has_capital;
+}
+
+static word_list words_of_option(const option *o)
+{
+    if (o->type == OPTION_SWITCH)
+        return WORDS_ANY;
+    if (is_choice(o->value_name))
+        return WORDS_CHOICES;
+    return strcmp(o->name, "preset") == 0 ? WORDS_PRESETS
+           : strcmp(o->name, "draw") == 0 ? WORDS_DRAWS
+           : strcmp(o->name, "isa") == 0  ? WORDS_ISAS
+                                          : WORDS_ANY;
+}
+
+static word_list words_of_command(const command *c)
+{
+    return strcmp(c->name, "stages") == 0        ? WORDS_STAGES
+           : strcmp(c->name, "completions") == 0 ? WORDS_SHELLS
+           : strcmp(c->name, "config init") == 0 ? WORDS_PRESETS
+           : strcmp(c->name, "help") == 0        ? WORDS_COMMANDS
+                                                 : WORDS_ANY;
+}
+
+/* The index-th word of a list and its length; NULL beyond. *n = 0: left out. */
+static const char *word_at(word_list list, const option *o, int index, size_t *n)
+{
+    static const char shells[] = "bash|zsh|fish";
+    const char *word = NULL;
+    if (list == WORDS_CHOICES || list == WORDS_SHELLS)
+        return choice_at(list == WORDS_SHELLS ? shells : o->value_name, index, n);
+    if (list == WORDS_PRESETS)
+        word = presets[index].name;
+    if (list == WORDS_ISAS)
+        word = pluck_isa_name((pluck_isa)index);
+    if (list == WORDS_COMMANDS)
+        word = commands[index] != NULL ? commands[index]->name : NULL;
+    const bool is_stage = list == WORDS_STAGES || list == WORDS_DRAWS;
+    const pluck_stage *const stage = is_stage ? pluck_stage_at((size_t)index) : NULL;
+    if (stage != NULL)
+        word = stage->name;
+    const bool is_wanted = stage == NULL || list == WORDS_STAGES || stage->kind == PLUCK_STAGE_DRAW;
+    /* Of a command of two words the group is enough. */
+    *n = word != NULL && is_wanted ? strcspn(word, " ") : 0;
+    if (list == WORDS_COMMANDS && index > 0 && word != NULL &&
+        strncmp(commands[index - 1]->name, word, *n + 1) == 0)
+        *n = 0;
+    return word;
+}
+
+static void print_words(output *out, word_list list, const option *o, const char *separator)
 {
     size_t n = 0;
     const char *word;
-    for (int i = 0; (word = choice_at(o->value_name, i, &n)) != NULL; i++) {
-        output_text(out, i > 0 ? separator : "");
+    bool is_first = true;
+    for (int i = 0; (word = word_at(list, o, i, &n)) != NULL; i++) {
+        if (n == 0)
+            continue;
+        output_text(out, is_first ? "" : separator);
         output_write(out, word, n);
+        is_first = false;
     }
 }
 
-static bool has_words(const option *o)
+/* The second words of the commands that have one: those of config. */
+static void print_second_words(output *out)
 {
-    return o->type == OPTION_CHOICE || strcmp(o->name, "on-nan") == 0;
+    bool is_first = true;
+    for (const command *const *c = commands; *c != NULL; c++) {
+        const char *const space = strchr((*c)->name, ' ');
+        if (space != NULL)
+            output_printf(out, "%s%s", is_first ? "" : " ", space + 1);
+        is_first = is_first && space == NULL;
+    }
 }
 
 static void bash_flag(output *out, const command *c, const option *o)
@@ -44,9 +126,13 @@ static void bash_flag(output *out, const command *c, const option *o)
 
 static void bash_values(output *out, const command *c, const option *o)
 {
-    if (has_words(o)) {
-        output_printf(out, "    '%s --%s') words='", c->name, o->name);
-        print_choices(out, o, " ");
+    const word_list list = words_of_option(o);
+    if (list != WORDS_ANY) {
+        output_printf(out, "    '%s --%s'", c->name, o->name);
+        if (o->letter != 0)
+            output_printf(out, "|'%s -%c'", c->name, o->letter);
+        output_text(out, ") words='");
+        print_words(out, list, o, " ");
         output_text(out, "' ;;\n");
     } else if (o->type != OPTION_SWITCH && o->type != OPTION_FILE) {
         output_printf(out, "    '%s --%s') return ;;\n", c->name, o->name);
@@ -74,8 +160,9 @@ static bool print_bash(output *out)
     }
     output_text(out, "--help --version'\n"
                      "  elif ((COMP_CWORD == 2)) && [[ ${COMP_WORDS[1]} == config ]]; then\n"
-                     "    words='check show init schema'\n"
-                     "  elif [[ $current == -* ]]; then\n    case $command in\n");
+                     "    words='");
+    print_second_words(out);
+    output_text(out, "'\n  elif [[ $current == -* ]]; then\n    case $command in\n");
     bool ok = true;
     for (const command *const *c = commands; ok && *c != NULL; c++) {
         output_printf(out, "    '%s') words='", (*c)->name);
@@ -83,8 +170,16 @@ static bool print_bash(output *out)
         output_text(out, "' ;;\n");
     }
     output_text(out, "    esac\n  else\n    case \"$command $previous\" in\n");
-    for (const command *const *c = commands; ok && *c != NULL; c++)
+    for (const command *const *c = commands; ok && *c != NULL; c++) {
         ok = each_option(out, *c, bash_values);
+        if (words_of_command(*c) == WORDS_ANY)
+            continue;
+        const char *const space = strchr((*c)->name, ' ');
+        output_printf(out, "    '%s %s') words='", (*c)->name,
+                      space != NULL ? space + 1 : (*c)->name);
+        print_words(out, words_of_command(*c), NULL, " ");
+        output_text(out, "' ;;\n");
+    }
     output_text(out, "    esac\n  fi\n"
                      "  [[ -n $words ]] && mapfile -t COMPREPLY < <(compgen -W \"$words\" -- "
                      "\"$current\")\n}\n"
@@ -105,22 +200,33 @@ static void quoted(output *out, const char *text, const char *escaped)
     }
 }
 
-static void zsh_flag(output *out, const command *c, const option *o)
+/* spelling: "--top-k=" or "-n+". */
+static void zsh_spec(output *out, const option *o, const char *dashes, const char *name,
+                     const char *joint)
 {
-    (void)c;
-    output_printf(out, "      '--%s%s[", o->name, o->type == OPTION_SWITCH ? "" : "=");
+    const word_list list = words_of_option(o);
+    output_printf(out, "      '%s%s%s[", dashes, name, o->type == OPTION_SWITCH ? "" : joint);
     quoted(out, o->summary, "[]:\\");
     output_char(out, ']');
     if (o->type == OPTION_FILE) {
         output_text(out, ":file:_files");
-    } else if (has_words(o)) {
+    } else if (list != WORDS_ANY) {
         output_text(out, ":value:(");
-        print_choices(out, o, " ");
+        print_words(out, list, o, " ");
         output_char(out, ')');
     } else if (o->type != OPTION_SWITCH) {
         output_text(out, ":value: ");
     }
     output_text(out, "' \\\n");
+}
+
+static void zsh_flag(output *out, const command *c, const option *o)
+{
+    (void)c;
+    const char letter[] = {o->letter, '\0'};
+    zsh_spec(out, o, "--", o->name, "=");
+    if (o->letter != 0)
+        zsh_spec(out, o, "-", letter, "+");
 }
 
 static bool print_zsh(output *out)
@@ -134,20 +240,29 @@ static bool print_zsh(output *out)
             continue;
         output_text(out, " '");
         output_write(out, (*c)->name, n);
-        output_char(out, '\'');
+        output_char(out, '[');
+        quoted(out, (*c)->name[n] == ' ' ? CONFIG_SUMMARY : (*c)->summary, "[]:\\");
+        output_text(out, "]'");
         last = (*c)->name;
     }
     output_text(out, "\n    return\n  fi\n"
                      "  if [[ $command == config ]]; then\n"
-                     "    if ((CURRENT == 3)); then\n"
-                     "      _values command check show init schema\n      return\n    fi\n"
+                     "    if ((CURRENT == 3)); then\n      _values command ");
+    print_second_words(out);
+    output_text(out, "\n      return\n    fi\n"
                      "    command=\"config $words[3]\"\n    shift words\n    ((CURRENT--))\n  fi\n"
                      "  shift words\n  ((CURRENT--))\n  case $command in\n");
     bool ok = true;
     for (const command *const *c = commands; ok && *c != NULL; c++) {
         output_printf(out, "    '%s') _arguments \\\n", (*c)->name);
         ok = each_option(out, *c, zsh_flag);
-        output_text(out, "      '*:file:_files' ;;\n");
+        if (words_of_command(*c) == WORDS_ANY) {
+            output_text(out, "      '*:file:_files' ;;\n");
+            continue;
+        }
+        output_text(out, "      '*:word:(");
+        print_words(out, words_of_command(*c), NULL, " ");
+        output_text(out, ")' ;;\n");
     }
     output_text(out, "  esac\n}\n_pluck \"$@\"\n");
     return ok;
@@ -161,9 +276,9 @@ static void fish_flag(output *out, const command *c, const option *o)
     output_printf(out, "' -l %s", o->name);
     if (o->letter != 0)
         output_printf(out, " -s %c", o->letter);
-    if (has_words(o)) {
+    if (words_of_option(o) != WORDS_ANY) {
         output_text(out, " -x -a '");
-        print_choices(out, o, " ");
+        print_words(out, words_of_option(o), o, " ");
         output_char(out, '\'');
     } else if (o->type != OPTION_SWITCH) {
         output_text(out, o->type == OPTION_FILE ? " -r -F" : " -x");
@@ -173,23 +288,41 @@ static void fish_flag(output *out, const command *c, const option *o)
     output_text(out, "'\n");
 }
 
+/* What follows the command: words of a list, files, or nothing. */
+static void fish_words(output *out, const command *c)
+{
+    const char *const space = strchr(c->name, ' ');
+    const word_list list = words_of_command(c);
+    const char *const files = c->max_words == 0 ? "-f" : list == WORDS_ANY ? "-F" : "-f -a '";
+    output_printf(out, "complete -c pluck -n '__fish_seen_subcommand_from %s' %s",
+                  space == NULL ? c->name : space + 1, files);
+    if (list != WORDS_ANY) {
+        print_words(out, list, NULL, " ");
+        output_char(out, '\'');
+    }
+    output_char(out, '\n');
+}
+
 static bool print_fish(output *out)
 {
     bool ok = true;
     for (const command *const *c = commands; ok && *c != NULL; c++) {
         const char *const space = strchr((*c)->name, ' ');
         output_text(out, "complete -c pluck -f -n ");
-        if (space == NULL)
+        if (space == NULL) {
             output_printf(out, "__fish_use_subcommand -a %s", (*c)->name);
-        else
-            output_printf(out, "'__fish_seen_subcommand_from config' -a %s", space + 1);
+        } else {
+            output_text(out, "'__fish_seen_subcommand_from config; and not "
+                             "__fish_seen_subcommand_from ");
+            print_second_words(out);
+            output_printf(out, "' -a %s", space + 1);
+        }
         output_printf(out, " -d '%s'\n", (*c)->summary);
         ok = each_option(out, *c, fish_flag);
+        fish_words(out, *c);
     }
-    output_text(out, "complete -c pluck -f -n __fish_use_subcommand -a config -d "
-                     "'check, show and start configurations'\n"
-                     "complete -c pluck -F -n '__fish_seen_subcommand_from sample inspect check "
-                     "show'\n");
+    output_text(out, "complete -c pluck -f -n __fish_use_subcommand -a config -d '" CONFIG_SUMMARY
+                     "'\n");
     return ok;
 }
 

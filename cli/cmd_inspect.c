@@ -11,29 +11,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LISTED_EDITS 32 /* of each stage, in JSON too */
+
+/* The trace of draw 0. Followed are its token and those of --token, each once. */
 static pluck_status trace(inspection *in, pluck_sampler *sampler, pluck_logits logits,
-                          pluck_error *err)
+                          token_list follow, pluck_error *err)
 {
-    pluck_status status = pluck_sampler_trace(sampler, logits, NULL, 0, &in->n_stages, err);
-    if (status != PLUCK_OK)
-        return status;
-    in->stages = calloc(in->n_stages, sizeof *in->stages);
-    if (in->stages == NULL)
+    pluck_token *const tokens = calloc(follow.n + 1, sizeof *tokens);
+    if (tokens == NULL)
         return PLUCK_ERR_NOMEM;
-    status = pluck_sampler_trace(sampler, logits, in->stages, in->n_stages, &in->n_stages, err);
+    const pluck_trace_options options = {.max_tokens = follow.n + 1, .max_edits = LISTED_EDITS};
+    pluck_status status = pluck_sampler_sample(sampler, logits, &tokens[0], err);
+    size_t n = 1;
+    for (size_t i = 0; i < follow.n; i++) {
+        bool is_new = true;
+        for (size_t j = 0; j < n; j++)
+            is_new = is_new && tokens[j] != follow.tokens[i];
+        if (is_new)
+            tokens[n++] = follow.tokens[i];
+    }
     if (status == PLUCK_OK)
-        in->entropy = in->stages[in->n_stages - 1].entropy;
+        status = pluck_trace_create(&in->trace, sampler, &options, err);
+    if (status == PLUCK_OK)
+        status = pluck_sampler_trace(sampler, logits, tokens, n, in->trace, err);
+    if (status == PLUCK_OK)
+        in->entropy =
+            pluck_trace_stage_at(in->trace, pluck_trace_stage_count(in->trace) - 1)->entropy;
+    free(tokens);
     return status;
 }
 
-static pluck_status measure(inspection *in, pluck_sampler *sampler, pluck_logits logits,
-                            token_list prompt, pluck_error *err)
+static pluck_status measure(inspection *in, pluck_logits logits, const token_list lists[2],
+                            pluck_error *err)
 {
-    pluck_status status = pluck_sampler_set_stream(sampler, in->row, err);
-    for (size_t i = 0; status == PLUCK_OK && i < prompt.n; i++)
-        status = pluck_sampler_accept(sampler, prompt.tokens[i], err);
+    pluck_sampler *const sampler = in->sampler;
+    pluck_status status = setup_stream(sampler, in->row, &lists[0], err);
     if (status == PLUCK_OK)
-        status = trace(in, sampler, logits, err);
+        status = trace(in, sampler, logits, lists[1], err);
     const uint32_t capacity = in->args->top < in->n_vocab ? (uint32_t)in->args->top : in->n_vocab;
     in->top = calloc((size_t)capacity + 1, sizeof *in->top);
     if (in->top == NULL)
@@ -66,29 +80,31 @@ static int read_row(inspection *in, source *src, pluck_logits *logits)
     return EXIT_DONE;
 }
 
-static int inspect_row(inspection *in, source *src, const pluck_config *config, token_list prompt)
+/* lists: the prompt, and the tokens to follow. */
+static int inspect_row(inspection *in, source *src, const pluck_config *config,
+                       const token_list lists[2])
 {
     pluck_logits logits;
-    pluck_sampler *sampler = NULL;
     pluck_sampler_options options = {.isa = PLUCK_ISA_BEST};
     pluck_error err = {PLUCK_ERR_NOMEM, "out of memory"};
     int code = setup_isa(in->args, &options.isa);
     if (code == EXIT_DONE)
         code = vocab_check(&in->v, in->args, in->name, src->info.n_vocab);
     if (code == EXIT_DONE)
-        code = setup_prompt_check(in->args, &prompt, src->info.n_vocab);
+        code = setup_prompt_check(in->args, &lists[0], src->info.n_vocab);
+    if (code == EXIT_DONE)
+        code = setup_tokens_check(in->args, "token", &lists[1], src->info.n_vocab);
     if (code == EXIT_DONE)
         code = read_row(in, src, &logits);
     if (code != EXIT_DONE)
         return code;
     in->n_vocab = src->info.n_vocab;
-    pluck_status status = pluck_sampler_create(&sampler, config, in->n_vocab, &options, &err);
+    pluck_status status = pluck_sampler_create(&in->sampler, config, in->n_vocab, &options, &err);
     if (status == PLUCK_OK)
-        status = measure(in, sampler, logits, prompt, &err);
+        status = measure(in, logits, lists, &err);
     if (status != PLUCK_OK)
         code = complain(in->args->who, exit_code_of(status), "%s: row %llu: %s", in->name,
                         (unsigned long long)in->row, err.message);
-    pluck_sampler_destroy(&sampler);
     return code;
 }
 
@@ -110,26 +126,32 @@ int cmd_inspect(const arguments *args)
 {
     inspection in = {.args = args, .path = args->words[0], .name = source_name(args->words[0])};
     pluck_config *config = NULL;
-    token_list prompt = {NULL, 0};
+    token_list lists[2] = {{NULL, 0}, {NULL, 0}};
     source src = {NULL, {0}, NULL};
     int code = setup_config(args, args->config, &config);
     if (code == EXIT_DONE)
         code = setup_seed(args, config);
     if (code == EXIT_DONE)
-        code = setup_prompt(args, &prompt);
+        code = setup_prompt(args, &lists[0]);
+    if (code == EXIT_DONE)
+        code = setup_tokens(args, "token", args->follow, &lists[1]);
+    if (code == EXIT_DONE && args->follow != NULL && !args->explain)
+        code = complain(args->who, EXIT_USAGE, "--token needs --explain");
     if (code == EXIT_DONE)
         code = vocab_load(&in.v, args);
     if (code == EXIT_DONE)
         code = source_open(args, in.path, &src);
     if (code == EXIT_DONE)
-        code = inspect_row(&in, &src, config, prompt);
+        code = inspect_row(&in, &src, config, lists);
     if (code == EXIT_DONE)
         code = print(&in);
     source_close(&src);
     vocab_free(&in.v);
     free(in.top);
-    free(in.stages);
-    free(prompt.tokens);
+    pluck_trace_destroy(&in.trace);
+    pluck_sampler_destroy(&in.sampler);
+    free(lists[0].tokens);
+    free(lists[1].tokens);
     pluck_config_destroy(&config);
     return code;
 }

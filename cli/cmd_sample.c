@@ -25,6 +25,8 @@
 typedef struct run {
     const arguments *args;
     pluck_config *config;
+    char *config_text; /* --trace: as a line */
+    size_t config_size_bytes;
     pluck_isa isa;
     token_list prompt;
     vocab v;
@@ -44,14 +46,44 @@ typedef struct job {
     worker_team team;
     uint64_t row;
     screen_text screen;
+    uint64_t first_row; /* --sequence, of the dump */
+    token_list history; /* --sequence with --trace: tokens accepted after the prompt */
+    size_t history_capacity;
 } job;
+
+/* How a draw went, for --trace. */
+typedef struct evidence {
+    const draw_record *record;
+    uint64_t hash; /* of the row */
+} evidence;
 
 static bool prints_running_text(const run *all)
 {
     return all->args->sequence && all->args->vocab != NULL && all->args->format == FORMAT_TEXT;
 }
 
-static void print_json(job *j, uint64_t draw, const pluck_draw *d)
+/* The state in which the draw was made. */
+static void print_trace(job *j, uint64_t draw, const evidence *e)
+{
+    const run *const all = j->all;
+    const bool is_sequence = all->args->sequence;
+    const uint64_t n_before = is_sequence ? j->history.n : draw;
+    const draw_origin origin = {.config = all->config_text,
+                                .config_size_bytes = all->config_size_bytes,
+                                .seed = pluck_sampler_seed(j->team.workers[0].sampler),
+                                .stream = is_sequence ? all->args->stream : j->row,
+                                .position = all->prompt.n + n_before,
+                                .prompt = all->prompt,
+                                .is_sequence = is_sequence,
+                                .first_row = j->first_row,
+                                .history = j->history,
+                                .n_vocab = j->src.info.n_vocab,
+                                .dtype = j->src.info.dtype,
+                                .hash = e->hash};
+    print_origin(&j->all->out, &origin, e->record);
+}
+
+static void print_json(job *j, uint64_t draw, const pluck_draw *d, const evidence *e)
 {
     output *const out = &j->all->out;
     output_char(out, '{');
@@ -70,6 +102,8 @@ static void print_json(job *j, uint64_t draw, const pluck_draw *d)
         output_text(out, ",\"text\":");
         output_json_string(out, text, n);
     }
+    if (j->all->args->trace)
+        print_trace(j, draw, e);
     output_text(out, "}\n");
 }
 
@@ -115,11 +149,11 @@ static void print_text(job *j, uint64_t draw, const pluck_draw *d)
     output_char(out, '\n');
 }
 
-static void print_draw(job *j, uint64_t draw, const pluck_draw *d)
+static void print_draw(job *j, uint64_t draw, const pluck_draw *d, const evidence *e)
 {
     switch (j->all->args->format) {
     case FORMAT_JSON:
-        print_json(j, draw, d);
+        print_json(j, draw, d, e);
         break;
     case FORMAT_CSV:
         print_csv(j, draw, d);
@@ -216,8 +250,10 @@ static int print_portion(job *j, const portion *p, cursor *at)
             return code;
     }
     if (p->state == PORTION_DONE)
-        for (size_t i = 0; i < p->n_draws; i++)
-            print_draw(j, p->first_draw + i, &p->draws[i]);
+        for (size_t i = 0; i < p->n_draws; i++) {
+            const evidence e = {p->records != NULL ? &p->records[i] : NULL, p->hash};
+            print_draw(j, p->first_draw + i, &p->draws[i], &e);
+        }
     if (p->state == PORTION_ENDED)
         at->end = p->row;
     else if (p->state == PORTION_FAILED || p->first_draw + p->n_draws == at->n_draws)
@@ -245,17 +281,56 @@ static int sample_independent(job *j, uint64_t first, uint64_t *end)
     return code;
 }
 
+/* For the traces of later rows. */
+static pluck_status remember(job *j, pluck_token token, pluck_error *err)
+{
+    if (j->history.n == j->history_capacity) {
+        const size_t capacity = j->history_capacity == 0 ? 256 : 2 * j->history_capacity;
+        pluck_token *const larger = realloc(j->history.tokens, capacity * sizeof *larger);
+        if (larger == NULL) {
+            *err = (pluck_error){PLUCK_ERR_NOMEM, "out of memory"};
+            return PLUCK_ERR_NOMEM;
+        }
+        j->history.tokens = larger;
+        j->history_capacity = capacity;
+    }
+    j->history.tokens[j->history.n++] = token;
+    return PLUCK_OK;
+}
+
+/* Draws the token of a row of the sequence, prints and accepts it. */
+static pluck_status sample_position(job *j, pluck_logits logits, pluck_error *err)
+{
+    worker *const w = &j->team.workers[0];
+    draw_record record;
+    evidence e = {&record, 0};
+    pluck_draw drawn;
+    pluck_status status = PLUCK_OK;
+    if (w->trace != NULL) {
+        e.hash = row_hash(logits);
+        status = record_draw(w->sampler, logits, w->trace, &record, err);
+    }
+    if (status == PLUCK_OK)
+        status = pluck_sampler_draw(w->sampler, logits, &drawn, err);
+    if (status != PLUCK_OK)
+        return status;
+    print_draw(j, 0, &drawn, &e);
+    if (w->trace != NULL)
+        status = remember(j, drawn.token, err);
+    return status == PLUCK_OK ? pluck_sampler_accept(w->sampler, drawn.token, err) : status;
+}
+
 static int sample_sequence(job *j, uint64_t first, uint64_t *end)
 {
     run *const all = j->all;
     worker *const w = &j->team.workers[0];
     pluck_error err;
-    pluck_status status = worker_start_stream(&j->team, w, all->args->stream, &err);
+    pluck_status status = setup_stream(w->sampler, all->args->stream, &all->prompt, &err);
+    j->first_row = first;
     if (status != PLUCK_OK)
         return complain(all->args->who, exit_code_of(status), "%s: %s", j->name, err.message);
     for (j->row = first; j->row < *end && all->out.error == 0; j->row++) {
         pluck_logits logits;
-        pluck_draw drawn;
         status = pluck_dump_read(j->src.dump, j->row, w->scratch, &logits, &err);
         if (status != PLUCK_OK)
             return complain(all->args->who, exit_code_of(status), "%s", err.message);
@@ -263,11 +338,7 @@ static int sample_sequence(job *j, uint64_t first, uint64_t *end)
             *end = j->row;
             break;
         }
-        status = pluck_sampler_draw(w->sampler, logits, &drawn, &err);
-        if (status == PLUCK_OK) {
-            print_draw(j, 0, &drawn);
-            status = pluck_sampler_accept(w->sampler, drawn.token, &err);
-        }
+        status = sample_position(j, logits, &err);
         if (status != PLUCK_OK)
             return row_failed(j, &err);
         row_done(j);
@@ -328,6 +399,7 @@ static int sample_dump(run *all, size_t index)
     }
     workers_destroy(&j.team);
     source_close(&j.src);
+    free(j.history.tokens);
     return code;
 }
 
@@ -339,6 +411,8 @@ static int check_arguments(const arguments *args)
         n_stdin += strcmp(args->words[i], "-") == 0;
     if (n_stdin > 1)
         return complain(args->who, EXIT_USAGE, "standard input (-) is named more than once");
+    if (args->trace && args->format != FORMAT_JSON)
+        return complain(args->who, EXIT_USAGE, "--trace needs --format json");
     if (args->sequence && args->draws != 1)
         return complain(args->who, EXIT_USAGE, "--sequence takes one draw a row, not --draws %llu",
                         (unsigned long long)args->draws);
@@ -382,6 +456,10 @@ static int prepare(run *all)
         code = setup_config(args, args->config, &all->config);
     if (code == EXIT_DONE)
         code = setup_seed(args, all->config);
+    if (code == EXIT_DONE && args->trace) {
+        all->config_text = config_line(all->config, &all->config_size_bytes);
+        code = all->config_text != NULL ? EXIT_DONE : complain_memory(args->who);
+    }
     if (code == EXIT_DONE)
         code = vocab_load(&all->v, args);
     return code;
@@ -405,6 +483,7 @@ int cmd_sample(const arguments *args)
         code = EXIT_DATA;
     vocab_free(&all.v);
     free(all.prompt.tokens);
+    free(all.config_text);
     pluck_config_destroy(&all.config);
     return code;
 }

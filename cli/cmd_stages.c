@@ -62,6 +62,8 @@ static void print_details(output *out, const pluck_stage *stage)
 {
     output_printf(out, "%s (%s): %s\n\n", stage->name, kind_name(stage->kind), stage->summary);
     output_printf(out, "  %s\n  source: %s\n", stage->formula, stage->source);
+    if (stage->cost != NULL)
+        output_printf(out, "  cost: %s\n", stage->cost);
     for (size_t i = 0; i < stage->n_params; i++) {
         const pluck_param *const p = &stage->params[i];
         output_printf(out, "\n  %s (%s): %s\n", p->name, type_name(p->type), p->summary);
@@ -128,6 +130,8 @@ static void print_json(output *out, const pluck_stage *stage)
     json_text(out, "formula", stage->formula);
     output_char(out, ',');
     json_text(out, "source", stage->source);
+    output_char(out, ',');
+    json_text(out, "cost", stage->cost);
     output_text(out, ",\"params\":[");
     for (size_t i = 0; i < stage->n_params; i++) {
         if (i > 0)

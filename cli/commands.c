@@ -84,6 +84,9 @@ static const option sample_options[] = {
      AT(skip_bad), 0, 0, NULL},
     {"format", 'f', OPTION_CHOICE, "text|json|csv", "default text; json is one object a line",
      AT(format), 0, 0, NULL},
+    {"trace", 0, OPTION_SWITCH, NULL,
+     "with --format json: all that pluck replay needs to make the draw again", AT(trace), 0, 0,
+     NULL},
     {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
 };
 TABLE(sample_table, "Sampling", sample_options);
@@ -93,11 +96,25 @@ static const option inspect_options[] = {
      AT(row), 0, 0, NULL},
     {"top", 'n', OPTION_COUNT, "N", "how many tokens to list; default 20", AT(top), 0,
      PLUCK_MAX_VOCAB, NULL},
+    {"explain", 'e', OPTION_SWITCH, NULL,
+     "everything that each stage did, and how the token of draw 0 was drawn", AT(explain), 0, 0,
+     NULL},
+    {"token", 't', OPTION_TEXT, "IDS",
+     "with --explain: what became of these tokens, separated by commas", AT(follow), 0, 0, NULL},
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
     {"color", 0, OPTION_CHOICE, "auto|always|never",
      "default auto: on a terminal, unless NO_COLOR is set", AT(color), 0, 0, NULL},
 };
 TABLE(inspect_table, "Inspecting", inspect_options);
+
+static const option replay_options[] = {
+    {"isa", 0, OPTION_TEXT, "NAME",
+     "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",
+     AT(isa), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text; json is one object a line",
+     AT(format), 0, 0, NULL},
+};
+TABLE(replay_table, "Replaying", replay_options);
 
 static const option bench_options[] = {
     {"rows", 'r', OPTION_TEXT, "A:B",
@@ -111,6 +128,39 @@ static const option bench_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
 };
 TABLE(bench_table, "Measuring", bench_options);
+
+static const option softmax_options[] = {
+    {"temperature", 't', OPTION_TEXT, "T",
+     "divide the numbers by T; 0 is the limit, the largest alone; negative prefers the smallest",
+     AT(temperature), 0, 0, NULL},
+    {"beta", 0, OPTION_TEXT, "B", "multiply the numbers by B: 1 / temperature", AT(beta), 0, 0,
+     NULL},
+    {"base", 0, OPTION_TEXT, "B", "powers of B instead of e", AT(base), 0, 0, NULL},
+    {"sparsemax", 0, OPTION_SWITCH, NULL, "sparsemax instead of softmax: --entmax 2", AT(sparsemax),
+     0, 0, NULL},
+    {"entmax", 0, OPTION_TEXT, "ALPHA", "alpha-entmax, from 1 (softmax) to 100", AT(entmax), 0, 0,
+     NULL},
+    {"gumbel", 0, OPTION_TEXT, "SEED",
+     "Gumbel-softmax: add Gumbel noise of this seed to the numbers before", AT(gumbel), 0, 0, NULL},
+    {"log", 0, OPTION_SWITCH, NULL, "print logarithms of the probabilities", AT(log), 0, 0, NULL},
+    {"lse", 0, OPTION_SWITCH, NULL, "print the log-sum-exp instead of probabilities", AT(lse), 0, 0,
+     NULL},
+    {"entropy", 0, OPTION_SWITCH, NULL, "print the entropy in nats instead of probabilities",
+     AT(entropy), 0, 0, NULL},
+    {"argmax", 0, OPTION_SWITCH, NULL,
+     "print the index of the most probable number, from 0, instead of probabilities", AT(argmax), 0,
+     0, NULL},
+    {"target", 0, OPTION_TEXT, "I",
+     "print the cross-entropy of number I, from 0, instead of probabilities", AT(target), 0, 0,
+     NULL},
+    {"gradient", 0, OPTION_SWITCH, NULL, "with --target: print its gradient", AT(gradient), 0, 0,
+     NULL},
+    {"lines", 0, OPTION_SWITCH, NULL, "each line of standard input is a vector of its own",
+     AT(lines), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json|csv", "default text; json is one object a vector",
+     AT(format), 0, 0, NULL},
+};
+TABLE(softmax_table, "Softmax", softmax_options);
 
 static const option format_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
@@ -133,8 +183,12 @@ static const option_table *const sample_tables[] = {&sample_table,  &config_tabl
 static const option_table *const inspect_tables[] = {&inspect_table, &config_table, &run_table,
                                                      &vocab_table,   &dump_table,   &output_table,
                                                      &general_table, NULL};
+static const option_table *const replay_tables[] = {&replay_table, &dump_table, &output_table,
+                                                    &general_table, NULL};
 static const option_table *const bench_tables[] = {&bench_table,  &config_table,  &dump_table,
                                                    &output_table, &general_table, NULL};
+static const option_table *const softmax_tables[] = {&softmax_table, &output_table, &general_table,
+                                                     NULL};
 static const option_table *const stages_tables[] = {&format_table, &general_table, NULL};
 static const option_table *const show_tables[] = {&format_table, &config_table, &general_table,
                                                   NULL};
@@ -156,10 +210,22 @@ static const char *const sample_examples[] = {
 static const char *const inspect_examples[] = {
     "pluck inspect logits.npy --row 3 --vocab vocab.json",
     "pluck inspect logits.npy --row 3 --top-k 5 --temperature 0.8",
-    "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json", NULL};
+    "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json",
+    "pluck inspect logits.npy --row 3 --top-p 0.9 --min-p 0.1 --explain --token 13,426", NULL};
+static const char *const replay_examples[] = {
+    "pluck sample logits.npy --top-p 0.9 --format json --trace | pluck replay - logits.npy",
+    "pluck sample a.npy -f json --trace > lines.jsonl && pluck replay lines.jsonl a.npy", NULL};
 static const char *const bench_examples[] = {
     "pluck bench --seconds 1", "pluck bench logits.npy --config config.json --rows 0:8 --seconds 1",
     "pluck bench --vocab-size 32000 --top-p 0.9 --top-k 40 --seconds 1 --format json", NULL};
+static const char *const softmax_examples[] = {
+    "echo 1 2 3 4 1 2 3 | pluck softmax --temperature 10",
+    "pluck softmax -2 0 0.5 --sparsemax",
+    "pluck softmax 1 2 3 -inf --log --format json",
+    "pluck softmax 0 1 2 --base 2",
+    "printf '1 2\\n3 4 5\\n' | pluck softmax --lines --entropy --argmax --format csv",
+    "pluck softmax 0.5 1 -1 --target 1 --gradient",
+    NULL};
 static const char *const stages_examples[] = {"pluck stages", "pluck stages top_p",
                                               "pluck stages --format json", NULL};
 static const char *const check_examples[] = {
@@ -203,7 +269,13 @@ static const command inspect_command = {
     "show the distribution of one row",
     "Shows what each stage does to the row, and the most probable tokens of the final "
     "distribution: what sample draws from for this row. effective is exp(entropy): the number of "
-    "equally likely tokens that would be as uncertain.",
+    "equally likely tokens that would be as uncertain.\n"
+    "With --explain: for each stage also what it removed, the bound between what it kept and what "
+    "it removed, the numbers that it worked with and the logits that it changed; the random "
+    "numbers "
+    "of draw 0 and the interval that they hit; and for each token of --token which stage removed "
+    "it "
+    "and how much it lacked.",
     inspect_tables,
     true,
     inspect_examples,
@@ -211,6 +283,25 @@ static const command inspect_command = {
     1,
     "DUMP",
     cmd_inspect};
+
+static const command replay_command = {
+    "replay",
+    "LINES DUMP... [options]",
+    "make draws again from the lines that sample --trace wrote",
+    "Reads the lines of pluck sample --format json --trace from the file LINES (- is standard "
+    "input), makes each draw again from the row of the dump, and says what differs: token, "
+    "logprob, "
+    "survivors, the interval and point of the draw, the random numbers, or the logits themselves. "
+    "Equal means equal bits, on whatever machine the lines were written. Status 1 if a line "
+    "differs, 3 if one cannot be understood.\n"
+    "With several dumps each line names its own, as it was written when it was sampled.",
+    replay_tables,
+    false,
+    replay_examples,
+    2,
+    SIZE_MAX,
+    "file of LINES and a DUMP",
+    cmd_replay};
 
 static const command bench_command = {
     "bench",
@@ -229,6 +320,23 @@ static const command bench_command = {
     1,
     "DUMP",
     cmd_bench};
+
+static const command softmax_command = {
+    "softmax",
+    "[NUMBER...] [options]",
+    "print the softmax of numbers, or a relative of it",
+    "The numbers are arguments, or else standard input: separated by blanks, commas, brackets or "
+    "line ends, all of it one vector (but see --lines). -inf is a number of probability 0. Prints "
+    "the probabilities; --lse, --entropy, --argmax and --target print numbers instead, in this "
+    "order if several are given. Text is one line a vector, of as many digits as a person needs; "
+    "json and csv have as many as read back to the same numbers.",
+    softmax_tables,
+    false,
+    softmax_examples,
+    0,
+    SIZE_MAX,
+    "NUMBER",
+    cmd_softmax};
 
 static const command stages_command = {
     "stages",
@@ -329,7 +437,9 @@ static const command help_command = {"help",
 
 const command *const commands[] = {&sample_command,
                                    &inspect_command,
+                                   &replay_command,
                                    &bench_command,
+                                   &softmax_command,
                                    &stages_command,
                                    &config_check_command,
                                    &config_show_command,

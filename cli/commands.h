@@ -8,7 +8,9 @@
 
 int cmd_sample(const arguments *args);
 int cmd_bench(const arguments *args);
+int cmd_replay(const arguments *args);
 int cmd_inspect(const arguments *args);
+int cmd_softmax(const arguments *args);
 int cmd_stages(const arguments *args);
 int cmd_config_check(const arguments *args);
 int cmd_config_show(const arguments *args);

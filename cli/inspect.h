@@ -7,7 +7,7 @@
 #include "output.h"
 #include "vocab.h"
 
-#include <pluck/sampler.h>
+#include <pluck/trace.h>
 
 typedef struct inspection {
     const arguments *args;
@@ -19,12 +19,33 @@ typedef struct inspection {
     double entropy;       /* of the final distribution, in nats */
     pluck_prob *top;      /* the most probable tokens */
     uint32_t n_top;
-    pluck_stage_report *stages;
-    size_t n_stages;
+    pluck_sampler *sampler; /* whose trace it is */
+    pluck_trace *trace;
     vocab v;
 } inspection;
 
+/* Terminal codes, or "". */
+typedef struct paint {
+    const char *head, *bar, *off;
+} paint;
+
 void inspect_print_text(const inspection *in, output *out);
 void inspect_print_json(const inspection *in, output *out);
+
+#define TEXT_COLUMNS 22
+
+/* The text of a token in quotes, cut to TEXT_COLUMNS, and then '>' after it; padded to one column
+ * more if is_padded. */
+void inspect_print_token(const inspection *in, output *out, pluck_token token, bool is_padded);
+
+/* ,"NAME":VALUE */
+void inspect_json_member(output *out, const char *name, double value);
+
+/* --explain: instead of the table of stages. */
+void explain_print_text(const inspection *in, output *out, const paint *codes);
+
+/* --explain: the members that a stage of the JSON has in addition, and those of the whole. */
+void explain_json_stage(const pluck_stage_report *report, output *out);
+void explain_json_rest(const inspection *in, output *out);
 
 #endif

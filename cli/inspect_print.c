@@ -8,17 +8,17 @@
 
 #include <langinfo.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define TEXT_COLUMNS  22
 #define FIXED_COLUMNS (6 + 9 + 2 + TEXT_COLUMNS + 2 + 9 + 10 + 2)
 #define BAR_MIN       8
 #define BAR_MAX       60
 
 typedef struct style {
-    const char *head, *bar, *off; /* terminal codes, or "" */
+    paint codes;
     bool has_blocks;
     unsigned bar_columns;
 } style;
@@ -30,9 +30,9 @@ static style find_style(const inspection *in, const output *out)
         in->args->color == COLOR_ALWAYS ||
         (in->args->color == COLOR_AUTO && out->is_terminal && (no_color == NULL || !*no_color));
     const unsigned width = terminal_width(out->fd);
-    style s = {"", "", "", strcmp(nl_langinfo(CODESET), "UTF-8") == 0, BAR_MIN};
+    style s = {{"", "", ""}, strcmp(nl_langinfo(CODESET), "UTF-8") == 0, BAR_MIN};
     if (is_colored)
-        s = (style){"\033[1m", "\033[36m", "\033[0m", s.has_blocks, BAR_MIN};
+        s.codes = (paint){"\033[1m", "\033[36m", "\033[0m"};
     if (width > FIXED_COLUMNS + BAR_MIN)
         s.bar_columns = width - FIXED_COLUMNS < BAR_MAX ? width - FIXED_COLUMNS : BAR_MAX;
     return s;
@@ -49,18 +49,30 @@ static void print_bar(output *out, const style *s, double share)
                                           "\xe2\x96\x8a",
                                           "\xe2\x96\x89"};
     const unsigned n = (unsigned)(share * s->bar_columns * 8 + 0.5);
-    output_text(out, s->bar);
+    output_text(out, s->codes.bar);
     for (unsigned i = 0; i < n / 8; i++)
         output_text(out, s->has_blocks ? "\xe2\x96\x88" : "#");
     if (s->has_blocks)
         output_text(out, eighths[n % 8]);
     else if (n % 8 >= 4)
         output_char(out, '#');
-    output_text(out, s->off);
+    output_text(out, s->codes.off);
 }
 
-/* The text in quotes, cut or padded to TEXT_COLUMNS. */
-static void print_cell(const inspection *in, output *out, pluck_token token)
+/* Columns that output_quoted() uses for a character. */
+static unsigned quoted_width(size_t length, uint32_t code_point)
+{
+    if (length == 0)
+        return 4; /* \xHH */
+    if (code_point == '"' || code_point == '\\' || code_point == '\n' || code_point == '\t' ||
+        code_point == '\r')
+        return 2;
+    if (utf8_is_control(code_point))
+        return (unsigned)snprintf(NULL, 0, "\\u{%X}", (unsigned)code_point);
+    return utf8_width(code_point);
+}
+
+void inspect_print_token(const inspection *in, output *out, pluck_token token, bool is_padded)
 {
     size_t n = 0, kept = 0;
     unsigned columns = 2; /* the quotes */
@@ -68,27 +80,26 @@ static void print_cell(const inspection *in, output *out, pluck_token token)
     while (kept < n) {
         uint32_t code_point = 0;
         const size_t length = utf8_decode(text + kept, n - kept, &code_point);
-        unsigned width = length == 0 ? 4 : utf8_width(code_point);
-        if (length > 0 && utf8_is_control(code_point))
-            width = code_point == '\n' || code_point == '\t' || code_point == '\r' ? 2 : 8;
-        else if (code_point == '"' || code_point == '\\')
-            width = 2;
+        const unsigned width = quoted_width(length, code_point);
         if (columns + width > TEXT_COLUMNS)
             break;
         columns += width;
         kept += length == 0 ? 1 : length;
     }
     output_quoted(out, text, kept);
-    output_printf(out, "%s%*s", kept < n ? ">" : " ",
-                  (int)(columns < TEXT_COLUMNS ? TEXT_COLUMNS - columns : 0), "");
+    if (kept < n)
+        output_char(out, '>');
+    if (is_padded)
+        output_printf(out, "%s%*s", kept < n ? "" : " ",
+                      (int)(columns < TEXT_COLUMNS ? TEXT_COLUMNS - columns : 0), "");
 }
 
 static void print_stages(const inspection *in, output *out, const style *s)
 {
-    output_printf(out, "\n%s%-22s %10s %9s %9s %10s%s\n", s->head, "stage", "survivors", "mass",
-                  "entropy", "effective", s->off);
-    for (size_t i = 0; i < in->n_stages; i++) {
-        const pluck_stage_report *const r = &in->stages[i];
+    output_printf(out, "\n%s%-22s %10s %9s %9s %10s%s\n", s->codes.head, "stage", "survivors",
+                  "mass", "entropy", "effective", s->codes.off);
+    for (size_t i = 0; i < pluck_trace_stage_count(in->trace); i++) {
+        const pluck_stage_report *const r = pluck_trace_stage_at(in->trace, i);
         output_printf(out, "%-22s %10u %9.6f %9.4f %10.2f\n", r->stage, (unsigned)r->n_survivors,
                       r->mass, r->entropy, exp(r->entropy));
     }
@@ -98,16 +109,16 @@ static void print_top(const inspection *in, output *out, const style *s)
 {
     const bool has_text = in->args->vocab != NULL;
     double cumulative = 0.0;
-    output_printf(out, "\n%s%6s %8s  ", s->head, "rank", "token");
+    output_printf(out, "\n%s%6s %8s  ", s->codes.head, "rank", "token");
     if (has_text)
         output_printf(out, "%-*s ", TEXT_COLUMNS + 1, "text");
-    output_printf(out, "%9s %9s%s\n", "p", "sum", s->off);
+    output_printf(out, "%9s %9s%s\n", "p", "sum", s->codes.off);
     for (uint32_t i = 0; i < in->n_top; i++) {
         const double p = (double)in->top[i].prob;
         cumulative += p;
         output_printf(out, "%6u %8d  ", (unsigned)i + 1, (int)in->top[i].token);
         if (has_text) {
-            print_cell(in, out, in->top[i].token);
+            inspect_print_token(in, out, in->top[i].token, true);
             output_char(out, ' ');
         }
         output_printf(out, "%9.6f %9.6f  ", p, cumulative);
@@ -127,12 +138,15 @@ void inspect_print_text(const inspection *in, output *out)
                   (unsigned)in->n_vocab);
     output_printf(out, "entropy %.4f nats, effective %.2f tokens, survivors %u\n", in->entropy,
                   exp(in->entropy), (unsigned)in->n_survivors);
-    print_stages(in, out, &s);
+    if (in->args->explain)
+        explain_print_text(in, out, &s.codes);
+    else
+        print_stages(in, out, &s);
     if (in->n_top > 0)
         print_top(in, out, &s);
 }
 
-static void json_member(output *out, const char *name, double value)
+void inspect_json_member(output *out, const char *name, double value)
 {
     output_printf(out, ",\"%s\":", name);
     output_float(out, value);
@@ -143,16 +157,18 @@ void inspect_print_json(const inspection *in, output *out)
     double cumulative = 0.0;
     output_printf(out, "{\"row\":%llu,\"n_vocab\":%u", (unsigned long long)in->row,
                   (unsigned)in->n_vocab);
-    json_member(out, "entropy", in->entropy);
-    json_member(out, "effective", exp(in->entropy));
+    inspect_json_member(out, "entropy", in->entropy);
+    inspect_json_member(out, "effective", exp(in->entropy));
     output_printf(out, ",\"survivors\":%u,\"stages\":[", (unsigned)in->n_survivors);
-    for (size_t i = 0; i < in->n_stages; i++) {
-        const pluck_stage_report *const r = &in->stages[i];
+    for (size_t i = 0; i < pluck_trace_stage_count(in->trace); i++) {
+        const pluck_stage_report *const r = pluck_trace_stage_at(in->trace, i);
         output_printf(out, "%s{\"stage\":\"%s\",\"survivors\":%u", i > 0 ? "," : "", r->stage,
                       (unsigned)r->n_survivors);
-        json_member(out, "mass", r->mass);
-        json_member(out, "entropy", r->entropy);
-        json_member(out, "effective", exp(r->entropy));
+        inspect_json_member(out, "mass", r->mass);
+        inspect_json_member(out, "entropy", r->entropy);
+        inspect_json_member(out, "effective", exp(r->entropy));
+        if (in->args->explain)
+            explain_json_stage(r, out);
         output_char(out, '}');
     }
     output_text(out, "],\"top\":[");
@@ -160,9 +176,9 @@ void inspect_print_json(const inspection *in, output *out)
         const double p = (double)in->top[i].prob;
         cumulative += p;
         output_printf(out, "%s{\"token\":%d", i > 0 ? "," : "", (int)in->top[i].token);
-        json_member(out, "prob", p);
-        json_member(out, "logprob", log(p));
-        json_member(out, "cumulative", cumulative);
+        inspect_json_member(out, "prob", p);
+        inspect_json_member(out, "logprob", log(p));
+        inspect_json_member(out, "cumulative", cumulative);
         if (in->args->vocab != NULL) {
             size_t n = 0;
             const char *const text = vocab_text(&in->v, in->top[i].token, &n);
@@ -171,5 +187,8 @@ void inspect_print_json(const inspection *in, output *out)
         }
         output_char(out, '}');
     }
-    output_text(out, "]}\n");
+    output_char(out, ']');
+    if (in->args->explain)
+        explain_json_rest(in, out);
+    output_text(out, "}\n");
 }

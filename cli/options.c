@@ -166,6 +166,14 @@ static int check_words(const arguments *args)
     return EXIT_DONE;
 }
 
+/* -1, -.5 or -inf, for a command whose words are numbers. */
+static bool is_negative_number(const command *c, const char *word)
+{
+    char *end;
+    (void)strtod(word, &end);
+    return strcmp(c->word_name, "NUMBER") == 0 && *word == '-' && end > word && *end == '\0';
+}
+
 int arguments_parse(arguments *args, const option_set *set, int n_words, char **words)
 {
     args->words = calloc((size_t)n_words + 1, sizeof *args->words);
@@ -179,7 +187,8 @@ int arguments_parse(arguments *args, const option_set *set, int n_words, char **
 
     bool flags_ended = false;
     for (int i = 0; i < n_words; i++) {
-        if (flags_ended || words[i][0] != '-' || words[i][1] == '\0') {
+        if (flags_ended || words[i][0] != '-' || words[i][1] == '\0' ||
+            is_negative_number(args->command, words[i])) {
             args->words[args->n_words++] = words[i];
         } else if (strcmp(words[i], "--") == 0) {
             flags_ended = true;

@@ -62,10 +62,12 @@ typedef struct arguments {
     assignment *assignments; /* in the order of the command line */
     size_t n_assignments;
 
-    const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens;
+    const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens,
+        *follow, *temperature, *beta, *base, *entmax, *target, *gumbel;
     uint64_t vocab_size, draws, stream, top, threads, seconds;
     int dtype, input_format, vocab_encoding, format, color;
-    bool sequence, skip_bad, quiet, short_vocab, list, help, man;
+    bool sequence, skip_bad, trace, explain, quiet, short_vocab, list, help, man, log, sparsemax,
+        lse, entropy, argmax, gradient, lines;
 } arguments;
 
 struct command {

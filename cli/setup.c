@@ -210,16 +210,16 @@ int setup_isa(const arguments *args, pluck_isa *isa)
                     args->isa != NULL ? "--isa" : "PLUCK_ISA", name, known);
 }
 
-int setup_prompt(const arguments *args, token_list *list)
+int setup_tokens(const arguments *args, const char *flag, const char *ids, token_list *list)
 {
     list->tokens = NULL;
     list->n = 0;
-    if (args->prompt_tokens == NULL)
+    if (ids == NULL)
         return EXIT_DONE;
-    list->tokens = calloc(strlen(args->prompt_tokens) / 2 + 1, sizeof *list->tokens);
+    list->tokens = calloc(strlen(ids) / 2 + 1, sizeof *list->tokens);
     if (list->tokens == NULL)
         return complain_memory(args->who);
-    for (const char *c = args->prompt_tokens; *c != '\0';) {
+    for (const char *c = ids; *c != '\0';) {
         char digits[16] = "";
         const size_t n = strcspn(c, ",");
         uint64_t token = 0;
@@ -227,8 +227,8 @@ int setup_prompt(const arguments *args, token_list *list)
         if (!parse_count(digits, 0, PLUCK_MAX_VOCAB - 1, &token)) {
             free(list->tokens);
             list->tokens = NULL;
-            return complain(args->who, EXIT_USAGE, "--prompt-tokens: '%.*s' is not a token id",
-                            (int)n, c);
+            return complain(args->who, EXIT_USAGE, "--%s: '%.*s' is not a token id", flag, (int)n,
+                            c);
         }
         list->tokens[list->n++] = (pluck_token)token;
         c += n + (c[n] == ',');
@@ -236,14 +236,34 @@ int setup_prompt(const arguments *args, token_list *list)
     return EXIT_DONE;
 }
 
-int setup_prompt_check(const arguments *args, const token_list *list, uint32_t n_vocab)
+int setup_prompt(const arguments *args, token_list *list)
+{
+    return setup_tokens(args, "prompt-tokens", args->prompt_tokens, list);
+}
+
+int setup_tokens_check(const arguments *args, const char *flag, const token_list *list,
+                       uint32_t n_vocab)
 {
     for (size_t i = 0; i < list->n; i++)
         if ((uint32_t)list->tokens[i] >= n_vocab)
             return complain(args->who, EXIT_DATA,
-                            "--prompt-tokens: token %d is outside the vocabulary of %u tokens",
+                            "--%s: token %d is outside the vocabulary of %u tokens", flag,
                             (int)list->tokens[i], (unsigned)n_vocab);
     return EXIT_DONE;
+}
+
+int setup_prompt_check(const arguments *args, const token_list *list, uint32_t n_vocab)
+{
+    return setup_tokens_check(args, "prompt-tokens", list, n_vocab);
+}
+
+pluck_status setup_stream(pluck_sampler *sampler, uint64_t stream, const token_list *prompt,
+                          pluck_error *err)
+{
+    pluck_status status = pluck_sampler_set_stream(sampler, stream, err);
+    for (size_t i = 0; status == PLUCK_OK && i < prompt->n; i++)
+        status = pluck_sampler_accept(sampler, prompt->tokens[i], err);
+    return status;
 }
 
 const char *source_name(const char *path)
@@ -259,6 +279,10 @@ int source_open(const arguments *args, const char *path, source *src)
                                         .raw_n_vocab = (uint32_t)args->vocab_size};
     pluck_error err;
     memset(src, 0, sizeof *src);
+    if (options.format == PLUCK_DUMP_RAW && options.raw_n_vocab == 0)
+        return complain(args->who, EXIT_USAGE,
+                        "--input-format raw needs --vocab-size N: how many "
+                        "values a row has");
     const pluck_status status = pluck_dump_open(&src->dump, path, &options, &err);
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s", err.message);

@@ -9,6 +9,7 @@
 
 #include <pluck/config.h>
 #include <pluck/dump.h>
+#include <pluck/sampler.h>
 
 /* --config or --preset (file, if not NULL, instead of --config), then the flags for keys. */
 int setup_config(const arguments *args, const char *file, pluck_config **config);
@@ -25,11 +26,23 @@ typedef struct token_list {
     size_t n;
 } token_list;
 
+/* Token ids separated by commas, the value of a flag (NULL: none); freed with
+ * free(list->tokens). */
+int setup_tokens(const arguments *args, const char *flag, const char *ids, token_list *list);
+
+/* Whether they are below n_vocab; else EXIT_DATA after complain(). */
+int setup_tokens_check(const arguments *args, const char *flag, const token_list *list,
+                       uint32_t n_vocab);
+
 /* --prompt-tokens; freed with free(list->tokens). */
 int setup_prompt(const arguments *args, token_list *list);
 
 /* Whether its tokens are below n_vocab; else EXIT_DATA after complain(). */
 int setup_prompt_check(const arguments *args, const token_list *list, uint32_t n_vocab);
+
+/* Puts a sampler at the start of a stream: the prompt is what came before. */
+pluck_status setup_stream(pluck_sampler *sampler, uint64_t stream, const token_list *prompt,
+                          pluck_error *err);
 
 /* A dump and memory for one of its rows. */
 typedef struct source {

@@ -33,8 +33,11 @@ static int create_worker(worker_team *team, const arguments *args, const pluck_c
     w->scratch = malloc(n_vocab * sizeof *w->scratch);
     if (w->scratch == NULL)
         return complain_memory(args->who);
-    const pluck_status status = pluck_sampler_create(&w->sampler, config, n_vocab, &options, &err);
+    pluck_status status = pluck_sampler_create(&w->sampler, config, n_vocab, &options, &err);
+    if (status == PLUCK_OK && args->trace)
+        status = pluck_trace_create(&w->trace, w->sampler, NULL, &err);
     if (status != PLUCK_OK) {
+        pluck_sampler_destroy(&w->sampler);
         free(w->scratch);
         return complain(args->who, exit_code_of(status), "%s: %s", name, err.message);
     }
@@ -53,6 +56,11 @@ int workers_create(worker_team *team, const arguments *args, const pluck_config 
     int code = EXIT_DONE;
     if (team->workers == NULL || team->portions == NULL)
         code = complain_memory(args->who);
+    for (size_t i = 0; code == EXIT_DONE && args->trace && i < team->n_portions; i++) {
+        team->portions[i].records = calloc(DRAWS_AT_ONCE, sizeof *team->portions[i].records);
+        if (team->portions[i].records == NULL)
+            code = complain_memory(args->who);
+    }
     while (code == EXIT_DONE && team->n_workers < n_workers)
         code = create_worker(team, args, config, isa, name);
     if (code != EXIT_DONE)
@@ -63,21 +71,15 @@ int workers_create(worker_team *team, const arguments *args, const pluck_config 
 void workers_destroy(worker_team *team)
 {
     for (size_t i = 0; i < team->n_workers; i++) {
+        pluck_trace_destroy(&team->workers[i].trace);
         pluck_sampler_destroy(&team->workers[i].sampler);
         free(team->workers[i].scratch);
     }
+    for (size_t i = 0; team->portions != NULL && i < team->n_portions; i++)
+        free(team->portions[i].records);
     free(team->workers);
     free(team->portions);
     *team = (worker_team){0};
-}
-
-pluck_status worker_start_stream(const worker_team *team, worker *w, uint64_t stream,
-                                 pluck_error *err)
-{
-    pluck_status status = pluck_sampler_set_stream(w->sampler, stream, err);
-    for (size_t i = 0; status == PLUCK_OK && i < team->prompt->n; i++)
-        status = pluck_sampler_accept(w->sampler, team->prompt->tokens[i], err);
-    return status;
 }
 
 /* Reads the row and goes to its stream, unless the worker is there. */
@@ -90,10 +92,11 @@ static portion_state take_row(const worker_team *team, worker *w, uint64_t row, 
         return PORTION_UNREAD;
     if (w->logits.data == NULL)
         return PORTION_ENDED;
-    if (worker_start_stream(team, w, row, err) != PLUCK_OK)
+    if (setup_stream(w->sampler, row, team->prompt, err) != PLUCK_OK)
         return PORTION_FAILED;
     w->row = row;
     w->has_row = true;
+    w->hash = w->trace != NULL ? row_hash(w->logits) : 0;
     return PORTION_DONE;
 }
 
@@ -106,6 +109,11 @@ static void do_portion(const worker_team *team, worker *w, portion *p)
     if (pluck_sampler_set_position(w->sampler, position, &p->err) != PLUCK_OK ||
         pluck_sampler_draw_many(w->sampler, w->logits, p->n_draws, p->draws, &p->err) != PLUCK_OK)
         p->state = PORTION_FAILED;
+    p->hash = w->hash;
+    for (size_t i = 0; w->trace != NULL && p->state == PORTION_DONE && i < p->n_draws; i++)
+        if (pluck_sampler_set_position(w->sampler, position + i, &p->err) != PLUCK_OK ||
+            record_draw(w->sampler, w->logits, w->trace, &p->records[i], &p->err) != PLUCK_OK)
+            p->state = PORTION_FAILED;
 }
 
 void workers_run(worker_team *team, size_t n)

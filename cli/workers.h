@@ -6,9 +6,7 @@
 #ifndef CLI_WORKERS_H
 #define CLI_WORKERS_H
 
-#include "setup.h"
-
-#include <pluck/sampler.h>
+#include "trace_line.h"
 
 #define DRAWS_AT_ONCE 1024
 
@@ -25,14 +23,18 @@ typedef struct portion {
     portion_state state;
     pluck_error err; /* UNREAD and FAILED */
     pluck_draw draws[DRAWS_AT_ONCE];
+    draw_record *records; /* --trace: one a draw; else NULL */
+    uint64_t hash;        /* --trace: of the row */
 } portion;
 
 typedef struct worker {
     pluck_sampler *sampler;
+    pluck_trace *trace; /* --trace; else NULL */
     float *scratch;
     bool has_row; /* the row below is read, and the sampler at its stream */
     uint64_t row;
     pluck_logits logits;
+    uint64_t hash; /* --trace: of the row */
 } worker;
 
 typedef struct worker_team {
@@ -56,9 +58,5 @@ void workers_destroy(worker_team *team);
 
 /* Does the first n portions. */
 void workers_run(worker_team *team, size_t n);
-
-/* Puts a worker's sampler at the start of a stream: the prompt is what came before. */
-pluck_status worker_start_stream(const worker_team *team, worker *w, uint64_t stream,
-                                 pluck_error *err);
 
 #endif

@@ -35,6 +35,7 @@ ALLOWED = {
     "sampler": "config stages select history rng softmax simd base",
     "container": "base",
     "dump": "container base simd",
+    "weighted": "container simd rng base",
     "heads": "container simd rng base",
 }
 

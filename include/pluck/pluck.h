@@ -26,8 +26,11 @@
 #include <pluck/head.h>
 #include <pluck/own_stages.h>
 #include <pluck/rng.h>
+#include <pluck/sampled_softmax.h>
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>
 #include <pluck/stage.h>
+#include <pluck/trace.h>
+#include <pluck/weighted.h>
 
 #endif

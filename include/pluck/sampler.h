@@ -201,20 +201,6 @@ PLUCK_API pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_
                                                   pluck_prob *probs, uint32_t capacity,
                                                   uint32_t *n_total, pluck_error *err);
 
-/* What one stage did to one row of logits. */
-typedef struct pluck_stage_report {
-    const char *stage;    /* its name, static storage; "logits" for what came in */
-    uint32_t n_survivors; /* tokens left after it */
-    double mass;          /* of the distribution before it, the part on tokens left: in (0, 1] */
-    double entropy;       /* of the distribution after it, in nats */
-} pluck_stage_report;
-
-/* Runs the stages and reports after each: entry 0 is the untouched logits, the draw is the last.
- * *n_total = how many there are; writes at most capacity. Costs an exponential pass a stage. */
-PLUCK_API pluck_status pluck_sampler_trace(pluck_sampler *sampler, pluck_logits logits,
-                                           pluck_stage_report *reports, size_t capacity,
-                                           size_t *n_total, pluck_error *err);
-
 /* What the sampler is. */
 PLUCK_API uint32_t pluck_sampler_n_vocab(const pluck_sampler *sampler);
 PLUCK_API uint64_t

@@ -1,17 +1,19 @@
 /*
- * The softmax family on the caller's buffers. beta = 1/T is the inverse temperature. Nothing here
- * allocates.
+ * The softmax family on the caller's buffers: softmax and its relatives, sparse alternatives, what
+ * parts of a vocabulary exchange, and the gradients for training. beta = 1/T is the inverse
+ * temperature. Nothing here allocates.
  *
  * Common to all: z holds n >= 1 natural-log values in any order and alignment of float; -inf is a
  * banned entry, whose probability is 0 at every beta. NaN or +inf in z gives PLUCK_ERR_NAN naming
  * the first such index; all entries -inf give PLUCK_ERR_EMPTY; n = 0, a NULL buffer or a beta that
- * is not finite gives PLUCK_ERR_INVALID. On failure no output is written. Results are the same bits
- * on every instruction set. Error bounds: docs/numerics.md.
+ * is not finite gives PLUCK_ERR_INVALID (pluck_softmax_limit() is what beta tends to). On failure
+ * no output is written. Results are the same bits on every instruction set. Error bounds:
+ * docs/numerics.md.
  */
 #ifndef PLUCK_SOFTMAX_H
 #define PLUCK_SOFTMAX_H
 
-#include <pluck/base.h>
+#include <pluck/rng.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -42,6 +44,130 @@ PLUCK_API pluck_status pluck_entropy(const float *z, size_t n, float beta, doubl
 
 /* *index of the largest entry, the lowest index among equals (-0 equals +0). */
 PLUCK_API pluck_status pluck_argmax(const float *z, size_t n, size_t *index, pluck_error *err);
+
+/* The same for the smallest entry above -inf. */
+PLUCK_API pluck_status pluck_argmin(const float *z, size_t n, size_t *index, pluck_error *err);
+
+/* p[i] proportional to base^z[i]: pluck_softmax() with beta = ln base in double. base is above 0
+ * and finite; 1 is uniform, less prefers the smallest entries. In place allowed. */
+PLUCK_API pluck_status pluck_softmax_base(const float *z, size_t n, double base, float *p,
+                                          pluck_error *err);
+
+/* What pluck_softmax() tends to as beta goes to +inf (largest) or -inf (not largest): 1/k on the k
+ * entries that equal the largest one, or the smallest one above -inf, and 0 elsewhere. In place
+ * allowed. */
+PLUCK_API pluck_status pluck_softmax_limit(const float *z, size_t n, bool largest, float *p,
+                                           pluck_error *err);
+
+/* *nats = -sum of p ln p of given probabilities, each in [0, inf); their sum is not checked. */
+PLUCK_API pluck_status pluck_entropy_of(const float *p, size_t n, double *nats, pluck_error *err);
+
+/*
+ * In parts
+ *
+ * The state of a softmax over entries that come in parts: a stream, the shards of a vocabulary, the
+ * blocks of an attention (M. Milakov, N. Gimelshein, "Online normalizer calculation for softmax",
+ * 2018). It stands for sum exp(max) = the sum of exp(beta z) over all entries so far. Zeroed, {0},
+ * it is that of no entries. Merging is commutative to the last bit, and associative up to 2^-51
+ * relative; each part adds the error of pluck_logsumexp().
+ */
+typedef struct pluck_softmax_state {
+    double max; /* of beta z; means nothing while sum is 0 */
+    double sum; /* of exp(beta z - max): 0, or at least 1 */
+} pluck_softmax_state;
+
+/* Takes in n >= 0 entries; none that is above -inf changes nothing and is no error. */
+PLUCK_API pluck_status pluck_softmax_state_add(pluck_softmax_state *state, const float *z, size_t n,
+                                               float beta, pluck_error *err);
+
+/* Takes in what other has. A state that cannot have come about is PLUCK_ERR_INVALID. */
+PLUCK_API pluck_status pluck_softmax_state_merge(pluck_softmax_state *state,
+                                                 const pluck_softmax_state *other,
+                                                 pluck_error *err);
+
+/* *lse = max + ln sum; PLUCK_ERR_EMPTY for no entries. */
+PLUCK_API pluck_status pluck_softmax_state_logsumexp(const pluck_softmax_state *state, double *lse,
+                                                     pluck_error *err);
+
+/* p[i] = exp(beta z[i] - max) / sum: the part of the softmax over all entries of the state that
+ * belongs to these n of them. In place allowed. */
+PLUCK_API pluck_status pluck_softmax_with(const pluck_softmax_state *state, const float *z,
+                                          size_t n, float beta, float *p, pluck_error *err);
+
+/*
+ * The attention form, in one pass: mean[j] = sum over i of softmax(beta z)_i v[i dim + j] over all
+ * entries so far, these n >= 0 included. mean has dim >= 1 doubles and belongs to the state; while
+ * that is {0} its content does not matter. Rows of banned entries are not read into it; v is not
+ * checked otherwise. Relative error at most 2^-48 of the mean of |v|, for up to 2^20 entries.
+ */
+PLUCK_API pluck_status pluck_softmax_mean_add(pluck_softmax_state *state, double *mean,
+                                              const float *z, size_t n, float beta, const float *v,
+                                              size_t dim, pluck_error *err);
+
+/* Takes in the mean of other entries. */
+PLUCK_API pluck_status pluck_softmax_mean_merge(pluck_softmax_state *state, double *mean,
+                                                const pluck_softmax_state *other,
+                                                const double *other_mean, size_t dim,
+                                                pluck_error *err);
+
+/*
+ * Sparse alternatives
+ *
+ * alpha-entmax: p = [(alpha - 1) beta z - tau]+ ^ (1 / (alpha - 1)), tau such that the sum of p is
+ * 1 (B. Peters, V. Niculae, A. Martins, "Sparse sequence-to-sequence models", 2019). alpha in [1,
+ * 100]: 1 is softmax, 2 sparsemax (A. Martins, R. Astudillo, 2016). In place allowed. tau is found
+ * by Newton's method from below for alpha <= 2, where the sum is convex in tau, and by bisection
+ * above, both to the last bits of a double: the p[i] add up to 1 within 2^-23, and for alpha <= 2
+ * each is within (2^-23 + 2^-50 / (alpha - 1)) p[i] + 2^-50 of the exact value. Above 2 an entry
+ * within 2^-52 of tau can be off by 2^(-52 / (alpha - 1)): there p changes faster than numbers can
+ * tell.
+ */
+PLUCK_API pluck_status pluck_entmax(const float *z, size_t n, float beta, double alpha, float *p,
+                                    pluck_error *err);
+
+/* pluck_entmax() with alpha = 2: the Euclidean projection of beta z onto the simplex. */
+PLUCK_API pluck_status pluck_sparsemax(const float *z, size_t n, float beta, float *p,
+                                       pluck_error *err);
+
+/*
+ * Gradients
+ *
+ * The Jacobians of p with respect to z are symmetric, so that one function is both the product with
+ * a direction v (how p moves) and with a gradient v with respect to p (backpropagation). out may be
+ * p or v. Sums are in double. p has n >= 1 probabilities, v n finite numbers: neither is checked.
+ */
+
+/* out = beta p (v - p.v) for p of pluck_softmax(). */
+PLUCK_API pluck_status pluck_softmax_jvp(const float *p, const float *v, size_t n, float beta,
+                                         float *out, pluck_error *err);
+
+/* out = beta (s v - s (s.v) / sum of s), s = p^(2 - alpha) where p > 0, else 0, for p of
+ * pluck_entmax(). */
+PLUCK_API pluck_status pluck_entmax_jvp(const float *p, const float *v, size_t n, float beta,
+                                        double alpha, float *out, pluck_error *err);
+
+/* *loss = -ln softmax(beta z)[target], within 3e-7 + 2^-52 |lse|, and gradient[i] = beta (p[i] -
+ * (i == target)), unless gradient is NULL; it may be z. A target that is banned or not below n is
+ * PLUCK_ERR_INVALID. */
+PLUCK_API pluck_status pluck_cross_entropy(const float *z, size_t n, float beta, size_t target,
+                                           double *loss, float *gradient, pluck_error *err);
+
+/* The same for a target distribution y, n numbers >= 0 that add up to 1 within 1e-4: *loss = -sum
+ * of y ln p, gradient[i] = beta (p[i] sum of y - y[i]). y[i] = 0 wherever z[i] is -inf. */
+PLUCK_API pluck_status pluck_cross_entropy_soft(const float *z, size_t n, float beta,
+                                                const float *y, double *loss, float *gradient,
+                                                pluck_error *err);
+
+/*
+ * Gumbel-softmax (E. Jang, S. Gu, B. Poole, 2017; C. Maddison, A. Mnih, Y. Teh, 2017): with g[i] =
+ * -ln(-ln u[i]), soft = softmax((z + g) / temperature), temperature > 0, and *index = arg max of
+ * z + g, which is an exact draw from softmax(z). Takes n numbers of rng, one an entry, in order; on
+ * failure none. soft may be z. Straight-through estimation uses the one-hot vector of *index
+ * forward, and pluck_softmax_jvp(soft, v, n, 1 / temperature, ...) backward.
+ */
+PLUCK_API pluck_status pluck_gumbel_softmax(const float *z, size_t n, float temperature,
+                                            pluck_pcg64 *rng, float *soft, size_t *index,
+                                            pluck_error *err);
 
 #ifdef __cplusplus
 }

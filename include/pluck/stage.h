@@ -87,6 +87,7 @@ typedef struct pluck_stage {
     const pluck_param *params;
     size_t n_params;
     size_t params_size_bytes; /* of the block that pluck_param.offset_bytes points into */
+    const char *cost;         /* of one token, beyond the scan, in a few words; NULL: not told */
 } pluck_stage;
 
 /* All stages in the order in which the flat form runs them, draws last. */

@@ -11,7 +11,7 @@ enum { PL_SAFETENSORS_NAME_BYTES = 48 };
 /* A tensor of up to two axes. Names and dtypes are plain ASCII without quotes. */
 typedef struct pl_safetensors_tensor {
     char name[PL_SAFETENSORS_NAME_BYTES];
-    const char *dtype; /* "F32", "F16", "BF16", "I32" */
+    const char *dtype; /* a name of the format: "F32", "I32" */
     uint32_t n_axes;
     uint64_t axes[2];
     const void *data; /* little-endian, one row after the other */

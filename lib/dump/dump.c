@@ -38,11 +38,11 @@ static pluck_status check_options(const pluck_dump_options *options, pluck_error
         return pl_fail(err, PLUCK_ERR_INVALID, "raw_dtype %d is no pluck_dtype",
                        (int)options->raw_dtype);
     if (options->raw_n_vocab > PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_INVALID, "raw_n_vocab %u is above %u",
+        return pl_fail(err, PLUCK_ERR_INVALID, "%u raw values a row are more than %u",
                        (unsigned)options->raw_n_vocab, (unsigned)PLUCK_MAX_VOCAB);
     if (options->format == PLUCK_DUMP_RAW && options->raw_n_vocab == 0)
         return pl_fail(err, PLUCK_ERR_INVALID,
-                       "raw_n_vocab is 0, but raw values need it: 1 to %u values a row",
+                       "raw values were asked for without the number of values a row, 1 to %u",
                        (unsigned)PLUCK_MAX_VOCAB);
     return PLUCK_OK;
 }

@@ -40,7 +40,7 @@
 #include <pluck/rng.h>
 
 #include "base/error.h"
-#include "rng/u128.h"
+#include "rng/pcg64_step.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -57,10 +57,6 @@
 
 static const uint64_t PCG32_MULTIPLIER = UINT64_C(6364136223846793005);
 
-/* A = 2360ed051fc65da44385df649fccf645 */
-static const pl_u128 PCG64_MULTIPLIER = {UINT64_C(0x2360ED051FC65DA4),
-                                         UINT64_C(0x4385DF649FCCF645)};
-
 /* The map of S = PLUCK_POSITION_STRIDE steps: A^S and (A^S - 1) / (A - 1), both modulo 2^128; in
  * Python pow(A, S, 2**128) and (pow(A, S, (A - 1) << 128) - 1) // (A - 1). */
 static const pl_u128 STRIDE_MULTIPLIER = {UINT64_C(0xBDEF026585BF2616),
@@ -72,11 +68,6 @@ static const pl_u128 ONE = {0, 1};
 static uint32_t rotate_right_32(uint32_t x, unsigned count)
 {
     return (x >> count) | (x << (-count & 31));
-}
-
-static uint64_t rotate_right_64(uint64_t x, unsigned count)
-{
-    return (x >> count) | (x << (-count & 63));
 }
 
 void pluck_pcg32_init(pluck_pcg32 *rng, uint64_t initstate, uint64_t initseq)
@@ -178,16 +169,12 @@ void pluck_pcg64_skip_positions(pluck_pcg64 *rng, uint64_t n_positions)
 
 void pluck_pcg64_advance(pluck_pcg64 *rng, uint64_t delta_hi, uint64_t delta_lo)
 {
-    pcg64_repeat(rng, (pl_u128){delta_hi, delta_lo}, PCG64_MULTIPLIER, ONE);
+    pcg64_repeat(rng, (pl_u128){delta_hi, delta_lo}, PL_PCG64_MULTIPLIER, ONE);
 }
 
 uint64_t pluck_pcg64_next(pluck_pcg64 *rng)
 {
-    pl_u128 state = {rng->state_hi, rng->state_lo};
-    state = pl_add128(pl_mul128(state, PCG64_MULTIPLIER), (pl_u128){rng->inc_hi, rng->inc_lo});
-    rng->state_hi = state.hi;
-    rng->state_lo = state.lo;
-    return rotate_right_64(state.hi ^ state.lo, (unsigned)(state.hi >> 58));
+    return pl_pcg64_step(rng);
 }
 
 double pluck_pcg64_uniform(pluck_pcg64 *rng)

@@ -1,97 +1,313 @@
 /*
- * A trace runs the chain once. Before each stage the weights of all tokens are written out, after
- * it they are added up over the tokens left: that is the mass kept, whatever the stage did to the
- * logits. The weights are the one allocation.
+ * A trace runs the chain twice. First as a draw does, where a nucleus may stay uncut, because the
+ * random numbers that a draw consumes depend on how it goes; then once more, cutting at once, with
+ * a snapshot of the distribution after every stage. Both keep the same tokens.
  */
-#include "sampler/trace.h"
+#include <pluck/trace.h>
 
 #include "base/error.h"
+#include "sampler/draw.h"
+#include "sampler/trace_tokens.h"
 #include "select/mass.h"
 #include "select/nucleus.h"
+#include "select/pick.h"
+#include "simd/scalar_math.h"
 
 #include <math.h>
 #include <string.h>
 
-double pl_trace_weights(const pl_view *view, float *weights)
+struct pluck_trace {
+    pluck_allocator allocator;
+    uint32_t n_vocab;
+    size_t max_stages, max_tokens, max_edits;
+    size_t n_stages, n_tokens;
+    pl_snapshot snapshots[2];
+    pluck_stage_report *reports; /* [max_stages] */
+    pluck_trace_edit *edits;     /* [max_stages][max_edits] */
+    pluck_token_fate *fates;     /* [max_tokens] */
+    pluck_token_step *steps;     /* [max_tokens][max_stages] */
+    pluck_trace_draw draw;
+};
+
+/* Room for n times each elements; false if there is none. */
+static bool reserve(const pluck_allocator *allocator, size_t n, size_t each, size_t size_bytes,
+                    void *out)
 {
-    memset(weights, 0, view->workspace->n_vocab * sizeof *weights);
-    uint32_t n_blocks = pl_view_n_blocks(view);
-    double sum = 0.0;
-    for (uint32_t b = 0; b < n_blocks; b++) {
-        float buffer[PL_BLOCK], e[PL_BLOCK];
-        const float *x = pl_view_block(view, b, buffer);
-        pl_view_exp_values(view, x, 1, e);
-        for (uint32_t i = 0; i < PL_BLOCK; i++)
-            if (e[i] > 0.0f) {
-                weights[pl_view_token(view, b * PL_BLOCK + i)] = e[i];
-                sum += (double)e[i];
-            }
+    size_t total;
+    void *memory = pl_mul_size(n, each, &total) ? pl_alloc(allocator, total, size_bytes) : NULL;
+    memcpy(out, &memory, sizeof memory);
+    return memory != NULL;
+}
+
+static bool reserve_all(pluck_trace *trace)
+{
+    const pluck_allocator *allocator = &trace->allocator;
+    bool ok = true;
+    for (int i = 0; i < 2; i++) {
+        pl_snapshot *snapshot = trace->snapshots + i;
+        snapshot->n_vocab = trace->n_vocab;
+        ok = ok && reserve(allocator, trace->n_vocab, 1, sizeof(float), &snapshot->stored) &&
+             reserve(allocator, trace->n_vocab, 1, sizeof(float), &snapshot->weights);
     }
-    return sum;
+    return ok &&
+           reserve(allocator, trace->max_stages, 1, sizeof *trace->reports, &trace->reports) &&
+           reserve(allocator, trace->max_stages, trace->max_edits, sizeof *trace->edits,
+                   &trace->edits) &&
+           reserve(allocator, trace->max_tokens, 1, sizeof *trace->fates, &trace->fates) &&
+           reserve(allocator, trace->max_tokens, trace->max_stages, sizeof *trace->steps,
+                   &trace->steps);
 }
 
-double pl_trace_kept(const pl_view *view, const float *weights)
+pluck_status pluck_trace_create(pluck_trace **out, const pluck_sampler *sampler,
+                                const pluck_trace_options *options, pluck_error *err)
 {
-    uint32_t n_blocks = pl_view_n_blocks(view);
-    double sum = 0.0;
-    for (uint32_t b = 0; b < n_blocks; b++) {
-        float buffer[PL_BLOCK];
-        const float *x = pl_view_block(view, b, buffer);
-        for (uint32_t i = 0; i < PL_BLOCK; i++)
-            if (pl_float_at(x, i) > -INFINITY)
-                sum += (double)weights[pl_view_token(view, b * PL_BLOCK + i)];
+    if (!out)
+        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    *out = NULL;
+    if (!sampler)
+        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    const pluck_trace_options defaults = {0};
+    if (!options)
+        options = &defaults;
+    pluck_trace *trace = pl_alloc_zero(&sampler->allocator, 1, sizeof *trace);
+    if (!trace)
+        return pl_fail_nomem(err, sizeof *trace);
+    trace->allocator = sampler->allocator;
+    trace->n_vocab = sampler->n_vocab;
+    trace->max_stages = sampler->chain.n + 1;
+    trace->max_tokens = options->max_tokens ? options->max_tokens : PLUCK_TRACE_TOKENS;
+    trace->max_edits = options->max_edits ? options->max_edits : PLUCK_TRACE_EDITS;
+    if (!reserve_all(trace)) {
+        pluck_trace_destroy(&trace);
+        return pl_fail(err, PLUCK_ERR_NOMEM,
+                       "out of memory: a trace of %u logits could not be allocated",
+                       sampler->n_vocab);
     }
-    return sum;
+    *out = trace;
+    return PLUCK_OK;
 }
 
-static pluck_stage_report report(const pl_view *view, const char *stage, double mass)
+void pluck_trace_destroy(pluck_trace **trace)
 {
-    double normaliser;
-    return (pluck_stage_report){.stage = stage,
-                                .n_survivors = pl_view_count(view),
-                                .mass = mass,
-                                .entropy = pl_view_entropy(view, &normaliser)};
+    if (!trace || !*trace)
+        return;
+    pluck_trace *t = *trace;
+    pluck_allocator allocator = t->allocator;
+    for (int i = 0; i < 2; i++) {
+        pl_free(&allocator, t->snapshots[i].stored);
+        pl_free(&allocator, t->snapshots[i].weights);
+    }
+    pl_free(&allocator, t->reports);
+    pl_free(&allocator, t->edits);
+    pl_free(&allocator, t->fates);
+    pl_free(&allocator, t->steps);
+    pl_free(&allocator, t);
+    *trace = NULL;
 }
 
-static pluck_status trace(const pluck_sampler *sampler, pluck_logits logits, float *weights,
-                          pluck_stage_report *reports, size_t capacity, pluck_error *err)
+/* The numbers that take one generator to the other: how many, and the first of them. */
+static size_t words_between(pluck_pcg64 from, const pluck_pcg64 *to, uint64_t *words,
+                            size_t capacity)
 {
+    const size_t most = (size_t)1 << 20; /* a stage that jumps never arrives */
+    size_t n = 0;
+    while ((from.state_lo != to->state_lo || from.state_hi != to->state_hi) && n < most) {
+        uint64_t word = pluck_pcg64_next(&from);
+        if (n < capacity)
+            words[n] = word;
+        n++;
+    }
+    return n;
+}
+
+/* Where the followed tokens are after report number index. */
+static void follow(pluck_trace *trace, size_t index, const pl_snapshot *before,
+                   const pl_snapshot *after)
+{
+    for (size_t i = 0; i < trace->n_tokens; i++) {
+        pluck_token_fate *fate = trace->fates + i;
+        pluck_token_step *step = trace->steps + i * trace->max_stages + index;
+        *step = pl_token_step_in(after, (uint32_t)fate->token);
+        if (step->logit > -(double)INFINITY || fate->removed_by != PLUCK_TRACE_SURVIVED)
+            continue;
+        fate->removed_by = index;
+        if (before)
+            pl_token_lacked(before, trace->reports + index, fate);
+    }
+}
+
+static void report_logits(pluck_trace *trace, const pl_snapshot *logits)
+{
+    const pluck_place nobody = {.token = -1};
+    trace->reports[0] = (pluck_stage_report){.stage = "logits",
+                                             .n_survivors = logits->n_survivors,
+                                             .mass = 1.0,
+                                             .entropy_before = logits->entropy,
+                                             .entropy = logits->entropy,
+                                             .temperature = 1.0,
+                                             .bound_logit = (double)NAN,
+                                             .bound_prob = (double)NAN,
+                                             .worst_kept = nobody,
+                                             .best_kept = nobody,
+                                             .best_removed = nobody};
+    trace->n_stages = 1;
+    follow(trace, 0, NULL, logits);
+}
+
+/* Runs link number index and reports on it. */
+static pluck_status trace_stage(const pl_chain *chain, size_t index, pl_view *view,
+                                const pl_stage_context *context, pluck_trace *trace,
+                                pluck_error *err)
+{
+    const pl_link *link = chain->links + index;
+    const pl_snapshot *before = trace->snapshots + index % 2;
+    pl_snapshot *after = trace->snapshots + (index + 1) % 2;
+    pluck_stage_report *report = trace->reports + index + 1;
+    const pluck_pcg64 rng = *context->rng;
+    pl_explanation explanation = {0};
+    if (link->stage->explain)
+        link->stage->explain(link->params, link->state, view, context, &explanation);
+    pluck_status status = pl_chain_apply(chain, index, view, context, err);
+    if (status != PLUCK_OK)
+        return status;
+    pl_view_settle(view);
+    pl_snapshot_take(after, view);
+    *report = (pluck_stage_report){
+        .stage = link->stage->info.name, .info = &link->stage->info, .params = link->params};
+    pl_compare(before, after, link->stage->max_edits != NULL, &explanation,
+               trace->edits + (index + 1) * trace->max_edits, trace->max_edits, report);
+    for (; report->n_values < explanation.n_values; report->n_values++)
+        report->values[report->n_values] = (pluck_trace_value){
+            explanation.names[report->n_values], explanation.values[report->n_values]};
+    report->n_words = words_between(rng, context->rng, report->words, PLUCK_TRACE_WORDS);
+    trace->n_stages++;
+    follow(trace, index + 1, before, after);
+    return PLUCK_OK;
+}
+
+/* The draw as pluck_sampler_draw() makes it. */
+static pluck_status trace_draw(const pluck_sampler *sampler, pluck_logits logits,
+                               pluck_trace_draw *draw, double *inside, pluck_error *err)
+{
+    pl_view view;
+    pluck_pcg64 rng = sampler->rng;
+    pluck_status status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
+    if (status != PLUCK_OK)
+        return status;
+    const pluck_pcg64 first = rng;
+    const pl_pick picked = pl_view_pick_where(&view, &rng);
+    draw->drawn.token = (pluck_token)picked.token;
+    draw->inverse = picked.inverse;
+    draw->n_words = words_between(first, &rng, draw->words, PLUCK_TRACE_DRAW_WORDS);
+    *inside = picked.inside;
+    return PLUCK_OK;
+}
+
+/* The rest of the draw, in the final distribution. */
+static void place_draw(pluck_trace_draw *draw, const pl_view *view, const pl_snapshot *final,
+                       double inside)
+{
+    const uint32_t token = (uint32_t)draw->drawn.token;
+    double below = 0.0;
+    for (uint32_t t = 0; t < token; t++)
+        below += (double) final->weights[t];
+    draw->low = below / final->sum;
+    draw->high = (below + (double) final->weights[token]) / final->sum;
+    double at = draw->low + inside * (draw->high - draw->low);
+    draw->at = at < draw->high || draw->low == draw->high ? at : nextafter(draw->high, 0.0);
+    double log_normaliser = pl_log(pl_view_normaliser(view));
+    draw->drawn.logprob =
+        (float)(pl_view_below_max(view, pl_view_stored(view, token)) - log_normaliser);
+    draw->drawn.n_survivors = final->n_survivors;
+}
+
+static pluck_status run(const pluck_sampler *sampler, pluck_logits logits, pluck_trace *trace,
+                        pluck_error *err)
+{
+    const pl_chain *chain = &sampler->chain;
     pluck_pcg64 rng = sampler->rng;
     const pl_stage_context context = {&sampler->history, sampler->n_vocab, &rng};
-    const pl_chain *chain = &sampler->chain;
     pl_view view;
-    pluck_status status = pl_sampler_open_view(sampler, logits, &view, err);
-    if (status == PLUCK_OK && capacity > 0)
-        reports[0] = report(&view, "logits", 1.0);
-    for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++) {
-        double before = pl_trace_weights(&view, weights);
-        status = pl_chain_apply(chain, i, &view, &context, err);
-        pl_view_settle(&view);
-        if (status == PLUCK_OK && i + 1 < capacity) {
-            double mass = pl_trace_kept(&view, weights) / before;
-            reports[i + 1] = report(&view, chain->links[i].stage->info.name, mass);
-        }
-    }
+    double inside = 0.0;
+    pluck_status status = trace_draw(sampler, logits, &trace->draw, &inside, err);
+    if (status == PLUCK_OK)
+        status = pl_sampler_open_view(sampler, logits, &view, err);
+    if (status != PLUCK_OK)
+        return status;
+    pl_snapshot_take(trace->snapshots, &view);
+    report_logits(trace, trace->snapshots);
+    for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++)
+        status = trace_stage(chain, i, &view, &context, trace, err);
+    if (status == PLUCK_OK)
+        place_draw(&trace->draw, &view, trace->snapshots + chain->n % 2, inside);
     return status;
+}
+
+static pluck_status check(const pluck_sampler *sampler, const pluck_token *tokens, size_t n_tokens,
+                          const pluck_trace *trace, pluck_error *err)
+{
+    if (!tokens && n_tokens > 0)
+        return pl_fail(err, PLUCK_ERR_INVALID, "tokens is NULL");
+    if (trace->n_vocab != sampler->n_vocab || trace->max_stages < sampler->chain.n + 1)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "a trace of %zu stages for %u tokens was given to a sampler with %zu for %u",
+                       trace->max_stages - 1, trace->n_vocab, sampler->chain.n, sampler->n_vocab);
+    if (n_tokens > trace->max_tokens)
+        return pl_fail(err, PLUCK_ERR_INVALID, "%zu tokens are to be followed, at most %zu can be",
+                       n_tokens, trace->max_tokens);
+    for (size_t i = 0; i < n_tokens; i++)
+        if (tokens[i] < 0 || (uint32_t)tokens[i] >= sampler->n_vocab)
+            return pl_fail(err, PLUCK_ERR_INVALID, "token %d is outside [0, %u]", tokens[i],
+                           sampler->n_vocab - 1);
+    return PLUCK_OK;
 }
 
 pluck_status pluck_sampler_trace(pluck_sampler *sampler, pluck_logits logits,
-                                 pluck_stage_report *reports, size_t capacity, size_t *n_total,
+                                 const pluck_token *tokens, size_t n_tokens, pluck_trace *trace,
                                  pluck_error *err)
 {
+    if (!trace)
+        return pl_fail(err, PLUCK_ERR_INVALID, "trace is NULL");
+    trace->n_stages = trace->n_tokens = 0;
     pluck_status status = pl_sampler_check(sampler, logits, err);
+    if (status == PLUCK_OK)
+        status = check(sampler, tokens, n_tokens, trace, err);
     if (status != PLUCK_OK)
         return status;
-    if (!n_total || (!reports && capacity > 0))
-        return pl_fail(err, PLUCK_ERR_INVALID, "reports or n_total is NULL");
-    float *weights = pl_alloc(&sampler->allocator, sampler->n_vocab, sizeof *weights);
-    if (!weights)
-        return pl_fail_nomem(err, sampler->n_vocab * sizeof *weights);
+    for (size_t i = 0; i < n_tokens; i++)
+        trace->fates[i] = (pluck_token_fate){.token = tokens[i],
+                                             .steps = trace->steps + i * trace->max_stages,
+                                             .removed_by = PLUCK_TRACE_SURVIVED};
+    trace->n_tokens = n_tokens;
     const pl_fp_state fp = pl_fp_enter();
-    status = trace(sampler, logits, weights, reports, capacity, err);
+    status = run(sampler, logits, trace, err);
     pl_fp_leave(fp);
-    if (status == PLUCK_OK)
-        *n_total = sampler->chain.n + 1;
-    pl_free(&sampler->allocator, weights);
+    if (status != PLUCK_OK)
+        trace->n_stages = trace->n_tokens = 0;
     return status;
+}
+
+size_t pluck_trace_stage_count(const pluck_trace *trace)
+{
+    return trace ? trace->n_stages : 0;
+}
+
+const pluck_stage_report *pluck_trace_stage_at(const pluck_trace *trace, size_t index)
+{
+    return trace && index < trace->n_stages ? trace->reports + index : NULL;
+}
+
+const pluck_trace_draw *pluck_trace_draw_of(const pluck_trace *trace)
+{
+    return trace && trace->n_stages > 0 ? &trace->draw : NULL;
+}
+
+size_t pluck_trace_token_count(const pluck_trace *trace)
+{
+    return trace ? trace->n_tokens : 0;
+}
+
+const pluck_token_fate *pluck_trace_token_at(const pluck_trace *trace, size_t index)
+{
+    return trace && index < trace->n_tokens ? trace->fates + index : NULL;
 }

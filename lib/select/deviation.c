@@ -2,9 +2,9 @@
  * The standard deviation in one pass: sums of d = x - origin and of d^2, block by block in float
  * and then in double, variance = mean of d^2 - (mean of d)^2. The subtraction cancels little when
  * the origin is near the mean, so the origin is the median of a sample; being a logit itself, it
- * leaves the differences unchanged when all logits are shifted. Relative error about 2^-22 in the
- * worst case of a fair sample. Squares that overflow or underflow are taken in double, in two
- * passes.
+ * leaves the differences unchanged when all logits are shifted. A sum takes up to 34 additions in
+ * float: with a fair sample its relative error is below 2^-19 whatever the logits, and about 2^-22
+ * usually. Squares that overflow or underflow are taken in double, in two passes.
  */
 #include "select/deviation.h"
 

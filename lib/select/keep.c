@@ -112,6 +112,17 @@ static size_t list_blocks(const pl_view *view, float threshold)
                                  w->block_spare);
 }
 
+/* Of the listed blocks from index on, how many can be read where they lie. */
+static size_t count_direct(const pl_view *view, size_t n_listed, size_t index)
+{
+    const uint32_t *ids = view->workspace->block_ids;
+    const uint32_t end = ids[index] + pl_view_n_direct(view, ids[index]);
+    size_t i = index;
+    while (i < n_listed && ids[i] < end)
+        i++;
+    return i - index;
+}
+
 /* Gathers from the listed blocks what reaches the threshold. */
 static uint32_t gather_listed(const pl_view *view, size_t n_listed, float threshold)
 {
@@ -119,6 +130,13 @@ static uint32_t gather_listed(const pl_view *view, size_t n_listed, float thresh
     float buffer[PL_RUN_BLOCKS * PL_BLOCK];
     size_t n = 0;
     for (size_t i = 0; i < n_listed;) {
+        size_t n_direct = count_direct(view, n_listed, i);
+        if (n_direct > 0) {
+            n += view->kernels->gather_blocks(view->logits.data, w->block_ids + i, n_direct,
+                                              threshold, w->ids + n, w->values + n);
+            i += n_direct;
+            continue;
+        }
         listed_run run = run_at(view, n_listed, i, buffer);
         n += view->kernels->gather(run.x, (size_t)run.n_blocks * PL_BLOCK, threshold, INFINITY,
                                    run.block * PL_BLOCK, w->ids + n, w->values + n);

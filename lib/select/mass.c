@@ -129,7 +129,7 @@ static void exp_dots(const pl_view *view, const float *x, uint32_t n_blocks, dou
     }
 }
 
-double pl_view_normaliser(const pl_view *view)
+double pl_view_block_sums(const pl_view *view)
 {
     double *sums = view->workspace->block_sums;
     double total = 0.0;
@@ -140,6 +140,23 @@ double pl_view_normaliser(const pl_view *view)
         exp_sums(view, run.x, run.n_blocks, -FLT_MAX, run_sums);
         for (uint32_t b = 0; b < run.n_blocks; b++)
             total += run_sums[b];
+    }
+    return total;
+}
+
+double pl_view_normaliser(const pl_view *view)
+{
+    enum { STEP = 64 };
+    double sums[STEP], total = 0.0;
+    pl_run run;
+    pl_run_begin(&run, view);
+    while (pl_run_next(&run)) {
+        for (uint32_t first = 0; first < run.n_blocks; first += STEP) {
+            uint32_t n = run.n_blocks - first < STEP ? run.n_blocks - first : STEP;
+            exp_sums(view, run.x + (size_t)first * PL_BLOCK, n, -FLT_MAX, sums);
+            for (uint32_t b = 0; b < n; b++)
+                total += sums[b];
+        }
     }
     return total;
 }

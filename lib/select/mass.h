@@ -12,9 +12,11 @@ void pl_view_exp_values(const pl_view *view, const float *x, uint32_t n_blocks, 
 /* sums[b] = the sum of the exponentials of block b, as they are taken above. */
 void pl_view_exp_sums(const pl_view *view, const float *x, uint32_t n_blocks, double *sums);
 
-/* Sum over all tokens of exp(logit - max logit): in [1, n]. Leaves the sum of every block in the
- * workspace's block_sums. */
+/* Sum over all tokens of exp(logit - max logit): in [1, n]. */
 double pl_view_normaliser(const pl_view *view);
+
+/* The same number, and the sum of every block in the workspace's block_sums. */
+double pl_view_block_sums(const pl_view *view);
 
 /* The same sum over the stored logits x >= threshold, 64 * n_blocks of them. */
 double pl_view_mass_from(const pl_view *view, const float *x, uint32_t n_blocks, float threshold);

@@ -15,6 +15,7 @@
 
 #include "select/keep.h"
 #include "select/mass.h"
+#include "select/tail_sample.h"
 #include "simd/scalar_math.h"
 
 #include <float.h>
@@ -285,7 +286,8 @@ static float improbable(const search *s, double rest)
 }
 
 /* Gathers tokens down to a logit that is at least as far below the center as the maximum is above:
- * if their mass exceeds the prefix, they hold it. Else the next try goes down by some nats. */
+ * if their mass exceeds the prefix, they hold it. A sample says where that may be; if it misled,
+ * the next try goes down by some nats. */
 static uint32_t gather(const search *s, double rest)
 {
     const double step = 2.0 / s->view->scale;
@@ -293,7 +295,9 @@ static uint32_t gather(const search *s, double rest)
     if (s->by_count)
         return pl_view_gather(s->view, -FLT_MAX);
     float opposite = first_float(s, s->center, false), least = improbable(s, rest);
-    for (float low = opposite; low > least; low = first_float(s, offset_of(s, low) - step, false)) {
+    float sampled = pl_view_tail_below(s->view, rest);
+    for (float low = sampled < opposite ? sampled : opposite; low > least;
+         low = first_float(s, offset_of(s, low) - step, false)) {
         uint32_t n = pl_view_gather(s->view, low);
         pad(w->values, n);
         if (measure(s, w->values, n) > s->wanted)

@@ -2,9 +2,7 @@
  * Top-p. One exponential pass gives the sums of all blocks and their sum Z. What is gathered is all
  * that reaches some threshold; if its mass is p Z or more, the end of the prefix is found there by
  * selection (boundary.h). Two thresholds are tried:
- *   1. Below the end of the prefix lie many tokens with little mass each, so that a sample of
- *      evenly spaced blocks estimates well how much mass lies below a logit. The threshold is
- *      where the estimate is somewhat less than (1 - p) Z: few more tokens than needed.
+ *   1. One below which a sample finds somewhat less than (1 - p) Z: few more tokens than needed.
  *   2. When that was too high: block sums give one below which all tokens together have certainly
  *      less than (1 - p) Z.
  *
@@ -18,9 +16,9 @@
 #include "select/boundary.h"
 #include "select/keep.h"
 #include "select/mass.h"
+#include "select/tail_sample.h"
 #include "simd/scalar_math.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -65,38 +63,12 @@ static float negligible_below(const pl_view *view, double mass)
     return pl_view_threshold(view, offset < 0.0 ? offset : -margin);
 }
 
-/* A threshold below which all tokens together probably have at most the given mass. */
-static float likely_below(const pl_view *view, double mass)
-{
-    enum { N_SAMPLE = 16, BINS_A_NAT = 8, N_BINS = 256 };
-    const uint32_t n_blocks = view->workspace->n_blocks;
-    if (n_blocks < 2 * N_SAMPLE)
-        return -FLT_MAX;
-    const double spread = 0.6; /* the estimate is right to some 15 % */
-    const float bins_a_unit = (float)(view->scale * BINS_A_NAT);
-    float bins[N_BINS] = {0}, buffer[PL_BLOCK], x[PL_BLOCK], e[PL_BLOCK];
-    for (uint32_t i = 0; i < N_SAMPLE; i++) {
-        uint32_t block = (uint32_t)((uint64_t)i * n_blocks / N_SAMPLE);
-        memcpy(x, pl_view_block(view, block, buffer), sizeof x);
-        pl_view_exp_values(view, x, 1, e);
-        for (uint32_t k = 0; k < PL_BLOCK; k++) {
-            float bin = (view->max - x[k]) * bins_a_unit;
-            bins[bin < (float)N_BINS ? (int)bin : N_BINS - 1] += e[k];
-        }
-    }
-    double wanted = spread * mass * N_SAMPLE / n_blocks, below = 0.0;
-    int bin = N_BINS - 1;
-    while (bin > 0 && below + (double)bins[bin] <= wanted)
-        below += (double)bins[bin--];
-    return pl_view_threshold(view, -(double)(bin + 1) / BINS_A_NAT);
-}
-
 /* Gathers tokens that hold the prefix of the given mass; returns how many. */
 static uint32_t gather_prefix(const pl_view *view, double normaliser, double mass)
 {
     const pl_workspace *w = view->workspace;
     const double rest = normaliser - mass;
-    uint32_t n = pl_view_gather(view, likely_below(view, rest));
+    uint32_t n = pl_view_gather(view, pl_view_tail_below(view, rest));
     for (uint32_t i = n; i % PL_BLOCK != 0; i++)
         w->values[i] = -INFINITY;
     if (pl_view_mass_of(view, w->values, (n + PL_BLOCK - 1) / PL_BLOCK) >= mass)
@@ -108,7 +80,7 @@ static uint32_t gather_prefix(const pl_view *view, double normaliser, double mas
 static void cut(pl_view *view, double p, uint32_t min_keep)
 {
     pl_workspace *w = view->workspace;
-    double normaliser = pl_view_normaliser(view);
+    double normaliser = pl_view_block_sums(view);
     const double logit_rounding = 0x1p-22;
     double mass = p * normaliser * (1.0 - logit_rounding);
     uint32_t n = view->compact ? view->n : gather_prefix(view, normaliser, mass);

@@ -11,11 +11,11 @@
  * are many trials; when they have cost about as much as the sums of all blocks, these are computed,
  * and one last uniform decides.
  *
- * Weights are grouped by 64 again, so that a draw walks n_blocks / 64 group sums and 64 weights; the
- * weights of a group are computed when a trial first enters it. A group's sum comes from a kernel of
- * its own, its weights are floats: the two agree to 2^-22, which is how exactly a block is drawn by
- * weight. Refining moves a group's sum and the total by the difference; each such step may leave
- * 2^-53 of the first total behind.
+ * Weights are grouped by 64 again, so that a draw walks n_blocks / 64 group sums and 64 weights;
+ * the weights of a group are computed when a trial first enters it. A group's sum comes from a
+ * kernel of its own, its weights are floats: the two agree to 2^-22, which is how exactly a block
+ * is drawn by weight. Refining moves a group's sum and the total by the difference; each such step
+ * may leave 2^-53 of the first total behind.
  * Source of the idea: rejection from an upper bound that is tightened where it was hit, as in
  * adaptive rejection sampling (Gilks and Wild 1992), on blocks of a discrete distribution.
  */
@@ -89,20 +89,21 @@ uint32_t pl_pick_find_double(const double *values, uint32_t n, double at, double
 }
 
 /* The token inside a block where the fraction lies of the block's mass, 0 <= fraction < 1. */
-static uint32_t pick_inside(const pl_view *view, uint32_t block, double sum, double fraction)
+static pl_pick pick_inside(const pl_view *view, uint32_t block, double sum, double fraction)
 {
     float e[PL_BLOCK];
     double rest;
     pl_pick_exponentials(view, block, e);
     uint32_t i = pl_pick_find_float(e, PL_BLOCK, fraction * sum, &rest);
-    return pl_view_token(view, block * PL_BLOCK + i);
+    return (pl_pick){.token = pl_view_token(view, block * PL_BLOCK + i),
+                     .inside = rest / (double)e[i]};
 }
 
 /* Inverse transform over exact sums of all blocks. */
-static uint32_t pick_by_sums(const pl_view *view, pluck_pcg64 *rng)
+static pl_pick pick_by_sums(const pl_view *view, pluck_pcg64 *rng)
 {
     const double *sums = view->workspace->block_sums;
-    double total = pl_view_normaliser(view);
+    double total = pl_view_block_sums(view);
     double rest;
     uint32_t block =
         pl_pick_find_double(sums, pl_view_n_blocks(view), pluck_pcg64_uniform(rng) * total, &rest);
@@ -155,7 +156,7 @@ static float *weights_of(const pl_view *view, block_weights *weights, uint32_t g
 }
 
 /* One token of a dense view. */
-static uint32_t pick_dense(const pl_view *view, block_weights *weights, pluck_pcg64 *rng)
+static pl_pick pick_dense(const pl_view *view, block_weights *weights, pluck_pcg64 *rng)
 {
     double *group_sums = view->workspace->group_sums;
     for (uint32_t trial = pl_pick_max_trials(view); trial > 0; trial--) {
@@ -176,9 +177,13 @@ static uint32_t pick_dense(const pl_view *view, block_weights *weights, pluck_pc
     return pick_by_sums(view, rng);
 }
 
-static uint32_t pick_compact(const pl_view *view, pluck_pcg64 *rng)
+static pl_pick pick_compact(const pl_view *view, pluck_pcg64 *rng)
 {
-    return view->n == 1 ? view->workspace->ids[0] : pick_by_sums(view, rng);
+    if (view->n == 1)
+        return (pl_pick){.token = view->workspace->ids[0]};
+    pl_pick picked = pick_by_sums(view, rng);
+    picked.inverse = true;
+    return picked;
 }
 
 /* Whether the token is in the nucleus, which is cut out of the view if nothing less decides. */
@@ -194,7 +199,7 @@ static bool in_nucleus(const pl_view *dense, pl_view *view, pl_nucleus_bounds *b
     return pl_view_stored(view, token) > -INFINITY;
 }
 
-uint32_t pl_view_pick_nucleus(const pl_view *dense, pl_view *view, pluck_pcg64 *rng)
+static pl_pick pick_from_nucleus(const pl_view *dense, pl_view *view, pluck_pcg64 *rng)
 {
     block_weights weights;
     pl_nucleus_bounds bounds = {0};
@@ -202,22 +207,32 @@ uint32_t pl_view_pick_nucleus(const pl_view *dense, pl_view *view, pluck_pcg64 *
     if (view->deferred.p > 0.0)
         pl_membership_begin(dense, &bounds);
     for (int i = 0; i < PL_PICK_MAX_REJECTED; i++) {
-        uint32_t token = pick_dense(dense, &weights, rng);
-        if (in_nucleus(dense, view, &bounds, token))
-            return token;
+        pl_pick picked = pick_dense(dense, &weights, rng);
+        if (in_nucleus(dense, view, &bounds, picked.token))
+            return picked;
     }
     pl_view_settle(view);
     return pick_compact(view, rng);
 }
 
-uint32_t pl_view_pick(pl_view *view, pluck_pcg64 *rng)
+uint32_t pl_view_pick_nucleus(const pl_view *dense, pl_view *view, pluck_pcg64 *rng)
+{
+    return pick_from_nucleus(dense, view, rng).token;
+}
+
+pl_pick pl_view_pick_where(pl_view *view, pluck_pcg64 *rng)
 {
     const pl_view dense = *view;
     block_weights weights;
     if (view->compact)
         return pick_compact(view, rng);
     if (view->deferred.p > 0.0)
-        return pl_view_pick_nucleus(&dense, view, rng);
+        return pick_from_nucleus(&dense, view, rng);
     begin_weights(view, &weights);
     return pick_dense(view, &weights, rng);
+}
+
+uint32_t pl_view_pick(pl_view *view, pluck_pcg64 *rng)
+{
+    return pl_view_pick_where(view, rng).token;
 }

@@ -14,11 +14,26 @@
 uint32_t pl_view_pick(pl_view *view, pluck_pcg64 *rng);
 
 /*
+ * The same, and where in the token's probability the draw fell. Given the token, inside is uniform
+ * on [0, 1): with inverse transform it is what the uniform has left in the token's interval, with
+ * rejection what the accepted one has, and acceptance does not look at it. So low + inside * p,
+ * with low the probability of the tokens before this one in any fixed order, is uniform too: the
+ * one number from which inverse transform would have made this draw. 0 if no number was used.
+ */
+typedef struct pl_pick {
+    uint32_t token;
+    double inside;
+    bool inverse; /* inverse transform of the view's tokens, by the last number used */
+} pl_pick;
+
+pl_pick pl_view_pick_where(pl_view *view, pluck_pcg64 *rng);
+
+/*
  * A pick from the nucleus that is deferred in dense. Tokens of the whole distribution are drawn
  * until one is in the nucleus: what is accepted has the law of the nucleus. Where they are rejected
- * again and again (a temperature after the nucleus moves mass out of it), the nucleus is cut out and
- * drawn from. view is a copy of dense in the same workspace; it is settled when that is needed, or
- * has been before: then it says who is in the nucleus, and the token is the same.
+ * again and again (a temperature after the nucleus moves mass out of it), the nucleus is cut out
+ * and drawn from. view is a copy of dense in the same workspace; it is settled when that is
+ * needed, or has been before: then it says who is in the nucleus, and the token is the same.
  */
 uint32_t pl_view_pick_nucleus(const pl_view *dense, pl_view *view, pluck_pcg64 *rng);
 

@@ -92,7 +92,7 @@ static uint32_t pick_inside(const pl_pick_blocks *blocks, uint32_t block, double
 static void add_up_blocks(pl_pick_blocks *blocks)
 {
     const uint32_t n = pl_view_n_blocks(&blocks->view);
-    (void)pl_view_normaliser(&blocks->view);
+    (void)pl_view_block_sums(&blocks->view);
     memcpy(blocks->sums, blocks->view.workspace->block_sums, n * sizeof *blocks->sums);
     double sum = 0.0;
     for (uint32_t b = 0; b < n; b++) {

@@ -11,7 +11,7 @@ typedef struct pl_pick_blocks {
     pl_view view;
     double *cumulated; /* [64 a block] sums of the exponentials up to each, if totals knows them */
     double *totals;    /* [a block] the last of them; below 0: not computed yet */
-    double *sums;      /* [a block] as pl_view_normaliser() leaves them */
+    double *sums;      /* [a block] as pl_view_block_sums() leaves them */
     double *reach;     /* [a block] sums of these up to each */
     bool has_sums;
 } pl_pick_blocks;

@@ -195,6 +195,14 @@ static uint32_t make_blocks(const pl_view *view, uint32_t edit, uint32_t block, 
     return patch(view, edit, block, n_blocks, out);
 }
 
+uint32_t pl_view_n_direct(const pl_view *view, uint32_t block)
+{
+    if (view->compact)
+        return 0;
+    return direct_blocks(view, view->n_edits ? pl_view_find_edit(view, block * PL_BLOCK) : 0, block,
+                         UINT32_MAX);
+}
+
 static const float *raw_floats(const pl_view *view, uint32_t block)
 {
     return (const float *)(const void *)address(view, block * PL_BLOCK);

@@ -76,6 +76,10 @@ static inline float pl_float_at(const float *x, size_t i)
  * is cut to that, at least 1. buffer holds PL_RUN_BLOCKS blocks. */
 const float *pl_view_blocks(const pl_view *view, uint32_t block, uint32_t *n_blocks, float *buffer);
 
+/* How many blocks from this one on are what the caller's logits hold: whole, f32, without edits,
+ * not masked. 0 if this one is not. */
+uint32_t pl_view_n_direct(const pl_view *view, uint32_t block);
+
 /* The caller's logit of a token, as a float; -inf if a dense view's mask bans it. */
 float pl_view_raw(const pl_view *view, uint32_t token);
 

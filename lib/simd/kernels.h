@@ -18,7 +18,7 @@
 
 enum {
     PL_BLOCK = 64,
-    PL_MOMENTS_BLOCKS = 8,
+    PL_MOMENTS_BLOCKS = 32,
     PL_SLACK = 16 /* elements that gather may write beyond the last one it reports */
 };
 
@@ -65,9 +65,9 @@ typedef struct pl_kernels {
      */
     void (*exp_sums)(const float *x, size_t n_blocks, pl_exponent exponent, double *sums);
 
-    /* exp_sums, and dots[b] = sum of e * d over block b with d = fl(x - origin): in each lane e0 d0,
-     * the next three added by fused multiply-adds in order, then folded the same way. Where e = 0
-     * the term is 0. */
+    /* exp_sums, and dots[b] = sum of e * d over block b with d = fl(x - origin): in each lane e0
+     * d0, the next three added by fused multiply-adds in order, then folded the same way. Where e
+     * = 0 the term is 0. */
     void (*exp_dots)(const float *x, size_t n_blocks, pl_exponent exponent, double *sums,
                      double *dots);
 
@@ -80,7 +80,7 @@ typedef struct pl_kernels {
      * nothing. Returns how many were above -inf. Blocks are taken by PL_MOMENTS_BLOCKS: in each of
      * 64 columns the d are added in float, one block after another, the squares by fma; the columns
      * and then the lanes as in exp_sums; the groups in double, one after another. Relative error of
-     * a sum of magnitudes at most 10 * 2^-24, usually far less.
+     * a sum of magnitudes at most 34 * 2^-24, usually far less.
      */
     size_t (*moments)(const float *x, size_t n_blocks, float origin, double *sum, double *square);
 
@@ -89,6 +89,11 @@ typedef struct pl_kernels {
      * elements beyond the last one reported. */
     size_t (*gather)(const float *x, size_t n, float low, float high, uint32_t first_id,
                      uint32_t *ids, float *logits);
+
+    /* Copies the values >= low (> -inf) of some blocks of x, by their ascending numbers, to logits
+     * and their places in x to ids; returns how many. Slack as for gather. */
+    size_t (*gather_blocks)(const float *x, const uint32_t *blocks, size_t n_blocks, float low,
+                            uint32_t *ids, float *logits);
 
     /* How many of 64 * n_blocks values are >= threshold. */
     size_t (*count)(const float *x, size_t n_blocks, float threshold);

@@ -436,6 +436,22 @@ static size_t gather(const float *x, size_t n, float low, float high, uint32_t f
     return state.n;
 }
 
+static size_t gather_blocks(const float *x, const uint32_t *blocks, size_t n_blocks, float low,
+                            uint32_t *ids, float *logits)
+{
+    const lanes least = lanes_set(low);
+    size_t n = 0;
+    for (size_t b = 0; b < n_blocks; b++) {
+        const uint32_t first = blocks[b] * PL_BLOCK;
+        for (uint32_t k = 0; k < PL_BLOCK; k += LANES) {
+            const lanes v = lanes_load(x + first + k);
+            const unsigned bits = flags_bits(flags_at_least(v, least));
+            n += lanes_compress(v, bits, first + k, ids + n, logits + n);
+        }
+    }
+    return n;
+}
+
 static size_t count(const float *x, size_t n_blocks, float threshold)
 {
     const lanes least = lanes_set(threshold);
@@ -458,8 +474,9 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
         .isa = (isa_value), .name = (isa_name), .scan_f32 = scan_f32, .scan_f16 = scan_f16,        \
         .scan_bf16 = scan_bf16, .widen_f16 = widen_f16, .widen_bf16 = widen_bf16,                  \
         .max = max_value, .exp_values = exp_values, .exp_sums = exp_sums, .exp_dots = exp_dots,    \
-        .exp_sums_from = exp_sums_from, .moments = moments, .gather = gather, .count = count,      \
-        .dot_f32 = dot_f32, .dot_f16 = dot_f16, .dot_bf16 = dot_bf16                               \
+        .exp_sums_from = exp_sums_from, .moments = moments, .gather = gather,                      \
+        .gather_blocks = gather_blocks, .count = count, .dot_f32 = dot_f32, .dot_f16 = dot_f16,    \
+        .dot_bf16 = dot_bf16                                                                       \
     }
 
 #endif

@@ -88,7 +88,7 @@ static pluck_status find_max(softmax_input *input, pluck_error *err)
 }
 
 static pluck_status open_input(softmax_input *input, const char *function,
-                               const pl_kernels *kernels, const float *z, size_t n, float beta,
+                               const pl_kernels *kernels, const float *z, size_t n, double beta,
                                const void *output, pluck_error *err)
 {
     if (!z || !output)
@@ -96,10 +96,8 @@ static pluck_status open_input(softmax_input *input, const char *function,
     if (n == 0)
         return pl_fail(err, PLUCK_ERR_INVALID, "%s: n = 0, at least one entry is needed", function);
     if (!isfinite(beta))
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: beta = %g, it must be finite", function,
-                       (double)beta);
-    *input = (softmax_input){function,    kernels,         z, n, .beta = (double)beta,
-                             .spread = 1, .max = -INFINITY};
+        return pl_fail(err, PLUCK_ERR_INVALID, "%s: beta = %g, it must be finite", function, beta);
+    *input = (softmax_input){function, kernels, z, n, .beta = beta, .spread = 1, .max = -INFINITY};
     input->factor = fabs(input->beta) < 0x1p-60 ? 0x1p-64f : 1;
     if (beta < 0)
         input->factor = -input->factor;
@@ -194,11 +192,11 @@ static size_t count_allowed(const softmax_input *input)
     return n;
 }
 
-pluck_status pl_softmax_on(const pl_kernels *kernels, const float *z, size_t n, float beta,
-                           float *p, pluck_error *err)
+static pluck_status softmax(const char *function, const pl_kernels *kernels, const float *z,
+                            size_t n, double beta, float *p, pluck_error *err)
 {
     softmax_input input = {0};
-    pluck_status status = open_input(&input, "pluck_softmax", kernels, z, n, beta, p, err);
+    pluck_status status = open_input(&input, function, kernels, z, n, beta, p, err);
     if (status != PLUCK_OK)
         return status;
     if (beta == 0) {
@@ -211,6 +209,21 @@ pluck_status pl_softmax_on(const pl_kernels *kernels, const float *z, size_t n, 
     for (size_t i = 0; i < n; i++)
         p[i] /= sum;
     return PLUCK_OK;
+}
+
+pluck_status pl_softmax_on(const pl_kernels *kernels, const float *z, size_t n, float beta,
+                           float *p, pluck_error *err)
+{
+    return softmax("pluck_softmax", kernels, z, n, (double)beta, p, err);
+}
+
+pluck_status pl_softmax_base_on(const pl_kernels *kernels, const float *z, size_t n, double base,
+                                float *p, pluck_error *err)
+{
+    if (!(base > 0 && base <= DBL_MAX))
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "pluck_softmax_base: base = %g, it must be above 0 and finite", base);
+    return softmax("pluck_softmax_base", kernels, z, n, pl_log(base), p, err);
 }
 
 /* ln Z. */
@@ -230,7 +243,7 @@ pluck_status pl_log_softmax_on(const pl_kernels *kernels, const float *z, size_t
 {
     softmax_input input = {0};
     pluck_status status =
-        open_input(&input, "pluck_log_softmax", kernels, z, n, beta, logprob, err);
+        open_input(&input, "pluck_log_softmax", kernels, z, n, (double)beta, logprob, err);
     if (status != PLUCK_OK)
         return status;
     const double log_z = log_sum(&input);
@@ -247,7 +260,8 @@ pluck_status pl_logsumexp_on(const pl_kernels *kernels, const float *z, size_t n
                              double *lse, pluck_error *err)
 {
     softmax_input input = {0};
-    pluck_status status = open_input(&input, "pluck_logsumexp", kernels, z, n, beta, lse, err);
+    pluck_status status =
+        open_input(&input, "pluck_logsumexp", kernels, z, n, (double)beta, lse, err);
     if (status != PLUCK_OK)
         return status;
     *lse = input.beta * max_of_z(&input) + log_sum(&input);
@@ -262,7 +276,8 @@ pluck_status pl_entropy_on(const pl_kernels *kernels, const float *z, size_t n, 
                            double *nats, pluck_error *err)
 {
     softmax_input input = {0};
-    pluck_status status = open_input(&input, "pluck_entropy", kernels, z, n, beta, nats, err);
+    pluck_status status =
+        open_input(&input, "pluck_entropy", kernels, z, n, (double)beta, nats, err);
     if (status != PLUCK_OK)
         return status;
     if (beta == 0) {
@@ -298,5 +313,59 @@ pluck_status pl_argmax_on(const pl_kernels *kernels, const float *z, size_t n, s
     while (z[i] != input.max)
         i++;
     *index = i;
+    return PLUCK_OK;
+}
+
+pluck_status pl_argmin_on(const pl_kernels *kernels, const float *z, size_t n, size_t *index,
+                          pluck_error *err)
+{
+    softmax_input input = {0};
+    pluck_status status = open_input(&input, "pluck_argmin", kernels, z, n, -1, index, err);
+    if (status != PLUCK_OK)
+        return status;
+    size_t i = input.max_chunk;
+    while (-z[i] != input.max)
+        i++;
+    *index = i;
+    return PLUCK_OK;
+}
+
+pluck_status pl_softmax_limit_on(const pl_kernels *kernels, const float *z, size_t n, bool largest,
+                                 float *p, pluck_error *err)
+{
+    softmax_input input = {0};
+    pluck_status status =
+        open_input(&input, "pluck_softmax_limit", kernels, z, n, largest ? 1 : -1, p, err);
+    if (status != PLUCK_OK)
+        return status;
+    const float chosen = largest ? input.max : -input.max;
+    size_t n_chosen = 0;
+    for (size_t i = 0; i < n; i++)
+        n_chosen += z[i] == chosen;
+    for (size_t i = 0; i < n; i++)
+        p[i] = z[i] == chosen ? (float)(1 / (double)n_chosen) : 0;
+    return PLUCK_OK;
+}
+
+pluck_status pl_softmax_check_on(const pl_kernels *kernels, const char *function, const float *z,
+                                 size_t n, float beta, const void *output, pluck_error *err)
+{
+    softmax_input input = {0};
+    return open_input(&input, function, kernels, z, n, (double)beta, output, err);
+}
+
+pluck_status pl_softmax_parts_on(const pl_kernels *kernels, const char *function, const float *z,
+                                 size_t n, float beta, double *max, double *sum, pluck_error *err)
+{
+    softmax_input input = {0};
+    pluck_status status = open_input(&input, function, kernels, z, n, (double)beta, sum, err);
+    if (status != PLUCK_OK)
+        return status;
+    *max = input.beta * max_of_z(&input);
+    /* A small factor may round subnormal entries: too little to matter, but for which is larger. */
+    for (size_t i = 0; i < n && fabsf(input.factor) != 1; i++)
+        if (z[i] > -INFINITY && input.beta * (double)z[i] > *max)
+            *max = input.beta * (double)z[i];
+    *sum = beta == 0 ? (double)count_allowed(&input) : sum_exponentials(&input, NULL);
     return PLUCK_OK;
 }

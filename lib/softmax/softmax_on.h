@@ -18,5 +18,20 @@ pluck_status pl_entropy_on(const pl_kernels *kernels, const float *z, size_t n, 
                            double *nats, pluck_error *err);
 pluck_status pl_argmax_on(const pl_kernels *kernels, const float *z, size_t n, size_t *index,
                           pluck_error *err);
+pluck_status pl_argmin_on(const pl_kernels *kernels, const float *z, size_t n, size_t *index,
+                          pluck_error *err);
+pluck_status pl_softmax_base_on(const pl_kernels *kernels, const float *z, size_t n, double base,
+                                float *p, pluck_error *err);
+pluck_status pl_softmax_limit_on(const pl_kernels *kernels, const float *z, size_t n, bool largest,
+                                 float *p, pluck_error *err);
+
+/* The checks that all of them make, in the name of another function. output is what must not be
+ * NULL. */
+pluck_status pl_softmax_check_on(const pl_kernels *kernels, const char *function, const float *z,
+                                 size_t n, float beta, const void *output, pluck_error *err);
+
+/* *max = the largest beta z, *sum = the sum of exp(beta z - *max) over all entries, at least 1. */
+pluck_status pl_softmax_parts_on(const pl_kernels *kernels, const char *function, const float *z,
+                                 size_t n, float beta, double *max, double *sum, pluck_error *err);
 
 #endif

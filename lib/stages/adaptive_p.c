@@ -74,6 +74,19 @@ static pluck_status clone(void **out, const void *state, pluck_error *err)
     return status;
 }
 
+/* The average of the tokens drawn, and the probability that is preferred now. */
+static double average_of(const void *state)
+{
+    const pl_undo_ring *ring = &((const adaptive_state *)state)->ring;
+    return ring->values[0] / ring->values[1];
+}
+
+static double aim_of(const void *params, const void *state)
+{
+    double aim = 2.0 * ((const adaptive_p_params *)params)->target - average_of(state);
+    return aim < 0.0 ? 0.0 : aim > 1.0 ? 1.0 : aim;
+}
+
 typedef struct preference {
     const float *weights; /* of the candidates: p times the normaliser */
     double normaliser;
@@ -92,12 +105,9 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
                           const pl_stage_context *context, pluck_error *err)
 {
     (void)context;
-    const pl_undo_ring *ring = &((const adaptive_state *)state)->ring;
-    double aim =
-        2.0 * ((const adaptive_p_params *)params)->target - ring->values[0] / ring->values[1];
-    aim = aim < 0.0 ? 0.0 : aim > 1.0 ? 1.0 : aim;
     pl_view_make_compact(view);
-    const preference preferred = {view->workspace->ordered, pl_view_normaliser(view), aim};
+    const preference preferred = {view->workspace->ordered, pl_view_normaliser(view),
+                                  aim_of(params, state)};
     pl_view_exp_values(view, view->workspace->values, pl_view_n_blocks(view),
                        view->workspace->ordered);
     pluck_status status = pl_view_edit_all(view, prefer, &preferred, err);
@@ -162,6 +172,14 @@ static pluck_status load(const void *params, void *state, const pl_history *hist
     return status;
 }
 
+static void explain(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out)
+{
+    (void)view, (void)context;
+    pl_explain_value(out, "average", average_of(state));
+    pl_explain_value(out, "a", aim_of(params, state));
+}
+
 static const pluck_param params[] = {
     {
         .name = "target",
@@ -196,7 +214,8 @@ const pl_stage pl_stage_adaptive_p = {
              .source = "llama.cpp, llama_sampler_init_adaptive_p",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(adaptive_p_params)},
+             .params_size_bytes = sizeof(adaptive_p_params),
+             .cost = "one exponential pass, rewrites all logits"},
     .create = create,
     .destroy = destroy,
     .clone = clone,
@@ -207,4 +226,5 @@ const pl_stage pl_stage_adaptive_p = {
     .save = save,
     .load = load,
     .apply = apply,
+    .explain = explain,
 };

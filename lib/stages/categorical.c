@@ -8,5 +8,6 @@ const pl_stage pl_stage_categorical = {
              .kind = PLUCK_STAGE_DRAW,
              .summary = "draws a token with its probability",
              .formula = "token ~ softmax(l)",
-             .source = "definition"},
+             .source = "definition",
+             .cost = "exponentials of the block maxima and of a few blocks"},
 };

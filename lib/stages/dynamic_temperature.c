@@ -29,10 +29,15 @@ static double power(double x, double y)
     return x > 0.0 ? pl_exp(y * pl_log(x)) : 0.0;
 }
 
-static double temperature(const dynamic_temperature_params *dynamic, const pl_view *view,
-                          uint32_t n)
+/* The temperature for this view. */
+static double temperature(const dynamic_temperature_params *dynamic, const pl_view *view)
 {
     double normaliser;
+    if (!(dynamic->range > 0.0))
+        return dynamic->t;
+    uint32_t n = pl_view_n_candidates(view);
+    if (n < 2)
+        return 1.0;
     double low = dynamic->t > dynamic->range ? dynamic->t - dynamic->range : 0.0;
     double high = dynamic->t + dynamic->range;
     double share = pl_view_entropy(view, &normaliser) / pl_log(n);
@@ -43,17 +48,19 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
                           const pl_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context, (void)err;
-    const dynamic_temperature_params *dynamic = params;
-    double t = dynamic->t;
-    if (dynamic->range > 0.0) {
-        uint32_t n = pl_view_n_candidates(view);
-        t = n > 1 ? temperature(dynamic, view, n) : 1.0;
-    }
+    double t = temperature(params, view);
     if (t == 0.0)
         pl_view_keep_top(view, 1);
     else
         pl_view_scale(view, 1.0 / t);
     return PLUCK_OK;
+}
+
+static void explain(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out)
+{
+    (void)state, (void)context;
+    pl_explain_value(out, "T", temperature(params, view));
 }
 
 static const pluck_param params[] = {
@@ -103,8 +110,10 @@ const pl_stage pl_stage_dynamic_temperature = {
                  "kalomaze: dynamic temperature (2023); llama.cpp, llama_sampler_init_temp_ext",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(dynamic_temperature_params)},
+             .params_size_bytes = sizeof(dynamic_temperature_params),
+             .cost = "one exponential pass"},
     .replaces = "temperature",
     .is_neutral = is_neutral,
     .apply = apply,
+    .explain = explain,
 };

@@ -28,6 +28,14 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     return PLUCK_OK;
 }
 
+static void explain(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out)
+{
+    (void)state, (void)context;
+    double epsilon = ((const epsilon_cutoff_params *)params)->epsilon;
+    pl_explain_threshold(out, pl_log(epsilon) + pl_log(pl_view_normaliser(view)));
+}
+
 static const pluck_param params[] = {
     {
         .name = "epsilon",
@@ -52,7 +60,9 @@ const pl_stage pl_stage_epsilon_cutoff = {
                  "Hewitt, Manning, Liang: Truncation Sampling as Language Model Desmoothing (2022)",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(epsilon_cutoff_params)},
+             .params_size_bytes = sizeof(epsilon_cutoff_params),
+             .cost = "one exponential pass"},
     .is_neutral = is_neutral,
     .apply = apply,
+    .explain = explain,
 };

@@ -17,18 +17,31 @@ static bool is_neutral(const void *params)
     return ((const eta_cutoff_params *)params)->epsilon == 0.0;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+/* The threshold, from the best logit. */
+static double offset_of(const eta_cutoff_params *cutoff, const pl_view *view)
 {
-    (void)state, (void)context, (void)err;
-    const eta_cutoff_params *cutoff = params;
     double normaliser;
     double entropy = pl_view_entropy(view, &normaliser);
     double epsilon = pl_log(cutoff->epsilon);
     double lower = 0.5 * epsilon - entropy;
     double eta = lower < epsilon ? lower : epsilon;
-    pl_view_keep_probable(view, eta + pl_log(normaliser), (uint32_t)cutoff->min_keep);
+    return eta + pl_log(normaliser);
+}
+
+static pluck_status apply(const void *params, void *state, pl_view *view,
+                          const pl_stage_context *context, pluck_error *err)
+{
+    (void)state, (void)context, (void)err;
+    const eta_cutoff_params *cutoff = params;
+    pl_view_keep_probable(view, offset_of(cutoff, view), (uint32_t)cutoff->min_keep);
     return PLUCK_OK;
+}
+
+static void explain(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out)
+{
+    (void)state, (void)context;
+    pl_explain_threshold(out, offset_of(params, view));
 }
 
 static const pluck_param params[] = {
@@ -55,7 +68,9 @@ const pl_stage pl_stage_eta_cutoff = {
                  "Hewitt, Manning, Liang: Truncation Sampling as Language Model Desmoothing (2022)",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(eta_cutoff_params)},
+             .params_size_bytes = sizeof(eta_cutoff_params),
+             .cost = "one exponential pass"},
     .is_neutral = is_neutral,
     .apply = apply,
+    .explain = explain,
 };

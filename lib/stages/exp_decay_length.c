@@ -38,6 +38,15 @@ static double raise_logit(const void *context, size_t index, double logit)
     return logit + fabs(logit) * *(const double *)context;
 }
 
+/* factor^i - 1, with i tokens beyond start. */
+static double growth_after(const exp_decay_length_params *decay, uint32_t n_generated)
+{
+    const double most = 1e200; /* keeps products with logits finite */
+    double i = (double)(n_generated - decay->start);
+    double growth = pl_exp(i * pl_log(decay->factor)) - 1.0;
+    return growth < most ? growth : most;
+}
+
 static pluck_status apply(const void *params, void *state, pl_view *view,
                           const pl_stage_context *context, pluck_error *err)
 {
@@ -46,12 +55,19 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     const pluck_token_set *set = &decay->tokens;
     if (context->history->n_generated <= decay->start)
         return PLUCK_OK;
-    const double most = 1e200; /* keeps products with logits finite */
-    double i = (double)(context->history->n_generated - decay->start);
-    double growth = pl_exp(i * pl_log(decay->factor)) - 1.0;
-    growth = growth < most ? growth : most;
+    double growth = growth_after(decay, context->history->n_generated);
     return pl_view_edit(view, (pl_token_list){set->items, sizeof *set->items, set->n}, raise_logit,
                         &growth, err);
+}
+
+static void explain(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out)
+{
+    (void)state, (void)view;
+    const exp_decay_length_params *decay = params;
+    uint32_t n_generated = context->history->n_generated;
+    if (n_generated > decay->start)
+        pl_explain_value(out, "factor^i - 1", growth_after(decay, n_generated));
 }
 
 static const pluck_param params[] = {
@@ -96,9 +112,11 @@ const pl_stage pl_stage_exp_decay_length = {
              .source = "Hugging Face Transformers, ExponentialDecayLengthPenalty",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(exp_decay_length_params)},
+             .params_size_bytes = sizeof(exp_decay_length_params),
+             .cost = "O(tokens) edits"},
     .is_neutral = is_neutral,
     .max_edits = max_edits,
     .check = check,
     .apply = apply,
+    .explain = explain,
 };

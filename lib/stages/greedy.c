@@ -17,6 +17,7 @@ const pl_stage pl_stage_greedy = {
              .kind = PLUCK_STAGE_DRAW,
              .summary = "takes the most probable token",
              .formula = "the largest l; ties to the lower token",
-             .source = "definition"},
+             .source = "definition",
+             .cost = "nothing beyond the scan"},
     .apply = apply,
 };

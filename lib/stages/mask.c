@@ -40,6 +40,7 @@ const pl_stage pl_stage_mask = {
              .summary = "keeps the tokens that the application's mask allows",
              .formula = "bit i % 32 of word i / 32 is 1",
              .source = "the bitmask of xgrammar and llguidance",
+             .cost = "O(n / 32) words, and the tokens allowed or the blocks partly banned",
              .params = params,
              .n_params = sizeof params / sizeof *params,
              .params_size_bytes = sizeof(mask_params)},

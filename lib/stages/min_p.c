@@ -26,6 +26,13 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     return PLUCK_OK;
 }
 
+static void explain(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out)
+{
+    (void)state, (void)view, (void)context;
+    pl_explain_threshold(out, pl_log(((const min_p_params *)params)->p));
+}
+
 static const pluck_param params[] = {
     {
         .name = "p",
@@ -49,7 +56,9 @@ const pl_stage pl_stage_min_p = {
              .source = "Nguyen et al.: Turning Up the Heat: Min-p Sampling (2024)",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(min_p_params)},
+             .params_size_bytes = sizeof(min_p_params),
+             .cost = "a gather by block maxima"},
     .is_neutral = is_neutral,
     .apply = apply,
+    .explain = explain,
 };

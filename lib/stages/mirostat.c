@@ -64,6 +64,19 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     return PLUCK_OK;
 }
 
+static void explain(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out)
+{
+    uint32_t m = (uint32_t)((const mirostat_params *)params)->m;
+    uint32_t n = pl_view_best(view, m < context->n_vocab ? m : context->n_vocab);
+    pl_explain_value(out, "mu", pl_mirostat_mu(state));
+    if (n < 2)
+        return;
+    double s = zipf_exponent(view, n);
+    pl_explain_value(out, "s", s);
+    pl_explain_value(out, "k", tokens_for(s, pl_mirostat_mu(state), context->n_vocab));
+}
+
 static const pluck_param params[] = {
     PL_MIROSTAT_PARAMS(mirostat_params),
     {
@@ -90,7 +103,8 @@ const pl_stage pl_stage_mirostat = {
              "Basu et al.: Mirostat (2021), algorithm 1; llama.cpp, llama_sampler_init_mirostat",
          .params = params,
          .n_params = sizeof params / sizeof *params,
-         .params_size_bytes = sizeof(mirostat_params)},
+         .params_size_bytes = sizeof(mirostat_params),
+         .cost = "a gather by block maxima, O(m)"},
     .create = pl_mirostat_create,
     .destroy = pl_mirostat_destroy,
     .clone = pl_mirostat_clone,
@@ -101,4 +115,5 @@ const pl_stage pl_stage_mirostat = {
     .save = pl_mirostat_save,
     .load = pl_mirostat_load,
     .apply = apply,
+    .explain = explain,
 };

@@ -14,14 +14,27 @@ typedef struct mirostat_v2_params {
     pl_mirostat_params common;
 } mirostat_v2_params;
 
+/* The threshold, from the best logit. */
+static double offset_of(const void *state, const pl_view *view)
+{
+    const double ln_2 = 0x1.62e42fefa39efp-1;
+    return pl_log(pl_view_normaliser(view)) - pl_mirostat_mu(state) * ln_2;
+}
+
 static pluck_status apply(const void *params, void *state, pl_view *view,
                           const pl_stage_context *context, pluck_error *err)
 {
     (void)params, (void)context, (void)err;
-    const double ln_2 = 0x1.62e42fefa39efp-1;
-    double offset = pl_log(pl_view_normaliser(view)) - pl_mirostat_mu(state) * ln_2;
-    pl_view_keep_probable(view, offset, 1);
+    pl_view_keep_probable(view, offset_of(state, view), 1);
     return PLUCK_OK;
+}
+
+static void explain(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out)
+{
+    (void)params, (void)context;
+    pl_explain_threshold(out, offset_of(state, view));
+    pl_explain_value(out, "mu", pl_mirostat_mu(state));
 }
 
 static const pluck_param params[] = {PL_MIROSTAT_PARAMS(mirostat_v2_params)};
@@ -37,7 +50,8 @@ const pl_stage pl_stage_mirostat_v2 = {
              "Basu et al.: Mirostat (2021), algorithm 2; llama.cpp, llama_sampler_init_mirostat_v2",
          .params = params,
          .n_params = sizeof params / sizeof *params,
-         .params_size_bytes = sizeof(mirostat_v2_params)},
+         .params_size_bytes = sizeof(mirostat_v2_params),
+         .cost = "one exponential pass"},
     .create = pl_mirostat_create,
     .destroy = pl_mirostat_destroy,
     .clone = pl_mirostat_clone,
@@ -48,4 +62,5 @@ const pl_stage pl_stage_mirostat_v2 = {
     .save = pl_mirostat_save,
     .load = pl_mirostat_load,
     .apply = apply,
+    .explain = explain,
 };

@@ -17,17 +17,28 @@ static bool is_neutral(const void *params)
     return !((const p_less_params *)params)->enabled;
 }
 
+/* The threshold, from the best logit. */
+static double offset_of(const pl_view *view)
+{
+    pl_view squared = *view;
+    squared.scale = 2.0 * view->scale;
+    double normaliser = pl_view_normaliser(view);
+    return pl_log(pl_view_normaliser(&squared)) - pl_log(normaliser);
+}
+
 static pluck_status apply(const void *params, void *state, pl_view *view,
                           const pl_stage_context *context, pluck_error *err)
 {
     (void)params, (void)state, (void)context, (void)err;
-    const double scale = view->scale;
-    double normaliser = pl_view_normaliser(view);
-    view->scale = 2.0 * scale;
-    double squares = pl_view_normaliser(view);
-    view->scale = scale;
-    pl_view_keep_probable(view, pl_log(squares) - pl_log(normaliser), 1);
+    pl_view_keep_probable(view, offset_of(view), 1);
     return PLUCK_OK;
+}
+
+static void explain(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out)
+{
+    (void)params, (void)state, (void)context;
+    pl_explain_threshold(out, offset_of(view));
 }
 
 static const pluck_param params[] = {
@@ -50,7 +61,9 @@ const pl_stage pl_stage_p_less = {
              .source = "Tan, Wu, Howard: p-less Sampling (2025)",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(p_less_params)},
+             .params_size_bytes = sizeof(p_less_params),
+             .cost = "two exponential passes"},
     .is_neutral = is_neutral,
     .apply = apply,
+    .explain = explain,
 };

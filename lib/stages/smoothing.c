@@ -76,7 +76,8 @@ const pl_stage pl_stage_smoothing = {
                        "smoothing_curve",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(smoothing_params)},
+             .params_size_bytes = sizeof(smoothing_params),
+             .cost = "rewrites all logits"},
     .is_neutral = is_neutral,
     .apply = apply,
 };

@@ -38,6 +38,31 @@ typedef struct pl_accepted {
     double observed; /* what the draw's observe said of it then; 0 unless was_drawn */
 } pl_accepted;
 
+/* What a stage tells a trace beside what comparing the view before and after shows. */
+enum { PL_MAX_VALUES = 4 };
+typedef struct pl_explanation {
+    bool has_threshold; /* it keeps the logits >= max + offset */
+    double offset;
+    bool from_above; /* it removes the best tokens */
+    size_t n_values;
+    const char *names[PL_MAX_VALUES]; /* static storage */
+    double values[PL_MAX_VALUES];
+} pl_explanation;
+
+static inline void pl_explain_threshold(pl_explanation *out, double offset)
+{
+    out->has_threshold = true;
+    out->offset = offset;
+}
+
+static inline void pl_explain_value(pl_explanation *out, const char *name, double value)
+{
+    if (out->n_values == PL_MAX_VALUES)
+        return;
+    out->names[out->n_values] = name;
+    out->values[out->n_values++] = value;
+}
+
 /* Functions that are NULL have nothing to do. params is the block that the public table describes;
  * state is the stage's own, NULL if create is NULL. */
 struct pl_stage {
@@ -60,6 +85,12 @@ struct pl_stage {
     /* Changes the view. On failure the view may be half changed: sampling stops there. */
     pluck_status (*apply)(const void *params, void *state, pl_view *view,
                           const pl_stage_context *context, pluck_error *err);
+
+    /* For traces: the threshold and other numbers that apply works with, on the view that apply is
+     * about to get. Takes no random numbers; may use the workspace as functions on a const view do.
+     * Where there is none, a trace finds the bound by comparing. */
+    void (*explain)(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out);
 
     /* How many of the last accepted tokens it looks back on; SIZE_MAX: all. */
     size_t (*window)(const void *params);

@@ -81,7 +81,8 @@ const pl_stage pl_stage_tail_free = {
              "Phénix, Egan: Tail Free Sampling (2019); text-generation-webui, TailFreeLogitsWarper",
          .params = params,
          .n_params = sizeof params / sizeof *params,
-         .params_size_bytes = sizeof(tail_free_params)},
+         .params_size_bytes = sizeof(tail_free_params),
+         .cost = "sorts all tokens, exponentials in double"},
     .is_neutral = is_neutral,
     .apply = apply,
 };

@@ -26,6 +26,14 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     return PLUCK_OK;
 }
 
+static void explain(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out)
+{
+    (void)state, (void)context;
+    double a = ((const top_a_params *)params)->a;
+    pl_explain_threshold(out, pl_log(a) - pl_log(pl_view_normaliser(view)));
+}
+
 static const pluck_param params[] = {
     {
         .name = "a",
@@ -49,7 +57,9 @@ const pl_stage pl_stage_top_a = {
              .source = "text-generation-webui, TopALogitsWarper",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(top_a_params)},
+             .params_size_bytes = sizeof(top_a_params),
+             .cost = "one exponential pass"},
     .is_neutral = is_neutral,
     .apply = apply,
+    .explain = explain,
 };

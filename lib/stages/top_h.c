@@ -79,7 +79,8 @@ const pl_stage pl_stage_top_h = {
              .source = "Baghaei Potraghloo et al.: Top-H Decoding (2025)",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(top_h_params)},
+             .params_size_bytes = sizeof(top_h_params),
+             .cost = "a gather by block maxima, 100 exponentials"},
     .is_neutral = is_neutral,
     .apply = apply,
 };

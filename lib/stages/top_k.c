@@ -45,7 +45,8 @@ const pl_stage pl_stage_top_k = {
              .source = "Fan, Lewis, Dauphin: Hierarchical Neural Story Generation (2018)",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(top_k_params)},
+             .params_size_bytes = sizeof(top_k_params),
+             .cost = "a gather by block maxima, O(k)"},
     .is_neutral = is_neutral,
     .apply = apply,
 };

@@ -24,6 +24,16 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     return PLUCK_OK;
 }
 
+static void explain(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out)
+{
+    (void)state, (void)context;
+    double n = ((const top_n_sigma_params *)params)->n;
+    double sigma = view->scale * pl_view_deviation(view);
+    pl_explain_threshold(out, -n * sigma);
+    pl_explain_value(out, "sigma", sigma);
+}
+
 static const pluck_param params[] = {
     {
         .name = "n",
@@ -47,7 +57,9 @@ const pl_stage pl_stage_top_n_sigma = {
              .source = "Tang et al.: Top-n-sigma: Not All Logits Are You Need (2024)",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(top_n_sigma_params)},
+             .params_size_bytes = sizeof(top_n_sigma_params),
+             .cost = "two read passes"},
     .is_neutral = is_neutral,
     .apply = apply,
+    .explain = explain,
 };

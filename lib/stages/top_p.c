@@ -47,7 +47,8 @@ const pl_stage pl_stage_top_p = {
              .source = "Holtzman et al.: The Curious Case of Neural Text Degeneration (2020)",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(top_p_params)},
+             .params_size_bytes = sizeof(top_p_params),
+             .cost = "for a token: sums of a few blocks; for survivors: one exponential pass"},
     .is_neutral = is_neutral,
     .apply = apply,
 };

@@ -53,7 +53,8 @@ const pl_stage pl_stage_typical = {
              .source = "Meister, Pimentel, Wiher, Cotterell: Locally Typical Sampling (2022)",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(typical_params)},
+             .params_size_bytes = sizeof(typical_params),
+             .cost = "one exponential pass"},
     .is_neutral = is_neutral,
     .apply = apply,
 };

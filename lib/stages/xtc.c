@@ -118,6 +118,13 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     return remove_better(view, n, worst, err);
 }
 
+static void explain(const void *params, const void *state, const pl_view *view,
+                    const pl_stage_context *context, pl_explanation *out)
+{
+    (void)params, (void)state, (void)view, (void)context;
+    out->from_above = true;
+}
+
 static const pluck_param params[] = {
     {
         .name = "probability",
@@ -162,9 +169,11 @@ const pl_stage pl_stage_xtc = {
                        "llama_sampler_init_xtc",
              .params = params,
              .n_params = sizeof params / sizeof *params,
-             .params_size_bytes = sizeof(xtc_params)},
+             .params_size_bytes = sizeof(xtc_params),
+             .cost = "one exponential pass, at the positions where it acts"},
     .is_neutral = is_neutral,
     .is_random = is_random,
     .max_edits = max_edits,
     .apply = apply,
+    .explain = explain,
 };

@@ -136,6 +136,29 @@ class Help(CommandCase):
         self.assertEqual(self.complete("pluck config show --form"), ["--format"])
         self.assertEqual(self.complete("pluck sample x.npy --vocab "), [])
 
+    def test_bash_completes_words_of_commands_and_letters(self):
+        self.assertEqual(self.complete("pluck completions "), ["bash", "zsh", "fish"])
+        self.assertEqual(self.complete("pluck sample -f "), ["text", "json", "csv"])
+        self.assertEqual(self.complete("pluck stages xt"), ["xtc"])
+        self.assertEqual(self.complete("pluck config init pre"), ["precise"])
+        self.assertEqual(self.complete("pluck help re"), ["replay"])
+        self.assertEqual(self.complete("pluck sample --draw ad"), ["adaptive_p"])
+        self.assertEqual(self.complete("pluck sample --mirostat "), ["0", "1", "2"])
+        self.assertEqual(self.complete("pluck replay "), [])
+
+    def test_fish_completes_what_bash_does(self):
+        if not shutil.which("fish"):
+            self.skipTest("fish is not installed")
+        self.run_line("pluck completions fish > c.fish")
+        for line, words in (("pluck sam", ["sample"]), ("pluck config sh", ["show"]),
+                            ("pluck sample --form", ["--format"]),
+                            ("pluck sample -f ", ["csv", "json", "text"]),
+                            ("pluck stages xt", ["xtc"]), ("pluck config init pre", ["precise"]),
+                            ("pluck sample config8", ["config8.json"]),
+                            ("pluck help re", ["replay"])):
+            out = self.run_line(f"fish -N -c \"source c.fish; complete -C '{line}'\"").decode()
+            self.assertEqual([x.split("\t")[0] for x in out.splitlines()], words, line)
+
 
 if __name__ == "__main__":
     main()

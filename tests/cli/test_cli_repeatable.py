@@ -24,6 +24,25 @@ class Repeatable(CommandCase):
                 flag = self.run_line(line + " --isa scalar", env={"PLUCK_ISA": names[-1]})
                 self.assertEqual(flag, outputs["scalar"])
 
+    def test_explanations_are_the_same_bytes_on_every_instruction_set(self):
+        names = self.run_line("pluck --version").decode().split("instruction sets:")[1].split()
+        for flags in ("--top-p .9 --temperature .8", "--mirostat 1 --temperature 2",
+                      "--xtc-probability .9 --typical-p .95",
+                      "--entmax-alpha 1.5 --draw adaptive_p",
+                      "--repeat-penalty 1.3 --prompt-tokens 5,6,7 --temperature 0"):
+            for form in ("text", "json"):
+                line = f"pluck inspect logits.npy --row 5 -e -t 1,286,400 -f {form} {flags}"
+                outputs = {n: self.run_line(line, env={"PLUCK_ISA": n}) for n in names}
+                self.assertEqual(len(set(outputs.values())), 1, f"{line}: {names}")
+
+    def test_explanations_fit_on_100_columns(self):
+        for flags in ("--temperature 1.3", "--repeat-penalty 1.3 --prompt-tokens 5,6,7 --top-k 9",
+                      "--dry-multiplier 1 --prompt-tokens 5,6,7,5,6 --xtc-probability 1",
+                      "--logit-bias '{\"5\":-1.2345678901,\"6\":false}' --tfs-z .123456789012"):
+            line = f"pluck inspect gpt2.npy --row 0 -e -t 1,2,3 --top 0 {flags}"
+            for text in self.run_line(f"{line} --vocab gpt2_vocab.json").decode().split("\n"):
+                self.assertLessEqual(len(text), 100, text)
+
     def test_rows_in_parts_are_the_rows(self):
         whole = self.run_line(f"pluck sample logits.npy --rows 0:20 {CHAIN}")
         parts = [self.run_line(f"pluck sample logits.npy --rows {r} {CHAIN}")

@@ -196,7 +196,7 @@ static void accepting_fails_without_a_trace(void **state)
     }
 }
 
-static void tracing_fails_without_a_trace(void **state)
+static void traces_fail_whole_and_allocate_only_when_created(void **state)
 {
     (void)state;
     for (int c = 0; c < N_CONFIGURATIONS; c++) {
@@ -209,23 +209,26 @@ static void tracing_fails_without_a_trace(void **state)
             allocator.failed = false;
             allocator.fail_at = n;
             pluck_error err = {.status = PLUCK_OK};
-            pluck_stage_report reports[16];
-            size_t n_total = 77;
-            pluck_status status =
-                pluck_sampler_trace(sampler, logits(), reports, 16, &n_total, &err);
-            allocator.fail_at = UINT64_MAX;
+            pluck_trace *trace = (pluck_trace *)&err;
+            pluck_status status = pluck_trace_create(&trace, sampler, NULL, &err);
             failed = allocator.failed;
             if (failed) {
                 check_nomem(status, &err, &allocator);
-                assert_int_equal(n_total, 77);
+                assert_null(trace);
             } else {
+                allocator.fail_at = 0;
+                const pluck_token followed[2] = {0, 3};
+                status = pluck_sampler_trace(sampler, logits(), followed, 2, trace, &err);
                 assert_int_equal(status, PLUCK_OK);
-                assert_in_range(n_total, 2, 16);
+                assert_false(allocator.failed);
+                assert_in_range(pluck_trace_stage_count(trace), 2, 16);
+                pluck_trace_destroy(&trace);
             }
+            allocator.fail_at = UINT64_MAX;
             assert_int_equal(allocator.n_live, n_live);
             check_as_new(sampler, configurations[c], 0);
         }
-        assert_true(n > 1);
+        assert_true(n > 5);
         pluck_sampler_destroy(&sampler);
         assert_int_equal(allocator.n_live, 0);
     }
@@ -386,9 +389,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(creating_fails_whole),
         cmocka_unit_test(cloning_fails_whole),
         cmocka_unit_test(accepting_fails_without_a_trace),
-        cmocka_unit_test(tracing_fails_without_a_trace),
         cmocka_unit_test(loading_fails_without_a_trace),
         cmocka_unit_test(registering_fails_whole),
+        cmocka_unit_test(traces_fail_whole_and_allocate_only_when_created),
         cmocka_unit_test(workspaces_fail_whole),
         cmocka_unit_test(borrowing_fails_whole),
     };

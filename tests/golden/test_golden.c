@@ -248,17 +248,18 @@ static void modes_survive_errors(void **state)
     float nan_first[2] = {NAN, 0}, empty[2] = {-(float)HUGE_VAL, -(float)HUGE_VAL};
     pluck_sampler *sampler = test_sampler("{\"top_k\": 1}", 2, test_isa(), 0);
     pluck_token token;
-    pluck_stage_report report;
-    size_t n;
+    pluck_trace *trace = NULL;
+    assert_int_equal(pluck_trace_create(&trace, sampler, NULL, NULL), PLUCK_OK);
     if (fesetround(FE_DOWNWARD) == 0) {
         pluck_sampler_sample(sampler, (pluck_logits){nan_first, PLUCK_F32, 2}, &token, NULL);
-        pluck_sampler_trace(sampler, (pluck_logits){empty, PLUCK_F32, 2}, &report, 1, &n, NULL);
+        pluck_sampler_trace(sampler, (pluck_logits){empty, PLUCK_F32, 2}, NULL, 0, trace, NULL);
         test_distribution d = test_distribution_of(sampler, (pluck_logits){empty, PLUCK_F32, 2});
         test_distribution_free(&d);
         int after = fegetround();
         fesetround(FE_TONEAREST);
         assert_int_equal(after, FE_DOWNWARD);
     }
+    pluck_trace_destroy(&trace);
     pluck_sampler_destroy(&sampler);
 }
 

@@ -350,6 +350,40 @@ static void exponential_of_nan_is_zero(void **state)
     }
 }
 
+/* What gather finds block by block. */
+static bool gather_blocks_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    fixture f = open_case(seed, isa);
+    const size_t capacity = f.n_blocks * PL_BLOCK + PL_SLACK;
+    const float low = some_threshold(&f);
+    test_random random = test_random_make(seed);
+    uint32_t *blocks = malloc((f.n_blocks + 1) * sizeof *blocks);
+    uint32_t *ids = malloc(capacity * sizeof *ids), *expected_ids = malloc(capacity * sizeof *ids);
+    float *logits = malloc(capacity * sizeof *logits);
+    float *expected = malloc(capacity * sizeof *logits);
+    assert_true(blocks && ids && expected_ids && logits && expected);
+    size_t n_listed = 0, n = 0;
+    for (uint32_t b = 0; b < f.n_blocks; b++) {
+        if (test_random_below(&random, 2))
+            continue;
+        blocks[n_listed++] = b;
+        n += f.scalar->gather(f.x + b * PL_BLOCK, PL_BLOCK, low, INFINITY, b * PL_BLOCK,
+                              expected_ids + n, expected + n);
+    }
+    const size_t got = f.kernels->gather_blocks(f.x, blocks, n_listed, low, ids, logits);
+    bool passed = got == n || test_case_failed("gathered %zu values, not %zu", got, n);
+    passed = passed && same_bits(ids, expected_ids, n, sizeof *ids, "ids") &&
+             same_bits(logits, expected, n, sizeof *logits, "logits");
+    free(blocks);
+    free(ids);
+    free(expected_ids);
+    free(logits);
+    free(expected);
+    return close_case(&f, passed);
+}
+KERNEL_TEST(gather_blocks_finds_what_gather_does, gather_blocks_case)
+
 /* With on_nan = "ban" the logits may hold NaN beside values that must not be lost. */
 static void gather_finds_values_next_to_nan(void **state)
 {
@@ -381,6 +415,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(count_is_exact),
         cmocka_unit_test(exponential_of_any_distance_is_a_number),
         cmocka_unit_test(exponential_of_nan_is_zero),
+        cmocka_unit_test(gather_blocks_finds_what_gather_does),
         cmocka_unit_test(gather_finds_values_next_to_nan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -614,8 +614,10 @@ static void test_mistakes_of_the_caller_are_invalid(void **state)
     check_open_refused(NULL, NULL, PLUCK_ERR_INVALID, "path is NULL");
     check_open_refused("x", &format, PLUCK_ERR_INVALID, "format 17 is no pluck_dump_format");
     check_open_refused("x", &dtype, PLUCK_ERR_INVALID, "raw_dtype 17 is no pluck_dtype");
-    check_open_refused("x", &vocab, PLUCK_ERR_INVALID, "raw_n_vocab 16777217 is above 16777216");
-    check_open_refused("x", &no_vocab, PLUCK_ERR_INVALID, "raw_n_vocab is 0");
+    check_open_refused("x", &vocab, PLUCK_ERR_INVALID,
+                       "16777217 raw values a row are more than 16777216");
+    check_open_refused("x", &no_vocab, PLUCK_ERR_INVALID,
+                       "without the number of values a row, 1 to 16777216");
 
     byte_string bytes = npy_header(1, "{'descr':'>f4','fortran_order':False,'shape':(2,3)}");
     bytes_append_zeros(&bytes, 24);

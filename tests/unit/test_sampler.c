@@ -35,15 +35,15 @@ static void check_refused(pluck_sampler *sampler, pluck_logits logits, pluck_sta
     pluck_token token = -77;
     pluck_draw draw = {-77, -77.0f, 77};
     pluck_prob probs[4] = {{-77, -77.0f}};
-    pluck_stage_report reports[4] = {{.stage = NULL}};
+    pluck_trace *trace = NULL;
     uint32_t n_total = 77;
-    size_t n_reports = 77;
     uint64_t position = pluck_sampler_position(sampler);
     assert_int_equal(pluck_sampler_sample(sampler, logits, &token, err), status);
     assert_int_equal(pluck_sampler_draw(sampler, logits, &draw, err + 1), status);
     assert_int_equal(pluck_sampler_distribution(sampler, logits, probs, 4, &n_total, err + 2),
                      status);
-    assert_int_equal(pluck_sampler_trace(sampler, logits, reports, 4, &n_reports, err + 3), status);
+    assert_int_equal(pluck_trace_create(&trace, sampler, NULL, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_trace(sampler, logits, NULL, 0, trace, err + 3), status);
     assert_int_equal(pluck_sampler_sample(sampler, logits, &token, NULL), status);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(err[i].status, status);
@@ -54,7 +54,8 @@ static void check_refused(pluck_sampler *sampler, pluck_logits logits, pluck_sta
     assert_int_equal(token, -77);
     assert_int_equal(draw.token, -77);
     assert_int_equal(n_total, 77);
-    assert_int_equal(n_reports, 77);
+    assert_int_equal(pluck_trace_stage_count(trace), 0);
+    pluck_trace_destroy(&trace);
     assert_int_equal(pluck_sampler_position(sampler), position);
 }
 
@@ -218,9 +219,9 @@ static void null_objects_are_invalid_and_never_followed(void **state)
     pluck_token token;
     pluck_draw draw;
     pluck_prob prob;
-    pluck_stage_report report;
+    pluck_trace *trace = NULL;
+    assert_int_equal(pluck_trace_create(&trace, sampler, NULL, NULL), PLUCK_OK);
     uint32_t n32;
-    size_t n;
     pluck_error err;
     const pluck_status results[] = {
         pluck_sampler_sample(NULL, logits, &token, &err),
@@ -233,9 +234,10 @@ static void null_objects_are_invalid_and_never_followed(void **state)
         pluck_sampler_distribution(NULL, logits, &prob, 1, &n32, &err),
         pluck_sampler_distribution(sampler, logits, NULL, 1, &n32, &err),
         pluck_sampler_distribution(sampler, logits, &prob, 1, NULL, &err),
-        pluck_sampler_trace(NULL, logits, &report, 1, &n, &err),
-        pluck_sampler_trace(sampler, logits, NULL, 1, &n, &err),
-        pluck_sampler_trace(sampler, logits, &report, 1, NULL, &err),
+        pluck_sampler_trace(NULL, logits, NULL, 0, trace, &err),
+        pluck_sampler_trace(sampler, logits, NULL, 1, trace, &err),
+        pluck_sampler_trace(sampler, logits, NULL, 0, NULL, &err),
+        pluck_trace_create(NULL, sampler, NULL, &err),
         pluck_sampler_accept(NULL, 0, &err),
         pluck_sampler_rewind(NULL, 0, &err),
         pluck_sampler_reset(NULL, &err),
@@ -255,6 +257,7 @@ static void null_objects_are_invalid_and_never_followed(void **state)
     pluck_sampler_destroy(NULL);
     pluck_sampler_destroy(&none);
     check_unharmed(sampler, test_isa(), NULL, 0);
+    pluck_trace_destroy(&trace);
     pluck_config_destroy(&config);
     pluck_sampler_destroy(&sampler);
     assert_null(sampler);

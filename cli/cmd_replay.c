@@ -1,0 +1,165 @@
+/*
+ * pluck replay: lines of sample --trace in, whether each draw comes out again.
+ */
+#include "commands.h"
+#include "replay.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct replay_run {
+    const arguments *args;
+    line_source lines;
+    source *sources; /* one a DUMP */
+    size_t n_sources;
+    replay state;
+    output out;
+    uint64_t n_lines, n_different;
+} replay_run;
+
+/* The dump that the line is about: of several the one that it names. */
+static source *source_of(replay_run *run, const replay_line *line)
+{
+    for (size_t i = 0; i < run->n_sources && run->n_sources > 1; i++)
+        if (line->dump != NULL && strcmp(line->dump, run->args->words[i + 1]) == 0)
+            return &run->sources[i];
+    return run->n_sources == 1 ? run->sources : NULL;
+}
+
+static void print_json(replay_run *run, const replay_line *line)
+{
+    output *const out = &run->out;
+    const replay *const r = &run->state;
+    output_printf(out, "{\"line\":%llu,\"row\":%llu,\"draw\":%llu,\"same\":%s,\"differences\":[",
+                  (unsigned long long)run->lines.number, (unsigned long long)line->row,
+                  (unsigned long long)line->draw, r->n_differences == 0 ? "true" : "false");
+    for (size_t i = 0; i < r->n_differences; i++) {
+        const difference *const d = &r->differences[i];
+        output_printf(out, "%s{\"what\":\"%s\",\"line\":\"%s\",\"replayed\":\"%s\"}",
+                      i > 0 ? "," : "", d->what, d->line, d->replayed);
+    }
+    output_text(out, "]}\n");
+}
+
+static void print_text(replay_run *run, const replay_line *line)
+{
+    for (size_t i = 0; i < run->state.n_differences; i++) {
+        const difference *const d = &run->state.differences[i];
+        output_printf(&run->out,
+                      "line %llu: row %llu, draw %llu: %s: %s in the line, %s replayed\n",
+                      (unsigned long long)run->lines.number, (unsigned long long)line->row,
+                      (unsigned long long)line->draw, d->what, d->line, d->replayed);
+    }
+}
+
+static int replay_one(replay_run *run)
+{
+    replay_line line;
+    int code = replay_line_read(&run->lines, &line);
+    if (code != EXIT_DONE)
+        return code;
+    source *const src = source_of(run, &line);
+    if (src == NULL)
+        code = complain(run->args->who, EXIT_DATA, "%s: line %llu: names none of the dumps given",
+                        run->lines.name, (unsigned long long)run->lines.number);
+    else
+        code = replay_draw(&run->state, &line, src);
+    if (code == EXIT_DONE) {
+        run->n_lines++;
+        run->n_different += run->state.n_differences > 0;
+        if (run->args->format == FORMAT_JSON)
+            print_json(run, &line);
+        else
+            print_text(run, &line);
+    }
+    replay_line_free(&line);
+    return code;
+}
+
+static void print_summary(replay_run *run)
+{
+    output_printf(&run->out, "%llu line%s replayed: ", (unsigned long long)run->n_lines,
+                  run->n_lines == 1 ? "" : "s");
+    if (run->n_different == 0)
+        output_text(&run->out, "the same, bit for bit\n");
+    else
+        output_printf(&run->out, "%llu differ%s\n", (unsigned long long)run->n_different,
+                      run->n_different == 1 ? "s" : "");
+}
+
+static int replay_all(replay_run *run)
+{
+    bool is_end = false;
+    int code = next_line(&run->lines, &is_end);
+    while (code == EXIT_DONE && !is_end && run->out.error == 0) {
+        code = replay_one(run);
+        if (code == EXIT_DONE)
+            code = next_line(&run->lines, &is_end);
+    }
+    if (code == EXIT_DONE && is_end && run->n_lines == 0)
+        return complain(run->args->who, EXIT_DATA, "%s: has no lines", run->lines.name);
+    if (code == EXIT_DONE && run->args->format == FORMAT_TEXT)
+        print_summary(run);
+    return code;
+}
+
+static int open_lines(replay_run *run)
+{
+    const char *const path = run->args->words[0];
+    size_t n_stdin = 0;
+    for (size_t i = 0; i < run->args->n_words; i++)
+        n_stdin += strcmp(run->args->words[i], "-") == 0;
+    if (n_stdin > 1)
+        return complain(run->args->who, EXIT_USAGE, "standard input (-) is named more than once");
+    run->lines.who = run->args->who;
+    run->lines.name = source_name(path);
+    run->lines.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    if (run->lines.file == NULL)
+        return complain(run->args->who, EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+    return EXIT_DONE;
+}
+
+static int open_sources(replay_run *run)
+{
+    const size_t n = run->args->n_words - 1;
+    run->sources = calloc(n, sizeof *run->sources);
+    if (run->sources == NULL)
+        return complain_memory(run->args->who);
+    int code = EXIT_DONE;
+    while (code == EXIT_DONE && run->n_sources < n) {
+        code = source_open(run->args, run->args->words[run->n_sources + 1],
+                           &run->sources[run->n_sources]);
+        run->n_sources += code == EXIT_DONE;
+    }
+    return code;
+}
+
+int cmd_replay(const arguments *args)
+{
+    replay_run run = {.args = args, .state = {.args = args}};
+    run.state.lines = &run.lines;
+    int code = setup_isa(args, &run.state.isa);
+    if (code == EXIT_DONE)
+        code = open_lines(&run);
+    if (code == EXIT_DONE)
+        code = open_sources(&run);
+    if (code == EXIT_DONE)
+        code = output_open(&run.out, args->who, args->output, args->words, args->n_words);
+    if (code == EXIT_DONE) {
+        code = replay_all(&run);
+        const int close_code = output_close(&run.out, code == EXIT_DONE);
+        code = code != EXIT_DONE ? code : close_code;
+    }
+    if (code == EXIT_DONE && run.n_different > 0)
+        code = EXIT_NEGATIVE;
+    for (size_t i = 0; i < run.n_sources; i++)
+        source_close(&run.sources[i]);
+    free(run.sources);
+    free(run.lines.text);
+    if (run.lines.file != NULL && run.lines.file != stdin)
+        fclose(run.lines.file);
+    replay_free(&run.state);
+    return code;
+}

@@ -1,0 +1,94 @@
+/*
+ * Sampled softmax: training a softmax over n tokens with the logits of a few of them.
+ *
+ * Importance sampling (Y. Bengio, J.-S. Senecal, 2003 and 2008): beside the target, candidates are
+ * drawn from a proposal that is cheap and resembles the data. Each logit is corrected by the
+ * logarithm of how often its token is expected among the candidates, and a softmax over target and
+ * candidates takes the place of the whole one. Target sampling (S. Jean, K. Cho, R. Memisevic, Y.
+ * Bengio, 2015): the corpus is cut into partitions with few different targets each, and the softmax
+ * of a partition is over these.
+ *
+ *     pluck_candidates *sampler = NULL;
+ *     pluck_candidates_create(&sampler, n_vocab, NULL, &err);
+ *     tokens[0] = target;
+ *     pluck_candidates_draw(sampler, &rng, 64, true, tokens + 1, &n_tries, &err);
+ *     for (i = 0; i < 65; i++) {
+ *         pluck_candidates_expected(sampler, tokens[i], n_tries, true, &expected[i], &err);
+ *         logits[i] = your_logit(hidden, tokens[i]);
+ *     }
+ *     pluck_sampled_softmax(logits, expected, tokens, 65, &loss, gradient, &err);
+ *
+ * Tokens are numbered by falling frequency, as the log-uniform proposal supposes.
+ */
+#ifndef PLUCK_SAMPLED_SOFTMAX_H
+#define PLUCK_SAMPLED_SOFTMAX_H
+
+#include <pluck/rng.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Draws candidates of one vocabulary: scratch memory of n_vocab bits, for one thread at a time. */
+typedef struct pluck_candidates pluck_candidates;
+
+/* n_vocab in [1, PLUCK_MAX_VOCAB]. allocator may be NULL, and must outlive the object. On failure
+ * *out is NULL. */
+PLUCK_API pluck_status pluck_candidates_create(pluck_candidates **out, uint32_t n_vocab,
+                                               const pluck_allocator *allocator, pluck_error *err);
+PLUCK_API void pluck_candidates_destroy(pluck_candidates **candidates);
+
+/*
+ * n >= 1 tokens of the log-uniform (Zipf-like) proposal P(k) = ln((k + 2) / (k + 1)) / ln(n_vocab +
+ * 1), each floor(exp(u ln(n_vocab + 1))) - 1. unique: drawn until n different ones have come, n <=
+ * n_vocab, in the order of their first coming; *n_tries is how many draws that took (n if not
+ * unique). Every draw takes one number of rng. Unique draws of nearly all tokens take long: about
+ * n_vocab (ln n_vocab)^2 tries. Allocates nothing.
+ */
+PLUCK_API pluck_status pluck_candidates_draw(pluck_candidates *candidates, pluck_pcg64 *rng,
+                                             uint32_t n, bool unique, pluck_token *tokens,
+                                             uint64_t *n_tries, pluck_error *err);
+
+/* *probability = P(token). */
+PLUCK_API pluck_status pluck_candidates_probability(const pluck_candidates *candidates,
+                                                    pluck_token token, double *probability,
+                                                    pluck_error *err);
+
+/* *expected = how often the token is expected among the candidates of n_tries >= 1 draws: n_tries P
+ * with repetition; if unique -expm1(n_tries log1p(-P)), the probability that it is among them. */
+PLUCK_API pluck_status pluck_candidates_expected(const pluck_candidates *candidates,
+                                                 pluck_token token, uint64_t n_tries, bool unique,
+                                                 double *expected, pluck_error *err);
+
+/*
+ * The next partition for target sampling: reads targets from the first on until max_unique >= 1
+ * different ones have come or the n_targets are at an end. tokens[0 .. *n_unique - 1] are the
+ * different ones in the order of their coming, *n_used how many targets belong to the partition.
+ * The loss of one of them is pluck_cross_entropy() over the logits of tokens. On failure tokens has
+ * no meaning. Allocates nothing.
+ */
+PLUCK_API pluck_status pluck_candidates_partition(pluck_candidates *candidates,
+                                                  const pluck_token *targets, size_t n_targets,
+                                                  uint32_t max_unique, pluck_token *tokens,
+                                                  uint32_t *n_unique, size_t *n_used,
+                                                  pluck_error *err);
+
+/*
+ * The loss of a target among candidates. Entry 0 is the target, entries 1 .. n - 1 the candidates
+ * (n >= 1); logits are natural-log, expected as above and positive. Candidates that are the target
+ * itself (accidental hits) are left out. With o[i] = logits[i] - ln expected[i],
+ *     *loss = ln(sum of exp o) - o[0],   gradient[i] = softmax(o)[i] - (i == 0),
+ * the gradient with respect to logits[i], 0 for what was left out. gradient may be logits, but not
+ * NULL: it is also the scratch memory. A logit that is NaN or +inf, or -inf for the target, is an
+ * error as in softmax.h; one of a candidate that is -inf leaves it out. On failure nothing is
+ * written. Allocates nothing.
+ */
+PLUCK_API pluck_status pluck_sampled_softmax(const float *logits, const double *expected,
+                                             const pluck_token *tokens, size_t n, double *loss,
+                                             float *gradient, pluck_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,194 @@
+/*
+ * With x = (alpha - 1) (l - max) <= 0 and q = 1 / (alpha - 1), tau solves S(tau) = sum of [x -
+ * tau]+^q = 1. S decreases; it is at least 1 at tau = -1, where the largest entry alone gives 1,
+ * and below 1 at 0. Only entries with x > -1 can have p > 0.
+ *
+ * For alpha <= 2, q >= 1 and S is convex: Newton's method from -1 rises to tau without passing it,
+ * S being divided by e a step at first, then quadratically. For sparsemax S is linear between
+ * entries, so that the last step is the closed form (sum of the support - 1) / its size, and none
+ * of the entries has to be sorted. For alpha > 2 S is not convex, and tau is found by bisection.
+ *
+ * S is a compensated sum (Neumaier 1974), so that its error does not grow with n. x is exact: beta
+ * z has 48 bits, and numbers so near to each other subtract exactly.
+ */
+#include "softmax/entmax_solve.h"
+
+#include "base/error.h"
+#include "simd/scalar_math.h"
+#include "softmax/softmax_on.h"
+
+#include <math.h>
+
+typedef struct solver {
+    const float *values;
+    size_t n;
+    double scale;
+    double power; /* q */
+    pl_entmax entmax;
+} solver;
+
+/* x^q for x > 0. */
+static double raised(double x, double power)
+{
+    if (power == 1)
+        return x;
+    return power == 2 ? x * x : pl_exp(power * pl_log(x));
+}
+
+static double excess(const pl_entmax *entmax, double logit)
+{
+    return entmax->slope * (logit - entmax->max) - entmax->tau;
+}
+
+/* S at the present tau, and -S'. */
+static double sum_up(const solver *s, double *slope)
+{
+    double sum = 0, lost = 0, steep = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        if (!(s->values[i] > -INFINITY))
+            continue;
+        const double x = excess(&s->entmax, s->scale * (double)s->values[i]);
+        if (!(x > 0))
+            continue;
+        const double p = raised(x, s->power);
+        const double next = sum + p;
+        lost += sum >= p ? (sum - next) + p : (p - next) + sum;
+        sum = next;
+        steep += s->power == 1 ? 1 : s->power * p / x;
+    }
+    *slope = steep;
+    return sum + lost;
+}
+
+static void solve_by_newton(solver *s)
+{
+    enum { MAX_STEPS = 200 };
+    double slope;
+    for (int i = 0; i < MAX_STEPS; i++) {
+        s->entmax.sum = sum_up(s, &slope);
+        const double step = (s->entmax.sum - 1) / slope;
+        const double next = s->entmax.tau + step;
+        /* Below the rounding of S no step says anything. */
+        if (!(next > s->entmax.tau) || s->entmax.sum - 1 <= 0x1p-51 || !(next < 0))
+            return;
+        s->entmax.tau = next;
+    }
+}
+
+static void solve_by_bisection(solver *s)
+{
+    double low = -1, high = 0, slope;
+    for (;;) {
+        const double middle = 0.5 * (low + high);
+        if (!(low < middle && middle < high) || high - low < 1e-15 * -high)
+            break;
+        s->entmax.tau = middle;
+        if (sum_up(s, &slope) >= 1)
+            low = middle;
+        else
+            high = middle;
+    }
+    s->entmax.tau = low;
+    s->entmax.sum = sum_up(s, &slope);
+}
+
+pl_entmax pl_entmax_solve(const float *values, size_t n, double scale, double alpha)
+{
+    solver s = {values, n, scale, 1 / (alpha - 1), {alpha - 1, -(double)INFINITY, -1, 1}};
+    for (size_t i = 0; i < n; i++) {
+        const double logit = scale * (double)values[i];
+        if (values[i] > -INFINITY && logit > s.entmax.max)
+            s.entmax.max = logit;
+    }
+    if (alpha <= 2)
+        solve_by_newton(&s);
+    else
+        solve_by_bisection(&s);
+    return s.entmax;
+}
+
+double pl_entmax_log_probability(const pl_entmax *entmax, double logit)
+{
+    const double x = excess(entmax, logit);
+    return x > 0 ? pl_log(x) / entmax->slope : -(double)INFINITY;
+}
+
+static pluck_status check_alpha(const char *function, double alpha, pluck_error *err)
+{
+    if (alpha >= 1 && alpha <= 100)
+        return PLUCK_OK;
+    return pl_fail(err, PLUCK_ERR_INVALID, "%s: alpha = %g is outside [1, 100]", function, alpha);
+}
+
+/* Moves the values that can have p > 0 to the front of p, which is not z; *n_kept of them. */
+static const float *candidates(const float *z, size_t n, double scale, double slope, double max,
+                               float *p, size_t *n_kept)
+{
+    size_t kept = 0;
+    if (p == z) {
+        *n_kept = n;
+        return z;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (z[i] > -INFINITY && slope * (scale * (double)z[i] - max) > -1)
+            p[kept++] = z[i];
+    *n_kept = kept;
+    return p;
+}
+
+pluck_status pl_entmax_on(const pl_kernels *kernels, const char *function, const float *z, size_t n,
+                          float beta, double alpha, float *p, pluck_error *err)
+{
+    pluck_status status = check_alpha(function, alpha, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (alpha == 1)
+        return pl_softmax_on(kernels, z, n, beta, p, err);
+    status = pl_softmax_check_on(kernels, function, z, n, beta, p, err);
+    if (status != PLUCK_OK)
+        return status;
+    const double scale = (double)beta;
+    double max = -(double)INFINITY;
+    for (size_t i = 0; i < n; i++)
+        if (z[i] > -INFINITY && scale * (double)z[i] > max)
+            max = scale * (double)z[i];
+    size_t n_kept;
+    const float *kept = candidates(z, n, scale, alpha - 1, max, p, &n_kept);
+    const pl_entmax entmax = pl_entmax_solve(kept, n_kept, scale, alpha);
+    const double power = 1 / entmax.slope;
+    for (size_t i = 0; i < n; i++) {
+        const double x = z[i] > -INFINITY ? excess(&entmax, scale * (double)z[i]) : 0;
+        p[i] = x > 0 ? (float)(raised(x, power) / entmax.sum) : 0;
+    }
+    return PLUCK_OK;
+}
+
+/* s_i = p_i^(2 - alpha) on the support. */
+static double derivative(float p, double alpha)
+{
+    if (!(p > 0) || alpha == 2)
+        return p > 0 ? 1 : 0;
+    return alpha == 1 ? (double)p : pl_exp((2 - alpha) * pl_log((double)p));
+}
+
+pluck_status pl_entmax_jvp(const float *p, const float *v, size_t n, float beta, double alpha,
+                           float *out, pluck_error *err)
+{
+    static const char function[] = "pluck_entmax_jvp";
+    pluck_status status = check_alpha(function, alpha, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (!p || !v || !out || n == 0 || !isfinite(beta))
+        return pl_fail(err, PLUCK_ERR_INVALID, "%s: a buffer is NULL, n is 0 or beta is not finite",
+                       function);
+    double sum = 0, dot = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double s = derivative(p[i], alpha);
+        sum += s;
+        dot += s * (double)v[i];
+    }
+    const double mean = sum > 0 ? dot / sum : 0;
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)((double)beta * derivative(p[i], alpha) * ((double)v[i] - mean));
+    return PLUCK_OK;
+}

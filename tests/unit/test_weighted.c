@@ -1,0 +1,516 @@
+/*
+ * Why: that stored distributions are what their header promises. The integers of an alias table add
+ * up exactly and are as near to the weights as stated; trees have the sums, depths and draws that
+ * they must; draws in groups are draws one by one; what changes in a sum tree leaves no trace; and
+ * every mistake is refused. That entries come with their probabilities is in test_weighted_draws.c.
+ */
+#include "support/test_cases.h"
+#include "support/test_fp.h"
+#include "support/test_random.h"
+#include "support/weight_cases.h"
+#include "weighted/alias.h"
+#include "weighted/huffman.h"
+#include "weighted/sum_tree.h"
+#include "weighted/weights.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { N_CASES = 300, MAX_N = 2000 };
+
+static pluck_error err;
+
+#define assert_ok(call)                                                                            \
+    do {                                                                                           \
+        if ((call) != PLUCK_OK)                                                                    \
+            fail_msg("%s: %s", #call, err.message);                                                \
+    } while (0)
+
+typedef struct sample_weights {
+    weight_kind kind;
+    uint32_t n;
+    double values[MAX_N];
+} sample_weights;
+
+static void make_weights(sample_weights *w, uint64_t seed)
+{
+    test_random random = test_random_make(seed);
+    w->kind = (weight_kind)(seed % WEIGHTS_KINDS);
+    w->n = 1 + (uint32_t)test_random_below(&random, seed % 4 ? MAX_N : 20);
+    weights_fill(w->kind, seed, w->n, w->values);
+}
+
+static pluck_weights as_doubles(const sample_weights *w)
+{
+    return (pluck_weights){w->values, PLUCK_WEIGHTS_F64, w->n};
+}
+
+static long double exact_total(const sample_weights *w)
+{
+    long double total = 0;
+    for (uint32_t i = 0; i < w->n; i++)
+        total += (long double)w->values[i];
+    return total;
+}
+
+/* Units of each entry from the cells: thresholds, and what lies above those that name it. */
+static void units_of_cells(const pluck_alias *alias, uint64_t *units)
+{
+    memset(units, 0, alias->n * sizeof *units);
+    for (uint32_t i = 0; i < alias->n; i++) {
+        units[i] += alias->cells[i].threshold;
+        units[alias->cells[i].alias] += (UINT64_C(1) << 32) - alias->cells[i].threshold;
+    }
+}
+
+static bool check_units(const sample_weights *w, const uint64_t *units)
+{
+    const long double all = (long double)w->n * 0x1p32L, total = exact_total(w);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < w->n; i++) {
+        const long double share = (long double)w->values[i] / total;
+        const long double error = fabsl((long double)units[i] / all - share);
+        sum += units[i];
+        if (w->values[i] == 0 && units[i] != 0)
+            return test_case_failed("%s: entry %u of weight 0 has %llu units",
+                                    weight_kind_name(w->kind), i, (unsigned long long)units[i]);
+        if (error > 1 / all + 0x1p-51L)
+            return test_case_failed("%s: entry %u of %u is off by %Lg", weight_kind_name(w->kind),
+                                    i, w->n, error);
+    }
+    return sum == (uint64_t)w->n << 32 || test_case_failed("they do not add up");
+}
+
+static bool alias_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)isa, (void)context;
+    static sample_weights w;
+    static uint64_t units[MAX_N], from_cells[MAX_N];
+    static double probs[MAX_N];
+    make_weights(&w, seed);
+    pluck_alias *alias = NULL;
+    double total, prob;
+    uint32_t n_positive;
+    assert_ok(pl_weights_check(as_doubles(&w), "test", &total, &n_positive, &err));
+    assert_ok(pluck_alias_create(&alias, as_doubles(&w), NULL, &err));
+    pl_alias_units(as_doubles(&w), total, units);
+    units_of_cells(alias, from_cells);
+    bool good = check_units(&w, units);
+    if (good && memcmp(units, from_cells, w.n * sizeof *units) != 0)
+        good = test_case_failed("%s: the cells hold other units", weight_kind_name(w.kind));
+    assert_ok(pluck_alias_probabilities(alias, probs, &err));
+    for (uint32_t i = 0; i < w.n && good; i += 1 + w.n / 7) {
+        assert_ok(pluck_alias_probability(alias, i, &prob, &err));
+        if (prob != (double)units[i] * 0x1p-32 / (double)w.n || fabs(prob - probs[i]) > 0x1p-52)
+            good = test_case_failed("probability of %u is %a or %a", i, prob, probs[i]);
+    }
+    pluck_alias_destroy(&alias);
+    return good;
+}
+
+static void alias_cells_hold_the_weights_as_nearly_as_stated(void **state)
+{
+    (void)state;
+    test_cases_run_once("alias_cells_hold_the_weights_as_nearly_as_stated", 0, N_CASES, alias_case,
+                        NULL);
+}
+
+/* The three kinds as one, for what they have in common. */
+typedef struct three {
+    pluck_alias *alias;
+    pluck_sum_tree *tree;
+    pluck_huffman *huffman;
+} three;
+
+static three make_three(pluck_weights weights)
+{
+    three t = {NULL, NULL, NULL};
+    assert_ok(pluck_alias_create(&t.alias, weights, NULL, &err));
+    assert_ok(pluck_sum_tree_create(&t.tree, weights, NULL, &err));
+    assert_ok(pluck_huffman_create(&t.huffman, weights, NULL, &err));
+    return t;
+}
+
+static void destroy_three(three *t)
+{
+    pluck_alias_destroy(&t->alias);
+    pluck_sum_tree_destroy(&t->tree);
+    pluck_huffman_destroy(&t->huffman);
+}
+
+static void draw_many(const three *t, int which, pluck_pcg64 *rng, size_t n, uint32_t *out)
+{
+    if (which == 0)
+        assert_ok(pluck_alias_draw_many(t->alias, rng, n, out, &err));
+    else if (which == 1)
+        assert_ok(pluck_sum_tree_draw_many(t->tree, rng, n, out, &err));
+    else
+        assert_ok(pluck_huffman_draw_many(t->huffman, rng, n, out, &err));
+}
+
+static void draw_one(const three *t, int which, pluck_pcg64 *rng, uint32_t *out)
+{
+    if (which == 0)
+        assert_ok(pluck_alias_draw(t->alias, rng, out, &err));
+    else if (which == 1)
+        assert_ok(pluck_sum_tree_draw(t->tree, rng, out, &err));
+    else
+        assert_ok(pluck_huffman_draw(t->huffman, rng, out, &err));
+}
+
+static bool draws_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)isa, (void)context;
+    enum { N_DRAWS = 200 };
+    static sample_weights w;
+    uint32_t many[N_DRAWS], one;
+    make_weights(&w, seed);
+    three t = make_three(as_doubles(&w));
+    bool good = true;
+    for (int which = 0; which < 3 && good; which++) {
+        pluck_pcg64 rng, rng_many;
+        pluck_pcg64_seed(&rng, seed, 0, 0);
+        rng_many = rng;
+        const size_t n = 1 + seed % N_DRAWS;
+        draw_many(&t, which, &rng_many, n, many);
+        for (size_t i = 0; i < n && good; i++) {
+            draw_one(&t, which, &rng, &one);
+            if (one != many[i] || one >= w.n || !(w.values[one] > 0))
+                good = test_case_failed("%s, kind %d: draw %zu is %u or %u of %u",
+                                        weight_kind_name(w.kind), which, i, one, many[i], w.n);
+        }
+        if (good && memcmp(&rng, &rng_many, sizeof rng) != 0)
+            good = test_case_failed("kind %d: the numbers used differ", which);
+    }
+    destroy_three(&t);
+    return good;
+}
+
+static void draws_of_many_are_draws_one_by_one_and_positive(void **state)
+{
+    (void)state;
+    test_cases_run_once("draws_of_many_are_draws_one_by_one_and_positive", 0, N_CASES, draws_case,
+                        NULL);
+}
+
+/* The least and the largest number that a draw can take: there rounding could leave the range. */
+static void the_ends_of_the_range_are_entries_of_positive_weight(void **state)
+{
+    (void)state;
+    static sample_weights w;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        make_weights(&w, seed);
+        three t = make_three(as_doubles(&w));
+        for (int which = 0; which < 3; which++) {
+            for (int end = 0; end < 2; end++) {
+                /* From state 0 the next state is the increment: equal halves make 64 zeros, an
+                 * upper half of 0 and a lower one of ones makes 64 ones. */
+                pluck_pcg64 rng = {0, 0, end == 0 ? UINT64_MAX : 0, UINT64_MAX};
+                uint32_t out = UINT32_MAX;
+                draw_one(&t, which, &rng, &out);
+                assert_true(out < w.n && w.values[out] > 0);
+            }
+        }
+        destroy_three(&t);
+    }
+}
+
+static void floats_and_doubles_of_any_alignment_give_the_same(void **state)
+{
+    (void)state;
+    enum { N = 77 };
+    float floats[N];
+    double doubles[N];
+    unsigned char bytes[N * sizeof(double) + 3];
+    test_random random = test_random_make(5);
+    for (int i = 0; i < N; i++) {
+        floats[i] = (float)test_random_uniform(&random);
+        doubles[i] = (double)floats[i];
+    }
+    memcpy(bytes + 3, doubles, sizeof doubles);
+    three a = make_three((pluck_weights){floats, PLUCK_WEIGHTS_F32, N});
+    three b = make_three((pluck_weights){bytes + 3, PLUCK_WEIGHTS_F64, N});
+    assert_memory_equal(a.alias->cells, b.alias->cells, N * sizeof *a.alias->cells);
+    assert_true(pluck_sum_tree_total(a.tree) == pluck_sum_tree_total(b.tree));
+    assert_memory_equal(a.huffman->nodes, b.huffman->nodes, (N - 1) * sizeof *a.huffman->nodes);
+    destroy_three(&a);
+    destroy_three(&b);
+}
+
+static void assert_trees_equal(const pluck_sum_tree *a, const pluck_sum_tree *b)
+{
+    size_t n = a->n;
+    for (uint32_t level = 0; level <= a->n_levels; level++) {
+        assert_memory_equal(a->levels[level], b->levels[level], n * sizeof(double));
+        n = (n + PL_SUM_TREE_FAN - 1) / PL_SUM_TREE_FAN;
+    }
+}
+
+/* 10^5 changes over 300 orders of magnitude, in which rounding errors that stay would show. */
+static void a_changed_sum_tree_is_the_tree_of_its_weights(void **state)
+{
+    (void)state;
+    static sample_weights w;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        make_weights(&w, seed);
+        pluck_sum_tree *tree = NULL, *fresh = NULL;
+        assert_ok(pluck_sum_tree_create(&tree, as_doubles(&w), NULL, &err));
+        test_random random = test_random_make(seed);
+        for (int i = 0; i < 5000; i++) {
+            const uint32_t at = (uint32_t)test_random_below(&random, w.n);
+            w.values[at] =
+                ldexp(test_random_uniform(&random), (int)test_random_below(&random, 1000) - 500);
+            assert_ok(pluck_sum_tree_set(tree, at, w.values[at], &err));
+        }
+        assert_ok(pluck_sum_tree_create(&fresh, as_doubles(&w), NULL, &err));
+        assert_trees_equal(tree, fresh);
+        pluck_sum_tree_destroy(&tree);
+        pluck_sum_tree_destroy(&fresh);
+    }
+}
+
+static void a_sum_tree_can_be_emptied_and_filled_again(void **state)
+{
+    (void)state;
+    enum { N = 100 };
+    double ones[N], weight = 7, prob = 7;
+    for (int i = 0; i < N; i++)
+        ones[i] = 1;
+    pluck_sum_tree *tree = NULL;
+    assert_ok(
+        pluck_sum_tree_create(&tree, (pluck_weights){ones, PLUCK_WEIGHTS_F64, N}, NULL, &err));
+    pluck_pcg64 rng;
+    pluck_pcg64_seed(&rng, 1, 0, 0);
+    bool drawn[N] = {false};
+    uint32_t index = 0;
+    for (int i = 0; i < N; i++) { /* without replacement: every entry once */
+        assert_ok(pluck_sum_tree_draw(tree, &rng, &index, &err));
+        assert_false(drawn[index]);
+        drawn[index] = true;
+        assert_ok(pluck_sum_tree_set(tree, index, 0, &err));
+    }
+    const pluck_pcg64 before = rng;
+    index = 12345;
+    assert_int_equal(pluck_sum_tree_draw(tree, &rng, &index, &err), PLUCK_ERR_EMPTY);
+    assert_int_equal(pluck_sum_tree_probability(tree, 3, &prob, &err), PLUCK_ERR_EMPTY);
+    assert_int_equal(pluck_sum_tree_save(tree, "/nowhere/x", &err), PLUCK_ERR_EMPTY);
+    assert_memory_equal(&before, &rng, sizeof rng);
+    assert_int_equal(index, 12345);
+    assert_ok(pluck_sum_tree_set(tree, 42, 0x1p-1074, &err));
+    assert_ok(pluck_sum_tree_draw(tree, &rng, &index, &err));
+    assert_int_equal(index, 42);
+    assert_ok(pluck_sum_tree_weight(tree, 42, &weight, &err));
+    assert_true(weight == 0x1p-1074);
+    pluck_sum_tree_destroy(&tree);
+}
+
+/* Lengths of an optimal code, by merging the two least again and again. */
+static double optimal_depth(const sample_weights *w)
+{
+    static double sums[MAX_N];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < w->n; i++)
+        if (w->values[i] > 0)
+            sums[n++] = w->values[i];
+    double all = 0, total = n > 0 ? sums[0] : 0;
+    while (n > 1) {
+        for (int side = 0; side < 2; side++) { /* the least to the end */
+            uint32_t least = 0;
+            const uint32_t end = n - 1 - (uint32_t)side;
+            for (uint32_t i = 1; i <= end; i++)
+                least = sums[i] < sums[least] ? i : least;
+            const double swap = sums[least];
+            sums[least] = sums[end];
+            sums[end] = swap;
+        }
+        sums[n - 2] += sums[n - 1];
+        total = sums[n - 2];
+        all += total;
+        n--;
+    }
+    return all / total;
+}
+
+static bool huffman_case(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)isa, (void)context;
+    static sample_weights w;
+    make_weights(&w, seed);
+    if (w.n > 300)
+        w.n = 300;
+    long double total = exact_total(&w), entropy = 0;
+    if (total == 0)
+        w.values[0] = (double)(total = 1);
+    for (uint32_t i = 0; i < w.n; i++) {
+        const long double p = (long double)w.values[i] / total;
+        entropy -= p > 0 ? p * log2l(p) : 0;
+    }
+    pluck_huffman *huffman = NULL;
+    assert_ok(pluck_huffman_create(&huffman, as_doubles(&w), NULL, &err));
+    const double depth = pluck_huffman_mean_depth(huffman), best = optimal_depth(&w);
+    pluck_huffman_destroy(&huffman);
+    if (fabs(depth - best) > 1e-12 * best)
+        return test_case_failed("%s: mean depth %.17g, the least is %.17g",
+                                weight_kind_name(w.kind), depth, best);
+    return ((double)entropy <= depth + 1e-12 && depth < (double)entropy + 1 + 1e-12) ||
+           test_case_failed("mean depth %g, entropy %Lg", depth, entropy);
+}
+
+static void a_huffman_tree_has_the_least_mean_depth(void **state)
+{
+    (void)state;
+    test_cases_run_once("a_huffman_tree_has_the_least_mean_depth", 0, 100, huffman_case, NULL);
+}
+
+/* Powers of two: each level has one entry, as deep as the numbers of a double go. */
+static void a_huffman_tree_may_be_a_thousand_levels_deep(void **state)
+{
+    (void)state;
+    enum { N = 2000 };
+    static double w[N];
+    for (int i = 0; i < N; i++)
+        w[i] = ldexp(1, 900 - i);
+    pluck_huffman *huffman = NULL;
+    assert_ok(pluck_huffman_create(&huffman, (pluck_weights){w, PLUCK_WEIGHTS_F64, N}, NULL, &err));
+    uint32_t depth = 0;
+    for (uint32_t at = huffman->root; !(at & PL_HUFFMAN_LEAF); depth++)
+        at = huffman->nodes[at].children[huffman->nodes[at].children[1] & PL_HUFFMAN_LEAF ? 0 : 1];
+    assert_true(depth >= 1900);
+    assert_true(fabs(pluck_huffman_mean_depth(huffman) - 2) < 1e-12);
+    pluck_huffman_destroy(&huffman);
+}
+
+static void expect(pluck_status expected, const pluck_weights weights, const char *message)
+{
+    three t = {(pluck_alias *)&t, (pluck_sum_tree *)&t, (pluck_huffman *)&t};
+    assert_int_equal(pluck_alias_create(&t.alias, weights, NULL, &err), expected);
+    assert_non_null(strstr(err.message, message));
+    assert_int_equal(pluck_sum_tree_create(&t.tree, weights, NULL, &err), expected);
+    assert_non_null(strstr(err.message, message));
+    assert_int_equal(pluck_huffman_create(&t.huffman, weights, NULL, &err), expected);
+    assert_non_null(strstr(err.message, message));
+    assert_null(t.alias);
+    assert_null(t.tree);
+    assert_null(t.huffman);
+}
+
+static void weights_that_are_no_distribution_are_refused(void **state)
+{
+    (void)state;
+    const double nan_at_2[] = {1, 2, (double)NAN, 3}, infinite[] = {1, (double)INFINITY},
+                 negative[] = {1, -1e-300};
+    const double zero[] = {0, -0.0, 0}, overflow[] = {1.7e308, 1.7e308, 0};
+    const float nan_f32[] = {1, NAN};
+    const pluck_weights_type f64 = PLUCK_WEIGHTS_F64;
+    expect(PLUCK_ERR_NAN, (pluck_weights){nan_at_2, f64, 4}, "weight 2 is NaN");
+    expect(PLUCK_ERR_NAN, (pluck_weights){nan_f32, PLUCK_WEIGHTS_F32, 2}, "weight 1 is NaN");
+    expect(PLUCK_ERR_NAN, (pluck_weights){infinite, f64, 2}, "weight 1 is infinite");
+    expect(PLUCK_ERR_INVALID, (pluck_weights){negative, f64, 2}, "weight 1 is -1e-300");
+    expect(PLUCK_ERR_EMPTY, (pluck_weights){zero, f64, 3}, "all weights are 0");
+    expect(PLUCK_ERR_INVALID, (pluck_weights){overflow, f64, 3}, "overflows");
+    expect(PLUCK_ERR_INVALID, (pluck_weights){zero, f64, 0}, "0 weights");
+    expect(PLUCK_ERR_INVALID, (pluck_weights){zero, f64, PLUCK_MAX_WEIGHTS + 1}, "2^30");
+    expect(PLUCK_ERR_INVALID, (pluck_weights){NULL, f64, 3}, "NULL");
+    expect(PLUCK_ERR_INVALID, (pluck_weights){zero, (pluck_weights_type)7, 3}, "type 7");
+}
+
+static void callers_mistakes_are_refused_and_change_nothing(void **state)
+{
+    (void)state;
+    const double w[] = {1, 2, 1e308};
+    three t = make_three((pluck_weights){w, PLUCK_WEIGHTS_F64, 3});
+    pluck_pcg64 rng;
+    uint32_t index = 9;
+    double value = 9;
+    pluck_pcg64_seed(&rng, 1, 0, 0);
+    const double total = pluck_sum_tree_total(t.tree);
+    const pluck_status invalid[] = {
+        pluck_alias_create(NULL, (pluck_weights){w, PLUCK_WEIGHTS_F64, 3}, NULL, &err),
+        pluck_sum_tree_create(NULL, (pluck_weights){w, PLUCK_WEIGHTS_F64, 3}, NULL, &err),
+        pluck_huffman_create(NULL, (pluck_weights){w, PLUCK_WEIGHTS_F64, 3}, NULL, &err),
+        pluck_alias_draw(NULL, &rng, &index, &err),
+        pluck_alias_draw(t.alias, NULL, &index, &err),
+        pluck_alias_draw_many(t.alias, &rng, 1, NULL, &err),
+        pluck_sum_tree_draw(NULL, &rng, &index, &err),
+        pluck_sum_tree_draw_many(t.tree, &rng, 1, NULL, &err),
+        pluck_huffman_draw(NULL, &rng, &index, &err),
+        pluck_huffman_draw_many(t.huffman, NULL, 1, &index, &err),
+        pluck_alias_probability(t.alias, 3, &value, &err),
+        pluck_alias_probability(t.alias, 0, NULL, &err),
+        pluck_alias_probabilities(NULL, &value, &err),
+        pluck_sum_tree_probability(t.tree, 3, &value, &err),
+        pluck_sum_tree_weight(t.tree, 3, &value, &err),
+        pluck_huffman_probability(t.huffman, UINT32_MAX, &value, &err),
+        pluck_sum_tree_set(NULL, 0, 1, &err),
+        pluck_sum_tree_set(t.tree, 3, 1, &err),
+        pluck_sum_tree_set(t.tree, 0, -1, &err),
+        pluck_sum_tree_set(t.tree, 0, 1.7e308, &err),
+        pluck_alias_save(t.alias, NULL, &err),
+        pluck_sum_tree_save(NULL, "/tmp/x", &err),
+        pluck_huffman_load(NULL, "/tmp/x", NULL, &err),
+    };
+    for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++)
+        if (invalid[i] != PLUCK_ERR_INVALID)
+            fail_msg("mistake %zu gives %s", i, pluck_status_name(invalid[i]));
+    assert_int_equal(pluck_sum_tree_set(t.tree, 0, (double)NAN, &err), PLUCK_ERR_NAN);
+    assert_int_equal(pluck_sum_tree_set(t.tree, 0, (double)INFINITY, NULL), PLUCK_ERR_NAN);
+    assert_int_equal(index, 9);
+    assert_true(value == 9);
+    assert_true(pluck_sum_tree_total(t.tree) == total);
+    assert_ok(pluck_alias_draw_many(t.alias, &rng, 0, NULL, &err));
+    assert_int_equal(pluck_alias_size(NULL) + pluck_sum_tree_size(NULL) + pluck_huffman_size(NULL),
+                     0);
+    pluck_alias_destroy(NULL);
+    pluck_sum_tree_destroy(NULL);
+    pluck_huffman_destroy(NULL);
+    destroy_three(&t);
+}
+
+static void the_callers_floating_point_settings_do_not_matter(void **state)
+{
+    (void)state;
+    enum { N = 64 };
+    static sample_weights w;
+    uint32_t expected[3][N], drawn[N];
+    for (uint64_t seed = 0; seed < WEIGHTS_KINDS; seed++) {
+        make_weights(&w, seed);
+        for (size_t fp = test_fp_count() + 1; fp-- > 0;) {
+            const bool is_default = fp == test_fp_count();
+            test_fp_set(fp);
+            three t = make_three(as_doubles(&w));
+            for (int which = 0; which < 3; which++) {
+                pluck_pcg64 rng;
+                pluck_pcg64_seed(&rng, seed, 0, 0);
+                draw_many(&t, which, &rng, N, is_default ? expected[which] : drawn);
+                if (!is_default)
+                    assert_memory_equal(drawn, expected[which], sizeof drawn);
+            }
+            destroy_three(&t);
+            test_fp_set(test_fp_count());
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    test_cases_begin(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(alias_cells_hold_the_weights_as_nearly_as_stated),
+        cmocka_unit_test(draws_of_many_are_draws_one_by_one_and_positive),
+        cmocka_unit_test(the_ends_of_the_range_are_entries_of_positive_weight),
+        cmocka_unit_test(floats_and_doubles_of_any_alignment_give_the_same),
+        cmocka_unit_test(a_changed_sum_tree_is_the_tree_of_its_weights),
+        cmocka_unit_test(a_sum_tree_can_be_emptied_and_filled_again),
+        cmocka_unit_test(a_huffman_tree_has_the_least_mean_depth),
+        cmocka_unit_test(a_huffman_tree_may_be_a_thousand_levels_deep),
+        cmocka_unit_test(weights_that_are_no_distribution_are_refused),
+        cmocka_unit_test(callers_mistakes_are_refused_and_change_nothing),
+        cmocka_unit_test(the_callers_floating_point_settings_do_not_matter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

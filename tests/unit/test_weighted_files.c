@@ -1,0 +1,242 @@
+/*
+ * Why: that a stored distribution comes back from its file to the same draws, and that a file of
+ * any other bytes is refused or is a distribution all the same: cut off at every length, every byte
+ * changed, and well-formed files with the wrong thing in them.
+ */
+#include "base/alloc.h"
+#include "container/safetensors_write.h"
+#include "support/test_random.h"
+#include "support/weight_cases.h"
+#include "weighted/weighted_file.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { N = 37, N_DRAWS = 500, MAX_BYTES = 4096, N_KINDS = 3 };
+
+static pluck_error err;
+static char path[] = "/tmp/pluck-weighted-XXXXXX";
+
+#define assert_ok(call)                                                                            \
+    do {                                                                                           \
+        if ((call) != PLUCK_OK)                                                                    \
+            fail_msg("%s: %s", #call, err.message);                                                \
+    } while (0)
+
+/* One of the three. */
+typedef struct stored {
+    pluck_alias *alias;
+    pluck_sum_tree *tree;
+    pluck_huffman *huffman;
+} stored;
+
+static void create(stored *s, int kind, const double *weights)
+{
+    const pluck_weights w = {weights, PLUCK_WEIGHTS_F64, N};
+    *s = (stored){NULL, NULL, NULL};
+    if (kind == 0)
+        assert_ok(pluck_alias_create(&s->alias, w, NULL, &err));
+    else if (kind == 1)
+        assert_ok(pluck_sum_tree_create(&s->tree, w, NULL, &err));
+    else
+        assert_ok(pluck_huffman_create(&s->huffman, w, NULL, &err));
+}
+
+static pluck_status save(const stored *s, int kind)
+{
+    return kind == 0   ? pluck_alias_save(s->alias, path, &err)
+           : kind == 1 ? pluck_sum_tree_save(s->tree, path, &err)
+                       : pluck_huffman_save(s->huffman, path, &err);
+}
+
+static pluck_status load(stored *s, int kind)
+{
+    *s = (stored){NULL, NULL, NULL};
+    return kind == 0   ? pluck_alias_load(&s->alias, path, NULL, &err)
+           : kind == 1 ? pluck_sum_tree_load(&s->tree, path, NULL, &err)
+                       : pluck_huffman_load(&s->huffman, path, NULL, &err);
+}
+
+static pluck_status read_bytes(stored *s, int kind, const uint8_t *bytes, size_t size)
+{
+    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    pl_source source;
+    pl_source_open_memory(&source, "bytes", bytes, size, false, &allocator);
+    *s = (stored){NULL, NULL, NULL};
+    const pluck_status status = kind == 0   ? pl_alias_read(&s->alias, &source, NULL, &err)
+                                : kind == 1 ? pl_sum_tree_read(&s->tree, &source, NULL, &err)
+                                            : pl_huffman_read(&s->huffman, &source, NULL, &err);
+    pl_source_close(&source);
+    return status;
+}
+
+static void draw(const stored *s, int kind, uint32_t *out)
+{
+    pluck_pcg64 rng;
+    pluck_pcg64_seed(&rng, 5, 0, 0);
+    if (kind == 0)
+        assert_ok(pluck_alias_draw_many(s->alias, &rng, N_DRAWS, out, &err));
+    else if (kind == 1)
+        assert_ok(pluck_sum_tree_draw_many(s->tree, &rng, N_DRAWS, out, &err));
+    else
+        assert_ok(pluck_huffman_draw_many(s->huffman, &rng, N_DRAWS, out, &err));
+}
+
+static void destroy(stored *s)
+{
+    pluck_alias_destroy(&s->alias);
+    pluck_sum_tree_destroy(&s->tree);
+    pluck_huffman_destroy(&s->huffman);
+}
+
+static size_t read_file(uint8_t *bytes)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    const size_t n = fread(bytes, 1, MAX_BYTES, file);
+    fclose(file);
+    assert_true(n < MAX_BYTES);
+    return n;
+}
+
+static void what_is_saved_is_loaded_to_the_same_draws(void **state)
+{
+    (void)state;
+    double weights[N];
+    uint32_t before[N_DRAWS], after[N_DRAWS];
+    for (int weights_kind = 0; weights_kind < WEIGHTS_KINDS; weights_kind++) {
+        weights_fill((weight_kind)weights_kind, 9, N, weights);
+        for (int kind = 0; kind < N_KINDS; kind++) {
+            stored s, back;
+            create(&s, kind, weights);
+            assert_ok(save(&s, kind));
+            assert_ok(load(&back, kind));
+            draw(&s, kind, before);
+            draw(&back, kind, after);
+            assert_memory_equal(before, after, sizeof before);
+            for (int other = 0; other < N_KINDS; other++) {
+                stored wrong;
+                if (other != kind)
+                    assert_int_equal(load(&wrong, other), PLUCK_ERR_FORMAT);
+            }
+            destroy(&s);
+            destroy(&back);
+        }
+    }
+}
+
+/* What is read must be usable, or refused as a bad file; nothing in between. */
+static void read_hostile(int kind, const uint8_t *bytes, size_t size)
+{
+    stored s;
+    uint32_t drawn[N_DRAWS];
+    uint8_t *exact = malloc(size + 1); /* so that a sanitizer sees a read beyond the end */
+    assert_non_null(exact);
+    memcpy(exact, bytes, size);
+    const pluck_status status = read_bytes(&s, kind, exact, size);
+    if (status == PLUCK_OK) {
+        draw(&s, kind, drawn);
+        for (int i = 0; i < N_DRAWS; i++)
+            assert_true(drawn[i] < pluck_alias_size(s.alias) + pluck_sum_tree_size(s.tree) +
+                                       pluck_huffman_size(s.huffman));
+    } else {
+        assert_int_equal(status, PLUCK_ERR_FORMAT);
+        assert_true(s.alias == NULL && s.tree == NULL && s.huffman == NULL);
+    }
+    destroy(&s);
+    free(exact);
+}
+
+static void files_that_are_cut_off_or_changed_are_refused_or_usable(void **state)
+{
+    (void)state;
+    double weights[N];
+    static uint8_t bytes[MAX_BYTES];
+    weights_fill(WEIGHTS_ZIPF, 9, N, weights);
+    for (int kind = 0; kind < N_KINDS; kind++) {
+        stored s;
+        create(&s, kind, weights);
+        assert_ok(save(&s, kind));
+        destroy(&s);
+        const size_t size = read_file(bytes);
+        for (size_t n = 0; n < size; n++) {
+            assert_int_equal(read_bytes(&s, kind, bytes, n), PLUCK_ERR_FORMAT);
+            const uint8_t values[] = {0, 0xFF, (uint8_t)(bytes[n] ^ 0x80), (uint8_t)(bytes[n] + 1)};
+            const uint8_t right = bytes[n];
+            for (size_t v = 0; v < sizeof values; v++) {
+                bytes[n] = values[v];
+                read_hostile(kind, bytes, size);
+            }
+            bytes[n] = right;
+        }
+    }
+}
+
+typedef struct wrong_file {
+    const char *format, *kind, *tensor, *dtype;
+    uint32_t n_axes;
+    uint64_t axes[2];
+    size_t size_bytes;
+} wrong_file;
+
+static void well_formed_files_of_other_things_are_refused(void **state)
+{
+    (void)state;
+    static const double weights[4] = {1, 2, 3, 4};
+    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    const wrong_file files[] = {
+        {"pluck-head", "sum_tree", "weights", "F64", 1, {4, 0}, 32},
+        {"pluck-weighted", "sum-tree", "weights", "F64", 1, {4, 0}, 32},
+        {"pluck-weighted", "sum_tree", "weight", "F64", 1, {4, 0}, 32},
+        {"pluck-weighted", "sum_tree", "weights", "F32", 1, {8, 0}, 32},
+        {"pluck-weighted", "sum_tree", "weights", "F64", 2, {2, 2}, 32},
+        {"pluck-weighted", "sum_tree", "weights", "F64", 1, {0, 0}, 0},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const wrong_file *f = &files[i];
+        const pl_safetensors_note notes[] = {{"format", f->format}, {"kind", f->kind}};
+        pl_safetensors_tensor tensor = {.dtype = f->dtype,
+                                        .n_axes = f->n_axes,
+                                        .axes = {f->axes[0], f->axes[1]},
+                                        .data = weights,
+                                        .size_bytes = f->size_bytes};
+        snprintf(tensor.name, sizeof tensor.name, "%s", f->tensor);
+        assert_ok(pl_safetensors_write(path, notes, 2, &tensor, 1, &allocator, &err));
+        stored s;
+        if (load(&s, 1) != PLUCK_ERR_FORMAT)
+            fail_msg("file %zu is taken", i);
+    }
+    assert_int_equal(pluck_alias_load(&(pluck_alias *){NULL}, "/nonexistent/x", NULL, &err),
+                     PLUCK_ERR_IO);
+}
+
+static int make_path(void **state)
+{
+    (void)state;
+    const int fd = mkstemp(path);
+    if (fd >= 0)
+        close(fd);
+    return fd < 0;
+}
+
+static int remove_path(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_saved_is_loaded_to_the_same_draws),
+        cmocka_unit_test(files_that_are_cut_off_or_changed_are_refused_or_usable),
+        cmocka_unit_test(well_formed_files_of_other_things_are_refused),
+    };
+    return cmocka_run_group_tests(tests, make_path, remove_path);
+}
