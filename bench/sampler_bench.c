@@ -37,10 +37,13 @@ static bool create_stepper(const sampler_bench *bench, const bench_chain *chain,
                            const pluck_allocator *allocator, bench_stepper *stepper)
 {
     const pluck_sampler_options options = {.isa = bench->kernels->isa, .allocator = allocator};
-    *stepper = (bench_stepper){.place = &bench->place};
+    *stepper = (bench_stepper){.place = &bench->place,
+                               .mask = bench_chain_mask(chain, bench->rows->n_vocab)};
     stepper->sampler = bench_chain_create(chain, bench->rows->n_vocab, &options);
-    if (!stepper->sampler)
+    if (!stepper->sampler) {
+        free(stepper->mask);
         return false;
+    }
     bench_stepper_sample(stepper, 64);
     return true;
 }
@@ -51,6 +54,7 @@ static bool finish_stepper(const bench_chain *chain, bench_stepper *stepper)
     if (!done)
         fprintf(stderr, "bench: chain %s: %s\n", chain->name, stepper->err.message);
     pluck_sampler_destroy(&stepper->sampler);
+    free(stepper->mask);
     return done;
 }
 

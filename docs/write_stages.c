@@ -26,6 +26,7 @@ typedef struct example {
 } example;
 
 static const example examples[] = {
+    {"mask", "{\"mask\": true}", {END}},
     {"bad_words", "{\"bad_words_ids\": [[0, 1, 2], [4]]}", {0, 1, END}},
     {"no_repeat_ngram", "{\"no_repeat_ngram_size\": 3}", {0, 1, 2, 0, 1, END}},
     {"min_tokens", "{\"min_tokens\": 2, \"min_tokens_ids\": [0]}", {3, END}},
@@ -97,7 +98,8 @@ add(page *p, const char *format, ...)
 }
 
 /* The probability of each token under the configuration; 0: it is gone. */
-static void run(const char *json, const pluck_token *history, const float *x, uint32_t n, double *p)
+static void run(const char *json, const pluck_token *history, int32_t mask, const float *x,
+                uint32_t n, double *p)
 {
     pluck_error err;
     pluck_sampler *sampler = NULL;
@@ -106,6 +108,8 @@ static void run(const char *json, const pluck_token *history, const float *x, ui
     pluck_status status = pluck_sampler_from_json(&sampler, json, strlen(json), n, &err);
     for (; status == PLUCK_OK && *history != END; history++)
         status = pluck_sampler_accept(sampler, *history, &err);
+    if (status == PLUCK_OK && mask != 0)
+        status = pluck_sampler_set_mask(sampler, &mask, 1, &err);
     if (status == PLUCK_OK)
         status = pluck_sampler_distribution(sampler, (pluck_logits){x, PLUCK_F32, n}, probs, n,
                                             &n_total, &err);
@@ -132,9 +136,10 @@ static void add_row(page *out, const char *name, const double *p, uint32_t n)
 static void add_example(page *out, const example *e)
 {
     static const pluck_token nothing[] = {END};
+    const int32_t mask = strcmp(e->stage, "mask") == 0 ? 1 << 1 | 1 << 3 | 1 << 4 : 0;
     double before[N_TOKENS], after[N_TOKENS];
-    run("{}", nothing, logits, N_TOKENS, before);
-    run(e->json, e->history, logits, N_TOKENS, after);
+    run("{}", nothing, 0, logits, N_TOKENS, before);
+    run(e->json, e->history, mask, logits, N_TOKENS, after);
     add(out, "`%s`", e->json);
     for (size_t i = 0; e->history[i] != END; i++)
         add(out, "%s %d",
@@ -142,6 +147,8 @@ static void add_example(page *out, const example *e)
             : e->history[1] == END ? " after the token"
                                    : " after the tokens",
             (int)e->history[i]);
+    if (mask != 0)
+        add(out, ", where an application's mask allows tokens 1, 3 and 4");
     add(out, ":\n\n| token |");
     for (int i = 0; i < N_TOKENS; i++)
         add(out, " %d |", i);
@@ -274,7 +281,7 @@ static void add_order(page *out)
     for (size_t i = 0; i < 2; i++) {
         char name[128];
         double p[N_TOKENS];
-        run(orders[i], nothing, slope, 3, p);
+        run(orders[i], nothing, 0, slope, 3, p);
         snprintf(name, sizeof name, "`%s`", orders[i]);
         add_row(out, name, p, 3);
     }

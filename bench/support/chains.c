@@ -5,6 +5,7 @@
 #include "support/chains.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define STAGES(stages) "{\"seed\": 7, \"stages\": [" stages "]}"
@@ -46,6 +47,11 @@ static const bench_chain chains[] = {
     {"dynamic_temperature", "dynamic_temperature",
      STAGES("{\"type\": \"dynamic_temperature\", \"t\": 1, \"range\": 0.5}")},
     {"smoothing", "smoothing", STAGES("{\"type\": \"smoothing\", \"factor\": 0.2}")},
+    {"mask 1 %", "mask", STAGES("{\"type\": \"mask\"}"), 1},
+    {"mask 50 %", "mask", STAGES("{\"type\": \"mask\"}"), 50},
+    {"mask 99 %", "mask", STAGES("{\"type\": \"mask\"}"), 99},
+    {"mask 99 %, default", "mask top_k top_p min_p temperature",
+     STAGES("{\"type\": \"mask\"}, " DEFAULT_STAGES), 99},
     {"logit_bias", "logit_bias",
      STAGES("{\"type\": \"logit_bias\", \"bias\": {\"5\": 1, \"17\": -1, \"60\": false}}")},
     {"penalties", "penalties", STAGES(PENALTIES "{\"type\": \"temperature\", \"t\": 0.8}")},
@@ -129,4 +135,17 @@ pluck_sampler *bench_chain_create(const bench_chain *chain, uint32_t n_vocab,
         fprintf(stderr, "bench: chain %s: %s\n", chain->name, err.message);
     pluck_config_destroy(&config);
     return sampler;
+}
+
+int32_t *bench_chain_mask(const bench_chain *chain, uint32_t n_vocab)
+{
+    if (chain->mask_percent == 0)
+        return NULL;
+    int32_t *bits = calloc((n_vocab + 31) / 32, sizeof *bits);
+    for (uint32_t token = 0; bits && token < n_vocab; token++) {
+        const uint32_t mixed = token * 2654435761u;
+        if ((mixed >> 16) % 100 < chain->mask_percent)
+            bits[token / 32] = (int32_t)((uint32_t)bits[token / 32] | (uint32_t)1 << token % 32);
+    }
+    return bits;
 }

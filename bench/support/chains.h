@@ -10,6 +10,7 @@ typedef struct bench_chain {
     const char *name;
     const char *stages; /* stages and draws that it needs, separated by spaces */
     const char *json;
+    unsigned mask_percent; /* sampled under a mask that allows so many tokens; 0: without one */
 } bench_chain;
 
 size_t bench_chain_count(void);
@@ -29,5 +30,9 @@ void bench_chains_report_gaps(void);
 /* A sampler of the chain. On failure NULL, with a message on standard error. */
 pluck_sampler *bench_chain_create(const bench_chain *chain, uint32_t n_vocab,
                                   const pluck_sampler_options *options);
+
+/* The chain's mask, of (n_vocab + 31) / 32 words, to be freed; NULL if it has none. Which tokens it
+ * allows follows no pattern of blocks. */
+int32_t *bench_chain_mask(const bench_chain *chain, uint32_t n_vocab);
 
 #endif

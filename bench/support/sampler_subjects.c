@@ -27,11 +27,19 @@ void bench_scan_run(void *scan, size_t n)
     }
 }
 
+static void set_mask(const bench_stepper *stepper)
+{
+    const size_t n_words = (pluck_sampler_n_vocab(stepper->sampler) + 31) / 32;
+    if (stepper->mask)
+        pluck_sampler_set_mask(stepper->sampler, stepper->mask, n_words, NULL);
+}
+
 void bench_stepper_sample(void *stepper, size_t n)
 {
     bench_stepper *const s = stepper;
     for (size_t i = 0; i < n && s->err.status == PLUCK_OK; i++) {
         pluck_token token = 0;
+        set_mask(s);
         if (pluck_sampler_sample(s->sampler, row_at(s->place, i), &token, &s->err) == PLUCK_OK)
             pluck_sampler_accept(s->sampler, token, &s->err);
     }
@@ -41,6 +49,7 @@ void bench_stepper_draw(void *stepper, size_t n)
 {
     bench_stepper *const s = stepper;
     for (size_t i = 0; i < n && s->err.status == PLUCK_OK; i++) {
+        set_mask(s);
         if (pluck_sampler_draw(s->sampler, row_at(s->place, i), &s->last, &s->err) == PLUCK_OK)
             pluck_sampler_accept(s->sampler, s->last.token, &s->err);
     }

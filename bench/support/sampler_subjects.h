@@ -35,6 +35,7 @@ void bench_scan_run(void *scan, size_t n);
 typedef struct bench_stepper {
     const bench_place *place;
     pluck_sampler *sampler;
+    int32_t *mask;   /* set for every step; NULL: none */
     pluck_error err; /* of the first step that failed */
     pluck_draw last; /* of bench_stepper_draw */
 } bench_stepper;

@@ -28,6 +28,7 @@
 #include <pluck/guidance.h>
 #include <pluck/head.h>
 #include <pluck/import.h>
+#include <pluck/own_stages.h>
 #include <pluck/rng.h>
 #include <pluck/sampled_softmax.h>
 #include <pluck/sampler.h>

@@ -88,6 +88,19 @@ PLUCK_API pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits l
 PLUCK_API pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits,
                                                size_t n, pluck_draw *draws, pluck_error *err);
 
+/*
+ * n different tokens, in the order of drawing: draws[0] is what pluck_sampler_draw() gives, each
+ * next one is drawn from the final distribution without those before it. That is the law of the n
+ * largest of logit + Gumbel noise (Kool et al. 2019; Efraimidis and Spirakis 2006): for beams and
+ * candidates. logprob is that of the final distribution, not renormalised. *n_drawn = how many
+ * there are: fewer than n if the stages keep fewer, however improbable. Keyed by (seed, stream,
+ * position) as every draw; the position stays, and draws[0] counts as drawn at it. Beyond what the
+ * stages and the log-probabilities cost, a token costs a look at one or a few blocks of 64.
+ */
+PLUCK_API pluck_status pluck_sampler_draw_distinct(pluck_sampler *sampler, pluck_logits logits,
+                                                   size_t n, pluck_draw *draws, size_t *n_drawn,
+                                                   pluck_error *err);
+
 /* Tells the sampler which token the sequence really took (a prompt token too); moves to the next
  * position. A draw that learns from its tokens (mirostat, adaptive_p) learns from this one only if
  * it is the last that was drawn at this position. */
@@ -95,13 +108,82 @@ PLUCK_API pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token 
                                             pluck_error *err);
 
 /* The same for a token of a prompt: stages that count generated tokens (min_tokens,
- * exp_decay_length) count from the last one of these. */
+ * exp_decay_length, penalties with "ignore_prompt") count from the last one of these. */
 PLUCK_API pluck_status pluck_sampler_accept_prompt(pluck_sampler *sampler, pluck_token token,
                                                    pluck_error *err);
 
 /* Undoes the last n accepts exactly. n above the position, or further back than max_rewind tokens
  * before the last position that the sequence ever reached: PLUCK_ERR_INVALID, nothing changed. */
 PLUCK_API pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, pluck_error *err);
+
+/* Which distribution a log-probability is of. */
+typedef enum pluck_logprob_kind {
+    PLUCK_LOGPROB_RAW = 0,  /* softmax of the logits as they came: no stage, no mask, T = 1, as
+                             * OpenAI-style APIs report it */
+    PLUCK_LOGPROB_FINAL = 1 /* after every stage: what a draw is from */
+} pluck_logprob_kind;
+
+typedef struct pluck_logprob {
+    pluck_token token;
+    float logprob; /* natural logarithm */
+} pluck_logprob;
+
+/* The n >= 1 most probable tokens, best first, ties by lower token, without sorting the vocabulary.
+ * *n_written = how many there are: fewer than n if fewer are above -inf. */
+PLUCK_API pluck_status pluck_sampler_top_logprobs(pluck_sampler *sampler, pluck_logits logits,
+                                                  pluck_logprob_kind kind, uint32_t n,
+                                                  pluck_logprob *logprobs, uint32_t *n_written,
+                                                  pluck_error *err);
+
+/* ln p(token); -INFINITY if it is banned or was removed, or beyond a float's range. The bits are
+ * those that a draw of it reports, and those of pluck_sampler_top_logprobs(). */
+PLUCK_API pluck_status pluck_logprob_of(pluck_sampler *sampler, pluck_logits logits,
+                                        pluck_token token, pluck_logprob_kind kind, float *logprob,
+                                        pluck_error *err);
+
+/*
+ * Which tokens the next draw may choose: for constrained decoding, in the layout of xgrammar and
+ * llguidance. Bit i % 32 of bits[i / 32] is token i, 1 = allowed; n_words is n_vocab / 32 rounded
+ * up, bits beyond the vocabulary are ignored. (NULL, 0) takes the mask away.
+ *
+ * The bits are borrowed and read again by every call that computes the distribution (sample, draw,
+ * draw_many, distribution, trace), until the sequence moves: accept, rewind of at least one token,
+ * reset and set_stream drop the mask, so that no position ever gets that of another one. A clone
+ * borrows it too. A call that fails leaves the mask as it was.
+ *
+ * The mask acts before all stages, unless the configuration places it ("mask" in "order", or
+ * {"type": "mask"} among "stages"): then there. PLUCK_ERR_EMPTY from the draw if it allows no token
+ * above -inf. A NaN or +inf among the logits is PLUCK_ERR_NAN even where the mask bans its token.
+ * The cost follows the words, and the tokens allowed or the blocks of 64 tokens that are neither
+ * allowed nor banned as a whole, whichever is less.
+ */
+PLUCK_API pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *bits,
+                                              size_t n_words, pluck_error *err);
+
+/*
+ * The state of the sequence as bytes, so that a server can park a session and go on with it later,
+ * elsewhere: history, position, seed and stream, what stages have learnt, and what it takes to
+ * rewind; not the configuration, and not the mask. docs/state-format.md describes every byte; they
+ * are the same on every machine. A sampler whose configuration looks back on n tokens takes about
+ * 8 (n + max_rewind) bytes, one that looks back on all of them 8 for each token accepted.
+ *
+ * Writes at most capacity_bytes (bytes may be NULL if that is 0), and the size needed into
+ * *size_bytes. PLUCK_ERR_INVALID if it did not fit: bytes are then undefined. Nothing is allocated.
+ */
+PLUCK_API pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *bytes,
+                                          size_t capacity_bytes, size_t *size_bytes,
+                                          pluck_error *err);
+
+/*
+ * Makes sampler go on exactly where the saved one was: same tokens, same depth of rewinding, seed
+ * and stream included, even if they were others here. The configurations must be the same up to the
+ * seed and what changes no result (their form, neutral stages), and so must n_vocab and max_rewind:
+ * else PLUCK_ERR_CONFIG. The bytes may come from anywhere: what pluck_sampler_save() did not write
+ * is PLUCK_ERR_FORMAT, and at worst a sequence that nobody had, never one outside the vocabulary.
+ * Memory grows with size_bytes. On failure the sampler is as it was; otherwise its mask is dropped.
+ */
+PLUCK_API pluck_status pluck_sampler_load(pluck_sampler *sampler, const void *bytes,
+                                          size_t size_bytes, pluck_error *err);
 
 typedef struct pluck_prob {
     pluck_token token;

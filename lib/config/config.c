@@ -142,6 +142,14 @@ pluck_status pluck_config_clone(pluck_config **out, const pluck_config *config, 
 pluck_status pluck_config_from_json(pluck_config **out, const char *json, size_t json_size_bytes,
                                     const pluck_allocator *allocator, pluck_error *err)
 {
+    return pluck_config_from_json_with_stages(out, json, json_size_bytes, NULL, allocator, err);
+}
+
+pluck_status pluck_config_from_json_with_stages(pluck_config **out, const char *json,
+                                                size_t json_size_bytes,
+                                                const pluck_registry *registry,
+                                                const pluck_allocator *allocator, pluck_error *err)
+{
     pl_json tree;
     pluck_config *config = NULL;
     if (!out)
@@ -152,6 +160,7 @@ pluck_status pluck_config_from_json(pluck_config **out, const char *json, size_t
     pluck_status status = pluck_config_create(&config, allocator, err);
     if (status != PLUCK_OK)
         return status;
+    config->registry = registry;
     status = pl_json_open(&tree, json, json_size_bytes, NULL, &config->allocator, err);
     if (status == PLUCK_OK)
         status = pl_config_read(&(pl_config_reader){&tree, config, false, err});

@@ -26,6 +26,7 @@ typedef struct pl_config_entry {
  */
 struct pluck_config {
     pluck_allocator allocator;
+    const pluck_registry *registry; /* of the application, or NULL */
     bool explicit_form;
     pl_config_entry *entries;
     size_t n_entries, capacity;

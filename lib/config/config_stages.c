@@ -37,6 +37,9 @@ static pluck_status fail_unknown_stage(const pl_config_reader *reader, const cJS
         if (pl_is_draw(pl_stages[s]) == draw)
             pl_suggest_offer(&suggestion, pl_stages[s]->info.name, NULL);
     }
+    const pl_stage *own = NULL;
+    for (size_t i = 0; !draw && (own = pl_registry_at(reader->config->registry, i)); i++)
+        pl_suggest_offer(&suggestion, own->info.name, NULL);
     pl_suggest_write(&suggestion, nearest);
     pl_quote(quoted, name->valuestring, strlen(name->valuestring));
     if (draw && !suggestion.best)
@@ -55,7 +58,7 @@ static pluck_status read_name(const pl_config_reader *reader, const cJSON *name,
     if (!cJSON_IsString(name))
         return pl_json_fail(reader->json, name, reader->err, "expected the name of a %s, not %s",
                             wanted, pl_json_kind(name));
-    *stage = pl_stage_find(name->valuestring);
+    *stage = pl_registry_find(reader->config->registry, name->valuestring);
     if (!*stage)
         return fail_unknown_stage(reader, name, draw);
     if (pl_is_draw(*stage) && !draw)
@@ -240,6 +243,11 @@ static pluck_status read_order_items(const pl_config_reader *reader, const cJSON
         pluck_status status = read_name(reader, item, false, &stage);
         if (status != PLUCK_OK)
             return status;
+        if (!pl_stage_find(stage->info.name))
+            return pl_json_fail(reader->json, item, reader->err,
+                                "'%s' is a stage of the application, which has its place among "
+                                "\"stages\"",
+                                stage->info.name);
         for (size_t i = 0; i < *n_order; i++) {
             if (order[i] == stage)
                 return pl_json_fail(reader->json, item, reader->err, "'%s' is named twice",

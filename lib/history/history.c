@@ -92,6 +92,75 @@ pluck_status pl_history_reserve(pl_history *history, pluck_error *err)
     return PLUCK_OK;
 }
 
+void pl_history_save(const pl_history *history, pl_byte_writer *out)
+{
+    pl_put_u64(out, history->position);
+    pl_put_u64(out, history->oldest);
+    pl_put_u64(out, history->n_generated);
+    for (uint64_t at = history->oldest; at < history->position; at++) {
+        pl_put_u32(out, (uint32_t)history->ring[slot(history, at)]);
+        pl_put_u32(out, history->generated_ring[slot(history, at)]);
+    }
+}
+
+/* After a token n_generated is 0 (it was of a prompt), or one more. */
+static bool may_follow(uint32_t before, uint32_t after)
+{
+    return after == 0 || (before == UINT32_MAX ? after == before : after == before + 1);
+}
+
+static pluck_status load_tokens(pl_history *history, uint32_t n_vocab, pl_byte_reader *in,
+                                pluck_error *err)
+{
+    uint32_t n_generated = 0;
+    for (uint64_t at = history->oldest; at < history->position; at++) {
+        uint32_t token = pl_take_u32(in), before = pl_take_u32(in);
+        bool follows =
+            at == history->oldest ? at > 0 || before == 0 : may_follow(n_generated, before);
+        if (token >= n_vocab || !follows)
+            return pl_fail(err, PLUCK_ERR_FORMAT,
+                           "the state's token at position %llu is none of a history",
+                           (unsigned long long)at);
+        history->ring[slot(history, at)] = (pluck_token)token;
+        history->generated_ring[slot(history, at)] = before;
+        n_generated = before;
+    }
+    bool is_first = history->position == history->oldest;
+    if (is_first ? history->position == 0 && history->n_generated != 0
+                 : !may_follow(n_generated, history->n_generated))
+        return pl_fail(err, PLUCK_ERR_FORMAT, "the state's number of generated tokens is wrong");
+    return PLUCK_OK;
+}
+
+pluck_status pl_history_load(pl_history *history, size_t window, uint32_t n_vocab,
+                             pl_byte_reader *in, pluck_error *err)
+{
+    const size_t entry_bytes = 8;
+    const uint64_t most = UINT64_MAX / 4; /* no sequence is as long, and sums do not overflow */
+    history->position = pl_take_u64(in);
+    history->oldest = pl_take_u64(in);
+    uint64_t n_generated = pl_take_u64(in);
+    history->n_generated = (uint32_t)n_generated;
+    uint64_t n = history->position - history->oldest;
+    if (history->position > most || n_generated > UINT32_MAX ||
+        history->oldest > history->position || n > in->n_bytes / entry_bytes ||
+        (history->oldest > 0 && n < window) || (!history->unlimited && n > history->capacity) ||
+        (history->unlimited && history->oldest > 0))
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "the state has %llu tokens of a sequence of %llu, which is not what this "
+                       "configuration keeps",
+                       (unsigned long long)n, (unsigned long long)history->position);
+    if (n > history->capacity) {
+        size_t capacity = round_up_to_power((size_t)n);
+        pl_free(&history->allocator, history->ring);
+        pl_free(&history->allocator, history->generated_ring);
+        pluck_status status = allocate(history, capacity, err);
+        if (status != PLUCK_OK)
+            return status;
+    }
+    return load_tokens(history, n_vocab, in, err);
+}
+
 void pl_history_push(pl_history *history, pluck_token token, bool is_prompt)
 {
     size_t at = slot(history, history->position);
@@ -108,8 +177,13 @@ void pl_history_push(pl_history *history, pluck_token token, bool is_prompt)
 
 void pl_history_pop(pl_history *history)
 {
+    history->n_generated = pl_history_generated_before(history);
     history->position--;
-    history->n_generated = history->generated_ring[slot(history, history->position)];
+}
+
+uint32_t pl_history_generated_before(const pl_history *history)
+{
+    return history->generated_ring[slot(history, history->position - 1)];
 }
 
 size_t pl_history_length(const pl_history *history)

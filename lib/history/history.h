@@ -6,6 +6,7 @@
 #define PL_HISTORY_H
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 
 typedef struct pl_history {
     pluck_allocator allocator;
@@ -27,6 +28,15 @@ pluck_status pl_history_clone(pl_history *out, const pl_history *history, pluck_
 /* As just created. */
 void pl_history_clear(pl_history *history);
 
+/* The tokens that are kept, with what makes undoing them exact. */
+void pl_history_save(const pl_history *history, pl_byte_writer *out);
+
+/* The same, into an empty history that keeps as many: PLUCK_ERR_FORMAT if the bytes are not those
+ * of a history of tokens below n_vocab that has the last window of them. On failure it is fit to be
+ * destroyed. */
+pluck_status pl_history_load(pl_history *history, size_t window, uint32_t n_vocab,
+                             pl_byte_reader *in, pluck_error *err);
+
 /* Makes room for one more token: afterwards pl_history_push cannot fail. Changes nothing
  * visible. */
 pluck_status pl_history_reserve(pl_history *history, pluck_error *err);
@@ -34,6 +44,9 @@ void pl_history_push(pl_history *history, pluck_token token, bool is_prompt);
 
 /* Undoes the last push. */
 void pl_history_pop(pl_history *history);
+
+/* What n_generated was before the last token. */
+uint32_t pl_history_generated_before(const pl_history *history);
 
 /* How many tokens can be looked at. */
 size_t pl_history_length(const pl_history *history);

@@ -54,11 +54,14 @@ void pl_suffix_matches_clear(pl_suffix_matches *matches)
     matches->position = 0;
 }
 
-pluck_status pl_suffix_matches_reserve(pl_suffix_matches *matches, pluck_error *err)
+/* Room for n tokens, if all are looked back on. */
+static pluck_status make_room(pl_suffix_matches *matches, uint64_t n, pluck_error *err)
 {
-    if (matches->window != SIZE_MAX || matches->n_accepted < matches->capacity)
+    size_t capacity = matches->capacity;
+    while (matches->window == SIZE_MAX && capacity < n)
+        capacity *= 2;
+    if (capacity == matches->capacity)
         return PLUCK_OK;
-    size_t capacity = matches->capacity * 2;
     uint32_t *lengths = pl_alloc_zero(&matches->allocator, capacity, sizeof *lengths);
     if (!lengths)
         return pl_fail_nomem(err, capacity * sizeof *lengths);
@@ -66,6 +69,22 @@ pluck_status pl_suffix_matches_reserve(pl_suffix_matches *matches, pluck_error *
     pl_free(&matches->allocator, matches->lengths);
     matches->lengths = lengths;
     matches->capacity = capacity;
+    return PLUCK_OK;
+}
+
+pluck_status pl_suffix_matches_reserve(pl_suffix_matches *matches, pluck_error *err)
+{
+    return make_room(matches, matches->n_accepted + 1, err);
+}
+
+pluck_status pl_suffix_matches_restore(pl_suffix_matches *matches, const pl_history *history,
+                                       pluck_error *err)
+{
+    pluck_status status = make_room(matches, history->position, err);
+    if (status != PLUCK_OK)
+        return status;
+    matches->n_accepted = history->position;
+    matches->position = 0;
     return PLUCK_OK;
 }
 

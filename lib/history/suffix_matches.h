@@ -30,6 +30,10 @@ pluck_status pl_suffix_matches_reserve(pl_suffix_matches *matches, pluck_error *
 void pl_suffix_matches_accept(pl_suffix_matches *matches);
 void pl_suffix_matches_rewind(pl_suffix_matches *matches);
 
+/* As after accepting all tokens of the history. */
+pluck_status pl_suffix_matches_restore(pl_suffix_matches *matches, const pl_history *history,
+                                       pluck_error *err);
+
 /* A place before the end, and how many tokens up to it are as at the end, both inside the window.
  * */
 typedef struct pl_suffix_match {

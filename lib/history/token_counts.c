@@ -1,6 +1,8 @@
 /*
  * A sorted array: a window holds few distinct tokens (64 by default), for which binary search and a
- * short memmove beat a hash table, and the ascending order is what pl_view_edit wants.
+ * short memmove beat a hash table, and the ascending order is what pl_view_edit wants. Where
+ * prompts do not count, a token of a prompt empties the array, and undoing it counts anew. A whole
+ * history at once is sorted by a heap (Williams 1964).
  */
 #include "history/token_counts.h"
 
@@ -41,11 +43,13 @@ void pl_token_counts_clear(pl_token_counts *counts)
     counts->n = 0;
 }
 
-pluck_status pl_token_counts_reserve(pl_token_counts *counts, pluck_error *err)
+static pluck_status make_room(pl_token_counts *counts, size_t n, pluck_error *err)
 {
-    if (counts->n < counts->capacity)
+    size_t capacity = counts->capacity;
+    while (capacity < n)
+        capacity *= 2;
+    if (capacity == counts->capacity)
         return PLUCK_OK;
-    size_t capacity = counts->capacity * 2;
     pl_token_count *items = pl_alloc(&counts->allocator, capacity, sizeof *items);
     if (!items)
         return pl_fail_nomem(err, capacity * sizeof *items);
@@ -54,6 +58,11 @@ pluck_status pl_token_counts_reserve(pl_token_counts *counts, pluck_error *err)
     counts->items = items;
     counts->capacity = capacity;
     return PLUCK_OK;
+}
+
+pluck_status pl_token_counts_reserve(pl_token_counts *counts, pluck_error *err)
+{
+    return make_room(counts, counts->n + 1, err);
 }
 
 /* The index of the token, or of the place where it belongs. */
@@ -93,16 +102,100 @@ static void take_away(pl_token_counts *counts, pluck_token token)
     memmove(item, item + 1, (counts->n - at) * sizeof *item);
 }
 
+/* The tokens that would count if the window were unlimited. */
+static uint64_t reach(const pl_token_counts *counts, const pl_history *history)
+{
+    return counts->ignores_prompt ? history->n_generated : history->position;
+}
+
 void pl_token_counts_accept(pl_token_counts *counts, const pl_history *history)
 {
+    if (counts->ignores_prompt && history->n_generated == 0) {
+        counts->n = 0;
+        return;
+    }
     add(counts, pl_history_at(history, 0));
-    if (history->position > counts->window)
+    if (reach(counts, history) > counts->window)
         take_away(counts, pl_history_at(history, counts->window));
+}
+
+/* Moves the item at parent down to where it is not smaller than its children. */
+static void sift_down(pl_token_count *heap, size_t parent, size_t n)
+{
+    const pl_token_count item = heap[parent];
+    for (size_t child; (child = 2 * parent + 1) < n; parent = child) {
+        if (child + 1 < n && heap[child + 1].token > heap[child].token)
+            child++;
+        if (heap[child].token <= item.token)
+            break;
+        heap[parent] = heap[child];
+    }
+    heap[parent] = item;
+}
+
+static void sort(pl_token_count *items, size_t n)
+{
+    for (size_t i = n / 2; i-- > 0;)
+        sift_down(items, i, n);
+    for (size_t end = n; end-- > 1;) {
+        const pl_token_count largest = items[0];
+        items[0] = items[end];
+        items[end] = largest;
+        sift_down(items, 0, end);
+    }
+}
+
+/* Counts the tokens of these ages; there is room for all of them. */
+static void count_anew(pl_token_counts *counts, const pl_history *history, size_t first_age,
+                       size_t n_ages)
+{
+    pl_token_count *items = counts->items;
+    for (size_t i = 0; i < n_ages; i++)
+        items[i] = (pl_token_count){(uint32_t)pl_history_at(history, first_age + i), 1};
+    sort(items, n_ages);
+    size_t n = 0;
+    for (size_t i = 0; i < n_ages; i++) {
+        if (n > 0 && items[n - 1].token == items[i].token)
+            items[n - 1].count++;
+        else
+            items[n++] = items[i];
+    }
+    counts->n = n;
+}
+
+static size_t in_window(const pl_token_counts *counts, uint64_t n)
+{
+    return n < counts->window ? (size_t)n : counts->window;
+}
+
+/* Few tokens at a time, because there is room for those that counted then, not for each of them
+ * alone. */
+static void count_before_prompt(pl_token_counts *counts, const pl_history *history)
+{
+    size_t n = in_window(counts, pl_history_generated_before(history));
+    for (size_t age = 1; age <= n; age++)
+        add(counts, pl_history_at(history, age));
 }
 
 void pl_token_counts_rewind(pl_token_counts *counts, const pl_history *history)
 {
+    if (counts->ignores_prompt && history->n_generated == 0) {
+        count_before_prompt(counts, history);
+        return;
+    }
     take_away(counts, pl_history_at(history, 0));
-    if (history->position > counts->window)
+    if (reach(counts, history) > counts->window)
         add(counts, pl_history_at(history, counts->window));
+}
+
+pluck_status pl_token_counts_restore(pl_token_counts *counts, const pl_history *history,
+                                     pluck_error *err)
+{
+    size_t n = in_window(counts, reach(counts, history));
+    /* Undoing a prompt brings back what counted before it: at most everything. */
+    size_t most = counts->window == SIZE_MAX ? pl_history_length(history) : counts->window;
+    pluck_status status = make_room(counts, most + 1, err);
+    if (status == PLUCK_OK)
+        count_anew(counts, history, 0, n);
+    return status;
 }

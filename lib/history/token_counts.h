@@ -17,10 +17,12 @@ typedef struct pl_token_counts {
     pl_token_count *items; /* ascending by token */
     size_t n;
     size_t capacity;
-    size_t window; /* tokens looked back on; SIZE_MAX: all */
+    size_t window;       /* tokens looked back on; SIZE_MAX: all */
+    bool ignores_prompt; /* … of those accepted since the last one of a prompt */
 } pl_token_counts;
 
-/* window >= 1. A limited window allocates all it will need; SIZE_MAX grows in reserve. */
+/* window >= 1; ignores_prompt is set afterwards. A limited window allocates all it will need;
+ * SIZE_MAX grows in reserve. */
 pluck_status pl_token_counts_create(pl_token_counts *counts, size_t window,
                                     const pluck_allocator *allocator, pluck_error *err);
 void pl_token_counts_destroy(pl_token_counts *counts);
@@ -38,5 +40,9 @@ void pl_token_counts_accept(pl_token_counts *counts, const pl_history *history);
 
 /* The history is about to drop its last token: undoes the accept of it. */
 void pl_token_counts_rewind(pl_token_counts *counts, const pl_history *history);
+
+/* As after accepting all tokens of the history. */
+pluck_status pl_token_counts_restore(pl_token_counts *counts, const pl_history *history,
+                                     pluck_error *err);
 
 #endif

@@ -28,4 +28,11 @@ void pl_undo_ring_accept(pl_undo_ring *ring, const pl_history *history);
 /* The history is about to drop its last token: the values are what they were before it. */
 void pl_undo_ring_rewind(pl_undo_ring *ring, const pl_history *history);
 
+/* The values, now and before each token that can be undone. */
+void pl_undo_ring_save(const pl_undo_ring *ring, const pl_history *history, pl_byte_writer *out);
+
+/* PLUCK_ERR_FORMAT if the bytes are too few or a value is not finite. */
+pluck_status pl_undo_ring_load(pl_undo_ring *ring, const pl_history *history, pl_byte_reader *in,
+                               pluck_error *err);
+
 #endif

@@ -8,6 +8,8 @@
 #include "select/nucleus.h"
 #include "stages/params.h"
 
+#include <string.h>
+
 static void destroy_link(const pl_chain *chain, pl_link *link)
 {
     if (link->state)
@@ -42,8 +44,10 @@ static pluck_status add_link(pl_chain *chain, const pl_stage *stage, const void 
         status = stage->check(params, setup->n_vocab, err);
     if (status == PLUCK_OK)
         status = pl_params_clone(&link.params, &stage->info, params, &chain->allocator, err);
+    pl_stage_setup own_setup = *setup;
+    own_setup.stage = stage;
     if (status == PLUCK_OK && stage->create)
-        status = stage->create(&link.state, link.params, setup, err);
+        status = stage->create(&link.state, link.params, &own_setup, err);
     if (status == PLUCK_OK)
         chain->links[chain->n++] = link;
     else
@@ -141,6 +145,14 @@ void pl_chain_rewind(pl_chain *chain, const pl_history *history)
     }
 }
 
+bool pl_chain_has(const pl_chain *chain, const char *name)
+{
+    for (size_t i = 0; i < chain->n; i++)
+        if (strcmp(chain->links[i].stage->info.name, name) == 0)
+            return true;
+    return false;
+}
+
 bool pl_chain_is_random(const pl_chain *chain)
 {
     for (size_t i = 0; i < chain->n; i++) {
@@ -181,4 +193,56 @@ pluck_status pl_chain_apply(const pl_chain *chain, size_t index, pl_view *view,
     if (status != PLUCK_OK)
         return pl_fail(err, status, "%s: %s", link->stage->info.name, inner.message);
     return PLUCK_OK;
+}
+
+void pl_chain_put_identity(const pl_chain *chain, pl_byte_writer *out)
+{
+    for (size_t i = 0; i < chain->n; i++) {
+        const pluck_stage *info = &chain->links[i].stage->info;
+        pl_put_bytes(out, info->name, strlen(info->name) + 1);
+        pl_params_put(info, chain->links[i].params, out);
+        pl_put_u32(out, 0); /* no parameter has an empty name: the next stage begins */
+    }
+}
+
+/* The size comes first, so that what is written is measured before. */
+static void save_link(const pl_link *link, const pl_history *history, pl_byte_writer *out)
+{
+    pl_byte_writer measured = pl_byte_writer_make(NULL, 0);
+    if (link->stage->save)
+        link->stage->save(link->params, link->state, history, &measured);
+    pl_put_u64(out, measured.n_bytes);
+    if (link->stage->save)
+        link->stage->save(link->params, link->state, history, out);
+}
+
+void pl_chain_save(const pl_chain *chain, const pl_history *history, pl_byte_writer *out)
+{
+    for (size_t i = 0; i < chain->n; i++)
+        save_link(chain->links + i, history, out);
+}
+
+static pluck_status load_link(const pl_link *link, const pl_history *history, pl_byte_reader *in,
+                              pluck_error *err)
+{
+    uint64_t size_bytes = pl_take_u64(in);
+    pl_byte_reader part = pl_take_part(in, size_bytes < SIZE_MAX ? (size_t)size_bytes : SIZE_MAX);
+    pluck_error inner = {.message = "bytes are missing or left over"};
+    pluck_status status = PLUCK_OK;
+    if (link->stage->load)
+        status = link->stage->load(link->params, link->state, history, &part, &inner);
+    if (status == PLUCK_OK && !pl_is_read_up(&part))
+        status = PLUCK_ERR_FORMAT;
+    if (status != PLUCK_OK)
+        return pl_fail(err, status, "state of %s: %s", link->stage->info.name, inner.message);
+    return PLUCK_OK;
+}
+
+pluck_status pl_chain_load(pl_chain *chain, const pl_history *history, pl_byte_reader *in,
+                           pluck_error *err)
+{
+    pluck_status status = PLUCK_OK;
+    for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++)
+        status = load_link(chain->links + i, history, in, err);
+    return status;
 }

@@ -37,6 +37,9 @@ pluck_status pl_chain_reserve(pl_chain *chain, pluck_error *err);
 void pl_chain_accept(pl_chain *chain, const pl_history *history, const pl_accepted *accepted);
 void pl_chain_rewind(pl_chain *chain, const pl_history *history);
 
+/* Whether some link is this stage. */
+bool pl_chain_has(const pl_chain *chain, const char *name);
+
 /* Whether some stage takes random numbers. */
 bool pl_chain_is_random(const pl_chain *chain);
 
@@ -44,6 +47,16 @@ bool pl_chain_is_random(const pl_chain *chain);
  * final view. */
 bool pl_chain_observes(const pl_chain *chain);
 double pl_chain_observe(const pl_chain *chain, const pl_view *view, uint32_t token);
+
+/* Which stages with which parameters: chains give the same bytes exactly if they do the same. */
+void pl_chain_put_identity(const pl_chain *chain, pl_byte_writer *out);
+
+/* The state of every stage, after its size. */
+void pl_chain_save(const pl_chain *chain, const pl_history *history, pl_byte_writer *out);
+
+/* The same, into a chain that was just reset. On failure fit to be destroyed. */
+pluck_status pl_chain_load(pl_chain *chain, const pl_history *history, pl_byte_reader *in,
+                           pluck_error *err);
 
 /* Runs link number index on the view. An error names the stage. */
 pluck_status pl_chain_apply(const pl_chain *chain, size_t index, pl_view *view,

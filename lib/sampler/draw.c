@@ -10,6 +10,7 @@
 #include "select/mass.h"
 #include "select/nucleus.h"
 #include "select/pick_many.h"
+#include "select/token_mask.h"
 #include "simd/scalar_math.h"
 
 pluck_status pl_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err)
@@ -28,8 +29,12 @@ pluck_status pl_sampler_check(const pluck_sampler *sampler, pluck_logits logits,
 pluck_status pl_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits, pl_view *view,
                                   pluck_error *err)
 {
-    return pl_view_open(view, sampler->workspace, sampler->kernels, logits,
-                        sampler->on_nan == PLUCK_ON_NAN_BAN, err);
+    pluck_status status = pl_view_open(view, sampler->workspace, sampler->kernels, logits,
+                                       sampler->on_nan == PLUCK_ON_NAN_BAN, err);
+    if (status != PLUCK_OK || !sampler->mask)
+        return status;
+    view->mask = sampler->mask;
+    return sampler->masks_in_chain ? PLUCK_OK : pl_view_apply_mask(view, err);
 }
 
 pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,
@@ -42,9 +47,7 @@ pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits lo
     return status;
 }
 
-/* Notes the token drawn at the current position, with what a draw that learns needs to know of it.
- * */
-static void remember(pluck_sampler *sampler, pl_view *view, pluck_token token)
+void pl_sampler_remember(pluck_sampler *sampler, pl_view *view, pluck_token token)
 {
     sampler->drawn = (pl_drawn){.any = true, .token = token};
     if (!pl_chain_observes(&sampler->chain))
@@ -67,7 +70,7 @@ pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits, p
     status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
     if (status == PLUCK_OK) {
         *token = (pluck_token)pl_view_pick(&view, &rng);
-        remember(sampler, &view, *token);
+        pl_sampler_remember(sampler, &view, *token);
     }
     pl_fp_leave(fp);
     return status;
@@ -96,8 +99,7 @@ static void pick_settled(pl_view *view, pluck_pcg64 rng, pluck_draw *draw)
                                                        : pl_view_pick(view, &rng));
 }
 
-/* The final view is settled; its tokens have been drawn. */
-static void report_many(const pl_view *view, size_t n, pluck_draw *draws)
+void pl_sampler_report(const pl_view *view, size_t n, pluck_draw *draws)
 {
     double log_normaliser = pl_log(pl_view_normaliser(view));
     uint32_t n_survivors = pl_view_count(view);
@@ -121,9 +123,9 @@ static pluck_status draw_from_one_view(pluck_sampler *sampler, pluck_logits logi
         pick_settled(&view, rng, draws);
     else
         pick_many(sampler, &view, n, draws);
-    remember(sampler, &view, draws[0].token);
+    pl_sampler_remember(sampler, &view, draws[0].token);
     pl_view_settle(&view);
-    report_many(&view, n, draws);
+    pl_sampler_report(&view, n, draws);
     return PLUCK_OK;
 }
 
@@ -140,8 +142,8 @@ static pluck_status draw_from_each_view(pluck_sampler *sampler, pluck_logits log
             return status;
         pick_settled(&view, rng, draws + i);
         if (i == 0)
-            remember(sampler, &view, draws[0].token);
-        report_many(&view, 1, draws + i);
+            pl_sampler_remember(sampler, &view, draws[0].token);
+        pl_sampler_report(&view, 1, draws + i);
         pluck_pcg64_skip_positions(&position, 1);
     }
     return PLUCK_OK;

@@ -9,7 +9,8 @@
 /* PLUCK_ERR_INVALID unless the logits are usable by this sampler. */
 pluck_status pl_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err);
 
-/* Opens a view on the logits, as the sampler's configuration says. */
+/* Opens a view on the logits, as the sampler's configuration says, under the mask unless a stage
+ * applies it. */
 pluck_status pl_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits, pl_view *view,
                                   pluck_error *err);
 
@@ -17,5 +18,12 @@ pluck_status pl_sampler_open_view(const pluck_sampler *sampler, pluck_logits log
  * from rng, which starts as that of a position; the pick goes on with it. */
 pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,
                                    pluck_pcg64 *rng, pl_view *view, pluck_error *err);
+
+/* Notes the token drawn at the current position from the final view, with what a draw that learns
+ * needs to know of it. */
+void pl_sampler_remember(pluck_sampler *sampler, pl_view *view, pluck_token token);
+
+/* Fills in log-probability and survivors of n draws from the settled final view. */
+void pl_sampler_report(const pl_view *view, size_t n, pluck_draw *draws);
 
 #endif

@@ -6,6 +6,7 @@
 #include "sampler/sampler_impl.h"
 
 #include "base/error.h"
+#include "select/token_mask.h"
 
 static pluck_status fail_null(pluck_error *err)
 {
@@ -20,10 +21,10 @@ static void seek(pluck_sampler *sampler, uint64_t stream, uint64_t position)
     pluck_pcg64_seed(&sampler->rng, sampler->seed, stream, position);
 }
 
-/* What the ring must keep: everything a stage looks back on after the longest rewind. */
-static size_t history_length(size_t window, uint32_t max_rewind)
+size_t pl_sampler_history_length(const pluck_sampler *sampler)
 {
-    return window > SIZE_MAX - max_rewind ? SIZE_MAX : window + max_rewind;
+    const size_t window = sampler->window;
+    return window > SIZE_MAX - sampler->max_rewind ? SIZE_MAX : window + sampler->max_rewind;
 }
 
 /* The first lane of what the sampler borrows, or a workspace of its own. */
@@ -41,13 +42,14 @@ static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *con
                                  pluck_error *err)
 {
     const pluck_allocator *allocator = &sampler->allocator;
-    const pl_stage_setup setup = {allocator, sampler->n_vocab, sampler->max_rewind};
+    const pl_stage_setup setup = {NULL, allocator, sampler->n_vocab, sampler->max_rewind};
     pluck_status status = pl_chain_create(&sampler->chain, config, &setup, err);
     if (status != PLUCK_OK)
         return status;
     sampler->window = pl_chain_window(&sampler->chain);
-    size_t n_kept = history_length(sampler->window, sampler->max_rewind);
-    status = pl_history_create(&sampler->history, n_kept, allocator, err);
+    sampler->masks_in_chain = pl_chain_has(&sampler->chain, "mask");
+    status =
+        pl_history_create(&sampler->history, pl_sampler_history_length(sampler), allocator, err);
     if (status != PLUCK_OK)
         return status;
     return attach_workspace(sampler, err);
@@ -170,6 +172,7 @@ static void start_sequence(pluck_sampler *sampler, uint64_t stream)
     pl_chain_reset(&sampler->chain);
     pl_history_clear(&sampler->history);
     sampler->furthest = 0;
+    sampler->mask = NULL;
     seek(sampler, stream, 0);
 }
 
@@ -220,6 +223,7 @@ static pluck_status take_token(pluck_sampler *sampler, pluck_token token, bool i
     if (sampler->history.position > sampler->furthest)
         sampler->furthest = sampler->history.position;
     sampler->drawn.any = false;
+    sampler->mask = NULL;
     sampler->position++;
     pluck_pcg64_skip_positions(&sampler->rng, 1);
     return PLUCK_OK;
@@ -265,7 +269,23 @@ pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, pluck_erro
         pl_chain_rewind(&sampler->chain, &sampler->history);
         pl_history_pop(&sampler->history);
     }
+    if (n > 0)
+        sampler->mask = NULL;
     seek(sampler, sampler->stream, sampler->position - n);
+    return PLUCK_OK;
+}
+
+pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *bits, size_t n_words,
+                                    pluck_error *err)
+{
+    if (!sampler)
+        return fail_null(err);
+    const size_t wanted = bits ? pl_mask_words(sampler->n_vocab) : 0;
+    if (n_words != wanted)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "a mask of %zu words was given; %u tokens have %zu, and no mask has none",
+                       n_words, sampler->n_vocab, pl_mask_words(sampler->n_vocab));
+    sampler->mask = bits;
     return PLUCK_OK;
 }
 

@@ -31,10 +31,16 @@ struct pluck_sampler {
     size_t window;     /* how far the chain looks back */
     uint64_t furthest; /* the largest position of the history since the sequence began */
     pl_drawn drawn;
+    const int32_t *mask; /* the caller's for this position, or NULL */
+    bool masks_in_chain; /* a stage applies it; otherwise it acts before all stages */
     pl_chain chain;
     pl_history history;
     pluck_workspace *shared; /* what it borrows; NULL: workspace is its own */
     pl_workspace *workspace;
 };
+
+/* How many tokens its history keeps: everything that a stage looks back on after the longest
+ * rewind; SIZE_MAX: all. */
+size_t pl_sampler_history_length(const pluck_sampler *sampler);
 
 #endif

@@ -1,12 +1,14 @@
 /*
  * Opening a view is the one read pass over the logits: block maxima and the check for NaN. Every
  * later access goes through blocks of 64 stored logits. A block is read in place when it is whole,
- * f32 and unedited; otherwise it is made in a small buffer (widened, patched, padded), so that
- * every algorithm sees the same thing whatever the type, the edits and the length.
+ * f32, unedited and allowed; otherwise it is made in a small buffer (widened, masked, patched,
+ * padded), so that every algorithm sees the same thing whatever the type, the edits, the mask and
+ * the length.
  */
 #include "select/view.h"
 
 #include "base/error.h"
+#include "select/token_mask.h"
 
 #include <float.h>
 #include <math.h>
@@ -160,9 +162,9 @@ static uint32_t patch(const pl_view *view, uint32_t edit, uint32_t block, uint32
     return edit;
 }
 
-/* How many blocks from block on can be read where they lie: up to the next edited or partial one.
- * edit is the first edit not before block. */
-static uint32_t direct_blocks(const pl_view *view, uint32_t edit, uint32_t block)
+/* How many blocks from block on, at most most, can be read where they lie: up to the next one that
+ * is edited, partial or not wholly allowed. edit is the first edit not before block. */
+static uint32_t direct_blocks(const pl_view *view, uint32_t edit, uint32_t block, uint32_t most)
 {
     if (view->logits.dtype != PLUCK_F32)
         return 0;
@@ -171,15 +173,34 @@ static uint32_t direct_blocks(const pl_view *view, uint32_t edit, uint32_t block
         uint32_t edited = view->workspace->edits[edit].token / PL_BLOCK;
         end = edited < end ? edited : end;
     }
-    return end > block ? end - block : 0;
+    uint32_t n = end > block ? end - block : 0;
+    n = n < most ? n : most;
+    return view->masked ? pl_mask_whole_blocks(view, block, n) : n;
+}
+
+/* How many blocks are made at once. */
+static uint32_t made_blocks(const pl_view *view, uint32_t most)
+{
+    uint32_t made = view->logits.dtype == PLUCK_F32 && !view->masked ? 1 : PL_RUN_BLOCKS;
+    return made < most ? made : most;
+}
+
+/* Makes blocks in out; returns the first edit beyond them. */
+static uint32_t make_blocks(const pl_view *view, uint32_t edit, uint32_t block, uint32_t n_blocks,
+                            float *out)
+{
+    widen_blocks(view, block, n_blocks, out);
+    if (view->masked)
+        pl_mask_values(view, block, n_blocks, out);
+    return patch(view, edit, block, n_blocks, out);
 }
 
 uint32_t pl_view_n_direct(const pl_view *view, uint32_t block)
 {
     if (view->compact)
         return 0;
-    return direct_blocks(view, view->n_edits ? pl_view_find_edit(view, block * PL_BLOCK) : 0,
-                         block);
+    return direct_blocks(view, view->n_edits ? pl_view_find_edit(view, block * PL_BLOCK) : 0, block,
+                         UINT32_MAX);
 }
 
 static const float *raw_floats(const pl_view *view, uint32_t block)
@@ -192,15 +213,13 @@ const float *pl_view_blocks(const pl_view *view, uint32_t block, uint32_t *n_blo
     if (view->compact)
         return view->workspace->values + (size_t)block * PL_BLOCK;
     uint32_t edit = view->n_edits ? pl_view_find_edit(view, block * PL_BLOCK) : 0;
-    uint32_t direct = direct_blocks(view, edit, block);
+    uint32_t direct = direct_blocks(view, edit, block, *n_blocks);
     if (direct > 0) {
-        *n_blocks = *n_blocks < direct ? *n_blocks : direct;
+        *n_blocks = direct;
         return raw_floats(view, block);
     }
-    uint32_t made = view->logits.dtype == PLUCK_F32 ? 1 : PL_RUN_BLOCKS;
-    *n_blocks = *n_blocks < made ? *n_blocks : made;
-    widen_blocks(view, block, *n_blocks, buffer);
-    patch(view, edit, block, *n_blocks, buffer);
+    *n_blocks = made_blocks(view, *n_blocks);
+    make_blocks(view, edit, block, *n_blocks, buffer);
     return buffer;
 }
 
@@ -213,6 +232,8 @@ const float *pl_view_block(const pl_view *view, uint32_t block, float *buffer)
 float pl_view_raw(const pl_view *view, uint32_t token)
 {
     float logit;
+    if (view->masked && !pl_mask_allows(view, token))
+        return -INFINITY;
     widen(view, token, 1, &logit);
     return logit;
 }
@@ -259,16 +280,13 @@ bool pl_run_next(pl_run *run)
         run->n_blocks = n_blocks;
         return true;
     }
-    run->n_blocks = direct_blocks(view, run->edit, block);
+    run->n_blocks = direct_blocks(view, run->edit, block, n_blocks - block);
     if (run->n_blocks > 0) {
         run->x = raw_floats(view, block);
         return true;
     }
-    uint32_t left = n_blocks - block;
-    uint32_t made = view->logits.dtype == PLUCK_F32 ? 1 : PL_RUN_BLOCKS;
-    run->n_blocks = made < left ? made : left;
-    widen_blocks(view, block, run->n_blocks, run->buffer);
-    run->edit = patch(view, run->edit, block, run->n_blocks, run->buffer);
+    run->n_blocks = made_blocks(view, n_blocks - block);
+    run->edit = make_blocks(view, run->edit, block, run->n_blocks, run->buffer);
     run->x = run->buffer;
     return true;
 }

@@ -2,8 +2,9 @@
  * The view: what a stage sees of one row of logits.
  *
  * A view is dense until the first truncation, compact after.
- *   dense    the caller's logits (borrowed, f32/f16/bf16), one maximum a block of 64, and a short
- *            list of edits that replace single logits. The vocabulary is not copied.
+ *   dense    the caller's logits (borrowed, f32/f16/bf16), one maximum a block of 64, a short list
+ *            of edits that replace single logits, and perhaps the caller's mask. The vocabulary is
+ *            not copied.
  *   compact  the surviving candidates as two arrays, ids and values, ascending by token.
  * In both, scale multiplies every stored logit: temperature only changes scale.
  *
@@ -12,7 +13,7 @@
  * token.
  *
  * Invariants: max is the largest stored logit and is finite; block_max[b] is the largest of block b
- * after edits (-inf when all are banned); edits ascend by token; a compact view has 1 <= n
+ * after edits and mask (-inf when all are banned); edits ascend by token; a compact view has 1 <= n
  * candidates, all above -inf, and values is padded with -inf to a whole block.
  */
 #ifndef PL_VIEW_H
@@ -39,8 +40,10 @@ typedef struct pl_view {
     double scale;
     float max;
     bool compact;
-    uint32_t n_edits; /* dense: how many edits the workspace holds */
-    uint32_t n;       /* compact: how many candidates it holds */
+    uint32_t n_edits;    /* dense: how many edits the workspace holds */
+    uint32_t n;          /* compact: how many candidates it holds */
+    const int32_t *mask; /* the caller's for this row, or NULL; see token_mask.h */
+    bool masked;         /* dense: tokens whose bit is 0 are banned */
     pl_deferred_nucleus deferred;
 } pl_view;
 
@@ -73,11 +76,11 @@ static inline float pl_float_at(const float *x, size_t i)
  * is cut to that, at least 1. buffer holds PL_RUN_BLOCKS blocks. */
 const float *pl_view_blocks(const pl_view *view, uint32_t block, uint32_t *n_blocks, float *buffer);
 
-/* How many blocks from this one on are what the caller's logits hold: whole, f32, without edits. 0
- * if this one is not. */
+/* How many blocks from this one on are what the caller's logits hold: whole, f32, without edits,
+ * not masked. 0 if this one is not. */
 uint32_t pl_view_n_direct(const pl_view *view, uint32_t block);
 
-/* The caller's logit of a token, as a float. */
+/* The caller's logit of a token, as a float; -inf if a dense view's mask bans it. */
 float pl_view_raw(const pl_view *view, uint32_t token);
 
 /* The stored logit of a token: -inf if it is banned or truncated. */

@@ -20,7 +20,7 @@ static uint32_t token_at(pl_token_list list, size_t index)
     return token;
 }
 
-/* The stored logit whose value in the formula's units is logit. */
+/* The float nearest to the stored logit whose value in the formula's units is logit. */
 static float stored_from(const pl_view *view, double logit)
 {
     double stored = logit / view->scale;

@@ -149,6 +149,29 @@ static void rewind_one(const void *params, void *state, const pl_history *histor
     pl_undo_ring_rewind(&((adaptive_state *)state)->ring, history);
 }
 
+static void save(const void *params, const void *state, const pl_history *history,
+                 pl_byte_writer *out)
+{
+    (void)params;
+    pl_undo_ring_save(&((const adaptive_state *)state)->ring, history, out);
+}
+
+/* Weights start at 1 / (1 - decay) and become 1 + decay * weight: never less than 1. */
+static pluck_status load(const void *params, void *state, const pl_history *history,
+                         pl_byte_reader *in, pluck_error *err)
+{
+    (void)params;
+    pl_undo_ring *ring = &((adaptive_state *)state)->ring;
+    pluck_status status = pl_undo_ring_load(ring, history, in, err);
+    bool valid = ring->values[1] >= 1.0;
+    uint64_t n = history->position < ring->max_rewind ? history->position : ring->max_rewind;
+    for (uint64_t i = 0; i < n && status == PLUCK_OK; i++)
+        valid &= ring->before[(history->position - 1 - i) % ring->max_rewind][1] >= 1.0;
+    if (status == PLUCK_OK && !valid)
+        return pl_fail(err, PLUCK_ERR_FORMAT, "a saved weight is below 1");
+    return status;
+}
+
 static void explain(const void *params, const void *state, const pl_view *view,
                     const pl_stage_context *context, pl_explanation *out)
 {
@@ -200,6 +223,8 @@ const pl_stage pl_stage_adaptive_p = {
     .observe = observe,
     .accept = accept,
     .rewind = rewind_one,
+    .save = save,
+    .load = load,
     .apply = apply,
     .explain = explain,
 };

@@ -237,5 +237,6 @@ const pl_stage pl_stage_dry = {
     .reserve = pl_matches_reserve,
     .accept = pl_matches_accept,
     .rewind = pl_matches_rewind,
+    .load = pl_matches_load,
     .apply = apply,
 };

@@ -64,6 +64,13 @@ void pl_matches_rewind(const void *params, void *state, const pl_history *histor
     pl_suffix_matches_rewind(state);
 }
 
+pluck_status pl_matches_load(const void *params, void *state, const pl_history *history,
+                             pl_byte_reader *in, pluck_error *err)
+{
+    (void)params, (void)in;
+    return pl_suffix_matches_restore(state, history, err);
+}
+
 static pluck_status fail_token(const char *stage, uint32_t token, uint32_t n_vocab,
                                pluck_error *err)
 {

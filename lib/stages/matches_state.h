@@ -19,6 +19,8 @@ pluck_status pl_matches_reserve(void *state, pluck_error *err);
 void pl_matches_accept(const void *params, void *state, const pl_history *history,
                        const pl_accepted *accepted);
 void pl_matches_rewind(const void *params, void *state, const pl_history *history);
+pluck_status pl_matches_load(const void *params, void *state, const pl_history *history,
+                             pl_byte_reader *in, pluck_error *err);
 
 /* PLUCK_ERR_CONFIG for a token outside the vocabulary, after the stage's name. */
 pluck_status pl_check_token_set(const char *stage, const pluck_token_set *set, uint32_t n_vocab,

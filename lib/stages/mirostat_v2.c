@@ -59,6 +59,8 @@ const pl_stage pl_stage_mirostat_v2 = {
     .observe = pl_mirostat_observe,
     .accept = pl_mirostat_accept,
     .rewind = pl_mirostat_rewind,
+    .save = pl_mirostat_save,
+    .load = pl_mirostat_load,
     .apply = apply,
     .explain = explain,
 };

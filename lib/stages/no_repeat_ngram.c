@@ -87,5 +87,6 @@ const pl_stage pl_stage_no_repeat_ngram = {
     .reserve = pl_matches_reserve,
     .accept = pl_matches_accept,
     .rewind = pl_matches_rewind,
+    .load = pl_matches_load,
     .apply = apply,
 };

@@ -194,14 +194,59 @@ static bool equal_sequences(const void *a, const void *b)
            equal_array(left->tokens, right->tokens, n_tokens_of(left), sizeof *left->tokens);
 }
 
+static void put_number(const void *value, pl_byte_writer *out)
+{
+    pl_put_f64(out, *(const double *)value);
+}
+
+static void put_integer(const void *value, pl_byte_writer *out)
+{
+    pl_put_u64(out, (uint64_t) * (const int64_t *)value);
+}
+
+static void put_boolean(const void *value, pl_byte_writer *out)
+{
+    pl_put_u32(out, *(const bool *)value);
+}
+
+static void put_bias_map(const void *value, pl_byte_writer *out)
+{
+    const pluck_bias_map *map = value;
+    pl_put_u64(out, map->n);
+    for (size_t i = 0; i < map->n; i++) {
+        pl_put_u32(out, map->items[i].token);
+        pl_put_f64(out, map->items[i].bias);
+    }
+}
+
+static void put_tokens(const void *value, pl_byte_writer *out)
+{
+    const pluck_token_set *set = value;
+    pl_put_u64(out, set->n);
+    for (size_t i = 0; i < set->n; i++)
+        pl_put_u32(out, set->items[i]);
+}
+
+static void put_sequences(const void *value, pl_byte_writer *out)
+{
+    const pluck_sequences *sequences = value;
+    pl_put_u64(out, sequences->n);
+    for (size_t i = 0; i < sequences->n; i++)
+        pl_put_u64(out, sequences->ends[i]);
+    for (size_t i = 0; i < n_tokens_of(sequences); i++)
+        pl_put_u32(out, sequences->tokens[i]);
+}
+
 /* Indexed by pluck_param_type. */
 static const pl_param_ops ops[] = {
-    {sizeof(double), init_number, clone_8_bytes, free_nothing, equal_8_bytes},
-    {sizeof(int64_t), init_integer, clone_8_bytes, free_nothing, equal_8_bytes},
-    {sizeof(pluck_bias_map), init_bias_map, clone_bias_map, free_bias_map, equal_bias_map},
-    {sizeof(bool), init_boolean, clone_boolean, free_nothing, equal_boolean},
-    {sizeof(pluck_token_set), init_tokens, clone_tokens, free_tokens, equal_tokens},
-    {sizeof(pluck_sequences), init_sequences, clone_sequences, free_sequences, equal_sequences},
+    {sizeof(double), init_number, clone_8_bytes, free_nothing, equal_8_bytes, put_number},
+    {sizeof(int64_t), init_integer, clone_8_bytes, free_nothing, equal_8_bytes, put_integer},
+    {sizeof(pluck_bias_map), init_bias_map, clone_bias_map, free_bias_map, equal_bias_map,
+     put_bias_map},
+    {sizeof(bool), init_boolean, clone_boolean, free_nothing, equal_boolean, put_boolean},
+    {sizeof(pluck_token_set), init_tokens, clone_tokens, free_tokens, equal_tokens, put_tokens},
+    {sizeof(pluck_sequences), init_sequences, clone_sequences, free_sequences, equal_sequences,
+     put_sequences},
 };
 
 const pl_param_ops *pl_param_ops_of(pluck_param_type type)
@@ -285,4 +330,18 @@ bool pl_params_equal(const pluck_stage *stage, const void *a, const void *b)
             return false;
     }
     return true;
+}
+
+void pl_params_put(const pluck_stage *stage, const void *params, pl_byte_writer *out)
+{
+    for (size_t i = 0; i < stage->n_params; i++) {
+        const pluck_param *param = &stage->params[i];
+        const pl_param_ops *param_ops = pl_param_ops_of(param->type);
+        pl_param_value unset; /* defaults own no memory */
+        param_ops->init(&unset, param);
+        if (param_ops->equal(pl_param_at_const(params, param), &unset))
+            continue;
+        pl_put_bytes(out, param->name, strlen(param->name) + 1);
+        param_ops->put(pl_param_at_const(params, param), out);
+    }
 }

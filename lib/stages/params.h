@@ -6,6 +6,7 @@
 #define PL_PARAMS_H
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 
 #include <pluck/stage.h>
 
@@ -17,6 +18,7 @@ typedef struct pl_param_ops {
                           pluck_error *err);
     void (*free)(void *value, const pluck_allocator *allocator);
     bool (*equal)(const void *a, const void *b); /* bit for bit */
+    void (*put)(const void *value, pl_byte_writer *out);
 } pl_param_ops;
 
 /* A value of any type: where one is kept before it moves into a block. */
@@ -48,5 +50,10 @@ void pl_params_destroy(const pluck_stage *stage, void *params, const pluck_alloc
 
 /* Whether every parameter has the same bits: 0 and -0 differ. */
 bool pl_params_equal(const pluck_stage *stage, const void *a, const void *b);
+
+/* Name and value of every parameter that is not at its default: two blocks give the same bytes
+ * exactly if they are equal, on every machine, and a parameter that a later version adds changes
+ * none. */
+void pl_params_put(const pluck_stage *stage, const void *params, pl_byte_writer *out);
 
 #endif

@@ -13,6 +13,7 @@ typedef struct penalties_params {
     double repeat;
     double frequency;
     double presence;
+    bool ignore_prompt;
 } penalties_params;
 
 static size_t window(const void *params)
@@ -64,6 +65,7 @@ static pluck_status create(void **state, const void *params, const pl_stage_setu
     if (!counts)
         return pl_fail_nomem(err, sizeof *counts);
     pluck_status status = pl_token_counts_create(counts, window(params), allocator, err);
+    counts->ignores_prompt = ((const penalties_params *)params)->ignore_prompt;
     if (status != PLUCK_OK)
         pl_free(allocator, counts);
     else
@@ -116,6 +118,13 @@ static void rewind_one(const void *params, void *state, const pl_history *histor
     pl_token_counts_rewind(state, history);
 }
 
+static pluck_status load(const void *params, void *state, const pl_history *history,
+                         pl_byte_reader *in, pluck_error *err)
+{
+    (void)params, (void)in;
+    return pl_token_counts_restore(state, history, err);
+}
+
 static const pluck_param params[] = {
     {
         .name = "last_n",
@@ -162,6 +171,15 @@ static const pluck_param params[] = {
         .summary = "subtracted once if the token was seen at all",
         .offset_bytes = offsetof(penalties_params, presence),
     },
+    {
+        .name = "ignore_prompt",
+        .flat_key = "repeat_ignore_prompt",
+        .type = PLUCK_PARAM_BOOLEAN,
+        .default_value = 0,
+        .neutral = 0,
+        .summary = "whether only tokens accepted after the last one of a prompt count",
+        .offset_bytes = offsetof(penalties_params, ignore_prompt),
+    },
 };
 
 const pl_stage pl_stage_penalties = {
@@ -187,4 +205,5 @@ const pl_stage pl_stage_penalties = {
     .reserve = reserve,
     .accept = accept,
     .rewind = rewind_one,
+    .load = load,
 };

@@ -1,9 +1,10 @@
 /*
  * All stages, in the order in which the flat form runs them, draws last. The order is llama.cpp's
  * default one. Stages that llama.cpp does not have stand beside those that they are like: bans
- * first, as in Hugging Face and vLLM, truncation by probability after top_p and min_p, and what
- * replaces or bends the distribution after the temperature. A new stage is one file and one line
- * here: X(name) for pl_stage_name.
+ * first, as in Hugging Face and vLLM, the application's own before all, so that few tokens are left
+ * to the rest; truncation by probability after top_p and min_p; and what replaces or bends the
+ * distribution after the temperature. A new stage is one file and one line here: X(name) for
+ * pl_stage_name.
  */
 #include "stages/stage_impl.h"
 
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #define STAGES(X)                                                                                  \
+    X(mask)                                                                                        \
     X(bad_words)                                                                                   \
     X(no_repeat_ngram)                                                                             \
     X(min_tokens)                                                                                  \
@@ -57,10 +59,7 @@ const pl_stage *pl_stage_find(const char *name)
 
 const pl_stage *pl_stage_of(const pluck_stage *info)
 {
-    for (size_t i = 0; pl_stages[i]; i++)
-        if (&pl_stages[i]->info == info)
-            return pl_stages[i];
-    return NULL;
+    return (const pl_stage *)(const void *)info;
 }
 
 size_t pluck_stage_count(void)

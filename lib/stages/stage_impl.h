@@ -6,9 +6,11 @@
 #ifndef PL_STAGE_IMPL_H
 #define PL_STAGE_IMPL_H
 
+#include "base/bytes.h"
 #include "history/history.h"
 #include "select/view.h"
 
+#include <pluck/own_stages.h>
 #include <pluck/rng.h>
 #include <pluck/stage.h>
 
@@ -19,8 +21,11 @@ typedef struct pl_stage_context {
     pluck_pcg64 *rng; /* this position's numbers; what a stage takes, the pick does not see again */
 } pl_stage_context;
 
+typedef struct pl_stage pl_stage;
+
 /* What create is told. */
 typedef struct pl_stage_setup {
+    const pl_stage *stage; /* whose create it is */
     const pluck_allocator *allocator;
     uint32_t n_vocab;
     uint32_t max_rewind; /* this many accepts must be undone exactly */
@@ -60,8 +65,8 @@ static inline void pl_explain_value(pl_explanation *out, const char *name, doubl
 
 /* Functions that are NULL have nothing to do. params is the block that the public table describes;
  * state is the stage's own, NULL if create is NULL. */
-typedef struct pl_stage {
-    pluck_stage info;
+struct pl_stage {
+    pluck_stage info; /* first: pl_stage_of() relies on it */
 
     /* In the flat form: the name of a stage that this one stands in for when it is configured, at
      * its place in "order" too; NULL: none. */
@@ -116,7 +121,19 @@ typedef struct pl_stage {
 
     /* Undoes the last accept; called before the history drops the token. */
     void (*rewind)(const void *params, void *state, const pl_history *history);
-} pl_stage;
+
+    /* What load needs to make the state anew beside the history, which is there before it; NULL:
+     * nothing. */
+    void (*save)(const void *params, const void *state, const pl_history *history,
+                 pl_byte_writer *out);
+
+    /* The state as it was saved, into one as just created: the bytes may be anything, and what is
+     * wrong with them is PLUCK_ERR_FORMAT. On failure the state is thrown away. */
+    pluck_status (*load)(const void *params, void *state, const pl_history *history,
+                         pl_byte_reader *in, pluck_error *err);
+
+    bool is_unsaveable; /* has a state that cannot be saved */
+};
 
 /* The min_keep parameter of truncating stages, for their tables; the block has an int64_t
  * min_keep. */
@@ -133,6 +150,11 @@ extern const pl_stage *const pl_stages[];
 
 /* The stage with this name, or NULL. */
 const pl_stage *pl_stage_find(const char *name);
+
+/* A stage of the library or of a registry, which may be NULL; and the index-th of the registry, or
+ * NULL. */
+const pl_stage *pl_registry_find(const pluck_registry *registry, const char *name);
+const pl_stage *pl_registry_at(const pluck_registry *registry, size_t index);
 
 /* The table of which info is part. */
 const pl_stage *pl_stage_of(const pluck_stage *info);

@@ -88,3 +88,17 @@ void pl_mirostat_rewind(const void *params, void *state, const pl_history *histo
     (void)params;
     pl_undo_ring_rewind(&((mirostat_state *)state)->ring, history);
 }
+
+void pl_mirostat_save(const void *params, const void *state, const pl_history *history,
+                      pl_byte_writer *out)
+{
+    (void)params;
+    pl_undo_ring_save(&((const mirostat_state *)state)->ring, history, out);
+}
+
+pluck_status pl_mirostat_load(const void *params, void *state, const pl_history *history,
+                              pl_byte_reader *in, pluck_error *err)
+{
+    (void)params;
+    return pl_undo_ring_load(&((mirostat_state *)state)->ring, history, in, err);
+}

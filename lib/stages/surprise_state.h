@@ -27,6 +27,10 @@ double pl_mirostat_observe(const void *params, const void *state, const pl_view 
 void pl_mirostat_accept(const void *params, void *state, const pl_history *history,
                         const pl_accepted *accepted);
 void pl_mirostat_rewind(const void *params, void *state, const pl_history *history);
+void pl_mirostat_save(const void *params, const void *state, const pl_history *history,
+                      pl_byte_writer *out);
+pluck_status pl_mirostat_load(const void *params, void *state, const pl_history *history,
+                              pl_byte_reader *in, pluck_error *err);
 
 /* tau and eta for the tables. */
 #define PL_MIROSTAT_PARAMS(params_type)                                                            \

@@ -7,6 +7,7 @@
 #include "support/logit_cases.h"
 #include "support/test_allocator.h"
 #include "support/test_cases.h"
+#include "support/test_own_stages.h"
 #include "support/test_samplers.h"
 
 #include <setjmp.h>
@@ -233,6 +234,78 @@ static void traces_fail_whole_and_allocate_only_when_created(void **state)
     }
 }
 
+/* The state is of a sampler with a long history, so that loading must make room for it. */
+static void loading_fails_without_a_trace(void **state)
+{
+    (void)state;
+    for (int c = 0; c < N_CONFIGURATIONS; c++) {
+        enum { LONG = 1500, SHORT = 20 };
+        pluck_sampler *saved = test_sampler(configurations[c], N_VOCAB, PLUCK_ISA_BEST, 0);
+        for (int i = 0; i < LONG; i++)
+            assert_int_equal(pluck_sampler_accept(saved, token_at(i), NULL), PLUCK_OK);
+        unsigned char bytes[1 << 15];
+        size_t n_bytes = 0;
+        assert_int_equal(pluck_sampler_save(saved, bytes, sizeof bytes, &n_bytes, NULL), PLUCK_OK);
+        pluck_sampler_destroy(&saved);
+        test_allocator allocator;
+        test_allocator_init(&allocator);
+        pluck_sampler *sampler = NULL;
+        assert_int_equal(create(&sampler, configurations[c], &allocator, NULL), PLUCK_OK);
+        for (int i = 0; i < SHORT; i++)
+            assert_int_equal(pluck_sampler_accept(sampler, token_at(i), NULL), PLUCK_OK);
+        uint64_t n_live = allocator.n_live, n = 0;
+        for (bool failed = true; failed; n++) {
+            allocator.failed = false;
+            allocator.fail_at = n;
+            pluck_error err = {.status = PLUCK_OK};
+            pluck_status status = pluck_sampler_load(sampler, bytes, n_bytes, &err);
+            allocator.fail_at = UINT64_MAX;
+            failed = allocator.failed;
+            if (failed)
+                check_nomem(status, &err, &allocator);
+            else
+                assert_int_equal(status, PLUCK_OK);
+            check_as_new(sampler, configurations[c], failed ? SHORT : LONG);
+            assert_int_equal(allocator.n_live, n_live);
+        }
+        assert_true(n > 2);
+        pluck_sampler_destroy(&sampler);
+        assert_int_equal(allocator.n_live, 0);
+    }
+}
+
+/* A registry that could not take one more stage still has those that it had. */
+static void registering_fails_whole(void **state)
+{
+    (void)state;
+    uint64_t n = 0;
+    for (bool failed = true; failed; n++) {
+        test_allocator allocator;
+        test_allocator_init(&allocator);
+        allocator.fail_at = n;
+        pluck_error err = {.status = PLUCK_OK};
+        pluck_registry *registry = (pluck_registry *)&err;
+        pluck_status status = pluck_registry_create(&registry, &allocator.interface, &err);
+        size_t n_added = 0;
+        while (status == PLUCK_OK && n_added < test_n_own_stages) {
+            status = pluck_registry_add(registry, test_own_stages + n_added, &err);
+            n_added += status == PLUCK_OK;
+        }
+        failed = allocator.failed;
+        if (failed)
+            check_nomem(status, &err, &allocator);
+        else
+            assert_int_equal(status, PLUCK_OK);
+        allocator.fail_at = UINT64_MAX;
+        for (size_t i = 0; i < test_n_own_stages && registry; i++)
+            assert_int_equal(pluck_registry_add(registry, test_own_stages + i, NULL),
+                             i < n_added ? PLUCK_ERR_INVALID : PLUCK_OK);
+        pluck_registry_destroy(&registry);
+        assert_int_equal(allocator.n_live, 0);
+    }
+    assert_true(n > test_n_own_stages);
+}
+
 static void workspaces_fail_whole(void **state)
 {
     (void)state;
@@ -316,6 +389,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(creating_fails_whole),
         cmocka_unit_test(cloning_fails_whole),
         cmocka_unit_test(accepting_fails_without_a_trace),
+        cmocka_unit_test(loading_fails_without_a_trace),
+        cmocka_unit_test(registering_fails_whole),
         cmocka_unit_test(traces_fail_whole_and_allocate_only_when_created),
         cmocka_unit_test(workspaces_fail_whole),
         cmocka_unit_test(borrowing_fails_whole),

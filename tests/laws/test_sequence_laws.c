@@ -2,8 +2,8 @@
  * Why: a sampler carries state from token to token, keeps only part of the history, and undoes
  * accepts by arithmetic. However it got where it is, it must be what a new sampler is that accepted
  * the same tokens: same distribution bits, same token. Random walks of accepting, rewinding,
- * cloning, resetting and sampling are compared with that new sampler at every step, for chains of
- * stages that come from the registry's tables.
+ * cloning, saving, loading, resetting and sampling are compared with that new sampler at every
+ * step, for chains of stages that come from the registry's tables.
  */
 #include "stages/stage_impl.h"
 #include "support/logit_cases.h"
@@ -14,6 +14,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -29,6 +30,7 @@ typedef struct walk {
     float logits[MAX_VOCAB];
     bool learns; /* the draw: what it drew and what was accepted matters, not only the history */
     pluck_token history[MAX_HISTORY]; /* what the sampler under test should have accepted */
+    bool is_prompt[MAX_HISTORY];
     size_t n_history;
     size_t n_longest; /* the longest history since the last reset: what it can rewind from */
     test_random random;
@@ -114,11 +116,20 @@ static pluck_token accept_one(const walk *w, pluck_sampler *sampler, pluck_token
     return token;
 }
 
+/* What step i of the history was, again. */
+static void accept_again(const walk *w, pluck_sampler *sampler, size_t i)
+{
+    if (w->is_prompt[i])
+        assert_int_equal(pluck_sampler_accept_prompt(sampler, w->history[i], NULL), PLUCK_OK);
+    else
+        accept_one(w, sampler, w->history[i], false);
+}
+
 static bool is_as_new(const walk *w, pluck_sampler *sampler)
 {
     pluck_sampler *fresh = new_sampler(w);
     for (size_t i = 0; i < w->n_history; i++)
-        accept_one(w, fresh, w->history[i], false);
+        accept_again(w, fresh, i);
     bool equal = samplers_equal(w, sampler, fresh);
     pluck_sampler_destroy(&fresh);
     return equal || test_case_failed("after %zu tokens", w->n_history);
@@ -130,8 +141,15 @@ static void accept_some(walk *w, pluck_sampler *sampler, size_t n)
     for (size_t i = 0; i < n && w->n_history < MAX_HISTORY; i++) {
         size_t range = test_random_below(&w->random, 4) && w->n_vocab > 5 ? 5 : w->n_vocab;
         pluck_token token = (pluck_token)test_random_below(&w->random, range);
-        w->history[w->n_history++] =
-            accept_one(w, sampler, token, test_random_below(&w->random, 2) == 0);
+        bool is_prompt = test_random_below(&w->random, 12) == 0;
+        w->is_prompt[w->n_history] = is_prompt;
+        w->history[w->n_history] = token;
+        if (is_prompt)
+            accept_again(w, sampler, w->n_history);
+        else
+            w->history[w->n_history] =
+                accept_one(w, sampler, token, test_random_below(&w->random, 2) == 0);
+        w->n_history++;
     }
     if (w->n_history > w->n_longest)
         w->n_longest = w->n_history;
@@ -165,9 +183,46 @@ static bool clone_is_independent(walk *w, pluck_sampler *sampler)
     return holds && is_as_new(w, sampler);
 }
 
+static unsigned char *saved_bytes(const pluck_sampler *sampler, size_t *n_bytes)
+{
+    (void)pluck_sampler_save(sampler, NULL, 0, n_bytes, NULL);
+    unsigned char *bytes = malloc(*n_bytes);
+    size_t again = 0;
+    assert_non_null(bytes);
+    assert_int_equal(pluck_sampler_save(sampler, bytes, *n_bytes, &again, NULL), PLUCK_OK);
+    assert_int_equal(again, *n_bytes);
+    return bytes;
+}
+
+/* A sampler of another stream that was somewhere else takes the place of the one that was saved,
+ * and is saved as the same bytes. */
+static bool loaded_takes_over(walk *w, pluck_sampler **sampler)
+{
+    size_t n_bytes = 0, n_again = 0;
+    unsigned char *bytes = saved_bytes(*sampler, &n_bytes);
+    walk elsewhere = *w;
+    elsewhere.stream++;
+    elsewhere.n_history = elsewhere.n_longest = 0;
+    pluck_sampler *other = new_sampler(&elsewhere);
+    accept_some(&elsewhere, other, test_random_below(&w->random, 30));
+    pluck_error err = {.message = ""};
+    if (pluck_sampler_load(other, bytes, n_bytes, &err) != PLUCK_OK)
+        fail_msg("%s", err.message);
+    unsigned char *again = saved_bytes(other, &n_again);
+    bool same = n_again == n_bytes && memcmp(again, bytes, n_bytes) == 0;
+    free(bytes);
+    free(again);
+    pluck_sampler_destroy(sampler);
+    *sampler = other;
+    return (same || test_case_failed("loaded, it is saved as other bytes")) && is_as_new(w, other);
+}
+
 static bool step(walk *w, pluck_sampler **sampler)
 {
-    switch (test_random_below(&w->random, 12)) {
+    switch (test_random_below(&w->random, 14)) {
+    case 12:
+    case 13:
+        return loaded_takes_over(w, sampler) || test_case_failed("saving and loading");
     case 0:
         return clone_is_independent(w, *sampler) || test_case_failed("cloning");
     case 1: { /* the clone takes the place of the original */
@@ -271,8 +326,8 @@ static bool window_walk_is_as_new(uint64_t seed, pluck_isa isa, const void *cont
     stage_text_add(
         &w.json,
         "{\"type\": \"penalties\", \"last_n\": %d, \"repeat\": 1.3, \"frequency\": 0.25, "
-        "\"presence\": 0.5}",
-        last_n);
+        "\"presence\": 0.5, \"ignore_prompt\": %s}",
+        last_n, seed % 3 ? "false" : "true");
     stage_end(&w.json, NULL);
     return finish_walk(&w);
 }
@@ -281,6 +336,47 @@ static void windows_of_penalties_survive_any_walk(void **state)
 {
     (void)state;
     test_cases_run("windows_of_penalties_survive_any_walk", 1, 280, window_walk_is_as_new, NULL);
+}
+
+/* A prompt in front, and prompts in between, leave no trace in penalties that ignore them. */
+static bool prompt_is_ignored(uint64_t seed, pluck_isa isa, const void *context)
+{
+    (void)context;
+    walk w;
+    begin_walk(&w, seed, isa);
+    stage_text_add(
+        &w.json,
+        "{\"type\": \"penalties\", \"last_n\": %d, \"repeat\": 1.3, \"frequency\": 0.25, "
+        "\"ignore_prompt\": true}",
+        (int)test_random_below(&w.random, 40) - 1);
+    stage_end(&w.json, NULL);
+    pluck_sampler *with = new_sampler(&w), *without = new_sampler(&w);
+    size_t n_before = test_random_below(&w.random, 100), n = test_random_below(&w.random, 60);
+    for (size_t i = 0; i < n_before + n; i++) {
+        pluck_token token = (pluck_token)test_random_below(&w.random, w.n_vocab);
+        if (i >= n_before)
+            pluck_sampler_accept(without, token, NULL);
+        if (i + 1 == n_before || (i < n_before && test_random_below(&w.random, 2)))
+            pluck_sampler_accept_prompt(with, token, NULL);
+        else
+            pluck_sampler_accept(with, token, NULL);
+    }
+    test_distribution a = test_distribution_of(with, logits_of(&w));
+    test_distribution b = test_distribution_of(without, logits_of(&w));
+    bool equal = test_distribution_equal(&a, &b) ||
+                 test_case_failed("%s: %zu tokens up to a prompt's last, then %zu", w.json.text,
+                                  n_before, n);
+    test_distribution_free(&a);
+    test_distribution_free(&b);
+    pluck_sampler_destroy(&with);
+    pluck_sampler_destroy(&without);
+    return equal;
+}
+
+static void an_ignored_prompt_leaves_no_trace(void **state)
+{
+    (void)state;
+    test_cases_run("an_ignored_prompt_leaves_no_trace", 1, 200, prompt_is_ignored, NULL);
 }
 
 /* Longer than the buffers that a whole history starts with, all the way there and back. */
@@ -320,6 +416,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_walk_ends_where_a_new_sampler_would_be),
         cmocka_unit_test(windows_of_penalties_survive_any_walk),
+        cmocka_unit_test(an_ignored_prompt_leaves_no_trace),
         cmocka_unit_test(a_whole_history_rewinds_to_its_beginning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,17 +93,36 @@ uint32_t brute_count_from(brute_force *row, long double threshold, long double m
     return n;
 }
 
-/* The new logit is kept as a float, in the units of the row before all temperatures. */
+/* What rounding to a float leaves open of a value known up to slack: nothing, unless slack reaches
+ * over the middle between two floats. */
+static long double rounding_slack(long double stored, float rounded, long double slack)
+{
+    if (fabsf(rounded) == FLT_MAX) /* has no neighbour on one side, and is what is beyond it too */
+        return slack;
+    long double low = (long double)nextafterf(rounded, -INFINITY);
+    long double high = (long double)nextafterf(rounded, INFINITY);
+    if (stored - slack > (low + (long double)rounded) / 2 &&
+        stored + slack < ((long double)rounded + high) / 2)
+        return 0;
+    return slack + fmaxl(high - (long double)rounded, (long double)rounded - low);
+}
+
+/* The new logit is kept as the nearest float, in the units of the row before all temperatures: that
+ * is part of the definition. The library finds it in double, here it is found in long double; they
+ * agree except at the middle between two floats. */
 void brute_change(const brute_force *row, brute_candidate *item, long double logit)
 {
     if (logit == -HUGE_VALL) {
         item->logit = logit;
         return;
     }
-    long double stored =
-        fminl(fmaxl(logit / row->scale, -(long double)FLT_MAX), (long double)FLT_MAX);
-    item->logit = stored * row->scale;
-    item->slack += fmaxl(fabsl(stored) * 0x1.01p-24L, 0x1p-150L) * row->scale;
+    long double largest = (long double)FLT_MAX;
+    long double stored = fminl(fmaxl(logit / row->scale, -largest), largest);
+    long double in_double = (fabsl(item->logit) + fabsl(logit)) * 0x1p-50L;
+    float rounded = (float)stored;
+    item->slack =
+        rounding_slack(stored, rounded, (item->slack + in_double) / row->scale) * row->scale;
+    item->logit = (long double)rounded * row->scale;
 }
 
 /* The largest slack of all logits. */
@@ -146,6 +165,7 @@ static const struct {
     {"mirostat", brute_mirostat},
     {"mirostat_v2", brute_mirostat_v2},
     {"adaptive_p", brute_adaptive_p},
+    {"mask", brute_mask},
     {"bad_words", brute_bad_words},
     {"no_repeat_ngram", brute_no_repeat_ngram},
     {"min_tokens", brute_min_tokens},
@@ -170,10 +190,27 @@ bool brute_force_knows(const pluck_stage *stage)
     return find(stage) != NULL;
 }
 
+static bool places_mask(const pluck_config *config)
+{
+    for (size_t s = 0; s < pluck_config_stage_count(config); s++)
+        if (strcmp(pluck_config_stage_at(config, s)->name, "mask") == 0 &&
+            !pluck_config_neutral_at(config, s))
+            return true;
+    return false;
+}
+
 pluck_status brute_force_run(brute_force *row, const pluck_config *config, const float *logits,
                              uint32_t n_vocab, const pluck_token *history, size_t n_history)
 {
-    *row = (brute_force){.n_vocab = n_vocab, .n = n_vocab, .scale = 1};
+    return brute_force_run_masked(row, config, logits, n_vocab, history, n_history, NULL);
+}
+
+pluck_status brute_force_run_masked(brute_force *row, const pluck_config *config,
+                                    const float *logits, uint32_t n_vocab,
+                                    const pluck_token *history, size_t n_history,
+                                    const int32_t *mask)
+{
+    *row = (brute_force){.n_vocab = n_vocab, .n = n_vocab, .mask = mask, .scale = 1};
     row->items = calloc(n_vocab, sizeof *row->items);
     assert(row->items);
     bool ban = pluck_config_on_nan(config) == PLUCK_ON_NAN_BAN;
@@ -181,6 +218,8 @@ pluck_status brute_force_run(brute_force *row, const pluck_config *config, const
         bool bad = ban && !(logits[i] < HUGE_VALF);
         row->items[i] = (brute_candidate){i, bad ? -HUGE_VALL : (long double)logits[i], 0, 0};
     }
+    if (!places_mask(config))
+        brute_mask(row, NULL);
     normalise(row);
     uint64_t seed = 0;
     pluck_pcg64 rng;

@@ -3,9 +3,10 @@
  * an array, sorted by the C library, in long double. Slow, obvious, and free of the library's code.
  *
  * Two things that exact arithmetic does not decide are carried along. The promise on decisions by
- * mass has a margin of 1e-6 (relative), and a logit changed by a bias or a penalty is kept as a
- * float, off by half a float ulp: its slack. A decision closer than that is a doubt, and the row is
- * then no judge of what follows.
+ * mass has a margin of 1e-6 (relative), and a logit changed by a bias or a penalty is the nearest
+ * float of the changed value: where the value lies so near the middle between two floats that
+ * double arithmetic may find the other one, the logit has slack. A decision closer than that is a
+ * doubt, and the row is then no judge of what follows.
  */
 #ifndef BRUTE_FORCE_H
 #define BRUTE_FORCE_H
@@ -24,6 +25,7 @@ typedef struct brute_force {
     brute_candidate *items; /* best first, ties by lower token; none at -inf */
     uint32_t n;
     bool doubt;
+    const int32_t *mask;    /* bit i % 32 of word i / 32 is token i, 1 = allowed; or NULL */
     long double scale;      /* product of all 1/t so far */
     long double mean_slack; /* sum of p * slack: what the sum of exponentials may be off by */
 } brute_force;
@@ -35,6 +37,12 @@ bool brute_force_knows(const pluck_stage *stage);
  * PLUCK_ERR_EMPTY when no token is left. */
 pluck_status brute_force_run(brute_force *row, const pluck_config *config, const float *logits,
                              uint32_t n_vocab, const pluck_token *history, size_t n_history);
+
+/* The same under a mask, which acts first unless a stage of config places it. */
+pluck_status brute_force_run_masked(brute_force *row, const pluck_config *config,
+                                    const float *logits, uint32_t n_vocab,
+                                    const pluck_token *history, size_t n_history,
+                                    const int32_t *mask);
 void brute_force_free(brute_force *row);
 
 /*

@@ -50,6 +50,7 @@ void brute_penalties(brute_force *row, const brute_context *context)
             continue;
         long double repeated = item->logit <= 0 ? item->logit * repeat : item->logit / repeat;
         item->slack *= fmaxl(repeat, 1 / repeat);
+        item->slack += fabsl(repeated) * 0x1p-50L;
         brute_change(row, item,
                      repeated - count * (long double)brute_number(context, "frequency") -
                          (long double)brute_number(context, "presence"));
@@ -174,6 +175,16 @@ static bool ends_with(const brute_context *context, size_t n, const uint32_t *to
         if ((uint32_t)context->history[n - length + i] != tokens[i])
             return false;
     return true;
+}
+
+void brute_mask(brute_force *row, const brute_context *context)
+{
+    (void)context;
+    for (uint32_t i = 0; i < row->n && row->mask; i++) {
+        uint32_t token = row->items[i].token;
+        if (((uint32_t)row->mask[token / 32] >> token % 32 & 1) == 0)
+            row->items[i].logit = -HUGE_VALL;
+    }
 }
 
 void brute_bad_words(brute_force *row, const brute_context *context)

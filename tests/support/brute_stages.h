@@ -68,6 +68,7 @@ brute_stage_function brute_entmax;
 brute_stage_function brute_mirostat_v2;
 brute_stage_function brute_mirostat;
 brute_stage_function brute_adaptive_p;
+brute_stage_function brute_mask;
 brute_stage_function brute_bad_words;
 brute_stage_function brute_no_repeat_ngram;
 brute_stage_function brute_min_tokens;
