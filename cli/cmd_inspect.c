@@ -108,18 +108,34 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config,
     return code;
 }
 
-static int print(const inspection *in)
+static int write(const inspection *in, const char *path,
+                 void (*notation)(const inspection *in, output *out))
 {
     output out;
     const char *const inputs[] = {in->path, in->args->config, in->args->vocab};
-    const int code = output_open(&out, in->args->who, in->args->output, inputs, 3);
+    const int code = output_open(&out, in->args->who, path, inputs, 3);
     if (code != EXIT_DONE)
         return code;
-    if (in->args->format == FORMAT_JSON)
-        inspect_print_json(in, &out);
-    else
-        inspect_print_text(in, &out);
+    notation(in, &out);
     return output_close(&out, true);
+}
+
+static int print(const inspection *in)
+{
+    const arguments *const args = in->args;
+    int code = EXIT_DONE;
+    if ((args->svg != NULL && strcmp(args->svg, "-") == 0) ||
+        (args->csv != NULL && strcmp(args->csv, "-") == 0))
+        return complain(args->who, EXIT_USAGE,
+                        "--svg and --csv write files; standard output has the results");
+    if (args->svg != NULL)
+        code = write(in, args->svg, inspect_print_svg);
+    if (code == EXIT_DONE && args->csv != NULL)
+        code = write(in, args->csv, inspect_print_csv);
+    if (code == EXIT_DONE)
+        code = write(in, args->output,
+                     args->format == FORMAT_JSON ? inspect_print_json : inspect_print_text);
+    return code;
 }
 
 int cmd_inspect(const arguments *args)

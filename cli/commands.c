@@ -4,6 +4,7 @@
 #include "commands.h"
 
 #include <pluck/rng.h>
+#include <pluck/tune.h>
 
 #define AT(member)                offsetof(arguments, member)
 #define COUNT(table)              (sizeof(table) / sizeof *(table))
@@ -23,21 +24,21 @@ TABLE(output_table, "Output", output_options);
 
 static const option dump_options[] = {
     {"tensor", 0, OPTION_TEXT, "NAME",
-     "safetensors: which tensor holds the logits; default the only 2-D one", AT(tensor), 0, 0,
-     NULL},
-    {"vocab-size", 0, OPTION_COUNT, "N", "raw files: values a row", AT(vocab_size), 1,
-     PLUCK_MAX_VOCAB, NULL},
+     "safetensors and npz: which tensor holds the logits; default the only 2-D one", AT(tensor), 0,
+     0, NULL},
+    {"vocab-size", 0, OPTION_COUNT, "N", "raw files, JSON lines by token: values a row",
+     AT(vocab_size), 1, PLUCK_MAX_VOCAB, NULL},
     {"dtype", 0, OPTION_CHOICE, "f32|f16|bf16", "raw files: the type of a value; default f32",
      AT(dtype), 0, 0, NULL},
-    {"input-format", 0, OPTION_CHOICE, "auto|npy|safetensors|raw",
+    {"input-format", 0, OPTION_CHOICE, "auto|npy|safetensors|raw|npz|llama-kl|jsonl",
      "what the dump is; default auto: by its content", AT(input_format), 0, 0, NULL},
 };
 TABLE(dump_table, "Input", dump_options);
 
 static const option vocab_options[] = {
     {"vocab", 0, OPTION_FILE, "FILE",
-     "the texts of the tokens: one a line, a JSON list, a JSON map from text to id, or a "
-     "tokenizer.json",
+     "the texts of the tokens: one a line, a JSON list, a JSON map from text to id, a "
+     "tokenizer.json, or a GGUF model",
      AT(vocab), 0, 0, NULL},
     {"vocab-encoding", 0, OPTION_CHOICE, "auto|plain|gpt2|sentencepiece",
      "how it spells bytes; default auto: by its tokens", AT(vocab_encoding), 0, 0, NULL},
@@ -104,6 +105,8 @@ static const option inspect_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
     {"color", 0, OPTION_CHOICE, "auto|always|never",
      "default auto: on a terminal, unless NO_COLOR is set", AT(color), 0, 0, NULL},
+    {"svg", 0, OPTION_FILE, "FILE", "draw the probabilities by rank", AT(svg), 0, 0, NULL},
+    {"csv", 0, OPTION_FILE, "FILE", "write the list of tokens as a table", AT(csv), 0, 0, NULL},
 };
 TABLE(inspect_table, "Inspecting", inspect_options);
 
@@ -162,6 +165,119 @@ static const option softmax_options[] = {
 };
 TABLE(softmax_table, "Softmax", softmax_options);
 
+static const option targets_options[] = {
+    {"targets", 0, OPTION_FILE, "FILE",
+     "the tokens that really followed, one a row: .npy of integers, or text; default those of the "
+     "dump",
+     AT(targets), 0, 0, NULL},
+};
+TABLE(targets_table, "Targets", targets_options);
+
+static const option convert_options[] = {
+    {"output", 'o', OPTION_FILE, "FILE",
+     "write to FILE; it appears only when it is complete; - is standard output", AT(output), 0, 0,
+     NULL},
+    {"to", 0, OPTION_CHOICE, "auto|npy|safetensors|jsonl",
+     "what to write; default auto: by the ending of the output's name", AT(to), 0, 0, NULL},
+    {"to-dtype", 0, OPTION_CHOICE, "same|f32|f16|bf16",
+     "the type of the values written; default same: that of the dump", AT(to_dtype), 0, 0, NULL},
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1 of the dump; A:, :B, one row A; negative ones count from the end", AT(rows),
+     0, 0, NULL},
+    {"targets-out", 0, OPTION_FILE, "FILE", "write the targets, too: .npy of int32, -1 for none",
+     AT(targets_out), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(convert_table, "Writing", convert_options);
+
+static const option compare_options[] = {
+    {"config-a", 0, OPTION_FILE, "FILE", "compare what this configuration makes of A", AT(config_a),
+     0, 0, NULL},
+    {"config-b", 0, OPTION_FILE, "FILE",
+     "compare what this configuration makes of B, or of A again", AT(config_b), 0, 0, NULL},
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1 of the dumps; A:, :B, one row A; negative ones count from the end", AT(rows),
+     0, 0, NULL},
+    {"max-kl", 0, OPTION_TEXT, "X", "end with status 1 if the mean KL(A || B) is above X nats",
+     AT(max_kl), 0, 0, NULL},
+    {"worst", 0, OPTION_COUNT, "N", "how many of the rows that differ most to list; default 5",
+     AT(worst), 0, 1000000, NULL},
+    {"isa", 0, OPTION_TEXT, "NAME",
+     "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",
+     AT(isa), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json|csv",
+     "default text; json is one object, csv a line a row", AT(format), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(compare_table, "Comparing", compare_options);
+
+static const option tune_options[] = {
+    {"targets", 't', OPTION_FILE, "FILE",
+     "the tokens that really followed, one a row: .npy of integers, or numbers as text; default "
+     "those that the dump holds",
+     AT(targets), 0, 0, NULL},
+    {"objective", 0, OPTION_TEXT, "NAME",
+     "nll, ece or brier: as small as possible (need targets); entropy=H, perplexity=P or "
+     "diversity=N: the mean that is to be met; default nll",
+     AT(objective), 0, 0, NULL},
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1; A:, :B, one row A; negative ones count from the end", AT(rows), 0, 0, NULL},
+    {"bins", 0, OPTION_COUNT, "N", "of the calibration error; default 15", AT(bins), 1,
+     PLUCK_TUNE_MAX_BINS, NULL},
+    {"bin-edges", 0, OPTION_CHOICE, "right|left",
+     "which edge of a bin belongs to it; default right: (low, high]", AT(bin_edges), 0, 0, NULL},
+    {"equal-mass", 0, OPTION_SWITCH, NULL, "bins of equally many rows instead of equal width",
+     AT(equal_mass), 0, 0, NULL},
+    {"bootstrap", 0, OPTION_COUNT, "N",
+     "resamples of the rows for the interval; 0: none; default 1000", AT(bootstrap), 0, 100000,
+     NULL},
+    {"cross-validate", 0, OPTION_SWITCH, NULL,
+     "also fit each half of the rows, and measure it on the other", AT(cross_validate), 0, 0, NULL},
+    {"keep", 0, OPTION_TEXT, "PART",
+     "the part of the rows whose target a truncation has to keep; default 0.99", AT(keep), 0, 0,
+     NULL},
+    {"truncate", 0, OPTION_CHOICE, "none|top_p|min_p|top_k|top_n_sigma",
+     "add the tightest such setting of this stage to the configuration; default none", AT(truncate),
+     0, 0, NULL},
+    {"no-curves", 0, OPTION_SWITCH, NULL,
+     "no table of truncations: saves the pass that sorts every row", AT(no_curves), 0, 0, NULL},
+    {"threads", 0, OPTION_COUNT, "N",
+     "work on N rows at once, with the same results; 0: one thread a processor; default 1",
+     AT(threads), 0, 1024, NULL},
+    {"isa", 0, OPTION_TEXT, "NAME",
+     "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",
+     AT(isa), 0, 0, NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text; json is one object", AT(format), 0,
+     0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(tune_table, "Tuning", tune_options);
+
+static const option tune_output_options[] = {
+    {"output", 'o', OPTION_FILE, "FILE",
+     "write the configuration, with the fitted temperature, to FILE", AT(output), 0, 0, NULL},
+    {"svg", 0, OPTION_FILE, "FILE", "draw the objective and the reliability diagram", AT(svg), 0, 0,
+     NULL},
+    {"csv", 0, OPTION_FILE, "FILE", "write the curves as a table", AT(csv), 0, 0, NULL},
+};
+TABLE(tune_output_table, "Output", tune_output_options);
+
+static const option report_options[] = {
+    {"targets", 't', OPTION_FILE, "FILE",
+     "the tokens that really followed, one a row: .npy of integers, or numbers as text; default "
+     "those that the dump holds",
+     AT(targets), 0, 0, NULL},
+    {"rows", 'r', OPTION_TEXT, "A:B",
+     "rows A to B - 1; A:, :B, one row A; negative ones count from the end", AT(rows), 0, 0, NULL},
+    {"explore", 0, OPTION_COUNT, "N",
+     "how many rows, evenly spread, can be explored live; default 12", AT(explore), 1, 200, NULL},
+    {"threads", 0, OPTION_COUNT, "N",
+     "work on N rows at once, with the same results; 0: one thread a processor; default 1",
+     AT(threads), 0, 1024, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
+};
+TABLE(report_table, "Report", report_options);
+
 static const option format_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
 };
@@ -171,6 +287,15 @@ static const option init_options[] = {
     {"list", 'l', OPTION_SWITCH, NULL, "list the presets", AT(list), 0, 0, NULL},
 };
 TABLE(init_table, "Presets", init_options);
+
+static const option import_options[] = {
+    {"from", 0, OPTION_TEXT, "KIND",
+     "whose it is: huggingface, llama.cpp, vllm, openai; default auto: by its keys", AT(from), 0, 0,
+     NULL},
+    {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
+    {"quiet", 'q', OPTION_SWITCH, NULL, "only what was refused", AT(quiet), 0, 0, NULL},
+};
+TABLE(import_table, "Import", import_options);
 
 static const option help_options[] = {
     {"man", 0, OPTION_SWITCH, NULL, "print the manual page, for man(1)", AT(man), 0, 0, NULL},
@@ -289,13 +414,24 @@ static const option_table *const inspect_tables[] = {&inspect_table, &config_tab
                                                      &general_table, NULL};
 static const option_table *const replay_tables[] = {&replay_table, &dump_table, &output_table,
                                                     &general_table, NULL};
+
+static const option_table *const compare_tables[] = {
+    &compare_table, &targets_table, &vocab_table, &dump_table, &output_table, &general_table, NULL};
+static const option_table *const convert_tables[] = {&convert_table, &targets_table, &dump_table,
+                                                     &general_table, NULL};
 static const option_table *const bench_tables[] = {&bench_table,  &config_table,  &dump_table,
                                                    &output_table, &general_table, NULL};
 static const option_table *const softmax_tables[] = {&softmax_table, &output_table, &general_table,
                                                      NULL};
+
+static const option_table *const tune_tables[] = {&tune_table,        &config_table,  &dump_table,
+                                                  &tune_output_table, &general_table, NULL};
+static const option_table *const report_tables[] = {&report_table, &vocab_table,   &dump_table,
+                                                    &output_table, &general_table, NULL};
 static const option_table *const stages_tables[] = {&format_table, &general_table, NULL};
 static const option_table *const show_tables[] = {&format_table, &config_table, &general_table,
                                                   NULL};
+static const option_table *const import_tables[] = {&import_table, &general_table, NULL};
 static const option_table *const init_tables[] = {&init_table, &general_table, NULL};
 static const option_table *const plain_tables[] = {&general_table, NULL};
 static const option_table *const help_tables[] = {&help_table, &general_table, NULL};
@@ -331,6 +467,17 @@ static const char *const inspect_examples[] = {
 static const char *const replay_examples[] = {
     "pluck sample logits.npy --top-p 0.9 --format json --trace | pluck replay - logits.npy",
     "pluck sample a.npy -f json --trace > lines.jsonl && pluck replay lines.jsonl a.npy", NULL};
+
+static const char *const compare_examples[] = {
+    "pluck compare a.npy b.npy",
+    "pluck compare logits.npy --config-b config.json --targets targets.npy --vocab vocab.json",
+    "pluck compare a.npy b.npy --max-kl 0.01 --format json",
+    "pluck compare a.npy b.npy --format csv --rows 0:10 -o rows.csv", NULL};
+static const char *const convert_examples[] = {
+    "pluck convert logits.npy -o small.npy --to-dtype f16",
+    "pluck convert logits.npy -o rows.jsonl --rows 0:4 --targets targets.npy",
+    "pluck convert logits.raw --vocab-size 512 -o logits.safetensors",
+    "pluck convert logits.npy --to jsonl --rows 0 -o - | pluck sample -", NULL};
 static const char *const bench_examples[] = {
     "pluck bench --seconds 1", "pluck bench logits.npy --config config.json --rows 0:8 --seconds 1",
     "pluck bench --vocab-size 32000 --top-p 0.9 --top-k 40 --seconds 1 --format json", NULL};
@@ -342,6 +489,17 @@ static const char *const softmax_examples[] = {
     "printf '1 2\\n3 4 5\\n' | pluck softmax --lines --entropy --argmax --format csv",
     "pluck softmax 0.5 1 -1 --target 1 --gradient",
     NULL};
+
+static const char *const tune_examples[] = {
+    "pluck tune logits.npy --targets targets.npy",
+    "pluck tune logits.npy --targets targets.npy --format json --threads 0",
+    "pluck tune logits.npy --targets targets.npy --truncate top_p -o tuned.json",
+    "pluck tune logits.npy --objective entropy=2.5 --no-curves",
+    "pluck tune logits.npy -t targets.npy --cross-validate --svg tuned.svg --csv tuned.csv",
+    NULL};
+static const char *const report_examples[] = {
+    "pluck report logits.npy --targets targets.npy --vocab vocab.json -o report.html",
+    "pluck report a.npy b.npy --vocab vocab.json -o report.html", NULL};
 static const char *const stages_examples[] = {"pluck stages", "pluck stages top_p",
                                               "pluck stages --format json", NULL};
 static const char *const check_examples[] = {
@@ -349,6 +507,10 @@ static const char *const check_examples[] = {
 static const char *const show_examples[] = {
     "pluck config show config.json", "pluck config show config.json --top-k 20 --format json",
     "pluck config show --preset balanced", NULL};
+static const char *const import_examples[] = {
+    "pluck config import generation_config.json -q > mine.json",
+    "pluck config import generation_config.json --format json",
+    "echo '{\"temperature\": 0.7, \"top_p\": 0.9}' | pluck config import --from vllm - -q", NULL};
 static const char *const init_examples[] = {"pluck config init > config.json",
                                             "pluck config init --list", NULL};
 static const char *const schema_examples[] = {"pluck config schema > pluck.schema.json", NULL};
@@ -377,7 +539,8 @@ static const command sample_command = {
     "sample",
     "DUMP... [options]",
     "draw tokens from the rows of logit dumps",
-    "Reads rows of logits (.npy, .safetensors or raw values; - is standard input), runs the "
+    "Reads rows of logits (.npy, .npz, .safetensors, llama.cpp's KL-divergence base, JSON lines or "
+    "raw values; - is standard input), runs the "
     "configured stages on each and draws tokens. Without a configuration it draws from "
     "softmax(logits). Flags override the keys of the configuration file.\n"
     "Row r uses stream r of the seed and draw d of a row uses position d (after the prompt "
@@ -436,6 +599,44 @@ static const command replay_command = {
     "file of LINES and a DUMP",
     cmd_replay};
 
+static const command compare_command = {
+    "compare",
+    "A B [options] | A --config-a FILE --config-b FILE",
+    "measure how far two dumps, or two configurations, are apart",
+    "Compares softmax(logits) of A and B row by row: the Kullback-Leibler divergence both ways, "
+    "total "
+    "variation, Spearman's rank correlation of the 100 tokens most probable in A, how often the "
+    "most "
+    "probable token is the same, and, with targets, both perplexities: means with their standard "
+    "errors, and quantiles over the rows. The rows that differ most are listed.\n"
+    "With one dump, or with configurations, the distributions that tokens would be drawn from are "
+    "compared; a side without a configuration is softmax(logits). Where one side bans a token that "
+    "the other allows, the divergence is infinite; such rows are counted.\n"
+    "Ends with status 1 if the mean KL(A || B) is above --max-kl.",
+    compare_tables,
+    false,
+    compare_examples,
+    1,
+    2,
+    "DUMP",
+    cmd_compare};
+
+static const command convert_command = {
+    "convert",
+    "DUMP -o FILE [options]",
+    "write a dump in another format or type",
+    "Reads rows of any dump and writes them as .npy, .safetensors or JSON lines, in constant "
+    "memory. "
+    "Values of another type are rounded to the nearest; bfloat16 in .npy is stored as <V2. JSON "
+    "lines hold the target of each row as well, and -inf as null.",
+    convert_tables,
+    false,
+    convert_examples,
+    1,
+    1,
+    "DUMP",
+    cmd_convert};
+
 static const command bench_command = {
     "bench",
     "[DUMP] [options]",
@@ -470,6 +671,43 @@ static const command softmax_command = {
     SIZE_MAX,
     "NUMBER",
     cmd_softmax};
+
+static const command tune_command = {
+    "tune",
+    "DUMP [--targets FILE] [options]",
+    "find the temperature that fits, and what truncations would do",
+    "Reads all rows of a dump and finds the temperature with the least objective: the likelihood "
+    "of the tokens that followed (nll), the calibration error (ece), the Brier score, or a mean "
+    "entropy, perplexity (its exponential) or diversity (the mean of exp(entropy)) to be met. "
+    "Prints it with its interval, what it changes, how well confidence says what is correct, and "
+    "how often each truncation would have forbidden the token that followed.\n"
+    "-o writes a configuration with this temperature: the one of --config, --preset and the flags "
+    "for keys, or an empty one. Its stages do not take part in the fit, which sees the raw "
+    "logits.\n"
+    "The dump is read several times, so that it cannot be a stream. Memory does not grow with it.",
+    tune_tables,
+    true,
+    tune_examples,
+    1,
+    1,
+    "DUMP",
+    cmd_tune};
+
+static const command report_command = {
+    "report",
+    "DUMP... [options]",
+    "make a page that shows dumps, with live controls",
+    "Writes one HTML page that needs nothing else: the distribution of some rows, with sliders for "
+    "temperature, top-k, typical, top-p and min-p that act as the library does and can be saved as "
+    "a configuration; entropy, perplexity and nucleus size over the rows; and with targets the "
+    "likelihood against temperature and the reliability diagram, before and after.",
+    report_tables,
+    false,
+    report_examples,
+    1,
+    100,
+    "DUMP",
+    cmd_report};
 
 static const command stages_command = {
     "stages",
@@ -513,6 +751,24 @@ static const command config_show_command = {
     1,
     "FILE",
     cmd_config_show};
+
+static const command config_import_command = {
+    "config import",
+    "FILE [options]",
+    "turn a configuration of another engine into one of pluck",
+    "Reads a generation_config.json of Hugging Face Transformers or the body of a request to "
+    "llama.cpp's server, vLLM or OpenAI's API, and prints a configuration that does the same, in "
+    "that engine's order and with its defaults. What became of each key is said on standard error: "
+    "mapped, ignored because it does not change which token is drawn, or refused because it may. "
+    "Status 1 if any was refused. --format json prints one object with from, config and keys. - is "
+    "standard input.",
+    import_tables,
+    false,
+    import_examples,
+    1,
+    1,
+    "FILE",
+    cmd_config_import};
 
 static const command config_init_command = {
     "config init",
@@ -650,10 +906,26 @@ static const command help_command = {"help",
                                      "COMMAND",
                                      cmd_help};
 
-const command *const commands[] = {
-    &sample_command,        &inspect_command,      &replay_command,
-    &bench_command,         &softmax_command,      &stages_command,
-    &config_check_command,  &config_show_command,  &config_init_command,
-    &config_schema_command, &tree_predict_command, &tree_stats_command,
-    &tree_fit_command,      &tree_distill_command, &tree_eval_command,
-    &completions_command,   &help_command,         NULL};
+const command *const commands[] = {&sample_command,
+                                   &inspect_command,
+                                   &replay_command,
+                                   &tune_command,
+                                   &report_command,
+                                   &compare_command,
+                                   &convert_command,
+                                   &bench_command,
+                                   &softmax_command,
+                                   &stages_command,
+                                   &config_check_command,
+                                   &config_show_command,
+                                   &config_import_command,
+                                   &config_init_command,
+                                   &config_schema_command,
+                                   &tree_predict_command,
+                                   &tree_stats_command,
+                                   &tree_fit_command,
+                                   &tree_distill_command,
+                                   &tree_eval_command,
+                                   &completions_command,
+                                   &help_command,
+                                   NULL};

@@ -31,6 +31,8 @@ typedef struct paint {
 
 void inspect_print_text(const inspection *in, output *out);
 void inspect_print_json(const inspection *in, output *out);
+void inspect_print_csv(const inspection *in, output *out);
+void inspect_print_svg(const inspection *in, output *out);
 
 #define TEXT_COLUMNS 22
 

@@ -2,11 +2,11 @@
  * A table of stages and a table of tokens with bars. A bar is as long as the token's share of the
  * largest probability, in eighths of a column where the locale has the block characters.
  */
+#include "bars.h"
 #include "inspect.h"
 #include "progress.h"
 #include "utf8.h"
 
-#include <langinfo.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static style find_style(const inspection *in, const output *out)
         in->args->color == COLOR_ALWAYS ||
         (in->args->color == COLOR_AUTO && out->is_terminal && (no_color == NULL || !*no_color));
     const unsigned width = terminal_width(out->fd);
-    style s = {{"", "", ""}, strcmp(nl_langinfo(CODESET), "UTF-8") == 0, BAR_MIN};
+    style s = {{"", "", ""}, bars_have_blocks(), BAR_MIN};
     if (is_colored)
         s.codes = (paint){"\033[1m", "\033[36m", "\033[0m"};
     if (width > FIXED_COLUMNS + BAR_MIN)
@@ -40,22 +40,8 @@ static style find_style(const inspection *in, const output *out)
 
 static void print_bar(output *out, const style *s, double share)
 {
-    static const char *const eighths[] = {"",
-                                          "\xe2\x96\x8f",
-                                          "\xe2\x96\x8e",
-                                          "\xe2\x96\x8d",
-                                          "\xe2\x96\x8c",
-                                          "\xe2\x96\x8b",
-                                          "\xe2\x96\x8a",
-                                          "\xe2\x96\x89"};
-    const unsigned n = (unsigned)(share * s->bar_columns * 8 + 0.5);
     output_text(out, s->codes.bar);
-    for (unsigned i = 0; i < n / 8; i++)
-        output_text(out, s->has_blocks ? "\xe2\x96\x88" : "#");
-    if (s->has_blocks)
-        output_text(out, eighths[n % 8]);
-    else if (n % 8 >= 4)
-        output_char(out, '#');
+    bar_write(out, s->has_blocks, s->bar_columns, share);
     output_text(out, s->codes.off);
 }
 

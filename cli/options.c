@@ -199,11 +199,14 @@ int arguments_parse(arguments *args, const option_set *set, int n_words, char **
     if (args->words == NULL || args->assignments == NULL)
         return complain_memory(args->who);
     args->draws = 1;
+    args->worst = 5;
     args->top = 20;
     args->threads = 1;
     args->seconds = 2;
     args->n_labels = 1;
     args->draw_temperature = 1;
+    args->bootstrap = 1000;
+    args->explore = 12;
 
     bool flags_ended = false;
     for (int i = 0; i < n_words; i++) {

@@ -1,8 +1,8 @@
 /*
  * A buffered writer on write(2). A named file is written as ".NAME.XXXXXX" in its own directory and
  * renamed when it is complete, which replaces the old one in one step (POSIX rename); devices and
- * pipes are written in place. A signal handler removes the unfinished file: for that the process
- * keeps one path in static storage, the only such state of the command.
+ * pipes are written in place. A signal handler removes the unfinished files: for that the process
+ * keeps their paths in static storage, the only such state of the command.
  */
 #include "output.h"
 
@@ -21,13 +21,14 @@
 #    define PATH_MAX 4096
 #endif
 
-static char watched_path[PATH_MAX];
-static volatile sig_atomic_t is_watched;
+static char watched_paths[OUTPUT_MAX_WATCHED][PATH_MAX];
+static volatile sig_atomic_t is_watched[OUTPUT_MAX_WATCHED];
 
 static void on_signal(int signal_number)
 {
-    if (is_watched)
-        unlink(watched_path);
+    for (size_t i = 0; i < OUTPUT_MAX_WATCHED; i++)
+        if (is_watched[i])
+            unlink(watched_paths[i]);
     signal(signal_number, SIG_DFL);
     raise(signal_number);
 }
@@ -49,6 +50,19 @@ void output_watch_signals(void)
     sigaction(SIGPIPE, &action, NULL);
 }
 
+bool output_watch(unsigned index, const char *path)
+{
+    is_watched[index] = 0;
+    if (path == NULL)
+        return true;
+    const size_t size = strlen(path) + 1;
+    if (size > sizeof watched_paths[index])
+        return false;
+    memcpy(watched_paths[index], path, size);
+    is_watched[index] = 1;
+    return true;
+}
+
 static bool same_file(const struct stat *a, const char *path)
 {
     struct stat b;
@@ -67,20 +81,30 @@ static int open_temporary(output *out, mode_t mode)
         return complain_memory(out->who);
     snprintf(out->temporary, size, "%.*s.%s.XXXXXX", (int)directory, out->target,
              out->target + directory);
-    if (size > sizeof watched_path)
+    if (size > PATH_MAX)
         return complain(out->who, EXIT_SYSTEM, "%s: %s", out->name, strerror(ENAMETOOLONG));
 
     out->fd = mkstemp(out->temporary);
     if (out->fd < 0)
         return complain(out->who, EXIT_SYSTEM, "%s: cannot create a file next to it: %s", out->name,
                         strerror(errno));
-    memcpy(watched_path, out->temporary, size);
-    is_watched = 1;
+    (void)output_watch(0, out->temporary);
     /* mkstemp makes it private; a result has the usual permissions. A file system without
      * permissions refuses, which does no harm. */
     if (fchmod(out->fd, mode) != 0)
         errno = 0;
     return EXIT_DONE;
+}
+
+bool output_is_input(const char *path, const char *const *inputs, size_t n_inputs)
+{
+    struct stat old;
+    if (stat(path, &old) != 0)
+        return false;
+    for (size_t i = 0; i < n_inputs; i++)
+        if (same_file(&old, inputs[i]))
+            return true;
+    return false;
 }
 
 static int open_file(output *out, const char *path, const char *const *inputs, size_t n_inputs)
@@ -91,10 +115,9 @@ static int open_file(output *out, const char *path, const char *const *inputs, s
     struct stat old;
     const bool exists = stat(path, &old) == 0;
     if (exists) {
-        for (size_t i = 0; i < n_inputs; i++)
-            if (same_file(&old, inputs[i]))
-                return complain(out->who, EXIT_USAGE,
-                                "%s: is an input file too; write to another file", path);
+        if (output_is_input(path, inputs, n_inputs))
+            return complain(out->who, EXIT_USAGE, "%s: is an input file too; write to another file",
+                            path);
         if (S_ISDIR(old.st_mode))
             return complain(out->who, EXIT_SYSTEM, "%s: %s", path, strerror(EISDIR));
         if (!S_ISREG(old.st_mode)) {
@@ -115,7 +138,7 @@ static int open_file(output *out, const char *path, const char *const *inputs, s
 
 static void forget(output *out)
 {
-    is_watched = 0;
+    (void)output_watch(0, NULL);
     free(out->temporary);
     free(out->target);
     out->temporary = NULL;

@@ -71,8 +71,16 @@ typedef struct screen_text {
 
 void output_screen(output *out, screen_text *state, const char *text, size_t n);
 
-/* Removes the unfinished file if the process is interrupted or terminated, by SIGPIPE too. Called
+/* Whether path is one of the n_inputs files; NULL and "-" among them are ignored. */
+bool output_is_input(const char *path, const char *const *inputs, size_t n_inputs);
+
+/* Removes the unfinished files if the process is interrupted or terminated, by SIGPIPE too. Called
  * once, at the start. */
 void output_watch_signals(void);
+
+/* Number index of the unfinished files is path, or NULL: none any more; an output is number 0.
+ * false: the path is too long to be kept. */
+enum { OUTPUT_MAX_WATCHED = 2 };
+bool output_watch(unsigned index, const char *path);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The configurations of configs/, compiled in by cli/embed_presets.c: the same bytes as the files.
+ * The configurations of configs/, compiled in by cli/embed_files.c: the same bytes as the files.
  */
 #ifndef CLI_PRESETS_H
 #define CLI_PRESETS_H

@@ -65,7 +65,8 @@ static void draw(progress *p, uint64_t done, double time)
     const double per_second = (double)done / (time - p->start);
     rate_text(per_second, rate, sizeof rate);
     if (p->total == 0) {
-        snprintf(line, sizeof line, "%llu draws, %s", (unsigned long long)done, rate);
+        snprintf(line, sizeof line, "%llu %s, %s", (unsigned long long)done,
+                 p->unit != NULL ? p->unit : "draws", rate);
     } else {
         const unsigned width = terminal_width(STDERR_FILENO);
         const unsigned bar = width > BAR_MAX + 40 ? BAR_MAX : width > 50 ? width - 40 : 10;

@@ -11,7 +11,8 @@
 
 typedef struct progress {
     bool is_enabled, is_shown;
-    uint64_t total; /* 0: not known */
+    uint64_t total;   /* 0: not known */
+    const char *unit; /* what is counted; NULL: draws */
     double start, shown_at;
 } progress;
 

@@ -287,6 +287,10 @@ int source_open(const arguments *args, const char *path, source *src)
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s", err.message);
     src->info = pluck_dump_get_info(src->dump);
+    if (src->info.is_sparse && !args->quiet)
+        complain(args->who, EXIT_DONE,
+                 "%s: rows name some of their tokens; all others count as impossible (-inf)",
+                 source_name(path));
     src->scratch = malloc(src->info.n_vocab * sizeof *src->scratch);
     if (src->scratch == NULL) {
         source_close(src);

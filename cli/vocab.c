@@ -3,9 +3,13 @@
  */
 #include "vocab.h"
 #include "files.h"
+#include "vocab_gguf.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define VOCAB_LIMIT_BYTES ((size_t)256 << 20)
 
@@ -117,24 +121,67 @@ static bool is_json(const char *path, const char *text)
     return !ends_with(path, ".txt") && (first == '[' || first == '{');
 }
 
+void vocab_unescape(vocab *v)
+{
+    for (uint32_t id = 0; id < v->n; id++)
+        if (v->entries[id].n > 0)
+            v->entries[id].n =
+                (uint32_t)unescape(v->bytes + v->entries[id].offset, v->entries[id].n);
+}
+
+static int finish(vocab *v, const arguments *args, const char *path)
+{
+    if (v->n == 0)
+        return complain(args->who, EXIT_DATA, "%s: holds no token", path);
+    vocab_decode(v, args->vocab_encoding != ENCODING_AUTO ? args->vocab_encoding : v->encoding);
+    return EXIT_DONE;
+}
+
+int vocab_parse(vocab *v, const arguments *args, const char *path, char *text, size_t n)
+{
+    int code = EXIT_DONE;
+    if (vocab_is_gguf(text, n))
+        code = vocab_read_gguf(v, args->who, path, -1, text, n);
+    else if (is_json(path, text))
+        code = vocab_read_json(v, args->who, path, text, n);
+    else
+        code = read_lines(v, args->who, path, text, n);
+    return code == EXIT_DONE ? finish(v, args, path) : code;
+}
+
+/* A model is larger than a vocabulary may be: it is read as far as its metadata goes. *is_model:
+ * whether the file is one. */
+static int load_model(vocab *v, const arguments *args, bool *is_model)
+{
+    char magic[4];
+    const int fd = strcmp(args->vocab, "-") == 0 ? -1 : open(args->vocab, O_RDONLY | O_CLOEXEC);
+    struct stat info;
+    *is_model = false;
+    if (fd < 0)
+        return EXIT_DONE;
+    int code = EXIT_DONE;
+    *is_model = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
+                read(fd, magic, sizeof magic) == (ssize_t)sizeof magic &&
+                vocab_is_gguf(magic, sizeof magic) && lseek(fd, 0, SEEK_SET) == 0;
+    if (*is_model)
+        code = vocab_read_gguf(v, args->who, args->vocab, fd, NULL, 0);
+    close(fd);
+    return *is_model && code == EXIT_DONE ? finish(v, args, args->vocab) : code;
+}
+
 int vocab_load(vocab *v, const arguments *args)
 {
+    bool is_model = false;
     memset(v, 0, sizeof *v);
     if (args->vocab == NULL)
         return EXIT_DONE;
     char *text = NULL;
     size_t n = 0;
-    int code = read_file(args->who, args->vocab, VOCAB_LIMIT_BYTES, &text, &n);
-    if (code != EXIT_DONE)
-        return code;
-    if (is_json(args->vocab, text))
-        code = vocab_read_json(v, args->who, args->vocab, text, n);
-    else
-        code = read_lines(v, args->who, args->vocab, text, n);
-    if (code == EXIT_DONE && v->n == 0)
-        code = complain(args->who, EXIT_DATA, "%s: holds no token", args->vocab);
-    if (code == EXIT_DONE)
-        vocab_decode(v, args->vocab_encoding);
+    int code = load_model(v, args, &is_model);
+    if (!is_model)
+        code = read_file(args->who, args->vocab, VOCAB_LIMIT_BYTES, &text, &n);
+    if (!is_model && code == EXIT_DONE)
+        code = vocab_parse(v, args, args->vocab, text, n);
     free(text);
     if (code != EXIT_DONE)
         vocab_free(v);

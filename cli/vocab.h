@@ -1,7 +1,7 @@
 /*
  * The texts of tokens, from a vocabulary file: one token a line (escapes \n \t \r \\ \xHH undone),
- * a JSON list, a JSON map from text to id, or a Hugging Face tokenizer.json (model.vocab, which may
- * also be a list of [text, score], and added_tokens).
+ * a JSON list, a JSON map from text to id, a Hugging Face tokenizer.json (model.vocab, which may
+ * also be a list of [text, score], and added_tokens), or the metadata of a GGUF model.
  */
 #ifndef CLI_VOCAB_H
 #define CLI_VOCAB_H
@@ -23,11 +23,16 @@ typedef struct vocab {
     uint32_t capacity;
     char *bytes;
     size_t n_bytes, bytes_capacity;
+    int encoding; /* ENCODING_*: what the file says of its spelling; auto: nothing */
 } vocab;
 
 /* Reads args->vocab if it is given; else *v is empty. Returns an exit code, after complain() if it
  * is not EXIT_DONE. */
 int vocab_load(vocab *v, const arguments *args);
+
+/* The same of a file that has been read, path in messages; text is followed by a NUL that n does
+ * not count, and may be changed. On failure *v holds what has to be freed. */
+int vocab_parse(vocab *v, const arguments *args, const char *path, char *text, size_t n);
 
 /* Whether it has the length of the rows of path; else EXIT_DATA after complain(). */
 int vocab_check(const vocab *v, const arguments *args, const char *path, uint32_t n_vocab);
@@ -39,6 +44,9 @@ const char *vocab_text(const vocab *v, pluck_token token, size_t *n);
 
 /* For the readers of single formats: sets the text of one id. Returns false when memory ran out. */
 bool vocab_set(vocab *v, uint32_t id, const char *text, size_t n, bool is_literal);
+
+/* Undoes the escapes of all texts: \n, \t, \r, \\, \xHH. */
+void vocab_unescape(vocab *v);
 
 /* Reads the JSON forms. Returns an exit code as vocab_load(). */
 int vocab_read_json(vocab *v, const char *who, const char *path, const char *text, size_t n);

@@ -11,10 +11,17 @@
 typedef struct reader {
     vocab *v;
     const char *who, *path;
+    size_t n_ids; /* ids are below this number: what a small file can cost in memory */
 } reader;
+
+enum { LEAST_IDS = 1 << 16 };
 
 static int add(const reader *r, uint32_t id, const char *text, bool is_literal)
 {
+    if (id >= r->n_ids)
+        return complain(r->who, EXIT_DATA,
+                        "%s: \"%s\" has the id %u, in a file too small for as many tokens", r->path,
+                        text, (unsigned)id);
     return vocab_set(r->v, id, text, strlen(text), is_literal) ? EXIT_DONE
                                                                : complain_memory(r->who);
 }
@@ -80,6 +87,27 @@ static int read_added(const reader *r, const cJSON *list)
     return EXIT_DONE;
 }
 
+/* What the decoder of a tokenizer.json says of the spelling. A sequence of decoders is searched. */
+static int find_encoding(const cJSON *decoder, unsigned depth)
+{
+    static const struct {
+        const char *type;
+        int encoding;
+    } known[] = {{"ByteLevel", ENCODING_GPT2},
+                 {"Metaspace", ENCODING_SENTENCEPIECE},
+                 {"ByteFallback", ENCODING_SENTENCEPIECE}};
+    const cJSON *const type = cJSON_GetObjectItemCaseSensitive(decoder, "type");
+    for (size_t i = 0; cJSON_IsString(type) && i < sizeof known / sizeof *known; i++)
+        if (strcmp(type->valuestring, known[i].type) == 0)
+            return known[i].encoding;
+    const cJSON *const list = cJSON_GetObjectItemCaseSensitive(decoder, "decoders");
+    int found = ENCODING_AUTO;
+    for (const cJSON *item = depth < 4 && cJSON_IsArray(list) ? list->child : NULL;
+         item != NULL && found == ENCODING_AUTO; item = item->next)
+        found = find_encoding(item, depth + 1);
+    return found;
+}
+
 static int read_root(const reader *r, const cJSON *root)
 {
     if (cJSON_IsArray(root))
@@ -96,6 +124,7 @@ static int read_root(const reader *r, const cJSON *root)
     const int code = cJSON_IsArray(entries) ? read_list(r, entries) : read_map(r, entries);
     if (code != EXIT_DONE)
         return code;
+    r->v->encoding = find_encoding(cJSON_GetObjectItemCaseSensitive(root, "decoder"), 0);
     return read_added(r, cJSON_GetObjectItemCaseSensitive(root, "added_tokens"));
 }
 
@@ -114,7 +143,7 @@ int vocab_read_json(vocab *v, const char *who, const char *path, const char *tex
             line += *c == '\n';
         return complain(who, EXIT_DATA, "%s: line %zu: is not valid JSON", path, line);
     }
-    const reader r = {v, who, path};
+    const reader r = {v, who, path, n > LEAST_IDS ? n : LEAST_IDS};
     const int code = read_root(&r, root);
     cJSON_Delete(root);
     return code;

@@ -1,9 +1,11 @@
 /*
  * Any bytes are a configuration or are refused with a message; a configuration that was read is
  * written and read back unchanged. Input that starts with '=' is a key, a line break and a value
- * for pluck_config_set; all other input is a whole text.
+ * for pluck_config_set; input that starts with '@' and a digit is a configuration of another
+ * engine; all other input is a whole text.
  */
 #include <pluck/config.h>
+#include <pluck/import.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +85,29 @@ static void fuzz_set(const char *base, const uint8_t *data, size_t size_bytes)
     free(key);
 }
 
+static void count_key(void *user, const char *key, pluck_import_fate fate, const char *note)
+{
+    ++*(size_t *)user;
+    require(key && note && pluck_import_fate_name(fate), "a report has a key, a fate and a note");
+}
+
+static void fuzz_import(char digit, const char *json, size_t size_bytes)
+{
+    pluck_config *config = NULL;
+    pluck_error err = {PLUCK_OK, ""};
+    pluck_config_kind kind = (pluck_config_kind)((unsigned)(digit - '0') % 4);
+    size_t n_told = 0;
+    if (digit == '?')
+        (void)pluck_config_guess_kind(json, size_bytes, &kind, NULL);
+    pluck_status status =
+        pluck_config_import(&config, kind, json, size_bytes, count_key, &n_told, NULL, &err);
+    if (status == PLUCK_OK)
+        check_config(config);
+    else
+        check_failure(status, &err);
+    pluck_config_destroy(&config);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
     pluck_config *config = NULL;
@@ -92,6 +117,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
                  size_bytes - 1);
         fuzz_set("{\"stages\": [{\"type\": \"top_p\"}, {\"type\": \"logit_bias\"}]}", data + 1,
                  size_bytes - 1);
+        return 0;
+    }
+    if (size_bytes > 1 && data[0] == '@') {
+        fuzz_import((char)data[1], (const char *)data + 2, size_bytes - 2);
         return 0;
     }
     pluck_status status =

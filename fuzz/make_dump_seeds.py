@@ -9,6 +9,7 @@ Fuzzing itself, with 4096 bytes as the longest input:
     make_dump_seeds.py corpus
     fuzz_dump -dict=fuzz/fuzz_dump.dict -max_len=4096 -max_total_time=600 corpus
 """
+import io
 import itertools
 import json
 import pathlib
@@ -16,13 +17,14 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zipfile
 
-AUTO, NPY, SAFETENSORS, RAW = range(4)
+AUTO, NPY, SAFETENSORS, RAW, NPZ, LLAMA_KL, JSONL = range(7)
 
 
 def seed(content, file_format=AUTO, raw_dtype=0, raw_n_vocab=0, tensor=0):
     """The three bytes that fuzz_dump.c takes its options from, and the file."""
-    return bytes([file_format + 4 * raw_dtype, raw_n_vocab, tensor]) + content
+    return bytes([file_format + 7 * raw_dtype, raw_n_vocab, tensor]) + content
 
 
 def npy(descr, size, fortran, shape, major):
@@ -31,7 +33,8 @@ def npy(descr, size, fortran, shape, major):
     n = 1
     for axis in shape:
         n *= axis
-    return b"\x93NUMPY" + bytes([major, 0]) + length + text.encode() + bytes(range(n * size))
+    values = bytes(i % 256 for i in range(n * size))
+    return b"\x93NUMPY" + bytes([major, 0]) + length + text.encode() + values
 
 
 def safetensors(*tensors):
@@ -44,6 +47,30 @@ def safetensors(*tensors):
         data += bytes(n)
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data
+
+
+def npz(method, *arrays):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, content in arrays:
+            with archive.open(name + ".npy", "w", force_zip64=len(name) > 1) as member:
+                member.write(content)
+    return out.getvalue()
+
+
+def llama_kl(n_ctx, n_vocab, n_chunk):
+    tokens = [i % n_vocab for i in range(n_ctx * n_chunk)]
+    row = struct.pack("<ff", 0.001, -9.0) + bytes(range(4 * ((n_vocab + 1) // 2)))
+    return (b"_logits_" + struct.pack("<iii", n_ctx, n_vocab, n_chunk) +
+            struct.pack(f"<{len(tokens)}i", *tokens) + row * (n_ctx - 1 - n_ctx // 2) * n_chunk)
+
+
+JSON_LINES = [
+    '{"logits": [1.5, -2e-3, null], "target": 2}\n{"logits":[0,-0.0,1E3]}\n',
+    '{"logprobs": {"0": -0.25, "2": -1.5}, "text": ["a\\"", {"b": [true, false]}]}\n\n',
+    '{"logprobs": [-0.1, -Infinity, NaN], "target": null}',
+    ' {"target": -1, "logits": [12345678901234567890.5e-10, 1e-400, 1e400]} \r\n \n',
+]
 
 
 def seeds():
@@ -59,6 +86,18 @@ def seeds():
     yield seed(safetensors(("a", "BF16", 2, [3]), ("b", "I64", 8, [2])), tensor=1)
     yield seed(safetensors(("logits", "F32", 4, [1, 1, 3]), ("x", "F32", 4, [1, 2])), tensor=2)
     yield seed(safetensors(("__metadata__", "U8", 1, [0]), ("b", "F32", 4, [2])))
+    matrix, vector = npy("<f4", 4, False, (2, 3), 1), npy("<f2", 2, False, (3,), 2)
+    for method in [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]:
+        yield seed(npz(method, ("logits", matrix)))
+        yield seed(npz(method, ("a", vector), ("b", npy("<i4", 4, False, (3,), 1))), NPZ)
+        yield seed(npz(method, ("a", vector), ("logits", matrix)), tensor=2)
+        yield seed(npz(method, ("a", npy(">f8", 8, True, (2, 3), 1))), tensor=1)
+        yield seed(npz(method, ("a", npy("<f4", 4, False, (40, 20), 1))))
+    yield seed(llama_kl(4, 3, 2))
+    yield seed(llama_kl(7, 6, 1), LLAMA_KL)
+    for lines in JSON_LINES:
+        yield seed(lines.encode(), raw_n_vocab=3)
+        yield seed(lines.encode(), JSONL)
     for dtype, size in enumerate([4, 2, 2]):
         yield seed(bytes(range(6 * size)), RAW, dtype, 3)
         yield seed(bytes(range(6 * size + 1)), AUTO, dtype, 3)

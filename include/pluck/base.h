@@ -41,7 +41,7 @@ extern "C" {
 /* The API number: it grows by one with every change of this API, and is the shared library's
  * soversion.
  *   1  first: softmax family, random numbers, samplers, configuration, dumps,
- *      heads, stored distributions. */
+ *      heads, stored distributions, tuning. */
 #define PLUCK_API_NUMBER 1
 
 /* "major.minor.patch" of the library that is linked; static storage. */

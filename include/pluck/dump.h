@@ -1,8 +1,8 @@
 /*
  * Logit dumps: a matrix of logits [n_rows, n_vocab] in a file that other tools write. The format is
- * recognised by content, never by name. Files are memory-mapped: opening costs O(1), and reading
- * any number of rows takes constant memory. A file that another process shortens while it is open
- * raises SIGBUS, as any mapped file does.
+ * recognised by content, never by name. Files are memory-mapped: opening costs O(1) (JSON lines:
+ * one reading), and reading any number of rows takes constant memory. A file that another process
+ * shortens while it is open raises SIGBUS, as any mapped file does.
  *
  * Formats
  *   .npy         versions 1.0 to 3.0; f4, f2 and f8 in both byte orders, bfloat16 (stored as <V2,
@@ -10,15 +10,27 @@
  *                than 2-D are flattened into rows. Fortran order is slow: each row is gathered from
  *                the whole file, of which at most 512 MiB stay resident.
  *   .safetensors F32, F16, BF16 and F64; one tensor of the file, axes as for .npy.
+ *   .npz         an .npy array in a ZIP file, named or the only one that can be meant, stored or
+ *                deflated (if the library has zlib); zip64. Checksums are compared: of a deflated
+ *                array when its last row is read; of a stored one of up to 64 MiB when it is
+ *                opened, of a larger one when its last row is read, if all rows were read in
+ *                order. A deflated array is unpacked from front to back: info.streamed.
+ *   llama-kl     the base file of llama.cpp's KL-divergence measurement (llama-perplexity
+ *                --kl-divergence-base): rows are log-probabilities in steps of 1/65535 of their
+ *                range, cut 16 below the largest; targets from the text that is in the file.
+ *   JSON lines   {"logits": [...]} or {"logprobs": {"id": value, ...}} a line, and "target" if
+ *                there is one. In an object the tokens that are not named have -inf, and
+ *                raw_n_vocab says how many there are; null is -inf. Numbers are rounded to double,
+ *                then to float.
  *   raw          rows of little-endian values and nothing else; the options say what they are.
  *
  * A file must have exactly the bytes that its header declares, at least one row, and 1 to
  * PLUCK_MAX_VOCAB values a row. Values are not looked at: NaN is the sampler's to refuse.
  *
  * Streams: "-", pipes and whatever else is no regular file are read once, from front to back, as
- * .npy in C order or raw. Rows can be read only in ascending order, one thread at a time. Reading
- * the last row of an .npy stream waits for the end of the stream, because a byte that follows is an
- * error.
+ * .npy in C order, llama-kl, JSON lines or raw. Rows can be read only in ascending order, one
+ * thread at a time. Reading the last row of an .npy or llama-kl stream waits for the end of the
+ * stream, because a byte that follows is an error.
  *
  * Errors: PLUCK_ERR_IO when the system refuses the file, PLUCK_ERR_FORMAT when the content is not
  * what its format says (the message has the path, the byte offset, what was found and what was
@@ -40,23 +52,28 @@ typedef enum pluck_dump_format {
     PLUCK_DUMP_AUTO = 0,
     PLUCK_DUMP_NPY = 1,
     PLUCK_DUMP_SAFETENSORS = 2,
-    PLUCK_DUMP_RAW = 3
+    PLUCK_DUMP_RAW = 3,
+    PLUCK_DUMP_NPZ = 4,
+    PLUCK_DUMP_LLAMA_KL = 5,
+    PLUCK_DUMP_JSONL = 6
 } pluck_dump_format;
 
-/* "auto", "npy", "safetensors", "raw"; NULL for a value outside the enumeration. */
+/* "auto", "npy", "safetensors", "raw", "npz", "llama-kl", "jsonl"; NULL for a value outside the
+ * enumeration. */
 PLUCK_API const char *pluck_dump_format_name(pluck_dump_format format);
 
 /* All zero is a good default. The strings are needed only during the call. */
 typedef struct pluck_dump_options {
     pluck_dump_format format;
 
-    /* .safetensors: which tensor. NULL: of those whose type can be read, the only one with two axes
-     * or more, else the only one with one axis; an error that lists them if there are several. With
-     * a format whose tensors have no names: PLUCK_ERR_INVALID. */
+    /* .safetensors: which tensor; .npz: which array, without the .npy of its member. NULL: of those
+     * whose type can be read, the only one with two axes or more, else the only one with one axis;
+     * an error that lists them if there are several. With a format whose tensors have no names:
+     * PLUCK_ERR_INVALID. */
     const char *tensor;
 
     pluck_dtype raw_dtype; /* raw: type of the values */
-    uint32_t raw_n_vocab;  /* raw: values a row; 0: not a raw file */
+    uint32_t raw_n_vocab; /* raw: values a row; 0: not a raw file. JSON lines: values a row, or 0 */
 
     /* NULL: malloc and free. Must outlive the dump. The parser of .safetensors headers uses malloc
      * in any case, for what it frees before the call returns. */
@@ -77,12 +94,14 @@ PLUCK_API void pluck_dump_close(pluck_dump **dump);
 /* What a dump holds. tensor is NULL unless the format names its tensors. */
 typedef struct pluck_dump_info {
     pluck_dump_format format;
-    uint64_t n_rows; /* PLUCK_DUMP_ROWS_UNKNOWN for a raw stream */
+    uint64_t n_rows; /* PLUCK_DUMP_ROWS_UNKNOWN for a stream of raw values or JSON lines */
     uint32_t n_vocab;
     pluck_dtype dtype;        /* of the rows that pluck_dump_read() gives  */
     const char *stored_dtype; /* as stored: "<f4", "BF16", …; valid while the dump is open */
     const char *tensor;
-    bool streamed; /* rows only in ascending order */
+    bool streamed;    /* rows only in ascending order */
+    bool has_targets; /* pluck_dump_read_row() gives targets; JSON lines: of the first row */
+    bool is_sparse;   /* the first row names some tokens only: all others are -inf */
 } pluck_dump_info;
 
 /* All zero for NULL. */
@@ -90,11 +109,12 @@ PLUCK_API pluck_dump_info pluck_dump_get_info(const pluck_dump *dump);
 
 /*
  * Row row in *logits. If the stored values are usable as they are (not f8, in the byte order of
- * this machine, in C order, not streamed), logits->data points into the file, at any alignment, and
- * stays valid until the dump is closed; scratch may then be NULL. Else the row is copied into
- * scratch (n_vocab floats, the caller's, one a thread) and logits->data = scratch. f8 values are
- * rounded to the nearest float, as the rounding mode of the calling thread says; one beyond the
- * range of float becomes an infinity. All other values keep their bits.
+ * this machine, in C order, not streamed, not llama-kl or JSON lines), logits->data points into
+ * the file, at any alignment, and stays valid until the dump is closed; scratch may then be NULL.
+ * Else the row is copied into scratch (n_vocab floats, the caller's, one a thread) and
+ * logits->data = scratch. f8 values are rounded to the nearest float, as the rounding mode of the
+ * calling thread says; one beyond the range of float becomes an infinity. All other values keep
+ * their bits.
  *
  * Many threads may read one dump at once unless it is streamed. row >= n_rows: PLUCK_ERR_INVALID.
  * On failure *logits is unchanged.
@@ -106,6 +126,21 @@ PLUCK_API pluck_dump_info pluck_dump_get_info(const pluck_dump *dump);
 PLUCK_API pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch,
                                        pluck_logits *logits, pluck_error *err);
 
+/* In the place of a token: there is none, or it is not known. */
+#define PLUCK_NO_TOKEN ((pluck_token)-1)
+
+/* A row, and what the dump knows of its place in the text: the token that really came next, whose
+ * logit is among these. PLUCK_NO_TOKEN in formats without targets. */
+typedef struct pluck_dump_row {
+    pluck_logits logits;
+    pluck_token target;
+} pluck_dump_row;
+
+/* As pluck_dump_read(), with the target. At the end of a stream of unknown length
+ * row_out->logits.data is NULL. A target is below n_vocab, else the file is PLUCK_ERR_FORMAT. */
+PLUCK_API pluck_status pluck_dump_read_row(pluck_dump *dump, uint64_t row, float *scratch,
+                                           pluck_dump_row *row_out, pluck_error *err);
+
 /*
  * Rows before row will not be read again soon: their pages may leave memory. They can still be
  * read, and pointers to them stay valid. Calling it is optional (of a large file, only the 32 MiB
@@ -113,6 +148,31 @@ PLUCK_API pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *sc
  * at any time; on streams and in Fortran order it does nothing.
  */
 PLUCK_API void pluck_dump_release(pluck_dump *dump, uint64_t row);
+
+/*
+ * Targets in a file of their own, one a row: an .npy array of integers of 1, 2, 4 or 8 bytes in
+ * either byte order (mapped, O(1) to open; more axes than one are flattened), or text: decimal
+ * numbers with white space or commas between them, in brackets or not. A negative number is a row
+ * without a target (PLUCK_NO_TOKEN); one of PLUCK_MAX_VOCAB or more is PLUCK_ERR_FORMAT. Whether
+ * targets are below the n_vocab of a dump is for the caller to check.
+ */
+typedef struct pluck_targets pluck_targets;
+
+/* Opens path, or standard input for "-". allocator as in pluck_dump_options. On failure *out is
+ * NULL. Text and streams (of at most 1 GiB) are read whole. */
+PLUCK_API pluck_status pluck_targets_open(pluck_targets **out, const char *path,
+                                          const pluck_allocator *allocator, pluck_error *err);
+
+/* NULL and a pointer to NULL are allowed. */
+PLUCK_API void pluck_targets_close(pluck_targets **targets);
+
+/* How many there are; 0 for NULL. */
+PLUCK_API uint64_t pluck_targets_count(const pluck_targets *targets);
+
+/* Targets first to first + n - 1; tokens has room for n. Many threads may read at once. Past the
+ * last one: PLUCK_ERR_INVALID. On failure tokens is undefined. */
+PLUCK_API pluck_status pluck_targets_read(pluck_targets *targets, uint64_t first, size_t n,
+                                          pluck_token *tokens, pluck_error *err);
 
 #ifdef __cplusplus
 }

@@ -20,17 +20,23 @@
 
 #include <pluck/base.h>
 #include <pluck/batch.h>
+#include <pluck/compare.h>
 #include <pluck/config.h>
 #include <pluck/dump.h>
+#include <pluck/dump_writer.h>
 #include <pluck/fasttext.h>
+#include <pluck/guidance.h>
 #include <pluck/head.h>
+#include <pluck/import.h>
 #include <pluck/rng.h>
 #include <pluck/sampled_softmax.h>
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>
+#include <pluck/speculative.h>
 #include <pluck/stage.h>
 #include <pluck/trace.h>
 #include <pluck/train.h>
+#include <pluck/tune.h>
 #include <pluck/weighted.h>
 
 #endif

@@ -5,13 +5,14 @@
 #ifndef PL_JSON_CHECK_H
 #define PL_JSON_CHECK_H
 
+#include "base/json_number.h"
 #include <stdbool.h>
 #include <stddef.h>
 
 enum {
-    PL_JSON_MAX_DEPTH = 64,     /* arrays and objects inside each other */
-    PL_JSON_MAX_NUMBER = 127,   /* characters of one number */
-    PL_JSON_MAX_BYTES = 1 << 30 /* the largest bias map needs 0.7 of it when written */
+    PL_JSON_MAX_DEPTH = 64,                  /* arrays and objects inside each other */
+    PL_JSON_MAX_NUMBER = PL_NUMBER_MAX_TEXT, /* characters of one number */
+    PL_JSON_MAX_BYTES = 1 << 30              /* the largest bias map needs 0.7 of it when written */
 };
 
 typedef struct pl_json_problem {

@@ -7,8 +7,8 @@
  */
 #include "config/json_tree.h"
 
+#include "base/json_number.h"
 #include "config/json_check.h"
-#include "config/json_number.h"
 #include "config/sort.h"
 
 #include <stdarg.h>
@@ -369,6 +369,36 @@ const char *pl_json_kind(const cJSON *node)
     default:
         return cJSON_IsTrue(node) ? "true" : "false";
     }
+}
+
+/* The end of the value that starts at a byte. */
+static size_t skip_value(const pl_json *json, size_t at)
+{
+    size_t depth = 0;
+    do {
+        const char c = json->text[at];
+        if (c == '"') {
+            at = skip_string(json->text, at);
+            continue;
+        }
+        if (c == '{' || c == '[')
+            depth++;
+        else if (c == '}' || c == ']')
+            depth--;
+        else if (depth == 0 && is_number_character(c) && c != 'e')
+            return skip_number(json->text, json->size_bytes, at);
+        else if (depth == 0) /* true, false, null */
+            return at + (c == 'f' ? 5 : 4);
+        at++;
+    } while (depth > 0);
+    return at;
+}
+
+const char *pl_json_value_text(const pl_json *json, const cJSON *node, size_t *length)
+{
+    const size_t at = value_offset(json, node);
+    *length = skip_value(json, at) - at;
+    return json->text + at;
 }
 
 const char *pl_json_number_text(const pl_json *json, const cJSON *node, size_t *length)

@@ -45,6 +45,9 @@ const char *pl_json_kind(const cJSON *node);
 /* The source text of a number node; *length is its size. */
 const char *pl_json_number_text(const pl_json *json, const cJSON *node, size_t *length);
 
+/* The source text of a value of any kind; *length is its size. */
+const char *pl_json_value_text(const pl_json *json, const cJSON *node, size_t *length);
+
 /* The nearest double; infinite if the number is too large for one. */
 double pl_json_number(const pl_json *json, const cJSON *node);
 

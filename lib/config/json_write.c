@@ -5,7 +5,7 @@
 #include "config/json_write.h"
 
 #include "base/error.h"
-#include "config/json_number.h"
+#include "base/json_number.h"
 
 #include <assert.h>
 #include <inttypes.h>

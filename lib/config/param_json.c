@@ -4,7 +4,7 @@
  */
 #include "config/param_json.h"
 
-#include "config/json_number.h"
+#include "base/json_number.h"
 #include "config/token_json.h"
 
 #include <assert.h>

@@ -5,7 +5,7 @@
  */
 #include "config/token_json.h"
 
-#include "config/json_number.h"
+#include "base/json_number.h"
 #include "config/sort.h"
 
 #include <inttypes.h>

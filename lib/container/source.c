@@ -135,6 +135,16 @@ void pl_source_open_memory(pl_source *source, const char *label, const void *byt
     }
 }
 
+void pl_source_open_pull(pl_source *source, const char *label, pl_source_pull pull, void *user,
+                         const pluck_allocator *allocator)
+{
+    clear(source, label, allocator);
+    source->streamed = true;
+    source->size_bytes = UINT64_MAX;
+    source->pull = pull;
+    source->pull_user = user;
+}
+
 void pl_source_close(pl_source *source)
 {
     if (source->mapped)
@@ -155,7 +165,7 @@ static size_t smaller(size_t a, size_t b)
 }
 
 /* At least one byte of the stream, or 0 at its end, or -1 with errno. */
-static ptrdiff_t read_some(pl_source *source, uint8_t *to, size_t size_bytes)
+static ptrdiff_t read_descriptor(pl_source *source, uint8_t *to, size_t size_bytes)
 {
     if (source->fd < 0) {
         size_t left = source->memory_size_bytes - source->memory_used_bytes;
@@ -179,17 +189,30 @@ static ptrdiff_t read_some(pl_source *source, uint8_t *to, size_t size_bytes)
     }
 }
 
+/* At least one byte, or none at the end. */
+static pluck_status read_some(pl_source *source, uint8_t *to, size_t size_bytes, size_t *n_read,
+                              pluck_error *err)
+{
+    *n_read = 0;
+    if (source->pull)
+        return source->pull(source->pull_user, to, size_bytes, n_read, err);
+    const ptrdiff_t n = read_descriptor(source, to, size_bytes);
+    if (n < 0)
+        return fail_system(source, "cannot be read", errno, err);
+    *n_read = (size_t)n;
+    return PLUCK_OK;
+}
+
 static pluck_status read_all(pl_source *source, uint8_t *to, size_t size_bytes, size_t *n_read,
                              pluck_error *err)
 {
     *n_read = 0;
     while (*n_read < size_bytes) {
-        ptrdiff_t n = read_some(source, to + *n_read, size_bytes - *n_read);
-        if (n < 0)
-            return fail_system(source, "cannot be read", errno, err);
-        if (n == 0)
-            break;
-        *n_read += (size_t)n;
+        size_t n = 0;
+        pluck_status status = read_some(source, to + *n_read, size_bytes - *n_read, &n, err);
+        *n_read += n;
+        if (status || n == 0)
+            return status;
     }
     return PLUCK_OK;
 }
@@ -256,6 +279,14 @@ pluck_status pl_source_read(pl_source *source, void *to, size_t size_bytes, size
             return status;
     }
     return PLUCK_OK;
+}
+
+pluck_status pl_source_read_some(pl_source *source, void *to, size_t size_bytes, size_t *n_read,
+                                 pluck_error *err)
+{
+    assert(source->streamed);
+    *n_read = read_head(source, to, size_bytes);
+    return *n_read > 0 ? PLUCK_OK : read_some(source, to, size_bytes, n_read, err);
 }
 
 /* begin_bytes is a multiple of the step, so of the page size. */

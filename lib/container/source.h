@@ -19,6 +19,11 @@ enum { PL_SOURCE_STEP_BYTES = 1 << 20, PL_SOURCE_N_STEPS = 32 };
 
 enum { PL_SOURCE_LABEL_BYTES = 96 };
 
+/* Where the bytes of a stream come from, if not from a descriptor: puts at least one byte and at
+ * most size_bytes into to, or sets *n_read = 0 at the end. */
+typedef pluck_status (*pl_source_pull)(void *user, uint8_t *to, size_t size_bytes, size_t *n_read,
+                                       pluck_error *err);
+
 typedef struct pl_source {
     char label[PL_SOURCE_LABEL_BYTES]; /* for messages: the path, or the end of a long one */
     pluck_allocator allocator;
@@ -32,6 +37,8 @@ typedef struct pl_source {
     /* Stream: what was peeked at and not yet read, and how far the reading is. */
     uint8_t *head;
     size_t head_size_bytes, head_used_bytes;
+    pl_source_pull pull; /* of a stream that is made on the way */
+    void *pull_user;
     const uint8_t *memory; /* of a stream that is in memory */
     size_t memory_size_bytes, memory_used_bytes;
 
@@ -53,6 +60,10 @@ pluck_status pl_source_open(pl_source *source, const char *path, const pluck_all
 void pl_source_open_memory(pl_source *source, const char *label, const void *bytes,
                            size_t size_bytes, bool streamed, const pluck_allocator *allocator);
 
+/* A stream whose bytes pull gives. */
+void pl_source_open_pull(pl_source *source, const char *label, pl_source_pull pull, void *user,
+                         const pluck_allocator *allocator);
+
 void pl_source_close(pl_source *source);
 
 /* The first size_bytes bytes, or as many as there are: *available. The bytes stay valid until the
@@ -63,6 +74,11 @@ pluck_status pl_source_peek(pl_source *source, size_t size_bytes, const uint8_t 
 /* The next size_bytes bytes of a stream, fewer only at its end. to = NULL skips them. */
 pluck_status pl_source_read(pl_source *source, void *to, size_t size_bytes, size_t *n_read,
                             pluck_error *err);
+
+/* As many bytes of a stream as there are without waiting for more, at most size_bytes; 0 only at
+ * its end. */
+pluck_status pl_source_read_some(pl_source *source, void *to, size_t size_bytes, size_t *n_read,
+                                 pluck_error *err);
 
 /* size_bytes bytes at offset_bytes, both inside of a source that is no stream. For reads that are
  * mostly in ascending order: the parts of a large file that were read longest ago leave memory. */

@@ -13,10 +13,8 @@
 #include "dump/reader.h"
 
 static const pl_dump_reader *const readers[] = {
-    &pl_dump_npy,
-    &pl_dump_safetensors,
-    &pl_dump_raw,
-    NULL,
+    &pl_dump_npy,   &pl_dump_safetensors, &pl_dump_npz, &pl_dump_llama_kl,
+    &pl_dump_jsonl, &pl_dump_raw,         NULL,
 };
 
 const char *pluck_dump_format_name(pluck_dump_format format)
@@ -177,7 +175,24 @@ pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch, plu
     if (!dump || !logits)
         return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_read: %s is NULL",
                        dump ? "logits" : "dump");
-    return dump->reader->read(dump, row, scratch, logits, err);
+    pluck_dump_row read = {{0}, PLUCK_NO_TOKEN};
+    pluck_status status = dump->reader->read(dump, row, scratch, &read, err);
+    if (status == PLUCK_OK)
+        *logits = read.logits;
+    return status;
+}
+
+pluck_status pluck_dump_read_row(pluck_dump *dump, uint64_t row, float *scratch,
+                                 pluck_dump_row *row_out, pluck_error *err)
+{
+    if (!dump || !row_out)
+        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_read_row: %s is NULL",
+                       dump ? "row_out" : "dump");
+    pluck_dump_row read = {{0}, PLUCK_NO_TOKEN};
+    pluck_status status = dump->reader->read(dump, row, scratch, &read, err);
+    if (status == PLUCK_OK)
+        *row_out = read;
+    return status;
 }
 
 void pluck_dump_release(pluck_dump *dump, uint64_t row)

@@ -1,9 +1,9 @@
 /*
- * .npy: one array; its header is read by npy_header.c, its values are a matrix. A stream gives rows
- * in C order only: the first row of a Fortran-order matrix is complete only at its end.
+ * .npy: one array; its header is read by array_header.c, its values are a matrix. A stream gives
+ * rows in C order only: the first row of a Fortran-order matrix is complete only at its end.
  */
 #include "base/error.h"
-#include "dump/npy_header.h"
+#include "dump/array_header.h"
 #include "dump/reader.h"
 
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)

@@ -6,9 +6,9 @@
 #include "base/alloc.h"
 
 pluck_status pl_reader_matrix_read(pluck_dump *dump, uint64_t row, float *scratch,
-                                   pluck_logits *logits, pluck_error *err)
+                                   pluck_dump_row *out, pluck_error *err)
 {
-    return pl_matrix_read(&dump->matrix, &dump->source, row, scratch, logits, err);
+    return pl_matrix_read(&dump->matrix, &dump->source, row, scratch, &out->logits, err);
 }
 
 void pl_reader_matrix_release(pluck_dump *dump, uint64_t row)

@@ -27,7 +27,8 @@ typedef struct pl_dump_reader {
      * failure close() is called all the same. */
     pluck_status (*open)(pluck_dump *dump, const pluck_dump_options *options, pluck_error *err);
 
-    pluck_status (*read)(pluck_dump *dump, uint64_t row, float *scratch, pluck_logits *logits,
+    /* One row; out->target is PLUCK_NO_TOKEN before. */
+    pluck_status (*read)(pluck_dump *dump, uint64_t row, float *scratch, pluck_dump_row *out,
                          pluck_error *err);
     void (*release)(pluck_dump *dump, uint64_t row);
     void (*close)(pluck_dump *dump);
@@ -40,15 +41,19 @@ struct pluck_dump {
     pl_source source;
     pl_matrix matrix; /* of readers whose rows are one matrix of fixed-size values */
     char *tensor;     /* its name; the reader's */
+    void *own;        /* what else the reader keeps; its close() frees it */
 };
 
 extern const pl_dump_reader pl_dump_npy;
 extern const pl_dump_reader pl_dump_safetensors;
+extern const pl_dump_reader pl_dump_npz;
+extern const pl_dump_reader pl_dump_llama_kl;
+extern const pl_dump_reader pl_dump_jsonl;
 extern const pl_dump_reader pl_dump_raw;
 
 /* read, release and close of readers that have a matrix, and its share of info. */
 pluck_status pl_reader_matrix_read(pluck_dump *dump, uint64_t row, float *scratch,
-                                   pluck_logits *logits, pluck_error *err);
+                                   pluck_dump_row *out, pluck_error *err);
 void pl_reader_matrix_release(pluck_dump *dump, uint64_t row);
 void pl_reader_matrix_close(pluck_dump *dump);
 void pl_reader_matrix_info(pluck_dump *dump);

@@ -11,6 +11,7 @@ sys.dont_write_bytecode = True
 from make_inputs import environment, write_inputs  # noqa: E402
 
 PLUCK = None
+DATA_FOLDER = pathlib.Path(__file__).resolve().parent.parent / "data"
 
 
 class CommandCase(unittest.TestCase):
@@ -50,8 +51,7 @@ def main():
     parser.add_argument("--pluck", required=True)
     args, rest = parser.parse_known_args()
     PLUCK = str(pathlib.Path(args.pluck).resolve())
-    data = pathlib.Path(__file__).resolve().parent.parent / "data"
-    if subprocess.run([PLUCK, "inspect", data / "stories260K.npy"], env=environment(PLUCK),
+    if subprocess.run([PLUCK, "inspect", DATA_FOLDER / "stories260K.npy"], env=environment(PLUCK),
                       capture_output=True).returncode == 2:
         print("skipped: PLUCK_ISA names a set that is not supported here")
         sys.exit(77)

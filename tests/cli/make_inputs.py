@@ -139,6 +139,8 @@ def write_inputs(folder):
     # The names that the examples of the help use.
     shutil.copy(DATA / "stories260K.npy", folder / "logits.npy")
     shutil.copy(DATA / "stories260K_vocab.json", folder / "vocab.json")
+    shutil.copy(DATA / "stories260K_targets.npy", folder / "targets.npy")
+    shutil.copy(DATA / "gpt2bpe50k_targets.npy", folder / "gpt2_targets.npy")
     shutil.copy(DATA / "gpt2bpe50k.npy", folder / "gpt2.npy")
     shutil.copy(DATA / "gpt2bpe50k_vocab.json", folder / "gpt2_vocab.json")
     shutil.copy(folder / "logits.npy", folder / "a.npy")
@@ -146,6 +148,9 @@ def write_inputs(folder):
     stories = (folder / "logits.npy").read_bytes()
     (folder / "logits.raw").write_bytes(stories[-64 * 512 * 4:])
     shutil.copy(folder / "config8.json", folder / "config.json")
+    (folder / "generation_config.json").write_text(
+        '{"do_sample": true, "temperature": 0.6, "top_p": 0.9, "repetition_penalty": 1.1,\n'
+        ' "num_beams": 1, "eos_token_id": [7], "transformers_version": "4.44.0"}\n')
 
 
 def environment(pluck):

@@ -141,7 +141,7 @@ class Help(CommandCase):
         self.assertEqual(self.complete("pluck sample -f "), ["text", "json", "csv"])
         self.assertEqual(self.complete("pluck stages xt"), ["xtc"])
         self.assertEqual(self.complete("pluck config init pre"), ["precise"])
-        self.assertEqual(self.complete("pluck help re"), ["replay"])
+        self.assertEqual(self.complete("pluck help repl"), ["replay"])
         self.assertEqual(self.complete("pluck sample --draw ad"), ["adaptive_p"])
         self.assertEqual(self.complete("pluck sample --mirostat "), ["0", "1", "2"])
         self.assertEqual(self.complete("pluck replay "), [])
@@ -155,7 +155,7 @@ class Help(CommandCase):
                             ("pluck sample -f ", ["csv", "json", "text"]),
                             ("pluck stages xt", ["xtc"]), ("pluck config init pre", ["precise"]),
                             ("pluck sample config8", ["config8.json"]),
-                            ("pluck help re", ["replay"])):
+                            ("pluck help repl", ["replay"])):
             out = self.run_line(f"fish -N -c \"source c.fish; complete -C '{line}'\"").decode()
             self.assertEqual([x.split("\t")[0] for x in out.splitlines()], words, line)
 

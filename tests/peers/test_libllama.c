@@ -3,263 +3,65 @@
  * logits, 1 to 128,256 of them, with ties and -inf, after random histories, go through pluck and
  * through libllama; the sorted probabilities of what is left must agree to 1e-5.
  *
- *     test_libllama [COUNT [FIRST_SEED]]        PLUCK_LIBLLAMA = folder of libllama
+ *     test_libllama [--cases N] [--seed S]      PLUCK_LIBLLAMA = folder of libllama
  *
- * libllama computes in float and adds up in the order of a sort, so decisions closer than that may
- * differ. Such a case is told from a real disagreement by running pluck twice more, with every
- * parameter a little tighter and a little looser: libllama's number of survivors must lie
- * between. The other explanations are those of docs/stages-and-engines.md, each with a condition
- * below that must hold; everything else fails.
+ * N is 1000 unless given, S, the first case, 1. What disagrees must be explained by one of the
+ * deviations of docs/stages-and-engines.md, by showing that it goes away when the reason does:
+ * where libllama's candidates carry what confuses it, its samplers are applied one at a time and
+ * the array is put in order between them; where equal logits are ordered by chance, they are made
+ * different. Decisions closer than libllama's floats are told by running pluck twice more, with
+ * every parameter a little tighter and a little looser: libllama's number of survivors must lie
+ * between. Everything else fails.
  */
 #include "peers/llama_api.h"
-#include "support/test_random.h"
+#include "peers/peer_cases.h"
 
-#include <pluck/pluck.h>
-
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_VOCAB = 128256, MAX_STAGES = 5, MAX_HISTORY = 400, TEXT_BYTES = 4096, SKIPPED = 77 };
+enum { SKIPPED = 77 };
 
-typedef enum stage_kind {
-    TOP_K,
-    TOP_P,
-    MIN_P,
-    TYPICAL,
-    TEMPERATURE,
-    DYNAMIC,
-    TOP_N_SIGMA,
-    XTC,
-    PENALTIES,
-    DRY,
-    BIAS,
-    N_STAGES,
-    MIROSTAT = N_STAGES,
-    MIROSTAT_V2,
-    ADAPTIVE_P,
-    CATEGORICAL
-} stage_kind;
+/* Why a case agrees. */
+typedef enum verdict {
+    AGREES,
+    ROUNDING,
+    BANNED,
+    STILL_SORTED,
+    UNDERFLOW_OF_P,
+    SEVERAL,
+    TIES,
+    DRY_OVERFLOW,
+    K_OVERFLOW,
+    UNEXPLAINED,
+    N_VERDICTS
+} verdict;
 
-typedef struct stage {
-    stage_kind kind;
-    double a, b, c;
-    int32_t n, min_keep;
-} stage;
+static const char *const verdict_names[N_VERDICTS] = {
+    "agree to 1e-5",
+    "decisions and sums in float",
+    "candidates at -inf count",
+    "array still marked sorted after logit_bias",
+    "typical where a probability underflows",
+    "several of these three",
+    "order of equal logits",
+    "dry penalty overflows",
+    "mirostat's k overflows",
+    "unexplained",
+};
 
-typedef struct peer_case {
-    uint32_t n_vocab;
-    float *logits;
-    pluck_token history[MAX_HISTORY];
-    size_t n_history;
-    stage stages[MAX_STAGES];
-    size_t n_stages;
-    stage draw;
-} peer_case;
-
-/* As a float, which is what libllama takes. */
-static double uniform(test_random *random, double low, double high)
-{
-    return (double)(float)(low + (high - low) * test_random_uniform(random));
-}
-
-static stage make_stage(test_random *random, stage_kind kind)
-{
-    stage s = {.kind = kind, .min_keep = 1};
-    if (test_random_below(random, 4) == 0)
-        s.min_keep = 1 + (int32_t)test_random_below(random, 9);
-    switch (kind) {
-    case TOP_K:
-        s.n = 1 + (int32_t)test_random_below(random, test_random_below(random, 2) ? 60 : 3000);
-        break;
-    case TOP_P:
-    case TYPICAL:
-        s.a = uniform(random, 0.02, 0.999);
-        break;
-    case MIN_P:
-        s.a = uniform(random, 0.0005, 0.5);
-        break;
-    case TEMPERATURE:
-        s.a = test_random_below(random, 20) ? uniform(random, 0.3, 2) : 0;
-        break;
-    case DYNAMIC:
-        s.a = uniform(random, 0.5, 1.5);
-        s.b = uniform(random, 0.1, 0.6);
-        s.c = uniform(random, 0.5, 2);
-        break;
-    case TOP_N_SIGMA:
-        s.a = uniform(random, 0.2, 3);
-        break;
-    case XTC:
-        s.a = uniform(random, 0.01, 0.5);
-        break;
-    case PENALTIES:
-        s.n = (int32_t)test_random_below(random, 100) + 1;
-        s.a = uniform(random, 0.8, 1.5);
-        s.b = uniform(random, -0.5, 1);
-        s.c = uniform(random, -0.5, 1);
-        break;
-    case DRY:
-        s.a = uniform(random, 0.1, 2);
-        s.b = uniform(random, 1.05, 3);
-        s.n = (int32_t)test_random_below(random, 300) + 1;
-        s.min_keep = 1 + (int32_t)test_random_below(random, 4); /* the allowed length */
-        break;
-    case MIROSTAT:
-    case MIROSTAT_V2:
-        s.a = uniform(random, 0.5, 8);
-        break;
-    case ADAPTIVE_P:
-        s.a = uniform(random, 0.05, 0.95);
-        break;
-    default:
-        s.n = (int32_t)test_random_below(random, 1000);
-        s.a = uniform(random, -3, 3);
-    }
-    return s;
-}
-
-static void make_logits(peer_case *c, bool ties, test_random *random)
-{
-    bool bans = test_random_below(random, 3) == 0;
-    double spread = uniform(random, 1, 4);
-    for (uint32_t i = 0; i < c->n_vocab; i++) {
-        double sum = -6;
-        for (int j = 0; j < 12; j++)
-            sum += test_random_uniform(random);
-        c->logits[i] = (float)(spread * sum);
-        if (test_random_below(random, 200) == 0)
-            c->logits[i] += (float)(4 * spread * test_random_uniform(random));
-        if (ties)
-            c->logits[i] = roundf(c->logits[i] * 2) / 2;
-        if (bans && i > 0 && test_random_below(random, 10) == 0)
-            c->logits[i] = -INFINITY;
-    }
-}
-
-/* libllama's top_n_sigma leaves tokens of -inf among the candidates, which confuses these. */
-static bool counts_candidates(stage_kind kind)
-{
-    return kind == TYPICAL || kind == DYNAMIC || kind == TOP_N_SIGMA || kind == MIROSTAT ||
-           kind == TOP_K || kind == XTC;
-}
-
-/* Which of equal tokens libllama's sort leaves is undefined; with these it would matter. */
-static bool names_tokens(stage_kind kind)
-{
-    return kind == PENALTIES || kind == DRY || kind == BIAS;
-}
-
-static void make_case(peer_case *c, uint64_t seed)
-{
-    static const uint32_t sizes[] = {1, 2, 3, 10, 100, 1000, 5000, 32000};
-    test_random random = test_random_make(seed);
-    c->n_vocab = sizes[test_random_below(&random, sizeof sizes / sizeof *sizes)];
-    if (test_random_below(&random, 40) == 0)
-        c->n_vocab = MAX_VOCAB;
-    bool ties = test_random_below(&random, 3) == 0;
-    make_logits(c, ties, &random);
-    c->n_history = test_random_below(&random, MAX_HISTORY);
-    size_t range = c->n_vocab < 6 ? c->n_vocab : 6;
-    for (size_t i = 0; i < c->n_history; i++)
-        c->history[i] = (pluck_token)test_random_below(&random, range);
-    c->n_stages = test_random_below(&random, MAX_STAGES);
-    bool counts = true;  /* a stage that counts candidates may come */
-    bool typical = true; /* no p underflows to 0, which makes libllama's entropy NaN */
-    for (size_t i = 0; i < c->n_stages; i++) {
-        stage_kind kind = (stage_kind)test_random_below(&random, N_STAGES);
-        if ((!counts && counts_candidates(kind)) || (ties && i > 0 && names_tokens(kind)))
-            kind = TEMPERATURE;
-        if (i > 0 && kind == BIAS) /* it does not tell libllama that the order has changed */
-            kind = TOP_P;
-        if (kind == TYPICAL && (!typical || c->n_vocab == MAX_VOCAB)) /* the order is in float */
-            kind = MIN_P;
-        typical = typical && kind != TEMPERATURE && kind != DYNAMIC && kind != DRY;
-        counts = counts && kind != TOP_N_SIGMA;
-        c->stages[i] = make_stage(&random, kind);
-        c->stages[i].n %= kind == BIAS ? (int32_t)c->n_vocab : INT32_MAX;
-    }
-    stage_kind draws[] = {CATEGORICAL, MIROSTAT, MIROSTAT_V2, ADAPTIVE_P};
-    stage_kind draw = draws[test_random_below(&random, 12) % 6 % 4];
-    c->draw = make_stage(&random, !counts && counts_candidates(draw) ? CATEGORICAL : draw);
-}
-
-/* loose: how much looser each parameter is, so that more tokens survive; < 0: fewer. */
-static int stage_json(char *text, size_t capacity, const stage *s, double loose)
-{
-    const double more = 1 + loose, less = 1 - loose;
-    switch (s->kind) {
-    case TOP_K:
-        return snprintf(text, capacity, "{\"type\": \"top_k\", \"k\": %d}", s->n);
-    case TOP_P:
-        return snprintf(text, capacity, "{\"type\": \"top_p\", \"p\": %.17g, \"min_keep\": %d}",
-                        s->a * more < 1 ? s->a * more : 1, s->min_keep);
-    case TYPICAL:
-        return snprintf(text, capacity, "{\"type\": \"typical\", \"p\": %.17g, \"min_keep\": %d}",
-                        s->a * more < 1 ? s->a * more : 1, s->min_keep);
-    case MIN_P:
-        return snprintf(text, capacity, "{\"type\": \"min_p\", \"p\": %.17g, \"min_keep\": %d}",
-                        s->a * less, s->min_keep);
-    case TEMPERATURE:
-        return snprintf(text, capacity, "{\"type\": \"temperature\", \"t\": %.17g}", s->a);
-    case DYNAMIC:
-        return snprintf(text, capacity,
-                        "{\"type\": \"dynamic_temperature\", \"t\": %.17g, \"range\": %.17g, "
-                        "\"exponent\": %.17g}",
-                        s->a, s->b, s->c);
-    case TOP_N_SIGMA:
-        return snprintf(text, capacity, "{\"type\": \"top_n_sigma\", \"n\": %.17g}", s->a * more);
-    case XTC:
-        return snprintf(text, capacity,
-                        "{\"type\": \"xtc\", \"probability\": 1, \"threshold\": %.17g, "
-                        "\"min_keep\": %d}",
-                        s->a * more, s->min_keep);
-    case PENALTIES:
-        return snprintf(text, capacity,
-                        "{\"type\": \"penalties\", \"last_n\": %d, \"repeat\": %.17g, "
-                        "\"frequency\": %.17g, \"presence\": %.17g}",
-                        s->n, s->a, s->b, s->c);
-    case DRY:
-        return snprintf(text, capacity,
-                        "{\"type\": \"dry\", \"multiplier\": %.17g, \"base\": %.17g, "
-                        "\"allowed_length\": %d, \"last_n\": %d}",
-                        s->a, s->b, s->min_keep, s->n);
-    case BIAS:
-        return snprintf(text, capacity, "{\"type\": \"logit_bias\", \"bias\": {\"%d\": %.17g}}",
-                        s->n, s->a);
-    case MIROSTAT:
-        return snprintf(text, capacity, "{\"type\": \"mirostat\", \"tau\": %.17g}", s->a * more);
-    case MIROSTAT_V2:
-        return snprintf(text, capacity, "{\"type\": \"mirostat_v2\", \"tau\": %.17g}", s->a * more);
-    case ADAPTIVE_P:
-        return snprintf(text, capacity, "{\"type\": \"adaptive_p\", \"target\": %.17g}", s->a);
-    default:
-        return snprintf(text, capacity, "\"categorical\"");
-    }
-}
-
-static void case_json(const peer_case *c, double loose, char text[TEXT_BYTES])
-{
-    size_t n = (size_t)snprintf(text, TEXT_BYTES, "{\"stages\": [");
-    for (size_t i = 0; i < c->n_stages; i++) {
-        n += (size_t)snprintf(text + n, TEXT_BYTES - n, i ? ", " : "");
-        n += (size_t)stage_json(text + n, TEXT_BYTES - n, &c->stages[i], loose);
-    }
-    n += (size_t)snprintf(text + n, TEXT_BYTES - n, "], \"draw\": ");
-    n += (size_t)stage_json(text + n, TEXT_BYTES - n, &c->draw, loose);
-    snprintf(text + n, TEXT_BYTES - n, "}");
-}
+/* Bits: what is put in order between libllama's samplers. */
+enum { DROP_BANNED = 1, UNSORT = 2, DROP_UNDERFLOW = 4, ALL = 7 };
 
 /* The probabilities, largest first; returns how many, 0 after an error. */
-static uint32_t run_pluck(const peer_case *c, double loose, pluck_prob *probs)
+static uint32_t run_pluck(const peer_case *c, double loose, bool acts, pluck_prob *probs)
 {
     char json[TEXT_BYTES];
     pluck_sampler *sampler = NULL;
     pluck_error err;
     uint32_t n = 0;
-    case_json(c, loose, json);
+    peer_case_json(c, loose, acts, json);
     if (pluck_sampler_from_json(&sampler, json, strlen(json), c->n_vocab, &err) != PLUCK_OK) {
         fprintf(stderr, "%s: %s\n", json, err.message);
         exit(EXIT_FAILURE);
@@ -292,7 +94,7 @@ static llama_sampler *make_peer(const llama_api *api, const peer_case *c, const 
     case TOP_N_SIGMA:
         return api->top_n_sigma((float)s->a);
     case XTC:
-        return api->xtc(1, (float)s->a, (size_t)s->min_keep, 1);
+        return api->xtc((float)s->b, (float)s->a, (size_t)s->min_keep, (uint32_t)c->seed);
     case PENALTIES:
         return api->penalties((int32_t)c->n_vocab, s->n, (float)s->a, (float)s->b, (float)s->c);
     case DRY:
@@ -308,6 +110,49 @@ static llama_sampler *make_peer(const llama_api *api, const peer_case *c, const 
     }
 }
 
+/* Removes what bits name from the candidates. */
+static void tidy(unsigned bits, bool for_typical, llama_token_data_array *array)
+{
+    float best = -INFINITY;
+    size_t n = 0;
+    for (size_t i = 0; i < array->size; i++)
+        best = fmaxf(best, array->data[i].logit);
+    for (size_t i = 0; i < array->size; i++) {
+        const float logit = array->data[i].logit;
+        const bool banned = (bits & DROP_BANNED) && !(logit > -INFINITY);
+        const bool underflows =
+            (bits & DROP_UNDERFLOW) && for_typical && expf(logit - best) < 1e-37f;
+        if (!banned && !underflows)
+            array->data[n++] = array->data[i];
+    }
+    array->size = n;
+    if (bits & UNSORT)
+        array->sorted = false;
+}
+
+/* Applies libllama's samplers after the history, all at once or one by one, tidied between. */
+static void apply_peer(const llama_api *api, const peer_case *c, unsigned bits,
+                       llama_token_data_array *array)
+{
+    llama_sampler *chain = NULL;
+    for (size_t i = 0; i <= c->n_stages; i++) {
+        const stage *s = i < c->n_stages ? &c->stages[i] : &c->draw;
+        if (!chain)
+            chain = api->chain_init((llama_sampler_chain_params){true});
+        if (s->kind != CATEGORICAL)
+            api->chain_add(chain, make_peer(api, c, s));
+        if (bits == 0 && i < c->n_stages)
+            continue;
+        for (size_t j = 0; j < c->n_history; j++)
+            api->accept(chain, c->history[j]);
+        tidy(bits, s->kind == TYPICAL, array);
+        if (array->size > 0)
+            api->apply(chain, array);
+        api->free(chain);
+        chain = NULL;
+    }
+}
+
 static int descending(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -315,42 +160,29 @@ static int descending(const void *a, const void *b)
 }
 
 /* The same of libllama: softmax of the logits that its chain leaves. */
-static uint32_t run_peer(const llama_api *api, const peer_case *c, llama_token_data *data,
-                         double *probs)
+static uint32_t run_peer(const llama_api *api, const peer_case *c, unsigned bits,
+                         llama_token_data *data, double *probs)
 {
-    /* Banned tokens are left out: see docs/stages-and-engines.md. */
-    llama_token_data_array array = {data, 0, -1, false};
+    llama_token_data_array array = {data, c->n_vocab, -1, false};
     for (uint32_t i = 0; i < c->n_vocab; i++)
-        if (c->logits[i] > -INFINITY)
-            data[array.size++] = (llama_token_data){(int32_t)i, c->logits[i], 0};
-    llama_sampler *chain = api->chain_init((llama_sampler_chain_params){true});
-    for (size_t i = 0; i < c->n_stages; i++)
-        api->chain_add(chain, make_peer(api, c, &c->stages[i]));
-    if (c->draw.kind != CATEGORICAL)
-        api->chain_add(chain, make_peer(api, c, &c->draw));
-    for (size_t i = 0; i < c->n_history; i++)
-        api->accept(chain, c->history[i]);
-    api->apply(chain, &array);
+        data[i] = (llama_token_data){(int32_t)i, c->logits[i], 0};
+    apply_peer(api, c, bits, &array);
     uint32_t n = 0;
     double best = -(double)INFINITY, sum = 0;
     for (size_t i = 0; i < array.size; i++)
         best = fmax(best, (double)array.data[i].logit);
     for (size_t i = 0; i < array.size; i++) {
         double e = exp((double)array.data[i].logit - best);
-        sum += e;
-        if (e > 0)
+        if (e > 0) {
+            sum += e;
             probs[n++] = e;
+        }
     }
     for (uint32_t i = 0; i < n; i++)
         probs[i] /= sum;
     qsort(probs, n, sizeof *probs, descending);
-    api->free(chain);
     return n;
 }
-
-typedef struct totals {
-    unsigned equal, rounding, overflow, k_overflow, failed;
-} totals;
 
 typedef struct comparison {
     uint32_t n, n_peer;
@@ -371,91 +203,185 @@ static comparison compare(const pluck_prob *probs, uint32_t n, const double *pee
     return c;
 }
 
-static bool has(const peer_case *c, stage_kind kind)
-{
-    for (size_t i = 0; i < c->n_stages; i++)
-        if (c->stages[i].kind == kind)
-            return true;
-    return c->draw.kind == kind;
-}
+typedef struct buffers {
+    pluck_prob *probs;
+    double *peer;
+    llama_token_data *data;
+    comparison last;
+} buffers;
 
 /* Whether libllama's number of survivors is between those of slightly different parameters. */
-static bool is_between(const peer_case *c, uint32_t n, uint32_t n_peer, pluck_prob *probs)
+static bool is_between(const peer_case *c, bool acts, const comparison *r, pluck_prob *probs)
 {
     /* Each of n_vocab additions in float may be off by 2^-25, equal ones all in one direction. */
     const double margin = 1e-4 + 3e-7 * c->n_vocab;
-    uint32_t fewer = n, more = n;
+    uint32_t fewer = r->n, more = r->n;
     for (int side = -1; side <= 1; side += 2) {
-        uint32_t other = run_pluck(c, side * margin, probs);
+        uint32_t other = run_pluck(c, side * margin, acts, probs);
         fewer = other < fewer ? other : fewer;
         more = other > more ? other : more;
     }
-    return fewer < more && n_peer >= fewer && n_peer <= more;
+    return fewer < more && r->n_peer >= fewer && r->n_peer <= more;
 }
 
-static void judge(const llama_api *api, const peer_case *c, uint64_t seed, totals *t)
+static bool is_rounding(const peer_case *c, bool acts, buffers *b)
 {
-    pluck_prob *probs = calloc(c->n_vocab, sizeof *probs);
-    double *peer = calloc(c->n_vocab, sizeof *peer);
-    llama_token_data *data = calloc(c->n_vocab, sizeof *data);
-    if (!probs || !peer || !data)
-        exit(EXIT_FAILURE);
-    uint32_t n = run_pluck(c, 0, probs), n_peer = run_peer(api, c, data, peer);
-    comparison r = compare(probs, n, peer, n_peer);
-    bool in_float = (has(c, DYNAMIC) && r.off <= 5e-4) ||
-                    (has(c, ADAPTIVE_P) && r.off <= 1e-4 + 3e-8 * c->n_vocab);
-    uint32_t apart = n > n_peer ? n - n_peer : n_peer - n;
+    const comparison *r = &b->last;
+    const bool in_float = (peer_case_has(c, DYNAMIC) && r->off <= 5e-4) ||
+                          (peer_case_has(c, ADAPTIVE_P) && r->off <= 1e-4 + 3e-8 * c->n_vocab);
+    const uint32_t apart = r->n > r->n_peer ? r->n - r->n_peer : r->n_peer - r->n;
+    if ((r->off <= 1e-5 && r->extra <= 1e-4) || (r->n == r->n_peer && in_float))
+        return true;
+    if (peer_case_has(c, MIROSTAT) && apart <= 1 + r->n / 1000)
+        return true;
+    return is_between(c, acts, r, b->probs);
+}
+
+/* What explains the results when libllama runs tidied by bits. */
+static verdict judge_tidied(const llama_api *api, const peer_case *c, bool acts, unsigned bits,
+                            buffers *b)
+{
+    const uint32_t n = run_pluck(c, 0, acts, b->probs);
+    const uint32_t n_peer = run_peer(api, c, bits, b->data, b->peer);
+    const comparison r = b->last = compare(b->probs, n, b->peer, n_peer);
     if (n == n_peer && r.off <= 1e-5)
-        t->equal++;
-    else if (n_peer == 0 && has(c, DRY))
-        t->overflow++;
-    else if (has(c, MIROSTAT) && n_peer == 1)
-        t->k_overflow++;
-    else if ((r.off <= 1e-5 && r.extra <= 1e-4) || (n == n_peer && in_float))
-        t->rounding++;
-    else if (has(c, MIROSTAT) && apart <= 1 + n / 1000)
-        t->rounding++;
-    else if (is_between(c, n, n_peer, probs))
-        t->rounding++;
-    else {
-        char json[TEXT_BYTES];
-        case_json(c, 0, json);
-        t->failed++;
-        fprintf(stderr,
-                "seed %llu, %u logits, history of %zu: %u tokens, libllama %u; largest difference "
-                "of p %g, on other tokens %g\n    %s\n",
-                (unsigned long long)seed, c->n_vocab, c->n_history, n, n_peer, r.off, r.extra,
-                json);
+        return AGREES;
+    if (n_peer == 0 && peer_case_has(c, DRY))
+        return DRY_OVERFLOW;
+    if (peer_case_has(c, MIROSTAT) && n_peer == 1)
+        return K_OVERFLOW;
+    return is_rounding(c, acts, b) ? ROUNDING : UNEXPLAINED;
+}
+
+/* The first reason that suffices. */
+static verdict judge(const llama_api *api, peer_case *c, bool acts, buffers *b)
+{
+    static const struct {
+        unsigned bits;
+        verdict reason;
+    } steps[] = {{DROP_BANNED, BANNED},
+                 {UNSORT, STILL_SORTED},
+                 {DROP_UNDERFLOW, UNDERFLOW_OF_P},
+                 {ALL, SEVERAL}};
+    verdict found = judge_tidied(api, c, acts, 0, b);
+    if (found == AGREES || found == ROUNDING)
+        return found;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        const verdict tidied = judge_tidied(api, c, acts, steps[i].bits, b);
+        if (tidied == AGREES || tidied == ROUNDING)
+            return steps[i].reason;
+        found = found == UNEXPLAINED ? tidied : found;
     }
-    free(probs);
-    free(peer);
-    free(data);
+    return found;
+}
+
+typedef struct totals {
+    unsigned verdicts[N_VERDICTS];
+    unsigned n_chance, n_acted; /* cases in which xtc may act and it would be seen */
+    double expected, variance;
+} totals;
+
+/* A stage of chance acted in libllama or not: either may be what happened. */
+static verdict judge_chance(const llama_api *api, peer_case *c, buffers *b, totals *t)
+{
+    double probability = 1;
+    const uint32_t n_acting = run_pluck(c, 0, true, b->probs);
+    const bool seen = run_pluck(c, 0, false, b->probs) != n_acting;
+    for (size_t i = 0; i < c->n_stages; i++)
+        if (c->stages[i].kind == XTC)
+            probability = fmin(probability, c->stages[i].b);
+    const bool acted = seen && judge_tidied(api, c, true, 0, b) == AGREES;
+    if (acted || (seen && judge_tidied(api, c, false, 0, b) == AGREES)) {
+        t->n_chance++;
+        t->n_acted += acted;
+        t->expected += probability;
+        t->variance += probability * (1 - probability);
+        return AGREES;
+    }
+    const verdict acting = judge(api, c, true, b);
+    return acting != UNEXPLAINED ? acting : judge(api, c, false, b);
+}
+
+static verdict judge_all(const llama_api *api, peer_case *c, buffers *b, totals *t)
+{
+    verdict found = c->chance ? judge_chance(api, c, b, t) : judge(api, c, true, b);
+    if (found != UNEXPLAINED || !c->ties)
+        return found;
+    const comparison first = b->last;
+    totals unused = {.expected = 0};
+    peer_case_break_ties(c);
+    found = c->chance ? judge_chance(api, c, b, &unused) : judge(api, c, true, b);
+    b->last = first;
+    return found == UNEXPLAINED ? found : TIES;
+}
+
+static void report(const totals *t, uint64_t count)
+{
+    printf("%-45s %8s\n", "chains", "number");
+    for (int i = 0; i < N_VERDICTS; i++)
+        printf("%-45s %8u\n", verdict_names[i], t->verdicts[i]);
+    printf("%-45s %8llu\n", "all", (unsigned long long)count);
+    printf("xtc acted in %u of %u chains where it shows; %.0f expected, standard deviation %.1f\n",
+           t->n_acted, t->n_chance, t->expected, sqrt(t->variance));
+}
+
+/* Whether every option was understood. */
+static bool parse(int argc, char **argv, uint64_t *count, uint64_t *first)
+{
+    for (int i = 1; i < argc; i += 2) {
+        uint64_t *const value = strcmp(argv[i], "--cases") == 0  ? count
+                                : strcmp(argv[i], "--seed") == 0 ? first
+                                                                 : NULL;
+        if (!value || i + 1 == argc)
+            return false;
+        *value = strtoull(argv[i + 1], NULL, 10);
+    }
+    return true;
 }
 
 int main(int argc, char **argv)
 {
-    const uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000;
-    const uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+    uint64_t count = 1000, first = 1;
     llama_api api;
+    if (!parse(argc, argv, &count, &first)) {
+        fputs("usage: test_libllama [--cases N] [--seed S]\n", stderr);
+        return 2;
+    }
     if (!llama_api_open(&api, getenv("PLUCK_LIBLLAMA"))) {
         puts("skipped: PLUCK_LIBLLAMA does not name a folder with libllama");
         return SKIPPED;
     }
     peer_case *c = calloc(1, sizeof *c);
     float *logits = calloc(MAX_VOCAB, sizeof *logits);
-    if (!c || !logits)
+    buffers b = {calloc(MAX_VOCAB, sizeof *b.probs),
+                 calloc(MAX_VOCAB, sizeof *b.peer),
+                 calloc(MAX_VOCAB, sizeof *b.data),
+                 {.n = 0}};
+    if (!c || !logits || !b.probs || !b.peer || !b.data)
         return EXIT_FAILURE;
     c->logits = logits;
-    totals t = {0};
+    totals t = {.expected = 0};
     for (uint64_t seed = first; seed < first + count; seed++) {
-        make_case(c, seed);
-        judge(&api, c, seed, &t);
+        peer_case_make(c, seed);
+        const verdict found = judge_all(&api, c, &b, &t);
+        t.verdicts[found]++;
+        if (found == UNEXPLAINED) {
+            char json[TEXT_BYTES];
+            peer_case_json(c, 0, true, json);
+            fprintf(stderr,
+                    "--cases 1 --seed %llu: %u logits, history of %zu: %u tokens, libllama %u; "
+                    "largest difference of p %g, on other tokens %g\n    %s\n",
+                    (unsigned long long)seed, c->n_vocab, c->n_history, b.last.n, b.last.n_peer,
+                    b.last.off, b.last.extra, json);
+        }
     }
-    printf("%u chains agree; libllama's float rounding %u, overflow of dry %u, of mirostat's k "
-           "%u; unexplained %u\n",
-           t.equal, t.rounding, t.overflow, t.k_overflow, t.failed);
+    report(&t, count);
+    const bool by_chance = fabs(t.n_acted - t.expected) <= 5 * sqrt(t.variance) + 1;
+    free(b.data);
+    free(b.peer);
+    free(b.probs);
     free(logits);
     free(c);
     llama_api_close(&api);
-    return t.failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return t.verdicts[UNEXPLAINED] || !by_chance ? EXIT_FAILURE : EXIT_SUCCESS;
 }

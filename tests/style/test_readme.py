@@ -75,6 +75,8 @@ class Documentation(unittest.TestCase):
             command.append(f"-fsanitize={arguments.sanitize}")
         if arguments.openmp:
             command.append("-fopenmp")
+        if arguments.zlib:
+            command.append("-lz")
         for words in (command, [scratch / "shown"]):
             done = subprocess.run(words, cwd=arguments.source, stdin=subprocess.DEVNULL,
                                   capture_output=True, text=True, timeout=120)
@@ -107,6 +109,7 @@ def main():
     parser.add_argument("--compiler", default="cc")
     parser.add_argument("--sanitize", default="none")
     parser.add_argument("--openmp", action="store_true")
+    parser.add_argument("--zlib", action="store_true")
     arguments, rest = parser.parse_known_args()
     arguments.source = arguments.source.resolve()
     arguments.library = arguments.library.resolve()

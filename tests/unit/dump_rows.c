@@ -1,6 +1,6 @@
 /*
  * Prints a dump for test_dump_numpy.py: a line of facts, then a line a row with the bits of each
- * value in hexadecimal.
+ * value in hexadecimal, and one with the target if the dump has targets.
  *
  *     dump_rows PATH [TENSOR [RAW_DTYPE RAW_N_VOCAB]]
  */
@@ -32,11 +32,13 @@ static pluck_status print_dump(pluck_dump *dump, pluck_error *err)
     float *scratch = malloc(info.n_vocab * sizeof *scratch);
     pluck_status status = scratch ? PLUCK_OK : PLUCK_ERR_NOMEM;
     for (uint64_t row = 0; status == PLUCK_OK && row < info.n_rows; row++) {
-        pluck_logits logits;
-        status = pluck_dump_read(dump, row, scratch, &logits, err);
-        if (status || !logits.data)
+        pluck_dump_row read;
+        status = pluck_dump_read_row(dump, row, scratch, &read, err);
+        if (status || !read.logits.data)
             break;
-        print_row(&logits);
+        print_row(&read.logits);
+        if (info.has_targets)
+            printf("target %d\n", (int)read.target);
     }
     free(scratch);
     return status;

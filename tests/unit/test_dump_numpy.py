@@ -165,6 +165,15 @@ def check_safetensors(checker, generator):
                   tensors["lm_head.logits"][1], (), (False,))
 
 
+def check_npz(checker, generator):
+    for save in (numpy.savez, numpy.savez_compressed):
+        out = io.BytesIO()
+        logits = values(generator, (7, 33), "<f4")
+        save(out, logits=logits, ids=numpy.arange(7), half=values(generator, (5,), "<f2"))
+        checker.check(save.__name__, out.getvalue(), "npz <f4 f32 33 logits", logits,
+                      streamed=(False,))
+
+
 def check_raw(checker, generator):
     for name, dtype in [("f32", "<f4"), ("f16", "<f2")]:
         array = values(generator, (4, 11), dtype)
@@ -181,6 +190,7 @@ def main():
         check_saved(checker, generator)
         check_refused(checker)
         check_safetensors(checker, generator)
+        check_npz(checker, generator)
         check_raw(checker, generator)
     print(f"{checker.n_cases} dumps are as NumPy {numpy.__version__} wrote them")
 

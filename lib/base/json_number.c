@@ -3,9 +3,7 @@
  * that point is shows in snprintf's own output of 0.5: it replaces '.' before strtod and becomes
  * '.' after snprintf. localeconv() would tell too, but need not be thread safe.
  */
-#include "config/json_number.h"
-
-#include "config/json_check.h"
+#include "base/json_number.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -28,11 +26,11 @@ static size_t find_point(char probe[MAX_POINT + 2], const char **point)
 
 double pl_number_read(const char *text, size_t length)
 {
-    char copy[PL_JSON_MAX_NUMBER + MAX_POINT + 1];
+    char copy[PL_NUMBER_MAX_TEXT + MAX_POINT + 1];
     char probe[MAX_POINT + 2];
     const char *point = NULL;
     const char *dot = memchr(text, '.', length);
-    assert(length <= PL_JSON_MAX_NUMBER);
+    assert(length <= PL_NUMBER_MAX_TEXT);
     if (!dot) {
         memcpy(copy, text, length);
         copy[length] = '\0';
@@ -47,16 +45,11 @@ double pl_number_read(const char *text, size_t length)
     return strtod(copy, NULL);
 }
 
-void pl_number_write(double value, char text[PL_NUMBER_TEXT_BYTES])
+/* Copies a number that snprintf wrote, with the point of JSON. */
+static void without_locale(const char *localized, char text[PL_NUMBER_TEXT_BYTES])
 {
-    char probe[MAX_POINT + 2], localized[PL_NUMBER_TEXT_BYTES + MAX_POINT];
+    char probe[MAX_POINT + 2];
     const char *point = NULL;
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(localized, sizeof localized, "%.*g", digits, value);
-        double back = strtod(localized, NULL);
-        if (memcmp(&back, &value, sizeof back) == 0)
-            break;
-    }
     size_t n_point = find_point(probe, &point), n = 0;
     for (const char *c = localized; *c != '\0' && n + 1 < PL_NUMBER_TEXT_BYTES;) {
         if (strncmp(c, point, n_point) == 0) {
@@ -67,6 +60,30 @@ void pl_number_write(double value, char text[PL_NUMBER_TEXT_BYTES])
         }
     }
     text[n] = '\0';
+}
+
+void pl_number_write(double value, char text[PL_NUMBER_TEXT_BYTES])
+{
+    char localized[PL_NUMBER_TEXT_BYTES + MAX_POINT];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(localized, sizeof localized, "%.*g", digits, value);
+        double back = strtod(localized, NULL);
+        if (memcmp(&back, &value, sizeof back) == 0)
+            break;
+    }
+    without_locale(localized, text);
+}
+
+void pl_number_write_float(float value, char text[PL_NUMBER_TEXT_BYTES])
+{
+    char localized[PL_NUMBER_TEXT_BYTES + MAX_POINT];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(localized, sizeof localized, "%.*g", digits, (double)value);
+        const float back = (float)strtod(localized, NULL);
+        if (memcmp(&back, &value, sizeof back) == 0)
+            break;
+    }
+    without_locale(localized, text);
 }
 
 /* The exponent of a number's text, kept within +-MAX_EXPONENT, and where its digits end. */

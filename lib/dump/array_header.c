@@ -4,7 +4,7 @@
  * whole grammar here: keys in any order, either quote, a comma after the last element, white space
  * anywhere between. There is no recursion, and everything else is an error with its byte offset.
  */
-#include "dump/npy_header.h"
+#include "dump/array_header.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -171,34 +171,7 @@ static bool float_type(char digit, pl_stored_type *type)
     }
 }
 
-/* ml_dtypes, the bfloat16 of NumPy users, is stored as two opaque bytes. */
-static pluck_status set_type(const parser *p, literal descr, pl_matrix *matrix)
-{
-    const char *text = (const char *)descr.text;
-    const bool ordered = descr.length > 0 && strchr("<>=|", text[0]) && text[0] != '\0';
-    const size_t kind_at = ordered ? 1 : 0;
-    bool known = false;
-    if (literal_is(descr, "<V2") || literal_is(descr, "|V2") || literal_is(descr, "bfloat16")) {
-        matrix->type = PL_STORED_BF16;
-        matrix->swapped = pl_is_swapped(true);
-        known = true;
-    } else if (descr.length == 3 && ordered && text[0] != '|' && text[1] == 'f') {
-        known = float_type(text[2], &matrix->type);
-        matrix->swapped = text[0] != '=' && pl_is_swapped(text[0] == '<');
-    }
-    if (!known)
-        return pl_fail(
-            p->err, PLUCK_ERR_FORMAT,
-            "%s: .npy values of type '%.*s' (%s) at byte %td are no logits: expected f2, "
-            "f4, f8 with '<', '>' or '=', or bfloat16 as '<V2'",
-            p->where, (int)(descr.length < 32 ? descr.length : 32), text,
-            kind_name(descr.length > kind_at ? text[kind_at] : '\0'), descr.text - p->begin);
-    memcpy(matrix->stored_dtype, text, descr.length);
-    matrix->stored_dtype[descr.length] = '\0';
-    return PLUCK_OK;
-}
-
-static pluck_status parse_descr(parser *p, pl_matrix *matrix)
+static pluck_status parse_descr(parser *p, pl_npy_fields *fields)
 {
     if (next_is(p, '[') || next_is(p, '('))
         return pl_fail(p->err, PLUCK_ERR_FORMAT,
@@ -207,17 +180,22 @@ static pluck_status parse_descr(parser *p, pl_matrix *matrix)
                        p->where, p->at - p->begin);
     literal descr;
     pluck_status status = take_string(p, "a type such as '<f4'", &descr);
-    return status ? status : set_type(p, descr, matrix);
+    if (status)
+        return status;
+    fields->descr = (const char *)descr.text;
+    fields->descr_length = descr.length;
+    fields->descr_offset = (size_t)(descr.text - p->begin);
+    return PLUCK_OK;
 }
 
-static pluck_status parse_order(parser *p, pl_matrix *matrix)
+static pluck_status parse_order(parser *p, pl_npy_fields *fields)
 {
     static const char *const words[] = {"False", "True"};
     for (size_t i = 0; i < 2; i++) {
         size_t length = strlen(words[i]);
         if ((size_t)(p->end - p->at) >= length && memcmp(p->at, words[i], length) == 0) {
             p->at += length;
-            matrix->fortran = i == 1;
+            fields->fortran = i == 1;
             return PLUCK_OK;
         }
     }
@@ -259,20 +237,20 @@ static pluck_status parse_shape(parser *p, pl_shape *shape)
     return status ? status : take(p, ')', "')'");
 }
 
-static pluck_status parse_value(parser *p, size_t key, pl_matrix *matrix, pl_shape *shape)
+static pluck_status parse_value(parser *p, size_t key, pl_npy_fields *fields)
 {
     switch (key) {
     case 0:
-        return parse_descr(p, matrix);
+        return parse_descr(p, fields);
     case 1:
-        return parse_order(p, matrix);
+        return parse_order(p, fields);
     default:
-        return parse_shape(p, shape);
+        return parse_shape(p, &fields->shape);
     }
 }
 
 /* One "key: value"; *seen has a bit for each key so far. */
-static pluck_status parse_pair(parser *p, unsigned *seen, pl_matrix *matrix, pl_shape *shape)
+static pluck_status parse_pair(parser *p, unsigned *seen, pl_npy_fields *fields)
 {
     literal name;
     const uint8_t *begin = p->at;
@@ -291,15 +269,15 @@ static pluck_status parse_pair(parser *p, unsigned *seen, pl_matrix *matrix, pl_
             (int)(name.length < 32 ? name.length : 32), (const char *)name.text);
     *seen |= 1u << key;
     status = take(p, ':', "':'");
-    return status ? status : parse_value(p, key, matrix, shape);
+    return status ? status : parse_value(p, key, fields);
 }
 
-static pluck_status parse_dictionary(parser *p, pl_matrix *matrix, pl_shape *shape)
+static pluck_status parse_dictionary(parser *p, pl_npy_fields *fields)
 {
     unsigned seen = 0;
     pluck_status status = take(p, '{', "'{'");
     while (status == PLUCK_OK && !next_is(p, '}')) {
-        status = parse_pair(p, &seen, matrix, shape);
+        status = parse_pair(p, &seen, fields);
         if (status)
             return status;
         skip_space(p);
@@ -318,17 +296,62 @@ static pluck_status parse_dictionary(parser *p, pl_matrix *matrix, pl_shape *sha
     return p->at == p->end ? PLUCK_OK : fail_expected(p, "nothing but spaces after '}'");
 }
 
+/* ml_dtypes, the bfloat16 of NumPy users, is stored as two opaque bytes. */
+static pluck_status set_type(const pl_npy_fields *fields, const char *where, pl_matrix *matrix,
+                             pluck_error *err)
+{
+    const char *text = fields->descr;
+    const literal descr = {(const uint8_t *)text, fields->descr_length};
+    const bool ordered = pl_npy_has_order(fields);
+    const size_t kind_at = ordered ? 1 : 0;
+    bool known = false;
+    if (literal_is(descr, "<V2") || literal_is(descr, "|V2") || literal_is(descr, "bfloat16")) {
+        matrix->type = PL_STORED_BF16;
+        matrix->swapped = pl_is_swapped(true);
+        known = true;
+    } else if (descr.length == 3 && ordered && text[0] != '|' && text[1] == 'f') {
+        known = float_type(text[2], &matrix->type);
+        matrix->swapped = text[0] != '=' && pl_is_swapped(text[0] == '<');
+    }
+    if (!known)
+        return pl_fail(
+            err, PLUCK_ERR_FORMAT,
+            "%s: .npy values of type '%.*s' (%s) at byte %zu are no logits: expected f2, "
+            "f4, f8 with '<', '>' or '=', or bfloat16 as '<V2'",
+            where, (int)(descr.length < 32 ? descr.length : 32), text,
+            kind_name(descr.length > kind_at ? text[kind_at] : '\0'), fields->descr_offset);
+    memcpy(matrix->stored_dtype, text, descr.length);
+    matrix->stored_dtype[descr.length] = '\0';
+    return PLUCK_OK;
+}
+
+bool pl_npy_has_order(const pl_npy_fields *fields)
+{
+    return fields->descr_length > 0 && fields->descr[0] != '\0' && strchr("<>=|", fields->descr[0]);
+}
+
+pluck_status pl_npy_header_fields(const uint8_t *header, size_t text_offset,
+                                  size_t header_size_bytes, const char *where,
+                                  pl_npy_fields *fields, pluck_error *err)
+{
+    parser p = {header, header + text_offset, header + header_size_bytes, where, err};
+    *fields = (pl_npy_fields){0};
+    return parse_dictionary(&p, fields);
+}
+
 pluck_status pl_npy_header_parse(const uint8_t *header, size_t text_offset,
                                  size_t header_size_bytes, const char *where, pl_matrix *matrix,
                                  pluck_error *err)
 {
-    parser p = {header, header + text_offset, header + header_size_bytes, where, err};
-    pl_shape shape = {0};
-    pluck_status status = parse_dictionary(&p, matrix, &shape);
+    pl_npy_fields fields;
+    pluck_status status =
+        pl_npy_header_fields(header, text_offset, header_size_bytes, where, &fields, err);
     if (status == PLUCK_OK)
-        status = pl_matrix_set_shape(matrix, &shape, where, err);
+        status = set_type(&fields, where, matrix, err);
+    if (status == PLUCK_OK)
+        status = pl_matrix_set_shape(matrix, &fields.shape, where, err);
     /* With one row, both orders are the same. */
-    if (status == PLUCK_OK && matrix->n_rows == 1)
-        matrix->fortran = false;
+    if (status == PLUCK_OK)
+        matrix->fortran = fields.fortran && matrix->n_rows > 1;
     return status;
 }

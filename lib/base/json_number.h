@@ -8,7 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The nearest double of a JSON number of at most PL_JSON_MAX_NUMBER characters; infinite if it is
+enum { PL_NUMBER_MAX_TEXT = 127 };
+
+/* The nearest double of a JSON number of at most PL_NUMBER_MAX_TEXT characters; infinite if it is
  * too large for one. */
 double pl_number_read(const char *text, size_t length);
 
@@ -26,5 +28,9 @@ enum { PL_NUMBER_TEXT_BYTES = 32 };
 
 /* The shortest of 15, 16 and 17 digits that reads back as the same bits; value is finite. */
 void pl_number_write(double value, char text[PL_NUMBER_TEXT_BYTES]);
+
+/* The shortest of 6 to 9 digits whose nearest double is rounded to the same float; value is
+ * finite. */
+void pl_number_write_float(float value, char text[PL_NUMBER_TEXT_BYTES]);
 
 #endif

@@ -1,0 +1,251 @@
+/*
+ * Coordinates are pixels of a chart of CHART_WIDTH by CHART_HEIGHT, which is also its size on a
+ * phone; wider pages scale it. Colours come from classes.
+ */
+#include "chart.h"
+#include "utf8.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LEFT = 44, RIGHT = 10, TOP = 36, BOTTOM = 40, TICKS_MAX = 12 };
+
+typedef struct axis {
+    double low, high;
+    bool is_log;
+    double start, length; /* in pixels; length < 0 upward */
+    double ticks[TICKS_MAX];
+    size_t n_ticks;
+} axis;
+
+static const char file_style[] =
+    "<style>svg{font:11px sans-serif;background:#fff}text{fill:#222}.title{font-weight:bold}"
+    ".axis{stroke:#222;fill:none}.grid{stroke:#e2e2e2}.diagonal{stroke:#888;stroke-dasharray:4 3}"
+    ".mark{stroke:#b3541e;stroke-dasharray:2 2}.mark-text{fill:#b3541e}"
+    ".line{fill:none;stroke-width:1.75}.s0{stroke:#8a8f98}.s1{stroke:#1f5fbf}.s2{stroke:#b3541e}"
+    ".s3{stroke:#3c7d3c}.dot{stroke:none}.d0{fill:#8a8f98}.d1{fill:#1f5fbf}.d2{fill:#b3541e}"
+    ".d3{fill:#3c7d3c}</style>\n";
+
+void output_xml(output *out, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        uint32_t code_point = 0;
+        const size_t length = utf8_decode(text + i, n - i, &code_point);
+        const bool is_allowed = length > 0 &&
+                                (code_point >= 0x20 || code_point == '\n' || code_point == '\t') &&
+                                code_point != 0xfffe && code_point != 0xffff;
+        if (!is_allowed)
+            output_text(out, "\xef\xbf\xbd");
+        else if (text[i] == '<')
+            output_text(out, "&lt;");
+        else if (text[i] == '>')
+            output_text(out, "&gt;");
+        else if (text[i] == '&')
+            output_text(out, "&amp;");
+        else if (text[i] == '"')
+            output_text(out, "&quot;");
+        else
+            output_write(out, text + i, length);
+        i += length > 0 ? length : 1;
+    }
+}
+
+static double pixel(const axis *a, double value)
+{
+    const double part = a->is_log ? log(value / a->low) / log(a->high / a->low)
+                                  : (value - a->low) / (a->high - a->low);
+    return a->start + a->length * part;
+}
+
+static bool is_inside(const axis *a, double value)
+{
+    const double slack = 1e-9 * fabs(a->high - a->low);
+    return value >= a->low - slack && value <= a->high + slack;
+}
+
+static void add_tick(axis *a, double value)
+{
+    if (is_inside(a, value) && a->n_ticks < TICKS_MAX)
+        a->ticks[a->n_ticks++] = value;
+}
+
+/* 1, 2 and 5 of each power of ten, or the powers alone, or some of them, if that is enough. */
+static void log_ticks(axis *a)
+{
+    const double decades = log10(a->high / a->low);
+    const double factor = pow(10, ceil(decades / 10));
+    for (double power = pow(10, floor(log10(a->low))); power <= a->high; power *= factor) {
+        add_tick(a, power);
+        if (decades <= 3.5) {
+            add_tick(a, 2 * power);
+            add_tick(a, 5 * power);
+        }
+    }
+}
+
+static void linear_ticks(axis *a)
+{
+    const double rough = (a->high - a->low) / 5;
+    const double power = pow(10, floor(log10(rough)));
+    const double quotient = rough / power;
+    const double step = power * (quotient > 5 ? 10 : quotient > 2 ? 5 : quotient > 1 ? 2 : 1);
+    for (double i = ceil(a->low / step - 1e-9); i * step <= a->high * (1 + 1e-12); i++)
+        add_tick(a, i == 0 ? 0 : i * step);
+}
+
+/* The range of what is drawn, unless it is given. */
+static axis find_axis(const chart *c, bool is_x, double low, double high)
+{
+    axis a = {.low = low, .high = high, .is_log = is_x ? c->is_log_x : c->is_log_y};
+    if (low == 0 && high == 0) {
+        a.low = (double)INFINITY;
+        a.high = -(double)INFINITY;
+        for (size_t s = 0; s < c->n_series; s++) {
+            for (size_t i = 0; i < c->series[s].n; i++) {
+                const double x = c->series[s].x[i];
+                const bool is_beside =
+                    !is_x && c->x_high > c->x_low && (x < c->x_low || x > c->x_high);
+                if (!isfinite(c->series[s].y[i]) || is_beside)
+                    continue;
+                const double value = is_x ? c->series[s].x[i] : c->series[s].y[i];
+                a.low = fmin(a.low, value);
+                a.high = fmax(a.high, value);
+            }
+        }
+        if (!(a.low <= a.high))
+            a.low = a.high = 1;
+        const double margin = is_x || a.is_log ? 0 : 0.05 * (a.high - a.low);
+        a.low = a.low >= 0 && a.low < margin ? 0 : a.low - margin;
+        a.high += margin;
+    }
+    if (!(a.high > a.low)) {
+        a.low = a.is_log ? a.low / 2 : a.low - 0.5;
+        a.high = a.is_log ? a.high * 2 : a.high + 0.5;
+    }
+    if (a.is_log)
+        log_ticks(&a);
+    else
+        linear_ticks(&a);
+    a.start = is_x ? LEFT : CHART_HEIGHT - BOTTOM;
+    a.length = is_x ? CHART_WIDTH - LEFT - RIGHT : -(CHART_HEIGHT - TOP - BOTTOM);
+    return a;
+}
+
+static void write_text(output *out, double x, double y, const char *attributes, const char *text)
+{
+    output_printf(out, "<text x=\"%.1f\" y=\"%.1f\" %s>", x, y, attributes);
+    output_xml(out, text, strlen(text));
+    output_text(out, "</text>\n");
+}
+
+static void write_axes(output *out, const chart *c, const axis *x, const axis *y)
+{
+    const double bottom = CHART_HEIGHT - BOTTOM, right = CHART_WIDTH - RIGHT;
+    char label[32];
+    double last = -100;
+    for (size_t i = 0; i < y->n_ticks; i++) {
+        const double at = pixel(y, y->ticks[i]);
+        output_printf(out, "<path class=\"grid\" d=\"M%d %.1fH%.1f\"/>\n", LEFT, at, right);
+        snprintf(label, sizeof label, "%g", y->ticks[i]);
+        write_text(out, LEFT - 5, at + 3.5, "text-anchor=\"end\"", label);
+    }
+    for (size_t i = 0; i < x->n_ticks; i++) {
+        const double at = pixel(x, x->ticks[i]);
+        output_printf(out, "<path class=\"axis\" d=\"M%.1f %.1fv4\"/>\n", at, bottom);
+        snprintf(label, sizeof label, "%g", x->ticks[i]);
+        if (at - last >= 26)
+            write_text(out, at, bottom + 15, "text-anchor=\"middle\"", label);
+        last = at - last >= 26 ? at : last;
+    }
+    output_printf(out, "<path class=\"axis\" d=\"M%d %dV%.1fH%.1f\"/>\n", LEFT, TOP, bottom, right);
+    write_text(out, (LEFT + right) / 2, CHART_HEIGHT - 8, "text-anchor=\"middle\"", c->x_label);
+    write_text(out, 4, 13, "class=\"title\"", c->title);
+    write_text(out, 4, 25, "class=\"unit\"", c->y_label);
+}
+
+static void write_series(output *out, const chart_series *s, size_t index, const axis *x,
+                         const axis *y)
+{
+    bool is_open = false;
+    for (size_t i = 0; i < s->n && s->has_line; i++) {
+        const bool is_drawn = isfinite(s->y[i]) && is_inside(x, s->x[i]) && is_inside(y, s->y[i]);
+        if (is_drawn && !is_open)
+            output_printf(out, "<path class=\"line s%zu\" d=\"M", index);
+        if (is_drawn)
+            output_printf(out, "%s%.2f %.2f", is_open ? "L" : "", pixel(x, s->x[i]),
+                          pixel(y, s->y[i]));
+        if (is_open && !is_drawn)
+            output_text(out, "\"/>\n");
+        is_open = is_drawn;
+    }
+    output_text(out, is_open ? "\"/>\n" : "");
+    for (size_t i = 0; i < s->n && s->has_dots; i++) {
+        if (!isfinite(s->y[i]) || !is_inside(x, s->x[i]) || !is_inside(y, s->y[i]))
+            continue;
+        output_printf(out,
+                      "<circle class=\"dot d%zu\" cx=\"%.2f\" cy=\"%.2f\" r=\"2.6\">"
+                      "<title>%.6g, %.6g</title></circle>\n",
+                      index, pixel(x, s->x[i]), pixel(y, s->y[i]), s->x[i], s->y[i]);
+    }
+}
+
+/* At the right end of the line of the unit, from right to left. */
+static void write_legend(output *out, const chart *c)
+{
+    double right = CHART_WIDTH - RIGHT;
+    for (size_t i = c->n_series; i-- > 0;) {
+        if (c->series[i].name == NULL)
+            continue;
+        const double width = 6.2 * (double)strlen(c->series[i].name) + 18;
+        output_printf(out, "<circle class=\"dot d%zu\" cx=\"%.1f\" cy=\"21\" r=\"3.5\"/>\n", i,
+                      right - width + 8);
+        write_text(out, right - width + 14, 25, "", c->series[i].name);
+        right -= width;
+    }
+}
+
+void chart_write(output *out, const chart *c)
+{
+    const axis x = find_axis(c, true, c->x_low, c->x_high);
+    const axis y = find_axis(c, false, c->y_low, c->y_high);
+    output_printf(out,
+                  "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" "
+                  "aria-label=\"",
+                  CHART_WIDTH, CHART_HEIGHT);
+    output_xml(out, c->title, strlen(c->title));
+    output_text(out, "\" class=\"chart\">\n");
+    write_axes(out, c, &x, &y);
+    if (c->has_diagonal)
+        output_printf(out, "<path class=\"diagonal\" d=\"M%d %dL%d %d\"/>\n", LEFT,
+                      CHART_HEIGHT - BOTTOM, CHART_WIDTH - RIGHT, TOP);
+    for (size_t i = 0; i < c->n_series; i++)
+        write_series(out, &c->series[i], i, &x, &y);
+    if (c->has_mark && is_inside(&x, c->mark_x)) {
+        const double at = pixel(&x, c->mark_x);
+        const bool is_left = at > CHART_WIDTH * 0.6;
+        output_printf(out, "<path class=\"mark\" d=\"M%.1f %dV%d\"/>\n", at, TOP,
+                      CHART_HEIGHT - BOTTOM);
+        write_text(out, at + (is_left ? -4 : 4), TOP + 12,
+                   is_left ? "class=\"mark-text\" text-anchor=\"end\"" : "class=\"mark-text\"",
+                   c->mark_text);
+    }
+    write_legend(out, c);
+    output_text(out, "</svg>\n");
+}
+
+void chart_write_file(output *out, const chart *charts, size_t n)
+{
+    const unsigned width = (unsigned)n * CHART_WIDTH;
+    output_printf(out,
+                  "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%d\" "
+                  "viewBox=\"0 0 %u %d\">\n%s",
+                  width, CHART_HEIGHT, width, CHART_HEIGHT, file_style);
+    for (size_t i = 0; i < n; i++) {
+        output_printf(out, "<svg x=\"%u\" width=\"%d\" height=\"%d\">\n", (unsigned)i * CHART_WIDTH,
+                      CHART_WIDTH, CHART_HEIGHT);
+        chart_write(out, &charts[i]);
+        output_text(out, "</svg>\n");
+    }
+    output_text(out, "</svg>\n");
+}

@@ -1,0 +1,140 @@
+/*
+ * pluck report: a page about dumps. What it shows is computed here and by tuning.c; how it shows it
+ * is in report_page.c.
+ */
+#include "commands.h"
+#include "report.h"
+
+#include <pluck/sampler.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Point of a chart that a row belongs to. */
+static size_t point_of(const report_dump *d, uint64_t row, size_t n_points)
+{
+    const uint64_t n = d->t.data.end - d->t.data.first;
+    return (size_t)((double)(row - d->t.data.first) * (double)n_points / (double)n);
+}
+
+static void add_row(void *user, uint64_t row, const pluck_tune_row *measured)
+{
+    report_dump *const d = user;
+    report_series *const s = &d->series;
+    const size_t i = point_of(d, row, s->n);
+    s->rows[i]++;
+    s->x[i] += (double)row;
+    for (int k = 0; k < 2; k++) {
+        s->entropy[k][i] += measured[k].entropy;
+        s->effective[k][i] += exp(measured[k].entropy);
+    }
+}
+
+static pluck_status measure_rows(report_dump *d, pluck_error *err)
+{
+    report_series *const s = &d->series;
+    const uint64_t n = d->t.data.end - d->t.data.first;
+    const double temperatures[2] = {1, d->t.has_targets ? d->t.fit.temperature : 1};
+    const pluck_tune_request request = {
+        .temperatures = temperatures, .n = 2, .stats = d->t.stats, .row = add_row, .user = d};
+    /* With targets the statistics are there, with the bins that were asked for. */
+    pluck_tune_stats known[2];
+    memcpy(known, d->t.stats, sizeof known);
+    s->n = n < REPORT_POINTS ? (size_t)n : REPORT_POINTS;
+    const pluck_status status = pluck_tune_measure(&d->t.data, &request, err);
+    if (d->t.has_targets)
+        memcpy(d->t.stats, known, sizeof known);
+    for (size_t i = 0; i < s->n; i++) {
+        s->x[i] /= s->rows[i];
+        for (int k = 0; k < 2; k++) {
+            s->entropy[k][i] /= s->rows[i];
+            s->effective[k][i] /= s->rows[i];
+        }
+    }
+    return status;
+}
+
+/* How many tokens survive one truncation, in rows that are evenly spread. */
+static pluck_status count_survivors(report_dump *d, const char *json, double *counts,
+                                    pluck_error *err)
+{
+    report_series *const s = &d->series;
+    const uint64_t n = d->t.data.end - d->t.data.first;
+    pluck_sampler *sampler = NULL;
+    pluck_status status =
+        pluck_sampler_from_json(&sampler, json, strlen(json), d->t.src.info.n_vocab, err);
+    for (size_t i = 0; i < s->n_nucleus && status == PLUCK_OK; i++) {
+        const uint64_t row =
+            d->t.data.first + (uint64_t)((double)n * (double)i / (double)s->n_nucleus);
+        pluck_logits logits;
+        pluck_draw drawn = {0};
+        status = pluck_dump_read(d->t.src.dump, row, d->t.src.scratch, &logits, err);
+        if (status == PLUCK_OK)
+            status = pluck_sampler_draw(sampler, logits, &drawn, err);
+        s->nucleus_x[i] = (double)row;
+        counts[i] = (double)drawn.n_survivors;
+    }
+    pluck_sampler_destroy(&sampler);
+    return status;
+}
+
+static int study_dump(const report *r, report_dump *d, const char *path, const output *out)
+{
+    pluck_error err;
+    int code = tuning_open(&d->t, r->args, path);
+    if (code == EXIT_DONE)
+        code = vocab_check(&r->v, r->args, d->t.name, d->t.src.info.n_vocab);
+    if (code == EXIT_DONE && d->t.has_targets)
+        code = tuning_run(&d->t, out);
+    if (code != EXIT_DONE)
+        return code;
+    const uint64_t n = d->t.data.end - d->t.data.first;
+    const uint64_t wanted = r->args->explore / r->n_dumps;
+    d->n_explored = (size_t)(n < wanted ? n : wanted > 0 ? wanted : 1);
+    pluck_status status = measure_rows(d, &err);
+    d->series.n_nucleus = d->series.n;
+    if (status == PLUCK_OK)
+        status = count_survivors(d, "{\"top_p\": 0.95}", d->series.nucleus[0], &err);
+    if (status == PLUCK_OK)
+        status = count_survivors(d, "{\"min_p\": 0.05}", d->series.nucleus[1], &err);
+    if (status == PLUCK_OK)
+        return EXIT_DONE;
+    return complain(r->args->who, exit_code_of(status), "%s: %s", d->t.name, err.message);
+}
+
+static int study(report *r, const output *out)
+{
+    int code = EXIT_DONE;
+    if (r->args->targets != NULL && r->n_dumps > 1)
+        return complain(r->args->who, EXIT_USAGE, "--targets belong to one dump; %llu are given",
+                        (unsigned long long)r->n_dumps);
+    for (size_t i = 0; i < r->n_dumps && code == EXIT_DONE; i++) {
+        code = study_dump(r, &r->dumps[i], r->args->words[i], out);
+        r->n_explored += r->dumps[i].n_explored;
+    }
+    return code;
+}
+
+int cmd_report(const arguments *args)
+{
+    arguments own = *args;
+    report r = {.args = &own, .n_dumps = args->n_words};
+    output out;
+    own.no_curves = true;
+    int code = output_open(&out, args->who, args->output, args->words, args->n_words);
+    if (code != EXIT_DONE)
+        return code;
+    r.dumps = calloc(r.n_dumps, sizeof *r.dumps);
+    code = r.dumps == NULL ? complain_memory(args->who) : vocab_load(&r.v, args);
+    if (code == EXIT_DONE)
+        code = study(&r, &out);
+    if (code == EXIT_DONE)
+        code = report_write(&r, &out);
+    for (size_t i = 0; r.dumps != NULL && i < r.n_dumps; i++)
+        tuning_close(&r.dumps[i].t);
+    const int close_code = output_close(&out, code == EXIT_DONE);
+    vocab_free(&r.v);
+    free(r.dumps);
+    return code == EXIT_DONE ? close_code : code;
+}

@@ -1,0 +1,257 @@
+/* The notations of a comparison. JSON has no infinity and no NaN: both are null there, and the
+ * number of infinite rows is told; CSV has "inf", and nothing for what is not defined. */
+#include "comparison.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name; /* in JSON */
+    const char *title;
+} titles[N_MEASURES] = {
+    {"kl_ab", "KL(A || B), nats"},
+    {"kl_ba", "KL(B || A), nats"},
+    {"total_variation", "total variation"},
+    {"rank_correlation", "rank correlation"},
+    {"target_change", "change of p(target)"},
+};
+
+static double percent_of(uint64_t part, uint64_t whole)
+{
+    return whole > 0 ? 100.0 * (double)part / (double)whole : 0.0;
+}
+
+static void print_measures(const comparison *all, output *out)
+{
+    output_printf(out, "\n%-20s %11s %10s %10s %10s %10s %10s %10s %10s %10s %10s\n", "", "mean",
+                  "+-", "min", "1%", "5%", "median", "95%", "99%", "99.9%", "max");
+    for (size_t i = 0; i < N_MEASURES; i++) {
+        const series *const s = &all->measures[i];
+        if (s->n == 0)
+            continue;
+        output_printf(out, "%-20s %11.4g", titles[i].title, s->mean);
+        if (isfinite(s->error))
+            output_printf(out, " %10.3g", s->error);
+        else
+            output_printf(out, " %10s", "");
+        for (size_t k = 0; k < N_QUANTILES; k++)
+            output_printf(out, " %10.4g", series_quantile(s, quantile_levels[k]));
+        output_char(out, '\n');
+    }
+}
+
+static void print_perplexity(output *out, const char *title, const series *nll)
+{
+    output_printf(out, "%-20s %11.4f", title, exp(nll->mean));
+    if (isfinite(nll->error))
+        output_printf(out, " +- %.4f", exp(nll->mean) * nll->error);
+    output_char(out, '\n');
+}
+
+static void print_targets(const comparison *all, output *out)
+{
+    const series *const change = &all->nll_change;
+    output_printf(out, "\n%-20s %11llu rows\n", "with a target", (unsigned long long)all->nll_a.n);
+    print_perplexity(out, "perplexity A", &all->nll_a);
+    print_perplexity(out, "perplexity B", &all->nll_b);
+    print_perplexity(out, "B / A", change);
+    output_printf(out, "%-20s %11.6f", "ln(B / A)", change->mean);
+    if (isfinite(change->error))
+        output_printf(out, " +- %.6f", change->error);
+    if (isfinite(all->nll_correlation))
+        output_printf(out, "\n%-20s %11.6f", "correlation of ln p", all->nll_correlation);
+    output_printf(out, "\n%-20s %11.6f\n", "RMS change of p",
+                  all->measures[MEASURE_TARGET].root_mean_square);
+}
+
+static void print_token(const comparison *all, output *out, pluck_token token, double p)
+{
+    size_t n = 0;
+    output_printf(out, "  %8d %6.4f", (int)token, p);
+    if (all->args->vocab != NULL) {
+        const char *const text = vocab_text(&all->v, token, &n);
+        output_char(out, ' ');
+        output_quoted(out, text, n);
+    }
+}
+
+static void print_worst(const comparison *all, output *out)
+{
+    output_printf(out,
+                  "\n%8s %12s %10s  the most probable token of A, of B and the target, each "
+                  "with its probability\n",
+                  "row", "KL(A || B)", "variation");
+    for (size_t i = 0; i < all->n_worst; i++) {
+        const worst_row *const w = &all->worst[i];
+        output_printf(out, "%8llu %12.4g %10.4g", (unsigned long long)w->row, w->c.kl_ab,
+                      w->c.total_variation);
+        print_token(all, out, w->c.top_a, w->c.top_prob_a);
+        print_token(all, out, w->c.top_b, w->c.top_prob_b);
+        if (w->target != PLUCK_NO_TOKEN) {
+            print_token(all, out, w->target, exp(-w->c.nll_a));
+            output_printf(out, " -> %.4f", exp(-w->c.nll_b));
+        }
+        output_char(out, '\n');
+    }
+}
+
+void compare_print_text(const comparison *all, output *out)
+{
+    output_text(out, "A ");
+    output_quoted(out, all->name_a, strlen(all->name_a));
+    output_text(out, ", B ");
+    output_quoted(out, all->name_b, strlen(all->name_b));
+    output_printf(out, ", %llu rows, %u tokens\n", (unsigned long long)all->n_rows,
+                  (unsigned)all->n_vocab);
+    print_measures(all, out);
+    output_printf(out, "\n%-20s %10.3f%% of rows\n", "same top token",
+                  percent_of(all->n_same_top, all->n_rows));
+    for (measure m = MEASURE_KL_AB; m <= MEASURE_KL_BA; m++)
+        if (all->measures[m].n_infinite > 0)
+            output_printf(
+                out, "%s is infinite in %zu rows: tokens that %s allows are banned in %s\n",
+                m == MEASURE_KL_AB ? "KL(A || B)" : "KL(B || A)", all->measures[m].n_infinite,
+                m == MEASURE_KL_AB ? "A" : "B", m == MEASURE_KL_AB ? "B" : "A");
+    if (all->nll_a.n > 0)
+        print_targets(all, out);
+    if (all->n_worst > 0)
+        print_worst(all, out);
+}
+
+static void json_value(output *out, double value)
+{
+    if (isfinite(value))
+        output_double(out, value);
+    else
+        output_text(out, "null");
+}
+
+static void json_member(output *out, const char *name, double value)
+{
+    output_printf(out, ",\"%s\":", name);
+    json_value(out, value);
+}
+
+static void json_series(output *out, const char *name, const series *s)
+{
+    static const char *const names[N_QUANTILES] = {"min", "p1",  "p5",   "median",
+                                                   "p95", "p99", "p999", "max"};
+    output_printf(out, ",\"%s\":{\"rows\":%zu,\"infinite_rows\":%zu", name, s->n, s->n_infinite);
+    json_member(out, "mean", s->mean);
+    json_member(out, "error", s->error);
+    for (size_t i = 0; i < N_QUANTILES; i++)
+        json_member(out, names[i], series_quantile(s, quantile_levels[i]));
+    output_char(out, '}');
+}
+
+static void json_text(const comparison *all, output *out, const char *name, pluck_token token)
+{
+    size_t n = 0;
+    if (all->args->vocab == NULL)
+        return;
+    const char *const text = vocab_text(&all->v, token, &n);
+    output_printf(out, ",\"%s\":", name);
+    output_json_string(out, text, n);
+}
+
+static void json_worst(const comparison *all, output *out)
+{
+    output_text(out, ",\"worst\":[");
+    for (size_t i = 0; i < all->n_worst; i++) {
+        const worst_row *const w = &all->worst[i];
+        output_printf(out, "%s{\"row\":%llu", i > 0 ? "," : "", (unsigned long long)w->row);
+        json_member(out, "kl_ab", w->c.kl_ab);
+        json_member(out, "kl_ba", w->c.kl_ba);
+        json_member(out, "total_variation", w->c.total_variation);
+        output_printf(out, ",\"top_a\":%d,\"top_b\":%d", (int)w->c.top_a, (int)w->c.top_b);
+        json_text(all, out, "text_a", w->c.top_a);
+        json_text(all, out, "text_b", w->c.top_b);
+        json_member(out, "prob_a", w->c.top_prob_a);
+        json_member(out, "prob_b", w->c.top_prob_b);
+        if (w->target != PLUCK_NO_TOKEN) {
+            output_printf(out, ",\"target\":%d", (int)w->target);
+            json_text(all, out, "text", w->target);
+            json_member(out, "nll_a", w->c.nll_a);
+            json_member(out, "nll_b", w->c.nll_b);
+        }
+        output_char(out, '}');
+    }
+    output_char(out, ']');
+}
+
+void compare_print_json(const comparison *all, output *out)
+{
+    output_text(out, "{\"a\":");
+    output_json_string(out, all->name_a, strlen(all->name_a));
+    output_text(out, ",\"b\":");
+    output_json_string(out, all->name_b, strlen(all->name_b));
+    output_printf(out, ",\"rows\":%llu,\"n_vocab\":%u", (unsigned long long)all->n_rows,
+                  (unsigned)all->n_vocab);
+    json_member(out, "same_top", percent_of(all->n_same_top, all->n_rows) / 100.0);
+    for (size_t i = 0; i < N_MEASURES; i++)
+        if (all->measures[i].n > 0)
+            json_series(out, titles[i].name, &all->measures[i]);
+    if (all->nll_a.n > 0) {
+        output_printf(out, ",\"targets\":%zu", all->nll_a.n);
+        json_member(out, "nll_a", all->nll_a.mean);
+        json_member(out, "nll_a_error", all->nll_a.error);
+        json_member(out, "nll_b", all->nll_b.mean);
+        json_member(out, "nll_b_error", all->nll_b.error);
+        json_member(out, "nll_change", all->nll_change.mean);
+        json_member(out, "nll_change_error", all->nll_change.error);
+        json_member(out, "nll_correlation", all->nll_correlation);
+        json_member(out, "perplexity_a", exp(all->nll_a.mean));
+        json_member(out, "perplexity_b", exp(all->nll_b.mean));
+        json_member(out, "target_change_rms", all->measures[MEASURE_TARGET].root_mean_square);
+    }
+    if (all->n_worst > 0)
+        json_worst(all, out);
+    output_text(out, "}\n");
+}
+
+void compare_print_csv_heading(const comparison *all, output *out)
+{
+    output_printf(out,
+                  "row,kl_ab,kl_ba,total_variation,rank_correlation,entropy_a,entropy_b,"
+                  "top_a,top_b,target,nll_a,nll_b%s\n",
+                  all->args->vocab != NULL ? ",text_a,text_b,text" : "");
+}
+
+static void csv_value(output *out, double value)
+{
+    output_char(out, ',');
+    if (isfinite(value))
+        output_double(out, value);
+    else if (!isnan(value))
+        output_text(out, "inf");
+}
+
+static void csv_text(const comparison *all, output *out, pluck_token token)
+{
+    size_t n = 0;
+    const char *const text = vocab_text(&all->v, token, &n);
+    output_char(out, ',');
+    output_csv_string(out, text, n);
+}
+
+void compare_print_csv_row(const comparison *all, output *out, uint64_t row, pluck_token target,
+                           const pluck_comparison *c)
+{
+    output_printf(out, "%llu", (unsigned long long)row);
+    const double values[] = {c->kl_ab,     c->kl_ba,    c->total_variation, c->rank_correlation,
+                             c->entropy_a, c->entropy_b};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        csv_value(out, values[i]);
+    output_printf(out, ",%d,%d,", (int)c->top_a, (int)c->top_b);
+    if (target != PLUCK_NO_TOKEN)
+        output_printf(out, "%d", (int)target);
+    csv_value(out, c->nll_a);
+    csv_value(out, c->nll_b);
+    if (all->args->vocab != NULL) {
+        csv_text(all, out, c->top_a);
+        csv_text(all, out, c->top_b);
+        csv_text(all, out, target);
+    }
+    output_char(out, '\n');
+}

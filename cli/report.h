@@ -1,0 +1,50 @@
+/*
+ * What a report shows of its dumps, and the page that shows it.
+ */
+#ifndef CLI_REPORT_H
+#define CLI_REPORT_H
+
+#include "tuning.h"
+#include "vocab.h"
+
+enum {
+    REPORT_POINTS = 200,         /* of a chart over rows */
+    REPORT_ROWS_DEFAULT = 12,    /* in the explorer */
+    REPORT_LOGIT_BYTES = 1300000 /* of all rows of the explorer, in the page */
+};
+
+/* Rows first .. first + n - 1 as points of charts: means over consecutive rows if there are more
+ * than points. */
+typedef struct report_series {
+    size_t n;
+    double x[REPORT_POINTS];
+    double entropy[2][REPORT_POINTS], effective[2][REPORT_POINTS]; /* T = 1, fitted */
+    double rows[REPORT_POINTS];
+    double nucleus_x[REPORT_POINTS], nucleus[2][REPORT_POINTS]; /* top_p 0.95, min_p 0.05 */
+    size_t n_nucleus;
+} report_series;
+
+typedef struct report_dump {
+    tuning t; /* without targets only src, data and stats[0] */
+    report_series series;
+    size_t n_explored; /* rows in the explorer, evenly spread */
+} report_dump;
+
+typedef struct report {
+    const arguments *args;
+    report_dump *dumps;
+    size_t n_dumps;
+    size_t n_explored; /* of all dumps */
+    vocab v;
+} report;
+
+/* The whole page. Returns an exit code, after complain() if it is not EXIT_DONE. */
+int report_write(const report *r, output *out);
+
+/* The data of the explorer: the contents of a JSON script element. */
+int report_write_rows(const report *r, output *out);
+
+/* Which row of the dump is number i of the explorer. */
+uint64_t report_row(const report_dump *d, size_t i);
+
+#endif

@@ -1,0 +1,58 @@
+/* A file comes before what a dump holds: who names one wants it. */
+#include "row_targets.h"
+
+#include <string.h>
+
+static int check_count(const targets *t, const source *src, const char *dump_name)
+{
+    const uint64_t n = pluck_targets_count(t->file);
+    if (src->info.n_rows == PLUCK_DUMP_ROWS_UNKNOWN || src->info.n_rows == n)
+        return EXIT_DONE;
+    return complain(t->args->who, EXIT_DATA, "%s: has %llu targets, but %s has %llu rows", t->name,
+                    (unsigned long long)n, dump_name, (unsigned long long)src->info.n_rows);
+}
+
+int targets_open(targets *t, const arguments *args, const source *src, const char *dump_name)
+{
+    memset(t, 0, sizeof *t);
+    t->args = args;
+    t->n_vocab = src->info.n_vocab;
+    t->is_known = args->targets != NULL || src->info.has_targets;
+    t->name = dump_name;
+    if (args->targets == NULL)
+        return EXIT_DONE;
+    t->name = source_name(args->targets);
+    pluck_error err;
+    const pluck_status status = pluck_targets_open(&t->file, args->targets, NULL, &err);
+    if (status != PLUCK_OK)
+        return complain(args->who, exit_code_of(status), "%s", err.message);
+    const int code = check_count(t, src, dump_name);
+    if (code != EXIT_DONE)
+        targets_close(t);
+    return code;
+}
+
+void targets_close(targets *t)
+{
+    pluck_targets_close(&t->file);
+}
+
+int targets_get(const targets *t, uint64_t row, const pluck_dump_row *read, pluck_token *token)
+{
+    pluck_error err;
+    *token = read->target;
+    if (t->file == NULL)
+        return EXIT_DONE;
+    if (row >= pluck_targets_count(t->file))
+        return complain(t->args->who, EXIT_DATA, "%s: ends after %llu targets; row %llu has none",
+                        t->name, (unsigned long long)pluck_targets_count(t->file),
+                        (unsigned long long)row);
+    const pluck_status status = pluck_targets_read(t->file, row, 1, token, &err);
+    if (status != PLUCK_OK)
+        return complain(t->args->who, exit_code_of(status), "%s", err.message);
+    if (*token != PLUCK_NO_TOKEN && (uint32_t)*token >= t->n_vocab)
+        return complain(t->args->who, EXIT_DATA,
+                        "%s: target %llu is %d, outside the vocabulary of %u tokens", t->name,
+                        (unsigned long long)row, (int)*token, (unsigned)t->n_vocab);
+    return EXIT_DONE;
+}

@@ -1,0 +1,272 @@
+/*
+ * The work of tune: a fit, then one pass that measures before and after, then one for truncations.
+ */
+#include "tuning.h"
+#include "rows.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double cut_settings[PLUCK_TUNE_N_CUT_KINDS][TUNING_CUTS / PLUCK_TUNE_N_CUT_KINDS] = {
+    {0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999},
+    {0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001},
+    {1, 5, 10, 20, 40, 100, 200, 1000},
+    {0.5, 1, 1.5, 2, 2.5, 3, 4, 5},
+};
+
+static int parse_objective(tuning *t)
+{
+    const char *const text = t->args->objective != NULL ? t->args->objective : "nll";
+    const size_t n = strcspn(text, "=");
+    for (int i = 0; pluck_tune_objective_name((pluck_tune_objective)i) != NULL; i++) {
+        const char *const name = pluck_tune_objective_name((pluck_tune_objective)i);
+        if (strlen(name) != n || strncmp(name, text, n) != 0)
+            continue;
+        const bool takes_value = i >= PLUCK_TUNE_ENTROPY;
+        char *end = NULL;
+        t->options.objective = (pluck_tune_objective)i;
+        if (text[n] == '\0' && !takes_value)
+            return EXIT_DONE;
+        if (text[n] == '=' && takes_value) {
+            t->options.value = strtod(text + n + 1, &end);
+            if (end != text + n + 1 && *end == '\0' && isfinite(t->options.value))
+                return EXIT_DONE;
+        }
+    }
+    return complain(t->args->who, EXIT_USAGE,
+                    "--objective: '%s' is none; nll, ece, brier, entropy=H, perplexity=P or "
+                    "diversity=N",
+                    text);
+}
+
+static int parse_keep(tuning *t)
+{
+    char *end = NULL;
+    t->keep = 0.99;
+    if (t->args->keep == NULL)
+        return EXIT_DONE;
+    t->keep = strtod(t->args->keep, &end);
+    if (end != t->args->keep && *end == '\0' && t->keep > 0 && t->keep <= 1)
+        return EXIT_DONE;
+    return complain(t->args->who, EXIT_USAGE, "--keep: '%s' is not a number in (0, 1]",
+                    t->args->keep);
+}
+
+static void show_progress(void *user, uint64_t done, uint64_t total)
+{
+    progress *const bar = user;
+    bar->total = total;
+    progress_update(bar, done < total ? done : total);
+}
+
+static int open_data(tuning *t, const char *path)
+{
+    const arguments *const args = t->args;
+    row_range range;
+    uint64_t first = 0, end = 0;
+    int code = source_open(args, path, &t->src);
+    if (code == EXIT_DONE && !rows_parse(args->rows, &range))
+        code = complain(args->who, EXIT_USAGE, "--rows: '%s' is not a range; 3, 3:7, 3: and :7 are",
+                        args->rows);
+    if (code == EXIT_DONE && t->src.info.streamed)
+        code = complain(args->who, EXIT_DATA,
+                        "%s: is a stream, which can be read only once; tuning reads rows several "
+                        "times: save it to a file",
+                        t->name);
+    if (code == EXIT_DONE)
+        code = targets_open(&t->truth, args, &t->src, t->name);
+    if (code == EXIT_DONE)
+        code = rows_resolve(&range, t->src.info.n_rows, args->who, t->name, &first, &end);
+    if (code == EXIT_DONE && first >= end)
+        code = complain(args->who, EXIT_DATA, "%s: no rows to look at", t->name);
+    if (code != EXIT_DONE)
+        return code;
+    t->has_targets = t->truth.is_known;
+    t->data = (pluck_tune_data){.dump = t->src.dump,
+                                .targets = t->truth.file,
+                                .first = first,
+                                .end = end,
+                                .threads = (uint32_t)args->threads,
+                                .progress = show_progress,
+                                .user = &t->bar};
+    return setup_isa(args, &t->data.isa);
+}
+
+int tuning_open(tuning *t, const arguments *args, const char *path)
+{
+    memset(t, 0, sizeof *t);
+    t->args = args;
+    t->name = source_name(path);
+    t->options.binning = (pluck_tune_binning){.n = (uint32_t)args->bins,
+                                              .closed_left = args->bin_edges == 1,
+                                              .equal_mass = args->equal_mass};
+    t->options.n_bootstrap = (uint32_t)args->bootstrap;
+    int code = parse_objective(t);
+    if (code == EXIT_DONE)
+        code = parse_keep(t);
+    if (code == EXIT_DONE)
+        code = setup_config(args, args->config, &t->config);
+    if (code == EXIT_DONE)
+        code = setup_seed(args, t->config);
+    if (code == EXIT_DONE)
+        code = open_data(t, path);
+    if (code == EXIT_DONE && args->truncate > 0 && (!t->has_targets || args->no_curves))
+        code = complain(args->who, EXIT_USAGE, "--truncate needs targets, and no --no-curves");
+    if (code == EXIT_DONE)
+        pluck_config_seed(t->config, &t->options.seed);
+    t->n_bins = args->bins > 0 ? (uint32_t)args->bins : 15;
+    t->bins = calloc(2 * t->n_bins, sizeof *t->bins);
+    return code == EXIT_DONE && t->bins == NULL ? complain_memory(args->who) : code;
+}
+
+void tuning_close(tuning *t)
+{
+    progress_clear(&t->bar);
+    targets_close(&t->truth);
+    source_close(&t->src);
+    pluck_config_destroy(&t->config);
+    free(t->bins);
+    t->bins = NULL;
+}
+
+static void start_parts(tuning *t)
+{
+    const uint64_t n = t->data.end - t->data.first;
+    t->n_parts = n < TUNING_PARTS ? (size_t)n : TUNING_PARTS;
+    for (size_t i = 0; i < t->n_parts; i++) {
+        t->parts[i].first = t->data.first + (uint64_t)((double)n * (double)i / (double)t->n_parts);
+        if (i > 0)
+            t->parts[i - 1].end = t->parts[i].first;
+    }
+    t->parts[t->n_parts - 1].end = t->data.end;
+}
+
+static void add_row(void *user, uint64_t row, const pluck_tune_row *measured)
+{
+    tuning *const t = user;
+    size_t i = 0;
+    while (row >= t->parts[i].end)
+        i++;
+    tuning_part *const part = &t->parts[i];
+    part->rows++;
+    part->accuracy += measured[0].is_correct;
+    for (int k = 0; k < 2; k++) {
+        part->entropy[k] += measured[k].entropy;
+        part->confidence[k] += measured[k].confidence;
+        part->nll[k] += measured[k].nll;
+    }
+}
+
+static void finish_parts(tuning *t)
+{
+    for (size_t i = 0; i < t->n_parts; i++) {
+        tuning_part *const part = &t->parts[i];
+        const double n = part->rows > 0 ? (double)part->rows : 1;
+        part->accuracy /= n;
+        for (int k = 0; k < 2; k++) {
+            part->entropy[k] /= n;
+            part->confidence[k] /= n;
+            part->nll[k] /= n;
+        }
+    }
+}
+
+/* Sums over rows of what the temperature that was fitted to the other rows gives. */
+typedef struct fold_sums {
+    uint64_t first, rows;
+    double nll[2], brier[2], entropy[2];
+} fold_sums;
+
+/* measured: at T = 1, as fitted to even rows, as fitted to odd rows. */
+static void add_held_out(void *user, uint64_t row, const pluck_tune_row *measured)
+{
+    fold_sums *const sums = user;
+    const int which[2] = {0, (row - sums->first) % 2 == 0 ? 2 : 1};
+    sums->rows++;
+    for (int k = 0; k < 2; k++) {
+        sums->nll[k] += measured[which[k]].nll;
+        sums->brier[k] += measured[which[k]].brier;
+        sums->entropy[k] += measured[which[k]].entropy;
+    }
+}
+
+static pluck_status cross_validate(tuning *t, pluck_error *err)
+{
+    pluck_status status = PLUCK_OK;
+    pluck_tune_options options = t->options;
+    fold_sums sums = {.first = t->data.first};
+    options.n_bootstrap = 0;
+    for (int h = 0; h < 2 && status == PLUCK_OK; h++) {
+        options.half = h == 0 ? PLUCK_TUNE_EVEN : PLUCK_TUNE_ODD;
+        status = pluck_tune_temperature(&t->data, &options, &t->folds[h], err);
+    }
+    const double temperatures[3] = {1, t->folds[0].temperature, t->folds[1].temperature};
+    const pluck_tune_request request = {
+        .temperatures = temperatures, .n = 3, .row = add_held_out, .user = &sums};
+    if (status == PLUCK_OK)
+        status = pluck_tune_measure(&t->data, &request, err);
+    const double n = sums.rows > 0 ? (double)sums.rows : 1;
+    for (int k = 0; k < 2; k++)
+        t->held_out[k] = (pluck_tune_stats){.rows = sums.rows,
+                                            .nll = sums.nll[k] / n,
+                                            .brier = sums.brier[k] / n,
+                                            .entropy = sums.entropy[k] / n};
+    t->has_folds = status == PLUCK_OK;
+    return status;
+}
+
+static pluck_status find_cuts(tuning *t, pluck_error *err)
+{
+    const size_t a_kind = TUNING_CUTS / PLUCK_TUNE_N_CUT_KINDS;
+    for (size_t i = 0; i < TUNING_CUTS; i++)
+        t->cuts[i] = (pluck_tune_cut){.kind = (pluck_tune_cut_kind)(i / a_kind),
+                                      .setting = cut_settings[i / a_kind][i % a_kind]};
+    t->has_cuts = true;
+    return pluck_tune_cuts(&t->data, 1, t->cuts, TUNING_CUTS, t->keep,
+                           t->has_targets ? t->needed : NULL, err);
+}
+
+/* The fitted temperature, and the truncation that was asked for, in the configuration. */
+static pluck_status set_config(tuning *t, pluck_error *err)
+{
+    char value[32];
+    snprintf(value, sizeof value, "%.6g", t->fit.temperature);
+    pluck_status status = pluck_config_set(t->config, "temperature", value, err);
+    if (status == PLUCK_OK && t->args->truncate > 0) {
+        const pluck_tune_cut_kind kind = (pluck_tune_cut_kind)(t->args->truncate - 1);
+        snprintf(value, sizeof value, "%.9g", t->needed[kind]);
+        status = pluck_config_set(t->config, pluck_tune_cut_name(kind), value, err);
+    }
+    return status;
+}
+
+int tuning_run(tuning *t, const output *out)
+{
+    pluck_error err;
+    progress_start(&t->bar, 1, t->args->quiet, out);
+    pluck_status status = pluck_tune_temperature(&t->data, &t->options, &t->fit, &err);
+    const double temperatures[2] = {1, t->fit.temperature};
+    const pluck_tune_request request = {.temperatures = temperatures,
+                                        .n = 2,
+                                        .binning = t->options.binning,
+                                        .stats = t->stats,
+                                        .bins = t->bins,
+                                        .row = add_row,
+                                        .user = t};
+    start_parts(t);
+    if (status == PLUCK_OK)
+        status = pluck_tune_measure(&t->data, &request, &err);
+    finish_parts(t);
+    if (status == PLUCK_OK && t->args->cross_validate)
+        status = cross_validate(t, &err);
+    if (status == PLUCK_OK && !t->args->no_curves)
+        status = find_cuts(t, &err);
+    if (status == PLUCK_OK)
+        status = set_config(t, &err);
+    progress_clear(&t->bar);
+    if (status == PLUCK_OK)
+        return EXIT_DONE;
+    return complain(t->args->who, exit_code_of(status), "%s: %s", t->name, err.message);
+}

@@ -1,0 +1,67 @@
+/*
+ * What tune found out about a dump, and its notations.
+ */
+#ifndef CLI_TUNING_H
+#define CLI_TUNING_H
+
+#include "chart.h"
+#include "progress.h"
+#include "row_targets.h"
+#include "setup.h"
+
+#include <pluck/tune.h>
+
+enum { TUNING_PARTS = 10, TUNING_CUTS = 32 };
+
+/* Means over consecutive rows, before and after. */
+typedef struct tuning_part {
+    uint64_t first, end, rows;
+    double entropy[2], confidence[2], nll[2], accuracy;
+} tuning_part;
+
+typedef struct tuning {
+    const arguments *args;
+    const char *name; /* of the dump, in messages */
+    source src;
+    targets truth;
+    pluck_tune_data data;
+    pluck_config *config;
+    progress bar;
+
+    pluck_tune_options options;
+    double keep;
+
+    bool has_targets;
+    pluck_tune_fit fit;
+    pluck_tune_stats stats[2]; /* T = 1, the fitted one */
+    pluck_tune_bin *bins;      /* of both, one after the other */
+    uint32_t n_bins;           /* of one */
+    tuning_part parts[TUNING_PARTS];
+    size_t n_parts;
+
+    bool has_folds; /* fold h: fitted to the rows of half h + 1, measured on the others */
+    pluck_tune_fit folds[2];
+    pluck_tune_stats held_out[2]; /* means of both folds: T = 1, the fitted ones */
+
+    bool has_cuts;
+    pluck_tune_cut cuts[TUNING_CUTS];
+    double needed[PLUCK_TUNE_N_CUT_KINDS]; /* with targets */
+} tuning;
+
+/* Opens what the arguments name and checks them, reads the dump, closes. tuning_close() is due
+ * after the others even if they failed. Each returns an exit code, after complain() if it is not
+ * EXIT_DONE. */
+int tuning_open(tuning *t, const arguments *args, const char *path);
+int tuning_run(tuning *t, const output *out);
+void tuning_close(tuning *t);
+
+void tuning_print_text(const tuning *t, output *out);
+void tuning_print_json(const tuning *t, output *out);
+void tuning_print_csv(const tuning *t, output *out);
+void tuning_print_svg(const tuning *t, output *out);
+
+/* The charts of --svg; x and y have room for 2 n_bins numbers, which the chart refers to. */
+chart tuning_chart_of_curve(const tuning *t);
+chart tuning_chart_of_reliability(const tuning *t, double *x, double *y);
+
+#endif

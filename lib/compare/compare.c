@@ -1,0 +1,189 @@
+/*
+ * Three passes over the two rows, in blocks that are widened to double on the stack: maxima; the
+ * normalisers, and a heap of the largest logits of a; the sums. With z relative to the maximum and
+ * S = sum exp(z), ln p = z - ln S, so that a difference of logarithms is a difference of logits,
+ * and equal rows have a divergence of exactly 0. A term p ln(p / q) is finite wherever q is not
+ * banned, even where exp() gives 0.
+ *
+ * Each block has its own sum, so that n values cost n / BLOCK + BLOCK roundings, not n. Rounding
+ * can leave a divergence of nearly equal rows below 0 by about 1e-16; it is 0 then.
+ */
+#include <pluck/compare.h>
+
+#include <inttypes.h>
+#include <math.h>
+
+#include "base/error.h"
+#include "compare/ranks.h"
+#include "container/narrow.h"
+
+enum { BLOCK = 512 };
+
+typedef struct side {
+    pluck_logits logits;
+    double max, log_sum;
+    pluck_token top;
+    uint32_t n_allowed;
+} side;
+
+static size_t load(const pluck_logits *logits, size_t begin, double *values)
+{
+    const size_t left = logits->n_vocab - begin, n = left < BLOCK ? left : BLOCK;
+    const size_t size = pluck_dtype_size_bytes(logits->dtype);
+    pl_widen_double((const uint8_t *)logits->data + begin * size, logits->dtype, n, values);
+    return n;
+}
+
+static pluck_status find_max(side *s, const char *name, pluck_error *err)
+{
+    double values[BLOCK];
+    s->max = -(double)INFINITY;
+    for (size_t begin = 0; begin < s->logits.n_vocab; begin += BLOCK) {
+        const size_t n = load(&s->logits, begin, values);
+        for (size_t i = 0; i < n; i++) {
+            if (isnan(values[i]) || values[i] == (double)INFINITY)
+                return pl_fail(err, PLUCK_ERR_NAN,
+                               "%s: the logit of token %zu is %s; logits must be finite or -inf",
+                               name, begin + i, isnan(values[i]) ? "NaN" : "+inf");
+            s->n_allowed += values[i] != -(double)INFINITY;
+            if (values[i] > s->max) {
+                s->max = values[i];
+                s->top = (pluck_token)(begin + i);
+            }
+        }
+    }
+    if (s->n_allowed == 0)
+        return pl_fail(err, PLUCK_ERR_EMPTY, "%s: every token is banned", name);
+    return PLUCK_OK;
+}
+
+static void find_sum(side *s, pl_ranks *ranks)
+{
+    double values[BLOCK], total = 0.0;
+    for (size_t begin = 0; begin < s->logits.n_vocab; begin += BLOCK) {
+        const size_t n = load(&s->logits, begin, values);
+        double sum = 0.0;
+        for (size_t i = 0; i < n; i++) {
+            sum += exp(values[i] - s->max);
+            if (ranks)
+                pl_ranks_add(ranks, (pluck_token)(begin + i), values[i]);
+        }
+        total += sum;
+    }
+    s->log_sum = log(total);
+}
+
+typedef struct sums {
+    double kl_ab, kl_ba, variation, entropy_a, entropy_b;
+} sums;
+
+/* The terms of one block; la and lb become logarithms of probabilities. */
+static sums add_block(const side *a, const side *b, double *la, double *lb, size_t n,
+                      pluck_comparison *result)
+{
+    sums s = {0};
+    for (size_t i = 0; i < n; i++) {
+        const bool in_a = la[i] != -(double)INFINITY, in_b = lb[i] != -(double)INFINITY;
+        la[i] = (la[i] - a->max) - a->log_sum;
+        lb[i] = (lb[i] - b->max) - b->log_sum;
+        const double p = exp(la[i]), q = exp(lb[i]);
+        s.variation += fabs(p - q);
+        if (in_a)
+            s.entropy_a -= p * la[i];
+        if (in_b)
+            s.entropy_b -= q * lb[i];
+        if (in_a && in_b) {
+            s.kl_ab += p * (la[i] - lb[i]);
+            s.kl_ba += q * (lb[i] - la[i]);
+        }
+        result->n_only_a += in_a && !in_b;
+        result->n_only_b += in_b && !in_a;
+    }
+    return s;
+}
+
+static double not_below_zero(double x)
+{
+    return x > 0.0 ? x : 0.0;
+}
+
+static void add_all(const side *a, const side *b, pluck_comparison *result)
+{
+    double la[BLOCK], lb[BLOCK];
+    sums total = {0};
+    for (size_t begin = 0; begin < a->logits.n_vocab; begin += BLOCK) {
+        const size_t n = load(&a->logits, begin, la);
+        (void)load(&b->logits, begin, lb);
+        const sums s = add_block(a, b, la, lb, n, result);
+        total.kl_ab += s.kl_ab;
+        total.kl_ba += s.kl_ba;
+        total.variation += s.variation;
+        total.entropy_a += s.entropy_a;
+        total.entropy_b += s.entropy_b;
+    }
+    result->kl_ab = result->n_only_a ? (double)INFINITY : not_below_zero(total.kl_ab);
+    result->kl_ba = result->n_only_b ? (double)INFINITY : not_below_zero(total.kl_ba);
+    result->total_variation = total.variation < 2.0 ? 0.5 * total.variation : 1.0;
+    result->entropy_a = not_below_zero(total.entropy_a);
+    result->entropy_b = not_below_zero(total.entropy_b);
+}
+
+static double value_at(const pluck_logits *logits, pluck_token token)
+{
+    double value = 0.0;
+    const size_t size = pluck_dtype_size_bytes(logits->dtype);
+    pl_widen_double((const uint8_t *)logits->data + (size_t)token * size, logits->dtype, 1, &value);
+    return value;
+}
+
+static double nll_of(const side *s, pluck_token token)
+{
+    return token < 0 ? (double)NAN : s->log_sum - (value_at(&s->logits, token) - s->max);
+}
+
+static pluck_status check(pluck_logits a, pluck_logits b, pluck_token target,
+                          const pluck_comparison *result, pluck_error *err)
+{
+    if (!a.data || !b.data || !result)
+        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_compare_rows: %s is NULL",
+                       result ? "a row" : "result");
+    if (!pluck_dtype_name(a.dtype) || !pluck_dtype_name(b.dtype))
+        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_compare_rows: dtype %d is no pluck_dtype",
+                       (int)(pluck_dtype_name(a.dtype) ? b.dtype : a.dtype));
+    if (a.n_vocab != b.n_vocab || a.n_vocab < 1 || a.n_vocab > PLUCK_MAX_VOCAB)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "rows of %" PRIu32 " and %" PRIu32 " values: expected as many in both, 1 to "
+                       "%" PRIu32,
+                       a.n_vocab, b.n_vocab, PLUCK_MAX_VOCAB);
+    if (target >= 0 && (uint32_t)target >= a.n_vocab)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "the target %d is outside the vocabulary of %" PRIu32 " tokens", (int)target,
+                       a.n_vocab);
+    return PLUCK_OK;
+}
+
+pluck_status pluck_compare_rows(pluck_logits a, pluck_logits b, pluck_token target,
+                                pluck_comparison *result, pluck_error *err)
+{
+    side x = {.logits = a}, y = {.logits = b};
+    pl_ranks ranks = {.n = 0};
+    pluck_status status = check(a, b, target, result, err);
+    if (status == PLUCK_OK)
+        status = find_max(&x, "the first row", err);
+    if (status == PLUCK_OK)
+        status = find_max(&y, "the second row", err);
+    if (status)
+        return status;
+    *result = (pluck_comparison){.top_a = x.top, .top_b = y.top};
+    find_sum(&x, &ranks);
+    find_sum(&y, NULL);
+    add_all(&x, &y, result);
+    for (size_t i = 0; i < ranks.n; i++)
+        ranks.other[i] = value_at(&b, ranks.tokens[i]);
+    result->rank_correlation = pl_ranks_correlation(&ranks);
+    result->top_prob_a = exp(-x.log_sum);
+    result->top_prob_b = exp(-y.log_sum);
+    result->nll_a = nll_of(&x, target);
+    result->nll_b = nll_of(&y, target);
+    return PLUCK_OK;
+}

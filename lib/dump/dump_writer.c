@@ -1,0 +1,376 @@
+/*
+ * The headers of .npy and .safetensors have a fixed size, with room for any number of rows, and are
+ * written first for the number that is expected; where that is not known, they are written again
+ * at the end.
+ */
+#include <pluck/dump_writer.h>
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/json_number.h"
+#include "container/narrow.h"
+#include "container/new_file.h"
+#include "container/shape.h"
+
+enum {
+    STEP_VALUES = 4096,
+    NPY_HEADER_BYTES = 128,
+    SAFETENSORS_FRAME_BYTES = 192, /* of header text, six 64-bit numbers included */
+    SAFETENSORS_ALIGNMENT = 64,
+    TARGET_BYTES = 4
+};
+
+struct pluck_dump_writer {
+    pluck_allocator allocator;
+    pluck_dump_writer_options options;
+    char *path, *targets_path, *tensor; /* copies; tensor as JSON writes it */
+    pl_new_file rows, targets;
+    bool has_rows, has_targets; /* which files are open */
+    char *header;
+    size_t header_size_bytes;
+    uint64_t n_written;
+    pluck_status failure;
+    bool finished;
+    uint8_t step[STEP_VALUES * sizeof(float)];
+};
+
+static pluck_status check_options(const pluck_dump_writer_options *options, pluck_error *err)
+{
+    if (options->format != PLUCK_DUMP_NPY && options->format != PLUCK_DUMP_SAFETENSORS &&
+        options->format != PLUCK_DUMP_JSONL)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "format %d cannot be written: expected PLUCK_DUMP_NPY, "
+                       "PLUCK_DUMP_SAFETENSORS or PLUCK_DUMP_JSONL",
+                       (int)options->format);
+    if (!pluck_dtype_name(options->dtype))
+        return pl_fail(err, PLUCK_ERR_INVALID, "dtype %d is no pluck_dtype", (int)options->dtype);
+    if (options->n_vocab < 1 || options->n_vocab > PLUCK_MAX_VOCAB)
+        return pl_fail(err, PLUCK_ERR_INVALID, "n_vocab is %" PRIu32 ", expected 1 to %" PRIu32,
+                       options->n_vocab, PLUCK_MAX_VOCAB);
+    return PLUCK_OK;
+}
+
+static pluck_status copy_text(pluck_dump_writer *w, const char *text, char **copy, pluck_error *err)
+{
+    const size_t size = strlen(text) + 1;
+    *copy = pl_alloc(&w->allocator, size, 1);
+    if (!*copy)
+        return pl_fail_nomem(err, size);
+    memcpy(*copy, text, size);
+    return PLUCK_OK;
+}
+
+/* The name with what JSON cannot hold escaped. */
+static pluck_status escape_name(pluck_dump_writer *w, const char *name, pluck_error *err)
+{
+    const size_t capacity = 6 * strlen(name) + 1;
+    w->tensor = pl_alloc(&w->allocator, capacity, 1);
+    if (!w->tensor)
+        return pl_fail_nomem(err, capacity);
+    char *out = w->tensor;
+    for (; *name; name++) {
+        const unsigned char c = (unsigned char)*name;
+        if (c < 0x20)
+            out += snprintf(out, 7, "\\u%04x", c);
+        else {
+            if (c == '"' || c == '\\')
+                *out++ = '\\';
+            *out++ = (char)c;
+        }
+    }
+    *out = '\0';
+    return PLUCK_OK;
+}
+
+static void make_npy_header(const char *descr, uint64_t n_rows, uint32_t n_columns,
+                            char header[NPY_HEADER_BYTES])
+{
+    const size_t text_bytes = NPY_HEADER_BYTES - 10;
+    char shape[64];
+    (void)snprintf(shape, sizeof shape, n_columns ? "(%" PRIu64 ", %" PRIu32 ")" : "(%" PRIu64 ",)",
+                   n_rows, n_columns);
+    memcpy(header, "\x93NUMPY\x01\x00", 8);
+    header[8] = (char)text_bytes;
+    header[9] = 0;
+    memset(header + 10, ' ', text_bytes);
+    const int n = snprintf(header + 10, text_bytes,
+                           "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", descr, shape);
+    header[10 + n] = ' ';
+    header[NPY_HEADER_BYTES - 1] = '\n';
+}
+
+static void make_safetensors_header(pluck_dump_writer *w, uint64_t n_rows)
+{
+    static const char *const names[] = {"F32", "F16", "BF16"};
+    const uint64_t length = w->header_size_bytes - 8;
+    const uint64_t size =
+        n_rows * w->options.n_vocab * (uint64_t)pluck_dtype_size_bytes(w->options.dtype);
+    for (unsigned i = 0; i < 8; i++)
+        w->header[i] = (char)(unsigned char)(length >> (8 * i));
+    memset(w->header + 8, ' ', (size_t)length);
+    const int n = snprintf(w->header + 8, (size_t)length,
+                           "{\"%s\":{\"dtype\":\"%s\",\"shape\":[%" PRIu64 ",%" PRIu32
+                           "],\"data_offsets\":[0,%" PRIu64 "]}}",
+                           w->tensor, names[w->options.dtype], n_rows, w->options.n_vocab, size);
+    w->header[8 + n] = ' ';
+}
+
+static void make_header(pluck_dump_writer *w, uint64_t n_rows)
+{
+    static const char *const descrs[] = {"<f4", "<f2", "<V2"};
+    if (w->options.format == PLUCK_DUMP_NPY)
+        make_npy_header(descrs[w->options.dtype], n_rows, w->options.n_vocab, w->header);
+    else if (w->options.format == PLUCK_DUMP_SAFETENSORS)
+        make_safetensors_header(w, n_rows);
+}
+
+static pluck_status open_rows(pluck_dump_writer *w, const pluck_dump_writer_options *options,
+                              pluck_error *err)
+{
+    pluck_status status = pl_new_file_open(&w->rows, w->path, &w->allocator, err);
+    w->has_rows = status == PLUCK_OK;
+    if (status || options->format == PLUCK_DUMP_JSONL)
+        return status;
+    w->header_size_bytes = NPY_HEADER_BYTES;
+    if (options->format == PLUCK_DUMP_SAFETENSORS) {
+        status = escape_name(w, options->tensor ? options->tensor : "logits", err);
+        if (status)
+            return status;
+        const size_t least = strlen(w->tensor) + SAFETENSORS_FRAME_BYTES;
+        w->header_size_bytes = least + (SAFETENSORS_ALIGNMENT - least % SAFETENSORS_ALIGNMENT);
+    }
+    const bool is_known = options->n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
+    if (!is_known && !w->rows.temporary)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "%s: a pipe is written once, and the header of %s says how many rows there "
+                       "are: n_rows has to be known",
+                       w->path, pluck_dump_format_name(options->format));
+    w->header = pl_alloc(&w->allocator, w->header_size_bytes, 1);
+    if (!w->header)
+        return pl_fail_nomem(err, w->header_size_bytes);
+    make_header(w, is_known ? options->n_rows : 0);
+    return pl_new_file_write(&w->rows, w->header, w->header_size_bytes, err);
+}
+
+static pluck_status open_targets(pluck_dump_writer *w, const pluck_dump_writer_options *options,
+                                 pluck_error *err)
+{
+    char header[NPY_HEADER_BYTES];
+    const bool is_known = options->n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
+    pluck_status status = pl_new_file_open(&w->targets, w->targets_path, &w->allocator, err);
+    w->has_targets = status == PLUCK_OK;
+    if (status)
+        return status;
+    if (!is_known && !w->targets.temporary)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "%s: a pipe is written once, and the header says how many targets there "
+                       "are: n_rows has to be known",
+                       w->targets_path);
+    make_npy_header("<i4", is_known ? options->n_rows : 0, 0, header);
+    return pl_new_file_write(&w->targets, header, sizeof header, err);
+}
+
+pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const char *path,
+                                      const pluck_dump_writer_options *options, pluck_error *err)
+{
+    if (!out)
+        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_create: out is NULL");
+    *out = NULL;
+    if (!path || !options)
+        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_create: %s is NULL",
+                       path ? "options" : "path");
+    pluck_status status = check_options(options, err);
+    if (status)
+        return status;
+    const pluck_allocator allocator = pl_allocator_or_default(options->allocator);
+    pluck_dump_writer *w = pl_alloc_zero(&allocator, 1, sizeof *w);
+    if (!w)
+        return pl_fail_nomem(err, sizeof *w);
+    w->allocator = allocator;
+    w->options = *options;
+    status = copy_text(w, path, &w->path, err);
+    if (status == PLUCK_OK && options->targets_path)
+        status = copy_text(w, options->targets_path, &w->targets_path, err);
+    if (status == PLUCK_OK)
+        status = open_rows(w, options, err);
+    if (status == PLUCK_OK && w->targets_path)
+        status = open_targets(w, options, err);
+    if (status)
+        pluck_dump_writer_destroy(&w);
+    *out = w;
+    return status;
+}
+
+static pluck_status write_binary(pluck_dump_writer *w, const pluck_logits *logits, pluck_error *err)
+{
+    const size_t from_size = pluck_dtype_size_bytes(logits->dtype);
+    const size_t to_size = pluck_dtype_size_bytes(w->options.dtype);
+    pluck_status status = PLUCK_OK;
+    for (size_t i = 0; i < logits->n_vocab && status == PLUCK_OK; i += STEP_VALUES) {
+        const size_t left = logits->n_vocab - i, n = left < STEP_VALUES ? left : STEP_VALUES;
+        pl_store((const uint8_t *)logits->data + i * from_size, logits->dtype, n, w->options.dtype,
+                 w->step);
+        status = pl_new_file_write(&w->rows, w->step, n * to_size, err);
+    }
+    return status;
+}
+
+static double value_at(const pluck_dump_writer *w, const pluck_logits *logits, size_t i)
+{
+    uint8_t stored[sizeof(float)];
+    uint16_t half;
+    double value;
+    pl_store((const uint8_t *)logits->data + i * pluck_dtype_size_bytes(logits->dtype),
+             logits->dtype, 1, w->options.dtype, stored);
+    if (w->options.dtype == PLUCK_F32) {
+        const uint32_t bits = (uint32_t)stored[0] | (uint32_t)stored[1] << 8 |
+                              (uint32_t)stored[2] << 16 | (uint32_t)stored[3] << 24;
+        pl_widen_double(&bits, PLUCK_F32, 1, &value);
+        return value;
+    }
+    half = (uint16_t)(stored[0] | stored[1] << 8);
+    pl_widen_double(&half, w->options.dtype, 1, &value);
+    return value;
+}
+
+static pluck_status write_json(pluck_dump_writer *w, const pluck_dump_row *row, pluck_error *err)
+{
+    const pluck_logits *logits = &row->logits;
+    char text[PL_NUMBER_TEXT_BYTES + 16];
+    for (size_t i = 0; i < logits->n_vocab; i++) {
+        const double value = value_at(w, logits, i);
+        if (isnan(value) || value == (double)INFINITY)
+            return pl_fail(err, PLUCK_ERR_NAN,
+                           "%s: row %" PRIu64 ": the logit of token %zu is %s, which JSON cannot "
+                           "hold",
+                           w->path, w->n_written, i, isnan(value) ? "NaN" : "+inf");
+    }
+    pluck_status status = pl_new_file_write(&w->rows, "{\"logits\":[", 11, err);
+    for (size_t i = 0; i < logits->n_vocab && status == PLUCK_OK; i++) {
+        const double value = value_at(w, logits, i);
+        char *number = text;
+        if (i > 0)
+            *number++ = ',';
+        if (value == -(double)INFINITY)
+            memcpy(number, "null", 5);
+        else
+            pl_number_write_float((float)value, number);
+        status = pl_new_file_write(&w->rows, text, strlen(text), err);
+    }
+    const bool has_target = row->target != PLUCK_NO_TOKEN;
+    (void)snprintf(text, sizeof text, has_target ? "],\"target\":%d}\n" : "]}\n", (int)row->target);
+    return status ? status : pl_new_file_write(&w->rows, text, strlen(text), err);
+}
+
+static pluck_status check_row(const pluck_dump_writer *w, const pluck_dump_row *row,
+                              pluck_error *err)
+{
+    if (w->failure || w->finished)
+        return pl_fail(err, w->failure ? w->failure : PLUCK_ERR_INVALID, "%s: %s", w->path,
+                       w->finished ? "is finished" : "could not be written before");
+    if (!row->logits.data || !pluck_dtype_name(row->logits.dtype) ||
+        row->logits.n_vocab != w->options.n_vocab)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "%s: row %" PRIu64 " has %" PRIu32 " values%s, expected %" PRIu32, w->path,
+                       w->n_written, row->logits.n_vocab, row->logits.data ? "" : " at NULL",
+                       w->options.n_vocab);
+    if (row->target < PLUCK_NO_TOKEN ||
+        (row->target >= 0 && (uint32_t)row->target >= w->options.n_vocab))
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "%s: row %" PRIu64 ": the target %d is outside the vocabulary of %" PRIu32
+                       " tokens",
+                       w->path, w->n_written, (int)row->target, w->options.n_vocab);
+    if (w->n_written == w->options.n_rows)
+        return pl_fail(err, PLUCK_ERR_INVALID, "%s: all of its %" PRIu64 " rows are written",
+                       w->path, w->n_written);
+    return PLUCK_OK;
+}
+
+pluck_status pluck_dump_writer_write(pluck_dump_writer *w, const pluck_dump_row *row,
+                                     pluck_error *err)
+{
+    if (!w || !row)
+        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_write: %s is NULL",
+                       w ? "row" : "writer");
+    pluck_status status = check_row(w, row, err);
+    if (status)
+        return status;
+    status = w->options.format == PLUCK_DUMP_JSONL ? write_json(w, row, err)
+                                                   : write_binary(w, &row->logits, err);
+    if (status == PLUCK_OK && w->has_targets) {
+        uint8_t bytes[TARGET_BYTES];
+        for (unsigned i = 0; i < TARGET_BYTES; i++)
+            bytes[i] = (uint8_t)((uint32_t)row->target >> (8 * i));
+        status = pl_new_file_write(&w->targets, bytes, sizeof bytes, err);
+    }
+    if (status == PLUCK_ERR_IO)
+        w->failure = status;
+    w->n_written += status == PLUCK_OK;
+    return status;
+}
+
+static pluck_status finish_targets(pluck_dump_writer *w, bool is_known, pluck_error *err)
+{
+    char header[NPY_HEADER_BYTES];
+    pluck_status status = PLUCK_OK;
+    if (!is_known) {
+        make_npy_header("<i4", w->n_written, 0, header);
+        status = pl_new_file_rewrite(&w->targets, header, sizeof header, err);
+    }
+    return status ? status : pl_new_file_finish(&w->targets, err);
+}
+
+pluck_status pluck_dump_writer_finish(pluck_dump_writer *w, pluck_error *err)
+{
+    if (!w)
+        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_finish: writer is NULL");
+    if (w->failure || w->finished)
+        return pl_fail(err, w->failure ? w->failure : PLUCK_ERR_INVALID, "%s: %s", w->path,
+                       w->finished ? "is finished" : "could not be written before");
+    const bool is_known = w->options.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
+    if (w->n_written == 0 || (is_known && w->n_written != w->options.n_rows))
+        return pl_fail(err, PLUCK_ERR_INVALID, "%s: %" PRIu64 " rows were written, expected %s",
+                       w->path, w->n_written, is_known ? "the number that was said" : "at least 1");
+    pluck_status status = PLUCK_OK;
+    if (!is_known && w->header) {
+        make_header(w, w->n_written);
+        status = pl_new_file_rewrite(&w->rows, w->header, w->header_size_bytes, err);
+    }
+    if (status == PLUCK_OK && w->has_targets)
+        status = finish_targets(w, is_known, err);
+    if (status == PLUCK_OK)
+        status = pl_new_file_finish(&w->rows, err);
+    w->failure = status;
+    w->finished = status == PLUCK_OK;
+    return status;
+}
+
+void pluck_dump_writer_destroy(pluck_dump_writer **writer)
+{
+    if (!writer || !*writer)
+        return;
+    pluck_dump_writer *w = *writer;
+    if (w->has_rows)
+        pl_new_file_close(&w->rows);
+    if (w->has_targets)
+        pl_new_file_close(&w->targets);
+    pl_free(&w->allocator, w->path);
+    pl_free(&w->allocator, w->targets_path);
+    pl_free(&w->allocator, w->tensor);
+    pl_free(&w->allocator, w->header);
+    const pluck_allocator allocator = w->allocator;
+    pl_free(&allocator, w);
+    *writer = NULL;
+}
+
+const char *pluck_dump_writer_unfinished(const pluck_dump_writer *writer, unsigned index)
+{
+    if (!writer || index > 1)
+        return NULL;
+    return index == 0 ? writer->rows.temporary : writer->targets.temporary;
+}

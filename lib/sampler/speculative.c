@@ -1,0 +1,293 @@
+/*
+ * One position after the other. The difference max(t - d, 0) needs d for the tokens of t: d is
+ * written into an array over the vocabulary that is zero everywhere between two calls, read along
+ * t, and erased along d, so that the cost is that of the two supports.
+ *
+ * Products, differences and sums are doubles of float probabilities: u d(x) < t(x) is off by 2^-53
+ * relative, a sum of n terms by n 2^-53. What is verified against are the probabilities given, each
+ * within 2^-24 of its distribution's. The order of the terms is the caller's, so that results are
+ * the same everywhere.
+ *
+ * Source: Leviathan, Kalman, Matias 2023, algorithm 1 and appendix A.1.
+ */
+#include <pluck/speculative.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "sampler/draw.h"
+#include "select/nucleus.h"
+
+#include <math.h>
+
+struct pluck_speculation {
+    pluck_allocator allocator;
+    uint32_t n_vocab;
+    uint64_t seed; /* of a space of its own */
+    uint64_t stream;
+    float *drafted;     /* d of the position at work; else 0 */
+    pluck_prob *target; /* t of pluck_speculative_step() */
+};
+
+/* No sampler's seed is likely to be this number away from another's: "speculat" in ASCII. */
+#define SEED_SPACE UINT64_C(0x73706563756C6174)
+
+/* At which of the drafts, for messages, and what its position decided. */
+typedef struct pl_position {
+    uint64_t position;
+    uint32_t index;
+    bool accepted;
+    pluck_token token;
+} pl_position;
+
+static pluck_status fail_null(pluck_error *err)
+{
+    return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+}
+
+pluck_status pluck_speculation_create(pluck_speculation **out, uint32_t n_vocab, uint64_t seed,
+                                      uint64_t stream, const pluck_allocator *allocator,
+                                      pluck_error *err)
+{
+    if (!out)
+        return fail_null(err);
+    *out = NULL;
+    if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
+        return pl_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
+                       PLUCK_MAX_VOCAB);
+    const pluck_allocator memory = pl_allocator_or_default(allocator);
+    pluck_speculation *s = pl_alloc_zero(&memory, 1, sizeof *s);
+    if (!s)
+        return pl_fail_nomem(err, sizeof *s);
+    s->allocator = memory;
+    s->n_vocab = n_vocab;
+    s->seed = seed ^ SEED_SPACE;
+    s->stream = stream;
+    s->drafted = pl_alloc_zero(&memory, n_vocab, sizeof *s->drafted);
+    s->target = pl_alloc(&memory, n_vocab, sizeof *s->target);
+    if (!s->drafted || !s->target) {
+        pluck_speculation_destroy(&s);
+        return pl_fail_nomem(err, n_vocab * (sizeof *s->drafted + sizeof *s->target));
+    }
+    *out = s;
+    return PLUCK_OK;
+}
+
+void pluck_speculation_destroy(pluck_speculation **speculation)
+{
+    if (!speculation || !*speculation)
+        return;
+    pluck_speculation *s = *speculation;
+    const pluck_allocator memory = s->allocator;
+    pl_free(&memory, s->drafted);
+    pl_free(&memory, s->target);
+    pl_free(&memory, s);
+    *speculation = NULL;
+}
+
+/* what: "draft" or "target". */
+static pluck_status check_support(const pluck_speculation *s, const pluck_support *support,
+                                  const char *what, uint32_t index, pluck_error *err)
+{
+    if (!support->probs && support->n > 0)
+        return fail_null(err);
+    for (uint32_t i = 0; i < support->n; i++) {
+        const pluck_prob p = support->probs[i];
+        if (p.token < 0 || (uint32_t)p.token >= s->n_vocab)
+            return pl_fail(err, PLUCK_ERR_INVALID, "%s %u: token %d is outside [0, %u]", what,
+                           index, p.token, s->n_vocab - 1);
+        if (!(p.prob >= 0.0f) || !isfinite(p.prob))
+            return pl_fail(err, PLUCK_ERR_INVALID,
+                           "%s %u: the probability of token %d is negative or not finite", what,
+                           index, p.token);
+    }
+    return PLUCK_OK;
+}
+
+/* 0 if the token is not there. */
+static double prob_of(const pluck_support *support, pluck_token token)
+{
+    for (uint32_t i = 0; i < support->n; i++)
+        if (support->probs[i].token == token)
+            return (double)support->probs[i].prob;
+    return 0.0;
+}
+
+/* What is left of the i-th entry of t when d is taken away. */
+static double left_over(const pluck_speculation *s, const pluck_support *target, uint32_t i)
+{
+    const pluck_prob p = target->probs[i];
+    const double left = (double)p.prob - (double)s->drafted[p.token];
+    return left > 0.0 ? left : 0.0;
+}
+
+/* Draws in proportion to what is left: from t itself while d is erased. false if it is nothing. */
+static bool draw_left_over(const pluck_speculation *s, const pluck_support *target, double u,
+                           pluck_token *token)
+{
+    double total = 0.0, sum = 0.0;
+    for (uint32_t i = 0; i < target->n; i++)
+        total += left_over(s, target, i);
+    if (!(total > 0.0))
+        return false;
+    for (uint32_t i = 0; i < target->n && !(sum > u * total); i++) {
+        const double left = left_over(s, target, i);
+        sum += left;
+        if (left > 0.0)
+            *token = target->probs[i].token;
+    }
+    return true;
+}
+
+/* support NULL: the draft was certain. */
+static void mark_drafted(pluck_speculation *s, const pluck_support *support, pluck_token draft,
+                         bool there)
+{
+    if (!support)
+        s->drafted[draft] = there ? 1.0f : 0.0f;
+    for (uint32_t i = 0; support && i < support->n; i++)
+        s->drafted[support->probs[i].token] = there ? support->probs[i].prob : 0.0f;
+}
+
+/* One token from t, after rejecting a draft or behind the last one. */
+static pluck_status draw_target(const pluck_speculation *s, const pluck_support *target, double u,
+                                pl_position *at, pluck_error *err)
+{
+    if (!draw_left_over(s, target, u, &at->token))
+        return pl_fail(err, PLUCK_ERR_EMPTY, "target %u has no token with p > 0", at->index);
+    return PLUCK_OK;
+}
+
+static pluck_status judge_draft(pluck_speculation *s, const pluck_drafts *drafts,
+                                const pluck_support *target, pl_position *at, pluck_error *err)
+{
+    const pluck_token draft = drafts->tokens[at->index];
+    const pluck_support *support = drafts->supports ? drafts->supports + at->index : NULL;
+    if (draft < 0 || (uint32_t)draft >= s->n_vocab)
+        return pl_fail(err, PLUCK_ERR_INVALID, "draft %u: token %d is outside [0, %u]", at->index,
+                       draft, s->n_vocab - 1);
+    pluck_status status = PLUCK_OK;
+    if (support)
+        status = check_support(s, support, "draft", at->index, err);
+    if (status != PLUCK_OK)
+        return status;
+    const double d = support ? prob_of(support, draft) : 1.0;
+    if (!(d > 0.0))
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "draft %u: token %d has no probability in the support that it was drawn "
+                       "from",
+                       at->index, draft);
+    pluck_pcg64 rng;
+    pluck_pcg64_seed(&rng, s->seed, s->stream, at->position);
+    at->accepted = pluck_pcg64_uniform(&rng) * d < prob_of(target, draft);
+    at->token = draft;
+    if (at->accepted)
+        return PLUCK_OK;
+    const double u = pluck_pcg64_uniform(&rng);
+    mark_drafted(s, support, draft, true);
+    const bool any = draw_left_over(s, target, u, &at->token);
+    mark_drafted(s, support, draft, false);
+    return any ? PLUCK_OK : draw_target(s, target, u, at, err);
+}
+
+/* Decides one position: a draft, or the token behind the last one. */
+static pluck_status decide(pluck_speculation *s, const pluck_drafts *drafts,
+                           const pluck_support *target, pl_position *at, pluck_error *err)
+{
+    pluck_status status = check_support(s, target, "target", at->index, err);
+    if (status != PLUCK_OK)
+        return status;
+    const pl_fp_state fp = pl_fp_enter();
+    at->accepted = false;
+    if (at->index < drafts->n) {
+        status = judge_draft(s, drafts, target, at, err);
+    } else {
+        pluck_pcg64 rng;
+        pluck_pcg64_seed(&rng, s->seed, s->stream, at->position);
+        status = draw_target(s, target, pluck_pcg64_uniform(&rng), at, err);
+    }
+    pl_fp_leave(fp);
+    return status;
+}
+
+pluck_status pluck_speculative_verify(pluck_speculation *speculation, uint64_t position,
+                                      const pluck_drafts *drafts, const pluck_support *targets,
+                                      pluck_verdict *verdict, pluck_error *err)
+{
+    if (!speculation || !drafts || !targets || !verdict || (!drafts->tokens && drafts->n > 0))
+        return fail_null(err);
+    pl_position at = {.position = position};
+    pluck_status status = decide(speculation, drafts, targets, &at, err);
+    while (status == PLUCK_OK && at.accepted) {
+        at.index++;
+        at.position++;
+        status = decide(speculation, drafts, targets + at.index, &at, err);
+    }
+    if (status == PLUCK_OK)
+        *verdict = (pluck_verdict){at.index, at.token};
+    return status;
+}
+
+/* The sampler takes the token as if it had drawn it from these logits. */
+static pluck_status take(pluck_sampler *target, pluck_logits logits, pluck_token token,
+                         pluck_error *err)
+{
+    target->drawn = (pl_drawn){.any = true, .token = token};
+    if (pl_chain_observes(&target->chain)) {
+        const pl_fp_state fp = pl_fp_enter();
+        pl_view view;
+        pluck_pcg64 rng = target->rng;
+        pluck_status status = pl_sampler_final_view(target, logits, &rng, &view, err);
+        if (status == PLUCK_OK) {
+            pl_view_settle(&view);
+            target->drawn.observed = pl_chain_observe(&target->chain, &view, (uint32_t)token);
+        }
+        pl_fp_leave(fp);
+        if (status != PLUCK_OK)
+            return status;
+    }
+    return pluck_sampler_accept(target, token, err);
+}
+
+/* The target's distribution from a row, and what it decides. */
+static pluck_status decide_row(pluck_speculation *s, pluck_sampler *target, pluck_logits row,
+                               const pluck_drafts *drafts, pl_position *at, pluck_error *err)
+{
+    pluck_support support = {s->target, 0};
+    pluck_status status =
+        pluck_sampler_distribution(target, row, s->target, s->n_vocab, &support.n, err);
+    if (status == PLUCK_OK)
+        status = decide(s, drafts, &support, at, err);
+    if (status == PLUCK_OK)
+        status = take(target, row, at->token, err);
+    return status;
+}
+
+pluck_status pluck_speculative_step(pluck_speculation *speculation, pluck_sampler *target,
+                                    const pluck_logits *rows, const pluck_drafts *drafts,
+                                    pluck_verdict *verdict, pluck_error *err)
+{
+    if (!speculation || !target || !rows || !drafts || !verdict ||
+        (!drafts->tokens && drafts->n > 0))
+        return fail_null(err);
+    if (target->n_vocab != speculation->n_vocab)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "a speculation for %u tokens was given a sampler for %u",
+                       speculation->n_vocab, target->n_vocab);
+    if (drafts->n > target->max_rewind)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "%u drafts for a sampler that can rewind %u tokens (max_rewind)", drafts->n,
+                       target->max_rewind);
+    pl_position at = {.position = target->position};
+    const pl_drawn drawn = target->drawn;
+    pluck_status status = decide_row(speculation, target, rows[0], drafts, &at, err);
+    while (status == PLUCK_OK && at.accepted) {
+        at.index++;
+        at.position++;
+        status = decide_row(speculation, target, rows[at.index], drafts, &at, err);
+    }
+    if (status == PLUCK_OK)
+        *verdict = (pluck_verdict){at.index, at.token};
+    else if (pluck_sampler_rewind(target, at.index, NULL) == PLUCK_OK)
+        target->drawn = drawn;
+    return status;
+}

@@ -1,0 +1,50 @@
+/*
+ * The public face of tuning: names, and the work, which is in other translation units, in the
+ * default floating-point environment.
+ */
+#include <pluck/tune.h>
+
+#include "simd/fp_state.h"
+#include "tune/tune_cuts.h"
+#include "tune/tune_fit.h"
+#include "tune/tune_measure.h"
+
+const char *pluck_tune_objective_name(pluck_tune_objective objective)
+{
+    static const char *const names[] = {"nll",     "ece",        "brier",
+                                        "entropy", "perplexity", "diversity"};
+    return (unsigned)objective < sizeof names / sizeof *names ? names[objective] : NULL;
+}
+
+const char *pluck_tune_cut_name(pluck_tune_cut_kind kind)
+{
+    static const char *const names[] = {"top_p", "min_p", "top_k", "top_n_sigma"};
+    return (unsigned)kind < PLUCK_TUNE_N_CUT_KINDS ? names[kind] : NULL;
+}
+
+pluck_status pluck_tune_measure(const pluck_tune_data *data, const pluck_tune_request *request,
+                                pluck_error *err)
+{
+    const pl_fp_state state = pl_fp_enter();
+    const pluck_status status = pl_tune_measure(data, request, err);
+    pl_fp_leave(state);
+    return status;
+}
+
+pluck_status pluck_tune_temperature(const pluck_tune_data *data, const pluck_tune_options *options,
+                                    pluck_tune_fit *fit, pluck_error *err)
+{
+    const pl_fp_state state = pl_fp_enter();
+    const pluck_status status = pl_tune_fit(data, options, fit, err);
+    pl_fp_leave(state);
+    return status;
+}
+
+pluck_status pluck_tune_cuts(const pluck_tune_data *data, double temperature, pluck_tune_cut *cuts,
+                             size_t n, double keep, double *needed, pluck_error *err)
+{
+    const pl_fp_state state = pl_fp_enter();
+    const pluck_status status = pl_tune_cuts(data, temperature, cuts, n, keep, needed, err);
+    pl_fp_leave(state);
+    return status;
+}

@@ -1,0 +1,333 @@
+/*
+ * A row is sorted once, and every cut is then a prefix of it. The sort is a radix sort of the
+ * logits as integers in the order of floats, three passes of 11 bits; tokens are not carried along,
+ * because equal logits weigh the same and which of them is in a prefix matters for the target
+ * alone, whose place is counted. Prefix sums of the exponentials are in double.
+ *
+ * A target is kept by top_p p if the mass before it is below p; by min_p p if its probability is at
+ * least p of the largest; by top_n_sigma n if it is at most n deviations below the best logit; by
+ * top_k k if fewer than k tokens come before it. So each row needs one number a kind, larger ones
+ * being harder, and the tightest setting that keeps a part of the rows is a quantile of them, near
+ * the upper end: the largest few are kept in a heap.
+ */
+#include "tune/tune_cuts.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "simd/scalar_math.h"
+#include "tune/largest.h"
+#include "tune/tune_pass.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { N_KINDS = PLUCK_TUNE_N_CUT_KINDS, DIGIT_BITS = 11, N_DIGITS = 1 << DIGIT_BITS };
+
+/* What a row says. */
+typedef struct cut_result {
+    double needed[N_KINDS]; /* larger: harder to keep; min_p: ln of the quotient, negated */
+    double numbers[];       /* a cut: tokens kept, mass kept */
+} cut_result;
+
+typedef struct cutter {
+    double beta;
+    pluck_tune_cut *cuts; /* sums while rows are taken */
+    size_t n;
+    bool has_targets;
+    uint64_t rows;
+    pl_largest hardest[N_KINDS];
+} cutter;
+
+/* Integers in descending order of floats; -0 and +0 are one. */
+static uint32_t key_of(float x)
+{
+    uint32_t bits;
+    const float positive_zero = x + 0.0f;
+    memcpy(&bits, &positive_zero, sizeof bits);
+    return bits & 0x80000000u ? bits : ~bits & 0x7fffffffu;
+}
+
+static float float_of(uint32_t key)
+{
+    const uint32_t bits = key & 0x80000000u ? key : ~key & 0x7fffffffu;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Sorts n keys ascending; the result is in one of the two buffers. */
+static uint32_t *sort_keys(uint32_t *keys, uint32_t *spare, size_t n)
+{
+    for (unsigned shift = 0; shift < 32; shift += DIGIT_BITS) {
+        uint32_t places[N_DIGITS] = {0};
+        for (size_t i = 0; i < n; i++)
+            places[keys[i] >> shift & (N_DIGITS - 1)]++;
+        if (places[keys[0] >> shift & (N_DIGITS - 1)] == n)
+            continue;
+        for (uint32_t d = 0, sum = 0; d < N_DIGITS; d++) {
+            const uint32_t count = places[d];
+            places[d] = sum;
+            sum += count;
+        }
+        for (size_t i = 0; i < n; i++)
+            spare[places[keys[i] >> shift & (N_DIGITS - 1)]++] = keys[i];
+        uint32_t *const sorted = spare;
+        spare = keys;
+        keys = sorted;
+    }
+    return keys;
+}
+
+/* A row in descending order: x[0 .. n - 1] above -inf, mass[i] of the first i + 1. */
+typedef struct sorted_row {
+    const float *x;
+    const double *mass;
+    size_t n;
+    double max, deviation;
+} sorted_row;
+
+static double deviation_of(const float *x, size_t n)
+{
+    double sum = 0, square = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i];
+    const double mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++)
+        square += ((double)x[i] - mean) * ((double)x[i] - mean);
+    return sqrt(square / (double)n);
+}
+
+/* scratch: two buffers of keys, then n doubles. */
+static sorted_row sort_row(const pl_tune_logits *row, double beta, uint32_t *scratch)
+{
+    const size_t n_padded = (size_t)row->n_blocks * PL_BLOCK;
+    double *const mass = (double *)(void *)scratch;
+    uint32_t *keys = scratch + 2 * n_padded;
+    sorted_row sorted = {.mass = mass, .max = (double)row->max};
+    for (size_t i = 0; i < row->n_vocab; i++)
+        if (row->x[i] > -INFINITY)
+            keys[sorted.n++] = key_of(row->x[i]);
+    keys = sort_keys(keys, keys + n_padded, sorted.n);
+    float *const x = (float *)(void *)keys;
+    for (size_t i = 0; i < sorted.n; i++)
+        x[i] = float_of(keys[i]);
+    sorted.x = x;
+    const pl_exponent exponent = pl_exponent_make(row->max, beta);
+    double sum = 0;
+    for (size_t first = 0; first < sorted.n; first += PL_BLOCK) {
+        float e[PL_BLOCK], padded[PL_BLOCK];
+        const size_t left = sorted.n - first, n = left < PL_BLOCK ? left : PL_BLOCK;
+        for (size_t i = 0; i < PL_BLOCK; i++)
+            padded[i] = i < n ? x[first + i] : -INFINITY;
+        row->kernels->exp_values(padded, 1, exponent, e);
+        for (size_t i = 0; i < n; i++) {
+            sum += (double)e[i];
+            mass[first + i] = sum;
+        }
+    }
+    for (size_t i = 0; i < sorted.n; i++)
+        mass[i] /= sum;
+    sorted.deviation = deviation_of(x, sorted.n);
+    return sorted;
+}
+
+/* How many of the logits are at least threshold. */
+static size_t count_from(const sorted_row *row, double threshold)
+{
+    size_t low = 0, high = row->n;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if ((double)row->x[middle] >= threshold)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* How many tokens the shortest prefix with at least this mass has. */
+static size_t count_mass(const sorted_row *row, double mass)
+{
+    size_t low = 0, high = row->n - 1;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (row->mass[middle] >= mass)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low + 1;
+}
+
+static size_t count_kept(const sorted_row *row, const pluck_tune_cut *cut, double beta)
+{
+    const double setting = cut->setting;
+    switch (cut->kind) {
+    case PLUCK_TUNE_TOP_P:
+        return setting >= 1 ? row->n : count_mass(row, setting);
+    case PLUCK_TUNE_MIN_P:
+        return setting <= 0 ? row->n : count_from(row, row->max + pl_log(setting) / beta);
+    case PLUCK_TUNE_TOP_K:
+        return setting < 1 || setting >= (double)row->n ? row->n : (size_t)setting;
+    default:
+        return setting <= 0 ? row->n : count_from(row, row->max - setting * row->deviation);
+    }
+}
+
+static void work(const void *user, const pl_tune_logits *logits, pluck_token target,
+                 uint32_t *scratch, void *result)
+{
+    const cutter *const c = user;
+    cut_result *const r = result;
+    const sorted_row row = sort_row(logits, c->beta, scratch);
+    if (target >= 0) {
+        const float x = logits->x[target];
+        const double distance = row.max - (double)x;
+        size_t rank = 0;
+        for (size_t i = 0; i < logits->n_vocab; i++)
+            rank += logits->x[i] > x || (logits->x[i] == x && i < (size_t)target);
+        r->needed[PLUCK_TUNE_TOP_P] = rank > 0 ? row.mass[rank - 1] : 0;
+        r->needed[PLUCK_TUNE_MIN_P] = c->beta * distance;
+        r->needed[PLUCK_TUNE_TOP_K] = (double)(rank + 1);
+        r->needed[PLUCK_TUNE_TOP_N_SIGMA] = distance > 0 ? distance / row.deviation : 0;
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        const size_t kept = count_kept(&row, &c->cuts[i], c->beta);
+        r->numbers[2 * i] = (double)kept;
+        r->numbers[2 * i + 1] = row.mass[kept - 1];
+    }
+}
+
+static bool keeps_target(const pluck_tune_cut *cut, const double *needed)
+{
+    const double need = needed[cut->kind], setting = cut->setting;
+    switch (cut->kind) {
+    case PLUCK_TUNE_TOP_P:
+        return setting >= 1 || need < setting || need == 0;
+    case PLUCK_TUNE_MIN_P:
+        return setting <= 0 || need <= -pl_log(setting);
+    case PLUCK_TUNE_TOP_K:
+        return setting < 1 || need <= setting;
+    default:
+        return setting <= 0 || need <= setting;
+    }
+}
+
+static void take(void *user, uint64_t row, const void *result)
+{
+    cutter *const c = user;
+    const cut_result *const r = result;
+    (void)row;
+    c->rows++;
+    for (int kind = 0; kind < N_KINDS && c->has_targets && c->hardest[kind].values; kind++)
+        pl_largest_add(&c->hardest[kind], r->needed[kind]);
+    for (size_t i = 0; i < c->n; i++) {
+        pluck_tune_cut *const cut = &c->cuts[i];
+        cut->target_kept += c->has_targets && keeps_target(cut, r->needed);
+        cut->tokens_kept += r->numbers[2 * i];
+        cut->mass_kept += r->numbers[2 * i + 1];
+    }
+}
+
+/* The number of rows that may be lost. */
+static uint64_t losable(uint64_t rows, double keep)
+{
+    return rows - (uint64_t)ceil(keep * (double)rows - 1e-9);
+}
+
+static void answer(cutter *c, double keep, double *needed)
+{
+    const size_t at = (size_t)losable(c->rows, keep);
+    for (int kind = 0; kind < N_KINDS; kind++) {
+        pl_largest_sort(&c->hardest[kind]);
+        needed[kind] = c->hardest[kind].values[at];
+    }
+    needed[PLUCK_TUNE_TOP_P] = fmin(ceil((needed[PLUCK_TUNE_TOP_P] + 5e-7) * 1e6) / 1e6, 1);
+    needed[PLUCK_TUNE_TOP_N_SIGMA] = ceil((needed[PLUCK_TUNE_TOP_N_SIGMA] + 5e-7) * 1e6) / 1e6;
+    needed[PLUCK_TUNE_MIN_P] = pl_exp(-needed[PLUCK_TUNE_MIN_P]) * (1 - 1e-6);
+}
+
+static pluck_status check(double temperature, const pluck_tune_cut *cuts, size_t n, double keep,
+                          bool needs_targets, bool has_targets, pluck_error *err)
+{
+    if (!(temperature >= 1e-3 && temperature <= 1e3))
+        return pl_fail(err, PLUCK_ERR_INVALID, "temperature %g is outside [0.001, 1000]",
+                       temperature);
+    if (n > 0 && !cuts)
+        return pl_fail(err, PLUCK_ERR_INVALID, "cuts must not be NULL");
+    for (size_t i = 0; i < n; i++)
+        if (!pluck_tune_cut_name(cuts[i].kind) || !isfinite(cuts[i].setting))
+            return pl_fail(err, PLUCK_ERR_INVALID, "cut %zu: kind %d, setting %g", i,
+                           (int)cuts[i].kind, cuts[i].setting);
+    if (needs_targets && !(keep > 0 && keep <= 1))
+        return pl_fail(err, PLUCK_ERR_INVALID, "keep = %g is outside (0, 1]", keep);
+    if (needs_targets && !has_targets)
+        return pl_fail(err, PLUCK_ERR_INVALID, "what keeps targets cannot be said without them");
+    return PLUCK_OK;
+}
+
+static pluck_status open_cutter(cutter *c, const pluck_tune_cut *cuts, uint64_t n_hardest,
+                                pluck_error *err)
+{
+    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    c->cuts = pl_alloc_zero(&allocator, c->n, sizeof *c->cuts);
+    if (!c->cuts)
+        return pl_fail_nomem(err, c->n * sizeof *c->cuts);
+    for (size_t i = 0; i < c->n; i++)
+        c->cuts[i] = (pluck_tune_cut){.kind = cuts[i].kind, .setting = cuts[i].setting};
+    for (int kind = 0; kind < N_KINDS && n_hardest > 0; kind++)
+        if (!pl_largest_open(&c->hardest[kind], (size_t)n_hardest))
+            return pl_fail_nomem(err, (size_t)n_hardest * sizeof(double));
+    return PLUCK_OK;
+}
+
+static void close_cutter(cutter *c)
+{
+    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    pl_free(&allocator, c->cuts);
+    for (int kind = 0; kind < N_KINDS; kind++)
+        pl_largest_close(&c->hardest[kind]);
+}
+
+static void publish(const cutter *c, pluck_tune_cut *cuts)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        cuts[i].target_kept =
+            c->has_targets ? c->cuts[i].target_kept / (double)c->rows : (double)NAN;
+        cuts[i].tokens_kept = c->cuts[i].tokens_kept / (double)c->rows;
+        cuts[i].mass_kept = c->cuts[i].mass_kept / (double)c->rows;
+    }
+}
+
+pluck_status pl_tune_cuts(const pluck_tune_data *data, double temperature, pluck_tune_cut *cuts,
+                          size_t n, double keep, double *needed, pluck_error *err)
+{
+    uint64_t rows = 0;
+    pluck_status status = pl_tune_check(data, &rows, err);
+    if (status != PLUCK_OK)
+        return status;
+    cutter c = {.beta = 1 / temperature, .n = n, .has_targets = pl_tune_has_targets(data)};
+    status = check(temperature, cuts, n, keep, needed != NULL, c.has_targets, err);
+    if (status != PLUCK_OK)
+        return status;
+    const pl_tune_pass pass = {.data = data,
+                               .work = work,
+                               .result_bytes = sizeof(cut_result) + 2 * n * sizeof(double),
+                               .scratch_per_logit = 4,
+                               .take = take,
+                               .user = &c,
+                               .total = rows};
+    /* Fewer rows than expected may be lost when some have no target: never more. */
+    status = open_cutter(&c, cuts, needed ? losable(rows, keep) + 1 : 0, err);
+    if (status == PLUCK_OK)
+        status = pl_tune_pass_run(&pass, err);
+    if (status == PLUCK_OK && c.rows == 0)
+        status = pl_fail(err, PLUCK_ERR_INVALID, "no row has a target");
+    if (status == PLUCK_OK) {
+        publish(&c, cuts);
+        if (needed)
+            answer(&c, keep, needed);
+    }
+    close_cutter(&c);
+    return status;
+}

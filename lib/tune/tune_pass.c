@@ -1,0 +1,230 @@
+/*
+ * Rows are taken in batches: threads turn the rows of a batch into results, one row a thread at a
+ * time because rows differ in cost, and then the calling thread takes the results one after the
+ * other. A failure is that of the first failing row, whichever thread met it first.
+ */
+#include "tune/tune_pass.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <math.h>
+#include <string.h>
+
+#ifdef _OPENMP
+#    include <omp.h>
+#endif
+
+enum { MAX_THREADS = 1024, ROWS_A_THREAD = 16 };
+
+/* The memory of one thread. */
+typedef struct lane {
+    pl_tune_logits row;
+    float *read; /* for rows that cannot be used in place */
+    uint32_t *scratch;
+} lane;
+
+typedef struct runner {
+    const pl_tune_pass *pass;
+    pluck_allocator allocator;
+    lane *lanes;
+    uint32_t n_lanes;
+    uint32_t n_batch; /* rows a batch */
+    char *results;    /* one a row of the batch */
+    bool *is_left;    /* rows without a target */
+    pluck_error *errors;
+    bool has_targets;
+} runner;
+
+static uint32_t thread_count(uint32_t threads)
+{
+#ifdef _OPENMP
+    if (threads == 0)
+        threads = (uint32_t)omp_get_num_procs();
+    return threads < MAX_THREADS ? threads : MAX_THREADS;
+#else
+    (void)threads;
+    return 1;
+#endif
+}
+
+static void row_range(const pluck_tune_data *data, uint64_t n_rows, uint64_t *first, uint64_t *end)
+{
+    *first = data->first;
+    *end = data->first == 0 && data->end == 0 ? n_rows : data->end;
+}
+
+pluck_status pl_tune_check(const pluck_tune_data *data, uint64_t *rows, pluck_error *err)
+{
+    if (!data || !data->dump)
+        return pl_fail(err, PLUCK_ERR_INVALID, "tune: data and its dump must not be NULL");
+    const pluck_dump_info info = pluck_dump_get_info(data->dump);
+    if (info.streamed)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "a stream can be read only once, and tuning reads rows several times: save "
+                       "it to a file");
+    if (!pl_kernels_get(data->isa))
+        return pl_fail(err, PLUCK_ERR_INVALID, "tune: isa %d is not supported here",
+                       (int)data->isa);
+    uint64_t first, end;
+    row_range(data, info.n_rows, &first, &end);
+    if (first >= end || end > info.n_rows)
+        return pl_fail(err, PLUCK_ERR_INVALID, "rows %llu:%llu of a dump of %llu rows",
+                       (unsigned long long)first, (unsigned long long)end,
+                       (unsigned long long)info.n_rows);
+    const uint64_t n_targets = pluck_targets_count(data->targets);
+    if (data->targets && n_targets != info.n_rows)
+        return pl_fail(err, PLUCK_ERR_INVALID, "%llu targets for %llu rows: each row needs one",
+                       (unsigned long long)n_targets, (unsigned long long)info.n_rows);
+    *rows = end - first;
+    return PLUCK_OK;
+}
+
+bool pl_tune_has_targets(const pluck_tune_data *data)
+{
+    return data->targets || pluck_dump_get_info(data->dump).has_targets;
+}
+
+static pluck_status runner_open(runner *run, const pl_tune_pass *pass, pluck_error *err)
+{
+    const size_t n_vocab = pluck_dump_get_info(pass->data->dump).n_vocab;
+    const size_t n_blocks = (n_vocab + PL_BLOCK - 1) / PL_BLOCK;
+    const uint32_t n_threads = thread_count(pass->data->threads);
+    *run = (runner){.pass = pass, .allocator = pl_allocator_or_default(NULL)};
+    run->n_batch = n_threads * ROWS_A_THREAD;
+    run->lanes = pl_alloc_zero(&run->allocator, n_threads, sizeof *run->lanes);
+    run->results = pl_alloc(&run->allocator, run->n_batch, pass->result_bytes);
+    run->errors = pl_alloc(&run->allocator, run->n_batch, sizeof *run->errors);
+    run->is_left = pl_alloc_zero(&run->allocator, run->n_batch, sizeof *run->is_left);
+    run->has_targets = pl_tune_has_targets(pass->data);
+    if (!run->lanes || !run->results || !run->errors || !run->is_left)
+        return pl_fail_nomem(err, run->n_batch * (pass->result_bytes + sizeof *run->errors));
+    for (; run->n_lanes < n_threads; run->n_lanes++) {
+        lane *const l = &run->lanes[run->n_lanes];
+        l->row.kernels = pl_kernels_get(pass->data->isa);
+        l->row.x = pl_alloc(&run->allocator, n_blocks * PL_BLOCK + PL_SLACK, sizeof(float));
+        l->row.block_max = pl_alloc(&run->allocator, n_blocks, sizeof(float));
+        l->scratch = pl_alloc(&run->allocator, n_blocks * PL_BLOCK * pass->scratch_per_logit,
+                              sizeof *l->scratch);
+        l->read = pl_alloc(&run->allocator, n_vocab, sizeof(float));
+        if (!l->row.x || !l->row.block_max || !l->scratch || !l->read) {
+            run->n_lanes++;
+            return pl_fail_nomem(err, n_vocab * sizeof(float));
+        }
+    }
+    return PLUCK_OK;
+}
+
+static void runner_close(runner *run)
+{
+    for (uint32_t i = 0; i < run->n_lanes; i++) {
+        pl_free(&run->allocator, run->lanes[i].row.x);
+        pl_free(&run->allocator, run->lanes[i].row.block_max);
+        pl_free(&run->allocator, run->lanes[i].scratch);
+        pl_free(&run->allocator, run->lanes[i].read);
+    }
+    pl_free(&run->allocator, run->lanes);
+    pl_free(&run->allocator, run->results);
+    pl_free(&run->allocator, run->errors);
+    pl_free(&run->allocator, run->is_left);
+}
+
+static pluck_status check_target(const pl_tune_logits *row, pluck_token target, uint64_t index,
+                                 pluck_error *err)
+{
+    if ((uint32_t)target >= row->n_vocab)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "row %llu: the target %d is outside the vocabulary of %u tokens",
+                       (unsigned long long)index, (int)target, row->n_vocab);
+    if (row->x[target] == -INFINITY)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "row %llu: the logit of its target, token %d, is -inf: impossible at every "
+                       "temperature",
+                       (unsigned long long)index, (int)target);
+    return PLUCK_OK;
+}
+
+static pluck_status do_row(const runner *run, lane *l, uint64_t index, char *result, bool *is_left,
+                           pluck_error *err)
+{
+    const pluck_tune_data *const data = run->pass->data;
+    pluck_dump_row read;
+    pluck_status status = PLUCK_OK;
+    *is_left = false;
+    status = pluck_dump_read_row(data->dump, index, l->read, &read, err);
+    if (status == PLUCK_OK && data->targets)
+        status = pluck_targets_read(data->targets, index, 1, &read.target, err);
+    if (status == PLUCK_OK && run->has_targets && read.target == PLUCK_NO_TOKEN) {
+        *is_left = true;
+        return PLUCK_OK;
+    }
+    if (status == PLUCK_OK)
+        status = pl_tune_logits_read(&l->row, read.logits, index, err);
+    if (status == PLUCK_OK && run->has_targets)
+        status = check_target(&l->row, read.target, index, err);
+    if (status == PLUCK_OK)
+        run->pass->work(run->pass->user, &l->row, read.target, l->scratch, result);
+    return status;
+}
+
+/* Row i of a batch that starts at first, on the thread of lane l. */
+static void do_row_of_batch(const runner *run, lane *l, uint64_t first, uint64_t step, uint32_t i)
+{
+    const pl_fp_state state = pl_fp_enter();
+    run->errors[i].status =
+        do_row(run, l, first + i * step, run->results + i * run->pass->result_bytes,
+               &run->is_left[i], &run->errors[i]);
+    pl_fp_leave(state);
+}
+
+static void do_batch(const runner *run, uint64_t first, uint64_t step, uint32_t n)
+{
+#ifdef _OPENMP
+    if (run->n_lanes > 1) {
+#    pragma omp parallel for schedule(dynamic, 1) num_threads((int)run->n_lanes)
+        for (uint32_t i = 0; i < n; i++)
+            do_row_of_batch(run, &run->lanes[omp_get_thread_num()], first, step, i);
+        return;
+    }
+#endif
+    for (uint32_t i = 0; i < n; i++)
+        do_row_of_batch(run, &run->lanes[0], first, step, i);
+}
+
+static pluck_status take_batch(const runner *run, uint64_t first, uint64_t step, uint32_t n,
+                               pluck_error *err)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (run->errors[i].status != PLUCK_OK)
+            return pl_fail(err, run->errors[i].status, "%s", run->errors[i].message);
+        if (!run->is_left[i])
+            run->pass->take(run->pass->user, first + i * step,
+                            run->results + i * run->pass->result_bytes);
+    }
+    return PLUCK_OK;
+}
+
+pluck_status pl_tune_pass_run(const pl_tune_pass *pass, pluck_error *err)
+{
+    const pluck_tune_data *const data = pass->data;
+    runner run;
+    uint64_t row, end, n_done = 0;
+    row_range(data, pluck_dump_get_info(data->dump).n_rows, &row, &end);
+    const uint64_t stride = pass->stride > 0 ? pass->stride : 1;
+    const uint64_t step = (pass->half == PLUCK_TUNE_ALL ? 1 : 2) * stride;
+    row += pass->half == PLUCK_TUNE_ODD;
+    pluck_status status = runner_open(&run, pass, err);
+    while (status == PLUCK_OK && row < end) {
+        const uint64_t left = (end - row + step - 1) / step;
+        const uint32_t n = left < run.n_batch ? (uint32_t)left : run.n_batch;
+        do_batch(&run, row, step, n);
+        status = take_batch(&run, row, step, n, err);
+        row += n * step;
+        n_done += n * stride;
+        pluck_dump_release(data->dump, row < end ? row : end);
+        if (data->progress)
+            data->progress(data->user, pass->done_before + n_done, pass->total);
+    }
+    runner_close(&run);
+    return status;
+}

@@ -1,0 +1,362 @@
+#!/usr/bin/env python3
+"""Why: a fitted temperature is believed because a program printed it. Every number that tune prints
+is computed here a second time, by NumPy in double precision, from the dump itself, by formulas that
+share nothing with the library's; and wrong inputs must be refused by row and token.
+
+    test_cli_tune.py --pluck PLUCK [--dump DUMP --targets FILE] [TEST...]
+
+With --dump the comparison is made with that dump instead of the shipped ones.
+"""
+import json
+import pathlib
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+try:
+    import numpy as np
+except ImportError:
+    print("skipped: python3-numpy is not installed")
+    sys.exit(77)
+
+import command_case  # noqa: E402
+from command_case import CommandCase, main  # noqa: E402
+
+CASES = [("logits.npy", "targets.npy"), ("gpt2.npy", "gpt2_targets.npy")]
+
+
+def moments(z, y, t):
+    """Of each row at temperature t: ln Z, E z, Var z, entropy, NLL, Brier, confidence, correct."""
+    z = z.astype(np.float64)
+    z = z - z.max(axis=1, keepdims=True)
+    x = z / t
+    e = np.exp(x)
+    total = e.sum(axis=1)
+    p = e / total[:, None]
+    shifted = np.where(p > 0, z, 0)
+    mean = (p * shifted).sum(axis=1)
+    variance = (p * (shifted - mean[:, None]) ** 2).sum(axis=1)
+    log_z = np.log(total)
+    rows = np.arange(len(y))
+    target = z[rows, y]
+    nll = log_z - target / t
+    brier = (p ** 2).sum(axis=1) - 2 * p[rows, y] + 1
+    return {"nll": nll, "entropy": log_z - mean / t, "brier": brier, "confidence": p.max(axis=1),
+            "correct": z.argmax(axis=1) == y, "slope": mean - target, "variance": variance}
+
+
+def binned(confidence, correct, n=15, left=False, mass=False):
+    """Which rows are in which bin."""
+    if mass:
+        order = np.lexsort((correct, confidence))
+        return np.array_split(order, n)
+    edges = np.arange(n + 1) / n
+    b = np.digitize(confidence, edges, right=not left) - 1
+    return [np.flatnonzero(np.clip(b, 0, n - 1) == i) for i in range(n)]
+
+
+def ece(m, **kind):
+    groups = binned(m["confidence"], m["correct"], **kind)
+    return sum(abs(m["correct"][g].mean() - m["confidence"][g].mean()) * len(g)
+               for g in groups if len(g)) / len(m["correct"])
+
+
+def root(function, low, high, steps=40):
+    """Of a falling function, by bisection in log T."""
+    low, high = np.log(low), np.log(high)
+    for _ in range(steps):
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(np.exp(middle)) > 0 else (low, middle)
+    return float(np.exp(low))
+
+
+class TuneAgreesWithNumpy(CommandCase):
+    def load(self, dump, targets):
+        return np.load(self.folder / dump), np.load(self.folder / targets)
+
+    def tune(self, dump, targets, flags=""):
+        named = f"--targets {targets}" if targets else ""
+        return json.loads(self.run_line(f"pluck tune {dump} {named} --format json {flags}"))
+
+    def check_statistics(self, z, y, shown, **kind):
+        for when, t in (("before", 1.0), ("after", shown["temperature"])):
+            m = moments(z, y, t)
+            expected = {"nll": m["nll"].mean(), "perplexity": np.exp(m["nll"].mean()),
+                        "brier": m["brier"].mean(), "ece": ece(m, **kind),
+                        "entropy": m["entropy"].mean(), "confidence": m["confidence"].mean(),
+                        "effective": np.exp(m["entropy"]).mean()}
+            for name, value in expected.items():
+                found = shown[f"{name}_{when}"]
+                self.assertLess(abs(found - value), 1e-6 * max(1, value), f"{name} {when}")
+            for g, b in zip(binned(m["confidence"], m["correct"], **kind), shown[f"bins_{when}"]):
+                self.assertEqual(b["rows"], len(g))
+                if len(g):
+                    self.assertAlmostEqual(b["accuracy"], m["correct"][g].mean(), places=12)
+                    self.assertAlmostEqual(b["confidence"], m["confidence"][g].mean(), delta=1e-6)
+            for part in shown["positions"]:
+                rows = slice(part["first"], part["end"])
+                for name in ("nll", "entropy", "confidence"):
+                    self.assertAlmostEqual(part[f"{name}_{when}"], m[name][rows].mean(),
+                                           delta=2e-6)
+        self.assertEqual(shown["rows"], len(y))
+        self.assertEqual(shown["accuracy"], m["correct"].mean())
+
+    def test_nll_is_least_at_the_fitted_temperature(self):
+        for dump, targets in CASES:
+            z, y = self.load(dump, targets)
+            shown = self.tune(dump, targets)
+            expected = root(lambda t: moments(z, y, t)["slope"].mean(), 0.05, 20)
+            self.assertAlmostEqual(shown["temperature"], expected, delta=1e-6)
+            self.check_statistics(z, y, shown)
+            m = moments(z, y, expected)
+            if shown["limit"] != "inside":
+                self.assertIsNone(shown["standard_error"])
+                continue
+            error = expected ** 2 * np.sqrt((m["slope"] ** 2).sum()) / m["variance"].sum()
+            self.assertAlmostEqual(shown["standard_error"], error, delta=1e-5)
+            for point in shown["curve"][::4]:
+                value = moments(z, y, point["temperature"])["nll"].mean()
+                self.assertLess(abs(point["value"] - value), 2e-6 * max(1, value))
+
+    def test_bins_follow_the_convention_that_is_asked_for(self):
+        for flags, kind in (("--bins 10", {"n": 10}), ("--bin-edges left", {"left": True}),
+                            ("--equal-mass", {"mass": True}),
+                            ("--equal-mass --bins 7", {"n": 7, "mass": True})):
+            for dump, targets in CASES:
+                z, y = self.load(dump, targets)
+                self.check_statistics(z, y, self.tune(dump, targets, flags), **kind)
+
+    def test_brier_score_is_least_at_the_fitted_temperature(self):
+        z, y = self.load(*CASES[0])
+
+        def slope(t, h=1e-5):
+            return moments(z, y, t * (1 - h))["brier"].mean() - \
+                moments(z, y, t * (1 + h))["brier"].mean()
+        shown = self.tune(*CASES[0], "--objective brier")
+        self.assertAlmostEqual(shown["temperature"], root(slope, 0.3, 3), delta=1e-5)
+
+    def test_ece_is_least_on_the_grids(self):
+        z, y = self.load(*CASES[0])
+        shown = self.tune(*CASES[0], "--objective ece")
+        self.assertAlmostEqual(shown["ece_after"], ece(moments(z, y, shown["temperature"])),
+                               delta=1e-6)
+        best = min(ece(moments(z, y, t)) for t in np.exp(np.linspace(np.log(0.05), np.log(20), 33)))
+        self.assertLessEqual(shown["ece_after"], best + 1e-6)
+
+    def test_means_are_met(self):
+        for dump, targets in CASES:
+            z, y = self.load(dump, targets)
+            for name, value, of in (
+                    ("entropy", 1.5, lambda m: m["entropy"].mean()),
+                    ("perplexity", 4, lambda m: np.exp(m["entropy"].mean())),
+                    ("diversity", 12, lambda m: np.exp(m["entropy"]).mean())):
+                shown = self.tune(dump, None, f"--objective {name}={value}")
+                expected = root(lambda t: value - of(moments(z, y, t)), 0.05, 20)
+                self.assertAlmostEqual(shown["temperature"], expected, delta=1e-6, msg=name)
+                self.assertIsNone(shown["nll_before"])
+
+    def test_halves_are_fitted_apart(self):
+        z, y = self.load(*CASES[0])
+        shown = self.tune(*CASES[0], "--cross-validate")["cross_validation"]
+        held_out = []
+        for half, name in ((0, "even"), (1, "odd")):
+            t = root(lambda t: moments(z[half::2], y[half::2], t)["slope"].mean(), 0.05, 20)
+            self.assertAlmostEqual(shown[f"temperature_{name}"], t, delta=1e-6)
+            held_out += list(moments(z[1 - half::2], y[1 - half::2], t)["nll"])
+        self.assertAlmostEqual(shown["nll_after"], np.mean(held_out), delta=1e-6)
+
+    def test_interval_is_that_of_a_bootstrap(self):
+        z, y = self.load(*CASES[0])
+        shown = self.tune(*CASES[0], "--bootstrap 4000")
+        rng = np.random.default_rng(1)
+        fits = []
+        for _ in range(200):
+            pick = rng.integers(0, len(y), len(y))
+            fits.append(root(lambda t: moments(z[pick], y[pick], t)["slope"].mean(), 0.3, 3,
+                             steps=14))
+        width = shown["interval_high"] - shown["interval_low"]
+        self.assertAlmostEqual(shown["interval_low"], np.quantile(fits, 0.025), delta=0.2 * width)
+        self.assertAlmostEqual(shown["interval_high"], np.quantile(fits, 0.975), delta=0.2 * width)
+
+    def test_truncations_keep_what_brute_force_keeps(self):
+        for dump, targets in CASES:
+            z, y = self.load(dump, targets)
+            z = z.astype(np.float64)
+            shown = self.tune(dump, targets)["truncation"]
+            p = np.exp(z - z.max(axis=1, keepdims=True))
+            p /= p.sum(axis=1, keepdims=True)
+            order = np.argsort(-z, axis=1, kind="stable")
+            q = np.take_along_axis(p, order, axis=1)
+            rank = (order == y[:, None]).argmax(axis=1)
+            before = np.cumsum(q, axis=1) - q
+            distance = z.max(axis=1, keepdims=True) - z
+            deviation = z.std(axis=1, keepdims=True)
+            rows = np.arange(len(y))
+
+            def kept(stage, setting):
+                sorted_distance = np.take_along_axis(distance, order, axis=1)
+                return {"top_p": before < setting,
+                        "min_p": np.exp(-sorted_distance) >= setting * (1 - 1e-12),
+                        "top_k": np.arange(z.shape[1])[None, :] < setting + np.zeros_like(q),
+                        "top_n_sigma": sorted_distance <= setting * deviation}[stage]
+            for cut in shown["curve"]:
+                mask = kept(cut["stage"], cut["setting"])
+                self.assertEqual(cut["target_kept"], mask[rows, rank].mean(), cut)
+                self.assertAlmostEqual(cut["tokens_kept"], mask.sum(axis=1).mean(), places=9)
+                self.assertAlmostEqual(cut["mass_kept"], (q * mask).sum(axis=1).mean(), delta=1e-6)
+            for stage, setting in shown["needed"].items():
+                tighter = {"top_p": setting - 3e-6, "min_p": setting * (1 + 3e-6),
+                           "top_k": setting - 1, "top_n_sigma": setting - 3e-6}[stage]
+                part = [kept(stage, s)[rows, rank].mean() for s in (setting, tighter)]
+                self.assertGreaterEqual(part[0], 0.99, stage)
+                if rank.max() > 0:
+                    self.assertLess(part[1], 0.99, stage)
+
+    def test_library_keeps_the_target_at_the_setting_found(self):
+        y = np.load(self.folder / "targets.npy")
+        self.run_line("pluck tune logits.npy -t targets.npy --keep 1 --truncate top_p -o c.json")
+        for row in range(len(y)):
+            shown = json.loads(self.run_line(
+                f"pluck inspect logits.npy -r {row} -c c.json --format json --top 512"))
+            self.assertIn(y[row], [t["token"] for t in shown["top"]])
+
+
+class TuneIsRobust(CommandCase):
+    def test_results_do_not_depend_on_threads_or_instruction_set(self):
+        for flags in ("", "--objective brier", "--equal-mass", "--objective diversity=5"):
+            line = f"pluck tune gpt2.npy -t gpt2_targets.npy --format json {flags}"
+            expected = self.run_line(line)
+            for more in ("--threads 3", "--threads 0", "--isa scalar"):
+                self.assertEqual(self.run_line(f"{line} {more}"), expected, more)
+
+    def write(self, name, rows):
+        np.save(self.folder / name, np.array(rows))
+
+    def refused(self, flags, *parts, code=3):
+        self.run_line(f"pluck tune {flags}", code=code)
+        for part in parts:
+            self.assertIn(part, self.stderr)
+        self.assertEqual(self.stderr.count("\n"), 1)
+
+    def test_wrong_input_is_named(self):
+        z = np.load(self.folder / "logits.npy")
+        y = np.load(self.folder / "targets.npy")
+        bad = y.copy()
+        bad[7] = 512
+        self.write("bad.npy", bad)
+        self.refused("logits.npy -t bad.npy", "row 7", "target 512", "512 tokens")
+        self.write("short.npy", y[:-1])
+        self.refused("logits.npy -t short.npy", "63 targets", "64 rows")
+        nan = z.copy()
+        nan[5, 17] = np.nan
+        self.write("nan.npy", nan)
+        self.refused("nan.npy -t targets.npy", "nan.npy", "row 5", "token 17", "NaN")
+        never = z.copy()
+        never[3, y[3]] = -np.inf
+        self.write("never.npy", never)
+        self.refused("never.npy -t targets.npy", "row 3", f"token {y[3]}", "-inf")
+        nothing = z.copy()
+        nothing[9] = -np.inf
+        self.write("nothing.npy", nothing)
+        self.refused("nothing.npy --objective entropy=1", "row 9", "-inf")
+        self.refused("logits.npy", "nll needs targets")
+        self.refused("- -t targets.npy < logits.npy", "stream")
+        self.refused("logits.npy --objective entropy", "entropy=H", code=2)
+        self.refused("logits.npy --objective perplexity=0.5", "perplexity", "below 1")
+        self.refused("logits.npy -t targets.npy --keep 2", "--keep", code=2)
+        self.refused("logits.npy -t targets.npy -o a.x --svg a.x", "a.x", code=2)
+        self.refused("logits.npy -t targets.npy -o logits.npy", "input", code=2)
+        self.assertEqual(self.names(), sorted(set(self.names()) - {"a.x"}))
+
+    def test_rows_without_a_target_are_left_out(self):
+        y = np.load(self.folder / "targets.npy")
+        z = np.load(self.folder / "logits.npy")
+        some = y.copy()
+        some[::3] = -100
+        self.write("some.npy", some)
+        self.write("z.npy", z[some >= 0])
+        self.write("y.npy", some[some >= 0])
+        part = json.loads(self.run_line("pluck tune logits.npy -t some.npy --format json"))
+        alone = json.loads(self.run_line("pluck tune z.npy -t y.npy --format json"))
+        for name in ("temperature", "nll_after", "ece_after", "rows", "truncation"):
+            self.assertEqual(part[name], alone[name], name)
+
+    def test_separable_and_hopeless_targets_end_at_a_limit(self):
+        z = np.load(self.folder / "logits.npy")
+        for targets, t, limit in ((z.argmax(axis=1), 0.05, "at_min"),
+                                  (z.argmin(axis=1), 20, "at_max")):
+            self.write("t.npy", targets)
+            for objective in ("nll", "brier"):
+                shown = json.loads(self.run_line(
+                    f"pluck tune logits.npy -t t.npy --format json --objective {objective}"))
+                self.assertEqual((shown["temperature"], shown["limit"]), (t, limit), objective)
+                self.assertIsNone(shown["interval_low"])
+            text = self.run_line("pluck tune logits.npy -t t.npy").decode()
+            self.assertIn("that is tried", text)
+
+    def test_constant_rows_have_no_favourite(self):
+        self.write("flat.npy", np.zeros((6, 9), np.float32))
+        self.write("t.npy", np.arange(6))
+        shown = json.loads(self.run_line("pluck tune flat.npy -t t.npy --format json"))
+        self.assertEqual((shown["temperature"], shown["limit"]), (1, "inside"))
+        self.assertAlmostEqual(shown["nll_after"], np.log(9), places=6)
+
+    def test_banned_tokens_and_huge_logits_count_as_they_should(self):
+        rows = np.full((3, 70), -np.inf, np.float32)
+        rows[:, :3] = [[3e38, 3e38, -3e38], [-3e38, -3e38, -3e38], [1, 2, 3]]
+        self.write("odd.npy", rows)
+        self.write("t.npy", [0, 2, 1])
+        shown = json.loads(self.run_line("pluck tune odd.npy -t t.npy --format json"))
+        m = moments(rows[2:].astype(np.float64), np.array([1]), 1)
+        self.assertAlmostEqual(shown["nll_before"],
+                               (np.log(2) + np.log(3) + m["nll"][0]) / 3, places=6)
+
+    def test_the_configuration_is_ready(self):
+        self.run_line("pluck tune logits.npy -t targets.npy --top-k 50 --truncate min_p -o c.json")
+        self.run_line("pluck config check c.json")
+        config = json.loads((self.folder / "c.json").read_text())
+        self.assertEqual(set(config), {"top_k", "min_p", "temperature"})
+        self.run_line("pluck sample logits.npy -c c.json")
+
+    def test_files_are_drawn(self):
+        self.run_line("pluck tune logits.npy -t targets.npy --svg c.svg --csv c.csv -q")
+        svg = (self.folder / "c.svg").read_text()
+        self.assertEqual(svg.count("<svg"), svg.count("</svg>"))
+        self.assertNotRegex(svg, r"nan|inf[^o]")
+        for number in re.findall(r'c[xy]="([0-9.]+)"', svg):
+            self.assertTrue(0 <= float(number) <= 360)
+        lines = (self.folder / "c.csv").read_text().splitlines()
+        self.assertTrue(all(line.count(",") == 5 for line in lines))
+        self.assertGreater(len(lines), 70)
+
+    def test_an_interrupted_run_leaves_nothing(self):
+        rows = struct.pack("<512f", *(float(i % 37) for i in range(512)))
+        (self.folder / "long.raw").write_bytes(rows * 60000)
+        (self.folder / "t.txt").write_text("36 " * 60000)
+        before = self.names()
+        run = subprocess.Popen(
+            [command_case.PLUCK, "tune", "long.raw", "--vocab-size", "512", "-t", "t.txt", "-o",
+             "c.json", "--svg", "c.svg"], cwd=self.folder, stdout=subprocess.PIPE, env=self.env)
+        time.sleep(0.3)
+        run.send_signal(signal.SIGINT)
+        out, _ = run.communicate(timeout=60)
+        self.assertEqual((run.returncode, out), (-signal.SIGINT, b""))
+        self.assertEqual(self.names(), before)
+
+
+def take_own_case():
+    """--dump and --targets: absolute paths instead of the shipped data."""
+    for i, flag in enumerate(("--dump", "--targets")):
+        if flag in sys.argv:
+            at = sys.argv.index(flag)
+            path = str(pathlib.Path(sys.argv[at + 1]).resolve())
+            del sys.argv[at:at + 2]
+            CASES[:] = [tuple(path if j == i else old for j, old in enumerate(CASES[0]))]
+
+
+if __name__ == "__main__":
+    take_own_case()
+    main()

@@ -1,0 +1,363 @@
+/*
+ * Why: a configuration that people have must mean here what it means where it comes from: the same
+ * stages in that engine's order, with its defaults, and not one key dropped without a word.
+ */
+#include "support/test_allocator.h"
+#include "support/test_samplers.h"
+
+#include <pluck/pluck.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct import_case {
+    pluck_config_kind kind;
+    const char *json;
+    const char *expected; /* explicit form: stages in order, as they run */
+    const char *fates;    /* "key=m" and so on, in the order of the report, one space between */
+} import_case;
+
+static const import_case cases[] = {
+    /* Hugging Face: as Llama 3.1 ships it, and with more. */
+    {PLUCK_CONFIG_HUGGINGFACE,
+     "{\"bos_token_id\": 128000, \"do_sample\": true, \"eos_token_id\": [128001, 128008, 128009],\n"
+     " \"temperature\": 0.6, \"top_p\": 0.9, \"transformers_version\": \"4.42.3\"}",
+     "{\"stages\": [{\"type\": \"temperature\", \"t\": 0.6}, {\"type\": \"top_k\", \"k\": 50},"
+     " {\"type\": \"top_p\", \"p\": 0.9}]}",
+     "bos_token_id=i do_sample=m eos_token_id=i temperature=m top_p=m transformers_version=i "
+     "top_k=m"},
+    {PLUCK_CONFIG_HUGGINGFACE,
+     "{\"do_sample\": true, \"top_k\": 20, \"repetition_penalty\": 1.05, \"top_p\": 0.8,"
+     " \"temperature\": 0.7, \"pad_token_id\": 5, \"eos_token_id\": [7, 5], \"min_new_tokens\": 3,"
+     " \"no_repeat_ngram_size\": 4, \"bad_words_ids\": [[1, 2], [3]], \"suppress_tokens\": [9, 8],"
+     " \"sequence_bias\": [[[4], -1.5], [[1, 2], 3]], \"epsilon_cutoff\": 1e-4, \"min_p\": 0.01,"
+     " \"eta_cutoff\": 2e-4, \"typical_p\": 0.95, \"num_beams\": 1, \"guidance_scale\": 1.5,"
+     " \"exponential_decay_length_penalty\": [50, 1.02], \"remove_invalid_values\": true}",
+     "{\"on_nan\": \"ban\", \"stages\": ["
+     "{\"type\": \"logit_bias\", \"bias\": {\"4\": -1.5, \"8\": false, \"9\": false}},"
+     "{\"type\": \"penalties\", \"last_n\": -1, \"repeat\": 1.05},"
+     "{\"type\": \"no_repeat_ngram\", \"n\": 4},"
+     "{\"type\": \"bad_words\", \"sequences\": [[1, 2], [3]]},"
+     "{\"type\": \"min_tokens\", \"n\": 3, \"tokens\": [5, 7]},"
+     "{\"type\": \"exp_decay_length\", \"start\": 50, \"factor\": 1.02, \"tokens\": [5, 7]},"
+     "{\"type\": \"temperature\", \"t\": 0.7}, {\"type\": \"top_k\", \"k\": 20},"
+     "{\"type\": \"top_p\", \"p\": 0.8}, {\"type\": \"min_p\", \"p\": 0.01},"
+     "{\"type\": \"typical\", \"p\": 0.95}, {\"type\": \"epsilon_cutoff\", \"epsilon\": 1e-4},"
+     "{\"type\": \"eta_cutoff\", \"epsilon\": 2e-4}]}",
+     "do_sample=m top_k=m repetition_penalty=m top_p=m temperature=m pad_token_id=i eos_token_id=i "
+     "min_new_tokens=m no_repeat_ngram_size=m bad_words_ids=m suppress_tokens=m sequence_bias=m "
+     "sequence_bias=r epsilon_cutoff=m min_p=m eta_cutoff=m typical_p=m num_beams=i "
+     "guidance_scale=r exponential_decay_length_penalty=m remove_invalid_values=m"},
+    {PLUCK_CONFIG_HUGGINGFACE,
+     "{\"temperature\": 0.7, \"top_k\": null, \"num_beams\": 4, \"min_new_tokens\": 2,"
+     " \"exponential_decay_length_penalty\": [5, 1.1], \"eos_token_id\": null, \"topp\": 1}",
+     "{\"stages\": [], \"draw\": \"greedy\"}",
+     "temperature=i top_k=i num_beams=r min_new_tokens=r exponential_decay_length_penalty=r "
+     "eos_token_id=i topp=r do_sample=m"},
+    /* llama.cpp */
+    {PLUCK_CONFIG_LLAMA_CPP, "{\"prompt\": \"Hi\", \"n_predict\": 16}",
+     "{\"stages\": [{\"type\": \"top_k\", \"k\": 40}, {\"type\": \"top_p\", \"p\": 0.95},"
+     "{\"type\": \"min_p\", \"p\": 0.05}, {\"type\": \"temperature\", \"t\": 0.8}]}",
+     "prompt=i n_predict=i temperature=m top_k=m top_p=m min_p=m"},
+    {PLUCK_CONFIG_LLAMA_CPP,
+     "{\"temperature\": 0.5, \"top_k\": 0, \"top_p\": 0.9, \"min_p\": 0, \"typical_p\": 0.8,"
+     " \"repeat_penalty\": 1.1, \"repeat_last_n\": 32, \"presence_penalty\": 0.25, \"seed\": 12,"
+     " \"dry_multiplier\": 0.8, \"dry_base\": 1.5, \"dry_allowed_length\": 3,"
+     " \"dry_sequence_breakers\": [], \"xtc_probability\": 0.5, \"xtc_threshold\": 0.2,"
+     " \"top_n_sigma\": -1, \"min_keep\": 0, \"logit_bias\": [[7, -2], [9, false]],"
+     " \"cache_prompt\": true, \"grammar\": \"\"}",
+     "{\"seed\": 12, \"stages\": ["
+     "{\"type\": \"logit_bias\", \"bias\": {\"7\": -2, \"9\": false}},"
+     "{\"type\": \"penalties\", \"last_n\": 32, \"repeat\": 1.1, \"presence\": 0.25},"
+     "{\"type\": \"dry\", \"multiplier\": 0.8, \"base\": 1.5, \"allowed_length\": 3,"
+     " \"last_n\": 64},"
+     "{\"type\": \"typical\", \"p\": 0.8}, {\"type\": \"top_p\", \"p\": 0.9},"
+     "{\"type\": \"xtc\", \"probability\": 0.5, \"threshold\": 0.2},"
+     "{\"type\": \"temperature\", \"t\": 0.5}]}",
+     "temperature=m top_k=m top_p=m min_p=m typical_p=m repeat_penalty=m repeat_last_n=m "
+     "presence_penalty=m seed=m dry_multiplier=m dry_base=m dry_allowed_length=m "
+     "dry_sequence_breakers=i xtc_probability=m xtc_threshold=m top_n_sigma=m min_keep=i "
+     "logit_bias=m cache_prompt=i grammar=i dry_penalty_last_n=m"},
+    {PLUCK_CONFIG_LLAMA_CPP,
+     "{\"samplers\": [\"temperature\", \"top_p\", \"infill\"], \"temperature\": -1, \"min_p\": 0.2,"
+     " \"json_schema\": {\"type\": \"object\"}, \"logit_bias\": [[\" the\", 1]]}",
+     "{\"stages\": [{\"type\": \"temperature\", \"t\": 0}, {\"type\": \"top_p\", \"p\": 0.95}]}",
+     "samplers=r samplers=m temperature=m min_p=i json_schema=r logit_bias=r top_p=m"},
+    /* as its web page sends it */
+    {PLUCK_CONFIG_LLAMA_CPP,
+     "{\"messages\": [], \"stream\": true, \"reasoning_format\": \"none\", \"temperature\": 0.8,"
+     " \"max_tokens\": -1, \"dynatemp_range\": 0.5, \"dynatemp_exponent\": 1, \"top_k\": 40,"
+     " \"top_p\": 0.95, \"min_p\": 0.05, \"xtc_probability\": 0, \"xtc_threshold\": 0.1,"
+     " \"typical_p\": 1, \"repeat_last_n\": 64, \"repeat_penalty\": 1, \"presence_penalty\": 0,"
+     " \"frequency_penalty\": 0, \"dry_multiplier\": 0, \"dry_base\": 1.75,"
+     " \"dry_allowed_length\": 2, \"dry_penalty_last_n\": -1, \"timings_per_token\": true,"
+     " \"samplers\": [\"top_k\", \"typ_p\", \"top_p\", \"min_p\", \"temperature\"]}",
+     "{\"stages\": [{\"type\": \"top_k\", \"k\": 40}, {\"type\": \"top_p\", \"p\": 0.95},"
+     "{\"type\": \"min_p\", \"p\": 0.05},"
+     "{\"type\": \"dynamic_temperature\", \"t\": 0.8, \"range\": 0.5}]}",
+     "messages=i stream=i reasoning_format=i temperature=m max_tokens=i dynatemp_range=m "
+     "dynatemp_exponent=m top_k=m top_p=m min_p=m xtc_probability=i xtc_threshold=i typical_p=m "
+     "repeat_last_n=i repeat_penalty=i presence_penalty=i frequency_penalty=i dry_multiplier=i "
+     "dry_base=i dry_allowed_length=i dry_penalty_last_n=i timings_per_token=i samplers=m"},
+    {PLUCK_CONFIG_LLAMA_CPP,
+     "{\"samplers\": \"tpa\", \"adaptive_target\": 0.4, \"temperature\": 1.2, \"top_p\": 0.8}",
+     "{\"stages\": [{\"type\": \"temperature\", \"t\": 1.2}, {\"type\": \"top_p\", \"p\": 0.8}],"
+     " \"draw\": {\"type\": \"adaptive_p\", \"target\": 0.4}}",
+     "samplers=m adaptive_target=m temperature=m top_p=m"},
+    {PLUCK_CONFIG_LLAMA_CPP,
+     "{\"mirostat\": 1, \"mirostat_tau\": 3, \"mirostat_eta\": 0.2, \"top_k\": 5,"
+     " \"dry_multiplier\": 1}",
+     "{\"stages\": [{\"type\": \"temperature\", \"t\": 0.8}],"
+     " \"draw\": {\"type\": \"mirostat\", \"tau\": 3, \"eta\": 0.2}}",
+     "mirostat=m mirostat_tau=m mirostat_eta=m top_k=i dry_multiplier=i temperature=m"},
+    /* vLLM */
+    {PLUCK_CONFIG_VLLM,
+     "{\"model\": \"m\", \"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}],"
+     " \"temperature\": 0.7, \"top_p\": 0.8, \"top_k\": 20, \"min_p\": 0.05, \"seed\": 5,"
+     " \"repetition_penalty\": 1.05, \"presence_penalty\": 0.5, \"min_tokens\": 3,"
+     " \"stop_token_ids\": [2, 3], \"logit_bias\": {\"7\": -100}, \"bad_words\": [\"x\"],"
+     " \"skip_special_tokens\": false, \"guided_json\": {\"type\": \"object\"}}",
+     "{\"seed\": 5, \"stages\": [{\"type\": \"min_tokens\", \"n\": 3, \"tokens\": [2, 3]},"
+     "{\"type\": \"logit_bias\", \"bias\": {\"7\": -100}},"
+     "{\"type\": \"penalties\", \"last_n\": -1, \"repeat\": 1.05, \"presence\": 0.5},"
+     "{\"type\": \"temperature\", \"t\": 0.7}, {\"type\": \"min_p\", \"p\": 0.05},"
+     "{\"type\": \"top_k\", \"k\": 20}, {\"type\": \"top_p\", \"p\": 0.8}]}",
+     "model=i messages=i temperature=m top_p=m top_k=m min_p=m seed=m repetition_penalty=m "
+     "presence_penalty=m min_tokens=m stop_token_ids=i logit_bias=m bad_words=r "
+     "skip_special_tokens=i guided_json=r"},
+    {PLUCK_CONFIG_VLLM, "{\"top_k\": -1, \"min_tokens\": 2, \"use_beam_search\": false, \"n\": 2}",
+     "{\"stages\": []}", "top_k=m min_tokens=r use_beam_search=i n=i"},
+    /* OpenAI */
+    {PLUCK_CONFIG_OPENAI,
+     "{\"model\": \"m\", \"messages\": [], \"temperature\": 0.2, \"top_p\": 0.9, \"n\": 1,"
+     " \"frequency_penalty\": 0.5, \"logit_bias\": {\"50256\": -100}, \"max_tokens\": 10,"
+     " \"response_format\": {\"type\": \"json_object\"}, \"tool_choice\": \"auto\", \"top_k\": 4}",
+     "{\"stages\": [{\"type\": \"logit_bias\", \"bias\": {\"50256\": -100}},"
+     "{\"type\": \"penalties\", \"last_n\": -1, \"frequency\": 0.5},"
+     "{\"type\": \"temperature\", \"t\": 0.2}, {\"type\": \"top_p\", \"p\": 0.9}]}",
+     "model=i messages=i temperature=m top_p=m n=i frequency_penalty=m logit_bias=m max_tokens=i "
+     "response_format=r tool_choice=i top_k=r"},
+};
+enum { N_CASES = sizeof cases / sizeof *cases };
+
+typedef struct told {
+    char text[2048];
+    size_t n;
+} told;
+
+static void note_fate(void *user, const char *key, pluck_import_fate fate, const char *note)
+{
+    told *t = user;
+    assert_non_null(note);
+    assert_true(fate != PLUCK_IMPORT_REFUSED || note[0] != '\0');
+    t->n += (size_t)snprintf(t->text + t->n, sizeof t->text - t->n, "%s%s=%c", t->n ? " " : "", key,
+                             pluck_import_fate_name(fate)[0]);
+    assert_true(t->n < sizeof t->text);
+}
+
+static pluck_config *import_of(const import_case *c, told *t)
+{
+    pluck_config *config = NULL;
+    pluck_error err;
+    *t = (told){.n = 0};
+    if (pluck_config_import(&config, c->kind, c->json, strlen(c->json), note_fate, t, NULL, &err) !=
+        PLUCK_OK)
+        fail_msg("%s: %s", c->json, err.message);
+    return config;
+}
+
+/* The stages that do something, with all parameters, as the explicit form writes them. */
+static void list_stages(const pluck_config *config, char *text, size_t capacity)
+{
+    size_t n = 0;
+    uint64_t seed = 0;
+    const bool random = pluck_config_seed(config, &seed);
+    n += (size_t)snprintf(text, capacity, "seed %llu %d nan %d", (unsigned long long)seed, random,
+                          (int)pluck_config_on_nan(config));
+    for (size_t i = 0; i < pluck_config_stage_count(config); i++) {
+        const pluck_stage *stage = pluck_config_stage_at(config, i);
+        const char *params = pluck_config_params_at(config, i);
+        if (pluck_config_neutral_at(config, i))
+            continue;
+        n += (size_t)snprintf(text + n, capacity - n, "\n%s", stage->name);
+        for (size_t p = 0; p < stage->n_params; p++) {
+            const void *at = params + stage->params[p].offset_bytes;
+            if (stage->params[p].type == PLUCK_PARAM_NUMBER)
+                n += (size_t)snprintf(text + n, capacity - n, " %.17g", *(const double *)at);
+            else if (stage->params[p].type == PLUCK_PARAM_INTEGER)
+                n += (size_t)snprintf(text + n, capacity - n, " %lld",
+                                      (long long)*(const int64_t *)at);
+            else if (stage->params[p].type == PLUCK_PARAM_BIAS_MAP) {
+                const pluck_bias_map *map = at;
+                for (size_t b = 0; b < map->n; b++)
+                    n += (size_t)snprintf(text + n, capacity - n, " %u:%g", map->items[b].token,
+                                          map->items[b].bias);
+            } else if (stage->params[p].type == PLUCK_PARAM_TOKENS) {
+                const pluck_token_set *set = at;
+                for (size_t b = 0; b < set->n; b++)
+                    n += (size_t)snprintf(text + n, capacity - n, " %u", set->items[b]);
+            }
+        }
+    }
+    assert_true(n < capacity);
+}
+
+static void files_of_others_run_the_same_stages_in_their_order(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_CASES; i++) {
+        static char left[4096], right[4096];
+        told t;
+        pluck_config *config = import_of(&cases[i], &t);
+        pluck_config *expected = test_config(cases[i].expected);
+        list_stages(config, left, sizeof left);
+        list_stages(expected, right, sizeof right);
+        assert_string_equal(right, left);
+        pluck_config_destroy(&config);
+        pluck_config_destroy(&expected);
+    }
+}
+
+static void every_key_is_accounted_for(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_CASES; i++) {
+        told t;
+        pluck_config *config = import_of(&cases[i], &t);
+        assert_string_equal(cases[i].fates, t.text);
+        pluck_config_destroy(&config);
+    }
+}
+
+static void what_is_imported_is_written_and_read_back(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_CASES; i++) {
+        static char text[8192];
+        size_t n = 0;
+        told t;
+        pluck_config *config = import_of(&cases[i], &t);
+        assert_int_equal(PLUCK_OK, pluck_config_to_json(config, text, sizeof text, &n, NULL));
+        pluck_config *again = test_config(text);
+        assert_true(pluck_config_equal(config, again));
+        pluck_config_destroy(&config);
+        pluck_config_destroy(&again);
+    }
+}
+
+static void kinds_are_told_by_their_keys(void **state)
+{
+    (void)state;
+    pluck_config_kind kind = PLUCK_CONFIG_OPENAI;
+    pluck_error err;
+    for (size_t i = 0; i < N_CASES; i++) {
+        const char *json = cases[i].json;
+        if (cases[i].kind == PLUCK_CONFIG_OPENAI) /* it has a key of vLLM's */
+            continue;
+        if (pluck_config_guess_kind(json, strlen(json), &kind, &err) != PLUCK_OK)
+            fail_msg("%s: %s", json, err.message);
+        assert_int_equal(cases[i].kind, kind);
+    }
+    static const char pure[] =
+        "{\"temperature\": 1, \"messages\": [], \"max_completion_tokens\": 9}";
+    assert_int_equal(PLUCK_OK, pluck_config_guess_kind(pure, sizeof pure - 1, &kind, &err));
+    assert_int_equal(PLUCK_CONFIG_OPENAI, kind);
+    static const char both[] = "{\"temperature\": 1}", none[] = "{\"x\": 1}", list[] = "[1]";
+    assert_int_equal(PLUCK_ERR_CONFIG, pluck_config_guess_kind(both, sizeof both - 1, &kind, &err));
+    assert_non_null(strstr(err.message, "several engines"));
+    assert_int_equal(PLUCK_ERR_CONFIG, pluck_config_guess_kind(none, sizeof none - 1, &kind, &err));
+    assert_non_null(strstr(err.message, "no known key"));
+    assert_int_equal(PLUCK_ERR_CONFIG, pluck_config_guess_kind(list, sizeof list - 1, &kind, &err));
+    for (int i = 0; i < 4; i++) {
+        const char *name = pluck_config_kind_name((pluck_config_kind)i);
+        assert_int_equal(PLUCK_OK, pluck_config_kind_from_name(name, &kind, NULL));
+        assert_int_equal(i, kind);
+    }
+    assert_null(pluck_config_kind_name((pluck_config_kind)4));
+    assert_int_equal(PLUCK_ERR_INVALID, pluck_config_kind_from_name("hf", &kind, &err));
+}
+
+static void wrong_values_are_refused_where_they_stand(void **state)
+{
+    (void)state;
+    static const struct {
+        pluck_config_kind kind;
+        const char *json, *message;
+    } wrong[] = {
+        {PLUCK_CONFIG_OPENAI, "{\"top_p\":\n 1.5}", "line 2, column 2: $.top_p: "},
+        {PLUCK_CONFIG_VLLM, "{\"temperature\": \"hot\"}", "$.temperature: "},
+        {PLUCK_CONFIG_VLLM, "{\"logit_bias\": [1]}", "$.logit_bias: an object"},
+        {PLUCK_CONFIG_VLLM, "{\"logit_bias\": {\"x\": 1}}", "$.logit_bias: "},
+        {PLUCK_CONFIG_VLLM, "[]", "a configuration is an object, not an array"},
+        {PLUCK_CONFIG_VLLM, "{\"top_p\": 1, \"top_p\": 1}", "duplicate key"},
+        {PLUCK_CONFIG_VLLM, "{\"top_p\": 1", "line 1"},
+        {PLUCK_CONFIG_VLLM, "", "line 1"},
+        {PLUCK_CONFIG_HUGGINGFACE, "{\"do_sample\": 1}", "$.do_sample: true or false"},
+        {PLUCK_CONFIG_HUGGINGFACE, "{\"suppress_tokens\": [1, \"a\"]}", "$.suppress_tokens[1]: "},
+        {PLUCK_CONFIG_HUGGINGFACE, "{\"suppress_tokens\": [1, 1]}", "$: logit_bias"},
+        {PLUCK_CONFIG_HUGGINGFACE, "{\"suppress_tokens\": [-1]}", "$: logit_bias"},
+        {PLUCK_CONFIG_HUGGINGFACE, "{\"sequence_bias\": [[1, 2]]}", "$.sequence_bias[0]: a pair"},
+        {PLUCK_CONFIG_HUGGINGFACE, "{\"sequence_bias\": [[[], 2]]}", "$.sequence_bias[0]: a pair"},
+        {PLUCK_CONFIG_HUGGINGFACE, "{\"exponential_decay_length_penalty\": [1]}", "a start and"},
+        {PLUCK_CONFIG_HUGGINGFACE, "{\"eos_token_id\": \"a\", \"min_new_tokens\": 1}",
+         "$.min_new_tokens: min_tokens_ids"},
+        {PLUCK_CONFIG_LLAMA_CPP, "{\"samplers\": 3}", "$.samplers: an array of names"},
+        {PLUCK_CONFIG_LLAMA_CPP, "{\"samplers\": [3]}", "$.samplers[0]: the name of a sampler"},
+        {PLUCK_CONFIG_LLAMA_CPP, "{\"logit_bias\": [[1]]}", "$.logit_bias[0]: a pair"},
+        {PLUCK_CONFIG_LLAMA_CPP, "{\"mirostat\": 3}", "$.mirostat: "},
+        {PLUCK_CONFIG_LLAMA_CPP, "{\"seed\": 1.5}", "$.seed: "},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        pluck_config *config = (pluck_config *)&config;
+        pluck_error err = {.status = PLUCK_OK};
+        assert_int_equal(PLUCK_ERR_CONFIG,
+                         pluck_config_import(&config, wrong[i].kind, wrong[i].json,
+                                             strlen(wrong[i].json), NULL, NULL, NULL, &err));
+        assert_null(config);
+        if (!strstr(err.message, wrong[i].message))
+            fail_msg("%s: no \"%s\" in \"%s\"", wrong[i].json, wrong[i].message, err.message);
+    }
+    pluck_config *config = NULL;
+    assert_int_equal(PLUCK_ERR_INVALID, pluck_config_import(&config, (pluck_config_kind)4, "{}", 2,
+                                                            NULL, NULL, NULL, NULL));
+    assert_int_equal(PLUCK_ERR_INVALID,
+                     pluck_config_import(NULL, PLUCK_CONFIG_VLLM, "{}", 2, NULL, NULL, NULL, NULL));
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_CASES; i++)
+        for (uint64_t n = 0;; n++) {
+            test_allocator memory;
+            pluck_config *config = NULL;
+            test_allocator_init(&memory);
+            memory.fail_at = n;
+            const pluck_status status =
+                pluck_config_import(&config, cases[i].kind, cases[i].json, strlen(cases[i].json),
+                                    NULL, NULL, &memory.interface, NULL);
+            assert_int_equal(memory.failed ? PLUCK_ERR_NOMEM : PLUCK_OK, status);
+            pluck_config_destroy(&config);
+            assert_int_equal(0, memory.n_live);
+            if (!memory.failed)
+                break;
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(files_of_others_run_the_same_stages_in_their_order),
+        cmocka_unit_test(every_key_is_accounted_for),
+        cmocka_unit_test(what_is_imported_is_written_and_read_back),
+        cmocka_unit_test(kinds_are_told_by_their_keys),
+        cmocka_unit_test(wrong_values_are_refused_where_they_stand),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,202 @@
+/*
+ * Targets decide what a perplexity or a fitted temperature is: one that is misread, or shifted by
+ * one, shows as a plausible number. So every integer type, byte order and notation has to give the
+ * same tokens, as a file and as a stream, and what is no target has to be refused with its place.
+ */
+#include "test_dump_files.h"
+
+#include "dump/target_file.h"
+
+static const pluck_token expected[] = {0, 1, 127, PLUCK_NO_TOKEN, 5};
+enum { N = 5 };
+
+static byte_string integers(const char *descr, const char *shape)
+{
+    char text[128];
+    const unsigned size = (unsigned)(descr[2] - '0');
+    snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n", descr,
+             shape);
+    byte_string bytes = npy_header(1, text);
+    for (size_t i = 0; i < N; i++) {
+        const pluck_token token = expected[i] < 0 && descr[1] == 'u' ? 3 : expected[i];
+        bytes_append_number(&bytes, (uint64_t)(int64_t)token, size, descr[0] == '>');
+    }
+    return bytes;
+}
+
+static pluck_status open_bytes(byte_string bytes, bool streamed, pluck_targets **targets,
+                               pluck_error *err)
+{
+    return pl_targets_open_memory(targets, "t", bytes.data, bytes.size, streamed, NULL, err);
+}
+
+static void check(byte_string bytes, bool is_signed)
+{
+    pluck_error err = {0};
+    for (int streamed = 0; streamed < 2; streamed++) {
+        pluck_targets *targets = NULL;
+        pluck_token tokens[N];
+        assert_status(open_bytes(bytes, streamed == 1, &targets, &err), PLUCK_OK, err);
+        assert_int_equal(pluck_targets_count(targets), N);
+        assert_status(pluck_targets_read(targets, 0, N, tokens, &err), PLUCK_OK, err);
+        for (size_t i = 0; i < N; i++)
+            assert_int_equal(tokens[i], expected[i] < 0 && !is_signed ? 3 : expected[i]);
+        assert_status(pluck_targets_read(targets, 2, 1, tokens, &err), PLUCK_OK, err);
+        assert_int_equal(tokens[0], 127);
+        assert_status(pluck_targets_read(targets, N, 0, NULL, &err), PLUCK_OK, err);
+        assert_int_equal(pluck_targets_read(targets, N, 1, tokens, &err), PLUCK_ERR_INVALID);
+        assert_int_equal(pluck_targets_read(targets, UINT64_MAX, 2, tokens, &err),
+                         PLUCK_ERR_INVALID);
+        pluck_targets_close(&targets);
+        assert_null(targets);
+    }
+    bytes_free(&bytes);
+}
+
+static void every_integer_type_gives_the_same_tokens(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"|i1", "<i2", ">i2", "<i4", ">i4", "<i8", ">i8",
+                                        "|u1", "<u2", ">u2", "<u4", ">u4", "<u8", ">u8"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        check(integers(types[i], "(5,)"), types[i][1] == 'i');
+        check(integers(types[i], "(1, 5)"), types[i][1] == 'i');
+    }
+}
+
+static byte_string text_of(const char *text)
+{
+    byte_string bytes = {0};
+    bytes_append(&bytes, text, strlen(text));
+    return bytes;
+}
+
+static void every_notation_gives_the_same_tokens(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "0\n1\n127\n-1\n5\n",
+        "0 1 127 -1 5",
+        "0,1,127,-1,5",
+        "[0, 1, 127, -100, 5]\n",
+        "\r\n 0\t1 ,127\r\n-7 5",
+        "[\n0,1,127,-1,5 ]",
+        "00 0001 127 -99999999999999999999 5",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        check(text_of(texts[i]), true);
+}
+
+static void check_refused(byte_string bytes, const char *fragment)
+{
+    for (int streamed = 0; streamed < 2; streamed++) {
+        pluck_error err = {0};
+        pluck_targets *targets = (pluck_targets *)&err;
+        pluck_token tokens[N];
+        pluck_status status = open_bytes(bytes, streamed == 1, &targets, &err);
+        if (status == PLUCK_OK)
+            status = pluck_targets_read(targets, 0, 1, tokens, &err);
+        else
+            assert_null(targets);
+        if (status != PLUCK_ERR_FORMAT || !strstr(err.message, fragment))
+            print_error("'%s' instead of '%s'\n", err.message, fragment);
+        assert_int_equal(status, PLUCK_ERR_FORMAT);
+        assert_non_null(strstr(err.message, fragment));
+        pluck_targets_close(&targets);
+    }
+    bytes_free(&bytes);
+}
+
+static void what_is_no_target_is_refused_with_its_place(void **state)
+{
+    (void)state;
+    check_refused(text_of("1\n2\nx\n"), "line 3: expected a token id");
+    check_refused(text_of("1\n16777216\n"), "target 1 is 16777216");
+    check_refused(text_of("1 2.5"), "expected white space or a comma");
+    check_refused(text_of("1,,2"), "expected a token id");
+    check_refused(text_of("[1, 2"), "expected ']'");
+    check_refused(text_of("[1, 2,]"), "expected a token id after the comma");
+    check_refused(text_of("[1, 2] 3"), "expected nothing after ']'");
+    check_refused(text_of("[ ]"), "holds no target");
+    check_refused(text_of("- 1"), "expected a token id");
+    check_refused(text_of("hello"), "holds no targets");
+    check_refused(text_of("  \n"), "holds no targets");
+    byte_string bytes = integers("<i4", "(5,)");
+    bytes.size--;
+    check_refused(bytes, "do not fit the 19 bytes");
+    check_refused(integers("<f4", "(5,)"), "are no tokens: expected integers");
+    check_refused(integers("|i4", "(5,)"), "are no tokens");
+    check_refused(integers("<i4", "(4611686018427387904, 8)"), "do not fit");
+    check_refused(integers("<i4", "(0, 5)"), "do not fit");
+    check_refused(npy_header(1, "{'descr': '<i4', 'fortran_order': True, 'shape': (2, 3)}"),
+                  "in Fortran order");
+    bytes = npy_header(1, "{'descr': '<i4', 'fortran_order': False, 'shape': (1,)}");
+    bytes_append_number(&bytes, 1 << 24, 4, false);
+    check_refused(bytes, "target 0 is 16777216");
+    bytes = npy_header(1, "{'descr': '<i4', 'fortran_order': False, 'shape': (1,)}");
+    bytes.size -= 9;
+    check_refused(bytes, "truncated: the .npy header");
+}
+
+static void files_are_read_and_errors_of_the_system_told(void **state)
+{
+    (void)state;
+    pluck_error err = {0};
+    pluck_targets *targets = NULL;
+    pluck_token token = 0;
+    byte_string bytes = text_of("7\n8\n");
+    temporary_file file = temporary_file_write(bytes);
+    assert_status(pluck_targets_open(&targets, file.path, NULL, &err), PLUCK_OK, err);
+    assert_status(pluck_targets_read(targets, 1, 1, &token, &err), PLUCK_OK, err);
+    assert_int_equal(token, 8);
+    pluck_targets_close(&targets);
+    unlink(file.path);
+    bytes_free(&bytes);
+    assert_int_equal(pluck_targets_open(&targets, file.path, NULL, &err), PLUCK_ERR_IO);
+    assert_int_equal(pluck_targets_open(&targets, "/tmp", NULL, &err), PLUCK_ERR_IO);
+    assert_non_null(strstr(err.message, "is a directory"));
+    file = temporary_file_write(bytes);
+    assert_int_equal(pluck_targets_open(&targets, file.path, NULL, &err), PLUCK_ERR_FORMAT);
+    assert_non_null(strstr(err.message, "is empty"));
+    unlink(file.path);
+    assert_int_equal(pluck_targets_open(NULL, "x", NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_targets_open(&targets, NULL, NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_targets_read(NULL, 0, 1, &token, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_targets_count(NULL), 0);
+    pluck_targets_close(NULL);
+}
+
+/* A stream longer than the first buffer, which has to grow. */
+static void long_streams_are_read_whole(void **state)
+{
+    (void)state;
+    enum { MANY = 100000 };
+    pluck_error err = {0};
+    pluck_targets *targets = NULL;
+    byte_string bytes = {0};
+    for (unsigned i = 0; i < MANY; i++) {
+        char text[16];
+        bytes_append(&bytes, text, (size_t)snprintf(text, sizeof text, "%u\n", i));
+    }
+    assert_status(open_bytes(bytes, true, &targets, &err), PLUCK_OK, err);
+    assert_int_equal(pluck_targets_count(targets), MANY);
+    for (unsigned i = 0; i < MANY; i += 777) {
+        pluck_token token = 0;
+        assert_status(pluck_targets_read(targets, i, 1, &token, &err), PLUCK_OK, err);
+        assert_int_equal(token, i);
+    }
+    pluck_targets_close(&targets);
+    bytes_free(&bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_integer_type_gives_the_same_tokens),
+        cmocka_unit_test(every_notation_gives_the_same_tokens),
+        cmocka_unit_test(what_is_no_target_is_refused_with_its_place),
+        cmocka_unit_test(files_are_read_and_errors_of_the_system_told),
+        cmocka_unit_test(long_streams_are_read_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
