@@ -523,14 +523,14 @@ static const char *const tree_stats_examples[] = {
     "pluck tree stats model.ftz", "echo 5 1 1 2 9 | pluck tree stats --counts - --format json",
     NULL};
 static const char *const fit_examples[] = {
-    "pluck tree fit hidden.npy targets.npy -o tree.safetensors --threads 0",
-    "pluck tree fit hidden.npy targets.npy --tree clusters --vectors head.npy -e 20 -o "
+    "pluck tree fit hidden.npy next.npy -o tree.safetensors --threads 0",
+    "pluck tree fit hidden.npy next.npy --tree clusters --vectors head.npy -e 20 -o "
     "t.safetensors",
     NULL};
 static const char *const distill_examples[] = {
-    "pluck tree distill head.npy hidden.npy targets.npy --bias bias.npy -o tree.safetensors", NULL};
+    "pluck tree distill head.npy hidden.npy next.npy --bias bias.npy -o tree.safetensors", NULL};
 static const char *const eval_examples[] = {
-    "pluck tree eval head.npy valid_hidden.npy valid_targets.npy --bias bias.npy", NULL};
+    "pluck tree eval head.npy valid_hidden.npy valid_next.npy --bias bias.npy", NULL};
 static const char *const completions_examples[] = {"pluck completions bash > pluck.bash", NULL};
 static const char *const help_examples[] = {"pluck help sample", "pluck help --man > pluck.1",
                                             NULL};

@@ -117,7 +117,7 @@ def write_models(folder):
     for name, n_rows, seed in (("", 600, 1), ("valid_", 200, 2)):
         weights, hidden, targets = pairs(n_rows, 12, 4, seed)
         (folder / f"{name}hidden.npy").write_bytes(npy(hidden))
-        (folder / f"{name}targets.npy").write_bytes(integers(targets))
+        (folder / f"{name}next.npy").write_bytes(integers(targets))
     (folder / "head.npy").write_bytes(npy(weights))
     bias = [-0.3 * token for token in range(len(weights))]
     (folder / "bias.npy").write_bytes(npy([bias], f"({len(bias)},)"))

@@ -13,7 +13,7 @@ import command_case
 from command_case import CommandCase, main
 from make_models import WORDS
 
-FIT = "tree fit hidden.npy targets.npy -q --epochs 400"
+FIT = "tree fit hidden.npy next.npy -q --epochs 400"
 
 
 class Tree(CommandCase):
@@ -68,7 +68,7 @@ class Tree(CommandCase):
                 self.assertAlmostEqual(float(x), float(y), delta=2e-6 + 1e-4 * float(y))
 
     def test_an_interrupted_training_goes_on_to_the_same_bytes(self):
-        validation = "--validation valid_hidden.npy --validation-targets valid_targets.npy"
+        validation = "--validation valid_hidden.npy --validation-targets valid_next.npy"
         self.run_line(f"pluck {FIT} -o whole.safetensors")
         process = self.start(f"{FIT} {validation} -o part.safetensors")
         first = process.stdout.readline()
@@ -85,7 +85,7 @@ class Tree(CommandCase):
         self.assertNotIn("part.safetensors.checkpoint", self.names())
 
     def test_a_tree_is_judged_beside_its_dense_head(self):
-        line = self.run_line("pluck tree distill head.npy hidden.npy targets.npy --bias bias.npy "
+        line = self.run_line("pluck tree distill head.npy hidden.npy next.npy --bias bias.npy "
                              "-o t.safetensors --tree clusters -q").decode()
         self.assertRegex(line, r"perplexity on 600 training rows: dense [0-9.]+, tree [0-9.]+ \(")
         self.run_line("pluck tree stats t.safetensors")
