@@ -32,19 +32,21 @@ static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err
                               &((const exp_decay_length_params *)params)->tokens, n_vocab, err);
 }
 
+/* The formula without its difference, which would cancel where the power is small. */
 static double raise_logit(const void *context, size_t index, double logit)
 {
     (void)index;
-    return logit + fabs(logit) * *(const double *)context;
+    const double power = *(const double *)context;
+    return logit * (logit > 0.0 ? power : 2.0 - power);
 }
 
-/* factor^i - 1, with i tokens beyond start. */
-static double growth_after(const exp_decay_length_params *decay, uint32_t n_generated)
+/* factor^i, with i tokens beyond start. */
+static double power_after(const exp_decay_length_params *decay, uint32_t n_generated)
 {
     const double most = 1e200; /* keeps products with logits finite */
     double i = (double)(n_generated - decay->start);
-    double growth = pl_exp(i * pl_log(decay->factor)) - 1.0;
-    return growth < most ? growth : most;
+    double power = pl_exp(i * pl_log(decay->factor));
+    return power < most ? power : most;
 }
 
 static pluck_status apply(const void *params, void *state, pl_view *view,
@@ -55,9 +57,9 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     const pluck_token_set *set = &decay->tokens;
     if (context->history->n_generated <= decay->start)
         return PLUCK_OK;
-    double growth = growth_after(decay, context->history->n_generated);
+    double power = power_after(decay, context->history->n_generated);
     return pl_view_edit(view, (pl_token_list){set->items, sizeof *set->items, set->n}, raise_logit,
-                        &growth, err);
+                        &power, err);
 }
 
 static void explain(const void *params, const void *state, const pl_view *view,
@@ -67,7 +69,7 @@ static void explain(const void *params, const void *state, const pl_view *view,
     const exp_decay_length_params *decay = params;
     uint32_t n_generated = context->history->n_generated;
     if (n_generated > decay->start)
-        pl_explain_value(out, "factor^i - 1", growth_after(decay, n_generated));
+        pl_explain_value(out, "factor^i", power_after(decay, n_generated));
 }
 
 static const pluck_param params[] = {

@@ -219,15 +219,15 @@ void brute_exp_decay_length(brute_force *row, const brute_context *context)
     const pluck_token_set *tokens = brute_param(context, "tokens");
     long double beyond =
         (long double)context->n_history - (long double)brute_integer(context, "start");
-    long double growth = powl((long double)brute_number(context, "factor"), beyond) - 1;
+    long double power = fminl(powl((long double)brute_number(context, "factor"), beyond), 1e200L);
     for (size_t t = 0; t < tokens->n && beyond > 0; t++) {
         for (uint32_t i = 0; i < row->n; i++) {
             brute_candidate *item = row->items + i;
             if (item->token != tokens->items[t])
                 continue;
-            item->slack *= 1 + fminl(growth, 1e200L);
-            item->slack += fabsl(item->logit) * fminl(growth, 1e200L) * 1e-12L;
-            brute_change(row, item, item->logit + fabsl(item->logit) * fminl(growth, 1e200L));
+            item->slack *= item->logit > 0 ? power : fabsl(2 - power);
+            item->slack += fabsl(item->logit) * power * 1e-12L;
+            brute_change(row, item, item->logit * (item->logit > 0 ? power : 2 - power));
         }
     }
 }

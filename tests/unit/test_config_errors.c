@@ -86,7 +86,7 @@ static const bad_text keys[] = {
     {"{\"\": 1}", "line 1, column 2: $[\"\"]: unknown key"},
     {"{\"penalties\": {}}",
      "line 1, column 2: $.penalties: unknown key; the flat keys of this stage are: repeat_last_n, "
-     "repeat_penalty, frequency_penalty, presence_penalty"},
+     "repeat_penalty, frequency_penalty, presence_penalty, repeat_ignore_prompt"},
     {"{\"top_k\": 1,\n \"top_k\": 1}",
      "line 2, column 2: $.top_k: duplicate key 'top_k'; it is already at line 1, column 2"},
     {"{\"x\": [0, {\"a\": {\"b\": 1, \"\\u0062\": 2}}]}",
