@@ -25,7 +25,7 @@ static pluck_logits row_of(const float *values, uint32_t n)
 
 static long double log_sum(const float *z, size_t n)
 {
-    long double sum = 0, max = -INFINITY;
+    long double sum = 0, max = -(long double)INFINITY;
     for (size_t i = 0; i < n; i++)
         max = (long double)z[i] > max ? (long double)z[i] : max;
     for (size_t i = 0; i < n; i++)

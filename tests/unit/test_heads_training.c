@@ -432,7 +432,8 @@ static void test_callers_mistakes_are_named(void **state)
                          PLUCK_ERR_INVALID);
         assert_null(trainer);
     }
-    const pluck_train_options bad[] = {{.learning_rate = -1}, {.l2 = NAN}, {.n_threads = 5000}};
+    const pluck_train_options bad[] = {
+        {.learning_rate = -1}, {.l2 = (double)NAN}, {.n_threads = 5000}};
     for (int i = 0; i < 3; i++)
         assert_int_equal(pluck_trainer_create(&trainer, p.tree, &good, &bad[i], NULL),
                          PLUCK_ERR_INVALID);

@@ -23,8 +23,8 @@ enum { N_VOCAB = 100, MAX_BYTES = 1 << 16 };
 static const char *const configurations[] = {
     "{}",
     "{\"seed\": 9, \"repeat_penalty\": 1.2, \"repeat_last_n\": 16, \"temperature\": 0.7}",
-    "{\"repeat_penalty\": 1.2, \"repeat_last_n\": -1, \"repeat_ignore_prompt\": true, "
-    "\"dry_multiplier\": 0.8}",
+    ("{\"repeat_penalty\": 1.2, \"repeat_last_n\": -1, \"repeat_ignore_prompt\": true, "
+     "\"dry_multiplier\": 0.8}"),
     "{\"no_repeat_ngram_size\": 3, \"mirostat\": 2}",
     "{\"mirostat\": 1}",
     "{\"draw\": {\"type\": \"adaptive_p\", \"target\": 0.3}}",
