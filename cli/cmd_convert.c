@@ -96,11 +96,13 @@ static int open_writer(conversion *c, pluck_dump_format format)
         return complain(args->who, EXIT_DATA,
                         "%s: has no targets to write to %s; --targets gives some", c->name,
                         args->targets_out);
+    output_hold_signals(true);
     const pluck_status status = pluck_dump_writer_create(&c->writer, args->output, &options, &err);
+    for (unsigned i = 0; i < 2 && status == PLUCK_OK; i++)
+        (void)output_watch(i, pluck_dump_writer_unfinished(c->writer, i));
+    output_hold_signals(false);
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s", err.message);
-    for (unsigned i = 0; i < 2; i++)
-        (void)output_watch(i, pluck_dump_writer_unfinished(c->writer, i));
     return EXIT_DONE;
 }
 

@@ -19,7 +19,7 @@ static int embed(FILE *out, const char *path, int index)
     fprintf(out, "static const char file_%d[] = {", index);
     int n = 0;
     for (int c; (c = getc(in)) != EOF; n++)
-        fprintf(out, "%s%d,", n % 16 == 0 ? "\n    " : " ", c < 128 ? c : c - 256);
+        fprintf(out, c < 128 ? "%s%d," : "%s(char)%d,", n % 16 == 0 ? "\n    " : " ", c);
     fprintf(out, "\n    0};\n\n");
     fclose(in);
     return 0;

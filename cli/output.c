@@ -33,9 +33,24 @@ static void on_signal(int signal_number)
     raise(signal_number);
 }
 
+static const int fatal[] = {SIGINT, SIGTERM, SIGHUP, SIGBUS};
+
+void output_hold_signals(bool hold)
+{
+    static sigset_t before;
+    sigset_t held;
+    if (!hold) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        return;
+    }
+    sigemptyset(&held);
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        sigaddset(&held, fatal[i]);
+    sigprocmask(SIG_BLOCK, &held, &before);
+}
+
 void output_watch_signals(void)
 {
-    static const int fatal[] = {SIGINT, SIGTERM, SIGHUP, SIGBUS};
     struct sigaction action;
     memset(&action, 0, sizeof action);
     sigemptyset(&action.sa_mask);
@@ -84,11 +99,15 @@ static int open_temporary(output *out, mode_t mode)
     if (size > PATH_MAX)
         return complain(out->who, EXIT_SYSTEM, "%s: %s", out->name, strerror(ENAMETOOLONG));
 
+    output_hold_signals(true);
     out->fd = mkstemp(out->temporary);
+    const int error_number = errno;
+    if (out->fd >= 0)
+        (void)output_watch(0, out->temporary);
+    output_hold_signals(false);
     if (out->fd < 0)
         return complain(out->who, EXIT_SYSTEM, "%s: cannot create a file next to it: %s", out->name,
-                        strerror(errno));
-    (void)output_watch(0, out->temporary);
+                        strerror(error_number));
     /* mkstemp makes it private; a result has the usual permissions. A file system without
      * permissions refuses, which does no harm. */
     if (fchmod(out->fd, mode) != 0)

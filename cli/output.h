@@ -83,4 +83,8 @@ void output_watch_signals(void);
 enum { OUTPUT_MAX_WATCHED = 2 };
 bool output_watch(unsigned index, const char *path);
 
+/* Lets signals that end the command wait, true, and lets them come again, false: around making a
+ * file and watching it. */
+void output_hold_signals(bool hold);
+
 #endif
