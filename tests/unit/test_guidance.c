@@ -29,7 +29,7 @@ static void log_softmax(const float *x, uint32_t n, double *out)
 {
     double best = -(double)INFINITY, sum = 0;
     for (uint32_t i = 0; i < n; i++)
-        best = fmax(best, (double)x[i]);
+        best = (double)x[i] > best ? (double)x[i] : best;
     for (uint32_t i = 0; i < n; i++)
         sum += exp((double)x[i] - best);
     for (uint32_t i = 0; i < n; i++)
