@@ -132,6 +132,17 @@ static pluck_status try_content(const content *c, const pluck_allocator *allocat
     return status;
 }
 
+/* The .npz is deflated. */
+static bool can_read(const content *c)
+{
+#ifdef PL_HAVE_ZLIB
+    (void)c;
+    return true;
+#else
+    return strcmp(c->name, "npz") != 0;
+#endif
+}
+
 static void test_a_failed_allocation_leaves_nothing(void **state)
 {
     (void)state;
@@ -139,7 +150,7 @@ static void test_a_failed_allocation_leaves_nothing(void **state)
     make_contents(contents);
     for (size_t i = 0; i < N_CONTENTS; i++)
         for (int from_path = 0; from_path < (contents[i].streamed ? 1 : 2); from_path++) {
-            bool failed = true;
+            bool failed = can_read(&contents[i]);
             for (uint64_t n = 0; failed; n++) {
                 failing_allocator allocator = {.fail_at = n};
                 const pluck_allocator interface = {failing_alloc, failing_free, &allocator};

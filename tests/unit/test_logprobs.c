@@ -70,7 +70,8 @@ static void triples_follow(const triple_case *c)
                 if (i != j && j != k && i != k)
                     exact[(i * MAX_TOKENS + j) * MAX_TOKENS + k] =
                         p[i] * p[j] / (1 - p[i]) * p[k] / (1 - p[i] - p[j]);
-    for (uint64_t draw = 0; draw < N_TRIPLES; draw++) {
+    const uint64_t n_triples = test_n_repeats(N_TRIPLES);
+    for (uint64_t draw = 0; draw < n_triples; draw++) {
         pluck_draw draws[3];
         size_t n_drawn = 0, cell = 0;
         pluck_sampler_set_position(sampler, draw, NULL);
@@ -85,7 +86,7 @@ static void triples_follow(const triple_case *c)
         }
         counts[cell]++;
     }
-    double p_value = chi_square_test(counts, exact, MAX_CELLS, N_TRIPLES).p_value;
+    double p_value = chi_square_test(counts, exact, MAX_CELLS, n_triples).p_value;
     if (!(p_value >= 1e-8))
         fail_msg("%s: p-value %g", c->json, p_value);
     test_distribution_free(&d);
