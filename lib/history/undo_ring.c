@@ -9,28 +9,60 @@
 #include <math.h>
 #include <string.h>
 
-pluck_status pl_undo_ring_create(pl_undo_ring *ring, uint32_t max_rewind,
-                                 const pluck_allocator *allocator, pluck_error *err)
+/* A ring of this shape with memory of its own for what was before; NULL: no memory. */
+static pl_undo_ring *allocate(const pl_undo_ring *shape, pluck_error *err)
 {
-    *ring = (pl_undo_ring){.allocator = *allocator, .max_rewind = max_rewind};
-    ring->before = pl_alloc_zero(allocator, max_rewind, sizeof *ring->before);
-    return ring->before ? PLUCK_OK : pl_fail_nomem(err, max_rewind * sizeof *ring->before);
+    const size_t n = shape->max_rewind;
+    pl_undo_ring *ring = pl_alloc(&shape->allocator, 1, sizeof *ring);
+    double(*before)[PL_UNDO_VALUES] = pl_alloc_zero(&shape->allocator, n, sizeof *before);
+    if (!ring || !before) {
+        pl_free(&shape->allocator, ring);
+        pl_free(&shape->allocator, before);
+        (void)pl_fail_nomem(err, sizeof *ring + n * sizeof *before);
+        return NULL;
+    }
+    *ring = *shape;
+    ring->before = before;
+    return ring;
 }
 
-void pl_undo_ring_destroy(pl_undo_ring *ring)
+pluck_status pl_undo_ring_create(void **out, const double start[PL_UNDO_VALUES],
+                                 uint32_t max_rewind, const pluck_allocator *allocator,
+                                 pluck_error *err)
 {
-    pl_free(&ring->allocator, ring->before);
-    ring->before = NULL;
-}
-
-pluck_status pl_undo_ring_clone(pl_undo_ring *out, const pl_undo_ring *ring, pluck_error *err)
-{
-    *out = *ring;
-    out->before = pl_alloc(&ring->allocator, ring->max_rewind, sizeof *out->before);
-    if (!out->before)
-        return pl_fail_nomem(err, ring->max_rewind * sizeof *out->before);
-    memcpy(out->before, ring->before, ring->max_rewind * sizeof *out->before);
+    pl_undo_ring shape = {.allocator = *allocator, .max_rewind = max_rewind};
+    memcpy(shape.start, start, sizeof shape.start);
+    pl_undo_ring_reset(&shape);
+    pl_undo_ring *ring = allocate(&shape, err);
+    if (!ring)
+        return PLUCK_ERR_NOMEM;
+    *out = ring;
     return PLUCK_OK;
+}
+
+void pl_undo_ring_destroy(void *ring)
+{
+    pl_undo_ring *r = ring;
+    const pluck_allocator allocator = r->allocator;
+    pl_free(&allocator, r->before);
+    pl_free(&allocator, r);
+}
+
+pluck_status pl_undo_ring_clone(void **out, const void *ring, pluck_error *err)
+{
+    const pl_undo_ring *from = ring;
+    pl_undo_ring *copy = allocate(from, err);
+    if (!copy)
+        return PLUCK_ERR_NOMEM;
+    memcpy(copy->before, from->before, from->max_rewind * sizeof *copy->before);
+    *out = copy;
+    return PLUCK_OK;
+}
+
+void pl_undo_ring_reset(void *ring)
+{
+    pl_undo_ring *r = ring;
+    memcpy(r->values, r->start, sizeof r->values);
 }
 
 /* Of the last token of the history. */

@@ -1,6 +1,7 @@
 /*
- * Small values that every accept replaces, kept for as many accepts as can be undone: what a stage
- * with a running average needs in order to rewind exactly.
+ * Small values that every accept replaces, kept for as many accepts as can be undone: the whole state
+ * of a stage with a running average, which rewinds exactly. Functions that take void * are that
+ * stage's own.
  */
 #ifndef PL_UNDO_RING_H
 #define PL_UNDO_RING_H
@@ -11,16 +12,19 @@ enum { PL_UNDO_VALUES = 2 };
 
 typedef struct pl_undo_ring {
     pluck_allocator allocator;
+    double start[PL_UNDO_VALUES];
     double values[PL_UNDO_VALUES]; /* now */
     double (*before)[PL_UNDO_VALUES];
     uint32_t max_rewind;
 } pl_undo_ring;
 
-/* The values start as 0. */
-pluck_status pl_undo_ring_create(pl_undo_ring *ring, uint32_t max_rewind,
-                                 const pluck_allocator *allocator, pluck_error *err);
-void pl_undo_ring_destroy(pl_undo_ring *ring);
-pluck_status pl_undo_ring_clone(pl_undo_ring *out, const pl_undo_ring *ring, pluck_error *err);
+/* The values start, and are after a reset, what start says. */
+pluck_status pl_undo_ring_create(void **out, const double start[PL_UNDO_VALUES],
+                                 uint32_t max_rewind, const pluck_allocator *allocator,
+                                 pluck_error *err);
+void pl_undo_ring_destroy(void *ring);
+pluck_status pl_undo_ring_clone(void **out, const void *ring, pluck_error *err);
+void pl_undo_ring_reset(void *ring);
 
 /* The history has just taken a token: the values are noted, to be changed afterwards. */
 void pl_undo_ring_accept(pl_undo_ring *ring, const pl_history *history);

@@ -18,66 +18,19 @@ typedef struct adaptive_p_params {
     double decay;
 } adaptive_p_params;
 
-typedef struct adaptive_state {
-    pl_undo_ring ring;      /* weighted sum of the probabilities drawn, total weight */
-    double sum_0, weight_0; /* to begin with */
-} adaptive_state;
-
-static void reset(void *state)
-{
-    adaptive_state *adaptive = state;
-    adaptive->ring.values[0] = adaptive->sum_0;
-    adaptive->ring.values[1] = adaptive->weight_0;
-}
-
+/* The state is an undo ring: the weighted sum of the probabilities drawn, and the total weight. */
 static pluck_status create(void **state, const void *params, const pl_stage_setup *setup,
                            pluck_error *err)
 {
     const adaptive_p_params *p = params;
-    adaptive_state *adaptive = pl_alloc(setup->allocator, 1, sizeof *adaptive);
-    if (!adaptive)
-        return pl_fail_nomem(err, sizeof *adaptive);
-    pluck_status status =
-        pl_undo_ring_create(&adaptive->ring, setup->max_rewind, setup->allocator, err);
-    if (status != PLUCK_OK) {
-        pl_free(setup->allocator, adaptive);
-        return status;
-    }
-    adaptive->sum_0 = p->target / (1.0 - p->decay);
-    adaptive->weight_0 = 1.0 / (1.0 - p->decay);
-    reset(adaptive);
-    *state = adaptive;
-    return PLUCK_OK;
-}
-
-static void destroy(void *state)
-{
-    adaptive_state *adaptive = state;
-    pluck_allocator allocator = adaptive->ring.allocator;
-    pl_undo_ring_destroy(&adaptive->ring);
-    pl_free(&allocator, adaptive);
-}
-
-static pluck_status clone(void **out, const void *state, pluck_error *err)
-{
-    const adaptive_state *from = state;
-    const pluck_allocator *allocator = &from->ring.allocator;
-    adaptive_state *copy = pl_alloc(allocator, 1, sizeof *copy);
-    if (!copy)
-        return pl_fail_nomem(err, sizeof *copy);
-    *copy = *from;
-    pluck_status status = pl_undo_ring_clone(&copy->ring, &from->ring, err);
-    if (status != PLUCK_OK)
-        pl_free(allocator, copy);
-    else
-        *out = copy;
-    return status;
+    const double start[PL_UNDO_VALUES] = {p->target / (1.0 - p->decay), 1.0 / (1.0 - p->decay)};
+    return pl_undo_ring_create(state, start, setup->max_rewind, setup->allocator, err);
 }
 
 /* The average of the tokens drawn, and the probability that is preferred now. */
 static double average_of(const void *state)
 {
-    const pl_undo_ring *ring = &((const adaptive_state *)state)->ring;
+    const pl_undo_ring *ring = state;
     return ring->values[0] / ring->values[1];
 }
 
@@ -135,7 +88,7 @@ static void accept(const void *params, void *state, const pl_history *history,
                    const pl_accepted *accepted)
 {
     double decay = ((const adaptive_p_params *)params)->decay;
-    pl_undo_ring *ring = &((adaptive_state *)state)->ring;
+    pl_undo_ring *ring = state;
     pl_undo_ring_accept(ring, history);
     if (!accepted->was_drawn)
         return;
@@ -146,14 +99,14 @@ static void accept(const void *params, void *state, const pl_history *history,
 static void rewind_one(const void *params, void *state, const pl_history *history)
 {
     (void)params;
-    pl_undo_ring_rewind(&((adaptive_state *)state)->ring, history);
+    pl_undo_ring_rewind(state, history);
 }
 
 static void save(const void *params, const void *state, const pl_history *history,
                  pl_byte_writer *out)
 {
     (void)params;
-    pl_undo_ring_save(&((const adaptive_state *)state)->ring, history, out);
+    pl_undo_ring_save(state, history, out);
 }
 
 /* Weights start at 1 / (1 - decay) and become 1 + decay * weight: never less than 1. */
@@ -161,7 +114,7 @@ static pluck_status load(const void *params, void *state, const pl_history *hist
                          pl_byte_reader *in, pluck_error *err)
 {
     (void)params;
-    pl_undo_ring *ring = &((adaptive_state *)state)->ring;
+    pl_undo_ring *ring = state;
     pluck_status status = pl_undo_ring_load(ring, history, in, err);
     bool valid = ring->values[1] >= 1.0;
     uint64_t n = history->position < ring->max_rewind ? history->position : ring->max_rewind;
@@ -217,9 +170,9 @@ const pl_stage pl_stage_adaptive_p = {
              .params_size_bytes = sizeof(adaptive_p_params),
              .cost = "one exponential pass, rewrites all logits"},
     .create = create,
-    .destroy = destroy,
-    .clone = clone,
-    .reset = reset,
+    .destroy = pl_undo_ring_destroy,
+    .clone = pl_undo_ring_clone,
+    .reset = pl_undo_ring_reset,
     .observe = observe,
     .accept = accept,
     .rewind = rewind_one,

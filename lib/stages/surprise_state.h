@@ -5,6 +5,7 @@
 #ifndef PL_SURPRISE_STATE_H
 #define PL_SURPRISE_STATE_H
 
+#include "history/undo_ring.h"
 #include "stages/stage_impl.h"
 
 typedef struct pl_mirostat_params {
@@ -15,13 +16,10 @@ typedef struct pl_mirostat_params {
 /* mu = 2 tau to begin with, in bits. */
 double pl_mirostat_mu(const void *state);
 
-/* The functions of the descriptor: after a token of probability p was drawn and accepted,
- * mu -= eta (-log2 p - tau). */
+/* The functions of the descriptor; destroy, clone and reset are those of the undo ring. After a token
+ * of probability p was drawn and accepted, mu -= eta (-log2 p - tau). */
 pluck_status pl_mirostat_create(void **state, const void *params, const pl_stage_setup *setup,
                                 pluck_error *err);
-void pl_mirostat_destroy(void *state);
-pluck_status pl_mirostat_clone(void **out, const void *state, pluck_error *err);
-void pl_mirostat_reset(void *state);
 double pl_mirostat_observe(const void *params, const void *state, const pl_view *view,
                            uint32_t token);
 void pl_mirostat_accept(const void *params, void *state, const pl_history *history,
