@@ -5,12 +5,12 @@
 
  * Parts of lib/ include only the parts below them (ALLOWED), by a path from lib/; a stage includes
    no other stage, a dump reader no other reader; <pluck/*.h> may be included anywhere.
- * Intrinsics headers are for lib/simd/; cli/ and examples/ see <pluck/*.h>, their own headers and
-   the system's; public headers see <pluck/*.h> and the system's.
+ * Intrinsics headers are for lib/simd/; examples/ see <pluck/*.h>, their own headers and the
+   system's, cli/ also the floor of lib/ (FLOOR); public headers see <pluck/*.h> and the system's.
  * File names are unique, except that lib/.../x.c may implement include/pluck/x.h. A .c in lib/ has
    a header of its name, beside it or in include/pluck/, unless it is a stage, a dump reader, an
    importer, a registry, or one instruction set's kernels.
- * Functions have at most 60 lines and files 500, lines of tables (brace initialisers) not counted;
+ * Functions have at most 80 lines and files 700, lines of tables (brace initialisers) not counted;
    lines have at most 100 columns.
 
 Prints one line a violation, as compilers do; exit status 1 if there is any.
@@ -34,6 +34,7 @@ ALLOWED = {
     "config": "stages base",
     "sampler": "config stages select history rng softmax simd base",
     "container": "base",
+    "thread": "simd base",
     "compare": "container base",
     "dump": "container base simd",
     "weighted": "container simd rng base",
@@ -41,13 +42,16 @@ ALLOWED = {
     "tune": "dump softmax simd rng base",
 }
 
+# Parts of lib/ that cli/ may include too: what they do has nothing to do with sampling.
+FLOOR = "base container thread".split()
+
 CODE_FOLDERS = ["lib", "include", "cli", "tests", "bench", "fuzz", "examples"]
 SCRIPT_FOLDERS = ["scripts", "tests", "docs", "bench", "fuzz"]
 DATA_FOLDERS = ["tests/data", "tests/golden"]
 # Named after the header of another project that they stand for.
 STAND_INS = ["tests/llama/llama.h"]
-MAX_FUNCTION_LINES = 60
-MAX_FILE_LINES = 500
+MAX_FUNCTION_LINES = 80
+MAX_FILE_LINES = 700
 MAX_COLUMNS = 100
 
 INTRINSICS = re.compile(r"(\w*intrin|arm_\w+|cpuid)\.h")
@@ -146,8 +150,15 @@ class Checker:
         elif source.top == "include":
             if not angled or (self.root / "lib" / name).exists():
                 report("a public header includes <pluck/*.h> and system headers only")
+        elif source.top == "cli" and self.is_floor(angled, name):
+            return
         elif source.top in ("cli", "examples") and not self.is_own(source, angled, name):
-            report(f"{source.top}/ includes <pluck/*.h>, its own headers and system headers only")
+            also = f", lib/{{{','.join(FLOOR)}}}/" if source.top == "cli" else ""
+            report(f"{source.top}/ includes <pluck/*.h>{also}, its own and system headers only")
+
+    def is_floor(self, angled, name):
+        return (not angled and name.split("/")[0] in FLOOR and ".." not in name
+                and (self.root / "lib" / name).is_file())
 
     def is_own(self, source, angled, name):
         if angled:

@@ -1,7 +1,7 @@
 /*
- * Small values that every accept replaces, kept for as many accepts as can be undone: the whole state
- * of a stage with a running average, which rewinds exactly. Functions that take void * are that
- * stage's own.
+ * Small values that every accept replaces, kept for as many accepts as can be undone. They are the
+ * whole state of a stage with a running average, which rewinds exactly: the functions that take
+ * void * stand in its descriptor.
  */
 #ifndef PL_UNDO_RING_H
 #define PL_UNDO_RING_H

@@ -16,8 +16,8 @@ typedef struct pl_mirostat_params {
 /* mu = 2 tau to begin with, in bits. */
 double pl_mirostat_mu(const void *state);
 
-/* The functions of the descriptor; destroy, clone and reset are those of the undo ring. After a token
- * of probability p was drawn and accepted, mu -= eta (-log2 p - tau). */
+/* The functions of the descriptor; destroy, clone and reset are those of the undo ring. After a
+ * token of probability p was drawn and accepted, mu -= eta (-log2 p - tau). */
 pluck_status pl_mirostat_create(void **state, const void *params, const pl_stage_setup *setup,
                                 pluck_error *err);
 double pl_mirostat_observe(const void *params, const void *state, const pl_view *view,
