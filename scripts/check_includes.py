@@ -25,25 +25,26 @@ import unicodedata
 # Part of lib/: the parts that it may include beside itself.
 ALLOWED = {
     "base": "",
+    "json": "base",
     "simd": "base",
     "softmax": "simd base",
     "rng": "base",
     "history": "base",
     "select": "softmax simd rng base",
     "stages": "select history softmax simd rng base",
-    "config": "stages base",
-    "sampler": "config stages select history rng softmax simd base",
-    "container": "base",
+    "config": "stages json base",
+    "sampler": "config stages select history rng softmax simd json base",
+    "container": "json base",
     "thread": "simd base",
-    "compare": "container base",
-    "dump": "container base simd",
-    "weighted": "container simd rng base",
-    "heads": "container simd rng base",
+    "compare": "container json base",
+    "dump": "container json base simd",
+    "weighted": "container json simd rng base",
+    "heads": "container json simd rng base",
     "tune": "dump softmax simd rng base",
 }
 
 # Parts of lib/ that cli/ may include too: what they do has nothing to do with sampling.
-FLOOR = "base container thread".split()
+FLOOR = "base json container thread".split()
 
 CODE_FOLDERS = ["lib", "include", "cli", "tests", "bench", "fuzz", "examples"]
 SCRIPT_FOLDERS = ["scripts", "tests", "docs", "bench", "fuzz"]

@@ -4,9 +4,9 @@
  */
 #include "config/config_keys.h"
 
-#include "base/json_number.h"
 #include "config/config_schema.h"
 #include "config/config_stages.h"
+#include "json/json_number.h"
 
 #include <string.h>
 

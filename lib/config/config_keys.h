@@ -6,8 +6,8 @@
 #define PL_CONFIG_KEYS_H
 
 #include "config/config_impl.h"
-#include "config/json_tree.h"
-#include "config/json_write.h"
+#include "json/json_tree.h"
+#include "json/json_write.h"
 
 typedef struct pl_config_reader {
     const pl_json *json;

@@ -4,7 +4,7 @@
 #ifndef PL_CONFIG_SCHEMA_H
 #define PL_CONFIG_SCHEMA_H
 
-#include "config/json_write.h"
+#include "json/json_write.h"
 
 void pl_schema_order(pl_writer *writer);
 void pl_schema_flat_keys(pl_writer *writer);

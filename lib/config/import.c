@@ -7,9 +7,9 @@
 #include <pluck/import.h>
 
 #include "base/alloc.h"
-#include "base/json_number.h"
 #include "config/import_impl.h"
 #include "config/nearest_name.h"
+#include "json/json_number.h"
 
 #include <math.h>
 #include <stdio.h>

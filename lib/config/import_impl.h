@@ -5,7 +5,7 @@
 #define PL_IMPORT_IMPL_H
 
 #include "config/config_impl.h"
-#include "config/json_tree.h"
+#include "json/json_tree.h"
 
 #include <pluck/import.h>
 

@@ -4,8 +4,8 @@
  */
 #include "config/param_json.h"
 
-#include "base/json_number.h"
 #include "config/token_json.h"
+#include "json/json_number.h"
 
 #include <assert.h>
 #include <float.h>

@@ -4,9 +4,9 @@
 #ifndef PL_PARAM_JSON_H
 #define PL_PARAM_JSON_H
 
-#include "config/json_tree.h"
-#include "config/json_write.h"
 #include "stages/params.h"
+#include "json/json_tree.h"
+#include "json/json_write.h"
 
 typedef struct pl_param_reader {
     const pl_json *json;

@@ -5,8 +5,8 @@
  */
 #include "config/token_json.h"
 
-#include "base/json_number.h"
-#include "config/sort.h"
+#include "base/sort.h"
+#include "json/json_number.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -12,10 +12,10 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/json_number.h"
 #include "container/narrow.h"
 #include "container/new_file.h"
 #include "container/shape.h"
+#include "json/json_number.h"
 
 enum {
     STEP_VALUES = 4096,

@@ -15,7 +15,7 @@
 #include <pluck/dump.h>
 
 #include "base/error.h"
-#include "base/json_number.h"
+#include "json/json_number.h"
 
 enum { MAX_DEPTH = 64, MAX_DIGITS = 19, MAX_EXACT_POWER = 22 };
 

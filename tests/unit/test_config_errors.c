@@ -4,7 +4,7 @@
  */
 #include "test_config_helpers.h"
 
-#include "config/json_check.h"
+#include "json/json_check.h"
 
 typedef struct bad_text {
     const char *json;

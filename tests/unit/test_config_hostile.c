@@ -5,8 +5,8 @@
  */
 #include "test_config_helpers.h"
 
-#include "config/json_check.h"
 #include "support/test_random.h"
+#include "json/json_check.h"
 
 #include <inttypes.h>
 #include <locale.h>

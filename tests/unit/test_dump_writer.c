@@ -12,10 +12,10 @@
 
 #include <pluck/dump_writer.h>
 
-#include "base/json_number.h"
 #include "container/narrow.h"
 #include "support/test_allocator.h"
 #include "support/test_random.h"
+#include "json/json_number.h"
 
 enum { VOCAB = 5003, ROWS = 3 };
 

@@ -2,10 +2,10 @@
  * Commas and indentation need to know only whether the innermost container has an item yet: when a
  * container closes, the one around it has one.
  */
-#include "config/json_write.h"
+#include "json/json_write.h"
 
 #include "base/error.h"
-#include "base/json_number.h"
+#include "json/json_number.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -2,7 +2,7 @@
  * Merge sort from the bottom up: runs of 1, 2, 4 … items are merged from one array into the other,
  * n log2 n comparisons at most. qsort() promises neither its time nor where its memory comes from.
  */
-#include "config/sort.h"
+#include "base/sort.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * that point is shows in snprintf's own output of 0.5: it replaces '.' before strtod and becomes
  * '.' after snprintf. localeconv() would tell too, but need not be thread safe.
  */
-#include "base/json_number.h"
+#include "json/json_number.h"
 
 #include <assert.h>
 #include <math.h>

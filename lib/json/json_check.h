@@ -5,7 +5,7 @@
 #ifndef PL_JSON_CHECK_H
 #define PL_JSON_CHECK_H
 
-#include "base/json_number.h"
+#include "json/json_number.h"
 #include <stdbool.h>
 #include <stddef.h>
 

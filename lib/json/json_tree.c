@@ -5,11 +5,11 @@
  * object of n members costs n log n whatever its keys are; the first eight bytes of a key are kept
  * beside its pointer, because following the pointer is what takes the time.
  */
-#include "config/json_tree.h"
+#include "json/json_tree.h"
 
-#include "base/json_number.h"
-#include "config/json_check.h"
-#include "config/sort.h"
+#include "base/sort.h"
+#include "json/json_check.h"
+#include "json/json_number.h"
 
 #include <stdarg.h>
 #include <stdio.h>
