@@ -28,12 +28,12 @@ static int unknown_command(const char *first, const char *second)
         return complain("pluck", EXIT_USAGE, "'%s' needs a second word; see pluck help %s", first,
                         first);
     const char *const best = nearest_both.best != NULL ? nearest_both.best : nearest.best;
-    const char *const typed = is_group ? both : first;
+    const char *const gap = is_group ? " " : "", *const rest = is_group ? second : "";
     if (best != NULL)
-        return complain("pluck", EXIT_USAGE, "unknown command '%s'; did you mean 'pluck %s'?",
-                        typed, best);
-    return complain("pluck", EXIT_USAGE, "unknown command '%s'; see pluck help%s%s", typed,
-                    is_group ? " " : "", is_group ? first : "");
+        return complain("pluck", EXIT_USAGE, "unknown command '%s%s%s'; did you mean 'pluck %s'?",
+                        first, gap, rest, best);
+    return complain("pluck", EXIT_USAGE, "unknown command '%s%s%s'; see pluck help%s%s", first, gap,
+                    rest, gap, is_group ? first : "");
 }
 
 static int run_command(const command *c, int n_words, char **words)

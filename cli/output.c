@@ -257,13 +257,13 @@ void output_printf(output *out, const char *format, ...)
     va_start(values, format);
     const int n = vsnprintf(text, sizeof text, format, values);
     va_end(values);
-    if (n > 0 && (size_t)n < sizeof text) {
+    if (n >= 0 && (size_t)n < sizeof text) {
         output_write(out, text, (size_t)n);
         return;
     }
-    char *const whole = n > 0 ? malloc((size_t)n + 1) : NULL;
+    char *const whole = n >= 0 ? malloc((size_t)n + 1) : NULL;
     if (whole == NULL) {
-        out->error = out->error != 0 ? out->error : ENOMEM;
+        out->error = out->error != 0 ? out->error : errno;
         return;
     }
     va_start(values, format);

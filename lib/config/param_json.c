@@ -191,8 +191,10 @@ static void schema_description(pl_writer *writer, const pluck_param *param)
         return;
     }
     pl_number_write(param->neutral, neutral);
-    snprintf(text, sizeof text, "%s (%s: no effect)", param->summary, neutral);
-    pl_write_key_string(writer, "description", text);
+    int n = snprintf(text, sizeof text, "%s (%s: no effect)", param->summary, neutral);
+    /* The summary of an own stage has any length: a whole one is better than one that is cut. */
+    pl_write_key_string(writer, "description",
+                        n >= 0 && (size_t)n < sizeof text ? text : param->summary);
 }
 
 static void schema_plain(pl_writer *writer, const pluck_param *param, const char *type)

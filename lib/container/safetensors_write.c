@@ -37,10 +37,10 @@ PL_PRINTF(2, 3) static void append(text_buffer *buffer, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    const int n =
-        vsnprintf(buffer->text + buffer->size, buffer->capacity - buffer->size, format, arguments);
+    const size_t room = buffer->capacity - buffer->size;
+    const int n = vsnprintf(buffer->text + buffer->size, room, format, arguments);
     va_end(arguments);
-    buffer->size += n > 0 ? (size_t)n : 0;
+    buffer->size += n > 0 && (size_t)n < room ? (size_t)n : 0;
 }
 
 /* The prefix and the header. */

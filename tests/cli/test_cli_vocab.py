@@ -2,10 +2,11 @@
 """Vocabularies out of GGUF models and of tokenizer.json: each spelling of bytes gives the text that
 the model means, and a file that is cut or lies is refused in one line, quickly."""
 import json
+import re
 import struct
 import unittest
 
-from command_case import CommandCase, main
+from command_case import DATA_FOLDER, CommandCase, main
 from make_inputs import gpt2_alphabet
 
 STRING, ARRAY = 8, 9
@@ -148,6 +149,27 @@ class Vocabularies(CommandCase):
             (self.folder / "gap.json").write_text(json.dumps(value))
             self.run_line("pluck sample small.npy --vocab gap.json", code=3)
             self.assertIn("in a file too small for as many tokens", self.stderr)
+
+    def test_a_token_of_any_width_is_listed(self):
+        """A text has 20 columns between its quotes; a longer one is cut and marked with '>'."""
+        for character, columns in (("x", 1), ("\u4e2d", 2), ("\u0301", 0), ("\n", 2), ("\x1b", 6)):
+            shown = {"\n": "\\n", "\x1b": "\\u{1B}"}.get(character, character)
+            for first in range(0, 44, 8):
+                texts = [character * n for n in range(first, first + 8)]
+                (self.folder / "widths.json").write_text(json.dumps(texts))
+                out = self.run_line("pluck inspect small.npy --row 3 --vocab widths.json").decode()
+                for token, n in enumerate(range(first, first + 8)):
+                    kept = n if columns * n <= 20 else 20 // columns
+                    mark = "" if kept == n else ">"
+                    self.assertRegex(out, f'(?m)^ +[1-8] +{token}  '
+                                     + re.escape('"' + shown * kept + '"' + mark) + " +0.125000")
+
+    def test_every_row_of_shipped_data_is_listed(self):
+        dump = DATA_FOLDER / "gpt2bpe50k.npy"
+        for row in range(4):
+            out = self.run_line(f"pluck inspect {dump} --row {row} "
+                                f"--vocab {DATA_FOLDER}/gpt2bpe50k_vocab.json").decode()
+            self.assertEqual(len(re.findall(r'(?m)^ +\d+ +\d+  ".*"', out)), 20)
 
     def test_the_decoder_of_a_tokenizer_says_the_spelling(self):
         model = {"type": "BPE", "vocab": {t: i for i, t in enumerate(PIECES)}}
