@@ -44,6 +44,9 @@ typedef struct pluck_tune_data {
      * the number of passes, and so the total, is an estimate. NULL: not called. */
     void (*progress)(void *user, uint64_t done, uint64_t total);
     void *user;
+
+    /* Of the call's own memory, asked from the calling thread alone. NULL: malloc and free. */
+    const pluck_allocator *allocator;
 } pluck_tune_data;
 
 /* How rows are put into bins by confidence. All zero: 15 equal parts of (0, 1], as (low, high]. */

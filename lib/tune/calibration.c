@@ -17,13 +17,15 @@ uint32_t pl_binning_count(const pluck_tune_binning *binning)
     return n <= PLUCK_TUNE_MAX_BINS ? n : 0;
 }
 
-bool pl_calibration_open(pl_calibration *c, const pluck_tune_binning *binning, uint64_t rows)
+bool pl_calibration_open(pl_calibration *c, const pluck_tune_binning *binning, uint64_t rows,
+                         const pluck_allocator *allocator)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    *c = (pl_calibration){.n_bins = pl_binning_count(binning), .closed_left = binning->closed_left};
-    c->bins = pl_alloc_zero(&allocator, c->n_bins, sizeof *c->bins);
+    *c = (pl_calibration){.allocator = *allocator,
+                          .n_bins = pl_binning_count(binning),
+                          .closed_left = binning->closed_left};
+    c->bins = pl_alloc_zero(allocator, c->n_bins, sizeof *c->bins);
     if (binning->equal_mass && rows <= SIZE_MAX)
-        c->confidences = pl_alloc(&allocator, (size_t)rows, sizeof *c->confidences);
+        c->confidences = pl_alloc(allocator, (size_t)rows, sizeof *c->confidences);
     if (!c->bins || (binning->equal_mass && !c->confidences))
         return false;
     for (uint32_t b = 0; b < c->n_bins; b++) {
@@ -35,9 +37,8 @@ bool pl_calibration_open(pl_calibration *c, const pluck_tune_binning *binning, u
 
 void pl_calibration_close(pl_calibration *c)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    pl_free(&allocator, c->bins);
-    pl_free(&allocator, c->confidences);
+    pl_free(&c->allocator, c->bins);
+    pl_free(&c->allocator, c->confidences);
     *c = (pl_calibration){0};
 }
 

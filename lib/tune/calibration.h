@@ -8,6 +8,7 @@
 
 /* The bins of one temperature while rows come in. */
 typedef struct pl_calibration {
+    pluck_allocator allocator;
     uint32_t n_bins;
     bool closed_left;
     pluck_tune_bin *bins; /* sums of confidence and accuracy until finished */
@@ -19,8 +20,9 @@ typedef struct pl_calibration {
 uint32_t pl_binning_count(const pluck_tune_binning *binning);
 
 /* rows: how many will come. Returns false when memory is short; pl_calibration_close() is due in
- * any case. */
-bool pl_calibration_open(pl_calibration *c, const pluck_tune_binning *binning, uint64_t rows);
+ * any case, and allowed for an object that is all zero. */
+bool pl_calibration_open(pl_calibration *c, const pluck_tune_binning *binning, uint64_t rows,
+                         const pluck_allocator *allocator);
 void pl_calibration_close(pl_calibration *c);
 
 void pl_calibration_add(pl_calibration *c, double confidence, bool is_correct);

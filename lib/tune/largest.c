@@ -3,18 +3,17 @@
 
 #include "base/alloc.h"
 
-bool pl_largest_open(pl_largest *heap, size_t capacity)
+bool pl_largest_open(pl_largest *heap, size_t capacity, const pluck_allocator *allocator)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    *heap = (pl_largest){pl_alloc(&allocator, capacity, sizeof *heap->values), 0, capacity};
+    *heap = (pl_largest){.allocator = *allocator, .capacity = capacity};
+    heap->values = pl_alloc(allocator, capacity, sizeof *heap->values);
     return heap->values != NULL;
 }
 
 void pl_largest_close(pl_largest *heap)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    pl_free(&allocator, heap->values);
-    *heap = (pl_largest){NULL, 0, 0};
+    pl_free(&heap->allocator, heap->values);
+    *heap = (pl_largest){.n = 0};
 }
 
 /* Puts value where the root was, among n values, and lets it sink. */

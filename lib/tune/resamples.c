@@ -14,18 +14,16 @@
 #include <math.h>
 #include <stdlib.h>
 
-bool pl_resamples_open(pl_resamples *r, uint32_t n, uint64_t seed)
+bool pl_resamples_open(pl_resamples *r, uint32_t n, uint64_t seed, const pluck_allocator *allocator)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    *r = (pl_resamples){.n = n, .seed = seed};
-    r->g = pl_alloc_zero(&allocator, (size_t)n * PL_RESAMPLE_NODES, sizeof *r->g);
+    *r = (pl_resamples){.allocator = *allocator, .n = n, .seed = seed};
+    r->g = pl_alloc_zero(allocator, (size_t)n * PL_RESAMPLE_NODES, sizeof *r->g);
     return r->g != NULL;
 }
 
 void pl_resamples_close(pl_resamples *r)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    pl_free(&allocator, r->g);
+    pl_free(&r->allocator, r->g);
     *r = (pl_resamples){0};
 }
 

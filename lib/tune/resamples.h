@@ -4,6 +4,8 @@
 #ifndef PL_RESAMPLES_H
 #define PL_RESAMPLES_H
 
+#include <pluck/base.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -11,13 +13,15 @@
 
 /* Weighted sums of g at a few betas in each resample, in constant memory. */
 typedef struct pl_resamples {
+    pluck_allocator allocator;
     uint32_t n;
     uint64_t seed;
     double *g; /* PL_RESAMPLE_NODES a resample */
 } pl_resamples;
 
 /* Returns false when memory is short; pl_resamples_close() is due in any case. */
-bool pl_resamples_open(pl_resamples *r, uint32_t n, uint64_t seed);
+bool pl_resamples_open(pl_resamples *r, uint32_t n, uint64_t seed,
+                       const pluck_allocator *allocator);
 void pl_resamples_close(pl_resamples *r);
 
 /* A row with its g at each node, counted a Poisson(1) number of times in each resample: what it

@@ -30,6 +30,7 @@ typedef struct cut_result {
 } cut_result;
 
 typedef struct cutter {
+    pluck_allocator allocator;
     double beta;
     pluck_tune_cut *cuts; /* sums while rows are taken */
     size_t n;
@@ -269,22 +270,20 @@ static pluck_status check(double temperature, const pluck_tune_cut *cuts, size_t
 static pluck_status open_cutter(cutter *c, const pluck_tune_cut *cuts, uint64_t n_hardest,
                                 pluck_error *err)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    c->cuts = pl_alloc_zero(&allocator, c->n, sizeof *c->cuts);
+    c->cuts = pl_alloc_zero(&c->allocator, c->n, sizeof *c->cuts);
     if (!c->cuts)
         return pl_fail_nomem(err, c->n * sizeof *c->cuts);
     for (size_t i = 0; i < c->n; i++)
         c->cuts[i] = (pluck_tune_cut){.kind = cuts[i].kind, .setting = cuts[i].setting};
     for (int kind = 0; kind < N_KINDS && n_hardest > 0; kind++)
-        if (!pl_largest_open(&c->hardest[kind], (size_t)n_hardest))
+        if (!pl_largest_open(&c->hardest[kind], (size_t)n_hardest, &c->allocator))
             return pl_fail_nomem(err, (size_t)n_hardest * sizeof(double));
     return PLUCK_OK;
 }
 
 static void close_cutter(cutter *c)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    pl_free(&allocator, c->cuts);
+    pl_free(&c->allocator, c->cuts);
     for (int kind = 0; kind < N_KINDS; kind++)
         pl_largest_close(&c->hardest[kind]);
 }
@@ -306,7 +305,10 @@ pluck_status pl_tune_cuts(const pluck_tune_data *data, double temperature, pluck
     pluck_status status = pl_tune_check(data, &rows, err);
     if (status != PLUCK_OK)
         return status;
-    cutter c = {.beta = 1 / temperature, .n = n, .has_targets = pl_tune_has_targets(data)};
+    cutter c = {.allocator = pl_allocator_or_default(data->allocator),
+                .beta = 1 / temperature,
+                .n = n,
+                .has_targets = pl_tune_has_targets(data)};
     status = check(temperature, cuts, n, keep, needed != NULL, c.has_targets, err);
     if (status != PLUCK_OK)
         return status;

@@ -31,6 +31,7 @@ typedef struct point {
 
 typedef struct fitter {
     const pluck_tune_data *data;
+    pluck_allocator allocator;
     pluck_tune_options options;
     uint64_t rows_expected, rows; /* a pass; of the last one */
     uint64_t grid_stride;         /* the grid looks at one in so many rows */
@@ -136,22 +137,21 @@ static void take(void *user, uint64_t row, const void *result)
 
 static pluck_status open_calibrations(fitter *f, pluck_error *err)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    f->calibrations = pl_alloc_zero(&allocator, f->n, sizeof *f->calibrations);
+    f->calibrations = pl_alloc_zero(&f->allocator, f->n, sizeof *f->calibrations);
     if (!f->calibrations)
         return pl_fail_nomem(err, f->n * sizeof *f->calibrations);
     for (size_t i = 0; i < f->n; i++)
-        if (!pl_calibration_open(&f->calibrations[i], &f->options.binning, f->rows_expected))
+        if (!pl_calibration_open(&f->calibrations[i], &f->options.binning, f->rows_expected,
+                                 &f->allocator))
             return pl_fail_nomem(err, (size_t)f->rows_expected * sizeof(double));
     return PLUCK_OK;
 }
 
 static void close_calibrations(fitter *f)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
     for (size_t i = 0; f->calibrations && i < f->n; i++)
         pl_calibration_close(&f->calibrations[i]);
-    pl_free(&allocator, f->calibrations);
+    pl_free(&f->allocator, f->calibrations);
     f->calibrations = NULL;
 }
 
@@ -335,7 +335,7 @@ static pluck_status resample(fitter *f, pluck_tune_fit *fit, pluck_error *err)
         betas[i] = pl_exp((i - N / 2) * relative) / fit->temperature;
         f->points[i].beta = betas[i];
     }
-    if (!pl_resamples_open(&resamples, o->n_bootstrap, o->seed))
+    if (!pl_resamples_open(&resamples, o->n_bootstrap, o->seed, &f->allocator))
         status = pl_fail_nomem(err, o->n_bootstrap * N * sizeof(double));
     f->resamples = &resamples;
     f->is_quick = true;
@@ -445,6 +445,7 @@ pluck_status pl_tune_fit(const pluck_tune_data *data, const pluck_tune_options *
         status = check(&f.options, pl_tune_has_targets(data), err);
     if (status != PLUCK_OK)
         return status;
+    f.allocator = pl_allocator_or_default(data->allocator);
     f.rows_expected = f.options.half == PLUCK_TUNE_ALL ? rows : (rows + 1) / 2;
     const double unknown = (double)NAN;
     pluck_tune_fit found = {.standard_error = unknown, .low = unknown, .high = unknown};

@@ -18,6 +18,7 @@ typedef struct column {
 } column;
 
 typedef struct measurer {
+    pluck_allocator allocator;
     const pluck_tune_request *request;
     column *columns;
     pluck_tune_row *row; /* of the row that is being taken */
@@ -105,16 +106,16 @@ static pluck_status check(const pluck_tune_request *request, pluck_error *err)
 
 static pluck_status open_columns(measurer *m, uint64_t rows, pluck_error *err)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
     const size_t n = m->request->n;
-    m->columns = pl_alloc_zero(&allocator, n, sizeof *m->columns);
-    m->row = pl_alloc(&allocator, n, sizeof *m->row);
+    m->columns = pl_alloc_zero(&m->allocator, n, sizeof *m->columns);
+    m->row = pl_alloc(&m->allocator, n, sizeof *m->row);
     if (!m->columns || !m->row)
         return pl_fail_nomem(err, n * sizeof *m->columns);
     for (size_t i = 0; i < n; i++) {
         m->columns[i].stats.temperature = m->request->temperatures[i];
         m->columns[i].beta = 1 / m->request->temperatures[i];
-        if (!pl_calibration_open(&m->columns[i].calibration, &m->request->binning, rows))
+        if (!pl_calibration_open(&m->columns[i].calibration, &m->request->binning, rows,
+                                 &m->allocator))
             return pl_fail_nomem(err, (size_t)rows * sizeof(double));
     }
     return PLUCK_OK;
@@ -122,11 +123,10 @@ static pluck_status open_columns(measurer *m, uint64_t rows, pluck_error *err)
 
 static void close_columns(measurer *m)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
     for (size_t i = 0; m->columns && i < m->request->n; i++)
         pl_calibration_close(&m->columns[i].calibration);
-    pl_free(&allocator, m->columns);
-    pl_free(&allocator, m->row);
+    pl_free(&m->allocator, m->columns);
+    pl_free(&m->allocator, m->row);
 }
 
 pluck_status pl_tune_measure(const pluck_tune_data *data, const pluck_tune_request *request,
@@ -138,7 +138,9 @@ pluck_status pl_tune_measure(const pluck_tune_data *data, const pluck_tune_reque
         status = pl_tune_check(data, &rows, err);
     if (status != PLUCK_OK)
         return status;
-    measurer m = {.request = request, .has_targets = pl_tune_has_targets(data)};
+    measurer m = {.allocator = pl_allocator_or_default(data->allocator),
+                  .request = request,
+                  .has_targets = pl_tune_has_targets(data)};
     const pl_tune_pass pass = {.data = data,
                                .work = work,
                                .result_bytes = request->n * sizeof(pl_tune_moments),

@@ -90,7 +90,7 @@ static pluck_status runner_open(runner *run, const pl_tune_pass *pass, pluck_err
     const size_t n_vocab = pluck_dump_get_info(pass->data->dump).n_vocab;
     const size_t n_blocks = (n_vocab + PL_BLOCK - 1) / PL_BLOCK;
     const uint32_t n_threads = thread_count(pass->data->threads);
-    *run = (runner){.pass = pass, .allocator = pl_allocator_or_default(NULL)};
+    *run = (runner){.pass = pass, .allocator = pl_allocator_or_default(pass->data->allocator)};
     run->n_batch = n_threads * ROWS_A_THREAD;
     run->lanes = pl_alloc_zero(&run->allocator, n_threads, sizeof *run->lanes);
     run->results = pl_alloc(&run->allocator, run->n_batch, pass->result_bytes);
