@@ -1,0 +1,406 @@
+/*
+ * Chains of stages. A line is: case, position, token, bits of the log-probability, number of
+ * survivors, and a hash of the bits of the whole distribution.
+ *
+ * A case proves something only if what it is about changes the distribution. A stage is taken out
+ * by setting its keys to their neutral values, a draw by putting another one in its place; the
+ * chain without it goes through the tokens of the chain with it.
+ */
+#include "golden/golden.h"
+
+#include "support/test_samplers.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_VOCAB = 32000, N_TOKENS = 12, JSON_BYTES = 1024 };
+
+typedef struct chain {
+    const char *name;
+    const char *json;
+    uint32_t n_vocab;
+    pluck_dtype dtype;
+    uint64_t stream;
+    uint64_t first_row;
+    bool with_prompt;
+    bool masked;
+} chain;
+
+static const struct {
+    const char *name, *json;
+    uint32_t n_vocab;
+    pluck_dtype dtype;
+    uint64_t stream;
+} flat[] = {
+    {"softmax", "{\"seed\": 1}", 1000, PLUCK_F32, 0},
+    {"stream", "{\"seed\": 1}", 1000, PLUCK_F32, 1},
+    {"large", "{\"seed\": 2}", 32000, PLUCK_F32, 0},
+    {"greedy", "{\"temperature\": 0}", 1000, PLUCK_F32, 0},
+    {"hot", "{\"seed\": 3, \"temperature\": 1.7}", 5000, PLUCK_F32, 0},
+    {"cold", "{\"seed\": 3, \"temperature\": 0.31}", 5000, PLUCK_F32, 0},
+    {"top_k", "{\"seed\": 4, \"top_k\": 40}", 32000, PLUCK_F32, 7},
+    {"top_p", "{\"seed\": 5, \"top_p\": 0.92}", 32000, PLUCK_F32, 0},
+    {"min_p", "{\"seed\": 6, \"min_p\": 0.07, \"temperature\": 1.3}", 5000, PLUCK_F32, 0},
+    {"half", "{\"seed\": 7, \"top_p\": 0.99}", 4097, PLUCK_F16, 0},
+    {"bfloat", "{\"seed\": 8, \"temperature\": 0.8}", 4097, PLUCK_BF16, 0},
+    {"penalties",
+     "{\"seed\": 9, \"repeat_penalty\": 1.25, \"repeat_last_n\": 4, \"frequency_penalty\": 0.5, "
+     "\"presence_penalty\": 0.25}",
+     70, PLUCK_F32, 0},
+    {"bias", "{\"seed\": 10, \"logit_bias\": {\"0\": 3.5, \"64\": -1.25, \"1\": false}}", 65,
+     PLUCK_F32, 0},
+    {"usual",
+     "{\"seed\": 11, \"repeat_penalty\": 1.1, \"top_k\": 60, \"top_p\": 0.95, \"min_p\": 0.02, "
+     "\"temperature\": 0.8}",
+     32000, PLUCK_F16, 18446744073709551615u},
+    {"extreme", "{\"seed\": 12, \"temperature\": 1e-40}", 100, PLUCK_F32, 0},
+    {"boiling", "{\"seed\": 13, \"temperature\": 1e40}", 100, PLUCK_F32, 0},
+};
+enum { N_FLAT = sizeof flat / sizeof *flat };
+
+/* After a prompt with repetitions. */
+static const pluck_token prompt[] = {5, 6, 7, 1, 5, 6, 7, 2, 5, 6};
+enum { N_PROMPT = sizeof prompt / sizeof *prompt };
+
+static const struct {
+    const char *name, *stages, *draw;
+    uint32_t n_vocab;
+    pluck_dtype dtype;
+    bool masked;
+} staged[] = {
+    {"stage_temperature", "{\"type\": \"temperature\", \"t\": 0.6}", NULL, 1000, PLUCK_F16, false},
+    {"stage_top_k", "{\"type\": \"top_k\", \"k\": 17}", NULL, 4097, PLUCK_BF16, false},
+    {"stage_top_p", "{\"type\": \"top_p\", \"p\": 0.7, \"min_keep\": 3}", NULL, 1000, PLUCK_BF16,
+     false},
+    {"stage_min_p", "{\"type\": \"min_p\", \"p\": 0.3, \"min_keep\": 2}", NULL, 4097, PLUCK_F16,
+     false},
+    {"stage_top_a", "{\"type\": \"top_a\", \"a\": 0.3}", NULL, 4097, PLUCK_F32, false},
+    {"stage_typical", "{\"type\": \"typical\", \"p\": 0.7}", NULL, 4097, PLUCK_F32, false},
+    {"stage_typical_half", "{\"type\": \"typical\", \"p\": 0.3, \"min_keep\": 4}", NULL, 1000,
+     PLUCK_F16, false},
+    {"stage_epsilon_cutoff", "{\"type\": \"epsilon_cutoff\", \"epsilon\": 0.003}", NULL, 4097,
+     PLUCK_F32, false},
+    {"stage_eta_cutoff", "{\"type\": \"eta_cutoff\", \"epsilon\": 0.002}", NULL, 4097, PLUCK_BF16,
+     false},
+    {"stage_p_less", "{\"type\": \"p_less\"}", NULL, 1000, PLUCK_F32, false},
+    {"stage_top_h", "{\"type\": \"top_h\", \"h\": 0.4}", NULL, 4097, PLUCK_F32, false},
+    {"stage_tail_free", "{\"type\": \"tail_free\", \"z\": 0.9}", NULL, 1000, PLUCK_F32, false},
+    {"stage_top_n_sigma", "{\"type\": \"top_n_sigma\", \"n\": 1.5}", NULL, 4097, PLUCK_F32, false},
+    {"stage_xtc", "{\"type\": \"xtc\", \"probability\": 0.5, \"threshold\": 0.05}", NULL, 1000,
+     PLUCK_F32, false},
+    {"stage_xtc_protect",
+     "{\"type\": \"xtc\", \"probability\": 0.9, \"threshold\": 0.02, \"protect\": [3, 9, 40], "
+     "\"min_keep\": 3}",
+     NULL, 65, PLUCK_BF16, false},
+    {"stage_dynamic_temperature",
+     "{\"type\": \"dynamic_temperature\", \"t\": 0.9, \"range\": 0.5, \"exponent\": 1.4}", NULL,
+     4097, PLUCK_F32, false},
+    {"stage_smoothing", "{\"type\": \"smoothing\", \"factor\": 0.3125, \"curve\": 1.5}", NULL, 1000,
+     PLUCK_F32, false},
+    {"stage_entmax", "{\"type\": \"entmax\", \"alpha\": 1.3}", NULL, 4097, PLUCK_F32, false},
+    {"stage_sparsemax", "{\"type\": \"entmax\", \"alpha\": 2}", NULL, 1000, PLUCK_F16, false},
+    {"stage_bad_words", "{\"type\": \"bad_words\", \"sequences\": [[3], [5, 6, 7], [6, 2]]}", NULL,
+     12, PLUCK_F32, false},
+    {"stage_no_repeat_ngram", "{\"type\": \"no_repeat_ngram\", \"n\": 2}", NULL, 12, PLUCK_F32,
+     false},
+    {"stage_min_tokens", "{\"type\": \"min_tokens\", \"n\": 5, \"tokens\": [0, 7]}", NULL, 12,
+     PLUCK_F32, false},
+    {"stage_exp_decay_length",
+     "{\"type\": \"exp_decay_length\", \"start\": 2, \"factor\": 1.4, \"tokens\": [1, 8]}", NULL,
+     12, PLUCK_F32, false},
+    {"stage_dry",
+     "{\"type\": \"dry\", \"multiplier\": 0.8, \"base\": 1.75, \"allowed_length\": 1, \"last_n\": "
+     "20}",
+     NULL, 12, PLUCK_F32, false},
+    {"stage_logit_bias",
+     "{\"type\": \"logit_bias\", \"bias\": {\"0\": 9.75, \"64\": -0.3, \"999\": false}}", NULL,
+     1000, PLUCK_F16, false},
+    {"stage_penalties",
+     "{\"type\": \"penalties\", \"repeat\": 1.3, \"frequency\": 0.2, \"presence\": -0.1, "
+     "\"last_n\": -1}",
+     NULL, 12, PLUCK_F16, false},
+    {"stage_ignore_prompt",
+     "{\"type\": \"penalties\", \"repeat\": 1.3, \"presence\": 0.7, \"ignore_prompt\": true}", NULL,
+     12, PLUCK_F32, false},
+    {"stage_mask", "{\"type\": \"top_k\", \"k\": 30}, {\"type\": \"mask\"}", NULL, 1000, PLUCK_F32,
+     true},
+    {"mask_first", "{\"type\": \"top_k\", \"k\": 30}", NULL, 1000, PLUCK_F16, true},
+    {"mask_alone", "", NULL, 4097, PLUCK_BF16, true},
+    {"draw_categorical", "", "\"categorical\"", 65, PLUCK_F16, false},
+    {"draw_greedy", "", "\"greedy\"", 4097, PLUCK_BF16, false},
+    {"draw_mirostat", "", "{\"type\": \"mirostat\", \"tau\": 3, \"eta\": 0.2}", 4097, PLUCK_F32,
+     false},
+    {"draw_mirostat_v2", "", "{\"type\": \"mirostat_v2\", \"tau\": 3, \"eta\": 0.2}", 4097,
+     PLUCK_F32, false},
+    {"draw_adaptive_p", "", "{\"type\": \"adaptive_p\", \"target\": 0.3, \"decay\": 0.8}", 1000,
+     PLUCK_F32, false},
+    {"several",
+     "{\"type\": \"penalties\", \"repeat\": 1.1}, {\"type\": \"dry\", \"multiplier\": 0.5, "
+     "\"allowed_length\": 1}, "
+     "{\"type\": \"temperature\", \"t\": 2.5}, {\"type\": \"top_n_sigma\", \"n\": 1.6}, "
+     "{\"type\": \"typical\", \"p\": 0.97}, {\"type\": \"xtc\", \"probability\": 0.5, "
+     "\"threshold\": 0.15}, {\"type\": \"min_p\", \"p\": 0.06}",
+     "{\"type\": \"adaptive_p\", \"target\": 0.4}", 12, PLUCK_F32, true},
+};
+enum { N_STAGED = sizeof staged / sizeof *staged };
+
+static chain flat_chain(size_t i)
+{
+    return (chain){.name = flat[i].name,
+                   .json = flat[i].json,
+                   .n_vocab = flat[i].n_vocab,
+                   .dtype = flat[i].dtype,
+                   .stream = flat[i].stream,
+                   .first_row = i * 100};
+}
+
+/* json: where to write the configuration; another draw may be put in the place of its own. */
+static chain stage_chain(size_t i, const char *draw, char json[JSON_BYTES])
+{
+    draw = draw ? draw : staged[i].draw;
+    int n = snprintf(json, JSON_BYTES, "{\"seed\": %zu, \"stages\": [%s], \"draw\": %s}", 100 + i,
+                     staged[i].stages, draw ? draw : "\"categorical\"");
+    if (n < 0 || n >= JSON_BYTES)
+        abort();
+    return (chain){.name = staged[i].name,
+                   .json = json,
+                   .n_vocab = staged[i].n_vocab,
+                   .dtype = staged[i].dtype,
+                   .stream = i,
+                   .first_row = 100000 + i * 100,
+                   .with_prompt = true,
+                   .masked = staged[i].masked};
+}
+
+/* At the beginning of its sequence. */
+static pluck_sampler *make_sampler(const chain *c, const pluck_config *config, pluck_isa isa)
+{
+    pluck_sampler *sampler = NULL;
+    pluck_error err = {.status = PLUCK_OK};
+    pluck_sampler_options options = {.isa = isa, .stream = c->stream};
+    golden_require(pluck_sampler_create(&sampler, config, c->n_vocab, &options, &err), c->name,
+                   &err);
+    for (int i = 0; c->with_prompt && i < N_PROMPT; i++)
+        golden_require(pluck_sampler_accept_prompt(sampler, prompt[i], &err), c->name, &err);
+    return sampler;
+}
+
+/* Five in seven tokens are allowed, other ones at each position. */
+static void set_mask(pluck_sampler *sampler, uint32_t n_vocab, uint32_t position)
+{
+    static int32_t words[MAX_VOCAB / 32 + 1];
+    pluck_error err = {.status = PLUCK_OK};
+    uint32_t n_words = (n_vocab + 31) / 32;
+    for (uint32_t w = 0; w < n_words; w++) {
+        uint32_t word = 0;
+        for (uint32_t b = 0; b < 32; b++)
+            word |= (uint32_t)((w * 32 + b + position) % 7 < 5) << b;
+        words[w] = (int32_t)word;
+    }
+    golden_require(pluck_sampler_set_mask(sampler, words, n_words, &err), "mask", &err);
+}
+
+static uint32_t hash(const test_distribution *d)
+{
+    uint32_t h = 0;
+    for (uint32_t i = 0; i < d->n; i++) {
+        uint32_t words[2] = {(uint32_t)d->probs[i].token, golden_float_bits(d->probs[i].prob)};
+        h = golden_hash(h, words, sizeof words);
+    }
+    return h;
+}
+
+static void add_chain(golden_text *out, const chain *c, pluck_isa isa, void *row)
+{
+    pluck_config *config = test_config(c->json);
+    pluck_sampler *sampler = make_sampler(c, config, isa);
+    for (uint32_t i = 0; i < N_TOKENS; i++) {
+        golden_row(c->first_row + i / 3, c->dtype, c->n_vocab, row);
+        pluck_logits logits = {row, c->dtype, c->n_vocab};
+        pluck_draw draw = {.token = -1};
+        pluck_token token = -1;
+        if (c->masked)
+            set_mask(sampler, c->n_vocab, i);
+        pluck_status status = pluck_sampler_draw(sampler, logits, &draw, NULL);
+        test_distribution d = test_distribution_of(sampler, logits);
+        pluck_sampler_sample(sampler, logits, &token, NULL);
+        if (status != PLUCK_OK || token != draw.token)
+            golden_add(out, "%s failed\n", c->name);
+        else
+            golden_add(out, "%s %u %d %08" PRIx32 " %" PRIu32 " %08" PRIx32 "\n", c->name, i,
+                       draw.token, golden_float_bits(draw.logprob), draw.n_survivors, hash(&d));
+        test_distribution_free(&d);
+        pluck_sampler_accept(sampler, draw.token, NULL);
+    }
+    pluck_sampler_destroy(&sampler);
+    pluck_config_destroy(&config);
+}
+
+static void *row_buffer(void)
+{
+    void *row = malloc(MAX_VOCAB * sizeof(float));
+    if (!row)
+        abort();
+    return row;
+}
+
+void golden_flat_chains(golden_text *out, pluck_isa isa)
+{
+    void *row = row_buffer();
+    for (size_t i = 0; i < N_FLAT; i++) {
+        chain c = flat_chain(i);
+        add_chain(out, &c, isa, row);
+    }
+    free(row);
+}
+
+void golden_stage_chains(golden_text *out, pluck_isa isa)
+{
+    char json[JSON_BYTES];
+    void *row = row_buffer();
+    for (size_t i = 0; i < N_STAGED; i++) {
+        chain c = stage_chain(i, NULL, json);
+        add_chain(out, &c, isa, row);
+    }
+    free(row);
+}
+
+/* Whether the distributions of two configurations differ somewhere on the tokens of the first. */
+static bool differ(const chain *c, const pluck_config *with, const pluck_config *without,
+                   bool masked_without, void *row)
+{
+    pluck_sampler *a = make_sampler(c, with, PLUCK_ISA_BEST);
+    pluck_sampler *b = make_sampler(c, without, PLUCK_ISA_BEST);
+    bool found = false;
+    for (uint32_t i = 0; i < N_TOKENS && !found; i++) {
+        golden_row(c->first_row + i / 3, c->dtype, c->n_vocab, row);
+        pluck_logits logits = {row, c->dtype, c->n_vocab};
+        pluck_token token = -1, other = -1;
+        pluck_error err = {.status = PLUCK_OK};
+        if (c->masked)
+            set_mask(a, c->n_vocab, i);
+        if (masked_without)
+            set_mask(b, c->n_vocab, i);
+        test_distribution p = test_distribution_of(a, logits);
+        test_distribution q = test_distribution_of(b, logits);
+        found = !test_distribution_equal(&p, &q);
+        test_distribution_free(&p);
+        test_distribution_free(&q);
+        golden_require(pluck_sampler_sample(a, logits, &token, &err), c->name, &err);
+        golden_require(pluck_sampler_sample(b, logits, &other, &err), c->name, &err);
+        golden_require(pluck_sampler_accept(a, token, &err), c->name, &err);
+        golden_require(pluck_sampler_accept(b, token, &err), c->name, &err);
+    }
+    pluck_sampler_destroy(&a);
+    pluck_sampler_destroy(&b);
+    return found;
+}
+
+/* A copy of the configuration in which the stage does nothing. */
+static pluck_config *without_stage(const pluck_config *config, const pluck_stage *stage)
+{
+    pluck_config *copy = NULL;
+    pluck_error err = {.status = PLUCK_OK};
+    golden_require(pluck_config_clone(&copy, config, &err), stage->name, &err);
+    for (const pluck_param *p = stage->params; p < stage->params + stage->n_params; p++) {
+        char value[32];
+        if (p->type == PLUCK_PARAM_BIAS_MAP)
+            strcpy(value, "{}");
+        else if (p->type == PLUCK_PARAM_TOKENS || p->type == PLUCK_PARAM_SEQUENCES)
+            strcpy(value, "[]");
+        else if (p->type == PLUCK_PARAM_BOOLEAN)
+            strcpy(value, p->neutral != 0.0 ? "true" : "false");
+        else if (!isnan(p->neutral))
+            snprintf(value, sizeof value, "%.17g", p->neutral);
+        else
+            continue;
+        golden_require(pluck_config_set(copy, p->flat_key, value, &err), p->flat_key, &err);
+    }
+    return copy;
+}
+
+static size_t index_of(const pluck_stage *stage)
+{
+    for (size_t i = 0; i < pluck_stage_count(); i++)
+        if (pluck_stage_at(i) == stage)
+            return i;
+    fail_msg("%s is not a stage of the library", stage->name);
+    return 0;
+}
+
+/* seen: for each stage of the library, whether a chain has it. */
+static void check_stages(const chain *c, bool *seen, void *row)
+{
+    pluck_config *config = test_config(c->json);
+    for (size_t i = 0; i < pluck_config_stage_count(config); i++) {
+        const pluck_stage *stage = pluck_config_stage_at(config, i);
+        if (pluck_config_neutral_at(config, i) || stage->kind == PLUCK_STAGE_DRAW)
+            continue;
+        seen[index_of(stage)] = true;
+        pluck_config *without = without_stage(config, stage);
+        if (!differ(c, config, without, c->masked, row))
+            fail_msg("%s: %s changes nothing", c->name, stage->name);
+        pluck_config_destroy(&without);
+    }
+    if (c->masked && !differ(c, config, config, false, row))
+        fail_msg("%s: the mask changes nothing", c->name);
+    pluck_config_destroy(&config);
+}
+
+/* As a whole: what they were before stages were looked at one by one stays. */
+static void check_flat(const chain *c, void *row)
+{
+    pluck_config *config = test_config(c->json), *empty = test_config("{}");
+    if (pluck_config_stage_count(config) > 1 && !differ(c, config, empty, false, row))
+        fail_msg("%s: the stages change nothing", c->name);
+    pluck_config_destroy(&empty);
+    pluck_config_destroy(&config);
+}
+
+static void check_draw(size_t i, bool *seen, void *row)
+{
+    char json[JSON_BYTES], other_json[JSON_BYTES];
+    chain c = stage_chain(i, NULL, json);
+    pluck_config *config = test_config(c.json);
+    const pluck_stage *draw = pluck_config_stage_at(config, pluck_config_stage_count(config) - 1);
+    seen[index_of(draw)] = true;
+    bool categorical = strcmp(draw->name, "categorical") == 0;
+    stage_chain(i, categorical ? "\"greedy\"" : "\"categorical\"", other_json);
+    pluck_config *other = test_config(other_json);
+    if (!differ(&c, config, other, c.masked, row))
+        fail_msg("%s: %s changes nothing", c.name, draw->name);
+    pluck_config_destroy(&other);
+    pluck_config_destroy(&config);
+}
+
+void golden_chains_bite(void)
+{
+    bool *seen = calloc(pluck_stage_count(), sizeof *seen);
+    char json[JSON_BYTES];
+    void *row = row_buffer();
+    if (!seen)
+        abort();
+    for (size_t i = 0; i < N_FLAT; i++) {
+        chain c = flat_chain(i);
+        check_flat(&c, row);
+    }
+    for (size_t i = 0; i < N_STAGED; i++) {
+        chain c = stage_chain(i, NULL, json);
+        check_stages(&c, seen, row);
+        check_draw(i, seen, row);
+    }
+    for (size_t i = 0; i < pluck_stage_count(); i++)
+        if (!seen[i])
+            fail_msg("no chain has the stage %s", pluck_stage_at(i)->name);
+    free(row);
+    free(seen);
+}
