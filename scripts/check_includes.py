@@ -33,14 +33,14 @@ ALLOWED = {
     "select": "softmax simd rng base",
     "stages": "select history softmax simd rng base",
     "config": "stages json base",
-    "sampler": "config stages select history rng softmax simd json base",
+    "sampler": "config stages select history rng softmax thread simd json base",
     "container": "json base",
     "thread": "simd base",
     "compare": "container json base",
     "dump": "container json base simd",
     "weighted": "container json simd rng base",
-    "heads": "container json simd rng base",
-    "tune": "dump softmax simd rng base",
+    "heads": "container json thread simd rng base",
+    "tune": "dump softmax thread simd rng base",
 }
 
 # Parts of lib/ that cli/ may include too: what they do has nothing to do with sampling.

@@ -1,22 +1,22 @@
 /*
- * Rows over threads. A shared counter hands out rows; what a row gives depends on the row alone
- * (its numbers come from its own stream), so the number of threads changes only the time. Each
- * thread has a query of its own. Of the rows that fail, the first one is reported: all before it
- * are done before the work ends, because rows are handed out in order.
+ * Rows over threads. What a row gives depends on the row alone (its numbers come from its own
+ * stream), so the number of threads changes only the time. Each worker has a query of its own.
  */
 #include "heads/head_rows.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "thread/pool.h"
 
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
-enum { MAX_THREADS = 1024 };
-
 typedef struct rows_job rows_job;
+
+typedef struct row_worker {
+    pluck_head_query *query;
+    pluck_head_stats stats;
+} row_worker;
 
 struct rows_job {
     const pluck_head_batch *batch;
@@ -29,81 +29,50 @@ struct rows_job {
     pluck_token *drawn;
     double *logprobs;
     pluck_scored_token *scored;
-    _Atomic size_t next;
-    atomic_bool failed;
+    row_worker *workers;
 };
 
-typedef struct worker {
-    rows_job *job;
-    pluck_head_query *query;
-    pthread_t thread;
-    pluck_head_stats stats;
-    pluck_status status;
-    size_t failed_row;
-    pluck_error err;
-} worker;
-
-static void *work(void *argument)
+static pluck_status do_row(void *context, uint32_t worker, size_t row, pluck_error *err)
 {
-    worker *w = argument;
-    rows_job *job = w->job;
-    const size_t dim = w->query->head->dim;
-    while (!atomic_load(&job->failed)) {
-        const size_t row = atomic_fetch_add(&job->next, 1);
-        if (row >= job->batch->n_rows)
-            break;
-        w->status = job->one(job, w->query, row, job->batch->hidden + row * dim, &w->err);
-        if (w->status) {
-            w->failed_row = row;
-            atomic_store(&job->failed, true);
-            break;
-        }
-        w->stats.n_dots += w->query->stats.n_dots;
-        w->stats.n_trials += w->query->stats.n_trials;
-    }
-    return NULL;
+    rows_job *job = context;
+    row_worker *w = &job->workers[worker];
+    pluck_status status =
+        job->one(job, w->query, row, job->batch->hidden + row * w->query->head->dim, err);
+    w->stats.n_dots += w->query->stats.n_dots;
+    w->stats.n_trials += w->query->stats.n_trials;
+    return status;
 }
 
-static pluck_status open_workers(const pluck_head *head, rows_job *job, worker *workers,
-                                 size_t n_workers, pluck_error *err)
+static pluck_status open_workers(const pluck_head *head, const rows_job *job, uint32_t n_workers,
+                                 pluck_error *err)
 {
     const size_t n_words = ((size_t)head->n_vocab + 31) / 32;
     pluck_status status = PLUCK_OK;
-    for (size_t i = 0; i < n_workers && status == PLUCK_OK; i++) {
-        workers[i].job = job;
-        status = pluck_head_query_create(&workers[i].query, head, &head->allocator, err);
+    for (uint32_t i = 0; i < n_workers && status == PLUCK_OK; i++) {
+        status = pluck_head_query_create(&job->workers[i].query, head, &head->allocator, err);
         if (status == PLUCK_OK)
-            status = pluck_head_query_set_mask(workers[i].query, job->batch->mask, n_words, err);
+            status =
+                pluck_head_query_set_mask(job->workers[i].query, job->batch->mask, n_words, err);
     }
     return status;
 }
 
-/* A thread that the system refuses is done without. */
-static void run_workers(worker *workers, size_t n_workers)
+static pluck_status run_workers(const pluck_head *head, rows_job *job, uint32_t n_workers,
+                                pluck_head_stats *stats, pluck_error *err)
 {
-    size_t n_started = 1;
-    while (n_started < n_workers &&
-           pthread_create(&workers[n_started].thread, NULL, work, &workers[n_started]) == 0)
-        n_started++;
-    work(&workers[0]);
-    for (size_t i = 1; i < n_started; i++)
-        pthread_join(workers[i].thread, NULL);
-}
-
-static pluck_status collect(const worker *workers, size_t n_workers, pluck_head_stats *stats,
-                            pluck_error *err)
-{
-    const worker *first = NULL;
+    pluck_error why = {.status = PLUCK_OK};
+    size_t failed_row;
+    pluck_status status = pl_parallel_over(n_workers, job->batch->n_rows, do_row, job, &failed_row,
+                                           &head->allocator, &why);
+    if (status != PLUCK_OK && failed_row < job->batch->n_rows)
+        return pl_fail(err, status, "row %zu: %s", failed_row, why.message);
+    if (status != PLUCK_OK)
+        return pl_fail(err, status, "%s", why.message);
     pluck_head_stats sum = {0};
-    for (size_t i = 0; i < n_workers; i++) {
-        const worker *w = &workers[i];
-        sum.n_dots += w->stats.n_dots;
-        sum.n_trials += w->stats.n_trials;
-        if (w->status && (!first || w->failed_row < first->failed_row))
-            first = w;
+    for (uint32_t i = 0; i < n_workers; i++) {
+        sum.n_dots += job->workers[i].stats.n_dots;
+        sum.n_trials += job->workers[i].stats.n_trials;
     }
-    if (first)
-        return pl_fail(err, first->status, "row %zu: %s", first->failed_row, first->err.message);
     if (stats)
         *stats = sum;
     return PLUCK_OK;
@@ -115,22 +84,22 @@ static pluck_status run(const pluck_head *head, rows_job *job, pluck_head_stats 
     const pluck_head_batch *batch = job->batch;
     if (!head || !batch || (!batch->hidden && batch->n_rows))
         return pl_fail(err, PLUCK_ERR_INVALID, "head: head, batch and hidden must not be NULL");
-    if (batch->n_threads < 1 || batch->n_threads > MAX_THREADS)
+    if (batch->n_threads < 1 || batch->n_threads > PL_MAX_THREADS)
         return pl_fail(err, PLUCK_ERR_INVALID, "head: n_threads = %" PRIu32 " is outside [1, %d]",
-                       batch->n_threads, MAX_THREADS);
-    const size_t n_workers =
-        batch->n_rows < batch->n_threads ? (batch->n_rows ? batch->n_rows : 1) : batch->n_threads;
-    worker *workers = pl_alloc_zero(&head->allocator, n_workers, sizeof *workers);
-    if (!workers)
-        return pl_fail_nomem(err, n_workers * sizeof *workers);
-    pluck_status status = open_workers(head, job, workers, n_workers, err);
-    if (status == PLUCK_OK) {
-        run_workers(workers, n_workers);
-        status = collect(workers, n_workers, stats, err);
-    }
-    for (size_t i = 0; i < n_workers; i++)
-        pluck_head_query_destroy(&workers[i].query);
-    pl_free(&head->allocator, workers);
+                       batch->n_threads, PL_MAX_THREADS);
+    /* The one of an empty batch checks the mask. */
+    uint32_t n_workers = batch->n_threads;
+    if (batch->n_rows < n_workers)
+        n_workers = batch->n_rows > 0 ? (uint32_t)batch->n_rows : 1;
+    job->workers = pl_alloc_zero(&head->allocator, n_workers, sizeof *job->workers);
+    if (!job->workers)
+        return pl_fail_nomem(err, n_workers * sizeof *job->workers);
+    pluck_status status = open_workers(head, job, n_workers, err);
+    if (status == PLUCK_OK)
+        status = run_workers(head, job, n_workers, stats, err);
+    for (uint32_t i = 0; i < n_workers; i++)
+        pluck_head_query_destroy(&job->workers[i].query);
+    pl_free(&head->allocator, job->workers);
     return status;
 }
 

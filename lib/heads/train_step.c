@@ -12,7 +12,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "heads/log_sigmoid.h"
-#include "heads/parallel.h"
 #include "heads/train_examples.h"
 
 #include <inttypes.h>
@@ -48,7 +47,8 @@ pluck_status pl_train_step_open(pluck_trainer *trainer, pluck_error *err)
     trainer->losses = pl_alloc(allocator, n_inner, sizeof *trainer->losses);
     bool fits = trainer->workers && trainer->row_visits && trainer->n_of_node && trainer->touched &&
                 trainer->ends && trainer->losses;
-    pluck_status status = PLUCK_OK;
+    pluck_status status =
+        pl_pool_create(&trainer->pool, trainer->options.n_threads, allocator, err);
     for (uint32_t i = 0; fits && status == PLUCK_OK && i < trainer->options.n_threads; i++)
         fits = open_worker(trainer, &trainer->workers[i], &status, err);
     if (status)
@@ -59,6 +59,7 @@ pluck_status pl_train_step_open(pluck_trainer *trainer, pluck_error *err)
 void pl_train_step_free(pluck_trainer *trainer)
 {
     const pluck_allocator *allocator = &trainer->allocator;
+    pl_pool_destroy(&trainer->pool);
     for (uint32_t i = 0; trainer->workers && i < trainer->options.n_threads; i++) {
         pl_train_worker *w = &trainer->workers[i];
         pl_free(allocator, w->list.visits);
@@ -187,15 +188,17 @@ static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluc
 
 pluck_status pl_train_step_run(pluck_trainer *trainer, size_t n_rows, pluck_error *err)
 {
-    const pluck_allocator *allocator = &trainer->allocator;
     const uint32_t n_threads = trainer->options.n_threads;
+    const pl_parallel parallel = pl_pool_parallel(trainer->pool);
     for (uint32_t i = 0; i < n_threads; i++)
         trainer->workers[i].list.n = 0;
-    pluck_status status = pl_parallel(n_threads, n_rows, visit_one, trainer, allocator, err);
+    pluck_status status =
+        pl_parallel_run(&parallel, n_threads, n_rows, visit_one, trainer, NULL, err);
     if (status == PLUCK_OK)
         status = gather(trainer, n_rows, err);
     if (status == PLUCK_OK)
-        status = pl_parallel(n_threads, trainer->n_touched, learn_node, trainer, allocator, err);
+        status = pl_parallel_run(&parallel, n_threads, trainer->n_touched, learn_node, trainer,
+                                 NULL, err);
     if (status)
         return status;
     double loss = 0;

@@ -9,7 +9,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "heads/parallel.h"
 #include "heads/train_start.h"
 #include "heads/train_step.h"
 

@@ -8,6 +8,7 @@
 
 #include "heads/code_tree.h"
 #include "heads/head_impl.h"
+#include "thread/pool.h"
 
 /* A row's example for a node: the target of its sigmoid, and how much it counts. */
 typedef struct pl_visit {
@@ -70,6 +71,7 @@ struct pluck_trainer {
     size_t first_row;
     pl_row_visits *row_visits;
     pl_train_worker *workers;
+    pl_pool *pool;
     uint32_t *n_of_node; /* [n_inner], zero between steps */
     uint32_t *touched;   /* nodes with examples */
     size_t n_touched;
