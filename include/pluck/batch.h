@@ -28,11 +28,14 @@ extern "C" {
 #endif
 
 /*
- * Scratch memory for sampling from n_vocab logits on up to so many threads at once: 1 is enough
- * unless there are batches, 0 is one a processor, and more than 1024 are 1024. A library built
- * without OpenMP serves one thread. Each takes about 25 bytes a value of address space; of that,
- * what is never used (most of it when few tokens survive) stays uncommitted by the system.
- * allocator may be NULL; it must outlive the workspace. On failure *out is NULL.
+ * Scratch memory and a pool of threads for sampling from n_vocab logits, for up to `threads`
+ * threads at once. 0 means one per processor, and the limit is 1024. Single calls need one. Threads
+ * start when a batch first needs them, sleep between batches, and end with the workspace. If the
+ * system refuses one, batches run on fewer threads, with the same results. In a process that was
+ * forked after they had been started, batches run on the calling thread. Each thread takes about 25
+ * bytes a value of address space; of that, what is never used (most of it when few tokens survive)
+ * stays uncommitted by the system. allocator may be NULL; it must outlive the workspace. On failure
+ * *out is NULL.
  */
 PLUCK_API pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_vocab,
                                               uint32_t threads, const pluck_allocator *allocator,
@@ -48,7 +51,7 @@ PLUCK_API uint32_t pluck_workspace_threads(const pluck_workspace *workspace);
  * n samplers, n rows: tokens[i] and statuses[i] are what pluck_sampler_sample(samplers[i],
  * logits[i], &tokens[i], …) gives, whatever the number of threads. threads: how many to use at
  * most; 0: all that the workspace serves. Rows may have different types. Nothing is allocated,
- * except by OpenMP when it first starts its threads.
+ * except the stacks of threads when they start.
  *
  * Every row is done. If some failed, the result is the status of the first of them and the message
  * begins with "row I: "; tokens of failed rows are unchanged. If a pointer is NULL, a sampler does

@@ -11,10 +11,6 @@
 #include "base/error.h"
 #include "sampler/sampler_impl.h"
 
-#ifdef _OPENMP
-#    include <omp.h>
-#endif
-
 /* Checks the samplers and takes their lanes away: one that comes twice has none the second time. On
  * failure *n_taken of them have lost it. */
 static pluck_status take_lanes(const pluck_workspace *workspace, pluck_sampler *const *samplers,
@@ -45,23 +41,22 @@ static void give_back_lanes(const pluck_workspace *workspace, pluck_sampler *con
         samplers[i]->workspace = workspace->lanes[0];
 }
 
-static void sample_rows(const pluck_workspace *workspace, pluck_sampler *const *samplers,
-                        const pluck_logits *logits, size_t n, uint32_t n_threads,
-                        pluck_token *tokens, pluck_status *statuses)
+typedef struct batch_rows {
+    const pluck_workspace *workspace;
+    pluck_sampler *const *samplers;
+    const pluck_logits *logits;
+    pluck_token *tokens;
+    pluck_status *statuses;
+} batch_rows;
+
+/* A row that fails is no reason to stop: every row is done. */
+static pluck_status sample_row(void *context, uint32_t worker, size_t i, pluck_error *err)
 {
-#ifdef _OPENMP
-#    pragma omp parallel for schedule(dynamic, 1) num_threads((int)n_threads)
-    for (size_t i = 0; i < n; i++) {
-        samplers[i]->workspace = workspace->lanes[omp_get_thread_num()];
-        statuses[i] = pluck_sampler_sample(samplers[i], logits[i], &tokens[i], NULL);
-    }
-#else
-    (void)n_threads;
-    for (size_t i = 0; i < n; i++) {
-        samplers[i]->workspace = workspace->lanes[0];
-        statuses[i] = pluck_sampler_sample(samplers[i], logits[i], &tokens[i], NULL);
-    }
-#endif
+    batch_rows *b = context;
+    (void)err;
+    b->samplers[i]->workspace = b->workspace->lanes[worker];
+    b->statuses[i] = pluck_sampler_sample(b->samplers[i], b->logits[i], &b->tokens[i], NULL);
+    return PLUCK_OK;
 }
 
 pluck_status pluck_sampler_sample_batch(pluck_workspace *workspace, pluck_sampler *const *samplers,
@@ -77,11 +72,10 @@ pluck_status pluck_sampler_sample_batch(pluck_workspace *workspace, pluck_sample
         give_back_lanes(workspace, samplers, n_taken);
         return status;
     }
-    uint32_t n_threads =
-        threads == 0 || threads > workspace->n_lanes ? workspace->n_lanes : threads;
-    if (n < n_threads)
-        n_threads = n > 0 ? (uint32_t)n : 1;
-    sample_rows(workspace, samplers, logits, n, n_threads, tokens, statuses);
+    batch_rows rows = {workspace, samplers, logits, tokens, statuses};
+    pl_parallel parallel = pl_pool_parallel(workspace->pool);
+    pl_parallel_run(&parallel, threads == 0 ? workspace->n_lanes : threads, n, sample_row, &rows,
+                    NULL, NULL);
     give_back_lanes(workspace, samplers, n);
     for (size_t i = 0; i < n; i++) {
         if (statuses[i] == PLUCK_OK)

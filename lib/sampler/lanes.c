@@ -6,29 +6,13 @@
 
 #include "base/error.h"
 
-#ifdef _OPENMP
-#    include <omp.h>
-#endif
-
-enum { MAX_LANES = 1024 };
-
-/* How many lanes the caller's number of threads means here. */
-static uint32_t lane_count(uint32_t threads)
-{
-#ifdef _OPENMP
-    if (threads == 0)
-        threads = (uint32_t)omp_get_num_procs();
-    return threads < MAX_LANES ? threads : MAX_LANES;
-#else
-    (void)threads;
-    return 1;
-#endif
-}
-
-static pluck_status create_lanes(pluck_workspace *workspace, uint32_t n, pluck_error *err)
+static pluck_status create_lanes(pluck_workspace *workspace, uint32_t threads, pluck_error *err)
 {
     const pluck_allocator *allocator = &workspace->allocator;
-    pluck_status status = PLUCK_OK;
+    pluck_status status = pl_pool_create(&workspace->pool, threads, allocator, err);
+    if (status != PLUCK_OK)
+        return status;
+    uint32_t n = pl_pool_parallel(workspace->pool).n_workers;
     workspace->lanes = pl_alloc(allocator, n, sizeof(pl_workspace *));
     if (!workspace->lanes)
         return pl_fail_nomem(err, n * sizeof(pl_workspace *));
@@ -54,7 +38,7 @@ pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_vocab, uin
         return pl_fail_nomem(err, sizeof *workspace);
     workspace->allocator = own;
     workspace->n_vocab = n_vocab;
-    pluck_status status = create_lanes(workspace, lane_count(threads), err);
+    pluck_status status = create_lanes(workspace, threads, err);
     if (status != PLUCK_OK)
         pluck_workspace_destroy(&workspace);
     *out = workspace;
@@ -67,6 +51,7 @@ void pluck_workspace_destroy(pluck_workspace **workspace)
         return;
     pluck_workspace *w = *workspace;
     const pluck_allocator allocator = w->allocator;
+    pl_pool_destroy(&w->pool);
     for (uint32_t i = 0; i < w->n_lanes; i++)
         pl_workspace_destroy(&w->lanes[i]);
     pl_free(&allocator, w->lanes);

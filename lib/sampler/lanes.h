@@ -1,19 +1,21 @@
 /*
- * The inside of a pluck_workspace: one lane, the scratch memory of one row, for each thread that a
- * batch may use. Single calls use the first lane.
+ * The inside of a pluck_workspace: a pool of threads, and one lane, the scratch memory of one row,
+ * for each thread that a batch may use. Single calls use the first lane.
  */
 #ifndef PL_LANES_H
 #define PL_LANES_H
 
 #include "select/workspace.h"
+#include "thread/pool.h"
 
 #include <pluck/batch.h>
 
 struct pluck_workspace {
     pluck_allocator allocator;
     uint32_t n_vocab;
-    uint32_t n_lanes;
+    uint32_t n_lanes; /* the threads of the pool */
     pl_workspace **lanes;
+    pl_pool *pool;
 };
 
 /* Room for n edits in every lane. On failure every lane is as usable as before. */

@@ -18,13 +18,6 @@
 
 #include <cmocka.h>
 
-/* LLVM's OpenMP does not free what it knows of its threads when the process ends. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libomp\n";
-}
-
 enum { N_ROWS = 37, N_VOCAB = 1500, N_ROUNDS = 4 };
 
 static const char *const configurations[] = {
