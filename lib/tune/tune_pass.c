@@ -7,15 +7,12 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "thread/pool.h"
 
 #include <math.h>
 #include <string.h>
 
-#ifdef _OPENMP
-#    include <omp.h>
-#endif
-
-enum { MAX_THREADS = 1024, ROWS_A_THREAD = 16 };
+enum { ROWS_A_THREAD = 16 };
 
 /* The memory of one thread. */
 typedef struct lane {
@@ -27,26 +24,15 @@ typedef struct lane {
 typedef struct runner {
     const pl_tune_pass *pass;
     pluck_allocator allocator;
+    pl_pool *pool;
     lane *lanes;
     uint32_t n_lanes;
-    uint32_t n_batch; /* rows a batch */
-    char *results;    /* one a row of the batch */
-    bool *is_left;    /* rows without a target */
-    pluck_error *errors;
+    uint32_t n_batch;     /* rows a batch */
+    char *results;        /* one a row of the batch */
+    bool *is_left;        /* rows without a target */
+    uint64_t first, step; /* row i of the batch is first + i * step */
     bool has_targets;
 } runner;
-
-static uint32_t thread_count(uint32_t threads)
-{
-#ifdef _OPENMP
-    if (threads == 0)
-        threads = (uint32_t)omp_get_num_procs();
-    return threads < MAX_THREADS ? threads : MAX_THREADS;
-#else
-    (void)threads;
-    return 1;
-#endif
-}
 
 static void row_range(const pluck_tune_data *data, uint64_t n_rows, uint64_t *first, uint64_t *end)
 {
@@ -89,16 +75,18 @@ static pluck_status runner_open(runner *run, const pl_tune_pass *pass, pluck_err
 {
     const size_t n_vocab = pluck_dump_get_info(pass->data->dump).n_vocab;
     const size_t n_blocks = (n_vocab + PL_BLOCK - 1) / PL_BLOCK;
-    const uint32_t n_threads = thread_count(pass->data->threads);
     *run = (runner){.pass = pass, .allocator = pl_allocator_or_default(pass->data->allocator)};
+    pluck_status status = pl_pool_create(&run->pool, pass->data->threads, &run->allocator, err);
+    if (status != PLUCK_OK)
+        return status;
+    const uint32_t n_threads = pl_pool_parallel(run->pool).n_workers;
     run->n_batch = n_threads * ROWS_A_THREAD;
     run->lanes = pl_alloc_zero(&run->allocator, n_threads, sizeof *run->lanes);
     run->results = pl_alloc(&run->allocator, run->n_batch, pass->result_bytes);
-    run->errors = pl_alloc(&run->allocator, run->n_batch, sizeof *run->errors);
     run->is_left = pl_alloc_zero(&run->allocator, run->n_batch, sizeof *run->is_left);
     run->has_targets = pl_tune_has_targets(pass->data);
-    if (!run->lanes || !run->results || !run->errors || !run->is_left)
-        return pl_fail_nomem(err, run->n_batch * (pass->result_bytes + sizeof *run->errors));
+    if (!run->lanes || !run->results || !run->is_left)
+        return pl_fail_nomem(err, run->n_batch * pass->result_bytes);
     for (; run->n_lanes < n_threads; run->n_lanes++) {
         lane *const l = &run->lanes[run->n_lanes];
         l->row.kernels = pl_kernels_get(pass->data->isa);
@@ -117,6 +105,7 @@ static pluck_status runner_open(runner *run, const pl_tune_pass *pass, pluck_err
 
 static void runner_close(runner *run)
 {
+    pl_pool_destroy(&run->pool);
     for (uint32_t i = 0; i < run->n_lanes; i++) {
         pl_free(&run->allocator, run->lanes[i].row.x);
         pl_free(&run->allocator, run->lanes[i].row.block_max);
@@ -125,7 +114,6 @@ static void runner_close(runner *run)
     }
     pl_free(&run->allocator, run->lanes);
     pl_free(&run->allocator, run->results);
-    pl_free(&run->allocator, run->errors);
     pl_free(&run->allocator, run->is_left);
 }
 
@@ -167,41 +155,25 @@ static pluck_status do_row(const runner *run, lane *l, uint64_t index, char *res
     return status;
 }
 
-/* Row i of a batch that starts at first, on the thread of lane l. */
-static void do_row_of_batch(const runner *run, lane *l, uint64_t first, uint64_t step, uint32_t i)
+static pluck_status do_row_of_batch(void *context, uint32_t worker, size_t i, pluck_error *err)
 {
-    const pl_fp_state state = pl_fp_enter();
-    run->errors[i].status =
-        do_row(run, l, first + i * step, run->results + i * run->pass->result_bytes,
-               &run->is_left[i], &run->errors[i]);
-    pl_fp_leave(state);
+    runner *run = context;
+    return do_row(run, &run->lanes[worker], run->first + i * run->step,
+                  run->results + i * run->pass->result_bytes, &run->is_left[i], err);
 }
 
-static void do_batch(const runner *run, uint64_t first, uint64_t step, uint32_t n)
+/* Does n rows and takes them; of a batch that fails, those before the first failing row. */
+static pluck_status do_batch(runner *run, uint32_t n, pluck_error *err)
 {
-#ifdef _OPENMP
-    if (run->n_lanes > 1) {
-#    pragma omp parallel for schedule(dynamic, 1) num_threads((int)run->n_lanes)
-        for (uint32_t i = 0; i < n; i++)
-            do_row_of_batch(run, &run->lanes[omp_get_thread_num()], first, step, i);
-        return;
-    }
-#endif
-    for (uint32_t i = 0; i < n; i++)
-        do_row_of_batch(run, &run->lanes[0], first, step, i);
-}
-
-static pluck_status take_batch(const runner *run, uint64_t first, uint64_t step, uint32_t n,
-                               pluck_error *err)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        if (run->errors[i].status != PLUCK_OK)
-            return pl_fail(err, run->errors[i].status, "%s", run->errors[i].message);
+    pl_parallel parallel = pl_pool_parallel(run->pool);
+    size_t n_done;
+    pluck_status status =
+        pl_parallel_run(&parallel, run->n_lanes, n, do_row_of_batch, run, &n_done, err);
+    for (size_t i = 0; i < n_done; i++)
         if (!run->is_left[i])
-            run->pass->take(run->pass->user, first + i * step,
+            run->pass->take(run->pass->user, run->first + i * run->step,
                             run->results + i * run->pass->result_bytes);
-    }
-    return PLUCK_OK;
+    return status;
 }
 
 pluck_status pl_tune_pass_run(const pl_tune_pass *pass, pluck_error *err)
@@ -217,8 +189,9 @@ pluck_status pl_tune_pass_run(const pl_tune_pass *pass, pluck_error *err)
     while (status == PLUCK_OK && row < end) {
         const uint64_t left = (end - row + step - 1) / step;
         const uint32_t n = left < run.n_batch ? (uint32_t)left : run.n_batch;
-        do_batch(&run, row, step, n);
-        status = take_batch(&run, row, step, n, err);
+        run.first = row;
+        run.step = step;
+        status = do_batch(&run, n, err);
         row += n * step;
         n_done += n * stride;
         pluck_dump_release(data->dump, row < end ? row : end);
