@@ -366,7 +366,7 @@ static int sample_rows(job *j, uint64_t first, uint64_t end)
 static size_t useful_workers(const job *j, uint64_t n_rows)
 {
     const arguments *const args = j->all->args;
-    const size_t n = worker_count(args->threads);
+    const size_t n = pl_thread_count((uint32_t)args->threads);
     const uint64_t portions_a_row = (args->draws + DRAWS_AT_ONCE - 1) / DRAWS_AT_ONCE;
     if (j->src.info.streamed || args->sequence || n_rows == 0)
         return 1;

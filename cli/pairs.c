@@ -1,14 +1,14 @@
 /* Pairs of hidden states and the tokens that came next. */
 #include "training.h"
 
+#include "thread/pool.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 uint32_t training_threads(const arguments *args)
 {
-    const long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return args->threads > 0 ? (uint32_t)args->threads : n > 0 && n <= 1024 ? (uint32_t)n : 1;
+    return pl_thread_count((uint32_t)args->threads);
 }
 
 static int read_targets(pair_set *pairs, const arguments *args, const char *path)

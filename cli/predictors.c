@@ -1,17 +1,12 @@
 /*
- * Threads are those of OpenMP, as in workers.c. Each has a query of its own; items are handed out
- * one by one, and results have their places, so that they are printed in order.
+ * Each worker has a query of its own; items are handed out one by one, and results have their
+ * places, so that they are printed in order.
  */
 #include "predictors.h"
 #include "arrays.h"
-#include "workers.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-#ifdef _OPENMP
-#    include <omp.h>
-#endif
 
 enum { ITEMS_A_WORKER = 512, LABELS_AT_ONCE = 1 << 18 };
 
@@ -44,7 +39,9 @@ static int create_worker(predictor_team *team)
 /* Streams are read in order, and so by one. */
 static size_t useful_workers(const predictor_team *team)
 {
-    return team->src != NULL && team->src->info.streamed ? 1 : worker_count(team->args->threads);
+    return team->src != NULL && team->src->info.streamed
+               ? 1
+               : pl_thread_count((uint32_t)team->args->threads);
 }
 
 int predictors_create(predictor_team *team, const arguments *args, const head_model *model,
@@ -64,7 +61,8 @@ int predictors_create(predictor_team *team, const arguments *args, const head_mo
     team->labels = malloc(team->n_items * team->n_labels * sizeof *team->labels);
     team->n_found = malloc(team->n_items * sizeof *team->n_found);
     int code = EXIT_DONE;
-    if (team->workers == NULL || team->labels == NULL || team->n_found == NULL)
+    if (team->workers == NULL || team->labels == NULL || team->n_found == NULL ||
+        pl_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
         code = complain_memory(args->who);
     while (code == EXIT_DONE && team->n_workers < n_workers)
         code = create_worker(team);
@@ -75,6 +73,7 @@ int predictors_create(predictor_team *team, const arguments *args, const head_mo
 
 void predictors_destroy(predictor_team *team)
 {
+    pl_pool_destroy(&team->pool);
     for (size_t i = 0; i < team->n_workers; i++) {
         pluck_fasttext_query_destroy(&team->workers[i].text);
         pluck_head_query_destroy(&team->workers[i].head);
@@ -159,37 +158,19 @@ static pluck_status from_row(const predictor_team *team, predictor *p, uint64_t 
     return from_hidden(team, p, p->hidden, item, place, err);
 }
 
-static void do_item(const predictor_team *team, predictor *p, uint64_t first, size_t place)
+static pluck_status do_item(void *context, uint32_t worker, size_t place, pluck_error *err)
 {
-    if (p->status != PLUCK_OK)
-        return;
-    p->status = team->lines != NULL ? from_line(team, p, first + place, place, &p->err)
-                                    : from_row(team, p, first + place, place, &p->err);
-    p->failed_item = place;
+    predictor_team *team = context;
+    predictor *p = &team->workers[worker];
+    uint64_t item = team->first_now + place;
+    return team->lines != NULL ? from_line(team, p, item, place, err)
+                               : from_row(team, p, item, place, err);
 }
 
 pluck_status predictors_run(predictor_team *team, uint64_t first, size_t n, size_t *n_done,
                             pluck_error *err)
 {
-    for (size_t w = 0; w < team->n_workers; w++)
-        team->workers[w].status = PLUCK_OK;
-#ifdef _OPENMP
-    if (team->n_workers > 1) {
-#    pragma omp parallel for schedule(dynamic, 4) num_threads((int)team->n_workers)
-        for (size_t i = 0; i < n; i++)
-            do_item(team, &team->workers[omp_get_thread_num()], first, i);
-    } else
-#endif
-        for (size_t i = 0; i < n; i++)
-            do_item(team, &team->workers[0], first, i);
-    const predictor *failed = NULL;
-    for (size_t w = 0; w < team->n_workers; w++)
-        if (team->workers[w].status != PLUCK_OK &&
-            (failed == NULL || team->workers[w].failed_item < failed->failed_item))
-            failed = &team->workers[w];
-    *n_done = failed != NULL ? failed->failed_item : n;
-    if (failed == NULL)
-        return PLUCK_OK;
-    *err = failed->err;
-    return failed->status;
+    pl_parallel parallel = pl_pool_parallel(team->pool);
+    team->first_now = first;
+    return pl_parallel_run(&parallel, (uint32_t)team->n_workers, n, do_item, team, n_done, err);
 }

@@ -8,14 +8,13 @@
 #include "head_model.h"
 #include "lines.h"
 
+#include "thread/pool.h"
+
 typedef struct predictor {
     pluck_fasttext_query *text; /* NULL: hidden states */
     pluck_head_query *head;     /* NULL: a fastText model that is not drawn from */
     float *hidden;              /* one row; NULL for text */
     pluck_scored_token *tokens; /* n_labels; NULL for a fastText model that is not drawn from */
-    pluck_status status;        /* of the first item that failed */
-    size_t failed_item;
-    pluck_error err;
 } predictor;
 
 typedef struct predictor_team {
@@ -24,7 +23,9 @@ typedef struct predictor_team {
     source *src;              /* of hidden states; NULL for text */
     const line_reader *lines; /* of text; NULL for hidden states */
     uint32_t n_labels;        /* at most so many an item: --top, or all */
+    uint64_t first_now;       /* number of the first item of this run */
     uint64_t first_item;      /* number of the first item in the input: its random stream */
+    pl_pool *pool;
     predictor *workers;
     size_t n_workers;
     size_t n_items;               /* at most so many at a time */

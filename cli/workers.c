@@ -1,5 +1,5 @@
 /*
- * Threads are those of OpenMP, if the command is built with it. A worker keeps the row that it read
+ * A worker keeps the row that it read
  * last, so that a row of many portions is read and started once a worker; a dump that is streamed
  * has one worker, which is all that its order allows.
  */
@@ -7,21 +7,7 @@
 
 #include <stdlib.h>
 
-#ifdef _OPENMP
-#    include <omp.h>
-#endif
-
 enum { PORTIONS_A_WORKER = 8 };
-
-size_t worker_count(uint64_t threads)
-{
-#ifdef _OPENMP
-    return threads == 0 ? (size_t)omp_get_num_procs() : (size_t)threads;
-#else
-    (void)threads;
-    return 1;
-#endif
-}
 
 static int create_worker(worker_team *team, const arguments *args, const pluck_config *config,
                          pluck_isa isa, const char *name)
@@ -54,7 +40,8 @@ int workers_create(worker_team *team, const arguments *args, const pluck_config 
     team->workers = calloc(n_workers, sizeof *team->workers);
     team->portions = calloc(team->n_portions, sizeof *team->portions);
     int code = EXIT_DONE;
-    if (team->workers == NULL || team->portions == NULL)
+    if (team->workers == NULL || team->portions == NULL ||
+        pl_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
         code = complain_memory(args->who);
     for (size_t i = 0; code == EXIT_DONE && args->trace && i < team->n_portions; i++) {
         team->portions[i].records = calloc(DRAWS_AT_ONCE, sizeof *team->portions[i].records);
@@ -70,6 +57,7 @@ int workers_create(worker_team *team, const arguments *args, const pluck_config 
 
 void workers_destroy(worker_team *team)
 {
+    pl_pool_destroy(&team->pool);
     for (size_t i = 0; i < team->n_workers; i++) {
         pluck_trace_destroy(&team->workers[i].trace);
         pluck_sampler_destroy(&team->workers[i].sampler);
@@ -100,32 +88,30 @@ static portion_state take_row(const worker_team *team, worker *w, uint64_t row, 
     return PORTION_DONE;
 }
 
-static void do_portion(const worker_team *team, worker *w, portion *p)
+/* A failure is the portion's: whoever prints the results says it in its place. */
+static pluck_status do_portion(void *context, uint32_t number, size_t i, pluck_error *err)
 {
+    worker_team *team = context;
+    worker *w = &team->workers[number];
+    portion *p = &team->portions[i];
+    (void)err;
     p->state = take_row(team, w, p->row, &p->err);
     if (p->state != PORTION_DONE)
-        return;
+        return PLUCK_OK;
     const uint64_t position = team->prompt->n + p->first_draw;
     if (pluck_sampler_set_position(w->sampler, position, &p->err) != PLUCK_OK ||
         pluck_sampler_draw_many(w->sampler, w->logits, p->n_draws, p->draws, &p->err) != PLUCK_OK)
         p->state = PORTION_FAILED;
     p->hash = w->hash;
-    for (size_t i = 0; w->trace != NULL && p->state == PORTION_DONE && i < p->n_draws; i++)
-        if (pluck_sampler_set_position(w->sampler, position + i, &p->err) != PLUCK_OK ||
-            record_draw(w->sampler, w->logits, w->trace, &p->records[i], &p->err) != PLUCK_OK)
+    for (size_t d = 0; w->trace != NULL && p->state == PORTION_DONE && d < p->n_draws; d++)
+        if (pluck_sampler_set_position(w->sampler, position + d, &p->err) != PLUCK_OK ||
+            record_draw(w->sampler, w->logits, w->trace, &p->records[d], &p->err) != PLUCK_OK)
             p->state = PORTION_FAILED;
+    return PLUCK_OK;
 }
 
 void workers_run(worker_team *team, size_t n)
 {
-#ifdef _OPENMP
-    if (team->n_workers > 1) {
-#    pragma omp parallel for schedule(dynamic, 1) num_threads((int)team->n_workers)
-        for (size_t i = 0; i < n; i++)
-            do_portion(team, &team->workers[omp_get_thread_num()], &team->portions[i]);
-        return;
-    }
-#endif
-    for (size_t i = 0; i < n; i++)
-        do_portion(team, &team->workers[0], &team->portions[i]);
+    pl_parallel parallel = pl_pool_parallel(team->pool);
+    pl_parallel_run(&parallel, (uint32_t)team->n_workers, n, do_portion, team, NULL, NULL);
 }

@@ -8,6 +8,8 @@
 
 #include "trace_line.h"
 
+#include "thread/pool.h"
+
 #define DRAWS_AT_ONCE 1024
 
 typedef enum portion_state {
@@ -40,14 +42,12 @@ typedef struct worker {
 typedef struct worker_team {
     source *src;              /* the caller's */
     const token_list *prompt; /* the caller's */
+    pl_pool *pool;
     worker *workers;
     size_t n_workers;
     portion *portions; /* for the caller to fill in */
     size_t n_portions; /* how many there are */
 } worker_team;
-
-/* How many threads --threads N means here: 0 is one a processor. */
-size_t worker_count(uint64_t threads);
 
 /* The dump must be open as long as the team is. With one worker there is one portion. Returns an
  * exit code, after complain() if it is not EXIT_DONE; then there is nothing to destroy. */
