@@ -5,8 +5,9 @@
 
  * Parts of lib/ include only the parts below them (ALLOWED), by a path from lib/; a stage includes
    no other stage, a dump reader no other reader; <pluck/*.h> may be included anywhere.
- * Intrinsics headers are for lib/simd/; examples/ see <pluck/*.h>, their own headers and the
-   system's, cli/ also the floor of lib/ (FLOOR); public headers see <pluck/*.h> and the system's.
+ * Intrinsics headers are for lib/simd/, <pthread.h>, <threads.h> and <omp.h> for lib/thread/;
+   examples/ see <pluck/*.h>, their own headers and the system's, cli/ also the floor of lib/
+   (FLOOR); public headers see <pluck/*.h> and the system's.
  * File names are unique, except that lib/.../x.c may implement include/pluck/x.h. A .c in lib/ has
    a header of its name, beside it or in include/pluck/, unless it is a stage, a dump reader, an
    importer, a registry, or one instruction set's kernels.
@@ -56,6 +57,7 @@ MAX_FILE_LINES = 700
 MAX_COLUMNS = 100
 
 INTRINSICS = re.compile(r"(\w*intrin|arm_\w+|cpuid)\.h")
+THREADS = re.compile(r"(pthread|threads|omp)\.h")
 ISA_FILE = re.compile(r"kernels_(scalar|sse\w*|avx\w*|neon\w*|sve\w*|rvv\w*)")
 # What a stage, a dump reader or an importer defines instead of functions with a header.
 DESCRIPTOR = re.compile(r"^const (?:pl_stage|pl_dump_reader|pl_importer) \w+ = \{", re.MULTILINE)
@@ -146,6 +148,8 @@ class Checker:
         is_library = source.top in ("lib", "include", "cli", "examples")
         if is_library and source.part != "simd" and INTRINSICS.fullmatch(name):
             report("intrinsics are for lib/simd/ only")
+        elif is_library and source.part != "thread" and THREADS.fullmatch(name):
+            report("threads are started by lib/thread/ only")
         elif source.top == "lib":
             self.check_lib_include(source, angled, name, report)
         elif source.top == "include":

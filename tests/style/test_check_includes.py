@@ -98,6 +98,13 @@ class CheckIncludes(unittest.TestCase):
         self.found("include/pluck/rng.h", "#include <arm_neon.h>\n", "intrinsics")
         self.found("cli/main.c", "#include <x86intrin.h>\n", "intrinsics")
 
+    def test_threads_are_for_the_part_thread(self):
+        for header in ("pthread.h", "threads.h", "omp.h"):
+            self.found("lib/rng/rng.c", f"#include <{header}>\n", "threads are started by")
+            self.found("cli/main.c", f"#include <{header}>\n", "threads are started by")
+        self.fine({"lib/thread/pool.h": "#include <pthread.h>\n",
+                   "tests/unit/test_alloc.c": "#include <pthread.h>\n"})
+
     def test_programs_see_public_headers_only(self):
         for include in ('"base/alloc.h"', '"../lib/base/alloc.h"', "<base/alloc.h>"):
             self.found("examples/embed.c", f"#include {include}\n", "its own and system headers")

@@ -70,11 +70,9 @@ class Documentation(unittest.TestCase):
         (scratch / "shown.c").write_text(f'#line {line} "{shown_as(page)}"\n{text}')
         command = [arguments.compiler, "-std=c11", "-Wall", "-Wextra", "-Werror",
                    f"-I{arguments.source / 'include'}", scratch / "shown.c", "-o",
-                   scratch / "shown", arguments.library, "-lcjson", "-lm"]
+                   scratch / "shown", arguments.library, "-lcjson", "-lm", "-pthread"]
         if arguments.sanitize != "none":
             command.append(f"-fsanitize={arguments.sanitize}")
-        if arguments.openmp:
-            command.append("-fopenmp")
         if arguments.zlib:
             command.append("-lz")
         for words in (command, [scratch / "shown"]):
@@ -108,7 +106,6 @@ def main():
     parser.add_argument("--library", type=pathlib.Path, required=True)
     parser.add_argument("--compiler", default="cc")
     parser.add_argument("--sanitize", default="none")
-    parser.add_argument("--openmp", action="store_true")
     parser.add_argument("--zlib", action="store_true")
     arguments, rest = parser.parse_known_args()
     arguments.source = arguments.source.resolve()
