@@ -1,6 +1,6 @@
 /*
  * Writing logit dumps, row by row, in constant memory. The file appears under its name only when it
- * is complete: it is written beside it, and renamed by pluck_dump_writer_finish().
+ * is complete: it is written next to it, and renamed by pluck_dump_writer_finish().
  *
  * Formats
  *   PLUCK_DUMP_NPY          version 1.0, little-endian, C order: '<f4', '<f2', or '<V2' for
@@ -37,8 +37,10 @@ typedef struct pluck_dump_writer_options {
     const pluck_allocator *allocator; /* NULL: malloc and free; must outlive the writer */
 } pluck_dump_writer_options;
 
-/* Begins a file at path; "-" is standard output. Pipes and devices are written in place. On failure
- * *out is NULL and there is no new file. */
+/* Begins a file at path; "-" is standard output. Pipes and devices are written in place, links are
+ * followed, and a file that is replaced keeps its mode. path and targets_path must not be the same
+ * file; either may be one that an open dump maps. On failure *out is NULL and there is no new file.
+ */
 PLUCK_API pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const char *path,
                                                 const pluck_dump_writer_options *options,
                                                 pluck_error *err);
@@ -52,7 +54,8 @@ PLUCK_API pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const c
 PLUCK_API pluck_status pluck_dump_writer_write(pluck_dump_writer *writer, const pluck_dump_row *row,
                                                pluck_error *err);
 
-/* Completes the files and gives them their names, the targets first. At least one row must have
+/* Completes both files, then gives them their names, the targets first; if one is left without its
+ * name, the message says so of the other. At least one row must have
  * been written, and as many as n_rows said. Then the writer can only be destroyed. */
 PLUCK_API pluck_status pluck_dump_writer_finish(pluck_dump_writer *writer, pluck_error *err);
 

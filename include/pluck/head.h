@@ -234,8 +234,9 @@ PLUCK_API const pluck_tree *pluck_head_tree(const pluck_head *head);
  * differentiated "band.<i>.weight", "bias" and "first" (I32, [bands]). Biases are optional.
  */
 
-/* Writes path, by way of a temporary file beside it: at any moment path is the old file or the new
- * one. */
+/* Writes path, by way of a temporary file next to it: at any moment path is the old file or the new
+ * one, which keeps the mode of the old one. Links are followed; devices, pipes and "-", standard
+ * output, are written in place. path may be a file that an open head maps. */
 PLUCK_API pluck_status pluck_head_save(const pluck_head *head, const char *path, pluck_error *err);
 
 /*

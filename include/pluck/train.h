@@ -101,7 +101,7 @@ PLUCK_API pluck_status pluck_trainer_head(const pluck_trainer *trainer, pluck_he
 /*
  * Writes all that is needed to go on: a head file as pluck_head_save() writes it, which
  * pluck_head_load() reads as the head trained so far, with one more tensor, "train.squares", and
- * metadata. Appears whole or not at all.
+ * metadata. Written as pluck_head_save() writes.
  */
 PLUCK_API pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path,
                                           pluck_error *err);

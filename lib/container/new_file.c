@@ -1,103 +1,152 @@
 /*
- * The new file is written as ".NAME.XXXXXX" in the directory of the old one, and is complete, and
- * on the disk, before rename() puts it in the place of the old one in one step. A symbolic link is
- * followed first, so that it stays one.
+ * The new file is written as ".NAME.RANDOM" in the directory of the old one, and is complete, and
+ * on the disk, before rename() puts it in the place of the old one in one step; then the directory
+ * is written to the disk, or a crash could undo the renaming. The kernel applies the umask to 0666:
+ * asking for the umask would mean changing it for other threads. The name needs no good random
+ * numbers, because O_EXCL refuses a name that exists.
  */
 #include "container/new_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
 
-enum { BUFFER_BYTES = 1 << 16 };
+enum { BUFFER_BYTES = 1 << 16, MAX_ATTEMPTS = 100, MAX_NAME_BYTES = 200, ENDING_BYTES = 16 };
 
-static pluck_status fail_system(const pl_new_file *file, const char *what, int error_number,
+static pluck_status fail_system(pl_new_file *file, const char *what, int error_number,
                                 pluck_error *err)
 {
-    char reason[128];
-    if (strerror_r(error_number, reason, sizeof reason) != 0)
-        reason[0] = '\0';
-    return pl_fail(err, PLUCK_ERR_IO, "%s: %s: %s",
-                   strcmp(file->path, "-") == 0 ? "standard output" : file->path, what, reason);
+    file->has_failed = true;
+    return pl_fail_system(strcmp(file->path, "-") == 0 ? "standard output" : file->path, what,
+                          error_number, err);
 }
 
-static char *copy_text(const pl_new_file *file, const char *text)
+/* Mixes the bits of x so that close numbers give unlike ones (the finaliser of SplitMix64). */
+static uint64_t mix(uint64_t x)
 {
-    const size_t size = strlen(text) + 1;
-    char *copy = pl_alloc(&file->allocator, size, 1);
-    if (copy)
-        memcpy(copy, text, size);
-    return copy;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
 }
 
-static pluck_status create_beside(pl_new_file *file, mode_t mode, pluck_error *err)
+static void make_name(pl_new_file *file, size_t size, uint64_t attempt)
 {
-    const char *slash = strrchr(file->target, '/');
-    const size_t directory = slash ? (size_t)(slash - file->target) + 1 : 0;
-    const size_t size = strlen(file->target) + sizeof "..XXXXXX";
-    file->temporary = pl_alloc(&file->allocator, size, 1);
-    if (!file->temporary)
-        return pl_fail_nomem(err, size);
-    (void)snprintf(file->temporary, size, "%.*s.%s.XXXXXX", (int)directory, file->target,
-                   file->target + directory);
-    file->fd = mkstemp(file->temporary);
-    if (file->fd < 0) {
-        const int error_number = errno;
-        pl_free(&file->allocator, file->temporary);
-        file->temporary = NULL;
-        return fail_system(file, "a file beside it cannot be created", error_number, err);
-    }
-    file->owns_fd = true;
-    /* mkstemp() makes it private. A file system without permissions refuses, which does no harm. */
-    (void)fchmod(file->fd, mode);
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t number = mix((uint64_t)now.tv_sec ^ mix((uint64_t)now.tv_nsec));
+    number = mix(number ^ (uint64_t)getpid()) ^ mix((uint64_t)(uintptr_t)file) ^ attempt;
+    const pl_place *place = &file->place;
+    (void)snprintf(file->temporary, size, "%.*s.%.*s.%08x", (int)place->directory_bytes,
+                   place->target, MAX_NAME_BYTES, place->target + place->directory_bytes,
+                   (unsigned)(mix(number) & 0xffffffffu));
+}
+
+/* A file whose old one keeps its mode is made with no more rights than that, and gets the rest when
+ * it has its owner. */
+static pluck_status keep_mode(pl_new_file *file, pluck_error *err)
+{
+    const struct stat *old = &file->place.info;
+    struct stat made;
+    if (!file->place.exists)
+        return PLUCK_OK;
+    if (fstat(file->fd, &made) != 0)
+        return fail_system(file, "cannot be created", errno, err);
+    /* Only root can give a file away; for others the new file is theirs. */
+    if ((made.st_uid != old->st_uid || made.st_gid != old->st_gid) &&
+        fchown(file->fd, old->st_uid, old->st_gid) != 0 && errno != EPERM && errno != EINVAL)
+        return fail_system(file, "its owner cannot be kept", errno, err);
+    /* A file system without permissions refuses, which does no harm. */
+    if (((made.st_mode ^ old->st_mode) & 0777) != 0 && fchmod(file->fd, old->st_mode & 0777) != 0 &&
+        errno != EPERM && errno != EINVAL && errno != ENOTSUP && errno != ENOSYS)
+        return fail_system(file, "its mode cannot be kept", errno, err);
     return PLUCK_OK;
 }
 
-static pluck_status open_named(pl_new_file *file, pluck_error *err)
+static pluck_status create_beside(pl_new_file *file, pluck_error *err)
 {
-    const mode_t mask = umask(0);
-    (void)umask(mask);
-    mode_t mode = 0666 & ~mask;
-    struct stat old;
-    const bool exists = stat(file->path, &old) == 0;
-    if (exists && S_ISDIR(old.st_mode))
-        return fail_system(file, "cannot be written", EISDIR, err);
-    if (exists && !S_ISREG(old.st_mode)) {
-        file->fd = open(file->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-        file->owns_fd = true;
-        return file->fd >= 0 ? PLUCK_OK : fail_system(file, "cannot be opened", errno, err);
+    const mode_t mode = file->place.exists ? file->place.info.st_mode & 0777 : 0666;
+    const size_t size = strlen(file->place.target) + ENDING_BYTES;
+    file->temporary = pl_alloc(&file->allocator, size, 1);
+    if (!file->temporary)
+        return pl_fail_nomem(err, size);
+    for (uint64_t i = 0; file->fd < 0 && i < MAX_ATTEMPTS; i++) {
+        make_name(file, size, i);
+        file->fd =
+            open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+        if (file->fd < 0 && errno != EEXIST && errno != EINTR)
+            break;
     }
-    if (exists)
-        mode = old.st_mode & 0777;
-    char *resolved = exists ? realpath(file->path, NULL) : NULL;
-    file->target = copy_text(file, resolved ? resolved : file->path);
-    free(resolved);
-    return file->target ? create_beside(file, mode, err)
-                        : pl_fail_nomem(err, strlen(file->path) + 1);
+    if (file->fd >= 0)
+        return keep_mode(file, err);
+    const int error_number = errno;
+    pl_free(&file->allocator, file->temporary);
+    file->temporary = NULL;
+    return fail_system(file, "a file next to it cannot be created", error_number, err);
+}
+
+static pluck_status open_place(pl_new_file *file, pluck_error *err)
+{
+    if (file->place.kind == PL_PLACE_FILE)
+        return create_beside(file, err);
+    /* A copy: closing it tells what the disk says at the end, and leaves the descriptor open. */
+    if (file->place.kind == PL_PLACE_DESCRIPTOR)
+        file->fd = fcntl(file->place.descriptor, F_DUPFD_CLOEXEC, 0);
+    else
+        do
+            file->fd = open(file->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        while (file->fd < 0 && errno == EINTR);
+    return file->fd >= 0 ? PLUCK_OK : fail_system(file, NULL, errno, err);
+}
+
+static pluck_status begin(pl_new_file *file, const char *path, const pluck_allocator *allocator,
+                          pluck_error *err)
+{
+    *file = (pl_new_file){.path = path, .allocator = *allocator, .fd = -1};
+    file->buffer = pl_alloc(&file->allocator, BUFFER_BYTES, 1);
+    return file->buffer ? PLUCK_OK : pl_fail_nomem(err, BUFFER_BYTES);
 }
 
 pluck_status pl_new_file_open(pl_new_file *file, const char *path, const pluck_allocator *allocator,
                               pluck_error *err)
 {
-    *file = (pl_new_file){.path = path, .allocator = *allocator, .fd = -1};
-    file->buffer = pl_alloc(&file->allocator, BUFFER_BYTES, 1);
-    if (!file->buffer)
-        return pl_fail_nomem(err, BUFFER_BYTES);
-    pluck_status status = PLUCK_OK;
-    if (strcmp(path, "-") == 0)
-        file->fd = STDOUT_FILENO;
-    else
-        status = open_named(file, err);
-    if (status)
+    pluck_status status = begin(file, path, allocator, err);
+    if (status == PLUCK_OK)
+        status = pl_place_find(&file->place, path, allocator, err);
+    if (status == PLUCK_OK)
+        status = open_place(file, err);
+    if (status != PLUCK_OK)
         pl_new_file_close(file);
     return status;
+}
+
+pluck_status pl_new_file_open_descriptor(pl_new_file *file, const char *name, int descriptor,
+                                         const pluck_allocator *allocator, pluck_error *err)
+{
+    pluck_status status = begin(file, name, allocator, err);
+    file->place =
+        (pl_place){.kind = PL_PLACE_DESCRIPTOR, .descriptor = descriptor, .allocator = *allocator};
+    if (status == PLUCK_OK)
+        status = open_place(file, err);
+    if (status != PLUCK_OK)
+        pl_new_file_close(file);
+    return status;
+}
+
+/* What a full pipe that does not block says is waited out. */
+static bool can_go_on(int fd)
+{
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        struct pollfd writable = {.fd = fd, .events = POLLOUT};
+        return poll(&writable, 1, -1) >= 0 || errno == EINTR;
+    }
+    return errno == EINTR;
 }
 
 static pluck_status write_all(pl_new_file *file, const uint8_t *bytes, size_t size_bytes,
@@ -106,17 +155,17 @@ static pluck_status write_all(pl_new_file *file, const uint8_t *bytes, size_t si
     const size_t most = (size_t)1 << 30;
     while (size_bytes > 0) {
         const ssize_t n = write(file->fd, bytes, size_bytes < most ? size_bytes : most);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && can_go_on(file->fd))
             continue;
-        if (n < 0)
-            return fail_system(file, "cannot be written", errno, err);
+        if (n <= 0)
+            return fail_system(file, NULL, n < 0 ? errno : ENOSPC, err);
         bytes += n;
         size_bytes -= (size_t)n;
     }
     return PLUCK_OK;
 }
 
-static pluck_status flush(pl_new_file *file, pluck_error *err)
+pluck_status pl_new_file_flush(pl_new_file *file, pluck_error *err)
 {
     const size_t used = file->used_bytes;
     file->used_bytes = 0;
@@ -127,8 +176,8 @@ pluck_status pl_new_file_write(pl_new_file *file, const void *bytes, size_t size
                                pluck_error *err)
 {
     if (size_bytes > BUFFER_BYTES - file->used_bytes) {
-        pluck_status status = flush(file, err);
-        if (status)
+        const pluck_status status = pl_new_file_flush(file, err);
+        if (status != PLUCK_OK)
             return status;
     }
     if (size_bytes > BUFFER_BYTES)
@@ -142,39 +191,83 @@ pluck_status pl_new_file_write(pl_new_file *file, const void *bytes, size_t size
 pluck_status pl_new_file_rewrite(pl_new_file *file, const void *bytes, size_t size_bytes,
                                  pluck_error *err)
 {
-    pluck_status status = flush(file, err);
-    if (status == PLUCK_OK && lseek(file->fd, 0, SEEK_SET) != 0)
-        status = fail_system(file, "cannot be written", errno, err);
-    return status ? status : write_all(file, bytes, size_bytes, err);
+    const pluck_status status = pl_new_file_flush(file, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (lseek(file->fd, 0, SEEK_SET) != 0)
+        return fail_system(file, NULL, errno, err);
+    return write_all(file, bytes, size_bytes, err);
+}
+
+static int write_to_disk(int fd)
+{
+    int result = -1;
+    do
+        result = fsync(fd);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
+pluck_status pl_new_file_complete(pl_new_file *file, pluck_error *err)
+{
+    if (file->has_failed)
+        return pl_fail(err, PLUCK_ERR_IO, "%s: could not be written before", file->path);
+    if (file->fd < 0)
+        return PLUCK_OK;
+    pluck_status status = pl_new_file_flush(file, err);
+    if (status == PLUCK_OK && file->temporary && write_to_disk(file->fd) != 0)
+        status = fail_system(file, NULL, errno, err);
+    /* Some file systems report a full disk only here. The descriptor is gone even after EINTR. */
+    if (close(file->fd) != 0 && errno != EINTR && status == PLUCK_OK)
+        status = fail_system(file, NULL, errno, err);
+    file->fd = -1;
+    return status;
+}
+
+/* Writes the directory of the new name to the disk. One that cannot be opened for reading, and a
+ * file system that knows no such thing, are left alone. */
+static pluck_status sync_directory(pl_new_file *file, pluck_error *err)
+{
+    char *directory = file->temporary; /* in the same directory */
+    directory[file->place.directory_bytes] = '\0';
+    const int fd = open(*directory ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return PLUCK_OK;
+    const int error_number = write_to_disk(fd) != 0 ? errno : 0;
+    (void)close(fd);
+    if (error_number == 0 || error_number == EINVAL || error_number == ENOTSUP ||
+        error_number == EROFS)
+        return PLUCK_OK;
+    return fail_system(file, "is complete, but its directory cannot be written to the disk",
+                       error_number, err);
 }
 
 pluck_status pl_new_file_finish(pl_new_file *file, pluck_error *err)
 {
-    pluck_status status = flush(file, err);
-    if (status == PLUCK_OK && file->temporary && fsync(file->fd) != 0)
-        status = fail_system(file, "cannot be written", errno, err);
-    const bool owned = file->owns_fd;
-    if (owned && close(file->fd) != 0 && errno != EINTR && status == PLUCK_OK)
-        status = fail_system(file, "cannot be written", errno, err);
-    file->fd = -1;
-    file->owns_fd = false;
-    if (status == PLUCK_OK && file->temporary && rename(file->temporary, file->target) != 0)
-        status = fail_system(file, "cannot be replaced", errno, err);
-    if (status == PLUCK_OK) {
-        pl_free(&file->allocator, file->temporary);
-        file->temporary = NULL;
-    }
+    pluck_status status = pl_new_file_complete(file, err);
+    if (status != PLUCK_OK || !file->temporary)
+        return status;
+    if (rename(file->temporary, file->place.target) != 0)
+        return fail_system(file, "cannot be replaced", errno, err);
+    status = sync_directory(file, err);
+    pl_free(&file->allocator, file->temporary);
+    file->temporary = NULL;
     return status;
+}
+
+bool pl_new_file_is_finished(const pl_new_file *file)
+{
+    return file->fd < 0 && !file->temporary && !file->has_failed;
 }
 
 void pl_new_file_close(pl_new_file *file)
 {
-    if (file->owns_fd && file->fd >= 0)
+    if (file->fd >= 0)
         (void)close(file->fd);
     if (file->temporary)
         (void)unlink(file->temporary);
     pl_free(&file->allocator, file->temporary);
-    pl_free(&file->allocator, file->target);
     pl_free(&file->allocator, file->buffer);
+    pl_place_free(&file->place);
     *file = (pl_new_file){.fd = -1, .allocator = file->allocator};
 }

@@ -1,21 +1,18 @@
 /*
  * The header is put together in one buffer, whose size is bounded by what its pieces can take, and
  * padded with spaces so that the data begins at a multiple of 64 bytes: then a mapped matrix is
- * aligned. The new file is complete, and on the disk, before it takes the name of the old one.
+ * aligned.
  */
 #include "container/safetensors_write.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "container/new_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     PREFIX_BYTES = 8,
@@ -23,9 +20,7 @@ enum {
     TENSOR_BYTES =
         PL_SAFETENSORS_NAME_BYTES + 192, /* of header text, five 64-bit numbers included */
     NOTE_EXTRA_BYTES = 8,
-    FRAME_BYTES = 64,
-    MAX_ATTEMPTS = 100,
-    PATH_EXTRA_BYTES = 16
+    FRAME_BYTES = 64
 };
 
 typedef struct text_buffer {
@@ -70,72 +65,6 @@ static void make_header(text_buffer *buffer, const pl_safetensors_note *notes, s
         buffer->text[i] = (char)(unsigned char)(length >> (8 * i));
 }
 
-static pluck_status fail_system(const char *path, const char *what, pluck_error *err)
-{
-    char reason[128];
-    if (strerror_r(errno, reason, sizeof reason) != 0)
-        reason[0] = '\0';
-    return pl_fail(err, PLUCK_ERR_IO, "%s: %s: %s", path, what, reason);
-}
-
-/* A new file beside path, whose name is put into *beside. */
-static int create_beside(const char *path, char *beside, size_t capacity)
-{
-    int fd = -1;
-    for (int i = 0; fd < 0 && i < MAX_ATTEMPTS; i++) {
-        (void)snprintf(beside, capacity, "%s.new%d", path, i);
-        fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd < 0 && errno != EEXIST)
-            break;
-    }
-    return fd;
-}
-
-static bool write_all(int fd, const void *bytes, size_t n)
-{
-    const size_t most = (size_t)1 << 30;
-    const char *at = bytes;
-    while (n > 0) {
-        const ssize_t written = write(fd, at, n < most ? n : most);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return false;
-        at += written;
-        n -= (size_t)written;
-    }
-    return true;
-}
-
-static bool write_file(int fd, const text_buffer *header, const pl_safetensors_tensor *tensors,
-                       size_t n_tensors)
-{
-    bool written = write_all(fd, header->text, header->size);
-    for (size_t i = 0; i < n_tensors && written; i++)
-        written = write_all(fd, tensors[i].data, tensors[i].size_bytes);
-    return written && fsync(fd) == 0;
-}
-
-static pluck_status write_and_rename(const char *path, char *beside, size_t beside_bytes,
-                                     const text_buffer *header,
-                                     const pl_safetensors_tensor *tensors, size_t n_tensors,
-                                     pluck_error *err)
-{
-    const int fd = create_beside(path, beside, beside_bytes);
-    if (fd < 0)
-        return fail_system(path, "cannot be created", err);
-    pluck_status status = PLUCK_OK;
-    if (!write_file(fd, header, tensors, n_tensors))
-        status = fail_system(path, "cannot be written", err);
-    if (close(fd) != 0 && status == PLUCK_OK)
-        status = fail_system(path, "cannot be written", err);
-    if (status == PLUCK_OK && rename(beside, path) != 0)
-        status = fail_system(path, "cannot be replaced", err);
-    if (status)
-        (void)unlink(beside);
-    return status;
-}
-
 pluck_status pl_safetensors_write(const char *path, const pl_safetensors_note *notes,
                                   size_t n_notes, const pl_safetensors_tensor *tensors,
                                   size_t n_tensors, const pluck_allocator *allocator,
@@ -145,17 +74,20 @@ pluck_status pl_safetensors_write(const char *path, const pl_safetensors_note *n
     header.capacity += n_tensors * TENSOR_BYTES;
     for (size_t i = 0; i < n_notes; i++)
         header.capacity += strlen(notes[i].key) + strlen(notes[i].value) + NOTE_EXTRA_BYTES;
-    const size_t beside_bytes = strlen(path) + PATH_EXTRA_BYTES;
-    char *beside = pl_alloc(allocator, beside_bytes, 1);
     header.text = pl_alloc(allocator, header.capacity, 1);
-    pluck_status status = PLUCK_OK;
-    if (!beside || !header.text) {
-        status = pl_fail_nomem(err, header.capacity);
-    } else {
-        make_header(&header, notes, n_notes, tensors, n_tensors);
-        status = write_and_rename(path, beside, beside_bytes, &header, tensors, n_tensors, err);
+    if (!header.text)
+        return pl_fail_nomem(err, header.capacity);
+    make_header(&header, notes, n_notes, tensors, n_tensors);
+    pl_new_file file;
+    pluck_status status = pl_new_file_open(&file, path, allocator, err);
+    if (status == PLUCK_OK) {
+        status = pl_new_file_write(&file, header.text, header.size, err);
+        for (size_t i = 0; i < n_tensors && status == PLUCK_OK; i++)
+            status = pl_new_file_write(&file, tensors[i].data, tensors[i].size_bytes, err);
+        if (status == PLUCK_OK)
+            status = pl_new_file_finish(&file, err);
+        pl_new_file_close(&file);
     }
-    pl_free(allocator, beside);
     pl_free(allocator, header.text);
     return status;
 }

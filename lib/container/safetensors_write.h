@@ -23,8 +23,8 @@ typedef struct pl_safetensors_note {
     const char *key, *value;
 } pl_safetensors_note;
 
-/* Writes the tensors in this order, the first one at a multiple of 64 bytes. The file appears whole
- * or not at all: it is written beside path and then renamed. */
+/* Writes the tensors in this order, the first one at a multiple of 64 bytes. Where path
+ * leads, and when the file appears, new_file.h says. */
 pluck_status pl_safetensors_write(const char *path, const pl_safetensors_note *notes,
                                   size_t n_notes, const pl_safetensors_tensor *tensors,
                                   size_t n_tensors, const pluck_allocator *allocator,

@@ -166,6 +166,11 @@ static pluck_status open_targets(pluck_dump_writer *w, const pluck_dump_writer_o
     w->has_targets = status == PLUCK_OK;
     if (status)
         return status;
+    if (w->rows.place.kind != PL_PLACE_DEVICE &&
+        pl_place_is_same(&w->rows.place, &w->targets.place))
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "%s and %s: are the same file; rows and targets need one each", w->path,
+                       w->targets_path);
     if (!is_known && !w->targets.temporary)
         return pl_fail(err, PLUCK_ERR_INVALID,
                        "%s: a pipe is written once, and the header says how many targets there "
@@ -314,15 +319,41 @@ pluck_status pluck_dump_writer_write(pluck_dump_writer *w, const pluck_dump_row 
     return status;
 }
 
-static pluck_status finish_targets(pluck_dump_writer *w, bool is_known, pluck_error *err)
+/* Everything is on the disk before the first file gets its name. */
+static pluck_status complete(pluck_dump_writer *w, pluck_error *err)
 {
     char header[NPY_HEADER_BYTES];
     pluck_status status = PLUCK_OK;
-    if (!is_known) {
+    if (w->options.n_rows == PLUCK_DUMP_ROWS_UNKNOWN && w->header) {
+        make_header(w, w->n_written);
+        status = pl_new_file_rewrite(&w->rows, w->header, w->header_size_bytes, err);
+    }
+    if (status == PLUCK_OK && w->options.n_rows == PLUCK_DUMP_ROWS_UNKNOWN && w->has_targets) {
         make_npy_header("<i4", w->n_written, 0, header);
         status = pl_new_file_rewrite(&w->targets, header, sizeof header, err);
     }
-    return status ? status : pl_new_file_finish(&w->targets, err);
+    if (status == PLUCK_OK && w->has_targets)
+        status = pl_new_file_complete(&w->targets, err);
+    return status == PLUCK_OK ? pl_new_file_complete(&w->rows, err) : status;
+}
+
+static pluck_status finish(pluck_dump_writer *w, pluck_error *err)
+{
+    pluck_error reason = {.status = PLUCK_OK};
+    pluck_status status = complete(w, &reason);
+    if (status == PLUCK_OK && w->has_targets)
+        status = pl_new_file_finish(&w->targets, &reason);
+    if (status == PLUCK_OK)
+        status = pl_new_file_finish(&w->rows, &reason);
+    if (status == PLUCK_OK)
+        return PLUCK_OK;
+    const char *done = NULL;
+    if (pl_new_file_is_finished(&w->rows))
+        done = w->path;
+    if (w->has_targets && pl_new_file_is_finished(&w->targets))
+        done = w->targets_path;
+    return done ? pl_fail(err, status, "%s; completed: %s", reason.message, done)
+                : pl_fail(err, status, "%s", reason.message);
 }
 
 pluck_status pluck_dump_writer_finish(pluck_dump_writer *w, pluck_error *err)
@@ -336,15 +367,7 @@ pluck_status pluck_dump_writer_finish(pluck_dump_writer *w, pluck_error *err)
     if (w->n_written == 0 || (is_known && w->n_written != w->options.n_rows))
         return pl_fail(err, PLUCK_ERR_INVALID, "%s: %" PRIu64 " rows were written, expected %s",
                        w->path, w->n_written, is_known ? "the number that was said" : "at least 1");
-    pluck_status status = PLUCK_OK;
-    if (!is_known && w->header) {
-        make_header(w, w->n_written);
-        status = pl_new_file_rewrite(&w->rows, w->header, w->header_size_bytes, err);
-    }
-    if (status == PLUCK_OK && w->has_targets)
-        status = finish_targets(w, is_known, err);
-    if (status == PLUCK_OK)
-        status = pl_new_file_finish(&w->rows, err);
+    const pluck_status status = finish(w, err);
     w->failure = status;
     w->finished = status == PLUCK_OK;
     return status;
