@@ -96,12 +96,11 @@ static void print_json(const bench_plan *plan, output *out)
     output_text(out, "]}\n");
 }
 
-static int print(const bench_plan *plan, const char *path)
+static int print(const bench_plan *plan)
 {
     const arguments *const args = plan->args;
-    const char *const inputs[] = {path, args->config};
     output out;
-    const int code = output_open(&out, args->who, args->output, inputs, 2);
+    const int code = output_open(&out, args->who, args->output);
     if (code != EXIT_DONE)
         return code;
     if (args->format == FORMAT_JSON)
@@ -134,7 +133,7 @@ int cmd_bench(const arguments *args)
     if (code == EXIT_DONE)
         code = bench_measure(&plan, (double)args->seconds);
     if (code == EXIT_DONE)
-        code = print(&plan, path);
+        code = print(&plan);
     bench_plan_free(&plan);
     pluck_config_destroy(&config);
     return code;

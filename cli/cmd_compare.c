@@ -44,14 +44,6 @@ typedef struct run {
 static int check_arguments(run *r)
 {
     const arguments *const args = r->args;
-    const char *const inputs[] = {args->words[0], args->n_words > 1 ? args->words[1] : NULL,
-                                  args->config_a, args->config_b,
-                                  args->vocab,    args->targets};
-    size_t n_stdin = 0;
-    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
-        n_stdin += inputs[i] != NULL && strcmp(inputs[i], "-") == 0;
-    if (n_stdin > 1)
-        return complain(args->who, EXIT_USAGE, "standard input (-) is named more than once");
     if (args->n_words == 1 && args->config_a == NULL && args->config_b == NULL)
         return complain(args->who, EXIT_USAGE,
                         "one dump is compared under two configurations: give --config-a or "
@@ -233,15 +225,6 @@ static int compare_rows(run *r)
     return code;
 }
 
-static int open_output(run *r)
-{
-    const arguments *const args = r->args;
-    const char *const inputs[] = {args->words[0], args->n_words > 1 ? args->words[1] : NULL,
-                                  args->config_a, args->config_b,
-                                  args->vocab,    args->targets};
-    return output_open(&r->out, args->who, args->output, inputs, sizeof inputs / sizeof *inputs);
-}
-
 static int prepare(run *r)
 {
     const arguments *const args = r->args;
@@ -295,9 +278,7 @@ int cmd_compare(const arguments *args)
     run r = {.args = args};
     int code = prepare(&r);
     if (code == EXIT_DONE)
-        code = open_output(&r);
-    else
-        r.out.fd = -1;
+        code = output_open(&r.out, args->who, args->output);
     if (code == EXIT_DONE)
         code = compare_rows(&r);
     if (code == EXIT_DONE) {

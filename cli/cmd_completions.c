@@ -152,9 +152,9 @@ static void bash_values(output *out, const command *c, const option *o)
         output_text(out, ") words='");
         print_words(out, list, o, " ");
         output_text(out, "' ;;\n");
-    } else if (o->type != OPTION_SWITCH && o->type != OPTION_FILE) {
+    } else if (o->type != OPTION_SWITCH && !option_is_file(o)) {
         output_printf(out, "    '%s --%s') return ;;\n", c->name, o->name);
-    } else if (o->type == OPTION_FILE) {
+    } else if (option_is_file(o)) {
         output_printf(out, "    '%s --%s') words= ;;\n", c->name, o->name);
     }
 }
@@ -236,7 +236,7 @@ static void zsh_spec(output *out, const option *o, const char *dashes, const cha
     output_printf(out, "      '%s%s%s[", dashes, name, o->type == OPTION_SWITCH ? "" : joint);
     quoted(out, o->summary, "[]:\\");
     output_char(out, ']');
-    if (o->type == OPTION_FILE) {
+    if (option_is_file(o)) {
         output_text(out, ":file:_files");
     } else if (list != WORDS_ANY) {
         output_text(out, ":value:(");
@@ -311,7 +311,7 @@ static void fish_flag(output *out, const command *c, const option *o)
         print_words(out, words_of_option(o), o, " ");
         output_char(out, '\'');
     } else if (o->type != OPTION_SWITCH) {
-        output_text(out, o->type == OPTION_FILE ? " -r -F" : " -x");
+        output_text(out, option_is_file(o) ? " -r -F" : " -x");
     }
     output_text(out, " -d '");
     quoted(out, o->summary, "");
@@ -372,7 +372,7 @@ int cmd_completions(const arguments *args)
     for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
         if (strcmp(shells[i].name, args->words[0]) != 0)
             continue;
-        const int code = output_open(&out, args->who, NULL, NULL, 0);
+        const int code = output_open(&out, args->who, NULL);
         if (code != EXIT_DONE)
             return code;
         const bool ok = shells[i].print(&out);

@@ -81,7 +81,7 @@ int cmd_config_check(const arguments *args)
     output out;
     int code = setup_config(args, args->words[0], &config);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL, NULL, 0);
+        code = output_open(&out, args->who, NULL);
     if (code == EXIT_DONE) {
         output_printf(&out, "%s: valid:", args->words[0]);
         for (size_t i = 0; i < pluck_config_stage_count(config); i++)
@@ -102,7 +102,7 @@ int cmd_config_show(const arguments *args)
         return complain(args->who, EXIT_USAGE, "FILE and --config are both given");
     int code = setup_config(args, args->n_words > 0 ? args->words[0] : args->config, &config);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL, NULL, 0);
+        code = output_open(&out, args->who, NULL);
     if (code == EXIT_DONE) {
         if (args->format == FORMAT_JSON) {
             code = print_written(&out, args, config, pluck_config_to_json);
@@ -120,7 +120,7 @@ int cmd_config_show(const arguments *args)
 int cmd_config_schema(const arguments *args)
 {
     output out;
-    const int code = output_open(&out, args->who, NULL, NULL, 0);
+    const int code = output_open(&out, args->who, NULL);
     if (code != EXIT_DONE)
         return code;
     const int written = print_written(&out, args, NULL, write_schema);
@@ -168,7 +168,7 @@ int cmd_config_init(const arguments *args)
     if (!args->list && isatty(STDERR_FILENO))
         code = explain(args, p);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL, NULL, 0);
+        code = output_open(&out, args->who, NULL);
     if (code != EXIT_DONE)
         return code;
     for (const preset *each = presets; args->list && each->name != NULL; each++)

@@ -8,11 +8,15 @@
 #include "row_targets.h"
 #include "rows.h"
 #include "setup.h"
+#include "unfinished.h"
 
 #include <pluck/dump_writer.h>
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define RELEASE_INTERVAL 64 /* rows after which pages of the dump are given back */
 
@@ -26,6 +30,7 @@ typedef struct conversion {
     targets known;
     uint64_t first, end;
     pluck_dump_writer *writer;
+    int unfinished[2];
     progress bar;
 } conversion;
 
@@ -55,22 +60,19 @@ static int choose_format(const arguments *args, pluck_dump_format *format)
 
 static int check_arguments(const arguments *args)
 {
-    const char *const inputs[] = {args->words[0], args->targets};
-    if (args->output == NULL)
-        return complain(args->who, EXIT_USAGE,
-                        "-o FILE is missing: where to write; - is standard "
-                        "output");
-    if (strcmp(args->words[0], "-") == 0 && args->targets != NULL &&
-        strcmp(args->targets, "-") == 0)
-        return complain(args->who, EXIT_USAGE, "standard input (-) is named more than once");
-    if (args->targets_out != NULL && strcmp(args->targets_out, args->output) == 0)
-        return complain(args->who, EXIT_USAGE, "-o and --targets-out are the same file");
-    const char *const outputs[] = {args->output, args->targets_out};
-    for (size_t i = 0; i < 2; i++)
-        if (outputs[i] != NULL && output_is_input(outputs[i], inputs, 2))
-            return complain(args->who, EXIT_USAGE,
-                            "%s: is an input file too; write to another file", outputs[i]);
-    return EXIT_DONE;
+    return args->output != NULL
+               ? EXIT_DONE
+               : complain(args->who, EXIT_USAGE,
+                          "-o FILE is missing: where to write; - is standard output");
+}
+
+/* A descriptor of a pipe, which has a reader then; else -1. */
+static int open_door(const char *path)
+{
+    struct stat info;
+    return path != NULL && stat(path, &info) == 0 && S_ISFIFO(info.st_mode)
+               ? open(path, O_WRONLY | O_CLOEXEC)
+               : -1;
 }
 
 static int open_writer(conversion *c, pluck_dump_format format)
@@ -96,11 +98,18 @@ static int open_writer(conversion *c, pluck_dump_format format)
         return complain(args->who, EXIT_DATA,
                         "%s: has no targets to write to %s; --targets gives some", c->name,
                         args->targets_out);
-    output_hold_signals(true);
+    /* Opening a pipe waits for its reader, perhaps for ever: not while signals wait. */
+    const int doors[2] = {open_door(args->output), open_door(args->targets_out)};
+    unfinished_hold_signals(true);
     const pluck_status status = pluck_dump_writer_create(&c->writer, args->output, &options, &err);
-    for (unsigned i = 0; i < 2 && status == PLUCK_OK; i++)
-        (void)output_watch(i, pluck_dump_writer_unfinished(c->writer, i));
-    output_hold_signals(false);
+    for (unsigned i = 0; i < 2 && status == PLUCK_OK; i++) {
+        const char *path = pluck_dump_writer_unfinished(c->writer, i);
+        c->unfinished[i] = path != NULL ? unfinished_add(path) : -1;
+    }
+    unfinished_hold_signals(false);
+    for (size_t i = 0; i < 2; i++)
+        if (doors[i] >= 0)
+            close(doors[i]);
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s", err.message);
     return EXIT_DONE;
@@ -172,7 +181,7 @@ static int convert(conversion *c, pluck_dump_format format)
 
 int cmd_convert(const arguments *args)
 {
-    conversion c = {.args = args, .name = source_name(args->words[0])};
+    conversion c = {.args = args, .name = source_name(args->words[0]), .unfinished = {-1, -1}};
     pluck_dump_format format = PLUCK_DUMP_AUTO;
     int code = check_arguments(args);
     if (code == EXIT_DONE)
@@ -180,8 +189,8 @@ int cmd_convert(const arguments *args)
     if (code == EXIT_DONE)
         code = convert(&c, format);
     pluck_dump_writer_destroy(&c.writer);
-    for (unsigned i = 0; i < 2; i++)
-        (void)output_watch(i, NULL);
+    for (size_t i = 0; i < 2; i++)
+        unfinished_remove(c.unfinished[i]);
     targets_close(&c.known);
     source_close(&c.src);
     return code;

@@ -58,7 +58,7 @@ static int print_topic(output *out, const arguments *args)
 int cmd_help(const arguments *args)
 {
     output out;
-    int code = output_open(&out, args->who, NULL, NULL, 0);
+    int code = output_open(&out, args->who, NULL);
     if (code != EXIT_DONE)
         return code;
     code = print_topic(&out, args);

@@ -108,7 +108,7 @@ int cmd_config_import(const arguments *args)
     output out;
     int code = read_file(args->who, args->words[0], LIMIT_BYTES, &json, &n);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL, NULL, 0);
+        code = output_open(&out, args->who, NULL);
     if (code == EXIT_DONE) {
         code = import_text(args, json, n, &out);
         const int close_code = output_close(&out, code <= EXIT_NEGATIVE);

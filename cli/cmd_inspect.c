@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "inspect.h"
 #include "rows.h"
+#include "run_files.h"
 #include "setup.h"
 
 #include <stdlib.h>
@@ -108,34 +109,26 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config,
     return code;
 }
 
-static int write(const inspection *in, const char *path,
-                 void (*notation)(const inspection *in, output *out))
-{
-    output out;
-    const char *const inputs[] = {in->path, in->args->config, in->args->vocab};
-    const int code = output_open(&out, in->args->who, path, inputs, 3);
-    if (code != EXIT_DONE)
-        return code;
-    notation(in, &out);
-    return output_close(&out, true);
-}
-
 static int print(const inspection *in)
 {
     const arguments *const args = in->args;
-    int code = EXIT_DONE;
-    if ((args->svg != NULL && strcmp(args->svg, "-") == 0) ||
-        (args->csv != NULL && strcmp(args->csv, "-") == 0))
-        return complain(args->who, EXIT_USAGE,
-                        "--svg and --csv write files; standard output has the results");
-    if (args->svg != NULL)
-        code = write(in, args->svg, inspect_print_svg);
+    output outs[3] = {{.who = args->who}};
+    int code = args->output != NULL ? output_open(&outs[0], args->who, args->output)
+                                    : run_files_open_results(&outs[0], args);
+    if (code == EXIT_DONE && args->svg != NULL)
+        code = output_open(&outs[1], args->who, args->svg);
     if (code == EXIT_DONE && args->csv != NULL)
-        code = write(in, args->csv, inspect_print_csv);
-    if (code == EXIT_DONE)
-        code = write(in, args->output,
-                     args->format == FORMAT_JSON ? inspect_print_json : inspect_print_text);
-    return code;
+        code = output_open(&outs[2], args->who, args->csv);
+    if (code == EXIT_DONE && args->format == FORMAT_JSON)
+        inspect_print_json(in, &outs[0]);
+    else if (code == EXIT_DONE)
+        inspect_print_text(in, &outs[0]);
+    if (code == EXIT_DONE && args->svg != NULL)
+        inspect_print_svg(in, &outs[1]);
+    if (code == EXIT_DONE && args->csv != NULL)
+        inspect_print_csv(in, &outs[2]);
+    const int close_code = outputs_close(outs, 3, code == EXIT_DONE);
+    return code == EXIT_DONE ? close_code : code;
 }
 
 int cmd_inspect(const arguments *args)

@@ -108,11 +108,6 @@ static int replay_all(replay_run *run)
 static int open_lines(replay_run *run)
 {
     const char *const path = run->args->words[0];
-    size_t n_stdin = 0;
-    for (size_t i = 0; i < run->args->n_words; i++)
-        n_stdin += strcmp(run->args->words[i], "-") == 0;
-    if (n_stdin > 1)
-        return complain(run->args->who, EXIT_USAGE, "standard input (-) is named more than once");
     run->lines.who = run->args->who;
     run->lines.name = source_name(path);
     run->lines.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
@@ -146,7 +141,7 @@ int cmd_replay(const arguments *args)
     if (code == EXIT_DONE)
         code = open_sources(&run);
     if (code == EXIT_DONE)
-        code = output_open(&run.out, args->who, args->output, args->words, args->n_words);
+        code = output_open(&run.out, args->who, args->output);
     if (code == EXIT_DONE) {
         code = replay_all(&run);
         const int close_code = output_close(&run.out, code == EXIT_DONE);

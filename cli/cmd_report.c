@@ -122,7 +122,7 @@ int cmd_report(const arguments *args)
     report r = {.args = &own, .n_dumps = args->n_words};
     output out;
     own.no_curves = true;
-    int code = output_open(&out, args->who, args->output, args->words, args->n_words);
+    int code = output_open(&out, args->who, args->output);
     if (code != EXIT_DONE)
         return code;
     r.dumps = calloc(r.n_dumps, sizeof *r.dumps);

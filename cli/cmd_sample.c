@@ -405,12 +405,6 @@ static int sample_dump(run *all, size_t index)
 
 static int check_arguments(const arguments *args)
 {
-    size_t n_stdin = args->config != NULL && strcmp(args->config, "-") == 0;
-    n_stdin += args->vocab != NULL && strcmp(args->vocab, "-") == 0;
-    for (size_t i = 0; i < args->n_words; i++)
-        n_stdin += strcmp(args->words[i], "-") == 0;
-    if (n_stdin > 1)
-        return complain(args->who, EXIT_USAGE, "standard input (-) is named more than once");
     if (args->trace && args->format != FORMAT_JSON)
         return complain(args->who, EXIT_USAGE, "--trace needs --format json");
     if (args->sequence && args->draws != 1)
@@ -425,20 +419,6 @@ static int check_arguments(const arguments *args)
         return complain(args->who, EXIT_USAGE,
                         "--stream needs --sequence; without it row r uses stream r");
     return EXIT_DONE;
-}
-
-static int open_output(run *all)
-{
-    const arguments *const args = all->args;
-    const char **const inputs = malloc((args->n_words + 2) * sizeof *inputs);
-    if (inputs == NULL)
-        return complain_memory(args->who);
-    memcpy(inputs, args->words, args->n_words * sizeof *inputs);
-    inputs[args->n_words] = args->config;
-    inputs[args->n_words + 1] = args->vocab;
-    const int code = output_open(&all->out, args->who, args->output, inputs, args->n_words + 2);
-    free(inputs);
-    return code;
 }
 
 static int prepare(run *all)
@@ -470,9 +450,7 @@ int cmd_sample(const arguments *args)
     run all = {.args = args};
     int code = prepare(&all);
     if (code == EXIT_DONE)
-        code = open_output(&all);
-    else
-        all.out.fd = -1;
+        code = output_open(&all.out, args->who, args->output);
     for (size_t i = 0; code == EXIT_DONE && i < args->n_words; i++)
         code = sample_dump(&all, i);
     progress_clear(&all.bar);

@@ -333,7 +333,7 @@ int cmd_softmax(const arguments *args)
     output out;
     int code = read_request(&r, args);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, args->output, NULL, 0);
+        code = output_open(&out, args->who, args->output);
     if (code != EXIT_DONE)
         return code;
     code = args->n_words > 0 ? answer_words(&r, &out) : answer_stdin(&r, &out);

@@ -177,7 +177,7 @@ int cmd_stages(const arguments *args)
     output out;
     int code = find_stage(args, &stage);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL, NULL, 0);
+        code = output_open(&out, args->who, NULL);
     if (code != EXIT_DONE)
         return code;
     if (stage != NULL && args->format == FORMAT_JSON) {

@@ -119,7 +119,7 @@ int cmd_tree_eval(const arguments *args)
     if (code == EXIT_DONE)
         code = measure(&e);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL, NULL, 0);
+        code = output_open(&out, args->who, NULL);
     if (code == EXIT_DONE) {
         print(&e, &out);
         code = output_close(&out, true);

@@ -17,7 +17,9 @@ static int count_tokens(training *t)
 int cmd_tree_fit(const arguments *args)
 {
     training t = {.args = args};
-    int code = pairs_read(&t.pairs, args, args->words[0], args->words[1]);
+    int code = training_check(&t);
+    if (code == EXIT_DONE)
+        code = pairs_read(&t.pairs, args, args->words[0], args->words[1]);
     if (code == EXIT_DONE)
         code = count_tokens(&t);
     if (code == EXIT_DONE)
@@ -29,7 +31,9 @@ int cmd_tree_fit(const arguments *args)
 int cmd_tree_distill(const arguments *args)
 {
     training t = {.args = args};
-    int code = head_model_open_head(&t.teacher, args, args->words[0]);
+    int code = training_check(&t);
+    if (code == EXIT_DONE)
+        code = head_model_open_head(&t.teacher, args, args->words[0]);
     if (code == EXIT_DONE)
         code = pairs_read(&t.pairs, args, args->words[1], args->words[2]);
     if (code == EXIT_DONE) {

@@ -119,7 +119,7 @@ static int predict_lines(prediction *p)
         code = predict(p, n_before, p->lines.n_lines);
         n_before += p->lines.n_lines;
         /* Whoever asked may wait for the answers before going on. */
-        if (p->out.target == NULL)
+        if (p->out.file.temporary == NULL)
             output_flush(&p->out);
     }
     return code;
@@ -171,15 +171,14 @@ static int check_arguments(const prediction *p)
 int cmd_tree_predict(const arguments *args)
 {
     const char *const input = args->n_words > 1 ? args->words[1] : NULL;
-    prediction p = {.args = args, .input = input, .out = {.fd = -1}};
-    const char *const inputs[] = {args->words[0], input, args->vocab};
+    prediction p = {.args = args, .input = input};
     int code = head_model_open(&p.model, args, args->words[0]);
     if (code == EXIT_DONE)
         code = check_arguments(&p);
     if (code == EXIT_DONE)
         code = vocab_load(&p.v, args);
     if (code == EXIT_DONE)
-        code = output_open(&p.out, args->who, args->output, inputs, 3);
+        code = output_open(&p.out, args->who, args->output);
     if (code == EXIT_DONE)
         code = p.model.text != NULL ? predict_lines(&p) : predict_rows(&p);
     progress_clear(&p.bar);

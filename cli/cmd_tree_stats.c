@@ -132,7 +132,7 @@ int cmd_tree_stats(const arguments *args)
     if (code == EXIT_DONE)
         code = measure(&r);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL, NULL, 0);
+        code = output_open(&out, args->who, NULL);
     if (code == EXIT_DONE) {
         if (args->format == FORMAT_JSON)
             print_json(&r, &out);

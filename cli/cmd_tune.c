@@ -3,6 +3,7 @@
  * written last, one after the other, so that an interrupted run leaves none.
  */
 #include "commands.h"
+#include "run_files.h"
 #include "tuning.h"
 
 #include <errno.h>
@@ -21,59 +22,47 @@ static void write_config(const tuning *t, output *out)
     free(text);
 }
 
-static int write_file(const tuning *t, const char *path,
-                      void (*write)(const tuning *t, output *out))
+enum { RESULTS, CONFIG, SVG, CSV, N_OUTPUTS };
+
+static int open_files(const arguments *args, output outs[N_OUTPUTS])
 {
-    output out;
-    const arguments *const args = t->args;
-    const char *const inputs[] = {args->words[0], args->config, args->targets};
-    if (path == NULL)
-        return EXIT_DONE;
-    const int code = output_open(&out, args->who, path, inputs, 3);
-    if (code != EXIT_DONE)
-        return code;
-    write(t, &out);
-    return output_close(&out, true);
+    const char *const paths[N_OUTPUTS] = {NULL, args->output, args->svg, args->csv};
+    int code = EXIT_DONE;
+    for (size_t i = CONFIG; i < N_OUTPUTS && code == EXIT_DONE; i++)
+        if (paths[i] != NULL)
+            code = output_open(&outs[i], args->who, paths[i]);
+    return code;
 }
 
-static int check_arguments(const arguments *args)
+static void print(const tuning *t, output outs[N_OUTPUTS])
 {
-    const char *const files[] = {args->output, args->svg, args->csv};
-    for (size_t i = 0; i < 3; i++) {
-        if (files[i] != NULL && strcmp(files[i], "-") == 0)
-            return complain(args->who, EXIT_USAGE,
-                            "-o, --svg and --csv write files; standard output has the results");
-        for (size_t j = 0; j < i; j++)
-            if (files[i] != NULL && files[j] != NULL && strcmp(files[i], files[j]) == 0)
-                return complain(args->who, EXIT_USAGE, "%s is to be two files", files[i]);
-    }
-    return EXIT_DONE;
+    if (t->args->format == FORMAT_JSON)
+        tuning_print_json(t, &outs[RESULTS]);
+    else
+        tuning_print_text(t, &outs[RESULTS]);
+    if (outs[CONFIG].is_open)
+        write_config(t, &outs[CONFIG]);
+    if (outs[SVG].is_open)
+        tuning_print_svg(t, &outs[SVG]);
+    if (outs[CSV].is_open)
+        tuning_print_csv(t, &outs[CSV]);
 }
 
 int cmd_tune(const arguments *args)
 {
     tuning t = {0};
-    output out;
-    const char *const inputs[] = {args->words[0], args->config, args->targets};
-    int code = check_arguments(args);
-    if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL, inputs, 3);
+    output outs[N_OUTPUTS] = {{.who = args->who}};
+    int code = run_files_open_results(&outs[RESULTS], args);
     if (code != EXIT_DONE)
         return code;
     code = tuning_open(&t, args, args->words[0]);
     if (code == EXIT_DONE)
-        code = tuning_run(&t, &out);
+        code = tuning_run(&t, &outs[RESULTS]);
     if (code == EXIT_DONE)
-        code = write_file(&t, args->output, write_config);
+        code = open_files(args, outs);
     if (code == EXIT_DONE)
-        code = write_file(&t, args->svg, tuning_print_svg);
-    if (code == EXIT_DONE)
-        code = write_file(&t, args->csv, tuning_print_csv);
-    if (code == EXIT_DONE && args->format == FORMAT_JSON)
-        tuning_print_json(&t, &out);
-    else if (code == EXIT_DONE)
-        tuning_print_text(&t, &out);
-    const int close_code = output_close(&out, code == EXIT_DONE);
+        print(&t, outs);
+    const int close_code = outputs_close(outs, N_OUTPUTS, code == EXIT_DONE);
     tuning_close(&t);
     return code == EXIT_DONE ? close_code : code;
 }

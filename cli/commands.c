@@ -16,7 +16,7 @@ static const option general_options[] = {
 TABLE(general_table, "Help", general_options);
 
 static const option output_options[] = {
-    {"output", 'o', OPTION_FILE, "FILE",
+    {"output", 'o', OPTION_OUTPUT, "FILE",
      "write to FILE instead of standard output; it appears only when it is complete", AT(output), 0,
      0, NULL},
 };
@@ -36,7 +36,7 @@ static const option dump_options[] = {
 TABLE(dump_table, "Input", dump_options);
 
 static const option vocab_options[] = {
-    {"vocab", 0, OPTION_FILE, "FILE",
+    {"vocab", 0, OPTION_INPUT, "FILE",
      "the texts of the tokens: one a line, a JSON list, a JSON map from text to id, a "
      "tokenizer.json, or a GGUF model",
      AT(vocab), 0, 0, NULL},
@@ -49,7 +49,7 @@ static const option vocab_options[] = {
 TABLE(vocab_table, "Vocabulary", vocab_options);
 
 static const option config_options[] = {
-    {"config", 'c', OPTION_FILE, "FILE", "read the configuration from a JSON file; - is stdin",
+    {"config", 'c', OPTION_INPUT, "FILE", "read the configuration from a JSON file; - is stdin",
      AT(config), 0, 0, NULL},
     {"preset", 0, OPTION_TEXT, "NAME", "start from a built-in configuration (pluck config init)",
      AT(preset), 0, 0, NULL},
@@ -105,8 +105,8 @@ static const option inspect_options[] = {
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
     {"color", 0, OPTION_CHOICE, "auto|always|never",
      "default auto: on a terminal, unless NO_COLOR is set", AT(color), 0, 0, NULL},
-    {"svg", 0, OPTION_FILE, "FILE", "draw the probabilities by rank", AT(svg), 0, 0, NULL},
-    {"csv", 0, OPTION_FILE, "FILE", "write the list of tokens as a table", AT(csv), 0, 0, NULL},
+    {"svg", 0, OPTION_OUTPUT, "FILE", "draw the probabilities by rank", AT(svg), 0, 0, NULL},
+    {"csv", 0, OPTION_OUTPUT, "FILE", "write the list of tokens as a table", AT(csv), 0, 0, NULL},
 };
 TABLE(inspect_table, "Inspecting", inspect_options);
 
@@ -166,7 +166,7 @@ static const option softmax_options[] = {
 TABLE(softmax_table, "Softmax", softmax_options);
 
 static const option targets_options[] = {
-    {"targets", 0, OPTION_FILE, "FILE",
+    {"targets", 0, OPTION_INPUT, "FILE",
      "the tokens that really followed, one a row: .npy of integers, or text; default those of the "
      "dump",
      AT(targets), 0, 0, NULL},
@@ -174,7 +174,7 @@ static const option targets_options[] = {
 TABLE(targets_table, "Targets", targets_options);
 
 static const option convert_options[] = {
-    {"output", 'o', OPTION_FILE, "FILE",
+    {"output", 'o', OPTION_OUTPUT, "FILE",
      "write to FILE; it appears only when it is complete; - is standard output", AT(output), 0, 0,
      NULL},
     {"to", 0, OPTION_CHOICE, "auto|npy|safetensors|jsonl",
@@ -184,16 +184,16 @@ static const option convert_options[] = {
     {"rows", 'r', OPTION_TEXT, "A:B",
      "rows A to B - 1 of the dump; A:, :B, one row A; negative ones count from the end", AT(rows),
      0, 0, NULL},
-    {"targets-out", 0, OPTION_FILE, "FILE", "write the targets, too: .npy of int32, -1 for none",
+    {"targets-out", 0, OPTION_OUTPUT, "FILE", "write the targets, too: .npy of int32, -1 for none",
      AT(targets_out), 0, 0, NULL},
     {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar, no notes", AT(quiet), 0, 0, NULL},
 };
 TABLE(convert_table, "Writing", convert_options);
 
 static const option compare_options[] = {
-    {"config-a", 0, OPTION_FILE, "FILE", "compare what this configuration makes of A", AT(config_a),
-     0, 0, NULL},
-    {"config-b", 0, OPTION_FILE, "FILE",
+    {"config-a", 0, OPTION_INPUT, "FILE", "compare what this configuration makes of A",
+     AT(config_a), 0, 0, NULL},
+    {"config-b", 0, OPTION_INPUT, "FILE",
      "compare what this configuration makes of B, or of A again", AT(config_b), 0, 0, NULL},
     {"rows", 'r', OPTION_TEXT, "A:B",
      "rows A to B - 1 of the dumps; A:, :B, one row A; negative ones count from the end", AT(rows),
@@ -212,7 +212,7 @@ static const option compare_options[] = {
 TABLE(compare_table, "Comparing", compare_options);
 
 static const option tune_options[] = {
-    {"targets", 't', OPTION_FILE, "FILE",
+    {"targets", 't', OPTION_INPUT, "FILE",
      "the tokens that really followed, one a row: .npy of integers, or numbers as text; default "
      "those that the dump holds",
      AT(targets), 0, 0, NULL},
@@ -254,16 +254,16 @@ static const option tune_options[] = {
 TABLE(tune_table, "Tuning", tune_options);
 
 static const option tune_output_options[] = {
-    {"output", 'o', OPTION_FILE, "FILE",
+    {"output", 'o', OPTION_OUTPUT, "FILE",
      "write the configuration, with the fitted temperature, to FILE", AT(output), 0, 0, NULL},
-    {"svg", 0, OPTION_FILE, "FILE", "draw the objective and the reliability diagram", AT(svg), 0, 0,
-     NULL},
-    {"csv", 0, OPTION_FILE, "FILE", "write the curves as a table", AT(csv), 0, 0, NULL},
+    {"svg", 0, OPTION_OUTPUT, "FILE", "draw the objective and the reliability diagram", AT(svg), 0,
+     0, NULL},
+    {"csv", 0, OPTION_OUTPUT, "FILE", "write the curves as a table", AT(csv), 0, 0, NULL},
 };
 TABLE(tune_output_table, "Output", tune_output_options);
 
 static const option report_options[] = {
-    {"targets", 't', OPTION_FILE, "FILE",
+    {"targets", 't', OPTION_INPUT, "FILE",
      "the tokens that really followed, one a row: .npy of integers, or numbers as text; default "
      "those that the dump holds",
      AT(targets), 0, 0, NULL},
@@ -336,13 +336,13 @@ static const option predict_options[] = {
 TABLE(predict_table, "Predicting", predict_options);
 
 static const option dense_options[] = {
-    {"bias", 0, OPTION_FILE, "FILE", "the bias of a dense head whose weights are a .npy file",
+    {"bias", 0, OPTION_INPUT, "FILE", "the bias of a dense head whose weights are a .npy file",
      AT(bias), 0, 0, NULL},
 };
 TABLE(dense_table, "Dense heads", dense_options);
 
 static const option counts_options[] = {
-    {"counts", 0, OPTION_FILE, "FILE",
+    {"counts", 0, OPTION_INPUT, "FILE",
      "how often each token occurs: whole numbers as .npy or text, in the order of the tokens",
      AT(counts), 0, 0, NULL},
 };
@@ -353,12 +353,12 @@ static const option train_options[] = {
      "which tree: of --counts (or of the targets), of equal depth, or of near --vectors; default "
      "huffman",
      AT(tree), 0, 0, NULL},
-    {"counts", 0, OPTION_FILE, "FILE",
+    {"counts", 0, OPTION_INPUT, "FILE",
      "how often each token occurs: whole numbers as .npy or text, in the order of the tokens",
      AT(counts), 0, 0, NULL},
-    {"vectors", 0, OPTION_FILE, "FILE", "a vector for each token, for --tree clusters", AT(vectors),
-     0, 0, NULL},
-    {"start", 0, OPTION_FILE, "FILE", "begin with the nodes and the tree of this head", AT(start),
+    {"vectors", 0, OPTION_INPUT, "FILE", "a vector for each token, for --tree clusters",
+     AT(vectors), 0, 0, NULL},
+    {"start", 0, OPTION_INPUT, "FILE", "begin with the nodes and the tree of this head", AT(start),
      0, 0, NULL},
     {"epochs", 'e', OPTION_COUNT, "N", "use every row N times; default 5", AT(epochs), 1, 100000,
      NULL},
@@ -370,23 +370,25 @@ static const option train_options[] = {
      AT(no_bias), 0, 0, NULL},
     {"seed", 0, OPTION_COUNT, "N", "of the order of the rows; default 0", AT(seed), 0, UINT64_MAX,
      NULL},
-    {"validation", 0, OPTION_FILE, "FILE",
+    {"validation", 0, OPTION_INPUT, "FILE",
      "held-out hidden states: their perplexity is printed after every epoch", AT(validation), 0, 0,
      NULL},
-    {"validation-targets", 0, OPTION_FILE, "FILE", "and their tokens", AT(validation_targets), 0, 0,
-     NULL},
-    {"checkpoint", 0, OPTION_FILE, "FILE",
+    {"validation-targets", 0, OPTION_INPUT, "FILE", "and their tokens", AT(validation_targets), 0,
+     0, NULL},
+    {"checkpoint", 0, OPTION_OUTPUT, "FILE",
      "where to keep what is learned, after every epoch and when interrupted; default, when "
      "interrupted only: the output's name and .checkpoint",
      AT(checkpoint), 0, 0, NULL},
     {"resume", 0, OPTION_SWITCH, NULL, "go on from the checkpoint", AT(resume), 0, 0, NULL},
+    {"overwrite", 0, OPTION_SWITCH, NULL, "replace a checkpoint that is there", AT(overwrite), 0, 0,
+     NULL},
     {"threads", 0, OPTION_COUNT, "N",
      "share the work among N threads, with the same result; 0: one a processor; default 1",
      AT(threads), 0, 1024, NULL},
     {"format", 'f', OPTION_CHOICE, "text|json", "default text; json is one object a line",
      AT(format), 0, 0, NULL},
     {"quiet", 'q', OPTION_SWITCH, NULL, "no progress bar", AT(quiet), 0, 0, NULL},
-    {"output", 'o', OPTION_FILE, "FILE", "where the head goes, as .safetensors", AT(output), 0, 0,
+    {"output", 'o', OPTION_OUTPUT, "FILE", "where the head goes, as .safetensors", AT(output), 0, 0,
      NULL},
 };
 TABLE(train_table, "Training", train_options);
@@ -557,7 +559,8 @@ static const command sample_command = {
     1,
     SIZE_MAX,
     "DUMP",
-    cmd_sample};
+    cmd_sample,
+    true};
 
 static const command inspect_command = {
     "inspect",
@@ -578,7 +581,8 @@ static const command inspect_command = {
     1,
     1,
     "DUMP",
-    cmd_inspect};
+    cmd_inspect,
+    true};
 
 static const command replay_command = {
     "replay",
@@ -597,7 +601,8 @@ static const command replay_command = {
     2,
     SIZE_MAX,
     "file of LINES and a DUMP",
-    cmd_replay};
+    cmd_replay,
+    true};
 
 static const command compare_command = {
     "compare",
@@ -619,7 +624,8 @@ static const command compare_command = {
     1,
     2,
     "DUMP",
-    cmd_compare};
+    cmd_compare,
+    true};
 
 static const command convert_command = {
     "convert",
@@ -635,7 +641,8 @@ static const command convert_command = {
     1,
     1,
     "DUMP",
-    cmd_convert};
+    cmd_convert,
+    true};
 
 static const command bench_command = {
     "bench",
@@ -653,7 +660,8 @@ static const command bench_command = {
     0,
     1,
     "DUMP",
-    cmd_bench};
+    cmd_bench,
+    true};
 
 static const command softmax_command = {
     "softmax",
@@ -670,7 +678,8 @@ static const command softmax_command = {
     0,
     SIZE_MAX,
     "NUMBER",
-    cmd_softmax};
+    cmd_softmax,
+    false};
 
 static const command tune_command = {
     "tune",
@@ -691,7 +700,8 @@ static const command tune_command = {
     1,
     1,
     "DUMP",
-    cmd_tune};
+    cmd_tune,
+    true};
 
 static const command report_command = {
     "report",
@@ -707,7 +717,8 @@ static const command report_command = {
     1,
     100,
     "DUMP",
-    cmd_report};
+    cmd_report,
+    true};
 
 static const command stages_command = {
     "stages",
@@ -721,7 +732,8 @@ static const command stages_command = {
     0,
     1,
     "NAME",
-    cmd_stages};
+    cmd_stages,
+    false};
 
 static const command config_check_command = {
     "config check",
@@ -735,7 +747,8 @@ static const command config_check_command = {
     1,
     1,
     "FILE",
-    cmd_config_check};
+    cmd_config_check,
+    true};
 
 static const command config_show_command = {
     "config show",
@@ -750,7 +763,8 @@ static const command config_show_command = {
     0,
     1,
     "FILE",
-    cmd_config_show};
+    cmd_config_show,
+    true};
 
 static const command config_import_command = {
     "config import",
@@ -768,7 +782,8 @@ static const command config_import_command = {
     1,
     1,
     "FILE",
-    cmd_config_import};
+    cmd_config_import,
+    true};
 
 static const command config_init_command = {
     "config init",
@@ -782,7 +797,8 @@ static const command config_init_command = {
     0,
     1,
     "PRESET",
-    cmd_config_init};
+    cmd_config_init,
+    false};
 
 static const command config_schema_command = {
     "config schema",
@@ -795,7 +811,8 @@ static const command config_schema_command = {
     0,
     0,
     "",
-    cmd_config_schema};
+    cmd_config_schema,
+    false};
 
 static const command tree_predict_command = {
     "tree predict",
@@ -813,7 +830,8 @@ static const command tree_predict_command = {
     1,
     2,
     "MODEL",
-    cmd_tree_predict};
+    cmd_tree_predict,
+    true};
 
 static const command tree_stats_command = {
     "tree stats",
@@ -828,7 +846,8 @@ static const command tree_stats_command = {
     0,
     1,
     "MODEL",
-    cmd_tree_stats};
+    cmd_tree_stats,
+    true};
 
 static const command tree_fit_command = {
     "tree fit",
@@ -846,7 +865,8 @@ static const command tree_fit_command = {
     2,
     2,
     "HIDDEN TARGETS",
-    cmd_tree_fit};
+    cmd_tree_fit,
+    true};
 
 static const command tree_distill_command = {
     "tree distill",
@@ -862,7 +882,8 @@ static const command tree_distill_command = {
     3,
     3,
     "HEAD HIDDEN TARGETS",
-    cmd_tree_distill};
+    cmd_tree_distill,
+    true};
 
 static const command tree_eval_command = {
     "tree eval",
@@ -877,7 +898,8 @@ static const command tree_eval_command = {
     3,
     3,
     "HEAD HIDDEN TARGETS",
-    cmd_tree_eval};
+    cmd_tree_eval,
+    true};
 
 static const command completions_command = {
     "completions",
@@ -892,7 +914,8 @@ static const command completions_command = {
     1,
     1,
     "SHELL",
-    cmd_completions};
+    cmd_completions,
+    false};
 
 static const command help_command = {"help",
                                      "[COMMAND]",
@@ -904,7 +927,8 @@ static const command help_command = {"help",
                                      0,
                                      2,
                                      "COMMAND",
-                                     cmd_help};
+                                     cmd_help,
+                                     false};
 
 const command *const commands[] = {&sample_command,
                                    &inspect_command,

@@ -29,7 +29,7 @@ static style find_style(const inspection *in, const output *out)
     const bool is_colored =
         in->args->color == COLOR_ALWAYS ||
         (in->args->color == COLOR_AUTO && out->is_terminal && (no_color == NULL || !*no_color));
-    const unsigned width = terminal_width(out->fd);
+    const unsigned width = terminal_width(out->file.fd);
     style s = {{"", "", ""}, bars_have_blocks(), BAR_MIN};
     if (is_colored)
         s.codes = (paint){"\033[1m", "\033[36m", "\033[0m"};

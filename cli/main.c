@@ -1,7 +1,9 @@
 /* pluck: finds the command, parses what follows its name, runs it. */
 #include "commands.h"
 #include "help.h"
+#include "run_files.h"
 #include "suggest.h"
+#include "unfinished.h"
 
 #include <pluck/base.h>
 
@@ -47,13 +49,15 @@ static int run_command(const command *c, int n_words, char **words)
     int code = arguments_parse(&args, &set, n_words, words);
     if (code == EXIT_DONE && args.help) {
         output out;
-        code = output_open(&out, who, NULL, NULL, 0);
+        code = output_open(&out, who, NULL);
         if (code == EXIT_DONE) {
             help_command(&out, c, &set);
             code = output_close(&out, true);
         }
     } else if (code == EXIT_DONE) {
-        code = c->run(&args);
+        code = run_files_check(&args, NULL);
+        if (code == EXIT_DONE)
+            code = c->run(&args);
     }
     arguments_destroy(&args);
     option_set_destroy(&set);
@@ -70,7 +74,7 @@ static int print_help(const char *group)
 static int print_version(void)
 {
     output out;
-    const int code = output_open(&out, "pluck", NULL, NULL, 0);
+    const int code = output_open(&out, "pluck", NULL);
     if (code != EXIT_DONE)
         return code;
     output_printf(&out, "pluck %s\ninstruction sets:", pluck_version());
@@ -97,14 +101,14 @@ int main(int argc, char **argv)
     reserve_standard_streams();
     /* Character types only: numbers keep their dots. */
     setlocale(LC_CTYPE, "");
-    output_watch_signals();
+    unfinished_watch_signals();
 
     if (argc < 2) {
         output out;
-        output_open(&out, "pluck", NULL, NULL, 0);
-        out.fd = STDERR_FILENO;
-        help_short(&out);
-        output_flush(&out);
+        if (output_open_error(&out, "pluck") == EXIT_DONE) {
+            help_short(&out);
+            (void)output_close(&out, true);
+        }
         return EXIT_USAGE;
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)

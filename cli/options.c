@@ -117,7 +117,8 @@ static int take(arguments *args, const option *o, const char *value)
         *(bool *)place = true;
         break;
     case OPTION_TEXT:
-    case OPTION_FILE:
+    case OPTION_INPUT:
+    case OPTION_OUTPUT:
         *(const char **)place = value;
         break;
     case OPTION_COUNT:

@@ -16,7 +16,8 @@
 typedef enum option_type {
     OPTION_SWITCH, /* bool, no value                                        */
     OPTION_TEXT,   /* const char *                                          */
-    OPTION_FILE,   /* const char *; completed with file names               */
+    OPTION_INPUT,  /* const char *: a file that is read                     */
+    OPTION_OUTPUT, /* const char *: a file that is written, see run_files.h */
     OPTION_COUNT,  /* uint64_t in [min, max]                                */
     OPTION_NUMBER, /* double in [min, max]                                  */
     OPTION_CHOICE, /* int: which of the words in value_name, "text|json"    */
@@ -33,6 +34,11 @@ typedef struct option {
     uint64_t min, max;
     const char *key; /* OPTION_KEY: the configuration key */
 } option;
+
+static inline bool option_is_file(const option *o)
+{
+    return o->type == OPTION_INPUT || o->type == OPTION_OUTPUT;
+}
 
 typedef struct option_table {
     const char *title; /* "Options" */
@@ -72,7 +78,7 @@ typedef struct arguments {
     int dtype, input_format, vocab_encoding, format, color, to, to_dtype, bin_edges, truncate, tree;
     bool sequence, skip_bad, trace, explain, quiet, short_vocab, list, help, man, log, sparsemax,
         lse, entropy, argmax, gradient, lines, equal_mass, cross_validate, no_curves, sample,
-        compat, no_bias, resume;
+        compat, no_bias, resume, overwrite;
     double draw_temperature, threshold, rate, l2;
 } arguments;
 
@@ -87,6 +93,7 @@ struct command {
     size_t min_words, max_words;
     const char *word_name; /* "DUMP" */
     int (*run)(const arguments *args);
+    bool words_are_inputs; /* the words are files that are read */
 };
 
 /* NULL-terminated. */

@@ -8,33 +8,38 @@
 
 #include "message.h"
 
+#include "container/new_file.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
-#define OUTPUT_BUFFER_BYTES 65536
-
+/* All zero: closed. */
 typedef struct output {
     const char *who;  /* the command, for messages */
     const char *name; /* what messages call it */
-    int fd;
-    bool is_terminal;
-    int error;       /* errno of the first failed write, or 0 */
-    char *temporary; /* what is written until it is complete; NULL if written in place */
-    char *target;    /* what it becomes then */
-    size_t n;
-    char buffer[OUTPUT_BUFFER_BYTES];
+    pl_new_file file;
+    int unfinished; /* see unfinished.h */
+    bool is_open, is_terminal;
+    int error;       /* errno of the first failure, or 0 */
+    pluck_error err; /* and what the writer said, if it was the writer */
 } output;
 
-/* Opens path, or standard output if path is NULL or "-". Refuses a path that is one of the n_inputs
- * files (NULL and "-" among them are ignored). Returns an exit code, after complain() if it is not
+/* Opens path, or standard output if path is NULL or "-"; whether path may be written to was decided
+ * before the command ran, see run_files.h. Returns an exit code, after complain() if it is not
  * EXIT_DONE; then nothing is open. */
-int output_open(output *out, const char *who, const char *path, const char *const *inputs,
-                size_t n_inputs);
+int output_open(output *out, const char *who, const char *path);
+
+/* Standard error, for results when a file of the user's takes standard output. */
+int output_open_error(output *out, const char *who);
 
 /* Writes what is left; then, if keep, gives a file its name, else removes it. Returns EXIT_SYSTEM
  * after complain() if anything could not be written, and then nothing is left of the file; else
  * EXIT_DONE. */
 int output_close(output *out, bool keep);
+
+/* The same for all the outputs of a command: none gets its name before all are written. When one
+ * fails the message says which were completed all the same. */
+int outputs_close(output *outs, size_t n, bool keep);
 
 void output_write(output *out, const char *data, size_t n);
 void output_text(output *out, const char *text);
@@ -70,21 +75,5 @@ typedef struct screen_text {
 } screen_text;
 
 void output_screen(output *out, screen_text *state, const char *text, size_t n);
-
-/* Whether path is one of the n_inputs files; NULL and "-" among them are ignored. */
-bool output_is_input(const char *path, const char *const *inputs, size_t n_inputs);
-
-/* Removes the unfinished files if the process is interrupted or terminated, by SIGPIPE too. Called
- * once, at the start. */
-void output_watch_signals(void);
-
-/* Number index of the unfinished files is path, or NULL: none any more; an output is number 0.
- * false: the path is too long to be kept. */
-enum { OUTPUT_MAX_WATCHED = 2 };
-bool output_watch(unsigned index, const char *path);
-
-/* Lets signals that end the command wait, true, and lets them come again, false: around making a
- * file and watching it. */
-void output_hold_signals(bool hold);
 
 #endif

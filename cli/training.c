@@ -1,41 +1,15 @@
 /*
- * The loop stands still after every step, which takes milliseconds to seconds. A signal only sets a
- * flag: the step is finished, the checkpoint written, and then the process ends by that signal, as
- * its parent expects. A second signal ends it at once.
+ * The loop stands still after every step, which takes milliseconds to seconds, and asks whether a
+ * signal came: see checkpoint.c.
  */
 #include "training.h"
+#include "run_files.h"
+#include "unfinished.h"
 
-#include <errno.h>
 #include <math.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 enum { TREE_HUFFMAN, TREE_BALANCED, TREE_CLUSTERS };
-
-static volatile sig_atomic_t caught_signal;
-
-static void on_signal(int number)
-{
-    caught_signal = number;
-}
-
-static void watch_signals(void)
-{
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    sigemptyset(&action.sa_mask);
-    action.sa_handler = on_signal;
-    action.sa_flags = (int)SA_RESETHAND;
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        struct sigaction old;
-        if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-            sigaction(numbers[i], &action, NULL);
-    }
-}
 
 static int64_t *count_targets(const training *t)
 {
@@ -147,18 +121,8 @@ static int create_trainer(training *t)
     };
     pluck_error err;
     pluck_status status = pluck_trainer_create(&t->trainer, t->tree, &data, &options, &err);
-    if (status == PLUCK_OK && args->resume)
-        status = pluck_trainer_resume(t->trainer, t->checkpoint, &err);
-    return status == PLUCK_OK ? EXIT_DONE
+    return status == PLUCK_OK ? checkpoint_resume(&t->checkpoint, t->trainer)
                               : complain(args->who, exit_code_of(status), "%s", err.message);
-}
-
-static int save_checkpoint(training *t)
-{
-    pluck_error err;
-    const pluck_status status = pluck_trainer_save(t->trainer, t->checkpoint, &err);
-    return status == PLUCK_OK ? EXIT_DONE
-                              : complain(t->args->who, exit_code_of(status), "%s", err.message);
 }
 
 /* The loss of the head as it is now, on the held-out pairs or else on those it learns from. */
@@ -203,7 +167,7 @@ static int epoch_done(training *t, const pluck_train_progress *now, double train
     if (code == EXIT_DONE && t->validation.targets != NULL)
         print_epoch(t, now->epoch, train_loss, loss);
     if (code == EXIT_DONE && t->args->checkpoint != NULL && !now->is_done)
-        code = save_checkpoint(t);
+        code = checkpoint_save(&t->checkpoint, t->trainer);
     return code;
 }
 
@@ -229,16 +193,16 @@ static int train(training *t)
             loss = 0;
             n_steps = 0;
         }
-        if (caught_signal != 0 && !now.is_done) {
+        if (checkpoint_signal() != 0 && !now.is_done) {
             progress_clear(&t->bar);
-            const int code = save_checkpoint(t);
+            const int code = checkpoint_save(&t->checkpoint, t->trainer);
             if (code != EXIT_DONE)
                 return code;
             complain(t->args->who, EXIT_DONE,
-                     "interrupted; what is learned is in %s: go on with --resume", t->checkpoint);
+                     "interrupted; what is learned is in %s: go on with --resume",
+                     t->checkpoint.path);
             output_close(&t->out, true);
-            signal(caught_signal, SIG_DFL);
-            raise(caught_signal);
+            checkpoint_end_by_signal();
         }
     }
     progress_clear(&t->bar);
@@ -280,34 +244,20 @@ static int finish(training *t)
     if (code != EXIT_DONE)
         return code;
     pluck_status status = pluck_trainer_head(t->trainer, &head, &err);
+    /* The library does not tell the name of its unfinished file: no signal comes in between. One
+     * that is written in place has none, and a pipe may take for ever. */
+    if (t->checkpoint.output_is_file)
+        unfinished_hold_signals(true);
     if (status == PLUCK_OK)
         status = pluck_head_save(head, t->args->output, &err);
+    if (t->checkpoint.output_is_file)
+        unfinished_hold_signals(false);
     pluck_head_destroy(&head);
     if (status != PLUCK_OK)
         return complain(t->args->who, exit_code_of(status), "%s", err.message);
+    t->is_saved = true;
     print_result(t, loss);
-    /* Its work is in the head now. */
-    if (unlink(t->checkpoint) != 0 && errno != ENOENT)
-        code = complain(t->args->who, EXIT_SYSTEM, "%s: %s", t->checkpoint, strerror(errno));
-    return code;
-}
-
-static int name_checkpoint(training *t)
-{
-    const arguments *const args = t->args;
-    if (args->output == NULL)
-        return complain(args->who, EXIT_USAGE, "needs -o FILE: where the head goes");
-    if (args->validation == NULL && args->validation_targets != NULL)
-        return complain(args->who, EXIT_USAGE, "--validation-targets needs --validation");
-    if (args->validation != NULL && args->validation_targets == NULL)
-        return complain(args->who, EXIT_USAGE, "--validation needs --validation-targets");
-    const size_t size = strlen(args->output) + sizeof ".checkpoint";
-    t->checkpoint_memory = malloc(size);
-    if (t->checkpoint_memory == NULL)
-        return complain_memory(args->who);
-    snprintf(t->checkpoint_memory, size, "%s.checkpoint", args->output);
-    t->checkpoint = args->checkpoint != NULL ? args->checkpoint : t->checkpoint_memory;
-    return EXIT_DONE;
+    return checkpoint_remove(&t->checkpoint);
 }
 
 static int read_validation(training *t)
@@ -321,16 +271,26 @@ static int read_validation(training *t)
                                            t->pairs.hidden.n_cols);
 }
 
+int training_check(training *t)
+{
+    const arguments *const args = t->args;
+    if (args->output == NULL)
+        return complain(args->who, EXIT_USAGE, "needs -o FILE: where the head goes");
+    if (args->validation == NULL && args->validation_targets != NULL)
+        return complain(args->who, EXIT_USAGE, "--validation-targets needs --validation");
+    if (args->validation != NULL && args->validation_targets == NULL)
+        return complain(args->who, EXIT_USAGE, "--validation needs --validation-targets");
+    return checkpoint_check(&t->checkpoint, args);
+}
+
 int training_run(training *t)
 {
     const arguments *const args = t->args;
-    t->out.fd = -1;
-    int code = name_checkpoint(t);
+    int code = read_validation(t);
     if (code == EXIT_DONE)
-        code = read_validation(t);
+        code = run_files_open_results(&t->out, args);
     if (code == EXIT_DONE)
-        code = output_open(&t->out, args->who, NULL, NULL, 0);
-    watch_signals();
+        checkpoint_watch_signals(&t->checkpoint);
     if (code == EXIT_DONE)
         code = build_tree(t);
     if (code == EXIT_DONE && t->teacher.head != NULL)
@@ -343,6 +303,8 @@ int training_run(training *t)
     if (code == EXIT_DONE)
         code = finish(t);
     const int close_code = output_close(&t->out, true);
+    if (t->is_saved && (code != EXIT_DONE || close_code != EXIT_DONE))
+        complain(args->who, EXIT_DONE, "completed: %s", args->output);
     return code != EXIT_DONE ? code : close_code;
 }
 
@@ -354,5 +316,5 @@ void training_free(training *t)
     head_model_close(&t->start);
     pairs_free(&t->pairs);
     pairs_free(&t->validation);
-    free(t->checkpoint_memory);
+    checkpoint_free(&t->checkpoint);
 }

@@ -6,6 +6,7 @@
 #define CLI_TRAINING_H
 
 #include "arrays.h"
+#include "checkpoint.h"
 #include "head_model.h"
 #include "output.h"
 #include "progress.h"
@@ -43,12 +44,16 @@ typedef struct training {
     uint32_t n_tokens;
     pluck_tree *tree;
     pluck_trainer *trainer;
-    const char *checkpoint; /* its path */
-    char *checkpoint_memory;
+    checkpoint checkpoint;
+    bool is_saved; /* the head */
     output out;
     progress bar;
     double dense_loss; /* of the teacher on the pairs that are judged by */
 } training;
+
+/* Checks the flags, before anything is read. Returns an exit code, after complain() if it is not
+ * EXIT_DONE. */
+int training_check(training *t);
 
 /* Trains on what is set (pairs, n_tokens, teacher), and writes the head to args->output. Returns an
  * exit code, after complain() if it is not EXIT_DONE. */

@@ -1,0 +1,226 @@
+/*
+ * Two paths are the same file if device and inode are equal, or, of files that are not there yet,
+ * the directory and the name. Terminals, /dev/null and other character devices, and sockets, hold
+ * nothing that could be lost: they may be named more than once.
+ */
+#include "run_files.h"
+
+#include "base/alloc.h"
+#include "container/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct written {
+    const char *path;
+    pl_place place;
+} written;
+
+typedef struct run_files {
+    const arguments *args;
+    const char **inputs;
+    size_t n_inputs, n_stdin; /* n_stdin of them are "-" and not in the list */
+    written *outputs;
+    size_t n_outputs;
+} run_files;
+
+static const char *value_of(const arguments *args, const option *o)
+{
+    return *(const char *const *)((const char *)args + o->offset);
+}
+
+static size_t count_flags(const arguments *args)
+{
+    size_t n = 0;
+    for (const option_table *const *t = args->command->tables; *t; t++)
+        n += (*t)->n;
+    return n;
+}
+
+static bool holds_something(const struct stat *info)
+{
+    return !S_ISCHR(info->st_mode) && !S_ISSOCK(info->st_mode);
+}
+
+static int refuse_directory(const run_files *files, const written *w)
+{
+    char *end = w->place.target + w->place.directory_bytes;
+    const char kept = *end;
+    *end = '\0';
+    const char *directory = w->place.directory_bytes > 0 ? w->place.target : ".";
+    const bool is_writable = faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0;
+    const int error_number = errno;
+    *end = kept;
+    return is_writable ? EXIT_DONE
+                       : complain(files->args->who, EXIT_SYSTEM,
+                                  "%s: a file next to it cannot be created: %s", w->path,
+                                  strerror(error_number));
+}
+
+static int add_output(run_files *files, const char *path)
+{
+    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    written *w = &files->outputs[files->n_outputs];
+    pluck_error err;
+    *w = (written){.path = path};
+    const pluck_status status = pl_place_find(&w->place, path, &allocator, &err);
+    if (status != PLUCK_OK)
+        return complain(files->args->who, exit_code_of(status), "%s", err.message);
+    files->n_outputs++;
+    return w->place.kind == PL_PLACE_FILE ? refuse_directory(files, w) : EXIT_DONE;
+}
+
+static void add_input(run_files *files, const char *path)
+{
+    if (strcmp(path, "-") == 0)
+        files->n_stdin++;
+    else
+        files->inputs[files->n_inputs++] = path;
+}
+
+static int collect(run_files *files, const char *more)
+{
+    const arguments *args = files->args;
+    const size_t n = count_flags(args) + args->n_words + 1;
+    int code = EXIT_DONE;
+    files->inputs = calloc(n, sizeof *files->inputs);
+    files->outputs = calloc(n, sizeof *files->outputs);
+    if (!files->inputs || !files->outputs)
+        return complain_memory(args->who);
+    for (size_t i = 0; i < args->n_words && args->command->words_are_inputs; i++)
+        add_input(files, args->words[i]);
+    for (const option_table *const *t = args->command->tables; *t && code == EXIT_DONE; t++) {
+        for (size_t i = 0; i < (*t)->n && code == EXIT_DONE; i++) {
+            const option *o = &(*t)->options[i];
+            const char *path = option_is_file(o) ? value_of(args, o) : NULL;
+            if (path && o->type == OPTION_INPUT)
+                add_input(files, path);
+            else if (path)
+                code = add_output(files, path);
+        }
+    }
+    return code == EXIT_DONE && more ? add_output(files, more) : code;
+}
+
+/* An output that is a standard stream already, when its path does not say so. */
+static int refuse_stream(const run_files *files, const written *w)
+{
+    static const char *const names[] = {"input", "output", "error"};
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        struct stat info;
+        const bool may_be = w->place.kind == PL_PLACE_DESCRIPTOR && fd != STDIN_FILENO;
+        if (may_be || fstat(fd, &info) != 0 || !holds_something(&info) ||
+            !pl_place_is_file(&w->place, &info))
+            continue;
+        if (fd == STDOUT_FILENO)
+            return complain(files->args->who, EXIT_USAGE,
+                            "%s: is standard output too; - writes there", w->path);
+        return complain(files->args->who, EXIT_USAGE,
+                        "%s: is standard %s too; write to another file", w->path, names[fd]);
+    }
+    return EXIT_DONE;
+}
+
+static int refuse_input(const run_files *files, const written *w)
+{
+    for (size_t i = 0; i < files->n_inputs; i++) {
+        struct stat info;
+        if (stat(files->inputs[i], &info) == 0 && holds_something(&info) &&
+            pl_place_is_file(&w->place, &info))
+            return complain(files->args->who, EXIT_USAGE,
+                            "%s: is an input file too; write to another file", w->path);
+    }
+    return EXIT_DONE;
+}
+
+static bool is_one_file(const written *a, const written *b)
+{
+    if (a->place.kind == PL_PLACE_DESCRIPTOR && b->place.kind == PL_PLACE_DESCRIPTOR &&
+        a->place.descriptor == b->place.descriptor)
+        return true;
+    return pl_place_is_same(&a->place, &b->place) &&
+           (!a->place.exists || holds_something(&a->place.info));
+}
+
+static int refuse_output(const run_files *files, size_t index)
+{
+    const written *w = &files->outputs[index];
+    for (size_t i = 0; i < index; i++)
+        if (is_one_file(&files->outputs[i], w))
+            return complain(files->args->who, EXIT_USAGE,
+                            "%s and %s: are the same file; each output needs its own",
+                            files->outputs[i].path, w->path);
+    return EXIT_DONE;
+}
+
+/* What the shell has opened for the results and messages of this run: >> a.npy is refused, > a.npy
+ * comes too late. */
+static int refuse_streams(const run_files *files)
+{
+    struct stat input, stream;
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fstat(fd, &stream) != 0 || !holds_something(&stream))
+            continue;
+        for (size_t i = 0; i <= files->n_inputs; i++) {
+            const bool is_stdin = i == files->n_inputs;
+            const char *name = is_stdin ? "standard input" : files->inputs[i];
+            if ((is_stdin ? fstat(STDIN_FILENO, &input) : stat(name, &input)) != 0 ||
+                input.st_dev != stream.st_dev || input.st_ino != stream.st_ino)
+                continue;
+            /* A message would be written into the input. */
+            if (fd == STDERR_FILENO)
+                return EXIT_USAGE;
+            return complain(files->args->who, EXIT_USAGE,
+                            "standard output: is the input %s too; write to another file", name);
+        }
+    }
+    return EXIT_DONE;
+}
+
+int run_files_check(const arguments *args, const char *more)
+{
+    run_files files = {.args = args};
+    int code = collect(&files, more);
+    if (code == EXIT_DONE && files.n_stdin > 1)
+        code = complain(args->who, EXIT_USAGE, "standard input (-) is named more than once");
+    for (size_t i = 0; i < files.n_outputs && code == EXIT_DONE; i++) {
+        code = refuse_input(&files, &files.outputs[i]);
+        if (code == EXIT_DONE)
+            code = refuse_output(&files, i);
+        if (code == EXIT_DONE)
+            code = refuse_stream(&files, &files.outputs[i]);
+    }
+    if (code == EXIT_DONE)
+        code = refuse_streams(&files);
+    for (size_t i = 0; i < files.n_outputs; i++)
+        pl_place_free(&files.outputs[i].place);
+    free(files.inputs);
+    free(files.outputs);
+    return code;
+}
+
+static bool is_standard_output(const char *path)
+{
+    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    pl_place place;
+    if (pl_place_find(&place, path, &allocator, NULL) != PLUCK_OK)
+        return false;
+    pl_place_free(&place);
+    return place.kind == PL_PLACE_DESCRIPTOR && place.descriptor == STDOUT_FILENO;
+}
+
+int run_files_open_results(output *out, const arguments *args)
+{
+    for (const option_table *const *t = args->command->tables; *t; t++) {
+        for (size_t i = 0; i < (*t)->n; i++) {
+            const option *o = &(*t)->options[i];
+            const char *path = o->type == OPTION_OUTPUT ? value_of(args, o) : NULL;
+            if (path && is_standard_output(path))
+                return output_open_error(out, args->who);
+        }
+    }
+    return output_open(out, args->who, NULL);
+}
