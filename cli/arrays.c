@@ -1,21 +1,10 @@
-/*
- * .npy of integers, byte by byte: "\x93NUMPY", major and minor version, the length of the header (2
- * bytes little-endian in version 1, 4 later), the header, a Python dictionary like {'descr': '<i4',
- * 'fortran_order': False, 'shape': (3,), }, then the values. NumPy, "NEP 1: a simple file format
- * for NumPy arrays".
- */
+/* Rows come through the dump reader, integers through that of the library's containers. */
 #include "arrays.h"
-#include "files.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <math.h>
+#include "container/integers.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-enum { NPY_PREFIX_BYTES = 8 };
-
-static const size_t LARGEST_FILE = (size_t)1 << 32;
 
 /* The 16 bits at data as f16: the exponent is rebased by a multiplication, which is exact. */
 static float f16_value(uint32_t bits)
@@ -81,6 +70,7 @@ int float_rows_read(float_rows *rows, const arguments *args, const char *path)
     if (code != EXIT_DONE)
         return code;
     rows->n_cols = src.info.n_vocab;
+    rows->shape = source_shape(&src.info);
     while (code == EXIT_DONE && rows->n_rows < src.info.n_rows) {
         pluck_logits row;
         const pluck_status status =
@@ -107,100 +97,37 @@ void float_rows_free(float_rows *rows)
     *rows = (float_rows){.values = NULL};
 }
 
-/* What follows 'key': in the header, without spaces; NULL if the key is not there. */
-static const char *value_of(const char *header, const char *key)
+int integers_read(const char *who, const char *path, int64_t **values, size_t *n, pl_shape *shape)
 {
-    const char *const found = strstr(header, key);
-    const char *const colon = found != NULL ? strchr(found, ':') : NULL;
-    return colon != NULL ? colon + 1 + strspn(colon + 1, " ") : NULL;
-}
-
-static int64_t integer_at(const unsigned char *bytes, unsigned size, bool is_big, bool is_signed)
-{
-    uint64_t value = 0;
-    for (unsigned i = 0; i < size; i++)
-        value |= (uint64_t)bytes[is_big ? size - 1 - i : i] << (8 * i);
-    if (is_signed && size < 8 && (value >> (8 * size - 1) & 1u) != 0)
-        value |= UINT64_MAX << (8 * size);
-    int64_t result;
-    memcpy(&result, &value, sizeof result);
-    return result;
-}
-
-static int read_npy(const char *who, const char *path, const char *text, size_t n_bytes,
-                    int64_t **values, size_t *n)
-{
-    const unsigned char *const bytes = (const unsigned char *)text;
-    const size_t prefix = NPY_PREFIX_BYTES + (bytes[6] == 1 ? 2u : 4u);
-    size_t length = 0;
-    for (size_t i = prefix; n_bytes > prefix && i-- > NPY_PREFIX_BYTES;)
-        length = length << 8 | bytes[i];
-    if (n_bytes <= prefix || length == 0 || length > n_bytes - prefix)
-        return complain(who, EXIT_DATA, "%s: the .npy header is longer than the file", path);
-    char *const header = strndup(text + prefix, length);
-    if (header == NULL)
-        return complain_memory(who);
-    const char *const type = value_of(header, "'descr'");
-    const char *const order = value_of(header, "'fortran_order'");
-    const bool is_fortran = order == NULL || strncmp(order, "False", 5) != 0;
-    const unsigned size = type != NULL && strlen(type) > 3 ? (unsigned)(type[3] - '0') : 0;
-    const bool is_integer = size > 0 && strchr("<>|", type[1]) != NULL &&
-                            (type[2] == 'i' || type[2] == 'u') && strchr("1248", type[3]) != NULL &&
-                            (type[4] == '\'' || type[4] == '"');
-    const bool is_big = is_integer && type[1] == '>', is_signed = is_integer && type[2] == 'i';
-    free(header);
-    const size_t data = n_bytes - prefix - length;
-    if (!is_integer || is_fortran || data % size != 0)
-        return complain(who, EXIT_DATA, "%s: must be integers in C order (<i4, <i8, ...)", path);
-    *n = data / size;
-    *values = malloc((*n + 1) * sizeof **values);
-    if (*values == NULL)
-        return complain_memory(who);
-    for (size_t i = 0; i < *n; i++)
-        (*values)[i] = integer_at(bytes + prefix + length + i * size, size, is_big, is_signed);
-    return EXIT_DONE;
-}
-
-static int read_text(const char *who, const char *path, const char *text, size_t n_bytes,
-                     int64_t **values, size_t *n)
-{
-    static const char separators[] = " \t\r\n,";
-    *values = malloc((n_bytes / 2 + 1) * sizeof **values);
-    if (*values == NULL)
-        return complain_memory(who);
-    for (const char *at = text + strspn(text, separators); *at != '\0';) {
-        char *end = NULL;
-        errno = 0;
-        const long long value = strtoll(at, &end, 10);
-        if (end == at || errno != 0 || strchr(separators, *end) == NULL)
-            return complain(who, EXIT_DATA, "%s: number %zu is no whole number: '%.*s'", path, *n,
-                            (int)strcspn(at, separators), at);
-        (*values)[(*n)++] = value;
-        at = end + strspn(end, separators);
-    }
-    return EXIT_DONE;
-}
-
-int integers_read(const char *who, const char *path, int64_t **values, size_t *n)
-{
-    char *text = NULL;
-    size_t n_bytes = 0;
+    pl_integers integers;
+    pluck_error err;
     *values = NULL;
     *n = 0;
-    int code = read_file(who, path, LARGEST_FILE, &text, &n_bytes);
-    if (code != EXIT_DONE)
-        return code;
-    const char *const name = source_name(path);
-    if (n_bytes >= NPY_PREFIX_BYTES && memcmp(text, "\x93NUMPY", 6) == 0)
-        code = read_npy(who, name, text, n_bytes, values, n);
-    else
-        code = read_text(who, name, text, n_bytes, values, n);
-    if (code == EXIT_DONE && *n == 0)
-        code = complain(who, EXIT_DATA, "%s: holds no numbers", name);
-    if (code != EXIT_DONE) {
+    pluck_status status = pl_integers_open(&integers, path, NULL, &err);
+    if (status != PLUCK_OK)
+        return complain(who, exit_code_of(status), "%s", err.message);
+    char text[PL_SHAPE_TEXT_BYTES];
+    int code = EXIT_DONE;
+    if (shape == NULL && pl_shape_squeezed(&integers.shape).n_axes > 1)
+        code =
+            complain(who, EXIT_DATA, "%s: has the shape %s; expected one axis, or (n, 1), (1, n)",
+                     source_name(path), pl_shape_text(&integers.shape, text));
+    else if (integers.n > SIZE_MAX / sizeof **values ||
+             (*values = malloc((size_t)integers.n * sizeof **values)) == NULL)
+        code = complain_memory(who);
+    if (code == EXIT_DONE) {
+        status = pl_integers_read(&integers, 0, (size_t)integers.n, *values, &err);
+        if (status != PLUCK_OK)
+            code = complain(who, exit_code_of(status), "%s", err.message);
+    }
+    if (code == EXIT_DONE) {
+        *n = (size_t)integers.n;
+        if (shape != NULL)
+            *shape = integers.shape;
+    } else {
         free(*values);
         *values = NULL;
     }
-    free(text);
+    pl_integers_close(&integers);
     return code;
 }

@@ -22,7 +22,7 @@ static int take_counts(tree_report *r)
 {
     const arguments *const args = r->args;
     if (args->counts != NULL)
-        return integers_read(args->who, args->counts, &r->counts, &r->n_counts);
+        return integers_read(args->who, args->counts, &r->counts, &r->n_counts, NULL);
     if (r->model.text == NULL)
         return EXIT_DONE;
     r->n_counts = pluck_fasttext_get_info(r->model.text).n_outputs;

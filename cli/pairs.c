@@ -11,16 +11,20 @@ uint32_t training_threads(const arguments *args)
     return pl_thread_count((uint32_t)args->threads);
 }
 
-static int read_targets(pair_set *pairs, const arguments *args, const char *path)
+static int read_targets(pair_set *pairs, const arguments *args, const char *hidden,
+                        const char *path)
 {
     int64_t *values = NULL;
     size_t n = 0;
-    int code = integers_read(args->who, path, &values, &n);
+    pl_shape shape;
+    int code = integers_read(args->who, path, &values, &n, &shape);
     if (code != EXIT_DONE)
         return code;
     if (n != pairs->hidden.n_rows)
         code = complain(args->who, EXIT_DATA, "%s: has %zu targets for %llu hidden states", path, n,
                         (unsigned long long)pairs->hidden.n_rows);
+    else
+        code = source_check_shape(args, hidden, &pairs->hidden.shape, path, &shape);
     pairs->targets = malloc(n * sizeof *pairs->targets);
     if (pairs->targets == NULL)
         code = complain_memory(args->who);
@@ -41,7 +45,7 @@ int pairs_read(pair_set *pairs, const arguments *args, const char *hidden, const
     if (code == EXIT_DONE && pairs->hidden.n_rows > UINT32_MAX)
         code = complain(args->who, EXIT_DATA, "%s: has more than 2^32 - 1 rows", hidden);
     if (code == EXIT_DONE)
-        code = read_targets(pairs, args, targets);
+        code = read_targets(pairs, args, hidden, targets);
     if (code != EXIT_DONE)
         pairs_free(pairs);
     return code;

@@ -6,8 +6,13 @@
 static int check_count(const targets *t, const source *src, const char *dump_name)
 {
     const uint64_t n = pluck_targets_count(t->file);
-    if (src->info.n_rows == PLUCK_DUMP_ROWS_UNKNOWN || src->info.n_rows == n)
-        return EXIT_DONE;
+    if (src->info.n_rows == PLUCK_DUMP_ROWS_UNKNOWN || src->info.n_rows == n) {
+        const uint64_t *axes = NULL;
+        pl_shape of_targets = {.n_axes = pluck_targets_axes(t->file, &axes)};
+        pl_shape of_rows = source_shape(&src->info);
+        memcpy(of_targets.axes, axes, of_targets.n_axes * sizeof *axes);
+        return source_check_shape(t->args, dump_name, &of_rows, t->name, &of_targets);
+    }
     return complain(t->args->who, EXIT_DATA, "%s: has %llu targets, but %s has %llu rows", t->name,
                     (unsigned long long)n, dump_name, (unsigned long long)src->info.n_rows);
 }

@@ -271,6 +271,41 @@ const char *source_name(const char *path)
     return strcmp(path, "-") == 0 ? "standard input" : path;
 }
 
+pl_shape source_shape(const pluck_dump_info *info)
+{
+    pl_shape shape = {.n_axes = 0};
+    if (info->n_axes > 1) {
+        shape.n_axes = info->n_axes - 1;
+        memcpy(shape.axes, info->axes, shape.n_axes * sizeof *shape.axes);
+    }
+    return shape;
+}
+
+int source_check_shape(const arguments *args, const char *dump_name, const pl_shape *rows,
+                       const char *targets_name, const pl_shape *targets)
+{
+    char of_rows[PL_SHAPE_TEXT_BYTES], of_targets[PL_SHAPE_TEXT_BYTES];
+    if (pl_shapes_agree(rows, targets))
+        return EXIT_DONE;
+    return complain(args->who, EXIT_DATA,
+                    "%s: has targets of shape %s, but the rows of %s have the shape %s; give the "
+                    "targets in the order of the rows",
+                    targets_name, pl_shape_text(targets, of_targets), dump_name,
+                    pl_shape_text(rows, of_rows));
+}
+
+/* How the rows of an array of three axes and more are counted: from the last axis but one. */
+static void note_shape(const arguments *args, const char *path, const pluck_dump_info *info)
+{
+    char text[PL_SHAPE_TEXT_BYTES];
+    pl_shape whole = {.n_axes = info->n_axes};
+    if (info->n_axes < 3 || args->quiet)
+        return;
+    memcpy(whole.axes, info->axes, whole.n_axes * sizeof *whole.axes);
+    complain(args->who, EXIT_DONE, "%s: %s: %llu rows", source_name(path),
+             pl_shape_text(&whole, text), (unsigned long long)info->n_rows);
+}
+
 int source_open(const arguments *args, const char *path, source *src)
 {
     const pluck_dump_options options = {.format = (pluck_dump_format)args->input_format,
@@ -291,6 +326,7 @@ int source_open(const arguments *args, const char *path, source *src)
         complain(args->who, EXIT_DONE,
                  "%s: rows name some of their tokens; all others count as impossible (-inf)",
                  source_name(path));
+    note_shape(args, path, &src->info);
     src->scratch = malloc(src->info.n_vocab * sizeof *src->scratch);
     if (src->scratch == NULL) {
         source_close(src);

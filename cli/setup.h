@@ -11,6 +11,8 @@
 #include <pluck/dump.h>
 #include <pluck/sampler.h>
 
+#include "container/shape.h"
+
 /* --config or --preset (file, if not NULL, instead of --config), then the flags for keys. */
 int setup_config(const arguments *args, const char *file, pluck_config **config);
 
@@ -53,6 +55,14 @@ typedef struct source {
 
 /* What messages call a dump: its path, or "standard input". */
 const char *source_name(const char *path);
+
+/* The axes of a dump that are rows; none for a format without a shape. */
+pl_shape source_shape(const pluck_dump_info *info);
+
+/* Whether targets are in the order of the rows, as far as the shapes tell: else EXIT_DATA after
+ * complain(). Both are known to be of the same number. */
+int source_check_shape(const arguments *args, const char *dump_name, const pl_shape *rows,
+                       const char *targets_name, const pl_shape *targets);
 
 int source_open(const arguments *args, const char *path, source *src);
 void source_close(source *src);

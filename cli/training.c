@@ -27,7 +27,7 @@ static int build_huffman(training *t)
     pluck_error err;
     int code = EXIT_DONE;
     if (args->counts != NULL)
-        code = integers_read(args->who, args->counts, &counts, &n);
+        code = integers_read(args->who, args->counts, &counts, &n, NULL);
     else
         counts = count_targets(t);
     if (code == EXIT_DONE && counts == NULL)

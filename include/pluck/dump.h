@@ -102,6 +102,12 @@ typedef struct pluck_dump_info {
     bool streamed;    /* rows only in ascending order */
     bool has_targets; /* pluck_dump_read_row() gives targets; JSON lines: of the first row */
     bool is_sparse;   /* the first row names some tokens only: all others are -inf */
+
+    /* The array as it is stored, if the format has one: its last axis is the vocabulary, the others
+     * are rows, the last of them varying fastest. llama-kl: chunks, rows of a chunk, vocabulary. 0
+     * and NULL for other formats. Valid while the dump is open. */
+    size_t n_axes;
+    const uint64_t *axes;
 } pluck_dump_info;
 
 /* All zero for NULL. */
@@ -150,11 +156,11 @@ PLUCK_API pluck_status pluck_dump_read_row(pluck_dump *dump, uint64_t row, float
 PLUCK_API void pluck_dump_release(pluck_dump *dump, uint64_t row);
 
 /*
- * Targets in a file of their own, one a row: an .npy array of integers of 1, 2, 4 or 8 bytes in
- * either byte order (mapped, O(1) to open; more axes than one are flattened), or text: decimal
- * numbers with white space or commas between them, in brackets or not. A negative number is a row
- * without a target (PLUCK_NO_TOKEN); one of PLUCK_MAX_VOCAB or more is PLUCK_ERR_FORMAT. Whether
- * targets are below the n_vocab of a dump is for the caller to check.
+ * Targets in a file of their own, one per row: an .npy array of integers of 1, 2, 4 or 8 bytes in
+ * either byte order (mapped, O(1) to open; the last of several axes varies fastest), or text:
+ * whole numbers with white space or commas between them, or a JSON array. A negative number is a
+ * row without a target (PLUCK_NO_TOKEN); one of PLUCK_MAX_VOCAB or more is PLUCK_ERR_FORMAT.
+ * Whether targets are below the n_vocab of a dump is for the caller to check.
  */
 typedef struct pluck_targets pluck_targets;
 
@@ -168,6 +174,10 @@ PLUCK_API void pluck_targets_close(pluck_targets **targets);
 
 /* How many there are; 0 for NULL. */
 PLUCK_API uint64_t pluck_targets_count(const pluck_targets *targets);
+
+/* The number of axes that the file has, and in *axes (or NULL) their lengths, valid until the
+ * targets are closed; text has one, JSON arrays in arrays have more. 0 for NULL. */
+PLUCK_API size_t pluck_targets_axes(const pluck_targets *targets, const uint64_t **axes);
 
 /* Targets first to first + n - 1; tokens has room for n. Many threads may read at once. Past the
  * last one: PLUCK_ERR_INVALID. On failure tokens is undefined. */

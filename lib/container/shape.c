@@ -26,6 +26,23 @@ const char *pl_shape_text(const pl_shape *shape, char text[PL_SHAPE_TEXT_BYTES])
     return text;
 }
 
+pl_shape pl_shape_squeezed(const pl_shape *shape)
+{
+    pl_shape squeezed = {.n_axes = 0};
+    for (size_t i = 0; i < shape->n_axes; i++)
+        if (shape->axes[i] != 1)
+            squeezed.axes[squeezed.n_axes++] = shape->axes[i];
+    return squeezed;
+}
+
+bool pl_shapes_agree(const pl_shape *a, const pl_shape *b)
+{
+    pl_shape x = pl_shape_squeezed(a), y = pl_shape_squeezed(b);
+    if (x.n_axes <= 1 || y.n_axes <= 1)
+        return true;
+    return x.n_axes == y.n_axes && memcmp(x.axes, y.axes, x.n_axes * sizeof *x.axes) == 0;
+}
+
 bool pl_mul_u64(uint64_t a, uint64_t b, uint64_t *product)
 {
     if (b != 0 && a > UINT64_MAX / b)

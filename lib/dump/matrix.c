@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "container/array_header.h"
 
 enum { GATHER_COLUMNS = 1024, STREAM_VALUES = 1024 };
 
@@ -43,6 +44,25 @@ pluck_status pl_matrix_set_shape(pl_matrix *matrix, const pl_shape *shape, const
     matrix->n_vocab = (uint32_t)n_vocab;
     matrix->row_size_bytes = row_size_bytes;
     return PLUCK_OK;
+}
+
+pluck_status pl_matrix_read_header(pl_matrix *matrix, pl_source *source, pluck_dtype as,
+                                   const char *where, size_t *header_size_bytes, pluck_error *err)
+{
+    pl_npy_fields fields;
+    pl_stored_values values = {0};
+    pluck_status status = pl_npy_header_read(source, where, &fields, header_size_bytes, err);
+    if (status == PLUCK_OK)
+        status = pl_npy_float_values(&fields, as, where, &values, err);
+    if (status != PLUCK_OK)
+        return status;
+    matrix->type = values.type;
+    matrix->swapped = values.swapped;
+    memcpy(matrix->stored_dtype, values.name, sizeof matrix->stored_dtype);
+    status = pl_matrix_set_shape(matrix, &fields.shape, where, err);
+    /* With one row, both orders are the same. */
+    matrix->fortran = status == PLUCK_OK && fields.fortran && matrix->n_rows > 1;
+    return status;
 }
 
 pluck_status pl_matrix_check_size(const pl_matrix *matrix, uint64_t available_bytes,

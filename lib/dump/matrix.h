@@ -32,6 +32,11 @@ typedef struct pl_matrix {
 pluck_status pl_matrix_set_shape(pl_matrix *matrix, const pl_shape *shape, const char *where,
                                  pluck_error *err);
 
+/* The header of the .npy array with which source begins: sets everything but offset_bytes. as: see
+ * pl_npy_float_values(). */
+pluck_status pl_matrix_read_header(pl_matrix *matrix, pl_source *source, pluck_dtype as,
+                                   const char *where, size_t *header_size_bytes, pluck_error *err);
+
 /* Compares the bytes that all rows need with those that there are. */
 pluck_status pl_matrix_check_size(const pl_matrix *matrix, uint64_t available_bytes,
                                   const char *where, pluck_error *err);

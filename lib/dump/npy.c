@@ -1,9 +1,10 @@
 /*
- * .npy: one array; its header is read by array_header.c, its values are a matrix. A stream gives
- * rows in C order only: the first row of a Fortran-order matrix is complete only at its end.
+ * .npy: one array, whose header container/array_header.c reads and whose values are a matrix. A
+ * stream gives rows in C order only: the first row of a Fortran-order matrix is complete only at
+ * its end.
  */
 #include "base/error.h"
-#include "dump/array_header.h"
+#include "container/array_header.h"
 #include "dump/reader.h"
 
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
@@ -15,25 +16,12 @@ static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_opti
 static pluck_status open_array(pluck_dump *dump, const pluck_dump_options *options,
                                pluck_error *err)
 {
-    (void)options;
     pl_source *source = &dump->source;
     pl_matrix *matrix = &dump->matrix;
-    const uint8_t *bytes = NULL;
-    size_t available = 0, text_offset = 0, header_size = 0;
-    pluck_status status = pl_source_peek(source, PL_NPY_PREFIX_BYTES, &bytes, &available, err);
-    if (status == PLUCK_OK)
-        status =
-            pl_npy_header_size(bytes, available, source->label, &text_offset, &header_size, err);
-    if (status == PLUCK_OK)
-        status = pl_source_peek(source, header_size, &bytes, &available, err);
-    if (status)
-        return status;
-    if (available < header_size)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: truncated: the .npy header has %zu bytes, the file has %zu",
-                       source->label, header_size, available);
-    status = pl_npy_header_parse(bytes, text_offset, header_size, source->label, matrix, err);
-    if (status)
+    size_t header_size = 0;
+    pluck_status status =
+        pl_matrix_read_header(matrix, source, options->raw_dtype, source->label, &header_size, err);
+    if (status != PLUCK_OK)
         return status;
     matrix->offset_bytes = header_size;
     if (!source->streamed) {

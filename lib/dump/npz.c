@@ -19,7 +19,6 @@
 #include "container/crc32.h"
 #include "container/zip.h"
 #include "container/zip_stream.h"
-#include "dump/array_header.h"
 #include "dump/reader.h"
 
 enum { LIST_BYTES = 128, NAME_BYTES = 64, CRC_STEP_BYTES = 1 << 20 };
@@ -62,29 +61,9 @@ static void copy_name(const pl_zip_member *member, char name[NAME_BYTES])
     name[length] = '\0';
 }
 
-/* Reads the header of an array from its bytes, which stay where they are. */
-static pluck_status read_header(pl_source *unpacked, const char *where, pl_matrix *matrix,
-                                size_t *header_size, pluck_error *err)
-{
-    const uint8_t *bytes = NULL;
-    size_t available = 0, text_offset = 0;
-    pluck_status status = pl_source_peek(unpacked, PL_NPY_PREFIX_BYTES, &bytes, &available, err);
-    if (status == PLUCK_OK)
-        status = pl_npy_header_size(bytes, available, where, &text_offset, header_size, err);
-    if (status == PLUCK_OK)
-        status = pl_source_peek(unpacked, *header_size, &bytes, &available, err);
-    if (status)
-        return status;
-    if (available < *header_size)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: truncated: the .npy header has %zu bytes, the array has %zu", where,
-                       *header_size, available);
-    return pl_npy_header_parse(bytes, text_offset, *header_size, where, matrix, err);
-}
-
 /* 2 for two axes or more, 1 for one, 0 for what cannot be rows of logits. */
-static pluck_status find_rank(pluck_dump *dump, const pl_zip_member *member, int *rank,
-                              pluck_error *err)
+static pluck_status find_rank(pluck_dump *dump, const pl_zip_member *member, pluck_dtype as,
+                              int *rank, pluck_error *err)
 {
     pl_zip_stream stream;
     pl_source unpacked;
@@ -96,7 +75,7 @@ static pluck_status find_rank(pluck_dump *dump, const pl_zip_member *member, int
         return status;
     pl_source_open_pull(&unpacked, dump->source.label, pl_zip_stream_pull, &stream,
                         &dump->allocator);
-    status = read_header(&unpacked, dump->source.label, &matrix, &header_size, err);
+    status = pl_matrix_read_header(&matrix, &unpacked, as, dump->source.label, &header_size, err);
     if (status == PLUCK_OK)
         *rank = matrix.shape.n_axes > 1 ? 2 : 1;
     pl_source_close(&unpacked);
@@ -145,8 +124,8 @@ static pluck_status find_named(const pluck_dump *dump, const pl_zip *zip, const 
                    dump->source.label, wanted, list[0] ? list : "none");
 }
 
-static pluck_status find_only(pluck_dump *dump, const pl_zip *zip, pl_zip_member *chosen,
-                              pluck_error *err)
+static pluck_status find_only(pluck_dump *dump, const pl_zip *zip, pluck_dtype as,
+                              pl_zip_member *chosen, pluck_error *err)
 {
     char lists[2][LIST_BYTES] = {"", ""}, name[NAME_BYTES];
     size_t n_of[2] = {0, 0}, length = 0;
@@ -157,7 +136,7 @@ static pluck_status find_only(pluck_dump *dump, const pl_zip *zip, pl_zip_member
         int rank = 0;
         pluck_status status = pl_zip_next(zip, &at, &member, err);
         if (status == PLUCK_OK && array_name(&member, &length))
-            status = find_rank(dump, &member, &rank, err);
+            status = find_rank(dump, &member, as, &rank, err);
         if (status)
             return status;
         if (rank == 0)
@@ -202,7 +181,7 @@ static pluck_status start_crc(pluck_dump *dump, npz_file *npz, size_t header_siz
 }
 
 static pluck_status open_member(pluck_dump *dump, npz_file *npz, const pl_zip_member *member,
-                                pluck_error *err)
+                                pluck_dtype as, pluck_error *err)
 {
     pl_matrix *matrix = &dump->matrix;
     const char *label = dump->source.label;
@@ -218,7 +197,7 @@ static pluck_status open_member(pluck_dump *dump, npz_file *npz, const pl_zip_me
     if (status)
         return status;
     pl_source_open_pull(&npz->unpacked, label, pl_zip_stream_pull, &npz->stream, &dump->allocator);
-    status = read_header(&npz->unpacked, label, matrix, &header_size, err);
+    status = pl_matrix_read_header(matrix, &npz->unpacked, as, label, &header_size, err);
     if (status)
         return status;
     npz->is_packed = npz->stream.inflater != NULL;
@@ -255,9 +234,9 @@ static pluck_status open_archive(pluck_dump *dump, const pluck_dump_options *opt
     pluck_status status = pl_zip_open(&zip, source->bytes, source->size_bytes, source->label, err);
     if (status == PLUCK_OK)
         status = options->tensor ? find_named(dump, &zip, options->tensor, &member, err)
-                                 : find_only(dump, &zip, &member, err);
+                                 : find_only(dump, &zip, options->raw_dtype, &member, err);
     if (status == PLUCK_OK)
-        status = open_member(dump, npz, &member, err);
+        status = open_member(dump, npz, &member, options->raw_dtype, err);
     if (status)
         return status;
     pl_reader_matrix_info(dump);

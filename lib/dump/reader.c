@@ -29,4 +29,6 @@ void pl_reader_matrix_info(pluck_dump *dump)
     dump->info.dtype = pl_stored_dtype(dump->matrix.type);
     dump->info.stored_dtype = dump->matrix.stored_dtype;
     dump->info.tensor = dump->tensor;
+    dump->info.n_axes = dump->matrix.shape.n_axes;
+    dump->info.axes = dump->matrix.shape.n_axes > 0 ? dump->matrix.shape.axes : NULL;
 }

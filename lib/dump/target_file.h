@@ -1,10 +1,7 @@
 /*
  * Files of target tokens.
  *
- * Two layouts, told apart by the first bytes: an .npy array of integers, whose header
- * array_header.h describes and whose elements are 1, 2, 4 or 8 bytes, signed (i) or not (u), in
- * either byte order; or text: decimal integers with white space or a comma between them, the whole
- * of it in brackets or not, as a JSON array has them.
+ * container/integers.h describes what is read.
  */
 #ifndef PL_TARGET_FILE_H
 #define PL_TARGET_FILE_H
@@ -16,5 +13,10 @@
 pluck_status pl_targets_open_memory(pluck_targets **out, const char *name, const void *bytes,
                                     size_t size_bytes, bool streamed,
                                     const pluck_allocator *allocator, pluck_error *err);
+
+/* A value as a token: PLUCK_NO_TOKEN for a negative one; one that is too large is refused. index
+ * and where are for the message. */
+pluck_status pl_target_token(int64_t value, uint64_t index, const char *where, pluck_token *token,
+                             pluck_error *err);
 
 #endif

@@ -85,7 +85,7 @@ class Convert(CommandCase):
                 ("truncated.npy -o x.npy", 3, "truncated"),
                 ("nan.npy -o x.jsonl", 3, "row 3: the logit of token 17 is NaN"),
                 ("small.npy --to npy -o /dev/full", 4, "No space left"),
-                ("small.npy -o x.npy --targets small.npy", 3, "are no tokens")]:
+                ("small.npy -o x.npy --targets small.npy", 3, "are not integers")]:
             self.run_line("pluck convert " + line, code=code)
             self.assertIn(said, self.stderr)
             self.assertEqual(self.names(), before)

@@ -64,6 +64,19 @@ static void every_integer_type_gives_the_same_tokens(void **state)
     }
 }
 
+static void check_shape(byte_string bytes, const uint64_t *expected_axes, size_t n_axes)
+{
+    pluck_error err = {0};
+    pluck_targets *targets = NULL;
+    const uint64_t *axes = NULL;
+    assert_status(open_bytes(bytes, false, &targets, &err), PLUCK_OK, err);
+    assert_int_equal(pluck_targets_axes(targets, &axes), n_axes);
+    assert_int_equal(pluck_targets_axes(targets, NULL), n_axes);
+    assert_memory_equal(axes, expected_axes, n_axes * sizeof *axes);
+    pluck_targets_close(&targets);
+    bytes_free(&bytes);
+}
+
 static byte_string text_of(const char *text)
 {
     byte_string bytes = {0};
@@ -81,10 +94,30 @@ static void every_notation_gives_the_same_tokens(void **state)
         "[0, 1, 127, -100, 5]\n",
         "\r\n 0\t1 ,127\r\n-7 5",
         "[\n0,1,127,-1,5 ]",
+        "\xEF\xBB\xBF"
+        "0 1 127 -1 5,\n",
+        "0.000000000000000000e+00\n1.0e+00\n1.27e2\n-1.0\n5.\n",
+        "[[0], [1], [127], [-1], [+5]]",
+        "[[0, 1, 127, -1, 5]]",
         "00 0001 127 -99999999999999999999 5",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         check(text_of(texts[i]), true);
+}
+
+static void axes_are_those_of_the_file(void **state)
+{
+    (void)state;
+    check_shape(integers("<i4", "(5,)"), (uint64_t[]){5}, 1);
+    check_shape(integers("<i4", "(1, 5)"), (uint64_t[]){1, 5}, 2);
+    check_shape(integers("<i4", "(5, 1, 1)"), (uint64_t[]){5, 1, 1}, 3);
+    check_shape(text_of("1 2\n3 4\n"), (uint64_t[]){4}, 1);
+    check_shape(text_of("[1, 2]"), (uint64_t[]){2}, 1);
+    check_shape(text_of("[[1, 2, 3], [4, 5, 6]]"), (uint64_t[]){2, 3}, 2);
+    check_shape(text_of("[[[1], [2]]]"), (uint64_t[]){1, 2, 1}, 3);
+    const uint64_t *axes = (const uint64_t *)state;
+    assert_int_equal(pluck_targets_axes(NULL, &axes), 0);
+    assert_null(axes);
 }
 
 static void check_refused(byte_string bytes, const char *fragment)
@@ -95,7 +128,7 @@ static void check_refused(byte_string bytes, const char *fragment)
         pluck_token tokens[N];
         pluck_status status = open_bytes(bytes, streamed == 1, &targets, &err);
         if (status == PLUCK_OK)
-            status = pluck_targets_read(targets, 0, 1, tokens, &err);
+            status = pluck_targets_read(targets, 0, pluck_targets_count(targets), tokens, &err);
         else
             assert_null(targets);
         if (status != PLUCK_ERR_FORMAT || !strstr(err.message, fragment))
@@ -110,22 +143,50 @@ static void check_refused(byte_string bytes, const char *fragment)
 static void what_is_no_target_is_refused_with_its_place(void **state)
 {
     (void)state;
-    check_refused(text_of("1\n2\nx\n"), "line 3: expected a token id");
-    check_refused(text_of("1\n16777216\n"), "target 1 is 16777216");
-    check_refused(text_of("1 2.5"), "expected white space or a comma");
-    check_refused(text_of("1,,2"), "expected a token id");
-    check_refused(text_of("[1, 2"), "expected ']'");
-    check_refused(text_of("[1, 2,]"), "expected a token id after the comma");
-    check_refused(text_of("[1, 2] 3"), "expected nothing after ']'");
-    check_refused(text_of("[ ]"), "holds no target");
-    check_refused(text_of("- 1"), "expected a token id");
-    check_refused(text_of("hello"), "holds no targets");
-    check_refused(text_of("  \n"), "holds no targets");
+    static const struct {
+        const char *text, *fragment;
+    } cases[] = {
+        {"1\n2\nx\n", "line 3: expected a whole number"},
+        {"1\n16777216\n", "target 1 is 16777216"},
+        {"1\n9223372036854775808\n", "number 1 is 9223372036854775808: expected at most 2^63"},
+        {"1 2.5", "expected a whole number"},
+        {"1 2e-1", "expected a whole number"},
+        {"1-2", "expected white space or a comma"},
+        {"+-1", "expected a whole number"},
+        {"1e", "expected a whole number"},
+        {"1e+", "expected a whole number"},
+        {"--1", "expected a whole number"},
+        {"1 .5", "expected a whole number"},
+        {"1,,2", "expected a whole number"},
+        {",1", "holds no integers"},
+        {"1;2", "expected white space or a comma"},
+        {"[1, 2", "expected ']'"},
+        {"[1, 2,]", "expected a whole number"},
+        {"[1, 2] 3", "expected nothing after ']'"},
+        {"[1] [2]", "expected nothing after ']'"},
+        {"[1]]", "expected nothing after ']'"},
+        {"[ ]", "expected arrays of the same length"},
+        {"[[1, 2], [3]]", "expected arrays of the same length"},
+        {"[[1, 2], 3]", "expected arrays nested to the same depth"},
+        {"[1, [2, 3]]", "expected arrays nested to the same depth"},
+        {"[[1], []]", "expected arrays of the same length"},
+        {"1 [2]", "expected a whole number"},
+        {"- 1", "expected a whole number"},
+        {"hello", "holds no integers"},
+        {"{\"a\": 1}", "holds no integers"},
+        {"  \n", "holds no integers"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_refused(text_of(cases[i].text), cases[i].fragment);
+    byte_string deep = {0};
+    for (size_t i = 0; i < 65; i++)
+        bytes_append(&deep, "[", 1);
+    check_refused(deep, "nested to the same depth everywhere, at most 64");
     byte_string bytes = integers("<i4", "(5,)");
     bytes.size--;
     check_refused(bytes, "do not fit the 19 bytes");
-    check_refused(integers("<f4", "(5,)"), "are no tokens: expected integers");
-    check_refused(integers("|i4", "(5,)"), "are no tokens");
+    check_refused(integers("<f4", "(5,)"), "are not integers; expected integers");
+    check_refused(integers("|i4", "(5,)"), "are not integers");
     check_refused(integers("<i4", "(4611686018427387904, 8)"), "do not fit");
     check_refused(integers("<i4", "(0, 5)"), "do not fit");
     check_refused(npy_header(1, "{'descr': '<i4', 'fortran_order': True, 'shape': (2, 3)}"),
@@ -194,6 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_integer_type_gives_the_same_tokens),
         cmocka_unit_test(every_notation_gives_the_same_tokens),
+        cmocka_unit_test(axes_are_those_of_the_file),
         cmocka_unit_test(what_is_no_target_is_refused_with_its_place),
         cmocka_unit_test(files_are_read_and_errors_of_the_system_told),
         cmocka_unit_test(long_streams_are_read_whole),

@@ -9,7 +9,11 @@
 #ifndef PL_ARRAY_HEADER_H
 #define PL_ARRAY_HEADER_H
 
-#include "dump/matrix.h"
+#include <pluck/base.h>
+
+#include "container/convert.h"
+#include "container/shape.h"
+#include "container/source.h"
 
 enum {
     PL_NPY_MAGIC_BYTES = 6,
@@ -25,9 +29,6 @@ typedef struct pl_npy_fields {
     pl_shape shape;
 } pl_npy_fields;
 
-/* Whether the type begins with a byte order: '<', '>', '=' or '|'. */
-bool pl_npy_has_order(const pl_npy_fields *fields);
-
 bool pl_npy_has_magic(const uint8_t *bytes, size_t size_bytes);
 
 /* From the first PL_NPY_PREFIX_BYTES bytes, or as many as there are: how many bytes prefix and text
@@ -40,10 +41,30 @@ pluck_status pl_npy_header_fields(const uint8_t *header, size_t text_offset,
                                   size_t header_size_bytes, const char *where,
                                   pl_npy_fields *fields, pluck_error *err);
 
-/* The same text as that of a matrix of logits: sets type, byte order, axis
- * order, stored_dtype and shape of *matrix, and what follows from them, but not offset_bytes. */
-pluck_status pl_npy_header_parse(const uint8_t *header, size_t text_offset,
-                                 size_t header_size_bytes, const char *where, pl_matrix *matrix,
-                                 pluck_error *err);
+/* The whole header of the array with which source begins: what it says, and how many bytes it has.
+ * Nothing of a stream is read, only peeked at. fields->descr is valid until source is read. */
+pluck_status pl_npy_header_read(pl_source *source, const char *where, pl_npy_fields *fields,
+                                size_t *header_size_bytes, pluck_error *err);
+
+/* Values of an array as they are stored. */
+typedef struct pl_stored_values {
+    pl_stored_type type;
+    bool swapped;  /* not in the byte order of this machine */
+    char name[16]; /* as the file names the type */
+} pl_stored_values;
+
+/* Floats. as: what integers of 16 bits are taken for, if that is f16 or bf16; else they are
+ * refused. */
+pluck_status pl_npy_float_values(const pl_npy_fields *fields, pluck_dtype as, const char *where,
+                                 pl_stored_values *values, pluck_error *err);
+
+/* Integers as they are stored. */
+typedef struct pl_stored_integers {
+    unsigned size_bytes; /* of each: 1, 2, 4 or 8 */
+    bool is_signed, swapped;
+} pl_stored_integers;
+
+/* false: the values are not integers. */
+bool pl_npy_integer_values(const pl_npy_fields *fields, pl_stored_integers *values);
 
 #endif

@@ -4,7 +4,7 @@
  * whole grammar here: keys in any order, either quote, a comma after the last element, white space
  * anywhere between. There is no recursion, and everything else is an error with its byte offset.
  */
-#include "dump/array_header.h"
+#include "container/array_header.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -296,38 +296,58 @@ static pluck_status parse_dictionary(parser *p, pl_npy_fields *fields)
     return p->at == p->end ? PLUCK_OK : fail_expected(p, "nothing but spaces after '}'");
 }
 
-/* ml_dtypes, the bfloat16 of NumPy users, is stored as two opaque bytes. */
-static pluck_status set_type(const pl_npy_fields *fields, const char *where, pl_matrix *matrix,
-                             pluck_error *err)
+/* Whether the type begins with a byte order: '<', '>', '=' or '|'. */
+static bool has_order(const pl_npy_fields *fields)
+{
+    return fields->descr_length > 0 && fields->descr[0] != '\0' && strchr("<>=|", fields->descr[0]);
+}
+
+bool pl_npy_integer_values(const pl_npy_fields *fields, pl_stored_integers *values)
 {
     const char *text = fields->descr;
-    const literal descr = {(const uint8_t *)text, fields->descr_length};
-    const bool ordered = pl_npy_has_order(fields);
-    const size_t kind_at = ordered ? 1 : 0;
-    bool known = false;
+    if (fields->descr_length != 3 || !has_order(fields) || !strchr("iu", text[1]) ||
+        !strchr("1248", text[2]) || text[1] == '\0' || text[2] == '\0' ||
+        (text[0] == '|') != (text[2] == '1'))
+        return false;
+    values->is_signed = text[1] == 'i';
+    values->size_bytes = (unsigned)(text[2] - '0');
+    values->swapped = text[0] != '=' && text[0] != '|' && pl_is_swapped(text[0] == '<');
+    return true;
+}
+
+/* ml_dtypes, the bfloat16 of NumPy users, is stored as two opaque bytes. */
+pluck_status pl_npy_float_values(const pl_npy_fields *fields, pluck_dtype as, const char *where,
+                                 pl_stored_values *values, pluck_error *err)
+{
+    const char *text = fields->descr;
+    literal descr = {(const uint8_t *)text, fields->descr_length};
+    pl_stored_integers integers;
+    bool is_16_bits = pl_npy_integer_values(fields, &integers) && integers.size_bytes == 2;
+    bool ordered = has_order(fields), known = false;
+    size_t kind_at = ordered ? 1 : 0;
     if (literal_is(descr, "<V2") || literal_is(descr, "|V2") || literal_is(descr, "bfloat16")) {
-        matrix->type = PL_STORED_BF16;
-        matrix->swapped = pl_is_swapped(true);
+        values->type = PL_STORED_BF16;
+        values->swapped = pl_is_swapped(true);
         known = true;
     } else if (descr.length == 3 && ordered && text[0] != '|' && text[1] == 'f') {
-        known = float_type(text[2], &matrix->type);
-        matrix->swapped = text[0] != '=' && pl_is_swapped(text[0] == '<');
+        known = float_type(text[2], &values->type);
+        values->swapped = text[0] != '=' && pl_is_swapped(text[0] == '<');
+    } else if (is_16_bits && as != PLUCK_F32) {
+        values->type = as == PLUCK_F16 ? PL_STORED_F16 : PL_STORED_BF16;
+        values->swapped = integers.swapped;
+        known = true;
     }
     if (!known)
         return pl_fail(
             err, PLUCK_ERR_FORMAT,
             "%s: .npy values of type '%.*s' (%s) at byte %zu are no logits: expected f2, "
-            "f4, f8 with '<', '>' or '=', or bfloat16 as '<V2'",
+            "f4, f8 with '<', '>' or '=', or bfloat16 as '<V2'%s",
             where, (int)(descr.length < 32 ? descr.length : 32), text,
-            kind_name(descr.length > kind_at ? text[kind_at] : '\0'), fields->descr_offset);
-    memcpy(matrix->stored_dtype, text, descr.length);
-    matrix->stored_dtype[descr.length] = '\0';
+            kind_name(descr.length > kind_at ? text[kind_at] : '\0'), fields->descr_offset,
+            is_16_bits ? "; --dtype bf16 (raw_dtype) if these are the bits of bfloat16" : "");
+    memcpy(values->name, text, descr.length);
+    values->name[descr.length] = '\0';
     return PLUCK_OK;
-}
-
-bool pl_npy_has_order(const pl_npy_fields *fields)
-{
-    return fields->descr_length > 0 && fields->descr[0] != '\0' && strchr("<>=|", fields->descr[0]);
 }
 
 pluck_status pl_npy_header_fields(const uint8_t *header, size_t text_offset,
@@ -339,19 +359,21 @@ pluck_status pl_npy_header_fields(const uint8_t *header, size_t text_offset,
     return parse_dictionary(&p, fields);
 }
 
-pluck_status pl_npy_header_parse(const uint8_t *header, size_t text_offset,
-                                 size_t header_size_bytes, const char *where, pl_matrix *matrix,
-                                 pluck_error *err)
+pluck_status pl_npy_header_read(pl_source *source, const char *where, pl_npy_fields *fields,
+                                size_t *header_size_bytes, pluck_error *err)
 {
-    pl_npy_fields fields;
-    pluck_status status =
-        pl_npy_header_fields(header, text_offset, header_size_bytes, where, &fields, err);
+    const uint8_t *bytes = NULL;
+    size_t available = 0, text_offset = 0;
+    pluck_status status = pl_source_peek(source, PL_NPY_PREFIX_BYTES, &bytes, &available, err);
     if (status == PLUCK_OK)
-        status = set_type(&fields, where, matrix, err);
+        status = pl_npy_header_size(bytes, available, where, &text_offset, header_size_bytes, err);
     if (status == PLUCK_OK)
-        status = pl_matrix_set_shape(matrix, &fields.shape, where, err);
-    /* With one row, both orders are the same. */
-    if (status == PLUCK_OK)
-        matrix->fortran = fields.fortran && matrix->n_rows > 1;
-    return status;
+        status = pl_source_peek(source, *header_size_bytes, &bytes, &available, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (available < *header_size_bytes)
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: truncated: the .npy header has %zu bytes, the file has %zu", where,
+                       *header_size_bytes, available);
+    return pl_npy_header_fields(bytes, text_offset, *header_size_bytes, where, fields, err);
 }

@@ -1,0 +1,375 @@
+/*
+ * The values of an .npy file stay in it: the file is mapped, and what is read is converted. Text is
+ * parsed once into an array, in two passes of which the first only counts. A stream is read to its
+ * end first.
+ */
+#include "container/integers.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "container/convert.h"
+#include "json/json_number.h"
+
+enum { FIRST_BYTES = 1 << 16 };
+
+/* What a stream may hold: 2^28 integers as text of 4 bytes each. */
+#define MAX_STREAM_BYTES ((size_t)1 << 30)
+
+/* The stream to its end, into memory that then takes the place of a mapped file. */
+static pluck_status read_stream(pl_integers *integers, pluck_error *err)
+{
+    pl_source *source = &integers->source;
+    size_t capacity = 0, used = 0, n_read = 0;
+    do {
+        size_t larger = capacity > 0 ? 2 * capacity : FIRST_BYTES;
+        if (larger > MAX_STREAM_BYTES)
+            return pl_fail(err, PLUCK_ERR_FORMAT,
+                           "%s: a stream of integers of more than %zu bytes; store it as a file",
+                           source->label, capacity);
+        uint8_t *bytes = pl_alloc(&integers->allocator, larger, 1);
+        if (!bytes)
+            return pl_fail_nomem(err, larger);
+        if (used > 0)
+            memcpy(bytes, integers->stream_bytes, used);
+        pl_free(&integers->allocator, integers->stream_bytes);
+        integers->stream_bytes = bytes;
+        capacity = larger;
+        pluck_status status = pl_source_read(source, bytes + used, capacity - used, &n_read, err);
+        if (status != PLUCK_OK)
+            return status;
+        used += n_read;
+    } while (used == capacity);
+    if (used == 0)
+        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", source->label);
+    source->bytes = integers->stream_bytes;
+    source->size_bytes = used;
+    source->streamed = false;
+    return PLUCK_OK;
+}
+
+static pluck_status open_npy(pl_integers *integers, pluck_error *err)
+{
+    pl_source *source = &integers->source;
+    pl_npy_fields fields;
+    char text[PL_SHAPE_TEXT_BYTES];
+    size_t header_size = 0;
+    pluck_status status = pl_npy_header_read(source, source->label, &fields, &header_size, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (!pl_npy_integer_values(&fields, &integers->type))
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: .npy values of type '%.*s' at byte %zu are not integers; expected "
+                       "integers, such as '<i4'",
+                       source->label, (int)(fields.descr_length < 32 ? fields.descr_length : 32),
+                       fields.descr, fields.descr_offset);
+    uint64_t n = 1, needed = 0, available = source->size_bytes - header_size;
+    bool fits = true;
+    for (size_t i = 0; i < fields.shape.n_axes && fits; i++)
+        fits = pl_mul_u64(n, fields.shape.axes[i], &n);
+    if (fields.fortran && pl_shape_squeezed(&fields.shape).n_axes > 1)
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: integers of shape %s in Fortran order; store them in C order "
+                       "(numpy.ascontiguousarray)",
+                       source->label, pl_shape_text(&fields.shape, text));
+    if (!fits || !pl_mul_u64(n, integers->type.size_bytes, &needed) || n == 0 ||
+        needed != available)
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: integers of shape %s and %u bytes each do not fit the %llu bytes "
+                       "from offset %zu",
+                       source->label, pl_shape_text(&fields.shape, text), integers->type.size_bytes,
+                       (unsigned long long)available, header_size);
+    integers->n = n;
+    integers->shape = fields.shape;
+    integers->offset_bytes = header_size;
+    return PLUCK_OK;
+}
+
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+typedef struct text_reader {
+    const pl_integers *integers;
+    const uint8_t *at, *end;
+    size_t depth;                 /* open brackets */
+    uint64_t counts[PL_MAX_AXES]; /* elements so far of each that is open */
+    pl_shape shape;               /* n_axes: depth of the numbers, 0: no number yet; an axis is 0
+                                    until the first array of its depth ends */
+    uint64_t n;
+    pluck_error *err;
+} text_reader;
+
+static pluck_status fail_text(const text_reader *r, const char *expected)
+{
+    const pl_source *source = &r->integers->source;
+    unsigned long long line = 1;
+    for (const uint8_t *c = source->bytes; c < r->at; c++)
+        line += *c == '\n';
+    size_t length = r->at < r->end;
+    while (r->at + length < r->end && length < 20 && r->at[length] != ',' &&
+           !is_space(r->at[length]))
+        length++;
+    if (length == 0)
+        return pl_fail(r->err, PLUCK_ERR_FORMAT, "%s: expected %s, found the end", source->label,
+                       expected);
+    return pl_fail(r->err, PLUCK_ERR_FORMAT, "%s: line %llu: expected %s, found '%.*s'",
+                   source->label, line, expected, (int)length, (const char *)r->at);
+}
+
+static void skip_digits(text_reader *r)
+{
+    while (r->at < r->end && is_digit(*r->at))
+        r->at++;
+}
+
+/* The next number. A negative one below -2^63 is as good as -2^63: it is negative. */
+static pluck_status take_integer(text_reader *r, int64_t *value)
+{
+    const uint8_t *begin = r->at;
+    bool is_negative = r->at < r->end && *r->at == '-', is_ignored = false;
+    uint64_t magnitude = 0;
+    r->at += is_negative || (r->at < r->end && *r->at == '+');
+    const uint8_t *digits = r->at;
+    skip_digits(r);
+    size_t n_digits = (size_t)(r->at - digits);
+    if (r->at < r->end && *r->at == '.') {
+        r->at++;
+        skip_digits(r);
+    }
+    if (r->at < r->end && (*r->at == 'e' || *r->at == 'E')) {
+        r->at++;
+        r->at += r->at < r->end && (*r->at == '-' || *r->at == '+');
+        const uint8_t *exponent = r->at;
+        skip_digits(r);
+        n_digits = r->at > exponent ? n_digits : 0;
+    }
+    size_t length = (size_t)(r->at - digits);
+    pl_whole whole = PL_WHOLE_FRACTION;
+    if (n_digits > 0 && length <= PL_NUMBER_MAX_TEXT)
+        whole = pl_number_whole((const char *)digits, length, &is_ignored, &magnitude);
+    if (whole == PL_WHOLE_FRACTION) {
+        r->at = begin;
+        return fail_text(r, "a whole number");
+    }
+    bool is_large = whole == PL_WHOLE_TOO_LARGE || magnitude > INT64_MAX;
+    if (is_large && !is_negative)
+        return pl_fail(r->err, PLUCK_ERR_FORMAT,
+                       "%s: number %llu is %.*s: expected at most 2^63 - 1",
+                       r->integers->source.label, (unsigned long long)r->n,
+                       (int)(length < 32 ? length : 32), (const char *)digits);
+    *value = is_large ? INT64_MIN : is_negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    return PLUCK_OK;
+}
+
+/* '[' or the end of the array that is open. */
+static pluck_status take_bracket(text_reader *r)
+{
+    if (*r->at == '[') {
+        if (r->depth == PL_MAX_AXES || (r->shape.n_axes > 0 && r->depth == r->shape.n_axes))
+            return fail_text(r, "arrays nested to the same depth everywhere, at most 64");
+        if (r->depth > 0)
+            r->counts[r->depth - 1]++;
+        r->counts[r->depth++] = 0;
+    } else {
+        uint64_t *axis = &r->shape.axes[--r->depth];
+        if (r->counts[r->depth] == 0 || (*axis != 0 && *axis != r->counts[r->depth]))
+            return fail_text(r, "arrays of the same length, 1 or more");
+        *axis = r->counts[r->depth];
+    }
+    r->at++;
+    return PLUCK_OK;
+}
+
+static pluck_status take_number(text_reader *r, int64_t *values)
+{
+    int64_t value = 0;
+    pluck_status status = take_integer(r, &value);
+    if (status != PLUCK_OK)
+        return status;
+    if (r->depth > 0) {
+        if (r->shape.n_axes == 0)
+            r->shape.n_axes = r->depth;
+        if (r->depth != r->shape.n_axes)
+            return fail_text(r, "arrays nested to the same depth everywhere");
+        r->counts[r->depth - 1]++;
+    }
+    if (values)
+        values[r->n] = value;
+    r->n++;
+    return PLUCK_OK;
+}
+
+static void skip_space(text_reader *r)
+{
+    while (r->at < r->end && is_space(*r->at))
+        r->at++;
+}
+
+/* All numbers into values, or NULL. Outside of brackets a comma may stand at the end, as editors
+ * and spreadsheets leave it. */
+static pluck_status read_text(text_reader *r, int64_t *values)
+{
+    bool in_brackets = false, after_comma = false, after_element = false, spaced = true;
+    for (;;) {
+        const uint8_t *before = r->at;
+        skip_space(r);
+        spaced = spaced || r->at > before;
+        if (r->at == r->end)
+            break;
+        if (in_brackets && r->depth == 0)
+            return fail_text(r, "nothing after ']'");
+        pluck_status status = PLUCK_OK;
+        if (*r->at == ',' && after_element) {
+            r->at++;
+            after_element = false;
+            after_comma = spaced = true;
+            continue;
+        }
+        if (*r->at == ']' && r->depth > 0 && !after_comma) {
+            status = take_bracket(r);
+            after_element = true;
+            spaced = false;
+        } else if (*r->at == '[' && (r->depth > 0 || r->n == 0)) {
+            if (after_element && !spaced)
+                return fail_text(r, "white space or a comma between arrays");
+            status = take_bracket(r);
+            in_brackets = true;
+            after_element = after_comma = false;
+            spaced = true;
+        } else if (after_element && !spaced) {
+            return fail_text(r, "white space or a comma after a whole number");
+        } else {
+            status = take_number(r, values);
+            after_element = true;
+            after_comma = spaced = false;
+        }
+        if (status != PLUCK_OK)
+            return status;
+    }
+    return r->depth > 0 ? fail_text(r, "']' at the end") : PLUCK_OK;
+}
+
+static pluck_status open_text(pl_integers *integers, const uint8_t *begin, pluck_error *err)
+{
+    const pl_source *source = &integers->source;
+    text_reader start = {
+        .integers = integers, .at = begin, .end = source->bytes + source->size_bytes, .err = err};
+    text_reader r = start;
+    pluck_status status = read_text(&r, NULL);
+    if (status != PLUCK_OK)
+        return status;
+    if (r.n == 0)
+        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: holds no integers", source->label);
+    integers->values = pl_alloc(&integers->allocator, r.n, sizeof *integers->values);
+    if (!integers->values)
+        return pl_fail_nomem(err, r.n * sizeof *integers->values);
+    integers->n = r.n;
+    integers->shape = r.shape;
+    if (r.shape.n_axes == 0)
+        integers->shape = (pl_shape){.n_axes = 1, .axes = {r.n}};
+    r = start;
+    return read_text(&r, integers->values);
+}
+
+/* The source is open; it is closed on failure. */
+static pluck_status finish_open(pl_integers *integers, pluck_error *err)
+{
+    static const uint8_t byte_order_mark[] = {0xEF, 0xBB, 0xBF};
+    pl_source *source = &integers->source;
+    pluck_status status = source->streamed ? read_stream(integers, err) : PLUCK_OK;
+    if (status == PLUCK_OK) {
+        const uint8_t *begin = source->bytes, *end = begin + source->size_bytes;
+        if (source->size_bytes >= 3 && memcmp(begin, byte_order_mark, 3) == 0)
+            begin += 3;
+        while (begin < end && is_space(*begin))
+            begin++;
+        if (pl_npy_has_magic(source->bytes, (size_t)source->size_bytes))
+            status = open_npy(integers, err);
+        else if (begin < end &&
+                 (is_digit(*begin) || *begin == '-' || *begin == '+' || *begin == '['))
+            status = open_text(integers, begin, err);
+        else
+            status =
+                pl_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: holds no integers: expected .npy of integers, or integers as text",
+                        source->label);
+    }
+    if (status != PLUCK_OK)
+        pl_integers_close(integers);
+    return status;
+}
+
+pluck_status pl_integers_open(pl_integers *integers, const char *path,
+                              const pluck_allocator *allocator, pluck_error *err)
+{
+    *integers = (pl_integers){.allocator = pl_allocator_or_default(allocator)};
+    pluck_status status = pl_source_open(&integers->source, path, &integers->allocator, err);
+    return status == PLUCK_OK ? finish_open(integers, err) : status;
+}
+
+pluck_status pl_integers_open_memory(pl_integers *integers, const char *name, const void *bytes,
+                                     size_t size_bytes, bool streamed,
+                                     const pluck_allocator *allocator, pluck_error *err)
+{
+    *integers = (pl_integers){.allocator = pl_allocator_or_default(allocator)};
+    pl_source_open_memory(&integers->source, name, bytes, size_bytes, streamed,
+                          &integers->allocator);
+    return finish_open(integers, err);
+}
+
+void pl_integers_close(pl_integers *integers)
+{
+    pl_source_close(&integers->source);
+    pl_free(&integers->allocator, integers->stream_bytes);
+    pl_free(&integers->allocator, integers->values);
+    integers->stream_bytes = NULL;
+    integers->values = NULL;
+    integers->n = 0;
+}
+
+int64_t pl_integer_at(const uint8_t *bytes, const pl_stored_integers *type, bool *is_large)
+{
+    bool little = pl_is_swapped(true) == type->swapped;
+    unsigned size = type->size_bytes;
+    uint64_t value = 0;
+    for (unsigned i = 0; i < size; i++)
+        value = value << 8 | bytes[little ? size - 1 - i : i];
+    bool is_negative = type->is_signed && value >> (8 * size - 1) != 0;
+    if (is_negative && size < 8)
+        value |= UINT64_MAX << (8 * size);
+    *is_large = !is_negative && value > INT64_MAX;
+    int64_t result;
+    memcpy(&result, &value, sizeof result);
+    return result;
+}
+
+pluck_status pl_integers_read(pl_integers *integers, uint64_t first, size_t n, int64_t *values,
+                              pluck_error *err)
+{
+    if (integers->values) {
+        if (n > 0)
+            memcpy(values, integers->values + first, n * sizeof *values);
+        return PLUCK_OK;
+    }
+    unsigned size = integers->type.size_bytes;
+    for (size_t i = 0; i < n; i++) {
+        bool is_large = false;
+        const uint8_t *bytes =
+            pl_source_at(&integers->source, integers->offset_bytes + (first + i) * size, size);
+        values[i] = pl_integer_at(bytes, &integers->type, &is_large);
+        if (is_large)
+            return pl_fail(err, PLUCK_ERR_FORMAT,
+                           "%s: number %llu is %llu: expected at most 2^63 - 1",
+                           integers->source.label, (unsigned long long)(first + i),
+                           (unsigned long long)values[i]);
+    }
+    return PLUCK_OK;
+}
