@@ -1,7 +1,6 @@
 /*
- * The JSON goes through cJSON. What a small file can make it allocate is bounded first, by counting
- * the values from the punctuation outside of strings; its own nesting limit bounds the stack. Then
- * every entry is checked, readable or not, since one that is wrong says that the file is not what
+ * What a small file can make the JSON parser allocate is bounded first, by counting the values from
+ * the punctuation outside of strings. Then every entry is checked, readable or not, since one that is wrong says that the file is not what
  * it seems: sizes against shapes, and, with the entries in the order of their offsets, that they
  * cover the data. Numbers are doubles in cJSON, so those of 2^53 and more are refused.
  */
@@ -13,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "json/json_tree.h"
 
 static const char metadata_name[] = "__metadata__";
 
@@ -83,12 +83,6 @@ static pluck_status json_size(const uint8_t *bytes, uint64_t size_bytes, const c
     if (length == 0 || bytes[PL_SAFETENSORS_PREFIX_BYTES] != '{')
         return pl_fail(err, PLUCK_ERR_FORMAT, "%s: byte 8: expected '{' of a .safetensors header",
                        where);
-    /* cJSON takes NUL for white space. */
-    const uint8_t *text = bytes + PL_SAFETENSORS_PREFIX_BYTES;
-    const uint8_t *nul = memchr(text, 0, (size_t)length);
-    if (nul)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: byte %td: a NUL in the .safetensors header",
-                       where, nul - bytes);
     *n = (size_t)length;
     return PLUCK_OK;
 }
@@ -110,40 +104,22 @@ static size_t count_values(const char *text, size_t n)
     return count;
 }
 
-/* cJSON reads one byte beyond a text without NUL that ends in a comma (up to 1.7.17), so it gets a
- * copy that has one. */
-static pluck_status parse_json(pl_safetensors_header *header, const uint8_t *text, size_t n,
+static pluck_status parse_json(pl_safetensors_header *header, const char *text, size_t n,
                                const char *where, const pluck_allocator *allocator,
                                pluck_error *err)
 {
-    const char *end = NULL;
-    pluck_status status = PLUCK_OK;
-    char *copy = pl_alloc(allocator, n + 1, 1);
-    if (!copy)
-        return pl_fail_nomem(err, n + 1);
-    memcpy(copy, text, n);
-    copy[n] = '\0';
-    if (count_values(copy, n) > PL_SAFETENSORS_MAX_VALUES) {
-        status = pl_fail(err, PLUCK_ERR_FORMAT,
-                         "%s: the .safetensors header has more than %d JSON values", where,
-                         PL_SAFETENSORS_MAX_VALUES);
-        goto cleanup;
-    }
-    header->json = cJSON_ParseWithLengthOpts(copy, n + 1, &end, false);
-    /* cJSON does not say whether the text is wrong or memory is short. */
-    if (!header->json) {
-        status = pl_fail(err, PLUCK_ERR_FORMAT,
-                         "%s: the .safetensors header is no JSON that can be read, at byte %td",
-                         where, end - copy + PL_SAFETENSORS_PREFIX_BYTES);
-        goto cleanup;
-    }
-    end += strspn(end, " \n\t\r");
-    if (end < copy + n)
-        status = pl_fail(err, PLUCK_ERR_FORMAT,
-                         "%s: byte %td: expected nothing but spaces after the .safetensors header",
-                         where, end - copy + PL_SAFETENSORS_PREFIX_BYTES);
-cleanup:
-    pl_free(allocator, copy);
+    pl_json json;
+    pl_json_problem problem;
+    if (count_values(text, n) > PL_SAFETENSORS_MAX_VALUES)
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: the .safetensors header has more than %d JSON values", where,
+                       PL_SAFETENSORS_MAX_VALUES);
+    pluck_status status = pl_json_parse(&json, text, n, allocator, &problem, err);
+    if (status == PLUCK_ERR_FORMAT)
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: byte %zu: the .safetensors header is not valid JSON: %s", where,
+                       problem.at + PL_SAFETENSORS_PREFIX_BYTES, problem.what);
+    header->json = json.root;
     return status;
 }
 
@@ -344,7 +320,8 @@ pluck_status pl_safetensors_header_parse(pl_safetensors_header *header, const ui
     pluck_status status = json_size(bytes, size_bytes, where, &n, err);
     if (status)
         return status;
-    status = parse_json(header, bytes + PL_SAFETENSORS_PREFIX_BYTES, n, where, allocator, err);
+    status = parse_json(header, (const char *)bytes + PL_SAFETENSORS_PREFIX_BYTES, n, where,
+                        allocator, err);
     header->data_size_bytes = size_bytes - PL_SAFETENSORS_PREFIX_BYTES - n;
     if (status == PLUCK_OK)
         status = read_entries(header, where, allocator, err);
@@ -367,4 +344,11 @@ bool pl_safetensors_type(const pl_safetensors_entry *entry, pl_stored_type *type
         return false;
     *type = dtypes[dtype].type;
     return true;
+}
+
+const char *pl_safetensors_read_note(const pl_safetensors_header *header, const char *key)
+{
+    const cJSON *notes = pl_json_member(header->json, metadata_name);
+    const cJSON *note = pl_json_member(notes, key);
+    return cJSON_IsString(note) ? note->valuestring : NULL;
 }

@@ -9,12 +9,11 @@
 #ifndef PL_SAFETENSORS_HEADER_H
 #define PL_SAFETENSORS_HEADER_H
 
-#include <cjson/cJSON.h>
-
 #include <pluck/base.h>
 
 #include "container/convert.h"
 #include "container/shape.h"
+#include "json/json_tree.h"
 
 enum {
     PL_SAFETENSORS_PREFIX_BYTES = 8,
@@ -53,5 +52,8 @@ bool pl_safetensors_type(const pl_safetensors_entry *entry, pl_stored_type *type
 
 /* The shape of an entry that has been checked. */
 void pl_safetensors_shape(const pl_safetensors_entry *entry, pl_shape *shape);
+
+/* What "__metadata__" says under this key; NULL if nothing. */
+const char *pl_safetensors_read_note(const pl_safetensors_header *header, const char *key);
 
 #endif

@@ -114,9 +114,7 @@ static pluck_status get_integers(const head_file *file, const char *name, uint64
 
 static const char *note_of(const head_file *file, const char *key)
 {
-    const cJSON *notes = cJSON_GetObjectItemCaseSensitive(file->header.json, "__metadata__");
-    const cJSON *note = notes ? cJSON_GetObjectItemCaseSensitive(notes, key) : NULL;
-    return cJSON_IsString(note) ? note->valuestring : NULL;
+    return pl_safetensors_read_note(&file->header, key);
 }
 
 static bool note_is(const head_file *file, const char *key, const char *value)

@@ -81,9 +81,7 @@ typedef struct checkpoint {
 
 static const char *note_of(const checkpoint *c, const char *key)
 {
-    const cJSON *notes = cJSON_GetObjectItemCaseSensitive(c->header.json, "__metadata__");
-    const cJSON *note = notes ? cJSON_GetObjectItemCaseSensitive(notes, key) : NULL;
-    return cJSON_IsString(note) ? note->valuestring : NULL;
+    return pl_safetensors_read_note(&c->header, key);
 }
 
 /* The tensor of squares and the place; FORMAT if they are not there, or impossible. */

@@ -8,7 +8,7 @@
 #include "json/json_tree.h"
 
 #include "base/sort.h"
-#include "json/json_check.h"
+#include "json/json_library.h"
 #include "json/json_number.h"
 
 #include <stdarg.h>
@@ -288,8 +288,11 @@ static size_t annotate(const pl_json *json, cJSON *node, size_t at)
         return annotate_children(json, node, at);
     if (cJSON_IsString(node))
         return skip_string(json->text, at);
-    if (cJSON_IsNumber(node))
-        return skip_number(json->text, json->size_bytes, at);
+    if (cJSON_IsNumber(node)) {
+        size_t end = skip_number(json->text, json->size_bytes, at);
+        node->valuedouble = pl_number_read(json->text + at, end - at);
+        return end;
+    }
     return at + (cJSON_IsFalse(node) ? 5 : 4);
 }
 
@@ -311,17 +314,16 @@ static void blank_numbers(char *copy, const char *text, size_t size_bytes)
     }
 }
 
-pluck_status pl_json_open(pl_json *json, const char *text, size_t size_bytes, const char *label,
-                          const pluck_allocator *allocator, pluck_error *err)
+pluck_status pl_json_parse(pl_json *json, const char *text, size_t size_bytes,
+                           const pluck_allocator *allocator, pl_json_problem *problem,
+                           pluck_error *err)
 {
-    pl_json_problem problem = {0, NULL};
-    if (size_bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
-        text += 3;
-        size_bytes -= 3;
-    }
-    *json = (pl_json){text, size_bytes, label, NULL};
-    if (!pl_json_check(text, size_bytes, &problem))
-        return fail_syntax(json, problem, err);
+    *json = (pl_json){text, size_bytes, NULL, NULL};
+    if (!pl_json_check(text, size_bytes, problem))
+        return PLUCK_ERR_FORMAT;
+    pluck_status status = pl_json_check_library(err);
+    if (status != PLUCK_OK)
+        return status;
     char *copy = pl_alloc(allocator, 1, size_bytes);
     if (!copy)
         return pl_fail_nomem(err, size_bytes);
@@ -332,7 +334,24 @@ pluck_status pl_json_open(pl_json *json, const char *text, size_t size_bytes, co
     if (!json->root)
         return pl_fail_nomem(err, size_bytes);
     annotate(json, json->root, skip_space(text, 0));
-    pluck_status status = check_keys(&(key_check){json, allocator, err}, json->root);
+    return PLUCK_OK;
+}
+
+pluck_status pl_json_open(pl_json *json, const char *text, size_t size_bytes, const char *label,
+                          const pluck_allocator *allocator, pluck_error *err)
+{
+    pl_json_problem problem = {0, NULL};
+    if (size_bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
+        text += 3;
+        size_bytes -= 3;
+    }
+    pluck_status status = pl_json_parse(json, text, size_bytes, allocator, &problem, err);
+    json->label = label;
+    if (status == PLUCK_ERR_FORMAT)
+        return fail_syntax(json, problem, err);
+    if (status != PLUCK_OK)
+        return status;
+    status = check_keys(&(key_check){json, allocator, err}, json->root);
     if (status != PLUCK_OK)
         pl_json_close(json);
     return status;
@@ -346,6 +365,8 @@ void pl_json_close(pl_json *json)
 
 const cJSON *pl_json_member(const cJSON *object, const char *key)
 {
+    if (!cJSON_IsObject(object))
+        return NULL;
     for (const cJSON *child = object->child; child; child = child->next) {
         if (strcmp(child->string, key) == 0)
             return child;
@@ -410,7 +431,6 @@ const char *pl_json_number_text(const pl_json *json, const cJSON *node, size_t *
 
 double pl_json_number(const pl_json *json, const cJSON *node)
 {
-    size_t length = 0;
-    const char *text = pl_json_number_text(json, node, &length);
-    return pl_number_read(text, length);
+    (void)json;
+    return node->valuedouble;
 }

@@ -1,16 +1,19 @@
 /*
- * JSON text as a cJSON tree that knows where each value stands, and errors that say so.
+ * JSON text as a cJSON tree that knows where each value stands, and errors that say so. This is the
+ * one way in which the library and the command give a text to cJSON.
  *
- * cJSON keeps no positions and reads numbers with the locale's decimal point. So the text is
- * checked first (json_check.h), cJSON gets a copy whose numbers are blanked out, and one walk over
- * tree and text together then sets in every node valueint to the byte offset of its key, or of its
- * value where there is no key. Numbers are read from the text when they are asked for.
+ * cJSON recurses, keeps no positions and reads numbers with the locale's decimal point and the
+ * program's rounding mode. So the text is checked first (json_check.h), also for its depth, cJSON
+ * gets a copy whose numbers are blanked out, and one walk over tree and text together then sets in
+ * every node valueint to the byte offset of its key, or of its value where there is no key, and in
+ * every number valuedouble.
  */
 #ifndef PL_JSON_TREE_H
 #define PL_JSON_TREE_H
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "json/json_check.h"
 
 #include <cjson/cJSON.h>
 
@@ -21,8 +24,16 @@ typedef struct pl_json {
     cJSON *root;
 } pl_json;
 
-/* Keys are unique in every object afterwards. allocator serves working memory only; cJSON's own
- * goes through malloc. On failure json->root is NULL. */
+/* The tree of a text that passes pl_json_check(); PLUCK_ERR_FORMAT, and *problem instead of *err,
+ * if it does not. PLUCK_ERR_INVALID if the program's cJSON is another one (json_library.h).
+ * allocator serves working memory only; cJSON's own goes through malloc. On failure json->root is
+ * NULL. */
+pluck_status pl_json_parse(pl_json *json, const char *text, size_t size_bytes,
+                           const pluck_allocator *allocator, pl_json_problem *problem,
+                           pluck_error *err);
+
+/* The same for a configuration: a byte order mark is skipped, PLUCK_ERR_CONFIG and a message with
+ * the position if it is not JSON or repeats a key in an object. */
 pluck_status pl_json_open(pl_json *json, const char *text, size_t size_bytes, const char *label,
                           const pluck_allocator *allocator, pluck_error *err);
 void pl_json_close(pl_json *json);
@@ -36,7 +47,8 @@ pluck_status pl_json_fail(const pl_json *json, const cJSON *node, pluck_error *e
 pluck_status pl_json_fail_key(const pl_json *json, const cJSON *node, pluck_error *err,
                               const char *format, ...) PL_PRINTF(4, 5);
 
-/* The member of an object with this key, or NULL. Unlike cJSON's it tells "K" from "k". */
+/* The first member of an object with this key; NULL if there is none, or object is NULL or something
+ * else. */
 const cJSON *pl_json_member(const cJSON *object, const char *key);
 
 /* "a number", "an object" … */

@@ -84,9 +84,8 @@ typedef struct tensor_data {
 
 static bool note_is(const pl_safetensors_header *header, const char *key, const char *value)
 {
-    const cJSON *notes = cJSON_GetObjectItemCaseSensitive(header->json, "__metadata__");
-    const cJSON *note = notes ? cJSON_GetObjectItemCaseSensitive(notes, key) : NULL;
-    return cJSON_IsString(note) && strcmp(note->valuestring, value) == 0;
+    const char *note = pl_safetensors_read_note(header, key);
+    return note && strcmp(note, value) == 0;
 }
 
 /* The only tensor, which must have this name and dtype and n_axes axes; if two, then 2 columns. */

@@ -1,0 +1,100 @@
+/*
+ * A program may hold a second cJSON, of another version or changed by its owner, and then the
+ * linker decides whose functions this library calls. Reading a member of the struct at the offset
+ * of the wrong header is a crash, or worse, a wrong value without one. So cJSON's own functions
+ * build a few nodes, and what is found at our offsets must be what these functions returned or were
+ * given. Those are comparisons of bytes: nothing that was read at our offsets is followed.
+ *
+ * The nodes are freed by cJSON itself, which knows its own layout.
+ */
+#include "json/json_library.h"
+
+#include "base/error.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct probe {
+    cJSON *object, *array, *number, *string;
+} probe;
+
+static const char text_given[] = "text", key_given[] = "key";
+static const double number_given = 1234567.75;
+
+static pluck_status fail_other(pluck_error *err, const char *what)
+{
+    return pl_fail(err, PLUCK_ERR_INVALID,
+                   "cJSON: the program was linked with a cJSON of %s; link the one that pluck was "
+                   "built with (%d.%d)",
+                   what, CJSON_VERSION_MAJOR, CJSON_VERSION_MINOR);
+}
+
+/* "1.7.15" begins with "1.7.". */
+static bool is_same_version(const char *version)
+{
+    char expected[32];
+    (void)snprintf(expected, sizeof expected, "%d.%d.", CJSON_VERSION_MAJOR, CJSON_VERSION_MINOR);
+    return version && strncmp(version, expected, strlen(expected)) == 0;
+}
+
+/* {"key": [number, string]}; false, and nothing held, if memory is short. What the functions that
+ * add return is not looked at: up to 1.7.12 they return nothing. */
+static bool build(probe *p)
+{
+    p->object = cJSON_CreateObject();
+    p->array = cJSON_CreateArray();
+    p->number = cJSON_CreateNumber(number_given);
+    p->string = cJSON_CreateStringReference(text_given);
+    if (!p->object || !p->array || !p->number || !p->string) {
+        cJSON_Delete(p->object);
+        cJSON_Delete(p->array);
+        cJSON_Delete(p->number);
+        cJSON_Delete(p->string);
+        return false;
+    }
+    (void)cJSON_AddItemToArray(p->array, p->number);
+    (void)cJSON_AddItemToArray(p->array, p->string);
+    (void)cJSON_AddItemToObjectCS(p->object, key_given, p->array);
+    return true;
+}
+
+static bool is_type(const cJSON *node, int type)
+{
+    return (node->type & 0xFF) == type;
+}
+
+/* Members in the order of their offsets, so that a struct that is too short is read as little
+ * beyond its end as possible. */
+static bool is_same_layout(const probe *p)
+{
+    if (p->object->next || p->array->next || p->number->next != p->string || p->string->next)
+        return false;
+    if (p->string->prev != p->number || p->object->child != p->array ||
+        p->array->child != p->number || p->number->child || p->string->child)
+        return false;
+    if (!is_type(p->object, cJSON_Object) || !is_type(p->array, cJSON_Array) ||
+        !is_type(p->number, cJSON_Number) || !is_type(p->string, cJSON_String))
+        return false;
+    if (p->string->valuestring != text_given || p->number->valuestring || p->array->valuestring)
+        return false;
+    return p->number->valueint == (int)number_given &&
+           memcmp(&p->number->valuedouble, &number_given, sizeof number_given) == 0 &&
+           p->array->string == key_given && !p->object->string && !p->number->string;
+}
+
+pluck_status pl_json_check_library(pluck_error *err)
+{
+    const char *version = cJSON_Version();
+    if (!is_same_version(version)) {
+        char what[48];
+        (void)snprintf(what, sizeof what, "version %.16s", version ? version : "unknown");
+        return fail_other(err, what);
+    }
+    probe p;
+    if (!build(&p))
+        return pl_fail_nomem(err, 4 * sizeof(cJSON));
+    pluck_status status = is_same_layout(&p) ? PLUCK_OK : fail_other(err, "another layout");
+    cJSON_Delete(p.object);
+    return status;
+}
