@@ -1,27 +1,24 @@
 /*
  * A variant is made from the JSON of the configuration, so that it holds whatever parameters there
- * are. In the explicit form the array of stages is cut. In the flat form the keys that no remaining
- * stage has go, and "order" names those that remain.
+ * are, as they are written. In the explicit form items of the array of stages are left out. In the
+ * flat form the keys that no remaining stage has are, and "order" names those that remain.
  */
 #include "bench.h"
 
-#include <cjson/cJSON.h>
+#include "json/json_tree.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static cJSON *config_json(const pluck_config *config)
+/* The JSON of the configuration; the caller frees it. */
+static char *config_text(const pluck_config *config, size_t *size)
 {
-    size_t size = 0;
-    pluck_config_to_json(config, NULL, 0, &size, NULL);
-    char *const text = malloc(size + 1);
-    if (text == NULL)
-        return NULL;
-    cJSON *json = NULL;
-    if (pluck_config_to_json(config, text, size + 1, &size, NULL) == PLUCK_OK)
-        json = cJSON_ParseWithLength(text, size);
-    free(text);
-    return json;
+    pluck_config_to_json(config, NULL, 0, size, NULL);
+    char *const text = malloc(*size + 1);
+    if (text != NULL)
+        pluck_config_to_json(config, text, *size + 1, size, NULL);
+    return text;
 }
 
 static bool has_key(const pluck_stage *stage, const char *key)
@@ -46,52 +43,63 @@ static bool is_key_gone(const pluck_config *config, const size_t *indices, size_
     return is_known && !(own_draw && has_key(pluck_config_stage_at(config, draw), key));
 }
 
-static void cut_flat(cJSON *json, const pluck_config *config, const size_t *indices, size_t n,
-                     bool own_draw)
+static void write_value(FILE *file, const pl_json *json, const cJSON *node)
 {
-    for (cJSON *item = json->child, *next; item != NULL; item = next) {
-        next = item->next;
-        if (is_key_gone(config, indices, n, own_draw, item->string))
-            cJSON_Delete(cJSON_DetachItemViaPointer(json, item));
-    }
-    cJSON_DeleteItemFromObjectCaseSensitive(json, "order");
-    cJSON *const order = cJSON_AddArrayToObject(json, "order");
-    for (size_t i = 0; i < n; i++)
-        cJSON_AddItemToArray(order,
-                             cJSON_CreateString(pluck_config_stage_at(config, indices[i])->name));
+    size_t length = 0;
+    const char *const text = pl_json_value_text(json, node, &length);
+    (void)fwrite(text, 1, length, file);
 }
 
-static void cut_stages(cJSON *json, const cJSON *stages, const size_t *indices, size_t n)
+static void write_stages(FILE *file, const pl_json *json, const cJSON *stages,
+                         const size_t *indices, size_t n)
 {
-    cJSON *const kept = cJSON_CreateArray();
-    for (size_t i = 0; i < n; i++)
-        cJSON_AddItemToArray(kept, cJSON_Duplicate(cJSON_GetArrayItem(stages, (int)indices[i]), 1));
-    cJSON_ReplaceItemInObjectCaseSensitive(json, "stages", kept);
+    for (size_t i = 0; i < n; i++) {
+        (void)fputs(i > 0 ? ", " : "", file);
+        write_value(file, json, cJSON_GetArrayItem(stages, (int)indices[i]));
+    }
+}
+
+static void write_variant(FILE *file, const pl_json *json, const pluck_config *config,
+                          const size_t *indices, size_t n, bool own_draw)
+{
+    const bool is_flat = pl_json_member(json->root, "stages") == NULL;
+    (void)fputs("{", file);
+    for (const cJSON *item = json->root->child; item != NULL; item = item->next) {
+        const char *const key = item->string;
+        if (strcmp(key, "stages") == 0 || strcmp(key, "order") == 0 ||
+            (strcmp(key, "draw") == 0 && !own_draw) ||
+            (is_flat && is_key_gone(config, indices, n, own_draw, key)))
+            continue;
+        (void)fprintf(file, "\"%s\": ", key);
+        write_value(file, json, item);
+        (void)fputs(", ", file);
+    }
+    if (!own_draw)
+        (void)fputs("\"draw\": \"categorical\", ", file);
+    (void)fprintf(file, "\"%s\": [", is_flat ? "order" : "stages");
+    if (!is_flat)
+        write_stages(file, json, pl_json_member(json->root, "stages"), indices, n);
+    for (size_t i = 0; is_flat && i < n; i++)
+        (void)fprintf(file, "%s\"%s\"", i > 0 ? ", " : "",
+                      pluck_config_stage_at(config, indices[i])->name);
+    (void)fputs("]}", file);
 }
 
 pluck_config *bench_variant(const pluck_config *config, const size_t *indices, size_t n,
                             bool own_draw, pluck_error *err)
 {
     pluck_config *variant = NULL;
-    cJSON *const json = config_json(config);
+    pl_json json = {NULL, 0, NULL, NULL};
+    size_t size = 0, variant_size = 0;
+    char *const text = config_text(config, &size), *variant_text = NULL;
+    FILE *const file = text != NULL ? open_memstream(&variant_text, &variant_size) : NULL;
     *err = (pluck_error){PLUCK_ERR_NOMEM, "out of memory"};
-    if (json == NULL)
-        return NULL;
-    /* A number of JSON as a double need not be the seed; which one it is does not matter here. */
-    cJSON_DeleteItemFromObjectCaseSensitive(json, "seed");
-    const cJSON *const stages = cJSON_GetObjectItemCaseSensitive(json, "stages");
-    if (stages != NULL)
-        cut_stages(json, stages, indices, n);
-    else
-        cut_flat(json, config, indices, n, own_draw);
-    if (!own_draw) {
-        cJSON_DeleteItemFromObjectCaseSensitive(json, "draw");
-        cJSON_AddStringToObject(json, "draw", "categorical");
-    }
-    char *const text = cJSON_PrintUnformatted(json);
-    if (text != NULL)
-        pluck_config_from_json(&variant, text, strlen(text), NULL, err);
-    cJSON_free(text);
-    cJSON_Delete(json);
+    if (file != NULL && pl_json_open(&json, text, size, NULL, NULL, err) == PLUCK_OK)
+        write_variant(file, &json, config, indices, n, own_draw);
+    if (file != NULL && fclose(file) == 0 && json.root != NULL)
+        pluck_config_from_json(&variant, variant_text, variant_size, NULL, err);
+    pl_json_close(&json);
+    free(variant_text);
+    free(text);
     return variant;
 }

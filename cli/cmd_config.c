@@ -6,7 +6,8 @@
 #include "presets.h"
 #include "setup.h"
 
-#include <cjson/cJSON.h>
+#include "json/json_tree.h"
+
 #include <pluck/config.h>
 
 #include <stdlib.h>
@@ -129,12 +130,17 @@ int cmd_config_schema(const arguments *args)
 }
 
 /* A preset and what it says about itself. */
-static void print_preset_line(output *out, const preset *p)
+static int print_preset_line(output *out, const char *who, const preset *p)
 {
-    cJSON *const root = cJSON_ParseWithLength(p->json, p->size_bytes);
-    const cJSON *const about = cJSON_GetObjectItemCaseSensitive(root, "description");
+    pl_json json;
+    pluck_error err;
+    const pluck_status status = pl_json_open(&json, p->json, p->size_bytes, p->name, NULL, &err);
+    if (status != PLUCK_OK)
+        return complain(who, exit_code_of(status), "%s", err.message);
+    const cJSON *const about = pl_json_member(json.root, "description");
     help_entry(out, p->name, cJSON_IsString(about) ? about->valuestring : "", 16);
-    cJSON_Delete(root);
+    pl_json_close(&json);
+    return EXIT_DONE;
 }
 
 /* JSON has no comments, so the explanation goes beside it. */
@@ -171,8 +177,9 @@ int cmd_config_init(const arguments *args)
         code = output_open(&out, args->who, NULL);
     if (code != EXIT_DONE)
         return code;
-    for (const preset *each = presets; args->list && each->name != NULL; each++)
-        print_preset_line(&out, each);
+    for (const preset *each = presets; args->list && each->name != NULL && code == EXIT_DONE;
+         each++)
+        code = print_preset_line(&out, args->who, each);
     if (!args->list)
         output_write(&out, p->json, p->size_bytes);
     const int close_code = output_close(&out, true);

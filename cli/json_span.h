@@ -1,6 +1,6 @@
 /*
  * Reading JSON in place: a value is the piece of text that it is, so that numbers keep all their
- * digits and a part can be handed on as it was written.
+ * digits and a part can be handed on as it was written. The text has passed pl_json_check().
  */
 #ifndef CLI_JSON_SPAN_H
 #define CLI_JSON_SPAN_H
@@ -11,10 +11,6 @@ typedef struct json_span {
     const char *text;
     size_t n;
 } json_span;
-
-/* Whether the text is one valid JSON value, and nothing after it but white space. text[n] must be
- * NUL. false with *out_of_memory set if that was the reason. */
-bool json_is_valid(const char *text, size_t n, bool *out_of_memory);
 
 typedef enum json_lookup { JSON_FOUND, JSON_MISSING, JSON_TWICE } json_lookup;
 

@@ -4,7 +4,7 @@
  */
 #include "replay_line.h"
 
-#include <cjson/cJSON.h>
+#include "json/json_tree.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,13 +165,18 @@ static pluck_dtype read_dtype(reading *r, json_span trace)
 /* The text of a string; the caller frees it. */
 static char *read_name(reading *r, json_span value)
 {
-    cJSON *const item = cJSON_ParseWithLength(value.text, value.n);
-    char *const name = cJSON_IsString(item) ? strdup(item->valuestring) : NULL;
-    if (name == NULL && cJSON_IsString(item))
-        r->code = complain_memory(r->lines->who);
-    else if (name == NULL)
+    char *name = NULL;
+    pl_json json;
+    pl_json_problem problem;
+    pluck_error err;
+    const pluck_status status = pl_json_parse(&json, value.text, value.n, 0, NULL, &problem, &err);
+    if (status != PLUCK_OK && status != PLUCK_ERR_FORMAT)
+        r->code = complain(r->lines->who, exit_code_of(status), "%s", err.message);
+    else if (!cJSON_IsString(json.root))
         fail(r, "dump", " is not a text");
-    cJSON_Delete(item);
+    else if ((name = strdup(json.root->valuestring)) == NULL)
+        r->code = complain_memory(r->lines->who);
+    pl_json_close(&json);
     return name;
 }
 
@@ -228,11 +233,12 @@ int replay_line_read(const line_source *lines, replay_line *line)
     reading r = {lines, EXIT_DONE};
     const json_span root = {lines->text, lines->n};
     json_span trace = {NULL, 0}, dump;
-    bool out_of_memory = false;
+    pl_json_problem problem;
     memset(line, 0, sizeof *line);
-    if (!json_is_valid(lines->text, lines->n, &out_of_memory))
-        return out_of_memory ? complain_memory(lines->who)
-                             : complain_line(lines, "is not valid JSON", "");
+    if (!pl_json_check(lines->text, lines->n, 0, &problem))
+        return complain(lines->who, EXIT_DATA, "%s: line %llu: is not valid JSON: byte %zu: %s",
+                        lines->name, (unsigned long long)lines->number, problem.at + 1,
+                        problem.what);
     if (json_member(root, "trace", &trace) == JSON_MISSING)
         return complain_line(
             lines, "has no trace: ", "pluck sample --format json --trace writes lines with one");

@@ -1,8 +1,9 @@
 /*
  * What a small file can make the JSON parser allocate is bounded first, by counting the values from
- * the punctuation outside of strings. Then every entry is checked, readable or not, since one that is wrong says that the file is not what
- * it seems: sizes against shapes, and, with the entries in the order of their offsets, that they
- * cover the data. Numbers are doubles in cJSON, so those of 2^53 and more are refused.
+ * the punctuation outside of strings. Then every entry is checked, readable or not, since one that
+ * is wrong says that the file is not what it seems: sizes against shapes, and, with the entries in
+ * the order of their offsets, that they cover the data. Numbers are doubles, so those of 2^53 and
+ * more are refused.
  */
 #include "container/safetensors_header.h"
 
@@ -114,7 +115,7 @@ static pluck_status parse_json(pl_safetensors_header *header, const char *text, 
         return pl_fail(err, PLUCK_ERR_FORMAT,
                        "%s: the .safetensors header has more than %d JSON values", where,
                        PL_SAFETENSORS_MAX_VALUES);
-    pluck_status status = pl_json_parse(&json, text, n, allocator, &problem, err);
+    pluck_status status = pl_json_parse(&json, text, n, 0, allocator, &problem, err);
     if (status == PLUCK_ERR_FORMAT)
         return pl_fail(err, PLUCK_ERR_FORMAT,
                        "%s: byte %zu: the .safetensors header is not valid JSON: %s", where,

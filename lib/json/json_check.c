@@ -14,7 +14,7 @@ typedef struct scan {
     size_t size_bytes;
     size_t at;
     uint64_t objects; /* bit 0: the innermost container is an object */
-    unsigned depth;
+    unsigned depth, flags;
     pl_json_problem *problem;
 } scan;
 
@@ -104,7 +104,7 @@ static bool check_escape(scan *s)
     int32_t unit = hex4(s, s->at + 2);
     if (unit < 0)
         return fail(s, "\\u needs four hexadecimal digits");
-    if (unit == 0)
+    if (unit == 0 && !(s->flags & PL_JSON_NUL))
         return fail(s, "a string cannot hold the character \\u0000");
     if (unit >= 0xDC00 && unit <= 0xDFFF)
         return fail(s, "\\u with a low surrogate that no high one precedes");
@@ -303,9 +303,9 @@ static bool check_after_value(scan *s, state *next)
     return fail(s, object ? "expected ',' or '}'" : "expected ',' or ']'");
 }
 
-bool pl_json_check(const char *text, size_t size_bytes, pl_json_problem *problem)
+bool pl_json_check(const char *text, size_t size_bytes, unsigned flags, pl_json_problem *problem)
 {
-    scan s = {.text = text, .size_bytes = size_bytes, .problem = problem};
+    scan s = {.text = text, .size_bytes = size_bytes, .flags = flags, .problem = problem};
     if (size_bytes > PL_JSON_MAX_BYTES)
         return fail(&s, "the text is longer than 1 GiB");
     state next = WANT_VALUE;

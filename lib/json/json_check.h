@@ -20,9 +20,12 @@ typedef struct pl_json_problem {
     const char *what; /* static storage */
 } pl_json_problem;
 
-/* RFC 8259, and strictly valid UTF-8, no NUL character in a string (C strings could not hold it),
- * no unpaired surrogate, and the limits above. false: *problem says what is wrong. */
-bool pl_json_check(const char *text, size_t size_bytes, pl_json_problem *problem);
+/* Strings may hold the character \u0000, which C strings cannot: pl_json_string() reads them. */
+enum { PL_JSON_NUL = 1 };
+
+/* RFC 8259, and strictly valid UTF-8, no NUL character in a string unless flags has PL_JSON_NUL, no
+ * unpaired surrogate, and the limits above. false: *problem says what is wrong. */
+bool pl_json_check(const char *text, size_t size_bytes, unsigned flags, pl_json_problem *problem);
 
 /* The bytes of the UTF-8 character that starts at text[at]; 0 if it is not valid. */
 size_t pl_utf8_length(const char *text, size_t size_bytes, size_t at);

@@ -314,22 +314,27 @@ static void blank_numbers(char *copy, const char *text, size_t size_bytes)
     }
 }
 
-pluck_status pl_json_parse(pl_json *json, const char *text, size_t size_bytes,
+pluck_status pl_json_parse(pl_json *json, const char *text, size_t size_bytes, unsigned flags,
                            const pluck_allocator *allocator, pl_json_problem *problem,
                            pluck_error *err)
 {
+    if (size_bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
+        text += 3;
+        size_bytes -= 3;
+    }
     *json = (pl_json){text, size_bytes, NULL, NULL};
-    if (!pl_json_check(text, size_bytes, problem))
+    if (!pl_json_check(text, size_bytes, flags, problem))
         return PLUCK_ERR_FORMAT;
     pluck_status status = pl_json_check_library(err);
     if (status != PLUCK_OK)
         return status;
-    char *copy = pl_alloc(allocator, 1, size_bytes);
+    const pluck_allocator memory = pl_allocator_or_default(allocator);
+    char *copy = pl_alloc(&memory, 1, size_bytes);
     if (!copy)
         return pl_fail_nomem(err, size_bytes);
     blank_numbers(copy, text, size_bytes);
     json->root = cJSON_ParseWithLength(copy, size_bytes);
-    pl_free(allocator, copy);
+    pl_free(&memory, copy);
     /* The text is valid and within cJSON's limits: only memory can have been missing. */
     if (!json->root)
         return pl_fail_nomem(err, size_bytes);
@@ -341,17 +346,14 @@ pluck_status pl_json_open(pl_json *json, const char *text, size_t size_bytes, co
                           const pluck_allocator *allocator, pluck_error *err)
 {
     pl_json_problem problem = {0, NULL};
-    if (size_bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
-        text += 3;
-        size_bytes -= 3;
-    }
-    pluck_status status = pl_json_parse(json, text, size_bytes, allocator, &problem, err);
+    pluck_status status = pl_json_parse(json, text, size_bytes, 0, allocator, &problem, err);
     json->label = label;
     if (status == PLUCK_ERR_FORMAT)
         return fail_syntax(json, problem, err);
     if (status != PLUCK_OK)
         return status;
-    status = check_keys(&(key_check){json, allocator, err}, json->root);
+    const pluck_allocator memory = pl_allocator_or_default(allocator);
+    status = check_keys(&(key_check){json, &memory, err}, json->root);
     if (status != PLUCK_OK)
         pl_json_close(json);
     return status;
@@ -433,4 +435,69 @@ double pl_json_number(const pl_json *json, const cJSON *node)
 {
     (void)json;
     return node->valuedouble;
+}
+
+/* The four hexadecimal digits of a checked text. */
+static uint32_t hex4(const char *digits)
+{
+    uint32_t value = 0;
+    for (size_t i = 0; i < 4; i++) {
+        const char c = digits[i];
+        value = value * 16 + (uint32_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
+    return value;
+}
+
+static size_t put_utf8(char *out, uint32_t c)
+{
+    const unsigned n_more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    static const unsigned char lead[] = {0, 0xC0, 0xE0, 0xF0};
+    out[0] = (char)(lead[n_more] | c >> 6 * n_more);
+    for (unsigned i = 1; i <= n_more; i++)
+        out[i] = (char)(0x80 | (c >> 6 * (n_more - i) & 0x3F));
+    return n_more + 1;
+}
+
+/* at is behind the backslash and "u"; returns what follows. */
+static size_t read_unicode(const char *text, size_t at, char *out, size_t *n)
+{
+    uint32_t c = hex4(text + at);
+    at += 4;
+    if (c >= 0xD800 && c <= 0xDBFF) {
+        c = 0x10000 + ((c - 0xD800) << 10) + (hex4(text + at + 2) - 0xDC00);
+        at += 6;
+    }
+    *n += put_utf8(out + *n, c);
+    return at;
+}
+
+/* at is the opening quote of a checked string. */
+static size_t read_string(const char *text, size_t at, char *out)
+{
+    static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
+    size_t n = 0;
+    for (at++; text[at] != '"';) {
+        if (text[at] != '\\') {
+            out[n++] = text[at++];
+            continue;
+        }
+        const char c = text[at + 1];
+        const char *letter = strchr(letters, c);
+        at += 2;
+        if (c == 'u')
+            at = read_unicode(text, at, out, &n);
+        else
+            out[n++] = letter ? meanings[letter - letters] : c;
+    }
+    return n;
+}
+
+size_t pl_json_string(const pl_json *json, const cJSON *node, char *out)
+{
+    return read_string(json->text, value_offset(json, node), out);
+}
+
+size_t pl_json_key(const pl_json *json, const cJSON *node, char *out)
+{
+    return read_string(json->text, key_offset(node), out);
 }

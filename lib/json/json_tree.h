@@ -24,16 +24,16 @@ typedef struct pl_json {
     cJSON *root;
 } pl_json;
 
-/* The tree of a text that passes pl_json_check(); PLUCK_ERR_FORMAT, and *problem instead of *err,
- * if it does not. PLUCK_ERR_INVALID if the program's cJSON is another one (json_library.h).
- * allocator serves working memory only; cJSON's own goes through malloc. On failure json->root is
- * NULL. */
-pluck_status pl_json_parse(pl_json *json, const char *text, size_t size_bytes,
+/* The tree of a text; a byte order mark in front is skipped. PLUCK_ERR_FORMAT, and *problem instead
+ * of *err, if it does not pass pl_json_check() with these flags; PLUCK_ERR_INVALID if the program's
+ * cJSON is another one (json_library.h). allocator serves working memory only; cJSON's own goes
+ * through malloc. On failure json->root is NULL. */
+pluck_status pl_json_parse(pl_json *json, const char *text, size_t size_bytes, unsigned flags,
                            const pluck_allocator *allocator, pl_json_problem *problem,
                            pluck_error *err);
 
-/* The same for a configuration: a byte order mark is skipped, PLUCK_ERR_CONFIG and a message with
- * the position if it is not JSON or repeats a key in an object. */
+/* The same for a configuration: PLUCK_ERR_CONFIG, and a message with the position, if it is not
+ * JSON or repeats a key in an object. */
 pluck_status pl_json_open(pl_json *json, const char *text, size_t size_bytes, const char *label,
                           const pluck_allocator *allocator, pluck_error *err);
 void pl_json_close(pl_json *json);
@@ -47,8 +47,8 @@ pluck_status pl_json_fail(const pl_json *json, const cJSON *node, pluck_error *e
 pluck_status pl_json_fail_key(const pl_json *json, const cJSON *node, pluck_error *err,
                               const char *format, ...) PL_PRINTF(4, 5);
 
-/* The first member of an object with this key; NULL if there is none, or object is NULL or something
- * else. */
+/* The first member of an object with this key; NULL if there is none, or if object is NULL or
+ * something else. */
 const cJSON *pl_json_member(const cJSON *object, const char *key);
 
 /* "a number", "an object" … */
@@ -56,6 +56,11 @@ const char *pl_json_kind(const cJSON *node);
 
 /* The source text of a number node; *length is its size. */
 const char *pl_json_number_text(const pl_json *json, const cJSON *node, size_t *length);
+
+/* The bytes of a string node, or of the key of any node, which may hold NUL; out has room for
+ * json->size_bytes. Returns their number. */
+size_t pl_json_string(const pl_json *json, const cJSON *node, char *out);
+size_t pl_json_key(const pl_json *json, const cJSON *node, char *out);
 
 /* The source text of a value of any kind; *length is its size. */
 const char *pl_json_value_text(const pl_json *json, const cJSON *node, size_t *length);

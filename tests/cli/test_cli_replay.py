@@ -150,7 +150,8 @@ class Replay(CommandCase):
         cases = [
             ("{", "is not valid JSON"), ("[1]", "has no trace"), ("7", "has no trace"),
             (text[:-1], "is not valid JSON"), (text + " x", "is not valid JSON"),
-            ("[" * 5000, "is not valid JSON"), (text + "\0", "is not valid JSON"),
+            ("[" * 5000, "byte 65: nested more than 64 levels deep"),
+            (text + "\0", "is not valid JSON"),
             ('{"row":0,"draw":0,"token":1,"logprob":0,"survivors":1}', "has no trace"),
             (without("row", False), "row is missing"), (without("config"), "config is missing"),
             (without("logits"), "logits is missing"), (without("words"), "words is missing"),
