@@ -145,7 +145,8 @@ PLUCK_API pluck_status pluck_fasttext_predict(pluck_fasttext_query *query, const
 /*
  * The same by fastText's own arithmetic (0.9.2): floats, 1e-5 added inside each logarithm, so that
  * probabilities are a little too large (and can exceed 1), outputs below threshold + 1e-5 left out;
- * sigmoids of OVA and NS from its table of 512. For comparing; slower than the exact one.
+ * sigmoids of OVA and NS from its table of 512. Equal outputs are kept and ordered as fastText's
+ * heap does it, by no simple rule. For comparing; slower than the exact one.
  */
 PLUCK_API pluck_status pluck_fasttext_predict_compat(pluck_fasttext_query *query, const char *text,
                                                      size_t size_bytes, uint32_t k,

@@ -4,8 +4,15 @@
  * those logarithms, softmax with all outputs, sigmoids by a table of 512 over [-8, 8]. A
  * prediction differs from fastText's by the last bits of exp and log.
  *
- * The depth-first search keeps its stack in the entries of the head's query: at most one entry a
- * leaf. fastText also prunes by the k-th best score so far, which changes no result.
+ * The depth-first search keeps its stack in the entries of the head's query: at most one entry per
+ * leaf.
+ *
+ * The k best are kept in a binary heap with the worst in front. Saturated sigmoids are often equal,
+ * and which of them are kept, and in what order they come out, depends on the steps of the heap: so
+ * these are those of push_heap(), pop_heap() and sort_heap() of libstdc++ (bits/stl_heap.h), with
+ * which the fasttext command is built. Taking the front out moves the hole down to a leaf, always to
+ * the worse child and to the right one of equals, and the value that fills it up from there (the
+ * bottom-up heap of R. W. Floyd, "Algorithm 245: Treesort 3", CACM 7, 1964).
  */
 #include "heads/fasttext_compat.h"
 
@@ -59,13 +66,50 @@ static pluck_status dot_row(const pluck_fasttext_query *query, uint32_t row, flo
     return PLUCK_OK;
 }
 
-static void keep(pluck_fasttext_query *query, uint32_t *n, float score, uint32_t output)
+/* Puts a value into a hole of the heap, or above it. */
+static void sift_up(pl_fasttext_scored *heap, size_t hole, pl_fasttext_scored value)
 {
-    query->candidates[(*n)++] = (pl_fasttext_scored){score, output};
+    while (hole > 0 && heap[(hole - 1) / 2].score > value.score) {
+        heap[hole] = heap[(hole - 1) / 2];
+        hole = (hole - 1) / 2;
+    }
+    heap[hole] = value;
 }
 
-static pluck_status search_tree(pluck_fasttext_query *query, float threshold, uint32_t *n,
-                                pluck_error *err)
+/* Moves the front of a heap of n >= 1 to its end, which is not part of the heap any more. */
+static void pop(pl_fasttext_scored *heap, size_t n)
+{
+    const pl_fasttext_scored value = heap[n - 1];
+    size_t hole = 0;
+    heap[n - 1] = heap[0];
+    for (size_t right = 2; right <= n - 1; right = 2 * hole + 2) {
+        const bool has_right = right < n - 1;
+        const size_t child =
+            has_right && !(heap[right].score > heap[right - 1].score) ? right : right - 1;
+        heap[hole] = heap[child];
+        hole = child;
+    }
+    sift_up(heap, hole, value);
+}
+
+/* Whether a score gets among the k best, of which there are n. */
+static bool is_wanted(const pluck_fasttext_query *query, uint32_t k, uint32_t n, float score)
+{
+    return n < k || !(score < query->candidates[0].score);
+}
+
+static void keep(pluck_fasttext_query *query, uint32_t k, uint32_t *n, float score, uint32_t output)
+{
+    pl_fasttext_scored *heap = query->candidates;
+    sift_up(heap, *n, (pl_fasttext_scored){score, output});
+    if (*n < k)
+        (*n)++;
+    else
+        pop(heap, (size_t)k + 1);
+}
+
+static pluck_status search_tree(pluck_fasttext_query *query, uint32_t k, float threshold,
+                                uint32_t *n, pluck_error *err)
 {
     const pluck_tree *tree = query->model->head->tree;
     const float least = std_log(threshold);
@@ -75,10 +119,10 @@ static pluck_status search_tree(pluck_fasttext_query *query, float threshold, ui
     while (n_stack > 0) {
         const pl_tree_entry top = stack[--n_stack];
         const float score = (float)top.logprob;
-        if (score < least)
+        if (score < least || !is_wanted(query, k, *n, score))
             continue;
         if (top.node < tree->n_tokens) {
-            keep(query, n, score, top.node);
+            keep(query, k, n, score, top.node);
             continue;
         }
         float dot = 0;
@@ -95,8 +139,8 @@ static pluck_status search_tree(pluck_fasttext_query *query, float threshold, ui
     return PLUCK_OK;
 }
 
-static pluck_status all_outputs(pluck_fasttext_query *query, float threshold, uint32_t *n,
-                                pluck_error *err)
+static pluck_status all_outputs(pluck_fasttext_query *query, uint32_t k, float threshold,
+                                uint32_t *n, pluck_error *err)
 {
     const uint32_t n_outputs = query->model->n_outputs;
     float *outputs = query->head_query->scores;
@@ -119,16 +163,22 @@ static pluck_status all_outputs(pluck_fasttext_query *query, float threshold, ui
         for (uint32_t i = 0; i < n_outputs; i++)
             outputs[i] = table_sigmoid(outputs[i]);
     }
-    for (uint32_t i = 0; i < n_outputs; i++)
-        if (outputs[i] >= threshold)
-            keep(query, n, std_log(outputs[i]), i);
+    for (uint32_t i = 0; i < n_outputs; i++) {
+        const float score = std_log(outputs[i]);
+        if (!(outputs[i] < threshold) && is_wanted(query, k, *n, score))
+            keep(query, k, n, score, i);
+    }
     return PLUCK_OK;
 }
 
-pluck_status pl_fasttext_compat(pluck_fasttext_query *query, float threshold, uint32_t *n,
-                                pluck_error *err)
+pluck_status pl_fasttext_compat(pluck_fasttext_query *query, uint32_t k, float threshold,
+                                uint32_t *n, pluck_error *err)
 {
     *n = 0;
-    return query->model->head->tree ? search_tree(query, threshold, n, err)
-                                    : all_outputs(query, threshold, n, err);
+    const pluck_status status = query->model->head->tree
+                                    ? search_tree(query, k, threshold, n, err)
+                                    : all_outputs(query, k, threshold, n, err);
+    for (size_t left = *n; left > 1; left--)
+        pop(query->candidates, left);
+    return status;
 }

@@ -42,9 +42,9 @@ static inline bool pl_fasttext_is_distribution(const pluck_fasttext *model)
            model->file.args.loss == PLUCK_FASTTEXT_SOFTMAX;
 }
 
-/* fastText's own prediction from the hidden state of the query: fills candidates with those that
- * reach the threshold, in no order; returns how many. */
-pluck_status pl_fasttext_compat(pluck_fasttext_query *query, float threshold, uint32_t *n,
-                                pluck_error *err);
+/* fastText's own prediction from the hidden state of the query: candidates are the k best of those
+ * that reach the threshold, in fastText's order, *n how many there are. */
+pluck_status pl_fasttext_compat(pluck_fasttext_query *query, uint32_t k, float threshold,
+                                uint32_t *n, pluck_error *err);
 
 #endif

@@ -187,14 +187,6 @@ pluck_status pluck_fasttext_predict(pluck_fasttext_query *query, const char *tex
     return PLUCK_OK;
 }
 
-static int by_score(const void *a, const void *b)
-{
-    const pl_fasttext_scored *x = a, *y = b;
-    if (x->score < y->score || x->score > y->score)
-        return x->score > y->score ? -1 : 1;
-    return (x->output > y->output) - (x->output < y->output);
-}
-
 pluck_status pluck_fasttext_predict_compat(pluck_fasttext_query *query, const char *text,
                                            size_t size_bytes, uint32_t k, double threshold,
                                            pluck_fasttext_label *labels, uint32_t *n,
@@ -208,10 +200,7 @@ pluck_status pluck_fasttext_predict_compat(pluck_fasttext_query *query, const ch
     uint32_t n_found = 0;
     const pl_fp_state fp = pl_fp_enter();
     if (has_features)
-        status = pl_fasttext_compat(query, (float)threshold, &n_found, err);
-    if (status == PLUCK_OK && n_found > 0)
-        qsort(query->candidates, n_found, sizeof *query->candidates, by_score);
-    n_found = n_found < k ? n_found : k;
+        status = pl_fasttext_compat(query, k, (float)threshold, &n_found, err);
     for (uint32_t i = 0; status == PLUCK_OK && i < n_found; i++) {
         const uint32_t output = query->candidates[i].output;
         labels[i] =
