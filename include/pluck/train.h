@@ -10,8 +10,12 @@
  * A trainer runs stochastic gradient descent on them, in a random order of the rows that the seed
  * says, with a learning rate that falls linearly to 0. The rate of a node is divided by the root of
  * the sum of its squared gradients (J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods",
- * JMLR 12, 2011, with one number a node), so that rare nodes learn as fast as common ones and
- * nothing depends on the scale of h.
+ * JMLR 12, 2011, with one number per node), so that rare nodes learn as fast as common ones.
+ *
+ * The result does not depend on the unit of h: a trainer learns as if the mean squared length of the
+ * hidden states were 128, and the nodes of the head are for h as it came. With h 2^k the nodes are
+ * those of h times 2^-k and all losses and biases have the same bits, as long as no float over- or
+ * underflows.
  *
  * Threads share the nodes, not the rows: each node sees its examples in the order of the rows. So
  * the result is the same bits for any number of threads, on every instruction set, and with any
@@ -94,7 +98,8 @@ PLUCK_API pluck_status pluck_trainer_step(pluck_trainer *trainer, pluck_train_pr
 
 PLUCK_API pluck_train_progress pluck_trainer_progress(const pluck_trainer *trainer);
 
-/* The head as trained so far, with weights of its own. */
+/* The head as trained so far, with weights of its own. PLUCK_ERR_NAN if a weight is too large for a
+ * float: the hidden states are too small then, scale them up. */
 PLUCK_API pluck_status pluck_trainer_head(const pluck_trainer *trainer, pluck_head **out,
                                           pluck_error *err);
 

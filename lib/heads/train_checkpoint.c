@@ -1,6 +1,6 @@
 /*
  * A checkpoint is a head file with the tensor "train.squares" and the metadata
- *   train.options  everything that the result depends on beside tree and data, as text
+ *   train.options  everything that the result depends on next to tree and data, as text
  *   train.data     a checksum of the data, 16 hexadecimal digits
  *   train.place    the epoch and the row within it, decimal
  * Reading it back leaves the head to pluck_head_load(), and compares before it changes anything.
@@ -51,6 +51,10 @@ pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path, 
     if (pl_is_swapped(true))
         return pl_fail(err, PLUCK_ERR_IO, "%s: heads are stored little-endian, this machine is not",
                        path);
+    pluck_head *head = NULL;
+    pluck_status status = pluck_trainer_head(trainer, &head, err);
+    if (status != PLUCK_OK)
+        return status;
     char options[TEXT_BYTES], place[TEXT_BYTES], sum[TEXT_BYTES], dim[TEXT_BYTES];
     describe_options(trainer, options);
     (void)snprintf(sum, sizeof sum, "%016" PRIx64, trainer->checksum);
@@ -65,9 +69,11 @@ pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path, 
         tensor("bias", "F32", trainer->bias, n, 0),
         tensor("children", "I32", trainer->tree->children, n, 2),
         tensor("train.squares", "F32", trainer->squares, n, 0),
-        tensor("nodes", "F32", trainer->nodes, n, trainer->data.dim)};
-    return pl_safetensors_write(path, notes, sizeof notes / sizeof *notes, tensors, N_TENSORS,
-                                &trainer->allocator, err);
+        tensor("nodes", "F32", head->rows.data, n, trainer->data.dim)};
+    status = pl_safetensors_write(path, notes, sizeof notes / sizeof *notes, tensors, N_TENSORS,
+                                  &trainer->allocator, err);
+    pluck_head_destroy(&head);
+    return status;
 }
 
 typedef struct checkpoint {

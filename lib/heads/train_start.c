@@ -39,11 +39,12 @@ pluck_status pl_train_start_from_head(pluck_trainer *trainer, const pluck_head *
                        "training: options.start is not a hierarchical head of the same tree and "
                        "dim");
     const float sign = head->sign == PLUCK_TREE_RIGHT ? 1.0f : -1.0f;
+    const float factor = sign * (float)trainer->scale;
     for (size_t i = 0; i < trainer->n_inner; i++) {
         float *u = trainer->nodes + i * trainer->data.dim;
         widen(trainer, &head->rows, i, u);
         for (uint32_t j = 0; j < trainer->data.dim; j++)
-            u[j] *= sign;
+            u[j] *= factor;
         trainer->bias[i] = head->bias ? sign * head->bias[i] : 0;
     }
     return PLUCK_OK;
@@ -99,13 +100,13 @@ static void set_nodes(pluck_trainer *trainer, tangent *t)
         const float p0 = (float)pl_exp(c0 - c), p1 = (float)pl_exp(c1 - c);
         float *u = trainer->nodes + (size_t)i * dim, *mean = t->means + (size_t)i * dim;
         for (uint32_t j = 0; j < dim; j++) {
-            u[j] = b[j] - a[j];
+            u[j] = (b[j] - a[j]) * (float)trainer->scale;
             mean[j] = p0 * a[j] + p1 * b[j];
         }
         t->logs[node] = c;
         if (!trainer->options.without_bias)
             trainer->bias[i] =
-                (float)(c1 - c0 - trainer->kernels->dot_f32(t->centre, u, trainer->data.dim));
+                (float)(c1 - c0 - trainer->kernels->dot_f32(t->centre, u, dim) / trainer->scale);
     }
 }
 

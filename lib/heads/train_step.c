@@ -6,6 +6,12 @@
  * Learning is elementwise arithmetic in float and dot products of the kernel table: the same bits
  * on every machine. Each sum of a step (squared gradients, losses) belongs to one node or is taken
  * in the order of the nodes.
+ *
+ * A step moves u by at most rate |h|, and so a logit by rate |h|^2: without more, the useful rates
+ * depend on the unit of h. So nodes learn as if from h / k, where k^2 = spread is in proportion to
+ * the mean of |h|^2: u k moves by step h / k, hence u by step h / spread. Stored is u scale, where
+ * scale is the power of two nearest to k: its floats neither over- nor underflow, logits are
+ * (h . u scale) / scale + b, and with h 2^n every number of a training stays the same to the bit.
  */
 #include "heads/train_step.h"
 
@@ -77,13 +83,21 @@ void pl_train_step_free(pluck_trainer *trainer)
     pl_free(allocator, trainer->examples);
 }
 
+double pl_train_square(const pluck_train_data *data, size_t row)
+{
+    const float *h = data->hidden + row * data->dim;
+    double sum = 0;
+    for (uint32_t j = 0; j < data->dim; j++)
+        sum += (double)h[j] * (double)h[j];
+    return sum;
+}
+
 static pluck_status visit_one(void *context, uint32_t worker, size_t item, pluck_error *err)
 {
     pluck_trainer *trainer = context;
-    const size_t row = trainer->order[trainer->first_row + item], dim = trainer->data.dim;
-    const float *h = trainer->data.hidden + row * dim;
+    const size_t row = trainer->order[trainer->first_row + item];
     const pluck_status status = pl_train_visit_row(trainer, worker, item, err);
-    trainer->row_visits[item].square = trainer->kernels->dot_f32(h, h, dim);
+    trainer->row_visits[item].square = pl_train_square(&trainer->data, row) / trainer->spread;
     return status;
 }
 
@@ -157,13 +171,14 @@ static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluc
     const pluck_train_options *options = &trainer->options;
     const uint32_t node = trainer->touched[item];
     float *u = trainer->nodes + (size_t)node * data->dim;
+    const double factor = trainer->scale / trainer->spread;
     double bias = (double)trainer->bias[node], squares = (double)trainer->squares[node], loss = 0;
     for (size_t i = item > 0 ? trainer->ends[item - 1] : 0; i < trainer->ends[item]; i++) {
         const pl_example example = trainer->examples[i];
         const float *h =
             data->hidden + trainer->order[trainer->first_row + example.row] * (size_t)data->dim;
         const double target = (double)example.target, weight = (double)example.weight;
-        const double logit = trainer->kernels->dot_f32(h, u, data->dim) + bias;
+        const double logit = trainer->kernels->dot_f32(h, u, data->dim) / trainer->scale + bias;
         const double square = trainer->row_visits[example.row].square;
         if (!isfinite(logit))
             return pl_fail(err, PLUCK_ERR_NAN,
@@ -177,7 +192,7 @@ static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluc
         const double rate = (trainer->first_rate - trainer->rate_a_row * example.row) /
                             sqrt(squares + SMALL_SQUARE);
         const double keep = options->l2 > 0 ? 1 / (1 + rate * weight * options->l2) : 1;
-        move(u, h, data->dim, (float)keep, (float)(-rate * gradient));
+        move(u, h, data->dim, (float)keep, (float)(-rate * gradient * factor));
         bias -= options->without_bias ? 0 : rate * gradient;
     }
     trainer->bias[node] = (float)bias;

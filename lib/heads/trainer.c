@@ -16,7 +16,13 @@
 #include <math.h>
 #include <string.h>
 
-enum { DEFAULT_EPOCHS = 5, ROWS_A_STEP = 8192, TEACHER_ROWS_A_STEP = 256 };
+enum {
+    DEFAULT_EPOCHS = 5,
+    ROWS_A_STEP = 8192,
+    TEACHER_ROWS_A_STEP = 256,
+    USUAL_SQUARE = 128, /* of the length of a hidden state: what the default rate suits */
+    MAX_SCALE_BITS = 126
+};
 
 static const double DEFAULT_RATE = 0.3;
 
@@ -97,6 +103,23 @@ static pluck_status sum_data(pluck_trainer *trainer, pluck_error *err)
     return status;
 }
 
+/* The unit of the hidden states. Zeros have none. */
+static void measure(pluck_trainer *trainer)
+{
+    double sum = 0;
+    for (size_t r = 0; r < trainer->data.n_rows; r++)
+        sum += pl_train_square(&trainer->data, r);
+    trainer->spread = sum > 0 ? sum / (double)trainer->data.n_rows / USUAL_SQUARE : 1;
+    /* With 2^(e - 1) <= spread < 2^e the power of two nearest to its root, by ratio, is 2^(e / 2),
+     * rounded down. */
+    int e;
+    (void)frexp(trainer->spread, &e);
+    const int bits = e >= 0 ? e / 2 : -((1 - e) / 2);
+    trainer->scale = ldexp(1, bits > MAX_SCALE_BITS    ? MAX_SCALE_BITS
+                              : bits < -MAX_SCALE_BITS ? -MAX_SCALE_BITS
+                                                       : bits);
+}
+
 static pluck_status allocate(pluck_trainer *trainer, pluck_error *err)
 {
     const pluck_allocator *allocator = &trainer->allocator;
@@ -171,6 +194,7 @@ pluck_status pluck_trainer_create(pluck_trainer **out, const pluck_tree *tree,
     if (trainer->rows_a_step > data->n_rows)
         trainer->rows_a_step = data->n_rows;
     const pl_fp_state fp = pl_fp_enter();
+    measure(trainer);
     status = prepare(trainer, tree, err);
     pl_fp_leave(fp);
     if (status)
@@ -262,7 +286,21 @@ pluck_status pluck_trainer_head(const pluck_trainer *trainer, pluck_head **out, 
                        "pluck_trainer_head: trainer and out must not be NULL");
     const pluck_matrix nodes = {trainer->nodes, PLUCK_F32, trainer->n_inner, trainer->data.dim};
     const pluck_head_options options = {.copy = true, .allocator = &trainer->allocator};
-    return pluck_head_create_hierarchical(out, trainer->tree, &nodes,
-                                          trainer->options.without_bias ? NULL : trainer->bias,
-                                          PLUCK_TREE_RIGHT, &options, err);
+    const pluck_status status = pluck_head_create_hierarchical(
+        out, trainer->tree, &nodes, trainer->options.without_bias ? NULL : trainer->bias,
+        PLUCK_TREE_RIGHT, &options, err);
+    if (status != PLUCK_OK)
+        return status;
+    float *u = (*out)->copy;
+    bool fits = true;
+    for (size_t i = 0; i < (size_t)trainer->n_inner * trainer->data.dim; i++) {
+        u[i] = (float)((double)u[i] / trainer->scale);
+        fits = fits && isfinite(u[i]);
+    }
+    if (fits)
+        return PLUCK_OK;
+    pluck_head_destroy(out);
+    return pl_fail(err, PLUCK_ERR_NAN,
+                   "training: a weight is too large for a float; scale the hidden states up by %g",
+                   1 / trainer->scale);
 }

@@ -26,7 +26,7 @@ typedef struct pl_visit_list {
 typedef struct pl_row_visits {
     uint32_t worker, n;
     size_t first;
-    double square; /* of the length of its hidden state */
+    double square; /* of the length of its hidden state, divided by spread */
 } pl_row_visits;
 
 /* An example of a node, in the order of the rows: row is its place in the step. */
@@ -53,7 +53,11 @@ struct pluck_trainer {
     uint32_t n_inner;
     uint32_t *parents; /* of all nodes; for targets only */
 
-    float *nodes;   /* [n_inner, dim] */
+    /* h is learned from as if its mean squared length were a constant: it is spread = scale^2 times
+     * a factor in [1/2, 2) times that. scale is a power of two, so that the nodes of the head follow
+     * exactly from those here. */
+    double spread, scale;
+    float *nodes;   /* [n_inner, dim], times scale */
     float *bias;    /* [n_inner] */
     float *squares; /* [n_inner]: sums of squared gradients */
 

@@ -377,6 +377,98 @@ static void test_a_head_to_start_from_is_where_it_starts(void **state)
     train_problem_free(&p);
 }
 
+/* Hidden states in another unit: times 2^k all losses and biases keep their bits and the nodes are
+ * exactly 2^-k of what they were, so that all log-probabilities keep their bits too. */
+static void test_a_power_of_two_in_h_is_folded_back_exactly(void **state)
+{
+    static const int powers[] = {-40, -17, -1, 1, 2, 9, 40};
+    (void)state;
+    train_problem p = train_problem_make(N_TOKENS, DIM, 600);
+    const pluck_train_options options = {.n_epochs = 2, .l2 = 1e-4};
+    for (int kind = 0; kind < 2; kind++) {
+        pluck_head *teacher = kind == 0 ? NULL : train(&p, NULL, &options);
+        const float *teacher_logprobs = teacher ? all_logprobs(&p, teacher) : NULL;
+        pluck_head *usual = train(&p, teacher, &options);
+        float *expected = all_logprobs(&p, usual);
+        for (size_t i = 0; i < sizeof powers / sizeof *powers; i++) {
+            train_problem scaled = p;
+            scaled.hidden = malloc(p.n_rows * DIM * sizeof *scaled.hidden);
+            assert_non_null(scaled.hidden);
+            for (size_t j = 0; j < p.n_rows * DIM; j++)
+                scaled.hidden[j] = ldexpf(p.hidden[j], powers[i]);
+            /* A teacher for the same unit: trained on it, it says the same. */
+            pluck_head *its_teacher = teacher ? train(&scaled, NULL, &options) : NULL;
+            if (its_teacher) {
+                float *said = all_logprobs(&scaled, its_teacher);
+                assert_memory_equal(said, teacher_logprobs, p.n_rows * N_TOKENS * sizeof *said);
+                free(said);
+            }
+            pluck_head *head = train(&scaled, its_teacher, &options);
+            float *logprobs = all_logprobs(&scaled, head);
+            assert_memory_equal(logprobs, expected, p.n_rows * N_TOKENS * sizeof *logprobs);
+            free(logprobs);
+            free(scaled.hidden);
+            pluck_head_destroy(&head);
+            pluck_head_destroy(&its_teacher);
+        }
+        free(expected);
+        free((void *)teacher_logprobs);
+        pluck_head_destroy(&usual);
+        pluck_head_destroy(&teacher);
+    }
+    train_problem_free(&p);
+}
+
+static void test_any_unit_of_h_gives_the_same_loss(void **state)
+{
+    static const double factors[] = {1e-8, 0.001, 0.01, 0.7, 1.4, 10, 100, 1000, 1e15};
+    (void)state;
+    train_problem p = train_problem_make(N_TOKENS, DIM, N_ROWS);
+    const pluck_train_options options = {.n_epochs = 5};
+    pluck_head *usual = train(&p, NULL, &options);
+    const double expected = loss_of(&p, usual);
+    float *hidden = p.hidden;
+    p.hidden = malloc(p.n_rows * DIM * sizeof *p.hidden);
+    assert_non_null(p.hidden);
+    for (size_t i = 0; i < sizeof factors / sizeof *factors; i++) {
+        for (size_t j = 0; j < p.n_rows * DIM; j++)
+            p.hidden[j] = (float)(factors[i] * (double)hidden[j]);
+        pluck_head *head = train(&p, NULL, &options);
+        const double loss = loss_of(&p, head);
+        print_message("h times %g: perplexity %.4f, at h %.4f\n", factors[i], exp(loss),
+                      exp(expected));
+        assert_true(fabs(exp(loss - expected) - 1) < 1e-4);
+        pluck_head_destroy(&head);
+    }
+    free(hidden);
+    pluck_head_destroy(&usual);
+    train_problem_free(&p);
+}
+
+/* 2^-126 in h would need weights of 2^126 and more. */
+static void test_weights_that_no_float_holds_are_an_error(void **state)
+{
+    (void)state;
+    train_problem p = train_problem_make(2, DIM, 100);
+    for (size_t j = 0; j < p.n_rows * DIM; j++)
+        p.hidden[j] = ldexpf(j % DIM == 0 ? (float)p.targets[j / DIM] - 0.5f : 0, -126);
+    const pluck_train_data data = data_of(&p, NULL);
+    const pluck_train_options options = {.n_epochs = 50};
+    pluck_trainer *trainer = NULL;
+    pluck_head *head = NULL;
+    pluck_error err;
+    assert_int_equal(pluck_trainer_create(&trainer, p.tree, &data, &options, NULL), PLUCK_OK);
+    pluck_status status = PLUCK_OK;
+    while (status == PLUCK_OK && !pluck_trainer_progress(trainer).is_done)
+        status = pluck_trainer_step(trainer, NULL, &err);
+    if (status == PLUCK_OK)
+        status = pluck_trainer_head(trainer, &head, &err);
+    assert_int_equal(status, PLUCK_ERR_NAN);
+    assert_null(head);
+    pluck_trainer_destroy(&trainer);
+    train_problem_free(&p);
+}
+
 static void test_without_bias_none_is_learned(void **state)
 {
     (void)state;
@@ -465,6 +557,9 @@ int main(void)
         cmocka_unit_test(test_a_resumed_training_ends_with_the_same_bits),
         cmocka_unit_test(test_a_checkpoint_of_something_else_is_refused),
         cmocka_unit_test(test_a_head_to_start_from_is_where_it_starts),
+        cmocka_unit_test(test_a_power_of_two_in_h_is_folded_back_exactly),
+        cmocka_unit_test(test_any_unit_of_h_gives_the_same_loss),
+        cmocka_unit_test(test_weights_that_no_float_holds_are_an_error),
         cmocka_unit_test(test_without_bias_none_is_learned),
         cmocka_unit_test(test_one_token_has_nothing_to_learn),
         cmocka_unit_test(test_callers_mistakes_are_named),
