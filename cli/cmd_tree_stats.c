@@ -59,6 +59,17 @@ static int take_tree(tree_report *r)
     return EXIT_DONE;
 }
 
+/* A draw or a log-probability takes one dot product per bit. */
+static void warn_of_long_codes(const tree_report *r)
+{
+    enum { LONG_CODE_BITS = 64 };
+    if (r->stats.max_length > LONG_CODE_BITS)
+        complain(r->args->who, EXIT_DONE,
+                 "the longest code has %u bits, which is common where counts are 0: give every "
+                 "token a count of at least 1",
+                 (unsigned)r->stats.max_length);
+}
+
 static int measure(tree_report *r)
 {
     pluck_error err;
@@ -138,6 +149,7 @@ int cmd_tree_stats(const arguments *args)
             print_json(&r, &out);
         else
             print_text(&r, &out);
+        warn_of_long_codes(&r);
         code = output_close(&out, true);
     }
     free(r.counts);

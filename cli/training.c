@@ -11,12 +11,29 @@
 
 enum { TREE_HUFFMAN, TREE_BALANCED, TREE_CLUSTERS };
 
-static int64_t *count_targets(const training *t)
+static int64_t *count_targets(const training *t, const pair_set *pairs)
 {
     int64_t *const counts = calloc(t->n_tokens, sizeof *counts);
-    for (uint64_t i = 0; counts != NULL && i < t->pairs.hidden.n_rows; i++)
-        counts[t->pairs.targets[i]]++;
+    for (uint64_t i = 0; counts != NULL && i < pairs->hidden.n_rows; i++)
+        counts[pairs->targets[i]]++;
     return counts;
+}
+
+/* Huffman's procedure chains tokens that never occurred: thousands of them give codes of thousands
+ * of bits. Counted once, they share a balanced subtree. */
+static void raise_zeros(const training *t, int64_t *counts)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < t->n_tokens; i++)
+        if (counts[i] == 0) {
+            counts[i] = 1;
+            n++;
+        }
+    if (n > 0 && !t->args->quiet)
+        complain(t->args->who, EXIT_DONE,
+                 "%u of %u tokens never occur and are counted once; --keep-zero-counts counts them "
+                 "as 0",
+                 (unsigned)n, (unsigned)t->n_tokens);
 }
 
 static int build_huffman(training *t)
@@ -29,12 +46,14 @@ static int build_huffman(training *t)
     if (args->counts != NULL)
         code = integers_read(args->who, args->counts, &counts, &n, NULL);
     else
-        counts = count_targets(t);
+        counts = count_targets(t, &t->pairs);
     if (code == EXIT_DONE && counts == NULL)
         code = complain_memory(args->who);
     if (code == EXIT_DONE && n != t->n_tokens)
         code = complain(args->who, EXIT_DATA, "%s: holds %zu counts, expected %u", args->counts, n,
                         (unsigned)t->n_tokens);
+    if (code == EXIT_DONE && !args->keep_zero_counts)
+        raise_zeros(t, counts);
     if (code == EXIT_DONE) {
         const pluck_status status = pluck_tree_huffman(&t->tree, counts, t->n_tokens, NULL, &err);
         if (status != PLUCK_OK)
@@ -235,6 +254,29 @@ static void print_result(training *t, double loss)
         output_printf(out, "%.4f\n", exp(loss));
 }
 
+/* An untrained tree gives a token probability 2^-length. EXIT_NEGATIVE, after complain(), if the
+ * trained one is not better than that on the pairs that it is judged by. */
+static int check_converged(const training *t, double loss)
+{
+    const pair_set *const pairs = t->validation.targets != NULL ? &t->validation : &t->pairs;
+    int64_t *const counts = count_targets(t, pairs);
+    pluck_tree_stats stats;
+    pluck_error err;
+    if (counts == NULL)
+        return complain_memory(t->args->who);
+    const pluck_status status = pluck_tree_get_stats(t->tree, counts, &stats, NULL, 0, &err);
+    free(counts);
+    if (status != PLUCK_OK)
+        return complain(t->args->who, exit_code_of(status), "%s", err.message);
+    const double untrained = stats.mean_length * log(2);
+    if (t->n_tokens < 2 || loss < untrained)
+        return EXIT_DONE;
+    return complain(t->args->who, EXIT_NEGATIVE,
+                    "perplexity %.6g is not below %.6g, that of the untrained tree: the training "
+                    "diverged, or the hidden states say nothing about these tokens; lower --rate",
+                    exp(loss), exp(untrained));
+}
+
 static int finish(training *t)
 {
     pluck_head *head = NULL;
@@ -257,7 +299,8 @@ static int finish(training *t)
         return complain(t->args->who, exit_code_of(status), "%s", err.message);
     t->is_saved = true;
     print_result(t, loss);
-    return checkpoint_remove(&t->checkpoint);
+    code = checkpoint_remove(&t->checkpoint);
+    return code != EXIT_DONE ? code : check_converged(t, loss);
 }
 
 static int read_validation(training *t)

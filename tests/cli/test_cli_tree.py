@@ -4,6 +4,7 @@ print and store may not depend on any of it.
 
     test_cli_tree.py --pluck PLUCK [TEST...]
 """
+import json
 import random
 import shutil
 import signal
@@ -92,6 +93,25 @@ class Tree(CommandCase):
         text = self.run_line("pluck tree predict t.safetensors valid_hidden.npy -k 12").decode()
         for line in text.strip().split("\n"):
             self.assertAlmostEqual(sum(map(float, line.split()[1::2])), 1, delta=1e-4)
+
+    def test_tokens_that_never_occur_get_codes_of_usual_length(self):
+        fit = "pluck tree fit hidden.npy next.npy --vocab-size 3000 -e 1 -o t.safetensors"
+        for flags, is_long in (("", False), (" --keep-zero-counts", True), (" -q", False)):
+            self.run_line(fit + flags)
+            noted = "2988 of 3000 tokens never occur and are counted once" in self.stderr
+            self.assertEqual(noted, flags == "", flags + self.stderr)
+            stats = json.loads(self.run_line("pluck tree stats t.safetensors -f json"))
+            self.assertEqual(stats["max_length"] > 64, is_long, stats["max_length"])
+            self.assertEqual("the longest code has" in self.stderr, is_long, self.stderr)
+
+    def test_a_training_that_diverges_says_so(self):
+        for flags in ("--rate 1e6", "--rate 1e6 --no-bias", "--rate 1e6 --tree balanced"):
+            self.run_line(f"pluck tree fit hidden.npy next.npy -e 1 -q -o t.safetensors {flags}",
+                          code=1)
+            self.assertIn("is not below", self.stderr)
+            self.assertIn("lower --rate", self.stderr)
+        self.run_line("pluck tree fit hidden.npy next.npy -e 1 -q -o t.safetensors")
+        self.assertEqual(self.stderr, "")
 
 
 if __name__ == "__main__":
