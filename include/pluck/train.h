@@ -12,10 +12,10 @@
  * the sum of its squared gradients (J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods",
  * JMLR 12, 2011, with one number per node), so that rare nodes learn as fast as common ones.
  *
- * The result does not depend on the unit of h: a trainer learns as if the mean squared length of the
- * hidden states were 128, and the nodes of the head are for h as it came. With h 2^k the nodes are
- * those of h times 2^-k and all losses and biases have the same bits, as long as no float over- or
- * underflows.
+ * The result does not depend on the unit of h: a trainer learns as if the mean squared length of
+ * the hidden states were 128, and the nodes of the head are for h as it came. With h 2^k the nodes
+ * are those of h times 2^-k and all losses and biases have the same bits, as long as no float over-
+ * or underflows.
  *
  * Threads share the nodes, not the rows: each node sees its examples in the order of the rows. So
  * the result is the same bits for any number of threads, on every instruction set, and with any

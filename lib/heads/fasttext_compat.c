@@ -10,9 +10,9 @@
  * The k best are kept in a binary heap with the worst in front. Saturated sigmoids are often equal,
  * and which of them are kept, and in what order they come out, depends on the steps of the heap: so
  * these are those of push_heap(), pop_heap() and sort_heap() of libstdc++ (bits/stl_heap.h), with
- * which the fasttext command is built. Taking the front out moves the hole down to a leaf, always to
- * the worse child and to the right one of equals, and the value that fills it up from there (the
- * bottom-up heap of R. W. Floyd, "Algorithm 245: Treesort 3", CACM 7, 1964).
+ * which the fasttext command is built. Taking the front out moves the hole down to a leaf, always
+ * to the worse child and to the right one of equals, and then the value that fills it up from there
+ * (the bottom-up heap of R. W. Floyd, "Algorithm 245: Treesort 3", CACM 7, 1964).
  */
 #include "heads/fasttext_compat.h"
 
@@ -175,9 +175,8 @@ pluck_status pl_fasttext_compat(pluck_fasttext_query *query, uint32_t k, float t
                                 uint32_t *n, pluck_error *err)
 {
     *n = 0;
-    const pluck_status status = query->model->head->tree
-                                    ? search_tree(query, k, threshold, n, err)
-                                    : all_outputs(query, k, threshold, n, err);
+    const pluck_status status = query->model->head->tree ? search_tree(query, k, threshold, n, err)
+                                                         : all_outputs(query, k, threshold, n, err);
     for (size_t left = *n; left > 1; left--)
         pop(query->candidates, left);
     return status;

@@ -10,8 +10,8 @@
 pluck_status pl_train_step_open(pluck_trainer *trainer, pluck_error *err);
 void pl_train_step_free(pluck_trainer *trainer);
 
-/* The square of the length of a hidden state. In double, and in order: no float overflows, and h 2^k
- * has exactly 4^k times the square. */
+/* The square of the length of a hidden state. In double, and in order: no float overflows, and
+ * h 2^k has exactly 4^k times the square. */
 double pl_train_square(const pluck_train_data *data, size_t row);
 
 /* Rows first_row .. first_row + n_rows - 1 of the order of the epoch. */

@@ -53,9 +53,9 @@ struct pluck_trainer {
     uint32_t n_inner;
     uint32_t *parents; /* of all nodes; for targets only */
 
-    /* h is learned from as if its mean squared length were a constant: it is spread = scale^2 times
-     * a factor in [1/2, 2) times that. scale is a power of two, so that the nodes of the head follow
-     * exactly from those here. */
+    /* The mean squared length of the hidden states is spread times the one that they are learned
+     * from with. scale is the power of two nearest to the root of spread, so that the nodes of the
+     * head follow exactly from those here. */
     double spread, scale;
     float *nodes;   /* [n_inner, dim], times scale */
     float *bias;    /* [n_inner] */
