@@ -5,6 +5,7 @@
  */
 #include "commands.h"
 #include "comparison.h"
+#include "doubts.h"
 #include "progress.h"
 #include "row_targets.h"
 #include "rows.h"
@@ -72,6 +73,8 @@ static int open_side(run *r, size_t i, pluck_isa isa)
         code = source_open(args, args->words[dump], s->src);
         r->n_sources += code == EXIT_DONE;
     }
+    if (code == EXIT_DONE && dump == i)
+        warn_of_rows(args, s->name, s->src, NULL, 0, s->src->info.n_rows);
     if (code == EXIT_DONE)
         code = vocab_check(&r->all.v, args, s->name, s->src->info.n_vocab);
     /* A file of targets is opened once, and comes before what the dumps hold. */
@@ -250,6 +253,26 @@ static int prepare(run *r)
     return code;
 }
 
+/* Of a side without a configuration, which may ban what followed. */
+static void doubt_side(run *r)
+{
+    comparison *const all = &r->all;
+    const size_t i = r->sides[0].sampler == NULL ? 0 : 1;
+    const side *const s = &r->sides[i];
+    const double n = (double)all->nll_a.n;
+    const target_facts facts = {.rows = all->nll_a.n,
+                                .n_vocab = all->n_vocab,
+                                .nll = i == 0 ? all->nll_a.mean : all->nll_b.mean,
+                                .confidence = all->top_probs[i] / n,
+                                .accuracy = (double)all->n_correct[i] / n};
+    if (s->sampler != NULL || !doubt_targets(&facts, all->warning))
+        return;
+    const targets *const truth = &r->sides[s->known.is_known ? i : 0].known;
+    if (truth->is_known)
+        doubt_add_shift(s->src, truth, r->first, r->first + all->n_rows, all->warning);
+    complain(r->args->who, EXIT_DONE, "warning: %s: %s", s->name, all->warning);
+}
+
 static int conclude(run *r)
 {
     const double mean = r->all.measures[MEASURE_KL_AB].mean;
@@ -283,6 +306,7 @@ int cmd_compare(const arguments *args)
         code = compare_rows(&r);
     if (code == EXIT_DONE) {
         comparison_finish(&r.all);
+        doubt_side(&r);
         if (args->format == FORMAT_JSON)
             compare_print_json(&r.all, &r.out);
         else if (args->format == FORMAT_TEXT)

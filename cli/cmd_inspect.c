@@ -4,6 +4,7 @@
  * makes draw 0 of the row.
  */
 #include "commands.h"
+#include "doubts.h"
 #include "inspect.h"
 #include "rows.h"
 #include "run_files.h"
@@ -150,8 +151,10 @@ int cmd_inspect(const arguments *args)
         code = vocab_load(&in.v, args);
     if (code == EXIT_DONE)
         code = source_open(args, in.path, &src);
-    if (code == EXIT_DONE)
+    if (code == EXIT_DONE) {
+        warn_of_rows(args, source_name(in.path), &src, config, 0, src.info.n_rows);
         code = inspect_row(&in, &src, config, lists);
+    }
     if (code == EXIT_DONE)
         code = print(&in);
     source_close(&src);

@@ -8,6 +8,7 @@
  * not grow with rows or draws.
  */
 #include "commands.h"
+#include "doubts.h"
 #include "output.h"
 #include "progress.h"
 #include "rows.h"
@@ -385,6 +386,8 @@ static int sample_dump(run *all, size_t index)
         code = setup_prompt_check(all->args, &all->prompt, j.src.info.n_vocab);
     if (code == EXIT_DONE)
         code = rows_resolve(&all->range, j.src.info.n_rows, all->args->who, j.name, &first, &end);
+    if (code == EXIT_DONE)
+        warn_of_rows(all->args, j.name, &j.src, all->config, first, end);
     const size_t n_workers = useful_workers(&j, end - first);
     if (code == EXIT_DONE)
         code = workers_create(&j.team, all->args, all->config, all->isa, &all->prompt, &j.src,

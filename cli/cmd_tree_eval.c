@@ -1,5 +1,6 @@
 /* pluck tree eval: what a head is worth on pairs, and what its answers cost. */
 #include "commands.h"
+#include "doubts.h"
 #include "training.h"
 
 #include <math.h>
@@ -118,6 +119,9 @@ int cmd_tree_eval(const arguments *args)
     }
     if (code == EXIT_DONE)
         code = measure(&e);
+    if (code == EXIT_DONE)
+        warn_of_loss(args, args->words[2], e.pairs.hidden.n_rows,
+                     pluck_head_get_info(e.model.head).n_vocab, e.loss);
     if (code == EXIT_DONE)
         code = output_open(&out, args->who, NULL);
     if (code == EXIT_DONE) {

@@ -24,10 +24,15 @@ static void write_config(const tuning *t, output *out)
 
 enum { RESULTS, CONFIG, SVG, CSV, N_OUTPUTS };
 
-static int open_files(const arguments *args, output outs[N_OUTPUTS])
+/* Without an answer there is no configuration. */
+static int open_files(const tuning *t, output outs[N_OUTPUTS])
 {
-    const char *const paths[N_OUTPUTS] = {NULL, args->output, args->svg, args->csv};
+    const arguments *const args = t->args;
+    const char *const config = t->has_answer ? args->output : NULL;
+    const char *const paths[N_OUTPUTS] = {NULL, config, args->svg, args->csv};
     int code = EXIT_DONE;
+    if (args->output != NULL && config == NULL)
+        complain(args->who, EXIT_DONE, "%s is not written: there is no answer", args->output);
     for (size_t i = CONFIG; i < N_OUTPUTS && code == EXIT_DONE; i++)
         if (paths[i] != NULL)
             code = output_open(&outs[i], args->who, paths[i]);
@@ -59,10 +64,12 @@ int cmd_tune(const arguments *args)
     if (code == EXIT_DONE)
         code = tuning_run(&t, &outs[RESULTS]);
     if (code == EXIT_DONE)
-        code = open_files(args, outs);
+        code = open_files(&t, outs);
     if (code == EXIT_DONE)
         print(&t, outs);
     const int close_code = outputs_close(outs, N_OUTPUTS, code == EXIT_DONE);
     tuning_close(&t);
-    return code == EXIT_DONE ? close_code : code;
+    if (code == EXIT_DONE)
+        code = close_code;
+    return code == EXIT_DONE && !t.has_answer ? EXIT_NEGATIVE : code;
 }

@@ -207,7 +207,10 @@ void compare_print_json(const comparison *all, output *out)
     }
     if (all->n_worst > 0)
         json_worst(all, out);
-    output_text(out, "}\n");
+    output_text(out, ",\"warnings\":[");
+    if (all->warning[0] != '\0')
+        output_json_string(out, all->warning, strlen(all->warning));
+    output_text(out, "]}\n");
 }
 
 void compare_print_csv_heading(const comparison *all, output *out)

@@ -63,6 +63,12 @@ bool comparison_add(comparison *all, uint64_t row, pluck_token target, const plu
                 append(&all->nll_a, c->nll_a) && append(&all->nll_b, c->nll_b) &&
                 append(&all->nll_change,
                        isinf(c->nll_a) && isinf(c->nll_b) ? 0.0 : c->nll_b - c->nll_a);
+    if (target != PLUCK_NO_TOKEN) {
+        all->top_probs[0] += c->top_prob_a;
+        all->top_probs[1] += c->top_prob_b;
+        all->n_correct[0] += c->top_a == target;
+        all->n_correct[1] += c->top_b == target;
+    }
     all->n_rows++;
     all->n_same_top += c->top_a == c->top_b;
     return added && add_worst(all, &candidate);

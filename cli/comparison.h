@@ -4,6 +4,7 @@
 #ifndef CLI_COMPARISON_H
 #define CLI_COMPARISON_H
 
+#include "doubts.h"
 #include "options.h"
 #include "output.h"
 #include "vocab.h"
@@ -44,7 +45,10 @@ typedef struct comparison {
     series measures[N_MEASURES];
     series nll_a, nll_b, nll_change; /* of the rows with a target; change: b less a */
     double nll_correlation;
-    worst_row *worst; /* the largest KL(a || b) first */
+    double top_probs[2];       /* sums over these rows of the largest probability, of a and of b */
+    uint64_t n_correct[2];     /* of these rows, those whose target has it */
+    char warning[DOUBT_BYTES]; /* empty: none */
+    worst_row *worst;          /* the largest KL(a || b) first */
     size_t n_worst;
     vocab v;
 } comparison;

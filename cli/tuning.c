@@ -114,8 +114,10 @@ int tuning_open(tuning *t, const arguments *args, const char *path)
         code = open_data(t, path);
     if (code == EXIT_DONE && args->truncate > 0 && (!t->has_targets || args->no_curves))
         code = complain(args->who, EXIT_USAGE, "--truncate needs targets, and no --no-curves");
-    if (code == EXIT_DONE)
+    if (code == EXIT_DONE) {
         pluck_config_seed(t->config, &t->options.seed);
+        tuning_doubt_rows(t);
+    }
     t->n_bins = args->bins > 0 ? (uint32_t)args->bins : 15;
     t->bins = calloc(2 * t->n_bins, sizeof *t->bins);
     return code == EXIT_DONE && t->bins == NULL ? complain_memory(args->who) : code;
@@ -266,7 +268,9 @@ int tuning_run(tuning *t, const output *out)
     if (status == PLUCK_OK)
         status = set_config(t, &err);
     progress_clear(&t->bar);
-    if (status == PLUCK_OK)
+    if (status == PLUCK_OK) {
+        tuning_doubt_answer(t);
         return EXIT_DONE;
+    }
     return complain(t->args->who, exit_code_of(status), "%s: %s", t->name, err.message);
 }

@@ -5,13 +5,14 @@
 #define CLI_TUNING_H
 
 #include "chart.h"
+#include "doubts.h"
 #include "progress.h"
 #include "row_targets.h"
 #include "setup.h"
 
 #include <pluck/tune.h>
 
-enum { TUNING_PARTS = 10, TUNING_CUTS = 32 };
+enum { TUNING_PARTS = 10, TUNING_CUTS = 32, TUNING_WARNINGS = 8 };
 
 /* Means over consecutive rows, before and after. */
 typedef struct tuning_part {
@@ -46,6 +47,11 @@ typedef struct tuning {
     bool has_cuts;
     pluck_tune_cut cuts[TUNING_CUTS];
     double needed[PLUCK_TUNE_N_CUT_KINDS]; /* with targets */
+
+    /* false: the fit ended at an end of its range, or --truncate would cut nothing off. */
+    bool has_answer;
+    char warnings[TUNING_WARNINGS][DOUBT_BYTES];
+    size_t n_warnings;
 } tuning;
 
 /* Opens what the arguments name and checks them, reads the dump, closes. tuning_close() is due
@@ -54,6 +60,14 @@ typedef struct tuning {
 int tuning_open(tuning *t, const arguments *args, const char *path);
 int tuning_run(tuning *t, const output *out);
 void tuning_close(tuning *t);
+
+/* Decides has_answer, and warns of what is doubtful about the rows, when they have been opened, and
+ * about the answer, when there is one: on standard error, and in the list of warnings. */
+void tuning_doubt_rows(tuning *t);
+void tuning_doubt_answer(tuning *t);
+
+/* Whether this setting keeps every token. */
+bool tuning_is_off(const tuning *t, pluck_tune_cut_kind kind, double setting);
 
 void tuning_print_text(const tuning *t, output *out);
 void tuning_print_json(const tuning *t, output *out);

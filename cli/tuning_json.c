@@ -146,6 +146,11 @@ static void write_cuts(const tuning *t, output *out)
 /* The configuration's own JSON, on one line: its strings hold no line breaks. */
 static void write_config(const tuning *t, output *out)
 {
+    output_text(out, ",\"config\":");
+    if (!t->has_answer) {
+        output_text(out, "null");
+        return;
+    }
     size_t n = 0;
     pluck_config_to_json(t->config, NULL, 0, &n, NULL);
     char *const text = malloc(n + 1);
@@ -154,7 +159,6 @@ static void write_config(const tuning *t, output *out)
         free(text);
         return;
     }
-    output_text(out, ",\"config\":");
     for (size_t i = 0; i < n; i++) {
         if (text[i] != '\n')
             output_char(out, text[i]);
@@ -163,6 +167,16 @@ static void write_config(const tuning *t, output *out)
                 i++;
     }
     free(text);
+}
+
+static void write_warnings(const tuning *t, output *out)
+{
+    output_text(out, ",\"warnings\":[");
+    for (size_t i = 0; i < t->n_warnings; i++) {
+        output_text(out, i > 0 ? "," : "");
+        output_json_string(out, t->warnings[i], strlen(t->warnings[i]));
+    }
+    output_char(out, ']');
 }
 
 void tuning_print_json(const tuning *t, output *out)
@@ -177,5 +191,6 @@ void tuning_print_json(const tuning *t, output *out)
     if (t->has_cuts)
         write_cuts(t, out);
     write_config(t, out);
+    write_warnings(t, out);
     output_text(out, "}\n");
 }

@@ -22,17 +22,10 @@ static void print_answer(const tuning *t, output *out)
         output_printf(out, ", %g%% interval %.4f to %.4f", 95.0, f->low, f->high);
     if (isfinite(f->standard_error))
         output_printf(out, ", standard error %.4f", f->standard_error);
+    if (f->limit != PLUCK_TUNE_INSIDE)
+        output_printf(out, ", the %s that is tried: not an answer",
+                      f->limit == PLUCK_TUNE_AT_MIN ? "lowest" : "highest");
     output_char(out, '\n');
-    if (f->limit == PLUCK_TUNE_AT_MIN)
-        output_text(out, t->options.objective < PLUCK_TUNE_ENTROPY
-                             ? "This is the lowest that is tried: a lower one would score better "
-                               "still, because the best token nearly always followed.\n"
-                             : "This is the lowest that is tried: the value cannot be met.\n");
-    if (f->limit == PLUCK_TUNE_AT_MAX)
-        output_text(out, t->options.objective < PLUCK_TUNE_ENTROPY
-                             ? "This is the highest that is tried: these logits say less about "
-                               "the targets than chance.\n"
-                             : "This is the highest that is tried: the value cannot be met.\n");
 }
 
 static void print_line(output *out, const char *name, double before, double after)
@@ -148,9 +141,14 @@ static void print_cuts(const tuning *t, output *out)
         return;
     output_printf(out, "\nTightest settings that keep the target in %g%% of the rows:\n ",
                   100 * t->keep);
-    for (int k = 0; k < PLUCK_TUNE_N_CUT_KINDS; k++)
-        output_printf(out, "%s %s %.6g", k > 0 ? "," : "",
-                      pluck_tune_cut_name((pluck_tune_cut_kind)k), t->needed[k]);
+    for (int k = 0; k < PLUCK_TUNE_N_CUT_KINDS; k++) {
+        const pluck_tune_cut_kind kind = (pluck_tune_cut_kind)k;
+        output_printf(out, "%s %s ", k > 0 ? "," : "", pluck_tune_cut_name(kind));
+        if (tuning_is_off(t, kind, t->needed[k]))
+            output_text(out, "off");
+        else
+            output_printf(out, "%.6g", t->needed[k]);
+    }
     output_char(out, '\n');
 }
 

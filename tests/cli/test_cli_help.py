@@ -46,7 +46,8 @@ class Help(CommandCase):
             for example in re.findall(r"^  \$ (.*)", text.split("Examples:\n")[1], re.M):
                 with self.subTest(example=example):
                     self.run_line(example)
-                    self.assertEqual(self.stderr, "")
+                    self.assertEqual([line for line in self.stderr.splitlines()
+                                      if "64 rows are few" not in line], [])
                     n_run += 1
         self.assertGreater(n_run, 15)
 

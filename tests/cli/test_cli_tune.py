@@ -79,7 +79,10 @@ class TuneAgreesWithNumpy(CommandCase):
 
     def tune(self, dump, targets, flags=""):
         named = f"--targets {targets}" if targets else ""
-        return json.loads(self.run_line(f"pluck tune {dump} {named} --format json {flags}"))
+        shown = json.loads(self.run_line(f"pluck tune {dump} {named} --format json {flags}",
+                                         code=(0, 1)))
+        self.assertEqual(self.code, 0 if shown["limit"] == "inside" else 1)
+        return shown
 
     def check_statistics(self, z, y, shown, **kind):
         for when, t in (("before", 1.0), ("after", shown["temperature"])):
@@ -228,9 +231,10 @@ class TuneIsRobust(CommandCase):
     def test_results_do_not_depend_on_threads_or_instruction_set(self):
         for flags in ("", "--objective brier", "--equal-mass", "--objective diversity=5"):
             line = f"pluck tune gpt2.npy -t gpt2_targets.npy --format json {flags}"
-            expected = self.run_line(line)
+            expected = self.run_line(line, code=(0, 1))
+            code = self.code
             for more in ("--threads 3", "--threads 0", "--isa scalar"):
-                self.assertEqual(self.run_line(f"{line} {more}"), expected, more)
+                self.assertEqual(self.run_line(f"{line} {more}", code=code), expected, more)
 
     def write(self, name, rows):
         np.save(self.folder / name, np.array(rows))
@@ -239,7 +243,7 @@ class TuneIsRobust(CommandCase):
         self.run_line(f"pluck tune {flags}", code=code)
         for part in parts:
             self.assertIn(part, self.stderr)
-        self.assertEqual(self.stderr.count("\n"), 1)
+        self.assertEqual(sum(": warning: " not in line for line in self.stderr.splitlines()), 1)
 
     def test_wrong_input_is_named(self):
         z = np.load(self.folder / "logits.npy")
@@ -291,10 +295,11 @@ class TuneIsRobust(CommandCase):
             self.write("t.npy", targets)
             for objective in ("nll", "brier"):
                 shown = json.loads(self.run_line(
-                    f"pluck tune logits.npy -t t.npy --format json --objective {objective}"))
+                    f"pluck tune logits.npy -t t.npy --format json --objective {objective}",
+                    code=1))
                 self.assertEqual((shown["temperature"], shown["limit"]), (t, limit), objective)
                 self.assertIsNone(shown["interval_low"])
-            text = self.run_line("pluck tune logits.npy -t t.npy").decode()
+            text = self.run_line("pluck tune logits.npy -t t.npy", code=1).decode()
             self.assertIn("that is tried", text)
 
     def test_constant_rows_have_no_favourite(self):
@@ -309,7 +314,7 @@ class TuneIsRobust(CommandCase):
         rows[:, :3] = [[3e38, 3e38, -3e38], [-3e38, -3e38, -3e38], [1, 2, 3]]
         self.write("odd.npy", rows)
         self.write("t.npy", [0, 2, 1])
-        shown = json.loads(self.run_line("pluck tune odd.npy -t t.npy --format json"))
+        shown = json.loads(self.run_line("pluck tune odd.npy -t t.npy --format json", code=1))
         m = moments(rows[2:].astype(np.float64), np.array([1]), 1)
         self.assertAlmostEqual(shown["nll_before"],
                                (np.log(2) + np.log(3) + m["nll"][0]) / 3, places=6)
@@ -345,6 +350,149 @@ class TuneIsRobust(CommandCase):
         out, _ = run.communicate(timeout=60)
         self.assertEqual((run.returncode, out), (-signal.SIGINT, b""))
         self.assertEqual(self.names(), before)
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+class DoubtsAreSaid(CommandCase):
+    """Wrong inputs that can be read all the same: each command that would misreport them says so.
+    Rows are made up, with targets drawn from them, so that the truth is known."""
+    FEW = "rows are few"
+    SHIFT = "are the targets shifted, or of another text?"
+    NEXT = "fits the target of row r + 1 better"
+    PREVIOUS = "fits the target of row r - 1 better"
+    NO_SHIFT = "A shift by one row does not fit better"
+    PROBS = "look like probabilities"
+    NEGATED = "look like negated log-probabilities"
+    SIGNS = "look like log-probabilities, which are all below 0"
+    LOWEST = "no temperature from 0.05 to 20 is best: below 0.05"
+    HIGHEST = "no temperature from 0.05 to 20 is best: above 20"
+    FLAT = "every temperature gives the same"
+    OFF = "unless it keeps every token"
+    ALL = (FEW, SHIFT, NEXT, PREVIOUS, NO_SHIFT, PROBS, NEGATED, SIGNS, LOWEST, HIGHEST, FLAT,
+           "cannot be met", OFF, "cross-validation: the fit")
+
+    def setUp(self):
+        super().setUp()
+        rng = np.random.default_rng(7)
+        z = (3 * rng.normal(size=(400, 50))).astype(np.float32)
+        self.z = z
+        self.y = (z + rng.gumbel(size=z.shape)).argmax(axis=1)
+        sharp = (5 * z + 5 * rng.gumbel(size=z.shape)).argmax(axis=1)
+        p = softmax(z.astype(np.float64))
+        unlikely = p.argmin(axis=1)
+        save = {"z": z, "y": self.y, "first": z[:99], "first_y": self.y[:99],
+                "enough": z[:100], "enough_y": self.y[:100],
+                "late": np.roll(self.y, 1), "early": np.roll(self.y, -1), "sharp": 5 * z,
+                "sharp_y": sharp, "p": p.astype(np.float32), "p16": p.astype(np.float16),
+                "lp": np.log(p).astype(np.float32), "nlp": -np.log(p).astype(np.float32),
+                "two": np.stack([z[:, :2].max(axis=1), z[:, :2].min(axis=1)], 1),
+                "best": z.argmax(axis=1), "worst": unlikely, "flat": np.zeros_like(z),
+                "odd": np.where(np.arange(400) % 2, z.argmax(axis=1), self.y)}
+        # One target in fifty that no setting but "off" keeps.
+        save["lost_y"] = np.where(np.arange(400) % 50, self.y, unlikely)
+        save["lost"] = z * np.where(np.arange(400) % 50, 1, 40)[:, None].astype(np.float32)
+        for name, rows in save.items():
+            np.save(self.folder / f"{name}.npy", rows)
+
+    def check(self, line, code, expected):
+        self.run_line(f"pluck {line}", code=code)
+        for text in self.ALL:
+            self.assertEqual(text in self.stderr, text in expected,
+                             f"{line}: {text!r} in {self.stderr}")
+        return [line.split(": warning: ", 1)[1] for line in self.stderr.splitlines()
+                if ": warning: " in line]
+
+    def test_tune_says_what_is_doubtful_and_writes_no_configuration_without_an_answer(self):
+        low = "--objective perplexity=1.0000001"
+        lost = "lost.npy -t lost_y.npy --objective entropy=1"
+        for line, code, expected in (
+                ("z.npy -t y.npy", 0, ()),
+                ("enough.npy -t enough_y.npy", 0, ()),
+                ("first.npy -t first_y.npy", 0, (self.FEW,)),
+                ("z.npy -t y.npy -r :99", 0, (self.FEW,)),
+                ("z.npy --objective entropy=1 -r :99", 0, (self.FEW,)),
+                # Rows are independent: a target of another row is as likely as chance.
+                ("z.npy -t late.npy", 1, (self.SHIFT, self.NEXT, self.HIGHEST)),
+                ("z.npy -t early.npy", 1, (self.SHIFT, self.PREVIOUS, self.HIGHEST)),
+                ("z.npy -t late.npy --objective brier", 1,
+                 (self.SHIFT, self.NEXT, self.HIGHEST)),
+                ("z.npy -t late.npy --objective entropy=1", 0, (self.SHIFT, self.NEXT)),
+                ("sharp.npy -t sharp_y.npy", 0, (self.SHIFT, self.NO_SHIFT)),
+                ("p.npy -t y.npy", 0, (self.PROBS,)),
+                ("p16.npy -t y.npy", 0, (self.PROBS,)),
+                ("p.npy --objective entropy=1", 0, (self.PROBS,)),
+                ("nlp.npy -t y.npy", 1, (self.NEGATED, self.SHIFT, self.NO_SHIFT, self.HIGHEST)),
+                ("lp.npy -t y.npy", 0, ()),
+                ("lp.npy -t y.npy --repeat-penalty 1", 0, ()),
+                ("lp.npy -t y.npy --repeat-penalty 1.2", 0, (self.SIGNS,)),
+                ("z.npy -t best.npy", 1, (self.LOWEST,)),
+                ("z.npy -t best.npy --objective brier", 1, (self.LOWEST,)),
+                ("z.npy -t best.npy --objective ece", 1, (self.LOWEST,)),
+                ("z.npy -t worst.npy", 1, (self.HIGHEST, self.SHIFT, self.NO_SHIFT)),
+                ("z.npy -t odd.npy --cross-validate", 0, ("cross-validation: the fit",)),
+                ("z.npy --objective entropy=4", 1, ("cannot be met",)),
+                ("z.npy --objective perplexity=50.1", 1, ("cannot be met",)),
+                ("z.npy --objective diversity=51", 1, ("cannot be met",)),
+                (f"z.npy {low}", 1, ("cannot be met",)),
+                ("flat.npy -t y.npy", 0, (self.FLAT, )),
+                (f"{lost} --truncate top_p --keep 0.9", 0, (self.SHIFT, self.NO_SHIFT)),
+                (f"{lost} --truncate top_p --keep 1", 1, (self.SHIFT, self.NO_SHIFT, self.OFF)),
+                (f"{lost} --truncate top_k --keep 1", 1, (self.SHIFT, self.NO_SHIFT, self.OFF)),
+                (f"{lost} --keep 1", 0, (self.SHIFT, self.NO_SHIFT))):
+            warnings = self.check(f"tune {line} --bootstrap 0 -o c.json", code, expected)
+            has_answer = self.code == 0
+            self.assertEqual("c.json" in self.names(), has_answer, line)
+            (self.folder / "c.json").unlink(missing_ok=True)
+            shown = json.loads(self.run_line(f"pluck tune {line} --bootstrap 0 -f json",
+                                             code=self.code))
+            self.assertEqual(shown["warnings"], [w.split(": ", 1)[1] for w in warnings])
+            self.assertEqual(list(shown)[-2:], ["config", "warnings"])
+            self.assertEqual(shown["config"] is not None, has_answer)
+            if not has_answer:
+                (self.folder / "c.json").write_text("before")
+                self.run_line(f"pluck tune {line} --bootstrap 0 -o c.json --csv c.csv", code=1)
+                self.assertEqual((self.folder / "c.json").read_text(), "before")
+                self.assertIn("c.json is not written", self.stderr)
+                (self.folder / "c.json").unlink()
+
+    def test_other_commands_say_what_is_doubtful(self):
+        (self.folder / "penal.json").write_text('{"repeat_penalty": 1.3}')
+        (self.folder / "top.json").write_text('{"top_k": 5}')
+        head = np.random.default_rng(8).normal(size=(50, 4)).astype(np.float32) * 20
+        hidden = np.random.default_rng(9).normal(size=(400, 4)).astype(np.float32)
+        np.save(self.folder / "head.npy", head)
+        np.save(self.folder / "hidden.npy", hidden)
+        np.save(self.folder / "head_y.npy", (hidden @ head.T).argmax(axis=1).astype(np.int32))
+        np.save(self.folder / "head_bad.npy", (hidden @ head.T).argmin(axis=1).astype(np.int32))
+        for line, expected in (
+                ("sample z.npy", ()), ("sample p.npy", (self.PROBS,)),
+                ("sample lp.npy", ()), ("sample lp.npy -c penal.json", (self.SIGNS,)),
+                ("sample nlp.npy -r 3", (self.NEGATED,)), ("sample z.npy p16.npy", (self.PROBS,)),
+                ("inspect p.npy", (self.PROBS,)), ("inspect z.npy", ()),
+                ("inspect lp.npy -c penal.json -r 9", (self.SIGNS,)),
+                ("compare z.npy p.npy", (self.PROBS,)), ("compare z.npy lp.npy", ()),
+                ("compare z.npy sharp.npy --targets y.npy", ()),
+                ("compare z.npy sharp.npy --targets late.npy", (self.SHIFT, self.NEXT)),
+                ("compare z.npy sharp.npy --targets early.npy", (self.SHIFT, self.PREVIOUS)),
+                ("compare z.npy --targets late.npy --config-a top.json", (self.SHIFT, self.NEXT)),
+                ("compare z.npy --targets y.npy --config-a top.json", ()),
+                ("report p.npy -t y.npy -o r.html", (self.PROBS,)),
+                ("report p.npy -o r.html", (self.PROBS,)), ("report z.npy -o r.html", ()),
+                ("report z.npy -t late.npy -o r.html",
+                 (self.SHIFT, self.NEXT, self.HIGHEST)),
+                ("report z.npy -t best.npy -o r.html", (self.LOWEST,)),
+                ("tree eval head.npy hidden.npy head_y.npy", ()),
+                ("tree eval head.npy hidden.npy head_bad.npy", (self.SHIFT,))):
+            self.check(line, 0, expected)
+        shown = json.loads(self.run_line(
+            "pluck compare z.npy sharp.npy --targets late.npy -f json"))
+        self.assertIn(self.NEXT, shown["warnings"][0])
+        self.assertEqual(json.loads(self.run_line("pluck compare z.npy p16.npy -f json"))
+                         ["warnings"], [])
 
 
 def take_own_case():
