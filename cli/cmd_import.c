@@ -52,18 +52,18 @@ static char *config_text(const arguments *args, const pluck_config *config, size
     return text;
 }
 
+/* --from, whose choices are auto and then the kinds of the library. */
 static int find_kind(const arguments *args, const char *json, size_t n, pluck_config_kind *kind)
 {
     pluck_error err;
-    if (args->from != NULL && strcmp(args->from, "auto") != 0) {
-        if (pluck_config_kind_from_name(args->from, kind, &err) != PLUCK_OK)
-            return complain(args->who, EXIT_USAGE, "--from: %s", err.message);
+    if (args->from > 0) {
+        *kind = (pluck_config_kind)(args->from - 1);
         return EXIT_DONE;
     }
     const pluck_status status = pluck_config_guess_kind(json, n, kind, &err);
-    return status == PLUCK_OK ? EXIT_DONE
-                              : complain(args->who, exit_code_of(status), "%s: %s (--from)",
-                                         args->words[0], err.message);
+    return status == PLUCK_OK
+               ? EXIT_DONE
+               : complain(args->who, exit_code_of(status), "%s: %s", args->words[0], err.message);
 }
 
 /* Prints what was imported from the text. The configuration comes after the keys in JSON too, since

@@ -289,9 +289,10 @@ static const option init_options[] = {
 TABLE(init_table, "Presets", init_options);
 
 static const option import_options[] = {
-    {"from", 0, OPTION_TEXT, "KIND",
-     "whose it is: huggingface, llama.cpp, vllm, openai; default auto: by its keys", AT(from), 0, 0,
-     NULL},
+    {"from", 0, OPTION_CHOICE,
+     "auto|huggingface|llama.cpp|vllm|openai|text-generation-webui|koboldcpp|ollama|exllamav3",
+     "the engine that the configuration is for (default: auto, by its keys or its form)", AT(from),
+     0, 0, NULL},
     {"format", 'f', OPTION_CHOICE, "text|json", "default text", AT(format), 0, 0, NULL},
     {"quiet", 'q', OPTION_SWITCH, NULL, "only what was refused", AT(quiet), 0, 0, NULL},
 };

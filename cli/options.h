@@ -71,11 +71,12 @@ typedef struct arguments {
 
     const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens,
         *follow, *temperature, *beta, *base, *entmax, *target, *gumbel, *targets, *targets_out,
-        *config_a, *config_b, *max_kl, *from, *objective, *keep, *svg, *csv, *label_prefix, *counts,
-        *bias, *vectors, *start, *validation, *validation_targets, *checkpoint;
+        *config_a, *config_b, *max_kl, *objective, *keep, *svg, *csv, *label_prefix, *counts, *bias,
+        *vectors, *start, *validation, *validation_targets, *checkpoint;
     uint64_t vocab_size, draws, stream, top, threads, seconds, worst, bins, bootstrap, explore,
         n_labels, seed, epochs;
-    int dtype, input_format, vocab_encoding, format, color, to, to_dtype, bin_edges, truncate, tree;
+    int dtype, input_format, vocab_encoding, format, color, from, to, to_dtype, bin_edges, truncate,
+        tree;
     bool sequence, skip_bad, trace, explain, quiet, short_vocab, list, help, man, log, sparsemax,
         lse, entropy, argmax, gradient, lines, equal_mass, cross_validate, no_curves, sample,
         compat, no_bias, resume, overwrite, keep_zero_counts;

@@ -95,7 +95,7 @@ static void fuzz_import(char digit, const char *json, size_t size_bytes)
 {
     pluck_config *config = NULL;
     pluck_error err = {PLUCK_OK, ""};
-    pluck_config_kind kind = (pluck_config_kind)((unsigned)(digit - '0') % 4);
+    pluck_config_kind kind = (pluck_config_kind)((unsigned)(digit - '0') % 8);
     size_t n_told = 0;
     if (digit == '?')
         (void)pluck_config_guess_kind(json, size_bytes, &kind, NULL);

@@ -1,24 +1,36 @@
 /*
  * A text of another engine is read key by key. A rule of that engine's table sets flat keys of an
  * empty configuration, says why the key does not matter, or refuses it; the engine then adds what
- * its absent keys mean, and "order" comes last, when all stages are there. All values go through
+ * its absent keys mean, and the order comes last, when all stages are there. All values go through
  * pluck_config_set(), so that types and ranges are those of the flat form.
+ *
+ * Bodies are often wrapped: {"options": {"top_k": 40}}. The members of such an object count as if
+ * they stood outside; where a key comes twice, the inner one wins, as it does in the clients that
+ * merge such objects into the body.
  */
 #include <pluck/import.h>
 
-#include "base/alloc.h"
-#include "config/import_impl.h"
+#include "base/sort.h"
+#include "config/import_build.h"
+#include "config/import_read.h"
 #include "config/nearest_name.h"
-#include "json/json_number.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 /* By pluck_config_kind. */
-static const pl_importer *const importers[] = {&pl_import_huggingface, &pl_import_llama_cpp,
-                                               &pl_import_vllm, &pl_import_openai};
+static const pl_importer *const importers[] = {
+    &pl_import_huggingface, &pl_import_llama_cpp, &pl_import_vllm,   &pl_import_openai,
+    &pl_import_webui,       &pl_import_koboldcpp, &pl_import_ollama, &pl_import_exllamav3};
 enum { N_IMPORTERS = sizeof importers / sizeof *importers };
+
+/* The kinds from here on share most of their keys with the others: only a key of their own makes a
+ * text theirs. */
+enum { FIRST_RELATIVE = PLUCK_CONFIG_TEXT_GENERATION_WEBUI };
+
+/* Keys whose objects hold more keys, for all engines. */
+static const char wrappers[] = "body default_generation_settings extra_body generation_config "
+                               "generation_settings options parameters params sampling_params";
 
 const char *pluck_config_kind_name(pluck_config_kind kind)
 {
@@ -28,15 +40,18 @@ const char *pluck_config_kind_name(pluck_config_kind kind)
 pluck_status pluck_config_kind_from_name(const char *name, pluck_config_kind *kind,
                                          pluck_error *err)
 {
+    char list[160];
+    size_t n = 0;
     if (!name || !kind)
         return pl_fail(err, PLUCK_ERR_INVALID, "name or kind is NULL");
-    for (unsigned i = 0; i < N_IMPORTERS; i++)
+    for (unsigned i = 0; i < N_IMPORTERS; i++) {
         if (strcmp(importers[i]->name, name) == 0) {
             *kind = (pluck_config_kind)i;
             return PLUCK_OK;
         }
-    return pl_fail(err, PLUCK_ERR_INVALID,
-                   "unknown kind '%.40s'; known are huggingface, llama.cpp, vllm, openai", name);
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", importers[i]->name);
+    }
+    return pl_fail(err, PLUCK_ERR_INVALID, "unknown kind '%.40s'; expected one of %s", name, list);
 }
 
 const char *pluck_import_fate_name(pluck_import_fate fate)
@@ -45,7 +60,7 @@ const char *pluck_import_fate_name(pluck_import_fate fate)
     return (unsigned)fate < sizeof names / sizeof *names ? names[fate] : NULL;
 }
 
-static const pl_import_rule *find_rule(const pl_importer *importer, const char *key)
+const pl_import_rule *pl_import_find_rule(const pl_importer *importer, const char *key)
 {
     for (const pl_import_rule *rule = importer->rules; rule->key; rule++)
         if (strcmp(rule->key, key) == 0)
@@ -53,222 +68,186 @@ static const pl_import_rule *find_rule(const pl_importer *importer, const char *
     return NULL;
 }
 
-void pl_import_tell(pl_import *import, const char *key, pluck_import_fate fate, const char *note)
+/* Whether a word is one of a list by spaces. */
+static bool is_listed(const char *list, const char *word)
 {
-    if (import->report)
-        import->report(import->user, key, fate, note ? note : "");
+    const size_t n = strlen(word);
+    if (n == 0 || strchr(word, ' '))
+        return false;
+    for (const char *at = list; at && (at = strstr(at, word)) != NULL; at += n)
+        if ((at == list || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    return false;
 }
 
-char *pl_import_text(pl_import *import, const cJSON *node, size_t *length)
-{
-    const char *text = pl_json_value_text(import->json, node, length);
-    char *copy = pl_alloc(&import->config->allocator, *length + 1, 1);
-    if (!copy) {
-        pl_fail_nomem(import->err, *length + 1);
-        return NULL;
-    }
-    memcpy(copy, text, *length);
-    copy[*length] = '\0';
-    return copy;
-}
-
-const cJSON *pl_import_member(const pl_import *import, const char *key)
-{
-    const cJSON *node = pl_json_member(import->json->root, key);
-    return node && !cJSON_IsNull(node) ? node : NULL;
-}
-
-bool pl_import_is_true(const pl_import *import, const char *key)
-{
-    const cJSON *node = pl_import_member(import, key);
-    return node && cJSON_IsTrue(node);
-}
-
-double pl_import_number(const pl_import *import, const char *key, double absent)
-{
-    const cJSON *node = pl_import_member(import, key);
-    return node && cJSON_IsNumber(node) ? pl_json_number(import->json, node) : absent;
-}
-
-pluck_status pl_import_set(pl_import *import, const cJSON *node, const char *flat_key,
-                           const char *json_value)
-{
-    pluck_error inner;
-    pluck_status status = pluck_config_set(import->config, flat_key, json_value, &inner);
-    if (status == PLUCK_ERR_CONFIG)
-        return pl_json_fail(import->json, node, import->err, "%s", inner.message);
-    return status == PLUCK_OK ? status : pl_fail(import->err, status, "%s", inner.message);
-}
-
-pluck_status pl_import_default(pl_import *import, const char *key, const char *flat_key,
-                               const char *json_value)
-{
-    char note[96];
-    snprintf(note, sizeof note, "%s: absent, %s's default is %s", flat_key, import->importer->name,
-             json_value);
-    pluck_status status = pl_import_set(import, import->json->root, flat_key, json_value);
-    if (status == PLUCK_OK)
-        pl_import_tell(import, key, PLUCK_IMPORT_MAPPED, note);
-    return status;
-}
-
-pluck_status pl_import_set_copy(pl_import *import, const cJSON *node, const char *flat_key)
-{
-    size_t length = 0;
-    char *text = pl_import_text(import, node, &length);
-    if (!text)
-        return PLUCK_ERR_NOMEM;
-    pluck_status status = pl_import_set(import, node, flat_key, text);
-    pl_free(&import->config->allocator, text);
-    return status;
-}
-
-static void tell_mapped(pl_import *import, const pl_import_rule *rule)
-{
-    char note[192];
-    snprintf(note, sizeof note, "%s%s%s", rule->flat_key, rule->note ? ": " : "",
-             rule->note ? rule->note : "");
-    pl_import_tell(import, rule->key, PLUCK_IMPORT_MAPPED, note);
-}
-
-pluck_status pl_import_ignore(pl_import *import, const pl_import_rule *rule, const cJSON *node)
-{
-    (void)node;
-    pl_import_tell(import, rule->key, PLUCK_IMPORT_IGNORED, rule->note);
-    return PLUCK_OK;
-}
-
-static bool has_no_effect(const pl_import *import, const pl_import_rule *rule, const cJSON *node)
-{
-    if (cJSON_IsNumber(node)) {
-        const double value = pl_json_number(import->json, node);
-        return value == 0 || value == rule->neutral;
-    }
-    if (cJSON_IsString(node))
-        return node->valuestring[0] == '\0';
-    return cJSON_IsFalse(node) || ((cJSON_IsArray(node) || cJSON_IsObject(node)) && !node->child);
-}
-
-pluck_status pl_import_refuse(pl_import *import, const pl_import_rule *rule, const cJSON *node)
-{
-    if (has_no_effect(import, rule, node))
-        pl_import_tell(import, rule->key, PLUCK_IMPORT_IGNORED, "this value has no effect");
-    else
-        pl_import_tell(import, rule->key, PLUCK_IMPORT_REFUSED, rule->note);
-    return PLUCK_OK;
-}
-
-pluck_status pl_import_copy(pl_import *import, const pl_import_rule *rule, const cJSON *node)
-{
-    pluck_status status = pl_import_set_copy(import, node, rule->flat_key);
-    if (status == PLUCK_OK)
-        tell_mapped(import, rule);
-    return status;
-}
-
-pluck_status pl_import_at_least_0(pl_import *import, const pl_import_rule *rule, const cJSON *node)
-{
-    if (!cJSON_IsNumber(node) || pl_json_number(import->json, node) > 0)
-        return pl_import_copy(import, rule, node);
-    pluck_status status = pl_import_set(import, node, rule->flat_key, "0");
-    if (status == PLUCK_OK)
-        tell_mapped(import, rule);
-    return status;
-}
-
-pluck_status pl_import_seed(pl_import *import, const pl_import_rule *rule, const cJSON *node)
-{
-    const double value = cJSON_IsNumber(node) ? pl_json_number(import->json, node) : 0;
-    if (!(value < 0) && value != 4294967295.0)
-        return pl_import_copy(import, rule, node);
-    pluck_status status = pl_import_set(import, node, rule->flat_key, "\"random\"");
-    if (status == PLUCK_OK)
-        pl_import_tell(import, rule->key, PLUCK_IMPORT_MAPPED, "seed: a random one");
-    return status;
-}
-
-pluck_status pl_import_add_bias(pl_import *import, const cJSON *node, const char *token,
-                                const char *value)
-{
-    const size_t needed = import->n_biases + strlen(token) + strlen(value) + 8;
-    if (needed > import->biases_capacity) {
-        const pluck_allocator *allocator = &import->config->allocator;
-        char *larger = pl_alloc(allocator, needed, 2);
-        if (!larger)
-            return pl_fail_nomem(import->err, needed * 2);
-        if (import->biases)
-            memcpy(larger, import->biases, import->n_biases);
-        pl_free(allocator, import->biases);
-        import->biases = larger;
-        import->biases_capacity = needed * 2;
-    }
-    (void)node;
-    import->n_biases += (size_t)snprintf(import->biases + import->n_biases,
-                                         import->biases_capacity - import->n_biases, "%s\"%s\":%s",
-                                         import->n_biases > 0 ? "," : "{", token, value);
-    return PLUCK_OK;
-}
-
-pluck_status pl_import_bias_map(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static bool is_wrapper(const pl_importer *importer, const cJSON *node)
 {
     if (!cJSON_IsObject(node))
-        return pl_json_fail(import->json, node, import->err,
-                            "an object from token ids to biases, not %s", pl_json_kind(node));
-    return pl_import_copy(import, rule, node);
+        return false;
+    return is_listed(importer->wrappers, node->string) ||
+           (is_listed(wrappers, node->string) && !pl_import_find_rule(importer, node->string));
 }
 
-static pluck_status read_unknown(pl_import *import, const cJSON *node)
+static size_t count_members(const pl_importer *importer, const cJSON *object)
 {
-    char nearest[PL_SUGGESTION_BYTES], note[PL_SUGGESTION_BYTES + 64];
-    pl_suggestion suggestion = pl_suggest(node->string);
-    for (const pl_import_rule *rule = import->importer->rules; rule->key; rule++)
-        pl_suggest_offer(&suggestion, rule->key, NULL);
-    pl_suggest_write(&suggestion, nearest);
-    snprintf(note, sizeof note, "not a key of %s that is known here%s", import->importer->name,
-             nearest);
-    pl_import_tell(import, node->string, PLUCK_IMPORT_REFUSED, note);
-    return PLUCK_OK;
+    size_t n = 0;
+    for (const cJSON *node = object->child; node; node = node->next)
+        n += is_wrapper(importer, node) ? count_members(importer, node) : 1;
+    return n;
 }
 
-static pluck_status read_key(pl_import *import, const cJSON *node)
+static pluck_status collect(pl_import *import, const cJSON *object, const char *prefix,
+                            unsigned depth)
 {
-    const pl_import_rule *rule = find_rule(import->importer, node->string);
-    if (!rule)
-        return read_unknown(import, node);
-    if (cJSON_IsNull(node)) {
-        pl_import_tell(import, rule->key, PLUCK_IMPORT_IGNORED, "null: not set");
-        return PLUCK_OK;
-    }
-    return rule->read(import, rule, node);
-}
-
-/* What was gathered: the biases, and the order. */
-static pluck_status set_last(pl_import *import)
-{
-    const cJSON *root = import->json->root;
-    if (import->n_biases > 0) {
-        import->biases[import->n_biases] = '}';
-        import->biases[import->n_biases + 1] = '\0';
-        pluck_status status = pl_import_set(import, root, "logit_bias", import->biases);
+    for (const cJSON *node = object->child; node; node = node->next) {
+        const size_t n = strlen(prefix) + strlen(node->string) + 2;
+        const bool wraps = is_wrapper(import->importer, node);
+        char *path = NULL;
+        if (wraps || depth > 0) {
+            path = pl_alloc(import->allocator, n, 1);
+            if (!path)
+                return pl_fail_nomem(import->err, n);
+            snprintf(path, n, "%s%s%s", prefix, node->string, wraps ? "." : "");
+        }
+        if (!wraps) {
+            import->members[import->n_members++] = (pl_import_member){node, path, depth, NULL};
+            continue;
+        }
+        pluck_status status = collect(import, node, path, depth + 1);
+        pl_free(import->allocator, path);
         if (status != PLUCK_OK)
             return status;
     }
-    return pl_import_set(import, root, "order", import->order);
+    return PLUCK_OK;
 }
 
-static pluck_status read_all(pl_import *import)
+typedef struct member_order {
+    pl_import_member *member;
+} member_order;
+
+/* By key; of equal keys the one that counts comes last. */
+static bool member_before(const void *a, const void *b)
+{
+    const pl_import_member *left = ((const member_order *)a)->member;
+    const pl_import_member *right = ((const member_order *)b)->member;
+    const int order = strcmp(left->node->string, right->node->string);
+    return order != 0 ? order < 0 : left->depth < right->depth;
+}
+
+/* Finds keys that come twice. */
+static pluck_status find_overridden(pl_import *import)
+{
+    const size_t n = import->n_members;
+    member_order *order = pl_alloc(import->allocator, n > 0 ? n : 1, 2 * sizeof *order);
+    if (!order)
+        return pl_fail_nomem(import->err, n * 2 * sizeof *order);
+    for (size_t i = 0; i < n; i++)
+        order[i].member = &import->members[i];
+    pl_sort(order, order + n, n, sizeof *order, member_before);
+    for (size_t i = n; i-- > 1;) {
+        pl_import_member *member = order[i - 1].member, *next = order[i].member;
+        if (strcmp(member->node->string, next->node->string) == 0)
+            member->instead = next->instead ? next->instead : next;
+    }
+    pl_free(import->allocator, order);
+    return PLUCK_OK;
+}
+
+static pluck_status open_members(pl_import *import)
 {
     const cJSON *root = import->json->root;
     if (!cJSON_IsObject(root))
         return pl_json_fail(import->json, root, import->err, "a configuration is an object, not %s",
                             pl_json_kind(root));
-    snprintf(import->order, sizeof import->order, "%s", import->importer->order);
-    pluck_status status = import->importer->start ? import->importer->start(import) : PLUCK_OK;
-    for (const cJSON *member = root->child; member && status == PLUCK_OK; member = member->next)
-        status = read_key(import, member);
-    if (status == PLUCK_OK && import->importer->finish)
-        status = import->importer->finish(import);
-    return status == PLUCK_OK ? set_last(import) : status;
+    const size_t n = count_members(import->importer, root);
+    import->members = pl_alloc(import->allocator, n > 0 ? n : 1, sizeof *import->members);
+    if (!import->members)
+        return pl_fail_nomem(import->err, n * sizeof *import->members);
+    pluck_status status = collect(import, root, "", 0);
+    return status == PLUCK_OK ? find_overridden(import) : status;
+}
+
+static void close_members(pl_import *import)
+{
+    for (size_t i = 0; i < import->n_members; i++)
+        pl_free(import->allocator, import->members[i].path);
+    pl_free(import->allocator, import->members);
+}
+
+static pluck_status read_unknown(pl_import *import, const cJSON *node)
+{
+    char nearest[PL_SUGGESTION_BYTES];
+    pl_suggestion suggestion = pl_suggest(node->string);
+    for (const pl_import_rule *rule = import->importer->rules; rule->key; rule++)
+        pl_suggest_offer(&suggestion, rule->key, NULL);
+    pl_suggest_write(&suggestion, nearest);
+    if (pl_import_is_off(import, "false \"\" [] {}", node))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED,
+                             "not a known key of %s, but its value is empty or off%s",
+                             import->importer->title, nearest);
+    return pl_import_say(import, PLUCK_IMPORT_REFUSED, "not a known key of %s%s",
+                         import->importer->title, nearest);
+}
+
+static pluck_status read_member(pl_import *import, const pl_import_member *member)
+{
+    const pl_import_rule *rule = pl_import_find_rule(import->importer, member->node->string);
+    import->current = member;
+    import->part = 0;
+    if (member->instead)
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s counts instead",
+                             member->instead->path ? member->instead->path
+                                                   : member->instead->node->string);
+    if (cJSON_IsNull(member->node))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "null: not set");
+    return rule ? rule->read(import, rule, member->node) : read_unknown(import, member->node);
+}
+
+static pluck_status read_all(pl_import *import)
+{
+    const pl_importer *importer = import->importer;
+    pl_import_start_chain(import, importer->order);
+    pluck_status status = importer->start ? importer->start(import) : PLUCK_OK;
+    for (size_t i = 0; i < import->n_members && status == PLUCK_OK; i++)
+        status = read_member(import, &import->members[i]);
+    import->current = NULL;
+    import->part = 0;
+    if (status == PLUCK_OK && importer->finish)
+        status = importer->finish(import);
+    import->part = 0;
+    return status == PLUCK_OK ? pl_import_build(import) : status;
+}
+
+/* Whether a text is meant as JSON: what is empty is, too, so that the message is about that. */
+static bool looks_like_json(const char *text, size_t n)
+{
+    size_t i = 0;
+    if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
+        i = 3;
+    while (i < n && strchr(" \t\r\n", text[i]) && text[i] != '\0')
+        i++;
+    return i == n || strchr("{[\"", text[i]) != NULL;
+}
+
+/* The text, or what it means as JSON; *owned is freed with pl_free(). */
+static pluck_status convert(const pl_importer *importer, const char **text, size_t *n, char **owned,
+                            const pluck_allocator *allocator, pluck_error *err)
+{
+    *owned = NULL;
+    if (!importer->convert || looks_like_json(*text, *n))
+        return PLUCK_OK;
+    pluck_status status = importer->convert(*text, *n, allocator, owned, err);
+    if (status == PLUCK_OK && *owned) {
+        *text = *owned;
+        *n = strlen(*owned);
+    }
+    return status;
+}
+
+static void close_parts(pl_import *import)
+{
+    for (unsigned i = 0; i < PL_IMPORT_PARTS; i++)
+        pluck_config_destroy(&import->parts[i]);
 }
 
 pluck_status pluck_config_import(pluck_config **out, pluck_config_kind kind, const char *json,
@@ -276,63 +255,119 @@ pluck_status pluck_config_import(pluck_config **out, pluck_config_kind kind, con
                                  const pluck_allocator *allocator, pluck_error *err)
 {
     pl_json tree = {NULL, 0, NULL, NULL};
-    pluck_config *config = NULL;
+    char *converted = NULL;
     if (!out)
         return pl_fail(err, PLUCK_ERR_INVALID, "pluck_config_import: out is NULL");
     *out = NULL;
-    if ((!json && json_size_bytes > 0) || (unsigned)kind >= N_IMPORTERS)
+    if ((unsigned)kind >= N_IMPORTERS || (!json && json_size_bytes > 0))
         return pl_fail(err, PLUCK_ERR_INVALID, "pluck_config_import: %s",
                        (unsigned)kind >= N_IMPORTERS ? "unknown kind" : "json is NULL");
-    pluck_status status = pluck_config_create(&config, allocator, err);
-    if (status != PLUCK_OK)
-        return status;
+    const pluck_allocator memory = pl_allocator_or_default(allocator);
     pl_import import = {.importer = importers[kind],
                         .json = &tree,
-                        .config = config,
+                        .allocator = &memory,
                         .report = report,
                         .user = user,
                         .err = err};
-    status = pl_json_open(&tree, json, json_size_bytes, NULL, &config->allocator, err);
+    pluck_status status = pluck_config_create(&import.parts[0], allocator, err);
+    if (status == PLUCK_OK)
+        status = convert(import.importer, &json, &json_size_bytes, &converted, &memory, err);
+    if (status == PLUCK_OK)
+        status = pl_json_open(&tree, json, json_size_bytes, NULL, &memory, err);
+    if (status == PLUCK_OK)
+        status = open_members(&import);
     if (status == PLUCK_OK)
         status = read_all(&import);
+    close_members(&import);
     pl_json_close(&tree);
-    pl_free(&config->allocator, import.biases);
-    if (status == PLUCK_OK)
-        *out = config;
-    else
-        pluck_config_destroy(&config);
+    pl_free(&memory, converted);
+    pl_free(&memory, import.biases);
+    if (status == PLUCK_OK) {
+        *out = import.parts[0];
+        import.parts[0] = NULL;
+    }
+    close_parts(&import);
     return status;
+}
+
+/* How many keys each kind knows. own: whether a key is no other kind's. */
+static void count_known(const cJSON *object, size_t known[N_IMPORTERS], bool own[N_IMPORTERS])
+{
+    for (const cJSON *node = object->child; node; node = node->next) {
+        size_t n = 0, last = 0;
+        bool wraps = false;
+        for (size_t i = 0; i < N_IMPORTERS; i++) {
+            const bool listed = is_listed(importers[i]->wrappers, node->string);
+            wraps = wraps || is_wrapper(importers[i], node);
+            if (!listed && !pl_import_find_rule(importers[i], node->string))
+                continue;
+            known[i]++;
+            n++;
+            last = i;
+        }
+        if (n == 1)
+            own[last] = true;
+        if (wraps)
+            count_known(node, known, own);
+    }
+}
+
+static pluck_status choose_kind(const cJSON *root, pluck_config_kind *kind, pluck_error *err)
+{
+    size_t known[N_IMPORTERS] = {0}, most = 0, n_most = 0;
+    bool own[N_IMPORTERS] = {false};
+    count_known(root, known, own);
+    for (size_t i = FIRST_RELATIVE; i < N_IMPORTERS; i++)
+        known[i] = own[i] ? known[i] : 0;
+    /* vLLM knows OpenAI's keys and takes them alike, and llama.cpp those of chats: a text with
+     * these alone is OpenAI's. */
+    if (known[PLUCK_CONFIG_VLLM] == known[PLUCK_CONFIG_OPENAI])
+        known[PLUCK_CONFIG_VLLM] = 0;
+    if (known[PLUCK_CONFIG_LLAMA_CPP] == known[PLUCK_CONFIG_OPENAI] &&
+        pl_json_member(root, "messages"))
+        known[PLUCK_CONFIG_LLAMA_CPP] = 0;
+    for (unsigned i = 0; i < N_IMPORTERS; i++) {
+        n_most = known[i] > most ? 1 : n_most + (known[i] == most);
+        most = known[i] > most ? known[i] : most;
+    }
+    if (n_most != 1 || most == 0)
+        return pl_fail(err, PLUCK_ERR_CONFIG,
+                       "cannot tell which engine this configuration is for (%s); use --from",
+                       most == 0 ? "it has no known key" : "several engines have these keys");
+    for (unsigned i = 0; i < N_IMPORTERS; i++)
+        if (known[i] == most)
+            *kind = (pluck_config_kind)i;
+    return PLUCK_OK;
 }
 
 pluck_status pluck_config_guess_kind(const char *json, size_t json_size_bytes,
                                      pluck_config_kind *kind, pluck_error *err)
 {
     pl_json tree = {NULL, 0, NULL, NULL};
-    size_t known[N_IMPORTERS] = {0}, most = 0, n_most = 0;
     if (!kind || (!json && json_size_bytes > 0))
         return pl_fail(err, PLUCK_ERR_INVALID, "json or kind is NULL");
     const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    for (unsigned i = 0; i < N_IMPORTERS && !looks_like_json(json, json_size_bytes); i++) {
+        char *converted = NULL;
+        if (!importers[i]->convert)
+            continue;
+        pluck_status status =
+            importers[i]->convert(json, json_size_bytes, &allocator, &converted, err);
+        const bool found = converted != NULL;
+        pl_free(&allocator, converted);
+        if (status != PLUCK_OK)
+            return status;
+        if (found) {
+            *kind = (pluck_config_kind)i;
+            return PLUCK_OK;
+        }
+    }
     pluck_status status = pl_json_open(&tree, json, json_size_bytes, NULL, &allocator, err);
     if (status == PLUCK_OK && !cJSON_IsObject(tree.root))
         status = pl_json_fail(&tree, tree.root, err, "a configuration is an object, not %s",
                               pl_json_kind(tree.root));
     if (status == PLUCK_OK)
-        for (const cJSON *member = tree.root->child; member; member = member->next)
-            for (size_t i = 0; i < N_IMPORTERS; i++)
-                known[i] += find_rule(importers[i], member->string) != NULL;
-    /* vLLM knows OpenAI's keys and takes them alike: a text with these alone is OpenAI's. */
-    if (known[PLUCK_CONFIG_VLLM] == known[PLUCK_CONFIG_OPENAI])
-        known[PLUCK_CONFIG_VLLM] = 0;
-    for (unsigned i = 0; i < N_IMPORTERS; i++) {
-        n_most = known[i] > most ? 1 : n_most + (known[i] == most);
-        most = known[i] > most ? known[i] : most;
-        if (status == PLUCK_OK && n_most == 1 && known[i] == most)
-            *kind = (pluck_config_kind)i;
-    }
+        status = choose_kind(tree.root, kind, err);
     pl_json_close(&tree);
-    if (status == PLUCK_OK && (n_most != 1 || most == 0))
-        return pl_fail(err, PLUCK_ERR_CONFIG,
-                       "cannot tell whose configuration this is: %s; name its kind",
-                       most == 0 ? "it has no known key" : "several engines know as many keys");
     return status;
 }

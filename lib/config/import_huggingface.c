@@ -1,18 +1,17 @@
 /*
  * generation_config.json. The order is that of GenerationMixin._get_logits_processor(): processors,
  * then the warpers, which only run when do_sample is true; else the most probable token is taken.
- * Source: Transformers, generation/utils.py and generation/configuration_utils.py.
+ *
+ * Version: Transformers 5.13. Keys and defaults: generation/configuration_utils.py; which values
+ * build a processor: generation/utils.py; which values a processor rejects:
+ * generation/logits_process.py. Keys that version 5 dropped are known too: older files have them.
  */
-#include "config/import_impl.h"
-
-#include "base/alloc.h"
+#include "config/import_build.h"
+#include "config/import_read.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char no_do_sample[] =
-    "do_sample is not true: the most probable token is taken, and this does not matter";
 
 static pluck_status start(pl_import *import)
 {
@@ -22,115 +21,177 @@ static pluck_status start(pl_import *import)
 
 static pluck_status read_do_sample(pl_import *import, const pl_import_rule *rule, const cJSON *node)
 {
+    (void)rule;
     if (!cJSON_IsBool(node))
         return pl_json_fail(import->json, node, import->err, "true or false, not %s",
                             pl_json_kind(node));
-    pl_import_tell(import, rule->key, PLUCK_IMPORT_MAPPED,
-                   import->greedy ? "draw: greedy" : "draw: categorical");
-    return PLUCK_OK;
+    return pl_import_say(import, PLUCK_IMPORT_MAPPED,
+                         import->greedy ? "draw: greedy" : "draw: categorical");
 }
 
-/* Keys of warpers. */
-static pluck_status read_warper(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+/* At 1 it keeps the 100 best tokens, for it looks at these alone. */
+static pluck_status read_top_h(pl_import *import, const pl_import_rule *rule, const cJSON *node)
 {
-    if (!import->greedy)
-        return pl_import_copy(import, rule, node);
-    pl_import_tell(import, rule->key, PLUCK_IMPORT_IGNORED, no_do_sample);
-    return PLUCK_OK;
+    double value = 0;
+    pluck_status status = pl_import_number_of(import, node, &value);
+    if (status != PLUCK_OK || value != 1 || import->greedy)
+        return status == PLUCK_OK ? pl_import_random_number(import, rule, node) : status;
+    for (size_t i = 0; i < import->n_chain; i++)
+        if (strcmp(import->chain[i].stage->info.name, "top_h") == 0)
+            import->chain[i] = (pl_import_link){pl_stage_find("top_k"), 1};
+    import->part = 1;
+    status = pl_import_set(import, "top_k", "100", NULL);
+    import->part = 0;
+    return status == PLUCK_OK
+               ? pl_import_say(import, PLUCK_IMPORT_MAPPED,
+                               "top_k: 100, for top_h of Transformers looks at 100 tokens")
+               : status;
 }
 
-static pluck_status read_repetition(pl_import *import, const pl_import_rule *rule,
-                                    const cJSON *node)
-{
-    pluck_status status = pl_import_copy(import, rule, node);
-    return status == PLUCK_OK ? pl_import_set(import, node, "repeat_last_n", "-1") : status;
-}
-
-/* The ids of the end of the text as an array: 2 or [2, 32000]. false: there are none. */
-static bool end_tokens(pl_import *import, char **text, pluck_status *status)
-{
-    const cJSON *node = pl_import_member(import, "eos_token_id");
-    size_t length = 0;
-    *text = NULL;
-    *status = PLUCK_OK;
-    if (!node || (cJSON_IsArray(node) && !node->child))
-        return false;
-    char *value = pl_import_text(import, node, &length);
-    if (value && !cJSON_IsArray(node)) {
-        *text = pl_alloc(&import->config->allocator, length + 3, 1);
-        if (*text)
-            snprintf(*text, length + 3, "[%s]", value);
-        pl_free(&import->config->allocator, value);
-    } else {
-        *text = value;
-    }
-    if (!*text)
-        *status = pl_fail_nomem(import->err, length + 3);
-    return true;
-}
-
-/* Sets the rule's key to a value and another one to the ids of the end of the text. */
+/* Sets the rule's key to a number and another one to the ids of the end of the text. */
 static pluck_status set_with_end(pl_import *import, const pl_import_rule *rule, const cJSON *node,
                                  const char *tokens_key)
 {
+    const cJSON *end = pl_import_member_of(import, "eos_token_id");
     char *tokens = NULL;
-    pluck_status status = PLUCK_OK;
-    if (!end_tokens(import, &tokens, &status)) {
-        pl_import_tell(import, rule->key, PLUCK_IMPORT_REFUSED,
-                       "eos_token_id is not there, and without the ids of the end of the text this "
-                       "is nothing");
-        return PLUCK_OK;
-    }
-    if (status == PLUCK_OK)
-        status = pl_import_set(import, node, tokens_key, tokens);
-    pl_free(&import->config->allocator, tokens);
-    if (status == PLUCK_OK)
-        status = pl_import_copy(import, rule, node);
-    return status;
+    bool done = true;
+    pluck_status status = end ? pl_import_token_list(import, end, &tokens) : PLUCK_OK;
+    if (status != PLUCK_OK)
+        return status;
+    if (!tokens)
+        return pl_import_say(import, PLUCK_IMPORT_REFUSED, "needs eos_token_id, which is missing");
+    status = pl_import_set(import, tokens_key, tokens, &done);
+    pl_free(import->allocator, tokens);
+    return status == PLUCK_OK && done ? pl_import_number(import, rule, node) : status;
 }
 
 static pluck_status read_min_new_tokens(pl_import *import, const pl_import_rule *rule,
                                         const cJSON *node)
 {
+    double value = 0;
+    pluck_status status = pl_import_number_of(import, node, &value);
+    if (status != PLUCK_OK)
+        return status;
+    if (!(value > 0))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
     return set_with_end(import, rule, node, "min_tokens_ids");
+}
+
+/* Without the ids of the end of the text it does nothing. */
+static pluck_status read_min_length(pl_import *import, const pl_import_rule *rule,
+                                    const cJSON *node)
+{
+    if (!pl_import_member_of(import, "eos_token_id"))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "nothing without eos_token_id");
+    return pl_import_refuse(import, rule, node);
+}
+
+static bool has_end(const pl_import *import)
+{
+    const cJSON *end = pl_import_member_of(import, "eos_token_id");
+    uint32_t token = 0;
+    for (const cJSON *item = end && cJSON_IsArray(end) ? end->child : NULL; item; item = item->next)
+        if (pl_import_token_of(import, item, &token))
+            return true;
+    return end && pl_import_token_of(import, end, &token);
 }
 
 /* [start, factor] */
 static pluck_status read_decay(pl_import *import, const pl_import_rule *rule, const cJSON *node)
 {
-    if (!cJSON_IsArray(node) || cJSON_GetArraySize(node) != 2)
-        return pl_json_fail(import->json, node, import->err, "an array of a start and a factor");
+    const cJSON *first = cJSON_IsArray(node) ? node->child : NULL;
+    const cJSON *second = first ? first->next : NULL;
+    double factor = 0;
+    if (!second || second->next || !cJSON_IsNumber(first))
+        return pl_json_fail(import->json, node, import->err,
+                            "an array of a start and a factor, both numbers");
+    pluck_status status = pl_import_number_of(import, second, &factor);
+    if (status != PLUCK_OK)
+        return status;
+    if (factor == 1)
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
     const pl_import_rule start_rule = {.key = rule->key,
                                        .flat_key = "exp_decay_start",
                                        .note = "with exp_decay_factor and exp_decay_tokens"};
-    pluck_status status = set_with_end(import, &start_rule, node->child, "exp_decay_tokens");
-    const cJSON *end = pl_import_member(import, "eos_token_id");
-    if (status != PLUCK_OK || !end || (cJSON_IsArray(end) && !end->child))
+    bool done = true;
+    if (has_end(import))
+        status = pl_import_set_number(import, "exp_decay_factor", factor, &done);
+    if (status != PLUCK_OK || !done)
         return status;
-    return pl_import_set_copy(import, node->child->next, "exp_decay_factor");
+    return set_with_end(import, &start_rule, first, "exp_decay_tokens");
 }
 
-static pluck_status read_suppressed(pl_import *import, const pl_import_rule *rule,
-                                    const cJSON *node)
+/* Whether a sequence of one token is an id of eos_token_id: such ones may come. */
+static bool is_end(const pl_import *import, const cJSON *sequence)
 {
-    if (!cJSON_IsArray(node))
-        return pl_json_fail(import->json, node, import->err, "an array of token ids, not %s",
-                            pl_json_kind(node));
-    for (const cJSON *token = node->child; token; token = token->next) {
-        size_t length = 0;
-        char *text = cJSON_IsNumber(token) ? pl_import_text(import, token, &length) : NULL;
-        if (!text && cJSON_IsNumber(token))
-            return PLUCK_ERR_NOMEM;
-        if (!text)
-            return pl_json_fail(import->json, token, import->err, "a token id, not %s",
-                                pl_json_kind(token));
-        pluck_status status = pl_import_add_bias(import, token, text, "false");
-        pl_free(&import->config->allocator, text);
-        if (status != PLUCK_OK)
-            return status;
+    const cJSON *end = pl_import_member_of(import, "eos_token_id");
+    const cJSON *item = end && cJSON_IsArray(end) ? end->child : end;
+    uint32_t token = 0, other = 0;
+    if (sequence->child->next || !pl_import_token_of(import, sequence->child, &token))
+        return false;
+    for (; item; item = end && cJSON_IsArray(end) ? item->next : NULL)
+        if (pl_import_token_of(import, item, &other) && other == token)
+            return true;
+    return false;
+}
+
+/* An array of at least one token id. */
+static pluck_status check_sequence(const pl_import *import, const cJSON *sequence)
+{
+    if (!cJSON_IsArray(sequence) || !sequence->child)
+        return pl_json_fail(import->json, sequence, import->err,
+                            "a sequence is an array of at least one token id, not %s",
+                            cJSON_IsArray(sequence) ? "an empty one" : pl_json_kind(sequence));
+    for (const cJSON *item = sequence->child; item; item = item->next) {
+        uint32_t token = 0;
+        if (!pl_import_token_of(import, item, &token))
+            return pl_json_fail(import->json, item, import->err,
+                                "a token id, which is a whole number of at least 0");
     }
-    pl_import_tell(import, rule->key, PLUCK_IMPORT_MAPPED, "logit_bias: these tokens are banned");
     return PLUCK_OK;
+}
+
+/* Appends a sequence as JSON. text has room. */
+static void append_sequence(const pl_import *import, char *text, size_t *n, const cJSON *sequence)
+{
+    size_t length = 0;
+    const char *source = pl_json_value_text(import->json, sequence, &length);
+    text[*n] = *n > 0 ? ',' : '[';
+    memcpy(text + *n + 1, source, length);
+    *n += length + 1;
+}
+
+static pluck_status read_bad_words(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    size_t length = 0, n = 0, n_end = 0;
+    (void)rule;
+    if (!cJSON_IsArray(node))
+        return pl_json_fail(import->json, node, import->err, "an array of sequences, not %s",
+                            pl_json_kind(node));
+    (void)pl_json_value_text(import->json, node, &length);
+    char *text = pl_alloc(import->allocator, length + 4, 1);
+    pluck_status status = text ? PLUCK_OK : pl_fail_nomem(import->err, length + 4);
+    for (const cJSON *item = node->child; item && status == PLUCK_OK; item = item->next) {
+        status = check_sequence(import, item);
+        if (status == PLUCK_OK && is_end(import, item))
+            n_end++;
+        else if (status == PLUCK_OK)
+            append_sequence(import, text, &n, item);
+    }
+    if (status == PLUCK_OK && n > 0) {
+        bool done = true;
+        memcpy(text + n, "]", 2);
+        status = pl_import_set(import, "bad_words_ids", text, &done);
+        if (status == PLUCK_OK && done)
+            pl_import_say(import, PLUCK_IMPORT_MAPPED, "bad_words_ids%s",
+                          n_end > 0 ? ", without those of eos_token_id, which may come" : "");
+    } else if (status == PLUCK_OK) {
+        pl_import_say(import, PLUCK_IMPORT_IGNORED,
+                      n_end > 0 ? "Transformers drops the tokens of eos_token_id from this list"
+                                : "this value has no effect");
+    }
+    pl_free(import->allocator, text);
+    return status;
 }
 
 /* [[[5], -1.5], [[7, 8], 2]]: sequences of one token are biases; the others have no stage. */
@@ -138,161 +199,207 @@ static pluck_status read_sequence_bias(pl_import *import, const pl_import_rule *
                                        const cJSON *node)
 {
     unsigned n_mapped = 0, n_refused = 0;
+    (void)rule;
     if (!cJSON_IsArray(node))
         return pl_json_fail(import->json, node, import->err, "an array of pairs, not %s",
                             pl_json_kind(node));
     for (const cJSON *pair = node->child; pair; pair = pair->next) {
         const cJSON *sequence = cJSON_IsArray(pair) ? pair->child : NULL;
         const cJSON *bias = sequence ? sequence->next : NULL;
+        uint32_t token = 0;
         if (!bias || !cJSON_IsNumber(bias) || bias->next || !cJSON_IsArray(sequence) ||
-            !cJSON_IsNumber(sequence->child))
+            !sequence->child)
             return pl_json_fail(import->json, pair, import->err,
                                 "a pair of an array of token ids and a number");
-        if (sequence->child->next) {
+        const double value = pl_json_number(import->json, bias);
+        pluck_status status = check_sequence(import, sequence);
+        if (status == PLUCK_OK && !sequence->child->next) {
+            (void)pl_import_token_of(import, sequence->child, &token);
+            status = pl_import_add_bias(import, token, value);
+            n_mapped++;
+        } else if (value != 0) {
             n_refused++;
-            continue;
         }
-        size_t length = 0;
-        char *token = pl_import_text(import, sequence->child, &length);
-        char *value = token ? pl_import_text(import, bias, &length) : NULL;
-        pluck_status status =
-            value ? pl_import_add_bias(import, pair, token, value) : PLUCK_ERR_NOMEM;
-        pl_free(&import->config->allocator, token);
-        pl_free(&import->config->allocator, value);
         if (status != PLUCK_OK)
             return status;
-        n_mapped++;
     }
-    if (n_mapped > 0 || n_refused == 0)
-        pl_import_tell(import, rule->key, PLUCK_IMPORT_MAPPED, "logit_bias, of single tokens");
+    if (n_mapped > 0)
+        pl_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias, of single tokens");
     if (n_refused > 0)
-        pl_import_tell(import, rule->key, PLUCK_IMPORT_REFUSED,
-                       "biases of sequences of several tokens have no stage");
+        pl_import_say(import, PLUCK_IMPORT_REFUSED,
+                      "pluck has no stage for biases of sequences of several tokens");
+    if (n_mapped + n_refused == 0)
+        pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
     return PLUCK_OK;
 }
 
-static pluck_status read_invalid_values(pl_import *import, const pl_import_rule *rule,
-                                        const cJSON *node)
+/* Contrastive search needs top_k above 1 and no sampling. */
+static pluck_status read_penalty_alpha(pl_import *import, const pl_import_rule *rule,
+                                       const cJSON *node)
 {
-    if (!cJSON_IsTrue(node))
-        return pl_import_refuse(import, rule, node);
-    pluck_status status = pl_import_set(import, node, "on_nan", "\"ban\"");
-    if (status == PLUCK_OK)
-        pl_import_tell(
-            import, rule->key, PLUCK_IMPORT_MAPPED,
-            "on_nan: NaN and +inf are banned; Transformers puts 0 and the largest float");
-    return status;
+    if (!import->greedy)
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "nothing while do_sample is true");
+    if (pl_import_number_at(import, "top_k", 50) <= 1)
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "nothing while top_k is at most 1");
+    return pl_import_refuse(import, rule, node);
 }
 
 static pluck_status finish(pl_import *import)
 {
+    pluck_status status = pl_import_set_window(import, "-1", false);
+    if (status != PLUCK_OK)
+        return status;
     if (import->greedy) {
-        if (!pl_import_member(import, "do_sample"))
-            pl_import_tell(import, "do_sample", PLUCK_IMPORT_MAPPED,
-                           "draw: absent, huggingface's default is false: greedy");
-        return pl_import_set(import, import->json->root, "draw", "\"greedy\"");
+        if (!pl_import_member_of(import, "do_sample"))
+            pl_import_say_of(import, "do_sample", PLUCK_IMPORT_MAPPED,
+                             "draw: absent; the default of Transformers is false, which is greedy");
+        return pl_import_set(import, "draw", "\"greedy\"", NULL);
     }
-    if (!pl_json_member(import->json->root, "top_k"))
-        return pl_import_default(import, "top_k", "top_k", "50");
-    return PLUCK_OK;
+    if (!pl_import_member_of(import, "top_k"))
+        status = pl_import_default(import, "top_k", "top_k", "50");
+    if (status == PLUCK_OK)
+        status = pl_import_set(import, "seed", "\"random\"", NULL);
+    return status == PLUCK_OK
+               ? pl_import_say_of(import, "seed", PLUCK_IMPORT_MAPPED,
+                                  "seed: random; Transformers has no key for it and draws from the "
+                                  "global generator of torch")
+               : status;
 }
 
-#define LENGTH  "how long the text gets is the engine's to say"
-#define OUTPUT  "about what is returned"
-#define CACHE   "about memory and speed"
-#define BEAMS   "beams are not samples: pluck has no beam search"
+static const pl_import_limits above_0 = {
+    .low = 0, .high = (double)INFINITY, .outside = PL_IMPORT_REJECTS, .above_low = true};
+static const pl_import_limits from_1 = {
+    .low = 1, .high = (double)INFINITY, .outside = PL_IMPORT_REJECTS};
+static const pl_import_limits from_0 = {
+    .low = 0, .high = (double)INFINITY, .outside = PL_IMPORT_REJECTS};
+static const pl_import_limits unit = {.low = 0, .high = 1, .outside = PL_IMPORT_REJECTS};
+static const pl_import_limits unit_above_0 = {
+    .low = 0, .high = 1, .outside = PL_IMPORT_REJECTS, .above_low = true};
+
 #define ENCODER "looks back on the input of an encoder, which a sampler does not see"
-#define SPEED   "speculative decoding does not change the law; pluck/speculative.h"
+#define FORCES  "forces a token, which the engine has to do"
+#define OUTPUT  "about what is returned"
+
+#define WARPER(name) .key = name, .read = pl_import_random_number, .flat_key = name
+#define IGNORE(name, why)                                                                          \
+    {                                                                                              \
+        .key = name, .read = pl_import_ignore, .note = why                                         \
+    }
+#define REFUSE(name, values, why)                                                                  \
+    {                                                                                              \
+        .key = name, .read = pl_import_refuse, .off = values, .note = why                          \
+    }
 
 static const pl_import_rule rules[] = {
-    {"do_sample", read_do_sample, NULL, NULL, NULL, 0},
-    {"temperature", read_warper, NULL, "temperature", NULL, 0},
-    {"top_h", read_warper, NULL, "top_h", NULL, 0},
-    {"top_k", read_warper, NULL, "top_k", NULL, 0},
-    {"top_p", read_warper, NULL, "top_p", NULL, 0},
-    {"min_p", read_warper, NULL, "min_p", NULL, 0},
-    {"typical_p", read_warper, NULL, "typical_p", NULL, 0},
-    {"epsilon_cutoff", read_warper, NULL, "epsilon_cutoff", NULL, 0},
-    {"eta_cutoff", read_warper, NULL, "eta_cutoff", NULL, 0},
-    {"repetition_penalty", read_repetition, "with repeat_last_n -1", "repeat_penalty", NULL, 0},
-    {"no_repeat_ngram_size", pl_import_copy, NULL, "no_repeat_ngram_size", NULL, 0},
-    {"bad_words_ids", pl_import_copy, NULL, "bad_words_ids", NULL, 0},
-    {"min_new_tokens", read_min_new_tokens, "with min_tokens_ids", "min_tokens", NULL, 0},
-    {"exponential_decay_length_penalty", read_decay, NULL, NULL, NULL, 0},
-    {"suppress_tokens", read_suppressed, NULL, NULL, NULL, 0},
-    {"sequence_bias", read_sequence_bias, NULL, NULL, NULL, 0},
-    {"remove_invalid_values", read_invalid_values, NULL, NULL, NULL, 0},
-    {"guidance_scale", pl_import_refuse, "needs a second row of logits: pluck/guidance.h", NULL,
-     NULL, 1},
-    {"min_length", pl_import_refuse, "counts the prompt, whose length is not known here", NULL,
-     NULL, 0},
-    {"begin_suppress_tokens", pl_import_refuse, "bans tokens at the first position only", NULL,
-     NULL, 0},
-    {"forced_bos_token_id", pl_import_refuse, "forces the first token: the engine's to do", NULL,
-     NULL, 0},
-    {"forced_eos_token_id", pl_import_refuse, "forces the last token: the engine's to do", NULL,
-     NULL, 0},
-    {"forced_decoder_ids", pl_import_refuse, "forces tokens: the engine's to do", NULL, NULL, 0},
-    {"encoder_repetition_penalty", pl_import_refuse, ENCODER, NULL, NULL, 1},
-    {"encoder_no_repeat_ngram_size", pl_import_refuse, ENCODER, NULL, NULL, 0},
-    {"num_beams", pl_import_refuse, BEAMS, NULL, NULL, 1},
-    {"num_beam_groups", pl_import_refuse, BEAMS, NULL, NULL, 1},
-    {"diversity_penalty", pl_import_refuse, BEAMS, NULL, NULL, 0},
-    {"constraints", pl_import_refuse, BEAMS, NULL, NULL, 0},
-    {"force_words_ids", pl_import_refuse, BEAMS, NULL, NULL, 0},
-    {"penalty_alpha", pl_import_refuse, "contrastive search looks at hidden states", NULL, NULL, 0},
-    {"dola_layers", pl_import_refuse, "contrasts layers of the model", NULL, NULL, 0},
-    {"low_memory", pl_import_ignore, CACHE, NULL, NULL, 0},
-    {"watermarking_config", pl_import_refuse, "pluck writes no watermarks", NULL, NULL, 0},
-    {"renormalize_logits", pl_import_ignore, "changes no probability", NULL, NULL, 0},
-    {"length_penalty", pl_import_ignore, "for beams only", NULL, NULL, 0},
-    {"early_stopping", pl_import_ignore, "for beams only", NULL, NULL, 0},
-    {"num_return_sequences", pl_import_ignore, "how many texts: one sampler each", NULL, NULL, 0},
-    {"max_length", pl_import_ignore, LENGTH, NULL, NULL, 0},
-    {"max_new_tokens", pl_import_ignore, LENGTH, NULL, NULL, 0},
-    {"max_time", pl_import_ignore, LENGTH, NULL, NULL, 0},
-    {"stop_strings", pl_import_ignore, LENGTH, NULL, NULL, 0},
-    {"bos_token_id", pl_import_ignore, "about the prompt", NULL, NULL, 0},
-    {"pad_token_id", pl_import_ignore, "about batches", NULL, NULL, 0},
-    {"decoder_start_token_id", pl_import_ignore, "about the prompt", NULL, NULL, 0},
-    {"eos_token_id", pl_import_ignore,
-     "where the text ends is the engine's to say; min_new_tokens "
-     "and exponential_decay_length_penalty take it",
-     NULL, NULL, 0},
-    {"use_cache", pl_import_ignore, CACHE, NULL, NULL, 0},
-    {"cache_implementation", pl_import_ignore, CACHE, NULL, NULL, 0},
-    {"cache_config", pl_import_ignore, CACHE, NULL, NULL, 0},
-    {"return_legacy_cache", pl_import_ignore, CACHE, NULL, NULL, 0},
-    {"prefill_chunk_size", pl_import_ignore, CACHE, NULL, NULL, 0},
-    {"compile_config", pl_import_ignore, CACHE, NULL, NULL, 0},
-    {"disable_compile", pl_import_ignore, CACHE, NULL, NULL, 0},
-    {"output_attentions", pl_import_ignore, OUTPUT, NULL, NULL, 0},
-    {"output_hidden_states", pl_import_ignore, OUTPUT, NULL, NULL, 0},
-    {"output_scores", pl_import_ignore, OUTPUT, NULL, NULL, 0},
-    {"output_logits", pl_import_ignore, OUTPUT, NULL, NULL, 0},
-    {"return_dict_in_generate", pl_import_ignore, OUTPUT, NULL, NULL, 0},
-    {"token_healing", pl_import_refuse, "changes the end of the prompt", NULL, NULL, 0},
-    {"is_assistant", pl_import_ignore, SPEED, NULL, NULL, 0},
-    {"num_assistant_tokens", pl_import_ignore, SPEED, NULL, NULL, 0},
-    {"num_assistant_tokens_schedule", pl_import_ignore, SPEED, NULL, NULL, 0},
-    {"assistant_confidence_threshold", pl_import_ignore, SPEED, NULL, NULL, 0},
-    {"assistant_early_exit", pl_import_ignore, SPEED, NULL, NULL, 0},
-    {"assistant_lookbehind", pl_import_ignore, SPEED, NULL, NULL, 0},
-    {"target_lookbehind", pl_import_ignore, SPEED, NULL, NULL, 0},
-    {"prompt_lookup_num_tokens", pl_import_ignore, SPEED, NULL, NULL, 0},
-    {"max_matching_ngram_size", pl_import_ignore, SPEED, NULL, NULL, 0},
-    {"_from_model_config", pl_import_ignore, "where the file comes from", NULL, NULL, 0},
-    {"transformers_version", pl_import_ignore, "where the file comes from", NULL, NULL, 0},
-    {"chat_format", pl_import_ignore, "about the prompt", NULL, NULL, 0},
-    {NULL, NULL, NULL, NULL, NULL, 0},
+    {.key = "do_sample", .read = read_do_sample},
+    {WARPER("temperature"), .limits = &above_0},
+    {.key = "top_h", .read = read_top_h, .flat_key = "top_h", .limits = &unit_above_0},
+    {WARPER("top_k"), .off = "0", .limits = &from_1},
+    {WARPER("top_p"), .off = ">=1", .off_as = "1", .limits = &from_0},
+    {WARPER("min_p"), .limits = &unit},
+    {WARPER("typical_p"), .off = ">=1", .off_as = "1", .limits = &above_0},
+    {WARPER("epsilon_cutoff"), .off = "<=0 >=1"},
+    {WARPER("eta_cutoff"), .off = "<=0 >=1"},
+    {.key = "repetition_penalty",
+     .read = pl_import_number,
+     .flat_key = "repeat_penalty",
+     .limits = &above_0,
+     .note = "with repeat_last_n -1"},
+    {.key = "no_repeat_ngram_size",
+     .read = pl_import_number,
+     .flat_key = "no_repeat_ngram_size",
+     .off = "<=0"},
+    {.key = "bad_words_ids", .read = read_bad_words},
+    {.key = "min_new_tokens",
+     .read = read_min_new_tokens,
+     .flat_key = "min_tokens",
+     .note = "with min_tokens_ids"},
+    {.key = "exponential_decay_length_penalty", .read = read_decay},
+    {.key = "suppress_tokens", .read = pl_import_ban_list},
+    {.key = "sequence_bias", .read = read_sequence_bias},
+    REFUSE("remove_invalid_values", "false",
+           "replaces NaN by 0 and infinities by the largest numbers; pluck can ban such tokens: "
+           "\"on_nan\": \"ban\""),
+    REFUSE("guidance_scale", "1", "needs a second row of logits: pluck/guidance.h"),
+    {.key = "min_length",
+     .read = read_min_length,
+     .off = "<=0",
+     .note = "counts the prompt too, whose length is not known here"},
+    REFUSE("begin_suppress_tokens", "[]", "bans tokens at the first position only"),
+    REFUSE("forced_bos_token_id", NULL, FORCES),
+    REFUSE("forced_eos_token_id", NULL, FORCES),
+    REFUSE("forced_decoder_ids", "[]", FORCES),
+    REFUSE("force_bos_token_to_be_generated", "false", FORCES),
+    REFUSE("encoder_repetition_penalty", "1", ENCODER),
+    REFUSE("encoder_no_repeat_ngram_size", "<=0", ENCODER),
+    REFUSE("num_beams", "1", PL_NOTE_BEAMS),
+    REFUSE("num_beam_groups", "1", PL_NOTE_BEAMS),
+    REFUSE("diversity_penalty", "0", PL_NOTE_BEAMS),
+    REFUSE("constraints", NULL, PL_NOTE_BEAMS),
+    REFUSE("force_words_ids", NULL, PL_NOTE_BEAMS),
+    {.key = "penalty_alpha",
+     .read = read_penalty_alpha,
+     .off = "<=0",
+     .note = "contrastive search looks at hidden states"},
+    REFUSE("dola_layers", NULL, "contrasts layers of the model"),
+    REFUSE("watermarking_config", NULL, "pluck writes no watermarks"),
+    REFUSE("token_healing", "false", "changes the end of the prompt"),
+    REFUSE("assistant_ensemble_weight", NULL, "changes the distribution by an assistant's"),
+    REFUSE("generation_kwargs", "{}", "arguments that the file does not explain"),
+    IGNORE("renormalize_logits", "changes no probability"),
+    IGNORE("length_penalty", "for beams only"),
+    IGNORE("early_stopping", "for beams only"),
+    IGNORE("num_return_sequences", PL_NOTE_COUNT),
+    IGNORE("max_length", PL_NOTE_LENGTH),
+    IGNORE("max_new_tokens", PL_NOTE_LENGTH),
+    IGNORE("max_time", PL_NOTE_LENGTH),
+    IGNORE("stop_strings", PL_NOTE_END),
+    IGNORE("bos_token_id", PL_NOTE_PROMPT),
+    IGNORE("pad_token_id", "about batches"),
+    IGNORE("decoder_start_token_id", PL_NOTE_PROMPT),
+    IGNORE("eos_token_id", "ends the output, which the engine decides; min_new_tokens and "
+                           "exponential_decay_length_penalty use these ids"),
+    IGNORE("use_cache", PL_NOTE_MEMORY),
+    IGNORE("cache_implementation", PL_NOTE_MEMORY),
+    IGNORE("cache_config", PL_NOTE_MEMORY),
+    IGNORE("max_cache_len", PL_NOTE_MEMORY),
+    IGNORE("return_legacy_cache", PL_NOTE_MEMORY),
+    IGNORE("prefill_chunk_size", PL_NOTE_MEMORY),
+    IGNORE("compile_config", PL_NOTE_MEMORY),
+    IGNORE("disable_compile", PL_NOTE_MEMORY),
+    IGNORE("continuous_batching_config", PL_NOTE_MEMORY),
+    IGNORE("low_memory", PL_NOTE_MEMORY),
+    IGNORE("output_attentions", OUTPUT),
+    IGNORE("output_hidden_states", OUTPUT),
+    IGNORE("output_scores", OUTPUT),
+    IGNORE("output_logits", OUTPUT),
+    IGNORE("return_dict_in_generate", OUTPUT),
+    IGNORE("use_mtp", PL_NOTE_SPEED),
+    IGNORE("speculation_type", PL_NOTE_SPEED),
+    IGNORE("is_assistant", PL_NOTE_SPEED),
+    IGNORE("num_assistant_tokens", PL_NOTE_SPEED),
+    IGNORE("num_assistant_tokens_schedule", PL_NOTE_SPEED),
+    IGNORE("assistant_confidence_threshold", PL_NOTE_SPEED),
+    IGNORE("assistant_early_exit", PL_NOTE_SPEED),
+    IGNORE("assistant_lookbehind", PL_NOTE_SPEED),
+    IGNORE("target_lookbehind", PL_NOTE_SPEED),
+    IGNORE("prompt_lookup_num_tokens", PL_NOTE_SPEED),
+    IGNORE("max_matching_ngram_size", PL_NOTE_SPEED),
+    IGNORE("_from_model_config", "where the file comes from"),
+    IGNORE("_commit_hash", "where the file comes from"),
+    IGNORE("transformers_version", "where the file comes from"),
+    IGNORE("chat_format", PL_NOTE_PROMPT),
+    IGNORE("inputs", PL_NOTE_PROMPT),
+    {.key = NULL},
 };
 
 const pl_importer pl_import_huggingface = {
     .name = "huggingface",
+    .title = "Transformers",
     .rules = rules,
-    .order = "[\"logit_bias\", \"penalties\", \"no_repeat_ngram\", \"bad_words\", \"min_tokens\", "
-             "\"exp_decay_length\", \"temperature\", \"top_h\", \"top_k\", \"top_p\", \"min_p\", "
-             "\"typical\", \"epsilon_cutoff\", \"eta_cutoff\"]",
+    .order = "logit_bias penalties no_repeat_ngram bad_words min_tokens exp_decay_length "
+             "temperature top_h top_k top_p min_p typical epsilon_cutoff eta_cutoff",
+    .wrappers = "generation_config",
     .start = start,
     .finish = finish,
 };

@@ -1,14 +1,20 @@
 /*
  * The body of a request to llama.cpp's server. The samplers and their order are "samplers", of
- * names or one letter each; a key whose sampler is not among them has no effect; a mirostat takes
- * the place of all but the temperature. Absent keys have the server's defaults. Source: llama.cpp,
- * tools/server/README.md, common/common.h and common/sampling.cpp.
+ * names or one letter each; a key whose sampler is not among them has no effect; mirostat takes the
+ * place of all but the temperature and the biases. Absent keys have the server's defaults.
+ *
+ * Version: b10405 (August 2026). Keys, limits and aliases: tools/server/server-schema.cpp; order
+ * and defaults: common/sampling.cpp, common/common.h; values that switch a sampler off:
+ * src/llama-sampler.cpp. A negative window was the whole context before that version, and is 0
+ * since (llama.cpp pull request 26524).
  */
-#include "config/import_impl.h"
+#include "config/import_build.h"
+#include "config/import_read.h"
 
-#include "base/alloc.h"
-
+#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct sampler_name {
@@ -48,223 +54,290 @@ enum { N_NAMES = sizeof sampler_names / sizeof *sampler_names };
 static const char mirostat_note[] = "mirostat takes the place of this sampler";
 static const char absent_note[] = "its sampler is not among \"samplers\"";
 
-static bool has_mirostat(const pl_import *import)
-{
-    return pl_import_number(import, "mirostat", 0) != 0;
-}
-
-/* Whether the order names a stage: quoted, so that top_p is not found in another name. */
-static bool runs(const pl_import *import, const char *stage)
-{
-    char quoted[64];
-    snprintf(quoted, sizeof quoted, "\"%s\"", stage);
-    return strstr(import->order, quoted) != NULL;
-}
-
 /* Why a stage's keys have no effect; NULL: they have. */
 static const char *why_not(const pl_import *import, const char *stage)
 {
-    if (has_mirostat(import) && strcmp(stage, "temperature") != 0)
+    if (import->mirostat != 0 && strcmp(stage, "temperature") != 0)
         return mirostat_note;
-    if (!has_mirostat(import) && !runs(import, stage))
-        return absent_note;
+    return pl_import_runs(import, stage) ? NULL : absent_note;
+}
+
+static const sampler_name *find_name(const char *name)
+{
+    for (int i = 0; i < N_NAMES; i++)
+        if (strcmp(sampler_names[i].name, name) == 0)
+            return &sampler_names[i];
     return NULL;
 }
 
-/* Appends a stage to the order. false: it is there already. */
-static bool append_stage(pl_import *import, const char *stage)
+static const sampler_name *find_letter(char letter)
 {
-    const size_t n = strlen(import->order);
-    if (runs(import, stage))
-        return false;
-    snprintf(import->order + n - 1, sizeof import->order - n + 1, "%s\"%s\"]", n > 2 ? ", " : "",
-             stage);
-    return true;
+    for (int i = 0; i < N_NAMES; i++)
+        if (sampler_names[i].letter == letter && letter != 0)
+            return &sampler_names[i];
+    return NULL;
 }
 
-static pluck_status add_sampler(pl_import *import, const cJSON *node, const sampler_name *found,
-                                const char *what)
-{
-    char note[96];
-    if (!found || !found->stage)
-        snprintf(note, sizeof note, "there is no stage for the sampler %.40s", what);
-    else if (!append_stage(import, found->stage))
-        snprintf(note, sizeof note, "%.40s comes twice, but a stage runs once", what);
-    else
-        return PLUCK_OK;
-    pl_import_tell(import, node->string ? node->string : "samplers", PLUCK_IMPORT_REFUSED, note);
-    return PLUCK_OK;
-}
+typedef void (*sampler_visitor)(pl_import *import, const sampler_name *found, const char *what);
 
-static pluck_status read_names(pl_import *import, const cJSON *node)
+static pluck_status visit_samplers(pl_import *import, const cJSON *node, sampler_visitor visit)
 {
-    for (const cJSON *item = node->child; item; item = item->next) {
-        const sampler_name *found = NULL;
+    for (const cJSON *item = cJSON_IsArray(node) ? node->child : NULL; item; item = item->next) {
         if (!cJSON_IsString(item))
             return pl_json_fail(import->json, item, import->err, "the name of a sampler, not %s",
                                 pl_json_kind(item));
-        for (int i = 0; i < N_NAMES && !found; i++)
-            if (strcmp(sampler_names[i].name, item->valuestring) == 0)
-                found = &sampler_names[i];
-        pluck_status status = add_sampler(import, node, found, item->valuestring);
-        if (status != PLUCK_OK)
-            return status;
+        visit(import, find_name(item->valuestring), item->valuestring);
+    }
+    for (const char *at = cJSON_IsString(node) ? node->valuestring : ""; *at != '\0'; at++) {
+        const char what[] = {*at > ' ' && *at <= '~' ? *at : '?', '\0'};
+        visit(import, find_letter(*at), what);
     }
     return PLUCK_OK;
 }
 
-static pluck_status read_letters(pl_import *import, const cJSON *node)
+/* adaptive_p is a draw, and comes last wherever it was named. */
+static void append_sampler(pl_import *import, const sampler_name *found, const char *what)
 {
-    for (const char *letter = node->valuestring; *letter; letter++) {
-        const char what[] = {*letter, '\0'};
-        const sampler_name *found = NULL;
-        for (int i = 0; i < N_NAMES && !found; i++)
-            if (sampler_names[i].letter == *letter)
-                found = &sampler_names[i];
-        const bool ascii = *letter > ' ' && *letter <= '~';
-        pluck_status status = add_sampler(import, node, found, ascii ? what : "(not a letter)");
-        if (status != PLUCK_OK)
-            return status;
-    }
-    return PLUCK_OK;
+    (void)what;
+    if (found && found->stage)
+        pl_import_append(import, found->stage, 0);
+}
+
+static void say_sampler(pl_import *import, const sampler_name *found, const char *what)
+{
+    if (!found)
+        pl_import_say(import, PLUCK_IMPORT_IGNORED, "llama.cpp skips the unknown sampler '%.40s'",
+                      what);
+    else if (!found->stage)
+        pl_import_say(import, PLUCK_IMPORT_REFUSED, "pluck has no stage for the sampler '%.40s'",
+                      what);
 }
 
 /* The order comes first: other keys ask it. */
 static pluck_status start(pl_import *import)
 {
-    const cJSON *node = pl_import_member(import, "samplers");
-    if (!node)
+    const cJSON *node = pl_import_member_of(import, "samplers");
+    const double version = trunc(pl_import_number_at(import, "mirostat", 0));
+    import->mirostat = version >= 2 ? 2 : version >= 1 ? 1 : 0;
+    if (import->mirostat != 0) {
+        pl_import_start_chain(import, "logit_bias temperature");
         return PLUCK_OK;
-    snprintf(import->order, sizeof import->order, "[\"logit_bias\"]");
-    if (cJSON_IsArray(node))
-        return read_names(import, node);
-    if (cJSON_IsString(node))
-        return read_letters(import, node);
-    return pl_json_fail(import->json, node, import->err,
-                        "an array of names of samplers or a string of their letters, not %s",
-                        pl_json_kind(node));
+    }
+    if (!node || (!cJSON_IsArray(node) && !cJSON_IsString(node)))
+        return PLUCK_OK;
+    pl_import_start_chain(import, "logit_bias");
+    return visit_samplers(import, node, append_sampler);
 }
 
 static pluck_status read_samplers(pl_import *import, const pl_import_rule *rule, const cJSON *node)
 {
-    (void)node;
-    pl_import_tell(import, rule->key,
-                   has_mirostat(import) ? PLUCK_IMPORT_IGNORED : PLUCK_IMPORT_MAPPED,
-                   has_mirostat(import) ? mirostat_note : "order");
-    return PLUCK_OK;
+    (void)rule;
+    if (import->mirostat != 0)
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
+    if (!cJSON_IsArray(node) && !cJSON_IsString(node))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED,
+                             "llama.cpp takes an array of names or a string of letters, and skips "
+                             "%s",
+                             pl_json_kind(node));
+    pluck_status status = visit_samplers(import, node, say_sampler);
+    return status == PLUCK_OK ? pl_import_say(import, PLUCK_IMPORT_MAPPED, "order") : status;
 }
 
 /* Keys of a sampler that may not run. */
 static pluck_status read_stage_key(pl_import *import, const pl_import_rule *rule, const cJSON *node)
 {
     const char *why = why_not(import, rule->stage);
-    if (!why)
-        return pl_import_copy(import, rule, node);
-    pl_import_tell(import, rule->key, PLUCK_IMPORT_IGNORED, why);
-    return PLUCK_OK;
+    return why ? pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why)
+               : pl_import_number(import, rule, node);
 }
 
-/* The same where 0 and below mean "off". */
-static pluck_status read_switched(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+/* With mirostat the temperature is a plain one; a range of 0 and below is off. */
+static pluck_status read_dynamic(pl_import *import, const pl_import_rule *rule, const cJSON *node)
 {
+    if (import->mirostat != 0)
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
+    if (strcmp(rule->key, "dynatemp_exponent") == 0 &&
+        !(pl_import_number_at(import, "dynatemp_range", 0) > 0))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "dynatemp_range is off");
+    return read_stage_key(import, rule, node);
+}
+
+/* A window; see above. */
+static pluck_status read_window(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    const double n = pl_import_number_at(import, rule->key, 0);
     const char *why = why_not(import, rule->stage);
-    if (!why)
-        return pl_import_at_least_0(import, rule, node);
-    pl_import_tell(import, rule->key, PLUCK_IMPORT_IGNORED, why);
-    return PLUCK_OK;
+    if (why || !(n < 0))
+        return read_stage_key(import, rule, node);
+    pluck_status status = pl_import_set(import, rule->flat_key, "0", NULL);
+    if (status != PLUCK_OK)
+        return status;
+    return pl_import_say(import, PLUCK_IMPORT_MAPPED,
+                         "%s: 0, off; before llama.cpp b10405 (August 2026) a negative window was "
+                         "the whole context, which is -1 here",
+                         rule->flat_key);
+}
+
+static pluck_status read_mirostat(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    char text[8];
+    double value = 0;
+    (void)rule;
+    pluck_status status = pl_import_number_of(import, node, &value);
+    if (status != PLUCK_OK)
+        return status;
+    snprintf(text, sizeof text, "%d", import->mirostat);
+    status = pl_import_set(import, "mirostat", text, NULL);
+    if (status != PLUCK_OK)
+        return status;
+    return pl_import_say(import, PLUCK_IMPORT_MAPPED,
+                         value == import->mirostat ? "mirostat" : "mirostat: llama.cpp takes %d",
+                         import->mirostat);
 }
 
 static pluck_status read_mirostat_key(pl_import *import, const pl_import_rule *rule,
                                       const cJSON *node)
 {
-    if (has_mirostat(import))
-        return pl_import_copy(import, rule, node);
-    pl_import_tell(import, rule->key, PLUCK_IMPORT_IGNORED, "mirostat is off");
-    return PLUCK_OK;
+    if (import->mirostat != 0)
+        return pl_import_number(import, rule, node);
+    return pl_import_say(import, PLUCK_IMPORT_IGNORED, "mirostat is off");
+}
+
+static bool adaptive_acts(const pl_import *import)
+{
+    return pl_import_number_at(import, "adaptive_target", -1) >= 0 &&
+           !why_not(import, "adaptive_p");
 }
 
 /* A negative target switches it off; the draw is chosen by the list of samplers. */
 static pluck_status read_adaptive(pl_import *import, const pl_import_rule *rule, const cJSON *node)
 {
-    if (pl_import_number(import, "adaptive_target", -1) >= 0)
-        return read_stage_key(import, rule, node);
-    pl_import_tell(import, rule->key, PLUCK_IMPORT_IGNORED, "adaptive_target below 0: off");
-    return PLUCK_OK;
+    const char *why = why_not(import, "adaptive_p");
+    if (why)
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why);
+    if (!adaptive_acts(import))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "adaptive_target below 0 is off");
+    return pl_import_number(import, rule, node);
 }
 
 static pluck_status read_min_keep(pl_import *import, const pl_import_rule *rule, const cJSON *node)
 {
-    if (!cJSON_IsNumber(node) || pl_json_number(import->json, node) != 0)
-        return pl_import_copy(import, rule, node);
-    pl_import_tell(import, rule->key, PLUCK_IMPORT_IGNORED, "0: one token is always kept");
-    return PLUCK_OK;
+    if (import->mirostat != 0)
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
+    if (pl_import_number_at(import, rule->key, 0) == 0)
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "0: one token is always kept");
+    return pl_import_number(import, rule, node);
 }
 
+/* The default is 64, a negative window is 0. */
 static bool dry_acts(const pl_import *import)
 {
-    return pl_import_number(import, "dry_multiplier", 0) > 0 && !why_not(import, "dry");
+    return pl_import_number_at(import, "dry_multiplier", 0) != 0 &&
+           pl_import_number_at(import, "dry_penalty_last_n", 64) != 0 && !why_not(import, "dry");
+}
+
+static pluck_status read_dry(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    const char *why = why_not(import, "dry");
+    if (why)
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why);
+    if (!dry_acts(import) && strcmp(rule->key, "dry_multiplier") != 0)
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "dry is off");
+    return strcmp(rule->key, "dry_penalty_last_n") == 0 ? read_window(import, rule, node)
+                                                        : pl_import_number(import, rule, node);
 }
 
 /* Texts, which only a vocabulary turns into tokens. */
 static pluck_status read_breakers(pl_import *import, const pl_import_rule *rule, const cJSON *node)
 {
-    if (dry_acts(import))
-        return pl_import_refuse(import, rule, node);
-    pl_import_tell(import, rule->key, PLUCK_IMPORT_IGNORED, "dry is off");
-    return PLUCK_OK;
+    const char *why = why_not(import, "dry");
+    if (why || !dry_acts(import))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why ? why : "dry is off");
+    return pl_import_refuse(import, rule, node);
+}
+
+/* An id as strtol() reads it. false: a word. */
+static bool read_id(const char *key, double *token)
+{
+    char *end = NULL;
+    *token = (double)strtol(key, &end, 10);
+    return *end == '\0';
+}
+
+typedef struct bias_counts {
+    unsigned n_mapped, n_words, n_skipped;
+} bias_counts;
+
+/* token: a number or a word; bias: a number or false. What else there is llama.cpp skips. */
+static pluck_status read_bias(pl_import *import, const char *key, const cJSON *token,
+                              const cJSON *bias, bias_counts *counts)
+{
+    double id = -1;
+    const bool is_number = bias && (cJSON_IsNumber(bias) || cJSON_IsFalse(bias));
+    const bool is_word = key ? !read_id(key, &id) : cJSON_IsString(token);
+    if (!key && cJSON_IsNumber(token))
+        id = pl_json_number(import->json, token);
+    if (!is_number || (!is_word && !(id >= 0 && id < PLUCK_MAX_VOCAB && id == floor(id)))) {
+        counts->n_skipped++;
+        return PLUCK_OK;
+    }
+    if (is_word) {
+        counts->n_words++;
+        return PLUCK_OK;
+    }
+    counts->n_mapped++;
+    return pl_import_add_bias(import, (uint32_t)id,
+                              cJSON_IsNumber(bias) ? pl_json_number(import->json, bias)
+                                                   : -(double)INFINITY);
 }
 
 /* [[5, -1.5], ["word", false]] or {"5": -1.5}. false bans. */
 static pluck_status read_biases(pl_import *import, const pl_import_rule *rule, const cJSON *node)
 {
-    unsigned n_texts = 0;
-    if (cJSON_IsObject(node))
-        return pl_import_bias_map(import, rule, node);
-    if (!cJSON_IsArray(node))
-        return pl_json_fail(import->json, node, import->err,
-                            "an array of pairs, or an object, not %s", pl_json_kind(node));
-    for (const cJSON *pair = node->child; pair; pair = pair->next) {
-        const cJSON *token = cJSON_IsArray(pair) ? pair->child : NULL;
-        const cJSON *bias = token ? token->next : NULL;
-        if (!bias || bias->next || !(cJSON_IsNumber(bias) || cJSON_IsFalse(bias)))
-            return pl_json_fail(import->json, pair, import->err,
-                                "a pair of a token and a number or false");
-        if (!cJSON_IsNumber(token)) {
-            n_texts++;
-            continue;
-        }
-        size_t length = 0;
-        char *key = pl_import_text(import, token, &length);
-        char *value = key ? pl_import_text(import, bias, &length) : NULL;
-        pluck_status status =
-            value ? pl_import_add_bias(import, pair, key, value) : PLUCK_ERR_NOMEM;
-        pl_free(&import->config->allocator, key);
-        pl_free(&import->config->allocator, value);
-        if (status != PLUCK_OK)
-            return status;
+    bias_counts counts = {0, 0, 0};
+    pluck_status status = PLUCK_OK;
+    (void)rule;
+    const bool is_array = cJSON_IsArray(node), is_object = cJSON_IsObject(node);
+    for (const cJSON *item = is_array || is_object ? node->child : NULL; item && status == PLUCK_OK;
+         item = item->next) {
+        const cJSON *token = cJSON_IsArray(item) ? item->child : NULL;
+        const cJSON *bias = token && token->next && !token->next->next ? token->next : NULL;
+        status = is_object ? read_bias(import, item->string, NULL, item, &counts)
+                           : read_bias(import, NULL, token, bias, &counts);
     }
-    if (node->child == NULL || import->n_biases > 0)
-        pl_import_tell(import, rule->key, PLUCK_IMPORT_MAPPED, "logit_bias");
-    if (n_texts > 0)
-        pl_import_tell(import, rule->key, PLUCK_IMPORT_REFUSED,
-                       "words need a vocabulary: give token ids");
+    if (status != PLUCK_OK)
+        return status;
+    if (counts.n_mapped > 0)
+        pl_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias");
+    if (counts.n_skipped > 0)
+        pl_import_say(import, PLUCK_IMPORT_IGNORED, "llama.cpp skips %u %s", counts.n_skipped,
+                      counts.n_skipped == 1 ? "entry that is not a token id and a bias"
+                                            : "entries that are not a token id and a bias");
+    if (counts.n_words > 0)
+        pl_import_say(import, PLUCK_IMPORT_REFUSED, PL_NOTE_WORDS);
+    if (counts.n_mapped + counts.n_skipped + counts.n_words == 0)
+        pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
     return PLUCK_OK;
 }
 
-/* It is a draw, and comes last wherever it was named. */
-static pluck_status move_adaptive(pl_import *import)
+/* 32 bits, of which all set are a random one. */
+static pluck_status read_seed(pl_import *import, const pl_import_rule *rule, const cJSON *node)
 {
-    static const char named[] = ", \"adaptive_p\"";
-    char *at = strstr(import->order, named);
-    if (!at)
-        return PLUCK_OK;
-    memmove(at, at + strlen(named), strlen(at + strlen(named)) + 1);
-    if (pl_import_number(import, "adaptive_target", -1) < 0)
-        return PLUCK_OK;
-    return pl_import_set(import, import->json->root, "draw", "\"adaptive_p\"");
+    char text[24];
+    double value = 0;
+    pluck_status status = pl_import_number_of(import, node, &value);
+    if (status != PLUCK_OK || value == -1 || (value >= 0 && value < 4294967295.0) ||
+        !(fabs(value) < 9.0e18) || value != floor(value))
+        return status == PLUCK_OK ? pl_import_seed(import, rule, node) : status;
+    const uint32_t bits = (uint32_t)(uint64_t)(int64_t)value;
+    snprintf(text, sizeof text, bits == UINT32_MAX ? "\"random\"" : "%" PRIu32, bits);
+    status = pl_import_set(import, "seed", text, NULL);
+    return status == PLUCK_OK
+               ? pl_import_say(import, PLUCK_IMPORT_MAPPED, "seed: the lower 32 bits, %s", text)
+               : status;
 }
 
-static pluck_status finish(pl_import *import)
+static pluck_status set_defaults(pl_import *import)
 {
     static const struct {
         const char *key, *stage, *value;
@@ -272,118 +345,206 @@ static pluck_status finish(pl_import *import)
                     {"top_k", "top_k", "40"},
                     {"top_p", "top_p", "0.95"},
                     {"min_p", "min_p", "0.05"}};
-    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) {
-        if (pl_import_member(import, defaults[i].key) || why_not(import, defaults[i].stage))
-            continue;
-        pluck_status status =
-            pl_import_default(import, defaults[i].key, defaults[i].key, defaults[i].value);
-        if (status != PLUCK_OK)
-            return status;
-    }
-    if (has_mirostat(import)) /* the default order names all stages that may be there */
-        snprintf(import->order, sizeof import->order, "%s", import->importer->order);
+    pluck_status status = PLUCK_OK;
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults && status == PLUCK_OK; i++)
+        if (!pl_import_member_of(import, defaults[i].key) && !why_not(import, defaults[i].stage))
+            status = pl_import_default(import, defaults[i].key, defaults[i].key, defaults[i].value);
+    if (status == PLUCK_OK && !pl_import_member_of(import, "seed"))
+        status = pl_import_default(import, "seed", "seed", "\"random\"");
+    return status;
+}
+
+/* adaptive_p leaves the chain, for it is a draw. */
+static pluck_status choose_draw(pl_import *import)
+{
+    const bool adaptive = adaptive_acts(import);
+    size_t n = 0;
+    for (size_t i = 0; i < import->n_chain; i++)
+        if (strcmp(import->chain[i].stage->info.name, "adaptive_p") != 0)
+            import->chain[n++] = import->chain[i];
+    import->n_chain = n;
+    return adaptive ? pl_import_set(import, "draw", "\"adaptive_p\"", NULL) : PLUCK_OK;
+}
+
+static pluck_status finish(pl_import *import)
+{
     const bool dry = dry_acts(import);
-    pluck_status status = move_adaptive(import);
+    pluck_status status = set_defaults(import);
+    if (status == PLUCK_OK)
+        status = choose_draw(import);
     if (status != PLUCK_OK || !dry)
         return status;
-    if (!pl_import_member(import, "dry_sequence_breakers"))
-        pl_import_tell(import, "dry_sequence_breakers", PLUCK_IMPORT_REFUSED,
-                       "absent, llama.cpp breaks at the texts \\n : \" *: give their token ids as "
-                       "dry_sequence_breakers");
-    if (!pl_import_member(import, "dry_penalty_last_n"))
+    if (!pl_import_member_of(import, "dry_sequence_breakers"))
+        pl_import_say_of(import, "dry_sequence_breakers", PLUCK_IMPORT_REFUSED,
+                         "absent; llama.cpp breaks at the texts \\n : \" *, whose token ids have "
+                         "to be given as dry_sequence_breakers");
+    if (!pl_import_member_of(import, "dry_penalty_last_n"))
         return pl_import_default(import, "dry_penalty_last_n", "dry_penalty_last_n", "64");
     return PLUCK_OK;
 }
 
-#define TEXT    "about the prompt"
-#define LENGTH  "how long the text gets is the engine's to say"
-#define SERVER  "about the server's work and its answer"
-#define GRAMMAR "constrains the text: an engine does that by masks"
+static const pl_import_limits unit = {.low = 0, .high = 1, .outside = PL_IMPORT_CLAMPS};
+static const pl_import_limits at_least_0 = {.low = 0, .high = (double)INFINITY};
+static const pl_import_limits whole_at_least_0 = {.low = 0, .high = INT32_MAX, .whole = true};
+static const pl_import_limits window = {
+    .low = 0, .high = INT32_MAX, .outside = PL_IMPORT_REJECTS, .whole = true};
+static const pl_import_limits at_most_1 = {.low = -(double)INFINITY, .high = 1};
+static const pl_import_limits decay = {.low = 0, .high = 0.99, .outside = PL_IMPORT_REJECTS};
+
+#define SAMPLER(name, to, in) .key = name, .read = read_stage_key, .flat_key = to, .stage = in
+#define IGNORE(name, why)                                                                          \
+    {                                                                                              \
+        .key = name, .read = pl_import_ignore, .note = why                                         \
+    }
+#define REFUSE(name, values, why)                                                                  \
+    {                                                                                              \
+        .key = name, .read = pl_import_refuse, .off = values, .note = why                          \
+    }
 
 static const pl_import_rule rules[] = {
-    {"temperature", read_switched, NULL, "temperature", "temperature", 0},
-    {"dynatemp_range", read_stage_key, NULL, "dynatemp_range", "temperature", 0},
-    {"dynatemp_exponent", read_stage_key, NULL, "dynatemp_exponent", "temperature", 0},
-    {"top_k", read_switched, NULL, "top_k", "top_k", 0},
-    {"top_p", read_stage_key, NULL, "top_p", "top_p", 0},
-    {"min_p", read_stage_key, NULL, "min_p", "min_p", 0},
-    {"typical_p", read_stage_key, NULL, "typical_p", "typical", 0},
-    {"top_n_sigma", read_switched, NULL, "top_n_sigma", "top_n_sigma", 0},
-    {"xtc_probability", read_stage_key, NULL, "xtc_probability", "xtc", 0},
-    {"xtc_threshold", read_stage_key, NULL, "xtc_threshold", "xtc", 0},
-    {"repeat_last_n", read_stage_key, NULL, "repeat_last_n", "penalties", 0},
-    {"repeat_penalty", read_stage_key, NULL, "repeat_penalty", "penalties", 0},
-    {"presence_penalty", read_stage_key, NULL, "presence_penalty", "penalties", 0},
-    {"frequency_penalty", read_stage_key, NULL, "frequency_penalty", "penalties", 0},
-    {"dry_multiplier", read_stage_key, NULL, "dry_multiplier", "dry", 0},
-    {"dry_base", read_stage_key, NULL, "dry_base", "dry", 0},
-    {"dry_allowed_length", read_stage_key, NULL, "dry_allowed_length", "dry", 0},
-    {"dry_penalty_last_n", read_stage_key, NULL, "dry_penalty_last_n", "dry", 0},
-    {"dry_sequence_breakers", read_breakers,
-     "texts need a vocabulary: give their token ids as dry_sequence_breakers", NULL, "dry", 0},
-    {"mirostat", pl_import_copy, NULL, "mirostat", NULL, 0},
-    {"mirostat_tau", read_mirostat_key, NULL, "mirostat_tau", NULL, 0},
-    {"mirostat_eta", read_mirostat_key, NULL, "mirostat_eta", NULL, 0},
-    {"adaptive_target", read_adaptive, NULL, "adaptive_target", "adaptive_p", 0},
-    {"adaptive_decay", read_adaptive, NULL, "adaptive_decay", "adaptive_p", 0},
-    {"min_keep", read_min_keep, NULL, "min_keep", NULL, 0},
-    {"logit_bias", read_biases, NULL, "logit_bias", NULL, 0},
-    {"seed", pl_import_seed, NULL, "seed", NULL, 0},
-    {"samplers", read_samplers, NULL, NULL, NULL, 0},
-    {"ignore_eos", pl_import_refuse, "needs the ids of the end of the text: ban them in logit_bias",
-     NULL, NULL, 0},
-    {"grammar", pl_import_refuse, GRAMMAR, NULL, NULL, 0},
-    {"grammar_lazy", pl_import_refuse, GRAMMAR, NULL, NULL, 0},
-    {"grammar_triggers", pl_import_refuse, GRAMMAR, NULL, NULL, 0},
-    {"json_schema", pl_import_refuse, GRAMMAR, NULL, NULL, 0},
-    {"response_format", pl_import_refuse, GRAMMAR, NULL, NULL, 0},
-    {"tools", pl_import_refuse, GRAMMAR, NULL, NULL, 0},
-    {"tool_choice", pl_import_refuse, GRAMMAR, NULL, NULL, 0},
-    {"penalize_nl", pl_import_refuse, "newlines are tokens like others", NULL, NULL, 0},
-    {"tfs_z", pl_import_refuse, "of older versions: tail_free, which this order does not have",
-     NULL, NULL, 1},
-    {"lora", pl_import_ignore, "about the model", NULL, NULL, 0},
-    {"prompt", pl_import_ignore, TEXT, NULL, NULL, 0},
-    {"messages", pl_import_ignore, TEXT, NULL, NULL, 0},
-    {"chat_template_kwargs", pl_import_ignore, TEXT, NULL, NULL, 0},
-    {"add_generation_prompt", pl_import_ignore, TEXT, NULL, NULL, 0},
-    {"reasoning_format", pl_import_ignore, SERVER, NULL, NULL, 0},
-    {"stream_options", pl_import_ignore, SERVER, NULL, NULL, 0},
-    {"logprobs", pl_import_ignore, SERVER, NULL, NULL, 0},
-    {"top_logprobs", pl_import_ignore, SERVER, NULL, NULL, 0},
-    {"n", pl_import_ignore, "how many texts: one sampler each", NULL, NULL, 0},
-    {"input_prefix", pl_import_ignore, TEXT, NULL, NULL, 0},
-    {"input_suffix", pl_import_ignore, TEXT, NULL, NULL, 0},
-    {"image_data", pl_import_ignore, TEXT, NULL, NULL, 0},
-    {"model", pl_import_ignore, "about the model", NULL, NULL, 0},
-    {"n_predict", pl_import_ignore, LENGTH, NULL, NULL, 0},
-    {"max_tokens", pl_import_ignore, LENGTH, NULL, NULL, 0},
-    {"n_indent", pl_import_ignore, LENGTH, NULL, NULL, 0},
-    {"n_keep", pl_import_ignore, "about the context's memory", NULL, NULL, 0},
-    {"n_discard", pl_import_ignore, "about the context's memory", NULL, NULL, 0},
-    {"n_cache_reuse", pl_import_ignore, "about the context's memory", NULL, NULL, 0},
-    {"cache_prompt", pl_import_ignore, "about the context's memory", NULL, NULL, 0},
-    {"t_max_predict_ms", pl_import_ignore, LENGTH, NULL, NULL, 0},
-    {"t_max_prompt_ms", pl_import_ignore, LENGTH, NULL, NULL, 0},
-    {"stop", pl_import_ignore, LENGTH, NULL, NULL, 0},
-    {"stream", pl_import_ignore, SERVER, NULL, NULL, 0},
-    {"n_cmpl", pl_import_ignore, "how many texts: one sampler each", NULL, NULL, 0},
-    {"n_probs", pl_import_ignore, SERVER, NULL, NULL, 0},
-    {"post_sampling_probs", pl_import_ignore, SERVER, NULL, NULL, 0},
-    {"id_slot", pl_import_ignore, SERVER, NULL, NULL, 0},
-    {"return_tokens", pl_import_ignore, SERVER, NULL, NULL, 0},
-    {"return_progress", pl_import_ignore, SERVER, NULL, NULL, 0},
-    {"response_fields", pl_import_ignore, SERVER, NULL, NULL, 0},
-    {"timings_per_token", pl_import_ignore, SERVER, NULL, NULL, 0},
-    {"backend_sampling", pl_import_ignore, SERVER, NULL, NULL, 0},
-    {NULL, NULL, NULL, NULL, NULL, 0},
+    {SAMPLER("temperature", "temperature", "temperature"), .limits = &at_least_0},
+    {.key = "dynatemp_range",
+     .read = read_dynamic,
+     .flat_key = "dynatemp_range",
+     .stage = "temperature",
+     .off = "<=0"},
+    {.key = "dynatemp_exponent",
+     .read = read_dynamic,
+     .flat_key = "dynatemp_exponent",
+     .stage = "temperature"},
+    {SAMPLER("top_k", "top_k", "top_k"), .limits = &whole_at_least_0},
+    {SAMPLER("top_p", "top_p", "top_p"), .limits = &unit},
+    {SAMPLER("min_p", "min_p", "min_p"), .limits = &unit},
+    {SAMPLER("typical_p", "typical_p", "typical"), .off = ">=1", .off_as = "1", .limits = &unit},
+    {SAMPLER("top_n_sigma", "top_n_sigma", "top_n_sigma"), .off = "<=0"},
+    {SAMPLER("xtc_probability", "xtc_probability", "xtc"), .limits = &unit},
+    {SAMPLER("xtc_threshold", "xtc_threshold", "xtc"), .limits = &unit},
+    {.key = "repeat_last_n",
+     .read = read_window,
+     .flat_key = "repeat_last_n",
+     .stage = "penalties",
+     .limits = &window},
+    {SAMPLER("repeat_penalty", "repeat_penalty", "penalties")},
+    {SAMPLER("presence_penalty", "presence_penalty", "penalties")},
+    {SAMPLER("frequency_penalty", "frequency_penalty", "penalties")},
+    {.key = "dry_multiplier", .read = read_dry, .flat_key = "dry_multiplier", .stage = "dry"},
+    {.key = "dry_base",
+     .read = read_dry,
+     .flat_key = "dry_base",
+     .stage = "dry",
+     .off = "<1",
+     .off_as = "1.75"},
+    {.key = "dry_allowed_length",
+     .read = read_dry,
+     .flat_key = "dry_allowed_length",
+     .stage = "dry",
+     .limits = &window},
+    {.key = "dry_penalty_last_n",
+     .read = read_dry,
+     .flat_key = "dry_penalty_last_n",
+     .stage = "dry",
+     .limits = &window},
+    {.key = "dry_sequence_breakers",
+     .read = read_breakers,
+     .note = "texts need a vocabulary; give their token ids as dry_sequence_breakers"},
+    {.key = "mirostat", .read = read_mirostat},
+    {.key = "mirostat_tau", .read = read_mirostat_key, .flat_key = "mirostat_tau"},
+    {.key = "mirostat_eta", .read = read_mirostat_key, .flat_key = "mirostat_eta"},
+    {.key = "adaptive_target",
+     .read = read_adaptive,
+     .flat_key = "adaptive_target",
+     .limits = &at_most_1},
+    {.key = "adaptive_decay",
+     .read = read_adaptive,
+     .flat_key = "adaptive_decay",
+     .limits = &decay},
+    {.key = "min_keep", .read = read_min_keep, .flat_key = "min_keep", .limits = &window},
+    {.key = "logit_bias", .read = read_biases},
+    {.key = "seed", .read = read_seed, .off = "-1 4294967295"},
+    {.key = "samplers", .read = read_samplers},
+    REFUSE("ignore_eos", "false", PL_NOTE_EOS),
+    REFUSE("grammar", "\"\"", PL_NOTE_MASK),
+    REFUSE("grammar_lazy", "false", PL_NOTE_MASK),
+    REFUSE("grammar_triggers", "[]", PL_NOTE_MASK),
+    REFUSE("grammar_type", "\"\"", PL_NOTE_MASK),
+    REFUSE("json_schema", NULL, PL_NOTE_MASK),
+    {.key = "response_format", .read = pl_import_format, .off = "text \"\"", .note = PL_NOTE_MASK},
+    REFUSE("tools", "[]", PL_NOTE_MASK),
+    REFUSE("tool_choice", "auto none", PL_NOTE_MASK),
+    REFUSE("reasoning_budget_tokens", "-1", "forces tokens when the reasoning gets long"),
+    REFUSE("thinking_budget_tokens", "-1", "forces tokens when the reasoning gets long"),
+    REFUSE("penalize_nl", "true",
+           "false frees newlines from the penalties in versions before December 2024"),
+    REFUSE("tfs_z", ">=1", "of older versions, whose tail-free sampling is not pluck's tail_free"),
+    IGNORE("add_generation_prompt", PL_NOTE_PROMPT),
+    IGNORE("backend_sampling", PL_NOTE_SERVER),
+    IGNORE("cache_prompt", PL_NOTE_MEMORY),
+    IGNORE("chat_format", PL_NOTE_SERVER),
+    IGNORE("chat_parser", PL_NOTE_SERVER),
+    IGNORE("chat_template", PL_NOTE_PROMPT),
+    IGNORE("chat_template_kwargs", PL_NOTE_PROMPT),
+    IGNORE("continue_final_message", PL_NOTE_PROMPT),
+    IGNORE("echo", PL_NOTE_SERVER),
+    IGNORE("generation_prompt", PL_NOTE_PROMPT),
+    IGNORE("id_slot", PL_NOTE_SERVER),
+    IGNORE("image_data", PL_NOTE_PROMPT),
+    IGNORE("input_extra", PL_NOTE_PROMPT),
+    IGNORE("input_prefix", PL_NOTE_PROMPT),
+    IGNORE("input_suffix", PL_NOTE_PROMPT),
+    IGNORE("logprobs", PL_NOTE_SERVER),
+    IGNORE("lora", PL_NOTE_MODEL),
+    IGNORE("max_completion_tokens", PL_NOTE_LENGTH),
+    IGNORE("max_tokens", PL_NOTE_LENGTH),
+    IGNORE("messages", PL_NOTE_PROMPT),
+    IGNORE("model", PL_NOTE_MODEL),
+    IGNORE("n", PL_NOTE_COUNT),
+    IGNORE("n_cache_reuse", PL_NOTE_MEMORY),
+    IGNORE("n_cmpl", PL_NOTE_COUNT),
+    IGNORE("n_discard", PL_NOTE_MEMORY),
+    IGNORE("n_indent", PL_NOTE_LENGTH),
+    IGNORE("n_keep", PL_NOTE_MEMORY),
+    IGNORE("n_predict", PL_NOTE_LENGTH),
+    IGNORE("n_probs", PL_NOTE_SERVER),
+    IGNORE("parallel_tool_calls", PL_NOTE_PROMPT),
+    IGNORE("parse_tool_calls", PL_NOTE_SERVER),
+    IGNORE("post_sampling_probs", PL_NOTE_SERVER),
+    IGNORE("preserved_tokens", PL_NOTE_SERVER),
+    IGNORE("prompt", PL_NOTE_PROMPT),
+    IGNORE("reasoning_budget_end_tag", "nothing without a budget"),
+    IGNORE("reasoning_budget_message", "nothing without a budget"),
+    IGNORE("reasoning_budget_start_tag", "nothing without a budget"),
+    IGNORE("reasoning_control", PL_NOTE_SERVER),
+    IGNORE("reasoning_effort", PL_NOTE_PROMPT),
+    IGNORE("reasoning_format", PL_NOTE_SERVER),
+    IGNORE("reasoning_in_content", PL_NOTE_SERVER),
+    IGNORE("response_fields", PL_NOTE_SERVER),
+    IGNORE("return_progress", PL_NOTE_SERVER),
+    IGNORE("return_tokens", PL_NOTE_SERVER),
+    IGNORE("speculative.n_max", PL_NOTE_SPEED),
+    IGNORE("speculative.n_min", PL_NOTE_SPEED),
+    IGNORE("speculative.p_min", PL_NOTE_SPEED),
+    IGNORE("speculative.type", PL_NOTE_SPEED),
+    IGNORE("speculative.types", PL_NOTE_SPEED),
+    IGNORE("sse_ping_interval", PL_NOTE_SERVER),
+    IGNORE("stop", PL_NOTE_END),
+    IGNORE("stream", PL_NOTE_SERVER),
+    IGNORE("stream_options", PL_NOTE_SERVER),
+    IGNORE("t_max_predict_ms", PL_NOTE_LENGTH),
+    IGNORE("t_max_prompt_ms", PL_NOTE_LENGTH),
+    IGNORE("timings_per_token", PL_NOTE_SERVER),
+    IGNORE("top_logprobs", PL_NOTE_SERVER),
+    IGNORE("user", PL_NOTE_SERVER),
+    IGNORE("verbose", PL_NOTE_SERVER),
+    {.key = NULL},
 };
 
 const pl_importer pl_import_llama_cpp = {
     .name = "llama.cpp",
+    .title = "llama.cpp",
     .rules = rules,
-    .order = "[\"logit_bias\", \"penalties\", \"dry\", \"top_n_sigma\", \"top_k\", \"typical\", "
-             "\"top_p\", \"min_p\", \"xtc\", \"temperature\"]",
+    .order = "logit_bias penalties dry top_n_sigma top_k typical top_p min_p xtc temperature",
+    .wrappers = "default_generation_settings generation_settings",
+    .merge = PL_IMPORT_SUM,
     .start = start,
     .finish = finish,
 };

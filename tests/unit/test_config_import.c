@@ -27,10 +27,10 @@ static const import_case cases[] = {
     {PLUCK_CONFIG_HUGGINGFACE,
      "{\"bos_token_id\": 128000, \"do_sample\": true, \"eos_token_id\": [128001, 128008, 128009],\n"
      " \"temperature\": 0.6, \"top_p\": 0.9, \"transformers_version\": \"4.42.3\"}",
-     "{\"stages\": [{\"type\": \"temperature\", \"t\": 0.6}, {\"type\": \"top_k\", \"k\": 50},"
-     " {\"type\": \"top_p\", \"p\": 0.9}]}",
+     "{\"seed\": \"random\", \"stages\": [{\"type\": \"temperature\", \"t\": 0.6},"
+     " {\"type\": \"top_k\", \"k\": 50}, {\"type\": \"top_p\", \"p\": 0.9}]}",
      "bos_token_id=i do_sample=m eos_token_id=i temperature=m top_p=m transformers_version=i "
-     "top_k=m"},
+     "top_k=m seed=m"},
     {PLUCK_CONFIG_HUGGINGFACE,
      "{\"do_sample\": true, \"top_k\": 20, \"repetition_penalty\": 1.05, \"top_p\": 0.8,"
      " \"temperature\": 0.7, \"pad_token_id\": 5, \"eos_token_id\": [7, 5], \"min_new_tokens\": 3,"
@@ -38,7 +38,7 @@ static const import_case cases[] = {
      " \"sequence_bias\": [[[4], -1.5], [[1, 2], 3]], \"epsilon_cutoff\": 1e-4, \"min_p\": 0.01,"
      " \"eta_cutoff\": 2e-4, \"typical_p\": 0.95, \"num_beams\": 1, \"guidance_scale\": 1.5,"
      " \"exponential_decay_length_penalty\": [50, 1.02], \"remove_invalid_values\": true}",
-     "{\"on_nan\": \"ban\", \"stages\": ["
+     "{\"seed\": \"random\", \"stages\": ["
      "{\"type\": \"logit_bias\", \"bias\": {\"4\": -1.5, \"8\": false, \"9\": false}},"
      "{\"type\": \"penalties\", \"last_n\": -1, \"repeat\": 1.05},"
      "{\"type\": \"no_repeat_ngram\", \"n\": 4},"
@@ -52,7 +52,7 @@ static const import_case cases[] = {
      "do_sample=m top_k=m repetition_penalty=m top_p=m temperature=m pad_token_id=i eos_token_id=i "
      "min_new_tokens=m no_repeat_ngram_size=m bad_words_ids=m suppress_tokens=m sequence_bias=m "
      "sequence_bias=r epsilon_cutoff=m min_p=m eta_cutoff=m typical_p=m num_beams=i "
-     "guidance_scale=r exponential_decay_length_penalty=m remove_invalid_values=m"},
+     "guidance_scale=r exponential_decay_length_penalty=m remove_invalid_values=r seed=m"},
     {PLUCK_CONFIG_HUGGINGFACE,
      "{\"temperature\": 0.7, \"top_k\": null, \"num_beams\": 4, \"min_new_tokens\": 2,"
      " \"exponential_decay_length_penalty\": [5, 1.1], \"eos_token_id\": null, \"topp\": 1}",
@@ -61,14 +61,15 @@ static const import_case cases[] = {
      "eos_token_id=i topp=r do_sample=m"},
     /* llama.cpp */
     {PLUCK_CONFIG_LLAMA_CPP, "{\"prompt\": \"Hi\", \"n_predict\": 16}",
-     "{\"stages\": [{\"type\": \"top_k\", \"k\": 40}, {\"type\": \"top_p\", \"p\": 0.95},"
-     "{\"type\": \"min_p\", \"p\": 0.05}, {\"type\": \"temperature\", \"t\": 0.8}]}",
-     "prompt=i n_predict=i temperature=m top_k=m top_p=m min_p=m"},
+     "{\"seed\": \"random\", \"stages\": [{\"type\": \"top_k\", \"k\": 40},"
+     "{\"type\": \"top_p\", \"p\": 0.95}, {\"type\": \"min_p\", \"p\": 0.05},"
+     "{\"type\": \"temperature\", \"t\": 0.8}]}",
+     "prompt=i n_predict=i temperature=m top_k=m top_p=m min_p=m seed=m"},
     {PLUCK_CONFIG_LLAMA_CPP,
      "{\"temperature\": 0.5, \"top_k\": 0, \"top_p\": 0.9, \"min_p\": 0, \"typical_p\": 0.8,"
      " \"repeat_penalty\": 1.1, \"repeat_last_n\": 32, \"presence_penalty\": 0.25, \"seed\": 12,"
      " \"dry_multiplier\": 0.8, \"dry_base\": 1.5, \"dry_allowed_length\": 3,"
-     " \"dry_sequence_breakers\": [], \"xtc_probability\": 0.5, \"xtc_threshold\": 0.2,"
+     " \"dry_sequence_breakers\": [\"x\"], \"xtc_probability\": 0.5, \"xtc_threshold\": 0.2,"
      " \"top_n_sigma\": -1, \"min_keep\": 0, \"logit_bias\": [[7, -2], [9, false]],"
      " \"cache_prompt\": true, \"grammar\": \"\"}",
      "{\"seed\": 12, \"stages\": ["
@@ -81,13 +82,14 @@ static const import_case cases[] = {
      "{\"type\": \"temperature\", \"t\": 0.5}]}",
      "temperature=m top_k=m top_p=m min_p=m typical_p=m repeat_penalty=m repeat_last_n=m "
      "presence_penalty=m seed=m dry_multiplier=m dry_base=m dry_allowed_length=m "
-     "dry_sequence_breakers=i xtc_probability=m xtc_threshold=m top_n_sigma=m min_keep=i "
+     "dry_sequence_breakers=r xtc_probability=m xtc_threshold=m top_n_sigma=m min_keep=i "
      "logit_bias=m cache_prompt=i grammar=i dry_penalty_last_n=m"},
     {PLUCK_CONFIG_LLAMA_CPP,
      "{\"samplers\": [\"temperature\", \"top_p\", \"infill\"], \"temperature\": -1, \"min_p\": 0.2,"
      " \"json_schema\": {\"type\": \"object\"}, \"logit_bias\": [[\" the\", 1]]}",
-     "{\"stages\": [{\"type\": \"temperature\", \"t\": 0}, {\"type\": \"top_p\", \"p\": 0.95}]}",
-     "samplers=r samplers=m temperature=m min_p=i json_schema=r logit_bias=r top_p=m"},
+     "{\"seed\": \"random\", \"stages\": [{\"type\": \"temperature\", \"t\": 0},"
+     "{\"type\": \"top_p\", \"p\": 0.95}]}",
+     "samplers=r samplers=m temperature=m min_p=i json_schema=r logit_bias=r top_p=m seed=m"},
     /* as its web page sends it */
     {PLUCK_CONFIG_LLAMA_CPP,
      "{\"messages\": [], \"stream\": true, \"reasoning_format\": \"none\", \"temperature\": 0.8,"
@@ -97,24 +99,24 @@ static const import_case cases[] = {
      " \"frequency_penalty\": 0, \"dry_multiplier\": 0, \"dry_base\": 1.75,"
      " \"dry_allowed_length\": 2, \"dry_penalty_last_n\": -1, \"timings_per_token\": true,"
      " \"samplers\": [\"top_k\", \"typ_p\", \"top_p\", \"min_p\", \"temperature\"]}",
-     "{\"stages\": [{\"type\": \"top_k\", \"k\": 40}, {\"type\": \"top_p\", \"p\": 0.95},"
-     "{\"type\": \"min_p\", \"p\": 0.05},"
+     "{\"seed\": \"random\", \"stages\": [{\"type\": \"top_k\", \"k\": 40},"
+     "{\"type\": \"top_p\", \"p\": 0.95}, {\"type\": \"min_p\", \"p\": 0.05},"
      "{\"type\": \"dynamic_temperature\", \"t\": 0.8, \"range\": 0.5}]}",
      "messages=i stream=i reasoning_format=i temperature=m max_tokens=i dynatemp_range=m "
      "dynatemp_exponent=m top_k=m top_p=m min_p=m xtc_probability=i xtc_threshold=i typical_p=m "
      "repeat_last_n=i repeat_penalty=i presence_penalty=i frequency_penalty=i dry_multiplier=i "
-     "dry_base=i dry_allowed_length=i dry_penalty_last_n=i timings_per_token=i samplers=m"},
+     "dry_base=i dry_allowed_length=i dry_penalty_last_n=i timings_per_token=i samplers=m seed=m"},
     {PLUCK_CONFIG_LLAMA_CPP,
      "{\"samplers\": \"tpa\", \"adaptive_target\": 0.4, \"temperature\": 1.2, \"top_p\": 0.8}",
-     "{\"stages\": [{\"type\": \"temperature\", \"t\": 1.2}, {\"type\": \"top_p\", \"p\": 0.8}],"
-     " \"draw\": {\"type\": \"adaptive_p\", \"target\": 0.4}}",
-     "samplers=m adaptive_target=m temperature=m top_p=m"},
+     "{\"seed\": \"random\", \"stages\": [{\"type\": \"temperature\", \"t\": 1.2},"
+     "{\"type\": \"top_p\", \"p\": 0.8}], \"draw\": {\"type\": \"adaptive_p\", \"target\": 0.4}}",
+     "samplers=m adaptive_target=m temperature=m top_p=m seed=m"},
     {PLUCK_CONFIG_LLAMA_CPP,
      "{\"mirostat\": 1, \"mirostat_tau\": 3, \"mirostat_eta\": 0.2, \"top_k\": 5,"
      " \"dry_multiplier\": 1}",
-     "{\"stages\": [{\"type\": \"temperature\", \"t\": 0.8}],"
+     "{\"seed\": \"random\", \"stages\": [{\"type\": \"temperature\", \"t\": 0.8}],"
      " \"draw\": {\"type\": \"mirostat\", \"tau\": 3, \"eta\": 0.2}}",
-     "mirostat=m mirostat_tau=m mirostat_eta=m top_k=i dry_multiplier=i temperature=m"},
+     "mirostat=m mirostat_tau=m mirostat_eta=m top_k=i dry_multiplier=i temperature=m seed=m"},
     /* vLLM */
     {PLUCK_CONFIG_VLLM,
      "{\"model\": \"m\", \"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}],"
@@ -124,24 +126,83 @@ static const import_case cases[] = {
      " \"skip_special_tokens\": false, \"guided_json\": {\"type\": \"object\"}}",
      "{\"seed\": 5, \"stages\": [{\"type\": \"min_tokens\", \"n\": 3, \"tokens\": [2, 3]},"
      "{\"type\": \"logit_bias\", \"bias\": {\"7\": -100}},"
-     "{\"type\": \"penalties\", \"last_n\": -1, \"repeat\": 1.05, \"presence\": 0.5},"
+     "{\"type\": \"penalties\", \"last_n\": -1, \"repeat\": 1.05},"
+     "{\"type\": \"penalties\", \"last_n\": -1, \"presence\": 0.5, \"ignore_prompt\": true},"
      "{\"type\": \"temperature\", \"t\": 0.7}, {\"type\": \"min_p\", \"p\": 0.05},"
      "{\"type\": \"top_k\", \"k\": 20}, {\"type\": \"top_p\", \"p\": 0.8}]}",
      "model=i messages=i temperature=m top_p=m top_k=m min_p=m seed=m repetition_penalty=m "
-     "presence_penalty=m min_tokens=m stop_token_ids=i logit_bias=m bad_words=r "
+     "presence_penalty=m min_tokens=m min_tokens=r stop_token_ids=i logit_bias=m bad_words=r "
      "skip_special_tokens=i guided_json=r"},
     {PLUCK_CONFIG_VLLM, "{\"top_k\": -1, \"min_tokens\": 2, \"use_beam_search\": false, \"n\": 2}",
-     "{\"stages\": []}", "top_k=m min_tokens=r use_beam_search=i n=i"},
+     "{\"seed\": \"random\", \"stages\": []}", "top_k=m min_tokens=r use_beam_search=i n=i seed=m"},
     /* OpenAI */
     {PLUCK_CONFIG_OPENAI,
      "{\"model\": \"m\", \"messages\": [], \"temperature\": 0.2, \"top_p\": 0.9, \"n\": 1,"
      " \"frequency_penalty\": 0.5, \"logit_bias\": {\"50256\": -100}, \"max_tokens\": 10,"
      " \"response_format\": {\"type\": \"json_object\"}, \"tool_choice\": \"auto\", \"top_k\": 4}",
-     "{\"stages\": [{\"type\": \"logit_bias\", \"bias\": {\"50256\": -100}},"
-     "{\"type\": \"penalties\", \"last_n\": -1, \"frequency\": 0.5},"
+     "{\"seed\": \"random\", \"stages\": ["
+     "{\"type\": \"logit_bias\", \"bias\": {\"50256\": -100}},"
+     "{\"type\": \"penalties\", \"last_n\": -1, \"frequency\": 0.5, \"ignore_prompt\": true},"
      "{\"type\": \"temperature\", \"t\": 0.2}, {\"type\": \"top_p\", \"p\": 0.9}]}",
      "model=i messages=i temperature=m top_p=m n=i frequency_penalty=m logit_bias=m max_tokens=i "
-     "response_format=r tool_choice=i top_k=r"},
+     "response_format=r tool_choice=i top_k=r seed=m"},
+    /* text-generation-webui: a preset as YAML, and a request */
+    {PLUCK_CONFIG_TEXT_GENERATION_WEBUI,
+     "# a comment\ntemperature: 1.2\nmin_p: .05\nxtc_probability: 0\nrepetition_penalty: 1.1\n"
+     "frequency_penalty: 0.2\nseed: 7\nsampler_priority: |-\n  min_p\n  temperature\n",
+     "{\"seed\": 7, \"stages\": [{\"type\": \"penalties\", \"last_n\": 1024, \"repeat\": 1.1,"
+     " \"frequency\": 0.2}, {\"type\": \"min_p\", \"p\": 0.05},"
+     " {\"type\": \"temperature\", \"t\": 1.2}]}",
+     "temperature=m min_p=m xtc_probability=m repetition_penalty=m frequency_penalty=m seed=m "
+     "sampler_priority=m repetition_penalty_range=m"},
+    {PLUCK_CONFIG_TEXT_GENERATION_WEBUI,
+     "{\"messages\": [], \"mode\": \"chat\", \"temperature\": 1.5, \"dynamic_temperature\": true,"
+     " \"dynatemp_low\": 0.5, \"dynatemp_high\": 1.5, \"mirostat_mode\": 2, \"top_k\": 0,"
+     " \"sampler_priority\": [\"temperature\", \"mirostat\", \"top_p\"], \"top_p\": 0.5,"
+     " \"custom_token_bans\": \"3, 4\"}",
+     "{\"seed\": \"random\", \"stages\": ["
+     "{\"type\": \"logit_bias\", \"bias\": {\"3\": false, \"4\": false}},"
+     "{\"type\": \"dynamic_temperature\", \"t\": 1, \"range\": 0.5},"
+     "{\"type\": \"temperature\", \"t\": 1.5}], \"draw\": \"mirostat_v2\"}",
+     "messages=i mode=i temperature=m dynamic_temperature=m dynatemp_low=m dynatemp_high=m "
+     "mirostat_mode=m top_k=m sampler_priority=m top_p=i custom_token_bans=m seed=m"},
+    /* KoboldCpp */
+    {PLUCK_CONFIG_KOBOLDCPP,
+     "{\"prompt\": \"Hi\", \"max_context_length\": 2048, \"rep_pen\": 1.1, \"top_p\": 0.92,"
+     " \"top_k\": 100, \"temperature\": \"0.7\", \"rep_pen_range\": 256, \"sampler_seed\": 9,"
+     " \"min_p\": 0.1, \"xtc_probability\": 0.5, \"sampler_order\": [0, 5, 2, 6]}",
+     "{\"seed\": 9, \"stages\": [{\"type\": \"top_k\", \"k\": 3000},"
+     " {\"type\": \"top_k\", \"k\": 100}, {\"type\": \"temperature\", \"t\": 0.7},"
+     " {\"type\": \"top_p\", \"p\": 0.92}, {\"type\": \"min_p\", \"p\": 0.1},"
+     " {\"type\": \"penalties\", \"last_n\": 256, \"repeat\": 1.1},"
+     " {\"type\": \"xtc\", \"probability\": 0.5, \"threshold\": 0.2}]}",
+     "prompt=i max_context_length=i rep_pen=m top_p=m top_k=m temperature=m rep_pen_range=m "
+     "sampler_seed=m min_p=m xtc_probability=m sampler_order=m xtc_threshold=m"},
+    /* Ollama */
+    {PLUCK_CONFIG_OLLAMA,
+     "{\"model\": \"m\", \"prompt\": \"Hi\", \"options\": {\"temperature\": 0, \"num_ctx\": 4096,"
+     " \"repeat_last_n\": -1, \"repeat_penalty\": 1.1, \"seed\": 101}}",
+     "{\"seed\": 101, \"stages\": [{\"type\": \"penalties\", \"last_n\": -1, \"repeat\": 1.1},"
+     " {\"type\": \"top_k\", \"k\": 40}, {\"type\": \"top_p\", \"p\": 0.9},"
+     " {\"type\": \"temperature\", \"t\": 0}]}",
+     "model=i prompt=i options.temperature=m options.num_ctx=i options.repeat_last_n=m "
+     "options.repeat_penalty=m options.seed=m top_k=m top_p=m"},
+    {PLUCK_CONFIG_OLLAMA,
+     "FROM llama3.2\n# a comment\nPARAMETER temperature 1\nPARAMETER stop \"<|end|>\"\n"
+     "SYSTEM \"\"\"\nPARAMETER top_k 3\n\"\"\"\nPARAMETER top_p .5\nPARAMETER temperature 0.6\n",
+     "{\"seed\": \"random\", \"stages\": [{\"type\": \"top_k\", \"k\": 40},"
+     " {\"type\": \"top_p\", \"p\": 0.5}, {\"type\": \"temperature\", \"t\": 0.6}]}",
+     "model=i stop=i system=i top_p=m temperature=m top_k=m seed=m"},
+    /* ExLlamaV3 */
+    {PLUCK_CONFIG_EXLLAMAV3,
+     "{\"rep_p\": 1.05, \"pres_p\": 0.1, \"rep_sustain_range\": 1024, \"temperature\": 0.9,"
+     " \"min_p\": 0.05, \"top_k\": 50, \"temp_last\": true, \"adaptive_target\": 0.6, \"seed\": 5}",
+     "{\"seed\": 5, \"stages\": [{\"type\": \"penalties\", \"last_n\": 1024, \"repeat\": 1.05,"
+     " \"presence\": 0.1}, {\"type\": \"min_p\", \"p\": 0.05}, {\"type\": \"top_k\", \"k\": 50},"
+     " {\"type\": \"temperature\", \"t\": 0.9}],"
+     " \"draw\": {\"type\": \"adaptive_p\", \"target\": 0.6}}",
+     "rep_p=m pres_p=m rep_sustain_range=m temperature=m min_p=m top_k=m temp_last=m "
+     "adaptive_target=m seed=m"},
 };
 enum { N_CASES = sizeof cases / sizeof *cases };
 
@@ -269,16 +330,16 @@ static void kinds_are_told_by_their_keys(void **state)
     assert_int_equal(PLUCK_CONFIG_OPENAI, kind);
     static const char both[] = "{\"temperature\": 1}", none[] = "{\"x\": 1}", list[] = "[1]";
     assert_int_equal(PLUCK_ERR_CONFIG, pluck_config_guess_kind(both, sizeof both - 1, &kind, &err));
-    assert_non_null(strstr(err.message, "several engines"));
+    assert_non_null(strstr(err.message, "several engines have these keys); use --from"));
     assert_int_equal(PLUCK_ERR_CONFIG, pluck_config_guess_kind(none, sizeof none - 1, &kind, &err));
     assert_non_null(strstr(err.message, "no known key"));
     assert_int_equal(PLUCK_ERR_CONFIG, pluck_config_guess_kind(list, sizeof list - 1, &kind, &err));
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 8; i++) {
         const char *name = pluck_config_kind_name((pluck_config_kind)i);
         assert_int_equal(PLUCK_OK, pluck_config_kind_from_name(name, &kind, NULL));
         assert_int_equal(i, kind);
     }
-    assert_null(pluck_config_kind_name((pluck_config_kind)4));
+    assert_null(pluck_config_kind_name((pluck_config_kind)8));
     assert_int_equal(PLUCK_ERR_INVALID, pluck_config_kind_from_name("hf", &kind, &err));
 }
 
@@ -289,28 +350,33 @@ static void wrong_values_are_refused_where_they_stand(void **state)
         pluck_config_kind kind;
         const char *json, *message;
     } wrong[] = {
-        {PLUCK_CONFIG_OPENAI, "{\"top_p\":\n 1.5}", "line 2, column 2: $.top_p: "},
+        {PLUCK_CONFIG_OPENAI, "{\"top_p\":\n \"1\"}", "line 2, column 2: $.top_p: a number, not"},
         {PLUCK_CONFIG_VLLM, "{\"temperature\": \"hot\"}", "$.temperature: "},
         {PLUCK_CONFIG_VLLM, "{\"logit_bias\": [1]}", "$.logit_bias: an object"},
-        {PLUCK_CONFIG_VLLM, "{\"logit_bias\": {\"x\": 1}}", "$.logit_bias: "},
+        {PLUCK_CONFIG_VLLM, "{\"logit_bias\": {\"1\": \"x\"}}", ": a number, not a string"},
         {PLUCK_CONFIG_VLLM, "[]", "a configuration is an object, not an array"},
         {PLUCK_CONFIG_VLLM, "{\"top_p\": 1, \"top_p\": 1}", "duplicate key"},
         {PLUCK_CONFIG_VLLM, "{\"top_p\": 1", "line 1"},
         {PLUCK_CONFIG_VLLM, "", "line 1"},
         {PLUCK_CONFIG_HUGGINGFACE, "{\"do_sample\": 1}", "$.do_sample: true or false"},
         {PLUCK_CONFIG_HUGGINGFACE, "{\"suppress_tokens\": [1, \"a\"]}", "$.suppress_tokens[1]: "},
-        {PLUCK_CONFIG_HUGGINGFACE, "{\"suppress_tokens\": [1, 1]}", "$: logit_bias"},
-        {PLUCK_CONFIG_HUGGINGFACE, "{\"suppress_tokens\": [-1]}", "$: logit_bias"},
+        {PLUCK_CONFIG_HUGGINGFACE, "{\"bad_words_ids\": [[1], []]}", "$.bad_words_ids[1]: a seq"},
+        {PLUCK_CONFIG_HUGGINGFACE, "{\"bad_words_ids\": [[-1]]}", "$.bad_words_ids[0][0]: a token"},
         {PLUCK_CONFIG_HUGGINGFACE, "{\"sequence_bias\": [[1, 2]]}", "$.sequence_bias[0]: a pair"},
         {PLUCK_CONFIG_HUGGINGFACE, "{\"sequence_bias\": [[[], 2]]}", "$.sequence_bias[0]: a pair"},
         {PLUCK_CONFIG_HUGGINGFACE, "{\"exponential_decay_length_penalty\": [1]}", "a start and"},
-        {PLUCK_CONFIG_HUGGINGFACE, "{\"eos_token_id\": \"a\", \"min_new_tokens\": 1}",
-         "$.min_new_tokens: min_tokens_ids"},
-        {PLUCK_CONFIG_LLAMA_CPP, "{\"samplers\": 3}", "$.samplers: an array of names"},
+        {PLUCK_CONFIG_HUGGINGFACE, "{\"min_new_tokens\": \"1\"}", "$.min_new_tokens: a number"},
         {PLUCK_CONFIG_LLAMA_CPP, "{\"samplers\": [3]}", "$.samplers[0]: the name of a sampler"},
-        {PLUCK_CONFIG_LLAMA_CPP, "{\"logit_bias\": [[1]]}", "$.logit_bias[0]: a pair"},
-        {PLUCK_CONFIG_LLAMA_CPP, "{\"mirostat\": 3}", "$.mirostat: "},
+        {PLUCK_CONFIG_LLAMA_CPP, "{\"mirostat\": true}", "$.mirostat: "},
         {PLUCK_CONFIG_LLAMA_CPP, "{\"seed\": 1.5}", "$.seed: "},
+        {PLUCK_CONFIG_OLLAMA, "FROM x\nTOP_K 40\n", "line 2: expected a command"},
+        {PLUCK_CONFIG_OLLAMA, "FROM x\n\nPARAMETER\n", "line 3: PARAMETER needs"},
+        {PLUCK_CONFIG_OLLAMA, "FROM x\nSYSTEM \"\"\"\nx\n", "the quoted value does not end"},
+        {PLUCK_CONFIG_OLLAMA, "FROM x\n\nPARAMETER top_k many\n", "line 3, column"},
+        {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k: 3\ntop_p: {a: 1}\n", "line 2: only numbers"},
+        {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k: 3\nx\n", "expected a name and a value"},
+        {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k:\n  a: 3\n", "line 2: settings inside"},
+        {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k: 'x\n", "the quoted value does not end"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         pluck_config *config = (pluck_config *)&config;
@@ -323,7 +389,7 @@ static void wrong_values_are_refused_where_they_stand(void **state)
             fail_msg("%s: no \"%s\" in \"%s\"", wrong[i].json, wrong[i].message, err.message);
     }
     pluck_config *config = NULL;
-    assert_int_equal(PLUCK_ERR_INVALID, pluck_config_import(&config, (pluck_config_kind)4, "{}", 2,
+    assert_int_equal(PLUCK_ERR_INVALID, pluck_config_import(&config, (pluck_config_kind)8, "{}", 2,
                                                             NULL, NULL, NULL, NULL));
     assert_int_equal(PLUCK_ERR_INVALID,
                      pluck_config_import(NULL, PLUCK_CONFIG_VLLM, "{}", 2, NULL, NULL, NULL, NULL));

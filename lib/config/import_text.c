@@ -1,0 +1,616 @@
+/*
+ * Texts that are not JSON, as JSON: Ollama's Modelfile ("PARAMETER top_k 40") and presets in YAML
+ * ("top_k: 40"). Both are lists of names and values. The JSON has each pair on the line on which
+ * the text has it, so that messages about lines are right.
+ *
+ * Of YAML this is what a list of settings needs: plain and quoted scalars, over several lines too,
+ * block scalars (| and >), and lists of scalars in both styles. What else YAML has is an error.
+ */
+#include "config/import_text.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* One pair. value: raw text; quoted values are always strings. */
+typedef struct text_pair {
+    const char *name;
+    size_t name_length;
+    size_t line;
+    size_t value_at, value_length; /* in text_pairs.values */
+    bool is_json;                  /* the value is JSON already */
+    bool is_over;                  /* a later pair has the same name */
+} text_pair;
+
+typedef struct text_pairs {
+    const pluck_allocator *allocator;
+    pluck_error *err;
+    const char *text;
+    size_t size, at, line;
+    text_pair *items;
+    size_t n, capacity;
+    char *values; /* all values, which are not longer than the text, but for escapes */
+    size_t n_values, values_capacity;
+    bool failed_memory;
+} text_pairs;
+
+static void put(text_pairs *pairs, const char *bytes, size_t n)
+{
+    if (pairs->n_values + n > pairs->values_capacity) {
+        const size_t capacity = 2 * pairs->values_capacity + n + 256;
+        char *larger = pl_alloc(pairs->allocator, capacity, 1);
+        if (!larger) {
+            pairs->failed_memory = true;
+            return;
+        }
+        if (pairs->n_values > 0)
+            memcpy(larger, pairs->values, pairs->n_values);
+        pl_free(pairs->allocator, pairs->values);
+        pairs->values = larger;
+        pairs->values_capacity = capacity;
+    }
+    memcpy(pairs->values + pairs->n_values, bytes, n);
+    pairs->n_values += n;
+}
+
+/* A string of JSON; what JSON cannot have raw is escaped. */
+static void put_string(text_pairs *pairs, const char *bytes, size_t n)
+{
+    put(pairs, "\"", 1);
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char byte = (unsigned char)bytes[i];
+        char escaped[8];
+        if (byte == '"' || byte == '\\')
+            put(pairs, (const char[]){'\\', (char)byte}, 2);
+        else if (byte < ' ')
+            put(pairs, escaped, (size_t)snprintf(escaped, sizeof escaped, "\\u%04x", byte));
+        else
+            put(pairs, bytes + i, 1);
+    }
+    put(pairs, "\"", 1);
+}
+
+static bool is_digits(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+    return n > 0;
+}
+
+/* A plain scalar: a number if it is one, with JSON's spelling, or what name says, or a string. */
+static void put_scalar(text_pairs *pairs, const char *text, size_t n)
+{
+    static const struct {
+        const char *name, *json;
+    } words[] = {{"true", "true"},   {"True", "true"},   {"TRUE", "true"}, {"false", "false"},
+                 {"False", "false"}, {"FALSE", "false"}, {"null", "null"}, {"Null", "null"},
+                 {"~", "null"},      {"", "null"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i].name) == n && memcmp(words[i].name, text, n) == 0) {
+            put(pairs, words[i].json, strlen(words[i].json));
+            return;
+        }
+    size_t at = n > 0 && (text[0] == '-' || text[0] == '+'), whole = at;
+    while (whole < n && text[whole] >= '0' && text[whole] <= '9')
+        whole++;
+    size_t end = whole, exponent = 0;
+    if (end < n && text[end] == '.')
+        while (++end < n && text[end] >= '0' && text[end] <= '9')
+            continue;
+    const bool has_fraction = end > whole + 1, has_point = end > whole;
+    if (end < n && (text[end] == 'e' || text[end] == 'E'))
+        exponent = end + 1 + (end + 1 < n && (text[end + 1] == '-' || text[end + 1] == '+'));
+    const bool is_number = (whole > at || has_fraction) &&
+                           (exponent ? is_digits(text + exponent, n - exponent) : end == n);
+    if (!is_number) {
+        put_string(pairs, text, n);
+        return;
+    }
+    if (text[0] == '-')
+        put(pairs, "-", 1);
+    while (at + 1 < whole && text[at] == '0')
+        at++;
+    put(pairs, whole > at ? text + at : "0", whole > at ? whole - at : 1);
+    if (has_fraction)
+        put(pairs, text + whole, end - whole);
+    (void)has_point;
+    if (exponent)
+        put(pairs, text + end, n - end);
+}
+
+static pluck_status open_pair(text_pairs *pairs, const char *name, size_t n)
+{
+    if (pairs->n == pairs->capacity) {
+        const size_t capacity = pairs->capacity ? 2 * pairs->capacity : 32;
+        text_pair *larger = pl_alloc(pairs->allocator, capacity, sizeof *larger);
+        if (!larger)
+            return pl_fail_nomem(pairs->err, capacity * sizeof *larger);
+        if (pairs->n > 0)
+            memcpy(larger, pairs->items, pairs->n * sizeof *larger);
+        pl_free(pairs->allocator, pairs->items);
+        pairs->items = larger;
+        pairs->capacity = capacity;
+    }
+    pairs->items[pairs->n++] = (text_pair){
+        .name = name, .name_length = n, .line = pairs->line, .value_at = pairs->n_values};
+    return PLUCK_OK;
+}
+
+static pluck_status close_pair(text_pairs *pairs)
+{
+    text_pair *pair = &pairs->items[pairs->n - 1];
+    pair->value_length = pairs->n_values - pair->value_at;
+    return pairs->failed_memory ? pl_fail_nomem(pairs->err, pairs->size) : PLUCK_OK;
+}
+
+static pluck_status fail_at(const text_pairs *pairs, const char *what)
+{
+    return pl_fail(pairs->err, PLUCK_ERR_CONFIG, "line %zu: %s", pairs->line, what);
+}
+
+/* The pairs as an object. Of pairs with the same name the last one counts. */
+static pluck_status write_json(text_pairs *pairs, char **json)
+{
+    size_t size = 4, n = 0, line = 1;
+    for (size_t i = 0; i < pairs->n; i++) {
+        const text_pair *pair = &pairs->items[i];
+        size += pair->name_length + pair->value_length + 8;
+        for (size_t j = 0; j < i; j++)
+            if (pairs->items[j].name_length == pair->name_length &&
+                memcmp(pairs->items[j].name, pair->name, pair->name_length) == 0)
+                pairs->items[j].is_over = true;
+    }
+    size += pairs->line + 1;
+    char *out = pl_alloc(pairs->allocator, size, 1);
+    if (!out)
+        return pl_fail_nomem(pairs->err, size);
+    bool first = true;
+    out[n++] = '{';
+    for (size_t i = 0; i < pairs->n; i++) {
+        const text_pair *pair = &pairs->items[i];
+        if (pair->is_over)
+            continue;
+        for (; line < pair->line; line++)
+            out[n++] = '\n';
+        n += (size_t)snprintf(out + n, size - n, "%s\"%.*s\":", first ? "" : ",",
+                              (int)pair->name_length, pair->name);
+        memcpy(out + n, pairs->values + pair->value_at, pair->value_length);
+        n += pair->value_length;
+        first = false;
+    }
+    memcpy(out + n, "}", 2);
+    *json = out;
+    return PLUCK_OK;
+}
+
+static void close_pairs(text_pairs *pairs)
+{
+    pl_free(pairs->allocator, pairs->items);
+    pl_free(pairs->allocator, pairs->values);
+}
+
+static text_pairs open_pairs(const char *text, size_t n, const pluck_allocator *allocator,
+                             pluck_error *err)
+{
+    const bool marked = n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
+    return (text_pairs){.allocator = allocator,
+                        .err = err,
+                        .text = text,
+                        .size = n,
+                        .at = marked ? 3 : 0,
+                        .line = 1};
+}
+
+static int peek(const text_pairs *pairs)
+{
+    return pairs->at < pairs->size ? (unsigned char)pairs->text[pairs->at] : -1;
+}
+
+static void step(text_pairs *pairs)
+{
+    pairs->line += pairs->text[pairs->at] == '\n';
+    pairs->at++;
+}
+
+static bool is_space(int c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static void skip_space(text_pairs *pairs, bool lines)
+{
+    while (is_space(peek(pairs)) || (lines && peek(pairs) == '\n'))
+        step(pairs);
+}
+
+static bool is_name_byte(int c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+}
+
+/* A name as it stands; its length. */
+static size_t read_name(text_pairs *pairs, const char **name)
+{
+    *name = pairs->text + pairs->at;
+    const size_t start = pairs->at;
+    while (is_name_byte(peek(pairs)))
+        step(pairs);
+    return pairs->at - start;
+}
+
+/* Whether a name is a word, whatever the case of its letters. */
+static bool is_word(const char *name, size_t n, const char *word)
+{
+    for (size_t i = 0; i < n; i++)
+        if (word[i] == '\0' || ((unsigned char)name[i] | 0x20) != (unsigned char)word[i])
+            return false;
+    return word[n] == '\0';
+}
+
+/* From here to the end of the line, without spaces at its end. */
+static size_t rest_of_line(text_pairs *pairs, const char **start)
+{
+    *start = pairs->text + pairs->at;
+    size_t n = 0;
+    for (size_t i = 0; peek(pairs) != -1 && peek(pairs) != '\n'; i++) {
+        if (!is_space(peek(pairs)))
+            n = i + 1;
+        step(pairs);
+    }
+    return n;
+}
+
+/* The value of a command of a Modelfile: in """, in ", or a line. */
+static pluck_status read_modelfile_value(text_pairs *pairs)
+{
+    const char *start = NULL;
+    skip_space(pairs, false);
+    const size_t left = pairs->size - pairs->at;
+    const char *text = pairs->text + pairs->at;
+    const size_t mark = left >= 3 && memcmp(text, "\"\"\"", 3) == 0 ? 3 : peek(pairs) == '"';
+    if (mark == 0) {
+        const size_t n = rest_of_line(pairs, &start);
+        put_scalar(pairs, start, n);
+        return PLUCK_OK;
+    }
+    size_t n = mark;
+    while (n + mark <= left && (memcmp(text + n, "\"\"\"", mark) != 0 ||
+                                (mark == 1 && n + 1 < left && !strchr("\r\n", text[n + 1]))))
+        n++;
+    if (n + mark > left)
+        return fail_at(pairs, "the quoted value does not end");
+    put_string(pairs, text + mark, n - mark);
+    for (size_t i = 0; i < n + mark; i++)
+        step(pairs);
+    (void)rest_of_line(pairs, &start);
+    return PLUCK_OK;
+}
+
+static pluck_status read_modelfile(text_pairs *pairs)
+{
+    static const char *const commands[] = {"from",      "license", "template", "system",
+                                           "adapter",   "draft",   "renderer", "parser",
+                                           "parameter", "message", "requires"};
+    for (;;) {
+        const char *name = NULL;
+        skip_space(pairs, true);
+        if (peek(pairs) == -1)
+            return PLUCK_OK;
+        if (peek(pairs) == '#') {
+            (void)rest_of_line(pairs, &name);
+            continue;
+        }
+        size_t n = read_name(pairs, &name);
+        bool known = false;
+        for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+            known = known || is_word(name, n, commands[i]);
+        if (!known)
+            return fail_at(pairs, "expected a command of a Modelfile, such as FROM or PARAMETER");
+        const bool is_parameter = is_word(name, n, "parameter");
+        for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+            if (is_word(name, n, commands[i]) && !is_parameter)
+                name = i == 0 ? "model" : commands[i];
+        n = is_parameter ? 0 : strlen(name);
+        if (is_parameter) {
+            skip_space(pairs, false);
+            n = read_name(pairs, &name);
+            if (n == 0)
+                return fail_at(pairs, "PARAMETER needs a name and a value");
+        }
+        pluck_status status = open_pair(pairs, name, n);
+        if (status == PLUCK_OK)
+            status = read_modelfile_value(pairs);
+        if (status == PLUCK_OK)
+            status = close_pair(pairs);
+        if (status != PLUCK_OK)
+            return status;
+    }
+}
+
+pluck_status pl_import_modelfile(const char *text, size_t n, const pluck_allocator *allocator,
+                                 char **json, pluck_error *err)
+{
+    text_pairs pairs = open_pairs(text, n, allocator, err);
+    const char *name = NULL;
+    *json = NULL;
+    for (skip_space(&pairs, true); peek(&pairs) == '#'; skip_space(&pairs, true))
+        (void)rest_of_line(&pairs, &name);
+    const text_pairs start = pairs;
+    const size_t length = read_name(&pairs, &name);
+    if (!is_space(peek(&pairs)) ||
+        (!is_word(name, length, "from") && !is_word(name, length, "parameter") &&
+         !is_word(name, length, "system") && !is_word(name, length, "template")))
+        return PLUCK_OK; /* another form of text */
+    pairs = start;
+    pluck_status status = read_modelfile(&pairs);
+    if (status == PLUCK_OK)
+        status = write_json(&pairs, json);
+    close_pairs(&pairs);
+    return status;
+}
+
+/* How far the line at this place is indented; SIZE_MAX for a line of spaces alone. */
+static size_t indent_of(const text_pairs *pairs, size_t at)
+{
+    size_t n = 0;
+    while (at + n < pairs->size && pairs->text[at + n] == ' ')
+        n++;
+    const int c = at + n < pairs->size ? (unsigned char)pairs->text[at + n] : -1;
+    return c == '\n' || c == '\r' ? SIZE_MAX : n;
+}
+
+static void end_line(text_pairs *pairs)
+{
+    const char *start = NULL;
+    (void)rest_of_line(pairs, &start);
+    if (peek(pairs) == '\n')
+        step(pairs);
+}
+
+/* A text between quotes, over several lines: one line break is a space, n are n - 1 breaks. */
+static pluck_status read_quoted(text_pairs *pairs)
+{
+    const int quote = peek(pairs);
+    const size_t start = pairs->n_values;
+    step(pairs);
+    size_t n_kept = 0; /* bytes that spaces before a line break do not belong to */
+    put(pairs, "\"", 1);
+    n_kept = pairs->n_values;
+    for (;;) {
+        int c = peek(pairs);
+        if (c == -1)
+            return fail_at(pairs, "the quoted value does not end");
+        step(pairs);
+        if (c == quote && !(quote == '\'' && peek(pairs) == '\''))
+            break;
+        if (c == quote)
+            step(pairs);
+        if (c == '\n') {
+            size_t n_breaks = 0;
+            pairs->n_values = n_kept;
+            for (; peek(pairs) == '\n' || is_space(peek(pairs)); step(pairs))
+                n_breaks += peek(pairs) == '\n';
+            for (size_t i = 0; i < n_breaks; i++)
+                put(pairs, "\\n", 2);
+            if (n_breaks == 0)
+                put(pairs, " ", 1);
+            n_kept = pairs->n_values;
+        } else if (quote == '"' && c == '\\') {
+            const int next = peek(pairs);
+            if (next == -1 || !strchr("\"\\/bfnrtu", next))
+                return fail_at(pairs, "this escape is not read");
+            put(pairs, (const char[]){'\\', (char)next}, 2);
+            step(pairs);
+            n_kept = pairs->n_values;
+        } else if (c != '\r') {
+            char escaped[8];
+            if (c == '"' || c == '\\')
+                put(pairs, (const char[]){'\\', (char)c}, 2);
+            else if (c < ' ')
+                put(pairs, escaped,
+                    (size_t)snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned)c));
+            else
+                put(pairs, (const char[]){(char)c}, 1);
+            if (!is_space(c))
+                n_kept = pairs->n_values;
+        }
+    }
+    (void)start;
+    put(pairs, "\"", 1);
+    return PLUCK_OK;
+}
+
+/* A plain scalar ends at the end of the line, at " #", and in a list at , and ]. */
+static void read_plain(text_pairs *pairs, bool in_list)
+{
+    const char *start = pairs->text + pairs->at;
+    size_t n = 0;
+    for (size_t i = 0; peek(pairs) != -1 && peek(pairs) != '\n'; i++) {
+        const int c = peek(pairs);
+        if ((in_list && (c == ',' || c == ']')) || (c == '#' && i > 0 && is_space(start[i - 1])))
+            break;
+        if (!is_space(c))
+            n = i + 1;
+        step(pairs);
+    }
+    put_scalar(pairs, start, n);
+}
+
+static pluck_status read_yaml_scalar(text_pairs *pairs, bool in_list)
+{
+    const int c = peek(pairs);
+    if (c == '"' || c == '\'')
+        return read_quoted(pairs);
+    if (c != -1 && strchr("&*!{}[]|>%@`", c))
+        return fail_at(pairs, "only numbers, words, strings and lists of them are read");
+    read_plain(pairs, in_list);
+    return PLUCK_OK;
+}
+
+/* [a, b] */
+static pluck_status read_flow_list(text_pairs *pairs)
+{
+    bool first = true;
+    step(pairs);
+    put(pairs, "[", 1);
+    for (skip_space(pairs, true); peek(pairs) != ']'; skip_space(pairs, true)) {
+        if (!first)
+            put(pairs, ",", 1);
+        pluck_status status = read_yaml_scalar(pairs, true);
+        if (status != PLUCK_OK)
+            return status;
+        first = false;
+        skip_space(pairs, true);
+        if (peek(pairs) == ',')
+            step(pairs);
+        else if (peek(pairs) != ']')
+            return fail_at(pairs, "the list does not end");
+    }
+    step(pairs);
+    put(pairs, "]", 1);
+    return PLUCK_OK;
+}
+
+/* Lines that begin with "- ". */
+static pluck_status read_block_list(text_pairs *pairs)
+{
+    bool first = true;
+    put(pairs, "[", 1);
+    for (;;) {
+        const size_t indent = indent_of(pairs, pairs->at);
+        if (indent == SIZE_MAX && peek(pairs) != -1) {
+            end_line(pairs);
+            continue;
+        }
+        if (pairs->at + indent >= pairs->size || pairs->text[pairs->at + indent] != '-')
+            break;
+        pairs->at += indent + 1;
+        skip_space(pairs, false);
+        if (!first)
+            put(pairs, ",", 1);
+        pluck_status status = read_yaml_scalar(pairs, false);
+        if (status != PLUCK_OK)
+            return status;
+        first = false;
+        end_line(pairs);
+    }
+    put(pairs, "]", 1);
+    return PLUCK_OK;
+}
+
+/* | keeps line breaks, > makes spaces of them. Ends before a line that is not indented. */
+static pluck_status read_block_scalar(text_pairs *pairs)
+{
+    const bool folds = peek(pairs) == '>';
+    size_t indent = SIZE_MAX;
+    end_line(pairs);
+    put(pairs, "\"", 1);
+    bool first = true;
+    while (peek(pairs) != -1) {
+        const size_t here = indent_of(pairs, pairs->at);
+        const char *start = NULL;
+        if (here == 0)
+            break;
+        indent = indent == SIZE_MAX ? here : indent;
+        for (size_t i = 0; i < indent && peek(pairs) == ' '; i++)
+            step(pairs);
+        const size_t n = rest_of_line(pairs, &start);
+        if (!first)
+            put(pairs, folds ? " " : "\\n", folds ? 1 : 2);
+        for (size_t i = 0; i < n; i++) {
+            const char c = start[i];
+            if (c == '"' || c == '\\')
+                put(pairs, "\\", 1);
+            put(pairs, c == '\t' ? " " : &c, 1);
+        }
+        first = false;
+        if (peek(pairs) == '\n')
+            step(pairs);
+    }
+    put(pairs, "\"", 1);
+    return PLUCK_OK;
+}
+
+static pluck_status read_yaml_value(text_pairs *pairs)
+{
+    skip_space(pairs, false);
+    const int c = peek(pairs);
+    pluck_status status = PLUCK_OK;
+    if (c == '|' || c == '>')
+        return read_block_scalar(pairs);
+    if (c == '[')
+        status = read_flow_list(pairs);
+    else if (c == '\n' || c == '#' || c == -1) {
+        end_line(pairs);
+        const size_t indent = indent_of(pairs, pairs->at);
+        if (indent != SIZE_MAX && pairs->at + indent < pairs->size &&
+            pairs->text[pairs->at + indent] == '-')
+            return read_block_list(pairs);
+        if (indent != SIZE_MAX && indent > 0 && pairs->at + indent < pairs->size)
+            return fail_at(pairs, "settings inside settings are not read");
+        put(pairs, "null", 4);
+        return PLUCK_OK;
+    } else
+        status = read_yaml_scalar(pairs, false);
+    if (status != PLUCK_OK)
+        return status;
+    skip_space(pairs, false);
+    if (peek(pairs) != '\n' && peek(pairs) != '#' && peek(pairs) != -1)
+        return fail_at(pairs, "nothing may follow the value");
+    end_line(pairs);
+    return PLUCK_OK;
+}
+
+static pluck_status read_yaml(text_pairs *pairs)
+{
+    for (;;) {
+        const char *name = NULL;
+        skip_space(pairs, true);
+        if (peek(pairs) == -1)
+            return PLUCK_OK;
+        if (peek(pairs) == '#' ||
+            (pairs->size - pairs->at >= 3 && memcmp(pairs->text + pairs->at, "---", 3) == 0)) {
+            end_line(pairs);
+            continue;
+        }
+        const size_t n = read_name(pairs, &name);
+        skip_space(pairs, false);
+        if (n == 0 || peek(pairs) != ':')
+            return fail_at(pairs, "expected a name and a value: 'top_k: 40'");
+        step(pairs);
+        pluck_status status = open_pair(pairs, name, n);
+        if (status == PLUCK_OK)
+            status = read_yaml_value(pairs);
+        if (status == PLUCK_OK)
+            status = close_pair(pairs);
+        if (status != PLUCK_OK)
+            return status;
+    }
+}
+
+pluck_status pl_import_yaml(const char *text, size_t n, const pluck_allocator *allocator,
+                            char **json, pluck_error *err)
+{
+    text_pairs pairs = open_pairs(text, n, allocator, err);
+    const char *name = NULL;
+    *json = NULL;
+    for (skip_space(&pairs, true);
+         peek(&pairs) == '#' || (n - pairs.at >= 3 && memcmp(pairs.text + pairs.at, "---", 3) == 0);
+         skip_space(&pairs, true))
+        (void)rest_of_line(&pairs, &name);
+    const text_pairs start = pairs;
+    const size_t length = read_name(&pairs, &name);
+    skip_space(&pairs, false);
+    if (length == 0 || peek(&pairs) != ':')
+        return PLUCK_OK; /* another form of text */
+    pairs = start;
+    pluck_status status = read_yaml(&pairs);
+    if (status == PLUCK_OK)
+        status = write_json(&pairs, json);
+    close_pairs(&pairs);
+    return status;
+}

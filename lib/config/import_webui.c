@@ -1,0 +1,574 @@
+/*
+ * Presets of text-generation-webui, or bodies of requests to its API, as its Transformers loader
+ * runs them: it has every key, and the other loaders take fewer. sampler_priority orders the
+ * samplers; those that it does not name come first. mirostat and adaptive_p leave one token, so
+ * that what comes after the first of them that acts does nothing.
+ *
+ * Version: text-generation-webui 4.7.3 (May 2026). Keys and defaults: modules/presets.py,
+ * modules/api/typing.py; which values act, and the order: modules/sampler_hijack.py; what happens
+ * to keys before (cutoffs are in units of 1e-4): modules/text_generation.py,
+ * modules/api/completions.py.
+ */
+#include "config/import_build.h"
+#include "config/import_read.h"
+#include "config/import_text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct sampler_name {
+    const char *name;
+    const char *stage;
+} sampler_name;
+
+/* In the order in which they are made, which is that of the samplers that have no priority. */
+static const sampler_name names[] = {
+    {"no_repeat_ngram", "no_repeat_ngram"},
+    {"temperature", "temperature"},
+    {"top_k", "top_k"},
+    {"top_p", "top_p"},
+    {"min_p", "min_p"},
+    {"typical_p", "typical"},
+    {"epsilon_cutoff", "epsilon_cutoff"},
+    {"eta_cutoff", "eta_cutoff"},
+    {"dry", "dry"},
+    {"repetition_penalty", "penalties"},
+    {"presence_penalty", "penalties"},
+    {"frequency_penalty", "penalties"},
+    {"tfs", "tail_free"},
+    {"top_a", "top_a"},
+    {"top_n_sigma", "top_n_sigma"},
+    {"adaptive_p", "adaptive_p"},
+    {"xtc", "xtc"},
+    {"dynamic_temperature", "temperature"},
+    {"quadratic_sampling", "smoothing"},
+    {"mirostat", "mirostat_v2"},
+};
+enum { N_NAMES = sizeof names / sizeof *names, DYNAMIC_PART = 2 };
+
+static const char default_priority[] =
+    "repetition_penalty\npresence_penalty\nfrequency_penalty\ndry\ntop_n_sigma\ntemperature\n"
+    "dynamic_temperature\nquadratic_sampling\ntop_k\ntop_p\ntypical_p\nepsilon_cutoff\n"
+    "eta_cutoff\ntfs\ntop_a\nmin_p\nadaptive_p\nmirostat\nxtc\nencoder_repetition_penalty\n"
+    "no_repeat_ngram";
+
+static bool mirostat_acts(const pl_import *import)
+{
+    return pl_import_number_at(import, "mirostat_mode", 0) == 2;
+}
+
+static bool adapts(const pl_import *import)
+{
+    return pl_import_number_at(import, "adaptive_target", 0) > 0;
+}
+
+static size_t find_name(const char *name, size_t n)
+{
+    size_t i = 0;
+    while (i < N_NAMES && (strlen(names[i].name) != n || memcmp(names[i].name, name, n) != 0))
+        i++;
+    return i;
+}
+
+/* Samplers in running order, as indices into names. */
+typedef struct sampler_order {
+    size_t items[N_NAMES];
+    size_t n;
+    bool listed[N_NAMES];
+} sampler_order;
+
+static void list(sampler_order *order, const char *name, size_t n)
+{
+    const size_t i = find_name(name, n);
+    if (i < N_NAMES && !order->listed[i]) {
+        order->listed[i] = true;
+        order->items[order->n++] = i;
+    }
+}
+
+/* Names by commas or line breaks. */
+static void list_text(sampler_order *order, const char *text)
+{
+    while (*text != '\0') {
+        text += strspn(text, ", \t\r\n");
+        const size_t n = strcspn(text, ",\r\n");
+        size_t end = n;
+        while (end > 0 && (text[end - 1] == ' ' || text[end - 1] == '\t'))
+            end--;
+        list(order, text, end);
+        text += n;
+    }
+}
+
+static void move_last(sampler_order *order, const char *name)
+{
+    const size_t i = find_name(name, strlen(name));
+    size_t n = 0;
+    for (size_t j = 0; j < order->n; j++)
+        if (order->items[j] != i)
+            order->items[n++] = order->items[j];
+    order->items[n] = i;
+    order->n = n + 1;
+    order->listed[i] = true;
+}
+
+static void read_priority(const pl_import *import, sampler_order *order)
+{
+    const cJSON *node = pl_import_member_of(import, "sampler_priority");
+    for (const cJSON *item = node ? node->child : NULL; item; item = item->next)
+        if (cJSON_IsString(item))
+            list(order, item->valuestring, strlen(item->valuestring));
+    if (node && cJSON_IsString(node))
+        list_text(order, node->valuestring);
+    if (order->n == 0)
+        list_text(order, default_priority);
+    if (pl_import_is_true(import, "temperature_last")) {
+        move_last(order, "temperature");
+        move_last(order, "dynamic_temperature");
+        move_last(order, "quadratic_sampling");
+    }
+    sampler_order all = {.n = 0};
+    for (size_t i = 0; i < N_NAMES; i++)
+        if (!order->listed[i])
+            all.items[all.n++] = i;
+    for (size_t i = 0; i < order->n; i++)
+        all.items[all.n++] = order->items[i];
+    memcpy(order->items, all.items, sizeof all.items);
+    order->n = all.n;
+}
+
+/* Whether both temperatures act; one alone is in part 0. */
+static bool has_both_temperatures(const pl_import *import)
+{
+    return pl_import_is_true(import, "dynamic_temperature") &&
+           pl_import_number_at(import, "temperature", 1) != 1 && !import->greedy;
+}
+
+static bool is_penalty(const char *name)
+{
+    return strstr(name, "_penalty") != NULL;
+}
+
+/* Penalties that follow each other are one stage, which repeats before it subtracts; others get
+ * parts of their own. Where a penalty is: the part of the last link. */
+static void append_penalty(pl_import *import, const char *name, const char *previous)
+{
+    static const unsigned parts[] = {0, 1, 3};
+    size_t n = 0;
+    for (size_t i = 0; i < import->n_chain; i++)
+        n += strcmp(import->chain[i].stage->info.name, "penalties") == 0;
+    if (n == 0 || strcmp(name, "repetition_penalty") == 0 || !is_penalty(previous))
+        pl_import_append(import, "penalties", parts[n]);
+}
+
+/* The chain up to the first draw that acts. */
+static pluck_status start(pl_import *import)
+{
+    sampler_order order = {.n = 0};
+    const char *previous = "";
+    const cJSON *sample = pl_import_member_of(import, "do_sample");
+    import->greedy =
+        (sample && !cJSON_IsTrue(sample)) || pl_import_number_at(import, "temperature", 1) == 0;
+    read_priority(import, &order);
+    pl_import_start_chain(import, "logit_bias");
+    for (size_t i = 0; i < order.n; i++) {
+        const sampler_name *sampler = &names[order.items[i]];
+        if ((strcmp(sampler->name, "mirostat") == 0 && mirostat_acts(import)) ||
+            (strcmp(sampler->name, "adaptive_p") == 0 && adapts(import))) {
+            import->mirostat = strcmp(sampler->name, "mirostat") == 0 ? 2 : -1;
+            break;
+        }
+        if (is_penalty(sampler->name))
+            append_penalty(import, sampler->name, previous);
+        else if (strcmp(sampler->name, "dynamic_temperature") == 0 && has_both_temperatures(import))
+            pl_import_append(import, "temperature", DYNAMIC_PART);
+        else if ((strcmp(sampler->name, "temperature") != 0 ||
+                  !pl_import_is_true(import, "dynamic_temperature") ||
+                  has_both_temperatures(import)) &&
+                 pl_stage_find(sampler->stage) && !pl_is_draw(pl_stage_find(sampler->stage)))
+            if (strcmp(sampler->name, "dynamic_temperature") != 0 ||
+                pl_import_is_true(import, "dynamic_temperature"))
+                pl_import_append(import, sampler->stage, 0);
+        previous = sampler->name;
+    }
+    return PLUCK_OK;
+}
+
+static const char after_draw[] = "comes after mirostat or adaptive_p, which leaves one token";
+
+/* Keys of samplers that never change which token is the most probable do not matter to greedy. */
+static pluck_status read_truncation(pl_import *import, const pl_import_rule *rule,
+                                    const cJSON *node)
+{
+    if (import->mirostat != 0 && !pl_import_runs(import, rule->stage))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
+    return import->mirostat != 0 ? pl_import_number(import, rule, node)
+                                 : pl_import_random_number(import, rule, node);
+}
+
+/* Keys of samplers that may change it. */
+static pluck_status read_sampler(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    if (import->mirostat != 0 && !pl_import_runs(import, rule->stage))
+        return strcmp(rule->stage, "no_repeat_ngram") == 0
+                   ? pl_import_refuse(import, rule, node)
+                   : pl_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
+    return pl_import_number(import, rule, node);
+}
+
+static pluck_status read_temperature(pl_import *import, const pl_import_rule *rule,
+                                     const cJSON *node)
+{
+    if (pl_import_is_off(import, "0", node))
+        return pl_import_say(import, PLUCK_IMPORT_MAPPED, "draw: greedy");
+    if (pl_import_is_true(import, "dynamic_temperature") && !has_both_temperatures(import))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
+    return read_truncation(import, rule, node);
+}
+
+static pluck_status read_dynamic(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    if (!pl_import_is_true(import, "dynamic_temperature"))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "dynamic_temperature is off");
+    if (import->greedy && import->mirostat == 0)
+        return pl_import_random_number(import, rule, node);
+    if (!pl_import_runs(import, "temperature"))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
+    if (cJSON_IsBool(node))
+        return pl_import_say(import, PLUCK_IMPORT_MAPPED, "dynatemp_range");
+    if (rule->flat_key) {
+        import->part = has_both_temperatures(import) ? DYNAMIC_PART : 0;
+        return pl_import_number(import, rule, node);
+    }
+    double value = 0;
+    pluck_status status = pl_import_number_of(import, node, &value);
+    return status == PLUCK_OK
+               ? pl_import_say(import, PLUCK_IMPORT_MAPPED, "temperature and dynatemp_range")
+               : status;
+}
+
+/* Multiplied by 1e-4. */
+static pluck_status read_cutoff(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    double value = 0;
+    bool done = true;
+    pluck_status status = pl_import_number_of(import, node, &value);
+    if (status != PLUCK_OK || !(value > 0) || value * 1e-4 >= 1 || import->greedy ||
+        !pl_import_runs(import, rule->stage))
+        return status == PLUCK_OK ? read_truncation(import, rule, node) : status;
+    status = pl_import_set_number(import, rule->flat_key, value * 1e-4, &done);
+    return status == PLUCK_OK && done
+               ? pl_import_say(import, PLUCK_IMPORT_MAPPED, "%s: in units of 1e-4", rule->flat_key)
+               : status;
+}
+
+/* The part in which a penalty is: counted as the chain was made. */
+static pluck_status read_penalty(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    sampler_order order = {.n = 0};
+    static const unsigned parts[] = {0, 1, 3};
+    const char *previous = "";
+    size_t n = 0;
+    read_priority(import, &order);
+    for (size_t i = 0; i < order.n; i++) {
+        const char *name = names[order.items[i]].name;
+        if (is_penalty(name) &&
+            (n == 0 || strcmp(name, "repetition_penalty") == 0 || !is_penalty(previous)))
+            n++;
+        if (strcmp(name, rule->key) == 0)
+            break;
+        previous = name;
+    }
+    import->part = parts[n - 1];
+    const bool runs = pl_import_runs(import, "penalties") || import->mirostat == 0;
+    return runs ? pl_import_number(import, rule, node)
+                : pl_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
+}
+
+static bool penalises(const pl_import *import)
+{
+    return pl_import_number_at(import, "repetition_penalty", 1) != 1 ||
+           pl_import_number_at(import, "presence_penalty", 0) != 0 ||
+           pl_import_number_at(import, "frequency_penalty", 0) != 0;
+}
+
+static bool dry_acts(const pl_import *import)
+{
+    return pl_import_number_at(import, "dry_multiplier", 0) > 0 && pl_import_runs(import, "dry");
+}
+
+static pluck_status read_range(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    double value = 0;
+    (void)rule;
+    pluck_status status = pl_import_number_of(import, node, &value);
+    if (status != PLUCK_OK)
+        return status;
+    if (!penalises(import) && !dry_acts(import))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "no penalty acts");
+    if (value < 0 && penalises(import))
+        return pl_import_say(import, PLUCK_IMPORT_REFUSED,
+                             "below 0 it leaves out the first tokens, which pluck does not do");
+    return pl_import_say(import, PLUCK_IMPORT_MAPPED,
+                         value <= 0 ? "repeat_last_n: all tokens" : "repeat_last_n");
+}
+
+static pluck_status read_dry(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    if (strcmp(rule->key, "dry_multiplier") == 0)
+        return read_sampler(import, rule, node);
+    if (!dry_acts(import))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "dry is off");
+    return rule->flat_key ? pl_import_number(import, rule, node)
+                          : pl_import_refuse(import, rule, node);
+}
+
+static pluck_status read_mirostat(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    if (import->mirostat != 2)
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
+                             mirostat_acts(import) ? after_draw : "mirostat acts in mode 2 only");
+    if (rule->flat_key)
+        return pl_import_number(import, rule, node);
+    return pl_import_say(import, PLUCK_IMPORT_MAPPED, "draw: mirostat_v2");
+}
+
+static pluck_status read_adaptive(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    if (import->mirostat != -1)
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
+                             adapts(import) ? after_draw : "adaptive_target 0 is off");
+    return pl_import_number(import, rule, node);
+}
+
+static pluck_status read_do_sample(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    (void)rule;
+    if (!cJSON_IsBool(node))
+        return pl_json_fail(import->json, node, import->err, "true or false, not %s",
+                            pl_json_kind(node));
+    return pl_import_say(import, PLUCK_IMPORT_MAPPED,
+                         cJSON_IsTrue(node) ? "draw: categorical" : "draw: greedy");
+}
+
+static pluck_status read_order_key(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+{
+    (void)rule;
+    if (cJSON_IsString(node) || cJSON_IsArray(node) || cJSON_IsBool(node))
+        return pl_import_say(import, PLUCK_IMPORT_MAPPED, "the order of the stages");
+    return pl_json_fail(import->json, node, import->err, "names of samplers, not %s",
+                        pl_json_kind(node));
+}
+
+static pluck_status finish_temperature(pl_import *import)
+{
+    const double low = pl_import_number_at(import, "dynatemp_low", 1);
+    const double high = pl_import_number_at(import, "dynatemp_high", 1);
+    bool done = true;
+    if (!pl_import_is_true(import, "dynamic_temperature") ||
+        (import->greedy && import->mirostat == 0) || !pl_import_runs(import, "temperature"))
+        return PLUCK_OK;
+    if (high < low || low < 0)
+        return pl_import_say_of(import, "dynatemp_low", PLUCK_IMPORT_REFUSED,
+                                "pluck needs 0 <= dynatemp_low <= dynatemp_high");
+    import->part = has_both_temperatures(import) ? DYNAMIC_PART : 0;
+    pluck_status status = pl_import_set_number(import, "temperature", (low + high) / 2, &done);
+    if (status == PLUCK_OK)
+        status = pl_import_set_number(import, "dynatemp_range", (high - low) / 2, &done);
+    import->part = 0;
+    return status;
+}
+
+static pluck_status finish_windows(pl_import *import)
+{
+    static const unsigned parts[] = {0, 1, 3};
+    char window[24];
+    double n = pl_import_number_at(import, "repetition_penalty_range", 1024);
+    const bool absent = !pl_import_member_of(import, "repetition_penalty_range");
+    pluck_status status = PLUCK_OK;
+    n = n <= 0 || n > 1 << 24 ? -1 : trunc(n);
+    snprintf(window, sizeof window, "%.0f", n);
+    for (size_t i = 0; i < 3 && status == PLUCK_OK && penalises(import); i++) {
+        import->part = parts[i];
+        status = pl_import_set_window(import, window, false);
+    }
+    import->part = 0;
+    if (status == PLUCK_OK && dry_acts(import))
+        status = pl_import_set(import, "dry_penalty_last_n", window, NULL);
+    if (status == PLUCK_OK && absent && (penalises(import) || dry_acts(import)))
+        pl_import_say_of(import, "repetition_penalty_range", PLUCK_IMPORT_MAPPED,
+                         "repeat_last_n: absent; the default of %s is 1024",
+                         import->importer->title);
+    if (status == PLUCK_OK && dry_acts(import) &&
+        !pl_import_member_of(import, "dry_sequence_breakers"))
+        pl_import_say_of(import, "dry_sequence_breakers", PLUCK_IMPORT_REFUSED,
+                         "absent; the texts \\n : \" * break, whose token ids have to be given as "
+                         "dry_sequence_breakers");
+    return status;
+}
+
+static pluck_status finish_draw(pl_import *import)
+{
+    const char *draw = import->mirostat == 2    ? "\"mirostat_v2\""
+                       : import->mirostat == -1 ? "\"adaptive_p\""
+                       : import->greedy         ? "\"greedy\""
+                                                : NULL;
+    if (pl_import_number_at(import, "xtc_probability", 0) > 0 && pl_import_runs(import, "xtc"))
+        pl_import_say_of(import, "xtc_protect", PLUCK_IMPORT_REFUSED,
+                         "absent; the newline and the end-of-text token are protected from xtc, "
+                         "whose ids have to be given as xtc_protect");
+    return draw ? pl_import_set(import, "draw", draw, NULL) : PLUCK_OK;
+}
+
+static pluck_status finish(pl_import *import)
+{
+    const bool request =
+        pl_import_member_of(import, "messages") || pl_import_member_of(import, "prompt");
+    pluck_status status = finish_temperature(import);
+    if (status == PLUCK_OK)
+        status = finish_windows(import);
+    if (status == PLUCK_OK)
+        status = finish_draw(import);
+    if (status == PLUCK_OK && request && !import->greedy && pl_import_runs(import, "top_p") &&
+        !pl_import_member_of(import, "top_p") && !pl_import_member_of(import, "preset"))
+        status = pl_import_default(import, "top_p", "top_p", "0.95");
+    if (status == PLUCK_OK && !pl_import_member_of(import, "seed") &&
+        (!import->greedy || import->mirostat != 0 || pl_import_configures(import, "xtc")))
+        status = pl_import_default(import, "seed", "seed", "\"random\"");
+    return status;
+}
+
+static const pl_import_limits above_0 = {
+    .low = 0, .high = (double)INFINITY, .outside = PL_IMPORT_REJECTS, .above_low = true};
+static const pl_import_limits from_0 = {
+    .low = 0, .high = (double)INFINITY, .outside = PL_IMPORT_REJECTS};
+static const pl_import_limits unit = {.low = 0, .high = 1, .outside = PL_IMPORT_REJECTS};
+static const pl_import_limits clamped = {.low = 0, .high = 1};
+static const pl_import_limits decay = {.low = -(double)INFINITY, .high = 0.99};
+
+#define SAMPLER(name, how, to, in) .key = name, .read = how, .flat_key = to, .stage = in
+#define DRY(name)                  .key = name, .read = read_dry, .flat_key = name, .stage = "dry"
+#define IGNORE(name, why)                                                                          \
+    {                                                                                              \
+        .key = name, .read = pl_import_ignore, .note = why                                         \
+    }
+#define REFUSE(name, values, why)                                                                  \
+    {                                                                                              \
+        .key = name, .read = pl_import_refuse, .off = values, .note = why                          \
+    }
+
+static const pl_import_rule rules[] = {
+    {.key = "do_sample", .read = read_do_sample},
+    {SAMPLER("temperature", read_temperature, "temperature", "temperature"), .limits = &above_0},
+    {.key = "dynamic_temperature", .read = read_dynamic, .stage = "temperature"},
+    {.key = "dynatemp_low", .read = read_dynamic, .stage = "temperature"},
+    {.key = "dynatemp_high", .read = read_dynamic, .stage = "temperature"},
+    {SAMPLER("dynatemp_exponent", read_dynamic, "dynatemp_exponent", "temperature")},
+    {SAMPLER("smoothing_factor", read_truncation, "smoothing_factor", "smoothing"), .off = "<=0"},
+    {SAMPLER("smoothing_curve", read_truncation, "smoothing_curve", "smoothing")},
+    {SAMPLER("top_p", read_truncation, "top_p", "top_p"), .off = ">=1", .off_as = "1",
+     .limits = &from_0},
+    {SAMPLER("top_k", read_truncation, "top_k", "top_k"), .off = "0", .limits = &from_0},
+    {SAMPLER("min_p", read_truncation, "min_p", "min_p"), .limits = &unit},
+    {SAMPLER("top_n_sigma", read_truncation, "top_n_sigma", "top_n_sigma"), .off = "<=0",
+     .note = "the original divides by n - 1 and counts banned tokens as 0"},
+    {SAMPLER("typical_p", read_truncation, "typical_p", "typical"), .off = ">=1", .off_as = "1",
+     .limits = &above_0},
+    {SAMPLER("epsilon_cutoff", read_cutoff, "epsilon_cutoff", "epsilon_cutoff"),
+     .off = "<=0 >=10000"},
+    {SAMPLER("eta_cutoff", read_cutoff, "eta_cutoff", "eta_cutoff"), .off = "<=0 >=10000"},
+    {SAMPLER("tfs", read_truncation, "tfs_z", "tail_free"), .off = "<0 >=1", .off_as = "1"},
+    {SAMPLER("top_a", read_truncation, "top_a", "top_a"), .off = "<=0 >1"},
+    {SAMPLER("xtc_threshold", read_sampler, "xtc_threshold", "xtc"), .limits = &clamped},
+    {SAMPLER("xtc_probability", read_sampler, "xtc_probability", "xtc"), .limits = &clamped},
+    {SAMPLER("adaptive_target", read_adaptive, "adaptive_target", NULL)},
+    {SAMPLER("adaptive_decay", read_adaptive, "adaptive_decay", NULL), .limits = &decay},
+    {SAMPLER("mirostat_mode", read_mirostat, NULL, NULL)},
+    {SAMPLER("mirostat_tau", read_mirostat, "mirostat_tau", NULL)},
+    {SAMPLER("mirostat_eta", read_mirostat, "mirostat_eta", NULL)},
+    {DRY("dry_multiplier"), .off = "<=0",
+     .note = "matches of more than 50 tokens count as 50 there"},
+    {DRY("dry_allowed_length")},
+    {DRY("dry_base")},
+    {.key = "dry_sequence_breakers",
+     .read = read_dry,
+     .stage = "dry",
+     .off = "\"\" []",
+     .note = "texts need a vocabulary; give their token ids as dry_sequence_breakers"},
+    {SAMPLER("repetition_penalty", read_penalty, "repeat_penalty", NULL), .limits = &above_0},
+    {SAMPLER("frequency_penalty", read_penalty, "frequency_penalty", NULL)},
+    {SAMPLER("presence_penalty", read_penalty, "presence_penalty", NULL)},
+    {.key = "repetition_penalty_range", .read = read_range},
+    {SAMPLER("no_repeat_ngram_size", read_sampler, "no_repeat_ngram_size", "no_repeat_ngram"),
+     .off = "<=0", .note = "comes after mirostat or adaptive_p, whose token it may ban"},
+    {.key = "temperature_last", .read = read_order_key},
+    {.key = "sampler_priority", .read = read_order_key},
+    {.key = "seed", .read = pl_import_seed},
+    {.key = "custom_token_bans", .read = pl_import_ban_text},
+    {.key = "logit_bias", .read = pl_import_bias_map},
+    REFUSE("preset", "None \"\"", "names a preset, which is not in this text; import its file"),
+    REFUSE("ban_eos_token", "false", PL_NOTE_EOS),
+    REFUSE("encoder_repetition_penalty", "1", "favours tokens of the prompt, without a stage here"),
+    REFUSE("penalty_alpha", "<=0", "contrastive search looks at hidden states"),
+    REFUSE("guidance_scale", "1", "needs a second row of logits: pluck/guidance.h"),
+    REFUSE("grammar_string", "\"\"", PL_NOTE_MASK),
+    REFUSE("tool_choice", "auto none", PL_NOTE_MASK),
+    {.key = "response_format", .read = pl_import_format, .off = "text", .note = PL_NOTE_MASK},
+    IGNORE("add_bos_token", PL_NOTE_PROMPT),
+    IGNORE("auto_max_new_tokens", PL_NOTE_LENGTH),
+    IGNORE("best_of", "not read"),
+    IGNORE("bot_name", PL_NOTE_PROMPT),
+    IGNORE("character", PL_NOTE_PROMPT),
+    IGNORE("chat_instruct_command", PL_NOTE_PROMPT),
+    IGNORE("chat_template_str", PL_NOTE_PROMPT),
+    IGNORE("context", PL_NOTE_PROMPT),
+    IGNORE("continue_", PL_NOTE_PROMPT),
+    IGNORE("echo", PL_NOTE_SERVER),
+    IGNORE("enable_thinking", PL_NOTE_PROMPT),
+    IGNORE("function_call", "not read"),
+    IGNORE("functions", "not read"),
+    IGNORE("greeting", PL_NOTE_PROMPT),
+    IGNORE("instruction_template", PL_NOTE_PROMPT),
+    IGNORE("instruction_template_str", PL_NOTE_PROMPT),
+    IGNORE("logprobs", PL_NOTE_SERVER),
+    IGNORE("max_completion_tokens", PL_NOTE_LENGTH),
+    IGNORE("max_new_tokens", PL_NOTE_LENGTH),
+    IGNORE("max_tokens", PL_NOTE_LENGTH),
+    IGNORE("max_tokens_second", PL_NOTE_LENGTH),
+    IGNORE("messages", PL_NOTE_PROMPT),
+    IGNORE("mode", PL_NOTE_PROMPT),
+    IGNORE("model", PL_NOTE_MODEL),
+    IGNORE("n", PL_NOTE_COUNT),
+    IGNORE("name1", PL_NOTE_PROMPT),
+    IGNORE("name2", PL_NOTE_PROMPT),
+    IGNORE("negative_prompt", "nothing without guidance_scale"),
+    IGNORE("preserve_thinking", PL_NOTE_PROMPT),
+    IGNORE("prompt", PL_NOTE_PROMPT),
+    IGNORE("prompt_lookup_num_tokens", PL_NOTE_SPEED),
+    IGNORE("reasoning_effort", PL_NOTE_PROMPT),
+    IGNORE("skip_special_tokens", PL_NOTE_SERVER),
+    IGNORE("static_cache", PL_NOTE_MEMORY),
+    IGNORE("stop", PL_NOTE_END),
+    IGNORE("stream", PL_NOTE_SERVER),
+    IGNORE("stream_options", PL_NOTE_SERVER),
+    IGNORE("suffix", PL_NOTE_PROMPT),
+    IGNORE("tools", PL_NOTE_PROMPT),
+    IGNORE("top_logprobs", PL_NOTE_SERVER),
+    IGNORE("truncation_length", PL_NOTE_PROMPT),
+    IGNORE("user", "not read"),
+    IGNORE("user_bio", PL_NOTE_PROMPT),
+    IGNORE("user_name", PL_NOTE_PROMPT),
+    {.key = NULL},
+};
+
+const pl_importer pl_import_webui = {
+    .name = "text-generation-webui",
+    .title = "text-generation-webui",
+    .rules = rules,
+    .order = "logit_bias",
+    .lax = true,
+    .start = start,
+    .finish = finish,
+    .convert = pl_import_yaml,
+};
