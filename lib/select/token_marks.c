@@ -33,6 +33,11 @@ void pl_token_mark(const pl_token_marks *marks, uint32_t token, uint32_t value)
     *word |= bit;
 }
 
+void pl_token_unmark(const pl_token_marks *marks, uint32_t token)
+{
+    marks->bits[token / WORD_BITS] &= ~((uint64_t)1 << token % WORD_BITS);
+}
+
 pl_token_list pl_token_marks_list(const pl_token_marks *marks)
 {
     size_t n = 0;

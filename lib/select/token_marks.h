@@ -21,6 +21,8 @@ pl_token_marks pl_token_marks_begin(const pl_view *view);
 /* Marks the token with the value, or with the larger one if it is marked already. */
 void pl_token_mark(const pl_token_marks *marks, uint32_t token, uint32_t value);
 
+void pl_token_unmark(const pl_token_marks *marks, uint32_t token);
+
 /* The marked tokens. */
 pl_token_list pl_token_marks_list(const pl_token_marks *marks);
 

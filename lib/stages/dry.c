@@ -5,7 +5,8 @@
  * the longest counts.
  *
  * A breaker ends what may count as a repetition: r is at most the number of tokens after the
- * nearest one. It is looked for no further back than the longest repetition reaches.
+ * nearest one. It is looked for no further back than the longest repetition reaches. A token that
+ * is a breaker by itself is never made less likely: it ends repetitions, it does not continue them.
  */
 #include "select/token_marks.h"
 #include "simd/scalar_math.h"
@@ -114,6 +115,13 @@ static double max_exponent(double base, double log_base)
     return base > smallest_base ? floor(log_float_max / log_base) : (double)INFINITY;
 }
 
+static void unmark_breakers(const pluck_sequences *breakers, const pl_token_marks *marks)
+{
+    for (size_t b = 0, start = 0; b < breakers->n; start = breakers->ends[b++])
+        if (breakers->ends[b] - start == 1)
+            pl_token_unmark(marks, breakers->tokens[start]);
+}
+
 /* Marks the tokens that would continue a repetition; returns the longest of these. */
 static size_t mark_repetitions(pl_suffix_matches *matches, const pl_history *history,
                                size_t allowed_length, const pl_view *view, pl_token_marks *marks)
@@ -156,6 +164,7 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     };
     if (penalty.max_length < allowed_length)
         return PLUCK_OK;
+    unmark_breakers(&dry->breakers, &marks);
     return pl_view_edit(view, pl_token_marks_list(&marks), penalise, &penalty, err);
 }
 
@@ -209,7 +218,8 @@ static const pluck_param params[] = {
         .flat_key = "dry_sequence_breakers",
         .type = PLUCK_PARAM_SEQUENCES,
         .neutral = (double)NAN,
-        .summary = "sequences of tokens over which no repetition extends",
+        .summary = "sequences of tokens over which no repetition extends; a breaker of one token "
+                   "is never penalised",
         .offset_bytes = offsetof(dry_params, breakers),
     },
 };

@@ -150,6 +150,11 @@ static const struct {
      "{\"type\": \"typical\", \"p\": 0.97}, {\"type\": \"xtc\", \"probability\": 0.5, "
      "\"threshold\": 0.15}, {\"type\": \"min_p\", \"p\": 0.06}",
      "{\"type\": \"adaptive_p\", \"target\": 0.4}", 12, PLUCK_F32, true},
+    {"stage_dry_breakers",
+     "{\"type\": \"dry\", \"multiplier\": 1.5, \"base\": 1.25, \"allowed_length\": 1, "
+     "\"breakers\": "
+     "[[8], [5, 10], [3, 0, 4]]}",
+     NULL, 12, PLUCK_F32, false},
 };
 enum { N_STAGED = sizeof staged / sizeof *staged };
 

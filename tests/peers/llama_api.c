@@ -30,6 +30,8 @@ static const struct {
     SYMBOL(xtc),
     SYMBOL(penalties),
     SYMBOL(dry),
+    {"_Z30llama_sampler_init_dry_testingffiiRKSt6vectorIS_IiSaIiEESaIS1_EE",
+     offsetof(llama_api, dry_testing)},
     SYMBOL(logit_bias),
     SYMBOL(mirostat),
     SYMBOL(mirostat_v2),

@@ -2,6 +2,9 @@
  * The samplers of libllama's C API, loaded at run time. Structures and signatures are those of
  * the release v0.5.0 of npm's @node-llama-cpp/linux-x64: penalties take the size of the vocabulary
  * first, dry takes no length of the context; older libraries differ there.
+ *
+ * dry with breakers as tokens is what llama.cpp's own tests call, a C++ function with a vector of
+ * vectors. The library is built with libstdc++, where a vector is three pointers: llama_vector.
  */
 #ifndef LLAMA_API_H
 #define LLAMA_API_H
@@ -34,6 +37,11 @@ typedef struct llama_sampler_chain_params {
 
 typedef struct llama_sampler llama_sampler;
 
+/* std::vector<T> as libstdc++ lays it out; only read by the library. */
+typedef struct llama_vector {
+    const void *begin, *end, *capacity_end;
+} llama_vector;
+
 typedef struct llama_api {
     void *handle;
     llama_sampler *(*chain_init)(llama_sampler_chain_params params);
@@ -53,6 +61,8 @@ typedef struct llama_api {
                                 float presence);
     llama_sampler *(*dry)(const void *vocab, float multiplier, float base, int32_t allowed_length,
                           int32_t last_n, const char **breakers, size_t n_breakers);
+    llama_sampler *(*dry_testing)(float multiplier, float base, int32_t allowed_length,
+                                  int32_t last_n, const llama_vector *breakers);
     llama_sampler *(*logit_bias)(int32_t n_vocab, int32_t n, const llama_logit_bias *biases);
     llama_sampler *(*mirostat)(int32_t n_vocab, uint32_t seed, float tau, float eta, int32_t m);
     llama_sampler *(*mirostat_v2)(uint32_t seed, float tau, float eta);

@@ -73,6 +73,16 @@ static stage make_stage(test_random *random, stage_kind kind)
     return s;
 }
 
+static void make_breakers(stage *s, size_t range, test_random *random)
+{
+    s->n_breakers = test_random_below(random, MAX_BREAKERS + 1);
+    for (size_t b = 0; b < s->n_breakers; b++) {
+        s->breakers[b].n = 1 + test_random_below(random, MAX_BREAKER);
+        for (size_t i = 0; i < s->breakers[b].n; i++)
+            s->breakers[b].tokens[i] = (int32_t)test_random_below(random, range);
+    }
+}
+
 static void make_logits(peer_case *c, bool ties, test_random *random)
 {
     bool bans = test_random_below(random, 3) == 0;
@@ -110,6 +120,8 @@ void peer_case_make(peer_case *c, uint64_t seed)
     for (size_t i = 0; i < c->n_stages; i++) {
         stage_kind kind = (stage_kind)test_random_below(&random, N_STAGES);
         c->stages[i] = make_stage(&random, kind);
+        if (kind == DRY)
+            make_breakers(&c->stages[i], range, &random);
         c->stages[i].n %= kind == BIAS ? (int32_t)c->n_vocab : INT32_MAX;
         if (kind == XTC && !c->chance && test_random_below(&random, 2)) {
             c->chance = true;
@@ -118,6 +130,45 @@ void peer_case_make(peer_case *c, uint64_t seed)
     }
     static const stage_kind draws[] = {CATEGORICAL, MIROSTAT, MIROSTAT_V2, ADAPTIVE_P};
     c->draw = make_stage(&random, draws[test_random_below(&random, 12) % 6 % 4]);
+}
+
+void peer_case_make_dry(peer_case *c, uint64_t seed)
+{
+    test_random random = test_random_make(seed);
+    c->seed = seed;
+    c->n_vocab = 2 + (uint32_t)test_random_below(&random, 40);
+    c->ties = c->chance = false;
+    make_logits(c, false, &random);
+    size_t range = 2 + test_random_below(&random, c->n_vocab - 1);
+    c->n_history = test_random_below(&random, MAX_HISTORY);
+    for (size_t i = 0; i < c->n_history;) {
+        size_t n = 1 + test_random_below(&random, 12);
+        size_t from = i > 0 && test_random_below(&random, 2) ? test_random_below(&random, i) : i;
+        for (; n > 0 && i < c->n_history; n--, i++, from++)
+            c->history[i] =
+                from < i ? c->history[from] : (pluck_token)test_random_below(&random, range);
+    }
+    c->n_stages = 1;
+    c->stages[0] = make_stage(&random, DRY);
+    c->stages[0].min_keep = 1 + (int32_t)test_random_below(&random, 5);
+    make_breakers(&c->stages[0], range, &random);
+    c->draw = (stage){.kind = CATEGORICAL};
+}
+
+static int dry_json(char *text, size_t capacity, const stage *s)
+{
+    size_t n = (size_t)snprintf(text, capacity,
+                                "{\"type\": \"dry\", \"multiplier\": %.17g, \"base\": %.17g, "
+                                "\"allowed_length\": %d, \"last_n\": %d, \"breakers\": [",
+                                s->a, s->b, s->min_keep, s->n);
+    for (size_t b = 0; b < s->n_breakers; b++)
+        for (size_t i = 0; i < s->breakers[b].n; i++)
+            n += (size_t)snprintf(text + n, capacity - n, "%s%d%s",
+                                  i > 0   ? ", "
+                                  : b > 0 ? ", ["
+                                          : "[",
+                                  s->breakers[b].tokens[i], i + 1 == s->breakers[b].n ? "]" : "");
+    return (int)n + snprintf(text + n, capacity - n, "]}");
 }
 
 static int stage_json(char *text, size_t capacity, const stage *s, double loose, bool acts)
@@ -155,10 +206,7 @@ static int stage_json(char *text, size_t capacity, const stage *s, double loose,
                         "\"frequency\": %.17g, \"presence\": %.17g}",
                         s->n, s->a, s->b, s->c);
     case DRY:
-        return snprintf(text, capacity,
-                        "{\"type\": \"dry\", \"multiplier\": %.17g, \"base\": %.17g, "
-                        "\"allowed_length\": %d, \"last_n\": %d}",
-                        s->a, s->b, s->min_keep, s->n);
+        return dry_json(text, capacity, s);
     case BIAS:
         return snprintf(text, capacity, "{\"type\": \"logit_bias\", \"bias\": {\"%d\": %.17g}}",
                         s->n, s->a);

@@ -6,7 +6,14 @@
 
 #include <pluck/pluck.h>
 
-enum { MAX_VOCAB = 128256, MAX_STAGES = 6, MAX_HISTORY = 400, TEXT_BYTES = 4096 };
+enum {
+    MAX_VOCAB = 128256,
+    MAX_STAGES = 6,
+    MAX_HISTORY = 400,
+    MAX_BREAKERS = 5,
+    MAX_BREAKER = 3,
+    TEXT_BYTES = 4096
+};
 
 typedef enum stage_kind {
     TOP_K,
@@ -27,10 +34,17 @@ typedef enum stage_kind {
     CATEGORICAL
 } stage_kind;
 
+typedef struct breaker {
+    int32_t tokens[MAX_BREAKER];
+    size_t n;
+} breaker;
+
 typedef struct stage {
     stage_kind kind;
     double a, b, c;
     int32_t n, min_keep;
+    breaker breakers[MAX_BREAKERS]; /* of dry */
+    size_t n_breakers;
 } stage;
 
 typedef struct peer_case {
@@ -48,6 +62,10 @@ typedef struct peer_case {
 
 /* logits has room for MAX_VOCAB values. A seed always makes the same case. */
 void peer_case_make(peer_case *c, uint64_t seed);
+
+/* dry alone, after a history in which much is repeated, with up to MAX_BREAKERS breakers of tokens
+ * that occur in it. */
+void peer_case_make_dry(peer_case *c, uint64_t seed);
 
 /* The configuration for pluck. loose: how much looser each parameter is, so that more tokens
  * survive; < 0: fewer. acts: whether stages of chance (xtc) act. */

@@ -3,15 +3,15 @@
  * logits, 1 to 128,256 of them, with ties and -inf, after random histories, go through pluck and
  * through libllama; the sorted probabilities of what is left must agree to 1e-5.
  *
- *     test_libllama [--cases N] [--seed S]      PLUCK_LIBLLAMA = folder of libllama
+ *     test_libllama [--cases N] [--seed S] [--dry]      PLUCK_LIBLLAMA = folder of libllama
  *
- * N is 1000 unless given, S, the first case, 1. What disagrees must be explained by one of the
- * deviations of docs/stages-and-engines.md, by showing that it goes away when the reason does:
- * where libllama's candidates carry what confuses it, its samplers are applied one at a time and
- * the array is put in order between them; where equal logits are ordered by chance, they are made
- * different. Decisions closer than libllama's floats are told by running pluck twice more, with
- * every parameter a little tighter and a little looser: libllama's number of survivors must lie
- * between. Everything else fails.
+ * N is 1000 unless given, S, the first case, 1; --dry: dry alone, with breakers. What disagrees
+ * must be explained by one of the deviations of docs/stages-and-engines.md, by showing that it goes
+ * away when the reason does: where libllama's candidates carry what confuses it, its samplers are
+ * applied one at a time and the array is put in order between them; where equal logits are ordered
+ * by chance, they are made different. Decisions closer than libllama's floats are told by running
+ * pluck twice more, with every parameter a little tighter and a little looser: libllama's number of
+ * survivors must lie between. Everything else fails.
  */
 #include "peers/llama_api.h"
 #include "peers/peer_cases.h"
@@ -75,6 +75,20 @@ static uint32_t run_pluck(const peer_case *c, double loose, bool acts, pluck_pro
     return n;
 }
 
+static llama_sampler *make_dry(const llama_api *api, const stage *s)
+{
+    llama_vector breakers[MAX_BREAKERS];
+    for (size_t b = 0; b < s->n_breakers; b++) {
+        const int32_t *tokens = s->breakers[b].tokens, *end = tokens + s->breakers[b].n;
+        breakers[b] = (llama_vector){tokens, end, end};
+    }
+    const llama_vector *end = breakers + s->n_breakers;
+    if (s->n_breakers == 0)
+        return api->dry(NULL, (float)s->a, (float)s->b, s->min_keep, s->n, NULL, 0);
+    return api->dry_testing((float)s->a, (float)s->b, s->min_keep, s->n,
+                            &(llama_vector){breakers, end, end});
+}
+
 static llama_sampler *make_peer(const llama_api *api, const peer_case *c, const stage *s)
 {
     const llama_logit_bias bias = {s->n, (float)s->a};
@@ -98,7 +112,7 @@ static llama_sampler *make_peer(const llama_api *api, const peer_case *c, const 
     case PENALTIES:
         return api->penalties((int32_t)c->n_vocab, s->n, (float)s->a, (float)s->b, (float)s->c);
     case DRY:
-        return api->dry(NULL, (float)s->a, (float)s->b, s->min_keep, s->n, NULL, 0);
+        return make_dry(api, s);
     case BIAS:
         return api->logit_bias((int32_t)c->n_vocab, 1, &bias);
     case MIROSTAT:
@@ -326,9 +340,14 @@ static void report(const totals *t, uint64_t count)
 }
 
 /* Whether every option was understood. */
-static bool parse(int argc, char **argv, uint64_t *count, uint64_t *first)
+static bool parse(int argc, char **argv, uint64_t *count, uint64_t *first, bool *dry)
 {
     for (int i = 1; i < argc; i += 2) {
+        if (strcmp(argv[i], "--dry") == 0) {
+            *dry = true;
+            i--;
+            continue;
+        }
         uint64_t *const value = strcmp(argv[i], "--cases") == 0  ? count
                                 : strcmp(argv[i], "--seed") == 0 ? first
                                                                  : NULL;
@@ -342,9 +361,10 @@ static bool parse(int argc, char **argv, uint64_t *count, uint64_t *first)
 int main(int argc, char **argv)
 {
     uint64_t count = 1000, first = 1;
+    bool dry = false;
     llama_api api;
-    if (!parse(argc, argv, &count, &first)) {
-        fputs("usage: test_libllama [--cases N] [--seed S]\n", stderr);
+    if (!parse(argc, argv, &count, &first, &dry)) {
+        fputs("usage: test_libllama [--cases N] [--seed S] [--dry]\n", stderr);
         return 2;
     }
     if (!llama_api_open(&api, getenv("PLUCK_LIBLLAMA"))) {
@@ -362,17 +382,20 @@ int main(int argc, char **argv)
     c->logits = logits;
     totals t = {.expected = 0};
     for (uint64_t seed = first; seed < first + count; seed++) {
-        peer_case_make(c, seed);
+        if (dry)
+            peer_case_make_dry(c, seed);
+        else
+            peer_case_make(c, seed);
         const verdict found = judge_all(&api, c, &b, &t);
         t.verdicts[found]++;
         if (found == UNEXPLAINED) {
             char json[TEXT_BYTES];
             peer_case_json(c, 0, true, json);
             fprintf(stderr,
-                    "--cases 1 --seed %llu: %u logits, history of %zu: %u tokens, libllama %u; "
+                    "--cases 1 --seed %llu%s: %u logits, history of %zu: %u tokens, libllama %u; "
                     "largest difference of p %g, on other tokens %g\n    %s\n",
-                    (unsigned long long)seed, c->n_vocab, c->n_history, b.last.n, b.last.n_peer,
-                    b.last.off, b.last.extra, json);
+                    (unsigned long long)seed, dry ? " --dry" : "", c->n_vocab, c->n_history,
+                    b.last.n, b.last.n_peer, b.last.off, b.last.extra, json);
         }
     }
     report(&t, count);

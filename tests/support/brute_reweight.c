@@ -251,6 +251,15 @@ static size_t dry_limit(const brute_context *context, size_t start)
     return end - start;
 }
 
+static bool is_breaker(const brute_context *context, uint32_t token)
+{
+    const pluck_sequences *breakers = brute_param(context, "breakers");
+    for (size_t b = 0, from = 0; b < breakers->n; from = breakers->ends[b++])
+        if (from + 1 == breakers->ends[b] && breakers->tokens[from] == token)
+            return true;
+    return false;
+}
+
 void brute_dry(brute_force *row, const brute_context *context)
 {
     size_t end = context->n_history, allowed = (size_t)brute_integer(context, "allowed_length");
@@ -271,7 +280,7 @@ void brute_dry(brute_force *row, const brute_context *context)
     long double cap = base > 1.000001L ? floorl(88.7228391L / logl(base)) : HUGE_VALL;
     for (uint32_t i = 0; i < row->n; i++) {
         size_t r = repeats[row->items[i].token];
-        if (r < allowed)
+        if (r < allowed || is_breaker(context, row->items[i].token))
             continue;
         long double penalty = (long double)brute_number(context, "multiplier") *
                               powl(base, fminl((long double)(r - allowed), cap));
