@@ -58,7 +58,8 @@ TABLE(config_table, "Configuration", config_options);
 
 static const option run_options[] = {
     {"prompt-tokens", 0, OPTION_TEXT, "IDS",
-     "token ids that came before, separated by commas: what penalties look back on",
+     "token ids of the prompt, separated by commas: penalties look back on them, but they do not "
+     "count as generated",
      AT(prompt_tokens), 0, 0, NULL},
     {"isa", 0, OPTION_TEXT, "NAME",
      "force an instruction set: best, scalar, avx2, avx512, neon (same results, other speed)",

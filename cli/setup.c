@@ -262,7 +262,7 @@ pluck_status setup_stream(pluck_sampler *sampler, uint64_t stream, const token_l
 {
     pluck_status status = pluck_sampler_set_stream(sampler, stream, err);
     for (size_t i = 0; status == PLUCK_OK && i < prompt->n; i++)
-        status = pluck_sampler_accept(sampler, prompt->tokens[i], err);
+        status = pluck_sampler_accept_prompt(sampler, prompt->tokens[i], err);
     return status;
 }
 

@@ -1,8 +1,8 @@
 /*
- * An engine's loop around pluck: create, sample, accept, start again. toy_model stands for the
- * model; after token t it expects 3 t + 1 and, less and less, the tokens above.
+ * An engine's loop around pluck: create, accept the prompt, sample, accept, start again. toy_model
+ * stands for the model; after token t it expects 3 t + 1 and, less and less, the tokens above.
  *
- *     cc embed.c $(pkg-config --cflags --libs pluck) -o embed && ./embed
+ *     cc embed.c $(pkg-config --cflags --libs pluck) -o embed && ./embed [CONFIGURATION]
  */
 #include <pluck/pluck.h>
 
@@ -17,17 +17,23 @@ static void toy_model(pluck_token last, float *logits)
         logits[i] = -0.5f * (float)((i + 3 * N_VOCAB - 3 * (uint32_t)last - 1) % N_VOCAB);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    const char *json = "{\"seed\": 42, \"temperature\": 0.8, \"top_p\": 0.95, \"min_p\": 0.05}";
+    const char *usual = "{\"seed\": 42, \"temperature\": 0.8, \"top_p\": 0.95, \"min_p\": 0.05}";
+    const char *json = argc > 1 ? argv[1] : usual;
+    const pluck_token prompt[] = {1};
+    const size_t n_prompt = sizeof prompt / sizeof *prompt;
     float values[N_VOCAB];
     const pluck_logits logits = {values, PLUCK_F32, N_VOCAB};
     pluck_sampler *sampler = NULL;
     pluck_error err;
     pluck_status status = pluck_sampler_from_json(&sampler, json, strlen(json), N_VOCAB, &err);
     for (int sequence = 0; sequence < 2 && status == PLUCK_OK; sequence++) {
-        pluck_token token = 1; /* the prompt */
-        status = pluck_sampler_accept(sampler, token, &err);
+        pluck_token token = 0;
+        for (size_t i = 0; i < n_prompt && status == PLUCK_OK; i++) {
+            token = prompt[i];
+            status = pluck_sampler_accept_prompt(sampler, token, &err);
+        }
         for (int i = 0; i < 12 && status == PLUCK_OK; i++) {
             toy_model(token, values);
             status = pluck_sampler_sample(sampler, logits, &token, &err);

@@ -115,7 +115,7 @@ static bool decode(struct llama_context *ctx, const struct llama_vocab *vocab, w
         fputs("generate: the prompt is empty or too long\n", stderr);
         return false;
     }
-    for (int32_t i = 0; i < n; i++)
+    for (int32_t i = 0; i < n; i++) /* before the first draw: a prompt, not generated tokens */
         llama_sampler_accept(smpl, tokens[i]);
     for (int i = 0; i < o->n_tokens; i++) {
         if (llama_decode(ctx, llama_batch_get_one(tokens, n)) != 0)

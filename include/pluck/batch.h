@@ -8,6 +8,7 @@
  *     pluck_workspace_create(&workspace, n_vocab, 0, NULL, &err);
  *     options.workspace = workspace;
  *     for (i in sequences) pluck_sampler_create(&samplers[i], config, n_vocab, &options, &err);
+ *     for (i in sequences, t in prompts[i]) pluck_sampler_accept_prompt(samplers[i], t, &err);
  *     for (;;) {
  *         rows = model(...);
  *         pluck_sampler_sample_batch(workspace, samplers, rows, n, 0, tokens, statuses, &err);

@@ -16,6 +16,11 @@
  *
  * Both accept the token that they return, and give the same tokens.
  *
+ * llama.cpp has one accept for prompts and for generated tokens. Here the tokens that are accepted
+ * before the first draw after init, wrap or reset are the prompt: stages that count generated
+ * tokens (min_tokens, exp_decay_length, penalties with "ignore_prompt") count from its last token.
+ * A later prompt, such as the next turn of a chat, goes to pluck_sampler_accept_prompt().
+ *
  * A sampler of llama.cpp has no way to report a failure. Here the candidates then stay as they
  * were, with selected = -1 (on which llama_sampler_sample() aborts the program),
  * pluck_llama_sample() returns -1 = LLAMA_TOKEN_NULL, and pluck_llama_sampler_error() tells what
@@ -48,8 +53,8 @@ static inline struct llama_sampler *pluck_llama_sampler_init(const char *json, i
 static inline struct llama_sampler *pluck_llama_sampler_wrap(pluck_sampler **sampler,
                                                              pluck_error *err);
 
-/* The sampler inside, still owned by smpl: to accept a prompt (pluck_sampler_accept_prompt), to
- * rewind, to ask for its seed. NULL if smpl is not one of this header's, a chain for example. */
+/* The sampler inside, still owned by smpl: to accept the prompt of a later turn, to rewind, to ask
+ * for its seed. NULL if smpl is not one of this header's, a chain for example. */
 static inline pluck_sampler *pluck_llama_sampler_get(const struct llama_sampler *smpl);
 
 /* What llama_sampler_sample() does, for a sampler of this header only: samples from the logits of
@@ -78,6 +83,7 @@ typedef struct pluck_llama_state {
     float *row;        /* -inf everywhere between two calls */
     pluck_prob *probs; /* n_vocab of them */
     pluck_error failure;
+    bool has_drawn; /* since init, wrap or reset */
 } pluck_llama_state;
 
 static inline pluck_llama_state *pluck_llama_state_of(const struct llama_sampler *smpl)
@@ -113,7 +119,10 @@ static inline void pluck_llama_accept(struct llama_sampler *smpl, llama_token to
 {
     pluck_llama_state *state = pluck_llama_state_of(smpl);
     pluck_error err;
-    pluck_llama_note(state, pluck_sampler_accept(state->sampler, token, &err), &err);
+    pluck_status status = state->has_drawn
+                              ? pluck_sampler_accept(state->sampler, token, &err)
+                              : pluck_sampler_accept_prompt(state->sampler, token, &err);
+    pluck_llama_note(state, status, &err);
 }
 
 /* Puts the candidates' logits into the row; *n says how many of them, on failure too. */
@@ -167,8 +176,10 @@ static inline void pluck_llama_apply(struct llama_sampler *smpl, llama_token_dat
         state->row[candidates->data[i].id] = -INFINITY;
     if (status == PLUCK_OK && n > candidates->size)
         status = pluck_llama_fail(&err, PLUCK_ERR_INVALID, "a candidate comes twice");
-    if (status == PLUCK_OK)
+    if (status == PLUCK_OK) {
         pluck_llama_gather(state, n, token, candidates);
+        state->has_drawn = true;
+    }
     pluck_llama_note(state, status, &err);
 }
 
@@ -176,6 +187,7 @@ static inline void pluck_llama_reset(struct llama_sampler *smpl)
 {
     pluck_llama_state *state = pluck_llama_state_of(smpl);
     pluck_error err;
+    state->has_drawn = false;
     pluck_llama_note(state, pluck_sampler_reset(state->sampler, &err), &err);
 }
 
@@ -220,6 +232,7 @@ static inline struct llama_sampler *pluck_llama_clone(const struct llama_sampler
     struct llama_sampler *out = NULL;
     if (copy && pluck_sampler_clone(&copy->sampler, state->sampler, NULL) == PLUCK_OK) {
         copy->failure = state->failure;
+        copy->has_drawn = state->has_drawn;
         out = llama_sampler_init(smpl->iface, copy);
     }
     if (!out)
@@ -330,8 +343,10 @@ static inline llama_token pluck_llama_sample(struct llama_sampler *smpl, struct 
         status = pluck_llama_fail(&err, PLUCK_ERR_INVALID, "this output has no logits");
     else
         status = pluck_sampler_sample(state->sampler, logits, &token, &err);
-    if (status == PLUCK_OK)
+    if (status == PLUCK_OK) {
+        state->has_drawn = true;
         status = pluck_sampler_accept(state->sampler, token, &err);
+    }
     pluck_llama_note(state, status, &err);
     return status == PLUCK_OK ? token : -1;
 }

@@ -9,7 +9,7 @@
  *
  * The loop of an engine:
  *
- *     for (each prompt token t) pluck_sampler_accept(sampler, t, &err);
+ *     for (each prompt token t) pluck_sampler_accept_prompt(sampler, t, &err);
  *     for (;;) {
  *         logits = model(...);
  *         pluck_sampler_sample(sampler, logits, &token, &err);
@@ -101,8 +101,8 @@ PLUCK_API pluck_status pluck_sampler_draw_distinct(pluck_sampler *sampler, pluck
                                                    size_t n, pluck_draw *draws, size_t *n_drawn,
                                                    pluck_error *err);
 
-/* Tells the sampler which token the sequence really took (a prompt token too); moves to the next
- * position. A draw that learns from its tokens (mirostat, adaptive_p) learns from this one only if
+/* Tells the sampler which generated token the sequence really took; moves to the next position. A
+ * draw that learns from its tokens (mirostat, adaptive_p) learns from this one only if
  * it is the last that was drawn at this position. */
 PLUCK_API pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token,
                                             pluck_error *err);

@@ -205,6 +205,89 @@ static void reset_starts_the_same_sequence_again(void **state)
     }
 }
 
+/* The draws are greedy over the logits 3, 2.9, 2, 1, 0, the rest far below; after the prompt of ten
+ * tokens each case counts generated tokens only. */
+static const struct {
+    const char *json;
+    pluck_token expected[6];
+} prompt_cases[] = {
+    {"{\"temperature\": 0, \"min_tokens\": 4, \"min_tokens_ids\": [0]}", {1, 1, 1, 1, 0, 0}},
+    {"{\"temperature\": 0, \"exp_decay_start\": 2, \"exp_decay_factor\": 2, "
+     "\"exp_decay_tokens\": [2]}",
+     {0, 0, 0, 2, 2, 2}},
+    {"{\"temperature\": 0, \"presence_penalty\": 5, \"repeat_ignore_prompt\": true}",
+     {0, 1, 2, 3, 4, 0}},
+};
+enum { N_PROMPT_CASES = sizeof prompt_cases / sizeof *prompt_cases };
+
+/* After a prompt that the caller has given: by candidates or straight from the logits. */
+static void check_generated(struct llama_sampler *sampler, const pluck_token expected[6],
+                            bool direct)
+{
+    for (int i = 0; i < 6; i++) {
+        static const float best[] = {3, 2.9f, 2, 1, 0};
+        for (int j = 0; j < N_VOCAB; j++)
+            f.logits[j] = j < 5 ? best[j] : -100;
+        fill_candidates();
+        pluck_token token = -1;
+        if (direct) {
+            token = pluck_llama_sample(sampler, (struct llama_context *)&f, -1);
+        } else {
+            llama_engine_apply(sampler, &f.candidates);
+            assert_int_equal(0, f.candidates.selected);
+            token = f.data[0].id;
+            llama_engine_accept(sampler, token);
+        }
+        assert_int_equal(expected[i], token);
+    }
+}
+
+static void accept_prompt(struct llama_sampler *sampler)
+{
+    for (int i = 0; i < 10; i++)
+        llama_engine_accept(sampler, i % 2);
+}
+
+static void what_is_accepted_before_the_first_draw_is_the_prompt(void **state)
+{
+    (void)state;
+    llama_engine_set_logits(f.logits, N_VOCAB);
+    for (size_t i = 0; i < N_PROMPT_CASES; i++) {
+        for (int direct = 0; direct < 2; direct++) {
+            struct llama_sampler *sampler = make_llama(prompt_cases[i].json);
+            accept_prompt(sampler);
+            struct llama_sampler *clone = llama_engine_clone(sampler);
+            check_generated(sampler, prompt_cases[i].expected, direct);
+            llama_engine_reset(sampler);
+            accept_prompt(sampler);
+            check_generated(sampler, prompt_cases[i].expected, direct);
+            assert_int_equal(PLUCK_OK, pluck_llama_sampler_error(sampler, NULL));
+            llama_engine_free(sampler);
+            llama_engine_accept(clone, 3); /* the prompt goes on in a clone */
+            check_generated(clone, prompt_cases[i].expected, direct);
+            llama_engine_free(clone);
+        }
+    }
+}
+
+/* A token that was chosen elsewhere is generated all the same. */
+static void what_is_accepted_after_a_draw_is_generated(void **state)
+{
+    (void)state;
+    static const pluck_token expected[6] = {0, 0, 0, 0, 0, 0};
+    struct llama_sampler *sampler = make_llama(prompt_cases[0].json);
+    step_llama(sampler, 1);
+    struct llama_sampler *clone = llama_engine_clone(sampler);
+    for (int i = 0; i < 3; i++) {
+        llama_engine_accept(sampler, 7);
+        llama_engine_accept(clone, 7);
+    }
+    check_generated(sampler, expected, false);
+    check_generated(clone, expected, false);
+    llama_engine_free(clone);
+    llama_engine_free(sampler);
+}
+
 static void a_clone_goes_on_alone(void **state)
 {
     (void)state;
@@ -429,6 +512,8 @@ int main(void)
         cmocka_unit_test(candidates_already_truncated_are_a_row_with_bans),
         cmocka_unit_test(the_direct_path_gives_the_same_tokens),
         cmocka_unit_test(reset_starts_the_same_sequence_again),
+        cmocka_unit_test(what_is_accepted_before_the_first_draw_is_the_prompt),
+        cmocka_unit_test(what_is_accepted_after_a_draw_is_generated),
         cmocka_unit_test(a_clone_goes_on_alone),
         cmocka_unit_test(failures_select_nothing_and_can_be_asked_for),
         cmocka_unit_test(a_candidate_that_comes_twice_is_no_second_token),
