@@ -37,7 +37,7 @@ ALLOWED = {
     "sampler": "config stages select history rng softmax thread simd json base",
     "container": "json base",
     "thread": "simd base",
-    "compare": "container json base",
+    "compare": "container simd json base",
     "dump": "container json base simd",
     "weighted": "container json simd rng base",
     "heads": "container json thread simd rng base",

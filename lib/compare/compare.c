@@ -16,6 +16,8 @@
 #include "base/error.h"
 #include "compare/ranks.h"
 #include "container/narrow.h"
+#include "simd/fp_state.h"
+#include "simd/scalar_math.h"
 
 enum { BLOCK = 512 };
 
@@ -64,13 +66,13 @@ static void find_sum(side *s, pl_ranks *ranks)
         const size_t n = load(&s->logits, begin, values);
         double sum = 0.0;
         for (size_t i = 0; i < n; i++) {
-            sum += exp(values[i] - s->max);
+            sum += pl_exp(values[i] - s->max);
             if (ranks)
                 pl_ranks_add(ranks, (pluck_token)(begin + i), values[i]);
         }
         total += sum;
     }
-    s->log_sum = log(total);
+    s->log_sum = pl_log(total);
 }
 
 typedef struct sums {
@@ -86,7 +88,7 @@ static sums add_block(const side *a, const side *b, double *la, double *lb, size
         const bool in_a = la[i] != -(double)INFINITY, in_b = lb[i] != -(double)INFINITY;
         la[i] = (la[i] - a->max) - a->log_sum;
         lb[i] = (lb[i] - b->max) - b->log_sum;
-        const double p = exp(la[i]), q = exp(lb[i]);
+        const double p = pl_exp(la[i]), q = pl_exp(lb[i]);
         s.variation += fabs(p - q);
         if (in_a)
             s.entropy_a -= p * la[i];
@@ -162,8 +164,8 @@ static pluck_status check(pluck_logits a, pluck_logits b, pluck_token target,
     return PLUCK_OK;
 }
 
-pluck_status pluck_compare_rows(pluck_logits a, pluck_logits b, pluck_token target,
-                                pluck_comparison *result, pluck_error *err)
+static pluck_status compare_rows(pluck_logits a, pluck_logits b, pluck_token target,
+                                 pluck_comparison *result, pluck_error *err)
 {
     side x = {.logits = a}, y = {.logits = b};
     pl_ranks ranks = {.n = 0};
@@ -172,7 +174,7 @@ pluck_status pluck_compare_rows(pluck_logits a, pluck_logits b, pluck_token targ
         status = find_max(&x, "the first row", err);
     if (status == PLUCK_OK)
         status = find_max(&y, "the second row", err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     *result = (pluck_comparison){.top_a = x.top, .top_b = y.top};
     find_sum(&x, &ranks);
@@ -181,9 +183,18 @@ pluck_status pluck_compare_rows(pluck_logits a, pluck_logits b, pluck_token targ
     for (size_t i = 0; i < ranks.n; i++)
         ranks.other[i] = value_at(&b, ranks.tokens[i]);
     result->rank_correlation = pl_ranks_correlation(&ranks);
-    result->top_prob_a = exp(-x.log_sum);
-    result->top_prob_b = exp(-y.log_sum);
+    result->top_prob_a = pl_exp(-x.log_sum);
+    result->top_prob_b = pl_exp(-y.log_sum);
     result->nll_a = nll_of(&x, target);
     result->nll_b = nll_of(&y, target);
     return PLUCK_OK;
+}
+
+pluck_status pluck_compare_rows(pluck_logits a, pluck_logits b, pluck_token target,
+                                pluck_comparison *result, pluck_error *err)
+{
+    pl_fp_state fp = pl_fp_enter();
+    pluck_status status = compare_rows(a, b, target, result, err);
+    pl_fp_leave(fp);
+    return status;
 }

@@ -1,11 +1,13 @@
 /*
  * Everything a chain does is a loop over its links that calls the function of the stage's table, if
- * it has one.
+ * it has one. The functions of stages run in the library's floating-point environment: apply, which
+ * samplers call in it, and the others, which enter it here.
  */
 #include "sampler/chain.h"
 
 #include "base/error.h"
 #include "select/nucleus.h"
+#include "simd/fp_state.h"
 #include "stages/params.h"
 
 #include <string.h>
@@ -58,6 +60,7 @@ static pluck_status add_link(pl_chain *chain, const pl_stage *stage, const void 
 pluck_status pl_chain_create(pl_chain *chain, const pluck_config *config,
                              const pl_stage_setup *setup, pluck_error *err)
 {
+    pl_fp_state fp = pl_fp_enter();
     size_t n = pluck_config_stage_count(config);
     pluck_status status = reserve_links(chain, n, setup->allocator, err);
     for (size_t i = 0; i < n && status == PLUCK_OK; i++) {
@@ -67,11 +70,13 @@ pluck_status pl_chain_create(pl_chain *chain, const pluck_config *config,
     }
     if (status != PLUCK_OK)
         pl_chain_destroy(chain);
+    pl_fp_leave(fp);
     return status;
 }
 
 pluck_status pl_chain_clone(pl_chain *out, const pl_chain *chain, pluck_error *err)
 {
+    pl_fp_state fp = pl_fp_enter();
     pluck_status status = reserve_links(out, chain->n, &chain->allocator, err);
     for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++) {
         const pl_link *from = chain->links + i;
@@ -87,14 +92,17 @@ pluck_status pl_chain_clone(pl_chain *out, const pl_chain *chain, pluck_error *e
     }
     if (status != PLUCK_OK)
         pl_chain_destroy(out);
+    pl_fp_leave(fp);
     return status;
 }
 
 void pl_chain_reset(pl_chain *chain)
 {
+    pl_fp_state fp = pl_fp_enter();
     for (size_t i = 0; i < chain->n; i++)
         if (chain->links[i].stage->reset)
             chain->links[i].stage->reset(chain->links[i].state);
+    pl_fp_leave(fp);
 }
 
 size_t pl_chain_window(const pl_chain *chain)
@@ -129,20 +137,24 @@ pluck_status pl_chain_reserve(pl_chain *chain, pluck_error *err)
 
 void pl_chain_accept(pl_chain *chain, const pl_history *history, const pl_accepted *accepted)
 {
+    pl_fp_state fp = pl_fp_enter();
     for (size_t i = 0; i < chain->n; i++) {
         const pl_link *link = chain->links + i;
         if (link->stage->accept)
             link->stage->accept(link->params, link->state, history, accepted);
     }
+    pl_fp_leave(fp);
 }
 
 void pl_chain_rewind(pl_chain *chain, const pl_history *history)
 {
+    pl_fp_state fp = pl_fp_enter();
     for (size_t i = chain->n; i-- > 0;) {
         const pl_link *link = chain->links + i;
         if (link->stage->rewind)
             link->stage->rewind(link->params, link->state, history);
     }
+    pl_fp_leave(fp);
 }
 
 bool pl_chain_has(const pl_chain *chain, const char *name)
@@ -218,8 +230,10 @@ static void save_link(const pl_link *link, const pl_history *history, pl_byte_wr
 
 void pl_chain_save(const pl_chain *chain, const pl_history *history, pl_byte_writer *out)
 {
+    pl_fp_state fp = pl_fp_enter();
     for (size_t i = 0; i < chain->n; i++)
         save_link(chain->links + i, history, out);
+    pl_fp_leave(fp);
 }
 
 static pluck_status load_link(const pl_link *link, const pl_history *history, pl_byte_reader *in,
@@ -241,8 +255,10 @@ static pluck_status load_link(const pl_link *link, const pl_history *history, pl
 pluck_status pl_chain_load(pl_chain *chain, const pl_history *history, pl_byte_reader *in,
                            pluck_error *err)
 {
+    pl_fp_state fp = pl_fp_enter();
     pluck_status status = PLUCK_OK;
     for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++)
         status = load_link(chain->links + i, history, in, err);
+    pl_fp_leave(fp);
     return status;
 }

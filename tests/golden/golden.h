@@ -35,6 +35,7 @@ void golden_require(pluck_status status, const char *what, const pluck_error *er
 /* The groups. New cases go to the end of a table: the logits of a case follow from its index. */
 void golden_flat_chains(golden_text *out, pluck_isa isa);
 void golden_stage_chains(golden_text *out, pluck_isa isa);
+void golden_states(golden_text *out, pluck_isa isa);
 void golden_draws(golden_text *out, pluck_isa isa);
 void golden_softmax(golden_text *out);
 void golden_weighted(golden_text *out);

@@ -279,6 +279,49 @@ void golden_stage_chains(golden_text *out, pluck_isa isa)
     free(row);
 }
 
+/* Numbers with few bits, so that what the caller's rounding mode could change is the state. */
+static const struct {
+    const char *name, *json;
+} states[] = {
+    {"state_mirostat", "{\"seed\": 201, \"stages\": [], \"draw\": {\"type\": \"mirostat\", "
+                       "\"tau\": 3, \"eta\": 0.25}}"},
+    {"state_mirostat_v2",
+     "{\"seed\": 202, \"stages\": [], \"draw\": {\"type\": \"mirostat_v2\", \"tau\": 3, \"eta\": "
+     "0.25}}"},
+    {"state_adaptive_p",
+     "{\"seed\": 203, \"stages\": [], \"draw\": {\"type\": \"adaptive_p\", \"target\": 0.3125, "
+     "\"decay\": 0.625}}"},
+    {"state_dry",
+     "{\"seed\": 204, \"dry_multiplier\": 1, \"repeat_penalty\": 1.5, \"logit_bias\": {\"3\": 0.5, "
+     "\"9\": false}}"},
+};
+enum { N_STATES = sizeof states / sizeof *states };
+
+void golden_states(golden_text *out, pluck_isa isa)
+{
+    void *row = row_buffer();
+    for (size_t i = 0; i < N_STATES; i++) {
+        chain c = {.name = states[i].name, .n_vocab = 100, .with_prompt = true};
+        pluck_config *config = test_config(states[i].json);
+        pluck_sampler *sampler = make_sampler(&c, config, isa);
+        unsigned char bytes[32768] = {0};
+        size_t n = 0;
+        pluck_error err = {.status = PLUCK_OK};
+        for (uint32_t t = 0; t < N_TOKENS; t++) {
+            pluck_token token = -1;
+            golden_row(240000 + i * 100 + t, PLUCK_F32, c.n_vocab, row);
+            pluck_logits logits = {row, PLUCK_F32, c.n_vocab};
+            golden_require(pluck_sampler_sample(sampler, logits, &token, &err), c.name, &err);
+            golden_require(pluck_sampler_accept(sampler, token, &err), c.name, &err);
+        }
+        golden_require(pluck_sampler_save(sampler, bytes, sizeof bytes, &n, &err), c.name, &err);
+        golden_add(out, "%s %zu %08" PRIx32 "\n", c.name, n, golden_hash(0, bytes, n));
+        pluck_sampler_destroy(&sampler);
+        pluck_config_destroy(&config);
+    }
+    free(row);
+}
+
 /* Whether the distributions of two configurations differ somewhere on the tokens of the first. */
 static bool differ(const chain *c, const pluck_config *with, const pluck_config *without,
                    bool masked_without, void *row)

@@ -178,6 +178,20 @@ static void add_candidates(golden_text *out)
     pluck_candidates_destroy(&candidates);
 }
 
+static void add_comparison(golden_text *out)
+{
+    pluck_error err = {.status = PLUCK_OK};
+    pluck_comparison c;
+    pluck_logits logits = {row, PLUCK_F32, N_VOCAB}, other = {other_row, PLUCK_F16, N_VOCAB};
+    golden_row(231000, PLUCK_F32, N_VOCAB, row);
+    golden_row(231001, PLUCK_F16, N_VOCAB, other_row);
+    golden_require(pluck_compare_rows(logits, other, 5, &c, &err), "compare", &err);
+    double values[] = {c.kl_ab, c.kl_ba, c.total_variation,  c.entropy_a,  c.entropy_b,
+                       c.nll_a, c.nll_b, c.rank_correlation, c.top_prob_a, c.top_prob_b};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        golden_add(out, "compare %zu %016" PRIx64 "\n", i, golden_double_bits(values[i]));
+}
+
 void golden_softmax(golden_text *out)
 {
     float *p = other_row;
@@ -202,4 +216,5 @@ void golden_softmax(golden_text *out)
                &err);
     golden_add(out, "gumbel_index %zu\n", index);
     add_candidates(out);
+    add_comparison(out);
 }

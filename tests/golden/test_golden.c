@@ -33,6 +33,7 @@ static golden_text run_all(pluck_isa isa)
     golden_text out = {NULL, 0, 0};
     golden_flat_chains(&out, isa);
     golden_stage_chains(&out, isa);
+    golden_states(&out, isa);
     golden_draws(&out, isa);
     golden_softmax(&out);
     golden_weighted(&out);

@@ -8,6 +8,9 @@ changed.
     test_symbols.py conduct NM SHARED_LIBRARY               nothing prints, exits or reads the
                                                             environment
     test_symbols.py state NM STATIC_LIBRARY                 no variable that can be written
+    test_symbols.py libm NM STATIC_LIBRARY                  of the system's libm only functions
+                                                            whose results are exact or correctly
+                                                            rounded everywhere
 """
 import re
 import subprocess
@@ -23,6 +26,24 @@ FORBIDDEN = set(
        abort exit _exit quick_exit raise signal sigaction getenv secure_getenv setenv putenv
        setlocale rand srand random srandom strtok""".split()
 )
+
+# Functions of <math.h> by their names for double; with the suffixes f and l they are others.
+LIBM = set(
+    """acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2
+       exp10 expm1 fabs fdim floor fma fmax fmin fmod frexp hypot ilogb j0 j1 jn ldexp lgamma
+       lgamma_r llrint llround log log10 log1p log2 logb lrint lround modf nan nearbyint
+       nextafter nexttoward pow pow10 remainder remquo rint round roundeven scalbln scalbn
+       significand sin sincos sinh sqrt tan tanh tgamma trunc y0 y1 yn cexp clog cpow
+       csqrt""".split()
+)
+# IEEE 754 demands the exact or the correctly rounded result of these.
+EXACT = set(
+    """ceil copysign fabs fdim floor fma fmax fmin fmod frexp ilogb ldexp llrint llround logb lrint
+       lround modf nearbyint nextafter remainder rint round roundeven scalbln scalbn sqrt
+       trunc""".split()
+)
+# What compilers and glibc make of calls: exp -> __exp_finite, _ZGVdN4v_exp.
+DECORATED = re.compile(r"_*(?:ZGV\w+?v+_)?(\w+?)(?:_finite)?")
 
 
 def nm(program, *arguments):
@@ -81,11 +102,27 @@ def check_state(program, library):
     return problems if n_objects else [f"{library} defines nothing"]
 
 
+def check_libm(program, library):
+    problems, n_symbols = [], 0
+    for line in nm(program, "-u", library):
+        fields = line.split()
+        if len(fields) != 2:
+            continue
+        n_symbols += 1
+        name = DECORATED.fullmatch(fields[1].split("@")[0]).group(1)
+        plain = name if name in LIBM else name[:-1] if name[-1:] in ("f", "l") else name
+        if plain in LIBM and plain not in EXACT:
+            problems.append(f"{name}: its last bits differ between systems; lib/simd/scalar_math.h "
+                            "has a logarithm and an exponential")
+    return sorted(set(problems)) if n_symbols else [f"{library} needs nothing, which cannot be"]
+
+
 CHECKS = {
     "exports": check_exports,
     "prefixes": check_prefixes,
     "conduct": check_conduct,
     "state": check_state,
+    "libm": check_libm,
 }
 
 
