@@ -73,6 +73,8 @@ static void print_details(output *out, const pluck_stage *stage)
         output_printf(out, "    flat key \"%s\", flag --", p->flat_key);
         for (const char *c = p->flat_key; *c != '\0'; c++)
             output_char(out, *c == '_' ? '-' : *c);
+        if (is_switch_of_stage(stage, p))
+            output_text(out, "; without it the stage is off");
         output_char(out, '\n');
     }
 }

@@ -5,6 +5,7 @@
  */
 #include "options.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,7 +95,37 @@ void describe_range(const pluck_param *param, char *text, size_t capacity)
              is_open_above ? ')' : ']');
 }
 
-static void fill(option *o, key_option *text, const pluck_param *param)
+/* Whether several stages have this key: then it starts none of them. */
+static bool is_shared(const char *key)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < pluck_stage_count(); i++) {
+        const pluck_stage *const stage = pluck_stage_at(i);
+        for (size_t j = 0; j < stage->n_params; j++) {
+            const pluck_param *const param = &stage->params[j];
+            n += param->flat_key != NULL && (param->flags & PLUCK_PARAM_BORROWED) == 0 &&
+                 strcmp(param->flat_key, key) == 0;
+        }
+    }
+    return n > 1;
+}
+
+bool is_switch_of_stage(const pluck_stage *stage, const pluck_param *param)
+{
+    if (stage->kind == PLUCK_STAGE_DRAW || !is_number(param) || param->flat_key == NULL ||
+        (param->flags & PLUCK_PARAM_BORROWED) != 0 || isnan(param->neutral) ||
+        param->default_value == param->neutral)
+        return false;
+    for (size_t i = 0; i < stage->n_params; i++) {
+        const pluck_param *const other = &stage->params[i];
+        if (other != param && other->flat_key != NULL &&
+            (other->flags & PLUCK_PARAM_BORROWED) == 0 && !is_shared(other->flat_key))
+            return false;
+    }
+    return true;
+}
+
+static void fill(option *o, key_option *text, const pluck_stage *stage, const pluck_param *param)
 {
     char range[96];
     snprintf(text->name, sizeof text->name, "%s", param->flat_key);
@@ -103,6 +134,8 @@ static void fill(option *o, key_option *text, const pluck_param *param)
     describe_range(param, range, sizeof range);
     if (!is_number(param))
         snprintf(text->summary, sizeof text->summary, "%s: %s", range, param->summary);
+    else if (is_switch_of_stage(stage, param))
+        snprintf(text->summary, sizeof text->summary, "%s, default off: %s", range, param->summary);
     else
         snprintf(text->summary, sizeof text->summary, "%s, default %.15g: %s", range,
                  param->default_value, param->summary);
@@ -126,7 +159,7 @@ static bool generate(option_set *set)
         for (size_t j = 0; j < stage->n_params; j++) {
             const pluck_param *const param = &stage->params[j];
             if (param->flat_key != NULL && !has_key(set->key_table, n, param->flat_key)) {
-                fill(&set->key_table[n], &set->key_options[n], param);
+                fill(&set->key_table[n], &set->key_options[n], stage, param);
                 n++;
             }
         }

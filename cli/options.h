@@ -128,6 +128,10 @@ bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 /* A finite decimal number in [min, max]. */
 bool parse_number(const char *text, double min, double max, double *value);
 
+/* Whether the stage runs only if this flat key is there, and the default of the parameter would
+ * have an effect: then the key has no default, it is off. */
+bool is_switch_of_stage(const pluck_stage *stage, const pluck_param *param);
+
 /* The index-th of "a|b|c": its start, and its length in *n; NULL after the last. */
 const char *choice_at(const char *choices, int index, size_t *n);
 

@@ -51,6 +51,24 @@ class Help(CommandCase):
                     n_run += 1
         self.assertGreater(n_run, 15)
 
+    def test_a_default_is_what_the_absence_of_the_key_means(self):
+        def running(flags):
+            lines = self.run_line(f"pluck config show {flags}").decode().splitlines()
+            return [line for line in lines if "left out" not in line]
+        text = self.run_line("pluck help sample").decode().split("Configuration keys")[1]
+        defaults = dict(re.findall(r"^  --([a-z-]+) [NX] +[\[(][^\])]*[\])],\s+default (\S+):",
+                                   text, re.M))
+        off = {"temperature", "top-k", "top-p", "min-p", "top-n-sigma", "entmax-alpha"}
+        self.assertEqual({key for key, value in defaults.items() if value == "off"}, off)
+        self.assertGreater(len(defaults), 30)
+        nothing = running("")
+        for key, value in defaults.items():
+            if value != "off":
+                self.assertEqual(running(f"--{key} {value}"), nothing, key)
+        for key in off:
+            stage = self.run_line(f"pluck stages {key.replace('-', '_').removesuffix('_alpha')}")
+            self.assertIn(f"--{key}; without it the stage is off", stage.decode())
+
     def test_every_example_of_the_documentation_runs(self):
         examples = re.findall(r"^ *\$ (.*pluck .*)", DOCS.read_text(encoding="utf-8"), re.M)
         self.assertGreater(len(examples), 5)
