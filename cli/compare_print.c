@@ -15,7 +15,19 @@ static const struct {
     {"total_variation", "total variation"},
     {"rank_correlation", "rank correlation"},
     {"target_change", "change of p(target)"},
+    {"kept_a", "mass of A kept by B"},
+    {"kept_b", "mass of B kept by A"},
 };
+
+/* A divergence that is infinite in every row says nothing more; the kept mass says how much was
+ * cut off, and is 1 throughout where nothing was. */
+static bool is_worth_a_line(const comparison *all, measure m)
+{
+    const series *const s = &all->measures[m];
+    if (m == MEASURE_KEPT_A || m == MEASURE_KEPT_B)
+        return all->measures[m == MEASURE_KEPT_A ? MEASURE_KL_AB : MEASURE_KL_BA].n_infinite > 0;
+    return s->n > s->n_infinite;
+}
 
 static double percent_of(uint64_t part, uint64_t whole)
 {
@@ -26,9 +38,9 @@ static void print_measures(const comparison *all, output *out)
 {
     output_printf(out, "\n%-20s %11s %10s %10s %10s %10s %10s %10s %10s %10s %10s\n", "", "mean",
                   "+-", "min", "1%", "5%", "median", "95%", "99%", "99.9%", "max");
-    for (size_t i = 0; i < N_MEASURES; i++) {
+    for (measure i = 0; i < N_MEASURES; i++) {
         const series *const s = &all->measures[i];
-        if (s->n == 0)
+        if (!is_worth_a_line(all, i))
             continue;
         output_printf(out, "%-20s %11.4g", titles[i].title, s->mean);
         if (isfinite(s->error))
@@ -44,7 +56,9 @@ static void print_measures(const comparison *all, output *out)
 static void print_perplexity(output *out, const char *title, const series *nll)
 {
     output_printf(out, "%-20s %11.4f", title, exp(nll->mean));
-    if (isfinite(nll->error))
+    if (nll->n_infinite > 0)
+        output_printf(out, ": %zu of %zu targets are banned", nll->n_infinite, nll->n);
+    else if (isfinite(nll->error))
         output_printf(out, " +- %.4f", exp(nll->mean) * nll->error);
     output_char(out, '\n');
 }
@@ -55,13 +69,15 @@ static void print_targets(const comparison *all, output *out)
     output_printf(out, "\n%-20s %11llu rows\n", "with a target", (unsigned long long)all->nll_a.n);
     print_perplexity(out, "perplexity A", &all->nll_a);
     print_perplexity(out, "perplexity B", &all->nll_b);
-    print_perplexity(out, "B / A", change);
-    output_printf(out, "%-20s %11.6f", "ln(B / A)", change->mean);
+    if (isfinite(change->mean)) {
+        print_perplexity(out, "B / A", change);
+        output_printf(out, "%-20s %11.6f", "ln(B / A)", change->mean);
+    }
     if (isfinite(change->error))
         output_printf(out, " +- %.6f", change->error);
     if (isfinite(all->nll_correlation))
         output_printf(out, "\n%-20s %11.6f", "correlation of ln p", all->nll_correlation);
-    output_printf(out, "\n%-20s %11.6f\n", "RMS change of p",
+    output_printf(out, "%s%-20s %11.6f\n", isfinite(change->mean) ? "\n" : "", "RMS change of p",
                   all->measures[MEASURE_TARGET].root_mean_square);
 }
 
@@ -78,14 +94,15 @@ static void print_token(const comparison *all, output *out, pluck_token token, d
 
 static void print_worst(const comparison *all, output *out)
 {
+    const bool has_kl = is_worth_a_line(all, MEASURE_KL_AB);
     output_printf(out,
                   "\n%8s %12s %10s  the most probable token of A, of B and the target, each "
                   "with its probability\n",
-                  "row", "KL(A || B)", "variation");
+                  "row", has_kl ? "KL(A || B)" : "A kept by B", "variation");
     for (size_t i = 0; i < all->n_worst; i++) {
         const worst_row *const w = &all->worst[i];
-        output_printf(out, "%8llu %12.4g %10.4g", (unsigned long long)w->row, w->c.kl_ab,
-                      w->c.total_variation);
+        output_printf(out, "%8llu %12.4g %10.4g", (unsigned long long)w->row,
+                      has_kl ? w->c.kl_ab : w->c.kept_a, w->c.total_variation);
         print_token(all, out, w->c.top_a, w->c.top_prob_a);
         print_token(all, out, w->c.top_b, w->c.top_prob_b);
         if (w->target != PLUCK_NO_TOKEN) {
@@ -189,7 +206,7 @@ void compare_print_json(const comparison *all, output *out)
     output_printf(out, ",\"rows\":%llu,\"n_vocab\":%u", (unsigned long long)all->n_rows,
                   (unsigned)all->n_vocab);
     json_member(out, "same_top", percent_of(all->n_same_top, all->n_rows) / 100.0);
-    for (size_t i = 0; i < N_MEASURES; i++)
+    for (size_t i = 0; i < MEASURE_KEPT_A; i++)
         if (all->measures[i].n > 0)
             json_series(out, titles[i].name, &all->measures[i]);
     if (all->nll_a.n > 0) {
@@ -207,6 +224,8 @@ void compare_print_json(const comparison *all, output *out)
     }
     if (all->n_worst > 0)
         json_worst(all, out);
+    for (size_t i = MEASURE_KEPT_A; i <= MEASURE_KEPT_B; i++)
+        json_series(out, titles[i].name, &all->measures[i]);
     output_text(out, ",\"warnings\":[");
     if (all->warning[0] != '\0')
         output_json_string(out, all->warning, strlen(all->warning));

@@ -57,6 +57,8 @@ bool comparison_add(comparison *all, uint64_t row, pluck_token target, const plu
         append(&all->measures[MEASURE_KL_AB], c->kl_ab) &&
         append(&all->measures[MEASURE_KL_BA], c->kl_ba) &&
         append(&all->measures[MEASURE_VARIATION], c->total_variation) &&
+        append(&all->measures[MEASURE_KEPT_A], c->kept_a) &&
+        append(&all->measures[MEASURE_KEPT_B], c->kept_b) &&
         (isnan(c->rank_correlation) || append(&all->measures[MEASURE_RANKS], c->rank_correlation));
     if (added && target != PLUCK_NO_TOKEN)
         added = append(&all->measures[MEASURE_TARGET], exp(-c->nll_b) - exp(-c->nll_a)) &&

@@ -18,6 +18,8 @@ typedef enum measure {
     MEASURE_VARIATION,
     MEASURE_RANKS,
     MEASURE_TARGET, /* change of the target's probability, b less a */
+    MEASURE_KEPT_A, /* the mass of a on tokens that b allows */
+    MEASURE_KEPT_B,
     N_MEASURES
 } measure;
 

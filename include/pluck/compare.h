@@ -34,6 +34,10 @@ typedef struct pluck_comparison {
 
     /* -ln p and -ln q of the target; NAN without one, INFINITY where it is banned. */
     double nll_a, nll_b;
+
+    /* The probability in a of the tokens that b allows, and in b of those that a allows: exactly 1
+     * where it allows all. What a truncation leaves, which its infinite divergence does not say. */
+    double kept_a, kept_b;
 } pluck_comparison;
 
 /*

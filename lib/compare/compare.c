@@ -77,6 +77,7 @@ static void find_sum(side *s, pl_ranks *ranks)
 
 typedef struct sums {
     double kl_ab, kl_ba, variation, entropy_a, entropy_b;
+    double lost_a, lost_b; /* of tokens that the other side bans */
 } sums;
 
 /* The terms of one block; la and lb become logarithms of probabilities. */
@@ -98,6 +99,8 @@ static sums add_block(const side *a, const side *b, double *la, double *lb, size
             s.kl_ab += p * (la[i] - lb[i]);
             s.kl_ba += q * (lb[i] - la[i]);
         }
+        s.lost_a += in_b ? 0.0 : p;
+        s.lost_b += in_a ? 0.0 : q;
         result->n_only_a += in_a && !in_b;
         result->n_only_b += in_b && !in_a;
     }
@@ -122,12 +125,16 @@ static void add_all(const side *a, const side *b, pluck_comparison *result)
         total.variation += s.variation;
         total.entropy_a += s.entropy_a;
         total.entropy_b += s.entropy_b;
+        total.lost_a += s.lost_a;
+        total.lost_b += s.lost_b;
     }
     result->kl_ab = result->n_only_a ? (double)INFINITY : not_below_zero(total.kl_ab);
     result->kl_ba = result->n_only_b ? (double)INFINITY : not_below_zero(total.kl_ba);
     result->total_variation = total.variation < 2.0 ? 0.5 * total.variation : 1.0;
     result->entropy_a = not_below_zero(total.entropy_a);
     result->entropy_b = not_below_zero(total.entropy_b);
+    result->kept_a = not_below_zero(1.0 - total.lost_a);
+    result->kept_b = not_below_zero(1.0 - total.lost_b);
 }
 
 static double value_at(const pluck_logits *logits, pluck_token token)

@@ -74,6 +74,32 @@ class Compare(CommandCase):
             self.assertEqual([summary[name][k] for k in ("mean", "max")], [0, 0])
         self.assertEqual((summary["same_top"], summary["rank_correlation"]["min"]), (1, 1))
 
+    def test_a_truncation_is_told_by_the_mass_it_keeps(self):
+        (self.folder / "two.json").write_text('{"top_k": 2}')
+        tops = [sorted(range(8), key=lambda i: (-row[i], i))[:2] for row in SMALL]
+        kept = [math.fsum(math.exp(log_softmax(row)[i]) for i in top)
+                for row, top in zip(SMALL, tops)]
+        summary = self.compare("small.npy --config-b two.json --targets t.txt")
+        self.assertEqual(summary["kl_ab"]["infinite_rows"], 5)
+        self.assertIsNone(summary["kl_ab"]["mean"])
+        for name, values in (("kept_a", kept), ("kept_b", [1] * 5)):
+            self.assertAlmostEqual(summary[name]["mean"], math.fsum(values) / 5, delta=1e-7)
+            self.assertAlmostEqual(summary[name]["min"], min(values), delta=1e-7)
+            self.assertAlmostEqual(summary[name]["max"], max(values), delta=1e-7)
+        text = self.run_line(
+            "pluck compare small.npy --config-b two.json --targets t.txt").decode()
+        self.assertNotIn("inf ", text)
+        self.assertRegex(text, r"mass of A kept by B +" + f"{math.fsum(kept) / 5:.4g} ")
+        self.assertNotIn("mass of B kept by A", text)
+        # Of the targets 1, 0, 2 and 7, the second and the third are kept, as is the first.
+        self.assertRegex(text, r"perplexity B +inf: 1 of 4 targets are banned")
+        swapped = self.run_line("pluck compare small.npy --config-a two.json").decode()
+        self.assertIn("mass of B kept by A", swapped)
+        self.assertRegex(swapped, r"row +KL\(A \|\| B\)")
+        self.assertRegex(text, r"row +A kept by B")
+        both = self.run_line("pluck compare small.npy other.npy").decode()
+        self.assertNotIn("kept", both)
+
     def test_beyond_max_kl_the_status_is_1(self):
         mean = self.compare("small.npy other.npy")["kl_ab"]["mean"]
         self.compare(f"small.npy other.npy --max-kl {mean * 1.001}")

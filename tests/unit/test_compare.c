@@ -128,6 +128,7 @@ static void measures_are_their_definitions(void **state)
             pluck_compare_rows(row_of(a, (uint32_t)n), row_of(b, (uint32_t)n), target, &c, &err),
             PLUCK_OK);
         check_sums(a, b, n, &c);
+        assert_true(c.kept_a == 1 && c.kept_b == 1);
         assert_true(fabs(c.nll_a - (double)(log_sum(a, n) - (long double)a[target])) < 1e-12 * 100);
         assert_true(fabs(c.nll_b - (double)(log_sum(b, n) - (long double)b[target])) < 1e-12 * 100);
         const double expected = brute_spearman(a, b, n);
@@ -159,6 +160,7 @@ static void banned_tokens_make_divergences_infinite(void **state)
     assert_true(c.kl_ba == (double)INFINITY);
     assert_int_equal(c.n_only_a, 0);
     assert_int_equal(c.n_only_b, 1);
+    assert_true(c.kept_a == 1 && fabs(c.kept_b - 2.0 / 3) < 1e-15);
     assert_true(fabs(c.total_variation - 1.0 / 3) < 1e-15);
     assert_true(c.nll_a == (double)INFINITY && fabs(c.nll_b - log(3)) < 1e-15);
     assert_true(isnan(c.rank_correlation));
@@ -169,6 +171,7 @@ static void banned_tokens_make_divergences_infinite(void **state)
     assert_int_equal(c.top_a, 0);
     assert_int_equal(c.top_b, 1);
     assert_true(c.entropy_a == 0.0 && c.top_prob_a == 1.0);
+    assert_true(c.kept_a == 0 && c.kept_b == 0);
 }
 
 static void equal_rows_and_shifted_rows_are_no_distance_apart(void **state)
