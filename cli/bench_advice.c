@@ -65,18 +65,46 @@ static bool truncates_before(const bench_plan *plan, const bench_step *step)
     return false;
 }
 
+/* The first stage that leaves few tokens at the price of a look at each logit; NULL: none. */
+static const bench_step *cheap_truncation(const bench_plan *plan)
+{
+    for (size_t i = 1; i < plan->token; i++) {
+        const char *const name = plan->steps[i].stage->name;
+        if (strcmp(name, "top_k") == 0 || strcmp(name, "min_p") == 0)
+            return &plan->steps[i];
+    }
+    return NULL;
+}
+
+/* What would make this truncation cheaper: another one before it, which the chain may have already,
+ * behind it. Nothing if one is before it, or if it is such a one itself. */
+static void advise_truncation(const bench_plan *plan, const bench_step *step, char *text,
+                              size_t capacity)
+{
+    const bench_step *const cheap = cheap_truncation(plan);
+    text[0] = '\0';
+    if (step->stage->kind != PLUCK_STAGE_TRUNCATE || truncates_before(plan, step) || step == cheap)
+        return;
+    if (cheap == NULL)
+        snprintf(text, capacity,
+                 "; after a top_k or min_p it would see few tokens (the distribution changes a "
+                 "little)");
+    else if (strcmp(cheap->name, "min_p") == 0)
+        snprintf(text, capacity,
+                 "; with min_p before it, it would see few tokens (the distribution changes a "
+                 "little)");
+}
+
 static bool advise_costliest(const bench_plan *plan, char *text, size_t capacity)
 {
     double added = 0.0;
     const bench_step *const worst = costliest(plan, &added);
     if (worst == NULL || better_order(plan) != NULL)
         return false;
-    const char *what = "";
-    if (worst->stage->kind == PLUCK_STAGE_TRUNCATE && !truncates_before(plan, worst))
-        what = "; after a top_k or min_p it would see few tokens (the distribution changes a "
-               "little)";
-    else if (strcmp(worst->stage->name, "penalties") == 0)
-        what = "; a shorter repeat_last_n costs less";
+    char what[128];
+    advise_truncation(plan, worst, what, sizeof what);
+    if (strcmp(worst->stage->name, "penalties") == 0)
+        snprintf(what, sizeof what, "; a shorter repeat_last_n costs less");
     snprintf(text, capacity, "most time goes to %s, %.1f us%s", worst->name, added, what);
     return true;
 }

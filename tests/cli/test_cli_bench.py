@@ -74,6 +74,20 @@ class Bench(CommandCase):
         shown = self.bench("logits.npy --top-k 9 --temperature 2 --order temperature,top_k")
         self.assertNotIn("top_k_first", shown)
 
+    def test_advice_knows_what_the_chain_truncates_already(self):
+        for flags, part in (
+                ("--min-p 0.05", None), ("--top-k 40", None), ("--top-k 20000", None),
+                ("--top-p 0.9 --min-p 0.05", "with min_p before it"),
+                ("--eta-cutoff 0.01 --min-p 0.1 --order eta_cutoff,min_p", "with min_p before it"),
+                ("--min-p 0.05 --eta-cutoff 0.01 --order min_p,eta_cutoff", None),
+                ("--typical-p 0.9 --top-k 40 --order typical,top_k", None),
+                ("--eta-cutoff 0.01", "after a top_k or min_p"),
+                ("--temperature 0.7", None)):
+            for text in self.bench(f"--vocab-size 50000 {flags}")["advice"]:
+                if "it would see" in text:
+                    self.assertIsNotNone(part, f"{flags}: {text}")
+                    self.assertIn(part, text, flags)
+
     def test_what_is_measured_is_what_was_named(self):
         shown = self.bench("gpt2.npy --rows 1:3")
         self.assertEqual((shown["logits"], shown["rows"], shown["dtype"]), ("gpt2.npy", 2, "f16"))
