@@ -27,7 +27,8 @@
  *     PLUCK_ERR_NAN naming the first such entry, a negative weight PLUCK_ERR_INVALID, a sum that
  *     overflows a double PLUCK_ERR_INVALID, a sum of 0 PLUCK_ERR_EMPTY. -0 counts as 0. The weights
  *     are copied; the caller's array is read during creation only.
- *   - An entry of weight 0 is never drawn.
+ *   - An entry of weight 0 is never drawn. Only the ratios of weights matter: subnormal ones are as
+ *     exact as any.
  *   - draw_many gives what as many draws one by one give, faster, and leaves rng where they do.
  *     Every draw takes one number of rng.
  *   - Draws, changes and probabilities allocate nothing. Results are the same bits on every

@@ -176,20 +176,22 @@ double pluck_huffman_mean_depth(const pluck_huffman *huffman)
 enum { GROUP = 8 };
 
 /* One step down, without a branch that a processor would have to guess. */
-static uint32_t step(const pl_huffman_node *node, double *target)
+static uint32_t step(const pl_huffman_node *node, double scale, double *target)
 {
-    const uint32_t right = *target >= node->left;
-    const double passed[2] = {0, node->left};
+    const double left = node->left * scale;
+    const uint32_t right = *target >= left;
+    const double passed[2] = {0, left};
     *target -= passed[right];
     return node->children[right];
 }
 
 static void draw_group(const pluck_huffman *huffman, pluck_pcg64 *rng, size_t n, uint32_t *indices)
 {
+    double scale = pl_weights_scale(huffman->total), total = huffman->total * scale;
     double targets[GROUP];
     uint32_t at[GROUP];
     for (size_t i = 0; i < n; i++) {
-        targets[i] = (double)(pl_pcg64_step(rng) >> 11) * 0x1p-53 * huffman->total;
+        targets[i] = (double)(pl_pcg64_step(rng) >> 11) * 0x1p-53 * total;
         at[i] = huffman->root;
     }
     for (size_t n_on = n; n_on > 0;) {
@@ -197,7 +199,7 @@ static void draw_group(const pluck_huffman *huffman, pluck_pcg64 *rng, size_t n,
         for (size_t i = 0; i < n; i++) {
             if (at[i] & PL_HUFFMAN_LEAF)
                 continue;
-            at[i] = step(&huffman->nodes[at[i]], &targets[i]);
+            at[i] = step(&huffman->nodes[at[i]], scale, &targets[i]);
             n_on++;
         }
     }

@@ -8,6 +8,7 @@
  * processor would have to guess. A part of 0 is passed, because its cumulated sum is that of the
  * part before; only where rounding leaves the target at or beyond all 8 could it end on one, and
  * there the last part above 0 is taken. Each node rounds at most 8 times, by 2^-53 of the total.
+ * Weights so small that u total would be subnormal are scaled up by a power of two on the way.
  */
 #include "weighted/sum_tree.h"
 
@@ -235,7 +236,8 @@ enum { GROUP = 8 };
 
 static void draw_group(const pluck_sum_tree *tree, pluck_pcg64 *rng, size_t n, uint32_t *indices)
 {
-    const double total = pluck_sum_tree_total(tree);
+    double scale = pl_weights_scale(pluck_sum_tree_total(tree));
+    double total = pluck_sum_tree_total(tree) * scale;
     double targets[GROUP];
     uint32_t nodes[GROUP];
     for (size_t i = 0; i < n; i++) {
@@ -244,8 +246,13 @@ static void draw_group(const pluck_sum_tree *tree, pluck_pcg64 *rng, size_t n, u
     }
     for (uint32_t level = tree->n_levels; level-- > 0;) {
         const double *parts = tree->levels[level];
-        for (size_t i = 0; i < n; i++)
-            nodes[i] = nodes[i] * FAN + find_part(parts + (size_t)nodes[i] * FAN, &targets[i]);
+        for (size_t i = 0; i < n; i++) {
+            const double *own = parts + (size_t)nodes[i] * FAN;
+            double scaled[FAN];
+            for (uint32_t k = 0; k < FAN && scale != 1; k++)
+                scaled[k] = own[k] * scale;
+            nodes[i] = nodes[i] * FAN + find_part(scale != 1 ? scaled : own, &targets[i]);
+        }
     }
     memcpy(indices, nodes, n * sizeof *indices);
 }

@@ -69,6 +69,11 @@ pluck_status pl_weights_check(pluck_weights weights, const char *function, doubl
     return PLUCK_OK;
 }
 
+double pl_weights_scale(double total)
+{
+    return total < 0x1p-960 ? 0x1p200 : 1.0;
+}
+
 pluck_status pl_weights_check_index(const char *function, uint32_t index, uint32_t n,
                                     pluck_error *err)
 {

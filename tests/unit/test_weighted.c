@@ -143,6 +143,16 @@ static void destroy_three(three *t)
     pluck_huffman_destroy(&t->huffman);
 }
 
+static double probability(const three *t, int which, uint32_t index)
+{
+    double p = -1;
+    assert_int_equal(which == 0   ? pluck_alias_probability(t->alias, index, &p, NULL)
+                     : which == 1 ? pluck_sum_tree_probability(t->tree, index, &p, NULL)
+                                  : pluck_huffman_probability(t->huffman, index, &p, NULL),
+                     PLUCK_OK);
+    return p;
+}
+
 static void draw_many(const three *t, int which, pluck_pcg64 *rng, size_t n, uint32_t *out)
 {
     if (which == 0)
@@ -216,6 +226,86 @@ static void the_ends_of_the_range_are_entries_of_positive_weight(void **state)
                 assert_true(out < w.n && w.values[out] > 0);
             }
         }
+        destroy_three(&t);
+    }
+}
+
+/* Tables beyond 2^14 entries are drawn from ahead of the cells: the same draws as one by one, the same
+ * numbers used, for any number of draws around the distance that it runs ahead. */
+static void draws_of_many_from_large_tables_are_draws_one_by_one(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {1 << 14, (1 << 14) + 1, 20000, 100003};
+    static const size_t n_draws[] = {0, 1, 2, 15, 16, 17, 31, 32, 33, 1000};
+    static uint32_t many[1000], one;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        double *weights = malloc(sizes[s] * sizeof *weights);
+        assert_non_null(weights);
+        weights_fill(WEIGHTS_ZIPF, s, sizes[s], weights);
+        three t = make_three((pluck_weights){weights, PLUCK_WEIGHTS_F64, sizes[s]});
+        for (size_t k = 0; k < sizeof n_draws / sizeof *n_draws; k++) {
+            for (int which = 0; which < 3; which++) {
+                pluck_pcg64 rng, rng_many;
+                pluck_pcg64_seed(&rng, 9, s, k);
+                rng_many = rng;
+                draw_many(&t, which, &rng_many, n_draws[k], many);
+                for (size_t i = 0; i < n_draws[k]; i++) {
+                    draw_one(&t, which, &rng, &one);
+                    assert_int_equal(one, many[i]);
+                }
+                assert_memory_equal(&rng, &rng_many, sizeof rng);
+            }
+        }
+        destroy_three(&t);
+        free(weights);
+    }
+}
+
+/* Small integers times any power of two that a double holds exactly: the same draws and the same
+ * probabilities, down to multiples of the smallest subnormal number. */
+static void draws_depend_on_the_ratios_of_weights_alone(void **state)
+{
+    (void)state;
+    enum { N = 21, N_DRAWS = 4000 };
+    static const int exponents[] = {-1074, -1070, -1040, -1022, -1000, -961, -960, -900, 0, 900};
+    static uint32_t expected[3][N_DRAWS], drawn[N_DRAWS];
+    double expected_probs[3][N];
+    for (size_t e = sizeof exponents / sizeof *exponents; e-- > 0;) {
+        double weights[N];
+        for (int i = 0; i < N; i++)
+            weights[i] = ldexp(1 + i * 7 % 5, exponents[e]) * (i % 4 > 0);
+        three t = make_three((pluck_weights){weights, PLUCK_WEIGHTS_F64, N});
+        bool is_first = exponents[e] == 900;
+        for (int which = 0; which < 3; which++) {
+            pluck_pcg64 rng;
+            pluck_pcg64_seed(&rng, 5, (uint64_t)which, 0);
+            draw_many(&t, which, &rng, N_DRAWS, is_first ? expected[which] : drawn);
+            if (!is_first)
+                assert_memory_equal(expected[which], drawn, sizeof drawn);
+            for (uint32_t i = 0; i < N; i++) {
+                double p = probability(&t, which, i);
+                if (is_first)
+                    expected_probs[which][i] = p;
+                assert_true(p == expected_probs[which][i]);
+            }
+        }
+        destroy_three(&t);
+    }
+}
+
+/* The weight over the sum of all, worked out by hand: 1/8, 0, 5/8, 2/8. */
+static void probabilities_are_shares_of_the_sum(void **state)
+{
+    (void)state;
+    static const double expected[4] = {0.125, 0, 0.625, 0.25};
+    for (int e = -1074; e <= 1000; e += 61) {
+        const double weights[4] = {ldexp(1, e), 0, ldexp(5, e), ldexp(2, e)};
+        three t = make_three((pluck_weights){weights, PLUCK_WEIGHTS_F64, 4});
+        for (int which = 0; which < 3; which++)
+            for (uint32_t i = 0; i < 4; i++)
+                assert_true(probability(&t, which, i) == expected[i]);
+        assert_int_equal(pluck_sum_tree_set(t.tree, 1, ldexp(8, e), NULL), PLUCK_OK);
+        assert_true(probability(&t, 1, 1) == 0.5 && probability(&t, 1, 2) == 0.3125);
         destroy_three(&t);
     }
 }
@@ -503,6 +593,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(alias_cells_hold_the_weights_as_nearly_as_stated),
         cmocka_unit_test(draws_of_many_are_draws_one_by_one_and_positive),
         cmocka_unit_test(the_ends_of_the_range_are_entries_of_positive_weight),
+        cmocka_unit_test(draws_of_many_from_large_tables_are_draws_one_by_one),
+        cmocka_unit_test(draws_depend_on_the_ratios_of_weights_alone),
+        cmocka_unit_test(probabilities_are_shares_of_the_sum),
         cmocka_unit_test(floats_and_doubles_of_any_alignment_give_the_same),
         cmocka_unit_test(a_changed_sum_tree_is_the_tree_of_its_weights),
         cmocka_unit_test(a_sum_tree_can_be_emptied_and_filled_again),
