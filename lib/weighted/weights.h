@@ -18,8 +18,8 @@ pluck_status pl_weights_check(pluck_weights weights, const char *function, doubl
 pluck_status pl_weights_check_index(const char *function, uint32_t index, uint32_t n,
                                     pluck_error *err);
 
-/* The power of two by which a draw multiplies weights with this total: 1, unless the product of the
- * total and a random number could be subnormal, where the ratios of weights would be rounded away. */
+/* The power of two by which a draw multiplies weights with this total: 1, unless the product of
+ * total and random number could be subnormal, which would round the ratios of weights away. */
 double pl_weights_scale(double total);
 
 #endif

@@ -5,7 +5,9 @@
  * any walk; and a table that breaks a rule must be refused before it can do harm.
  */
 #include "support/logit_cases.h"
+#include "support/test_allocator.h"
 #include "support/test_cases.h"
+#include "support/test_fp.h"
 #include "support/test_own_stages.h"
 #include "support/test_samplers.h"
 
@@ -20,6 +22,122 @@
 
 static pluck_registry *registry;
 
+/* A state that counts how many of its kind live, fails to be made on request, and notes in which
+ * floating-point environment its functions run. */
+static struct {
+    int n_live, n_creates, n_clones;
+    int fail_create, fail_clone; /* which of these calls fails; 0: none */
+    uint64_t expected_control;
+    int wrong_modes;
+} fragile;
+
+static void note_mode(void)
+{
+    fragile.wrong_modes += test_fp_control() != fragile.expected_control;
+}
+
+static pluck_status make_fragile(void **state, bool fails, const char *what, pluck_error *err)
+{
+    note_mode();
+    *state = NULL;
+    if (fails) {
+        err->status = PLUCK_ERR_IO;
+        snprintf(err->message, sizeof err->message, "fragile: cannot %s", what);
+        return PLUCK_ERR_IO;
+    }
+    *state = malloc(1);
+    assert_non_null(*state);
+    fragile.n_live++;
+    return PLUCK_OK;
+}
+
+static pluck_status create_fragile(void **state, const void *params, uint32_t n_vocab,
+                                   uint32_t max_rewind, pluck_error *err)
+{
+    (void)params;
+    (void)n_vocab;
+    (void)max_rewind;
+    return make_fragile(state, ++fragile.n_creates == fragile.fail_create, "create", err);
+}
+
+static pluck_status clone_fragile(void **out, const void *state, pluck_error *err)
+{
+    assert_non_null(state);
+    return make_fragile(out, ++fragile.n_clones == fragile.fail_clone, "clone", err);
+}
+
+static void destroy_fragile(void *state)
+{
+    assert_non_null(state);
+    fragile.n_live--;
+    free(state);
+}
+
+static void reset_fragile(void *state)
+{
+    (void)state;
+    note_mode();
+}
+
+static void move_fragile(const void *params, void *state, const pluck_stage_context *context)
+{
+    (void)params;
+    (void)state;
+    (void)context;
+    note_mode();
+}
+
+static size_t save_fragile(const void *params, const void *state, void *bytes,
+                           size_t capacity_bytes)
+{
+    (void)params;
+    (void)state;
+    (void)bytes;
+    (void)capacity_bytes;
+    note_mode();
+    return 0;
+}
+
+static pluck_status load_fragile(const void *params, void *state, const void *bytes,
+                                 size_t size_bytes, pluck_error *err)
+{
+    (void)params;
+    (void)state;
+    (void)bytes;
+    (void)size_bytes;
+    (void)err;
+    note_mode();
+    return PLUCK_OK;
+}
+
+static pluck_status apply_nothing(const void *params, void *state, pluck_view *view,
+                                  const pluck_stage_context *context, pluck_error *err)
+{
+    (void)params;
+    (void)state;
+    (void)view;
+    (void)context;
+    (void)err;
+    note_mode();
+    return PLUCK_OK;
+}
+
+static const pluck_own_stage fragile_stage = {
+    .info = {.name = "own_fragile",
+             .kind = PLUCK_STAGE_REWEIGHT,
+             .summary = "fails to be made",
+             .formula = "l' = l"},
+    .apply = apply_nothing,
+    .create = create_fragile,
+    .destroy = destroy_fragile,
+    .clone = clone_fragile,
+    .reset = reset_fragile,
+    .accept = move_fragile,
+    .rewind = move_fragile,
+    .save = save_fragile,
+    .load = load_fragile,
+};
+
 static int setup(void **state)
 {
     (void)state;
@@ -28,6 +146,8 @@ static int setup(void **state)
     for (size_t i = 0; i < test_n_own_stages; i++)
         if (pluck_registry_add(registry, test_own_stages + i, &err) != PLUCK_OK)
             fail_msg("%s", err.message);
+    if (pluck_registry_add(registry, &fragile_stage, &err) != PLUCK_OK)
+        fail_msg("%s", err.message);
     return 0;
 }
 
@@ -335,6 +455,109 @@ static void what_goes_wrong_in_a_stage_is_reported_with_its_name(void **state)
     }
 }
 
+/* Three of them and stages of the library with states between. */
+static const char fragile_json[] =
+    "{\"stages\": [{\"type\": \"own_fragile\"}, {\"type\": \"penalties\", \"repeat\": 2}, "
+    "{\"type\": \"own_fragile\"}, {\"type\": \"dry\", \"multiplier\": 1}, {\"type\": "
+    "\"own_fragile\"}], \"draw\": \"mirostat\"}";
+
+static void expect_fragile(pluck_status status, const char *message, const pluck_error *err,
+                           const pluck_sampler *sampler, int n_live)
+{
+    assert_int_equal(status, PLUCK_ERR_IO);
+    assert_string_equal(err->message, message);
+    assert_null(sampler);
+    assert_int_equal(fragile.n_live, n_live);
+}
+
+static void a_state_that_cannot_be_made_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    float x[20] = {0, 1};
+    const pluck_logits logits = {x, PLUCK_F32, 20};
+    pluck_config *config = own_config(fragile_json);
+    test_allocator allocator;
+    test_allocator_init(&allocator);
+    const pluck_sampler_options options = {.allocator = &allocator.interface};
+    for (int i = 1; i <= 3; i++) {
+        memset(&fragile, 0, sizeof fragile);
+        pluck_sampler *sampler = (pluck_sampler *)&allocator, *copy = (pluck_sampler *)&allocator;
+        pluck_error err = {.message = ""};
+        fragile.fail_create = i;
+        pluck_status status = pluck_sampler_create(&sampler, config, 20, &options, &err);
+        expect_fragile(status, "fragile: cannot create", &err, sampler, 0);
+        assert_int_equal(fragile.n_creates, i);
+        assert_int_equal(allocator.n_live, 0);
+
+        memset(&fragile, 0, sizeof fragile);
+        assert_int_equal(pluck_sampler_create(&sampler, config, 20, &options, NULL), PLUCK_OK);
+        assert_int_equal(pluck_sampler_accept(sampler, 1, NULL), PLUCK_OK);
+        uint64_t n_live = allocator.n_live;
+        fragile.fail_clone = i;
+        status = pluck_sampler_clone(&copy, sampler, &err);
+        expect_fragile(status, "fragile: cannot clone", &err, copy, 3);
+        assert_int_equal(fragile.n_clones, i);
+        assert_int_equal(allocator.n_live, n_live);
+
+        /* Loading makes a copy first: the sampler stays as it was. */
+        unsigned char bytes[4096];
+        size_t n = 0;
+        assert_int_equal(pluck_sampler_save(sampler, bytes, sizeof bytes, &n, NULL), PLUCK_OK);
+        fragile.n_clones = 0;
+        assert_int_equal(pluck_sampler_load(sampler, bytes, n, &err), PLUCK_ERR_IO);
+        assert_int_equal(fragile.n_live, 3);
+        assert_int_equal(allocator.n_live, n_live);
+        pluck_token token = -1;
+        assert_int_equal(pluck_sampler_position(sampler), 1);
+        assert_int_equal(pluck_sampler_sample(sampler, logits, &token, NULL), PLUCK_OK);
+        pluck_sampler_destroy(&sampler);
+        assert_int_equal(fragile.n_live, 0);
+        assert_int_equal(allocator.n_live, 0);
+    }
+    pluck_config_destroy(&config);
+}
+
+static void stages_run_in_one_floating_point_environment(void **state)
+{
+    (void)state;
+    float x[20] = {0, 1};
+    const pluck_logits logits = {x, PLUCK_F32, 20};
+    pluck_config *config = own_config(fragile_json);
+    pluck_sampler *sampler = NULL, *copy = NULL;
+    pluck_token token = -1;
+    unsigned char bytes[4096];
+    size_t n = 0;
+    memset(&fragile, 0, sizeof fragile);
+    if (test_fp_count() == 0)
+        skip();
+    test_fp_set(test_fp_count());
+    fragile.expected_control = test_fp_control();
+    test_fp_set(0);
+    uint64_t before = test_fp_control();
+    assert_true(before != fragile.expected_control);
+    pluck_status statuses[] = {
+        pluck_sampler_create(&sampler, config, 20, NULL, NULL),
+        pluck_sampler_accept_prompt(sampler, 2, NULL),
+        pluck_sampler_sample(sampler, logits, &token, NULL),
+        pluck_sampler_accept(sampler, token, NULL),
+        pluck_sampler_clone(&copy, sampler, NULL),
+        pluck_sampler_save(sampler, bytes, sizeof bytes, &n, NULL),
+        pluck_sampler_load(copy, bytes, n, NULL),
+        pluck_sampler_rewind(copy, 1, NULL),
+        pluck_sampler_reset(copy, NULL),
+        pluck_sampler_set_stream(copy, 3, NULL),
+    };
+    uint64_t after = test_fp_control();
+    test_fp_set(test_fp_count());
+    assert_true(after == before);
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+        assert_int_equal(statuses[i], PLUCK_OK);
+    assert_int_equal(fragile.wrong_modes, 0);
+    pluck_sampler_destroy(&sampler);
+    pluck_sampler_destroy(&copy);
+    pluck_config_destroy(&config);
+}
+
 static void a_state_that_cannot_be_saved_is_refused(void **state)
 {
     (void)state;
@@ -396,6 +619,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(configurations_with_own_stages_read_back),
         cmocka_unit_test(mistakes_in_configurations_are_named),
         cmocka_unit_test(what_goes_wrong_in_a_stage_is_reported_with_its_name),
+        cmocka_unit_test(a_state_that_cannot_be_made_leaves_nothing_behind),
+        cmocka_unit_test(stages_run_in_one_floating_point_environment),
         cmocka_unit_test(a_state_that_cannot_be_saved_is_refused),
         cmocka_unit_test(tables_that_break_a_rule_are_refused),
     };

@@ -301,6 +301,52 @@ static void states_belong_to_one_configuration(void **state)
     pluck_sampler_destroy(&sampler);
 }
 
+/* Each place of each kind of parameter: first, middle and last, key and value. */
+static void a_state_knows_every_part_of_every_parameter(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *saved, *others[6];
+    } cases[] = {
+        {"{\"logit_bias\": {\"3\": 1.5, \"7\": -2, \"90\": 0.25}}",
+         {"{\"logit_bias\": {\"3\": 1.25, \"7\": -2, \"90\": 0.25}}",
+          "{\"logit_bias\": {\"2\": 1.5, \"7\": -2, \"90\": 0.25}}",
+          "{\"logit_bias\": {\"3\": 1.5, \"7\": false, \"90\": 0.25}}",
+          "{\"logit_bias\": {\"3\": 1.5, \"7\": -2, \"90\": 0.5}}",
+          "{\"logit_bias\": {\"3\": 1.5, \"7\": -2, \"91\": 0.25}}",
+          "{\"logit_bias\": {\"7\": -2, \"90\": 0.25}}"}},
+        {"{\"min_tokens\": 9, \"min_tokens_ids\": [2, 5, 8]}",
+         {"{\"min_tokens\": 9, \"min_tokens_ids\": [1, 5, 8]}",
+          "{\"min_tokens\": 9, \"min_tokens_ids\": [2, 6, 8]}",
+          "{\"min_tokens\": 9, \"min_tokens_ids\": [2, 5, 9]}",
+          "{\"min_tokens\": 9, \"min_tokens_ids\": [2, 5]}",
+          "{\"min_tokens\": 8, \"min_tokens_ids\": [2, 5, 8]}",
+          "{\"min_tokens\": 9, \"min_tokens_ids\": [5, 8]}"}},
+        {"{\"bad_words_ids\": [[1, 2], [3]]}",
+         {"{\"bad_words_ids\": [[4, 2], [3]]}", "{\"bad_words_ids\": [[1, 4], [3]]}",
+          "{\"bad_words_ids\": [[1, 2], [4]]}", "{\"bad_words_ids\": [[1], [2, 3]]}",
+          "{\"bad_words_ids\": [[1, 2, 3]]}", "{\"bad_words_ids\": [[3], [1, 2]]}"}},
+        {"{\"repeat_penalty\": 1.5, \"repeat_ignore_prompt\": true}",
+         {"{\"repeat_penalty\": 1.5}", "{\"repeat_penalty\": 1.5000000000000002, "
+                                       "\"repeat_ignore_prompt\": true}"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pluck_sampler *sampler = sampler_of(cases[i].saved), *same = sampler_of(cases[i].saved);
+        state_bytes saved;
+        play(sampler, 12);
+        save(sampler, &saved);
+        assert_int_equal(pluck_sampler_load(same, saved.bytes, saved.n, NULL), PLUCK_OK);
+        for (size_t j = 0; j < 6 && cases[i].others[j]; j++) {
+            pluck_sampler *other = sampler_of(cases[i].others[j]);
+            if (pluck_sampler_load(other, saved.bytes, saved.n, NULL) != PLUCK_ERR_CONFIG)
+                fail_msg("%s takes the state of %s", cases[i].others[j], cases[i].saved);
+            pluck_sampler_destroy(&other);
+        }
+        pluck_sampler_destroy(&sampler);
+        pluck_sampler_destroy(&same);
+    }
+}
+
 /* What was drawn is known after loading: accepting it teaches mirostat as if nothing had been. */
 static void a_drawn_token_is_learnt_from_after_loading(void **state)
 {
@@ -387,6 +433,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(hostile_bytes_are_refused_or_harmless),
         cmocka_unit_test(every_error_says_what_is_wrong),
         cmocka_unit_test(states_belong_to_one_configuration),
+        cmocka_unit_test(a_state_knows_every_part_of_every_parameter),
         cmocka_unit_test(a_drawn_token_is_learnt_from_after_loading),
         cmocka_unit_test(a_mask_is_not_saved_and_loading_drops_it),
         cmocka_unit_test(a_long_history_is_loaded_at_once),

@@ -230,8 +230,8 @@ static void the_ends_of_the_range_are_entries_of_positive_weight(void **state)
     }
 }
 
-/* Tables beyond 2^14 entries are drawn from ahead of the cells: the same draws as one by one, the same
- * numbers used, for any number of draws around the distance that it runs ahead. */
+/* Tables beyond 2^14 entries are drawn from ahead of the cells: the same draws as one by one, the
+ * same numbers used, for any number of draws around the distance that it runs ahead. */
 static void draws_of_many_from_large_tables_are_draws_one_by_one(void **state)
 {
     (void)state;
