@@ -7,6 +7,7 @@
 #include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 
+#include <float.h>
 #include <math.h>
 
 typedef struct dynamic_temperature_params {
@@ -29,7 +30,12 @@ static double power(double x, double y)
     return x > 0.0 ? pl_exp(y * pl_log(x)) : 0.0;
 }
 
-/* The temperature for this view. */
+static double at_most_largest(double x)
+{
+    return x < DBL_MAX ? x : DBL_MAX;
+}
+
+/* The temperature for this view; finite, however large t and range are. */
 static double temperature(const dynamic_temperature_params *dynamic, const pl_view *view)
 {
     double normaliser;
@@ -39,9 +45,10 @@ static double temperature(const dynamic_temperature_params *dynamic, const pl_vi
     if (n < 2)
         return 1.0;
     double low = dynamic->t > dynamic->range ? dynamic->t - dynamic->range : 0.0;
-    double high = dynamic->t + dynamic->range;
+    double high = at_most_largest(dynamic->t + dynamic->range);
     double share = pl_view_entropy(view, &normaliser) / pl_log(n);
-    return low + (high - low) * power(share < 1.0 ? share : 1.0, dynamic->exponent);
+    return at_most_largest(low +
+                           (high - low) * power(share < 1.0 ? share : 1.0, dynamic->exponent));
 }
 
 static pluck_status apply(const void *params, void *state, pl_view *view,

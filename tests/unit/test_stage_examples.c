@@ -6,6 +6,7 @@
 #include "support/test_cases.h"
 #include "support/test_samplers.h"
 
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -311,7 +312,32 @@ static void dynamic_temperature_follows_the_entropy(void **state)
            7,
            false,
            {END},
-           {.125, .138, .153, .169, .125, .138, .153}});
+           {.125, .138, .153, .169, .125, .138, .153}},
+          /* near the largest double: T between 7e307 and 1.8e308, and 0 */
+          {"{\"temperature\": 1.7e308, \"dynatemp_range\": 1e308}",
+           {FLT_MAX, -FLT_MAX, 0, 1},
+           4,
+           false,
+           {END},
+           {.25, .25, .25, .25}},
+          {"{\"temperature\": 1.7e308, \"dynatemp_range\": 1e308}",
+           {1, 2, 3, 4},
+           4,
+           false,
+           {END},
+           {.25, .25, .25, .25}},
+          {"{\"temperature\": 1.7e308, \"dynatemp_range\": 1.7e308, \"dynatemp_exponent\": 0}",
+           {FLT_MAX, -FLT_MAX, 0, 1},
+           4,
+           false,
+           {END},
+           {.25, .25, .25, .25}},
+          {"{\"temperature\": 1.7e308, \"dynatemp_range\": 1.7e308}",
+           {FLT_MAX, -FLT_MAX, 0, 1},
+           4,
+           false,
+           {END},
+           {1, 0, 0, 0}});
 }
 
 static void smoothing_bends_logits(void **state)
