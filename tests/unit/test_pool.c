@@ -323,8 +323,11 @@ static void a_child_of_a_fork_in_the_middle_of_a_call_runs_too(void **state)
         pl_pool *pool = pool_of(4);
         pthread_t id;
         void *answer = NULL;
+        n_starts = 0;
         assert_int_equal(__real_pthread_create(&id, NULL, run_slowly, pool), 0);
-        sleep_ns(round * MS);
+        while (n_starts == 0)
+            sleep_ns(MS / 10);
+        sleep_ns(round * MS / 2);
         assert_int_equal(in_child(run_and_destroy, pool), 0);
         pthread_join(id, &answer);
         assert_ptr_equal(answer, pool);
