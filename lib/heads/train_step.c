@@ -101,10 +101,11 @@ static pluck_status visit_one(void *context, uint32_t worker, size_t item, pluck
     return status;
 }
 
+/* NULL if there are none: the list of a tree with one token has never been allocated. */
 static const pl_visit *visits_of(const pluck_trainer *trainer, size_t place)
 {
     const pl_row_visits *row = &trainer->row_visits[place];
-    return trainer->workers[row->worker].list.visits + row->first;
+    return row->n > 0 ? trainer->workers[row->worker].list.visits + row->first : NULL;
 }
 
 /* Counts the examples of each node, and lists the nodes as they are first met: parents first. */
