@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -252,6 +254,32 @@ static void null_pointers_are_refused_and_no_rows_are_fine(void **state)
     batch_destroy(b);
 }
 
+/* A server forks after its first batch; the child samples on, and ends. */
+static void a_forked_child_samples_the_same_tokens(void **state)
+{
+    (void)state;
+    batch *b = batch_create(4);
+    assert_int_equal(run(b, 0, NULL), PLUCK_OK);
+    pluck_token expected[N_ROWS];
+    memcpy(expected, b->tokens, sizeof expected);
+    fflush(NULL);
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        alarm(20);
+        const bool is_right =
+            run(b, 0, NULL) == PLUCK_OK && memcmp(b->tokens, expected, sizeof expected) == 0;
+        batch_destroy(b);
+        _exit(is_right ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(run(b, 0, NULL), PLUCK_OK);
+    assert_memory_equal(b->tokens, expected, sizeof expected);
+    batch_destroy(b);
+}
+
 static void a_workspace_of_another_size_is_refused(void **state)
 {
     (void)state;
@@ -348,6 +376,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(failed_rows_are_reported_and_the_others_done),
         cmocka_unit_test(mistakes_are_refused_and_change_nothing),
         cmocka_unit_test(null_pointers_are_refused_and_no_rows_are_fine),
+        cmocka_unit_test(a_forked_child_samples_the_same_tokens),
         cmocka_unit_test(a_workspace_of_another_size_is_refused),
         cmocka_unit_test(samplers_that_share_a_workspace_do_not_notice),
         cmocka_unit_test(a_hundred_thousand_samplers_take_one_kilobyte_each),
