@@ -2,10 +2,10 @@
 """Why: what the command prints is read by people and programs, so it must not change unnoticed.
 Runs every case of cases.txt and compares exit status, standard output and standard error.
 
-    run_cases.py --pluck PLUCK [--refresh] [NAME...]
+    run_cases.py --pluck PLUCK [--refresh | --stack KIB] [NAME...]
 
 --refresh writes what the command prints now to expected/; look at the difference before you commit
-it.
+it. --stack runs the command with a stack of this size, as small systems and cautious services do.
 """
 import argparse
 import pathlib
@@ -45,13 +45,16 @@ def check_stderr(case, text):
     return wrong
 
 
-def run_case(name, case, env, refresh):
+def run_case(name, case, env, args):
+    line = case["run"]
+    if args.stack:
+        line = f'pluck() {{ (ulimit -s {args.stack}; exec pluck "$@"); }}\n{line}'
     with tempfile.TemporaryDirectory() as folder:
         write_inputs(folder)
-        done = subprocess.run(["sh", "-c", case["run"]], cwd=folder, env=env, capture_output=True,
+        done = subprocess.run(["sh", "-c", line], cwd=folder, env=env, capture_output=True,
                               stdin=subprocess.DEVNULL, timeout=120)
     expected = HERE / "expected" / (name + ".out")
-    if refresh:
+    if args.refresh:
         if done.stdout:
             expected.write_bytes(done.stdout)
         else:
@@ -69,6 +72,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pluck", required=True)
     parser.add_argument("--refresh", action="store_true")
+    parser.add_argument("--stack", type=int)
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
 
@@ -81,7 +85,7 @@ def main():
     (HERE / "expected").mkdir(exist_ok=True)
     n_failed = 0
     for name in args.names or cases:
-        wrong = run_case(name, cases[name], env, args.refresh)
+        wrong = run_case(name, cases[name], env, args)
         n_failed += bool(wrong)
         for message in wrong:
             print(f"{name}: {message}\n    {cases[name]['run']}\n    replay: {sys.argv[0]} "
