@@ -6,6 +6,8 @@
  *   - Every fallible function returns a pluck_status and takes a trailing pluck_error *err, which
  *     may be NULL. On failure err->message is one line that says what was wrong, where, and what
  *     would be right; on success err is not touched.
+ *   - NULL for a pointer that is needed is PLUCK_ERR_INVALID. A function that returns no status
+ *     then returns 0, NULL or false, or does nothing. Comments name the pointers that may be NULL.
  *   - "On failure nothing changed" holds for every function unless its comment says otherwise.
  *   - Objects come from *_create or *_from_*; *_destroy takes the address of the pointer, frees the
  *     object and sets the pointer to NULL; destroying NULL is allowed.

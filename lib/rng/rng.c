@@ -72,6 +72,8 @@ static uint32_t rotate_right_32(uint32_t x, unsigned count)
 
 void pluck_pcg32_init(pluck_pcg32 *rng, uint64_t initstate, uint64_t initseq)
 {
+    if (!rng)
+        return;
     rng->inc = (initseq << 1) | 1;
     /* One step from state 0 gives inc, then initstate is added, then one more step. */
     rng->state = (rng->inc + initstate) * PCG32_MULTIPLIER + rng->inc;
@@ -79,6 +81,8 @@ void pluck_pcg32_init(pluck_pcg32 *rng, uint64_t initstate, uint64_t initseq)
 
 uint32_t pluck_pcg32_next(pluck_pcg32 *rng)
 {
+    if (!rng)
+        return 0;
     const uint64_t state = rng->state;
     rng->state = state * PCG32_MULTIPLIER + rng->inc;
     return rotate_right_32((uint32_t)(((state >> 18) ^ state) >> 27), (unsigned)(state >> 59));
@@ -87,6 +91,8 @@ uint32_t pluck_pcg32_next(pluck_pcg32 *rng)
 /* Lemire's method, as in pluck_pcg64_below(). */
 uint32_t pluck_pcg32_below(pluck_pcg32 *rng, uint32_t bound)
 {
+    if (!rng)
+        return 0;
     uint64_t product = (uint64_t)pluck_pcg32_next(rng) * bound;
     if ((uint32_t)product < bound) {
         const uint32_t n_surplus = (uint32_t)-bound % bound;
@@ -98,6 +104,8 @@ uint32_t pluck_pcg32_below(pluck_pcg32 *rng, uint32_t bound)
 
 void pluck_pcg32_advance(pluck_pcg32 *rng, uint64_t delta)
 {
+    if (!rng)
+        return;
     uint64_t multiplier = 1, sum = 0;
     uint64_t power = PCG32_MULTIPLIER, power_sum = 1;
     for (; delta; delta >>= 1) {
@@ -148,6 +156,8 @@ static uint64_t mix(uint64_t x)
 
 void pluck_pcg64_seed(pluck_pcg64 *rng, uint64_t seed, uint64_t stream, uint64_t position)
 {
+    if (!rng)
+        return;
     const uint64_t gamma = UINT64_C(0x9E3779B97F4A7C15);
     uint64_t w[8] = {seed, stream};
     for (int i = 2; i < 8; i++)
@@ -161,6 +171,8 @@ void pluck_pcg64_seed(pluck_pcg64 *rng, uint64_t seed, uint64_t stream, uint64_t
 
 void pluck_pcg64_skip_positions(pluck_pcg64 *rng, uint64_t n_positions)
 {
+    if (!rng)
+        return;
     if (n_positions == 1)
         pcg64_apply(rng, STRIDE_MULTIPLIER, STRIDE_SUM);
     else if (n_positions > 1)
@@ -169,12 +181,14 @@ void pluck_pcg64_skip_positions(pluck_pcg64 *rng, uint64_t n_positions)
 
 void pluck_pcg64_advance(pluck_pcg64 *rng, uint64_t delta_hi, uint64_t delta_lo)
 {
+    if (!rng)
+        return;
     pcg64_repeat(rng, (pl_u128){delta_hi, delta_lo}, PL_PCG64_MULTIPLIER, ONE);
 }
 
 uint64_t pluck_pcg64_next(pluck_pcg64 *rng)
 {
-    return pl_pcg64_step(rng);
+    return rng ? pl_pcg64_step(rng) : 0;
 }
 
 double pluck_pcg64_uniform(pluck_pcg64 *rng)
@@ -190,6 +204,8 @@ double pluck_pcg64_uniform(pluck_pcg64 *rng)
  */
 uint64_t pluck_pcg64_below(pluck_pcg64 *rng, uint64_t bound)
 {
+    if (!rng)
+        return 0;
     pl_u128 product = pl_mul_full(pluck_pcg64_next(rng), bound);
     if (product.lo < bound) {
         const uint64_t n_surplus = -bound % bound;

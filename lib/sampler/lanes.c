@@ -61,7 +61,7 @@ void pluck_workspace_destroy(pluck_workspace **workspace)
 
 uint32_t pluck_workspace_threads(const pluck_workspace *workspace)
 {
-    return workspace->n_lanes;
+    return workspace ? workspace->n_lanes : 0;
 }
 
 pluck_status pl_lanes_reserve_edits(pluck_workspace *workspace, size_t n, pluck_error *err)

@@ -291,25 +291,25 @@ pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *bits,
 
 uint32_t pluck_sampler_n_vocab(const pluck_sampler *sampler)
 {
-    return sampler->n_vocab;
+    return sampler ? sampler->n_vocab : 0;
 }
 
 uint64_t pluck_sampler_seed(const pluck_sampler *sampler)
 {
-    return sampler->seed;
+    return sampler ? sampler->seed : 0;
 }
 
 uint64_t pluck_sampler_stream(const pluck_sampler *sampler)
 {
-    return sampler->stream;
+    return sampler ? sampler->stream : 0;
 }
 
 uint64_t pluck_sampler_position(const pluck_sampler *sampler)
 {
-    return sampler->position;
+    return sampler ? sampler->position : 0;
 }
 
 pluck_isa pluck_sampler_isa(const pluck_sampler *sampler)
 {
-    return sampler->kernels->isa;
+    return sampler ? sampler->kernels->isa : PLUCK_ISA_BEST;
 }

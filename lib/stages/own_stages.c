@@ -285,23 +285,23 @@ static const pl_stage_context *context_of(const pluck_stage_context *context)
 
 size_t pluck_history_length(const pluck_stage_context *context)
 {
-    return pl_history_length(context_of(context)->history);
+    return context ? pl_history_length(context_of(context)->history) : 0;
 }
 
 pluck_token pluck_history_token(const pluck_stage_context *context, size_t age)
 {
-    return pl_history_at(context_of(context)->history, age);
+    return context ? pl_history_at(context_of(context)->history, age) : 0;
 }
 
 double pluck_stage_uniform(const pluck_stage_context *context)
 {
-    pluck_pcg64 *rng = context_of(context)->rng;
+    pluck_pcg64 *rng = context ? context_of(context)->rng : NULL;
     return rng ? pluck_pcg64_uniform(rng) : 0.0;
 }
 
 uint32_t pluck_stage_n_vocab(const pluck_stage_context *context)
 {
-    return context_of(context)->n_vocab;
+    return context ? context_of(context)->n_vocab : 0;
 }
 
 static pl_view *inner_of(pluck_view *view)
@@ -319,35 +319,41 @@ static const pl_view *settled(const pluck_view *view)
 
 uint32_t pluck_view_count(const pluck_view *view)
 {
-    return pl_view_n_candidates(settled(view));
+    return view ? pl_view_n_candidates(settled(view)) : 0;
 }
 
 double pluck_view_logit(const pluck_view *view, uint32_t token)
 {
+    if (!view)
+        return 0.0;
     const pl_view *inner = settled(view);
     return inner->scale * (double)pl_view_stored(inner, token);
 }
 
 double pluck_view_max_logit(const pluck_view *view)
 {
+    if (!view)
+        return 0.0;
     const pl_view *inner = settled(view);
     return inner->scale * (double)inner->max;
 }
 
 double pluck_view_log_normaliser(const pluck_view *view)
 {
-    return pl_log(pl_view_normaliser(settled(view)));
+    return view ? pl_log(pl_view_normaliser(settled(view))) : 0.0;
 }
 
 double pluck_view_entropy(const pluck_view *view)
 {
+    if (!view)
+        return 0.0;
     double normaliser;
     return pl_view_entropy(settled(view), &normaliser);
 }
 
 void pluck_view_scale(pluck_view *view, double factor)
 {
-    if (factor > 0.0)
+    if (view && factor > 0.0)
         pl_view_scale(inner_of(view), factor);
 }
 
@@ -389,6 +395,8 @@ static pluck_status check_tokens(const pl_view *view, const uint32_t *tokens, si
 pluck_status pluck_view_edit(pluck_view *view, const uint32_t *tokens, size_t n,
                              pluck_new_logit new_logit, void *user, pluck_error *err)
 {
+    if (!view || (!tokens && n > 0) || !new_logit)
+        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     pl_view *inner = inner_of(view);
     bool is_bad = false;
     const edit_context context = {new_logit, user, tokens, &is_bad};
@@ -406,6 +414,8 @@ pluck_status pluck_view_edit(pluck_view *view, const uint32_t *tokens, size_t n,
 pluck_status pluck_view_edit_all(pluck_view *view, pluck_new_logit new_logit, void *user,
                                  pluck_error *err)
 {
+    if (!view || !new_logit)
+        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     pl_view *inner = inner_of(view);
     bool is_bad = false;
     const edit_context context = {new_logit, user, inner->workspace->ids, &is_bad};
@@ -415,11 +425,14 @@ pluck_status pluck_view_edit_all(pluck_view *view, pluck_new_logit new_logit, vo
 
 void pluck_view_keep_top(pluck_view *view, uint32_t k)
 {
-    pl_view_keep_top(inner_of(view), k > 0 ? k : 1);
+    if (view)
+        pl_view_keep_top(inner_of(view), k > 0 ? k : 1);
 }
 
 void pluck_view_keep_from(pluck_view *view, double logit)
 {
+    if (!view)
+        return;
     double offset = logit - pluck_view_max_logit(view);
     if (offset <= 0.0)
         pl_view_keep_near_max(inner_of(view), offset, 1);
@@ -429,7 +442,7 @@ void pluck_view_keep_from(pluck_view *view, double logit)
 
 void pluck_view_keep_mass(pluck_view *view, double p)
 {
-    if (p < 1.0)
+    if (view && p < 1.0)
         pl_view_keep_nucleus(inner_of(view), p > 0.0 ? p : 0.0, 1);
 }
 
@@ -437,6 +450,8 @@ pluck_status pluck_view_keep_if(pluck_view *view,
                                 bool (*keep)(void *user, uint32_t token, double logit), void *user,
                                 pluck_error *err)
 {
+    if (!view || !keep)
+        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     pl_view *inner = inner_of(view);
     pl_view_make_compact(inner);
     pl_workspace *w = inner->workspace;

@@ -1,0 +1,376 @@
+/*
+ * Why: a host passes NULL where it should not, once, in a path that is rarely taken. That must be a
+ * status or a 0, not the end of the process. Each public function is called with each pointer
+ * argument NULL in turn, all others valid, in a child process that starts with the same objects.
+ *
+ *     test_null_arguments FOLDER     FOLDER is writable, and has "model.ftz"
+ */
+#include "support/test_own_stages.h"
+
+#include <pluck/pluck.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { N = 8, DIM = 4, MAX_POINTERS = 8, TIMEOUT_SECONDS = 60 };
+
+#define NULL_LOGITS  ((pluck_logits){NULL, PLUCK_F32, N})
+#define NULL_WEIGHTS ((pluck_weights){NULL, PLUCK_WEIGHTS_F32, N})
+
+typedef struct outcome {
+    bool has_status, is_nothing;
+    pluck_status status;
+} outcome;
+
+typedef struct null_call {
+    const char *name;
+    void (*call)(int at, outcome *seen, pluck_error *err);
+    bool in_stage;
+    size_t n_pointers;
+    struct {
+        int at;
+        bool is_optional;
+    } pointers[MAX_POINTERS];
+} null_call;
+
+static void *take(void *user, size_t size_bytes)
+{
+    (void)user;
+    return malloc(size_bytes);
+}
+
+static void give(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
+
+static void report(void *user, const char *key, pluck_import_fate fate, const char *note)
+{
+    (void)user, (void)key, (void)fate, (void)note;
+}
+
+static double double_logit(void *user, uint32_t token, double logit)
+{
+    (void)user, (void)token;
+    return 2 * logit;
+}
+
+static bool keeps_all(void *user, uint32_t token, double logit)
+{
+    (void)user, (void)token, (void)logit;
+    return true;
+}
+
+static pluck_allocator allocator = {take, give, NULL};
+
+/* Values */
+static const float z[N] = {1, 2, 3, 4, 0, -1, -2, 0.5f};
+static const float uniform[N] = {0.125f, 0.125f, 0.125f, 0.125f, 0.125f, 0.125f, 0.125f, 0.125f};
+static const float weights[N * DIM] = {1, 2, 3, 4, 4, 3, 2, 1, 0, 1, 0, 1, 1};
+static const float hidden[2 * DIM] = {1, -1, 0.5f, 2, 0, 1, 2, 3};
+static const double ones[N] = {1, 1, 1, 1, 1, 1, 1, 1};
+static const pluck_token two_tokens[2] = {1, 2};
+static const uint32_t view_tokens[2] = {0, 1};
+static const int32_t mask[1] = {0xff};
+static const int64_t counts[N] = {1, 2, 3, 4, 5, 6, 7, 8};
+static const uint8_t bits[2] = {0, 1};
+static const size_t bit_ends[2] = {1, 2};
+static const int32_t children[2] = {0, 1};
+static const pluck_weights weights_of = {z, PLUCK_WEIGHTS_F32, 4};
+static const pluck_logits logits = {z, PLUCK_F32, N};
+static const pluck_logits rows[3] = {{z, PLUCK_F32, N}, {z, PLUCK_F32, N}, {z, PLUCK_F32, N}};
+static const pluck_matrix matrix = {weights, PLUCK_F32, N, DIM};
+static const pluck_head_tail tail = {{weights, PLUCK_F32, 2, DIM}, {weights, PLUCK_F32, 3, 2}};
+static const pluck_head_band band = {{weights, PLUCK_F32, N, DIM}, 0};
+static const pluck_head_batch batch = {hidden, 2, NULL, 2};
+static const pluck_prob half[2] = {{1, 0.5f}, {2, 0.5f}};
+static const pluck_support supports[3] = {{half, 2}, {half, 2}, {half, 2}};
+static const pluck_drafts drafts = {two_tokens, supports, 2};
+static const double temperatures[1] = {1};
+
+/* Options: what is not given is NULL in them already. */
+static const pluck_dump_options dump_options = {.format = PLUCK_DUMP_AUTO};
+static const pluck_dump_writer_options writer_options = {
+    .format = PLUCK_DUMP_NPY, .n_vocab = N, .n_rows = 1};
+static const pluck_fasttext_options model_options = {.isa = PLUCK_ISA_BEST};
+static const pluck_head_options head_options = {.isa = PLUCK_ISA_BEST};
+static const pluck_sampler_options sampler_options = {.isa = PLUCK_ISA_BEST};
+static const pluck_trace_options trace_options = {.max_tokens = 4};
+static const pluck_train_data train_data = {
+    .hidden = hidden, .n_rows = 2, .dim = DIM, .targets = two_tokens};
+static const pluck_train_options train_options = {.n_threads = 2};
+static const pluck_tune_options tune_options = {.n_bootstrap = 2};
+static const pluck_dump_row written_row = {{z, PLUCK_F32, N}, 1};
+
+/* Results */
+static pluck_isa isa;
+static pluck_config_kind kind;
+static pluck_comparison comparison;
+static pluck_logits read_logits;
+static pluck_dump_row dump_row;
+static pluck_token token, tokens[N];
+static pluck_status statuses[2];
+static pluck_draw draw, draws[2];
+static pluck_logprob logprobs[2];
+static pluck_prob probs[N];
+static pluck_scored_token scored[2 * N];
+static pluck_fasttext_label labels[2];
+static pluck_tree_stats tree_stats;
+static pluck_head_stats stats;
+static pluck_verdict verdict;
+static pluck_train_progress progress;
+static pluck_tune_fit fit;
+static pluck_tune_cut cut = {.kind = PLUCK_TUNE_TOP_K, .setting = 2};
+static pluck_tune_stats tune_stats;
+static pluck_softmax_state state = {4, 1.7};
+static pluck_pcg64 rng;
+static pluck_pcg32 small_rng;
+static char text[1 << 16], bytes[4096], saved[4096];
+static uint8_t code[64];
+static size_t size, used, saved_size, model_size;
+static uint32_t count, drawn, histogram[N], many_counts[N];
+static uint64_t seed, tries;
+static double number, doubles[N];
+static float floats[N * DIM], more_floats[N], one_float;
+static const uint64_t *axes;
+static const int32_t *features;
+static const float *hidden_row;
+
+/* Files */
+static char dump_path[512], targets_path[512], new_path[512], model_path[512], head_path[512];
+static char checkpoint_path[512], alias_path[512], sum_tree_path[512], huffman_path[512];
+static char *model_bytes;
+
+/* Objects, and where new ones go */
+static pluck_workspace *workspace, *new_workspace;
+static pluck_sampler *sampler, *samplers[2], *new_sampler;
+static pluck_config *config, *new_config;
+static pluck_dump *dump, *new_dump;
+static pluck_targets *targets, *new_targets;
+static pluck_dump_writer *writer, *new_writer;
+static pluck_fasttext *model, *new_model;
+static pluck_fasttext_query *model_query, *new_model_query;
+static pluck_tree *tree, *new_tree;
+static pluck_head *head, *tree_head, *new_head;
+static pluck_head_query *query, *new_query;
+static pluck_registry *registry, *new_registry;
+static pluck_candidates *candidates, *new_candidates;
+static pluck_speculation *speculation, *new_speculation;
+static pluck_trace *trace, *new_trace;
+static pluck_trainer *trainer, *new_trainer;
+static pluck_tune_data tune_data;
+static const pluck_tune_request request = {
+    .temperatures = temperatures, .n = 1, .stats = &tune_stats};
+static pluck_alias *alias, *new_alias;
+static pluck_sum_tree *sum_tree, *new_sum_tree;
+static pluck_huffman *huffman, *new_huffman;
+static pluck_view *view;
+static const pluck_stage_context *context;
+
+static void made(pluck_status status, const char *what, const pluck_error *err)
+{
+    if (status == PLUCK_OK)
+        return;
+    printf("%s: %s\n", what, err->message);
+    exit(2);
+}
+
+/* MADE(pluck_thing_create(...)): the end of the program if that fails. */
+#define MADE(call) made(call, #call, &err)
+
+/* Made in the child that finishes it, for its files are there once. */
+static pluck_dump_writer *written_writer(void)
+{
+    pluck_error err = {.status = PLUCK_OK};
+    MADE(pluck_dump_writer_create(&new_writer, new_path, &writer_options, &err));
+    MADE(pluck_dump_writer_write(new_writer, &written_row, &err));
+    return new_writer;
+}
+
+#include "null_calls.inc"
+
+static void make_files(const char *folder)
+{
+    pluck_error err = {.status = PLUCK_OK};
+    const struct {
+        char *path;
+        const char *name;
+    } files[] = {
+        {dump_path, "dump.npy"},      {targets_path, "targets.txt"},
+        {new_path, "new.npy"},        {model_path, "model.ftz"},
+        {head_path, "head.st"},       {checkpoint_path, "checkpoint.st"},
+        {alias_path, "alias.st"},     {sum_tree_path, "sum_tree.st"},
+        {huffman_path, "huffman.st"},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        snprintf(files[i].path, sizeof dump_path, "%s/%s", folder, files[i].name);
+    pluck_dump_writer_options options = writer_options;
+    options.n_rows = 2;
+    MADE(pluck_dump_writer_create(&new_writer, dump_path, &options, &err));
+    MADE(pluck_dump_writer_write(new_writer, &written_row, &err));
+    MADE(pluck_dump_writer_write(new_writer, &written_row, &err));
+    MADE(pluck_dump_writer_finish(new_writer, &err));
+    pluck_dump_writer_destroy(&new_writer);
+    FILE *file = fopen(targets_path, "w");
+    if (!file || fputs("1\n2\n", file) < 0 || fclose(file) != 0)
+        exit(2);
+    file = fopen(model_path, "rb");
+    model_bytes = malloc(1 << 20);
+    if (!file || !model_bytes)
+        exit(2);
+    model_size = fread(model_bytes, 1, 1 << 20, file);
+    fclose(file);
+}
+
+static void make_samplers(void)
+{
+    pluck_error err = {.status = PLUCK_OK};
+    MADE(pluck_workspace_create(&workspace, N, 2, NULL, &err));
+    MADE(pluck_config_from_json(&config, "{\"seed\": 7, \"top_k\": 5}", 23, NULL, &err));
+    const pluck_sampler_options options = {.workspace = workspace};
+    MADE(pluck_sampler_create(&sampler, config, N, NULL, &err));
+    MADE(pluck_sampler_create(&samplers[0], config, N, &options, &err));
+    MADE(pluck_sampler_create(&samplers[1], config, N, &options, &err));
+    MADE(pluck_sampler_accept(sampler, 1, &err));
+    MADE(pluck_sampler_save(sampler, saved, sizeof saved, &saved_size, &err));
+    MADE(pluck_trace_create(&trace, sampler, NULL, &err));
+    MADE(pluck_sampler_trace(sampler, logits, two_tokens, 2, trace, &err));
+    MADE(pluck_registry_create(&registry, NULL, &err));
+    MADE(pluck_candidates_create(&candidates, N, NULL, &err));
+    MADE(pluck_speculation_create(&speculation, N, 1, 0, NULL, &err));
+    pluck_pcg64_seed(&rng, 1, 2, 3);
+    pluck_pcg32_init(&small_rng, 1, 2);
+}
+
+static void make_rest(void)
+{
+    pluck_error err = {.status = PLUCK_OK};
+    MADE(pluck_dump_open(&dump, dump_path, NULL, &err));
+    MADE(pluck_targets_open(&targets, targets_path, NULL, &err));
+    tune_data = (pluck_tune_data){.dump = dump, .targets = targets, .threads = 2};
+    MADE(pluck_dump_writer_create(&writer, new_path, &writer_options, &err));
+    MADE(pluck_fasttext_open(&model, model_path, NULL, &err));
+    MADE(pluck_fasttext_query_create(&model_query, model, NULL, &err));
+    MADE(pluck_tree_balanced(&tree, N, NULL, &err));
+    MADE(pluck_head_create_dense(&head, &matrix, NULL, NULL, &err));
+    MADE(pluck_head_create_hierarchical(&tree_head, tree, &matrix, NULL, PLUCK_TREE_RIGHT, NULL,
+                                        &err));
+    MADE(pluck_head_save(head, head_path, &err));
+    MADE(pluck_head_query_create(&query, head, NULL, &err));
+    MADE(pluck_trainer_create(&trainer, tree, &train_data, NULL, &err));
+    MADE(pluck_trainer_save(trainer, checkpoint_path, &err));
+    MADE(pluck_alias_create(&alias, weights_of, NULL, &err));
+    MADE(pluck_alias_save(alias, alias_path, &err));
+    MADE(pluck_sum_tree_create(&sum_tree, weights_of, NULL, &err));
+    MADE(pluck_sum_tree_save(sum_tree, sum_tree_path, &err));
+    MADE(pluck_huffman_create(&huffman, weights_of, NULL, &err));
+    MADE(pluck_huffman_save(huffman, huffman_path, &err));
+}
+
+/* The call under test */
+static const null_call *tested;
+static int tested_at;
+static outcome seen;
+static pluck_error seen_err;
+
+static pluck_status call_in_stage(const void *params, void *own_state, pluck_view *v,
+                                  const pluck_stage_context *c, pluck_error *err)
+{
+    (void)params, (void)own_state, (void)err;
+    view = v;
+    context = c;
+    tested->call(tested_at, &seen, &seen_err);
+    return PLUCK_OK;
+}
+
+static void run_in_stage(void)
+{
+    pluck_error err = {.status = PLUCK_OK};
+    const pluck_own_stage stage = {.info = {.name = "own_call",
+                                            .kind = PLUCK_STAGE_REWEIGHT,
+                                            .params = test_own_params,
+                                            .n_params = 1,
+                                            .params_size_bytes = sizeof(one_number)},
+                                   .apply = call_in_stage};
+    const char *json =
+        "{\"stages\": [{\"type\": \"own_call\", \"x\": 1}], \"draw\": \"categorical\"}";
+    MADE(pluck_registry_add(registry, &stage, &err));
+    MADE(pluck_config_from_json_with_stages(&new_config, json, strlen(json), registry, NULL, &err));
+    MADE(pluck_sampler_create(&new_sampler, new_config, N, NULL, &err));
+    MADE(pluck_sampler_accept(new_sampler, 1, &err));
+    MADE(pluck_sampler_sample(new_sampler, logits, &token, &err));
+}
+
+/* In the child: what is wrong, or NULL. */
+static const char *problem_of(bool is_valid)
+{
+    if (tested->in_stage)
+        run_in_stage();
+    else
+        tested->call(tested_at, &seen, &seen_err);
+    if (!seen.has_status)
+        return is_valid || seen.is_nothing ? NULL : "is not 0, NULL or false";
+    if (is_valid)
+        return seen.status == PLUCK_OK ? NULL : "fails";
+    if (seen.status != PLUCK_ERR_INVALID)
+        return "is not PLUCK_ERR_INVALID";
+    if (seen_err.status != PLUCK_ERR_INVALID || seen_err.message[0] == '\0')
+        return "has no message";
+    return NULL;
+}
+
+/* at: which argument is NULL, or -1. False, after a line that says why, if that is not right. */
+static bool check(const null_call *c, int at, bool is_valid)
+{
+    tested = c;
+    tested_at = at;
+    fflush(NULL);
+    const pid_t pid = fork();
+    if (pid < 0)
+        exit(2);
+    if (pid == 0) {
+        alarm(TIMEOUT_SECONDS);
+        const char *problem = problem_of(is_valid);
+        if (problem)
+            printf("%s, argument %d NULL: %s (%s: %s)\n", c->name, at + 1, problem,
+                   pluck_status_name(seen.status), seen_err.message);
+        fflush(NULL);
+        _exit(problem ? 1 : 0);
+    }
+    int status = 0;
+    if (waitpid(pid, &status, 0) != pid)
+        exit(2);
+    if (WIFSIGNALED(status))
+        printf("%s, argument %d NULL: ended by signal %d\n", c->name, at + 1, WTERMSIG(status));
+    else if (WEXITSTATUS(status) > 1)
+        printf("%s, argument %d NULL: exit status %d\n", c->name, at + 1, WEXITSTATUS(status));
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2)
+        return 2;
+    make_files(argv[1]);
+    make_samplers();
+    make_rest();
+    size_t n_calls = 0, n_failed = 0;
+    for (const char *const *problem = problems; *problem; problem++) {
+        printf("%s\n", *problem);
+        n_failed++;
+    }
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        const null_call *c = &calls[i];
+        n_failed += !check(c, -1, true);
+        for (size_t p = 0; p < c->n_pointers; p++)
+            n_failed += !check(c, c->pointers[p].at, c->pointers[p].is_optional);
+        n_calls += 1 + c->n_pointers;
+    }
+    printf("%zu functions, %zu calls, %zu failed\n", sizeof calls / sizeof *calls, n_calls,
+           n_failed);
+    return n_failed > 0;
+}
