@@ -128,6 +128,48 @@ static void test_every_allocation_of_a_tree_may_fail(void **state)
     fail_each_allocation("other trees", make_other_trees);
 }
 
+/* A head of each kind from matrices in memory, of which it makes copies. */
+static pluck_status create_heads(const pluck_allocator *allocator)
+{
+    static const float weights[N * DIM] = {1, 2, 3}, bias[N] = {1};
+    const pluck_head_options options = {.copy = true, .allocator = allocator};
+    const pluck_matrix all = {weights, PLUCK_F32, N, DIM}, root = {weights, PLUCK_F32, 10, DIM},
+                       inner = {weights, PLUCK_F32, N - 1, DIM};
+    const pluck_head_tail tails[2] = {
+        {{weights, PLUCK_F32, 2, DIM}, {weights, PLUCK_F32, 20, 2}},
+        {{weights, PLUCK_F32, 1, DIM}, {weights, PLUCK_F32, 12, 1}},
+    };
+    const pluck_head_band bands[2] = {{{weights, PLUCK_F32, 10, DIM}, 0},
+                                      {{weights, PLUCK_F32, 30, 2}, 2}};
+    pluck_tree *tree = NULL;
+    pluck_head *heads[4] = {NULL};
+    pluck_head_query *query = NULL;
+    pluck_status status = pluck_tree_balanced(&tree, N, allocator, &err);
+    if (status == PLUCK_OK)
+        status = pluck_head_create_dense(&heads[0], &all, bias, &options, &err);
+    if (status == PLUCK_OK)
+        status = pluck_head_create_hierarchical(&heads[1], tree, &inner, bias, PLUCK_TREE_LEFT,
+                                                &options, &err);
+    if (status == PLUCK_OK)
+        status = pluck_head_create_adaptive(&heads[2], &root, bias, tails, 2, &options, &err);
+    if (status == PLUCK_OK)
+        status = pluck_head_create_differentiated(&heads[3], DIM, bands, 2, bias, &options, &err);
+    for (int i = 0; i < 4 && status == PLUCK_OK; i++) {
+        status = pluck_head_query_create(&query, heads[i], allocator, &err);
+        pluck_head_query_destroy(&query);
+    }
+    for (int i = 0; i < 4; i++)
+        pluck_head_destroy(&heads[i]);
+    pluck_tree_destroy(&tree);
+    return status;
+}
+
+static void test_every_allocation_of_a_created_head_may_fail(void **state)
+{
+    (void)state;
+    fail_each_allocation("heads from memory", create_heads);
+}
+
 static void test_every_allocation_of_a_head_may_fail(void **state)
 {
     (void)state;
@@ -230,6 +272,10 @@ static void make_model(void)
 
 static pluck_status use_model(const pluck_allocator *allocator)
 {
+    enum { LINE_BYTES = 20000 };
+    static char line[LINE_BYTES];
+    for (size_t i = 0; i < LINE_BYTES; i++)
+        line[i] = i < LINE_BYTES / 2 ? "the "[i % 4] : 'x';
     const pluck_fasttext_options options = {.allocator = allocator};
     pluck_fasttext *opened = NULL;
     pluck_fasttext_query *query = NULL;
@@ -241,6 +287,11 @@ static pluck_status use_model(const pluck_allocator *allocator)
         status = pluck_fasttext_query_create(&query, opened, allocator, &err);
     if (status == PLUCK_OK)
         status = pluck_fasttext_predict(query, "the the\n", 8, 2, 0, labels, &n, &err);
+    /* Lines and words that outgrow what the query holds. */
+    if (status == PLUCK_OK)
+        status = pluck_fasttext_predict(query, line, LINE_BYTES, 2, 0, labels, &n, &err);
+    if (status == PLUCK_OK)
+        status = pluck_fasttext_predict_compat(query, line, LINE_BYTES, 2, 0, labels, &n, &err);
     pluck_fasttext_query_destroy(&query);
     pluck_fasttext_close(&opened);
     return status;
@@ -328,6 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_allocation_of_a_tree_may_fail),
         cmocka_unit_test(test_every_allocation_of_a_head_may_fail),
+        cmocka_unit_test(test_every_allocation_of_a_created_head_may_fail),
         cmocka_unit_test(test_queries_allocate_nothing),
         cmocka_unit_test(test_every_allocation_of_a_fasttext_model_may_fail),
         cmocka_unit_test(test_every_allocation_of_a_training_may_fail),

@@ -95,7 +95,18 @@ static void test_callers_mistakes_are_refused(void **state)
     assert_int_equal(pluck_head_logprob(query, hidden, -1, &logprob, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_head_top_k(query, hidden, 0, tokens, &n, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_head_top_k(query, hidden, 1, NULL, &n, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_head_top_p(query, hidden, 0, tokens, 2, &n, &err), PLUCK_ERR_INVALID);
+    static const double outside[] = {0, -0.5, 0x1.0000000000001p+0, (double)INFINITY};
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
+        n = 77;
+        assert_int_equal(pluck_head_top_p(query, hidden, outside[i], tokens, 2, &n, &err),
+                         PLUCK_ERR_INVALID);
+        assert_non_null(strstr(err.message, "outside (0, 1]"));
+        assert_int_equal(n, 77);
+    }
+    assert_int_equal(pluck_head_top_p(query, hidden, 1, tokens, 2, &n, &err), PLUCK_OK);
+    assert_int_equal(pluck_head_top_p(query, hidden, 0.5, NULL, 0, &n, &err), PLUCK_OK);
+    assert_int_equal(pluck_head_top_p(query, hidden, 0.5, tokens, 2, NULL, &err),
+                     PLUCK_ERR_INVALID);
     assert_int_equal(pluck_head_top_p(query, hidden, (double)NAN, tokens, 2, &n, &err),
                      PLUCK_ERR_INVALID);
     assert_int_equal(pluck_head_top_p(query, hidden, 0.5, NULL, 2, &n, &err), PLUCK_ERR_INVALID);
