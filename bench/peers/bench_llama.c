@@ -21,86 +21,98 @@
 
 enum { SEED = 7 };
 
-static void add_greedy(const libllama *llama, llama_sampler *chain)
+/* A chain that is being made. */
+typedef struct new_chain {
+    const libllama *llama;
+    llama_sampler *chain;
+    int32_t n_vocab;
+} new_chain;
+
+static void append(const new_chain *p, llama_sampler *sampler)
 {
-    llama->chain_add(chain, llama->init_greedy());
+    p->llama->chain_add(p->chain, sampler);
 }
 
-static void add_dist(const libllama *llama, llama_sampler *chain)
+static void add_greedy(const new_chain *p)
 {
-    llama->chain_add(chain, llama->init_dist(SEED));
+    append(p, p->llama->greedy());
 }
 
-static void add_temperature(const libllama *llama, llama_sampler *chain)
+static void add_dist(const new_chain *p)
 {
-    llama->chain_add(chain, llama->init_temp(0.8f));
-    add_dist(llama, chain);
+    append(p, p->llama->dist(SEED));
 }
 
-static void add_top_k(const libllama *llama, llama_sampler *chain)
+static void add_temperature(const new_chain *p)
 {
-    llama->chain_add(chain, llama->init_top_k(40));
-    add_dist(llama, chain);
+    append(p, p->llama->temp(0.8f));
+    add_dist(p);
 }
 
-static void add_default(const libllama *llama, llama_sampler *chain)
+static void add_top_k(const new_chain *p)
 {
-    llama->chain_add(chain, llama->init_top_k(40));
-    llama->chain_add(chain, llama->init_top_p(0.95f, 1));
-    llama->chain_add(chain, llama->init_min_p(0.05f, 1));
-    add_temperature(llama, chain);
+    append(p, p->llama->top_k(40));
+    add_dist(p);
 }
 
-static void add_penalties_default(const libllama *llama, llama_sampler *chain)
+static void add_default(const new_chain *p)
 {
-    llama->chain_add(chain, llama->init_penalties(64, 1.1f, 0.1f, 0.1f));
-    add_default(llama, chain);
+    append(p, p->llama->top_k(40));
+    append(p, p->llama->top_p(0.95f, 1));
+    append(p, p->llama->min_p(0.05f, 1));
+    add_temperature(p);
 }
 
-static void add_top_p(const libllama *llama, llama_sampler *chain)
+static void add_penalties_default(const new_chain *p)
 {
-    llama->chain_add(chain, llama->init_top_p(0.95f, 1));
-    add_dist(llama, chain);
+    append(p, p->llama->penalties(p->n_vocab, 64, 1.1f, 0.1f, 0.1f));
+    add_default(p);
 }
 
-static void add_top_p_temperature(const libllama *llama, llama_sampler *chain)
+static void add_top_p(const new_chain *p)
 {
-    llama->chain_add(chain, llama->init_top_p(0.95f, 1));
-    add_temperature(llama, chain);
+    append(p, p->llama->top_p(0.95f, 1));
+    add_dist(p);
 }
 
-static void add_min_p(const libllama *llama, llama_sampler *chain)
+static void add_top_p_temperature(const new_chain *p)
 {
-    llama->chain_add(chain, llama->init_min_p(0.05f, 1));
-    add_dist(llama, chain);
+    append(p, p->llama->top_p(0.95f, 1));
+    add_temperature(p);
 }
 
-static void add_typical(const libllama *llama, llama_sampler *chain)
+static void add_min_p(const new_chain *p)
 {
-    llama->chain_add(chain, llama->init_typical(0.95f, 1));
-    add_dist(llama, chain);
+    append(p, p->llama->min_p(0.05f, 1));
+    add_dist(p);
 }
 
-static void add_top_n_sigma(const libllama *llama, llama_sampler *chain)
+static void add_typical(const new_chain *p)
 {
-    llama->chain_add(chain, llama->init_top_n_sigma(1.0f));
-    add_dist(llama, chain);
+    append(p, p->llama->typical(0.95f, 1));
+    add_dist(p);
 }
 
-static void add_xtc(const libllama *llama, llama_sampler *chain)
+static void add_top_n_sigma(const new_chain *p)
 {
-    llama->chain_add(chain, llama->init_xtc(1.0f, 0.1f, 1, SEED));
-    add_dist(llama, chain);
+    append(p, p->llama->top_n_sigma(1.0f));
+    add_dist(p);
 }
 
-static void add_mirostat_v2(const libllama *llama, llama_sampler *chain)
+static void add_xtc(const new_chain *p)
 {
-    llama->chain_add(chain, llama->init_mirostat_v2(SEED, 5.0f, 0.1f));
+    append(p, p->llama->xtc(1.0f, 0.1f, 1, SEED));
+    add_dist(p);
+}
+
+static void add_mirostat_v2(const new_chain *p)
+{
+    append(p, p->llama->mirostat_v2(SEED, 5.0f, 0.1f));
 }
 
 typedef struct peer_chain {
     const char *name; /* in support/chains.c */
-    void (*add)(const libllama *llama, llama_sampler *chain);
+    void (*add)(const new_chain *p);
     /* The number of survivors depends on the parameters alone, not on what was drawn before. */
     bool comparable;
 } peer_chain;
@@ -211,7 +223,7 @@ static bool run_chain(peer_bench *b, const peer_chain *chain)
     llama_stepper peer = {&b->place, &b->llama,
                           b->llama.chain_init((llama_sampler_chain_params){true}), b->candidates,
                           0};
-    chain->add(&b->llama, peer.chain);
+    chain->add(&(const new_chain){&b->llama, peer.chain, (int32_t)b->place.rows->n_vocab});
     const bench_subject subjects[] = {
         {bench_stepper_sample, &mine},
         {bench_stepper_draw, &mine},

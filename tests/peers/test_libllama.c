@@ -13,7 +13,7 @@
  * pluck twice more, with every parameter a little tighter and a little looser: libllama's number of
  * survivors must lie between. Everything else fails.
  */
-#include "peers/llama_api.h"
+#include "peers/libllama.h"
 #include "peers/peer_cases.h"
 
 #include <math.h>
@@ -75,7 +75,7 @@ static uint32_t run_pluck(const peer_case *c, double loose, bool acts, pluck_pro
     return n;
 }
 
-static llama_sampler *make_dry(const llama_api *api, const stage *s)
+static llama_sampler *make_dry(const libllama *api, const stage *s)
 {
     llama_vector breakers[MAX_BREAKERS];
     for (size_t b = 0; b < s->n_breakers; b++) {
@@ -89,7 +89,7 @@ static llama_sampler *make_dry(const llama_api *api, const stage *s)
                             &(llama_vector){breakers, end, end});
 }
 
-static llama_sampler *make_peer(const llama_api *api, const peer_case *c, const stage *s)
+static llama_sampler *make_peer(const libllama *api, const peer_case *c, const stage *s)
 {
     const llama_logit_bias bias = {s->n, (float)s->a};
     switch (s->kind) {
@@ -145,7 +145,7 @@ static void tidy(unsigned bits, bool for_typical, llama_token_data_array *array)
 }
 
 /* Applies libllama's samplers after the history, all at once or one by one, tidied between. */
-static void apply_peer(const llama_api *api, const peer_case *c, unsigned bits,
+static void apply_peer(const libllama *api, const peer_case *c, unsigned bits,
                        llama_token_data_array *array)
 {
     llama_sampler *chain = NULL;
@@ -174,7 +174,7 @@ static int descending(const void *a, const void *b)
 }
 
 /* The same of libllama: softmax of the logits that its chain leaves. */
-static uint32_t run_peer(const llama_api *api, const peer_case *c, unsigned bits,
+static uint32_t run_peer(const libllama *api, const peer_case *c, unsigned bits,
                          llama_token_data *data, double *probs)
 {
     llama_token_data_array array = {data, c->n_vocab, -1, false};
@@ -252,7 +252,7 @@ static bool is_rounding(const peer_case *c, bool acts, buffers *b)
 }
 
 /* What explains the results when libllama runs tidied by bits. */
-static verdict judge_tidied(const llama_api *api, const peer_case *c, bool acts, unsigned bits,
+static verdict judge_tidied(const libllama *api, const peer_case *c, bool acts, unsigned bits,
                             buffers *b)
 {
     const uint32_t n = run_pluck(c, 0, acts, b->probs);
@@ -268,7 +268,7 @@ static verdict judge_tidied(const llama_api *api, const peer_case *c, bool acts,
 }
 
 /* The first reason that suffices. */
-static verdict judge(const llama_api *api, peer_case *c, bool acts, buffers *b)
+static verdict judge(const libllama *api, peer_case *c, bool acts, buffers *b)
 {
     static const struct {
         unsigned bits;
@@ -296,7 +296,7 @@ typedef struct totals {
 } totals;
 
 /* A stage of chance acted in libllama or not: either may be what happened. */
-static verdict judge_chance(const llama_api *api, peer_case *c, buffers *b, totals *t)
+static verdict judge_chance(const libllama *api, peer_case *c, buffers *b, totals *t)
 {
     double probability = 1;
     const uint32_t n_acting = run_pluck(c, 0, true, b->probs);
@@ -316,7 +316,7 @@ static verdict judge_chance(const llama_api *api, peer_case *c, buffers *b, tota
     return acting != UNEXPLAINED ? acting : judge(api, c, false, b);
 }
 
-static verdict judge_all(const llama_api *api, peer_case *c, buffers *b, totals *t)
+static verdict judge_all(const libllama *api, peer_case *c, buffers *b, totals *t)
 {
     verdict found = c->chance ? judge_chance(api, c, b, t) : judge(api, c, true, b);
     if (found != UNEXPLAINED || !c->ties)
@@ -362,15 +362,18 @@ int main(int argc, char **argv)
 {
     uint64_t count = 1000, first = 1;
     bool dry = false;
-    llama_api api;
+    libllama api;
     if (!parse(argc, argv, &count, &first, &dry)) {
         fputs("usage: test_libllama [--cases N] [--seed S] [--dry]\n", stderr);
         return 2;
     }
-    if (!llama_api_open(&api, getenv("PLUCK_LIBLLAMA"))) {
+    const char *folder = getenv("PLUCK_LIBLLAMA");
+    if (!folder) {
         puts("skipped: PLUCK_LIBLLAMA does not name a folder with libllama");
         return SKIPPED;
     }
+    if (!libllama_open(&api, folder))
+        return EXIT_FAILURE;
     peer_case *c = calloc(1, sizeof *c);
     float *logits = calloc(MAX_VOCAB, sizeof *logits);
     buffers b = {calloc(MAX_VOCAB, sizeof *b.probs),
@@ -405,6 +408,6 @@ int main(int argc, char **argv)
     free(b.probs);
     free(logits);
     free(c);
-    llama_api_close(&api);
+    libllama_close(&api);
     return t.verdicts[UNEXPLAINED] || !by_chance ? EXIT_FAILURE : EXIT_SUCCESS;
 }
