@@ -45,16 +45,19 @@ extern "C" {
 
 /* A sampler of llama.cpp from a configuration; free it with llama_sampler_free() unless a chain
  * owns it. NULL if the configuration or n_vocab is wrong or there is no memory: to know which,
- * make a pluck_sampler and wrap it. */
+ * make a pluck_sampler and wrap it. With "seed": "random" each reset draws another seed, as those
+ * of llama.cpp's samplers do. */
 static inline struct llama_sampler *pluck_llama_sampler_init(const char *json, int32_t n_vocab);
 
 /* The same from any pluck_sampler, for one with options (stream, workspace, max_rewind). It takes
- * *sampler, which becomes NULL; on failure it returns NULL and *sampler stays the caller's. */
+ * *sampler, which becomes NULL; on failure it returns NULL and *sampler stays the caller's. Its
+ * seed stays what it is, a random one too. */
 static inline struct llama_sampler *pluck_llama_sampler_wrap(pluck_sampler **sampler,
                                                              pluck_error *err);
 
 /* The sampler inside, still owned by smpl: to accept the prompt of a later turn, to rewind, to ask
- * for its seed. NULL if smpl is not one of this header's, a chain for example. */
+ * for its seed. Valid until smpl is reset or freed. NULL if smpl is not one of this header's, a
+ * chain for example. */
 static inline pluck_sampler *pluck_llama_sampler_get(const struct llama_sampler *smpl);
 
 /* What llama_sampler_sample() does, for a sampler of this header only: samples from the logits of
@@ -83,7 +86,8 @@ typedef struct pluck_llama_state {
     float *row;        /* -inf everywhere between two calls */
     pluck_prob *probs; /* n_vocab of them */
     pluck_error failure;
-    bool has_drawn; /* since init, wrap or reset */
+    bool has_drawn;       /* since init, wrap or reset */
+    pluck_config *random; /* the configuration, if each reset draws a seed; else NULL */
 } pluck_llama_state;
 
 static inline pluck_llama_state *pluck_llama_state_of(const struct llama_sampler *smpl)
@@ -186,9 +190,17 @@ static inline void pluck_llama_apply(struct llama_sampler *smpl, llama_token_dat
 static inline void pluck_llama_reset(struct llama_sampler *smpl)
 {
     pluck_llama_state *state = pluck_llama_state_of(smpl);
+    pluck_sampler *fresh = NULL;
     pluck_error err;
     state->has_drawn = false;
-    pluck_llama_note(state, pluck_sampler_reset(state->sampler, &err), &err);
+    pluck_status status = pluck_sampler_reset(state->sampler, &err);
+    if (status == PLUCK_OK && state->random)
+        status = pluck_sampler_create(&fresh, state->random, state->n_vocab, NULL, &err);
+    if (fresh) {
+        pluck_sampler_destroy(&state->sampler);
+        state->sampler = fresh;
+    }
+    pluck_llama_note(state, status, &err);
 }
 
 /* Takes half-made states too. */
@@ -197,6 +209,7 @@ static inline void pluck_llama_state_destroy(pluck_llama_state *state)
     if (!state)
         return;
     pluck_sampler_destroy(&state->sampler);
+    pluck_config_destroy(&state->random);
     free(state->row);
     free(state->probs);
     free(state);
@@ -230,7 +243,8 @@ static inline struct llama_sampler *pluck_llama_clone(const struct llama_sampler
     const pluck_llama_state *state = pluck_llama_state_of(smpl);
     pluck_llama_state *copy = pluck_llama_state_create(state->n_vocab);
     struct llama_sampler *out = NULL;
-    if (copy && pluck_sampler_clone(&copy->sampler, state->sampler, NULL) == PLUCK_OK) {
+    if (copy && pluck_sampler_clone(&copy->sampler, state->sampler, NULL) == PLUCK_OK &&
+        (!state->random || pluck_config_clone(&copy->random, state->random, NULL) == PLUCK_OK)) {
         copy->failure = state->failure;
         copy->has_drawn = state->has_drawn;
         out = llama_sampler_init(smpl->iface, copy);
@@ -290,13 +304,21 @@ static inline struct llama_sampler *pluck_llama_sampler_wrap(pluck_sampler **sam
 
 static inline struct llama_sampler *pluck_llama_sampler_init(const char *json, int32_t n_vocab)
 {
+    pluck_config *config = NULL;
     pluck_sampler *sampler = NULL;
     struct llama_sampler *out = NULL;
+    uint64_t seed = 0;
     if (!json || n_vocab < 1)
         return NULL;
-    if (pluck_sampler_from_json(&sampler, json, strlen(json), (uint32_t)n_vocab, NULL) == PLUCK_OK)
+    if (pluck_config_from_json(&config, json, strlen(json), NULL, NULL) == PLUCK_OK &&
+        pluck_sampler_create(&sampler, config, (uint32_t)n_vocab, NULL, NULL) == PLUCK_OK)
         out = pluck_llama_sampler_wrap(&sampler, NULL);
+    if (out && pluck_config_seed(config, &seed)) {
+        pluck_llama_state_of(out)->random = config;
+        config = NULL;
+    }
     pluck_sampler_destroy(&sampler);
+    pluck_config_destroy(&config);
     return out;
 }
 

@@ -288,6 +288,48 @@ static void what_is_accepted_after_a_draw_is_generated(void **state)
     llama_engine_free(sampler);
 }
 
+static uint64_t seed_of(const struct llama_sampler *sampler)
+{
+    return pluck_sampler_seed(pluck_llama_sampler_get(sampler));
+}
+
+static void reset_draws_another_random_seed(void **state)
+{
+    (void)state;
+    struct llama_sampler *sampler =
+        make_llama("{\"seed\": \"random\", \"repeat_penalty\": 1.5, \"temperature\": 1.5}");
+    uint64_t first = seed_of(sampler);
+    step_llama(sampler, 0);
+    struct llama_sampler *clone = llama_engine_clone(sampler);
+    assert_true(seed_of(clone) == first);
+    llama_engine_reset(sampler);
+    llama_engine_reset(clone);
+    assert_true(seed_of(sampler) != first && seed_of(clone) != first);
+    assert_true(seed_of(sampler) != seed_of(clone));
+
+    /* The sequence is the one of the new seed, from its beginning. */
+    char json[120];
+    snprintf(json, sizeof json, "{\"seed\": %llu, \"repeat_penalty\": 1.5, \"temperature\": 1.5}",
+             (unsigned long long)seed_of(sampler));
+    struct llama_sampler *twin = make_llama(json);
+    for (uint64_t step = 0; step < N_STEPS; step++)
+        assert_int_equal(step_llama(sampler, step), step_llama(twin, step));
+    llama_engine_reset(twin);
+    assert_true(seed_of(twin) == seed_of(sampler));
+
+    /* One that was made elsewhere keeps its seed. */
+    pluck_sampler *made = make_pluck("{\"seed\": \"random\"}");
+    uint64_t seed = pluck_sampler_seed(made);
+    struct llama_sampler *wrapped = pluck_llama_sampler_wrap(&made, NULL);
+    llama_engine_reset(wrapped);
+    assert_true(seed_of(wrapped) == seed);
+    assert_int_equal(PLUCK_OK, pluck_llama_sampler_error(sampler, NULL));
+    llama_engine_free(wrapped);
+    llama_engine_free(twin);
+    llama_engine_free(clone);
+    llama_engine_free(sampler);
+}
+
 static void a_clone_goes_on_alone(void **state)
 {
     (void)state;
@@ -514,6 +556,7 @@ int main(void)
         cmocka_unit_test(reset_starts_the_same_sequence_again),
         cmocka_unit_test(what_is_accepted_before_the_first_draw_is_the_prompt),
         cmocka_unit_test(what_is_accepted_after_a_draw_is_generated),
+        cmocka_unit_test(reset_draws_another_random_seed),
         cmocka_unit_test(a_clone_goes_on_alone),
         cmocka_unit_test(failures_select_nothing_and_can_be_asked_for),
         cmocka_unit_test(a_candidate_that_comes_twice_is_no_second_token),
