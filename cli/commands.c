@@ -24,13 +24,14 @@ TABLE(output_table, "Output", output_options);
 
 static const option dump_options[] = {
     {"tensor", 0, OPTION_TEXT, "NAME",
-     "safetensors and npz: which tensor holds the logits; default the only 2-D one", AT(tensor), 0,
-     0, NULL},
+     "npz, safetensors, torch: which tensor holds the logits; default: 'logits', or the only one",
+     AT(tensor), 0, 0, NULL},
     {"vocab-size", 0, OPTION_COUNT, "N", "raw files, JSON lines by token: values a row",
      AT(vocab_size), 1, PLUCK_MAX_VOCAB, NULL},
-    {"dtype", 0, OPTION_CHOICE, "f32|f16|bf16", "raw files: the type of a value; default f32",
-     AT(dtype), 0, 0, NULL},
-    {"input-format", 0, OPTION_CHOICE, "auto|npy|safetensors|raw|npz|llama-kl|jsonl",
+    {"dtype", 0, OPTION_CHOICE, "f32|f16|bf16",
+     "raw files, and 16-bit integers in others: the type of a value; default f32", AT(dtype), 0, 0,
+     NULL},
+    {"input-format", 0, OPTION_CHOICE, "auto|npy|safetensors|raw|npz|llama-kl|jsonl|torch",
      "what the dump is; default auto: by its content", AT(input_format), 0, 0, NULL},
 };
 TABLE(dump_table, "Input", dump_options);

@@ -24,6 +24,8 @@ int targets_open(targets *t, const arguments *args, const source *src, const cha
     t->n_vocab = src->info.n_vocab;
     t->is_known = args->targets != NULL || src->info.has_targets;
     t->name = dump_name;
+    if (args->targets == NULL && src->info.has_targets && src->info.n_tensors > 0 && !args->quiet)
+        complain(args->who, EXIT_DONE, "%s: the targets are those in the file", dump_name);
     if (args->targets == NULL)
         return EXIT_DONE;
     t->name = source_name(args->targets);

@@ -299,7 +299,12 @@ static void note_shape(const arguments *args, const char *path, const pluck_dump
 {
     char text[PL_SHAPE_TEXT_BYTES];
     pl_shape whole = {.n_axes = info->n_axes};
-    if (info->n_axes < 3 || args->quiet)
+    if (args->quiet)
+        return;
+    if (info->n_tensors > 1)
+        complain(args->who, EXIT_DONE, "%s: %s are %zu consecutive steps", source_name(path),
+                 info->tensor, info->n_tensors);
+    if (info->n_axes < 3)
         return;
     memcpy(whole.axes, info->axes, whole.n_axes * sizeof *whole.axes);
     complain(args->who, EXIT_DONE, "%s: %s: %llu rows", source_name(path),

@@ -10,6 +10,8 @@
  *                than 2-D are flattened into rows. Fortran order is slow: each row is gathered from
  *                the whole file, of which at most 512 MiB stay resident.
  *   .safetensors F32, F16, BF16 and F64; one tensor of the file, axes as for .npy.
+ *   torch        tensors in a file of torch.save() (PyTorch 1.6 and later), alone or in dicts and
+ *                lists: f32, f16, bf16 and f64, contiguous. Its pickle is read and never executed.
  *   .npz         an .npy array in a ZIP file, named or the only one that can be meant, stored or
  *                deflated (if the library has zlib); zip64. Checksums are compared: of a deflated
  *                array when its last row is read; of a stored one of up to 64 MiB when it is
@@ -23,6 +25,13 @@
  *                raw_n_vocab says how many there are; null is -inf. Numbers are rounded to double,
  *                then to float.
  *   raw          rows of little-endian values and nothing else; the options say what they are.
+ *
+ * Several tensors of one type and shape whose names differ only in the number at their end, arr_0,
+ * arr_1, ... or scores.0, scores.1, ..., are the rows of consecutive steps. A tensor of integers
+ * that is called targets or target and has the shape of the rows holds the targets.
+ *
+ * Any of these may be packed by gzip, if the library has zlib: it is unpacked into memory, up to
+ * 1 GiB.
  *
  * A file must have exactly the bytes that its header declares, at least one row, and 1 to
  * PLUCK_MAX_VOCAB values a row. Values are not looked at: NaN is the sampler's to refuse.
@@ -55,24 +64,27 @@ typedef enum pluck_dump_format {
     PLUCK_DUMP_RAW = 3,
     PLUCK_DUMP_NPZ = 4,
     PLUCK_DUMP_LLAMA_KL = 5,
-    PLUCK_DUMP_JSONL = 6
+    PLUCK_DUMP_JSONL = 6,
+    PLUCK_DUMP_TORCH = 7
 } pluck_dump_format;
 
-/* "auto", "npy", "safetensors", "raw", "npz", "llama-kl", "jsonl"; NULL for a value outside the
- * enumeration. */
+/* "auto", "npy", "safetensors", "raw", "npz", "llama-kl", "jsonl", "torch"; NULL for a value that
+ * is not in the enumeration. */
 PLUCK_API const char *pluck_dump_format_name(pluck_dump_format format);
 
 /* All zero is a good default. The strings are needed only during the call. */
 typedef struct pluck_dump_options {
     pluck_dump_format format;
 
-    /* .safetensors: which tensor; .npz: which array, without the .npy of its member. NULL: of those
-     * whose type can be read, the only one with two axes or more, else the only one with one axis;
-     * an error that lists them if there are several. With a format whose tensors have no names:
-     * PLUCK_ERR_INVALID. */
+    /* .safetensors, torch, .npz: which tensor (.npz: which array, without the .npy of its member),
+     * or the name of several without the numbers at its end. NULL: the one called logits; else, of
+     * those whose type can be read, the only one with two axes or more, else the only one with one
+     * axis; an error that lists them if there are several. With a format whose tensors have no
+     * names: PLUCK_ERR_INVALID. */
     const char *tensor;
 
-    pluck_dtype raw_dtype; /* raw: type of the values */
+    pluck_dtype raw_dtype; /* raw: type of the values; f16 and bf16 also say what 16-bit integers of
+                            * the formats above are, which NumPy users store bfloat16 in */
     uint32_t raw_n_vocab; /* raw: values a row; 0: not a raw file. JSON lines: values a row, or 0 */
 
     /* NULL: malloc and free. Must outlive the dump. The parser of .safetensors headers uses malloc
@@ -108,6 +120,7 @@ typedef struct pluck_dump_info {
      * and NULL for other formats. Valid while the dump is open. */
     size_t n_axes;
     const uint64_t *axes;
+    size_t n_tensors; /* how many follow each other as steps, named "first to last"; 0: no names */
 } pluck_dump_info;
 
 /* All zero for NULL. */

@@ -175,7 +175,7 @@ static pluck_status parse_descr(parser *p, pl_npy_fields *fields)
 {
     if (next_is(p, '[') || next_is(p, '('))
         return pl_fail(p->err, PLUCK_ERR_FORMAT,
-                       "%s: .npy header, byte %td: records (a structured type) are no logits: "
+                       "%s: .npy header, byte %td: records (a structured type) are not logits: "
                        "expected a type such as '<f4'",
                        p->where, p->at - p->begin);
     literal descr;
@@ -340,7 +340,7 @@ pluck_status pl_npy_float_values(const pl_npy_fields *fields, pluck_dtype as, co
     if (!known)
         return pl_fail(
             err, PLUCK_ERR_FORMAT,
-            "%s: .npy values of type '%.*s' (%s) at byte %zu are no logits: expected f2, "
+            "%s: .npy values of type '%.*s' (%s) at byte %zu are not logits: expected f2, "
             "f4, f8 with '<', '>' or '=', or bfloat16 as '<V2'%s",
             where, (int)(descr.length < 32 ? descr.length : 32), text,
             kind_name(descr.length > kind_at ? text[kind_at] : '\0'), fields->descr_offset,

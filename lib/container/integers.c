@@ -10,44 +10,11 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "container/convert.h"
+#include "container/gzip.h"
 #include "json/json_number.h"
 
-enum { FIRST_BYTES = 1 << 16 };
-
-/* What a stream may hold: 2^28 integers as text of 4 bytes each. */
-#define MAX_STREAM_BYTES ((size_t)1 << 30)
-
-/* The stream to its end, into memory that then takes the place of a mapped file. */
-static pluck_status read_stream(pl_integers *integers, pluck_error *err)
-{
-    pl_source *source = &integers->source;
-    size_t capacity = 0, used = 0, n_read = 0;
-    do {
-        size_t larger = capacity > 0 ? 2 * capacity : FIRST_BYTES;
-        if (larger > MAX_STREAM_BYTES)
-            return pl_fail(err, PLUCK_ERR_FORMAT,
-                           "%s: a stream of integers of more than %zu bytes; store it as a file",
-                           source->label, capacity);
-        uint8_t *bytes = pl_alloc(&integers->allocator, larger, 1);
-        if (!bytes)
-            return pl_fail_nomem(err, larger);
-        if (used > 0)
-            memcpy(bytes, integers->stream_bytes, used);
-        pl_free(&integers->allocator, integers->stream_bytes);
-        integers->stream_bytes = bytes;
-        capacity = larger;
-        pluck_status status = pl_source_read(source, bytes + used, capacity - used, &n_read, err);
-        if (status != PLUCK_OK)
-            return status;
-        used += n_read;
-    } while (used == capacity);
-    if (used == 0)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", source->label);
-    source->bytes = integers->stream_bytes;
-    source->size_bytes = used;
-    source->streamed = false;
-    return PLUCK_OK;
-}
+/* What a stream may hold, or a gzip file: 2^28 integers as text of 4 bytes each. */
+#define MAX_BYTES_IN_MEMORY ((size_t)1 << 30)
 
 static pluck_status open_npy(pl_integers *integers, pluck_error *err)
 {
@@ -284,7 +251,9 @@ static pluck_status finish_open(pl_integers *integers, pluck_error *err)
 {
     static const uint8_t byte_order_mark[] = {0xEF, 0xBB, 0xBF};
     pl_source *source = &integers->source;
-    pluck_status status = source->streamed ? read_stream(integers, err) : PLUCK_OK;
+    pluck_status status = pl_gzip_unpack(source, MAX_BYTES_IN_MEMORY, err);
+    if (status == PLUCK_OK)
+        status = pl_source_load(source, MAX_BYTES_IN_MEMORY, err);
     if (status == PLUCK_OK) {
         const uint8_t *begin = source->bytes, *end = begin + source->size_bytes;
         if (source->size_bytes >= 3 && memcmp(begin, byte_order_mark, 3) == 0)
@@ -328,9 +297,7 @@ pluck_status pl_integers_open_memory(pl_integers *integers, const char *name, co
 void pl_integers_close(pl_integers *integers)
 {
     pl_source_close(&integers->source);
-    pl_free(&integers->allocator, integers->stream_bytes);
     pl_free(&integers->allocator, integers->values);
-    integers->stream_bytes = NULL;
     integers->values = NULL;
     integers->n = 0;
 }

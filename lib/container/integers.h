@@ -4,8 +4,8 @@
  * Two layouts, told apart by the first bytes: an .npy array of integers, whose header
  * array_header.h describes and whose elements are 1, 2, 4 or 8 bytes, signed (i) or not (u), in
  * either byte order; or text: decimal integers with white space or a comma between them, or a JSON
- * array of them, nested or not, whose levels are the axes. 5.0 and 5e0 are the integer 5, as
- * NumPy's savetxt() writes it.
+ * array of them, nested or not, whose levels are the axes. Either may be packed by gzip. 5.0 and
+ * 5e0 are the integer 5, as NumPy's savetxt() writes it.
  */
 #ifndef PL_INTEGERS_H
 #define PL_INTEGERS_H
@@ -19,7 +19,6 @@
 typedef struct pl_integers {
     pluck_allocator allocator;
     pl_source source;
-    uint8_t *stream_bytes; /* all of a stream */
     uint64_t n;
     pl_shape shape;  /* text that is not an array of arrays has one axis */
     int64_t *values; /* of a text; NULL: the values are in the source */
@@ -28,7 +27,7 @@ typedef struct pl_integers {
 } pl_integers;
 
 /* Opens path, or standard input for "-": O(1) for a file in .npy, which is mapped; text and streams
- * (of at most 1 GiB) are read whole. On failure nothing is held. */
+ * (of at most 1 GiB, gzip files unpacked) are read whole. On failure nothing is held. */
 pluck_status pl_integers_open(pl_integers *integers, const char *path,
                               const pluck_allocator *allocator, pluck_error *err);
 

@@ -29,7 +29,7 @@ _Static_assert(sizeof(off_t) == 8, "files need 64-bit offsets");
 /* What the kernel maps around a page that is read (fault_around_bytes of Linux). */
 enum { FAULT_AROUND_BYTES = 1 << 16 };
 
-enum { MEMORY_STREAM_STEP_BYTES = 7, SKIP_BYTES = 1 << 14 };
+enum { MEMORY_STREAM_STEP_BYTES = 7, SKIP_BYTES = 1 << 14, FIRST_LOAD_BYTES = 1 << 16 };
 
 static const char ellipsis[] = "...";
 
@@ -152,6 +152,8 @@ void pl_source_close(pl_source *source)
     if (source->owns_fd)
         close(source->fd);
     pl_free(&source->allocator, source->head);
+    pl_free(&source->allocator, source->loaded);
+    source->loaded = NULL;
     source->bytes = NULL;
     source->head = NULL;
     source->mapped = false;
@@ -217,6 +219,20 @@ static pluck_status read_all(pl_source *source, uint8_t *to, size_t size_bytes, 
     return PLUCK_OK;
 }
 
+/* Room for more bytes that were peeked at. */
+static pluck_status grow_head(pl_source *source, size_t capacity, pluck_error *err)
+{
+    uint8_t *head = pl_alloc(&source->allocator, capacity, 1);
+    if (!head)
+        return pl_fail_nomem(err, capacity);
+    if (source->head_size_bytes > 0)
+        memcpy(head, source->head, source->head_size_bytes);
+    pl_free(&source->allocator, source->head);
+    source->head = head;
+    source->head_capacity_bytes = capacity;
+    return PLUCK_OK;
+}
+
 pluck_status pl_source_peek(pl_source *source, size_t size_bytes, const uint8_t **bytes,
                             size_t *available, pluck_error *err)
 {
@@ -227,16 +243,14 @@ pluck_status pl_source_peek(pl_source *source, size_t size_bytes, const uint8_t 
     }
     assert(source->head_used_bytes == 0);
     if (source->head_size_bytes < size_bytes) {
-        uint8_t *head = pl_alloc(&source->allocator, size_bytes, 1);
-        if (!head)
-            return pl_fail_nomem(err, size_bytes);
-        if (source->head_size_bytes > 0)
-            memcpy(head, source->head, source->head_size_bytes);
-        pl_free(&source->allocator, source->head);
-        source->head = head;
+        pluck_status status = PLUCK_OK;
+        if (source->head_capacity_bytes < size_bytes)
+            status = grow_head(source, size_bytes, err);
+        if (status != PLUCK_OK)
+            return status;
         size_t n_read = 0;
-        pluck_status status = read_all(source, head + source->head_size_bytes,
-                                       size_bytes - source->head_size_bytes, &n_read, err);
+        status = read_all(source, source->head + source->head_size_bytes,
+                          size_bytes - source->head_size_bytes, &n_read, err);
         source->head_size_bytes += n_read;
         if (status)
             return status;
@@ -287,6 +301,72 @@ pluck_status pl_source_read_some(pl_source *source, void *to, size_t size_bytes,
     assert(source->streamed);
     *n_read = read_head(source, to, size_bytes);
     return *n_read > 0 ? PLUCK_OK : read_some(source, to, size_bytes, n_read, err);
+}
+
+/* pl_source_peek_more() of at most most_bytes, which have not all been peeked at. */
+static pluck_status peek_more(pl_source *source, size_t most_bytes, bool *ended, pluck_error *err)
+{
+    assert(source->streamed && source->head_used_bytes == 0);
+    if (source->head_size_bytes == source->head_capacity_bytes) {
+        size_t capacity = source->head_capacity_bytes;
+        capacity = capacity < FIRST_LOAD_BYTES ? FIRST_LOAD_BYTES : 2 * capacity;
+        pluck_status status = grow_head(source, smaller(capacity, most_bytes), err);
+        if (status != PLUCK_OK)
+            return status;
+    }
+    size_t n = 0;
+    pluck_status status = read_some(source, source->head + source->head_size_bytes,
+                                    source->head_capacity_bytes - source->head_size_bytes, &n, err);
+    source->head_size_bytes += n;
+    *ended = status == PLUCK_OK && n == 0;
+    return status;
+}
+
+pluck_status pl_source_peek_more(pl_source *source, const uint8_t **bytes, size_t *available,
+                                 bool *ended, pluck_error *err)
+{
+    pluck_status status = peek_more(source, SIZE_MAX, ended, err);
+    *bytes = source->head;
+    *available = source->head_size_bytes;
+    return status;
+}
+
+pluck_status pl_source_load(pl_source *source, size_t limit_bytes, pluck_error *err)
+{
+    bool ended = !source->streamed;
+    if (ended)
+        return PLUCK_OK;
+    while (!ended) {
+        pluck_status status = peek_more(source, limit_bytes + 1, &ended, err);
+        if (status != PLUCK_OK)
+            return status;
+        if (source->head_size_bytes > limit_bytes)
+            return pl_fail(err, PLUCK_ERR_FORMAT,
+                           "%s: has more than %zu bytes, which is too much for memory; store it as "
+                           "a file that is not packed",
+                           source->label, limit_bytes);
+    }
+    if (source->head_size_bytes == 0)
+        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", source->label);
+    source->loaded = source->head;
+    source->bytes = source->head;
+    source->size_bytes = source->head_size_bytes;
+    source->streamed = false;
+    source->head = NULL;
+    source->head_size_bytes = source->head_capacity_bytes = 0;
+    return PLUCK_OK;
+}
+
+void pl_source_take_loaded(pl_source *source, pl_source *loaded)
+{
+    pl_source_close(source);
+    source->loaded = loaded->loaded;
+    source->bytes = loaded->bytes;
+    source->size_bytes = loaded->size_bytes;
+    source->streamed = false;
+    source->head_size_bytes = source->head_used_bytes = source->head_capacity_bytes = 0;
+    loaded->loaded = NULL;
+    loaded->bytes = NULL;
 }
 
 /* begin_bytes is a multiple of the step, so of the page size. */

@@ -36,9 +36,10 @@ typedef struct pl_source {
 
     /* Stream: what was peeked at and not yet read, and how far the reading is. */
     uint8_t *head;
-    size_t head_size_bytes, head_used_bytes;
+    size_t head_size_bytes, head_used_bytes, head_capacity_bytes;
     pl_source_pull pull; /* of a stream that is made on the way */
     void *pull_user;
+    uint8_t *loaded;       /* all of a stream that was read to its end: bytes */
     const uint8_t *memory; /* of a stream that is in memory */
     size_t memory_size_bytes, memory_used_bytes;
 
@@ -79,6 +80,20 @@ pluck_status pl_source_read(pl_source *source, void *to, size_t size_bytes, size
  * its end. */
 pluck_status pl_source_read_some(pl_source *source, void *to, size_t size_bytes, size_t *n_read,
                                  pluck_error *err);
+
+/* Reads the rest of a stream, of which nothing has been read, into memory of its own: then it is a
+ * source that is neither streamed nor mapped. More than limit_bytes is PLUCK_ERR_FORMAT. Other
+ * sources stay as they are. */
+pluck_status pl_source_load(pl_source *source, size_t limit_bytes, pluck_error *err);
+
+/* source gives up its content for that of loaded, which pl_source_load() has read and which is
+ * empty after. */
+void pl_source_take_loaded(pl_source *source, pl_source *loaded);
+
+/* At least one byte more of a stream than were peeked at before, of which nothing has been read:
+ * all that there are in *bytes and *available. *ended: there is no more. */
+pluck_status pl_source_peek_more(pl_source *source, const uint8_t **bytes, size_t *available,
+                                 bool *ended, pluck_error *err);
 
 /* size_bytes bytes at offset_bytes, both inside of a source that is no stream. For reads that are
  * mostly in ascending order: the parts of a large file that were read longest ago leave memory. */

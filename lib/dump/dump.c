@@ -10,11 +10,15 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "container/gzip.h"
 #include "dump/reader.h"
 
+/* What a gzip file may unpack to: it is kept in memory. */
+#define MAX_UNPACKED_BYTES ((size_t)1 << 30)
+
 static const pl_dump_reader *const readers[] = {
-    &pl_dump_npy,   &pl_dump_safetensors, &pl_dump_npz, &pl_dump_llama_kl,
-    &pl_dump_jsonl, &pl_dump_raw,         NULL,
+    &pl_dump_npy,      &pl_dump_safetensors, &pl_dump_torch, &pl_dump_npz,
+    &pl_dump_llama_kl, &pl_dump_jsonl,       &pl_dump_raw,   NULL,
 };
 
 const char *pluck_dump_format_name(pluck_dump_format format)
@@ -45,10 +49,79 @@ static pluck_status check_options(const pluck_dump_options *options, pluck_error
     return PLUCK_OK;
 }
 
+/* Formats that are not read: how they begin, and what to do. */
+typedef struct foreign_format {
+    const char *bytes;
+    size_t n, offset;
+    const char *name, *advice;
+} foreign_format;
+
+#define BYTES(text) text, sizeof(text) - 1
+
+static const foreign_format foreign[] = {
+    {BYTES("\x89HDF\r\n\x1A\n"), 0, "an HDF5 file",
+     "convert it: numpy.save('x.npy', h5py.File(FILE)[NAME][:])"},
+    {BYTES("GGUF"), 0, "a GGUF model",
+     "it holds weights and no logits; llama-perplexity --kl-divergence-base FILE writes logits"},
+    {BYTES("ggml"), 0, "a model of llama.cpp", "it holds weights and no logits"},
+    {BYTES("PAR1"), 0, "a Parquet file",
+     "convert it: numpy.save('x.npy', pandas.read_parquet(FILE).to_numpy())"},
+    {BYTES("ARROW1"), 0, "an Arrow file",
+     "convert it: numpy.save('x.npy', pandas.read_feather(FILE).to_numpy())"},
+    {BYTES("FEA1"), 0, "a Feather file",
+     "convert it: numpy.save('x.npy', pandas.read_feather(FILE).to_numpy())"},
+    {BYTES("\x80\x02\x8A\x0A\x6C\xFC\x9C\x46\xF9\x20\x6A\xA8"), 0,
+     "a file of torch.save() from before PyTorch 1.6, a bare pickle",
+     "convert it: torch.save(torch.load(FILE), 'x.pt')"},
+    {BYTES("\x80\x02"), 0, "a Python pickle", "convert it: numpy.save('x.npy', pickle.load(FILE))"},
+    {BYTES("\x80\x03"), 0, "a Python pickle", "convert it: numpy.save('x.npy', pickle.load(FILE))"},
+    {BYTES("\x80\x04"), 0, "a Python pickle", "convert it: numpy.save('x.npy', pickle.load(FILE))"},
+    {BYTES("\x80\x05"), 0, "a Python pickle", "convert it: numpy.save('x.npy', pickle.load(FILE))"},
+    {BYTES("MATLAB 5.0"), 0, "a MATLAB file",
+     "convert it: numpy.save('x.npy', scipy.io.loadmat(FILE)[NAME])"},
+    {BYTES("SQLite format 3"), 0, "an SQLite database", "export rows of numbers as CSV"},
+    {BYTES("RDX"), 0, "an R data file",
+     "convert it: write.csv(logits, 'x.csv', row.names = FALSE)"},
+    {BYTES("\xFD"
+           "7zXZ"),
+     0, "packed by xz", "unpack it: xz -d FILE"},
+    {BYTES("\x28\xB5\x2F\xFD"), 0, "packed by zstd", "unpack it: zstd -d FILE"},
+    {BYTES("BZh"), 0, "packed by bzip2", "unpack it: bunzip2 FILE"},
+    {BYTES("\x04\x22\x4D\x18"), 0, "packed by lz4", "unpack it: lz4 -d FILE"},
+    {BYTES("7z\xBC\xAF"), 0, "a 7z archive", "unpack it: 7z x FILE"},
+    {BYTES("Rar!"), 0, "a RAR archive", "unpack it: unrar x FILE"},
+    {BYTES("ustar"), 257, "a tar archive", "unpack it: tar xf FILE"},
+    {BYTES("version https://git-lfs"), 0, "a pointer of Git LFS and not the file itself",
+     "fetch it: git lfs pull"},
+    {BYTES("\xFF\xFE"), 0, "UTF-16 text", "convert it: iconv -f UTF-16 -t UTF-8 FILE"},
+    {BYTES("\xFE\xFF"), 0, "UTF-16 text", "convert it: iconv -f UTF-16 -t UTF-8 FILE"},
+    {BYTES("\xBA\x16\x4F\x2F"), 0, "a fastText model", "the commands of pluck tree read it"},
+    {BYTES("<!DOCTYPE"), 0, "an HTML page", "the download has failed"},
+    {BYTES("<html"), 0, "an HTML page", "the download has failed"},
+    {BYTES("<?xml"), 0, "an XML file", "write the logits as CSV, JSON or .npy"},
+    {BYTES("%PDF"), 0, "a PDF file", "write the logits as CSV, JSON or .npy"},
+};
+
+/* Of at least n bytes; NULL: none. */
+static const foreign_format *find_foreign(const uint8_t *bytes, size_t size_bytes, size_t n)
+{
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        const foreign_format *f = &foreign[i];
+        if (f->n >= n && size_bytes >= f->offset + f->n &&
+            memcmp(bytes + f->offset, f->bytes, f->n) == 0)
+            return f;
+    }
+    return NULL;
+}
+
 static pluck_status fail_unknown(const pl_source *source, const uint8_t *bytes, size_t size_bytes,
                                  pluck_error *err)
 {
-    char begins[16] = "", known[128] = "";
+    const foreign_format *f = find_foreign(bytes, size_bytes, 0);
+    if (f)
+        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is %s, which is not read; %s", source->label,
+                       f->name, f->advice);
+    char begins[16] = "", known[192] = "", raw[64] = "";
     size_t used = 0;
     for (size_t i = 0; i < size_bytes && i < 4; i++)
         (void)snprintf(begins + 3 * i, sizeof begins - 3 * i, " %02x", (unsigned)bytes[i]);
@@ -58,8 +131,20 @@ static pluck_status fail_unknown(const pl_source *source, const uint8_t *bytes, 
                                  : readers[i + 1] ? ", "
                                                   : " or ",
                                  readers[i]->recognised);
-    return pl_fail(err, PLUCK_ERR_FORMAT, "%s: unknown format (begins with%s): expected %s",
-                   source->label, begins, known);
+    /* What llama-debug --save-logits writes. */
+    if (!source->streamed && source->size_bytes % 4 == 0 &&
+        source->size_bytes / 4 <= PLUCK_MAX_VOCAB)
+        (void)snprintf(raw, sizeof raw, "; one row of f32 would have N = %llu",
+                       (unsigned long long)(source->size_bytes / 4));
+    return pl_fail(err, PLUCK_ERR_FORMAT, "%s: unknown format (begins with%s): expected %s%s",
+                   source->label, begins, known, raw);
+}
+
+/* Whether raw values may be read without having been asked for by name. */
+static bool may_be_raw(const uint8_t *bytes, size_t size_bytes)
+{
+    enum { ENOUGH_BYTES = 4 }; /* that values do not begin so by chance */
+    return !find_foreign(bytes, size_bytes, ENOUGH_BYTES);
 }
 
 static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *options,
@@ -67,14 +152,20 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
 {
     const uint8_t *bytes = NULL;
     size_t size_bytes = 0;
-    pluck_status status = pl_source_peek(&dump->source, PL_SNIFF_BYTES, &bytes, &size_bytes, err);
-    if (status)
+    pluck_status status = pl_gzip_unpack(&dump->source, MAX_UNPACKED_BYTES, err);
+    if (status == PLUCK_OK)
+        status = pl_source_peek(&dump->source, PL_SNIFF_BYTES, &bytes, &size_bytes, err);
+    if (status != PLUCK_OK)
         return status;
     if (size_bytes == 0)
         return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", dump->source.label);
+    if (!dump->source.streamed)
+        size_bytes = (size_t)dump->source.size_bytes;
     for (size_t i = 0; readers[i] && !dump->reader; i++)
-        if (options->format == PLUCK_DUMP_AUTO ? readers[i]->sniff(bytes, size_bytes, options)
-                                               : readers[i]->format == options->format)
+        if (options->format == PLUCK_DUMP_AUTO
+                ? readers[i]->sniff(bytes, size_bytes, options) &&
+                      (readers[i]->format != PLUCK_DUMP_RAW || may_be_raw(bytes, size_bytes))
+                : readers[i]->format == options->format)
             dump->reader = readers[i];
     if (!dump->reader)
         return fail_unknown(&dump->source, bytes, size_bytes, err);

@@ -10,8 +10,8 @@
 #include "container/source.h"
 #include "dump/matrix.h"
 
-/* Bytes that every sniff() gets, unless the file is shorter; no more than a stream of any format
- * may end with. */
+/* Bytes of a stream that every sniff() gets, unless it is shorter; no more than a stream of any
+ * format may end with. Of a file it gets all bytes. */
 enum { PL_SNIFF_BYTES = 12 };
 
 typedef struct pl_dump_reader {
@@ -46,6 +46,7 @@ struct pluck_dump {
 
 extern const pl_dump_reader pl_dump_npy;
 extern const pl_dump_reader pl_dump_safetensors;
+extern const pl_dump_reader pl_dump_torch;
 extern const pl_dump_reader pl_dump_npz;
 extern const pl_dump_reader pl_dump_llama_kl;
 extern const pl_dump_reader pl_dump_jsonl;

@@ -8,6 +8,7 @@ written by hand.
 import json
 import struct
 import subprocess
+import zipfile
 
 import command_case
 from command_case import CommandCase
@@ -140,6 +141,25 @@ class Arrays(CommandCase):
                         self.end_of(line.format(dump, name + "_t.npy"), DATA if bad else DONE,
                                     f"has targets of shape {targets[name]}" if bad else None)
             self.end_of(line.format("tbv", "bt_t.json"), DATA, "has targets of shape (2, 3)")
+
+    def test_steps_and_targets_in_an_archive_are_told(self):
+        rows = [0.25 * ((5 * r + 3 * c) % 13) for r in range(6) for c in range(8)]
+        with zipfile.ZipFile(self.folder / "steps.npz", "w") as archive:
+            for i in range(3):
+                archive.writestr(f"arr_{i}.npy", npy("<f4", "(2, 8)", rows[16 * i:16 * i + 16]))
+            archive.writestr("targets.npy", npy("<i8", "(3, 2)", [1, 2, 3, 4, 5, -100]))
+        out = self.run_line("pluck convert steps.npz -o - --to jsonl")
+        self.assertIn("steps.npz: arr_0 to arr_2 are 3 consecutive steps\n", self.stderr)
+        self.assertIn("steps.npz: (3, 2, 8): 6 rows\n", self.stderr)
+        self.assertIn("steps.npz: the targets are those in the file\n", self.stderr)
+        lines = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([v for line in lines for v in line["logits"]], rows)
+        self.assertEqual([line.get("target") for line in lines], [1, 2, 3, 4, 5, None])
+        (self.folder / "t.txt").write_text("7 6 5 4 3 2")
+        out = self.run_line("pluck convert steps.npz -o - --to jsonl --targets t.txt")
+        self.assertNotIn("the targets are", self.stderr)
+        self.assertEqual([json.loads(line)["target"] for line in out.splitlines()],
+                         [7, 6, 5, 4, 3, 2])
 
     def test_a_command_says_how_it_counts_rows(self):
         self.write("tbv.npy", npy("<f4", "(3, 2, 8)", [float(i) for i in range(48)]))

@@ -153,7 +153,7 @@ class Convert(CommandCase):
             file.seek(40 << 20)
             file.write(b"\x01")
         self.run_line("pluck convert large.npz --to npy -o /dev/null", code=3)
-        self.assertIn("array 'a' is damaged", self.stderr)
+        self.assertIn("'a.npy' is damaged", self.stderr)
         self.run_line("pluck convert large.npz --to npy -o /dev/null --rows 7")
 
     def test_memory_does_not_grow_with_the_dump(self):

@@ -480,7 +480,8 @@ static void test_format_names_cover_the_enumeration(void **state)
     assert_string_equal(pluck_dump_format_name(PLUCK_DUMP_NPZ), "npz");
     assert_string_equal(pluck_dump_format_name(PLUCK_DUMP_LLAMA_KL), "llama-kl");
     assert_string_equal(pluck_dump_format_name(PLUCK_DUMP_JSONL), "jsonl");
-    assert_null(pluck_dump_format_name((pluck_dump_format)7));
+    assert_string_equal(pluck_dump_format_name(PLUCK_DUMP_TORCH), "torch");
+    assert_null(pluck_dump_format_name((pluck_dump_format)8));
     assert_null(pluck_dump_format_name((pluck_dump_format)-1));
 }
 

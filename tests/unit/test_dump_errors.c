@@ -106,7 +106,7 @@ static void test_npy_headers_that_are_wrong_say_where(void **state)
             "1,"
             "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,0)"),
          "1, 1, ...) is the vocabulary"},
-        {DESCR("'<i4'"), "values of type '<i4' (integers) at byte 20 are no logits: expected f2"},
+        {DESCR("'<i4'"), "values of type '<i4' (integers) at byte 20 are not logits: expected f2"},
         {DESCR("'|u1'"), "'|u1' (integers)"},
         {DESCR("'|b1'"), "'|b1' (booleans)"},
         {DESCR("'<c8'"), "'<c8' (complex numbers)"},
@@ -124,8 +124,8 @@ static void test_npy_headers_that_are_wrong_say_where(void **state)
         {DESCR("'<'"), "'<' (unknown)"},
         {DESCR("''"), "'' (unknown)"},
         {DESCR("'bfloat16bfloat16bfloat16bfloat16bfloat16'"), "'bfloat16bfloat16bfloat16bfloat16'"},
-        {DESCR("[('a','<f4')]"), "byte 19: records (a structured type) are no logits"},
-        {DESCR("('<f4',(2,))"), "records (a structured type) are no logits"},
+        {DESCR("[('a','<f4')]"), "byte 19: records (a structured type) are not logits"},
+        {DESCR("('<f4',(2,))"), "records (a structured type) are not logits"},
         {F4("(2,3)"),
          "truncated: 2 x 3 values of <f4 need 24 bytes from offset 61, the file has 0"},
     };
@@ -228,8 +228,8 @@ static void test_safetensors_headers_that_are_wrong_say_where(void **state)
          "byte 11: the .safetensors header is not valid JSON: the value ends before this"},
         {"{}{}", 0,
          "byte 10: the .safetensors header is not valid JSON: the value ends before this"},
-        {"{}", 0, "has no tensor of F32, F16, BF16 or F64 with an axis; it has none"},
-        {"{\"__metadata__\":{\"a\":\"b\"}}", 0, "has no tensor of F32"},
+        {"{}", 0, "has no tensor of floats with an axis; it has none"},
+        {"{\"__metadata__\":{\"a\":\"b\"}}", 0, "has no tensor of floats"},
         {"{}", 1, "oversized: the tensors end after 0 bytes of data, the file has 1"},
         {"{\"t\":1}", 0, "tensor 't' must be a JSON object"},
         {ONE("\"shape\":[1],\"data_offsets\":[0,4]"), 4, "tensor 't': \"dtype\" is missing"},
@@ -281,14 +281,14 @@ static void test_safetensors_headers_that_are_wrong_say_where(void **state)
         {"{" TENSOR("t", "F32", "[1]", "0", "4") "," TENSOR("t", "F32", "[1]", "4", "8") "}", 8,
          "tensor 't' is there twice"},
         {"{" TENSOR("t", "I64", "[1,1]", "0", "8") "}", 8,
-         "has no tensor of F32, F16, BF16 or F64 with an axis; it has 't'"},
-        {"{" TENSOR("t", "F4", "[16]", "0", "8") "}", 8, "has no tensor of F32"},
+         "has no tensor of floats with an axis; it has 't'"},
+        {"{" TENSOR("t", "F4", "[16]", "0", "8") "}", 8, "has no tensor of floats"},
         {"{" TENSOR("t", "F32", "[]", "0", "4") "}", 4, "with an axis; it has 't'"},
         {"{" TENSOR("t", "F32", "[1]", "0", "4") "," TENSOR("u", "F16", "[2]", "4", "8") "}", 8,
-         "has 2 tensors that may be logits, name one of them: 't', 'u'"},
+         "has 2 tensors that may be logits, name one of them with --tensor: 't', 'u'"},
         {"{" TENSOR("t", "F32", "[1,1]", "0", "4") "," TENSOR(
              "v", "F16", "[1]", "8", "10") "," TENSOR("u", "F32", "[1,1,1]", "4", "8") "}",
-         10, "has 2 tensors that may be logits, name one of them: 't', 'u'"},
+         10, "has 2 tensors that may be logits, name one of them with --tensor: 't', 'u'"},
         {"{" TENSOR("t", "F32", "[3,0]", "0", "0") "}", 0,
          "tensor 't': the last axis of shape (3, 0) is the vocabulary"},
         {"{" TENSOR("t", "F32", "[0,3]", "0", "0") "}", 0,
@@ -372,7 +372,7 @@ static void test_a_tensor_that_is_not_there_is_named_with_what_is(void **state)
          "has no tensor 'probabilities'; it has 'logits', 'token_ids'"},
         {"", PLUCK_ERR_INVALID, "has no tensor ''"},
         {"token_ids", PLUCK_ERR_FORMAT,
-         "tensor 'token_ids': values of I64 are no logits: expected F32, F16, BF16 or F64"},
+         "tensor 'token_ids': values of I64 are not logits: expected F32, F16, BF16 or F64"},
     };
     byte_string bytes = safetensors_file(json, 16);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -397,7 +397,8 @@ static void test_long_and_hostile_names_are_cut(void **state)
     byte_string bytes = safetensors_file(json, 240);
     const pluck_dump_options options = {0};
     check_refused(bytes, &options, PLUCK_ERR_FORMAT,
-                  "has 60 tensors that may be logits, name one of them: 'layer.0.weight?', "
+                  "has 60 tensors that may be logits, name one of them with --tensor: 'layer.0"
+                  ".weight?', "
                   "'layer.1.weight?', ");
     const pluck_dump_options other = {.tensor =
                                           "\xC3\xA9 a name that nothing in the file is near to, "
@@ -430,8 +431,9 @@ static void test_unknown_content_names_the_formats(void **state)
     byte_string bytes = {0};
     bytes_append(&bytes, "PK\3\3 and so on", 14);
     check_refused(bytes, &options, PLUCK_ERR_FORMAT,
-                  "unknown format (begins with 50 4b 03 03): expected .npy, .safetensors, .npz, a "
-                  "KL-divergence base of llama.cpp, JSON lines or raw values");
+                  "unknown format (begins with 50 4b 03 03): expected .npy, .safetensors, "
+                  "torch.save(), .npz, a KL-divergence base of llama.cpp, JSON lines or raw values "
+                  "(--vocab-size N)");
     check_refused(bytes, &raw, PLUCK_ERR_FORMAT,
                   "14 bytes are no whole number of rows of 3 raw values of f16 (6 bytes each)");
     bytes_free(&bytes);

@@ -123,16 +123,16 @@ def check_npz(checker):
             checker.refuse(what, content, "cannot be read from a stream", streamed=(True,))
             checker.refuse(what, content, "did you mean 'logits'?", ["logit"])
             checker.refuse(what, content, "has no array 'q'; it has 'ids', 'logits', 'bias'", ["q"])
-            checker.refuse(what, content, "are no logits", ["ids"])
+            checker.refuse(what, content, "are not logits", ["ids"])
         wide = npz(method, a=npy(other, ">f8", "d"))
         checker.check("npz of >f8", wide, "npz >f8 f32 3 a", other, streamed=(False,))
         two = npz(method, a=npy(other), b=npy(rows))
-        checker.refuse("two arrays", two, "has 2 arrays that may be logits, name one of them: 'a', "
-                       "'b'")
+        checker.refuse("two arrays", two, "has 2 arrays that may be logits, name one of them with "
+                       "--tensor: 'a', 'b'")
         checker.check("one of two", two, "npz <f4 f32 3 a", other, arguments=["a"],
                       streamed=(False,))
         checker.refuse("no array", npz(method, ids=npy([[1]], "<i8", "q")),
-                       "none of its 1 members is an .npy array of floats")
+                       "has no array of floats with an axis; it has 'ids'")
         long = npz(method, a=npy(rows, shape=(7, 999)))
         checker.refuse("an array with too many bytes", long, "oversized")
         checker.refuse("an array with too few bytes", npz(method, a=npy(rows, shape=(8, 1000))),
@@ -145,7 +145,8 @@ def check_npz(checker):
                            "truncated: no ZIP end record")
     lzma = npz(zipfile.ZIP_LZMA, a=npy(other))
     checker.refuse("another method", lzma, "compressed by method 14")
-    checker.refuse("no members", npz(zipfile.ZIP_STORED), "none of its 0 members")
+    checker.refuse("no members", npz(zipfile.ZIP_STORED),
+                   "has no array of floats with an axis; it has none")
 
 
 def patched(content, at, format_code, value):

@@ -1,0 +1,19 @@
+/*
+ * Sources that are packed by gzip, as if they were not.
+ */
+#ifndef PL_GZIP_H
+#define PL_GZIP_H
+
+#include <pluck/base.h>
+
+#include "container/source.h"
+
+/*
+ * If source, of which nothing has been read, begins as a gzip file does (RFC 1952), replaces its
+ * content by what it unpacks to, all members of it, in memory: then it is a source that is neither
+ * streamed nor mapped. More than limit_bytes is PLUCK_ERR_FORMAT, as is damaged data; a build
+ * without zlib says so. Other sources stay as they are. After a failure source can only be closed.
+ */
+pluck_status pl_gzip_unpack(pl_source *source, size_t limit_bytes, pluck_error *err);
+
+#endif

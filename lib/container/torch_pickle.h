@@ -1,0 +1,41 @@
+/*
+ * The pickle in a file of torch.save(): which tensors it names, and where their values are.
+ *
+ * A pickle is a program for a stack machine (Python, Lib/pickletools.py). What torch.save() writes
+ * for tensors in dicts, lists and tuples uses a small part of it; of what it calls, only the
+ * functions that rebuild a tensor and OrderedDict are known, and these are not called but noted.
+ * Nothing is executed, and every other call is refused by its name.
+ */
+#ifndef PL_TORCH_PICKLE_H
+#define PL_TORCH_PICKLE_H
+
+#include <pluck/base.h>
+
+#include "container/shape.h"
+
+typedef struct pl_torch_tensor {
+    char *name; /* "logits", "scores.0"; "tensor" for one that stands alone */
+    const char
+        *storage; /* the class of its storage, "FloatStorage"; in the pickle, not terminated */
+    size_t storage_length;
+    const char *key; /* the storage: member data/KEY of the file; the same */
+    size_t key_length;
+    uint64_t offset; /* of the first value, in values */
+    pl_shape shape;
+    bool is_contiguous; /* in C order, without gaps */
+} pl_torch_tensor;
+
+typedef struct pl_torch_tensors {
+    pl_torch_tensor *items;
+    size_t n, capacity;
+    pluck_allocator allocator;
+} pl_torch_tensors;
+
+/* Reads the pickle, whose bytes must outlive tensors. On failure tensors holds nothing. */
+pluck_status pl_torch_pickle_read(pl_torch_tensors *tensors, const uint8_t *bytes,
+                                  size_t size_bytes, const char *where,
+                                  const pluck_allocator *allocator, pluck_error *err);
+
+void pl_torch_tensors_free(pl_torch_tensors *tensors);
+
+#endif
