@@ -25,7 +25,8 @@ static const char file_style[] =
     ".mark{stroke:#b3541e;stroke-dasharray:2 2}.mark-text{fill:#b3541e}"
     ".line{fill:none;stroke-width:1.75}.s0{stroke:#8a8f98}.s1{stroke:#1f5fbf}.s2{stroke:#b3541e}"
     ".s3{stroke:#3c7d3c}.dot{stroke:none}.d0{fill:#8a8f98}.d1{fill:#1f5fbf}.d2{fill:#b3541e}"
-    ".d3{fill:#3c7d3c}</style>\n";
+    ".d3{fill:#3c7d3c}"
+    ".few{opacity:.3}.ring{fill:#fff;opacity:.6}.rows{font-size:8px;fill:#777}</style>\n";
 
 void output_xml(output *out, const char *text, size_t n)
 {
@@ -164,30 +165,73 @@ static void write_axes(output *out, const chart *c, const axis *x, const axis *y
     write_text(out, 4, 25, "class=\"unit\"", c->y_label);
 }
 
+static bool is_few(const chart_series *s, size_t i)
+{
+    return s->rows != NULL && s->rows[i] < CHART_FEW_ROWS;
+}
+
+static bool is_drawn(const chart_series *s, size_t i, const axis *x, const axis *y)
+{
+    return isfinite(s->y[i]) && is_inside(x, s->x[i]) && is_inside(y, s->y[i]);
+}
+
+static void write_line(output *out, const chart_series *s, size_t index, const axis *x,
+                       const axis *y)
+{
+    bool is_open = false;
+    for (size_t i = 0; i < s->n; i++) {
+        const bool goes_on = is_drawn(s, i, x, y);
+        if (goes_on && !is_open)
+            output_printf(out, "<path class=\"line s%zu\" d=\"M", index);
+        if (goes_on)
+            output_printf(out, "%s%.2f %.2f", is_open ? "L" : "", pixel(x, s->x[i]),
+                          pixel(y, s->y[i]));
+        if (is_open && !goes_on)
+            output_text(out, "\"/>\n");
+        is_open = goes_on;
+    }
+    output_text(out, is_open ? "\"/>\n" : "");
+}
+
+/* A line in pieces, faint where one of the two ends stands for few rows. */
+static void write_pieces(output *out, const chart_series *s, size_t index, const axis *x,
+                         const axis *y)
+{
+    for (size_t i = 1; i < s->n; i++)
+        if (is_drawn(s, i - 1, x, y) && is_drawn(s, i, x, y))
+            output_printf(out, "<path class=\"line s%zu%s\" d=\"M%.2f %.2fL%.2f %.2f\"/>\n", index,
+                          is_few(s, i - 1) || is_few(s, i) ? " few" : "", pixel(x, s->x[i - 1]),
+                          pixel(y, s->y[i - 1]), pixel(x, s->x[i]), pixel(y, s->y[i]));
+}
+
+static void write_dot(output *out, const chart_series *s, size_t i, size_t index, const axis *x,
+                      const axis *y)
+{
+    const double across = pixel(x, s->x[i]), down = pixel(y, s->y[i]);
+    output_printf(out,
+                  "<circle class=\"%s%zu\" cx=\"%.2f\" cy=\"%.2f\" r=\"2.6\">"
+                  "<title>%.6g, %.6g",
+                  is_few(s, i) ? "ring s" : "dot d", index, across, down, s->x[i], s->y[i]);
+    if (s->rows != NULL)
+        output_printf(out, "; rows: %llu", (unsigned long long)s->rows[i]);
+    output_text(out, "</title></circle>\n");
+    if (!is_few(s, i))
+        return;
+    char number[24];
+    snprintf(number, sizeof number, "%llu", (unsigned long long)s->rows[i]);
+    write_text(out, across + 4, down + (down < TOP + 12 ? 10 : -4), "class=\"rows\"", number);
+}
+
 static void write_series(output *out, const chart_series *s, size_t index, const axis *x,
                          const axis *y)
 {
-    bool is_open = false;
-    for (size_t i = 0; i < s->n && s->has_line; i++) {
-        const bool is_drawn = isfinite(s->y[i]) && is_inside(x, s->x[i]) && is_inside(y, s->y[i]);
-        if (is_drawn && !is_open)
-            output_printf(out, "<path class=\"line s%zu\" d=\"M", index);
-        if (is_drawn)
-            output_printf(out, "%s%.2f %.2f", is_open ? "L" : "", pixel(x, s->x[i]),
-                          pixel(y, s->y[i]));
-        if (is_open && !is_drawn)
-            output_text(out, "\"/>\n");
-        is_open = is_drawn;
-    }
-    output_text(out, is_open ? "\"/>\n" : "");
-    for (size_t i = 0; i < s->n && s->has_dots; i++) {
-        if (!isfinite(s->y[i]) || !is_inside(x, s->x[i]) || !is_inside(y, s->y[i]))
-            continue;
-        output_printf(out,
-                      "<circle class=\"dot d%zu\" cx=\"%.2f\" cy=\"%.2f\" r=\"2.6\">"
-                      "<title>%.6g, %.6g</title></circle>\n",
-                      index, pixel(x, s->x[i]), pixel(y, s->y[i]), s->x[i], s->y[i]);
-    }
+    if (s->has_line && s->rows != NULL)
+        write_pieces(out, s, index, x, y);
+    else if (s->has_line)
+        write_line(out, s, index, x, y);
+    for (size_t i = 0; i < s->n && s->has_dots; i++)
+        if (is_drawn(s, i, x, y))
+            write_dot(out, s, i, index, x, y);
 }
 
 /* At the right end of the line of the unit, from right to left. */

@@ -7,13 +7,18 @@
 #include "output.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
-enum { CHART_WIDTH = 360, CHART_HEIGHT = 250, CHART_SERIES_MAX = 4 };
+enum { CHART_WIDTH = 360, CHART_HEIGHT = 250, CHART_SERIES_MAX = 4, CHART_FEW_ROWS = 10 };
 
 typedef struct chart_series {
     const char *name; /* in the legend; NULL: not there */
     const double *x, *y;
     size_t n; /* points whose y is not finite are left out */
+
+    /* How many rows each point stands for, or NULL: points of fewer than CHART_FEW_ROWS are drawn
+     * as rings with their number, and their lines are faint. */
+    const uint64_t *rows;
     bool has_line, has_dots;
 } chart_series;
 

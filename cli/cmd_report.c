@@ -55,26 +55,25 @@ static pluck_status measure_rows(report_dump *d, pluck_error *err)
     return status;
 }
 
-/* How many tokens survive one truncation, in rows that are evenly spread. */
+/* How many tokens survive one truncation. */
 static pluck_status count_survivors(report_dump *d, const char *json, double *counts,
                                     pluck_error *err)
 {
-    report_series *const s = &d->series;
-    const uint64_t n = d->t.data.end - d->t.data.first;
+    const report_series *const s = &d->series;
     pluck_sampler *sampler = NULL;
     pluck_status status =
         pluck_sampler_from_json(&sampler, json, strlen(json), d->t.src.info.n_vocab, err);
-    for (size_t i = 0; i < s->n_nucleus && status == PLUCK_OK; i++) {
-        const uint64_t row =
-            d->t.data.first + (uint64_t)((double)n * (double)i / (double)s->n_nucleus);
+    for (uint64_t row = d->t.data.first; row < d->t.data.end && status == PLUCK_OK; row++) {
         pluck_logits logits;
         pluck_draw drawn = {0};
         status = pluck_dump_read(d->t.src.dump, row, d->t.src.scratch, &logits, err);
         if (status == PLUCK_OK)
             status = pluck_sampler_draw(sampler, logits, &drawn, err);
-        s->nucleus_x[i] = (double)row;
-        counts[i] = (double)drawn.n_survivors;
+        counts[point_of(d, row, s->n)] += (double)drawn.n_survivors;
+        pluck_dump_release(d->t.src.dump, row);
     }
+    for (size_t i = 0; i < s->n; i++)
+        counts[i] /= s->rows[i];
     pluck_sampler_destroy(&sampler);
     return status;
 }
@@ -93,7 +92,6 @@ static int study_dump(const report *r, report_dump *d, const char *path, const o
     const uint64_t wanted = r->args->explore / r->n_dumps;
     d->n_explored = (size_t)(n < wanted ? n : wanted > 0 ? wanted : 1);
     pluck_status status = measure_rows(d, &err);
-    d->series.n_nucleus = d->series.n;
     if (status == PLUCK_OK)
         status = count_survivors(d, "{\"top_p\": 0.95}", d->series.nucleus[0], &err);
     if (status == PLUCK_OK)

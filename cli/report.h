@@ -20,8 +20,7 @@ typedef struct report_series {
     double x[REPORT_POINTS];
     double entropy[2][REPORT_POINTS], effective[2][REPORT_POINTS]; /* T = 1, fitted */
     double rows[REPORT_POINTS];
-    double nucleus_x[REPORT_POINTS], nucleus[2][REPORT_POINTS]; /* top_p 0.95, min_p 0.05 */
-    size_t n_nucleus;
+    double nucleus[2][REPORT_POINTS]; /* tokens that survive top_p 0.95, min_p 0.05 */
 } report_series;
 
 typedef struct report_dump {

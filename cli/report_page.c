@@ -11,10 +11,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A fit that ended at an end of its range found nothing. */
+static bool has_fit(const tuning *t)
+{
+    return t->has_targets && t->fit.limit == PLUCK_TUNE_INSIDE;
+}
+
+static void write_fit(const tuning *t, output *out)
+{
+    if (has_fit(t))
+        output_printf(out, "; temperature %.4f fits the tokens that followed best",
+                      t->fit.temperature);
+    else if (t->has_targets)
+        output_printf(out, "; no temperature from %g to %g fits the tokens that followed best",
+                      t->fit.grid_t[0], t->fit.grid_t[PLUCK_TUNE_GRID - 1]);
+    output_text(out, "</p>\n");
+    for (size_t i = 0; i < t->n_warnings; i++) {
+        output_text(out, "<p class=\"warning\">");
+        output_xml(out, t->warnings[i], strlen(t->warnings[i]));
+        output_text(out, ".</p>\n");
+    }
+}
+
 static void write_head(const report *r, output *out)
 {
-    static const char *const limits[] = {"", ", the lowest that is tried",
-                                         ", the highest that is tried"};
     output_text(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                      "<meta name=\"color-scheme\" content=\"light dark\">\n"
@@ -33,10 +53,7 @@ static void write_head(const report *r, output *out)
         output_printf(out, ": %llu rows of %u tokens",
                       (unsigned long long)(t->data.end - t->data.first),
                       (unsigned)t->src.info.n_vocab);
-        if (t->has_targets)
-            output_printf(out, "; temperature %.4f fits the tokens that followed best%s",
-                          t->fit.temperature, limits[t->fit.limit]);
-        output_text(out, "</p>\n");
+        write_fit(t, out);
     }
     output_text(out, "</header>\n<main>\n");
 }
@@ -99,7 +116,7 @@ static void write_buttons(const report *r, output *out)
                 "<button type=\"button\" id=\"reset\">Reset</button>");
     for (size_t i = 0; i < r->n_dumps; i++) {
         const tuning *const t = &r->dumps[i].t;
-        if (!t->has_targets)
+        if (!has_fit(t))
             continue;
         output_printf(out, "<button type=\"button\" data-fitted=\"%.6g\">T = %.4f, fitted%s",
                       t->fit.temperature, t->fit.temperature, r->n_dumps > 1 ? " to " : "");
@@ -146,7 +163,9 @@ static void write_result(output *out)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         output_printf(out, "<div><dt>%s</dt><dd id=\"%s\"></dd></div>\n", numbers[i][1],
                       numbers[i][0]);
-    output_text(out, "</dl>\n");
+    output_text(out,
+                "<div class=\"wide\"><dt>What followed</dt><dd id=\"followed-name\"></dd></div>\n"
+                "</dl>\n");
 }
 
 static void write_tokens(output *out)
@@ -196,13 +215,12 @@ static void write_figure(output *out, const chart *c, const char *caption)
 }
 
 static chart chart_of_rows(const report_series *s, const char *title, const char *label,
-                           const double y[2][REPORT_POINTS], bool has_fit)
+                           const double y[2][REPORT_POINTS], const char *fitted)
 {
-    chart c = {.title = title, .x_label = "row", .y_label = label, .n_series = has_fit ? 2 : 1};
+    chart c = {.title = title, .x_label = "row", .y_label = label};
+    c.n_series = fitted != NULL ? 2 : 1;
     for (size_t k = 0; k < c.n_series; k++)
-        c.series[k] = (chart_series){.name = !has_fit ? NULL
-                                             : k == 0 ? "T = 1"
-                                                      : "fitted",
+        c.series[k] = (chart_series){.name = fitted == NULL || k == 1 ? fitted : "T = 1",
                                      .x = s->x,
                                      .y = y[k],
                                      .n = s->n,
@@ -211,26 +229,28 @@ static chart chart_of_rows(const report_series *s, const char *title, const char
     return c;
 }
 
-static void write_charts(const report_dump *d, output *out)
+static void write_charts(const report_dump *d, tuning_points *points, output *out)
 {
-    double x[2 * PLUCK_TUNE_MAX_BINS], y[2 * PLUCK_TUNE_MAX_BINS];
     const report_series *const s = &d->series;
-    const bool has_fit = d->t.has_targets;
     const bool is_mean = d->t.data.end - d->t.data.first > REPORT_POINTS;
+    char fitted[TUNING_NAME_BYTES];
+    const char *const name = d->t.has_targets ? tuning_fitted_name(&d->t, fitted) : NULL;
     output_text(out, "<div class=\"charts\">\n");
-    if (has_fit) {
+    if (d->t.has_targets) {
         chart curve = tuning_chart_of_curve(&d->t);
         curve.title = "NLL against temperature";
-        write_figure(out, &curve, "Mean -ln p of the tokens that followed; the least is marked.");
-        const chart reliability = tuning_chart_of_reliability(&d->t, x, y);
+        write_figure(out, &curve,
+                     has_fit(&d->t) ? "Mean -ln p of the tokens that followed; the least is marked."
+                                    : "Mean -ln p of the tokens that followed: least at an end.");
+        const chart reliability = tuning_chart_of_reliability(&d->t, points);
         write_figure(out, &reliability,
                      "How often the best token followed, by how probable it was said to be. On the "
-                     "diagonal a model is calibrated.");
+                     "diagonal a model is calibrated. Rings are means of fewer than 10 rows.");
     }
-    const chart entropy = chart_of_rows(s, "Entropy over positions", "nats", s->entropy, has_fit);
-    write_figure(out, &entropy, is_mean ? "Means over consecutive rows." : "One point a row.");
+    const chart entropy = chart_of_rows(s, "Entropy over positions", "nats", s->entropy, name);
+    write_figure(out, &entropy, is_mean ? "Means over consecutive rows." : "One point per row.");
     chart effective =
-        chart_of_rows(s, "Perplexity over positions", "exp(entropy)", s->effective, has_fit);
+        chart_of_rows(s, "Perplexity over positions", "exp(entropy)", s->effective, name);
     effective.is_log_y = true;
     write_figure(out, &effective, "How many equally likely tokens would be as uncertain.");
     chart nucleus = {.title = "Nucleus size over rows",
@@ -240,19 +260,22 @@ static void write_charts(const report_dump *d, output *out)
                      .n_series = 2};
     for (size_t k = 0; k < 2; k++)
         nucleus.series[k] = (chart_series){.name = k == 0 ? "min-p 0.05" : "top-p 0.95",
-                                           .x = s->nucleus_x,
+                                           .x = s->x,
                                            .y = s->nucleus[1 - k],
-                                           .n = s->n_nucleus,
+                                           .n = s->n,
                                            .has_line = true,
-                                           .has_dots = s->n_nucleus <= 70};
-    write_figure(out, &nucleus, "Tokens that each truncation keeps on its own, at T = 1.");
+                                           .has_dots = s->n <= 70};
+    write_figure(out, &nucleus,
+                 is_mean ? "Tokens that each truncation keeps on its own, at T = 1: means over "
+                           "consecutive rows."
+                         : "Tokens that each truncation keeps on its own, at T = 1.");
     output_text(out, "</div>\n");
 }
 
-static void write_line(output *out, const char *name, double before, double after, bool has_fit)
+static void write_line(output *out, const char *name, double before, double after, bool has_after)
 {
     output_printf(out, "<tr><th scope=\"row\">%s</th><td>%.6f</td>", name, before);
-    if (has_fit)
+    if (has_after)
         output_printf(out, "<td>%.6f</td><td class=\"change\">%+.6f</td>", after, after - before);
     output_text(out, "</tr>\n");
 }
@@ -260,26 +283,26 @@ static void write_line(output *out, const char *name, double before, double afte
 static void write_numbers(const report_dump *d, output *out)
 {
     const pluck_tune_stats *const b = &d->t.stats[0], *const a = &d->t.stats[1];
-    const bool has_fit = d->t.has_targets;
+    const bool has_after = d->t.has_targets;
     output_text(out, "<details open><summary>Means over the rows</summary>\n<div class=\"scroll\">"
                      "<table>\n<thead><tr><th scope=\"col\"></th><th scope=\"col\">T = 1</th>");
-    if (has_fit)
+    if (has_after)
         output_printf(
-            out, "<th scope=\"col\">T = %.4f</th><th scope=\"col\" class=\"change\">change</th>",
-            a->temperature);
+            out, "<th scope=\"col\">T = %.4f%s</th><th scope=\"col\" class=\"change\">change</th>",
+            a->temperature, has_fit(&d->t) ? "" : ", an end");
     output_text(out, "</tr></thead>\n<tbody>\n");
-    if (has_fit) {
+    if (has_after) {
         write_line(out, "NLL", b->nll, a->nll, true);
         write_line(out, "perplexity of the targets", exp(b->nll), exp(a->nll), true);
         write_line(out, "ECE, 15 bins", b->ece, a->ece, true);
         write_line(out, "Brier", b->brier, a->brier, true);
         write_line(out, "accuracy", b->accuracy, a->accuracy, true);
     }
-    write_line(out, "confidence", b->confidence, a->confidence, has_fit);
-    write_line(out, "entropy, nats", b->entropy, a->entropy, has_fit);
-    write_line(out, "effective tokens", b->effective, a->effective, has_fit);
+    write_line(out, "confidence", b->confidence, a->confidence, has_after);
+    write_line(out, "entropy, nats", b->entropy, a->entropy, has_after);
+    write_line(out, "effective tokens", b->effective, a->effective, has_after);
     output_text(out, "</tbody></table></div>\n</details>\n");
-    if (has_fit && isfinite(d->t.fit.low))
+    if (has_after && isfinite(d->t.fit.low))
         output_printf(out,
                       "<p class=\"quiet\">The fitted temperature lies between %.4f and %.4f in 95 "
                       "of 100 resamples of the rows.</p>\n",
@@ -288,15 +311,19 @@ static void write_numbers(const report_dump *d, output *out)
 
 int report_write(const report *r, output *out)
 {
+    tuning_points *const points = malloc(sizeof *points);
+    if (points == NULL)
+        return complain_memory(r->args->who);
     write_head(r, out);
     write_explorer(r, out);
     for (size_t i = 0; i < r->n_dumps; i++) {
         output_text(out, "<h2>");
         output_xml(out, r->dumps[i].t.name, strlen(r->dumps[i].t.name));
         output_text(out, ": all rows</h2>\n");
-        write_charts(&r->dumps[i], out);
+        write_charts(&r->dumps[i], points, out);
         write_numbers(&r->dumps[i], out);
     }
+    free(points);
     output_printf(out,
                   "</main>\n<footer class=\"quiet\"><p>Made by pluck %s. Charts and tables are the "
                   "library's numbers; the live part computes the same in double precision from the "

@@ -88,17 +88,23 @@ static void write_string(output *out, const char *text, size_t n)
     output_char(out, '"');
 }
 
+/* The text of a token, or null without a vocabulary. */
+static void write_name(const report *r, output *out, uint32_t token)
+{
+    size_t length = 0;
+    const char *const text = vocab_text(&r->v, (pluck_token)token, &length);
+    if (r->args->vocab != NULL)
+        write_string(out, text, length);
+    else
+        output_text(out, "null");
+}
+
 /* Tokens with their texts, as many as a list may show. */
 static void write_tokens(const report *r, output *out, const ranked *row, size_t n)
 {
     for (size_t i = 0; i < n && i < TEXTS_A_ROW; i++) {
-        size_t length = 0;
         output_printf(out, "%s[%u,", i > 0 ? "," : "", (unsigned)row[i].token);
-        const char *const text = vocab_text(&r->v, (pluck_token)row[i].token, &length);
-        if (r->args->vocab != NULL)
-            write_string(out, text, length);
-        else
-            output_text(out, "null");
+        write_name(r, out, row[i].token);
         output_char(out, ']');
     }
 }
@@ -137,6 +143,27 @@ static void write_rest(output *out, const ranked *row, size_t n, double max)
     }
 }
 
+/* Where the token that followed is among all tokens that are possible, and how far below the best
+ * one: the page may hold neither its logit nor, in its list, its name. */
+static void write_target(const report *r, output *out, const ranked *row, size_t n,
+                         pluck_token target)
+{
+    size_t place = 0;
+    if (target < 0) {
+        output_text(out, "null");
+        return;
+    }
+    while (place < n && row[place].token != (uint32_t)target)
+        place++;
+    output_printf(out, "%d,\"target_place\":%zu,\"target_d\":", (int)target, place);
+    if (place < n)
+        output_double(out, (double)row[place].logit - (double)row[0].logit);
+    else
+        output_text(out, "null");
+    output_text(out, ",\"target_text\":");
+    write_name(r, out, (uint32_t)target);
+}
+
 static void write_row(const report *r, output *out, size_t dump, uint64_t index, const ranked *row,
                       size_t n, pluck_token target)
 {
@@ -148,13 +175,9 @@ static void write_row(const report *r, output *out, size_t dump, uint64_t index,
     write_rest(out, row + n_written, n - n_written, (double)row[0].logit);
     output_text(out, "],\"tokens\":[");
     write_tokens(r, out, row, n_written);
-    size_t place = 0;
-    while (place < n && row[place].token != (uint32_t)target)
-        place++;
-    if (target >= 0)
-        output_printf(out, "],\"target\":%d,\"target_place\":%zu}", (int)target, place);
-    else
-        output_text(out, "],\"target\":null}");
+    output_text(out, "],\"target\":");
+    write_target(r, out, row, n, target);
+    output_char(out, '}');
 }
 
 static int explore_row(const report *r, output *out, size_t dump, uint64_t index, ranked *row)

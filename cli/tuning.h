@@ -74,8 +74,18 @@ void tuning_print_json(const tuning *t, output *out);
 void tuning_print_csv(const tuning *t, output *out);
 void tuning_print_svg(const tuning *t, output *out);
 
-/* The charts of --svg; x and y have room for 2 n_bins numbers, which the chart refers to. */
+/* What charts call the fitted temperature: it is written into text or constant. */
+enum { TUNING_NAME_BYTES = 32 };
+const char *tuning_fitted_name(const tuning *t, char text[TUNING_NAME_BYTES]);
+
+/* The charts of --svg; the chart of reliability refers to the points. */
+typedef struct tuning_points {
+    double x[2 * PLUCK_TUNE_MAX_BINS], y[2 * PLUCK_TUNE_MAX_BINS];
+    uint64_t rows[2 * PLUCK_TUNE_MAX_BINS];
+    char name[TUNING_NAME_BYTES];
+} tuning_points;
+
 chart tuning_chart_of_curve(const tuning *t);
-chart tuning_chart_of_reliability(const tuning *t, double *x, double *y);
+chart tuning_chart_of_reliability(const tuning *t, tuning_points *points);
 
 #endif

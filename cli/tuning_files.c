@@ -2,8 +2,10 @@
 #include "chart.h"
 #include "tuning.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static void cell(output *out, double value)
 {
@@ -44,6 +46,14 @@ void tuning_print_csv(const tuning *t, output *out)
     }
 }
 
+const char *tuning_fitted_name(const tuning *t, char text[TUNING_NAME_BYTES])
+{
+    if (t->fit.limit == PLUCK_TUNE_INSIDE)
+        return "fitted";
+    snprintf(text, TUNING_NAME_BYTES, "T = %g, an end", t->fit.temperature);
+    return text;
+}
+
 chart tuning_chart_of_curve(const tuning *t)
 {
     const char *const name = pluck_tune_objective_name(t->options.objective);
@@ -51,7 +61,7 @@ chart tuning_chart_of_curve(const tuning *t)
                .x_label = "temperature T",
                .y_label = name,
                .is_log_x = true,
-               .has_mark = true,
+               .has_mark = t->fit.limit == PLUCK_TUNE_INSIDE,
                .mark_x = t->fit.temperature,
                .n_series = 1};
     c.series[0] = (chart_series){.x = t->fit.grid_t,
@@ -61,14 +71,14 @@ chart tuning_chart_of_curve(const tuning *t)
                                  .has_dots = true};
     snprintf(c.mark_text, sizeof c.mark_text, "T = %.4f", t->fit.temperature);
     /* A flat start or a steep end would hide the minimum: from a third to three times it. */
-    if (t->options.objective < PLUCK_TUNE_ENTROPY) {
+    if (t->options.objective < PLUCK_TUNE_ENTROPY && c.has_mark) {
         c.x_low = fmax(t->fit.grid_t[0], t->fit.temperature / 3);
         c.x_high = fmin(t->fit.grid_t[PLUCK_TUNE_GRID - 1], t->fit.temperature * 3);
     }
     return c;
 }
 
-chart tuning_chart_of_reliability(const tuning *t, double *x, double *y)
+chart tuning_chart_of_reliability(const tuning *t, tuning_points *points)
 {
     chart c = {.title = "Reliability",
                .x_label = "confidence",
@@ -78,13 +88,15 @@ chart tuning_chart_of_reliability(const tuning *t, double *x, double *y)
                .has_diagonal = true,
                .n_series = 2};
     for (uint32_t i = 0; i < 2 * t->n_bins; i++) {
-        x[i] = t->bins[i].confidence;
-        y[i] = t->bins[i].rows > 0 ? t->bins[i].accuracy : (double)NAN;
+        points->x[i] = t->bins[i].confidence;
+        points->y[i] = t->bins[i].rows > 0 ? t->bins[i].accuracy : (double)NAN;
+        points->rows[i] = t->bins[i].rows;
     }
     for (uint32_t k = 0; k < 2; k++)
-        c.series[k] = (chart_series){.name = k == 0 ? "T = 1" : "fitted",
-                                     .x = x + k * t->n_bins,
-                                     .y = y + k * t->n_bins,
+        c.series[k] = (chart_series){.name = k == 0 ? "T = 1" : tuning_fitted_name(t, points->name),
+                                     .x = points->x + k * t->n_bins,
+                                     .y = points->y + k * t->n_bins,
+                                     .rows = points->rows + k * t->n_bins,
                                      .n = t->n_bins,
                                      .has_line = true,
                                      .has_dots = true};
@@ -93,7 +105,12 @@ chart tuning_chart_of_reliability(const tuning *t, double *x, double *y)
 
 void tuning_print_svg(const tuning *t, output *out)
 {
-    double x[2 * PLUCK_TUNE_MAX_BINS], y[2 * PLUCK_TUNE_MAX_BINS];
-    const chart charts[2] = {tuning_chart_of_curve(t), tuning_chart_of_reliability(t, x, y)};
+    tuning_points *const points = malloc(sizeof *points);
+    if (points == NULL) {
+        out->error = ENOMEM;
+        return;
+    }
+    const chart charts[2] = {tuning_chart_of_curve(t), tuning_chart_of_reliability(t, points)};
     chart_write_file(out, charts, t->has_targets ? 2 : 1);
+    free(points);
 }

@@ -1,6 +1,7 @@
 /*
  * The explorer of a pluck report: one row's distribution under top-k, typical, top-p, min-p and
- * temperature, in the order and by the rules of the library's flat configuration.
+ * temperature, in the order and by the rules of the library's flat configuration. The first part
+ * computes and needs no page, so that tests run it alone; the second shows.
  *
  * A row holds its largest logits as float32, descending, less the largest (d), and the rest as bins:
  * n values around a centre c with their power sums s_k = sum of (d - c)^k up to 4, from which
@@ -9,19 +10,9 @@
  */
 "use strict";
 
-(() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const byId = (id) => document.getElementById(id);
-  const SHOWN = 24;
-  let shown = SHOWN;
-
-  const CONTROLS = [
-    { id: "temperature", key: "temperature", neutral: 1 },
-    { id: "top-k", key: "top_k", neutral: 0 },
-    { id: "typical", key: "typical_p", neutral: 1 },
-    { id: "top-p", key: "top_p", neutral: 1 },
-    { id: "min-p", key: "min_p", neutral: 0 },
-  ];
+const explorer = (() => {
+  /* The rounding of logits to floats: a mass that misses a bound by no more counts as the bound. */
+  const LOGIT_ROUNDING = 2 ** -22;
 
   function decodeFloats(base64) {
     const text = atob(base64);
@@ -39,15 +30,15 @@
     return row;
   }
 
-  /* Of what is alive (places from .. to - 1, and so many bins): sums of e = exp(d / t) and e d. */
+  /* Of what is alive (some places, ascending, and so many bins): sums of e = exp(d / t) and e d. */
   function sumsOf(row, alive, t) {
     const b = 1 / t;
     let z = 0;
     let dot = 0;
-    for (let i = alive.from; i < alive.to; i++) {
-      const e = Math.exp(b * row.d[i]);
+    for (const place of alive.places) {
+      const e = Math.exp(b * row.d[place]);
       z += e;
-      dot += e * row.d[i];
+      dot += e * row.d[place];
     }
     for (const bin of row.rest.slice(0, alive.bins)) {
       const m = binSums(bin, b);
@@ -65,7 +56,7 @@
   }
 
   const countOf = (row, alive) =>
-    row.rest.slice(0, alive.bins).reduce((n, bin) => n + bin[1], alive.to - alive.from);
+    row.rest.slice(0, alive.bins).reduce((n, bin) => n + bin[1], alive.places.length);
 
   /* Keeps bins until enough(measure) with measure(bin) added up. */
   function keepBins(row, alive, measure, sum, enough) {
@@ -77,57 +68,75 @@
 
   function topK(row, alive, k) {
     if (k < 1 || k >= countOf(row, alive)) return;
-    const end = Math.min(alive.from + k, alive.to);
-    const n = end - alive.from;
-    alive.to = end;
-    keepBins(row, alive, (bin) => bin[1], n, (sum) => sum >= k);
+    alive.places = alive.places.subarray(0, k);
+    keepBins(row, alive, (bin) => bin[1], alive.places.length, (sum) => sum >= k);
   }
 
   function topP(row, alive, p) {
     if (p >= 1) return;
-    const want = p * sumsOf(row, alive, 1).z * (1 - 1e-12);
+    const want = p * sumsOf(row, alive, 1).z * (1 - LOGIT_ROUNDING);
     let sum = 0;
-    let end = alive.from;
-    while (end < alive.to && (sum < want || end === alive.from)) sum += Math.exp(row.d[end++]);
-    alive.to = end;
+    let n = 0;
+    while (n < alive.places.length && (sum < want || n === 0))
+      sum += Math.exp(row.d[alive.places[n++]]);
+    alive.places = alive.places.subarray(0, n);
     keepBins(row, alive, (bin) => binSums(bin, 1).z, sum, (mass) => mass >= want);
   }
 
   function minP(row, alive, p) {
     if (p <= 0) return;
-    const threshold = row.d[alive.from] + Math.log(p);
-    let end = alive.from + 1;
-    while (end < alive.to && row.d[end] >= threshold) end++;
-    const isInside = end < alive.to;
-    alive.to = end;
+    const threshold = row.d[alive.places[0]] + Math.log(p);
+    let n = 1;
+    while (n < alive.places.length && row.d[alive.places[n]] >= threshold) n++;
+    const isInside = n < alive.places.length;
+    alive.places = alive.places.subarray(0, n);
     keepBins(row, alive, (bin) => bin[0], 0,
       () => isInside || alive.bins === 0 || row.rest[0][0] < threshold);
   }
 
-  /* The tokens whose d is nearest to its mean, nearer ones first and the better of two equally far:
-   * a band of places. */
+  /* The tokens whose d is nearest to its mean, nearer ones first, the better of two equally far,
+   * and of equal ones the lower token, which has the lower place. */
   function typical(row, alive, p) {
-    if (p >= 1) return;
     const { z, dot } = sumsOf(row, alive, 1);
+    const want = p * z * (1 + LOGIT_ROUNDING);
+    if (p >= 1 || want >= z) return;
     const mean = dot / z;
-    let below = alive.from;
-    while (below < alive.to && row.d[below] >= mean) below++;
-    let above = below - 1;
+    const at = (i) => row.d[alive.places[i]];
+    const n = alive.places.length;
+    let below = 0;
+    while (below < n && at(below) >= mean) below++;
+    let above = below - 1; /* what is taken lies between, but for the last group of equal ones */
     let sum = 0;
-    while (sum <= p * z && (above >= alive.from || below < alive.to)) {
-      const takesAbove = above >= alive.from &&
-        (below >= alive.to || row.d[above] - mean <= mean - row.d[below]);
-      sum += Math.exp(row.d[takesAbove ? above-- : below++]);
+    let kept = null;
+    while (sum <= want && (above >= 0 || below < n)) {
+      const takesAbove = above >= 0 && (below >= n || at(above) - mean <= mean - at(below));
+      const value = at(takesAbove ? above : below);
+      let size = 1;
+      while (takesAbove && above - size >= 0 && at(above - size) === value) size++;
+      let taken = 0;
+      while (taken < size && sum <= want) {
+        sum += Math.exp(value);
+        taken++;
+      }
+      if (!takesAbove) {
+        below += taken;
+        continue;
+      }
+      above -= size;
+      if (taken < size)
+        kept = [...alive.places.subarray(above + 1, above + 1 + taken),
+          ...alive.places.subarray(above + 1 + size, below)];
     }
-    const reachesRest = below >= alive.to;
-    alive.from = above + 1;
-    alive.to = below;
+    const reachesRest = below >= n;
+    alive.places = kept ? Int32Array.from(kept) : alive.places.subarray(above + 1, below);
     keepBins(row, alive, (bin) => binSums(bin, 1).z, sum,
-      (mass) => !reachesRest || mass > p * z);
+      (mass) => !reachesRest || mass > want);
   }
 
   function run(row, settings) {
-    const alive = { from: 0, to: row.d.length, bins: row.rest.length, isApproximate: false };
+    const alive = {
+      places: Int32Array.from(row.d.keys()), bins: row.rest.length, isApproximate: false,
+    };
     topK(row, alive, settings["top-k"]);
     typical(row, alive, settings.typical);
     topP(row, alive, settings["top-p"]);
@@ -135,12 +144,43 @@
     const t = settings.temperature;
     const { z, dot } = sumsOf(row, alive, t);
     const entropy = Math.max(Math.log(z) - dot / z / t, 0);
-    return { alive, z, t, entropy, survivors: countOf(row, alive) };
+    const isKept = new Uint8Array(row.d.length);
+    for (const place of alive.places) isKept[place] = 1;
+    return { alive, isKept, z, t, entropy, survivors: countOf(row, alive) };
   }
 
-  const isAlive = (result, place) => place >= result.alive.from && place < result.alive.to;
-  const probability = (row, result, place) =>
-    isAlive(result, place) ? Math.exp(row.d[place] / result.t) / result.z : 0;
+  /* Of a place, also among the rest, where only that of the token which followed has a known d. */
+  function isAlive(row, result, place) {
+    if (place < row.d.length) return result.isKept[place] === 1;
+    let end = row.d.length;
+    for (const bin of row.rest.slice(0, result.alive.bins)) end += bin[1];
+    return place < end;
+  }
+
+  function probability(row, result, place) {
+    if (!isAlive(row, result, place)) return 0;
+    const d = place < row.d.length ? row.d[place] : row.target_d;
+    return Math.exp(d / result.t) / result.z;
+  }
+
+  return { openRow, run, isAlive, probability };
+})();
+
+if (typeof module !== "undefined") module.exports = explorer;
+else (() => {
+  const { openRow, run, isAlive, probability } = explorer;
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const byId = (id) => document.getElementById(id);
+  const SHOWN = 24;
+  let shown = SHOWN;
+
+  const CONTROLS = [
+    { id: "temperature", key: "temperature", neutral: 1 },
+    { id: "top-k", key: "top_k", neutral: 0 },
+    { id: "typical", key: "typical_p", neutral: 1 },
+    { id: "top-p", key: "top_p", neutral: 1 },
+    { id: "min-p", key: "min_p", neutral: 0 },
+  ];
 
   function settingsNow() {
     const settings = {};
@@ -162,34 +202,56 @@
     return made;
   };
 
+  const nameOf = (token, text) => (text === null ? `token ${token}` : JSON.stringify(text));
+
+  function tokenLine(row, result, plain, place, token, text, top) {
+    const p = probability(row, result, place);
+    const before = probability(row, plain, place);
+    const isTarget = token === row.target;
+    const line = element("tr", { "data-token": token });
+    if (!isAlive(row, result, place)) line.className = "gone";
+    if (isTarget) line.classList.add("target");
+    const name = element("th", { scope: "row" }, nameOf(token, text));
+    name.title = `token ${token}, rank ${place + 1}${isTarget ? ", which followed" : ""}`;
+    if (isTarget) name.append(element("span", { class: "badge" }, "followed"));
+    const bar = element("td", { class: "bar", "aria-hidden": "true" });
+    const fill = (kind, value) => {
+      const part = element("span", { class: kind });
+      part.style.width = `${((100 * value) / top).toFixed(2)}%`;
+      bar.append(part);
+    };
+    fill("now", p);
+    fill("before", before);
+    line.append(name, bar, element("td", {}, isAlive(row, result, place) ? p.toFixed(6) : "out"),
+      element("td", { class: "raw" }, before.toFixed(6)));
+    return line;
+  }
+
+  /* The best tokens; and, wherever it is, the one that followed. */
   function drawTokens(row, result, plain) {
     const body = byId("tokens");
-    const top = Math.max(probability(row, result, result.alive.from), probability(row, plain, 0));
+    const top = Math.max(probability(row, result, result.alive.places[0]),
+      probability(row, plain, 0));
     body.replaceChildren();
     const n = Math.min(shown, row.tokens.length);
-    for (let i = 0; i < n; i++) {
-      const [token, text] = row.tokens[i];
-      const p = probability(row, result, i);
-      const before = probability(row, plain, i);
-      const line = element("tr", { "data-token": token });
-      if (!isAlive(result, i)) line.className = "gone";
-      if (token === row.target) line.classList.add("target");
-      const name = element("th", { scope: "row" }, text === null ? `token ${token}` : JSON.stringify(text));
-      name.title = `token ${token}${token === row.target ? ", which followed" : ""}`;
-      if (token === row.target) name.append(element("span", { class: "badge" }, "followed"));
-      const bar = element("td", { class: "bar", "aria-hidden": "true" });
-      const fill = (kind, value) => {
-        const part = element("span", { class: kind });
-        part.style.width = `${((100 * value) / top).toFixed(2)}%`;
-        bar.append(part);
-      };
-      fill("now", p);
-      fill("before", before);
-      line.append(name, bar, element("td", {}, isAlive(result, i) ? p.toFixed(6) : "out"),
-        element("td", { class: "raw" }, before.toFixed(6)));
-      body.append(line);
+    for (let i = 0; i < n; i++)
+      body.append(tokenLine(row, result, plain, i, row.tokens[i][0], row.tokens[i][1], top));
+    if (row.target !== null && row.target_place >= n && row.target_d !== null) {
+      const between = element("tr", { class: "between" });
+      const left = row.target_place - n;
+      between.append(element("td", { colspan: 3 }, `${left.toLocaleString("en")} more`),
+        element("td", { class: "raw" }));
+      if (left > 0) body.append(between);
+      body.append(tokenLine(row, result, plain, row.target_place, row.target, row.target_text, top));
     }
     byId("more").hidden = shown >= row.tokens.length;
+  }
+
+  function followed(row, result, about) {
+    if (row.target === null) return "unknown";
+    if (row.target_d === null) return "out: banned";
+    return isAlive(row, result, row.target_place)
+      ? about + probability(row, result, row.target_place).toFixed(6) : "out";
   }
 
   /* Probability against rank, both in logarithm: before, and now. */
@@ -219,9 +281,10 @@
     byId("curve-before").setAttribute("d", path((i) => probability(row, plain, i)));
     byId("curve-now").setAttribute("d", path((i) => probability(row, result, i)));
     const band = byId("curve-kept");
-    band.setAttribute("x", x(result.alive.from).toFixed(1));
-    const last = Math.max(result.alive.to - 1, result.alive.from);
-    band.setAttribute("width", Math.max(x(last) - x(result.alive.from), 1.5).toFixed(1));
+    const first = result.alive.places[0];
+    const last = result.alive.places[result.alive.places.length - 1];
+    band.setAttribute("x", x(first).toFixed(1));
+    band.setAttribute("width", Math.max(x(last) - x(first), 1.5).toFixed(1));
     byId("curve-last").textContent = n.toLocaleString("en");
   }
 
@@ -234,12 +297,11 @@
     byId("survivors").textContent = about + result.survivors.toLocaleString("en");
     byId("entropy").textContent = about + result.entropy.toFixed(6);
     byId("effective").textContent = about + Math.exp(result.entropy).toFixed(4);
-    const place = row.target === null ? -1 : row.target_place;
-    byId("followed").textContent =
-      row.target === null ? "unknown"
-        : place < row.d.length
-          ? (isAlive(result, place) ? about + probability(row, result, place).toFixed(6) : "out")
-          : "beyond the logits in this page";
+    byId("followed").textContent = followed(row, result, about);
+    byId("followed-name").textContent = row.target === null ? ""
+      : row.target_d === null ? nameOf(row.target, row.target_text)
+        : `${nameOf(row.target, row.target_text)}, rank ` +
+          (row.target_place + 1).toLocaleString("en");
     byId("exactness").textContent = result.alive.isApproximate
       ? "This cut falls among the least probable tokens, which the page keeps as " +
         `${row.rest.length} groups: numbers marked “about” are rounded to the end of a group.`

@@ -12,7 +12,9 @@ without Chromium, its driver and python3-selenium.
 import base64
 import html.parser
 import json
+import math
 import pathlib
+import random
 import re
 import shutil
 import struct
@@ -20,6 +22,7 @@ import sys
 import unittest
 
 from command_case import CommandCase, DATA_FOLDER, main
+from make_inputs import npy
 
 try:
     from selenium import webdriver
@@ -29,6 +32,8 @@ try:
 except ImportError:
     HAS_BROWSER = False
 
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 VOID = {"meta", "link", "input", "br", "col"}
 FLAGS = {"temperature": "temperature", "top-k": "top-k", "typical": "typical-p", "top-p": "top-p",
          "min-p": "min-p"}
@@ -110,6 +115,142 @@ class PageIsGood(CommandCase):
             self.assertIn(part, self.stderr)
         self.run_line("pluck report a.npy b.npy -t targets.npy -o r.html", code=2)
         self.assertNotIn("r.html", self.names())
+
+
+@unittest.skipUnless(shutil.which("node"), "node is not installed")
+class NumbersAgree(CommandCase):
+    """The script of the page, run by node, against the library: where settings meet a boundary
+    exactly, tokens are tied, and at random."""
+
+    def rows(self, line):
+        self.run_line(f"pluck report {line} -o r.html")
+        text = (self.folder / "r.html").read_text(encoding="utf-8")
+        return json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))["rows"]
+
+    def compute(self, rows, settings):
+        whole = [{**NEUTRAL, **s} for s in settings]
+        script = ROOT / "cli" / "report" / "report.js"
+        (self.folder / "in.json").write_text(json.dumps({"rows": rows, "settings": whole}))
+        return json.loads(self.run_line(
+            f"node {HERE / 'report_numbers.js'} {script} < in.json"))
+
+    def check(self, dump, line, settings):
+        rows = self.rows(line)
+        for row, results in zip(rows, self.compute(rows, settings)):
+            for chosen, found in zip(settings, results):
+                said = f"{dump}, row {row['row']}, {chosen}"
+                flags = " ".join(f"--{FLAGS[name]} {value!r}" for name, value in chosen.items())
+                expected = json.loads(self.run_line(
+                    f"pluck inspect {dump} --row {row['row']} --top 60000 --format json {flags}"))
+                self.assertFalse(found["isApproximate"], said)
+                self.assertEqual(found["survivors"], expected["survivors"], said)
+                self.assertAlmostEqual(found["entropy"], expected["entropy"], delta=5e-7, msg=said)
+                library = {t["token"]: t["prob"] for t in expected["top"]}
+                for token, p in found["tokens"]:
+                    self.assertAlmostEqual(p, library.get(token, -1), delta=5e-7, msg=said)
+                self.assertEqual(len(found["tokens"]),
+                                 len([t for t, _ in row["tokens"] if t in library]), said)
+                if row["target"] is not None:
+                    self.assertAlmostEqual(found["target"], library.get(row["target"], 0),
+                                           delta=5e-7, msg=said)
+
+    def test_boundaries_and_ties(self):
+        probabilities = [[.5, .3, .1, .1], [.25, .25, .25, .25], [.4, .3, .2, .1], [.7, .1, .1, .1]]
+        rows = [[math.log(p) for p in row] for row in probabilities]
+        rows += [[1, 3, 1, 3], [0, 0, 5, 5], [2, 1, 1, 2]]
+        (self.folder / "edges.npy").write_bytes(npy(rows))
+        settings = [{name: value / 20} for name in ("top-p", "typical", "min-p")
+                    for value in (5, 8, 10, 12, 14, 15, 16)]
+        settings += [{"top-k": k, "top-p": p} for k, p in ((2, 0.5), (3, 0.6), (3, 0.8))]
+        settings += [{"typical": t, "top-p": p, "min-p": m}
+                     for t in (0.3, 0.5, 0.8) for p, m in ((0.5, 0), (0.75, 0.5))]
+        self.check("edges.npy", "edges.npy", settings)
+
+    def test_random_settings(self):
+        random.seed(1)
+        settings = [{"temperature": round(random.uniform(0.3, 2), 2),
+                     "top-k": random.choice([0, 5, 40, 300]),
+                     "typical": random.choice([1, round(random.random(), 3)]),
+                     "top-p": random.choice([1, round(random.random(), 3)]),
+                     "min-p": random.choice([0, round(random.random() ** 4, 4)])}
+                    for _ in range(6)]
+        for dump, line in (("logits.npy", "logits.npy -t targets.npy --vocab vocab.json"),
+                           ("gpt2.npy", "gpt2.npy -t gpt2_targets.npy --vocab gpt2_vocab.json")):
+            self.check(dump, line, settings)
+
+    def test_a_token_that_followed_has_its_name_rank_and_probability_wherever_it_is(self):
+        shape = b"{'descr': '<i8', 'fortran_order': False, 'shape': (4,), }"
+        header = shape + b" " * (-(len(shape) + 11) % 64) + b"\n"
+        tokens = [31373, 50000, 7, 11]
+        (self.folder / "t.npy").write_bytes(b"\x93NUMPY\x01\x00" +
+                                            struct.pack("<H", len(header)) + header +
+                                            struct.pack("<4q", *tokens))
+        data = (self.folder / "gpt2.npy").read_bytes()
+        rows = data[10 + struct.unpack("<H", data[8:10])[0]:]
+        (self.folder / "many.raw").write_bytes(rows * 12)
+        (self.folder / "many.txt").write_text(" ".join(map(str, tokens * 12)))
+        tops = [json.loads(self.run_line(
+            f"pluck inspect gpt2.npy --row {i} --top 60000 --format json --vocab gpt2_vocab.json"))
+            ["top"] for i in range(4)]
+        # With few rows each is whole; with many the targets are beyond what the page holds.
+        for line in ("gpt2.npy -t t.npy", "many.raw --vocab-size 50257 --dtype f16 -t many.txt "
+                     "--explore 48"):
+            found = self.rows(f"{line} --vocab gpt2_vocab.json")
+            plain = self.compute(found, [{}])
+            for row, (result,) in zip(found, plain):
+                shown = tops[row["row"] % 4]
+                place = [t["token"] for t in shown].index(row["target"])
+                self.assertEqual(row["target"], tokens[row["row"] % 4])
+                self.assertEqual(row["target_place"], place)
+                self.assertEqual(row["target_text"], shown[place]["text"])
+                self.assertAlmostEqual(result["target"], shown[place]["prob"], delta=5e-7)
+
+    def test_nucleus_sizes_are_means_over_consecutive_rows(self):
+        # 400 rows, so that a point of the chart stands for two: peaked and flat in turn.
+        rows = [[20.0] + [0.0] * 9, [0.0] * 10] * 200
+        (self.folder / "turn.npy").write_bytes(npy(rows))
+        self.run_line("pluck report turn.npy -o r.html")
+        text = (self.folder / "r.html").read_text(encoding="utf-8")
+        chart = text.split('aria-label="Nucleus size over rows"')[1].split("</svg>")[0]
+        heights = {float(y) for path in re.findall(r'class="line s\d" d="M([^"]*)"', chart)
+                   for y in re.findall(r"[\d.]+ ([\d.]+)", path)}
+        # (1 + 10) / 2 at each point of both lines: one height.
+        self.assertEqual(len(heights), 1, heights)
+        self.assertIn("means over consecutive rows", text)
+
+
+class EdgesAreNoSuccess(CommandCase):
+    def page(self, targets):
+        values = " ".join(map(str, targets))
+        (self.folder / "t.txt").write_text(values)
+        self.run_line("pluck report logits.npy -t t.txt -o r.html")
+        return (self.folder / "r.html").read_text(encoding="utf-8")
+
+    def best(self):
+        return [json.loads(line)["token"] for line in self.run_line(
+            "pluck sample logits.npy --draw greedy --format json").decode().splitlines()]
+
+    def test_a_fit_at_an_end_is_not_offered(self):
+        text = self.page(self.best())
+        self.assertIn("no temperature from 0.05 to 20 fits", text)
+        self.assertIn('<p class="warning">no temperature from 0.05 to 20 is best', text)
+        self.assertNotIn("data-fitted=", text)
+        self.assertNotIn("mark-text", text.split("<script")[0].split("</style>")[1])
+        self.assertNotIn(">fitted<", text)
+        self.assertIn("T = 0.0500, an end", text)
+
+    def test_bins_of_few_rows_are_marked(self):
+        self.run_line("pluck report logits.npy -t targets.npy -o r.html")
+        text = (self.folder / "r.html").read_text(encoding="utf-8")
+        chart = text.split('aria-label="Reliability"')[1].split("</svg>")[0]
+        shown = json.loads(self.run_line("pluck tune logits.npy -t targets.npy --format json"))
+        rows = [b["rows"] for when in ("before", "after") for b in shown[f"bins_{when}"]
+                if b["rows"] > 0]
+        few = [str(n) for n in rows if n < 10]
+        self.assertEqual(re.findall(r'class="rows">(\d+)<', chart), few)
+        self.assertEqual(len(re.findall('class="ring ', chart)), len(few))
+        self.assertEqual(len(re.findall('class="dot d', chart)), len(rows) - len(few) + 2)
+        self.assertEqual(sorted(map(int, re.findall(r"rows: (\d+)<", chart))), sorted(rows))
 
 
 def open_browser():
