@@ -185,9 +185,10 @@ static uint32_t step(const pl_huffman_node *node, double scale, double *target)
     return node->children[right];
 }
 
-static void draw_group(const pluck_huffman *huffman, pluck_pcg64 *rng, size_t n, uint32_t *indices)
+static inline void draw_group(const pluck_huffman *huffman, double scale, pluck_pcg64 *rng,
+                              size_t n, uint32_t *indices)
 {
-    double scale = pl_weights_scale(huffman->total), total = huffman->total * scale;
+    double total = huffman->total * scale;
     double targets[GROUP];
     uint32_t at[GROUP];
     for (size_t i = 0; i < n; i++) {
@@ -214,9 +215,14 @@ static pluck_status draw(const pluck_huffman *huffman, pluck_pcg64 *rng, size_t 
         return pl_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
     const pl_fp_state fp = pl_fp_enter();
     pluck_pcg64 own = *rng;
-    for (size_t first = 0; first < n_draws; first += GROUP)
-        draw_group(huffman, &own, n_draws - first < GROUP ? n_draws - first : GROUP,
-                   indices + first);
+    double scale = pl_weights_scale(huffman->total);
+    for (size_t first = 0; first < n_draws; first += GROUP) {
+        size_t n = n_draws - first < GROUP ? n_draws - first : GROUP;
+        if (scale == 1) /* so that the usual case is compiled without it */
+            draw_group(huffman, 1, &own, n, indices + first);
+        else
+            draw_group(huffman, scale, &own, n, indices + first);
+    }
     *rng = own;
     pl_fp_leave(fp);
     return PLUCK_OK;

@@ -234,9 +234,9 @@ static uint32_t find_part(const double *parts, double *target)
 /* As many draws at once as hide the time that each waits for its next node. */
 enum { GROUP = 8 };
 
-static void draw_group(const pluck_sum_tree *tree, pluck_pcg64 *rng, size_t n, uint32_t *indices)
+static inline void draw_group(const pluck_sum_tree *tree, double scale, pluck_pcg64 *rng, size_t n,
+                              uint32_t *indices)
 {
-    double scale = pl_weights_scale(pluck_sum_tree_total(tree));
     double total = pluck_sum_tree_total(tree) * scale;
     double targets[GROUP];
     uint32_t nodes[GROUP];
@@ -267,8 +267,14 @@ static pluck_status draw(const pluck_sum_tree *tree, pluck_pcg64 *rng, size_t n_
         return status;
     const pl_fp_state fp = pl_fp_enter();
     pluck_pcg64 own = *rng;
-    for (size_t first = 0; first < n_draws; first += GROUP)
-        draw_group(tree, &own, n_draws - first < GROUP ? n_draws - first : GROUP, indices + first);
+    double scale = pl_weights_scale(pluck_sum_tree_total(tree));
+    for (size_t first = 0; first < n_draws; first += GROUP) {
+        size_t n = n_draws - first < GROUP ? n_draws - first : GROUP;
+        if (scale == 1) /* so that the usual case is compiled without it */
+            draw_group(tree, 1, &own, n, indices + first);
+        else
+            draw_group(tree, scale, &own, n, indices + first);
+    }
     *rng = own;
     pl_fp_leave(fp);
     return PLUCK_OK;
