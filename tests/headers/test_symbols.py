@@ -5,8 +5,8 @@ changed.
 
     test_symbols.py exports NM SHARED_LIBRARY INCLUDE_DIR   exactly the names marked PLUCK_API
     test_symbols.py prefixes NM STATIC_LIBRARY              every linker name is pl_ or pluck_
-    test_symbols.py conduct NM SHARED_LIBRARY               nothing prints, exits or reads the
-                                                            environment
+    test_symbols.py conduct NM SHARED_LIBRARY               nothing prints, exits, reads the
+                                                            environment or changes the process
     test_symbols.py state NM STATIC_LIBRARY                 no variable that can be written
     test_symbols.py libm NM STATIC_LIBRARY                  of the system's libm only functions
                                                             whose results are exact or correctly
@@ -24,7 +24,7 @@ FROM_TOOLS = re.compile(r"_init|_fini|_edata|_end|__.*")
 FORBIDDEN = set(
     """printf puts putchar vprintf perror stdout stderr __printf_chk __vprintf_chk
        abort exit _exit quick_exit raise signal sigaction getenv secure_getenv setenv putenv
-       setlocale rand srand random srandom strtok""".split()
+       setlocale rand srand random srandom strtok umask chdir sigprocmask""".split()
 )
 
 # Functions of <math.h> by their names for double; with the suffixes f and l they are others.
