@@ -339,6 +339,19 @@ class Devices(TableCase):
             if not line.startswith("convert"):
                 self.assertIn("completed", self.stderr)
 
+    def test_a_head_is_named_when_the_results_cannot_be_printed(self):
+        for line in ("tree fit hidden.npy next.npy -e 1 -q", "tree distill head.npy hidden.npy "
+                     "next.npy --bias bias.npy -e 1 -q"):
+            self.fresh(line)
+            self.node(7)
+            self.assertEqual(self.run_pluck(f"{line} -o o.st"), 0, self.stderr)
+            wanted = (self.folder / "o.st").read_bytes()
+            (self.folder / "o.st").unlink()
+            self.assertEqual(self.run_pluck(f"{line} -o o.st", "> out"), 4)
+            self.assertIn("standard output: No space left on device\n", self.stderr)
+            self.assertIn("completed: o.st\n", self.stderr)
+            self.assertEqual((self.folder / "o.st").read_bytes(), wanted)
+
 
 if __name__ == "__main__":
     os.umask(0o022)
