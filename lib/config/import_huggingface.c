@@ -2,9 +2,10 @@
  * generation_config.json. The order is that of GenerationMixin._get_logits_processor(): processors,
  * then the warpers, which only run when do_sample is true; else the most probable token is taken.
  *
- * Version: Transformers 5.13. Keys and defaults: generation/configuration_utils.py; which values
- * build a processor: generation/utils.py; which values a processor rejects:
- * generation/logits_process.py. Keys that version 5 dropped are known too: older files have them.
+ * Version: Transformers 5.13, in which null is the default. Keys and defaults:
+ * generation/configuration_utils.py; which values build a processor: generation/utils.py; which
+ * values a processor rejects: generation/logits_process.py. Keys that version 5 dropped are known
+ * too: older files have them.
  */
 #include "config/import_build.h"
 #include "config/import_read.h"
@@ -279,6 +280,7 @@ static const pl_import_limits unit_above_0 = {
 #define ENCODER "looks back on the input of an encoder, which a sampler does not see"
 #define FORCES  "forces a token, which the engine has to do"
 #define OUTPUT  "about what is returned"
+#define WHISPER "about Whisper's prompt and its times"
 
 #define WARPER(name) .key = name, .read = pl_import_random_number, .flat_key = name
 #define IGNORE(name, why)                                                                          \
@@ -388,6 +390,17 @@ static const pl_import_rule rules[] = {
     IGNORE("_from_model_config", "where the file comes from"),
     IGNORE("_commit_hash", "where the file comes from"),
     IGNORE("transformers_version", "where the file comes from"),
+    REFUSE("return_timestamps", "false", "bans and forces tokens of times: Whisper's own rules"),
+    IGNORE("alignment_heads", WHISPER),
+    IGNORE("is_multilingual", WHISPER),
+    IGNORE("lang_to_id", WHISPER),
+    IGNORE("language", WHISPER),
+    IGNORE("max_initial_timestamp_index", WHISPER),
+    IGNORE("median_filter_width", WHISPER),
+    IGNORE("no_timestamps_token_id", WHISPER),
+    IGNORE("prev_sot_token_id", WHISPER),
+    IGNORE("task", WHISPER),
+    IGNORE("task_to_id", WHISPER),
     IGNORE("chat_format", PL_NOTE_PROMPT),
     IGNORE("inputs", PL_NOTE_PROMPT),
     {.key = NULL},

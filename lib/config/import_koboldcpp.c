@@ -239,6 +239,8 @@ static const pl_import_limits decay = {.low = 0.01, .high = 0.99};
 /* Its limits are ten digits; pluck's are a million, at which a token is banned or certain. */
 static const pl_import_limits bias = {.low = -1e6, .high = 1e6};
 
+#define KOBOLDAI "of KoboldAI; KoboldCpp does not read it"
+
 #define SAMPLER(name, to, in) .key = name, .read = read_stage_key, .flat_key = to, .stage = in
 #define DRY(name)             .key = name, .read = read_dry, .flat_key = name
 #define IGNORE(name, why)                                                                          \
@@ -343,6 +345,20 @@ static const pl_import_rule rules[] = {
     IGNORE("trim_stop", PL_NOTE_SERVER),
     IGNORE("use_default_badwordsids", "KoboldCpp does not read it"),
     IGNORE("using_openai_tools", PL_NOTE_SERVER),
+    IGNORE("disable_input_formatting", KOBOLDAI),
+    IGNORE("disable_output_formatting", KOBOLDAI),
+    IGNORE("frmtadsnsp", KOBOLDAI),
+    IGNORE("frmtrmblln", KOBOLDAI),
+    IGNORE("frmtrmspch", KOBOLDAI),
+    IGNORE("frmttriminc", KOBOLDAI),
+    IGNORE("gui_settings", KOBOLDAI),
+    IGNORE("singleline", KOBOLDAI),
+    IGNORE("streaming", KOBOLDAI),
+    IGNORE("use_authors_note", KOBOLDAI),
+    IGNORE("use_memory", KOBOLDAI),
+    IGNORE("use_story", KOBOLDAI),
+    IGNORE("use_userscripts", KOBOLDAI),
+    IGNORE("use_world_info", KOBOLDAI),
     {.key = NULL},
 };
 

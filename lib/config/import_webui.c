@@ -53,6 +53,9 @@ static const char default_priority[] =
     "eta_cutoff\ntfs\ntop_a\nmin_p\nadaptive_p\nmirostat\nxtc\nencoder_repetition_penalty\n"
     "no_repeat_ngram";
 
+/* Of penalties that are stages of their own, in running order. */
+static const unsigned penalty_parts[] = {0, 1, 3};
+
 static bool mirostat_acts(const pl_import *import)
 {
     return pl_import_number_at(import, "mirostat_mode", 0) == 2;
@@ -145,21 +148,47 @@ static bool has_both_temperatures(const pl_import *import)
            pl_import_number_at(import, "temperature", 1) != 1 && !import->greedy;
 }
 
+static bool penalises(const pl_import *import)
+{
+    return pl_import_number_at(import, "repetition_penalty", 1) != 1 ||
+           pl_import_number_at(import, "presence_penalty", 0) != 0 ||
+           pl_import_number_at(import, "frequency_penalty", 0) != 0;
+}
+
 static bool is_penalty(const char *name)
 {
     return strstr(name, "_penalty") != NULL;
 }
 
-/* Penalties that follow each other are one stage, which repeats before it subtracts; others get
- * parts of their own. Where a penalty is: the part of the last link. */
-static void append_penalty(pl_import *import, const char *name, const char *previous)
+/* Whether a penalty acts, or none does. */
+static bool counts(const pl_import *import, const char *name)
 {
-    static const unsigned parts[] = {0, 1, 3};
-    size_t n = 0;
-    for (size_t i = 0; i < import->n_chain; i++)
-        n += strcmp(import->chain[i].stage->info.name, "penalties") == 0;
-    if (n == 0 || strcmp(name, "repetition_penalty") == 0 || !is_penalty(previous))
-        pl_import_append(import, "penalties", parts[n]);
+    const double neutral = strcmp(name, "repetition_penalty") == 0 ? 1 : 0;
+    return pl_import_number_at(import, name, neutral) != neutral || !penalises(import);
+}
+
+/* Penalties that follow each other are one stage, which repeats before it subtracts; others get
+ * parts of their own. */
+static bool starts_stage(const char *name, const char *previous)
+{
+    return strcmp(name, "repetition_penalty") == 0 || !is_penalty(previous);
+}
+
+/* Of two temperatures only those that act; a draw that does not act is left out. */
+static void append_sampler(pl_import *import, const sampler_name *sampler)
+{
+    const bool dynamic = pl_import_is_true(import, "dynamic_temperature");
+    unsigned part = 0;
+    if (pl_is_draw(pl_stage_find(sampler->stage)))
+        return;
+    if (strcmp(sampler->name, "temperature") == 0 && dynamic && !has_both_temperatures(import))
+        return;
+    if (strcmp(sampler->name, "dynamic_temperature") == 0) {
+        if (!dynamic)
+            return;
+        part = has_both_temperatures(import) ? DYNAMIC_PART : 0;
+    }
+    pl_import_append(import, sampler->stage, part);
 }
 
 /* The chain up to the first draw that acts. */
@@ -167,6 +196,7 @@ static pluck_status start(pl_import *import)
 {
     sampler_order order = {.n = 0};
     const char *previous = "";
+    size_t n_penalties = 0;
     const cJSON *sample = pl_import_member_of(import, "do_sample");
     import->greedy =
         (sample && !cJSON_IsTrue(sample)) || pl_import_number_at(import, "temperature", 1) == 0;
@@ -179,17 +209,12 @@ static pluck_status start(pl_import *import)
             import->mirostat = strcmp(sampler->name, "mirostat") == 0 ? 2 : -1;
             break;
         }
-        if (is_penalty(sampler->name))
-            append_penalty(import, sampler->name, previous);
-        else if (strcmp(sampler->name, "dynamic_temperature") == 0 && has_both_temperatures(import))
-            pl_import_append(import, "temperature", DYNAMIC_PART);
-        else if ((strcmp(sampler->name, "temperature") != 0 ||
-                  !pl_import_is_true(import, "dynamic_temperature") ||
-                  has_both_temperatures(import)) &&
-                 pl_stage_find(sampler->stage) && !pl_is_draw(pl_stage_find(sampler->stage)))
-            if (strcmp(sampler->name, "dynamic_temperature") != 0 ||
-                pl_import_is_true(import, "dynamic_temperature"))
-                pl_import_append(import, sampler->stage, 0);
+        if (is_penalty(sampler->name) && !counts(import, sampler->name))
+            continue;
+        if (!is_penalty(sampler->name))
+            append_sampler(import, sampler);
+        else if (starts_stage(sampler->name, previous))
+            pl_import_append(import, "penalties", penalty_parts[n_penalties++]);
         previous = sampler->name;
     }
     return PLUCK_OK;
@@ -263,34 +288,26 @@ static pluck_status read_cutoff(pl_import *import, const pl_import_rule *rule, c
                : status;
 }
 
-/* The part in which a penalty is: counted as the chain was made. */
+/* In the part of its stage, which is found as the chain was made. */
 static pluck_status read_penalty(pl_import *import, const pl_import_rule *rule, const cJSON *node)
 {
     sampler_order order = {.n = 0};
-    static const unsigned parts[] = {0, 1, 3};
     const char *previous = "";
     size_t n = 0;
+    if (import->mirostat != 0 && !pl_import_runs(import, "penalties"))
+        return pl_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
     read_priority(import, &order);
-    for (size_t i = 0; i < order.n; i++) {
+    for (size_t i = 0; i < order.n && counts(import, rule->key); i++) {
         const char *name = names[order.items[i]].name;
-        if (is_penalty(name) &&
-            (n == 0 || strcmp(name, "repetition_penalty") == 0 || !is_penalty(previous)))
-            n++;
+        if (is_penalty(name) && !counts(import, name))
+            continue;
+        n += is_penalty(name) && starts_stage(name, previous);
         if (strcmp(name, rule->key) == 0)
             break;
         previous = name;
     }
-    import->part = parts[n - 1];
-    const bool runs = pl_import_runs(import, "penalties") || import->mirostat == 0;
-    return runs ? pl_import_number(import, rule, node)
-                : pl_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
-}
-
-static bool penalises(const pl_import *import)
-{
-    return pl_import_number_at(import, "repetition_penalty", 1) != 1 ||
-           pl_import_number_at(import, "presence_penalty", 0) != 0 ||
-           pl_import_number_at(import, "frequency_penalty", 0) != 0;
+    import->part = n > 0 ? penalty_parts[n - 1] : 0;
+    return pl_import_number(import, rule, node);
 }
 
 static bool dry_acts(const pl_import *import)
@@ -382,7 +399,6 @@ static pluck_status finish_temperature(pl_import *import)
 
 static pluck_status finish_windows(pl_import *import)
 {
-    static const unsigned parts[] = {0, 1, 3};
     char window[24];
     double n = pl_import_number_at(import, "repetition_penalty_range", 1024);
     const bool absent = !pl_import_member_of(import, "repetition_penalty_range");
@@ -390,7 +406,7 @@ static pluck_status finish_windows(pl_import *import)
     n = n <= 0 || n > 1 << 24 ? -1 : trunc(n);
     snprintf(window, sizeof window, "%.0f", n);
     for (size_t i = 0; i < 3 && status == PLUCK_OK && penalises(import); i++) {
-        import->part = parts[i];
+        import->part = penalty_parts[i];
         status = pl_import_set_window(import, window, false);
     }
     import->part = 0;
