@@ -90,6 +90,12 @@ typedef struct pluck_dump_options {
     /* NULL: malloc and free. Must outlive the dump. The parser of .safetensors headers uses malloc
      * in any case, for what it frees before the call returns. */
     const pluck_allocator *allocator;
+
+    /* Files are mapped. Reading a row of a mapped file that has become shorter meanwhile ends the
+     * process with SIGBUS, and a network file system may do so whenever it likes. With no_map the
+     * whole file is read into memory of the allocator instead: then nothing that happens to it
+     * later matters, and a file that becomes shorter while it is read is PLUCK_ERR_IO. */
+    bool no_map;
 } pluck_dump_options;
 
 /* Opens path, or standard input for "-". options may be NULL. A missing tensor is

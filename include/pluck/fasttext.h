@@ -44,6 +44,7 @@ typedef struct pluck_fasttext_options {
     const char *label_prefix;
     pluck_isa isa;
     const pluck_allocator *allocator; /* NULL: malloc; must outlive the model */
+    bool no_map; /* read the file into memory instead of mapping it, see dump.h */
 } pluck_fasttext_options;
 
 /* Opens path. PLUCK_ERR_FORMAT if it is not such a file: every size in it is compared with the size

@@ -153,6 +153,10 @@ typedef struct pluck_head_options {
     bool copy;
     pluck_isa isa;                    /* PLUCK_ISA_BEST, or the set to use */
     const pluck_allocator *allocator; /* NULL: malloc; must outlive the head */
+
+    /* pluck_head_load(): read the file into memory instead of mapping it, for the reasons that
+     * dump.h gives. */
+    bool no_map;
 } pluck_head_options;
 
 /* logits = weights h + bias. weights: [n_vocab, dim]; bias: n_vocab floats, or NULL. */
@@ -242,8 +246,8 @@ PLUCK_API pluck_status pluck_head_save(const pluck_head *head, const char *path,
 /*
  * Reads what pluck_head_save() wrote, or weights that PyTorch's AdaptiveLogSoftmaxWithLoss gave to
  * a .safetensors file: tensors of the names above, all behind the same prefix if there is one
- * ("loss.head.weight"). The file is mapped and stays open; with options->copy it is read and
- * closed. PLUCK_ERR_FORMAT if it is not such a file; nothing in it is trusted.
+ * ("loss.head.weight"). The file is mapped, unless options->no_map says otherwise, and stays open; with
+ * options->copy it is read and closed. PLUCK_ERR_FORMAT if it is not such a file; nothing in it is trusted.
  */
 PLUCK_API pluck_status pluck_head_load(pluck_head **out, const char *path,
                                        const pluck_head_options *options, pluck_error *err);

@@ -280,7 +280,7 @@ pluck_status pl_integers_open(pl_integers *integers, const char *path,
                               const pluck_allocator *allocator, pluck_error *err)
 {
     *integers = (pl_integers){.allocator = pl_allocator_or_default(allocator)};
-    pluck_status status = pl_source_open(&integers->source, path, &integers->allocator, err);
+    pluck_status status = pl_source_open(&integers->source, path, false, &integers->allocator, err);
     return status == PLUCK_OK ? finish_open(integers, err) : status;
 }
 

@@ -65,13 +65,40 @@ static pluck_status fail_system(const pl_source *source, const char *what, int e
     return pl_fail(err, PLUCK_ERR_IO, "%s: %s: %s", source->label, what, reason);
 }
 
-static pluck_status map_file(pl_source *source, int fd, uint64_t size_bytes, pluck_error *err)
+static pluck_status read_all(pl_source *source, uint8_t *to, size_t size_bytes, size_t *n_read,
+                             pluck_error *err);
+
+static pluck_status read_file(pl_source *source, int fd, size_t size_bytes, pluck_error *err)
+{
+    size_t n_read = 0;
+    source->head = pl_alloc(&source->allocator, size_bytes, 1);
+    if (!source->head)
+        return pl_fail_nomem(err, size_bytes);
+    source->fd = fd;
+    pluck_status status = read_all(source, source->head, size_bytes, &n_read, err);
+    source->fd = -1;
+    if (status == PLUCK_OK && n_read < size_bytes)
+        status = pl_fail(err, PLUCK_ERR_IO, "%s: became shorter while it was read", source->label);
+    if (status != PLUCK_OK) {
+        pl_free(&source->allocator, source->head);
+        source->head = NULL;
+        return status;
+    }
+    source->bytes = source->head;
+    source->size_bytes = size_bytes;
+    return PLUCK_OK;
+}
+
+static pluck_status take_file(pl_source *source, int fd, uint64_t size_bytes, bool no_map,
+                              pluck_error *err)
 {
     if (size_bytes == 0)
         return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", source->label);
     if (size_bytes > PTRDIFF_MAX)
         return pl_fail(err, PLUCK_ERR_IO, "%s: %llu bytes do not fit into the address space",
                        source->label, (unsigned long long)size_bytes);
+    if (no_map)
+        return read_file(source, fd, (size_t)size_bytes, err);
     void *bytes = mmap(NULL, (size_t)size_bytes, PROT_READ, MAP_SHARED, fd, 0);
     if (bytes == MAP_FAILED)
         return fail_system(source, "cannot be mapped", errno, err);
@@ -90,8 +117,8 @@ static int open_for_reading(const char *path)
     return fd;
 }
 
-pluck_status pl_source_open(pl_source *source, const char *path, const pluck_allocator *allocator,
-                            pluck_error *err)
+pluck_status pl_source_open(pl_source *source, const char *path, bool no_map,
+                            const pluck_allocator *allocator, pluck_error *err)
 {
     bool is_stdin = strcmp(path, "-") == 0;
     clear(source, is_stdin ? "standard input" : path, allocator);
@@ -107,7 +134,7 @@ pluck_status pl_source_open(pl_source *source, const char *path, const pluck_all
     } else if (S_ISDIR(info.st_mode)) {
         status = pl_fail(err, PLUCK_ERR_IO, "%s: is a directory", source->label);
     } else if (S_ISREG(info.st_mode) && !is_stdin) {
-        status = map_file(source, fd, (uint64_t)info.st_size, err);
+        status = take_file(source, fd, (uint64_t)info.st_size, no_map, err);
     } else {
         source->streamed = true;
         source->size_bytes = UINT64_MAX;

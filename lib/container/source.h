@@ -34,7 +34,8 @@ typedef struct pl_source {
     int fd;      /* of a stream; -1: none */
     bool owns_fd;
 
-    /* Stream: what was peeked at and not yet read, and how far the reading is. */
+    /* Stream: what was peeked at and not yet read, and how far the reading is. head is also the
+     * content of a file that was not to be mapped. */
     uint8_t *head;
     size_t head_size_bytes, head_used_bytes, head_capacity_bytes;
     pl_source_pull pull; /* of a stream that is made on the way */
@@ -51,10 +52,10 @@ typedef struct pl_source {
     _Atomic uint64_t scattered_bytes;
 } pl_source;
 
-/* path, or standard input for "-". Regular files are mapped, everything else that can be read is a
- * stream. On failure nothing is held. */
-pluck_status pl_source_open(pl_source *source, const char *path, const pluck_allocator *allocator,
-                            pluck_error *err);
+/* path, or standard input for "-". Regular files are mapped, or, with no_map, read into memory;
+ * everything else that can be read is a stream. On failure nothing is held. */
+pluck_status pl_source_open(pl_source *source, const char *path, bool no_map,
+                            const pluck_allocator *allocator, pluck_error *err);
 
 /* Bytes of the caller, as a file or as a stream that gives at most 7 bytes at a time; label names
  * them in messages. */

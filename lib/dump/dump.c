@@ -220,7 +220,7 @@ pluck_status pluck_dump_open(pluck_dump **out, const char *path, const pluck_dum
     pluck_status status = allocate(&dump, options, err);
     if (status)
         return status;
-    status = pl_source_open(&dump->source, path, &dump->allocator, err);
+    status = pl_source_open(&dump->source, path, options->no_map, &dump->allocator, err);
     if (status) {
         const pluck_allocator allocator = dump->allocator;
         pl_free(&allocator, dump);

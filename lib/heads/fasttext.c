@@ -135,7 +135,7 @@ static pluck_status open_model(pluck_fasttext **out, const char *name, const voi
     if (bytes)
         pl_source_open_memory(&model->source, name, bytes, size_bytes, false, &memory);
     else
-        status = pl_source_open(&model->source, name, &memory, err);
+        status = pl_source_open(&model->source, name, options && options->no_map, &memory, err);
     if (status) {
         pl_free(&memory, model);
         return status;

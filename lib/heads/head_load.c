@@ -339,7 +339,8 @@ pluck_status pluck_head_load(pluck_head **out, const char *path, const pluck_hea
         return pl_fail(err, PLUCK_ERR_INVALID,
                        "pluck_head_load: options.isa is an instruction set that is not supported "
                        "here");
-    pluck_status status = pl_source_open(&file.source, path, &file.allocator, err);
+    pluck_status status =
+        pl_source_open(&file.source, path, options && options->no_map, &file.allocator, err);
     if (status)
         return status;
     status = load_file(&file, out, options, err);

@@ -138,7 +138,7 @@ static pluck_status open_checkpoint(checkpoint *c, const pluck_trainer *trainer,
     pluck_status status = pluck_head_load(&c->head, path, &options, err);
     if (status)
         return status;
-    status = pl_source_open(&c->source, path, &trainer->allocator, err);
+    status = pl_source_open(&c->source, path, false, &trainer->allocator, err);
     if (status)
         return status;
     if (c->source.streamed)

@@ -211,7 +211,7 @@ static pluck_status load(void *out, const char *path, const char *kind, take_fun
 {
     const pluck_allocator memory = pl_allocator_or_default(allocator);
     pl_source source;
-    pluck_status status = pl_source_open(&source, path, &memory, err);
+    pluck_status status = pl_source_open(&source, path, false, &memory, err);
     if (status != PLUCK_OK)
         return status;
     status = read_source(out, &source, kind, take, allocator, err);
