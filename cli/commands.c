@@ -6,8 +6,16 @@
 #include <pluck/rng.h>
 #include <pluck/tune.h>
 
-#define AT(member)                offsetof(arguments, member)
-#define COUNT(table)              (sizeof(table) / sizeof *(table))
+#define AT(member)   offsetof(arguments, member)
+#define COUNT(table) (sizeof(table) / sizeof *(table))
+/* In every table of inputs. */
+#define NO_MAP                                                                                     \
+    {                                                                                              \
+        "no-map", 0, OPTION_SWITCH, NULL,                                                          \
+            "read dumps and models into memory instead of mapping them: for files that change "    \
+            "meanwhile, and slow networks",                                                        \
+            AT(no_map), 0, 0, NULL                                                                 \
+    }
 #define TABLE(name, title, table) static const option_table name = {title, table, COUNT(table)}
 
 static const option general_options[] = {
@@ -33,8 +41,12 @@ static const option dump_options[] = {
      NULL},
     {"input-format", 0, OPTION_CHOICE, "auto|npy|safetensors|raw|npz|llama-kl|jsonl|torch",
      "what the dump is; default auto: by its content", AT(input_format), 0, 0, NULL},
+    NO_MAP,
 };
 TABLE(dump_table, "Input", dump_options);
+
+static const option map_options[] = {NO_MAP};
+TABLE(map_table, "Input", map_options);
 
 static const option vocab_options[] = {
     {"vocab", 0, OPTION_INPUT, "FILE",
@@ -450,11 +462,12 @@ static const option_table *const predict_tables[] = {&predict_table, &isa_table,
 static const option_table *const tree_stats_tables[] = {&counts_table, &format_table,
                                                         &general_table, NULL};
 
-static const option_table *const fit_tables[] = {&train_table, &size_table, &general_table, NULL};
-static const option_table *const distill_tables[] = {&train_table, &dense_table, &isa_table,
-                                                     &general_table, NULL};
-static const option_table *const eval_tables[] = {&eval_table, &dense_table, &isa_table,
-                                                  &general_table, NULL};
+static const option_table *const fit_tables[] = {&train_table, &size_table, &map_table,
+                                                 &general_table, NULL};
+static const option_table *const distill_tables[] = {&train_table, &dense_table,   &isa_table,
+                                                     &map_table,   &general_table, NULL};
+static const option_table *const eval_tables[] = {&eval_table, &dense_table,   &isa_table,
+                                                  &map_table,  &general_table, NULL};
 
 static const char *const sample_examples[] = {
     "pluck sample logits.npy",

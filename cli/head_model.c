@@ -76,7 +76,7 @@ static int open_arrays(head_model *model, const arguments *args, const char *pat
 int head_model_open(head_model *model, const arguments *args, const char *path)
 {
     unsigned char bytes[4];
-    pluck_head_options options = {.copy = false};
+    pluck_head_options options = {.copy = false, .no_map = args->no_map};
     pluck_error err;
     pluck_status status = PLUCK_OK;
     *model = (head_model){.text = NULL};
@@ -92,8 +92,8 @@ int head_model_open(head_model *model, const arguments *args, const char *path)
     if (is_arrays) {
         code = open_arrays(model, args, path, &options);
     } else if (memcmp(bytes, fasttext_magic, sizeof fasttext_magic) == 0) {
-        const pluck_fasttext_options text = {.label_prefix = args->label_prefix,
-                                             .isa = options.isa};
+        const pluck_fasttext_options text = {
+            .label_prefix = args->label_prefix, .isa = options.isa, .no_map = args->no_map};
         status = pluck_fasttext_open(&model->text, path, &text, &err);
         model->head = pluck_fasttext_head(model->text);
     } else {

@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "help.h"
 #include "run_files.h"
+#include "shortened.h"
 #include "suggest.h"
 #include "unfinished.h"
 
@@ -102,6 +103,7 @@ int main(int argc, char **argv)
     /* Character types only: numbers keep their dots. */
     setlocale(LC_CTYPE, "");
     unfinished_watch_signals();
+    shortened_watch_signal();
 
     if (argc < 2) {
         output out;

@@ -77,9 +77,9 @@ typedef struct arguments {
         n_labels, seed, epochs;
     int dtype, input_format, vocab_encoding, format, color, from, to, to_dtype, bin_edges, truncate,
         tree;
-    bool sequence, skip_bad, trace, explain, quiet, short_vocab, list, help, man, log, sparsemax,
-        lse, entropy, argmax, gradient, lines, equal_mass, cross_validate, no_curves, sample,
-        compat, no_bias, resume, overwrite, keep_zero_counts;
+    bool no_map, sequence, skip_bad, trace, explain, quiet, short_vocab, list, help, man, log,
+        sparsemax, lse, entropy, argmax, gradient, lines, equal_mass, cross_validate, no_curves,
+        sample, compat, no_bias, resume, overwrite, keep_zero_counts;
     double draw_temperature, threshold, rate, l2;
 } arguments;
 

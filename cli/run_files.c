@@ -4,6 +4,7 @@
  * nothing that could be lost: they may be named more than once.
  */
 #include "run_files.h"
+#include "shortened.h"
 
 #include "base/alloc.h"
 #include "container/place.h"
@@ -195,6 +196,8 @@ int run_files_check(const arguments *args, const char *more)
     }
     if (code == EXIT_DONE)
         code = refuse_streams(&files);
+    if (code == EXIT_DONE)
+        shortened_watch_files(args->who, files.inputs, files.n_inputs);
     for (size_t i = 0; i < files.n_outputs; i++)
         pl_place_free(&files.outputs[i].place);
     free(files.inputs);

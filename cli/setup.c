@@ -316,7 +316,8 @@ int source_open(const arguments *args, const char *path, source *src)
     const pluck_dump_options options = {.format = (pluck_dump_format)args->input_format,
                                         .tensor = args->tensor,
                                         .raw_dtype = (pluck_dtype)args->dtype,
-                                        .raw_n_vocab = (uint32_t)args->vocab_size};
+                                        .raw_n_vocab = (uint32_t)args->vocab_size,
+                                        .no_map = args->no_map};
     pluck_error err;
     memset(src, 0, sizeof *src);
     if (options.format == PLUCK_DUMP_RAW && options.raw_n_vocab == 0)

@@ -19,9 +19,10 @@ enum { MAX_FILES = 8 };
 static char paths[MAX_FILES][PATH_MAX];
 static volatile sig_atomic_t is_used[MAX_FILES];
 
-/* What ends a process, except for faults of the program itself and SIGKILL. */
+/* What ends a process, except for faults of the program itself, SIGBUS (see shortened.h) and
+ * SIGKILL. */
 static const int fatal[] = {SIGINT,  SIGTERM, SIGHUP,    SIGQUIT, SIGXFSZ, SIGXCPU, SIGALRM,
-                            SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF, SIGABRT, SIGBUS,  SIGPIPE};
+                            SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF, SIGABRT, SIGPIPE};
 
 static void fill(sigset_t *set)
 {
@@ -30,11 +31,16 @@ static void fill(sigset_t *set)
         sigaddset(set, fatal[i]);
 }
 
-static void on_signal(int number)
+void unfinished_unlink(void)
 {
     for (size_t i = 0; i < MAX_FILES; i++)
         if (is_used[i])
             unlink(paths[i]);
+}
+
+static void on_signal(int number)
+{
+    unfinished_unlink();
     signal(number, SIG_DFL);
     raise(number);
 }

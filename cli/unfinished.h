@@ -10,6 +10,9 @@
  * start, and again by who had own handlers in between. */
 void unfinished_watch_signals(void);
 
+/* Removes the unfinished files; for signal handlers. */
+void unfinished_unlink(void);
+
 /* Adds the path of an unfinished file. Returns its number, or -1 if it cannot be remembered. */
 int unfinished_add(const char *path);
 

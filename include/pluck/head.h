@@ -246,8 +246,9 @@ PLUCK_API pluck_status pluck_head_save(const pluck_head *head, const char *path,
 /*
  * Reads what pluck_head_save() wrote, or weights that PyTorch's AdaptiveLogSoftmaxWithLoss gave to
  * a .safetensors file: tensors of the names above, all behind the same prefix if there is one
- * ("loss.head.weight"). The file is mapped, unless options->no_map says otherwise, and stays open; with
- * options->copy it is read and closed. PLUCK_ERR_FORMAT if it is not such a file; nothing in it is trusted.
+ * ("loss.head.weight"). The file is mapped, unless options->no_map says otherwise, and stays open;
+ * with options->copy it is read and closed. PLUCK_ERR_FORMAT if it is not such a file; nothing in
+ * it is trusted.
  */
 PLUCK_API pluck_status pluck_head_load(pluck_head **out, const char *path,
                                        const pluck_head_options *options, pluck_error *err);

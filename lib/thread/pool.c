@@ -151,8 +151,19 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
-/* Until `wanted` workers run, or the system refuses one. They inherit that all signals are
- * blocked: a handler of the caller's never runs on a thread that the caller does not know. */
+/* A handler of the caller's never runs on a thread that the caller does not know, except for faults
+ * of the thread itself: the system ends a process that blocks those, whatever handler it has. */
+static void block_signals(sigset_t *before)
+{
+    static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL};
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&blocked, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, before);
+}
+
+/* Until `wanted` workers run, or the system refuses one. They inherit the blocked signals. */
 static void start_workers(pl_pool *pool, size_t wanted)
 {
     uint32_t n_started = atomic_load(&pool->n_started);
@@ -167,9 +178,8 @@ static void start_workers(pl_pool *pool, size_t wanted)
         stack_bytes = (size_t)PTHREAD_STACK_MIN;
 #endif
     pthread_attr_setstacksize(&attributes, stack_bytes);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sigset_t before;
+    block_signals(&before);
     while (n_started < wanted && !pool->is_refused) {
         pool_thread *t = &pool->threads[n_started];
         t->pool = pool;

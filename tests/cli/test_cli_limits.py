@@ -7,6 +7,8 @@ it. It must give the results that it gives elsewhere, or say what went wrong, an
 import os
 import resource
 import shutil
+import signal
+import struct
 import subprocess
 import unittest
 
@@ -57,6 +59,78 @@ class Limits(CommandCase):
                      "pluck bench gpt2.npy --seconds 0"):
             with self.subTest(line=line):
                 self.run_line("ulimit -s 64; " + line)
+
+    def write_large(self, name, n_rows=3000, n_vocab=8192):
+        """Rows of zeros: a file with holes, which takes no space."""
+        header = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }" % (n_rows, n_vocab)
+        header += " " * (-(len(header) + 11) % 64) + "\n"
+        with open(self.folder / name, "wb") as file:
+            file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+            file.truncate(file.tell() + 4 * n_rows * n_vocab)
+
+    def shorten_while_it_runs(self, line, name):
+        """Stops the command when it has begun to read, cuts the file, and lets it go on."""
+        process = subprocess.Popen(["bash", "-c", f"exec {line}"], cwd=self.folder, env=self.env,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0,
+                                   stderr=subprocess.PIPE)
+        first = process.stdout.read(1)
+        process.send_signal(signal.SIGSTOP)
+        os.truncate(self.folder / name, 4096)
+        process.send_signal(signal.SIGCONT)
+        out, err = process.communicate(timeout=100)
+        return process.returncode, first + out, err.decode()
+
+    def test_a_file_that_is_shortened_is_named_and_nothing_is_left(self):
+        for line in ("pluck sample gpt2.npy large.npy --format json --threads 1",
+                     "pluck sample large.npy --format json --threads 3",
+                     "pluck convert large.npy --to jsonl -o -"):
+            with self.subTest(line=line):
+                self.write_large("large.npy")
+                before = self.names()
+                code, _, err = self.shorten_while_it_runs(line, "large.npy")
+                self.assertEqual(code, 3, err)
+                self.assertEqual(err.count("\n"), 1)
+                who = " ".join(line.split()[:2])
+                self.assertTrue(err.startswith(f"{who}: large.npy: became shorter"), err)
+                self.assertIn("--no-map", err)
+                self.assertEqual(self.names(), before)
+
+    def test_an_unfinished_output_is_removed(self):
+        for line in ("pluck sample large.npy --format json -o out.jsonl",
+                     "pluck convert large.npy -o out.safetensors --dtype f16"):
+            with self.subTest(line=line):
+                self.write_large("large.npy")
+                before = self.names()
+                process = subprocess.Popen(line.split(), cwd=self.folder, env=self.env,
+                                           stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                while not any(p.name.startswith(".out") and p.stat().st_size > 0
+                              for p in self.folder.iterdir()):
+                    self.assertIsNone(process.poll(), "it ended before it could be stopped")
+                process.send_signal(signal.SIGSTOP)
+                self.assertNotEqual(self.names(), before)
+                os.truncate(self.folder / "large.npy", 4096)
+                process.send_signal(signal.SIGCONT)
+                _, err = process.communicate(timeout=100)
+                self.assertEqual(process.returncode, 3, err)
+                self.assertIn("large.npy: became shorter", err.decode())
+                self.assertEqual(self.names(), before)
+
+    def test_without_a_mapping_nothing_happens(self):
+        self.write_large("large.npy", 1000)
+        line = "pluck sample large.npy --format json --no-map"
+        expected = self.run_line(line)
+        self.assertEqual(self.run_line("pluck sample large.npy --format json"), expected)
+        code, out, err = self.shorten_while_it_runs(line, "large.npy")
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual(out, expected)
+
+    def test_models_without_a_mapping_give_the_same(self):
+        self.run_line("pluck tree fit hidden.npy next.npy -o tree.safetensors --quiet")
+        for line in ("pluck tree predict model.ftz lines.txt",
+                     "pluck tree predict tree.safetensors hidden.npy",
+                     "pluck tree predict head.npy --bias bias.npy hidden.npy"):
+            with self.subTest(line=line):
+                self.assertEqual(self.run_line(line + " --no-map"), self.run_line(line))
 
 
 if __name__ == "__main__":

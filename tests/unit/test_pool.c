@@ -462,6 +462,7 @@ static pluck_status look_at_signals(void *context, uint32_t worker, size_t item,
     pthread_sigmask(SIG_BLOCK, NULL, &blocked);
     for (size_t i = 0; i < COUNT_OF(signals); i++)
         c->n_open += !sigismember(&blocked, signals[i]);
+    c->n_open += sigismember(&blocked, SIGBUS) || sigismember(&blocked, SIGSEGV);
     return PLUCK_OK;
 }
 

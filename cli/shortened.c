@@ -1,0 +1,106 @@
+/*
+ * The system says SIGBUS, and where in memory, but not in which file. stat() may be called by a
+ * signal handler: the file that is shorter now than before it was opened is the one.
+ *
+ * The handler runs on the thread that read. Threads of the library leave SIGBUS open for that.
+ */
+#include "shortened.h"
+#include "message.h"
+#include "unfinished.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct watched {
+    const char *path;
+    off_t size;
+} watched;
+
+static const char *command;
+static watched *files;
+static size_t n_files;
+
+/* A line that is put together without memory from the system; what does not fit is cut. */
+typedef struct line {
+    char text[1024];
+    size_t n;
+} line;
+
+static bool acts_on_terminals(const unsigned char *c)
+{
+    if (c[0] < 0x20 || c[0] == 0x7f)
+        return true;
+    /* U+0080-9F, and the marks of direction U+202A-E, U+2066-9. */
+    return (c[0] == 0xc2 && c[1] < 0xa0) ||
+           (c[0] == 0xe2 && ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) ||
+                             (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9)));
+}
+
+static void add(line *l, const char *text)
+{
+    for (const char *c = text; *c != '\0' && l->n < sizeof l->text; c++)
+        l->text[l->n++] = acts_on_terminals((const unsigned char *)c) ? '?' : *c;
+}
+
+static const char *shortened_file(void)
+{
+    for (size_t i = 0; i < n_files; i++) {
+        struct stat info;
+        if (stat(files[i].path, &info) == 0 && info.st_size < files[i].size)
+            return files[i].path;
+    }
+    return NULL;
+}
+
+static void on_bus_error(int number, siginfo_t *info, void *where)
+{
+    (void)where;
+    unfinished_unlink();
+    /* Sent by a process: ends this one as other signals do. */
+    if (info->si_code <= 0) {
+        signal(number, SIG_DFL);
+        raise(number);
+        return;
+    }
+    line l = {.n = 0};
+    const char *path = shortened_file();
+    add(&l, command ? command : "pluck");
+    add(&l, ": ");
+    add(&l, path ? path : "an input file");
+    add(&l,
+        path ? ": became shorter while it was read; " : ": a part of it can no longer be read; ");
+    add(&l, "--no-map reads files whole before their first use");
+    if (l.n == sizeof l.text)
+        l.n--;
+    l.text[l.n++] = '\n';
+    ptrdiff_t written = write(STDERR_FILENO, l.text, l.n);
+    (void)written;
+    _exit(EXIT_DATA);
+}
+
+void shortened_watch_signal(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    sigfillset(&action.sa_mask);
+    action.sa_flags = SA_SIGINFO;
+    action.sa_sigaction = on_bus_error;
+    sigaction(SIGBUS, &action, NULL);
+}
+
+void shortened_watch_files(const char *who, const char *const *paths, size_t n)
+{
+    watched *old = files;
+    n_files = 0;
+    command = who;
+    files = malloc((n > 0 ? n : 1) * sizeof *files);
+    for (size_t i = 0; i < n && files; i++) {
+        struct stat info;
+        if (stat(paths[i], &info) == 0 && S_ISREG(info.st_mode))
+            files[n_files++] = (watched){paths[i], info.st_size};
+    }
+    free(old);
+}
