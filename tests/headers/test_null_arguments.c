@@ -2,6 +2,7 @@
  * Why: a host passes NULL where it should not, once, in a path that is rarely taken. That must be a
  * status or a 0, not the end of the process. Each public function is called with each pointer
  * argument NULL in turn, all others valid, in a child process that starts with the same objects.
+ * The call without NULL is made on a thread with a stack of 64 KiB, as a host may have.
  *
  *     test_null_arguments FOLDER     FOLDER is writable, and has "model.ftz"
  */
@@ -9,6 +10,7 @@
 
 #include <pluck/pluck.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,13 @@
 #include <unistd.h>
 
 enum { N = 8, DIM = 4, MAX_POINTERS = 8, TIMEOUT_SECONDS = 60 };
+
+/* The sanitizers need more than what is promised. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STACK_BYTES = 1024 * 1024 };
+#else
+enum { STACK_BYTES = 64 * 1024 };
+#endif
 
 #define NULL_LOGITS  ((pluck_logits){NULL, PLUCK_F32, N})
 #define NULL_WEIGHTS ((pluck_weights){NULL, PLUCK_WEIGHTS_F32, N})
@@ -305,13 +314,32 @@ static void run_in_stage(void)
     MADE(pluck_sampler_sample(new_sampler, logits, &token, &err));
 }
 
-/* In the child: what is wrong, or NULL. */
-static const char *problem_of(bool is_valid)
+static void *call_tested(void *unused)
 {
     if (tested->in_stage)
         run_in_stage();
     else
         tested->call(tested_at, &seen, &seen_err);
+    return unused;
+}
+
+static void call_on_small_stack(void)
+{
+    pthread_attr_t attributes;
+    pthread_t id;
+    if (pthread_attr_init(&attributes) != 0 ||
+        pthread_attr_setstacksize(&attributes, STACK_BYTES) != 0 ||
+        pthread_create(&id, &attributes, call_tested, NULL) != 0 || pthread_join(id, NULL) != 0)
+        exit(2);
+}
+
+/* In the child: what is wrong, or NULL. */
+static const char *problem_of(bool is_valid)
+{
+    if (tested_at < 0)
+        call_on_small_stack();
+    else
+        call_tested(NULL);
     if (!seen.has_status)
         return is_valid || seen.is_nothing ? NULL : "is not 0, NULL or false";
     if (is_valid)
