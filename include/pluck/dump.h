@@ -65,11 +65,12 @@ typedef enum pluck_dump_format {
     PLUCK_DUMP_NPZ = 4,
     PLUCK_DUMP_LLAMA_KL = 5,
     PLUCK_DUMP_JSONL = 6,
-    PLUCK_DUMP_TORCH = 7
+    PLUCK_DUMP_TORCH = 7,
+    PLUCK_DUMP_TEXT = 8
 } pluck_dump_format;
 
-/* "auto", "npy", "safetensors", "raw", "npz", "llama-kl", "jsonl", "torch"; NULL for a value that
- * is not in the enumeration. */
+/* "auto", "npy", "safetensors", "raw", "npz", "llama-kl", "jsonl", "torch", "text"; NULL for a
+ * value that is not in the enumeration. */
 PLUCK_API const char *pluck_dump_format_name(pluck_dump_format format);
 
 /* All zero is a good default. The strings are needed only during the call. */

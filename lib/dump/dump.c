@@ -17,8 +17,8 @@
 #define MAX_UNPACKED_BYTES ((size_t)1 << 30)
 
 static const pl_dump_reader *const readers[] = {
-    &pl_dump_npy,      &pl_dump_safetensors, &pl_dump_torch, &pl_dump_npz,
-    &pl_dump_llama_kl, &pl_dump_jsonl,       &pl_dump_raw,   NULL,
+    &pl_dump_npy,   &pl_dump_safetensors, &pl_dump_torch, &pl_dump_npz, &pl_dump_llama_kl,
+    &pl_dump_jsonl, &pl_dump_text,        &pl_dump_raw,   NULL,
 };
 
 const char *pluck_dump_format_name(pluck_dump_format format)
@@ -147,6 +147,27 @@ static bool may_be_raw(const uint8_t *bytes, size_t size_bytes)
     return !find_foreign(bytes, size_bytes, ENOUGH_BYTES);
 }
 
+/* The one that is asked for, or that recognises the content; NULL: none. */
+static const pl_dump_reader *find_reader(const uint8_t *bytes, size_t size_bytes,
+                                         const pluck_dump_options *options)
+{
+    for (size_t i = 0; readers[i]; i++)
+        if (options->format == PLUCK_DUMP_AUTO
+                ? readers[i]->sniff(bytes, size_bytes, options) &&
+                      (readers[i]->format != PLUCK_DUMP_RAW || may_be_raw(bytes, size_bytes))
+                : readers[i]->format == options->format)
+            return readers[i];
+    return NULL;
+}
+
+static bool is_text(const uint8_t *bytes, size_t size_bytes)
+{
+    for (size_t i = 0; i < size_bytes; i++)
+        if (bytes[i] < 0x20 && bytes[i] != '\t' && bytes[i] != '\r' && bytes[i] != '\n')
+            return false;
+    return true;
+}
+
 static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *options,
                                   pluck_error *err)
 {
@@ -161,12 +182,16 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
         return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", dump->source.label);
     if (!dump->source.streamed)
         size_bytes = (size_t)dump->source.size_bytes;
-    for (size_t i = 0; readers[i] && !dump->reader; i++)
-        if (options->format == PLUCK_DUMP_AUTO
-                ? readers[i]->sniff(bytes, size_bytes, options) &&
-                      (readers[i]->format != PLUCK_DUMP_RAW || may_be_raw(bytes, size_bytes))
-                : readers[i]->format == options->format)
-            dump->reader = readers[i];
+    dump->reader = find_reader(bytes, size_bytes, options);
+    if (!dump->reader && dump->source.streamed && is_text(bytes, size_bytes)) {
+        /* What text is, more of it may tell. */
+        status = pl_source_load(&dump->source, MAX_UNPACKED_BYTES, err);
+        if (status != PLUCK_OK)
+            return status;
+        bytes = dump->source.bytes;
+        size_bytes = (size_t)dump->source.size_bytes;
+        dump->reader = find_reader(bytes, size_bytes, options);
+    }
     if (!dump->reader)
         return fail_unknown(&dump->source, bytes, size_bytes, err);
     if (options->tensor && !dump->reader->has_tensors)

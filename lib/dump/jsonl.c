@@ -1,10 +1,7 @@
 /*
  * JSON lines: one row a line, as json_row.h describes it; lines of white space alone are nothing.
- *
- * Of a file, opening it reads all of it once to find where the lines begin, and keeps the place of
- * every n-th row, n a power of two that grows with the file, so that the index stays below 1 MiB.
- * A row is then found from the place before it, and any row can be read at any time. Of a stream,
- * one line is kept, in memory that grows as the line really arrives.
+ * Of a file, opening it finds where the lines begin (line_index.h), so that any row can be read at
+ * any time. Of a stream, one line is kept, in memory that grows as the line really arrives.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -12,17 +9,16 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "dump/json_row.h"
+#include "dump/line_index.h"
 #include "dump/reader.h"
 
-enum { MAX_PLACES = 1 << 16, FIRST_LINE_BYTES = 1 << 16, WINDOW_BYTES = 1 << 20 };
+enum { FIRST_LINE_BYTES = 1 << 16 };
 
 /* A value of a row takes some 20 bytes at most, as every known writer spells it. */
 #define MAX_LINE_BYTES ((size_t)1 << 30)
 
 typedef struct jsonl_file {
-    uint64_t *places; /* of the rows 0, stride, 2 stride, ... */
-    size_t n_places;
-    uint64_t stride;
+    pl_lines lines;
 
     /* Of a stream. */
     uint8_t *line;
@@ -34,81 +30,18 @@ typedef struct jsonl_file {
     pluck_status failure;
 } jsonl_file;
 
-static bool is_space(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* '{' and the quote of the first key, as far as they can be seen. */
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {
-    size_t i = 0;
+    size_t i = pl_mark_bytes(bytes, size_bytes);
     (void)options;
-    while (i < size_bytes && is_space(bytes[i]))
+    while (i < size_bytes && pl_is_space(bytes[i]))
         i++;
     if (i == size_bytes || bytes[i++] != '{')
         return false;
-    while (i < size_bytes && is_space(bytes[i]))
+    while (i < size_bytes && pl_is_space(bytes[i]))
         i++;
     return i == size_bytes || bytes[i] == '"' || bytes[i] == '}';
-}
-
-static void add_place(jsonl_file *jsonl, uint64_t row, uint64_t offset)
-{
-    if (row % jsonl->stride != 0)
-        return;
-    if (jsonl->n_places == MAX_PLACES) {
-        for (size_t i = 0; i < MAX_PLACES / 2; i++)
-            jsonl->places[i] = jsonl->places[2 * i];
-        jsonl->n_places = MAX_PLACES / 2;
-        jsonl->stride *= 2;
-        if (row % jsonl->stride != 0)
-            return;
-    }
-    jsonl->places[jsonl->n_places++] = offset;
-}
-
-/* Finds all rows of a file. */
-static uint64_t index_rows(pl_source *source, jsonl_file *jsonl)
-{
-    uint64_t n_rows = 0;
-    bool in_row = false;
-    for (uint64_t at = 0; at < source->size_bytes; at += WINDOW_BYTES) {
-        const uint64_t left = source->size_bytes - at;
-        const size_t size = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
-        const uint8_t *window = pl_source_at(source, at, size), *end = window + size;
-        for (const uint8_t *c = window; c < end;) {
-            if (in_row) {
-                const uint8_t *newline = memchr(c, '\n', (size_t)(end - c));
-                in_row = newline == NULL;
-                c = newline ? newline + 1 : end;
-            } else if (is_space(*c)) {
-                c++;
-            } else {
-                add_place(jsonl, n_rows++, at + (uint64_t)(c - window));
-                in_row = true;
-            }
-        }
-    }
-    return n_rows;
-}
-
-/* The bytes of a row of a file. */
-static const uint8_t *find_row(pl_source *source, const jsonl_file *jsonl, uint64_t row,
-                               size_t *length)
-{
-    const uint8_t *end = source->bytes + source->size_bytes;
-    const uint8_t *c = source->bytes + jsonl->places[row / jsonl->stride], *newline = NULL;
-    for (uint64_t skip = row % jsonl->stride;; skip--) {
-        while (is_space(*c))
-            c++;
-        newline = memchr(c, '\n', (size_t)(end - c));
-        if (skip == 0)
-            break;
-        c = newline + 1;
-    }
-    *length = (size_t)((newline ? newline : end) - c);
-    return pl_source_at(source, (uint64_t)(c - source->bytes), *length);
 }
 
 static pluck_status grow_line(pluck_dump *dump, jsonl_file *jsonl, pluck_error *err)
@@ -157,7 +90,7 @@ static pluck_status next_line(pluck_dump *dump, jsonl_file *jsonl, pluck_error *
     drop_bytes(jsonl, jsonl->line_size + (jsonl->line_size < jsonl->n_read));
     jsonl->line_size = 0;
     for (;;) {
-        for (blank = 0; searched == 0 && blank < jsonl->n_read && is_space(jsonl->line[blank]);)
+        for (blank = 0; searched == 0 && blank < jsonl->n_read && pl_is_space(jsonl->line[blank]);)
             blank++;
         drop_bytes(jsonl, blank);
         const uint8_t *from = jsonl->line + searched;
@@ -191,6 +124,16 @@ static pluck_status set_info(pluck_dump *dump, const pl_json_row *first, uint32_
     return PLUCK_OK;
 }
 
+/* The byte order mark that some editors put before the first line of a stream. */
+static pluck_status skip_mark(pl_source *source, pluck_error *err)
+{
+    const uint8_t *bytes = NULL;
+    size_t available = 0, n_read = 0;
+    pluck_status status = pl_source_peek(source, 3, &bytes, &available, err);
+    size_t n = status == PLUCK_OK ? pl_mark_bytes(bytes, available) : 0;
+    return n > 0 ? pl_source_read(source, NULL, n, &n_read, err) : status;
+}
+
 static pluck_status open_lines(pluck_dump *dump, const pluck_dump_options *options,
                                pluck_error *err)
 {
@@ -207,19 +150,21 @@ static pluck_status open_lines(pluck_dump *dump, const pluck_dump_options *optio
         dump->info.n_rows = PLUCK_DUMP_ROWS_UNKNOWN;
         status = grow_line(dump, jsonl, err);
         if (status == PLUCK_OK)
+            status = skip_mark(source, err);
+        if (status == PLUCK_OK)
             status = next_line(dump, jsonl, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         line = jsonl->line;
         length = jsonl->has_line ? jsonl->line_size : 0;
     } else {
-        jsonl->stride = 1;
-        jsonl->places = pl_alloc(&dump->allocator, MAX_PLACES, sizeof *jsonl->places);
-        if (!jsonl->places)
-            return pl_fail_nomem(err, MAX_PLACES * sizeof *jsonl->places);
-        dump->info.n_rows = index_rows(source, jsonl);
+        status = pl_lines_open(&jsonl->lines, source,
+                               pl_mark_bytes(source->bytes, (size_t)source->size_bytes), 0, err);
+        if (status != PLUCK_OK)
+            return status;
+        dump->info.n_rows = jsonl->lines.n;
         if (dump->info.n_rows > 0)
-            line = find_row(source, jsonl, 0, &length);
+            line = pl_lines_find(&jsonl->lines, source, 0, &length);
     }
     if (length == 0)
         return pl_fail(err, PLUCK_ERR_FORMAT, "%s: has no rows: all lines are blank",
@@ -278,7 +223,7 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
         jsonl->has_line = false;
         jsonl->next_row++;
     } else {
-        line = find_row(&dump->source, jsonl, row, &length);
+        line = pl_lines_find(&jsonl->lines, &dump->source, row, &length);
     }
     pluck_status status =
         pl_json_row_read(line, length, scratch, dump->info.n_vocab, label, row, &read, err);
@@ -294,11 +239,8 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
 static void release_rows(pluck_dump *dump, uint64_t row)
 {
     const jsonl_file *jsonl = dump->own;
-    if (dump->source.streamed || jsonl->n_places == 0)
-        return;
-    const uint64_t place = row / jsonl->stride;
-    pl_source_release(&dump->source,
-                      place < jsonl->n_places ? jsonl->places[place] : dump->source.size_bytes);
+    if (!dump->source.streamed)
+        pl_lines_release(&jsonl->lines, &dump->source, row);
 }
 
 static void close_lines(pluck_dump *dump)
@@ -306,7 +248,7 @@ static void close_lines(pluck_dump *dump)
     jsonl_file *jsonl = dump->own;
     if (!jsonl)
         return;
-    pl_free(&dump->allocator, jsonl->places);
+    pl_lines_close(&jsonl->lines, &dump->allocator);
     pl_free(&dump->allocator, jsonl->line);
     pl_free(&dump->allocator, jsonl);
     dump->own = NULL;

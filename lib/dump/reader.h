@@ -50,6 +50,7 @@ extern const pl_dump_reader pl_dump_torch;
 extern const pl_dump_reader pl_dump_npz;
 extern const pl_dump_reader pl_dump_llama_kl;
 extern const pl_dump_reader pl_dump_jsonl;
+extern const pl_dump_reader pl_dump_text;
 extern const pl_dump_reader pl_dump_raw;
 
 /* read, release and close of readers that have a matrix, and its share of info. */

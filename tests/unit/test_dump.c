@@ -481,7 +481,8 @@ static void test_format_names_cover_the_enumeration(void **state)
     assert_string_equal(pluck_dump_format_name(PLUCK_DUMP_LLAMA_KL), "llama-kl");
     assert_string_equal(pluck_dump_format_name(PLUCK_DUMP_JSONL), "jsonl");
     assert_string_equal(pluck_dump_format_name(PLUCK_DUMP_TORCH), "torch");
-    assert_null(pluck_dump_format_name((pluck_dump_format)8));
+    assert_string_equal(pluck_dump_format_name(PLUCK_DUMP_TEXT), "text");
+    assert_null(pluck_dump_format_name((pluck_dump_format)9));
     assert_null(pluck_dump_format_name((pluck_dump_format)-1));
 }
 

@@ -1,0 +1,548 @@
+/*
+ * Text: one row per line, numbers with commas, semicolons, tabs or white space between them (CSV,
+ * TSV, numpy.savetxt); lines that begin with '#' are comments. Numbers are rounded to the nearest
+ * double and then to the nearest float, as everywhere.
+ *
+ * A first line that is not numbers names the columns. So does one that counts 0, 1, 2, ... in plain
+ * integers, if the line after it has numbers of another kind, as pandas writes it. A column without
+ * a name, or called index, row, position or step, that comes first is the number of the row and not
+ * a logit; one called target or targets holds the token that came next. A table with a line for
+ * each token instead of each row has a column called token, and is refused.
+ *
+ * Lines of one number each are one row, as numpy.savetxt writes an array of one axis, and so are
+ * lines "0: -1.25", "1: 3.5", ... of llama-debug --save-logits.
+ */
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "dump/line_index.h"
+#include "dump/reader.h"
+#include "json/json_number.h"
+
+enum { SNIFF_TEXT_BYTES = 64, NO_COLUMN = -1 };
+
+#define MAX_BYTES_IN_MEMORY ((size_t)1 << 30)
+
+typedef struct text_file {
+    pl_lines lines;
+    char separator;    /* ' ': white space */
+    bool is_one_row;   /* a line for each token */
+    bool is_numbered;  /* these lines are "number: value" */
+    uint32_t n_header; /* lines of names: 0 or 1 */
+    uint32_t n_cells;  /* of a line */
+    int64_t index_column, target_column;
+} text_file;
+
+/* A cell of a line. */
+typedef struct cell {
+    const char *text;
+    size_t length;
+} cell;
+
+typedef struct cells {
+    const char *at, *end;
+    char separator;
+    bool has_more;
+} cells;
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static cells cells_of(const uint8_t *line, size_t length, char separator)
+{
+    const char *text = (const char *)line;
+    while (length > 0 && is_blank(text[length - 1]) &&
+           (separator != '\t' || text[length - 1] != '\t'))
+        length--;
+    return (cells){text, text + length, separator, true};
+}
+
+/* The next cell, without quotes and the white space around it; false: there is none. */
+static bool next_cell(cells *c, cell *found)
+{
+    if (!c->has_more)
+        return false;
+    while (c->at < c->end && is_blank(*c->at) && (c->separator == ' ' || *c->at != c->separator))
+        c->at++;
+    bool is_quoted = c->at < c->end && *c->at == '"';
+    const char *begin = c->at;
+    if (is_quoted) {
+        const char *close = memchr(begin + 1, '"', (size_t)(c->end - begin - 1));
+        c->at = close ? close + 1 : c->end;
+    }
+    while (c->at < c->end && (c->separator == ' ' ? !is_blank(*c->at) : *c->at != c->separator))
+        c->at++;
+    const char *end = c->at;
+    while (end > begin && is_blank(end[-1]))
+        end--;
+    if (is_quoted && end > begin + 1 && end[-1] == '"') {
+        begin++;
+        end--;
+    }
+    *found = (cell){begin, (size_t)(end - begin)};
+    c->has_more = c->at < c->end;
+    if (c->separator != ' ')
+        c->at += c->has_more;
+    return true;
+}
+
+static bool is_word(const cell *c, const char *word)
+{
+    return c->length == strlen(word) && strncasecmp(c->text, word, c->length) == 0;
+}
+
+static bool is_one_of(const cell *c, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (is_word(c, words[i]))
+            return true;
+    return false;
+}
+
+static size_t n_digits(const char *text, const char *end)
+{
+    size_t n = 0;
+    while (text + n < end && text[n] >= '0' && text[n] <= '9')
+        n++;
+    return n;
+}
+
+/* A number as C, Python and spreadsheets write it, or nan, inf. */
+static bool parse_number(const cell *c, double *value)
+{
+    char json[PL_NUMBER_MAX_TEXT + 1];
+    const char *at = c->text, *end = c->text + c->length;
+    bool is_negative = at < end && *at == '-';
+    at += at < end && (*at == '-' || *at == '+');
+    cell rest = {at, (size_t)(end - at)};
+    if (is_word(&rest, "nan") || is_word(&rest, "inf") || is_word(&rest, "infinity")) {
+        double infinity = is_negative ? -(double)INFINITY : (double)INFINITY;
+        *value = is_word(&rest, "nan") ? (double)NAN : infinity;
+        return true;
+    }
+    size_t before = n_digits(at, end), used = before;
+    bool has_point = at + used < end && at[used] == '.';
+    size_t after = has_point ? n_digits(at + used + 1, end) : 0;
+    used += has_point + after;
+    if (before + after == 0)
+        return false;
+    const char *exponent = at + used;
+    if (exponent < end && (*exponent == 'e' || *exponent == 'E')) {
+        size_t sign = exponent + 1 < end && (exponent[1] == '-' || exponent[1] == '+');
+        size_t digits = n_digits(exponent + 1 + sign, end);
+        if (digits == 0)
+            return false;
+        used += 1 + sign + digits;
+    }
+    if (at + used != end || used + 2 > PL_NUMBER_MAX_TEXT)
+        return false;
+    /* JSON has no leading zeros, and digits on both sides of a point. */
+    const char *first = at;
+    while (before > 1 && *first == '0') {
+        first++;
+        before--;
+    }
+    size_t n = 0;
+    json[n++] = '-';
+    if (before == 0)
+        json[n++] = '0';
+    memcpy(json + n, first, before);
+    n += before;
+    if (after > 0) {
+        memcpy(json + n, exponent - after - 1, after + 1);
+        n += after + 1;
+    }
+    memcpy(json + n, exponent, (size_t)(end - exponent));
+    n += (size_t)(end - exponent);
+    *value = pl_number_read(json, n);
+    *value = is_negative ? *value : -*value;
+    return true;
+}
+
+static bool is_plain_integer(const cell *c)
+{
+    return c->length > 0 && n_digits(c->text, c->text + c->length) == c->length;
+}
+
+/* Whether the beginning of a line can only be numbers. */
+static bool is_numeric(const uint8_t *line, size_t length)
+{
+    static const char allowed[] = "0123456789+-.eE,;: \t\r\"'naifNAIFtyTY";
+    size_t n_digits_seen = 0, n = length < SNIFF_TEXT_BYTES ? length : SNIFF_TEXT_BYTES;
+    for (size_t i = 0; i < n && line[i] != '\n'; i++) {
+        if (line[i] == '\0' || !strchr(allowed, line[i]))
+            return false;
+        n_digits_seen += line[i] >= '0' && line[i] <= '9';
+    }
+    bool is_word = n >= 3 && (memcmp(line, "nan", 3) == 0 || memcmp(line, "inf", 3) == 0);
+    return n_digits_seen > 0 || is_word;
+}
+
+static bool is_printable(const uint8_t *line, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (line[i] < 0x20 && line[i] != '\t' && line[i] != '\r')
+            return false;
+    return true;
+}
+
+/* Text before the numbers: names of columns. */
+static bool is_names(const uint8_t *line, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (strchr(",;\t ", line[i]) && line[i] != '\0')
+            return is_printable(line, length);
+    return false;
+}
+
+static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
+{
+    size_t at = pl_mark_bytes(bytes, size_bytes);
+    (void)options;
+    while (at < size_bytes) {
+        const uint8_t *newline = memchr(bytes + at, '\n', size_bytes - at);
+        size_t length = newline ? (size_t)(newline - bytes) - at : size_bytes - at;
+        size_t blank = 0, next = at + length + 1;
+        while (blank < length && pl_is_space(bytes[at + blank]))
+            blank++;
+        bool is_comment = blank < length && bytes[at + blank] == '#';
+        if (is_numeric(bytes + at + blank, length - blank))
+            return true;
+        if (is_comment ? !is_printable(bytes + at, length) : blank < length)
+            return is_names(bytes + at, length) && next < size_bytes &&
+                   is_numeric(bytes + next, size_bytes - next);
+        at = next;
+    }
+    return false;
+}
+
+/* Of a line of numbers. Tabs and spaces mixed are white space. */
+static char find_separator(const uint8_t *line, size_t length)
+{
+    cells all = cells_of(line, length, '\t');
+    cell c;
+    if (memchr(line, ';', length))
+        return ';';
+    if (memchr(line, ',', length) && !memchr(line, '\t', length))
+        return ',';
+    bool is_mixed = !memchr(line, '\t', length);
+    while (next_cell(&all, &c))
+        is_mixed = is_mixed || memchr(c.text, ' ', c.length) != NULL;
+    return !is_mixed ? '\t' : memchr(line, ',', length) ? ',' : ' ';
+}
+
+/* The number of the line in the file, from 1 on, comments and blank ones counted. */
+static unsigned long long line_of(const pluck_dump *dump, const void *at)
+{
+    unsigned long long n = 1;
+    for (const uint8_t *c = dump->source.bytes; c < (const uint8_t *)at; c++)
+        n += *c == '\n';
+    return n;
+}
+
+static pluck_status fail_cell(const pluck_dump *dump, const text_file *text, uint32_t column,
+                              const cell *c, pluck_error *err)
+{
+    bool has_comma = memchr(c->text, ',', c->length) != NULL && text->separator != ',';
+    if (c->length == 0)
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: line %llu, column %u is empty; write nan, or -inf for a token that is "
+                       "impossible",
+                       dump->source.label, line_of(dump, c->text), (unsigned)column + 1);
+    return pl_fail(err, PLUCK_ERR_FORMAT, "%s: line %llu, column %u: '%.*s' is not a number%s",
+                   dump->source.label, line_of(dump, c->text), (unsigned)column + 1,
+                   (int)(c->length < 32 ? c->length : 32), c->text,
+                   has_comma ? "; decimal commas are not read, write a point" : "");
+}
+
+/* Whether a line counts 0, 1, 2, ... from its first or second cell on. */
+static bool counts_columns(const uint8_t *line, size_t length, char separator)
+{
+    cells all = cells_of(line, length, separator);
+    cell c;
+    uint32_t expected = 0, n = 0;
+    while (next_cell(&all, &c)) {
+        double value = 0.0;
+        bool is_index = n++ == 0 && c.length == 0;
+        if (is_index)
+            continue;
+        if (!is_plain_integer(&c) || !parse_number(&c, &value) || value != (double)expected)
+            return false;
+        expected++;
+    }
+    return expected > 1;
+}
+
+static bool has_other_numbers(const uint8_t *line, size_t length, char separator)
+{
+    cells all = cells_of(line, length, separator);
+    cell c;
+    while (next_cell(&all, &c))
+        if (!is_plain_integer(&c))
+            return true;
+    return false;
+}
+
+static bool is_header(const uint8_t *line, size_t length, char separator)
+{
+    cells all = cells_of(line, length, separator);
+    cell c;
+    double value = 0.0;
+    for (bool is_first = true; next_cell(&all, &c); is_first = false)
+        if ((is_first || c.length > 0) && !parse_number(&c, &value))
+            return true;
+    return false;
+}
+
+/* What the names of the columns say. */
+static pluck_status read_header(const pluck_dump *dump, text_file *text, const uint8_t *line,
+                                size_t length, pluck_error *err)
+{
+    static const char *const index_names[] = {"", "index", "row", "position", "step", "unnamed: 0"};
+    static const char *const target_names[] = {"target", "targets"};
+    static const char *const token_names[] = {"token", "token_id", "tokens", "id", "token_str"};
+    cells all = cells_of(line, length, text->separator);
+    cell c;
+    for (uint32_t column = 0; next_cell(&all, &c); column++) {
+        if (column == 0 && is_one_of(&c, index_names, sizeof index_names / sizeof *index_names))
+            text->index_column = column;
+        else if (is_one_of(&c, target_names, sizeof target_names / sizeof *target_names))
+            text->target_column = column;
+        else if (is_one_of(&c, token_names, sizeof token_names / sizeof *token_names))
+            return pl_fail(err, PLUCK_ERR_FORMAT,
+                           "%s: has a column '%.*s', so a line for each token; expected a line for "
+                           "each row and a column for each token",
+                           dump->source.label, (int)c.length, c.text);
+    }
+    text->n_header = 1;
+    return PLUCK_OK;
+}
+
+/* "12: value". */
+static bool split_numbered(const uint8_t *line, size_t length, uint64_t *number, cell *value)
+{
+    const char *begin = (const char *)line, *end = begin + length;
+    size_t n = n_digits(begin, end);
+    if (n == 0 || n > 9 || n + 1 >= length || begin[n] != ':' || begin[n + 1] != ' ')
+        return false;
+    *number = 0;
+    for (size_t i = 0; i < n; i++)
+        *number = 10 * *number + (uint64_t)(begin[i] - '0');
+    begin += n + 2;
+    while (end > begin && is_blank(end[-1]))
+        end--;
+    *value = (cell){begin, (size_t)(end - begin)};
+    return true;
+}
+
+static uint32_t count_cells(const uint8_t *line, size_t length, char separator)
+{
+    cells all = cells_of(line, length, separator);
+    cell c;
+    uint32_t n = 0;
+    while (n <= PLUCK_MAX_VOCAB && next_cell(&all, &c))
+        n++;
+    return n;
+}
+
+static pluck_status set_info(pluck_dump *dump, text_file *text, const pluck_dump_options *options,
+                             pluck_error *err)
+{
+    uint64_t n_lines = text->lines.n - text->n_header, n_vocab = text->n_cells;
+    n_vocab -= text->index_column != NO_COLUMN;
+    n_vocab -= text->target_column != NO_COLUMN;
+    text->is_one_row = text->is_numbered || (n_vocab == 1 && n_lines > 1);
+    dump->info.n_rows = text->is_one_row ? 1 : n_lines;
+    n_vocab = text->is_one_row ? n_lines : n_vocab;
+    if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
+        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: has rows of %llu numbers, expected 1 to %u",
+                       dump->source.label, (unsigned long long)n_vocab, (unsigned)PLUCK_MAX_VOCAB);
+    if (options->raw_n_vocab != 0 && options->raw_n_vocab != n_vocab)
+        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: has rows of %llu numbers, expected %u",
+                       dump->source.label, (unsigned long long)n_vocab,
+                       (unsigned)options->raw_n_vocab);
+    dump->info.n_vocab = (uint32_t)n_vocab;
+    dump->info.dtype = PLUCK_F32;
+    dump->info.stored_dtype = "text";
+    dump->info.has_targets = text->target_column != NO_COLUMN && !text->is_one_row;
+    return PLUCK_OK;
+}
+
+static pluck_status open_text(pluck_dump *dump, const pluck_dump_options *options, pluck_error *err)
+{
+    pl_source *source = &dump->source;
+    text_file *text = pl_alloc_zero(&dump->allocator, 1, sizeof *text);
+    if (!text)
+        return pl_fail_nomem(err, sizeof *text);
+    dump->own = text;
+    text->index_column = text->target_column = NO_COLUMN;
+    pluck_status status = pl_source_load(source, MAX_BYTES_IN_MEMORY, err);
+    if (status == PLUCK_OK)
+        status = pl_lines_open(&text->lines, source,
+                               pl_mark_bytes(source->bytes, (size_t)source->size_bytes), '#', err);
+    if (status != PLUCK_OK)
+        return status;
+    dump->info.streamed = false;
+    if (text->lines.n == 0)
+        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: has no rows: all lines are blank",
+                       source->label);
+    size_t length = 0, next_length = 0;
+    uint64_t number = 0;
+    cell value;
+    const uint8_t *first = pl_lines_find(&text->lines, source, 0, &length), *next = first;
+    if (text->lines.n > 1)
+        next = pl_lines_find(&text->lines, source, 1, &next_length);
+    text->is_numbered = split_numbered(first, length, &number, &value) && number == 0;
+    text->separator =
+        find_separator(next_length > 0 ? next : first, next_length > 0 ? next_length : length);
+    bool counts = next_length > 0 && counts_columns(first, length, text->separator) &&
+                  has_other_numbers(next, next_length, text->separator);
+    if (!text->is_numbered && (counts || is_header(first, length, text->separator))) {
+        status = read_header(dump, text, first, length, err);
+        if (status == PLUCK_OK && text->lines.n == 1)
+            status = pl_fail(err, PLUCK_ERR_FORMAT, "%s: its only line is not a row of numbers",
+                             source->label);
+    }
+    if (status != PLUCK_OK)
+        return status;
+    text->n_cells = count_cells(text->n_header > 0 ? next : first,
+                                text->n_header > 0 ? next_length : length, text->separator);
+    return set_info(dump, text, options, err);
+}
+
+static pluck_status fail_count(const pluck_dump *dump, const text_file *text, const uint8_t *line,
+                               uint32_t n, pluck_error *err)
+{
+    return pl_fail(err, PLUCK_ERR_FORMAT, "%s: line %llu has %s%u cells, expected %u",
+                   dump->source.label, line_of(dump, line), n > text->n_cells ? "more than " : "",
+                   (unsigned)(n > text->n_cells ? text->n_cells : n), (unsigned)text->n_cells);
+}
+
+static pluck_status set_target(const pluck_dump *dump, const cell *c, pluck_token *target,
+                               pluck_error *err)
+{
+    double value = -1.0;
+    bool is_given = c->length > 0 && !is_word(c, "nan");
+    if (is_given &&
+        (!parse_number(c, &value) || value != floor(value) || value >= (double)dump->info.n_vocab))
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: line %llu: the target is '%.*s': expected a token below %u, or a "
+                       "negative number for none",
+                       dump->source.label, line_of(dump, c->text),
+                       (int)(c->length < 32 ? c->length : 32), c->text,
+                       (unsigned)dump->info.n_vocab);
+    *target = value < 0.0 ? PLUCK_NO_TOKEN : (pluck_token)value;
+    return PLUCK_OK;
+}
+
+/* The numbers of a line, which are a row; line counts those that are not blank. */
+static pluck_status read_line(pluck_dump *dump, uint64_t line, float *values, pluck_token *target,
+                              pluck_error *err)
+{
+    text_file *text = dump->own;
+    size_t length = 0;
+    const uint8_t *bytes = pl_lines_find(&text->lines, &dump->source, line, &length);
+    cells all = cells_of(bytes, length, text->separator);
+    cell c;
+    uint32_t column = 0, n = 0;
+    for (; next_cell(&all, &c); column++) {
+        double value = 0.0;
+        if (column == text->n_cells)
+            return fail_count(dump, text, bytes, column + 1, err);
+        if (column == text->target_column) {
+            pluck_status status = set_target(dump, &c, target, err);
+            if (status != PLUCK_OK)
+                return status;
+        } else if (column != text->index_column) {
+            if (!parse_number(&c, &value))
+                return fail_cell(dump, text, column, &c, err);
+            values[n++] = (float)value;
+        }
+    }
+    return column == text->n_cells ? PLUCK_OK : fail_count(dump, text, bytes, column, err);
+}
+
+/* The only row, of which each line has a value. */
+static pluck_status read_lines(pluck_dump *dump, float *values, pluck_error *err)
+{
+    text_file *text = dump->own;
+    pluck_token ignored = PLUCK_NO_TOKEN;
+    for (uint32_t i = 0; i < dump->info.n_vocab; i++) {
+        uint64_t line = text->n_header + (uint64_t)i, number = 0;
+        size_t length = 0;
+        cell c;
+        double value = 0.0;
+        pluck_status status = PLUCK_OK;
+        if (!text->is_numbered) {
+            status = read_line(dump, line, values + i, &ignored, err);
+        } else {
+            const uint8_t *bytes = pl_lines_find(&text->lines, &dump->source, line, &length);
+            if (!split_numbered(bytes, length, &number, &c) || number != i ||
+                !parse_number(&c, &value))
+                status = pl_fail(
+                    err, PLUCK_ERR_FORMAT, "%s: line %llu is '%.*s': expected '%u: ' and a number",
+                    dump->source.label, line_of(dump, bytes), (int)(length < 32 ? length : 32),
+                    (const char *)bytes, (unsigned)i);
+            values[i] = (float)value;
+        }
+        if (status != PLUCK_OK)
+            return status;
+    }
+    return PLUCK_OK;
+}
+
+static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, pluck_dump_row *out,
+                             pluck_error *err)
+{
+    text_file *text = dump->own;
+    if (!scratch)
+        return pl_fail(err, PLUCK_ERR_INVALID,
+                       "%s: scratch is NULL, but rows of this dump have to be parsed",
+                       dump->source.label);
+    if (row >= dump->info.n_rows)
+        return pl_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
+                       dump->source.label, (unsigned long long)row,
+                       (unsigned long long)dump->info.n_rows);
+    pluck_token target = PLUCK_NO_TOKEN;
+    pluck_status status = text->is_one_row
+                              ? read_lines(dump, scratch, err)
+                              : read_line(dump, text->n_header + row, scratch, &target, err);
+    if (status != PLUCK_OK)
+        return status;
+    out->logits = (pluck_logits){scratch, PLUCK_F32, dump->info.n_vocab};
+    out->target = target;
+    return PLUCK_OK;
+}
+
+static void release_rows(pluck_dump *dump, uint64_t row)
+{
+    const text_file *text = dump->own;
+    if (!text->is_one_row)
+        pl_lines_release(&text->lines, &dump->source, row + text->n_header);
+}
+
+static void close_text(pluck_dump *dump)
+{
+    text_file *text = dump->own;
+    if (!text)
+        return;
+    pl_lines_close(&text->lines, &dump->allocator);
+    pl_free(&dump->allocator, text);
+    dump->own = NULL;
+}
+
+const pl_dump_reader pl_dump_text = {
+    .format = PLUCK_DUMP_TEXT,
+    .name = "text",
+    .recognised = "CSV, TSV or text of numbers",
+    .sniff = sniff,
+    .open = open_text,
+    .read = read_row,
+    .release = release_rows,
+    .close = close_text,
+};
