@@ -2,8 +2,9 @@
  * pluck sample: rows of dumps in, tokens out.
  *
  * Row r of a dump is stream r, and draw d of it position (number of prompt tokens + d), so that a
- * token depends on nothing but its row and draw. With --sequence all rows of a dump are one stream,
- * and each token drawn is accepted before the next row. Several threads work on portions of rows
+ * token depends on nothing but its row and draw. With --sequence all rows of a text are one stream,
+ * and each token drawn is accepted before the next row; a dump is one text, or with --axes one for
+ * each index of its batch axis. Several threads work on portions of rows
  * and draws; results are printed in order, one set of portions after the other, so that memory does
  * not grow with rows or draws.
  */
@@ -47,7 +48,9 @@ typedef struct job {
     worker_team team;
     uint64_t row;
     screen_text screen;
-    uint64_t first_row; /* --sequence, of the dump */
+    uint64_t first_row; /* --sequence, of the text */
+    uint64_t row_step;  /* from each row of the text to the next */
+    uint64_t stream;    /* of the text */
     token_list history; /* --sequence with --trace: tokens accepted after the prompt */
     size_t history_capacity;
 } job;
@@ -72,11 +75,12 @@ static void print_trace(job *j, uint64_t draw, const evidence *e)
     const draw_origin origin = {.config = all->config_text,
                                 .config_size_bytes = all->config_size_bytes,
                                 .seed = pluck_sampler_seed(j->team.workers[0].sampler),
-                                .stream = is_sequence ? all->args->stream : j->row,
+                                .stream = is_sequence ? j->stream : j->row,
                                 .position = all->prompt.n + n_before,
                                 .prompt = all->prompt,
                                 .is_sequence = is_sequence,
                                 .first_row = j->first_row,
+                                .row_step = j->row_step,
                                 .history = j->history,
                                 .n_vocab = j->src.info.n_vocab,
                                 .dtype = j->src.info.dtype,
@@ -321,16 +325,20 @@ static pluck_status sample_position(job *j, pluck_logits logits, pluck_error *er
     return status == PLUCK_OK ? pluck_sampler_accept(w->sampler, drawn.token, err) : status;
 }
 
-static int sample_sequence(job *j, uint64_t first, uint64_t *end)
+/* One text: the rows first, first + step, ... below *end, which is where a stream has ended. */
+static int sample_sequence(job *j, uint64_t first, uint64_t step, uint64_t stream, uint64_t *end)
 {
     run *const all = j->all;
     worker *const w = &j->team.workers[0];
     pluck_error err;
-    pluck_status status = setup_stream(w->sampler, all->args->stream, &all->prompt, &err);
+    pluck_status status = setup_stream(w->sampler, stream, &all->prompt, &err);
     j->first_row = first;
+    j->row_step = step;
+    j->stream = stream;
+    j->history.n = 0;
     if (status != PLUCK_OK)
         return complain(all->args->who, exit_code_of(status), "%s: %s", j->name, err.message);
-    for (j->row = first; j->row < *end && all->out.error == 0; j->row++) {
+    for (j->row = first; j->row < *end && all->out.error == 0; j->row += step) {
         pluck_logits logits;
         status = pluck_dump_read(j->src.dump, j->row, w->scratch, &logits, &err);
         if (status != PLUCK_OK)
@@ -342,7 +350,8 @@ static int sample_sequence(job *j, uint64_t first, uint64_t *end)
         status = sample_position(j, logits, &err);
         if (status != PLUCK_OK)
             return row_failed(j, &err);
-        row_done(j);
+        if (step == 1)
+            row_done(j);
     }
     if (prints_running_text(all)) {
         output_screen(&all->out, &j->screen, NULL, 0);
@@ -351,11 +360,68 @@ static int sample_sequence(job *j, uint64_t first, uint64_t *end)
     return EXIT_DONE;
 }
 
+/* How the rows of a dump are texts: text t has n_steps rows, step_rows apart, from t * text_rows
+ * on. */
+typedef struct text_axes {
+    uint64_t n_texts, n_steps, text_rows, step_rows;
+} text_axes;
+
+static int find_axes(const job *j, text_axes *axes)
+{
+    const arguments *const args = j->all->args;
+    const pl_shape rows = source_shape(&j->src.info), squeezed = pl_shape_squeezed(&rows);
+    const pl_shape *const two = rows.n_axes == 2 ? &rows : &squeezed;
+    char text[PL_SHAPE_TEXT_BYTES];
+    *axes = (text_axes){.n_texts = 1, .step_rows = 1};
+    if (args->axes == AXES_NONE && squeezed.n_axes > 1)
+        return complain(args->who, EXIT_USAGE,
+                        "%s: has rows on the axes %s; --sequence needs --axes step,batch or --axes "
+                        "batch,step",
+                        j->name, pl_shape_text(&rows, text));
+    if (args->axes == AXES_NONE)
+        return EXIT_DONE;
+    if (two->n_axes != 2)
+        return complain(args->who, EXIT_USAGE,
+                        "%s: has rows on the axes %s; --axes is for two, a step and a batch axis",
+                        j->name, pl_shape_text(&rows, text));
+    const bool steps_first = args->axes == AXES_STEP_BATCH;
+    axes->n_texts = two->axes[steps_first ? 1 : 0];
+    axes->n_steps = two->axes[steps_first ? 0 : 1];
+    axes->text_rows = steps_first ? 1 : axes->n_steps;
+    axes->step_rows = steps_first ? axes->n_texts : 1;
+    if (steps_first && axes->n_texts > 1 && j->src.info.streamed)
+        return complain(args->who, EXIT_USAGE,
+                        "%s: --axes step,batch needs a file whose rows can be read in any order; "
+                        "store it as a file that is not compressed",
+                        j->name);
+    return EXIT_DONE;
+}
+
+/* The texts of a dump, each of its rows in first .. *end - 1. */
+static int sample_texts(job *j, uint64_t first, uint64_t *end)
+{
+    const uint64_t stream = j->all->args->stream;
+    text_axes axes;
+    int code = find_axes(j, &axes);
+    if (code != EXIT_DONE || axes.n_steps == 0)
+        return code != EXIT_DONE ? code : sample_sequence(j, first, 1, stream, end);
+    for (uint64_t text = 0; code == EXIT_DONE && text < axes.n_texts; text++) {
+        uint64_t at = text * axes.text_rows;
+        const uint64_t after = at + (axes.n_steps - 1) * axes.step_rows + 1;
+        uint64_t text_end = after < *end ? after : *end;
+        if (at < first)
+            at += (first - at + axes.step_rows - 1) / axes.step_rows * axes.step_rows;
+        if (at < text_end)
+            code = sample_sequence(j, at, axes.step_rows, stream + text, &text_end);
+    }
+    return code;
+}
+
 static int sample_rows(job *j, uint64_t first, uint64_t end)
 {
     const run *const all = j->all;
     const int code =
-        all->args->sequence ? sample_sequence(j, first, &end) : sample_independent(j, first, &end);
+        all->args->sequence ? sample_texts(j, first, &end) : sample_independent(j, first, &end);
     if (code == EXIT_DONE && all->range.is_single && end == first && all->out.error == 0)
         return complain(all->args->who, EXIT_DATA, "%s: ended before row %llu", j->name,
                         (unsigned long long)first);
@@ -418,6 +484,8 @@ static int check_arguments(const arguments *args)
     if (args->sequence && args->threads != 1)
         return complain(args->who, EXIT_USAGE,
                         "--threads cannot share a --sequence: each row waits for the token before");
+    if (!args->sequence && args->axes != AXES_NONE)
+        return complain(args->who, EXIT_USAGE, "--axes needs --sequence");
     if (!args->sequence && args->stream != 0)
         return complain(args->who, EXIT_USAGE,
                         "--stream needs --sequence; without it row r uses stream r");

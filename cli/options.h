@@ -53,6 +53,7 @@ typedef struct assignment {
 } assignment;
 
 enum { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
+enum { AXES_NONE, AXES_STEP_BATCH, AXES_BATCH_STEP };
 enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 enum { ENCODING_AUTO, ENCODING_PLAIN, ENCODING_GPT2, ENCODING_SENTENCEPIECE };
 
@@ -75,6 +76,7 @@ typedef struct arguments {
         *vectors, *start, *validation, *validation_targets, *checkpoint;
     uint64_t vocab_size, draws, stream, top, threads, seconds, worst, bins, bootstrap, explore,
         n_labels, seed, epochs;
+    int axes;
     int dtype, input_format, vocab_encoding, format, color, from, to, to_dtype, bin_edges, truncate,
         tree;
     bool no_map, sequence, skip_bad, trace, explain, quiet, short_vocab, list, help, man, log,

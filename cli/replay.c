@@ -127,8 +127,8 @@ static int take_stream(replay *r, const replay_line *line, const source *src)
     if (r->has_state && r->is_sequence == o->is_sequence && r->stream == o->stream &&
         r->prompt.n == o->prompt.n && same_tokens(&r->prompt, &o->prompt, o->prompt.n) &&
         (!o->is_sequence ||
-         (r->state_src == src && r->first_row == o->first_row && r->history.n <= o->history.n &&
-          same_tokens(&r->history, &o->history, r->history.n))))
+         (r->state_src == src && r->first_row == o->first_row && r->row_step == o->row_step &&
+          r->history.n <= o->history.n && same_tokens(&r->history, &o->history, r->history.n))))
         return EXIT_DONE;
     r->has_state = r->has_drawn = false;
     const pluck_status status = setup_stream(r->sampler, o->stream, &o->prompt, &err);
@@ -139,6 +139,7 @@ static int take_stream(replay *r, const replay_line *line, const source *src)
     r->is_sequence = o->is_sequence;
     r->stream = o->stream;
     r->first_row = o->first_row;
+    r->row_step = o->row_step;
     r->state_src = src;
     r->history.n = 0;
     r->has_state = true;
@@ -168,7 +169,7 @@ static int take_history(replay *r, const draw_origin *o, const source *src)
         pluck_token token = told;
         pluck_status status = PLUCK_OK;
         if (!r->has_drawn) {
-            const int code = take_row(r, src, o->first_row + r->history.n);
+            const int code = take_row(r, src, o->first_row + r->history.n * o->row_step);
             if (code != EXIT_DONE)
                 return code;
             status = pluck_sampler_sample(r->sampler, r->logits, &token, &err);

@@ -32,7 +32,7 @@ typedef struct replay {
     /* The history of the sampler: its stream and prompt, and of a sequence the tokens accepted
      * since first_row. */
     bool has_state, is_sequence;
-    uint64_t stream, first_row;
+    uint64_t stream, first_row, row_step;
     token_list prompt, history;
     size_t history_capacity;
     const source *state_src;

@@ -189,7 +189,9 @@ static void check_agreement(reading *r, const replay_line *line)
     const uint64_t n_before = o->is_sequence ? o->history.n : line->draw;
     if (o->position != o->prompt.n + n_before)
         fail(r, "position", " is not the number of tokens and draws before");
-    else if (o->is_sequence && (line->row < o->first_row || line->row - o->first_row != n_before))
+    else if (o->is_sequence &&
+             (line->row < o->first_row || (line->row - o->first_row) / o->row_step != n_before ||
+              (line->row - o->first_row) % o->row_step != 0))
         fail(r, "history", " does not have a token for each row from first_row on");
     else if (o->is_sequence && line->draw != 0)
         fail(r, "draw", " is not 0 in a sequence");
@@ -220,6 +222,11 @@ static void read_trace(reading *r, json_span trace, replay_line *line)
     o->is_sequence = json_member(trace, "first_row", &value) != JSON_MISSING;
     if (o->is_sequence) {
         o->first_row = read_count(r, trace, "first_row", UINT64_MAX);
+        o->row_step = 1;
+        if (json_member(trace, "row_step", &value) != JSON_MISSING)
+            o->row_step = read_count(r, trace, "row_step", UINT32_MAX);
+        if (r->code == EXIT_DONE && o->row_step == 0)
+            fail(r, "row_step", " is 0");
         o->history = read_tokens(r, trace, "history", o->n_vocab);
     }
     line->record.low = read_double(r, trace, "low");

@@ -52,6 +52,8 @@ void print_origin(output *out, const draw_origin *origin, const draw_record *rec
     print_list(out, "prompt", &origin->prompt);
     if (origin->is_sequence) {
         output_printf(out, ",\"first_row\":%llu", (unsigned long long)origin->first_row);
+        if (origin->row_step != 1)
+            output_printf(out, ",\"row_step\":%llu", (unsigned long long)origin->row_step);
         print_list(out, "history", &origin->history);
     }
     output_printf(out, ",\"n_vocab\":%u,\"dtype\":\"%s\",\"logits\":\"0x%016llx\"",

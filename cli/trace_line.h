@@ -32,6 +32,7 @@ typedef struct draw_origin {
     token_list prompt;
     bool is_sequence;
     uint64_t first_row; /* of a sequence */
+    uint64_t row_step;  /* from each row of a sequence to the next; at least 1 */
     token_list history; /* tokens accepted since, one a row */
     uint32_t n_vocab;
     pluck_dtype dtype;

@@ -142,6 +142,60 @@ class Arrays(CommandCase):
                                     f"has targets of shape {targets[name]}" if bad else None)
             self.end_of(line.format("tbv", "bt_t.json"), DATA, "has targets of shape (2, 3)")
 
+    def tokens(self, line):
+        return [json.loads(row)["token"] for row in self.run_line(line).splitlines()]
+
+    def test_each_text_of_a_batch_is_a_sequence(self):
+        n_steps, n_texts, n_vocab = 7, 3, 8
+        values = [[[((5 * s + 3 * t + 2 * v) % 11) / 4 for v in range(n_vocab)]
+                   for t in range(n_texts)] for s in range(n_steps)]
+
+        def flat(rows):
+            return [v for row in rows for v in row]
+        for t in range(n_texts):
+            alone = [values[s][t] for s in range(n_steps)]
+            self.write(f"text{t}.npy", npy("<f4", f"({n_steps}, {n_vocab})", flat(alone)))
+        steps_first = flat(flat(values))
+        texts_first = flat(values[s][t] for t in range(n_texts) for s in range(n_steps))
+        self.write("sb.npy", npy("<f4", f"({n_steps}, {n_texts}, {n_vocab})", steps_first))
+        self.write("bs.npy", npy("<f4", f"({n_texts}, {n_steps}, {n_vocab})", texts_first))
+        self.write("sb1.npy", npy("<f4", f"({n_steps}, 1, {n_texts}, {n_vocab})", steps_first))
+        self.write("fortran.npy", npy("<f4", f"({n_texts}, {n_steps}, {n_vocab})", flat(
+            [values[s][t][v] for t in range(n_texts)] for v in range(n_vocab)
+            for s in range(n_steps)), fortran=True))
+        flags = "-q --format json --sequence --seed 5 --repeat-penalty 3 --temperature 1.5"
+        expected = [self.tokens(f"pluck sample text{t}.npy {flags} --stream {t}")
+                    for t in range(n_texts)]
+        shifted = [self.tokens(f"pluck sample text{t}.npy {flags} --stream {t + 4}")
+                   for t in range(n_texts)]
+        self.assertNotEqual(expected, shifted)
+        for name, axes in [("sb", "step,batch"), ("bs", "batch,step"), ("sb1", "step,batch"),
+                           ("fortran", "batch,step")]:
+            line = f"pluck sample {name}.npy {flags} --axes {axes}"
+            self.assertEqual(self.tokens(line), flat(expected), line)
+            self.assertEqual(self.tokens(line + " --stream 4"), flat(shifted), line)
+            out = self.run_line(f"{line} --trace | tee trace.jsonl | pluck replay - {name}.npy")
+            self.assertIn(b"21", out)
+            self.run_line(f"pluck sample {name}.npy {flags.replace('-q ', '')}", code=2)
+            self.assertIn("--sequence needs --axes step,batch or --axes batch,step", self.stderr)
+        # Which rows: those of each text, in its order.
+        rows = [json.loads(row)["row"] for row in self.run_line(
+            f"pluck sample sb.npy {flags} --axes step,batch --rows 4:13").splitlines()]
+        self.assertEqual(rows, [6, 9, 12, 4, 7, 10, 5, 8, 11])
+        self.assertEqual(self.tokens(f"cat bs.npy | pluck sample - {flags} --axes batch,step"),
+                         flat(expected))
+        for line, code, said in [
+                (f"cat sb.npy | pluck sample - {flags} --axes step,batch", 2, "in any order"),
+                (f"pluck sample text0.npy {flags} --axes step,batch", 2, "--axes is for two"),
+                ("pluck sample sb.npy --axes step,batch", 2, "--axes needs --sequence"),
+                (f"pluck sample sb.npy {flags} --axes steps", 2, "not one of")]:
+            self.run_line(line, code=code)
+            self.assertIn(said, self.stderr)
+        # Axes of length 1 say nothing: this is one text.
+        for shape in ["(1, 7, 8)", "(7, 1, 8)", "(1, 7, 1, 8)"]:
+            self.write("one.npy", npy("<f4", shape, flat(values[s][0] for s in range(n_steps))))
+            self.assertEqual(self.tokens(f"pluck sample one.npy {flags}"), expected[0])
+
     def test_steps_and_targets_in_an_archive_are_told(self):
         rows = [0.25 * ((5 * r + 3 * c) % 13) for r in range(6) for c in range(8)]
         with zipfile.ZipFile(self.folder / "steps.npz", "w") as archive:
