@@ -24,6 +24,9 @@
  *                there is one. In an object the tokens that are not named have -inf, and
  *                raw_n_vocab says how many there are; null is -inf. Numbers are rounded to double,
  *                then to float.
+ *   text         CSV, TSV or numbers with white space between them, one row per line, or one number
+ *                per line, which is one row; names of columns, a column of row numbers and one of
+ *                targets are recognised. A stream is read whole, up to 1 GiB.
  *   raw          rows of little-endian values and nothing else; the options say what they are.
  *
  * Several tensors of one type and shape whose names differ only in the number at their end, arr_0,

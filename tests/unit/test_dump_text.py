@@ -29,8 +29,8 @@ TABLES = {
     "commas and spaces": ("0.5, -1.25,\t3\n1 , 2 , -0\n", TWO),
     "a byte order mark": ("\ufeff0.5,-1.25,3\n1,2,-0\n", TWO),
     "quotes": ('"0.5","-1.25","3"\n"1","2","-0"\n', TWO),
-    "numpy.savetxt": ("5.000000000000000000e-01 -1.250000000000000000e+00 3.000000000000000000e+00\n"
-                      "1.000000000000000000e+00 2.000000000000000000e+00 "
+    "numpy.savetxt": ("5.000000000000000000e-01 -1.250000000000000000e+00 "
+                      "3.000000000000000000e+00\n1.000000000000000000e+00 2.000000000000000000e+00 "
                       "-0.000000000000000000e+00\n", TWO),
     "comments": ("# logits of a model\n#\n0.5,-1.25,3\n# and\n1,2,-0\n", TWO),
     "names": ("a,b,c\n0.5,-1.25,3\n1,2,-0\n", TWO),
@@ -87,7 +87,8 @@ def check_text(checker):
         if has_zlib(checker):
             checker.check(what + ", packed", gzip.compress(content), facts, rows, *targets)
     result = checker.run(b"nan,1\n-NaN,2\n", (), False)
-    assert [line.split()[0][1:] for line in result.stdout.splitlines()[1:]] == ["fc00000"] * 2, result
+    found = [line.split()[0][1:] for line in result.stdout.splitlines()[1:]]
+    assert found == ["fc00000"] * 2, result
     for what, (text, fragment) in REFUSED.items():
         checker.refuse(what, text.encode(), fragment)
     checker.refuse("another width", b"1,2,3\n", "has rows of 3 numbers, expected 4",
