@@ -189,7 +189,11 @@ static void read_pruned(cursor *c, pl_fasttext_file *file)
     for (uint64_t i = 0; pairs && i < n; i++) {
         pairs[i].from = take_i32(c, "a pruned feature");
         pairs[i].to = take_i32(c, "a pruned feature");
+        if (pairs[i].from < 0)
+            fail(c, "a pruned feature has a negative number");
     }
+    if (c->status)
+        return;
     bool is_twice = false;
     if (!pairs || !pl_fasttext_prune_build(&file->pruned, &file->allocator, &is_twice))
         c->status = pl_fail_nomem(c->err, (size_t)n * sizeof *pairs);

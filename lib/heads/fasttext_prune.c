@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,7 @@ bool pl_fasttext_prune_build(pl_fasttext_prune_map *map, const pluck_allocator *
     map->n_slots = 1;
     while (map->n_slots < map->n)
         map->n_slots *= 2;
+    assert(largest <= INT32_MAX);
     for (map->shift = 0; largest >> map->shift >= map->n_slots;)
         map->shift++;
     map->firsts = pl_alloc_zero(allocator, (size_t)map->n_slots + 1, sizeof *map->firsts);

@@ -11,14 +11,14 @@ typedef struct pl_fasttext_prune {
 } pl_fasttext_prune;
 
 typedef struct pl_fasttext_prune_map {
-    pl_fasttext_prune *pairs; /* ascending by from, which counts as unsigned */
+    pl_fasttext_prune *pairs; /* ascending by from */
     size_t n;
     uint32_t *firsts; /* pairs of slot s: firsts[s] .. firsts[s + 1] - 1; n_slots + 1 of them */
     uint32_t n_slots, shift;
 } pl_fasttext_prune_map;
 
-/* The pairs are those of map->pairs[0 .. n - 1], in any order, which the map keeps; n < 2^31. False
- * if memory is short. *is_twice: whether a from is there twice. */
+/* The pairs are those of map->pairs[0 .. n - 1], in any order, which the map keeps; n < 2^31, and
+ * no from is negative. False if memory is short. *is_twice: whether a from is there twice. */
 bool pl_fasttext_prune_build(pl_fasttext_prune_map *map, const pluck_allocator *allocator,
                              bool *is_twice);
 

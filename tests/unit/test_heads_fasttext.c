@@ -288,6 +288,123 @@ static void test_changed_bytes_end_in_labels_or_in_an_error(void **state)
     }
 }
 
+/* Where the pruned pairs of make_model() begin: behind the last label. */
+static size_t first_pair(const file_bytes *f)
+{
+    static const char last_label[] = "__label__c";
+    size_t at = 0;
+    while (memcmp(f->bytes + at, last_label, sizeof last_label) != 0)
+        at++;
+    return at + sizeof last_label + 9;
+}
+
+/* Word numbers of pruned pairs are kept apart by their upper bits; no value may keep that from
+ * ending. */
+static void test_pruned_pairs_of_any_number_end_in_a_model_or_an_error(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t n_pairs, from;
+        const char *fragment; /* NULL: it opens */
+    } cases[] = {
+        {1, 0, NULL},
+        {1, 1, NULL},
+        {1, 0x40000000, NULL},
+        {1, 0x7FFFFFFF, NULL},
+        {1, 0x80000000, "a pruned feature has a negative number"},
+        {1, 0xFFFFFFFF, "a pruned feature has a negative number"},
+        {2, 0x7FFFFFFF, NULL},
+        {2, 0x80000000, "a pruned feature has a negative number"},
+        {3, 0x7FFFFFFF, NULL},
+        {3, 0xFFFFFFFF, "a pruned feature has a negative number"},
+        {3, 5, "a pruned feature is there twice"},
+    };
+    const recipe pruned = {1, 2, 2, 2, true, true};
+    const file_bytes whole = make_model(pruned);
+    const size_t at = first_pair(&whole), count_at = 4 * 14 + 8 + 3 * 4 + 8;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const size_t n_dropped = 8 * (3 - cases[i].n_pairs);
+        file_bytes f = {.n = count_at};
+        memcpy(f.bytes, whole.bytes, whole.n);
+        put(&f, cases[i].n_pairs, 8);
+        f.n = at;
+        put(&f, cases[i].from, 4);
+        memmove(f.bytes + at + 8, whole.bytes + at + 8 + n_dropped, whole.n - at - 8 - n_dropped);
+        f.n = whole.n - n_dropped;
+        pluck_fasttext *model = NULL;
+        const pluck_status status = open_bytes(&model, f.bytes, f.n);
+        if (cases[i].fragment) {
+            assert_int_equal(status, PLUCK_ERR_FORMAT);
+            assert_non_null(strstr(err.message, cases[i].fragment));
+        } else {
+            assert_ok(status);
+            try_model(model);
+        }
+        pluck_fasttext_close(&model);
+    }
+}
+
+/* A label costs a file one byte of code, and 4,000 bytes when it is expanded. */
+static void test_what_a_quantised_output_expands_to_is_limited(void **state)
+{
+    (void)state;
+    enum { WIDE = 1000, N_MANY = 200000, ENTRY_BYTES = 10 };
+    for (uint64_t n_labels = 2; n_labels <= N_MANY; n_labels += N_MANY - 2) {
+        const size_t book_bytes = 16 + 4 * 256 * WIDE;
+        unsigned char *bytes = calloc(1, 4096 + 2 * book_bytes + n_labels * (8 + ENTRY_BYTES + 1));
+        assert_non_null(bytes);
+        size_t n = 0;
+        file_bytes f = {.n = 0};
+        const uint64_t args[12] = {WIDE, 5, 5, 1, 5, 1, 3, 3, 0, 0, 0, 100};
+        put(&f, 793712314, 4);
+        put(&f, 12, 4);
+        for (size_t i = 0; i < 12; i++)
+            put(&f, args[i], 4);
+        put(&f, 0, 8);
+        put(&f, n_labels + 1, 4);
+        put(&f, 1, 4);
+        put(&f, n_labels, 4);
+        put(&f, 100, 8);
+        put(&f, UINT64_MAX, 8);
+        put_entry(&f, "</s>", 1, 0);
+        memcpy(bytes, f.bytes, f.n);
+        n = f.n;
+        for (uint64_t i = 0; i < n_labels; i++) {
+            n += (size_t)snprintf((char *)bytes + n, 8, "%06llu", (unsigned long long)i) + 1;
+            n += 8;
+            bytes[n++] = 1;
+        }
+        for (int matrix = 0; matrix < 2; matrix++) {
+            const uint64_t n_rows = matrix ? n_labels : 1;
+            f.n = 0;
+            put(&f, 1, 1); /* quantised */
+            put(&f, 0, 1); /* without norms */
+            put(&f, n_rows, 8);
+            put(&f, WIDE, 8);
+            put(&f, n_rows, 4);
+            memcpy(bytes + n, f.bytes, f.n);
+            n += f.n + n_rows;
+            f.n = 0;
+            put(&f, WIDE, 4);
+            put(&f, 1, 4);
+            put(&f, WIDE, 4);
+            put(&f, WIDE, 4);
+            memcpy(bytes + n, f.bytes, f.n);
+            n += book_bytes;
+        }
+        pluck_fasttext *model = NULL;
+        const pluck_status status = open_bytes(&model, bytes, n);
+        if (n_labels == 2) {
+            assert_ok(status);
+        } else {
+            assert_int_equal(status, PLUCK_ERR_FORMAT);
+            assert_non_null(strstr(err.message, "expands to more than 64 times the file"));
+        }
+        pluck_fasttext_close(&model);
+        free(bytes);
+    }
+}
+
 static void test_callers_mistakes_are_refused(void **state)
 {
     (void)state;
@@ -394,6 +511,8 @@ int main(void)
         cmocka_unit_test(test_subwords_and_ngrams_come_in_the_order_of_fasttext),
         cmocka_unit_test(test_files_cut_short_are_refused_at_every_byte),
         cmocka_unit_test(test_changed_bytes_end_in_labels_or_in_an_error),
+        cmocka_unit_test(test_pruned_pairs_of_any_number_end_in_a_model_or_an_error),
+        cmocka_unit_test(test_what_a_quantised_output_expands_to_is_limited),
         cmocka_unit_test(test_callers_mistakes_are_refused),
         cmocka_unit_test(test_the_published_model_gives_its_reference_probabilities),
     };
