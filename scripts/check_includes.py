@@ -26,14 +26,14 @@ import unicodedata
 # Part of lib/: the parts that it may include beside itself.
 ALLOWED = {
     "base": "",
-    "json": "base",
+    "json": "simd base",
     "simd": "base",
     "softmax": "simd base",
     "rng": "base",
     "history": "base",
     "select": "softmax simd rng base",
     "stages": "select history softmax simd rng base",
-    "config": "stages json base",
+    "config": "stages json simd base",
     "sampler": "config stages select history rng softmax thread simd json base",
     "container": "json base",
     "thread": "simd base",

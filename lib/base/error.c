@@ -1,9 +1,11 @@
 /*
  * One line of text an error: formatted into the fixed buffer, cut at a character boundary when too
- * long, and kept to one line even when it quotes bytes of a hostile file.
+ * long, and kept to one line even when it quotes bytes of a hostile file. Numbers in it are rounded
+ * to nearest, whatever the program's rounding mode is.
  */
 #include "base/error.h"
 
+#include <fenv.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,10 +24,15 @@ pluck_status pl_fail(pluck_error *err, pluck_status status, const char *format, 
     if (!err)
         return status;
     char text[2 * sizeof err->message];
+    const int rounding = fegetround();
+    if (rounding != FE_TONEAREST)
+        (void)fesetround(FE_TONEAREST);
     va_list arguments;
     va_start(arguments, format);
     int written = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    if (rounding != FE_TONEAREST)
+        (void)fesetround(rounding);
     if (written < 0)
         text[0] = '\0';
     size_t length = strlen(text);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "config/config_impl.h"
 #include "config/config_read.h"
+#include "simd/fp_state.h"
 #include "stages/params.h"
 
 #include <string.h>
@@ -145,12 +146,24 @@ pluck_status pluck_config_from_json(pluck_config **out, const char *json, size_t
     return pluck_config_from_json_with_stages(out, json, json_size_bytes, NULL, allocator, err);
 }
 
+static pluck_status read_json(pluck_config *config, const char *json, size_t json_size_bytes,
+                              pluck_error *err)
+{
+    pl_json tree;
+    const pl_fp_state fp = pl_fp_enter_text();
+    pluck_status status = pl_json_open(&tree, json, json_size_bytes, NULL, &config->allocator, err);
+    if (status == PLUCK_OK)
+        status = pl_config_read(&(pl_config_reader){&tree, config, false, err});
+    pl_json_close(&tree);
+    pl_fp_leave(fp);
+    return status;
+}
+
 pluck_status pluck_config_from_json_with_stages(pluck_config **out, const char *json,
                                                 size_t json_size_bytes,
                                                 const pluck_registry *registry,
                                                 const pluck_allocator *allocator, pluck_error *err)
 {
-    pl_json tree;
     pluck_config *config = NULL;
     if (!out)
         return pl_fail(err, PLUCK_ERR_INVALID, "pluck_config_from_json: out is NULL");
@@ -161,10 +174,7 @@ pluck_status pluck_config_from_json_with_stages(pluck_config **out, const char *
     if (status != PLUCK_OK)
         return status;
     config->registry = registry;
-    status = pl_json_open(&tree, json, json_size_bytes, NULL, &config->allocator, err);
-    if (status == PLUCK_OK)
-        status = pl_config_read(&(pl_config_reader){&tree, config, false, err});
-    pl_json_close(&tree);
+    status = read_json(config, json, json_size_bytes, err);
     if (status == PLUCK_OK)
         *out = config;
     else
@@ -186,10 +196,12 @@ pluck_status pluck_config_set(pluck_config *config, const char *flat_key, const 
     pluck_status status = pluck_config_clone(&copy, config, err);
     if (status != PLUCK_OK)
         return status;
+    const pl_fp_state fp = pl_fp_enter_text();
     status = pl_json_open(&tree, json_value, strlen(json_value), flat_key, &copy->allocator, err);
     if (status == PLUCK_OK)
         status = pl_config_read_key(&(pl_config_reader){&tree, copy, true, err}, flat_key);
     pl_json_close(&tree);
+    pl_fp_leave(fp);
     if (status == PLUCK_OK)
         pl_config_move(config, copy);
     pluck_config_destroy(&copy);
@@ -205,10 +217,12 @@ pluck_status pluck_config_to_json(const pluck_config *config, char *text, size_t
                        : !size_bytes ? "size_bytes"
                                      : "text");
     pl_writer writer = {.text = text, .capacity_bytes = capacity_bytes};
+    const pl_fp_state fp = pl_fp_enter_text();
     pl_write_open(&writer, '{', PL_LINES);
     for (size_t i = 0; i < pl_n_config_keys; i++)
         pl_config_keys[i].write(config, &writer);
     pl_write_close(&writer, '}');
+    pl_fp_leave(fp);
     return pl_write_end(&writer, size_bytes, err);
 }
 

@@ -14,6 +14,7 @@
 #include "config/import_build.h"
 #include "config/import_read.h"
 #include "config/nearest_name.h"
+#include "simd/fp_state.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -269,6 +270,7 @@ pluck_status pluck_config_import(pluck_config **out, pluck_config_kind kind, con
                         .report = report,
                         .user = user,
                         .err = err};
+    const pl_fp_state fp = pl_fp_enter_text();
     pluck_status status = pluck_config_create(&import.parts[0], allocator, err);
     if (status == PLUCK_OK)
         status = convert(import.importer, &json, &json_size_bytes, &converted, &memory, err);
@@ -280,6 +282,7 @@ pluck_status pluck_config_import(pluck_config **out, pluck_config_kind kind, con
         status = read_all(&import);
     close_members(&import);
     pl_json_close(&tree);
+    pl_fp_leave(fp);
     pl_free(&memory, converted);
     pl_free(&memory, import.biases);
     if (status == PLUCK_OK) {

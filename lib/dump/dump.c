@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "container/gzip.h"
 #include "dump/reader.h"
+#include "simd/fp_state.h"
 
 /* What a gzip file may unpack to: it is kept in memory. */
 #define MAX_UNPACKED_BYTES ((size_t)1 << 30)
@@ -209,7 +210,9 @@ static pluck_status finish_open(pluck_dump **out, pluck_dump *dump,
     if (status == PLUCK_OK) {
         dump->info.format = dump->reader->format;
         dump->info.streamed = dump->source.streamed;
+        const pl_fp_state fp = pl_fp_enter_text();
         status = dump->reader->open(dump, options, err);
+        pl_fp_leave(fp);
     }
     if (status)
         pluck_dump_close(&dump);
@@ -285,6 +288,15 @@ pluck_dump_info pluck_dump_get_info(const pluck_dump *dump)
     return dump ? dump->info : (pluck_dump_info){0};
 }
 
+static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, pluck_dump_row *read,
+                             pluck_error *err)
+{
+    const pl_fp_state fp = pl_fp_enter_text();
+    pluck_status status = dump->reader->read(dump, row, scratch, read, err);
+    pl_fp_leave(fp);
+    return status;
+}
+
 pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch, pluck_logits *logits,
                              pluck_error *err)
 {
@@ -292,7 +304,7 @@ pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch, plu
         return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_read: %s is NULL",
                        dump ? "logits" : "dump");
     pluck_dump_row read = {{0}, PLUCK_NO_TOKEN};
-    pluck_status status = dump->reader->read(dump, row, scratch, &read, err);
+    pluck_status status = read_row(dump, row, scratch, &read, err);
     if (status == PLUCK_OK)
         *logits = read.logits;
     return status;
@@ -305,7 +317,7 @@ pluck_status pluck_dump_read_row(pluck_dump *dump, uint64_t row, float *scratch,
         return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_read_row: %s is NULL",
                        dump ? "row_out" : "dump");
     pluck_dump_row read = {{0}, PLUCK_NO_TOKEN};
-    pluck_status status = dump->reader->read(dump, row, scratch, &read, err);
+    pluck_status status = read_row(dump, row, scratch, &read, err);
     if (status == PLUCK_OK)
         *row_out = read;
     return status;

@@ -15,6 +15,7 @@
 #include "container/narrow.h"
 #include "container/new_file.h"
 #include "container/shape.h"
+#include "simd/fp_state.h"
 #include "json/json_number.h"
 
 enum {
@@ -305,8 +306,10 @@ pluck_status pluck_dump_writer_write(pluck_dump_writer *w, const pluck_dump_row 
     pluck_status status = check_row(w, row, err);
     if (status)
         return status;
+    const pl_fp_state fp = pl_fp_enter_text();
     status = w->options.format == PLUCK_DUMP_JSONL ? write_json(w, row, err)
                                                    : write_binary(w, &row->logits, err);
+    pl_fp_leave(fp);
     if (status == PLUCK_OK && w->has_targets) {
         uint8_t bytes[TARGET_BYTES];
         for (unsigned i = 0; i < TARGET_BYTES; i++)

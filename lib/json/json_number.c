@@ -1,9 +1,12 @@
 /*
- * strtod and snprintf round correctly, but write the decimal point of the program's locale. What
- * that point is shows in snprintf's own output of 0.5: it replaces '.' before strtod and becomes
- * '.' after snprintf. localeconv() would tell too, but need not be thread safe.
+ * strtod and snprintf round correctly once the program's rounding mode is out of the way, but write
+ * the decimal point of the program's locale. What that point is shows in snprintf's own output of
+ * 0.5: it replaces '.' before strtod and becomes '.' after snprintf. localeconv() would tell too,
+ * but need not be thread safe.
  */
 #include "json/json_number.h"
+
+#include "simd/fp_state.h"
 
 #include <assert.h>
 #include <math.h>
@@ -25,7 +28,7 @@ static size_t find_point(char probe[MAX_POINT + 2], const char **point)
     return (size_t)written - 2;
 }
 
-double pl_number_read(const char *text, size_t length)
+static double read_nearest(const char *text, size_t length)
 {
     char copy[PL_NUMBER_MAX_TEXT + MAX_POINT + 1];
     char probe[MAX_POINT + 2];
@@ -44,6 +47,14 @@ double pl_number_read(const char *text, size_t length)
     memcpy(copy + before + n_point, dot + 1, after);
     copy[before + n_point + after] = '\0';
     return strtod(copy, NULL);
+}
+
+double pl_number_read(const char *text, size_t length)
+{
+    const pl_fp_state fp = pl_fp_enter_text();
+    const double value = read_nearest(text, length);
+    pl_fp_leave(fp);
+    return value;
 }
 
 /* Copies a number that snprintf wrote, with the point of JSON. */
@@ -65,6 +76,7 @@ static void without_locale(const char *localized, char text[PL_NUMBER_TEXT_BYTES
 
 void pl_number_write(double value, char text[PL_NUMBER_TEXT_BYTES])
 {
+    const pl_fp_state fp = pl_fp_enter_text();
     char localized[PL_NUMBER_TEXT_BYTES + MAX_POINT];
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(localized, sizeof localized, "%.*g", digits, value);
@@ -73,6 +85,7 @@ void pl_number_write(double value, char text[PL_NUMBER_TEXT_BYTES])
             break;
     }
     without_locale(localized, text);
+    pl_fp_leave(fp);
 }
 
 /* m / 10^n_decimals, n_decimals <= 13. */
@@ -122,10 +135,8 @@ static bool write_usual(float value, char *text)
     return false;
 }
 
-void pl_number_write_float(float value, char text[PL_NUMBER_TEXT_BYTES])
+static void write_unusual(float value, char *text)
 {
-    if (write_usual(value, text))
-        return;
     char localized[PL_NUMBER_TEXT_BYTES + MAX_POINT];
     for (int digits = 6; digits <= 9; digits++) {
         snprintf(localized, sizeof localized, "%.*g", digits, (double)value);
@@ -134,6 +145,14 @@ void pl_number_write_float(float value, char text[PL_NUMBER_TEXT_BYTES])
             break;
     }
     without_locale(localized, text);
+}
+
+void pl_number_write_float(float value, char text[PL_NUMBER_TEXT_BYTES])
+{
+    const pl_fp_state fp = pl_fp_enter_text();
+    if (!write_usual(value, text))
+        write_unusual(value, text);
+    pl_fp_leave(fp);
 }
 
 /* The exponent of a number's text, kept within +-MAX_EXPONENT, and where its digits end. */

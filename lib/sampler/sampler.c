@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "select/token_mask.h"
+#include "simd/fp_state.h"
 
 static pluck_status fail_null(pluck_error *err)
 {
@@ -99,8 +100,10 @@ pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *confi
     sampler->shared = options->workspace;
     if (pluck_config_seed(config, &sampler->seed))
         status = pluck_random_seed(&sampler->seed, err);
+    const pl_fp_state fp = pl_fp_enter();
     if (status == PLUCK_OK)
         status = create_parts(sampler, config, err);
+    pl_fp_leave(fp);
     if (status != PLUCK_OK) {
         pluck_sampler_destroy(&sampler);
         return status;
@@ -219,7 +222,9 @@ static pluck_status take_token(pluck_sampler *sampler, pluck_token token, bool i
         accepted.observed = sampler->drawn.observed;
     }
     pl_history_push(&sampler->history, token, is_prompt);
+    const pl_fp_state fp = pl_fp_enter();
     pl_chain_accept(&sampler->chain, &sampler->history, &accepted);
+    pl_fp_leave(fp);
     if (sampler->history.position > sampler->furthest)
         sampler->furthest = sampler->history.position;
     sampler->drawn.any = false;

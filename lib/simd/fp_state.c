@@ -5,6 +5,7 @@
  */
 #include "simd/fp_state.h"
 
+#include <fenv.h>
 #include <stdbool.h>
 
 #if defined(__x86_64__)
@@ -55,8 +56,6 @@ static const uint64_t default_control = 0;
 
 #else
 
-#    include <fenv.h>
-
 static uint64_t read_control(void)
 {
     return (uint64_t)fegetround();
@@ -78,14 +77,29 @@ static const uint64_t default_control = FE_TONEAREST;
 
 pl_fp_state pl_fp_enter(void)
 {
-    const pl_fp_state state = {read_control()};
+    const pl_fp_state state = {read_control(), FE_TONEAREST};
     if (!is_default(state.saved))
         write_control(default_control);
     return state;
 }
 
+/* fesetround() also writes the register that pl_fp_enter() does, so it comes first here and there.
+ */
+pl_fp_state pl_fp_enter_text(void)
+{
+    const int rounding = fegetround();
+    const uint64_t saved = read_control();
+    if (rounding != FE_TONEAREST)
+        (void)fesetround(FE_TONEAREST);
+    if (!is_default(saved))
+        write_control(default_control);
+    return (pl_fp_state){saved, rounding};
+}
+
 void pl_fp_leave(pl_fp_state state)
 {
+    if (state.saved_rounding != FE_TONEAREST)
+        (void)fesetround(state.saved_rounding);
     if (!is_default(state.saved))
         write_control(state.saved);
 }

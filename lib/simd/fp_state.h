@@ -10,9 +10,15 @@
 
 typedef struct pl_fp_state {
     uint64_t saved;
+    int saved_rounding; /* of the C library; FE_TONEAREST if it was not looked at */
 } pl_fp_state;
 
 pl_fp_state pl_fp_enter(void);
+
+/* The same for a function that reads or writes numbers as text: the C library rounds these by its
+ * own idea of the mode, which on x86-64 is another register. */
+pl_fp_state pl_fp_enter_text(void);
+
 void pl_fp_leave(pl_fp_state state);
 
 #endif
