@@ -1,0 +1,86 @@
+/*
+ * A program that has another cJSON (other_cjson.c) in front of the one that libpluck was built
+ * with. Every call that reads JSON must say so, before it gives that cJSON a text.
+ *
+ *     test_other_cjson refused|accepted
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <pluck/config.h>
+#include <pluck/dump.h>
+#include <pluck/head.h>
+#include <pluck/import.h>
+#include <pluck/sampler.h>
+#include <pluck/weighted.h>
+
+/* The program uses the other cJSON too: a shared library that nobody uses is not even loaded. */
+const char *cJSON_Version(void);
+
+static const char *expected;
+static int n_failed;
+
+static void check(const char *call, pluck_status status, const pluck_error *err)
+{
+    const pluck_status wanted =
+        strcmp(expected, "refused") == 0 ? PLUCK_ERR_INVALID : PLUCK_ERR_NOMEM;
+    const char *fragment = wanted == PLUCK_ERR_INVALID
+                               ? "cJSON: the program was linked with a cJSON of "
+                               : "out of memory";
+    if (status == wanted && strstr(err->message, fragment))
+        return;
+    printf("%s: status %d, \"%s\"; expected %d\n", call, (int)status, status ? err->message : "",
+           (int)wanted);
+    n_failed++;
+}
+
+static void check_files(void)
+{
+    static const char header[] = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
+    const unsigned char length[8] = {sizeof header - 1};
+    char path[] = "/tmp/pluck_other_cjson_XXXXXX";
+    pluck_error err = {0};
+    pluck_dump *dump = NULL;
+    pluck_head *head = NULL;
+    pluck_alias *alias = NULL;
+    const int fd = mkstemp(path);
+    if (fd < 0 || write(fd, length, 8) != 8 ||
+        write(fd, header, sizeof header - 1) != (ssize_t)(sizeof header - 1) ||
+        write(fd, "\0\0\0", 4) != 4) {
+        puts("the file cannot be written");
+        n_failed++;
+        return;
+    }
+    close(fd);
+    check("pluck_dump_open", pluck_dump_open(&dump, path, NULL, &err), &err);
+    check("pluck_head_load", pluck_head_load(&head, path, NULL, &err), &err);
+    check("pluck_alias_load", pluck_alias_load(&alias, path, NULL, &err), &err);
+    (void)unlink(path);
+}
+
+int main(int argc, char **argv)
+{
+    static const char text[] = "{\"temperature\": 0.5}";
+    const size_t n = sizeof text - 1;
+    pluck_error err = {0};
+    pluck_config *config = NULL;
+    pluck_sampler *sampler = NULL;
+    pluck_config_kind kind = PLUCK_CONFIG_OPENAI;
+    if (argc != 2)
+        return 2;
+    expected = argv[1];
+    printf("the other cJSON has version %s\n", cJSON_Version());
+    check("pluck_config_from_json", pluck_config_from_json(&config, text, n, NULL, &err), &err);
+    check("pluck_config_import",
+          pluck_config_import(&config, kind, text, n, NULL, NULL, NULL, &err), &err);
+    check("pluck_config_guess_kind", pluck_config_guess_kind(text, n, &kind, &err), &err);
+    check("pluck_sampler_from_json", pluck_sampler_from_json(&sampler, text, n, 9, &err), &err);
+    if (pluck_config_create(&config, NULL, &err) != PLUCK_OK)
+        return 1;
+    check("pluck_config_set", pluck_config_set(config, "temperature", "0.5", &err), &err);
+    pluck_config_destroy(&config);
+    check_files();
+    return n_failed > 0;
+}
