@@ -3,6 +3,8 @@
 #include "files.h"
 #include "presets.h"
 
+#include "json/json_tree.h"
+
 #include <pluck/rng.h>
 
 #include <ctype.h>
@@ -147,9 +149,12 @@ static int set_key(const arguments *args, const assignment *a, pluck_config *con
     pluck_status status = PLUCK_OK;
     if (code == EXIT_DONE)
         status = pluck_config_set(config, o->key, json, &err);
-    if (status != PLUCK_OK)
-        code = complain(args->who, exit_code_of(status), "--%s %s: %s", o->name, a->value,
+    if (status != PLUCK_OK) {
+        char quoted[PL_QUOTE_BYTES];
+        pl_quote(quoted, a->value, strlen(a->value));
+        code = complain(args->who, exit_code_of(status), "--%s %s: %s", o->name, quoted,
                         err.message);
+    }
     free(json);
     return code;
 }

@@ -286,6 +286,7 @@ static pluck_status read_target(reader *r, pl_json_row *row)
     return PLUCK_OK;
 }
 
+/* depth: the containers around the value. */
 static pluck_status skip_value(reader *r, unsigned depth);
 
 static pluck_status skip_members(reader *r, char close, unsigned depth)
@@ -313,11 +314,11 @@ static pluck_status skip_value(reader *r, unsigned depth)
     const uint8_t *text = NULL;
     size_t length = 0;
     float value = 0.0f;
-    if (depth > MAX_DEPTH)
-        return fail_expected(r, "at most 64 levels of nesting");
     if (next_is(r, '"'))
         return take_string(r, &text, &length);
     if (next_is(r, '{') || next_is(r, '[')) {
+        if (depth == MAX_DEPTH)
+            return fail_expected(r, "at most 64 levels of nesting");
         const char close = *r->at++ == '{' ? '}' : ']';
         return skip_members(r, close, depth);
     }
@@ -355,7 +356,7 @@ static pluck_status read_pair(reader *r, pl_json_row *row, bool *has_values, boo
         *has_target = true;
         return read_target(r, row);
     }
-    return skip_value(r, 0);
+    return skip_value(r, 1);
 }
 
 pluck_status pl_json_row_read(const uint8_t *line, size_t length, float *values, uint32_t n_vocab,

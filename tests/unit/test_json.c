@@ -1,0 +1,344 @@
+/*
+ * JSON that is nested too deep is refused by every reader, before anything recurses: all calls are
+ * made by a thread with a stack of 64 KiB, as a program may have them. What is nested exactly as
+ * deep as is allowed is read.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <pluck/config.h>
+#include <pluck/dump.h>
+#include <pluck/head.h>
+#include <pluck/import.h>
+#include <pluck/sampler.h>
+#include <pluck/train.h>
+#include <pluck/weighted.h>
+
+#include "json/json_tree.h"
+
+enum { SMALL_STACK = 64 << 10, DEEPEST = 64 };
+
+#if defined(__SANITIZE_ADDRESS__)
+static const size_t stack_bytes = 16 * SMALL_STACK; /* its frames are much larger */
+#else
+static const size_t stack_bytes = SMALL_STACK;
+#endif
+
+typedef struct job {
+    void (*run)(struct job *job);
+    const char *text; /* JSON, depth levels deep with what is around it */
+    size_t n;
+    const char *path; /* a file of that JSON, if run opens one */
+    pluck_status status;
+    pluck_error err;
+} job;
+
+static void *start(void *context)
+{
+    job *j = context;
+    j->run(j);
+    return NULL;
+}
+
+static void run_on_small_stack(job *j)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    assert_int_equal(pthread_attr_init(&attributes), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attributes, stack_bytes), 0);
+    assert_int_equal(pthread_create(&thread, &attributes, start, j), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    pthread_attr_destroy(&attributes);
+}
+
+/* Readers */
+
+static void parse(job *j)
+{
+    pl_json json;
+    pl_json_problem problem = {0, ""};
+    j->status = pl_json_parse(&json, j->text, j->n, 0, NULL, &problem, &j->err);
+    if (j->status == PLUCK_ERR_FORMAT)
+        (void)snprintf(j->err.message, sizeof j->err.message, "%s", problem.what);
+    pl_json_close(&json);
+}
+
+static void open_tree(job *j)
+{
+    pl_json json;
+    j->status = pl_json_open(&json, j->text, j->n, NULL, NULL, &j->err);
+    pl_json_close(&json);
+}
+
+static void read_config(job *j)
+{
+    pluck_config *config = NULL;
+    j->status = pluck_config_from_json(&config, j->text, j->n, NULL, &j->err);
+    pluck_config_destroy(&config);
+}
+
+static void set_config(job *j)
+{
+    pluck_config *config = NULL;
+    if (pluck_config_create(&config, NULL, &j->err) == PLUCK_OK)
+        j->status = pluck_config_set(config, "logit_bias", j->text, &j->err);
+    pluck_config_destroy(&config);
+}
+
+static void import_config(job *j)
+{
+    for (int kind = 0; pluck_config_kind_name((pluck_config_kind)kind); kind++) {
+        pluck_config *config = NULL;
+        const pluck_status status = pluck_config_import(&config, (pluck_config_kind)kind, j->text,
+                                                        j->n, NULL, NULL, NULL, &j->err);
+        j->status = kind == 0 || status == j->status ? status : PLUCK_ERR_NAN;
+        pluck_config_destroy(&config);
+    }
+}
+
+static void guess_kind(job *j)
+{
+    pluck_config_kind kind = PLUCK_CONFIG_OPENAI;
+    j->status = pluck_config_guess_kind(j->text, j->n, &kind, &j->err);
+}
+
+static void create_sampler(job *j)
+{
+    pluck_sampler *sampler = NULL;
+    j->status = pluck_sampler_from_json(&sampler, j->text, j->n, 9, &j->err);
+    pluck_sampler_destroy(&sampler);
+}
+
+static void open_dump(job *j)
+{
+    pluck_dump *dump = NULL;
+    j->status = pluck_dump_open(&dump, j->path, NULL, &j->err);
+    pluck_dump_close(&dump);
+}
+
+static void load_head(job *j)
+{
+    pluck_head *head = NULL;
+    j->status = pluck_head_load(&head, j->path, NULL, &j->err);
+    pluck_head_destroy(&head);
+}
+
+static void load_alias(job *j)
+{
+    pluck_alias *alias = NULL;
+    j->status = pluck_alias_load(&alias, j->path, NULL, &j->err);
+    pluck_alias_destroy(&alias);
+}
+
+static void load_sum_tree(job *j)
+{
+    pluck_sum_tree *tree = NULL;
+    j->status = pluck_sum_tree_load(&tree, j->path, NULL, &j->err);
+    pluck_sum_tree_destroy(&tree);
+}
+
+static void load_huffman(job *j)
+{
+    pluck_huffman *huffman = NULL;
+    j->status = pluck_huffman_load(&huffman, j->path, NULL, &j->err);
+    pluck_huffman_destroy(&huffman);
+}
+
+static void resume_training(job *j)
+{
+    static const float hidden[] = {1, 2};
+    static const pluck_token targets[] = {0, 1};
+    static const pluck_train_data data = {
+        .hidden = hidden, .n_rows = 2, .dim = 1, .targets = targets};
+    pluck_tree *tree = NULL;
+    pluck_trainer *trainer = NULL;
+    if (pluck_tree_balanced(&tree, 2, NULL, &j->err) == PLUCK_OK &&
+        pluck_trainer_create(&trainer, tree, &data, NULL, &j->err) == PLUCK_OK)
+        j->status = pluck_trainer_resume(trainer, j->path, &j->err);
+    pluck_trainer_destroy(&trainer);
+    pluck_tree_destroy(&tree);
+}
+
+/* The row is read, too: the first one when the dump is opened, the second one later. */
+static void read_json_lines(job *j)
+{
+    pluck_dump *dump = NULL;
+    pluck_dump_row row = {.target = 0};
+    float scratch[2];
+    j->status = pluck_dump_open(&dump, j->path, NULL, &j->err);
+    for (uint64_t i = 0; i < 2 && j->status == PLUCK_OK; i++)
+        j->status = pluck_dump_read_row(dump, i, scratch, &row, &j->err);
+    pluck_dump_close(&dump);
+}
+
+typedef enum text_form { ARRAYS, OBJECTS, HEADER, ROW } text_form;
+
+static const struct {
+    const char *name;
+    void (*run)(job *j);
+    text_form form;
+    bool reads_deepest; /* what is nested 64 deep is not refused for anything else */
+} readers[] = {
+    {"pl_json_parse", parse, ARRAYS, true},
+    {"pl_json_parse", parse, OBJECTS, true},
+    {"pl_json_open", open_tree, ARRAYS, true},
+    {"pl_json_open", open_tree, OBJECTS, true},
+    {"pluck_config_from_json", read_config, OBJECTS, false},
+    {"pluck_config_from_json", read_config, ARRAYS, false},
+    {"pluck_config_set", set_config, ARRAYS, false},
+    {"pluck_config_import", import_config, OBJECTS, true},
+    {"pluck_config_guess_kind", guess_kind, OBJECTS, false},
+    {"pluck_sampler_from_json", create_sampler, OBJECTS, false},
+    {"pluck_dump_open of .safetensors", open_dump, HEADER, true},
+    {"pluck_head_load", load_head, HEADER, false},
+    {"pluck_alias_load", load_alias, HEADER, false},
+    {"pluck_sum_tree_load", load_sum_tree, HEADER, false},
+    {"pluck_huffman_load", load_huffman, HEADER, false},
+    {"pluck_trainer_resume", resume_training, HEADER, false},
+    {"pluck_dump_open of JSON lines", read_json_lines, ROW, true},
+};
+
+enum { N_READERS = sizeof readers / sizeof *readers };
+
+static const size_t depths[] = {DEEPEST, 65, 990, 100000};
+
+static void repeat(FILE *file, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        (void)fputs(text, file);
+}
+
+/* A text that is depth levels deep: the header and the row have levels of their own around it. */
+static char *make_text(text_form form, size_t depth, size_t *n)
+{
+    char *text = NULL;
+    FILE *file = open_memstream(&text, n);
+    assert_non_null(file);
+    if (form == OBJECTS) {
+        repeat(file, "{\"a\":", depth - 1);
+        (void)fputs("{}", file);
+        repeat(file, "}", depth - 1);
+    } else if (form == ARRAYS) {
+        repeat(file, "[", depth);
+        repeat(file, "]", depth);
+    } else if (form == HEADER) {
+        (void)fputs("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+                    "\"__metadata__\":{\"note\":",
+                    file);
+        repeat(file, "[", depth - 2);
+        repeat(file, "]", depth - 2);
+        (void)fputs("}}", file);
+    } else {
+        (void)fputs("{\"logits\":[1,2]}\n{\"note\":", file);
+        repeat(file, "[", depth - 1);
+        repeat(file, "]", depth - 1);
+        (void)fputs(",\"logits\":[1,2]}\n", file);
+    }
+    assert_int_equal(fclose(file), 0);
+    return text;
+}
+
+static void write_file(const char *path, const job *j, bool is_safetensors)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    for (unsigned i = 0; is_safetensors && i < 8; i++)
+        (void)fputc((int)(j->n >> (8 * i) & 0xFF), file);
+    assert_int_equal(fwrite(j->text, 1, j->n, file), j->n);
+    if (is_safetensors)
+        assert_int_equal(fwrite("\0\0\200?\0\0\0@", 1, 8, file), 8);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_every_reader_refuses_what_is_nested_too_deep(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/pluck_json_XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    for (size_t r = 0; r < N_READERS; r++) {
+        for (size_t d = 0; d < sizeof depths / sizeof *depths; d++) {
+            job j = {.run = readers[r].run, .path = path};
+            char *text = make_text(readers[r].form, depths[d], &j.n);
+            j.text = text;
+            write_file(path, &j, readers[r].form == HEADER);
+            run_on_small_stack(&j);
+            const bool is_told = strstr(j.err.message, "64 levels") != NULL;
+            const bool is_deepest = depths[d] == DEEPEST;
+            if (is_deepest ? is_told || (readers[r].reads_deepest && j.status != PLUCK_OK)
+                           : !is_told || j.status == PLUCK_OK)
+                fail_msg("%s, %zu levels: %s: \"%s\"", readers[r].name, depths[d],
+                         pluck_status_name(j.status), j.err.message);
+            free(text);
+        }
+    }
+    (void)unlink(path);
+}
+
+/* Everything that a string may hold, read from the text and by cJSON. */
+static void test_strings_are_bytes_with_a_length(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"k\\u0000\\ud83d\\ude42\": \"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\u20AC"
+        "\\u0000\xC3\xA9\", \"plain\": \"\"}";
+    static const char value[] = "\"\\/\b\f\n\r\t\xC3\xA9\xE2\x82\xAC\0\xC3\xA9";
+    static const char key[] = "k\0\xF0\x9F\x99\x82";
+    char bytes[sizeof text];
+    pl_json json;
+    pl_json_problem problem = {0, NULL};
+    pluck_error err;
+    assert_int_equal(pl_json_parse(&json, text, sizeof text - 1, 0, NULL, &problem, &err),
+                     PLUCK_ERR_FORMAT);
+    assert_string_equal(problem.what, "a string cannot hold the character \\u0000");
+    assert_int_equal(problem.at, 3);
+    assert_null(json.root);
+    assert_int_equal(pl_json_parse(&json, text, sizeof text - 1, PL_JSON_NUL, NULL, &problem, &err),
+                     PLUCK_OK);
+    const cJSON *first = json.root->child;
+    assert_int_equal(pl_json_key(&json, first, bytes), sizeof key - 1);
+    assert_memory_equal(bytes, key, sizeof key - 1);
+    assert_int_equal(pl_json_string(&json, first, bytes), sizeof value - 1);
+    assert_memory_equal(bytes, value, sizeof value - 1);
+    assert_int_equal(pl_json_key(&json, first->next, bytes), 5);
+    assert_int_equal(pl_json_string(&json, first->next, bytes), 0);
+    pl_json_close(&json);
+}
+
+static void test_members_are_found_in_objects_only(void **state)
+{
+    (void)state;
+    static const char text[] = "\xEF\xBB\xBF[{\"a\": 1, \"A\": 2.5e1, \"a\": 3}, [1]]";
+    pl_json json;
+    pl_json_problem problem;
+    pluck_error err;
+    assert_int_equal(pl_json_parse(&json, text, sizeof text - 1, 0, NULL, &problem, &err),
+                     PLUCK_OK);
+    assert_null(pl_json_member(NULL, "a"));
+    assert_null(pl_json_member(json.root, "a"));
+    assert_null(pl_json_member(json.root->child->next, "a"));
+    assert_null(pl_json_member(json.root->child, "b"));
+    assert_true(pl_json_number(&json, pl_json_member(json.root->child, "a")) == 1.0);
+    assert_true(pl_json_number(&json, pl_json_member(json.root->child, "A")) == 25.0);
+    pl_json_close(&json);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_reader_refuses_what_is_nested_too_deep),
+        cmocka_unit_test(test_strings_are_bytes_with_a_length),
+        cmocka_unit_test(test_members_are_found_in_objects_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
