@@ -152,8 +152,8 @@ static int set_key(const arguments *args, const assignment *a, pluck_config *con
     if (status != PLUCK_OK) {
         char quoted[PL_QUOTE_BYTES];
         pl_quote(quoted, a->value, strlen(a->value));
-        code = complain(args->who, exit_code_of(status), "--%s %s: %s", o->name, quoted,
-                        err.message);
+        code =
+            complain(args->who, exit_code_of(status), "--%s %s: %s", o->name, quoted, err.message);
     }
     free(json);
     return code;

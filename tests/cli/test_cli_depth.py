@@ -51,8 +51,9 @@ class Depth(command_case.CommandCase):
                 depths[-1] = 50000  # as much as the system passes in one argument
             for depth in depths:
                 with self.subTest(reader=name, depth=depth):
+                    bytes_of = content(nested(depth - around))
                     for suffix in ("st", "jsonl", "json", "txt"):
-                        (self.folder / f"deep.{suffix}").write_bytes(content(nested(depth - around)))
+                        (self.folder / f"deep.{suffix}").write_bytes(bytes_of)
                     wanted = 0 if depth == DEEPEST and reads_deepest else 3
                     try:
                         self.run_line(f"ulimit -s 64; {line}", wanted)

@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Writes the seeds of corpus/ that are made by hand, byte by byte, from the formats.
+
+    make_seeds.py FOLDER       corpus/ of this folder, to make them again
+
+Those of dumps are made by make_dump_seeds.py when they are needed; corpus/replay and
+corpus/checkpoint hold what the command and the library wrote.
+"""
+import json
+import pathlib
+import struct
+import sys
+
+
+def floats(n):
+    return struct.pack(f"<{n}f", *(((i * 37 + 11) % 64) / 16 - 2 for i in range(n)))
+
+
+# fastText models
+
+DIM, WORDS, LABELS, BUCKETS = 2, ["</s>", "the", "cat", "\u00e9t\u00e9"], "abc", 10
+
+
+def codebook(dim, n_subs, sub):
+    last = dim - (n_subs - 1) * sub
+    return struct.pack("<4i", dim, n_subs, sub, last) + floats(256 * dim)
+
+
+def matrix(n_rows, quantised):
+    if not quantised:
+        return struct.pack("<qq", n_rows, DIM) + floats(n_rows * DIM)
+    codes = bytes((i * 91 + 3) % 256 for i in range(2 * n_rows))
+    norms = bytes((i * 17 + 40) % 256 for i in range(n_rows))
+    return (struct.pack("<Bqqi", 1, n_rows, DIM, 2 * n_rows) + codes + codebook(DIM, 2, 1)
+            + norms + codebook(1, 1, 1))
+
+
+def entry(text, count, kind):
+    return text.encode() + b"\0" + struct.pack("<qb", count, kind)
+
+
+def fasttext(loss, ngrams, minn, maxn, quantised=False, pairs=None, version=12):
+    args = [DIM, 5, 5, 1, 5, ngrams, loss, 3, BUCKETS, minn, maxn, 100]
+    n = len(WORDS) + len(LABELS)
+    model = struct.pack("<ii12id", 793712314, version, *args, 0)
+    n_pruned = -1 if pairs is None else len(pairs)
+    model += struct.pack("<iiiqq", n, len(WORDS), len(LABELS), 100, n_pruned)
+    for i, word in enumerate(WORDS):
+        model += entry(word, 9 - 2 * i, 0)
+    for i, label in enumerate(LABELS):
+        model += entry("__label__" + label, 6 - i, 1)
+    for pair in pairs or []:
+        model += struct.pack("<ii", *pair)
+    rows = len(WORDS) + (BUCKETS if pairs is None else len(pairs))
+    for n_rows in (rows, len(LABELS)):
+        model += struct.pack("<B", quantised) + matrix(n_rows, quantised)
+    return model
+
+
+def fasttext_seeds():
+    line = "the cat \u00e9t\u00e9 dog __label__zz __label__a\n".encode()
+    models = {
+        "softmax": fasttext(3, 3, 0, 0), "tree": fasttext(1, 1, 0, 0),
+        "subwords": fasttext(1, 2, 2, 3), "ova": fasttext(4, 1, 1, 2, True),
+        "negatives": fasttext(2, 1, 0, 0, True),
+        "pruned": fasttext(1, 2, 2, 2, True, [(7, 0), (5, 1), (3, 2)]),
+        "pruned_negative": fasttext(1, 1, 0, 0, False, [(-1, 0)]),
+        "version_11": fasttext(1, 1, 0, 3, version=11),
+    }
+    yield "predict_model/subwords", models["subwords"]
+    for name, model in models.items():
+        yield f"fasttext/{name}", bytes([len(line)]) + line + model
+    odd = b"</s> the</s> \xff\xfe\x80 \xf0\x9f\x99\x82 cat\0\t\v\n\n  the"
+    yield "predict/lines", line * 3 + odd
+    yield "predict/long", b"the cat " * 200
+    yield "predict/no_newline", b"__label__b"
+
+
+# Arrays of targets
+
+def npy(header, data):
+    text = repr(header).encode()
+    text += b" " * (-(len(text) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(text)) + text + data
+
+
+def targets_seeds():
+    for kind in ("<i8", "<i4", ">i4", "<i2", "|u1", "<u2"):
+        code = {"8": "q", "4": "i", "2": "h", "1": "b"}[kind[2]]
+        code = code.upper() if kind[1] == "u" else code
+        values = [3, 0, 7] if kind[1] == "u" else [3, -1, 7]
+        data = struct.pack((">" if kind[0] == ">" else "<") + "3" + code, *values)
+        header = {"descr": kind, "fortran_order": False, "shape": (3,)}
+        yield f"targets/{kind[1:]}{'_big' if kind[0] == '>' else ''}.npy", npy(header, data)
+    two = {"descr": "<i4", "fortran_order": False, "shape": (2, 2)}
+    yield "targets/two_axes.npy", npy(two, struct.pack("<4i", 1, 2, -100, 4))
+    real = {"descr": "<f4", "fortran_order": False, "shape": (2,)}
+    yield "targets/floats.npy", npy(real, floats(2))
+    yield "targets/text.txt", b"3\n-1 7\t8\r\n\n16777215\n"
+    yield "targets/bad.txt", b"3\nx\n"
+
+
+# Vocabularies: the first byte chooses spelling and name
+
+def gguf_text(text, order, size):
+    return struct.pack(order + size, len(text)) + text
+
+
+def gguf(tokens, model, version=3, order="<"):
+    size = "I" if version == 1 else "Q"
+    keys = [(b"general.name", 8, gguf_text(b"x", order, size)),
+            (b"tokenizer.ggml.model", 8, gguf_text(model, order, size)),
+            (b"numbers", 9, struct.pack(order + "I" + size + "3H", 2, 3, 1, 2, 3)),
+            (b"flag", 7, b"\1"),
+            (b"tokenizer.ggml.tokens", 9, struct.pack(order + "I" + size, 8, len(tokens))
+             + b"".join(gguf_text(t, order, size) for t in tokens)),
+            (b"tokenizer.ggml.token_type", 9, struct.pack(order + "I" + size, 5, len(tokens))
+             + struct.pack(f"{order}{len(tokens)}i", *([3] + [1] * (len(tokens) - 1))))]
+    body = b"GGUF" + struct.pack(order + "I" + 2 * size, version, 0, len(keys))
+    for key, kind, value in keys:
+        body += gguf_text(key, order, size) + struct.pack(order + "I", kind) + value
+    return body
+
+
+def vocab_seeds():
+    tokens = [b"<s>", b"\xe2\x96\x81the", b"\xc4\xa0cat", b"<0x0A>", b"\\n"]
+    for model in (b"gpt2", b"llama", b"rwkv"):
+        yield f"vocab/{model.decode()}.gguf", b"\0" + gguf(tokens, model)
+    yield "vocab/version_1.gguf", b"\0" + gguf(tokens, b"gpt2", 1)
+    yield "vocab/big_endian.gguf", b"\0" + gguf(tokens, b"gpt2", 3, ">")
+    texts = ["<s>", "\u0120the", "\u2581cat", "<0x0A>", "a\0b", "\U0001f642", "\"\\/\b\f\n\r\t"]
+    added = [{"id": 7, "content": "<pad>", "special": True}]
+    decoder = {"type": "Sequence", "decoders": [{"type": "Replace"}, {"type": "ByteFallback"}]}
+    forms = {
+        "list": texts, "map": {t: i for i, t in enumerate(texts)},
+        "tokenizer": {"model": {"type": "BPE", "vocab": {t: i for i, t in enumerate(texts)}},
+                      "decoder": {"type": "ByteLevel"}, "added_tokens": added},
+        "unigram": {"model": {"vocab": [[t, -i / 2] for i, t in enumerate(texts)]},
+                    "decoder": decoder},
+        "wrong": {"model": {"vocab": {"a": 1.5}}},
+    }
+    for name, form in forms.items():
+        yield f"vocab/{name}.json", b"\4" + json.dumps(form).encode()
+    yield "vocab/lines.txt", b"\0" + "<s>\n\u0120the\n\\n\n\u2581cat\n<0x41>\n".encode()
+    yield "vocab/plain.txt", b"\3one\ntwo\n"
+
+
+# Heads
+
+def safetensors(tensors, notes):
+    header, data = {"__metadata__": notes}, b""
+    for name, (dtype, shape, bytes_of) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape,
+                        "data_offsets": [len(data), len(data) + len(bytes_of)]}
+        data += bytes_of
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def f32(*shape):
+    n = 1
+    for axis in shape:
+        n *= axis
+    return "F32", list(shape), floats(n)
+
+
+def head_seeds():
+    def notes(kind, **more):
+        return {"format": "pluck-head", "kind": kind, "dim": "2", **more}
+
+    i32 = struct.pack
+    children = ("I32", [3, 2], i32("<6i", 0, 1, 2, 3, 4, 5))
+    halves = ("F16", [3, 2], struct.pack("<6e", 1, 2, 3, -1, -2, -3))
+    yield "head/dense", safetensors({"bias": f32(3), "weight": f32(3, 2)}, notes("dense"))
+    yield "head/dense_f16", safetensors({"weight": halves}, notes("dense"))
+    for sign in ("left", "right"):
+        yield f"head/tree_{sign}", safetensors(
+            {"nodes": f32(3, 2), "bias": f32(3), "children": children},
+            notes("hierarchical", sign=sign))
+    tails = {"head.weight": f32(4, 2), "head.bias": f32(4), "tail.0.0.weight": f32(1, 2),
+             "tail.0.1.weight": f32(3, 1)}
+    yield "head/adaptive", safetensors(tails, notes("adaptive"))
+    yield "head/adaptive_torch", safetensors({"lm." + k: v for k, v in tails.items()}, {})
+    yield "head/bands", safetensors(
+        {"band.0.weight": f32(2, 2), "band.1.weight": f32(3, 1), "bias": f32(5),
+         "first": ("I32", [2], i32("<2i", 0, 1))}, notes("differentiated"))
+    yield "head/no_kind", safetensors({"weight": f32(3, 2)}, notes("other"))
+
+
+# JSON: the first byte says whether NUL may be in strings
+
+def json_seeds():
+    everything = {"a": [1, -2.5, 1e-7, 1e400, 12345678901234567890], "b": {"c": None, "d": True},
+                  "\u00e9\U0001f642": "\"\\/\b\f\n\r\t\u0001", "": [[], {}, False], "s": "a\0b"}
+    many = {f"key{i}": i for i in range(12)}
+    yield "json/ascii.json", b"\1" + json.dumps(everything).encode()
+    yield "json/utf8.json", b"\1" + json.dumps(everything, ensure_ascii=False, indent=1).encode()
+    yield "json/many.json", b"\0\xef\xbb\xbf" + json.dumps(many).encode()
+    yield "json/twice.json", b"\0" + json.dumps(many)[:-1].encode() + b', "key3": 0}'
+    yield "json/deepest.json", b"\0" + b"[" * 64 + b"]" * 64
+    yield "json/too_deep.json", b"\0" + b'{"a":' * 65 + b"1" + b"}" * 65
+    wrong = ["", "{", "[1", '{"a"', '{"a":1,}', "[1,]", "01", "-", "1.", "1e", '"', '"\\x"',
+             '"\\u12"', '"\\u0000"', '"\\ud800"', '"\\udc00"', '"\n"', '"\x80"', "'a'", "/* */ 1",
+             "NaN", "True", ".5", "x", "nul", "1 2", "[1 2]", '{"a" 1}', "{1:2}", "1" * 128]
+    for i, text in enumerate(wrong):
+        yield f"json/wrong_{i:02}.json", b"\0" + text.encode("latin-1")
+
+
+def main():
+    corpus = pathlib.Path(sys.argv[1]) / "corpus"
+    for seeds in (fasttext_seeds, targets_seeds, vocab_seeds, head_seeds, json_seeds):
+        for name, content in seeds():
+            path = corpus / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
