@@ -176,6 +176,62 @@ def check_npz_lies(checker):
         checker.refuse(what, patched(good, at, code, value), fragment)
 
 
+def zip64(content, fields=(), other_block=b"", end=True, **values):
+    """A ZIP file of one member with 64-bit numbers in its directory entry, for these fields, and,
+    if end, in an end record of its own. values: what to write instead of the true numbers."""
+    entry, last = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
+    head = bytearray(content[entry:entry + 46])
+    name_length = struct.unpack_from("<H", head, 28)[0]
+    block = b""
+    for field, at in (("size", 24), ("packed", 20), ("local", 42)):
+        if field in fields:
+            true = struct.unpack_from("<I", head, at)[0]
+            block += struct.pack("<Q", values.get(field, true))
+            struct.pack_into("<I", head, at, 0xFFFFFFFF)
+    block = struct.pack("<HH", 1, values.get("block", len(block))) + block if fields else b""
+    struct.pack_into("<H", head, 30, len(other_block + block))
+    directory = bytes(head) + content[entry + 46:entry + 46 + name_length] + other_block + block
+    out = content[:entry] + directory
+    if not end:
+        return out + struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 1, 1, len(directory), entry, 0)
+    out += struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, 45, 45, 0, 0, 1, values.get("members", 1),
+                       values.get("bytes", len(directory)), values.get("offset", entry))
+    at = values.get("locator", entry + len(directory))
+    out += struct.pack("<IIQI", 0x07064B50, 0, at, 1)
+    return out + struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF,
+                             len(content) - last - 22)
+
+
+def check_zip64(checker):
+    """Numbers of 64 bits wherever they may stand, and those that cannot be right."""
+    rows = checker.rows(2, 3)
+    good = npz(zipfile.ZIP_STORED, a=npy(rows))
+    others = (b"", struct.pack("<HH5s", 0x5455, 5, b"times"))
+    names = ("size", "packed", "local")
+    for chosen in range(8):
+        fields = [name for i, name in enumerate(names) if chosen >> i & 1]
+        for block in others:
+            for end in (False, True):
+                checker.check(f"zip64 {fields} {end}", zip64(good, fields, block, end),
+                              "npz <f4 f32 3 a", rows, streamed=(False,))
+    for huge in (2**31, 2**32 - 1, 2**63, 2**64 - 1):
+        for what, fragment in (("locator", "where no end record is"),
+                               ("members", "members: expected 46 bytes or more each"),
+                               ("bytes", "does not end before its end record"),
+                               ("offset", "does not end before its end record")):
+            checker.refuse(f"zip64 {what} {huge}", zip64(good, **{what: huge}), fragment)
+        for what, fragment in (("packed", "do not end before the ZIP directory"),
+                               ("local", "no local ZIP header at byte")):
+            checker.refuse(f"zip64 {what} {huge}", zip64(good, [what], **{what: huge}), fragment)
+    checker.refuse("zip64 size", zip64(good, ["size"], size=2**63),
+                   "unpacks to less than the 9223372036854775808 bytes")
+    for length in (0, 7, 0xFFFF):
+        checker.refuse(f"zip64 block of {length}", zip64(good, ["size"], block=length),
+                       "64-bit sizes are missing")
+    checker.refuse("zip64 without a number", zip64(good, ["size", "local"], block=8),
+                   "64-bit sizes are missing")
+
+
 def check_llama_kl(checker):
     for n_ctx, n_vocab, n_chunk in [(3, 1, 1), (4, 5, 2), (8, 6, 3), (9, 301, 2)]:
         pick = checker.random
@@ -288,6 +344,7 @@ def main():
         checker = Checker(sys.argv[1], seed, folder)
         check_npz(checker)
         check_npz_lies(checker)
+        check_zip64(checker)
         check_llama_kl(checker)
         check_json_lines(checker)
         check_json_refused(checker)
