@@ -534,7 +534,7 @@ static const char *const show_examples[] = {
     "pluck config show --preset balanced", NULL};
 static const char *const import_examples[] = {
     "pluck config import generation_config.json -q > mine.json",
-    "pluck config import generation_config.json --format json",
+    "pluck config import Modelfile --format json",
     "echo '{\"temperature\": 0.7, \"top_p\": 0.9}' | pluck config import --from vllm - -q", NULL};
 static const char *const init_examples[] = {"pluck config init > config.json",
                                             "pluck config init --list", NULL};
@@ -793,12 +793,13 @@ static const command config_import_command = {
     "config import",
     "FILE [options]",
     "turn a configuration of another engine into one of pluck",
-    "Reads a generation_config.json of Hugging Face Transformers or the body of a request to "
-    "llama.cpp's server, vLLM or OpenAI's API, and prints a configuration that does the same, in "
-    "that engine's order and with its defaults. What became of each key is said on standard error: "
-    "mapped, ignored because it does not change which token is drawn, or refused because it may. "
-    "Status 1 if any was refused. --format json prints one object with from, config and keys. - is "
-    "standard input.",
+    "Reads a generation_config.json of Hugging Face Transformers; the body of a request to "
+    "llama.cpp's server, vLLM, OpenAI's API, text-generation-webui, KoboldCpp or Ollama; a preset "
+    "of text-generation-webui, a Modelfile, or arguments of ExLlamaV3. Prints a configuration that "
+    "does the same, in that engine's order and with its defaults. Standard error says what became "
+    "of each key: mapped, ignored because it does not change which token is drawn, or refused "
+    "because it may. Status 1 if any was refused. --format json prints one object with from, "
+    "config and keys. - is standard input.",
     import_tables,
     false,
     import_examples,

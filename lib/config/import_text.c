@@ -14,13 +14,13 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One pair. value: raw text; quoted values are always strings. */
+enum { MAX_PAIRS = 4096 };
+
 typedef struct text_pair {
     const char *name;
     size_t name_length;
     size_t line;
-    size_t value_at, value_length; /* in text_pairs.values */
-    bool is_json;                  /* the value is JSON already */
+    size_t value_at, value_length; /* JSON, in text_pairs.values */
     bool is_over;                  /* a later pair has the same name */
 } text_pair;
 
@@ -31,7 +31,7 @@ typedef struct text_pairs {
     size_t size, at, line;
     text_pair *items;
     size_t n, capacity;
-    char *values; /* all values, which are not longer than the text, but for escapes */
+    char *values; /* of all pairs, one after another */
     size_t n_values, values_capacity;
     bool failed_memory;
 } text_pairs;
@@ -100,7 +100,7 @@ static void put_scalar(text_pairs *pairs, const char *text, size_t n)
     if (end < n && text[end] == '.')
         while (++end < n && text[end] >= '0' && text[end] <= '9')
             continue;
-    const bool has_fraction = end > whole + 1, has_point = end > whole;
+    const bool has_fraction = end > whole + 1;
     if (end < n && (text[end] == 'e' || text[end] == 'E'))
         exponent = end + 1 + (end + 1 < n && (text[end + 1] == '-' || text[end + 1] == '+'));
     const bool is_number = (whole > at || has_fraction) &&
@@ -116,13 +116,19 @@ static void put_scalar(text_pairs *pairs, const char *text, size_t n)
     put(pairs, whole > at ? text + at : "0", whole > at ? whole - at : 1);
     if (has_fraction)
         put(pairs, text + whole, end - whole);
-    (void)has_point;
     if (exponent)
         put(pairs, text + end, n - end);
 }
 
+static pluck_status fail_at(const text_pairs *pairs, const char *what)
+{
+    return pl_fail(pairs->err, PLUCK_ERR_CONFIG, "line %zu: %s", pairs->line, what);
+}
+
 static pluck_status open_pair(text_pairs *pairs, const char *name, size_t n)
 {
+    if (pairs->n == MAX_PAIRS)
+        return fail_at(pairs, "there can be 4096 settings at most");
     if (pairs->n == pairs->capacity) {
         const size_t capacity = pairs->capacity ? 2 * pairs->capacity : 32;
         text_pair *larger = pl_alloc(pairs->allocator, capacity, sizeof *larger);
@@ -144,11 +150,6 @@ static pluck_status close_pair(text_pairs *pairs)
     text_pair *pair = &pairs->items[pairs->n - 1];
     pair->value_length = pairs->n_values - pair->value_at;
     return pairs->failed_memory ? pl_fail_nomem(pairs->err, pairs->size) : PLUCK_OK;
-}
-
-static pluck_status fail_at(const text_pairs *pairs, const char *what)
-{
-    return pl_fail(pairs->err, PLUCK_ERR_CONFIG, "line %zu: %s", pairs->line, what);
 }
 
 /* The pairs as an object. Of pairs with the same name the last one counts. */
@@ -375,7 +376,6 @@ static void end_line(text_pairs *pairs)
 static pluck_status read_quoted(text_pairs *pairs)
 {
     const int quote = peek(pairs);
-    const size_t start = pairs->n_values;
     step(pairs);
     size_t n_kept = 0; /* bytes that spaces before a line break do not belong to */
     put(pairs, "\"", 1);
@@ -419,7 +419,6 @@ static pluck_status read_quoted(text_pairs *pairs)
                 n_kept = pairs->n_values;
         }
     }
-    (void)start;
     put(pairs, "\"", 1);
     return PLUCK_OK;
 }

@@ -151,6 +151,7 @@ def write_inputs(folder):
     (folder / "generation_config.json").write_text(
         '{"do_sample": true, "temperature": 0.6, "top_p": 0.9, "repetition_penalty": 1.1,\n'
         ' "num_beams": 1, "eos_token_id": [7], "transformers_version": "4.44.0"}\n')
+    (folder / "Modelfile").write_text("FROM llama3.2\nPARAMETER temperature 0.6\n")
 
 
 def environment(pluck):

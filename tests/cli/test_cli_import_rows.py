@@ -6,13 +6,16 @@ engines' sources; import/bodies has whole files; import/keys.json the engines' o
     test_cli_import_rows.py --pluck PLUCK [TEST...]
 """
 import json
+import math
 import pathlib
 import re
 import subprocess
+import tempfile
 import unittest
 
 import command_case
 from command_case import main
+from make_inputs import npy
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "import"
 ENGINES = ["huggingface", "llama.cpp", "vllm", "openai", "text-generation-webui", "koboldcpp",
@@ -109,6 +112,158 @@ class Bodies(unittest.TestCase):
                 else:
                     self.assertIsNotNone(found, message)
                     self.assertEqual(found["from"], expected["from"])
+
+
+# What engines compute, in a few lines each: a row is a dictionary from token to logit.
+
+def softmax(row):
+    top = max(row.values())
+    weights = {token: math.exp(logit - top) for token, logit in row.items()}
+    total = sum(weights.values())
+    return {token: weight / total for token, weight in weights.items()}
+
+
+def best_first(row):
+    return sorted(row, key=lambda token: (-row[token], token))
+
+
+def bias(row, biases):
+    return {token: logit + biases.get(token, 0) for token, logit in row.items()}
+
+
+def repeat(row, seen, penalty):
+    return {token: logit if token not in seen else
+            logit / penalty if logit > 0 else logit * penalty for token, logit in row.items()}
+
+
+def subtract(row, seen, presence, frequency):
+    return {token: logit - (token in seen) * presence - seen.count(token) * frequency
+            for token, logit in row.items()}
+
+
+def temperature(row, t):
+    return {token: logit / t for token, logit in row.items()}
+
+
+def top_k(row, k):
+    return {token: row[token] for token in best_first(row)[:k]}
+
+
+def top_p(row, p):
+    kept, total, probs = {}, 0, softmax(row)
+    for token in best_first(row):
+        kept[token] = row[token]
+        total += probs[token]
+        if total >= p:
+            break
+    return kept
+
+
+def min_p(row, p):
+    probs = softmax(row)
+    return {token: row[token] for token in row if probs[token] >= p * max(probs.values())}
+
+
+def top_a(row, a):
+    probs = softmax(row)
+    return {token: row[token] for token in row if probs[token] >= a * max(probs.values()) ** 2}
+
+
+def epsilon(row, e):
+    probs = softmax(row)
+    return {token: row[token] for token in row if probs[token] >= e}
+
+
+def typical(row, mass):
+    probs, kept, total = softmax(row), {}, 0
+    entropy = -sum(p * math.log(p) for p in probs.values())
+    for token in sorted(row, key=lambda token: abs(-math.log(probs[token]) - entropy)):
+        kept[token] = row[token]
+        total += probs[token]
+        if total >= mass:
+            break
+    return kept
+
+
+def smoothing(row, factor):
+    top = max(row.values())
+    return {token: top - factor * (logit - top) ** 2 for token, logit in row.items()}
+
+
+PROMPT = [1, 4, 4, 9, 6, 2]
+LOGITS = [0.4, 3.1, 2.9, -0.7, 2.2, 1.9, 2.4, 0.1, 1.3, -1.5, 1.6, 0.8, 2.05, 1.1, -0.2, 1.75]
+
+# Engine, body, and what the engine does with a row after PROMPT.
+ORDERS = [
+    ("vllm", {"repetition_penalty": 1.3, "presence_penalty": 0.9, "frequency_penalty": 0.7,
+              "temperature": 1.4, "min_p": 0.2, "top_k": 9, "top_p": 0.8, "logit_bias": {"5": 1.5}},
+     lambda row: top_p(top_k(min_p(temperature(repeat(bias(row, {5: 1.5}), PROMPT, 1.3), 1.4), 0.2),
+                             9), 0.8)),
+    ("openai", {"presence_penalty": 0.9, "temperature": 1.4, "top_p": 0.8},
+     lambda row: top_p(temperature(row, 1.4), 0.8)),
+    ("huggingface", {"do_sample": True, "repetition_penalty": 1.3, "temperature": 1.4, "top_k": 12,
+                     "top_p": 0.9, "min_p": 0.25, "typical_p": 0.8, "epsilon_cutoff": 0.05},
+     lambda row: epsilon(typical(min_p(top_p(top_k(temperature(repeat(row, PROMPT, 1.3), 1.4), 12),
+                                             0.9), 0.25), 0.8), 0.05)),
+    ("llama.cpp", {"repeat_penalty": 1.3, "presence_penalty": 0.5, "frequency_penalty": 0.3,
+                   "repeat_last_n": 4, "temperature": 1.4, "top_k": 12, "top_p": 0.9, "min_p": 0.25,
+                   "typical_p": 0.85},
+     lambda row: temperature(min_p(top_p(typical(top_k(subtract(repeat(row, PROMPT[-4:], 1.3),
+                                                                PROMPT[-4:], 0.5, 0.3), 12), 0.85),
+                                         0.9), 0.25), 1.4)),
+    ("llama.cpp", {"samplers": ["temperature", "top_p", "top_k", "temperature"], "temperature": 1.4,
+                   "top_p": 0.9, "top_k": 9},
+     lambda row: temperature(top_k(top_p(temperature(row, 1.4), 0.9), 9), 1.4)),
+    ("text-generation-webui", {"repetition_penalty": 1.3, "presence_penalty": 0.5,
+                               "repetition_penalty_range": 3, "temperature": 1.4,
+                               "smoothing_factor": 0.3, "top_k": 12, "top_p": 0.9,
+                               "epsilon_cutoff": 300, "top_a": 0.4, "min_p": 0.1},
+     lambda row: min_p(top_a(epsilon(top_p(top_k(smoothing(temperature(subtract(
+         repeat(row, PROMPT[-3:], 1.3), PROMPT[-3:], 0.5, 0), 1.4), 0.3), 12), 0.9), 0.03), 0.4),
+         0.1)),
+    ("text-generation-webui", {"temperature": 1.4, "top_p": 0.8, "temperature_last": True},
+     lambda row: temperature(top_p(row, 0.8), 1.4)),
+    ("koboldcpp", {"rep_pen": 1.3, "presence_penalty": 0.5, "rep_pen_range": 4, "temperature": 1.4,
+                   "smoothing_factor": 0.3, "top_k": 12, "top_a": 0.2, "typical": 0.9, "top_p": 0.9,
+                   "min_p": 0.2, "nsigma": 0},
+     lambda row: smoothing(temperature(min_p(top_p(typical(top_a(top_k(subtract(
+         repeat(row, PROMPT[-4:], 1.3), PROMPT[-4:], 0.5, 0), 12), 0.2), 0.9), 0.9), 0.2), 1.4),
+         0.3)),
+    ("ollama", {"options": {"repeat_penalty": 1.3, "repeat_last_n": -1, "top_k": 12, "top_p": 0.9,
+                            "min_p": 0.25, "temperature": 1.4}},
+     lambda row: temperature(min_p(top_p(top_k(repeat(row, PROMPT, 1.3), 12), 0.9), 0.25), 1.4)),
+    ("exllamav3", {"rep_p": 1.3, "pres_p": 0.5, "freq_p": 0.3, "rep_sustain_range": 4,
+                   "min_p": 0.25, "top_k": 7, "temperature": 1.4, "temp_last": True},
+     lambda row: temperature(top_k(min_p(subtract(repeat(row, PROMPT[-4:], 1.3), PROMPT[-4:], 0.5,
+                                                  0.3), 0.25), 7), 1.4)),
+    ("exllamav3", {"min_p": 0.25, "top_k": 9, "temperature": 1.4},
+     lambda row: top_k(min_p(temperature(row, 1.4), 0.25), 9)),
+]
+
+
+class Orders(unittest.TestCase):
+    """The distribution of an imported chain is that of the engine's steps in the engine's order."""
+
+    def test_chains_compute_what_engines_compute(self):
+        with tempfile.TemporaryDirectory() as folder:
+            dump, config = pathlib.Path(folder, "row.npy"), pathlib.Path(folder, "config.json")
+            dump.write_bytes(npy([LOGITS]))
+            for engine, body, steps in ORDERS:
+                with self.subTest(engine=engine, body=body):
+                    code, found, message = run_import(json.dumps(body), "--from", engine)
+                    self.assertEqual(code, 0, message)
+                    config.write_text(json.dumps(found["config"]))
+                    done = subprocess.run(
+                        [command_case.PLUCK, "inspect", dump, "--config", config, "--prompt-tokens",
+                         ",".join(map(str, PROMPT)), "--format", "json"], capture_output=True,
+                        check=True)
+                    got = {item["token"]: item["prob"] for item in json.loads(done.stdout)["top"]}
+                    wanted = softmax(steps(dict(enumerate(LOGITS))))
+                    self.assertEqual(sorted(got), sorted(wanted))
+                    for token, prob in wanted.items():
+                        self.assertAlmostEqual(got[token], prob, delta=1e-6)
+                    self.assertGreater(len(got), 2)
+                    self.assertLess(len(got), len(LOGITS))
 
 
 class Keys(unittest.TestCase):
