@@ -59,8 +59,11 @@ static int stat_directory(const pl_place *place, struct stat *info)
     return result;
 }
 
+/* A disk may have several nodes. */
 static bool is_same_file(const struct stat *a, const struct stat *b)
 {
+    if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
+        return a->st_rdev == b->st_rdev;
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
@@ -138,6 +141,9 @@ static pluck_status find(pl_place *place, const char *path, pluck_error *err)
         return pl_fail_system(path, NULL, EISDIR, err);
     if (!S_ISREG(place->info.st_mode))
         place->kind = PL_PLACE_DEVICE;
+    /* Renaming would replace a file that its owner has protected. */
+    else if (faccessat(AT_FDCWD, place->target, W_OK, AT_EACCESS) != 0)
+        return pl_fail_system(path, NULL, errno, err);
     return PLUCK_OK;
 }
 

@@ -24,8 +24,8 @@ typedef struct pl_place {
 } pl_place;
 
 /* Follows the links of path, a dangling one too. PLUCK_ERR_IO with a message that begins with path
- * if it cannot be written to: a directory, or a name in a directory that is not there. On failure
- * nothing is held. */
+ * if it cannot be written to: a directory, a file without write permission, or a name in no
+ * directory. On failure nothing is held. */
 pluck_status pl_place_find(pl_place *place, const char *path, const pluck_allocator *allocator,
                            pluck_error *err);
 void pl_place_free(pl_place *place);

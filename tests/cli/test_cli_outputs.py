@@ -339,6 +339,18 @@ class Devices(TableCase):
             if not line.startswith("convert"):
                 self.assertIn("completed", self.stderr)
 
+    def test_a_disk_that_is_an_input_by_another_node(self):
+        """Nobody opens them: the refusal comes before."""
+        line = "sample disk.npy"
+        self.fresh("sample")
+        try:
+            for name in ("disk.npy", "out"):
+                os.mknod(self.folder / name, stat.S_IFBLK | 0o600, os.makedev(7, 4095))
+        except OSError as error:
+            self.skipTest(f"a device node cannot be made here: {error.strerror}")
+        before = self.states()
+        self.check_refused(line, before, self.run_pluck(f"{line} -o out"), 2)
+
     def test_a_head_is_named_when_the_results_cannot_be_printed(self):
         for line in ("tree fit hidden.npy next.npy -e 1 -q", "tree distill head.npy hidden.npy "
                      "next.npy --bias bias.npy -e 1 -q"):

@@ -51,6 +51,41 @@ class Trouble(OutputCase):
                 self.check_refused(full, before, code, 4)
                 self.assertEqual(os.listdir(self.folder / "closed"), ["old"])
 
+    def test_a_protected_file_is_not_replaced(self):
+        for command, line, flag, needed in rows():
+            self.fresh(line)
+            (self.folder / "out").write_bytes(OLD)
+            (self.folder / "out").chmod(0o444)
+            if os.geteuid() == 0:
+                os.chown(self.folder / "out", NOBODY, NOBODY)
+            self.folder.chmod(0o777)
+            before = self.states()
+            full = f"{command} {line} {needed} {flag} out"
+            self.check_refused(full, before, self.run_pluck(full, **self.somebody()), 4)
+
+    def test_a_pipe_without_a_reader_can_be_given_up(self):
+        for line in ("sample small.npy -o out", "convert small.npy --to npy -o out",
+                     "convert small.npy --targets t8.txt --to npy -o x --targets-out out",
+                     "tree fit hidden.npy next.npy -e 1 -q -o out",
+                     "inspect small.npy -o x --csv out"):
+            self.fresh(line)
+            os.mkfifo(self.folder / "out")
+            before = self.states()
+            with subprocess.Popen(["sh", "-c", f"exec pluck {line}"], cwd=self.folder,
+                                  env=self.env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                  stdout=subprocess.DEVNULL, preexec_fn=take_signals) as process:
+                with self.assertRaises(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.4)
+                # The first one may have been taken for a checkpoint.
+                for _ in range(2):
+                    process.send_signal(signal.SIGTERM)
+                    try:
+                        process.wait(timeout=0.4)
+                    except subprocess.TimeoutExpired:
+                        pass
+                self.assertEqual(process.wait(timeout=60), -signal.SIGTERM, line)
+            self.assertEqual(self.states(), before, line)
+
     @staticmethod
     def somebody():
         return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
