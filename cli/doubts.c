@@ -19,7 +19,7 @@ typedef enum row_kind { ROW_LOGITS, ROW_PROBS, ROW_LOGPROBS, ROW_NEGATED_LOGPROB
 
 static row_kind kind_of(const double *z, uint32_t n, double tolerance)
 {
-    double sum = 0, low = INFINITY, high = -INFINITY, exp_sum = 0, negated_sum = 0;
+    double sum = 0, low = (double)INFINITY, high = -(double)INFINITY, exp_sum = 0, negated_sum = 0;
     for (uint32_t i = 0; i < n; i++) {
         low = fmin(low, z[i]);
         high = fmax(high, z[i]);
@@ -162,7 +162,7 @@ static void add_shifts(const source *src, const targets *truth, uint64_t row, do
 {
     pluck_dump_row read;
     pluck_token token[3];
-    double max = -INFINITY, sum = 0;
+    double max = -(double)INFINITY, sum = 0;
     for (int k = 2; k >= 0; k--) {
         uint64_t other = row + (uint64_t)(int64_t)shift_of[k];
         if (!read_row(src, other, z, &read) ||

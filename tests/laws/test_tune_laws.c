@@ -308,7 +308,7 @@ static void bits_depend_neither_on_the_instruction_set_nor_on_threads(void **sta
 /* Tokens that a cut keeps in a row, from the definition of its stage: those that need less. */
 static double need_of(const float *z, uint32_t n, uint32_t token, pluck_tune_cut_kind kind)
 {
-    double max = -INFINITY, sum = 0, before = 0, mean = 0, deviation = 0;
+    double max = -(double)INFINITY, sum = 0, before = 0, mean = 0, deviation = 0;
     uint32_t rank = 0;
     for (uint32_t i = 0; i < n; i++) {
         max = fmax(max, (double)z[i]);
