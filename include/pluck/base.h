@@ -13,6 +13,8 @@
  *     object and sets the pointer to NULL; destroying NULL is allowed.
  *   - An object may be used by one thread at a time; different objects may be used by different
  *     threads at once. const objects may be read by many threads at once.
+ *   - A call needs at most 64 KiB of stack; threads that the library starts have their own. They
+ *     block signals, and none survives a fork: calls in the child run on the calling thread.
  *   - Strings are UTF-8. Sizes that end in _bytes are bytes; n_something counts elements.
  *   - The library never prints, exits or aborts, reads no environment variable and keeps no global
  *     state.

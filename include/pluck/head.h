@@ -360,10 +360,11 @@ PLUCK_API pluck_status pluck_head_min_p(pluck_head_query *query, const float *hi
 /*
  * Many rows at once
  *
- * hidden: [n_rows, dim] floats. n_threads >= 1 threads share the rows (the caller's is one of
- * them); the results do not depend on how many. mask: as for pluck_head_query_set_mask(), for all
- * rows, or NULL. Each thread creates a query, so these functions allocate. On failure the outputs
- * are unspecified, and the message names the first row that failed.
+ * hidden: [n_rows, dim] floats. n_threads >= 1 threads share the rows (the caller's is one of them;
+ * the others live for the length of the call); the results do not depend on how many, and where the
+ * system refuses threads there are fewer. mask: as for pluck_head_query_set_mask(), for all rows,
+ * or NULL. Each thread creates a query, so these functions allocate. On failure the outputs are
+ * unspecified, and the message names the first row that failed.
  */
 typedef struct pluck_head_batch {
     const float *hidden;

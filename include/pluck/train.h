@@ -30,7 +30,8 @@
  *     }
  *     pluck_trainer_destroy(&trainer);
  *
- * A trainer is used by one thread at a time, and starts its own within pluck_trainer_step().
+ * A trainer is used by one thread at a time. The threads of its own start within
+ * pluck_trainer_step(), sleep between steps and end with the trainer.
  */
 #ifndef PLUCK_TRAIN_H
 #define PLUCK_TRAIN_H

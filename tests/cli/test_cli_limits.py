@@ -21,6 +21,7 @@ NOBODY = 65534
 THREADED = [
     "sample gpt2.npy --draws 3000 --format json --threads {}",
     "tree predict model.ftz lines.txt --top 3 --threads {}",
+    "tree fit hidden.npy next.npy -o - --threads {}",
     "tune logits.npy --targets targets.npy --format json --bootstrap 20 --threads {}",
 ]
 
