@@ -65,7 +65,8 @@ static void on_bus_error(int number, siginfo_t *info, void *where)
         raise(number);
         return;
     }
-    line l = {.n = 0};
+    /* The control sequence takes a progress bar away. */
+    line l = {.text = "\r\033[K", .n = isatty(STDERR_FILENO) ? 4 : 0};
     const char *path = shortened_file();
     add(&l, command ? command : "pluck");
     add(&l, ": ");
