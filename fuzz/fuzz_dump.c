@@ -12,7 +12,7 @@
 
 #include "dump/reader.h"
 
-enum { PREFIX_BYTES = 3, MAX_SCRATCH_VALUES = 1 << 16 };
+enum { PREFIX_BYTES = 3, MAX_SCRATCH_VALUES = 1 << 16, N_FORMATS = PLUCK_DUMP_TEXT + 1 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -104,8 +104,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < PREFIX_BYTES)
         return 0;
     const pluck_dump_options options = {
-        .format = (pluck_dump_format)(data[0] % 7),
-        .raw_dtype = (pluck_dtype)(data[0] / 7 % 3),
+        .format = (pluck_dump_format)(data[0] % N_FORMATS),
+        .raw_dtype = (pluck_dtype)(data[0] / N_FORMATS % 3),
         .raw_n_vocab = data[1],
         .tensor = tensors[data[2] % 4],
     };
@@ -129,7 +129,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_to_error(streamed);
     if (mapped && !streamed)
         require(mapped->matrix.fortran || mapped->info.format == PLUCK_DUMP_SAFETENSORS ||
-                    mapped->info.format == PLUCK_DUMP_NPZ,
+                    mapped->info.format == PLUCK_DUMP_NPZ ||
+                    mapped->info.format == PLUCK_DUMP_TORCH,
                 "the stream is refused, the file is not", &stream_err);
     pluck_dump_close(&mapped);
     pluck_dump_close(&streamed);

@@ -9,6 +9,7 @@ Fuzzing itself, with 4096 bytes as the longest input:
     make_dump_seeds.py corpus
     fuzz_dump -dict=fuzz/fuzz_dump.dict -max_len=4096 -max_total_time=600 corpus
 """
+import gzip
 import io
 import itertools
 import json
@@ -19,12 +20,17 @@ import sys
 import tempfile
 import zipfile
 
-AUTO, NPY, SAFETENSORS, RAW, NPZ, LLAMA_KL, JSONL = range(7)
+# Files of torch.save() are written by a test.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "unit"))
+sys.dont_write_bytecode = True
+from test_dump_foreign import Torch  # noqa: E402
+
+AUTO, NPY, SAFETENSORS, RAW, NPZ, LLAMA_KL, JSONL, TORCH, TEXT = range(9)
 
 
 def seed(content, file_format=AUTO, raw_dtype=0, raw_n_vocab=0, tensor=0):
     """The three bytes that fuzz_dump.c takes its options from, and the file."""
-    return bytes([file_format + 7 * raw_dtype, raw_n_vocab, tensor]) + content
+    return bytes([file_format + 9 * raw_dtype, raw_n_vocab, tensor]) + content
 
 
 def npy(descr, size, fortran, shape, major):
@@ -73,6 +79,33 @@ JSON_LINES = [
 ]
 
 
+TEXTS = [
+    "0.5,-1,2e-3\n1,2,3\n", "a\tb\tc\n1\t2\tnan\n-inf\t0\t1\n", "# note\n1.5 2 3\r\n4 5 6\r\n\n",
+    ",0,1,2,target\n0,0.5,1,2,1\n1,1,1,1,-100\n", "0.5\n-1\n2\n", "0: -1.25\n1: 3.5\n2: 0\n",
+    "[[1, 2.5, -3], [0, 0, 1e5]]", "[1, 2, 3]\n[4, 5, 6]\n", "token;logit\n0;1.5\n1;2\n",
+    "\ufeff1;2;3\n4;5;6\n", "1,2,3\n4,5\n", "1,x,3\n",
+    '{"choices": [{"logprobs": {"content": [{"token": "a", "logprob": -0.5, "top_logprobs": '
+    '[{"token": "a", "logprob": -0.5}]}]}}]}',
+]
+
+
+def torch_seeds():
+    """Tensors alone, by name, as steps, of every type, and with strides that are not rows."""
+    kinds = {"FloatStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "DoubleStorage": 8}
+    for kind, size in kinds.items():
+        t = Torch(zipfile.ZIP_DEFLATED if size == 2 else zipfile.ZIP_STORED)
+        yield t.file(t.tensor((2, 3), bytes(range(6 * size)), kind))
+    t = Torch(order="big")
+    yield t.file(t.tensor((2, 3), bytes(24)))
+    t = Torch()
+    yield t.file(t.tensor((3, 2), bytes(24), strides=[1, 3]))
+    t = Torch(folder="")
+    targets = t.tensor((2,), struct.pack("<2q", 2, -100), "LongStorage")
+    yield t.file(t.dict(a=t.tensor((2, 3), bytes(24)), targets=targets, n=b"K\5", s=b"X\1\0\0\0x"))
+    t = Torch()
+    yield t.file(t.list(*(t.tensor((3,), bytes(12)) for _ in range(3))))
+
+
 def seeds():
     types = [("<f4", 4), (">f2", 2), ("<f8", 8), ("<V2", 2)]
     shapes = [(3,), (2, 3), (2, 1, 3)]
@@ -93,11 +126,22 @@ def seeds():
         yield seed(npz(method, ("a", vector), ("logits", matrix)), tensor=2)
         yield seed(npz(method, ("a", npy(">f8", 8, True, (2, 3), 1))), tensor=1)
         yield seed(npz(method, ("a", npy("<f4", 4, False, (40, 20), 1))))
+    for content in torch_seeds():
+        yield seed(content)
+    yield seed(content, TORCH, tensor=1)
+    steps = [(f"arr_{i}", vector) for i in range(3)]
+    yield seed(npz(zipfile.ZIP_STORED, *steps, ("targets", npy("<i8", 8, False, (3,), 1))))
+    for content in (matrix, safetensors(("a", "F32", 4, [2, 3])), JSON_LINES[0].encode(),
+                    npz(zipfile.ZIP_STORED, ("a", matrix)), gzip.compress(matrix)):
+        yield seed(gzip.compress(content, mtime=0))
     yield seed(llama_kl(4, 3, 2))
     yield seed(llama_kl(7, 6, 1), LLAMA_KL)
     for lines in JSON_LINES:
         yield seed(lines.encode(), raw_n_vocab=3)
         yield seed(lines.encode(), JSONL)
+    for text in TEXTS:
+        yield seed(text.encode(), raw_n_vocab=3)
+        yield seed(text.encode(), TEXT)
     for dtype, size in enumerate([4, 2, 2]):
         yield seed(bytes(range(6 * size)), RAW, dtype, 3)
         yield seed(bytes(range(6 * size + 1)), AUTO, dtype, 3)
