@@ -141,8 +141,8 @@ PLUCK_API pluck_dump_info pluck_dump_get_info(const pluck_dump *dump);
  * this machine, in C order, not streamed, not llama-kl or JSON lines), logits->data points into
  * the file, at any alignment, and stays valid until the dump is closed; scratch may then be NULL.
  * Else the row is copied into scratch (n_vocab floats, the caller's, one a thread) and
- * logits->data = scratch. f8 values are rounded to the nearest float, as the rounding mode of the
- * calling thread says; one beyond the range of float becomes an infinity. All other values keep
+ * logits->data = scratch. f8 values are rounded to the nearest float, whatever the rounding mode of
+ * the calling thread is; one beyond the range of float becomes an infinity. All other values keep
  * their bits.
  *
  * Many threads may read one dump at once unless it is streamed. row >= n_rows: PLUCK_ERR_INVALID.
