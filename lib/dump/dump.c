@@ -184,8 +184,11 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
     if (!dump->source.streamed)
         size_bytes = (size_t)dump->source.size_bytes;
     dump->reader = find_reader(bytes, size_bytes, options);
-    if (!dump->reader && dump->source.streamed && is_text(bytes, size_bytes)) {
+    const bool is_guess = !dump->reader || (dump->reader->format == PLUCK_DUMP_RAW &&
+                                            options->format == PLUCK_DUMP_AUTO);
+    if (is_guess && dump->source.streamed && is_text(bytes, size_bytes)) {
         /* What text is, more of it may tell. */
+        dump->reader = NULL;
         status = pl_source_load(&dump->source, MAX_UNPACKED_BYTES, err);
         if (status != PLUCK_OK)
             return status;

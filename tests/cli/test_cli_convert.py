@@ -32,6 +32,18 @@ class Convert(CommandCase):
         self.run_line("pluck convert b --to npy -o c")
         self.assertEqual((self.folder / "c").read_bytes(), (self.folder / "out.npy").read_bytes())
 
+    def test_text_from_a_pipe_is_no_raw_values(self):
+        """A size of the vocabulary allows raw values; text whose first line is long is still text.
+        """
+        for lines in (",0,1,2,target\n0,0.5,1,2,1\n1,1,1,1,-100\n",
+                      "index,first,second,third\n0,1,2,3\n",
+                      "# a comment of some length\n0.5 1 2\n"):
+            (self.folder / "text.csv").write_text(lines)
+            line = "pluck convert {} --vocab-size 3 -o - --to jsonl"
+            expected = self.run_line(line.format("text.csv"))
+            self.assertIn(b'{"logits":[', expected)
+            self.assertEqual(self.run_line("cat text.csv | " + line.format("-")), expected)
+
     def test_rows_are_those_asked_for(self):
         self.run_line("pluck convert logits.npy -o part.npy --rows 3:5")
         whole, part = ((self.folder / n).read_bytes() for n in ("logits.npy", "part.npy"))
