@@ -242,13 +242,15 @@ static void quote_value(const pl_import *import, const cJSON *node, char quoted[
 static pluck_status say_rejected(pl_import *import, const pl_import_limits *limits,
                                  const cJSON *node)
 {
-    char value[VALUE_BYTES], high[48] = "";
+    char value[VALUE_BYTES], low[PL_NUMBER_TEXT_BYTES], high[PL_NUMBER_TEXT_BYTES] = "";
+    const bool is_bounded = isfinite(limits->high);
     quote_value(import, node, value);
-    if (!isinf(limits->high))
-        snprintf(high, sizeof high, " and at most %.10g", limits->high);
-    return pl_import_say(import, PLUCK_IMPORT_REFUSED, "%s rejects %s: it has to be %s %.10g%s",
+    pl_number_write(limits->low, low);
+    if (is_bounded)
+        pl_number_write(limits->high, high);
+    return pl_import_say(import, PLUCK_IMPORT_REFUSED, "%s rejects %s: it has to be %s %s%s%s",
                          import->importer->title, value, limits->above_low ? "above" : "at least",
-                         limits->low, high);
+                         low, is_bounded ? " and at most " : "", high);
 }
 
 /* Whether a number is within limits. */
@@ -354,11 +356,12 @@ pluck_status pl_import_seed(pl_import *import, const pl_import_rule *rule, const
 /* A token id as engines that call int() read it: digits, perhaps with a sign or spaces around. */
 static bool token_of_key(const char *key, uint32_t *token)
 {
+    static const char whitespace[] = " \t\r\n\f\v";
     char digits[16];
-    key += strspn(key, " \t");
+    key += strspn(key, whitespace);
     key += *key == '+';
     const size_t n = strspn(key, "0123456789");
-    if (n == 0 || n >= sizeof digits || key[n + strspn(key + n, " \t")] != '\0')
+    if (n == 0 || n >= sizeof digits || key[n + strspn(key + n, whitespace)] != '\0')
         return false;
     snprintf(digits, sizeof digits, "%.*s", (int)n, key);
     const double value = pl_number_read(digits, n);
@@ -399,10 +402,13 @@ pluck_status pl_import_bias_map(pl_import *import, const pl_import_rule *rule, c
     }
     if (!node->child)
         return pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
-    if (clamped)
-        return pl_import_say(import, PLUCK_IMPORT_MAPPED,
-                             "logit_bias: %s limits each to [%.10g, %.10g]",
-                             import->importer->title, rule->limits->low, rule->limits->high);
+    if (clamped) {
+        char low[PL_NUMBER_TEXT_BYTES], high[PL_NUMBER_TEXT_BYTES];
+        pl_number_write(rule->limits->low, low);
+        pl_number_write(rule->limits->high, high);
+        return pl_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias: %s limits each to [%s, %s]",
+                             import->importer->title, low, high);
+    }
     return pl_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias");
 }
 

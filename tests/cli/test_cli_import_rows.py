@@ -82,6 +82,72 @@ def add_rows():
         setattr(Rows, f"test_{number:04}_{engine.replace('.', '_').replace('-', '_')}", test)
 
 
+# Texts that are not JSON: engine, text, the values that they have, or what is wrong.
+OLLAMA, WEBUI = "ollama", "text-generation-webui"
+TEXTS = [
+    (OLLAMA, "FROM a\nPARAMETER top_k 7", {"top_k": 7}),
+    (OLLAMA, "from a\r\nparameter top_k 7\r\n", {"top_k": 7}),
+    (OLLAMA, "\ufeff# first\n\nFROM a\nPARAMETER top_k 7\nPARAMETER top_k 8", {"top_k": 8}),
+    (OLLAMA, "FROM a\nSYSTEM \"\"\"PARAMETER top_k 7\nPARAMETER top_p 0\"\"\"\nPARAMETER seed 1",
+     {"seed": 1}),
+    (OLLAMA, "FROM a\nSYSTEM \"x\nPARAMETER top_k 7\n\"\nPARAMETER seed 1", {"seed": 1}),
+    (OLLAMA, "FROM a\nTEMPLATE say \"x\" {{ .Prompt }}\nPARAMETER seed 1", {"seed": 1}),
+    (OLLAMA, "PARAMETER temperature -.5e-1\nPARAMETER top_p +0.25\nPARAMETER min_p 007.5E-2",
+     {"temperature": 0, "top_p": 0.25, "min_p": 0.075}),
+    (OLLAMA, "FROM a\nPARAMETER stop \"\\\"\nPARAMETER seed 1", {"seed": 1}),
+    (OLLAMA, "FROM a\n\nPARAMETER top_k x", "line 3, column"),
+    (OLLAMA, "FROM a\n\n\nPARAMETERS top_k 7", "line 4: expected a command of a Modelfile"),
+    (OLLAMA, "FROM a\nPARAMETER", "line 2: PARAMETER needs a name and a value"),
+    (OLLAMA, "FROM a\nSYSTEM \"\"\"x", "the quoted value does not end"),
+    (OLLAMA, "FROM a\n" + "PARAMETER x 1\n" * 4096, "4096 settings at most"),
+    (WEBUI, "top_k: 7", {"top_k": 7}),
+    (WEBUI, "---\n# first\ntop_k:   7   # seven\n\ntop_p: .5\n", {"top_k": 7, "top_p": 0.5}),
+    (WEBUI, "top_k: 7\ntop_k: 8\nmin_p: 1e-2\n", {"top_k": 8, "min_p": 0.01}),
+    (WEBUI, "do_sample: False\n", {"draw": "greedy", "seed": None}),
+    (WEBUI, "top_k: ~\ntop_p:\nseed: null\n", {}),
+    (WEBUI, "custom_token_bans: '3, 4'\n", {"logit_bias": {"3": False, "4": False}}),
+    (WEBUI, "custom_token_bans: \"3,\\n4\" # two\n", {"logit_bias": {"3": False, "4": False}}),
+    (WEBUI, "custom_token_bans: '3,\n  4'\ntop_k: 7\n",
+     {"logit_bias": {"3": False, "4": False}, "top_k": 7}),
+    (WEBUI, "custom_token_bans: >-\n  3,\n  4\ntop_k: 7\n",
+     {"logit_bias": {"3": False, "4": False}, "top_k": 7}),
+    (WEBUI, "sampler_priority: [top_k, 'temperature', \"top_p\"]\ntop_k: 7\n", {"top_k": 7}),
+    (WEBUI, "sampler_priority: [\n  top_k,\n  top_p\n]\ntop_k: 7\n", {"top_k": 7}),
+    (WEBUI, "sampler_priority:\n- top_k\n- top_p\ntop_k: 7\n", {"top_k": 7}),
+    (WEBUI, "sampler_priority:\n  - top_k # first\n\n  - top_p\ntop_k: 7\n", {"top_k": 7}),
+    (WEBUI, "sampler_priority: |\n  top_k\n\n  top_p\n\ntop_k: 7\n", {"top_k": 7}),
+    (WEBUI, "top_k: 7\n'top_p': 1\n", "line 2: expected a name and a value"),
+    (WEBUI, "top_k: 7 8\n", "a number, not a string"),
+    (WEBUI, "top_k: 7\n\ntop_p: {a: 1}\n", "line 3: only numbers, words, strings and lists"),
+    (WEBUI, "top_k: &a 7\n", "line 1: only numbers"),
+    (WEBUI, "top_k: '7' 8\n", "line 1: nothing may follow the value"),
+    (WEBUI, "top_k: [1, 2\ntop_p: 1\n", "the list does not end"),
+    (WEBUI, "options:\n  top_k: 7\n", "settings inside settings are not read"),
+    (WEBUI, "grammar_string: \"\\q\"\n", "this escape is not read"),
+    (WEBUI, "top_k: \"7\n", "the quoted value does not end"),
+    (WEBUI, "just words\n", "line 1, column 1"),
+]
+
+
+class Texts(unittest.TestCase):
+    """Modelfiles and YAML."""
+
+    def test_texts_are_read_or_refused_where_they_are_wrong(self):
+        for engine, text, expected in TEXTS:
+            with self.subTest(text=text[:80]):
+                code, found, message = run_import(text, "--from", engine)
+                if isinstance(expected, str):
+                    self.assertEqual(code, 3)
+                    self.assertIn(expected, message)
+                    continue
+                self.assertIsNotNone(found, message)
+                empty = run_import("{}", "--from", engine)[1]["config"]
+                wanted = {**empty, **expected, "order": found["config"]["order"]}
+                self.assertEqual(found["config"],
+                                 {k: v for k, v in wanted.items() if v is not None})
+                self.assertEqual(run_import(text)[1]["from"], engine)
+
+
 class Bodies(unittest.TestCase):
     """Whole files. NAME.expected: engine, fates of all that is reported, configuration."""
     maxDiff = None
