@@ -3,7 +3,6 @@
  * phone; wider pages scale it. Colours come from classes.
  */
 #include "chart.h"
-#include "utf8.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -27,30 +26,6 @@ static const char file_style[] =
     ".s3{stroke:#3c7d3c}.dot{stroke:none}.d0{fill:#8a8f98}.d1{fill:#1f5fbf}.d2{fill:#b3541e}"
     ".d3{fill:#3c7d3c}"
     ".few{opacity:.3}.ring{fill:#fff;opacity:.6}.rows{font-size:8px;fill:#777}</style>\n";
-
-void output_xml(output *out, const char *text, size_t n)
-{
-    for (size_t i = 0; i < n;) {
-        uint32_t code_point = 0;
-        const size_t length = utf8_decode(text + i, n - i, &code_point);
-        const bool is_allowed = length > 0 &&
-                                (code_point >= 0x20 || code_point == '\n' || code_point == '\t') &&
-                                code_point != 0xfffe && code_point != 0xffff;
-        if (!is_allowed)
-            output_text(out, "\xef\xbf\xbd");
-        else if (text[i] == '<')
-            output_text(out, "&lt;");
-        else if (text[i] == '>')
-            output_text(out, "&gt;");
-        else if (text[i] == '&')
-            output_text(out, "&amp;");
-        else if (text[i] == '"')
-            output_text(out, "&quot;");
-        else
-            output_write(out, text + i, length);
-        i += length > 0 ? length : 1;
-    }
-}
 
 static double pixel(const axis *a, double value)
 {
@@ -136,7 +111,7 @@ static axis find_axis(const chart *c, bool is_x, double low, double high)
 static void write_text(output *out, double x, double y, const char *attributes, const char *text)
 {
     output_printf(out, "<text x=\"%.1f\" y=\"%.1f\" %s>", x, y, attributes);
-    output_xml(out, text, strlen(text));
+    output_shown(out, PL_XML, text, strlen(text));
     output_text(out, "</text>\n");
 }
 
@@ -257,7 +232,7 @@ void chart_write(output *out, const chart *c)
                   "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" "
                   "aria-label=\"",
                   CHART_WIDTH, CHART_HEIGHT);
-    output_xml(out, c->title, strlen(c->title));
+    output_shown(out, PL_XML, c->title, strlen(c->title));
     output_text(out, "\" class=\"chart\">\n");
     write_axes(out, c, &x, &y);
     if (c->has_diagonal)

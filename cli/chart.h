@@ -41,7 +41,4 @@ void chart_write(output *out, const chart *c);
 /* A file of n charts side by side, with their colours. */
 void chart_write_file(output *out, const chart *charts, size_t n);
 
-/* Text inside XML. */
-void output_xml(output *out, const char *text, size_t n);
-
 #endif

@@ -84,7 +84,8 @@ int cmd_config_check(const arguments *args)
     if (code == EXIT_DONE)
         code = output_open(&out, args->who, NULL);
     if (code == EXIT_DONE) {
-        output_printf(&out, "%s: valid:", args->words[0]);
+        output_shown(&out, PL_PLAIN, args->words[0], strlen(args->words[0]));
+        output_text(&out, ": valid:");
         for (size_t i = 0; i < pluck_config_stage_count(config); i++)
             if (!pluck_config_neutral_at(config, i))
                 output_printf(&out, " %s", pluck_config_stage_at(config, i)->name);

@@ -149,7 +149,7 @@ static void print_text(job *j, uint64_t draw, const pluck_draw *d)
                   d->logprob == 0.0f ? 0.0 : (double)d->logprob, (unsigned)d->n_survivors);
     if (j->all->args->vocab != NULL) {
         output_text(out, "  ");
-        output_quoted(out, text, n);
+        (void)output_cell(out, text, n, OUTPUT_TEXT_COLUMNS);
     }
     output_char(out, '\n');
 }

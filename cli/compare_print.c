@@ -88,7 +88,7 @@ static void print_token(const comparison *all, output *out, pluck_token token, d
     if (all->args->vocab != NULL) {
         const char *const text = vocab_text(&all->v, token, &n);
         output_char(out, ' ');
-        output_quoted(out, text, n);
+        (void)output_cell(out, text, n, OUTPUT_CELL_COLUMNS);
     }
 }
 

@@ -34,10 +34,7 @@ void inspect_print_json(const inspection *in, output *out);
 void inspect_print_csv(const inspection *in, output *out);
 void inspect_print_svg(const inspection *in, output *out);
 
-#define TEXT_COLUMNS 22
-
-/* The text of a token in quotes, cut to TEXT_COLUMNS, and then '>' after it; padded to one column
- * more if is_padded. */
+/* The text of a token as output_cell() writes it, padded to one column more if is_padded. */
 void inspect_print_token(const inspection *in, output *out, pluck_token token, bool is_padded);
 
 /* ,"NAME":VALUE */

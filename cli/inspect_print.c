@@ -5,7 +5,6 @@
 #include "bars.h"
 #include "inspect.h"
 #include "progress.h"
-#include "utf8.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FIXED_COLUMNS (6 + 9 + 2 + TEXT_COLUMNS + 2 + 9 + 10 + 2)
+#define FIXED_COLUMNS (6 + 9 + 2 + OUTPUT_CELL_COLUMNS + 2 + 9 + 10 + 2)
 #define BAR_MIN       8
 #define BAR_MAX       60
 
@@ -45,39 +44,13 @@ static void print_bar(output *out, const style *s, double share)
     output_text(out, s->codes.off);
 }
 
-/* Columns that output_quoted() uses for a character. */
-static unsigned quoted_width(size_t length, uint32_t code_point)
-{
-    if (length == 0)
-        return 4; /* \xHH */
-    if (code_point == '"' || code_point == '\\' || code_point == '\n' || code_point == '\t' ||
-        code_point == '\r')
-        return 2;
-    if (utf8_is_control(code_point))
-        return (unsigned)snprintf(NULL, 0, "\\u{%X}", (unsigned)code_point);
-    return utf8_width(code_point);
-}
-
 void inspect_print_token(const inspection *in, output *out, pluck_token token, bool is_padded)
 {
-    size_t n = 0, kept = 0;
-    unsigned columns = 2; /* the quotes */
+    size_t n = 0;
     const char *const text = vocab_text(&in->v, token, &n);
-    while (kept < n) {
-        uint32_t code_point = 0;
-        const size_t length = utf8_decode(text + kept, n - kept, &code_point);
-        const unsigned width = quoted_width(length, code_point);
-        if (columns + width > TEXT_COLUMNS)
-            break;
-        columns += width;
-        kept += length == 0 ? 1 : length;
-    }
-    output_quoted(out, text, kept);
-    if (kept < n)
-        output_char(out, '>');
+    const unsigned columns = output_cell(out, text, n, OUTPUT_CELL_COLUMNS);
     if (is_padded)
-        output_printf(out, "%s%*s", kept < n ? "" : " ",
-                      (int)(columns < TEXT_COLUMNS ? TEXT_COLUMNS - columns : 0), "");
+        output_printf(out, "%*s", (int)(OUTPUT_CELL_COLUMNS + 1 - columns), "");
 }
 
 static void print_stages(const inspection *in, output *out, const style *s)
@@ -97,7 +70,7 @@ static void print_top(const inspection *in, output *out, const style *s)
     double cumulative = 0.0;
     output_printf(out, "\n%s%6s %8s  ", s->codes.head, "rank", "token");
     if (has_text)
-        output_printf(out, "%-*s ", TEXT_COLUMNS + 1, "text");
+        output_printf(out, "%-*s ", OUTPUT_CELL_COLUMNS + 1, "text");
     output_printf(out, "%9s %9s%s\n", "p", "sum", s->codes.off);
     for (uint32_t i = 0; i < in->n_top; i++) {
         const double p = (double)in->top[i].prob;

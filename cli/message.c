@@ -1,28 +1,25 @@
 /* One message is formatted into a fixed buffer, so that running out of memory can be reported too;
- * what does not fit is cut. */
+ * an ellipsis stands for the middle of what does not fit. */
 #include "message.h"
+
+#include "base/escape.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
+/* The longest path and what is said about it. */
+enum { TEXT_BYTES = 4096 + 1024 };
+
 int complain(const char *who, int code, const char *format, ...)
 {
-    char text[2048];
+    char text[TEXT_BYTES], line[TEXT_BYTES];
     va_list values;
     va_start(values, format);
-    vsnprintf(text, sizeof text, format, values);
+    const int n = vsnprintf(text, sizeof text, format, values);
     va_end(values);
-
-    char line[4 * sizeof text + 1];
-    size_t n = 0;
-    for (const char *c = text; *c != '\0'; c++) {
-        const unsigned char byte = (unsigned char)*c;
-        if (byte < 0x20 || byte == 0x7f)
-            n += (size_t)snprintf(line + n, 5, "\\x%02x", byte);
-        else
-            line[n++] = *c;
-    }
-    line[n] = '\0';
+    if (n < 0)
+        text[0] = '\0';
+    pl_show_line(line, sizeof line, text);
     fprintf(stderr, "%s: %s\n", who, line);
     return code;
 }

@@ -8,6 +8,7 @@
 
 #include "message.h"
 
+#include "base/escape.h"
 #include "container/new_file.h"
 
 #include <stdbool.h>
@@ -49,12 +50,24 @@ void output_printf(output *out, const char *format, ...) CLI_PRINTF(2, 3);
 /* Hands what is buffered to the system. */
 void output_flush(output *out);
 
-/* A JSON string with its quotes: valid JSON whatever the bytes; every byte that is not part of
- * valid UTF-8 becomes U+FFFD. */
-void output_json_string(output *out, const char *text, size_t n);
+/* Text of any bytes, in a notation in which nothing acts on a terminal; without quotes. */
+void output_shown(output *out, pl_notation notation, const char *text, size_t n);
 
-/* A CSV field with its quotes (RFC 4180). Bytes as output_json_string(). */
+/* The same with quotes around it: a JSON string, a CSV field (RFC 4180), and text for people. */
+void output_json_string(output *out, const char *text, size_t n);
 void output_csv_string(output *out, const char *text, size_t n);
+void output_quoted(output *out, const char *text, size_t n);
+
+/* A JSON string in a script element of a page, for people: cut to a number of columns, and then an
+ * ellipsis at its end. */
+void output_script_string(output *out, const char *text, size_t n, unsigned columns);
+
+/* output_quoted() for a table: cut to a number of columns, and then '>' after it. Returns how many
+ * columns it takes. */
+unsigned output_cell(output *out, const char *text, size_t n, unsigned columns);
+
+/* Columns of a cell among others, and of one that ends a line. */
+enum { OUTPUT_CELL_COLUMNS = 22, OUTPUT_TEXT_COLUMNS = 72 };
 
 /* A finite number, in as few of 15 to 17 digits as read back to the same double. */
 void output_double(output *out, double value);
@@ -62,13 +75,8 @@ void output_double(output *out, double value);
 /* A finite number that reads back to the same float; never "-0". */
 void output_float(output *out, double value);
 
-/* Text for people, in quotes, nothing in it that a terminal acts on: \n, \t, \xHH for bytes that
- * are not UTF-8, \u{HEX} for other control characters. */
-void output_quoted(output *out, const char *text, size_t n);
-
-/* Running text for a terminal, given in pieces that may cut a character in two: as it is, but
- * control characters other than line breaks and tabs are escaped as above, and bytes that are not
- * UTF-8 become U+FFFD. Starts as all zero; a final piece with text NULL writes what is pending. */
+/* Running text for a terminal (PL_SCREEN), given in pieces that may cut a character in two. Starts
+ * as all zero; a final piece with text NULL writes what is pending. */
 typedef struct screen_text {
     char pending[4];
     size_t n;

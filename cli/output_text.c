@@ -1,96 +1,85 @@
-/* Text of any bytes in the notations that results use. */
+/* Text of any bytes, and numbers, in the notations that results use. */
 #include "output.h"
-#include "utf8.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+void output_shown(output *out, pl_notation notation, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        const pl_shown s = pl_show(notation, text + i, n - i);
+        output_write(out, s.shown, s.n);
+        i += s.n_read;
+    }
+}
+
+static void write_between(output *out, pl_notation notation, const char *text, size_t n)
+{
+    output_char(out, '"');
+    output_shown(out, notation, text, n);
+    output_char(out, '"');
+}
 
 void output_json_string(output *out, const char *text, size_t n)
 {
-    static const char named[] = "\"\"\\\\\nn\tt\rr";
-    output_char(out, '"');
-    for (size_t i = 0; i < n;) {
-        uint32_t code_point = 0;
-        const size_t length = utf8_decode(text + i, n - i, &code_point);
-        const char *name = NULL;
-        for (const char *c = named; length == 1 && *c != '\0' && name == NULL; c += 2)
-            name = *c == text[i] ? c + 1 : NULL;
-        if (length == 0)
-            output_text(out, REPLACEMENT);
-        else if (name != NULL)
-            output_printf(out, "\\%c", *name);
-        else if (code_point < 0x20 || code_point == 0x7f)
-            output_printf(out, "\\u%04x", (unsigned)code_point);
-        else
-            output_write(out, text + i, length);
-        i += length == 0 ? 1 : length;
-    }
-    output_char(out, '"');
+    write_between(out, PL_JSON, text, n);
 }
 
 void output_csv_string(output *out, const char *text, size_t n)
 {
-    output_char(out, '"');
-    for (size_t i = 0; i < n;) {
-        uint32_t code_point = 0;
-        const size_t length = utf8_decode(text + i, n - i, &code_point);
-        if (length == 0)
-            output_text(out, REPLACEMENT);
-        else if (code_point == '"')
-            output_text(out, "\"\"");
-        else
-            output_write(out, text + i, length);
-        i += length == 0 ? 1 : length;
-    }
-    output_char(out, '"');
+    write_between(out, PL_CSV, text, n);
 }
 
 void output_quoted(output *out, const char *text, size_t n)
 {
-    output_char(out, '"');
-    for (size_t i = 0; i < n;) {
-        uint32_t code_point = 0;
-        const size_t length = utf8_decode(text + i, n - i, &code_point);
-        if (length == 0)
-            output_printf(out, "\\x%02X", (unsigned char)text[i]);
-        else if (code_point == '\n')
-            output_text(out, "\\n");
-        else if (code_point == '\t')
-            output_text(out, "\\t");
-        else if (code_point == '\r')
-            output_text(out, "\\r");
-        else if (code_point == '"' || code_point == '\\')
-            output_printf(out, "\\%c", (char)code_point);
-        else if (utf8_is_control(code_point))
-            output_printf(out, "\\u{%X}", (unsigned)code_point);
-        else
-            output_write(out, text + i, length);
-        i += length == 0 ? 1 : length;
+    write_between(out, PL_QUOTED, text, n);
+}
+
+/* How much of a text has at most this number of columns, which *used becomes. */
+static size_t fitting(pl_notation notation, const char *text, size_t n, unsigned columns,
+                      unsigned *used)
+{
+    size_t kept = 0;
+    *used = 0;
+    while (kept < n) {
+        const pl_shown s = pl_show(notation, text + kept, n - kept);
+        if (*used + s.columns > columns)
+            break;
+        *used += s.columns;
+        kept += s.n_read;
     }
+    return kept;
+}
+
+unsigned output_cell(output *out, const char *text, size_t n, unsigned columns)
+{
+    unsigned used = 0;
+    const size_t kept = fitting(PL_QUOTED, text, n, columns - 2, &used);
+    output_quoted(out, text, kept);
+    output_text(out, kept < n ? ">" : "");
+    return used + 2 + (kept < n);
+}
+
+void output_script_string(output *out, const char *text, size_t n, unsigned columns)
+{
+    unsigned used = 0;
+    const size_t kept = fitting(PL_SCRIPT, text, n, columns, &used);
     output_char(out, '"');
+    output_shown(out, PL_SCRIPT, text, kept);
+    output_text(out, kept < n ? "\xe2\x80\xa6\"" : "\"");
 }
 
 /* Writes what can be decided of the pending bytes: all of them if no more will come. */
 static void flush_screen(output *out, screen_text *state, bool is_end)
 {
     while (state->n > 0) {
-        uint32_t code_point = 0;
-        size_t length = utf8_decode(state->pending, state->n, &code_point);
-        if (length == 0 && !is_end && utf8_is_cut(state->pending, state->n))
+        if (!is_end && pl_utf8_is_cut(state->pending, state->n))
             return;
-        if (length == 0)
-            output_text(out, REPLACEMENT);
-        else if (code_point != '\n' && code_point != '\t' && utf8_is_control(code_point))
-            output_printf(out, "\\u{%X}", (unsigned)code_point);
-        else
-            output_write(out, state->pending, length);
-        length += length == 0;
-        state->n -= length;
-        memmove(state->pending, state->pending + length, state->n);
+        const pl_shown s = pl_show(PL_SCREEN, state->pending, state->n);
+        output_write(out, s.shown, s.n);
+        state->n -= s.n_read;
+        memmove(state->pending, state->pending + s.n_read, state->n);
     }
 }
 

@@ -5,13 +5,12 @@
  * of (d - centre)^k. cli/report/report.js says what it makes of them.
  */
 #include "report.h"
-#include "utf8.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXTS_A_ROW = 200, REST_BINS = 64, POWERS = 4 };
+enum { TEXTS_A_ROW = 200, PAGE_TEXT_COLUMNS = 80, REST_BINS = 64, POWERS = 4 };
 
 typedef struct ranked {
     float logit;
@@ -69,32 +68,13 @@ static void write_base64(output *out, const ranked *row, size_t n)
     }
 }
 
-/* A JSON string that cannot end the script element around it. */
-static void write_string(output *out, const char *text, size_t n)
-{
-    output_char(out, '"');
-    for (size_t i = 0; i < n;) {
-        uint32_t code_point = 0;
-        const size_t length = utf8_decode(text + i, n - i, &code_point);
-        if (length == 0)
-            output_text(out, "\xef\xbf\xbd");
-        else if (code_point < 0x20 || code_point == '"' || code_point == '\\' ||
-                 code_point == '<' || code_point == 0x7f)
-            output_printf(out, "\\u%04x", (unsigned)code_point);
-        else
-            output_write(out, text + i, length);
-        i += length > 0 ? length : 1;
-    }
-    output_char(out, '"');
-}
-
 /* The text of a token, or null without a vocabulary. */
 static void write_name(const report *r, output *out, uint32_t token)
 {
     size_t length = 0;
     const char *const text = vocab_text(&r->v, (pluck_token)token, &length);
     if (r->args->vocab != NULL)
-        write_string(out, text, length);
+        output_script_string(out, text, length, PAGE_TEXT_COLUMNS);
     else
         output_text(out, "null");
 }

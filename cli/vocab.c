@@ -5,6 +5,8 @@
 #include "files.h"
 #include "vocab_gguf.h"
 
+#include "base/escape.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +67,26 @@ static int hex_digit(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/* The character of the escape \u{HEX} at text, as UTF-8 in bytes[0] .. bytes[*n_bytes - 1]. Returns
+ * the length of the escape, or 0 if it is not one. */
+static size_t read_code_point(const char *text, size_t n, char bytes[4], size_t *n_bytes)
+{
+    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    uint32_t value = 0, unused = 0;
+    size_t end = 3;
+    if (n < 5 || memcmp(text, "\\u{", 3) != 0)
+        return 0;
+    for (; end < n && end < 9 && hex_digit(text[end]) >= 0; end++)
+        value = value * 16 + (uint32_t)hex_digit(text[end]);
+    if (end == 3 || end == n || text[end] != '}')
+        return 0;
+    *n_bytes = value < 0x80 ? 1 : value < 0x800 ? 2 : value < 0x10000 ? 3 : 4;
+    for (size_t i = *n_bytes; i-- > 1; value >>= 6)
+        bytes[i] = (char)(0x80 | (value & 0x3f));
+    bytes[0] = (char)(leads[*n_bytes] | value);
+    return pl_utf8_decode(bytes, *n_bytes, &unused) == *n_bytes ? end + 1 : 0;
+}
+
 /* Undoes the escapes of one line in place and returns its new length. A backslash before anything
  * else is itself. */
 static size_t unescape(char *line, size_t n)
@@ -73,6 +95,9 @@ static size_t unescape(char *line, size_t n)
     size_t used = 0;
     for (size_t i = 0; i < n; i++) {
         const char *name = NULL;
+        char bytes[4];
+        size_t n_bytes = 0;
+        const size_t n_escape = read_code_point(line + i, n - i, bytes, &n_bytes);
         for (const char *c = named; line[i] == '\\' && i + 1 < n && *c != '\0'; c += 2)
             name = *c == line[i + 1] ? c : name;
         if (name != NULL) {
@@ -82,6 +107,10 @@ static size_t unescape(char *line, size_t n)
                    hex_digit(line[i + 2]) >= 0 && hex_digit(line[i + 3]) >= 0) {
             line[used++] = (char)(hex_digit(line[i + 2]) * 16 + hex_digit(line[i + 3]));
             i += 3;
+        } else if (n_escape > 0) {
+            memcpy(line + used, bytes, n_bytes);
+            used += n_bytes;
+            i += n_escape - 1;
         } else {
             line[used++] = line[i];
         }

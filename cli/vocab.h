@@ -1,7 +1,7 @@
 /*
- * The texts of tokens, from a vocabulary file: one token a line (escapes \n \t \r \\ \xHH undone),
- * a JSON list, a JSON map from text to id, a Hugging Face tokenizer.json (model.vocab, which may
- * also be a list of [text, score], and added_tokens), or the metadata of a GGUF model.
+ * The texts of tokens, from a vocabulary file: one token a line (escapes \n \t \r \\ \xHH \u{HEX}
+ * undone), a JSON list, a JSON map from text to id, a Hugging Face tokenizer.json (model.vocab,
+ * which may also be a list of [text, score], and added_tokens), or the metadata of a GGUF model.
  */
 #ifndef CLI_VOCAB_H
 #define CLI_VOCAB_H
@@ -45,7 +45,7 @@ const char *vocab_text(const vocab *v, pluck_token token, size_t *n);
 /* For the readers of single formats: sets the text of one id. Returns false when memory ran out. */
 bool vocab_set(vocab *v, uint32_t id, const char *text, size_t n, bool is_literal);
 
-/* Undoes the escapes of all texts: \n, \t, \r, \\, \xHH. */
+/* Undoes the escapes of all texts: \n, \t, \r, \\, \xHH, \u{HEX}. */
 void vocab_unescape(vocab *v);
 
 /* Reads the JSON forms. Returns an exit code as vocab_load(). */

@@ -10,8 +10,9 @@
  * Which it is shows in the tokens: U+0120 and no real space anywhere is GPT-2's; both <0x00> and
  * <0xFF>, or U+2581 at the start of some token and no real space, is SentencePiece's.
  */
-#include "utf8.h"
 #include "vocab.h"
+
+#include "base/escape.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,7 @@ static int find_encoding(const vocab *v)
         const char *const text = v->bytes + e->offset;
         uint32_t code_point = 0;
         for (size_t i = 0; i < e->n;) {
-            const size_t length = utf8_decode(text + i, e->n - i, &code_point);
+            const size_t length = pl_utf8_decode(text + i, e->n - i, &code_point);
             has_gpt2 |= length > 0 && code_point == GPT2_SPACE;
             has_piece |= length > 0 && code_point == PIECE_SPACE;
             has_space |= text[i] == ' ';
@@ -77,7 +78,7 @@ static size_t decode_gpt2(const char *text, size_t n, char *out)
     size_t used = 0;
     for (size_t i = 0; i < n;) {
         uint32_t code_point = 0;
-        const size_t length = utf8_decode(text + i, n - i, &code_point);
+        const size_t length = pl_utf8_decode(text + i, n - i, &code_point);
         const int byte = length > 0 ? gpt2_byte(code_point) : -1;
         const size_t step = length > 0 ? length : 1;
         if (byte >= 0) {

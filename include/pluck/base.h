@@ -75,9 +75,11 @@ typedef enum pluck_status {
  * storage. */
 PLUCK_API const char *pluck_status_name(pluck_status status);
 
+/* The message is safe to print: characters that a terminal acts on are escaped (\n, \u{1B}; \xFF
+ * for a byte that is not UTF-8), and an ellipsis stands for the middle of one that is too long. */
 typedef struct pluck_error {
     pluck_status status;
-    char message[256]; /* one NUL-terminated line; a longer one is cut at a character boundary */
+    char message[256]; /* one NUL-terminated line, see below */
 } pluck_error;
 
 typedef enum pluck_dtype {

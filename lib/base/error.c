@@ -1,29 +1,24 @@
 /*
- * One line of text an error: formatted into the fixed buffer, cut at a character boundary when too
- * long, and kept to one line even when it quotes bytes of a hostile file. Numbers in it are rounded
- * to nearest, whatever the program's rounding mode is.
+ * One line of text per error, formatted into the fixed buffer: escaped, because it quotes bytes of
+ * hostile files, and without its middle when it is too long. Numbers in it are rounded to nearest,
+ * whatever the rounding mode of the program is.
  */
 #include "base/error.h"
+
+#include "base/escape.h"
 
 #include <fenv.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
-/* The largest length <= limit at which text can be cut without splitting a UTF-8 character. */
-static size_t cut_length(const char *text, size_t limit)
-{
-    size_t length = limit;
-    while (length > 0 && ((unsigned char)text[length] & 0xC0u) == 0x80u)
-        length--;
-    return length;
-}
+/* The longest path and what is said about it. */
+enum { TEXT_BYTES = 4096 + 512 };
 
 pluck_status pl_fail(pluck_error *err, pluck_status status, const char *format, ...)
 {
     if (!err)
         return status;
-    char text[2 * sizeof err->message];
+    char text[TEXT_BYTES];
     const int rounding = fegetround();
     if (rounding != FE_TONEAREST)
         (void)fesetround(FE_TONEAREST);
@@ -35,14 +30,7 @@ pluck_status pl_fail(pluck_error *err, pluck_status status, const char *format, 
         (void)fesetround(rounding);
     if (written < 0)
         text[0] = '\0';
-    size_t length = strlen(text);
-    if (length >= sizeof err->message)
-        length = cut_length(text, sizeof err->message - 1);
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)text[i];
-        err->message[i] = byte < 0x20 || byte == 0x7F ? '?' : text[i];
-    }
-    err->message[length] = '\0';
+    pl_show_line(err->message, sizeof err->message, text);
     err->status = status;
     return status;
 }

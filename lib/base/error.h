@@ -13,9 +13,9 @@
 #    define PL_PRINTF(format_index, first_index)
 #endif
 
-/* Writes status and the formatted message into err unless err is NULL; returns status. A message
- * that is too long is cut at a UTF-8 character boundary; control characters (a message quotes bytes
- * of files) become '?'. */
+/* Writes status and the formatted message into err unless err is NULL; returns status. Characters
+ * that a terminal acts on are escaped (a message quotes bytes of files), and an ellipsis stands for
+ * the middle of a message that is too long: see pl_show_line(). */
 pluck_status pl_fail(pluck_error *err, pluck_status status, const char *format, ...)
     PL_PRINTF(3, 4);
 
