@@ -50,10 +50,13 @@ TABLE(map_table, "Input", map_options);
 
 static const option vocab_options[] = {
     {"vocab", 0, OPTION_INPUT, "FILE",
-     "the texts of the tokens: one a line, a JSON list, a JSON map from text to id, a "
-     "tokenizer.json, or a GGUF model",
+     "the texts of the tokens: one per line, JSON (a list, a map, a tokenizer.json), tiktoken, a "
+     "SentencePiece .model, or a GGUF model; any of these packed by gzip",
      AT(vocab), 0, 0, NULL},
-    {"vocab-encoding", 0, OPTION_CHOICE, "auto|plain|gpt2|sentencepiece",
+    {"added-tokens", 0, OPTION_INPUT, "FILE",
+     "tokens that are not in --vocab: added_tokens.json or tokenizer_config.json", AT(added_tokens),
+     0, 0, NULL},
+    {"vocab-encoding", 0, OPTION_CHOICE, "auto|plain|gpt2|sentencepiece|wordpiece",
      "how it spells bytes; default auto: by its tokens", AT(vocab_encoding), 0, 0, NULL},
     {"short-vocab", 0, OPTION_SWITCH, NULL,
      "allow a vocabulary shorter than the rows: the last tokens have no text", AT(short_vocab), 0,

@@ -55,7 +55,7 @@ typedef struct assignment {
 enum { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV };
 enum { AXES_NONE, AXES_STEP_BATCH, AXES_BATCH_STEP };
 enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
-enum { ENCODING_AUTO, ENCODING_PLAIN, ENCODING_GPT2, ENCODING_SENTENCEPIECE };
+enum { ENCODING_AUTO, ENCODING_PLAIN, ENCODING_GPT2, ENCODING_SENTENCEPIECE, ENCODING_WORDPIECE };
 
 typedef struct command command;
 
@@ -70,10 +70,10 @@ typedef struct arguments {
     assignment *assignments; /* in the order of the command line */
     size_t n_assignments;
 
-    const char *config, *preset, *isa, *tensor, *vocab, *output, *rows, *row, *prompt_tokens,
-        *follow, *temperature, *beta, *base, *entmax, *target, *gumbel, *targets, *targets_out,
-        *config_a, *config_b, *max_kl, *objective, *keep, *svg, *csv, *label_prefix, *counts, *bias,
-        *vectors, *start, *validation, *validation_targets, *checkpoint;
+    const char *config, *preset, *isa, *tensor, *vocab, *added_tokens, *output, *rows, *row,
+        *prompt_tokens, *follow, *temperature, *beta, *base, *entmax, *target, *gumbel, *targets,
+        *targets_out, *config_a, *config_b, *max_kl, *objective, *keep, *svg, *csv, *label_prefix,
+        *counts, *bias, *vectors, *start, *validation, *validation_targets, *checkpoint;
     uint64_t vocab_size, draws, stream, top, threads, seconds, worst, bins, bootstrap, explore,
         n_labels, seed, epochs;
     int axes;

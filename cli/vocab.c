@@ -3,9 +3,11 @@
  */
 #include "vocab.h"
 #include "files.h"
+#include "vocab_formats.h"
 #include "vocab_gguf.h"
 
-#include "base/escape.h"
+#include "base/alloc.h"
+#include "container/gzip.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -58,123 +60,117 @@ bool vocab_set(vocab *v, uint32_t id, const char *text, size_t n, bool is_litera
     return true;
 }
 
-static int hex_digit(char c)
+bool vocab_prepend(vocab *v, uint32_t id, char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    vocab_entry *const e = &v->entries[id];
+    const size_t n = e->n;
+    if (!reserve_bytes(v, n + 1))
+        return false;
+    v->bytes[v->n_bytes] = c;
+    memcpy(v->bytes + v->n_bytes + 1, v->bytes + e->offset, n);
+    e->offset = v->n_bytes;
+    e->n++;
+    v->n_bytes += n + 1;
+    return true;
 }
 
-/* The character of the escape \u{HEX} at text, as UTF-8 in bytes[0] .. bytes[*n_bytes - 1]. Returns
- * the length of the escape, or 0 if it is not one. */
-static size_t read_code_point(const char *text, size_t n, char bytes[4], size_t *n_bytes)
+/* Whether the name ends so, or so and then .gz. */
+static bool is_named(const char *path, const char *end)
 {
-    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    uint32_t value = 0, unused = 0;
-    size_t end = 3;
-    if (n < 5 || memcmp(text, "\\u{", 3) != 0)
-        return 0;
-    for (; end < n && end < 9 && hex_digit(text[end]) >= 0; end++)
-        value = value * 16 + (uint32_t)hex_digit(text[end]);
-    if (end == 3 || end == n || text[end] != '}')
-        return 0;
-    *n_bytes = value < 0x80 ? 1 : value < 0x800 ? 2 : value < 0x10000 ? 3 : 4;
-    for (size_t i = *n_bytes; i-- > 1; value >>= 6)
-        bytes[i] = (char)(0x80 | (value & 0x3f));
-    bytes[0] = (char)(leads[*n_bytes] | value);
-    return pl_utf8_decode(bytes, *n_bytes, &unused) == *n_bytes ? end + 1 : 0;
-}
-
-/* Undoes the escapes of one line in place and returns its new length. A backslash before anything
- * else is itself. */
-static size_t unescape(char *line, size_t n)
-{
-    static const char named[] = "n\nt\tr\r\\\\";
-    size_t used = 0;
-    for (size_t i = 0; i < n; i++) {
-        const char *name = NULL;
-        char bytes[4];
-        size_t n_bytes = 0;
-        const size_t n_escape = read_code_point(line + i, n - i, bytes, &n_bytes);
-        for (const char *c = named; line[i] == '\\' && i + 1 < n && *c != '\0'; c += 2)
-            name = *c == line[i + 1] ? c : name;
-        if (name != NULL) {
-            line[used++] = name[1];
-            i++;
-        } else if (line[i] == '\\' && i + 3 < n && line[i + 1] == 'x' &&
-                   hex_digit(line[i + 2]) >= 0 && hex_digit(line[i + 3]) >= 0) {
-            line[used++] = (char)(hex_digit(line[i + 2]) * 16 + hex_digit(line[i + 3]));
-            i += 3;
-        } else if (n_escape > 0) {
-            memcpy(line + used, bytes, n_bytes);
-            used += n_bytes;
-            i += n_escape - 1;
-        } else {
-            line[used++] = line[i];
-        }
-    }
-    return used;
-}
-
-static int read_lines(vocab *v, const char *who, const char *path, char *text, size_t n)
-{
-    for (size_t at = 0; at < n;) {
-        const char *const newline = memchr(text + at, '\n', n - at);
-        size_t length = newline != NULL ? (size_t)(newline - (text + at)) : n - at;
-        const size_t next = at + length + 1;
-        if (v->n >= PLUCK_MAX_VOCAB)
-            return complain(who, EXIT_DATA, "%s: has more than %u tokens", path, PLUCK_MAX_VOCAB);
-        if (length > 0 && text[at + length - 1] == '\r')
-            length--;
-        if (!vocab_set(v, v->n, text + at, unescape(text + at, length), false))
-            return complain_memory(who);
-        at = next;
-    }
-    return EXIT_DONE;
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), n_end = strlen(end);
-    return n >= n_end && strcmp(text + n - n_end, end) == 0;
+    static const char packed[] = ".gz";
+    const size_t n_end = strlen(end);
+    size_t n = strlen(path);
+    if (n >= sizeof packed && strcmp(path + n + 1 - sizeof packed, packed) == 0)
+        n -= sizeof packed - 1;
+    return n >= n_end && memcmp(path + n - n_end, end, n_end) == 0;
 }
 
 /* A name ending decides; without one, a JSON list or map starts with its bracket. */
-static bool is_json(const char *path, const char *text)
+static bool is_json(const vocab_file *file)
 {
-    const char first = text[strspn(text, " \t\r\n")];
-    if (ends_with(path, ".json"))
+    const char first = file->text[strspn(file->text, " \t\r\n")];
+    if (is_named(file->path, ".json"))
         return true;
-    return !ends_with(path, ".txt") && (first == '[' || first == '{');
-}
-
-void vocab_unescape(vocab *v)
-{
-    for (uint32_t id = 0; id < v->n; id++)
-        if (v->entries[id].n > 0)
-            v->entries[id].n =
-                (uint32_t)unescape(v->bytes + v->entries[id].offset, v->entries[id].n);
+    return !is_named(file->path, ".txt") && (first == '[' || first == '{');
 }
 
 static int finish(vocab *v, const arguments *args, const char *path)
 {
     if (v->n == 0)
         return complain(args->who, EXIT_DATA, "%s: holds no token", path);
-    vocab_decode(v, args->vocab_encoding != ENCODING_AUTO ? args->vocab_encoding : v->encoding);
-    return EXIT_DONE;
+    const bool is_auto = args->vocab_encoding == ENCODING_AUTO;
+    return vocab_decode(v, is_auto ? v->encoding : args->vocab_encoding)
+               ? EXIT_DONE
+               : complain_memory(args->who);
 }
 
-int vocab_parse(vocab *v, const arguments *args, const char *path, char *text, size_t n)
+/* Replaces a file that gzip packed by what it unpacks to. */
+static int unpack(vocab_file *file)
 {
+    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    pl_source source;
+    pluck_error err;
+    pl_source_open_memory(&source, file->path, file->text, file->n, false, &allocator);
+    const pluck_status status = pl_gzip_unpack(&source, VOCAB_LIMIT_BYTES, &err);
     int code = EXIT_DONE;
-    if (vocab_is_gguf(text, n))
-        code = vocab_read_gguf(v, args->who, path, -1, text, n);
-    else if (is_json(path, text))
-        code = vocab_read_json(v, args->who, path, text, n);
-    else
-        code = read_lines(v, args->who, path, text, n);
+    if (status != PLUCK_OK) {
+        code = complain(file->who, exit_code_of(status), "%s", err.message);
+    } else if (source.bytes != (const uint8_t *)file->text) {
+        const size_t n = (size_t)source.size_bytes;
+        char *const text = malloc(n + 1);
+        if (text == NULL) {
+            code = complain_memory(file->who);
+        } else {
+            memcpy(text, source.bytes, n);
+            text[n] = '\0';
+            free(file->text);
+            file->text = text;
+            file->n = n;
+        }
+    }
+    pl_source_close(&source);
+    return code;
+}
+
+static void skip_byte_order_mark(vocab_file *file)
+{
+    if (file->n >= 3 && memcmp(file->text, "\xef\xbb\xbf", 3) == 0) {
+        file->text += 3;
+        file->n -= 3;
+    }
+}
+
+/* What the bytes are decides; the name only where they leave it open. */
+static int parse(vocab *v, vocab_file *file)
+{
+    if (vocab_is_gguf(file->text, file->n))
+        return vocab_read_gguf(v, file->who, file->path, -1, file->text, file->n);
+    if (vocab_is_pieces(file) || (is_named(file->path, ".model") && file->text[0] == '\n'))
+        return vocab_read_pieces(v, file);
+    const int code = vocab_refuse_binary(file);
+    if (code != EXIT_DONE)
+        return code;
+    skip_byte_order_mark(file);
+    if (is_json(file))
+        return vocab_read_json(v, file);
+    if (is_named(file->path, ".tiktoken") || vocab_is_tiktoken(file))
+        return vocab_read_tiktoken(v, file);
+    return vocab_read_lines(v, file);
+}
+
+static int parse_unpacked(vocab *v, const arguments *args, const char *path, char **text, size_t n)
+{
+    vocab_file file = {args->who, path, *text, n};
+    int code = unpack(&file);
+    *text = file.text;
+    if (code == EXIT_DONE)
+        code = parse(v, &file);
+    return code;
+}
+
+int vocab_parse(vocab *v, const arguments *args, const char *path, char **text, size_t n)
+{
+    const int code = parse_unpacked(v, args, path, text, n);
     return code == EXIT_DONE ? finish(v, args, path) : code;
 }
 
@@ -195,7 +191,37 @@ static int load_model(vocab *v, const arguments *args, bool *is_model)
     if (*is_model)
         code = vocab_read_gguf(v, args->who, args->vocab, fd, NULL, 0);
     close(fd);
-    return *is_model && code == EXIT_DONE ? finish(v, args, args->vocab) : code;
+    return code;
+}
+
+static int load_whole(vocab *v, const arguments *args)
+{
+    char *text = NULL;
+    size_t n = 0;
+    int code = read_file(args->who, args->vocab, VOCAB_LIMIT_BYTES, &text, &n);
+    if (code == EXIT_DONE)
+        code = parse_unpacked(v, args, args->vocab, &text, n);
+    free(text);
+    return code;
+}
+
+static int load_added(vocab *v, const arguments *args)
+{
+    vocab_file file = {.who = args->who, .path = args->added_tokens};
+    int code = read_file(args->who, file.path, VOCAB_LIMIT_BYTES, &file.text, &file.n);
+    char *memory = file.text;
+    if (code == EXIT_DONE) {
+        code = unpack(&file);
+        memory = file.text;
+    }
+    if (code == EXIT_DONE)
+        code = vocab_refuse_binary(&file);
+    if (code == EXIT_DONE) {
+        skip_byte_order_mark(&file);
+        code = vocab_read_added(v, &file);
+    }
+    free(memory);
+    return code;
 }
 
 int vocab_load(vocab *v, const arguments *args)
@@ -203,15 +229,16 @@ int vocab_load(vocab *v, const arguments *args)
     bool is_model = false;
     memset(v, 0, sizeof *v);
     if (args->vocab == NULL)
-        return EXIT_DONE;
-    char *text = NULL;
-    size_t n = 0;
+        return args->added_tokens == NULL
+                   ? EXIT_DONE
+                   : complain(args->who, EXIT_USAGE, "--added-tokens needs --vocab");
     int code = load_model(v, args, &is_model);
     if (!is_model)
-        code = read_file(args->who, args->vocab, VOCAB_LIMIT_BYTES, &text, &n);
-    if (!is_model && code == EXIT_DONE)
-        code = vocab_parse(v, args, args->vocab, text, n);
-    free(text);
+        code = load_whole(v, args);
+    if (code == EXIT_DONE && args->added_tokens != NULL)
+        code = load_added(v, args);
+    if (code == EXIT_DONE)
+        code = finish(v, args, args->vocab);
     if (code != EXIT_DONE)
         vocab_free(v);
     return code;

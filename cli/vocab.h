@@ -1,7 +1,6 @@
 /*
- * The texts of tokens, from a vocabulary file: one token a line (escapes \n \t \r \\ \xHH \u{HEX}
- * undone), a JSON list, a JSON map from text to id, a Hugging Face tokenizer.json (model.vocab,
- * which may also be a list of [text, score], and added_tokens), or the metadata of a GGUF model.
+ * The texts of tokens, from a vocabulary file of any format that vocab_formats.h lists, packed by
+ * gzip or not. A text is bytes with a length: any byte may be in it, 0 too.
  */
 #ifndef CLI_VOCAB_H
 #define CLI_VOCAB_H
@@ -30,9 +29,10 @@ typedef struct vocab {
  * is not EXIT_DONE. */
 int vocab_load(vocab *v, const arguments *args);
 
-/* The same of a file that has been read, path in messages; text is followed by a NUL that n does
- * not count, and may be changed. On failure *v holds what has to be freed. */
-int vocab_parse(vocab *v, const arguments *args, const char *path, char *text, size_t n);
+/* The same of a file that has been read, path in messages; *text is from malloc(), is followed by a
+ * NUL that n does not count, and may be changed or replaced. On failure *v holds what has to be
+ * freed. */
+int vocab_parse(vocab *v, const arguments *args, const char *path, char **text, size_t n);
 
 /* Whether it has the length of the rows of path; else EXIT_DATA after complain(). */
 int vocab_check(const vocab *v, const arguments *args, const char *path, uint32_t n_vocab);
@@ -45,13 +45,14 @@ const char *vocab_text(const vocab *v, pluck_token token, size_t *n);
 /* For the readers of single formats: sets the text of one id. Returns false when memory ran out. */
 bool vocab_set(vocab *v, uint32_t id, const char *text, size_t n, bool is_literal);
 
+/* Puts a byte in front of a text. Returns false when memory ran out. */
+bool vocab_prepend(vocab *v, uint32_t id, char c);
+
 /* Undoes the escapes of all texts: \n, \t, \r, \\, \xHH, \u{HEX}. */
 void vocab_unescape(vocab *v);
 
-/* Reads the JSON forms. Returns an exit code as vocab_load(). */
-int vocab_read_json(vocab *v, const char *who, const char *path, const char *text, size_t n);
-
-/* Turns the spelling of an encoding (ENCODING_*) into bytes; ENCODING_AUTO finds out which. */
-void vocab_decode(vocab *v, int encoding);
+/* Turns the spelling of an encoding (ENCODING_*) into bytes; ENCODING_AUTO finds out which. Returns
+ * false when memory ran out. */
+bool vocab_decode(vocab *v, int encoding);
 
 #endif

@@ -7,6 +7,9 @@
  *
  * SentencePiece writes a space as U+2581 and, with byte fallback, a lone byte as a token <0xHH>.
  *
+ * WordPiece marks what continues a word: "##ing" is "ing", and other tokens begin a word, with a
+ * space before it. Names in brackets ([CLS]) are not text.
+ *
  * Which it is shows in the tokens: U+0120 and no real space anywhere is GPT-2's; both <0x00> and
  * <0xFF>, or U+2581 at the start of some token and no real space, is SentencePiece's.
  */
@@ -49,7 +52,7 @@ static int piece_byte(const char *text, size_t n)
 static int find_encoding(const vocab *v)
 {
     bool has_gpt2 = false, has_piece = false, has_space = false, has_first = false,
-         has_last = false;
+         has_last = false, has_unknown = false, has_rest = false;
     for (uint32_t id = 0; id < v->n; id++) {
         const vocab_entry *const e = &v->entries[id];
         if (!e->is_set || e->is_literal)
@@ -63,12 +66,16 @@ static int find_encoding(const vocab *v)
             has_space |= text[i] == ' ';
             i += length == 0 ? 1 : length;
         }
+        has_unknown |= e->n == 5 && memcmp(text, "[UNK]", 5) == 0;
+        has_rest |= e->n > 2 && memcmp(text, "##", 2) == 0 && text[2] != '#';
         const int byte = piece_byte(text, e->n);
         has_first |= byte == 0x00;
         has_last |= byte == 0xff;
     }
     if ((has_first && has_last) || (has_piece && !has_space))
         return ENCODING_SENTENCEPIECE;
+    if (has_unknown && has_rest && !has_gpt2 && !has_space)
+        return ENCODING_WORDPIECE;
     return has_gpt2 && !has_space ? ENCODING_GPT2 : ENCODING_PLAIN;
 }
 
@@ -112,7 +119,28 @@ static size_t decode_piece(const char *text, size_t n, char *out)
     return used;
 }
 
-void vocab_decode(vocab *v, int encoding)
+/* Whether it is a name as [CLS] or [unused12]. */
+static bool is_bracketed(const char *text, size_t n)
+{
+    return n > 2 && text[0] == '[' && text[n - 1] == ']';
+}
+
+/* A space in front makes a text longer, so that it moves to the end of the block. */
+static bool decode_word(vocab *v, uint32_t id)
+{
+    vocab_entry *const e = &v->entries[id];
+    char *const text = v->bytes + e->offset;
+    if (e->n > 2 && memcmp(text, "##", 2) == 0) {
+        e->offset += 2;
+        e->n -= 2;
+        return true;
+    }
+    if (is_bracketed(text, e->n))
+        return true;
+    return vocab_prepend(v, id, ' ');
+}
+
+bool vocab_decode(vocab *v, int encoding)
 {
     if (encoding == ENCODING_AUTO)
         encoding = find_encoding(v);
@@ -121,7 +149,12 @@ void vocab_decode(vocab *v, int encoding)
         char *const text = e->n > 0 ? v->bytes + e->offset : NULL;
         if (text == NULL || e->is_literal)
             continue;
-        e->n = (uint32_t)(encoding == ENCODING_GPT2 ? decode_gpt2(text, e->n, text)
-                                                    : decode_piece(text, e->n, text));
+        if (encoding == ENCODING_GPT2)
+            e->n = (uint32_t)decode_gpt2(text, e->n, text);
+        else if (encoding == ENCODING_SENTENCEPIECE)
+            e->n = (uint32_t)decode_piece(text, e->n, text);
+        else if (!decode_word(v, id))
+            return false;
     }
+    return true;
 }

@@ -2,7 +2,7 @@
  * The JSON forms of a vocabulary. A map from text to id must give every id once; added_tokens of a
  * tokenizer.json come last, because they take the place of an entry of the same id.
  */
-#include "vocab.h"
+#include "vocab_formats.h"
 
 #include "json/json_tree.h"
 
@@ -58,7 +58,45 @@ static int read_list(const reader *r, const cJSON *list)
     return EXIT_DONE;
 }
 
-static int read_map(const reader *r, const cJSON *map)
+static int fail_twice(const reader *r, uint32_t id, const char *text)
+{
+    return complain(r->who, EXIT_DATA, "%s: two texts have the id %u; the second is \"%s\"",
+                    r->path, (unsigned)id, text);
+}
+
+/* The id that a key is: decimal digits without leading zeros. */
+static bool read_key_id(const cJSON *item, uint32_t *id)
+{
+    const char *const key = item->string;
+    const size_t n = strlen(key);
+    if (n == 0 || n > 8 || strspn(key, "0123456789") != n || (key[0] == '0' && n > 1))
+        return false;
+    *id = (uint32_t)strtoul(key, NULL, 10);
+    return *id < PLUCK_MAX_VOCAB;
+}
+
+/* A map from id to text, or to an object with the text as "content". */
+static int read_ids(const reader *r, const cJSON *map, bool is_added)
+{
+    for (const cJSON *item = map->child; item != NULL; item = item->next) {
+        const cJSON *const text = cJSON_IsObject(item) ? pl_json_member(item, "content") : item;
+        uint32_t id = 0;
+        if (!read_key_id(item, &id) || !cJSON_IsString(text))
+            return complain(r->who, EXIT_DATA,
+                            "%s: \"%s\" is not a token id (0 to %u) with a text, as its first "
+                            "entry is",
+                            r->path, item->string, PLUCK_MAX_VOCAB - 1);
+        if (!is_added && id < r->v->n && r->v->entries[id].is_set)
+            return fail_twice(r, id, text->valuestring);
+        const int code = add(r, id, text, false, is_added);
+        if (code != EXIT_DONE)
+            return code;
+    }
+    return EXIT_DONE;
+}
+
+/* A map from text to id. */
+static int read_map(const reader *r, const cJSON *map, bool is_added)
 {
     for (const cJSON *item = map->child; item != NULL; item = item->next) {
         uint32_t id = 0;
@@ -66,10 +104,9 @@ static int read_map(const reader *r, const cJSON *map)
             return complain(r->who, EXIT_DATA,
                             "%s: the value of \"%s\" is not a token id (0 to %u)", r->path,
                             item->string, PLUCK_MAX_VOCAB - 1);
-        if (id < r->v->n && r->v->entries[id].is_set)
-            return complain(r->who, EXIT_DATA, "%s: two texts have the id %u; the second is \"%s\"",
-                            r->path, (unsigned)id, item->string);
-        const int code = add(r, id, item, true, false);
+        if (!is_added && id < r->v->n && r->v->entries[id].is_set)
+            return fail_twice(r, id, item->string);
+        const int code = add(r, id, item, true, is_added);
         if (code != EXIT_DONE)
             return code;
     }
@@ -100,7 +137,8 @@ static int find_encoding(const cJSON *decoder, unsigned depth)
         int encoding;
     } known[] = {{"ByteLevel", ENCODING_GPT2},
                  {"Metaspace", ENCODING_SENTENCEPIECE},
-                 {"ByteFallback", ENCODING_SENTENCEPIECE}};
+                 {"ByteFallback", ENCODING_SENTENCEPIECE},
+                 {"WordPiece", ENCODING_WORDPIECE}};
     const cJSON *const type = pl_json_member(decoder, "type");
     for (size_t i = 0; cJSON_IsString(type) && i < sizeof known / sizeof *known; i++)
         if (strcmp(type->valuestring, known[i].type) == 0)
@@ -113,44 +151,92 @@ static int find_encoding(const cJSON *decoder, unsigned depth)
     return found;
 }
 
+static int read_object(const reader *r, const cJSON *root)
+{
+    if (pl_json_member(root, "added_tokens_decoder") != NULL)
+        return complain(r->who, EXIT_DATA,
+                        "%s: a tokenizer_config.json, which has added tokens only; give the "
+                        "vocabulary, and this file as --added-tokens",
+                        r->path);
+    return cJSON_IsString(root->child) ? read_ids(r, root, false) : read_map(r, root, false);
+}
+
 static int read_root(const reader *r, const cJSON *root)
 {
     if (cJSON_IsArray(root))
         return read_list(r, root);
     const cJSON *const model = pl_json_member(root, "model");
     if (cJSON_IsObject(root) && !cJSON_IsObject(model))
-        return read_map(r, root);
+        return read_object(r, root);
     const cJSON *const entries = pl_json_member(model, "vocab");
     if (!cJSON_IsArray(entries) && !cJSON_IsObject(entries))
         return complain(r->who, EXIT_DATA,
-                        "%s: is neither a list of texts, a map from text to id, nor a "
-                        "tokenizer.json with model.vocab",
+                        "%s: is neither a list of texts, a map from text to id or from id to "
+                        "text, nor a tokenizer.json with model.vocab",
                         r->path);
-    const int code = cJSON_IsArray(entries) ? read_list(r, entries) : read_map(r, entries);
+    const int code = cJSON_IsArray(entries) ? read_list(r, entries) : read_map(r, entries, false);
     if (code != EXIT_DONE)
         return code;
     r->v->encoding = find_encoding(pl_json_member(root, "decoder"), 0);
     return read_added(r, pl_json_member(root, "added_tokens"));
 }
 
-int vocab_read_json(vocab *v, const char *who, const char *path, const char *text, size_t n)
+/* added_tokens.json, a map from text to id; tokenizer_config.json; a tokenizer.json, or its
+ * list. */
+static int read_added_root(const reader *r, const cJSON *root)
+{
+    const cJSON *const list = cJSON_IsArray(root) ? root : pl_json_member(root, "added_tokens");
+    const cJSON *const ids = pl_json_member(root, "added_tokens_decoder");
+    if (cJSON_IsArray(list))
+        return read_added(r, list);
+    if (cJSON_IsObject(ids))
+        return read_ids(r, ids, true);
+    if (cJSON_IsObject(root))
+        return read_map(r, root, true);
+    return complain(r->who, EXIT_DATA,
+                    "%s: is neither a map from text to id, a list of added tokens, nor a "
+                    "tokenizer_config.json or tokenizer.json",
+                    r->path);
+}
+
+static int read_json(vocab *v, const vocab_file *file,
+                     int (*read)(const reader *r, const cJSON *root))
 {
     pl_json json;
     pl_json_problem problem;
     pluck_error err;
-    const pluck_status status = pl_json_parse(&json, text, n, PL_JSON_NUL, NULL, &problem, &err);
+    const pluck_status status =
+        pl_json_parse(&json, file->text, file->n, PL_JSON_NUL, NULL, &problem, &err);
     if (status == PLUCK_ERR_FORMAT) {
         size_t line = 1;
         for (size_t i = 0; i < problem.at; i++)
-            line += text[i] == '\n';
-        return complain(who, EXIT_DATA, "%s: line %zu: is not valid JSON: %s", path, line,
-                        problem.what);
+            line += file->text[i] == '\n';
+        return complain(file->who, EXIT_DATA, "%s: line %zu: is not valid JSON: %s", file->path,
+                        line, problem.what);
     }
     if (status != PLUCK_OK)
-        return complain(who, exit_code_of(status), "%s: %s", path, err.message);
-    const reader r = {v, &json, malloc(n), who, path, n > LEAST_IDS ? n : LEAST_IDS};
-    const int code = r.bytes == NULL ? complain_memory(who) : read_root(&r, json.root);
+        return complain(file->who, exit_code_of(status), "%s: %s", file->path, err.message);
+    const size_t n_ids = v->n + file->n;
+    const reader r = {
+        .v = v,
+        .json = &json,
+        .bytes = malloc(file->n),
+        .who = file->who,
+        .path = file->path,
+        .n_ids = n_ids > LEAST_IDS ? n_ids : LEAST_IDS,
+    };
+    const int code = r.bytes == NULL ? complain_memory(file->who) : read(&r, json.root);
     pl_json_close(&json);
     free(r.bytes);
     return code;
+}
+
+int vocab_read_json(vocab *v, const vocab_file *file)
+{
+    return read_json(v, file, read_root);
+}
+
+int vocab_read_added(vocab *v, const vocab_file *file)
+{
+    return read_json(v, file, read_added_root);
 }

@@ -18,14 +18,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     const arguments args = {.who = "fuzz", .vocab = "vocab", .vocab_encoding = data[0] % 4};
     const size_t n = size - 1;
-    char *const text = malloc(n + 1);
+    char *text = malloc(n + 1);
     vocab v;
     memset(&v, 0, sizeof v);
     if (text == NULL)
         return 0;
     memcpy(text, data + 1, n);
     text[n] = '\0';
-    if (vocab_parse(&v, &args, data[0] & 4 ? "v.json" : "v", text, n) == EXIT_DONE) {
+    if (vocab_parse(&v, &args, data[0] & 4 ? "v.json" : "v", &text, n) == EXIT_DONE) {
         unsigned sum = 0;
         for (uint32_t id = 0; id < v.n; id++) {
             size_t length = 0;
