@@ -121,7 +121,7 @@ static void print_csv(job *j, uint64_t draw, const pluck_draw *d)
     }
     output_printf(out, "%llu,%llu,%d,", (unsigned long long)j->row, (unsigned long long)draw,
                   (int)d->token);
-    output_float(out, (double)d->logprob);
+    output_csv_float(out, (double)d->logprob);
     output_printf(out, ",%u", (unsigned)d->n_survivors);
     if (j->all->args->vocab != NULL) {
         size_t n = 0;

@@ -217,10 +217,7 @@ static void print_json(output *out, const request *r, const named_number *number
         output_printf(out, "\"%s\":[", vector_name(r->args));
     for (size_t i = 0; i < res->n; i++) {
         output_text(out, i > 0 ? "," : "");
-        if (isfinite(res->values[i]))
-            output_float(out, (double)res->values[i]);
-        else
-            output_text(out, "null");
+        output_float(out, (double)res->values[i]);
     }
     output_text(out, res->n > 0 ? "]}\n" : "}\n");
 }
@@ -241,11 +238,11 @@ static void print_csv(output *out, const request *r, const named_number *numbers
             output_printf(out, "%zu,", row);
         for (size_t k = 0; k < n_numbers; k++) {
             output_text(out, k > 0 ? "," : "");
-            output_double(out, numbers[k].value + 0.0);
+            output_csv_double(out, numbers[k].value + 0.0);
         }
         if (n_numbers == 0) {
             output_printf(out, "%zu,", i);
-            output_float(out, (double)res->values[i]);
+            output_csv_float(out, (double)res->values[i]);
         }
         output_char(out, '\n');
     }

@@ -136,18 +136,10 @@ void compare_print_text(const comparison *all, output *out)
         print_worst(all, out);
 }
 
-static void json_value(output *out, double value)
-{
-    if (isfinite(value))
-        output_double(out, value);
-    else
-        output_text(out, "null");
-}
-
 static void json_member(output *out, const char *name, double value)
 {
     output_printf(out, ",\"%s\":", name);
-    json_value(out, value);
+    output_double(out, value);
 }
 
 static void json_series(output *out, const char *name, const series *s)

@@ -1,20 +1,11 @@
 /*
  * pluck inspect --explain --format json. The keys are the names of <pluck/trace.h>, which says what
- * they mean. A number that there is none of is null.
+ * they mean. Missing numbers are written as null.
  */
 #include "inspect.h"
 #include "params_print.h"
 
-#include <math.h>
 #include <string.h>
-
-static void json_number(output *out, const char *name, double value)
-{
-    if (isfinite(value))
-        inspect_json_member(out, name, value);
-    else
-        output_printf(out, ",\"%s\":null", name);
-}
 
 static void json_place(output *out, const char *name, const pluck_place *place)
 {
@@ -23,8 +14,8 @@ static void json_place(output *out, const char *name, const pluck_place *place)
         return;
     }
     output_printf(out, ",\"%s\":{\"token\":%d", name, (int)place->token);
-    json_number(out, "logit", place->logit);
-    json_number(out, "prob", place->prob);
+    inspect_json_member(out, "logit", place->logit);
+    inspect_json_member(out, "prob", place->prob);
     output_char(out, '}');
 }
 
@@ -41,8 +32,8 @@ static void json_edits(output *out, const pluck_stage_report *r)
     output_printf(out, ",\"n_edits\":%u,\"edits\":[", (unsigned)r->n_edits);
     for (uint32_t i = 0; i < r->n_listed; i++) {
         output_printf(out, "%s{\"token\":%d", i > 0 ? "," : "", (int)r->edits[i].token);
-        json_number(out, "before", r->edits[i].before);
-        json_number(out, "after", r->edits[i].after);
+        inspect_json_member(out, "before", r->edits[i].before);
+        inspect_json_member(out, "after", r->edits[i].after);
         output_char(out, '}');
     }
     output_char(out, ']');
@@ -57,11 +48,11 @@ void explain_json_stage(const pluck_stage_report *r, output *out)
     else
         output_text(out, "{}");
     output_printf(out, ",\"removed\":%u", (unsigned)r->n_removed);
-    json_number(out, "entropy_before", r->entropy_before);
-    json_number(out, "temperature", r->temperature);
+    inspect_json_member(out, "entropy_before", r->entropy_before);
+    inspect_json_member(out, "temperature", r->temperature);
     output_printf(out, ",\"bound\":\"%s\"", bounds[r->bound]);
-    json_number(out, "bound_logit", r->bound_logit);
-    json_number(out, "bound_prob", r->bound_prob);
+    inspect_json_member(out, "bound_logit", r->bound_logit);
+    inspect_json_member(out, "bound_prob", r->bound_prob);
     json_place(out, "worst_kept", &r->worst_kept);
     json_place(out, "best_kept", &r->best_kept);
     json_place(out, "best_removed", &r->best_removed);
@@ -83,7 +74,7 @@ static void json_draw(const inspection *in, output *out)
                   (unsigned long long)pluck_sampler_seed(in->sampler),
                   (unsigned long long)pluck_sampler_stream(in->sampler),
                   (unsigned long long)pluck_sampler_position(in->sampler), (int)d->drawn.token);
-    json_number(out, "logprob", (double)d->drawn.logprob);
+    inspect_json_member(out, "logprob", (double)d->drawn.logprob);
     const struct {
         const char *name;
         double value;
@@ -113,17 +104,17 @@ static void json_fate(const inspection *in, output *out, const pluck_token_fate 
         output_text(out, ",\"removed_by\":null");
     else
         output_printf(out, ",\"removed_by\":\"%s\"", r->stage);
-    json_number(out, "lacked_logit", f->lacked_logit);
-    json_number(out, "lacked_prob", f->lacked_prob);
+    inspect_json_member(out, "lacked_logit", f->lacked_logit);
+    inspect_json_member(out, "lacked_prob", f->lacked_prob);
     output_text(out, ",\"steps\":[");
     for (size_t i = 0; i < pluck_trace_stage_count(in->trace) && i < f->removed_by; i++) {
         const pluck_token_step *const s = &f->steps[i];
         output_printf(out, "%s{\"stage\":\"%s\"", i > 0 ? "," : "",
                       pluck_trace_stage_at(in->trace, i)->stage);
-        json_number(out, "logit", s->logit);
-        json_number(out, "prob", s->prob);
+        inspect_json_member(out, "logit", s->logit);
+        inspect_json_member(out, "prob", s->prob);
         output_printf(out, ",\"rank\":%u", (unsigned)s->rank);
-        json_number(out, "above", s->above);
+        inspect_json_member(out, "above", s->above);
         output_char(out, '}');
     }
     output_text(out, "]}");

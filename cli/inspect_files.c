@@ -15,11 +15,11 @@ void inspect_print_csv(const inspection *in, output *out)
         const double p = (double)in->top[i].prob;
         cumulative += p;
         output_printf(out, "%u,%d,", (unsigned)i + 1, (int)in->top[i].token);
-        output_float(out, p);
+        output_csv_float(out, p);
         output_char(out, ',');
-        output_float(out, log(p));
+        output_csv_float(out, log(p));
         output_char(out, ',');
-        output_float(out, cumulative);
+        output_csv_float(out, cumulative);
         if (in->args->vocab != NULL) {
             size_t n = 0;
             const char *const text = vocab_text(&in->v, in->top[i].token, &n);

@@ -69,11 +69,14 @@ unsigned output_cell(output *out, const char *text, size_t n, unsigned columns);
 /* Columns of a cell among others, and of one that ends a line. */
 enum { OUTPUT_CELL_COLUMNS = 22, OUTPUT_TEXT_COLUMNS = 72 };
 
-/* A finite number, in as few of 15 to 17 digits as read back to the same double. */
+/* A number as JSON: in as few of 15 to 17 digits as read back to the same double; or one that reads
+ * back to the same float, and is never "-0". NaN and infinities are null. */
 void output_double(output *out, double value);
-
-/* A finite number that reads back to the same float; never "-0". */
 void output_float(output *out, double value);
+
+/* The same for a CSV field, with inf, -inf and nan. */
+void output_csv_double(output *out, double value);
+void output_csv_float(output *out, double value);
 
 /* Running text for a terminal (PL_SCREEN), given in pieces that may cut a character in two. Starts
  * as all zero; a final piece with text NULL writes what is pending. */

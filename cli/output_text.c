@@ -1,6 +1,7 @@
 /* Text of any bytes, and numbers, in the notations that results use. */
 #include "output.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +93,7 @@ void output_screen(output *out, screen_text *state, const char *text, size_t n)
     flush_screen(out, state, text == NULL);
 }
 
-void output_double(output *out, double value)
+static void write_double(output *out, double value)
 {
     char text[32];
     for (int digits = 15; digits <= 17; digits++) {
@@ -103,7 +104,43 @@ void output_double(output *out, double value)
     output_text(out, text);
 }
 
-void output_float(output *out, double value)
+static void write_float(output *out, double value)
 {
     output_printf(out, "%.9g", value == 0.0 ? 0.0 : value);
+}
+
+void output_double(output *out, double value)
+{
+    if (isfinite(value))
+        write_double(out, value);
+    else
+        output_text(out, "null");
+}
+
+void output_float(output *out, double value)
+{
+    if (isfinite(value))
+        write_float(out, value);
+    else
+        output_text(out, "null");
+}
+
+/* One spelling of what is not a number: its sign says nothing. */
+static bool is_number(output *out, double value)
+{
+    if (isnan(value))
+        output_text(out, "nan");
+    return !isnan(value);
+}
+
+void output_csv_double(output *out, double value)
+{
+    if (is_number(out, value))
+        write_double(out, value);
+}
+
+void output_csv_float(output *out, double value)
+{
+    if (is_number(out, value))
+        write_float(out, value);
 }

@@ -6,26 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void number(output *out, double value)
-{
-    if (isfinite(value))
-        output_double(out, value);
-    else
-        output_text(out, "null");
-}
-
 static void member(output *out, const char *name, double value)
 {
     output_printf(out, ",\"%s\":", name);
-    number(out, value);
+    output_double(out, value);
 }
 
 static void before_after(output *out, const char *name, double before, double after)
 {
     output_printf(out, ",\"%s_before\":", name);
-    number(out, before);
+    output_double(out, before);
     output_printf(out, ",\"%s_after\":", name);
-    number(out, after);
+    output_double(out, after);
 }
 
 static void write_fit(const tuning *t, output *out)
@@ -102,7 +94,7 @@ static void write_curve(const tuning *t, output *out)
     output_text(out, ",\"curve\":[");
     for (size_t i = 0; i < PLUCK_TUNE_GRID; i++) {
         output_printf(out, "%s{\"temperature\":", i > 0 ? "," : "");
-        number(out, t->fit.grid_t[i]);
+        output_double(out, t->fit.grid_t[i]);
         member(out, "value", t->fit.grid_value[i]);
         output_char(out, '}');
     }
@@ -112,7 +104,7 @@ static void write_curve(const tuning *t, output *out)
 static void write_folds(const tuning *t, output *out)
 {
     output_text(out, ",\"cross_validation\":{\"temperature_even\":");
-    number(out, t->folds[0].temperature);
+    output_double(out, t->folds[0].temperature);
     member(out, "temperature_odd", t->folds[1].temperature);
     before_after(out, "nll", t->held_out[0].nll, t->held_out[1].nll);
     before_after(out, "brier", t->held_out[0].brier, t->held_out[1].brier);
@@ -123,12 +115,12 @@ static void write_folds(const tuning *t, output *out)
 static void write_cuts(const tuning *t, output *out)
 {
     output_text(out, ",\"truncation\":{\"keep\":");
-    number(out, t->keep);
+    output_double(out, t->keep);
     output_text(out, ",\"needed\":");
     for (int k = 0; k < PLUCK_TUNE_N_CUT_KINDS && t->has_targets; k++) {
         output_printf(out, "%s\"%s\":", k == 0 ? "{" : ",",
                       pluck_tune_cut_name((pluck_tune_cut_kind)k));
-        number(out, t->needed[k]);
+        output_double(out, t->needed[k]);
     }
     output_text(out, t->has_targets ? "},\"curve\":[" : "null,\"curve\":[");
     for (size_t i = 0; i < TUNING_CUTS; i++) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Why: token texts, labels, file names and keys come from strangers. Whatever they hold, nothing
 that a terminal acts on reaches standard output, standard error or a written file, in any command
-and format."""
+and format. And whatever numbers rows hold, what is called JSON is JSON."""
 import json
 import os
 import re
@@ -40,13 +40,7 @@ def vocabulary_line(raw):
     return b"".join(b"\\x%02x" % b for b in raw) + b"\n"
 
 
-class Hostile(CommandCase):
-    def setUp(self):
-        super().setUp()
-        texts = NAMES[:8]
-        self.write("v8.txt", b"".join(map(vocabulary_line, texts)))
-        self.write("flat.npy", npy([[0.0] * 8] * 5))
-
+class ListCase(CommandCase):
     def write(self, name, content):
         path = os.path.join(os.fsencode(self.folder), os.fsencode(name))
         with open(path, "wb") as file:
@@ -69,6 +63,14 @@ class Hostile(CommandCase):
             self.fail(f"{what}: not UTF-8: {data[error.start - 20:error.end + 20]!r}")
         found = RAW.search(text)
         self.assertIsNone(found, f"{what}: {found and text[max(0, found.start() - 30):][:60]!r}")
+
+
+class Hostile(ListCase):
+    def setUp(self):
+        super().setUp()
+        texts = NAMES[:8]
+        self.write("v8.txt", b"".join(map(vocabulary_line, texts)))
+        self.write("flat.npy", npy([[0.0] * 8] * 5))
 
     def check_file(self, name):
         self.check((self.folder / name).read_bytes(), name)
@@ -253,6 +255,105 @@ class Hostile(CommandCase):
         outs = [self.run_list(["sample", "flat.npy", "--vocab", v, "-f", "csv"])[0]
                 for v in ("v8.txt", "again.txt")]
         self.assertEqual(*outs)
+
+
+def strict(text):
+    """JSON as RFC 8259 has it: Python's parser without NaN and infinities, no key twice."""
+    def refuse(word):
+        raise ValueError(word)
+
+    def unique(pairs):
+        keys = [k for k, _ in pairs]
+        if len(keys) != len(set(keys)):
+            raise ValueError(f"a key twice in {keys}")
+        return dict(pairs)
+
+    return json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
+
+
+FLT_MAX = 3.4028234663852886e38
+INF = float("inf")
+ROWS = {
+    "equal": [1.0] * 8,
+    "largest": [FLT_MAX] * 8,
+    "smallest": [-FLT_MAX] * 8,
+    "both": [FLT_MAX, -FLT_MAX] * 4,
+    "one": [-INF] * 7 + [0.5],
+    "one_large": [-INF] * 7 + [FLT_MAX],
+    "one_small": [-FLT_MAX] + [-INF] * 7,
+    "subnormal": [1e-45, -1e-45, 1e-40, 0.0, -0.0, 2e-45, -1e-40, 1e-44],
+    "far": [0.0, -1e30, 1e30, -200.0, 200.0, -INF, 88.0, -88.0],
+}
+CHAINS = ["", "--dynatemp-range 1e300 --temperature 2", "--temperature 1e-300",
+          "--temperature 1e300", "--temperature 0", "--top-p 0.5 --min-p 0.1", "--typical-p 0.5",
+          "--top-n-sigma 1", "--mirostat 2", "--xtc-probability 1 --xtc-threshold 0.01",
+          "--draw greedy", "--smoothing-factor 1e30", "--top-k 1",
+          "--epsilon-cutoff 0.1 --eta-cutoff 0.1", "--dynatemp-range 0.5",
+          "--tfs-z 0.5 --top-a 0.5", "--p-less true", "--top-h 0.4", "--entmax-alpha 1.5",
+          "--adaptive-target 0.5", "--repeat-penalty 1e30 --prompt-tokens 1",
+          '--logit-bias {"0":1e308,"1":-1e308}']
+
+
+class StrictJson(ListCase):
+    def parse(self, words):
+        out, err, code = self.run_list(words)
+        self.assertIn(code, (0, 1, 2, 3), err)
+        is_whole = words[0] in ("stages", "config")
+        for line in [out] if is_whole else out.splitlines():
+            try:
+                strict(line)
+            except ValueError as error:
+                self.fail(f"{words}: {error}: {line[:300]}")
+        return out
+
+    def test_rows_and_chains(self):
+        n_answers = 0
+        for name, row in ROWS.items():
+            self.write(f"{name}.npy", npy([row], "(1, 8)"))
+            for chain in CHAINS:
+                flags = chain.split()
+                for words in [["sample", f"{name}.npy", "--trace", "-f", "json"],
+                              ["inspect", f"{name}.npy", "--explain", "--token", "0,7", "-f",
+                               "json"]]:
+                    n_answers += self.parse([*words, *flags]).count("\n")
+        self.assertGreater(n_answers, 300)
+
+    def test_other_commands(self):
+        rows = list(ROWS.values())
+        self.write("rows.npy", npy(rows))
+        self.write("t.txt", b"".join(b"%d\n" % (k % 8) for k in range(len(rows))))
+        self.write("h.npy", npy([[1e19, -1e19, 1e19, 1e19], [0.0] * 4, [1e-40] * 4]))
+        self.write("t3.txt", b"0\n1\n2\n")
+        for name in ROWS:
+            self.write(f"{name}.npy", npy([ROWS[name]], "(1, 8)"))
+        commands = [["compare", "rows.npy", "rows.npy", "--targets", "t.txt"],
+                    ["compare", "rows.npy", "rows.npy", "--temperature", "2"],
+                    ["tune", "rows.npy", "--targets", "t.txt"],
+                    ["tune", "rows.npy", "--targets", "t.txt", "--cross-validate"],
+                    ["tune", "rows.npy", "--objective", "entropy=1"],
+                    ["tree", "eval", "head.npy", "h.npy", "t3.txt"],
+                    ["tree", "eval", "head.npy", "h.npy", "t3.txt", "--bias", "bias.npy"],
+                    ["tree", "fit", "h.npy", "t3.txt", "-o", "h.safetensors"],
+                    ["tree", "stats", "model.ftz"], ["tree", "stats", "--counts", "counts.txt"],
+                    ["tree", "predict", "model.ftz", "lines.txt", "-k", "0"],
+                    ["bench", "small.npy", "--seconds", "1"], ["stages"], ["stages", "top_p"],
+                    ["config", "import", "generation_config.json"]]
+        for name in ROWS:
+            commands += [["compare", f"{name}.npy", "rows.npy", "--rows", "0"],
+                         ["tune", f"{name}.npy", "--targets", "t3.txt"]]
+        for numbers in ("1 1 1", "3.4e38 -3.4e38", "inf 0", "-inf -inf 0", "1e-45 0", "5",
+                        "1e308 0", "-inf -inf"):
+            for flags in ("", "--log", "--lse --entropy", "--sparsemax", "--entmax 1.5",
+                          "--gradient", "--temperature 0", "--temperature 1e-300",
+                          "--base 1e300", "--argmax"):
+                commands.append(["softmax", *flags.split(), "--", *numbers.split()])
+                if flags == "--gradient":
+                    commands[-1][2:2] = ["--target", "0"]
+        n_answers = 0
+        for words in commands:
+            at = words.index("--") if "--" in words else len(words)
+            n_answers += self.parse([*words[:at], "-f", "json", *words[at:]]).count("\n")
+        self.assertGreater(n_answers, 60)
 
 
 if __name__ == "__main__":
