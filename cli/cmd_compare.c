@@ -13,6 +13,7 @@
 
 #include <pluck/sampler.h>
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,11 +53,9 @@ static int check_arguments(run *r)
     r->max_kl = -1.0;
     if (args->max_kl == NULL)
         return EXIT_DONE;
-    char *end = NULL;
-    r->max_kl = strtod(args->max_kl, &end);
-    if (end == args->max_kl || *end != '\0' || !(r->max_kl >= 0.0) || isinf(r->max_kl))
-        return complain(args->who, EXIT_USAGE, "--max-kl: '%s' is not a number of 0 or more",
-                        args->max_kl);
+    if (!parse_number(args->max_kl, 0, DBL_MAX, &r->max_kl))
+        return complain(args->who, EXIT_USAGE, "--max-kl: '%s' is not a number of 0 or more%s",
+                        args->max_kl, number_hint(args->max_kl));
     return EXIT_DONE;
 }
 

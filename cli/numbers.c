@@ -10,11 +10,17 @@
 
 static const char separators[] = " \t\r\n\v\f,[]";
 
+/* What strtod() takes for a number, but in decimal. */
+static bool starts_well(const char *text)
+{
+    return strchr(separators, *text) == NULL && text[strcspn(text, "xX")] == '\0';
+}
+
 bool parse_double(const char *text, double *value)
 {
     char *end;
     const double number = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(number) || strchr(separators, *text) != NULL)
+    if (end == text || *end != '\0' || !isfinite(number) || !starts_well(text))
         return false;
     *value = number;
     return true;
@@ -25,7 +31,7 @@ bool parse_float(const char *text, float *value, const char **problem)
     char *end;
     const double number = strtod(text, &end);
     *problem = NULL;
-    if (end == text || *end != '\0' || strchr(separators, *text) != NULL)
+    if (end == text || *end != '\0' || !starts_well(text))
         *problem = "is not a number";
     else if (isnan(number) || (isinf(number) && number > 0))
         *problem = "must be finite or -inf";

@@ -6,37 +6,88 @@
 #include "options.h"
 #include "suggest.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+static const char digits[] = "0123456789";
+
+static bool parse_digits(const char *text, uint64_t *value)
 {
     uint64_t sum = 0;
-    if (*text == '\0')
-        return false;
     for (; *text != '\0'; text++) {
         const uint64_t digit = (uint64_t)(*text - '0');
-        if (*text < '0' || *text > '9' || sum > (UINT64_MAX - digit) / 10)
+        if (sum > (UINT64_MAX - digit) / 10)
             return false;
         sum = sum * 10 + digit;
     }
-    if (sum < min || sum > max)
-        return false;
     *value = sum;
     return true;
 }
 
+bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+    const double exact = 9007199254740992.0; /* 2^53: whole numbers up to here are doubles */
+    uint64_t count = 0;
+    double number = 0;
+    if (*text == '\0')
+        return false;
+    if (text[strspn(text, digits)] == '\0') {
+        if (!parse_digits(text, &count))
+            return false;
+    } else {
+        /* 1e3 is a whole number too. */
+        if (*text == '-' || *text == '+' || !parse_number(text, 0, exact, &number) ||
+            number != floor(number))
+            return false;
+        count = (uint64_t)number;
+    }
+    if (count < min || count > max)
+        return false;
+    *value = count;
+    return true;
+}
+
+/* Decimal digits, with a point, a sign and an exponent where they may be. */
+static bool is_decimal(const char *text)
+{
+    text += *text == '-' || *text == '+';
+    size_t n = strspn(text, digits);
+    text += n;
+    if (*text == '.') {
+        const size_t n_fraction = strspn(text + 1, digits);
+        n += n_fraction;
+        text += 1 + n_fraction;
+    }
+    if (n > 0 && (*text == 'e' || *text == 'E')) {
+        text += 1 + (text[1] == '-' || text[1] == '+');
+        n = strspn(text, digits);
+        text += n;
+    }
+    return n > 0 && *text == '\0';
+}
+
 bool parse_number(const char *text, double min, double max, double *value)
 {
-    char *end = NULL;
     /* strtod() also takes spaces, hexadecimal digits, "inf" and "nan". */
-    if (*text == '\0' || text[strspn(text, "+-.0123456789eE")] != '\0')
+    if (!is_decimal(text))
         return false;
-    const double number = strtod(text, &end);
-    if (*end != '\0' || !(number >= min && number <= max))
+    const double number = strtod(text, NULL);
+    if (!(number >= min && number <= max))
         return false;
     *value = number;
     return true;
+}
+
+const char *number_hint(const char *text)
+{
+    const char *const comma = strchr(text, ',');
+    char point[64];
+    if (comma == NULL || strlen(text) >= sizeof point)
+        return "";
+    memcpy(point, text, strlen(text) + 1);
+    point[comma - text] = '.';
+    return is_decimal(point) ? "; the decimal point is '.'" : "";
 }
 
 const char *choice_at(const char *choices, int index, size_t *n)
@@ -75,6 +126,17 @@ static const option *find_option(const option_set *set, const char *name, size_t
                 return o;
         }
     }
+    return NULL;
+}
+
+/* Other names that a command understands, if it has the option that they mean. */
+static const option *find_alias(const option_set *set, const char *name, size_t n)
+{
+    static const char *const aliases[][2] = {
+        {"row", "rows"}, {"rows", "row"}, {"temp", "temperature"}};
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        if (strlen(aliases[i][0]) == n && memcmp(aliases[i][0], name, n) == 0)
+            return find_option(set, aliases[i][1], strlen(aliases[i][1]), 0);
     return NULL;
 }
 
@@ -124,13 +186,15 @@ static int take(arguments *args, const option *o, const char *value)
     case OPTION_COUNT:
         if (!parse_count(value, o->min, o->max, (uint64_t *)place))
             return complain(args->who, EXIT_USAGE,
-                            "--%s: '%s' is not a whole number from %llu to %llu", o->name, value,
-                            (unsigned long long)o->min, (unsigned long long)o->max);
+                            "--%s: '%s' is not a whole number from %llu to %llu%s", o->name, value,
+                            (unsigned long long)o->min, (unsigned long long)o->max,
+                            number_hint(value));
         break;
     case OPTION_NUMBER:
         if (!parse_number(value, (double)o->min, (double)o->max, (double *)place))
-            return complain(args->who, EXIT_USAGE, "--%s: '%s' is not a number from %llu to %llu",
-                            o->name, value, (unsigned long long)o->min, (unsigned long long)o->max);
+            return complain(args->who, EXIT_USAGE, "--%s: '%s' is not a number from %llu to %llu%s",
+                            o->name, value, (unsigned long long)o->min, (unsigned long long)o->max,
+                            number_hint(value));
         break;
     case OPTION_CHOICE:
         return take_choice(args, o, value, (int *)place);
@@ -141,6 +205,11 @@ static int take(arguments *args, const option *o, const char *value)
     return EXIT_DONE;
 }
 
+bool is_boolean_key(const option *o)
+{
+    return o->type == OPTION_KEY && strcmp(o->value_name, "true|false") == 0;
+}
+
 /* One flag at words[*at]; moves *at over its value. */
 static int parse_flag(arguments *args, const option_set *set, int n_words, char **words, int *at)
 {
@@ -148,7 +217,9 @@ static int parse_flag(arguments *args, const option_set *set, int n_words, char 
     const bool is_long = flag[1] == '-';
     const char *const name = flag + (is_long ? 2 : 1);
     const size_t n = is_long ? strcspn(name, "=") : 1;
-    const option *const o = find_option(set, name, n, is_long ? 0 : name[0]);
+    const option *o = find_option(set, name, n, is_long ? 0 : name[0]);
+    if (o == NULL && is_long)
+        o = find_alias(set, name, n);
     if (o == NULL || n == 0)
         return unknown_option(args, set, flag);
 
@@ -158,6 +229,10 @@ static int parse_flag(arguments *args, const option_set *set, int n_words, char 
     if (o->type == OPTION_SWITCH) {
         if (value != NULL)
             return complain(args->who, EXIT_USAGE, "--%s takes no value", o->name);
+    } else if (value == NULL && is_boolean_key(o)) {
+        const char *const next = *at + 1 < n_words ? words[*at + 1] : "";
+        const bool is_value = strcmp(next, "true") == 0 || strcmp(next, "false") == 0;
+        value = is_value ? words[++*at] : "true";
     } else if (value == NULL) {
         if (*at + 1 >= n_words || strncmp(words[*at + 1], "--", 2) == 0)
             return complain(args->who, EXIT_USAGE, "--%s needs a value: %s", o->name,

@@ -124,7 +124,7 @@ const command *command_find(const char *const *words, size_t n_words, size_t *n_
 int arguments_parse(arguments *args, const option_set *set, int n_words, char **words);
 void arguments_destroy(arguments *args);
 
-/* A whole number of decimal digits in [min, max]. */
+/* A whole number in [min, max]: decimal digits, or a number as below that is whole (1e3). */
 bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 
 /* A finite decimal number in [min, max]. */
@@ -133,6 +133,12 @@ bool parse_number(const char *text, double min, double max, double *value);
 /* Whether the stage runs only if this flat key is there, and the default of the parameter would
  * have an effect: then the key has no default, it is off. */
 bool is_switch_of_stage(const pluck_stage *stage, const pluck_param *param);
+
+/* What to add to the message about a text that is not a number: "", or about a decimal comma. */
+const char *number_hint(const char *text);
+
+/* Whether it sets a boolean key: then its value may be left out, which is true. */
+bool is_boolean_key(const option *o);
 
 /* The index-th of "a|b|c": its start, and its length in *n; NULL after the last. */
 const char *choice_at(const char *choices, int index, size_t *n);

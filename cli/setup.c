@@ -133,7 +133,8 @@ static int set_key(const arguments *args, const assignment *a, pluck_config *con
         return complain_memory(args->who);
     int code = EXIT_DONE;
     const bool is_order = strcmp(o->key, "order") == 0;
-    const bool is_json = strcmp(o->value_name, "JSON") == 0 || strchr("[{\"", a->value[0]) != NULL;
+    const bool is_json = strcmp(o->value_name, "JSON") == 0 || is_boolean_key(o) ||
+                         strchr("[{\"", a->value[0]) != NULL;
     const bool is_name = strcmp(o->key, "draw") == 0 || strcmp(o->key, "on_nan") == 0 ||
                          (strcmp(o->key, "seed") == 0 && isalpha((unsigned char)a->value[0]));
     if (is_json && a->value[0] != '\0')
@@ -143,7 +144,8 @@ static int set_key(const arguments *args, const assignment *a, pluck_config *con
     else if (is_name)
         quote(json, a->value, strlen(a->value));
     else if (!number_json(a->value, json, capacity))
-        code = complain(args->who, EXIT_USAGE, "--%s: '%s' is not a number", o->name, a->value);
+        code = complain(args->who, EXIT_USAGE, "--%s: '%s' is not a number%s", o->name, a->value,
+                        number_hint(a->value));
 
     pluck_error err;
     pluck_status status = PLUCK_OK;

@@ -4,6 +4,7 @@
 #include "tuning.h"
 #include "rows.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,13 +26,11 @@ static int parse_objective(tuning *t)
         if (strlen(name) != n || strncmp(name, text, n) != 0)
             continue;
         const bool takes_value = i >= PLUCK_TUNE_ENTROPY;
-        char *end = NULL;
         t->options.objective = (pluck_tune_objective)i;
         if (text[n] == '\0' && !takes_value)
             return EXIT_DONE;
         if (text[n] == '=' && takes_value) {
-            t->options.value = strtod(text + n + 1, &end);
-            if (end != text + n + 1 && *end == '\0' && isfinite(t->options.value))
+            if (parse_number(text + n + 1, -DBL_MAX, DBL_MAX, &t->options.value))
                 return EXIT_DONE;
         }
     }
@@ -43,15 +42,11 @@ static int parse_objective(tuning *t)
 
 static int parse_keep(tuning *t)
 {
-    char *end = NULL;
     t->keep = 0.99;
-    if (t->args->keep == NULL)
+    if (t->args->keep == NULL || (parse_number(t->args->keep, 0, 1, &t->keep) && t->keep > 0))
         return EXIT_DONE;
-    t->keep = strtod(t->args->keep, &end);
-    if (end != t->args->keep && *end == '\0' && t->keep > 0 && t->keep <= 1)
-        return EXIT_DONE;
-    return complain(t->args->who, EXIT_USAGE, "--keep: '%s' is not a number in (0, 1]",
-                    t->args->keep);
+    return complain(t->args->who, EXIT_USAGE, "--keep: '%s' is not a number in (0, 1]%s",
+                    t->args->keep, number_hint(t->args->keep));
 }
 
 static void show_progress(void *user, uint64_t done, uint64_t total)
