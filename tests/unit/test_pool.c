@@ -188,12 +188,14 @@ static void the_calling_thread_and_others_work_at_once(void **state)
     (void)state;
     pl_pool *pool = pool_of(4);
     pl_parallel parallel = pl_pool_parallel(pool);
-    record *r = record_create(parallel.n_workers);
-    r->item_ns = 20 * MS;
-    assert_int_equal(pl_parallel_run(&parallel, 4, 40, do_item, r, NULL, NULL), PLUCK_OK);
-    assert_true(all_done_once(r, 40));
-    assert_in_range(r->n_most, 2, 4);
-    free(r);
+    for (uint32_t limit = 2; limit <= 4; limit++) {
+        record *r = record_create(parallel.n_workers);
+        r->item_ns = 20 * MS;
+        assert_int_equal(pl_parallel_run(&parallel, limit, 20, do_item, r, NULL, NULL), PLUCK_OK);
+        assert_true(all_done_once(r, 20));
+        assert_in_range(r->n_most, 2, limit);
+        free(r);
+    }
     pl_pool_destroy(&pool);
 }
 
@@ -491,11 +493,11 @@ static void tasks_round_to_nearest_whatever_the_caller_does(void **state)
     fesetround(FE_UPWARD);
     const bool was_upward = !rounds_to_nearest();
     const bool is_right = runs(pool, 4, MAX_ITEMS) && runs(pool, 1, 7);
-    const int rounding = fegetround();
+    const bool is_upward = fegetround() == FE_UPWARD && !rounds_to_nearest();
     fesetround(FE_TONEAREST);
     assert_true(was_upward);
     assert_true(is_right);
-    assert_int_equal(rounding, FE_UPWARD);
+    assert_true(is_upward);
     pl_pool_destroy(&pool);
 }
 
