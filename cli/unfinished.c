@@ -88,5 +88,7 @@ void unfinished_hold_signals(bool hold)
         return;
     }
     fill(&held);
+    /* Nothing that a mapped file could do comes in between, but somebody may send it. */
+    sigaddset(&held, SIGBUS);
     sigprocmask(SIG_BLOCK, &held, &before);
 }
