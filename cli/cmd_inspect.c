@@ -138,6 +138,7 @@ int cmd_inspect(const arguments *args)
     pluck_config *config = NULL;
     token_list lists[2] = {{NULL, 0}, {NULL, 0}};
     source src = {NULL, {0}, NULL};
+    arguments own;
     int code = setup_config(args, args->config, &config);
     if (code == EXIT_DONE)
         code = setup_seed(args, config);
@@ -151,6 +152,8 @@ int cmd_inspect(const arguments *args)
         code = vocab_load(&in.v, args);
     if (code == EXIT_DONE)
         code = source_open(args, in.path, &src);
+    if (code == EXIT_DONE)
+        code = vocab_take_texts(&in.v, &in.args, &own, in.name, src.dump, src.info.n_vocab);
     if (code == EXIT_DONE) {
         warn_of_rows(args, source_name(in.path), &src, config, 0, src.info.n_rows);
         code = inspect_row(&in, &src, config, lists);

@@ -26,6 +26,7 @@
 
 typedef struct run {
     const arguments *args;
+    arguments own; /* args, if the texts of the tokens are those of the dump */
     pluck_config *config;
     char *config_text; /* --trace: as a line */
     size_t config_size_bytes;
@@ -446,6 +447,9 @@ static int sample_dump(run *all, size_t index)
     job j = {.all = all, .path = path, .name = source_name(path)};
     uint64_t first = 0, end = 0;
     int code = source_open(all->args, j.path, &j.src);
+    if (code == EXIT_DONE && all->args->n_words == 1)
+        code = vocab_take_texts(&all->v, &all->args, &all->own, j.name, j.src.dump,
+                                j.src.info.n_vocab);
     if (code == EXIT_DONE)
         code = vocab_check(&all->v, all->args, j.name, j.src.info.n_vocab);
     if (code == EXIT_DONE)

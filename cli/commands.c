@@ -39,7 +39,8 @@ static const option dump_options[] = {
     {"dtype", 0, OPTION_CHOICE, "f32|f16|bf16",
      "raw files, and 16-bit integers in others: the type of a value; default f32", AT(dtype), 0, 0,
      NULL},
-    {"input-format", 0, OPTION_CHOICE, "auto|npy|safetensors|raw|npz|llama-kl|jsonl|torch|text",
+    {"input-format", 0, OPTION_CHOICE,
+     "auto|npy|safetensors|raw|npz|llama-kl|jsonl|torch|text|json",
      "what the dump is; default auto: by its content", AT(input_format), 0, 0, NULL},
     NO_MAP,
 };

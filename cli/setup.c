@@ -335,6 +335,20 @@ int source_open(const arguments *args, const char *path, source *src)
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s", err.message);
     src->info = pluck_dump_get_info(src->dump);
+    if (pluck_dump_token_text(src->dump, 0, NULL) != NULL) {
+        if (args->vocab != NULL) {
+            source_close(src);
+            return complain(
+                args->who, EXIT_USAGE,
+                "%s: names its tokens by texts and not by ids, so --vocab does not fit it",
+                source_name(path));
+        }
+        if (!args->quiet)
+            complain(args->who, EXIT_DONE,
+                     "%s: its tokens have no ids; the %u different texts are numbered in the order "
+                     "in which they appear",
+                     source_name(path), (unsigned)src->info.n_vocab);
+    }
     if (src->info.is_sparse && !args->quiet)
         complain(args->who, EXIT_DONE,
                  "%s: rows name some of their tokens; all others count as impossible (-inf)",

@@ -253,6 +253,23 @@ int vocab_check(const vocab *v, const arguments *args, const char *path, uint32_
                     v->n < n_vocab ? "; --short-vocab allows that" : "");
 }
 
+int vocab_take_texts(vocab *v, const arguments **args, arguments *own, const char *name,
+                     const pluck_dump *dump, uint32_t n_vocab)
+{
+    size_t n = 0;
+    if (pluck_dump_token_text(dump, 0, &n) == NULL)
+        return EXIT_DONE;
+    for (uint32_t i = 0; i < n_vocab; i++) {
+        const char *const text = pluck_dump_token_text(dump, (pluck_token)i, &n);
+        if (text != NULL && !vocab_set(v, i, text, n, true))
+            return complain_memory((*args)->who);
+    }
+    *own = **args;
+    own->vocab = name;
+    *args = own;
+    return EXIT_DONE;
+}
+
 void vocab_free(vocab *v)
 {
     free(v->entries);

@@ -7,7 +7,7 @@
 
 #include "options.h"
 
-#include <pluck/base.h>
+#include <pluck/dump.h>
 
 typedef struct vocab_entry {
     size_t offset; /* in vocab.bytes */
@@ -36,6 +36,12 @@ int vocab_parse(vocab *v, const arguments *args, const char *path, char **text, 
 
 /* Whether it has the length of the rows of path; else EXIT_DATA after complain(). */
 int vocab_check(const vocab *v, const arguments *args, const char *path, uint32_t n_vocab);
+
+/* The texts of a dump whose rows name their tokens so; without them nothing happens. *args, whose
+ * vocab is not given, becomes own, a copy of it with the dump's name there, so that texts are
+ * printed. Returns an exit code as vocab_load(). */
+int vocab_take_texts(vocab *v, const arguments **args, arguments *own, const char *name,
+                     const pluck_dump *dump, uint32_t n_vocab);
 
 void vocab_free(vocab *v);
 

@@ -24,6 +24,13 @@
  *                there is one. In an object the tokens that are not named have -inf, and
  *                raw_n_vocab says how many there are; null is -inf. Numbers are rounded to double,
  *                then to float.
+ *   json         lists of numbers, in lists or not, also under "logits" of an object, and the
+ *                log-probabilities in answers of servers: OpenAI's (chat, completions, responses)
+ *                and vLLM's logprobs, vLLM's prompt_logprobs, llama-server's
+ *                completion_probabilities, ollama's. Each position is a row of the tokens that it
+ *                names; what came is the target. Tokens without ids are numbered in the order in
+ *                which their texts appear. The whole text is scanned when it is opened; a stream is
+ *                read whole, up to 1 GiB. tensor chooses among rows of several kinds.
  *   text         CSV, TSV or numbers with white space between them, one row per line, or one number
  *                per line, which is one row; names of columns, a column of row numbers and one of
  *                targets are recognised. A stream is read whole, up to 1 GiB.
@@ -69,11 +76,12 @@ typedef enum pluck_dump_format {
     PLUCK_DUMP_LLAMA_KL = 5,
     PLUCK_DUMP_JSONL = 6,
     PLUCK_DUMP_TORCH = 7,
-    PLUCK_DUMP_TEXT = 8
+    PLUCK_DUMP_TEXT = 8,
+    PLUCK_DUMP_JSON = 9
 } pluck_dump_format;
 
-/* "auto", "npy", "safetensors", "raw", "npz", "llama-kl", "jsonl", "torch", "text"; NULL for a
- * value that is not in the enumeration. */
+/* "auto", "npy", "safetensors", "raw", "npz", "llama-kl", "jsonl", "torch", "text", "json"; NULL
+ * for a value that is not in the enumeration. */
 PLUCK_API const char *pluck_dump_format_name(pluck_dump_format format);
 
 /* All zero is a good default. The strings are needed only during the call. */
@@ -169,6 +177,12 @@ typedef struct pluck_dump_row {
  * row_out->logits.data is NULL. A target is below n_vocab, else the file is PLUCK_ERR_FORMAT. */
 PLUCK_API pluck_status pluck_dump_read_row(pluck_dump *dump, uint64_t row, float *scratch,
                                            pluck_dump_row *row_out, pluck_error *err);
+
+/* The text of a token and in *length (or NULL) its bytes, in a format whose rows name tokens by
+ * texts and not by ids: the answers of servers in JSON. NULL: it has none, or there is no such
+ * token. Valid while the dump is open. */
+PLUCK_API const char *pluck_dump_token_text(const pluck_dump *dump, pluck_token token,
+                                            size_t *length);
 
 /*
  * Rows before row will not be read again soon: their pages may leave memory. They can still be

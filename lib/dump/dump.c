@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "container/gzip.h"
+#include "dump/line_index.h"
 #include "dump/reader.h"
 #include "simd/fp_state.h"
 
@@ -18,8 +19,8 @@
 #define MAX_UNPACKED_BYTES ((size_t)1 << 30)
 
 static const pl_dump_reader *const readers[] = {
-    &pl_dump_npy,   &pl_dump_safetensors, &pl_dump_torch, &pl_dump_npz, &pl_dump_llama_kl,
-    &pl_dump_jsonl, &pl_dump_text,        &pl_dump_raw,   NULL,
+    &pl_dump_npy,  &pl_dump_safetensors, &pl_dump_torch, &pl_dump_npz, &pl_dump_llama_kl,
+    &pl_dump_json, &pl_dump_jsonl,       &pl_dump_text,  &pl_dump_raw, NULL,
 };
 
 const char *pluck_dump_format_name(pluck_dump_format format)
@@ -133,11 +134,12 @@ static pluck_status fail_unknown(const pl_source *source, const uint8_t *bytes, 
                                                   : " or ",
                                  readers[i]->recognised);
     /* What llama-debug --save-logits writes. */
-    if (!source->streamed && source->size_bytes % 4 == 0 &&
-        source->size_bytes / 4 <= PLUCK_MAX_VOCAB)
-        (void)snprintf(raw, sizeof raw, "; one row of f32 would have N = %llu",
-                       (unsigned long long)(source->size_bytes / 4));
-    return pl_fail(err, PLUCK_ERR_FORMAT, "%s: unknown format (begins with%s): expected %s%s",
+    bool is_row = !source->streamed && source->size_bytes % 4 == 0 &&
+                  source->size_bytes / 4 <= PLUCK_MAX_VOCAB;
+    (void)snprintf(raw, sizeof raw, is_row ? "%llu if it is one row of f32" : "N",
+                   (unsigned long long)(source->size_bytes / 4));
+    return pl_fail(err, PLUCK_ERR_FORMAT,
+                   "%s: unknown format (begins with%s): expected %s (--vocab-size %s)",
                    source->label, begins, known, raw);
 }
 
@@ -169,6 +171,33 @@ static bool is_text(const uint8_t *bytes, size_t size_bytes)
     return true;
 }
 
+static bool begins_json(const uint8_t *bytes, size_t size_bytes)
+{
+    size_t at = pl_mark_bytes(bytes, size_bytes);
+    while (at < size_bytes && pl_is_space(bytes[at]))
+        at++;
+    return at < size_bytes && (bytes[at] == '{' || bytes[at] == '[');
+}
+
+/* A stream to the end of its first line, which tells a row from the answer of a server. */
+static pluck_status peek_line(pl_source *source, const uint8_t **bytes, size_t *size_bytes,
+                              pluck_error *err)
+{
+    bool ended = false;
+    size_t searched = 0;
+    for (;;) {
+        bool is_blank = begins_json(*bytes, searched) == false;
+        if (!is_blank && memchr(*bytes + searched, '\n', *size_bytes - searched))
+            return PLUCK_OK;
+        searched = *size_bytes;
+        if (ended || *size_bytes > MAX_UNPACKED_BYTES)
+            return PLUCK_OK;
+        pluck_status status = pl_source_peek_more(source, bytes, size_bytes, &ended, err);
+        if (status != PLUCK_OK)
+            return status;
+    }
+}
+
 static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *options,
                                   pluck_error *err)
 {
@@ -183,6 +212,11 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
         return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", dump->source.label);
     if (!dump->source.streamed)
         size_bytes = (size_t)dump->source.size_bytes;
+    if (dump->source.streamed && options->format == PLUCK_DUMP_AUTO &&
+        begins_json(bytes, size_bytes))
+        status = peek_line(&dump->source, &bytes, &size_bytes, err);
+    if (status != PLUCK_OK)
+        return status;
     dump->reader = find_reader(bytes, size_bytes, options);
     const bool is_guess = !dump->reader || (dump->reader->format == PLUCK_DUMP_RAW &&
                                             options->format == PLUCK_DUMP_AUTO);
@@ -324,6 +358,14 @@ pluck_status pluck_dump_read_row(pluck_dump *dump, uint64_t row, float *scratch,
     if (status == PLUCK_OK)
         *row_out = read;
     return status;
+}
+
+const char *pluck_dump_token_text(const pluck_dump *dump, pluck_token token, size_t *length)
+{
+    size_t ignored = 0;
+    if (!dump || !dump->reader->token_text)
+        return NULL;
+    return dump->reader->token_text(dump, token, length ? length : &ignored);
 }
 
 void pluck_dump_release(pluck_dump *dump, uint64_t row)

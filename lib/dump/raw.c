@@ -44,7 +44,7 @@ static pluck_status open_values(pluck_dump *dump, const pluck_dump_options *opti
 const pl_dump_reader pl_dump_raw = {
     .format = PLUCK_DUMP_RAW,
     .name = "raw",
-    .recognised = "raw values (--vocab-size N)",
+    .recognised = "raw values",
     .sniff = sniff,
     .open = open_values,
     .read = pl_reader_matrix_read,

@@ -32,6 +32,9 @@ typedef struct pl_dump_reader {
                          pluck_error *err);
     void (*release)(pluck_dump *dump, uint64_t row);
     void (*close)(pluck_dump *dump);
+
+    /* NULL: the format has no texts of tokens. The contract of pluck_dump_token_text(). */
+    const char *(*token_text)(const pluck_dump *dump, pluck_token token, size_t *length);
 } pl_dump_reader;
 
 struct pluck_dump {
@@ -49,6 +52,7 @@ extern const pl_dump_reader pl_dump_safetensors;
 extern const pl_dump_reader pl_dump_torch;
 extern const pl_dump_reader pl_dump_npz;
 extern const pl_dump_reader pl_dump_llama_kl;
+extern const pl_dump_reader pl_dump_json;
 extern const pl_dump_reader pl_dump_jsonl;
 extern const pl_dump_reader pl_dump_text;
 extern const pl_dump_reader pl_dump_raw;

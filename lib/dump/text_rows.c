@@ -539,7 +539,7 @@ static void close_text(pluck_dump *dump)
 const pl_dump_reader pl_dump_text = {
     .format = PLUCK_DUMP_TEXT,
     .name = "text",
-    .recognised = "CSV, TSV or text of numbers",
+    .recognised = "CSV, TSV",
     .sniff = sniff,
     .open = open_text,
     .read = read_row,

@@ -196,6 +196,22 @@ class Arrays(CommandCase):
             self.write("one.npy", npy("<f4", shape, flat(values[s][0] for s in range(n_steps))))
             self.assertEqual(self.tokens(f"pluck sample one.npy {flags}"), expected[0])
 
+    def test_the_answer_of_a_server_shows_its_texts(self):
+        top = [{"token": t, "logprob": p} for t, p in [(" Paris", -0.25), (" the", -2.5)]]
+        answer = {"choices": [{"logprobs": {"content": [
+            {"token": " Paris", "logprob": -0.25, "top_logprobs": top}]}}]}
+        (self.folder / "answer.json").write_text(json.dumps(answer, indent=1))
+        out = self.run_line("pluck inspect answer.json")
+        self.assertIn(b'" Paris"', out)
+        self.assertIn("its tokens have no ids; the 2 different texts", self.stderr)
+        out = self.run_line("cat answer.json | pluck sample - --format json -n 50 -q")
+        self.assertEqual({json.loads(line)["text"] for line in out.splitlines()},
+                         {" Paris", " the"})
+        self.run_line("pluck tune answer.json -q --bootstrap 0 -o /dev/null", code=1)
+        (self.folder / "v.txt").write_text("a\nb\n")
+        self.run_line("pluck inspect answer.json --vocab v.txt", code=2)
+        self.assertIn("names its tokens by texts", self.stderr)
+
     def test_steps_and_targets_in_an_archive_are_told(self):
         rows = [0.25 * ((5 * r + 3 * c) % 13) for r in range(6) for c in range(8)]
         with zipfile.ZipFile(self.folder / "steps.npz", "w") as archive:

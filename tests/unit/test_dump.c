@@ -482,7 +482,8 @@ static void test_format_names_cover_the_enumeration(void **state)
     assert_string_equal(pluck_dump_format_name(PLUCK_DUMP_JSONL), "jsonl");
     assert_string_equal(pluck_dump_format_name(PLUCK_DUMP_TORCH), "torch");
     assert_string_equal(pluck_dump_format_name(PLUCK_DUMP_TEXT), "text");
-    assert_null(pluck_dump_format_name((pluck_dump_format)9));
+    assert_string_equal(pluck_dump_format_name(PLUCK_DUMP_JSON), "json");
+    assert_null(pluck_dump_format_name((pluck_dump_format)10));
     assert_null(pluck_dump_format_name((pluck_dump_format)-1));
 }
 

@@ -430,10 +430,11 @@ static void test_unknown_content_names_the_formats(void **state)
     static const pluck_dump_options raw = {.raw_n_vocab = 3, .raw_dtype = PLUCK_F16};
     byte_string bytes = {0};
     bytes_append(&bytes, "PK\3\3 and so on", 14);
-    check_refused(bytes, &options, PLUCK_ERR_FORMAT,
-                  "unknown format (begins with 50 4b 03 03): expected .npy, .safetensors, "
-                  "torch.save(), .npz, a KL-divergence base of llama.cpp, JSON lines, CSV, TSV or "
-                  "text of numbers or raw values (--vocab-size N)");
+    check_refused(
+        bytes, &options, PLUCK_ERR_FORMAT,
+        "unknown format (begins with 50 4b 03 03): expected .npy, .safetensors, "
+        "torch.save(), .npz, a KL-divergence base of llama.cpp, JSON, JSON lines, CSV, TSV or "
+        "raw values (--vocab-size N)");
     check_refused(bytes, &raw, PLUCK_ERR_FORMAT,
                   "14 bytes are no whole number of rows of 3 raw values of f16 (6 bytes each)");
     bytes_free(&bytes);

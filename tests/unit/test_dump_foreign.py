@@ -343,7 +343,7 @@ def check_refused_names(checker):
             even = content + bytes(len(content) % 2)
             checker.refuse(name + " as raw", even, name, ["", "f16", "1"])
     values = struct.pack("<6f", *range(6))
-    checker.refuse("raw values", values, "one row of f32 would have N = 6")
+    checker.refuse("raw values", values, "raw values (--vocab-size 6 if it is one row of f32)")
     checker.refuse("three bytes", b"\1\2\3", "or raw values (--vocab-size N)")
 
 

@@ -8,11 +8,13 @@ each table has the rows and targets that a reader of the text expects, written h
     test_dump_text.py DUMP_ROWS [SEED]
 """
 import gzip
+import json
+import math
 import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-from test_dump_formats import Checker, has_zlib  # noqa: E402
+from test_dump_formats import Checker, f32, has_zlib  # noqa: E402
 
 INF, NAN = float("inf"), float("nan")
 TWO = [[0.5, -1.25, 3.0], [1.0, 2.0, -0.0]]
@@ -107,11 +109,167 @@ def check_text(checker):
     checker.check("many", text, "text text f32 2 -", many)
 
 
+ARRAYS = {
+    "lists": ("[[0.5, -1.25, 3], [1, 2, -0]]", TWO),
+    "lists on lines": ("[\n  [0.5,\n -1.25, 3],\n  [1, 2, -0]\n]\n", TWO),
+    "a list": ("[0.5, -1.25, 3]", TWO[:1]),
+    "a line for each list": ("[0.5, -1.25, 3]\n[1, 2, -0.0]\n", TWO),
+    "deeper": ("[[[0.5, -1.25, 3]], [[1, 2, -0]]]", TWO),
+    "a byte order mark": ("\ufeff [[0.5, -1.25, 3], [1, 2, -0]]", TWO),
+    "logits": ('{"model": "m", "logits": [[0.5, -1.25, 3], [1, 2, -0]]}', TWO),
+    "logits on lines": ('{\n "shape": [2, 3],\n "logits": [0.5, -1.25, 3]\n}\n', TWO[:1]),
+    "logits and targets": ('{"targets": [2, null], "logits": [[0.5, -1.25, 3], [1, 2, -0]]}', TWO,
+                           [2, -1]),
+    "logits and nested targets": ('{"logits": [[[0.5, -1.25, 3]], [[1, 2, -0]]], "targets": '
+                                  '[[-100], [0]]}', TWO, [-1, 0]),
+    "targets that do not fit": ('{"logits": [[0.5, -1.25, 3], [1, 2, -0]], "targets": [1]}', TWO),
+    "a list of objects": ('[{"logits": [0.5, -1.25, 3]}, {"logits": [1, 2, -0]}]', TWO),
+    "words": ("[[null, -Infinity, Infinity]]", [[-INF, -INF, INF]]),
+    "logprobs as a list": ('{\n"logprobs": [0.5, -1.25, 3]}', TWO[:1]),
+}
+
+
+def entry(token, value, *others, ids=None, name="top_logprobs"):
+    made = {"token": token, "logprob": value, "bytes": list(token.encode())}
+    if ids is not None:
+        made["id"] = ids[token]
+    if others:
+        made[name] = [entry(t, v, ids=ids) for t, v in others]
+    return made
+
+
+IDS = {"a": 7, "b": 2, " c": 11}
+STEPS = [("a", -0.5, ("a", -0.5), ("b", -1.25)), ("b", -2.0, ("a", -0.25), (" c", -1.5))]
+CHAT = {"id": "chatcmpl-1", "object": "chat.completion", "choices": [{
+    "index": 0, "message": {"role": "assistant", "content": "ab"}, "finish_reason": "stop",
+    "logprobs": {"content": [entry(*s) for s in STEPS], "refusal": None}}],
+    "usage": {"completion_tokens": 2}}
+COMPLETION = {"id": "cmpl-1", "choices": [{"text": "ab", "logprobs": {
+    "tokens": ["a", "b"], "token_logprobs": [-0.5, -2.0], "text_offset": [0, 1],
+    "top_logprobs": [{"a": -0.5, "b": -1.25}, {"a": -0.25, " c": -1.5}]}}]}
+SERVER = {"content": "ab", "completion_probabilities": [entry(*s, ids=IDS) for s in STEPS]}
+OLD_SERVER = {"content": "ab", "completion_probabilities": [
+    {"content": "a", "probs": [{"tok_str": "a", "prob": 0.5}, {"tok_str": "b", "prob": 0.25}]},
+    {"content": "b", "probs": [{"tok_str": "a", "prob": 1.0}, {"tok_str": " c", "prob": 0.0}]}]}
+PROMPT = {"choices": [{"text": "x", "logprobs": None, "prompt_logprobs": [
+    None,
+    {"7": {"logprob": -0.5, "rank": 1, "decoded_token": "a"},
+     "2": {"logprob": -1.25, "rank": 2, "decoded_token": "b"}},
+    {"2": {"logprob": -2.0, "rank": 9, "decoded_token": "b"},
+     "7": {"logprob": -0.25, "rank": 1, "decoded_token": "a"},
+     "11": {"logprob": -1.5, "rank": 2, "decoded_token": " c"}}]}]}
+RESPONSES = {"object": "response", "output": [{"type": "message", "content": [
+    {"type": "output_text", "text": "ab", "logprobs": [entry(*s) for s in STEPS]}]}]}
+OLLAMA = {"model": "m", "response": "ab", "done": True, "logprobs": [entry(*s) for s in STEPS]}
+# Texts in the order of their appearance: a, b, " c"; or the ids.
+BY_TEXT = [[-0.5, -1.25, -INF], [-0.25, -2.0, -1.5]]
+
+
+def by_id(rows=BY_TEXT):
+    wide = []
+    for a, b, c in rows:
+        row = [-INF] * 12
+        row[7], row[2], row[11] = a, b, c
+        wide.append(row)
+    return wide
+
+
+def lines(*documents):
+    return "".join(json.dumps(d) + "\n" for d in documents)
+
+
+def as_ids(completion):
+    text = json.dumps(completion)
+    for token, number in IDS.items():
+        text = text.replace(f'"{token}"', f'"token_id:{number}"')
+    return text
+
+
+ANSWERS = {
+    "chat": (json.dumps(CHAT), "json json f32 3 logprobs", BY_TEXT, [0, 1]),
+    "chat on lines": (json.dumps(CHAT, indent=2), "json json f32 3 logprobs", BY_TEXT, [0, 1]),
+    "a batch of chats": (lines({"custom_id": "1", "response": {"body": CHAT}},
+                               {"custom_id": "2", "response": {"body": CHAT}}),
+                         "json json f32 3 logprobs", BY_TEXT * 2, [0, 1, 0, 1]),
+    "completion": (json.dumps(COMPLETION), "json json f32 3 logprobs", BY_TEXT, [0, 1]),
+    "ids as texts": (as_ids(COMPLETION), "json json f32 12 logprobs", by_id(), [7, 2]),
+    "responses": (json.dumps(RESPONSES), "json json f32 3 logprobs", BY_TEXT, [0, 1]),
+    "ollama": (json.dumps(OLLAMA), "json json f32 3 logprobs", BY_TEXT, [0, 1]),
+    "llama-server": (json.dumps(SERVER), "json json f32 12 completion_probabilities", by_id(),
+                     [7, 2]),
+    "vLLM": (json.dumps(PROMPT), "json json f32 12 prompt_logprobs", by_id(), [7, 2]),
+    "a stream of events": ("".join(f"event: x\ndata: {json.dumps(d)}\n\n" for d in [
+        {"choices": [{"delta": {"content": "a"}, "logprobs": {"content": [entry(*s)]}}]}
+        for s in STEPS]) + "data: [DONE]\n", "json json f32 3 logprobs", BY_TEXT, [0, 1]),
+    "escapes": (json.dumps({"choices": [{"logprobs": {"content": [
+        entry("\u00e9\n", -1.0, ("\u00e9\n", -1.0), ("\U0001f600", -2.0))]}}]}).replace(
+            "\\u00e9", "\u00e9", 1), "json json f32 2 logprobs", [[-1.0, -2.0]], [0]),
+}
+
+JSON_REFUSED = {
+    "a ragged list": ("[[1, 2], [3]]", "a list of the same length"),
+    "levels": ("[[1, 2], 3]", "nested to the same depth"),
+    "an empty list": ("[]", "a list of the same length"),
+    "empty lists": ("[[], []]", "a list of the same length"),
+    "truncated": ("[[1, 2], [3, 4]", "expected ',' or ']'"),
+    "a word": ("[[1, two]]", "a number"),
+    "another width": ("[1, 2]\n[1, 2, 3]\n", "rows of the same length"),
+    "nothing in it": ('{"choices": []}', "JSON without rows"),
+    "no logprobs": ('{"choices": [{"message": {"content": "a"}, "logprobs": null}]}',
+                    "JSON without rows"),
+    "an index of safetensors": ('{"metadata": {},\n"weight_map": {"a": "b.safetensors"}}',
+                                "is the index of a model in several files"),
+    "two kinds": (json.dumps({"a": SERVER, "b": PROMPT}),
+                  "name one with --tensor: 'prompt_logprobs', 'completion_probabilities'"),
+    "ids and texts": (json.dumps({"logprobs": [entry("a", -1.0, ids=IDS), entry("b", -1.0)]}),
+                      "some tokens by their ids and some by text"),
+    "a large id": ('{"logprobs":\n[{"id": 16777216, "token": "a", "logprob": -1}]}',
+                   "an id below 2^24"),
+    "columns of other lengths": ('{"choices": [{"logprobs": {"tokens": ["a", "b"], '
+                                 '"token_logprobs": [-1], "top_logprobs": [null, null]}}]}',
+                                 "as many elements"),
+    "deep": ("[" * 70 + "]" * 70, "at most 64 levels"),
+    "deep objects": ('{"a":\n' * 70 + "1" + "}" * 70, "at most 64 levels"),
+    "a target too large": ('{"logits": [[1, 2]], "targets": [2]}', "a target below"),
+}
+
+
+def check_json(checker):
+    for what, (text, rows, *targets) in ARRAYS.items():
+        content = text.encode()
+        facts = f"json json f32 {len(rows[0])} -"
+        checker.check(what, content, facts, rows, *targets)
+        if has_zlib(checker):
+            checker.check(what + ", packed", gzip.compress(content), facts, rows, *targets)
+    for what, (text, facts, rows, targets) in ANSWERS.items():
+        checker.check(what, text.encode(), facts, rows, targets)
+    old = json.dumps(OLD_SERVER).encode()
+    logs = [[f32(math.log(0.5)), f32(math.log(0.25)), -INF], [0.0, -INF, -INF]]
+    checker.check("an old llama-server", old, "json json f32 3 completion_probabilities", logs,
+                  [0, 1])
+    checker.check("a wider vocabulary", json.dumps(SERVER).encode(),
+                  "json json f32 16 completion_probabilities",
+                  [row + [-INF] * 4 for row in by_id()], [7, 2], arguments=["", "f32", "16"])
+    checker.refuse("a narrow vocabulary", json.dumps(SERVER).encode(), "ids up to 11, which do not",
+                   ["", "f32", "11"])
+    checker.check("one of two kinds", JSON_REFUSED["two kinds"][0].encode(),
+                  "json json f32 12 prompt_logprobs", by_id(), [7, 2],
+                  arguments=["prompt_logprobs"])
+    for what, (text, fragment) in JSON_REFUSED.items():
+        checker.refuse(what, text.encode(), fragment, streamed=(False, True))
+    for text in (ARRAYS["logits and targets"][0], json.dumps(COMPLETION), json.dumps(PROMPT)):
+        content = text.encode()
+        for cut in range(len(content)):
+            result = checker.run(content[:cut], (), False)
+            assert result.returncode == 1 and result.stderr, (content[:cut], result)
+
+
 def main():
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 20261129
     with tempfile.TemporaryDirectory() as folder:
         checker = Checker(sys.argv[1], seed, folder)
         check_text(checker)
+        check_json(checker)
         print(f"{checker.n_cases} cases")
 
 

@@ -1,0 +1,678 @@
+/*
+ * One scan from front to back notes where rows are; a row is scanned again when it is read. The
+ * recursion is over objects and lists and bounded by MAX_DEPTH.
+ */
+#include "dump/json_document.h"
+
+#include <math.h>
+#include <string.h>
+
+#include <pluck/dump.h>
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "dump/json_scan.h"
+#include "simd/scalar_math.h"
+
+enum { MAX_DEPTH = 64, FIRST_PLACES = 64, MAX_ID_DIGITS = 8 };
+
+static const char *const group_names[PL_JSON_N_GROUPS] = {"logits", "logprobs", "prompt_logprobs",
+                                                          "completion_probabilities"};
+static const char id_prefix[] = "token_id:"; /* of vLLM's return_tokens_as_token_ids */
+
+typedef struct finder {
+    pl_json_document *d;
+    pl_json_scan scan;
+} finder;
+
+typedef struct json_text {
+    const uint8_t *begin;
+    size_t length;
+} json_text;
+
+const char *pl_json_group_name(pl_json_group group)
+{
+    return group_names[group];
+}
+
+static bool is_key(json_text t, const char *key)
+{
+    return t.length == strlen(key) && memcmp(t.begin, key, t.length) == 0;
+}
+
+/* A decimal id below PLUCK_MAX_VOCAB. */
+static bool parse_id(const uint8_t *begin, size_t length, uint32_t *id)
+{
+    *id = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (length > MAX_ID_DIGITS || begin[i] < '0' || begin[i] > '9')
+            return false;
+        *id = 10 * *id + (uint32_t)(begin[i] - '0');
+    }
+    return length > 0 && *id < PLUCK_MAX_VOCAB;
+}
+
+static pluck_status add_place(finder *f, pl_json_place place)
+{
+    pl_json_document *d = f->d;
+    if (d->n_places == d->capacity) {
+        size_t capacity = d->capacity > 0 ? 2 * d->capacity : FIRST_PLACES;
+        pl_json_place *places = pl_alloc(&d->allocator, capacity, sizeof *places);
+        if (!places)
+            return pl_fail_nomem(f->scan.err, capacity * sizeof *places);
+        if (d->n_places > 0)
+            memcpy(places, d->places, d->n_places * sizeof *places);
+        pl_free(&d->allocator, d->places);
+        d->places = places;
+        d->capacity = capacity;
+    }
+    d->places[d->n_places++] = place;
+    d->n_of[place.group]++;
+    return PLUCK_OK;
+}
+
+static uint64_t here(const finder *f)
+{
+    return (uint64_t)(f->scan.at - f->scan.begin);
+}
+
+/* The next key of an object, whose '{' or last member has been taken; *ended: '}' instead. */
+static pluck_status next_key(pl_json_scan *s, bool is_first, json_text *key, bool *ended)
+{
+    *ended = pl_json_take(s, '}');
+    if (*ended)
+        return PLUCK_OK;
+    if (!is_first && !pl_json_take(s, ','))
+        return pl_json_fail_expected(s, "',' or '}'");
+    pluck_status status = pl_json_take_string(s, &key->begin, &key->length);
+    if (status == PLUCK_OK && !pl_json_take(s, ':'))
+        status = pl_json_fail_expected(s, "':'");
+    return status;
+}
+
+/* The next element of a list, whose '[' or last element has been taken. */
+static pluck_status next_element(pl_json_scan *s, bool is_first, bool *ended)
+{
+    *ended = pl_json_take(s, ']');
+    if (*ended || is_first || pl_json_take(s, ','))
+        return PLUCK_OK;
+    return pl_json_fail_expected(s, "',' or ']'");
+}
+
+/* [..] of numbers; how many. */
+static pluck_status find_numbers(finder *f, uint64_t *n)
+{
+    bool ended = false;
+    float ignored = 0.0f;
+    uint64_t at = here(f);
+    (void)pl_json_take(&f->scan, '[');
+    for (*n = 0;; ++*n) {
+        pluck_status status = next_element(&f->scan, *n == 0, &ended);
+        if (status == PLUCK_OK && !ended)
+            status = pl_json_take_value(&f->scan, &ignored);
+        if (status != PLUCK_OK || ended)
+            return status != PLUCK_OK ? status
+                                      : add_place(f, (pl_json_place){.at = at,
+                                                                     .form = PL_JSON_NUMBERS,
+                                                                     .group = PL_JSON_LOGITS});
+    }
+}
+
+static bool begins_list(const pl_json_scan *s)
+{
+    pl_json_scan ahead = *s;
+    return pl_json_take(&ahead, '[') && pl_json_next_is(&ahead, '[');
+}
+
+/* Numbers in lists in lists, whose lengths agree: sets axis and those after it. */
+static pluck_status find_array(finder *f, pl_shape *shape, size_t axis)
+{
+    if (axis == PL_MAX_AXES)
+        return pl_json_fail_expected(&f->scan, "at most 64 levels of nesting");
+    uint64_t n = 0;
+    bool ended = false, is_leaf = !begins_list(&f->scan);
+    if ((shape->n_axes > 0 && is_leaf != (axis + 1 == shape->n_axes)) ||
+        !pl_json_next_is(&f->scan, '['))
+        return pl_json_fail_expected(&f->scan, "lists nested to the same depth everywhere");
+    pluck_status status = PLUCK_OK;
+    if (is_leaf) {
+        status = find_numbers(f, &n);
+        shape->n_axes = axis + 1;
+    } else {
+        (void)pl_json_take(&f->scan, '[');
+        for (;; n++) {
+            status = next_element(&f->scan, n == 0, &ended);
+            if (status != PLUCK_OK || ended)
+                break;
+            status = find_array(f, shape, axis + 1);
+            if (status != PLUCK_OK)
+                return status;
+        }
+    }
+    if (status != PLUCK_OK)
+        return status;
+    if (n == 0 || (shape->axes[axis] != 0 && shape->axes[axis] != n))
+        return pl_json_fail_expected(&f->scan,
+                                     "before this a list of the same length as the others");
+    shape->axes[axis] = n;
+    return PLUCK_OK;
+}
+
+static pluck_status find_matrix(finder *f)
+{
+    pl_json_document *d = f->d;
+    pl_shape shape = {.n_axes = 0};
+    pluck_status status = find_array(f, &shape, 0);
+    if (status != PLUCK_OK)
+        return status;
+    uint64_t n = shape.axes[shape.n_axes - 1];
+    if (n > PLUCK_MAX_VOCAB || (d->n_values != 0 && d->n_values != n))
+        return pl_json_fail_expected(&f->scan, "before this rows of the same length, up to 2^24");
+    d->n_values = (uint32_t)n;
+    d->shape = shape;
+    d->n_arrays++;
+    return PLUCK_OK;
+}
+
+static pluck_status find_in(finder *f, unsigned depth);
+
+/* What an object is, from its keys. */
+typedef enum object_kind { OBJECT_OTHER, OBJECT_ENTRY, OBJECT_MAP, OBJECT_COLUMNS } object_kind;
+
+static pluck_status classify(pl_json_scan s, object_kind *kind)
+{
+    static const char *const entry_keys[] = {"logprob", "prob", "top_logprobs", "top_probs",
+                                             "probs"};
+    bool ended = false, has_tokens = false, has_top = false;
+    *kind = OBJECT_OTHER;
+    (void)pl_json_take(&s, '{');
+    for (bool is_first = true;; is_first = false) {
+        json_text key = {0};
+        uint32_t id = 0;
+        pluck_status status = next_key(&s, is_first, &key, &ended);
+        if (status != PLUCK_OK || ended)
+            break;
+        has_tokens = has_tokens || is_key(key, "tokens");
+        has_top = has_top || is_key(key, "top_logprobs");
+        if (is_first && parse_id(key.begin, key.length, &id))
+            *kind = OBJECT_MAP;
+        for (size_t i = 0; i < sizeof entry_keys / sizeof *entry_keys; i++)
+            if (*kind == OBJECT_OTHER && is_key(key, entry_keys[i]))
+                *kind = OBJECT_ENTRY;
+        status = pl_json_skip_value(&s, 0);
+        if (status != PLUCK_OK)
+            return status;
+    }
+    if (has_tokens && has_top)
+        *kind = OBJECT_COLUMNS;
+    return PLUCK_OK;
+}
+
+/* "tokens", "token_logprobs" and "top_logprobs", of one length: a row for each element. */
+static pluck_status find_columns(finder *f)
+{
+    static const char *const keys[] = {"tokens", "token_logprobs", "top_logprobs"};
+    pl_json_scan object = f->scan, columns[3];
+    bool has[3] = {false}, ended = false;
+    (void)pl_json_take(&object, '{');
+    for (bool is_first = true;; is_first = false) {
+        json_text key = {0};
+        pluck_status status = next_key(&object, is_first, &key, &ended);
+        if (status != PLUCK_OK || ended)
+            break;
+        for (size_t i = 0; i < 3; i++) {
+            columns[i] = is_key(key, keys[i]) ? object : columns[i];
+            has[i] = has[i] || (is_key(key, keys[i]) && pl_json_next_is(&object, '['));
+        }
+        status = pl_json_skip_value(&object, 0);
+        if (status != PLUCK_OK)
+            return status;
+    }
+    pl_json_scan after = object;
+    for (size_t i = 0; i < 3; i++)
+        if (has[i])
+            (void)pl_json_take(&columns[i], '[');
+    for (bool is_first = true; has[0]; is_first = false) {
+        uint64_t at[3] = {PL_JSON_NOWHERE, PL_JSON_NOWHERE, PL_JSON_NOWHERE};
+        for (size_t i = 0; i < 3; i++) {
+            if (!has[i])
+                continue;
+            pluck_status status = next_element(&columns[i], is_first, &ended);
+            if (status != PLUCK_OK)
+                return status;
+            if (i == 0 && ended)
+                break;
+            if (ended)
+                return pl_json_fail_expected(&columns[i], "as many elements as \"tokens\" has");
+            at[i] = pl_json_next_is(&columns[i], 'n') ? PL_JSON_NOWHERE
+                                                      : (uint64_t)(columns[i].at - f->scan.begin);
+            status = pl_json_skip_value(&columns[i], 0);
+            if (status != PLUCK_OK)
+                return status;
+        }
+        if (at[0] == PL_JSON_NOWHERE)
+            break;
+        /* The first token of an echoed prompt follows nothing. */
+        pluck_status status = PLUCK_OK;
+        if (at[1] != PL_JSON_NOWHERE || at[2] != PL_JSON_NOWHERE)
+            status = add_place(f, (pl_json_place){.at = at[2],
+                                                  .token = at[0],
+                                                  .logprob = at[1],
+                                                  .form = PL_JSON_COLUMN,
+                                                  .group = PL_JSON_LOGPROBS});
+        if (status != PLUCK_OK)
+            return status;
+    }
+    f->scan.at = after.at;
+    return PLUCK_OK;
+}
+
+/* The value of a key that may hold rows; the list of its group, or something that has it inside. */
+static pluck_status find_rows(finder *f, pl_json_group group, unsigned depth)
+{
+    object_kind kind = OBJECT_OTHER;
+    bool ended = false;
+    if (pl_json_next_is(&f->scan, '{')) {
+        pluck_status status = classify(f->scan, &kind);
+        if (status == PLUCK_OK && kind == OBJECT_COLUMNS)
+            return find_columns(f);
+        if (status == PLUCK_OK && kind == OBJECT_MAP) {
+            status =
+                add_place(f, (pl_json_place){.at = here(f), .form = PL_JSON_MAP, .group = group});
+            return status != PLUCK_OK ? status : pl_json_skip_value(&f->scan, 0);
+        }
+        return status != PLUCK_OK ? status : find_in(f, depth);
+    }
+    pl_json_scan ahead = f->scan;
+    if (!pl_json_take(&ahead, '['))
+        return pl_json_skip_value(&f->scan, depth);
+    bool is_numbers = pl_json_next_is(&ahead, '[') || pl_json_next_is(&ahead, '-') ||
+                      (ahead.at < ahead.end && *ahead.at >= '0' && *ahead.at <= '9');
+    if (is_numbers)
+        return find_matrix(f);
+    f->scan = ahead;
+    for (bool is_first = true;; is_first = false) {
+        pluck_status status = next_element(&f->scan, is_first, &ended);
+        if (status != PLUCK_OK || ended)
+            return status;
+        kind = OBJECT_OTHER;
+        if (pl_json_next_is(&f->scan, '{'))
+            status = classify(f->scan, &kind);
+        if (status == PLUCK_OK && (kind == OBJECT_ENTRY || kind == OBJECT_MAP)) {
+            pl_json_form form = kind == OBJECT_MAP ? PL_JSON_MAP : PL_JSON_ENTRY;
+            status = add_place(f, (pl_json_place){.at = here(f), .form = form, .group = group});
+            if (status == PLUCK_OK)
+                status = pl_json_skip_value(&f->scan, 0);
+        } else if (status == PLUCK_OK && kind == OBJECT_COLUMNS) {
+            status = find_columns(f);
+        } else if (status == PLUCK_OK) {
+            status = find_in(f, depth + 1);
+        }
+        if (status != PLUCK_OK)
+            return status;
+    }
+}
+
+static pluck_status find_in_object(finder *f, unsigned depth)
+{
+    bool ended = false;
+    (void)pl_json_take(&f->scan, '{');
+    for (bool is_first = true;; is_first = false) {
+        json_text key = {0};
+        pluck_status status = next_key(&f->scan, is_first, &key, &ended);
+        if (status != PLUCK_OK || ended)
+            return status;
+        size_t group = 0;
+        while (group < PL_JSON_N_GROUPS && !is_key(key, group_names[group]))
+            group++;
+        bool is_list = pl_json_next_is(&f->scan, '[');
+        if (group == PL_JSON_LOGITS && is_list) {
+            status = find_matrix(f);
+        } else if (group < PL_JSON_N_GROUPS) {
+            status = find_rows(f, group == PL_JSON_LOGITS ? PL_JSON_LOGPROBS : (pl_json_group)group,
+                               depth + 1);
+        } else if (is_key(key, "content") && is_list) {
+            status = find_rows(f, PL_JSON_LOGPROBS, depth + 1);
+        } else {
+            if ((is_key(key, "targets") || is_key(key, "target")) && is_list && depth == 0)
+                f->d->targets = here(f);
+            f->d->has_weight_map = f->d->has_weight_map || is_key(key, "weight_map");
+            status = find_in(f, depth + 1);
+        }
+        if (status != PLUCK_OK)
+            return status;
+    }
+}
+
+/* Any value that is not known to be rows. */
+static pluck_status find_in(finder *f, unsigned depth)
+{
+    bool ended = false;
+    bool is_object = pl_json_next_is(&f->scan, '{');
+    if (!is_object && !pl_json_next_is(&f->scan, '['))
+        return pl_json_skip_value(&f->scan, depth);
+    if (depth >= MAX_DEPTH)
+        return pl_json_fail_expected(&f->scan, "at most 64 levels of nesting");
+    if (is_object)
+        return find_in_object(f, depth);
+    (void)pl_json_take(&f->scan, '[');
+    for (bool is_first = true;; is_first = false) {
+        pluck_status status = next_element(&f->scan, is_first, &ended);
+        if (status != PLUCK_OK || ended)
+            return status;
+        status = find_in(f, depth + 1);
+        if (status != PLUCK_OK)
+            return status;
+    }
+}
+
+/* What servers put around the documents of a stream: "data: {...}", "event: x", "data: [DONE]". */
+static bool skip_framing(pl_json_scan *s)
+{
+    if (pl_json_take_word(s, "data:")) {
+        pl_json_skip_space(s);
+        (void)pl_json_take_word(s, "[DONE]");
+        return true;
+    }
+    if (!pl_json_take_word(s, "event:"))
+        return false;
+    while (s->at < s->end && *s->at != '\n')
+        s->at++;
+    return true;
+}
+
+static bool is_number_list(const pl_json_scan *s)
+{
+    pl_json_scan ahead = *s;
+    while (pl_json_take(&ahead, '['))
+        ;
+    return ahead.at < ahead.end && *ahead.at != '{' && *ahead.at != '"' && *ahead.at != 't' &&
+           *ahead.at != 'f';
+}
+
+pluck_status pl_json_document_open(pl_json_document *document, const uint8_t *bytes,
+                                   size_t size_bytes, const char *where,
+                                   const pluck_allocator *allocator, pluck_error *err)
+{
+    *document = (pl_json_document){.allocator = *allocator,
+                                   .bytes = bytes,
+                                   .size_bytes = size_bytes,
+                                   .where = where,
+                                   .targets = PL_JSON_NOWHERE};
+    finder f = {document, {bytes, bytes, bytes + size_bytes, where, PL_JSON_NO_ROW, err}};
+    static const uint8_t mark[] = {0xEF, 0xBB, 0xBF};
+    if (size_bytes >= sizeof mark && memcmp(bytes, mark, sizeof mark) == 0)
+        f.scan.at += sizeof mark;
+    for (;;) {
+        pl_json_skip_space(&f.scan);
+        if (f.scan.at == f.scan.end)
+            return PLUCK_OK;
+        if (skip_framing(&f.scan))
+            continue;
+        bool is_list = pl_json_next_is(&f.scan, '[');
+        if (!is_list && !pl_json_next_is(&f.scan, '{'))
+            return pl_json_fail_expected(&f.scan, "'{' or '['");
+        pluck_status status = is_list && is_number_list(&f.scan) ? find_matrix(&f)
+                              : is_list ? find_rows(&f, PL_JSON_LOGPROBS, 0)
+                                        : find_in(&f, 0);
+        if (status != PLUCK_OK)
+            return status;
+    }
+}
+
+void pl_json_document_close(pl_json_document *document)
+{
+    pl_free(&document->allocator, document->places);
+    document->places = NULL;
+    document->n_places = document->capacity = 0;
+}
+
+bool pl_json_is_row_line(const uint8_t *line, size_t length)
+{
+    pl_json_scan s = {line, line, line + length, "", PL_JSON_NO_ROW, NULL};
+    bool ended = false;
+    if (!pl_json_take(&s, '{'))
+        return false;
+    for (bool is_first = true;; is_first = false) {
+        json_text key = {0};
+        /* A line that only ends too early is the first one of a document. */
+        if (next_key(&s, is_first, &key, &ended) != PLUCK_OK)
+            return s.at < s.end;
+        if (ended)
+            return false;
+        bool is_logits = is_key(key, "logits"), is_logprobs = is_key(key, "logprobs");
+        pl_json_scan value = s;
+        if (is_logits || is_logprobs) {
+            uint32_t id = 0;
+            if (pl_json_take(&value, '['))
+                return !pl_json_next_is(&value, '[') && !pl_json_next_is(&value, '{');
+            bool is_map = pl_json_take(&value, '{') && !pl_json_take(&value, '}') &&
+                          next_key(&value, true, &key, &ended) == PLUCK_OK && !ended &&
+                          parse_id(key.begin, key.length, &id) && !pl_json_next_is(&value, '{');
+            return is_map || is_logits;
+        }
+        if (pl_json_skip_value(&s, 0) != PLUCK_OK)
+            return s.at < s.end;
+    }
+}
+
+/* What an entry says. */
+typedef struct entry {
+    pl_json_token token;
+    float value;
+    bool has_token, has_value;
+    pl_json_scan top; /* the list of the most probable tokens, if has_top */
+    bool has_top;
+} entry;
+
+/* "token_id:17" is a token by its id. */
+static void set_text(pl_json_token *token, json_text t)
+{
+    size_t prefix = sizeof id_prefix - 1;
+    token->text = t.begin;
+    token->length = t.length;
+    if (t.length > prefix && memcmp(t.begin, id_prefix, prefix) == 0)
+        token->has_id = parse_id(t.begin + prefix, t.length - prefix, &token->id);
+}
+
+/* A log-probability, or the logarithm of a probability. */
+static pluck_status take_value(pl_json_scan *s, bool is_probability, float *value)
+{
+    pluck_status status = pl_json_take_value(s, value);
+    if (status == PLUCK_OK && is_probability)
+        *value = (float)pl_log((double)*value);
+    return status;
+}
+
+static pluck_status take_entry(pl_json_scan *s, entry *e)
+{
+    bool ended = false;
+    *e = (entry){.has_top = false};
+    if (!pl_json_take(s, '{'))
+        return pl_json_fail_expected(s, "'{' and a token");
+    for (bool is_first = true;; is_first = false) {
+        json_text key = {0}, t = {0};
+        pluck_status status = next_key(s, is_first, &key, &ended);
+        if (status != PLUCK_OK || ended)
+            return status;
+        bool is_text = is_key(key, "token") || is_key(key, "tok_str") || is_key(key, "content");
+        bool is_top =
+            is_key(key, "top_logprobs") || is_key(key, "top_probs") || is_key(key, "probs");
+        bool is_probability = is_key(key, "prob");
+        if (is_text && pl_json_next_is(s, '"')) {
+            status = pl_json_take_string(s, &t.begin, &t.length);
+            set_text(&e->token, t);
+            e->has_token = true;
+        } else if (is_key(key, "id") && !pl_json_next_is(s, '"') && !pl_json_next_is(s, 'n')) {
+            double id = 0.0;
+            status = pl_json_take_number(s, &id);
+            if (status == PLUCK_OK &&
+                !(id >= 0.0 && id < (double)PLUCK_MAX_VOCAB && id == floor(id)))
+                status = pl_json_fail_expected(s, "before this an id below 2^24");
+            e->token.has_id = true;
+            e->token.id = status == PLUCK_OK ? (uint32_t)id : 0;
+            e->has_token = true;
+        } else if (is_probability || is_key(key, "logprob")) {
+            status = take_value(s, is_probability, &e->value);
+            e->has_value = true;
+        } else {
+            e->has_top = e->has_top || (is_top && pl_json_next_is(s, '['));
+            e->top = is_top ? *s : e->top;
+            status = pl_json_skip_value(s, 0);
+        }
+        if (status != PLUCK_OK)
+            return status;
+    }
+}
+
+static pluck_status read_entry(pl_json_scan *s, pl_json_sink sink, void *user)
+{
+    entry e, other;
+    bool ended = false;
+    pluck_status status = take_entry(s, &e);
+    if (status == PLUCK_OK && e.has_top) {
+        pl_json_scan top = e.top;
+        (void)pl_json_take(&top, '[');
+        for (bool is_first = true;; is_first = false) {
+            status = next_element(&top, is_first, &ended);
+            if (status != PLUCK_OK || ended)
+                break;
+            status = take_entry(&top, &other);
+            if (status == PLUCK_OK && (!other.has_token || !other.has_value))
+                status = pl_json_fail_expected(&top, "before this a token and its logprob");
+            if (status == PLUCK_OK)
+                status = sink(user, &other.token, other.value, false, s->err);
+            if (status != PLUCK_OK)
+                break;
+        }
+    }
+    if (status == PLUCK_OK && !e.has_token)
+        return pl_json_fail_expected(s, "before this a token");
+    return status == PLUCK_OK
+               ? sink(user, &e.token, e.has_value ? e.value : (float)NAN, true, s->err)
+               : status;
+}
+
+/* {"17": -0.5, ...} or {"17": {"logprob": -0.5, ...}, ...}; keys may be texts. */
+static pluck_status read_map(pl_json_scan *s, bool first_came, pl_json_sink sink, void *user)
+{
+    bool ended = false;
+    if (!pl_json_take(s, '{'))
+        return pl_json_fail_expected(s, "'{' and tokens");
+    for (bool is_first = true;; is_first = false) {
+        json_text key = {0};
+        pluck_status status = next_key(s, is_first, &key, &ended);
+        if (status != PLUCK_OK || ended)
+            return status;
+        entry e = {.has_value = true};
+        set_text(&e.token, key);
+        if (first_came && !parse_id(key.begin, key.length, &e.token.id))
+            return pl_json_fail_expected(s, "before this the id of a token");
+        e.token.has_id = e.token.has_id || first_came;
+        pl_json_token token = e.token;
+        bool is_object = pl_json_next_is(s, '{');
+        status = is_object ? take_entry(s, &e) : pl_json_take_value(s, &e.value);
+        if (status == PLUCK_OK && !e.has_value)
+            status = pl_json_fail_expected(s, "before this a logprob");
+        if (status == PLUCK_OK)
+            status = sink(user, &token, e.value, false, s->err);
+        /* vLLM puts the token of the prompt first. */
+        if (status == PLUCK_OK && is_object && is_first && first_came)
+            status = sink(user, &token, e.value, true, s->err);
+        if (status != PLUCK_OK)
+            return status;
+    }
+}
+
+static pluck_status read_column(const pl_json_scan *all, const pl_json_place *place,
+                                pl_json_sink sink, void *user)
+{
+    pl_json_scan s = *all;
+    json_text t = {0};
+    pl_json_token token = {0};
+    float value = NAN;
+    pluck_status status = PLUCK_OK;
+    if (place->at != PL_JSON_NOWHERE) {
+        s.at = all->begin + place->at;
+        status = read_map(&s, false, sink, user);
+    }
+    if (status == PLUCK_OK && place->logprob != PL_JSON_NOWHERE) {
+        s.at = all->begin + place->logprob;
+        status = pl_json_take_value(&s, &value);
+    }
+    s.at = all->begin + place->token;
+    if (status == PLUCK_OK)
+        status = pl_json_take_string(&s, &t.begin, &t.length);
+    if (status != PLUCK_OK)
+        return status;
+    set_text(&token, t);
+    return sink(user, &token, value, true, s.err);
+}
+
+static pl_json_scan scan_at(const pl_json_document *d, uint64_t at, pluck_error *err)
+{
+    return (pl_json_scan){d->bytes, d->bytes + at,  d->bytes + d->size_bytes,
+                          d->where, PL_JSON_NO_ROW, err};
+}
+
+pluck_status pl_json_document_row(const pl_json_document *document, size_t place, pl_json_sink sink,
+                                  void *user, pluck_error *err)
+{
+    const pl_json_place *p = &document->places[place];
+    pl_json_scan s = scan_at(document, p->at == PL_JSON_NOWHERE ? 0 : p->at, err);
+    if (p->form == PL_JSON_ENTRY)
+        return read_entry(&s, sink, user);
+    if (p->form == PL_JSON_MAP)
+        return read_map(&s, true, sink, user);
+    return read_column(&s, p, sink, user);
+}
+
+pluck_status pl_json_document_values(const pl_json_document *document, size_t place, float *values,
+                                     pluck_error *err)
+{
+    pl_json_scan s = scan_at(document, document->places[place].at, err);
+    bool ended = false;
+    (void)pl_json_take(&s, '[');
+    for (size_t n = 0;; n++) {
+        pluck_status status = next_element(&s, n == 0, &ended);
+        if (status != PLUCK_OK || ended)
+            return status;
+        if (n == document->n_values)
+            return pl_json_fail_expected(&s, "no more values");
+        status = pl_json_take_value(&s, &values[n]);
+        if (status != PLUCK_OK)
+            return status;
+    }
+}
+
+pluck_status pl_json_document_targets(const pl_json_document *document, uint64_t n,
+                                      uint32_t n_vocab, pluck_token *tokens, bool *fits,
+                                      pluck_error *err)
+{
+    pl_json_scan s = scan_at(document, document->targets, err);
+    uint64_t found = 0;
+    size_t depth = 0;
+    *fits = false;
+    do {
+        double value = 0.0;
+        if (pl_json_take(&s, '[')) {
+            depth++;
+        } else if (pl_json_take(&s, ']')) {
+            depth--;
+            (void)pl_json_take(&s, ',');
+        } else {
+            bool is_null = pl_json_take_word(&s, "null");
+            pluck_status status = is_null ? PLUCK_OK : pl_json_take_number(&s, &value);
+            if (status != PLUCK_OK)
+                return status;
+            if (value != floor(value) || value >= (double)n_vocab)
+                return pl_json_fail_expected(&s, "before this a target below the number of values");
+            if (found < n)
+                tokens[found] = is_null || value < 0.0 ? PLUCK_NO_TOKEN : (pluck_token)value;
+            found++;
+            (void)pl_json_take(&s, ',');
+        }
+    } while (depth > 0);
+    *fits = found == n;
+    return PLUCK_OK;
+}
