@@ -12,7 +12,7 @@
 
 #include "dump/reader.h"
 
-enum { PREFIX_BYTES = 3, MAX_SCRATCH_VALUES = 1 << 16, N_FORMATS = PLUCK_DUMP_TEXT + 1 };
+enum { PREFIX_BYTES = 3, MAX_SCRATCH_VALUES = 1 << 16, N_FORMATS = PLUCK_DUMP_JSON + 1 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

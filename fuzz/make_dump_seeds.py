@@ -25,12 +25,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" 
 sys.dont_write_bytecode = True
 from test_dump_foreign import Torch  # noqa: E402
 
-AUTO, NPY, SAFETENSORS, RAW, NPZ, LLAMA_KL, JSONL, TORCH, TEXT = range(9)
+AUTO, NPY, SAFETENSORS, RAW, NPZ, LLAMA_KL, JSONL, TORCH, TEXT, JSON = range(10)
 
 
 def seed(content, file_format=AUTO, raw_dtype=0, raw_n_vocab=0, tensor=0):
     """The three bytes that fuzz_dump.c takes its options from, and the file."""
-    return bytes([file_format + 9 * raw_dtype, raw_n_vocab, tensor]) + content
+    return bytes([file_format + 10 * raw_dtype, raw_n_vocab, tensor]) + content
 
 
 def npy(descr, size, fortran, shape, major):
@@ -79,6 +79,15 @@ JSON_LINES = [
 ]
 
 
+JSON_TEXTS = [
+    "[[1, 2, null], [3, -4.5, 1e2]]", '{"logits":\n[[[1, 2]], [[3, 4]]], "targets": [[1], [-1]]}',
+    '{"choices": [{"logprobs": {"content": [{"token": "a", "logprob": -1, "top_logprobs": '
+    '[{"token": "\\u00e9\\n", "logprob": -2}]}]}}]}',
+    '{"choices": [{"logprobs": {"tokens": ["a"], "token_logprobs": [-1], "top_logprobs": '
+    '[{"a": -1, "b": -2}]}}]}',
+    '{"completion_probabilities": [{"content": "a", "probs": [{"tok_str": "a", "prob": 0.5}]}]}',
+    '{"prompt_logprobs": [null, {"5": {"logprob": -1, "rank": 1}, "7": {"logprob": -2}}]}',
+    'data: {"logprobs": [{"id": 3, "token": "x", "logprob": -1}]}\n\ndata: [DONE]\n']
 TEXTS = [
     "0.5,-1,2e-3\n1,2,3\n", "a\tb\tc\n1\t2\tnan\n-inf\t0\t1\n", "# note\n1.5 2 3\r\n4 5 6\r\n\n",
     ",0,1,2,target\n0,0.5,1,2,1\n1,1,1,1,-100\n", "0.5\n-1\n2\n", "0: -1.25\n1: 3.5\n2: 0\n",
@@ -139,6 +148,9 @@ def seeds():
     for lines in JSON_LINES:
         yield seed(lines.encode(), raw_n_vocab=3)
         yield seed(lines.encode(), JSONL)
+    for text in JSON_TEXTS:
+        yield seed(text.encode())
+        yield seed(text.encode(), JSON)
     for text in TEXTS:
         yield seed(text.encode(), raw_n_vocab=3)
         yield seed(text.encode(), TEXT)

@@ -171,6 +171,14 @@ static bool is_text(const uint8_t *bytes, size_t size_bytes)
     return true;
 }
 
+static bool is_blank(const uint8_t *bytes, size_t size_bytes)
+{
+    for (size_t i = 0; i < size_bytes; i++)
+        if (!pl_is_space(bytes[i]))
+            return false;
+    return true;
+}
+
 static bool begins_json(const uint8_t *bytes, size_t size_bytes)
 {
     size_t at = pl_mark_bytes(bytes, size_bytes);
@@ -179,23 +187,23 @@ static bool begins_json(const uint8_t *bytes, size_t size_bytes)
     return at < size_bytes && (bytes[at] == '{' || bytes[at] == '[');
 }
 
-/* A stream to the end of its first line, which tells a row from the answer of a server. */
+/* Of a stream that may be JSON the first line, which tells a row from the answer of a server. */
 static pluck_status peek_line(pl_source *source, const uint8_t **bytes, size_t *size_bytes,
                               pluck_error *err)
 {
     bool ended = false;
     size_t searched = 0;
-    for (;;) {
-        bool is_blank = begins_json(*bytes, searched) == false;
-        if (!is_blank && memchr(*bytes + searched, '\n', *size_bytes - searched))
+    while (begins_json(*bytes, *size_bytes) || is_blank(*bytes, *size_bytes)) {
+        bool is_row = begins_json(*bytes, searched);
+        if (ended || (is_row && memchr(*bytes + searched, '\n', *size_bytes - searched)) ||
+            *size_bytes > MAX_UNPACKED_BYTES)
             return PLUCK_OK;
         searched = *size_bytes;
-        if (ended || *size_bytes > MAX_UNPACKED_BYTES)
-            return PLUCK_OK;
         pluck_status status = pl_source_peek_more(source, bytes, size_bytes, &ended, err);
         if (status != PLUCK_OK)
             return status;
     }
+    return PLUCK_OK;
 }
 
 static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *options,
@@ -212,17 +220,15 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
         return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", dump->source.label);
     if (!dump->source.streamed)
         size_bytes = (size_t)dump->source.size_bytes;
-    if (dump->source.streamed && options->format == PLUCK_DUMP_AUTO &&
-        begins_json(bytes, size_bytes))
+    bool is_seen =
+        !dump->source.streamed || options->format != PLUCK_DUMP_AUTO || !is_text(bytes, size_bytes);
+    if (!is_seen)
         status = peek_line(&dump->source, &bytes, &size_bytes, err);
     if (status != PLUCK_OK)
         return status;
     dump->reader = find_reader(bytes, size_bytes, options);
-    const bool is_guess = !dump->reader || (dump->reader->format == PLUCK_DUMP_RAW &&
-                                            options->format == PLUCK_DUMP_AUTO);
-    if (is_guess && dump->source.streamed && is_text(bytes, size_bytes)) {
-        /* What text is, more of it may tell. */
-        dump->reader = NULL;
+    if (!is_seen && dump->reader != &pl_dump_json && dump->reader != &pl_dump_jsonl) {
+        /* Of other text a line says too little. */
         status = pl_source_load(&dump->source, MAX_UNPACKED_BYTES, err);
         if (status != PLUCK_OK)
             return status;

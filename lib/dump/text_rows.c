@@ -412,6 +412,17 @@ static pluck_status open_text(pluck_dump *dump, const pluck_dump_options *option
         return status;
     text->n_cells = count_cells(text->n_header > 0 ? next : first,
                                 text->n_header > 0 ? next_length : length, text->separator);
+    uint32_t n_names = count_cells(first, length, text->separator);
+    if (text->n_header > 0 && n_names + 1 == text->n_cells && text->index_column == NO_COLUMN) {
+        /* R gives no name to the column of row names. */
+        text->index_column = 0;
+        text->target_column += text->target_column != NO_COLUMN;
+    } else if (text->n_header > 0 && n_names != text->n_cells) {
+        return pl_fail(err, PLUCK_ERR_FORMAT,
+                       "%s: line %llu names %u columns, but line %llu has %u", source->label,
+                       line_of(dump, first), (unsigned)n_names, line_of(dump, next),
+                       (unsigned)text->n_cells);
+    }
     return set_info(dump, text, options, err);
 }
 
