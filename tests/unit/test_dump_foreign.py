@@ -17,7 +17,7 @@ import tempfile
 import zipfile
 
 sys.dont_write_bytecode = True
-from test_dump_formats import Checker, has_zlib, npy, npz  # noqa: E402
+from test_dump_formats import Checker, has_zlib, llama_kl, npy, npz  # noqa: E402
 
 
 def name_of(text):
@@ -389,6 +389,54 @@ def check_gzip(checker):
                        "has more than 1073741824 bytes")
 
 
+def zip64_ending(archive):
+    """The same archive with its numbers in the records of zip64 alone."""
+    end = archive.rindex(b"PK\x05\x06")
+    n, size, offset = struct.unpack("<HII", archive[end + 10:end + 20])
+    record = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, n, n, size, offset)
+    locator = b"PK\x06\x07" + struct.pack("<IQI", 0, end, 1)
+    return archive[:end] + record + locator + b"PK\x05\x06" + struct.pack(
+        "<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+
+
+def check_long(checker):
+    """What passes the sizes of buffers, counters and records of old formats."""
+    wide = checker.rows(3, 9000)
+    lines = [json.dumps({"logits": r, "target": i}) for i, r in enumerate(wide)]
+    assert min(map(len, lines)) > 1 << 16
+    checker.check("lines above 64 KiB", "\n".join(lines).encode(), "jsonl json f32 9000 -", wide,
+                  [0, 1, 2])
+    many = [[float(i % 509), float(i // 509)] for i in range((1 << 16) + 300)]
+    lines = "".join(f'{{"logits": [{a}, {b}], "target": {int(a) % 2}}}\n' for a, b in many)
+    checker.check("more than 65,536 rows", lines.encode(), "jsonl json f32 2 -", many,
+                  [int(a) % 2 for a, _ in many])
+    # One row for each chunk of three tokens: its target is the third.
+    n_chunk = 30000
+    tokens = [(7 * i) % 4 for i in range(3 * n_chunk)]
+    rows = [(0.5, float(-(i % 7)), [i % 5, 1, 2, 3]) for i in range(n_chunk)]
+    checker.check("a long list of tokens", llama_kl(3, tokens, rows, 4), "llama-kl u16 f32 4 -",
+                  [[low + scale * c for c in codes] for scale, low, codes in rows], tokens[2::3])
+    rows = checker.rows(4, 5)
+    for method in [zipfile.ZIP_STORED] + [zipfile.ZIP_DEFLATED] * has_zlib(checker):
+        archive = npz(method, ids=npy([[1]], "<i4", "i"), logits=npy(rows))
+        checker.check("an ending of zip64", zip64_ending(archive), "npz <f4 f32 5 logits", rows,
+                      streamed=(False,))
+        checker.check("members of zip64", zip64_ending(npz(method, True, logits=npy(rows))),
+                      "npz <f4 f32 5 logits", rows, streamed=(False,))
+    wrong = zip64_ending(archive)
+    end = wrong.rindex(b"PK\x06\x06")
+    for at, value, fragment in [(32, 1 << 40, "members"), (40, 1 << 62, "does not end before"),
+                                (48, 1 << 62, "does not end before")]:
+        changed = bytearray(wrong)
+        struct.pack_into("<Q", changed, end + at, value)
+        checker.refuse(f"zip64, byte {at}", bytes(changed), fragment)
+    locator = wrong.rindex(b"PK\x06\x07")
+    for value in (0, end - 1, end + 1, 1 << 63, (1 << 64) - 1):
+        changed = bytearray(wrong)
+        struct.pack_into("<Q", changed, locator + 8, value)
+        checker.refuse(f"a locator to {value}", bytes(changed), "where no end record is")
+
+
 def main():
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 20261129
     with tempfile.TemporaryDirectory() as folder:
@@ -399,6 +447,7 @@ def main():
         check_bfloat16(checker)
         check_refused_names(checker)
         check_gzip(checker)
+        check_long(checker)
         print(f"{checker.n_cases} cases")
 
 
