@@ -79,6 +79,7 @@ static int open_writer(conversion *c, pluck_dump_format format)
 {
     const arguments *const args = c->args;
     const bool is_known = c->end != PLUCK_DUMP_ROWS_UNKNOWN;
+    const bool is_whole = c->src.info.n_axes > 1 && c->first == 0 && c->end == c->src.info.n_rows;
     const pluck_dtype dtypes[] = {c->src.info.dtype, PLUCK_F32, PLUCK_F16, PLUCK_BF16};
     const pluck_dump_writer_options options = {
         .format = format,
@@ -87,6 +88,8 @@ static int open_writer(conversion *c, pluck_dump_format format)
         .n_rows = is_known && c->src.info.n_rows != PLUCK_DUMP_ROWS_UNKNOWN
                       ? c->end - c->first
                       : PLUCK_DUMP_ROWS_UNKNOWN,
+        .row_axes = is_whole ? c->src.info.axes : NULL,
+        .n_row_axes = is_whole ? c->src.info.n_axes - 1 : 0,
         .tensor = args->tensor,
         .targets_path = args->targets_out,
     };

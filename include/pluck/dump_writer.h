@@ -35,6 +35,12 @@ typedef struct pluck_dump_writer_options {
     const char *tensor;       /* .safetensors: the name of the tensor; NULL: "logits" */
     const char *targets_path; /* NULL, or a file for the targets too: .npy, '<i4', -1 for none */
     const pluck_allocator *allocator; /* NULL: malloc and free; must outlive the writer */
+
+    /* .npy, .safetensors: the axes of the rows, whose product is n_rows, the last varying fastest;
+     * NULL: one axis, which also stands for more than their headers have room for. Needed only
+     * during the call. */
+    const uint64_t *row_axes;
+    size_t n_row_axes;
 } pluck_dump_writer_options;
 
 /* Begins a file at path; "-" is standard output. Pipes and devices are written in place, links are

@@ -23,6 +23,7 @@ enum {
     NPY_HEADER_BYTES = 128,
     SAFETENSORS_FRAME_BYTES = 192, /* of header text, six 64-bit numbers included */
     SAFETENSORS_ALIGNMENT = 64,
+    ROW_AXES_BYTES = 48,
     TARGET_BYTES = 4
 };
 
@@ -31,7 +32,8 @@ struct pluck_dump_writer {
     pluck_dump_writer_options options;
     char *path, *targets_path, *tensor; /* copies; tensor as JSON writes it */
     pl_new_file rows, targets;
-    bool has_rows, has_targets; /* which files are open */
+    bool has_rows, has_targets;    /* which files are open */
+    char row_axes[ROW_AXES_BYTES]; /* "20,2": the axes of the rows; "": one, or too many to write */
     char *header;
     size_t header_size_bytes;
     uint64_t n_written;
@@ -88,13 +90,39 @@ static pluck_status escape_name(pluck_dump_writer *w, const char *name, pluck_er
     return PLUCK_OK;
 }
 
-static void make_npy_header(const char *descr, uint64_t n_rows, uint32_t n_columns,
-                            char header[NPY_HEADER_BYTES])
+/* The lengths of the axes of rows, which have to give n_rows. */
+static pluck_status take_row_axes(pluck_dump_writer *w, const pluck_dump_writer_options *options,
+                                  pluck_error *err)
+{
+    uint64_t n = 1;
+    size_t used = 0;
+    bool fits = true;
+    if (options->n_row_axes == 0 || !options->row_axes)
+        return PLUCK_OK;
+    for (size_t i = 0; i < options->n_row_axes && fits; i++)
+        fits = pl_mul_u64(n, options->row_axes[i], &n);
+    if (!fits || n != options->n_rows)
+        return pl_fail(err, PLUCK_ERR_INVALID, "%s: row_axes are not %llu rows", w->path,
+                       (unsigned long long)options->n_rows);
+    for (size_t i = 0; i < options->n_row_axes && used < sizeof w->row_axes; i++)
+        used += (size_t)snprintf(w->row_axes + used, sizeof w->row_axes - used, "%s%llu",
+                                 i > 0 ? "," : "", (unsigned long long)options->row_axes[i]);
+    if (used >= sizeof w->row_axes)
+        w->row_axes[0] = '\0';
+    return PLUCK_OK;
+}
+
+static void make_npy_header(const char *descr, const char *row_axes, uint64_t n_rows,
+                            uint32_t n_columns, char header[NPY_HEADER_BYTES])
 {
     const size_t text_bytes = NPY_HEADER_BYTES - 10;
-    char shape[64];
-    (void)snprintf(shape, sizeof shape, n_columns ? "(%" PRIu64 ", %" PRIu32 ")" : "(%" PRIu64 ",)",
-                   n_rows, n_columns);
+    char shape[80];
+    if (row_axes[0] != '\0')
+        (void)snprintf(shape, sizeof shape, "(%s,%" PRIu32 ")", row_axes, n_columns);
+    else
+        (void)snprintf(shape, sizeof shape,
+                       n_columns ? "(%" PRIu64 ", %" PRIu32 ")" : "(%" PRIu64 ",)", n_rows,
+                       n_columns);
     memcpy(header, "\x93NUMPY\x01\x00", 8);
     header[8] = (char)text_bytes;
     header[9] = 0;
@@ -114,10 +142,13 @@ static void make_safetensors_header(pluck_dump_writer *w, uint64_t n_rows)
     for (unsigned i = 0; i < 8; i++)
         w->header[i] = (char)(unsigned char)(length >> (8 * i));
     memset(w->header + 8, ' ', (size_t)length);
+    char rows[ROW_AXES_BYTES];
+    (void)snprintf(rows, sizeof rows, "%" PRIu64, n_rows);
     const int n = snprintf(w->header + 8, (size_t)length,
-                           "{\"%s\":{\"dtype\":\"%s\",\"shape\":[%" PRIu64 ",%" PRIu32
+                           "{\"%s\":{\"dtype\":\"%s\",\"shape\":[%s,%" PRIu32
                            "],\"data_offsets\":[0,%" PRIu64 "]}}",
-                           w->tensor, names[w->options.dtype], n_rows, w->options.n_vocab, size);
+                           w->tensor, names[w->options.dtype],
+                           w->row_axes[0] != '\0' ? w->row_axes : rows, w->options.n_vocab, size);
     w->header[8 + n] = ' ';
 }
 
@@ -125,7 +156,8 @@ static void make_header(pluck_dump_writer *w, uint64_t n_rows)
 {
     static const char *const descrs[] = {"<f4", "<f2", "<V2"};
     if (w->options.format == PLUCK_DUMP_NPY)
-        make_npy_header(descrs[w->options.dtype], n_rows, w->options.n_vocab, w->header);
+        make_npy_header(descrs[w->options.dtype], w->row_axes, n_rows, w->options.n_vocab,
+                        w->header);
     else if (w->options.format == PLUCK_DUMP_SAFETENSORS)
         make_safetensors_header(w, n_rows);
 }
@@ -151,6 +183,9 @@ static pluck_status open_rows(pluck_dump_writer *w, const pluck_dump_writer_opti
                        "%s: a pipe is written once, and the header of %s says how many rows there "
                        "are: n_rows has to be known",
                        w->path, pluck_dump_format_name(options->format));
+    status = take_row_axes(w, options, err);
+    if (status != PLUCK_OK)
+        return status;
     w->header = pl_alloc(&w->allocator, w->header_size_bytes, 1);
     if (!w->header)
         return pl_fail_nomem(err, w->header_size_bytes);
@@ -177,7 +212,7 @@ static pluck_status open_targets(pluck_dump_writer *w, const pluck_dump_writer_o
                        "%s: a pipe is written once, and the header says how many targets there "
                        "are: n_rows has to be known",
                        w->targets_path);
-    make_npy_header("<i4", is_known ? options->n_rows : 0, 0, header);
+    make_npy_header("<i4", "", is_known ? options->n_rows : 0, 0, header);
     return pl_new_file_write(&w->targets, header, sizeof header, err);
 }
 
@@ -332,7 +367,7 @@ static pluck_status complete(pluck_dump_writer *w, pluck_error *err)
         status = pl_new_file_rewrite(&w->rows, w->header, w->header_size_bytes, err);
     }
     if (status == PLUCK_OK && w->options.n_rows == PLUCK_DUMP_ROWS_UNKNOWN && w->has_targets) {
-        make_npy_header("<i4", w->n_written, 0, header);
+        make_npy_header("<i4", "", w->n_written, 0, header);
         status = pl_new_file_rewrite(&w->targets, header, sizeof header, err);
     }
     if (status == PLUCK_OK && w->has_targets)

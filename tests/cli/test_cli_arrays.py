@@ -5,6 +5,7 @@ A file of targets or counts that is read too short, too long or in the wrong ord
 numbers, so every kind of file is tried with every command that takes one, and the expected ends are
 written by hand.
 """
+import ast
 import json
 import struct
 import subprocess
@@ -195,6 +196,22 @@ class Arrays(CommandCase):
         for shape in ["(1, 7, 8)", "(7, 1, 8)", "(1, 7, 1, 8)"]:
             self.write("one.npy", npy("<f4", shape, flat(values[s][0] for s in range(n_steps))))
             self.assertEqual(self.tokens(f"pluck sample one.npy {flags}"), expected[0])
+
+    def test_converted_arrays_keep_their_axes(self):
+        rows = [float(i) for i in range(48)]
+        for shape in ["(6, 8)", "(3, 2, 8)", "(2, 3, 1, 8)", "(1, 1, 6, 8)"]:
+            self.write("a.npy", npy("<f4", shape, rows))
+            self.run_line("pluck convert a.npy -o b.safetensors -q")
+            header = (self.folder / "b.safetensors").read_bytes()[8:200]
+            self.assertIn(b'"shape":' + shape.replace("(", "[").replace(")", "]").replace(
+                " ", "").encode(), header)
+            self.run_line("pluck convert b.safetensors -o c.npy -q")
+            data = (self.folder / "c.npy").read_bytes()
+            self.assertEqual(ast.literal_eval(data[10:128].decode())["shape"],
+                             ast.literal_eval(shape))
+            self.assertEqual(data[128:], struct.pack("<48f", *rows))
+            self.run_line("pluck convert a.npy -o d.npy --rows :4 -q")
+            self.assertIn(b"'shape': (4, 8)", (self.folder / "d.npy").read_bytes())
 
     def test_the_answer_of_a_server_shows_its_texts(self):
         top = [{"token": t, "logprob": p} for t, p in [(" Paris", -0.25), (" the", -2.5)]]
