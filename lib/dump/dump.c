@@ -163,12 +163,17 @@ static const pl_dump_reader *find_reader(const uint8_t *bytes, size_t size_bytes
     return NULL;
 }
 
-static bool is_text(const uint8_t *bytes, size_t size_bytes)
+/* Whether the beginning of a stream is text; with a separator, where it may be raw values too. */
+static bool is_text(const uint8_t *bytes, size_t size_bytes, bool may_be_values)
 {
-    for (size_t i = 0; i < size_bytes; i++)
-        if (bytes[i] < 0x20 && bytes[i] != '\t' && bytes[i] != '\r' && bytes[i] != '\n')
+    bool has_separator = !may_be_values;
+    for (size_t i = 0; i < size_bytes; i++) {
+        if (bytes[i] < 0x20 && !pl_is_space(bytes[i]))
             return false;
-    return true;
+        has_separator = has_separator || pl_is_space(bytes[i]) || bytes[i] == ',' ||
+                        bytes[i] == ';' || bytes[i] == '[' || bytes[i] == '{';
+    }
+    return has_separator;
 }
 
 static bool is_blank(const uint8_t *bytes, size_t size_bytes)
@@ -220,8 +225,8 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
         return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", dump->source.label);
     if (!dump->source.streamed)
         size_bytes = (size_t)dump->source.size_bytes;
-    bool is_seen =
-        !dump->source.streamed || options->format != PLUCK_DUMP_AUTO || !is_text(bytes, size_bytes);
+    bool is_seen = !dump->source.streamed || options->format != PLUCK_DUMP_AUTO ||
+                   !is_text(bytes, size_bytes, options->raw_n_vocab != 0);
     if (!is_seen)
         status = peek_line(&dump->source, &bytes, &size_bytes, err);
     if (status != PLUCK_OK)

@@ -54,10 +54,11 @@ static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_opti
         at++;
     if (at == size_bytes)
         return false;
-    const uint8_t *newline = memchr(bytes + at, '\n', size_bytes - at);
-    size_t length = newline ? (size_t)(newline - bytes) - at : size_bytes - at;
-    if (bytes[at] == '{')
+    if (bytes[at] == '{') {
+        const uint8_t *newline = memchr(bytes + at, '\n', size_bytes - at);
+        size_t length = newline ? (size_t)(newline - bytes) - at : size_bytes - at;
         return !pl_json_is_row_line(bytes + at, length);
+    }
     if (bytes[at] == '[') {
         /* Numbers, lists and objects begin so, and few other things. */
         static const char after[] = "[{]0123456789-nNI \t\r\n";

@@ -207,7 +207,7 @@ pluck_status pl_json_skip_value(pl_json_scan *r, unsigned depth)
     if (pl_json_next_is(r, '"'))
         return pl_json_take_string(r, &text, &length);
     if (pl_json_next_is(r, '{') || pl_json_next_is(r, '[')) {
-        if (depth == MAX_DEPTH)
+        if (depth >= MAX_DEPTH)
             return pl_json_fail_expected(r, "at most 64 levels of nesting");
         const char close = *r->at++ == '{' ? '}' : ']';
         return skip_members(r, close, depth);

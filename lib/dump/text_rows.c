@@ -204,6 +204,10 @@ static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_opti
 {
     size_t at = pl_mark_bytes(bytes, size_bytes);
     (void)options;
+    /* Binary files, which may be large, are not searched for lines. */
+    for (size_t i = 0; i < SNIFF_TEXT_BYTES && at + i < size_bytes; i++)
+        if (bytes[at + i] < 0x20 && !pl_is_space(bytes[at + i]))
+            return false;
     while (at < size_bytes) {
         const uint8_t *newline = memchr(bytes + at, '\n', size_bytes - at);
         size_t length = newline ? (size_t)(newline - bytes) - at : size_bytes - at;
