@@ -44,6 +44,11 @@ class Convert(CommandCase):
             self.assertIn(b'{"logits":[', expected)
             self.assertEqual(self.run_line("cat text.csv | " + line.format("-")), expected)
 
+    def test_a_target_column_that_lines_lack_is_refused(self):
+        (self.folder / "text.csv").write_text(",0,1,2,3,target\n0,0.5,1,2,1\n1,1,1,1,1\n")
+        self.run_line("pluck convert text.csv -o - --to jsonl", 3)
+        self.assertIn("column 6 is called a target, but the lines after have 5", self.stderr)
+
     def test_rows_are_those_asked_for(self):
         self.run_line("pluck convert logits.npy -o part.npy --rows 3:5")
         whole, part = ((self.folder / n).read_bytes() for n in ("logits.npy", "part.npy"))
