@@ -92,7 +92,7 @@ TEXTS = [
     "0.5,-1,2e-3\n1,2,3\n", "a\tb\tc\n1\t2\tnan\n-inf\t0\t1\n", "# note\n1.5 2 3\r\n4 5 6\r\n\n",
     ",0,1,2,target\n0,0.5,1,2,1\n1,1,1,1,-100\n", "0.5\n-1\n2\n", "0: -1.25\n1: 3.5\n2: 0\n",
     "[[1, 2.5, -3], [0, 0, 1e5]]", "[1, 2, 3]\n[4, 5, 6]\n", "token;logit\n0;1.5\n1;2\n",
-    "\ufeff1;2;3\n4;5;6\n", "1,2,3\n4,5\n", "1,x,3\n",
+    ",0,1,2,3,target\n0,0.5,1,2,1\n", "\ufeff1;2;3\n4;5;6\n", "1,2,3\n4,5\n", "1,x,3\n",
     '{"choices": [{"logprobs": {"content": [{"token": "a", "logprob": -0.5, "top_logprobs": '
     '[{"token": "a", "logprob": -0.5}]}]}}]}',
 ]
