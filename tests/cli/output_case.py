@@ -13,20 +13,23 @@ from command_case import CommandCase
 # Lines without outputs, the files that they read, and for each flag that names an output what has
 # to be there besides. Every flag of the command that takes a file is in one of its lines.
 COMMANDS = [
-    ("sample", "small.npy --vocab vocab8.json --config config8.json -q", {"-o": ""}),
-    ("inspect", "logits.npy --vocab vocab.json --config config.json",
+    ("sample", "small.npy --vocab vocab8.json --added-tokens added.json --config config8.json -q",
+     {"-o": ""}),
+    ("inspect", "logits.npy --vocab vocab.json --added-tokens added.json --config config.json",
      {"-o": "", "--svg": "", "--csv": ""}),
     ("replay", "lines.jsonl small.npy", {"-o": ""}),
     ("tune", "logits.npy -t targets.npy --config config.json --bootstrap 0 --no-curves -q",
      {"-o": "", "--svg": "", "--csv": ""}),
-    ("report", "logits.npy -t targets.npy --vocab vocab.json -q", {"-o": ""}),
+    ("report", "logits.npy -t targets.npy --vocab vocab.json --added-tokens added.json -q",
+     {"-o": ""}),
     ("compare", "small.npy --config-a config8.json --config-b config.json --targets t8.txt "
-     "--vocab vocab8.json -q", {"-o": ""}),
+     "--vocab vocab8.json --added-tokens added.json -q", {"-o": ""}),
     ("convert", "small.npy --targets t8.txt --to npy -q", {"-o": "", "--targets-out": "-o x.out"}),
     ("bench", "small.npy --config config8.json --seconds 0", {"-o": ""}),
     ("softmax", "1 2 3", {"-o": ""}),
     ("tree predict", "model.ftz lines.txt", {"-o": ""}),
-    ("tree predict", "head.npy hidden.npy --bias bias.npy --vocab vocab12.json", {"-o": ""}),
+    ("tree predict", "head.npy hidden.npy --bias bias.npy --vocab vocab12.json "
+     "--added-tokens added.json", {"-o": ""}),
     ("tree fit", "hidden.npy next.npy --counts counts.txt --validation valid_hidden.npy "
      "--validation-targets valid_next.npy -e 2 -q", {"-o": "", "--checkpoint": "-o x.out"}),
     ("tree fit", "hidden.npy next.npy --tree clusters --vectors head.npy -e 2 -q",
@@ -93,6 +96,7 @@ class OutputCase(CommandCase):
         super().setUpClass()
         template = pathlib.Path(cls.template)
         (template / "t8.txt").write_text("1\n2\n3\n4\n5\n")
+        (template / "added.json").write_text("{}")
         (template / "vocab12.json").write_text(json.dumps(list("abcdefghijkl")))
         shutil.copy(template / "head.npy", template / "valid_head.npy")
         for line in ("sample small.npy --format json --trace > lines.jsonl",
