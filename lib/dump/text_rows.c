@@ -12,6 +12,7 @@
  * Lines of one number each are one row, as numpy.savetxt writes an array of one axis, and so are
  * lines "0: -1.25", "1: 3.5", ... of llama-debug --save-logits.
  */
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 #include <strings.h>
@@ -358,11 +359,7 @@ static pluck_status set_info(pluck_dump *dump, text_file *text, const pluck_dump
                              pluck_error *err)
 {
     uint64_t n_lines = text->lines.n - text->n_header, n_vocab = text->n_cells;
-    if (text->target_column >= (int64_t)text->n_cells)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: column %u is called a target, but the lines after have %u columns",
-                       dump->source.label, (unsigned)text->target_column + 1,
-                       (unsigned)text->n_cells);
+    assert(text->target_column < (int64_t)text->n_cells);
     n_vocab -= text->index_column != NO_COLUMN;
     n_vocab -= text->target_column != NO_COLUMN;
     text->is_one_row = text->is_numbered || (n_vocab == 1 && n_lines > 1);

@@ -47,7 +47,7 @@ class Convert(CommandCase):
     def test_a_target_column_that_lines_lack_is_refused(self):
         (self.folder / "text.csv").write_text(",0,1,2,3,target\n0,0.5,1,2,1\n1,1,1,1,1\n")
         self.run_line("pluck convert text.csv -o - --to jsonl", 3)
-        self.assertIn("column 6 is called a target, but the lines after have 5", self.stderr)
+        self.assertIn("line 1 names 6 columns, but line 2 has 5", self.stderr)
 
     def test_rows_are_those_asked_for(self):
         self.run_line("pluck convert logits.npy -o part.npy --rows 3:5")
