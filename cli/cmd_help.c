@@ -3,9 +3,10 @@
 #include "help.h"
 #include "suggest.h"
 
+#include <stdio.h>
 #include <string.h>
 
-/* "config" is no command but starts the names of some: lists them. */
+/* "config" is only a prefix: lists the commands that start with it. */
 static size_t print_group(output *out, const char *word)
 {
     const size_t n = strlen(word);
@@ -22,15 +23,31 @@ static size_t print_group(output *out, const char *word)
     return n_found;
 }
 
-static int unknown_topic(const char *word)
+int command_unknown(const char *who, const char *first, const char *second)
 {
-    suggestion nearest = {word, NULL, 0};
-    for (const command *const *c = commands; *c != NULL; c++)
+    char both[64];
+    snprintf(both, sizeof both, "%s%s%s", first, second != NULL ? " " : "",
+             second != NULL ? second : "");
+    suggestion nearest = {first, NULL, 0}, nearest_both = {both, NULL, 0};
+    bool takes_second = false;
+    for (const command *const *c = commands; *c != NULL; c++) {
+        const size_t n = strlen(first);
         suggest_consider(&nearest, (*c)->name);
-    if (nearest.best != NULL)
-        return complain("pluck help", EXIT_USAGE, "unknown command '%s'; did you mean '%s'?", word,
-                        nearest.best);
-    return complain("pluck help", EXIT_USAGE, "unknown command '%s'", word);
+        suggest_consider(&nearest_both, (*c)->name);
+        takes_second |=
+            strncmp((*c)->name, first, n) == 0 && ((*c)->name[n] == ' ' || (*c)->name[n] == '\0');
+    }
+    if (takes_second && second == NULL)
+        return complain(who, EXIT_USAGE, "'%s' needs a second word; see pluck help %s", first,
+                        first);
+    const char *const best =
+        nearest_both.best != NULL || takes_second ? nearest_both.best : nearest.best;
+    const char *const gap = takes_second ? " " : "", *const rest = takes_second ? second : "";
+    if (best != NULL)
+        return complain(who, EXIT_USAGE, "unknown command '%s%s%s'; did you mean 'pluck %s'?",
+                        first, gap, rest, best);
+    return complain(who, EXIT_USAGE, "unknown command '%s%s%s'; see pluck help%s%s", first, gap,
+                    rest, gap, takes_second ? first : "");
 }
 
 static int print_topic(output *out, const arguments *args)
@@ -46,7 +63,8 @@ static int print_topic(output *out, const arguments *args)
     if (about == NULL || n_used < args->n_words)
         return args->n_words == 1 && print_group(out, args->words[0]) > 0
                    ? EXIT_DONE
-                   : unknown_topic(args->words[args->n_words - 1]);
+                   : command_unknown(args->who, args->words[0],
+                                     args->n_words > 1 ? args->words[1] : NULL);
     option_set set;
     if (!option_set_create(&set, about))
         return complain_memory(args->who);

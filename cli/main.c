@@ -3,7 +3,6 @@
 #include "help.h"
 #include "run_files.h"
 #include "shortened.h"
-#include "suggest.h"
 #include "unfinished.h"
 
 #include <pluck/base.h>
@@ -13,31 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static int unknown_command(const char *first, const char *second)
-{
-    char both[64];
-    snprintf(both, sizeof both, "%s%s%s", first, second != NULL ? " " : "",
-             second != NULL ? second : "");
-    suggestion nearest = {first, NULL, 0}, nearest_both = {both, NULL, 0};
-    bool is_group = false;
-    for (const command *const *c = commands; *c != NULL; c++) {
-        suggest_consider(&nearest, (*c)->name);
-        suggest_consider(&nearest_both, (*c)->name);
-        is_group |=
-            strncmp((*c)->name, first, strlen(first)) == 0 && (*c)->name[strlen(first)] == ' ';
-    }
-    if (is_group && second == NULL)
-        return complain("pluck", EXIT_USAGE, "'%s' needs a second word; see pluck help %s", first,
-                        first);
-    const char *const best = nearest_both.best != NULL ? nearest_both.best : nearest.best;
-    const char *const gap = is_group ? " " : "", *const rest = is_group ? second : "";
-    if (best != NULL)
-        return complain("pluck", EXIT_USAGE, "unknown command '%s%s%s'; did you mean 'pluck %s'?",
-                        first, gap, rest, best);
-    return complain("pluck", EXIT_USAGE, "unknown command '%s%s%s'; see pluck help%s%s", first, gap,
-                    rest, gap, is_group ? first : "");
-}
 
 static int run_command(const command *c, int n_words, char **words)
 {
@@ -124,6 +98,6 @@ int main(int argc, char **argv)
     if (c == NULL && argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
         return print_help(argv[1]);
     if (c == NULL)
-        return unknown_command(argv[1], argc > 2 ? argv[2] : NULL);
+        return command_unknown("pluck", argv[1], argc > 2 ? argv[2] : NULL);
     return run_command(c, argc - 1 - (int)n_used, argv + 1 + n_used);
 }

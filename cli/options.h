@@ -119,6 +119,10 @@ void option_set_destroy(option_set *set);
  * none. */
 const command *command_find(const char *const *words, size_t n_words, size_t *n_used);
 
+/* Complains that no command is called first, or first and second (or NULL), and names the nearest.
+ * Returns EXIT_USAGE. */
+int command_unknown(const char *who, const char *first, const char *second);
+
 /* Parses what follows the command's name. Returns an exit code, after complain() if it is not
  * EXIT_DONE. args->command and args->who are set by the caller. */
 int arguments_parse(arguments *args, const option_set *set, int n_words, char **words);
