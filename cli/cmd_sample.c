@@ -40,6 +40,12 @@ typedef struct run {
     bool has_bad_rows;
 } run;
 
+/* How the rows of a dump are texts: text t has n_steps rows, step_rows apart, from t * text_rows
+ * on; n_steps is 0 if all rows are one text. */
+typedef struct text_axes {
+    uint64_t n_texts, n_steps, text_rows, step_rows;
+} text_axes;
+
 /* One dump while its rows are sampled. */
 typedef struct job {
     run *all;
@@ -54,6 +60,7 @@ typedef struct job {
     uint64_t stream;    /* of the text */
     token_list history; /* --sequence with --trace: tokens accepted after the prompt */
     size_t history_capacity;
+    text_axes axes; /* --sequence */
 } job;
 
 /* How a draw went, for --trace. */
@@ -361,19 +368,13 @@ static int sample_sequence(job *j, uint64_t first, uint64_t step, uint64_t strea
     return EXIT_DONE;
 }
 
-/* How the rows of a dump are texts: text t has n_steps rows, step_rows apart, from t * text_rows
- * on. */
-typedef struct text_axes {
-    uint64_t n_texts, n_steps, text_rows, step_rows;
-} text_axes;
-
-static int find_axes(const job *j, text_axes *axes)
+static int find_axes(job *j)
 {
     const arguments *const args = j->all->args;
     const pl_shape rows = source_shape(&j->src.info), squeezed = pl_shape_squeezed(&rows);
     const pl_shape *const two = rows.n_axes == 2 ? &rows : &squeezed;
     char text[PL_SHAPE_TEXT_BYTES];
-    *axes = (text_axes){.n_texts = 1, .step_rows = 1};
+    j->axes = (text_axes){.n_texts = 1, .step_rows = 1};
     if (args->axes == AXES_NONE && squeezed.n_axes > 1)
         return complain(args->who, EXIT_USAGE,
                         "%s: has rows on the axes %s; --sequence needs --axes step,batch or --axes "
@@ -383,14 +384,17 @@ static int find_axes(const job *j, text_axes *axes)
         return EXIT_DONE;
     if (two->n_axes != 2)
         return complain(args->who, EXIT_USAGE,
-                        "%s: has rows on the axes %s; --axes is for two, a step and a batch axis",
+                        squeezed.n_axes < 2
+                            ? "%s: has one axis of rows, %s; it is one text: leave out --axes"
+                            : "%s: has rows on the axes %s; --axes takes two: reshape the array to "
+                              "(step, batch, token) or (batch, step, token)",
                         j->name, pl_shape_text(&rows, text));
     const bool steps_first = args->axes == AXES_STEP_BATCH;
-    axes->n_texts = two->axes[steps_first ? 1 : 0];
-    axes->n_steps = two->axes[steps_first ? 0 : 1];
-    axes->text_rows = steps_first ? 1 : axes->n_steps;
-    axes->step_rows = steps_first ? axes->n_texts : 1;
-    if (steps_first && axes->n_texts > 1 && j->src.info.streamed)
+    j->axes.n_texts = two->axes[steps_first ? 1 : 0];
+    j->axes.n_steps = two->axes[steps_first ? 0 : 1];
+    j->axes.text_rows = steps_first ? 1 : j->axes.n_steps;
+    j->axes.step_rows = steps_first ? j->axes.n_texts : 1;
+    if (steps_first && j->axes.n_texts > 1 && j->src.info.streamed)
         return complain(args->who, EXIT_USAGE,
                         "%s: --axes step,batch needs a file whose rows can be read in any order; "
                         "store it as a file that is not compressed",
@@ -402,10 +406,10 @@ static int find_axes(const job *j, text_axes *axes)
 static int sample_texts(job *j, uint64_t first, uint64_t *end)
 {
     const uint64_t stream = j->all->args->stream;
-    text_axes axes;
-    int code = find_axes(j, &axes);
-    if (code != EXIT_DONE || axes.n_steps == 0)
-        return code != EXIT_DONE ? code : sample_sequence(j, first, 1, stream, end);
+    const text_axes axes = j->axes;
+    int code = EXIT_DONE;
+    if (axes.n_steps == 0)
+        return sample_sequence(j, first, 1, stream, end);
     for (uint64_t text = 0; code == EXIT_DONE && text < axes.n_texts; text++) {
         uint64_t at = text * axes.text_rows;
         const uint64_t after = at + (axes.n_steps - 1) * axes.step_rows + 1;
@@ -458,6 +462,8 @@ static int sample_dump(run *all, size_t index)
         code = rows_resolve(&all->range, j.src.info.n_rows, all->args->who, j.name, &first, &end);
     if (code == EXIT_DONE)
         warn_of_rows(all->args, j.name, &j.src, all->config, first, end);
+    if (code == EXIT_DONE && all->args->sequence)
+        code = find_axes(&j);
     const size_t n_workers = useful_workers(&j, end - first);
     if (code == EXIT_DONE)
         code = workers_create(&j.team, all->args, all->config, all->isa, &all->prompt, &j.src,

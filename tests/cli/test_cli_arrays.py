@@ -187,10 +187,19 @@ class Arrays(CommandCase):
                          flat(expected))
         for line, code, said in [
                 (f"cat sb.npy | pluck sample - {flags} --axes step,batch", 2, "in any order"),
-                (f"pluck sample text0.npy {flags} --axes step,batch", 2, "--axes is for two"),
+                (f"pluck sample text0.npy {flags} --axes step,batch", 2, "leave out --axes"),
                 ("pluck sample sb.npy --axes step,batch", 2, "--axes needs --sequence"),
                 (f"pluck sample sb.npy {flags} --axes steps", 2, "not one of")]:
-            self.run_line(line, code=code)
+            self.assertEqual(self.run_line(line, code=code), b"", line)
+            self.assertIn(said, self.stderr)
+        # A refusal comes before the heading of the table.
+        self.write("four.npy", npy("<f4", "(1, 7, 2, 3, 8)", [0] * 336))
+        for line, said in [
+                ("text0.npy --axes step,batch", "has one axis of rows, (7,); it is one text"),
+                ("sb.npy", "needs --axes step,batch or --axes batch,step"),
+                ("four.npy --axes step,batch", "reshape the array to (step, batch, token)")]:
+            line = f"pluck sample {line} --sequence --quiet"
+            self.assertEqual(self.run_line(line, code=2), b"", line)
             self.assertIn(said, self.stderr)
         # Axes of length 1 say nothing: this is one text.
         for shape in ["(1, 7, 8)", "(7, 1, 8)", "(1, 7, 1, 8)"]:
