@@ -97,6 +97,30 @@ static int open_side(run *r, size_t i, pluck_isa isa)
     return s->probs != NULL && s->row != NULL ? EXIT_DONE : complain_memory(args->who);
 }
 
+static bool same_text(const pluck_dump *a, const pluck_dump *b, pluck_token token)
+{
+    size_t n_a = 0, n_b = 0;
+    const char *const text_a = pluck_dump_token_text(a, token, &n_a);
+    const char *const text_b = pluck_dump_token_text(b, token, &n_b);
+    return text_a == NULL || text_b == NULL ? text_a == text_b
+                                            : n_a == n_b && memcmp(text_a, text_b, n_a) == 0;
+}
+
+/* Tokens without ids are numbered by each dump on its own: a token of one is another of the other
+ * dump, unless all their texts are the same. */
+static int check_texts(const run *r)
+{
+    const side *const a = &r->sides[0], *const b = &r->sides[1];
+    const uint32_t n_a = a->src->info.n_vocab, n_b = b->src->info.n_vocab;
+    for (uint32_t i = 0; a->src != b->src && i < (n_a > n_b ? n_a : n_b); i++)
+        if (!same_text(a->src->dump, b->src->dump, (pluck_token)i))
+            return complain(r->args->who, EXIT_DATA,
+                            "%s and %s: token %u is not the same text in both, because tokens "
+                            "without ids are numbered by each file; ask the server for token ids",
+                            a->name, b->name, (unsigned)i);
+    return EXIT_DONE;
+}
+
 /* The rows of both, which must be as many. */
 static int resolve_rows(run *r, const row_range *range)
 {
@@ -104,6 +128,9 @@ static int resolve_rows(run *r, const row_range *range)
     const pluck_dump_info a = r->sides[0].src->info, b = r->sides[1].src->info;
     const bool is_a_known = a.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     const bool is_b_known = b.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
+    const int text_code = check_texts(r);
+    if (text_code != EXIT_DONE)
+        return text_code;
     if (a.n_vocab != b.n_vocab)
         return complain(args->who, EXIT_DATA, "%s has %u values a row, %s has %u", r->sides[0].name,
                         (unsigned)a.n_vocab, r->sides[1].name, (unsigned)b.n_vocab);

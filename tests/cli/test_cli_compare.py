@@ -42,6 +42,27 @@ class Compare(CommandCase):
     def compare(self, line, code=0):
         return json.loads(self.run_line(f"pluck compare {line} --format json", code=code))
 
+    def test_tokens_that_each_file_numbers_are_the_same(self):
+        """Answers without token ids: a and b change places, and no number would tell."""
+        def answer(name, first, second):
+            top = [{"token": first, "logprob": -0.1}, {"token": second, "logprob": -2.5}]
+            content = [{**top[0], "top_logprobs": top}]
+            (self.folder / name).write_text(json.dumps(
+                {"choices": [{"logprobs": {"content": content}}]}))
+        answer("a.json", "a", "b")
+        answer("same.json", "a", "b")
+        answer("b.json", "b", "a")
+        answer("c.json", "a", "c")
+        answer("longer.json", "a", "bb")
+        self.assertEqual(self.compare("a.json same.json --quiet")["kl_ab"]["mean"], 0)
+        (self.folder / "ids.npy").write_bytes(npy([[1, 2]]))
+        for line, token in [("a.json b.json", 0), ("a.json c.json", 1), ("a.json longer.json", 1),
+                            ("a.json ids.npy", 0), ("ids.npy a.json", 0),
+                            ("a.json other.npy", 0)]:
+            out = self.run_line(f"pluck compare {line} --quiet --format json", code=3)
+            self.assertEqual(out, b"", line)
+            self.assertIn(f"token {token} is not the same text in both", self.stderr)
+
     def test_rows_are_compared_by_the_definitions(self):
         text = self.run_line("pluck compare small.npy other.npy -f csv --targets t.txt").decode()
         rows = list(csv.DictReader(text.splitlines()))
