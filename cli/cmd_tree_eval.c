@@ -115,7 +115,7 @@ int cmd_tree_eval(const arguments *args)
         code = pairs_read(&e.pairs, args, args->words[1], args->words[2]);
     if (code == EXIT_DONE) {
         const pluck_head_info info = pluck_head_get_info(e.model.head);
-        code = pairs_check(&e.pairs, args, args->words[1], info.n_vocab, info.dim);
+        code = pairs_check(&e.pairs, args, args->words[1], args->words[2], info.n_vocab, info.dim);
     }
     if (code == EXIT_DONE)
         code = measure(&e);

@@ -11,7 +11,7 @@ static int count_tokens(training *t)
         for (uint64_t i = 0; i < t->pairs.hidden.n_rows; i++)
             n = (uint32_t)t->pairs.targets[i] >= n ? (uint32_t)t->pairs.targets[i] + 1 : n;
     t->n_tokens = n;
-    return pairs_check(&t->pairs, args, args->words[0], n, t->pairs.hidden.n_cols);
+    return pairs_check(&t->pairs, args, args->words[0], args->words[1], n, t->pairs.hidden.n_cols);
 }
 
 int cmd_tree_fit(const arguments *args)
@@ -39,7 +39,7 @@ int cmd_tree_distill(const arguments *args)
     if (code == EXIT_DONE) {
         const pluck_head_info info = pluck_head_get_info(t.teacher.head);
         t.n_tokens = info.n_vocab;
-        code = pairs_check(&t.pairs, args, args->words[1], info.n_vocab, info.dim);
+        code = pairs_check(&t.pairs, args, args->words[1], args->words[2], info.n_vocab, info.dim);
     }
     if (code == EXIT_DONE)
         code = training_run(&t);

@@ -58,17 +58,18 @@ void pairs_free(pair_set *pairs)
     *pairs = (pair_set){.targets = NULL};
 }
 
-int pairs_check(const pair_set *pairs, const arguments *args, const char *path, uint32_t n_tokens,
-                uint32_t dim)
+int pairs_check(const pair_set *pairs, const arguments *args, const char *hidden,
+                const char *targets, uint32_t n_tokens, uint32_t dim)
 {
     if (pairs->hidden.n_cols != dim)
-        return complain(args->who, EXIT_DATA, "%s: rows have %u values, expected %u", path,
+        return complain(args->who, EXIT_DATA, "%s: rows have %u values, expected %u", hidden,
                         (unsigned)pairs->hidden.n_cols, (unsigned)dim);
     for (uint64_t i = 0; i < pairs->hidden.n_rows; i++)
         if ((uint32_t)pairs->targets[i] >= n_tokens)
             return complain(args->who, EXIT_DATA,
-                            "%s: the target of row %llu is %d, there are %u tokens", path,
-                            (unsigned long long)i, (int)pairs->targets[i], (unsigned)n_tokens);
+                            "%s: row %llu: the target is %d, but there are %u tokens (0 to %u)",
+                            targets, (unsigned long long)i, (int)pairs->targets[i],
+                            (unsigned)n_tokens, (unsigned)n_tokens - 1);
     return EXIT_DONE;
 }
 

@@ -309,9 +309,10 @@ static int read_validation(training *t)
     if (args->validation == NULL)
         return EXIT_DONE;
     const int code = pairs_read(&t->validation, args, args->validation, args->validation_targets);
-    return code != EXIT_DONE ? code
-                             : pairs_check(&t->validation, args, args->validation, t->n_tokens,
-                                           t->pairs.hidden.n_cols);
+    return code != EXIT_DONE
+               ? code
+               : pairs_check(&t->validation, args, args->validation, args->validation_targets,
+                             t->n_tokens, t->pairs.hidden.n_cols);
 }
 
 int training_check(training *t)

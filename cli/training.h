@@ -25,9 +25,9 @@ int pairs_read(pair_set *pairs, const arguments *args, const char *hidden, const
 void pairs_free(pair_set *pairs);
 
 /* Whether all targets are below n_tokens and hidden states have dim values; else EXIT_DATA after
- * complain(), in which path names the hidden states. */
-int pairs_check(const pair_set *pairs, const arguments *args, const char *path, uint32_t n_tokens,
-                uint32_t dim);
+ * complain(), which names the file of either. */
+int pairs_check(const pair_set *pairs, const arguments *args, const char *hidden,
+                const char *targets, uint32_t n_tokens, uint32_t dim);
 
 /* Mean of -ln p(target | hidden), in nats. Returns an exit code as pairs_read(). */
 int pairs_loss(const pair_set *pairs, const arguments *args, const pluck_head *head,

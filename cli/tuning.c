@@ -35,9 +35,9 @@ static int parse_objective(tuning *t)
         }
     }
     return complain(t->args->who, EXIT_USAGE,
-                    "--objective: '%s' is none; nll, ece, brier, entropy=H, perplexity=P or "
-                    "diversity=N",
-                    text);
+                    "--objective: '%s' is not an objective; expected nll, ece, brier, entropy=H, "
+                    "perplexity=P or diversity=N%s",
+                    text, text[n] == '=' ? number_hint(text + n + 1) : "");
 }
 
 static int parse_keep(tuning *t)

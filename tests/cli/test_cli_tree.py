@@ -104,6 +104,18 @@ class Tree(CommandCase):
             self.assertEqual(stats["max_length"] > 64, is_long, stats["max_length"])
             self.assertEqual("the longest code has" in self.stderr, is_long, self.stderr)
 
+    def test_the_file_of_a_wrong_target_is_named(self):
+        self.run_line("pluck tree fit hidden.npy next.npy -e 1 -q -o t.safetensors")
+        (self.folder / "far.txt").write_text("12\n" * 600)
+        for line in ("fit hidden.npy far.txt --vocab-size 12 -o u.safetensors",
+                     "distill head.npy hidden.npy far.txt --bias bias.npy -o u.safetensors",
+                     "fit hidden.npy next.npy --validation hidden.npy --validation-targets far.txt "
+                     "-o u.safetensors",
+                     "eval t.safetensors hidden.npy far.txt"):
+            self.run_line(f"pluck tree {line}", code=3)
+            self.assertIn("far.txt: row 0: the target is 12, but there are 12 tokens (0 to 11)",
+                          self.stderr, line)
+
     def test_a_training_that_diverges_says_so(self):
         for flags in ("--rate 1e6", "--rate 1e6 --no-bias", "--rate 1e6 --tree balanced"):
             self.run_line(f"pluck tree fit hidden.npy next.npy -e 1 -q -o t.safetensors {flags}",

@@ -269,6 +269,7 @@ class TuneIsRobust(CommandCase):
         self.refused("logits.npy", "nll needs targets")
         self.refused("- -t targets.npy < logits.npy", "stream")
         self.refused("logits.npy --objective entropy", "entropy=H", code=2)
+        self.refused("logits.npy --objective entropy=2,5", "expected nll", "decimal point", code=2)
         self.refused("logits.npy --objective perplexity=0.5", "perplexity", "below 1")
         self.refused("logits.npy -t targets.npy --keep 2", "--keep", code=2)
         self.refused("logits.npy -t targets.npy -o a.x --svg a.x", "a.x", code=2)
