@@ -34,8 +34,9 @@ static const option dump_options[] = {
     {"tensor", 0, OPTION_TEXT, "NAME",
      "npz, safetensors, torch: which tensor holds the logits; default: 'logits', or the only one",
      AT(tensor), 0, 0, NULL},
-    {"vocab-size", 0, OPTION_COUNT, "N", "raw files, JSON lines by token: values a row",
-     AT(vocab_size), 1, PLUCK_MAX_VOCAB, NULL},
+    {"vocab-size", 0, OPTION_COUNT, "N",
+     "raw files, rows that name some tokens: number of values per row", AT(vocab_size), 1,
+     PLUCK_MAX_VOCAB, NULL},
     {"dtype", 0, OPTION_CHOICE, "f32|f16|bf16",
      "raw files, and 16-bit integers in others: the type of a value; default f32", AT(dtype), 0, 0,
      NULL},
@@ -94,8 +95,9 @@ static const option sample_options[] = {
      "the rows are consecutive positions of one text: each token is accepted", AT(sequence), 0, 0,
      NULL},
     {"axes", 0, OPTION_CHOICE, "none|step,batch|batch,step",
-     "with --sequence: what the two axes of rows are; each text of the batch is a stream", AT(axes),
-     0, 0, NULL},
+     "with --sequence: which two axes the rows have; each text of the batch is a sequence and a "
+     "stream of its own (default: none)",
+     AT(axes), 0, 0, NULL},
     {"stream", 0, OPTION_COUNT, "S",
      "with --sequence: which stream of the seed the first text is; default 0", AT(stream), 0,
      UINT64_MAX, NULL},
@@ -406,8 +408,8 @@ static const option train_options[] = {
      "interrupted only: the output's name and .checkpoint",
      AT(checkpoint), 0, 0, NULL},
     {"resume", 0, OPTION_SWITCH, NULL, "go on from the checkpoint", AT(resume), 0, 0, NULL},
-    {"overwrite", 0, OPTION_SWITCH, NULL, "replace a checkpoint that is there", AT(overwrite), 0, 0,
-     NULL},
+    {"overwrite", 0, OPTION_SWITCH, NULL, "replace a checkpoint that is there already",
+     AT(overwrite), 0, 0, NULL},
     {"threads", 0, OPTION_COUNT, "N",
      "share the work among N threads, with the same result; 0: one a processor; default 1",
      AT(threads), 0, 1024, NULL},
@@ -568,8 +570,8 @@ static const command sample_command = {
     "sample",
     "DUMP... [options]",
     "draw tokens from the rows of logit dumps",
-    "Reads rows of logits (.npy, .npz, .safetensors, llama.cpp's KL-divergence base, JSON lines or "
-    "raw values; - is standard input), runs the "
+    "Reads rows of logits (.npy, .npz, .safetensors, torch.save, llama.cpp's KL-divergence base, "
+    "JSON, CSV, text or raw values, packed by gzip or not; - is standard input), runs the "
     "configured stages on each and draws tokens. Without a configuration it draws from "
     "softmax(logits). Flags override the keys of the configuration file.\n"
     "Row r uses stream r of the seed and draw d of a row uses position d (after the prompt "
