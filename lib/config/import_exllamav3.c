@@ -78,7 +78,7 @@ static pluck_status read_temp_last(pl_import *import, const pl_import_rule *rule
 {
     (void)rule;
     if (!cJSON_IsBool(node))
-        return pl_json_fail(import->json, node, import->err, "true or false, not %s",
+        return pl_json_fail(import->json, node, import->err, "expected true or false, not %s",
                             pl_json_kind(node));
     return pl_import_say(import, PLUCK_IMPORT_MAPPED, "order");
 }

@@ -24,7 +24,7 @@ static pluck_status read_do_sample(pl_import *import, const pl_import_rule *rule
 {
     (void)rule;
     if (!cJSON_IsBool(node))
-        return pl_json_fail(import->json, node, import->err, "true or false, not %s",
+        return pl_json_fail(import->json, node, import->err, "expected true or false, not %s",
                             pl_json_kind(node));
     return pl_import_say(import, PLUCK_IMPORT_MAPPED,
                          import->greedy ? "draw: greedy" : "draw: categorical");
@@ -105,7 +105,7 @@ static pluck_status read_decay(pl_import *import, const pl_import_rule *rule, co
     double factor = 0;
     if (!second || second->next || !cJSON_IsNumber(first))
         return pl_json_fail(import->json, node, import->err,
-                            "an array of a start and a factor, both numbers");
+                            "expected an array of a start and a factor, both numbers");
     pluck_status status = pl_import_number_of(import, second, &factor);
     if (status != PLUCK_OK)
         return status;
@@ -147,7 +147,7 @@ static pluck_status check_sequence(const pl_import *import, const cJSON *sequenc
         uint32_t token = 0;
         if (!pl_import_token_of(import, item, &token))
             return pl_json_fail(import->json, item, import->err,
-                                "a token id, which is a whole number of at least 0");
+                                "expected a token id, which is a whole number of at least 0");
     }
     return PLUCK_OK;
 }
@@ -167,8 +167,8 @@ static pluck_status read_bad_words(pl_import *import, const pl_import_rule *rule
     size_t length = 0, n = 0, n_end = 0;
     (void)rule;
     if (!cJSON_IsArray(node))
-        return pl_json_fail(import->json, node, import->err, "an array of sequences, not %s",
-                            pl_json_kind(node));
+        return pl_json_fail(import->json, node, import->err,
+                            "expected an array of sequences, not %s", pl_json_kind(node));
     (void)pl_json_value_text(import->json, node, &length);
     char *text = pl_alloc(import->allocator, length + 4, 1);
     pluck_status status = text ? PLUCK_OK : pl_fail_nomem(import->err, length + 4);
@@ -202,7 +202,7 @@ static pluck_status read_sequence_bias(pl_import *import, const pl_import_rule *
     unsigned n_mapped = 0, n_refused = 0;
     (void)rule;
     if (!cJSON_IsArray(node))
-        return pl_json_fail(import->json, node, import->err, "an array of pairs, not %s",
+        return pl_json_fail(import->json, node, import->err, "expected an array of pairs, not %s",
                             pl_json_kind(node));
     for (const cJSON *pair = node->child; pair; pair = pair->next) {
         const cJSON *sequence = cJSON_IsArray(pair) ? pair->child : NULL;
@@ -211,7 +211,7 @@ static pluck_status read_sequence_bias(pl_import *import, const pl_import_rule *
         if (!bias || !cJSON_IsNumber(bias) || bias->next || !cJSON_IsArray(sequence) ||
             !sequence->child)
             return pl_json_fail(import->json, pair, import->err,
-                                "a pair of an array of token ids and a number");
+                                "expected a pair of an array of token ids and a number");
         const double value = pl_json_number(import->json, bias);
         pluck_status status = check_sequence(import, sequence);
         if (status == PLUCK_OK && !sequence->child->next) {

@@ -84,8 +84,8 @@ static pluck_status visit_samplers(pl_import *import, const cJSON *node, sampler
 {
     for (const cJSON *item = cJSON_IsArray(node) ? node->child : NULL; item; item = item->next) {
         if (!cJSON_IsString(item))
-            return pl_json_fail(import->json, item, import->err, "the name of a sampler, not %s",
-                                pl_json_kind(item));
+            return pl_json_fail(import->json, item, import->err,
+                                "expected the name of a sampler, not %s", pl_json_kind(item));
         visit(import, find_name(item->valuestring), item->valuestring);
     }
     for (const char *at = cJSON_IsString(node) ? node->valuestring : ""; *at != '\0'; at++) {

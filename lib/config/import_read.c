@@ -98,7 +98,8 @@ pluck_status pl_import_number_of(const pl_import *import, const cJSON *node, dou
         *value = pl_number_read(node->valuestring, strlen(node->valuestring));
         return PLUCK_OK;
     }
-    return pl_json_fail(import->json, node, import->err, "a number, not %s", pl_json_kind(node));
+    return pl_json_fail(import->json, node, import->err, "expected a number, not %s",
+                        pl_json_kind(node));
 }
 
 bool pl_import_token_of(const pl_import *import, const cJSON *node, uint32_t *token)
@@ -375,7 +376,8 @@ pluck_status pl_import_bias_map(pl_import *import, const pl_import_rule *rule, c
     bool clamped = false;
     if (!cJSON_IsObject(node))
         return pl_json_fail(import->json, node, import->err,
-                            "an object from token ids to biases, not %s", pl_json_kind(node));
+                            "expected an object from token ids to biases, not %s",
+                            pl_json_kind(node));
     for (const cJSON *item = node->child; item; item = item->next) {
         uint32_t token = 0;
         double value = 0;
@@ -417,12 +419,12 @@ pluck_status pl_import_ban_list(pl_import *import, const pl_import_rule *rule, c
     size_t n_banned = 0, n_skipped = 0;
     (void)rule;
     if (!cJSON_IsArray(node))
-        return pl_json_fail(import->json, node, import->err, "an array of token ids, not %s",
-                            pl_json_kind(node));
+        return pl_json_fail(import->json, node, import->err,
+                            "expected an array of token ids, not %s", pl_json_kind(node));
     for (const cJSON *item = node->child; item; item = item->next) {
         uint32_t token = 0;
         if (!cJSON_IsNumber(item))
-            return pl_json_fail(import->json, item, import->err, "a token id, not %s",
+            return pl_json_fail(import->json, item, import->err, "expected a token id, not %s",
                                 pl_json_kind(item));
         if (!pl_import_token_of(import, item, &token)) {
             n_skipped++;
@@ -445,8 +447,8 @@ pluck_status pl_import_ban_text(pl_import *import, const pl_import_rule *rule, c
     size_t n_banned = 0;
     (void)rule;
     if (!cJSON_IsString(node))
-        return pl_json_fail(import->json, node, import->err, "a string of token ids, not %s",
-                            pl_json_kind(node));
+        return pl_json_fail(import->json, node, import->err,
+                            "expected a string of token ids, not %s", pl_json_kind(node));
     for (const char *at = node->valuestring; *at != '\0';) {
         const size_t n = strcspn(at, ",");
         char word[24];

@@ -363,7 +363,7 @@ static pluck_status read_do_sample(pl_import *import, const pl_import_rule *rule
 {
     (void)rule;
     if (!cJSON_IsBool(node))
-        return pl_json_fail(import->json, node, import->err, "true or false, not %s",
+        return pl_json_fail(import->json, node, import->err, "expected true or false, not %s",
                             pl_json_kind(node));
     return pl_import_say(import, PLUCK_IMPORT_MAPPED,
                          cJSON_IsTrue(node) ? "draw: categorical" : "draw: greedy");
@@ -374,7 +374,7 @@ static pluck_status read_order_key(pl_import *import, const pl_import_rule *rule
     (void)rule;
     if (cJSON_IsString(node) || cJSON_IsArray(node) || cJSON_IsBool(node))
         return pl_import_say(import, PLUCK_IMPORT_MAPPED, "the order of the stages");
-    return pl_json_fail(import->json, node, import->err, "names of samplers, not %s",
+    return pl_json_fail(import->json, node, import->err, "expected names of samplers, not %s",
                         pl_json_kind(node));
 }
 

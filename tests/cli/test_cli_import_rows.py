@@ -117,7 +117,7 @@ TEXTS = [
     (WEBUI, "sampler_priority:\n  - top_k # first\n\n  - top_p\ntop_k: 7\n", {"top_k": 7}),
     (WEBUI, "sampler_priority: |\n  top_k\n\n  top_p\n\ntop_k: 7\n", {"top_k": 7}),
     (WEBUI, "top_k: 7\n'top_p': 1\n", "line 2: expected a name and a value"),
-    (WEBUI, "top_k: 7 8\n", "a number, not a string"),
+    (WEBUI, "top_k: 7 8\n", "expected a number, not a string"),
     (WEBUI, "top_k: 7\n\ntop_p: {a: 1}\n", "line 3: only numbers, words, strings and lists"),
     (WEBUI, "top_k: &a 7\n", "line 1: only numbers"),
     (WEBUI, "top_k: '7' 8\n", "line 1: nothing may follow the value"),
