@@ -298,7 +298,7 @@ else (() => {
     byId("entropy").textContent = about + result.entropy.toFixed(6);
     byId("effective").textContent = about + Math.exp(result.entropy).toFixed(4);
     byId("followed").textContent = followed(row, result, about);
-    byId("followed-name").textContent = row.target === null ? ""
+    byId("followed-name").textContent = row.target === null ? "unknown"
       : row.target_d === null ? nameOf(row.target, row.target_text)
         : `${nameOf(row.target, row.target_text)}, rank ` +
           (row.target_place + 1).toLocaleString("en");
