@@ -34,6 +34,7 @@ typedef struct side {
 typedef struct run {
     const arguments *args;
     comparison all;
+    arguments own; /* with the name of a dump that has texts */
     source sources[2];
     size_t n_sources;
     side sides[2];
@@ -272,6 +273,9 @@ static int prepare(run *r)
     if (code == EXIT_DONE)
         code = resolve_rows(r, &range);
     r->all.args = args;
+    if (code == EXIT_DONE)
+        code = vocab_take_texts(&r->all.v, &r->all.args, &r->own, r->sides[0].name,
+                                r->sides[0].src->dump, r->all.n_vocab);
     r->all.name_a =
         args->n_words == 1 && args->config_a != NULL ? args->config_a : r->sides[0].name;
     r->all.name_b =

@@ -78,12 +78,15 @@ static pluck_status count_survivors(report_dump *d, const char *json, double *co
     return status;
 }
 
-static int study_dump(const report *r, report_dump *d, const char *path, const output *out)
+static int study_dump(report *r, report_dump *d, const char *path, const output *out)
 {
     pluck_error err;
     int code = tuning_open(&d->t, r->args, path);
     if (code == EXIT_DONE)
         code = vocab_check(&r->v, r->args, d->t.name, d->t.src.info.n_vocab);
+    if (code == EXIT_DONE && r->n_dumps == 1)
+        code = vocab_take_texts(&r->v, &r->args, &r->own, d->t.name, d->t.src.dump,
+                                d->t.src.info.n_vocab);
     if (code == EXIT_DONE && d->t.has_targets)
         code = tuning_run(&d->t, out);
     if (code != EXIT_DONE)
@@ -116,10 +119,10 @@ static int study(report *r, const output *out)
 
 int cmd_report(const arguments *args)
 {
-    arguments own = *args;
-    report r = {.args = &own, .n_dumps = args->n_words};
+    report r = {.own = *args, .n_dumps = args->n_words};
     output out;
-    own.no_curves = true;
+    r.own.no_curves = true;
+    r.args = &r.own;
     int code = output_open(&out, args->who, args->output);
     if (code != EXIT_DONE)
         return code;

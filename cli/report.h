@@ -31,6 +31,7 @@ typedef struct report_dump {
 
 typedef struct report {
     const arguments *args;
+    arguments own; /* those of args that differ from the command line */
     report_dump *dumps;
     size_t n_dumps;
     size_t n_explored; /* of all dumps */

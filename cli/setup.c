@@ -343,11 +343,14 @@ int source_open(const arguments *args, const char *path, source *src)
                 "%s: names its tokens by texts and not by ids, so --vocab does not fit it",
                 source_name(path));
         }
+        uint32_t n = 0;
+        while (n < src->info.n_vocab && pluck_dump_token_text(src->dump, (pluck_token)n, NULL))
+            n++;
         if (!args->quiet)
             complain(args->who, EXIT_DONE,
                      "%s: its tokens have no ids; the %u different texts are numbered in the order "
                      "in which they appear",
-                     source_name(path), (unsigned)src->info.n_vocab);
+                     source_name(path), (unsigned)n);
     }
     if (src->info.is_sparse && !args->quiet)
         complain(args->who, EXIT_DONE,

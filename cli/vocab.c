@@ -266,6 +266,7 @@ int vocab_take_texts(vocab *v, const arguments **args, arguments *own, const cha
     }
     *own = **args;
     own->vocab = name;
+    own->short_vocab = true; /* --vocab-size may leave room for tokens without a text */
     *args = own;
     return EXIT_DONE;
 }

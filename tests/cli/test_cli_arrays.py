@@ -233,6 +233,15 @@ class Arrays(CommandCase):
         out = self.run_line("cat answer.json | pluck sample - --format json -n 50 -q")
         self.assertEqual({json.loads(line)["text"] for line in out.splitlines()},
                          {" Paris", " the"})
+        shown = json.loads(self.run_line("pluck compare answer.json answer.json --format json -q"))
+        self.assertEqual(shown["worst"][0]["text_a"], " Paris")
+        self.assertIn(b'[[0," Paris"]', self.run_line("pluck report answer.json -q"))
+        # More tokens than texts.
+        for command in ("sample answer.json", "inspect answer.json", "report answer.json",
+                        "compare answer.json answer.json"):
+            out = self.run_line(f"pluck {command} --vocab-size 10")
+            self.assertIn(b'" Paris"', out, command)
+            self.assertIn("the 2 different texts", self.stderr, command)
         self.run_line("pluck tune answer.json -q --bootstrap 0 -o /dev/null", code=1)
         (self.folder / "v.txt").write_text("a\nb\n")
         self.run_line("pluck inspect answer.json --vocab v.txt", code=2)
