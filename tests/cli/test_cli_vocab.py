@@ -262,6 +262,12 @@ class Vocabularies(CommandCase):
             (good + b"Q\xc3\xa9= 8\n", "line 9: expected"), (b"", "holds no token"),
             (good + b"QQ== 8 9\n", "line 9: expected"), (b"QQ== 1x", "line 1: expected")])
         self.check_prefixes("v.tiktoken", good)
+        # Whatever its name is, a damaged file is not read as texts.
+        self.refuse_all("v.txt", [
+            (good[:-3], "line 8: expected a token in base64"),
+            (good.replace(b" 0", b" -1"), "line 1: expected a token in base64"),
+            (good.replace(b" 7", b""), "line 8: expected a token in base64"),
+            (b"QQ== 0\nQ!== 1\n", "line 2: expected a token in base64")])
 
     def test_sentencepiece(self):
         pieces = [("<unk>", 2), ("<s>", 3), ("\u2581the", 1), ("<0x0A>", 6), ("<0xFF>", 6),
