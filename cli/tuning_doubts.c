@@ -33,6 +33,25 @@ void tuning_doubt_rows(tuning *t)
         warn(t, "%s", text);
 }
 
+/* Whether every temperature of the grid gives the same value, up to rounding. */
+static bool is_flat(const pluck_tune_fit *f)
+{
+    double least = f->grid_value[0], most = f->grid_value[0];
+    for (size_t i = 1; i < PLUCK_TUNE_GRID; i++) {
+        least = fmin(least, f->grid_value[i]);
+        most = fmax(most, f->grid_value[i]);
+    }
+    return most - least <= 1e-12 * fmax(fabs(most), fabs(least));
+}
+
+/* Where every temperature is as good as another, the answer is no answer if it is an end. */
+static void doubt_flat(tuning *t)
+{
+    t->has_answer = t->has_answer && t->fit.limit == PLUCK_TUNE_INSIDE;
+    warn(t, "every temperature gives the same %s: the rows do not determine one",
+         pluck_tune_objective_name(t->options.objective));
+}
+
 static void doubt_limit(tuning *t)
 {
     const pluck_tune_fit *f = &t->fit;
@@ -107,11 +126,14 @@ void tuning_doubt_answer(tuning *t)
     if (t->fit.rows < FEW_ROWS)
         warn(t, "%llu rows are few: below %d a fitted temperature says little",
              (unsigned long long)t->fit.rows, FEW_ROWS);
-    doubt_limit(t);
+    const bool has_aim = t->options.objective >= PLUCK_TUNE_ENTROPY;
+    const bool has_no_error = t->fit.limit == PLUCK_TUNE_INSIDE &&
+                              t->options.objective != PLUCK_TUNE_ECE &&
+                              isnan(t->fit.standard_error);
+    if (has_no_error || (!has_aim && is_flat(&t->fit)))
+        doubt_flat(t);
+    else
+        doubt_limit(t);
     doubt_folds(t);
     doubt_truncation(t);
-    if (t->fit.limit == PLUCK_TUNE_INSIDE && t->options.objective != PLUCK_TUNE_ECE &&
-        isnan(t->fit.standard_error))
-        warn(t, "every temperature gives the same %s: the rows do not determine one",
-             pluck_tune_objective_name(t->options.objective));
 }

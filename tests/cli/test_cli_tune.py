@@ -440,6 +440,8 @@ class DoubtsAreSaid(CommandCase):
                 ("z.npy --objective diversity=51", 1, ("cannot be met",)),
                 (f"z.npy {low}", 1, ("cannot be met",)),
                 ("flat.npy -t y.npy", 0, (self.FLAT, )),
+                ("flat.npy -t y.npy --objective brier", 0, (self.FLAT, )),
+                ("flat.npy -t y.npy --objective ece", 1, (self.FLAT, )),
                 (f"{lost} --truncate top_p --keep 0.9", 0, (self.SHIFT, self.NO_SHIFT)),
                 (f"{lost} --truncate top_p --keep 1", 1, (self.SHIFT, self.NO_SHIFT, self.OFF)),
                 (f"{lost} --truncate top_k --keep 1", 1, (self.SHIFT, self.NO_SHIFT, self.OFF)),
