@@ -6,7 +6,6 @@
 #include "options.h"
 #include "suggest.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +24,25 @@ static bool parse_digits(const char *text, uint64_t *value)
     return true;
 }
 
+/* Whether a decimal number is whole, which its nearest double does not tell: 1e-400 is not. */
+static bool is_whole(const char *text)
+{
+    long n = 0, n_before_point = -1, last = 0; /* digits, up to the last that is not 0 */
+    for (; *text != '\0' && *text != 'e' && *text != 'E'; text++) {
+        if (*text == '.') {
+            n_before_point = n;
+            continue;
+        }
+        n++;
+        if (*text != '0')
+            last = n;
+    }
+    if (n_before_point < 0)
+        n_before_point = n;
+    const long exponent = *text != '\0' ? strtol(text + 1, NULL, 10) : 0;
+    return last == 0 || exponent >= last - n_before_point;
+}
+
 bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value)
 {
     const double exact = 9007199254740992.0; /* 2^53: whole numbers up to here are doubles */
@@ -38,7 +56,7 @@ bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value)
     } else {
         /* 1e3 is a whole number too. */
         if (*text == '-' || *text == '+' || !parse_number(text, 0, exact, &number) ||
-            number != floor(number))
+            !is_whole(text))
             return false;
         count = (uint64_t)number;
     }

@@ -227,11 +227,11 @@ int setup_tokens(const arguments *args, const char *flag, const char *ids, token
     if (list->tokens == NULL)
         return complain_memory(args->who);
     for (const char *c = ids; *c != '\0';) {
-        char digits[16] = "";
+        char digits[64] = "";
         const size_t n = strcspn(c, ",");
         uint64_t token = 0;
         strncat(digits, c, n < sizeof digits ? n : sizeof digits - 1);
-        if (!parse_count(digits, 0, PLUCK_MAX_VOCAB - 1, &token)) {
+        if (n >= sizeof digits || !parse_count(digits, 0, PLUCK_MAX_VOCAB - 1, &token)) {
             free(list->tokens);
             list->tokens = NULL;
             return complain(args->who, EXIT_USAGE, "--%s: '%.*s' is not a token id", flag, (int)n,

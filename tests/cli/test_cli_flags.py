@@ -12,6 +12,7 @@ NUMBERS = [("1e3", 1000, 1000), ("1E3", 1000, 1000), ("1e+3", 1000, 1000), ("+.5
            ("07", 7, 7), ("2.", 2, 2), ("2.0", 2, 2), ("0.5", 0.5, None), ("0x10", None, None),
            ("0X1p3", None, None), ("1e", None, None), ("e3", None, None), (".", None, None),
            ("", None, None), (" 1", None, None), ("1 ", None, None), ("inf", None, None),
+           ("0.99999999999999999999", 1, None), ("5000e-3", 5, 5), ("2.50e1", 25, 25),
            ("nan", None, None), ("1e999", None, None), ("0,8", None, None), ("1_000", None, None),
            ("1.2.3", None, None), ("1e3e3", None, None), ("--1", None, None)]
 
@@ -41,6 +42,21 @@ class Flags(CommandCase):
             line = f"pluck softmax -- '{typed}' 0"
             if number is None and typed not in (" 1", "1 ", "0,8", "", "--1"):
                 self.assertEqual(self.run_line(line, code=3), b"")
+
+    def test_what_is_nearly_whole_is_not(self):
+        for flag in ("--rows", "--threads", "--draws", "--prompt-tokens"):
+            for typed in ("1e-400", "1e-5", "1.00000000000000000001", "1.5e0"):
+                self.refuse(f"pluck sample small.npy {flag} {typed}", flag)
+
+    def test_a_long_number_is_not_cut(self):
+        expected = self.run_line("pluck sample small.npy --prompt-tokens 3,1 --repeat-penalty 9")
+        for zeros in (15, 20, 50):
+            ids = "0" * zeros + "3,1." + "0" * zeros
+            line = f"pluck sample small.npy --prompt-tokens {ids} --repeat-penalty 9"
+            self.assertEqual(self.run_line(line), expected)
+        for ids in ("0" * 70 + "3", "1." + "0" * 70 + "1", "1" + "0" * 70):
+            self.refuse(f"pluck sample small.npy --prompt-tokens {ids}", "is not a token id")
+            self.refuse(f"pluck inspect small.npy -e --token {ids}", "is not a token id")
 
     def test_a_decimal_comma_gets_a_hint(self):
         for line in ("sample small.npy --temperature 0,8", "sample small.npy --draws 0,8",
