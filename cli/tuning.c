@@ -67,8 +67,8 @@ static int open_data(tuning *t, const char *path)
                         args->rows);
     if (code == EXIT_DONE && t->src.info.streamed)
         code = complain(args->who, EXIT_DATA,
-                        "%s: is a stream, which can be read only once; tuning reads rows several "
-                        "times: save it to a file",
+                        "%s: can be read only once, as pipes and compressed arrays of .npz files; "
+                        "this command reads rows several times: store it by pluck convert",
                         t->name);
     if (code == EXIT_DONE)
         code = targets_open(&t->truth, args, &t->src, t->name);

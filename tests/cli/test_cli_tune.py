@@ -267,7 +267,9 @@ class TuneIsRobust(CommandCase):
         self.write("nothing.npy", nothing)
         self.refused("nothing.npy --objective entropy=1", "row 9", "-inf")
         self.refused("logits.npy", "nll needs targets")
-        self.refused("- -t targets.npy < logits.npy", "stream")
+        np.savez_compressed(self.folder / "packed.npz", z)
+        for dump in ("- < logits.npy", "packed.npz"):
+            self.refused(f"-t targets.npy {dump}", "can be read only once", "pluck convert")
         self.refused("logits.npy --objective entropy", "entropy=H", code=2)
         self.refused("logits.npy --objective entropy=2,5", "expected nll", "decimal point", code=2)
         self.refused("logits.npy --objective perplexity=0.5", "perplexity", "below 1")

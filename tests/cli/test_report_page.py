@@ -110,7 +110,7 @@ class PageIsGood(CommandCase):
     def test_wrong_input_leaves_no_page(self):
         for line, part in (("nan.npy", "token 17"), ("banned.npy", "row 1"),
                            ("logits.npy -t gpt2_targets.npy", "4 targets"),
-                           ("- < logits.npy", "stream")):
+                           ("- < logits.npy", "can be read only once")):
             self.run_line(f"pluck report {line} -o r.html", code=3)
             self.assertIn(part, self.stderr)
         self.run_line("pluck report a.npy b.npy -t targets.npy -o r.html", code=2)
