@@ -34,9 +34,9 @@ extern "C" {
  * start when a batch first needs them, sleep between batches, and end with the workspace. If the
  * system refuses one, batches run on fewer threads, with the same results. In a process that was
  * forked after they had been started, batches run on the calling thread. Each thread takes about 25
- * bytes a value of address space; of that, what is never used (most of it when few tokens survive)
- * stays uncommitted by the system. allocator may be NULL; it must outlive the workspace. On failure
- * *out is NULL.
+ * bytes of address space per value; of that, what is never used (most of it when few tokens
+ * survive) stays uncommitted by the system. allocator may be NULL; it must outlive the workspace.
+ * On failure *out is NULL.
  */
 PLUCK_API pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_vocab,
                                               uint32_t threads, const pluck_allocator *allocator,
