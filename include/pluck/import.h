@@ -56,14 +56,16 @@ typedef void (*pluck_import_report)(void *user, const char *key, pluck_import_fa
                                     const char *note);
 
 /*
- * json need not be NUL-terminated. report may be NULL. The result is in the flat form with "order",
- * or in the explicit form if the engine runs a stage twice. Keys that are refused leave the rest
- * valid: whether the result is good enough is for the caller to say. A number that is out of range
- * becomes what the engine makes of it; if the engine rejects it, or pluck cannot do the same, the
- * key is refused. A value of the wrong type is PLUCK_ERR_CONFIG, with line and column; some keys
- * may have been reported by then. Objects that requests are wrapped in (extra_body, options,
- * parameters, sampling_params, generation_config and others) are looked into. allocator as for
- * pluck_config_create(). On failure *out is NULL.
+ * json need not be NUL-terminated. report may be NULL. The result is in the flat form with
+ * "order", or in the explicit form if the engine runs a stage twice. Keys that are refused
+ * leave the rest valid: whether the result is good enough is for the caller to say. A number
+ * that is out of range becomes what the engine makes of it; if the engine rejects it, or pluck
+ * cannot do the same, the key is refused, as it is for a value of the wrong type: the note then
+ * has its line and column. Where such a value leaves open what the rest means ("samplers" of
+ * llama.cpp, for example), the result is PLUCK_ERR_CONFIG; some keys may have been reported by
+ * then. Objects that requests are wrapped in (extra_body, options, parameters, sampling_params,
+ * generation_config and others) are looked into. allocator as for pluck_config_create(). On
+ * failure *out is NULL.
  */
 PLUCK_API pluck_status pluck_config_import(pluck_config **out, pluck_config_kind kind,
                                            const char *json, size_t json_size_bytes,

@@ -111,7 +111,8 @@ static pluck_status collect(pl_import *import, const cJSON *object, const char *
             snprintf(path, n, "%s%s%s", prefix, node->string, wraps ? "." : "");
         }
         if (!wraps) {
-            import->members[import->n_members++] = (pl_import_member){node, path, depth, NULL};
+            import->members[import->n_members++] =
+                (pl_import_member){.node = node, .path = path, .depth = depth};
             continue;
         }
         pluck_status status = collect(import, node, path, depth + 1);
@@ -190,7 +191,31 @@ static pluck_status read_unknown(pl_import *import, const cJSON *node)
                          import->importer->title, nearest);
 }
 
-static pluck_status read_member(pl_import *import, const pl_import_member *member)
+/* A value of a type that the engine does not take costs its key, and not the rest. */
+static pluck_status read_rule(pl_import *import, const pl_import_rule *rule,
+                              pl_import_member *member)
+{
+    pluck_error own = {.status = PLUCK_OK};
+    pluck_error *const outer = import->err;
+    const size_t n_biases = import->n_biases, n_chain = import->n_chain;
+    pl_import_link chain[PL_IMPORT_CHAIN];
+    memcpy(chain, import->chain, sizeof chain);
+    import->err = &own;
+    pluck_status status = rule->read(import, rule, member->node);
+    import->err = outer;
+    if (status == PLUCK_ERR_CONFIG) {
+        import->n_biases = n_biases;
+        import->n_chain = n_chain;
+        memcpy(import->chain, chain, sizeof chain);
+        member->is_refused = true;
+        return pl_import_say(import, PLUCK_IMPORT_REFUSED, "%s", own.message);
+    }
+    if (status != PLUCK_OK && outer)
+        *outer = own;
+    return status;
+}
+
+static pluck_status read_member(pl_import *import, pl_import_member *member)
 {
     const pl_import_rule *rule = pl_import_find_rule(import->importer, member->node->string);
     import->current = member;
@@ -201,7 +226,7 @@ static pluck_status read_member(pl_import *import, const pl_import_member *membe
                                                    : member->instead->node->string);
     if (cJSON_IsNull(member->node))
         return pl_import_say(import, PLUCK_IMPORT_IGNORED, "null: not set");
-    return rule ? rule->read(import, rule, member->node) : read_unknown(import, member->node);
+    return rule ? read_rule(import, rule, member) : read_unknown(import, member->node);
 }
 
 static pluck_status read_all(pl_import *import)

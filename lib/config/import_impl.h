@@ -75,6 +75,7 @@ typedef struct pl_import_member {
     char *path; /* NULL: the key itself */
     unsigned depth;
     const struct pl_import_member *instead; /* a deeper one with the same key overrides it */
+    bool is_refused;                        /* for its type: as good as absent */
 } pl_import_member;
 
 typedef struct pl_import_link {

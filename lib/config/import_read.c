@@ -51,7 +51,7 @@ const cJSON *pl_import_member_of(const pl_import *import, const char *key)
     for (size_t i = 0; i < import->n_members; i++) {
         const pl_import_member *member = &import->members[i];
         if (!member->instead && strcmp(member->node->string, key) == 0)
-            return cJSON_IsNull(member->node) ? NULL : member->node;
+            return cJSON_IsNull(member->node) || member->is_refused ? NULL : member->node;
     }
     return NULL;
 }

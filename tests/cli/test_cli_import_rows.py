@@ -95,7 +95,6 @@ TEXTS = [
     (OLLAMA, "PARAMETER temperature -.5e-1\nPARAMETER top_p +0.25\nPARAMETER min_p 007.5E-2",
      {"temperature": 0, "top_p": 0.25, "min_p": 0.075}),
     (OLLAMA, "FROM a\nPARAMETER stop \"\\\"\nPARAMETER seed 1", {"seed": 1}),
-    (OLLAMA, "FROM a\n\nPARAMETER top_k x", "line 3, column"),
     (OLLAMA, "FROM a\n\n\nPARAMETERS top_k 7", "line 4: expected a command of a Modelfile"),
     (OLLAMA, "FROM a\nPARAMETER", "line 2: PARAMETER needs a name and a value"),
     (OLLAMA, "FROM a\nSYSTEM \"\"\"x", "the quoted value does not end"),
@@ -117,7 +116,6 @@ TEXTS = [
     (WEBUI, "sampler_priority:\n  - top_k # first\n\n  - top_p\ntop_k: 7\n", {"top_k": 7}),
     (WEBUI, "sampler_priority: |\n  top_k\n\n  top_p\n\ntop_k: 7\n", {"top_k": 7}),
     (WEBUI, "top_k: 7\n'top_p': 1\n", "line 2: expected a name and a value"),
-    (WEBUI, "top_k: 7 8\n", "expected a number, not a string"),
     (WEBUI, "top_k: 7\n\ntop_p: {a: 1}\n", "line 3: only numbers, words, strings and lists"),
     (WEBUI, "top_k: &a 7\n", "line 1: only numbers"),
     (WEBUI, "top_k: '7' 8\n", "line 1: nothing may follow the value"),
@@ -129,8 +127,29 @@ TEXTS = [
 ]
 
 
+# A value of the wrong type costs its key alone, whole; an absent key's default stands for it.
+WRONG_TYPES = [
+    (OLLAMA, "FROM a\n\nPARAMETER top_k x\nPARAMETER top_p 0.5", "line 3, column", {"top_p": 0.5}),
+    (WEBUI, "top_k: 7 8\ntop_p: 0.5", "expected a number, not a string", {"top_p": 0.5}),
+    ("vllm", '{"seed": [1], "top_p": 0.5}', "$.seed: expected a number", {"top_p": 0.5}),
+    ("llama.cpp", '{"temperature": {}, "top_p": 0.5}', "not an object", {"top_p": 0.5}),
+    ("huggingface", '{"suppress_tokens": [1, "a"], "repetition_penalty": 2}',
+     "$.suppress_tokens[1]: expected a token id", {"repeat_penalty": 2, "repeat_last_n": -1}),
+    ("koboldcpp", '{"logit_bias": 5}', "expected an object from token ids", {}),
+]
+
+
 class Texts(unittest.TestCase):
     """Modelfiles and YAML."""
+
+    def test_a_value_of_the_wrong_type_costs_its_key_alone(self):
+        for engine, text, said, expected in WRONG_TYPES:
+            with self.subTest(text=text):
+                code, found, message = run_import(text, "--from", engine)
+                self.assertEqual(code, 1, message)
+                self.assertIn(said, json.dumps(found["keys"]))
+                empty = run_import("{}", "--from", engine)[1]["config"]
+                self.assertEqual(found["config"], {**empty, **expected})
 
     def test_texts_are_read_or_refused_where_they_are_wrong(self):
         for engine, text, expected in TEXTS:

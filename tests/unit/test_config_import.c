@@ -343,48 +343,60 @@ static void kinds_are_told_by_their_keys(void **state)
     assert_int_equal(PLUCK_ERR_INVALID, pluck_config_kind_from_name("hf", &kind, &err));
 }
 
+static void keep_refusal(void *user, const char *key, pluck_import_fate fate, const char *note)
+{
+    (void)key;
+    pluck_error *kept = user;
+    if (fate == PLUCK_IMPORT_REFUSED)
+        snprintf(kept->message, sizeof kept->message, "%s", note);
+}
+
 static void wrong_values_are_refused_where_they_stand(void **state)
 {
     (void)state;
     static const struct {
         pluck_config_kind kind;
         const char *json, *message;
-    } wrong[] = {
-        {PLUCK_CONFIG_OPENAI, "{\"top_p\":\n \"1\"}",
-         "line 2, column 2: $.top_p: expected a number, not"},
-        {PLUCK_CONFIG_VLLM, "{\"temperature\": \"hot\"}", "$.temperature: "},
-        {PLUCK_CONFIG_VLLM, "{\"logit_bias\": [1]}", "$.logit_bias: expected an object"},
-        {PLUCK_CONFIG_VLLM, "{\"logit_bias\": {\"1\": \"x\"}}",
-         ": expected a number, not a string"},
-        {PLUCK_CONFIG_VLLM, "[]", "a configuration is an object, not an array"},
-        {PLUCK_CONFIG_VLLM, "{\"top_p\": 1, \"top_p\": 1}", "duplicate key"},
-        {PLUCK_CONFIG_VLLM, "{\"top_p\": 1", "line 1"},
-        {PLUCK_CONFIG_VLLM, "", "line 1"},
-        {PLUCK_CONFIG_HUGGINGFACE, "{\"do_sample\": 1}", "$.do_sample: expected true or false"},
-        {PLUCK_CONFIG_HUGGINGFACE, "{\"suppress_tokens\": [1, \"a\"]}", "$.suppress_tokens[1]: "},
-        {PLUCK_CONFIG_HUGGINGFACE, "{\"bad_words_ids\": [[1], []]}", "$.bad_words_ids[1]: a seq"},
-        {PLUCK_CONFIG_HUGGINGFACE, "{\"bad_words_ids\": [[-1]]}",
-         "$.bad_words_ids[0][0]: expected a token"},
-        {PLUCK_CONFIG_HUGGINGFACE, "{\"sequence_bias\": [[1, 2]]}",
-         "$.sequence_bias[0]: expected a pair"},
-        {PLUCK_CONFIG_HUGGINGFACE, "{\"sequence_bias\": [[[], 2]]}",
-         "$.sequence_bias[0]: expected a pair"},
-        {PLUCK_CONFIG_HUGGINGFACE, "{\"exponential_decay_length_penalty\": [1]}", "a start and"},
-        {PLUCK_CONFIG_HUGGINGFACE, "{\"min_new_tokens\": \"1\"}",
-         "$.min_new_tokens: expected a number"},
-        {PLUCK_CONFIG_LLAMA_CPP, "{\"samplers\": [3]}",
-         "$.samplers[0]: expected the name of a sampler"},
-        {PLUCK_CONFIG_LLAMA_CPP, "{\"mirostat\": true}", "$.mirostat: "},
-        {PLUCK_CONFIG_LLAMA_CPP, "{\"seed\": 1.5}", "$.seed: "},
-        {PLUCK_CONFIG_OLLAMA, "FROM x\nTOP_K 40\n", "line 2: expected a command"},
-        {PLUCK_CONFIG_OLLAMA, "FROM x\n\nPARAMETER\n", "line 3: PARAMETER needs"},
-        {PLUCK_CONFIG_OLLAMA, "FROM x\nSYSTEM \"\"\"\nx\n", "the quoted value does not end"},
-        {PLUCK_CONFIG_OLLAMA, "FROM x\n\nPARAMETER top_k many\n", "line 3, column"},
-        {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k: 3\ntop_p: {a: 1}\n", "line 2: only numbers"},
-        {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k: 3\nx\n", "expected a name and a value"},
-        {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k:\n  a: 3\n", "line 2: settings inside"},
-        {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k: 'x\n", "the quoted value does not end"},
-    };
+    } wrong[] =
+        {
+            {PLUCK_CONFIG_VLLM, "[]", "a configuration is an object, not an array"},
+            {PLUCK_CONFIG_VLLM, "{\"top_p\": 1, \"top_p\": 1}", "duplicate key"},
+            {PLUCK_CONFIG_VLLM, "{\"top_p\": 1", "line 1"},
+            {PLUCK_CONFIG_VLLM, "", "line 1"},
+            {PLUCK_CONFIG_LLAMA_CPP, "{\"samplers\": [3]}",
+             "$.samplers[0]: expected the name of a sampler"},
+            {PLUCK_CONFIG_OLLAMA, "FROM x\nTOP_K 40\n", "line 2: expected a command"},
+            {PLUCK_CONFIG_OLLAMA, "FROM x\n\nPARAMETER\n", "line 3: PARAMETER needs"},
+            {PLUCK_CONFIG_OLLAMA, "FROM x\nSYSTEM \"\"\"\nx\n", "the quoted value does not end"},
+            {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k: 3\ntop_p: {a: 1}\n",
+             "line 2: only numbers"},
+            {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k: 3\nx\n", "expected a name and a value"},
+            {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k:\n  a: 3\n", "line 2: settings inside"},
+            {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k: 'x\n", "the quoted value does not end"},
+        },
+      of_wrong_type[] = {
+          {PLUCK_CONFIG_OPENAI, "{\"top_p\":\n \"1\"}",
+           "line 2, column 2: $.top_p: expected a number, not"},
+          {PLUCK_CONFIG_VLLM, "{\"temperature\": \"hot\"}", "$.temperature: "},
+          {PLUCK_CONFIG_VLLM, "{\"logit_bias\": [1]}", "$.logit_bias: expected an object"},
+          {PLUCK_CONFIG_VLLM, "{\"logit_bias\": {\"1\": \"x\"}}",
+           ": expected a number, not a string"},
+          {PLUCK_CONFIG_HUGGINGFACE, "{\"do_sample\": 1}", "$.do_sample: expected true or false"},
+          {PLUCK_CONFIG_HUGGINGFACE, "{\"suppress_tokens\": [1, \"a\"]}", "$.suppress_tokens[1]: "},
+          {PLUCK_CONFIG_HUGGINGFACE, "{\"bad_words_ids\": [[1], []]}", "$.bad_words_ids[1]: a seq"},
+          {PLUCK_CONFIG_HUGGINGFACE, "{\"bad_words_ids\": [[-1]]}",
+           "$.bad_words_ids[0][0]: expected a token"},
+          {PLUCK_CONFIG_HUGGINGFACE, "{\"sequence_bias\": [[1, 2]]}",
+           "$.sequence_bias[0]: expected a pair"},
+          {PLUCK_CONFIG_HUGGINGFACE, "{\"sequence_bias\": [[[], 2]]}",
+           "$.sequence_bias[0]: expected a pair"},
+          {PLUCK_CONFIG_HUGGINGFACE, "{\"exponential_decay_length_penalty\": [1]}", "a start and"},
+          {PLUCK_CONFIG_HUGGINGFACE, "{\"min_new_tokens\": \"1\"}",
+           "$.min_new_tokens: expected a number"},
+          {PLUCK_CONFIG_LLAMA_CPP, "{\"mirostat\": true}", "$.mirostat: "},
+          {PLUCK_CONFIG_LLAMA_CPP, "{\"seed\": 1.5}", "$.seed: "},
+          {PLUCK_CONFIG_OLLAMA, "FROM x\n\nPARAMETER top_k many\n", "line 3, column"},
+      };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         pluck_config *config = (pluck_config *)&config;
         pluck_error err = {.status = PLUCK_OK};
@@ -394,6 +406,19 @@ static void wrong_values_are_refused_where_they_stand(void **state)
         assert_null(config);
         if (!strstr(err.message, wrong[i].message))
             fail_msg("%s: no \"%s\" in \"%s\"", wrong[i].json, wrong[i].message, err.message);
+    }
+    for (size_t i = 0; i < sizeof of_wrong_type / sizeof *of_wrong_type; i++) {
+        const char *json = of_wrong_type[i].json, *message = of_wrong_type[i].message;
+        pluck_config *config = NULL;
+        pluck_error note = {.status = PLUCK_OK}, err = {.status = PLUCK_OK};
+        assert_int_equal(PLUCK_OK,
+                         pluck_config_import(&config, of_wrong_type[i].kind, json, strlen(json),
+                                             keep_refusal, &note, NULL, &err));
+        assert_non_null(config);
+        assert_int_equal(PLUCK_OK, err.status);
+        pluck_config_destroy(&config);
+        if (!strstr(note.message, message))
+            fail_msg("%s: no \"%s\" in \"%s\"", json, message, note.message);
     }
     pluck_config *config = NULL;
     assert_int_equal(PLUCK_ERR_INVALID, pluck_config_import(&config, (pluck_config_kind)8, "{}", 2,
