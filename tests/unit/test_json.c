@@ -54,7 +54,10 @@ static void run_on_small_stack(job *j)
     pthread_attr_t attributes;
     pthread_t thread;
     assert_int_equal(pthread_attr_init(&attributes), 0);
-    assert_int_equal(pthread_attr_setstacksize(&attributes, stack_bytes), 0);
+    /* Some systems give no thread as little. */
+    size_t least = (size_t)sysconf(_SC_THREAD_STACK_MIN);
+    size_t size = stack_bytes < least ? least : stack_bytes;
+    assert_int_equal(pthread_attr_setstacksize(&attributes, size), 0);
     assert_int_equal(pthread_create(&thread, &attributes, start, j), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
     pthread_attr_destroy(&attributes);
