@@ -15,8 +15,10 @@
 #include "dump/reader.h"
 #include "simd/fp_state.h"
 
-/* What a gzip file may unpack to: it is kept in memory. */
+/* What a gzip file may unpack to, and text from a pipe have: it is kept in memory. */
 #define MAX_UNPACKED_BYTES ((size_t)1 << 30)
+/* By so much of a stream text is told from raw values. */
+#define TEXT_BYTES ((size_t)256)
 
 static const pl_dump_reader *const readers[] = {
     &pl_dump_npy,  &pl_dump_safetensors, &pl_dump_torch, &pl_dump_npz, &pl_dump_llama_kl,
@@ -167,17 +169,15 @@ static const pl_dump_reader *find_reader(const uint8_t *bytes, size_t size_bytes
     return NULL;
 }
 
-/* Whether the beginning of a stream is text; with a separator, where it may be raw values too. */
-static bool is_text(const uint8_t *bytes, size_t size_bytes, bool may_be_values)
+/* Whether the beginning of a stream may be that of text. Of random bytes one in eight is a control
+ * character, so hardly any TEXT_BYTES of raw values look like text; those that do are told from it
+ * when all of them are there. */
+static bool may_be_text(const uint8_t *bytes, size_t size_bytes)
 {
-    bool has_separator = !may_be_values;
-    for (size_t i = 0; i < size_bytes; i++) {
+    for (size_t i = 0; i < size_bytes; i++)
         if (bytes[i] < 0x20 && !pl_is_space(bytes[i]))
             return false;
-        has_separator = has_separator || pl_is_space(bytes[i]) || bytes[i] == ',' ||
-                        bytes[i] == ';' || bytes[i] == '[' || bytes[i] == '{';
-    }
-    return has_separator;
+    return true;
 }
 
 static bool is_blank(const uint8_t *bytes, size_t size_bytes)
@@ -222,7 +222,9 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
     size_t size_bytes = 0;
     pluck_status status = pl_gzip_unpack(&dump->source, MAX_UNPACKED_BYTES, err);
     if (status == PLUCK_OK)
-        status = pl_source_peek(&dump->source, PL_SNIFF_BYTES, &bytes, &size_bytes, err);
+        status =
+            pl_source_peek(&dump->source, options->raw_n_vocab != 0 ? TEXT_BYTES : PL_SNIFF_BYTES,
+                           &bytes, &size_bytes, err);
     if (status != PLUCK_OK)
         return status;
     if (size_bytes == 0)
@@ -230,7 +232,7 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
     if (!dump->source.streamed)
         size_bytes = (size_t)dump->source.size_bytes;
     bool is_seen = !dump->source.streamed || options->format != PLUCK_DUMP_AUTO ||
-                   !is_text(bytes, size_bytes, options->raw_n_vocab != 0);
+                   !may_be_text(bytes, size_bytes);
     if (!is_seen)
         status = peek_line(&dump->source, &bytes, &size_bytes, err);
     if (status != PLUCK_OK)

@@ -37,7 +37,8 @@ class Convert(CommandCase):
         """
         for lines in (",0,1,2,target\n0,0.5,1,2,1\n1,1,1,1,-100\n",
                       "index,first,second,third\n0,1,2,3\n",
-                      "# a comment of some length\n0.5 1 2\n"):
+                      "# a comment of some length\n0.5 1 2\n",
+                      "#" + "é" * 50 + "\n0.5 1 2\n"):
             (self.folder / "text.csv").write_text(lines)
             line = "pluck convert {} --vocab-size 3 -o - --to jsonl"
             expected = self.run_line(line.format("text.csv"))

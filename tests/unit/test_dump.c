@@ -316,7 +316,7 @@ static void test_raw_values_are_little_endian_rows(void **state)
             pluck_error err = {0};
             byte_string bytes = {0};
             for (uint64_t i = 0; i < 20; i++)
-                bytes_append_number(&bytes, 0x40414243u + i, size, false);
+                bytes_append_number(&bytes, 0x40414203u + i, size, false);
             assert_status(pl_dump_open_memory(&dump, "raw", bytes.data, bytes.size, streamed == 1,
                                               &options, &err),
                           PLUCK_OK, err);
@@ -330,7 +330,7 @@ static void test_raw_values_are_little_endian_rows(void **state)
                 assert_status(pluck_dump_read(dump, row, scratch, &logits, &err), PLUCK_OK, err);
                 assert_int_equal(logits.dtype, dtype);
                 for (size_t i = 0; i < 5; i++) {
-                    uint32_t expected = 0x40414243u + (uint32_t)(row * 5 + i), bits = 0;
+                    uint32_t expected = 0x40414203u + (uint32_t)(row * 5 + i), bits = 0;
                     uint16_t half = 0;
                     memcpy(size == 2 ? (void *)&half : (void *)&bits,
                            (const uint8_t *)logits.data + i * size, size);
