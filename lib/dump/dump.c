@@ -196,6 +196,19 @@ static bool begins_json(const uint8_t *bytes, size_t size_bytes)
     return at < size_bytes && (bytes[at] == '{' || bytes[at] == '[');
 }
 
+/* Of a stream that may be text or raw values as much as tells them apart; not of JSON, whose writer
+ * may wait for an answer to its first line. */
+static pluck_status peek_text(pl_source *source, const uint8_t **bytes, size_t *size_bytes,
+                              pluck_error *err)
+{
+    bool ended = false;
+    pluck_status status = PLUCK_OK;
+    while (status == PLUCK_OK && !ended && *size_bytes < TEXT_BYTES &&
+           may_be_text(*bytes, *size_bytes) && !begins_json(*bytes, *size_bytes))
+        status = pl_source_peek_more(source, bytes, size_bytes, &ended, err);
+    return status;
+}
+
 /* Of a stream that may be JSON the first line, which tells a row from the answer of a server. */
 static pluck_status peek_line(pl_source *source, const uint8_t **bytes, size_t *size_bytes,
                               pluck_error *err)
@@ -222,17 +235,19 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
     size_t size_bytes = 0;
     pluck_status status = pl_gzip_unpack(&dump->source, MAX_UNPACKED_BYTES, err);
     if (status == PLUCK_OK)
-        status =
-            pl_source_peek(&dump->source, options->raw_n_vocab != 0 ? TEXT_BYTES : PL_SNIFF_BYTES,
-                           &bytes, &size_bytes, err);
+        status = pl_source_peek(&dump->source, PL_SNIFF_BYTES, &bytes, &size_bytes, err);
     if (status != PLUCK_OK)
         return status;
     if (size_bytes == 0)
         return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", dump->source.label);
     if (!dump->source.streamed)
         size_bytes = (size_t)dump->source.size_bytes;
-    bool is_seen = !dump->source.streamed || options->format != PLUCK_DUMP_AUTO ||
-                   !may_be_text(bytes, size_bytes);
+    bool is_guessed = dump->source.streamed && options->format == PLUCK_DUMP_AUTO;
+    if (is_guessed && options->raw_n_vocab != 0)
+        status = peek_text(&dump->source, &bytes, &size_bytes, err);
+    if (status != PLUCK_OK)
+        return status;
+    bool is_seen = !is_guessed || !may_be_text(bytes, size_bytes);
     if (!is_seen)
         status = peek_line(&dump->source, &bytes, &size_bytes, err);
     if (status != PLUCK_OK)
