@@ -6,6 +6,8 @@
 Those of dumps are made by make_dump_seeds.py when they are needed; corpus/replay and
 corpus/checkpoint hold what the command and the library wrote.
 """
+import base64
+import gzip
 import json
 import pathlib
 import struct
@@ -122,6 +124,15 @@ def gguf(tokens, model, version=3, order="<"):
     return body
 
 
+def field(number, payload):
+    return bytes([number << 3 | 2, len(payload)]) + payload
+
+
+def piece(text, kind):
+    """A piece of a SentencePiece model: text, score, type."""
+    return field(1, field(1, text) + b"\x15" + struct.pack("<f", -1.5) + bytes([0x18, kind]))
+
+
 def vocab_seeds():
     tokens = [b"<s>", b"\xe2\x96\x81the", b"\xc4\xa0cat", b"<0x0A>", b"\\n"]
     for model in (b"gpt2", b"llama", b"rwkv"):
@@ -143,6 +154,22 @@ def vocab_seeds():
         yield f"vocab/{name}.json", b"\4" + json.dumps(form).encode()
     yield "vocab/lines.txt", b"\0" + "<s>\n\u0120the\n\\n\n\u2581cat\n<0x41>\n".encode()
     yield "vocab/plain.txt", b"\3one\ntwo\n"
+    pieces = [(t.encode(), i % 6 + 1) for i, t in enumerate(["<unk>", "\u2581the", "<0x41>", "a"])]
+    yield "vocab/pieces.model", b"\0" + b"".join(piece(text, kind) for text, kind in pieces) \
+        + b"\x12\x02\x08\x01" + b"\x1d\0\0\0\0" + b"\x21" + 8 * b"\0"
+    yield "vocab/cut.model", b"\0" + piece(b"abc", 1)[:-3]
+    yield "vocab/pieces.vocab", b"\0" + "<unk>\t0\n\u2581the\t-1.5\na\t-2\n".encode()
+    coded = [base64.b64encode(t) for t in (b"a", b"b\0", b" the", b"\xff")]
+    ranks = [t + b" %d" % i for i, t in enumerate(coded)]
+    yield "vocab/ranks.tiktoken", b"\0" + b"\n".join(ranks) + b"\n"
+    yield "vocab/gap.tiktoken", b"\0" + ranks[0] + b"\r\n" + ranks[2] + b"\n"
+    yield "vocab/bad.tiktoken", b"\0" + b"\n".join(ranks) + b"\nYw== x\n"
+    yield "vocab/words.txt", b"\0" + b"[PAD]\n[UNK]\nun\n##able\n##s\n"
+    yield "vocab/escapes.txt", b"\1" + b"\xef\xbb\xbfa\\u{1B}\r\n\\xFF\r\n\\\\\r\n"
+    yield "vocab/ids.json", b"\4" + json.dumps({"0": "a", "1": "b", "3": "c"}).encode()
+    yield "vocab/packed.gz", b"\0" + gzip.compress(b"one\ntwo\n", mtime=0)
+    for name, begin in (("elf", b"\x7fELF"), ("zip", b"PK\3\4"), ("pickle", b"\x80\x04\x95")):
+        yield f"vocab/{name}", b"\0" + begin + bytes(40)
 
 
 # Heads
