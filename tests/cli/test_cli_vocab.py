@@ -5,6 +5,7 @@ import array
 import base64
 import gzip
 import json
+import os
 import pathlib
 import re
 import struct
@@ -411,8 +412,8 @@ class Vocabularies(CommandCase):
                          self.read("t.json", tokenizer))
 
     def test_large_tokenizers(self):
-        """Real ones, where they are: every token of a large vocabulary has a text."""
-        folder = pathlib.Path("/work/shared/data/grammar")
+        """Real ones, where PLUCK_SHARED_DATA names their folder: every token has a text."""
+        folder = pathlib.Path(os.environ.get("PLUCK_SHARED_DATA", "none"), "grammar")
         for name, n, token, text in [
                 ("vocab_qwen3_151669_tokenizer.json.gz", 151669, 151645, "<|im_end|>"),
                 ("vocab_gptoss_200019_tokenizer.json.gz", 200019, 199999, "<|endoftext|>")]:
