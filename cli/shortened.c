@@ -3,12 +3,15 @@
  * signal handler: the file that is shorter now than before it was opened is the one.
  *
  * The handler runs on the thread that read. Threads of the library leave SIGBUS open for that.
+ * Several of them may meet the end of the file at once: the first one speaks, the others wait for
+ * it to end the process.
  */
 #include "shortened.h"
 #include "message.h"
 #include "unfinished.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +25,7 @@ typedef struct watched {
 static const char *command;
 static watched *files;
 static size_t n_files;
+static atomic_flag someone_speaks = ATOMIC_FLAG_INIT;
 
 /* A line that is put together without memory from the system; what does not fit is cut. */
 typedef struct line {
@@ -58,6 +62,8 @@ static const char *shortened_file(void)
 static void on_bus_error(int number, siginfo_t *info, void *where)
 {
     (void)where;
+    while (atomic_flag_test_and_set(&someone_speaks))
+        pause();
     unfinished_unlink();
     /* Sent by a process: ends this one as other signals do. */
     if (info->si_code <= 0) {
