@@ -3,7 +3,8 @@
 is marked but missing fails to link; one that is exported by accident gets used and can never be
 changed.
 
-    test_symbols.py exports NM SHARED_LIBRARY INCLUDE_DIR   exactly the names marked PLUCK_API
+    test_symbols.py exports NM SHARED_LIBRARY INCLUDE_DIR   exactly the names marked PLUCK_API:
+                                                            those of symbols.txt
     test_symbols.py prefixes NM STATIC_LIBRARY              every linker name is pl_ or pluck_
     test_symbols.py conduct NM SHARED_LIBRARY               nothing prints, exits, reads the
                                                             environment or changes the process
@@ -12,6 +13,7 @@ changed.
                                                             whose results are exact or correctly
                                                             rounded everywhere
 """
+import pathlib
 import re
 import subprocess
 import sys
@@ -67,6 +69,9 @@ def check_exports(program, library, include_dir):
     problems = [f"{name}: declared in a public header without PLUCK_API" for name in unmarked]
     problems += [f"{name}: marked PLUCK_API, but not exported" for name in declared - exported]
     problems += [f"{name}: exported, but in no public header" for name in exported - declared]
+    listed = set((pathlib.Path(__file__).parent / "symbols.txt").read_text().split())
+    problems += [f"{name}: exported, but not in symbols.txt" for name in exported - listed]
+    problems += [f"{name}: in symbols.txt, but not exported" for name in listed - exported]
     if not declared:
         problems.append(f"{include_dir}/pluck declares nothing")
     return problems
