@@ -17,7 +17,7 @@
 
 typedef struct subject {
     const kernel_case *kernel;
-    const pl_kernels *table;
+    const plk_kernels *table;
     const kernel_input *in;
     kernel_output out;
 } subject;
@@ -119,9 +119,9 @@ int main(int argc, char **argv)
     b.plan.cycle_counter = bench_cycles_open();
     if (!bench_records_open(&b.records, options.json, "bench_kernels", b.plan.cycle_counter >= 0))
         return 2;
-    b.subjects[b.n_subjects++].table = pl_kernels_get(PLUCK_ISA_SCALAR);
+    b.subjects[b.n_subjects++].table = plk_kernels_get(PLUCK_ISA_SCALAR);
     for (size_t i = 0; i < options.n_isas && b.n_subjects < BENCH_MAX_LIST; i++) {
-        const pl_kernels *table = pl_kernels_get(options.isas[i]);
+        const plk_kernels *table = plk_kernels_get(options.isas[i]);
         if (table && table != b.subjects[0].table)
             b.subjects[b.n_subjects++].table = table;
     }
@@ -130,7 +130,7 @@ int main(int argc, char **argv)
     bench_warm_up(0.3);
     bool done = true;
     for (size_t i = 0; done && i < options.n_sizes; i++)
-        done = run_size(&b, options.n_vocab[i] / PL_BLOCK * PL_BLOCK, options.logits[0]);
+        done = run_size(&b, options.n_vocab[i] / PLK_BLOCK * PLK_BLOCK, options.logits[0]);
     done = bench_records_close(&b.records) && done;
     bench_cycles_close(b.plan.cycle_counter);
     if (b.n_different > 0)

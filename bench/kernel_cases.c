@@ -1,5 +1,5 @@
 /*
- * One small function a kernel. A kernel that is added to pl_kernels changes the size of the table,
+ * One small function a kernel. A kernel that is added to plk_kernels changes the size of the table,
  * and the assertion below then asks for its case.
  */
 #include "kernel_cases.h"
@@ -11,148 +11,150 @@
 #include <string.h>
 
 enum { N_KERNELS = 17 };
-_Static_assert(sizeof(pl_kernels) - offsetof(pl_kernels, scan_f32) == N_KERNELS * sizeof(void *),
-               "pl_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
+_Static_assert(sizeof(plk_kernels) - offsetof(plk_kernels, scan_f32) == N_KERNELS * sizeof(void *),
+               "plk_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
 
-static void run_scan_f32(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_scan_f32(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
-    out->n_values = in->n / PL_BLOCK;
-    out->result = kernels->scan_f32(in->f32, in->n / PL_BLOCK, out->values);
+    out->n_values = in->n / PLK_BLOCK;
+    out->result = kernels->scan_f32(in->f32, in->n / PLK_BLOCK, out->values);
 }
 
-static void run_scan_f16(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_scan_f16(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
-    out->n_values = in->n / PL_BLOCK;
-    out->result = kernels->scan_f16(in->f16, in->n / PL_BLOCK, out->values);
+    out->n_values = in->n / PLK_BLOCK;
+    out->result = kernels->scan_f16(in->f16, in->n / PLK_BLOCK, out->values);
 }
 
-static void run_scan_bf16(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_scan_bf16(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
-    out->n_values = in->n / PL_BLOCK;
-    out->result = kernels->scan_bf16(in->bf16, in->n / PL_BLOCK, out->values);
+    out->n_values = in->n / PLK_BLOCK;
+    out->result = kernels->scan_bf16(in->bf16, in->n / PLK_BLOCK, out->values);
 }
 
-static void run_widen_f16(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_widen_f16(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     out->n_values = in->n;
     kernels->widen_f16(in->f16, in->n, out->values);
 }
 
-static void run_widen_bf16(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_widen_bf16(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     out->n_values = in->n;
     kernels->widen_bf16(in->bf16, in->n, out->values);
 }
 
-static void run_max(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_max(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     out->n_values = 1;
-    out->values[0] = kernels->max(in->f32, in->n / PL_BLOCK);
+    out->values[0] = kernels->max(in->f32, in->n / PLK_BLOCK);
 }
 
-static void run_exp_values(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_exp_values(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     out->n_values = in->n;
-    kernels->exp_values(in->f32, in->n / PL_BLOCK, pl_exponent_make(in->largest, 1.25),
+    kernels->exp_values(in->f32, in->n / PLK_BLOCK, plk_exponent_make(in->largest, 1.25),
                         out->values);
 }
 
-static void run_exp_sums(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_exp_sums(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
-    out->n_sums = in->n / PL_BLOCK;
-    kernels->exp_sums(in->f32, in->n / PL_BLOCK, pl_exponent_make(in->largest, 1.25), out->sums);
+    out->n_sums = in->n / PLK_BLOCK;
+    kernels->exp_sums(in->f32, in->n / PLK_BLOCK, plk_exponent_make(in->largest, 1.25), out->sums);
 }
 
-static void run_exp_dots(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_exp_dots(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
-    out->n_sums = out->n_dots = in->n / PL_BLOCK;
-    kernels->exp_dots(in->f32, in->n / PL_BLOCK, pl_exponent_make(in->largest, 1.25), out->sums,
+    out->n_sums = out->n_dots = in->n / PLK_BLOCK;
+    kernels->exp_dots(in->f32, in->n / PLK_BLOCK, plk_exponent_make(in->largest, 1.25), out->sums,
                       out->dots);
 }
 
-static void run_exp_sums_from(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_exp_sums_from(const plk_kernels *kernels, const kernel_input *in,
+                              kernel_output *out)
 {
-    out->n_sums = in->n / PL_BLOCK;
-    kernels->exp_sums_from(in->f32, in->n / PL_BLOCK, pl_exponent_make(in->largest, 1.25),
+    out->n_sums = in->n / PLK_BLOCK;
+    kernels->exp_sums_from(in->f32, in->n / PLK_BLOCK, plk_exponent_make(in->largest, 1.25),
                            in->threshold_many, out->sums);
 }
 
-static void run_moments(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_moments(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     out->n_sums = out->n_dots = 1;
     out->sums[0] = out->dots[0] = 0.0;
     out->result =
-        kernels->moments(in->f32, in->n / PL_BLOCK, in->threshold_many, out->sums, out->dots);
+        kernels->moments(in->f32, in->n / PLK_BLOCK, in->threshold_many, out->sums, out->dots);
 }
 
-static void run_dot_f32(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_dot_f32(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     out->n_sums = 1;
     out->sums[0] = kernels->dot_f32(in->f32, in->f32, in->n);
 }
 
-static void run_dot_f16(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_dot_f16(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     out->n_sums = 1;
     out->sums[0] = kernels->dot_f16(in->f32, in->f16, in->n);
 }
 
-static void run_dot_bf16(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_dot_bf16(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     out->n_sums = 1;
     out->sums[0] = kernels->dot_bf16(in->f32, in->bf16, in->n);
 }
 
-static void gather(const pl_kernels *kernels, const kernel_input *in, float threshold,
+static void gather(const plk_kernels *kernels, const kernel_input *in, float threshold,
                    kernel_output *out)
 {
     const size_t n = kernels->gather(in->f32, in->n, threshold, INFINITY, 7, out->ids, out->values);
     out->result = out->n_values = out->n_ids = n;
 }
 
-static void run_gather_few(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_gather_few(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     gather(kernels, in, in->threshold_few, out);
 }
 
-static void run_gather_many(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_gather_many(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     gather(kernels, in, in->threshold_many, out);
 }
 
-static void run_gather_all(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_gather_all(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
     gather(kernels, in, -3e38f, out);
 }
 
 /* Every third block. */
-static void run_gather_blocks(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_gather_blocks(const plk_kernels *kernels, const kernel_input *in,
+                              kernel_output *out)
 {
     const uint32_t step = 3;
     uint32_t *blocks = out->blocks;
     size_t n = 0;
-    for (uint32_t b = 0; b < in->n / PL_BLOCK; b += step)
+    for (uint32_t b = 0; b < in->n / PLK_BLOCK; b += step)
         blocks[n++] = b;
     out->result = out->n_values = out->n_ids =
         kernels->gather_blocks(in->f32, blocks, n, in->threshold_many, out->ids, out->values);
 }
 
-static void run_count(const pl_kernels *kernels, const kernel_input *in, kernel_output *out)
+static void run_count(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
 {
-    out->result = kernels->count(in->f32, in->n / PL_BLOCK, in->threshold_many);
+    out->result = kernels->count(in->f32, in->n / PLK_BLOCK, in->threshold_many);
 }
 
 static const kernel_case cases[] = {
-    {"scan_f32", 4 + 4.0 / PL_BLOCK, run_scan_f32},
-    {"scan_f16", 2 + 4.0 / PL_BLOCK, run_scan_f16},
-    {"scan_bf16", 2 + 4.0 / PL_BLOCK, run_scan_bf16},
+    {"scan_f32", 4 + 4.0 / PLK_BLOCK, run_scan_f32},
+    {"scan_f16", 2 + 4.0 / PLK_BLOCK, run_scan_f16},
+    {"scan_bf16", 2 + 4.0 / PLK_BLOCK, run_scan_bf16},
     {"widen_f16", 6, run_widen_f16},
     {"widen_bf16", 6, run_widen_bf16},
     {"max", 4, run_max},
     {"exp_values", 8, run_exp_values},
-    {"exp_sums", 4 + 8.0 / PL_BLOCK, run_exp_sums},
-    {"exp_dots", 4 + 16.0 / PL_BLOCK, run_exp_dots},
-    {"exp_sums_from", 4 + 8.0 / PL_BLOCK, run_exp_sums_from},
+    {"exp_sums", 4 + 8.0 / PLK_BLOCK, run_exp_sums},
+    {"exp_dots", 4 + 16.0 / PLK_BLOCK, run_exp_dots},
+    {"exp_sums_from", 4 + 8.0 / PLK_BLOCK, run_exp_sums_from},
     {"moments", 4, run_moments},
     {"gather few", 4, run_gather_few},
     {"gather 1 in 8", 5, run_gather_many},
@@ -226,10 +228,10 @@ void kernel_input_destroy(kernel_input *in)
 
 bool kernel_output_create(kernel_output *out, size_t n)
 {
-    const size_t n_blocks = n / PL_BLOCK;
+    const size_t n_blocks = n / PLK_BLOCK;
     *out = (kernel_output){
-        .values = malloc((n + PL_SLACK) * sizeof(float)),
-        .ids = malloc((n + PL_SLACK) * sizeof(uint32_t)),
+        .values = malloc((n + PLK_SLACK) * sizeof(float)),
+        .ids = malloc((n + PLK_SLACK) * sizeof(uint32_t)),
         .sums = malloc(n_blocks * sizeof(double)),
         .dots = malloc(n_blocks * sizeof(double)),
         .blocks = malloc(n_blocks * sizeof(uint32_t)),

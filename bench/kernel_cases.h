@@ -7,7 +7,7 @@
 
 #include "simd/kernels.h"
 
-/* n values, a multiple of PL_BLOCK, in the three types, rounded from the same numbers. */
+/* n values, a multiple of PLK_BLOCK, in the three types, rounded from the same numbers. */
 typedef struct kernel_input {
     size_t n;
     float *f32;
@@ -19,8 +19,8 @@ typedef struct kernel_input {
 /* What a kernel wrote: as many of each as it reported. */
 typedef struct kernel_output {
     size_t n_values, n_ids, n_sums, n_dots;
-    float *values; /* room for n + PL_SLACK */
-    uint32_t *ids; /* room for n + PL_SLACK */
+    float *values; /* room for n + PLK_SLACK */
+    uint32_t *ids; /* room for n + PLK_SLACK */
     double *sums, *dots;
     uint32_t *blocks; /* scratch */
     uint64_t result;  /* of a kernel that returns something */
@@ -29,7 +29,7 @@ typedef struct kernel_output {
 typedef struct kernel_case {
     const char *name;
     double bytes_a_value; /* read and written */
-    void (*run)(const pl_kernels *kernels, const kernel_input *in, kernel_output *out);
+    void (*run)(const plk_kernels *kernels, const kernel_input *in, kernel_output *out);
 } kernel_case;
 
 size_t kernel_case_count(void);

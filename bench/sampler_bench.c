@@ -11,8 +11,8 @@
 bool sampler_bench_start(sampler_bench *bench, const bench_rows *rows, pluck_isa isa)
 {
     bench->rows = NULL;
-    bench->kernels = pl_kernels_get(isa);
-    bench->block_max = malloc((rows->n_blocks + PL_SLACK) * sizeof(float));
+    bench->kernels = plk_kernels_get(isa);
+    bench->block_max = malloc((rows->n_blocks + PLK_SLACK) * sizeof(float));
     if (!bench->kernels || !bench->block_max) {
         fprintf(stderr, "bench: no memory, or %s is not supported here\n", pluck_isa_name(isa));
         free(bench->block_max);

@@ -11,7 +11,7 @@ typedef struct sampler_bench {
     bench_plan plan;        /* the caller's; prepare is set by sampler_bench_start */
     bench_records *records; /* the caller's, or NULL */
     const bench_rows *rows; /* NULL between stop and start */
-    const pl_kernels *kernels;
+    const plk_kernels *kernels;
     float *block_max;
     bench_place place;
 } sampler_bench;

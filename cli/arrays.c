@@ -97,26 +97,26 @@ void float_rows_free(float_rows *rows)
     *rows = (float_rows){.values = NULL};
 }
 
-int integers_read(const char *who, const char *path, int64_t **values, size_t *n, pl_shape *shape)
+int integers_read(const char *who, const char *path, int64_t **values, size_t *n, plk_shape *shape)
 {
-    pl_integers integers;
+    plk_integers integers;
     pluck_error err;
     *values = NULL;
     *n = 0;
-    pluck_status status = pl_integers_open(&integers, path, NULL, &err);
+    pluck_status status = plk_integers_open(&integers, path, NULL, &err);
     if (status != PLUCK_OK)
         return complain(who, exit_code_of(status), "%s", err.message);
-    char text[PL_SHAPE_TEXT_BYTES];
+    char text[PLK_SHAPE_TEXT_BYTES];
     int code = EXIT_DONE;
-    if (shape == NULL && pl_shape_squeezed(&integers.shape).n_axes > 1)
+    if (shape == NULL && plk_shape_squeezed(&integers.shape).n_axes > 1)
         code =
             complain(who, EXIT_DATA, "%s: has the shape %s; expected one axis, or (n, 1), (1, n)",
-                     source_name(path), pl_shape_text(&integers.shape, text));
+                     source_name(path), plk_shape_text(&integers.shape, text));
     else if (integers.n > SIZE_MAX / sizeof **values ||
              (*values = malloc((size_t)integers.n * sizeof **values)) == NULL)
         code = complain_memory(who);
     if (code == EXIT_DONE) {
-        status = pl_integers_read(&integers, 0, (size_t)integers.n, *values, &err);
+        status = plk_integers_read(&integers, 0, (size_t)integers.n, *values, &err);
         if (status != PLUCK_OK)
             code = complain(who, exit_code_of(status), "%s", err.message);
     }
@@ -128,6 +128,6 @@ int integers_read(const char *who, const char *path, int64_t **values, size_t *n
         free(*values);
         *values = NULL;
     }
-    pl_integers_close(&integers);
+    plk_integers_close(&integers);
     return code;
 }

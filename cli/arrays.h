@@ -11,7 +11,7 @@ typedef struct float_rows {
     float *values;
     uint64_t n_rows;
     uint32_t n_cols;
-    pl_shape shape; /* of the rows, as source_shape() gives it */
+    plk_shape shape; /* of the rows, as source_shape() gives it */
 } float_rows;
 
 /* The values of a row as floats; f16 and bf16 are widened exactly. */
@@ -24,6 +24,6 @@ void float_rows_free(float_rows *rows);
 
 /* Integers from .npy or text (container/integers.h). *shape is theirs; for NULL only one axis may
  * be longer than 1. values is freed by the caller. Returns an exit code as float_rows_read(). */
-int integers_read(const char *who, const char *path, int64_t **values, size_t *n, pl_shape *shape);
+int integers_read(const char *who, const char *path, int64_t **values, size_t *n, plk_shape *shape);
 
 #endif

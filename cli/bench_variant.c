@@ -43,14 +43,14 @@ static bool is_key_gone(const pluck_config *config, const size_t *indices, size_
     return is_known && !(own_draw && has_key(pluck_config_stage_at(config, draw), key));
 }
 
-static void write_value(FILE *file, const pl_json *json, const cJSON *node)
+static void write_value(FILE *file, const plk_json *json, const cJSON *node)
 {
     size_t length = 0;
-    const char *const text = pl_json_value_text(json, node, &length);
+    const char *const text = plk_json_value_text(json, node, &length);
     (void)fwrite(text, 1, length, file);
 }
 
-static void write_stages(FILE *file, const pl_json *json, const cJSON *stages,
+static void write_stages(FILE *file, const plk_json *json, const cJSON *stages,
                          const size_t *indices, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -59,10 +59,10 @@ static void write_stages(FILE *file, const pl_json *json, const cJSON *stages,
     }
 }
 
-static void write_variant(FILE *file, const pl_json *json, const pluck_config *config,
+static void write_variant(FILE *file, const plk_json *json, const pluck_config *config,
                           const size_t *indices, size_t n, bool own_draw)
 {
-    const bool is_flat = pl_json_member(json->root, "stages") == NULL;
+    const bool is_flat = plk_json_member(json->root, "stages") == NULL;
     (void)fputs("{", file);
     for (const cJSON *item = json->root->child; item != NULL; item = item->next) {
         const char *const key = item->string;
@@ -78,7 +78,7 @@ static void write_variant(FILE *file, const pl_json *json, const pluck_config *c
         (void)fputs("\"draw\": \"categorical\", ", file);
     (void)fprintf(file, "\"%s\": [", is_flat ? "order" : "stages");
     if (!is_flat)
-        write_stages(file, json, pl_json_member(json->root, "stages"), indices, n);
+        write_stages(file, json, plk_json_member(json->root, "stages"), indices, n);
     for (size_t i = 0; is_flat && i < n; i++)
         (void)fprintf(file, "%s\"%s\"", i > 0 ? ", " : "",
                       pluck_config_stage_at(config, indices[i])->name);
@@ -89,16 +89,16 @@ pluck_config *bench_variant(const pluck_config *config, const size_t *indices, s
                             bool own_draw, pluck_error *err)
 {
     pluck_config *variant = NULL;
-    pl_json json = {NULL, 0, NULL, NULL};
+    plk_json json = {NULL, 0, NULL, NULL};
     size_t size = 0, variant_size = 0;
     char *const text = config_text(config, &size), *variant_text = NULL;
     FILE *const file = text != NULL ? open_memstream(&variant_text, &variant_size) : NULL;
     *err = (pluck_error){PLUCK_ERR_NOMEM, "out of memory"};
-    if (file != NULL && pl_json_open(&json, text, size, NULL, NULL, err) == PLUCK_OK)
+    if (file != NULL && plk_json_open(&json, text, size, NULL, NULL, err) == PLUCK_OK)
         write_variant(file, &json, config, indices, n, own_draw);
     if (file != NULL && fclose(file) == 0 && json.root != NULL)
         pluck_config_from_json(&variant, variant_text, variant_size, NULL, err);
-    pl_json_close(&json);
+    plk_json_close(&json);
     free(variant_text);
     free(text);
     return variant;

@@ -111,7 +111,7 @@ static axis find_axis(const chart *c, bool is_x, double low, double high)
 static void write_text(output *out, double x, double y, const char *attributes, const char *text)
 {
     output_printf(out, "<text x=\"%.1f\" y=\"%.1f\" %s>", x, y, attributes);
-    output_shown(out, PL_XML, text, strlen(text));
+    output_shown(out, PLK_XML, text, strlen(text));
     output_text(out, "</text>\n");
 }
 
@@ -232,7 +232,7 @@ void chart_write(output *out, const chart *c)
                   "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" "
                   "aria-label=\"",
                   CHART_WIDTH, CHART_HEIGHT);
-    output_shown(out, PL_XML, c->title, strlen(c->title));
+    output_shown(out, PLK_XML, c->title, strlen(c->title));
     output_text(out, "\" class=\"chart\">\n");
     write_axes(out, c, &x, &y);
     if (c->has_diagonal)

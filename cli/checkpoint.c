@@ -51,14 +51,14 @@ void checkpoint_end_by_signal(void)
 static int name(checkpoint *c)
 {
     const char *const head = c->args->output;
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    pl_place place;
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    plk_place place;
     pluck_error err;
-    pluck_status status = pl_place_find(&place, head, &allocator, &err);
+    pluck_status status = plk_place_find(&place, head, &allocator, &err);
     if (status != PLUCK_OK)
         return complain(c->args->who, exit_code_of(status), "%s", err.message);
-    c->output_is_file = place.kind == PL_PLACE_FILE;
-    pl_place_free(&place);
+    c->output_is_file = place.kind == PLK_PLACE_FILE;
+    plk_place_free(&place);
     c->path = c->args->checkpoint;
     if (c->path != NULL || !c->output_is_file)
         return EXIT_DONE;
@@ -74,13 +74,13 @@ static int name(checkpoint *c)
 static int check_place(checkpoint *c)
 {
     const arguments *const args = c->args;
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    pl_place place;
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    plk_place place;
     pluck_error err;
-    const pluck_status status = pl_place_find(&place, c->path, &allocator, &err);
+    const pluck_status status = plk_place_find(&place, c->path, &allocator, &err);
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s", err.message);
-    if (place.kind != PL_PLACE_FILE)
+    if (place.kind != PLK_PLACE_FILE)
         return complain(args->who, EXIT_USAGE,
                         "%s: is not a regular file; a checkpoint has to be one", c->path);
     c->target = place.target;
@@ -112,9 +112,9 @@ int checkpoint_check(checkpoint *c, const arguments *args)
 
 void checkpoint_free(checkpoint *c)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
     free(c->memory);
-    pl_free(&allocator, c->target);
+    plk_free(&allocator, c->target);
     *c = (checkpoint){.path = NULL};
 }
 

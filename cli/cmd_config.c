@@ -84,7 +84,7 @@ int cmd_config_check(const arguments *args)
     if (code == EXIT_DONE)
         code = output_open(&out, args->who, NULL);
     if (code == EXIT_DONE) {
-        output_shown(&out, PL_PLAIN, args->words[0], strlen(args->words[0]));
+        output_shown(&out, PLK_PLAIN, args->words[0], strlen(args->words[0]));
         output_text(&out, ": valid:");
         for (size_t i = 0; i < pluck_config_stage_count(config); i++)
             if (!pluck_config_neutral_at(config, i))
@@ -133,14 +133,14 @@ int cmd_config_schema(const arguments *args)
 /* A preset and what it says about itself. */
 static int print_preset_line(output *out, const char *who, const preset *p)
 {
-    pl_json json;
+    plk_json json;
     pluck_error err;
-    const pluck_status status = pl_json_open(&json, p->json, p->size_bytes, p->name, NULL, &err);
+    const pluck_status status = plk_json_open(&json, p->json, p->size_bytes, p->name, NULL, &err);
     if (status != PLUCK_OK)
         return complain(who, exit_code_of(status), "%s", err.message);
-    const cJSON *const about = pl_json_member(json.root, "description");
+    const cJSON *const about = plk_json_member(json.root, "description");
     help_entry(out, p->name, cJSON_IsString(about) ? about->valuestring : "", 16);
-    pl_json_close(&json);
+    plk_json_close(&json);
     return EXIT_DONE;
 }
 

@@ -371,15 +371,15 @@ static int sample_sequence(job *j, uint64_t first, uint64_t step, uint64_t strea
 static int find_axes(job *j)
 {
     const arguments *const args = j->all->args;
-    const pl_shape rows = source_shape(&j->src.info), squeezed = pl_shape_squeezed(&rows);
-    const pl_shape *const two = rows.n_axes == 2 ? &rows : &squeezed;
-    char text[PL_SHAPE_TEXT_BYTES];
+    const plk_shape rows = source_shape(&j->src.info), squeezed = plk_shape_squeezed(&rows);
+    const plk_shape *const two = rows.n_axes == 2 ? &rows : &squeezed;
+    char text[PLK_SHAPE_TEXT_BYTES];
     j->axes = (text_axes){.n_texts = 1, .step_rows = 1};
     if (args->axes == AXES_NONE && squeezed.n_axes > 1)
         return complain(args->who, EXIT_USAGE,
                         "%s: has rows on the axes %s; --sequence needs --axes step,batch or --axes "
                         "batch,step",
-                        j->name, pl_shape_text(&rows, text));
+                        j->name, plk_shape_text(&rows, text));
     if (args->axes == AXES_NONE)
         return EXIT_DONE;
     if (two->n_axes != 2)
@@ -388,7 +388,7 @@ static int find_axes(job *j)
                             ? "%s: has one axis of rows, %s; it is one text: leave out --axes"
                             : "%s: has rows on the axes %s; --axes takes two: reshape the array to "
                               "(step, batch, token) or (batch, step, token)",
-                        j->name, pl_shape_text(&rows, text));
+                        j->name, plk_shape_text(&rows, text));
     const bool steps_first = args->axes == AXES_STEP_BATCH;
     j->axes.n_texts = two->axes[steps_first ? 1 : 0];
     j->axes.n_steps = two->axes[steps_first ? 0 : 1];
@@ -438,7 +438,7 @@ static int sample_rows(job *j, uint64_t first, uint64_t end)
 static size_t useful_workers(const job *j, uint64_t n_rows)
 {
     const arguments *const args = j->all->args;
-    const size_t n = pl_thread_count((uint32_t)args->threads);
+    const size_t n = plk_thread_count((uint32_t)args->threads);
     const uint64_t portions_a_row = (args->draws + DRAWS_AT_ONCE - 1) / DRAWS_AT_ONCE;
     if (j->src.info.streamed || args->sequence || n_rows == 0)
         return 1;

@@ -65,7 +65,7 @@ static void print_text(prediction *p, const pluck_fasttext_label *labels, uint32
         if (i > 0)
             output_char(out, ' ');
         if (labels[i].text != NULL)
-            output_shown(out, PL_PLAIN, text, length);
+            output_shown(out, PLK_PLAIN, text, length);
         else if (p->args->vocab != NULL)
             output_quoted(out, text, length);
         else

@@ -43,7 +43,7 @@ static bool read_row(const source *src, uint64_t row, double *z, pluck_dump_row 
 {
     if (pluck_dump_read_row(src->dump, row, src->scratch, read, NULL) != PLUCK_OK)
         return false;
-    pl_widen_double(read->logits.data, read->logits.dtype, read->logits.n_vocab, z);
+    plk_widen_double(read->logits.data, read->logits.dtype, read->logits.n_vocab, z);
     return true;
 }
 

@@ -1,6 +1,6 @@
 /*
  * Reading JSON in place: a value is the piece of text that it is, so that numbers keep all their
- * digits and a part can be handed on as it was written. The text has passed pl_json_check().
+ * digits and a part can be handed on as it was written. The text has passed plk_json_check().
  */
 #ifndef CLI_JSON_SPAN_H
 #define CLI_JSON_SPAN_H

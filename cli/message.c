@@ -19,7 +19,7 @@ int complain(const char *who, int code, const char *format, ...)
     va_end(values);
     if (n < 0)
         text[0] = '\0';
-    pl_show_line(line, sizeof line, text);
+    plk_show_line(line, sizeof line, text);
     fprintf(stderr, "%s: %s\n", who, line);
     return code;
 }

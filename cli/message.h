@@ -1,6 +1,6 @@
 /*
  * What the command says on standard error, and the exit status that goes with it. A message is
- * always one line: control characters in it (from a file name, say) are escaped (PL_PLAIN).
+ * always one line: control characters in it (from a file name, say) are escaped (PLK_PLAIN).
  */
 #ifndef CLI_MESSAGE_H
 #define CLI_MESSAGE_H

@@ -33,22 +33,22 @@ static int finish_open(output *out, pluck_status status)
 
 int output_open(output *out, const char *who, const char *path)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
     *out = (output){.who = who, .name = path, .unfinished = -1};
     if (!path || strcmp(path, "-") == 0) {
         path = "-";
         out->name = "standard output";
     }
-    pl_place place;
-    pluck_status status = pl_place_find(&place, path, &allocator, &out->err);
+    plk_place place;
+    pluck_status status = plk_place_find(&place, path, &allocator, &out->err);
     if (status != PLUCK_OK)
         return finish_open(out, status);
-    pl_place_free(&place);
+    plk_place_free(&place);
     /* Opening a pipe waits for its reader, perhaps for ever: no signal may wait then. */
-    const bool holds = place.kind == PL_PLACE_FILE;
+    const bool holds = place.kind == PLK_PLACE_FILE;
     if (holds)
         unfinished_hold_signals(true);
-    status = pl_new_file_open(&out->file, path, &allocator, &out->err);
+    status = plk_new_file_open(&out->file, path, &allocator, &out->err);
     if (status == PLUCK_OK && out->file.temporary)
         out->unfinished = unfinished_add(out->file.temporary);
     if (holds)
@@ -58,15 +58,15 @@ int output_open(output *out, const char *who, const char *path)
 
 int output_open_error(output *out, const char *who)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
     *out = (output){.who = who, .name = "standard error", .unfinished = -1};
-    return finish_open(out, pl_new_file_open_descriptor(&out->file, out->name, STDERR_FILENO,
-                                                        &allocator, &out->err));
+    return finish_open(out, plk_new_file_open_descriptor(&out->file, out->name, STDERR_FILENO,
+                                                         &allocator, &out->err));
 }
 
 static bool is_completed(const output *out)
 {
-    return out->is_open && out->error == 0 && pl_new_file_is_finished(&out->file);
+    return out->is_open && out->error == 0 && plk_new_file_is_finished(&out->file);
 }
 
 /* The first failure, and what is there in spite of it. */
@@ -101,19 +101,19 @@ int outputs_close(output *outs, size_t n, bool keep)
             continue;
         n_open++;
         if (out->error == 0 && (keep || !out->file.temporary))
-            keep_error(out, pl_new_file_complete(&out->file, &out->err));
+            keep_error(out, plk_new_file_complete(&out->file, &out->err));
         is_good = is_good && out->error == 0;
     }
     for (size_t i = 0; i < n && keep && is_good; i++) {
         if (outs[i].is_open)
-            keep_error(&outs[i], pl_new_file_finish(&outs[i].file, &outs[i].err));
+            keep_error(&outs[i], plk_new_file_finish(&outs[i].file, &outs[i].err));
         is_good = outs[i].error == 0;
     }
     const int code = is_good ? EXIT_DONE : complain_about(outs, n, keep && n_open > 1);
     for (size_t i = 0; i < n; i++) {
         if (!outs[i].is_open)
             continue;
-        pl_new_file_close(&outs[i].file);
+        plk_new_file_close(&outs[i].file);
         unfinished_remove(outs[i].unfinished);
         outs[i].is_open = false;
     }
@@ -128,13 +128,13 @@ int output_close(output *out, bool keep)
 void output_flush(output *out)
 {
     if (out->error == 0)
-        keep_error(out, pl_new_file_flush(&out->file, &out->err));
+        keep_error(out, plk_new_file_flush(&out->file, &out->err));
 }
 
 void output_write(output *out, const char *data, size_t n)
 {
     if (out->error == 0)
-        keep_error(out, pl_new_file_write(&out->file, data, n, &out->err));
+        keep_error(out, plk_new_file_write(&out->file, data, n, &out->err));
 }
 
 void output_text(output *out, const char *text)

@@ -18,7 +18,7 @@
 typedef struct output {
     const char *who;  /* the command, for messages */
     const char *name; /* what messages call it */
-    pl_new_file file;
+    plk_new_file file;
     int unfinished; /* see unfinished.h */
     bool is_open, is_terminal;
     int error;       /* errno of the first failure, or 0 */
@@ -51,7 +51,7 @@ void output_printf(output *out, const char *format, ...) CLI_PRINTF(2, 3);
 void output_flush(output *out);
 
 /* Text of any bytes, in a notation in which nothing acts on a terminal; without quotes. */
-void output_shown(output *out, pl_notation notation, const char *text, size_t n);
+void output_shown(output *out, plk_notation notation, const char *text, size_t n);
 
 /* The same with quotes around it: a JSON string, a CSV field (RFC 4180), and text for people. */
 void output_json_string(output *out, const char *text, size_t n);
@@ -78,7 +78,7 @@ void output_float(output *out, double value);
 void output_csv_double(output *out, double value);
 void output_csv_float(output *out, double value);
 
-/* Running text for a terminal (PL_SCREEN), given in pieces that may cut a character in two. Starts
+/* Running text for a terminal (PLK_SCREEN), given in pieces that may cut a character in two. Starts
  * as all zero; a final piece with text NULL writes what is pending. */
 typedef struct screen_text {
     char pending[4];

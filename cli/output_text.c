@@ -6,16 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-void output_shown(output *out, pl_notation notation, const char *text, size_t n)
+void output_shown(output *out, plk_notation notation, const char *text, size_t n)
 {
     for (size_t i = 0; i < n;) {
-        const pl_shown s = pl_show(notation, text + i, n - i);
+        const plk_shown s = plk_show(notation, text + i, n - i);
         output_write(out, s.shown, s.n);
         i += s.n_read;
     }
 }
 
-static void write_between(output *out, pl_notation notation, const char *text, size_t n)
+static void write_between(output *out, plk_notation notation, const char *text, size_t n)
 {
     output_char(out, '"');
     output_shown(out, notation, text, n);
@@ -24,27 +24,27 @@ static void write_between(output *out, pl_notation notation, const char *text, s
 
 void output_json_string(output *out, const char *text, size_t n)
 {
-    write_between(out, PL_JSON, text, n);
+    write_between(out, PLK_JSON, text, n);
 }
 
 void output_csv_string(output *out, const char *text, size_t n)
 {
-    write_between(out, PL_CSV, text, n);
+    write_between(out, PLK_CSV, text, n);
 }
 
 void output_quoted(output *out, const char *text, size_t n)
 {
-    write_between(out, PL_QUOTED, text, n);
+    write_between(out, PLK_QUOTED, text, n);
 }
 
 /* How much of a text has at most this number of columns, which *used becomes. */
-static size_t fitting(pl_notation notation, const char *text, size_t n, unsigned columns,
+static size_t fitting(plk_notation notation, const char *text, size_t n, unsigned columns,
                       unsigned *used)
 {
     size_t kept = 0;
     *used = 0;
     while (kept < n) {
-        const pl_shown s = pl_show(notation, text + kept, n - kept);
+        const plk_shown s = plk_show(notation, text + kept, n - kept);
         if (*used + s.columns > columns)
             break;
         *used += s.columns;
@@ -56,7 +56,7 @@ static size_t fitting(pl_notation notation, const char *text, size_t n, unsigned
 unsigned output_cell(output *out, const char *text, size_t n, unsigned columns)
 {
     unsigned used = 0;
-    const size_t kept = fitting(PL_QUOTED, text, n, columns - 2, &used);
+    const size_t kept = fitting(PLK_QUOTED, text, n, columns - 2, &used);
     output_quoted(out, text, kept);
     output_text(out, kept < n ? ">" : "");
     return used + 2 + (kept < n);
@@ -65,9 +65,9 @@ unsigned output_cell(output *out, const char *text, size_t n, unsigned columns)
 void output_script_string(output *out, const char *text, size_t n, unsigned columns)
 {
     unsigned used = 0;
-    const size_t kept = fitting(PL_SCRIPT, text, n, columns, &used);
+    const size_t kept = fitting(PLK_SCRIPT, text, n, columns, &used);
     output_char(out, '"');
-    output_shown(out, PL_SCRIPT, text, kept);
+    output_shown(out, PLK_SCRIPT, text, kept);
     output_text(out, kept < n ? "\xe2\x80\xa6\"" : "\"");
 }
 
@@ -75,9 +75,9 @@ void output_script_string(output *out, const char *text, size_t n, unsigned colu
 static void flush_screen(output *out, screen_text *state, bool is_end)
 {
     while (state->n > 0) {
-        if (!is_end && pl_utf8_is_cut(state->pending, state->n))
+        if (!is_end && plk_utf8_is_cut(state->pending, state->n))
             return;
-        const pl_shown s = pl_show(PL_SCREEN, state->pending, state->n);
+        const plk_shown s = plk_show(PLK_SCREEN, state->pending, state->n);
         output_write(out, s.shown, s.n);
         state->n -= s.n_read;
         memmove(state->pending, state->pending + s.n_read, state->n);

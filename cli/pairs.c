@@ -8,7 +8,7 @@
 
 uint32_t training_threads(const arguments *args)
 {
-    return pl_thread_count((uint32_t)args->threads);
+    return plk_thread_count((uint32_t)args->threads);
 }
 
 static int read_targets(pair_set *pairs, const arguments *args, const char *hidden,
@@ -16,7 +16,7 @@ static int read_targets(pair_set *pairs, const arguments *args, const char *hidd
 {
     int64_t *values = NULL;
     size_t n = 0;
-    pl_shape shape;
+    plk_shape shape;
     int code = integers_read(args->who, path, &values, &n, &shape);
     if (code != EXIT_DONE)
         return code;

@@ -41,7 +41,7 @@ static size_t useful_workers(const predictor_team *team)
 {
     return team->src != NULL && team->src->info.streamed
                ? 1
-               : pl_thread_count((uint32_t)team->args->threads);
+               : plk_thread_count((uint32_t)team->args->threads);
 }
 
 int predictors_create(predictor_team *team, const arguments *args, const head_model *model,
@@ -62,7 +62,7 @@ int predictors_create(predictor_team *team, const arguments *args, const head_mo
     team->n_found = malloc(team->n_items * sizeof *team->n_found);
     int code = EXIT_DONE;
     if (team->workers == NULL || team->labels == NULL || team->n_found == NULL ||
-        pl_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
+        plk_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
         code = complain_memory(args->who);
     while (code == EXIT_DONE && team->n_workers < n_workers)
         code = create_worker(team);
@@ -73,7 +73,7 @@ int predictors_create(predictor_team *team, const arguments *args, const head_mo
 
 void predictors_destroy(predictor_team *team)
 {
-    pl_pool_destroy(&team->pool);
+    plk_pool_destroy(&team->pool);
     for (size_t i = 0; i < team->n_workers; i++) {
         pluck_fasttext_query_destroy(&team->workers[i].text);
         pluck_head_query_destroy(&team->workers[i].head);
@@ -170,7 +170,7 @@ static pluck_status do_item(void *context, uint32_t worker, size_t place, pluck_
 pluck_status predictors_run(predictor_team *team, uint64_t first, size_t n, size_t *n_done,
                             pluck_error *err)
 {
-    pl_parallel parallel = pl_pool_parallel(team->pool);
+    plk_parallel parallel = plk_pool_parallel(team->pool);
     team->first_now = first;
-    return pl_parallel_run(&parallel, (uint32_t)team->n_workers, n, do_item, team, n_done, err);
+    return plk_parallel_run(&parallel, (uint32_t)team->n_workers, n, do_item, team, n_done, err);
 }

@@ -166,17 +166,17 @@ static pluck_dtype read_dtype(reading *r, json_span trace)
 static char *read_name(reading *r, json_span value)
 {
     char *name = NULL;
-    pl_json json;
-    pl_json_problem problem;
+    plk_json json;
+    plk_json_problem problem;
     pluck_error err;
-    const pluck_status status = pl_json_parse(&json, value.text, value.n, 0, NULL, &problem, &err);
+    const pluck_status status = plk_json_parse(&json, value.text, value.n, 0, NULL, &problem, &err);
     if (status != PLUCK_OK && status != PLUCK_ERR_FORMAT)
         r->code = complain(r->lines->who, exit_code_of(status), "%s", err.message);
     else if (!cJSON_IsString(json.root))
         fail(r, "dump", " is not a text");
     else if ((name = strdup(json.root->valuestring)) == NULL)
         r->code = complain_memory(r->lines->who);
-    pl_json_close(&json);
+    plk_json_close(&json);
     return name;
 }
 
@@ -240,9 +240,9 @@ int replay_line_read(const line_source *lines, replay_line *line)
     reading r = {lines, EXIT_DONE};
     const json_span root = {lines->text, lines->n};
     json_span trace = {NULL, 0}, dump;
-    pl_json_problem problem;
+    plk_json_problem problem;
     memset(line, 0, sizeof *line);
-    if (!pl_json_check(lines->text, lines->n, 0, &problem))
+    if (!plk_json_check(lines->text, lines->n, 0, &problem))
         return complain(lines->who, EXIT_DATA, "%s: line %llu: is not valid JSON: byte %zu: %s",
                         lines->name, (unsigned long long)lines->number, problem.at + 1,
                         problem.what);

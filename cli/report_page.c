@@ -28,7 +28,7 @@ static void write_fit(const tuning *t, output *out)
     output_text(out, "</p>\n");
     for (size_t i = 0; i < t->n_warnings; i++) {
         output_text(out, "<p class=\"warning\">");
-        output_shown(out, PL_XML, t->warnings[i], strlen(t->warnings[i]));
+        output_shown(out, PLK_XML, t->warnings[i], strlen(t->warnings[i]));
         output_text(out, ".</p>\n");
     }
 }
@@ -41,7 +41,7 @@ static void write_head(const report *r, output *out)
                      "<link rel=\"icon\" href=\"data:,\">\n<title>");
     for (size_t i = 0; i < r->n_dumps; i++) {
         output_text(out, i > 0 ? ", " : "");
-        output_shown(out, PL_XML, r->dumps[i].t.name, strlen(r->dumps[i].t.name));
+        output_shown(out, PLK_XML, r->dumps[i].t.name, strlen(r->dumps[i].t.name));
     }
     output_text(out, " - pluck report</title>\n<style>\n");
     output_write(out, report_assets[REPORT_CSS].text, report_assets[REPORT_CSS].size_bytes);
@@ -49,7 +49,7 @@ static void write_head(const report *r, output *out)
     for (size_t i = 0; i < r->n_dumps; i++) {
         const tuning *const t = &r->dumps[i].t;
         output_text(out, "<p class=\"quiet\">");
-        output_shown(out, PL_XML, t->name, strlen(t->name));
+        output_shown(out, PLK_XML, t->name, strlen(t->name));
         output_printf(out, ": %llu rows of %u tokens",
                       (unsigned long long)(t->data.end - t->data.first),
                       (unsigned)t->src.info.n_vocab);
@@ -99,7 +99,7 @@ static void write_row_list(const report *r, output *out)
                           (unsigned long long)report_row(d, i));
             if (r->n_dumps > 1) {
                 output_text(out, " of ");
-                output_shown(out, PL_XML, d->t.name, strlen(d->t.name));
+                output_shown(out, PLK_XML, d->t.name, strlen(d->t.name));
             }
             output_text(out, "</option>\n");
         }
@@ -121,7 +121,7 @@ static void write_buttons(const report *r, output *out)
         output_printf(out, "<button type=\"button\" data-fitted=\"%.6g\">T = %.4f, fitted%s",
                       t->fit.temperature, t->fit.temperature, r->n_dumps > 1 ? " to " : "");
         if (r->n_dumps > 1)
-            output_shown(out, PL_XML, t->name, strlen(t->name));
+            output_shown(out, PLK_XML, t->name, strlen(t->name));
         output_text(out, "</button>");
     }
     output_text(out, "</div>\n<pre id=\"config\" aria-label=\"Configuration\"></pre>\n");
@@ -318,7 +318,7 @@ int report_write(const report *r, output *out)
     write_explorer(r, out);
     for (size_t i = 0; i < r->n_dumps; i++) {
         output_text(out, "<h2>");
-        output_shown(out, PL_XML, r->dumps[i].t.name, strlen(r->dumps[i].t.name));
+        output_shown(out, PLK_XML, r->dumps[i].t.name, strlen(r->dumps[i].t.name));
         output_text(out, ": all rows</h2>\n");
         write_charts(&r->dumps[i], points, out);
         write_numbers(&r->dumps[i], out);

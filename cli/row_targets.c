@@ -8,8 +8,8 @@ static int check_count(const targets *t, const source *src, const char *dump_nam
     const uint64_t n = pluck_targets_count(t->file);
     if (src->info.n_rows == PLUCK_DUMP_ROWS_UNKNOWN || src->info.n_rows == n) {
         const uint64_t *axes = NULL;
-        pl_shape of_targets = {.n_axes = pluck_targets_axes(t->file, &axes)};
-        pl_shape of_rows = source_shape(&src->info);
+        plk_shape of_targets = {.n_axes = pluck_targets_axes(t->file, &axes)};
+        plk_shape of_rows = source_shape(&src->info);
         memcpy(of_targets.axes, axes, of_targets.n_axes * sizeof *axes);
         return source_check_shape(t->args, dump_name, &of_rows, t->name, &of_targets);
     }

@@ -17,7 +17,7 @@
 
 typedef struct written {
     const char *path;
-    pl_place place;
+    plk_place place;
 } written;
 
 typedef struct run_files {
@@ -63,15 +63,15 @@ static int refuse_directory(const run_files *files, const written *w)
 
 static int add_output(run_files *files, const char *path)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
     written *w = &files->outputs[files->n_outputs];
     pluck_error err;
     *w = (written){.path = path};
-    const pluck_status status = pl_place_find(&w->place, path, &allocator, &err);
+    const pluck_status status = plk_place_find(&w->place, path, &allocator, &err);
     if (status != PLUCK_OK)
         return complain(files->args->who, exit_code_of(status), "%s", err.message);
     files->n_outputs++;
-    return w->place.kind == PL_PLACE_FILE ? refuse_directory(files, w) : EXIT_DONE;
+    return w->place.kind == PLK_PLACE_FILE ? refuse_directory(files, w) : EXIT_DONE;
 }
 
 static void add_input(run_files *files, const char *path)
@@ -112,9 +112,9 @@ static int refuse_stream(const run_files *files, const written *w)
     static const char *const names[] = {"input", "output", "error"};
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         struct stat info;
-        const bool may_be = w->place.kind == PL_PLACE_DESCRIPTOR && fd != STDIN_FILENO;
+        const bool may_be = w->place.kind == PLK_PLACE_DESCRIPTOR && fd != STDIN_FILENO;
         if (may_be || fstat(fd, &info) != 0 || !holds_something(&info) ||
-            !pl_place_is_file(&w->place, &info))
+            !plk_place_is_file(&w->place, &info))
             continue;
         if (fd == STDOUT_FILENO)
             return complain(files->args->who, EXIT_USAGE,
@@ -130,7 +130,7 @@ static int refuse_input(const run_files *files, const written *w)
     for (size_t i = 0; i < files->n_inputs; i++) {
         struct stat info;
         if (stat(files->inputs[i], &info) == 0 && holds_something(&info) &&
-            pl_place_is_file(&w->place, &info))
+            plk_place_is_file(&w->place, &info))
             return complain(files->args->who, EXIT_USAGE,
                             "%s: is an input file too; write to another file", w->path);
     }
@@ -139,10 +139,10 @@ static int refuse_input(const run_files *files, const written *w)
 
 static bool is_one_file(const written *a, const written *b)
 {
-    if (a->place.kind == PL_PLACE_DESCRIPTOR && b->place.kind == PL_PLACE_DESCRIPTOR &&
+    if (a->place.kind == PLK_PLACE_DESCRIPTOR && b->place.kind == PLK_PLACE_DESCRIPTOR &&
         a->place.descriptor == b->place.descriptor)
         return true;
-    return pl_place_is_same(&a->place, &b->place) &&
+    return plk_place_is_same(&a->place, &b->place) &&
            (!a->place.exists || holds_something(&a->place.info));
 }
 
@@ -199,7 +199,7 @@ int run_files_check(const arguments *args, const char *more)
     if (code == EXIT_DONE)
         shortened_watch_files(args->who, files.inputs, files.n_inputs);
     for (size_t i = 0; i < files.n_outputs; i++)
-        pl_place_free(&files.outputs[i].place);
+        plk_place_free(&files.outputs[i].place);
     free(files.inputs);
     free(files.outputs);
     return code;
@@ -207,12 +207,12 @@ int run_files_check(const arguments *args, const char *more)
 
 static bool is_standard_output(const char *path)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    pl_place place;
-    if (pl_place_find(&place, path, &allocator, NULL) != PLUCK_OK)
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    plk_place place;
+    if (plk_place_find(&place, path, &allocator, NULL) != PLUCK_OK)
         return false;
-    pl_place_free(&place);
-    return place.kind == PL_PLACE_DESCRIPTOR && place.descriptor == STDOUT_FILENO;
+    plk_place_free(&place);
+    return place.kind == PLK_PLACE_DESCRIPTOR && place.descriptor == STDOUT_FILENO;
 }
 
 int run_files_open_results(output *out, const arguments *args)

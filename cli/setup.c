@@ -152,8 +152,8 @@ static int set_key(const arguments *args, const assignment *a, pluck_config *con
     if (code == EXIT_DONE)
         status = pluck_config_set(config, o->key, json, &err);
     if (status != PLUCK_OK) {
-        char quoted[PL_QUOTE_BYTES];
-        pl_quote(quoted, a->value, strlen(a->value));
+        char quoted[PLK_QUOTE_BYTES];
+        plk_quote(quoted, a->value, strlen(a->value));
         code =
             complain(args->who, exit_code_of(status), "--%s %s: %s", o->name, quoted, err.message);
     }
@@ -278,9 +278,9 @@ const char *source_name(const char *path)
     return strcmp(path, "-") == 0 ? "standard input" : path;
 }
 
-pl_shape source_shape(const pluck_dump_info *info)
+plk_shape source_shape(const pluck_dump_info *info)
 {
-    pl_shape shape = {.n_axes = 0};
+    plk_shape shape = {.n_axes = 0};
     if (info->n_axes > 1) {
         shape.n_axes = info->n_axes - 1;
         memcpy(shape.axes, info->axes, shape.n_axes * sizeof *shape.axes);
@@ -288,24 +288,24 @@ pl_shape source_shape(const pluck_dump_info *info)
     return shape;
 }
 
-int source_check_shape(const arguments *args, const char *dump_name, const pl_shape *rows,
-                       const char *targets_name, const pl_shape *targets)
+int source_check_shape(const arguments *args, const char *dump_name, const plk_shape *rows,
+                       const char *targets_name, const plk_shape *targets)
 {
-    char of_rows[PL_SHAPE_TEXT_BYTES], of_targets[PL_SHAPE_TEXT_BYTES];
-    if (pl_shapes_agree(rows, targets))
+    char of_rows[PLK_SHAPE_TEXT_BYTES], of_targets[PLK_SHAPE_TEXT_BYTES];
+    if (plk_shapes_agree(rows, targets))
         return EXIT_DONE;
     return complain(args->who, EXIT_DATA,
                     "%s: has targets of shape %s, but the rows of %s have the shape %s; give the "
                     "targets in the order of the rows",
-                    targets_name, pl_shape_text(targets, of_targets), dump_name,
-                    pl_shape_text(rows, of_rows));
+                    targets_name, plk_shape_text(targets, of_targets), dump_name,
+                    plk_shape_text(rows, of_rows));
 }
 
 /* How the rows of an array of three axes and more are counted: from the last axis but one. */
 static void note_shape(const arguments *args, const char *path, const pluck_dump_info *info)
 {
-    char text[PL_SHAPE_TEXT_BYTES];
-    pl_shape whole = {.n_axes = info->n_axes};
+    char text[PLK_SHAPE_TEXT_BYTES];
+    plk_shape whole = {.n_axes = info->n_axes};
     if (args->quiet)
         return;
     if (info->n_tensors > 1)
@@ -315,7 +315,7 @@ static void note_shape(const arguments *args, const char *path, const pluck_dump
         return;
     memcpy(whole.axes, info->axes, whole.n_axes * sizeof *whole.axes);
     complain(args->who, EXIT_DONE, "%s: %s: %llu rows", source_name(path),
-             pl_shape_text(&whole, text), (unsigned long long)info->n_rows);
+             plk_shape_text(&whole, text), (unsigned long long)info->n_rows);
 }
 
 int source_open(const arguments *args, const char *path, source *src)

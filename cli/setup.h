@@ -57,12 +57,12 @@ typedef struct source {
 const char *source_name(const char *path);
 
 /* The axes of a dump that are rows; none for a format without a shape. */
-pl_shape source_shape(const pluck_dump_info *info);
+plk_shape source_shape(const pluck_dump_info *info);
 
 /* Whether targets are in the order of the rows, as far as the shapes tell: else EXIT_DATA after
  * complain(). Both are known to be of the same number. */
-int source_check_shape(const arguments *args, const char *dump_name, const pl_shape *rows,
-                       const char *targets_name, const pl_shape *targets);
+int source_check_shape(const arguments *args, const char *dump_name, const plk_shape *rows,
+                       const char *targets_name, const plk_shape *targets);
 
 int source_open(const arguments *args, const char *path, source *src);
 void source_close(source *src);

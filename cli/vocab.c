@@ -107,11 +107,11 @@ static int finish(vocab *v, const arguments *args, const char *path)
 /* Replaces a file that gzip packed by what it unpacks to. */
 static int unpack(vocab_file *file)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    pl_source source;
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    plk_source source;
     pluck_error err;
-    pl_source_open_memory(&source, file->path, file->text, file->n, false, &allocator);
-    const pluck_status status = pl_gzip_unpack(&source, VOCAB_LIMIT_BYTES, &err);
+    plk_source_open_memory(&source, file->path, file->text, file->n, false, &allocator);
+    const pluck_status status = plk_gzip_unpack(&source, VOCAB_LIMIT_BYTES, &err);
     int code = EXIT_DONE;
     if (status != PLUCK_OK) {
         code = complain(file->who, exit_code_of(status), "%s", err.message);
@@ -128,7 +128,7 @@ static int unpack(vocab_file *file)
             file->n = n;
         }
     }
-    pl_source_close(&source);
+    plk_source_close(&source);
     return code;
 }
 

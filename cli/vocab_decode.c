@@ -60,7 +60,7 @@ static int find_encoding(const vocab *v)
         const char *const text = v->bytes + e->offset;
         uint32_t code_point = 0;
         for (size_t i = 0; i < e->n;) {
-            const size_t length = pl_utf8_decode(text + i, e->n - i, &code_point);
+            const size_t length = plk_utf8_decode(text + i, e->n - i, &code_point);
             has_gpt2 |= length > 0 && code_point == GPT2_SPACE;
             has_piece |= length > 0 && code_point == PIECE_SPACE;
             has_space |= text[i] == ' ';
@@ -85,7 +85,7 @@ static size_t decode_gpt2(const char *text, size_t n, char *out)
     size_t used = 0;
     for (size_t i = 0; i < n;) {
         uint32_t code_point = 0;
-        const size_t length = pl_utf8_decode(text + i, n - i, &code_point);
+        const size_t length = plk_utf8_decode(text + i, n - i, &code_point);
         const int byte = length > 0 ? gpt2_byte(code_point) : -1;
         const size_t step = length > 0 ? length : 1;
         if (byte >= 0) {

@@ -11,7 +11,7 @@
 
 typedef struct reader {
     vocab *v;
-    const pl_json *json;
+    const plk_json *json;
     char *bytes; /* of one text; as long as the whole file */
     const char *who, *path;
     size_t n_ids; /* ids are below this number: what a small file can cost in memory */
@@ -27,7 +27,7 @@ static int add(const reader *r, uint32_t id, const cJSON *node, bool is_key, boo
                         "%s: \"%s\" has the id %u, in a file too small for as many tokens", r->path,
                         is_key ? node->string : node->valuestring, (unsigned)id);
     const size_t n =
-        is_key ? pl_json_key(r->json, node, r->bytes) : pl_json_string(r->json, node, r->bytes);
+        is_key ? plk_json_key(r->json, node, r->bytes) : plk_json_string(r->json, node, r->bytes);
     return vocab_set(r->v, id, r->bytes, n, is_literal) ? EXIT_DONE : complain_memory(r->who);
 }
 
@@ -79,7 +79,7 @@ static bool read_key_id(const cJSON *item, uint32_t *id)
 static int read_ids(const reader *r, const cJSON *map, bool is_added)
 {
     for (const cJSON *item = map->child; item != NULL; item = item->next) {
-        const cJSON *const text = cJSON_IsObject(item) ? pl_json_member(item, "content") : item;
+        const cJSON *const text = cJSON_IsObject(item) ? plk_json_member(item, "content") : item;
         uint32_t id = 0;
         if (!read_key_id(item, &id) || !cJSON_IsString(text))
             return complain(r->who, EXIT_DATA,
@@ -117,9 +117,9 @@ static int read_added(const reader *r, const cJSON *list)
 {
     for (const cJSON *item = cJSON_IsArray(list) ? list->child : NULL; item != NULL;
          item = item->next) {
-        const cJSON *const text = pl_json_member(item, "content");
+        const cJSON *const text = plk_json_member(item, "content");
         uint32_t id = 0;
-        if (!cJSON_IsString(text) || !read_id(pl_json_member(item, "id"), &id))
+        if (!cJSON_IsString(text) || !read_id(plk_json_member(item, "id"), &id))
             return complain(r->who, EXIT_DATA, "%s: an entry of added_tokens has no id or content",
                             r->path);
         const int code = add(r, id, text, false, true);
@@ -139,11 +139,11 @@ static int find_encoding(const cJSON *decoder, unsigned depth)
                  {"Metaspace", ENCODING_SENTENCEPIECE},
                  {"ByteFallback", ENCODING_SENTENCEPIECE},
                  {"WordPiece", ENCODING_WORDPIECE}};
-    const cJSON *const type = pl_json_member(decoder, "type");
+    const cJSON *const type = plk_json_member(decoder, "type");
     for (size_t i = 0; cJSON_IsString(type) && i < sizeof known / sizeof *known; i++)
         if (strcmp(type->valuestring, known[i].type) == 0)
             return known[i].encoding;
-    const cJSON *const list = pl_json_member(decoder, "decoders");
+    const cJSON *const list = plk_json_member(decoder, "decoders");
     int found = ENCODING_AUTO;
     for (const cJSON *item = depth < 4 && cJSON_IsArray(list) ? list->child : NULL;
          item != NULL && found == ENCODING_AUTO; item = item->next)
@@ -153,7 +153,7 @@ static int find_encoding(const cJSON *decoder, unsigned depth)
 
 static int read_object(const reader *r, const cJSON *root)
 {
-    if (pl_json_member(root, "added_tokens_decoder") != NULL)
+    if (plk_json_member(root, "added_tokens_decoder") != NULL)
         return complain(r->who, EXIT_DATA,
                         "%s: a tokenizer_config.json, which has added tokens only; give the "
                         "vocabulary, and this file as --added-tokens",
@@ -165,10 +165,10 @@ static int read_root(const reader *r, const cJSON *root)
 {
     if (cJSON_IsArray(root))
         return read_list(r, root);
-    const cJSON *const model = pl_json_member(root, "model");
+    const cJSON *const model = plk_json_member(root, "model");
     if (cJSON_IsObject(root) && !cJSON_IsObject(model))
         return read_object(r, root);
-    const cJSON *const entries = pl_json_member(model, "vocab");
+    const cJSON *const entries = plk_json_member(model, "vocab");
     if (!cJSON_IsArray(entries) && !cJSON_IsObject(entries))
         return complain(r->who, EXIT_DATA,
                         "%s: is neither a list of texts, a map from text to id or from id to "
@@ -177,16 +177,16 @@ static int read_root(const reader *r, const cJSON *root)
     const int code = cJSON_IsArray(entries) ? read_list(r, entries) : read_map(r, entries, false);
     if (code != EXIT_DONE)
         return code;
-    r->v->encoding = find_encoding(pl_json_member(root, "decoder"), 0);
-    return read_added(r, pl_json_member(root, "added_tokens"));
+    r->v->encoding = find_encoding(plk_json_member(root, "decoder"), 0);
+    return read_added(r, plk_json_member(root, "added_tokens"));
 }
 
 /* added_tokens.json, a map from text to id; tokenizer_config.json; a tokenizer.json, or its
  * list. */
 static int read_added_root(const reader *r, const cJSON *root)
 {
-    const cJSON *const list = cJSON_IsArray(root) ? root : pl_json_member(root, "added_tokens");
-    const cJSON *const ids = pl_json_member(root, "added_tokens_decoder");
+    const cJSON *const list = cJSON_IsArray(root) ? root : plk_json_member(root, "added_tokens");
+    const cJSON *const ids = plk_json_member(root, "added_tokens_decoder");
     if (cJSON_IsArray(list))
         return read_added(r, list);
     if (cJSON_IsObject(ids))
@@ -202,11 +202,11 @@ static int read_added_root(const reader *r, const cJSON *root)
 static int read_json(vocab *v, const vocab_file *file,
                      int (*read)(const reader *r, const cJSON *root))
 {
-    pl_json json;
-    pl_json_problem problem;
+    plk_json json;
+    plk_json_problem problem;
     pluck_error err;
     const pluck_status status =
-        pl_json_parse(&json, file->text, file->n, PL_JSON_NUL, NULL, &problem, &err);
+        plk_json_parse(&json, file->text, file->n, PLK_JSON_NUL, NULL, &problem, &err);
     if (status == PLUCK_ERR_FORMAT) {
         size_t line = 1;
         for (size_t i = 0; i < problem.at; i++)
@@ -226,7 +226,7 @@ static int read_json(vocab *v, const vocab_file *file,
         .n_ids = n_ids > LEAST_IDS ? n_ids : LEAST_IDS,
     };
     const int code = r.bytes == NULL ? complain_memory(file->who) : read(&r, json.root);
-    pl_json_close(&json);
+    plk_json_close(&json);
     free(r.bytes);
     return code;
 }

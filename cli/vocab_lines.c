@@ -35,7 +35,7 @@ static size_t read_code_point(const char *text, size_t n, char bytes[4], size_t 
     for (size_t i = *n_bytes; i-- > 1; value >>= 6)
         bytes[i] = (char)(0x80 | (value & 0x3f));
     bytes[0] = (char)(leads[*n_bytes] | value);
-    return pl_utf8_decode(bytes, *n_bytes, &unused) == *n_bytes ? end + 1 : 0;
+    return plk_utf8_decode(bytes, *n_bytes, &unused) == *n_bytes ? end + 1 : 0;
 }
 
 /* Undoes the escapes of one line in place and returns its new length. A backslash before anything

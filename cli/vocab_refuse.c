@@ -69,7 +69,7 @@ static bool is_binary(const vocab_file *file)
     bool is_utf8 = true;
     uint32_t code_point = 0;
     for (size_t i = 0; i < file->n && is_utf8;) {
-        const size_t length = pl_utf8_decode(file->text + i, file->n - i, &code_point);
+        const size_t length = plk_utf8_decode(file->text + i, file->n - i, &code_point);
         is_utf8 = length > 0;
         i += length;
     }

@@ -118,9 +118,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pluck_dump *mapped = NULL, *streamed = NULL;
     pluck_error err = {0}, stream_err = {0};
     pluck_status status =
-        pl_dump_open_memory(&mapped, "file", content, content_size, false, &options, &err);
-    pluck_status stream_status = pl_dump_open_memory(&streamed, "stream", content, content_size,
-                                                     true, &options, &stream_err);
+        plk_dump_open_memory(&mapped, "file", content, content_size, false, &options, &err);
+    pluck_status stream_status = plk_dump_open_memory(&streamed, "stream", content, content_size,
+                                                      true, &options, &stream_err);
     check_error(status, &err);
     check_error(stream_status, &stream_err);
     if (mapped)

@@ -28,20 +28,20 @@ static void check_text(const char *parsed, const char *bytes, size_t n)
     require(strlen(parsed) == length && memcmp(parsed, bytes, length) == 0, "strings differ");
 }
 
-static void check_node(const pl_json *json, const cJSON *node, char *bytes, unsigned depth)
+static void check_node(const plk_json *json, const cJSON *node, char *bytes, unsigned depth)
 {
     size_t length = 0;
-    const char *text = pl_json_value_text(json, node, &length);
-    require(depth <= PL_JSON_MAX_DEPTH, "deeper than what passes the check");
+    const char *text = plk_json_value_text(json, node, &length);
+    require(depth <= PLK_JSON_MAX_DEPTH, "deeper than what passes the check");
     require(text >= json->text && length > 0 &&
                 length <= json->size_bytes - (size_t)(text - json->text),
             "a value outside of the text");
     if (node->string)
-        check_text(node->string, bytes, pl_json_key(json, node, bytes));
+        check_text(node->string, bytes, plk_json_key(json, node, bytes));
     if (cJSON_IsString(node))
-        check_text(node->valuestring, bytes, pl_json_string(json, node, bytes));
+        check_text(node->valuestring, bytes, plk_json_string(json, node, bytes));
     if (cJSON_IsNumber(node))
-        require(!isnan(pl_json_number(json, node)), "a number that is none");
+        require(!isnan(plk_json_number(json, node)), "a number that is none");
     for (const cJSON *child = node->child; child; child = child->next)
         check_node(json, child, bytes, depth + 1);
 }
@@ -53,21 +53,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *text = malloc(size);
     char *bytes = malloc(size);
     if (text && bytes) {
-        pl_json json;
-        pl_json_problem problem = {SIZE_MAX, NULL};
+        plk_json json;
+        plk_json_problem problem = {SIZE_MAX, NULL};
         pluck_error err = {0};
         memcpy(text, data + 1, size - 1);
-        const pluck_status status = pl_json_parse(
-            &json, text, size - 1, data[0] & 1 ? PL_JSON_NUL : 0, NULL, &problem, &err);
+        const pluck_status status = plk_json_parse(
+            &json, text, size - 1, data[0] & 1 ? PLK_JSON_NUL : 0, NULL, &problem, &err);
         require(status == PLUCK_OK || status == PLUCK_ERR_FORMAT, "unexpected status");
         if (status == PLUCK_OK)
             check_node(&json, json.root, bytes, 0);
         else
             require(problem.what && problem.at <= size, "no problem is told");
-        pl_json_close(&json);
-        if (pl_json_open(&json, text, size - 1, NULL, NULL, &err) != PLUCK_OK)
+        plk_json_close(&json);
+        if (plk_json_open(&json, text, size - 1, NULL, NULL, &err) != PLUCK_OK)
             require(err.status == PLUCK_ERR_CONFIG && err.message[0], "no message");
-        pl_json_close(&json);
+        plk_json_close(&json);
     }
     free(text);
     free(bytes);

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     for (int i = 0; i < 2; i++) {
         const pluck_status status =
-            pl_targets_open_memory(&opened[i], "targets", data, size, i == 1, NULL, &err);
+            plk_targets_open_memory(&opened[i], "targets", data, size, i == 1, NULL, &err);
         require(status == PLUCK_OK || status == PLUCK_ERR_FORMAT, "unexpected status", &err);
     }
     require(!opened[0] == !opened[1], "the stream is refused, the file is not", &err);

@@ -71,7 +71,7 @@ static void use_huffman(const pluck_huffman *huffman, pluck_pcg64 *rng)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
     pluck_error err = {0};
     pluck_alias *alias = NULL;
     pluck_sum_tree *tree = NULL;
@@ -80,11 +80,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     pluck_pcg64_seed(&rng, size, 0, 0);
-    pl_source source;
-    pl_source_open_memory(&source, "fuzzed", data + 1, size - 1, false, &allocator);
-    const pluck_status status = data[0] % 3 == 0   ? pl_alias_read(&alias, &source, NULL, &err)
-                                : data[0] % 3 == 1 ? pl_sum_tree_read(&tree, &source, NULL, &err)
-                                                   : pl_huffman_read(&huffman, &source, NULL, &err);
+    plk_source source;
+    plk_source_open_memory(&source, "fuzzed", data + 1, size - 1, false, &allocator);
+    const pluck_status status = data[0] % 3 == 0 ? plk_alias_read(&alias, &source, NULL, &err)
+                                : data[0] % 3 == 1
+                                    ? plk_sum_tree_read(&tree, &source, NULL, &err)
+                                    : plk_huffman_read(&huffman, &source, NULL, &err);
     require(status == PLUCK_OK || status == PLUCK_ERR_FORMAT || status == PLUCK_ERR_NOMEM,
             "unexpected status", &err);
     if (alias)
@@ -96,6 +97,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pluck_alias_destroy(&alias);
     pluck_sum_tree_destroy(&tree);
     pluck_huffman_destroy(&huffman);
-    pl_source_close(&source);
+    plk_source_close(&source);
     return 0;
 }

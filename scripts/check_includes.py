@@ -60,7 +60,7 @@ INTRINSICS = re.compile(r"(\w*intrin|arm_\w+|cpuid)\.h")
 THREADS = re.compile(r"(pthread|threads|omp)\.h")
 ISA_FILE = re.compile(r"kernels_(scalar|sse\w*|avx\w*|neon\w*|sve\w*|rvv\w*)")
 # What a stage, a dump reader or an importer defines instead of functions with a header.
-DESCRIPTOR = re.compile(r"^const (?:pl_stage|pl_dump_reader|pl_importer) \w+ = \{", re.MULTILINE)
+DESCRIPTOR = re.compile(r"^const (?:plk_stage|plk_dump_reader|plk_importer) \w+ = \{", re.MULTILINE)
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
 COMMENT_OR_STRING = re.compile(
     r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])'(?:\\.|[^'\\\n])*'""", re.DOTALL)

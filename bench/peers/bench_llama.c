@@ -178,7 +178,7 @@ typedef struct peer_cost {
 
 static void report(const peer_bench *b, const peer_chain *chain, const peer_cost *cost)
 {
-    const char *isa = pl_kernels_get(b->isa)->name;
+    const char *isa = plk_kernels_get(b->isa)->name;
     const char *remark = "";
     if (chain->comparable && cost->n_survivors != cost->n_peer_survivors)
         remark = "  survivors differ";
@@ -250,7 +250,7 @@ static bool run_rows(peer_bench *b, const bench_rows *rows)
     b->plan.prepare = bench_place_prepare;
     b->plan.prepare_context = &b->place;
     bench_rows_describe(rows);
-    printf("%s\n%-20s %12s %12s %12s %9s %16s %9s %9s\n", pl_kernels_get(b->isa)->name, "chain",
+    printf("%s\n%-20s %12s %12s %12s %9s %16s %9s %9s\n", plk_kernels_get(b->isa)->name, "chain",
            "sample ns", "draw ns", "libllama ns", "times", "p10-p90", "survivors", "libllama's");
     for (size_t i = 0; i < sizeof peer_chains / sizeof *peer_chains; i++) {
         const peer_chain *chain = &peer_chains[i];

@@ -51,7 +51,7 @@ static void store_row(bench_rows *rows, size_t row, const float *x)
 {
     unsigned char *out = rows->data + row * rows->row_bytes;
     const size_t value_bytes = pluck_dtype_size_bytes(rows->dtype);
-    for (size_t i = 0; i < rows->n_blocks * PL_BLOCK; i++) {
+    for (size_t i = 0; i < rows->n_blocks * PLK_BLOCK; i++) {
         const float value = i < rows->n_vocab ? x[i] : -INFINITY;
         const uint16_t half = rows->dtype == PLUCK_F16 ? to_f16(value) : to_bf16(value);
         if (rows->dtype == PLUCK_F32)
@@ -64,8 +64,8 @@ static void store_row(bench_rows *rows, size_t row, const float *x)
 static bool allocate(bench_rows *rows, size_t n_rows)
 {
     rows->n_rows = n_rows;
-    rows->n_blocks = (rows->n_vocab + (size_t)PL_BLOCK - 1) / PL_BLOCK;
-    rows->row_bytes = rows->n_blocks * PL_BLOCK * pluck_dtype_size_bytes(rows->dtype);
+    rows->n_blocks = (rows->n_vocab + (size_t)PLK_BLOCK - 1) / PLK_BLOCK;
+    rows->row_bytes = rows->n_blocks * PLK_BLOCK * pluck_dtype_size_bytes(rows->dtype);
     rows->rotation = n_rows > 1 && 2 * rows->row_bytes <= bench_cache_bytes(2) / 2 ? 2 : 1;
     rows->data = aligned_alloc(64, n_rows * rows->row_bytes);
     if (!rows->data)
@@ -92,7 +92,7 @@ static bool open_kind(bench_rows *rows, const bench_logit_kind *kind)
 static float value_of(const void *data, pluck_dtype dtype, size_t index)
 {
     float value = 0;
-    const pl_kernels *scalar = pl_kernels_get(PLUCK_ISA_SCALAR);
+    const plk_kernels *scalar = plk_kernels_get(PLUCK_ISA_SCALAR);
     const unsigned char *at = (const unsigned char *)data + index * pluck_dtype_size_bytes(dtype);
     if (dtype == PLUCK_F32)
         memcpy(&value, at, sizeof value);

@@ -21,7 +21,7 @@ void bench_place_prepare(void *place, size_t repetition);
 /* R: the scan kernel over the rows. */
 typedef struct bench_scan {
     const bench_place *place;
-    const pl_kernels *kernels;
+    const plk_kernels *kernels;
     float *block_max; /* one a block */
     bool saw_nan;
 } bench_scan;

@@ -19,14 +19,14 @@ static void default_free(void *user, void *memory)
     free(memory);
 }
 
-pluck_allocator pl_allocator_or_default(const pluck_allocator *allocator)
+pluck_allocator plk_allocator_or_default(const pluck_allocator *allocator)
 {
     if (allocator)
         return *allocator;
     return (pluck_allocator){default_alloc, default_free, NULL};
 }
 
-bool pl_add_size(size_t a, size_t b, size_t *sum)
+bool plk_add_size(size_t a, size_t b, size_t *sum)
 {
     if (a > SIZE_MAX - b)
         return false;
@@ -34,7 +34,7 @@ bool pl_add_size(size_t a, size_t b, size_t *sum)
     return true;
 }
 
-bool pl_mul_size(size_t a, size_t b, size_t *product)
+bool plk_mul_size(size_t a, size_t b, size_t *product)
 {
     if (b != 0 && a > SIZE_MAX / b)
         return false;
@@ -42,23 +42,23 @@ bool pl_mul_size(size_t a, size_t b, size_t *product)
     return true;
 }
 
-void *pl_alloc(const pluck_allocator *allocator, size_t n, size_t size_bytes)
+void *plk_alloc(const pluck_allocator *allocator, size_t n, size_t size_bytes)
 {
     size_t total = 0;
-    if (!pl_mul_size(n ? n : 1, size_bytes, &total) || total > PTRDIFF_MAX)
+    if (!plk_mul_size(n ? n : 1, size_bytes, &total) || total > PTRDIFF_MAX)
         return NULL;
     return allocator->alloc(allocator->user, total);
 }
 
-void *pl_alloc_zero(const pluck_allocator *allocator, size_t n, size_t size_bytes)
+void *plk_alloc_zero(const pluck_allocator *allocator, size_t n, size_t size_bytes)
 {
-    void *memory = pl_alloc(allocator, n, size_bytes);
+    void *memory = plk_alloc(allocator, n, size_bytes);
     if (memory)
         memset(memory, 0, (n ? n : 1) * size_bytes);
     return memory;
 }
 
-void pl_free(const pluck_allocator *allocator, void *memory)
+void plk_free(const pluck_allocator *allocator, void *memory)
 {
     if (memory)
         allocator->free(allocator->user, memory);

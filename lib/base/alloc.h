@@ -1,26 +1,26 @@
 /*
  * Memory through the caller's allocator, and sizes that cannot overflow unnoticed.
  */
-#ifndef PL_ALLOC_H
-#define PL_ALLOC_H
+#ifndef PLK_ALLOC_H
+#define PLK_ALLOC_H
 
 #include <pluck/base.h>
 
 /* *allocator, or malloc and free for NULL: objects keep this copy. */
-pluck_allocator pl_allocator_or_default(const pluck_allocator *allocator);
+pluck_allocator plk_allocator_or_default(const pluck_allocator *allocator);
 
 /* n * size_bytes bytes, not cleared; NULL if the product overflows or memory is short. n = 0
  * allocates one element. */
-void *pl_alloc(const pluck_allocator *allocator, size_t n, size_t size_bytes);
+void *plk_alloc(const pluck_allocator *allocator, size_t n, size_t size_bytes);
 
 /* The same, cleared. */
-void *pl_alloc_zero(const pluck_allocator *allocator, size_t n, size_t size_bytes);
+void *plk_alloc_zero(const pluck_allocator *allocator, size_t n, size_t size_bytes);
 
 /* NULL is allowed. */
-void pl_free(const pluck_allocator *allocator, void *memory);
+void plk_free(const pluck_allocator *allocator, void *memory);
 
 /* *sum = a + b, *product = a * b; false, and nothing written, on overflow. */
-bool pl_add_size(size_t a, size_t b, size_t *sum);
-bool pl_mul_size(size_t a, size_t b, size_t *product);
+bool plk_add_size(size_t a, size_t b, size_t *sum);
+bool plk_mul_size(size_t a, size_t b, size_t *product);
 
 #endif

@@ -14,7 +14,7 @@
 /* The longest path and what is said about it. */
 enum { TEXT_BYTES = 4096 + 512 };
 
-pluck_status pl_fail(pluck_error *err, pluck_status status, const char *format, ...)
+pluck_status plk_fail(pluck_error *err, pluck_status status, const char *format, ...)
 {
     if (!err)
         return status;
@@ -30,12 +30,12 @@ pluck_status pl_fail(pluck_error *err, pluck_status status, const char *format, 
         (void)fesetround(rounding);
     if (written < 0)
         text[0] = '\0';
-    pl_show_line(err->message, sizeof err->message, text);
+    plk_show_line(err->message, sizeof err->message, text);
     err->status = status;
     return status;
 }
 
-pluck_status pl_fail_nomem(pluck_error *err, size_t size_bytes)
+pluck_status plk_fail_nomem(pluck_error *err, size_t size_bytes)
 {
-    return pl_fail(err, PLUCK_ERR_NOMEM, "out of memory: %zu bytes were asked for", size_bytes);
+    return plk_fail(err, PLUCK_ERR_NOMEM, "out of memory: %zu bytes were asked for", size_bytes);
 }

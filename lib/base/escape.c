@@ -11,7 +11,7 @@
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 #define ELLIPSIS    "\xe2\x80\xa6"
 
-size_t pl_utf8_decode(const char *text, size_t n, uint32_t *code_point)
+size_t plk_utf8_decode(const char *text, size_t n, uint32_t *code_point)
 {
     static const uint32_t smallest[5] = {0, 0, 0x80, 0x800, 0x10000};
     unsigned char lead = (unsigned char)text[0];
@@ -35,7 +35,7 @@ size_t pl_utf8_decode(const char *text, size_t n, uint32_t *code_point)
     return length;
 }
 
-bool pl_utf8_is_cut(const char *text, size_t n)
+bool plk_utf8_is_cut(const char *text, size_t n)
 {
     unsigned char lead = (unsigned char)text[0];
     size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
@@ -98,25 +98,25 @@ typedef struct rules {
     }
 
 static const rules notations[] = {
-    [PL_PLAIN] = {{NAMED}, "\\u{%X}", "\\x%02X"},
-    [PL_QUOTED] = {{NAMED, {'"', "\\\""}, {'\\', "\\\\"}}, "\\u{%X}", "\\x%02X"},
-    [PL_CSV] = {{NAMED, {'"', "\"\""}, {'\\', "\\\\"}}, "\\u{%X}", "\\x%02X"},
-    [PL_SCREEN] = {{{'\n', "\n"}, {'\t', "\t"}}, "\\u{%X}", REPLACEMENT},
-    [PL_JSON] = {{NAMED, {'"', "\\\""}, {'\\', "\\\\"}}, "\\u%04x", REPLACEMENT},
-    [PL_SCRIPT] = {{NAMED, {'"', "\\\""}, {'\\', "\\\\"}, {'<', "\\u003c"}},
-                   "\\u%04x",
-                   REPLACEMENT},
-    [PL_XML] = {{NAMED, {'<', "&lt;"}, {'>', "&gt;"}, {'&', "&amp;"}, {'"', "&quot;"}},
-                "\\u{%X}",
-                "\\x%02X"},
+    [PLK_PLAIN] = {{NAMED}, "\\u{%X}", "\\x%02X"},
+    [PLK_QUOTED] = {{NAMED, {'"', "\\\""}, {'\\', "\\\\"}}, "\\u{%X}", "\\x%02X"},
+    [PLK_CSV] = {{NAMED, {'"', "\"\""}, {'\\', "\\\\"}}, "\\u{%X}", "\\x%02X"},
+    [PLK_SCREEN] = {{{'\n', "\n"}, {'\t', "\t"}}, "\\u{%X}", REPLACEMENT},
+    [PLK_JSON] = {{NAMED, {'"', "\\\""}, {'\\', "\\\\"}}, "\\u%04x", REPLACEMENT},
+    [PLK_SCRIPT] = {{NAMED, {'"', "\\\""}, {'\\', "\\\\"}, {'<', "\\u003c"}},
+                    "\\u%04x",
+                    REPLACEMENT},
+    [PLK_XML] = {{NAMED, {'<', "&lt;"}, {'>', "&gt;"}, {'&', "&amp;"}, {'"', "&quot;"}},
+                 "\\u{%X}",
+                 "\\x%02X"},
 };
 
-pl_shown pl_show(pl_notation notation, const char *text, size_t n)
+plk_shown plk_show(plk_notation notation, const char *text, size_t n)
 {
     const rules *r = &notations[notation];
-    pl_shown s = {.n_read = 1};
+    plk_shown s = {.n_read = 1};
     uint32_t code_point = 0;
-    size_t length = pl_utf8_decode(text, n, &code_point);
+    size_t length = plk_utf8_decode(text, n, &code_point);
     size_t i = 0;
     while (r->specials[i].shown && r->specials[i].c != text[0])
         i++;
@@ -139,11 +139,11 @@ pl_shown pl_show(pl_notation notation, const char *text, size_t n)
     return s;
 }
 
-void pl_show_line(char *line, size_t capacity, const char *text)
+void plk_show_line(char *line, size_t capacity, const char *text)
 {
     size_t n = strlen(text), total = 0, at = 0, used = 0;
-    for (size_t i = 0; i < n; i += pl_show(PL_PLAIN, text + i, n - i).n_read)
-        total += pl_show(PL_PLAIN, text + i, n - i).n;
+    for (size_t i = 0; i < n; i += plk_show(PLK_PLAIN, text + i, n - i).n_read)
+        total += plk_show(PLK_PLAIN, text + i, n - i).n;
     /* What is before head is kept, and what is from tail on; there is nothing between them if all
      * fits. */
     size_t room = capacity - 1 - strlen(ELLIPSIS);
@@ -151,7 +151,7 @@ void pl_show_line(char *line, size_t capacity, const char *text)
     size_t tail = total < capacity ? total : total - (room - head);
     bool is_cut = false;
     for (size_t i = 0; i < n;) {
-        pl_shown s = pl_show(PL_PLAIN, text + i, n - i);
+        plk_shown s = plk_show(PLK_PLAIN, text + i, n - i);
         i += s.n_read;
         at += s.n;
         if (at > head && at - s.n < tail) {

@@ -2,8 +2,8 @@
  * Text that came from outside (token texts, labels, names of files and tensors): any bytes, shown
  * so that a terminal, a spreadsheet or a browser only ever displays it.
  */
-#ifndef PL_ESCAPE_H
-#define PL_ESCAPE_H
+#ifndef PLK_ESCAPE_H
+#define PLK_ESCAPE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,38 +12,38 @@
 /* The bytes of the character at text[0] .. text[n - 1], n >= 1, and its number in *code_point; 0 if
  * no valid character starts there (over-long forms, surrogates and numbers above U+10FFFF are not
  * valid). */
-size_t pl_utf8_decode(const char *text, size_t n, uint32_t *code_point);
+size_t plk_utf8_decode(const char *text, size_t n, uint32_t *code_point);
 
 /* Whether text[0] .. text[n - 1] is the start of a longer character that may be valid. */
-bool pl_utf8_is_cut(const char *text, size_t n);
+bool plk_utf8_is_cut(const char *text, size_t n);
 
 /* What escapes unsafe characters: those that a terminal may take for a command or that change the
  * order of the text around them (C0, DEL, C1, directional marks, line and paragraph separators),
  * and those that XML forbids. */
-typedef enum pl_notation {
-    PL_PLAIN,  /* \n, \t, \r, \u{HEX}; \xHH for a byte that is not UTF-8; the rest as it is       */
-    PL_QUOTED, /* the same between double quotes: \" and \\ too                                   */
-    PL_CSV,    /* the same between the quotes of a CSV field: "" and \\                           */
-    PL_SCREEN, /* running text: line breaks and tabs stay, \u{HEX}; U+FFFD for a byte not UTF-8   */
-    PL_JSON,   /* between the quotes of a JSON string: \n, \uHHHH; U+FFFD for a byte not UTF-8    */
-    PL_SCRIPT, /* the same inside of an HTML script element: < too                                */
-    PL_XML     /* text and attribute values of XML and HTML: &lt; and so on, otherwise PL_PLAIN   */
-} pl_notation;
+typedef enum plk_notation {
+    PLK_PLAIN,  /* \n, \t, \r, \u{HEX}; \xHH for a byte that is not UTF-8; the rest as it is */
+    PLK_QUOTED, /* the same between double quotes: \" and \\ too */
+    PLK_CSV,    /* the same between the quotes of a CSV field: "" and \\ */
+    PLK_SCREEN, /* running text: line breaks and tabs stay, \u{HEX}; U+FFFD for a byte not UTF-8 */
+    PLK_JSON,   /* between the quotes of a JSON string: \n, \uHHHH; U+FFFD for a byte not UTF-8 */
+    PLK_SCRIPT, /* the same inside of an HTML script element: < too */
+    PLK_XML     /* text and attribute values of XML and HTML: &lt; and so on, otherwise PLK_PLAIN */
+} plk_notation;
 
 /* What stands for the first character of a text. */
-typedef struct pl_shown {
+typedef struct plk_shown {
     size_t n_read;    /* bytes of the text that it stands for, at least 1 */
     size_t n;         /* bytes of shown                                   */
     unsigned columns; /* that a terminal uses for it                      */
     char shown[13];   /* NUL-terminated                                   */
-} pl_shown;
+} plk_shown;
 
 /* text[0] .. text[n - 1], n >= 1. */
-pl_shown pl_show(pl_notation notation, const char *text, size_t n);
+plk_shown plk_show(plk_notation notation, const char *text, size_t n);
 
-/* Writes a NUL-terminated text as one line in PL_PLAIN; where capacity bytes (at least 32, the NUL
+/* Writes a NUL-terminated text as one line in PLK_PLAIN; where capacity bytes (at least 32, the NUL
  * among them) are too few, an ellipsis stands for its middle, since messages begin with a name and
  * end with the reason. */
-void pl_show_line(char *line, size_t capacity, const char *text);
+void plk_show_line(char *line, size_t capacity, const char *text);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-bool pl_is_sorted(const void *items, size_t n, size_t size_bytes, pl_before before)
+bool plk_is_sorted(const void *items, size_t n, size_t size_bytes, plk_before before)
 {
     const char *item = items;
     for (size_t i = 1; i < n; i++, item += size_bytes) {
@@ -19,7 +19,7 @@ bool pl_is_sorted(const void *items, size_t n, size_t size_bytes, pl_before befo
 /* Merges the sorted [left, middle) and [middle, right) into out; equal items of the first come
  * first. */
 static void merge(const char *left, const char *middle, const char *right, char *out,
-                  size_t size_bytes, pl_before before)
+                  size_t size_bytes, plk_before before)
 {
     const char *a = left, *b = middle;
     while (a < middle && b < right) {
@@ -38,9 +38,9 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-void pl_sort(void *items, void *scratch, size_t n, size_t size_bytes, pl_before before)
+void plk_sort(void *items, void *scratch, size_t n, size_t size_bytes, plk_before before)
 {
-    if (pl_is_sorted(items, n, size_bytes, before))
+    if (plk_is_sorted(items, n, size_bytes, before))
         return;
     char *from = items, *to = scratch;
     for (size_t run = 1; run < n; run *= 2) {

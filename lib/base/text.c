@@ -19,7 +19,7 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-size_t pl_edit_distance(const char *a, const char *b)
+size_t plk_edit_distance(const char *a, const char *b)
 {
     size_t n_a = strlen(a), n_b = strlen(b);
     if (n_a > MAX_NAME || n_b > MAX_NAME)
@@ -47,7 +47,7 @@ size_t pl_edit_distance(const char *a, const char *b)
     return previous[n_b];
 }
 
-bool pl_is_near(size_t distance, const char *name)
+bool plk_is_near(size_t distance, const char *name)
 {
     size_t allowed = strlen(name) / 3;
     return distance <= (allowed ? allowed : 1);

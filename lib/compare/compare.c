@@ -32,7 +32,7 @@ static size_t load(const pluck_logits *logits, size_t begin, double *values)
 {
     const size_t left = logits->n_vocab - begin, n = left < BLOCK ? left : BLOCK;
     const size_t size = pluck_dtype_size_bytes(logits->dtype);
-    pl_widen_double((const uint8_t *)logits->data + begin * size, logits->dtype, n, values);
+    plk_widen_double((const uint8_t *)logits->data + begin * size, logits->dtype, n, values);
     return n;
 }
 
@@ -44,9 +44,9 @@ static pluck_status find_max(side *s, const char *name, pluck_error *err)
         const size_t n = load(&s->logits, begin, values);
         for (size_t i = 0; i < n; i++) {
             if (isnan(values[i]) || values[i] == (double)INFINITY)
-                return pl_fail(err, PLUCK_ERR_NAN,
-                               "%s: the logit of token %zu is %s; logits must be finite or -inf",
-                               name, begin + i, isnan(values[i]) ? "NaN" : "+inf");
+                return plk_fail(err, PLUCK_ERR_NAN,
+                                "%s: the logit of token %zu is %s; logits must be finite or -inf",
+                                name, begin + i, isnan(values[i]) ? "NaN" : "+inf");
             s->n_allowed += values[i] != -(double)INFINITY;
             if (values[i] > s->max) {
                 s->max = values[i];
@@ -55,24 +55,24 @@ static pluck_status find_max(side *s, const char *name, pluck_error *err)
         }
     }
     if (s->n_allowed == 0)
-        return pl_fail(err, PLUCK_ERR_EMPTY, "%s: every token is banned", name);
+        return plk_fail(err, PLUCK_ERR_EMPTY, "%s: every token is banned", name);
     return PLUCK_OK;
 }
 
-static void find_sum(side *s, pl_ranks *ranks)
+static void find_sum(side *s, plk_ranks *ranks)
 {
     double values[BLOCK], total = 0.0;
     for (size_t begin = 0; begin < s->logits.n_vocab; begin += BLOCK) {
         const size_t n = load(&s->logits, begin, values);
         double sum = 0.0;
         for (size_t i = 0; i < n; i++) {
-            sum += pl_exp(values[i] - s->max);
+            sum += plk_exp(values[i] - s->max);
             if (ranks)
-                pl_ranks_add(ranks, (pluck_token)(begin + i), values[i]);
+                plk_ranks_add(ranks, (pluck_token)(begin + i), values[i]);
         }
         total += sum;
     }
-    s->log_sum = pl_log(total);
+    s->log_sum = plk_log(total);
 }
 
 typedef struct sums {
@@ -89,7 +89,7 @@ static sums add_block(const side *a, const side *b, double *la, double *lb, size
         const bool in_a = la[i] != -(double)INFINITY, in_b = lb[i] != -(double)INFINITY;
         la[i] = (la[i] - a->max) - a->log_sum;
         lb[i] = (lb[i] - b->max) - b->log_sum;
-        const double p = pl_exp(la[i]), q = pl_exp(lb[i]);
+        const double p = plk_exp(la[i]), q = plk_exp(lb[i]);
         s.variation += fabs(p - q);
         if (in_a)
             s.entropy_a -= p * la[i];
@@ -141,7 +141,8 @@ static double value_at(const pluck_logits *logits, pluck_token token)
 {
     double value = 0.0;
     const size_t size = pluck_dtype_size_bytes(logits->dtype);
-    pl_widen_double((const uint8_t *)logits->data + (size_t)token * size, logits->dtype, 1, &value);
+    plk_widen_double((const uint8_t *)logits->data + (size_t)token * size, logits->dtype, 1,
+                     &value);
     return value;
 }
 
@@ -154,20 +155,21 @@ static pluck_status check(pluck_logits a, pluck_logits b, pluck_token target,
                           const pluck_comparison *result, pluck_error *err)
 {
     if (!a.data || !b.data || !result)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_compare_rows: %s is NULL",
-                       result ? "a row" : "result");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_compare_rows: %s is NULL",
+                        result ? "a row" : "result");
     if (!pluck_dtype_name(a.dtype) || !pluck_dtype_name(b.dtype))
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_compare_rows: dtype %d is no pluck_dtype",
-                       (int)(pluck_dtype_name(a.dtype) ? b.dtype : a.dtype));
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_compare_rows: dtype %d is no pluck_dtype",
+                        (int)(pluck_dtype_name(a.dtype) ? b.dtype : a.dtype));
     if (a.n_vocab != b.n_vocab || a.n_vocab < 1 || a.n_vocab > PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "rows of %" PRIu32 " and %" PRIu32 " values: expected as many in both, 1 to "
-                       "%" PRIu32,
-                       a.n_vocab, b.n_vocab, PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "rows of %" PRIu32 " and %" PRIu32
+                        " values: expected as many in both, 1 to "
+                        "%" PRIu32,
+                        a.n_vocab, b.n_vocab, PLUCK_MAX_VOCAB);
     if (target >= 0 && (uint32_t)target >= a.n_vocab)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "the target %d is outside the vocabulary of %" PRIu32 " tokens", (int)target,
-                       a.n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "the target %d is outside the vocabulary of %" PRIu32 " tokens",
+                        (int)target, a.n_vocab);
     return PLUCK_OK;
 }
 
@@ -175,7 +177,7 @@ static pluck_status compare_rows(pluck_logits a, pluck_logits b, pluck_token tar
                                  pluck_comparison *result, pluck_error *err)
 {
     side x = {.logits = a}, y = {.logits = b};
-    pl_ranks ranks = {.n = 0};
+    plk_ranks ranks = {.n = 0};
     pluck_status status = check(a, b, target, result, err);
     if (status == PLUCK_OK)
         status = find_max(&x, "the first row", err);
@@ -189,9 +191,9 @@ static pluck_status compare_rows(pluck_logits a, pluck_logits b, pluck_token tar
     add_all(&x, &y, result);
     for (size_t i = 0; i < ranks.n; i++)
         ranks.other[i] = value_at(&b, ranks.tokens[i]);
-    result->rank_correlation = pl_ranks_correlation(&ranks);
-    result->top_prob_a = pl_exp(-x.log_sum);
-    result->top_prob_b = pl_exp(-y.log_sum);
+    result->rank_correlation = plk_ranks_correlation(&ranks);
+    result->top_prob_a = plk_exp(-x.log_sum);
+    result->top_prob_b = plk_exp(-y.log_sum);
     result->nll_a = nll_of(&x, target);
     result->nll_b = nll_of(&y, target);
     return PLUCK_OK;
@@ -200,8 +202,8 @@ static pluck_status compare_rows(pluck_logits a, pluck_logits b, pluck_token tar
 pluck_status pluck_compare_rows(pluck_logits a, pluck_logits b, pluck_token target,
                                 pluck_comparison *result, pluck_error *err)
 {
-    pl_fp_state fp = pl_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     pluck_status status = compare_rows(a, b, target, result, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }

@@ -9,14 +9,14 @@
 #include <math.h>
 
 /* Whether entry i leaves before entry j. */
-static bool is_less(const pl_ranks *ranks, size_t i, size_t j)
+static bool is_less(const plk_ranks *ranks, size_t i, size_t j)
 {
     if (ranks->values[i] != ranks->values[j])
         return ranks->values[i] < ranks->values[j];
     return ranks->tokens[i] > ranks->tokens[j];
 }
 
-static void swap(pl_ranks *ranks, size_t i, size_t j)
+static void swap(plk_ranks *ranks, size_t i, size_t j)
 {
     const pluck_token token = ranks->tokens[i];
     const double value = ranks->values[i];
@@ -26,7 +26,7 @@ static void swap(pl_ranks *ranks, size_t i, size_t j)
     ranks->values[j] = value;
 }
 
-static void sift_down(pl_ranks *ranks)
+static void sift_down(plk_ranks *ranks)
 {
     for (size_t i = 0;;) {
         size_t least = i;
@@ -40,7 +40,7 @@ static void sift_down(pl_ranks *ranks)
     }
 }
 
-void pl_ranks_add(pl_ranks *ranks, pluck_token token, double value)
+void plk_ranks_add(plk_ranks *ranks, pluck_token token, double value)
 {
     if (value == -(double)INFINITY)
         return;
@@ -76,7 +76,7 @@ static void to_ranks(double *values, size_t n)
         values[i] = ranks[i];
 }
 
-double pl_ranks_correlation(pl_ranks *ranks)
+double plk_ranks_correlation(plk_ranks *ranks)
 {
     const size_t n = ranks->n;
     const double mean = 0.5 * ((double)n + 1.0);

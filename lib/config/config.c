@@ -18,15 +18,15 @@ static const char default_draw[] = "categorical";
 static void free_content(pluck_config *config)
 {
     while (config->n_entries > 0)
-        pl_config_remove(config, config->n_entries - 1);
-    pl_free(&config->allocator, config->entries);
-    pl_free(&config->allocator, config->running);
-    pl_free(&config->allocator, config->order);
-    pl_free(&config->allocator, config->schema_uri);
-    pl_free(&config->allocator, config->description);
+        plk_config_remove(config, config->n_entries - 1);
+    plk_free(&config->allocator, config->entries);
+    plk_free(&config->allocator, config->running);
+    plk_free(&config->allocator, config->order);
+    plk_free(&config->allocator, config->schema_uri);
+    plk_free(&config->allocator, config->description);
 }
 
-void pl_config_move(pluck_config *to, pluck_config *from)
+void plk_config_move(pluck_config *to, pluck_config *from)
 {
     const pluck_allocator allocator = from->allocator;
     free_content(to);
@@ -37,21 +37,21 @@ void pl_config_move(pluck_config *to, pluck_config *from)
 pluck_status pluck_config_create(pluck_config **out, const pluck_allocator *allocator,
                                  pluck_error *err)
 {
-    const pl_stage *missing = NULL;
+    const plk_stage *missing = NULL;
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_config_create: out is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_create: out is NULL");
     *out = NULL;
-    pluck_allocator memory = pl_allocator_or_default(allocator);
-    pluck_config *config = pl_alloc_zero(&memory, 1, sizeof *config);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_config *config = plk_alloc_zero(&memory, 1, sizeof *config);
     if (!config)
-        return pl_fail_nomem(err, sizeof *config);
+        return plk_fail_nomem(err, sizeof *config);
     config->allocator = memory;
-    pluck_status status = pl_config_choose_draw(config, pl_stage_find(default_draw), err);
+    pluck_status status = plk_config_choose_draw(config, plk_stage_find(default_draw), err);
     if (status != PLUCK_OK) {
         pluck_config_destroy(&config);
         return status;
     }
-    pl_config_arrange(config, &missing);
+    plk_config_arrange(config, &missing);
     *out = config;
     return PLUCK_OK;
 }
@@ -62,7 +62,7 @@ void pluck_config_destroy(pluck_config **config)
         return;
     pluck_allocator allocator = (*config)->allocator;
     free_content(*config);
-    pl_free(&allocator, *config);
+    plk_free(&allocator, *config);
     *config = NULL;
 }
 
@@ -71,9 +71,9 @@ static pluck_status clone_bytes(void *out, const void *bytes, size_t n, size_t s
 {
     if (!bytes)
         return PLUCK_OK;
-    void *copy = pl_alloc(allocator, n, size_bytes);
+    void *copy = plk_alloc(allocator, n, size_bytes);
     if (!copy)
-        return pl_fail_nomem(err, n * size_bytes);
+        return plk_fail_nomem(err, n * size_bytes);
     if (n > 0)
         memcpy(copy, bytes, n * size_bytes);
     memcpy(out, &copy, sizeof copy);
@@ -83,10 +83,10 @@ static pluck_status clone_bytes(void *out, const void *bytes, size_t n, size_t s
 static pluck_status clone_entries(pluck_config *copy, const pluck_config *config, pluck_error *err)
 {
     for (size_t i = 0; i < config->n_entries; i++) {
-        const pl_config_entry *entry = &config->entries[i];
-        pl_config_entry *twin = &copy->entries[i];
-        pluck_status status = pl_params_clone(&twin->params, &entry->stage->info, entry->params,
-                                              &config->allocator, err);
+        const plk_config_entry *entry = &config->entries[i];
+        plk_config_entry *twin = &copy->entries[i];
+        pluck_status status = plk_params_clone(&twin->params, &entry->stage->info, entry->params,
+                                               &config->allocator, err);
         if (status != PLUCK_OK)
             return status;
         twin->stage = entry->stage;
@@ -105,23 +105,23 @@ static size_t text_size(const char *text)
 pluck_status pluck_config_clone(pluck_config **out, const pluck_config *config, pluck_error *err)
 {
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_config_clone: out is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_clone: out is NULL");
     *out = NULL;
     if (!config)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_config_clone: config is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_clone: config is NULL");
     const pluck_allocator *memory = &config->allocator;
-    pluck_config *copy = pl_alloc(memory, 1, sizeof *copy);
+    pluck_config *copy = plk_alloc(memory, 1, sizeof *copy);
     if (!copy)
-        return pl_fail_nomem(err, sizeof *copy);
+        return plk_fail_nomem(err, sizeof *copy);
     *copy = *config;
     copy->n_entries = 0;
-    copy->entries = pl_alloc(memory, config->capacity, sizeof *copy->entries);
+    copy->entries = plk_alloc(memory, config->capacity, sizeof *copy->entries);
     copy->running = NULL;
     copy->order = NULL;
     copy->schema_uri = copy->description = NULL;
     pluck_status status = copy->entries
                               ? clone_entries(copy, config, err)
-                              : pl_fail_nomem(err, config->capacity * sizeof *copy->entries);
+                              : plk_fail_nomem(err, config->capacity * sizeof *copy->entries);
     if (status == PLUCK_OK)
         status = clone_bytes(&copy->running, config->running, config->capacity,
                              sizeof *copy->running, memory, err);
@@ -149,13 +149,14 @@ pluck_status pluck_config_from_json(pluck_config **out, const char *json, size_t
 static pluck_status read_json(pluck_config *config, const char *json, size_t json_size_bytes,
                               pluck_error *err)
 {
-    pl_json tree;
-    const pl_fp_state fp = pl_fp_enter_text();
-    pluck_status status = pl_json_open(&tree, json, json_size_bytes, NULL, &config->allocator, err);
+    plk_json tree;
+    const plk_fp_state fp = plk_fp_enter_text();
+    pluck_status status =
+        plk_json_open(&tree, json, json_size_bytes, NULL, &config->allocator, err);
     if (status == PLUCK_OK)
-        status = pl_config_read(&(pl_config_reader){&tree, config, false, err});
-    pl_json_close(&tree);
-    pl_fp_leave(fp);
+        status = plk_config_read(&(plk_config_reader){&tree, config, false, err});
+    plk_json_close(&tree);
+    plk_fp_leave(fp);
     return status;
 }
 
@@ -166,10 +167,10 @@ pluck_status pluck_config_from_json_with_stages(pluck_config **out, const char *
 {
     pluck_config *config = NULL;
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_config_from_json: out is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_from_json: out is NULL");
     *out = NULL;
     if (!json && json_size_bytes > 0)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_config_from_json: json is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_from_json: json is NULL");
     pluck_status status = pluck_config_create(&config, allocator, err);
     if (status != PLUCK_OK)
         return status;
@@ -186,24 +187,24 @@ pluck_status pluck_config_from_json_with_stages(pluck_config **out, const char *
 pluck_status pluck_config_set(pluck_config *config, const char *flat_key, const char *json_value,
                               pluck_error *err)
 {
-    pl_json tree = {NULL, 0, NULL, NULL};
+    plk_json tree = {NULL, 0, NULL, NULL};
     pluck_config *copy = NULL;
     if (!config || !flat_key || !json_value)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_config_set: %s is NULL",
-                       !config     ? "config"
-                       : !flat_key ? "flat_key"
-                                   : "json_value");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_set: %s is NULL",
+                        !config     ? "config"
+                        : !flat_key ? "flat_key"
+                                    : "json_value");
     pluck_status status = pluck_config_clone(&copy, config, err);
     if (status != PLUCK_OK)
         return status;
-    const pl_fp_state fp = pl_fp_enter_text();
-    status = pl_json_open(&tree, json_value, strlen(json_value), flat_key, &copy->allocator, err);
+    const plk_fp_state fp = plk_fp_enter_text();
+    status = plk_json_open(&tree, json_value, strlen(json_value), flat_key, &copy->allocator, err);
     if (status == PLUCK_OK)
-        status = pl_config_read_key(&(pl_config_reader){&tree, copy, true, err}, flat_key);
-    pl_json_close(&tree);
-    pl_fp_leave(fp);
+        status = plk_config_read_key(&(plk_config_reader){&tree, copy, true, err}, flat_key);
+    plk_json_close(&tree);
+    plk_fp_leave(fp);
     if (status == PLUCK_OK)
-        pl_config_move(config, copy);
+        plk_config_move(config, copy);
     pluck_config_destroy(&copy);
     return status;
 }
@@ -212,18 +213,18 @@ pluck_status pluck_config_to_json(const pluck_config *config, char *text, size_t
                                   size_t *size_bytes, pluck_error *err)
 {
     if (!config || !size_bytes || (!text && capacity_bytes > 0))
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_config_to_json: %s is NULL",
-                       !config       ? "config"
-                       : !size_bytes ? "size_bytes"
-                                     : "text");
-    pl_writer writer = {.text = text, .capacity_bytes = capacity_bytes};
-    const pl_fp_state fp = pl_fp_enter_text();
-    pl_write_open(&writer, '{', PL_LINES);
-    for (size_t i = 0; i < pl_n_config_keys; i++)
-        pl_config_keys[i].write(config, &writer);
-    pl_write_close(&writer, '}');
-    pl_fp_leave(fp);
-    return pl_write_end(&writer, size_bytes, err);
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_to_json: %s is NULL",
+                        !config       ? "config"
+                        : !size_bytes ? "size_bytes"
+                                      : "text");
+    plk_writer writer = {.text = text, .capacity_bytes = capacity_bytes};
+    const plk_fp_state fp = plk_fp_enter_text();
+    plk_write_open(&writer, '{', PLK_LINES);
+    for (size_t i = 0; i < plk_n_config_keys; i++)
+        plk_config_keys[i].write(config, &writer);
+    plk_write_close(&writer, '}');
+    plk_fp_leave(fp);
+    return plk_write_end(&writer, size_bytes, err);
 }
 
 size_t pluck_config_stage_count(const pluck_config *config)
@@ -231,7 +232,7 @@ size_t pluck_config_stage_count(const pluck_config *config)
     return config ? config->n_running : 0;
 }
 
-static const pl_config_entry *running_entry(const pluck_config *config, size_t index)
+static const plk_config_entry *running_entry(const pluck_config *config, size_t index)
 {
     if (!config || index >= config->n_running)
         return NULL;
@@ -240,19 +241,19 @@ static const pl_config_entry *running_entry(const pluck_config *config, size_t i
 
 const pluck_stage *pluck_config_stage_at(const pluck_config *config, size_t index)
 {
-    const pl_config_entry *entry = running_entry(config, index);
+    const plk_config_entry *entry = running_entry(config, index);
     return entry ? &entry->stage->info : NULL;
 }
 
 const void *pluck_config_params_at(const pluck_config *config, size_t index)
 {
-    const pl_config_entry *entry = running_entry(config, index);
+    const plk_config_entry *entry = running_entry(config, index);
     return entry ? entry->params : NULL;
 }
 
 bool pluck_config_neutral_at(const pluck_config *config, size_t index)
 {
-    const pl_config_entry *entry = running_entry(config, index);
+    const plk_config_entry *entry = running_entry(config, index);
     return entry && entry->stage->is_neutral && entry->stage->is_neutral(entry->params);
 }
 
@@ -278,9 +279,9 @@ bool pluck_config_equal(const pluck_config *a, const pluck_config *b)
         a->seed != b->seed || a->on_nan != b->on_nan || a->n_running != b->n_running)
         return false;
     for (size_t i = 0; i < a->n_running; i++) {
-        const pl_config_entry *left = running_entry(a, i), *right = running_entry(b, i);
+        const plk_config_entry *left = running_entry(a, i), *right = running_entry(b, i);
         if (left->stage != right->stage ||
-            !pl_params_equal(&left->stage->info, left->params, right->params))
+            !plk_params_equal(&left->stage->info, left->params, right->params))
             return false;
     }
     return true;

@@ -10,16 +10,16 @@
 #include <assert.h>
 #include <string.h>
 
-bool pl_is_draw(const pl_stage *stage)
+bool plk_is_draw(const plk_stage *stage)
 {
     return stage->info.kind == PLUCK_STAGE_DRAW;
 }
 
-bool pl_flat_key_is_shared(const char *flat_key)
+bool plk_flat_key_is_shared(const char *flat_key)
 {
     size_t n = 0;
-    for (size_t s = 0; pl_stages[s]; s++) {
-        const pluck_stage *info = &pl_stages[s]->info;
+    for (size_t s = 0; plk_stages[s]; s++) {
+        const pluck_stage *info = &plk_stages[s]->info;
         for (size_t p = 0; p < info->n_params; p++) {
             const char *key = info->params[p].flat_key;
             bool borrowed = (info->params[p].flags & PLUCK_PARAM_BORROWED) != 0;
@@ -29,7 +29,7 @@ bool pl_flat_key_is_shared(const char *flat_key)
     return n > 1;
 }
 
-size_t pl_config_find(const pluck_config *config, const pl_stage *stage)
+size_t plk_config_find(const pluck_config *config, const plk_stage *stage)
 {
     size_t i = 0;
     while (i < config->n_entries && config->entries[i].stage != stage)
@@ -43,101 +43,101 @@ static pluck_status grow(pluck_config *config, pluck_error *err)
     if (config->n_entries < config->capacity)
         return PLUCK_OK;
     size_t capacity = config->capacity ? 2 * config->capacity : 8;
-    pl_config_entry *entries = pl_alloc(&config->allocator, capacity, sizeof *entries);
-    size_t *running = pl_alloc(&config->allocator, capacity, sizeof *running);
+    plk_config_entry *entries = plk_alloc(&config->allocator, capacity, sizeof *entries);
+    size_t *running = plk_alloc(&config->allocator, capacity, sizeof *running);
     if (!entries || !running) {
-        pl_free(&config->allocator, entries);
-        pl_free(&config->allocator, running);
-        return pl_fail_nomem(err, capacity * (sizeof *entries + sizeof *running));
+        plk_free(&config->allocator, entries);
+        plk_free(&config->allocator, running);
+        return plk_fail_nomem(err, capacity * (sizeof *entries + sizeof *running));
     }
     if (config->n_entries > 0)
         memcpy(entries, config->entries, config->n_entries * sizeof *entries);
     if (config->n_running > 0)
         memcpy(running, config->running, config->n_running * sizeof *running);
-    pl_free(&config->allocator, config->entries);
-    pl_free(&config->allocator, config->running);
+    plk_free(&config->allocator, config->entries);
+    plk_free(&config->allocator, config->running);
     config->entries = entries;
     config->running = running;
     config->capacity = capacity;
     return PLUCK_OK;
 }
 
-pluck_status pl_config_insert(pluck_config *config, size_t index, const pl_stage *stage,
-                              pluck_error *err)
+pluck_status plk_config_insert(pluck_config *config, size_t index, const plk_stage *stage,
+                               pluck_error *err)
 {
     void *params = NULL;
-    assert(index <= config->n_entries && stage->info.n_params <= PL_MAX_PARAMS);
+    assert(index <= config->n_entries && stage->info.n_params <= PLK_MAX_PARAMS);
     pluck_status status = grow(config, err);
     if (status == PLUCK_OK)
-        status = pl_params_create(&params, &stage->info, &config->allocator, err);
+        status = plk_params_create(&params, &stage->info, &config->allocator, err);
     if (status != PLUCK_OK)
         return status;
     memmove(config->entries + index + 1, config->entries + index,
             (config->n_entries - index) * sizeof *config->entries);
-    config->entries[index] = (pl_config_entry){.stage = stage, .params = params};
+    config->entries[index] = (plk_config_entry){.stage = stage, .params = params};
     config->n_entries++;
     return PLUCK_OK;
 }
 
-void pl_config_remove(pluck_config *config, size_t index)
+void plk_config_remove(pluck_config *config, size_t index)
 {
-    pl_config_entry *entry = &config->entries[index];
-    pl_params_destroy(&entry->stage->info, entry->params, &config->allocator);
+    plk_config_entry *entry = &config->entries[index];
+    plk_params_destroy(&entry->stage->info, entry->params, &config->allocator);
     config->n_entries--;
     memmove(entry, entry + 1, (config->n_entries - index) * sizeof *entry);
 }
 
-static void reset_given_in_draw(pluck_config *config, pl_config_entry *entry)
+static void reset_given_in_draw(pluck_config *config, plk_config_entry *entry)
 {
     const pluck_stage *info = &entry->stage->info;
     for (size_t i = 0; i < info->n_params; i++) {
         if ((entry->given_in_draw >> i & 1) == 0)
             continue;
-        const pl_param_ops *ops = pl_param_ops_of(info->params[i].type);
-        void *value = pl_param_at(entry->params, &info->params[i]);
+        const plk_param_ops *ops = plk_param_ops_of(info->params[i].type);
+        void *value = plk_param_at(entry->params, &info->params[i]);
         ops->free(value, &config->allocator);
         ops->init(value, &info->params[i]);
     }
     entry->given_in_draw = 0;
 }
 
-pluck_status pl_config_choose_draw(pluck_config *config, const pl_stage *stage, pluck_error *err)
+pluck_status plk_config_choose_draw(pluck_config *config, const plk_stage *stage, pluck_error *err)
 {
-    if (pl_config_find(config, stage) == config->n_entries) {
-        pluck_status status = pl_config_insert(config, config->n_entries, stage, err);
+    if (plk_config_find(config, stage) == config->n_entries) {
+        pluck_status status = plk_config_insert(config, config->n_entries, stage, err);
         if (status != PLUCK_OK)
             return status;
     }
-    size_t old = config->draw ? pl_config_find(config, config->draw) : config->n_entries;
+    size_t old = config->draw ? plk_config_find(config, config->draw) : config->n_entries;
     if (old < config->n_entries) {
         reset_given_in_draw(config, &config->entries[old]);
         if (config->draw != stage && config->entries[old].given == 0)
-            pl_config_remove(config, old);
+            plk_config_remove(config, old);
     }
     config->draw = stage;
     return PLUCK_OK;
 }
 
 /* A flat stage runs when a key of its own was given. */
-static bool is_configured(const pl_config_entry *entry)
+static bool is_configured(const plk_config_entry *entry)
 {
     const pluck_stage *info = &entry->stage->info;
-    if (pl_is_draw(entry->stage))
+    if (plk_is_draw(entry->stage))
         return false;
     for (size_t i = 0; i < info->n_params; i++) {
         const pluck_param *param = &info->params[i];
         if ((entry->given >> i & 1) != 0 && (param->flags & PLUCK_PARAM_BORROWED) == 0 &&
-            !pl_flat_key_is_shared(param->flat_key))
+            !plk_flat_key_is_shared(param->flat_key))
             return true;
     }
     return false;
 }
 
 /* The configured entry whose stage stands in for this one, or NULL. */
-static const pl_config_entry *replacement(const pluck_config *config, const pl_stage *stage)
+static const plk_config_entry *replacement(const pluck_config *config, const plk_stage *stage)
 {
     for (size_t i = 0; i < config->n_entries; i++) {
-        const pl_config_entry *entry = &config->entries[i];
+        const plk_config_entry *entry = &config->entries[i];
         if (entry->stage->replaces && strcmp(entry->stage->replaces, stage->info.name) == 0 &&
             is_configured(entry))
             return entry;
@@ -145,7 +145,7 @@ static const pl_config_entry *replacement(const pluck_config *config, const pl_s
     return NULL;
 }
 
-static bool is_in_order(const pluck_config *config, const pl_stage *stage)
+static bool is_in_order(const pluck_config *config, const plk_stage *stage)
 {
     for (size_t i = 0; i < config->n_order; i++) {
         if (config->order[i] == stage)
@@ -154,10 +154,10 @@ static bool is_in_order(const pluck_config *config, const pl_stage *stage)
     return false;
 }
 
-static void run(pluck_config *config, const pl_stage *stage)
+static void run(pluck_config *config, const plk_stage *stage)
 {
-    size_t index = pl_config_find(config, stage);
-    const pl_config_entry *other = replacement(config, stage);
+    size_t index = plk_config_find(config, stage);
+    const plk_config_entry *other = replacement(config, stage);
     if (other && config->has_order && !is_in_order(config, other->stage))
         index = (size_t)(other - config->entries);
     else if (other)
@@ -167,29 +167,29 @@ static void run(pluck_config *config, const pl_stage *stage)
 }
 
 /* Whether "order" says where this configured entry runs, or that something runs in its place. */
-static bool has_place(const pluck_config *config, const pl_config_entry *entry)
+static bool has_place(const pluck_config *config, const plk_config_entry *entry)
 {
-    const pl_stage *stage = entry->stage;
-    const pl_config_entry *other = replacement(config, stage);
-    const pl_stage *replaced = stage->replaces ? pl_stage_find(stage->replaces) : NULL;
+    const plk_stage *stage = entry->stage;
+    const plk_config_entry *other = replacement(config, stage);
+    const plk_stage *replaced = stage->replaces ? plk_stage_find(stage->replaces) : NULL;
     return is_in_order(config, stage) || (other && is_in_order(config, other->stage)) ||
            (replaced && is_in_order(config, replaced));
 }
 
-static void arrange_flat(pluck_config *config, const pl_stage **missing)
+static void arrange_flat(pluck_config *config, const plk_stage **missing)
 {
-    for (size_t s = 0; pl_stages[s] && !config->has_order; s++)
-        run(config, pl_stages[s]);
+    for (size_t s = 0; plk_stages[s] && !config->has_order; s++)
+        run(config, plk_stages[s]);
     for (size_t i = 0; i < config->n_order; i++)
         run(config, config->order[i]);
     for (size_t i = 0; i < config->n_entries && config->has_order && !*missing; i++) {
-        const pl_config_entry *entry = &config->entries[i];
+        const plk_config_entry *entry = &config->entries[i];
         if (is_configured(entry) && !has_place(config, entry))
             *missing = entry->stage;
     }
 }
 
-void pl_config_arrange(pluck_config *config, const pl_stage **missing)
+void plk_config_arrange(pluck_config *config, const plk_stage **missing)
 {
     *missing = NULL;
     config->n_running = 0;
@@ -199,5 +199,5 @@ void pl_config_arrange(pluck_config *config, const pl_stage **missing)
     } else {
         arrange_flat(config, missing);
     }
-    config->running[config->n_running++] = pl_config_find(config, config->draw);
+    config->running[config->n_running++] = plk_config_find(config, config->draw);
 }

@@ -2,8 +2,8 @@
  * What a pluck_config is inside, and its list of stages. The public accessors of <pluck/config.h>
  * are all that a sampler needs.
  */
-#ifndef PL_CONFIG_IMPL_H
-#define PL_CONFIG_IMPL_H
+#ifndef PLK_CONFIG_IMPL_H
+#define PLK_CONFIG_IMPL_H
 
 #include "base/alloc.h"
 #include "stages/stage_impl.h"
@@ -12,12 +12,12 @@
 
 /* A stage that the configuration says something about. Bit i of given: parameter i was set, and is
  * written back; given_in_draw: it was set inside "draw". */
-typedef struct pl_config_entry {
-    const pl_stage *stage;
+typedef struct plk_config_entry {
+    const plk_stage *stage;
     void *params;
     uint64_t given;
     uint64_t given_in_draw;
-} pl_config_entry;
+} plk_config_entry;
 
 /*
  * entries: in the explicit form, the stages in running order and then the draw; in the flat form,
@@ -28,16 +28,16 @@ struct pluck_config {
     pluck_allocator allocator;
     const pluck_registry *registry; /* of the application, or NULL */
     bool explicit_form;
-    pl_config_entry *entries;
+    plk_config_entry *entries;
     size_t n_entries, capacity;
     size_t *running; /* indices of entries in running order, the draw last */
     size_t n_running;
-    const pl_stage *draw;
+    const plk_stage *draw;
     bool has_draw;     /* "draw" was given */
     bool has_mirostat; /* "mirostat" was given, … */
     int mirostat;      /* … as 0: no, 1 or 2: the draw of this version */
     bool has_order;
-    const pl_stage **order;
+    const plk_stage **order;
     size_t n_order;
     bool has_seed, random_seed;
     uint64_t seed;
@@ -48,30 +48,30 @@ struct pluck_config {
 };
 
 /* Bits of given: a stage has at most this many parameters. */
-enum { PL_MAX_PARAMS = 64 };
+enum { PLK_MAX_PARAMS = 64 };
 
-bool pl_is_draw(const pl_stage *stage);
+bool plk_is_draw(const plk_stage *stage);
 
 /* Whether more than one stage has this flat key as its own: such a key configures no stage by
  * itself. */
-bool pl_flat_key_is_shared(const char *flat_key);
+bool plk_flat_key_is_shared(const char *flat_key);
 
 /* Index of the stage's first entry; n_entries if there is none. */
-size_t pl_config_find(const pluck_config *config, const pl_stage *stage);
+size_t plk_config_find(const pluck_config *config, const plk_stage *stage);
 
 /* A new entry at this index, with defaults. */
-pluck_status pl_config_insert(pluck_config *config, size_t index, const pl_stage *stage,
-                              pluck_error *err);
-void pl_config_remove(pluck_config *config, size_t index);
+pluck_status plk_config_insert(pluck_config *config, size_t index, const plk_stage *stage,
+                               pluck_error *err);
+void plk_config_remove(pluck_config *config, size_t index);
 
 /* Makes stage the draw: its entry exists afterwards, and what "draw" had set is forgotten. */
-pluck_status pl_config_choose_draw(pluck_config *config, const pl_stage *stage, pluck_error *err);
+pluck_status plk_config_choose_draw(pluck_config *config, const plk_stage *stage, pluck_error *err);
 
 /* Sets the running order. In the flat form with "order": the first stage that is configured but not
  * in it goes to *missing (else NULL). */
-void pl_config_arrange(pluck_config *config, const pl_stage **missing);
+void plk_config_arrange(pluck_config *config, const plk_stage **missing);
 
 /* Moves the content of *from into *to, which is freed first. */
-void pl_config_move(pluck_config *to, pluck_config *from);
+void plk_config_move(pluck_config *to, pluck_config *from);
 
 #endif

@@ -14,33 +14,33 @@
 static const char *const on_nan_names[] = {"error", "ban"};
 enum { N_ON_NAN = sizeof on_nan_names / sizeof *on_nan_names };
 
-static pluck_status read_text(const pl_config_reader *reader, const cJSON *value, char **text)
+static pluck_status read_text(const plk_config_reader *reader, const cJSON *value, char **text)
 {
     const pluck_allocator *allocator = &reader->config->allocator;
     if (!cJSON_IsString(value))
-        return pl_json_fail(reader->json, value, reader->err, "expected a string, not %s",
-                            pl_json_kind(value));
+        return plk_json_fail(reader->json, value, reader->err, "expected a string, not %s",
+                             plk_json_kind(value));
     size_t size_bytes = strlen(value->valuestring) + 1;
-    char *copy = pl_alloc(allocator, size_bytes, 1);
+    char *copy = plk_alloc(allocator, size_bytes, 1);
     if (!copy)
-        return pl_fail_nomem(reader->err, size_bytes);
+        return plk_fail_nomem(reader->err, size_bytes);
     memcpy(copy, value->valuestring, size_bytes);
-    pl_free(allocator, *text);
+    plk_free(allocator, *text);
     *text = copy;
     return PLUCK_OK;
 }
 
-static pluck_status read_schema_uri(const pl_config_reader *reader, const cJSON *value)
+static pluck_status read_schema_uri(const plk_config_reader *reader, const cJSON *value)
 {
     return read_text(reader, value, &reader->config->schema_uri);
 }
 
-static pluck_status read_description(const pl_config_reader *reader, const cJSON *value)
+static pluck_status read_description(const plk_config_reader *reader, const cJSON *value)
 {
     return read_text(reader, value, &reader->config->description);
 }
 
-static pluck_status read_seed(const pl_config_reader *reader, const cJSON *value)
+static pluck_status read_seed(const plk_config_reader *reader, const cJSON *value)
 {
     static const char allowed[] = "a whole number in [0, 18446744073709551615], or \"random\"";
     pluck_config *config = reader->config;
@@ -48,15 +48,15 @@ static pluck_status read_seed(const pl_config_reader *reader, const cJSON *value
     bool negative = false;
     uint64_t seed = 0;
     if (!random && !cJSON_IsNumber(value))
-        return pl_json_fail(reader->json, value, reader->err, "expected %s, not %s", allowed,
-                            cJSON_IsString(value) ? "another string" : pl_json_kind(value));
+        return plk_json_fail(reader->json, value, reader->err, "expected %s, not %s", allowed,
+                             cJSON_IsString(value) ? "another string" : plk_json_kind(value));
     if (!random) {
-        char quoted[PL_QUOTE_BYTES];
+        char quoted[PLK_QUOTE_BYTES];
         size_t length = 0;
-        const char *text = pl_json_number_text(reader->json, value, &length);
-        pl_quote(quoted, text, length);
-        if (pl_number_whole(text, length, &negative, &seed) != PL_WHOLE || (negative && seed > 0))
-            return pl_json_fail(reader->json, value, reader->err, "%s is not %s", quoted, allowed);
+        const char *text = plk_json_number_text(reader->json, value, &length);
+        plk_quote(quoted, text, length);
+        if (plk_number_whole(text, length, &negative, &seed) != PLK_WHOLE || (negative && seed > 0))
+            return plk_json_fail(reader->json, value, reader->err, "%s is not %s", quoted, allowed);
     }
     config->has_seed = true;
     config->random_seed = random;
@@ -64,7 +64,7 @@ static pluck_status read_seed(const pl_config_reader *reader, const cJSON *value
     return PLUCK_OK;
 }
 
-static pluck_status read_on_nan(const pl_config_reader *reader, const cJSON *value)
+static pluck_status read_on_nan(const plk_config_reader *reader, const cJSON *value)
 {
     for (size_t i = 0; i < N_ON_NAN && cJSON_IsString(value); i++) {
         if (strcmp(value->valuestring, on_nan_names[i]) == 0) {
@@ -73,120 +73,121 @@ static pluck_status read_on_nan(const pl_config_reader *reader, const cJSON *val
             return PLUCK_OK;
         }
     }
-    return pl_json_fail(reader->json, value, reader->err, "expected \"%s\" or \"%s\", not %s",
-                        on_nan_names[0], on_nan_names[1],
-                        cJSON_IsString(value) ? "another string" : pl_json_kind(value));
+    return plk_json_fail(reader->json, value, reader->err, "expected \"%s\" or \"%s\", not %s",
+                         on_nan_names[0], on_nan_names[1],
+                         cJSON_IsString(value) ? "another string" : plk_json_kind(value));
 }
 
-static void write_schema_uri(const pluck_config *config, pl_writer *writer)
+static void write_schema_uri(const pluck_config *config, plk_writer *writer)
 {
     if (config->schema_uri)
-        pl_write_key_string(writer, "$schema", config->schema_uri);
+        plk_write_key_string(writer, "$schema", config->schema_uri);
 }
 
-static void write_description(const pluck_config *config, pl_writer *writer)
+static void write_description(const pluck_config *config, plk_writer *writer)
 {
     if (config->description)
-        pl_write_key_string(writer, "description", config->description);
+        plk_write_key_string(writer, "description", config->description);
 }
 
-static void write_seed(const pluck_config *config, pl_writer *writer)
+static void write_seed(const pluck_config *config, plk_writer *writer)
 {
     if (!config->has_seed)
         return;
-    pl_write_key(writer, "seed");
+    plk_write_key(writer, "seed");
     if (config->random_seed)
-        pl_write_string(writer, "random");
+        plk_write_string(writer, "random");
     else
-        pl_write_unsigned(writer, config->seed);
+        plk_write_unsigned(writer, config->seed);
 }
 
-static void write_on_nan(const pluck_config *config, pl_writer *writer)
+static void write_on_nan(const pluck_config *config, plk_writer *writer)
 {
     if (config->has_on_nan)
-        pl_write_key_string(writer, "on_nan", on_nan_names[config->on_nan]);
+        plk_write_key_string(writer, "on_nan", on_nan_names[config->on_nan]);
 }
 
-static void schema_text(pl_writer *writer, const char *key, const char *description)
+static void schema_text(plk_writer *writer, const char *key, const char *description)
 {
-    pl_write_key(writer, key);
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key_string(writer, "description", description);
-    pl_write_key_string(writer, "type", "string");
-    pl_write_close(writer, '}');
+    plk_write_key(writer, key);
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key_string(writer, "description", description);
+    plk_write_key_string(writer, "type", "string");
+    plk_write_close(writer, '}');
 }
 
-static void schema_schema_uri(pl_writer *writer)
+static void schema_schema_uri(plk_writer *writer)
 {
     schema_text(writer, "$schema", "Where this schema is, for editors");
 }
 
-static void schema_description(pl_writer *writer)
+static void schema_description(plk_writer *writer)
 {
     schema_text(writer, "description", "What the configuration is for; kept, otherwise ignored");
 }
 
-static void schema_seed(pl_writer *writer)
+static void schema_seed(plk_writer *writer)
 {
-    pl_write_key(writer, "seed");
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key_string(writer, "description",
-                        "Seed of the random numbers; \"random\" asks the operating system for one");
-    pl_write_key(writer, "anyOf");
-    pl_write_open(writer, '[', PL_LINES);
-    pl_write_item(writer);
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key_string(writer, "type", "integer");
-    pl_write_key_word(writer, "minimum", "0");
-    pl_write_key(writer, "maximum");
-    pl_write_unsigned(writer, UINT64_MAX);
-    pl_write_close(writer, '}');
-    pl_write_item(writer);
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key_string(writer, "const", "random");
-    pl_write_close(writer, '}');
-    pl_write_close(writer, ']');
-    pl_write_key_word(writer, "default", "0");
-    pl_write_close(writer, '}');
+    plk_write_key(writer, "seed");
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key_string(
+        writer, "description",
+        "Seed of the random numbers; \"random\" asks the operating system for one");
+    plk_write_key(writer, "anyOf");
+    plk_write_open(writer, '[', PLK_LINES);
+    plk_write_item(writer);
+    plk_write_open(writer, '{', PLK_ONE_LINE);
+    plk_write_key_string(writer, "type", "integer");
+    plk_write_key_word(writer, "minimum", "0");
+    plk_write_key(writer, "maximum");
+    plk_write_unsigned(writer, UINT64_MAX);
+    plk_write_close(writer, '}');
+    plk_write_item(writer);
+    plk_write_open(writer, '{', PLK_ONE_LINE);
+    plk_write_key_string(writer, "const", "random");
+    plk_write_close(writer, '}');
+    plk_write_close(writer, ']');
+    plk_write_key_word(writer, "default", "0");
+    plk_write_close(writer, '}');
 }
 
-static void schema_on_nan(pl_writer *writer)
+static void schema_on_nan(plk_writer *writer)
 {
-    pl_write_key(writer, "on_nan");
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key_string(writer, "description",
-                        "What to do about a logit that is NaN or +inf: refuse, or ban the token");
-    pl_write_key(writer, "enum");
-    pl_write_open(writer, '[', PL_ONE_LINE);
+    plk_write_key(writer, "on_nan");
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key_string(writer, "description",
+                         "What to do about a logit that is NaN or +inf: refuse, or ban the token");
+    plk_write_key(writer, "enum");
+    plk_write_open(writer, '[', PLK_ONE_LINE);
     for (size_t i = 0; i < N_ON_NAN; i++) {
-        pl_write_item(writer);
-        pl_write_string(writer, on_nan_names[i]);
+        plk_write_item(writer);
+        plk_write_string(writer, on_nan_names[i]);
     }
-    pl_write_close(writer, ']');
-    pl_write_key_string(writer, "default", on_nan_names[0]);
-    pl_write_close(writer, '}');
+    plk_write_close(writer, ']');
+    plk_write_key_string(writer, "default", on_nan_names[0]);
+    plk_write_close(writer, '}');
 }
 
-const pl_config_key pl_config_keys[] = {
-    {"$schema", PL_FORM_BOTH, read_schema_uri, write_schema_uri, schema_schema_uri, NULL},
-    {"description", PL_FORM_BOTH, read_description, write_description, schema_description, NULL},
-    {"seed", PL_FORM_BOTH, read_seed, write_seed, schema_seed, NULL},
-    {"on_nan", PL_FORM_BOTH, read_on_nan, write_on_nan, schema_on_nan, NULL},
-    {"order", PL_FORM_FLAT, pl_read_order, pl_write_order, pl_schema_order,
+const plk_config_key plk_config_keys[] = {
+    {"$schema", PLK_FORM_BOTH, read_schema_uri, write_schema_uri, schema_schema_uri, NULL},
+    {"description", PLK_FORM_BOTH, read_description, write_description, schema_description, NULL},
+    {"seed", PLK_FORM_BOTH, read_seed, write_seed, schema_seed, NULL},
+    {"on_nan", PLK_FORM_BOTH, read_on_nan, write_on_nan, schema_on_nan, NULL},
+    {"order", PLK_FORM_FLAT, plk_read_order, plk_write_order, plk_schema_order,
      "which is an order itself"},
-    {NULL, PL_FORM_FLAT, NULL, pl_write_flat_keys, pl_schema_flat_keys, NULL},
-    {"mirostat", PL_FORM_FLAT, pl_read_mirostat, pl_write_mirostat, pl_schema_mirostat,
+    {NULL, PLK_FORM_FLAT, NULL, plk_write_flat_keys, plk_schema_flat_keys, NULL},
+    {"mirostat", PLK_FORM_FLAT, plk_read_mirostat, plk_write_mirostat, plk_schema_mirostat,
      "where a draw is chosen by \"draw\": {\"type\": \"mirostat_v2\"}"},
-    {"stages", PL_FORM_EXPLICIT, pl_read_stages, pl_write_stages, pl_schema_stages, NULL},
-    {"draw", PL_FORM_BOTH, pl_read_draw, pl_write_draw, pl_schema_draw, NULL},
+    {"stages", PLK_FORM_EXPLICIT, plk_read_stages, plk_write_stages, plk_schema_stages, NULL},
+    {"draw", PLK_FORM_BOTH, plk_read_draw, plk_write_draw, plk_schema_draw, NULL},
 };
-const size_t pl_n_config_keys = sizeof pl_config_keys / sizeof *pl_config_keys;
+const size_t plk_n_config_keys = sizeof plk_config_keys / sizeof *plk_config_keys;
 
-const pl_config_key *pl_config_key_find(const char *name)
+const plk_config_key *plk_config_key_find(const char *name)
 {
-    for (size_t i = 0; i < pl_n_config_keys; i++) {
-        if (pl_config_keys[i].name && strcmp(pl_config_keys[i].name, name) == 0)
-            return &pl_config_keys[i];
+    for (size_t i = 0; i < plk_n_config_keys; i++) {
+        if (plk_config_keys[i].name && strcmp(plk_config_keys[i].name, name) == 0)
+            return &plk_config_keys[i];
     }
     return NULL;
 }

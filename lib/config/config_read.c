@@ -12,23 +12,23 @@
 #include <string.h>
 
 /* Every key that may stand at the top of this form. */
-static void offer_keys(pl_suggestion *suggestion, unsigned form)
+static void offer_keys(plk_suggestion *suggestion, unsigned form)
 {
-    for (size_t i = 0; i < pl_n_config_keys; i++) {
-        if (pl_config_keys[i].name && (pl_config_keys[i].forms & form))
-            pl_suggest_offer(suggestion, pl_config_keys[i].name, NULL);
+    for (size_t i = 0; i < plk_n_config_keys; i++) {
+        if (plk_config_keys[i].name && (plk_config_keys[i].forms & form))
+            plk_suggest_offer(suggestion, plk_config_keys[i].name, NULL);
     }
-    for (size_t s = 0; pl_stages[s] && form == PL_FORM_FLAT; s++) {
-        const pluck_stage *info = &pl_stages[s]->info;
+    for (size_t s = 0; plk_stages[s] && form == PLK_FORM_FLAT; s++) {
+        const pluck_stage *info = &plk_stages[s]->info;
         for (size_t i = 0; i < info->n_params; i++) {
             if (info->params[i].flat_key)
-                pl_suggest_offer(suggestion, info->params[i].flat_key, NULL);
+                plk_suggest_offer(suggestion, info->params[i].flat_key, NULL);
         }
     }
 }
 
 /* A stage's name as a flat key: "penalties". */
-static pluck_status fail_stage_name(const pl_config_reader *reader, const cJSON *node,
+static pluck_status fail_stage_name(const plk_config_reader *reader, const cJSON *node,
                                     const pluck_stage *info)
 {
     char keys[128];
@@ -39,28 +39,28 @@ static pluck_status fail_stage_name(const pl_config_reader *reader, const cJSON 
         if (key && n + strlen(key) + 3 < sizeof keys)
             n += (size_t)snprintf(keys + n, sizeof keys - n, "%s%s", n ? ", " : "", key);
     }
-    return pl_json_fail_key(reader->json, node, reader->err,
-                            "unknown key; the flat keys of this stage are: %s", keys);
+    return plk_json_fail_key(reader->json, node, reader->err,
+                             "unknown key; the flat keys of this stage are: %s", keys);
 }
 
-static pluck_status fail_unknown_key(const pl_config_reader *reader, const char *key,
+static pluck_status fail_unknown_key(const plk_config_reader *reader, const char *key,
                                      const cJSON *node, unsigned form)
 {
-    char nearest[PL_SUGGESTION_BYTES];
-    pl_suggestion suggestion = pl_suggest(key);
-    const pl_stage *stage = pl_stage_find(key);
+    char nearest[PLK_SUGGESTION_BYTES];
+    plk_suggestion suggestion = plk_suggest(key);
+    const plk_stage *stage = plk_stage_find(key);
     if (stage && stage->info.kind != PLUCK_STAGE_DRAW && stage->info.n_params > 0)
         return fail_stage_name(reader, node, &stage->info);
     offer_keys(&suggestion, form);
-    pl_suggest_write(&suggestion, nearest);
-    return pl_json_fail_key(reader->json, node, reader->err, "unknown key%s", nearest);
+    plk_suggest_write(&suggestion, nearest);
+    return plk_json_fail_key(reader->json, node, reader->err, "unknown key%s", nearest);
 }
 
 /* The stage and the parameter's name there of a flat key; NULL if it is none. */
 static const char *find_flat_key(const char *key, const char **param_name)
 {
-    for (size_t s = 0; pl_stages[s]; s++) {
-        const pluck_stage *info = &pl_stages[s]->info;
+    for (size_t s = 0; plk_stages[s]; s++) {
+        const pluck_stage *info = &plk_stages[s]->info;
         for (size_t i = 0; i < info->n_params; i++) {
             const char *flat_key = info->params[i].flat_key;
             if (flat_key && strcmp(flat_key, key) == 0) {
@@ -72,53 +72,54 @@ static const char *find_flat_key(const char *key, const char **param_name)
     return NULL;
 }
 
-static pluck_status read_explicit_member(const pl_config_reader *reader, const cJSON *member)
+static pluck_status read_explicit_member(const plk_config_reader *reader, const cJSON *member)
 {
     const char *param_name = NULL;
-    const pl_config_key *row = pl_config_key_find(member->string);
-    if (row && (row->forms & PL_FORM_EXPLICIT))
+    const plk_config_key *row = plk_config_key_find(member->string);
+    if (row && (row->forms & PLK_FORM_EXPLICIT))
         return row->read(reader, member);
     if (row)
-        return pl_json_fail_key(reader->json, member, reader->err, "not beside \"stages\", %s",
-                                row->not_explicit);
+        return plk_json_fail_key(reader->json, member, reader->err, "not beside \"stages\", %s",
+                                 row->not_explicit);
     const char *stage = find_flat_key(member->string, &param_name);
     if (stage)
-        return pl_json_fail_key(reader->json, member, reader->err,
-                                "a flat key beside \"stages\": write {\"type\": \"%s\", \"%s\": …} "
-                                "in \"stages\", or use flat keys alone",
-                                stage, param_name);
-    return fail_unknown_key(reader, member->string, member, PL_FORM_EXPLICIT);
+        return plk_json_fail_key(
+            reader->json, member, reader->err,
+            "a flat key beside \"stages\": write {\"type\": \"%s\", \"%s\": …} "
+            "in \"stages\", or use flat keys alone",
+            stage, param_name);
+    return fail_unknown_key(reader, member->string, member, PLK_FORM_EXPLICIT);
 }
 
-static pluck_status read_flat_member(const pl_config_reader *reader, const char *key,
+static pluck_status read_flat_member(const plk_config_reader *reader, const char *key,
                                      const cJSON *value)
 {
     bool found = false;
-    const pl_config_key *row = pl_config_key_find(key);
-    if (row && (row->forms & PL_FORM_FLAT))
+    const plk_config_key *row = plk_config_key_find(key);
+    if (row && (row->forms & PLK_FORM_FLAT))
         return row->read(reader, value);
-    pluck_status status = pl_read_flat_key(reader, key, value, &found);
-    return found ? status : fail_unknown_key(reader, key, value, PL_FORM_FLAT);
+    pluck_status status = plk_read_flat_key(reader, key, value, &found);
+    return found ? status : fail_unknown_key(reader, key, value, PLK_FORM_FLAT);
 }
 
 /* Sets the running order; node is where a complaint about it points. */
-static pluck_status arrange(const pl_config_reader *reader, const cJSON *node)
+static pluck_status arrange(const plk_config_reader *reader, const cJSON *node)
 {
-    const pl_stage *missing = NULL;
-    pl_config_arrange(reader->config, &missing);
+    const plk_stage *missing = NULL;
+    plk_config_arrange(reader->config, &missing);
     if (!missing)
         return PLUCK_OK;
-    return pl_json_fail(reader->json, node, reader->err,
-                        "'%s' is configured but \"order\" does not name it", missing->info.name);
+    return plk_json_fail(reader->json, node, reader->err,
+                         "'%s' is configured but \"order\" does not name it", missing->info.name);
 }
 
-pluck_status pl_config_read(const pl_config_reader *reader)
+pluck_status plk_config_read(const plk_config_reader *reader)
 {
     const cJSON *root = reader->json->root;
     if (!cJSON_IsObject(root))
-        return pl_json_fail(reader->json, root, reader->err, "a configuration is an object, not %s",
-                            pl_json_kind(root));
-    reader->config->explicit_form = pl_json_member(root, "stages") != NULL;
+        return plk_json_fail(reader->json, root, reader->err,
+                             "a configuration is an object, not %s", plk_json_kind(root));
+    reader->config->explicit_form = plk_json_member(root, "stages") != NULL;
     for (const cJSON *member = root->child; member; member = member->next) {
         pluck_status status = reader->config->explicit_form
                                   ? read_explicit_member(reader, member)
@@ -126,11 +127,11 @@ pluck_status pl_config_read(const pl_config_reader *reader)
         if (status != PLUCK_OK)
             return status;
     }
-    const cJSON *order = pl_json_member(root, "order");
+    const cJSON *order = plk_json_member(root, "order");
     return arrange(reader, order ? order : root);
 }
 
-pluck_status pl_config_read_key(const pl_config_reader *reader, const char *key)
+pluck_status plk_config_read_key(const plk_config_reader *reader, const char *key)
 {
     const cJSON *value = reader->json->root;
     bool found = false;
@@ -138,15 +139,15 @@ pluck_status pl_config_read_key(const pl_config_reader *reader, const char *key)
     if (!reader->config->explicit_form) {
         status = read_flat_member(reader, key, value);
     } else {
-        const pl_config_key *row = pl_config_key_find(key);
-        if (row && (row->forms & PL_FORM_FLAT) == 0)
-            return fail_unknown_key(reader, key, value, PL_FORM_FLAT);
-        if (row && (row->forms & PL_FORM_EXPLICIT) == 0)
-            return pl_json_fail(reader->json, value, reader->err,
-                                "this configuration has \"stages\", %s", row->not_explicit);
-        status = row ? row->read(reader, value) : pl_set_in_stages(reader, key, value, &found);
+        const plk_config_key *row = plk_config_key_find(key);
+        if (row && (row->forms & PLK_FORM_FLAT) == 0)
+            return fail_unknown_key(reader, key, value, PLK_FORM_FLAT);
+        if (row && (row->forms & PLK_FORM_EXPLICIT) == 0)
+            return plk_json_fail(reader->json, value, reader->err,
+                                 "this configuration has \"stages\", %s", row->not_explicit);
+        status = row ? row->read(reader, value) : plk_set_in_stages(reader, key, value, &found);
         if (!row && !found)
-            return fail_unknown_key(reader, key, value, PL_FORM_FLAT);
+            return fail_unknown_key(reader, key, value, PLK_FORM_FLAT);
     }
     return status == PLUCK_OK ? arrange(reader, value) : status;
 }

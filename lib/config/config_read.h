@@ -1,17 +1,17 @@
 /*
  * From a JSON tree to a configuration.
  */
-#ifndef PL_CONFIG_READ_H
-#define PL_CONFIG_READ_H
+#ifndef PLK_CONFIG_READ_H
+#define PLK_CONFIG_READ_H
 
 #include "config/config_keys.h"
 
 /* The tree is a whole text in either form; reader->config is as just created. On failure it is half
  * changed. */
-pluck_status pl_config_read(const pl_config_reader *reader);
+pluck_status plk_config_read(const plk_config_reader *reader);
 
 /* The tree is the value of one flat key: pluck_config_set. On failure reader->config is half
  * changed. */
-pluck_status pl_config_read_key(const pl_config_reader *reader, const char *key);
+pluck_status plk_config_read_key(const plk_config_reader *reader, const char *key);
 
 #endif

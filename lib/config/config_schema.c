@@ -9,172 +9,172 @@
 #include "config/config_stages.h"
 #include "config/param_json.h"
 
-void pl_schema_flat_keys(pl_writer *writer)
+void plk_schema_flat_keys(plk_writer *writer)
 {
-    for (size_t s = 0; pl_stages[s]; s++) {
-        const pluck_stage *info = &pl_stages[s]->info;
+    for (size_t s = 0; plk_stages[s]; s++) {
+        const pluck_stage *info = &plk_stages[s]->info;
         for (size_t i = 0; i < info->n_params; i++) {
-            if (!pl_is_first_of_key(s, i))
+            if (!plk_is_first_of_key(s, i))
                 continue;
-            pl_write_key(writer, info->params[i].flat_key);
-            pl_param_schema(writer, &info->params[i]);
+            plk_write_key(writer, info->params[i].flat_key);
+            plk_param_schema(writer, &info->params[i]);
         }
     }
 }
 
 /* {"type": name, parameters} of one stage. */
-static void schema_object(pl_writer *writer, const pluck_stage *info)
+static void schema_object(plk_writer *writer, const pluck_stage *info)
 {
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key_string(writer, "description", info->summary);
-    pl_write_key_string(writer, "type", "object");
-    pl_write_key(writer, "properties");
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key(writer, "type");
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key_string(writer, "const", info->name);
-    pl_write_close(writer, '}');
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key_string(writer, "description", info->summary);
+    plk_write_key_string(writer, "type", "object");
+    plk_write_key(writer, "properties");
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key(writer, "type");
+    plk_write_open(writer, '{', PLK_ONE_LINE);
+    plk_write_key_string(writer, "const", info->name);
+    plk_write_close(writer, '}');
     for (size_t i = 0; i < info->n_params; i++) {
-        pl_write_key(writer, info->params[i].name);
-        pl_param_schema(writer, &info->params[i]);
+        plk_write_key(writer, info->params[i].name);
+        plk_param_schema(writer, &info->params[i]);
     }
-    pl_write_close(writer, '}');
-    pl_write_key(writer, "required");
-    pl_write_open(writer, '[', PL_ONE_LINE);
-    pl_write_item(writer);
-    pl_write_string(writer, "type");
-    pl_write_close(writer, ']');
-    pl_write_key_word(writer, "additionalProperties", "false");
-    pl_write_close(writer, '}');
+    plk_write_close(writer, '}');
+    plk_write_key(writer, "required");
+    plk_write_open(writer, '[', PLK_ONE_LINE);
+    plk_write_item(writer);
+    plk_write_string(writer, "type");
+    plk_write_close(writer, ']');
+    plk_write_key_word(writer, "additionalProperties", "false");
+    plk_write_close(writer, '}');
 }
 
 /* {"enum": [the names of all stages, or of all draws]} */
-static void schema_names(pl_writer *writer, bool draw)
+static void schema_names(plk_writer *writer, bool draw)
 {
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key(writer, "enum");
-    pl_write_open(writer, '[', PL_ONE_LINE);
-    for (size_t s = 0; pl_stages[s]; s++) {
-        if (pl_is_draw(pl_stages[s]) != draw)
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key(writer, "enum");
+    plk_write_open(writer, '[', PLK_ONE_LINE);
+    for (size_t s = 0; plk_stages[s]; s++) {
+        if (plk_is_draw(plk_stages[s]) != draw)
             continue;
-        pl_write_item(writer);
-        pl_write_string(writer, pl_stages[s]->info.name);
+        plk_write_item(writer);
+        plk_write_string(writer, plk_stages[s]->info.name);
     }
-    pl_write_close(writer, ']');
-    pl_write_close(writer, '}');
+    plk_write_close(writer, ']');
+    plk_write_close(writer, '}');
 }
 
-static void schema_objects(pl_writer *writer, bool draw)
+static void schema_objects(plk_writer *writer, bool draw)
 {
-    for (size_t s = 0; pl_stages[s]; s++) {
-        if (pl_is_draw(pl_stages[s]) != draw)
+    for (size_t s = 0; plk_stages[s]; s++) {
+        if (plk_is_draw(plk_stages[s]) != draw)
             continue;
-        pl_write_item(writer);
-        schema_object(writer, &pl_stages[s]->info);
+        plk_write_item(writer);
+        schema_object(writer, &plk_stages[s]->info);
     }
 }
 
-void pl_schema_order(pl_writer *writer)
+void plk_schema_order(plk_writer *writer)
 {
-    pl_write_key(writer, "order");
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key_string(writer, "description",
-                        "Stages in the order in which they run; every configured one is named");
-    pl_write_key_string(writer, "type", "array");
-    pl_write_key(writer, "items");
+    plk_write_key(writer, "order");
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key_string(writer, "description",
+                         "Stages in the order in which they run; every configured one is named");
+    plk_write_key_string(writer, "type", "array");
+    plk_write_key(writer, "items");
     schema_names(writer, false);
-    pl_write_key_word(writer, "uniqueItems", "true");
-    pl_write_close(writer, '}');
+    plk_write_key_word(writer, "uniqueItems", "true");
+    plk_write_close(writer, '}');
 }
 
-void pl_schema_stages(pl_writer *writer)
+void plk_schema_stages(plk_writer *writer)
 {
-    pl_write_key(writer, "stages");
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key_string(writer, "description", "The stages in running order");
-    pl_write_key_string(writer, "type", "array");
-    pl_write_key(writer, "items");
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key(writer, "oneOf");
-    pl_write_open(writer, '[', PL_LINES);
+    plk_write_key(writer, "stages");
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key_string(writer, "description", "The stages in running order");
+    plk_write_key_string(writer, "type", "array");
+    plk_write_key(writer, "items");
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key(writer, "oneOf");
+    plk_write_open(writer, '[', PLK_LINES);
     schema_objects(writer, false);
-    pl_write_close(writer, ']');
-    pl_write_close(writer, '}');
-    pl_write_close(writer, '}');
+    plk_write_close(writer, ']');
+    plk_write_close(writer, '}');
+    plk_write_close(writer, '}');
 }
 
-void pl_schema_draw(pl_writer *writer)
+void plk_schema_draw(plk_writer *writer)
 {
-    pl_write_key(writer, "draw");
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key_string(writer, "description",
-                        "How the token is taken from what the stages leave: a name, or an object "
-                        "with parameters");
-    pl_write_key(writer, "oneOf");
-    pl_write_open(writer, '[', PL_LINES);
-    pl_write_item(writer);
+    plk_write_key(writer, "draw");
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key_string(writer, "description",
+                         "How the token is taken from what the stages leave: a name, or an object "
+                         "with parameters");
+    plk_write_key(writer, "oneOf");
+    plk_write_open(writer, '[', PLK_LINES);
+    plk_write_item(writer);
     schema_names(writer, true);
     schema_objects(writer, true);
-    pl_write_close(writer, ']');
-    pl_write_close(writer, '}');
+    plk_write_close(writer, ']');
+    plk_write_close(writer, '}');
 }
 
-void pl_schema_mirostat(pl_writer *writer)
+void plk_schema_mirostat(plk_writer *writer)
 {
-    pl_write_key(writer, "mirostat");
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key_string(writer, "description",
-                        "The draw mirostat (1) or mirostat_v2 (2); 0 leaves the draw as it is");
-    pl_write_key(writer, "enum");
-    pl_write_open(writer, '[', PL_ONE_LINE);
+    plk_write_key(writer, "mirostat");
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key_string(writer, "description",
+                         "The draw mirostat (1) or mirostat_v2 (2); 0 leaves the draw as it is");
+    plk_write_key(writer, "enum");
+    plk_write_open(writer, '[', PLK_ONE_LINE);
     for (int64_t version = 0; version <= 2; version++) {
-        pl_write_item(writer);
-        pl_write_integer(writer, version);
+        plk_write_item(writer);
+        plk_write_integer(writer, version);
     }
-    pl_write_close(writer, ']');
-    pl_write_key_word(writer, "default", "0");
-    pl_write_close(writer, '}');
+    plk_write_close(writer, ']');
+    plk_write_key_word(writer, "default", "0");
+    plk_write_close(writer, '}');
 }
 
-static void write_form(pl_writer *writer, const char *title, unsigned form)
+static void write_form(plk_writer *writer, const char *title, unsigned form)
 {
-    pl_write_item(writer);
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key_string(writer, "title", title);
-    pl_write_key_string(writer, "type", "object");
-    pl_write_key(writer, "properties");
-    pl_write_open(writer, '{', PL_LINES);
-    for (size_t i = 0; i < pl_n_config_keys; i++) {
-        if (pl_config_keys[i].forms & form)
-            pl_config_keys[i].schema(writer);
+    plk_write_item(writer);
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key_string(writer, "title", title);
+    plk_write_key_string(writer, "type", "object");
+    plk_write_key(writer, "properties");
+    plk_write_open(writer, '{', PLK_LINES);
+    for (size_t i = 0; i < plk_n_config_keys; i++) {
+        if (plk_config_keys[i].forms & form)
+            plk_config_keys[i].schema(writer);
     }
-    pl_write_close(writer, '}');
-    if (form == PL_FORM_EXPLICIT) {
-        pl_write_key(writer, "required");
-        pl_write_open(writer, '[', PL_ONE_LINE);
-        pl_write_item(writer);
-        pl_write_string(writer, "stages");
-        pl_write_close(writer, ']');
+    plk_write_close(writer, '}');
+    if (form == PLK_FORM_EXPLICIT) {
+        plk_write_key(writer, "required");
+        plk_write_open(writer, '[', PLK_ONE_LINE);
+        plk_write_item(writer);
+        plk_write_string(writer, "stages");
+        plk_write_close(writer, ']');
     }
-    pl_write_key_word(writer, "additionalProperties", "false");
-    pl_write_close(writer, '}');
+    plk_write_key_word(writer, "additionalProperties", "false");
+    plk_write_close(writer, '}');
 }
 
 pluck_status pluck_config_schema(char *text, size_t capacity_bytes, size_t *size_bytes,
                                  pluck_error *err)
 {
     if (!size_bytes || (!text && capacity_bytes > 0))
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_config_schema: %s is NULL",
-                       size_bytes ? "text" : "size_bytes");
-    pl_writer writer = {.text = text, .capacity_bytes = capacity_bytes};
-    pl_write_open(&writer, '{', PL_LINES);
-    pl_write_key_string(&writer, "$schema", "https://json-schema.org/draft/2020-12/schema");
-    pl_write_key_string(&writer, "title", "pluck configuration");
-    pl_write_key(&writer, "oneOf");
-    pl_write_open(&writer, '[', PL_LINES);
-    write_form(&writer, "Flat form: one key a parameter", PL_FORM_FLAT);
-    write_form(&writer, "Explicit form: the stages in order", PL_FORM_EXPLICIT);
-    pl_write_close(&writer, ']');
-    pl_write_close(&writer, '}');
-    return pl_write_end(&writer, size_bytes, err);
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_schema: %s is NULL",
+                        size_bytes ? "text" : "size_bytes");
+    plk_writer writer = {.text = text, .capacity_bytes = capacity_bytes};
+    plk_write_open(&writer, '{', PLK_LINES);
+    plk_write_key_string(&writer, "$schema", "https://json-schema.org/draft/2020-12/schema");
+    plk_write_key_string(&writer, "title", "pluck configuration");
+    plk_write_key(&writer, "oneOf");
+    plk_write_open(&writer, '[', PLK_LINES);
+    write_form(&writer, "Flat form: one key a parameter", PLK_FORM_FLAT);
+    write_form(&writer, "Explicit form: the stages in order", PLK_FORM_EXPLICIT);
+    plk_write_close(&writer, ']');
+    plk_write_close(&writer, '}');
+    return plk_write_end(&writer, size_bytes, err);
 }

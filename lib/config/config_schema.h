@@ -1,15 +1,15 @@
 /*
  * The schemas of the keys that say which stages run; what each function does: config_keys.h.
  */
-#ifndef PL_CONFIG_SCHEMA_H
-#define PL_CONFIG_SCHEMA_H
+#ifndef PLK_CONFIG_SCHEMA_H
+#define PLK_CONFIG_SCHEMA_H
 
 #include "json/json_write.h"
 
-void pl_schema_order(pl_writer *writer);
-void pl_schema_flat_keys(pl_writer *writer);
-void pl_schema_stages(pl_writer *writer);
-void pl_schema_draw(pl_writer *writer);
-void pl_schema_mirostat(pl_writer *writer);
+void plk_schema_order(plk_writer *writer);
+void plk_schema_flat_keys(plk_writer *writer);
+void plk_schema_stages(plk_writer *writer);
+void plk_schema_draw(plk_writer *writer);
+void plk_schema_mirostat(plk_writer *writer);
 
 #endif

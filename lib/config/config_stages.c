@@ -21,70 +21,71 @@ static const char *list_draws(char list[LIST_BYTES])
 {
     size_t n = 0;
     list[0] = '\0';
-    for (size_t s = 0; pl_stages[s]; s++) {
-        const char *name = pl_stages[s]->info.name;
-        if (pl_is_draw(pl_stages[s]) && n + strlen(name) + 3 < LIST_BYTES)
+    for (size_t s = 0; plk_stages[s]; s++) {
+        const char *name = plk_stages[s]->info.name;
+        if (plk_is_draw(plk_stages[s]) && n + strlen(name) + 3 < LIST_BYTES)
             n += (size_t)snprintf(list + n, LIST_BYTES - n, "%s%s", n ? ", " : "", name);
     }
     return list;
 }
 
-static pluck_status fail_unknown_stage(const pl_config_reader *reader, const cJSON *name, bool draw)
+static pluck_status fail_unknown_stage(const plk_config_reader *reader, const cJSON *name,
+                                       bool draw)
 {
-    char quoted[PL_QUOTE_BYTES], nearest[PL_SUGGESTION_BYTES], list[LIST_BYTES];
-    pl_suggestion suggestion = pl_suggest(name->valuestring);
-    for (size_t s = 0; pl_stages[s]; s++) {
-        if (pl_is_draw(pl_stages[s]) == draw)
-            pl_suggest_offer(&suggestion, pl_stages[s]->info.name, NULL);
+    char quoted[PLK_QUOTE_BYTES], nearest[PLK_SUGGESTION_BYTES], list[LIST_BYTES];
+    plk_suggestion suggestion = plk_suggest(name->valuestring);
+    for (size_t s = 0; plk_stages[s]; s++) {
+        if (plk_is_draw(plk_stages[s]) == draw)
+            plk_suggest_offer(&suggestion, plk_stages[s]->info.name, NULL);
     }
-    const pl_stage *own = NULL;
-    for (size_t i = 0; !draw && (own = pl_registry_at(reader->config->registry, i)); i++)
-        pl_suggest_offer(&suggestion, own->info.name, NULL);
-    pl_suggest_write(&suggestion, nearest);
-    pl_quote(quoted, name->valuestring, strlen(name->valuestring));
+    const plk_stage *own = NULL;
+    for (size_t i = 0; !draw && (own = plk_registry_at(reader->config->registry, i)); i++)
+        plk_suggest_offer(&suggestion, own->info.name, NULL);
+    plk_suggest_write(&suggestion, nearest);
+    plk_quote(quoted, name->valuestring, strlen(name->valuestring));
     if (draw && !suggestion.best)
-        return pl_json_fail(reader->json, name, reader->err, "unknown draw '%s'; there are: %s",
-                            quoted, list_draws(list));
-    return pl_json_fail(reader->json, name, reader->err, "unknown %s '%s'%s",
-                        draw ? "draw" : "stage", quoted, nearest);
+        return plk_json_fail(reader->json, name, reader->err, "unknown draw '%s'; there are: %s",
+                             quoted, list_draws(list));
+    return plk_json_fail(reader->json, name, reader->err, "unknown %s '%s'%s",
+                         draw ? "draw" : "stage", quoted, nearest);
 }
 
 /* The stage (draw = false) or the draw with the name that this node holds. */
-static pluck_status read_name(const pl_config_reader *reader, const cJSON *name, bool draw,
-                              const pl_stage **stage)
+static pluck_status read_name(const plk_config_reader *reader, const cJSON *name, bool draw,
+                              const plk_stage **stage)
 {
     char list[LIST_BYTES];
     const char *wanted = draw ? "draw" : "stage";
     if (!cJSON_IsString(name))
-        return pl_json_fail(reader->json, name, reader->err, "expected the name of a %s, not %s",
-                            wanted, pl_json_kind(name));
-    *stage = pl_registry_find(reader->config->registry, name->valuestring);
+        return plk_json_fail(reader->json, name, reader->err, "expected the name of a %s, not %s",
+                             wanted, plk_json_kind(name));
+    *stage = plk_registry_find(reader->config->registry, name->valuestring);
     if (!*stage)
         return fail_unknown_stage(reader, name, draw);
-    if (pl_is_draw(*stage) && !draw)
-        return pl_json_fail(reader->json, name, reader->err,
-                            "'%s' is a draw, which comes last: write \"draw\": \"%s\"",
-                            name->valuestring, name->valuestring);
-    if (!pl_is_draw(*stage) && draw)
-        return pl_json_fail(reader->json, name, reader->err,
-                            "'%s' is a stage, not a draw; draws are: %s", name->valuestring,
-                            list_draws(list));
+    if (plk_is_draw(*stage) && !draw)
+        return plk_json_fail(reader->json, name, reader->err,
+                             "'%s' is a draw, which comes last: write \"draw\": \"%s\"",
+                             name->valuestring, name->valuestring);
+    if (!plk_is_draw(*stage) && draw)
+        return plk_json_fail(reader->json, name, reader->err,
+                             "'%s' is a stage, not a draw; draws are: %s", name->valuestring,
+                             list_draws(list));
     return PLUCK_OK;
 }
 
 /* Reads parameter i of an entry; what it was before is freed. */
-static pluck_status read_param(const pl_config_reader *reader, pl_config_entry *entry, size_t i,
+static pluck_status read_param(const plk_config_reader *reader, plk_config_entry *entry, size_t i,
                                const cJSON *value, bool name_value)
 {
     const pluck_param *param = &entry->stage->info.params[i];
-    const pl_param_ops *ops = pl_param_ops_of(param->type);
+    const plk_param_ops *ops = plk_param_ops_of(param->type);
     const pluck_allocator *allocator = &reader->config->allocator;
-    pl_param_value read;
-    pluck_status status = pl_param_read(
-        &(pl_param_reader){reader->json, allocator, name_value, reader->err}, value, param, &read);
+    plk_param_value read;
+    pluck_status status = plk_param_read(
+        &(plk_param_reader){reader->json, allocator, name_value, reader->err}, value, param, &read);
     if (status != PLUCK_OK)
         return status;
-    void *place = pl_param_at(entry->params, param);
+    void *place = plk_param_at(entry->params, param);
     ops->free(place, allocator);
     memcpy(place, &read, ops->size_bytes);
     return PLUCK_OK;
@@ -102,32 +103,32 @@ static void list_params(const pluck_stage *info, char list[LIST_BYTES])
     }
 }
 
-static pluck_status fail_unknown_param(const pl_config_reader *reader, const pluck_stage *info,
+static pluck_status fail_unknown_param(const plk_config_reader *reader, const pluck_stage *info,
                                        const cJSON *member)
 {
-    char nearest[PL_SUGGESTION_BYTES], list[LIST_BYTES];
-    pl_suggestion suggestion = pl_suggest(member->string);
+    char nearest[PLK_SUGGESTION_BYTES], list[LIST_BYTES];
+    plk_suggestion suggestion = plk_suggest(member->string);
     for (size_t i = 0; i < info->n_params; i++) {
-        pl_suggest_offer(&suggestion, info->params[i].name, NULL);
+        plk_suggest_offer(&suggestion, info->params[i].name, NULL);
         if (info->params[i].flat_key)
-            pl_suggest_offer(&suggestion, info->params[i].flat_key, info->params[i].name);
+            plk_suggest_offer(&suggestion, info->params[i].flat_key, info->params[i].name);
     }
-    pl_suggest_write(&suggestion, nearest);
+    plk_suggest_write(&suggestion, nearest);
     list_params(info, list);
     if (suggestion.best)
-        return pl_json_fail_key(reader->json, member, reader->err, "%s has no such parameter%s",
-                                info->name, nearest);
-    return pl_json_fail_key(reader->json, member, reader->err,
-                            "%s has no such parameter; it has%s %s", info->name,
-                            info->n_params > 0 ? ":" : "", list);
+        return plk_json_fail_key(reader->json, member, reader->err, "%s has no such parameter%s",
+                                 info->name, nearest);
+    return plk_json_fail_key(reader->json, member, reader->err,
+                             "%s has no such parameter; it has%s %s", info->name,
+                             info->n_params > 0 ? ":" : "", list);
 }
 
 /* The members of {"type": …, parameters} for the entry at index. */
-static pluck_status read_params(const pl_config_reader *reader, const cJSON *object, size_t index)
+static pluck_status read_params(const plk_config_reader *reader, const cJSON *object, size_t index)
 {
-    pl_config_entry *entry = &reader->config->entries[index];
+    plk_config_entry *entry = &reader->config->entries[index];
     const pluck_stage *info = &entry->stage->info;
-    bool draw = pl_is_draw(entry->stage);
+    bool draw = plk_is_draw(entry->stage);
     for (const cJSON *member = object->child; member; member = member->next) {
         size_t i = 0;
         while (i < info->n_params && strcmp(info->params[i].name, member->string) != 0)
@@ -139,8 +140,8 @@ static pluck_status read_params(const pl_config_reader *reader, const cJSON *obj
         }
         const uint64_t bit = (uint64_t)1 << i;
         if (draw && (entry->given & bit) != 0)
-            return pl_json_fail_key(reader->json, member, reader->err, "'%s' is given too",
-                                    info->params[i].flat_key);
+            return plk_json_fail_key(reader->json, member, reader->err, "'%s' is given too",
+                                     info->params[i].flat_key);
         pluck_status status = read_param(reader, entry, i, member, false);
         if (status != PLUCK_OK)
             return status;
@@ -150,31 +151,31 @@ static pluck_status read_params(const pl_config_reader *reader, const cJSON *obj
 }
 
 /* The stage that an object's "type" names. */
-static pluck_status read_type(const pl_config_reader *reader, const cJSON *object, bool draw,
-                              const pl_stage **stage)
+static pluck_status read_type(const plk_config_reader *reader, const cJSON *object, bool draw,
+                              const plk_stage **stage)
 {
     if (!cJSON_IsObject(object))
-        return pl_json_fail(reader->json, object, reader->err,
-                            "expected an object {\"type\": \"…\"}, not %s", pl_json_kind(object));
-    const cJSON *type = pl_json_member(object, "type");
+        return plk_json_fail(reader->json, object, reader->err,
+                             "expected an object {\"type\": \"…\"}, not %s", plk_json_kind(object));
+    const cJSON *type = plk_json_member(object, "type");
     if (!type)
-        return pl_json_fail(reader->json, object, reader->err,
-                            "\"type\" is missing: the name of the %s", draw ? "draw" : "stage");
+        return plk_json_fail(reader->json, object, reader->err,
+                             "\"type\" is missing: the name of the %s", draw ? "draw" : "stage");
     return read_name(reader, type, draw, stage);
 }
 
-pluck_status pl_read_stages(const pl_config_reader *reader, const cJSON *value)
+pluck_status plk_read_stages(const plk_config_reader *reader, const cJSON *value)
 {
     pluck_config *config = reader->config;
     if (!cJSON_IsArray(value))
-        return pl_json_fail(reader->json, value, reader->err, "expected an array of stages, not %s",
-                            pl_json_kind(value));
+        return plk_json_fail(reader->json, value, reader->err,
+                             "expected an array of stages, not %s", plk_json_kind(value));
     for (const cJSON *item = value->child; item; item = item->next) {
-        const pl_stage *stage = NULL;
+        const plk_stage *stage = NULL;
         size_t index = config->n_entries - 1; /* before the draw */
         pluck_status status = read_type(reader, item, false, &stage);
         if (status == PLUCK_OK)
-            status = pl_config_insert(config, index, stage, reader->err);
+            status = plk_config_insert(config, index, stage, reader->err);
         if (status == PLUCK_OK)
             status = read_params(reader, item, index);
         if (status != PLUCK_OK)
@@ -183,30 +184,30 @@ pluck_status pl_read_stages(const pl_config_reader *reader, const cJSON *value)
     return PLUCK_OK;
 }
 
-static pluck_status fail_two_draws(const pl_config_reader *reader, const cJSON *value,
+static pluck_status fail_two_draws(const plk_config_reader *reader, const cJSON *value,
                                    const char *other)
 {
-    return pl_json_fail_key(reader->json, value, reader->err,
-                            "\"%s\" is given too; both choose the draw", other);
+    return plk_json_fail_key(reader->json, value, reader->err,
+                             "\"%s\" is given too; both choose the draw", other);
 }
 
 /* 0 leaves the draw as it is, unless an earlier 1 or 2 chose it. */
-pluck_status pl_read_mirostat(const pl_config_reader *reader, const cJSON *value)
+pluck_status plk_read_mirostat(const plk_config_reader *reader, const cJSON *value)
 {
     pluck_config *config = reader->config;
-    double version = cJSON_IsNumber(value) ? pl_json_number(reader->json, value) : -1.0;
+    double version = cJSON_IsNumber(value) ? plk_json_number(reader->json, value) : -1.0;
     if (!(version == 0.0 || version == 1.0 || version == 2.0))
-        return pl_json_fail(reader->json, value, reader->err,
-                            "expected 0 (no), 1 (mirostat) or 2 (mirostat_v2)");
+        return plk_json_fail(reader->json, value, reader->err,
+                             "expected 0 (no), 1 (mirostat) or 2 (mirostat_v2)");
     int chosen = (int)version;
     if (chosen != 0 && config->has_draw && !reader->setting)
         return fail_two_draws(reader, value, "draw");
-    const pl_stage *draw = pl_stage_find("categorical");
+    const plk_stage *draw = plk_stage_find("categorical");
     if (chosen != 0)
-        draw = pl_stage_find(mirostat_draws[chosen - 1]);
+        draw = plk_stage_find(mirostat_draws[chosen - 1]);
     pluck_status status = PLUCK_OK;
     if (chosen != 0 || config->mirostat != 0)
-        status = pl_config_choose_draw(config, draw, reader->err);
+        status = plk_config_choose_draw(config, draw, reader->err);
     if (status != PLUCK_OK)
         return status;
     config->has_draw = config->has_draw && chosen == 0;
@@ -215,16 +216,16 @@ pluck_status pl_read_mirostat(const pl_config_reader *reader, const cJSON *value
     return PLUCK_OK;
 }
 
-pluck_status pl_read_draw(const pl_config_reader *reader, const cJSON *value)
+pluck_status plk_read_draw(const plk_config_reader *reader, const cJSON *value)
 {
     pluck_config *config = reader->config;
-    const pl_stage *draw = NULL;
+    const plk_stage *draw = NULL;
     pluck_status status = cJSON_IsObject(value) ? read_type(reader, value, true, &draw)
                                                 : read_name(reader, value, true, &draw);
     if (status == PLUCK_OK && config->mirostat != 0 && !reader->setting)
         return fail_two_draws(reader, value, "mirostat");
     if (status == PLUCK_OK)
-        status = pl_config_choose_draw(config, draw, reader->err);
+        status = plk_config_choose_draw(config, draw, reader->err);
     if (status != PLUCK_OK)
         return status;
     config->has_draw = true;
@@ -232,49 +233,49 @@ pluck_status pl_read_draw(const pl_config_reader *reader, const cJSON *value)
     config->mirostat = 0;
     if (!cJSON_IsObject(value))
         return PLUCK_OK;
-    return read_params(reader, value, pl_config_find(config, draw));
+    return read_params(reader, value, plk_config_find(config, draw));
 }
 
-static pluck_status read_order_items(const pl_config_reader *reader, const cJSON *value,
-                                     const pl_stage **order, size_t *n_order)
+static pluck_status read_order_items(const plk_config_reader *reader, const cJSON *value,
+                                     const plk_stage **order, size_t *n_order)
 {
     for (const cJSON *item = value->child; item; item = item->next) {
-        const pl_stage *stage = NULL;
+        const plk_stage *stage = NULL;
         pluck_status status = read_name(reader, item, false, &stage);
         if (status != PLUCK_OK)
             return status;
-        if (!pl_stage_find(stage->info.name))
-            return pl_json_fail(reader->json, item, reader->err,
-                                "'%s' is a stage of the application, which has its place among "
-                                "\"stages\"",
-                                stage->info.name);
+        if (!plk_stage_find(stage->info.name))
+            return plk_json_fail(reader->json, item, reader->err,
+                                 "'%s' is a stage of the application, which has its place among "
+                                 "\"stages\"",
+                                 stage->info.name);
         for (size_t i = 0; i < *n_order; i++) {
             if (order[i] == stage)
-                return pl_json_fail(reader->json, item, reader->err, "'%s' is named twice",
-                                    stage->info.name);
+                return plk_json_fail(reader->json, item, reader->err, "'%s' is named twice",
+                                     stage->info.name);
         }
         order[(*n_order)++] = stage;
     }
     return PLUCK_OK;
 }
 
-pluck_status pl_read_order(const pl_config_reader *reader, const cJSON *value)
+pluck_status plk_read_order(const plk_config_reader *reader, const cJSON *value)
 {
     pluck_config *config = reader->config;
     size_t n_order = 0;
     if (!cJSON_IsArray(value))
-        return pl_json_fail(reader->json, value, reader->err,
-                            "expected an array of stage names, not %s", pl_json_kind(value));
+        return plk_json_fail(reader->json, value, reader->err,
+                             "expected an array of stage names, not %s", plk_json_kind(value));
     /* No name may come twice, so that the list is not longer than the registry. */
-    const pl_stage **order = pl_alloc(&config->allocator, pluck_stage_count(), sizeof *order);
+    const plk_stage **order = plk_alloc(&config->allocator, pluck_stage_count(), sizeof *order);
     if (!order)
-        return pl_fail_nomem(reader->err, pluck_stage_count() * sizeof *order);
+        return plk_fail_nomem(reader->err, pluck_stage_count() * sizeof *order);
     pluck_status status = read_order_items(reader, value, order, &n_order);
     if (status != PLUCK_OK) {
-        pl_free(&config->allocator, order);
+        plk_free(&config->allocator, order);
         return status;
     }
-    pl_free(&config->allocator, config->order);
+    plk_free(&config->allocator, config->order);
     config->order = order;
     config->n_order = n_order;
     config->has_order = true;
@@ -286,20 +287,20 @@ static bool has_flat_key(const pluck_param *param, const char *key)
     return param->flat_key && strcmp(param->flat_key, key) == 0;
 }
 
-static pluck_status read_flat_param(const pl_config_reader *reader, const pl_stage *stage, size_t i,
-                                    const cJSON *value)
+static pluck_status read_flat_param(const plk_config_reader *reader, const plk_stage *stage,
+                                    size_t i, const cJSON *value)
 {
     pluck_config *config = reader->config;
     const uint64_t bit = (uint64_t)1 << i;
-    size_t index = pl_config_find(config, stage);
+    size_t index = plk_config_find(config, stage);
     pluck_status status = PLUCK_OK;
     if (index == config->n_entries)
-        status = pl_config_insert(config, index, stage, reader->err);
+        status = plk_config_insert(config, index, stage, reader->err);
     if (status != PLUCK_OK)
         return status;
-    pl_config_entry *entry = &config->entries[index];
+    plk_config_entry *entry = &config->entries[index];
     if ((entry->given_in_draw & bit) != 0 && !reader->setting)
-        return pl_json_fail_key(reader->json, value, reader->err, "given inside \"draw\" too");
+        return plk_json_fail_key(reader->json, value, reader->err, "given inside \"draw\" too");
     status = read_param(reader, entry, i, value, true);
     if (status == PLUCK_OK) {
         entry->given |= bit;
@@ -308,17 +309,17 @@ static pluck_status read_flat_param(const pl_config_reader *reader, const pl_sta
     return status;
 }
 
-pluck_status pl_read_flat_key(const pl_config_reader *reader, const char *key, const cJSON *value,
-                              bool *found)
+pluck_status plk_read_flat_key(const plk_config_reader *reader, const char *key, const cJSON *value,
+                               bool *found)
 {
     *found = false;
-    for (size_t s = 0; pl_stages[s]; s++) {
-        const pluck_stage *info = &pl_stages[s]->info;
+    for (size_t s = 0; plk_stages[s]; s++) {
+        const pluck_stage *info = &plk_stages[s]->info;
         for (size_t i = 0; i < info->n_params; i++) {
             if (!has_flat_key(&info->params[i], key))
                 continue;
             *found = true;
-            pluck_status status = read_flat_param(reader, pl_stages[s], i, value);
+            pluck_status status = read_flat_param(reader, plk_stages[s], i, value);
             if (status != PLUCK_OK)
                 return status;
         }
@@ -327,11 +328,11 @@ pluck_status pl_read_flat_key(const pl_config_reader *reader, const char *key, c
 }
 
 /* Sets the key in every entry that has it; *n = how many. */
-static pluck_status set_in_entries(const pl_config_reader *reader, const char *key,
+static pluck_status set_in_entries(const plk_config_reader *reader, const char *key,
                                    const cJSON *value, size_t *n)
 {
     for (size_t e = 0; e < reader->config->n_entries; e++) {
-        pl_config_entry *entry = &reader->config->entries[e];
+        plk_config_entry *entry = &reader->config->entries[e];
         const pluck_stage *info = &entry->stage->info;
         for (size_t i = 0; i < info->n_params; i++) {
             if (!has_flat_key(&info->params[i], key))
@@ -339,7 +340,8 @@ static pluck_status set_in_entries(const pl_config_reader *reader, const char *k
             pluck_status status = read_param(reader, entry, i, value, true);
             if (status != PLUCK_OK)
                 return status;
-            *(pl_is_draw(entry->stage) ? &entry->given_in_draw : &entry->given) |= (uint64_t)1 << i;
+            *(plk_is_draw(entry->stage) ? &entry->given_in_draw : &entry->given) |= (uint64_t)1
+                                                                                    << i;
             ++*n;
         }
     }
@@ -347,134 +349,134 @@ static pluck_status set_in_entries(const pl_config_reader *reader, const char *k
 }
 
 /* The first stage of the registry with this flat key, or NULL; *rank = its place there. */
-static const pl_stage *find_owner(const char *key, size_t *rank)
+static const plk_stage *find_owner(const char *key, size_t *rank)
 {
-    for (size_t s = 0; pl_stages[s]; s++) {
-        for (size_t i = 0; i < pl_stages[s]->info.n_params; i++) {
-            if (has_flat_key(&pl_stages[s]->info.params[i], key)) {
+    for (size_t s = 0; plk_stages[s]; s++) {
+        for (size_t i = 0; i < plk_stages[s]->info.n_params; i++) {
+            if (has_flat_key(&plk_stages[s]->info.params[i], key)) {
                 *rank = s;
-                return pl_stages[s];
+                return plk_stages[s];
             }
         }
     }
     return NULL;
 }
 
-static size_t rank_of(const pl_stage *stage)
+static size_t rank_of(const plk_stage *stage)
 {
     size_t rank = 0;
-    while (pl_stages[rank] && pl_stages[rank] != stage)
+    while (plk_stages[rank] && plk_stages[rank] != stage)
         rank++;
     return rank;
 }
 
-pluck_status pl_set_in_stages(const pl_config_reader *reader, const char *key, const cJSON *value,
-                              bool *found)
+pluck_status plk_set_in_stages(const plk_config_reader *reader, const char *key, const cJSON *value,
+                               bool *found)
 {
     pluck_config *config = reader->config;
     size_t n = 0, rank = 0, index = 0;
-    const pl_stage *owner = find_owner(key, &rank);
+    const plk_stage *owner = find_owner(key, &rank);
     *found = owner != NULL;
     pluck_status status = set_in_entries(reader, key, value, &n);
     if (status != PLUCK_OK || n > 0 || !owner)
         return status;
-    if (pl_is_draw(owner) || pl_flat_key_is_shared(key))
-        return pl_json_fail(reader->json, value, reader->err,
-                            "no stage of this configuration has this parameter");
+    if (plk_is_draw(owner) || plk_flat_key_is_shared(key))
+        return plk_json_fail(reader->json, value, reader->err,
+                             "no stage of this configuration has this parameter");
     while (rank_of(config->entries[index].stage) < rank)
         index++;
-    status = pl_config_insert(config, index, owner, reader->err);
+    status = plk_config_insert(config, index, owner, reader->err);
     return status == PLUCK_OK ? set_in_entries(reader, key, value, &n) : status;
 }
 
-void pl_write_order(const pluck_config *config, pl_writer *writer)
+void plk_write_order(const pluck_config *config, plk_writer *writer)
 {
     if (!config->has_order)
         return;
-    pl_write_key(writer, "order");
-    pl_write_open(writer, '[', PL_ONE_LINE);
+    plk_write_key(writer, "order");
+    plk_write_open(writer, '[', PLK_ONE_LINE);
     for (size_t i = 0; i < config->n_order; i++) {
-        pl_write_item(writer);
-        pl_write_string(writer, config->order[i]->info.name);
+        plk_write_item(writer);
+        plk_write_string(writer, config->order[i]->info.name);
     }
-    pl_write_close(writer, ']');
+    plk_write_close(writer, ']');
 }
 
-bool pl_is_first_of_key(size_t s, size_t i)
+bool plk_is_first_of_key(size_t s, size_t i)
 {
     size_t rank = 0;
-    const pluck_param *param = &pl_stages[s]->info.params[i];
-    if (!param->flat_key || find_owner(param->flat_key, &rank) != pl_stages[s])
+    const pluck_param *param = &plk_stages[s]->info.params[i];
+    if (!param->flat_key || find_owner(param->flat_key, &rank) != plk_stages[s])
         return false;
     for (size_t j = 0; j < i; j++) {
-        if (has_flat_key(&pl_stages[s]->info.params[j], param->flat_key))
+        if (has_flat_key(&plk_stages[s]->info.params[j], param->flat_key))
             return false;
     }
     return true;
 }
 
-void pl_write_flat_keys(const pluck_config *config, pl_writer *writer)
+void plk_write_flat_keys(const pluck_config *config, plk_writer *writer)
 {
-    for (size_t s = 0; pl_stages[s] && !config->explicit_form; s++) {
-        size_t index = pl_config_find(config, pl_stages[s]);
+    for (size_t s = 0; plk_stages[s] && !config->explicit_form; s++) {
+        size_t index = plk_config_find(config, plk_stages[s]);
         if (index == config->n_entries)
             continue;
-        const pl_config_entry *entry = &config->entries[index];
+        const plk_config_entry *entry = &config->entries[index];
         const pluck_stage *info = &entry->stage->info;
         for (size_t i = 0; i < info->n_params; i++) {
-            if ((entry->given >> i & 1) == 0 || !pl_is_first_of_key(s, i))
+            if ((entry->given >> i & 1) == 0 || !plk_is_first_of_key(s, i))
                 continue;
-            pl_write_key(writer, info->params[i].flat_key);
-            pl_param_write(writer, &info->params[i],
-                           pl_param_at_const(entry->params, &info->params[i]));
+            plk_write_key(writer, info->params[i].flat_key);
+            plk_param_write(writer, &info->params[i],
+                            plk_param_at_const(entry->params, &info->params[i]));
         }
     }
 }
 
-static void write_object(const pl_config_entry *entry, uint64_t given, pl_writer *writer)
+static void write_object(const plk_config_entry *entry, uint64_t given, plk_writer *writer)
 {
     const pluck_stage *info = &entry->stage->info;
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key_string(writer, "type", info->name);
+    plk_write_open(writer, '{', PLK_ONE_LINE);
+    plk_write_key_string(writer, "type", info->name);
     for (size_t i = 0; i < info->n_params; i++) {
         if ((given >> i & 1) == 0)
             continue;
-        pl_write_key(writer, info->params[i].name);
-        pl_param_write(writer, &info->params[i],
-                       pl_param_at_const(entry->params, &info->params[i]));
+        plk_write_key(writer, info->params[i].name);
+        plk_param_write(writer, &info->params[i],
+                        plk_param_at_const(entry->params, &info->params[i]));
     }
-    pl_write_close(writer, '}');
+    plk_write_close(writer, '}');
 }
 
-void pl_write_stages(const pluck_config *config, pl_writer *writer)
+void plk_write_stages(const pluck_config *config, plk_writer *writer)
 {
     if (!config->explicit_form)
         return;
-    pl_write_key(writer, "stages");
-    pl_write_open(writer, '[', PL_LINES);
+    plk_write_key(writer, "stages");
+    plk_write_open(writer, '[', PLK_LINES);
     for (size_t i = 0; i + 1 < config->n_entries; i++) {
-        pl_write_item(writer);
+        plk_write_item(writer);
         write_object(&config->entries[i], config->entries[i].given, writer);
     }
-    pl_write_close(writer, ']');
+    plk_write_close(writer, ']');
 }
 
-void pl_write_draw(const pluck_config *config, pl_writer *writer)
+void plk_write_draw(const pluck_config *config, plk_writer *writer)
 {
-    const pl_config_entry *entry = &config->entries[pl_config_find(config, config->draw)];
+    const plk_config_entry *entry = &config->entries[plk_config_find(config, config->draw)];
     if (!config->has_draw && entry->given_in_draw == 0)
         return;
-    pl_write_key(writer, "draw");
+    plk_write_key(writer, "draw");
     if (entry->given_in_draw != 0)
         write_object(entry, entry->given_in_draw, writer);
     else
-        pl_write_string(writer, config->draw->info.name);
+        plk_write_string(writer, config->draw->info.name);
 }
 
-void pl_write_mirostat(const pluck_config *config, pl_writer *writer)
+void plk_write_mirostat(const pluck_config *config, plk_writer *writer)
 {
     if (!config->has_mirostat)
         return;
-    pl_write_key(writer, "mirostat");
-    pl_write_integer(writer, config->mirostat);
+    plk_write_key(writer, "mirostat");
+    plk_write_integer(writer, config->mirostat);
 }

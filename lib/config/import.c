@@ -20,9 +20,9 @@
 #include <string.h>
 
 /* By pluck_config_kind. */
-static const pl_importer *const importers[] = {
-    &pl_import_huggingface, &pl_import_llama_cpp, &pl_import_vllm,   &pl_import_openai,
-    &pl_import_webui,       &pl_import_koboldcpp, &pl_import_ollama, &pl_import_exllamav3};
+static const plk_importer *const importers[] = {
+    &plk_import_huggingface, &plk_import_llama_cpp, &plk_import_vllm,   &plk_import_openai,
+    &plk_import_webui,       &plk_import_koboldcpp, &plk_import_ollama, &plk_import_exllamav3};
 enum { N_IMPORTERS = sizeof importers / sizeof *importers };
 
 /* The kinds from here on share most of their keys with the others: only a key of their own makes a
@@ -44,7 +44,7 @@ pluck_status pluck_config_kind_from_name(const char *name, pluck_config_kind *ki
     char list[160];
     size_t n = 0;
     if (!name || !kind)
-        return pl_fail(err, PLUCK_ERR_INVALID, "name or kind is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "name or kind is NULL");
     for (unsigned i = 0; i < N_IMPORTERS; i++) {
         if (strcmp(importers[i]->name, name) == 0) {
             *kind = (pluck_config_kind)i;
@@ -52,7 +52,7 @@ pluck_status pluck_config_kind_from_name(const char *name, pluck_config_kind *ki
         }
         n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", importers[i]->name);
     }
-    return pl_fail(err, PLUCK_ERR_INVALID, "unknown kind '%.40s'; expected one of %s", name, list);
+    return plk_fail(err, PLUCK_ERR_INVALID, "unknown kind '%.40s'; expected one of %s", name, list);
 }
 
 const char *pluck_import_fate_name(pluck_import_fate fate)
@@ -61,9 +61,9 @@ const char *pluck_import_fate_name(pluck_import_fate fate)
     return (unsigned)fate < sizeof names / sizeof *names ? names[fate] : NULL;
 }
 
-const pl_import_rule *pl_import_find_rule(const pl_importer *importer, const char *key)
+const plk_import_rule *plk_import_find_rule(const plk_importer *importer, const char *key)
 {
-    for (const pl_import_rule *rule = importer->rules; rule->key; rule++)
+    for (const plk_import_rule *rule = importer->rules; rule->key; rule++)
         if (strcmp(rule->key, key) == 0)
             return rule;
     return NULL;
@@ -81,15 +81,15 @@ static bool is_listed(const char *list, const char *word)
     return false;
 }
 
-static bool is_wrapper(const pl_importer *importer, const cJSON *node)
+static bool is_wrapper(const plk_importer *importer, const cJSON *node)
 {
     if (!cJSON_IsObject(node))
         return false;
     return is_listed(importer->wrappers, node->string) ||
-           (is_listed(wrappers, node->string) && !pl_import_find_rule(importer, node->string));
+           (is_listed(wrappers, node->string) && !plk_import_find_rule(importer, node->string));
 }
 
-static size_t count_members(const pl_importer *importer, const cJSON *object)
+static size_t count_members(const plk_importer *importer, const cJSON *object)
 {
     size_t n = 0;
     for (const cJSON *node = object->child; node; node = node->next)
@@ -97,7 +97,7 @@ static size_t count_members(const pl_importer *importer, const cJSON *object)
     return n;
 }
 
-static pluck_status collect(pl_import *import, const cJSON *object, const char *prefix,
+static pluck_status collect(plk_import *import, const cJSON *object, const char *prefix,
                             unsigned depth)
 {
     for (const cJSON *node = object->child; node; node = node->next) {
@@ -105,18 +105,18 @@ static pluck_status collect(pl_import *import, const cJSON *object, const char *
         const bool wraps = is_wrapper(import->importer, node);
         char *path = NULL;
         if (wraps || depth > 0) {
-            path = pl_alloc(import->allocator, n, 1);
+            path = plk_alloc(import->allocator, n, 1);
             if (!path)
-                return pl_fail_nomem(import->err, n);
+                return plk_fail_nomem(import->err, n);
             snprintf(path, n, "%s%s%s", prefix, node->string, wraps ? "." : "");
         }
         if (!wraps) {
             import->members[import->n_members++] =
-                (pl_import_member){.node = node, .path = path, .depth = depth};
+                (plk_import_member){.node = node, .path = path, .depth = depth};
             continue;
         }
         pluck_status status = collect(import, node, path, depth + 1);
-        pl_free(import->allocator, path);
+        plk_free(import->allocator, path);
         if (status != PLUCK_OK)
             return status;
     }
@@ -124,81 +124,81 @@ static pluck_status collect(pl_import *import, const cJSON *object, const char *
 }
 
 typedef struct member_order {
-    pl_import_member *member;
+    plk_import_member *member;
 } member_order;
 
 /* By key; of equal keys the one that counts comes last. */
 static bool member_before(const void *a, const void *b)
 {
-    const pl_import_member *left = ((const member_order *)a)->member;
-    const pl_import_member *right = ((const member_order *)b)->member;
+    const plk_import_member *left = ((const member_order *)a)->member;
+    const plk_import_member *right = ((const member_order *)b)->member;
     const int order = strcmp(left->node->string, right->node->string);
     return order != 0 ? order < 0 : left->depth < right->depth;
 }
 
 /* Finds keys that come twice. */
-static pluck_status find_overridden(pl_import *import)
+static pluck_status find_overridden(plk_import *import)
 {
     const size_t n = import->n_members;
-    member_order *order = pl_alloc(import->allocator, n > 0 ? n : 1, 2 * sizeof *order);
+    member_order *order = plk_alloc(import->allocator, n > 0 ? n : 1, 2 * sizeof *order);
     if (!order)
-        return pl_fail_nomem(import->err, n * 2 * sizeof *order);
+        return plk_fail_nomem(import->err, n * 2 * sizeof *order);
     for (size_t i = 0; i < n; i++)
         order[i].member = &import->members[i];
-    pl_sort(order, order + n, n, sizeof *order, member_before);
+    plk_sort(order, order + n, n, sizeof *order, member_before);
     for (size_t i = n; i-- > 1;) {
-        pl_import_member *member = order[i - 1].member, *next = order[i].member;
+        plk_import_member *member = order[i - 1].member, *next = order[i].member;
         if (strcmp(member->node->string, next->node->string) == 0)
             member->instead = next->instead ? next->instead : next;
     }
-    pl_free(import->allocator, order);
+    plk_free(import->allocator, order);
     return PLUCK_OK;
 }
 
-static pluck_status open_members(pl_import *import)
+static pluck_status open_members(plk_import *import)
 {
     const cJSON *root = import->json->root;
     if (!cJSON_IsObject(root))
-        return pl_json_fail(import->json, root, import->err, "a configuration is an object, not %s",
-                            pl_json_kind(root));
+        return plk_json_fail(import->json, root, import->err,
+                             "a configuration is an object, not %s", plk_json_kind(root));
     const size_t n = count_members(import->importer, root);
-    import->members = pl_alloc(import->allocator, n > 0 ? n : 1, sizeof *import->members);
+    import->members = plk_alloc(import->allocator, n > 0 ? n : 1, sizeof *import->members);
     if (!import->members)
-        return pl_fail_nomem(import->err, n * sizeof *import->members);
+        return plk_fail_nomem(import->err, n * sizeof *import->members);
     pluck_status status = collect(import, root, "", 0);
     return status == PLUCK_OK ? find_overridden(import) : status;
 }
 
-static void close_members(pl_import *import)
+static void close_members(plk_import *import)
 {
     for (size_t i = 0; i < import->n_members; i++)
-        pl_free(import->allocator, import->members[i].path);
-    pl_free(import->allocator, import->members);
+        plk_free(import->allocator, import->members[i].path);
+    plk_free(import->allocator, import->members);
 }
 
-static pluck_status read_unknown(pl_import *import, const cJSON *node)
+static pluck_status read_unknown(plk_import *import, const cJSON *node)
 {
-    char nearest[PL_SUGGESTION_BYTES];
-    pl_suggestion suggestion = pl_suggest(node->string);
-    for (const pl_import_rule *rule = import->importer->rules; rule->key; rule++)
-        pl_suggest_offer(&suggestion, rule->key, NULL);
-    pl_suggest_write(&suggestion, nearest);
-    if (pl_import_is_off(import, "false \"\" [] {}", node))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED,
-                             "not a known key of %s, but its value is empty or off%s",
-                             import->importer->title, nearest);
-    return pl_import_say(import, PLUCK_IMPORT_REFUSED, "not a known key of %s%s",
-                         import->importer->title, nearest);
+    char nearest[PLK_SUGGESTION_BYTES];
+    plk_suggestion suggestion = plk_suggest(node->string);
+    for (const plk_import_rule *rule = import->importer->rules; rule->key; rule++)
+        plk_suggest_offer(&suggestion, rule->key, NULL);
+    plk_suggest_write(&suggestion, nearest);
+    if (plk_import_is_off(import, "false \"\" [] {}", node))
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED,
+                              "not a known key of %s, but its value is empty or off%s",
+                              import->importer->title, nearest);
+    return plk_import_say(import, PLUCK_IMPORT_REFUSED, "not a known key of %s%s",
+                          import->importer->title, nearest);
 }
 
 /* A value of a type that the engine does not take costs its key, and not the rest. */
-static pluck_status read_rule(pl_import *import, const pl_import_rule *rule,
-                              pl_import_member *member)
+static pluck_status read_rule(plk_import *import, const plk_import_rule *rule,
+                              plk_import_member *member)
 {
     pluck_error own = {.status = PLUCK_OK};
     pluck_error *const outer = import->err;
     const size_t n_biases = import->n_biases, n_chain = import->n_chain;
-    pl_import_link chain[PL_IMPORT_CHAIN];
+    plk_import_link chain[PLK_IMPORT_CHAIN];
     memcpy(chain, import->chain, sizeof chain);
     import->err = &own;
     pluck_status status = rule->read(import, rule, member->node);
@@ -208,31 +208,31 @@ static pluck_status read_rule(pl_import *import, const pl_import_rule *rule,
         import->n_chain = n_chain;
         memcpy(import->chain, chain, sizeof chain);
         member->is_refused = true;
-        return pl_import_say(import, PLUCK_IMPORT_REFUSED, "%s", own.message);
+        return plk_import_say(import, PLUCK_IMPORT_REFUSED, "%s", own.message);
     }
     if (status != PLUCK_OK && outer)
         *outer = own;
     return status;
 }
 
-static pluck_status read_member(pl_import *import, pl_import_member *member)
+static pluck_status read_member(plk_import *import, plk_import_member *member)
 {
-    const pl_import_rule *rule = pl_import_find_rule(import->importer, member->node->string);
+    const plk_import_rule *rule = plk_import_find_rule(import->importer, member->node->string);
     import->current = member;
     import->part = 0;
     if (member->instead)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s counts instead",
-                             member->instead->path ? member->instead->path
-                                                   : member->instead->node->string);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s counts instead",
+                              member->instead->path ? member->instead->path
+                                                    : member->instead->node->string);
     if (cJSON_IsNull(member->node))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "null: not set");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "null: not set");
     return rule ? read_rule(import, rule, member) : read_unknown(import, member->node);
 }
 
-static pluck_status read_all(pl_import *import)
+static pluck_status read_all(plk_import *import)
 {
-    const pl_importer *importer = import->importer;
-    pl_import_start_chain(import, importer->order);
+    const plk_importer *importer = import->importer;
+    plk_import_start_chain(import, importer->order);
     pluck_status status = importer->start ? importer->start(import) : PLUCK_OK;
     for (size_t i = 0; i < import->n_members && status == PLUCK_OK; i++)
         status = read_member(import, &import->members[i]);
@@ -241,7 +241,7 @@ static pluck_status read_all(pl_import *import)
     if (status == PLUCK_OK && importer->finish)
         status = importer->finish(import);
     import->part = 0;
-    return status == PLUCK_OK ? pl_import_build(import) : status;
+    return status == PLUCK_OK ? plk_import_build(import) : status;
 }
 
 /* Whether a text is meant as JSON: what is empty is, too, so that the message is about that. */
@@ -255,9 +255,9 @@ static bool looks_like_json(const char *text, size_t n)
     return i == n || strchr("{[\"", text[i]) != NULL;
 }
 
-/* The text, or what it means as JSON; *owned is freed with pl_free(). */
-static pluck_status convert(const pl_importer *importer, const char **text, size_t *n, char **owned,
-                            const pluck_allocator *allocator, pluck_error *err)
+/* The text, or what it means as JSON; *owned is freed with plk_free(). */
+static pluck_status convert(const plk_importer *importer, const char **text, size_t *n,
+                            char **owned, const pluck_allocator *allocator, pluck_error *err)
 {
     *owned = NULL;
     if (!importer->convert || looks_like_json(*text, *n))
@@ -270,9 +270,9 @@ static pluck_status convert(const pl_importer *importer, const char **text, size
     return status;
 }
 
-static void close_parts(pl_import *import)
+static void close_parts(plk_import *import)
 {
-    for (unsigned i = 0; i < PL_IMPORT_PARTS; i++)
+    for (unsigned i = 0; i < PLK_IMPORT_PARTS; i++)
         pluck_config_destroy(&import->parts[i]);
 }
 
@@ -280,36 +280,36 @@ pluck_status pluck_config_import(pluck_config **out, pluck_config_kind kind, con
                                  size_t json_size_bytes, pluck_import_report report, void *user,
                                  const pluck_allocator *allocator, pluck_error *err)
 {
-    pl_json tree = {NULL, 0, NULL, NULL};
+    plk_json tree = {NULL, 0, NULL, NULL};
     char *converted = NULL;
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_config_import: out is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_import: out is NULL");
     *out = NULL;
     if ((unsigned)kind >= N_IMPORTERS || (!json && json_size_bytes > 0))
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_config_import: %s",
-                       (unsigned)kind >= N_IMPORTERS ? "unknown kind" : "json is NULL");
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
-    pl_import import = {.importer = importers[kind],
-                        .json = &tree,
-                        .allocator = &memory,
-                        .report = report,
-                        .user = user,
-                        .err = err};
-    const pl_fp_state fp = pl_fp_enter_text();
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_import: %s",
+                        (unsigned)kind >= N_IMPORTERS ? "unknown kind" : "json is NULL");
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    plk_import import = {.importer = importers[kind],
+                         .json = &tree,
+                         .allocator = &memory,
+                         .report = report,
+                         .user = user,
+                         .err = err};
+    const plk_fp_state fp = plk_fp_enter_text();
     pluck_status status = pluck_config_create(&import.parts[0], allocator, err);
     if (status == PLUCK_OK)
         status = convert(import.importer, &json, &json_size_bytes, &converted, &memory, err);
     if (status == PLUCK_OK)
-        status = pl_json_open(&tree, json, json_size_bytes, NULL, &memory, err);
+        status = plk_json_open(&tree, json, json_size_bytes, NULL, &memory, err);
     if (status == PLUCK_OK)
         status = open_members(&import);
     if (status == PLUCK_OK)
         status = read_all(&import);
     close_members(&import);
-    pl_json_close(&tree);
-    pl_fp_leave(fp);
-    pl_free(&memory, converted);
-    pl_free(&memory, import.biases);
+    plk_json_close(&tree);
+    plk_fp_leave(fp);
+    plk_free(&memory, converted);
+    plk_free(&memory, import.biases);
     if (status == PLUCK_OK) {
         *out = import.parts[0];
         import.parts[0] = NULL;
@@ -327,7 +327,7 @@ static void count_known(const cJSON *object, size_t known[N_IMPORTERS], bool own
         for (size_t i = 0; i < N_IMPORTERS; i++) {
             const bool listed = is_listed(importers[i]->wrappers, node->string);
             wraps = wraps || is_wrapper(importers[i], node);
-            if (!listed && !pl_import_find_rule(importers[i], node->string))
+            if (!listed && !plk_import_find_rule(importers[i], node->string))
                 continue;
             known[i]++;
             n++;
@@ -352,16 +352,16 @@ static pluck_status choose_kind(const cJSON *root, pluck_config_kind *kind, pluc
     if (known[PLUCK_CONFIG_VLLM] == known[PLUCK_CONFIG_OPENAI])
         known[PLUCK_CONFIG_VLLM] = 0;
     if (known[PLUCK_CONFIG_LLAMA_CPP] == known[PLUCK_CONFIG_OPENAI] &&
-        pl_json_member(root, "messages"))
+        plk_json_member(root, "messages"))
         known[PLUCK_CONFIG_LLAMA_CPP] = 0;
     for (unsigned i = 0; i < N_IMPORTERS; i++) {
         n_most = known[i] > most ? 1 : n_most + (known[i] == most);
         most = known[i] > most ? known[i] : most;
     }
     if (n_most != 1 || most == 0)
-        return pl_fail(err, PLUCK_ERR_CONFIG,
-                       "cannot tell which engine this configuration is for (%s); use --from",
-                       most == 0 ? "it has no known key" : "several engines have these keys");
+        return plk_fail(err, PLUCK_ERR_CONFIG,
+                        "cannot tell which engine this configuration is for (%s); use --from",
+                        most == 0 ? "it has no known key" : "several engines have these keys");
     for (unsigned i = 0; i < N_IMPORTERS; i++)
         if (known[i] == most)
             *kind = (pluck_config_kind)i;
@@ -371,10 +371,10 @@ static pluck_status choose_kind(const cJSON *root, pluck_config_kind *kind, pluc
 pluck_status pluck_config_guess_kind(const char *json, size_t json_size_bytes,
                                      pluck_config_kind *kind, pluck_error *err)
 {
-    pl_json tree = {NULL, 0, NULL, NULL};
+    plk_json tree = {NULL, 0, NULL, NULL};
     if (!kind || (!json && json_size_bytes > 0))
-        return pl_fail(err, PLUCK_ERR_INVALID, "json or kind is NULL");
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+        return plk_fail(err, PLUCK_ERR_INVALID, "json or kind is NULL");
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
     for (unsigned i = 0; i < N_IMPORTERS && !looks_like_json(json, json_size_bytes); i++) {
         char *converted = NULL;
         if (!importers[i]->convert)
@@ -382,7 +382,7 @@ pluck_status pluck_config_guess_kind(const char *json, size_t json_size_bytes,
         pluck_status status =
             importers[i]->convert(json, json_size_bytes, &allocator, &converted, err);
         const bool found = converted != NULL;
-        pl_free(&allocator, converted);
+        plk_free(&allocator, converted);
         if (status != PLUCK_OK)
             return status;
         if (found) {
@@ -390,12 +390,12 @@ pluck_status pluck_config_guess_kind(const char *json, size_t json_size_bytes,
             return PLUCK_OK;
         }
     }
-    pluck_status status = pl_json_open(&tree, json, json_size_bytes, NULL, &allocator, err);
+    pluck_status status = plk_json_open(&tree, json, json_size_bytes, NULL, &allocator, err);
     if (status == PLUCK_OK && !cJSON_IsObject(tree.root))
-        status = pl_json_fail(&tree, tree.root, err, "a configuration is an object, not %s",
-                              pl_json_kind(tree.root));
+        status = plk_json_fail(&tree, tree.root, err, "a configuration is an object, not %s",
+                               plk_json_kind(tree.root));
     if (status == PLUCK_OK)
         status = choose_kind(tree.root, kind, err);
-    pl_json_close(&tree);
+    plk_json_close(&tree);
     return status;
 }

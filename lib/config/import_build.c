@@ -16,16 +16,16 @@
 #include <stdio.h>
 #include <string.h>
 
-pluck_status pl_import_add_bias(pl_import *import, uint32_t token, double value)
+pluck_status plk_import_add_bias(plk_import *import, uint32_t token, double value)
 {
     if (import->n_biases == import->biases_capacity) {
         const size_t capacity = import->biases_capacity ? 2 * import->biases_capacity : 16;
-        pluck_bias *larger = pl_alloc(import->allocator, capacity, sizeof *larger);
+        pluck_bias *larger = plk_alloc(import->allocator, capacity, sizeof *larger);
         if (!larger)
-            return pl_fail_nomem(import->err, capacity * sizeof *larger);
+            return plk_fail_nomem(import->err, capacity * sizeof *larger);
         if (import->n_biases > 0)
             memcpy(larger, import->biases, import->n_biases * sizeof *larger);
-        pl_free(import->allocator, import->biases);
+        plk_free(import->allocator, import->biases);
         import->biases = larger;
         import->biases_capacity = capacity;
     }
@@ -39,14 +39,14 @@ static bool bias_before(const void *a, const void *b)
 }
 
 /* Sorts, and makes one bias of those of the same token. */
-static pluck_status merge_biases(pl_import *import)
+static pluck_status merge_biases(plk_import *import)
 {
     const size_t n = import->n_biases;
-    pluck_bias *scratch = pl_alloc(import->allocator, n, sizeof *scratch);
+    pluck_bias *scratch = plk_alloc(import->allocator, n, sizeof *scratch);
     if (!scratch)
-        return pl_fail_nomem(import->err, n * sizeof *scratch);
-    pl_sort(import->biases, scratch, n, sizeof *scratch, bias_before);
-    pl_free(import->allocator, scratch);
+        return plk_fail_nomem(import->err, n * sizeof *scratch);
+    plk_sort(import->biases, scratch, n, sizeof *scratch, bias_before);
+    plk_free(import->allocator, scratch);
     size_t last = 0;
     for (size_t i = 1; i < n; i++) {
         pluck_bias *merged = &import->biases[last];
@@ -57,36 +57,36 @@ static pluck_status merge_biases(pl_import *import)
             merged->bias = -(double)INFINITY;
         else
             merged->bias =
-                import->importer->merge == PL_IMPORT_SUM ? merged->bias + next->bias : next->bias;
+                import->importer->merge == PLK_IMPORT_SUM ? merged->bias + next->bias : next->bias;
     }
     import->n_biases = last + 1;
     return PLUCK_OK;
 }
 
-static pluck_status set_biases(pl_import *import)
+static pluck_status set_biases(plk_import *import)
 {
-    enum { ITEM_BYTES = PL_NUMBER_TEXT_BYTES + 16 };
+    enum { ITEM_BYTES = PLK_NUMBER_TEXT_BYTES + 16 };
     if (import->n_biases == 0)
         return PLUCK_OK;
     pluck_status status = merge_biases(import);
     if (status != PLUCK_OK)
         return status;
     const size_t capacity = import->n_biases * ITEM_BYTES + 3;
-    char *text = pl_alloc(import->allocator, capacity, 1);
+    char *text = plk_alloc(import->allocator, capacity, 1);
     size_t n = 0;
     if (!text)
-        return pl_fail_nomem(import->err, capacity);
+        return plk_fail_nomem(import->err, capacity);
     for (size_t i = 0; i < import->n_biases; i++) {
-        char number[PL_NUMBER_TEXT_BYTES] = "false";
+        char number[PLK_NUMBER_TEXT_BYTES] = "false";
         if (!isinf(import->biases[i].bias))
-            pl_number_write(import->biases[i].bias, number);
+            plk_number_write(import->biases[i].bias, number);
         n += (size_t)snprintf(text + n, capacity - n, "%c\"%" PRIu32 "\":%s", i ? ',' : '{',
                               import->biases[i].token, number);
     }
     snprintf(text + n, capacity - n, "}");
     bool done = true;
-    status = pl_import_set(import, "logit_bias", text, &done);
-    pl_free(import->allocator, text);
+    status = plk_import_set(import, "logit_bias", text, &done);
+    plk_free(import->allocator, text);
     return status;
 }
 
@@ -99,7 +99,7 @@ static bool token_before(const void *a, const void *b)
 static void write_tokens(char *text, uint32_t *tokens, size_t n)
 {
     size_t at = 0;
-    pl_sort(tokens, tokens + n, n, sizeof *tokens, token_before);
+    plk_sort(tokens, tokens + n, n, sizeof *tokens, token_before);
     text[at++] = '[';
     for (size_t i = 0; i < n; i++)
         if (i == 0 || tokens[i] != tokens[i - 1])
@@ -107,49 +107,49 @@ static void write_tokens(char *text, uint32_t *tokens, size_t n)
     memcpy(text + at, "]", 2);
 }
 
-pluck_status pl_import_token_list(pl_import *import, const cJSON *node, char **text)
+pluck_status plk_import_token_list(plk_import *import, const cJSON *node, char **text)
 {
     size_t capacity = 1, n = 0;
     *text = NULL;
     for (const cJSON *item = node->child; item; item = item->next)
         capacity++;
-    uint32_t *tokens = pl_alloc(import->allocator, capacity, 2 * sizeof *tokens);
+    uint32_t *tokens = plk_alloc(import->allocator, capacity, 2 * sizeof *tokens);
     if (!tokens)
-        return pl_fail_nomem(import->err, capacity * 2 * sizeof *tokens);
-    if (cJSON_IsNumber(node) && pl_import_token_of(import, node, &tokens[0]))
+        return plk_fail_nomem(import->err, capacity * 2 * sizeof *tokens);
+    if (cJSON_IsNumber(node) && plk_import_token_of(import, node, &tokens[0]))
         n = 1;
     for (const cJSON *item = cJSON_IsArray(node) ? node->child : NULL; item; item = item->next)
-        n += pl_import_token_of(import, item, &tokens[n]);
+        n += plk_import_token_of(import, item, &tokens[n]);
     if (n > 0) {
-        *text = pl_alloc(import->allocator, n + 2, 11);
+        *text = plk_alloc(import->allocator, n + 2, 11);
         if (*text)
             write_tokens(*text, tokens, n);
     }
-    pl_free(import->allocator, tokens);
-    return n > 0 && !*text ? pl_fail_nomem(import->err, n * 11) : PLUCK_OK;
+    plk_free(import->allocator, tokens);
+    return n > 0 && !*text ? plk_fail_nomem(import->err, n * 11) : PLUCK_OK;
 }
 
-void pl_import_append(pl_import *import, const char *stage, unsigned part)
+void plk_import_append(plk_import *import, const char *stage, unsigned part)
 {
-    const pl_stage *found = pl_stage_find(stage);
-    assert(found && part < PL_IMPORT_PARTS);
-    if (import->n_chain < PL_IMPORT_CHAIN)
-        import->chain[import->n_chain++] = (pl_import_link){found, part};
+    const plk_stage *found = plk_stage_find(stage);
+    assert(found && part < PLK_IMPORT_PARTS);
+    if (import->n_chain < PLK_IMPORT_CHAIN)
+        import->chain[import->n_chain++] = (plk_import_link){found, part};
 }
 
-void pl_import_start_chain(pl_import *import, const char *stages)
+void plk_import_start_chain(plk_import *import, const char *stages)
 {
     import->n_chain = 0;
     while (*stages != '\0') {
         char name[32];
         const size_t n = strcspn(stages, " ");
         snprintf(name, sizeof name, "%.*s", (int)n, stages);
-        pl_import_append(import, name, 0);
+        plk_import_append(import, name, 0);
         stages += n + (stages[n] == ' ');
     }
 }
 
-bool pl_import_runs(const pl_import *import, const char *stage)
+bool plk_import_runs(const plk_import *import, const char *stage)
 {
     for (size_t i = 0; i < import->n_chain; i++)
         if (strcmp(import->chain[i].stage->info.name, stage) == 0)
@@ -158,11 +158,11 @@ bool pl_import_runs(const pl_import *import, const char *stage)
 }
 
 /* What a link runs: the configured entry of its stage, or of one that replaces it. NULL: none. */
-static const pl_config_entry *entry_of(const pl_import *import, const pl_import_link *link)
+static const plk_config_entry *entry_of(const plk_import *import, const plk_import_link *link)
 {
     const pluck_config *config = import->parts[link->part];
     for (size_t i = 0; config && i < config->n_running; i++) {
-        const pl_config_entry *entry = &config->entries[config->running[i]];
+        const plk_config_entry *entry = &config->entries[config->running[i]];
         const char *replaces = entry->stage->replaces;
         if (entry->stage == link->stage ||
             (replaces && strcmp(replaces, link->stage->info.name) == 0))
@@ -171,24 +171,24 @@ static const pl_config_entry *entry_of(const pl_import *import, const pl_import_
     return NULL;
 }
 
-bool pl_import_configures(const pl_import *import, const char *stage)
+bool plk_import_configures(const plk_import *import, const char *stage)
 {
-    const pl_import_link link = {pl_stage_find(stage), import->part};
+    const plk_import_link link = {plk_stage_find(stage), import->part};
     return entry_of(import, &link) != NULL;
 }
 
-pluck_status pl_import_set_window(pl_import *import, const char *last_n, bool ignore_prompt)
+pluck_status plk_import_set_window(plk_import *import, const char *last_n, bool ignore_prompt)
 {
-    if (!pl_import_configures(import, "penalties"))
+    if (!plk_import_configures(import, "penalties"))
         return PLUCK_OK;
-    pluck_status status = pl_import_set(import, "repeat_last_n", last_n, NULL);
+    pluck_status status = plk_import_set(import, "repeat_last_n", last_n, NULL);
     return status == PLUCK_OK && ignore_prompt
-               ? pl_import_set(import, "repeat_ignore_prompt", "true", NULL)
+               ? plk_import_set(import, "repeat_ignore_prompt", "true", NULL)
                : status;
 }
 
 /* Whether two links that run have the same stage, or one is of another part. */
-static bool needs_explicit_form(const pl_import *import)
+static bool needs_explicit_form(const plk_import *import)
 {
     for (size_t i = 0; i < import->n_chain; i++) {
         if (!entry_of(import, &import->chain[i]))
@@ -203,7 +203,7 @@ static bool needs_explicit_form(const pl_import *import)
 }
 
 /* Names each stage once, those too that are not configured: a user may add them. */
-static pluck_status set_order(pl_import *import)
+static pluck_status set_order(plk_import *import)
 {
     char order[1024] = "[";
     size_t n = 1;
@@ -216,20 +216,20 @@ static pluck_status set_order(pl_import *import)
                                   import->chain[i].stage->info.name);
     }
     snprintf(order + n, sizeof order - n, "]");
-    return pl_import_set(import, "order", order, NULL);
+    return plk_import_set(import, "order", order, NULL);
 }
 
 /* Takes the parameters of an entry; the place has the defaults. */
-static pluck_status copy_params(pluck_config *config, size_t index, const pl_config_entry *from,
+static pluck_status copy_params(pluck_config *config, size_t index, const plk_config_entry *from,
                                 pluck_error *err)
 {
     void *params = NULL;
-    pl_config_entry *entry = &config->entries[index];
+    plk_config_entry *entry = &config->entries[index];
     pluck_status status =
-        pl_params_clone(&params, &from->stage->info, from->params, &config->allocator, err);
+        plk_params_clone(&params, &from->stage->info, from->params, &config->allocator, err);
     if (status != PLUCK_OK)
         return status;
-    pl_params_destroy(&entry->stage->info, entry->params, &config->allocator);
+    plk_params_destroy(&entry->stage->info, entry->params, &config->allocator);
     entry->params = params;
     return PLUCK_OK;
 }
@@ -237,30 +237,30 @@ static pluck_status copy_params(pluck_config *config, size_t index, const pl_con
 /* The draw, with what flat keys set as if it had been set inside "draw". */
 static pluck_status copy_draw(pluck_config *config, const pluck_config *from, pluck_error *err)
 {
-    const pl_config_entry *entry = &from->entries[pl_config_find(from, from->draw)];
-    pluck_status status = pl_config_choose_draw(config, from->draw, err);
+    const plk_config_entry *entry = &from->entries[plk_config_find(from, from->draw)];
+    pluck_status status = plk_config_choose_draw(config, from->draw, err);
     if (status != PLUCK_OK)
         return status;
-    const size_t index = pl_config_find(config, from->draw);
+    const size_t index = plk_config_find(config, from->draw);
     config->has_draw = from->has_draw || from->has_mirostat;
     config->entries[index].given_in_draw = entry->given | entry->given_in_draw;
     return copy_params(config, index, entry, err);
 }
 
-static pluck_status make_explicit(pl_import *import)
+static pluck_status make_explicit(plk_import *import)
 {
     const pluck_config *flat = import->parts[0];
     pluck_config *config = NULL;
-    const pl_stage *missing = NULL;
+    const plk_stage *missing = NULL;
     pluck_status status = pluck_config_create(&config, &flat->allocator, import->err);
     if (status == PLUCK_OK)
         status = copy_draw(config, flat, import->err);
     for (size_t i = 0; i < import->n_chain && status == PLUCK_OK; i++) {
-        const pl_config_entry *entry = entry_of(import, &import->chain[i]);
+        const plk_config_entry *entry = entry_of(import, &import->chain[i]);
         if (!entry)
             continue;
         const size_t index = config->n_entries - 1; /* before the draw */
-        status = pl_config_insert(config, index, entry->stage, import->err);
+        status = plk_config_insert(config, index, entry->stage, import->err);
         if (status == PLUCK_OK)
             status = copy_params(config, index, entry, import->err);
         if (status == PLUCK_OK)
@@ -273,14 +273,14 @@ static pluck_status make_explicit(pl_import *import)
         config->seed = flat->seed;
         config->has_on_nan = flat->has_on_nan;
         config->on_nan = flat->on_nan;
-        pl_config_arrange(config, &missing);
-        pl_config_move(import->parts[0], config);
+        plk_config_arrange(config, &missing);
+        plk_config_move(import->parts[0], config);
     }
     pluck_config_destroy(&config);
     return status;
 }
 
-pluck_status pl_import_build(pl_import *import)
+pluck_status plk_import_build(plk_import *import)
 {
     pluck_status status = set_biases(import);
     if (status != PLUCK_OK)

@@ -14,164 +14,166 @@
 #include <stdio.h>
 #include <string.h>
 
-static pluck_status start(pl_import *import)
+static pluck_status start(plk_import *import)
 {
-    import->greedy = !pl_import_is_true(import, "do_sample");
+    import->greedy = !plk_import_is_true(import, "do_sample");
     return PLUCK_OK;
 }
 
-static pluck_status read_do_sample(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_do_sample(plk_import *import, const plk_import_rule *rule,
+                                   const cJSON *node)
 {
     (void)rule;
     if (!cJSON_IsBool(node))
-        return pl_json_fail(import->json, node, import->err, "expected true or false, not %s",
-                            pl_json_kind(node));
-    return pl_import_say(import, PLUCK_IMPORT_MAPPED,
-                         import->greedy ? "draw: greedy" : "draw: categorical");
+        return plk_json_fail(import->json, node, import->err, "expected true or false, not %s",
+                             plk_json_kind(node));
+    return plk_import_say(import, PLUCK_IMPORT_MAPPED,
+                          import->greedy ? "draw: greedy" : "draw: categorical");
 }
 
 /* At 1 it keeps the 100 best tokens, for it looks at these alone. */
-static pluck_status read_top_h(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_top_h(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     double value = 0;
-    pluck_status status = pl_import_number_of(import, node, &value);
+    pluck_status status = plk_import_number_of(import, node, &value);
     if (status != PLUCK_OK || value != 1 || import->greedy)
-        return status == PLUCK_OK ? pl_import_random_number(import, rule, node) : status;
+        return status == PLUCK_OK ? plk_import_random_number(import, rule, node) : status;
     for (size_t i = 0; i < import->n_chain; i++)
         if (strcmp(import->chain[i].stage->info.name, "top_h") == 0)
-            import->chain[i] = (pl_import_link){pl_stage_find("top_k"), 1};
+            import->chain[i] = (plk_import_link){plk_stage_find("top_k"), 1};
     import->part = 1;
-    status = pl_import_set(import, "top_k", "100", NULL);
+    status = plk_import_set(import, "top_k", "100", NULL);
     import->part = 0;
     return status == PLUCK_OK
-               ? pl_import_say(import, PLUCK_IMPORT_MAPPED,
-                               "top_k: 100, for top_h of Transformers looks at 100 tokens")
+               ? plk_import_say(import, PLUCK_IMPORT_MAPPED,
+                                "top_k: 100, for top_h of Transformers looks at 100 tokens")
                : status;
 }
 
 /* Sets the rule's key to a number and another one to the ids of the end of the text. */
-static pluck_status set_with_end(pl_import *import, const pl_import_rule *rule, const cJSON *node,
+static pluck_status set_with_end(plk_import *import, const plk_import_rule *rule, const cJSON *node,
                                  const char *tokens_key)
 {
-    const cJSON *end = pl_import_member_of(import, "eos_token_id");
+    const cJSON *end = plk_import_member_of(import, "eos_token_id");
     char *tokens = NULL;
     bool done = true;
-    pluck_status status = end ? pl_import_token_list(import, end, &tokens) : PLUCK_OK;
+    pluck_status status = end ? plk_import_token_list(import, end, &tokens) : PLUCK_OK;
     if (status != PLUCK_OK)
         return status;
     if (!tokens)
-        return pl_import_say(import, PLUCK_IMPORT_REFUSED, "needs eos_token_id, which is missing");
-    status = pl_import_set(import, tokens_key, tokens, &done);
-    pl_free(import->allocator, tokens);
-    return status == PLUCK_OK && done ? pl_import_number(import, rule, node) : status;
+        return plk_import_say(import, PLUCK_IMPORT_REFUSED, "needs eos_token_id, which is missing");
+    status = plk_import_set(import, tokens_key, tokens, &done);
+    plk_free(import->allocator, tokens);
+    return status == PLUCK_OK && done ? plk_import_number(import, rule, node) : status;
 }
 
-static pluck_status read_min_new_tokens(pl_import *import, const pl_import_rule *rule,
+static pluck_status read_min_new_tokens(plk_import *import, const plk_import_rule *rule,
                                         const cJSON *node)
 {
     double value = 0;
-    pluck_status status = pl_import_number_of(import, node, &value);
+    pluck_status status = plk_import_number_of(import, node, &value);
     if (status != PLUCK_OK)
         return status;
     if (!(value > 0))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
     return set_with_end(import, rule, node, "min_tokens_ids");
 }
 
 /* Without the ids of the end of the text it does nothing. */
-static pluck_status read_min_length(pl_import *import, const pl_import_rule *rule,
+static pluck_status read_min_length(plk_import *import, const plk_import_rule *rule,
                                     const cJSON *node)
 {
-    if (!pl_import_member_of(import, "eos_token_id"))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "nothing without eos_token_id");
-    return pl_import_refuse(import, rule, node);
+    if (!plk_import_member_of(import, "eos_token_id"))
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "nothing without eos_token_id");
+    return plk_import_refuse(import, rule, node);
 }
 
-static bool has_end(const pl_import *import)
+static bool has_end(const plk_import *import)
 {
-    const cJSON *end = pl_import_member_of(import, "eos_token_id");
+    const cJSON *end = plk_import_member_of(import, "eos_token_id");
     uint32_t token = 0;
     for (const cJSON *item = end && cJSON_IsArray(end) ? end->child : NULL; item; item = item->next)
-        if (pl_import_token_of(import, item, &token))
+        if (plk_import_token_of(import, item, &token))
             return true;
-    return end && pl_import_token_of(import, end, &token);
+    return end && plk_import_token_of(import, end, &token);
 }
 
 /* [start, factor] */
-static pluck_status read_decay(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_decay(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     const cJSON *first = cJSON_IsArray(node) ? node->child : NULL;
     const cJSON *second = first ? first->next : NULL;
     double factor = 0;
     if (!second || second->next || !cJSON_IsNumber(first))
-        return pl_json_fail(import->json, node, import->err,
-                            "expected an array of a start and a factor, both numbers");
-    pluck_status status = pl_import_number_of(import, second, &factor);
+        return plk_json_fail(import->json, node, import->err,
+                             "expected an array of a start and a factor, both numbers");
+    pluck_status status = plk_import_number_of(import, second, &factor);
     if (status != PLUCK_OK)
         return status;
     if (factor == 1)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
-    const pl_import_rule start_rule = {.key = rule->key,
-                                       .flat_key = "exp_decay_start",
-                                       .note = "with exp_decay_factor and exp_decay_tokens"};
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
+    const plk_import_rule start_rule = {.key = rule->key,
+                                        .flat_key = "exp_decay_start",
+                                        .note = "with exp_decay_factor and exp_decay_tokens"};
     bool done = true;
     if (has_end(import))
-        status = pl_import_set_number(import, "exp_decay_factor", factor, &done);
+        status = plk_import_set_number(import, "exp_decay_factor", factor, &done);
     if (status != PLUCK_OK || !done)
         return status;
     return set_with_end(import, &start_rule, first, "exp_decay_tokens");
 }
 
 /* Whether a sequence of one token is an id of eos_token_id: such ones may come. */
-static bool is_end(const pl_import *import, const cJSON *sequence)
+static bool is_end(const plk_import *import, const cJSON *sequence)
 {
-    const cJSON *end = pl_import_member_of(import, "eos_token_id");
+    const cJSON *end = plk_import_member_of(import, "eos_token_id");
     const cJSON *item = end && cJSON_IsArray(end) ? end->child : end;
     uint32_t token = 0, other = 0;
-    if (sequence->child->next || !pl_import_token_of(import, sequence->child, &token))
+    if (sequence->child->next || !plk_import_token_of(import, sequence->child, &token))
         return false;
     for (; item; item = end && cJSON_IsArray(end) ? item->next : NULL)
-        if (pl_import_token_of(import, item, &other) && other == token)
+        if (plk_import_token_of(import, item, &other) && other == token)
             return true;
     return false;
 }
 
 /* An array of at least one token id. */
-static pluck_status check_sequence(const pl_import *import, const cJSON *sequence)
+static pluck_status check_sequence(const plk_import *import, const cJSON *sequence)
 {
     if (!cJSON_IsArray(sequence) || !sequence->child)
-        return pl_json_fail(import->json, sequence, import->err,
-                            "a sequence is an array of at least one token id, not %s",
-                            cJSON_IsArray(sequence) ? "an empty one" : pl_json_kind(sequence));
+        return plk_json_fail(import->json, sequence, import->err,
+                             "a sequence is an array of at least one token id, not %s",
+                             cJSON_IsArray(sequence) ? "an empty one" : plk_json_kind(sequence));
     for (const cJSON *item = sequence->child; item; item = item->next) {
         uint32_t token = 0;
-        if (!pl_import_token_of(import, item, &token))
-            return pl_json_fail(import->json, item, import->err,
-                                "expected a token id, which is a whole number of at least 0");
+        if (!plk_import_token_of(import, item, &token))
+            return plk_json_fail(import->json, item, import->err,
+                                 "expected a token id, which is a whole number of at least 0");
     }
     return PLUCK_OK;
 }
 
 /* Appends a sequence as JSON. text has room. */
-static void append_sequence(const pl_import *import, char *text, size_t *n, const cJSON *sequence)
+static void append_sequence(const plk_import *import, char *text, size_t *n, const cJSON *sequence)
 {
     size_t length = 0;
-    const char *source = pl_json_value_text(import->json, sequence, &length);
+    const char *source = plk_json_value_text(import->json, sequence, &length);
     text[*n] = *n > 0 ? ',' : '[';
     memcpy(text + *n + 1, source, length);
     *n += length + 1;
 }
 
-static pluck_status read_bad_words(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_bad_words(plk_import *import, const plk_import_rule *rule,
+                                   const cJSON *node)
 {
     size_t length = 0, n = 0, n_end = 0;
     (void)rule;
     if (!cJSON_IsArray(node))
-        return pl_json_fail(import->json, node, import->err,
-                            "expected an array of sequences, not %s", pl_json_kind(node));
-    (void)pl_json_value_text(import->json, node, &length);
-    char *text = pl_alloc(import->allocator, length + 4, 1);
-    pluck_status status = text ? PLUCK_OK : pl_fail_nomem(import->err, length + 4);
+        return plk_json_fail(import->json, node, import->err,
+                             "expected an array of sequences, not %s", plk_json_kind(node));
+    (void)plk_json_value_text(import->json, node, &length);
+    char *text = plk_alloc(import->allocator, length + 4, 1);
+    pluck_status status = text ? PLUCK_OK : plk_fail_nomem(import->err, length + 4);
     for (const cJSON *item = node->child; item && status == PLUCK_OK; item = item->next) {
         status = check_sequence(import, item);
         if (status == PLUCK_OK && is_end(import, item))
@@ -182,41 +184,41 @@ static pluck_status read_bad_words(pl_import *import, const pl_import_rule *rule
     if (status == PLUCK_OK && n > 0) {
         bool done = true;
         memcpy(text + n, "]", 2);
-        status = pl_import_set(import, "bad_words_ids", text, &done);
+        status = plk_import_set(import, "bad_words_ids", text, &done);
         if (status == PLUCK_OK && done)
-            pl_import_say(import, PLUCK_IMPORT_MAPPED, "bad_words_ids%s",
-                          n_end > 0 ? ", without those of eos_token_id, which may come" : "");
+            plk_import_say(import, PLUCK_IMPORT_MAPPED, "bad_words_ids%s",
+                           n_end > 0 ? ", without those of eos_token_id, which may come" : "");
     } else if (status == PLUCK_OK) {
-        pl_import_say(import, PLUCK_IMPORT_IGNORED,
-                      n_end > 0 ? "Transformers drops the tokens of eos_token_id from this list"
-                                : "this value has no effect");
+        plk_import_say(import, PLUCK_IMPORT_IGNORED,
+                       n_end > 0 ? "Transformers drops the tokens of eos_token_id from this list"
+                                 : "this value has no effect");
     }
-    pl_free(import->allocator, text);
+    plk_free(import->allocator, text);
     return status;
 }
 
 /* [[[5], -1.5], [[7, 8], 2]]: sequences of one token are biases; the others have no stage. */
-static pluck_status read_sequence_bias(pl_import *import, const pl_import_rule *rule,
+static pluck_status read_sequence_bias(plk_import *import, const plk_import_rule *rule,
                                        const cJSON *node)
 {
     unsigned n_mapped = 0, n_refused = 0;
     (void)rule;
     if (!cJSON_IsArray(node))
-        return pl_json_fail(import->json, node, import->err, "expected an array of pairs, not %s",
-                            pl_json_kind(node));
+        return plk_json_fail(import->json, node, import->err, "expected an array of pairs, not %s",
+                             plk_json_kind(node));
     for (const cJSON *pair = node->child; pair; pair = pair->next) {
         const cJSON *sequence = cJSON_IsArray(pair) ? pair->child : NULL;
         const cJSON *bias = sequence ? sequence->next : NULL;
         uint32_t token = 0;
         if (!bias || !cJSON_IsNumber(bias) || bias->next || !cJSON_IsArray(sequence) ||
             !sequence->child)
-            return pl_json_fail(import->json, pair, import->err,
-                                "expected a pair of an array of token ids and a number");
-        const double value = pl_json_number(import->json, bias);
+            return plk_json_fail(import->json, pair, import->err,
+                                 "expected a pair of an array of token ids and a number");
+        const double value = plk_json_number(import->json, bias);
         pluck_status status = check_sequence(import, sequence);
         if (status == PLUCK_OK && !sequence->child->next) {
-            (void)pl_import_token_of(import, sequence->child, &token);
-            status = pl_import_add_bias(import, token, value);
+            (void)plk_import_token_of(import, sequence->child, &token);
+            status = plk_import_add_bias(import, token, value);
             n_mapped++;
         } else if (value != 0) {
             n_refused++;
@@ -225,74 +227,76 @@ static pluck_status read_sequence_bias(pl_import *import, const pl_import_rule *
             return status;
     }
     if (n_mapped > 0)
-        pl_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias, of single tokens");
+        plk_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias, of single tokens");
     if (n_refused > 0)
-        pl_import_say(import, PLUCK_IMPORT_REFUSED,
-                      "pluck has no stage for biases of sequences of several tokens");
+        plk_import_say(import, PLUCK_IMPORT_REFUSED,
+                       "pluck has no stage for biases of sequences of several tokens");
     if (n_mapped + n_refused == 0)
-        pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
     return PLUCK_OK;
 }
 
 /* Contrastive search needs top_k above 1 and no sampling. */
-static pluck_status read_penalty_alpha(pl_import *import, const pl_import_rule *rule,
+static pluck_status read_penalty_alpha(plk_import *import, const plk_import_rule *rule,
                                        const cJSON *node)
 {
     if (!import->greedy)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "nothing while do_sample is true");
-    if (pl_import_number_at(import, "top_k", 50) <= 1)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "nothing while top_k is at most 1");
-    return pl_import_refuse(import, rule, node);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "nothing while do_sample is true");
+    if (plk_import_number_at(import, "top_k", 50) <= 1)
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "nothing while top_k is at most 1");
+    return plk_import_refuse(import, rule, node);
 }
 
-static pluck_status finish(pl_import *import)
+static pluck_status finish(plk_import *import)
 {
-    pluck_status status = pl_import_set_window(import, "-1", false);
+    pluck_status status = plk_import_set_window(import, "-1", false);
     if (status != PLUCK_OK)
         return status;
     if (import->greedy) {
-        if (!pl_import_member_of(import, "do_sample"))
-            pl_import_say_of(import, "do_sample", PLUCK_IMPORT_MAPPED,
-                             "draw: absent; the default of Transformers is false, which is greedy");
-        return pl_import_set(import, "draw", "\"greedy\"", NULL);
+        if (!plk_import_member_of(import, "do_sample"))
+            plk_import_say_of(
+                import, "do_sample", PLUCK_IMPORT_MAPPED,
+                "draw: absent; the default of Transformers is false, which is greedy");
+        return plk_import_set(import, "draw", "\"greedy\"", NULL);
     }
-    if (!pl_import_member_of(import, "top_k"))
-        status = pl_import_default(import, "top_k", "top_k", "50");
+    if (!plk_import_member_of(import, "top_k"))
+        status = plk_import_default(import, "top_k", "top_k", "50");
     if (status == PLUCK_OK)
-        status = pl_import_set(import, "seed", "\"random\"", NULL);
+        status = plk_import_set(import, "seed", "\"random\"", NULL);
     return status == PLUCK_OK
-               ? pl_import_say_of(import, "seed", PLUCK_IMPORT_MAPPED,
-                                  "seed: random; Transformers has no key for it and draws from the "
-                                  "global generator of torch")
+               ? plk_import_say_of(
+                     import, "seed", PLUCK_IMPORT_MAPPED,
+                     "seed: random; Transformers has no key for it and draws from the "
+                     "global generator of torch")
                : status;
 }
 
-static const pl_import_limits above_0 = {
-    .low = 0, .high = (double)INFINITY, .outside = PL_IMPORT_REJECTS, .above_low = true};
-static const pl_import_limits from_1 = {
-    .low = 1, .high = (double)INFINITY, .outside = PL_IMPORT_REJECTS};
-static const pl_import_limits from_0 = {
-    .low = 0, .high = (double)INFINITY, .outside = PL_IMPORT_REJECTS};
-static const pl_import_limits unit = {.low = 0, .high = 1, .outside = PL_IMPORT_REJECTS};
-static const pl_import_limits unit_above_0 = {
-    .low = 0, .high = 1, .outside = PL_IMPORT_REJECTS, .above_low = true};
+static const plk_import_limits above_0 = {
+    .low = 0, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS, .above_low = true};
+static const plk_import_limits from_1 = {
+    .low = 1, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS};
+static const plk_import_limits from_0 = {
+    .low = 0, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS};
+static const plk_import_limits unit = {.low = 0, .high = 1, .outside = PLK_IMPORT_REJECTS};
+static const plk_import_limits unit_above_0 = {
+    .low = 0, .high = 1, .outside = PLK_IMPORT_REJECTS, .above_low = true};
 
 #define ENCODER "looks back on the input of an encoder, which a sampler does not see"
 #define FORCES  "forces a token, which the engine has to do"
 #define OUTPUT  "about what is returned"
 #define WHISPER "about Whisper's prompt and its times"
 
-#define WARPER(name) .key = name, .read = pl_import_random_number, .flat_key = name
+#define WARPER(name) .key = name, .read = plk_import_random_number, .flat_key = name
 #define IGNORE(name, why)                                                                          \
     {                                                                                              \
-        .key = name, .read = pl_import_ignore, .note = why                                         \
+        .key = name, .read = plk_import_ignore, .note = why                                        \
     }
 #define REFUSE(name, values, why)                                                                  \
     {                                                                                              \
-        .key = name, .read = pl_import_refuse, .off = values, .note = why                          \
+        .key = name, .read = plk_import_refuse, .off = values, .note = why                         \
     }
 
-static const pl_import_rule rules[] = {
+static const plk_import_rule rules[] = {
     {.key = "do_sample", .read = read_do_sample},
     {WARPER("temperature"), .limits = &above_0},
     {.key = "top_h", .read = read_top_h, .flat_key = "top_h", .limits = &unit_above_0},
@@ -303,12 +307,12 @@ static const pl_import_rule rules[] = {
     {WARPER("epsilon_cutoff"), .off = "<=0 >=1"},
     {WARPER("eta_cutoff"), .off = "<=0 >=1"},
     {.key = "repetition_penalty",
-     .read = pl_import_number,
+     .read = plk_import_number,
      .flat_key = "repeat_penalty",
      .limits = &above_0,
      .note = "with repeat_last_n -1"},
     {.key = "no_repeat_ngram_size",
-     .read = pl_import_number,
+     .read = plk_import_number,
      .flat_key = "no_repeat_ngram_size",
      .off = "<=0"},
     {.key = "bad_words_ids", .read = read_bad_words},
@@ -317,7 +321,7 @@ static const pl_import_rule rules[] = {
      .flat_key = "min_tokens",
      .note = "with min_tokens_ids"},
     {.key = "exponential_decay_length_penalty", .read = read_decay},
-    {.key = "suppress_tokens", .read = pl_import_ban_list},
+    {.key = "suppress_tokens", .read = plk_import_ban_list},
     {.key = "sequence_bias", .read = read_sequence_bias},
     REFUSE("remove_invalid_values", "false",
            "replaces NaN by 0 and infinities by the largest numbers; pluck can ban such tokens: "
@@ -334,11 +338,11 @@ static const pl_import_rule rules[] = {
     REFUSE("force_bos_token_to_be_generated", "false", FORCES),
     REFUSE("encoder_repetition_penalty", "1", ENCODER),
     REFUSE("encoder_no_repeat_ngram_size", "<=0", ENCODER),
-    REFUSE("num_beams", "1", PL_NOTE_BEAMS),
-    REFUSE("num_beam_groups", "1", PL_NOTE_BEAMS),
-    REFUSE("diversity_penalty", "0", PL_NOTE_BEAMS),
-    REFUSE("constraints", NULL, PL_NOTE_BEAMS),
-    REFUSE("force_words_ids", NULL, PL_NOTE_BEAMS),
+    REFUSE("num_beams", "1", PLK_NOTE_BEAMS),
+    REFUSE("num_beam_groups", "1", PLK_NOTE_BEAMS),
+    REFUSE("diversity_penalty", "0", PLK_NOTE_BEAMS),
+    REFUSE("constraints", NULL, PLK_NOTE_BEAMS),
+    REFUSE("force_words_ids", NULL, PLK_NOTE_BEAMS),
     {.key = "penalty_alpha",
      .read = read_penalty_alpha,
      .off = "<=0",
@@ -351,42 +355,42 @@ static const pl_import_rule rules[] = {
     IGNORE("renormalize_logits", "changes no probability"),
     IGNORE("length_penalty", "for beams only"),
     IGNORE("early_stopping", "for beams only"),
-    IGNORE("num_return_sequences", PL_NOTE_COUNT),
-    IGNORE("max_length", PL_NOTE_LENGTH),
-    IGNORE("max_new_tokens", PL_NOTE_LENGTH),
-    IGNORE("max_time", PL_NOTE_LENGTH),
-    IGNORE("stop_strings", PL_NOTE_END),
-    IGNORE("bos_token_id", PL_NOTE_PROMPT),
+    IGNORE("num_return_sequences", PLK_NOTE_COUNT),
+    IGNORE("max_length", PLK_NOTE_LENGTH),
+    IGNORE("max_new_tokens", PLK_NOTE_LENGTH),
+    IGNORE("max_time", PLK_NOTE_LENGTH),
+    IGNORE("stop_strings", PLK_NOTE_END),
+    IGNORE("bos_token_id", PLK_NOTE_PROMPT),
     IGNORE("pad_token_id", "about batches"),
-    IGNORE("decoder_start_token_id", PL_NOTE_PROMPT),
+    IGNORE("decoder_start_token_id", PLK_NOTE_PROMPT),
     IGNORE("eos_token_id", "ends the output, which the engine decides; min_new_tokens and "
                            "exponential_decay_length_penalty use these ids"),
-    IGNORE("use_cache", PL_NOTE_MEMORY),
-    IGNORE("cache_implementation", PL_NOTE_MEMORY),
-    IGNORE("cache_config", PL_NOTE_MEMORY),
-    IGNORE("max_cache_len", PL_NOTE_MEMORY),
-    IGNORE("return_legacy_cache", PL_NOTE_MEMORY),
-    IGNORE("prefill_chunk_size", PL_NOTE_MEMORY),
-    IGNORE("compile_config", PL_NOTE_MEMORY),
-    IGNORE("disable_compile", PL_NOTE_MEMORY),
-    IGNORE("continuous_batching_config", PL_NOTE_MEMORY),
-    IGNORE("low_memory", PL_NOTE_MEMORY),
+    IGNORE("use_cache", PLK_NOTE_MEMORY),
+    IGNORE("cache_implementation", PLK_NOTE_MEMORY),
+    IGNORE("cache_config", PLK_NOTE_MEMORY),
+    IGNORE("max_cache_len", PLK_NOTE_MEMORY),
+    IGNORE("return_legacy_cache", PLK_NOTE_MEMORY),
+    IGNORE("prefill_chunk_size", PLK_NOTE_MEMORY),
+    IGNORE("compile_config", PLK_NOTE_MEMORY),
+    IGNORE("disable_compile", PLK_NOTE_MEMORY),
+    IGNORE("continuous_batching_config", PLK_NOTE_MEMORY),
+    IGNORE("low_memory", PLK_NOTE_MEMORY),
     IGNORE("output_attentions", OUTPUT),
     IGNORE("output_hidden_states", OUTPUT),
     IGNORE("output_scores", OUTPUT),
     IGNORE("output_logits", OUTPUT),
     IGNORE("return_dict_in_generate", OUTPUT),
-    IGNORE("use_mtp", PL_NOTE_SPEED),
-    IGNORE("speculation_type", PL_NOTE_SPEED),
-    IGNORE("is_assistant", PL_NOTE_SPEED),
-    IGNORE("num_assistant_tokens", PL_NOTE_SPEED),
-    IGNORE("num_assistant_tokens_schedule", PL_NOTE_SPEED),
-    IGNORE("assistant_confidence_threshold", PL_NOTE_SPEED),
-    IGNORE("assistant_early_exit", PL_NOTE_SPEED),
-    IGNORE("assistant_lookbehind", PL_NOTE_SPEED),
-    IGNORE("target_lookbehind", PL_NOTE_SPEED),
-    IGNORE("prompt_lookup_num_tokens", PL_NOTE_SPEED),
-    IGNORE("max_matching_ngram_size", PL_NOTE_SPEED),
+    IGNORE("use_mtp", PLK_NOTE_SPEED),
+    IGNORE("speculation_type", PLK_NOTE_SPEED),
+    IGNORE("is_assistant", PLK_NOTE_SPEED),
+    IGNORE("num_assistant_tokens", PLK_NOTE_SPEED),
+    IGNORE("num_assistant_tokens_schedule", PLK_NOTE_SPEED),
+    IGNORE("assistant_confidence_threshold", PLK_NOTE_SPEED),
+    IGNORE("assistant_early_exit", PLK_NOTE_SPEED),
+    IGNORE("assistant_lookbehind", PLK_NOTE_SPEED),
+    IGNORE("target_lookbehind", PLK_NOTE_SPEED),
+    IGNORE("prompt_lookup_num_tokens", PLK_NOTE_SPEED),
+    IGNORE("max_matching_ngram_size", PLK_NOTE_SPEED),
     IGNORE("_from_model_config", "where the file comes from"),
     IGNORE("_commit_hash", "where the file comes from"),
     IGNORE("transformers_version", "where the file comes from"),
@@ -401,12 +405,12 @@ static const pl_import_rule rules[] = {
     IGNORE("prev_sot_token_id", WHISPER),
     IGNORE("task", WHISPER),
     IGNORE("task_to_id", WHISPER),
-    IGNORE("chat_format", PL_NOTE_PROMPT),
-    IGNORE("inputs", PL_NOTE_PROMPT),
+    IGNORE("chat_format", PLK_NOTE_PROMPT),
+    IGNORE("inputs", PLK_NOTE_PROMPT),
     {.key = NULL},
 };
 
-const pl_importer pl_import_huggingface = {
+const plk_importer plk_import_huggingface = {
     .name = "huggingface",
     .title = "Transformers",
     .rules = rules,

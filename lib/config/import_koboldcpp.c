@@ -21,31 +21,31 @@ static const char *const samplers[] = {"top_k",     "top_a",   "top_p min_p",
                                        "penalties"};
 enum { N_SAMPLERS = sizeof samplers / sizeof *samplers, PREFILTER = 1 };
 
-static void append_all(pl_import *import, const char *stages)
+static void append_all(plk_import *import, const char *stages)
 {
     char name[32];
     while (*stages != '\0') {
         const size_t n = strcspn(stages, " ");
         snprintf(name, sizeof name, "%.*s", (int)n, stages);
-        pl_import_append(import, name, 0);
+        plk_import_append(import, name, 0);
         stages += n + (stages[n] == ' ');
     }
 }
 
 /* The number of a sampler that an item of sampler_order names; N_SAMPLERS for another value. */
-static size_t sampler_number(const pl_import *import, const cJSON *item)
+static size_t sampler_number(const plk_import *import, const cJSON *item)
 {
-    const double value = cJSON_IsNumber(item) ? pl_json_number(import->json, item) : -1;
+    const double value = cJSON_IsNumber(item) ? plk_json_number(import->json, item) : -1;
     return value >= 0 && value < N_SAMPLERS ? (size_t)value : N_SAMPLERS;
 }
 
-static pluck_status start(pl_import *import)
+static pluck_status start(plk_import *import)
 {
-    const cJSON *order = pl_import_member_of(import, "sampler_order");
-    const double version = trunc(pl_import_number_at(import, "mirostat", 0));
+    const cJSON *order = plk_import_member_of(import, "sampler_order");
+    const double version = trunc(plk_import_number_at(import, "mirostat", 0));
     import->mirostat = version == 1 || version == 2 ? (int)version : 0;
-    pl_import_start_chain(import, "logit_bias dry");
-    pl_import_append(import, "top_k", PREFILTER);
+    plk_import_start_chain(import, "logit_bias dry");
+    plk_import_append(import, "top_k", PREFILTER);
     if (import->mirostat != 0) {
         append_all(import, "penalties temperature smoothing");
     } else if (cJSON_IsArray(order) && order->child) {
@@ -59,131 +59,136 @@ static pluck_status start(pl_import *import)
     if (import->mirostat == 0)
         append_all(import, "xtc");
     import->part = PREFILTER;
-    pluck_status status = pl_import_set(import, "top_k", "3000", NULL);
+    pluck_status status = plk_import_set(import, "top_k", "3000", NULL);
     import->part = 0;
     return status;
 }
 
-static pluck_status read_order(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_order(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     (void)rule;
     if (import->mirostat != 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "mirostat runs its own order");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "mirostat runs its own order");
     if (!cJSON_IsArray(node) || !node->child)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "not a list: the default order counts");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "not a list: the default order counts");
     for (const cJSON *item = node->child; item; item = item->next)
         if (sampler_number(import, item) == N_SAMPLERS)
-            pl_import_say(import, PLUCK_IMPORT_IGNORED,
-                          "KoboldCpp skips what is not a number from 0 to 6");
-    return pl_import_say(import, PLUCK_IMPORT_MAPPED, "the order of the stages");
+            plk_import_say(import, PLUCK_IMPORT_IGNORED,
+                           "KoboldCpp skips what is not a number from 0 to 6");
+    return plk_import_say(import, PLUCK_IMPORT_MAPPED, "the order of the stages");
 }
 
 /* Keys of a numbered sampler, which may not run. */
-static pluck_status read_stage_key(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_stage_key(plk_import *import, const plk_import_rule *rule,
+                                   const cJSON *node)
 {
     bool runs = false;
     for (size_t i = 0; i < import->n_chain; i++)
         runs = runs || (import->chain[i].part == 0 &&
                         strcmp(import->chain[i].stage->info.name, rule->stage) == 0);
     if (!runs)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
-                             import->mirostat != 0 ? "mirostat takes the place of this sampler"
-                                                   : "its sampler is not in sampler_order");
-    return pl_import_number(import, rule, node);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
+                              import->mirostat != 0 ? "mirostat takes the place of this sampler"
+                                                    : "its sampler is not in sampler_order");
+    return plk_import_number(import, rule, node);
 }
 
 /* With mirostat the temperature is a plain one. */
-static pluck_status read_dynamic(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     if (import->mirostat != 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED,
-                             "mirostat takes the place of this sampler");
-    if (pl_import_number_at(import, "dynatemp_range", 0) == 0 &&
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED,
+                              "mirostat takes the place of this sampler");
+    if (plk_import_number_at(import, "dynatemp_range", 0) == 0 &&
         strcmp(rule->key, "dynatemp_exponent") == 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "dynatemp_range is off");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "dynatemp_range is off");
     return read_stage_key(import, rule, node);
 }
 
 /* At temperature 0 and below the best token is taken at once. */
-static pluck_status read_smoothing(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_smoothing(plk_import *import, const plk_import_rule *rule,
+                                   const cJSON *node)
 {
-    if (pl_import_number_at(import, "temperature", 0.75) <= 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "nothing at temperature 0");
-    if (!(pl_import_number_at(import, "smoothing_factor", 0) > 0) &&
+    if (plk_import_number_at(import, "temperature", 0.75) <= 0)
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "nothing at temperature 0");
+    if (!(plk_import_number_at(import, "smoothing_factor", 0) > 0) &&
         strcmp(rule->key, "smoothing_curve") == 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "smoothing_factor is off");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "smoothing_factor is off");
     return read_stage_key(import, rule, node);
 }
 
-static bool penalises(const pl_import *import)
+static bool penalises(const plk_import *import)
 {
-    return pl_import_number_at(import, "rep_pen", 1) != 1 ||
-           pl_import_number_at(import, "presence_penalty", 0) != 0;
+    return plk_import_number_at(import, "rep_pen", 1) != 1 ||
+           plk_import_number_at(import, "presence_penalty", 0) != 0;
 }
 
 /* The older half of the window gets a smaller penalty, unless the slope is 1. */
-static pluck_status read_slope(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_slope(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
-    if (!(pl_import_number_at(import, "rep_pen", 1) > 1) ||
-        pl_import_number_at(import, "rep_pen_range", 320) == 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "nothing while rep_pen is at most 1");
-    return pl_import_refuse(import, rule, node);
+    if (!(plk_import_number_at(import, "rep_pen", 1) > 1) ||
+        plk_import_number_at(import, "rep_pen_range", 320) == 0)
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "nothing while rep_pen is at most 1");
+    return plk_import_refuse(import, rule, node);
 }
 
-static bool dry_acts(const pl_import *import)
+static bool dry_acts(const plk_import *import)
 {
-    return pl_import_number_at(import, "dry_multiplier", 0) > 0 &&
-           pl_import_number_at(import, "dry_base", 1.75) > 0;
+    return plk_import_number_at(import, "dry_multiplier", 0) > 0 &&
+           plk_import_number_at(import, "dry_base", 1.75) > 0;
 }
 
-static pluck_status read_dry(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_dry(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     if (!dry_acts(import) && strcmp(rule->key, "dry_multiplier") != 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "dry is off");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "dry is off");
     if (!dry_acts(import))
-        return pl_import_set(import, "dry_multiplier", "0", NULL) == PLUCK_OK
-                   ? pl_import_say(import, PLUCK_IMPORT_MAPPED, "dry_multiplier: off")
+        return plk_import_set(import, "dry_multiplier", "0", NULL) == PLUCK_OK
+                   ? plk_import_say(import, PLUCK_IMPORT_MAPPED, "dry_multiplier: off")
                    : PLUCK_ERR_NOMEM;
-    return rule->flat_key ? pl_import_number(import, rule, node)
-                          : pl_import_refuse(import, rule, node);
+    return rule->flat_key ? plk_import_number(import, rule, node)
+                          : plk_import_refuse(import, rule, node);
 }
 
-static pluck_status read_mirostat(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_mirostat(plk_import *import, const plk_import_rule *rule,
+                                  const cJSON *node)
 {
     char text[8];
     (void)node;
     if (import->mirostat == 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "mirostat is off");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "mirostat is off");
     if (strcmp(rule->key, "mirostat") != 0)
-        return pl_import_number(import, rule, node);
+        return plk_import_number(import, rule, node);
     snprintf(text, sizeof text, "%d", import->mirostat);
-    pluck_status status = pl_import_set(import, "mirostat", text, NULL);
-    return status == PLUCK_OK ? pl_import_say(import, PLUCK_IMPORT_MAPPED, "mirostat") : status;
+    pluck_status status = plk_import_set(import, "mirostat", text, NULL);
+    return status == PLUCK_OK ? plk_import_say(import, PLUCK_IMPORT_MAPPED, "mirostat") : status;
 }
 
-static bool adapts(const pl_import *import)
+static bool adapts(const plk_import *import)
 {
-    return import->mirostat == 0 && pl_import_number_at(import, "adaptive_target", -1) > 0;
+    return import->mirostat == 0 && plk_import_number_at(import, "adaptive_target", -1) > 0;
 }
 
-static pluck_status read_adaptive(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_adaptive(plk_import *import, const plk_import_rule *rule,
+                                  const cJSON *node)
 {
     if (!adapts(import))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
-                             import->mirostat != 0 ? "mirostat takes the place of this sampler"
-                                                   : "adaptive_target 0 and below is off");
-    return pl_import_number(import, rule, node);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
+                              import->mirostat != 0 ? "mirostat takes the place of this sampler"
+                                                    : "adaptive_target 0 and below is off");
+    return plk_import_number(import, rule, node);
 }
 
-static pluck_status read_guidance(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_guidance(plk_import *import, const plk_import_rule *rule,
+                                  const cJSON *node)
 {
-    const cJSON *negative = pl_import_member_of(import, "negative_prompt");
-    if (!negative || pl_import_is_off(import, "\"\"", negative))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "nothing without negative_prompt");
-    return pl_import_refuse(import, rule, node);
+    const cJSON *negative = plk_import_member_of(import, "negative_prompt");
+    if (!negative || plk_import_is_off(import, "\"\"", negative))
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "nothing without negative_prompt");
+    return plk_import_refuse(import, rule, node);
 }
 
-static pluck_status set_defaults(pl_import *import)
+static pluck_status set_defaults(plk_import *import)
 {
     static const struct {
         const char *key, *stage, *value;
@@ -196,48 +201,49 @@ static pluck_status set_defaults(pl_import *import)
         for (size_t j = 0; j < import->n_chain; j++)
             runs = runs || (import->chain[j].part == 0 &&
                             strcmp(import->chain[j].stage->info.name, defaults[i].stage) == 0);
-        if (runs && !pl_import_member_of(import, defaults[i].key))
-            status = pl_import_default(import, defaults[i].key, defaults[i].key, defaults[i].value);
+        if (runs && !plk_import_member_of(import, defaults[i].key))
+            status =
+                plk_import_default(import, defaults[i].key, defaults[i].key, defaults[i].value);
     }
     return status;
 }
 
-static pluck_status finish_xtc(pl_import *import)
+static pluck_status finish_xtc(plk_import *import)
 {
-    if (!(pl_import_number_at(import, "xtc_probability", 0) > 0) || import->mirostat != 0 ||
-        pl_import_member_of(import, "xtc_threshold"))
+    if (!(plk_import_number_at(import, "xtc_probability", 0) > 0) || import->mirostat != 0 ||
+        plk_import_member_of(import, "xtc_threshold"))
         return PLUCK_OK;
-    return pl_import_default(import, "xtc_threshold", "xtc_threshold", "0.2");
+    return plk_import_default(import, "xtc_threshold", "xtc_threshold", "0.2");
 }
 
-static pluck_status finish(pl_import *import)
+static pluck_status finish(plk_import *import)
 {
     pluck_status status = set_defaults(import);
-    if (status == PLUCK_OK && penalises(import) && pl_import_runs(import, "penalties") &&
-        !pl_import_member_of(import, "rep_pen_range"))
-        status = pl_import_default(import, "rep_pen_range", "repeat_last_n", "320");
+    if (status == PLUCK_OK && penalises(import) && plk_import_runs(import, "penalties") &&
+        !plk_import_member_of(import, "rep_pen_range"))
+        status = plk_import_default(import, "rep_pen_range", "repeat_last_n", "320");
     if (status == PLUCK_OK && dry_acts(import) &&
-        !pl_import_member_of(import, "dry_penalty_last_n"))
-        status = pl_import_default(import, "dry_penalty_last_n", "dry_penalty_last_n", "320");
+        !plk_import_member_of(import, "dry_penalty_last_n"))
+        status = plk_import_default(import, "dry_penalty_last_n", "dry_penalty_last_n", "320");
     if (status == PLUCK_OK)
         status = finish_xtc(import);
     if (status == PLUCK_OK && adapts(import)) {
-        status = pl_import_set(import, "draw", "\"adaptive_p\"", NULL);
-        if (status == PLUCK_OK && !(pl_import_number_at(import, "min_p", 0) > 0) &&
-            pl_import_number_at(import, "top_p", 0.92) >= 1 && pl_import_runs(import, "min_p"))
-            status = pl_import_default(import, "min_p", "min_p", "0.002");
+        status = plk_import_set(import, "draw", "\"adaptive_p\"", NULL);
+        if (status == PLUCK_OK && !(plk_import_number_at(import, "min_p", 0) > 0) &&
+            plk_import_number_at(import, "top_p", 0.92) >= 1 && plk_import_runs(import, "min_p"))
+            status = plk_import_default(import, "min_p", "min_p", "0.002");
     }
-    if (status == PLUCK_OK && !pl_import_member_of(import, "sampler_seed"))
-        status = pl_import_default(import, "sampler_seed", "seed", "\"random\"");
+    if (status == PLUCK_OK && !plk_import_member_of(import, "sampler_seed"))
+        status = plk_import_default(import, "sampler_seed", "seed", "\"random\"");
     return status;
 }
 
-static const pl_import_limits unit = {.low = 0, .high = 1};
-static const pl_import_limits at_least_0 = {.low = 0, .high = (double)INFINITY};
-static const pl_import_limits whole = {.low = 0, .high = INT32_MAX, .whole = true};
-static const pl_import_limits decay = {.low = 0.01, .high = 0.99};
+static const plk_import_limits unit = {.low = 0, .high = 1};
+static const plk_import_limits at_least_0 = {.low = 0, .high = (double)INFINITY};
+static const plk_import_limits whole = {.low = 0, .high = INT32_MAX, .whole = true};
+static const plk_import_limits decay = {.low = 0.01, .high = 0.99};
 /* Its limits are ten digits; pluck's are a million, at which a token is banned or certain. */
-static const pl_import_limits bias = {.low = -1e6, .high = 1e6};
+static const plk_import_limits bias = {.low = -1e6, .high = 1e6};
 
 #define KOBOLDAI "of KoboldAI; KoboldCpp does not read it"
 
@@ -245,14 +251,14 @@ static const pl_import_limits bias = {.low = -1e6, .high = 1e6};
 #define DRY(name)             .key = name, .read = read_dry, .flat_key = name
 #define IGNORE(name, why)                                                                          \
     {                                                                                              \
-        .key = name, .read = pl_import_ignore, .note = why                                         \
+        .key = name, .read = plk_import_ignore, .note = why                                        \
     }
 #define REFUSE(name, values, why)                                                                  \
     {                                                                                              \
-        .key = name, .read = pl_import_refuse, .off = values, .note = why                          \
+        .key = name, .read = plk_import_refuse, .off = values, .note = why                         \
     }
 
-static const pl_import_rule rules[] = {
+static const plk_import_rule rules[] = {
     {SAMPLER("temperature", "temperature", "temperature"), .limits = &at_least_0},
     {.key = "dynatemp_range",
      .read = read_dynamic,
@@ -309,42 +315,42 @@ static const pl_import_rule rules[] = {
      .flat_key = "adaptive_decay",
      .limits = &decay},
     {.key = "sampler_order", .read = read_order},
-    {.key = "sampler_seed", .read = pl_import_seed, .off = "<=0 4294967295"},
-    {.key = "logit_bias", .read = pl_import_bias_map, .limits = &bias},
-    {.key = "custom_token_bans", .read = pl_import_ban_text},
-    REFUSE("ban_eos_token", "false", PL_NOTE_EOS),
-    REFUSE("banned_tokens", "[]", PL_NOTE_WORDS),
+    {.key = "sampler_seed", .read = plk_import_seed, .off = "<=0 4294967295"},
+    {.key = "logit_bias", .read = plk_import_bias_map, .limits = &bias},
+    {.key = "custom_token_bans", .read = plk_import_ban_text},
+    REFUSE("ban_eos_token", "false", PLK_NOTE_EOS),
+    REFUSE("banned_tokens", "[]", PLK_NOTE_WORDS),
     REFUSE("banned_strings", "[]", "takes back text that was drawn, which the engine has to do"),
     {.key = "guidance_scale",
      .read = read_guidance,
      .off = "1",
      .note = "needs a second row of logits: pluck/guidance.h"},
-    REFUSE("grammar", "\"\"", PL_NOTE_MASK),
+    REFUSE("grammar", "\"\"", PLK_NOTE_MASK),
     REFUSE("reasoning_effort", "\"\" high xhigh max", "forces tokens when the reasoning gets long"),
-    IGNORE("adapter", PL_NOTE_PROMPT),
-    IGNORE("audio", PL_NOTE_PROMPT),
-    IGNORE("bypass_eos", PL_NOTE_END),
+    IGNORE("adapter", PLK_NOTE_PROMPT),
+    IGNORE("audio", PLK_NOTE_PROMPT),
+    IGNORE("bypass_eos", PLK_NOTE_END),
     IGNORE("frequency_penalty", "KoboldCpp's own API does not read it"),
-    IGNORE("genkey", PL_NOTE_SERVER),
+    IGNORE("genkey", PLK_NOTE_SERVER),
     IGNORE("grammar_retain_state", "nothing without a grammar"),
-    IGNORE("images", PL_NOTE_PROMPT),
-    IGNORE("logprobs", PL_NOTE_SERVER),
-    IGNORE("max_context_length", PL_NOTE_MEMORY),
-    IGNORE("max_length", PL_NOTE_LENGTH),
-    IGNORE("memory", PL_NOTE_PROMPT),
-    IGNORE("model", PL_NOTE_MODEL),
-    IGNORE("n", PL_NOTE_COUNT),
+    IGNORE("images", PLK_NOTE_PROMPT),
+    IGNORE("logprobs", PLK_NOTE_SERVER),
+    IGNORE("max_context_length", PLK_NOTE_MEMORY),
+    IGNORE("max_length", PLK_NOTE_LENGTH),
+    IGNORE("memory", PLK_NOTE_PROMPT),
+    IGNORE("model", PLK_NOTE_MODEL),
+    IGNORE("n", PLK_NOTE_COUNT),
     IGNORE("negative_prompt", "nothing without guidance_scale"),
-    IGNORE("prompt", PL_NOTE_PROMPT),
-    IGNORE("quiet", PL_NOTE_SERVER),
-    IGNORE("render_special", PL_NOTE_SERVER),
-    IGNORE("replace_instruct_placeholders", PL_NOTE_PROMPT),
-    IGNORE("stop_sequence", PL_NOTE_END),
-    IGNORE("stream", PL_NOTE_SERVER),
-    IGNORE("top_logprobs", PL_NOTE_SERVER),
-    IGNORE("trim_stop", PL_NOTE_SERVER),
+    IGNORE("prompt", PLK_NOTE_PROMPT),
+    IGNORE("quiet", PLK_NOTE_SERVER),
+    IGNORE("render_special", PLK_NOTE_SERVER),
+    IGNORE("replace_instruct_placeholders", PLK_NOTE_PROMPT),
+    IGNORE("stop_sequence", PLK_NOTE_END),
+    IGNORE("stream", PLK_NOTE_SERVER),
+    IGNORE("top_logprobs", PLK_NOTE_SERVER),
+    IGNORE("trim_stop", PLK_NOTE_SERVER),
     IGNORE("use_default_badwordsids", "KoboldCpp does not read it"),
-    IGNORE("using_openai_tools", PL_NOTE_SERVER),
+    IGNORE("using_openai_tools", PLK_NOTE_SERVER),
     IGNORE("disable_input_formatting", KOBOLDAI),
     IGNORE("disable_output_formatting", KOBOLDAI),
     IGNORE("frmtadsnsp", KOBOLDAI),
@@ -362,12 +368,12 @@ static const pl_import_rule rules[] = {
     {.key = NULL},
 };
 
-const pl_importer pl_import_koboldcpp = {
+const plk_importer plk_import_koboldcpp = {
     .name = "koboldcpp",
     .title = "KoboldCpp",
     .rules = rules,
     .order = "logit_bias",
-    .merge = PL_IMPORT_LAST,
+    .merge = PLK_IMPORT_LAST,
     .lax = true,
     .start = start,
     .finish = finish,

@@ -55,11 +55,11 @@ static const char mirostat_note[] = "mirostat takes the place of this sampler";
 static const char absent_note[] = "its sampler is not among \"samplers\"";
 
 /* Why a stage's keys have no effect; NULL: they have. */
-static const char *why_not(const pl_import *import, const char *stage)
+static const char *why_not(const plk_import *import, const char *stage)
 {
     if (import->mirostat != 0 && strcmp(stage, "temperature") != 0)
         return mirostat_note;
-    return pl_import_runs(import, stage) ? NULL : absent_note;
+    return plk_import_runs(import, stage) ? NULL : absent_note;
 }
 
 static const sampler_name *find_name(const char *name)
@@ -78,14 +78,14 @@ static const sampler_name *find_letter(char letter)
     return NULL;
 }
 
-typedef void (*sampler_visitor)(pl_import *import, const sampler_name *found, const char *what);
+typedef void (*sampler_visitor)(plk_import *import, const sampler_name *found, const char *what);
 
-static pluck_status visit_samplers(pl_import *import, const cJSON *node, sampler_visitor visit)
+static pluck_status visit_samplers(plk_import *import, const cJSON *node, sampler_visitor visit)
 {
     for (const cJSON *item = cJSON_IsArray(node) ? node->child : NULL; item; item = item->next) {
         if (!cJSON_IsString(item))
-            return pl_json_fail(import->json, item, import->err,
-                                "expected the name of a sampler, not %s", pl_json_kind(item));
+            return plk_json_fail(import->json, item, import->err,
+                                 "expected the name of a sampler, not %s", plk_json_kind(item));
         visit(import, find_name(item->valuestring), item->valuestring);
     }
     for (const char *at = cJSON_IsString(node) ? node->valuestring : ""; *at != '\0'; at++) {
@@ -96,164 +96,170 @@ static pluck_status visit_samplers(pl_import *import, const cJSON *node, sampler
 }
 
 /* adaptive_p is a draw, and comes last wherever it was named. */
-static void append_sampler(pl_import *import, const sampler_name *found, const char *what)
+static void append_sampler(plk_import *import, const sampler_name *found, const char *what)
 {
     (void)what;
     if (found && found->stage)
-        pl_import_append(import, found->stage, 0);
+        plk_import_append(import, found->stage, 0);
 }
 
-static void say_sampler(pl_import *import, const sampler_name *found, const char *what)
+static void say_sampler(plk_import *import, const sampler_name *found, const char *what)
 {
     if (!found)
-        pl_import_say(import, PLUCK_IMPORT_IGNORED, "llama.cpp skips the unknown sampler '%.40s'",
-                      what);
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, "llama.cpp skips the unknown sampler '%.40s'",
+                       what);
     else if (!found->stage)
-        pl_import_say(import, PLUCK_IMPORT_REFUSED, "pluck has no stage for the sampler '%.40s'",
-                      what);
+        plk_import_say(import, PLUCK_IMPORT_REFUSED, "pluck has no stage for the sampler '%.40s'",
+                       what);
 }
 
 /* The order comes first: other keys ask it. */
-static pluck_status start(pl_import *import)
+static pluck_status start(plk_import *import)
 {
-    const cJSON *node = pl_import_member_of(import, "samplers");
-    const double version = trunc(pl_import_number_at(import, "mirostat", 0));
+    const cJSON *node = plk_import_member_of(import, "samplers");
+    const double version = trunc(plk_import_number_at(import, "mirostat", 0));
     import->mirostat = version >= 2 ? 2 : version >= 1 ? 1 : 0;
     if (import->mirostat != 0) {
-        pl_import_start_chain(import, "logit_bias temperature");
+        plk_import_start_chain(import, "logit_bias temperature");
         return PLUCK_OK;
     }
     if (!node || (!cJSON_IsArray(node) && !cJSON_IsString(node)))
         return PLUCK_OK;
-    pl_import_start_chain(import, "logit_bias");
+    plk_import_start_chain(import, "logit_bias");
     return visit_samplers(import, node, append_sampler);
 }
 
-static pluck_status read_samplers(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_samplers(plk_import *import, const plk_import_rule *rule,
+                                  const cJSON *node)
 {
     (void)rule;
     if (import->mirostat != 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
     if (!cJSON_IsArray(node) && !cJSON_IsString(node))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED,
-                             "llama.cpp takes an array of names or a string of letters, and skips "
-                             "%s",
-                             pl_json_kind(node));
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED,
+                              "llama.cpp takes an array of names or a string of letters, and skips "
+                              "%s",
+                              plk_json_kind(node));
     pluck_status status = visit_samplers(import, node, say_sampler);
-    return status == PLUCK_OK ? pl_import_say(import, PLUCK_IMPORT_MAPPED, "order") : status;
+    return status == PLUCK_OK ? plk_import_say(import, PLUCK_IMPORT_MAPPED, "order") : status;
 }
 
 /* Keys of a sampler that may not run. */
-static pluck_status read_stage_key(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_stage_key(plk_import *import, const plk_import_rule *rule,
+                                   const cJSON *node)
 {
     const char *why = why_not(import, rule->stage);
-    return why ? pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why)
-               : pl_import_number(import, rule, node);
+    return why ? plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why)
+               : plk_import_number(import, rule, node);
 }
 
 /* With mirostat the temperature is a plain one; a range of 0 and below is off. */
-static pluck_status read_dynamic(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     if (import->mirostat != 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
     if (strcmp(rule->key, "dynatemp_exponent") == 0 &&
-        !(pl_import_number_at(import, "dynatemp_range", 0) > 0))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "dynatemp_range is off");
+        !(plk_import_number_at(import, "dynatemp_range", 0) > 0))
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "dynatemp_range is off");
     return read_stage_key(import, rule, node);
 }
 
 /* A window; see above. */
-static pluck_status read_window(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_window(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
-    const double n = pl_import_number_at(import, rule->key, 0);
+    const double n = plk_import_number_at(import, rule->key, 0);
     const char *why = why_not(import, rule->stage);
     if (why || !(n < 0))
         return read_stage_key(import, rule, node);
-    pluck_status status = pl_import_set(import, rule->flat_key, "0", NULL);
+    pluck_status status = plk_import_set(import, rule->flat_key, "0", NULL);
     if (status != PLUCK_OK)
         return status;
-    return pl_import_say(import, PLUCK_IMPORT_MAPPED,
-                         "%s: 0, off; before llama.cpp b10405 (August 2026) a negative window was "
-                         "the whole context, which is -1 here",
-                         rule->flat_key);
+    return plk_import_say(import, PLUCK_IMPORT_MAPPED,
+                          "%s: 0, off; before llama.cpp b10405 (August 2026) a negative window was "
+                          "the whole context, which is -1 here",
+                          rule->flat_key);
 }
 
-static pluck_status read_mirostat(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_mirostat(plk_import *import, const plk_import_rule *rule,
+                                  const cJSON *node)
 {
     char text[8];
     double value = 0;
     (void)rule;
-    pluck_status status = pl_import_number_of(import, node, &value);
+    pluck_status status = plk_import_number_of(import, node, &value);
     if (status != PLUCK_OK)
         return status;
     snprintf(text, sizeof text, "%d", import->mirostat);
-    status = pl_import_set(import, "mirostat", text, NULL);
+    status = plk_import_set(import, "mirostat", text, NULL);
     if (status != PLUCK_OK)
         return status;
-    return pl_import_say(import, PLUCK_IMPORT_MAPPED,
-                         value == import->mirostat ? "mirostat" : "mirostat: llama.cpp takes %d",
-                         import->mirostat);
+    return plk_import_say(import, PLUCK_IMPORT_MAPPED,
+                          value == import->mirostat ? "mirostat" : "mirostat: llama.cpp takes %d",
+                          import->mirostat);
 }
 
-static pluck_status read_mirostat_key(pl_import *import, const pl_import_rule *rule,
+static pluck_status read_mirostat_key(plk_import *import, const plk_import_rule *rule,
                                       const cJSON *node)
 {
     if (import->mirostat != 0)
-        return pl_import_number(import, rule, node);
-    return pl_import_say(import, PLUCK_IMPORT_IGNORED, "mirostat is off");
+        return plk_import_number(import, rule, node);
+    return plk_import_say(import, PLUCK_IMPORT_IGNORED, "mirostat is off");
 }
 
-static bool adaptive_acts(const pl_import *import)
+static bool adaptive_acts(const plk_import *import)
 {
-    return pl_import_number_at(import, "adaptive_target", -1) >= 0 &&
+    return plk_import_number_at(import, "adaptive_target", -1) >= 0 &&
            !why_not(import, "adaptive_p");
 }
 
 /* A negative target switches it off; the draw is chosen by the list of samplers. */
-static pluck_status read_adaptive(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_adaptive(plk_import *import, const plk_import_rule *rule,
+                                  const cJSON *node)
 {
     const char *why = why_not(import, "adaptive_p");
     if (why)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why);
     if (!adaptive_acts(import))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "adaptive_target below 0 is off");
-    return pl_import_number(import, rule, node);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "adaptive_target below 0 is off");
+    return plk_import_number(import, rule, node);
 }
 
-static pluck_status read_min_keep(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_min_keep(plk_import *import, const plk_import_rule *rule,
+                                  const cJSON *node)
 {
     if (import->mirostat != 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
-    if (pl_import_number_at(import, rule->key, 0) == 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "0: one token is always kept");
-    return pl_import_number(import, rule, node);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
+    if (plk_import_number_at(import, rule->key, 0) == 0)
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "0: one token is always kept");
+    return plk_import_number(import, rule, node);
 }
 
 /* The default is 64, a negative window is 0. */
-static bool dry_acts(const pl_import *import)
+static bool dry_acts(const plk_import *import)
 {
-    return pl_import_number_at(import, "dry_multiplier", 0) != 0 &&
-           pl_import_number_at(import, "dry_penalty_last_n", 64) != 0 && !why_not(import, "dry");
+    return plk_import_number_at(import, "dry_multiplier", 0) != 0 &&
+           plk_import_number_at(import, "dry_penalty_last_n", 64) != 0 && !why_not(import, "dry");
 }
 
-static pluck_status read_dry(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_dry(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     const char *why = why_not(import, "dry");
     if (why)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why);
     if (!dry_acts(import) && strcmp(rule->key, "dry_multiplier") != 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "dry is off");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "dry is off");
     return strcmp(rule->key, "dry_penalty_last_n") == 0 ? read_window(import, rule, node)
-                                                        : pl_import_number(import, rule, node);
+                                                        : plk_import_number(import, rule, node);
 }
 
 /* Texts, which only a vocabulary turns into tokens. */
-static pluck_status read_breakers(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_breakers(plk_import *import, const plk_import_rule *rule,
+                                  const cJSON *node)
 {
     const char *why = why_not(import, "dry");
     if (why || !dry_acts(import))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why ? why : "dry is off");
-    return pl_import_refuse(import, rule, node);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why ? why : "dry is off");
+    return plk_import_refuse(import, rule, node);
 }
 
 /* An id as strtol() reads it. false: a word. */
@@ -269,14 +275,14 @@ typedef struct bias_counts {
 } bias_counts;
 
 /* token: a number or a word; bias: a number or false. What else there is llama.cpp skips. */
-static pluck_status read_bias(pl_import *import, const char *key, const cJSON *token,
+static pluck_status read_bias(plk_import *import, const char *key, const cJSON *token,
                               const cJSON *bias, bias_counts *counts)
 {
     double id = -1;
     const bool is_number = bias && (cJSON_IsNumber(bias) || cJSON_IsFalse(bias));
     const bool is_word = key ? !read_id(key, &id) : cJSON_IsString(token);
     if (!key && cJSON_IsNumber(token))
-        id = pl_json_number(import->json, token);
+        id = plk_json_number(import->json, token);
     if (!is_number || (!is_word && !(id >= 0 && id < PLUCK_MAX_VOCAB && id == floor(id)))) {
         counts->n_skipped++;
         return PLUCK_OK;
@@ -286,13 +292,13 @@ static pluck_status read_bias(pl_import *import, const char *key, const cJSON *t
         return PLUCK_OK;
     }
     counts->n_mapped++;
-    return pl_import_add_bias(import, (uint32_t)id,
-                              cJSON_IsNumber(bias) ? pl_json_number(import->json, bias)
-                                                   : -(double)INFINITY);
+    return plk_import_add_bias(import, (uint32_t)id,
+                               cJSON_IsNumber(bias) ? plk_json_number(import->json, bias)
+                                                    : -(double)INFINITY);
 }
 
 /* [[5, -1.5], ["word", false]] or {"5": -1.5}. false bans. */
-static pluck_status read_biases(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_biases(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     bias_counts counts = {0, 0, 0};
     pluck_status status = PLUCK_OK;
@@ -308,36 +314,36 @@ static pluck_status read_biases(pl_import *import, const pl_import_rule *rule, c
     if (status != PLUCK_OK)
         return status;
     if (counts.n_mapped > 0)
-        pl_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias");
+        plk_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias");
     if (counts.n_skipped > 0)
-        pl_import_say(import, PLUCK_IMPORT_IGNORED, "llama.cpp skips %u %s", counts.n_skipped,
-                      counts.n_skipped == 1 ? "entry that is not a token id and a bias"
-                                            : "entries that are not a token id and a bias");
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, "llama.cpp skips %u %s", counts.n_skipped,
+                       counts.n_skipped == 1 ? "entry that is not a token id and a bias"
+                                             : "entries that are not a token id and a bias");
     if (counts.n_words > 0)
-        pl_import_say(import, PLUCK_IMPORT_REFUSED, PL_NOTE_WORDS);
+        plk_import_say(import, PLUCK_IMPORT_REFUSED, PLK_NOTE_WORDS);
     if (counts.n_mapped + counts.n_skipped + counts.n_words == 0)
-        pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
+        plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
     return PLUCK_OK;
 }
 
 /* 32 bits, of which all set are a random one. */
-static pluck_status read_seed(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_seed(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     char text[24];
     double value = 0;
-    pluck_status status = pl_import_number_of(import, node, &value);
+    pluck_status status = plk_import_number_of(import, node, &value);
     if (status != PLUCK_OK || value == -1 || (value >= 0 && value < 4294967295.0) ||
         !(fabs(value) < 9.0e18) || value != floor(value))
-        return status == PLUCK_OK ? pl_import_seed(import, rule, node) : status;
+        return status == PLUCK_OK ? plk_import_seed(import, rule, node) : status;
     const uint32_t bits = (uint32_t)(uint64_t)(int64_t)value;
     snprintf(text, sizeof text, bits == UINT32_MAX ? "\"random\"" : "%" PRIu32, bits);
-    status = pl_import_set(import, "seed", text, NULL);
+    status = plk_import_set(import, "seed", text, NULL);
     return status == PLUCK_OK
-               ? pl_import_say(import, PLUCK_IMPORT_MAPPED, "seed: the lower 32 bits, %s", text)
+               ? plk_import_say(import, PLUCK_IMPORT_MAPPED, "seed: the lower 32 bits, %s", text)
                : status;
 }
 
-static pluck_status set_defaults(pl_import *import)
+static pluck_status set_defaults(plk_import *import)
 {
     static const struct {
         const char *key, *stage, *value;
@@ -347,15 +353,16 @@ static pluck_status set_defaults(pl_import *import)
                     {"min_p", "min_p", "0.05"}};
     pluck_status status = PLUCK_OK;
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults && status == PLUCK_OK; i++)
-        if (!pl_import_member_of(import, defaults[i].key) && !why_not(import, defaults[i].stage))
-            status = pl_import_default(import, defaults[i].key, defaults[i].key, defaults[i].value);
-    if (status == PLUCK_OK && !pl_import_member_of(import, "seed"))
-        status = pl_import_default(import, "seed", "seed", "\"random\"");
+        if (!plk_import_member_of(import, defaults[i].key) && !why_not(import, defaults[i].stage))
+            status =
+                plk_import_default(import, defaults[i].key, defaults[i].key, defaults[i].value);
+    if (status == PLUCK_OK && !plk_import_member_of(import, "seed"))
+        status = plk_import_default(import, "seed", "seed", "\"random\"");
     return status;
 }
 
 /* adaptive_p leaves the chain, for it is a draw. */
-static pluck_status choose_draw(pl_import *import)
+static pluck_status choose_draw(plk_import *import)
 {
     const bool adaptive = adaptive_acts(import);
     size_t n = 0;
@@ -363,10 +370,10 @@ static pluck_status choose_draw(pl_import *import)
         if (strcmp(import->chain[i].stage->info.name, "adaptive_p") != 0)
             import->chain[n++] = import->chain[i];
     import->n_chain = n;
-    return adaptive ? pl_import_set(import, "draw", "\"adaptive_p\"", NULL) : PLUCK_OK;
+    return adaptive ? plk_import_set(import, "draw", "\"adaptive_p\"", NULL) : PLUCK_OK;
 }
 
-static pluck_status finish(pl_import *import)
+static pluck_status finish(plk_import *import)
 {
     const bool dry = dry_acts(import);
     pluck_status status = set_defaults(import);
@@ -374,34 +381,34 @@ static pluck_status finish(pl_import *import)
         status = choose_draw(import);
     if (status != PLUCK_OK || !dry)
         return status;
-    if (!pl_import_member_of(import, "dry_sequence_breakers"))
-        pl_import_say_of(import, "dry_sequence_breakers", PLUCK_IMPORT_REFUSED,
-                         "absent; llama.cpp breaks at the texts \\n : \" *, whose token ids have "
-                         "to be given as dry_sequence_breakers");
-    if (!pl_import_member_of(import, "dry_penalty_last_n"))
-        return pl_import_default(import, "dry_penalty_last_n", "dry_penalty_last_n", "64");
+    if (!plk_import_member_of(import, "dry_sequence_breakers"))
+        plk_import_say_of(import, "dry_sequence_breakers", PLUCK_IMPORT_REFUSED,
+                          "absent; llama.cpp breaks at the texts \\n : \" *, whose token ids have "
+                          "to be given as dry_sequence_breakers");
+    if (!plk_import_member_of(import, "dry_penalty_last_n"))
+        return plk_import_default(import, "dry_penalty_last_n", "dry_penalty_last_n", "64");
     return PLUCK_OK;
 }
 
-static const pl_import_limits unit = {.low = 0, .high = 1, .outside = PL_IMPORT_CLAMPS};
-static const pl_import_limits at_least_0 = {.low = 0, .high = (double)INFINITY};
-static const pl_import_limits whole_at_least_0 = {.low = 0, .high = INT32_MAX, .whole = true};
-static const pl_import_limits window = {
-    .low = 0, .high = INT32_MAX, .outside = PL_IMPORT_REJECTS, .whole = true};
-static const pl_import_limits at_most_1 = {.low = -(double)INFINITY, .high = 1};
-static const pl_import_limits decay = {.low = 0, .high = 0.99, .outside = PL_IMPORT_REJECTS};
+static const plk_import_limits unit = {.low = 0, .high = 1, .outside = PLK_IMPORT_CLAMPS};
+static const plk_import_limits at_least_0 = {.low = 0, .high = (double)INFINITY};
+static const plk_import_limits whole_at_least_0 = {.low = 0, .high = INT32_MAX, .whole = true};
+static const plk_import_limits window = {
+    .low = 0, .high = INT32_MAX, .outside = PLK_IMPORT_REJECTS, .whole = true};
+static const plk_import_limits at_most_1 = {.low = -(double)INFINITY, .high = 1};
+static const plk_import_limits decay = {.low = 0, .high = 0.99, .outside = PLK_IMPORT_REJECTS};
 
 #define SAMPLER(name, to, in) .key = name, .read = read_stage_key, .flat_key = to, .stage = in
 #define IGNORE(name, why)                                                                          \
     {                                                                                              \
-        .key = name, .read = pl_import_ignore, .note = why                                         \
+        .key = name, .read = plk_import_ignore, .note = why                                        \
     }
 #define REFUSE(name, values, why)                                                                  \
     {                                                                                              \
-        .key = name, .read = pl_import_refuse, .off = values, .note = why                          \
+        .key = name, .read = plk_import_refuse, .off = values, .note = why                         \
     }
 
-static const pl_import_rule rules[] = {
+static const plk_import_rule rules[] = {
     {SAMPLER("temperature", "temperature", "temperature"), .limits = &at_least_0},
     {.key = "dynatemp_range",
      .read = read_dynamic,
@@ -462,89 +469,92 @@ static const pl_import_rule rules[] = {
     {.key = "logit_bias", .read = read_biases},
     {.key = "seed", .read = read_seed, .off = "-1 4294967295"},
     {.key = "samplers", .read = read_samplers},
-    REFUSE("ignore_eos", "false", PL_NOTE_EOS),
-    REFUSE("grammar", "\"\"", PL_NOTE_MASK),
-    REFUSE("grammar_lazy", "false", PL_NOTE_MASK),
-    REFUSE("grammar_triggers", "[]", PL_NOTE_MASK),
-    REFUSE("grammar_type", "\"\"", PL_NOTE_MASK),
-    REFUSE("json_schema", NULL, PL_NOTE_MASK),
-    {.key = "response_format", .read = pl_import_format, .off = "text \"\"", .note = PL_NOTE_MASK},
-    REFUSE("tools", "[]", PL_NOTE_MASK),
-    REFUSE("tool_choice", "auto none", PL_NOTE_MASK),
+    REFUSE("ignore_eos", "false", PLK_NOTE_EOS),
+    REFUSE("grammar", "\"\"", PLK_NOTE_MASK),
+    REFUSE("grammar_lazy", "false", PLK_NOTE_MASK),
+    REFUSE("grammar_triggers", "[]", PLK_NOTE_MASK),
+    REFUSE("grammar_type", "\"\"", PLK_NOTE_MASK),
+    REFUSE("json_schema", NULL, PLK_NOTE_MASK),
+    {.key = "response_format",
+     .read = plk_import_format,
+     .off = "text \"\"",
+     .note = PLK_NOTE_MASK},
+    REFUSE("tools", "[]", PLK_NOTE_MASK),
+    REFUSE("tool_choice", "auto none", PLK_NOTE_MASK),
     REFUSE("reasoning_budget_tokens", "-1", "forces tokens when the reasoning gets long"),
     REFUSE("thinking_budget_tokens", "-1", "forces tokens when the reasoning gets long"),
     REFUSE("penalize_nl", "true",
            "false frees newlines from the penalties in versions before December 2024"),
     REFUSE("tfs_z", ">=1", "of older versions, whose tail-free sampling is not pluck's tail_free"),
-    IGNORE("add_generation_prompt", PL_NOTE_PROMPT),
-    IGNORE("backend_sampling", PL_NOTE_SERVER),
-    IGNORE("cache_prompt", PL_NOTE_MEMORY),
-    IGNORE("chat_format", PL_NOTE_SERVER),
-    IGNORE("chat_parser", PL_NOTE_SERVER),
-    IGNORE("chat_template", PL_NOTE_PROMPT),
-    IGNORE("chat_template_kwargs", PL_NOTE_PROMPT),
-    IGNORE("continue_final_message", PL_NOTE_PROMPT),
-    IGNORE("echo", PL_NOTE_SERVER),
-    IGNORE("generation_prompt", PL_NOTE_PROMPT),
-    IGNORE("id_slot", PL_NOTE_SERVER),
-    IGNORE("image_data", PL_NOTE_PROMPT),
-    IGNORE("input_extra", PL_NOTE_PROMPT),
-    IGNORE("input_prefix", PL_NOTE_PROMPT),
-    IGNORE("input_suffix", PL_NOTE_PROMPT),
-    IGNORE("logprobs", PL_NOTE_SERVER),
-    IGNORE("lora", PL_NOTE_MODEL),
-    IGNORE("max_completion_tokens", PL_NOTE_LENGTH),
-    IGNORE("max_tokens", PL_NOTE_LENGTH),
-    IGNORE("messages", PL_NOTE_PROMPT),
-    IGNORE("model", PL_NOTE_MODEL),
-    IGNORE("n", PL_NOTE_COUNT),
-    IGNORE("n_cache_reuse", PL_NOTE_MEMORY),
-    IGNORE("n_cmpl", PL_NOTE_COUNT),
-    IGNORE("n_discard", PL_NOTE_MEMORY),
-    IGNORE("n_indent", PL_NOTE_LENGTH),
-    IGNORE("n_keep", PL_NOTE_MEMORY),
-    IGNORE("n_predict", PL_NOTE_LENGTH),
-    IGNORE("n_probs", PL_NOTE_SERVER),
-    IGNORE("parallel_tool_calls", PL_NOTE_PROMPT),
-    IGNORE("parse_tool_calls", PL_NOTE_SERVER),
-    IGNORE("post_sampling_probs", PL_NOTE_SERVER),
-    IGNORE("preserved_tokens", PL_NOTE_SERVER),
-    IGNORE("prompt", PL_NOTE_PROMPT),
+    IGNORE("add_generation_prompt", PLK_NOTE_PROMPT),
+    IGNORE("backend_sampling", PLK_NOTE_SERVER),
+    IGNORE("cache_prompt", PLK_NOTE_MEMORY),
+    IGNORE("chat_format", PLK_NOTE_SERVER),
+    IGNORE("chat_parser", PLK_NOTE_SERVER),
+    IGNORE("chat_template", PLK_NOTE_PROMPT),
+    IGNORE("chat_template_kwargs", PLK_NOTE_PROMPT),
+    IGNORE("continue_final_message", PLK_NOTE_PROMPT),
+    IGNORE("echo", PLK_NOTE_SERVER),
+    IGNORE("generation_prompt", PLK_NOTE_PROMPT),
+    IGNORE("id_slot", PLK_NOTE_SERVER),
+    IGNORE("image_data", PLK_NOTE_PROMPT),
+    IGNORE("input_extra", PLK_NOTE_PROMPT),
+    IGNORE("input_prefix", PLK_NOTE_PROMPT),
+    IGNORE("input_suffix", PLK_NOTE_PROMPT),
+    IGNORE("logprobs", PLK_NOTE_SERVER),
+    IGNORE("lora", PLK_NOTE_MODEL),
+    IGNORE("max_completion_tokens", PLK_NOTE_LENGTH),
+    IGNORE("max_tokens", PLK_NOTE_LENGTH),
+    IGNORE("messages", PLK_NOTE_PROMPT),
+    IGNORE("model", PLK_NOTE_MODEL),
+    IGNORE("n", PLK_NOTE_COUNT),
+    IGNORE("n_cache_reuse", PLK_NOTE_MEMORY),
+    IGNORE("n_cmpl", PLK_NOTE_COUNT),
+    IGNORE("n_discard", PLK_NOTE_MEMORY),
+    IGNORE("n_indent", PLK_NOTE_LENGTH),
+    IGNORE("n_keep", PLK_NOTE_MEMORY),
+    IGNORE("n_predict", PLK_NOTE_LENGTH),
+    IGNORE("n_probs", PLK_NOTE_SERVER),
+    IGNORE("parallel_tool_calls", PLK_NOTE_PROMPT),
+    IGNORE("parse_tool_calls", PLK_NOTE_SERVER),
+    IGNORE("post_sampling_probs", PLK_NOTE_SERVER),
+    IGNORE("preserved_tokens", PLK_NOTE_SERVER),
+    IGNORE("prompt", PLK_NOTE_PROMPT),
     IGNORE("reasoning_budget_end_tag", "nothing without a budget"),
     IGNORE("reasoning_budget_message", "nothing without a budget"),
     IGNORE("reasoning_budget_start_tag", "nothing without a budget"),
-    IGNORE("reasoning_control", PL_NOTE_SERVER),
-    IGNORE("reasoning_effort", PL_NOTE_PROMPT),
-    IGNORE("reasoning_format", PL_NOTE_SERVER),
-    IGNORE("reasoning_in_content", PL_NOTE_SERVER),
-    IGNORE("response_fields", PL_NOTE_SERVER),
-    IGNORE("return_progress", PL_NOTE_SERVER),
-    IGNORE("return_tokens", PL_NOTE_SERVER),
-    IGNORE("speculative.n_max", PL_NOTE_SPEED),
-    IGNORE("speculative.n_min", PL_NOTE_SPEED),
-    IGNORE("speculative.p_min", PL_NOTE_SPEED),
-    IGNORE("speculative.type", PL_NOTE_SPEED),
-    IGNORE("speculative.types", PL_NOTE_SPEED),
-    IGNORE("sse_ping_interval", PL_NOTE_SERVER),
-    IGNORE("stop", PL_NOTE_END),
-    IGNORE("stream", PL_NOTE_SERVER),
-    IGNORE("stream_options", PL_NOTE_SERVER),
-    IGNORE("t_max_predict_ms", PL_NOTE_LENGTH),
-    IGNORE("t_max_prompt_ms", PL_NOTE_LENGTH),
-    IGNORE("timings_per_token", PL_NOTE_SERVER),
-    IGNORE("top_logprobs", PL_NOTE_SERVER),
-    IGNORE("user", PL_NOTE_SERVER),
-    IGNORE("verbose", PL_NOTE_SERVER),
+    IGNORE("reasoning_control", PLK_NOTE_SERVER),
+    IGNORE("reasoning_effort", PLK_NOTE_PROMPT),
+    IGNORE("reasoning_format", PLK_NOTE_SERVER),
+    IGNORE("reasoning_in_content", PLK_NOTE_SERVER),
+    IGNORE("response_fields", PLK_NOTE_SERVER),
+    IGNORE("return_progress", PLK_NOTE_SERVER),
+    IGNORE("return_tokens", PLK_NOTE_SERVER),
+    IGNORE("speculative.n_max", PLK_NOTE_SPEED),
+    IGNORE("speculative.n_min", PLK_NOTE_SPEED),
+    IGNORE("speculative.p_min", PLK_NOTE_SPEED),
+    IGNORE("speculative.type", PLK_NOTE_SPEED),
+    IGNORE("speculative.types", PLK_NOTE_SPEED),
+    IGNORE("sse_ping_interval", PLK_NOTE_SERVER),
+    IGNORE("stop", PLK_NOTE_END),
+    IGNORE("stream", PLK_NOTE_SERVER),
+    IGNORE("stream_options", PLK_NOTE_SERVER),
+    IGNORE("t_max_predict_ms", PLK_NOTE_LENGTH),
+    IGNORE("t_max_prompt_ms", PLK_NOTE_LENGTH),
+    IGNORE("timings_per_token", PLK_NOTE_SERVER),
+    IGNORE("top_logprobs", PLK_NOTE_SERVER),
+    IGNORE("user", PLK_NOTE_SERVER),
+    IGNORE("verbose", PLK_NOTE_SERVER),
     {.key = NULL},
 };
 
-const pl_importer pl_import_llama_cpp = {
+const plk_importer plk_import_llama_cpp = {
     .name = "llama.cpp",
     .title = "llama.cpp",
     .rules = rules,
     .order = "logit_bias penalties dry top_n_sigma top_k typical top_p min_p xtc temperature",
     .wrappers = "default_generation_settings generation_settings",
-    .merge = PL_IMPORT_SUM,
+    .merge = PLK_IMPORT_SUM,
     .start = start,
     .finish = finish,
 };

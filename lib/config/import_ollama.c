@@ -14,15 +14,15 @@
 #include <math.h>
 
 /* All negative windows are the whole context. */
-static pluck_status read_window(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_window(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
-    static const pl_import_limits whole = {.low = -1, .high = INT32_MAX, .whole = true};
-    pl_import_rule mapped = *rule;
+    static const plk_import_limits whole = {.low = -1, .high = INT32_MAX, .whole = true};
+    plk_import_rule mapped = *rule;
     mapped.limits = &whole;
-    return pl_import_number(import, &mapped, node);
+    return plk_import_number(import, &mapped, node);
 }
 
-static pluck_status finish(pl_import *import)
+static pluck_status finish(plk_import *import)
 {
     static const struct {
         const char *key, *value;
@@ -30,28 +30,29 @@ static pluck_status finish(pl_import *import)
         {"temperature", "0.8"}, {"top_k", "40"}, {"top_p", "0.9"}, {"seed", "\"random\""}};
     pluck_status status = PLUCK_OK;
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults && status == PLUCK_OK; i++)
-        if (!pl_import_member_of(import, defaults[i].key))
-            status = pl_import_default(import, defaults[i].key, defaults[i].key, defaults[i].value);
+        if (!plk_import_member_of(import, defaults[i].key))
+            status =
+                plk_import_default(import, defaults[i].key, defaults[i].key, defaults[i].value);
     return status;
 }
 
-static const pl_import_limits unit = {.low = 0, .high = 1, .outside = PL_IMPORT_CLAMPS};
-static const pl_import_limits at_least_0 = {.low = 0, .high = (double)INFINITY};
-static const pl_import_limits whole_at_least_0 = {.low = 0, .high = INT32_MAX, .whole = true};
+static const plk_import_limits unit = {.low = 0, .high = 1, .outside = PLK_IMPORT_CLAMPS};
+static const plk_import_limits at_least_0 = {.low = 0, .high = (double)INFINITY};
+static const plk_import_limits whole_at_least_0 = {.low = 0, .high = INT32_MAX, .whole = true};
 
 #define REMOVED "Ollama skips this key, which older versions had"
 
-#define NUMBER(name) .key = name, .read = pl_import_number, .flat_key = name
+#define NUMBER(name) .key = name, .read = plk_import_number, .flat_key = name
 #define IGNORE(name, why)                                                                          \
     {                                                                                              \
-        .key = name, .read = pl_import_ignore, .note = why                                         \
+        .key = name, .read = plk_import_ignore, .note = why                                        \
     }
 #define REFUSE(name, values, why)                                                                  \
     {                                                                                              \
-        .key = name, .read = pl_import_refuse, .off = values, .note = why                          \
+        .key = name, .read = plk_import_refuse, .off = values, .note = why                         \
     }
 
-static const pl_import_rule rules[] = {
+static const plk_import_rule rules[] = {
     {NUMBER("temperature"), .limits = &at_least_0},
     {NUMBER("top_k"), .limits = &whole_at_least_0},
     {NUMBER("top_p"), .limits = &unit},
@@ -61,43 +62,43 @@ static const pl_import_rule rules[] = {
     {NUMBER("repeat_penalty")},
     {NUMBER("presence_penalty")},
     {NUMBER("frequency_penalty")},
-    {.key = "seed", .read = pl_import_seed, .off = "-1 4294967295"},
-    REFUSE("format", "\"\"", PL_NOTE_MASK),
-    IGNORE("stop", PL_NOTE_END),
-    IGNORE("num_predict", PL_NOTE_LENGTH),
-    IGNORE("num_keep", PL_NOTE_MEMORY),
-    IGNORE("num_ctx", PL_NOTE_MEMORY),
-    IGNORE("num_batch", PL_NOTE_MEMORY),
-    IGNORE("num_gpu", PL_NOTE_MEMORY),
-    IGNORE("main_gpu", PL_NOTE_MEMORY),
-    IGNORE("use_mmap", PL_NOTE_MEMORY),
-    IGNORE("num_thread", PL_NOTE_MEMORY),
-    IGNORE("draft_num_predict", PL_NOTE_SPEED),
-    IGNORE("model", PL_NOTE_MODEL),
-    IGNORE("adapter", PL_NOTE_MODEL),
-    IGNORE("draft", PL_NOTE_SPEED),
-    IGNORE("license", PL_NOTE_MODEL),
-    IGNORE("parser", PL_NOTE_SERVER),
-    IGNORE("renderer", PL_NOTE_PROMPT),
-    IGNORE("requires", PL_NOTE_MODEL),
-    IGNORE("message", PL_NOTE_PROMPT),
-    IGNORE("messages", PL_NOTE_PROMPT),
-    IGNORE("prompt", PL_NOTE_PROMPT),
-    IGNORE("suffix", PL_NOTE_PROMPT),
-    IGNORE("system", PL_NOTE_PROMPT),
-    IGNORE("template", PL_NOTE_PROMPT),
-    IGNORE("context", PL_NOTE_PROMPT),
-    IGNORE("raw", PL_NOTE_PROMPT),
-    IGNORE("images", PL_NOTE_PROMPT),
-    IGNORE("tools", PL_NOTE_PROMPT),
-    IGNORE("think", PL_NOTE_PROMPT),
-    IGNORE("truncate", PL_NOTE_PROMPT),
-    IGNORE("shift", PL_NOTE_MEMORY),
-    IGNORE("stream", PL_NOTE_SERVER),
-    IGNORE("keep_alive", PL_NOTE_SERVER),
-    IGNORE("logprobs", PL_NOTE_SERVER),
-    IGNORE("top_logprobs", PL_NOTE_SERVER),
-    IGNORE("_debug_render_only", PL_NOTE_SERVER),
+    {.key = "seed", .read = plk_import_seed, .off = "-1 4294967295"},
+    REFUSE("format", "\"\"", PLK_NOTE_MASK),
+    IGNORE("stop", PLK_NOTE_END),
+    IGNORE("num_predict", PLK_NOTE_LENGTH),
+    IGNORE("num_keep", PLK_NOTE_MEMORY),
+    IGNORE("num_ctx", PLK_NOTE_MEMORY),
+    IGNORE("num_batch", PLK_NOTE_MEMORY),
+    IGNORE("num_gpu", PLK_NOTE_MEMORY),
+    IGNORE("main_gpu", PLK_NOTE_MEMORY),
+    IGNORE("use_mmap", PLK_NOTE_MEMORY),
+    IGNORE("num_thread", PLK_NOTE_MEMORY),
+    IGNORE("draft_num_predict", PLK_NOTE_SPEED),
+    IGNORE("model", PLK_NOTE_MODEL),
+    IGNORE("adapter", PLK_NOTE_MODEL),
+    IGNORE("draft", PLK_NOTE_SPEED),
+    IGNORE("license", PLK_NOTE_MODEL),
+    IGNORE("parser", PLK_NOTE_SERVER),
+    IGNORE("renderer", PLK_NOTE_PROMPT),
+    IGNORE("requires", PLK_NOTE_MODEL),
+    IGNORE("message", PLK_NOTE_PROMPT),
+    IGNORE("messages", PLK_NOTE_PROMPT),
+    IGNORE("prompt", PLK_NOTE_PROMPT),
+    IGNORE("suffix", PLK_NOTE_PROMPT),
+    IGNORE("system", PLK_NOTE_PROMPT),
+    IGNORE("template", PLK_NOTE_PROMPT),
+    IGNORE("context", PLK_NOTE_PROMPT),
+    IGNORE("raw", PLK_NOTE_PROMPT),
+    IGNORE("images", PLK_NOTE_PROMPT),
+    IGNORE("tools", PLK_NOTE_PROMPT),
+    IGNORE("think", PLK_NOTE_PROMPT),
+    IGNORE("truncate", PLK_NOTE_PROMPT),
+    IGNORE("shift", PLK_NOTE_MEMORY),
+    IGNORE("stream", PLK_NOTE_SERVER),
+    IGNORE("keep_alive", PLK_NOTE_SERVER),
+    IGNORE("logprobs", PLK_NOTE_SERVER),
+    IGNORE("top_logprobs", PLK_NOTE_SERVER),
+    IGNORE("_debug_render_only", PLK_NOTE_SERVER),
     IGNORE("mirostat", REMOVED),
     IGNORE("mirostat_tau", REMOVED),
     IGNORE("mirostat_eta", REMOVED),
@@ -113,12 +114,12 @@ static const pl_import_rule rules[] = {
     {.key = NULL},
 };
 
-const pl_importer pl_import_ollama = {
+const plk_importer plk_import_ollama = {
     .name = "ollama",
     .title = "Ollama",
     .rules = rules,
     .order = "logit_bias penalties dry top_n_sigma top_k typical top_p min_p xtc temperature",
     .wrappers = "options",
     .finish = finish,
-    .convert = pl_import_modelfile,
+    .convert = plk_import_modelfile,
 };

@@ -16,7 +16,7 @@
 
 enum { NOTE_BYTES = 400, VALUE_BYTES = 40 };
 
-static void tell(pl_import *import, const char *key, pluck_import_fate fate, const char *format,
+static void tell(plk_import *import, const char *key, pluck_import_fate fate, const char *format,
                  va_list arguments)
 {
     char note[NOTE_BYTES] = "";
@@ -26,9 +26,9 @@ static void tell(pl_import *import, const char *key, pluck_import_fate fate, con
         import->report(import->user, key, fate, note);
 }
 
-pluck_status pl_import_say(pl_import *import, pluck_import_fate fate, const char *format, ...)
+pluck_status plk_import_say(plk_import *import, pluck_import_fate fate, const char *format, ...)
 {
-    const pl_import_member *member = import->current;
+    const plk_import_member *member = import->current;
     va_list arguments;
     va_start(arguments, format);
     tell(import, member->path ? member->path : member->node->string, fate, format, arguments);
@@ -36,8 +36,8 @@ pluck_status pl_import_say(pl_import *import, pluck_import_fate fate, const char
     return PLUCK_OK;
 }
 
-pluck_status pl_import_say_of(pl_import *import, const char *key, pluck_import_fate fate,
-                              const char *format, ...)
+pluck_status plk_import_say_of(plk_import *import, const char *key, pluck_import_fate fate,
+                               const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -46,28 +46,28 @@ pluck_status pl_import_say_of(pl_import *import, const char *key, pluck_import_f
     return PLUCK_OK;
 }
 
-const cJSON *pl_import_member_of(const pl_import *import, const char *key)
+const cJSON *plk_import_member_of(const plk_import *import, const char *key)
 {
     for (size_t i = 0; i < import->n_members; i++) {
-        const pl_import_member *member = &import->members[i];
+        const plk_import_member *member = &import->members[i];
         if (!member->instead && strcmp(member->node->string, key) == 0)
             return cJSON_IsNull(member->node) || member->is_refused ? NULL : member->node;
     }
     return NULL;
 }
 
-bool pl_import_is_true(const pl_import *import, const char *key)
+bool plk_import_is_true(const plk_import *import, const char *key)
 {
-    const cJSON *node = pl_import_member_of(import, key);
+    const cJSON *node = plk_import_member_of(import, key);
     return node && cJSON_IsTrue(node);
 }
 
-double pl_import_number_at(const pl_import *import, const char *key, double absent)
+double plk_import_number_at(const plk_import *import, const char *key, double absent)
 {
-    const cJSON *node = pl_import_member_of(import, key);
-    const pl_import quiet = {.importer = import->importer, .json = import->json};
+    const cJSON *node = plk_import_member_of(import, key);
+    const plk_import quiet = {.importer = import->importer, .json = import->json};
     double value = absent;
-    return node && pl_import_number_of(&quiet, node, &value) == PLUCK_OK ? value : absent;
+    return node && plk_import_number_of(&quiet, node, &value) == PLUCK_OK ? value : absent;
 }
 
 /* Digits, at least one; returns what follows, or NULL. */
@@ -85,26 +85,26 @@ static bool is_number_text(const char *text)
         at = skip_digits(at + 1);
     if (at && (*at == 'e' || *at == 'E'))
         at = skip_digits(at + 1 + (at[1] == '+' || at[1] == '-'));
-    return at && *at == '\0' && strlen(text) <= PL_NUMBER_MAX_TEXT;
+    return at && *at == '\0' && strlen(text) <= PLK_NUMBER_MAX_TEXT;
 }
 
-pluck_status pl_import_number_of(const pl_import *import, const cJSON *node, double *value)
+pluck_status plk_import_number_of(const plk_import *import, const cJSON *node, double *value)
 {
     if (cJSON_IsNumber(node)) {
-        *value = pl_json_number(import->json, node);
+        *value = plk_json_number(import->json, node);
         return PLUCK_OK;
     }
     if (import->importer->lax && cJSON_IsString(node) && is_number_text(node->valuestring)) {
-        *value = pl_number_read(node->valuestring, strlen(node->valuestring));
+        *value = plk_number_read(node->valuestring, strlen(node->valuestring));
         return PLUCK_OK;
     }
-    return pl_json_fail(import->json, node, import->err, "expected a number, not %s",
-                        pl_json_kind(node));
+    return plk_json_fail(import->json, node, import->err, "expected a number, not %s",
+                         plk_json_kind(node));
 }
 
-bool pl_import_token_of(const pl_import *import, const cJSON *node, uint32_t *token)
+bool plk_import_token_of(const plk_import *import, const cJSON *node, uint32_t *token)
 {
-    const double value = cJSON_IsNumber(node) ? pl_json_number(import->json, node) : -1;
+    const double value = cJSON_IsNumber(node) ? plk_json_number(import->json, node) : -1;
     if (!(value >= 0 && value < PLUCK_MAX_VOCAB) || value != floor(value))
         return false;
     *token = (uint32_t)value;
@@ -118,7 +118,7 @@ static bool number_is_off(const char *off, double value)
         const size_t n = strcspn(word, " ");
         const size_t sign = strspn(word, "<>=");
         if (skip_digits(word + sign + (word[sign] == '-'))) {
-            const double bound = pl_number_read(word + sign, n - sign);
+            const double bound = plk_number_read(word + sign, n - sign);
             const bool equal = sign == 0 || word[sign - 1] == '=';
             if ((equal && value == bound) || (*word == '<' && value < bound) ||
                 (*word == '>' && value > bound))
@@ -141,11 +141,11 @@ static const char *word_of(const cJSON *node)
     return node->child ? "" : cJSON_IsArray(node) ? "[]" : "{}";
 }
 
-bool pl_import_is_off(const pl_import *import, const char *off, const cJSON *node)
+bool plk_import_is_off(const plk_import *import, const char *off, const cJSON *node)
 {
-    const pl_import quiet = {.importer = import->importer, .json = import->json};
+    const plk_import quiet = {.importer = import->importer, .json = import->json};
     double value = 0;
-    if (pl_import_number_of(&quiet, node, &value) == PLUCK_OK)
+    if (plk_import_number_of(&quiet, node, &value) == PLUCK_OK)
         return number_is_off(off, value);
     const char *wanted = word_of(node);
     for (const char *word = off; word && *word != '\0';) {
@@ -157,35 +157,35 @@ bool pl_import_is_off(const pl_import *import, const char *off, const cJSON *nod
     return false;
 }
 
-pluck_status pl_import_ignore(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+pluck_status plk_import_ignore(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     (void)node;
-    return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s", rule->note);
+    return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s", rule->note);
 }
 
-pluck_status pl_import_refuse(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+pluck_status plk_import_refuse(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
-    if (pl_import_is_off(import, rule->off, node))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
-    return pl_import_say(import, PLUCK_IMPORT_REFUSED, "%s", rule->note);
+    if (plk_import_is_off(import, rule->off, node))
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
+    return plk_import_say(import, PLUCK_IMPORT_REFUSED, "%s", rule->note);
 }
 
-pluck_status pl_import_format(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+pluck_status plk_import_format(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
-    const cJSON *type = cJSON_IsObject(node) ? pl_json_member(node, "type") : node;
-    return pl_import_refuse(import, rule, type ? type : node);
+    const cJSON *type = cJSON_IsObject(node) ? plk_json_member(node, "type") : node;
+    return plk_import_refuse(import, rule, type ? type : node);
 }
 
-pluck_status pl_import_text(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+pluck_status plk_import_text(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
-    const cJSON *format = cJSON_IsObject(node) ? pl_json_member(node, "format") : NULL;
+    const cJSON *format = cJSON_IsObject(node) ? plk_json_member(node, "format") : NULL;
     if (!format || cJSON_IsNull(format))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "asks for no format");
-    return pl_import_format(import, rule, format);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "asks for no format");
+    return plk_import_format(import, rule, format);
 }
 
 /* The part that is set, made when it is first needed. */
-static pluck_status open_part(pl_import *import, pluck_config **config)
+static pluck_status open_part(plk_import *import, pluck_config **config)
 {
     pluck_config **part = &import->parts[import->part];
     pluck_status status =
@@ -194,8 +194,8 @@ static pluck_status open_part(pl_import *import, pluck_config **config)
     return status;
 }
 
-pluck_status pl_import_set(pl_import *import, const char *flat_key, const char *json_value,
-                           bool *done)
+pluck_status plk_import_set(plk_import *import, const char *flat_key, const char *json_value,
+                            bool *done)
 {
     pluck_error inner = {.status = PLUCK_OK};
     pluck_config *config = NULL;
@@ -206,70 +206,72 @@ pluck_status pl_import_set(pl_import *import, const char *flat_key, const char *
     if (done)
         *done = status == PLUCK_OK;
     if (status != PLUCK_ERR_CONFIG)
-        return status == PLUCK_OK ? status : pl_fail(import->err, status, "%s", inner.message);
+        return status == PLUCK_OK ? status : plk_fail(import->err, status, "%s", inner.message);
     if (!done)
-        return pl_fail(import->err, status, "%s", inner.message);
-    return import->current ? pl_import_say(import, PLUCK_IMPORT_REFUSED, "pluck cannot do this: %s",
-                                           inner.message)
-                           : pl_import_say_of(import, flat_key, PLUCK_IMPORT_REFUSED,
-                                              "pluck cannot do this: %s", inner.message);
+        return plk_fail(import->err, status, "%s", inner.message);
+    return import->current ? plk_import_say(import, PLUCK_IMPORT_REFUSED,
+                                            "pluck cannot do this: %s", inner.message)
+                           : plk_import_say_of(import, flat_key, PLUCK_IMPORT_REFUSED,
+                                               "pluck cannot do this: %s", inner.message);
 }
 
-pluck_status pl_import_set_number(pl_import *import, const char *flat_key, double value, bool *done)
+pluck_status plk_import_set_number(plk_import *import, const char *flat_key, double value,
+                                   bool *done)
 {
-    char text[PL_NUMBER_TEXT_BYTES];
-    pl_number_write(value, text);
-    return pl_import_set(import, flat_key, text, done);
+    char text[PLK_NUMBER_TEXT_BYTES];
+    plk_number_write(value, text);
+    return plk_import_set(import, flat_key, text, done);
 }
 
-pluck_status pl_import_default(pl_import *import, const char *key, const char *flat_key,
-                               const char *json_value)
+pluck_status plk_import_default(plk_import *import, const char *key, const char *flat_key,
+                                const char *json_value)
 {
-    pluck_status status = pl_import_set(import, flat_key, json_value, NULL);
+    pluck_status status = plk_import_set(import, flat_key, json_value, NULL);
     if (status != PLUCK_OK)
         return status;
-    return pl_import_say_of(import, key, PLUCK_IMPORT_MAPPED, "%s: absent; the default of %s is %s",
-                            flat_key, import->importer->title, json_value);
+    return plk_import_say_of(import, key, PLUCK_IMPORT_MAPPED,
+                             "%s: absent; the default of %s is %s", flat_key,
+                             import->importer->title, json_value);
 }
 
 /* A value for notes: as it is written, cut to what a note can bear. */
-static void quote_value(const pl_import *import, const cJSON *node, char quoted[VALUE_BYTES])
+static void quote_value(const plk_import *import, const cJSON *node, char quoted[VALUE_BYTES])
 {
     size_t n = 0;
-    const char *text = pl_json_value_text(import->json, node, &n);
+    const char *text = plk_json_value_text(import->json, node, &n);
     snprintf(quoted, VALUE_BYTES, "%.*s%s", n > 24 ? 24 : (int)n, text, n > 24 ? "..." : "");
 }
 
-static pluck_status say_rejected(pl_import *import, const pl_import_limits *limits,
+static pluck_status say_rejected(plk_import *import, const plk_import_limits *limits,
                                  const cJSON *node)
 {
-    char value[VALUE_BYTES], low[PL_NUMBER_TEXT_BYTES], high[PL_NUMBER_TEXT_BYTES] = "";
+    char value[VALUE_BYTES], low[PLK_NUMBER_TEXT_BYTES], high[PLK_NUMBER_TEXT_BYTES] = "";
     const bool is_bounded = isfinite(limits->high);
     quote_value(import, node, value);
-    pl_number_write(limits->low, low);
+    plk_number_write(limits->low, low);
     if (is_bounded)
-        pl_number_write(limits->high, high);
-    return pl_import_say(import, PLUCK_IMPORT_REFUSED, "%s rejects %s: it has to be %s %s%s%s",
-                         import->importer->title, value, limits->above_low ? "above" : "at least",
-                         low, is_bounded ? " and at most " : "", high);
+        plk_number_write(limits->high, high);
+    return plk_import_say(import, PLUCK_IMPORT_REFUSED, "%s rejects %s: it has to be %s %s%s%s",
+                          import->importer->title, value, limits->above_low ? "above" : "at least",
+                          low, is_bounded ? " and at most " : "", high);
 }
 
 /* Whether a number is within limits. */
-static bool is_within(const pl_import_limits *limits, double value)
+static bool is_within(const plk_import_limits *limits, double value)
 {
     return value <= limits->high &&
            (limits->above_low ? value > limits->low : value >= limits->low);
 }
 
-static pluck_status map_number(pl_import *import, const pl_import_rule *rule, const cJSON *node,
+static pluck_status map_number(plk_import *import, const plk_import_rule *rule, const cJSON *node,
                                double value)
 {
-    char given[VALUE_BYTES], used[PL_NUMBER_TEXT_BYTES] = "", text[PL_NUMBER_MAX_TEXT + 1];
+    char given[VALUE_BYTES], used[PLK_NUMBER_TEXT_BYTES] = "", text[PLK_NUMBER_MAX_TEXT + 1];
     double result = value;
     size_t n = 0;
     bool done = true;
     const char *source =
-        cJSON_IsNumber(node) ? pl_json_number_text(import->json, node, &n) : node->valuestring;
+        cJSON_IsNumber(node) ? plk_json_number_text(import->json, node, &n) : node->valuestring;
     n = cJSON_IsNumber(node) ? n : strlen(source);
     snprintf(text, sizeof text, "%.*s", (int)n, source);
     if (rule->limits && rule->limits->whole)
@@ -277,81 +279,81 @@ static pluck_status map_number(pl_import *import, const pl_import_rule *rule, co
     if (rule->limits)
         result = fmin(fmax(result, rule->limits->low), rule->limits->high);
     if (result != value && isfinite(result)) {
-        pl_number_write(result, used);
+        plk_number_write(result, used);
         snprintf(text, sizeof text, "%s", used);
     }
-    pluck_status status = pl_import_set(import, rule->flat_key, text, &done);
+    pluck_status status = plk_import_set(import, rule->flat_key, text, &done);
     if (status != PLUCK_OK || !done)
         return status;
     quote_value(import, node, given);
     if (used[0] != '\0')
-        return pl_import_say(import, PLUCK_IMPORT_MAPPED, "%s: %s takes %s for %s", rule->flat_key,
-                             import->importer->title, used, given);
-    return pl_import_say(import, PLUCK_IMPORT_MAPPED, "%s%s%s", rule->flat_key,
-                         rule->note ? ": " : "", rule->note ? rule->note : "");
+        return plk_import_say(import, PLUCK_IMPORT_MAPPED, "%s: %s takes %s for %s", rule->flat_key,
+                              import->importer->title, used, given);
+    return plk_import_say(import, PLUCK_IMPORT_MAPPED, "%s%s%s", rule->flat_key,
+                          rule->note ? ": " : "", rule->note ? rule->note : "");
 }
 
-pluck_status pl_import_number(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+pluck_status plk_import_number(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     double value = 0;
-    pluck_status status = pl_import_number_of(import, node, &value);
+    pluck_status status = plk_import_number_of(import, node, &value);
     if (status != PLUCK_OK)
         return status;
     if (number_is_off(rule->off, value)) {
         const char *as = rule->off_as ? rule->off_as : "0";
-        status = pl_import_set(import, rule->flat_key, as, NULL);
+        status = plk_import_set(import, rule->flat_key, as, NULL);
         if (status != PLUCK_OK)
             return status;
-        if (value == pl_number_read(as, strlen(as)))
-            return pl_import_say(import, PLUCK_IMPORT_MAPPED, "%s", rule->flat_key);
+        if (value == plk_number_read(as, strlen(as)))
+            return plk_import_say(import, PLUCK_IMPORT_MAPPED, "%s", rule->flat_key);
         char given[VALUE_BYTES];
         quote_value(import, node, given);
-        return pl_import_say(import, PLUCK_IMPORT_MAPPED, "%s: %s is off in %s", rule->flat_key,
-                             given, import->importer->title);
+        return plk_import_say(import, PLUCK_IMPORT_MAPPED, "%s: %s is off in %s", rule->flat_key,
+                              given, import->importer->title);
     }
-    if (rule->limits && rule->limits->outside == PL_IMPORT_REJECTS &&
+    if (rule->limits && rule->limits->outside == PLK_IMPORT_REJECTS &&
         !is_within(rule->limits, value))
         return say_rejected(import, rule->limits, node);
     return map_number(import, rule, node, value);
 }
 
-pluck_status pl_import_random_number(pl_import *import, const pl_import_rule *rule,
-                                     const cJSON *node)
+pluck_status plk_import_random_number(plk_import *import, const plk_import_rule *rule,
+                                      const cJSON *node)
 {
     if (!import->greedy)
-        return pl_import_number(import, rule, node);
-    return pl_import_say(import, PLUCK_IMPORT_IGNORED,
-                         "the most probable token is taken, so this does not matter");
+        return plk_import_number(import, rule, node);
+    return plk_import_say(import, PLUCK_IMPORT_IGNORED,
+                          "the most probable token is taken, so this does not matter");
 }
 
-pluck_status pl_import_seed(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+pluck_status plk_import_seed(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     double value = 0;
     uint64_t magnitude = 0;
     bool negative = false, done = true;
     size_t n = 0;
     char text[32];
-    pluck_status status = pl_import_number_of(import, node, &value);
+    pluck_status status = plk_import_number_of(import, node, &value);
     if (status != PLUCK_OK)
         return status;
     if (number_is_off(rule->off ? rule->off : "-1", value)) {
-        status = pl_import_set(import, "seed", "\"random\"", NULL);
-        return status == PLUCK_OK ? pl_import_say(import, PLUCK_IMPORT_MAPPED, "seed: random")
+        status = plk_import_set(import, "seed", "\"random\"", NULL);
+        return status == PLUCK_OK ? plk_import_say(import, PLUCK_IMPORT_MAPPED, "seed: random")
                                   : status;
     }
     const char *source =
-        cJSON_IsNumber(node) ? pl_json_number_text(import->json, node, &n) : node->valuestring;
+        cJSON_IsNumber(node) ? plk_json_number_text(import->json, node, &n) : node->valuestring;
     n = cJSON_IsNumber(node) ? n : strlen(source);
-    if (pl_number_whole(source, n, &negative, &magnitude) != PL_WHOLE)
-        return pl_json_fail(import->json, node, import->err,
-                            "a seed is a whole number below 2^64, not %.*s", n > 24 ? 24 : (int)n,
-                            source);
+    if (plk_number_whole(source, n, &negative, &magnitude) != PLK_WHOLE)
+        return plk_json_fail(import->json, node, import->err,
+                             "a seed is a whole number below 2^64, not %.*s", n > 24 ? 24 : (int)n,
+                             source);
     snprintf(text, sizeof text, "%" PRIu64, negative ? UINT64_C(0) - magnitude : magnitude);
-    status = pl_import_set(import, "seed", text, &done);
+    status = plk_import_set(import, "seed", text, &done);
     if (status != PLUCK_OK || !done)
         return status;
-    return pl_import_say(import, PLUCK_IMPORT_MAPPED,
-                         negative ? "seed: its two's complement" : "seed");
+    return plk_import_say(import, PLUCK_IMPORT_MAPPED,
+                          negative ? "seed: its two's complement" : "seed");
 }
 
 /* A token id as engines that call int() read it: digits, perhaps with a sign or spaces around. */
@@ -365,90 +367,90 @@ static bool token_of_key(const char *key, uint32_t *token)
     if (n == 0 || n >= sizeof digits || key[n + strspn(key + n, whitespace)] != '\0')
         return false;
     snprintf(digits, sizeof digits, "%.*s", (int)n, key);
-    const double value = pl_number_read(digits, n);
+    const double value = plk_number_read(digits, n);
     *token = value < PLUCK_MAX_VOCAB ? (uint32_t)value : 0;
     return value < PLUCK_MAX_VOCAB;
 }
 
-pluck_status pl_import_bias_map(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+pluck_status plk_import_bias_map(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     const size_t n_before = import->n_biases;
     bool clamped = false;
     if (!cJSON_IsObject(node))
-        return pl_json_fail(import->json, node, import->err,
-                            "expected an object from token ids to biases, not %s",
-                            pl_json_kind(node));
+        return plk_json_fail(import->json, node, import->err,
+                             "expected an object from token ids to biases, not %s",
+                             plk_json_kind(node));
     for (const cJSON *item = node->child; item; item = item->next) {
         uint32_t token = 0;
         double value = 0;
         if (!token_of_key(item->string, &token)) {
             import->n_biases = n_before;
-            return pl_import_say(import, PLUCK_IMPORT_REFUSED,
-                                 "'%.24s' is not a token id; %s takes ids only", item->string,
-                                 import->importer->title);
+            return plk_import_say(import, PLUCK_IMPORT_REFUSED,
+                                  "'%.24s' is not a token id; %s takes ids only", item->string,
+                                  import->importer->title);
         }
-        pluck_status status = pl_import_number_of(import, item, &value);
+        pluck_status status = plk_import_number_of(import, item, &value);
         if (status != PLUCK_OK)
             return status;
         if (rule->limits && !is_within(rule->limits, value)) {
-            if (rule->limits->outside == PL_IMPORT_REJECTS) {
+            if (rule->limits->outside == PLK_IMPORT_REJECTS) {
                 import->n_biases = n_before;
                 return say_rejected(import, rule->limits, item);
             }
             value = fmin(fmax(value, rule->limits->low), rule->limits->high);
             clamped = true;
         }
-        status = pl_import_add_bias(import, token, value);
+        status = plk_import_add_bias(import, token, value);
         if (status != PLUCK_OK)
             return status;
     }
     if (!node->child)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
     if (clamped) {
-        char low[PL_NUMBER_TEXT_BYTES], high[PL_NUMBER_TEXT_BYTES];
-        pl_number_write(rule->limits->low, low);
-        pl_number_write(rule->limits->high, high);
-        return pl_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias: %s limits each to [%s, %s]",
-                             import->importer->title, low, high);
+        char low[PLK_NUMBER_TEXT_BYTES], high[PLK_NUMBER_TEXT_BYTES];
+        plk_number_write(rule->limits->low, low);
+        plk_number_write(rule->limits->high, high);
+        return plk_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias: %s limits each to [%s, %s]",
+                              import->importer->title, low, high);
     }
-    return pl_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias");
+    return plk_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias");
 }
 
-pluck_status pl_import_ban_list(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+pluck_status plk_import_ban_list(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     size_t n_banned = 0, n_skipped = 0;
     (void)rule;
     if (!cJSON_IsArray(node))
-        return pl_json_fail(import->json, node, import->err,
-                            "expected an array of token ids, not %s", pl_json_kind(node));
+        return plk_json_fail(import->json, node, import->err,
+                             "expected an array of token ids, not %s", plk_json_kind(node));
     for (const cJSON *item = node->child; item; item = item->next) {
         uint32_t token = 0;
         if (!cJSON_IsNumber(item))
-            return pl_json_fail(import->json, item, import->err, "expected a token id, not %s",
-                                pl_json_kind(item));
-        if (!pl_import_token_of(import, item, &token)) {
+            return plk_json_fail(import->json, item, import->err, "expected a token id, not %s",
+                                 plk_json_kind(item));
+        if (!plk_import_token_of(import, item, &token)) {
             n_skipped++;
             continue;
         }
-        pluck_status status = pl_import_add_bias(import, token, -(double)INFINITY);
+        pluck_status status = plk_import_add_bias(import, token, -(double)INFINITY);
         if (status != PLUCK_OK)
             return status;
         n_banned++;
     }
     if (n_banned == 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
-    return pl_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias: these tokens are banned%s",
-                         n_skipped > 0 ? ", except those that are not token ids" : "");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
+    return plk_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias: these tokens are banned%s",
+                          n_skipped > 0 ? ", except those that are not token ids" : "");
 }
 
-pluck_status pl_import_ban_text(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+pluck_status plk_import_ban_text(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     const size_t n_before = import->n_biases;
     size_t n_banned = 0;
     (void)rule;
     if (!cJSON_IsString(node))
-        return pl_json_fail(import->json, node, import->err,
-                            "expected a string of token ids, not %s", pl_json_kind(node));
+        return plk_json_fail(import->json, node, import->err,
+                             "expected a string of token ids, not %s", plk_json_kind(node));
     for (const char *at = node->valuestring; *at != '\0';) {
         const size_t n = strcspn(at, ",");
         char word[24];
@@ -459,14 +461,14 @@ pluck_status pl_import_ban_text(pl_import *import, const pl_import_rule *rule, c
             continue;
         if (!token_of_key(word, &token)) {
             import->n_biases = n_before;
-            return pl_import_say(import, PLUCK_IMPORT_REFUSED, "'%s' is not a token id", word);
+            return plk_import_say(import, PLUCK_IMPORT_REFUSED, "'%s' is not a token id", word);
         }
-        pluck_status status = pl_import_add_bias(import, token, -(double)INFINITY);
+        pluck_status status = plk_import_add_bias(import, token, -(double)INFINITY);
         if (status != PLUCK_OK)
             return status;
         n_banned++;
     }
     if (n_banned == 0)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
-    return pl_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias: these tokens are banned");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
+    return plk_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias: these tokens are banned");
 }

@@ -40,14 +40,14 @@ static void put(text_pairs *pairs, const char *bytes, size_t n)
 {
     if (pairs->n_values + n > pairs->values_capacity) {
         const size_t capacity = 2 * pairs->values_capacity + n + 256;
-        char *larger = pl_alloc(pairs->allocator, capacity, 1);
+        char *larger = plk_alloc(pairs->allocator, capacity, 1);
         if (!larger) {
             pairs->failed_memory = true;
             return;
         }
         if (pairs->n_values > 0)
             memcpy(larger, pairs->values, pairs->n_values);
-        pl_free(pairs->allocator, pairs->values);
+        plk_free(pairs->allocator, pairs->values);
         pairs->values = larger;
         pairs->values_capacity = capacity;
     }
@@ -122,7 +122,7 @@ static void put_scalar(text_pairs *pairs, const char *text, size_t n)
 
 static pluck_status fail_at(const text_pairs *pairs, const char *what)
 {
-    return pl_fail(pairs->err, PLUCK_ERR_CONFIG, "line %zu: %s", pairs->line, what);
+    return plk_fail(pairs->err, PLUCK_ERR_CONFIG, "line %zu: %s", pairs->line, what);
 }
 
 static pluck_status open_pair(text_pairs *pairs, const char *name, size_t n)
@@ -131,12 +131,12 @@ static pluck_status open_pair(text_pairs *pairs, const char *name, size_t n)
         return fail_at(pairs, "there can be 4096 settings at most");
     if (pairs->n == pairs->capacity) {
         const size_t capacity = pairs->capacity ? 2 * pairs->capacity : 32;
-        text_pair *larger = pl_alloc(pairs->allocator, capacity, sizeof *larger);
+        text_pair *larger = plk_alloc(pairs->allocator, capacity, sizeof *larger);
         if (!larger)
-            return pl_fail_nomem(pairs->err, capacity * sizeof *larger);
+            return plk_fail_nomem(pairs->err, capacity * sizeof *larger);
         if (pairs->n > 0)
             memcpy(larger, pairs->items, pairs->n * sizeof *larger);
-        pl_free(pairs->allocator, pairs->items);
+        plk_free(pairs->allocator, pairs->items);
         pairs->items = larger;
         pairs->capacity = capacity;
     }
@@ -149,7 +149,7 @@ static pluck_status close_pair(text_pairs *pairs)
 {
     text_pair *pair = &pairs->items[pairs->n - 1];
     pair->value_length = pairs->n_values - pair->value_at;
-    return pairs->failed_memory ? pl_fail_nomem(pairs->err, pairs->size) : PLUCK_OK;
+    return pairs->failed_memory ? plk_fail_nomem(pairs->err, pairs->size) : PLUCK_OK;
 }
 
 /* The pairs as an object. Of pairs with the same name the last one counts. */
@@ -165,9 +165,9 @@ static pluck_status write_json(text_pairs *pairs, char **json)
                 pairs->items[j].is_over = true;
     }
     size += pairs->line + 1;
-    char *out = pl_alloc(pairs->allocator, size, 1);
+    char *out = plk_alloc(pairs->allocator, size, 1);
     if (!out)
-        return pl_fail_nomem(pairs->err, size);
+        return plk_fail_nomem(pairs->err, size);
     bool first = true;
     out[n++] = '{';
     for (size_t i = 0; i < pairs->n; i++) {
@@ -189,8 +189,8 @@ static pluck_status write_json(text_pairs *pairs, char **json)
 
 static void close_pairs(text_pairs *pairs)
 {
-    pl_free(pairs->allocator, pairs->items);
-    pl_free(pairs->allocator, pairs->values);
+    plk_free(pairs->allocator, pairs->items);
+    plk_free(pairs->allocator, pairs->values);
 }
 
 static text_pairs open_pairs(const char *text, size_t n, const pluck_allocator *allocator,
@@ -332,8 +332,8 @@ static pluck_status read_modelfile(text_pairs *pairs)
     }
 }
 
-pluck_status pl_import_modelfile(const char *text, size_t n, const pluck_allocator *allocator,
-                                 char **json, pluck_error *err)
+pluck_status plk_import_modelfile(const char *text, size_t n, const pluck_allocator *allocator,
+                                  char **json, pluck_error *err)
 {
     text_pairs pairs = open_pairs(text, n, allocator, err);
     const char *name = NULL;
@@ -591,8 +591,8 @@ static pluck_status read_yaml(text_pairs *pairs)
     }
 }
 
-pluck_status pl_import_yaml(const char *text, size_t n, const pluck_allocator *allocator,
-                            char **json, pluck_error *err)
+pluck_status plk_import_yaml(const char *text, size_t n, const pluck_allocator *allocator,
+                             char **json, pluck_error *err)
 {
     text_pairs pairs = open_pairs(text, n, allocator, err);
     const char *name = NULL;

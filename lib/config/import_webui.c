@@ -56,14 +56,14 @@ static const char default_priority[] =
 /* Of penalties that are stages of their own, in running order. */
 static const unsigned penalty_parts[] = {0, 1, 3};
 
-static bool mirostat_acts(const pl_import *import)
+static bool mirostat_acts(const plk_import *import)
 {
-    return pl_import_number_at(import, "mirostat_mode", 0) == 2;
+    return plk_import_number_at(import, "mirostat_mode", 0) == 2;
 }
 
-static bool adapts(const pl_import *import)
+static bool adapts(const plk_import *import)
 {
-    return pl_import_number_at(import, "adaptive_target", 0) > 0;
+    return plk_import_number_at(import, "adaptive_target", 0) > 0;
 }
 
 static size_t find_name(const char *name, size_t n)
@@ -116,9 +116,9 @@ static void move_last(sampler_order *order, const char *name)
     order->listed[i] = true;
 }
 
-static void read_priority(const pl_import *import, sampler_order *order)
+static void read_priority(const plk_import *import, sampler_order *order)
 {
-    const cJSON *node = pl_import_member_of(import, "sampler_priority");
+    const cJSON *node = plk_import_member_of(import, "sampler_priority");
     for (const cJSON *item = node ? node->child : NULL; item; item = item->next)
         if (cJSON_IsString(item))
             list(order, item->valuestring, strlen(item->valuestring));
@@ -126,7 +126,7 @@ static void read_priority(const pl_import *import, sampler_order *order)
         list_text(order, node->valuestring);
     if (order->n == 0)
         list_text(order, default_priority);
-    if (pl_import_is_true(import, "temperature_last")) {
+    if (plk_import_is_true(import, "temperature_last")) {
         move_last(order, "temperature");
         move_last(order, "dynamic_temperature");
         move_last(order, "quadratic_sampling");
@@ -142,17 +142,17 @@ static void read_priority(const pl_import *import, sampler_order *order)
 }
 
 /* Whether both temperatures act; one alone is in part 0. */
-static bool has_both_temperatures(const pl_import *import)
+static bool has_both_temperatures(const plk_import *import)
 {
-    return pl_import_is_true(import, "dynamic_temperature") &&
-           pl_import_number_at(import, "temperature", 1) != 1 && !import->greedy;
+    return plk_import_is_true(import, "dynamic_temperature") &&
+           plk_import_number_at(import, "temperature", 1) != 1 && !import->greedy;
 }
 
-static bool penalises(const pl_import *import)
+static bool penalises(const plk_import *import)
 {
-    return pl_import_number_at(import, "repetition_penalty", 1) != 1 ||
-           pl_import_number_at(import, "presence_penalty", 0) != 0 ||
-           pl_import_number_at(import, "frequency_penalty", 0) != 0;
+    return plk_import_number_at(import, "repetition_penalty", 1) != 1 ||
+           plk_import_number_at(import, "presence_penalty", 0) != 0 ||
+           plk_import_number_at(import, "frequency_penalty", 0) != 0;
 }
 
 static bool is_penalty(const char *name)
@@ -161,10 +161,10 @@ static bool is_penalty(const char *name)
 }
 
 /* Whether a penalty acts, or none does. */
-static bool counts(const pl_import *import, const char *name)
+static bool counts(const plk_import *import, const char *name)
 {
     const double neutral = strcmp(name, "repetition_penalty") == 0 ? 1 : 0;
-    return pl_import_number_at(import, name, neutral) != neutral || !penalises(import);
+    return plk_import_number_at(import, name, neutral) != neutral || !penalises(import);
 }
 
 /* Penalties that follow each other are one stage, which repeats before it subtracts; others get
@@ -175,11 +175,11 @@ static bool starts_stage(const char *name, const char *previous)
 }
 
 /* Of two temperatures only those that act; a draw that does not act is left out. */
-static void append_sampler(pl_import *import, const sampler_name *sampler)
+static void append_sampler(plk_import *import, const sampler_name *sampler)
 {
-    const bool dynamic = pl_import_is_true(import, "dynamic_temperature");
+    const bool dynamic = plk_import_is_true(import, "dynamic_temperature");
     unsigned part = 0;
-    if (pl_is_draw(pl_stage_find(sampler->stage)))
+    if (plk_is_draw(plk_stage_find(sampler->stage)))
         return;
     if (strcmp(sampler->name, "temperature") == 0 && dynamic && !has_both_temperatures(import))
         return;
@@ -188,20 +188,20 @@ static void append_sampler(pl_import *import, const sampler_name *sampler)
             return;
         part = has_both_temperatures(import) ? DYNAMIC_PART : 0;
     }
-    pl_import_append(import, sampler->stage, part);
+    plk_import_append(import, sampler->stage, part);
 }
 
 /* The chain up to the first draw that acts. */
-static pluck_status start(pl_import *import)
+static pluck_status start(plk_import *import)
 {
     sampler_order order = {.n = 0};
     const char *previous = "";
     size_t n_penalties = 0;
-    const cJSON *sample = pl_import_member_of(import, "do_sample");
+    const cJSON *sample = plk_import_member_of(import, "do_sample");
     import->greedy =
-        (sample && !cJSON_IsTrue(sample)) || pl_import_number_at(import, "temperature", 1) == 0;
+        (sample && !cJSON_IsTrue(sample)) || plk_import_number_at(import, "temperature", 1) == 0;
     read_priority(import, &order);
-    pl_import_start_chain(import, "logit_bias");
+    plk_import_start_chain(import, "logit_bias");
     for (size_t i = 0; i < order.n; i++) {
         const sampler_name *sampler = &names[order.items[i]];
         if ((strcmp(sampler->name, "mirostat") == 0 && mirostat_acts(import)) ||
@@ -214,7 +214,7 @@ static pluck_status start(pl_import *import)
         if (!is_penalty(sampler->name))
             append_sampler(import, sampler);
         else if (starts_stage(sampler->name, previous))
-            pl_import_append(import, "penalties", penalty_parts[n_penalties++]);
+            plk_import_append(import, "penalties", penalty_parts[n_penalties++]);
         previous = sampler->name;
     }
     return PLUCK_OK;
@@ -223,79 +223,79 @@ static pluck_status start(pl_import *import)
 static const char after_draw[] = "comes after mirostat or adaptive_p, which leaves one token";
 
 /* Keys of samplers that never change which token is the most probable do not matter to greedy. */
-static pluck_status read_truncation(pl_import *import, const pl_import_rule *rule,
+static pluck_status read_truncation(plk_import *import, const plk_import_rule *rule,
                                     const cJSON *node)
 {
-    if (import->mirostat != 0 && !pl_import_runs(import, rule->stage))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
-    return import->mirostat != 0 ? pl_import_number(import, rule, node)
-                                 : pl_import_random_number(import, rule, node);
+    if (import->mirostat != 0 && !plk_import_runs(import, rule->stage))
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
+    return import->mirostat != 0 ? plk_import_number(import, rule, node)
+                                 : plk_import_random_number(import, rule, node);
 }
 
 /* Keys of samplers that may change it. */
-static pluck_status read_sampler(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_sampler(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
-    if (import->mirostat != 0 && !pl_import_runs(import, rule->stage))
+    if (import->mirostat != 0 && !plk_import_runs(import, rule->stage))
         return strcmp(rule->stage, "no_repeat_ngram") == 0
-                   ? pl_import_refuse(import, rule, node)
-                   : pl_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
-    return pl_import_number(import, rule, node);
+                   ? plk_import_refuse(import, rule, node)
+                   : plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
+    return plk_import_number(import, rule, node);
 }
 
-static pluck_status read_temperature(pl_import *import, const pl_import_rule *rule,
+static pluck_status read_temperature(plk_import *import, const plk_import_rule *rule,
                                      const cJSON *node)
 {
-    if (pl_import_is_off(import, "0", node))
-        return pl_import_say(import, PLUCK_IMPORT_MAPPED, "draw: greedy");
-    if (pl_import_is_true(import, "dynamic_temperature") && !has_both_temperatures(import))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
+    if (plk_import_is_off(import, "0", node))
+        return plk_import_say(import, PLUCK_IMPORT_MAPPED, "draw: greedy");
+    if (plk_import_is_true(import, "dynamic_temperature") && !has_both_temperatures(import))
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
     return read_truncation(import, rule, node);
 }
 
-static pluck_status read_dynamic(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
-    if (!pl_import_is_true(import, "dynamic_temperature"))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "dynamic_temperature is off");
+    if (!plk_import_is_true(import, "dynamic_temperature"))
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "dynamic_temperature is off");
     if (import->greedy && import->mirostat == 0)
-        return pl_import_random_number(import, rule, node);
-    if (!pl_import_runs(import, "temperature"))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
+        return plk_import_random_number(import, rule, node);
+    if (!plk_import_runs(import, "temperature"))
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
     if (cJSON_IsBool(node))
-        return pl_import_say(import, PLUCK_IMPORT_MAPPED, "dynatemp_range");
+        return plk_import_say(import, PLUCK_IMPORT_MAPPED, "dynatemp_range");
     if (rule->flat_key) {
         import->part = has_both_temperatures(import) ? DYNAMIC_PART : 0;
-        return pl_import_number(import, rule, node);
+        return plk_import_number(import, rule, node);
     }
     double value = 0;
-    pluck_status status = pl_import_number_of(import, node, &value);
+    pluck_status status = plk_import_number_of(import, node, &value);
     return status == PLUCK_OK
-               ? pl_import_say(import, PLUCK_IMPORT_MAPPED, "temperature and dynatemp_range")
+               ? plk_import_say(import, PLUCK_IMPORT_MAPPED, "temperature and dynatemp_range")
                : status;
 }
 
 /* Multiplied by 1e-4. */
-static pluck_status read_cutoff(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_cutoff(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     double value = 0;
     bool done = true;
-    pluck_status status = pl_import_number_of(import, node, &value);
+    pluck_status status = plk_import_number_of(import, node, &value);
     if (status != PLUCK_OK || !(value > 0) || value * 1e-4 >= 1 || import->greedy ||
-        !pl_import_runs(import, rule->stage))
+        !plk_import_runs(import, rule->stage))
         return status == PLUCK_OK ? read_truncation(import, rule, node) : status;
-    status = pl_import_set_number(import, rule->flat_key, value * 1e-4, &done);
+    status = plk_import_set_number(import, rule->flat_key, value * 1e-4, &done);
     return status == PLUCK_OK && done
-               ? pl_import_say(import, PLUCK_IMPORT_MAPPED, "%s: in units of 1e-4", rule->flat_key)
+               ? plk_import_say(import, PLUCK_IMPORT_MAPPED, "%s: in units of 1e-4", rule->flat_key)
                : status;
 }
 
 /* In the part of its stage, which is found as the chain was made. */
-static pluck_status read_penalty(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_penalty(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     sampler_order order = {.n = 0};
     const char *previous = "";
     size_t n = 0;
-    if (import->mirostat != 0 && !pl_import_runs(import, "penalties"))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
+    if (import->mirostat != 0 && !plk_import_runs(import, "penalties"))
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
     read_priority(import, &order);
     for (size_t i = 0; i < order.n && counts(import, rule->key); i++) {
         const char *name = names[order.items[i]].name;
@@ -307,174 +307,178 @@ static pluck_status read_penalty(pl_import *import, const pl_import_rule *rule, 
         previous = name;
     }
     import->part = n > 0 ? penalty_parts[n - 1] : 0;
-    return pl_import_number(import, rule, node);
+    return plk_import_number(import, rule, node);
 }
 
-static bool dry_acts(const pl_import *import)
+static bool dry_acts(const plk_import *import)
 {
-    return pl_import_number_at(import, "dry_multiplier", 0) > 0 && pl_import_runs(import, "dry");
+    return plk_import_number_at(import, "dry_multiplier", 0) > 0 && plk_import_runs(import, "dry");
 }
 
-static pluck_status read_range(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_range(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     double value = 0;
     (void)rule;
-    pluck_status status = pl_import_number_of(import, node, &value);
+    pluck_status status = plk_import_number_of(import, node, &value);
     if (status != PLUCK_OK)
         return status;
     if (!penalises(import) && !dry_acts(import))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "no penalty acts");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "no penalty acts");
     if (value < 0 && penalises(import))
-        return pl_import_say(import, PLUCK_IMPORT_REFUSED,
-                             "below 0 it leaves out the first tokens, which pluck does not do");
-    return pl_import_say(import, PLUCK_IMPORT_MAPPED,
-                         value <= 0 ? "repeat_last_n: all tokens" : "repeat_last_n");
+        return plk_import_say(import, PLUCK_IMPORT_REFUSED,
+                              "below 0 it leaves out the first tokens, which pluck does not do");
+    return plk_import_say(import, PLUCK_IMPORT_MAPPED,
+                          value <= 0 ? "repeat_last_n: all tokens" : "repeat_last_n");
 }
 
-static pluck_status read_dry(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_dry(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
     if (strcmp(rule->key, "dry_multiplier") == 0)
         return read_sampler(import, rule, node);
     if (!dry_acts(import))
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "dry is off");
-    return rule->flat_key ? pl_import_number(import, rule, node)
-                          : pl_import_refuse(import, rule, node);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "dry is off");
+    return rule->flat_key ? plk_import_number(import, rule, node)
+                          : plk_import_refuse(import, rule, node);
 }
 
-static pluck_status read_mirostat(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_mirostat(plk_import *import, const plk_import_rule *rule,
+                                  const cJSON *node)
 {
     if (import->mirostat != 2)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
-                             mirostat_acts(import) ? after_draw : "mirostat acts in mode 2 only");
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
+                              mirostat_acts(import) ? after_draw : "mirostat acts in mode 2 only");
     if (rule->flat_key)
-        return pl_import_number(import, rule, node);
-    return pl_import_say(import, PLUCK_IMPORT_MAPPED, "draw: mirostat_v2");
+        return plk_import_number(import, rule, node);
+    return plk_import_say(import, PLUCK_IMPORT_MAPPED, "draw: mirostat_v2");
 }
 
-static pluck_status read_adaptive(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_adaptive(plk_import *import, const plk_import_rule *rule,
+                                  const cJSON *node)
 {
     if (import->mirostat != -1)
-        return pl_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
-                             adapts(import) ? after_draw : "adaptive_target 0 is off");
-    return pl_import_number(import, rule, node);
+        return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
+                              adapts(import) ? after_draw : "adaptive_target 0 is off");
+    return plk_import_number(import, rule, node);
 }
 
-static pluck_status read_do_sample(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_do_sample(plk_import *import, const plk_import_rule *rule,
+                                   const cJSON *node)
 {
     (void)rule;
     if (!cJSON_IsBool(node))
-        return pl_json_fail(import->json, node, import->err, "expected true or false, not %s",
-                            pl_json_kind(node));
-    return pl_import_say(import, PLUCK_IMPORT_MAPPED,
-                         cJSON_IsTrue(node) ? "draw: categorical" : "draw: greedy");
+        return plk_json_fail(import->json, node, import->err, "expected true or false, not %s",
+                             plk_json_kind(node));
+    return plk_import_say(import, PLUCK_IMPORT_MAPPED,
+                          cJSON_IsTrue(node) ? "draw: categorical" : "draw: greedy");
 }
 
-static pluck_status read_order_key(pl_import *import, const pl_import_rule *rule, const cJSON *node)
+static pluck_status read_order_key(plk_import *import, const plk_import_rule *rule,
+                                   const cJSON *node)
 {
     (void)rule;
     if (cJSON_IsString(node) || cJSON_IsArray(node) || cJSON_IsBool(node))
-        return pl_import_say(import, PLUCK_IMPORT_MAPPED, "the order of the stages");
-    return pl_json_fail(import->json, node, import->err, "expected names of samplers, not %s",
-                        pl_json_kind(node));
+        return plk_import_say(import, PLUCK_IMPORT_MAPPED, "the order of the stages");
+    return plk_json_fail(import->json, node, import->err, "expected names of samplers, not %s",
+                         plk_json_kind(node));
 }
 
-static pluck_status finish_temperature(pl_import *import)
+static pluck_status finish_temperature(plk_import *import)
 {
-    const double low = pl_import_number_at(import, "dynatemp_low", 1);
-    const double high = pl_import_number_at(import, "dynatemp_high", 1);
+    const double low = plk_import_number_at(import, "dynatemp_low", 1);
+    const double high = plk_import_number_at(import, "dynatemp_high", 1);
     bool done = true;
-    if (!pl_import_is_true(import, "dynamic_temperature") ||
-        (import->greedy && import->mirostat == 0) || !pl_import_runs(import, "temperature"))
+    if (!plk_import_is_true(import, "dynamic_temperature") ||
+        (import->greedy && import->mirostat == 0) || !plk_import_runs(import, "temperature"))
         return PLUCK_OK;
     if (high < low || low < 0)
-        return pl_import_say_of(import, "dynatemp_low", PLUCK_IMPORT_REFUSED,
-                                "pluck needs 0 <= dynatemp_low <= dynatemp_high");
+        return plk_import_say_of(import, "dynatemp_low", PLUCK_IMPORT_REFUSED,
+                                 "pluck needs 0 <= dynatemp_low <= dynatemp_high");
     import->part = has_both_temperatures(import) ? DYNAMIC_PART : 0;
-    pluck_status status = pl_import_set_number(import, "temperature", (low + high) / 2, &done);
+    pluck_status status = plk_import_set_number(import, "temperature", (low + high) / 2, &done);
     if (status == PLUCK_OK)
-        status = pl_import_set_number(import, "dynatemp_range", (high - low) / 2, &done);
+        status = plk_import_set_number(import, "dynatemp_range", (high - low) / 2, &done);
     import->part = 0;
     return status;
 }
 
-static pluck_status finish_windows(pl_import *import)
+static pluck_status finish_windows(plk_import *import)
 {
     char window[24];
-    double n = pl_import_number_at(import, "repetition_penalty_range", 1024);
-    const bool absent = !pl_import_member_of(import, "repetition_penalty_range");
+    double n = plk_import_number_at(import, "repetition_penalty_range", 1024);
+    const bool absent = !plk_import_member_of(import, "repetition_penalty_range");
     pluck_status status = PLUCK_OK;
     n = n <= 0 || n > 1 << 24 ? -1 : trunc(n);
     snprintf(window, sizeof window, "%.0f", n);
     for (size_t i = 0; i < 3 && status == PLUCK_OK && penalises(import); i++) {
         import->part = penalty_parts[i];
-        status = pl_import_set_window(import, window, false);
+        status = plk_import_set_window(import, window, false);
     }
     import->part = 0;
     if (status == PLUCK_OK && dry_acts(import))
-        status = pl_import_set(import, "dry_penalty_last_n", window, NULL);
+        status = plk_import_set(import, "dry_penalty_last_n", window, NULL);
     if (status == PLUCK_OK && absent && (penalises(import) || dry_acts(import)))
-        pl_import_say_of(import, "repetition_penalty_range", PLUCK_IMPORT_MAPPED,
-                         "repeat_last_n: absent; the default of %s is 1024",
-                         import->importer->title);
+        plk_import_say_of(import, "repetition_penalty_range", PLUCK_IMPORT_MAPPED,
+                          "repeat_last_n: absent; the default of %s is 1024",
+                          import->importer->title);
     if (status == PLUCK_OK && dry_acts(import) &&
-        !pl_import_member_of(import, "dry_sequence_breakers"))
-        pl_import_say_of(import, "dry_sequence_breakers", PLUCK_IMPORT_REFUSED,
-                         "absent; the texts \\n : \" * break, whose token ids have to be given as "
-                         "dry_sequence_breakers");
+        !plk_import_member_of(import, "dry_sequence_breakers"))
+        plk_import_say_of(import, "dry_sequence_breakers", PLUCK_IMPORT_REFUSED,
+                          "absent; the texts \\n : \" * break, whose token ids have to be given as "
+                          "dry_sequence_breakers");
     return status;
 }
 
-static pluck_status finish_draw(pl_import *import)
+static pluck_status finish_draw(plk_import *import)
 {
     const char *draw = import->mirostat == 2    ? "\"mirostat_v2\""
                        : import->mirostat == -1 ? "\"adaptive_p\""
                        : import->greedy         ? "\"greedy\""
                                                 : NULL;
-    if (pl_import_number_at(import, "xtc_probability", 0) > 0 && pl_import_runs(import, "xtc"))
-        pl_import_say_of(import, "xtc_protect", PLUCK_IMPORT_REFUSED,
-                         "absent; the newline and the end-of-text token are protected from xtc, "
-                         "whose ids have to be given as xtc_protect");
-    return draw ? pl_import_set(import, "draw", draw, NULL) : PLUCK_OK;
+    if (plk_import_number_at(import, "xtc_probability", 0) > 0 && plk_import_runs(import, "xtc"))
+        plk_import_say_of(import, "xtc_protect", PLUCK_IMPORT_REFUSED,
+                          "absent; the newline and the end-of-text token are protected from xtc, "
+                          "whose ids have to be given as xtc_protect");
+    return draw ? plk_import_set(import, "draw", draw, NULL) : PLUCK_OK;
 }
 
-static pluck_status finish(pl_import *import)
+static pluck_status finish(plk_import *import)
 {
     const bool request =
-        pl_import_member_of(import, "messages") || pl_import_member_of(import, "prompt");
+        plk_import_member_of(import, "messages") || plk_import_member_of(import, "prompt");
     pluck_status status = finish_temperature(import);
     if (status == PLUCK_OK)
         status = finish_windows(import);
     if (status == PLUCK_OK)
         status = finish_draw(import);
-    if (status == PLUCK_OK && request && !import->greedy && pl_import_runs(import, "top_p") &&
-        !pl_import_member_of(import, "top_p") && !pl_import_member_of(import, "preset"))
-        status = pl_import_default(import, "top_p", "top_p", "0.95");
-    if (status == PLUCK_OK && !pl_import_member_of(import, "seed") &&
-        (!import->greedy || import->mirostat != 0 || pl_import_configures(import, "xtc")))
-        status = pl_import_default(import, "seed", "seed", "\"random\"");
+    if (status == PLUCK_OK && request && !import->greedy && plk_import_runs(import, "top_p") &&
+        !plk_import_member_of(import, "top_p") && !plk_import_member_of(import, "preset"))
+        status = plk_import_default(import, "top_p", "top_p", "0.95");
+    if (status == PLUCK_OK && !plk_import_member_of(import, "seed") &&
+        (!import->greedy || import->mirostat != 0 || plk_import_configures(import, "xtc")))
+        status = plk_import_default(import, "seed", "seed", "\"random\"");
     return status;
 }
 
-static const pl_import_limits above_0 = {
-    .low = 0, .high = (double)INFINITY, .outside = PL_IMPORT_REJECTS, .above_low = true};
-static const pl_import_limits from_0 = {
-    .low = 0, .high = (double)INFINITY, .outside = PL_IMPORT_REJECTS};
-static const pl_import_limits unit = {.low = 0, .high = 1, .outside = PL_IMPORT_REJECTS};
-static const pl_import_limits clamped = {.low = 0, .high = 1};
-static const pl_import_limits decay = {.low = -(double)INFINITY, .high = 0.99};
+static const plk_import_limits above_0 = {
+    .low = 0, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS, .above_low = true};
+static const plk_import_limits from_0 = {
+    .low = 0, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS};
+static const plk_import_limits unit = {.low = 0, .high = 1, .outside = PLK_IMPORT_REJECTS};
+static const plk_import_limits clamped = {.low = 0, .high = 1};
+static const plk_import_limits decay = {.low = -(double)INFINITY, .high = 0.99};
 
 #define SAMPLER(name, how, to, in) .key = name, .read = how, .flat_key = to, .stage = in
 #define DRY(name)                  .key = name, .read = read_dry, .flat_key = name, .stage = "dry"
 #define IGNORE(name, why)                                                                          \
     {                                                                                              \
-        .key = name, .read = pl_import_ignore, .note = why                                         \
+        .key = name, .read = plk_import_ignore, .note = why                                        \
     }
 #define REFUSE(name, values, why)                                                                  \
     {                                                                                              \
-        .key = name, .read = pl_import_refuse, .off = values, .note = why                          \
+        .key = name, .read = plk_import_refuse, .off = values, .note = why                         \
     }
 
-static const pl_import_rule rules[] = {
+static const plk_import_rule rules[] = {
     {.key = "do_sample", .read = read_do_sample},
     {SAMPLER("temperature", read_temperature, "temperature", "temperature"), .limits = &above_0},
     {.key = "dynamic_temperature", .read = read_dynamic, .stage = "temperature"},
@@ -520,65 +524,65 @@ static const pl_import_rule rules[] = {
      .off = "<=0", .note = "comes after mirostat or adaptive_p, whose token it may ban"},
     {.key = "temperature_last", .read = read_order_key},
     {.key = "sampler_priority", .read = read_order_key},
-    {.key = "seed", .read = pl_import_seed},
-    {.key = "custom_token_bans", .read = pl_import_ban_text},
-    {.key = "logit_bias", .read = pl_import_bias_map},
+    {.key = "seed", .read = plk_import_seed},
+    {.key = "custom_token_bans", .read = plk_import_ban_text},
+    {.key = "logit_bias", .read = plk_import_bias_map},
     REFUSE("preset", "None \"\"", "names a preset, which is not in this text; import its file"),
-    REFUSE("ban_eos_token", "false", PL_NOTE_EOS),
+    REFUSE("ban_eos_token", "false", PLK_NOTE_EOS),
     REFUSE("encoder_repetition_penalty", "1", "favours tokens of the prompt, without a stage here"),
     REFUSE("penalty_alpha", "<=0", "contrastive search looks at hidden states"),
     REFUSE("guidance_scale", "1", "needs a second row of logits: pluck/guidance.h"),
-    REFUSE("grammar_string", "\"\"", PL_NOTE_MASK),
-    REFUSE("tool_choice", "auto none", PL_NOTE_MASK),
-    {.key = "response_format", .read = pl_import_format, .off = "text", .note = PL_NOTE_MASK},
-    IGNORE("add_bos_token", PL_NOTE_PROMPT),
-    IGNORE("auto_max_new_tokens", PL_NOTE_LENGTH),
+    REFUSE("grammar_string", "\"\"", PLK_NOTE_MASK),
+    REFUSE("tool_choice", "auto none", PLK_NOTE_MASK),
+    {.key = "response_format", .read = plk_import_format, .off = "text", .note = PLK_NOTE_MASK},
+    IGNORE("add_bos_token", PLK_NOTE_PROMPT),
+    IGNORE("auto_max_new_tokens", PLK_NOTE_LENGTH),
     IGNORE("best_of", "not read"),
-    IGNORE("bot_name", PL_NOTE_PROMPT),
-    IGNORE("character", PL_NOTE_PROMPT),
-    IGNORE("chat_instruct_command", PL_NOTE_PROMPT),
-    IGNORE("chat_template_str", PL_NOTE_PROMPT),
-    IGNORE("context", PL_NOTE_PROMPT),
-    IGNORE("continue_", PL_NOTE_PROMPT),
-    IGNORE("echo", PL_NOTE_SERVER),
-    IGNORE("enable_thinking", PL_NOTE_PROMPT),
+    IGNORE("bot_name", PLK_NOTE_PROMPT),
+    IGNORE("character", PLK_NOTE_PROMPT),
+    IGNORE("chat_instruct_command", PLK_NOTE_PROMPT),
+    IGNORE("chat_template_str", PLK_NOTE_PROMPT),
+    IGNORE("context", PLK_NOTE_PROMPT),
+    IGNORE("continue_", PLK_NOTE_PROMPT),
+    IGNORE("echo", PLK_NOTE_SERVER),
+    IGNORE("enable_thinking", PLK_NOTE_PROMPT),
     IGNORE("function_call", "not read"),
     IGNORE("functions", "not read"),
-    IGNORE("greeting", PL_NOTE_PROMPT),
-    IGNORE("instruction_template", PL_NOTE_PROMPT),
-    IGNORE("instruction_template_str", PL_NOTE_PROMPT),
-    IGNORE("logprobs", PL_NOTE_SERVER),
-    IGNORE("max_completion_tokens", PL_NOTE_LENGTH),
-    IGNORE("max_new_tokens", PL_NOTE_LENGTH),
-    IGNORE("max_tokens", PL_NOTE_LENGTH),
-    IGNORE("max_tokens_second", PL_NOTE_LENGTH),
-    IGNORE("messages", PL_NOTE_PROMPT),
-    IGNORE("mode", PL_NOTE_PROMPT),
-    IGNORE("model", PL_NOTE_MODEL),
-    IGNORE("n", PL_NOTE_COUNT),
-    IGNORE("name1", PL_NOTE_PROMPT),
-    IGNORE("name2", PL_NOTE_PROMPT),
+    IGNORE("greeting", PLK_NOTE_PROMPT),
+    IGNORE("instruction_template", PLK_NOTE_PROMPT),
+    IGNORE("instruction_template_str", PLK_NOTE_PROMPT),
+    IGNORE("logprobs", PLK_NOTE_SERVER),
+    IGNORE("max_completion_tokens", PLK_NOTE_LENGTH),
+    IGNORE("max_new_tokens", PLK_NOTE_LENGTH),
+    IGNORE("max_tokens", PLK_NOTE_LENGTH),
+    IGNORE("max_tokens_second", PLK_NOTE_LENGTH),
+    IGNORE("messages", PLK_NOTE_PROMPT),
+    IGNORE("mode", PLK_NOTE_PROMPT),
+    IGNORE("model", PLK_NOTE_MODEL),
+    IGNORE("n", PLK_NOTE_COUNT),
+    IGNORE("name1", PLK_NOTE_PROMPT),
+    IGNORE("name2", PLK_NOTE_PROMPT),
     IGNORE("negative_prompt", "nothing without guidance_scale"),
-    IGNORE("preserve_thinking", PL_NOTE_PROMPT),
-    IGNORE("prompt", PL_NOTE_PROMPT),
-    IGNORE("prompt_lookup_num_tokens", PL_NOTE_SPEED),
-    IGNORE("reasoning_effort", PL_NOTE_PROMPT),
-    IGNORE("skip_special_tokens", PL_NOTE_SERVER),
-    IGNORE("static_cache", PL_NOTE_MEMORY),
-    IGNORE("stop", PL_NOTE_END),
-    IGNORE("stream", PL_NOTE_SERVER),
-    IGNORE("stream_options", PL_NOTE_SERVER),
-    IGNORE("suffix", PL_NOTE_PROMPT),
-    IGNORE("tools", PL_NOTE_PROMPT),
-    IGNORE("top_logprobs", PL_NOTE_SERVER),
-    IGNORE("truncation_length", PL_NOTE_PROMPT),
+    IGNORE("preserve_thinking", PLK_NOTE_PROMPT),
+    IGNORE("prompt", PLK_NOTE_PROMPT),
+    IGNORE("prompt_lookup_num_tokens", PLK_NOTE_SPEED),
+    IGNORE("reasoning_effort", PLK_NOTE_PROMPT),
+    IGNORE("skip_special_tokens", PLK_NOTE_SERVER),
+    IGNORE("static_cache", PLK_NOTE_MEMORY),
+    IGNORE("stop", PLK_NOTE_END),
+    IGNORE("stream", PLK_NOTE_SERVER),
+    IGNORE("stream_options", PLK_NOTE_SERVER),
+    IGNORE("suffix", PLK_NOTE_PROMPT),
+    IGNORE("tools", PLK_NOTE_PROMPT),
+    IGNORE("top_logprobs", PLK_NOTE_SERVER),
+    IGNORE("truncation_length", PLK_NOTE_PROMPT),
     IGNORE("user", "not read"),
-    IGNORE("user_bio", PL_NOTE_PROMPT),
-    IGNORE("user_name", PL_NOTE_PROMPT),
+    IGNORE("user_bio", PLK_NOTE_PROMPT),
+    IGNORE("user_name", PLK_NOTE_PROMPT),
     {.key = NULL},
 };
 
-const pl_importer pl_import_webui = {
+const plk_importer plk_import_webui = {
     .name = "text-generation-webui",
     .title = "text-generation-webui",
     .rules = rules,
@@ -586,5 +590,5 @@ const pl_importer pl_import_webui = {
     .lax = true,
     .start = start,
     .finish = finish,
-    .convert = pl_import_yaml,
+    .convert = plk_import_yaml,
 };

@@ -1,25 +1,25 @@
 /*
  * "did you mean": the known name nearest to what was typed.
  */
-#ifndef PL_NEAREST_NAME_H
-#define PL_NEAREST_NAME_H
+#ifndef PLK_NEAREST_NAME_H
+#define PLK_NEAREST_NAME_H
 
 #include <stddef.h>
 
-typedef struct pl_suggestion {
+typedef struct plk_suggestion {
     const char *typed;
     const char *best; /* NULL: none was offered */
     size_t distance;
-} pl_suggestion;
+} plk_suggestion;
 
-pl_suggestion pl_suggest(const char *typed);
+plk_suggestion plk_suggest(const char *typed);
 
 /* Offers a known name. meaning is what to suggest when it is the nearest; NULL: the name. */
-void pl_suggest_offer(pl_suggestion *suggestion, const char *name, const char *meaning);
+void plk_suggest_offer(plk_suggestion *suggestion, const char *name, const char *meaning);
 
-enum { PL_SUGGESTION_BYTES = 96 };
+enum { PLK_SUGGESTION_BYTES = 96 };
 
 /* "; did you mean 'top_p'?", or "" when no name is near. */
-void pl_suggest_write(const pl_suggestion *suggestion, char text[PL_SUGGESTION_BYTES]);
+void plk_suggest_write(const plk_suggestion *suggestion, char text[PLK_SUGGESTION_BYTES]);
 
 #endif

@@ -17,7 +17,7 @@ enum { MAX_TOKEN_DIGITS = 8 };
 
 static const char what_bias_is[] = "a bias is a number, or false or null to ban the token";
 
-static pluck_status read_bias(const pl_param_reader *reader, const cJSON *node,
+static pluck_status read_bias(const plk_param_reader *reader, const cJSON *node,
                               const pluck_param *param, double *bias)
 {
     if (cJSON_IsFalse(node) || cJSON_IsNull(node)) {
@@ -25,22 +25,23 @@ static pluck_status read_bias(const pl_param_reader *reader, const cJSON *node,
         return PLUCK_OK;
     }
     if (!cJSON_IsNumber(node))
-        return pl_json_fail(reader->json, node, reader->err, "%s, not %s", what_bias_is,
-                            pl_json_kind(node));
-    return pl_param_read_finite(reader, node, param, "", bias);
+        return plk_json_fail(reader->json, node, reader->err, "%s, not %s", what_bias_is,
+                             plk_json_kind(node));
+    return plk_param_read_finite(reader, node, param, "", bias);
 }
 
-static pluck_status fail_token(const pl_param_reader *reader, const cJSON *node, const char *quoted)
+static pluck_status fail_token(const plk_param_reader *reader, const cJSON *node,
+                               const char *quoted)
 {
-    char what[PL_QUOTE_BYTES + 64];
+    char what[PLK_QUOTE_BYTES + 64];
     snprintf(what, sizeof what, "%s is not a token id: a whole number in [0, %" PRIu32 "]", quoted,
              PLUCK_MAX_VOCAB - 1);
-    return node->string ? pl_json_fail_key(reader->json, node, reader->err, "%s", what)
-                        : pl_json_fail(reader->json, node, reader->err, "%s", what);
+    return node->string ? plk_json_fail_key(reader->json, node, reader->err, "%s", what)
+                        : plk_json_fail(reader->json, node, reader->err, "%s", what);
 }
 
 /* The key of a member: digits without sign or leading zero. */
-static pluck_status read_token_key(const pl_param_reader *reader, const cJSON *node,
+static pluck_status read_token_key(const plk_param_reader *reader, const cJSON *node,
                                    uint32_t *token)
 {
     const char *key = node->string;
@@ -52,8 +53,8 @@ static pluck_status read_token_key(const pl_param_reader *reader, const cJSON *n
         value = value * 10 + (uint32_t)(unsigned char)key[i] - '0';
     }
     if (!ok || value >= PLUCK_MAX_VOCAB) {
-        char quoted[PL_QUOTE_BYTES + 2], inner[PL_QUOTE_BYTES];
-        pl_quote(inner, key, length);
+        char quoted[PLK_QUOTE_BYTES + 2], inner[PLK_QUOTE_BYTES];
+        plk_quote(inner, key, length);
         snprintf(quoted, sizeof quoted, "'%s'", inner);
         return fail_token(reader, node, quoted);
     }
@@ -61,26 +62,26 @@ static pluck_status read_token_key(const pl_param_reader *reader, const cJSON *n
     return PLUCK_OK;
 }
 
-static pluck_status read_token_number(const pl_param_reader *reader, const cJSON *node,
+static pluck_status read_token_number(const plk_param_reader *reader, const cJSON *node,
                                       uint32_t *token)
 {
-    char quoted[PL_QUOTE_BYTES];
+    char quoted[PLK_QUOTE_BYTES];
     size_t length = 0;
     bool negative = false;
     uint64_t value = 0;
     if (!cJSON_IsNumber(node))
-        return fail_token(reader, node, pl_json_kind(node));
-    const char *text = pl_json_number_text(reader->json, node, &length);
-    if (pl_number_whole(text, length, &negative, &value) != PL_WHOLE || (negative && value > 0) ||
+        return fail_token(reader, node, plk_json_kind(node));
+    const char *text = plk_json_number_text(reader->json, node, &length);
+    if (plk_number_whole(text, length, &negative, &value) != PLK_WHOLE || (negative && value > 0) ||
         value >= PLUCK_MAX_VOCAB) {
-        pl_quote(quoted, text, length);
+        plk_quote(quoted, text, length);
         return fail_token(reader, node, quoted);
     }
     *token = (uint32_t)value;
     return PLUCK_OK;
 }
 
-static pluck_status read_bias_item(const pl_param_reader *reader, const cJSON *node,
+static pluck_status read_bias_item(const plk_param_reader *reader, const cJSON *node,
                                    const pluck_param *param, pluck_bias *item)
 {
     const cJSON *first = node->child;
@@ -89,7 +90,7 @@ static pluck_status read_bias_item(const pl_param_reader *reader, const cJSON *n
         return status == PLUCK_OK ? read_bias(reader, node, param, &item->bias) : status;
     }
     if (!cJSON_IsArray(node) || !first || !first->next || first->next->next)
-        return pl_json_fail(reader->json, node, reader->err, "expected a pair [token, bias]");
+        return plk_json_fail(reader->json, node, reader->err, "expected a pair [token, bias]");
     pluck_status status = read_token_number(reader, first, &item->token);
     return status == PLUCK_OK ? read_bias(reader, first->next, param, &item->bias) : status;
 }
@@ -100,21 +101,22 @@ static bool bias_before(const void *a, const void *b)
 }
 
 /* Only pairs can repeat a token: an object's keys are canonical, and unique already. */
-static pluck_status fail_repeated(const pl_param_reader *reader, const cJSON *node, uint32_t token)
+static pluck_status fail_repeated(const plk_param_reader *reader, const cJSON *node, uint32_t token)
 {
     bool seen = false;
     const cJSON *pair = node->child;
     for (; pair->next; pair = pair->next) {
-        bool same = pl_json_number(reader->json, pair->child) == (double)token;
+        bool same = plk_json_number(reader->json, pair->child) == (double)token;
         if (same && seen)
             break;
         seen = seen || same;
     }
-    return pl_json_fail(reader->json, pair, reader->err, "token %" PRIu32 " is given twice", token);
+    return plk_json_fail(reader->json, pair, reader->err, "token %" PRIu32 " is given twice",
+                         token);
 }
 
 /* items has room for twice as many: the second half is for sorting. */
-static pluck_status read_bias_items(const pl_param_reader *reader, const cJSON *node,
+static pluck_status read_bias_items(const plk_param_reader *reader, const cJSON *node,
                                     const pluck_param *param, pluck_bias *items, size_t n)
 {
     size_t i = 0;
@@ -123,7 +125,7 @@ static pluck_status read_bias_items(const pl_param_reader *reader, const cJSON *
         if (status != PLUCK_OK)
             return status;
     }
-    pl_sort(items, items + n, n, sizeof *items, bias_before);
+    plk_sort(items, items + n, n, sizeof *items, bias_before);
     for (i = 1; i < n; i++) {
         if (items[i - 1].token == items[i].token)
             return fail_repeated(reader, node, items[i].token);
@@ -131,32 +133,32 @@ static pluck_status read_bias_items(const pl_param_reader *reader, const cJSON *
     return PLUCK_OK;
 }
 
-pluck_status pl_read_bias_map(const pl_param_reader *reader, const cJSON *node,
-                              const pluck_param *param, pl_param_value *value)
+pluck_status plk_read_bias_map(const plk_param_reader *reader, const cJSON *node,
+                               const pluck_param *param, plk_param_value *value)
 {
     if (!cJSON_IsObject(node) && !cJSON_IsArray(node))
-        return pl_json_fail(reader->json, node, reader->err,
-                            "expected an object {\"token\": bias} or an array of pairs "
-                            "[token, bias], not %s",
-                            pl_json_kind(node));
+        return plk_json_fail(reader->json, node, reader->err,
+                             "expected an object {\"token\": bias} or an array of pairs "
+                             "[token, bias], not %s",
+                             plk_json_kind(node));
     size_t n = 0;
     for (const cJSON *child = node->child; child; child = child->next)
         n++;
     if (n > PLUCK_MAX_VOCAB)
-        return pl_json_fail(reader->json, node, reader->err,
-                            "%zu entries; there can be %" PRIu32 " tokens", n, PLUCK_MAX_VOCAB);
+        return plk_json_fail(reader->json, node, reader->err,
+                             "%zu entries; there can be %" PRIu32 " tokens", n, PLUCK_MAX_VOCAB);
     pluck_bias_map map = {NULL, n};
     pluck_status status = PLUCK_OK;
     if (n > 0) {
-        pluck_bias *work = pl_alloc(reader->allocator, 2 * n, sizeof *work);
-        map.items = pl_alloc(reader->allocator, n, sizeof *map.items);
+        pluck_bias *work = plk_alloc(reader->allocator, 2 * n, sizeof *work);
+        map.items = plk_alloc(reader->allocator, n, sizeof *map.items);
         status = work && map.items ? read_bias_items(reader, node, param, work, n)
-                                   : pl_fail_nomem(reader->err, n * sizeof *map.items);
+                                   : plk_fail_nomem(reader->err, n * sizeof *map.items);
         if (status == PLUCK_OK)
             memcpy(map.items, work, n * sizeof *map.items);
         else
-            pl_free(reader->allocator, map.items);
-        pl_free(reader->allocator, work);
+            plk_free(reader->allocator, map.items);
+        plk_free(reader->allocator, work);
     }
     if (status == PLUCK_OK)
         value->bias_map = map;
@@ -177,22 +179,23 @@ static bool token_before(const void *a, const void *b)
 }
 
 /* The second occurrence in the text of a token that the array has twice. */
-static pluck_status fail_repeated_item(const pl_param_reader *reader, const cJSON *node,
+static pluck_status fail_repeated_item(const plk_param_reader *reader, const cJSON *node,
                                        uint32_t token)
 {
     bool seen = false;
     const cJSON *item = node->child;
     for (; item->next; item = item->next) {
-        bool same = pl_json_number(reader->json, item) == (double)token;
+        bool same = plk_json_number(reader->json, item) == (double)token;
         if (same && seen)
             break;
         seen = seen || same;
     }
-    return pl_json_fail(reader->json, item, reader->err, "token %" PRIu32 " is given twice", token);
+    return plk_json_fail(reader->json, item, reader->err, "token %" PRIu32 " is given twice",
+                         token);
 }
 
 /* items has room for twice as many: the second half is for sorting. */
-static pluck_status read_token_items(const pl_param_reader *reader, const cJSON *node,
+static pluck_status read_token_items(const plk_param_reader *reader, const cJSON *node,
                                      uint32_t *items, size_t n)
 {
     size_t i = 0;
@@ -201,54 +204,54 @@ static pluck_status read_token_items(const pl_param_reader *reader, const cJSON 
         if (status != PLUCK_OK)
             return status;
     }
-    pl_sort(items, items + n, n, sizeof *items, token_before);
+    plk_sort(items, items + n, n, sizeof *items, token_before);
     for (i = 1; i < n; i++)
         if (items[i - 1] == items[i])
             return fail_repeated_item(reader, node, items[i]);
     return PLUCK_OK;
 }
 
-pluck_status pl_read_tokens(const pl_param_reader *reader, const cJSON *node,
-                            const pluck_param *param, pl_param_value *value)
+pluck_status plk_read_tokens(const plk_param_reader *reader, const cJSON *node,
+                             const pluck_param *param, plk_param_value *value)
 {
     (void)param;
     if (!cJSON_IsArray(node))
-        return pl_json_fail(reader->json, node, reader->err,
-                            "expected an array of token ids, not %s", pl_json_kind(node));
+        return plk_json_fail(reader->json, node, reader->err,
+                             "expected an array of token ids, not %s", plk_json_kind(node));
     pluck_token_set set = {NULL, count_items(node)};
     pluck_status status = PLUCK_OK;
     if (set.n > 0) {
-        set.items = pl_alloc(reader->allocator, 2 * set.n, sizeof *set.items);
+        set.items = plk_alloc(reader->allocator, 2 * set.n, sizeof *set.items);
         status = set.items ? read_token_items(reader, node, set.items, set.n)
-                           : pl_fail_nomem(reader->err, 2 * set.n * sizeof *set.items);
+                           : plk_fail_nomem(reader->err, 2 * set.n * sizeof *set.items);
     }
     if (status == PLUCK_OK)
         value->tokens = set;
     else
-        pl_free(reader->allocator, set.items);
+        plk_free(reader->allocator, set.items);
     return status;
 }
 
 /* Checks the shape, and counts the tokens of all sequences. */
-static pluck_status count_sequences(const pl_param_reader *reader, const cJSON *node, size_t *n,
+static pluck_status count_sequences(const plk_param_reader *reader, const cJSON *node, size_t *n,
                                     size_t *n_tokens)
 {
     *n = *n_tokens = 0;
     for (const cJSON *sequence = node->child; sequence; sequence = sequence->next) {
         if (!cJSON_IsArray(sequence))
-            return pl_json_fail(reader->json, sequence, reader->err,
-                                "expected a sequence: an array of token ids, not %s",
-                                pl_json_kind(sequence));
+            return plk_json_fail(reader->json, sequence, reader->err,
+                                 "expected a sequence: an array of token ids, not %s",
+                                 plk_json_kind(sequence));
         if (!sequence->child)
-            return pl_json_fail(reader->json, sequence, reader->err,
-                                "a sequence has at least one token");
+            return plk_json_fail(reader->json, sequence, reader->err,
+                                 "a sequence has at least one token");
         *n_tokens += count_items(sequence);
         ++*n;
     }
     return PLUCK_OK;
 }
 
-static pluck_status read_sequence_items(const pl_param_reader *reader, const cJSON *node,
+static pluck_status read_sequence_items(const plk_param_reader *reader, const cJSON *node,
                                         pluck_sequences *sequences)
 {
     size_t i = 0, at = 0;
@@ -263,158 +266,158 @@ static pluck_status read_sequence_items(const pl_param_reader *reader, const cJS
     return PLUCK_OK;
 }
 
-pluck_status pl_read_sequences(const pl_param_reader *reader, const cJSON *node,
-                               const pluck_param *param, pl_param_value *value)
+pluck_status plk_read_sequences(const plk_param_reader *reader, const cJSON *node,
+                                const pluck_param *param, plk_param_value *value)
 {
     (void)param;
     pluck_sequences sequences = {NULL, NULL, 0};
     size_t n_tokens = 0;
     if (!cJSON_IsArray(node))
-        return pl_json_fail(reader->json, node, reader->err,
-                            "expected an array of sequences: arrays of token ids, not %s",
-                            pl_json_kind(node));
+        return plk_json_fail(reader->json, node, reader->err,
+                             "expected an array of sequences: arrays of token ids, not %s",
+                             plk_json_kind(node));
     pluck_status status = count_sequences(reader, node, &sequences.n, &n_tokens);
     if (status != PLUCK_OK || sequences.n == 0) {
         value->sequences = (pluck_sequences){NULL, NULL, 0};
         return status;
     }
-    sequences.tokens = pl_alloc(reader->allocator, n_tokens, sizeof *sequences.tokens);
-    sequences.ends = pl_alloc(reader->allocator, sequences.n, sizeof *sequences.ends);
+    sequences.tokens = plk_alloc(reader->allocator, n_tokens, sizeof *sequences.tokens);
+    sequences.ends = plk_alloc(reader->allocator, sequences.n, sizeof *sequences.ends);
     status = sequences.tokens && sequences.ends
                  ? read_sequence_items(reader, node, &sequences)
-                 : pl_fail_nomem(reader->err, n_tokens * sizeof *sequences.tokens);
+                 : plk_fail_nomem(reader->err, n_tokens * sizeof *sequences.tokens);
     if (status == PLUCK_OK) {
         value->sequences = sequences;
     } else {
-        pl_free(reader->allocator, sequences.tokens);
-        pl_free(reader->allocator, sequences.ends);
+        plk_free(reader->allocator, sequences.tokens);
+        plk_free(reader->allocator, sequences.ends);
     }
     return status;
 }
 
-void pl_write_bias_map(pl_writer *writer, const void *value)
+void plk_write_bias_map(plk_writer *writer, const void *value)
 {
     const pluck_bias_map *map = value;
-    pl_write_open(writer, '{', PL_LINES);
+    plk_write_open(writer, '{', PLK_LINES);
     for (size_t i = 0; i < map->n; i++) {
         char key[16];
         snprintf(key, sizeof key, "%" PRIu32, map->items[i].token);
-        pl_write_key(writer, key);
+        plk_write_key(writer, key);
         if (isinf(map->items[i].bias))
-            pl_write_word(writer, "false");
+            plk_write_word(writer, "false");
         else
-            pl_write_number(writer, map->items[i].bias);
+            plk_write_number(writer, map->items[i].bias);
     }
-    pl_write_close(writer, '}');
+    plk_write_close(writer, '}');
 }
 
-static void write_token_array(pl_writer *writer, const uint32_t *tokens, size_t n)
+static void write_token_array(plk_writer *writer, const uint32_t *tokens, size_t n)
 {
-    pl_write_open(writer, '[', PL_ONE_LINE);
+    plk_write_open(writer, '[', PLK_ONE_LINE);
     for (size_t i = 0; i < n; i++) {
-        pl_write_item(writer);
-        pl_write_unsigned(writer, tokens[i]);
+        plk_write_item(writer);
+        plk_write_unsigned(writer, tokens[i]);
     }
-    pl_write_close(writer, ']');
+    plk_write_close(writer, ']');
 }
 
-void pl_write_tokens(pl_writer *writer, const void *value)
+void plk_write_tokens(plk_writer *writer, const void *value)
 {
     const pluck_token_set *set = value;
     write_token_array(writer, set->items, set->n);
 }
 
-void pl_write_sequences(pl_writer *writer, const void *value)
+void plk_write_sequences(plk_writer *writer, const void *value)
 {
     const pluck_sequences *sequences = value;
-    pl_write_open(writer, '[', PL_ONE_LINE);
+    plk_write_open(writer, '[', PLK_ONE_LINE);
     for (size_t i = 0, start = 0; i < sequences->n; start = sequences->ends[i++]) {
-        pl_write_item(writer);
+        plk_write_item(writer);
         write_token_array(writer, sequences->tokens + start, sequences->ends[i] - start);
     }
-    pl_write_close(writer, ']');
+    plk_write_close(writer, ']');
 }
 
-static void schema_bias(pl_writer *writer, const pluck_param *param)
+static void schema_bias(plk_writer *writer, const pluck_param *param)
 {
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key(writer, "anyOf");
-    pl_write_open(writer, '[', PL_ONE_LINE);
-    pl_write_item(writer);
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key_string(writer, "type", "number");
-    pl_param_schema_limits(writer, param);
-    pl_write_close(writer, '}');
-    pl_write_item(writer);
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key_word(writer, "const", "false");
-    pl_write_close(writer, '}');
-    pl_write_item(writer);
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key_string(writer, "type", "null");
-    pl_write_close(writer, '}');
-    pl_write_close(writer, ']');
-    pl_write_close(writer, '}');
+    plk_write_open(writer, '{', PLK_ONE_LINE);
+    plk_write_key(writer, "anyOf");
+    plk_write_open(writer, '[', PLK_ONE_LINE);
+    plk_write_item(writer);
+    plk_write_open(writer, '{', PLK_ONE_LINE);
+    plk_write_key_string(writer, "type", "number");
+    plk_param_schema_limits(writer, param);
+    plk_write_close(writer, '}');
+    plk_write_item(writer);
+    plk_write_open(writer, '{', PLK_ONE_LINE);
+    plk_write_key_word(writer, "const", "false");
+    plk_write_close(writer, '}');
+    plk_write_item(writer);
+    plk_write_open(writer, '{', PLK_ONE_LINE);
+    plk_write_key_string(writer, "type", "null");
+    plk_write_close(writer, '}');
+    plk_write_close(writer, ']');
+    plk_write_close(writer, '}');
 }
 
-static void schema_token(pl_writer *writer)
+static void schema_token(plk_writer *writer)
 {
-    pl_write_open(writer, '{', PL_ONE_LINE);
-    pl_write_key_string(writer, "type", "integer");
-    pl_write_key_word(writer, "minimum", "0");
-    pl_write_key(writer, "maximum");
-    pl_write_unsigned(writer, PLUCK_MAX_VOCAB - 1);
-    pl_write_close(writer, '}');
+    plk_write_open(writer, '{', PLK_ONE_LINE);
+    plk_write_key_string(writer, "type", "integer");
+    plk_write_key_word(writer, "minimum", "0");
+    plk_write_key(writer, "maximum");
+    plk_write_unsigned(writer, PLUCK_MAX_VOCAB - 1);
+    plk_write_close(writer, '}');
 }
 
-void pl_schema_bias_map(pl_writer *writer, const pluck_param *param)
+void plk_schema_bias_map(plk_writer *writer, const pluck_param *param)
 {
-    pl_write_key(writer, "type");
-    pl_write_open(writer, '[', PL_ONE_LINE);
-    pl_write_item(writer);
-    pl_write_string(writer, "object");
-    pl_write_item(writer);
-    pl_write_string(writer, "array");
-    pl_write_close(writer, ']');
-    pl_write_key(writer, "patternProperties");
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key(writer, "^(0|[1-9][0-9]{0,7})$");
+    plk_write_key(writer, "type");
+    plk_write_open(writer, '[', PLK_ONE_LINE);
+    plk_write_item(writer);
+    plk_write_string(writer, "object");
+    plk_write_item(writer);
+    plk_write_string(writer, "array");
+    plk_write_close(writer, ']');
+    plk_write_key(writer, "patternProperties");
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key(writer, "^(0|[1-9][0-9]{0,7})$");
     schema_bias(writer, param);
-    pl_write_close(writer, '}');
-    pl_write_key_word(writer, "additionalProperties", "false");
-    pl_write_key(writer, "items");
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key_string(writer, "type", "array");
-    pl_write_key(writer, "prefixItems");
-    pl_write_open(writer, '[', PL_LINES);
-    pl_write_item(writer);
+    plk_write_close(writer, '}');
+    plk_write_key_word(writer, "additionalProperties", "false");
+    plk_write_key(writer, "items");
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key_string(writer, "type", "array");
+    plk_write_key(writer, "prefixItems");
+    plk_write_open(writer, '[', PLK_LINES);
+    plk_write_item(writer);
     schema_token(writer);
-    pl_write_item(writer);
+    plk_write_item(writer);
     schema_bias(writer, param);
-    pl_write_close(writer, ']');
-    pl_write_key_word(writer, "minItems", "2");
-    pl_write_key_word(writer, "maxItems", "2");
-    pl_write_close(writer, '}');
+    plk_write_close(writer, ']');
+    plk_write_key_word(writer, "minItems", "2");
+    plk_write_key_word(writer, "maxItems", "2");
+    plk_write_close(writer, '}');
 }
 
-void pl_schema_tokens(pl_writer *writer, const pluck_param *param)
+void plk_schema_tokens(plk_writer *writer, const pluck_param *param)
 {
     (void)param;
-    pl_write_key_string(writer, "type", "array");
-    pl_write_key(writer, "items");
+    plk_write_key_string(writer, "type", "array");
+    plk_write_key(writer, "items");
     schema_token(writer);
-    pl_write_key_word(writer, "uniqueItems", "true");
+    plk_write_key_word(writer, "uniqueItems", "true");
 }
 
-void pl_schema_sequences(pl_writer *writer, const pluck_param *param)
+void plk_schema_sequences(plk_writer *writer, const pluck_param *param)
 {
     (void)param;
-    pl_write_key_string(writer, "type", "array");
-    pl_write_key(writer, "items");
-    pl_write_open(writer, '{', PL_LINES);
-    pl_write_key_string(writer, "type", "array");
-    pl_write_key(writer, "items");
+    plk_write_key_string(writer, "type", "array");
+    plk_write_key(writer, "items");
+    plk_write_open(writer, '{', PLK_LINES);
+    plk_write_key_string(writer, "type", "array");
+    plk_write_key(writer, "items");
     schema_token(writer);
-    pl_write_key_word(writer, "minItems", "1");
-    pl_write_close(writer, '}');
+    plk_write_key_word(writer, "minItems", "1");
+    plk_write_close(writer, '}');
 }

@@ -28,35 +28,35 @@ typedef struct literal {
     size_t length;
 } literal;
 
-bool pl_npy_has_magic(const uint8_t *bytes, size_t size_bytes)
+bool plk_npy_has_magic(const uint8_t *bytes, size_t size_bytes)
 {
-    return size_bytes >= PL_NPY_MAGIC_BYTES && memcmp(bytes, magic, PL_NPY_MAGIC_BYTES) == 0;
+    return size_bytes >= PLK_NPY_MAGIC_BYTES && memcmp(bytes, magic, PLK_NPY_MAGIC_BYTES) == 0;
 }
 
-pluck_status pl_npy_header_size(const uint8_t *bytes, size_t size_bytes, const char *where,
-                                size_t *text_offset, size_t *header_size_bytes, pluck_error *err)
+pluck_status plk_npy_header_size(const uint8_t *bytes, size_t size_bytes, const char *where,
+                                 size_t *text_offset, size_t *header_size_bytes, pluck_error *err)
 {
-    if (!pl_npy_has_magic(bytes, size_bytes))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: is no .npy file: expected \\x93NUMPY at the beginning", where);
-    if (size_bytes < PL_NPY_PREFIX_BYTES)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: truncated: the .npy header ends after %zu bytes",
-                       where, size_bytes);
+    if (!plk_npy_has_magic(bytes, size_bytes))
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: is no .npy file: expected \\x93NUMPY at the beginning", where);
+    if (size_bytes < PLK_NPY_PREFIX_BYTES)
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: truncated: the .npy header ends after %zu bytes", where, size_bytes);
     const unsigned major = bytes[6], minor = bytes[7];
     if (major < 1 || major > 3 || minor != 0)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: .npy version %u.%u at byte 6, expected 1.0, 2.0 or 3.0", where, major,
-                       minor);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: .npy version %u.%u at byte 6, expected 1.0, 2.0 or 3.0", where, major,
+                        minor);
     size_t length = (size_t)bytes[8] | (size_t)bytes[9] << 8;
     *text_offset = V1_TEXT_OFFSET;
     if (major > 1) {
         length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
         *text_offset = V2_TEXT_OFFSET;
     }
-    if (length > PL_NPY_MAX_HEADER_BYTES - V2_TEXT_OFFSET)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: a header of %zu bytes at byte 8, expected at most %d", where, length,
-                       PL_NPY_MAX_HEADER_BYTES - V2_TEXT_OFFSET);
+    if (length > PLK_NPY_MAX_HEADER_BYTES - V2_TEXT_OFFSET)
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: a header of %zu bytes at byte 8, expected at most %d", where, length,
+                        PLK_NPY_MAX_HEADER_BYTES - V2_TEXT_OFFSET);
     *header_size_bytes = *text_offset + length;
     return PLUCK_OK;
 }
@@ -86,8 +86,8 @@ static pluck_status fail_expected(const parser *p, const char *expected)
         snprintf(found, sizeof found, "'%c'", *p->at);
     else
         snprintf(found, sizeof found, "byte 0x%02x", (unsigned)*p->at);
-    return pl_fail(p->err, PLUCK_ERR_FORMAT, "%s: .npy header, byte %td: expected %s, found %s",
-                   p->where, p->at - p->begin, expected, found);
+    return plk_fail(p->err, PLUCK_ERR_FORMAT, "%s: .npy header, byte %td: expected %s, found %s",
+                    p->where, p->at - p->begin, expected, found);
 }
 
 /* One character and the white space around it. */
@@ -154,30 +154,30 @@ static const char *kind_name(char kind)
     }
 }
 
-static bool float_type(char digit, pl_stored_type *type)
+static bool float_type(char digit, plk_stored_type *type)
 {
     switch (digit) {
     case '2':
-        *type = PL_STORED_F16;
+        *type = PLK_STORED_F16;
         return true;
     case '4':
-        *type = PL_STORED_F32;
+        *type = PLK_STORED_F32;
         return true;
     case '8':
-        *type = PL_STORED_F64;
+        *type = PLK_STORED_F64;
         return true;
     default:
         return false;
     }
 }
 
-static pluck_status parse_descr(parser *p, pl_npy_fields *fields)
+static pluck_status parse_descr(parser *p, plk_npy_fields *fields)
 {
     if (next_is(p, '[') || next_is(p, '('))
-        return pl_fail(p->err, PLUCK_ERR_FORMAT,
-                       "%s: .npy header, byte %td: records (a structured type) are not logits: "
-                       "expected a type such as '<f4'",
-                       p->where, p->at - p->begin);
+        return plk_fail(p->err, PLUCK_ERR_FORMAT,
+                        "%s: .npy header, byte %td: records (a structured type) are not logits: "
+                        "expected a type such as '<f4'",
+                        p->where, p->at - p->begin);
     literal descr;
     pluck_status status = take_string(p, "a type such as '<f4'", &descr);
     if (status)
@@ -188,7 +188,7 @@ static pluck_status parse_descr(parser *p, pl_npy_fields *fields)
     return PLUCK_OK;
 }
 
-static pluck_status parse_order(parser *p, pl_npy_fields *fields)
+static pluck_status parse_order(parser *p, plk_npy_fields *fields)
 {
     static const char *const words[] = {"False", "True"};
     for (size_t i = 0; i < 2; i++) {
@@ -219,12 +219,12 @@ static pluck_status parse_axis(parser *p, uint64_t *axis)
     return PLUCK_OK;
 }
 
-static pluck_status parse_shape(parser *p, pl_shape *shape)
+static pluck_status parse_shape(parser *p, plk_shape *shape)
 {
     shape->n_axes = 0;
     pluck_status status = take(p, '(', "a tuple");
     while (status == PLUCK_OK && !next_is(p, ')')) {
-        if (shape->n_axes == PL_MAX_AXES)
+        if (shape->n_axes == PLK_MAX_AXES)
             return fail_expected(p, "at most 64 axes");
         status = parse_axis(p, &shape->axes[shape->n_axes++]);
         if (status)
@@ -237,7 +237,7 @@ static pluck_status parse_shape(parser *p, pl_shape *shape)
     return status ? status : take(p, ')', "')'");
 }
 
-static pluck_status parse_value(parser *p, size_t key, pl_npy_fields *fields)
+static pluck_status parse_value(parser *p, size_t key, plk_npy_fields *fields)
 {
     switch (key) {
     case 0:
@@ -250,7 +250,7 @@ static pluck_status parse_value(parser *p, size_t key, pl_npy_fields *fields)
 }
 
 /* One "key: value"; *seen has a bit for each key so far. */
-static pluck_status parse_pair(parser *p, unsigned *seen, pl_npy_fields *fields)
+static pluck_status parse_pair(parser *p, unsigned *seen, plk_npy_fields *fields)
 {
     literal name;
     const uint8_t *begin = p->at;
@@ -261,7 +261,7 @@ static pluck_status parse_pair(parser *p, unsigned *seen, pl_npy_fields *fields)
     while (key < N_KEYS && !literal_is(name, key_names[key]))
         key++;
     if (key == N_KEYS || (*seen & 1u << key) != 0)
-        return pl_fail(
+        return plk_fail(
             p->err, PLUCK_ERR_FORMAT,
             "%s: .npy header, byte %td: %s key '%.*s': expected descr, fortran_order and "
             "shape",
@@ -272,7 +272,7 @@ static pluck_status parse_pair(parser *p, unsigned *seen, pl_npy_fields *fields)
     return status ? status : parse_value(p, key, fields);
 }
 
-static pluck_status parse_dictionary(parser *p, pl_npy_fields *fields)
+static pluck_status parse_dictionary(parser *p, plk_npy_fields *fields)
 {
     unsigned seen = 0;
     pluck_status status = take(p, '{', "'{'");
@@ -291,18 +291,18 @@ static pluck_status parse_dictionary(parser *p, pl_npy_fields *fields)
         return status;
     for (size_t key = 0; key < N_KEYS; key++)
         if ((seen & 1u << key) == 0)
-            return pl_fail(p->err, PLUCK_ERR_FORMAT, "%s: .npy header: the key '%s' is missing",
-                           p->where, key_names[key]);
+            return plk_fail(p->err, PLUCK_ERR_FORMAT, "%s: .npy header: the key '%s' is missing",
+                            p->where, key_names[key]);
     return p->at == p->end ? PLUCK_OK : fail_expected(p, "nothing but spaces after '}'");
 }
 
 /* Whether the type begins with a byte order: '<', '>', '=' or '|'. */
-static bool has_order(const pl_npy_fields *fields)
+static bool has_order(const plk_npy_fields *fields)
 {
     return fields->descr_length > 0 && fields->descr[0] != '\0' && strchr("<>=|", fields->descr[0]);
 }
 
-bool pl_npy_integer_values(const pl_npy_fields *fields, pl_stored_integers *values)
+bool plk_npy_integer_values(const plk_npy_fields *fields, plk_stored_integers *values)
 {
     const char *text = fields->descr;
     if (fields->descr_length != 3 || !has_order(fields) || !strchr("iu", text[1]) ||
@@ -311,34 +311,34 @@ bool pl_npy_integer_values(const pl_npy_fields *fields, pl_stored_integers *valu
         return false;
     values->is_signed = text[1] == 'i';
     values->size_bytes = (unsigned)(text[2] - '0');
-    values->swapped = text[0] != '=' && text[0] != '|' && pl_is_swapped(text[0] == '<');
+    values->swapped = text[0] != '=' && text[0] != '|' && plk_is_swapped(text[0] == '<');
     return true;
 }
 
 /* ml_dtypes, the bfloat16 of NumPy users, is stored as two opaque bytes. */
-pluck_status pl_npy_float_values(const pl_npy_fields *fields, pluck_dtype as, const char *where,
-                                 pl_stored_values *values, pluck_error *err)
+pluck_status plk_npy_float_values(const plk_npy_fields *fields, pluck_dtype as, const char *where,
+                                  plk_stored_values *values, pluck_error *err)
 {
     const char *text = fields->descr;
     literal descr = {(const uint8_t *)text, fields->descr_length};
-    pl_stored_integers integers;
-    bool is_16_bits = pl_npy_integer_values(fields, &integers) && integers.size_bytes == 2;
+    plk_stored_integers integers;
+    bool is_16_bits = plk_npy_integer_values(fields, &integers) && integers.size_bytes == 2;
     bool ordered = has_order(fields), known = false;
     size_t kind_at = ordered ? 1 : 0;
     if (literal_is(descr, "<V2") || literal_is(descr, "|V2") || literal_is(descr, "bfloat16")) {
-        values->type = PL_STORED_BF16;
-        values->swapped = pl_is_swapped(true);
+        values->type = PLK_STORED_BF16;
+        values->swapped = plk_is_swapped(true);
         known = true;
     } else if (descr.length == 3 && ordered && text[0] != '|' && text[1] == 'f') {
         known = float_type(text[2], &values->type);
-        values->swapped = text[0] != '=' && pl_is_swapped(text[0] == '<');
+        values->swapped = text[0] != '=' && plk_is_swapped(text[0] == '<');
     } else if (is_16_bits && as != PLUCK_F32) {
-        values->type = as == PLUCK_F16 ? PL_STORED_F16 : PL_STORED_BF16;
+        values->type = as == PLUCK_F16 ? PLK_STORED_F16 : PLK_STORED_BF16;
         values->swapped = integers.swapped;
         known = true;
     }
     if (!known)
-        return pl_fail(
+        return plk_fail(
             err, PLUCK_ERR_FORMAT,
             "%s: .npy values of type '%.*s' (%s) at byte %zu are not logits: expected f2, "
             "f4, f8 with '<', '>' or '=', or bfloat16 as '<V2'%s",
@@ -350,30 +350,30 @@ pluck_status pl_npy_float_values(const pl_npy_fields *fields, pluck_dtype as, co
     return PLUCK_OK;
 }
 
-pluck_status pl_npy_header_fields(const uint8_t *header, size_t text_offset,
-                                  size_t header_size_bytes, const char *where,
-                                  pl_npy_fields *fields, pluck_error *err)
+pluck_status plk_npy_header_fields(const uint8_t *header, size_t text_offset,
+                                   size_t header_size_bytes, const char *where,
+                                   plk_npy_fields *fields, pluck_error *err)
 {
     parser p = {header, header + text_offset, header + header_size_bytes, where, err};
-    *fields = (pl_npy_fields){0};
+    *fields = (plk_npy_fields){0};
     return parse_dictionary(&p, fields);
 }
 
-pluck_status pl_npy_header_read(pl_source *source, const char *where, pl_npy_fields *fields,
-                                size_t *header_size_bytes, pluck_error *err)
+pluck_status plk_npy_header_read(plk_source *source, const char *where, plk_npy_fields *fields,
+                                 size_t *header_size_bytes, pluck_error *err)
 {
     const uint8_t *bytes = NULL;
     size_t available = 0, text_offset = 0;
-    pluck_status status = pl_source_peek(source, PL_NPY_PREFIX_BYTES, &bytes, &available, err);
+    pluck_status status = plk_source_peek(source, PLK_NPY_PREFIX_BYTES, &bytes, &available, err);
     if (status == PLUCK_OK)
-        status = pl_npy_header_size(bytes, available, where, &text_offset, header_size_bytes, err);
+        status = plk_npy_header_size(bytes, available, where, &text_offset, header_size_bytes, err);
     if (status == PLUCK_OK)
-        status = pl_source_peek(source, *header_size_bytes, &bytes, &available, err);
+        status = plk_source_peek(source, *header_size_bytes, &bytes, &available, err);
     if (status != PLUCK_OK)
         return status;
     if (available < *header_size_bytes)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: truncated: the .npy header has %zu bytes, the file has %zu", where,
-                       *header_size_bytes, available);
-    return pl_npy_header_fields(bytes, text_offset, *header_size_bytes, where, fields, err);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: truncated: the .npy header has %zu bytes, the file has %zu", where,
+                        *header_size_bytes, available);
+    return plk_npy_header_fields(bytes, text_offset, *header_size_bytes, where, fields, err);
 }

@@ -8,19 +8,19 @@
 
 #include <string.h>
 
-size_t pl_stored_size_bytes(pl_stored_type type)
+size_t plk_stored_size_bytes(plk_stored_type type)
 {
     static const size_t sizes[] = {4, 2, 2, 8};
     return sizes[type];
 }
 
-pluck_dtype pl_stored_dtype(pl_stored_type type)
+pluck_dtype plk_stored_dtype(plk_stored_type type)
 {
     static const pluck_dtype dtypes[] = {PLUCK_F32, PLUCK_F16, PLUCK_BF16, PLUCK_F32};
     return dtypes[type];
 }
 
-bool pl_is_swapped(bool little_endian)
+bool plk_is_swapped(bool little_endian)
 {
     const uint16_t one = 1;
     uint8_t first = 0;
@@ -79,18 +79,18 @@ static void convert_64(const uint8_t *from, size_t stride, size_t n, bool swappe
     }
 }
 
-void pl_convert(const uint8_t *from, uint64_t stride_bytes, size_t n, pl_stored_type type,
-                bool swapped, void *to)
+void plk_convert(const uint8_t *from, uint64_t stride_bytes, size_t n, plk_stored_type type,
+                 bool swapped, void *to)
 {
     switch (type) {
-    case PL_STORED_F16:
-    case PL_STORED_BF16:
+    case PLK_STORED_F16:
+    case PLK_STORED_BF16:
         convert_16(from, (size_t)stride_bytes, n, swapped, to);
         break;
-    case PL_STORED_F32:
+    case PLK_STORED_F32:
         convert_32(from, (size_t)stride_bytes, n, swapped, to);
         break;
-    case PL_STORED_F64:
+    case PLK_STORED_F64:
         convert_64(from, (size_t)stride_bytes, n, swapped, to);
         break;
     }

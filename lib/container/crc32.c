@@ -4,18 +4,18 @@
  */
 #include "container/crc32.h"
 
-#ifdef PL_HAVE_ZLIB
+#ifdef PLK_HAVE_ZLIB
 
 #    include <zlib.h>
 
-uint32_t pl_crc32(uint32_t crc, const uint8_t *bytes, size_t size_bytes)
+uint32_t plk_crc32(uint32_t crc, const uint8_t *bytes, size_t size_bytes)
 {
     return (uint32_t)crc32_z(crc, bytes, size_bytes);
 }
 
 #else
 
-uint32_t pl_crc32(uint32_t crc, const uint8_t *bytes, size_t size_bytes)
+uint32_t plk_crc32(uint32_t crc, const uint8_t *bytes, size_t size_bytes)
 {
     static const uint32_t remainders[16] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC,
                                             0x76DC4190, 0x6B6B51F4, 0x4DB26158, 0x5005713C,

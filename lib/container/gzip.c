@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-#ifdef PL_HAVE_ZLIB
+#ifdef PLK_HAVE_ZLIB
 #    include <zlib.h>
 #endif
 
@@ -23,10 +23,10 @@ static bool has_prefix(const uint8_t *bytes, size_t size_bytes)
            (bytes[3] & 0xE0) == 0;
 }
 
-#ifdef PL_HAVE_ZLIB
+#ifdef PLK_HAVE_ZLIB
 
 typedef struct gunzip {
-    pl_source *packed;
+    plk_source *packed;
     pluck_allocator allocator;
     z_stream z;
     uint64_t
@@ -37,12 +37,12 @@ typedef struct gunzip {
 
 static void *allocate(void *user, uInt n, uInt size)
 {
-    return pl_alloc(user, n, size);
+    return plk_alloc(user, n, size);
 }
 
 static void release(void *user, void *memory)
 {
-    pl_free(user, memory);
+    plk_free(user, memory);
 }
 
 /* More packed bytes for zlib; none at the end. */
@@ -51,14 +51,14 @@ static pluck_status refill(gunzip *g, pluck_error *err)
     const uint8_t *bytes = g->buffer;
     size_t n = 0;
     if (g->packed->streamed) {
-        pluck_status status = pl_source_read_some(g->packed, g->buffer, STEP_BYTES, &n, err);
+        pluck_status status = plk_source_read_some(g->packed, g->buffer, STEP_BYTES, &n, err);
         if (status != PLUCK_OK)
             return status;
     } else {
         uint64_t left = g->packed->size_bytes - g->offset_bytes;
         n = left < STEP_BYTES ? (size_t)left : STEP_BYTES;
         if (n > 0)
-            bytes = pl_source_at(g->packed, g->offset_bytes, n);
+            bytes = plk_source_at(g->packed, g->offset_bytes, n);
     }
     g->offset_bytes += n;
     g->z.next_in = (z_const Bytef *)(uintptr_t)bytes;
@@ -68,8 +68,8 @@ static pluck_status refill(gunzip *g, pluck_error *err)
 
 static pluck_status fail_damaged(const gunzip *g, const char *why, pluck_error *err)
 {
-    return pl_fail(err, PLUCK_ERR_FORMAT, "%s: its gzip data is damaged near byte %llu: %s",
-                   g->packed->label, (unsigned long long)(g->offset_bytes - g->z.avail_in), why);
+    return plk_fail(err, PLUCK_ERR_FORMAT, "%s: its gzip data is damaged near byte %llu: %s",
+                    g->packed->label, (unsigned long long)(g->offset_bytes - g->z.avail_in), why);
 }
 
 /* After a member: another one follows, or the end, or bytes that gzip ignores: zeros. */
@@ -92,7 +92,7 @@ static pluck_status end_member(gunzip *g, pluck_error *err)
     }
     if (*g->z.next_in != 0x1F)
         return fail_damaged(g, "bytes follow its end", err);
-    return inflateReset(&g->z) == Z_OK ? PLUCK_OK : pl_fail_nomem(err, STEP_BYTES);
+    return inflateReset(&g->z) == Z_OK ? PLUCK_OK : plk_fail_nomem(err, STEP_BYTES);
 }
 
 static pluck_status pull(void *user, uint8_t *to, size_t size_bytes, size_t *n_read,
@@ -115,7 +115,7 @@ static pluck_status pull(void *user, uint8_t *to, size_t size_bytes, size_t *n_r
         if (result == Z_STREAM_END)
             status = end_member(g, err);
         else if (result == Z_MEM_ERROR)
-            status = pl_fail_nomem(err, (size_t)1 << MAX_WBITS);
+            status = plk_fail_nomem(err, (size_t)1 << MAX_WBITS);
         else if (result != Z_OK && result != Z_BUF_ERROR)
             status = fail_damaged(g, g->z.msg ? g->z.msg : "not deflate data", err);
     }
@@ -123,53 +123,53 @@ static pluck_status pull(void *user, uint8_t *to, size_t size_bytes, size_t *n_r
     return status;
 }
 
-static pluck_status unpack(pl_source *source, size_t limit_bytes, pluck_error *err)
+static pluck_status unpack(plk_source *source, size_t limit_bytes, pluck_error *err)
 {
     pluck_allocator allocator = source->allocator;
-    gunzip *g = pl_alloc_zero(&allocator, 1, sizeof *g);
+    gunzip *g = plk_alloc_zero(&allocator, 1, sizeof *g);
     if (!g)
-        return pl_fail_nomem(err, sizeof *g);
-    pl_source unpacked;
-    pl_source_open_pull(&unpacked, source->label, pull, g, &allocator);
+        return plk_fail_nomem(err, sizeof *g);
+    plk_source unpacked;
+    plk_source_open_pull(&unpacked, source->label, pull, g, &allocator);
     *g = (gunzip){.packed = source, .allocator = allocator};
     g->z.zalloc = allocate;
     g->z.zfree = release;
     g->z.opaque = &g->allocator;
     pluck_status status = PLUCK_OK;
-    g->buffer = pl_alloc(&allocator, STEP_BYTES, 1);
+    g->buffer = plk_alloc(&allocator, STEP_BYTES, 1);
     /* 16 more window bits: a gzip header and trailer. */
     bool has_inflater = g->buffer && inflateInit2(&g->z, MAX_WBITS + 16) == Z_OK;
     if (!has_inflater)
-        status = pl_fail_nomem(err, STEP_BYTES);
+        status = plk_fail_nomem(err, STEP_BYTES);
     else
-        status = pl_source_load(&unpacked, limit_bytes, err);
+        status = plk_source_load(&unpacked, limit_bytes, err);
     if (has_inflater)
         (void)inflateEnd(&g->z);
-    pl_free(&allocator, g->buffer);
-    pl_free(&allocator, g);
+    plk_free(&allocator, g->buffer);
+    plk_free(&allocator, g);
     if (status == PLUCK_OK)
-        pl_source_take_loaded(source, &unpacked);
-    pl_source_close(&unpacked);
+        plk_source_take_loaded(source, &unpacked);
+    plk_source_close(&unpacked);
     return status;
 }
 
 #else
 
-static pluck_status unpack(pl_source *source, size_t limit_bytes, pluck_error *err)
+static pluck_status unpack(plk_source *source, size_t limit_bytes, pluck_error *err)
 {
     (void)limit_bytes;
-    return pl_fail(err, PLUCK_ERR_FORMAT,
-                   "%s: is packed by gzip, and this build has no zlib: unpack it (gunzip)",
-                   source->label);
+    return plk_fail(err, PLUCK_ERR_FORMAT,
+                    "%s: is packed by gzip, and this build has no zlib: unpack it (gunzip)",
+                    source->label);
 }
 
 #endif
 
-pluck_status pl_gzip_unpack(pl_source *source, size_t limit_bytes, pluck_error *err)
+pluck_status plk_gzip_unpack(plk_source *source, size_t limit_bytes, pluck_error *err)
 {
     const uint8_t *bytes = NULL;
     size_t available = 0;
-    pluck_status status = pl_source_peek(source, PREFIX_BYTES, &bytes, &available, err);
+    pluck_status status = plk_source_peek(source, PREFIX_BYTES, &bytes, &available, err);
     if (status != PLUCK_OK || !has_prefix(bytes, available))
         return status;
     return unpack(source, limit_bytes, err);

@@ -1,8 +1,8 @@
 /*
  * Sources that are packed by gzip, as if they were not.
  */
-#ifndef PL_GZIP_H
-#define PL_GZIP_H
+#ifndef PLK_GZIP_H
+#define PLK_GZIP_H
 
 #include <pluck/base.h>
 
@@ -14,6 +14,6 @@
  * streamed nor mapped. More than limit_bytes is PLUCK_ERR_FORMAT, as is damaged data; a build
  * without zlib says so. Other sources stay as they are. After a failure source can only be closed.
  */
-pluck_status pl_gzip_unpack(pl_source *source, size_t limit_bytes, pluck_error *err);
+pluck_status plk_gzip_unpack(plk_source *source, size_t limit_bytes, pluck_error *err);
 
 #endif

@@ -16,37 +16,37 @@
 /* What a stream may hold, or a gzip file: 2^28 integers as text of 4 bytes each. */
 #define MAX_BYTES_IN_MEMORY ((size_t)1 << 30)
 
-static pluck_status open_npy(pl_integers *integers, pluck_error *err)
+static pluck_status open_npy(plk_integers *integers, pluck_error *err)
 {
-    pl_source *source = &integers->source;
-    pl_npy_fields fields;
-    char text[PL_SHAPE_TEXT_BYTES];
+    plk_source *source = &integers->source;
+    plk_npy_fields fields;
+    char text[PLK_SHAPE_TEXT_BYTES];
     size_t header_size = 0;
-    pluck_status status = pl_npy_header_read(source, source->label, &fields, &header_size, err);
+    pluck_status status = plk_npy_header_read(source, source->label, &fields, &header_size, err);
     if (status != PLUCK_OK)
         return status;
-    if (!pl_npy_integer_values(&fields, &integers->type))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: .npy values of type '%.*s' at byte %zu are not integers; expected "
-                       "integers, such as '<i4'",
-                       source->label, (int)(fields.descr_length < 32 ? fields.descr_length : 32),
-                       fields.descr, fields.descr_offset);
+    if (!plk_npy_integer_values(&fields, &integers->type))
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: .npy values of type '%.*s' at byte %zu are not integers; expected "
+                        "integers, such as '<i4'",
+                        source->label, (int)(fields.descr_length < 32 ? fields.descr_length : 32),
+                        fields.descr, fields.descr_offset);
     uint64_t n = 1, needed = 0, available = source->size_bytes - header_size;
     bool fits = true;
     for (size_t i = 0; i < fields.shape.n_axes && fits; i++)
-        fits = pl_mul_u64(n, fields.shape.axes[i], &n);
-    if (fields.fortran && pl_shape_squeezed(&fields.shape).n_axes > 1)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: integers of shape %s in Fortran order; store them in C order "
-                       "(numpy.ascontiguousarray)",
-                       source->label, pl_shape_text(&fields.shape, text));
-    if (!fits || !pl_mul_u64(n, integers->type.size_bytes, &needed) || n == 0 ||
+        fits = plk_mul_u64(n, fields.shape.axes[i], &n);
+    if (fields.fortran && plk_shape_squeezed(&fields.shape).n_axes > 1)
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: integers of shape %s in Fortran order; store them in C order "
+                        "(numpy.ascontiguousarray)",
+                        source->label, plk_shape_text(&fields.shape, text));
+    if (!fits || !plk_mul_u64(n, integers->type.size_bytes, &needed) || n == 0 ||
         needed != available)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: integers of shape %s and %u bytes each do not fit the %llu bytes "
-                       "from offset %zu",
-                       source->label, pl_shape_text(&fields.shape, text), integers->type.size_bytes,
-                       (unsigned long long)available, header_size);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: integers of shape %s and %u bytes each do not fit the %llu bytes "
+                        "from offset %zu",
+                        source->label, plk_shape_text(&fields.shape, text),
+                        integers->type.size_bytes, (unsigned long long)available, header_size);
     integers->n = n;
     integers->shape = fields.shape;
     integers->offset_bytes = header_size;
@@ -64,11 +64,11 @@ static bool is_digit(uint8_t c)
 }
 
 typedef struct text_reader {
-    const pl_integers *integers;
+    const plk_integers *integers;
     const uint8_t *at, *end;
-    size_t depth;                 /* open brackets */
-    uint64_t counts[PL_MAX_AXES]; /* elements so far of each that is open */
-    pl_shape shape;               /* n_axes: depth of the numbers, 0: no number yet; an axis is 0
+    size_t depth;                  /* open brackets */
+    uint64_t counts[PLK_MAX_AXES]; /* elements so far of each that is open */
+    plk_shape shape;               /* n_axes: depth of the numbers, 0: no number yet; an axis is 0
                                     until the first array of its depth ends */
     uint64_t n;
     pluck_error *err;
@@ -76,7 +76,7 @@ typedef struct text_reader {
 
 static pluck_status fail_text(const text_reader *r, const char *expected)
 {
-    const pl_source *source = &r->integers->source;
+    const plk_source *source = &r->integers->source;
     unsigned long long line = 1;
     for (const uint8_t *c = source->bytes; c < r->at; c++)
         line += *c == '\n';
@@ -85,10 +85,10 @@ static pluck_status fail_text(const text_reader *r, const char *expected)
            !is_space(r->at[length]))
         length++;
     if (length == 0)
-        return pl_fail(r->err, PLUCK_ERR_FORMAT, "%s: expected %s, found the end", source->label,
-                       expected);
-    return pl_fail(r->err, PLUCK_ERR_FORMAT, "%s: line %llu: expected %s, found '%.*s'",
-                   source->label, line, expected, (int)length, (const char *)r->at);
+        return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: expected %s, found the end", source->label,
+                        expected);
+    return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: line %llu: expected %s, found '%.*s'",
+                    source->label, line, expected, (int)length, (const char *)r->at);
 }
 
 static void skip_digits(text_reader *r)
@@ -119,19 +119,19 @@ static pluck_status take_integer(text_reader *r, int64_t *value)
         n_digits = r->at > exponent ? n_digits : 0;
     }
     size_t length = (size_t)(r->at - digits);
-    pl_whole whole = PL_WHOLE_FRACTION;
-    if (n_digits > 0 && length <= PL_NUMBER_MAX_TEXT)
-        whole = pl_number_whole((const char *)digits, length, &is_ignored, &magnitude);
-    if (whole == PL_WHOLE_FRACTION) {
+    plk_whole whole = PLK_WHOLE_FRACTION;
+    if (n_digits > 0 && length <= PLK_NUMBER_MAX_TEXT)
+        whole = plk_number_whole((const char *)digits, length, &is_ignored, &magnitude);
+    if (whole == PLK_WHOLE_FRACTION) {
         r->at = begin;
         return fail_text(r, "a whole number");
     }
-    bool is_large = whole == PL_WHOLE_TOO_LARGE || magnitude > INT64_MAX;
+    bool is_large = whole == PLK_WHOLE_TOO_LARGE || magnitude > INT64_MAX;
     if (is_large && !is_negative)
-        return pl_fail(r->err, PLUCK_ERR_FORMAT,
-                       "%s: number %llu is %.*s: expected at most 2^63 - 1",
-                       r->integers->source.label, (unsigned long long)r->n,
-                       (int)(length < 32 ? length : 32), (const char *)digits);
+        return plk_fail(r->err, PLUCK_ERR_FORMAT,
+                        "%s: number %llu is %.*s: expected at most 2^63 - 1",
+                        r->integers->source.label, (unsigned long long)r->n,
+                        (int)(length < 32 ? length : 32), (const char *)digits);
     *value = is_large ? INT64_MIN : is_negative ? -(int64_t)magnitude : (int64_t)magnitude;
     return PLUCK_OK;
 }
@@ -140,7 +140,7 @@ static pluck_status take_integer(text_reader *r, int64_t *value)
 static pluck_status take_bracket(text_reader *r)
 {
     if (*r->at == '[') {
-        if (r->depth == PL_MAX_AXES || (r->shape.n_axes > 0 && r->depth == r->shape.n_axes))
+        if (r->depth == PLK_MAX_AXES || (r->shape.n_axes > 0 && r->depth == r->shape.n_axes))
             return fail_text(r, "arrays nested to the same depth everywhere, at most 64");
         if (r->depth > 0)
             r->counts[r->depth - 1]++;
@@ -224,9 +224,9 @@ static pluck_status read_text(text_reader *r, int64_t *values)
     return r->depth > 0 ? fail_text(r, "']' at the end") : PLUCK_OK;
 }
 
-static pluck_status open_text(pl_integers *integers, const uint8_t *begin, pluck_error *err)
+static pluck_status open_text(plk_integers *integers, const uint8_t *begin, pluck_error *err)
 {
-    const pl_source *source = &integers->source;
+    const plk_source *source = &integers->source;
     text_reader start = {
         .integers = integers, .at = begin, .end = source->bytes + source->size_bytes, .err = err};
     text_reader r = start;
@@ -234,77 +234,78 @@ static pluck_status open_text(pl_integers *integers, const uint8_t *begin, pluck
     if (status != PLUCK_OK)
         return status;
     if (r.n == 0)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: holds no integers", source->label);
-    integers->values = pl_alloc(&integers->allocator, r.n, sizeof *integers->values);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: holds no integers", source->label);
+    integers->values = plk_alloc(&integers->allocator, r.n, sizeof *integers->values);
     if (!integers->values)
-        return pl_fail_nomem(err, r.n * sizeof *integers->values);
+        return plk_fail_nomem(err, r.n * sizeof *integers->values);
     integers->n = r.n;
     integers->shape = r.shape;
     if (r.shape.n_axes == 0)
-        integers->shape = (pl_shape){.n_axes = 1, .axes = {r.n}};
+        integers->shape = (plk_shape){.n_axes = 1, .axes = {r.n}};
     r = start;
     return read_text(&r, integers->values);
 }
 
 /* The source is open; it is closed on failure. */
-static pluck_status finish_open(pl_integers *integers, pluck_error *err)
+static pluck_status finish_open(plk_integers *integers, pluck_error *err)
 {
     static const uint8_t byte_order_mark[] = {0xEF, 0xBB, 0xBF};
-    pl_source *source = &integers->source;
-    pluck_status status = pl_gzip_unpack(source, MAX_BYTES_IN_MEMORY, err);
+    plk_source *source = &integers->source;
+    pluck_status status = plk_gzip_unpack(source, MAX_BYTES_IN_MEMORY, err);
     if (status == PLUCK_OK)
-        status = pl_source_load(source, MAX_BYTES_IN_MEMORY, err);
+        status = plk_source_load(source, MAX_BYTES_IN_MEMORY, err);
     if (status == PLUCK_OK) {
         const uint8_t *begin = source->bytes, *end = begin + source->size_bytes;
         if (source->size_bytes >= 3 && memcmp(begin, byte_order_mark, 3) == 0)
             begin += 3;
         while (begin < end && is_space(*begin))
             begin++;
-        if (pl_npy_has_magic(source->bytes, (size_t)source->size_bytes))
+        if (plk_npy_has_magic(source->bytes, (size_t)source->size_bytes))
             status = open_npy(integers, err);
         else if (begin < end &&
                  (is_digit(*begin) || *begin == '-' || *begin == '+' || *begin == '['))
             status = open_text(integers, begin, err);
         else
             status =
-                pl_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: holds no integers: expected .npy of integers, or integers as text",
-                        source->label);
+                plk_fail(err, PLUCK_ERR_FORMAT,
+                         "%s: holds no integers: expected .npy of integers, or integers as text",
+                         source->label);
     }
     if (status != PLUCK_OK)
-        pl_integers_close(integers);
+        plk_integers_close(integers);
     return status;
 }
 
-pluck_status pl_integers_open(pl_integers *integers, const char *path,
-                              const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_integers_open(plk_integers *integers, const char *path,
+                               const pluck_allocator *allocator, pluck_error *err)
 {
-    *integers = (pl_integers){.allocator = pl_allocator_or_default(allocator)};
-    pluck_status status = pl_source_open(&integers->source, path, false, &integers->allocator, err);
+    *integers = (plk_integers){.allocator = plk_allocator_or_default(allocator)};
+    pluck_status status =
+        plk_source_open(&integers->source, path, false, &integers->allocator, err);
     return status == PLUCK_OK ? finish_open(integers, err) : status;
 }
 
-pluck_status pl_integers_open_memory(pl_integers *integers, const char *name, const void *bytes,
-                                     size_t size_bytes, bool streamed,
-                                     const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_integers_open_memory(plk_integers *integers, const char *name, const void *bytes,
+                                      size_t size_bytes, bool streamed,
+                                      const pluck_allocator *allocator, pluck_error *err)
 {
-    *integers = (pl_integers){.allocator = pl_allocator_or_default(allocator)};
-    pl_source_open_memory(&integers->source, name, bytes, size_bytes, streamed,
-                          &integers->allocator);
+    *integers = (plk_integers){.allocator = plk_allocator_or_default(allocator)};
+    plk_source_open_memory(&integers->source, name, bytes, size_bytes, streamed,
+                           &integers->allocator);
     return finish_open(integers, err);
 }
 
-void pl_integers_close(pl_integers *integers)
+void plk_integers_close(plk_integers *integers)
 {
-    pl_source_close(&integers->source);
-    pl_free(&integers->allocator, integers->values);
+    plk_source_close(&integers->source);
+    plk_free(&integers->allocator, integers->values);
     integers->values = NULL;
     integers->n = 0;
 }
 
-int64_t pl_integer_at(const uint8_t *bytes, const pl_stored_integers *type, bool *is_large)
+int64_t plk_integer_at(const uint8_t *bytes, const plk_stored_integers *type, bool *is_large)
 {
-    bool little = pl_is_swapped(true) == type->swapped;
+    bool little = plk_is_swapped(true) == type->swapped;
     unsigned size = type->size_bytes;
     uint64_t value = 0;
     for (unsigned i = 0; i < size; i++)
@@ -318,8 +319,8 @@ int64_t pl_integer_at(const uint8_t *bytes, const pl_stored_integers *type, bool
     return result;
 }
 
-pluck_status pl_integers_read(pl_integers *integers, uint64_t first, size_t n, int64_t *values,
-                              pluck_error *err)
+pluck_status plk_integers_read(plk_integers *integers, uint64_t first, size_t n, int64_t *values,
+                               pluck_error *err)
 {
     if (integers->values) {
         if (n > 0)
@@ -330,13 +331,13 @@ pluck_status pl_integers_read(pl_integers *integers, uint64_t first, size_t n, i
     for (size_t i = 0; i < n; i++) {
         bool is_large = false;
         const uint8_t *bytes =
-            pl_source_at(&integers->source, integers->offset_bytes + (first + i) * size, size);
-        values[i] = pl_integer_at(bytes, &integers->type, &is_large);
+            plk_source_at(&integers->source, integers->offset_bytes + (first + i) * size, size);
+        values[i] = plk_integer_at(bytes, &integers->type, &is_large);
         if (is_large)
-            return pl_fail(err, PLUCK_ERR_FORMAT,
-                           "%s: number %llu is %llu: expected at most 2^63 - 1",
-                           integers->source.label, (unsigned long long)(first + i),
-                           (unsigned long long)values[i]);
+            return plk_fail(err, PLUCK_ERR_FORMAT,
+                            "%s: number %llu is %llu: expected at most 2^63 - 1",
+                            integers->source.label, (unsigned long long)(first + i),
+                            (unsigned long long)values[i]);
     }
     return PLUCK_OK;
 }

@@ -22,12 +22,12 @@ static float float_of(uint32_t bits)
     return value;
 }
 
-float pl_from_bf16(uint16_t bits)
+float plk_from_bf16(uint16_t bits)
 {
     return float_of((uint32_t)bits << 16);
 }
 
-float pl_from_f16(uint16_t bits)
+float plk_from_f16(uint16_t bits)
 {
     const uint32_t sign = (uint32_t)(bits & 0x8000u) << 16;
     const uint32_t exponent = bits >> 10 & 31u, mantissa = bits & 0x3FFu;
@@ -40,7 +40,7 @@ float pl_from_f16(uint16_t bits)
     return float_of(sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
-uint16_t pl_to_bf16(float value)
+uint16_t plk_to_bf16(float value)
 {
     const uint32_t bits = bits_of(value);
     if ((bits & 0x7FFFFFFFu) > 0x7F800000u)
@@ -48,7 +48,7 @@ uint16_t pl_to_bf16(float value)
     return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
 }
 
-uint16_t pl_to_f16(float value)
+uint16_t plk_to_f16(float value)
 {
     const uint32_t bits = bits_of(value), magnitude = bits & 0x7FFFFFFFu;
     const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000u);
@@ -78,10 +78,10 @@ static float value_at(const uint8_t *from, pluck_dtype type, size_t i)
     }
     uint16_t bits;
     memcpy(&bits, from + 2 * i, sizeof bits);
-    return type == PLUCK_F16 ? pl_from_f16(bits) : pl_from_bf16(bits);
+    return type == PLUCK_F16 ? plk_from_f16(bits) : plk_from_bf16(bits);
 }
 
-void pl_store(const void *from, pluck_dtype from_type, size_t n, pluck_dtype to_type, uint8_t *to)
+void plk_store(const void *from, pluck_dtype from_type, size_t n, pluck_dtype to_type, uint8_t *to)
 {
     for (size_t i = 0; i < n; i++) {
         uint32_t bits = 0;
@@ -94,15 +94,15 @@ void pl_store(const void *from, pluck_dtype from_type, size_t n, pluck_dtype to_
         } else {
             const float value = value_at(from, from_type, i);
             bits = to_type == PLUCK_F32   ? bits_of(value)
-                   : to_type == PLUCK_F16 ? pl_to_f16(value)
-                                          : pl_to_bf16(value);
+                   : to_type == PLUCK_F16 ? plk_to_f16(value)
+                                          : plk_to_bf16(value);
         }
         for (size_t k = 0; k < pluck_dtype_size_bytes(to_type); k++)
             *to++ = (uint8_t)(bits >> (8 * k));
     }
 }
 
-void pl_widen_double(const void *from, pluck_dtype from_type, size_t n, double *to)
+void plk_widen_double(const void *from, pluck_dtype from_type, size_t n, double *to)
 {
     for (size_t i = 0; i < n; i++)
         to[i] = (double)value_at(from, from_type, i);

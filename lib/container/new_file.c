@@ -20,12 +20,12 @@
 
 enum { BUFFER_BYTES = 1 << 16, MAX_ATTEMPTS = 100, MAX_NAME_BYTES = 200, ENDING_BYTES = 16 };
 
-static pluck_status fail_system(pl_new_file *file, const char *what, int error_number,
+static pluck_status fail_system(plk_new_file *file, const char *what, int error_number,
                                 pluck_error *err)
 {
     file->has_failed = true;
-    return pl_fail_system(strcmp(file->path, "-") == 0 ? "standard output" : file->path, what,
-                          error_number, err);
+    return plk_fail_system(strcmp(file->path, "-") == 0 ? "standard output" : file->path, what,
+                           error_number, err);
 }
 
 /* Mixes the bits of x so that close numbers give unlike ones (the finaliser of SplitMix64). */
@@ -36,13 +36,13 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-static void make_name(pl_new_file *file, size_t size, uint64_t attempt)
+static void make_name(plk_new_file *file, size_t size, uint64_t attempt)
 {
     struct timespec now = {0};
     (void)clock_gettime(CLOCK_REALTIME, &now);
     uint64_t number = mix((uint64_t)now.tv_sec ^ mix((uint64_t)now.tv_nsec));
     number = mix(number ^ (uint64_t)getpid()) ^ mix((uint64_t)(uintptr_t)file) ^ attempt;
-    const pl_place *place = &file->place;
+    const plk_place *place = &file->place;
     (void)snprintf(file->temporary, size, "%.*s.%.*s.%08x", (int)place->directory_bytes,
                    place->target, MAX_NAME_BYTES, place->target + place->directory_bytes,
                    (unsigned)(mix(number) & 0xffffffffu));
@@ -50,7 +50,7 @@ static void make_name(pl_new_file *file, size_t size, uint64_t attempt)
 
 /* A file whose old one keeps its mode is made with no more rights than that, and gets the rest when
  * it has its owner. */
-static pluck_status keep_mode(pl_new_file *file, pluck_error *err)
+static pluck_status keep_mode(plk_new_file *file, pluck_error *err)
 {
     const struct stat *old = &file->place.info;
     struct stat made;
@@ -69,13 +69,13 @@ static pluck_status keep_mode(pl_new_file *file, pluck_error *err)
     return PLUCK_OK;
 }
 
-static pluck_status create_beside(pl_new_file *file, pluck_error *err)
+static pluck_status create_beside(plk_new_file *file, pluck_error *err)
 {
     const mode_t mode = file->place.exists ? file->place.info.st_mode & 0777 : 0666;
     const size_t size = strlen(file->place.target) + ENDING_BYTES;
-    file->temporary = pl_alloc(&file->allocator, size, 1);
+    file->temporary = plk_alloc(&file->allocator, size, 1);
     if (!file->temporary)
-        return pl_fail_nomem(err, size);
+        return plk_fail_nomem(err, size);
     for (uint64_t i = 0; file->fd < 0 && i < MAX_ATTEMPTS; i++) {
         make_name(file, size, i);
         file->fd =
@@ -86,17 +86,17 @@ static pluck_status create_beside(pl_new_file *file, pluck_error *err)
     if (file->fd >= 0)
         return keep_mode(file, err);
     const int error_number = errno;
-    pl_free(&file->allocator, file->temporary);
+    plk_free(&file->allocator, file->temporary);
     file->temporary = NULL;
     return fail_system(file, "a file next to it cannot be created", error_number, err);
 }
 
-static pluck_status open_place(pl_new_file *file, pluck_error *err)
+static pluck_status open_place(plk_new_file *file, pluck_error *err)
 {
-    if (file->place.kind == PL_PLACE_FILE)
+    if (file->place.kind == PLK_PLACE_FILE)
         return create_beside(file, err);
     /* A copy: closing it tells what the disk says at the end, and leaves the descriptor open. */
-    if (file->place.kind == PL_PLACE_DESCRIPTOR)
+    if (file->place.kind == PLK_PLACE_DESCRIPTOR)
         file->fd = fcntl(file->place.descriptor, F_DUPFD_CLOEXEC, 0);
     else
         do
@@ -105,37 +105,37 @@ static pluck_status open_place(pl_new_file *file, pluck_error *err)
     return file->fd >= 0 ? PLUCK_OK : fail_system(file, NULL, errno, err);
 }
 
-static pluck_status begin(pl_new_file *file, const char *path, const pluck_allocator *allocator,
+static pluck_status begin(plk_new_file *file, const char *path, const pluck_allocator *allocator,
                           pluck_error *err)
 {
-    *file = (pl_new_file){.path = path, .allocator = *allocator, .fd = -1};
-    file->buffer = pl_alloc(&file->allocator, BUFFER_BYTES, 1);
-    return file->buffer ? PLUCK_OK : pl_fail_nomem(err, BUFFER_BYTES);
+    *file = (plk_new_file){.path = path, .allocator = *allocator, .fd = -1};
+    file->buffer = plk_alloc(&file->allocator, BUFFER_BYTES, 1);
+    return file->buffer ? PLUCK_OK : plk_fail_nomem(err, BUFFER_BYTES);
 }
 
-pluck_status pl_new_file_open(pl_new_file *file, const char *path, const pluck_allocator *allocator,
-                              pluck_error *err)
+pluck_status plk_new_file_open(plk_new_file *file, const char *path,
+                               const pluck_allocator *allocator, pluck_error *err)
 {
     pluck_status status = begin(file, path, allocator, err);
     if (status == PLUCK_OK)
-        status = pl_place_find(&file->place, path, allocator, err);
+        status = plk_place_find(&file->place, path, allocator, err);
     if (status == PLUCK_OK)
         status = open_place(file, err);
     if (status != PLUCK_OK)
-        pl_new_file_close(file);
+        plk_new_file_close(file);
     return status;
 }
 
-pluck_status pl_new_file_open_descriptor(pl_new_file *file, const char *name, int descriptor,
-                                         const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_new_file_open_descriptor(plk_new_file *file, const char *name, int descriptor,
+                                          const pluck_allocator *allocator, pluck_error *err)
 {
     pluck_status status = begin(file, name, allocator, err);
-    file->place =
-        (pl_place){.kind = PL_PLACE_DESCRIPTOR, .descriptor = descriptor, .allocator = *allocator};
+    file->place = (plk_place){
+        .kind = PLK_PLACE_DESCRIPTOR, .descriptor = descriptor, .allocator = *allocator};
     if (status == PLUCK_OK)
         status = open_place(file, err);
     if (status != PLUCK_OK)
-        pl_new_file_close(file);
+        plk_new_file_close(file);
     return status;
 }
 
@@ -149,7 +149,7 @@ static bool can_go_on(int fd)
     return errno == EINTR;
 }
 
-static pluck_status write_all(pl_new_file *file, const uint8_t *bytes, size_t size_bytes,
+static pluck_status write_all(plk_new_file *file, const uint8_t *bytes, size_t size_bytes,
                               pluck_error *err)
 {
     const size_t most = (size_t)1 << 30;
@@ -165,18 +165,18 @@ static pluck_status write_all(pl_new_file *file, const uint8_t *bytes, size_t si
     return PLUCK_OK;
 }
 
-pluck_status pl_new_file_flush(pl_new_file *file, pluck_error *err)
+pluck_status plk_new_file_flush(plk_new_file *file, pluck_error *err)
 {
     const size_t used = file->used_bytes;
     file->used_bytes = 0;
     return write_all(file, file->buffer, used, err);
 }
 
-pluck_status pl_new_file_write(pl_new_file *file, const void *bytes, size_t size_bytes,
-                               pluck_error *err)
+pluck_status plk_new_file_write(plk_new_file *file, const void *bytes, size_t size_bytes,
+                                pluck_error *err)
 {
     if (size_bytes > BUFFER_BYTES - file->used_bytes) {
-        const pluck_status status = pl_new_file_flush(file, err);
+        const pluck_status status = plk_new_file_flush(file, err);
         if (status != PLUCK_OK)
             return status;
     }
@@ -188,10 +188,10 @@ pluck_status pl_new_file_write(pl_new_file *file, const void *bytes, size_t size
     return PLUCK_OK;
 }
 
-pluck_status pl_new_file_rewrite(pl_new_file *file, const void *bytes, size_t size_bytes,
-                                 pluck_error *err)
+pluck_status plk_new_file_rewrite(plk_new_file *file, const void *bytes, size_t size_bytes,
+                                  pluck_error *err)
 {
-    const pluck_status status = pl_new_file_flush(file, err);
+    const pluck_status status = plk_new_file_flush(file, err);
     if (status != PLUCK_OK)
         return status;
     if (lseek(file->fd, 0, SEEK_SET) != 0)
@@ -208,13 +208,13 @@ static int write_to_disk(int fd)
     return result;
 }
 
-pluck_status pl_new_file_complete(pl_new_file *file, pluck_error *err)
+pluck_status plk_new_file_complete(plk_new_file *file, pluck_error *err)
 {
     if (file->has_failed)
-        return pl_fail(err, PLUCK_ERR_IO, "%s: could not be written before", file->path);
+        return plk_fail(err, PLUCK_ERR_IO, "%s: could not be written before", file->path);
     if (file->fd < 0)
         return PLUCK_OK;
-    pluck_status status = pl_new_file_flush(file, err);
+    pluck_status status = plk_new_file_flush(file, err);
     if (status == PLUCK_OK && file->temporary && write_to_disk(file->fd) != 0)
         status = fail_system(file, NULL, errno, err);
     /* Some file systems report a full disk only here. The descriptor is gone even after EINTR. */
@@ -226,7 +226,7 @@ pluck_status pl_new_file_complete(pl_new_file *file, pluck_error *err)
 
 /* Writes the directory of the new name to the disk. One that cannot be opened for reading, and a
  * file system that knows no such thing, are left alone. */
-static pluck_status sync_directory(pl_new_file *file, pluck_error *err)
+static pluck_status sync_directory(plk_new_file *file, pluck_error *err)
 {
     char *directory = file->temporary; /* in the same directory */
     directory[file->place.directory_bytes] = '\0';
@@ -242,32 +242,32 @@ static pluck_status sync_directory(pl_new_file *file, pluck_error *err)
                        error_number, err);
 }
 
-pluck_status pl_new_file_finish(pl_new_file *file, pluck_error *err)
+pluck_status plk_new_file_finish(plk_new_file *file, pluck_error *err)
 {
-    pluck_status status = pl_new_file_complete(file, err);
+    pluck_status status = plk_new_file_complete(file, err);
     if (status != PLUCK_OK || !file->temporary)
         return status;
     if (rename(file->temporary, file->place.target) != 0)
         return fail_system(file, "cannot be replaced", errno, err);
     status = sync_directory(file, err);
-    pl_free(&file->allocator, file->temporary);
+    plk_free(&file->allocator, file->temporary);
     file->temporary = NULL;
     return status;
 }
 
-bool pl_new_file_is_finished(const pl_new_file *file)
+bool plk_new_file_is_finished(const plk_new_file *file)
 {
     return file->fd < 0 && !file->temporary && !file->has_failed;
 }
 
-void pl_new_file_close(pl_new_file *file)
+void plk_new_file_close(plk_new_file *file)
 {
     if (file->fd >= 0)
         (void)close(file->fd);
     if (file->temporary)
         (void)unlink(file->temporary);
-    pl_free(&file->allocator, file->temporary);
-    pl_free(&file->allocator, file->buffer);
-    pl_place_free(&file->place);
-    *file = (pl_new_file){.fd = -1, .allocator = file->allocator};
+    plk_free(&file->allocator, file->temporary);
+    plk_free(&file->allocator, file->buffer);
+    plk_place_free(&file->place);
+    *file = (plk_new_file){.fd = -1, .allocator = file->allocator};
 }

@@ -17,19 +17,19 @@
 
 enum { MAX_LINKS = 40, LINK_BYTES = 4096, MAX_DESCRIPTOR = 1 << 20 };
 
-pluck_status pl_fail_system(const char *name, const char *what, int error_number, pluck_error *err)
+pluck_status plk_fail_system(const char *name, const char *what, int error_number, pluck_error *err)
 {
     char reason[128];
     if (strerror_r(error_number, reason, sizeof reason) != 0)
         reason[0] = '\0';
-    return pl_fail(err, PLUCK_ERR_IO, "%s: %s%s%s", name, what ? what : "", what ? ": " : "",
-                   reason);
+    return plk_fail(err, PLUCK_ERR_IO, "%s: %s%s%s", name, what ? what : "", what ? ": " : "",
+                    reason);
 }
 
 static char *join(const pluck_allocator *allocator, const char *directory, size_t directory_bytes,
                   const char *name, size_t name_bytes)
 {
-    char *path = pl_alloc(allocator, directory_bytes + name_bytes + 1, 1);
+    char *path = plk_alloc(allocator, directory_bytes + name_bytes + 1, 1);
     if (!path)
         return NULL;
     if (directory_bytes > 0)
@@ -39,15 +39,15 @@ static char *join(const pluck_allocator *allocator, const char *directory, size_
     return path;
 }
 
-static void take_target(pl_place *place, char *target)
+static void take_target(plk_place *place, char *target)
 {
-    pl_free(&place->allocator, place->target);
+    plk_free(&place->allocator, place->target);
     place->target = target;
     const char *slash = strrchr(target, '/');
     place->directory_bytes = slash ? (size_t)(slash - target) + 1 : 0;
 }
 
-static int stat_directory(const pl_place *place, struct stat *info)
+static int stat_directory(const plk_place *place, struct stat *info)
 {
     if (place->directory_bytes == 0)
         return stat(".", info);
@@ -68,7 +68,7 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 }
 
 /* The number of the descriptor that the target means, or -1. */
-static int descriptor_of(const pl_place *place)
+static int descriptor_of(const plk_place *place)
 {
     const char *name = place->target + place->directory_bytes;
     struct stat own, directory;
@@ -81,45 +81,46 @@ static int descriptor_of(const pl_place *place)
 }
 
 /* Makes the target what the link at the target says. */
-static pluck_status follow(pl_place *place, const char *path, pluck_error *err)
+static pluck_status follow(plk_place *place, const char *path, pluck_error *err)
 {
     char text[LINK_BYTES];
     const ssize_t n = readlink(place->target, text, sizeof text);
     if (n < 0 || (size_t)n == sizeof text)
-        return pl_fail_system(path, "its link cannot be read", n < 0 ? errno : ENAMETOOLONG, err);
+        return plk_fail_system(path, "its link cannot be read", n < 0 ? errno : ENAMETOOLONG, err);
     const size_t kept = n > 0 && text[0] == '/' ? 0 : place->directory_bytes;
     char *target = join(&place->allocator, place->target, kept, text, (size_t)n);
     if (!target)
-        return pl_fail_nomem(err, kept + (size_t)n + 1);
+        return plk_fail_nomem(err, kept + (size_t)n + 1);
     take_target(place, target);
     return PLUCK_OK;
 }
 
-static pluck_status find_descriptor(pl_place *place, const char *path, int number, pluck_error *err)
+static pluck_status find_descriptor(plk_place *place, const char *path, int number,
+                                    pluck_error *err)
 {
-    place->kind = PL_PLACE_DESCRIPTOR;
+    place->kind = PLK_PLACE_DESCRIPTOR;
     place->descriptor = number;
     place->exists = fstat(number, &place->info) == 0;
-    return place->exists ? PLUCK_OK : pl_fail_system(path, NULL, errno, err);
+    return place->exists ? PLUCK_OK : plk_fail_system(path, NULL, errno, err);
 }
 
 /* The target is the end of the links and is not there. */
-static pluck_status find_new(pl_place *place, const char *path, pluck_error *err)
+static pluck_status find_new(plk_place *place, const char *path, pluck_error *err)
 {
     /* A link of another process's descriptor leads to something without being its path. */
     if (stat(path, &place->info) == 0 && !S_ISREG(place->info.st_mode)) {
-        place->kind = PL_PLACE_DEVICE;
+        place->kind = PLK_PLACE_DEVICE;
         place->exists = true;
         return PLUCK_OK;
     }
     if (place->target[place->directory_bytes] == '\0')
-        return pl_fail_system(path, "cannot be created", *path ? EISDIR : ENOENT, err);
+        return plk_fail_system(path, "cannot be created", *path ? EISDIR : ENOENT, err);
     if (stat_directory(place, &place->info) != 0)
-        return pl_fail_system(path, "cannot be created", errno, err);
+        return plk_fail_system(path, "cannot be created", errno, err);
     return PLUCK_OK;
 }
 
-static pluck_status find(pl_place *place, const char *path, pluck_error *err)
+static pluck_status find(plk_place *place, const char *path, pluck_error *err)
 {
     for (int n_links = 0;; n_links++) {
         const int number = descriptor_of(place);
@@ -127,58 +128,58 @@ static pluck_status find(pl_place *place, const char *path, pluck_error *err)
             return find_descriptor(place, path, number, err);
         if (lstat(place->target, &place->info) != 0)
             return errno == ENOENT ? find_new(place, path, err)
-                                   : pl_fail_system(path, NULL, errno, err);
+                                   : plk_fail_system(path, NULL, errno, err);
         if (!S_ISLNK(place->info.st_mode))
             break;
         if (n_links == MAX_LINKS)
-            return pl_fail_system(path, NULL, ELOOP, err);
+            return plk_fail_system(path, NULL, ELOOP, err);
         const pluck_status status = follow(place, path, err);
         if (status != PLUCK_OK)
             return status;
     }
     place->exists = true;
     if (S_ISDIR(place->info.st_mode))
-        return pl_fail_system(path, NULL, EISDIR, err);
+        return plk_fail_system(path, NULL, EISDIR, err);
     if (!S_ISREG(place->info.st_mode))
-        place->kind = PL_PLACE_DEVICE;
+        place->kind = PLK_PLACE_DEVICE;
     /* Renaming would replace a file that its owner has protected. */
     else if (faccessat(AT_FDCWD, place->target, W_OK, AT_EACCESS) != 0)
-        return pl_fail_system(path, NULL, errno, err);
+        return plk_fail_system(path, NULL, errno, err);
     return PLUCK_OK;
 }
 
-pluck_status pl_place_find(pl_place *place, const char *path, const pluck_allocator *allocator,
-                           pluck_error *err)
+pluck_status plk_place_find(plk_place *place, const char *path, const pluck_allocator *allocator,
+                            pluck_error *err)
 {
-    *place = (pl_place){.kind = PL_PLACE_FILE, .allocator = *allocator};
+    *place = (plk_place){.kind = PLK_PLACE_FILE, .allocator = *allocator};
     if (strcmp(path, "-") == 0)
         return find_descriptor(place, "standard output", STDOUT_FILENO, err);
     char *target = join(allocator, NULL, 0, path, strlen(path));
     if (!target)
-        return pl_fail_nomem(err, strlen(path) + 1);
+        return plk_fail_nomem(err, strlen(path) + 1);
     take_target(place, target);
     const pluck_status status = find(place, path, err);
-    if (status != PLUCK_OK || place->kind != PL_PLACE_FILE) {
-        pl_free(allocator, place->target);
+    if (status != PLUCK_OK || place->kind != PLK_PLACE_FILE) {
+        plk_free(allocator, place->target);
         place->target = NULL;
     }
     return status;
 }
 
-void pl_place_free(pl_place *place)
+void plk_place_free(plk_place *place)
 {
-    pl_free(&place->allocator, place->target);
+    plk_free(&place->allocator, place->target);
     place->target = NULL;
 }
 
-bool pl_place_is_same(const pl_place *a, const pl_place *b)
+bool plk_place_is_same(const plk_place *a, const plk_place *b)
 {
     if (a->exists != b->exists || !is_same_file(&a->info, &b->info))
         return false;
     return a->exists || strcmp(a->target + a->directory_bytes, b->target + b->directory_bytes) == 0;
 }
 
-bool pl_place_is_file(const pl_place *place, const struct stat *info)
+bool plk_place_is_file(const plk_place *place, const struct stat *info)
 {
     return place->exists && is_same_file(&place->info, info);
 }

@@ -22,12 +22,12 @@ static const struct {
     const char *name;
     unsigned size_bytes;
     bool readable;
-    pl_stored_type type;
+    plk_stored_type type;
 } dtypes[] = {
-    {"F32", 4, true, PL_STORED_F32},
-    {"F16", 2, true, PL_STORED_F16},
-    {"BF16", 2, true, PL_STORED_BF16},
-    {"F64", 8, true, PL_STORED_F64},
+    {"F32", 4, true, PLK_STORED_F32},
+    {"F16", 2, true, PLK_STORED_F16},
+    {"BF16", 2, true, PLK_STORED_BF16},
+    {"F64", 8, true, PLK_STORED_F64},
     {"BOOL", 1, false, 0},
     {"U8", 1, false, 0},
     {"I8", 1, false, 0},
@@ -53,37 +53,37 @@ static size_t find_dtype(const char *name)
     return i;
 }
 
-bool pl_safetensors_has_prefix(const uint8_t *bytes, size_t size_bytes)
+bool plk_safetensors_has_prefix(const uint8_t *bytes, size_t size_bytes)
 {
     static const uint8_t no_bytes[4] = {0};
-    return size_bytes > PL_SAFETENSORS_PREFIX_BYTES && memcmp(bytes + 4, no_bytes, 4) == 0 &&
-           bytes[PL_SAFETENSORS_PREFIX_BYTES] == '{';
+    return size_bytes > PLK_SAFETENSORS_PREFIX_BYTES && memcmp(bytes + 4, no_bytes, 4) == 0 &&
+           bytes[PLK_SAFETENSORS_PREFIX_BYTES] == '{';
 }
 
 static pluck_status json_size(const uint8_t *bytes, uint64_t size_bytes, const char *where,
                               size_t *n, pluck_error *err)
 {
-    if (size_bytes < PL_SAFETENSORS_PREFIX_BYTES + 1)
-        return pl_fail(
+    if (size_bytes < PLK_SAFETENSORS_PREFIX_BYTES + 1)
+        return plk_fail(
             err, PLUCK_ERR_FORMAT,
             "%s: truncated: a .safetensors file has more than 8 bytes, this one %" PRIu64, where,
             size_bytes);
     uint64_t length = 0;
-    for (size_t i = PL_SAFETENSORS_PREFIX_BYTES; i-- > 0;)
+    for (size_t i = PLK_SAFETENSORS_PREFIX_BYTES; i-- > 0;)
         length = length << 8 | bytes[i];
-    if (length > PL_SAFETENSORS_MAX_HEADER_BYTES)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: .safetensors header of %" PRIu64
-                       " bytes at byte 0, expected at most %d",
-                       where, length, PL_SAFETENSORS_MAX_HEADER_BYTES);
-    if (length > size_bytes - PL_SAFETENSORS_PREFIX_BYTES)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: truncated: the .safetensors header has %" PRIu64
-                       " bytes from offset 8, the file has %" PRIu64,
-                       where, length, size_bytes - PL_SAFETENSORS_PREFIX_BYTES);
-    if (length == 0 || bytes[PL_SAFETENSORS_PREFIX_BYTES] != '{')
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: byte 8: expected '{' of a .safetensors header",
-                       where);
+    if (length > PLK_SAFETENSORS_MAX_HEADER_BYTES)
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: .safetensors header of %" PRIu64
+                        " bytes at byte 0, expected at most %d",
+                        where, length, PLK_SAFETENSORS_MAX_HEADER_BYTES);
+    if (length > size_bytes - PLK_SAFETENSORS_PREFIX_BYTES)
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: truncated: the .safetensors header has %" PRIu64
+                        " bytes from offset 8, the file has %" PRIu64,
+                        where, length, size_bytes - PLK_SAFETENSORS_PREFIX_BYTES);
+    if (length == 0 || bytes[PLK_SAFETENSORS_PREFIX_BYTES] != '{')
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: byte 8: expected '{' of a .safetensors header",
+                        where);
     *n = (size_t)length;
     return PLUCK_OK;
 }
@@ -105,21 +105,21 @@ static size_t count_values(const char *text, size_t n)
     return count;
 }
 
-static pluck_status parse_json(pl_safetensors_header *header, const char *text, size_t n,
+static pluck_status parse_json(plk_safetensors_header *header, const char *text, size_t n,
                                const char *where, const pluck_allocator *allocator,
                                pluck_error *err)
 {
-    pl_json json;
-    pl_json_problem problem;
-    if (count_values(text, n) > PL_SAFETENSORS_MAX_VALUES)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: the .safetensors header has more than %d JSON values", where,
-                       PL_SAFETENSORS_MAX_VALUES);
-    pluck_status status = pl_json_parse(&json, text, n, 0, allocator, &problem, err);
+    plk_json json;
+    plk_json_problem problem;
+    if (count_values(text, n) > PLK_SAFETENSORS_MAX_VALUES)
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: the .safetensors header has more than %d JSON values", where,
+                        PLK_SAFETENSORS_MAX_VALUES);
+    pluck_status status = plk_json_parse(&json, text, n, 0, allocator, &problem, err);
     if (status == PLUCK_ERR_FORMAT)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: byte %zu: the .safetensors header is not valid JSON: %s", where,
-                       problem.at + PL_SAFETENSORS_PREFIX_BYTES, problem.what);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: byte %zu: the .safetensors header is not valid JSON: %s", where,
+                        problem.at + PLK_SAFETENSORS_PREFIX_BYTES, problem.what);
     header->json = json.root;
     return status;
 }
@@ -143,26 +143,26 @@ static const cJSON *member(const cJSON *object, const char *key, const char *whe
         if (strcmp(item->string, key) != 0)
             continue;
         if (found) {
-            (void)pl_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s': \"%s\" is there twice", where,
-                          tensor, key);
+            (void)plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s': \"%s\" is there twice",
+                           where, tensor, key);
             return NULL;
         }
         found = item;
     }
     if (!found)
-        (void)pl_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s': \"%s\" is missing", where, tensor,
-                      key);
+        (void)plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s': \"%s\" is missing", where,
+                       tensor, key);
     return found;
 }
 
-void pl_safetensors_shape(const pl_safetensors_entry *entry, pl_shape *shape)
+void plk_safetensors_shape(const plk_safetensors_entry *entry, plk_shape *shape)
 {
     const cJSON *item = NULL;
     shape->n_axes = 0;
     cJSON_ArrayForEach(item, entry->shape)(void) whole(item, &shape->axes[shape->n_axes++]);
 }
 
-static pluck_status read_shape(const cJSON *json, const char *where, pl_safetensors_entry *entry,
+static pluck_status read_shape(const cJSON *json, const char *where, plk_safetensors_entry *entry,
                                pluck_error *err)
 {
     const cJSON *item = NULL;
@@ -171,73 +171,73 @@ static pluck_status read_shape(const cJSON *json, const char *where, pl_safetens
     entry->n_axes = 0;
     cJSON_ArrayForEach(item, json)
     {
-        right = right && whole(item, &axis) && entry->n_axes < PL_MAX_AXES;
+        right = right && whole(item, &axis) && entry->n_axes < PLK_MAX_AXES;
         entry->n_axes++;
     }
     if (!right)
-        return pl_fail(
+        return plk_fail(
             err, PLUCK_ERR_FORMAT,
             "%s: tensor '%.64s': shape must be an array of at most %d whole numbers from 0 "
             "to 2^53",
-            where, entry->name, PL_MAX_AXES);
+            where, entry->name, PLK_MAX_AXES);
     entry->shape = json;
     return PLUCK_OK;
 }
 
 static pluck_status read_offsets(const cJSON *json, uint64_t data_size, const char *where,
-                                 pl_safetensors_entry *entry, pluck_error *err)
+                                 plk_safetensors_entry *entry, pluck_error *err)
 {
     const cJSON *first = cJSON_IsArray(json) ? json->child : NULL;
     const cJSON *second = first ? first->next : NULL;
     if (!second || second->next || !whole(first, &entry->begin) || !whole(second, &entry->end))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: tensor '%.64s': data_offsets must be two whole numbers", where,
-                       entry->name);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: tensor '%.64s': data_offsets must be two whole numbers", where,
+                        entry->name);
     if (entry->begin > entry->end || entry->end > data_size)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: tensor '%.64s': data_offsets [%" PRIu64 ", %" PRIu64
-                       "] are outside of the %" PRIu64 " bytes of data",
-                       where, entry->name, entry->begin, entry->end, data_size);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: tensor '%.64s': data_offsets [%" PRIu64 ", %" PRIu64
+                        "] are outside of the %" PRIu64 " bytes of data",
+                        where, entry->name, entry->begin, entry->end, data_size);
     return PLUCK_OK;
 }
 
-static pluck_status check_entry_size(const pl_safetensors_entry *entry, const char *where,
+static pluck_status check_entry_size(const plk_safetensors_entry *entry, const char *where,
                                      pluck_error *err)
 {
     const size_t dtype = find_dtype(entry->dtype);
     if (dtype == N_DTYPES)
         return PLUCK_OK;
-    pl_shape shape;
-    pl_safetensors_shape(entry, &shape);
+    plk_shape shape;
+    plk_safetensors_shape(entry, &shape);
     uint64_t needed = dtypes[dtype].size_bytes;
     bool fits = true;
     for (size_t i = 0; i < shape.n_axes && fits; i++)
-        fits = pl_mul_u64(needed, shape.axes[i], &needed);
+        fits = plk_mul_u64(needed, shape.axes[i], &needed);
     if (fits && needed == entry->end - entry->begin)
         return PLUCK_OK;
-    char text[PL_SHAPE_TEXT_BYTES];
-    return pl_fail(err, PLUCK_ERR_FORMAT,
-                   "%s: tensor '%.64s': shape %s of %s does not fill data_offsets [%" PRIu64
-                   ", %" PRIu64 "], which hold %" PRIu64 " bytes",
-                   where, entry->name, pl_shape_text(&shape, text), entry->dtype, entry->begin,
-                   entry->end, entry->end - entry->begin);
+    char text[PLK_SHAPE_TEXT_BYTES];
+    return plk_fail(err, PLUCK_ERR_FORMAT,
+                    "%s: tensor '%.64s': shape %s of %s does not fill data_offsets [%" PRIu64
+                    ", %" PRIu64 "], which hold %" PRIu64 " bytes",
+                    where, entry->name, plk_shape_text(&shape, text), entry->dtype, entry->begin,
+                    entry->end, entry->end - entry->begin);
 }
 
 static pluck_status read_entry(const cJSON *json, uint64_t data_size, const char *where,
-                               pl_safetensors_entry *entry, pluck_error *err)
+                               plk_safetensors_entry *entry, pluck_error *err)
 {
     entry->name = json->string;
     if (!cJSON_IsObject(json))
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s' must be a JSON object", where,
-                       entry->name);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s' must be a JSON object", where,
+                        entry->name);
     const cJSON *dtype = member(json, "dtype", where, entry->name, err);
     const cJSON *shape = dtype ? member(json, "shape", where, entry->name, err) : NULL;
     const cJSON *offsets = shape ? member(json, "data_offsets", where, entry->name, err) : NULL;
     if (!offsets)
         return PLUCK_ERR_FORMAT;
     if (!cJSON_IsString(dtype))
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s': dtype must be a string", where,
-                       entry->name);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s': dtype must be a string", where,
+                        entry->name);
     entry->dtype = dtype->valuestring;
     pluck_status status = read_shape(shape, where, entry, err);
     if (status == PLUCK_OK)
@@ -247,7 +247,7 @@ static pluck_status read_entry(const cJSON *json, uint64_t data_size, const char
 
 static int compare_offsets(const void *a, const void *b)
 {
-    const pl_safetensors_entry *x = a, *y = b;
+    const plk_safetensors_entry *x = a, *y = b;
     if (x->begin != y->begin)
         return x->begin < y->begin ? -1 : 1;
     return (x->end > y->end) - (x->end < y->end);
@@ -255,50 +255,50 @@ static int compare_offsets(const void *a, const void *b)
 
 static int compare_names(const void *a, const void *b)
 {
-    const pl_safetensors_entry *x = a, *y = b;
+    const plk_safetensors_entry *x = a, *y = b;
     return strcmp(x->name, y->name);
 }
 
 /* The entries in the order of their offsets must cover the data, and in the order of their names
  * must all be different. */
-static pluck_status check_entries(const pl_safetensors_header *header, const char *where,
+static pluck_status check_entries(const plk_safetensors_header *header, const char *where,
                                   pluck_error *err)
 {
     const uint64_t data_size = header->data_size_bytes;
-    pl_safetensors_entry *entries = header->entries;
+    plk_safetensors_entry *entries = header->entries;
     uint64_t covered = 0;
     qsort(entries, header->n_entries, sizeof *entries, compare_offsets);
     for (size_t i = 0; i < header->n_entries; i++) {
         if (entries[i].begin != covered)
-            return pl_fail(err, PLUCK_ERR_FORMAT,
-                           "%s: tensor '%.64s': data_offsets [%" PRIu64 ", %" PRIu64
-                           "] leave a gap or overlap: expected %" PRIu64 " for the first",
-                           where, entries[i].name, entries[i].begin, entries[i].end, covered);
+            return plk_fail(err, PLUCK_ERR_FORMAT,
+                            "%s: tensor '%.64s': data_offsets [%" PRIu64 ", %" PRIu64
+                            "] leave a gap or overlap: expected %" PRIu64 " for the first",
+                            where, entries[i].name, entries[i].begin, entries[i].end, covered);
         covered = entries[i].end;
     }
     if (covered != data_size)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: oversized: the tensors end after %" PRIu64
-                       " bytes of data, the file has %" PRIu64,
-                       where, covered, data_size);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: oversized: the tensors end after %" PRIu64
+                        " bytes of data, the file has %" PRIu64,
+                        where, covered, data_size);
     qsort(entries, header->n_entries, sizeof *entries, compare_names);
     for (size_t i = 1; i < header->n_entries; i++)
         if (strcmp(entries[i - 1].name, entries[i].name) == 0)
-            return pl_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s' is there twice", where,
-                           entries[i].name);
+            return plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s' is there twice", where,
+                            entries[i].name);
     return PLUCK_OK;
 }
 
-static pluck_status read_entries(pl_safetensors_header *header, const char *where,
+static pluck_status read_entries(plk_safetensors_header *header, const char *where,
                                  const pluck_allocator *allocator, pluck_error *err)
 {
     const uint64_t data_size = header->data_size_bytes;
     size_t n = 0;
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, header->json) n++;
-    header->entries = pl_alloc_zero(allocator, n, sizeof *header->entries);
+    header->entries = plk_alloc_zero(allocator, n, sizeof *header->entries);
     if (!header->entries)
-        return pl_fail_nomem(err, n * sizeof *header->entries);
+        return plk_fail_nomem(err, n * sizeof *header->entries);
     cJSON_ArrayForEach(item, header->json)
     {
         if (strcmp(item->string, metadata_name) == 0)
@@ -312,33 +312,33 @@ static pluck_status read_entries(pl_safetensors_header *header, const char *wher
     return check_entries(header, where, err);
 }
 
-pluck_status pl_safetensors_header_parse(pl_safetensors_header *header, const uint8_t *bytes,
-                                         uint64_t size_bytes, const char *where,
-                                         const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_safetensors_header_parse(plk_safetensors_header *header, const uint8_t *bytes,
+                                          uint64_t size_bytes, const char *where,
+                                          const pluck_allocator *allocator, pluck_error *err)
 {
-    *header = (pl_safetensors_header){0};
+    *header = (plk_safetensors_header){0};
     size_t n = 0;
     pluck_status status = json_size(bytes, size_bytes, where, &n, err);
     if (status)
         return status;
-    status = parse_json(header, (const char *)bytes + PL_SAFETENSORS_PREFIX_BYTES, n, where,
+    status = parse_json(header, (const char *)bytes + PLK_SAFETENSORS_PREFIX_BYTES, n, where,
                         allocator, err);
-    header->data_size_bytes = size_bytes - PL_SAFETENSORS_PREFIX_BYTES - n;
+    header->data_size_bytes = size_bytes - PLK_SAFETENSORS_PREFIX_BYTES - n;
     if (status == PLUCK_OK)
         status = read_entries(header, where, allocator, err);
     if (status)
-        pl_safetensors_header_free(header, allocator);
+        plk_safetensors_header_free(header, allocator);
     return status;
 }
 
-void pl_safetensors_header_free(pl_safetensors_header *header, const pluck_allocator *allocator)
+void plk_safetensors_header_free(plk_safetensors_header *header, const pluck_allocator *allocator)
 {
     cJSON_Delete(header->json);
-    pl_free(allocator, header->entries);
-    *header = (pl_safetensors_header){0};
+    plk_free(allocator, header->entries);
+    *header = (plk_safetensors_header){0};
 }
 
-bool pl_safetensors_type(const pl_safetensors_entry *entry, pl_stored_type *type)
+bool plk_safetensors_type(const plk_safetensors_entry *entry, plk_stored_type *type)
 {
     const size_t dtype = find_dtype(entry->dtype);
     if (dtype == N_DTYPES || !dtypes[dtype].readable)
@@ -347,9 +347,9 @@ bool pl_safetensors_type(const pl_safetensors_entry *entry, pl_stored_type *type
     return true;
 }
 
-const char *pl_safetensors_read_note(const pl_safetensors_header *header, const char *key)
+const char *plk_safetensors_read_note(const plk_safetensors_header *header, const char *key)
 {
-    const cJSON *notes = pl_json_member(header->json, metadata_name);
-    const cJSON *note = pl_json_member(notes, key);
+    const cJSON *notes = plk_json_member(header->json, metadata_name);
+    const cJSON *note = plk_json_member(notes, key);
     return cJSON_IsString(note) ? note->valuestring : NULL;
 }

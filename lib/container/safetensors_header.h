@@ -6,8 +6,8 @@
  * [begin, end]}, ..., "__metadata__": {"key": "value", ...}}, which may be padded with spaces; then
  * the data, where the offsets count from. The tensors cover the data without gap or overlap.
  */
-#ifndef PL_SAFETENSORS_HEADER_H
-#define PL_SAFETENSORS_HEADER_H
+#ifndef PLK_SAFETENSORS_HEADER_H
+#define PLK_SAFETENSORS_HEADER_H
 
 #include <pluck/base.h>
 
@@ -16,44 +16,44 @@
 #include "json/json_tree.h"
 
 enum {
-    PL_SAFETENSORS_PREFIX_BYTES = 8,
-    PL_SAFETENSORS_MAX_HEADER_BYTES = 100 * 1000 * 1000, /* the limit of the format */
-    PL_SAFETENSORS_MAX_VALUES = 1 << 20 /* JSON values: what a hostile header costs in memory */
+    PLK_SAFETENSORS_PREFIX_BYTES = 8,
+    PLK_SAFETENSORS_MAX_HEADER_BYTES = 100 * 1000 * 1000, /* the limit of the format */
+    PLK_SAFETENSORS_MAX_VALUES = 1 << 20 /* JSON values: what a hostile header costs in memory */
 };
 
-typedef struct pl_safetensors_entry {
+typedef struct plk_safetensors_entry {
     const char *name;
     const char *dtype;
     const cJSON *shape;
     size_t n_axes;
     uint64_t begin, end; /* bytes from the beginning of the data */
-} pl_safetensors_entry;
+} plk_safetensors_entry;
 
-typedef struct pl_safetensors_header {
+typedef struct plk_safetensors_header {
     cJSON *json; /* owns the text of the entries */
-    pl_safetensors_entry *entries;
+    plk_safetensors_entry *entries;
     size_t n_entries;
     uint64_t data_size_bytes; /* the data is the end of the file */
-} pl_safetensors_header;
+} plk_safetensors_header;
 
 /* Whether a file that begins so may be one: a length below 4 GiB and an opening brace. */
-bool pl_safetensors_has_prefix(const uint8_t *bytes, size_t size_bytes);
+bool plk_safetensors_has_prefix(const uint8_t *bytes, size_t size_bytes);
 
 /* Reads and checks all of it; bytes is the whole file. Entries come in the order of their names. On
  * failure nothing is held. */
-pluck_status pl_safetensors_header_parse(pl_safetensors_header *header, const uint8_t *bytes,
-                                         uint64_t size_bytes, const char *where,
-                                         const pluck_allocator *allocator, pluck_error *err);
+pluck_status plk_safetensors_header_parse(plk_safetensors_header *header, const uint8_t *bytes,
+                                          uint64_t size_bytes, const char *where,
+                                          const pluck_allocator *allocator, pluck_error *err);
 
-void pl_safetensors_header_free(pl_safetensors_header *header, const pluck_allocator *allocator);
+void plk_safetensors_header_free(plk_safetensors_header *header, const pluck_allocator *allocator);
 
 /* Whether the dtype of the entry can be read, and as what. */
-bool pl_safetensors_type(const pl_safetensors_entry *entry, pl_stored_type *type);
+bool plk_safetensors_type(const plk_safetensors_entry *entry, plk_stored_type *type);
 
 /* The shape of an entry that has been checked. */
-void pl_safetensors_shape(const pl_safetensors_entry *entry, pl_shape *shape);
+void plk_safetensors_shape(const plk_safetensors_entry *entry, plk_shape *shape);
 
 /* What "__metadata__" says under this key; NULL if nothing. */
-const char *pl_safetensors_read_note(const pl_safetensors_header *header, const char *key);
+const char *plk_safetensors_read_note(const plk_safetensors_header *header, const char *key);
 
 #endif

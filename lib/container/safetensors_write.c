@@ -18,7 +18,7 @@ enum {
     PREFIX_BYTES = 8,
     ALIGNMENT = 64,
     TENSOR_BYTES =
-        PL_SAFETENSORS_NAME_BYTES + 192, /* of header text, five 64-bit numbers included */
+        PLK_SAFETENSORS_NAME_BYTES + 192, /* of header text, five 64-bit numbers included */
     NOTE_EXTRA_BYTES = 8,
     FRAME_BYTES = 64
 };
@@ -28,7 +28,7 @@ typedef struct text_buffer {
     size_t size, capacity;
 } text_buffer;
 
-PL_PRINTF(2, 3) static void append(text_buffer *buffer, const char *format, ...)
+PLK_PRINTF(2, 3) static void append(text_buffer *buffer, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -39,8 +39,8 @@ PL_PRINTF(2, 3) static void append(text_buffer *buffer, const char *format, ...)
 }
 
 /* The prefix and the header. */
-static void make_header(text_buffer *buffer, const pl_safetensors_note *notes, size_t n_notes,
-                        const pl_safetensors_tensor *tensors, size_t n_tensors)
+static void make_header(text_buffer *buffer, const plk_safetensors_note *notes, size_t n_notes,
+                        const plk_safetensors_tensor *tensors, size_t n_tensors)
 {
     uint64_t at = 0;
     buffer->size = PREFIX_BYTES;
@@ -49,7 +49,7 @@ static void make_header(text_buffer *buffer, const pl_safetensors_note *notes, s
         append(buffer, "%s\"%s\":\"%s\"", i ? "," : "", notes[i].key, notes[i].value);
     append(buffer, "}");
     for (size_t i = 0; i < n_tensors; i++) {
-        const pl_safetensors_tensor *tensor = &tensors[i];
+        const plk_safetensors_tensor *tensor = &tensors[i];
         append(buffer, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", tensor->name, tensor->dtype);
         for (uint32_t axis = 0; axis < tensor->n_axes; axis++)
             append(buffer, "%s%" PRIu64, axis ? "," : "", tensor->axes[axis]);
@@ -65,29 +65,29 @@ static void make_header(text_buffer *buffer, const pl_safetensors_note *notes, s
         buffer->text[i] = (char)(unsigned char)(length >> (8 * i));
 }
 
-pluck_status pl_safetensors_write(const char *path, const pl_safetensors_note *notes,
-                                  size_t n_notes, const pl_safetensors_tensor *tensors,
-                                  size_t n_tensors, const pluck_allocator *allocator,
-                                  pluck_error *err)
+pluck_status plk_safetensors_write(const char *path, const plk_safetensors_note *notes,
+                                   size_t n_notes, const plk_safetensors_tensor *tensors,
+                                   size_t n_tensors, const pluck_allocator *allocator,
+                                   pluck_error *err)
 {
     text_buffer header = {.capacity = PREFIX_BYTES + FRAME_BYTES + ALIGNMENT};
     header.capacity += n_tensors * TENSOR_BYTES;
     for (size_t i = 0; i < n_notes; i++)
         header.capacity += strlen(notes[i].key) + strlen(notes[i].value) + NOTE_EXTRA_BYTES;
-    header.text = pl_alloc(allocator, header.capacity, 1);
+    header.text = plk_alloc(allocator, header.capacity, 1);
     if (!header.text)
-        return pl_fail_nomem(err, header.capacity);
+        return plk_fail_nomem(err, header.capacity);
     make_header(&header, notes, n_notes, tensors, n_tensors);
-    pl_new_file file;
-    pluck_status status = pl_new_file_open(&file, path, allocator, err);
+    plk_new_file file;
+    pluck_status status = plk_new_file_open(&file, path, allocator, err);
     if (status == PLUCK_OK) {
-        status = pl_new_file_write(&file, header.text, header.size, err);
+        status = plk_new_file_write(&file, header.text, header.size, err);
         for (size_t i = 0; i < n_tensors && status == PLUCK_OK; i++)
-            status = pl_new_file_write(&file, tensors[i].data, tensors[i].size_bytes, err);
+            status = plk_new_file_write(&file, tensors[i].data, tensors[i].size_bytes, err);
         if (status == PLUCK_OK)
-            status = pl_new_file_finish(&file, err);
-        pl_new_file_close(&file);
+            status = plk_new_file_finish(&file, err);
+        plk_new_file_close(&file);
     }
-    pl_free(allocator, header.text);
+    plk_free(allocator, header.text);
     return status;
 }

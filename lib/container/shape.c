@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *pl_shape_text(const pl_shape *shape, char text[PL_SHAPE_TEXT_BYTES])
+const char *plk_shape_text(const plk_shape *shape, char text[PLK_SHAPE_TEXT_BYTES])
 {
     static const char cut[] = ", ...)";
     size_t used = 1;
@@ -15,7 +15,7 @@ const char *pl_shape_text(const pl_shape *shape, char text[PL_SHAPE_TEXT_BYTES])
     for (size_t i = 0; i < shape->n_axes; i++) {
         char axis[32];
         int length = snprintf(axis, sizeof axis, "%s%" PRIu64, i ? ", " : "", shape->axes[i]);
-        if (used + (size_t)length + sizeof cut > PL_SHAPE_TEXT_BYTES) {
+        if (used + (size_t)length + sizeof cut > PLK_SHAPE_TEXT_BYTES) {
             memcpy(text + used, cut, sizeof cut);
             return text;
         }
@@ -26,24 +26,24 @@ const char *pl_shape_text(const pl_shape *shape, char text[PL_SHAPE_TEXT_BYTES])
     return text;
 }
 
-pl_shape pl_shape_squeezed(const pl_shape *shape)
+plk_shape plk_shape_squeezed(const plk_shape *shape)
 {
-    pl_shape squeezed = {.n_axes = 0};
+    plk_shape squeezed = {.n_axes = 0};
     for (size_t i = 0; i < shape->n_axes; i++)
         if (shape->axes[i] != 1)
             squeezed.axes[squeezed.n_axes++] = shape->axes[i];
     return squeezed;
 }
 
-bool pl_shapes_agree(const pl_shape *a, const pl_shape *b)
+bool plk_shapes_agree(const plk_shape *a, const plk_shape *b)
 {
-    pl_shape x = pl_shape_squeezed(a), y = pl_shape_squeezed(b);
+    plk_shape x = plk_shape_squeezed(a), y = plk_shape_squeezed(b);
     if (x.n_axes <= 1 || y.n_axes <= 1)
         return true;
     return x.n_axes == y.n_axes && memcmp(x.axes, y.axes, x.n_axes * sizeof *x.axes) == 0;
 }
 
-bool pl_mul_u64(uint64_t a, uint64_t b, uint64_t *product)
+bool plk_mul_u64(uint64_t a, uint64_t b, uint64_t *product)
 {
     if (b != 0 && a > UINT64_MAX / b)
         return false;

@@ -34,7 +34,7 @@ enum { MEMORY_STREAM_STEP_BYTES = 7, SKIP_BYTES = 1 << 14, FIRST_LOAD_BYTES = 1 
 static const char ellipsis[] = "...";
 
 /* A long path is known by its end. */
-static void set_label(pl_source *source, const char *path)
+static void set_label(plk_source *source, const char *path)
 {
     size_t length = strlen(path);
     if (length < sizeof source->label) {
@@ -48,7 +48,7 @@ static void set_label(pl_source *source, const char *path)
     memcpy(source->label + sizeof ellipsis - 1, tail, strlen(tail) + 1);
 }
 
-static void clear(pl_source *source, const char *label, const pluck_allocator *allocator)
+static void clear(plk_source *source, const char *label, const pluck_allocator *allocator)
 {
     memset(source, 0, sizeof *source);
     set_label(source, label);
@@ -56,31 +56,31 @@ static void clear(pl_source *source, const char *label, const pluck_allocator *a
     source->fd = -1;
 }
 
-static pluck_status fail_system(const pl_source *source, const char *what, int error_number,
+static pluck_status fail_system(const plk_source *source, const char *what, int error_number,
                                 pluck_error *err)
 {
     char reason[128];
     if (strerror_r(error_number, reason, sizeof reason) != 0)
         reason[0] = '\0';
-    return pl_fail(err, PLUCK_ERR_IO, "%s: %s: %s", source->label, what, reason);
+    return plk_fail(err, PLUCK_ERR_IO, "%s: %s: %s", source->label, what, reason);
 }
 
-static pluck_status read_all(pl_source *source, uint8_t *to, size_t size_bytes, size_t *n_read,
+static pluck_status read_all(plk_source *source, uint8_t *to, size_t size_bytes, size_t *n_read,
                              pluck_error *err);
 
-static pluck_status read_file(pl_source *source, int fd, size_t size_bytes, pluck_error *err)
+static pluck_status read_file(plk_source *source, int fd, size_t size_bytes, pluck_error *err)
 {
     size_t n_read = 0;
-    source->head = pl_alloc(&source->allocator, size_bytes, 1);
+    source->head = plk_alloc(&source->allocator, size_bytes, 1);
     if (!source->head)
-        return pl_fail_nomem(err, size_bytes);
+        return plk_fail_nomem(err, size_bytes);
     source->fd = fd;
     pluck_status status = read_all(source, source->head, size_bytes, &n_read, err);
     source->fd = -1;
     if (status == PLUCK_OK && n_read < size_bytes)
-        status = pl_fail(err, PLUCK_ERR_IO, "%s: became shorter while it was read", source->label);
+        status = plk_fail(err, PLUCK_ERR_IO, "%s: became shorter while it was read", source->label);
     if (status != PLUCK_OK) {
-        pl_free(&source->allocator, source->head);
+        plk_free(&source->allocator, source->head);
         source->head = NULL;
         return status;
     }
@@ -89,14 +89,14 @@ static pluck_status read_file(pl_source *source, int fd, size_t size_bytes, pluc
     return PLUCK_OK;
 }
 
-static pluck_status take_file(pl_source *source, int fd, uint64_t size_bytes, bool no_map,
+static pluck_status take_file(plk_source *source, int fd, uint64_t size_bytes, bool no_map,
                               pluck_error *err)
 {
     if (size_bytes == 0)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", source->label);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", source->label);
     if (size_bytes > PTRDIFF_MAX)
-        return pl_fail(err, PLUCK_ERR_IO, "%s: %llu bytes do not fit into the address space",
-                       source->label, (unsigned long long)size_bytes);
+        return plk_fail(err, PLUCK_ERR_IO, "%s: %llu bytes do not fit into the address space",
+                        source->label, (unsigned long long)size_bytes);
     if (no_map)
         return read_file(source, fd, (size_t)size_bytes, err);
     void *bytes = mmap(NULL, (size_t)size_bytes, PROT_READ, MAP_SHARED, fd, 0);
@@ -117,8 +117,8 @@ static int open_for_reading(const char *path)
     return fd;
 }
 
-pluck_status pl_source_open(pl_source *source, const char *path, bool no_map,
-                            const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_source_open(plk_source *source, const char *path, bool no_map,
+                             const pluck_allocator *allocator, pluck_error *err)
 {
     bool is_stdin = strcmp(path, "-") == 0;
     clear(source, is_stdin ? "standard input" : path, allocator);
@@ -132,7 +132,7 @@ pluck_status pl_source_open(pl_source *source, const char *path, bool no_map,
     if (fstat(fd, &info) != 0) {
         status = fail_system(source, "cannot be opened", errno, err);
     } else if (S_ISDIR(info.st_mode)) {
-        status = pl_fail(err, PLUCK_ERR_IO, "%s: is a directory", source->label);
+        status = plk_fail(err, PLUCK_ERR_IO, "%s: is a directory", source->label);
     } else if (S_ISREG(info.st_mode) && !is_stdin) {
         status = take_file(source, fd, (uint64_t)info.st_size, no_map, err);
     } else {
@@ -147,8 +147,8 @@ pluck_status pl_source_open(pl_source *source, const char *path, bool no_map,
     return status;
 }
 
-void pl_source_open_memory(pl_source *source, const char *label, const void *bytes,
-                           size_t size_bytes, bool streamed, const pluck_allocator *allocator)
+void plk_source_open_memory(plk_source *source, const char *label, const void *bytes,
+                            size_t size_bytes, bool streamed, const pluck_allocator *allocator)
 {
     clear(source, label, allocator);
     source->streamed = streamed;
@@ -162,8 +162,8 @@ void pl_source_open_memory(pl_source *source, const char *label, const void *byt
     }
 }
 
-void pl_source_open_pull(pl_source *source, const char *label, pl_source_pull pull, void *user,
-                         const pluck_allocator *allocator)
+void plk_source_open_pull(plk_source *source, const char *label, plk_source_pull pull, void *user,
+                          const pluck_allocator *allocator)
 {
     clear(source, label, allocator);
     source->streamed = true;
@@ -172,14 +172,14 @@ void pl_source_open_pull(pl_source *source, const char *label, pl_source_pull pu
     source->pull_user = user;
 }
 
-void pl_source_close(pl_source *source)
+void plk_source_close(plk_source *source)
 {
     if (source->mapped)
         munmap((void *)(uintptr_t)source->bytes, (size_t)source->size_bytes);
     if (source->owns_fd)
         close(source->fd);
-    pl_free(&source->allocator, source->head);
-    pl_free(&source->allocator, source->loaded);
+    plk_free(&source->allocator, source->head);
+    plk_free(&source->allocator, source->loaded);
     source->loaded = NULL;
     source->bytes = NULL;
     source->head = NULL;
@@ -194,7 +194,7 @@ static size_t smaller(size_t a, size_t b)
 }
 
 /* At least one byte of the stream, or 0 at its end, or -1 with errno. */
-static ptrdiff_t read_descriptor(pl_source *source, uint8_t *to, size_t size_bytes)
+static ptrdiff_t read_descriptor(plk_source *source, uint8_t *to, size_t size_bytes)
 {
     if (source->fd < 0) {
         size_t left = source->memory_size_bytes - source->memory_used_bytes;
@@ -219,7 +219,7 @@ static ptrdiff_t read_descriptor(pl_source *source, uint8_t *to, size_t size_byt
 }
 
 /* At least one byte, or none at the end. */
-static pluck_status read_some(pl_source *source, uint8_t *to, size_t size_bytes, size_t *n_read,
+static pluck_status read_some(plk_source *source, uint8_t *to, size_t size_bytes, size_t *n_read,
                               pluck_error *err)
 {
     *n_read = 0;
@@ -232,7 +232,7 @@ static pluck_status read_some(pl_source *source, uint8_t *to, size_t size_bytes,
     return PLUCK_OK;
 }
 
-static pluck_status read_all(pl_source *source, uint8_t *to, size_t size_bytes, size_t *n_read,
+static pluck_status read_all(plk_source *source, uint8_t *to, size_t size_bytes, size_t *n_read,
                              pluck_error *err)
 {
     *n_read = 0;
@@ -247,21 +247,21 @@ static pluck_status read_all(pl_source *source, uint8_t *to, size_t size_bytes, 
 }
 
 /* Room for more bytes that were peeked at. */
-static pluck_status grow_head(pl_source *source, size_t capacity, pluck_error *err)
+static pluck_status grow_head(plk_source *source, size_t capacity, pluck_error *err)
 {
-    uint8_t *head = pl_alloc(&source->allocator, capacity, 1);
+    uint8_t *head = plk_alloc(&source->allocator, capacity, 1);
     if (!head)
-        return pl_fail_nomem(err, capacity);
+        return plk_fail_nomem(err, capacity);
     if (source->head_size_bytes > 0)
         memcpy(head, source->head, source->head_size_bytes);
-    pl_free(&source->allocator, source->head);
+    plk_free(&source->allocator, source->head);
     source->head = head;
     source->head_capacity_bytes = capacity;
     return PLUCK_OK;
 }
 
-pluck_status pl_source_peek(pl_source *source, size_t size_bytes, const uint8_t **bytes,
-                            size_t *available, pluck_error *err)
+pluck_status plk_source_peek(plk_source *source, size_t size_bytes, const uint8_t **bytes,
+                             size_t *available, pluck_error *err)
 {
     if (!source->streamed) {
         *bytes = source->bytes;
@@ -288,7 +288,7 @@ pluck_status pl_source_peek(pl_source *source, size_t size_bytes, const uint8_t 
 }
 
 /* Takes from the bytes that were peeked at; returns how many. */
-static size_t read_head(pl_source *source, uint8_t *to, size_t size_bytes)
+static size_t read_head(plk_source *source, uint8_t *to, size_t size_bytes)
 {
     size_t n = smaller(source->head_size_bytes - source->head_used_bytes, size_bytes);
     if (n > 0 && to)
@@ -297,8 +297,8 @@ static size_t read_head(pl_source *source, uint8_t *to, size_t size_bytes)
     return n;
 }
 
-pluck_status pl_source_read(pl_source *source, void *to, size_t size_bytes, size_t *n_read,
-                            pluck_error *err)
+pluck_status plk_source_read(plk_source *source, void *to, size_t size_bytes, size_t *n_read,
+                             pluck_error *err)
 {
     assert(source->streamed);
     *n_read = read_head(source, to, size_bytes);
@@ -322,16 +322,16 @@ pluck_status pl_source_read(pl_source *source, void *to, size_t size_bytes, size
     return PLUCK_OK;
 }
 
-pluck_status pl_source_read_some(pl_source *source, void *to, size_t size_bytes, size_t *n_read,
-                                 pluck_error *err)
+pluck_status plk_source_read_some(plk_source *source, void *to, size_t size_bytes, size_t *n_read,
+                                  pluck_error *err)
 {
     assert(source->streamed);
     *n_read = read_head(source, to, size_bytes);
     return *n_read > 0 ? PLUCK_OK : read_some(source, to, size_bytes, n_read, err);
 }
 
-/* pl_source_peek_more() of at most most_bytes, which have not all been peeked at. */
-static pluck_status peek_more(pl_source *source, size_t most_bytes, bool *ended, pluck_error *err)
+/* plk_source_peek_more() of at most most_bytes, which have not all been peeked at. */
+static pluck_status peek_more(plk_source *source, size_t most_bytes, bool *ended, pluck_error *err)
 {
     assert(source->streamed && source->head_used_bytes == 0);
     if (source->head_size_bytes == source->head_capacity_bytes) {
@@ -349,8 +349,8 @@ static pluck_status peek_more(pl_source *source, size_t most_bytes, bool *ended,
     return status;
 }
 
-pluck_status pl_source_peek_more(pl_source *source, const uint8_t **bytes, size_t *available,
-                                 bool *ended, pluck_error *err)
+pluck_status plk_source_peek_more(plk_source *source, const uint8_t **bytes, size_t *available,
+                                  bool *ended, pluck_error *err)
 {
     pluck_status status = peek_more(source, SIZE_MAX, ended, err);
     *bytes = source->head;
@@ -358,7 +358,7 @@ pluck_status pl_source_peek_more(pl_source *source, const uint8_t **bytes, size_
     return status;
 }
 
-pluck_status pl_source_load(pl_source *source, size_t limit_bytes, pluck_error *err)
+pluck_status plk_source_load(plk_source *source, size_t limit_bytes, pluck_error *err)
 {
     bool ended = !source->streamed;
     if (ended)
@@ -368,13 +368,14 @@ pluck_status pl_source_load(pl_source *source, size_t limit_bytes, pluck_error *
         if (status != PLUCK_OK)
             return status;
         if (source->head_size_bytes > limit_bytes)
-            return pl_fail(err, PLUCK_ERR_FORMAT,
-                           "%s: has more than %zu bytes, which is too much for memory; store it as "
-                           "a file that is not packed",
-                           source->label, limit_bytes);
+            return plk_fail(
+                err, PLUCK_ERR_FORMAT,
+                "%s: has more than %zu bytes, which is too much for memory; store it as "
+                "a file that is not packed",
+                source->label, limit_bytes);
     }
     if (source->head_size_bytes == 0)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", source->label);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", source->label);
     source->loaded = source->head;
     source->bytes = source->head;
     source->size_bytes = source->head_size_bytes;
@@ -384,9 +385,9 @@ pluck_status pl_source_load(pl_source *source, size_t limit_bytes, pluck_error *
     return PLUCK_OK;
 }
 
-void pl_source_take_loaded(pl_source *source, pl_source *loaded)
+void plk_source_take_loaded(plk_source *source, plk_source *loaded)
 {
-    pl_source_close(source);
+    plk_source_close(source);
     source->loaded = loaded->loaded;
     source->bytes = loaded->bytes;
     source->size_bytes = loaded->size_bytes;
@@ -397,7 +398,7 @@ void pl_source_take_loaded(pl_source *source, pl_source *loaded)
 }
 
 /* begin_bytes is a multiple of the step, so of the page size. */
-static void drop(const pl_source *source, uint64_t begin_bytes, uint64_t size_bytes)
+static void drop(const plk_source *source, uint64_t begin_bytes, uint64_t size_bytes)
 {
     if (begin_bytes >= source->size_bytes)
         return;
@@ -407,47 +408,49 @@ static void drop(const pl_source *source, uint64_t begin_bytes, uint64_t size_by
     (void)madvise((void *)(uintptr_t)(source->bytes + begin_bytes), n, MADV_DONTNEED);
 }
 
-static void keep_step(pl_source *source, uint64_t step)
+static void keep_step(plk_source *source, uint64_t step)
 {
     const uint64_t tag = step + 1;
-    for (size_t i = 0; i < PL_SOURCE_N_STEPS; i++)
+    for (size_t i = 0; i < PLK_SOURCE_N_STEPS; i++)
         if (atomic_load_explicit(&source->kept[i], memory_order_relaxed) == tag)
             return;
     uint32_t slot = atomic_fetch_add_explicit(&source->next_kept, 1, memory_order_relaxed);
-    uint64_t old = atomic_exchange_explicit(&source->kept[slot % PL_SOURCE_N_STEPS], tag,
+    uint64_t old = atomic_exchange_explicit(&source->kept[slot % PLK_SOURCE_N_STEPS], tag,
                                             memory_order_relaxed);
     if (old != 0 && old != tag)
-        drop(source, (old - 1) * PL_SOURCE_STEP_BYTES, PL_SOURCE_STEP_BYTES);
+        drop(source, (old - 1) * PLK_SOURCE_STEP_BYTES, PLK_SOURCE_STEP_BYTES);
 }
 
-const uint8_t *pl_source_at(pl_source *source, uint64_t offset_bytes, size_t size_bytes)
+const uint8_t *plk_source_at(plk_source *source, uint64_t offset_bytes, size_t size_bytes)
 {
     assert(!source->streamed && size_bytes > 0 && offset_bytes <= source->size_bytes &&
            size_bytes <= source->size_bytes - offset_bytes);
-    if (source->mapped && source->size_bytes > (uint64_t)PL_SOURCE_STEP_BYTES * PL_SOURCE_N_STEPS) {
-        uint64_t last = (offset_bytes + size_bytes - 1) / PL_SOURCE_STEP_BYTES;
-        for (uint64_t step = offset_bytes / PL_SOURCE_STEP_BYTES; step <= last; step++)
+    if (source->mapped &&
+        source->size_bytes > (uint64_t)PLK_SOURCE_STEP_BYTES * PLK_SOURCE_N_STEPS) {
+        uint64_t last = (offset_bytes + size_bytes - 1) / PLK_SOURCE_STEP_BYTES;
+        for (uint64_t step = offset_bytes / PLK_SOURCE_STEP_BYTES; step <= last; step++)
             keep_step(source, step);
     }
     return source->bytes + offset_bytes;
 }
 
-void pl_source_scattered(pl_source *source, uint64_t n_reads, uint64_t stride_bytes)
+void plk_source_scattered(plk_source *source, uint64_t n_reads, uint64_t stride_bytes)
 {
-    if (!source->mapped || source->size_bytes <= PL_SOURCE_SCATTERED_BYTES)
+    if (!source->mapped || source->size_bytes <= PLK_SOURCE_SCATTERED_BYTES)
         return;
     uint64_t each = stride_bytes < FAULT_AROUND_BYTES ? stride_bytes : FAULT_AROUND_BYTES;
     uint64_t before =
         atomic_fetch_add_explicit(&source->scattered_bytes, n_reads * each, memory_order_relaxed);
-    if (before / PL_SOURCE_SCATTERED_BYTES != (before + n_reads * each) / PL_SOURCE_SCATTERED_BYTES)
+    if (before / PLK_SOURCE_SCATTERED_BYTES !=
+        (before + n_reads * each) / PLK_SOURCE_SCATTERED_BYTES)
         drop(source, 0, source->size_bytes);
 }
 
-void pl_source_release(pl_source *source, uint64_t offset_bytes)
+void plk_source_release(plk_source *source, uint64_t offset_bytes)
 {
     if (!source->mapped)
         return;
-    uint64_t end = offset_bytes / PL_SOURCE_STEP_BYTES * PL_SOURCE_STEP_BYTES;
+    uint64_t end = offset_bytes / PLK_SOURCE_STEP_BYTES * PLK_SOURCE_STEP_BYTES;
     uint64_t begin = atomic_load_explicit(&source->released_bytes, memory_order_relaxed);
     while (begin < end) {
         if (atomic_compare_exchange_weak_explicit(&source->released_bytes, &begin, end,

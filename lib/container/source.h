@@ -4,28 +4,28 @@
  *
  * A mapped source may be used by many threads at once; a stream by one.
  */
-#ifndef PL_SOURCE_H
-#define PL_SOURCE_H
+#ifndef PLK_SOURCE_H
+#define PLK_SOURCE_H
 
 #include <stdatomic.h>
 
 #include <pluck/base.h>
 
 /* Parts of a mapped file that stay in memory: the steps that were read last. */
-enum { PL_SOURCE_STEP_BYTES = 1 << 20, PL_SOURCE_N_STEPS = 32 };
+enum { PLK_SOURCE_STEP_BYTES = 1 << 20, PLK_SOURCE_N_STEPS = 32 };
 
 /* Bytes that scattered reads may bring into memory before all of them are dropped. */
-#define PL_SOURCE_SCATTERED_BYTES ((uint64_t)512 << 20)
+#define PLK_SOURCE_SCATTERED_BYTES ((uint64_t)512 << 20)
 
-enum { PL_SOURCE_LABEL_BYTES = 96 };
+enum { PLK_SOURCE_LABEL_BYTES = 96 };
 
 /* Where the bytes of a stream come from, if not from a descriptor: puts at least one byte and at
  * most size_bytes into to, or sets *n_read = 0 at the end. */
-typedef pluck_status (*pl_source_pull)(void *user, uint8_t *to, size_t size_bytes, size_t *n_read,
-                                       pluck_error *err);
+typedef pluck_status (*plk_source_pull)(void *user, uint8_t *to, size_t size_bytes, size_t *n_read,
+                                        pluck_error *err);
 
-typedef struct pl_source {
-    char label[PL_SOURCE_LABEL_BYTES]; /* for messages: the path, or the end of a long one */
+typedef struct plk_source {
+    char label[PLK_SOURCE_LABEL_BYTES]; /* for messages: the path, or the end of a long one */
     pluck_allocator allocator;
     const uint8_t *bytes; /* the content; NULL: a stream from fd */
     uint64_t size_bytes;  /* UINT64_MAX: a stream */
@@ -38,72 +38,72 @@ typedef struct pl_source {
      * content of a file that was not to be mapped. */
     uint8_t *head;
     size_t head_size_bytes, head_used_bytes, head_capacity_bytes;
-    pl_source_pull pull; /* of a stream that is made on the way */
+    plk_source_pull pull; /* of a stream that is made on the way */
     void *pull_user;
     uint8_t *loaded;       /* all of a stream that was read to its end: bytes */
     const uint8_t *memory; /* of a stream that is in memory */
     size_t memory_size_bytes, memory_used_bytes;
 
     /* Mapped: steps that may be in memory (index + 1; 0: none), the next slot to reuse, the
-     * beginning of what pl_source_release() has not dropped, and a count of scattered reads. */
-    _Atomic uint64_t kept[PL_SOURCE_N_STEPS];
+     * beginning of what plk_source_release() has not dropped, and a count of scattered reads. */
+    _Atomic uint64_t kept[PLK_SOURCE_N_STEPS];
     _Atomic uint32_t next_kept;
     _Atomic uint64_t released_bytes;
     _Atomic uint64_t scattered_bytes;
-} pl_source;
+} plk_source;
 
 /* path, or standard input for "-". Regular files are mapped, or, with no_map, read into memory;
  * everything else that can be read is a stream. On failure nothing is held. */
-pluck_status pl_source_open(pl_source *source, const char *path, bool no_map,
-                            const pluck_allocator *allocator, pluck_error *err);
+pluck_status plk_source_open(plk_source *source, const char *path, bool no_map,
+                             const pluck_allocator *allocator, pluck_error *err);
 
 /* Bytes of the caller, as a file or as a stream that gives at most 7 bytes at a time; label names
  * them in messages. */
-void pl_source_open_memory(pl_source *source, const char *label, const void *bytes,
-                           size_t size_bytes, bool streamed, const pluck_allocator *allocator);
+void plk_source_open_memory(plk_source *source, const char *label, const void *bytes,
+                            size_t size_bytes, bool streamed, const pluck_allocator *allocator);
 
 /* A stream whose bytes pull gives. */
-void pl_source_open_pull(pl_source *source, const char *label, pl_source_pull pull, void *user,
-                         const pluck_allocator *allocator);
+void plk_source_open_pull(plk_source *source, const char *label, plk_source_pull pull, void *user,
+                          const pluck_allocator *allocator);
 
-void pl_source_close(pl_source *source);
+void plk_source_close(plk_source *source);
 
 /* The first size_bytes bytes, or as many as there are: *available. The bytes stay valid until the
  * next call with the source. Of a stream, nothing may have been read before. */
-pluck_status pl_source_peek(pl_source *source, size_t size_bytes, const uint8_t **bytes,
-                            size_t *available, pluck_error *err);
+pluck_status plk_source_peek(plk_source *source, size_t size_bytes, const uint8_t **bytes,
+                             size_t *available, pluck_error *err);
 
 /* The next size_bytes bytes of a stream, fewer only at its end. to = NULL skips them. */
-pluck_status pl_source_read(pl_source *source, void *to, size_t size_bytes, size_t *n_read,
-                            pluck_error *err);
+pluck_status plk_source_read(plk_source *source, void *to, size_t size_bytes, size_t *n_read,
+                             pluck_error *err);
 
 /* As many bytes of a stream as there are without waiting for more, at most size_bytes; 0 only at
  * its end. */
-pluck_status pl_source_read_some(pl_source *source, void *to, size_t size_bytes, size_t *n_read,
-                                 pluck_error *err);
+pluck_status plk_source_read_some(plk_source *source, void *to, size_t size_bytes, size_t *n_read,
+                                  pluck_error *err);
 
 /* Reads the rest of a stream, of which nothing has been read, into memory of its own: then it is a
  * source that is neither streamed nor mapped. More than limit_bytes is PLUCK_ERR_FORMAT. Other
  * sources stay as they are. */
-pluck_status pl_source_load(pl_source *source, size_t limit_bytes, pluck_error *err);
+pluck_status plk_source_load(plk_source *source, size_t limit_bytes, pluck_error *err);
 
-/* source gives up its content for that of loaded, which pl_source_load() has read and which is
+/* source gives up its content for that of loaded, which plk_source_load() has read and which is
  * empty after. */
-void pl_source_take_loaded(pl_source *source, pl_source *loaded);
+void plk_source_take_loaded(plk_source *source, plk_source *loaded);
 
 /* At least one byte more of a stream than were peeked at before, of which nothing has been read:
  * all that there are in *bytes and *available. *ended: there is no more. */
-pluck_status pl_source_peek_more(pl_source *source, const uint8_t **bytes, size_t *available,
-                                 bool *ended, pluck_error *err);
+pluck_status plk_source_peek_more(plk_source *source, const uint8_t **bytes, size_t *available,
+                                  bool *ended, pluck_error *err);
 
 /* size_bytes bytes at offset_bytes, both inside of a source that is no stream. For reads that are
  * mostly in ascending order: the parts of a large file that were read longest ago leave memory. */
-const uint8_t *pl_source_at(pl_source *source, uint64_t offset_bytes, size_t size_bytes);
+const uint8_t *plk_source_at(plk_source *source, uint64_t offset_bytes, size_t size_bytes);
 
-/* Says that n_reads values, stride_bytes apart, have been read past pl_source_at(). */
-void pl_source_scattered(pl_source *source, uint64_t n_reads, uint64_t stride_bytes);
+/* Says that n_reads values, stride_bytes apart, have been read past plk_source_at(). */
+void plk_source_scattered(plk_source *source, uint64_t n_reads, uint64_t stride_bytes);
 
 /* The bytes before offset_bytes may leave memory; they can still be read. */
-void pl_source_release(pl_source *source, uint64_t offset_bytes);
+void plk_source_release(plk_source *source, uint64_t offset_bytes);
 
 #endif

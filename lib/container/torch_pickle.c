@@ -71,12 +71,12 @@ static pluck_status reserve(machine *m, array *a, size_t n)
     size_t capacity = a->capacity > 0 ? a->capacity : FIRST_CAPACITY;
     while (capacity < n)
         capacity *= 2;
-    void *items = pl_alloc(m->allocator, capacity, a->item_bytes);
+    void *items = plk_alloc(m->allocator, capacity, a->item_bytes);
     if (!items)
-        return pl_fail_nomem(m->err, capacity * a->item_bytes);
+        return plk_fail_nomem(m->err, capacity * a->item_bytes);
     if (a->n > 0)
         memcpy(items, a->items, a->n * a->item_bytes);
-    pl_free(m->allocator, a->items);
+    plk_free(m->allocator, a->items);
     a->items = items;
     a->capacity = capacity;
     return PLUCK_OK;
@@ -99,18 +99,18 @@ static uint32_t stack_at(const machine *m, size_t index)
 
 static pluck_status fail_at(const machine *m, const char *what)
 {
-    return pl_fail(m->err, PLUCK_ERR_FORMAT, "%s: its pickle, byte %td: %s", m->where,
-                   m->at - m->begin, what);
+    return plk_fail(m->err, PLUCK_ERR_FORMAT, "%s: its pickle, byte %td: %s", m->where,
+                    m->at - m->begin, what);
 }
 
 /* The only advice there is for all that is not plain tensors. */
 static pluck_status fail_object(const machine *m, const node *global)
 {
-    return pl_fail(m->err, PLUCK_ERR_FORMAT,
-                   "%s: holds an object of %.*s.%.*s, and only plain tensors are read; save them "
-                   "alone: torch.save({'logits': logits.cpu()}, FILE)",
-                   m->where, (int)(global->module_length < 60 ? global->module_length : 60),
-                   global->module, (int)(global->length < 60 ? global->length : 60), global->text);
+    return plk_fail(m->err, PLUCK_ERR_FORMAT,
+                    "%s: holds an object of %.*s.%.*s, and only plain tensors are read; save them "
+                    "alone: torch.save({'logits': logits.cpu()}, FILE)",
+                    m->where, (int)(global->module_length < 60 ? global->module_length : 60),
+                    global->module, (int)(global->length < 60 ? global->length : 60), global->text);
 }
 
 static pluck_status push_index(machine *m, uint32_t index)
@@ -511,15 +511,15 @@ static pluck_status run(machine *m, uint32_t *result)
 /* The walk over what was named. */
 typedef struct walk {
     machine *m;
-    pl_torch_tensors *tensors;
+    plk_torch_tensors *tensors;
     char name[MAX_NAME_BYTES];
     uint32_t n_visits;
 } walk;
 
 /* Sizes or strides of a tensor. */
-static bool take_axes(const machine *m, const node *tuple, uint64_t axes[PL_MAX_AXES])
+static bool take_axes(const machine *m, const node *tuple, uint64_t axes[PLK_MAX_AXES])
 {
-    if (tuple->n > PL_MAX_AXES)
+    if (tuple->n > PLK_MAX_AXES)
         return false;
     for (uint32_t i = 0; i < tuple->n; i++) {
         const node *axis = element(m, tuple, i, NODE_INTEGER);
@@ -530,13 +530,13 @@ static bool take_axes(const machine *m, const node *tuple, uint64_t axes[PL_MAX_
     return true;
 }
 
-static bool is_contiguous(const pl_shape *shape, const uint64_t *strides)
+static bool is_contiguous(const plk_shape *shape, const uint64_t *strides)
 {
     uint64_t expected = 1;
     for (size_t i = shape->n_axes; i-- > 0;) {
         if (shape->axes[i] != 1 && strides[i] != expected)
             return false;
-        if (!pl_mul_u64(expected, shape->axes[i], &expected))
+        if (!plk_mul_u64(expected, shape->axes[i], &expected))
             return false;
     }
     return true;
@@ -545,20 +545,20 @@ static bool is_contiguous(const pl_shape *shape, const uint64_t *strides)
 static pluck_status add_tensor(walk *w, const node *tensor)
 {
     machine *m = w->m;
-    pl_torch_tensors *list = w->tensors;
+    plk_torch_tensors *list = w->tensors;
     const node *storage = element(m, tensor, 0, NODE_STORAGE);
     const node *offset = element(m, tensor, 1, NODE_INTEGER);
     const node *size = element(m, tensor, 2, NODE_TUPLE),
                *stride = element(m, tensor, 3, NODE_TUPLE);
     const node *type = element(m, storage, 1, NODE_GLOBAL);
     const node *key = element(m, storage, 2, NODE_TEXT);
-    uint64_t strides[PL_MAX_AXES];
-    pl_torch_tensor made = {.storage = type->text,
-                            .storage_length = type->length,
-                            .key = key->text,
-                            .key_length = key->length,
-                            .offset = (uint64_t)offset->integer,
-                            .shape = {.n_axes = size->n}};
+    uint64_t strides[PLK_MAX_AXES];
+    plk_torch_tensor made = {.storage = type->text,
+                             .storage_length = type->length,
+                             .key = key->text,
+                             .key_length = key->length,
+                             .offset = (uint64_t)offset->integer,
+                             .shape = {.n_axes = size->n}};
     if (offset->integer < 0 || size->n != stride->n || !take_axes(m, size, made.shape.axes) ||
         !take_axes(m, stride, strides))
         return fail_at(m, "a tensor of impossible sizes");
@@ -574,9 +574,9 @@ static pluck_status add_tensor(walk *w, const node *tensor)
         list->capacity = grown.capacity;
     }
     const char *name = w->name[0] != '\0' ? w->name : "tensor";
-    made.name = pl_alloc(m->allocator, strlen(name) + 1, 1);
+    made.name = plk_alloc(m->allocator, strlen(name) + 1, 1);
     if (!made.name)
-        return pl_fail_nomem(m->err, strlen(name) + 1);
+        return plk_fail_nomem(m->err, strlen(name) + 1);
     memcpy(made.name, name, strlen(name) + 1);
     list->items[list->n++] = made;
     return PLUCK_OK;
@@ -623,9 +623,9 @@ static pluck_status visit(walk *w, const node *object, unsigned depth)
     return PLUCK_OK;
 }
 
-pluck_status pl_torch_pickle_read(pl_torch_tensors *tensors, const uint8_t *bytes,
-                                  size_t size_bytes, const char *where,
-                                  const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_torch_pickle_read(plk_torch_tensors *tensors, const uint8_t *bytes,
+                                   size_t size_bytes, const char *where,
+                                   const pluck_allocator *allocator, pluck_error *err)
 {
     machine m = {.begin = bytes,
                  .at = bytes,
@@ -638,26 +638,26 @@ pluck_status pl_torch_pickle_read(pl_torch_tensors *tensors, const uint8_t *byte
                  .stack = {.item_bytes = sizeof(uint32_t)},
                  .memo = {.item_bytes = sizeof(uint32_t)}};
     uint32_t root = 0;
-    *tensors = (pl_torch_tensors){.allocator = *allocator};
+    *tensors = (plk_torch_tensors){.allocator = *allocator};
     pluck_status status = run(&m, &root);
     if (status == PLUCK_OK) {
         walk w = {.m = &m, .tensors = tensors};
         status = visit(&w, node_at(&m, root), 0);
     }
-    pl_free(allocator, m.nodes.items);
-    pl_free(allocator, m.links.items);
-    pl_free(allocator, m.stack.items);
-    pl_free(allocator, m.memo.items);
+    plk_free(allocator, m.nodes.items);
+    plk_free(allocator, m.links.items);
+    plk_free(allocator, m.stack.items);
+    plk_free(allocator, m.memo.items);
     if (status != PLUCK_OK)
-        pl_torch_tensors_free(tensors);
+        plk_torch_tensors_free(tensors);
     return status;
 }
 
-void pl_torch_tensors_free(pl_torch_tensors *tensors)
+void plk_torch_tensors_free(plk_torch_tensors *tensors)
 {
     for (size_t i = 0; i < tensors->n; i++)
-        pl_free(&tensors->allocator, tensors->items[i].name);
-    pl_free(&tensors->allocator, tensors->items);
+        plk_free(&tensors->allocator, tensors->items[i].name);
+    plk_free(&tensors->allocator, tensors->items);
     tensors->items = NULL;
     tensors->n = tensors->capacity = 0;
 }

@@ -6,14 +6,14 @@
  * functions that rebuild a tensor and OrderedDict are known, and these are not called but noted.
  * Nothing is executed, and every other call is refused by its name.
  */
-#ifndef PL_TORCH_PICKLE_H
-#define PL_TORCH_PICKLE_H
+#ifndef PLK_TORCH_PICKLE_H
+#define PLK_TORCH_PICKLE_H
 
 #include <pluck/base.h>
 
 #include "container/shape.h"
 
-typedef struct pl_torch_tensor {
+typedef struct plk_torch_tensor {
     char *name; /* "logits", "scores.0"; "tensor" for one that stands alone */
     const char
         *storage; /* the class of its storage, "FloatStorage"; in the pickle, not terminated */
@@ -21,21 +21,21 @@ typedef struct pl_torch_tensor {
     const char *key; /* the storage: member data/KEY of the file; the same */
     size_t key_length;
     uint64_t offset; /* of the first value, in values */
-    pl_shape shape;
+    plk_shape shape;
     bool is_contiguous; /* in C order, without gaps */
-} pl_torch_tensor;
+} plk_torch_tensor;
 
-typedef struct pl_torch_tensors {
-    pl_torch_tensor *items;
+typedef struct plk_torch_tensors {
+    plk_torch_tensor *items;
     size_t n, capacity;
     pluck_allocator allocator;
-} pl_torch_tensors;
+} plk_torch_tensors;
 
 /* Reads the pickle, whose bytes must outlive tensors. On failure tensors holds nothing. */
-pluck_status pl_torch_pickle_read(pl_torch_tensors *tensors, const uint8_t *bytes,
-                                  size_t size_bytes, const char *where,
-                                  const pluck_allocator *allocator, pluck_error *err);
+pluck_status plk_torch_pickle_read(plk_torch_tensors *tensors, const uint8_t *bytes,
+                                   size_t size_bytes, const char *where,
+                                   const pluck_allocator *allocator, pluck_error *err);
 
-void pl_torch_tensors_free(pl_torch_tensors *tensors);
+void plk_torch_tensors_free(plk_torch_tensors *tensors);
 
 #endif

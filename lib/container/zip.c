@@ -40,13 +40,13 @@ static bool has_signature(const uint8_t *bytes, unsigned third, unsigned fourth)
     return bytes[0] == 'P' && bytes[1] == 'K' && bytes[2] == third && bytes[3] == fourth;
 }
 
-bool pl_zip_has_prefix(const uint8_t *bytes, size_t size_bytes)
+bool plk_zip_has_prefix(const uint8_t *bytes, size_t size_bytes)
 {
     return size_bytes >= 4 && (has_signature(bytes, 3, 4) || has_signature(bytes, 5, 6));
 }
 
 /* The end record is the last one whose comment ends with the file. */
-static bool find_end(const pl_zip *zip, uint64_t *end)
+static bool find_end(const plk_zip *zip, uint64_t *end)
 {
     if (zip->size_bytes < END_BYTES)
         return false;
@@ -62,17 +62,17 @@ static bool find_end(const pl_zip *zip, uint64_t *end)
 }
 
 /* The larger record, if there is one: *end becomes its offset. */
-static pluck_status read_end64(pl_zip *zip, uint64_t *end, uint64_t *size, uint64_t *offset,
+static pluck_status read_end64(plk_zip *zip, uint64_t *end, uint64_t *size, uint64_t *offset,
                                pluck_error *err)
 {
     const uint8_t *locator = zip->bytes + (*end - LOCATOR_BYTES);
     const uint64_t at = read_u64(locator + 8);
     if (at > *end - LOCATOR_BYTES || *end - LOCATOR_BYTES - at < END64_BYTES ||
         !has_signature(zip->bytes + at, 6, 6))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: the zip64 locator at byte %" PRIu64 " points to byte %" PRIu64
-                       ", where no end record is",
-                       zip->where, *end - LOCATOR_BYTES, at);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: the zip64 locator at byte %" PRIu64 " points to byte %" PRIu64
+                        ", where no end record is",
+                        zip->where, *end - LOCATOR_BYTES, at);
     const uint8_t *bytes = zip->bytes + at;
     zip->n_members = read_u64(bytes + 32);
     *size = read_u64(bytes + 40);
@@ -81,14 +81,14 @@ static pluck_status read_end64(pl_zip *zip, uint64_t *end, uint64_t *size, uint6
     return PLUCK_OK;
 }
 
-pluck_status pl_zip_open(pl_zip *zip, const uint8_t *bytes, uint64_t size_bytes, const char *where,
-                         pluck_error *err)
+pluck_status plk_zip_open(plk_zip *zip, const uint8_t *bytes, uint64_t size_bytes,
+                          const char *where, pluck_error *err)
 {
     uint64_t end = 0;
-    *zip = (pl_zip){.bytes = bytes, .size_bytes = size_bytes, .where = where};
+    *zip = (plk_zip){.bytes = bytes, .size_bytes = size_bytes, .where = where};
     if (!find_end(zip, &end))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: truncated: no ZIP end record in the last bytes of the file", where);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: truncated: no ZIP end record in the last bytes of the file", where);
     const uint8_t *record = bytes + end;
     uint64_t size = read_u32(record + 12), offset = read_u32(record + 16);
     zip->n_members = read_u16(record + 10);
@@ -99,22 +99,22 @@ pluck_status pl_zip_open(pl_zip *zip, const uint8_t *bytes, uint64_t size_bytes,
             return status;
     }
     if (offset > end || size > end - offset)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: the ZIP directory of %" PRIu64 " bytes at byte %" PRIu64
-                       " does not end before its end record at byte %" PRIu64,
-                       where, size, offset, end);
-    if (zip->n_members > PL_ZIP_MAX_MEMBERS || zip->n_members > size / ENTRY_BYTES)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: a ZIP directory of %" PRIu64 " bytes with %" PRIu64
-                       " members: expected %d bytes or more each, and at most %d members",
-                       where, size, zip->n_members, ENTRY_BYTES, PL_ZIP_MAX_MEMBERS);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: the ZIP directory of %" PRIu64 " bytes at byte %" PRIu64
+                        " does not end before its end record at byte %" PRIu64,
+                        where, size, offset, end);
+    if (zip->n_members > PLK_ZIP_MAX_MEMBERS || zip->n_members > size / ENTRY_BYTES)
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: a ZIP directory of %" PRIu64 " bytes with %" PRIu64
+                        " members: expected %d bytes or more each, and at most %d members",
+                        where, size, zip->n_members, ENTRY_BYTES, PLK_ZIP_MAX_MEMBERS);
     zip->directory_begin = offset;
     zip->directory_end = offset + size;
     return PLUCK_OK;
 }
 
 /* Takes the 64-bit numbers that stand for those that are all ones. false: one is missing. */
-static bool read_extra(const uint8_t *extra, size_t length, pl_zip_member *member, uint64_t *local)
+static bool read_extra(const uint8_t *extra, size_t length, plk_zip_member *member, uint64_t *local)
 {
     uint64_t *const wide[] = {&member->size_bytes, &member->packed_size_bytes, local};
     size_t n_wanted = 0;
@@ -143,28 +143,29 @@ static bool read_extra(const uint8_t *extra, size_t length, pl_zip_member *membe
 }
 
 /* Where the packed bytes begin, from the local header. */
-static pluck_status find_bytes(const pl_zip *zip, uint64_t local, pl_zip_member *member,
+static pluck_status find_bytes(const plk_zip *zip, uint64_t local, plk_zip_member *member,
                                pluck_error *err)
 {
     const uint64_t end = zip->directory_begin;
     const int length = (int)(member->name_length < 40 ? member->name_length : 40);
     if (local > end || end - local < LOCAL_BYTES || !has_signature(zip->bytes + local, 3, 4))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: member '%.*s': no local ZIP header at byte %" PRIu64, zip->where,
-                       length, member->name, local);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: member '%.*s': no local ZIP header at byte %" PRIu64, zip->where,
+                        length, member->name, local);
     const uint64_t skip = LOCAL_BYTES + (uint64_t)read_u16(zip->bytes + local + 26) +
                           read_u16(zip->bytes + local + 28);
     if (end - local < skip || end - local - skip < member->packed_size_bytes)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: member '%.*s': its %" PRIu64 " bytes from offset %" PRIu64
-                       " do not end before the ZIP directory at byte %" PRIu64,
-                       zip->where, length, member->name, member->packed_size_bytes, local + skip,
-                       end);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: member '%.*s': its %" PRIu64 " bytes from offset %" PRIu64
+                        " do not end before the ZIP directory at byte %" PRIu64,
+                        zip->where, length, member->name, member->packed_size_bytes, local + skip,
+                        end);
     member->offset_bytes = local + skip;
     return PLUCK_OK;
 }
 
-pluck_status pl_zip_next(const pl_zip *zip, uint64_t *at, pl_zip_member *member, pluck_error *err)
+pluck_status plk_zip_next(const plk_zip *zip, uint64_t *at, plk_zip_member *member,
+                          pluck_error *err)
 {
     const uint8_t *entry = zip->bytes + *at;
     const uint64_t left = zip->directory_end - *at;
@@ -172,25 +173,25 @@ pluck_status pl_zip_next(const pl_zip *zip, uint64_t *at, pl_zip_member *member,
     if (left >= ENTRY_BYTES)
         total += (uint64_t)read_u16(entry + 28) + read_u16(entry + 30) + read_u16(entry + 32);
     if (left < total || !has_signature(entry, 1, 2))
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: no whole ZIP directory entry at byte %" PRIu64,
-                       zip->where, *at);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: no whole ZIP directory entry at byte %" PRIu64,
+                        zip->where, *at);
     const size_t name_length = read_u16(entry + 28), extra_length = read_u16(entry + 30);
     const char *name = (const char *)entry + ENTRY_BYTES;
-    *member = (pl_zip_member){.name = name,
-                              .name_length = name_length,
-                              .method = read_u16(entry + 10),
-                              .crc = read_u32(entry + 16),
-                              .packed_size_bytes = read_u32(entry + 20),
-                              .size_bytes = read_u32(entry + 24)};
+    *member = (plk_zip_member){.name = name,
+                               .name_length = name_length,
+                               .method = read_u16(entry + 10),
+                               .crc = read_u32(entry + 16),
+                               .packed_size_bytes = read_u32(entry + 20),
+                               .size_bytes = read_u32(entry + 24)};
     uint64_t local = read_u32(entry + 42);
     const int length = (int)(name_length < 40 ? name_length : 40);
     if (read_u16(entry + 8) & FLAG_ENCRYPTED)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: member '%.*s' is encrypted", zip->where, length,
-                       name);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: member '%.*s' is encrypted", zip->where, length,
+                        name);
     if (!read_extra(entry + ENTRY_BYTES + name_length, extra_length, member, &local))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: member '%.*s': its 64-bit sizes are missing in the ZIP directory",
-                       zip->where, length, name);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: member '%.*s': its 64-bit sizes are missing in the ZIP directory",
+                        zip->where, length, name);
     *at += total;
     return find_bytes(zip, local, member, err);
 }

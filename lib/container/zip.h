@@ -18,38 +18,39 @@
  *   local header     30 bytes: "PK\3\4"; 22 bytes as above; lengths of name and extra (u16); name
  *                    and extra; then the packed bytes
  */
-#ifndef PL_ZIP_H
-#define PL_ZIP_H
+#ifndef PLK_ZIP_H
+#define PLK_ZIP_H
 
 #include <pluck/base.h>
 
-enum { PL_ZIP_STORED = 0, PL_ZIP_DEFLATED = 8, PL_ZIP_MAX_MEMBERS = 1 << 16 };
+enum { PLK_ZIP_STORED = 0, PLK_ZIP_DEFLATED = 8, PLK_ZIP_MAX_MEMBERS = 1 << 16 };
 
-typedef struct pl_zip {
+typedef struct plk_zip {
     const uint8_t *bytes; /* the whole file */
     uint64_t size_bytes;
     const char *where; /* for messages */
     uint64_t directory_begin, directory_end;
     uint64_t n_members;
-} pl_zip;
+} plk_zip;
 
-typedef struct pl_zip_member {
+typedef struct plk_zip_member {
     const char *name; /* in the file, not terminated */
     size_t name_length;
     unsigned method;
     uint32_t crc;
     uint64_t packed_size_bytes, size_bytes;
     uint64_t offset_bytes; /* of the packed bytes, which are inside of the file */
-} pl_zip_member;
+} plk_zip_member;
 
-bool pl_zip_has_prefix(const uint8_t *bytes, size_t size_bytes);
+bool plk_zip_has_prefix(const uint8_t *bytes, size_t size_bytes);
 
 /* Finds the directory. bytes and where must outlive zip; nothing is allocated. */
-pluck_status pl_zip_open(pl_zip *zip, const uint8_t *bytes, uint64_t size_bytes, const char *where,
-                         pluck_error *err);
+pluck_status plk_zip_open(plk_zip *zip, const uint8_t *bytes, uint64_t size_bytes,
+                          const char *where, pluck_error *err);
 
 /* The member whose entry begins at *at, which is directory_begin at first; moves *at to the next
  * one. There are n_members of them. */
-pluck_status pl_zip_next(const pl_zip *zip, uint64_t *at, pl_zip_member *member, pluck_error *err);
+pluck_status plk_zip_next(const plk_zip *zip, uint64_t *at, plk_zip_member *member,
+                          pluck_error *err);
 
 #endif

@@ -20,9 +20,9 @@
 /* By so much of a stream text is told from raw values. */
 #define TEXT_BYTES ((size_t)256)
 
-static const pl_dump_reader *const readers[] = {
-    &pl_dump_npy,  &pl_dump_safetensors, &pl_dump_torch, &pl_dump_npz, &pl_dump_llama_kl,
-    &pl_dump_json, &pl_dump_jsonl,       &pl_dump_text,  &pl_dump_raw, NULL,
+static const plk_dump_reader *const readers[] = {
+    &plk_dump_npy,  &plk_dump_safetensors, &plk_dump_torch, &plk_dump_npz, &plk_dump_llama_kl,
+    &plk_dump_json, &plk_dump_jsonl,       &plk_dump_text,  &plk_dump_raw, NULL,
 };
 
 const char *pluck_dump_format_name(pluck_dump_format format)
@@ -38,18 +38,18 @@ const char *pluck_dump_format_name(pluck_dump_format format)
 static pluck_status check_options(const pluck_dump_options *options, pluck_error *err)
 {
     if (!pluck_dump_format_name(options->format))
-        return pl_fail(err, PLUCK_ERR_INVALID, "format %d is no pluck_dump_format",
-                       (int)options->format);
+        return plk_fail(err, PLUCK_ERR_INVALID, "format %d is no pluck_dump_format",
+                        (int)options->format);
     if (!pluck_dtype_name(options->raw_dtype))
-        return pl_fail(err, PLUCK_ERR_INVALID, "raw_dtype %d is no pluck_dtype",
-                       (int)options->raw_dtype);
+        return plk_fail(err, PLUCK_ERR_INVALID, "raw_dtype %d is no pluck_dtype",
+                        (int)options->raw_dtype);
     if (options->raw_n_vocab > PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%u raw values a row are more than %u",
-                       (unsigned)options->raw_n_vocab, (unsigned)PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%u raw values a row are more than %u",
+                        (unsigned)options->raw_n_vocab, (unsigned)PLUCK_MAX_VOCAB);
     if (options->format == PLUCK_DUMP_RAW && options->raw_n_vocab == 0)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "raw values were asked for without the number of values a row, 1 to %u",
-                       (unsigned)PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "raw values were asked for without the number of values a row, 1 to %u",
+                        (unsigned)PLUCK_MAX_VOCAB);
     return PLUCK_OK;
 }
 
@@ -122,13 +122,13 @@ static const foreign_format *find_foreign(const uint8_t *bytes, size_t size_byte
     return NULL;
 }
 
-static pluck_status fail_unknown(const pl_source *source, const uint8_t *bytes, size_t size_bytes,
+static pluck_status fail_unknown(const plk_source *source, const uint8_t *bytes, size_t size_bytes,
                                  pluck_error *err)
 {
     const foreign_format *f = find_foreign(bytes, size_bytes, 0);
     if (f)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is %s, which is not read; %s", source->label,
-                       f->name, f->advice);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: is %s, which is not read; %s", source->label,
+                        f->name, f->advice);
     char begins[16] = "", known[192] = "", raw[64] = "";
     size_t used = 0;
     for (size_t i = 0; i < size_bytes && i < 4; i++)
@@ -144,9 +144,9 @@ static pluck_status fail_unknown(const pl_source *source, const uint8_t *bytes, 
                   source->size_bytes / 4 <= PLUCK_MAX_VOCAB;
     (void)snprintf(raw, sizeof raw, is_row ? "%llu if it is one row of f32" : "N",
                    (unsigned long long)(source->size_bytes / 4));
-    return pl_fail(err, PLUCK_ERR_FORMAT,
-                   "%s: unknown format (begins with%s): expected %s (--vocab-size %s)",
-                   source->label, begins, known, raw);
+    return plk_fail(err, PLUCK_ERR_FORMAT,
+                    "%s: unknown format (begins with%s): expected %s (--vocab-size %s)",
+                    source->label, begins, known, raw);
 }
 
 /* Whether raw values may be read without having been asked for by name. */
@@ -157,8 +157,8 @@ static bool may_be_raw(const uint8_t *bytes, size_t size_bytes)
 }
 
 /* The one that is asked for, or that recognises the content; NULL: none. */
-static const pl_dump_reader *find_reader(const uint8_t *bytes, size_t size_bytes,
-                                         const pluck_dump_options *options)
+static const plk_dump_reader *find_reader(const uint8_t *bytes, size_t size_bytes,
+                                          const pluck_dump_options *options)
 {
     for (size_t i = 0; readers[i]; i++)
         if (options->format == PLUCK_DUMP_AUTO
@@ -175,7 +175,7 @@ static const pl_dump_reader *find_reader(const uint8_t *bytes, size_t size_bytes
 static bool may_be_text(const uint8_t *bytes, size_t size_bytes)
 {
     for (size_t i = 0; i < size_bytes; i++)
-        if (bytes[i] < 0x20 && !pl_is_space(bytes[i]))
+        if (bytes[i] < 0x20 && !plk_is_space(bytes[i]))
             return false;
     return true;
 }
@@ -183,34 +183,34 @@ static bool may_be_text(const uint8_t *bytes, size_t size_bytes)
 static bool is_blank(const uint8_t *bytes, size_t size_bytes)
 {
     for (size_t i = 0; i < size_bytes; i++)
-        if (!pl_is_space(bytes[i]))
+        if (!plk_is_space(bytes[i]))
             return false;
     return true;
 }
 
 static bool begins_json(const uint8_t *bytes, size_t size_bytes)
 {
-    size_t at = pl_mark_bytes(bytes, size_bytes);
-    while (at < size_bytes && pl_is_space(bytes[at]))
+    size_t at = plk_mark_bytes(bytes, size_bytes);
+    while (at < size_bytes && plk_is_space(bytes[at]))
         at++;
     return at < size_bytes && (bytes[at] == '{' || bytes[at] == '[');
 }
 
 /* Of a stream that may be text or raw values as much as tells them apart; not of JSON, whose writer
  * may wait for an answer to its first line. */
-static pluck_status peek_text(pl_source *source, const uint8_t **bytes, size_t *size_bytes,
+static pluck_status peek_text(plk_source *source, const uint8_t **bytes, size_t *size_bytes,
                               pluck_error *err)
 {
     bool ended = false;
     pluck_status status = PLUCK_OK;
     while (status == PLUCK_OK && !ended && *size_bytes < TEXT_BYTES &&
            may_be_text(*bytes, *size_bytes) && !begins_json(*bytes, *size_bytes))
-        status = pl_source_peek_more(source, bytes, size_bytes, &ended, err);
+        status = plk_source_peek_more(source, bytes, size_bytes, &ended, err);
     return status;
 }
 
 /* Of a stream that may be JSON the first line, which tells a row from the answer of a server. */
-static pluck_status peek_line(pl_source *source, const uint8_t **bytes, size_t *size_bytes,
+static pluck_status peek_line(plk_source *source, const uint8_t **bytes, size_t *size_bytes,
                               pluck_error *err)
 {
     bool ended = false;
@@ -221,7 +221,7 @@ static pluck_status peek_line(pl_source *source, const uint8_t **bytes, size_t *
             *size_bytes > MAX_UNPACKED_BYTES)
             return PLUCK_OK;
         searched = *size_bytes;
-        pluck_status status = pl_source_peek_more(source, bytes, size_bytes, &ended, err);
+        pluck_status status = plk_source_peek_more(source, bytes, size_bytes, &ended, err);
         if (status != PLUCK_OK)
             return status;
     }
@@ -233,13 +233,13 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
 {
     const uint8_t *bytes = NULL;
     size_t size_bytes = 0;
-    pluck_status status = pl_gzip_unpack(&dump->source, MAX_UNPACKED_BYTES, err);
+    pluck_status status = plk_gzip_unpack(&dump->source, MAX_UNPACKED_BYTES, err);
     if (status == PLUCK_OK)
-        status = pl_source_peek(&dump->source, PL_SNIFF_BYTES, &bytes, &size_bytes, err);
+        status = plk_source_peek(&dump->source, PLK_SNIFF_BYTES, &bytes, &size_bytes, err);
     if (status != PLUCK_OK)
         return status;
     if (size_bytes == 0)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", dump->source.label);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: is empty", dump->source.label);
     if (!dump->source.streamed)
         size_bytes = (size_t)dump->source.size_bytes;
     bool is_guessed = dump->source.streamed && options->format == PLUCK_DUMP_AUTO;
@@ -253,9 +253,9 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
     if (status != PLUCK_OK)
         return status;
     dump->reader = find_reader(bytes, size_bytes, options);
-    if (!is_seen && dump->reader != &pl_dump_json && dump->reader != &pl_dump_jsonl) {
+    if (!is_seen && dump->reader != &plk_dump_json && dump->reader != &plk_dump_jsonl) {
         /* Of other text a line says too little. */
-        status = pl_source_load(&dump->source, MAX_UNPACKED_BYTES, err);
+        status = plk_source_load(&dump->source, MAX_UNPACKED_BYTES, err);
         if (status != PLUCK_OK)
             return status;
         bytes = dump->source.bytes;
@@ -265,9 +265,9 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
     if (!dump->reader)
         return fail_unknown(&dump->source, bytes, size_bytes, err);
     if (options->tensor && !dump->reader->has_tensors)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: tensor '%s' was asked for, but the tensors of format %s have no names",
-                       dump->source.label, options->tensor, dump->reader->name);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: tensor '%s' was asked for, but the tensors of format %s have no names",
+                        dump->source.label, options->tensor, dump->reader->name);
     return PLUCK_OK;
 }
 
@@ -279,9 +279,9 @@ static pluck_status finish_open(pluck_dump **out, pluck_dump *dump,
     if (status == PLUCK_OK) {
         dump->info.format = dump->reader->format;
         dump->info.streamed = dump->source.streamed;
-        const pl_fp_state fp = pl_fp_enter_text();
+        const plk_fp_state fp = plk_fp_enter_text();
         status = dump->reader->open(dump, options, err);
-        pl_fp_leave(fp);
+        plk_fp_leave(fp);
     }
     if (status)
         pluck_dump_close(&dump);
@@ -294,10 +294,10 @@ static pluck_status allocate(pluck_dump **dump, const pluck_dump_options *option
     pluck_status status = check_options(options, err);
     if (status)
         return status;
-    const pluck_allocator allocator = pl_allocator_or_default(options->allocator);
-    *dump = pl_alloc_zero(&allocator, 1, sizeof **dump);
+    const pluck_allocator allocator = plk_allocator_or_default(options->allocator);
+    *dump = plk_alloc_zero(&allocator, 1, sizeof **dump);
     if (!*dump)
-        return pl_fail_nomem(err, sizeof **dump);
+        return plk_fail_nomem(err, sizeof **dump);
     (*dump)->allocator = allocator;
     return PLUCK_OK;
 }
@@ -307,35 +307,35 @@ pluck_status pluck_dump_open(pluck_dump **out, const char *path, const pluck_dum
 {
     static const pluck_dump_options defaults = {0};
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_open: out is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_open: out is NULL");
     *out = NULL;
     if (!path)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_open: path is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_open: path is NULL");
     if (!options)
         options = &defaults;
     pluck_dump *dump = NULL;
     pluck_status status = allocate(&dump, options, err);
     if (status)
         return status;
-    status = pl_source_open(&dump->source, path, options->no_map, &dump->allocator, err);
+    status = plk_source_open(&dump->source, path, options->no_map, &dump->allocator, err);
     if (status) {
         const pluck_allocator allocator = dump->allocator;
-        pl_free(&allocator, dump);
+        plk_free(&allocator, dump);
         return status;
     }
     return finish_open(out, dump, options, err);
 }
 
-pluck_status pl_dump_open_memory(pluck_dump **out, const char *name, const void *bytes,
-                                 size_t size_bytes, bool streamed,
-                                 const pluck_dump_options *options, pluck_error *err)
+pluck_status plk_dump_open_memory(pluck_dump **out, const char *name, const void *bytes,
+                                  size_t size_bytes, bool streamed,
+                                  const pluck_dump_options *options, pluck_error *err)
 {
     *out = NULL;
     pluck_dump *dump = NULL;
     pluck_status status = allocate(&dump, options, err);
     if (status)
         return status;
-    pl_source_open_memory(&dump->source, name, bytes, size_bytes, streamed, &dump->allocator);
+    plk_source_open_memory(&dump->source, name, bytes, size_bytes, streamed, &dump->allocator);
     return finish_open(out, dump, options, err);
 }
 
@@ -346,9 +346,9 @@ void pluck_dump_close(pluck_dump **dump)
     pluck_dump *closing = *dump;
     if (closing->reader)
         closing->reader->close(closing);
-    pl_source_close(&closing->source);
+    plk_source_close(&closing->source);
     const pluck_allocator allocator = closing->allocator;
-    pl_free(&allocator, closing);
+    plk_free(&allocator, closing);
     *dump = NULL;
 }
 
@@ -360,9 +360,9 @@ pluck_dump_info pluck_dump_get_info(const pluck_dump *dump)
 static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, pluck_dump_row *read,
                              pluck_error *err)
 {
-    const pl_fp_state fp = pl_fp_enter_text();
+    const plk_fp_state fp = plk_fp_enter_text();
     pluck_status status = dump->reader->read(dump, row, scratch, read, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }
 
@@ -370,8 +370,8 @@ pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch, plu
                              pluck_error *err)
 {
     if (!dump || !logits)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_read: %s is NULL",
-                       dump ? "logits" : "dump");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_read: %s is NULL",
+                        dump ? "logits" : "dump");
     pluck_dump_row read = {{0}, PLUCK_NO_TOKEN};
     pluck_status status = read_row(dump, row, scratch, &read, err);
     if (status == PLUCK_OK)
@@ -383,8 +383,8 @@ pluck_status pluck_dump_read_row(pluck_dump *dump, uint64_t row, float *scratch,
                                  pluck_dump_row *row_out, pluck_error *err)
 {
     if (!dump || !row_out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_read_row: %s is NULL",
-                       dump ? "row_out" : "dump");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_read_row: %s is NULL",
+                        dump ? "row_out" : "dump");
     pluck_dump_row read = {{0}, PLUCK_NO_TOKEN};
     pluck_status status = read_row(dump, row, scratch, &read, err);
     if (status == PLUCK_OK)

@@ -31,7 +31,7 @@ struct pluck_dump_writer {
     pluck_allocator allocator;
     pluck_dump_writer_options options;
     char *path, *targets_path, *tensor; /* copies; tensor as JSON writes it */
-    pl_new_file rows, targets;
+    plk_new_file rows, targets;
     bool has_rows, has_targets;    /* which files are open */
     char row_axes[ROW_AXES_BYTES]; /* "20,2": the axes of the rows; "": one, or too many to write */
     char *header;
@@ -46,24 +46,24 @@ static pluck_status check_options(const pluck_dump_writer_options *options, pluc
 {
     if (options->format != PLUCK_DUMP_NPY && options->format != PLUCK_DUMP_SAFETENSORS &&
         options->format != PLUCK_DUMP_JSONL)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "format %d cannot be written: expected PLUCK_DUMP_NPY, "
-                       "PLUCK_DUMP_SAFETENSORS or PLUCK_DUMP_JSONL",
-                       (int)options->format);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "format %d cannot be written: expected PLUCK_DUMP_NPY, "
+                        "PLUCK_DUMP_SAFETENSORS or PLUCK_DUMP_JSONL",
+                        (int)options->format);
     if (!pluck_dtype_name(options->dtype))
-        return pl_fail(err, PLUCK_ERR_INVALID, "dtype %d is no pluck_dtype", (int)options->dtype);
+        return plk_fail(err, PLUCK_ERR_INVALID, "dtype %d is no pluck_dtype", (int)options->dtype);
     if (options->n_vocab < 1 || options->n_vocab > PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_INVALID, "n_vocab is %" PRIu32 ", expected 1 to %" PRIu32,
-                       options->n_vocab, PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab is %" PRIu32 ", expected 1 to %" PRIu32,
+                        options->n_vocab, PLUCK_MAX_VOCAB);
     return PLUCK_OK;
 }
 
 static pluck_status copy_text(pluck_dump_writer *w, const char *text, char **copy, pluck_error *err)
 {
     const size_t size = strlen(text) + 1;
-    *copy = pl_alloc(&w->allocator, size, 1);
+    *copy = plk_alloc(&w->allocator, size, 1);
     if (!*copy)
-        return pl_fail_nomem(err, size);
+        return plk_fail_nomem(err, size);
     memcpy(*copy, text, size);
     return PLUCK_OK;
 }
@@ -72,9 +72,9 @@ static pluck_status copy_text(pluck_dump_writer *w, const char *text, char **cop
 static pluck_status escape_name(pluck_dump_writer *w, const char *name, pluck_error *err)
 {
     const size_t capacity = 6 * strlen(name) + 1;
-    w->tensor = pl_alloc(&w->allocator, capacity, 1);
+    w->tensor = plk_alloc(&w->allocator, capacity, 1);
     if (!w->tensor)
-        return pl_fail_nomem(err, capacity);
+        return plk_fail_nomem(err, capacity);
     char *out = w->tensor;
     for (; *name; name++) {
         const unsigned char c = (unsigned char)*name;
@@ -100,10 +100,10 @@ static pluck_status take_row_axes(pluck_dump_writer *w, const pluck_dump_writer_
     if (options->n_row_axes == 0 || !options->row_axes)
         return PLUCK_OK;
     for (size_t i = 0; i < options->n_row_axes && fits; i++)
-        fits = pl_mul_u64(n, options->row_axes[i], &n);
+        fits = plk_mul_u64(n, options->row_axes[i], &n);
     if (!fits || n != options->n_rows)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: row_axes are not %llu rows", w->path,
-                       (unsigned long long)options->n_rows);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row_axes are not %llu rows", w->path,
+                        (unsigned long long)options->n_rows);
     for (size_t i = 0; i < options->n_row_axes && used < sizeof w->row_axes; i++)
         used += (size_t)snprintf(w->row_axes + used, sizeof w->row_axes - used, "%s%llu",
                                  i > 0 ? "," : "", (unsigned long long)options->row_axes[i]);
@@ -165,7 +165,7 @@ static void make_header(pluck_dump_writer *w, uint64_t n_rows)
 static pluck_status open_rows(pluck_dump_writer *w, const pluck_dump_writer_options *options,
                               pluck_error *err)
 {
-    pluck_status status = pl_new_file_open(&w->rows, w->path, &w->allocator, err);
+    pluck_status status = plk_new_file_open(&w->rows, w->path, &w->allocator, err);
     w->has_rows = status == PLUCK_OK;
     if (status || options->format == PLUCK_DUMP_JSONL)
         return status;
@@ -179,18 +179,18 @@ static pluck_status open_rows(pluck_dump_writer *w, const pluck_dump_writer_opti
     }
     const bool is_known = options->n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     if (!is_known && !w->rows.temporary)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: a pipe is written once, and the header of %s says how many rows there "
-                       "are: n_rows has to be known",
-                       w->path, pluck_dump_format_name(options->format));
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: a pipe is written once, and the header of %s says how many rows there "
+                        "are: n_rows has to be known",
+                        w->path, pluck_dump_format_name(options->format));
     status = take_row_axes(w, options, err);
     if (status != PLUCK_OK)
         return status;
-    w->header = pl_alloc(&w->allocator, w->header_size_bytes, 1);
+    w->header = plk_alloc(&w->allocator, w->header_size_bytes, 1);
     if (!w->header)
-        return pl_fail_nomem(err, w->header_size_bytes);
+        return plk_fail_nomem(err, w->header_size_bytes);
     make_header(w, is_known ? options->n_rows : 0);
-    return pl_new_file_write(&w->rows, w->header, w->header_size_bytes, err);
+    return plk_new_file_write(&w->rows, w->header, w->header_size_bytes, err);
 }
 
 static pluck_status open_targets(pluck_dump_writer *w, const pluck_dump_writer_options *options,
@@ -198,40 +198,40 @@ static pluck_status open_targets(pluck_dump_writer *w, const pluck_dump_writer_o
 {
     char header[NPY_HEADER_BYTES];
     const bool is_known = options->n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
-    pluck_status status = pl_new_file_open(&w->targets, w->targets_path, &w->allocator, err);
+    pluck_status status = plk_new_file_open(&w->targets, w->targets_path, &w->allocator, err);
     w->has_targets = status == PLUCK_OK;
     if (status)
         return status;
-    if (w->rows.place.kind != PL_PLACE_DEVICE &&
-        pl_place_is_same(&w->rows.place, &w->targets.place))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s and %s: are the same file; rows and targets need one each", w->path,
-                       w->targets_path);
+    if (w->rows.place.kind != PLK_PLACE_DEVICE &&
+        plk_place_is_same(&w->rows.place, &w->targets.place))
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s and %s: are the same file; rows and targets need one each", w->path,
+                        w->targets_path);
     if (!is_known && !w->targets.temporary)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: a pipe is written once, and the header says how many targets there "
-                       "are: n_rows has to be known",
-                       w->targets_path);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: a pipe is written once, and the header says how many targets there "
+                        "are: n_rows has to be known",
+                        w->targets_path);
     make_npy_header("<i4", "", is_known ? options->n_rows : 0, 0, header);
-    return pl_new_file_write(&w->targets, header, sizeof header, err);
+    return plk_new_file_write(&w->targets, header, sizeof header, err);
 }
 
 pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const char *path,
                                       const pluck_dump_writer_options *options, pluck_error *err)
 {
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_create: out is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_create: out is NULL");
     *out = NULL;
     if (!path || !options)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_create: %s is NULL",
-                       path ? "options" : "path");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_create: %s is NULL",
+                        path ? "options" : "path");
     pluck_status status = check_options(options, err);
     if (status)
         return status;
-    const pluck_allocator allocator = pl_allocator_or_default(options->allocator);
-    pluck_dump_writer *w = pl_alloc_zero(&allocator, 1, sizeof *w);
+    const pluck_allocator allocator = plk_allocator_or_default(options->allocator);
+    pluck_dump_writer *w = plk_alloc_zero(&allocator, 1, sizeof *w);
     if (!w)
-        return pl_fail_nomem(err, sizeof *w);
+        return plk_fail_nomem(err, sizeof *w);
     w->allocator = allocator;
     w->options = *options;
     status = copy_text(w, path, &w->path, err);
@@ -254,9 +254,9 @@ static pluck_status write_binary(pluck_dump_writer *w, const pluck_logits *logit
     pluck_status status = PLUCK_OK;
     for (size_t i = 0; i < logits->n_vocab && status == PLUCK_OK; i += STEP_VALUES) {
         const size_t left = logits->n_vocab - i, n = left < STEP_VALUES ? left : STEP_VALUES;
-        pl_store((const uint8_t *)logits->data + i * from_size, logits->dtype, n, w->options.dtype,
-                 w->step);
-        status = pl_new_file_write(&w->rows, w->step, n * to_size, err);
+        plk_store((const uint8_t *)logits->data + i * from_size, logits->dtype, n, w->options.dtype,
+                  w->step);
+        status = plk_new_file_write(&w->rows, w->step, n * to_size, err);
     }
     return status;
 }
@@ -266,32 +266,32 @@ static double value_at(const pluck_dump_writer *w, const pluck_logits *logits, s
     uint8_t stored[sizeof(float)];
     uint16_t half;
     double value;
-    pl_store((const uint8_t *)logits->data + i * pluck_dtype_size_bytes(logits->dtype),
-             logits->dtype, 1, w->options.dtype, stored);
+    plk_store((const uint8_t *)logits->data + i * pluck_dtype_size_bytes(logits->dtype),
+              logits->dtype, 1, w->options.dtype, stored);
     if (w->options.dtype == PLUCK_F32) {
         const uint32_t bits = (uint32_t)stored[0] | (uint32_t)stored[1] << 8 |
                               (uint32_t)stored[2] << 16 | (uint32_t)stored[3] << 24;
-        pl_widen_double(&bits, PLUCK_F32, 1, &value);
+        plk_widen_double(&bits, PLUCK_F32, 1, &value);
         return value;
     }
     half = (uint16_t)(stored[0] | stored[1] << 8);
-    pl_widen_double(&half, w->options.dtype, 1, &value);
+    plk_widen_double(&half, w->options.dtype, 1, &value);
     return value;
 }
 
 static pluck_status write_json(pluck_dump_writer *w, const pluck_dump_row *row, pluck_error *err)
 {
     const pluck_logits *logits = &row->logits;
-    char text[PL_NUMBER_TEXT_BYTES + 16];
+    char text[PLK_NUMBER_TEXT_BYTES + 16];
     for (size_t i = 0; i < logits->n_vocab; i++) {
         const double value = value_at(w, logits, i);
         if (isnan(value) || value == (double)INFINITY)
-            return pl_fail(err, PLUCK_ERR_NAN,
-                           "%s: row %" PRIu64 ": the logit of token %zu is %s, which JSON cannot "
-                           "hold",
-                           w->path, w->n_written, i, isnan(value) ? "NaN" : "+inf");
+            return plk_fail(err, PLUCK_ERR_NAN,
+                            "%s: row %" PRIu64 ": the logit of token %zu is %s, which JSON cannot "
+                            "hold",
+                            w->path, w->n_written, i, isnan(value) ? "NaN" : "+inf");
     }
-    pluck_status status = pl_new_file_write(&w->rows, "{\"logits\":[", 11, err);
+    pluck_status status = plk_new_file_write(&w->rows, "{\"logits\":[", 11, err);
     for (size_t i = 0; i < logits->n_vocab && status == PLUCK_OK; i++) {
         const double value = value_at(w, logits, i);
         char *number = text;
@@ -300,35 +300,35 @@ static pluck_status write_json(pluck_dump_writer *w, const pluck_dump_row *row, 
         if (value == -(double)INFINITY)
             memcpy(number, "null", 5);
         else
-            pl_number_write_float((float)value, number);
-        status = pl_new_file_write(&w->rows, text, strlen(text), err);
+            plk_number_write_float((float)value, number);
+        status = plk_new_file_write(&w->rows, text, strlen(text), err);
     }
     const bool has_target = row->target != PLUCK_NO_TOKEN;
     (void)snprintf(text, sizeof text, has_target ? "],\"target\":%d}\n" : "]}\n", (int)row->target);
-    return status ? status : pl_new_file_write(&w->rows, text, strlen(text), err);
+    return status ? status : plk_new_file_write(&w->rows, text, strlen(text), err);
 }
 
 static pluck_status check_row(const pluck_dump_writer *w, const pluck_dump_row *row,
                               pluck_error *err)
 {
     if (w->failure || w->finished)
-        return pl_fail(err, w->failure ? w->failure : PLUCK_ERR_INVALID, "%s: %s", w->path,
-                       w->finished ? "is finished" : "could not be written before");
+        return plk_fail(err, w->failure ? w->failure : PLUCK_ERR_INVALID, "%s: %s", w->path,
+                        w->finished ? "is finished" : "could not be written before");
     if (!row->logits.data || !pluck_dtype_name(row->logits.dtype) ||
         row->logits.n_vocab != w->options.n_vocab)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: row %" PRIu64 " has %" PRIu32 " values%s, expected %" PRIu32, w->path,
-                       w->n_written, row->logits.n_vocab, row->logits.data ? "" : " at NULL",
-                       w->options.n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: row %" PRIu64 " has %" PRIu32 " values%s, expected %" PRIu32, w->path,
+                        w->n_written, row->logits.n_vocab, row->logits.data ? "" : " at NULL",
+                        w->options.n_vocab);
     if (row->target < PLUCK_NO_TOKEN ||
         (row->target >= 0 && (uint32_t)row->target >= w->options.n_vocab))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: row %" PRIu64 ": the target %d is outside the vocabulary of %" PRIu32
-                       " tokens",
-                       w->path, w->n_written, (int)row->target, w->options.n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: row %" PRIu64 ": the target %d is outside the vocabulary of %" PRIu32
+                        " tokens",
+                        w->path, w->n_written, (int)row->target, w->options.n_vocab);
     if (w->n_written == w->options.n_rows)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: all of its %" PRIu64 " rows are written",
-                       w->path, w->n_written);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: all of its %" PRIu64 " rows are written",
+                        w->path, w->n_written);
     return PLUCK_OK;
 }
 
@@ -336,20 +336,20 @@ pluck_status pluck_dump_writer_write(pluck_dump_writer *w, const pluck_dump_row 
                                      pluck_error *err)
 {
     if (!w || !row)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_write: %s is NULL",
-                       w ? "row" : "writer");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_write: %s is NULL",
+                        w ? "row" : "writer");
     pluck_status status = check_row(w, row, err);
     if (status)
         return status;
-    const pl_fp_state fp = pl_fp_enter_text();
+    const plk_fp_state fp = plk_fp_enter_text();
     status = w->options.format == PLUCK_DUMP_JSONL ? write_json(w, row, err)
                                                    : write_binary(w, &row->logits, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     if (status == PLUCK_OK && w->has_targets) {
         uint8_t bytes[TARGET_BYTES];
         for (unsigned i = 0; i < TARGET_BYTES; i++)
             bytes[i] = (uint8_t)((uint32_t)row->target >> (8 * i));
-        status = pl_new_file_write(&w->targets, bytes, sizeof bytes, err);
+        status = plk_new_file_write(&w->targets, bytes, sizeof bytes, err);
     }
     if (status == PLUCK_ERR_IO)
         w->failure = status;
@@ -364,15 +364,15 @@ static pluck_status complete(pluck_dump_writer *w, pluck_error *err)
     pluck_status status = PLUCK_OK;
     if (w->options.n_rows == PLUCK_DUMP_ROWS_UNKNOWN && w->header) {
         make_header(w, w->n_written);
-        status = pl_new_file_rewrite(&w->rows, w->header, w->header_size_bytes, err);
+        status = plk_new_file_rewrite(&w->rows, w->header, w->header_size_bytes, err);
     }
     if (status == PLUCK_OK && w->options.n_rows == PLUCK_DUMP_ROWS_UNKNOWN && w->has_targets) {
         make_npy_header("<i4", "", w->n_written, 0, header);
-        status = pl_new_file_rewrite(&w->targets, header, sizeof header, err);
+        status = plk_new_file_rewrite(&w->targets, header, sizeof header, err);
     }
     if (status == PLUCK_OK && w->has_targets)
-        status = pl_new_file_complete(&w->targets, err);
-    return status == PLUCK_OK ? pl_new_file_complete(&w->rows, err) : status;
+        status = plk_new_file_complete(&w->targets, err);
+    return status == PLUCK_OK ? plk_new_file_complete(&w->rows, err) : status;
 }
 
 static pluck_status finish(pluck_dump_writer *w, pluck_error *err)
@@ -380,31 +380,32 @@ static pluck_status finish(pluck_dump_writer *w, pluck_error *err)
     pluck_error reason = {.status = PLUCK_OK};
     pluck_status status = complete(w, &reason);
     if (status == PLUCK_OK && w->has_targets)
-        status = pl_new_file_finish(&w->targets, &reason);
+        status = plk_new_file_finish(&w->targets, &reason);
     if (status == PLUCK_OK)
-        status = pl_new_file_finish(&w->rows, &reason);
+        status = plk_new_file_finish(&w->rows, &reason);
     if (status == PLUCK_OK)
         return PLUCK_OK;
     const char *done = NULL;
-    if (pl_new_file_is_finished(&w->rows))
+    if (plk_new_file_is_finished(&w->rows))
         done = w->path;
-    if (w->has_targets && pl_new_file_is_finished(&w->targets))
+    if (w->has_targets && plk_new_file_is_finished(&w->targets))
         done = w->targets_path;
-    return done ? pl_fail(err, status, "%s; completed: %s", reason.message, done)
-                : pl_fail(err, status, "%s", reason.message);
+    return done ? plk_fail(err, status, "%s; completed: %s", reason.message, done)
+                : plk_fail(err, status, "%s", reason.message);
 }
 
 pluck_status pluck_dump_writer_finish(pluck_dump_writer *w, pluck_error *err)
 {
     if (!w)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_finish: writer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_finish: writer is NULL");
     if (w->failure || w->finished)
-        return pl_fail(err, w->failure ? w->failure : PLUCK_ERR_INVALID, "%s: %s", w->path,
-                       w->finished ? "is finished" : "could not be written before");
+        return plk_fail(err, w->failure ? w->failure : PLUCK_ERR_INVALID, "%s: %s", w->path,
+                        w->finished ? "is finished" : "could not be written before");
     const bool is_known = w->options.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     if (w->n_written == 0 || (is_known && w->n_written != w->options.n_rows))
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: %" PRIu64 " rows were written, expected %s",
-                       w->path, w->n_written, is_known ? "the number that was said" : "at least 1");
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: %" PRIu64 " rows were written, expected %s",
+                        w->path, w->n_written,
+                        is_known ? "the number that was said" : "at least 1");
     const pluck_status status = finish(w, err);
     w->failure = status;
     w->finished = status == PLUCK_OK;
@@ -417,15 +418,15 @@ void pluck_dump_writer_destroy(pluck_dump_writer **writer)
         return;
     pluck_dump_writer *w = *writer;
     if (w->has_rows)
-        pl_new_file_close(&w->rows);
+        plk_new_file_close(&w->rows);
     if (w->has_targets)
-        pl_new_file_close(&w->targets);
-    pl_free(&w->allocator, w->path);
-    pl_free(&w->allocator, w->targets_path);
-    pl_free(&w->allocator, w->tensor);
-    pl_free(&w->allocator, w->header);
+        plk_new_file_close(&w->targets);
+    plk_free(&w->allocator, w->path);
+    plk_free(&w->allocator, w->targets_path);
+    plk_free(&w->allocator, w->tensor);
+    plk_free(&w->allocator, w->header);
     const pluck_allocator allocator = w->allocator;
-    pl_free(&allocator, w);
+    plk_free(&allocator, w);
     *writer = NULL;
 }
 

@@ -16,13 +16,13 @@
 
 enum { MAX_DEPTH = 64, FIRST_PLACES = 64, MAX_ID_DIGITS = 8 };
 
-static const char *const group_names[PL_JSON_N_GROUPS] = {"logits", "logprobs", "prompt_logprobs",
-                                                          "completion_probabilities"};
+static const char *const group_names[PLK_JSON_N_GROUPS] = {"logits", "logprobs", "prompt_logprobs",
+                                                           "completion_probabilities"};
 static const char id_prefix[] = "token_id:"; /* of vLLM's return_tokens_as_token_ids */
 
 typedef struct finder {
-    pl_json_document *d;
-    pl_json_scan scan;
+    plk_json_document *d;
+    plk_json_scan scan;
 } finder;
 
 typedef struct json_text {
@@ -30,7 +30,7 @@ typedef struct json_text {
     size_t length;
 } json_text;
 
-const char *pl_json_group_name(pl_json_group group)
+const char *plk_json_group_name(plk_json_group group)
 {
     return group_names[group];
 }
@@ -52,17 +52,17 @@ static bool parse_id(const uint8_t *begin, size_t length, uint32_t *id)
     return length > 0 && *id < PLUCK_MAX_VOCAB;
 }
 
-static pluck_status add_place(finder *f, pl_json_place place)
+static pluck_status add_place(finder *f, plk_json_place place)
 {
-    pl_json_document *d = f->d;
+    plk_json_document *d = f->d;
     if (d->n_places == d->capacity) {
         size_t capacity = d->capacity > 0 ? 2 * d->capacity : FIRST_PLACES;
-        pl_json_place *places = pl_alloc(&d->allocator, capacity, sizeof *places);
+        plk_json_place *places = plk_alloc(&d->allocator, capacity, sizeof *places);
         if (!places)
-            return pl_fail_nomem(f->scan.err, capacity * sizeof *places);
+            return plk_fail_nomem(f->scan.err, capacity * sizeof *places);
         if (d->n_places > 0)
             memcpy(places, d->places, d->n_places * sizeof *places);
-        pl_free(&d->allocator, d->places);
+        plk_free(&d->allocator, d->places);
         d->places = places;
         d->capacity = capacity;
     }
@@ -77,26 +77,26 @@ static uint64_t here(const finder *f)
 }
 
 /* The next key of an object, whose '{' or last member has been taken; *ended: '}' instead. */
-static pluck_status next_key(pl_json_scan *s, bool is_first, json_text *key, bool *ended)
+static pluck_status next_key(plk_json_scan *s, bool is_first, json_text *key, bool *ended)
 {
-    *ended = pl_json_take(s, '}');
+    *ended = plk_json_take(s, '}');
     if (*ended)
         return PLUCK_OK;
-    if (!is_first && !pl_json_take(s, ','))
-        return pl_json_fail_expected(s, "',' or '}'");
-    pluck_status status = pl_json_take_string(s, &key->begin, &key->length);
-    if (status == PLUCK_OK && !pl_json_take(s, ':'))
-        status = pl_json_fail_expected(s, "':'");
+    if (!is_first && !plk_json_take(s, ','))
+        return plk_json_fail_expected(s, "',' or '}'");
+    pluck_status status = plk_json_take_string(s, &key->begin, &key->length);
+    if (status == PLUCK_OK && !plk_json_take(s, ':'))
+        status = plk_json_fail_expected(s, "':'");
     return status;
 }
 
 /* The next element of a list, whose '[' or last element has been taken. */
-static pluck_status next_element(pl_json_scan *s, bool is_first, bool *ended)
+static pluck_status next_element(plk_json_scan *s, bool is_first, bool *ended)
 {
-    *ended = pl_json_take(s, ']');
-    if (*ended || is_first || pl_json_take(s, ','))
+    *ended = plk_json_take(s, ']');
+    if (*ended || is_first || plk_json_take(s, ','))
         return PLUCK_OK;
-    return pl_json_fail_expected(s, "',' or ']'");
+    return plk_json_fail_expected(s, "',' or ']'");
 }
 
 /* [..] of numbers; how many. */
@@ -105,41 +105,41 @@ static pluck_status find_numbers(finder *f, uint64_t *n)
     bool ended = false;
     float ignored = 0.0f;
     uint64_t at = here(f);
-    (void)pl_json_take(&f->scan, '[');
+    (void)plk_json_take(&f->scan, '[');
     for (*n = 0;; ++*n) {
         pluck_status status = next_element(&f->scan, *n == 0, &ended);
         if (status == PLUCK_OK && !ended)
-            status = pl_json_take_value(&f->scan, &ignored);
+            status = plk_json_take_value(&f->scan, &ignored);
         if (status != PLUCK_OK || ended)
             return status != PLUCK_OK ? status
-                                      : add_place(f, (pl_json_place){.at = at,
-                                                                     .form = PL_JSON_NUMBERS,
-                                                                     .group = PL_JSON_LOGITS});
+                                      : add_place(f, (plk_json_place){.at = at,
+                                                                      .form = PLK_JSON_NUMBERS,
+                                                                      .group = PLK_JSON_LOGITS});
     }
 }
 
-static bool begins_list(const pl_json_scan *s)
+static bool begins_list(const plk_json_scan *s)
 {
-    pl_json_scan ahead = *s;
-    return pl_json_take(&ahead, '[') && pl_json_next_is(&ahead, '[');
+    plk_json_scan ahead = *s;
+    return plk_json_take(&ahead, '[') && plk_json_next_is(&ahead, '[');
 }
 
 /* Numbers in lists in lists, whose lengths agree: sets axis and those after it. */
-static pluck_status find_array(finder *f, pl_shape *shape, size_t axis)
+static pluck_status find_array(finder *f, plk_shape *shape, size_t axis)
 {
-    if (axis == PL_MAX_AXES)
-        return pl_json_fail_expected(&f->scan, "at most 64 levels of nesting");
+    if (axis == PLK_MAX_AXES)
+        return plk_json_fail_expected(&f->scan, "at most 64 levels of nesting");
     uint64_t n = 0;
     bool ended = false, is_leaf = !begins_list(&f->scan);
     if ((shape->n_axes > 0 && is_leaf != (axis + 1 == shape->n_axes)) ||
-        !pl_json_next_is(&f->scan, '['))
-        return pl_json_fail_expected(&f->scan, "lists nested to the same depth everywhere");
+        !plk_json_next_is(&f->scan, '['))
+        return plk_json_fail_expected(&f->scan, "lists nested to the same depth everywhere");
     pluck_status status = PLUCK_OK;
     if (is_leaf) {
         status = find_numbers(f, &n);
         shape->n_axes = axis + 1;
     } else {
-        (void)pl_json_take(&f->scan, '[');
+        (void)plk_json_take(&f->scan, '[');
         for (;; n++) {
             status = next_element(&f->scan, n == 0, &ended);
             if (status != PLUCK_OK || ended)
@@ -152,22 +152,22 @@ static pluck_status find_array(finder *f, pl_shape *shape, size_t axis)
     if (status != PLUCK_OK)
         return status;
     if (n == 0 || (shape->axes[axis] != 0 && shape->axes[axis] != n))
-        return pl_json_fail_expected(&f->scan,
-                                     "before this a list of the same length as the others");
+        return plk_json_fail_expected(&f->scan,
+                                      "before this a list of the same length as the others");
     shape->axes[axis] = n;
     return PLUCK_OK;
 }
 
 static pluck_status find_matrix(finder *f)
 {
-    pl_json_document *d = f->d;
-    pl_shape shape = {.n_axes = 0};
+    plk_json_document *d = f->d;
+    plk_shape shape = {.n_axes = 0};
     pluck_status status = find_array(f, &shape, 0);
     if (status != PLUCK_OK)
         return status;
     uint64_t n = shape.axes[shape.n_axes - 1];
     if (n > PLUCK_MAX_VOCAB || (d->n_values != 0 && d->n_values != n))
-        return pl_json_fail_expected(&f->scan, "before this rows of the same length, up to 2^24");
+        return plk_json_fail_expected(&f->scan, "before this rows of the same length, up to 2^24");
     d->n_values = (uint32_t)n;
     d->shape = shape;
     d->n_arrays++;
@@ -179,13 +179,13 @@ static pluck_status find_in(finder *f, unsigned depth);
 /* What an object is, from its keys. */
 typedef enum object_kind { OBJECT_OTHER, OBJECT_ENTRY, OBJECT_MAP, OBJECT_COLUMNS } object_kind;
 
-static pluck_status classify(pl_json_scan s, object_kind *kind)
+static pluck_status classify(plk_json_scan s, object_kind *kind)
 {
     static const char *const entry_keys[] = {"logprob", "prob", "top_logprobs", "top_probs",
                                              "probs"};
     bool ended = false, has_tokens = false, has_top = false;
     *kind = OBJECT_OTHER;
-    (void)pl_json_take(&s, '{');
+    (void)plk_json_take(&s, '{');
     for (bool is_first = true;; is_first = false) {
         json_text key = {0};
         uint32_t id = 0;
@@ -199,7 +199,7 @@ static pluck_status classify(pl_json_scan s, object_kind *kind)
         for (size_t i = 0; i < sizeof entry_keys / sizeof *entry_keys; i++)
             if (*kind == OBJECT_OTHER && is_key(key, entry_keys[i]))
                 *kind = OBJECT_ENTRY;
-        status = pl_json_skip_value(&s, 0);
+        status = plk_json_skip_value(&s, 0);
         if (status != PLUCK_OK)
             return status;
     }
@@ -212,9 +212,9 @@ static pluck_status classify(pl_json_scan s, object_kind *kind)
 static pluck_status find_columns(finder *f)
 {
     static const char *const keys[] = {"tokens", "token_logprobs", "top_logprobs"};
-    pl_json_scan object = f->scan, columns[3];
+    plk_json_scan object = f->scan, columns[3];
     bool has[3] = {false}, ended = false;
-    (void)pl_json_take(&object, '{');
+    (void)plk_json_take(&object, '{');
     for (bool is_first = true;; is_first = false) {
         json_text key = {0};
         pluck_status status = next_key(&object, is_first, &key, &ended);
@@ -222,18 +222,18 @@ static pluck_status find_columns(finder *f)
             break;
         for (size_t i = 0; i < 3; i++) {
             columns[i] = is_key(key, keys[i]) ? object : columns[i];
-            has[i] = has[i] || (is_key(key, keys[i]) && pl_json_next_is(&object, '['));
+            has[i] = has[i] || (is_key(key, keys[i]) && plk_json_next_is(&object, '['));
         }
-        status = pl_json_skip_value(&object, 0);
+        status = plk_json_skip_value(&object, 0);
         if (status != PLUCK_OK)
             return status;
     }
-    pl_json_scan after = object;
+    plk_json_scan after = object;
     for (size_t i = 0; i < 3; i++)
         if (has[i])
-            (void)pl_json_take(&columns[i], '[');
+            (void)plk_json_take(&columns[i], '[');
     for (bool is_first = true; has[0]; is_first = false) {
-        uint64_t at[3] = {PL_JSON_NOWHERE, PL_JSON_NOWHERE, PL_JSON_NOWHERE};
+        uint64_t at[3] = {PLK_JSON_NOWHERE, PLK_JSON_NOWHERE, PLK_JSON_NOWHERE};
         for (size_t i = 0; i < 3; i++) {
             if (!has[i])
                 continue;
@@ -243,23 +243,23 @@ static pluck_status find_columns(finder *f)
             if (i == 0 && ended)
                 break;
             if (ended)
-                return pl_json_fail_expected(&columns[i], "as many elements as \"tokens\" has");
-            at[i] = pl_json_next_is(&columns[i], 'n') ? PL_JSON_NOWHERE
-                                                      : (uint64_t)(columns[i].at - f->scan.begin);
-            status = pl_json_skip_value(&columns[i], 0);
+                return plk_json_fail_expected(&columns[i], "as many elements as \"tokens\" has");
+            at[i] = plk_json_next_is(&columns[i], 'n') ? PLK_JSON_NOWHERE
+                                                       : (uint64_t)(columns[i].at - f->scan.begin);
+            status = plk_json_skip_value(&columns[i], 0);
             if (status != PLUCK_OK)
                 return status;
         }
-        if (at[0] == PL_JSON_NOWHERE)
+        if (at[0] == PLK_JSON_NOWHERE)
             break;
         /* The first token of an echoed prompt follows nothing. */
         pluck_status status = PLUCK_OK;
-        if (at[1] != PL_JSON_NOWHERE || at[2] != PL_JSON_NOWHERE)
-            status = add_place(f, (pl_json_place){.at = at[2],
-                                                  .token = at[0],
-                                                  .logprob = at[1],
-                                                  .form = PL_JSON_COLUMN,
-                                                  .group = PL_JSON_LOGPROBS});
+        if (at[1] != PLK_JSON_NOWHERE || at[2] != PLK_JSON_NOWHERE)
+            status = add_place(f, (plk_json_place){.at = at[2],
+                                                   .token = at[0],
+                                                   .logprob = at[1],
+                                                   .form = PLK_JSON_COLUMN,
+                                                   .group = PLK_JSON_LOGPROBS});
         if (status != PLUCK_OK)
             return status;
     }
@@ -268,25 +268,25 @@ static pluck_status find_columns(finder *f)
 }
 
 /* The value of a key that may hold rows; the list of its group, or something that has it inside. */
-static pluck_status find_rows(finder *f, pl_json_group group, unsigned depth)
+static pluck_status find_rows(finder *f, plk_json_group group, unsigned depth)
 {
     object_kind kind = OBJECT_OTHER;
     bool ended = false;
-    if (pl_json_next_is(&f->scan, '{')) {
+    if (plk_json_next_is(&f->scan, '{')) {
         pluck_status status = classify(f->scan, &kind);
         if (status == PLUCK_OK && kind == OBJECT_COLUMNS)
             return find_columns(f);
         if (status == PLUCK_OK && kind == OBJECT_MAP) {
             status =
-                add_place(f, (pl_json_place){.at = here(f), .form = PL_JSON_MAP, .group = group});
-            return status != PLUCK_OK ? status : pl_json_skip_value(&f->scan, 0);
+                add_place(f, (plk_json_place){.at = here(f), .form = PLK_JSON_MAP, .group = group});
+            return status != PLUCK_OK ? status : plk_json_skip_value(&f->scan, 0);
         }
         return status != PLUCK_OK ? status : find_in(f, depth);
     }
-    pl_json_scan ahead = f->scan;
-    if (!pl_json_take(&ahead, '['))
-        return pl_json_skip_value(&f->scan, depth);
-    bool is_numbers = pl_json_next_is(&ahead, '[') || pl_json_next_is(&ahead, '-') ||
+    plk_json_scan ahead = f->scan;
+    if (!plk_json_take(&ahead, '['))
+        return plk_json_skip_value(&f->scan, depth);
+    bool is_numbers = plk_json_next_is(&ahead, '[') || plk_json_next_is(&ahead, '-') ||
                       (ahead.at < ahead.end && *ahead.at >= '0' && *ahead.at <= '9');
     if (is_numbers)
         return find_matrix(f);
@@ -296,13 +296,13 @@ static pluck_status find_rows(finder *f, pl_json_group group, unsigned depth)
         if (status != PLUCK_OK || ended)
             return status;
         kind = OBJECT_OTHER;
-        if (pl_json_next_is(&f->scan, '{'))
+        if (plk_json_next_is(&f->scan, '{'))
             status = classify(f->scan, &kind);
         if (status == PLUCK_OK && (kind == OBJECT_ENTRY || kind == OBJECT_MAP)) {
-            pl_json_form form = kind == OBJECT_MAP ? PL_JSON_MAP : PL_JSON_ENTRY;
-            status = add_place(f, (pl_json_place){.at = here(f), .form = form, .group = group});
+            plk_json_form form = kind == OBJECT_MAP ? PLK_JSON_MAP : PLK_JSON_ENTRY;
+            status = add_place(f, (plk_json_place){.at = here(f), .form = form, .group = group});
             if (status == PLUCK_OK)
-                status = pl_json_skip_value(&f->scan, 0);
+                status = plk_json_skip_value(&f->scan, 0);
         } else if (status == PLUCK_OK && kind == OBJECT_COLUMNS) {
             status = find_columns(f);
         } else if (status == PLUCK_OK) {
@@ -316,23 +316,23 @@ static pluck_status find_rows(finder *f, pl_json_group group, unsigned depth)
 static pluck_status find_in_object(finder *f, unsigned depth)
 {
     bool ended = false;
-    (void)pl_json_take(&f->scan, '{');
+    (void)plk_json_take(&f->scan, '{');
     for (bool is_first = true;; is_first = false) {
         json_text key = {0};
         pluck_status status = next_key(&f->scan, is_first, &key, &ended);
         if (status != PLUCK_OK || ended)
             return status;
         size_t group = 0;
-        while (group < PL_JSON_N_GROUPS && !is_key(key, group_names[group]))
+        while (group < PLK_JSON_N_GROUPS && !is_key(key, group_names[group]))
             group++;
-        bool is_list = pl_json_next_is(&f->scan, '[');
-        if (group == PL_JSON_LOGITS && is_list) {
+        bool is_list = plk_json_next_is(&f->scan, '[');
+        if (group == PLK_JSON_LOGITS && is_list) {
             status = find_matrix(f);
-        } else if (group < PL_JSON_N_GROUPS) {
-            status = find_rows(f, group == PL_JSON_LOGITS ? PL_JSON_LOGPROBS : (pl_json_group)group,
-                               depth + 1);
+        } else if (group < PLK_JSON_N_GROUPS) {
+            status = find_rows(
+                f, group == PLK_JSON_LOGITS ? PLK_JSON_LOGPROBS : (plk_json_group)group, depth + 1);
         } else if (is_key(key, "content") && is_list) {
-            status = find_rows(f, PL_JSON_LOGPROBS, depth + 1);
+            status = find_rows(f, PLK_JSON_LOGPROBS, depth + 1);
         } else {
             if ((is_key(key, "targets") || is_key(key, "target")) && is_list && depth == 0)
                 f->d->targets = here(f);
@@ -348,14 +348,14 @@ static pluck_status find_in_object(finder *f, unsigned depth)
 static pluck_status find_in(finder *f, unsigned depth)
 {
     bool ended = false;
-    bool is_object = pl_json_next_is(&f->scan, '{');
-    if (!is_object && !pl_json_next_is(&f->scan, '['))
-        return pl_json_skip_value(&f->scan, depth);
+    bool is_object = plk_json_next_is(&f->scan, '{');
+    if (!is_object && !plk_json_next_is(&f->scan, '['))
+        return plk_json_skip_value(&f->scan, depth);
     if (depth >= MAX_DEPTH)
-        return pl_json_fail_expected(&f->scan, "at most 64 levels of nesting");
+        return plk_json_fail_expected(&f->scan, "at most 64 levels of nesting");
     if (is_object)
         return find_in_object(f, depth);
-    (void)pl_json_take(&f->scan, '[');
+    (void)plk_json_take(&f->scan, '[');
     for (bool is_first = true;; is_first = false) {
         pluck_status status = next_element(&f->scan, is_first, &ended);
         if (status != PLUCK_OK || ended)
@@ -367,71 +367,71 @@ static pluck_status find_in(finder *f, unsigned depth)
 }
 
 /* What servers put around the documents of a stream: "data: {...}", "event: x", "data: [DONE]". */
-static bool skip_framing(pl_json_scan *s)
+static bool skip_framing(plk_json_scan *s)
 {
-    if (pl_json_take_word(s, "data:")) {
-        pl_json_skip_space(s);
-        (void)pl_json_take_word(s, "[DONE]");
+    if (plk_json_take_word(s, "data:")) {
+        plk_json_skip_space(s);
+        (void)plk_json_take_word(s, "[DONE]");
         return true;
     }
-    if (!pl_json_take_word(s, "event:"))
+    if (!plk_json_take_word(s, "event:"))
         return false;
     while (s->at < s->end && *s->at != '\n')
         s->at++;
     return true;
 }
 
-static bool is_number_list(const pl_json_scan *s)
+static bool is_number_list(const plk_json_scan *s)
 {
-    pl_json_scan ahead = *s;
-    while (pl_json_take(&ahead, '['))
+    plk_json_scan ahead = *s;
+    while (plk_json_take(&ahead, '['))
         ;
     return ahead.at < ahead.end && *ahead.at != '{' && *ahead.at != '"' && *ahead.at != 't' &&
            *ahead.at != 'f';
 }
 
-pluck_status pl_json_document_open(pl_json_document *document, const uint8_t *bytes,
-                                   size_t size_bytes, const char *where,
-                                   const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_json_document_open(plk_json_document *document, const uint8_t *bytes,
+                                    size_t size_bytes, const char *where,
+                                    const pluck_allocator *allocator, pluck_error *err)
 {
-    *document = (pl_json_document){.allocator = *allocator,
-                                   .bytes = bytes,
-                                   .size_bytes = size_bytes,
-                                   .where = where,
-                                   .targets = PL_JSON_NOWHERE};
-    finder f = {document, {bytes, bytes, bytes + size_bytes, where, PL_JSON_NO_ROW, err}};
+    *document = (plk_json_document){.allocator = *allocator,
+                                    .bytes = bytes,
+                                    .size_bytes = size_bytes,
+                                    .where = where,
+                                    .targets = PLK_JSON_NOWHERE};
+    finder f = {document, {bytes, bytes, bytes + size_bytes, where, PLK_JSON_NO_ROW, err}};
     static const uint8_t mark[] = {0xEF, 0xBB, 0xBF};
     if (size_bytes >= sizeof mark && memcmp(bytes, mark, sizeof mark) == 0)
         f.scan.at += sizeof mark;
     for (;;) {
-        pl_json_skip_space(&f.scan);
+        plk_json_skip_space(&f.scan);
         if (f.scan.at == f.scan.end)
             return PLUCK_OK;
         if (skip_framing(&f.scan))
             continue;
-        bool is_list = pl_json_next_is(&f.scan, '[');
-        if (!is_list && !pl_json_next_is(&f.scan, '{'))
-            return pl_json_fail_expected(&f.scan, "'{' or '['");
+        bool is_list = plk_json_next_is(&f.scan, '[');
+        if (!is_list && !plk_json_next_is(&f.scan, '{'))
+            return plk_json_fail_expected(&f.scan, "'{' or '['");
         pluck_status status = is_list && is_number_list(&f.scan) ? find_matrix(&f)
-                              : is_list ? find_rows(&f, PL_JSON_LOGPROBS, 0)
+                              : is_list ? find_rows(&f, PLK_JSON_LOGPROBS, 0)
                                         : find_in(&f, 0);
         if (status != PLUCK_OK)
             return status;
     }
 }
 
-void pl_json_document_close(pl_json_document *document)
+void plk_json_document_close(plk_json_document *document)
 {
-    pl_free(&document->allocator, document->places);
+    plk_free(&document->allocator, document->places);
     document->places = NULL;
     document->n_places = document->capacity = 0;
 }
 
-bool pl_json_is_row_line(const uint8_t *line, size_t length)
+bool plk_json_is_row_line(const uint8_t *line, size_t length)
 {
-    pl_json_scan s = {line, line, line + length, "", PL_JSON_NO_ROW, NULL};
+    plk_json_scan s = {line, line, line + length, "", PLK_JSON_NO_ROW, NULL};
     bool ended = false;
-    if (!pl_json_take(&s, '{'))
+    if (!plk_json_take(&s, '{'))
         return false;
     for (bool is_first = true;; is_first = false) {
         json_text key = {0};
@@ -441,32 +441,32 @@ bool pl_json_is_row_line(const uint8_t *line, size_t length)
         if (ended)
             return false;
         bool is_logits = is_key(key, "logits"), is_logprobs = is_key(key, "logprobs");
-        pl_json_scan value = s;
+        plk_json_scan value = s;
         if (is_logits || is_logprobs) {
             uint32_t id = 0;
-            if (pl_json_take(&value, '['))
-                return !pl_json_next_is(&value, '[') && !pl_json_next_is(&value, '{');
-            bool is_map = pl_json_take(&value, '{') && !pl_json_take(&value, '}') &&
+            if (plk_json_take(&value, '['))
+                return !plk_json_next_is(&value, '[') && !plk_json_next_is(&value, '{');
+            bool is_map = plk_json_take(&value, '{') && !plk_json_take(&value, '}') &&
                           next_key(&value, true, &key, &ended) == PLUCK_OK && !ended &&
-                          parse_id(key.begin, key.length, &id) && !pl_json_next_is(&value, '{');
+                          parse_id(key.begin, key.length, &id) && !plk_json_next_is(&value, '{');
             return is_map || is_logits;
         }
-        if (pl_json_skip_value(&s, 0) != PLUCK_OK)
+        if (plk_json_skip_value(&s, 0) != PLUCK_OK)
             return s.at < s.end;
     }
 }
 
 /* What an entry says. */
 typedef struct entry {
-    pl_json_token token;
+    plk_json_token token;
     float value;
     bool has_token, has_value;
-    pl_json_scan top; /* the list of the most probable tokens, if has_top */
+    plk_json_scan top; /* the list of the most probable tokens, if has_top */
     bool has_top;
 } entry;
 
 /* "token_id:17" is a token by its id. */
-static void set_text(pl_json_token *token, json_text t)
+static void set_text(plk_json_token *token, json_text t)
 {
     size_t prefix = sizeof id_prefix - 1;
     token->text = t.begin;
@@ -476,20 +476,20 @@ static void set_text(pl_json_token *token, json_text t)
 }
 
 /* A log-probability, or the logarithm of a probability. */
-static pluck_status take_value(pl_json_scan *s, bool is_probability, float *value)
+static pluck_status take_value(plk_json_scan *s, bool is_probability, float *value)
 {
-    pluck_status status = pl_json_take_value(s, value);
+    pluck_status status = plk_json_take_value(s, value);
     if (status == PLUCK_OK && is_probability)
-        *value = (float)pl_log((double)*value);
+        *value = (float)plk_log((double)*value);
     return status;
 }
 
-static pluck_status take_entry(pl_json_scan *s, entry *e)
+static pluck_status take_entry(plk_json_scan *s, entry *e)
 {
     bool ended = false;
     *e = (entry){.has_top = false};
-    if (!pl_json_take(s, '{'))
-        return pl_json_fail_expected(s, "'{' and a token");
+    if (!plk_json_take(s, '{'))
+        return plk_json_fail_expected(s, "'{' and a token");
     for (bool is_first = true;; is_first = false) {
         json_text key = {0}, t = {0};
         pluck_status status = next_key(s, is_first, &key, &ended);
@@ -499,16 +499,16 @@ static pluck_status take_entry(pl_json_scan *s, entry *e)
         bool is_top =
             is_key(key, "top_logprobs") || is_key(key, "top_probs") || is_key(key, "probs");
         bool is_probability = is_key(key, "prob");
-        if (is_text && pl_json_next_is(s, '"')) {
-            status = pl_json_take_string(s, &t.begin, &t.length);
+        if (is_text && plk_json_next_is(s, '"')) {
+            status = plk_json_take_string(s, &t.begin, &t.length);
             set_text(&e->token, t);
             e->has_token = true;
-        } else if (is_key(key, "id") && !pl_json_next_is(s, '"') && !pl_json_next_is(s, 'n')) {
+        } else if (is_key(key, "id") && !plk_json_next_is(s, '"') && !plk_json_next_is(s, 'n')) {
             double id = 0.0;
-            status = pl_json_take_number(s, &id);
+            status = plk_json_take_number(s, &id);
             if (status == PLUCK_OK &&
                 !(id >= 0.0 && id < (double)PLUCK_MAX_VOCAB && id == floor(id)))
-                status = pl_json_fail_expected(s, "before this an id below 2^24");
+                status = plk_json_fail_expected(s, "before this an id below 2^24");
             e->token.has_id = true;
             e->token.id = status == PLUCK_OK ? (uint32_t)id : 0;
             e->has_token = true;
@@ -516,30 +516,30 @@ static pluck_status take_entry(pl_json_scan *s, entry *e)
             status = take_value(s, is_probability, &e->value);
             e->has_value = true;
         } else {
-            e->has_top = e->has_top || (is_top && pl_json_next_is(s, '['));
+            e->has_top = e->has_top || (is_top && plk_json_next_is(s, '['));
             e->top = is_top ? *s : e->top;
-            status = pl_json_skip_value(s, 0);
+            status = plk_json_skip_value(s, 0);
         }
         if (status != PLUCK_OK)
             return status;
     }
 }
 
-static pluck_status read_entry(pl_json_scan *s, pl_json_sink sink, void *user)
+static pluck_status read_entry(plk_json_scan *s, plk_json_sink sink, void *user)
 {
     entry e, other;
     bool ended = false;
     pluck_status status = take_entry(s, &e);
     if (status == PLUCK_OK && e.has_top) {
-        pl_json_scan top = e.top;
-        (void)pl_json_take(&top, '[');
+        plk_json_scan top = e.top;
+        (void)plk_json_take(&top, '[');
         for (bool is_first = true;; is_first = false) {
             status = next_element(&top, is_first, &ended);
             if (status != PLUCK_OK || ended)
                 break;
             status = take_entry(&top, &other);
             if (status == PLUCK_OK && (!other.has_token || !other.has_value))
-                status = pl_json_fail_expected(&top, "before this a token and its logprob");
+                status = plk_json_fail_expected(&top, "before this a token and its logprob");
             if (status == PLUCK_OK)
                 status = sink(user, &other.token, other.value, false, s->err);
             if (status != PLUCK_OK)
@@ -547,18 +547,18 @@ static pluck_status read_entry(pl_json_scan *s, pl_json_sink sink, void *user)
         }
     }
     if (status == PLUCK_OK && !e.has_token)
-        return pl_json_fail_expected(s, "before this a token");
+        return plk_json_fail_expected(s, "before this a token");
     return status == PLUCK_OK
                ? sink(user, &e.token, e.has_value ? e.value : (float)NAN, true, s->err)
                : status;
 }
 
 /* {"17": -0.5, ...} or {"17": {"logprob": -0.5, ...}, ...}; keys may be texts. */
-static pluck_status read_map(pl_json_scan *s, bool first_came, pl_json_sink sink, void *user)
+static pluck_status read_map(plk_json_scan *s, bool first_came, plk_json_sink sink, void *user)
 {
     bool ended = false;
-    if (!pl_json_take(s, '{'))
-        return pl_json_fail_expected(s, "'{' and tokens");
+    if (!plk_json_take(s, '{'))
+        return plk_json_fail_expected(s, "'{' and tokens");
     for (bool is_first = true;; is_first = false) {
         json_text key = {0};
         pluck_status status = next_key(s, is_first, &key, &ended);
@@ -567,13 +567,13 @@ static pluck_status read_map(pl_json_scan *s, bool first_came, pl_json_sink sink
         entry e = {.has_value = true};
         set_text(&e.token, key);
         if (first_came && !parse_id(key.begin, key.length, &e.token.id))
-            return pl_json_fail_expected(s, "before this the id of a token");
+            return plk_json_fail_expected(s, "before this the id of a token");
         e.token.has_id = e.token.has_id || first_came;
-        pl_json_token token = e.token;
-        bool is_object = pl_json_next_is(s, '{');
-        status = is_object ? take_entry(s, &e) : pl_json_take_value(s, &e.value);
+        plk_json_token token = e.token;
+        bool is_object = plk_json_next_is(s, '{');
+        status = is_object ? take_entry(s, &e) : plk_json_take_value(s, &e.value);
         if (status == PLUCK_OK && !e.has_value)
-            status = pl_json_fail_expected(s, "before this a logprob");
+            status = plk_json_fail_expected(s, "before this a logprob");
         if (status == PLUCK_OK)
             status = sink(user, &token, e.value, false, s->err);
         /* vLLM puts the token of the prompt first. */
@@ -584,93 +584,94 @@ static pluck_status read_map(pl_json_scan *s, bool first_came, pl_json_sink sink
     }
 }
 
-static pluck_status read_column(const pl_json_scan *all, const pl_json_place *place,
-                                pl_json_sink sink, void *user)
+static pluck_status read_column(const plk_json_scan *all, const plk_json_place *place,
+                                plk_json_sink sink, void *user)
 {
-    pl_json_scan s = *all;
+    plk_json_scan s = *all;
     json_text t = {0};
-    pl_json_token token = {0};
+    plk_json_token token = {0};
     float value = NAN;
     pluck_status status = PLUCK_OK;
-    if (place->at != PL_JSON_NOWHERE) {
+    if (place->at != PLK_JSON_NOWHERE) {
         s.at = all->begin + place->at;
         status = read_map(&s, false, sink, user);
     }
-    if (status == PLUCK_OK && place->logprob != PL_JSON_NOWHERE) {
+    if (status == PLUCK_OK && place->logprob != PLK_JSON_NOWHERE) {
         s.at = all->begin + place->logprob;
-        status = pl_json_take_value(&s, &value);
+        status = plk_json_take_value(&s, &value);
     }
     s.at = all->begin + place->token;
     if (status == PLUCK_OK)
-        status = pl_json_take_string(&s, &t.begin, &t.length);
+        status = plk_json_take_string(&s, &t.begin, &t.length);
     if (status != PLUCK_OK)
         return status;
     set_text(&token, t);
     return sink(user, &token, value, true, s.err);
 }
 
-static pl_json_scan scan_at(const pl_json_document *d, uint64_t at, pluck_error *err)
+static plk_json_scan scan_at(const plk_json_document *d, uint64_t at, pluck_error *err)
 {
-    return (pl_json_scan){d->bytes, d->bytes + at,  d->bytes + d->size_bytes,
-                          d->where, PL_JSON_NO_ROW, err};
+    return (plk_json_scan){d->bytes, d->bytes + at,   d->bytes + d->size_bytes,
+                           d->where, PLK_JSON_NO_ROW, err};
 }
 
-pluck_status pl_json_document_row(const pl_json_document *document, size_t place, pl_json_sink sink,
-                                  void *user, pluck_error *err)
+pluck_status plk_json_document_row(const plk_json_document *document, size_t place,
+                                   plk_json_sink sink, void *user, pluck_error *err)
 {
-    const pl_json_place *p = &document->places[place];
-    pl_json_scan s = scan_at(document, p->at == PL_JSON_NOWHERE ? 0 : p->at, err);
-    if (p->form == PL_JSON_ENTRY)
+    const plk_json_place *p = &document->places[place];
+    plk_json_scan s = scan_at(document, p->at == PLK_JSON_NOWHERE ? 0 : p->at, err);
+    if (p->form == PLK_JSON_ENTRY)
         return read_entry(&s, sink, user);
-    if (p->form == PL_JSON_MAP)
+    if (p->form == PLK_JSON_MAP)
         return read_map(&s, true, sink, user);
     return read_column(&s, p, sink, user);
 }
 
-pluck_status pl_json_document_values(const pl_json_document *document, size_t place, float *values,
-                                     pluck_error *err)
+pluck_status plk_json_document_values(const plk_json_document *document, size_t place,
+                                      float *values, pluck_error *err)
 {
-    pl_json_scan s = scan_at(document, document->places[place].at, err);
+    plk_json_scan s = scan_at(document, document->places[place].at, err);
     bool ended = false;
-    (void)pl_json_take(&s, '[');
+    (void)plk_json_take(&s, '[');
     for (size_t n = 0;; n++) {
         pluck_status status = next_element(&s, n == 0, &ended);
         if (status != PLUCK_OK || ended)
             return status;
         if (n == document->n_values)
-            return pl_json_fail_expected(&s, "no more values");
-        status = pl_json_take_value(&s, &values[n]);
+            return plk_json_fail_expected(&s, "no more values");
+        status = plk_json_take_value(&s, &values[n]);
         if (status != PLUCK_OK)
             return status;
     }
 }
 
-pluck_status pl_json_document_targets(const pl_json_document *document, uint64_t n,
-                                      uint32_t n_vocab, pluck_token *tokens, bool *fits,
-                                      pluck_error *err)
+pluck_status plk_json_document_targets(const plk_json_document *document, uint64_t n,
+                                       uint32_t n_vocab, pluck_token *tokens, bool *fits,
+                                       pluck_error *err)
 {
-    pl_json_scan s = scan_at(document, document->targets, err);
+    plk_json_scan s = scan_at(document, document->targets, err);
     uint64_t found = 0;
     size_t depth = 0;
     *fits = false;
     do {
         double value = 0.0;
-        if (pl_json_take(&s, '[')) {
+        if (plk_json_take(&s, '[')) {
             depth++;
-        } else if (pl_json_take(&s, ']')) {
+        } else if (plk_json_take(&s, ']')) {
             depth--;
-            (void)pl_json_take(&s, ',');
+            (void)plk_json_take(&s, ',');
         } else {
-            bool is_null = pl_json_take_word(&s, "null");
-            pluck_status status = is_null ? PLUCK_OK : pl_json_take_number(&s, &value);
+            bool is_null = plk_json_take_word(&s, "null");
+            pluck_status status = is_null ? PLUCK_OK : plk_json_take_number(&s, &value);
             if (status != PLUCK_OK)
                 return status;
             if (value != floor(value) || value >= (double)n_vocab)
-                return pl_json_fail_expected(&s, "before this a target below the number of values");
+                return plk_json_fail_expected(&s,
+                                              "before this a target below the number of values");
             if (found < n)
                 tokens[found] = is_null || value < 0.0 ? PLUCK_NO_TOKEN : (pluck_token)value;
             found++;
-            (void)pl_json_take(&s, ',');
+            (void)plk_json_take(&s, ',');
         }
     } while (depth > 0);
     *fits = found == n;

@@ -14,91 +14,91 @@
  *   columns       "logprobs" (OpenAI, completions): an object with "tokens", "token_logprobs" and
  *                 "top_logprobs", whose elements are null or objects from texts to numbers
  */
-#ifndef PL_JSON_DOCUMENT_H
-#define PL_JSON_DOCUMENT_H
+#ifndef PLK_JSON_DOCUMENT_H
+#define PLK_JSON_DOCUMENT_H
 
 #include <pluck/base.h>
 
 #include "container/shape.h"
 
-typedef enum pl_json_group {
-    PL_JSON_LOGITS,
-    PL_JSON_LOGPROBS,
-    PL_JSON_PROMPT_LOGPROBS,
-    PL_JSON_COMPLETION_PROBABILITIES,
-    PL_JSON_N_GROUPS
-} pl_json_group;
+typedef enum plk_json_group {
+    PLK_JSON_LOGITS,
+    PLK_JSON_LOGPROBS,
+    PLK_JSON_PROMPT_LOGPROBS,
+    PLK_JSON_COMPLETION_PROBABILITIES,
+    PLK_JSON_N_GROUPS
+} plk_json_group;
 
-typedef enum pl_json_form {
-    PL_JSON_NUMBERS,
-    PL_JSON_ENTRY,
-    PL_JSON_MAP,
-    PL_JSON_COLUMN
-} pl_json_form;
+typedef enum plk_json_form {
+    PLK_JSON_NUMBERS,
+    PLK_JSON_ENTRY,
+    PLK_JSON_MAP,
+    PLK_JSON_COLUMN
+} plk_json_form;
 
-#define PL_JSON_NOWHERE UINT64_MAX
+#define PLK_JSON_NOWHERE UINT64_MAX
 
 /* A row: where it is in the text. */
-typedef struct pl_json_place {
+typedef struct plk_json_place {
     uint64_t at;             /* of the array or object; of a COLUMN or NOWHERE: its top_logprobs */
     uint64_t token, logprob; /* of a COLUMN: what came */
-    pl_json_form form;
-    pl_json_group group;
-} pl_json_place;
+    plk_json_form form;
+    plk_json_group group;
+} plk_json_place;
 
-typedef struct pl_json_document {
+typedef struct plk_json_document {
     pluck_allocator allocator;
     const uint8_t *bytes;
     size_t size_bytes;
     const char *where;
-    pl_json_place *places;
+    plk_json_place *places;
     size_t n_places, capacity;
-    uint64_t n_of[PL_JSON_N_GROUPS];
+    uint64_t n_of[PLK_JSON_N_GROUPS];
     bool has_weight_map; /* as model.safetensors.index.json has */
 
-    /* Of PL_JSON_NUMBERS. */
+    /* Of PLK_JSON_NUMBERS. */
     size_t n_arrays;   /* how many there are that are not inside of another */
-    pl_shape shape;    /* of the only one */
+    plk_shape shape;   /* of the only one */
     uint32_t n_values; /* of a row */
     uint64_t targets;  /* where they are, or NOWHERE */
-} pl_json_document;
+} plk_json_document;
 
 /* Finds all rows. bytes and where outlive the document. After a failure only close is allowed. */
-pluck_status pl_json_document_open(pl_json_document *document, const uint8_t *bytes,
-                                   size_t size_bytes, const char *where,
-                                   const pluck_allocator *allocator, pluck_error *err);
-void pl_json_document_close(pl_json_document *document);
+pluck_status plk_json_document_open(plk_json_document *document, const uint8_t *bytes,
+                                    size_t size_bytes, const char *where,
+                                    const pluck_allocator *allocator, pluck_error *err);
+void plk_json_document_close(plk_json_document *document);
 
 /* The name of a group: the key that it stands under. */
-const char *pl_json_group_name(pl_json_group group);
+const char *plk_json_group_name(plk_json_group group);
 
 /* Whether a file that begins with this line is JSON lines of one row each, as json_row.h has them,
  * and not a document. */
-bool pl_json_is_row_line(const uint8_t *line, size_t length);
+bool plk_json_is_row_line(const uint8_t *line, size_t length);
 
 /* A token of a sparse row, as the text names it. */
-typedef struct pl_json_token {
+typedef struct plk_json_token {
     bool has_id;
     uint32_t id;
     const uint8_t *text; /* as in the JSON text, escapes as they are */
     size_t length;
-} pl_json_token;
+} plk_json_token;
 
 /* Takes each token of a row; is_target: it is the one that came, which may be among the others,
  * and whose value then counts once. */
-typedef pluck_status (*pl_json_sink)(void *user, const pl_json_token *token, float value,
-                                     bool is_target, pluck_error *err);
+typedef pluck_status (*plk_json_sink)(void *user, const plk_json_token *token, float value,
+                                      bool is_target, pluck_error *err);
 
-pluck_status pl_json_document_row(const pl_json_document *document, size_t place, pl_json_sink sink,
-                                  void *user, pluck_error *err);
+pluck_status plk_json_document_row(const plk_json_document *document, size_t place,
+                                   plk_json_sink sink, void *user, pluck_error *err);
 
 /* The values of a row of numbers. */
-pluck_status pl_json_document_values(const pl_json_document *document, size_t place, float *values,
-                                     pluck_error *err);
+pluck_status plk_json_document_values(const plk_json_document *document, size_t place,
+                                      float *values, pluck_error *err);
 
 /* The targets next to "logits", n of them; *fits: there are as many. */
-pluck_status pl_json_document_targets(const pl_json_document *document, uint64_t n,
-                                      uint32_t n_vocab, pluck_token *tokens, bool *fits,
-                                      pluck_error *err);
+pluck_status plk_json_document_targets(const plk_json_document *document, uint64_t n,
+                                       uint32_t n_vocab, pluck_token *tokens, bool *fits,
+                                       pluck_error *err);
 
 #endif

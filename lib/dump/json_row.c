@@ -13,40 +13,40 @@
 #include "dump/json_scan.h"
 
 typedef struct reader {
-    pl_json_scan scan;
+    plk_json_scan scan;
     float *values;
     uint32_t n_vocab;
 } reader;
 
 static pluck_status fail_count(const reader *r, uint32_t n)
 {
-    return pl_fail(r->scan.err, PLUCK_ERR_FORMAT,
-                   "%s: row %" PRIu64 " has %s%" PRIu32 " values, expected %" PRIu32, r->scan.where,
-                   r->scan.number, n > r->n_vocab ? "more than " : "",
-                   n > r->n_vocab ? r->n_vocab : n, r->n_vocab);
+    return plk_fail(r->scan.err, PLUCK_ERR_FORMAT,
+                    "%s: row %" PRIu64 " has %s%" PRIu32 " values, expected %" PRIu32,
+                    r->scan.where, r->scan.number, n > r->n_vocab ? "more than " : "",
+                    n > r->n_vocab ? r->n_vocab : n, r->n_vocab);
 }
 
 /* [v, v, ...] */
-static pluck_status read_array(reader *r, pl_json_row *row)
+static pluck_status read_array(reader *r, plk_json_row *row)
 {
     const uint32_t most = r->n_vocab ? r->n_vocab : PLUCK_MAX_VOCAB;
     uint32_t n = 0;
-    if (pl_json_take(&r->scan, ']'))
-        return pl_json_fail_expected(&r->scan, "a value for each token before the ']'");
+    if (plk_json_take(&r->scan, ']'))
+        return plk_json_fail_expected(&r->scan, "a value for each token before the ']'");
     do {
         float value = 0.0f;
-        pluck_status status = pl_json_take_value(&r->scan, &value);
+        pluck_status status = plk_json_take_value(&r->scan, &value);
         if (status)
             return status;
         if (n == most)
             return r->n_vocab ? fail_count(r, n + 1)
-                              : pl_json_fail_expected(&r->scan, "at most 16777216 values");
+                              : plk_json_fail_expected(&r->scan, "at most 16777216 values");
         if (r->values)
             r->values[n] = value;
         n++;
-    } while (pl_json_take(&r->scan, ','));
-    if (!pl_json_take(&r->scan, ']'))
-        return pl_json_fail_expected(&r->scan, "',' or ']'");
+    } while (plk_json_take(&r->scan, ','));
+    if (!plk_json_take(&r->scan, ']'))
+        return plk_json_fail_expected(&r->scan, "',' or ']'");
     row->n_values = n;
     return r->n_vocab && n != r->n_vocab ? fail_count(r, n) : PLUCK_OK;
 }
@@ -63,59 +63,59 @@ static pluck_status parse_id(const reader *r, const uint8_t *text, size_t length
     *id = value;
     if (is_id && value < most)
         return PLUCK_OK;
-    return pl_fail(r->scan.err, PLUCK_ERR_FORMAT,
-                   "%s: row %" PRIu64 ": \"%.*s\" is no token: expected an id from 0 to %" PRIu32,
-                   r->scan.where, r->scan.number, (int)(length < 32 ? length : 32),
-                   (const char *)text, most - 1);
+    return plk_fail(r->scan.err, PLUCK_ERR_FORMAT,
+                    "%s: row %" PRIu64 ": \"%.*s\" is no token: expected an id from 0 to %" PRIu32,
+                    r->scan.where, r->scan.number, (int)(length < 32 ? length : 32),
+                    (const char *)text, most - 1);
 }
 
 /* {"id": v, ...} */
-static pluck_status read_map(reader *r, pl_json_row *row)
+static pluck_status read_map(reader *r, plk_json_row *row)
 {
     row->is_sparse = true;
     for (uint32_t i = 0; r->values && i < r->n_vocab; i++)
         r->values[i] = -INFINITY;
-    if (pl_json_take(&r->scan, '}'))
-        return pl_json_fail_expected(&r->scan, "a value for some token before the '}'");
+    if (plk_json_take(&r->scan, '}'))
+        return plk_json_fail_expected(&r->scan, "a value for some token before the '}'");
     do {
         const uint8_t *text = NULL;
         size_t length = 0;
         uint32_t id = 0;
         float value = 0.0f;
-        pluck_status status = pl_json_take_string(&r->scan, &text, &length);
+        pluck_status status = plk_json_take_string(&r->scan, &text, &length);
         if (status == PLUCK_OK)
             status = parse_id(r, text, length, &id);
-        if (status == PLUCK_OK && !pl_json_take(&r->scan, ':'))
-            status = pl_json_fail_expected(&r->scan, "':'");
+        if (status == PLUCK_OK && !plk_json_take(&r->scan, ':'))
+            status = plk_json_fail_expected(&r->scan, "':'");
         if (status == PLUCK_OK)
-            status = pl_json_take_value(&r->scan, &value);
+            status = plk_json_take_value(&r->scan, &value);
         if (status)
             return status;
         if (r->values && r->values[id] != -INFINITY)
-            return pl_fail(r->scan.err, PLUCK_ERR_FORMAT,
-                           "%s: row %" PRIu64 ": token %" PRIu32 " is given twice", r->scan.where,
-                           r->scan.number, id);
+            return plk_fail(r->scan.err, PLUCK_ERR_FORMAT,
+                            "%s: row %" PRIu64 ": token %" PRIu32 " is given twice", r->scan.where,
+                            r->scan.number, id);
         if (r->values)
             r->values[id] = value;
         row->n_values++;
-    } while (pl_json_take(&r->scan, ','));
-    return pl_json_take(&r->scan, '}') ? PLUCK_OK : pl_json_fail_expected(&r->scan, "',' or '}'");
+    } while (plk_json_take(&r->scan, ','));
+    return plk_json_take(&r->scan, '}') ? PLUCK_OK : plk_json_fail_expected(&r->scan, "',' or '}'");
 }
 
-static pluck_status read_target(reader *r, pl_json_row *row)
+static pluck_status read_target(reader *r, plk_json_row *row)
 {
     const uint32_t most = r->n_vocab ? r->n_vocab : PLUCK_MAX_VOCAB;
     double number = 0.0;
-    if (pl_json_take_word(&r->scan, "null"))
+    if (plk_json_take_word(&r->scan, "null"))
         return PLUCK_OK;
-    pluck_status status = pl_json_take_number(&r->scan, &number);
+    pluck_status status = plk_json_take_number(&r->scan, &number);
     if (status || number < 0.0)
         return status;
     if (!(number < (double)most) || number != floor(number))
-        return pl_fail(r->scan.err, PLUCK_ERR_FORMAT,
-                       "%s: row %" PRIu64 ": the target is %.10g: expected a token from 0 to "
-                       "%" PRIu32 ", a negative number or null",
-                       r->scan.where, r->scan.number, number, most - 1);
+        return plk_fail(r->scan.err, PLUCK_ERR_FORMAT,
+                        "%s: row %" PRIu64 ": the target is %.10g: expected a token from 0 to "
+                        "%" PRIu32 ", a negative number or null",
+                        r->scan.where, r->scan.number, number, most - 1);
     row->target = (pluck_token)number;
     return PLUCK_OK;
 }
@@ -126,56 +126,56 @@ static bool is_key(const uint8_t *text, size_t length, const char *key)
 }
 
 /* One "key": value; *has_values and *has_target say what there was before. */
-static pluck_status read_pair(reader *r, pl_json_row *row, bool *has_values, bool *has_target)
+static pluck_status read_pair(reader *r, plk_json_row *row, bool *has_values, bool *has_target)
 {
     const uint8_t *text = NULL;
     size_t length = 0;
-    pluck_status status = pl_json_take_string(&r->scan, &text, &length);
+    pluck_status status = plk_json_take_string(&r->scan, &text, &length);
     if (status)
         return status;
-    if (!pl_json_take(&r->scan, ':'))
-        return pl_json_fail_expected(&r->scan, "':'");
+    if (!plk_json_take(&r->scan, ':'))
+        return plk_json_fail_expected(&r->scan, "':'");
     if (is_key(text, length, "logits") || is_key(text, length, "logprobs")) {
         if (*has_values)
-            return pl_json_fail_expected(&r->scan, "one of \"logits\" and \"logprobs\", once");
+            return plk_json_fail_expected(&r->scan, "one of \"logits\" and \"logprobs\", once");
         *has_values = true;
-        if (pl_json_take(&r->scan, '['))
+        if (plk_json_take(&r->scan, '['))
             return read_array(r, row);
-        return pl_json_take(&r->scan, '{') ? read_map(r, row)
-                                           : pl_json_fail_expected(&r->scan, "'[' or '{'");
+        return plk_json_take(&r->scan, '{') ? read_map(r, row)
+                                            : plk_json_fail_expected(&r->scan, "'[' or '{'");
     }
     if (is_key(text, length, "target")) {
         if (*has_target)
-            return pl_json_fail_expected(&r->scan, "one \"target\"");
+            return plk_json_fail_expected(&r->scan, "one \"target\"");
         *has_target = true;
         return read_target(r, row);
     }
-    return pl_json_skip_value(&r->scan, 1);
+    return plk_json_skip_value(&r->scan, 1);
 }
 
-pluck_status pl_json_row_read(const uint8_t *line, size_t length, float *values, uint32_t n_vocab,
-                              const char *where, uint64_t number, pl_json_row *row,
-                              pluck_error *err)
+pluck_status plk_json_row_read(const uint8_t *line, size_t length, float *values, uint32_t n_vocab,
+                               const char *where, uint64_t number, plk_json_row *row,
+                               pluck_error *err)
 {
     reader r = {{line, line, line + length, where, number, err}, values, n_vocab};
     bool has_values = false, has_target = false;
-    *row = (pl_json_row){.target = PLUCK_NO_TOKEN};
-    if (!pl_json_take(&r.scan, '{'))
-        return pl_json_fail_expected(&r.scan, "'{' and a row on one line");
+    *row = (plk_json_row){.target = PLUCK_NO_TOKEN};
+    if (!plk_json_take(&r.scan, '{'))
+        return plk_json_fail_expected(&r.scan, "'{' and a row on one line");
     do {
-        if (pl_json_next_is(&r.scan, '}') && !has_values && !has_target)
+        if (plk_json_next_is(&r.scan, '}') && !has_values && !has_target)
             break;
         pluck_status status = read_pair(&r, row, &has_values, &has_target);
         if (status)
             return status;
-    } while (pl_json_take(&r.scan, ','));
-    if (!pl_json_take(&r.scan, '}'))
-        return pl_json_fail_expected(&r.scan, "',' or '}'");
+    } while (plk_json_take(&r.scan, ','));
+    if (!plk_json_take(&r.scan, '}'))
+        return plk_json_fail_expected(&r.scan, "',' or '}'");
     if (r.scan.at != r.scan.end)
-        return pl_json_fail_expected(&r.scan, "the end of the line");
+        return plk_json_fail_expected(&r.scan, "the end of the line");
     if (!has_values)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: row %" PRIu64 " has neither \"logits\" nor \"logprobs\"", where,
-                       number);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: row %" PRIu64 " has neither \"logits\" nor \"logprobs\"", where,
+                        number);
     return PLUCK_OK;
 }

@@ -9,16 +9,16 @@
  * the -Infinity of Python's json module, whose NaN and Infinity are read too. "target" is the token
  * that came next, null or a negative number for none. All other keys are skipped.
  */
-#ifndef PL_JSON_ROW_H
-#define PL_JSON_ROW_H
+#ifndef PLK_JSON_ROW_H
+#define PLK_JSON_ROW_H
 
 #include <pluck/base.h>
 
-typedef struct pl_json_row {
+typedef struct plk_json_row {
     uint32_t n_values;  /* how many values are given */
     bool is_sparse;     /* as an object */
     pluck_token target; /* PLUCK_NO_TOKEN for none */
-} pl_json_row;
+} plk_json_row;
 
 /*
  * Reads a line without its end. values has room for n_vocab floats, or is NULL if only the form is
@@ -26,8 +26,8 @@ typedef struct pl_json_row {
  * Numbers are rounded to the nearest double, then to the nearest float. where and number name the
  * file and the row in messages.
  */
-pluck_status pl_json_row_read(const uint8_t *line, size_t length, float *values, uint32_t n_vocab,
-                              const char *where, uint64_t number, pl_json_row *row,
-                              pluck_error *err);
+pluck_status plk_json_row_read(const uint8_t *line, size_t length, float *values, uint32_t n_vocab,
+                               const char *where, uint64_t number, plk_json_row *row,
+                               pluck_error *err);
 
 #endif

@@ -30,9 +30,9 @@ typedef struct text_place {
 } text_place;
 
 typedef struct json_file {
-    pl_json_document document;
-    uint64_t *rows; /* places of the rows that were chosen; NULL: all */
-    pl_shape shape; /* of an array of numbers */
+    plk_json_document document;
+    uint64_t *rows;  /* places of the rows that were chosen; NULL: all */
+    plk_shape shape; /* of an array of numbers */
     pluck_token *targets;
     bool by_text, by_id;
     uint32_t largest_id;
@@ -48,16 +48,16 @@ typedef struct json_file {
 
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {
-    size_t at = pl_mark_bytes(bytes, size_bytes);
+    size_t at = plk_mark_bytes(bytes, size_bytes);
     (void)options;
-    while (at < size_bytes && pl_is_space(bytes[at]))
+    while (at < size_bytes && plk_is_space(bytes[at]))
         at++;
     if (at == size_bytes)
         return false;
     if (bytes[at] == '{') {
         const uint8_t *newline = memchr(bytes + at, '\n', size_bytes - at);
         size_t length = newline ? (size_t)(newline - bytes) - at : size_bytes - at;
-        return !pl_json_is_row_line(bytes + at, length);
+        return !plk_json_is_row_line(bytes + at, length);
     }
     if (bytes[at] == '[') {
         /* Numbers, lists and objects begin so, and few other things. */
@@ -92,10 +92,10 @@ static size_t find_slot(const json_file *file, const char *text, size_t length)
 static pluck_status grow_slots(json_file *file, const pluck_allocator *allocator, pluck_error *err)
 {
     size_t n = file->n_slots > 0 ? 2 * file->n_slots : FIRST_SLOTS;
-    uint32_t *slots = pl_alloc_zero(allocator, n, sizeof *slots);
+    uint32_t *slots = plk_alloc_zero(allocator, n, sizeof *slots);
     if (!slots)
-        return pl_fail_nomem(err, n * sizeof *slots);
-    pl_free(allocator, file->slots);
+        return plk_fail_nomem(err, n * sizeof *slots);
+    plk_free(allocator, file->slots);
     file->slots = slots;
     file->n_slots = n;
     for (size_t i = 0; i < file->n_texts; i++) {
@@ -114,12 +114,12 @@ static pluck_status reserve(const pluck_allocator *allocator, void **items, size
     size_t larger = *capacity > 0 ? *capacity : FIRST_SLOTS;
     while (n > larger - used)
         larger *= 2;
-    void *grown = pl_alloc(allocator, larger, size_bytes);
+    void *grown = plk_alloc(allocator, larger, size_bytes);
     if (!grown)
-        return pl_fail_nomem(err, larger * size_bytes);
+        return plk_fail_nomem(err, larger * size_bytes);
     if (used > 0)
         memcpy(grown, *items, used * size_bytes);
-    pl_free(allocator, *items);
+    plk_free(allocator, *items);
     *items = grown;
     *capacity = larger;
     return PLUCK_OK;
@@ -131,7 +131,7 @@ typedef struct collection {
 } collection;
 
 /* Opening: which tokens there are. */
-static pluck_status collect(void *user, const pl_json_token *token, float value, bool is_target,
+static pluck_status collect(void *user, const plk_json_token *token, float value, bool is_target,
                             pluck_error *err)
 {
     const collection *c = user;
@@ -142,8 +142,9 @@ static pluck_status collect(void *user, const pl_json_token *token, float value,
     file->by_id = file->by_id || token->has_id;
     file->by_text = file->by_text || !token->has_id;
     if (file->by_id && file->by_text)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: gives some tokens by their ids and some by text",
-                       c->dump->source.label);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: gives some tokens by their ids and some by text",
+                        c->dump->source.label);
     if (token->has_id) {
         file->largest_id = token->id > file->largest_id ? token->id : file->largest_id;
         return PLUCK_OK;
@@ -161,13 +162,13 @@ static pluck_status collect(void *user, const pl_json_token *token, float value,
     if (status != PLUCK_OK)
         return status;
     char *text = file->arena + file->arena_size;
-    size_t length = pl_json_unescape(token->text, token->length, text);
+    size_t length = plk_json_unescape(token->text, token->length, text);
     size_t slot = find_slot(file, text, length);
     if (file->slots[slot] != 0)
         return PLUCK_OK;
     if (file->n_texts == PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: has more than 2^24 different tokens",
-                       c->dump->source.label);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: has more than 2^24 different tokens",
+                        c->dump->source.label);
     file->texts[file->n_texts] = (text_place){file->arena_size, length};
     file->arena_size += length;
     file->slots[slot] = (uint32_t)++file->n_texts;
@@ -182,7 +183,7 @@ typedef struct sparse_row {
 } sparse_row;
 
 /* Reading: a token's value. A text that was not collected cannot come. */
-static pluck_status fill(void *user, const pl_json_token *token, float value, bool is_target,
+static pluck_status fill(void *user, const plk_json_token *token, float value, bool is_target,
                          pluck_error *err)
 {
     sparse_row *row = user;
@@ -192,14 +193,14 @@ static pluck_status fill(void *user, const pl_json_token *token, float value, bo
         const json_file *file = row->file;
         char *unescaped = text;
         if (token->length > sizeof text) {
-            unescaped = pl_alloc(&file->document.allocator, token->length, 1);
+            unescaped = plk_alloc(&file->document.allocator, token->length, 1);
             if (!unescaped)
-                return pl_fail_nomem(err, token->length);
+                return plk_fail_nomem(err, token->length);
         }
-        size_t length = pl_json_unescape(token->text, token->length, unescaped);
+        size_t length = plk_json_unescape(token->text, token->length, unescaped);
         id = file->slots[find_slot(file, unescaped, length)] - 1;
         if (unescaped != text)
-            pl_free(&file->document.allocator, unescaped);
+            plk_free(&file->document.allocator, unescaped);
     }
     float *known = &row->values[id];
     if (is_target) {
@@ -209,24 +210,24 @@ static pluck_status fill(void *user, const pl_json_token *token, float value, bo
         *known = value;
     } else if (value > -INFINITY) {
         double larger = (double)fmaxf(value, *known), smaller = (double)fminf(value, *known);
-        *known = (float)(larger + pl_log(1.0 + pl_exp(smaller - larger)));
+        *known = (float)(larger + plk_log(1.0 + plk_exp(smaller - larger)));
     }
     return PLUCK_OK;
 }
 
 /* The group that is asked for, or the only one. */
-static pluck_status choose_group(const pluck_dump *dump, const pl_json_document *document,
-                                 const char *wanted, pl_json_group *chosen, pluck_error *err)
+static pluck_status choose_group(const pluck_dump *dump, const plk_json_document *document,
+                                 const char *wanted, plk_json_group *chosen, pluck_error *err)
 {
     char names[96] = "";
     size_t n = 0;
-    for (pl_json_group g = 0; g < PL_JSON_N_GROUPS; g++) {
+    for (plk_json_group g = 0; g < PLK_JSON_N_GROUPS; g++) {
         if (document->n_of[g] == 0)
             continue;
         size_t used = strlen(names);
         (void)snprintf(names + used, sizeof names - used, "%s'%s'", used > 0 ? ", " : "",
-                       pl_json_group_name(g));
-        if (wanted ? strcmp(wanted, pl_json_group_name(g)) == 0 : true) {
+                       plk_json_group_name(g));
+        if (wanted ? strcmp(wanted, plk_json_group_name(g)) == 0 : true) {
             *chosen = g;
             n++;
         }
@@ -234,33 +235,33 @@ static pluck_status choose_group(const pluck_dump *dump, const pl_json_document 
     if (n == 1)
         return PLUCK_OK;
     if (wanted)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: has no rows under '%.40s'; it has %s",
-                       dump->source.label, wanted, names[0] != '\0' ? names : "none");
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: has no rows under '%.40s'; it has %s",
+                        dump->source.label, wanted, names[0] != '\0' ? names : "none");
     if (n == 0 && document->has_weight_map)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: is the index of a model in several files and not a file of logits",
-                       dump->source.label);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: is the index of a model in several files and not a file of logits",
+                        dump->source.label);
     if (n == 0)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: JSON without rows: expected lists of numbers, \"logits\", or the "
-                       "logprobs in the answer of a server that was asked for them",
-                       dump->source.label);
-    return pl_fail(err, PLUCK_ERR_FORMAT,
-                   "%s: has rows of several kinds, name one with --tensor: %s", dump->source.label,
-                   names);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: JSON without rows: expected lists of numbers, \"logits\", or the "
+                        "logprobs in the answer of a server that was asked for them",
+                        dump->source.label);
+    return plk_fail(err, PLUCK_ERR_FORMAT,
+                    "%s: has rows of several kinds, name one with --tensor: %s", dump->source.label,
+                    names);
 }
 
-static pluck_status choose_rows(pluck_dump *dump, json_file *file, pl_json_group group,
+static pluck_status choose_rows(pluck_dump *dump, json_file *file, plk_json_group group,
                                 pluck_error *err)
 {
-    const pl_json_document *document = &file->document;
+    const plk_json_document *document = &file->document;
     uint64_t n = 0;
     dump->info.n_rows = document->n_of[group];
     if (dump->info.n_rows == document->n_places)
         return PLUCK_OK;
-    file->rows = pl_alloc(&dump->allocator, (size_t)dump->info.n_rows, sizeof *file->rows);
+    file->rows = plk_alloc(&dump->allocator, (size_t)dump->info.n_rows, sizeof *file->rows);
     if (!file->rows)
-        return pl_fail_nomem(err, (size_t)dump->info.n_rows * sizeof *file->rows);
+        return plk_fail_nomem(err, (size_t)dump->info.n_rows * sizeof *file->rows);
     for (size_t i = 0; i < document->n_places; i++)
         if (document->places[i].group == group)
             file->rows[n++] = i;
@@ -269,21 +270,21 @@ static pluck_status choose_rows(pluck_dump *dump, json_file *file, pl_json_group
 
 static pluck_status open_numbers(pluck_dump *dump, json_file *file, pluck_error *err)
 {
-    const pl_json_document *document = &file->document;
+    const plk_json_document *document = &file->document;
     dump->info.n_vocab = document->n_values;
     if (document->n_arrays == 1) {
         file->shape = document->shape;
         dump->info.n_axes = file->shape.n_axes;
         dump->info.axes = file->shape.axes;
     }
-    if (document->targets == PL_JSON_NOWHERE)
+    if (document->targets == PLK_JSON_NOWHERE)
         return PLUCK_OK;
     size_t n = (size_t)dump->info.n_rows;
-    file->targets = pl_alloc(&dump->allocator, n, sizeof *file->targets);
+    file->targets = plk_alloc(&dump->allocator, n, sizeof *file->targets);
     if (!file->targets)
-        return pl_fail_nomem(err, n * sizeof *file->targets);
-    return pl_json_document_targets(document, n, document->n_values, file->targets,
-                                    &dump->info.has_targets, err);
+        return plk_fail_nomem(err, n * sizeof *file->targets);
+    return plk_json_document_targets(document, n, document->n_values, file->targets,
+                                     &dump->info.has_targets, err);
 }
 
 static pluck_status open_sparse(pluck_dump *dump, json_file *file, uint32_t wanted,
@@ -292,15 +293,15 @@ static pluck_status open_sparse(pluck_dump *dump, json_file *file, uint32_t want
     collection c = {file, dump};
     for (uint64_t row = 0; row < dump->info.n_rows; row++) {
         size_t place = (size_t)(file->rows ? file->rows[row] : row);
-        pluck_status status = pl_json_document_row(&file->document, place, collect, &c, err);
+        pluck_status status = plk_json_document_row(&file->document, place, collect, &c, err);
         if (status != PLUCK_OK)
             return status;
     }
     uint32_t n = file->by_text ? (uint32_t)file->n_texts : file->largest_id + 1;
     if (wanted != 0 && wanted < n)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: has %s %u, which do not fit a vocabulary of %u",
-                       dump->source.label, file->by_text ? "different tokens:" : "ids up to",
-                       (unsigned)(file->by_text ? n : n - 1), (unsigned)wanted);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: has %s %u, which do not fit a vocabulary of %u",
+                        dump->source.label, file->by_text ? "different tokens:" : "ids up to",
+                        (unsigned)(file->by_text ? n : n - 1), (unsigned)wanted);
     dump->info.n_vocab = wanted != 0 ? wanted : n;
     dump->info.is_sparse = true;
     dump->info.has_targets = true;
@@ -309,32 +310,33 @@ static pluck_status open_sparse(pluck_dump *dump, json_file *file, uint32_t want
 
 static pluck_status open_json(pluck_dump *dump, const pluck_dump_options *options, pluck_error *err)
 {
-    pl_source *source = &dump->source;
-    json_file *file = pl_alloc_zero(&dump->allocator, 1, sizeof *file);
+    plk_source *source = &dump->source;
+    json_file *file = plk_alloc_zero(&dump->allocator, 1, sizeof *file);
     if (!file)
-        return pl_fail_nomem(err, sizeof *file);
+        return plk_fail_nomem(err, sizeof *file);
     dump->own = file;
-    pl_json_group group = PL_JSON_LOGITS;
-    pluck_status status = pl_source_load(source, MAX_BYTES_IN_MEMORY, err);
+    plk_json_group group = PLK_JSON_LOGITS;
+    pluck_status status = plk_source_load(source, MAX_BYTES_IN_MEMORY, err);
     if (status == PLUCK_OK)
-        status = pl_json_document_open(&file->document, source->bytes, (size_t)source->size_bytes,
-                                       source->label, &dump->allocator, err);
+        status = plk_json_document_open(&file->document, source->bytes, (size_t)source->size_bytes,
+                                        source->label, &dump->allocator, err);
     if (status == PLUCK_OK)
         status = choose_group(dump, &file->document, options->tensor, &group, err);
     if (status == PLUCK_OK)
         status = choose_rows(dump, file, group, err);
     if (status == PLUCK_OK)
-        status = group == PL_JSON_LOGITS ? open_numbers(dump, file, err)
-                                         : open_sparse(dump, file, options->raw_n_vocab, err);
+        status = group == PLK_JSON_LOGITS ? open_numbers(dump, file, err)
+                                          : open_sparse(dump, file, options->raw_n_vocab, err);
     if (status != PLUCK_OK)
         return status;
     if (options->raw_n_vocab != 0 && options->raw_n_vocab != dump->info.n_vocab)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: has rows of %u values, expected %u",
-                       source->label, (unsigned)dump->info.n_vocab, (unsigned)options->raw_n_vocab);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: has rows of %u values, expected %u",
+                        source->label, (unsigned)dump->info.n_vocab,
+                        (unsigned)options->raw_n_vocab);
     dump->info.streamed = false;
     dump->info.dtype = PLUCK_F32;
     dump->info.stored_dtype = "json";
-    dump->info.tensor = group == PL_JSON_LOGITS ? NULL : pl_json_group_name(group);
+    dump->info.tensor = group == PLK_JSON_LOGITS ? NULL : plk_json_group_name(group);
     return PLUCK_OK;
 }
 
@@ -343,24 +345,24 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
 {
     const json_file *file = dump->own;
     if (!scratch)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: scratch is NULL, but rows of this dump have to be parsed",
-                       dump->source.label);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: scratch is NULL, but rows of this dump have to be parsed",
+                        dump->source.label);
     if (row >= dump->info.n_rows)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
-                       dump->source.label, (unsigned long long)row,
-                       (unsigned long long)dump->info.n_rows);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
+                        dump->source.label, (unsigned long long)row,
+                        (unsigned long long)dump->info.n_rows);
     size_t place = (size_t)(file->rows ? file->rows[row] : row);
     sparse_row sparse = {file, scratch, dump->info.n_vocab, PLUCK_NO_TOKEN};
     pluck_status status = PLUCK_OK;
     if (!dump->info.is_sparse) {
-        status = pl_json_document_values(&file->document, place, scratch, err);
+        status = plk_json_document_values(&file->document, place, scratch, err);
         sparse.target =
             file->targets && dump->info.has_targets ? file->targets[row] : PLUCK_NO_TOKEN;
     } else {
         for (uint32_t i = 0; i < dump->info.n_vocab; i++)
             scratch[i] = -INFINITY;
-        status = pl_json_document_row(&file->document, place, fill, &sparse, err);
+        status = plk_json_document_row(&file->document, place, fill, &sparse, err);
     }
     if (status != PLUCK_OK)
         return status;
@@ -390,17 +392,17 @@ static void close_json(pluck_dump *dump)
     if (!file)
         return;
     if (file->document.places)
-        pl_json_document_close(&file->document);
-    pl_free(&dump->allocator, file->rows);
-    pl_free(&dump->allocator, file->targets);
-    pl_free(&dump->allocator, file->arena);
-    pl_free(&dump->allocator, file->texts);
-    pl_free(&dump->allocator, file->slots);
-    pl_free(&dump->allocator, file);
+        plk_json_document_close(&file->document);
+    plk_free(&dump->allocator, file->rows);
+    plk_free(&dump->allocator, file->targets);
+    plk_free(&dump->allocator, file->arena);
+    plk_free(&dump->allocator, file->texts);
+    plk_free(&dump->allocator, file->slots);
+    plk_free(&dump->allocator, file);
     dump->own = NULL;
 }
 
-const pl_dump_reader pl_dump_json = {
+const plk_dump_reader plk_dump_json = {
     .format = PLUCK_DUMP_JSON,
     .name = "json",
     .recognised = "JSON",

@@ -17,7 +17,7 @@
 
 enum { MAX_DEPTH = 64, MAX_DIGITS = 19, MAX_EXACT_POWER = 22 };
 
-pluck_status pl_json_fail_expected(const pl_json_scan *r, const char *expected)
+pluck_status plk_json_fail_expected(const plk_json_scan *r, const char *expected)
 {
     char found[24];
     if (r->at == r->end)
@@ -26,35 +26,35 @@ pluck_status pl_json_fail_expected(const pl_json_scan *r, const char *expected)
         (void)snprintf(found, sizeof found, "'%c'", *r->at);
     else
         (void)snprintf(found, sizeof found, "byte 0x%02x", (unsigned)*r->at);
-    if (r->number == PL_JSON_NO_ROW)
-        return pl_fail(r->err, PLUCK_ERR_FORMAT, "%s: JSON, byte %td: expected %s, found %s",
-                       r->where, r->at - r->begin, expected, found);
-    return pl_fail(r->err, PLUCK_ERR_FORMAT,
-                   "%s: row %" PRIu64 ", column %td: expected %s, found %s", r->where, r->number,
-                   r->at - r->begin + 1, expected, found);
+    if (r->number == PLK_JSON_NO_ROW)
+        return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: JSON, byte %td: expected %s, found %s",
+                        r->where, r->at - r->begin, expected, found);
+    return plk_fail(r->err, PLUCK_ERR_FORMAT,
+                    "%s: row %" PRIu64 ", column %td: expected %s, found %s", r->where, r->number,
+                    r->at - r->begin + 1, expected, found);
 }
 
-void pl_json_skip_space(pl_json_scan *r)
+void plk_json_skip_space(plk_json_scan *r)
 {
     while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' || *r->at == '\r' || *r->at == '\n'))
         r->at++;
 }
 
-bool pl_json_next_is(const pl_json_scan *r, char c)
+bool plk_json_next_is(const plk_json_scan *r, char c)
 {
     return r->at < r->end && *r->at == (uint8_t)c;
 }
 
-bool pl_json_take(pl_json_scan *r, char c)
+bool plk_json_take(plk_json_scan *r, char c)
 {
-    pl_json_skip_space(r);
-    const bool found = pl_json_next_is(r, c);
+    plk_json_skip_space(r);
+    const bool found = plk_json_next_is(r, c);
     r->at += found;
-    pl_json_skip_space(r);
+    plk_json_skip_space(r);
     return found;
 }
 
-bool pl_json_take_word(pl_json_scan *r, const char *word)
+bool plk_json_take_word(plk_json_scan *r, const char *word)
 {
     const size_t n = strlen(word);
     if ((size_t)(r->end - r->at) < n || memcmp(r->at, word, n) != 0)
@@ -64,32 +64,32 @@ bool pl_json_take_word(pl_json_scan *r, const char *word)
 }
 
 /* Skips a string; *begin and *length are what is between its quotes, escapes as they are. */
-pluck_status pl_json_take_string(pl_json_scan *r, const uint8_t **begin, size_t *length)
+pluck_status plk_json_take_string(plk_json_scan *r, const uint8_t **begin, size_t *length)
 {
-    if (!pl_json_next_is(r, '"'))
-        return pl_json_fail_expected(r, "a string");
+    if (!plk_json_next_is(r, '"'))
+        return plk_json_fail_expected(r, "a string");
     *begin = ++r->at;
     while (r->at < r->end && *r->at != '"') {
         if (*r->at < 0x20)
-            return pl_json_fail_expected(r, "no control character in a string");
+            return plk_json_fail_expected(r, "no control character in a string");
         r->at += *r->at == '\\' && r->at + 1 < r->end ? 2 : 1;
     }
     if (r->at >= r->end) {
         r->at = r->end;
-        return pl_json_fail_expected(r, "a closing quote");
+        return plk_json_fail_expected(r, "a closing quote");
     }
     *length = (size_t)(r->at - *begin);
     r->at++;
     return PLUCK_OK;
 }
 
-static bool is_digit(const pl_json_scan *r)
+static bool is_digit(const plk_json_scan *r)
 {
     return r->at < r->end && *r->at >= '0' && *r->at <= '9';
 }
 
 /* Digits of the mantissa; *n_dropped counts those that no longer fit. */
-static unsigned take_digits(pl_json_scan *r, uint64_t *mantissa, unsigned *n_used, bool *dropped)
+static unsigned take_digits(plk_json_scan *r, uint64_t *mantissa, unsigned *n_used, bool *dropped)
 {
     unsigned n = 0;
     for (; is_digit(r); r->at++, n++) {
@@ -113,63 +113,63 @@ static double exact_or_long(bool is_exact, uint64_t mantissa, int power, const u
         1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     const bool is_small = power >= -MAX_EXACT_POWER && power <= MAX_EXACT_POWER;
     if (!is_exact || !is_small || mantissa > (uint64_t)1 << 53)
-        return fabs(pl_number_read((const char *)text, length));
+        return fabs(plk_number_read((const char *)text, length));
     const double value = (double)mantissa;
     return power < 0 ? value / powers[-power] : value * powers[power];
 }
 
-pluck_status pl_json_take_number(pl_json_scan *r, double *value)
+pluck_status plk_json_take_number(plk_json_scan *r, double *value)
 {
     const uint8_t *begin = r->at;
-    const bool is_negative = pl_json_next_is(r, '-');
+    const bool is_negative = plk_json_next_is(r, '-');
     uint64_t mantissa = 0;
     unsigned n_used = 0, n_after = 0;
     bool dropped = false;
     int power = 0;
     r->at += is_negative;
-    const bool starts_with_zero = pl_json_next_is(r, '0');
+    const bool starts_with_zero = plk_json_next_is(r, '0');
     const unsigned n_before = take_digits(r, &mantissa, &n_used, &dropped);
     if (n_before == 0 || (starts_with_zero && n_before > 1)) {
         r->at = begin;
-        return pl_json_fail_expected(r, "a number");
+        return plk_json_fail_expected(r, "a number");
     }
-    if (pl_json_next_is(r, '.')) {
+    if (plk_json_next_is(r, '.')) {
         r->at++;
         n_after = take_digits(r, &mantissa, &n_used, &dropped);
         if (n_after == 0)
-            return pl_json_fail_expected(r, "a digit after the point");
+            return plk_json_fail_expected(r, "a digit after the point");
     }
-    if (pl_json_next_is(r, 'e') || pl_json_next_is(r, 'E')) {
+    if (plk_json_next_is(r, 'e') || plk_json_next_is(r, 'E')) {
         r->at++;
-        const bool is_below = pl_json_next_is(r, '-');
-        r->at += is_below || pl_json_next_is(r, '+');
+        const bool is_below = plk_json_next_is(r, '-');
+        r->at += is_below || plk_json_next_is(r, '+');
         if (!is_digit(r))
-            return pl_json_fail_expected(r, "a digit of the exponent");
+            return plk_json_fail_expected(r, "a digit of the exponent");
         for (; is_digit(r); r->at++)
             power = power < 100000 ? 10 * power + (*r->at - '0') : power;
         power = is_below ? -power : power;
     }
     const size_t length = (size_t)(r->at - begin);
-    if (length > PL_NUMBER_MAX_TEXT) {
+    if (length > PLK_NUMBER_MAX_TEXT) {
         r->at = begin;
-        return pl_json_fail_expected(r, "a number of at most 127 characters");
+        return plk_json_fail_expected(r, "a number of at most 127 characters");
     }
     *value = exact_or_long(!dropped, mantissa, power - (int)n_after, begin, length);
     *value = is_negative ? -*value : *value;
     return PLUCK_OK;
 }
 
-pluck_status pl_json_take_value(pl_json_scan *r, float *value)
+pluck_status plk_json_take_value(plk_json_scan *r, float *value)
 {
     double number = 0.0;
-    if (pl_json_take_word(r, "null") || pl_json_take_word(r, "-Infinity")) {
+    if (plk_json_take_word(r, "null") || plk_json_take_word(r, "-Infinity")) {
         *value = -INFINITY;
-    } else if (pl_json_take_word(r, "NaN")) {
+    } else if (plk_json_take_word(r, "NaN")) {
         *value = NAN;
-    } else if (pl_json_take_word(r, "Infinity")) {
+    } else if (plk_json_take_word(r, "Infinity")) {
         *value = INFINITY;
     } else {
-        pluck_status status = pl_json_take_number(r, &number);
+        pluck_status status = plk_json_take_number(r, &number);
         if (status)
             return status;
         *value = (float)number;
@@ -177,44 +177,44 @@ pluck_status pl_json_take_value(pl_json_scan *r, float *value)
     return PLUCK_OK;
 }
 
-static pluck_status skip_members(pl_json_scan *r, char close, unsigned depth)
+static pluck_status skip_members(plk_json_scan *r, char close, unsigned depth)
 {
-    if (pl_json_take(r, close))
+    if (plk_json_take(r, close))
         return PLUCK_OK;
     do {
         const uint8_t *text = NULL;
         size_t length = 0;
         pluck_status status = PLUCK_OK;
         if (close == '}')
-            status = pl_json_take_string(r, &text, &length);
-        if (status == PLUCK_OK && close == '}' && !pl_json_take(r, ':'))
-            status = pl_json_fail_expected(r, "':'");
+            status = plk_json_take_string(r, &text, &length);
+        if (status == PLUCK_OK && close == '}' && !plk_json_take(r, ':'))
+            status = plk_json_fail_expected(r, "':'");
         if (status == PLUCK_OK)
-            status = pl_json_skip_value(r, depth + 1);
+            status = plk_json_skip_value(r, depth + 1);
         if (status)
             return status;
-    } while (pl_json_take(r, ','));
-    return pl_json_take(r, close)
+    } while (plk_json_take(r, ','));
+    return plk_json_take(r, close)
                ? PLUCK_OK
-               : pl_json_fail_expected(r, close == '}' ? "',' or '}'" : "',' or ']'");
+               : plk_json_fail_expected(r, close == '}' ? "',' or '}'" : "',' or ']'");
 }
 
-pluck_status pl_json_skip_value(pl_json_scan *r, unsigned depth)
+pluck_status plk_json_skip_value(plk_json_scan *r, unsigned depth)
 {
     const uint8_t *text = NULL;
     size_t length = 0;
     float value = 0.0f;
-    if (pl_json_next_is(r, '"'))
-        return pl_json_take_string(r, &text, &length);
-    if (pl_json_next_is(r, '{') || pl_json_next_is(r, '[')) {
+    if (plk_json_next_is(r, '"'))
+        return plk_json_take_string(r, &text, &length);
+    if (plk_json_next_is(r, '{') || plk_json_next_is(r, '[')) {
         if (depth >= MAX_DEPTH)
-            return pl_json_fail_expected(r, "at most 64 levels of nesting");
+            return plk_json_fail_expected(r, "at most 64 levels of nesting");
         const char close = *r->at++ == '{' ? '}' : ']';
         return skip_members(r, close, depth);
     }
-    if (pl_json_take_word(r, "true") || pl_json_take_word(r, "false"))
+    if (plk_json_take_word(r, "true") || plk_json_take_word(r, "false"))
         return PLUCK_OK;
-    return pl_json_take_value(r, &value);
+    return plk_json_take_value(r, &value);
 }
 
 /* Four hexadecimal digits at at; UINT32_MAX if they are not. */
@@ -248,7 +248,7 @@ static size_t put_utf8(char *text, uint32_t code)
     return n + 1;
 }
 
-size_t pl_json_unescape(const uint8_t *string, size_t length, char *text)
+size_t plk_json_unescape(const uint8_t *string, size_t length, char *text)
 {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
     const uint8_t *end = string + length;

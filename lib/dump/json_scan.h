@@ -2,42 +2,42 @@
  * JSON read from front to back, without a tree: the words of RFC 8259, and -Infinity, Infinity and
  * NaN of Python's json module as values.
  */
-#ifndef PL_JSON_SCAN_H
-#define PL_JSON_SCAN_H
+#ifndef PLK_JSON_SCAN_H
+#define PLK_JSON_SCAN_H
 
 #include <pluck/base.h>
 
-#define PL_JSON_NO_ROW UINT64_MAX
+#define PLK_JSON_NO_ROW UINT64_MAX
 
-typedef struct pl_json_scan {
+typedef struct plk_json_scan {
     const uint8_t *begin, *at, *end;
     const char *where; /* for messages */
-    uint64_t number;   /* of the row, or PL_JSON_NO_ROW: messages count bytes then */
+    uint64_t number;   /* of the row, or PLK_JSON_NO_ROW: messages count bytes then */
     pluck_error *err;
-} pl_json_scan;
+} plk_json_scan;
 
 /* PLUCK_ERR_FORMAT: what was expected and what is there. */
-pluck_status pl_json_fail_expected(const pl_json_scan *r, const char *expected);
+pluck_status plk_json_fail_expected(const plk_json_scan *r, const char *expected);
 
-void pl_json_skip_space(pl_json_scan *r);
-bool pl_json_next_is(const pl_json_scan *r, char c);
+void plk_json_skip_space(plk_json_scan *r);
+bool plk_json_next_is(const plk_json_scan *r, char c);
 
 /* Takes c and the white space around it; false, and only white space taken, if it is not there. */
-bool pl_json_take(pl_json_scan *r, char c);
-bool pl_json_take_word(pl_json_scan *r, const char *word);
+bool plk_json_take(plk_json_scan *r, char c);
+bool plk_json_take_word(plk_json_scan *r, const char *word);
 
 /* Takes a string; *begin and *length are what is between its quotes, escapes as they are. */
-pluck_status pl_json_take_string(pl_json_scan *r, const uint8_t **begin, size_t *length);
-pluck_status pl_json_take_number(pl_json_scan *r, double *value);
+pluck_status plk_json_take_string(plk_json_scan *r, const uint8_t **begin, size_t *length);
+pluck_status plk_json_take_number(plk_json_scan *r, double *value);
 
 /* A number rounded to the nearest double and then to the nearest float, or null, which is -inf. */
-pluck_status pl_json_take_value(pl_json_scan *r, float *value);
+pluck_status plk_json_take_value(plk_json_scan *r, float *value);
 
 /* The bytes of a string between its quotes, of which there are at most length, in text; how many. A
  * surrogate without its other half becomes U+FFFD. */
-size_t pl_json_unescape(const uint8_t *string, size_t length, char *text);
+size_t plk_json_unescape(const uint8_t *string, size_t length, char *text);
 
 /* Any value, which is inside of depth others. */
-pluck_status pl_json_skip_value(pl_json_scan *r, unsigned depth);
+pluck_status plk_json_skip_value(plk_json_scan *r, unsigned depth);
 
 #endif

@@ -18,7 +18,7 @@ enum { FIRST_LINE_BYTES = 1 << 16 };
 #define MAX_LINE_BYTES ((size_t)1 << 30)
 
 typedef struct jsonl_file {
-    pl_lines lines;
+    plk_lines lines;
 
     /* Of a stream. */
     uint8_t *line;
@@ -33,13 +33,13 @@ typedef struct jsonl_file {
 /* '{' and the quote of the first key, as far as they can be seen. */
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {
-    size_t i = pl_mark_bytes(bytes, size_bytes);
+    size_t i = plk_mark_bytes(bytes, size_bytes);
     (void)options;
-    while (i < size_bytes && pl_is_space(bytes[i]))
+    while (i < size_bytes && plk_is_space(bytes[i]))
         i++;
     if (i == size_bytes || bytes[i++] != '{')
         return false;
-    while (i < size_bytes && pl_is_space(bytes[i]))
+    while (i < size_bytes && plk_is_space(bytes[i]))
         i++;
     return i == size_bytes || bytes[i] == '"' || bytes[i] == '}';
 }
@@ -48,15 +48,15 @@ static pluck_status grow_line(pluck_dump *dump, jsonl_file *jsonl, pluck_error *
 {
     const size_t capacity = jsonl->line_capacity ? 2 * jsonl->line_capacity : FIRST_LINE_BYTES;
     if (capacity > MAX_LINE_BYTES)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: row %" PRIu64 " is longer than %zu bytes: expected one row a line",
-                       dump->source.label, jsonl->next_row, jsonl->line_capacity);
-    uint8_t *line = pl_alloc(&dump->allocator, capacity, 1);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: row %" PRIu64 " is longer than %zu bytes: expected one row a line",
+                        dump->source.label, jsonl->next_row, jsonl->line_capacity);
+    uint8_t *line = plk_alloc(&dump->allocator, capacity, 1);
     if (!line)
-        return pl_fail_nomem(err, capacity);
+        return plk_fail_nomem(err, capacity);
     if (jsonl->n_read > 0)
         memcpy(line, jsonl->line, jsonl->n_read);
-    pl_free(&dump->allocator, jsonl->line);
+    plk_free(&dump->allocator, jsonl->line);
     jsonl->line = line;
     jsonl->line_capacity = capacity;
     return PLUCK_OK;
@@ -76,8 +76,8 @@ static pluck_status read_more(pluck_dump *dump, jsonl_file *jsonl, pluck_error *
     if (jsonl->n_read == jsonl->line_capacity)
         status = grow_line(dump, jsonl, err);
     if (status == PLUCK_OK)
-        status = pl_source_read_some(&dump->source, jsonl->line + jsonl->n_read,
-                                     jsonl->line_capacity - jsonl->n_read, &n, err);
+        status = plk_source_read_some(&dump->source, jsonl->line + jsonl->n_read,
+                                      jsonl->line_capacity - jsonl->n_read, &n, err);
     jsonl->n_read += n;
     jsonl->ended = status == PLUCK_OK && n == 0;
     return status;
@@ -90,7 +90,7 @@ static pluck_status next_line(pluck_dump *dump, jsonl_file *jsonl, pluck_error *
     drop_bytes(jsonl, jsonl->line_size + (jsonl->line_size < jsonl->n_read));
     jsonl->line_size = 0;
     for (;;) {
-        for (blank = 0; searched == 0 && blank < jsonl->n_read && pl_is_space(jsonl->line[blank]);)
+        for (blank = 0; searched == 0 && blank < jsonl->n_read && plk_is_space(jsonl->line[blank]);)
             blank++;
         drop_bytes(jsonl, blank);
         const uint8_t *from = jsonl->line + searched;
@@ -107,15 +107,15 @@ static pluck_status next_line(pluck_dump *dump, jsonl_file *jsonl, pluck_error *
     }
 }
 
-static pluck_status set_info(pluck_dump *dump, const pl_json_row *first, uint32_t wanted,
+static pluck_status set_info(pluck_dump *dump, const plk_json_row *first, uint32_t wanted,
                              pluck_error *err)
 {
     if (first->is_sparse && wanted == 0)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: row 0 gives %" PRIu32
-                       " tokens by their ids; how many there are has to be told (raw_n_vocab, "
-                       "--vocab-size)",
-                       dump->source.label, first->n_values);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: row 0 gives %" PRIu32
+                        " tokens by their ids; how many there are has to be told (raw_n_vocab, "
+                        "--vocab-size)",
+                        dump->source.label, first->n_values);
     dump->info.n_vocab = first->is_sparse ? wanted : first->n_values;
     dump->info.dtype = PLUCK_F32;
     dump->info.stored_dtype = "json";
@@ -125,23 +125,23 @@ static pluck_status set_info(pluck_dump *dump, const pl_json_row *first, uint32_
 }
 
 /* The byte order mark that some editors put before the first line of a stream. */
-static pluck_status skip_mark(pl_source *source, pluck_error *err)
+static pluck_status skip_mark(plk_source *source, pluck_error *err)
 {
     const uint8_t *bytes = NULL;
     size_t available = 0, n_read = 0;
-    pluck_status status = pl_source_peek(source, 3, &bytes, &available, err);
-    size_t n = status == PLUCK_OK ? pl_mark_bytes(bytes, available) : 0;
-    return n > 0 ? pl_source_read(source, NULL, n, &n_read, err) : status;
+    pluck_status status = plk_source_peek(source, 3, &bytes, &available, err);
+    size_t n = status == PLUCK_OK ? plk_mark_bytes(bytes, available) : 0;
+    return n > 0 ? plk_source_read(source, NULL, n, &n_read, err) : status;
 }
 
 static pluck_status open_lines(pluck_dump *dump, const pluck_dump_options *options,
                                pluck_error *err)
 {
-    pl_source *source = &dump->source;
-    pl_json_row first;
-    jsonl_file *jsonl = pl_alloc_zero(&dump->allocator, 1, sizeof *jsonl);
+    plk_source *source = &dump->source;
+    plk_json_row first;
+    jsonl_file *jsonl = plk_alloc_zero(&dump->allocator, 1, sizeof *jsonl);
     if (!jsonl)
-        return pl_fail_nomem(err, sizeof *jsonl);
+        return plk_fail_nomem(err, sizeof *jsonl);
     dump->own = jsonl;
     pluck_status status = PLUCK_OK;
     const uint8_t *line = NULL;
@@ -158,19 +158,19 @@ static pluck_status open_lines(pluck_dump *dump, const pluck_dump_options *optio
         line = jsonl->line;
         length = jsonl->has_line ? jsonl->line_size : 0;
     } else {
-        status = pl_lines_open(&jsonl->lines, source,
-                               pl_mark_bytes(source->bytes, (size_t)source->size_bytes), 0, err);
+        status = plk_lines_open(&jsonl->lines, source,
+                                plk_mark_bytes(source->bytes, (size_t)source->size_bytes), 0, err);
         if (status != PLUCK_OK)
             return status;
         dump->info.n_rows = jsonl->lines.n;
         if (dump->info.n_rows > 0)
-            line = pl_lines_find(&jsonl->lines, source, 0, &length);
+            line = plk_lines_find(&jsonl->lines, source, 0, &length);
     }
     if (length == 0)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: has no rows: all lines are blank",
-                       source->label);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: has no rows: all lines are blank",
+                        source->label);
     status =
-        pl_json_row_read(line, length, NULL, options->raw_n_vocab, source->label, 0, &first, err);
+        plk_json_row_read(line, length, NULL, options->raw_n_vocab, source->label, 0, &first, err);
     return status ? status : set_info(dump, &first, options->raw_n_vocab, err);
 }
 
@@ -179,12 +179,12 @@ static pluck_status advance_to(pluck_dump *dump, jsonl_file *jsonl, uint64_t row
 {
     const char *label = dump->source.label;
     if (jsonl->failure)
-        return pl_fail(err, jsonl->failure, "%s: the stream has failed before, at row %" PRIu64,
-                       label, jsonl->next_row);
+        return plk_fail(err, jsonl->failure, "%s: the stream has failed before, at row %" PRIu64,
+                        label, jsonl->next_row);
     if (row < jsonl->next_row)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: row %" PRIu64 " of a stream has passed; the next one is %" PRIu64,
-                       label, row, jsonl->next_row);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: row %" PRIu64 " of a stream has passed; the next one is %" PRIu64,
+                        label, row, jsonl->next_row);
     while (jsonl->failure == PLUCK_OK && jsonl->next_row <= row) {
         if (!jsonl->has_line)
             jsonl->failure = next_line(dump, jsonl, err);
@@ -201,14 +201,14 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
 {
     jsonl_file *jsonl = dump->own;
     const char *label = dump->source.label;
-    pl_json_row read;
+    plk_json_row read;
     if (!scratch)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: scratch is NULL, but rows of this dump have to be parsed", label);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: scratch is NULL, but rows of this dump have to be parsed", label);
     if (row >= dump->info.n_rows)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: row %" PRIu64 " is past the last one: there are %" PRIu64, label, row,
-                       dump->info.n_rows);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: row %" PRIu64 " is past the last one: there are %" PRIu64, label, row,
+                        dump->info.n_rows);
     const uint8_t *line = NULL;
     size_t length = 0;
     if (dump->source.streamed) {
@@ -223,10 +223,10 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
         jsonl->has_line = false;
         jsonl->next_row++;
     } else {
-        line = pl_lines_find(&jsonl->lines, &dump->source, row, &length);
+        line = plk_lines_find(&jsonl->lines, &dump->source, row, &length);
     }
     pluck_status status =
-        pl_json_row_read(line, length, scratch, dump->info.n_vocab, label, row, &read, err);
+        plk_json_row_read(line, length, scratch, dump->info.n_vocab, label, row, &read, err);
     if (dump->source.streamed)
         jsonl->failure = status;
     if (status)
@@ -240,7 +240,7 @@ static void release_rows(pluck_dump *dump, uint64_t row)
 {
     const jsonl_file *jsonl = dump->own;
     if (!dump->source.streamed)
-        pl_lines_release(&jsonl->lines, &dump->source, row);
+        plk_lines_release(&jsonl->lines, &dump->source, row);
 }
 
 static void close_lines(pluck_dump *dump)
@@ -248,13 +248,13 @@ static void close_lines(pluck_dump *dump)
     jsonl_file *jsonl = dump->own;
     if (!jsonl)
         return;
-    pl_lines_close(&jsonl->lines, &dump->allocator);
-    pl_free(&dump->allocator, jsonl->line);
-    pl_free(&dump->allocator, jsonl);
+    plk_lines_close(&jsonl->lines, &dump->allocator);
+    plk_free(&dump->allocator, jsonl->line);
+    plk_free(&dump->allocator, jsonl);
     dump->own = NULL;
 }
 
-const pl_dump_reader pl_dump_jsonl = {
+const plk_dump_reader plk_dump_jsonl = {
     .format = PLUCK_DUMP_JSONL,
     .name = "jsonl",
     .recognised = "JSON lines",

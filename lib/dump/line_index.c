@@ -10,18 +10,18 @@
 
 enum { MAX_PLACES = 1 << 16, WINDOW_BYTES = 1 << 20 };
 
-bool pl_is_space(uint8_t c)
+bool plk_is_space(uint8_t c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-size_t pl_mark_bytes(const uint8_t *bytes, size_t size_bytes)
+size_t plk_mark_bytes(const uint8_t *bytes, size_t size_bytes)
 {
     static const uint8_t mark[] = {0xEF, 0xBB, 0xBF};
     return size_bytes >= sizeof mark && memcmp(bytes, mark, sizeof mark) == 0 ? sizeof mark : 0;
 }
 
-static void add_place(pl_lines *lines, uint64_t line, uint64_t offset)
+static void add_place(plk_lines *lines, uint64_t line, uint64_t offset)
 {
     if (line % lines->stride != 0)
         return;
@@ -36,24 +36,24 @@ static void add_place(pl_lines *lines, uint64_t line, uint64_t offset)
     lines->places[lines->n_places++] = offset;
 }
 
-pluck_status pl_lines_open(pl_lines *lines, pl_source *source, uint64_t begin_bytes,
-                           uint8_t comment, pluck_error *err)
+pluck_status plk_lines_open(plk_lines *lines, plk_source *source, uint64_t begin_bytes,
+                            uint8_t comment, pluck_error *err)
 {
-    *lines = (pl_lines){.begin_bytes = begin_bytes, .comment = comment, .stride = 1};
-    lines->places = pl_alloc(&source->allocator, MAX_PLACES, sizeof *lines->places);
+    *lines = (plk_lines){.begin_bytes = begin_bytes, .comment = comment, .stride = 1};
+    lines->places = plk_alloc(&source->allocator, MAX_PLACES, sizeof *lines->places);
     if (!lines->places)
-        return pl_fail_nomem(err, MAX_PLACES * sizeof *lines->places);
+        return plk_fail_nomem(err, MAX_PLACES * sizeof *lines->places);
     bool in_line = false;
     for (uint64_t at = begin_bytes; at < source->size_bytes; at += WINDOW_BYTES) {
         uint64_t left = source->size_bytes - at;
         size_t size = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
-        const uint8_t *window = pl_source_at(source, at, size), *end = window + size;
+        const uint8_t *window = plk_source_at(source, at, size), *end = window + size;
         for (const uint8_t *c = window; c < end;) {
             if (in_line) {
                 const uint8_t *newline = memchr(c, '\n', (size_t)(end - c));
                 in_line = newline == NULL;
                 c = newline ? newline + 1 : end;
-            } else if (pl_is_space(*c)) {
+            } else if (plk_is_space(*c)) {
                 c++;
             } else {
                 if (comment == 0 || *c != comment)
@@ -65,13 +65,13 @@ pluck_status pl_lines_open(pl_lines *lines, pl_source *source, uint64_t begin_by
     return PLUCK_OK;
 }
 
-const uint8_t *pl_lines_find(const pl_lines *lines, pl_source *source, uint64_t line,
-                             size_t *length)
+const uint8_t *plk_lines_find(const plk_lines *lines, plk_source *source, uint64_t line,
+                              size_t *length)
 {
     const uint8_t *end = source->bytes + source->size_bytes;
     const uint8_t *c = source->bytes + lines->places[line / lines->stride], *newline = NULL;
     for (uint64_t skip = line % lines->stride;;) {
-        while (pl_is_space(*c))
+        while (plk_is_space(*c))
             c++;
         bool counts = lines->comment == 0 || *c != lines->comment;
         newline = memchr(c, '\n', (size_t)(end - c));
@@ -81,19 +81,19 @@ const uint8_t *pl_lines_find(const pl_lines *lines, pl_source *source, uint64_t 
         c = newline + 1;
     }
     *length = (size_t)((newline ? newline : end) - c);
-    return pl_source_at(source, (uint64_t)(c - source->bytes), *length);
+    return plk_source_at(source, (uint64_t)(c - source->bytes), *length);
 }
 
-void pl_lines_release(const pl_lines *lines, pl_source *source, uint64_t line)
+void plk_lines_release(const plk_lines *lines, plk_source *source, uint64_t line)
 {
     if (lines->n_places == 0)
         return;
     uint64_t place = line / lines->stride;
-    pl_source_release(source, place < lines->n_places ? lines->places[place] : source->size_bytes);
+    plk_source_release(source, place < lines->n_places ? lines->places[place] : source->size_bytes);
 }
 
-void pl_lines_close(pl_lines *lines, const pluck_allocator *allocator)
+void plk_lines_close(plk_lines *lines, const pluck_allocator *allocator)
 {
-    pl_free(allocator, lines->places);
+    plk_free(allocator, lines->places);
     lines->places = NULL;
 }

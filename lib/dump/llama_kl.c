@@ -67,29 +67,30 @@ static float read_f32(const uint8_t *bytes)
     return value;
 }
 
-static pluck_status parse_header(const pl_source *source, const uint8_t *bytes, size_t available,
+static pluck_status parse_header(const plk_source *source, const uint8_t *bytes, size_t available,
                                  kl_file *kl, uint32_t *n_vocab, pluck_error *err)
 {
     if (available < HEADER_BYTES || memcmp(bytes, magic, sizeof magic - 1) != 0)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: is no KL-divergence base file: expected _logits_ and three numbers, %d "
-                       "bytes",
-                       source->label, HEADER_BYTES);
+        return plk_fail(
+            err, PLUCK_ERR_FORMAT,
+            "%s: is no KL-divergence base file: expected _logits_ and three numbers, %d "
+            "bytes",
+            source->label, HEADER_BYTES);
     kl->n_ctx = read_u32(bytes + 8);
     *n_vocab = read_u32(bytes + 12);
     kl->n_chunk = read_u32(bytes + 16);
     if (kl->n_ctx < 3 || kl->n_ctx > INT32_MAX)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: n_ctx %" PRId32 " at byte 8: expected a chunk of 3 tokens or more",
-                       source->label, (int32_t)kl->n_ctx);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: n_ctx %" PRId32 " at byte 8: expected a chunk of 3 tokens or more",
+                        source->label, (int32_t)kl->n_ctx);
     if (*n_vocab < 1 || *n_vocab > PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: n_vocab %" PRId32 " at byte 12: expected 1 to %u", source->label,
-                       (int32_t)*n_vocab, (unsigned)PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: n_vocab %" PRId32 " at byte 12: expected 1 to %u", source->label,
+                        (int32_t)*n_vocab, (unsigned)PLUCK_MAX_VOCAB);
     if (kl->n_chunk < 1 || kl->n_chunk > INT32_MAX)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: n_chunk %" PRId32 " at byte 16: expected 1 or more", source->label,
-                       (int32_t)kl->n_chunk);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: n_chunk %" PRId32 " at byte 16: expected 1 or more", source->label,
+                        (int32_t)kl->n_chunk);
     kl->first = kl->n_ctx / 2;
     kl->rows_a_chunk = kl->n_ctx - 1 - kl->first;
     kl->row_size_bytes = ROW_PREFIX_BYTES + 4 * (((uint64_t)*n_vocab + 1) / 2);
@@ -98,27 +99,27 @@ static pluck_status parse_header(const pl_source *source, const uint8_t *bytes, 
 }
 
 /* At most 2^61 rows of at most 2^26 bytes: the product may overflow. */
-static pluck_status check_size(const pl_source *source, const kl_file *kl, uint64_t n_rows,
+static pluck_status check_size(const plk_source *source, const kl_file *kl, uint64_t n_rows,
                                pluck_error *err)
 {
     uint64_t needed = 0;
     const bool fits =
-        pl_mul_u64(n_rows, kl->row_size_bytes, &needed) && needed <= UINT64_MAX - kl->rows_offset;
+        plk_mul_u64(n_rows, kl->row_size_bytes, &needed) && needed <= UINT64_MAX - kl->rows_offset;
     if (fits && needed + kl->rows_offset == source->size_bytes)
         return PLUCK_OK;
     const uint64_t there = source->size_bytes < kl->rows_offset
                                ? 0
                                : (source->size_bytes - kl->rows_offset) / kl->row_size_bytes;
     if (fits && needed + kl->rows_offset < source->size_bytes)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: oversized: %" PRIu64 " rows end at byte %" PRIu64
-                       ", the file has %" PRIu64,
-                       source->label, n_rows, needed + kl->rows_offset, source->size_bytes);
-    return pl_fail(err, PLUCK_ERR_FORMAT,
-                   "%s: truncated: %" PRIu32 " chunks of %" PRIu32 " tokens have %" PRIu64
-                   " rows of %" PRIu64 " bytes from offset %" PRIu64 ", the file has %" PRIu64,
-                   source->label, kl->n_chunk, kl->n_ctx, n_rows, kl->row_size_bytes,
-                   kl->rows_offset, there);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: oversized: %" PRIu64 " rows end at byte %" PRIu64
+                        ", the file has %" PRIu64,
+                        source->label, n_rows, needed + kl->rows_offset, source->size_bytes);
+    return plk_fail(err, PLUCK_ERR_FORMAT,
+                    "%s: truncated: %" PRIu32 " chunks of %" PRIu32 " tokens have %" PRIu64
+                    " rows of %" PRIu64 " bytes from offset %" PRIu64 ", the file has %" PRIu64,
+                    source->label, kl->n_chunk, kl->n_ctx, n_rows, kl->row_size_bytes,
+                    kl->rows_offset, there);
 }
 
 /* The tokens of a stream, into memory that is never larger than twice what has arrived. */
@@ -131,41 +132,41 @@ static pluck_status read_tokens(pluck_dump *dump, kl_file *kl, pluck_error *err)
         const uint64_t larger = capacity ? 2 * capacity : 4 * FIRST_TOKENS;
         capacity = larger < wanted ? larger : wanted;
         if (capacity > SIZE_MAX / 2)
-            return pl_fail_nomem(err, SIZE_MAX);
-        uint8_t *tokens = pl_alloc(&dump->allocator, (size_t)capacity, 1);
+            return plk_fail_nomem(err, SIZE_MAX);
+        uint8_t *tokens = plk_alloc(&dump->allocator, (size_t)capacity, 1);
         if (!tokens)
-            return pl_fail_nomem(err, (size_t)capacity);
+            return plk_fail_nomem(err, (size_t)capacity);
         if (used > 0)
             memcpy(tokens, kl->tokens, (size_t)used);
-        pl_free(&dump->allocator, kl->tokens);
+        plk_free(&dump->allocator, kl->tokens);
         kl->tokens = tokens;
         const size_t more = (size_t)(capacity - used);
-        pluck_status status = pl_source_read(&dump->source, tokens + used, more, &n, err);
+        pluck_status status = plk_source_read(&dump->source, tokens + used, more, &n, err);
         if (status)
             return status;
         used += n;
         if (n < more)
-            return pl_fail(err, PLUCK_ERR_FORMAT,
-                           "%s: truncated: the stream ended at offset %" PRIu64
-                           ", within its %" PRIu64 " tokens",
-                           dump->source.label, HEADER_BYTES + used, wanted / 4);
+            return plk_fail(err, PLUCK_ERR_FORMAT,
+                            "%s: truncated: the stream ended at offset %" PRIu64
+                            ", within its %" PRIu64 " tokens",
+                            dump->source.label, HEADER_BYTES + used, wanted / 4);
     }
-    kl->row = pl_alloc(&dump->allocator, (size_t)kl->row_size_bytes, 1);
-    return kl->row ? PLUCK_OK : pl_fail_nomem(err, (size_t)kl->row_size_bytes);
+    kl->row = plk_alloc(&dump->allocator, (size_t)kl->row_size_bytes, 1);
+    return kl->row ? PLUCK_OK : plk_fail_nomem(err, (size_t)kl->row_size_bytes);
 }
 
 static pluck_status open_base(pluck_dump *dump, const pluck_dump_options *options, pluck_error *err)
 {
     (void)options;
-    pl_source *source = &dump->source;
+    plk_source *source = &dump->source;
     const uint8_t *bytes = NULL;
     size_t available = 0;
     uint32_t n_vocab = 0;
-    kl_file *kl = pl_alloc_zero(&dump->allocator, 1, sizeof *kl);
+    kl_file *kl = plk_alloc_zero(&dump->allocator, 1, sizeof *kl);
     if (!kl)
-        return pl_fail_nomem(err, sizeof *kl);
+        return plk_fail_nomem(err, sizeof *kl);
     dump->own = kl;
-    pluck_status status = pl_source_peek(source, HEADER_BYTES, &bytes, &available, err);
+    pluck_status status = plk_source_peek(source, HEADER_BYTES, &bytes, &available, err);
     if (status == PLUCK_OK)
         status = parse_header(source, bytes, available, kl, &n_vocab, err);
     if (status)
@@ -173,7 +174,7 @@ static pluck_status open_base(pluck_dump *dump, const pluck_dump_options *option
     const uint64_t n_rows = kl->n_chunk * kl->rows_a_chunk;
     if (source->streamed) {
         size_t n_read = 0;
-        status = pl_source_read(source, NULL, HEADER_BYTES, &n_read, err);
+        status = plk_source_read(source, NULL, HEADER_BYTES, &n_read, err);
         if (status == PLUCK_OK)
             status = read_tokens(dump, kl, err);
     } else {
@@ -184,45 +185,45 @@ static pluck_status open_base(pluck_dump *dump, const pluck_dump_options *option
     dump->info.dtype = PLUCK_F32;
     dump->info.stored_dtype = "u16";
     dump->info.has_targets = true;
-    dump->matrix.shape = (pl_shape){.n_axes = 3, .axes = {kl->n_chunk, kl->rows_a_chunk, n_vocab}};
+    dump->matrix.shape = (plk_shape){.n_axes = 3, .axes = {kl->n_chunk, kl->rows_a_chunk, n_vocab}};
     dump->info.n_axes = dump->matrix.shape.n_axes;
     dump->info.axes = dump->matrix.shape.axes;
     return status;
 }
 
 /* The next row of the stream, into kl->row. */
-static pluck_status read_stream_row(pl_source *source, kl_file *kl, uint64_t n_rows,
+static pluck_status read_stream_row(plk_source *source, kl_file *kl, uint64_t n_rows,
                                     pluck_error *err)
 {
     uint8_t after = 0;
     size_t n = 0;
-    pluck_status status = pl_source_read(source, kl->row, (size_t)kl->row_size_bytes, &n, err);
+    pluck_status status = plk_source_read(source, kl->row, (size_t)kl->row_size_bytes, &n, err);
     if (status)
         return status;
     if (n < kl->row_size_bytes)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: truncated: the stream ended %zu bytes into row %" PRIu64 " of %" PRIu64
-                       ", which has %" PRIu64 " bytes",
-                       source->label, n, kl->next_row, n_rows, kl->row_size_bytes);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: truncated: the stream ended %zu bytes into row %" PRIu64 " of %" PRIu64
+                        ", which has %" PRIu64 " bytes",
+                        source->label, n, kl->next_row, n_rows, kl->row_size_bytes);
     if (++kl->next_row < n_rows)
         return PLUCK_OK;
-    status = pl_source_read(source, &after, 1, &n, err);
+    status = plk_source_read(source, &after, 1, &n, err);
     if (status || n == 0)
         return status;
-    return pl_fail(err, PLUCK_ERR_FORMAT, "%s: oversized: bytes follow the %" PRIu64 " rows",
-                   source->label, n_rows);
+    return plk_fail(err, PLUCK_ERR_FORMAT, "%s: oversized: bytes follow the %" PRIu64 " rows",
+                    source->label, n_rows);
 }
 
 static pluck_status advance_to(pluck_dump *dump, kl_file *kl, uint64_t row, pluck_error *err)
 {
     const char *label = dump->source.label;
     if (kl->failure)
-        return pl_fail(err, kl->failure, "%s: the stream has failed before, at row %" PRIu64, label,
-                       kl->next_row);
+        return plk_fail(err, kl->failure, "%s: the stream has failed before, at row %" PRIu64,
+                        label, kl->next_row);
     if (row < kl->next_row)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: row %" PRIu64 " of a stream has passed; the next one is %" PRIu64,
-                       label, row, kl->next_row);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: row %" PRIu64 " of a stream has passed; the next one is %" PRIu64,
+                        label, row, kl->next_row);
     while (kl->next_row <= row && kl->failure == PLUCK_OK)
         kl->failure = read_stream_row(&dump->source, kl, dump->info.n_rows, err);
     return kl->failure;
@@ -234,10 +235,10 @@ static pluck_status decode(const pluck_dump *dump, uint64_t row, const uint8_t *
     const double scale = (double)read_f32(bytes), minimum = (double)read_f32(bytes + 4);
     const uint8_t *code = bytes + ROW_PREFIX_BYTES;
     if (!isfinite(scale) || !isfinite(minimum) || scale < 0.0)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: row %" PRIu64 " has the scale %g and the minimum %g: expected a scale "
-                       "of 0 or more, and finite numbers",
-                       dump->source.label, row, scale, minimum);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: row %" PRIu64 " has the scale %g and the minimum %g: expected a scale "
+                        "of 0 or more, and finite numbers",
+                        dump->source.label, row, scale, minimum);
     for (size_t i = 0; i < dump->info.n_vocab; i++, code += 2)
         scratch[i] = (float)(minimum + scale * (double)(code[0] | code[1] << 8));
     return PLUCK_OK;
@@ -252,11 +253,11 @@ static pluck_status find_target(pluck_dump *dump, const kl_file *kl, uint64_t ro
                                                  : dump->source.bytes + HEADER_BYTES + 4 * index;
     const uint32_t token = read_u32(bytes);
     if (token >= dump->info.n_vocab)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: token %" PRId32 " at byte %" PRIu64
-                       " is outside the vocabulary of %" PRIu32 " tokens",
-                       dump->source.label, (int32_t)token, HEADER_BYTES + 4 * index,
-                       dump->info.n_vocab);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: token %" PRId32 " at byte %" PRIu64
+                        " is outside the vocabulary of %" PRIu32 " tokens",
+                        dump->source.label, (int32_t)token, HEADER_BYTES + 4 * index,
+                        dump->info.n_vocab);
     *target = (pluck_token)token;
     return PLUCK_OK;
 }
@@ -266,20 +267,20 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
 {
     kl_file *kl = dump->own;
     if (row >= dump->info.n_rows)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: row %" PRIu64 " is past the last one: there are %" PRIu64,
-                       dump->source.label, row, dump->info.n_rows);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: row %" PRIu64 " is past the last one: there are %" PRIu64,
+                        dump->source.label, row, dump->info.n_rows);
     if (!scratch)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: scratch is NULL, but rows of this dump have to be decoded",
-                       dump->source.label);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: scratch is NULL, but rows of this dump have to be decoded",
+                        dump->source.label);
     const uint8_t *bytes = kl->row;
     pluck_status status = PLUCK_OK;
     if (dump->source.streamed)
         status = advance_to(dump, kl, row, err);
     else
-        bytes = pl_source_at(&dump->source, kl->rows_offset + row * kl->row_size_bytes,
-                             (size_t)kl->row_size_bytes);
+        bytes = plk_source_at(&dump->source, kl->rows_offset + row * kl->row_size_bytes,
+                              (size_t)kl->row_size_bytes);
     if (status == PLUCK_OK)
         status = decode(dump, row, bytes, scratch, err);
     if (status == PLUCK_OK)
@@ -293,7 +294,7 @@ static void release_rows(pluck_dump *dump, uint64_t row)
     const kl_file *kl = dump->own;
     const uint64_t n = row < dump->info.n_rows ? row : dump->info.n_rows;
     if (!dump->source.streamed)
-        pl_source_release(&dump->source, kl->rows_offset + n * kl->row_size_bytes);
+        plk_source_release(&dump->source, kl->rows_offset + n * kl->row_size_bytes);
 }
 
 static void close_base(pluck_dump *dump)
@@ -301,13 +302,13 @@ static void close_base(pluck_dump *dump)
     kl_file *kl = dump->own;
     if (!kl)
         return;
-    pl_free(&dump->allocator, kl->tokens);
-    pl_free(&dump->allocator, kl->row);
-    pl_free(&dump->allocator, kl);
+    plk_free(&dump->allocator, kl->tokens);
+    plk_free(&dump->allocator, kl->row);
+    plk_free(&dump->allocator, kl);
     dump->own = NULL;
 }
 
-const pl_dump_reader pl_dump_llama_kl = {
+const plk_dump_reader plk_dump_llama_kl = {
     .format = PLUCK_DUMP_LLAMA_KL,
     .name = "llama-kl",
     .recognised = "a KL-divergence base of llama.cpp",

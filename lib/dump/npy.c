@@ -10,43 +10,44 @@
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {
     (void)options;
-    return pl_npy_has_magic(bytes, size_bytes);
+    return plk_npy_has_magic(bytes, size_bytes);
 }
 
 static pluck_status open_array(pluck_dump *dump, const pluck_dump_options *options,
                                pluck_error *err)
 {
-    pl_source *source = &dump->source;
-    pl_matrix *matrix = &dump->matrix;
+    plk_source *source = &dump->source;
+    plk_matrix *matrix = &dump->matrix;
     size_t header_size = 0;
-    pluck_status status =
-        pl_matrix_read_header(matrix, source, options->raw_dtype, source->label, &header_size, err);
+    pluck_status status = plk_matrix_read_header(matrix, source, options->raw_dtype, source->label,
+                                                 &header_size, err);
     if (status != PLUCK_OK)
         return status;
     matrix->offset_bytes = header_size;
     if (!source->streamed) {
-        status = pl_matrix_check_size(matrix, source->size_bytes - header_size, source->label, err);
+        status =
+            plk_matrix_check_size(matrix, source->size_bytes - header_size, source->label, err);
     } else if (matrix->fortran) {
-        status = pl_fail(err, PLUCK_ERR_FORMAT,
-                         "%s: an array in Fortran order cannot be read from a stream, since its "
-                         "rows are complete only at the end; store it in C order, or as a file",
-                         source->label);
+        status = plk_fail(err, PLUCK_ERR_FORMAT,
+                          "%s: an array in Fortran order cannot be read from a stream, since its "
+                          "rows are complete only at the end; store it in C order, or as a file",
+                          source->label);
     } else {
         size_t n_read = 0;
-        status = pl_source_read(source, NULL, header_size, &n_read, err);
+        status = plk_source_read(source, NULL, header_size, &n_read, err);
     }
     if (status == PLUCK_OK)
-        pl_reader_matrix_info(dump);
+        plk_reader_matrix_info(dump);
     return status;
 }
 
-const pl_dump_reader pl_dump_npy = {
+const plk_dump_reader plk_dump_npy = {
     .format = PLUCK_DUMP_NPY,
     .name = "npy",
     .recognised = ".npy",
     .sniff = sniff,
     .open = open_array,
-    .read = pl_reader_matrix_read,
-    .release = pl_reader_matrix_release,
-    .close = pl_reader_matrix_close,
+    .read = plk_reader_matrix_read,
+    .release = plk_reader_matrix_release,
+    .close = plk_reader_matrix_close,
 };

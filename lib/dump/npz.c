@@ -11,11 +11,11 @@
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {
     (void)options;
-    return pl_zip_has_prefix(bytes, size_bytes);
+    return plk_zip_has_prefix(bytes, size_bytes);
 }
 
 /* The name of the array that a member is; false: it is none. */
-static bool array_name(const pl_zip_member *member, size_t *length)
+static bool array_name(const plk_zip_member *member, size_t *length)
 {
     static const char ending[] = ".npy";
     size_t n = sizeof ending - 1;
@@ -28,63 +28,64 @@ static bool array_name(const pl_zip_member *member, size_t *length)
 /* Reads the header of an array. One that is damaged is an array of another kind, unless it is the
  * one that is wanted. */
 static pluck_status read_header(pluck_dump *dump, const pluck_dump_options *options,
-                                pl_tensor *array, pluck_error *err)
+                                plk_tensor *array, pluck_error *err)
 {
-    pl_zip_stream stream;
-    pl_source unpacked;
-    pl_npy_fields fields;
+    plk_zip_stream stream;
+    plk_source unpacked;
+    plk_npy_fields fields;
     size_t header_size = 0;
     pluck_error ignored;
-    const pl_zip_member *member = &array->member;
+    const plk_zip_member *member = &array->member;
     bool is_wanted = options->tensor && strlen(options->tensor) == array->name_length &&
                      memcmp(options->tensor, array->name, array->name_length) == 0;
     pluck_error *told = is_wanted ? err : &ignored;
-    pluck_status status = pl_zip_stream_open(&stream, &dump->source, member, &dump->allocator, err);
+    pluck_status status =
+        plk_zip_stream_open(&stream, &dump->source, member, &dump->allocator, err);
     if (status != PLUCK_OK)
         return status;
-    pl_source_open_pull(&unpacked, dump->source.label, pl_zip_stream_pull, &stream,
-                        &dump->allocator);
-    status = pl_npy_header_read(&unpacked, dump->source.label, &fields, &header_size, told);
+    plk_source_open_pull(&unpacked, dump->source.label, plk_zip_stream_pull, &stream,
+                         &dump->allocator);
+    status = plk_npy_header_read(&unpacked, dump->source.label, &fields, &header_size, told);
     if (status == PLUCK_OK) {
         array->fortran = fields.fortran;
         array->shape = fields.shape;
         array->offset_bytes = header_size;
         array->available_bytes =
             member->size_bytes < header_size ? 0 : member->size_bytes - header_size;
-        if (member->method == PL_ZIP_STORED)
+        if (member->method == PLK_ZIP_STORED)
             array->offset_bytes += member->offset_bytes;
-        status = pl_npy_float_values(&fields, options->raw_dtype, dump->source.label,
-                                     &array->floats, told);
+        status = plk_npy_float_values(&fields, options->raw_dtype, dump->source.label,
+                                      &array->floats, told);
         if (status == PLUCK_OK)
-            array->kind = PL_TENSOR_FLOATS;
-        else if (pl_npy_integer_values(&fields, &array->integers))
-            array->kind = PL_TENSOR_INTEGERS;
+            array->kind = PLK_TENSOR_FLOATS;
+        else if (plk_npy_integer_values(&fields, &array->integers))
+            array->kind = PLK_TENSOR_INTEGERS;
     }
-    pl_source_close(&unpacked);
-    pl_zip_stream_close(&stream);
+    plk_source_close(&unpacked);
+    plk_zip_stream_close(&stream);
     if (status != PLUCK_ERR_FORMAT && status != PLUCK_OK && !is_wanted && err)
         *err = ignored;
     return status == PLUCK_ERR_FORMAT && !is_wanted ? PLUCK_OK : status;
 }
 
 static pluck_status list_arrays(pluck_dump *dump, const pluck_dump_options *options,
-                                pl_tensors *arrays, pluck_error *err)
+                                plk_tensors *arrays, pluck_error *err)
 {
-    pl_source *source = &dump->source;
-    pl_zip zip;
-    pluck_status status = pl_zip_open(&zip, source->bytes, source->size_bytes, source->label, err);
+    plk_source *source = &dump->source;
+    plk_zip zip;
+    pluck_status status = plk_zip_open(&zip, source->bytes, source->size_bytes, source->label, err);
     if (status != PLUCK_OK)
         return status;
     uint64_t at = zip.directory_begin;
     for (uint64_t i = 0; i < zip.n_members; i++) {
-        pl_zip_member member;
+        plk_zip_member member;
         size_t length = 0;
-        status = pl_zip_next(&zip, &at, &member, err);
+        status = plk_zip_next(&zip, &at, &member, err);
         if (status != PLUCK_OK)
             return status;
         if (!array_name(&member, &length))
             continue;
-        pl_tensor *array = pl_tensors_add(arrays, err);
+        plk_tensor *array = plk_tensors_add(arrays, err);
         if (!array)
             return PLUCK_ERR_NOMEM;
         array->name = member.name;
@@ -101,28 +102,28 @@ static pluck_status list_arrays(pluck_dump *dump, const pluck_dump_options *opti
 static pluck_status open_archive(pluck_dump *dump, const pluck_dump_options *options,
                                  pluck_error *err)
 {
-    pl_tensors arrays = {
+    plk_tensors arrays = {
         .where = dump->source.label, .noun = "array", .allocator = dump->allocator};
     if (dump->source.streamed)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: an .npz file cannot be read from a stream, since its directory is at "
-                       "the end; store it as a file",
-                       dump->source.label);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: an .npz file cannot be read from a stream, since its directory is at "
+                        "the end; store it as a file",
+                        dump->source.label);
     pluck_status status = list_arrays(dump, options, &arrays, err);
     if (status == PLUCK_OK)
-        status = pl_tensor_rows_open(dump, &arrays, options, err);
-    pl_tensors_free(&arrays);
+        status = plk_tensor_rows_open(dump, &arrays, options, err);
+    plk_tensors_free(&arrays);
     return status;
 }
 
-const pl_dump_reader pl_dump_npz = {
+const plk_dump_reader plk_dump_npz = {
     .format = PLUCK_DUMP_NPZ,
     .name = "npz",
     .recognised = ".npz",
     .has_tensors = true,
     .sniff = sniff,
     .open = open_archive,
-    .read = pl_tensor_rows_read,
-    .release = pl_tensor_rows_release,
-    .close = pl_tensor_rows_close,
+    .read = plk_tensor_rows_read,
+    .release = plk_tensor_rows_release,
+    .close = plk_tensor_rows_close,
 };

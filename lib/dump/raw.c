@@ -18,36 +18,36 @@ static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_opti
 static pluck_status open_values(pluck_dump *dump, const pluck_dump_options *options,
                                 pluck_error *err)
 {
-    static const pl_stored_type types[] = {PL_STORED_F32, PL_STORED_F16, PL_STORED_BF16};
-    const pl_source *source = &dump->source;
-    pl_matrix *matrix = &dump->matrix;
+    static const plk_stored_type types[] = {PLK_STORED_F32, PLK_STORED_F16, PLK_STORED_BF16};
+    const plk_source *source = &dump->source;
+    plk_matrix *matrix = &dump->matrix;
     matrix->type = types[options->raw_dtype];
-    matrix->swapped = pl_is_swapped(true);
+    matrix->swapped = plk_is_swapped(true);
     const char *name = pluck_dtype_name(options->raw_dtype);
     memcpy(matrix->stored_dtype, name, strlen(name) + 1);
     matrix->n_vocab = options->raw_n_vocab;
-    matrix->row_size_bytes = (uint64_t)matrix->n_vocab * pl_stored_size_bytes(matrix->type);
+    matrix->row_size_bytes = (uint64_t)matrix->n_vocab * plk_stored_size_bytes(matrix->type);
     matrix->n_rows = PLUCK_DUMP_ROWS_UNKNOWN;
     if (!source->streamed) {
         if (source->size_bytes % matrix->row_size_bytes != 0)
-            return pl_fail(err, PLUCK_ERR_FORMAT,
-                           "%s: %" PRIu64 " bytes are no whole number of rows of %" PRIu32
-                           " raw values of %s (%" PRIu64 " bytes each)",
-                           source->label, source->size_bytes, matrix->n_vocab, name,
-                           matrix->row_size_bytes);
+            return plk_fail(err, PLUCK_ERR_FORMAT,
+                            "%s: %" PRIu64 " bytes are no whole number of rows of %" PRIu32
+                            " raw values of %s (%" PRIu64 " bytes each)",
+                            source->label, source->size_bytes, matrix->n_vocab, name,
+                            matrix->row_size_bytes);
         matrix->n_rows = source->size_bytes / matrix->row_size_bytes;
     }
-    pl_reader_matrix_info(dump);
+    plk_reader_matrix_info(dump);
     return PLUCK_OK;
 }
 
-const pl_dump_reader pl_dump_raw = {
+const plk_dump_reader plk_dump_raw = {
     .format = PLUCK_DUMP_RAW,
     .name = "raw",
     .recognised = "raw values",
     .sniff = sniff,
     .open = open_values,
-    .read = pl_reader_matrix_read,
-    .release = pl_reader_matrix_release,
-    .close = pl_reader_matrix_close,
+    .read = plk_reader_matrix_read,
+    .release = plk_reader_matrix_release,
+    .close = plk_reader_matrix_close,
 };

@@ -11,10 +11,10 @@
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {
     (void)options;
-    return pl_safetensors_has_prefix(bytes, size_bytes);
+    return plk_safetensors_has_prefix(bytes, size_bytes);
 }
 
-static void set_kind(const pl_safetensors_entry *entry, pluck_dtype as, pl_tensor *tensor)
+static void set_kind(const plk_safetensors_entry *entry, pluck_dtype as, plk_tensor *tensor)
 {
     static const struct {
         const char *name;
@@ -22,38 +22,39 @@ static void set_kind(const pl_safetensors_entry *entry, pluck_dtype as, pl_tenso
         bool is_signed;
     } integers[] = {{"I64", 8, true},  {"I32", 4, true},  {"I16", 2, true},  {"I8", 1, true},
                     {"U64", 8, false}, {"U32", 4, false}, {"U16", 2, false}, {"U8", 1, false}};
-    bool swapped = pl_is_swapped(true);
+    bool swapped = plk_is_swapped(true);
     tensor->floats.swapped = swapped;
     (void)snprintf(tensor->floats.name, sizeof tensor->floats.name, "%s", entry->dtype);
-    if (pl_safetensors_type(entry, &tensor->floats.type))
-        tensor->kind = PL_TENSOR_FLOATS;
+    if (plk_safetensors_type(entry, &tensor->floats.type))
+        tensor->kind = PLK_TENSOR_FLOATS;
     for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
         if (strcmp(entry->dtype, integers[i].name) != 0)
             continue;
-        tensor->kind = PL_TENSOR_INTEGERS;
+        tensor->kind = PLK_TENSOR_INTEGERS;
         tensor->integers =
-            (pl_stored_integers){integers[i].size_bytes, integers[i].is_signed, swapped};
+            (plk_stored_integers){integers[i].size_bytes, integers[i].is_signed, swapped};
     }
-    if (tensor->kind == PL_TENSOR_INTEGERS && tensor->integers.size_bytes == 2 && as != PLUCK_F32) {
-        tensor->kind = PL_TENSOR_FLOATS;
-        tensor->floats.type = as == PLUCK_F16 ? PL_STORED_F16 : PL_STORED_BF16;
+    if (tensor->kind == PLK_TENSOR_INTEGERS && tensor->integers.size_bytes == 2 &&
+        as != PLUCK_F32) {
+        tensor->kind = PLK_TENSOR_FLOATS;
+        tensor->floats.type = as == PLUCK_F16 ? PLK_STORED_F16 : PLK_STORED_BF16;
     }
 }
 
-static pluck_status list_tensors(const pluck_dump *dump, const pl_safetensors_header *header,
-                                 pluck_dtype as, pl_tensors *tensors, pluck_error *err)
+static pluck_status list_tensors(const pluck_dump *dump, const plk_safetensors_header *header,
+                                 pluck_dtype as, plk_tensors *tensors, pluck_error *err)
 {
     uint64_t data = dump->source.size_bytes - header->data_size_bytes;
     for (size_t i = 0; i < header->n_entries; i++) {
-        const pl_safetensors_entry *entry = &header->entries[i];
-        pl_tensor *tensor = pl_tensors_add(tensors, err);
+        const plk_safetensors_entry *entry = &header->entries[i];
+        plk_tensor *tensor = plk_tensors_add(tensors, err);
         if (!tensor)
             return PLUCK_ERR_NOMEM;
         tensor->name = entry->name;
         tensor->name_length = strlen(entry->name);
         tensor->offset_bytes = data + entry->begin;
         tensor->available_bytes = entry->end - entry->begin;
-        pl_safetensors_shape(entry, &tensor->shape);
+        plk_safetensors_shape(entry, &tensor->shape);
         set_kind(entry, as, tensor);
     }
     return PLUCK_OK;
@@ -62,33 +63,33 @@ static pluck_status list_tensors(const pluck_dump *dump, const pl_safetensors_he
 static pluck_status open_tensor(pluck_dump *dump, const pluck_dump_options *options,
                                 pluck_error *err)
 {
-    const pl_source *source = &dump->source;
-    pl_tensors tensors = {.where = source->label, .noun = "tensor", .allocator = dump->allocator};
+    const plk_source *source = &dump->source;
+    plk_tensors tensors = {.where = source->label, .noun = "tensor", .allocator = dump->allocator};
     if (source->streamed)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: a .safetensors file cannot be read from a stream; store it as a file",
-                       source->label);
-    pl_safetensors_header header;
-    pluck_status status = pl_safetensors_header_parse(&header, source->bytes, source->size_bytes,
-                                                      source->label, &dump->allocator, err);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: a .safetensors file cannot be read from a stream; store it as a file",
+                        source->label);
+    plk_safetensors_header header;
+    pluck_status status = plk_safetensors_header_parse(&header, source->bytes, source->size_bytes,
+                                                       source->label, &dump->allocator, err);
     if (status != PLUCK_OK)
         return status;
     status = list_tensors(dump, &header, options->raw_dtype, &tensors, err);
     if (status == PLUCK_OK)
-        status = pl_tensor_rows_open(dump, &tensors, options, err);
-    pl_tensors_free(&tensors);
-    pl_safetensors_header_free(&header, &dump->allocator);
+        status = plk_tensor_rows_open(dump, &tensors, options, err);
+    plk_tensors_free(&tensors);
+    plk_safetensors_header_free(&header, &dump->allocator);
     return status;
 }
 
-const pl_dump_reader pl_dump_safetensors = {
+const plk_dump_reader plk_dump_safetensors = {
     .format = PLUCK_DUMP_SAFETENSORS,
     .name = "safetensors",
     .recognised = ".safetensors",
     .has_tensors = true,
     .sniff = sniff,
     .open = open_tensor,
-    .read = pl_tensor_rows_read,
-    .release = pl_tensor_rows_release,
-    .close = pl_tensor_rows_close,
+    .read = plk_tensor_rows_read,
+    .release = plk_tensor_rows_release,
+    .close = plk_tensor_rows_close,
 };

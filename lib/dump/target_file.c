@@ -12,15 +12,15 @@
 enum { AT_ONCE = 256 };
 
 struct pluck_targets {
-    pl_integers integers;
+    plk_integers integers;
 };
 
 static pluck_status allocate(pluck_targets **targets, const pluck_allocator *given,
                              pluck_error *err)
 {
-    pluck_allocator allocator = pl_allocator_or_default(given);
-    *targets = pl_alloc_zero(&allocator, 1, sizeof **targets);
-    return *targets ? PLUCK_OK : pl_fail_nomem(err, sizeof **targets);
+    pluck_allocator allocator = plk_allocator_or_default(given);
+    *targets = plk_alloc_zero(&allocator, 1, sizeof **targets);
+    return *targets ? PLUCK_OK : plk_fail_nomem(err, sizeof **targets);
 }
 
 /* Takes over what opening gave. */
@@ -29,7 +29,7 @@ static pluck_status finish_open(pluck_targets **out, pluck_targets *targets, plu
     *out = targets;
     if (status != PLUCK_OK) {
         pluck_allocator allocator = targets->integers.allocator;
-        pl_free(&allocator, targets);
+        plk_free(&allocator, targets);
         *out = NULL;
     }
     return status;
@@ -39,20 +39,20 @@ pluck_status pluck_targets_open(pluck_targets **out, const char *path,
                                 const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_targets_open: out is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_targets_open: out is NULL");
     *out = NULL;
     if (!path)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_targets_open: path is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_targets_open: path is NULL");
     pluck_targets *targets = NULL;
     pluck_status status = allocate(&targets, allocator, err);
     if (status != PLUCK_OK)
         return status;
-    return finish_open(out, targets, pl_integers_open(&targets->integers, path, allocator, err));
+    return finish_open(out, targets, plk_integers_open(&targets->integers, path, allocator, err));
 }
 
-pluck_status pl_targets_open_memory(pluck_targets **out, const char *name, const void *bytes,
-                                    size_t size_bytes, bool streamed,
-                                    const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_targets_open_memory(pluck_targets **out, const char *name, const void *bytes,
+                                     size_t size_bytes, bool streamed,
+                                     const pluck_allocator *allocator, pluck_error *err)
 {
     *out = NULL;
     pluck_targets *targets = NULL;
@@ -60,8 +60,8 @@ pluck_status pl_targets_open_memory(pluck_targets **out, const char *name, const
     if (status != PLUCK_OK)
         return status;
     return finish_open(out, targets,
-                       pl_integers_open_memory(&targets->integers, name, bytes, size_bytes,
-                                               streamed, allocator, err));
+                       plk_integers_open_memory(&targets->integers, name, bytes, size_bytes,
+                                                streamed, allocator, err));
 }
 
 void pluck_targets_close(pluck_targets **targets)
@@ -69,8 +69,8 @@ void pluck_targets_close(pluck_targets **targets)
     if (!targets || !*targets)
         return;
     pluck_allocator allocator = (*targets)->integers.allocator;
-    pl_integers_close(&(*targets)->integers);
-    pl_free(&allocator, *targets);
+    plk_integers_close(&(*targets)->integers);
+    plk_free(&allocator, *targets);
     *targets = NULL;
 }
 
@@ -86,15 +86,15 @@ size_t pluck_targets_axes(const pluck_targets *targets, const uint64_t **axes)
     return targets ? targets->integers.shape.n_axes : 0;
 }
 
-pluck_status pl_target_token(int64_t value, uint64_t index, const char *where, pluck_token *token,
-                             pluck_error *err)
+pluck_status plk_target_token(int64_t value, uint64_t index, const char *where, pluck_token *token,
+                              pluck_error *err)
 {
     if (value >= PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: target %llu is %lld: expected a token below %u, or a negative number "
-                       "for none",
-                       where, (unsigned long long)index, (long long)value,
-                       (unsigned)PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: target %llu is %lld: expected a token below %u, or a negative number "
+                        "for none",
+                        where, (unsigned long long)index, (long long)value,
+                        (unsigned)PLUCK_MAX_VOCAB);
     *token = value < 0 ? PLUCK_NO_TOKEN : (pluck_token)value;
     return PLUCK_OK;
 }
@@ -103,20 +103,20 @@ pluck_status pluck_targets_read(pluck_targets *targets, uint64_t first, size_t n
                                 pluck_token *tokens, pluck_error *err)
 {
     if (!targets || (!tokens && n > 0))
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_targets_read: %s is NULL",
-                       targets ? "tokens" : "targets");
-    pl_integers *integers = &targets->integers;
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_targets_read: %s is NULL",
+                        targets ? "tokens" : "targets");
+    plk_integers *integers = &targets->integers;
     const char *label = integers->source.label;
     if (first > integers->n || n > integers->n - first)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: %zu targets from %llu on were asked for, there are %llu", label, n,
-                       (unsigned long long)first, (unsigned long long)integers->n);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: %zu targets from %llu on were asked for, there are %llu", label, n,
+                        (unsigned long long)first, (unsigned long long)integers->n);
     int64_t values[AT_ONCE];
     for (size_t done = 0; done < n;) {
         size_t step = n - done < AT_ONCE ? n - done : AT_ONCE;
-        pluck_status status = pl_integers_read(integers, first + done, step, values, err);
+        pluck_status status = plk_integers_read(integers, first + done, step, values, err);
         for (size_t i = 0; i < step && status == PLUCK_OK; i++)
-            status = pl_target_token(values[i], first + done + i, label, tokens + done + i, err);
+            status = plk_target_token(values[i], first + done + i, label, tokens + done + i, err);
         if (status != PLUCK_OK)
             return status;
         done += step;

@@ -13,51 +13,51 @@
 
 enum { LIST_BYTES = 128, NAME_BYTES = 64, FIRST_TENSORS = 8, MAX_DIGITS = 9 };
 
-pl_tensor *pl_tensors_add(pl_tensors *tensors, pluck_error *err)
+plk_tensor *plk_tensors_add(plk_tensors *tensors, pluck_error *err)
 {
     if (tensors->n == tensors->capacity) {
         size_t capacity = tensors->capacity > 0 ? 2 * tensors->capacity : FIRST_TENSORS;
-        pl_tensor *items = pl_alloc(&tensors->allocator, capacity, sizeof *items);
+        plk_tensor *items = plk_alloc(&tensors->allocator, capacity, sizeof *items);
         if (!items) {
-            (void)pl_fail_nomem(err, capacity * sizeof *items);
+            (void)plk_fail_nomem(err, capacity * sizeof *items);
             return NULL;
         }
         if (tensors->n > 0)
             memcpy(items, tensors->items, tensors->n * sizeof *items);
-        pl_free(&tensors->allocator, tensors->items);
+        plk_free(&tensors->allocator, tensors->items);
         tensors->items = items;
         tensors->capacity = capacity;
     }
-    pl_tensor *added = &tensors->items[tensors->n++];
+    plk_tensor *added = &tensors->items[tensors->n++];
     memset(added, 0, sizeof *added);
     return added;
 }
 
-void pl_tensors_free(pl_tensors *tensors)
+void plk_tensors_free(plk_tensors *tensors)
 {
-    pl_free(&tensors->allocator, tensors->items);
-    pl_free(&tensors->allocator, tensors->names);
+    plk_free(&tensors->allocator, tensors->items);
+    plk_free(&tensors->allocator, tensors->names);
     tensors->items = NULL;
     tensors->names = NULL;
     tensors->n = tensors->capacity = 0;
 }
 
-static bool is_named(const pl_tensor *tensor, const char *name)
+static bool is_named(const plk_tensor *tensor, const char *name)
 {
     return tensor->name_length == strlen(name) &&
            memcmp(tensor->name, name, tensor->name_length) == 0;
 }
 
 /* 2 for two axes or more, 1 for one, 0 for what cannot be rows of logits. */
-static int rank(const pl_tensor *tensor)
+static int rank(const plk_tensor *tensor)
 {
-    if (tensor->kind != PL_TENSOR_FLOATS || tensor->shape.n_axes == 0)
+    if (tensor->kind != PLK_TENSOR_FLOATS || tensor->shape.n_axes == 0)
         return 0;
     return tensor->shape.n_axes == 1 ? 1 : 2;
 }
 
 /* "'a', 'b', ..." of the tensors of at least that rank. */
-static const char *list_names(const pl_tensors *tensors, int least, char text[LIST_BYTES])
+static const char *list_names(const plk_tensors *tensors, int least, char text[LIST_BYTES])
 {
     static const char cut[] = ", ...";
     size_t used = 0;
@@ -82,7 +82,7 @@ static const char *list_names(const pl_tensors *tensors, int least, char text[LI
 }
 
 /* The number at the end of a name; false: there is none. *stem: what stands before it. */
-static bool split_name(const pl_tensor *tensor, size_t *stem, uint32_t *number)
+static bool split_name(const plk_tensor *tensor, size_t *stem, uint32_t *number)
 {
     size_t begin = tensor->name_length;
     while (begin > 0 && tensor->name[begin - 1] >= '0' && tensor->name[begin - 1] <= '9')
@@ -97,7 +97,7 @@ static bool split_name(const pl_tensor *tensor, size_t *stem, uint32_t *number)
     return true;
 }
 
-static bool is_alike(const pl_tensor *a, const pl_tensor *b, size_t stem)
+static bool is_alike(const plk_tensor *a, const plk_tensor *b, size_t stem)
 {
     return memcmp(a->name, b->name, stem) == 0 && a->floats.type == b->floats.type &&
            a->floats.swapped == b->floats.swapped && a->shape.n_axes == b->shape.n_axes &&
@@ -106,13 +106,13 @@ static bool is_alike(const pl_tensor *a, const pl_tensor *b, size_t stem)
 
 /* Puts the index of each of n numbered tensors at the place of its number; false: they are not
  * alike, or the numbers have gaps. */
-static bool order_group(const pl_tensors *tensors, const size_t *found, size_t n, size_t *parts)
+static bool order_group(const plk_tensors *tensors, const size_t *found, size_t n, size_t *parts)
 {
     size_t stem = 0, other = 0;
     uint32_t number = 0, least = UINT32_MAX;
-    const pl_tensor *first = &tensors->items[found[0]];
+    const plk_tensor *first = &tensors->items[found[0]];
     for (size_t i = 0; i < n; i++) {
-        const pl_tensor *tensor = &tensors->items[found[i]];
+        const plk_tensor *tensor = &tensors->items[found[i]];
         if (!split_name(tensor, &other, &number) || (i > 0 && other != stem))
             return false;
         stem = other;
@@ -130,28 +130,28 @@ static bool order_group(const pl_tensors *tensors, const size_t *found, size_t n
     return least <= 1;
 }
 
-static pluck_status fail_no_name(const pl_tensors *tensors, const char *name, pluck_error *err)
+static pluck_status fail_no_name(const plk_tensors *tensors, const char *name, pluck_error *err)
 {
     char near[NAME_BYTES] = "", other[NAME_BYTES], names[LIST_BYTES];
     size_t least = SIZE_MAX;
     for (size_t i = 0; i < tensors->n; i++) {
         (void)snprintf(other, sizeof other, "%.*s", (int)tensors->items[i].name_length,
                        tensors->items[i].name);
-        size_t distance = pl_edit_distance(name, other);
+        size_t distance = plk_edit_distance(name, other);
         if (distance < least) {
             least = distance;
             memcpy(near, other, sizeof near);
         }
     }
-    if (least != SIZE_MAX && pl_is_near(least, near))
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: has no %s '%.64s', did you mean '%s'?",
-                       tensors->where, tensors->noun, name, near);
-    return pl_fail(err, PLUCK_ERR_INVALID, "%s: has no %s '%.40s'; it has %s", tensors->where,
-                   tensors->noun, name, list_names(tensors, 0, names));
+    if (least != SIZE_MAX && plk_is_near(least, near))
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: has no %s '%.64s', did you mean '%s'?",
+                        tensors->where, tensors->noun, name, near);
+    return plk_fail(err, PLUCK_ERR_INVALID, "%s: has no %s '%.40s'; it has %s", tensors->where,
+                    tensors->noun, name, list_names(tensors, 0, names));
 }
 
 /* Whether the name is wanted, perhaps a '.', '_', '-' or '/', and a number. */
-static bool is_numbered(const pl_tensor *tensor, const char *wanted)
+static bool is_numbered(const plk_tensor *tensor, const char *wanted)
 {
     size_t stem = 0, length = strlen(wanted);
     uint32_t number = 0;
@@ -162,12 +162,12 @@ static bool is_numbered(const pl_tensor *tensor, const char *wanted)
 }
 
 /* What may be meant: the tensors of a rank, or those that wanted and a number name. */
-static size_t find_all(const pl_tensors *tensors, const char *wanted, int wanted_rank,
+static size_t find_all(const plk_tensors *tensors, const char *wanted, int wanted_rank,
                        size_t *found)
 {
     size_t n = 0;
     for (size_t i = 0; i < tensors->n; i++) {
-        const pl_tensor *tensor = &tensors->items[i];
+        const plk_tensor *tensor = &tensors->items[i];
         if (wanted ? rank(tensor) > 0 && is_numbered(tensor, wanted) : rank(tensor) == wanted_rank)
             found[n++] = i;
     }
@@ -175,7 +175,7 @@ static size_t find_all(const pl_tensors *tensors, const char *wanted, int wanted
 }
 
 /* Steps under a name that says what they are, among other tensors. */
-static bool find_known_group(const pl_tensors *tensors, size_t *found, size_t *parts,
+static bool find_known_group(const plk_tensors *tensors, size_t *found, size_t *parts,
                              size_t *n_parts)
 {
     static const char *const stems[] = {"logits", "scores"};
@@ -188,7 +188,7 @@ static bool find_known_group(const pl_tensors *tensors, size_t *found, size_t *p
 }
 
 /* *n_parts = 0: none. */
-static pluck_status choose(const pl_tensors *tensors, const char *wanted, size_t *found,
+static pluck_status choose(const plk_tensors *tensors, const char *wanted, size_t *found,
                            size_t *parts, size_t *n_parts, pluck_error *err)
 {
     char names[LIST_BYTES];
@@ -210,42 +210,42 @@ static pluck_status choose(const pl_tensors *tensors, const char *wanted, size_t
         if (order_group(tensors, found, n, parts) ||
             (!wanted && find_known_group(tensors, found, parts, n_parts)))
             return PLUCK_OK;
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: has %zu %ss that may be logits, name one of them with --tensor: %s",
-                       tensors->where, n, tensors->noun, list_names(tensors, wanted_rank, names));
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: has %zu %ss that may be logits, name one of them with --tensor: %s",
+                        tensors->where, n, tensors->noun, list_names(tensors, wanted_rank, names));
     }
     *n_parts = 0;
     return PLUCK_OK;
 }
 
-pluck_status pl_tensors_choose(const pl_tensors *tensors, const char *wanted, size_t **parts,
-                               size_t *n_parts, pluck_error *err)
+pluck_status plk_tensors_choose(const plk_tensors *tensors, const char *wanted, size_t **parts,
+                                size_t *n_parts, pluck_error *err)
 {
     char names[LIST_BYTES];
-    size_t *found = pl_alloc(&tensors->allocator, 2 * tensors->n, sizeof *found);
+    size_t *found = plk_alloc(&tensors->allocator, 2 * tensors->n, sizeof *found);
     *parts = NULL;
     if (!found)
-        return pl_fail_nomem(err, 2 * tensors->n * sizeof *found);
+        return plk_fail_nomem(err, 2 * tensors->n * sizeof *found);
     /* The first half of the memory is what is given. */
     pluck_status status = choose(tensors, wanted, found + tensors->n, found, n_parts, err);
     if (status == PLUCK_OK && *n_parts == 0)
         status = wanted ? fail_no_name(tensors, wanted, err)
-                        : pl_fail(err, PLUCK_ERR_FORMAT,
-                                  "%s: has no %s of floats with an axis; it has %s", tensors->where,
-                                  tensors->noun, list_names(tensors, 0, names));
+                        : plk_fail(err, PLUCK_ERR_FORMAT,
+                                   "%s: has no %s of floats with an axis; it has %s",
+                                   tensors->where, tensors->noun, list_names(tensors, 0, names));
     if (status != PLUCK_OK)
-        pl_free(&tensors->allocator, found);
+        plk_free(&tensors->allocator, found);
     else
         *parts = found;
     return status;
 }
 
-const pl_tensor *pl_tensors_targets(const pl_tensors *tensors)
+const plk_tensor *plk_tensors_targets(const plk_tensors *tensors)
 {
     static const char *const known[] = {"targets", "target"};
     for (size_t k = 0; k < sizeof known / sizeof *known; k++)
         for (size_t i = 0; i < tensors->n; i++)
-            if (tensors->items[i].kind == PL_TENSOR_INTEGERS &&
+            if (tensors->items[i].kind == PLK_TENSOR_INTEGERS &&
                 is_named(&tensors->items[i], known[k]))
                 return &tensors->items[i];
     return NULL;

@@ -1,8 +1,8 @@
 /*
  * The tensors of a file that has many, each with a name, and which of them are the logits.
  */
-#ifndef PL_TENSORS_H
-#define PL_TENSORS_H
+#ifndef PLK_TENSORS_H
+#define PLK_TENSORS_H
 
 #include <pluck/base.h>
 
@@ -11,40 +11,40 @@
 #include "container/shape.h"
 #include "container/zip.h"
 
-typedef enum pl_tensor_kind {
-    PL_TENSOR_OTHER,
-    PL_TENSOR_FLOATS,
-    PL_TENSOR_INTEGERS
-} pl_tensor_kind;
+typedef enum plk_tensor_kind {
+    PLK_TENSOR_OTHER,
+    PLK_TENSOR_FLOATS,
+    PLK_TENSOR_INTEGERS
+} plk_tensor_kind;
 
-typedef struct pl_tensor {
+typedef struct plk_tensor {
     const char *name; /* not terminated; the file's, or memory of the list */
     size_t name_length;
-    pl_tensor_kind kind;
-    pl_stored_values floats;     /* PL_TENSOR_FLOATS; name: of any kind */
-    pl_stored_integers integers; /* PL_TENSOR_INTEGERS */
+    plk_tensor_kind kind;
+    plk_stored_values floats;     /* PLK_TENSOR_FLOATS; name: of any kind */
+    plk_stored_integers integers; /* PLK_TENSOR_INTEGERS */
     bool fortran;
     bool has_gaps; /* not contiguous: it cannot be read */
-    pl_shape shape;
+    plk_shape shape;
     bool is_member; /* of a ZIP file: member says which */
-    pl_zip_member member;
+    plk_zip_member member;
     uint64_t offset_bytes;    /* of the first value, in the file or, of a member, in what it unpacks
                                  to */
     uint64_t available_bytes; /* from there on */
-} pl_tensor;
+} plk_tensor;
 
-typedef struct pl_tensors {
+typedef struct plk_tensors {
     const char *where; /* the file, for messages */
     const char *noun;  /* "tensor", "array" */
-    pl_tensor *items;
+    plk_tensor *items;
     size_t n, capacity;
     char *names; /* memory of names, if the file does not hold them */
     pluck_allocator allocator;
-} pl_tensors;
+} plk_tensors;
 
 /* Room for one more tensor, all zero; NULL without memory. Valid until the next one. */
-pl_tensor *pl_tensors_add(pl_tensors *tensors, pluck_error *err);
-void pl_tensors_free(pl_tensors *tensors);
+plk_tensor *plk_tensors_add(plk_tensors *tensors, pluck_error *err);
+void plk_tensors_free(plk_tensors *tensors);
 
 /*
  * Chooses the logits. wanted: the tensor of that name, or all whose name is wanted and a number.
@@ -57,10 +57,10 @@ void pl_tensors_free(pl_tensors *tensors);
  * wanted tensor that there is not, PLUCK_ERR_FORMAT if none or several may be meant. The type of a
  * wanted one is not looked at.
  */
-pluck_status pl_tensors_choose(const pl_tensors *tensors, const char *wanted, size_t **parts,
-                               size_t *n_parts, pluck_error *err);
+pluck_status plk_tensors_choose(const plk_tensors *tensors, const char *wanted, size_t **parts,
+                                size_t *n_parts, pluck_error *err);
 
 /* The tensor of integers called "targets" or "target"; NULL if there is none. */
-const pl_tensor *pl_tensors_targets(const pl_tensors *tensors);
+const plk_tensor *plk_tensors_targets(const plk_tensors *tensors);
 
 #endif

@@ -28,7 +28,7 @@ enum { SNIFF_TEXT_BYTES = 64, NO_COLUMN = -1 };
 #define MAX_BYTES_IN_MEMORY ((size_t)1 << 30)
 
 typedef struct text_file {
-    pl_lines lines;
+    plk_lines lines;
     char separator;    /* ' ': white space */
     bool is_one_row;   /* a line for each token */
     bool is_numbered;  /* these lines are "number: value" */
@@ -116,7 +116,7 @@ static size_t n_digits(const char *text, const char *end)
 /* A number as C, Python and spreadsheets write it, or nan, inf. */
 static bool parse_number(const cell *c, double *value)
 {
-    char json[PL_NUMBER_MAX_TEXT + 1];
+    char json[PLK_NUMBER_MAX_TEXT + 1];
     const char *at = c->text, *end = c->text + c->length;
     bool is_negative = at < end && *at == '-';
     at += at < end && (*at == '-' || *at == '+');
@@ -140,7 +140,7 @@ static bool parse_number(const cell *c, double *value)
             return false;
         used += 1 + sign + digits;
     }
-    if (at + used != end || used + 2 > PL_NUMBER_MAX_TEXT)
+    if (at + used != end || used + 2 > PLK_NUMBER_MAX_TEXT)
         return false;
     /* JSON has no leading zeros, and digits on both sides of a point. */
     const char *first = at;
@@ -160,7 +160,7 @@ static bool parse_number(const cell *c, double *value)
     }
     memcpy(json + n, exponent, (size_t)(end - exponent));
     n += (size_t)(end - exponent);
-    *value = pl_number_read(json, n);
+    *value = plk_number_read(json, n);
     *value = is_negative ? *value : -*value;
     return true;
 }
@@ -203,17 +203,17 @@ static bool is_names(const uint8_t *line, size_t length)
 
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {
-    size_t at = pl_mark_bytes(bytes, size_bytes);
+    size_t at = plk_mark_bytes(bytes, size_bytes);
     (void)options;
     /* Binary files, which may be large, are not searched for lines. */
     for (size_t i = 0; i < SNIFF_TEXT_BYTES && at + i < size_bytes; i++)
-        if (bytes[at + i] < 0x20 && !pl_is_space(bytes[at + i]))
+        if (bytes[at + i] < 0x20 && !plk_is_space(bytes[at + i]))
             return false;
     while (at < size_bytes) {
         const uint8_t *newline = memchr(bytes + at, '\n', size_bytes - at);
         size_t length = newline ? (size_t)(newline - bytes) - at : size_bytes - at;
         size_t blank = 0, next = at + length + 1;
-        while (blank < length && pl_is_space(bytes[at + blank]))
+        while (blank < length && plk_is_space(bytes[at + blank]))
             blank++;
         bool is_comment = blank < length && bytes[at + blank] == '#';
         if (is_numeric(bytes + at + blank, length - blank))
@@ -255,14 +255,14 @@ static pluck_status fail_cell(const pluck_dump *dump, const text_file *text, uin
 {
     bool has_comma = memchr(c->text, ',', c->length) != NULL && text->separator != ',';
     if (c->length == 0)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: line %llu, column %u is empty; write nan, or -inf for a token that is "
-                       "impossible",
-                       dump->source.label, line_of(dump, c->text), (unsigned)column + 1);
-    return pl_fail(err, PLUCK_ERR_FORMAT, "%s: line %llu, column %u: '%.*s' is not a number%s",
-                   dump->source.label, line_of(dump, c->text), (unsigned)column + 1,
-                   (int)(c->length < 32 ? c->length : 32), c->text,
-                   has_comma ? "; decimal commas are not read, write a point" : "");
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: line %llu, column %u is empty; write nan, or -inf for a token that is "
+                        "impossible",
+                        dump->source.label, line_of(dump, c->text), (unsigned)column + 1);
+    return plk_fail(err, PLUCK_ERR_FORMAT, "%s: line %llu, column %u: '%.*s' is not a number%s",
+                    dump->source.label, line_of(dump, c->text), (unsigned)column + 1,
+                    (int)(c->length < 32 ? c->length : 32), c->text,
+                    has_comma ? "; decimal commas are not read, write a point" : "");
 }
 
 /* Whether a line counts 0, 1, 2, ... from its first or second cell on. */
@@ -319,10 +319,11 @@ static pluck_status read_header(const pluck_dump *dump, text_file *text, const u
         else if (is_one_of(&c, target_names, sizeof target_names / sizeof *target_names))
             text->target_column = column;
         else if (is_one_of(&c, token_names, sizeof token_names / sizeof *token_names))
-            return pl_fail(err, PLUCK_ERR_FORMAT,
-                           "%s: has a column '%.*s', so a line for each token; expected a line for "
-                           "each row and a column for each token",
-                           dump->source.label, (int)c.length, c.text);
+            return plk_fail(
+                err, PLUCK_ERR_FORMAT,
+                "%s: has a column '%.*s', so a line for each token; expected a line for "
+                "each row and a column for each token",
+                dump->source.label, (int)c.length, c.text);
     }
     text->n_header = 1;
     return PLUCK_OK;
@@ -366,12 +367,12 @@ static pluck_status set_info(pluck_dump *dump, text_file *text, const pluck_dump
     dump->info.n_rows = text->is_one_row ? 1 : n_lines;
     n_vocab = text->is_one_row ? n_lines : n_vocab;
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: has rows of %llu numbers, expected 1 to %u",
-                       dump->source.label, (unsigned long long)n_vocab, (unsigned)PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: has rows of %llu numbers, expected 1 to %u",
+                        dump->source.label, (unsigned long long)n_vocab, (unsigned)PLUCK_MAX_VOCAB);
     if (options->raw_n_vocab != 0 && options->raw_n_vocab != n_vocab)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: has rows of %llu numbers, expected %u",
-                       dump->source.label, (unsigned long long)n_vocab,
-                       (unsigned)options->raw_n_vocab);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: has rows of %llu numbers, expected %u",
+                        dump->source.label, (unsigned long long)n_vocab,
+                        (unsigned)options->raw_n_vocab);
     dump->info.n_vocab = (uint32_t)n_vocab;
     dump->info.dtype = PLUCK_F32;
     dump->info.stored_dtype = "text";
@@ -381,28 +382,29 @@ static pluck_status set_info(pluck_dump *dump, text_file *text, const pluck_dump
 
 static pluck_status open_text(pluck_dump *dump, const pluck_dump_options *options, pluck_error *err)
 {
-    pl_source *source = &dump->source;
-    text_file *text = pl_alloc_zero(&dump->allocator, 1, sizeof *text);
+    plk_source *source = &dump->source;
+    text_file *text = plk_alloc_zero(&dump->allocator, 1, sizeof *text);
     if (!text)
-        return pl_fail_nomem(err, sizeof *text);
+        return plk_fail_nomem(err, sizeof *text);
     dump->own = text;
     text->index_column = text->target_column = NO_COLUMN;
-    pluck_status status = pl_source_load(source, MAX_BYTES_IN_MEMORY, err);
+    pluck_status status = plk_source_load(source, MAX_BYTES_IN_MEMORY, err);
     if (status == PLUCK_OK)
-        status = pl_lines_open(&text->lines, source,
-                               pl_mark_bytes(source->bytes, (size_t)source->size_bytes), '#', err);
+        status =
+            plk_lines_open(&text->lines, source,
+                           plk_mark_bytes(source->bytes, (size_t)source->size_bytes), '#', err);
     if (status != PLUCK_OK)
         return status;
     dump->info.streamed = false;
     if (text->lines.n == 0)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: has no rows: all lines are blank",
-                       source->label);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: has no rows: all lines are blank",
+                        source->label);
     size_t length = 0, next_length = 0;
     uint64_t number = 0;
     cell value;
-    const uint8_t *first = pl_lines_find(&text->lines, source, 0, &length), *next = first;
+    const uint8_t *first = plk_lines_find(&text->lines, source, 0, &length), *next = first;
     if (text->lines.n > 1)
-        next = pl_lines_find(&text->lines, source, 1, &next_length);
+        next = plk_lines_find(&text->lines, source, 1, &next_length);
     text->is_numbered = split_numbered(first, length, &number, &value) && number == 0;
     text->separator =
         find_separator(next_length > 0 ? next : first, next_length > 0 ? next_length : length);
@@ -411,8 +413,8 @@ static pluck_status open_text(pluck_dump *dump, const pluck_dump_options *option
     if (!text->is_numbered && (counts || is_header(first, length, text->separator))) {
         status = read_header(dump, text, first, length, err);
         if (status == PLUCK_OK && text->lines.n == 1)
-            status = pl_fail(err, PLUCK_ERR_FORMAT, "%s: its only line is not a row of numbers",
-                             source->label);
+            status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: its only line is not a row of numbers",
+                              source->label);
     }
     if (status != PLUCK_OK)
         return status;
@@ -424,10 +426,10 @@ static pluck_status open_text(pluck_dump *dump, const pluck_dump_options *option
         text->index_column = 0;
         text->target_column += text->target_column != NO_COLUMN;
     } else if (text->n_header > 0 && n_names != text->n_cells) {
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: line %llu names %u columns, but line %llu has %u", source->label,
-                       line_of(dump, first), (unsigned)n_names, line_of(dump, next),
-                       (unsigned)text->n_cells);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: line %llu names %u columns, but line %llu has %u", source->label,
+                        line_of(dump, first), (unsigned)n_names, line_of(dump, next),
+                        (unsigned)text->n_cells);
     }
     return set_info(dump, text, options, err);
 }
@@ -435,9 +437,9 @@ static pluck_status open_text(pluck_dump *dump, const pluck_dump_options *option
 static pluck_status fail_count(const pluck_dump *dump, const text_file *text, const uint8_t *line,
                                uint32_t n, pluck_error *err)
 {
-    return pl_fail(err, PLUCK_ERR_FORMAT, "%s: line %llu has %s%u cells, expected %u",
-                   dump->source.label, line_of(dump, line), n > text->n_cells ? "more than " : "",
-                   (unsigned)(n > text->n_cells ? text->n_cells : n), (unsigned)text->n_cells);
+    return plk_fail(err, PLUCK_ERR_FORMAT, "%s: line %llu has %s%u cells, expected %u",
+                    dump->source.label, line_of(dump, line), n > text->n_cells ? "more than " : "",
+                    (unsigned)(n > text->n_cells ? text->n_cells : n), (unsigned)text->n_cells);
 }
 
 static pluck_status set_target(const pluck_dump *dump, const cell *c, pluck_token *target,
@@ -447,12 +449,12 @@ static pluck_status set_target(const pluck_dump *dump, const cell *c, pluck_toke
     bool is_given = c->length > 0 && !is_word(c, "nan");
     if (is_given &&
         (!parse_number(c, &value) || value != floor(value) || value >= (double)dump->info.n_vocab))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: line %llu: the target is '%.*s': expected a token below %u, or a "
-                       "negative number for none",
-                       dump->source.label, line_of(dump, c->text),
-                       (int)(c->length < 32 ? c->length : 32), c->text,
-                       (unsigned)dump->info.n_vocab);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: line %llu: the target is '%.*s': expected a token below %u, or a "
+                        "negative number for none",
+                        dump->source.label, line_of(dump, c->text),
+                        (int)(c->length < 32 ? c->length : 32), c->text,
+                        (unsigned)dump->info.n_vocab);
     *target = value < 0.0 ? PLUCK_NO_TOKEN : (pluck_token)value;
     return PLUCK_OK;
 }
@@ -463,7 +465,7 @@ static pluck_status read_line(pluck_dump *dump, uint64_t line, float *values, pl
 {
     text_file *text = dump->own;
     size_t length = 0;
-    const uint8_t *bytes = pl_lines_find(&text->lines, &dump->source, line, &length);
+    const uint8_t *bytes = plk_lines_find(&text->lines, &dump->source, line, &length);
     cells all = cells_of(bytes, length, text->separator);
     cell c;
     uint32_t column = 0, n = 0;
@@ -498,10 +500,10 @@ static pluck_status read_lines(pluck_dump *dump, float *values, pluck_error *err
         if (!text->is_numbered) {
             status = read_line(dump, line, values + i, &ignored, err);
         } else {
-            const uint8_t *bytes = pl_lines_find(&text->lines, &dump->source, line, &length);
+            const uint8_t *bytes = plk_lines_find(&text->lines, &dump->source, line, &length);
             if (!split_numbered(bytes, length, &number, &c) || number != i ||
                 !parse_number(&c, &value))
-                status = pl_fail(
+                status = plk_fail(
                     err, PLUCK_ERR_FORMAT, "%s: line %llu is '%.*s': expected '%u: ' and a number",
                     dump->source.label, line_of(dump, bytes), (int)(length < 32 ? length : 32),
                     (const char *)bytes, (unsigned)i);
@@ -518,13 +520,13 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
 {
     text_file *text = dump->own;
     if (!scratch)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: scratch is NULL, but rows of this dump have to be parsed",
-                       dump->source.label);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: scratch is NULL, but rows of this dump have to be parsed",
+                        dump->source.label);
     if (row >= dump->info.n_rows)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
-                       dump->source.label, (unsigned long long)row,
-                       (unsigned long long)dump->info.n_rows);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
+                        dump->source.label, (unsigned long long)row,
+                        (unsigned long long)dump->info.n_rows);
     pluck_token target = PLUCK_NO_TOKEN;
     pluck_status status = text->is_one_row
                               ? read_lines(dump, scratch, err)
@@ -540,7 +542,7 @@ static void release_rows(pluck_dump *dump, uint64_t row)
 {
     const text_file *text = dump->own;
     if (!text->is_one_row)
-        pl_lines_release(&text->lines, &dump->source, row + text->n_header);
+        plk_lines_release(&text->lines, &dump->source, row + text->n_header);
 }
 
 static void close_text(pluck_dump *dump)
@@ -548,12 +550,12 @@ static void close_text(pluck_dump *dump)
     text_file *text = dump->own;
     if (!text)
         return;
-    pl_lines_close(&text->lines, &dump->allocator);
-    pl_free(&dump->allocator, text);
+    plk_lines_close(&text->lines, &dump->allocator);
+    plk_free(&dump->allocator, text);
     dump->own = NULL;
 }
 
-const pl_dump_reader pl_dump_text = {
+const plk_dump_reader plk_dump_text = {
     .format = PLUCK_DUMP_TEXT,
     .name = "text",
     .recognised = "CSV, TSV",

@@ -28,7 +28,7 @@
 
 static size_t blocks_of(size_t n)
 {
-    return (n + PL_BLOCK - 1) / PL_BLOCK;
+    return (n + PLK_BLOCK - 1) / PLK_BLOCK;
 }
 
 static uint32_t short_list_of(const pluck_head *head)
@@ -42,30 +42,30 @@ static pluck_status open_query(pluck_head_query *query, pluck_error *err)
     const pluck_allocator *allocator = &query->allocator;
     size_t longest = 1, widest = 1;
     for (uint32_t i = 0; i < head->n_parts; i++) {
-        const pl_head_part *part = &head->parts[i];
+        const plk_head_part *part = &head->parts[i];
         longest = part->n_tokens > longest ? part->n_tokens : longest;
         widest = part->rows.n_cols > widest ? part->rows.n_cols : widest;
     }
-    const pluck_status status = pl_flat_open(query, err);
+    const pluck_status status = plk_flat_open(query, err);
     if (status)
         return status;
-    query->n_allowed = pl_alloc(allocator, head->n_parts, sizeof *query->n_allowed);
-    query->clusters = pl_alloc(allocator, head->n_parts, sizeof *query->clusters);
-    query->expanded = pl_alloc(allocator, head->n_parts, sizeof *query->expanded);
-    query->projected = pl_alloc(allocator, widest, sizeof *query->projected);
-    query->tail = pl_alloc(allocator, blocks_of(longest) * PL_BLOCK, sizeof *query->tail);
+    query->n_allowed = plk_alloc(allocator, head->n_parts, sizeof *query->n_allowed);
+    query->clusters = plk_alloc(allocator, head->n_parts, sizeof *query->clusters);
+    query->expanded = plk_alloc(allocator, head->n_parts, sizeof *query->expanded);
+    query->projected = plk_alloc(allocator, widest, sizeof *query->projected);
+    query->tail = plk_alloc(allocator, blocks_of(longest) * PLK_BLOCK, sizeof *query->tail);
     if (query->n_allowed && query->clusters && query->expanded && query->projected && query->tail)
         return PLUCK_OK;
-    return pl_fail_nomem(err, blocks_of(longest) * PL_BLOCK * sizeof *query->tail);
+    return plk_fail_nomem(err, blocks_of(longest) * PLK_BLOCK * sizeof *query->tail);
 }
 
 static void mask_changed(pluck_head_query *query)
 {
     for (uint32_t i = 0; i < query->head->n_parts; i++) {
-        const pl_head_part *part = &query->head->parts[i];
+        const plk_head_part *part = &query->head->parts[i];
         query->n_allowed[i] = 0;
         for (uint32_t t = 0; t < part->n_tokens; t++)
-            query->n_allowed[i] += pl_query_allows(query, part->first_token + t);
+            query->n_allowed[i] += plk_query_allows(query, part->first_token + t);
     }
 }
 
@@ -80,17 +80,18 @@ static pluck_status evaluate_root(pluck_head_query *query, const float *hidden, 
     const pluck_head *head = query->head;
     const uint32_t n_root = head->rows.n_rows, n_short = short_list_of(head);
     for (uint32_t i = 0; i < n_root; i++) {
-        const double dot = pl_rows_dot(&head->rows, i, hidden);
+        const double dot = plk_rows_dot(&head->rows, i, hidden);
         query->scores[i] = (float)(head->bias ? dot + (double)head->bias[i] : dot);
-        if (!pl_flat_is_score(query->scores[i]))
-            return pl_fail(err, PLUCK_ERR_NAN,
-                           "head: the logit of row %" PRIu32 " of the root is NaN or +infinity", i);
+        if (!plk_flat_is_score(query->scores[i]))
+            return plk_fail(err, PLUCK_ERR_NAN,
+                            "head: the logit of row %" PRIu32 " of the root is NaN or +infinity",
+                            i);
     }
     query->stats.n_dots += n_root;
     for (uint32_t t = n_root; t < head->n_vocab; t++)
         query->scores[t] = -INFINITY;
     double log_sum = 0;
-    const pluck_status status = pl_flat_log_sum(query, &log_sum, err);
+    const pluck_status status = plk_flat_log_sum(query, &log_sum, err);
     if (status)
         return status;
     for (uint32_t i = 0; i < head->n_parts; i++) {
@@ -107,28 +108,28 @@ static pluck_status evaluate_root(pluck_head_query *query, const float *hidden, 
 static pluck_status expand(pluck_head_query *query, const float *hidden, uint32_t i,
                            pluck_error *err)
 {
-    const pl_head_part *part = &query->head->parts[i];
-    const pl_kernels *kernels = query->head->kernels;
+    const plk_head_part *part = &query->head->parts[i];
+    const plk_kernels *kernels = query->head->kernels;
     const size_t n = part->n_tokens, n_blocks = blocks_of(n);
     for (uint32_t j = 0; j < part->projection.n_rows; j++)
-        query->projected[j] = (float)pl_rows_dot(&part->projection, j, hidden);
+        query->projected[j] = (float)plk_rows_dot(&part->projection, j, hidden);
     for (uint32_t t = 0; t < n; t++) {
-        query->tail[t] = (float)pl_rows_dot(&part->rows, t, query->projected);
-        if (!pl_flat_is_score(query->tail[t]))
-            return pl_flat_fail(part->first_token + t, err);
+        query->tail[t] = (float)plk_rows_dot(&part->rows, t, query->projected);
+        if (!plk_flat_is_score(query->tail[t]))
+            return plk_flat_fail(part->first_token + t, err);
     }
     query->stats.n_dots += part->projection.n_rows + n;
     query->expanded[i] = true;
-    for (size_t t = n; t < n_blocks * PL_BLOCK; t++)
+    for (size_t t = n; t < n_blocks * PLK_BLOCK; t++)
         query->tail[t] = -INFINITY;
     const float max = kernels->max(query->tail, n_blocks);
     if (max == -INFINITY)
         return PLUCK_OK;
     double sum = 0;
-    kernels->exp_sums(query->tail, n_blocks, pl_exponent_make(max, 1), query->sums);
+    kernels->exp_sums(query->tail, n_blocks, plk_exponent_make(max, 1), query->sums);
     for (size_t b = 0; b < n_blocks; b++)
         sum += query->sums[b];
-    const double shift = query->clusters[i] - ((double)max + pl_log(sum));
+    const double shift = query->clusters[i] - ((double)max + plk_log(sum));
     const float most = (float)query->clusters[i];
     for (uint32_t t = 0; t < n; t++) {
         const float score = (float)((double)query->tail[t] + shift);
@@ -140,17 +141,17 @@ static pluck_status expand(pluck_head_query *query, const float *hidden, uint32_
 static void mask_short_list(pluck_head_query *query)
 {
     for (uint32_t t = 0; query->masked && t < short_list_of(query->head); t++)
-        if (!pl_query_allows(query, t))
+        if (!plk_query_allows(query, t))
             query->scores[t] = -INFINITY;
 }
 
 static pluck_status expand_masked(pluck_head_query *query, const float *hidden, uint32_t i,
                                   pluck_error *err)
 {
-    const pl_head_part *part = &query->head->parts[i];
+    const plk_head_part *part = &query->head->parts[i];
     const pluck_status status = expand(query, hidden, i, err);
     for (uint32_t t = 0; status == PLUCK_OK && query->masked && t < part->n_tokens; t++)
-        if (!pl_query_allows(query, part->first_token + t))
+        if (!plk_query_allows(query, part->first_token + t))
             query->scores[part->first_token + t] = -INFINITY;
     return status;
 }
@@ -160,7 +161,7 @@ static pluck_status logprob_of(pluck_head_query *query, const float *hidden, uin
 {
     pluck_status status = evaluate_root(query, hidden, err);
     for (uint32_t i = 0; i < query->head->n_parts && status == PLUCK_OK; i++) {
-        const pl_head_part *part = &query->head->parts[i];
+        const plk_head_part *part = &query->head->parts[i];
         if (token >= part->first_token && token - part->first_token < part->n_tokens)
             status = expand(query, hidden, i, err);
     }
@@ -181,7 +182,7 @@ static pluck_status all_logprobs(pluck_head_query *query, const float *hidden, f
 }
 
 /* ln of the sum of exp(beta score) over the present scores; -inf if there are none. */
-static double log_power_sum(pluck_head_query *query, double beta, pl_exponent *exponent,
+static double log_power_sum(pluck_head_query *query, double beta, plk_exponent *exponent,
                             double *total)
 {
     const size_t n_blocks = blocks_of(query->head->n_vocab);
@@ -189,23 +190,23 @@ static double log_power_sum(pluck_head_query *query, double beta, pl_exponent *e
     *total = 0;
     if (max == -INFINITY)
         return -HUGE_VAL;
-    *exponent = pl_exponent_make(max, beta);
+    *exponent = plk_exponent_make(max, beta);
     query->head->kernels->exp_sums(query->scores, n_blocks, *exponent, query->sums);
     for (size_t b = 0; b < n_blocks; b++)
         *total += query->sums[b];
-    return beta * (double)max + pl_log(*total);
+    return beta * (double)max + plk_log(*total);
 }
 
 static pluck_status fail_empty(pluck_error *err)
 {
-    return pl_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
+    return plk_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
 }
 
 /* After the root and its mask: clusters whose tokens are all allowed count as they are. */
 static pluck_status mass_of_allowed(pluck_head_query *query, const float *hidden, double *log_mass,
                                     pluck_error *err)
 {
-    pl_exponent exponent;
+    plk_exponent exponent;
     double total = 0;
     for (uint32_t i = 0; i < query->head->n_parts; i++) {
         const uint32_t n = n_allowed_of(query, i);
@@ -218,7 +219,7 @@ static pluck_status mass_of_allowed(pluck_head_query *query, const float *hidden
     double sum = log_power_sum(query, 1, &exponent, &total);
     for (uint32_t i = 0; i < query->head->n_parts; i++)
         if (!query->expanded[i] && n_allowed_of(query, i) > 0)
-            sum = pl_log_add(sum, query->clusters[i]);
+            sum = plk_log_add(sum, query->clusters[i]);
     if (sum == -HUGE_VAL)
         return fail_empty(err);
     *log_mass = sum < 0 ? sum : 0;
@@ -249,37 +250,37 @@ static uint32_t next_cluster(const pluck_head_query *query)
 }
 
 /* Whether tokens with scores of at most bound can be in the answer. */
-static bool may_matter(pluck_head_query *query, const pl_selection *selection, float bound)
+static bool may_matter(pluck_head_query *query, const plk_selection *selection, float bound)
 {
-    const pl_kernels *kernels = query->head->kernels;
+    const plk_kernels *kernels = query->head->kernels;
     const size_t n_blocks = blocks_of(query->head->n_vocab);
     const float above = nextafterf(bound, INFINITY), max = kernels->max(query->scores, n_blocks);
     if (max <= bound)
         return true;
-    if (selection->rule == PL_SELECT_TOP_K)
+    if (selection->rule == PLK_SELECT_TOP_K)
         return kernels->count(query->scores, n_blocks, above) < selection->k;
-    if (selection->rule == PL_SELECT_MIN_P)
-        return selection->p <= 0 || (double)bound >= (double)max + pl_log(selection->p);
+    if (selection->rule == PLK_SELECT_MIN_P)
+        return selection->p <= 0 || (double)bound >= (double)max + plk_log(selection->p);
     if (selection->p >= 1)
         return true;
     double mass = 0;
-    kernels->exp_sums_from(query->scores, n_blocks, pl_exponent_make(max, 1), above, query->sums);
+    kernels->exp_sums_from(query->scores, n_blocks, plk_exponent_make(max, 1), above, query->sums);
     for (size_t b = 0; b < n_blocks; b++)
         mass += query->sums[b];
     /* The sums of floats and those of the picking differ by less than this. */
     const double margin = 1 + 1e-5;
-    return mass < margin * selection->p * pl_exp(*selection->log_mass - (double)max);
+    return mass < margin * selection->p * plk_exp(*selection->log_mass - (double)max);
 }
 
 static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
-                                  pl_selection *selection, pluck_error *err)
+                                  plk_selection *selection, pluck_error *err)
 {
     double log_mass = 0;
     pluck_status status = evaluate_root(query, hidden, err);
     if (status)
         return status;
     mask_short_list(query);
-    if (selection->rule == PL_SELECT_TOP_P && selection->p < 1 && query->masked) {
+    if (selection->rule == PLK_SELECT_TOP_P && selection->p < 1 && query->masked) {
         status = mass_of_allowed(query, hidden, &log_mass, err);
         if (status)
             return status;
@@ -293,7 +294,7 @@ static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
         if (status)
             return status;
     }
-    status = pl_flat_pick(query, selection, 0.0, err);
+    status = plk_flat_pick(query, selection, 0.0, err);
     selection->log_mass = NULL;
     return status;
 }
@@ -303,32 +304,32 @@ static double bound_of(const pluck_head_query *query, uint32_t i, double beta)
     const uint32_t n = n_allowed_of(query, i);
     if (query->expanded[i] || n == 0 || query->clusters[i] == -HUGE_VAL)
         return -HUGE_VAL;
-    return beta * query->clusters[i] + (beta < 1 ? (1 - beta) * pl_log(n) : 0);
+    return beta * query->clusters[i] + (beta < 1 ? (1 - beta) * plk_log(n) : 0);
 }
 
 /* A token of the tail that was expanded last, with probability mass / bound. */
 static bool draw_from_tail(pluck_head_query *query, uint32_t i, double beta, double bound,
                            pluck_pcg64 *rng, uint32_t *token)
 {
-    const pl_head_part *part = &query->head->parts[i];
-    const pl_kernels *kernels = query->head->kernels;
+    const plk_head_part *part = &query->head->parts[i];
+    const plk_kernels *kernels = query->head->kernels;
     const size_t n_blocks = blocks_of(part->n_tokens);
     for (uint32_t t = 0; t < part->n_tokens; t++)
         query->tail[t] = query->scores[part->first_token + t];
     const float max = kernels->max(query->tail, n_blocks);
     if (max == -INFINITY)
         return false;
-    const pl_exponent exponent = pl_exponent_make(max, beta);
+    const plk_exponent exponent = plk_exponent_make(max, beta);
     double total = 0;
     kernels->exp_sums(query->tail, n_blocks, exponent, query->sums);
     for (size_t b = 0; b < n_blocks; b++)
         total += query->sums[b];
-    const double mass = beta * (double)max + pl_log(total);
-    if (pluck_pcg64_uniform(rng) >= pl_exp(mass - bound))
+    const double mass = beta * (double)max + plk_log(total);
+    if (pluck_pcg64_uniform(rng) >= plk_exp(mass - bound))
         return false;
     *token =
-        part->first_token + (uint32_t)pl_flat_index_at(kernels, query->tail, query->sums, n_blocks,
-                                                       exponent, pluck_pcg64_uniform(rng) * total);
+        part->first_token + (uint32_t)plk_flat_index_at(kernels, query->tail, query->sums, n_blocks,
+                                                        exponent, pluck_pcg64_uniform(rng) * total);
     return true;
 }
 
@@ -337,28 +338,28 @@ static pluck_status try_draw(pluck_head_query *query, const float *hidden, doubl
                              pluck_pcg64 *rng, bool *drawn, uint32_t *token, pluck_error *err)
 {
     const uint32_t n_parts = query->head->n_parts;
-    pl_exponent exponent = {0};
+    plk_exponent exponent = {0};
     double total = 0;
     const double known = log_power_sum(query, beta, &exponent, &total);
     double all = known;
     for (uint32_t i = 0; i < n_parts; i++)
-        all = pl_log_add(all, bound_of(query, i, beta));
+        all = plk_log_add(all, bound_of(query, i, beta));
     if (all == -HUGE_VAL)
         return fail_empty(err);
     query->stats.n_trials++;
-    double u = pluck_pcg64_uniform(rng) - pl_exp(known - all);
+    double u = pluck_pcg64_uniform(rng) - plk_exp(known - all);
     uint32_t chosen = n_parts;
     for (uint32_t i = 0; i < n_parts && u >= 0; i++) {
         const double bound = bound_of(query, i, beta);
         if (bound == -HUGE_VAL)
             continue;
         chosen = i;
-        u -= pl_exp(bound - all);
+        u -= plk_exp(bound - all);
     }
     if (chosen == n_parts) {
-        *token = (uint32_t)pl_flat_index_at(query->head->kernels, query->scores, query->sums,
-                                            blocks_of(query->head->n_vocab), exponent,
-                                            pluck_pcg64_uniform(rng) * total);
+        *token = (uint32_t)plk_flat_index_at(query->head->kernels, query->scores, query->sums,
+                                             blocks_of(query->head->n_vocab), exponent,
+                                             pluck_pcg64_uniform(rng) * total);
         *drawn = true;
         return PLUCK_OK;
     }
@@ -368,7 +369,7 @@ static pluck_status try_draw(pluck_head_query *query, const float *hidden, doubl
     return status;
 }
 
-static pluck_status sample(pluck_head_query *query, const float *hidden, pl_sampling *sampling,
+static pluck_status sample(pluck_head_query *query, const float *hidden, plk_sampling *sampling,
                            pluck_pcg64 *rng, pluck_error *err)
 {
     pluck_status status = evaluate_root(query, hidden, err);
@@ -385,7 +386,7 @@ static pluck_status sample(pluck_head_query *query, const float *hidden, pl_samp
             break;
         if (status) {
             if (n > 0)
-                return pl_fail(err, status, "%s", end.message);
+                return plk_fail(err, status, "%s", end.message);
             return status;
         }
         if (!drawn)
@@ -398,7 +399,7 @@ static pluck_status sample(pluck_head_query *query, const float *hidden, pl_samp
     return PLUCK_OK;
 }
 
-const pl_head_ops pl_head_adaptive = {
+const plk_head_ops plk_head_adaptive = {
     .kind = PLUCK_HEAD_ADAPTIVE,
     .open_query = open_query,
     .mask_changed = mask_changed,
@@ -412,34 +413,34 @@ const pl_head_ops pl_head_adaptive = {
 static pluck_status check_tails(const pluck_matrix *root, const pluck_head_tail *tails,
                                 uint32_t n_tails, uint32_t *n_vocab, pluck_error *err)
 {
-    pluck_status status = pl_matrix_check(root, "root", 1, err);
+    pluck_status status = plk_matrix_check(root, "root", 1, err);
     if (status)
         return status;
     if (root->n_rows <= n_tails)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "head: root has %" PRIu32 " rows, expected more than the %" PRIu32
-                       " of the clusters",
-                       root->n_rows, n_tails);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "head: root has %" PRIu32 " rows, expected more than the %" PRIu32
+                        " of the clusters",
+                        root->n_rows, n_tails);
     uint64_t n = root->n_rows - n_tails;
     for (uint32_t i = 0; i < n_tails; i++) {
         const pluck_matrix *projection = &tails[i].projection, *output = &tails[i].output;
-        status = pl_matrix_check(projection, "projection of a tail", 1, err);
+        status = plk_matrix_check(projection, "projection of a tail", 1, err);
         if (status == PLUCK_OK)
-            status = pl_matrix_check(output, "output of a tail", 1, err);
+            status = plk_matrix_check(output, "output of a tail", 1, err);
         if (status)
             return status;
         if (projection->n_cols != root->n_cols || projection->n_rows != output->n_cols)
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "head: tail %" PRIu32 ": projection [%" PRIu32 ", %" PRIu32
-                           "] fits neither the hidden state of %" PRIu32 " nor output [%" PRIu32
-                           ", %" PRIu32 "]",
-                           i, projection->n_rows, projection->n_cols, root->n_cols, output->n_rows,
-                           output->n_cols);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "head: tail %" PRIu32 ": projection [%" PRIu32 ", %" PRIu32
+                            "] fits neither the hidden state of %" PRIu32 " nor output [%" PRIu32
+                            ", %" PRIu32 "]",
+                            i, projection->n_rows, projection->n_cols, root->n_cols, output->n_rows,
+                            output->n_cols);
         n += output->n_rows;
     }
     if (n > PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_INVALID, "head: more than %" PRIu32 " tokens",
-                       PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: more than %" PRIu32 " tokens",
+                        PLUCK_MAX_VOCAB);
     *n_vocab = (uint32_t)n;
     return PLUCK_OK;
 }
@@ -447,17 +448,17 @@ static pluck_status check_tails(const pluck_matrix *root, const pluck_head_tail 
 static pluck_status take_tails(pluck_head *head, const pluck_head_tail *tails, uint32_t n_tails,
                                uint32_t first_token, bool copied, pluck_error *err)
 {
-    pluck_status status = pl_head_alloc_parts(head, n_tails, err);
+    pluck_status status = plk_head_alloc_parts(head, n_tails, err);
     for (uint32_t i = 0; i < n_tails && status == PLUCK_OK; i++) {
-        pl_head_part *part = &head->parts[i];
+        plk_head_part *part = &head->parts[i];
         part->first_token = first_token;
         part->n_tokens = tails[i].output.n_rows;
         first_token += part->n_tokens;
-        status = pl_head_take_rows(head, &tails[i].projection, tails[i].projection.n_rows, copied,
-                                   &part->projection, &part->copies[0], err);
+        status = plk_head_take_rows(head, &tails[i].projection, tails[i].projection.n_rows, copied,
+                                    &part->projection, &part->copies[0], err);
         if (status == PLUCK_OK)
-            status = pl_head_take_rows(head, &tails[i].output, part->n_tokens, copied, &part->rows,
-                                       &part->copies[1], err);
+            status = plk_head_take_rows(head, &tails[i].output, part->n_tokens, copied, &part->rows,
+                                        &part->copies[1], err);
     }
     return status;
 }
@@ -468,8 +469,8 @@ pluck_status pluck_head_create_adaptive(pluck_head **out, const pluck_matrix *ro
                                         pluck_error *err)
 {
     if (!out || !root || (!tails && n_tails))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_head_create_adaptive: out, root and tails must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_create_adaptive: out, root and tails must not be NULL");
     *out = NULL;
     uint32_t n_vocab = 0;
     pluck_status status = check_tails(root, tails, n_tails, &n_vocab, err);
@@ -477,12 +478,12 @@ pluck_status pluck_head_create_adaptive(pluck_head **out, const pluck_matrix *ro
         return status;
     const bool copied = options && options->copy;
     pluck_head *head = NULL;
-    status = pl_head_alloc(&head, &pl_head_adaptive, n_vocab, root->n_cols, options, err);
+    status = plk_head_alloc(&head, &plk_head_adaptive, n_vocab, root->n_cols, options, err);
     if (status)
         return status;
-    status = pl_head_take_rows(head, root, root->n_rows, copied, &head->rows, &head->copy, err);
+    status = plk_head_take_rows(head, root, root->n_rows, copied, &head->rows, &head->copy, err);
     if (status == PLUCK_OK)
-        status = pl_head_take_bias(head, root_bias, root->n_rows, &head->bias, err);
+        status = plk_head_take_bias(head, root_bias, root->n_rows, &head->bias, err);
     if (status == PLUCK_OK)
         status = take_tails(head, tails, n_tails, root->n_rows - n_tails, copied, err);
     if (status)

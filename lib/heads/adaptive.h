@@ -1,8 +1,8 @@
 /*
- * Adaptive heads: pl_head_adaptive, the functions of a pl_head_ops.
+ * Adaptive heads: plk_head_adaptive, the functions of a plk_head_ops.
  */
-#ifndef PL_ADAPTIVE_H
-#define PL_ADAPTIVE_H
+#ifndef PLK_ADAPTIVE_H
+#define PLK_ADAPTIVE_H
 
 #include "heads/head_impl.h"
 

@@ -17,37 +17,38 @@
 #include <inttypes.h>
 #include <string.h>
 
-pluck_status pl_tree_check_size(const char *what, uint32_t n_tokens, pluck_error *err)
+pluck_status plk_tree_check_size(const char *what, uint32_t n_tokens, pluck_error *err)
 {
     if (n_tokens >= 1 && n_tokens <= PLUCK_MAX_VOCAB)
         return PLUCK_OK;
-    return pl_fail(err, PLUCK_ERR_INVALID, "%s: n_tokens = %" PRIu32 " is outside [1, %" PRIu32 "]",
-                   what, n_tokens, PLUCK_MAX_VOCAB);
+    return plk_fail(err, PLUCK_ERR_INVALID,
+                    "%s: n_tokens = %" PRIu32 " is outside [1, %" PRIu32 "]", what, n_tokens,
+                    PLUCK_MAX_VOCAB);
 }
 
-pluck_status pl_tree_alloc(pluck_tree **out, uint32_t n_tokens, const pluck_allocator *allocator,
-                           pluck_error *err)
+pluck_status plk_tree_alloc(pluck_tree **out, uint32_t n_tokens, const pluck_allocator *allocator,
+                            pluck_error *err)
 {
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
-    pluck_tree *tree = pl_alloc_zero(&memory, 1, sizeof *tree);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_tree *tree = plk_alloc_zero(&memory, 1, sizeof *tree);
     if (!tree)
-        return pl_fail_nomem(err, sizeof *tree);
+        return plk_fail_nomem(err, sizeof *tree);
     const size_t n = 2 * (size_t)(n_tokens - 1);
     tree->allocator = memory;
     tree->n_tokens = n_tokens;
-    tree->children = pl_alloc(&memory, n, sizeof *tree->children);
+    tree->children = plk_alloc(&memory, n, sizeof *tree->children);
     if (!tree->children) {
-        pl_free(&memory, tree);
-        return pl_fail_nomem(err, n * sizeof *tree->children);
+        plk_free(&memory, tree);
+        return plk_fail_nomem(err, n * sizeof *tree->children);
     }
     *out = tree;
     return PLUCK_OK;
 }
 
-pluck_status pl_tree_copy(pluck_tree **out, const pluck_tree *tree,
-                          const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_tree_copy(pluck_tree **out, const pluck_tree *tree,
+                           const pluck_allocator *allocator, pluck_error *err)
 {
-    const pluck_status status = pl_tree_alloc(out, tree->n_tokens, allocator, err);
+    const pluck_status status = plk_tree_alloc(out, tree->n_tokens, allocator, err);
     if (status == PLUCK_OK)
         memcpy((*out)->children, tree->children,
                2 * (size_t)(tree->n_tokens - 1) * sizeof *tree->children);
@@ -59,8 +60,8 @@ void pluck_tree_destroy(pluck_tree **tree)
     if (!tree || !*tree)
         return;
     const pluck_allocator allocator = (*tree)->allocator;
-    pl_free(&allocator, (*tree)->children);
-    pl_free(&allocator, *tree);
+    plk_free(&allocator, (*tree)->children);
+    plk_free(&allocator, *tree);
     *tree = NULL;
 }
 
@@ -70,20 +71,20 @@ pluck_status pluck_tree_balanced(pluck_tree **out, uint32_t n_tokens,
                                  const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_tree_balanced: out must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_tree_balanced: out must not be NULL");
     *out = NULL;
-    pluck_status status = pl_tree_check_size("pluck_tree_balanced", n_tokens, err);
+    pluck_status status = plk_tree_check_size("pluck_tree_balanced", n_tokens, err);
     if (status)
         return status;
     typedef struct range {
         uint32_t begin, end;
     } range;
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
     pluck_tree *tree = NULL;
-    range *ranges = pl_alloc(&memory, n_tokens, sizeof *ranges);
+    range *ranges = plk_alloc(&memory, n_tokens, sizeof *ranges);
     if (!ranges)
-        return pl_fail_nomem(err, n_tokens * sizeof *ranges);
-    status = pl_tree_alloc(&tree, n_tokens, allocator, err);
+        return plk_fail_nomem(err, n_tokens * sizeof *ranges);
+    status = plk_tree_alloc(&tree, n_tokens, allocator, err);
     if (status)
         goto cleanup;
     uint32_t n_ranges = 1;
@@ -103,7 +104,7 @@ pluck_status pluck_tree_balanced(pluck_tree **out, uint32_t n_tokens,
     }
     *out = tree;
 cleanup:
-    pl_free(&memory, ranges);
+    plk_free(&memory, ranges);
     return status;
 }
 
@@ -116,15 +117,15 @@ static pluck_status check_children(const int32_t *children, uint32_t n_tokens, u
         for (size_t side = 0; side < 2; side++) {
             const int32_t child = children[2 * (size_t)i + side];
             if (child < 0 || (uint32_t)child >= n_tokens + i)
-                return pl_fail(err, PLUCK_ERR_INVALID,
-                               "tree: node %" PRIu32 " has child %" PRId32
-                               ", expected one from 0 to %" PRIu32,
-                               n_tokens + i, child, n_tokens + i - 1);
+                return plk_fail(err, PLUCK_ERR_INVALID,
+                                "tree: node %" PRIu32 " has child %" PRId32
+                                ", expected one from 0 to %" PRIu32,
+                                n_tokens + i, child, n_tokens + i - 1);
             if (used[child])
-                return pl_fail(err, PLUCK_ERR_INVALID,
-                               "tree: node %" PRId32
-                               " is a child twice, the second time of %" PRIu32,
-                               child, n_tokens + i);
+                return plk_fail(err, PLUCK_ERR_INVALID,
+                                "tree: node %" PRId32
+                                " is a child twice, the second time of %" PRIu32,
+                                child, n_tokens + i);
             used[child] = 1;
         }
     }
@@ -135,24 +136,24 @@ pluck_status pluck_tree_from_children(pluck_tree **out, const int32_t *children,
                                       const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_tree_from_children: out must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_tree_from_children: out must not be NULL");
     *out = NULL;
-    pluck_status status = pl_tree_check_size("pluck_tree_from_children", n_tokens, err);
+    pluck_status status = plk_tree_check_size("pluck_tree_from_children", n_tokens, err);
     if (status)
         return status;
     if (!children && n_tokens > 1)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_tree_from_children: children must not be NULL");
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
-    uint8_t *used = pl_alloc_zero(&memory, 2 * (size_t)n_tokens, sizeof *used);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_tree_from_children: children must not be NULL");
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    uint8_t *used = plk_alloc_zero(&memory, 2 * (size_t)n_tokens, sizeof *used);
     if (!used)
-        return pl_fail_nomem(err, 2 * (size_t)n_tokens);
+        return plk_fail_nomem(err, 2 * (size_t)n_tokens);
     status = check_children(children, n_tokens, used, err);
     if (status == PLUCK_OK)
-        status = pl_tree_alloc(out, n_tokens, allocator, err);
+        status = plk_tree_alloc(out, n_tokens, allocator, err);
     if (status == PLUCK_OK && n_tokens > 1)
         memcpy((*out)->children, children, 2 * (size_t)(n_tokens - 1) * sizeof *children);
-    pl_free(&memory, used);
+    plk_free(&memory, used);
     return status;
 }
 
@@ -166,13 +167,13 @@ const int32_t *pluck_tree_children(const pluck_tree *tree)
     return tree ? tree->children : NULL;
 }
 
-void pl_tree_parents(const pluck_tree *tree, uint32_t *parents)
+void plk_tree_parents(const pluck_tree *tree, uint32_t *parents)
 {
-    const uint32_t root = pl_tree_root(tree);
+    const uint32_t root = plk_tree_root(tree);
     parents[root] = root;
     for (uint32_t node = tree->n_tokens; node <= root; node++) {
-        parents[pl_tree_child(tree, node, 0)] = node;
-        parents[pl_tree_child(tree, node, 1)] = node;
+        parents[plk_tree_child(tree, node, 0)] = node;
+        parents[plk_tree_child(tree, node, 1)] = node;
     }
 }
 
@@ -182,12 +183,13 @@ pluck_status pluck_tree_code(const pluck_tree *tree, pluck_token token, uint8_t 
                              size_t capacity, size_t *length, pluck_error *err)
 {
     if (!tree || !length || (!bits && capacity))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_tree_code: tree, length and, if capacity > 0, bits must not be NULL");
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "pluck_tree_code: tree, length and, if capacity > 0, bits must not be NULL");
     if (token < 0 || (uint32_t)token >= tree->n_tokens)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_tree_code: token %" PRId32 " is outside [0, %" PRIu32 "]", token,
-                       tree->n_tokens - 1);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_tree_code: token %" PRId32 " is outside [0, %" PRIu32 "]", token,
+                        tree->n_tokens - 1);
     const size_t n_inner = tree->n_tokens - 1;
     size_t n = 0;
     for (int pass = 0; pass < 2; pass++) {
@@ -213,9 +215,9 @@ static pluck_status total_of(const int64_t *counts, uint32_t n, double *total, p
     *total = 0;
     for (uint32_t t = 0; t < n; t++) {
         if (counts[t] < 0)
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "pluck_tree_get_stats: counts[%" PRIu32 "] = %" PRId64 " is negative", t,
-                           counts[t]);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "pluck_tree_get_stats: counts[%" PRIu32 "] = %" PRId64 " is negative",
+                            t, counts[t]);
         *total += (double)counts[t];
     }
     return PLUCK_OK;
@@ -224,11 +226,11 @@ static pluck_status total_of(const int64_t *counts, uint32_t n, double *total, p
 /* depths[node], from the root down. */
 static void find_depths(const pluck_tree *tree, uint32_t *depths)
 {
-    const uint32_t root = pl_tree_root(tree);
+    const uint32_t root = plk_tree_root(tree);
     depths[root] = 0;
     for (uint32_t node = root; node >= tree->n_tokens; node--) {
-        depths[pl_tree_child(tree, node, 0)] = depths[node] + 1;
-        depths[pl_tree_child(tree, node, 1)] = depths[node] + 1;
+        depths[plk_tree_child(tree, node, 0)] = depths[node] + 1;
+        depths[plk_tree_child(tree, node, 1)] = depths[node] + 1;
     }
 }
 
@@ -246,10 +248,10 @@ static pluck_tree_stats sum_up(const pluck_tree *tree, const uint32_t *depths,
         stats.min_length = depths[t] < stats.min_length ? depths[t] : stats.min_length;
         stats.max_length = depths[t] > stats.max_length ? depths[t] : stats.max_length;
         bits += weight * depths[t];
-        log_sum += weight > 0 ? weight * pl_log(weight) : 0;
+        log_sum += weight > 0 ? weight * plk_log(weight) : 0;
     }
     const double sum = weighted ? total : (double)n;
-    const double entropy = (pl_log(sum) - log_sum / sum) * log2_e;
+    const double entropy = (plk_log(sum) - log_sum / sum) * log2_e;
     stats.mean_length = bits / sum;
     stats.entropy_bits = entropy > 0 ? entropy : 0;
     return stats;
@@ -260,25 +262,25 @@ pluck_status pluck_tree_get_stats(const pluck_tree *tree, const int64_t *counts,
                                   size_t histogram_size, pluck_error *err)
 {
     if (!tree || !stats)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_tree_get_stats: tree and stats must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_tree_get_stats: tree and stats must not be NULL");
     const uint32_t n = tree->n_tokens;
     double total = 0;
     const pluck_status status = counts ? total_of(counts, n, &total, err) : PLUCK_OK;
     if (status)
         return status;
-    uint32_t *depths = pl_alloc(&tree->allocator, 2 * (size_t)n - 1, sizeof *depths);
+    uint32_t *depths = plk_alloc(&tree->allocator, 2 * (size_t)n - 1, sizeof *depths);
     if (!depths)
-        return pl_fail_nomem(err, (2 * (size_t)n - 1) * sizeof *depths);
-    const pl_fp_state fp = pl_fp_enter();
+        return plk_fail_nomem(err, (2 * (size_t)n - 1) * sizeof *depths);
+    const plk_fp_state fp = plk_fp_enter();
     find_depths(tree, depths);
     *stats = sum_up(tree, depths, counts, total);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     for (size_t l = 0; histogram && l < histogram_size; l++)
         histogram[l] = 0;
     for (uint32_t t = 0; histogram && t < n; t++)
         if (depths[t] < histogram_size)
             histogram[depths[t]]++;
-    pl_free(&tree->allocator, depths);
+    plk_free(&tree->allocator, depths);
     return PLUCK_OK;
 }

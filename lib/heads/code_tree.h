@@ -1,8 +1,8 @@
 /*
  * What a code tree is made of, and what its builders share. The public functions are in head.h.
  */
-#ifndef PL_CODE_TREE_H
-#define PL_CODE_TREE_H
+#ifndef PLK_CODE_TREE_H
+#define PLK_CODE_TREE_H
 
 #include <pluck/head.h>
 
@@ -14,27 +14,27 @@ struct pluck_tree {
 };
 
 /* A tree whose children are not yet set. */
-pluck_status pl_tree_alloc(pluck_tree **out, uint32_t n_tokens, const pluck_allocator *allocator,
-                           pluck_error *err);
+pluck_status plk_tree_alloc(pluck_tree **out, uint32_t n_tokens, const pluck_allocator *allocator,
+                            pluck_error *err);
 
 /* n_tokens in [1, PLUCK_MAX_VOCAB]; what: the name of the function, for the message. */
-pluck_status pl_tree_check_size(const char *what, uint32_t n_tokens, pluck_error *err);
+pluck_status plk_tree_check_size(const char *what, uint32_t n_tokens, pluck_error *err);
 
 /* The same tree in memory of its own. */
-pluck_status pl_tree_copy(pluck_tree **out, const pluck_tree *tree,
-                          const pluck_allocator *allocator, pluck_error *err);
+pluck_status plk_tree_copy(pluck_tree **out, const pluck_tree *tree,
+                           const pluck_allocator *allocator, pluck_error *err);
 
 /* parents[child] = parent, for all nodes but the root; parents[root] = root. 2 n_tokens - 1
  * numbers. */
-void pl_tree_parents(const pluck_tree *tree, uint32_t *parents);
+void plk_tree_parents(const pluck_tree *tree, uint32_t *parents);
 
-static inline uint32_t pl_tree_root(const pluck_tree *tree)
+static inline uint32_t plk_tree_root(const pluck_tree *tree)
 {
     return 2 * tree->n_tokens - 2;
 }
 
 /* side: 0 left, 1 right. */
-static inline uint32_t pl_tree_child(const pluck_tree *tree, uint32_t node, unsigned side)
+static inline uint32_t plk_tree_child(const pluck_tree *tree, uint32_t node, unsigned side)
 {
     return (uint32_t)tree->children[2 * (size_t)(node - tree->n_tokens) + side];
 }

@@ -11,29 +11,29 @@
 #include <inttypes.h>
 
 /* The logits of tokens first .. first + n_rows - 1. */
-static pluck_status logits_of(pluck_head_query *query, const pl_rows *rows, uint32_t first,
+static pluck_status logits_of(pluck_head_query *query, const plk_rows *rows, uint32_t first,
                               const float *x, pluck_error *err)
 {
     const float *bias = query->head->bias;
     for (uint32_t i = 0; i < rows->n_rows; i++) {
-        const double dot = pl_rows_dot(rows, i, x);
+        const double dot = plk_rows_dot(rows, i, x);
         const float score = (float)(bias ? dot + (double)bias[first + i] : dot);
-        if (!pl_flat_is_score(score))
-            return pl_flat_fail(first + i, err);
+        if (!plk_flat_is_score(score))
+            return plk_flat_fail(first + i, err);
         query->scores[first + i] = score;
     }
     query->stats.n_dots += rows->n_rows;
     return PLUCK_OK;
 }
 
-pluck_status pl_dense_logits(pluck_head_query *query, const float *hidden, pluck_error *err)
+pluck_status plk_dense_logits(pluck_head_query *query, const float *hidden, pluck_error *err)
 {
     const pluck_head *head = query->head;
     if (head->n_parts == 0)
         return logits_of(query, &head->rows, 0, hidden, err);
     pluck_status status = PLUCK_OK;
     for (uint32_t i = 0; i < head->n_parts && status == PLUCK_OK; i++) {
-        const pl_head_part *band = &head->parts[i];
+        const plk_head_part *band = &head->parts[i];
         status = logits_of(query, &band->rows, band->first_token, hidden + band->first_dim, err);
     }
     return status;
@@ -43,9 +43,9 @@ static pluck_status logprob_of(pluck_head_query *query, const float *hidden, uin
                                double *logprob, pluck_error *err)
 {
     double log_sum = 0;
-    pluck_status status = pl_dense_logits(query, hidden, err);
+    pluck_status status = plk_dense_logits(query, hidden, err);
     if (status == PLUCK_OK)
-        status = pl_flat_log_sum(query, &log_sum, err);
+        status = plk_flat_log_sum(query, &log_sum, err);
     if (status == PLUCK_OK)
         *logprob = (double)query->scores[token] - log_sum;
     return status;
@@ -55,9 +55,9 @@ static pluck_status all_logprobs(pluck_head_query *query, const float *hidden, f
                                  pluck_error *err)
 {
     double log_sum = 0;
-    pluck_status status = pl_dense_logits(query, hidden, err);
+    pluck_status status = plk_dense_logits(query, hidden, err);
     if (status == PLUCK_OK)
-        status = pl_flat_log_sum(query, &log_sum, err);
+        status = plk_flat_log_sum(query, &log_sum, err);
     for (uint32_t t = 0; status == PLUCK_OK && t < query->head->n_vocab; t++)
         logprobs[t] = (float)((double)query->scores[t] - log_sum);
     return status;
@@ -67,13 +67,13 @@ static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, do
                                 pluck_error *err)
 {
     double log_sum = 0, allowed = 0;
-    pluck_status status = pl_dense_logits(query, hidden, err);
+    pluck_status status = plk_dense_logits(query, hidden, err);
     if (status == PLUCK_OK)
-        status = pl_flat_log_sum(query, &log_sum, err);
+        status = plk_flat_log_sum(query, &log_sum, err);
     if (status)
         return status;
-    pl_flat_apply_mask(query);
-    status = pl_flat_log_sum(query, &allowed, err);
+    plk_flat_apply_mask(query);
+    status = plk_flat_log_sum(query, &allowed, err);
     if (status == PLUCK_OK)
         *log_mass = allowed < log_sum ? allowed - log_sum : 0;
     return status;
@@ -83,33 +83,33 @@ static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, do
 static pluck_status prepare(pluck_head_query *query, const float *hidden, bool with_logprobs,
                             double *log_sum, pluck_error *err)
 {
-    pluck_status status = pl_dense_logits(query, hidden, err);
+    pluck_status status = plk_dense_logits(query, hidden, err);
     if (status == PLUCK_OK && with_logprobs)
-        status = pl_flat_log_sum(query, log_sum, err);
+        status = plk_flat_log_sum(query, log_sum, err);
     if (status == PLUCK_OK)
-        pl_flat_apply_mask(query);
+        plk_flat_apply_mask(query);
     return status;
 }
 
-static pluck_status sample(pluck_head_query *query, const float *hidden, pl_sampling *sampling,
+static pluck_status sample(pluck_head_query *query, const float *hidden, plk_sampling *sampling,
                            pluck_pcg64 *rng, pluck_error *err)
 {
     double log_sum = 0;
     const pluck_status status = prepare(query, hidden, sampling->with_logprobs, &log_sum, err);
-    return status ? status : pl_flat_draw(query, sampling, log_sum, rng, err);
+    return status ? status : plk_flat_draw(query, sampling, log_sum, rng, err);
 }
 
 static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
-                                  pl_selection *selection, pluck_error *err)
+                                  plk_selection *selection, pluck_error *err)
 {
     double log_sum = 0;
     const pluck_status status = prepare(query, hidden, true, &log_sum, err);
-    return status ? status : pl_flat_pick(query, selection, log_sum, err);
+    return status ? status : plk_flat_pick(query, selection, log_sum, err);
 }
 
-const pl_head_ops pl_head_dense = {
+const plk_head_ops plk_head_dense = {
     .kind = PLUCK_HEAD_DENSE,
-    .open_query = pl_flat_open,
+    .open_query = plk_flat_open,
     .logprob = logprob_of,
     .logprobs = all_logprobs,
     .log_mass = log_mass_of,
@@ -122,28 +122,28 @@ pluck_status pluck_head_create_dense(pluck_head **out, const pluck_matrix *weigh
                                      pluck_error *err)
 {
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_head_create_dense: out must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_create_dense: out must not be NULL");
     *out = NULL;
-    pluck_status status = pl_matrix_check(weights, "weights", 1, err);
+    pluck_status status = plk_matrix_check(weights, "weights", 1, err);
     if (status)
         return status;
     pluck_head *head = NULL;
-    status = pl_head_alloc(&head, &pl_head_dense, weights->n_rows, weights->n_cols, options, err);
+    status = plk_head_alloc(&head, &plk_head_dense, weights->n_rows, weights->n_cols, options, err);
     if (status)
         return status;
-    status = pl_head_take_rows(head, weights, weights->n_rows, options && options->copy,
-                               &head->rows, &head->copy, err);
+    status = plk_head_take_rows(head, weights, weights->n_rows, options && options->copy,
+                                &head->rows, &head->copy, err);
     if (status == PLUCK_OK)
-        status = pl_head_take_bias(head, bias, weights->n_rows, &head->bias, err);
+        status = plk_head_take_bias(head, bias, weights->n_rows, &head->bias, err);
     if (status)
         pluck_head_destroy(&head);
     *out = head;
     return status;
 }
 
-const pl_head_ops pl_head_differentiated = {
+const plk_head_ops plk_head_differentiated = {
     .kind = PLUCK_HEAD_DIFFERENTIATED,
-    .open_query = pl_flat_open,
+    .open_query = plk_flat_open,
     .logprob = logprob_of,
     .logprobs = all_logprobs,
     .log_mass = log_mass_of,
@@ -158,18 +158,18 @@ static pluck_status check_bands(const pluck_head_band *bands, uint32_t n_bands, 
     uint64_t n = 0;
     for (uint32_t i = 0; i < n_bands; i++) {
         const pluck_matrix *weights = &bands[i].weights;
-        const pluck_status status = pl_matrix_check(weights, "a band", 1, err);
+        const pluck_status status = plk_matrix_check(weights, "a band", 1, err);
         if (status)
             return status;
         if (bands[i].first > dim || weights->n_cols > dim - bands[i].first)
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "head: band %" PRIu32 " reads %" PRIu32 " values from %" PRIu32
-                           ", the hidden state has %" PRIu32,
-                           i, weights->n_cols, bands[i].first, dim);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "head: band %" PRIu32 " reads %" PRIu32 " values from %" PRIu32
+                            ", the hidden state has %" PRIu32,
+                            i, weights->n_cols, bands[i].first, dim);
         n += weights->n_rows;
         if (n > PLUCK_MAX_VOCAB)
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "head: the bands have more than %" PRIu32 " tokens", PLUCK_MAX_VOCAB);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "head: the bands have more than %" PRIu32 " tokens", PLUCK_MAX_VOCAB);
     }
     *n_vocab = (uint32_t)n;
     return PLUCK_OK;
@@ -179,15 +179,15 @@ static pluck_status take_bands(pluck_head *head, const pluck_head_band *bands, u
                                bool copied, pluck_error *err)
 {
     uint32_t first_token = 0;
-    pluck_status status = pl_head_alloc_parts(head, n_bands, err);
+    pluck_status status = plk_head_alloc_parts(head, n_bands, err);
     for (uint32_t i = 0; i < n_bands && status == PLUCK_OK; i++) {
-        pl_head_part *part = &head->parts[i];
+        plk_head_part *part = &head->parts[i];
         part->first_dim = bands[i].first;
         part->first_token = first_token;
         part->n_tokens = bands[i].weights.n_rows;
         first_token += part->n_tokens;
-        status = pl_head_take_rows(head, &bands[i].weights, part->n_tokens, copied, &part->rows,
-                                   &part->copies[0], err);
+        status = plk_head_take_rows(head, &bands[i].weights, part->n_tokens, copied, &part->rows,
+                                    &part->copies[0], err);
     }
     return status;
 }
@@ -198,21 +198,21 @@ pluck_status pluck_head_create_differentiated(pluck_head **out, uint32_t dim,
                                               pluck_error *err)
 {
     if (!out || !bands || n_bands == 0)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_head_create_differentiated: out and bands must not be NULL, nor "
-                       "n_bands 0");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_create_differentiated: out and bands must not be NULL, nor "
+                        "n_bands 0");
     *out = NULL;
     uint32_t n_vocab = 0;
     pluck_status status = check_bands(bands, n_bands, dim, &n_vocab, err);
     if (status)
         return status;
     pluck_head *head = NULL;
-    status = pl_head_alloc(&head, &pl_head_differentiated, n_vocab, dim, options, err);
+    status = plk_head_alloc(&head, &plk_head_differentiated, n_vocab, dim, options, err);
     if (status)
         return status;
     status = take_bands(head, bands, n_bands, options && options->copy, err);
     if (status == PLUCK_OK)
-        status = pl_head_take_bias(head, bias, n_vocab, &head->bias, err);
+        status = plk_head_take_bias(head, bias, n_vocab, &head->bias, err);
     if (status == PLUCK_OK)
         head->rows.dtype = head->parts[0].rows.dtype;
     else

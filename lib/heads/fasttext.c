@@ -28,49 +28,49 @@ static pluck_status build_tree(const pluck_fasttext *model, pluck_tree **tree, p
 {
     const pluck_allocator *allocator = &model->allocator;
     const uint32_t n = model->n_outputs;
-    int64_t *counts = pl_alloc(allocator, n, sizeof *counts);
-    int64_t *sums = pl_alloc(allocator, n, sizeof *sums);
+    int64_t *counts = plk_alloc(allocator, n, sizeof *counts);
+    int64_t *sums = plk_alloc(allocator, n, sizeof *sums);
     int64_t total = 0;
     pluck_status status =
-        counts && sums ? PLUCK_OK : pl_fail_nomem(err, 2 * (size_t)n * sizeof *counts);
+        counts && sums ? PLUCK_OK : plk_fail_nomem(err, 2 * (size_t)n * sizeof *counts);
     for (uint32_t i = 0; status == PLUCK_OK && i < n; i++) {
         counts[i] = model->outputs[i].count;
         if (counts[i] > LARGEST_TOTAL - total)
-            status = pl_fail(err, PLUCK_ERR_FORMAT,
-                             "%s: the counts of the outputs add up to more than 10^15",
-                             model->source.label);
+            status = plk_fail(err, PLUCK_ERR_FORMAT,
+                              "%s: the counts of the outputs add up to more than 10^15",
+                              model->source.label);
         else
             total += counts[i];
     }
     if (status == PLUCK_OK)
-        status = pl_tree_alloc(tree, n, allocator, err);
+        status = plk_tree_alloc(tree, n, allocator, err);
     if (status == PLUCK_OK)
-        pl_tree_huffman_merge(counts, NULL, n, sums, (*tree)->children);
-    pl_free(allocator, counts);
-    pl_free(allocator, sums);
+        plk_tree_huffman_merge(counts, NULL, n, sums, (*tree)->children);
+    plk_free(allocator, counts);
+    plk_free(allocator, sums);
     return status;
 }
 
 static pluck_status expand(pluck_fasttext *model, pluck_error *err)
 {
-    const pl_fasttext_matrix *output = &model->file.output;
+    const plk_fasttext_matrix *output = &model->file.output;
     const uint64_t n = (uint64_t)model->n_outputs * output->n_cols;
     const uint64_t ratio = n * sizeof(float) / EXPANDED_RATIO;
     if (n > EXPANDED_BYTES / sizeof(float) && ratio > model->source.size_bytes)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: the quantised output matrix expands to more than 64 times the file",
-                       model->source.label);
-    model->expanded = pl_alloc_zero(&model->allocator, (size_t)n, sizeof(float));
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: the quantised output matrix expands to more than 64 times the file",
+                        model->source.label);
+    model->expanded = plk_alloc_zero(&model->allocator, (size_t)n, sizeof(float));
     if (!model->expanded)
-        return pl_fail_nomem(err, (size_t)n * sizeof(float));
+        return plk_fail_nomem(err, (size_t)n * sizeof(float));
     for (uint32_t row = 0; row < model->n_outputs; row++)
-        pl_fasttext_add_row(output, row, model->expanded + (size_t)row * output->n_cols);
+        plk_fasttext_add_row(output, row, model->expanded + (size_t)row * output->n_cols);
     return PLUCK_OK;
 }
 
 static pluck_status make_head(pluck_fasttext *model, pluck_isa isa, pluck_error *err)
 {
-    const pl_fasttext_matrix *output = &model->file.output;
+    const plk_fasttext_matrix *output = &model->file.output;
     const pluck_head_options options = {.isa = isa, .allocator = &model->allocator};
     pluck_status status = output->values ? PLUCK_OK : expand(model, err);
     if (status)
@@ -98,20 +98,20 @@ static pluck_status read_model(pluck_fasttext *model, const pluck_fasttext_optio
     const char *prefix = options && options->label_prefix ? options->label_prefix : "__label__";
     const size_t prefix_bytes = strlen(prefix) + 1;
     if (model->source.streamed)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: a fastText model cannot be read from a stream; store it as a file",
-                       model->source.label);
-    if (pl_is_swapped(true))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: fastText models are little-endian, this machine is not",
-                       model->source.label);
-    model->label_prefix = pl_alloc(&model->allocator, prefix_bytes, 1);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: a fastText model cannot be read from a stream; store it as a file",
+                        model->source.label);
+    if (plk_is_swapped(true))
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: fastText models are little-endian, this machine is not",
+                        model->source.label);
+    model->label_prefix = plk_alloc(&model->allocator, prefix_bytes, 1);
     if (!model->label_prefix)
-        return pl_fail_nomem(err, prefix_bytes);
+        return plk_fail_nomem(err, prefix_bytes);
     memcpy(model->label_prefix, prefix, prefix_bytes);
     const pluck_status status =
-        pl_fasttext_file_read(&model->file, model->source.label, model->source.bytes,
-                              model->source.size_bytes, &model->allocator, err);
+        plk_fasttext_file_read(&model->file, model->source.label, model->source.bytes,
+                               model->source.size_bytes, &model->allocator, err);
     if (status)
         return status;
     const bool supervised = model->file.args.model == PLUCK_FASTTEXT_SUPERVISED;
@@ -124,25 +124,25 @@ static pluck_status open_model(pluck_fasttext **out, const char *name, const voi
                                size_t size_bytes, const pluck_fasttext_options *options,
                                pluck_error *err)
 {
-    const pluck_allocator memory = pl_allocator_or_default(options ? options->allocator : NULL);
+    const pluck_allocator memory = plk_allocator_or_default(options ? options->allocator : NULL);
     *out = NULL;
-    pluck_fasttext *model = pl_alloc_zero(&memory, 1, sizeof *model);
+    pluck_fasttext *model = plk_alloc_zero(&memory, 1, sizeof *model);
     if (!model)
-        return pl_fail_nomem(err, sizeof *model);
+        return plk_fail_nomem(err, sizeof *model);
     model->allocator = memory;
     model->file.allocator = memory;
     pluck_status status = PLUCK_OK;
     if (bytes)
-        pl_source_open_memory(&model->source, name, bytes, size_bytes, false, &memory);
+        plk_source_open_memory(&model->source, name, bytes, size_bytes, false, &memory);
     else
-        status = pl_source_open(&model->source, name, options && options->no_map, &memory, err);
+        status = plk_source_open(&model->source, name, options && options->no_map, &memory, err);
     if (status) {
-        pl_free(&memory, model);
+        plk_free(&memory, model);
         return status;
     }
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     status = read_model(model, options, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     if (status)
         pluck_fasttext_close(&model);
     *out = model;
@@ -153,8 +153,8 @@ pluck_status pluck_fasttext_open(pluck_fasttext **out, const char *path,
                                  const pluck_fasttext_options *options, pluck_error *err)
 {
     if (!out || !path)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_fasttext_open: out and path must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_fasttext_open: out and path must not be NULL");
     return open_model(out, path, NULL, 0, options, err);
 }
 
@@ -163,8 +163,8 @@ pluck_status pluck_fasttext_open_memory(pluck_fasttext **out, const char *name, 
                                         pluck_error *err)
 {
     if (!out || !name || !bytes)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_fasttext_open_memory: out, name and bytes must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_fasttext_open_memory: out, name and bytes must not be NULL");
     return open_model(out, name, bytes, size_bytes, options, err);
 }
 
@@ -175,11 +175,11 @@ void pluck_fasttext_close(pluck_fasttext **model)
     pluck_fasttext *m = *model;
     const pluck_allocator allocator = m->allocator;
     pluck_head_destroy(&m->head);
-    pl_fasttext_file_free(&m->file);
-    pl_source_close(&m->source);
-    pl_free(&allocator, m->expanded);
-    pl_free(&allocator, m->label_prefix);
-    pl_free(&allocator, m);
+    plk_fasttext_file_free(&m->file);
+    plk_source_close(&m->source);
+    plk_free(&allocator, m->expanded);
+    plk_free(&allocator, m->label_prefix);
+    plk_free(&allocator, m);
     *model = NULL;
 }
 
@@ -187,8 +187,8 @@ pluck_fasttext_info pluck_fasttext_get_info(const pluck_fasttext *model)
 {
     if (!model)
         return (pluck_fasttext_info){.dim = 0};
-    const pl_fasttext_file *file = &model->file;
-    const pl_fasttext_args *args = &file->args;
+    const plk_fasttext_file *file = &model->file;
+    const plk_fasttext_args *args = &file->args;
     return (pluck_fasttext_info){
         .kind = (pluck_fasttext_kind)args->model,
         .loss = (pluck_fasttext_loss)args->loss,
@@ -218,5 +218,5 @@ int64_t pluck_fasttext_output_count(const pluck_fasttext *model, uint32_t output
 
 const pluck_head *pluck_fasttext_head(const pluck_fasttext *model)
 {
-    return model && pl_fasttext_is_distribution(model) ? model->head : NULL;
+    return model && plk_fasttext_is_distribution(model) ? model->head : NULL;
 }

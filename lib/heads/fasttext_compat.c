@@ -29,12 +29,12 @@ static const float MAX_SIGMOID = 8;
 
 static float std_log(float x)
 {
-    return (float)pl_log((double)x + 1e-5);
+    return (float)plk_log((double)x + 1e-5);
 }
 
 static float sigmoid(float x)
 {
-    return (float)(1.0 / (1.0 + (double)(float)pl_exp((double)-x)));
+    return (float)(1.0 / (1.0 + (double)(float)plk_exp((double)-x)));
 }
 
 static float table_sigmoid(float x)
@@ -51,7 +51,7 @@ static float table_sigmoid(float x)
 static pluck_status dot_row(const pluck_fasttext_query *query, uint32_t row, float *dot,
                             pluck_error *err)
 {
-    const pl_rows *rows = &query->model->head->rows;
+    const plk_rows *rows = &query->model->head->rows;
     const unsigned char *values = rows->data + row * rows->row_size_bytes;
     float sum = 0;
     for (uint32_t j = 0; j < rows->n_cols; j++) {
@@ -60,14 +60,14 @@ static pluck_status dot_row(const pluck_fasttext_query *query, uint32_t row, flo
         sum += w * query->hidden[j];
     }
     if (isnan(sum))
-        return pl_fail(err, PLUCK_ERR_NAN, "fastText prediction: output row %u gives NaN",
-                       (unsigned)row);
+        return plk_fail(err, PLUCK_ERR_NAN, "fastText prediction: output row %u gives NaN",
+                        (unsigned)row);
     *dot = sum;
     return PLUCK_OK;
 }
 
 /* Puts a value into a hole of the heap, or above it. */
-static void sift_up(pl_fasttext_scored *heap, size_t hole, pl_fasttext_scored value)
+static void sift_up(plk_fasttext_scored *heap, size_t hole, plk_fasttext_scored value)
 {
     while (hole > 0 && heap[(hole - 1) / 2].score > value.score) {
         heap[hole] = heap[(hole - 1) / 2];
@@ -77,9 +77,9 @@ static void sift_up(pl_fasttext_scored *heap, size_t hole, pl_fasttext_scored va
 }
 
 /* Moves the front of a heap of n >= 1 to its end, which is not part of the heap any more. */
-static void pop(pl_fasttext_scored *heap, size_t n)
+static void pop(plk_fasttext_scored *heap, size_t n)
 {
-    const pl_fasttext_scored value = heap[n - 1];
+    const plk_fasttext_scored value = heap[n - 1];
     size_t hole = 0;
     heap[n - 1] = heap[0];
     for (size_t right = 2; right <= n - 1; right = 2 * hole + 2) {
@@ -100,8 +100,8 @@ static bool is_wanted(const pluck_fasttext_query *query, uint32_t k, uint32_t n,
 
 static void keep(pluck_fasttext_query *query, uint32_t k, uint32_t *n, float score, uint32_t output)
 {
-    pl_fasttext_scored *heap = query->candidates;
-    sift_up(heap, *n, (pl_fasttext_scored){score, output});
+    plk_fasttext_scored *heap = query->candidates;
+    sift_up(heap, *n, (plk_fasttext_scored){score, output});
     if (*n < k)
         (*n)++;
     else
@@ -113,11 +113,11 @@ static pluck_status search_tree(pluck_fasttext_query *query, uint32_t k, float t
 {
     const pluck_tree *tree = query->model->head->tree;
     const float least = std_log(threshold);
-    pl_tree_entry *stack = query->head_query->entries;
+    plk_tree_entry *stack = query->head_query->entries;
     size_t n_stack = 1;
-    stack[0] = (pl_tree_entry){.node = pl_tree_root(tree)};
+    stack[0] = (plk_tree_entry){.node = plk_tree_root(tree)};
     while (n_stack > 0) {
-        const pl_tree_entry top = stack[--n_stack];
+        const plk_tree_entry top = stack[--n_stack];
         const float score = (float)top.logprob;
         if (score < least || !is_wanted(query, k, *n, score))
             continue;
@@ -133,8 +133,8 @@ static pluck_status search_tree(pluck_fasttext_query *query, uint32_t k, float t
         const float scores[2] = {score + std_log((float)(1.0 - (double)right)),
                                  score + std_log(right)};
         for (unsigned side = 2; side-- > 0;)
-            stack[n_stack++] = (pl_tree_entry){.node = pl_tree_child(tree, top.node, side),
-                                               .logprob = (double)scores[side]};
+            stack[n_stack++] = (plk_tree_entry){.node = plk_tree_child(tree, top.node, side),
+                                                .logprob = (double)scores[side]};
     }
     return PLUCK_OK;
 }
@@ -149,12 +149,12 @@ static pluck_status all_outputs(pluck_fasttext_query *query, uint32_t k, float t
         if (status)
             return status;
     }
-    if (pl_fasttext_is_distribution(query->model)) {
+    if (plk_fasttext_is_distribution(query->model)) {
         float max = outputs[0], sum = 0;
         for (uint32_t i = 1; i < n_outputs; i++)
             max = outputs[i] > max ? outputs[i] : max;
         for (uint32_t i = 0; i < n_outputs; i++) {
-            outputs[i] = (float)pl_exp((double)(outputs[i] - max));
+            outputs[i] = (float)plk_exp((double)(outputs[i] - max));
             sum += outputs[i];
         }
         for (uint32_t i = 0; i < n_outputs; i++)
@@ -171,8 +171,8 @@ static pluck_status all_outputs(pluck_fasttext_query *query, uint32_t k, float t
     return PLUCK_OK;
 }
 
-pluck_status pl_fasttext_compat(pluck_fasttext_query *query, uint32_t k, float threshold,
-                                uint32_t *n, pluck_error *err)
+pluck_status plk_fasttext_compat(pluck_fasttext_query *query, uint32_t k, float threshold,
+                                 uint32_t *n, pluck_error *err)
 {
     *n = 0;
     const pluck_status status = query->model->head->tree ? search_tree(query, k, threshold, n, err)

@@ -24,12 +24,12 @@ static bool push(const pluck_allocator *allocator, int32_t **items, size_t *n, s
 {
     if (*n == *capacity) {
         const size_t larger = *capacity ? 2 * *capacity : FIRST_CAPACITY;
-        int32_t *moved = pl_alloc(allocator, larger, sizeof *moved);
+        int32_t *moved = plk_alloc(allocator, larger, sizeof *moved);
         if (!moved)
             return false;
         if (*n > 0)
             memcpy(moved, *items, *n * sizeof *moved);
-        pl_free(allocator, *items);
+        plk_free(allocator, *items);
         *items = moved;
         *capacity = larger;
     }
@@ -37,19 +37,19 @@ static bool push(const pluck_allocator *allocator, int32_t **items, size_t *n, s
     return true;
 }
 
-static bool push_feature(pl_fasttext_line *line, int32_t feature)
+static bool push_feature(plk_fasttext_line *line, int32_t feature)
 {
     return push(&line->allocator, &line->features, &line->n_features, &line->features_capacity,
                 feature);
 }
 
 /* A bucket, which a pruned model maps or drops. */
-static bool push_bucket(pl_fasttext_line *line, const pl_fasttext_file *file, int32_t bucket)
+static bool push_bucket(plk_fasttext_line *line, const plk_fasttext_file *file, int32_t bucket)
 {
     if (file->n_pruned == 0 || bucket < 0)
         return true;
     if (file->n_pruned > 0) {
-        bucket = pl_fasttext_prune_find(&file->pruned, (uint32_t)bucket);
+        bucket = plk_fasttext_prune_find(&file->pruned, (uint32_t)bucket);
         if (bucket < 0)
             return true;
     }
@@ -62,14 +62,14 @@ static bool is_continuation(char byte)
 }
 
 /* "<word>" in the memory of the line. */
-static bool put_brackets(pl_fasttext_line *line, const char *word, size_t length)
+static bool put_brackets(plk_fasttext_line *line, const char *word, size_t length)
 {
     if (length + 2 > line->word_capacity) {
         const size_t larger = 2 * (length + 2);
-        char *room = pl_alloc(&line->allocator, larger, 1);
+        char *room = plk_alloc(&line->allocator, larger, 1);
         if (!room)
             return false;
-        pl_free(&line->allocator, line->word);
+        plk_free(&line->allocator, line->word);
         line->word = room;
         line->word_capacity = larger;
     }
@@ -79,10 +79,10 @@ static bool put_brackets(pl_fasttext_line *line, const char *word, size_t length
     return true;
 }
 
-static bool push_subwords(pl_fasttext_line *line, const pl_fasttext_file *file, const char *word,
+static bool push_subwords(plk_fasttext_line *line, const plk_fasttext_file *file, const char *word,
                           size_t length)
 {
-    const pl_fasttext_args *args = &file->args;
+    const plk_fasttext_args *args = &file->args;
     const size_t size = length + 2;
     if (!put_brackets(line, word, length))
         return false;
@@ -90,11 +90,11 @@ static bool push_subwords(pl_fasttext_line *line, const pl_fasttext_file *file, 
     for (size_t i = 0; i < size; i++) {
         if (is_continuation(text[i]))
             continue;
-        uint32_t hash = PL_FASTTEXT_HASH_FIRST;
+        uint32_t hash = PLK_FASTTEXT_HASH_FIRST;
         size_t j = i;
         for (int32_t n = 1; j < size && n <= args->maxn; n++) {
             do
-                hash = pl_fasttext_hash_byte(hash, text[j++]);
+                hash = plk_fasttext_hash_byte(hash, text[j++]);
             while (j < size && is_continuation(text[j]));
             if (n < args->minn || (n == 1 && (i == 0 || j == size)))
                 continue;
@@ -105,7 +105,7 @@ static bool push_subwords(pl_fasttext_line *line, const pl_fasttext_file *file, 
     return true;
 }
 
-static bool push_word_ngrams(pl_fasttext_line *line, const pl_fasttext_file *file)
+static bool push_word_ngrams(plk_fasttext_line *line, const plk_fasttext_file *file)
 {
     const uint64_t bucket = (uint64_t)file->args.bucket;
     const size_t longest = file->args.word_ngrams > 1 ? (size_t)file->args.word_ngrams : 1;
@@ -120,11 +120,11 @@ static bool push_word_ngrams(pl_fasttext_line *line, const pl_fasttext_file *fil
     return true;
 }
 
-static bool push_word(pl_fasttext_line *line, const pl_fasttext_file *file,
+static bool push_word(plk_fasttext_line *line, const plk_fasttext_file *file,
                       const char *label_prefix, const char *word, size_t length, bool is_end)
 {
-    const uint32_t hash = pl_fasttext_hash(word, length);
-    const uint32_t id = pl_fasttext_find(file, word, length, hash);
+    const uint32_t hash = plk_fasttext_hash(word, length);
+    const uint32_t id = plk_fasttext_find(file, word, length, hash);
     const size_t prefix_length = strlen(label_prefix);
     if (id == UINT32_MAX ? length >= prefix_length && memcmp(word, label_prefix, prefix_length) == 0
                          : id >= file->n_words)
@@ -162,9 +162,9 @@ static bool next_word(const char *text, size_t size, size_t *at, const char **wo
     return *length > 0;
 }
 
-pluck_status pl_fasttext_line_read(pl_fasttext_line *line, const pl_fasttext_file *file,
-                                   const char *label_prefix, const char *text, size_t size_bytes,
-                                   size_t *used_bytes, pluck_error *err)
+pluck_status plk_fasttext_line_read(plk_fasttext_line *line, const plk_fasttext_file *file,
+                                    const char *label_prefix, const char *text, size_t size_bytes,
+                                    size_t *used_bytes, pluck_error *err)
 {
     size_t at = 0, length = 0;
     const char *word = NULL;
@@ -178,8 +178,8 @@ pluck_status pl_fasttext_line_read(pl_fasttext_line *line, const pl_fasttext_fil
     if (fits)
         fits = push_word_ngrams(line, file);
     if (!fits)
-        return pl_fail_nomem(err, 2 * (line->features_capacity + line->hashes_capacity) *
-                                      sizeof *line->features);
+        return plk_fail_nomem(err, 2 * (line->features_capacity + line->hashes_capacity) *
+                                       sizeof *line->features);
     *used_bytes = at;
     return PLUCK_OK;
 }

@@ -1,13 +1,13 @@
 /*
  * From a line of text to rows of the input matrix.
  */
-#ifndef PL_FASTTEXT_FEATURES_H
-#define PL_FASTTEXT_FEATURES_H
+#ifndef PLK_FASTTEXT_FEATURES_H
+#define PLK_FASTTEXT_FEATURES_H
 
 #include "heads/fasttext_file.h"
 
 /* Three arrays that grow. */
-typedef struct pl_fasttext_line {
+typedef struct plk_fasttext_line {
     pluck_allocator allocator;
     int32_t *features;
     size_t n_features, features_capacity;
@@ -15,11 +15,11 @@ typedef struct pl_fasttext_line {
     size_t n_hashes, hashes_capacity;
     char *word; /* the present one, in its brackets */
     size_t word_capacity;
-} pl_fasttext_line;
+} plk_fasttext_line;
 
 /* Fills *line; see pluck_fasttext_features(). */
-pluck_status pl_fasttext_line_read(pl_fasttext_line *line, const pl_fasttext_file *file,
-                                   const char *label_prefix, const char *text, size_t size_bytes,
-                                   size_t *used_bytes, pluck_error *err);
+pluck_status plk_fasttext_line_read(plk_fasttext_line *line, const plk_fasttext_file *file,
+                                    const char *label_prefix, const char *text, size_t size_bytes,
+                                    size_t *used_bytes, pluck_error *err);
 
 #endif

@@ -51,7 +51,7 @@ static void fail(cursor *c, const char *what)
 {
     if (c->status == PLUCK_OK)
         c->status =
-            pl_fail(c->err, PLUCK_ERR_FORMAT, "%s: byte %" PRIu64 ": %s", c->label, c->at, what);
+            plk_fail(c->err, PLUCK_ERR_FORMAT, "%s: byte %" PRIu64 ": %s", c->label, c->at, what);
 }
 
 /* The next n bytes, or NULL if the file ends before. */
@@ -60,10 +60,10 @@ static const uint8_t *take(cursor *c, uint64_t n, const char *what)
     if (c->status)
         return NULL;
     if (n > c->size_bytes - c->at) {
-        c->status = pl_fail(c->err, PLUCK_ERR_FORMAT,
-                            "%s: truncated: %s needs %" PRIu64 " bytes from byte %" PRIu64
-                            ", the file has %" PRIu64,
-                            c->label, what, n, c->at, c->size_bytes);
+        c->status = plk_fail(c->err, PLUCK_ERR_FORMAT,
+                             "%s: truncated: %s needs %" PRIu64 " bytes from byte %" PRIu64
+                             ", the file has %" PRIu64,
+                             c->label, what, n, c->at, c->size_bytes);
         return NULL;
     }
     const uint8_t *bytes = c->bytes + c->at;
@@ -90,7 +90,7 @@ static int64_t take_i64(cursor *c, const char *what)
     return (int64_t)take_integer(c, 8, what);
 }
 
-static void read_args(cursor *c, pl_fasttext_args *args)
+static void read_args(cursor *c, plk_fasttext_args *args)
 {
     static const char what[] = "the arguments";
     if (take_i32(c, what) != MAGIC)
@@ -120,39 +120,39 @@ static void read_args(cursor *c, pl_fasttext_args *args)
         fail(c, "n-grams need buckets, and there are none");
 }
 
-uint32_t pl_fasttext_hash(const char *text, size_t length)
+uint32_t plk_fasttext_hash(const char *text, size_t length)
 {
-    uint32_t hash = PL_FASTTEXT_HASH_FIRST;
+    uint32_t hash = PLK_FASTTEXT_HASH_FIRST;
     for (size_t i = 0; i < length; i++)
-        hash = pl_fasttext_hash_byte(hash, text[i]);
+        hash = plk_fasttext_hash_byte(hash, text[i]);
     return hash;
 }
 
 /* The slot that holds this text, or the free one where it would go: at least half are free. */
-static uint32_t *slot_of(const pl_fasttext_file *file, const char *text, size_t length,
+static uint32_t *slot_of(const plk_fasttext_file *file, const char *text, size_t length,
                          uint32_t hash)
 {
     for (uint32_t i = hash & file->slot_mask;; i = (i + 1) & file->slot_mask) {
         uint32_t *slot = &file->slots[i];
         if (*slot == 0)
             return slot;
-        const pl_fasttext_entry *entry = &file->entries[*slot - 1];
+        const plk_fasttext_entry *entry = &file->entries[*slot - 1];
         if (entry->length == length && memcmp(entry->text, text, length) == 0)
             return slot;
     }
 }
 
-uint32_t pl_fasttext_find(const pl_fasttext_file *file, const char *text, size_t length,
-                          uint32_t hash)
+uint32_t plk_fasttext_find(const plk_fasttext_file *file, const char *text, size_t length,
+                           uint32_t hash)
 {
     return *slot_of(file, text, length, hash) - 1;
 }
 
 /* Of two entries with the same text the later one counts, as in fastText. */
-static void read_entries(cursor *c, pl_fasttext_file *file, uint32_t n)
+static void read_entries(cursor *c, plk_fasttext_file *file, uint32_t n)
 {
     for (uint32_t i = 0; i < n && c->status == PLUCK_OK; i++) {
-        pl_fasttext_entry *entry = &file->entries[i];
+        plk_fasttext_entry *entry = &file->entries[i];
         const uint8_t *text = c->bytes + c->at;
         const uint64_t left = c->size_bytes - c->at;
         const uint8_t *end = left ? memchr(text, 0, (size_t)left) : NULL;
@@ -171,21 +171,21 @@ static void read_entries(cursor *c, pl_fasttext_file *file, uint32_t n)
             fail(c, "a count is negative");
         if (c->status == PLUCK_OK)
             *slot_of(file, entry->text, entry->length,
-                     pl_fasttext_hash(entry->text, entry->length)) = i + 1;
+                     plk_fasttext_hash(entry->text, entry->length)) = i + 1;
     }
 }
 
-static void read_pruned(cursor *c, pl_fasttext_file *file)
+static void read_pruned(cursor *c, plk_fasttext_file *file)
 {
     const uint64_t n = (uint64_t)file->n_pruned;
     if (c->status)
         return;
-    if (n > (c->size_bytes - c->at) / sizeof(pl_fasttext_prune) || n > INT32_MAX) {
+    if (n > (c->size_bytes - c->at) / sizeof(plk_fasttext_prune) || n > INT32_MAX) {
         fail(c, "truncated: pruneidx_size is more than the file holds");
         return;
     }
-    pl_fasttext_prune *pairs = pl_alloc(&file->allocator, (size_t)n, sizeof *pairs);
-    file->pruned = (pl_fasttext_prune_map){.pairs = pairs, .n = (size_t)n};
+    plk_fasttext_prune *pairs = plk_alloc(&file->allocator, (size_t)n, sizeof *pairs);
+    file->pruned = (plk_fasttext_prune_map){.pairs = pairs, .n = (size_t)n};
     for (uint64_t i = 0; pairs && i < n; i++) {
         pairs[i].from = take_i32(c, "a pruned feature");
         pairs[i].to = take_i32(c, "a pruned feature");
@@ -195,13 +195,13 @@ static void read_pruned(cursor *c, pl_fasttext_file *file)
     if (c->status)
         return;
     bool is_twice = false;
-    if (!pairs || !pl_fasttext_prune_build(&file->pruned, &file->allocator, &is_twice))
-        c->status = pl_fail_nomem(c->err, (size_t)n * sizeof *pairs);
+    if (!pairs || !plk_fasttext_prune_build(&file->pruned, &file->allocator, &is_twice))
+        c->status = plk_fail_nomem(c->err, (size_t)n * sizeof *pairs);
     if (is_twice)
         fail(c, "a pruned feature is there twice");
 }
 
-static void read_dictionary(cursor *c, pl_fasttext_file *file)
+static void read_dictionary(cursor *c, plk_fasttext_file *file)
 {
     static const char what[] = "the dictionary";
     const int32_t n = take_i32(c, what), n_words = take_i32(c, what), n_labels = take_i32(c, what);
@@ -220,10 +220,10 @@ static void read_dictionary(cursor *c, pl_fasttext_file *file)
     while (n_slots < 2 * (uint64_t)n)
         n_slots *= 2;
     file->slot_mask = (uint32_t)(n_slots - 1);
-    file->entries = pl_alloc(&file->allocator, (size_t)n, sizeof *file->entries);
-    file->slots = pl_alloc_zero(&file->allocator, (size_t)n_slots, sizeof *file->slots);
+    file->entries = plk_alloc(&file->allocator, (size_t)n, sizeof *file->entries);
+    file->slots = plk_alloc_zero(&file->allocator, (size_t)n_slots, sizeof *file->slots);
     if (!file->entries || !file->slots) {
-        c->status = pl_fail_nomem(c->err, (size_t)n * sizeof *file->entries);
+        c->status = plk_fail_nomem(c->err, (size_t)n * sizeof *file->entries);
         return;
     }
     read_entries(c, file, (uint32_t)n);
@@ -231,7 +231,7 @@ static void read_dictionary(cursor *c, pl_fasttext_file *file)
         read_pruned(c, file);
 }
 
-static void read_codebook(cursor *c, uint32_t dim, pl_fasttext_codebook *book)
+static void read_codebook(cursor *c, uint32_t dim, plk_fasttext_codebook *book)
 {
     static const char what[] = "a codebook";
     const int32_t stored = take_i32(c, what), n_subs = take_i32(c, what), sub = take_i32(c, what),
@@ -243,14 +243,14 @@ static void read_codebook(cursor *c, uint32_t dim, pl_fasttext_codebook *book)
         fail(c, "the pieces of a codebook do not add up to the length of a row");
         return;
     }
-    *book = (pl_fasttext_codebook){.dim = dim,
-                                   .n_subs = (uint32_t)n_subs,
-                                   .sub = (uint32_t)sub,
-                                   .last_sub = (uint32_t)last_sub,
-                                   .centroids = take(c, 4 * N_CENTROIDS * (uint64_t)dim, what)};
+    *book = (plk_fasttext_codebook){.dim = dim,
+                                    .n_subs = (uint32_t)n_subs,
+                                    .sub = (uint32_t)sub,
+                                    .last_sub = (uint32_t)last_sub,
+                                    .centroids = take(c, 4 * N_CENTROIDS * (uint64_t)dim, what)};
 }
 
-static void read_shape(cursor *c, const pl_fasttext_file *file, pl_fasttext_matrix *matrix)
+static void read_shape(cursor *c, const plk_fasttext_file *file, plk_fasttext_matrix *matrix)
 {
     const int64_t m = take_i64(c, "a matrix"), n = take_i64(c, "a matrix");
     if (c->status == PLUCK_OK && (m < 0 || n != file->args.dim))
@@ -267,8 +267,8 @@ static const uint8_t *take_product(cursor *c, uint64_t a, uint64_t b, const char
     return take(c, a * b, what);
 }
 
-static void read_matrix(cursor *c, const pl_fasttext_file *file, bool quantised,
-                        pl_fasttext_matrix *matrix)
+static void read_matrix(cursor *c, const plk_fasttext_file *file, bool quantised,
+                        plk_fasttext_matrix *matrix)
 {
     const bool has_norms = quantised && take_integer(c, 1, "qnorm") != 0;
     read_shape(c, file, matrix);
@@ -284,16 +284,16 @@ static void read_matrix(cursor *c, const pl_fasttext_file *file, bool quantised,
         fail(c, "codesize is not the number of rows times that of their pieces");
     if (!has_norms)
         return;
-    pl_fasttext_codebook norms = {0};
+    plk_fasttext_codebook norms = {0};
     matrix->norm_codes = take_product(c, matrix->n_rows, 1, "the codes of norms");
     read_codebook(c, 1, &norms);
     matrix->norms = norms.centroids;
 }
 
 /* Every feature of any text has a row. */
-static void check_rows(cursor *c, const pl_fasttext_file *file)
+static void check_rows(cursor *c, const plk_fasttext_file *file)
 {
-    const pl_fasttext_args *args = &file->args;
+    const plk_fasttext_args *args = &file->args;
     const uint64_t n_rows = file->input.n_rows, n_words = file->n_words;
     const uint64_t n_outputs =
         args->model == PLUCK_FASTTEXT_SUPERVISED ? file->n_labels : file->n_words;
@@ -313,12 +313,12 @@ static void check_rows(cursor *c, const pl_fasttext_file *file)
         fail(c, "the output matrix has fewer rows than there are outputs");
 }
 
-pluck_status pl_fasttext_file_read(pl_fasttext_file *file, const char *label, const uint8_t *bytes,
-                                   uint64_t size_bytes, const pluck_allocator *allocator,
-                                   pluck_error *err)
+pluck_status plk_fasttext_file_read(plk_fasttext_file *file, const char *label,
+                                    const uint8_t *bytes, uint64_t size_bytes,
+                                    const pluck_allocator *allocator, pluck_error *err)
 {
     cursor c = {.label = label, .bytes = bytes, .size_bytes = size_bytes, .err = err};
-    *file = (pl_fasttext_file){.allocator = *allocator};
+    *file = (plk_fasttext_file){.allocator = *allocator};
     read_args(&c, &file->args);
     read_dictionary(&c, file);
     const bool quantised = take_integer(&c, 1, "the quantised flag") != 0;
@@ -330,15 +330,15 @@ pluck_status pl_fasttext_file_read(pl_fasttext_file *file, const char *label, co
     if (c.status == PLUCK_OK && c.at != size_bytes)
         fail(&c, "oversized: there are bytes behind the output matrix");
     if (c.status)
-        pl_fasttext_file_free(file);
+        plk_fasttext_file_free(file);
     return c.status;
 }
 
-void pl_fasttext_file_free(pl_fasttext_file *file)
+void plk_fasttext_file_free(plk_fasttext_file *file)
 {
-    pl_free(&file->allocator, file->entries);
-    pl_free(&file->allocator, file->slots);
-    pl_fasttext_prune_free(&file->pruned, &file->allocator);
+    plk_free(&file->allocator, file->entries);
+    plk_free(&file->allocator, file->slots);
+    plk_fasttext_prune_free(&file->pruned, &file->allocator);
     file->entries = NULL;
     file->slots = NULL;
 }
@@ -351,9 +351,9 @@ static float float_at(const uint8_t *values, uint64_t i)
 }
 
 /* fastText adds norm * centroid, rounded, to the sum. */
-static void add_quantised(const pl_fasttext_matrix *matrix, uint64_t row, float *sum)
+static void add_quantised(const plk_fasttext_matrix *matrix, uint64_t row, float *sum)
 {
-    const pl_fasttext_codebook *book = &matrix->book;
+    const plk_fasttext_codebook *book = &matrix->book;
     const float norm = matrix->norms ? float_at(matrix->norms, matrix->norm_codes[row]) : 1;
     const uint8_t *codes = matrix->codes + row * book->n_subs;
     for (uint32_t s = 0; s < book->n_subs; s++) {
@@ -365,7 +365,7 @@ static void add_quantised(const pl_fasttext_matrix *matrix, uint64_t row, float 
     }
 }
 
-void pl_fasttext_add_row(const pl_fasttext_matrix *matrix, uint64_t row, float *sum)
+void plk_fasttext_add_row(const plk_fasttext_matrix *matrix, uint64_t row, float *sum)
 {
     if (!matrix->values) {
         add_quantised(matrix, row, sum);

@@ -15,7 +15,7 @@
 
 enum { SHORT = 16 };
 
-static uint32_t from_of(const pl_fasttext_prune *pair)
+static uint32_t from_of(const plk_fasttext_prune *pair)
 {
     return (uint32_t)pair->from;
 }
@@ -26,14 +26,14 @@ static int by_from(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void sort_slot(pl_fasttext_prune *pairs, size_t n)
+static void sort_slot(plk_fasttext_prune *pairs, size_t n)
 {
     if (n > SHORT) {
         qsort(pairs, n, sizeof *pairs, by_from);
         return;
     }
     for (size_t i = 1; i < n; i++) {
-        const pl_fasttext_prune pair = pairs[i];
+        const plk_fasttext_prune pair = pairs[i];
         size_t j = i;
         for (; j > 0 && from_of(&pairs[j - 1]) > from_of(&pair); j--)
             pairs[j] = pairs[j - 1];
@@ -43,7 +43,7 @@ static void sort_slot(pl_fasttext_prune *pairs, size_t n)
 
 /* Counting sort by slot: firsts[s] is the end of slot s before its pairs are put in from behind,
  * and its beginning after. */
-static void sort_by_slot(pl_fasttext_prune_map *map, const pl_fasttext_prune *unsorted)
+static void sort_by_slot(plk_fasttext_prune_map *map, const plk_fasttext_prune *unsorted)
 {
     for (size_t i = 0; i < map->n; i++)
         map->firsts[from_of(&unsorted[i]) >> map->shift]++;
@@ -55,8 +55,8 @@ static void sort_by_slot(pl_fasttext_prune_map *map, const pl_fasttext_prune *un
         sort_slot(map->pairs + map->firsts[s], map->firsts[s + 1] - map->firsts[s]);
 }
 
-bool pl_fasttext_prune_build(pl_fasttext_prune_map *map, const pluck_allocator *allocator,
-                             bool *is_twice)
+bool plk_fasttext_prune_build(plk_fasttext_prune_map *map, const pluck_allocator *allocator,
+                              bool *is_twice)
 {
     uint32_t largest = 0;
     for (size_t i = 0; i < map->n; i++)
@@ -67,8 +67,8 @@ bool pl_fasttext_prune_build(pl_fasttext_prune_map *map, const pluck_allocator *
     assert(largest <= INT32_MAX);
     for (map->shift = 0; largest >> map->shift >= map->n_slots;)
         map->shift++;
-    map->firsts = pl_alloc_zero(allocator, (size_t)map->n_slots + 1, sizeof *map->firsts);
-    pl_fasttext_prune *unsorted = pl_alloc(allocator, map->n, sizeof *unsorted);
+    map->firsts = plk_alloc_zero(allocator, (size_t)map->n_slots + 1, sizeof *map->firsts);
+    plk_fasttext_prune *unsorted = plk_alloc(allocator, map->n, sizeof *unsorted);
     *is_twice = false;
     if (map->firsts && unsorted) {
         memcpy(unsorted, map->pairs, map->n * sizeof *unsorted);
@@ -77,18 +77,18 @@ bool pl_fasttext_prune_build(pl_fasttext_prune_map *map, const pluck_allocator *
             *is_twice |= map->pairs[i].from == map->pairs[i - 1].from;
     }
     const bool fits = map->firsts && unsorted;
-    pl_free(allocator, unsorted);
+    plk_free(allocator, unsorted);
     return fits;
 }
 
-void pl_fasttext_prune_free(pl_fasttext_prune_map *map, const pluck_allocator *allocator)
+void plk_fasttext_prune_free(plk_fasttext_prune_map *map, const pluck_allocator *allocator)
 {
-    pl_free(allocator, map->pairs);
-    pl_free(allocator, map->firsts);
-    *map = (pl_fasttext_prune_map){.pairs = NULL};
+    plk_free(allocator, map->pairs);
+    plk_free(allocator, map->firsts);
+    *map = (plk_fasttext_prune_map){.pairs = NULL};
 }
 
-int32_t pl_fasttext_prune_find(const pl_fasttext_prune_map *map, uint32_t from)
+int32_t plk_fasttext_prune_find(const plk_fasttext_prune_map *map, uint32_t from)
 {
     const uint32_t slot = from >> map->shift;
     if (slot >= map->n_slots)

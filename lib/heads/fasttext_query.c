@@ -20,24 +20,24 @@ pluck_status pluck_fasttext_query_create(pluck_fasttext_query **out, const pluck
                                          const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out || !model)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_fasttext_query_create: out and model must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_fasttext_query_create: out and model must not be NULL");
     *out = NULL;
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
     const size_t dim = (size_t)model->file.args.dim, n = model->n_outputs;
-    pluck_fasttext_query *query = pl_alloc_zero(&memory, 1, sizeof *query);
+    pluck_fasttext_query *query = plk_alloc_zero(&memory, 1, sizeof *query);
     if (!query)
-        return pl_fail_nomem(err, sizeof *query);
+        return plk_fail_nomem(err, sizeof *query);
     query->allocator = memory;
     query->line.allocator = memory;
     query->model = model;
-    query->hidden = pl_alloc(&memory, dim, sizeof *query->hidden);
-    query->scored = pl_alloc(&memory, n, sizeof *query->scored);
-    query->candidates = pl_alloc(&memory, n, sizeof *query->candidates);
+    query->hidden = plk_alloc(&memory, dim, sizeof *query->hidden);
+    query->scored = plk_alloc(&memory, n, sizeof *query->scored);
+    query->candidates = plk_alloc(&memory, n, sizeof *query->candidates);
     pluck_status status =
         query->hidden && query->scored && query->candidates
             ? pluck_head_query_create(&query->head_query, model->head, &memory, err)
-            : pl_fail_nomem(err, n * sizeof *query->scored);
+            : plk_fail_nomem(err, n * sizeof *query->scored);
     if (status)
         pluck_fasttext_query_destroy(&query);
     *out = query;
@@ -51,13 +51,13 @@ void pluck_fasttext_query_destroy(pluck_fasttext_query **query)
     pluck_fasttext_query *q = *query;
     const pluck_allocator allocator = q->allocator;
     pluck_head_query_destroy(&q->head_query);
-    pl_free(&allocator, q->line.features);
-    pl_free(&allocator, q->line.hashes);
-    pl_free(&allocator, q->line.word);
-    pl_free(&allocator, q->hidden);
-    pl_free(&allocator, q->scored);
-    pl_free(&allocator, q->candidates);
-    pl_free(&allocator, q);
+    plk_free(&allocator, q->line.features);
+    plk_free(&allocator, q->line.hashes);
+    plk_free(&allocator, q->line.word);
+    plk_free(&allocator, q->hidden);
+    plk_free(&allocator, q->scored);
+    plk_free(&allocator, q->candidates);
+    plk_free(&allocator, q);
     *query = NULL;
 }
 
@@ -71,12 +71,12 @@ pluck_status pluck_fasttext_features(pluck_fasttext_query *query, const char *te
                                      size_t *used_bytes, pluck_error *err)
 {
     if (!query || (!text && size_bytes) || !features || !n)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_fasttext_features: query, text, features and n must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_fasttext_features: query, text, features and n must not be NULL");
     size_t used = 0;
     const pluck_status status =
-        pl_fasttext_line_read(&query->line, &query->model->file, query->model->label_prefix, text,
-                              size_bytes, &used, err);
+        plk_fasttext_line_read(&query->line, &query->model->file, query->model->label_prefix, text,
+                               size_bytes, &used, err);
     if (status)
         return status;
     *features = query->line.features;
@@ -92,7 +92,7 @@ pluck_status pluck_fasttext_hidden(pluck_fasttext_query *query, const char *text
     const int32_t *features = NULL;
     size_t n = 0;
     if (!hidden)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_fasttext_hidden: hidden must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_fasttext_hidden: hidden must not be NULL");
     const pluck_status status =
         pluck_fasttext_features(query, text, size_bytes, &features, &n, NULL, err);
     if (status)
@@ -100,15 +100,15 @@ pluck_status pluck_fasttext_hidden(pluck_fasttext_query *query, const char *text
     *hidden = NULL;
     if (n == 0)
         return PLUCK_OK;
-    const pl_fasttext_matrix *input = &query->model->file.input;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fasttext_matrix *input = &query->model->file.input;
+    const plk_fp_state fp = plk_fp_enter();
     memset(query->hidden, 0, input->n_cols * sizeof *query->hidden);
     for (size_t i = 0; i < n; i++)
-        pl_fasttext_add_row(input, (uint64_t)features[i], query->hidden);
+        plk_fasttext_add_row(input, (uint64_t)features[i], query->hidden);
     const float scale = (float)(1.0 / (double)n);
     for (uint32_t j = 0; j < input->n_cols; j++)
         query->hidden[j] *= scale;
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     *hidden = query->hidden;
     return PLUCK_OK;
 }
@@ -119,13 +119,13 @@ static pluck_status begin(pluck_fasttext_query *query, const char *text, size_t 
                           bool *has_features, pluck_error *err)
 {
     if (!query || !labels || !n)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "fastText prediction: query, labels and n must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "fastText prediction: query, labels and n must not be NULL");
     if (k < 1)
-        return pl_fail(err, PLUCK_ERR_INVALID, "fastText prediction: k must be at least 1");
+        return plk_fail(err, PLUCK_ERR_INVALID, "fastText prediction: k must be at least 1");
     if (!(threshold >= 0 && threshold <= 1))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "fastText prediction: threshold = %g is outside [0, 1]", threshold);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "fastText prediction: threshold = %g is outside [0, 1]", threshold);
     const float *hidden = NULL;
     const pluck_status status = pluck_fasttext_hidden(query, text, size_bytes, &hidden, err);
     *has_features = hidden != NULL;
@@ -137,14 +137,14 @@ static pluck_status largest_logits(pluck_fasttext_query *query, uint32_t k, uint
                                    pluck_error *err)
 {
     pluck_head_query *head_query = query->head_query;
-    pl_selection selection = {
-        .rule = PL_SELECT_TOP_K, .k = k, .capacity = k, .tokens = query->scored};
+    plk_selection selection = {
+        .rule = PLK_SELECT_TOP_K, .k = k, .capacity = k, .tokens = query->scored};
     head_query->stats = (pluck_head_stats){0};
-    const pl_fp_state fp = pl_fp_enter();
-    pluck_status status = pl_dense_logits(head_query, query->hidden, err);
+    const plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_dense_logits(head_query, query->hidden, err);
     if (status == PLUCK_OK)
-        status = pl_flat_pick(head_query, &selection, 0.0, err);
-    pl_fp_leave(fp);
+        status = plk_flat_pick(head_query, &selection, 0.0, err);
+    plk_fp_leave(fp);
     *n = selection.n;
     return status;
 }
@@ -164,7 +164,7 @@ pluck_status pluck_fasttext_predict(pluck_fasttext_query *query, const char *tex
     }
     const pluck_fasttext *model = query->model;
     const uint32_t wanted = k < model->n_outputs ? k : model->n_outputs;
-    const bool is_distribution = pl_fasttext_is_distribution(model);
+    const bool is_distribution = plk_fasttext_is_distribution(model);
     uint32_t n_found = 0, n_kept = 0;
     if (is_distribution)
         status = pluck_head_top_k(query->head_query, query->hidden, wanted, query->scored, &n_found,
@@ -173,16 +173,17 @@ pluck_status pluck_fasttext_predict(pluck_fasttext_query *query, const char *tex
         status = largest_logits(query, wanted, &n_found, err);
     if (status)
         return status;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     for (; n_kept < n_found; n_kept++) {
         const pluck_scored_token *scored = &query->scored[n_kept];
         const uint32_t output = (uint32_t)scored->token;
-        const double prob = is_distribution ? pl_exp(scored->logprob) : pl_sigmoid(scored->logprob);
+        const double prob =
+            is_distribution ? plk_exp(scored->logprob) : plk_sigmoid(scored->logprob);
         if (prob < threshold)
             break;
         labels[n_kept] = (pluck_fasttext_label){output, model->outputs[output].text, prob};
     }
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     *n = n_kept;
     return PLUCK_OK;
 }
@@ -198,16 +199,16 @@ pluck_status pluck_fasttext_predict_compat(pluck_fasttext_query *query, const ch
     if (status)
         return status;
     uint32_t n_found = 0;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     if (has_features)
-        status = pl_fasttext_compat(query, k, (float)threshold, &n_found, err);
+        status = plk_fasttext_compat(query, k, (float)threshold, &n_found, err);
     for (uint32_t i = 0; status == PLUCK_OK && i < n_found; i++) {
         const uint32_t output = query->candidates[i].output;
         labels[i] =
             (pluck_fasttext_label){output, query->model->outputs[output].text,
-                                   (double)(float)pl_exp((double)query->candidates[i].score)};
+                                   (double)(float)plk_exp((double)query->candidates[i].score)};
     }
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     if (status == PLUCK_OK)
         *n = n_found;
     return status;

@@ -20,34 +20,34 @@
 
 static size_t n_blocks_of(const pluck_head_query *query)
 {
-    return ((size_t)query->head->n_vocab + PL_BLOCK - 1) / PL_BLOCK;
+    return ((size_t)query->head->n_vocab + PLK_BLOCK - 1) / PLK_BLOCK;
 }
 
-pluck_status pl_flat_open(pluck_head_query *query, pluck_error *err)
+pluck_status plk_flat_open(pluck_head_query *query, pluck_error *err)
 {
     const pluck_allocator *allocator = &query->allocator;
     const size_t n = query->head->n_vocab, n_blocks = n_blocks_of(query);
-    query->scores = pl_alloc(allocator, n_blocks * PL_BLOCK, sizeof *query->scores);
-    query->sums = pl_alloc(allocator, n_blocks, sizeof *query->sums);
-    query->candidates = pl_alloc(allocator, n + PL_SLACK, sizeof *query->candidates);
-    query->ids = pl_alloc(allocator, n + PL_SLACK, sizeof *query->ids);
-    query->gathered = pl_alloc(allocator, n + PL_SLACK, sizeof *query->gathered);
+    query->scores = plk_alloc(allocator, n_blocks * PLK_BLOCK, sizeof *query->scores);
+    query->sums = plk_alloc(allocator, n_blocks, sizeof *query->sums);
+    query->candidates = plk_alloc(allocator, n + PLK_SLACK, sizeof *query->candidates);
+    query->ids = plk_alloc(allocator, n + PLK_SLACK, sizeof *query->ids);
+    query->gathered = plk_alloc(allocator, n + PLK_SLACK, sizeof *query->gathered);
     if (!query->scores || !query->sums || !query->candidates || !query->ids || !query->gathered)
-        return pl_fail_nomem(err, (n + PL_SLACK) * sizeof *query->candidates);
-    for (size_t i = n; i < n_blocks * PL_BLOCK; i++)
+        return plk_fail_nomem(err, (n + PLK_SLACK) * sizeof *query->candidates);
+    for (size_t i = n; i < n_blocks * PLK_BLOCK; i++)
         query->scores[i] = -INFINITY;
     return PLUCK_OK;
 }
 
-pluck_status pl_flat_fail(uint32_t token, pluck_error *err)
+pluck_status plk_flat_fail(uint32_t token, pluck_error *err)
 {
-    return pl_fail(err, PLUCK_ERR_NAN, "head: the logit of token %" PRIu32 " is NaN or +infinity",
-                   token);
+    return plk_fail(err, PLUCK_ERR_NAN, "head: the logit of token %" PRIu32 " is NaN or +infinity",
+                    token);
 }
 
 static pluck_status fail_empty(pluck_error *err)
 {
-    return pl_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
+    return plk_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
 }
 
 static float max_score(const pluck_head_query *query)
@@ -56,7 +56,7 @@ static float max_score(const pluck_head_query *query)
 }
 
 /* The sums of all blocks around the largest score; returns the sum of them. */
-static double sum_blocks(pluck_head_query *query, pl_exponent exponent)
+static double sum_blocks(pluck_head_query *query, plk_exponent exponent)
 {
     const size_t n_blocks = n_blocks_of(query);
     double total = 0;
@@ -66,24 +66,24 @@ static double sum_blocks(pluck_head_query *query, pl_exponent exponent)
     return total;
 }
 
-pluck_status pl_flat_log_sum(pluck_head_query *query, double *log_sum, pluck_error *err)
+pluck_status plk_flat_log_sum(pluck_head_query *query, double *log_sum, pluck_error *err)
 {
     const float max = max_score(query);
     if (max == -INFINITY)
         return fail_empty(err);
-    *log_sum = (double)max + pl_log(sum_blocks(query, pl_exponent_make(max, 1)));
+    *log_sum = (double)max + plk_log(sum_blocks(query, plk_exponent_make(max, 1)));
     return PLUCK_OK;
 }
 
-void pl_flat_apply_mask(pluck_head_query *query)
+void plk_flat_apply_mask(pluck_head_query *query)
 {
     for (uint32_t t = 0; query->masked && t < query->head->n_vocab; t++)
-        if (!pl_query_allows(query, t))
+        if (!plk_query_allows(query, t))
             query->scores[t] = -INFINITY;
 }
 
-size_t pl_flat_index_at(const pl_kernels *kernels, const float *scores, const double *sums,
-                        size_t n_blocks, pl_exponent exponent, double at)
+size_t plk_flat_index_at(const plk_kernels *kernels, const float *scores, const double *sums,
+                         size_t n_blocks, plk_exponent exponent, double at)
 {
     size_t chosen = 0;
     for (size_t b = 0; b < n_blocks; b++) {
@@ -94,10 +94,10 @@ size_t pl_flat_index_at(const pl_kernels *kernels, const float *scores, const do
             break;
         at -= sums[b];
     }
-    float weights[PL_BLOCK];
-    kernels->exp_values(scores + chosen * PL_BLOCK, 1, exponent, weights);
+    float weights[PLK_BLOCK];
+    kernels->exp_values(scores + chosen * PLK_BLOCK, 1, exponent, weights);
     size_t last = 0;
-    for (size_t i = 0; i < PL_BLOCK; i++) {
+    for (size_t i = 0; i < PLK_BLOCK; i++) {
         if (weights[i] <= 0)
             continue;
         last = i;
@@ -105,16 +105,16 @@ size_t pl_flat_index_at(const pl_kernels *kernels, const float *scores, const do
             break;
         at -= (double)weights[i];
     }
-    return chosen * PL_BLOCK + last;
+    return chosen * PLK_BLOCK + last;
 }
 
-pluck_status pl_flat_draw(pluck_head_query *query, pl_sampling *sampling, double log_sum,
-                          pluck_pcg64 *rng, pluck_error *err)
+pluck_status plk_flat_draw(pluck_head_query *query, plk_sampling *sampling, double log_sum,
+                           pluck_pcg64 *rng, pluck_error *err)
 {
     static const double SMALL = 0x1p-30;
-    const pl_kernels *kernels = query->head->kernels;
+    const plk_kernels *kernels = query->head->kernels;
     const size_t n_blocks = n_blocks_of(query);
-    pl_exponent exponent = {0};
+    plk_exponent exponent = {0};
     double total = 0;
     uint32_t n = 0;
     while (n < sampling->k) {
@@ -122,19 +122,19 @@ pluck_status pl_flat_draw(pluck_head_query *query, pl_sampling *sampling, double
             const float max = max_score(query);
             if (max == -INFINITY)
                 break;
-            exponent = pl_exponent_make(max, sampling->beta);
+            exponent = plk_exponent_make(max, sampling->beta);
             total = sum_blocks(query, exponent);
         }
-        const size_t token = pl_flat_index_at(kernels, query->scores, query->sums, n_blocks,
-                                              exponent, pluck_pcg64_uniform(rng) * total);
+        const size_t token = plk_flat_index_at(kernels, query->scores, query->sums, n_blocks,
+                                               exponent, pluck_pcg64_uniform(rng) * total);
         sampling->tokens[n++] =
             (pluck_scored_token){(pluck_token)token, (double)query->scores[token] - log_sum};
         query->stats.n_trials++;
         if (n == sampling->k)
             break;
         query->scores[token] = -INFINITY;
-        const size_t block = token / PL_BLOCK;
-        kernels->exp_sums(query->scores + block * PL_BLOCK, 1, exponent, &query->sums[block]);
+        const size_t block = token / PLK_BLOCK;
+        kernels->exp_sums(query->scores + block * PLK_BLOCK, 1, exponent, &query->sums[block]);
         total = 0;
         for (size_t b = 0; b < n_blocks; b++)
             total += query->sums[b];
@@ -145,14 +145,14 @@ pluck_status pl_flat_draw(pluck_head_query *query, pl_sampling *sampling, double
     return PLUCK_OK;
 }
 
-static bool before(pl_candidate a, pl_candidate b)
+static bool before(plk_candidate a, plk_candidate b)
 {
     return a.score > b.score || (a.score >= b.score && a.token < b.token);
 }
 
-static void sift_down(pl_candidate *heap, size_t n, size_t i)
+static void sift_down(plk_candidate *heap, size_t n, size_t i)
 {
-    const pl_candidate moved = heap[i];
+    const plk_candidate moved = heap[i];
     for (size_t child = 2 * i + 1; child < n; child = 2 * i + 1) {
         if (child + 1 < n && before(heap[child + 1], heap[child]))
             child++;
@@ -164,15 +164,15 @@ static void sift_down(pl_candidate *heap, size_t n, size_t i)
     heap[i] = moved;
 }
 
-static void make_heap(pl_candidate *heap, size_t n)
+static void make_heap(plk_candidate *heap, size_t n)
 {
     for (size_t i = n / 2; i-- > 0;)
         sift_down(heap, n, i);
 }
 
-static pl_candidate take_top(pl_candidate *heap, size_t *n)
+static plk_candidate take_top(plk_candidate *heap, size_t *n)
 {
-    const pl_candidate top = heap[0];
+    const plk_candidate top = heap[0];
     heap[0] = heap[--*n];
     if (*n > 0)
         sift_down(heap, *n, 0);
@@ -187,7 +187,7 @@ static float top_k_bound(pluck_head_query *query, uint32_t k)
         return -FLT_MAX;
     (void)query->head->kernels->scan_f32(query->scores, n, query->gathered);
     for (size_t b = 0; b < n; b++)
-        query->candidates[b] = (pl_candidate){query->gathered[b], (uint32_t)b};
+        query->candidates[b] = (plk_candidate){query->gathered[b], (uint32_t)b};
     make_heap(query->candidates, n);
     float bound = -FLT_MAX;
     for (uint32_t i = 0; i < k; i++)
@@ -200,7 +200,7 @@ static float min_p_bound(float max, double min_p)
 {
     if (min_p <= 0)
         return -FLT_MAX;
-    const float bound = nextafterf((float)((double)max + pl_log(min_p)), -FLT_MAX);
+    const float bound = nextafterf((float)((double)max + plk_log(min_p)), -FLT_MAX);
     return bound > -FLT_MAX ? bound : -FLT_MAX;
 }
 
@@ -209,33 +209,33 @@ static size_t gather(pluck_head_query *query, float bound)
     const size_t n = query->head->kernels->gather(query->scores, query->head->n_vocab, bound,
                                                   INFINITY, 0, query->ids, query->gathered);
     for (size_t i = 0; i < n; i++)
-        query->candidates[i] = (pl_candidate){query->gathered[i], query->ids[i]};
+        query->candidates[i] = (plk_candidate){query->gathered[i], query->ids[i]};
     make_heap(query->candidates, n);
     return n;
 }
 
-pluck_status pl_flat_pick(pluck_head_query *query, pl_selection *selection, double log_sum,
-                          pluck_error *err)
+pluck_status plk_flat_pick(pluck_head_query *query, plk_selection *selection, double log_sum,
+                           pluck_error *err)
 {
     const float max = max_score(query);
     if (max == -INFINITY)
         return fail_empty(err);
-    const bool by_mass = selection->rule == PL_SELECT_TOP_P && selection->p < 1;
-    const bool by_ratio = selection->rule == PL_SELECT_MIN_P && selection->p > 0;
-    const double least = by_ratio ? (double)max + pl_log(selection->p) : -HUGE_VAL;
+    const bool by_mass = selection->rule == PLK_SELECT_TOP_P && selection->p < 1;
+    const bool by_ratio = selection->rule == PLK_SELECT_MIN_P && selection->p > 0;
+    const double least = by_ratio ? (double)max + plk_log(selection->p) : -HUGE_VAL;
     double wanted = HUGE_VAL;
     if (by_mass && selection->log_mass)
-        wanted = selection->p * pl_exp(*selection->log_mass - (double)max);
+        wanted = selection->p * plk_exp(*selection->log_mass - (double)max);
     else if (by_mass)
-        wanted = selection->p * sum_blocks(query, pl_exponent_make(max, 1));
-    const float bound = selection->rule == PL_SELECT_TOP_K ? top_k_bound(query, selection->k)
-                        : by_ratio                         ? min_p_bound(max, selection->p)
-                                                           : -FLT_MAX;
+        wanted = selection->p * sum_blocks(query, plk_exponent_make(max, 1));
+    const float bound = selection->rule == PLK_SELECT_TOP_K ? top_k_bound(query, selection->k)
+                        : by_ratio                          ? min_p_bound(max, selection->p)
+                                                            : -FLT_MAX;
     size_t left = gather(query, bound);
     uint32_t n = 0;
     double mass = 0;
     while (left > 0 && mass < wanted) {
-        const pl_candidate top = take_top(query->candidates, &left);
+        const plk_candidate top = take_top(query->candidates, &left);
         if ((double)top.score < least)
             break;
         if (n < selection->capacity)
@@ -243,8 +243,8 @@ pluck_status pl_flat_pick(pluck_head_query *query, pl_selection *selection, doub
                 (pluck_scored_token){(pluck_token)top.token, (double)top.score - log_sum};
         n++;
         if (by_mass)
-            mass += pl_exp((double)top.score - (double)max);
-        if (selection->rule == PL_SELECT_TOP_K && n == selection->k)
+            mass += plk_exp((double)top.score - (double)max);
+        if (selection->rule == PLK_SELECT_TOP_K && n == selection->k)
             break;
     }
     selection->n = n;

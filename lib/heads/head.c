@@ -19,23 +19,23 @@ const char *pluck_head_kind_name(pluck_head_kind kind)
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : NULL;
 }
 
-pluck_status pl_head_alloc(pluck_head **out, const pl_head_ops *ops, uint32_t n_vocab, uint32_t dim,
-                           const pluck_head_options *options, pluck_error *err)
+pluck_status plk_head_alloc(pluck_head **out, const plk_head_ops *ops, uint32_t n_vocab,
+                            uint32_t dim, const pluck_head_options *options, pluck_error *err)
 {
-    const pluck_allocator memory = pl_allocator_or_default(options ? options->allocator : NULL);
-    const pl_kernels *kernels = pl_kernels_get(options ? options->isa : PLUCK_ISA_BEST);
+    const pluck_allocator memory = plk_allocator_or_default(options ? options->allocator : NULL);
+    const plk_kernels *kernels = plk_kernels_get(options ? options->isa : PLUCK_ISA_BEST);
     if (!kernels)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "head: options.isa is an instruction set that is not supported here");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "head: options.isa is an instruction set that is not supported here");
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "head: n_vocab = %" PRIu32 " is outside [1, %" PRIu32 "]", n_vocab,
-                       PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "head: n_vocab = %" PRIu32 " is outside [1, %" PRIu32 "]", n_vocab,
+                        PLUCK_MAX_VOCAB);
     if (dim < 1)
-        return pl_fail(err, PLUCK_ERR_INVALID, "head: dim must be at least 1");
-    pluck_head *head = pl_alloc_zero(&memory, 1, sizeof *head);
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: dim must be at least 1");
+    pluck_head *head = plk_alloc_zero(&memory, 1, sizeof *head);
     if (!head)
-        return pl_fail_nomem(err, sizeof *head);
+        return plk_fail_nomem(err, sizeof *head);
     head->allocator = memory;
     head->ops = ops;
     head->kernels = kernels;
@@ -45,71 +45,71 @@ pluck_status pl_head_alloc(pluck_head **out, const pl_head_ops *ops, uint32_t n_
     return PLUCK_OK;
 }
 
-pluck_status pl_matrix_check(const pluck_matrix *matrix, const char *what, uint32_t n_rows,
-                             pluck_error *err)
+pluck_status plk_matrix_check(const pluck_matrix *matrix, const char *what, uint32_t n_rows,
+                              pluck_error *err)
 {
     if (!matrix || (!matrix->data && n_rows > 0))
-        return pl_fail(err, PLUCK_ERR_INVALID, "head: %s must not be NULL", what);
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: %s must not be NULL", what);
     if (pluck_dtype_size_bytes(matrix->dtype) == 0)
-        return pl_fail(err, PLUCK_ERR_INVALID, "head: %s has an unknown dtype, %d", what,
-                       (int)matrix->dtype);
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: %s has an unknown dtype, %d", what,
+                        (int)matrix->dtype);
     if (matrix->n_cols < 1)
-        return pl_fail(err, PLUCK_ERR_INVALID, "head: %s has rows of no values", what);
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: %s has rows of no values", what);
     if (matrix->n_rows < n_rows)
-        return pl_fail(err, PLUCK_ERR_INVALID, "head: %s has %" PRIu32 " rows, expected %" PRIu32,
-                       what, matrix->n_rows, n_rows);
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: %s has %" PRIu32 " rows, expected %" PRIu32,
+                        what, matrix->n_rows, n_rows);
     size_t size = 0;
-    if (!pl_mul_size(matrix->n_cols, pluck_dtype_size_bytes(matrix->dtype), &size) ||
-        !pl_mul_size(size, matrix->n_rows, &size) || size > PTRDIFF_MAX)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "head: %s of %" PRIu32 " x %" PRIu32 " values exceeds the address space",
-                       what, matrix->n_rows, matrix->n_cols);
+    if (!plk_mul_size(matrix->n_cols, pluck_dtype_size_bytes(matrix->dtype), &size) ||
+        !plk_mul_size(size, matrix->n_rows, &size) || size > PTRDIFF_MAX)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "head: %s of %" PRIu32 " x %" PRIu32 " values exceeds the address space",
+                        what, matrix->n_rows, matrix->n_cols);
     return PLUCK_OK;
 }
 
-pluck_status pl_head_take_rows(const pluck_head *head, const pluck_matrix *matrix, uint32_t n_rows,
-                               bool copied, pl_rows *rows, void **copy, pluck_error *err)
+pluck_status plk_head_take_rows(const pluck_head *head, const pluck_matrix *matrix, uint32_t n_rows,
+                                bool copied, plk_rows *rows, void **copy, pluck_error *err)
 {
-    const pl_kernels *kernels = head->kernels;
-    *rows = (pl_rows){.data = matrix->data,
-                      .row_size_bytes = matrix->n_cols * pluck_dtype_size_bytes(matrix->dtype),
-                      .n_rows = n_rows,
-                      .n_cols = matrix->n_cols,
-                      .dtype = matrix->dtype,
-                      .dot = matrix->dtype == PLUCK_F32   ? kernels->dot_f32
-                             : matrix->dtype == PLUCK_F16 ? kernels->dot_f16
-                                                          : kernels->dot_bf16};
+    const plk_kernels *kernels = head->kernels;
+    *rows = (plk_rows){.data = matrix->data,
+                       .row_size_bytes = matrix->n_cols * pluck_dtype_size_bytes(matrix->dtype),
+                       .n_rows = n_rows,
+                       .n_cols = matrix->n_cols,
+                       .dtype = matrix->dtype,
+                       .dot = matrix->dtype == PLUCK_F32   ? kernels->dot_f32
+                              : matrix->dtype == PLUCK_F16 ? kernels->dot_f16
+                                                           : kernels->dot_bf16};
     if (!copied || n_rows == 0)
         return PLUCK_OK;
-    *copy = pl_alloc(&head->allocator, n_rows, rows->row_size_bytes);
+    *copy = plk_alloc(&head->allocator, n_rows, rows->row_size_bytes);
     if (!*copy)
-        return pl_fail_nomem(err, n_rows * rows->row_size_bytes);
+        return plk_fail_nomem(err, n_rows * rows->row_size_bytes);
     memcpy(*copy, matrix->data, n_rows * rows->row_size_bytes);
     rows->data = *copy;
     return PLUCK_OK;
 }
 
-pluck_status pl_head_take_bias(const pluck_head *head, const float *bias, size_t n, float **copy,
-                               pluck_error *err)
+pluck_status plk_head_take_bias(const pluck_head *head, const float *bias, size_t n, float **copy,
+                                pluck_error *err)
 {
     if (!bias)
         return PLUCK_OK;
     for (size_t i = 0; i < n; i++)
         if (!isfinite(bias[i]))
-            return pl_fail(err, PLUCK_ERR_NAN, "head: bias[%zu] is not finite", i);
-    *copy = pl_alloc(&head->allocator, n, sizeof **copy);
+            return plk_fail(err, PLUCK_ERR_NAN, "head: bias[%zu] is not finite", i);
+    *copy = plk_alloc(&head->allocator, n, sizeof **copy);
     if (!*copy)
-        return pl_fail_nomem(err, n * sizeof **copy);
+        return plk_fail_nomem(err, n * sizeof **copy);
     if (n > 0)
         memcpy(*copy, bias, n * sizeof **copy);
     return PLUCK_OK;
 }
 
-pluck_status pl_head_alloc_parts(pluck_head *head, uint32_t n_parts, pluck_error *err)
+pluck_status plk_head_alloc_parts(pluck_head *head, uint32_t n_parts, pluck_error *err)
 {
-    head->parts = pl_alloc_zero(&head->allocator, n_parts, sizeof *head->parts);
+    head->parts = plk_alloc_zero(&head->allocator, n_parts, sizeof *head->parts);
     if (!head->parts)
-        return pl_fail_nomem(err, n_parts * sizeof *head->parts);
+        return plk_fail_nomem(err, n_parts * sizeof *head->parts);
     head->n_parts = n_parts;
     return PLUCK_OK;
 }
@@ -121,18 +121,18 @@ void pluck_head_destroy(pluck_head **head)
     pluck_head *h = *head;
     const pluck_allocator allocator = h->allocator;
     pluck_tree_destroy(&h->tree);
-    pl_free(&allocator, h->parents);
-    pl_free(&allocator, h->n_leaves);
+    plk_free(&allocator, h->parents);
+    plk_free(&allocator, h->n_leaves);
     for (uint32_t i = 0; i < h->n_parts; i++) {
-        pl_free(&allocator, h->parts[i].copies[0]);
-        pl_free(&allocator, h->parts[i].copies[1]);
+        plk_free(&allocator, h->parts[i].copies[0]);
+        plk_free(&allocator, h->parts[i].copies[1]);
     }
-    pl_free(&allocator, h->parts);
+    plk_free(&allocator, h->parts);
     if (h->has_source)
-        pl_source_close(&h->source);
-    pl_free(&allocator, h->bias);
-    pl_free(&allocator, h->copy);
-    pl_free(&allocator, h);
+        plk_source_close(&h->source);
+    plk_free(&allocator, h->bias);
+    plk_free(&allocator, h->copy);
+    plk_free(&allocator, h);
     *head = NULL;
 }
 

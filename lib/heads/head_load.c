@@ -20,12 +20,12 @@ enum { NAME_BYTES = 192, MAX_PARTS = 1024 };
 
 typedef struct head_file {
     pluck_allocator allocator;
-    pl_source source;
-    pl_safetensors_header header;
+    plk_source source;
+    plk_safetensors_header header;
     char prefix[128];
 } head_file;
 
-static const pl_safetensors_entry *find(const head_file *file, const char *name)
+static const plk_safetensors_entry *find(const head_file *file, const char *name)
 {
     char whole[NAME_BYTES];
     (void)snprintf(whole, sizeof whole, "%s%s", file->prefix, name);
@@ -35,7 +35,7 @@ static const pl_safetensors_entry *find(const head_file *file, const char *name)
     return NULL;
 }
 
-static const uint8_t *data_of(const head_file *file, const pl_safetensors_entry *entry)
+static const uint8_t *data_of(const head_file *file, const plk_safetensors_entry *entry)
 {
     return file->source.bytes + (file->source.size_bytes - file->header.data_size_bytes) +
            entry->begin;
@@ -44,20 +44,20 @@ static const uint8_t *data_of(const head_file *file, const pl_safetensors_entry 
 static pluck_status fail_tensor(const head_file *file, const char *name, const char *expected,
                                 pluck_error *err)
 {
-    return pl_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%s%s' must be there, as %s",
-                   file->source.label, file->prefix, name, expected);
+    return plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%s%s' must be there, as %s",
+                    file->source.label, file->prefix, name, expected);
 }
 
 /* A matrix of F32, F16 or BF16 where it is mapped. */
 static pluck_status get_matrix(const head_file *file, const char *name, pluck_matrix *matrix,
                                pluck_error *err)
 {
-    const pl_safetensors_entry *entry = find(file, name);
-    pl_stored_type type = PL_STORED_F64;
-    pl_shape shape = {0};
-    if (entry && pl_safetensors_type(entry, &type))
-        pl_safetensors_shape(entry, &shape);
-    if (!entry || type == PL_STORED_F64 || shape.n_axes != 2 || shape.axes[0] > UINT32_MAX ||
+    const plk_safetensors_entry *entry = find(file, name);
+    plk_stored_type type = PLK_STORED_F64;
+    plk_shape shape = {0};
+    if (entry && plk_safetensors_type(entry, &type))
+        plk_safetensors_shape(entry, &shape);
+    if (!entry || type == PLK_STORED_F64 || shape.n_axes != 2 || shape.axes[0] > UINT32_MAX ||
         shape.axes[1] > UINT32_MAX)
         return fail_tensor(file, name, "rows of F32, F16 or BF16", err);
     *matrix = (pluck_matrix){data_of(file, entry), (pluck_dtype)type, (uint32_t)shape.axes[0],
@@ -69,24 +69,24 @@ static pluck_status get_matrix(const head_file *file, const char *name, pluck_ma
 static pluck_status get_bias(const head_file *file, const char *name, size_t n, float **bias,
                              pluck_error *err)
 {
-    const pl_safetensors_entry *entry = find(file, name);
-    const pl_kernels *kernels = pl_kernels_get(PLUCK_ISA_BEST);
-    pl_stored_type type = PL_STORED_F64;
-    pl_shape shape = {0};
+    const plk_safetensors_entry *entry = find(file, name);
+    const plk_kernels *kernels = plk_kernels_get(PLUCK_ISA_BEST);
+    plk_stored_type type = PLK_STORED_F64;
+    plk_shape shape = {0};
     if (!entry)
         return PLUCK_OK;
-    if (pl_safetensors_type(entry, &type))
-        pl_safetensors_shape(entry, &shape);
-    if (type == PL_STORED_F64 || shape.n_axes != 1 || shape.axes[0] != n)
+    if (plk_safetensors_type(entry, &type))
+        plk_safetensors_shape(entry, &shape);
+    if (type == PLK_STORED_F64 || shape.n_axes != 1 || shape.axes[0] != n)
         return fail_tensor(file, name, "one value of F32, F16 or BF16 a row, or not at all", err);
-    *bias = pl_alloc(&file->allocator, n, sizeof **bias);
+    *bias = plk_alloc(&file->allocator, n, sizeof **bias);
     if (!*bias)
-        return pl_fail_nomem(err, n * sizeof **bias);
-    if (type == PL_STORED_F32 && n > 0)
+        return plk_fail_nomem(err, n * sizeof **bias);
+    if (type == PLK_STORED_F32 && n > 0)
         memcpy(*bias, data_of(file, entry), n * sizeof **bias);
-    else if (type == PL_STORED_F16)
+    else if (type == PLK_STORED_F16)
         kernels->widen_f16(data_of(file, entry), n, *bias);
-    else if (type == PL_STORED_BF16)
+    else if (type == PLK_STORED_BF16)
         kernels->widen_bf16(data_of(file, entry), n, *bias);
     return PLUCK_OK;
 }
@@ -95,17 +95,17 @@ static pluck_status get_bias(const head_file *file, const char *name, size_t n, 
 static pluck_status get_integers(const head_file *file, const char *name, uint64_t n_cols,
                                  uint64_t *n_rows, int32_t **values, pluck_error *err)
 {
-    const pl_safetensors_entry *entry = find(file, name);
-    pl_shape shape = {0};
+    const plk_safetensors_entry *entry = find(file, name);
+    plk_shape shape = {0};
     if (entry)
-        pl_safetensors_shape(entry, &shape);
+        plk_safetensors_shape(entry, &shape);
     if (!entry || strcmp(entry->dtype, "I32") != 0 || shape.n_axes != (n_cols ? 2 : 1) ||
         (n_cols && shape.axes[1] != n_cols))
         return fail_tensor(file, name, n_cols ? "pairs of I32" : "a list of I32", err);
     const size_t n = (size_t)(shape.axes[0] * (n_cols ? n_cols : 1));
-    *values = pl_alloc(&file->allocator, n, sizeof **values);
+    *values = plk_alloc(&file->allocator, n, sizeof **values);
     if (!*values)
-        return pl_fail_nomem(err, n * sizeof **values);
+        return plk_fail_nomem(err, n * sizeof **values);
     if (n > 0)
         memcpy(*values, data_of(file, entry), n * sizeof **values);
     *n_rows = shape.axes[0];
@@ -114,7 +114,7 @@ static pluck_status get_integers(const head_file *file, const char *name, uint64
 
 static const char *note_of(const head_file *file, const char *key)
 {
-    return pl_safetensors_read_note(&file->header, key);
+    return plk_safetensors_read_note(&file->header, key);
 }
 
 static bool note_is(const head_file *file, const char *key, const char *value)
@@ -133,7 +133,7 @@ static pluck_status load_dense(head_file *file, pluck_head **out, const pluck_he
         status = get_bias(file, "bias", weights.n_rows, &bias, err);
     if (status == PLUCK_OK)
         status = pluck_head_create_dense(out, &weights, bias, options, err);
-    pl_free(&file->allocator, bias);
+    plk_free(&file->allocator, bias);
     return status;
 }
 
@@ -148,8 +148,8 @@ static pluck_status load_hierarchical(head_file *file, pluck_head **out,
     const bool left = note_is(file, "sign", "left");
     pluck_status status = get_matrix(file, "nodes", &nodes, err);
     if (status == PLUCK_OK && !left && !note_is(file, "sign", "right"))
-        status = pl_fail(err, PLUCK_ERR_FORMAT, "%s: metadata 'sign' must be left or right",
-                         file->source.label);
+        status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: metadata 'sign' must be left or right",
+                          file->source.label);
     if (status == PLUCK_OK)
         status = get_integers(file, "children", 2, &n_inner, &children, err);
     if (status == PLUCK_OK && n_inner != nodes.n_rows)
@@ -165,8 +165,8 @@ static pluck_status load_hierarchical(head_file *file, pluck_head **out,
         status = pluck_head_create_hierarchical(
             out, tree, &nodes, bias, left ? PLUCK_TREE_LEFT : PLUCK_TREE_RIGHT, options, err);
     pluck_tree_destroy(&tree);
-    pl_free(&file->allocator, children);
-    pl_free(&file->allocator, bias);
+    plk_free(&file->allocator, children);
+    plk_free(&file->allocator, bias);
     return status;
 }
 
@@ -194,9 +194,9 @@ static pluck_status load_adaptive(head_file *file, pluck_head **out,
     pluck_matrix root;
     float *bias = NULL;
     uint32_t n_tails = 0;
-    pluck_head_tail *tails = pl_alloc(&file->allocator, MAX_PARTS, sizeof *tails);
+    pluck_head_tail *tails = plk_alloc(&file->allocator, MAX_PARTS, sizeof *tails);
     if (!tails)
-        return pl_fail_nomem(err, MAX_PARTS * sizeof *tails);
+        return plk_fail_nomem(err, MAX_PARTS * sizeof *tails);
     pluck_status status = get_matrix(file, "head.weight", &root, err);
     if (status == PLUCK_OK)
         status = get_bias(file, "head.bias", root.n_rows, &bias, err);
@@ -204,8 +204,8 @@ static pluck_status load_adaptive(head_file *file, pluck_head **out,
         status = load_tails(file, tails, &n_tails, err);
     if (status == PLUCK_OK)
         status = pluck_head_create_adaptive(out, &root, bias, tails, n_tails, options, err);
-    pl_free(&file->allocator, tails);
-    pl_free(&file->allocator, bias);
+    plk_free(&file->allocator, tails);
+    plk_free(&file->allocator, bias);
     return status;
 }
 
@@ -250,18 +250,18 @@ static pluck_status load_differentiated(head_file *file, pluck_head **out,
     if (status == PLUCK_OK && n_bands > MAX_PARTS)
         status = fail_tensor(file, "first", "at most 1024 numbers", err);
     if (status == PLUCK_OK) {
-        bands = pl_alloc(&file->allocator, (size_t)n_bands, sizeof *bands);
+        bands = plk_alloc(&file->allocator, (size_t)n_bands, sizeof *bands);
         status = bands ? load_bands(file, firsts, (uint32_t)n_bands, bands, &n_vocab, err)
-                       : pl_fail_nomem(err, (size_t)n_bands * sizeof *bands);
+                       : plk_fail_nomem(err, (size_t)n_bands * sizeof *bands);
     }
     if (status == PLUCK_OK)
         status = get_bias(file, "bias", n_vocab, &bias, err);
     if (status == PLUCK_OK)
         status = pluck_head_create_differentiated(out, number_of(note_of(file, "dim")), bands,
                                                   (uint32_t)n_bands, bias, options, err);
-    pl_free(&file->allocator, firsts);
-    pl_free(&file->allocator, bands);
-    pl_free(&file->allocator, bias);
+    plk_free(&file->allocator, firsts);
+    plk_free(&file->allocator, bands);
+    plk_free(&file->allocator, bias);
     return status;
 }
 
@@ -294,17 +294,17 @@ static pluck_status load_kind(head_file *file, pluck_head **out, const pluck_hea
     if (!note_is(file, "format", "pluck-head")) {
         if (find_prefix(file))
             return load_adaptive(file, out, options, err);
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: holds no head: expected metadata 'format' = 'pluck-head', or the "
-                       "tensors head.weight and tail.0.0.weight of an adaptive softmax",
-                       file->source.label);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: holds no head: expected metadata 'format' = 'pluck-head', or the "
+                        "tensors head.weight and tail.0.0.weight of an adaptive softmax",
+                        file->source.label);
     }
     for (size_t kind = 0; kind < sizeof loads / sizeof *loads; kind++)
         if (note_is(file, "kind", pluck_head_kind_name((pluck_head_kind)kind)))
             return loads[kind](file, out, options, err);
-    return pl_fail(err, PLUCK_ERR_FORMAT,
-                   "%s: metadata 'kind' must be dense, hierarchical, adaptive or differentiated",
-                   file->source.label);
+    return plk_fail(err, PLUCK_ERR_FORMAT,
+                    "%s: metadata 'kind' must be dense, hierarchical, adaptive or differentiated",
+                    file->source.label);
 }
 
 /* The source goes to the head, or is closed. */
@@ -312,35 +312,35 @@ static pluck_status load_file(head_file *file, pluck_head **out, const pluck_hea
                               pluck_error *err)
 {
     pluck_error why = {.status = PLUCK_OK};
-    if (file->source.streamed || pl_is_swapped(true))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: a head is read from a file, on a little-endian machine",
-                       file->source.label);
+    if (file->source.streamed || plk_is_swapped(true))
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: a head is read from a file, on a little-endian machine",
+                        file->source.label);
     pluck_status status =
-        pl_safetensors_header_parse(&file->header, file->source.bytes, file->source.size_bytes,
-                                    file->source.label, &file->allocator, err);
+        plk_safetensors_header_parse(&file->header, file->source.bytes, file->source.size_bytes,
+                                     file->source.label, &file->allocator, err);
     if (status)
         return status;
     status = load_kind(file, out, options, &why);
-    pl_safetensors_header_free(&file->header, &file->allocator);
+    plk_safetensors_header_free(&file->header, &file->allocator);
     if (status == PLUCK_ERR_INVALID || status == PLUCK_ERR_NAN)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: %s", file->source.label, why.message);
-    return status ? pl_fail(err, status, "%s", why.message) : PLUCK_OK;
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: %s", file->source.label, why.message);
+    return status ? plk_fail(err, status, "%s", why.message) : PLUCK_OK;
 }
 
 pluck_status pluck_head_load(pluck_head **out, const char *path, const pluck_head_options *options,
                              pluck_error *err)
 {
     if (!out || !path)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_head_load: out and path must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_load: out and path must not be NULL");
     *out = NULL;
-    head_file file = {.allocator = pl_allocator_or_default(options ? options->allocator : NULL)};
-    if (options && !pl_kernels_get(options->isa))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_head_load: options.isa is an instruction set that is not supported "
-                       "here");
+    head_file file = {.allocator = plk_allocator_or_default(options ? options->allocator : NULL)};
+    if (options && !plk_kernels_get(options->isa))
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_load: options.isa is an instruction set that is not supported "
+                        "here");
     pluck_status status =
-        pl_source_open(&file.source, path, options && options->no_map, &file.allocator, err);
+        plk_source_open(&file.source, path, options && options->no_map, &file.allocator, err);
     if (status)
         return status;
     status = load_file(&file, out, options, err);
@@ -348,7 +348,7 @@ pluck_status pluck_head_load(pluck_head **out, const char *path, const pluck_hea
         (*out)->source = file.source;
         (*out)->has_source = true;
     } else {
-        pl_source_close(&file.source);
+        plk_source_close(&file.source);
     }
     return status;
 }

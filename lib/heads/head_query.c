@@ -18,20 +18,20 @@ pluck_status pluck_head_query_create(pluck_head_query **out, const pluck_head *h
                                      const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out || !head)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_head_query_create: out and head must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_query_create: out and head must not be NULL");
     *out = NULL;
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
-    pluck_head_query *query = pl_alloc_zero(&memory, 1, sizeof *query);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_head_query *query = plk_alloc_zero(&memory, 1, sizeof *query);
     if (!query)
-        return pl_fail_nomem(err, sizeof *query);
+        return plk_fail_nomem(err, sizeof *query);
     query->allocator = memory;
     query->head = head;
     query->n_mask_words = ((size_t)head->n_vocab + 31) / 32;
-    query->mask = pl_alloc(&memory, query->n_mask_words, sizeof *query->mask);
+    query->mask = plk_alloc(&memory, query->n_mask_words, sizeof *query->mask);
     pluck_status status = query->mask
                               ? head->ops->open_query(query, err)
-                              : pl_fail_nomem(err, query->n_mask_words * sizeof *query->mask);
+                              : plk_fail_nomem(err, query->n_mask_words * sizeof *query->mask);
     if (status)
         pluck_head_query_destroy(&query);
     *out = query;
@@ -44,20 +44,20 @@ void pluck_head_query_destroy(pluck_head_query **query)
         return;
     pluck_head_query *q = *query;
     const pluck_allocator allocator = q->allocator;
-    pl_free(&allocator, q->mask);
-    pl_free(&allocator, q->scores);
-    pl_free(&allocator, q->sums);
-    pl_free(&allocator, q->candidates);
-    pl_free(&allocator, q->ids);
-    pl_free(&allocator, q->gathered);
-    pl_free(&allocator, q->entries);
-    pl_free(&allocator, q->path);
-    pl_free(&allocator, q->n_allowed);
-    pl_free(&allocator, q->clusters);
-    pl_free(&allocator, q->expanded);
-    pl_free(&allocator, q->projected);
-    pl_free(&allocator, q->tail);
-    pl_free(&allocator, q);
+    plk_free(&allocator, q->mask);
+    plk_free(&allocator, q->scores);
+    plk_free(&allocator, q->sums);
+    plk_free(&allocator, q->candidates);
+    plk_free(&allocator, q->ids);
+    plk_free(&allocator, q->gathered);
+    plk_free(&allocator, q->entries);
+    plk_free(&allocator, q->path);
+    plk_free(&allocator, q->n_allowed);
+    plk_free(&allocator, q->clusters);
+    plk_free(&allocator, q->expanded);
+    plk_free(&allocator, q->projected);
+    plk_free(&allocator, q->tail);
+    plk_free(&allocator, q);
     *query = NULL;
 }
 
@@ -65,23 +65,24 @@ pluck_status pluck_head_query_set_mask(pluck_head_query *query, const int32_t *w
                                        size_t n_words, pluck_error *err)
 {
     if (!query)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_head_query_set_mask: query must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_query_set_mask: query must not be NULL");
     if (!words) {
         query->masked = false;
         return PLUCK_OK;
     }
     const uint32_t n_vocab = query->head->n_vocab;
     if (n_words != query->n_mask_words)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_head_query_set_mask: n_words = %zu, expected %zu for %" PRIu32
-                       " tokens",
-                       n_words, query->n_mask_words, n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_query_set_mask: n_words = %zu, expected %zu for %" PRIu32
+                        " tokens",
+                        n_words, query->n_mask_words, n_vocab);
     const uint32_t last = n_vocab % 32 ? ((uint32_t)1 << n_vocab % 32) - 1 : UINT32_MAX;
     uint32_t any = 0;
     for (size_t i = 0; i < n_words; i++)
         any |= (uint32_t)words[i] & (i + 1 == n_words ? last : UINT32_MAX);
     if (!any)
-        return pl_fail(err, PLUCK_ERR_EMPTY, "pluck_head_query_set_mask: no token is allowed");
+        return plk_fail(err, PLUCK_ERR_EMPTY, "pluck_head_query_set_mask: no token is allowed");
     memcpy(query->mask, words, n_words * sizeof *words);
     query->mask[n_words - 1] &= last;
     query->masked = true;
@@ -111,8 +112,8 @@ static pluck_status begin(pluck_head_query *query, const float *hidden, const vo
                           const char *what, pluck_error *err)
 {
     if (!query || !hidden || !output)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_head_%s: query, hidden and the output must not be NULL", what);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_%s: query, hidden and the output must not be NULL", what);
     query->stats = (pluck_head_stats){0};
     const uint32_t dim = query->head->dim;
     if (all_finite(hidden, dim))
@@ -120,7 +121,8 @@ static pluck_status begin(pluck_head_query *query, const float *hidden, const vo
     uint32_t i = 0;
     while (isfinite(hidden[i]))
         i++;
-    return pl_fail(err, PLUCK_ERR_NAN, "pluck_head_%s: hidden[%" PRIu32 "] is not finite", what, i);
+    return plk_fail(err, PLUCK_ERR_NAN, "pluck_head_%s: hidden[%" PRIu32 "] is not finite", what,
+                    i);
 }
 
 pluck_status pluck_head_logprob(pluck_head_query *query, const float *hidden, pluck_token token,
@@ -130,13 +132,13 @@ pluck_status pluck_head_logprob(pluck_head_query *query, const float *hidden, pl
     if (status)
         return status;
     if (token < 0 || (uint32_t)token >= query->head->n_vocab)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_head_logprob: token %" PRId32 " is outside [0, %" PRIu32 "]", token,
-                       query->head->n_vocab - 1);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_logprob: token %" PRId32 " is outside [0, %" PRIu32 "]", token,
+                        query->head->n_vocab - 1);
     double value = 0;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     status = query->head->ops->logprob(query, hidden, (uint32_t)token, &value, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     if (status == PLUCK_OK)
         *logprob = value;
     return status;
@@ -148,9 +150,9 @@ pluck_status pluck_head_logprobs(pluck_head_query *query, const float *hidden, f
     pluck_status status = begin(query, hidden, logprobs, "logprobs", err);
     if (status)
         return status;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     status = query->head->ops->logprobs(query, hidden, logprobs, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }
 
@@ -162,9 +164,9 @@ pluck_status pluck_head_log_mass(pluck_head_query *query, const float *hidden, d
         return status;
     double value = 0;
     if (query->masked) {
-        const pl_fp_state fp = pl_fp_enter();
+        const plk_fp_state fp = plk_fp_enter();
         status = query->head->ops->log_mass(query, hidden, &value, err);
-        pl_fp_leave(fp);
+        plk_fp_leave(fp);
     }
     if (status == PLUCK_OK)
         *log_mass = value;
@@ -172,30 +174,30 @@ pluck_status pluck_head_log_mass(pluck_head_query *query, const float *hidden, d
 }
 
 static pluck_status run_selection(pluck_head_query *query, const float *hidden,
-                                  pl_selection *selection, pluck_error *err)
+                                  plk_selection *selection, pluck_error *err)
 {
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     const pluck_status status = query->head->ops->select(query, hidden, selection, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }
 
 static pluck_status run_sampling(pluck_head_query *query, const float *hidden, double temperature,
-                                 pl_sampling *sampling, pluck_pcg64 *rng, pluck_error *err)
+                                 plk_sampling *sampling, pluck_pcg64 *rng, pluck_error *err)
 {
     if (temperature < LEAST_TEMPERATURE) {
-        pl_selection selection = {.rule = PL_SELECT_TOP_K,
-                                  .k = sampling->k,
-                                  .capacity = sampling->k,
-                                  .tokens = sampling->tokens};
+        plk_selection selection = {.rule = PLK_SELECT_TOP_K,
+                                   .k = sampling->k,
+                                   .capacity = sampling->k,
+                                   .tokens = sampling->tokens};
         const pluck_status status = run_selection(query, hidden, &selection, err);
         sampling->n = selection.n;
         return status;
     }
     sampling->beta = 1 / temperature;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     const pluck_status status = query->head->ops->sample(query, hidden, sampling, rng, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }
 
@@ -203,11 +205,11 @@ static pluck_status check_sampling(double temperature, const pluck_pcg64 *rng, c
                                    pluck_error *err)
 {
     if (!(temperature >= 0) || isinf(temperature))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_head_%s: temperature = %g is outside [0, infinity)", what,
-                       temperature);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_%s: temperature = %g is outside [0, infinity)", what,
+                        temperature);
     if (!rng)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_head_%s: rng must not be NULL", what);
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_%s: rng must not be NULL", what);
     return PLUCK_OK;
 }
 
@@ -221,7 +223,7 @@ pluck_status pluck_head_sample(pluck_head_query *query, const float *hidden, dou
     if (status)
         return status;
     pluck_scored_token drawn = {0};
-    pl_sampling sampling = {.k = 1, .with_logprobs = logprob != NULL, .tokens = &drawn};
+    plk_sampling sampling = {.k = 1, .with_logprobs = logprob != NULL, .tokens = &drawn};
     status = run_sampling(query, hidden, temperature, &sampling, rng, err);
     if (status)
         return status;
@@ -234,7 +236,7 @@ pluck_status pluck_head_sample(pluck_head_query *query, const float *hidden, dou
 static pluck_status check_k(uint32_t k, const char *what, pluck_error *err)
 {
     return k >= 1 ? PLUCK_OK
-                  : pl_fail(err, PLUCK_ERR_INVALID, "pluck_head_%s: k must be at least 1", what);
+                  : plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_%s: k must be at least 1", what);
 }
 
 pluck_status pluck_head_sample_distinct(pluck_head_query *query, const float *hidden,
@@ -249,7 +251,7 @@ pluck_status pluck_head_sample_distinct(pluck_head_query *query, const float *hi
         status = check_k(k, what, err);
     if (status)
         return status;
-    pl_sampling sampling = {.k = k, .with_logprobs = true, .tokens = tokens};
+    plk_sampling sampling = {.k = k, .with_logprobs = true, .tokens = tokens};
     status = run_sampling(query, hidden, temperature, &sampling, rng, err);
     if (status == PLUCK_OK)
         *n = sampling.n;
@@ -262,7 +264,7 @@ pluck_status pluck_head_greedy(pluck_head_query *query, const float *hidden,
     pluck_status status = begin(query, hidden, token, "greedy", err);
     if (status)
         return status;
-    pl_selection selection = {.rule = PL_SELECT_TOP_K, .k = 1, .capacity = 1, .tokens = token};
+    plk_selection selection = {.rule = PLK_SELECT_TOP_K, .k = 1, .capacity = 1, .tokens = token};
     return run_selection(query, hidden, &selection, err);
 }
 
@@ -274,7 +276,7 @@ pluck_status pluck_head_top_k(pluck_head_query *query, const float *hidden, uint
         status = check_k(k, "top_k", err);
     if (status)
         return status;
-    pl_selection selection = {.rule = PL_SELECT_TOP_K, .k = k, .capacity = k, .tokens = tokens};
+    plk_selection selection = {.rule = PLK_SELECT_TOP_K, .k = k, .capacity = k, .tokens = tokens};
     status = run_selection(query, hidden, &selection, err);
     if (status == PLUCK_OK)
         *n = selection.n;
@@ -287,11 +289,11 @@ pluck_status pluck_head_top_p(pluck_head_query *query, const float *hidden, doub
 {
     pluck_status status = begin(query, hidden, tokens || !capacity ? n : NULL, "top_p", err);
     if (status == PLUCK_OK && !(p > 0 && p <= 1))
-        status = pl_fail(err, PLUCK_ERR_INVALID, "pluck_head_top_p: p = %g is outside (0, 1]", p);
+        status = plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_top_p: p = %g is outside (0, 1]", p);
     if (status)
         return status;
-    pl_selection selection = {
-        .rule = PL_SELECT_TOP_P, .p = p, .capacity = capacity, .tokens = tokens};
+    plk_selection selection = {
+        .rule = PLK_SELECT_TOP_P, .p = p, .capacity = capacity, .tokens = tokens};
     status = run_selection(query, hidden, &selection, err);
     if (status == PLUCK_OK)
         *n = selection.n;
@@ -304,12 +306,12 @@ pluck_status pluck_head_min_p(pluck_head_query *query, const float *hidden, doub
 {
     pluck_status status = begin(query, hidden, tokens || !capacity ? n : NULL, "min_p", err);
     if (status == PLUCK_OK && !(min_p >= 0 && min_p <= 1))
-        status = pl_fail(err, PLUCK_ERR_INVALID, "pluck_head_min_p: min_p = %g is outside [0, 1]",
-                         min_p);
+        status = plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_min_p: min_p = %g is outside [0, 1]",
+                          min_p);
     if (status)
         return status;
-    pl_selection selection = {
-        .rule = PL_SELECT_MIN_P, .p = min_p, .capacity = capacity, .tokens = tokens};
+    plk_selection selection = {
+        .rule = PLK_SELECT_MIN_P, .p = min_p, .capacity = capacity, .tokens = tokens};
     status = run_selection(query, hidden, &selection, err);
     if (status == PLUCK_OK)
         *n = selection.n;

@@ -62,12 +62,12 @@ static pluck_status run_workers(const pluck_head *head, rows_job *job, uint32_t 
 {
     pluck_error why = {.status = PLUCK_OK};
     size_t failed_row;
-    pluck_status status = pl_parallel_over(n_workers, job->batch->n_rows, do_row, job, &failed_row,
-                                           &head->allocator, &why);
+    pluck_status status = plk_parallel_over(n_workers, job->batch->n_rows, do_row, job, &failed_row,
+                                            &head->allocator, &why);
     if (status != PLUCK_OK && failed_row < job->batch->n_rows)
-        return pl_fail(err, status, "row %zu: %s", failed_row, why.message);
+        return plk_fail(err, status, "row %zu: %s", failed_row, why.message);
     if (status != PLUCK_OK)
-        return pl_fail(err, status, "%s", why.message);
+        return plk_fail(err, status, "%s", why.message);
     pluck_head_stats sum = {0};
     for (uint32_t i = 0; i < n_workers; i++) {
         sum.n_dots += job->workers[i].stats.n_dots;
@@ -83,23 +83,23 @@ static pluck_status run(const pluck_head *head, rows_job *job, pluck_head_stats 
 {
     const pluck_head_batch *batch = job->batch;
     if (!head || !batch || (!batch->hidden && batch->n_rows))
-        return pl_fail(err, PLUCK_ERR_INVALID, "head: head, batch and hidden must not be NULL");
-    if (batch->n_threads < 1 || batch->n_threads > PL_MAX_THREADS)
-        return pl_fail(err, PLUCK_ERR_INVALID, "head: n_threads = %" PRIu32 " is outside [1, %d]",
-                       batch->n_threads, PL_MAX_THREADS);
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: head, batch and hidden must not be NULL");
+    if (batch->n_threads < 1 || batch->n_threads > PLK_MAX_THREADS)
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: n_threads = %" PRIu32 " is outside [1, %d]",
+                        batch->n_threads, PLK_MAX_THREADS);
     /* The one of an empty batch checks the mask. */
     uint32_t n_workers = batch->n_threads;
     if (batch->n_rows < n_workers)
         n_workers = batch->n_rows > 0 ? (uint32_t)batch->n_rows : 1;
-    job->workers = pl_alloc_zero(&head->allocator, n_workers, sizeof *job->workers);
+    job->workers = plk_alloc_zero(&head->allocator, n_workers, sizeof *job->workers);
     if (!job->workers)
-        return pl_fail_nomem(err, n_workers * sizeof *job->workers);
+        return plk_fail_nomem(err, n_workers * sizeof *job->workers);
     pluck_status status = open_workers(head, job, n_workers, err);
     if (status == PLUCK_OK)
         status = run_workers(head, job, n_workers, stats, err);
     for (uint32_t i = 0; i < n_workers; i++)
         pluck_head_query_destroy(&job->workers[i].query);
-    pl_free(&head->allocator, job->workers);
+    plk_free(&head->allocator, job->workers);
     return status;
 }
 
@@ -118,7 +118,7 @@ pluck_status pluck_head_sample_rows(const pluck_head *head, const pluck_head_bat
                                     pluck_head_stats *stats, pluck_error *err)
 {
     if (!tokens)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_head_sample_rows: tokens must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_sample_rows: tokens must not be NULL");
     rows_job job = {.batch = batch,
                     .one = sample_one,
                     .temperature = temperature,
@@ -141,8 +141,8 @@ pluck_status pluck_head_logprob_rows(const pluck_head *head, const pluck_head_ba
                                      pluck_head_stats *stats, pluck_error *err)
 {
     if (!tokens || !logprobs)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_head_logprob_rows: tokens and logprobs must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_logprob_rows: tokens and logprobs must not be NULL");
     rows_job job = {.batch = batch, .one = logprob_one, .given = tokens, .logprobs = logprobs};
     return run(head, &job, stats, err);
 }
@@ -158,8 +158,8 @@ pluck_status pluck_head_top_k_rows(const pluck_head *head, const pluck_head_batc
                                    pluck_head_stats *stats, pluck_error *err)
 {
     if (!tokens || !n)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_head_top_k_rows: tokens and n must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_top_k_rows: tokens and n must not be NULL");
     rows_job job = {.batch = batch, .one = top_k_one, .k = k, .scored = tokens, .n = n};
     return run(head, &job, stats, err);
 }

@@ -16,24 +16,24 @@
 enum { N_NOTES = 3, FIXED_TENSORS = 3, TENSORS_A_PART = 2 };
 
 typedef struct tensor_list {
-    pl_safetensors_tensor *tensors;
+    plk_safetensors_tensor *tensors;
     size_t n;
 } tensor_list;
 
-static pl_safetensors_tensor *add(tensor_list *list, const char *dtype, const void *data,
-                                  size_t size_bytes)
+static plk_safetensors_tensor *add(tensor_list *list, const char *dtype, const void *data,
+                                   size_t size_bytes)
 {
-    pl_safetensors_tensor *tensor = &list->tensors[list->n++];
+    plk_safetensors_tensor *tensor = &list->tensors[list->n++];
     tensor->dtype = dtype;
     tensor->data = data;
     tensor->size_bytes = size_bytes;
     return tensor;
 }
 
-static pl_safetensors_tensor *add_rows(tensor_list *list, const pl_rows *rows)
+static plk_safetensors_tensor *add_rows(tensor_list *list, const plk_rows *rows)
 {
     static const char *const names[] = {"F32", "F16", "BF16"};
-    pl_safetensors_tensor *tensor =
+    plk_safetensors_tensor *tensor =
         add(list, names[rows->dtype], rows->data, rows->n_rows * rows->row_size_bytes);
     tensor->n_axes = 2;
     tensor->axes[0] = rows->n_rows;
@@ -41,7 +41,7 @@ static pl_safetensors_tensor *add_rows(tensor_list *list, const pl_rows *rows)
     return tensor;
 }
 
-static void set_name(pl_safetensors_tensor *tensor, const char *name)
+static void set_name(plk_safetensors_tensor *tensor, const char *name)
 {
     (void)snprintf(tensor->name, sizeof tensor->name, "%s", name);
 }
@@ -50,7 +50,7 @@ static void set_name(pl_safetensors_tensor *tensor, const char *name)
 static void add_words(tensor_list *list, const char *name, const char *dtype, const void *data,
                       size_t n, size_t n_cols)
 {
-    pl_safetensors_tensor *tensor = add(list, dtype, data, n * (n_cols ? n_cols : 1) * 4);
+    plk_safetensors_tensor *tensor = add(list, dtype, data, n * (n_cols ? n_cols : 1) * 4);
     set_name(tensor, name);
     tensor->n_axes = n_cols ? 2 : 1;
     tensor->axes[0] = n;
@@ -61,13 +61,13 @@ static void add_parts(tensor_list *list, const pluck_head *head)
 {
     const bool adaptive = head->ops->kind == PLUCK_HEAD_ADAPTIVE;
     for (uint32_t i = 0; i < head->n_parts; i++) {
-        const pl_head_part *part = &head->parts[i];
+        const plk_head_part *part = &head->parts[i];
         if (adaptive) {
-            pl_safetensors_tensor *projection = add_rows(list, &part->projection);
+            plk_safetensors_tensor *projection = add_rows(list, &part->projection);
             (void)snprintf(projection->name, sizeof projection->name, "tail.%" PRIu32 ".0.weight",
                            i);
         }
-        pl_safetensors_tensor *rows = add_rows(list, &part->rows);
+        plk_safetensors_tensor *rows = add_rows(list, &part->rows);
         (void)snprintf(rows->name, sizeof rows->name,
                        adaptive ? "tail.%" PRIu32 ".1.weight" : "band.%" PRIu32 ".weight", i);
     }
@@ -96,7 +96,7 @@ static void list_tensors(tensor_list *list, const pluck_head *head, int32_t *fir
 
 static int by_alignment(const void *a, const void *b)
 {
-    const pl_safetensors_tensor *x = a, *y = b;
+    const plk_safetensors_tensor *x = a, *y = b;
     const bool x_wide = x->dtype[1] == '3', y_wide = y->dtype[1] == '3';
     return (int)y_wide - (int)x_wide;
 }
@@ -104,31 +104,32 @@ static int by_alignment(const void *a, const void *b)
 pluck_status pluck_head_save(const pluck_head *head, const char *path, pluck_error *err)
 {
     if (!head || !path)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_head_save: head and path must not be NULL");
-    if (pl_is_swapped(true))
-        return pl_fail(err, PLUCK_ERR_IO, "%s: heads are stored little-endian, this machine is not",
-                       path);
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_save: head and path must not be NULL");
+    if (plk_is_swapped(true))
+        return plk_fail(err, PLUCK_ERR_IO,
+                        "%s: heads are stored little-endian, this machine is not", path);
     char dim[16];
     (void)snprintf(dim, sizeof dim, "%" PRIu32, head->dim);
-    const pl_safetensors_note notes[N_NOTES + 1] = {
+    const plk_safetensors_note notes[N_NOTES + 1] = {
         {"format", "pluck-head"},
         {"kind", pluck_head_kind_name(head->ops->kind)},
         {"dim", dim},
         {"sign", head->sign == PLUCK_TREE_RIGHT ? "right" : "left"}};
     const size_t n_parts = head->n_parts;
     const size_t capacity = FIXED_TENSORS + n_parts * TENSORS_A_PART;
-    tensor_list list = {.tensors = pl_alloc_zero(&head->allocator, capacity, sizeof *list.tensors)};
-    int32_t *firsts = pl_alloc(&head->allocator, n_parts, sizeof *firsts);
+    tensor_list list = {.tensors =
+                            plk_alloc_zero(&head->allocator, capacity, sizeof *list.tensors)};
+    int32_t *firsts = plk_alloc(&head->allocator, n_parts, sizeof *firsts);
     pluck_status status = PLUCK_OK;
     if (!list.tensors || !firsts) {
-        status = pl_fail_nomem(err, capacity * sizeof *list.tensors);
+        status = plk_fail_nomem(err, capacity * sizeof *list.tensors);
     } else {
         list_tensors(&list, head, firsts);
         qsort(list.tensors, list.n, sizeof *list.tensors, by_alignment);
-        status = pl_safetensors_write(path, notes, N_NOTES + (head->tree != NULL), list.tensors,
-                                      list.n, &head->allocator, err);
+        status = plk_safetensors_write(path, notes, N_NOTES + (head->tree != NULL), list.tensors,
+                                       list.n, &head->allocator, err);
     }
-    pl_free(&head->allocator, list.tensors);
-    pl_free(&head->allocator, firsts);
+    plk_free(&head->allocator, list.tensors);
+    plk_free(&head->allocator, firsts);
     return status;
 }

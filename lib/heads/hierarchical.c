@@ -21,12 +21,12 @@
 static pluck_status open_query(pluck_head_query *query, pluck_error *err)
 {
     const size_t n = query->head->n_vocab;
-    query->entries = pl_alloc(&query->allocator, 2 * n - 1, sizeof *query->entries);
-    query->path = pl_alloc(&query->allocator, n, sizeof *query->path);
-    query->n_allowed = pl_alloc(&query->allocator, n - 1, sizeof *query->n_allowed);
+    query->entries = plk_alloc(&query->allocator, 2 * n - 1, sizeof *query->entries);
+    query->path = plk_alloc(&query->allocator, n, sizeof *query->path);
+    query->n_allowed = plk_alloc(&query->allocator, n - 1, sizeof *query->n_allowed);
     if (query->entries && query->path && query->n_allowed)
         return PLUCK_OK;
-    return pl_fail_nomem(err, (2 * n - 1) * sizeof *query->entries);
+    return plk_fail_nomem(err, (2 * n - 1) * sizeof *query->entries);
 }
 
 /* Allowed leaves below every inner node, children before parents. */
@@ -35,8 +35,8 @@ static void mask_changed(pluck_head_query *query)
     const pluck_tree *tree = query->head->tree;
     for (uint32_t i = 0; i + 1 < tree->n_tokens; i++) {
         const uint32_t node = tree->n_tokens + i;
-        query->n_allowed[i] = pl_tree_n_allowed(query, pl_tree_child(tree, node, 0)) +
-                              pl_tree_n_allowed(query, pl_tree_child(tree, node, 1));
+        query->n_allowed[i] = plk_tree_n_allowed(query, plk_tree_child(tree, node, 0)) +
+                              plk_tree_n_allowed(query, plk_tree_child(tree, node, 1));
     }
 }
 
@@ -44,7 +44,7 @@ static pluck_status logprob_of(pluck_head_query *query, const float *hidden, uin
                                double *logprob, pluck_error *err)
 {
     const pluck_tree *tree = query->head->tree;
-    const uint32_t root = pl_tree_root(tree);
+    const uint32_t root = plk_tree_root(tree);
     uint32_t n_path = 0;
     for (uint32_t node = token; node != root; node = query->head->parents[node])
         query->path[n_path++] = node;
@@ -52,12 +52,12 @@ static pluck_status logprob_of(pluck_head_query *query, const float *hidden, uin
     uint32_t node = root;
     while (n_path-- > 0) {
         double logit = 0;
-        const pluck_status status = pl_tree_logit(query, hidden, node, &logit, err);
+        const pluck_status status = plk_tree_logit(query, hidden, node, &logit, err);
         if (status)
             return status;
         const uint32_t child = query->path[n_path];
-        const pl_log_sigmoid right = pl_log_sigmoid_of(logit);
-        sum += pl_tree_child(tree, node, 1) == child ? right.positive : right.negative;
+        const plk_log_sigmoid right = plk_log_sigmoid_of(logit);
+        sum += plk_tree_child(tree, node, 1) == child ? right.positive : right.negative;
         node = child;
     }
     *logprob = sum;
@@ -76,17 +76,17 @@ static pluck_status all_logprobs(pluck_head_query *query, const float *hidden, f
                                  pluck_error *err)
 {
     const pluck_tree *tree = query->head->tree;
-    const uint32_t root = pl_tree_root(tree);
+    const uint32_t root = plk_tree_root(tree);
     put(query, root, 0.0, logprobs);
     for (uint32_t node = root; node >= tree->n_tokens; node--) {
         double logit = 0;
-        const pluck_status status = pl_tree_logit(query, hidden, node, &logit, err);
+        const pluck_status status = plk_tree_logit(query, hidden, node, &logit, err);
         if (status)
             return status;
         const double above = query->entries[node - tree->n_tokens].logprob;
-        const pl_log_sigmoid right = pl_log_sigmoid_of(logit);
-        put(query, pl_tree_child(tree, node, 0), above + right.negative, logprobs);
-        put(query, pl_tree_child(tree, node, 1), above + right.positive, logprobs);
+        const plk_log_sigmoid right = plk_log_sigmoid_of(logit);
+        put(query, plk_tree_child(tree, node, 0), above + right.negative, logprobs);
+        put(query, plk_tree_child(tree, node, 1), above + right.positive, logprobs);
     }
     return PLUCK_OK;
 }
@@ -98,57 +98,57 @@ static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, do
 {
     const pluck_tree *tree = query->head->tree;
     const uint32_t n_vocab = tree->n_tokens;
-    pl_tree_entry *stack = query->entries;
+    plk_tree_entry *stack = query->entries;
     size_t n = 1;
     double sum = -HUGE_VAL;
-    stack[0] = (pl_tree_entry){.node = pl_tree_root(tree)};
+    stack[0] = (plk_tree_entry){.node = plk_tree_root(tree)};
     while (n > 0) {
-        const pl_tree_entry top = stack[--n];
-        const uint32_t n_allowed = pl_tree_n_allowed(query, top.node);
+        const plk_tree_entry top = stack[--n];
+        const uint32_t n_allowed = plk_tree_n_allowed(query, top.node);
         if (n_allowed == 0 || top.logprob == -HUGE_VAL)
             continue;
         if (top.node < n_vocab || n_allowed == query->head->n_leaves[top.node - n_vocab]) {
-            sum = pl_log_add(sum, top.logprob);
+            sum = plk_log_add(sum, top.logprob);
             continue;
         }
         double logit = 0;
-        const pluck_status status = pl_tree_logit(query, hidden, top.node, &logit, err);
+        const pluck_status status = plk_tree_logit(query, hidden, top.node, &logit, err);
         if (status)
             return status;
-        const pl_log_sigmoid right = pl_log_sigmoid_of(logit);
-        stack[n++] = (pl_tree_entry){.node = pl_tree_child(tree, top.node, 0),
-                                     .logprob = top.logprob + right.negative};
-        stack[n++] = (pl_tree_entry){.node = pl_tree_child(tree, top.node, 1),
-                                     .logprob = top.logprob + right.positive};
+        const plk_log_sigmoid right = plk_log_sigmoid_of(logit);
+        stack[n++] = (plk_tree_entry){.node = plk_tree_child(tree, top.node, 0),
+                                      .logprob = top.logprob + right.negative};
+        stack[n++] = (plk_tree_entry){.node = plk_tree_child(tree, top.node, 1),
+                                      .logprob = top.logprob + right.positive};
     }
     if (sum == -HUGE_VAL)
-        return pl_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
+        return plk_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
     *log_mass = sum < 0 ? sum : 0;
     return PLUCK_OK;
 }
 
-const pl_head_ops pl_head_hierarchical = {
+const plk_head_ops plk_head_hierarchical = {
     .kind = PLUCK_HEAD_HIERARCHICAL,
     .open_query = open_query,
     .mask_changed = mask_changed,
     .logprob = logprob_of,
     .logprobs = all_logprobs,
     .log_mass = log_mass_of,
-    .sample = pl_tree_sample,
-    .select = pl_tree_select,
+    .sample = plk_tree_sample,
+    .select = plk_tree_select,
 };
 
 static pluck_status take_tree(pluck_head *head, const pluck_tree *tree, pluck_error *err)
 {
     const size_t n = head->n_vocab;
-    const pluck_status status = pl_tree_copy(&head->tree, tree, &head->allocator, err);
+    const pluck_status status = plk_tree_copy(&head->tree, tree, &head->allocator, err);
     if (status)
         return status;
-    head->parents = pl_alloc(&head->allocator, 2 * n - 1, sizeof *head->parents);
-    head->n_leaves = pl_alloc(&head->allocator, n - 1, sizeof *head->n_leaves);
+    head->parents = plk_alloc(&head->allocator, 2 * n - 1, sizeof *head->parents);
+    head->n_leaves = plk_alloc(&head->allocator, n - 1, sizeof *head->n_leaves);
     if (!head->parents || !head->n_leaves)
-        return pl_fail_nomem(err, (2 * n - 1) * sizeof *head->parents);
-    pl_tree_parents(head->tree, head->parents);
+        return plk_fail_nomem(err, (2 * n - 1) * sizeof *head->parents);
+    plk_tree_parents(head->tree, head->parents);
     for (size_t i = 0; i + 1 < n; i++) {
         head->n_leaves[i] = 0;
         for (size_t side = 0; side < 2; side++) {
@@ -165,28 +165,28 @@ pluck_status pluck_head_create_hierarchical(pluck_head **out, const pluck_tree *
                                             pluck_error *err)
 {
     if (!out || !tree)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_head_create_hierarchical: out and tree must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_create_hierarchical: out and tree must not be NULL");
     *out = NULL;
     if (sign != PLUCK_TREE_RIGHT && sign != PLUCK_TREE_LEFT)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_head_create_hierarchical: sign %d is unknown",
-                       (int)sign);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_create_hierarchical: sign %d is unknown", (int)sign);
     const uint32_t n_inner = tree->n_tokens - 1;
-    pluck_status status = pl_matrix_check(nodes, "nodes", n_inner, err);
+    pluck_status status = plk_matrix_check(nodes, "nodes", n_inner, err);
     if (status)
         return status;
     pluck_head *head = NULL;
     status =
-        pl_head_alloc(&head, &pl_head_hierarchical, tree->n_tokens, nodes->n_cols, options, err);
+        plk_head_alloc(&head, &plk_head_hierarchical, tree->n_tokens, nodes->n_cols, options, err);
     if (status)
         return status;
     head->sign = sign;
     status = take_tree(head, tree, err);
     if (status == PLUCK_OK)
-        status = pl_head_take_rows(head, nodes, n_inner, options && options->copy, &head->rows,
-                                   &head->copy, err);
+        status = plk_head_take_rows(head, nodes, n_inner, options && options->copy, &head->rows,
+                                    &head->copy, err);
     if (status == PLUCK_OK)
-        status = pl_head_take_bias(head, bias, n_inner, &head->bias, err);
+        status = plk_head_take_bias(head, bias, n_inner, &head->bias, err);
     if (status)
         pluck_head_destroy(&head);
     *out = head;

@@ -1,8 +1,8 @@
 /*
- * Hierarchical heads: pl_head_hierarchical, the functions of a pl_head_ops.
+ * Hierarchical heads: plk_head_hierarchical, the functions of a plk_head_ops.
  */
-#ifndef PL_HIERARCHICAL_H
-#define PL_HIERARCHICAL_H
+#ifndef PLK_HIERARCHICAL_H
+#define PLK_HIERARCHICAL_H
 
 #include "heads/head_impl.h"
 

@@ -12,28 +12,28 @@
 
 #include <math.h>
 
-double pl_log1p(double y)
+double plk_log1p(double y)
 {
     const double u = 1.0 + y;
-    return u > 1.0 ? pl_log(u) * (y / (u - 1.0)) : y;
+    return u > 1.0 ? plk_log(u) * (y / (u - 1.0)) : y;
 }
 
-pl_log_sigmoid pl_log_sigmoid_of(double x)
+plk_log_sigmoid plk_log_sigmoid_of(double x)
 {
     const double magnitude = fabs(x);
-    const double rest = pl_log1p(pl_exp(-magnitude));
+    const double rest = plk_log1p(plk_exp(-magnitude));
     const double large = -rest, small = -magnitude - rest;
-    return x < 0 ? (pl_log_sigmoid){small, large} : (pl_log_sigmoid){large, small};
+    return x < 0 ? (plk_log_sigmoid){small, large} : (plk_log_sigmoid){large, small};
 }
 
-double pl_sigmoid(double x)
+double plk_sigmoid(double x)
 {
-    const double e = pl_exp(-fabs(x));
+    const double e = plk_exp(-fabs(x));
     return (x < 0 ? e : 1.0) / (1.0 + e);
 }
 
-double pl_log_add(double a, double b)
+double plk_log_add(double a, double b)
 {
     const double larger = a > b ? a : b, smaller = a > b ? b : a;
-    return larger == -HUGE_VAL ? larger : larger + pl_log1p(pl_exp(smaller - larger));
+    return larger == -HUGE_VAL ? larger : larger + plk_log1p(plk_exp(smaller - larger));
 }

@@ -31,14 +31,14 @@ static void describe_options(const pluck_trainer *trainer, char *text)
                    o->l2, o->seed, !o->without_bias, trainer->data.n_rows);
 }
 
-static pl_safetensors_tensor tensor(const char *name, const char *dtype, const void *data,
-                                    uint64_t n_rows, uint64_t n_cols)
+static plk_safetensors_tensor tensor(const char *name, const char *dtype, const void *data,
+                                     uint64_t n_rows, uint64_t n_cols)
 {
-    pl_safetensors_tensor t = {.dtype = dtype,
-                               .n_axes = n_cols ? 2 : 1,
-                               .axes = {n_rows, n_cols},
-                               .data = data,
-                               .size_bytes = (size_t)(n_rows * (n_cols ? n_cols : 1) * 4)};
+    plk_safetensors_tensor t = {.dtype = dtype,
+                                .n_axes = n_cols ? 2 : 1,
+                                .axes = {n_rows, n_cols},
+                                .data = data,
+                                .size_bytes = (size_t)(n_rows * (n_cols ? n_cols : 1) * 4)};
     (void)snprintf(t.name, sizeof t.name, "%s", name);
     return t;
 }
@@ -46,11 +46,11 @@ static pl_safetensors_tensor tensor(const char *name, const char *dtype, const v
 pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path, pluck_error *err)
 {
     if (!trainer || !path)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_trainer_save: trainer and path must not be NULL");
-    if (pl_is_swapped(true))
-        return pl_fail(err, PLUCK_ERR_IO, "%s: heads are stored little-endian, this machine is not",
-                       path);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_trainer_save: trainer and path must not be NULL");
+    if (plk_is_swapped(true))
+        return plk_fail(err, PLUCK_ERR_IO,
+                        "%s: heads are stored little-endian, this machine is not", path);
     pluck_head *head = NULL;
     pluck_status status = pluck_trainer_head(trainer, &head, err);
     if (status != PLUCK_OK)
@@ -60,25 +60,25 @@ pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path, 
     (void)snprintf(sum, sizeof sum, "%016" PRIx64, trainer->checksum);
     (void)snprintf(place, sizeof place, "%" PRIu32 " %zu", trainer->epoch, trainer->next_row);
     (void)snprintf(dim, sizeof dim, "%" PRIu32, trainer->data.dim);
-    const pl_safetensors_note notes[] = {
+    const plk_safetensors_note notes[] = {
         {"format", "pluck-head"}, {"kind", "hierarchical"},   {"dim", dim},
         {"sign", "right"},        {"train.options", options}, {"train.data", sum},
         {"train.place", place}};
     const uint64_t n = trainer->n_inner;
-    const pl_safetensors_tensor tensors[N_TENSORS] = {
+    const plk_safetensors_tensor tensors[N_TENSORS] = {
         tensor("bias", "F32", trainer->bias, n, 0),
         tensor("children", "I32", trainer->tree->children, n, 2),
         tensor("train.squares", "F32", trainer->squares, n, 0),
         tensor("nodes", "F32", head->rows.data, n, trainer->data.dim)};
-    status = pl_safetensors_write(path, notes, sizeof notes / sizeof *notes, tensors, N_TENSORS,
-                                  &trainer->allocator, err);
+    status = plk_safetensors_write(path, notes, sizeof notes / sizeof *notes, tensors, N_TENSORS,
+                                   &trainer->allocator, err);
     pluck_head_destroy(&head);
     return status;
 }
 
 typedef struct checkpoint {
-    pl_source source;
-    pl_safetensors_header header;
+    plk_source source;
+    plk_safetensors_header header;
     pluck_head *head;
     const uint8_t *squares;
     uint32_t epoch;
@@ -87,7 +87,7 @@ typedef struct checkpoint {
 
 static const char *note_of(const checkpoint *c, const char *key)
 {
-    return pl_safetensors_read_note(&c->header, key);
+    return plk_safetensors_read_note(&c->header, key);
 }
 
 /* The tensor of squares and the place; FORMAT if they are not there, or impossible. */
@@ -95,7 +95,7 @@ static pluck_status read_state(checkpoint *c, const pluck_trainer *trainer, pluc
 {
     const char *place = note_of(c, "train.place");
     for (size_t i = 0; i < c->header.n_entries; i++) {
-        const pl_safetensors_entry *entry = &c->header.entries[i];
+        const plk_safetensors_entry *entry = &c->header.entries[i];
         if (strcmp(entry->name, "train.squares") == 0 && strcmp(entry->dtype, "F32") == 0 &&
             entry->end - entry->begin == (uint64_t)trainer->n_inner * sizeof(float))
             c->squares =
@@ -107,9 +107,10 @@ static pluck_status read_state(checkpoint *c, const pluck_trainer *trainer, pluc
     if (!c->squares || !place || *middle != ' ' || *end != '\0' ||
         epoch > trainer->options.n_epochs || row >= trainer->data.n_rows ||
         (row > 0 && epoch == trainer->options.n_epochs))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: is no checkpoint of a training: expected train.squares and train.place",
-                       c->source.label);
+        return plk_fail(
+            err, PLUCK_ERR_FORMAT,
+            "%s: is no checkpoint of a training: expected train.squares and train.place",
+            c->source.label);
     c->epoch = (uint32_t)epoch;
     c->row = (size_t)row;
     return PLUCK_OK;
@@ -122,12 +123,12 @@ static pluck_status check_same(const checkpoint *c, const pluck_trainer *trainer
     (void)snprintf(sum, sizeof sum, "%016" PRIx64, trainer->checksum);
     const char *their_options = note_of(c, "train.options"), *their_sum = note_of(c, "train.data");
     if (!their_options || strcmp(their_options, options) != 0)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: is of a training with other options (%s; now %s)", c->source.label,
-                       their_options ? their_options : "none", options);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: is of a training with other options (%s; now %s)", c->source.label,
+                        their_options ? their_options : "none", options);
     if (!their_sum || strcmp(their_sum, sum) != 0)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: is of a training with other data",
-                       c->source.label);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: is of a training with other data",
+                        c->source.label);
     return PLUCK_OK;
 }
 
@@ -138,14 +139,14 @@ static pluck_status open_checkpoint(checkpoint *c, const pluck_trainer *trainer,
     pluck_status status = pluck_head_load(&c->head, path, &options, err);
     if (status)
         return status;
-    status = pl_source_open(&c->source, path, false, &trainer->allocator, err);
+    status = plk_source_open(&c->source, path, false, &trainer->allocator, err);
     if (status)
         return status;
     if (c->source.streamed)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "%s: a checkpoint is read from a file",
-                       c->source.label);
-    status = pl_safetensors_header_parse(&c->header, c->source.bytes, c->source.size_bytes,
-                                         c->source.label, &trainer->allocator, err);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: a checkpoint is read from a file",
+                        c->source.label);
+    status = plk_safetensors_header_parse(&c->header, c->source.bytes, c->source.size_bytes,
+                                          c->source.label, &trainer->allocator, err);
     if (status == PLUCK_OK)
         status = check_same(c, trainer, err);
     return status ? status : read_state(c, trainer, err);
@@ -154,23 +155,23 @@ static pluck_status open_checkpoint(checkpoint *c, const pluck_trainer *trainer,
 pluck_status pluck_trainer_resume(pluck_trainer *trainer, const char *path, pluck_error *err)
 {
     if (!trainer || !path)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_trainer_resume: trainer and path must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_trainer_resume: trainer and path must not be NULL");
     checkpoint c = {.source = {.fd = -1}};
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     pluck_status status = open_checkpoint(&c, trainer, path, err);
     if (status == PLUCK_OK)
-        status = pl_train_start_from_head(trainer, c.head, err);
+        status = plk_train_start_from_head(trainer, c.head, err);
     if (status == PLUCK_OK) {
         if (trainer->n_inner > 0)
             memcpy(trainer->squares, c.squares, trainer->n_inner * sizeof *trainer->squares);
         trainer->epoch = c.epoch;
         trainer->next_row = c.row;
-        pl_trainer_shuffle(trainer);
+        plk_trainer_shuffle(trainer);
     }
-    pl_fp_leave(fp);
-    pl_safetensors_header_free(&c.header, &trainer->allocator);
-    pl_source_close(&c.source);
+    plk_fp_leave(fp);
+    plk_safetensors_header_free(&c.header, &trainer->allocator);
+    plk_source_close(&c.source);
     pluck_head_destroy(&c.head);
     return status;
 }

@@ -1,8 +1,8 @@
 /*
  * pluck_trainer_save() and pluck_trainer_resume(); nothing here is for other files.
  */
-#ifndef PL_TRAIN_CHECKPOINT_H
-#define PL_TRAIN_CHECKPOINT_H
+#ifndef PLK_TRAIN_CHECKPOINT_H
+#define PLK_TRAIN_CHECKPOINT_H
 
 #include "heads/trainer.h"
 

@@ -19,46 +19,46 @@
 
 static const double FLOOR = 0x1p-12;
 
-static pluck_status push(const pluck_trainer *trainer, pl_visit_list *list, uint32_t node,
+static pluck_status push(const pluck_trainer *trainer, plk_visit_list *list, uint32_t node,
                          double target, double weight, pluck_error *err)
 {
     if (list->n == list->capacity) {
         const size_t larger = list->capacity ? 2 * list->capacity : 4096;
-        pl_visit *moved = pl_alloc(&trainer->allocator, larger, sizeof *moved);
+        plk_visit *moved = plk_alloc(&trainer->allocator, larger, sizeof *moved);
         if (!moved)
-            return pl_fail_nomem(err, larger * sizeof *moved);
+            return plk_fail_nomem(err, larger * sizeof *moved);
         if (list->n > 0)
             memcpy(moved, list->visits, list->n * sizeof *moved);
-        pl_free(&trainer->allocator, list->visits);
+        plk_free(&trainer->allocator, list->visits);
         list->visits = moved;
         list->capacity = larger;
     }
-    list->visits[list->n++] = (pl_visit){node, (float)target, (float)weight};
+    list->visits[list->n++] = (plk_visit){node, (float)target, (float)weight};
     return PLUCK_OK;
 }
 
-static pluck_status visit_path(const pluck_trainer *trainer, pl_visit_list *list, uint32_t token,
+static pluck_status visit_path(const pluck_trainer *trainer, plk_visit_list *list, uint32_t token,
                                pluck_error *err)
 {
     const pluck_tree *tree = trainer->tree;
-    const uint32_t root = pl_tree_root(tree);
+    const uint32_t root = plk_tree_root(tree);
     pluck_status status = PLUCK_OK;
     for (uint32_t node = token; status == PLUCK_OK && node != root;) {
         const uint32_t parent = trainer->parents[node];
-        const bool is_right = pl_tree_child(tree, parent, 1) == node;
+        const bool is_right = plk_tree_child(tree, parent, 1) == node;
         status = push(trainer, list, parent - tree->n_tokens, is_right ? 1.0 : 0.0, 1.0, err);
         node = parent;
     }
     return status;
 }
 
-static double mass_of(const pl_train_worker *w, uint32_t n_tokens, uint32_t node)
+static double mass_of(const plk_train_worker *w, uint32_t n_tokens, uint32_t node)
 {
     return node < n_tokens ? (double)w->probs[node] : w->masses[node - n_tokens];
 }
 
 /* The teacher's probabilities of all tokens and inner nodes. */
-static pluck_status ask_teacher(const pluck_trainer *trainer, pl_train_worker *w,
+static pluck_status ask_teacher(const pluck_trainer *trainer, plk_train_worker *w,
                                 const float *hidden, pluck_error *err)
 {
     const pluck_tree *tree = trainer->tree;
@@ -67,27 +67,27 @@ static pluck_status ask_teacher(const pluck_trainer *trainer, pl_train_worker *w
         status = pluck_softmax(w->probs, tree->n_tokens, 1.0f, w->probs, err);
     for (uint32_t i = 0; status == PLUCK_OK && i < trainer->n_inner; i++) {
         const uint32_t node = tree->n_tokens + i;
-        w->masses[i] = mass_of(w, tree->n_tokens, pl_tree_child(tree, node, 0)) +
-                       mass_of(w, tree->n_tokens, pl_tree_child(tree, node, 1));
+        w->masses[i] = mass_of(w, tree->n_tokens, plk_tree_child(tree, node, 0)) +
+                       mass_of(w, tree->n_tokens, plk_tree_child(tree, node, 1));
     }
     return status;
 }
 
-static pluck_status visit_masses(const pluck_trainer *trainer, pl_train_worker *w, double least,
+static pluck_status visit_masses(const pluck_trainer *trainer, plk_train_worker *w, double least,
                                  pluck_error *err)
 {
     const pluck_tree *tree = trainer->tree;
     size_t n = 0;
     pluck_status status = PLUCK_OK;
-    w->stack[n++] = pl_tree_root(tree);
+    w->stack[n++] = plk_tree_root(tree);
     while (status == PLUCK_OK && n > 0) {
         const uint32_t node = w->stack[--n];
         const double mass = w->masses[node - tree->n_tokens];
-        const uint32_t right = pl_tree_child(tree, node, 1);
+        const uint32_t right = plk_tree_child(tree, node, 1);
         status = push(trainer, &w->list, node - tree->n_tokens,
                       mass_of(w, tree->n_tokens, right) / mass, mass > FLOOR ? mass : FLOOR, err);
         for (unsigned side = 0; side < 2; side++) {
-            const uint32_t child = pl_tree_child(tree, node, side);
+            const uint32_t child = plk_tree_child(tree, node, side);
             if (child >= tree->n_tokens && w->masses[child - tree->n_tokens] > least)
                 w->stack[n++] = child;
         }
@@ -95,11 +95,11 @@ static pluck_status visit_masses(const pluck_trainer *trainer, pl_train_worker *
     return status;
 }
 
-pluck_status pl_train_visit_row(pluck_trainer *trainer, uint32_t worker, size_t place,
-                                pluck_error *err)
+pluck_status plk_train_visit_row(pluck_trainer *trainer, uint32_t worker, size_t place,
+                                 pluck_error *err)
 {
     const pluck_train_data *data = &trainer->data;
-    pl_train_worker *w = &trainer->workers[worker];
+    plk_train_worker *w = &trainer->workers[worker];
     const size_t row = trainer->order[trainer->first_row + place], first = w->list.n;
     pluck_status status = PLUCK_OK;
     if (trainer->n_inner > 0 && data->targets) {
@@ -112,9 +112,9 @@ pluck_status pl_train_visit_row(pluck_trainer *trainer, uint32_t worker, size_t 
         if (status == PLUCK_OK)
             status = visit_masses(trainer, w, FLOOR * pluck_pcg64_uniform(&rng), err);
         else
-            status = pl_fail(err, status, "training: row %zu: the teacher: %s", row, why.message);
+            status = plk_fail(err, status, "training: row %zu: the teacher: %s", row, why.message);
     }
     trainer->row_visits[place] =
-        (pl_row_visits){.worker = worker, .n = (uint32_t)(w->list.n - first), .first = first};
+        (plk_row_visits){.worker = worker, .n = (uint32_t)(w->list.n - first), .first = first};
     return status;
 }

@@ -17,7 +17,7 @@
 #include <math.h>
 #include <string.h>
 
-static void widen(const pluck_trainer *trainer, const pl_rows *rows, size_t row, float *to)
+static void widen(const pluck_trainer *trainer, const plk_rows *rows, size_t row, float *to)
 {
     const unsigned char *from = rows->data + row * rows->row_size_bytes;
     if (rows->dtype == PLUCK_F32)
@@ -28,16 +28,16 @@ static void widen(const pluck_trainer *trainer, const pl_rows *rows, size_t row,
         trainer->kernels->widen_bf16(from, rows->n_cols, to);
 }
 
-pluck_status pl_train_start_from_head(pluck_trainer *trainer, const pluck_head *head,
-                                      pluck_error *err)
+pluck_status plk_train_start_from_head(pluck_trainer *trainer, const pluck_head *head,
+                                       pluck_error *err)
 {
     const pluck_tree *tree = trainer->tree;
     const size_t n = 2 * (size_t)trainer->n_inner * sizeof *tree->children;
     if (!head->tree || head->dim != trainer->data.dim || head->n_vocab != tree->n_tokens ||
         memcmp(head->tree->children, tree->children, n) != 0)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "training: options.start is not a hierarchical head of the same tree and "
-                       "dim");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "training: options.start is not a hierarchical head of the same tree and "
+                        "dim");
     const float sign = head->sign == PLUCK_TREE_RIGHT ? 1.0f : -1.0f;
     const float factor = sign * (float)trainer->scale;
     for (size_t i = 0; i < trainer->n_inner; i++) {
@@ -54,15 +54,15 @@ pluck_status pl_train_start_from_head(pluck_trainer *trainer, const pluck_head *
 static pluck_status find_centre(const pluck_trainer *trainer, float *centre, pluck_error *err)
 {
     const pluck_train_data *data = &trainer->data;
-    double *sums = pl_alloc_zero(&trainer->allocator, data->dim, sizeof *sums);
+    double *sums = plk_alloc_zero(&trainer->allocator, data->dim, sizeof *sums);
     if (!sums)
-        return pl_fail_nomem(err, data->dim * sizeof *sums);
+        return plk_fail_nomem(err, data->dim * sizeof *sums);
     for (size_t r = 0; r < data->n_rows; r++)
         for (uint32_t j = 0; j < data->dim; j++)
             sums[j] += (double)data->hidden[r * data->dim + j];
     for (uint32_t j = 0; j < data->dim; j++)
         centre[j] = (float)(sums[j] / (double)data->n_rows);
-    pl_free(&trainer->allocator, sums);
+    plk_free(&trainer->allocator, sums);
     return PLUCK_OK;
 }
 
@@ -87,17 +87,17 @@ static const float *mean_of(const pluck_trainer *trainer, const tangent *t, uint
 static void set_nodes(pluck_trainer *trainer, tangent *t)
 {
     const pluck_tree *tree = trainer->tree;
-    const pl_rows *rows = &trainer->data.teacher->rows;
+    const plk_rows *rows = &trainer->data.teacher->rows;
     const float *bias = trainer->data.teacher->bias;
     const uint32_t dim = trainer->data.dim;
     for (uint32_t k = 0; k < tree->n_tokens; k++)
-        t->logs[k] = pl_rows_dot(rows, k, t->centre) + (bias ? (double)bias[k] : 0);
+        t->logs[k] = plk_rows_dot(rows, k, t->centre) + (bias ? (double)bias[k] : 0);
     for (uint32_t i = 0; i < trainer->n_inner; i++) {
         const uint32_t node = tree->n_tokens + i;
-        const uint32_t left = pl_tree_child(tree, node, 0), right = pl_tree_child(tree, node, 1);
+        const uint32_t left = plk_tree_child(tree, node, 0), right = plk_tree_child(tree, node, 1);
         const float *a = mean_of(trainer, t, left, 0), *b = mean_of(trainer, t, right, 1);
-        const double c0 = t->logs[left], c1 = t->logs[right], c = pl_log_add(c0, c1);
-        const float p0 = (float)pl_exp(c0 - c), p1 = (float)pl_exp(c1 - c);
+        const double c0 = t->logs[left], c1 = t->logs[right], c = plk_log_add(c0, c1);
+        const float p0 = (float)plk_exp(c0 - c), p1 = (float)plk_exp(c1 - c);
         float *u = trainer->nodes + (size_t)i * dim, *mean = t->means + (size_t)i * dim;
         for (uint32_t j = 0; j < dim; j++) {
             u[j] = (b[j] - a[j]) * (float)trainer->scale;
@@ -110,18 +110,18 @@ static void set_nodes(pluck_trainer *trainer, tangent *t)
     }
 }
 
-pluck_status pl_train_start_from_dense(pluck_trainer *trainer, pluck_error *err)
+pluck_status plk_train_start_from_dense(pluck_trainer *trainer, pluck_error *err)
 {
     const pluck_allocator *allocator = &trainer->allocator;
     const size_t dim = trainer->data.dim, n_inner = trainer->n_inner;
     tangent t = {
-        .centre = pl_alloc(allocator, 3 * dim, sizeof(float)),
-        .logs = pl_alloc(allocator, 2 * n_inner + 1, sizeof *t.logs),
-        .means = pl_alloc(allocator, n_inner, dim * sizeof *t.means),
+        .centre = plk_alloc(allocator, 3 * dim, sizeof(float)),
+        .logs = plk_alloc(allocator, 2 * n_inner + 1, sizeof *t.logs),
+        .means = plk_alloc(allocator, n_inner, dim * sizeof *t.means),
     };
     pluck_status status = PLUCK_OK;
     if (!t.centre || !t.logs || !t.means) {
-        status = pl_fail_nomem(err, n_inner * dim * sizeof *t.means);
+        status = plk_fail_nomem(err, n_inner * dim * sizeof *t.means);
         goto cleanup;
     }
     t.children[0] = t.centre + dim;
@@ -130,8 +130,8 @@ pluck_status pl_train_start_from_dense(pluck_trainer *trainer, pluck_error *err)
     if (status == PLUCK_OK)
         set_nodes(trainer, &t);
 cleanup:
-    pl_free(allocator, t.centre);
-    pl_free(allocator, t.logs);
-    pl_free(allocator, t.means);
+    plk_free(allocator, t.centre);
+    plk_free(allocator, t.logs);
+    plk_free(allocator, t.means);
     return status;
 }

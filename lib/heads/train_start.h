@@ -1,16 +1,16 @@
 /*
  * What the nodes of a trainer begin with.
  */
-#ifndef PL_TRAIN_START_H
-#define PL_TRAIN_START_H
+#ifndef PLK_TRAIN_START_H
+#define PLK_TRAIN_START_H
 
 #include "heads/trainer_impl.h"
 
 /* Of a hierarchical head of the same tree: INVALID if it is not. */
-pluck_status pl_train_start_from_head(pluck_trainer *trainer, const pluck_head *head,
-                                      pluck_error *err);
+pluck_status plk_train_start_from_head(pluck_trainer *trainer, const pluck_head *head,
+                                       pluck_error *err);
 
 /* The tangent of a dense teacher. */
-pluck_status pl_train_start_from_dense(pluck_trainer *trainer, pluck_error *err);
+pluck_status plk_train_start_from_dense(pluck_trainer *trainer, pluck_error *err);
 
 #endif

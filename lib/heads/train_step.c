@@ -27,63 +27,63 @@
 /* Added to the sum of squared gradients: a gradient below its root moves a node in proportion. */
 static const double SMALL_SQUARE = 1e-6;
 
-static bool open_worker(const pluck_trainer *trainer, pl_train_worker *w, pluck_status *status,
+static bool open_worker(const pluck_trainer *trainer, plk_train_worker *w, pluck_status *status,
                         pluck_error *err)
 {
     const pluck_allocator *allocator = &trainer->allocator;
     if (!trainer->data.teacher)
         return true;
-    w->probs = pl_alloc(allocator, trainer->tree->n_tokens, sizeof *w->probs);
-    w->masses = pl_alloc(allocator, trainer->n_inner, sizeof *w->masses);
-    w->stack = pl_alloc(allocator, trainer->n_inner, sizeof *w->stack);
+    w->probs = plk_alloc(allocator, trainer->tree->n_tokens, sizeof *w->probs);
+    w->masses = plk_alloc(allocator, trainer->n_inner, sizeof *w->masses);
+    w->stack = plk_alloc(allocator, trainer->n_inner, sizeof *w->stack);
     *status = pluck_head_query_create(&w->query, trainer->data.teacher, allocator, err);
     return w->probs && w->masses && w->stack;
 }
 
-pluck_status pl_train_step_open(pluck_trainer *trainer, pluck_error *err)
+pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err)
 {
     const pluck_allocator *allocator = &trainer->allocator;
     const size_t n_inner = trainer->n_inner, n_rows = trainer->rows_a_step;
     trainer->workers =
-        pl_alloc_zero(allocator, trainer->options.n_threads, sizeof *trainer->workers);
-    trainer->row_visits = pl_alloc(allocator, n_rows, sizeof *trainer->row_visits);
-    trainer->n_of_node = pl_alloc_zero(allocator, n_inner, sizeof *trainer->n_of_node);
-    trainer->touched = pl_alloc(allocator, n_inner, sizeof *trainer->touched);
-    trainer->ends = pl_alloc(allocator, n_inner, sizeof *trainer->ends);
-    trainer->losses = pl_alloc(allocator, n_inner, sizeof *trainer->losses);
+        plk_alloc_zero(allocator, trainer->options.n_threads, sizeof *trainer->workers);
+    trainer->row_visits = plk_alloc(allocator, n_rows, sizeof *trainer->row_visits);
+    trainer->n_of_node = plk_alloc_zero(allocator, n_inner, sizeof *trainer->n_of_node);
+    trainer->touched = plk_alloc(allocator, n_inner, sizeof *trainer->touched);
+    trainer->ends = plk_alloc(allocator, n_inner, sizeof *trainer->ends);
+    trainer->losses = plk_alloc(allocator, n_inner, sizeof *trainer->losses);
     bool fits = trainer->workers && trainer->row_visits && trainer->n_of_node && trainer->touched &&
                 trainer->ends && trainer->losses;
     pluck_status status =
-        pl_pool_create(&trainer->pool, trainer->options.n_threads, allocator, err);
+        plk_pool_create(&trainer->pool, trainer->options.n_threads, allocator, err);
     for (uint32_t i = 0; fits && status == PLUCK_OK && i < trainer->options.n_threads; i++)
         fits = open_worker(trainer, &trainer->workers[i], &status, err);
     if (status)
         return status;
-    return fits ? PLUCK_OK : pl_fail_nomem(err, n_inner * sizeof *trainer->losses);
+    return fits ? PLUCK_OK : plk_fail_nomem(err, n_inner * sizeof *trainer->losses);
 }
 
-void pl_train_step_free(pluck_trainer *trainer)
+void plk_train_step_free(pluck_trainer *trainer)
 {
     const pluck_allocator *allocator = &trainer->allocator;
-    pl_pool_destroy(&trainer->pool);
+    plk_pool_destroy(&trainer->pool);
     for (uint32_t i = 0; trainer->workers && i < trainer->options.n_threads; i++) {
-        pl_train_worker *w = &trainer->workers[i];
-        pl_free(allocator, w->list.visits);
+        plk_train_worker *w = &trainer->workers[i];
+        plk_free(allocator, w->list.visits);
         pluck_head_query_destroy(&w->query);
-        pl_free(allocator, w->probs);
-        pl_free(allocator, w->masses);
-        pl_free(allocator, w->stack);
+        plk_free(allocator, w->probs);
+        plk_free(allocator, w->masses);
+        plk_free(allocator, w->stack);
     }
-    pl_free(allocator, trainer->workers);
-    pl_free(allocator, trainer->row_visits);
-    pl_free(allocator, trainer->n_of_node);
-    pl_free(allocator, trainer->touched);
-    pl_free(allocator, trainer->ends);
-    pl_free(allocator, trainer->losses);
-    pl_free(allocator, trainer->examples);
+    plk_free(allocator, trainer->workers);
+    plk_free(allocator, trainer->row_visits);
+    plk_free(allocator, trainer->n_of_node);
+    plk_free(allocator, trainer->touched);
+    plk_free(allocator, trainer->ends);
+    plk_free(allocator, trainer->losses);
+    plk_free(allocator, trainer->examples);
 }
 
-double pl_train_square(const pluck_train_data *data, size_t row)
+double plk_train_square(const pluck_train_data *data, size_t row)
 {
     const float *h = data->hidden + row * data->dim;
     double sum = 0;
@@ -96,15 +96,15 @@ static pluck_status visit_one(void *context, uint32_t worker, size_t item, pluck
 {
     pluck_trainer *trainer = context;
     const size_t row = trainer->order[trainer->first_row + item];
-    const pluck_status status = pl_train_visit_row(trainer, worker, item, err);
-    trainer->row_visits[item].square = pl_train_square(&trainer->data, row) / trainer->spread;
+    const pluck_status status = plk_train_visit_row(trainer, worker, item, err);
+    trainer->row_visits[item].square = plk_train_square(&trainer->data, row) / trainer->spread;
     return status;
 }
 
 /* NULL if there are none: the list of a tree with one token has never been allocated. */
-static const pl_visit *visits_of(const pluck_trainer *trainer, size_t place)
+static const plk_visit *visits_of(const pluck_trainer *trainer, size_t place)
 {
-    const pl_row_visits *row = &trainer->row_visits[place];
+    const plk_row_visits *row = &trainer->row_visits[place];
     return row->n > 0 ? trainer->workers[row->worker].list.visits + row->first : NULL;
 }
 
@@ -114,7 +114,7 @@ static size_t count(pluck_trainer *trainer, size_t n_rows)
     size_t n = 0;
     trainer->n_touched = 0;
     for (size_t r = 0; r < n_rows; r++) {
-        const pl_visit *visits = visits_of(trainer, r);
+        const plk_visit *visits = visits_of(trainer, r);
         for (uint32_t i = trainer->row_visits[r].n; i-- > 0;)
             if (trainer->n_of_node[visits[i].node]++ == 0)
                 trainer->touched[trainer->n_touched++] = visits[i].node;
@@ -128,13 +128,13 @@ static pluck_status gather(pluck_trainer *trainer, size_t n_rows, pluck_error *e
 {
     const size_t n = count(trainer, n_rows);
     if (n > UINT32_MAX)
-        return pl_fail(err, PLUCK_ERR_NOMEM, "training: %zu examples in one step", n);
+        return plk_fail(err, PLUCK_ERR_NOMEM, "training: %zu examples in one step", n);
     if (n > trainer->examples_capacity) {
-        pl_free(&trainer->allocator, trainer->examples);
+        plk_free(&trainer->allocator, trainer->examples);
         trainer->examples_capacity = 0;
-        trainer->examples = pl_alloc(&trainer->allocator, n + n / 4, sizeof *trainer->examples);
+        trainer->examples = plk_alloc(&trainer->allocator, n + n / 4, sizeof *trainer->examples);
         if (!trainer->examples)
-            return pl_fail_nomem(err, n * sizeof *trainer->examples);
+            return plk_fail_nomem(err, n * sizeof *trainer->examples);
         trainer->examples_capacity = n + n / 4;
     }
     size_t at = 0;
@@ -146,10 +146,10 @@ static pluck_status gather(pluck_trainer *trainer, size_t n_rows, pluck_error *e
         trainer->ends[i] = at;
     }
     for (size_t r = 0; r < n_rows; r++) {
-        const pl_visit *visits = visits_of(trainer, r);
+        const plk_visit *visits = visits_of(trainer, r);
         for (uint32_t i = 0; i < trainer->row_visits[r].n; i++)
             trainer->examples[trainer->n_of_node[visits[i].node]++] =
-                (pl_example){(uint32_t)r, visits[i].target, visits[i].weight};
+                (plk_example){(uint32_t)r, visits[i].target, visits[i].weight};
     }
     for (size_t i = 0; i < trainer->n_touched; i++)
         trainer->n_of_node[trainer->touched[i]] = 0;
@@ -175,20 +175,20 @@ static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluc
     const double factor = trainer->scale / trainer->spread;
     double bias = (double)trainer->bias[node], squares = (double)trainer->squares[node], loss = 0;
     for (size_t i = item > 0 ? trainer->ends[item - 1] : 0; i < trainer->ends[item]; i++) {
-        const pl_example example = trainer->examples[i];
+        const plk_example example = trainer->examples[i];
         const float *h =
             data->hidden + trainer->order[trainer->first_row + example.row] * (size_t)data->dim;
         const double target = (double)example.target, weight = (double)example.weight;
         const double logit = trainer->kernels->dot_f32(h, u, data->dim) / trainer->scale + bias;
         const double square = trainer->row_visits[example.row].square;
         if (!isfinite(logit))
-            return pl_fail(err, PLUCK_ERR_NAN,
-                           "training: the logit of inner node %" PRIu32
-                           " is not finite in row %" PRIu32,
-                           node, trainer->order[trainer->first_row + example.row]);
-        const pl_log_sigmoid right = pl_log_sigmoid_of(logit);
+            return plk_fail(err, PLUCK_ERR_NAN,
+                            "training: the logit of inner node %" PRIu32
+                            " is not finite in row %" PRIu32,
+                            node, trainer->order[trainer->first_row + example.row]);
+        const plk_log_sigmoid right = plk_log_sigmoid_of(logit);
         loss -= weight * (target * right.positive + (1 - target) * right.negative);
-        const double gradient = weight * (pl_sigmoid(logit) - target);
+        const double gradient = weight * (plk_sigmoid(logit) - target);
         squares += gradient * gradient * (square + (options->without_bias ? 0 : 1));
         const double rate = (trainer->first_rate - trainer->rate_a_row * example.row) /
                             sqrt(squares + SMALL_SQUARE);
@@ -202,19 +202,19 @@ static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluc
     return PLUCK_OK;
 }
 
-pluck_status pl_train_step_run(pluck_trainer *trainer, size_t n_rows, pluck_error *err)
+pluck_status plk_train_step_run(pluck_trainer *trainer, size_t n_rows, pluck_error *err)
 {
     const uint32_t n_threads = trainer->options.n_threads;
-    const pl_parallel parallel = pl_pool_parallel(trainer->pool);
+    const plk_parallel parallel = plk_pool_parallel(trainer->pool);
     for (uint32_t i = 0; i < n_threads; i++)
         trainer->workers[i].list.n = 0;
     pluck_status status =
-        pl_parallel_run(&parallel, n_threads, n_rows, visit_one, trainer, NULL, err);
+        plk_parallel_run(&parallel, n_threads, n_rows, visit_one, trainer, NULL, err);
     if (status == PLUCK_OK)
         status = gather(trainer, n_rows, err);
     if (status == PLUCK_OK)
-        status = pl_parallel_run(&parallel, n_threads, trainer->n_touched, learn_node, trainer,
-                                 NULL, err);
+        status = plk_parallel_run(&parallel, n_threads, trainer->n_touched, learn_node, trainer,
+                                  NULL, err);
     if (status)
         return status;
     double loss = 0;

@@ -33,26 +33,26 @@ static pluck_status check_data(const pluck_tree *tree, const pluck_train_data *d
                                pluck_error *err)
 {
     if (!data->hidden || data->n_rows < 1 || data->n_rows > UINT32_MAX || data->dim < 1)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "training: hidden must not be NULL, n_rows and dim be at least 1");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "training: hidden must not be NULL, n_rows and dim be at least 1");
     if (!data->targets == !data->teacher)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "training: give either targets or a teacher, and not both");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "training: give either targets or a teacher, and not both");
     for (size_t r = 0; data->targets && r < data->n_rows; r++)
         if (data->targets[r] < 0 || (uint32_t)data->targets[r] >= tree->n_tokens)
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "training: targets[%zu] = %" PRId32 " is outside [0, %" PRIu32 "]", r,
-                           data->targets[r], tree->n_tokens - 1);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "training: targets[%zu] = %" PRId32 " is outside [0, %" PRIu32 "]", r,
+                            data->targets[r], tree->n_tokens - 1);
     if (data->teacher &&
         (data->teacher->n_vocab != tree->n_tokens || data->teacher->dim != data->dim))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "training: the teacher has %" PRIu32 " tokens and dim %" PRIu32
-                       ", expected %" PRIu32 " and %" PRIu32,
-                       data->teacher->n_vocab, data->teacher->dim, tree->n_tokens, data->dim);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "training: the teacher has %" PRIu32 " tokens and dim %" PRIu32
+                        ", expected %" PRIu32 " and %" PRIu32,
+                        data->teacher->n_vocab, data->teacher->dim, tree->n_tokens, data->dim);
     for (size_t i = 0; i < data->n_rows * data->dim; i++)
         if (!isfinite(data->hidden[i]))
-            return pl_fail(err, PLUCK_ERR_NAN, "training: hidden[%zu][%zu] is not finite",
-                           i / data->dim, i % data->dim);
+            return plk_fail(err, PLUCK_ERR_NAN, "training: hidden[%zu][%zu] is not finite",
+                            i / data->dim, i % data->dim);
     return PLUCK_OK;
 }
 
@@ -62,12 +62,12 @@ static pluck_status check_options(pluck_train_options *options, pluck_error *err
     options->n_threads = options->n_threads ? options->n_threads : 1;
     if (!(options->learning_rate >= 0 && options->learning_rate <= 1e6) ||
         !(options->l2 >= 0 && options->l2 <= 1e6))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "training: learning_rate = %g and l2 = %g must be in [0, 1e6]",
-                       options->learning_rate, options->l2);
-    if (options->n_threads > PL_MAX_THREADS)
-        return pl_fail(err, PLUCK_ERR_INVALID, "training: n_threads = %" PRIu32 " is above %d",
-                       options->n_threads, PL_MAX_THREADS);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "training: learning_rate = %g and l2 = %g must be in [0, 1e6]",
+                        options->learning_rate, options->l2);
+    if (options->n_threads > PLK_MAX_THREADS)
+        return plk_fail(err, PLUCK_ERR_INVALID, "training: n_threads = %" PRIu32 " is above %d",
+                        options->n_threads, PLK_MAX_THREADS);
     if (!(options->learning_rate > 0))
         options->learning_rate = DEFAULT_RATE;
     return PLUCK_OK;
@@ -94,7 +94,7 @@ static pluck_status sum_data(pluck_trainer *trainer, pluck_error *err)
     if (data->targets) {
         sum = checksum(sum, data->targets, data->n_rows);
     } else {
-        const pl_train_worker *w = &trainer->workers[0];
+        const plk_train_worker *w = &trainer->workers[0];
         status = pluck_head_logprobs(w->query, data->hidden, w->probs, err);
         if (status == PLUCK_OK)
             sum = checksum(sum, w->probs, trainer->tree->n_tokens);
@@ -108,7 +108,7 @@ static void measure(pluck_trainer *trainer)
 {
     double sum = 0;
     for (size_t r = 0; r < trainer->data.n_rows; r++)
-        sum += pl_train_square(&trainer->data, r);
+        sum += plk_train_square(&trainer->data, r);
     trainer->spread = sum > 0 ? sum / (double)trainer->data.n_rows / USUAL_SQUARE : 1;
     /* With 2^(e - 1) <= spread < 2^e the power of two nearest to its root, by ratio, is 2^(e / 2),
      * rounded down. */
@@ -124,19 +124,19 @@ static pluck_status allocate(pluck_trainer *trainer, pluck_error *err)
 {
     const pluck_allocator *allocator = &trainer->allocator;
     const size_t n_inner = trainer->n_inner, dim = trainer->data.dim;
-    trainer->nodes = pl_alloc_zero(allocator, n_inner, dim * sizeof *trainer->nodes);
-    trainer->bias = pl_alloc_zero(allocator, n_inner, sizeof *trainer->bias);
-    trainer->squares = pl_alloc_zero(allocator, n_inner, sizeof *trainer->squares);
-    trainer->order = pl_alloc(allocator, trainer->data.n_rows, sizeof *trainer->order);
+    trainer->nodes = plk_alloc_zero(allocator, n_inner, dim * sizeof *trainer->nodes);
+    trainer->bias = plk_alloc_zero(allocator, n_inner, sizeof *trainer->bias);
+    trainer->squares = plk_alloc_zero(allocator, n_inner, sizeof *trainer->squares);
+    trainer->order = plk_alloc(allocator, trainer->data.n_rows, sizeof *trainer->order);
     if (!trainer->nodes || !trainer->bias || !trainer->squares || !trainer->order)
-        return pl_fail_nomem(err, n_inner * dim * sizeof *trainer->nodes);
+        return plk_fail_nomem(err, n_inner * dim * sizeof *trainer->nodes);
     if (!trainer->data.targets)
         return PLUCK_OK;
     trainer->parents =
-        pl_alloc(allocator, 2 * (size_t)trainer->tree->n_tokens - 1, sizeof *trainer->parents);
+        plk_alloc(allocator, 2 * (size_t)trainer->tree->n_tokens - 1, sizeof *trainer->parents);
     if (!trainer->parents)
-        return pl_fail_nomem(err, 2 * (size_t)trainer->tree->n_tokens * sizeof *trainer->parents);
-    pl_tree_parents(trainer->tree, trainer->parents);
+        return plk_fail_nomem(err, 2 * (size_t)trainer->tree->n_tokens * sizeof *trainer->parents);
+    plk_tree_parents(trainer->tree, trainer->parents);
     return PLUCK_OK;
 }
 
@@ -144,25 +144,25 @@ static pluck_status start(pluck_trainer *trainer, pluck_error *err)
 {
     const pluck_head *teacher = trainer->data.teacher;
     if (trainer->options.start)
-        return pl_train_start_from_head(trainer, trainer->options.start, err);
+        return plk_train_start_from_head(trainer, trainer->options.start, err);
     if (teacher && teacher->ops->kind == PLUCK_HEAD_DENSE)
-        return pl_train_start_from_dense(trainer, err);
+        return plk_train_start_from_dense(trainer, err);
     return PLUCK_OK;
 }
 
 static pluck_status prepare(pluck_trainer *trainer, const pluck_tree *tree, pluck_error *err)
 {
-    pluck_status status = pl_tree_copy(&trainer->tree, tree, &trainer->allocator, err);
+    pluck_status status = plk_tree_copy(&trainer->tree, tree, &trainer->allocator, err);
     if (status == PLUCK_OK)
         status = allocate(trainer, err);
     if (status == PLUCK_OK)
-        status = pl_train_step_open(trainer, err);
+        status = plk_train_step_open(trainer, err);
     if (status == PLUCK_OK)
         status = sum_data(trainer, err);
     if (status == PLUCK_OK)
         status = start(trainer, err);
     if (status == PLUCK_OK)
-        pl_trainer_shuffle(trainer);
+        plk_trainer_shuffle(trainer);
     trainer->options.start = NULL;
     return status;
 }
@@ -172,8 +172,8 @@ pluck_status pluck_trainer_create(pluck_trainer **out, const pluck_tree *tree,
                                   pluck_error *err)
 {
     if (!out || !tree || !data)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_trainer_create: out, tree and data must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_trainer_create: out, tree and data must not be NULL");
     *out = NULL;
     pluck_train_options checked = options ? *options : (pluck_train_options){.n_epochs = 0};
     pluck_status status = check_options(&checked, err);
@@ -181,22 +181,22 @@ pluck_status pluck_trainer_create(pluck_trainer **out, const pluck_tree *tree,
         status = check_data(tree, data, err);
     if (status)
         return status;
-    const pluck_allocator memory = pl_allocator_or_default(checked.allocator);
-    pluck_trainer *trainer = pl_alloc_zero(&memory, 1, sizeof *trainer);
+    const pluck_allocator memory = plk_allocator_or_default(checked.allocator);
+    pluck_trainer *trainer = plk_alloc_zero(&memory, 1, sizeof *trainer);
     if (!trainer)
-        return pl_fail_nomem(err, sizeof *trainer);
+        return plk_fail_nomem(err, sizeof *trainer);
     trainer->allocator = memory;
     trainer->data = *data;
     trainer->options = checked;
-    trainer->kernels = pl_kernels_get(PLUCK_ISA_BEST);
+    trainer->kernels = plk_kernels_get(PLUCK_ISA_BEST);
     trainer->n_inner = tree->n_tokens - 1;
     trainer->rows_a_step = data->targets ? ROWS_A_STEP : TEACHER_ROWS_A_STEP;
     if (trainer->rows_a_step > data->n_rows)
         trainer->rows_a_step = data->n_rows;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     measure(trainer);
     status = prepare(trainer, tree, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     if (status)
         pluck_trainer_destroy(&trainer);
     *out = trainer;
@@ -209,19 +209,19 @@ void pluck_trainer_destroy(pluck_trainer **trainer)
         return;
     pluck_trainer *t = *trainer;
     const pluck_allocator allocator = t->allocator;
-    pl_train_step_free(t);
-    pl_free(&allocator, t->nodes);
-    pl_free(&allocator, t->bias);
-    pl_free(&allocator, t->squares);
-    pl_free(&allocator, t->order);
-    pl_free(&allocator, t->parents);
+    plk_train_step_free(t);
+    plk_free(&allocator, t->nodes);
+    plk_free(&allocator, t->bias);
+    plk_free(&allocator, t->squares);
+    plk_free(&allocator, t->order);
+    plk_free(&allocator, t->parents);
     pluck_tree_destroy(&t->tree);
-    pl_free(&allocator, t);
+    plk_free(&allocator, t);
     *trainer = NULL;
 }
 
 /* R. A. Fisher and F. Yates, as in R. Durstenfeld, "Algorithm 235", CACM 7, 1964. */
-void pl_trainer_shuffle(pluck_trainer *trainer)
+void plk_trainer_shuffle(pluck_trainer *trainer)
 {
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, trainer->options.seed, ORDER_STREAM, trainer->epoch);
@@ -255,24 +255,24 @@ pluck_status pluck_trainer_step(pluck_trainer *trainer, pluck_train_progress *pr
                                 pluck_error *err)
 {
     if (!trainer)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_trainer_step: trainer must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_trainer_step: trainer must not be NULL");
     pluck_status status = PLUCK_OK;
     if (trainer->epoch < trainer->options.n_epochs) {
         const size_t left = trainer->data.n_rows - trainer->next_row;
         const size_t n_rows = left < trainer->rows_a_step ? left : trainer->rows_a_step;
         const pluck_train_progress now = pluck_trainer_progress(trainer);
-        const pl_fp_state fp = pl_fp_enter();
+        const plk_fp_state fp = plk_fp_enter();
         trainer->first_row = trainer->next_row;
         trainer->rate_a_row = trainer->options.learning_rate / (double)now.n_rows;
         trainer->first_rate = trainer->rate_a_row * (double)(now.n_rows - now.n_rows_done);
-        status = pl_train_step_run(trainer, n_rows, err);
+        status = plk_train_step_run(trainer, n_rows, err);
         trainer->next_row += n_rows;
         if (trainer->next_row == trainer->data.n_rows) {
             trainer->next_row = 0;
             trainer->epoch++;
-            pl_trainer_shuffle(trainer);
+            plk_trainer_shuffle(trainer);
         }
-        pl_fp_leave(fp);
+        plk_fp_leave(fp);
     }
     if (status == PLUCK_OK && progress)
         *progress = pluck_trainer_progress(trainer);
@@ -282,8 +282,8 @@ pluck_status pluck_trainer_step(pluck_trainer *trainer, pluck_train_progress *pr
 pluck_status pluck_trainer_head(const pluck_trainer *trainer, pluck_head **out, pluck_error *err)
 {
     if (!trainer || !out)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_trainer_head: trainer and out must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_trainer_head: trainer and out must not be NULL");
     const pluck_matrix nodes = {trainer->nodes, PLUCK_F32, trainer->n_inner, trainer->data.dim};
     const pluck_head_options options = {.copy = true, .allocator = &trainer->allocator};
     const pluck_status status = pluck_head_create_hierarchical(
@@ -300,7 +300,7 @@ pluck_status pluck_trainer_head(const pluck_trainer *trainer, pluck_head **out, 
     if (fits)
         return PLUCK_OK;
     pluck_head_destroy(out);
-    return pl_fail(err, PLUCK_ERR_NAN,
-                   "training: a weight is too large for a float; scale the hidden states up by %g",
-                   1 / trainer->scale);
+    return plk_fail(err, PLUCK_ERR_NAN,
+                    "training: a weight is too large for a float; scale the hidden states up by %g",
+                    1 / trainer->scale);
 }

@@ -1,8 +1,8 @@
 /*
  * What a trainer is made of.
  */
-#ifndef PL_TRAINER_IMPL_H
-#define PL_TRAINER_IMPL_H
+#ifndef PLK_TRAINER_IMPL_H
+#define PLK_TRAINER_IMPL_H
 
 #include <pluck/train.h>
 
@@ -11,45 +11,45 @@
 #include "thread/pool.h"
 
 /* A row's example for a node: the target of its sigmoid, and how much it counts. */
-typedef struct pl_visit {
+typedef struct plk_visit {
     uint32_t node; /* inner node n_tokens + node */
     float target, weight;
-} pl_visit;
+} plk_visit;
 
 /* Examples that grow, of the rows that one thread was given. */
-typedef struct pl_visit_list {
-    pl_visit *visits;
+typedef struct plk_visit_list {
+    plk_visit *visits;
     size_t n, capacity;
-} pl_visit_list;
+} plk_visit_list;
 
 /* Where the examples of a row of the step are. */
-typedef struct pl_row_visits {
+typedef struct plk_row_visits {
     uint32_t worker, n;
     size_t first;
     double square; /* of the length of its hidden state, divided by spread */
-} pl_row_visits;
+} plk_row_visits;
 
 /* An example of a node, in the order of the rows: row is its place in the step. */
-typedef struct pl_example {
+typedef struct plk_example {
     uint32_t row;
     float target, weight;
-} pl_example;
+} plk_example;
 
 /* The scratch memory of one thread. */
-typedef struct pl_train_worker {
-    pl_visit_list list;
+typedef struct plk_train_worker {
+    plk_visit_list list;
     pluck_head_query *query; /* of the teacher */
     float *probs;            /* teacher: n_tokens */
     double *masses;          /* teacher: of the inner nodes */
     uint32_t *stack;         /* inner nodes */
-} pl_train_worker;
+} plk_train_worker;
 
 struct pluck_trainer {
     pluck_allocator allocator;
     pluck_tree *tree;
     pluck_train_data data;
     pluck_train_options options; /* defaults filled in; start is not kept */
-    const pl_kernels *kernels;
+    const plk_kernels *kernels;
     uint32_t n_inner;
     uint32_t *parents; /* of all nodes; for targets only */
 
@@ -73,15 +73,15 @@ struct pluck_trainer {
     double first_rate,
         rate_a_row; /* of the row that the step begins with; what each row takes away */
     size_t first_row;
-    pl_row_visits *row_visits;
-    pl_train_worker *workers;
-    pl_pool *pool;
+    plk_row_visits *row_visits;
+    plk_train_worker *workers;
+    plk_pool *pool;
     uint32_t *n_of_node; /* [n_inner], zero between steps */
     uint32_t *touched;   /* nodes with examples */
     size_t n_touched;
     size_t *ends; /* of their examples */
     double *losses;
-    pl_example *examples;
+    plk_example *examples;
     size_t examples_capacity;
 };
 

@@ -40,7 +40,7 @@ typedef struct range {
 } range;
 
 typedef struct clustering {
-    const pl_kernels *kernels;
+    const plk_kernels *kernels;
     const float *vectors;
     uint32_t n, dim;
     projected *items;
@@ -174,35 +174,35 @@ static pluck_status check_vectors(const float *vectors, uint32_t n, uint32_t dim
 {
     for (size_t i = 0; i < (size_t)n * dim; i++)
         if (!(fabsf(vectors[i]) <= LARGEST))
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "pluck_tree_from_vectors: value %zu of vector %zu is %g, expected a "
-                           "magnitude of at most 1e15",
-                           i % dim, i / dim, (double)vectors[i]);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "pluck_tree_from_vectors: value %zu of vector %zu is %g, expected a "
+                            "magnitude of at most 1e15",
+                            i % dim, i / dim, (double)vectors[i]);
     return PLUCK_OK;
 }
 
 static void free_scratch(clustering *c, const pluck_allocator *memory)
 {
-    pl_free(memory, c->items);
-    pl_free(memory, c->ranges);
-    pl_free(memory, c->sums);
-    pl_free(memory, c->direction);
-    pl_free(memory, c->centres[0]);
-    pl_free(memory, c->centres[1]);
+    plk_free(memory, c->items);
+    plk_free(memory, c->ranges);
+    plk_free(memory, c->sums);
+    plk_free(memory, c->direction);
+    plk_free(memory, c->centres[0]);
+    plk_free(memory, c->centres[1]);
 }
 
 static pluck_status alloc_scratch(clustering *c, const pluck_allocator *memory, pluck_error *err)
 {
-    c->items = pl_alloc(memory, c->n, sizeof *c->items);
-    c->ranges = pl_alloc(memory, c->n, sizeof *c->ranges);
-    c->sums = pl_alloc(memory, 2 * (size_t)c->dim, sizeof *c->sums);
-    c->direction = pl_alloc(memory, c->dim, sizeof(float));
-    c->centres[0] = pl_alloc(memory, c->dim, sizeof(float));
-    c->centres[1] = pl_alloc(memory, c->dim, sizeof(float));
+    c->items = plk_alloc(memory, c->n, sizeof *c->items);
+    c->ranges = plk_alloc(memory, c->n, sizeof *c->ranges);
+    c->sums = plk_alloc(memory, 2 * (size_t)c->dim, sizeof *c->sums);
+    c->direction = plk_alloc(memory, c->dim, sizeof(float));
+    c->centres[0] = plk_alloc(memory, c->dim, sizeof(float));
+    c->centres[1] = plk_alloc(memory, c->dim, sizeof(float));
     if (c->items && c->ranges && c->sums && c->direction && c->centres[0] && c->centres[1])
         return PLUCK_OK;
     free_scratch(c, memory);
-    return pl_fail_nomem(err, c->n * sizeof *c->items);
+    return plk_fail_nomem(err, c->n * sizeof *c->items);
 }
 
 pluck_status pluck_tree_from_vectors(pluck_tree **out, const float *vectors, uint32_t n_tokens,
@@ -210,27 +210,27 @@ pluck_status pluck_tree_from_vectors(pluck_tree **out, const float *vectors, uin
                                      pluck_error *err)
 {
     if (!out || !vectors || dim == 0)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_tree_from_vectors: out and vectors must not be NULL, nor dim 0");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_tree_from_vectors: out and vectors must not be NULL, nor dim 0");
     *out = NULL;
-    pluck_status status = pl_tree_check_size("pluck_tree_from_vectors", n_tokens, err);
+    pluck_status status = plk_tree_check_size("pluck_tree_from_vectors", n_tokens, err);
     if (status == PLUCK_OK)
         status = check_vectors(vectors, n_tokens, dim, err);
     if (status)
         return status;
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
     clustering c = {
-        .kernels = pl_kernels_get(PLUCK_ISA_BEST), .vectors = vectors, .n = n_tokens, .dim = dim};
+        .kernels = plk_kernels_get(PLUCK_ISA_BEST), .vectors = vectors, .n = n_tokens, .dim = dim};
     status = alloc_scratch(&c, &memory, err);
     if (status)
         return status;
-    status = pl_tree_alloc(out, n_tokens, allocator, err);
+    status = plk_tree_alloc(out, n_tokens, allocator, err);
     if (status == PLUCK_OK) {
-        const pl_fp_state fp = pl_fp_enter();
+        const plk_fp_state fp = plk_fp_enter();
         for (uint32_t i = 0; i < n_tokens; i++)
             c.items[i] = (projected){0, i};
         build(&c, seed, (*out)->children);
-        pl_fp_leave(fp);
+        plk_fp_leave(fp);
     }
     free_scratch(&c, &memory);
     return status;

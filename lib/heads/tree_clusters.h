@@ -1,8 +1,8 @@
 /*
  * Trees from clustered vectors: pluck_tree_from_vectors() of head.h.
  */
-#ifndef PL_TREE_CLUSTERS_H
-#define PL_TREE_CLUSTERS_H
+#ifndef PLK_TREE_CLUSTERS_H
+#define PLK_TREE_CLUSTERS_H
 
 #include "heads/code_tree.h"
 

@@ -30,31 +30,31 @@ static pluck_status add_code(code_walk *walk, const uint8_t *bits, size_t length
     const uint32_t n_tokens = walk->tree->n_tokens;
     uint32_t at = 0;
     if (length == 0)
-        return pl_fail(
+        return plk_fail(
             err, PLUCK_ERR_INVALID,
             "codes: the one of token %" PRIu32 " is empty; only one token alone has that", token);
     for (size_t i = 0; i < length; i++) {
         const bool last = i + 1 == length;
         if (bits[i] > 1)
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "codes: bit %zu of token %" PRIu32 " is %u, expected 0 or 1", i, token,
-                           bits[i]);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "codes: bit %zu of token %" PRIu32 " is %u, expected 0 or 1", i, token,
+                            bits[i]);
         int32_t *child = slot(walk, at, bits[i]);
         if (last && *child == NO_CHILD) {
             *child = (int32_t)token;
         } else if (last || (*child != NO_CHILD && *child < (int32_t)n_tokens)) {
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "codes: the one of token %" PRIu32
-                           " and an earlier one begin alike: no code may be the beginning of "
-                           "another",
-                           token);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "codes: the one of token %" PRIu32
+                            " and an earlier one begin alike: no code may be the beginning of "
+                            "another",
+                            token);
         } else if (*child == NO_CHILD) {
             if (walk->n_made == n_tokens - 1)
-                return pl_fail(err, PLUCK_ERR_INVALID,
-                               "codes: up to token %" PRIu32
-                               " they leave ways that no token can end: together they must fill "
-                               "the tree",
-                               token);
+                return plk_fail(err, PLUCK_ERR_INVALID,
+                                "codes: up to token %" PRIu32
+                                " they leave ways that no token can end: together they must fill "
+                                "the tree",
+                                token);
             *child = (int32_t)(2 * n_tokens - 2 - walk->n_made);
             at = walk->n_made++;
         } else {
@@ -75,14 +75,14 @@ static pluck_status add_codes(code_walk *walk, const uint8_t *bits, const size_t
         walk->tree->children[i] = NO_CHILD;
     for (uint32_t t = 0; t < n_tokens; t++) {
         if (ends[t] < begin)
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "codes: ends[%" PRIu32 "] = %zu is below the one before, %zu", t,
-                           ends[t], begin);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "codes: ends[%" PRIu32 "] = %zu is below the one before, %zu", t,
+                            ends[t], begin);
         if (n_tokens == 1 && ends[0] == 0)
             return PLUCK_OK;
         if (n_tokens == 1)
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "codes: the one of a token alone must be empty, not %zu bits", ends[0]);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "codes: the one of a token alone must be empty, not %zu bits", ends[0]);
         const pluck_status status = add_code(walk, bits + begin, ends[t] - begin, t, err);
         if (status)
             return status;
@@ -96,14 +96,14 @@ pluck_status pluck_tree_from_codes(pluck_tree **out, const uint8_t *bits, const 
                                    pluck_error *err)
 {
     if (!out || !ends || (!bits && n_tokens > 1))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_tree_from_codes: out, bits and ends must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_tree_from_codes: out, bits and ends must not be NULL");
     *out = NULL;
-    pluck_status status = pl_tree_check_size("pluck_tree_from_codes", n_tokens, err);
+    pluck_status status = plk_tree_check_size("pluck_tree_from_codes", n_tokens, err);
     if (status)
         return status;
     code_walk walk = {.n_made = n_tokens > 1};
-    status = pl_tree_alloc(&walk.tree, n_tokens, allocator, err);
+    status = plk_tree_alloc(&walk.tree, n_tokens, allocator, err);
     if (status)
         return status;
     status = add_codes(&walk, bits, ends, err);

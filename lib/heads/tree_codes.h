@@ -2,8 +2,8 @@
  * A tree is made from codes by pluck_tree_from_codes(), which head.h declares; nothing internal is
  * shared.
  */
-#ifndef PL_TREE_CODES_H
-#define PL_TREE_CODES_H
+#ifndef PLK_TREE_CODES_H
+#define PLK_TREE_CODES_H
 
 #include "heads/code_tree.h"
 

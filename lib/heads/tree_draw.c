@@ -31,23 +31,23 @@
 #include <math.h>
 
 /* Temperature 1, no mask: every bound is exact from the start, and none is needed. */
-static pluck_status descend(pluck_head_query *query, const float *hidden, pl_sampling *sampling,
+static pluck_status descend(pluck_head_query *query, const float *hidden, plk_sampling *sampling,
                             pluck_pcg64 *rng, pluck_error *err)
 {
     const pluck_tree *tree = query->head->tree;
-    uint32_t node = pl_tree_root(tree);
+    uint32_t node = plk_tree_root(tree);
     double logprob = 0;
     while (node >= tree->n_tokens) {
         double logit = 0;
-        const pluck_status status = pl_tree_logit(query, hidden, node, &logit, err);
+        const pluck_status status = plk_tree_logit(query, hidden, node, &logit, err);
         if (status)
             return status;
-        const bool right = pluck_pcg64_uniform(rng) < pl_sigmoid(logit);
+        const bool right = pluck_pcg64_uniform(rng) < plk_sigmoid(logit);
         if (sampling->with_logprobs) {
-            const pl_log_sigmoid side = pl_log_sigmoid_of(logit);
+            const plk_log_sigmoid side = plk_log_sigmoid_of(logit);
             logprob += right ? side.positive : side.negative;
         }
-        node = pl_tree_child(tree, node, right);
+        node = plk_tree_child(tree, node, right);
     }
     query->stats.n_trials = 1;
     sampling->tokens[0] = (pluck_scored_token){(pluck_token)node, logprob};
@@ -59,21 +59,21 @@ typedef struct bounded_tree {
     pluck_head_query *query;
     const float *hidden;
     double beta;
-    pl_tree_entry *entries;
+    plk_tree_entry *entries;
     uint32_t n;
 } bounded_tree;
 
 static void add_entry(bounded_tree *bounded, uint32_t node, double logprob)
 {
-    const uint32_t n_allowed = pl_tree_n_allowed(bounded->query, node);
+    const uint32_t n_allowed = plk_tree_n_allowed(bounded->query, node);
     double bound = -HUGE_VAL;
     if (n_allowed > 0 && logprob > -HUGE_VAL) {
         bound = bounded->beta * logprob;
         if (bounded->beta < 1 && n_allowed > 1)
-            bound += (1 - bounded->beta) * pl_log(n_allowed);
+            bound += (1 - bounded->beta) * plk_log(n_allowed);
     }
     bounded->entries[bounded->n++] =
-        (pl_tree_entry){.logprob = logprob, .bound = bound, .node = node};
+        (plk_tree_entry){.logprob = logprob, .bound = bound, .node = node};
 }
 
 static pluck_status evaluate(bounded_tree *bounded, uint32_t at, pluck_error *err)
@@ -81,14 +81,14 @@ static pluck_status evaluate(bounded_tree *bounded, uint32_t at, pluck_error *er
     const pluck_tree *tree = bounded->query->head->tree;
     const uint32_t node = bounded->entries[at].node;
     double logit = 0;
-    const pluck_status status = pl_tree_logit(bounded->query, bounded->hidden, node, &logit, err);
+    const pluck_status status = plk_tree_logit(bounded->query, bounded->hidden, node, &logit, err);
     if (status)
         return status;
-    const pl_log_sigmoid right = pl_log_sigmoid_of(logit);
+    const plk_log_sigmoid right = plk_log_sigmoid_of(logit);
     const double logprob = bounded->entries[at].logprob;
     bounded->entries[at].child = bounded->n;
-    add_entry(bounded, pl_tree_child(tree, node, 0), logprob + right.negative);
-    add_entry(bounded, pl_tree_child(tree, node, 1), logprob + right.positive);
+    add_entry(bounded, plk_tree_child(tree, node, 0), logprob + right.negative);
+    add_entry(bounded, plk_tree_child(tree, node, 1), logprob + right.positive);
     return PLUCK_OK;
 }
 
@@ -96,9 +96,9 @@ static pluck_status evaluate(bounded_tree *bounded, uint32_t at, pluck_error *er
 static void refine(bounded_tree *bounded, const uint32_t *path, uint32_t n_path)
 {
     while (n_path-- > 0) {
-        pl_tree_entry *entry = &bounded->entries[path[n_path]];
-        entry->bound = pl_log_add(bounded->entries[entry->child].bound,
-                                  bounded->entries[entry->child + 1].bound);
+        plk_tree_entry *entry = &bounded->entries[path[n_path]];
+        entry->bound = plk_log_add(bounded->entries[entry->child].bound,
+                                   bounded->entries[entry->child + 1].bound);
     }
 }
 
@@ -116,14 +116,14 @@ static pluck_status try_descent(bounded_tree *bounded, pluck_pcg64 *rng, uint32_
             if (status)
                 return status;
         }
-        const pl_tree_entry *entry = &bounded->entries[at];
-        const pl_tree_entry *left = &bounded->entries[entry->child], *right = left + 1;
+        const plk_tree_entry *entry = &bounded->entries[at];
+        const plk_tree_entry *left = &bounded->entries[entry->child], *right = left + 1;
         const double u = pluck_pcg64_uniform(rng);
-        const double p_right = pl_exp(right->bound - entry->bound);
+        const double p_right = plk_exp(right->bound - entry->bound);
         path[n_path++] = at;
         if (u < p_right) {
             at = entry->child + 1;
-        } else if (u < p_right + pl_exp(left->bound - entry->bound)) {
+        } else if (u < p_right + plk_exp(left->bound - entry->bound)) {
             at = entry->child;
         } else {
             *failed = true;
@@ -150,14 +150,14 @@ static void remove_leaf(bounded_tree *bounded, uint32_t leaf)
     refine(bounded, bounded->query->path, n_path);
 }
 
-pluck_status pl_tree_sample(pluck_head_query *query, const float *hidden, pl_sampling *sampling,
-                            pluck_pcg64 *rng, pluck_error *err)
+pluck_status plk_tree_sample(pluck_head_query *query, const float *hidden, plk_sampling *sampling,
+                             pluck_pcg64 *rng, pluck_error *err)
 {
     if (sampling->k == 1 && !query->masked && fabs(sampling->beta - 1) < 0x1p-52)
         return descend(query, hidden, sampling, rng, err);
     bounded_tree bounded = {
         .query = query, .hidden = hidden, .beta = sampling->beta, .entries = query->entries};
-    add_entry(&bounded, pl_tree_root(query->head->tree), 0.0);
+    add_entry(&bounded, plk_tree_root(query->head->tree), 0.0);
     uint32_t n = 0;
     while (n < sampling->k && bounded.entries[0].bound > -HUGE_VAL) {
         uint32_t leaf = 0;
@@ -167,13 +167,13 @@ pluck_status pl_tree_sample(pluck_head_query *query, const float *hidden, pl_sam
             return status;
         if (failed)
             continue;
-        const pl_tree_entry *entry = &bounded.entries[leaf];
+        const plk_tree_entry *entry = &bounded.entries[leaf];
         sampling->tokens[n++] = (pluck_scored_token){(pluck_token)entry->node, entry->logprob};
         if (n < sampling->k)
             remove_leaf(&bounded, leaf);
     }
     if (n == 0)
-        return pl_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
+        return plk_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
     sampling->n = n;
     return PLUCK_OK;
 }

@@ -16,8 +16,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-void pl_tree_huffman_merge(const int64_t *counts, const uint32_t *order, uint32_t n_tokens,
-                           int64_t *sums, int32_t *children)
+void plk_tree_huffman_merge(const int64_t *counts, const uint32_t *order, uint32_t n_tokens,
+                            int64_t *sums, int32_t *children)
 {
     uint32_t n_leaves = n_tokens; /* unmerged: the first n_leaves of the order */
     uint32_t oldest = 0;          /* inner node that is not merged */
@@ -60,14 +60,14 @@ static pluck_status check_counts(const int64_t *counts, uint32_t n_tokens, pluck
     int64_t total = 0;
     for (uint32_t t = 0; t < n_tokens; t++) {
         if (counts[t] < 0)
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "pluck_tree_huffman: counts[%" PRIu32 "] = %" PRId64 " is negative", t,
-                           counts[t]);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "pluck_tree_huffman: counts[%" PRIu32 "] = %" PRId64 " is negative", t,
+                            counts[t]);
         if (counts[t] > INT64_MAX - total)
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "pluck_tree_huffman: the sum of the counts exceeds 2^63 - 1 at token "
-                           "%" PRIu32,
-                           t);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "pluck_tree_huffman: the sum of the counts exceeds 2^63 - 1 at token "
+                            "%" PRIu32,
+                            t);
         total += counts[t];
     }
     return PLUCK_OK;
@@ -77,23 +77,23 @@ pluck_status pluck_tree_huffman(pluck_tree **out, const int64_t *counts, uint32_
                                 const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out || !counts)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_tree_huffman: out and counts must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_tree_huffman: out and counts must not be NULL");
     *out = NULL;
-    pluck_status status = pl_tree_check_size("pluck_tree_huffman", n_tokens, err);
+    pluck_status status = plk_tree_check_size("pluck_tree_huffman", n_tokens, err);
     if (status == PLUCK_OK)
         status = check_counts(counts, n_tokens, err);
     if (status)
         return status;
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
     pluck_tree *tree = NULL;
-    counted *sorted = pl_alloc(&memory, n_tokens, sizeof *sorted);
-    uint32_t *order = pl_alloc(&memory, n_tokens, sizeof *order);
-    int64_t *sums = pl_alloc(&memory, n_tokens, sizeof *sums);
+    counted *sorted = plk_alloc(&memory, n_tokens, sizeof *sorted);
+    uint32_t *order = plk_alloc(&memory, n_tokens, sizeof *order);
+    int64_t *sums = plk_alloc(&memory, n_tokens, sizeof *sums);
     if (!sorted || !order || !sums)
-        status = pl_fail_nomem(err, n_tokens * sizeof *sorted);
+        status = plk_fail_nomem(err, n_tokens * sizeof *sorted);
     else
-        status = pl_tree_alloc(&tree, n_tokens, allocator, err);
+        status = plk_tree_alloc(&tree, n_tokens, allocator, err);
     if (status)
         goto cleanup;
     for (uint32_t t = 0; t < n_tokens; t++)
@@ -101,11 +101,11 @@ pluck_status pluck_tree_huffman(pluck_tree **out, const int64_t *counts, uint32_
     qsort(sorted, n_tokens, sizeof *sorted, descending);
     for (uint32_t t = 0; t < n_tokens; t++)
         order[t] = sorted[t].token;
-    pl_tree_huffman_merge(counts, order, n_tokens, sums, tree->children);
+    plk_tree_huffman_merge(counts, order, n_tokens, sums, tree->children);
     *out = tree;
 cleanup:
-    pl_free(&memory, sorted);
-    pl_free(&memory, order);
-    pl_free(&memory, sums);
+    plk_free(&memory, sorted);
+    plk_free(&memory, order);
+    plk_free(&memory, sums);
     return status;
 }

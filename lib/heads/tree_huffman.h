@@ -2,8 +2,8 @@
  * The merging loop of Huffman's algorithm, for readers of files whose counts are in the order that
  * their trainer saw.
  */
-#ifndef PL_TREE_HUFFMAN_H
-#define PL_TREE_HUFFMAN_H
+#ifndef PLK_TREE_HUFFMAN_H
+#define PLK_TREE_HUFFMAN_H
 
 #include "heads/code_tree.h"
 
@@ -12,7 +12,7 @@
  * or not: order[i] is the token of the i-th, or NULL for i itself. sums: n_tokens - 1 numbers of
  * scratch. The sum of the counts is at most INT64_MAX.
  */
-void pl_tree_huffman_merge(const int64_t *counts, const uint32_t *order, uint32_t n_tokens,
-                           int64_t *sums, int32_t *children);
+void plk_tree_huffman_merge(const int64_t *counts, const uint32_t *order, uint32_t n_tokens,
+                            int64_t *sums, int32_t *children);
 
 #endif

@@ -16,35 +16,35 @@
 #include <inttypes.h>
 #include <math.h>
 
-pluck_status pl_tree_logit(pluck_head_query *query, const float *hidden, uint32_t node,
-                           double *logit, pluck_error *err)
+pluck_status plk_tree_logit(pluck_head_query *query, const float *hidden, uint32_t node,
+                            double *logit, pluck_error *err)
 {
     const pluck_head *head = query->head;
     const size_t row = node - head->n_vocab;
-    const double dot = pl_rows_dot(&head->rows, row, hidden);
+    const double dot = plk_rows_dot(&head->rows, row, hidden);
     const double value = head->bias ? dot + (double)head->bias[row] : dot;
     query->stats.n_dots++;
     if (isnan(value))
-        return pl_fail(err, PLUCK_ERR_NAN, "head: the logit of inner node %zu is NaN", row);
+        return plk_fail(err, PLUCK_ERR_NAN, "head: the logit of inner node %zu is NaN", row);
     *logit = head->sign == PLUCK_TREE_RIGHT ? value : -value;
     return PLUCK_OK;
 }
 
-uint32_t pl_tree_n_allowed(const pluck_head_query *query, uint32_t node)
+uint32_t plk_tree_n_allowed(const pluck_head_query *query, uint32_t node)
 {
     const uint32_t n_vocab = query->head->n_vocab;
     if (node < n_vocab)
-        return pl_query_allows(query, node);
+        return plk_query_allows(query, node);
     return (query->masked ? query->n_allowed : query->head->n_leaves)[node - n_vocab];
 }
 
 typedef struct node_heap {
-    pl_tree_entry *entries;
+    plk_tree_entry *entries;
     size_t n;
     uint32_t n_vocab;
 } node_heap;
 
-static bool before(const node_heap *heap, const pl_tree_entry *a, const pl_tree_entry *b)
+static bool before(const node_heap *heap, const plk_tree_entry *a, const plk_tree_entry *b)
 {
     if (a->logprob < b->logprob || a->logprob > b->logprob)
         return a->logprob > b->logprob;
@@ -55,7 +55,7 @@ static bool before(const node_heap *heap, const pl_tree_entry *a, const pl_tree_
 /* The heap never holds more than one entry a leaf, because its subtrees are disjoint. */
 static void push(node_heap *heap, uint32_t node, double logprob)
 {
-    const pl_tree_entry entry = {.logprob = logprob, .node = node};
+    const plk_tree_entry entry = {.logprob = logprob, .node = node};
     size_t i = heap->n++;
     while (i > 0 && before(heap, &entry, &heap->entries[(i - 1) / 2])) {
         heap->entries[i] = heap->entries[(i - 1) / 2];
@@ -64,10 +64,10 @@ static void push(node_heap *heap, uint32_t node, double logprob)
     heap->entries[i] = entry;
 }
 
-static pl_tree_entry pop(node_heap *heap)
+static plk_tree_entry pop(node_heap *heap)
 {
-    const pl_tree_entry top = heap->entries[0];
-    const pl_tree_entry last = heap->entries[--heap->n];
+    const plk_tree_entry top = heap->entries[0];
+    const plk_tree_entry last = heap->entries[--heap->n];
     size_t i = 0;
     for (size_t child = 1; child < heap->n; child = 2 * i + 1) {
         if (child + 1 < heap->n && before(heap, &heap->entries[child + 1], &heap->entries[child]))
@@ -83,57 +83,57 @@ static pl_tree_entry pop(node_heap *heap)
 
 static void push_child(pluck_head_query *query, node_heap *heap, uint32_t node, double logprob)
 {
-    if (logprob > -HUGE_VAL && pl_tree_n_allowed(query, node) > 0)
+    if (logprob > -HUGE_VAL && plk_tree_n_allowed(query, node) > 0)
         push(heap, node, logprob);
 }
 
 /* The next leaf in order; *found is false if there is none with log-probability >= least. */
 static pluck_status next_leaf(pluck_head_query *query, const float *hidden, node_heap *heap,
-                              double least, pl_tree_entry *leaf, bool *found, pluck_error *err)
+                              double least, plk_tree_entry *leaf, bool *found, pluck_error *err)
 {
     *found = false;
     while (heap->n > 0 && heap->entries[0].logprob >= least) {
-        const pl_tree_entry top = pop(heap);
+        const plk_tree_entry top = pop(heap);
         if (top.node < heap->n_vocab) {
             *leaf = top;
             *found = true;
             return PLUCK_OK;
         }
         double logit = 0;
-        const pluck_status status = pl_tree_logit(query, hidden, top.node, &logit, err);
+        const pluck_status status = plk_tree_logit(query, hidden, top.node, &logit, err);
         if (status)
             return status;
-        const pl_log_sigmoid right = pl_log_sigmoid_of(logit);
+        const plk_log_sigmoid right = plk_log_sigmoid_of(logit);
         const pluck_tree *tree = query->head->tree;
-        push_child(query, heap, pl_tree_child(tree, top.node, 0), top.logprob + right.negative);
-        push_child(query, heap, pl_tree_child(tree, top.node, 1), top.logprob + right.positive);
+        push_child(query, heap, plk_tree_child(tree, top.node, 0), top.logprob + right.negative);
+        push_child(query, heap, plk_tree_child(tree, top.node, 1), top.logprob + right.positive);
     }
     return PLUCK_OK;
 }
 
 /* The least log-probability that the rule still wants after the first leaf. */
-static double least_wanted(const pl_selection *selection, double first)
+static double least_wanted(const plk_selection *selection, double first)
 {
-    if (selection->rule != PL_SELECT_MIN_P)
+    if (selection->rule != PLK_SELECT_MIN_P)
         return -HUGE_VAL;
-    return selection->p > 0 ? first + pl_log(selection->p) : -HUGE_VAL;
+    return selection->p > 0 ? first + plk_log(selection->p) : -HUGE_VAL;
 }
 
-pluck_status pl_tree_select(pluck_head_query *query, const float *hidden, pl_selection *selection,
-                            pluck_error *err)
+pluck_status plk_tree_select(pluck_head_query *query, const float *hidden, plk_selection *selection,
+                             pluck_error *err)
 {
     double log_mass = 0;
-    if (selection->rule == PL_SELECT_TOP_P && selection->p < 1 && query->masked) {
+    if (selection->rule == PLK_SELECT_TOP_P && selection->p < 1 && query->masked) {
         const pluck_status status = query->head->ops->log_mass(query, hidden, &log_mass, err);
         if (status)
             return status;
     }
     node_heap heap = {.entries = query->entries, .n_vocab = query->head->n_vocab};
-    push(&heap, pl_tree_root(query->head->tree), 0.0);
+    push(&heap, plk_tree_root(query->head->tree), 0.0);
     double mass = 0, least = -HUGE_VAL;
     uint32_t n = 0;
     for (;;) {
-        pl_tree_entry leaf = {0};
+        plk_tree_entry leaf = {0};
         bool found = false;
         const pluck_status status = next_leaf(query, hidden, &heap, least, &leaf, &found, err);
         if (status)
@@ -145,14 +145,14 @@ pluck_status pl_tree_select(pluck_head_query *query, const float *hidden, pl_sel
         if (n < selection->capacity)
             selection->tokens[n] = (pluck_scored_token){(pluck_token)leaf.node, leaf.logprob};
         n++;
-        mass += pl_exp(leaf.logprob - log_mass);
-        if (selection->rule == PL_SELECT_TOP_K && n == selection->k)
+        mass += plk_exp(leaf.logprob - log_mass);
+        if (selection->rule == PLK_SELECT_TOP_K && n == selection->k)
             break;
-        if (selection->rule == PL_SELECT_TOP_P && selection->p < 1 && mass >= selection->p)
+        if (selection->rule == PLK_SELECT_TOP_P && selection->p < 1 && mass >= selection->p)
             break;
     }
     if (n == 0)
-        return pl_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
+        return plk_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
     selection->n = n;
     return PLUCK_OK;
 }

@@ -1,22 +1,22 @@
 /*
  * Best-first search in a code tree, and the evaluation of a node that all walks share.
  */
-#ifndef PL_TREE_SEARCH_H
-#define PL_TREE_SEARCH_H
+#ifndef PLK_TREE_SEARCH_H
+#define PLK_TREE_SEARCH_H
 
 #include "heads/head_impl.h"
 #include "heads/log_sigmoid.h"
 
 /* u . h + b of an inner node, turned so that its sigmoid is the probability of the right child.
  * Counts the dot product. PLUCK_ERR_NAN if it is NaN. */
-pluck_status pl_tree_logit(pluck_head_query *query, const float *hidden, uint32_t node,
-                           double *logit, pluck_error *err);
+pluck_status plk_tree_logit(pluck_head_query *query, const float *hidden, uint32_t node,
+                            double *logit, pluck_error *err);
 
 /* Allowed leaves at or below a node. */
-uint32_t pl_tree_n_allowed(const pluck_head_query *query, uint32_t node);
+uint32_t plk_tree_n_allowed(const pluck_head_query *query, uint32_t node);
 
-/* pl_head_ops.select */
-pluck_status pl_tree_select(pluck_head_query *query, const float *hidden, pl_selection *selection,
-                            pluck_error *err);
+/* plk_head_ops.select */
+pluck_status plk_tree_select(pluck_head_query *query, const float *hidden, plk_selection *selection,
+                             pluck_error *err);
 
 #endif

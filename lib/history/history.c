@@ -19,25 +19,25 @@ static size_t round_up_to_power(size_t n)
     return power;
 }
 
-static size_t slot(const pl_history *history, uint64_t position)
+static size_t slot(const plk_history *history, uint64_t position)
 {
     return (size_t)(position & (history->capacity - 1));
 }
 
 /* New rings, whose content is undefined. On failure there are none. */
-static pluck_status allocate(pl_history *history, size_t capacity, pluck_error *err)
+static pluck_status allocate(plk_history *history, size_t capacity, pluck_error *err)
 {
     history->capacity = capacity;
-    history->ring = pl_alloc(&history->allocator, capacity, sizeof *history->ring);
+    history->ring = plk_alloc(&history->allocator, capacity, sizeof *history->ring);
     history->generated_ring =
-        pl_alloc(&history->allocator, capacity, sizeof *history->generated_ring);
+        plk_alloc(&history->allocator, capacity, sizeof *history->generated_ring);
     if (history->ring && history->generated_ring)
         return PLUCK_OK;
-    pl_history_destroy(history);
-    return pl_fail_nomem(err, capacity * (sizeof *history->ring + sizeof(uint32_t)));
+    plk_history_destroy(history);
+    return plk_fail_nomem(err, capacity * (sizeof *history->ring + sizeof(uint32_t)));
 }
 
-static void copy_rings(pl_history *out, const pl_history *history)
+static void copy_rings(plk_history *out, const plk_history *history)
 {
     for (uint64_t at = history->oldest; at < history->position; at++) {
         out->ring[slot(out, at)] = history->ring[slot(history, at)];
@@ -45,24 +45,24 @@ static void copy_rings(pl_history *out, const pl_history *history)
     }
 }
 
-pluck_status pl_history_create(pl_history *history, size_t n_kept, const pluck_allocator *allocator,
-                               pluck_error *err)
+pluck_status plk_history_create(plk_history *history, size_t n_kept,
+                                const pluck_allocator *allocator, pluck_error *err)
 {
     bool unlimited = n_kept == SIZE_MAX;
     size_t capacity = unlimited ? FIRST_UNLIMITED_CAPACITY : round_up_to_power(n_kept);
-    *history = (pl_history){.allocator = *allocator, .unlimited = unlimited};
+    *history = (plk_history){.allocator = *allocator, .unlimited = unlimited};
     return allocate(history, capacity, err);
 }
 
-void pl_history_destroy(pl_history *history)
+void plk_history_destroy(plk_history *history)
 {
-    pl_free(&history->allocator, history->ring);
-    pl_free(&history->allocator, history->generated_ring);
+    plk_free(&history->allocator, history->ring);
+    plk_free(&history->allocator, history->generated_ring);
     history->ring = NULL;
     history->generated_ring = NULL;
 }
 
-pluck_status pl_history_clone(pl_history *out, const pl_history *history, pluck_error *err)
+pluck_status plk_history_clone(plk_history *out, const plk_history *history, pluck_error *err)
 {
     *out = *history;
     pluck_status status = allocate(out, history->capacity, err);
@@ -71,35 +71,35 @@ pluck_status pl_history_clone(pl_history *out, const pl_history *history, pluck_
     return status;
 }
 
-void pl_history_clear(pl_history *history)
+void plk_history_clear(plk_history *history)
 {
     history->position = 0;
     history->oldest = 0;
     history->n_generated = 0;
 }
 
-pluck_status pl_history_reserve(pl_history *history, pluck_error *err)
+pluck_status plk_history_reserve(plk_history *history, pluck_error *err)
 {
     if (!history->unlimited || history->position - history->oldest < history->capacity)
         return PLUCK_OK;
-    pl_history larger = *history;
+    plk_history larger = *history;
     pluck_status status = allocate(&larger, history->capacity * 2, err);
     if (status != PLUCK_OK)
         return status;
     copy_rings(&larger, history);
-    pl_history_destroy(history);
+    plk_history_destroy(history);
     *history = larger;
     return PLUCK_OK;
 }
 
-void pl_history_save(const pl_history *history, pl_byte_writer *out)
+void plk_history_save(const plk_history *history, plk_byte_writer *out)
 {
-    pl_put_u64(out, history->position);
-    pl_put_u64(out, history->oldest);
-    pl_put_u64(out, history->n_generated);
+    plk_put_u64(out, history->position);
+    plk_put_u64(out, history->oldest);
+    plk_put_u64(out, history->n_generated);
     for (uint64_t at = history->oldest; at < history->position; at++) {
-        pl_put_u32(out, (uint32_t)history->ring[slot(history, at)]);
-        pl_put_u32(out, history->generated_ring[slot(history, at)]);
+        plk_put_u32(out, (uint32_t)history->ring[slot(history, at)]);
+        plk_put_u32(out, history->generated_ring[slot(history, at)]);
     }
 }
 
@@ -109,18 +109,18 @@ static bool may_follow(uint32_t before, uint32_t after)
     return after == 0 || (before == UINT32_MAX ? after == before : after == before + 1);
 }
 
-static pluck_status load_tokens(pl_history *history, uint32_t n_vocab, pl_byte_reader *in,
+static pluck_status load_tokens(plk_history *history, uint32_t n_vocab, plk_byte_reader *in,
                                 pluck_error *err)
 {
     uint32_t n_generated = 0;
     for (uint64_t at = history->oldest; at < history->position; at++) {
-        uint32_t token = pl_take_u32(in), before = pl_take_u32(in);
+        uint32_t token = plk_take_u32(in), before = plk_take_u32(in);
         bool follows =
             at == history->oldest ? at > 0 || before == 0 : may_follow(n_generated, before);
         if (token >= n_vocab || !follows)
-            return pl_fail(err, PLUCK_ERR_FORMAT,
-                           "the state's token at position %llu is none of a history",
-                           (unsigned long long)at);
+            return plk_fail(err, PLUCK_ERR_FORMAT,
+                            "the state's token at position %llu is none of a history",
+                            (unsigned long long)at);
         history->ring[slot(history, at)] = (pluck_token)token;
         history->generated_ring[slot(history, at)] = before;
         n_generated = before;
@@ -128,32 +128,32 @@ static pluck_status load_tokens(pl_history *history, uint32_t n_vocab, pl_byte_r
     bool is_first = history->position == history->oldest;
     if (is_first ? history->position == 0 && history->n_generated != 0
                  : !may_follow(n_generated, history->n_generated))
-        return pl_fail(err, PLUCK_ERR_FORMAT, "the state's number of generated tokens is wrong");
+        return plk_fail(err, PLUCK_ERR_FORMAT, "the state's number of generated tokens is wrong");
     return PLUCK_OK;
 }
 
-pluck_status pl_history_load(pl_history *history, size_t window, uint32_t n_vocab,
-                             pl_byte_reader *in, pluck_error *err)
+pluck_status plk_history_load(plk_history *history, size_t window, uint32_t n_vocab,
+                              plk_byte_reader *in, pluck_error *err)
 {
     const size_t entry_bytes = 8;
     const uint64_t most = UINT64_MAX / 4; /* no sequence is as long, and sums do not overflow */
-    history->position = pl_take_u64(in);
-    history->oldest = pl_take_u64(in);
-    uint64_t n_generated = pl_take_u64(in);
+    history->position = plk_take_u64(in);
+    history->oldest = plk_take_u64(in);
+    uint64_t n_generated = plk_take_u64(in);
     history->n_generated = (uint32_t)n_generated;
     uint64_t n = history->position - history->oldest;
     if (history->position > most || n_generated > UINT32_MAX ||
         history->oldest > history->position || n > in->n_bytes / entry_bytes ||
         (history->oldest > 0 && n < window) || (!history->unlimited && n > history->capacity) ||
         (history->unlimited && history->oldest > 0))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "the state has %llu tokens of a sequence of %llu, which is not what this "
-                       "configuration keeps",
-                       (unsigned long long)n, (unsigned long long)history->position);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "the state has %llu tokens of a sequence of %llu, which is not what this "
+                        "configuration keeps",
+                        (unsigned long long)n, (unsigned long long)history->position);
     if (n > history->capacity) {
         size_t capacity = round_up_to_power((size_t)n);
-        pl_free(&history->allocator, history->ring);
-        pl_free(&history->allocator, history->generated_ring);
+        plk_free(&history->allocator, history->ring);
+        plk_free(&history->allocator, history->generated_ring);
         pluck_status status = allocate(history, capacity, err);
         if (status != PLUCK_OK)
             return status;
@@ -161,7 +161,7 @@ pluck_status pl_history_load(pl_history *history, size_t window, uint32_t n_voca
     return load_tokens(history, n_vocab, in, err);
 }
 
-void pl_history_push(pl_history *history, pluck_token token, bool is_prompt)
+void plk_history_push(plk_history *history, pluck_token token, bool is_prompt)
 {
     size_t at = slot(history, history->position);
     history->ring[at] = token;
@@ -175,30 +175,30 @@ void pl_history_push(pl_history *history, pluck_token token, bool is_prompt)
         history->oldest = history->position - history->capacity;
 }
 
-void pl_history_pop(pl_history *history)
+void plk_history_pop(plk_history *history)
 {
-    history->n_generated = pl_history_generated_before(history);
+    history->n_generated = plk_history_generated_before(history);
     history->position--;
 }
 
-uint32_t pl_history_generated_before(const pl_history *history)
+uint32_t plk_history_generated_before(const plk_history *history)
 {
     return history->generated_ring[slot(history, history->position - 1)];
 }
 
-size_t pl_history_length(const pl_history *history)
+size_t plk_history_length(const plk_history *history)
 {
     return (size_t)(history->position - history->oldest);
 }
 
-pluck_token pl_history_at(const pl_history *history, size_t age)
+pluck_token plk_history_at(const plk_history *history, size_t age)
 {
     return history->ring[slot(history, history->position - 1 - age)];
 }
 
 /* Sixteen tokens at a time, which compilers make vectors of. */
-bool pl_history_find(const pl_history *history, pluck_token token, uint64_t lowest,
-                     uint64_t *position)
+bool plk_history_find(const plk_history *history, pluck_token token, uint64_t lowest,
+                      uint64_t *position)
 {
     enum { STEP = 16 };
     for (uint64_t at = *position; at > lowest;) {

@@ -15,70 +15,71 @@
 
 enum { FIRST_CAPACITY = 1024, MAX_STEPS = 8 /* tokens after which the Z-algorithm is cheaper */ };
 
-static uint32_t *slot(const pl_suffix_matches *matches, uint64_t position)
+static uint32_t *slot(const plk_suffix_matches *matches, uint64_t position)
 {
     return matches->lengths + (size_t)(position & (matches->capacity - 1));
 }
 
-pluck_status pl_suffix_matches_create(pl_suffix_matches *matches, size_t window,
-                                      const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_suffix_matches_create(plk_suffix_matches *matches, size_t window,
+                                       const pluck_allocator *allocator, pluck_error *err)
 {
     size_t capacity = FIRST_CAPACITY;
     while (window != SIZE_MAX && capacity <= window)
         capacity *= 2;
-    *matches = (pl_suffix_matches){.allocator = *allocator, .capacity = capacity, .window = window};
-    matches->lengths = pl_alloc_zero(allocator, capacity, sizeof *matches->lengths);
-    return matches->lengths ? PLUCK_OK : pl_fail_nomem(err, capacity * sizeof *matches->lengths);
+    *matches =
+        (plk_suffix_matches){.allocator = *allocator, .capacity = capacity, .window = window};
+    matches->lengths = plk_alloc_zero(allocator, capacity, sizeof *matches->lengths);
+    return matches->lengths ? PLUCK_OK : plk_fail_nomem(err, capacity * sizeof *matches->lengths);
 }
 
-void pl_suffix_matches_destroy(pl_suffix_matches *matches)
+void plk_suffix_matches_destroy(plk_suffix_matches *matches)
 {
-    pl_free(&matches->allocator, matches->lengths);
+    plk_free(&matches->allocator, matches->lengths);
     matches->lengths = NULL;
 }
 
-pluck_status pl_suffix_matches_clone(pl_suffix_matches *out, const pl_suffix_matches *matches,
-                                     pluck_error *err)
+pluck_status plk_suffix_matches_clone(plk_suffix_matches *out, const plk_suffix_matches *matches,
+                                      pluck_error *err)
 {
     *out = *matches;
-    out->lengths = pl_alloc(&matches->allocator, matches->capacity, sizeof *out->lengths);
+    out->lengths = plk_alloc(&matches->allocator, matches->capacity, sizeof *out->lengths);
     if (!out->lengths)
-        return pl_fail_nomem(err, matches->capacity * sizeof *out->lengths);
+        return plk_fail_nomem(err, matches->capacity * sizeof *out->lengths);
     memcpy(out->lengths, matches->lengths, matches->capacity * sizeof *out->lengths);
     return PLUCK_OK;
 }
 
-void pl_suffix_matches_clear(pl_suffix_matches *matches)
+void plk_suffix_matches_clear(plk_suffix_matches *matches)
 {
     matches->n_accepted = 0;
     matches->position = 0;
 }
 
 /* Room for n tokens, if all are looked back on. */
-static pluck_status make_room(pl_suffix_matches *matches, uint64_t n, pluck_error *err)
+static pluck_status make_room(plk_suffix_matches *matches, uint64_t n, pluck_error *err)
 {
     size_t capacity = matches->capacity;
     while (matches->window == SIZE_MAX && capacity < n)
         capacity *= 2;
     if (capacity == matches->capacity)
         return PLUCK_OK;
-    uint32_t *lengths = pl_alloc_zero(&matches->allocator, capacity, sizeof *lengths);
+    uint32_t *lengths = plk_alloc_zero(&matches->allocator, capacity, sizeof *lengths);
     if (!lengths)
-        return pl_fail_nomem(err, capacity * sizeof *lengths);
+        return plk_fail_nomem(err, capacity * sizeof *lengths);
     memcpy(lengths, matches->lengths, matches->capacity * sizeof *lengths);
-    pl_free(&matches->allocator, matches->lengths);
+    plk_free(&matches->allocator, matches->lengths);
     matches->lengths = lengths;
     matches->capacity = capacity;
     return PLUCK_OK;
 }
 
-pluck_status pl_suffix_matches_reserve(pl_suffix_matches *matches, pluck_error *err)
+pluck_status plk_suffix_matches_reserve(plk_suffix_matches *matches, pluck_error *err)
 {
     return make_room(matches, matches->n_accepted + 1, err);
 }
 
-pluck_status pl_suffix_matches_restore(pl_suffix_matches *matches, const pl_history *history,
-                                       pluck_error *err)
+pluck_status plk_suffix_matches_restore(plk_suffix_matches *matches, const plk_history *history,
+                                        pluck_error *err)
 {
     pluck_status status = make_room(matches, history->position, err);
     if (status != PLUCK_OK)
@@ -88,42 +89,42 @@ pluck_status pl_suffix_matches_restore(pl_suffix_matches *matches, const pl_hist
     return PLUCK_OK;
 }
 
-void pl_suffix_matches_accept(pl_suffix_matches *matches)
+void plk_suffix_matches_accept(plk_suffix_matches *matches)
 {
     matches->n_accepted++;
 }
 
-void pl_suffix_matches_rewind(pl_suffix_matches *matches)
+void plk_suffix_matches_rewind(plk_suffix_matches *matches)
 {
     matches->n_accepted--;
     if (matches->position > matches->n_accepted)
         matches->position = 0;
 }
 
-static pluck_token token_at(const pl_history *history, uint64_t position)
+static pluck_token token_at(const plk_history *history, uint64_t position)
 {
-    return pl_history_at(history, (size_t)(history->position - 1 - position));
+    return plk_history_at(history, (size_t)(history->position - 1 - position));
 }
 
 /* The first position inside the window of the history's first n tokens. */
-static uint64_t window_start(const pl_suffix_matches *matches, uint64_t n)
+static uint64_t window_start(const plk_suffix_matches *matches, uint64_t n)
 {
     return n > matches->window ? n - matches->window : 0;
 }
 
 /* The lengths of the first n tokens from those of the first n - 1. */
-static void step(pl_suffix_matches *matches, const pl_history *history, uint64_t n)
+static void step(plk_suffix_matches *matches, const plk_history *history, uint64_t n)
 {
     uint64_t last = n - 1, place = last, lowest = window_start(matches, n);
     pluck_token token = token_at(history, last);
-    while (pl_history_find(history, token, lowest, &place)) {
+    while (plk_history_find(history, token, lowest, &place)) {
         bool continues =
             place > lowest && token_at(history, place - 1) == token_at(history, last - 1);
         *slot(matches, place) = continues ? *slot(matches, place - 1) + 1 : 1;
     }
 }
 
-static void compute_all(pl_suffix_matches *matches, const pl_history *history)
+static void compute_all(plk_suffix_matches *matches, const plk_history *history)
 {
     uint64_t last = history->position - 1;
     size_t n = (size_t)(history->position - window_start(matches, history->position));
@@ -136,7 +137,7 @@ static void compute_all(pl_suffix_matches *matches, const pl_history *history)
         }
         if (age + length >= right) {
             while (age + length < n &&
-                   pl_history_at(history, age + length) == pl_history_at(history, length))
+                   plk_history_at(history, age + length) == plk_history_at(history, length))
                 length++;
             left = age;
             right = age + length;
@@ -145,7 +146,7 @@ static void compute_all(pl_suffix_matches *matches, const pl_history *history)
     }
 }
 
-pl_suffix_match pl_suffix_matches_begin(pl_suffix_matches *matches, const pl_history *history)
+plk_suffix_match plk_suffix_matches_begin(plk_suffix_matches *matches, const plk_history *history)
 {
     uint64_t n = history->position;
     if (n > 0 && (matches->position == 0 || n - matches->position > MAX_STEPS))
@@ -154,16 +155,16 @@ pl_suffix_match pl_suffix_matches_begin(pl_suffix_matches *matches, const pl_his
         for (uint64_t i = matches->position; i < n; i++)
             step(matches, history, i + 1);
     matches->position = n;
-    return (pl_suffix_match){.position = n > 0 ? n - 1 : 0};
+    return (plk_suffix_match){.position = n > 0 ? n - 1 : 0};
 }
 
-bool pl_suffix_matches_next(const pl_suffix_matches *matches, const pl_history *history,
-                            pl_suffix_match *match)
+bool plk_suffix_matches_next(const plk_suffix_matches *matches, const plk_history *history,
+                             plk_suffix_match *match)
 {
     if (history->position == 0)
         return false;
     uint64_t lowest = window_start(matches, history->position);
-    if (!pl_history_find(history, pl_history_at(history, 0), lowest, &match->position))
+    if (!plk_history_find(history, plk_history_at(history, 0), lowest, &match->position))
         return false;
     size_t inside = (size_t)(match->position - lowest) + 1;
     size_t length = *slot(matches, match->position);

@@ -1,6 +1,6 @@
 /*
  * A sorted array: a window holds few distinct tokens (64 by default), for which binary search and a
- * short memmove beat a hash table, and the ascending order is what pl_view_edit wants. Where
+ * short memmove beat a hash table, and the ascending order is what plk_view_edit wants. Where
  * prompts do not count, a token of a prompt empties the array, and undoing it counts anew. A whole
  * history at once is sorted by a heap (Williams 1964).
  */
@@ -12,61 +12,61 @@
 
 enum { FIRST_UNLIMITED_CAPACITY = 256 };
 
-pluck_status pl_token_counts_create(pl_token_counts *counts, size_t window,
-                                    const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_token_counts_create(plk_token_counts *counts, size_t window,
+                                     const pluck_allocator *allocator, pluck_error *err)
 {
     size_t capacity = window == SIZE_MAX ? FIRST_UNLIMITED_CAPACITY : window + 1;
-    *counts = (pl_token_counts){.allocator = *allocator, .capacity = capacity, .window = window};
-    counts->items = pl_alloc(allocator, capacity, sizeof *counts->items);
-    return counts->items ? PLUCK_OK : pl_fail_nomem(err, capacity * sizeof *counts->items);
+    *counts = (plk_token_counts){.allocator = *allocator, .capacity = capacity, .window = window};
+    counts->items = plk_alloc(allocator, capacity, sizeof *counts->items);
+    return counts->items ? PLUCK_OK : plk_fail_nomem(err, capacity * sizeof *counts->items);
 }
 
-void pl_token_counts_destroy(pl_token_counts *counts)
+void plk_token_counts_destroy(plk_token_counts *counts)
 {
-    pl_free(&counts->allocator, counts->items);
+    plk_free(&counts->allocator, counts->items);
     counts->items = NULL;
 }
 
-pluck_status pl_token_counts_clone(pl_token_counts *out, const pl_token_counts *counts,
-                                   pluck_error *err)
+pluck_status plk_token_counts_clone(plk_token_counts *out, const plk_token_counts *counts,
+                                    pluck_error *err)
 {
     *out = *counts;
-    out->items = pl_alloc(&counts->allocator, counts->capacity, sizeof *out->items);
+    out->items = plk_alloc(&counts->allocator, counts->capacity, sizeof *out->items);
     if (!out->items)
-        return pl_fail_nomem(err, counts->capacity * sizeof *out->items);
+        return plk_fail_nomem(err, counts->capacity * sizeof *out->items);
     memcpy(out->items, counts->items, counts->n * sizeof *out->items);
     return PLUCK_OK;
 }
 
-void pl_token_counts_clear(pl_token_counts *counts)
+void plk_token_counts_clear(plk_token_counts *counts)
 {
     counts->n = 0;
 }
 
-static pluck_status make_room(pl_token_counts *counts, size_t n, pluck_error *err)
+static pluck_status make_room(plk_token_counts *counts, size_t n, pluck_error *err)
 {
     size_t capacity = counts->capacity;
     while (capacity < n)
         capacity *= 2;
     if (capacity == counts->capacity)
         return PLUCK_OK;
-    pl_token_count *items = pl_alloc(&counts->allocator, capacity, sizeof *items);
+    plk_token_count *items = plk_alloc(&counts->allocator, capacity, sizeof *items);
     if (!items)
-        return pl_fail_nomem(err, capacity * sizeof *items);
+        return plk_fail_nomem(err, capacity * sizeof *items);
     memcpy(items, counts->items, counts->n * sizeof *items);
-    pl_free(&counts->allocator, counts->items);
+    plk_free(&counts->allocator, counts->items);
     counts->items = items;
     counts->capacity = capacity;
     return PLUCK_OK;
 }
 
-pluck_status pl_token_counts_reserve(pl_token_counts *counts, pluck_error *err)
+pluck_status plk_token_counts_reserve(plk_token_counts *counts, pluck_error *err)
 {
     return make_room(counts, counts->n + 1, err);
 }
 
 /* The index of the token, or of the place where it belongs. */
-static size_t find(const pl_token_counts *counts, uint32_t token)
+static size_t find(const plk_token_counts *counts, uint32_t token)
 {
     size_t low = 0, high = counts->n;
     while (low < high) {
@@ -79,23 +79,23 @@ static size_t find(const pl_token_counts *counts, uint32_t token)
     return low;
 }
 
-static void add(pl_token_counts *counts, pluck_token token)
+static void add(plk_token_counts *counts, pluck_token token)
 {
     size_t at = find(counts, (uint32_t)token);
-    pl_token_count *item = counts->items + at;
+    plk_token_count *item = counts->items + at;
     if (at < counts->n && item->token == (uint32_t)token) {
         item->count++;
         return;
     }
     memmove(item + 1, item, (counts->n - at) * sizeof *item);
-    *item = (pl_token_count){(uint32_t)token, 1};
+    *item = (plk_token_count){(uint32_t)token, 1};
     counts->n++;
 }
 
-static void take_away(pl_token_counts *counts, pluck_token token)
+static void take_away(plk_token_counts *counts, pluck_token token)
 {
     size_t at = find(counts, (uint32_t)token);
-    pl_token_count *item = counts->items + at;
+    plk_token_count *item = counts->items + at;
     if (--item->count > 0)
         return;
     counts->n--;
@@ -103,26 +103,26 @@ static void take_away(pl_token_counts *counts, pluck_token token)
 }
 
 /* The tokens that would count if the window were unlimited. */
-static uint64_t reach(const pl_token_counts *counts, const pl_history *history)
+static uint64_t reach(const plk_token_counts *counts, const plk_history *history)
 {
     return counts->ignores_prompt ? history->n_generated : history->position;
 }
 
-void pl_token_counts_accept(pl_token_counts *counts, const pl_history *history)
+void plk_token_counts_accept(plk_token_counts *counts, const plk_history *history)
 {
     if (counts->ignores_prompt && history->n_generated == 0) {
         counts->n = 0;
         return;
     }
-    add(counts, pl_history_at(history, 0));
+    add(counts, plk_history_at(history, 0));
     if (reach(counts, history) > counts->window)
-        take_away(counts, pl_history_at(history, counts->window));
+        take_away(counts, plk_history_at(history, counts->window));
 }
 
 /* Moves the item at parent down to where it is not smaller than its children. */
-static void sift_down(pl_token_count *heap, size_t parent, size_t n)
+static void sift_down(plk_token_count *heap, size_t parent, size_t n)
 {
-    const pl_token_count item = heap[parent];
+    const plk_token_count item = heap[parent];
     for (size_t child; (child = 2 * parent + 1) < n; parent = child) {
         if (child + 1 < n && heap[child + 1].token > heap[child].token)
             child++;
@@ -133,12 +133,12 @@ static void sift_down(pl_token_count *heap, size_t parent, size_t n)
     heap[parent] = item;
 }
 
-static void sort(pl_token_count *items, size_t n)
+static void sort(plk_token_count *items, size_t n)
 {
     for (size_t i = n / 2; i-- > 0;)
         sift_down(items, i, n);
     for (size_t end = n; end-- > 1;) {
-        const pl_token_count largest = items[0];
+        const plk_token_count largest = items[0];
         items[0] = items[end];
         items[end] = largest;
         sift_down(items, 0, end);
@@ -146,12 +146,12 @@ static void sort(pl_token_count *items, size_t n)
 }
 
 /* Counts the tokens of these ages; there is room for all of them. */
-static void count_anew(pl_token_counts *counts, const pl_history *history, size_t first_age,
+static void count_anew(plk_token_counts *counts, const plk_history *history, size_t first_age,
                        size_t n_ages)
 {
-    pl_token_count *items = counts->items;
+    plk_token_count *items = counts->items;
     for (size_t i = 0; i < n_ages; i++)
-        items[i] = (pl_token_count){(uint32_t)pl_history_at(history, first_age + i), 1};
+        items[i] = (plk_token_count){(uint32_t)plk_history_at(history, first_age + i), 1};
     sort(items, n_ages);
     size_t n = 0;
     for (size_t i = 0; i < n_ages; i++) {
@@ -163,37 +163,37 @@ static void count_anew(pl_token_counts *counts, const pl_history *history, size_
     counts->n = n;
 }
 
-static size_t in_window(const pl_token_counts *counts, uint64_t n)
+static size_t in_window(const plk_token_counts *counts, uint64_t n)
 {
     return n < counts->window ? (size_t)n : counts->window;
 }
 
 /* Few tokens at a time, because there is room for those that counted then, not for each of them
  * alone. */
-static void count_before_prompt(pl_token_counts *counts, const pl_history *history)
+static void count_before_prompt(plk_token_counts *counts, const plk_history *history)
 {
-    size_t n = in_window(counts, pl_history_generated_before(history));
+    size_t n = in_window(counts, plk_history_generated_before(history));
     for (size_t age = 1; age <= n; age++)
-        add(counts, pl_history_at(history, age));
+        add(counts, plk_history_at(history, age));
 }
 
-void pl_token_counts_rewind(pl_token_counts *counts, const pl_history *history)
+void plk_token_counts_rewind(plk_token_counts *counts, const plk_history *history)
 {
     if (counts->ignores_prompt && history->n_generated == 0) {
         count_before_prompt(counts, history);
         return;
     }
-    take_away(counts, pl_history_at(history, 0));
+    take_away(counts, plk_history_at(history, 0));
     if (reach(counts, history) > counts->window)
-        add(counts, pl_history_at(history, counts->window));
+        add(counts, plk_history_at(history, counts->window));
 }
 
-pluck_status pl_token_counts_restore(pl_token_counts *counts, const pl_history *history,
-                                     pluck_error *err)
+pluck_status plk_token_counts_restore(plk_token_counts *counts, const plk_history *history,
+                                      pluck_error *err)
 {
     size_t n = in_window(counts, reach(counts, history));
     /* Undoing a prompt brings back what counted before it: at most everything. */
-    size_t most = counts->window == SIZE_MAX ? pl_history_length(history) : counts->window;
+    size_t most = counts->window == SIZE_MAX ? plk_history_length(history) : counts->window;
     pluck_status status = make_room(counts, most + 1, err);
     if (status == PLUCK_OK)
         count_anew(counts, history, 0, n);

@@ -15,14 +15,14 @@ typedef struct scan {
     size_t at;
     uint64_t objects; /* bit 0: the innermost container is an object */
     unsigned depth, flags;
-    pl_json_problem *problem;
+    plk_json_problem *problem;
 } scan;
 
 typedef enum state { WANT_VALUE, WANT_VALUE_OR_END, WANT_KEY, WANT_KEY_OR_END, AFTER_VALUE } state;
 
 static bool fail_at(scan *s, size_t at, const char *what)
 {
-    *s->problem = (pl_json_problem){at, what};
+    *s->problem = (plk_json_problem){at, what};
     return false;
 }
 
@@ -52,7 +52,7 @@ static void skip_space(scan *s)
     }
 }
 
-size_t pl_utf8_length(const char *text, size_t size_bytes, size_t at)
+size_t plk_utf8_length(const char *text, size_t size_bytes, size_t at)
 {
     const unsigned char *p = (const unsigned char *)text + at;
     size_t left = size_bytes - at;
@@ -104,7 +104,7 @@ static bool check_escape(scan *s)
     int32_t unit = hex4(s, s->at + 2);
     if (unit < 0)
         return fail(s, "\\u needs four hexadecimal digits");
-    if (unit == 0 && !(s->flags & PL_JSON_NUL))
+    if (unit == 0 && !(s->flags & PLK_JSON_NUL))
         return fail(s, "a string cannot hold the character \\u0000");
     if (unit >= 0xDC00 && unit <= 0xDFFF)
         return fail(s, "\\u with a low surrogate that no high one precedes");
@@ -137,7 +137,7 @@ static bool check_string(scan *s)
         }
         if (c < 0x20)
             return fail(s, "control character in a string; a line break is written \\n");
-        size_t length = pl_utf8_length(s->text, s->size_bytes, s->at);
+        size_t length = plk_utf8_length(s->text, s->size_bytes, s->at);
         if (length == 0)
             return fail(s, "invalid UTF-8");
         s->at += length;
@@ -177,7 +177,7 @@ static bool check_number(scan *s)
             return fail(s, "expected a digit in the exponent");
         skip_digits(s);
     }
-    if (s->at - start > PL_JSON_MAX_NUMBER)
+    if (s->at - start > PLK_JSON_MAX_NUMBER)
         return fail_at(s, start, "a number may have at most 127 characters");
     return true;
 }
@@ -186,7 +186,7 @@ static const char *bad_value(const scan *s)
 {
     if (s->at == s->size_bytes)
         return "the text ends where a value is expected";
-    if (pl_utf8_length(s->text, s->size_bytes, s->at) == 0)
+    if (plk_utf8_length(s->text, s->size_bytes, s->at) == 0)
         return "invalid UTF-8";
     switch (peek(s)) {
     case '\'':
@@ -219,7 +219,7 @@ static bool check_word(scan *s, const char *word)
 
 static bool open_container(scan *s, state *next)
 {
-    if (s->depth == PL_JSON_MAX_DEPTH)
+    if (s->depth == PLK_JSON_MAX_DEPTH)
         return fail(s, "nested more than 64 levels deep");
     bool object = peek(s) == '{';
     s->objects = s->objects << 1 | object;
@@ -303,10 +303,10 @@ static bool check_after_value(scan *s, state *next)
     return fail(s, object ? "expected ',' or '}'" : "expected ',' or ']'");
 }
 
-bool pl_json_check(const char *text, size_t size_bytes, unsigned flags, pl_json_problem *problem)
+bool plk_json_check(const char *text, size_t size_bytes, unsigned flags, plk_json_problem *problem)
 {
     scan s = {.text = text, .size_bytes = size_bytes, .flags = flags, .problem = problem};
-    if (size_bytes > PL_JSON_MAX_BYTES)
+    if (size_bytes > PLK_JSON_MAX_BYTES)
         return fail(&s, "the text is longer than 1 GiB");
     state next = WANT_VALUE;
     skip_space(&s);

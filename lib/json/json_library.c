@@ -24,10 +24,10 @@ static const double number_given = 1234567.75;
 
 static pluck_status fail_other(pluck_error *err, const char *what)
 {
-    return pl_fail(err, PLUCK_ERR_INVALID,
-                   "cJSON: the program was linked with a cJSON of %s; link the one that pluck was "
-                   "built with (%d.%d)",
-                   what, CJSON_VERSION_MAJOR, CJSON_VERSION_MINOR);
+    return plk_fail(err, PLUCK_ERR_INVALID,
+                    "cJSON: the program was linked with a cJSON of %s; link the one that pluck was "
+                    "built with (%d.%d)",
+                    what, CJSON_VERSION_MAJOR, CJSON_VERSION_MINOR);
 }
 
 /* "1.7.15" begins with "1.7.". */
@@ -83,7 +83,7 @@ static bool is_same_layout(const probe *p)
            p->array->string == key_given && !p->object->string && !p->number->string;
 }
 
-pluck_status pl_json_check_library(pluck_error *err)
+pluck_status plk_json_check_library(pluck_error *err)
 {
     const char *version = cJSON_Version();
     if (!is_same_version(version)) {
@@ -93,7 +93,7 @@ pluck_status pl_json_check_library(pluck_error *err)
     }
     probe p;
     if (!build(&p))
-        return pl_fail_nomem(err, 4 * sizeof(cJSON));
+        return plk_fail_nomem(err, 4 * sizeof(cJSON));
     pluck_status status = is_same_layout(&p) ? PLUCK_OK : fail_other(err, "another layout");
     cJSON_Delete(p.object);
     return status;

@@ -30,11 +30,11 @@ static size_t find_point(char probe[MAX_POINT + 2], const char **point)
 
 static double read_nearest(const char *text, size_t length)
 {
-    char copy[PL_NUMBER_MAX_TEXT + MAX_POINT + 1];
+    char copy[PLK_NUMBER_MAX_TEXT + MAX_POINT + 1];
     char probe[MAX_POINT + 2];
     const char *point = NULL;
     const char *dot = memchr(text, '.', length);
-    assert(length <= PL_NUMBER_MAX_TEXT);
+    assert(length <= PLK_NUMBER_MAX_TEXT);
     if (!dot) {
         memcpy(copy, text, length);
         copy[length] = '\0';
@@ -49,21 +49,21 @@ static double read_nearest(const char *text, size_t length)
     return strtod(copy, NULL);
 }
 
-double pl_number_read(const char *text, size_t length)
+double plk_number_read(const char *text, size_t length)
 {
-    const pl_fp_state fp = pl_fp_enter_text();
+    const plk_fp_state fp = plk_fp_enter_text();
     const double value = read_nearest(text, length);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return value;
 }
 
 /* Copies a number that snprintf wrote, with the point of JSON. */
-static void without_locale(const char *localized, char text[PL_NUMBER_TEXT_BYTES])
+static void without_locale(const char *localized, char text[PLK_NUMBER_TEXT_BYTES])
 {
     char probe[MAX_POINT + 2];
     const char *point = NULL;
     size_t n_point = find_point(probe, &point), n = 0;
-    for (const char *c = localized; *c != '\0' && n + 1 < PL_NUMBER_TEXT_BYTES;) {
+    for (const char *c = localized; *c != '\0' && n + 1 < PLK_NUMBER_TEXT_BYTES;) {
         if (strncmp(c, point, n_point) == 0) {
             text[n++] = '.';
             c += n_point;
@@ -74,10 +74,10 @@ static void without_locale(const char *localized, char text[PL_NUMBER_TEXT_BYTES
     text[n] = '\0';
 }
 
-void pl_number_write(double value, char text[PL_NUMBER_TEXT_BYTES])
+void plk_number_write(double value, char text[PLK_NUMBER_TEXT_BYTES])
 {
-    const pl_fp_state fp = pl_fp_enter_text();
-    char localized[PL_NUMBER_TEXT_BYTES + MAX_POINT];
+    const plk_fp_state fp = plk_fp_enter_text();
+    char localized[PLK_NUMBER_TEXT_BYTES + MAX_POINT];
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(localized, sizeof localized, "%.*g", digits, value);
         double back = strtod(localized, NULL);
@@ -85,7 +85,7 @@ void pl_number_write(double value, char text[PL_NUMBER_TEXT_BYTES])
             break;
     }
     without_locale(localized, text);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
 }
 
 /* m / 10^n_decimals, n_decimals <= 13. */
@@ -137,7 +137,7 @@ static bool write_usual(float value, char *text)
 
 static void write_unusual(float value, char *text)
 {
-    char localized[PL_NUMBER_TEXT_BYTES + MAX_POINT];
+    char localized[PLK_NUMBER_TEXT_BYTES + MAX_POINT];
     for (int digits = 6; digits <= 9; digits++) {
         snprintf(localized, sizeof localized, "%.*g", digits, (double)value);
         const float back = (float)strtod(localized, NULL);
@@ -147,12 +147,12 @@ static void write_unusual(float value, char *text)
     without_locale(localized, text);
 }
 
-void pl_number_write_float(float value, char text[PL_NUMBER_TEXT_BYTES])
+void plk_number_write_float(float value, char text[PLK_NUMBER_TEXT_BYTES])
 {
-    const pl_fp_state fp = pl_fp_enter_text();
+    const plk_fp_state fp = plk_fp_enter_text();
     if (!write_usual(value, text))
         write_unusual(value, text);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
 }
 
 /* The exponent of a number's text, kept within +-MAX_EXPONENT, and where its digits end. */
@@ -183,7 +183,7 @@ static bool append_digit(uint64_t *value, unsigned digit)
 
 /* The digits d1 d2 … of the mantissa with the decimal point after digit number n_whole: whole when
  * every digit after it is 0. */
-pl_whole pl_number_whole(const char *text, size_t length, bool *negative, uint64_t *magnitude)
+plk_whole plk_number_whole(const char *text, size_t length, bool *negative, uint64_t *magnitude)
 {
     size_t n_mantissa = 0;
     long exponent = read_exponent(text, length, &n_mantissa);
@@ -206,5 +206,5 @@ pl_whole pl_number_whole(const char *text, size_t length, bool *negative, uint64
     for (; value != 0 && !overflow && position < n_whole; position++)
         overflow = !append_digit(&value, 0);
     *magnitude = value;
-    return fraction ? PL_WHOLE_FRACTION : overflow ? PL_WHOLE_TOO_LARGE : PL_WHOLE;
+    return fraction ? PLK_WHOLE_FRACTION : overflow ? PLK_WHOLE_TOO_LARGE : PLK_WHOLE;
 }

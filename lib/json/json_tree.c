@@ -18,7 +18,7 @@
 enum { PATH_BYTES = 112, FEW_KEYS = 8 };
 
 typedef struct key_check {
-    const pl_json *json;
+    const plk_json *json;
     const pluck_allocator *allocator;
     pluck_error *err;
 } key_check;
@@ -61,7 +61,7 @@ static size_t key_offset(const cJSON *node)
     return (size_t)node->valueint;
 }
 
-static size_t value_offset(const pl_json *json, const cJSON *node)
+static size_t value_offset(const plk_json *json, const cJSON *node)
 {
     size_t at = key_offset(node);
     if (!node->string)
@@ -70,15 +70,15 @@ static size_t value_offset(const pl_json *json, const cJSON *node)
     return skip_space(json->text, at + 1);
 }
 
-void pl_quote(char quoted[PL_QUOTE_BYTES], const char *text, size_t length)
+void plk_quote(char quoted[PLK_QUOTE_BYTES], const char *text, size_t length)
 {
     static const char ellipsis[] = "\xE2\x80\xA6";
-    if (length < PL_QUOTE_BYTES) {
+    if (length < PLK_QUOTE_BYTES) {
         memcpy(quoted, text, length);
         quoted[length] = '\0';
         return;
     }
-    size_t n = PL_QUOTE_BYTES - sizeof ellipsis;
+    size_t n = PLK_QUOTE_BYTES - sizeof ellipsis;
     while (n > 0 && ((unsigned char)text[n] & 0xC0u) == 0x80u)
         n--;
     memcpy(quoted, text, n);
@@ -89,18 +89,18 @@ void pl_quote(char quoted[PL_QUOTE_BYTES], const char *text, size_t length)
 static void append_key(char *part, size_t size_bytes, const char *key)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$";
-    char quoted[PL_QUOTE_BYTES];
-    pl_quote(quoted, key, strlen(key));
+    char quoted[PLK_QUOTE_BYTES];
+    plk_quote(quoted, key, strlen(key));
     bool simple = quoted[0] != '\0' && strspn(quoted, plain) == strlen(quoted) &&
                   !(quoted[0] >= '0' && quoted[0] <= '9');
     snprintf(part, size_bytes, simple ? ".%s" : "[\"%s\"]", quoted);
 }
 
 /* The JSON path of a node; cut with an ellipsis where it gets too long. */
-static void write_path(const pl_json *json, const cJSON *node, char path[PATH_BYTES])
+static void write_path(const plk_json *json, const cJSON *node, char path[PATH_BYTES])
 {
-    char label[PL_QUOTE_BYTES];
-    pl_quote(label, json->label ? json->label : "$", json->label ? strlen(json->label) : 1);
+    char label[PLK_QUOTE_BYTES];
+    plk_quote(label, json->label ? json->label : "$", json->label ? strlen(json->label) : 1);
     size_t n = (size_t)snprintf(path, PATH_BYTES, "%s", label);
     for (const cJSON *at = json->root; at != node;) {
         size_t index = 0;
@@ -109,7 +109,7 @@ static void write_path(const pl_json *json, const cJSON *node, char path[PATH_BY
             child = child->next;
             index++;
         }
-        char part[PL_QUOTE_BYTES + 8];
+        char part[PLK_QUOTE_BYTES + 8];
         if (child->string)
             append_key(part, sizeof part, child->string);
         else
@@ -123,7 +123,7 @@ static void write_path(const pl_json *json, const cJSON *node, char path[PATH_BY
     }
 }
 
-static void find_line(const pl_json *json, size_t offset, size_t *line, size_t *column)
+static void find_line(const plk_json *json, size_t offset, size_t *line, size_t *column)
 {
     size_t start = 0;
     *line = 1;
@@ -138,8 +138,8 @@ static void find_line(const pl_json *json, size_t offset, size_t *line, size_t *
         *column += ((unsigned char)json->text[i] & 0xC0u) != 0x80u;
 }
 
-static pluck_status fail_at(const pl_json *json, const cJSON *node, size_t offset, pluck_error *err,
-                            const char *what)
+static pluck_status fail_at(const plk_json *json, const cJSON *node, size_t offset,
+                            pluck_error *err, const char *what)
 {
     char path[PATH_BYTES];
     size_t line = 0, column = 0;
@@ -147,13 +147,14 @@ static pluck_status fail_at(const pl_json *json, const cJSON *node, size_t offse
         return PLUCK_ERR_CONFIG;
     write_path(json, node, path);
     if (json->label)
-        return pl_fail(err, PLUCK_ERR_CONFIG, "%s: %s", path, what);
+        return plk_fail(err, PLUCK_ERR_CONFIG, "%s: %s", path, what);
     find_line(json, offset, &line, &column);
-    return pl_fail(err, PLUCK_ERR_CONFIG, "line %zu, column %zu: %s: %s", line, column, path, what);
+    return plk_fail(err, PLUCK_ERR_CONFIG, "line %zu, column %zu: %s: %s", line, column, path,
+                    what);
 }
 
-pluck_status pl_json_fail(const pl_json *json, const cJSON *node, pluck_error *err,
-                          const char *format, ...)
+pluck_status plk_json_fail(const plk_json *json, const cJSON *node, pluck_error *err,
+                           const char *format, ...)
 {
     char what[sizeof err->message];
     va_list arguments;
@@ -163,8 +164,8 @@ pluck_status pl_json_fail(const pl_json *json, const cJSON *node, pluck_error *e
     return fail_at(json, node, value_offset(json, node), err, what);
 }
 
-pluck_status pl_json_fail_key(const pl_json *json, const cJSON *node, pluck_error *err,
-                              const char *format, ...)
+pluck_status plk_json_fail_key(const plk_json *json, const cJSON *node, pluck_error *err,
+                               const char *format, ...)
 {
     char what[sizeof err->message];
     va_list arguments;
@@ -174,17 +175,17 @@ pluck_status pl_json_fail_key(const pl_json *json, const cJSON *node, pluck_erro
     return fail_at(json, node, key_offset(node), err, what);
 }
 
-static pluck_status fail_syntax(const pl_json *json, pl_json_problem problem, pluck_error *err)
+static pluck_status fail_syntax(const plk_json *json, plk_json_problem problem, pluck_error *err)
 {
-    char label[PL_QUOTE_BYTES];
+    char label[PLK_QUOTE_BYTES];
     size_t line = 0, column = 0;
     find_line(json, problem.at, &line, &column);
     if (!json->label)
-        return pl_fail(err, PLUCK_ERR_CONFIG, "line %zu, column %zu: %s", line, column,
-                       problem.what);
-    pl_quote(label, json->label, strlen(json->label));
-    return pl_fail(err, PLUCK_ERR_CONFIG, "%s: character %zu of the value: %s", label, column,
-                   problem.what);
+        return plk_fail(err, PLUCK_ERR_CONFIG, "line %zu, column %zu: %s", line, column,
+                        problem.what);
+    plk_quote(label, json->label, strlen(json->label));
+    return plk_fail(err, PLUCK_ERR_CONFIG, "%s: character %zu of the value: %s", label, column,
+                    problem.what);
 }
 
 static uint64_t key_prefix(const char *key)
@@ -207,13 +208,13 @@ static bool key_before(const void *a, const void *b)
 
 static pluck_status fail_duplicate(const key_check *w, const cJSON *first, const cJSON *second)
 {
-    char key[PL_QUOTE_BYTES];
+    char key[PLK_QUOTE_BYTES];
     size_t line = 0, column = 0;
-    pl_quote(key, second->string, strlen(second->string));
+    plk_quote(key, second->string, strlen(second->string));
     find_line(w->json, key_offset(first), &line, &column);
-    return pl_json_fail_key(w->json, second, w->err,
-                            "duplicate key '%s'; it is already at line %zu, column %zu", key, line,
-                            column);
+    return plk_json_fail_key(w->json, second, w->err,
+                             "duplicate key '%s'; it is already at line %zu, column %zu", key, line,
+                             column);
 }
 
 static pluck_status check_few_keys(const key_check *w, const cJSON *object)
@@ -230,23 +231,23 @@ static pluck_status check_few_keys(const key_check *w, const cJSON *object)
 /* The sort is stable: of two equal keys the second is the later one in the text. */
 static pluck_status check_many_keys(const key_check *w, const cJSON *object, size_t n)
 {
-    key_entry *entries = pl_alloc(w->allocator, n, 2 * sizeof *entries);
+    key_entry *entries = plk_alloc(w->allocator, n, 2 * sizeof *entries);
     if (!entries)
-        return pl_fail_nomem(w->err, n * 2 * sizeof *entries);
+        return plk_fail_nomem(w->err, n * 2 * sizeof *entries);
     size_t i = 0;
     for (const cJSON *child = object->child; child; child = child->next)
         entries[i++] = (key_entry){key_prefix(child->string), child};
-    pl_sort(entries, entries + n, n, sizeof *entries, key_before);
+    plk_sort(entries, entries + n, n, sizeof *entries, key_before);
     pluck_status status = PLUCK_OK;
     for (i = 1; i < n && status == PLUCK_OK; i++) {
         if (!key_before(&entries[i - 1], &entries[i]))
             status = fail_duplicate(w, entries[i - 1].node, entries[i].node);
     }
-    pl_free(w->allocator, entries);
+    plk_free(w->allocator, entries);
     return status;
 }
 
-/* The depth of the recursion is at most PL_JSON_MAX_DEPTH. */
+/* The depth of the recursion is at most PLK_JSON_MAX_DEPTH. */
 static pluck_status check_keys(const key_check *w, const cJSON *node)
 {
     pluck_status status = PLUCK_OK;
@@ -260,10 +261,10 @@ static pluck_status check_keys(const key_check *w, const cJSON *node)
     return n <= FEW_KEYS ? check_few_keys(w, node) : check_many_keys(w, node, n);
 }
 
-static size_t annotate(const pl_json *json, cJSON *node, size_t at);
+static size_t annotate(const plk_json *json, cJSON *node, size_t at);
 
 /* at is the opening bracket; returns what follows the closing one. */
-static size_t annotate_children(const pl_json *json, cJSON *node, size_t at)
+static size_t annotate_children(const plk_json *json, cJSON *node, size_t at)
 {
     const char *text = json->text;
     at = skip_space(text, at + 1);
@@ -280,8 +281,8 @@ static size_t annotate_children(const pl_json *json, cJSON *node, size_t at)
 }
 
 /* at is the first byte of the node's value; returns what follows it. The depth of the recursion is
- * at most PL_JSON_MAX_DEPTH. */
-static size_t annotate(const pl_json *json, cJSON *node, size_t at)
+ * at most PLK_JSON_MAX_DEPTH. */
+static size_t annotate(const plk_json *json, cJSON *node, size_t at)
 {
     node->valueint = (int)at;
     if (cJSON_IsArray(node) || cJSON_IsObject(node))
@@ -290,7 +291,7 @@ static size_t annotate(const pl_json *json, cJSON *node, size_t at)
         return skip_string(json->text, at);
     if (cJSON_IsNumber(node)) {
         size_t end = skip_number(json->text, json->size_bytes, at);
-        node->valuedouble = pl_number_read(json->text + at, end - at);
+        node->valuedouble = plk_number_read(json->text + at, end - at);
         return end;
     }
     return at + (cJSON_IsFalse(node) ? 5 : 4);
@@ -314,58 +315,58 @@ static void blank_numbers(char *copy, const char *text, size_t size_bytes)
     }
 }
 
-pluck_status pl_json_parse(pl_json *json, const char *text, size_t size_bytes, unsigned flags,
-                           const pluck_allocator *allocator, pl_json_problem *problem,
-                           pluck_error *err)
+pluck_status plk_json_parse(plk_json *json, const char *text, size_t size_bytes, unsigned flags,
+                            const pluck_allocator *allocator, plk_json_problem *problem,
+                            pluck_error *err)
 {
     if (size_bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
         text += 3;
         size_bytes -= 3;
     }
-    *json = (pl_json){text, size_bytes, NULL, NULL};
-    if (!pl_json_check(text, size_bytes, flags, problem))
+    *json = (plk_json){text, size_bytes, NULL, NULL};
+    if (!plk_json_check(text, size_bytes, flags, problem))
         return PLUCK_ERR_FORMAT;
-    pluck_status status = pl_json_check_library(err);
+    pluck_status status = plk_json_check_library(err);
     if (status != PLUCK_OK)
         return status;
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
-    char *copy = pl_alloc(&memory, 1, size_bytes);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    char *copy = plk_alloc(&memory, 1, size_bytes);
     if (!copy)
-        return pl_fail_nomem(err, size_bytes);
+        return plk_fail_nomem(err, size_bytes);
     blank_numbers(copy, text, size_bytes);
     json->root = cJSON_ParseWithLength(copy, size_bytes);
-    pl_free(&memory, copy);
+    plk_free(&memory, copy);
     /* The text is valid and within cJSON's limits: only memory can have been missing. */
     if (!json->root)
-        return pl_fail_nomem(err, size_bytes);
+        return plk_fail_nomem(err, size_bytes);
     annotate(json, json->root, skip_space(text, 0));
     return PLUCK_OK;
 }
 
-pluck_status pl_json_open(pl_json *json, const char *text, size_t size_bytes, const char *label,
-                          const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_json_open(plk_json *json, const char *text, size_t size_bytes, const char *label,
+                           const pluck_allocator *allocator, pluck_error *err)
 {
-    pl_json_problem problem = {0, NULL};
-    pluck_status status = pl_json_parse(json, text, size_bytes, 0, allocator, &problem, err);
+    plk_json_problem problem = {0, NULL};
+    pluck_status status = plk_json_parse(json, text, size_bytes, 0, allocator, &problem, err);
     json->label = label;
     if (status == PLUCK_ERR_FORMAT)
         return fail_syntax(json, problem, err);
     if (status != PLUCK_OK)
         return status;
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
     status = check_keys(&(key_check){json, &memory, err}, json->root);
     if (status != PLUCK_OK)
-        pl_json_close(json);
+        plk_json_close(json);
     return status;
 }
 
-void pl_json_close(pl_json *json)
+void plk_json_close(plk_json *json)
 {
     cJSON_Delete(json->root);
     json->root = NULL;
 }
 
-const cJSON *pl_json_member(const cJSON *object, const char *key)
+const cJSON *plk_json_member(const cJSON *object, const char *key)
 {
     if (!cJSON_IsObject(object))
         return NULL;
@@ -376,7 +377,7 @@ const cJSON *pl_json_member(const cJSON *object, const char *key)
     return NULL;
 }
 
-const char *pl_json_kind(const cJSON *node)
+const char *plk_json_kind(const cJSON *node)
 {
     switch (node->type & 0xFF) {
     case cJSON_Number:
@@ -395,7 +396,7 @@ const char *pl_json_kind(const cJSON *node)
 }
 
 /* The end of the value that starts at a byte. */
-static size_t skip_value(const pl_json *json, size_t at)
+static size_t skip_value(const plk_json *json, size_t at)
 {
     size_t depth = 0;
     do {
@@ -417,21 +418,21 @@ static size_t skip_value(const pl_json *json, size_t at)
     return at;
 }
 
-const char *pl_json_value_text(const pl_json *json, const cJSON *node, size_t *length)
+const char *plk_json_value_text(const plk_json *json, const cJSON *node, size_t *length)
 {
     const size_t at = value_offset(json, node);
     *length = skip_value(json, at) - at;
     return json->text + at;
 }
 
-const char *pl_json_number_text(const pl_json *json, const cJSON *node, size_t *length)
+const char *plk_json_number_text(const plk_json *json, const cJSON *node, size_t *length)
 {
     size_t at = value_offset(json, node);
     *length = skip_number(json->text, json->size_bytes, at) - at;
     return json->text + at;
 }
 
-double pl_json_number(const pl_json *json, const cJSON *node)
+double plk_json_number(const plk_json *json, const cJSON *node)
 {
     (void)json;
     return node->valuedouble;
@@ -492,12 +493,12 @@ static size_t read_string(const char *text, size_t at, char *out)
     return n;
 }
 
-size_t pl_json_string(const pl_json *json, const cJSON *node, char *out)
+size_t plk_json_string(const plk_json *json, const cJSON *node, char *out)
 {
     return read_string(json->text, value_offset(json, node), out);
 }
 
-size_t pl_json_key(const pl_json *json, const cJSON *node, char *out)
+size_t plk_json_key(const plk_json *json, const cJSON *node, char *out)
 {
     return read_string(json->text, key_offset(node), out);
 }

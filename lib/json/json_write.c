@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void put(pl_writer *writer, const char *text, size_t length)
+static void put(plk_writer *writer, const char *text, size_t length)
 {
     size_t at = writer->size_bytes;
     if (at < writer->capacity_bytes) {
@@ -22,28 +22,28 @@ static void put(pl_writer *writer, const char *text, size_t length)
     writer->size_bytes += length;
 }
 
-static void put_text(pl_writer *writer, const char *text)
+static void put_text(plk_writer *writer, const char *text)
 {
     put(writer, text, strlen(text));
 }
 
-static void new_line(pl_writer *writer)
+static void new_line(plk_writer *writer)
 {
     put(writer, "\n", 1);
     for (unsigned i = 0; i < writer->depth; i++)
         put(writer, "  ", 2);
 }
 
-void pl_write_open(pl_writer *writer, char bracket, pl_layout layout)
+void plk_write_open(plk_writer *writer, char bracket, plk_layout layout)
 {
     put(writer, &bracket, 1);
     writer->depth++;
-    if (layout == PL_ONE_LINE || writer->inline_depth > 0)
+    if (layout == PLK_ONE_LINE || writer->inline_depth > 0)
         writer->inline_depth++;
     writer->has_items = false;
 }
 
-void pl_write_close(pl_writer *writer, char bracket)
+void plk_write_close(plk_writer *writer, char bracket)
 {
     writer->depth--;
     if (writer->inline_depth > 0)
@@ -54,7 +54,7 @@ void pl_write_close(pl_writer *writer, char bracket)
     writer->has_items = true;
 }
 
-void pl_write_item(pl_writer *writer)
+void plk_write_item(plk_writer *writer)
 {
     bool one_line = writer->inline_depth > 0;
     if (writer->has_items)
@@ -64,10 +64,10 @@ void pl_write_item(pl_writer *writer)
     writer->has_items = true;
 }
 
-void pl_write_key(pl_writer *writer, const char *key)
+void plk_write_key(plk_writer *writer, const char *key)
 {
-    pl_write_item(writer);
-    pl_write_string(writer, key);
+    plk_write_item(writer);
+    plk_write_string(writer, key);
     put(writer, ": ", 2);
 }
 
@@ -76,7 +76,7 @@ static bool needs_escape(char c)
     return c == '"' || c == '\\' || (unsigned char)c < 0x20 || c == 0x7F;
 }
 
-void pl_write_string(pl_writer *writer, const char *text)
+void plk_write_string(plk_writer *writer, const char *text)
 {
     put(writer, "\"", 1);
     while (*text != '\0') {
@@ -100,45 +100,45 @@ void pl_write_string(pl_writer *writer, const char *text)
     put(writer, "\"", 1);
 }
 
-void pl_write_number(pl_writer *writer, double value)
+void plk_write_number(plk_writer *writer, double value)
 {
-    char text[PL_NUMBER_TEXT_BYTES];
-    pl_number_write(value, text);
+    char text[PLK_NUMBER_TEXT_BYTES];
+    plk_number_write(value, text);
     put_text(writer, text);
 }
 
-void pl_write_integer(pl_writer *writer, int64_t value)
+void plk_write_integer(plk_writer *writer, int64_t value)
 {
-    char text[PL_NUMBER_TEXT_BYTES];
+    char text[PLK_NUMBER_TEXT_BYTES];
     snprintf(text, sizeof text, "%" PRId64, value);
     put_text(writer, text);
 }
 
-void pl_write_unsigned(pl_writer *writer, uint64_t value)
+void plk_write_unsigned(plk_writer *writer, uint64_t value)
 {
-    char text[PL_NUMBER_TEXT_BYTES];
+    char text[PLK_NUMBER_TEXT_BYTES];
     snprintf(text, sizeof text, "%" PRIu64, value);
     put_text(writer, text);
 }
 
-void pl_write_word(pl_writer *writer, const char *word)
+void plk_write_word(plk_writer *writer, const char *word)
 {
     put_text(writer, word);
 }
 
-void pl_write_key_string(pl_writer *writer, const char *key, const char *text)
+void plk_write_key_string(plk_writer *writer, const char *key, const char *text)
 {
-    pl_write_key(writer, key);
-    pl_write_string(writer, text);
+    plk_write_key(writer, key);
+    plk_write_string(writer, text);
 }
 
-void pl_write_key_word(pl_writer *writer, const char *key, const char *word)
+void plk_write_key_word(plk_writer *writer, const char *key, const char *word)
 {
-    pl_write_key(writer, key);
-    pl_write_word(writer, word);
+    plk_write_key(writer, key);
+    plk_write_word(writer, word);
 }
 
-pluck_status pl_write_end(pl_writer *writer, size_t *size_bytes, pluck_error *err)
+pluck_status plk_write_end(plk_writer *writer, size_t *size_bytes, pluck_error *err)
 {
     assert(writer->depth == 0);
     put(writer, "\n", 1);
@@ -149,7 +149,7 @@ pluck_status pl_write_end(pl_writer *writer, size_t *size_bytes, pluck_error *er
     }
     if (writer->capacity_bytes > 0)
         writer->text[writer->capacity_bytes - 1] = '\0';
-    return pl_fail(err, PLUCK_ERR_INVALID,
-                   "the text needs %zu bytes and its NUL; there is room for %zu",
-                   writer->size_bytes, writer->capacity_bytes);
+    return plk_fail(err, PLUCK_ERR_INVALID,
+                    "the text needs %zu bytes and its NUL; there is room for %zu",
+                    writer->size_bytes, writer->capacity_bytes);
 }

@@ -1,44 +1,44 @@
 /*
  * Writes JSON text into a caller's buffer, indented by two spaces.
  */
-#ifndef PL_JSON_WRITE_H
-#define PL_JSON_WRITE_H
+#ifndef PLK_JSON_WRITE_H
+#define PLK_JSON_WRITE_H
 
 #include <pluck/base.h>
 
 /* Nothing here fails: text beyond the capacity is counted and dropped. Start with {text,
- * capacity_bytes}, and end with pl_write_end(). */
-typedef struct pl_writer {
+ * capacity_bytes}, and end with plk_write_end(). */
+typedef struct plk_writer {
     char *text;
     size_t capacity_bytes;
     size_t size_bytes; /* of all the text so far */
     unsigned depth;
     unsigned inline_depth; /* > 0: inside a container that stays on one line */
     bool has_items;        /* the innermost container has any */
-} pl_writer;
+} plk_writer;
 
-typedef enum pl_layout { PL_LINES, PL_ONE_LINE } pl_layout;
+typedef enum plk_layout { PLK_LINES, PLK_ONE_LINE } plk_layout;
 
-/* bracket is '{' or '['; everything inside a PL_ONE_LINE container stays on its line. */
-void pl_write_open(pl_writer *writer, char bracket, pl_layout layout);
-void pl_write_close(pl_writer *writer, char bracket);
+/* bracket is '{' or '['; everything inside a PLK_ONE_LINE container stays on its line. */
+void plk_write_open(plk_writer *writer, char bracket, plk_layout layout);
+void plk_write_close(plk_writer *writer, char bracket);
 
 /* Starts a member of an object or an item of an array; its value comes next. */
-void pl_write_key(pl_writer *writer, const char *key);
-void pl_write_item(pl_writer *writer);
+void plk_write_key(plk_writer *writer, const char *key);
+void plk_write_item(plk_writer *writer);
 
-void pl_write_string(pl_writer *writer, const char *text);
-void pl_write_number(pl_writer *writer, double value); /* finite */
-void pl_write_integer(pl_writer *writer, int64_t value);
-void pl_write_unsigned(pl_writer *writer, uint64_t value);
-void pl_write_word(pl_writer *writer, const char *word); /* true, false, null */
+void plk_write_string(plk_writer *writer, const char *text);
+void plk_write_number(plk_writer *writer, double value); /* finite */
+void plk_write_integer(plk_writer *writer, int64_t value);
+void plk_write_unsigned(plk_writer *writer, uint64_t value);
+void plk_write_word(plk_writer *writer, const char *word); /* true, false, null */
 
 /* Key and value at once. */
-void pl_write_key_string(pl_writer *writer, const char *key, const char *text);
-void pl_write_key_word(pl_writer *writer, const char *key, const char *word);
+void plk_write_key_string(plk_writer *writer, const char *key, const char *text);
+void plk_write_key_word(plk_writer *writer, const char *key, const char *word);
 
 /* The final newline and NUL. PLUCK_ERR_INVALID if the text did not fit; *size_bytes is set in
  * either case. */
-pluck_status pl_write_end(pl_writer *writer, size_t *size_bytes, pluck_error *err);
+pluck_status plk_write_end(plk_writer *writer, size_t *size_bytes, pluck_error *err);
 
 #endif

@@ -46,11 +46,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* PL_NO_GETENTROPY keeps to standard C, as for a system without that function. */
+/* PLK_NO_GETENTROPY keeps to standard C, as for a system without that function. */
 #if defined(__APPLE__)
 #    include <sys/random.h>
 #endif
-#if (defined(__unix__) || defined(__APPLE__)) && !defined(PL_NO_GETENTROPY)
+#if (defined(__unix__) || defined(__APPLE__)) && !defined(PLK_NO_GETENTROPY)
 #    include <unistd.h>
 #    define HAVE_GETENTROPY 1
 #endif
@@ -59,11 +59,11 @@ static const uint64_t PCG32_MULTIPLIER = UINT64_C(6364136223846793005);
 
 /* The map of S = PLUCK_POSITION_STRIDE steps: A^S and (A^S - 1) / (A - 1), both modulo 2^128; in
  * Python pow(A, S, 2**128) and (pow(A, S, (A - 1) << 128) - 1) // (A - 1). */
-static const pl_u128 STRIDE_MULTIPLIER = {UINT64_C(0xBDEF026585BF2616),
-                                          UINT64_C(0xCD4BC49BD3E46E35)};
-static const pl_u128 STRIDE_SUM = {UINT64_C(0xEBE094A4A673818C), UINT64_C(0xA6F5304DF9D4703D)};
+static const plk_u128 STRIDE_MULTIPLIER = {UINT64_C(0xBDEF026585BF2616),
+                                           UINT64_C(0xCD4BC49BD3E46E35)};
+static const plk_u128 STRIDE_SUM = {UINT64_C(0xEBE094A4A673818C), UINT64_C(0xA6F5304DF9D4703D)};
 
-static const pl_u128 ONE = {0, 1};
+static const plk_u128 ONE = {0, 1};
 
 static uint32_t rotate_right_32(uint32_t x, unsigned count)
 {
@@ -120,26 +120,26 @@ void pluck_pcg32_advance(pluck_pcg32 *rng, uint64_t delta)
 }
 
 /* state -> multiplier * state + inc * sum */
-static void pcg64_apply(pluck_pcg64 *rng, pl_u128 multiplier, pl_u128 sum)
+static void pcg64_apply(pluck_pcg64 *rng, plk_u128 multiplier, plk_u128 sum)
 {
-    const pl_u128 state = {rng->state_hi, rng->state_lo};
-    const pl_u128 inc = {rng->inc_hi, rng->inc_lo};
-    const pl_u128 moved = pl_add128(pl_mul128(state, multiplier), pl_mul128(inc, sum));
+    const plk_u128 state = {rng->state_hi, rng->state_lo};
+    const plk_u128 inc = {rng->inc_hi, rng->inc_lo};
+    const plk_u128 moved = plk_add128(plk_mul128(state, multiplier), plk_mul128(inc, sum));
     rng->state_hi = moved.hi;
     rng->state_lo = moved.lo;
 }
 
 /* Applies n times the map that power and power_sum describe. */
-static void pcg64_repeat(pluck_pcg64 *rng, pl_u128 n, pl_u128 power, pl_u128 power_sum)
+static void pcg64_repeat(pluck_pcg64 *rng, plk_u128 n, plk_u128 power, plk_u128 power_sum)
 {
-    pl_u128 multiplier = ONE, sum = {0, 0};
+    plk_u128 multiplier = ONE, sum = {0, 0};
     while (n.hi | n.lo) {
         if (n.lo & 1) {
-            multiplier = pl_mul128(multiplier, power);
-            sum = pl_add128(pl_mul128(sum, power), power_sum);
+            multiplier = plk_mul128(multiplier, power);
+            sum = plk_add128(plk_mul128(sum, power), power_sum);
         }
-        power_sum = pl_mul128(power_sum, pl_add128(power, ONE));
-        power = pl_mul128(power, power);
+        power_sum = plk_mul128(power_sum, plk_add128(power, ONE));
+        power = plk_mul128(power, power);
         n.lo = (n.lo >> 1) | (n.hi << 63);
         n.hi >>= 1;
     }
@@ -176,19 +176,19 @@ void pluck_pcg64_skip_positions(pluck_pcg64 *rng, uint64_t n_positions)
     if (n_positions == 1)
         pcg64_apply(rng, STRIDE_MULTIPLIER, STRIDE_SUM);
     else if (n_positions > 1)
-        pcg64_repeat(rng, (pl_u128){0, n_positions}, STRIDE_MULTIPLIER, STRIDE_SUM);
+        pcg64_repeat(rng, (plk_u128){0, n_positions}, STRIDE_MULTIPLIER, STRIDE_SUM);
 }
 
 void pluck_pcg64_advance(pluck_pcg64 *rng, uint64_t delta_hi, uint64_t delta_lo)
 {
     if (!rng)
         return;
-    pcg64_repeat(rng, (pl_u128){delta_hi, delta_lo}, PL_PCG64_MULTIPLIER, ONE);
+    pcg64_repeat(rng, (plk_u128){delta_hi, delta_lo}, PLK_PCG64_MULTIPLIER, ONE);
 }
 
 uint64_t pluck_pcg64_next(pluck_pcg64 *rng)
 {
-    return rng ? pl_pcg64_step(rng) : 0;
+    return rng ? plk_pcg64_step(rng) : 0;
 }
 
 double pluck_pcg64_uniform(pluck_pcg64 *rng)
@@ -206,11 +206,11 @@ uint64_t pluck_pcg64_below(pluck_pcg64 *rng, uint64_t bound)
 {
     if (!rng)
         return 0;
-    pl_u128 product = pl_mul_full(pluck_pcg64_next(rng), bound);
+    plk_u128 product = plk_mul_full(pluck_pcg64_next(rng), bound);
     if (product.lo < bound) {
         const uint64_t n_surplus = -bound % bound;
         while (product.lo < n_surplus)
-            product = pl_mul_full(pluck_pcg64_next(rng), bound);
+            product = plk_mul_full(pluck_pcg64_next(rng), bound);
     }
     return product.hi;
 }
@@ -220,15 +220,15 @@ static pluck_status read_urandom(uint64_t *seed, pluck_error *err)
     static const char path[] = "/dev/urandom";
     FILE *const file = fopen(path, "rb");
     if (!file)
-        return pl_fail(err, PLUCK_ERR_IO, "%s: %s; a random seed needs it", path, strerror(errno));
+        return plk_fail(err, PLUCK_ERR_IO, "%s: %s; a random seed needs it", path, strerror(errno));
     /* Unbuffered: a random seed should not take a page of the system's random bytes. */
     setvbuf(file, NULL, _IONBF, 0);
     uint64_t value = 0;
     const size_t n_read = fread(&value, sizeof value, 1, file);
     fclose(file);
     if (n_read != 1)
-        return pl_fail(err, PLUCK_ERR_IO, "%s: cannot read the %zu bytes of a random seed", path,
-                       sizeof value);
+        return plk_fail(err, PLUCK_ERR_IO, "%s: cannot read the %zu bytes of a random seed", path,
+                        sizeof value);
     *seed = value;
     return PLUCK_OK;
 }
@@ -236,8 +236,8 @@ static pluck_status read_urandom(uint64_t *seed, pluck_error *err)
 pluck_status pluck_random_seed(uint64_t *seed, pluck_error *err)
 {
     if (!seed)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_random_seed: seed is NULL; it must point to where the seed goes");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_random_seed: seed is NULL; it must point to where the seed goes");
 #ifdef HAVE_GETENTROPY
     uint64_t value = 0;
     if (getentropy(&value, sizeof value) == 0) {

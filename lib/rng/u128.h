@@ -5,18 +5,18 @@
  * the halves, which gcc and clang turn into the same instructions as for a 128-bit type of their
  * own.
  */
-#ifndef PL_U128_H
-#define PL_U128_H
+#ifndef PLK_U128_H
+#define PLK_U128_H
 
 #include <stdint.h>
 
-typedef struct pl_u128 {
+typedef struct plk_u128 {
     uint64_t hi, lo;
-} pl_u128;
+} plk_u128;
 
 /* a * b in full, from four 32 x 32 bit products. No step overflows: a partial product is at most
  * (2^32 - 1)^2 = 2^64 - 2^33 + 1, which leaves room for two more 32-bit numbers. */
-static inline pl_u128 pl_mul_full_halves(uint64_t a, uint64_t b)
+static inline plk_u128 plk_mul_full_halves(uint64_t a, uint64_t b)
 {
     const uint64_t mask = UINT64_C(0xFFFFFFFF);
     const uint64_t a_hi = a >> 32, a_lo = a & mask;
@@ -24,35 +24,35 @@ static inline pl_u128 pl_mul_full_halves(uint64_t a, uint64_t b)
     const uint64_t low = a_lo * b_lo;
     const uint64_t middle = a_hi * b_lo + (low >> 32);
     const uint64_t cross = a_lo * b_hi + (middle & mask);
-    return (pl_u128){.hi = a_hi * b_hi + (middle >> 32) + (cross >> 32),
-                     .lo = (cross << 32) | (low & mask)};
+    return (plk_u128){.hi = a_hi * b_hi + (middle >> 32) + (cross >> 32),
+                      .lo = (cross << 32) | (low & mask)};
 }
 
-/* a * b in full. PL_NO_INT128 keeps to standard C, as for a compiler without a 128-bit type. */
-#if defined(__SIZEOF_INT128__) && !defined(PL_NO_INT128)
-__extension__ typedef unsigned __int128 pl_native_u128;
+/* a * b in full. PLK_NO_INT128 keeps to standard C, as for a compiler without a 128-bit type. */
+#if defined(__SIZEOF_INT128__) && !defined(PLK_NO_INT128)
+__extension__ typedef unsigned __int128 plk_native_u128;
 
-static inline pl_u128 pl_mul_full(uint64_t a, uint64_t b)
+static inline plk_u128 plk_mul_full(uint64_t a, uint64_t b)
 {
-    const pl_native_u128 product = (pl_native_u128)a * b;
-    return (pl_u128){.hi = (uint64_t)(product >> 64), .lo = (uint64_t)product};
+    const plk_native_u128 product = (plk_native_u128)a * b;
+    return (plk_u128){.hi = (uint64_t)(product >> 64), .lo = (uint64_t)product};
 }
 #else
-static inline pl_u128 pl_mul_full(uint64_t a, uint64_t b)
+static inline plk_u128 plk_mul_full(uint64_t a, uint64_t b)
 {
-    return pl_mul_full_halves(a, b);
+    return plk_mul_full_halves(a, b);
 }
 #endif
 
-static inline pl_u128 pl_add128(pl_u128 a, pl_u128 b)
+static inline plk_u128 plk_add128(plk_u128 a, plk_u128 b)
 {
     const uint64_t lo = a.lo + b.lo;
-    return (pl_u128){.hi = a.hi + b.hi + (lo < a.lo), .lo = lo};
+    return (plk_u128){.hi = a.hi + b.hi + (lo < a.lo), .lo = lo};
 }
 
-static inline pl_u128 pl_mul128(pl_u128 a, pl_u128 b)
+static inline plk_u128 plk_mul128(plk_u128 a, plk_u128 b)
 {
-    pl_u128 product = pl_mul_full(a.lo, b.lo);
+    plk_u128 product = plk_mul_full(a.lo, b.lo);
     product.hi += a.hi * b.lo + a.lo * b.hi;
     return product;
 }

@@ -19,15 +19,15 @@ static pluck_status take_lanes(const pluck_workspace *workspace, pluck_sampler *
     for (size_t i = 0; i < n; i++) {
         *n_taken = i;
         if (!samplers[i])
-            return pl_fail(err, PLUCK_ERR_INVALID, "sampler %zu is NULL", i);
+            return plk_fail(err, PLUCK_ERR_INVALID, "sampler %zu is NULL", i);
         if (samplers[i]->shared != workspace)
-            return pl_fail(
+            return plk_fail(
                 err, PLUCK_ERR_INVALID,
                 "sampler %zu does not borrow this workspace; name it in the options that "
                 "create the sampler",
                 i);
         if (!samplers[i]->workspace)
-            return pl_fail(err, PLUCK_ERR_INVALID, "sampler %zu comes twice", i);
+            return plk_fail(err, PLUCK_ERR_INVALID, "sampler %zu comes twice", i);
         samplers[i]->workspace = NULL;
     }
     *n_taken = n;
@@ -65,7 +65,7 @@ pluck_status pluck_sampler_sample_batch(pluck_workspace *workspace, pluck_sample
                                         pluck_error *err)
 {
     if (!workspace || !samplers || !logits || !tokens || !statuses)
-        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     size_t n_taken = 0;
     pluck_status status = take_lanes(workspace, samplers, n, &n_taken, err);
     if (status != PLUCK_OK) {
@@ -73,9 +73,9 @@ pluck_status pluck_sampler_sample_batch(pluck_workspace *workspace, pluck_sample
         return status;
     }
     batch_rows rows = {workspace, samplers, logits, tokens, statuses};
-    pl_parallel parallel = pl_pool_parallel(workspace->pool);
-    pl_parallel_run(&parallel, threads == 0 ? workspace->n_lanes : threads, n, sample_row, &rows,
-                    NULL, NULL);
+    plk_parallel parallel = plk_pool_parallel(workspace->pool);
+    plk_parallel_run(&parallel, threads == 0 ? workspace->n_lanes : threads, n, sample_row, &rows,
+                     NULL, NULL);
     give_back_lanes(workspace, samplers, n);
     for (size_t i = 0; i < n; i++) {
         if (statuses[i] == PLUCK_OK)
@@ -83,7 +83,7 @@ pluck_status pluck_sampler_sample_batch(pluck_workspace *workspace, pluck_sample
         pluck_token unused;
         pluck_error row = {.status = PLUCK_OK};
         status = pluck_sampler_sample(samplers[i], logits[i], &unused, &row);
-        return pl_fail(err, status, "row %zu: %s", i, row.message);
+        return plk_fail(err, status, "row %zu: %s", i, row.message);
     }
     return PLUCK_OK;
 }

@@ -13,99 +13,99 @@
 #include "select/token_mask.h"
 #include "simd/scalar_math.h"
 
-pluck_status pl_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err)
+pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err)
 {
     if (!sampler || !logits.data)
-        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     if (logits.n_vocab != sampler->n_vocab)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%u logits were given to a sampler for a vocabulary of %u tokens",
-                       logits.n_vocab, sampler->n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%u logits were given to a sampler for a vocabulary of %u tokens",
+                        logits.n_vocab, sampler->n_vocab);
     if (!pluck_dtype_name(logits.dtype))
-        return pl_fail(err, PLUCK_ERR_INVALID, "dtype %d is not a pluck_dtype", (int)logits.dtype);
+        return plk_fail(err, PLUCK_ERR_INVALID, "dtype %d is not a pluck_dtype", (int)logits.dtype);
     return PLUCK_OK;
 }
 
-pluck_status pl_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits, pl_view *view,
-                                  pluck_error *err)
+pluck_status plk_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits,
+                                   plk_view *view, pluck_error *err)
 {
-    pluck_status status = pl_view_open(view, sampler->workspace, sampler->kernels, logits,
-                                       sampler->on_nan == PLUCK_ON_NAN_BAN, err);
+    pluck_status status = plk_view_open(view, sampler->workspace, sampler->kernels, logits,
+                                        sampler->on_nan == PLUCK_ON_NAN_BAN, err);
     if (status != PLUCK_OK || !sampler->mask)
         return status;
     view->mask = sampler->mask;
-    return sampler->masks_in_chain ? PLUCK_OK : pl_view_apply_mask(view, err);
+    return sampler->masks_in_chain ? PLUCK_OK : plk_view_apply_mask(view, err);
 }
 
-pluck_status pl_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,
-                                   pluck_pcg64 *rng, pl_view *view, pluck_error *err)
+pluck_status plk_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,
+                                    pluck_pcg64 *rng, plk_view *view, pluck_error *err)
 {
-    const pl_stage_context context = {&sampler->history, sampler->n_vocab, rng};
-    pluck_status status = pl_sampler_open_view(sampler, logits, view, err);
+    const plk_stage_context context = {&sampler->history, sampler->n_vocab, rng};
+    pluck_status status = plk_sampler_open_view(sampler, logits, view, err);
     for (size_t i = 0; i < sampler->chain.n && status == PLUCK_OK; i++)
-        status = pl_chain_apply(&sampler->chain, i, view, &context, err);
+        status = plk_chain_apply(&sampler->chain, i, view, &context, err);
     return status;
 }
 
-void pl_sampler_remember(pluck_sampler *sampler, pl_view *view, pluck_token token)
+void plk_sampler_remember(pluck_sampler *sampler, plk_view *view, pluck_token token)
 {
-    sampler->drawn = (pl_drawn){.any = true, .token = token};
-    if (!pl_chain_observes(&sampler->chain))
+    sampler->drawn = (plk_drawn){.any = true, .token = token};
+    if (!plk_chain_observes(&sampler->chain))
         return;
-    pl_view_settle(view);
-    sampler->drawn.observed = pl_chain_observe(&sampler->chain, view, (uint32_t)token);
+    plk_view_settle(view);
+    sampler->drawn.observed = plk_chain_observe(&sampler->chain, view, (uint32_t)token);
 }
 
 pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits, pluck_token *token,
                                   pluck_error *err)
 {
-    pluck_status status = pl_sampler_check(sampler, logits, err);
+    pluck_status status = plk_sampler_check(sampler, logits, err);
     if (status != PLUCK_OK)
         return status;
     if (!token)
-        return pl_fail(err, PLUCK_ERR_INVALID, "token is NULL");
-    const pl_fp_state fp = pl_fp_enter();
-    pl_view view;
+        return plk_fail(err, PLUCK_ERR_INVALID, "token is NULL");
+    const plk_fp_state fp = plk_fp_enter();
+    plk_view view;
     pluck_pcg64 rng = sampler->rng;
-    status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
+    status = plk_sampler_final_view(sampler, logits, &rng, &view, err);
     if (status == PLUCK_OK) {
-        *token = (pluck_token)pl_view_pick(&view, &rng);
-        pl_sampler_remember(sampler, &view, *token);
+        *token = (pluck_token)plk_view_pick(&view, &rng);
+        plk_sampler_remember(sampler, &view, *token);
     }
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }
 
 /* The tokens of n positions from on, n > 1. Each starts from the same view. */
-static void pick_many(const pluck_sampler *sampler, const pl_view *view, size_t n,
+static void pick_many(const pluck_sampler *sampler, const plk_view *view, size_t n,
                       pluck_draw *draws)
 {
     pluck_pcg64 position = sampler->rng;
-    pl_picks picks;
-    pl_picks_begin(&picks, view);
+    plk_picks picks;
+    plk_picks_begin(&picks, view);
     for (size_t i = 0; i < n; i++) {
         pluck_pcg64 rng = position;
-        draws[i].token = (pluck_token)pl_picks_next(&picks, &rng);
+        draws[i].token = (pluck_token)plk_picks_next(&picks, &rng);
         pluck_pcg64_skip_positions(&position, 1);
     }
 }
 
 /* One token. The report on it will need the nucleus, which then tells who is in it. */
-static void pick_settled(pl_view *view, pluck_pcg64 rng, pluck_draw *draw)
+static void pick_settled(plk_view *view, pluck_pcg64 rng, pluck_draw *draw)
 {
-    const pl_view dense = *view;
-    pl_view_settle(view);
-    draw->token = (pluck_token)(dense.deferred.p > 0.0 ? pl_view_pick_nucleus(&dense, view, &rng)
-                                                       : pl_view_pick(view, &rng));
+    const plk_view dense = *view;
+    plk_view_settle(view);
+    draw->token = (pluck_token)(dense.deferred.p > 0.0 ? plk_view_pick_nucleus(&dense, view, &rng)
+                                                       : plk_view_pick(view, &rng));
 }
 
-void pl_sampler_report(const pl_view *view, size_t n, pluck_draw *draws)
+void plk_sampler_report(const plk_view *view, size_t n, pluck_draw *draws)
 {
-    double log_normaliser = pl_log(pl_view_normaliser(view));
-    uint32_t n_survivors = pl_view_count(view);
+    double log_normaliser = plk_log(plk_view_normaliser(view));
+    uint32_t n_survivors = plk_view_count(view);
     for (size_t i = 0; i < n; i++) {
-        float stored = pl_view_stored(view, (uint32_t)draws[i].token);
-        draws[i].logprob = (float)(pl_view_below_max(view, stored) - log_normaliser);
+        float stored = plk_view_stored(view, (uint32_t)draws[i].token);
+        draws[i].logprob = (float)(plk_view_below_max(view, stored) - log_normaliser);
         draws[i].n_survivors = n_survivors;
     }
 }
@@ -114,18 +114,18 @@ void pl_sampler_report(const pl_view *view, size_t n, pluck_draw *draws)
 static pluck_status draw_from_one_view(pluck_sampler *sampler, pluck_logits logits, size_t n,
                                        pluck_draw *draws, pluck_error *err)
 {
-    pl_view view;
+    plk_view view;
     pluck_pcg64 rng = sampler->rng;
-    pluck_status status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
+    pluck_status status = plk_sampler_final_view(sampler, logits, &rng, &view, err);
     if (status != PLUCK_OK)
         return status;
     if (n == 1)
         pick_settled(&view, rng, draws);
     else
         pick_many(sampler, &view, n, draws);
-    pl_sampler_remember(sampler, &view, draws[0].token);
-    pl_view_settle(&view);
-    pl_sampler_report(&view, n, draws);
+    plk_sampler_remember(sampler, &view, draws[0].token);
+    plk_view_settle(&view);
+    plk_sampler_report(&view, n, draws);
     return PLUCK_OK;
 }
 
@@ -135,15 +135,15 @@ static pluck_status draw_from_each_view(pluck_sampler *sampler, pluck_logits log
 {
     pluck_pcg64 position = sampler->rng;
     for (size_t i = 0; i < n; i++) {
-        pl_view view;
+        plk_view view;
         pluck_pcg64 rng = position;
-        pluck_status status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
+        pluck_status status = plk_sampler_final_view(sampler, logits, &rng, &view, err);
         if (status != PLUCK_OK)
             return status;
         pick_settled(&view, rng, draws + i);
         if (i == 0)
-            pl_sampler_remember(sampler, &view, draws[0].token);
-        pl_sampler_report(&view, 1, draws + i);
+            plk_sampler_remember(sampler, &view, draws[0].token);
+        plk_sampler_report(&view, 1, draws + i);
         pluck_pcg64_skip_positions(&position, 1);
     }
     return PLUCK_OK;
@@ -152,17 +152,17 @@ static pluck_status draw_from_each_view(pluck_sampler *sampler, pluck_logits log
 pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits, size_t n,
                                      pluck_draw *draws, pluck_error *err)
 {
-    pluck_status status = pl_sampler_check(sampler, logits, err);
+    pluck_status status = plk_sampler_check(sampler, logits, err);
     if (status != PLUCK_OK)
         return status;
     if (!draws || n == 0)
-        return pl_fail(err, PLUCK_ERR_INVALID, "draws is NULL or n is 0");
-    const pl_fp_state fp = pl_fp_enter();
-    if (pl_chain_is_random(&sampler->chain))
+        return plk_fail(err, PLUCK_ERR_INVALID, "draws is NULL or n is 0");
+    const plk_fp_state fp = plk_fp_enter();
+    if (plk_chain_is_random(&sampler->chain))
         status = draw_from_each_view(sampler, logits, n, draws, err);
     else
         status = draw_from_one_view(sampler, logits, n, draws, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }
 
@@ -173,13 +173,13 @@ pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits logits, plu
 }
 
 /* Fills in probabilities of the workspace's first n sorted keys. */
-static void write_probs(const pl_view *view, double normaliser, pluck_prob *probs, uint32_t n)
+static void write_probs(const plk_view *view, double normaliser, pluck_prob *probs, uint32_t n)
 {
     const double smallest = 0x1p-149;
-    const pl_key *keys = view->workspace->keys;
+    const plk_key *keys = view->workspace->keys;
     for (uint32_t i = 0; i < n; i++) {
-        double p = pl_exp(pl_view_below_max(view, pl_key_logit(keys[i]))) / normaliser;
-        probs[i].token = (pluck_token)pl_key_token(keys[i]);
+        double p = plk_exp(plk_view_below_max(view, plk_key_logit(keys[i]))) / normaliser;
+        probs[i].token = (pluck_token)plk_key_token(keys[i]);
         probs[i].prob = (float)(p > smallest ? p : smallest);
     }
 }
@@ -188,25 +188,25 @@ pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits log
                                         pluck_prob *probs, uint32_t capacity, uint32_t *n_total,
                                         pluck_error *err)
 {
-    pluck_status status = pl_sampler_check(sampler, logits, err);
+    pluck_status status = plk_sampler_check(sampler, logits, err);
     if (status != PLUCK_OK)
         return status;
     if (!n_total || (!probs && capacity > 0))
-        return pl_fail(err, PLUCK_ERR_INVALID, "probs or n_total is NULL");
-    const pl_fp_state fp = pl_fp_enter();
-    pl_view view;
+        return plk_fail(err, PLUCK_ERR_INVALID, "probs or n_total is NULL");
+    const plk_fp_state fp = plk_fp_enter();
+    plk_view view;
     pluck_pcg64 rng = sampler->rng;
-    status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
+    status = plk_sampler_final_view(sampler, logits, &rng, &view, err);
     if (status == PLUCK_OK) {
-        pl_view_settle(&view);
-        uint32_t n = pl_view_count(&view);
+        plk_view_settle(&view);
+        uint32_t n = plk_view_count(&view);
         uint32_t n_written = n < capacity ? n : capacity;
-        double normaliser = pl_view_normaliser(&view);
+        double normaliser = plk_view_normaliser(&view);
         if (n_written > 0)
-            pl_view_best(&view, n_written);
+            plk_view_best(&view, n_written);
         write_probs(&view, normaliser, probs, n_written);
         *n_total = n;
     }
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }

@@ -9,15 +9,15 @@
 static pluck_status create_lanes(pluck_workspace *workspace, uint32_t threads, pluck_error *err)
 {
     const pluck_allocator *allocator = &workspace->allocator;
-    pluck_status status = pl_pool_create(&workspace->pool, threads, allocator, err);
+    pluck_status status = plk_pool_create(&workspace->pool, threads, allocator, err);
     if (status != PLUCK_OK)
         return status;
-    uint32_t n = pl_pool_parallel(workspace->pool).n_workers;
-    workspace->lanes = pl_alloc(allocator, n, sizeof(pl_workspace *));
+    uint32_t n = plk_pool_parallel(workspace->pool).n_workers;
+    workspace->lanes = plk_alloc(allocator, n, sizeof(plk_workspace *));
     if (!workspace->lanes)
-        return pl_fail_nomem(err, n * sizeof(pl_workspace *));
+        return plk_fail_nomem(err, n * sizeof(plk_workspace *));
     for (uint32_t i = 0; i < n && status == PLUCK_OK; i++) {
-        status = pl_workspace_create(&workspace->lanes[i], workspace->n_vocab, 0, allocator, err);
+        status = plk_workspace_create(&workspace->lanes[i], workspace->n_vocab, 0, allocator, err);
         workspace->n_lanes += status == PLUCK_OK;
     }
     return status;
@@ -27,15 +27,15 @@ pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_vocab, uin
                                     const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     *out = NULL;
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
-                       PLUCK_MAX_VOCAB);
-    const pluck_allocator own = pl_allocator_or_default(allocator);
-    pluck_workspace *workspace = pl_alloc_zero(&own, 1, sizeof *workspace);
+        return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
+                        PLUCK_MAX_VOCAB);
+    const pluck_allocator own = plk_allocator_or_default(allocator);
+    pluck_workspace *workspace = plk_alloc_zero(&own, 1, sizeof *workspace);
     if (!workspace)
-        return pl_fail_nomem(err, sizeof *workspace);
+        return plk_fail_nomem(err, sizeof *workspace);
     workspace->allocator = own;
     workspace->n_vocab = n_vocab;
     pluck_status status = create_lanes(workspace, threads, err);
@@ -51,11 +51,11 @@ void pluck_workspace_destroy(pluck_workspace **workspace)
         return;
     pluck_workspace *w = *workspace;
     const pluck_allocator allocator = w->allocator;
-    pl_pool_destroy(&w->pool);
+    plk_pool_destroy(&w->pool);
     for (uint32_t i = 0; i < w->n_lanes; i++)
-        pl_workspace_destroy(&w->lanes[i]);
-    pl_free(&allocator, w->lanes);
-    pl_free(&allocator, w);
+        plk_workspace_destroy(&w->lanes[i]);
+    plk_free(&allocator, w->lanes);
+    plk_free(&allocator, w);
     *workspace = NULL;
 }
 
@@ -64,10 +64,10 @@ uint32_t pluck_workspace_threads(const pluck_workspace *workspace)
     return workspace ? workspace->n_lanes : 0;
 }
 
-pluck_status pl_lanes_reserve_edits(pluck_workspace *workspace, size_t n, pluck_error *err)
+pluck_status plk_lanes_reserve_edits(pluck_workspace *workspace, size_t n, pluck_error *err)
 {
     pluck_status status = PLUCK_OK;
     for (uint32_t i = 0; i < workspace->n_lanes && status == PLUCK_OK; i++)
-        status = pl_workspace_reserve_edits(workspace->lanes[i], n, err);
+        status = plk_workspace_reserve_edits(workspace->lanes[i], n, err);
     return status;
 }

@@ -11,7 +11,7 @@
 
 static pluck_status fail_null(pluck_error *err)
 {
-    return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
 }
 
 static void seek(pluck_sampler *sampler, uint64_t stream, uint64_t position)
@@ -22,7 +22,7 @@ static void seek(pluck_sampler *sampler, uint64_t stream, uint64_t position)
     pluck_pcg64_seed(&sampler->rng, sampler->seed, stream, position);
 }
 
-size_t pl_sampler_history_length(const pluck_sampler *sampler)
+size_t plk_sampler_history_length(const pluck_sampler *sampler)
 {
     const size_t window = sampler->window;
     return window > SIZE_MAX - sampler->max_rewind ? SIZE_MAX : window + sampler->max_rewind;
@@ -31,26 +31,26 @@ size_t pl_sampler_history_length(const pluck_sampler *sampler)
 /* The first lane of what the sampler borrows, or a workspace of its own. */
 static pluck_status attach_workspace(pluck_sampler *sampler, pluck_error *err)
 {
-    size_t max_edits = pl_chain_max_edits(&sampler->chain, sampler->n_vocab);
+    size_t max_edits = plk_chain_max_edits(&sampler->chain, sampler->n_vocab);
     if (!sampler->shared)
-        return pl_workspace_create(&sampler->workspace, sampler->n_vocab, max_edits,
-                                   &sampler->allocator, err);
+        return plk_workspace_create(&sampler->workspace, sampler->n_vocab, max_edits,
+                                    &sampler->allocator, err);
     sampler->workspace = sampler->shared->lanes[0];
-    return pl_lanes_reserve_edits(sampler->shared, max_edits, err);
+    return plk_lanes_reserve_edits(sampler->shared, max_edits, err);
 }
 
 static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *config,
                                  pluck_error *err)
 {
     const pluck_allocator *allocator = &sampler->allocator;
-    const pl_stage_setup setup = {NULL, allocator, sampler->n_vocab, sampler->max_rewind};
-    pluck_status status = pl_chain_create(&sampler->chain, config, &setup, err);
+    const plk_stage_setup setup = {NULL, allocator, sampler->n_vocab, sampler->max_rewind};
+    pluck_status status = plk_chain_create(&sampler->chain, config, &setup, err);
     if (status != PLUCK_OK)
         return status;
-    sampler->window = pl_chain_window(&sampler->chain);
-    sampler->masks_in_chain = pl_chain_has(&sampler->chain, "mask");
+    sampler->window = plk_chain_window(&sampler->chain);
+    sampler->masks_in_chain = plk_chain_has(&sampler->chain, "mask");
     status =
-        pl_history_create(&sampler->history, pl_sampler_history_length(sampler), allocator, err);
+        plk_history_create(&sampler->history, plk_sampler_history_length(sampler), allocator, err);
     if (status != PLUCK_OK)
         return status;
     return attach_workspace(sampler, err);
@@ -65,17 +65,17 @@ static pluck_status check_create(pluck_sampler **out, const pluck_config *config
     if (!config)
         return fail_null(err);
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
-                       PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
+                        PLUCK_MAX_VOCAB);
     if (!pluck_isa_supported(options->isa)) {
         const char *name = pluck_isa_name(options->isa);
-        return pl_fail(err, PLUCK_ERR_INVALID, "instruction set %s is not supported here",
-                       name ? name : "(unknown)");
+        return plk_fail(err, PLUCK_ERR_INVALID, "instruction set %s is not supported here",
+                        name ? name : "(unknown)");
     }
     if (options->workspace && options->workspace->n_vocab != n_vocab)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "a workspace for %u tokens was given to a sampler for %u",
-                       options->workspace->n_vocab, n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "a workspace for %u tokens was given to a sampler for %u",
+                        options->workspace->n_vocab, n_vocab);
     return PLUCK_OK;
 }
 
@@ -88,22 +88,22 @@ pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *confi
     pluck_status status = check_create(out, config, n_vocab, options, err);
     if (status != PLUCK_OK)
         return status;
-    pluck_allocator allocator = pl_allocator_or_default(options->allocator);
-    pluck_sampler *sampler = pl_alloc_zero(&allocator, 1, sizeof *sampler);
+    pluck_allocator allocator = plk_allocator_or_default(options->allocator);
+    pluck_sampler *sampler = plk_alloc_zero(&allocator, 1, sizeof *sampler);
     if (!sampler)
-        return pl_fail_nomem(err, sizeof *sampler);
+        return plk_fail_nomem(err, sizeof *sampler);
     sampler->allocator = allocator;
-    sampler->kernels = pl_kernels_get(options->isa);
+    sampler->kernels = plk_kernels_get(options->isa);
     sampler->n_vocab = n_vocab;
     sampler->max_rewind = options->max_rewind ? options->max_rewind : PLUCK_DEFAULT_MAX_REWIND;
     sampler->on_nan = pluck_config_on_nan(config);
     sampler->shared = options->workspace;
     if (pluck_config_seed(config, &sampler->seed))
         status = pluck_random_seed(&sampler->seed, err);
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     if (status == PLUCK_OK)
         status = create_parts(sampler, config, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     if (status != PLUCK_OK) {
         pluck_sampler_destroy(&sampler);
         return status;
@@ -133,11 +133,11 @@ void pluck_sampler_destroy(pluck_sampler **sampler)
         return;
     pluck_sampler *s = *sampler;
     pluck_allocator allocator = s->allocator;
-    pl_chain_destroy(&s->chain);
-    pl_history_destroy(&s->history);
+    plk_chain_destroy(&s->chain);
+    plk_history_destroy(&s->history);
     if (!s->shared)
-        pl_workspace_destroy(&s->workspace);
-    pl_free(&allocator, s);
+        plk_workspace_destroy(&s->workspace);
+    plk_free(&allocator, s);
     *sampler = NULL;
 }
 
@@ -150,16 +150,16 @@ pluck_status pluck_sampler_clone(pluck_sampler **out, const pluck_sampler *sampl
     if (!sampler)
         return fail_null(err);
     const pluck_allocator *allocator = &sampler->allocator;
-    pluck_sampler *copy = pl_alloc(allocator, 1, sizeof *copy);
+    pluck_sampler *copy = plk_alloc(allocator, 1, sizeof *copy);
     if (!copy)
-        return pl_fail_nomem(err, sizeof *copy);
+        return plk_fail_nomem(err, sizeof *copy);
     *copy = *sampler;
-    copy->chain = (pl_chain){.allocator = *allocator};
-    copy->history = (pl_history){.allocator = *allocator};
+    copy->chain = (plk_chain){.allocator = *allocator};
+    copy->history = (plk_history){.allocator = *allocator};
     copy->workspace = NULL;
-    pluck_status status = pl_chain_clone(&copy->chain, &sampler->chain, err);
+    pluck_status status = plk_chain_clone(&copy->chain, &sampler->chain, err);
     if (status == PLUCK_OK)
-        status = pl_history_clone(&copy->history, &sampler->history, err);
+        status = plk_history_clone(&copy->history, &sampler->history, err);
     if (status == PLUCK_OK)
         status = attach_workspace(copy, err);
     if (status != PLUCK_OK) {
@@ -172,8 +172,8 @@ pluck_status pluck_sampler_clone(pluck_sampler **out, const pluck_sampler *sampl
 
 static void start_sequence(pluck_sampler *sampler, uint64_t stream)
 {
-    pl_chain_reset(&sampler->chain);
-    pl_history_clear(&sampler->history);
+    plk_chain_reset(&sampler->chain);
+    plk_history_clear(&sampler->history);
     sampler->furthest = 0;
     sampler->mask = NULL;
     seek(sampler, stream, 0);
@@ -209,22 +209,22 @@ static pluck_status take_token(pluck_sampler *sampler, pluck_token token, bool i
     if (!sampler)
         return fail_null(err);
     if (token < 0 || (uint32_t)token >= sampler->n_vocab)
-        return pl_fail(err, PLUCK_ERR_INVALID, "token %d is outside [0, %u]", token,
-                       sampler->n_vocab - 1);
-    pluck_status status = pl_history_reserve(&sampler->history, err);
+        return plk_fail(err, PLUCK_ERR_INVALID, "token %d is outside [0, %u]", token,
+                        sampler->n_vocab - 1);
+    pluck_status status = plk_history_reserve(&sampler->history, err);
     if (status == PLUCK_OK)
-        status = pl_chain_reserve(&sampler->chain, err);
+        status = plk_chain_reserve(&sampler->chain, err);
     if (status != PLUCK_OK)
         return status;
-    pl_accepted accepted = {.token = token};
+    plk_accepted accepted = {.token = token};
     if (!is_prompt && sampler->drawn.any && sampler->drawn.token == token) {
         accepted.was_drawn = true;
         accepted.observed = sampler->drawn.observed;
     }
-    pl_history_push(&sampler->history, token, is_prompt);
-    const pl_fp_state fp = pl_fp_enter();
-    pl_chain_accept(&sampler->chain, &sampler->history, &accepted);
-    pl_fp_leave(fp);
+    plk_history_push(&sampler->history, token, is_prompt);
+    const plk_fp_state fp = plk_fp_enter();
+    plk_chain_accept(&sampler->chain, &sampler->history, &accepted);
+    plk_fp_leave(fp);
     if (sampler->history.position > sampler->furthest)
         sampler->furthest = sampler->history.position;
     sampler->drawn.any = false;
@@ -249,7 +249,7 @@ pluck_status pluck_sampler_accept_prompt(pluck_sampler *sampler, pluck_token tok
  * undo an accept is overwritten max_rewind accepts later, even if those were undone since. */
 static bool can_rewind(const pluck_sampler *sampler, uint32_t n)
 {
-    const pl_history *history = &sampler->history;
+    const plk_history *history = &sampler->history;
     if (n > history->position || n > sampler->position)
         return false;
     uint64_t left = history->position - n;
@@ -264,15 +264,15 @@ pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, pluck_erro
     if (!sampler)
         return fail_null(err);
     if (!can_rewind(sampler, n))
-        return pl_fail(
+        return plk_fail(
             err, PLUCK_ERR_INVALID,
             "cannot rewind %u tokens at position %llu: %llu were accepted, and at most %u in a row "
             "can be undone (max_rewind)",
             n, (unsigned long long)sampler->position, (unsigned long long)sampler->history.position,
             sampler->max_rewind);
     for (uint32_t i = 0; i < n; i++) {
-        pl_chain_rewind(&sampler->chain, &sampler->history);
-        pl_history_pop(&sampler->history);
+        plk_chain_rewind(&sampler->chain, &sampler->history);
+        plk_history_pop(&sampler->history);
     }
     if (n > 0)
         sampler->mask = NULL;
@@ -285,11 +285,11 @@ pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *bits,
 {
     if (!sampler)
         return fail_null(err);
-    const size_t wanted = bits ? pl_mask_words(sampler->n_vocab) : 0;
+    const size_t wanted = bits ? plk_mask_words(sampler->n_vocab) : 0;
     if (n_words != wanted)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "a mask of %zu words was given; %u tokens have %zu, and no mask has none",
-                       n_words, sampler->n_vocab, pl_mask_words(sampler->n_vocab));
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "a mask of %zu words was given; %u tokens have %zu, and no mask has none",
+                        n_words, sampler->n_vocab, plk_mask_words(sampler->n_vocab));
     sampler->mask = bits;
     return PLUCK_OK;
 }

@@ -13,57 +13,57 @@
 static const char magic[8] = {'P', 'L', 'U', 'C', 'K', 'S', 'M', 'P'};
 enum { VERSION = 1, CHECKSUM_BYTES = 8, MIN_BYTES = 128 };
 
-uint64_t pl_sampler_identity(const pluck_sampler *sampler)
+uint64_t plk_sampler_identity(const pluck_sampler *sampler)
 {
-    pl_byte_writer hash = pl_byte_writer_make(NULL, 0);
-    pl_put_u32(&hash, (uint32_t)sampler->on_nan);
-    pl_chain_put_identity(&sampler->chain, &hash);
+    plk_byte_writer hash = plk_byte_writer_make(NULL, 0);
+    plk_put_u32(&hash, (uint32_t)sampler->on_nan);
+    plk_chain_put_identity(&sampler->chain, &hash);
     return hash.hash;
 }
 
-void pl_sampler_put(const pluck_sampler *sampler, size_t size_bytes, pl_byte_writer *out)
+void plk_sampler_put(const pluck_sampler *sampler, size_t size_bytes, plk_byte_writer *out)
 {
-    const pl_drawn *drawn = &sampler->drawn;
-    pl_put_bytes(out, magic, sizeof magic);
-    pl_put_u32(out, VERSION);
-    pl_put_u32(out, sampler->n_vocab);
-    pl_put_u64(out, size_bytes);
-    pl_put_u64(out, pl_sampler_identity(sampler));
-    pl_put_u32(out, sampler->max_rewind);
-    pl_put_u32(out, drawn->any);
-    pl_put_u64(out, sampler->seed);
-    pl_put_u64(out, sampler->stream);
-    pl_put_u64(out, sampler->position);
-    pl_put_u64(out, sampler->furthest);
-    pl_put_u32(out, drawn->any ? (uint32_t)drawn->token : 0);
-    pl_put_u32(out, (uint32_t)sampler->chain.n);
-    pl_put_f64(out, drawn->any ? drawn->observed : 0.0);
-    pl_history_save(&sampler->history, out);
-    pl_chain_save(&sampler->chain, &sampler->history, out);
-    pl_put_u64(out, out->hash);
+    const plk_drawn *drawn = &sampler->drawn;
+    plk_put_bytes(out, magic, sizeof magic);
+    plk_put_u32(out, VERSION);
+    plk_put_u32(out, sampler->n_vocab);
+    plk_put_u64(out, size_bytes);
+    plk_put_u64(out, plk_sampler_identity(sampler));
+    plk_put_u32(out, sampler->max_rewind);
+    plk_put_u32(out, drawn->any);
+    plk_put_u64(out, sampler->seed);
+    plk_put_u64(out, sampler->stream);
+    plk_put_u64(out, sampler->position);
+    plk_put_u64(out, sampler->furthest);
+    plk_put_u32(out, drawn->any ? (uint32_t)drawn->token : 0);
+    plk_put_u32(out, (uint32_t)sampler->chain.n);
+    plk_put_f64(out, drawn->any ? drawn->observed : 0.0);
+    plk_history_save(&sampler->history, out);
+    plk_chain_save(&sampler->chain, &sampler->history, out);
+    plk_put_u64(out, out->hash);
 }
 
 pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *bytes, size_t capacity_bytes,
                                 size_t *size_bytes, pluck_error *err)
 {
     if (!sampler || !size_bytes || (!bytes && capacity_bytes > 0))
-        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     for (size_t i = 0; i < sampler->chain.n; i++)
         if (sampler->chain.links[i].stage->is_unsaveable)
-            return pl_fail(err, PLUCK_ERR_INVALID, "the stage '%s' cannot save its state",
-                           sampler->chain.links[i].stage->info.name);
-    pl_byte_writer measured = pl_byte_writer_make(NULL, 0);
-    pl_sampler_put(sampler, 0, &measured);
+            return plk_fail(err, PLUCK_ERR_INVALID, "the stage '%s' cannot save its state",
+                            sampler->chain.links[i].stage->info.name);
+    plk_byte_writer measured = plk_byte_writer_make(NULL, 0);
+    plk_sampler_put(sampler, 0, &measured);
     *size_bytes = measured.n_bytes;
     if (measured.n_bytes > capacity_bytes)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "the state has %zu bytes and does not fit in %zu; *size_bytes says so",
-                       measured.n_bytes, capacity_bytes);
-    pl_byte_writer out = pl_byte_writer_make(bytes, capacity_bytes);
-    pl_sampler_put(sampler, measured.n_bytes, &out);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "the state has %zu bytes and does not fit in %zu; *size_bytes says so",
+                        measured.n_bytes, capacity_bytes);
+    plk_byte_writer out = plk_byte_writer_make(bytes, capacity_bytes);
+    plk_sampler_put(sampler, measured.n_bytes, &out);
     if (out.n_bytes != measured.n_bytes)
-        return pl_fail(err, PLUCK_ERR_INVALID, "a stage saved %zu bytes more or less than it said",
-                       out.n_bytes);
+        return plk_fail(err, PLUCK_ERR_INVALID, "a stage saved %zu bytes more or less than it said",
+                        out.n_bytes);
     return PLUCK_OK;
 }
 
@@ -71,69 +71,69 @@ pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *bytes, size_
 static pluck_status check_frame(const unsigned char *bytes, size_t size_bytes, pluck_error *err)
 {
     if (size_bytes < MIN_BYTES || memcmp(bytes, magic, sizeof magic) != 0)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "not the state of a sampler: it has %zu bytes and should have at least %d, "
-                       "\"PLUCKSMP\" first",
-                       size_bytes, MIN_BYTES);
-    pl_byte_reader in = {bytes + sizeof magic, size_bytes - sizeof magic, false};
-    uint32_t version = pl_take_u32(&in);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "not the state of a sampler: it has %zu bytes and should have at least %d, "
+                        "\"PLUCKSMP\" first",
+                        size_bytes, MIN_BYTES);
+    plk_byte_reader in = {bytes + sizeof magic, size_bytes - sizeof magic, false};
+    uint32_t version = plk_take_u32(&in);
     if (version != VERSION)
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "the state has format version %u; this library reads version %d", version,
-                       VERSION);
-    (void)pl_take_u32(&in);
-    uint64_t said_bytes = pl_take_u64(&in);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "the state has format version %u; this library reads version %d", version,
+                        VERSION);
+    (void)plk_take_u32(&in);
+    uint64_t said_bytes = plk_take_u64(&in);
     if (said_bytes != size_bytes)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "the state has %zu bytes and should have %llu",
-                       size_bytes, (unsigned long long)said_bytes);
-    pl_byte_reader end = {bytes + size_bytes - CHECKSUM_BYTES, CHECKSUM_BYTES, false};
-    if (pl_take_u64(&end) != pl_fnv1a(bytes, size_bytes - CHECKSUM_BYTES))
-        return pl_fail(err, PLUCK_ERR_FORMAT, "the state is damaged: its checksum is wrong");
+        return plk_fail(err, PLUCK_ERR_FORMAT, "the state has %zu bytes and should have %llu",
+                        size_bytes, (unsigned long long)said_bytes);
+    plk_byte_reader end = {bytes + size_bytes - CHECKSUM_BYTES, CHECKSUM_BYTES, false};
+    if (plk_take_u64(&end) != plk_fnv1a(bytes, size_bytes - CHECKSUM_BYTES))
+        return plk_fail(err, PLUCK_ERR_FORMAT, "the state is damaged: its checksum is wrong");
     return PLUCK_OK;
 }
 
 /* The fields before the history, into *loaded; it must be the state of such a sampler. */
-static pluck_status read_head(const pluck_sampler *sampler, pl_byte_reader *in,
+static pluck_status read_head(const pluck_sampler *sampler, plk_byte_reader *in,
                               pluck_sampler *loaded, pluck_error *err)
 {
-    (void)pl_take_part(in, sizeof magic + 4);
-    uint32_t n_vocab = pl_take_u32(in);
-    (void)pl_take_u64(in);
-    uint64_t identity = pl_take_u64(in);
-    uint32_t max_rewind = pl_take_u32(in), any_drawn = pl_take_u32(in);
-    loaded->seed = pl_take_u64(in);
-    loaded->stream = pl_take_u64(in);
-    loaded->position = pl_take_u64(in);
-    loaded->furthest = pl_take_u64(in);
-    uint32_t token = pl_take_u32(in), n_stages = pl_take_u32(in);
-    loaded->drawn = (pl_drawn){any_drawn != 0, (pluck_token)token, pl_take_f64(in)};
+    (void)plk_take_part(in, sizeof magic + 4);
+    uint32_t n_vocab = plk_take_u32(in);
+    (void)plk_take_u64(in);
+    uint64_t identity = plk_take_u64(in);
+    uint32_t max_rewind = plk_take_u32(in), any_drawn = plk_take_u32(in);
+    loaded->seed = plk_take_u64(in);
+    loaded->stream = plk_take_u64(in);
+    loaded->position = plk_take_u64(in);
+    loaded->furthest = plk_take_u64(in);
+    uint32_t token = plk_take_u32(in), n_stages = plk_take_u32(in);
+    loaded->drawn = (plk_drawn){any_drawn != 0, (pluck_token)token, plk_take_f64(in)};
     if (n_vocab != sampler->n_vocab || max_rewind != sampler->max_rewind)
-        return pl_fail(
+        return plk_fail(
             err, PLUCK_ERR_CONFIG,
             "the state is of a sampler for %u tokens with max_rewind %u; this one is for "
             "%u with %u",
             n_vocab, max_rewind, sampler->n_vocab, sampler->max_rewind);
-    if (identity != pl_sampler_identity(sampler) || n_stages != sampler->chain.n)
-        return pl_fail(err, PLUCK_ERR_CONFIG,
-                       "the state is of a sampler with other stages, parameters or on_nan");
+    if (identity != plk_sampler_identity(sampler) || n_stages != sampler->chain.n)
+        return plk_fail(err, PLUCK_ERR_CONFIG,
+                        "the state is of a sampler with other stages, parameters or on_nan");
     if (any_drawn > 1 || token >= n_vocab || !isfinite(loaded->drawn.observed))
-        return pl_fail(err, PLUCK_ERR_FORMAT, "the state's last drawn token is none");
+        return plk_fail(err, PLUCK_ERR_FORMAT, "the state's last drawn token is none");
     return PLUCK_OK;
 }
 
-static pluck_status read_parts(pluck_sampler *loaded, pl_byte_reader *in, pluck_error *err)
+static pluck_status read_parts(pluck_sampler *loaded, plk_byte_reader *in, pluck_error *err)
 {
     pluck_status status =
-        pl_history_load(&loaded->history, loaded->window, loaded->n_vocab, in, err);
+        plk_history_load(&loaded->history, loaded->window, loaded->n_vocab, in, err);
     if (status != PLUCK_OK)
         return status;
     if (loaded->furthest < loaded->history.position ||
         loaded->furthest - loaded->history.position > loaded->max_rewind)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "the state's largest position is impossible");
-    pl_chain_reset(&loaded->chain);
-    status = pl_chain_load(&loaded->chain, &loaded->history, in, err);
-    if (status == PLUCK_OK && !pl_is_read_up(in))
-        return pl_fail(err, PLUCK_ERR_FORMAT, "the state has bytes missing or left over");
+        return plk_fail(err, PLUCK_ERR_FORMAT, "the state's largest position is impossible");
+    plk_chain_reset(&loaded->chain);
+    status = plk_chain_load(&loaded->chain, &loaded->history, in, err);
+    if (status == PLUCK_OK && !plk_is_read_up(in))
+        return plk_fail(err, PLUCK_ERR_FORMAT, "the state has bytes missing or left over");
     return status;
 }
 
@@ -141,21 +141,21 @@ pluck_status pluck_sampler_load(pluck_sampler *sampler, const void *bytes, size_
                                 pluck_error *err)
 {
     if (!sampler || !bytes)
-        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     pluck_status status = check_frame(bytes, size_bytes, err);
     if (status != PLUCK_OK)
         return status;
-    pl_byte_reader in = {bytes, size_bytes - CHECKSUM_BYTES, false};
+    plk_byte_reader in = {bytes, size_bytes - CHECKSUM_BYTES, false};
     pluck_sampler loaded = *sampler;
     status = read_head(sampler, &in, &loaded, err);
     if (status != PLUCK_OK)
         return status;
-    loaded.chain = (pl_chain){.allocator = sampler->allocator};
-    loaded.history = (pl_history){.allocator = sampler->allocator};
-    status = pl_chain_clone(&loaded.chain, &sampler->chain, err);
+    loaded.chain = (plk_chain){.allocator = sampler->allocator};
+    loaded.history = (plk_history){.allocator = sampler->allocator};
+    status = plk_chain_clone(&loaded.chain, &sampler->chain, err);
     if (status == PLUCK_OK)
-        status = pl_history_create(&loaded.history, pl_sampler_history_length(sampler),
-                                   &sampler->allocator, err);
+        status = plk_history_create(&loaded.history, plk_sampler_history_length(sampler),
+                                    &sampler->allocator, err);
     if (status == PLUCK_OK)
         status = read_parts(&loaded, &in, err);
     pluck_sampler spent = status == PLUCK_OK ? *sampler : loaded;
@@ -164,7 +164,7 @@ pluck_status pluck_sampler_load(pluck_sampler *sampler, const void *bytes, size_
         pluck_pcg64_seed(&loaded.rng, loaded.seed, loaded.stream, loaded.position);
         *sampler = loaded;
     }
-    pl_chain_destroy(&spent.chain);
-    pl_history_destroy(&spent.history);
+    plk_chain_destroy(&spent.chain);
+    plk_history_destroy(&spent.history);
     return status;
 }

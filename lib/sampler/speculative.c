@@ -32,16 +32,16 @@ struct pluck_speculation {
 #define SEED_SPACE UINT64_C(0x73706563756C6174)
 
 /* At which of the drafts, for messages, and what its position decided. */
-typedef struct pl_position {
+typedef struct plk_position {
     uint64_t position;
     uint32_t index;
     bool accepted;
     pluck_token token;
-} pl_position;
+} plk_position;
 
 static pluck_status fail_null(pluck_error *err)
 {
-    return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
 }
 
 pluck_status pluck_speculation_create(pluck_speculation **out, uint32_t n_vocab, uint64_t seed,
@@ -52,21 +52,21 @@ pluck_status pluck_speculation_create(pluck_speculation **out, uint32_t n_vocab,
         return fail_null(err);
     *out = NULL;
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
-                       PLUCK_MAX_VOCAB);
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
-    pluck_speculation *s = pl_alloc_zero(&memory, 1, sizeof *s);
+        return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
+                        PLUCK_MAX_VOCAB);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_speculation *s = plk_alloc_zero(&memory, 1, sizeof *s);
     if (!s)
-        return pl_fail_nomem(err, sizeof *s);
+        return plk_fail_nomem(err, sizeof *s);
     s->allocator = memory;
     s->n_vocab = n_vocab;
     s->seed = seed ^ SEED_SPACE;
     s->stream = stream;
-    s->drafted = pl_alloc_zero(&memory, n_vocab, sizeof *s->drafted);
-    s->target = pl_alloc(&memory, n_vocab, sizeof *s->target);
+    s->drafted = plk_alloc_zero(&memory, n_vocab, sizeof *s->drafted);
+    s->target = plk_alloc(&memory, n_vocab, sizeof *s->target);
     if (!s->drafted || !s->target) {
         pluck_speculation_destroy(&s);
-        return pl_fail_nomem(err, n_vocab * (sizeof *s->drafted + sizeof *s->target));
+        return plk_fail_nomem(err, n_vocab * (sizeof *s->drafted + sizeof *s->target));
     }
     *out = s;
     return PLUCK_OK;
@@ -78,9 +78,9 @@ void pluck_speculation_destroy(pluck_speculation **speculation)
         return;
     pluck_speculation *s = *speculation;
     const pluck_allocator memory = s->allocator;
-    pl_free(&memory, s->drafted);
-    pl_free(&memory, s->target);
-    pl_free(&memory, s);
+    plk_free(&memory, s->drafted);
+    plk_free(&memory, s->target);
+    plk_free(&memory, s);
     *speculation = NULL;
 }
 
@@ -93,12 +93,12 @@ static pluck_status check_support(const pluck_speculation *s, const pluck_suppor
     for (uint32_t i = 0; i < support->n; i++) {
         const pluck_prob p = support->probs[i];
         if (p.token < 0 || (uint32_t)p.token >= s->n_vocab)
-            return pl_fail(err, PLUCK_ERR_INVALID, "%s %u: token %d is outside [0, %u]", what,
-                           index, p.token, s->n_vocab - 1);
+            return plk_fail(err, PLUCK_ERR_INVALID, "%s %u: token %d is outside [0, %u]", what,
+                            index, p.token, s->n_vocab - 1);
         if (!(p.prob >= 0.0f) || !isfinite(p.prob))
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "%s %u: the probability of token %d is negative or not finite", what,
-                           index, p.token);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "%s %u: the probability of token %d is negative or not finite", what,
+                            index, p.token);
     }
     return PLUCK_OK;
 }
@@ -150,21 +150,21 @@ static void mark_drafted(pluck_speculation *s, const pluck_support *support, plu
 
 /* One token from t, after rejecting a draft or behind the last one. */
 static pluck_status draw_target(const pluck_speculation *s, const pluck_support *target, double u,
-                                pl_position *at, pluck_error *err)
+                                plk_position *at, pluck_error *err)
 {
     if (!draw_left_over(s, target, u, &at->token))
-        return pl_fail(err, PLUCK_ERR_EMPTY, "target %u has no token with p > 0", at->index);
+        return plk_fail(err, PLUCK_ERR_EMPTY, "target %u has no token with p > 0", at->index);
     return PLUCK_OK;
 }
 
 static pluck_status judge_draft(pluck_speculation *s, const pluck_drafts *drafts,
-                                const pluck_support *target, pl_position *at, pluck_error *err)
+                                const pluck_support *target, plk_position *at, pluck_error *err)
 {
     const pluck_token draft = drafts->tokens[at->index];
     const pluck_support *support = drafts->supports ? drafts->supports + at->index : NULL;
     if (draft < 0 || (uint32_t)draft >= s->n_vocab)
-        return pl_fail(err, PLUCK_ERR_INVALID, "draft %u: token %d is outside [0, %u]", at->index,
-                       draft, s->n_vocab - 1);
+        return plk_fail(err, PLUCK_ERR_INVALID, "draft %u: token %d is outside [0, %u]", at->index,
+                        draft, s->n_vocab - 1);
     pluck_status status = PLUCK_OK;
     if (support)
         status = check_support(s, support, "draft", at->index, err);
@@ -172,10 +172,10 @@ static pluck_status judge_draft(pluck_speculation *s, const pluck_drafts *drafts
         return status;
     const double d = support ? prob_of(support, draft) : 1.0;
     if (!(d > 0.0))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "draft %u: token %d has no probability in the support that it was drawn "
-                       "from",
-                       at->index, draft);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "draft %u: token %d has no probability in the support that it was drawn "
+                        "from",
+                        at->index, draft);
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, s->seed, s->stream, at->position);
     at->accepted = pluck_pcg64_uniform(&rng) * d < prob_of(target, draft);
@@ -191,12 +191,12 @@ static pluck_status judge_draft(pluck_speculation *s, const pluck_drafts *drafts
 
 /* Decides one position: a draft, or the token behind the last one. */
 static pluck_status decide(pluck_speculation *s, const pluck_drafts *drafts,
-                           const pluck_support *target, pl_position *at, pluck_error *err)
+                           const pluck_support *target, plk_position *at, pluck_error *err)
 {
     pluck_status status = check_support(s, target, "target", at->index, err);
     if (status != PLUCK_OK)
         return status;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     at->accepted = false;
     if (at->index < drafts->n) {
         status = judge_draft(s, drafts, target, at, err);
@@ -205,7 +205,7 @@ static pluck_status decide(pluck_speculation *s, const pluck_drafts *drafts,
         pluck_pcg64_seed(&rng, s->seed, s->stream, at->position);
         status = draw_target(s, target, pluck_pcg64_uniform(&rng), at, err);
     }
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }
 
@@ -215,7 +215,7 @@ pluck_status pluck_speculative_verify(pluck_speculation *speculation, uint64_t p
 {
     if (!speculation || !drafts || !targets || !verdict || (!drafts->tokens && drafts->n > 0))
         return fail_null(err);
-    pl_position at = {.position = position};
+    plk_position at = {.position = position};
     pluck_status status = decide(speculation, drafts, targets, &at, err);
     while (status == PLUCK_OK && at.accepted) {
         at.index++;
@@ -231,17 +231,17 @@ pluck_status pluck_speculative_verify(pluck_speculation *speculation, uint64_t p
 static pluck_status take(pluck_sampler *target, pluck_logits logits, pluck_token token,
                          pluck_error *err)
 {
-    target->drawn = (pl_drawn){.any = true, .token = token};
-    if (pl_chain_observes(&target->chain)) {
-        const pl_fp_state fp = pl_fp_enter();
-        pl_view view;
+    target->drawn = (plk_drawn){.any = true, .token = token};
+    if (plk_chain_observes(&target->chain)) {
+        const plk_fp_state fp = plk_fp_enter();
+        plk_view view;
         pluck_pcg64 rng = target->rng;
-        pluck_status status = pl_sampler_final_view(target, logits, &rng, &view, err);
+        pluck_status status = plk_sampler_final_view(target, logits, &rng, &view, err);
         if (status == PLUCK_OK) {
-            pl_view_settle(&view);
-            target->drawn.observed = pl_chain_observe(&target->chain, &view, (uint32_t)token);
+            plk_view_settle(&view);
+            target->drawn.observed = plk_chain_observe(&target->chain, &view, (uint32_t)token);
         }
-        pl_fp_leave(fp);
+        plk_fp_leave(fp);
         if (status != PLUCK_OK)
             return status;
     }
@@ -250,7 +250,7 @@ static pluck_status take(pluck_sampler *target, pluck_logits logits, pluck_token
 
 /* The target's distribution from a row, and what it decides. */
 static pluck_status decide_row(pluck_speculation *s, pluck_sampler *target, pluck_logits row,
-                               const pluck_drafts *drafts, pl_position *at, pluck_error *err)
+                               const pluck_drafts *drafts, plk_position *at, pluck_error *err)
 {
     pluck_support support = {s->target, 0};
     pluck_status status =
@@ -270,15 +270,15 @@ pluck_status pluck_speculative_step(pluck_speculation *speculation, pluck_sample
         (!drafts->tokens && drafts->n > 0))
         return fail_null(err);
     if (target->n_vocab != speculation->n_vocab)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "a speculation for %u tokens was given a sampler for %u",
-                       speculation->n_vocab, target->n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "a speculation for %u tokens was given a sampler for %u",
+                        speculation->n_vocab, target->n_vocab);
     if (drafts->n > target->max_rewind)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%u drafts for a sampler that can rewind %u tokens (max_rewind)", drafts->n,
-                       target->max_rewind);
-    pl_position at = {.position = target->position};
-    const pl_drawn drawn = target->drawn;
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%u drafts for a sampler that can rewind %u tokens (max_rewind)", drafts->n,
+                        target->max_rewind);
+    plk_position at = {.position = target->position};
+    const plk_drawn drawn = target->drawn;
     pluck_status status = decide_row(speculation, target, rows[0], drafts, &at, err);
     while (status == PLUCK_OK && at.accepted) {
         at.index++;

@@ -21,7 +21,7 @@ struct pluck_trace {
     uint32_t n_vocab;
     size_t max_stages, max_tokens, max_edits;
     size_t n_stages, n_tokens;
-    pl_snapshot snapshots[2];
+    plk_snapshot snapshots[2];
     pluck_stage_report *reports; /* [max_stages] */
     pluck_trace_edit *edits;     /* [max_stages][max_edits] */
     pluck_token_fate *fates;     /* [max_tokens] */
@@ -34,7 +34,7 @@ static bool reserve(const pluck_allocator *allocator, size_t n, size_t each, siz
                     void *out)
 {
     size_t total;
-    void *memory = pl_mul_size(n, each, &total) ? pl_alloc(allocator, total, size_bytes) : NULL;
+    void *memory = plk_mul_size(n, each, &total) ? plk_alloc(allocator, total, size_bytes) : NULL;
     memcpy(out, &memory, sizeof memory);
     return memory != NULL;
 }
@@ -44,7 +44,7 @@ static bool reserve_all(pluck_trace *trace)
     const pluck_allocator *allocator = &trace->allocator;
     bool ok = true;
     for (int i = 0; i < 2; i++) {
-        pl_snapshot *snapshot = trace->snapshots + i;
+        plk_snapshot *snapshot = trace->snapshots + i;
         snapshot->n_vocab = trace->n_vocab;
         ok = ok && reserve(allocator, trace->n_vocab, 1, sizeof(float), &snapshot->stored) &&
              reserve(allocator, trace->n_vocab, 1, sizeof(float), &snapshot->weights);
@@ -62,16 +62,16 @@ pluck_status pluck_trace_create(pluck_trace **out, const pluck_sampler *sampler,
                                 const pluck_trace_options *options, pluck_error *err)
 {
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     *out = NULL;
     if (!sampler)
-        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     const pluck_trace_options defaults = {0};
     if (!options)
         options = &defaults;
-    pluck_trace *trace = pl_alloc_zero(&sampler->allocator, 1, sizeof *trace);
+    pluck_trace *trace = plk_alloc_zero(&sampler->allocator, 1, sizeof *trace);
     if (!trace)
-        return pl_fail_nomem(err, sizeof *trace);
+        return plk_fail_nomem(err, sizeof *trace);
     trace->allocator = sampler->allocator;
     trace->n_vocab = sampler->n_vocab;
     trace->max_stages = sampler->chain.n + 1;
@@ -79,9 +79,9 @@ pluck_status pluck_trace_create(pluck_trace **out, const pluck_sampler *sampler,
     trace->max_edits = options->max_edits ? options->max_edits : PLUCK_TRACE_EDITS;
     if (!reserve_all(trace)) {
         pluck_trace_destroy(&trace);
-        return pl_fail(err, PLUCK_ERR_NOMEM,
-                       "out of memory: a trace of %u logits could not be allocated",
-                       sampler->n_vocab);
+        return plk_fail(err, PLUCK_ERR_NOMEM,
+                        "out of memory: a trace of %u logits could not be allocated",
+                        sampler->n_vocab);
     }
     *out = trace;
     return PLUCK_OK;
@@ -94,14 +94,14 @@ void pluck_trace_destroy(pluck_trace **trace)
     pluck_trace *t = *trace;
     pluck_allocator allocator = t->allocator;
     for (int i = 0; i < 2; i++) {
-        pl_free(&allocator, t->snapshots[i].stored);
-        pl_free(&allocator, t->snapshots[i].weights);
+        plk_free(&allocator, t->snapshots[i].stored);
+        plk_free(&allocator, t->snapshots[i].weights);
     }
-    pl_free(&allocator, t->reports);
-    pl_free(&allocator, t->edits);
-    pl_free(&allocator, t->fates);
-    pl_free(&allocator, t->steps);
-    pl_free(&allocator, t);
+    plk_free(&allocator, t->reports);
+    plk_free(&allocator, t->edits);
+    plk_free(&allocator, t->fates);
+    plk_free(&allocator, t->steps);
+    plk_free(&allocator, t);
     *trace = NULL;
 }
 
@@ -121,22 +121,22 @@ static size_t words_between(pluck_pcg64 from, const pluck_pcg64 *to, uint64_t *w
 }
 
 /* Where the followed tokens are after report number index. */
-static void follow(pluck_trace *trace, size_t index, const pl_snapshot *before,
-                   const pl_snapshot *after)
+static void follow(pluck_trace *trace, size_t index, const plk_snapshot *before,
+                   const plk_snapshot *after)
 {
     for (size_t i = 0; i < trace->n_tokens; i++) {
         pluck_token_fate *fate = trace->fates + i;
         pluck_token_step *step = trace->steps + i * trace->max_stages + index;
-        *step = pl_token_step_in(after, (uint32_t)fate->token);
+        *step = plk_token_step_in(after, (uint32_t)fate->token);
         if (step->logit > -(double)INFINITY || fate->removed_by != PLUCK_TRACE_SURVIVED)
             continue;
         fate->removed_by = index;
         if (before)
-            pl_token_lacked(before, trace->reports + index, fate);
+            plk_token_lacked(before, trace->reports + index, fate);
     }
 }
 
-static void report_logits(pluck_trace *trace, const pl_snapshot *logits)
+static void report_logits(pluck_trace *trace, const plk_snapshot *logits)
 {
     const pluck_place nobody = {.token = -1};
     trace->reports[0] = (pluck_stage_report){.stage = "logits",
@@ -155,27 +155,27 @@ static void report_logits(pluck_trace *trace, const pl_snapshot *logits)
 }
 
 /* Runs link number index and reports on it. */
-static pluck_status trace_stage(const pl_chain *chain, size_t index, pl_view *view,
-                                const pl_stage_context *context, pluck_trace *trace,
+static pluck_status trace_stage(const plk_chain *chain, size_t index, plk_view *view,
+                                const plk_stage_context *context, pluck_trace *trace,
                                 pluck_error *err)
 {
-    const pl_link *link = chain->links + index;
-    const pl_snapshot *before = trace->snapshots + index % 2;
-    pl_snapshot *after = trace->snapshots + (index + 1) % 2;
+    const plk_link *link = chain->links + index;
+    const plk_snapshot *before = trace->snapshots + index % 2;
+    plk_snapshot *after = trace->snapshots + (index + 1) % 2;
     pluck_stage_report *report = trace->reports + index + 1;
     const pluck_pcg64 rng = *context->rng;
-    pl_explanation explanation = {0};
+    plk_explanation explanation = {0};
     if (link->stage->explain)
         link->stage->explain(link->params, link->state, view, context, &explanation);
-    pluck_status status = pl_chain_apply(chain, index, view, context, err);
+    pluck_status status = plk_chain_apply(chain, index, view, context, err);
     if (status != PLUCK_OK)
         return status;
-    pl_view_settle(view);
-    pl_snapshot_take(after, view);
+    plk_view_settle(view);
+    plk_snapshot_take(after, view);
     *report = (pluck_stage_report){
         .stage = link->stage->info.name, .info = &link->stage->info, .params = link->params};
-    pl_compare(before, after, link->stage->max_edits != NULL, &explanation,
-               trace->edits + (index + 1) * trace->max_edits, trace->max_edits, report);
+    plk_compare(before, after, link->stage->max_edits != NULL, &explanation,
+                trace->edits + (index + 1) * trace->max_edits, trace->max_edits, report);
     for (; report->n_values < explanation.n_values; report->n_values++)
         report->values[report->n_values] = (pluck_trace_value){
             explanation.names[report->n_values], explanation.values[report->n_values]};
@@ -189,13 +189,13 @@ static pluck_status trace_stage(const pl_chain *chain, size_t index, pl_view *vi
 static pluck_status trace_draw(const pluck_sampler *sampler, pluck_logits logits,
                                pluck_trace_draw *draw, double *inside, pluck_error *err)
 {
-    pl_view view;
+    plk_view view;
     pluck_pcg64 rng = sampler->rng;
-    pluck_status status = pl_sampler_final_view(sampler, logits, &rng, &view, err);
+    pluck_status status = plk_sampler_final_view(sampler, logits, &rng, &view, err);
     if (status != PLUCK_OK)
         return status;
     const pluck_pcg64 first = rng;
-    const pl_pick picked = pl_view_pick_where(&view, &rng);
+    const plk_pick picked = plk_view_pick_where(&view, &rng);
     draw->drawn.token = (pluck_token)picked.token;
     draw->inverse = picked.inverse;
     draw->n_words = words_between(first, &rng, draw->words, PLUCK_TRACE_DRAW_WORDS);
@@ -204,7 +204,7 @@ static pluck_status trace_draw(const pluck_sampler *sampler, pluck_logits logits
 }
 
 /* The rest of the draw, in the final distribution. */
-static void place_draw(pluck_trace_draw *draw, const pl_view *view, const pl_snapshot *final,
+static void place_draw(pluck_trace_draw *draw, const plk_view *view, const plk_snapshot *final,
                        double inside)
 {
     const uint32_t token = (uint32_t)draw->drawn.token;
@@ -215,26 +215,26 @@ static void place_draw(pluck_trace_draw *draw, const pl_view *view, const pl_sna
     draw->high = (below + (double) final->weights[token]) / final->sum;
     double at = draw->low + inside * (draw->high - draw->low);
     draw->at = at < draw->high || draw->low == draw->high ? at : nextafter(draw->high, 0.0);
-    double log_normaliser = pl_log(pl_view_normaliser(view));
+    double log_normaliser = plk_log(plk_view_normaliser(view));
     draw->drawn.logprob =
-        (float)(pl_view_below_max(view, pl_view_stored(view, token)) - log_normaliser);
+        (float)(plk_view_below_max(view, plk_view_stored(view, token)) - log_normaliser);
     draw->drawn.n_survivors = final->n_survivors;
 }
 
 static pluck_status run(const pluck_sampler *sampler, pluck_logits logits, pluck_trace *trace,
                         pluck_error *err)
 {
-    const pl_chain *chain = &sampler->chain;
+    const plk_chain *chain = &sampler->chain;
     pluck_pcg64 rng = sampler->rng;
-    const pl_stage_context context = {&sampler->history, sampler->n_vocab, &rng};
-    pl_view view;
+    const plk_stage_context context = {&sampler->history, sampler->n_vocab, &rng};
+    plk_view view;
     double inside = 0.0;
     pluck_status status = trace_draw(sampler, logits, &trace->draw, &inside, err);
     if (status == PLUCK_OK)
-        status = pl_sampler_open_view(sampler, logits, &view, err);
+        status = plk_sampler_open_view(sampler, logits, &view, err);
     if (status != PLUCK_OK)
         return status;
-    pl_snapshot_take(trace->snapshots, &view);
+    plk_snapshot_take(trace->snapshots, &view);
     report_logits(trace, trace->snapshots);
     for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++)
         status = trace_stage(chain, i, &view, &context, trace, err);
@@ -247,18 +247,19 @@ static pluck_status check(const pluck_sampler *sampler, const pluck_token *token
                           const pluck_trace *trace, pluck_error *err)
 {
     if (!tokens && n_tokens > 0)
-        return pl_fail(err, PLUCK_ERR_INVALID, "tokens is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "tokens is NULL");
     if (trace->n_vocab != sampler->n_vocab || trace->max_stages < sampler->chain.n + 1)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "a trace of %zu stages for %u tokens was given to a sampler with %zu for %u",
-                       trace->max_stages - 1, trace->n_vocab, sampler->chain.n, sampler->n_vocab);
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "a trace of %zu stages for %u tokens was given to a sampler with %zu for %u",
+            trace->max_stages - 1, trace->n_vocab, sampler->chain.n, sampler->n_vocab);
     if (n_tokens > trace->max_tokens)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%zu tokens are to be followed, at most %zu can be",
-                       n_tokens, trace->max_tokens);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%zu tokens are to be followed, at most %zu can be",
+                        n_tokens, trace->max_tokens);
     for (size_t i = 0; i < n_tokens; i++)
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= sampler->n_vocab)
-            return pl_fail(err, PLUCK_ERR_INVALID, "token %d is outside [0, %u]", tokens[i],
-                           sampler->n_vocab - 1);
+            return plk_fail(err, PLUCK_ERR_INVALID, "token %d is outside [0, %u]", tokens[i],
+                            sampler->n_vocab - 1);
     return PLUCK_OK;
 }
 
@@ -267,9 +268,9 @@ pluck_status pluck_sampler_trace(pluck_sampler *sampler, pluck_logits logits,
                                  pluck_error *err)
 {
     if (!trace)
-        return pl_fail(err, PLUCK_ERR_INVALID, "trace is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "trace is NULL");
     trace->n_stages = trace->n_tokens = 0;
-    pluck_status status = pl_sampler_check(sampler, logits, err);
+    pluck_status status = plk_sampler_check(sampler, logits, err);
     if (status == PLUCK_OK)
         status = check(sampler, tokens, n_tokens, trace, err);
     if (status != PLUCK_OK)
@@ -279,9 +280,9 @@ pluck_status pluck_sampler_trace(pluck_sampler *sampler, pluck_logits logits,
                                              .steps = trace->steps + i * trace->max_stages,
                                              .removed_by = PLUCK_TRACE_SURVIVED};
     trace->n_tokens = n_tokens;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     status = run(sampler, logits, trace, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     if (status != PLUCK_OK)
         trace->n_stages = trace->n_tokens = 0;
     return status;

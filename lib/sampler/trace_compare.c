@@ -1,7 +1,7 @@
 /*
  * Both distributions lie in arrays by token, so that comparing is one pass in token order: sums are
  * added in that order and come out the same everywhere. A stage moves only the scale, or replaces
- * single stored logits, or (pl_view_edit_all) replaces all and sets the scale to 1: a stored logit
+ * single stored logits, or (plk_view_edit_all) replaces all and sets the scale to 1: a stored logit
  * that is neither the old one nor the old one with the scale multiplied in was edited.
  *
  * The bound is the stage's own if it tells one; else the sets tell: what was removed lies below
@@ -16,23 +16,23 @@
 #include <math.h>
 #include <string.h>
 
-void pl_snapshot_take(pl_snapshot *snapshot, const pl_view *view)
+void plk_snapshot_take(plk_snapshot *snapshot, const plk_view *view)
 {
-    const uint32_t n_vocab = snapshot->n_vocab, n_blocks = pl_view_n_blocks(view);
+    const uint32_t n_vocab = snapshot->n_vocab, n_blocks = plk_view_n_blocks(view);
     double normaliser;
     for (uint32_t t = 0; t < n_vocab; t++)
         snapshot->stored[t] = -INFINITY;
     memset(snapshot->weights, 0, n_vocab * sizeof *snapshot->weights);
     snapshot->sum = 0.0;
     for (uint32_t b = 0; b < n_blocks; b++) {
-        float buffer[PL_BLOCK], e[PL_BLOCK];
-        const float *x = pl_view_block(view, b, buffer);
-        pl_view_exp_values(view, x, 1, e);
-        for (uint32_t i = 0; i < PL_BLOCK; i++) {
-            float stored = pl_float_at(x, i);
+        float buffer[PLK_BLOCK], e[PLK_BLOCK];
+        const float *x = plk_view_block(view, b, buffer);
+        plk_view_exp_values(view, x, 1, e);
+        for (uint32_t i = 0; i < PLK_BLOCK; i++) {
+            float stored = plk_float_at(x, i);
             if (stored == -INFINITY)
                 continue;
-            uint32_t token = pl_view_token(view, b * PL_BLOCK + i);
+            uint32_t token = plk_view_token(view, b * PLK_BLOCK + i);
             snapshot->stored[token] = stored;
             snapshot->weights[token] = e[i];
             snapshot->sum += (double)e[i];
@@ -40,41 +40,41 @@ void pl_snapshot_take(pl_snapshot *snapshot, const pl_view *view)
     }
     snapshot->scale = view->scale;
     snapshot->max = view->scale * (double)view->max;
-    snapshot->entropy = pl_view_entropy(view, &normaliser);
-    snapshot->n_survivors = pl_view_count(view);
+    snapshot->entropy = plk_view_entropy(view, &normaliser);
+    snapshot->n_survivors = plk_view_count(view);
 }
 
-double pl_snapshot_logit(const pl_snapshot *snapshot, uint32_t token)
+double plk_snapshot_logit(const plk_snapshot *snapshot, uint32_t token)
 {
     return snapshot->scale * (double)snapshot->stored[token];
 }
 
-double pl_snapshot_prob(const pl_snapshot *snapshot, uint32_t token)
+double plk_snapshot_prob(const plk_snapshot *snapshot, uint32_t token)
 {
     return (double)snapshot->weights[token] / snapshot->sum;
 }
 
 /* Best and worst of the tokens kept and removed, as keys in the order before; 0: there are none. */
 typedef struct extremes {
-    pl_key worst_kept, best_kept, worst_removed, best_removed;
+    plk_key worst_kept, best_kept, worst_removed, best_removed;
 } extremes;
 
-static void extend(pl_key key, pl_key *worst, pl_key *best)
+static void extend(plk_key key, plk_key *worst, plk_key *best)
 {
     *best = key > *best ? key : *best;
     *worst = *worst == 0 || key < *worst ? key : *worst;
 }
 
-static pluck_place place_of(const pl_snapshot *before, pl_key key)
+static pluck_place place_of(const plk_snapshot *before, plk_key key)
 {
     if (key == 0)
         return (pluck_place){.token = -1};
-    uint32_t token = pl_key_token(key);
-    return (pluck_place){(pluck_token)token, pl_snapshot_logit(before, token),
-                         pl_snapshot_prob(before, token)};
+    uint32_t token = plk_key_token(key);
+    return (pluck_place){(pluck_token)token, plk_snapshot_logit(before, token),
+                         plk_snapshot_prob(before, token)};
 }
 
-static bool is_edited(const pl_snapshot *before, const pl_snapshot *after, uint32_t token)
+static bool is_edited(const plk_snapshot *before, const plk_snapshot *after, uint32_t token)
 {
     float old = before->stored[token], new = after->stored[token];
     if (new == old)
@@ -83,16 +83,16 @@ static bool is_edited(const pl_snapshot *before, const pl_snapshot *after, uint3
 }
 
 /* Whether a removed token lies strictly between the logits of two kept ones. */
-static bool has_gaps(const pl_snapshot *before, const pl_snapshot *after, const extremes *ends)
+static bool has_gaps(const plk_snapshot *before, const plk_snapshot *after, const extremes *ends)
 {
-    float low = pl_key_logit(ends->worst_kept), high = pl_key_logit(ends->best_kept);
+    float low = plk_key_logit(ends->worst_kept), high = plk_key_logit(ends->best_kept);
     for (uint32_t t = 0; t < before->n_vocab; t++)
         if (before->stored[t] > low && before->stored[t] < high && after->stored[t] == -INFINITY)
             return true;
     return false;
 }
 
-static pluck_bound bound_of_sets(const pl_snapshot *before, const pl_snapshot *after,
+static pluck_bound bound_of_sets(const plk_snapshot *before, const plk_snapshot *after,
                                  const extremes *ends)
 {
     if (ends->best_removed == 0)
@@ -104,8 +104,8 @@ static pluck_bound bound_of_sets(const pl_snapshot *before, const pl_snapshot *a
     return has_gaps(before, after, ends) ? PLUCK_BOUND_NONE : PLUCK_BOUND_BAND;
 }
 
-static void find_bound(const pl_snapshot *before, const pl_snapshot *after, const extremes *ends,
-                       bool edits_single, const pl_explanation *explanation,
+static void find_bound(const plk_snapshot *before, const plk_snapshot *after, const extremes *ends,
+                       bool edits_single, const plk_explanation *explanation,
                        pluck_stage_report *report)
 {
     const double rounding = 0x1p-21; /* covers what thresholds allow for that of logits */
@@ -114,7 +114,7 @@ static void find_bound(const pl_snapshot *before, const pl_snapshot *after, cons
     if (explanation->has_threshold && report->worst_kept.logit >= logit - rounding) {
         report->bound = PLUCK_BOUND_FORMULA;
         report->bound_logit = logit;
-        report->bound_prob = pl_exp(explanation->offset) / before->sum;
+        report->bound_prob = plk_exp(explanation->offset) / before->sum;
         return;
     }
     if (!edits_single || explanation->from_above)
@@ -126,9 +126,9 @@ static void find_bound(const pl_snapshot *before, const pl_snapshot *after, cons
     report->bound_prob = has_bound ? at->prob : (double)NAN;
 }
 
-void pl_compare(const pl_snapshot *before, const pl_snapshot *after, bool edits_single,
-                const pl_explanation *explanation, pluck_trace_edit *edits, size_t max_edits,
-                pluck_stage_report *report)
+void plk_compare(const plk_snapshot *before, const plk_snapshot *after, bool edits_single,
+                 const plk_explanation *explanation, pluck_trace_edit *edits, size_t max_edits,
+                 pluck_stage_report *report)
 {
     extremes ends = {0};
     double mass = 0.0;
@@ -137,7 +137,7 @@ void pl_compare(const pl_snapshot *before, const pl_snapshot *after, bool edits_
     for (uint32_t t = 0; t < before->n_vocab; t++) {
         if (before->stored[t] == -INFINITY)
             continue;
-        pl_key key = pl_key_make(before->stored[t], t);
+        plk_key key = plk_key_make(before->stored[t], t);
         bool kept = after->stored[t] > -INFINITY;
         if (kept) {
             mass += (double)before->weights[t];
@@ -152,10 +152,10 @@ void pl_compare(const pl_snapshot *before, const pl_snapshot *after, bool edits_
         report->n_edits++;
         if (report->n_listed < max_edits)
             edits[report->n_listed++] = (pluck_trace_edit){
-                (pluck_token)t, pl_snapshot_logit(before, t), pl_snapshot_logit(after, t)};
+                (pluck_token)t, plk_snapshot_logit(before, t), plk_snapshot_logit(after, t)};
     }
     report->mass = mass / before->sum;
-    /* Stored logits and scale both change only where pl_view_edit_all takes the scale in. */
+    /* Stored logits and scale both change only where plk_view_edit_all takes the scale in. */
     report->temperature = replaced ? 1.0 : before->scale / after->scale;
     report->entropy_before = before->entropy;
     report->entropy = after->entropy;

@@ -8,21 +8,22 @@
 
 #include <math.h>
 
-pluck_token_step pl_token_step_in(const pl_snapshot *snapshot, uint32_t token)
+pluck_token_step plk_token_step_in(const plk_snapshot *snapshot, uint32_t token)
 {
     float stored = snapshot->stored[token];
     if (stored == -INFINITY)
         return (pluck_token_step){.logit = -(double)INFINITY};
-    pl_key own = pl_key_make(stored, token);
+    plk_key own = plk_key_make(stored, token);
     uint32_t n_better = 0;
     double above = 0.0;
     for (uint32_t t = 0; t < snapshot->n_vocab; t++)
-        if (snapshot->stored[t] > -INFINITY && pl_key_make(snapshot->stored[t], t) > own) {
+        if (snapshot->stored[t] > -INFINITY && plk_key_make(snapshot->stored[t], t) > own) {
             n_better++;
             above += (double)snapshot->weights[t];
         }
-    return (pluck_token_step){pl_snapshot_logit(snapshot, token), pl_snapshot_prob(snapshot, token),
-                              n_better + 1, above / snapshot->sum};
+    return (pluck_token_step){plk_snapshot_logit(snapshot, token),
+                              plk_snapshot_prob(snapshot, token), n_better + 1,
+                              above / snapshot->sum};
 }
 
 static double positive(double x)
@@ -30,11 +31,11 @@ static double positive(double x)
     return x > 0.0 ? x : 0.0;
 }
 
-void pl_token_lacked(const pl_snapshot *before, const pluck_stage_report *report,
-                     pluck_token_fate *fate)
+void plk_token_lacked(const plk_snapshot *before, const pluck_stage_report *report,
+                      pluck_token_fate *fate)
 {
-    double logit = pl_snapshot_logit(before, (uint32_t)fate->token);
-    double prob = pl_snapshot_prob(before, (uint32_t)fate->token);
+    double logit = plk_snapshot_logit(before, (uint32_t)fate->token);
+    double prob = plk_snapshot_prob(before, (uint32_t)fate->token);
     bool has_upper = report->bound == PLUCK_BOUND_BEST_KEPT || report->bound == PLUCK_BOUND_BAND;
     if (report->bound == PLUCK_BOUND_NONE) {
         fate->lacked_logit = fate->lacked_prob = 0.0;

@@ -22,7 +22,7 @@ enum {
 };
 
 typedef struct search {
-    const pl_view *view;
+    const plk_view *view;
     float *values;
     uint32_t n;
     uint32_t n_above;
@@ -44,7 +44,7 @@ static void sort_descending(float *values, uint32_t n)
 
 static void pad(float *values, uint32_t n)
 {
-    for (uint32_t i = n; i % PL_BLOCK != 0; i++)
+    for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
         values[i] = -INFINITY;
 }
 
@@ -55,7 +55,7 @@ static float sampled_pivot(const search *s, double aim)
     for (uint32_t i = 0; i < N_SAMPLE; i++)
         sample[i] = s->values[(uint64_t)i * s->n / N_SAMPLE];
     sort_descending(sample, N_SAMPLE);
-    pl_view_exp_values(s->view, sample, 1, e);
+    plk_view_exp_values(s->view, sample, 1, e);
     const double each = (double)s->n / N_SAMPLE;
     double tail = aim * (s->total - s->mass);
     for (uint32_t i = N_SAMPLE; i-- > 1;) {
@@ -81,19 +81,19 @@ static float halving_pivot(const search *s)
 {
     float low, high;
     range_of(s, &low, &high);
-    uint64_t a = pl_key_make(low, 0) >> 32, b = pl_key_make(high, 0) >> 32;
-    return pl_key_logit((a + (b - a + 1) / 2) << 32);
+    uint64_t a = plk_key_make(low, 0) >> 32, b = plk_key_make(high, 0) >> 32;
+    return plk_key_logit((a + (b - a + 1) / 2) << 32);
 }
 
 /* Splits at the pivot and keeps the side that holds the boundary; returns false if nothing was
  * removed. */
 static bool split(search *s, float pivot)
 {
-    const pl_workspace *w = s->view->workspace;
-    const pl_kernels *kernels = s->view->kernels;
-    uint32_t n_blocks = (s->n + PL_BLOCK - 1) / PL_BLOCK;
+    const plk_workspace *w = s->view->workspace;
+    const plk_kernels *kernels = s->view->kernels;
+    uint32_t n_blocks = (s->n + PLK_BLOCK - 1) / PLK_BLOCK;
     pad(s->values, s->n);
-    double upper = pl_view_mass_from(s->view, s->values, n_blocks, pivot);
+    double upper = plk_view_mass_from(s->view, s->values, n_blocks, pivot);
     uint32_t n_upper = (uint32_t)kernels->count(s->values, n_blocks, pivot);
     uint32_t *unused_ids = w->places;
     uint32_t n_before = s->n;
@@ -113,29 +113,29 @@ static bool split(search *s, float pivot)
 }
 
 /* All n values are equal: how many of them the prefix takes. */
-static pl_boundary all_equal(const search *s)
+static plk_boundary all_equal(const search *s)
 {
-    float x[PL_BLOCK], e[PL_BLOCK];
-    for (uint32_t i = 0; i < PL_BLOCK; i++)
+    float x[PLK_BLOCK], e[PLK_BLOCK];
+    for (uint32_t i = 0; i < PLK_BLOCK; i++)
         x[i] = s->values[0];
-    pl_view_exp_values(s->view, x, 1, e);
+    plk_view_exp_values(s->view, x, 1, e);
     double wanted = (s->mass - s->mass_above) / (double)e[0];
     uint32_t n_equal = wanted < (double)s->n ? (uint32_t)ceil(wanted) : s->n;
     n_equal = n_equal ? n_equal : 1;
-    return (pl_boundary){s->values[0], s->n_above, n_equal, n_equal == s->n};
+    return (plk_boundary){s->values[0], s->n_above, n_equal, n_equal == s->n};
 }
 
 /* Sorts what is left and adds up. */
-static pl_boundary finish(search *s)
+static plk_boundary finish(search *s)
 {
     sort_descending(s->values, s->n);
     pad(s->values, s->n);
     double sum = s->mass_above;
     uint32_t last = s->n - 1;
-    for (uint32_t first = 0; first < s->n; first += PL_BLOCK) {
-        float e[PL_BLOCK];
-        pl_view_exp_values(s->view, s->values + first, 1, e);
-        for (uint32_t i = 0; i < PL_BLOCK && first + i < s->n; i++) {
+    for (uint32_t first = 0; first < s->n; first += PLK_BLOCK) {
+        float e[PLK_BLOCK];
+        plk_view_exp_values(s->view, s->values + first, 1, e);
+        for (uint32_t i = 0; i < PLK_BLOCK && first + i < s->n; i++) {
             sum += (double)e[i];
             if (sum >= s->mass) {
                 last = first + i;
@@ -148,14 +148,14 @@ static pl_boundary finish(search *s)
     while (above > 0 && s->values[above - 1] == s->values[last])
         above--;
     bool whole = last + 1 == s->n || s->values[last + 1] < s->values[last];
-    return (pl_boundary){s->values[last], s->n_above + above, last - above + 1, whole};
+    return (plk_boundary){s->values[last], s->n_above + above, last - above + 1, whole};
 }
 
-pl_boundary pl_find_boundary(const pl_view *view, float *values, uint32_t n, double mass)
+plk_boundary plk_find_boundary(const plk_view *view, float *values, uint32_t n, double mass)
 {
     search s = {.view = view, .values = values, .n = n, .mass = mass};
     pad(values, n);
-    s.total = pl_view_mass_of(view, values, (n + PL_BLOCK - 1) / PL_BLOCK);
+    s.total = plk_view_mass_of(view, values, (n + PLK_BLOCK - 1) / PLK_BLOCK);
     bool mislead = false;
     for (int round = 0; s.n > FEW; round++) {
         const double low_aim = 0.7, high_aim = 1.4;

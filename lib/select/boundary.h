@@ -1,8 +1,8 @@
 /*
  * Where a prefix of given mass ends: the selection behind top-p, without sorting.
  */
-#ifndef PL_BOUNDARY_H
-#define PL_BOUNDARY_H
+#ifndef PLK_BOUNDARY_H
+#define PLK_BOUNDARY_H
 
 #include "select/keep.h"
 
@@ -11,6 +11,6 @@
  * mass; everything if rounding leaves mass out of reach. values: n >= 1 stored logits of the view's
  * tokens, finite, in an array with room for whole blocks; it is used up. O(n) whatever the values.
  */
-pl_boundary pl_find_boundary(const pl_view *view, float *values, uint32_t n, double mass);
+plk_boundary plk_find_boundary(const plk_view *view, float *values, uint32_t n, double mass);
 
 #endif

@@ -14,13 +14,13 @@
 
 enum { N_SAMPLE = 16 };
 
-static float sample_median(const pl_view *view)
+static float sample_median(const plk_view *view)
 {
-    float sample[N_SAMPLE], buffer[PL_BLOCK];
-    uint32_t n_blocks = pl_view_n_blocks(view), n = 0;
+    float sample[N_SAMPLE], buffer[PLK_BLOCK];
+    uint32_t n_blocks = plk_view_n_blocks(view), n = 0;
     for (uint32_t i = 0; i < N_SAMPLE; i++) {
         uint32_t block = (uint32_t)((uint64_t)i * n_blocks / N_SAMPLE);
-        float value = pl_float_at(pl_view_block(view, block, buffer), i);
+        float value = plk_float_at(plk_view_block(view, block, buffer), i);
         if (value == -INFINITY)
             continue;
         uint32_t j = n++;
@@ -32,14 +32,14 @@ static float sample_median(const pl_view *view)
 }
 
 /* Sum over the logits above -inf of (x - origin)^power, power 1 or 2. */
-static double power_sum(const pl_view *view, double origin, int power)
+static double power_sum(const plk_view *view, double origin, int power)
 {
     double sum = 0.0;
-    pl_run run;
-    pl_run_begin(&run, view);
-    while (pl_run_next(&run)) {
-        for (size_t i = 0; i < (size_t)run.n_blocks * PL_BLOCK; i++) {
-            float stored = pl_float_at(run.x, i);
+    plk_run run;
+    plk_run_begin(&run, view);
+    while (plk_run_next(&run)) {
+        for (size_t i = 0; i < (size_t)run.n_blocks * PLK_BLOCK; i++) {
+            float stored = plk_float_at(run.x, i);
             double d = (double)stored - origin;
             if (stored > -INFINITY)
                 sum += power == 1 ? d : d * d;
@@ -48,23 +48,23 @@ static double power_sum(const pl_view *view, double origin, int power)
     return sum;
 }
 
-static double two_pass(const pl_view *view)
+static double two_pass(const plk_view *view)
 {
-    double n = pl_view_n_candidates(view);
+    double n = plk_view_n_candidates(view);
     double max = (double)view->max;
     double mean = max + power_sum(view, max, 1) / n;
     return sqrt(power_sum(view, mean, 2) / n);
 }
 
-double pl_view_deviation(const pl_view *view)
+double plk_view_deviation(const plk_view *view)
 {
     const double least = 1e-20, most = 1e30;
     double sum = 0.0, square = 0.0;
     size_t n = 0;
     float origin = sample_median(view);
-    pl_run run;
-    pl_run_begin(&run, view);
-    while (pl_run_next(&run))
+    plk_run run;
+    plk_run_begin(&run, view);
+    while (plk_run_next(&run))
         n += view->kernels->moments(run.x, run.n_blocks, origin, &sum, &square);
     double mean = sum / (double)n;
     double variance = square / (double)n - mean * mean;

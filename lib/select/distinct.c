@@ -20,7 +20,7 @@
 #include <string.h>
 
 typedef struct rest {
-    pl_view view; /* max is that of what was left when the blocks were weighed */
+    plk_view view; /* max is that of what was left when the blocks were weighed */
     uint32_t n_blocks;
     uint32_t n_groups;
     uint64_t *taken; /* a word a block, a bit a token */
@@ -29,20 +29,20 @@ typedef struct rest {
 /* The stored logits of a block; those taken are -inf. */
 static void load_block(const rest *r, uint32_t block, float *x)
 {
-    float buffer[PL_BLOCK];
-    memcpy(x, pl_view_block(&r->view, block, buffer), sizeof buffer);
-    for (uint32_t i = 0; i < PL_BLOCK && r->taken[block] != 0; i++)
+    float buffer[PLK_BLOCK];
+    memcpy(x, plk_view_block(&r->view, block, buffer), sizeof buffer);
+    for (uint32_t i = 0; i < PLK_BLOCK && r->taken[block] != 0; i++)
         if (r->taken[block] >> i & 1)
             x[i] = -INFINITY;
 }
 
 static double exponentials(const rest *r, uint32_t block, float *e)
 {
-    float x[PL_BLOCK];
+    float x[PLK_BLOCK];
     double sum = 0.0;
     load_block(r, block, x);
-    pl_view_exp_values(&r->view, x, 1, e);
-    for (uint32_t i = 0; i < PL_BLOCK; i++)
+    plk_view_exp_values(&r->view, x, 1, e);
+    for (uint32_t i = 0; i < PLK_BLOCK; i++)
         sum += (double)e[i];
     return sum;
 }
@@ -50,24 +50,24 @@ static double exponentials(const rest *r, uint32_t block, float *e)
 static double sum_of_group(const float *weights)
 {
     double sum = 0.0;
-    for (uint32_t i = 0; i < PL_BLOCK; i++)
+    for (uint32_t i = 0; i < PLK_BLOCK; i++)
         sum += (double)weights[i];
     return sum;
 }
 
 static void set_weight(const rest *r, uint32_t block, double sum)
 {
-    pl_workspace *w = r->view.workspace;
-    uint32_t group = block / PL_BLOCK;
+    plk_workspace *w = r->view.workspace;
+    uint32_t group = block / PLK_BLOCK;
     w->weights[block] = (float)sum;
-    w->group_sums[group] = sum_of_group(w->weights + (size_t)group * PL_BLOCK);
+    w->group_sums[group] = sum_of_group(w->weights + (size_t)group * PLK_BLOCK);
 }
 
 static void take(const rest *r, uint32_t index)
 {
-    const uint32_t block = index / PL_BLOCK;
-    float x[PL_BLOCK];
-    r->taken[block] |= (uint64_t)1 << index % PL_BLOCK;
+    const uint32_t block = index / PLK_BLOCK;
+    float x[PLK_BLOCK];
+    r->taken[block] |= (uint64_t)1 << index % PLK_BLOCK;
     load_block(r, block, x);
     r->view.workspace->block_max[block] = r->view.kernels->max(x, 1);
 }
@@ -75,24 +75,24 @@ static void take(const rest *r, uint32_t index)
 /* Maxima of compact views are not kept. */
 static void make_maxima(const rest *r)
 {
-    pl_workspace *w = r->view.workspace;
+    plk_workspace *w = r->view.workspace;
     for (uint32_t b = 0; b < r->n_blocks; b++)
-        w->block_max[b] = r->view.kernels->max(w->values + (size_t)b * PL_BLOCK, 1);
-    for (uint32_t b = r->n_blocks; b % PL_BLOCK != 0; b++)
+        w->block_max[b] = r->view.kernels->max(w->values + (size_t)b * PLK_BLOCK, 1);
+    for (uint32_t b = r->n_blocks; b % PLK_BLOCK != 0; b++)
         w->block_max[b] = -INFINITY;
 }
 
 /* False if nothing is left. */
 static bool weigh(rest *r)
 {
-    const uint32_t n_groups = (r->n_blocks + PL_BLOCK - 1) / PL_BLOCK;
+    const uint32_t n_groups = (r->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK;
     r->view.max = r->view.kernels->max(r->view.workspace->block_max, n_groups);
     if (r->view.max == -INFINITY)
         return false;
     r->n_groups = n_groups;
     for (uint32_t g = 0; g < n_groups; g++) {
-        float *weights = r->view.workspace->weights + (size_t)g * PL_BLOCK;
-        pl_pick_weigh(&r->view, g, weights);
+        float *weights = r->view.workspace->weights + (size_t)g * PLK_BLOCK;
+        plk_pick_weigh(&r->view, g, weights);
         r->view.workspace->group_sums[g] = sum_of_group(weights);
     }
     return true;
@@ -109,29 +109,30 @@ static double sum_of_groups(const rest *r)
 /* One trial: true if it drew an index. */
 static bool draw(const rest *r, double total, pluck_pcg64 *rng, uint32_t *index)
 {
-    const pl_workspace *w = r->view.workspace;
+    const plk_workspace *w = r->view.workspace;
     double within;
     uint32_t g =
-        pl_pick_find_double(w->group_sums, r->n_groups, pluck_pcg64_uniform(rng) * total, &within);
-    uint32_t i = pl_pick_find_float(w->weights + (size_t)g * PL_BLOCK, PL_BLOCK, within, &within);
-    uint32_t block = g * PL_BLOCK + i;
-    float e[PL_BLOCK];
+        plk_pick_find_double(w->group_sums, r->n_groups, pluck_pcg64_uniform(rng) * total, &within);
+    uint32_t i =
+        plk_pick_find_float(w->weights + (size_t)g * PLK_BLOCK, PLK_BLOCK, within, &within);
+    uint32_t block = g * PLK_BLOCK + i;
+    float e[PLK_BLOCK];
     double sum = exponentials(r, block, e);
     if (!(within < sum)) {
         set_weight(r, block, sum);
         return false;
     }
-    *index = block * PL_BLOCK + pl_pick_find_float(e, PL_BLOCK, within, &within);
+    *index = block * PLK_BLOCK + plk_pick_find_float(e, PLK_BLOCK, within, &within);
     take(r, *index);
-    e[*index % PL_BLOCK] = 0.0f;
+    e[*index % PLK_BLOCK] = 0.0f;
     sum = 0.0;
-    for (uint32_t k = 0; k < PL_BLOCK; k++)
+    for (uint32_t k = 0; k < PLK_BLOCK; k++)
         sum += (double)e[k];
     set_weight(r, block, sum);
     return true;
 }
 
-static uint32_t index_of(const pl_view *view, uint32_t token)
+static uint32_t index_of(const plk_view *view, uint32_t token)
 {
     if (!view->compact)
         return token;
@@ -146,9 +147,9 @@ static uint32_t index_of(const pl_view *view, uint32_t token)
     return low;
 }
 
-size_t pl_view_pick_distinct(const pl_view *view, pluck_pcg64 *rng, size_t n, uint32_t *tokens)
+size_t plk_view_pick_distinct(const plk_view *view, pluck_pcg64 *rng, size_t n, uint32_t *tokens)
 {
-    rest r = {.view = *view, .n_blocks = pl_view_n_blocks(view), .taken = view->workspace->spare};
+    rest r = {.view = *view, .n_blocks = plk_view_n_blocks(view), .taken = view->workspace->spare};
     memset(r.taken, 0, r.n_blocks * sizeof *r.taken);
     if (view->compact)
         make_maxima(&r);
@@ -161,7 +162,7 @@ size_t pl_view_pick_distinct(const pl_view *view, pluck_pcg64 *rng, size_t n, ui
         if (!(total > 0.0))
             any_left = weigh(&r);
         else if (draw(&r, total, rng, &index))
-            tokens[n_drawn++] = pl_view_token(view, index);
+            tokens[n_drawn++] = plk_view_token(view, index);
     }
     return n_drawn;
 }

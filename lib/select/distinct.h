@@ -1,8 +1,8 @@
 /*
  * Several tokens without replacement.
  */
-#ifndef PL_DISTINCT_H
-#define PL_DISTINCT_H
+#ifndef PLK_DISTINCT_H
+#define PLK_DISTINCT_H
 
 #include "select/view.h"
 
@@ -11,6 +11,6 @@
 /* Goes on drawing after tokens[0] was drawn from the settled view: each next token from what is
  * left, with probability proportional to exp(logit), until there are n or none is left. Returns how
  * many there are. The workspace's block maxima and spare keys are then used up. */
-size_t pl_view_pick_distinct(const pl_view *view, pluck_pcg64 *rng, size_t n, uint32_t *tokens);
+size_t plk_view_pick_distinct(const plk_view *view, pluck_pcg64 *rng, size_t n, uint32_t *tokens);
 
 #endif

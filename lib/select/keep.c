@@ -23,7 +23,7 @@ typedef struct listed_run {
     size_t next; /* index of the first listed block beyond the run */
 } listed_run;
 
-static listed_run run_at(const pl_view *view, size_t n_listed, size_t index, float *buffer)
+static listed_run run_at(const plk_view *view, size_t n_listed, size_t index, float *buffer)
 {
     enum { MAX_STEP = 3, MAX_LISTED = 256 };
     const uint32_t *ids = view->workspace->block_ids;
@@ -32,7 +32,7 @@ static listed_run run_at(const pl_view *view, size_t n_listed, size_t index, flo
            ids[run.next] - ids[run.next - 1] <= MAX_STEP)
         run.next++;
     run.n_blocks = ids[run.next - 1] - run.block + 1;
-    run.x = pl_view_blocks(view, run.block, &run.n_blocks, buffer);
+    run.x = plk_view_blocks(view, run.block, &run.n_blocks, buffer);
     while (ids[run.next - 1] >= run.block + run.n_blocks)
         run.next--;
     return run;
@@ -41,17 +41,17 @@ static listed_run run_at(const pl_view *view, size_t n_listed, size_t index, flo
 /* Floats in their order as unsigned integers, so that bisection ends after 32 steps at most. */
 static uint32_t ordered(float logit)
 {
-    return (uint32_t)(pl_key_make(logit, 0) >> 32);
+    return (uint32_t)(plk_key_make(logit, 0) >> 32);
 }
 
 static float from_ordered(uint32_t value)
 {
-    return pl_key_logit((pl_key)value << 32);
+    return plk_key_logit((plk_key)value << 32);
 }
 
 /* What is counted: 64 * n_blocks floats, block maxima or candidates, padded with -inf. */
 typedef struct counted {
-    const pl_view *view;
+    const plk_view *view;
     const float *x;
     size_t n_blocks;
 } counted;
@@ -85,7 +85,7 @@ typedef struct bound {
  * so; -FLT_MAX if there are not as many. */
 static bound bisect(const counted *values, size_t k)
 {
-    const size_t enough = 2 * k + PL_BLOCK;
+    const size_t enough = 2 * k + PLK_BLOCK;
     uint32_t reached = ordered(gallop(values, k));
     uint32_t missed = ordered(values->view->max) + 1;
     size_t n_missed = 0;
@@ -105,18 +105,18 @@ static bound bisect(const counted *values, size_t k)
 }
 
 /* Lists the blocks whose maximum reaches the threshold; returns how many. */
-static size_t list_blocks(const pl_view *view, float threshold)
+static size_t list_blocks(const plk_view *view, float threshold)
 {
-    pl_workspace *w = view->workspace;
+    plk_workspace *w = view->workspace;
     return view->kernels->gather(w->block_max, w->n_blocks, threshold, INFINITY, 0, w->block_ids,
                                  w->block_spare);
 }
 
 /* Of the listed blocks from index on, how many can be read where they lie. */
-static size_t count_direct(const pl_view *view, size_t n_listed, size_t index)
+static size_t count_direct(const plk_view *view, size_t n_listed, size_t index)
 {
     const uint32_t *ids = view->workspace->block_ids;
-    const uint32_t end = ids[index] + pl_view_n_direct(view, ids[index]);
+    const uint32_t end = ids[index] + plk_view_n_direct(view, ids[index]);
     size_t i = index;
     while (i < n_listed && ids[i] < end)
         i++;
@@ -124,10 +124,10 @@ static size_t count_direct(const pl_view *view, size_t n_listed, size_t index)
 }
 
 /* Gathers from the listed blocks what reaches the threshold. */
-static uint32_t gather_listed(const pl_view *view, size_t n_listed, float threshold)
+static uint32_t gather_listed(const plk_view *view, size_t n_listed, float threshold)
 {
-    pl_workspace *w = view->workspace;
-    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
+    plk_workspace *w = view->workspace;
+    float buffer[PLK_RUN_BLOCKS * PLK_BLOCK];
     size_t n = 0;
     for (size_t i = 0; i < n_listed;) {
         size_t n_direct = count_direct(view, n_listed, i);
@@ -138,14 +138,14 @@ static uint32_t gather_listed(const pl_view *view, size_t n_listed, float thresh
             continue;
         }
         listed_run run = run_at(view, n_listed, i, buffer);
-        n += view->kernels->gather(run.x, (size_t)run.n_blocks * PL_BLOCK, threshold, INFINITY,
-                                   run.block * PL_BLOCK, w->ids + n, w->values + n);
+        n += view->kernels->gather(run.x, (size_t)run.n_blocks * PLK_BLOCK, threshold, INFINITY,
+                                   run.block * PLK_BLOCK, w->ids + n, w->values + n);
         i = run.next;
     }
     return (uint32_t)n;
 }
 
-uint32_t pl_view_gather(const pl_view *view, float threshold)
+uint32_t plk_view_gather(const plk_view *view, float threshold)
 {
     return gather_listed(view, list_blocks(view, threshold), threshold);
 }
@@ -154,13 +154,13 @@ uint32_t pl_view_gather(const pl_view *view, float threshold)
  * Gathers, of the blocks listed, the tokens above the boundary and its n_equal first equals. The
  * equals are looked for only until they are complete: among many equal logits that is soon.
  */
-static uint32_t gather_to(const pl_view *view, size_t n_listed, pl_boundary boundary)
+static uint32_t gather_to(const plk_view *view, size_t n_listed, plk_boundary boundary)
 {
     if (boundary.whole)
         return gather_listed(view, n_listed, boundary.value);
-    pl_workspace *w = view->workspace;
+    plk_workspace *w = view->workspace;
     const float above = from_ordered(ordered(boundary.value) + 1);
-    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
+    float buffer[PLK_RUN_BLOCKS * PLK_BLOCK];
     uint32_t n = 0, n_equal = 0;
     for (size_t i = 0; i < n_listed;) {
         listed_run run = run_at(view, n_listed, i, buffer);
@@ -169,9 +169,9 @@ static uint32_t gather_to(const pl_view *view, size_t n_listed, pl_boundary boun
             bool complete = n_equal == boundary.n_equal;
             uint32_t n_blocks = complete ? run.n_blocks - b : 1;
             uint32_t end = n + (uint32_t)view->kernels->gather(
-                                   run.x + (size_t)b * PL_BLOCK, (size_t)n_blocks * PL_BLOCK,
+                                   run.x + (size_t)b * PLK_BLOCK, (size_t)n_blocks * PLK_BLOCK,
                                    complete ? above : boundary.value, INFINITY,
-                                   (run.block + b) * PL_BLOCK, w->ids + n, w->values + n);
+                                   (run.block + b) * PLK_BLOCK, w->ids + n, w->values + n);
             b += n_blocks;
             if (complete) {
                 n = end;
@@ -190,9 +190,9 @@ static uint32_t gather_to(const pl_view *view, size_t n_listed, pl_boundary boun
 }
 
 /* Removes, of the first n candidates, what is beyond the boundary; returns how many are left. */
-static uint32_t filter_to(const pl_view *view, uint32_t n, pl_boundary boundary)
+static uint32_t filter_to(const plk_view *view, uint32_t n, plk_boundary boundary)
 {
-    pl_workspace *w = view->workspace;
+    plk_workspace *w = view->workspace;
     uint32_t kept = 0, n_equal = 0;
     for (uint32_t i = 0; i < n; i++) {
         bool equal = w->values[i] == boundary.value;
@@ -207,25 +207,25 @@ static uint32_t filter_to(const pl_view *view, uint32_t n, pl_boundary boundary)
 }
 
 /* The keys of the first n candidates in ids and values, to keys. */
-static void make_keys(const pl_view *view, uint32_t n)
+static void make_keys(const plk_view *view, uint32_t n)
 {
-    const pl_workspace *w = view->workspace;
+    const plk_workspace *w = view->workspace;
     for (uint32_t i = 0; i < n; i++)
-        w->keys[i] = pl_key_make(w->values[i], w->ids[i]);
+        w->keys[i] = plk_key_make(w->values[i], w->ids[i]);
 }
 
 /* Removes, of the first n candidates in ids and values, all but the k best; returns how many are
  * left. Their order by token stays. */
-static uint32_t keep_best(const pl_view *view, uint32_t n, uint32_t k)
+static uint32_t keep_best(const plk_view *view, uint32_t n, uint32_t k)
 {
-    pl_workspace *w = view->workspace;
+    plk_workspace *w = view->workspace;
     if (k >= n)
         return n;
     make_keys(view, n);
-    pl_key lowest = pl_key_select(w->keys, n, k, w->spare);
+    plk_key lowest = plk_key_select(w->keys, n, k, w->spare);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < n; i++) {
-        bool keep = pl_key_make(w->values[i], w->ids[i]) >= lowest;
+        bool keep = plk_key_make(w->values[i], w->ids[i]) >= lowest;
         w->ids[kept] = w->ids[i];
         w->values[kept] = w->values[i];
         kept += keep;
@@ -234,18 +234,18 @@ static uint32_t keep_best(const pl_view *view, uint32_t n, uint32_t k)
 }
 
 /* The first n candidates, padded, as values to count. */
-static counted count_candidates(const pl_view *view, uint32_t n)
+static counted count_candidates(const plk_view *view, uint32_t n)
 {
     float *values = view->workspace->values;
-    for (uint32_t i = n; i % PL_BLOCK != 0; i++)
+    for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
         values[i] = -INFINITY;
-    return (counted){view, values, (n + PL_BLOCK - 1) / PL_BLOCK};
+    return (counted){view, values, (n + PLK_BLOCK - 1) / PLK_BLOCK};
 }
 
 /* Removes, of the first n candidates, those below the threshold; returns how many are left. */
-static uint32_t keep_reaching(const pl_view *view, uint32_t n, float threshold)
+static uint32_t keep_reaching(const plk_view *view, uint32_t n, float threshold)
 {
-    pl_workspace *w = view->workspace;
+    plk_workspace *w = view->workspace;
     uint32_t *places = w->places;
     uint32_t kept =
         (uint32_t)view->kernels->gather(w->values, n, threshold, INFINITY, 0, places, w->values);
@@ -254,52 +254,52 @@ static uint32_t keep_reaching(const pl_view *view, uint32_t n, float threshold)
     return kept;
 }
 
-void pl_view_keep_gathered(pl_view *view, uint32_t n, pl_boundary boundary)
+void plk_view_keep_gathered(plk_view *view, uint32_t n, plk_boundary boundary)
 {
-    pl_view_become_compact(view, boundary.whole ? keep_reaching(view, n, boundary.value)
-                                                : filter_to(view, n, boundary));
+    plk_view_become_compact(view, boundary.whole ? keep_reaching(view, n, boundary.value)
+                                                 : filter_to(view, n, boundary));
 }
 
 /* Removes, of the first n candidates, all but the k best; returns how many are left. */
-static uint32_t narrow(const pl_view *view, uint32_t n, uint32_t k)
+static uint32_t narrow(const plk_view *view, uint32_t n, uint32_t k)
 {
-    const size_t enough = 2 * (size_t)k + PL_BLOCK;
+    const size_t enough = 2 * (size_t)k + PLK_BLOCK;
     if (n > enough) {
         counted candidates = count_candidates(view, n);
         bound found = bisect(&candidates, k);
         uint32_t n_above = (uint32_t)found.n_above;
         if (found.tied)
-            return filter_to(view, n, (pl_boundary){found.threshold, n_above, k - n_above, false});
+            return filter_to(view, n, (plk_boundary){found.threshold, n_above, k - n_above, false});
         n = keep_reaching(view, n, found.threshold);
     }
     return keep_best(view, n, k);
 }
 
 /* Gathers the k best tokens of a dense view; returns how many there are. */
-static uint32_t gather_best(const pl_view *view, uint32_t k)
+static uint32_t gather_best(const plk_view *view, uint32_t k)
 {
-    const pl_workspace *w = view->workspace;
-    counted maxima = {view, w->block_max, (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK};
+    const plk_workspace *w = view->workspace;
+    counted maxima = {view, w->block_max, (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK};
     bound found = bisect(&maxima, k);
     if (!found.tied || found.threshold == -FLT_MAX)
-        return narrow(view, pl_view_gather(view, found.threshold), k);
+        return narrow(view, plk_view_gather(view, found.threshold), k);
     /* Many blocks end at the same value: perhaps more tokens have it than can be kept. */
-    uint32_t n = pl_view_gather(view, from_ordered(ordered(found.threshold) + 1));
+    uint32_t n = plk_view_gather(view, from_ordered(ordered(found.threshold) + 1));
     if (n >= k)
         return narrow(view, n, k);
     size_t n_listed = list_blocks(view, found.threshold);
-    return gather_to(view, n_listed, (pl_boundary){found.threshold, n, k - n, false});
+    return gather_to(view, n_listed, (plk_boundary){found.threshold, n, k - n, false});
 }
 
-void pl_view_keep_top(pl_view *view, uint32_t k)
+void plk_view_keep_top(plk_view *view, uint32_t k)
 {
     if (k >= (view->compact ? view->n : view->workspace->n_vocab))
         return;
-    pl_view_become_compact(view,
-                           view->compact ? keep_best(view, view->n, k) : gather_best(view, k));
+    plk_view_become_compact(view,
+                            view->compact ? keep_best(view, view->n, k) : gather_best(view, k));
 }
 
-float pl_view_threshold(const pl_view *view, double offset)
+float plk_view_threshold(const plk_view *view, double offset)
 {
     double exact = (double)view->max + offset / view->scale;
     if (!(exact > -(double)FLT_MAX))
@@ -308,48 +308,48 @@ float pl_view_threshold(const pl_view *view, double offset)
     return (double)threshold < exact ? nextafterf(threshold, INFINITY) : threshold;
 }
 
-void pl_view_keep_near_max(pl_view *view, double offset, uint32_t min_keep)
+void plk_view_keep_near_max(plk_view *view, double offset, uint32_t min_keep)
 {
-    pl_workspace *w = view->workspace;
-    float threshold = pl_view_threshold(view, offset);
+    plk_workspace *w = view->workspace;
+    float threshold = plk_view_threshold(view, offset);
     uint32_t n = 0;
     if (view->compact)
         for (uint32_t i = 0; i < view->n; i++)
             n += w->values[i] >= threshold;
     else
-        n = pl_view_gather(view, threshold);
+        n = plk_view_gather(view, threshold);
     if (n < min_keep) {
-        pl_view_keep_top(view, min_keep);
+        plk_view_keep_top(view, min_keep);
         return;
     }
     if (view->compact)
         n = keep_reaching(view, view->n, threshold);
-    pl_view_become_compact(view, n);
+    plk_view_become_compact(view, n);
 }
 
-void pl_view_keep_probable(pl_view *view, double offset, uint32_t min_keep)
+void plk_view_keep_probable(plk_view *view, double offset, uint32_t min_keep)
 {
     /* Logits are floats: probabilities that miss a threshold by no more than their rounding reach
      * it. */
     const double logit_rounding = 0x1p-22;
     offset -= logit_rounding;
     if (offset > 0.0)
-        pl_view_keep_top(view, min_keep);
+        plk_view_keep_top(view, min_keep);
     else
-        pl_view_keep_near_max(view, offset, min_keep);
+        plk_view_keep_near_max(view, offset, min_keep);
 }
 
-uint32_t pl_view_best(const pl_view *view, uint32_t k)
+uint32_t plk_view_best(const plk_view *view, uint32_t k)
 {
-    pl_workspace *w = view->workspace;
+    plk_workspace *w = view->workspace;
     uint32_t n = view->n;
     if (view->compact) {
         make_keys(view, n);
         if (k < n) {
-            pl_key lowest = pl_key_select(w->keys, n, k, w->spare);
+            plk_key lowest = plk_key_select(w->keys, n, k, w->spare);
             uint32_t kept = 0;
             for (uint32_t i = 0; i < n; i++) {
-                pl_key key = pl_key_make(w->values[i], w->ids[i]);
+                plk_key key = plk_key_make(w->values[i], w->ids[i]);
                 w->keys[kept] = key;
                 kept += key >= lowest;
             }
@@ -359,6 +359,6 @@ uint32_t pl_view_best(const pl_view *view, uint32_t k)
         n = gather_best(view, k);
         make_keys(view, n);
     }
-    pl_key_sort(w->keys, n, w->spare);
+    plk_key_sort(w->keys, n, w->spare);
     return n;
 }

@@ -1,43 +1,43 @@
 /*
  * Truncation by rank and by logit, and the best tokens in order.
  */
-#ifndef PL_KEEP_H
-#define PL_KEEP_H
+#ifndef PLK_KEEP_H
+#define PLK_KEEP_H
 
 #include "select/view.h"
 
 /* Where a prefix of the tokens, best first, ends. */
-typedef struct pl_boundary {
+typedef struct plk_boundary {
     float value;      /* the last stored logit of the prefix */
     uint32_t n_above; /* tokens with a larger one: all belong to the prefix */
     uint32_t n_equal; /* tokens with this one that belong to it, lowest tokens first; >= 1 */
     bool whole;       /* no token with this logit is left out */
-} pl_boundary;
+} plk_boundary;
 
 /* Keeps the tokens up to the boundary, which are among the first n of ids and values. */
-void pl_view_keep_gathered(pl_view *view, uint32_t n, pl_boundary boundary);
+void plk_view_keep_gathered(plk_view *view, uint32_t n, plk_boundary boundary);
 
 /* Keeps the k best tokens, exactly k of them if there are as many; k >= 1. */
-void pl_view_keep_top(pl_view *view, uint32_t k);
+void plk_view_keep_top(plk_view *view, uint32_t k);
 
 /* Keeps the tokens whose logit is >= max logit + offset, offset <= 0; the min_keep best if those
  * are more. */
-void pl_view_keep_near_max(pl_view *view, double offset, uint32_t min_keep);
+void plk_view_keep_near_max(plk_view *view, double offset, uint32_t min_keep);
 
 /* The same for a threshold on the probability, which may be above the maximum: then the min_keep
  * best stay. */
-void pl_view_keep_probable(pl_view *view, double offset, uint32_t min_keep);
+void plk_view_keep_probable(plk_view *view, double offset, uint32_t min_keep);
 
 /* The best min(k, number of tokens) tokens, best first, in the workspace's keys; returns how many.
  * The view stays as it is, but a dense one loses the workspace's candidate arrays. */
-uint32_t pl_view_best(const pl_view *view, uint32_t k);
+uint32_t plk_view_best(const plk_view *view, uint32_t k);
 
 /* The smallest float t such that l >= t exactly when the logit of stored l is >= max logit +
  * offset; at least -FLT_MAX. */
-float pl_view_threshold(const pl_view *view, double offset);
+float plk_view_threshold(const plk_view *view, double offset);
 
 /* Copies the tokens of a dense view whose stored logit is >= threshold (> -inf) to ids and values,
  * ascending by token; returns how many. The view stays dense. */
-uint32_t pl_view_gather(const pl_view *view, float threshold);
+uint32_t plk_view_gather(const plk_view *view, float threshold);
 
 #endif

@@ -27,101 +27,101 @@ typedef enum regime { USUAL, TINY, EXTREME } regime;
 
 static const float tiny = 0x1p-100f;
 
-static regime regime_of(const pl_view *view)
+static regime regime_of(const plk_view *view)
 {
     if (view->scale < 0x1p-118 || view->scale > 1e38)
         return EXTREME;
     return fabsf(view->max) < tiny && view->scale <= 0x1p60 ? TINY : USUAL;
 }
 
-static pl_exponent exponent_of(const pl_view *view, regime how)
+static plk_exponent exponent_of(const plk_view *view, regime how)
 {
-    return pl_exponent_make(how == TINY ? 0.0f : view->max, view->scale);
+    return plk_exponent_make(how == TINY ? 0.0f : view->max, view->scale);
 }
 
-/* The next blocks for a kernel: of at most PL_RUN_BLOCKS if they have to be made. Values below the
+/* The next blocks for a kernel: of at most PLK_RUN_BLOCKS if they have to be made. Values below the
  * threshold become -inf in those that are made. */
 static const float *tame(const float *x, float threshold, uint32_t *n_blocks, float *buffer)
 {
-    if (*n_blocks > PL_RUN_BLOCKS)
-        *n_blocks = PL_RUN_BLOCKS;
-    memcpy(buffer, x, *n_blocks * PL_BLOCK * sizeof *buffer); /* x has any alignment */
-    for (uint32_t i = 0; i < *n_blocks * PL_BLOCK; i++) {
+    if (*n_blocks > PLK_RUN_BLOCKS)
+        *n_blocks = PLK_RUN_BLOCKS;
+    memcpy(buffer, x, *n_blocks * PLK_BLOCK * sizeof *buffer); /* x has any alignment */
+    for (uint32_t i = 0; i < *n_blocks * PLK_BLOCK; i++) {
         float value = fabsf(buffer[i]) < tiny ? 0.0f : buffer[i];
         buffer[i] = buffer[i] >= threshold ? value : -INFINITY;
     }
     return buffer;
 }
 
-static double exp_one(const pl_view *view, float stored)
+static double exp_one(const plk_view *view, float stored)
 {
-    return pl_exp(pl_view_below_max(view, stored));
+    return plk_exp(plk_view_below_max(view, stored));
 }
 
-void pl_view_exp_values(const pl_view *view, const float *x, uint32_t n_blocks, float *e)
+void plk_view_exp_values(const plk_view *view, const float *x, uint32_t n_blocks, float *e)
 {
     const regime how = regime_of(view);
-    const pl_exponent exponent = exponent_of(view, how);
-    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
+    const plk_exponent exponent = exponent_of(view, how);
+    float buffer[PLK_RUN_BLOCKS * PLK_BLOCK];
     if (how == USUAL)
         view->kernels->exp_values(x, n_blocks, exponent, e);
     for (uint32_t b = 0, n; how == TINY && b < n_blocks; b += n) {
         n = n_blocks - b;
-        const float *tamed = tame(x + (size_t)b * PL_BLOCK, -FLT_MAX, &n, buffer);
-        view->kernels->exp_values(tamed, n, exponent, e + (size_t)b * PL_BLOCK);
+        const float *tamed = tame(x + (size_t)b * PLK_BLOCK, -FLT_MAX, &n, buffer);
+        view->kernels->exp_values(tamed, n, exponent, e + (size_t)b * PLK_BLOCK);
     }
-    for (uint32_t i = 0; how == EXTREME && i < n_blocks * PL_BLOCK; i++)
-        e[i] = (float)exp_one(view, pl_float_at(x, i));
+    for (uint32_t i = 0; how == EXTREME && i < n_blocks * PLK_BLOCK; i++)
+        e[i] = (float)exp_one(view, plk_float_at(x, i));
 }
 
 /* Block sums over the values >= threshold; -FLT_MAX: over all. */
-static void exp_sums(const pl_view *view, const float *x, uint32_t n_blocks, float threshold,
+static void exp_sums(const plk_view *view, const float *x, uint32_t n_blocks, float threshold,
                      double *sums)
 {
     const regime how = regime_of(view);
-    const pl_exponent exponent = exponent_of(view, how);
-    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
+    const plk_exponent exponent = exponent_of(view, how);
+    float buffer[PLK_RUN_BLOCKS * PLK_BLOCK];
     if (how == USUAL && threshold == -FLT_MAX)
         view->kernels->exp_sums(x, n_blocks, exponent, sums);
     else if (how == USUAL)
         view->kernels->exp_sums_from(x, n_blocks, exponent, threshold, sums);
     for (uint32_t b = 0, n; how == TINY && b < n_blocks; b += n) {
         n = n_blocks - b;
-        const float *tamed = tame(x + (size_t)b * PL_BLOCK, threshold, &n, buffer);
+        const float *tamed = tame(x + (size_t)b * PLK_BLOCK, threshold, &n, buffer);
         view->kernels->exp_sums(tamed, n, exponent, sums + b);
     }
     for (uint32_t b = 0; how == EXTREME && b < n_blocks; b++) {
         sums[b] = 0.0;
-        for (uint32_t i = b * PL_BLOCK; i < (b + 1) * PL_BLOCK; i++) {
-            float stored = pl_float_at(x, i);
+        for (uint32_t i = b * PLK_BLOCK; i < (b + 1) * PLK_BLOCK; i++) {
+            float stored = plk_float_at(x, i);
             sums[b] += stored >= threshold ? exp_one(view, stored) : 0.0;
         }
     }
 }
 
-void pl_view_exp_sums(const pl_view *view, const float *x, uint32_t n_blocks, double *sums)
+void plk_view_exp_sums(const plk_view *view, const float *x, uint32_t n_blocks, double *sums)
 {
     exp_sums(view, x, n_blocks, -FLT_MAX, sums);
 }
 
 /* dots: of the exponentials with stored logit - max. */
-static void exp_dots(const pl_view *view, const float *x, uint32_t n_blocks, double *sums,
+static void exp_dots(const plk_view *view, const float *x, uint32_t n_blocks, double *sums,
                      double *dots)
 {
     const regime how = regime_of(view);
-    const pl_exponent exponent = exponent_of(view, how);
-    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
+    const plk_exponent exponent = exponent_of(view, how);
+    float buffer[PLK_RUN_BLOCKS * PLK_BLOCK];
     if (how == USUAL)
         view->kernels->exp_dots(x, n_blocks, exponent, sums, dots);
     for (uint32_t b = 0, n; how == TINY && b < n_blocks; b += n) {
         n = n_blocks - b;
-        const float *tamed = tame(x + (size_t)b * PL_BLOCK, -FLT_MAX, &n, buffer);
+        const float *tamed = tame(x + (size_t)b * PLK_BLOCK, -FLT_MAX, &n, buffer);
         view->kernels->exp_dots(tamed, n, exponent, sums + b, dots + b);
     }
     for (uint32_t b = 0; how == EXTREME && b < n_blocks; b++) {
         sums[b] = dots[b] = 0.0;
-        for (uint32_t i = b * PL_BLOCK; i < (b + 1) * PL_BLOCK; i++) {
-            float stored = pl_float_at(x, i);
+        for (uint32_t i = b * PLK_BLOCK; i < (b + 1) * PLK_BLOCK; i++) {
+            float stored = plk_float_at(x, i);
             double e = exp_one(view, stored);
             sums[b] += e;
             dots[b] += e > 0.0 ? e * ((double)stored - (double)view->max) : 0.0;
@@ -129,13 +129,13 @@ static void exp_dots(const pl_view *view, const float *x, uint32_t n_blocks, dou
     }
 }
 
-double pl_view_block_sums(const pl_view *view)
+double plk_view_block_sums(const plk_view *view)
 {
     double *sums = view->workspace->block_sums;
     double total = 0.0;
-    pl_run run;
-    pl_run_begin(&run, view);
-    while (pl_run_next(&run)) {
+    plk_run run;
+    plk_run_begin(&run, view);
+    while (plk_run_next(&run)) {
         double *run_sums = sums + run.first_block;
         exp_sums(view, run.x, run.n_blocks, -FLT_MAX, run_sums);
         for (uint32_t b = 0; b < run.n_blocks; b++)
@@ -144,16 +144,16 @@ double pl_view_block_sums(const pl_view *view)
     return total;
 }
 
-double pl_view_normaliser(const pl_view *view)
+double plk_view_normaliser(const plk_view *view)
 {
     enum { STEP = 64 };
     double sums[STEP], total = 0.0;
-    pl_run run;
-    pl_run_begin(&run, view);
-    while (pl_run_next(&run)) {
+    plk_run run;
+    plk_run_begin(&run, view);
+    while (plk_run_next(&run)) {
         for (uint32_t first = 0; first < run.n_blocks; first += STEP) {
             uint32_t n = run.n_blocks - first < STEP ? run.n_blocks - first : STEP;
-            exp_sums(view, run.x + (size_t)first * PL_BLOCK, n, -FLT_MAX, sums);
+            exp_sums(view, run.x + (size_t)first * PLK_BLOCK, n, -FLT_MAX, sums);
             for (uint32_t b = 0; b < n; b++)
                 total += sums[b];
         }
@@ -161,35 +161,35 @@ double pl_view_normaliser(const pl_view *view)
     return total;
 }
 
-double pl_view_mass_from(const pl_view *view, const float *x, uint32_t n_blocks, float threshold)
+double plk_view_mass_from(const plk_view *view, const float *x, uint32_t n_blocks, float threshold)
 {
     enum { STEP = 64 };
     double sums[STEP], total = 0.0;
     for (uint32_t first = 0; first < n_blocks; first += STEP) {
         uint32_t n = n_blocks - first < STEP ? n_blocks - first : STEP;
-        exp_sums(view, x + (size_t)first * PL_BLOCK, n, threshold, sums);
+        exp_sums(view, x + (size_t)first * PLK_BLOCK, n, threshold, sums);
         for (uint32_t b = 0; b < n; b++)
             total += sums[b];
     }
     return total;
 }
 
-double pl_view_mass_of(const pl_view *view, const float *x, uint32_t n_blocks)
+double plk_view_mass_of(const plk_view *view, const float *x, uint32_t n_blocks)
 {
-    return pl_view_mass_from(view, x, n_blocks, -FLT_MAX);
+    return plk_view_mass_from(view, x, n_blocks, -FLT_MAX);
 }
 
-double pl_view_mean(const pl_view *view, double *normaliser)
+double plk_view_mean(const plk_view *view, double *normaliser)
 {
     enum { STEP = 64 };
     double sums[STEP], dots[STEP];
     double total = 0.0, dot = 0.0;
-    pl_run run;
-    pl_run_begin(&run, view);
-    while (pl_run_next(&run)) {
+    plk_run run;
+    plk_run_begin(&run, view);
+    while (plk_run_next(&run)) {
         for (uint32_t first = 0; first < run.n_blocks; first += STEP) {
             uint32_t n = run.n_blocks - first < STEP ? run.n_blocks - first : STEP;
-            const float *x = run.x + (size_t)first * PL_BLOCK;
+            const float *x = run.x + (size_t)first * PLK_BLOCK;
             exp_dots(view, x, n, sums, dots);
             for (uint32_t b = 0; b < n; b++) {
                 total += sums[b];
@@ -201,32 +201,32 @@ double pl_view_mean(const pl_view *view, double *normaliser)
     return dot / total;
 }
 
-double pl_view_entropy(const pl_view *view, double *normaliser)
+double plk_view_entropy(const plk_view *view, double *normaliser)
 {
-    double mean = pl_view_mean(view, normaliser);
-    double entropy = pl_log(*normaliser) - view->scale * mean;
+    double mean = plk_view_mean(view, normaliser);
+    double entropy = plk_log(*normaliser) - view->scale * mean;
     return entropy > 0.0 ? entropy : 0.0;
 }
 
-double pl_view_logprob(const pl_view *view, uint32_t token)
+double plk_view_logprob(const plk_view *view, uint32_t token)
 {
-    double below = pl_view_below_max(view, pl_view_stored(view, token));
-    return below - pl_log(pl_view_normaliser(view));
+    double below = plk_view_below_max(view, plk_view_stored(view, token));
+    return below - plk_log(plk_view_normaliser(view));
 }
 
-uint32_t pl_view_n_candidates(const pl_view *view)
+uint32_t plk_view_n_candidates(const plk_view *view)
 {
     if (view->compact)
         return view->n;
     size_t n = 0;
-    pl_run run;
-    pl_run_begin(&run, view);
-    while (pl_run_next(&run))
+    plk_run run;
+    plk_run_begin(&run, view);
+    while (plk_run_next(&run))
         n += view->kernels->count(run.x, run.n_blocks, -FLT_MAX);
     return (uint32_t)n;
 }
 
-uint32_t pl_view_count(const pl_view *view)
+uint32_t plk_view_count(const plk_view *view)
 {
     /* ln of half the smallest positive double: below it exp rounds to zero. */
     const double least = -0x1.74910d52d3052p+9;
@@ -235,14 +235,14 @@ uint32_t pl_view_count(const pl_view *view)
     if ((double)at_least < threshold)
         at_least = nextafterf(at_least, INFINITY);
     size_t n = 0;
-    pl_run run;
-    pl_run_begin(&run, view);
-    while (pl_run_next(&run))
+    plk_run run;
+    plk_run_begin(&run, view);
+    while (plk_run_next(&run))
         n += view->kernels->count(run.x, run.n_blocks, at_least);
     return (uint32_t)n;
 }
 
-double pl_view_below_max(const pl_view *view, float stored)
+double plk_view_below_max(const plk_view *view, float stored)
 {
     return view->scale * ((double)stored - (double)view->max);
 }

@@ -1,45 +1,45 @@
 /*
  * Sums over the tokens of a view: the normaliser, the entropy, how many tokens are possible.
  */
-#ifndef PL_MASS_H
-#define PL_MASS_H
+#ifndef PLK_MASS_H
+#define PLK_MASS_H
 
 #include "select/view.h"
 
 /* e[i] = exp(logit - max logit) of the stored logits x, 64 * n_blocks of them; e may be x. */
-void pl_view_exp_values(const pl_view *view, const float *x, uint32_t n_blocks, float *e);
+void plk_view_exp_values(const plk_view *view, const float *x, uint32_t n_blocks, float *e);
 
 /* sums[b] = the sum of the exponentials of block b, as they are taken above. */
-void pl_view_exp_sums(const pl_view *view, const float *x, uint32_t n_blocks, double *sums);
+void plk_view_exp_sums(const plk_view *view, const float *x, uint32_t n_blocks, double *sums);
 
 /* Sum over all tokens of exp(logit - max logit): in [1, n]. */
-double pl_view_normaliser(const pl_view *view);
+double plk_view_normaliser(const plk_view *view);
 
 /* The same number, and the sum of every block in the workspace's block_sums. */
-double pl_view_block_sums(const pl_view *view);
+double plk_view_block_sums(const plk_view *view);
 
 /* The same sum over the stored logits x >= threshold, 64 * n_blocks of them. */
-double pl_view_mass_from(const pl_view *view, const float *x, uint32_t n_blocks, float threshold);
+double plk_view_mass_from(const plk_view *view, const float *x, uint32_t n_blocks, float threshold);
 
 /* The same sum over all 64 * n_blocks stored logits x. */
-double pl_view_mass_of(const pl_view *view, const float *x, uint32_t n_blocks);
+double plk_view_mass_of(const plk_view *view, const float *x, uint32_t n_blocks);
 
 /* -sum of p ln p in nats, and the normaliser on the way. */
-double pl_view_entropy(const pl_view *view, double *normaliser);
+double plk_view_entropy(const plk_view *view, double *normaliser);
 
 /* The mean of stored logit - max under the distribution, and the normaliser on the way; <= 0. */
-double pl_view_mean(const pl_view *view, double *normaliser);
+double plk_view_mean(const plk_view *view, double *normaliser);
 
 /* ln p of a token; costs a normaliser. */
-double pl_view_logprob(const pl_view *view, uint32_t token);
+double plk_view_logprob(const plk_view *view, uint32_t token);
 
 /* How many tokens are above -inf. */
-uint32_t pl_view_n_candidates(const pl_view *view);
+uint32_t plk_view_n_candidates(const plk_view *view);
 
 /* How many tokens have a positive probability, as pluck_sampler_distribution() defines it. */
-uint32_t pl_view_count(const pl_view *view);
+uint32_t plk_view_count(const plk_view *view);
 
 /* logit - max logit of a stored logit. */
-double pl_view_below_max(const pl_view *view, float stored);
+double plk_view_below_max(const plk_view *view, float stored);
 
 #endif

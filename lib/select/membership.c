@@ -14,22 +14,22 @@
 #include <math.h>
 
 /* Above the relative rounding error of two sums that are compared, 2 * 4 * 2^-24, and what
- * pl_view_settle() allows for the rounding of logits, 2^-22, together. */
+ * plk_view_settle() allows for the rounding of logits, 2^-22, together. */
 static const double margin = 1e-6;
 
 /* The view as it was when the nucleus was asked for. */
-static pl_view view_at_nucleus(const pl_view *view)
+static plk_view view_at_nucleus(const plk_view *view)
 {
-    pl_view at = *view;
+    plk_view at = *view;
     at.scale = view->deferred.scale;
     return at;
 }
 
-void pl_membership_begin(const pl_view *view, pl_nucleus_bounds *bounds)
+void plk_membership_begin(const plk_view *view, plk_nucleus_bounds *bounds)
 {
-    const pl_view at = view_at_nucleus(view);
-    const pl_workspace *w = view->workspace;
-    bounds->maxima = pl_view_mass_of(&at, w->block_max, (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK);
+    const plk_view at = view_at_nucleus(view);
+    const plk_workspace *w = view->workspace;
+    bounds->maxima = plk_view_mass_of(&at, w->block_max, (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK);
     bounds->normaliser = 0.0;
 }
 
@@ -41,25 +41,25 @@ typedef struct visit {
     uint32_t n_blocks;
 } visit;
 
-static visit visit_blocks(const pl_view *at, float low, float high, float threshold)
+static visit visit_blocks(const plk_view *at, float low, float high, float threshold)
 {
-    pl_workspace *w = at->workspace;
+    plk_workspace *w = at->workspace;
     uint32_t n = (uint32_t)at->kernels->gather(w->block_max, w->n_blocks, low, high, 0,
                                                w->block_ids, w->block_spare);
     visit v = {.n_blocks = n};
-    float buffer[PL_RUN_BLOCKS * PL_BLOCK];
+    float buffer[PLK_RUN_BLOCKS * PLK_BLOCK];
     for (uint32_t i = 0, n_blocks = 1; i < n; i += n_blocks) {
         const uint32_t *ids = w->block_ids + i;
         for (n_blocks = 1; i + n_blocks < n && ids[n_blocks] == ids[0] + n_blocks;)
             n_blocks++;
-        const float *x = pl_view_blocks(at, ids[0], &n_blocks, buffer);
-        v.sum += pl_view_mass_of(at, x, n_blocks);
+        const float *x = plk_view_blocks(at, ids[0], &n_blocks, buffer);
+        v.sum += plk_view_mass_of(at, x, n_blocks);
         if (threshold < INFINITY)
-            v.from += pl_view_mass_from(at, x, n_blocks, threshold);
+            v.from += plk_view_mass_from(at, x, n_blocks, threshold);
     }
-    for (uint32_t i = n; i % PL_BLOCK != 0; i++)
+    for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
         w->block_spare[i] = -INFINITY;
-    v.maxima = pl_view_mass_of(at, w->block_spare, (n + PL_BLOCK - 1) / PL_BLOCK);
+    v.maxima = plk_view_mass_of(at, w->block_spare, (n + PLK_BLOCK - 1) / PLK_BLOCK);
     return v;
 }
 
@@ -69,48 +69,48 @@ static float next_above(float x)
 }
 
 /* How many tokens below this one have its logit. The blocks listed are those that reach it. */
-static size_t count_equal_below(const pl_view *at, uint32_t n_listed, uint32_t token, float stored)
+static size_t count_equal_below(const plk_view *at, uint32_t n_listed, uint32_t token, float stored)
 {
     const uint32_t *ids = at->workspace->block_ids;
     const float above = next_above(stored);
-    float buffer[PL_BLOCK];
+    float buffer[PLK_BLOCK];
     size_t n = 0;
-    for (uint32_t i = 0; i < n_listed && ids[i] <= token / PL_BLOCK; i++) {
-        const float *x = pl_view_block(at, ids[i], buffer);
-        if (ids[i] < token / PL_BLOCK)
+    for (uint32_t i = 0; i < n_listed && ids[i] <= token / PLK_BLOCK; i++) {
+        const float *x = plk_view_block(at, ids[i], buffer);
+        if (ids[i] < token / PLK_BLOCK)
             n += at->kernels->count(x, 1, stored) - at->kernels->count(x, 1, above);
         else
-            for (uint32_t k = 0; k < token % PL_BLOCK; k++)
-                n += pl_float_at(x, k) == stored;
+            for (uint32_t k = 0; k < token % PLK_BLOCK; k++)
+                n += plk_float_at(x, k) == stored;
     }
     return n;
 }
 
 /* With Z known. before counts all equal tokens as better ones; only if that is too much are those
  * told apart that come before this one. */
-static pl_verdict decide(const pl_view *at, const pl_nucleus_bounds *bounds, double before,
-                         double own, uint32_t token, float stored)
+static plk_verdict decide(const plk_view *at, const plk_nucleus_bounds *bounds, double before,
+                          double own, uint32_t token, float stored)
 {
     const double mass = at->deferred.p * bounds->normaliser;
     if (before < mass * (1.0 - margin))
-        return PL_INSIDE;
+        return PLK_INSIDE;
     visit above = visit_blocks(at, stored, INFINITY, next_above(stored));
     double exact = above.from + own * (double)count_equal_below(at, above.n_blocks, token, stored);
     if (exact < mass * (1.0 - margin))
-        return PL_INSIDE;
-    return exact > mass * (1.0 + margin) ? PL_OUTSIDE : PL_UNDECIDED;
+        return PLK_INSIDE;
+    return exact > mass * (1.0 + margin) ? PLK_OUTSIDE : PLK_UNDECIDED;
 }
 
-pl_verdict pl_membership(const pl_view *view, pl_nucleus_bounds *bounds, uint32_t token)
+plk_verdict plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, uint32_t token)
 {
-    const pl_view at = view_at_nucleus(view);
-    const float stored = pl_view_stored(view, token);
+    const plk_view at = view_at_nucleus(view);
+    const float stored = plk_view_stored(view, token);
     /* Equal tokens are counted as better ones here, the token itself is not. */
     visit near = visit_blocks(&at, stored, INFINITY, stored);
-    float alone[PL_BLOCK] = {stored};
-    for (uint32_t i = 1; i < PL_BLOCK; i++)
+    float alone[PLK_BLOCK] = {stored};
+    for (uint32_t i = 1; i < PLK_BLOCK; i++)
         alone[i] = -INFINITY;
-    double own = pl_view_mass_of(&at, alone, 1);
+    double own = plk_view_mass_of(&at, alone, 1);
     double before = near.from - own;
     if (bounds->normaliser > 0.0)
         return decide(&at, bounds, before, own, token, stored);
@@ -121,7 +121,7 @@ pl_verdict pl_membership(const pl_view *view, pl_nucleus_bounds *bounds, uint32_
     float high = stored;
     for (int i = 0;; i++) {
         if (before < at.deferred.p * (exact + rest) * (1.0 - margin))
-            return PL_INSIDE;
+            return PLK_INSIDE;
         if (i == n_steps)
             break;
         float low = (float)((double)high - step / at.scale);
@@ -132,6 +132,6 @@ pl_verdict pl_membership(const pl_view *view, pl_nucleus_bounds *bounds, uint32_
         rest -= more.maxima;
         high = low;
     }
-    bounds->normaliser = pl_view_normaliser(&at);
+    bounds->normaliser = plk_view_normaliser(&at);
     return decide(&at, bounds, before, own, token, stored);
 }

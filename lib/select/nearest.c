@@ -28,7 +28,7 @@ enum {
 };
 
 typedef struct search {
-    const pl_view *view;
+    const plk_view *view;
     double center;
     bool by_count; /* the prefix is measured in tokens, not in mass */
     float *values; /* still in question; whole blocks, padded */
@@ -65,22 +65,22 @@ static bool before(const search *s, float x, float y)
 /* The smallest float whose offset is >= limit, or > limit; +inf if none is. */
 static float first_float(const search *s, double limit, bool strict)
 {
-    uint32_t below = (uint32_t)(pl_key_make(-INFINITY, 0) >> 32);
-    uint32_t reached = (uint32_t)(pl_key_make(INFINITY, 0) >> 32);
+    uint32_t below = (uint32_t)(plk_key_make(-INFINITY, 0) >> 32);
+    uint32_t reached = (uint32_t)(plk_key_make(INFINITY, 0) >> 32);
     while (reached - below > 1) {
         uint32_t middle = below + (reached - below) / 2;
-        double offset = offset_of(s, pl_key_logit((pl_key)middle << 32));
+        double offset = offset_of(s, plk_key_logit((plk_key)middle << 32));
         if (strict ? offset > limit : offset >= limit)
             reached = middle;
         else
             below = middle;
     }
-    return pl_key_logit((pl_key)reached << 32);
+    return plk_key_logit((plk_key)reached << 32);
 }
 
 static void pad(float *values, uint32_t n)
 {
-    for (uint32_t i = n; i % PL_BLOCK != 0; i++)
+    for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
         values[i] = -INFINITY;
 }
 
@@ -88,14 +88,14 @@ static double measure(const search *s, const float *values, uint32_t n)
 {
     if (s->by_count)
         return n;
-    return pl_view_mass_of(s->view, values, (n + PL_BLOCK - 1) / PL_BLOCK);
+    return plk_view_mass_of(s->view, values, (n + PLK_BLOCK - 1) / PLK_BLOCK);
 }
 
 /* Appends to the n values of spare the values in question with low <= x < high. */
 static uint32_t move(const search *s, float low, float high, uint32_t n)
 {
-    const pl_workspace *w = s->view->workspace;
-    uint32_t *unused_ids = (uint32_t *)(void *)w->spare + w->n_blocks * PL_BLOCK + PL_SLACK;
+    const plk_workspace *w = s->view->workspace;
+    uint32_t *unused_ids = (uint32_t *)(void *)w->spare + w->n_blocks * PLK_BLOCK + PLK_SLACK;
     return n + (uint32_t)s->view->kernels->gather(s->values, s->n, low, high, 0, unused_ids,
                                                   s->spare + n);
 }
@@ -172,12 +172,12 @@ static last_value finish_few(search *s)
 {
     sort_values(s);
     pad(s->values, s->n);
-    float e[PL_BLOCK];
+    float e[PLK_BLOCK];
     uint32_t last = s->n - 1;
     for (uint32_t i = 0; i < s->n; i++) {
-        if (i % PL_BLOCK == 0)
-            pl_view_exp_values(s->view, s->values + i, 1, e);
-        s->inside += s->by_count ? 1.0 : (double)e[i % PL_BLOCK];
+        if (i % PLK_BLOCK == 0)
+            plk_view_exp_values(s->view, s->values + i, 1, e);
+        s->inside += s->by_count ? 1.0 : (double)e[i % PLK_BLOCK];
         if (s->inside > s->wanted) {
             last = i;
             break;
@@ -193,7 +193,7 @@ static last_value finish_few(search *s)
 static last_value finish_equal(search *s)
 {
     for (;;) {
-        float value = s->values[0], x[PL_BLOCK], e[PL_BLOCK];
+        float value = s->values[0], x[PLK_BLOCK], e[PLK_BLOCK];
         for (uint32_t i = 1; i < s->n; i++)
             if (before(s, s->values[i], value))
                 value = s->values[i];
@@ -203,9 +203,9 @@ static last_value finish_equal(search *s)
             s->values[n_left] = s->values[i];
             n_left += s->values[i] != value;
         }
-        for (uint32_t i = 0; i < PL_BLOCK; i++)
+        for (uint32_t i = 0; i < PLK_BLOCK; i++)
             x[i] = value;
-        pl_view_exp_values(s->view, x, 1, e);
+        plk_view_exp_values(s->view, x, 1, e);
         double each = s->by_count ? 1.0 : (double)e[0];
         double n_needed = floor((s->wanted - s->inside) / each) + 1.0;
         if (n_needed <= (double)n_equal)
@@ -262,9 +262,9 @@ static uint32_t count_band(const search *s, uint32_t n, const band *b)
     return kept;
 }
 
-static void keep_band(pl_view *view, uint32_t n, const band *b)
+static void keep_band(plk_view *view, uint32_t n, const band *b)
 {
-    pl_workspace *w = view->workspace;
+    plk_workspace *w = view->workspace;
     uint32_t kept = 0, n_equal = 0;
     for (uint32_t i = 0; i < n; i++) {
         float value = w->values[i];
@@ -274,7 +274,7 @@ static void keep_band(pl_view *view, uint32_t n, const band *b)
         w->values[kept] = value;
         kept += keep;
     }
-    pl_view_become_compact(view, kept);
+    plk_view_become_compact(view, kept);
 }
 
 /* The stored logit of tokens that no prefix needs; rest: the mass beyond the prefix. */
@@ -282,7 +282,7 @@ static float improbable(const search *s, double rest)
 {
     const double margin = 1e-5; /* covers the rounding of the normaliser */
     double negligible = rest / (double)s->view->workspace->n_vocab;
-    return pl_view_threshold(s->view, (negligible < 1.0 ? pl_log(negligible) : 0.0) - margin);
+    return plk_view_threshold(s->view, (negligible < 1.0 ? plk_log(negligible) : 0.0) - margin);
 }
 
 /* Gathers tokens down to a logit that is at least as far below the center as the maximum is above:
@@ -291,28 +291,28 @@ static float improbable(const search *s, double rest)
 static uint32_t gather(const search *s, double rest)
 {
     const double step = 2.0 / s->view->scale;
-    pl_workspace *w = s->view->workspace;
+    plk_workspace *w = s->view->workspace;
     if (s->by_count)
-        return pl_view_gather(s->view, -FLT_MAX);
+        return plk_view_gather(s->view, -FLT_MAX);
     float opposite = first_float(s, s->center, false), least = improbable(s, rest);
-    float sampled = pl_view_tail_below(s->view, rest);
+    float sampled = plk_view_tail_below(s->view, rest);
     for (float low = sampled < opposite ? sampled : opposite; low > least;
          low = first_float(s, offset_of(s, low) - step, false)) {
-        uint32_t n = pl_view_gather(s->view, low);
+        uint32_t n = plk_view_gather(s->view, low);
         pad(w->values, n);
         if (measure(s, w->values, n) > s->wanted)
             return n;
         if (!(offset_of(s, low) - step < offset_of(s, low)))
             break;
     }
-    return pl_view_gather(s->view, least < opposite ? least : opposite);
+    return plk_view_gather(s->view, least < opposite ? least : opposite);
 }
 
 /* Finds the end of the prefix. The first *n candidates then hold all of it. */
 static band find(search *s, double rest, uint32_t *n)
 {
-    const pl_view *view = s->view;
-    pl_workspace *w = view->workspace;
+    const plk_view *view = s->view;
+    plk_workspace *w = view->workspace;
     s->n = view->compact ? view->n : gather(s, rest);
     s->values = w->ordered;
     s->spare = (float *)(void *)w->spare;
@@ -322,13 +322,13 @@ static band find(search *s, double rest, uint32_t *n)
     return band_of(s, find_last(s));
 }
 
-void pl_view_keep_nearest(pl_view *view, double center, double normaliser, double p,
-                          uint32_t min_keep)
+void plk_view_keep_nearest(plk_view *view, double center, double normaliser, double p,
+                           uint32_t min_keep)
 {
     /* Logits are floats: a mass that exceeds p by no more than their rounding counts as p. */
     const double logit_rounding = 0x1p-22;
     double wanted = p * normaliser * (1.0 + logit_rounding);
-    if (!(wanted < normaliser) || (min_keep > 1 && pl_view_n_candidates(view) <= min_keep))
+    if (!(wanted < normaliser) || (min_keep > 1 && plk_view_n_candidates(view) <= min_keep))
         return;
     uint32_t n;
     search by_mass = {.view = view, .center = center, .wanted = wanted};

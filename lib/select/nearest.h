@@ -1,8 +1,8 @@
 /*
  * Truncation to a band of logits: the tokens nearest to a given logit.
  */
-#ifndef PL_NEAREST_H
-#define PL_NEAREST_H
+#ifndef PLK_NEAREST_H
+#define PLK_NEAREST_H
 
 #include "select/view.h"
 
@@ -11,7 +11,7 @@
  * probability is > p, and at least min_keep tokens. Between equal distances the larger logit comes
  * first, between equal logits the lower token. normaliser: of the view. center <= 0.
  */
-void pl_view_keep_nearest(pl_view *view, double center, double normaliser, double p,
-                          uint32_t min_keep);
+void plk_view_keep_nearest(plk_view *view, double center, double normaliser, double p,
+                           uint32_t min_keep);
 
 #endif

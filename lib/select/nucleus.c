@@ -37,10 +37,10 @@ static int class_of(double sum, int n_classes)
  * the largest e is wanted for which the sum of min(s_b, 64 e) stays within the mass; powers of two
  * are close enough. Blocks are put into classes by the exponent of s_b, and the classes added up.
  */
-static float negligible_below(const pl_view *view, double mass)
+static float negligible_below(const plk_view *view, double mass)
 {
     enum { N_CLASSES = 192 };
-    const pl_workspace *w = view->workspace;
+    const plk_workspace *w = view->workspace;
     double sums[N_CLASSES] = {0};
     uint32_t counts[N_CLASSES] = {0};
     for (uint32_t b = 0; b < w->n_blocks; b++) {
@@ -59,52 +59,52 @@ static float negligible_below(const pl_view *view, double mass)
         bound *= 2.0;
     }
     const double margin = 1e-5;
-    double offset = pl_log(bound / PL_BLOCK) - margin;
-    return pl_view_threshold(view, offset < 0.0 ? offset : -margin);
+    double offset = plk_log(bound / PLK_BLOCK) - margin;
+    return plk_view_threshold(view, offset < 0.0 ? offset : -margin);
 }
 
 /* Gathers tokens that hold the prefix of the given mass; returns how many. */
-static uint32_t gather_prefix(const pl_view *view, double normaliser, double mass)
+static uint32_t gather_prefix(const plk_view *view, double normaliser, double mass)
 {
-    const pl_workspace *w = view->workspace;
+    const plk_workspace *w = view->workspace;
     const double rest = normaliser - mass;
-    uint32_t n = pl_view_gather(view, pl_view_tail_below(view, rest));
-    for (uint32_t i = n; i % PL_BLOCK != 0; i++)
+    uint32_t n = plk_view_gather(view, plk_view_tail_below(view, rest));
+    for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
         w->values[i] = -INFINITY;
-    if (pl_view_mass_of(view, w->values, (n + PL_BLOCK - 1) / PL_BLOCK) >= mass)
+    if (plk_view_mass_of(view, w->values, (n + PLK_BLOCK - 1) / PLK_BLOCK) >= mass)
         return n;
     const double rounding = 1e-6;
-    return pl_view_gather(view, negligible_below(view, rest * (1.0 - rounding)));
+    return plk_view_gather(view, negligible_below(view, rest * (1.0 - rounding)));
 }
 
-static void cut(pl_view *view, double p, uint32_t min_keep)
+static void cut(plk_view *view, double p, uint32_t min_keep)
 {
-    pl_workspace *w = view->workspace;
-    double normaliser = pl_view_block_sums(view);
+    plk_workspace *w = view->workspace;
+    double normaliser = plk_view_block_sums(view);
     const double logit_rounding = 0x1p-22;
     double mass = p * normaliser * (1.0 - logit_rounding);
     uint32_t n = view->compact ? view->n : gather_prefix(view, normaliser, mass);
     memcpy(w->ordered, w->values, n * sizeof *w->values);
-    pl_boundary boundary = {0};
+    plk_boundary boundary = {0};
     if (n >= min_keep)
-        boundary = pl_find_boundary(view, w->ordered, n, mass);
+        boundary = plk_find_boundary(view, w->ordered, n, mass);
     if (boundary.n_above + boundary.n_equal < min_keep)
-        pl_view_keep_top(view, min_keep);
+        plk_view_keep_top(view, min_keep);
     else
-        pl_view_keep_gathered(view, n, boundary);
+        plk_view_keep_gathered(view, n, boundary);
 }
 
-void pl_view_keep_nucleus(pl_view *view, double p, uint32_t min_keep)
+void plk_view_keep_nucleus(plk_view *view, double p, uint32_t min_keep)
 {
     if (!view->compact && view->deferred.p == 0.0 && p > 0.0 && min_keep == 1)
-        view->deferred = (pl_deferred_nucleus){p, view->scale};
+        view->deferred = (plk_deferred_nucleus){p, view->scale};
     else
         cut(view, p, min_keep);
 }
 
-void pl_view_settle(pl_view *view)
+void plk_view_settle(plk_view *view)
 {
-    pl_deferred_nucleus deferred = view->deferred;
+    plk_deferred_nucleus deferred = view->deferred;
     if (deferred.p == 0.0)
         return;
     double scale = view->scale;

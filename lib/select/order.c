@@ -18,10 +18,10 @@ enum {
     LOGIT_SHIFT = 32
 };
 
-static void insertion_sort(pl_key *keys, size_t n)
+static void insertion_sort(plk_key *keys, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
-        pl_key key = keys[i];
+        plk_key key = keys[i];
         size_t j = i;
         for (; j > 0 && keys[j - 1] < key; j--)
             keys[j] = keys[j - 1];
@@ -38,7 +38,7 @@ static unsigned bin_shift(uint64_t range)
     return shift;
 }
 
-static void key_range(const pl_key *keys, size_t n, pl_key *low, pl_key *high)
+static void key_range(const plk_key *keys, size_t n, plk_key *low, plk_key *high)
 {
     *low = *high = keys[0];
     for (size_t i = 1; i < n; i++) {
@@ -48,8 +48,8 @@ static void key_range(const pl_key *keys, size_t n, pl_key *low, pl_key *high)
 }
 
 /* Copies to out the keys whose bin number is bin; returns how many. */
-static size_t keep_bin(const pl_key *keys, size_t n, pl_key low, unsigned shift, size_t bin,
-                       pl_key *out)
+static size_t keep_bin(const plk_key *keys, size_t n, plk_key low, unsigned shift, size_t bin,
+                       plk_key *out)
 {
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
@@ -59,10 +59,10 @@ static size_t keep_bin(const pl_key *keys, size_t n, pl_key low, unsigned shift,
     return kept;
 }
 
-pl_key pl_key_select(pl_key *keys, size_t n, size_t k, pl_key *spare)
+plk_key plk_key_select(plk_key *keys, size_t n, size_t k, plk_key *spare)
 {
     while (n > MAX_INSERTION) {
-        pl_key low, high;
+        plk_key low, high;
         key_range(keys, n, &low, &high);
         unsigned shift = bin_shift(high - low);
         size_t counts[N_BINS] = {0};
@@ -73,7 +73,7 @@ pl_key pl_key_select(pl_key *keys, size_t n, size_t k, pl_key *spare)
             k -= counts[bin--];
         /* Distinct keys span more than one bin, so that fewer are kept than there were. */
         size_t kept = keep_bin(keys, n, low, shift, bin, spare);
-        pl_key *swap = keys;
+        plk_key *swap = keys;
         keys = spare;
         spare = swap;
         n = kept;
@@ -83,7 +83,7 @@ pl_key pl_key_select(pl_key *keys, size_t n, size_t k, pl_key *spare)
 }
 
 /* One stable pass over byte number byte of the logit, larger digits first. */
-static void radix_pass(const pl_key *from, pl_key *to, size_t n, const size_t *counts,
+static void radix_pass(const plk_key *from, plk_key *to, size_t n, const size_t *counts,
                        unsigned byte)
 {
     size_t next[N_BINS];
@@ -97,7 +97,7 @@ static void radix_pass(const pl_key *from, pl_key *to, size_t n, const size_t *c
         to[next[from[i] >> shift & (N_BINS - 1)]++] = from[i];
 }
 
-void pl_key_sort(pl_key *keys, size_t n, pl_key *spare)
+void plk_key_sort(plk_key *keys, size_t n, plk_key *spare)
 {
     if (n <= MAX_INSERTION) {
         insertion_sort(keys, n);
@@ -107,13 +107,13 @@ void pl_key_sort(pl_key *keys, size_t n, pl_key *spare)
     for (size_t i = 0; i < n; i++)
         for (unsigned byte = 0; byte < N_BYTES; byte++)
             counts[byte][keys[i] >> (LOGIT_SHIFT + 8 * byte) & (N_BINS - 1)]++;
-    pl_key *from = keys, *to = spare;
+    plk_key *from = keys, *to = spare;
     for (unsigned byte = 0; byte < N_BYTES; byte++) {
         bool all_equal = counts[byte][from[0] >> (LOGIT_SHIFT + 8 * byte) & (N_BINS - 1)] == n;
         if (all_equal)
             continue;
         radix_pass(from, to, n, counts[byte], byte);
-        pl_key *swap = from;
+        plk_key *swap = from;
         from = to;
         to = swap;
     }

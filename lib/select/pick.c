@@ -31,28 +31,28 @@
 /* 64 exponentials; above an exact sum by more than all roundings of a block sum together. */
 static const float block_bound = 64.0f * (1.0f + 0x1p-20f);
 
-uint32_t pl_pick_max_trials(const pl_view *view)
+uint32_t plk_pick_max_trials(const plk_view *view)
 {
     const uint32_t least = 48, blocks_a_trial = 16;
     uint32_t n = view->workspace->n_blocks / blocks_a_trial;
     return n > least ? n : least;
 }
 
-double pl_pick_block_sum(const pl_view *view, uint32_t block)
+double plk_pick_block_sum(const plk_view *view, uint32_t block)
 {
-    float buffer[PL_BLOCK];
+    float buffer[PLK_BLOCK];
     double sum;
-    pl_view_exp_sums(view, pl_view_block(view, block, buffer), 1, &sum);
+    plk_view_exp_sums(view, plk_view_block(view, block, buffer), 1, &sum);
     return sum;
 }
 
-void pl_pick_exponentials(const pl_view *view, uint32_t block, float *e)
+void plk_pick_exponentials(const plk_view *view, uint32_t block, float *e)
 {
-    float buffer[PL_BLOCK];
-    pl_view_exp_values(view, pl_view_block(view, block, buffer), 1, e);
+    float buffer[PLK_BLOCK];
+    plk_view_exp_values(view, plk_view_block(view, block, buffer), 1, e);
 }
 
-uint32_t pl_pick_find_float(const float *values, uint32_t n, double at, double *rest)
+uint32_t plk_pick_find_float(const float *values, uint32_t n, double at, double *rest)
 {
     uint32_t last = 0;
     double before = 0.0;
@@ -70,7 +70,7 @@ uint32_t pl_pick_find_float(const float *values, uint32_t n, double at, double *
     return last;
 }
 
-uint32_t pl_pick_find_double(const double *values, uint32_t n, double at, double *rest)
+uint32_t plk_pick_find_double(const double *values, uint32_t n, double at, double *rest)
 {
     uint32_t last = 0;
     double before = 0.0;
@@ -89,42 +89,42 @@ uint32_t pl_pick_find_double(const double *values, uint32_t n, double at, double
 }
 
 /* The token inside a block where the fraction lies of the block's mass, 0 <= fraction < 1. */
-static pl_pick pick_inside(const pl_view *view, uint32_t block, double sum, double fraction)
+static plk_pick pick_inside(const plk_view *view, uint32_t block, double sum, double fraction)
 {
-    float e[PL_BLOCK];
+    float e[PLK_BLOCK];
     double rest;
-    pl_pick_exponentials(view, block, e);
-    uint32_t i = pl_pick_find_float(e, PL_BLOCK, fraction * sum, &rest);
-    return (pl_pick){.token = pl_view_token(view, block * PL_BLOCK + i),
-                     .inside = rest / (double)e[i]};
+    plk_pick_exponentials(view, block, e);
+    uint32_t i = plk_pick_find_float(e, PLK_BLOCK, fraction * sum, &rest);
+    return (plk_pick){.token = plk_view_token(view, block * PLK_BLOCK + i),
+                      .inside = rest / (double)e[i]};
 }
 
 /* Inverse transform over exact sums of all blocks. */
-static pl_pick pick_by_sums(const pl_view *view, pluck_pcg64 *rng)
+static plk_pick pick_by_sums(const plk_view *view, pluck_pcg64 *rng)
 {
     const double *sums = view->workspace->block_sums;
-    double total = pl_view_block_sums(view);
+    double total = plk_view_block_sums(view);
     double rest;
-    uint32_t block =
-        pl_pick_find_double(sums, pl_view_n_blocks(view), pluck_pcg64_uniform(rng) * total, &rest);
+    uint32_t block = plk_pick_find_double(sums, plk_view_n_blocks(view),
+                                          pluck_pcg64_uniform(rng) * total, &rest);
     return pick_inside(view, block, sums[block], rest / sums[block]);
 }
 
-uint32_t pl_pick_weigh_groups(const pl_view *view)
+uint32_t plk_pick_weigh_groups(const plk_view *view)
 {
-    pl_workspace *w = view->workspace;
-    uint32_t n_groups = (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK;
-    pl_view_exp_sums(view, w->block_max, n_groups, w->group_sums);
+    plk_workspace *w = view->workspace;
+    uint32_t n_groups = (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK;
+    plk_view_exp_sums(view, w->block_max, n_groups, w->group_sums);
     for (uint32_t g = 0; g < n_groups; g++)
         w->group_sums[g] *= (double)block_bound;
     return n_groups;
 }
 
-void pl_pick_weigh(const pl_view *view, uint32_t group, float *weights)
+void plk_pick_weigh(const plk_view *view, uint32_t group, float *weights)
 {
-    const float *maxima = view->workspace->block_max + (size_t)group * PL_BLOCK;
-    pl_view_exp_values(view, maxima, 1, weights);
-    for (uint32_t i = 0; i < PL_BLOCK; i++)
+    const float *maxima = view->workspace->block_max + (size_t)group * PLK_BLOCK;
+    plk_view_exp_values(view, maxima, 1, weights);
+    for (uint32_t i = 0; i < PLK_BLOCK; i++)
         weights[i] *= block_bound;
 }
 
@@ -132,41 +132,41 @@ void pl_pick_weigh(const pl_view *view, uint32_t group, float *weights)
 typedef struct block_weights {
     uint32_t n_groups;
     double total;
-    uint64_t seen[PLUCK_MAX_VOCAB / PL_BLOCK / PL_BLOCK / 64];
+    uint64_t seen[PLUCK_MAX_VOCAB / PLK_BLOCK / PLK_BLOCK / 64];
 } block_weights;
 
-static void begin_weights(const pl_view *view, block_weights *weights)
+static void begin_weights(const plk_view *view, block_weights *weights)
 {
-    weights->n_groups = pl_pick_weigh_groups(view);
+    weights->n_groups = plk_pick_weigh_groups(view);
     weights->total = 0.0;
     for (uint32_t g = 0; g < weights->n_groups; g++)
         weights->total += view->workspace->group_sums[g];
     memset(weights->seen, 0, (weights->n_groups + 63) / 64 * sizeof *weights->seen);
 }
 
-static float *weights_of(const pl_view *view, block_weights *weights, uint32_t group)
+static float *weights_of(const plk_view *view, block_weights *weights, uint32_t group)
 {
-    float *of = view->workspace->weights + (size_t)group * PL_BLOCK;
+    float *of = view->workspace->weights + (size_t)group * PLK_BLOCK;
     uint64_t *seen = weights->seen + group / 64;
     const uint64_t bit = (uint64_t)1 << group % 64;
     if (!(*seen & bit))
-        pl_pick_weigh(view, group, of);
+        plk_pick_weigh(view, group, of);
     *seen |= bit;
     return of;
 }
 
 /* One token of a dense view. */
-static pl_pick pick_dense(const pl_view *view, block_weights *weights, pluck_pcg64 *rng)
+static plk_pick pick_dense(const plk_view *view, block_weights *weights, pluck_pcg64 *rng)
 {
     double *group_sums = view->workspace->group_sums;
-    for (uint32_t trial = pl_pick_max_trials(view); trial > 0; trial--) {
+    for (uint32_t trial = plk_pick_max_trials(view); trial > 0; trial--) {
         double rest;
-        uint32_t g = pl_pick_find_double(group_sums, weights->n_groups,
-                                         pluck_pcg64_uniform(rng) * weights->total, &rest);
+        uint32_t g = plk_pick_find_double(group_sums, weights->n_groups,
+                                          pluck_pcg64_uniform(rng) * weights->total, &rest);
         float *of_group = weights_of(view, weights, g);
-        uint32_t i = pl_pick_find_float(of_group, PL_BLOCK, rest, &rest);
-        uint32_t block = g * PL_BLOCK + i;
-        double sum = pl_pick_block_sum(view, block);
+        uint32_t i = plk_pick_find_float(of_group, PLK_BLOCK, rest, &rest);
+        uint32_t block = g * PLK_BLOCK + i;
+        double sum = plk_pick_block_sum(view, block);
         if (rest < sum)
             return pick_inside(view, block, sum, rest / sum);
         const double change = (double)(float)sum - (double)of_group[i];
@@ -177,52 +177,52 @@ static pl_pick pick_dense(const pl_view *view, block_weights *weights, pluck_pcg
     return pick_by_sums(view, rng);
 }
 
-static pl_pick pick_compact(const pl_view *view, pluck_pcg64 *rng)
+static plk_pick pick_compact(const plk_view *view, pluck_pcg64 *rng)
 {
     if (view->n == 1)
-        return (pl_pick){.token = view->workspace->ids[0]};
-    pl_pick picked = pick_by_sums(view, rng);
+        return (plk_pick){.token = view->workspace->ids[0]};
+    plk_pick picked = pick_by_sums(view, rng);
     picked.inverse = true;
     return picked;
 }
 
 /* Whether the token is in the nucleus, which is cut out of the view if nothing less decides. */
-static bool in_nucleus(const pl_view *dense, pl_view *view, pl_nucleus_bounds *bounds,
+static bool in_nucleus(const plk_view *dense, plk_view *view, plk_nucleus_bounds *bounds,
                        uint32_t token)
 {
     if (view->deferred.p > 0.0) {
-        pl_verdict verdict = pl_membership(dense, bounds, token);
-        if (verdict != PL_UNDECIDED)
-            return verdict == PL_INSIDE;
-        pl_view_settle(view);
+        plk_verdict verdict = plk_membership(dense, bounds, token);
+        if (verdict != PLK_UNDECIDED)
+            return verdict == PLK_INSIDE;
+        plk_view_settle(view);
     }
-    return pl_view_stored(view, token) > -INFINITY;
+    return plk_view_stored(view, token) > -INFINITY;
 }
 
-static pl_pick pick_from_nucleus(const pl_view *dense, pl_view *view, pluck_pcg64 *rng)
+static plk_pick pick_from_nucleus(const plk_view *dense, plk_view *view, pluck_pcg64 *rng)
 {
     block_weights weights;
-    pl_nucleus_bounds bounds = {0};
+    plk_nucleus_bounds bounds = {0};
     begin_weights(dense, &weights);
     if (view->deferred.p > 0.0)
-        pl_membership_begin(dense, &bounds);
-    for (int i = 0; i < PL_PICK_MAX_REJECTED; i++) {
-        pl_pick picked = pick_dense(dense, &weights, rng);
+        plk_membership_begin(dense, &bounds);
+    for (int i = 0; i < PLK_PICK_MAX_REJECTED; i++) {
+        plk_pick picked = pick_dense(dense, &weights, rng);
         if (in_nucleus(dense, view, &bounds, picked.token))
             return picked;
     }
-    pl_view_settle(view);
+    plk_view_settle(view);
     return pick_compact(view, rng);
 }
 
-uint32_t pl_view_pick_nucleus(const pl_view *dense, pl_view *view, pluck_pcg64 *rng)
+uint32_t plk_view_pick_nucleus(const plk_view *dense, plk_view *view, pluck_pcg64 *rng)
 {
     return pick_from_nucleus(dense, view, rng).token;
 }
 
-pl_pick pl_view_pick_where(pl_view *view, pluck_pcg64 *rng)
+plk_pick plk_view_pick_where(plk_view *view, pluck_pcg64 *rng)
 {
-    const pl_view dense = *view;
+    const plk_view dense = *view;
     block_weights weights;
     if (view->compact)
         return pick_compact(view, rng);
@@ -232,7 +232,7 @@ pl_pick pl_view_pick_where(pl_view *view, pluck_pcg64 *rng)
     return pick_dense(view, &weights, rng);
 }
 
-uint32_t pl_view_pick(pl_view *view, pluck_pcg64 *rng)
+uint32_t plk_view_pick(plk_view *view, pluck_pcg64 *rng)
 {
-    return pl_view_pick_where(view, rng).token;
+    return plk_view_pick_where(view, rng).token;
 }

@@ -16,8 +16,8 @@
  *
  * A nucleus. membership.h judges a token; its verdict is remembered for the token, and since the
  * nucleus holds all tokens that are better than one of its own, one threshold serves all that are
- * inside. A verdict may differ from that of a draw of its own only between PL_INSIDE and
- * PL_UNDECIDED, for a token that is inside: both lead to that token. When the nucleus itself is
+ * inside. A verdict may differ from that of a draw of its own only between PLK_INSIDE and
+ * PLK_UNDECIDED, for a token that is inside: both lead to that token. When the nucleus itself is
  * needed it is cut out once, into arrays that no dense view reads.
  */
 #include "select/pick_many.h"
@@ -48,51 +48,51 @@ static double before(const double *cumulated, uint32_t i)
 
 /* Blocks */
 
-static void begin_blocks(pl_pick_blocks *blocks, const pl_view *view, void *cumulated,
+static void begin_blocks(plk_pick_blocks *blocks, const plk_view *view, void *cumulated,
                          double *arrays, size_t n_maxima)
 {
-    *blocks = (pl_pick_blocks){.view = *view,
-                               .cumulated = cumulated,
-                               .totals = arrays,
-                               .sums = arrays + n_maxima,
-                               .reach = arrays + 2 * n_maxima};
-    for (uint32_t b = 0; b < pl_view_n_blocks(view); b++)
+    *blocks = (plk_pick_blocks){.view = *view,
+                                .cumulated = cumulated,
+                                .totals = arrays,
+                                .sums = arrays + n_maxima,
+                                .reach = arrays + 2 * n_maxima};
+    for (uint32_t b = 0; b < plk_view_n_blocks(view); b++)
         blocks->totals[b] = -1.0;
 }
 
-static void evaluate(pl_pick_blocks *blocks, uint32_t block)
+static void evaluate(plk_pick_blocks *blocks, uint32_t block)
 {
     if (blocks->totals[block] >= 0.0)
         return;
-    float e[PL_BLOCK];
-    pl_pick_exponentials(&blocks->view, block, e);
-    double *cumulated = blocks->cumulated + (size_t)block * PL_BLOCK;
+    float e[PLK_BLOCK];
+    plk_pick_exponentials(&blocks->view, block, e);
+    double *cumulated = blocks->cumulated + (size_t)block * PLK_BLOCK;
     double sum = 0.0;
-    for (uint32_t i = 0; i < PL_BLOCK; i++) {
+    for (uint32_t i = 0; i < PLK_BLOCK; i++) {
         sum += (double)e[i];
         cumulated[i] = sum;
     }
-    blocks->totals[block] = pl_pick_block_sum(&blocks->view, block);
+    blocks->totals[block] = plk_pick_block_sum(&blocks->view, block);
 }
 
 /* The token inside an evaluated block where the fraction lies of its mass. */
-static uint32_t pick_inside(const pl_pick_blocks *blocks, uint32_t block, double fraction)
+static uint32_t pick_inside(const plk_pick_blocks *blocks, uint32_t block, double fraction)
 {
     const double at = fraction * blocks->totals[block];
-    uint32_t i = search(blocks->cumulated + (size_t)block * PL_BLOCK, PL_BLOCK, at);
-    if (i == PL_BLOCK) {
-        float e[PL_BLOCK];
+    uint32_t i = search(blocks->cumulated + (size_t)block * PLK_BLOCK, PLK_BLOCK, at);
+    if (i == PLK_BLOCK) {
+        float e[PLK_BLOCK];
         double rest;
-        pl_pick_exponentials(&blocks->view, block, e);
-        i = pl_pick_find_float(e, PL_BLOCK, at, &rest);
+        plk_pick_exponentials(&blocks->view, block, e);
+        i = plk_pick_find_float(e, PLK_BLOCK, at, &rest);
     }
-    return pl_view_token(&blocks->view, block * PL_BLOCK + i);
+    return plk_view_token(&blocks->view, block * PLK_BLOCK + i);
 }
 
-static void add_up_blocks(pl_pick_blocks *blocks)
+static void add_up_blocks(plk_pick_blocks *blocks)
 {
-    const uint32_t n = pl_view_n_blocks(&blocks->view);
-    (void)pl_view_block_sums(&blocks->view);
+    const uint32_t n = plk_view_n_blocks(&blocks->view);
+    (void)plk_view_block_sums(&blocks->view);
     memcpy(blocks->sums, blocks->view.workspace->block_sums, n * sizeof *blocks->sums);
     double sum = 0.0;
     for (uint32_t b = 0; b < n; b++) {
@@ -102,38 +102,38 @@ static void add_up_blocks(pl_pick_blocks *blocks)
     blocks->has_sums = true;
 }
 
-static uint32_t pick_by_sums(pl_pick_blocks *blocks, pluck_pcg64 *rng)
+static uint32_t pick_by_sums(plk_pick_blocks *blocks, pluck_pcg64 *rng)
 {
     if (!blocks->has_sums)
         add_up_blocks(blocks);
-    const uint32_t n = pl_view_n_blocks(&blocks->view);
+    const uint32_t n = plk_view_n_blocks(&blocks->view);
     const double at = pluck_pcg64_uniform(rng) * blocks->reach[n - 1];
     double rest;
     uint32_t block = search(blocks->reach, n, at);
     if (block < n)
         rest = at - before(blocks->reach, block);
     else
-        block = pl_pick_find_double(blocks->sums, n, at, &rest);
+        block = plk_pick_find_double(blocks->sums, n, at, &rest);
     evaluate(blocks, block);
     return pick_inside(blocks, block, rest / blocks->sums[block]);
 }
 
 /* Weights */
 
-static void begin_weights(pl_pick_weights *weights, const pl_view *view, double *arrays,
+static void begin_weights(plk_pick_weights *weights, const plk_view *view, double *arrays,
                           size_t n_maxima)
 {
     double *groups = arrays + 3 * n_maxima;
-    const uint32_t n = pl_pick_weigh_groups(view);
-    *weights = (pl_pick_weights){.n_groups = n,
-                                 .reach = arrays,
-                                 .now_reach = arrays + n_maxima,
-                                 .now = (float *)(void *)(arrays + 2 * n_maxima),
-                                 .group_reach = groups,
-                                 .now_group_reach = groups + n,
-                                 .now_group_sums = groups + 2 * (size_t)n,
-                                 .changed = (uint64_t *)(void *)(groups + 3 * (size_t)n),
-                                 .seen = (uint64_t *)(void *)(groups + 4 * (size_t)n)};
+    const uint32_t n = plk_pick_weigh_groups(view);
+    *weights = (plk_pick_weights){.n_groups = n,
+                                  .reach = arrays,
+                                  .now_reach = arrays + n_maxima,
+                                  .now = (float *)(void *)(arrays + 2 * n_maxima),
+                                  .group_reach = groups,
+                                  .now_group_reach = groups + n,
+                                  .now_group_sums = groups + 2 * (size_t)n,
+                                  .changed = (uint64_t *)(void *)(groups + 3 * (size_t)n),
+                                  .seen = (uint64_t *)(void *)(groups + 4 * (size_t)n)};
     double sum = 0.0;
     for (uint32_t g = 0; g < n; g++) {
         sum += view->workspace->group_sums[g];
@@ -146,32 +146,32 @@ static void begin_weights(pl_pick_weights *weights, const pl_view *view, double 
 static void cumulate(const float *values, uint32_t first, double *cumulated)
 {
     double sum = before(cumulated, first);
-    for (uint32_t i = first; i < PL_BLOCK; i++) {
+    for (uint32_t i = first; i < PLK_BLOCK; i++) {
         sum += (double)values[i];
         cumulated[i] = sum;
     }
 }
 
 /* The weights of a group as they are now, and their cumulated sums. */
-static const double *reach_of(pl_pick_weights *weights, const pl_view *view, uint32_t group,
+static const double *reach_of(plk_pick_weights *weights, const plk_view *view, uint32_t group,
                               const float **values)
 {
-    const pl_workspace *w = view->workspace;
-    const size_t first = (size_t)group * PL_BLOCK;
+    const plk_workspace *w = view->workspace;
+    const size_t first = (size_t)group * PLK_BLOCK;
     *values = w->weights + first;
     if (weights->changed[group] == weights->draw) {
         *values = weights->now + first;
         return weights->now_reach + first;
     }
     if (!weights->seen[group]) {
-        pl_pick_weigh(view, group, w->weights + first);
+        plk_pick_weigh(view, group, w->weights + first);
         cumulate(*values, 0, weights->reach + first);
         weights->seen[group] = 1;
     }
     return weights->reach + first;
 }
 
-static uint32_t find_group(const pl_pick_weights *weights, const pl_workspace *w, double uniform,
+static uint32_t find_group(const plk_pick_weights *weights, const plk_workspace *w, double uniform,
                            double *rest)
 {
     const double *reach = weights->refined ? weights->now_group_reach : weights->group_reach;
@@ -181,28 +181,28 @@ static uint32_t find_group(const pl_pick_weights *weights, const pl_workspace *w
         *rest = at - before(reach, group);
         return group;
     }
-    return pl_pick_find_double(weights->refined ? weights->now_group_sums : w->group_sums,
-                               weights->n_groups, at, rest);
+    return plk_pick_find_double(weights->refined ? weights->now_group_sums : w->group_sums,
+                                weights->n_groups, at, rest);
 }
 
 /* The weight of a block becomes what its sum turned out to be. */
-static void refine(pl_pick_weights *weights, const pl_workspace *w, uint32_t block, double sum)
+static void refine(plk_pick_weights *weights, const plk_workspace *w, uint32_t block, double sum)
 {
-    const uint32_t group = block / PL_BLOCK, n = weights->n_groups;
-    const size_t first = (size_t)group * PL_BLOCK;
+    const uint32_t group = block / PLK_BLOCK, n = weights->n_groups;
+    const size_t first = (size_t)group * PLK_BLOCK;
     if (!weights->refined) {
         memcpy(weights->now_group_sums, w->group_sums, n * sizeof(double));
         memcpy(weights->now_group_reach, weights->group_reach, n * sizeof(double));
         weights->refined = true;
     }
     if (weights->changed[group] != weights->draw) {
-        memcpy(weights->now + first, w->weights + first, PL_BLOCK * sizeof(float));
-        memcpy(weights->now_reach + first, weights->reach + first, PL_BLOCK * sizeof(double));
+        memcpy(weights->now + first, w->weights + first, PLK_BLOCK * sizeof(float));
+        memcpy(weights->now_reach + first, weights->reach + first, PLK_BLOCK * sizeof(double));
         weights->changed[group] = weights->draw;
     }
     const double change = (double)(float)sum - (double)weights->now[block];
     weights->now[block] = (float)sum;
-    cumulate(weights->now + first, block % PL_BLOCK, weights->now_reach + first);
+    cumulate(weights->now + first, block % PLK_BLOCK, weights->now_reach + first);
     weights->now_group_sums[group] += change;
     weights->total += change;
     double reach = before(weights->now_group_reach, group);
@@ -212,22 +212,22 @@ static void refine(pl_pick_weights *weights, const pl_workspace *w, uint32_t blo
     }
 }
 
-static uint32_t pick_dense(pl_picks *picks, pluck_pcg64 *rng)
+static uint32_t pick_dense(plk_picks *picks, pluck_pcg64 *rng)
 {
-    pl_pick_weights *weights = &picks->weights;
-    pl_pick_blocks *blocks = &picks->all;
-    const pl_workspace *w = blocks->view.workspace;
-    for (uint32_t trial = pl_pick_max_trials(&blocks->view); trial > 0; trial--) {
+    plk_pick_weights *weights = &picks->weights;
+    plk_pick_blocks *blocks = &picks->all;
+    const plk_workspace *w = blocks->view.workspace;
+    for (uint32_t trial = plk_pick_max_trials(&blocks->view); trial > 0; trial--) {
         double rest;
         const uint32_t group = find_group(weights, w, pluck_pcg64_uniform(rng), &rest);
         const float *values;
         const double *reach = reach_of(weights, &blocks->view, group, &values);
-        uint32_t i = search(reach, PL_BLOCK, rest);
-        if (i < PL_BLOCK)
+        uint32_t i = search(reach, PLK_BLOCK, rest);
+        if (i < PLK_BLOCK)
             rest = rest - before(reach, i);
         else
-            i = pl_pick_find_float(values, PL_BLOCK, rest, &rest);
-        const uint32_t block = group * PL_BLOCK + i;
+            i = plk_pick_find_float(values, PLK_BLOCK, rest, &rest);
+        const uint32_t block = group * PLK_BLOCK + i;
         evaluate(blocks, block);
         const double sum = blocks->totals[block];
         if (rest < sum)
@@ -239,19 +239,19 @@ static uint32_t pick_dense(pl_picks *picks, pluck_pcg64 *rng)
 
 /* The nucleus */
 
-static double *arrays_from(const pl_view *view, size_t n, size_t *n_maxima)
+static double *arrays_from(const plk_view *view, size_t n, size_t *n_maxima)
 {
-    const pl_workspace *w = view->workspace;
-    *n_maxima = ((size_t)w->n_blocks + PL_BLOCK - 1) / PL_BLOCK * PL_BLOCK;
+    const plk_workspace *w = view->workspace;
+    *n_maxima = ((size_t)w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK * PLK_BLOCK;
     return w->picks + n * *n_maxima;
 }
 
-static void begin_nucleus(pl_picks *picks, const pl_view *view)
+static void begin_nucleus(plk_picks *picks, const plk_view *view)
 {
     size_t n_maxima;
     double *arrays = arrays_from(view, 10, &n_maxima);
-    pl_nucleus_bounds bounds;
-    pl_membership_begin(view, &bounds);
+    plk_nucleus_bounds bounds;
+    plk_membership_begin(view, &bounds);
     picks->maxima = bounds.maxima;
     picks->normaliser = 0.0;
     picks->inside = INFINITY;
@@ -261,39 +261,39 @@ static void begin_nucleus(pl_picks *picks, const pl_view *view)
 }
 
 /* What the blocks of the whole view are known to be is forgotten: cutting may use their memory. */
-static void cut_nucleus(pl_picks *picks)
+static void cut_nucleus(plk_picks *picks)
 {
     if (picks->has_nucleus)
         return;
     size_t n_maxima;
     double *arrays = arrays_from(&picks->all.view, 3, &n_maxima);
-    pl_view view = picks->all.view;
-    pl_view_settle(&view);
+    plk_view view = picks->all.view;
+    plk_view_settle(&view);
     begin_blocks(&picks->nucleus, &view, view.workspace->keys, arrays, n_maxima);
-    for (uint32_t b = 0; b < pl_view_n_blocks(&picks->all.view); b++)
+    for (uint32_t b = 0; b < plk_view_n_blocks(&picks->all.view); b++)
         picks->all.totals[b] = -1.0;
     picks->has_nucleus = true;
 }
 
-static pl_verdict judge(pl_picks *picks, uint32_t token)
+static plk_verdict judge(plk_picks *picks, uint32_t token)
 {
-    const uint64_t bit = (uint64_t)1 << token % PL_BLOCK;
-    const uint32_t block = token / PL_BLOCK;
-    const pl_view *view = &picks->all.view;
-    const float stored = pl_view_stored(view, token);
+    const uint64_t bit = (uint64_t)1 << token % PLK_BLOCK;
+    const uint32_t block = token / PLK_BLOCK;
+    const plk_view *view = &picks->all.view;
+    const float stored = plk_view_stored(view, token);
     if (stored > picks->inside || (stored == picks->inside && token <= picks->inside_token))
-        return PL_INSIDE;
+        return PLK_INSIDE;
     if (picks->outside[block] & bit)
-        return PL_OUTSIDE;
+        return PLK_OUTSIDE;
     if (picks->undecided[block] & bit)
-        return PL_UNDECIDED;
-    pl_nucleus_bounds bounds = {picks->maxima, picks->normaliser};
-    const pl_verdict verdict = pl_membership(view, &bounds, token);
+        return PLK_UNDECIDED;
+    plk_nucleus_bounds bounds = {picks->maxima, picks->normaliser};
+    const plk_verdict verdict = plk_membership(view, &bounds, token);
     picks->normaliser = bounds.normaliser;
-    if (verdict == PL_INSIDE) {
+    if (verdict == PLK_INSIDE) {
         picks->inside = stored;
         picks->inside_token = token;
-    } else if (verdict == PL_OUTSIDE) {
+    } else if (verdict == PLK_OUTSIDE) {
         picks->outside[block] |= bit;
     } else {
         picks->undecided[block] |= bit;
@@ -301,34 +301,34 @@ static pl_verdict judge(pl_picks *picks, uint32_t token)
     return verdict;
 }
 
-static uint32_t pick_compact(pl_pick_blocks *blocks, pluck_pcg64 *rng)
+static uint32_t pick_compact(plk_pick_blocks *blocks, pluck_pcg64 *rng)
 {
-    const pl_view *view = &blocks->view;
+    const plk_view *view = &blocks->view;
     return view->n == 1 ? view->workspace->ids[0] : pick_by_sums(blocks, rng);
 }
 
-static uint32_t pick_from_nucleus(pl_picks *picks, pluck_pcg64 *rng)
+static uint32_t pick_from_nucleus(plk_picks *picks, pluck_pcg64 *rng)
 {
-    for (int i = 0; i < PL_PICK_MAX_REJECTED; i++) {
+    for (int i = 0; i < PLK_PICK_MAX_REJECTED; i++) {
         const uint32_t token = pick_dense(picks, rng);
-        const pl_verdict verdict = judge(picks, token);
-        if (verdict == PL_INSIDE)
+        const plk_verdict verdict = judge(picks, token);
+        if (verdict == PLK_INSIDE)
             return token;
-        if (verdict == PL_OUTSIDE)
+        if (verdict == PLK_OUTSIDE)
             continue;
         cut_nucleus(picks);
-        if (pl_view_stored(&picks->nucleus.view, token) > -INFINITY)
+        if (plk_view_stored(&picks->nucleus.view, token) > -INFINITY)
             return token;
     }
     cut_nucleus(picks);
     return pick_compact(&picks->nucleus, rng);
 }
 
-void pl_picks_begin(pl_picks *picks, const pl_view *view)
+void plk_picks_begin(plk_picks *picks, const plk_view *view)
 {
     size_t n_maxima;
     double *arrays = arrays_from(view, 0, &n_maxima);
-    *picks = (pl_picks){.has_nucleus = false};
+    *picks = (plk_picks){.has_nucleus = false};
     begin_blocks(&picks->all, view, view->compact ? view->workspace->keys : view->workspace->spare,
                  arrays, n_maxima);
     if (view->compact)
@@ -338,7 +338,7 @@ void pl_picks_begin(pl_picks *picks, const pl_view *view)
         begin_nucleus(picks, view);
 }
 
-uint32_t pl_picks_next(pl_picks *picks, pluck_pcg64 *rng)
+uint32_t plk_picks_next(plk_picks *picks, pluck_pcg64 *rng)
 {
     if (picks->all.view.compact)
         return pick_compact(&picks->all, rng);

@@ -15,24 +15,24 @@
 enum { N_SAMPLE = 16, BINS_A_NAT = 8, N_BINS = 256 };
 
 /* bins[i] = mass of the sample from i to i + 1 bins below the maximum; the last also beyond. */
-static void fill_bins(const pl_view *view, float *bins)
+static void fill_bins(const plk_view *view, float *bins)
 {
     const uint32_t n_blocks = view->workspace->n_blocks;
     const float bins_a_unit = (float)(view->scale * BINS_A_NAT);
-    float buffer[PL_BLOCK], x[PL_BLOCK], e[PL_BLOCK];
+    float buffer[PLK_BLOCK], x[PLK_BLOCK], e[PLK_BLOCK];
     memset(bins, 0, N_BINS * sizeof *bins);
     for (uint32_t i = 0; i < N_SAMPLE; i++) {
         uint32_t block = (uint32_t)((uint64_t)i * n_blocks / N_SAMPLE);
-        memcpy(x, pl_view_block(view, block, buffer), sizeof x);
-        pl_view_exp_values(view, x, 1, e);
-        for (uint32_t k = 0; k < PL_BLOCK; k++) {
+        memcpy(x, plk_view_block(view, block, buffer), sizeof x);
+        plk_view_exp_values(view, x, 1, e);
+        for (uint32_t k = 0; k < PLK_BLOCK; k++) {
             float bin = (view->max - x[k]) * bins_a_unit;
             bins[bin < (float)N_BINS ? (int)bin : N_BINS - 1] += e[k];
         }
     }
 }
 
-float pl_view_tail_below(const pl_view *view, double mass)
+float plk_view_tail_below(const plk_view *view, double mass)
 {
     const double caution = 0.6;
     const uint32_t n_blocks = view->workspace->n_blocks;
@@ -44,5 +44,5 @@ float pl_view_tail_below(const pl_view *view, double mass)
     int bin = N_BINS - 1;
     while (bin > 0 && below + (double)bins[bin] <= wanted)
         below += (double)bins[bin--];
-    return pl_view_threshold(view, -(double)(bin + 1) / BINS_A_NAT);
+    return plk_view_threshold(view, -(double)(bin + 1) / BINS_A_NAT);
 }

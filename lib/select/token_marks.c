@@ -13,18 +13,18 @@ static size_t n_words(uint32_t n_vocab)
     return ((size_t)n_vocab + WORD_BITS - 1) / WORD_BITS;
 }
 
-pl_token_marks pl_token_marks_begin(const pl_view *view)
+plk_token_marks plk_token_marks_begin(const plk_view *view)
 {
-    pl_workspace *w = view->workspace;
-    pl_token_marks marks = {.n_vocab = w->n_vocab,
-                            .bits = w->spare,
-                            .values = (uint32_t *)(void *)w->keys,
-                            .tokens = (uint32_t *)(void *)w->spare + w->n_blocks * PL_BLOCK};
+    plk_workspace *w = view->workspace;
+    plk_token_marks marks = {.n_vocab = w->n_vocab,
+                             .bits = w->spare,
+                             .values = (uint32_t *)(void *)w->keys,
+                             .tokens = (uint32_t *)(void *)w->spare + w->n_blocks * PLK_BLOCK};
     memset(marks.bits, 0, n_words(marks.n_vocab) * sizeof *marks.bits);
     return marks;
 }
 
-void pl_token_mark(const pl_token_marks *marks, uint32_t token, uint32_t value)
+void plk_token_mark(const plk_token_marks *marks, uint32_t token, uint32_t value)
 {
     uint64_t bit = (uint64_t)1 << token % WORD_BITS;
     uint64_t *word = marks->bits + token / WORD_BITS;
@@ -33,12 +33,12 @@ void pl_token_mark(const pl_token_marks *marks, uint32_t token, uint32_t value)
     *word |= bit;
 }
 
-void pl_token_unmark(const pl_token_marks *marks, uint32_t token)
+void plk_token_unmark(const plk_token_marks *marks, uint32_t token)
 {
     marks->bits[token / WORD_BITS] &= ~((uint64_t)1 << token % WORD_BITS);
 }
 
-pl_token_list pl_token_marks_list(const pl_token_marks *marks)
+plk_token_list plk_token_marks_list(const plk_token_marks *marks)
 {
     size_t n = 0;
     for (size_t i = 0; i < n_words(marks->n_vocab); i++) {
@@ -51,7 +51,7 @@ pl_token_list pl_token_marks_list(const pl_token_marks *marks)
             marks->tokens[n++] = (uint32_t)(i * WORD_BITS) + bit;
         }
     }
-    return (pl_token_list){marks->tokens, sizeof *marks->tokens, n};
+    return (plk_token_list){marks->tokens, sizeof *marks->tokens, n};
 }
 
 static double ban(const void *context, size_t index, double logit)
@@ -60,7 +60,7 @@ static double ban(const void *context, size_t index, double logit)
     return -(double)INFINITY;
 }
 
-pluck_status pl_view_ban_marked(pl_view *view, const pl_token_marks *marks, pluck_error *err)
+pluck_status plk_view_ban_marked(plk_view *view, const plk_token_marks *marks, pluck_error *err)
 {
-    return pl_view_edit(view, pl_token_marks_list(marks), ban, NULL, err);
+    return plk_view_edit(view, plk_token_marks_list(marks), ban, NULL, err);
 }

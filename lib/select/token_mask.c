@@ -18,39 +18,39 @@
 
 enum { WORD_BITS = 32, GATHER_SHARE = 8 /* dense unless a vocabulary's 8th or less is allowed */ };
 
-size_t pl_mask_words(uint32_t n_vocab)
+size_t plk_mask_words(uint32_t n_vocab)
 {
     return ((size_t)n_vocab + WORD_BITS - 1) / WORD_BITS;
 }
 
-static uint32_t word_of(const pl_view *view, size_t index)
+static uint32_t word_of(const plk_view *view, size_t index)
 {
     uint32_t word = 0;
-    if (index < pl_mask_words(view->logits.n_vocab))
+    if (index < plk_mask_words(view->logits.n_vocab))
         memcpy(&word, view->mask + index, sizeof word);
     return word;
 }
 
 /* The bits of the block that are tokens. */
-static uint64_t tokens_of(const pl_view *view, uint32_t block)
+static uint64_t tokens_of(const plk_view *view, uint32_t block)
 {
-    uint32_t left = view->logits.n_vocab - block * PL_BLOCK;
-    return left >= PL_BLOCK ? UINT64_MAX : ((uint64_t)1 << left) - 1;
+    uint32_t left = view->logits.n_vocab - block * PLK_BLOCK;
+    return left >= PLK_BLOCK ? UINT64_MAX : ((uint64_t)1 << left) - 1;
 }
 
-static uint64_t bits_of(const pl_view *view, uint32_t block)
+static uint64_t bits_of(const plk_view *view, uint32_t block)
 {
     uint64_t bits =
         (uint64_t)word_of(view, 2 * (size_t)block + 1) << 32 | word_of(view, 2 * (size_t)block);
     return bits & tokens_of(view, block);
 }
 
-bool pl_mask_allows(const pl_view *view, uint32_t token)
+bool plk_mask_allows(const plk_view *view, uint32_t token)
 {
     return word_of(view, token / WORD_BITS) >> token % WORD_BITS & 1u;
 }
 
-uint32_t pl_mask_whole_blocks(const pl_view *view, uint32_t block, uint32_t n_blocks)
+uint32_t plk_mask_whole_blocks(const plk_view *view, uint32_t block, uint32_t n_blocks)
 {
     uint32_t n = 0;
     while (n < n_blocks && bits_of(view, block + n) == tokens_of(view, block + n))
@@ -60,7 +60,7 @@ uint32_t pl_mask_whole_blocks(const pl_view *view, uint32_t block, uint32_t n_bl
 
 /* The bit of element i is the i-th: comparing with a table of bits is what compilers make vectors
  * of on any instruction set. */
-void pl_mask_values(const pl_view *view, uint32_t block, uint32_t n_blocks, float *x)
+void plk_mask_values(const plk_view *view, uint32_t block, uint32_t n_blocks, float *x)
 {
     static const uint32_t bits[WORD_BITS] = {
         1u << 0,  1u << 1,  1u << 2,  1u << 3,  1u << 4,  1u << 5,  1u << 6,  1u << 7,
@@ -68,7 +68,7 @@ void pl_mask_values(const pl_view *view, uint32_t block, uint32_t n_blocks, floa
         1u << 16, 1u << 17, 1u << 18, 1u << 19, 1u << 20, 1u << 21, 1u << 22, 1u << 23,
         1u << 24, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 1u << 30, 1u << 31,
     };
-    const size_t words_per_block = PL_BLOCK / WORD_BITS;
+    const size_t words_per_block = PLK_BLOCK / WORD_BITS;
     for (size_t w = 0; w < n_blocks * words_per_block; w++) {
         const uint32_t word = word_of(view, block * words_per_block + w);
         float *values = x + w * WORD_BITS;
@@ -85,12 +85,12 @@ static uint32_t count_bits(uint64_t bits)
     return (uint32_t)(bits * 0x0101010101010101u >> 56);
 }
 
-static uint32_t count_allowed(const pl_view *view)
+static uint32_t count_allowed(const plk_view *view)
 {
     uint32_t n = 0;
     for (uint32_t b = 0; b < view->workspace->n_blocks; b++) {
         uint64_t bits = bits_of(view, b);
-        n += bits == UINT64_MAX ? PL_BLOCK : bits == 0 ? 0 : count_bits(bits);
+        n += bits == UINT64_MAX ? PLK_BLOCK : bits == 0 ? 0 : count_bits(bits);
     }
     return n;
 }
@@ -105,44 +105,44 @@ static uint32_t lowest_bit(uint64_t bits)
 #endif
 }
 
-static void append(const pl_view *view, uint32_t token, uint32_t *n)
+static void append(const plk_view *view, uint32_t token, uint32_t *n)
 {
-    pl_workspace *w = view->workspace;
+    plk_workspace *w = view->workspace;
     w->ids[*n] = token;
-    w->values[*n] = pl_view_stored(view, token);
+    w->values[*n] = plk_view_stored(view, token);
     *n += w->values[*n] > -INFINITY;
 }
 
-static void gather_allowed(pl_view *view)
+static void gather_allowed(plk_view *view)
 {
     uint32_t n = 0;
     for (uint32_t b = 0; b < view->workspace->n_blocks; b++) {
         for (uint64_t bits = bits_of(view, b); bits != 0; bits &= bits - 1)
-            append(view, b * PL_BLOCK + lowest_bit(bits), &n);
+            append(view, b * PLK_BLOCK + lowest_bit(bits), &n);
     }
     view->max = -INFINITY;
     if (n > 0)
-        pl_view_become_compact(view, n);
+        plk_view_become_compact(view, n);
 }
 
 /* Whether one of the banned tokens, few of them, may have been the maximum of its block. */
-static bool bans_maximum(const pl_view *view, uint32_t block, uint64_t banned)
+static bool bans_maximum(const plk_view *view, uint32_t block, uint64_t banned)
 {
     enum { FEW = 8 };
     const float max = view->workspace->block_max[block];
     if (count_bits(banned) > FEW)
         return true;
     for (; banned != 0; banned &= banned - 1)
-        if (pl_view_stored(view, block * PL_BLOCK + lowest_bit(banned)) >= max)
+        if (plk_view_stored(view, block * PLK_BLOCK + lowest_bit(banned)) >= max)
             return true;
     return false;
 }
 
 /* Which maxima have to be computed again is found out before anything is banned, and marked with
  * NaN. */
-static void mark_maxima(const pl_view *view)
+static void mark_maxima(const plk_view *view)
 {
-    const pl_workspace *w = view->workspace;
+    const plk_workspace *w = view->workspace;
     for (uint32_t b = 0; b < w->n_blocks; b++) {
         const uint64_t bits = bits_of(view, b), tokens = tokens_of(view, b);
         if (bits == 0)
@@ -152,36 +152,36 @@ static void mark_maxima(const pl_view *view)
     }
 }
 
-static void mask_dense(pl_view *view)
+static void mask_dense(plk_view *view)
 {
-    pl_workspace *w = view->workspace;
-    float buffer[PL_BLOCK];
+    plk_workspace *w = view->workspace;
+    float buffer[PLK_BLOCK];
     mark_maxima(view);
     for (uint32_t i = 0; i < view->n_edits; i++)
-        if (!pl_mask_allows(view, w->edits[i].token))
+        if (!plk_mask_allows(view, w->edits[i].token))
             w->edits[i].logit = -INFINITY;
     view->masked = true;
     for (uint32_t b = 0; b < w->n_blocks; b++)
         if (isnan(w->block_max[b]))
-            w->block_max[b] = view->kernels->max(pl_view_block(view, b, buffer), 1);
-    view->max = view->kernels->max(w->block_max, (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK);
+            w->block_max[b] = view->kernels->max(plk_view_block(view, b, buffer), 1);
+    view->max = view->kernels->max(w->block_max, (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK);
 }
 
-static void mask_compact(pl_view *view)
+static void mask_compact(plk_view *view)
 {
-    pl_workspace *w = view->workspace;
+    plk_workspace *w = view->workspace;
     uint32_t n = 0;
     for (uint32_t i = 0; i < view->n; i++) {
         w->ids[n] = w->ids[i];
         w->values[n] = w->values[i];
-        n += pl_mask_allows(view, w->ids[i]);
+        n += plk_mask_allows(view, w->ids[i]);
     }
     view->max = -INFINITY;
     if (n > 0)
-        pl_view_become_compact(view, n);
+        plk_view_become_compact(view, n);
 }
 
-pluck_status pl_view_apply_mask(pl_view *view, pluck_error *err)
+pluck_status plk_view_apply_mask(plk_view *view, pluck_error *err)
 {
     if (!view->mask)
         return PLUCK_OK;
@@ -196,7 +196,7 @@ pluck_status pl_view_apply_mask(pl_view *view, pluck_error *err)
             mask_dense(view);
     }
     if (view->max == -INFINITY)
-        return pl_fail(err, PLUCK_ERR_EMPTY,
-                       "no token can be chosen: the mask allows no token above -inf");
+        return plk_fail(err, PLUCK_ERR_EMPTY,
+                        "no token can be chosen: the mask allows no token above -inf");
     return PLUCK_OK;
 }

@@ -14,14 +14,14 @@
 #include <math.h>
 #include <string.h>
 
-static const unsigned char *address(const pl_view *view, uint32_t token)
+static const unsigned char *address(const plk_view *view, uint32_t token)
 {
     const unsigned char *data = view->logits.data;
     return data + (size_t)token * pluck_dtype_size_bytes(view->logits.dtype);
 }
 
 /* n raw logits from token on, as floats. */
-static void widen(const pl_view *view, uint32_t token, uint32_t n, float *out)
+static void widen(const plk_view *view, uint32_t token, uint32_t n, float *out)
 {
     const unsigned char *from = address(view, token);
     if (view->logits.dtype == PLUCK_F32)
@@ -33,55 +33,55 @@ static void widen(const pl_view *view, uint32_t token, uint32_t n, float *out)
 }
 
 /* Blocks block .. block + n_blocks - 1 of the raw logits, padded with -inf. */
-static void widen_blocks(const pl_view *view, uint32_t block, uint32_t n_blocks, float *out)
+static void widen_blocks(const plk_view *view, uint32_t block, uint32_t n_blocks, float *out)
 {
-    uint32_t first = block * PL_BLOCK;
-    uint32_t end = (block + n_blocks) * PL_BLOCK;
+    uint32_t first = block * PLK_BLOCK;
+    uint32_t end = (block + n_blocks) * PLK_BLOCK;
     uint32_t n = (end < view->logits.n_vocab ? end : view->logits.n_vocab) - first;
     widen(view, first, n, out);
-    for (uint32_t i = n; i < n_blocks * PL_BLOCK; i++)
+    for (uint32_t i = n; i < n_blocks * PLK_BLOCK; i++)
         out[i] = -INFINITY;
 }
 
 /* The first token that is NaN or +inf, as an error. */
-static pluck_status fail_bad_logit(const pl_view *view, pluck_error *err)
+static pluck_status fail_bad_logit(const plk_view *view, pluck_error *err)
 {
-    float x[PL_BLOCK];
+    float x[PLK_BLOCK];
     for (uint32_t b = 0; b < view->workspace->n_blocks; b++) {
         widen_blocks(view, b, 1, x);
-        for (uint32_t i = 0; i < PL_BLOCK; i++)
+        for (uint32_t i = 0; i < PLK_BLOCK; i++)
             if (!(x[i] < INFINITY))
-                return pl_fail(err, PLUCK_ERR_NAN,
-                               "the logit of token %u is %s; logits must be finite or -inf",
-                               b * PL_BLOCK + i, isnan(x[i]) ? "NaN" : "+inf");
+                return plk_fail(err, PLUCK_ERR_NAN,
+                                "the logit of token %u is %s; logits must be finite or -inf",
+                                b * PLK_BLOCK + i, isnan(x[i]) ? "NaN" : "+inf");
     }
-    return pl_fail(err, PLUCK_ERR_NAN, "a logit changed while it was read");
+    return plk_fail(err, PLUCK_ERR_NAN, "a logit changed while it was read");
 }
 
 /* Gathers the usable tokens: NaN compares false with everything, +inf must be left out by hand. */
-static void ban_bad_logits(pl_view *view)
+static void ban_bad_logits(plk_view *view)
 {
-    pl_workspace *w = view->workspace;
-    float x[PL_BLOCK];
+    plk_workspace *w = view->workspace;
+    float x[PLK_BLOCK];
     uint32_t n = 0;
     for (uint32_t b = 0; b < w->n_blocks; b++) {
         widen_blocks(view, b, 1, x);
-        for (uint32_t i = 0; i < PL_BLOCK; i++) {
-            w->ids[n] = b * PL_BLOCK + i;
+        for (uint32_t i = 0; i < PLK_BLOCK; i++) {
+            w->ids[n] = b * PLK_BLOCK + i;
             w->values[n] = x[i];
             n += x[i] >= -FLT_MAX && x[i] <= FLT_MAX;
         }
     }
     view->max = -INFINITY;
     if (n > 0)
-        pl_view_become_compact(view, n);
+        plk_view_become_compact(view, n);
 }
 
-static bool scan(const pl_view *view)
+static bool scan(const plk_view *view)
 {
-    const pl_kernels *kernels = view->kernels;
-    pl_workspace *w = view->workspace;
-    uint32_t n_whole = view->logits.n_vocab / PL_BLOCK;
+    const plk_kernels *kernels = view->kernels;
+    plk_workspace *w = view->workspace;
+    uint32_t n_whole = view->logits.n_vocab / PLK_BLOCK;
     bool bad = false;
     if (view->logits.dtype == PLUCK_F32)
         bad = kernels->scan_f32(view->logits.data, n_whole, w->block_max);
@@ -90,19 +90,19 @@ static bool scan(const pl_view *view)
     else
         bad = kernels->scan_bf16(view->logits.data, n_whole, w->block_max);
     if (n_whole < w->n_blocks) {
-        float x[PL_BLOCK];
+        float x[PLK_BLOCK];
         widen_blocks(view, n_whole, 1, x);
         bad |= kernels->scan_f32(x, 1, w->block_max + n_whole);
     }
-    for (uint32_t b = w->n_blocks; b % PL_BLOCK != 0; b++)
+    for (uint32_t b = w->n_blocks; b % PLK_BLOCK != 0; b++)
         w->block_max[b] = -INFINITY;
     return bad;
 }
 
-pluck_status pl_view_open(pl_view *view, pl_workspace *workspace, const pl_kernels *kernels,
-                          pluck_logits logits, bool ban_nan, pluck_error *err)
+pluck_status plk_view_open(plk_view *view, plk_workspace *workspace, const plk_kernels *kernels,
+                           pluck_logits logits, bool ban_nan, pluck_error *err)
 {
-    *view = (pl_view){.kernels = kernels, .workspace = workspace, .logits = logits, .scale = 1.0};
+    *view = (plk_view){.kernels = kernels, .workspace = workspace, .logits = logits, .scale = 1.0};
     bool bad = scan(view);
     if (bad && !ban_nan)
         return fail_bad_logit(view, err);
@@ -110,14 +110,14 @@ pluck_status pl_view_open(pl_view *view, pl_workspace *workspace, const pl_kerne
         ban_bad_logits(view);
     else
         view->max =
-            kernels->max(workspace->block_max, (workspace->n_blocks + PL_BLOCK - 1) / PL_BLOCK);
+            kernels->max(workspace->block_max, (workspace->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK);
     if (view->max == -INFINITY)
-        return pl_fail(err, PLUCK_ERR_EMPTY,
-                       "no token can be chosen: all %u logits are -inf or banned", logits.n_vocab);
+        return plk_fail(err, PLUCK_ERR_EMPTY,
+                        "no token can be chosen: all %u logits are -inf or banned", logits.n_vocab);
     return PLUCK_OK;
 }
 
-void pl_view_scale(pl_view *view, double factor)
+void plk_view_scale(plk_view *view, double factor)
 {
     /* The bounds keep products and quotients by the scale finite; nothing changes beyond them,
      * where already the nearest two floats differ by more than any exponential can show. */
@@ -126,19 +126,19 @@ void pl_view_scale(pl_view *view, double factor)
     view->scale = scale < smallest ? smallest : scale > largest ? largest : scale;
 }
 
-uint32_t pl_view_n_blocks(const pl_view *view)
+uint32_t plk_view_n_blocks(const plk_view *view)
 {
-    return view->compact ? (view->n + PL_BLOCK - 1) / PL_BLOCK : view->workspace->n_blocks;
+    return view->compact ? (view->n + PLK_BLOCK - 1) / PLK_BLOCK : view->workspace->n_blocks;
 }
 
-uint32_t pl_view_token(const pl_view *view, uint32_t index)
+uint32_t plk_view_token(const plk_view *view, uint32_t index)
 {
     return view->compact ? view->workspace->ids[index] : index;
 }
 
-uint32_t pl_view_find_edit(const pl_view *view, uint32_t token)
+uint32_t plk_view_find_edit(const plk_view *view, uint32_t token)
 {
-    const pl_edit *edits = view->workspace->edits;
+    const plk_edit *edits = view->workspace->edits;
     uint32_t low = 0, high = view->n_edits;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -152,67 +152,68 @@ uint32_t pl_view_find_edit(const pl_view *view, uint32_t token)
 
 /* Overwrites what edits from number edit on replace in blocks block .. block + n_blocks - 1 of x;
  * returns the first edit beyond them. */
-static uint32_t patch(const pl_view *view, uint32_t edit, uint32_t block, uint32_t n_blocks,
+static uint32_t patch(const plk_view *view, uint32_t edit, uint32_t block, uint32_t n_blocks,
                       float *x)
 {
-    const pl_edit *edits = view->workspace->edits;
-    uint32_t end = (block + n_blocks) * PL_BLOCK;
+    const plk_edit *edits = view->workspace->edits;
+    uint32_t end = (block + n_blocks) * PLK_BLOCK;
     for (; edit < view->n_edits && edits[edit].token < end; edit++)
-        x[edits[edit].token - block * PL_BLOCK] = edits[edit].logit;
+        x[edits[edit].token - block * PLK_BLOCK] = edits[edit].logit;
     return edit;
 }
 
 /* How many blocks from block on, at most most, can be read where they lie: up to the next one that
  * is edited, partial or not wholly allowed. edit is the first edit not before block. */
-static uint32_t direct_blocks(const pl_view *view, uint32_t edit, uint32_t block, uint32_t most)
+static uint32_t direct_blocks(const plk_view *view, uint32_t edit, uint32_t block, uint32_t most)
 {
     if (view->logits.dtype != PLUCK_F32)
         return 0;
-    uint32_t end = view->logits.n_vocab / PL_BLOCK;
+    uint32_t end = view->logits.n_vocab / PLK_BLOCK;
     if (edit < view->n_edits) {
-        uint32_t edited = view->workspace->edits[edit].token / PL_BLOCK;
+        uint32_t edited = view->workspace->edits[edit].token / PLK_BLOCK;
         end = edited < end ? edited : end;
     }
     uint32_t n = end > block ? end - block : 0;
     n = n < most ? n : most;
-    return view->masked ? pl_mask_whole_blocks(view, block, n) : n;
+    return view->masked ? plk_mask_whole_blocks(view, block, n) : n;
 }
 
 /* How many blocks are made at once. */
-static uint32_t made_blocks(const pl_view *view, uint32_t most)
+static uint32_t made_blocks(const plk_view *view, uint32_t most)
 {
-    uint32_t made = view->logits.dtype == PLUCK_F32 && !view->masked ? 1 : PL_RUN_BLOCKS;
+    uint32_t made = view->logits.dtype == PLUCK_F32 && !view->masked ? 1 : PLK_RUN_BLOCKS;
     return made < most ? made : most;
 }
 
 /* Makes blocks in out; returns the first edit beyond them. */
-static uint32_t make_blocks(const pl_view *view, uint32_t edit, uint32_t block, uint32_t n_blocks,
+static uint32_t make_blocks(const plk_view *view, uint32_t edit, uint32_t block, uint32_t n_blocks,
                             float *out)
 {
     widen_blocks(view, block, n_blocks, out);
     if (view->masked)
-        pl_mask_values(view, block, n_blocks, out);
+        plk_mask_values(view, block, n_blocks, out);
     return patch(view, edit, block, n_blocks, out);
 }
 
-uint32_t pl_view_n_direct(const pl_view *view, uint32_t block)
+uint32_t plk_view_n_direct(const plk_view *view, uint32_t block)
 {
     if (view->compact)
         return 0;
-    return direct_blocks(view, view->n_edits ? pl_view_find_edit(view, block * PL_BLOCK) : 0, block,
-                         UINT32_MAX);
+    return direct_blocks(view, view->n_edits ? plk_view_find_edit(view, block * PLK_BLOCK) : 0,
+                         block, UINT32_MAX);
 }
 
-static const float *raw_floats(const pl_view *view, uint32_t block)
+static const float *raw_floats(const plk_view *view, uint32_t block)
 {
-    return (const float *)(const void *)address(view, block * PL_BLOCK);
+    return (const float *)(const void *)address(view, block * PLK_BLOCK);
 }
 
-const float *pl_view_blocks(const pl_view *view, uint32_t block, uint32_t *n_blocks, float *buffer)
+const float *plk_view_blocks(const plk_view *view, uint32_t block, uint32_t *n_blocks,
+                             float *buffer)
 {
     if (view->compact)
-        return view->workspace->values + (size_t)block * PL_BLOCK;
-    uint32_t edit = view->n_edits ? pl_view_find_edit(view, block * PL_BLOCK) : 0;
+        return view->workspace->values + (size_t)block * PLK_BLOCK;
+    uint32_t edit = view->n_edits ? plk_view_find_edit(view, block * PLK_BLOCK) : 0;
     uint32_t direct = direct_blocks(view, edit, block, *n_blocks);
     if (direct > 0) {
         *n_blocks = direct;
@@ -223,24 +224,24 @@ const float *pl_view_blocks(const pl_view *view, uint32_t block, uint32_t *n_blo
     return buffer;
 }
 
-const float *pl_view_block(const pl_view *view, uint32_t block, float *buffer)
+const float *plk_view_block(const plk_view *view, uint32_t block, float *buffer)
 {
     uint32_t n_blocks = 1;
-    return pl_view_blocks(view, block, &n_blocks, buffer);
+    return plk_view_blocks(view, block, &n_blocks, buffer);
 }
 
-float pl_view_raw(const pl_view *view, uint32_t token)
+float plk_view_raw(const plk_view *view, uint32_t token)
 {
     float logit;
-    if (view->masked && !pl_mask_allows(view, token))
+    if (view->masked && !plk_mask_allows(view, token))
         return -INFINITY;
     widen(view, token, 1, &logit);
     return logit;
 }
 
-float pl_view_stored(const pl_view *view, uint32_t token)
+float plk_view_stored(const plk_view *view, uint32_t token)
 {
-    const pl_workspace *w = view->workspace;
+    const plk_workspace *w = view->workspace;
     if (view->compact) {
         uint32_t low = 0, high = view->n;
         while (low < high) {
@@ -252,13 +253,13 @@ float pl_view_stored(const pl_view *view, uint32_t token)
         }
         return low < view->n && w->ids[low] == token ? w->values[low] : -INFINITY;
     }
-    uint32_t edit = view->n_edits ? pl_view_find_edit(view, token) : 0;
+    uint32_t edit = view->n_edits ? plk_view_find_edit(view, token) : 0;
     if (edit < view->n_edits && w->edits[edit].token == token)
         return w->edits[edit].logit;
-    return pl_view_raw(view, token);
+    return plk_view_raw(view, token);
 }
 
-void pl_run_begin(pl_run *run, const pl_view *view)
+void plk_run_begin(plk_run *run, const plk_view *view)
 {
     run->view = view;
     run->first_block = 0;
@@ -267,10 +268,10 @@ void pl_run_begin(pl_run *run, const pl_view *view)
     run->x = NULL;
 }
 
-bool pl_run_next(pl_run *run)
+bool plk_run_next(plk_run *run)
 {
-    const pl_view *view = run->view;
-    uint32_t n_blocks = pl_view_n_blocks(view);
+    const plk_view *view = run->view;
+    uint32_t n_blocks = plk_view_n_blocks(view);
     uint32_t block = run->first_block + run->n_blocks;
     if (block >= n_blocks)
         return false;
@@ -291,12 +292,12 @@ bool pl_run_next(pl_run *run)
     return true;
 }
 
-void pl_view_become_compact(pl_view *view, uint32_t n)
+void plk_view_become_compact(plk_view *view, uint32_t n)
 {
-    pl_workspace *w = view->workspace;
+    plk_workspace *w = view->workspace;
     view->compact = true;
     view->n = n;
-    for (uint32_t i = n; i % PL_BLOCK != 0; i++)
+    for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
         w->values[i] = -INFINITY;
-    view->max = view->kernels->max(w->values, pl_view_n_blocks(view));
+    view->max = view->kernels->max(w->values, plk_view_n_blocks(view));
 }

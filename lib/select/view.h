@@ -16,8 +16,8 @@
  * after edits and mask (-inf when all are banned); edits ascend by token; a compact view has 1 <= n
  * candidates, all above -inf, and values is padded with -inf to a whole block.
  */
-#ifndef PL_VIEW_H
-#define PL_VIEW_H
+#ifndef PLK_VIEW_H
+#define PLK_VIEW_H
 
 #include "select/workspace.h"
 
@@ -26,16 +26,16 @@
 /*
  * A truncation by mass that was asked for on a dense view and that nothing has needed yet. A draw
  * can often do without it: whether one token belongs to the nucleus is cheaper to find out than
- * where the nucleus ends (membership.h). Whoever needs the survivors calls pl_view_settle() first.
+ * where the nucleus ends (membership.h). Whoever needs the survivors calls plk_view_settle() first.
  */
-typedef struct pl_deferred_nucleus {
+typedef struct plk_deferred_nucleus {
     double p;     /* 0: none is waiting */
     double scale; /* the view's scale when it was asked for */
-} pl_deferred_nucleus;
+} plk_deferred_nucleus;
 
-typedef struct pl_view {
-    const pl_kernels *kernels;
-    pl_workspace *workspace; /* owns every array */
+typedef struct plk_view {
+    const plk_kernels *kernels;
+    plk_workspace *workspace; /* owns every array */
     pluck_logits logits;
     double scale;
     float max;
@@ -44,28 +44,28 @@ typedef struct pl_view {
     uint32_t n;          /* compact: how many candidates it holds */
     const int32_t *mask; /* the caller's for this row, or NULL; see token_mask.h */
     bool masked;         /* dense: tokens whose bit is 0 are banned */
-    pl_deferred_nucleus deferred;
-} pl_view;
+    plk_deferred_nucleus deferred;
+} plk_view;
 
 /* Scans the logits. PLUCK_ERR_NAN names the first bad token, unless ban_nan treats such tokens as
  * banned; PLUCK_ERR_EMPTY if no logit is above -inf. */
-pluck_status pl_view_open(pl_view *view, pl_workspace *workspace, const pl_kernels *kernels,
-                          pluck_logits logits, bool ban_nan, pluck_error *err);
+pluck_status plk_view_open(plk_view *view, plk_workspace *workspace, const plk_kernels *kernels,
+                           pluck_logits logits, bool ban_nan, pluck_error *err);
 
 /* Multiplies every logit by factor > 0. */
-void pl_view_scale(pl_view *view, double factor);
+void plk_view_scale(plk_view *view, double factor);
 
 /* Blocks of 64 stored logits: of the vocabulary when dense, of the candidates when compact. */
-uint32_t pl_view_n_blocks(const pl_view *view);
+uint32_t plk_view_n_blocks(const plk_view *view);
 
 /* The token at an index of the blocks: the index itself when dense, else the candidate's id. */
-uint32_t pl_view_token(const pl_view *view, uint32_t index);
+uint32_t plk_view_token(const plk_view *view, uint32_t index);
 
 /* Block b, padded with -inf: a pointer into the logits, or buffer (64 floats, then written). */
-const float *pl_view_block(const pl_view *view, uint32_t block, float *buffer);
+const float *plk_view_block(const plk_view *view, uint32_t block, float *buffer);
 
 /* A value of such a block, which has the alignment of the caller's logits: any. Kernels know. */
-static inline float pl_float_at(const float *x, size_t i)
+static inline float plk_float_at(const float *x, size_t i)
 {
     float value;
     memcpy(&value, (const unsigned char *)x + i * sizeof value, sizeof value);
@@ -73,44 +73,46 @@ static inline float pl_float_at(const float *x, size_t i)
 }
 
 /* The same for *n_blocks consecutive blocks, as many of them as can be had in one piece: *n_blocks
- * is cut to that, at least 1. buffer holds PL_RUN_BLOCKS blocks. */
-const float *pl_view_blocks(const pl_view *view, uint32_t block, uint32_t *n_blocks, float *buffer);
+ * is cut to that, at least 1. buffer holds PLK_RUN_BLOCKS blocks. */
+const float *plk_view_blocks(const plk_view *view, uint32_t block, uint32_t *n_blocks,
+                             float *buffer);
 
 /* How many blocks from this one on are what the caller's logits hold: whole, f32, without edits,
  * not masked. 0 if this one is not. */
-uint32_t pl_view_n_direct(const pl_view *view, uint32_t block);
+uint32_t plk_view_n_direct(const plk_view *view, uint32_t block);
 
 /* The caller's logit of a token, as a float; -inf if a dense view's mask bans it. */
-float pl_view_raw(const pl_view *view, uint32_t token);
+float plk_view_raw(const plk_view *view, uint32_t token);
 
 /* The stored logit of a token: -inf if it is banned or truncated. */
-float pl_view_stored(const pl_view *view, uint32_t token);
+float plk_view_stored(const plk_view *view, uint32_t token);
 
 /*
  * All blocks in order, as few and long runs as possible: for passes over everything.
- *     pl_run run;
- *     pl_run_begin(&run, &view);
- *     while (pl_run_next(&run))
+ *     plk_run run;
+ *     plk_run_begin(&run, &view);
+ *     while (plk_run_next(&run))
  *         kernel(run.x, run.n_blocks, …);     block run.first_block is the first of them
  */
-enum { PL_RUN_BLOCKS = 16 };
-typedef struct pl_run {
+enum { PLK_RUN_BLOCKS = 16 };
+typedef struct plk_run {
     const float *x;
     uint32_t first_block;
     uint32_t n_blocks;
-    const pl_view *view;
-    uint32_t edit;                          /* the first edit not yet passed */
-    float buffer[PL_RUN_BLOCKS * PL_BLOCK]; /* where runs that are no part of the logits are made */
-} pl_run;
+    const plk_view *view;
+    uint32_t edit; /* the first edit not yet passed */
+    float
+        buffer[PLK_RUN_BLOCKS * PLK_BLOCK]; /* where runs that are no part of the logits are made */
+} plk_run;
 
-void pl_run_begin(pl_run *run, const pl_view *view);
-bool pl_run_next(pl_run *run);
+void plk_run_begin(plk_run *run, const plk_view *view);
+bool plk_run_next(plk_run *run);
 
 /* For functions that truncate: the candidates are now the first n of ids and values; pads them and
  * finds the maximum. n >= 1. */
-void pl_view_become_compact(pl_view *view, uint32_t n);
+void plk_view_become_compact(plk_view *view, uint32_t n);
 
 /* Index of the first edit whose token is >= token. */
-uint32_t pl_view_find_edit(const pl_view *view, uint32_t token);
+uint32_t plk_view_find_edit(const plk_view *view, uint32_t token);
 
 #endif

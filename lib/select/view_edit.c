@@ -13,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-static uint32_t token_at(pl_token_list list, size_t index)
+static uint32_t token_at(plk_token_list list, size_t index)
 {
     uint32_t token;
     memcpy(&token, (const unsigned char *)list.tokens + index * list.stride_bytes, sizeof token);
@@ -21,7 +21,7 @@ static uint32_t token_at(pl_token_list list, size_t index)
 }
 
 /* The float nearest to the stored logit whose value in the formula's units is logit. */
-static float stored_from(const pl_view *view, double logit)
+static float stored_from(const plk_view *view, double logit)
 {
     double stored = logit / view->scale;
     if (stored > (double)FLT_MAX)
@@ -40,37 +40,37 @@ static void update_block_max(float *block_max, float before, float after)
         *block_max = NAN;
 }
 
-static void mend_block_maxima(pl_view *view, pl_token_list list)
+static void mend_block_maxima(plk_view *view, plk_token_list list)
 {
-    pl_workspace *w = view->workspace;
-    float buffer[PL_BLOCK];
+    plk_workspace *w = view->workspace;
+    float buffer[PLK_BLOCK];
     for (size_t i = 0; i < list.n; i++) {
-        uint32_t block = token_at(list, i) / PL_BLOCK;
+        uint32_t block = token_at(list, i) / PLK_BLOCK;
         if (isnan(w->block_max[block]))
-            w->block_max[block] = view->kernels->max(pl_view_block(view, block, buffer), 1);
+            w->block_max[block] = view->kernels->max(plk_view_block(view, block, buffer), 1);
     }
-    uint32_t n_groups = (w->n_blocks + PL_BLOCK - 1) / PL_BLOCK;
+    uint32_t n_groups = (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK;
     view->max = view->kernels->max(w->block_max, n_groups);
 }
 
-static void edit_dense(pl_view *view, pl_token_list list, pl_edit_function function,
+static void edit_dense(plk_view *view, plk_token_list list, plk_edit_function function,
                        const void *context)
 {
-    pl_workspace *w = view->workspace;
-    const pl_edit *old = w->edits;
-    pl_edit *merged = w->edits_spare;
+    plk_workspace *w = view->workspace;
+    const plk_edit *old = w->edits;
+    plk_edit *merged = w->edits_spare;
     uint32_t n_old = view->n_edits, o = 0, n = 0;
     for (size_t i = 0; i < list.n; i++) {
         uint32_t token = token_at(list, i);
         while (o < n_old && old[o].token < token)
             merged[n++] = old[o++];
         bool again = o < n_old && old[o].token == token;
-        float before = again ? old[o++].logit : pl_view_raw(view, token);
+        float before = again ? old[o++].logit : plk_view_raw(view, token);
         float after = before;
         if (before != -INFINITY)
             after = stored_from(view, function(context, i, view->scale * (double)before));
-        merged[n++] = (pl_edit){token, after};
-        update_block_max(w->block_max + token / PL_BLOCK, before, after);
+        merged[n++] = (plk_edit){token, after};
+        update_block_max(w->block_max + token / PLK_BLOCK, before, after);
     }
     while (o < n_old)
         merged[n++] = old[o++];
@@ -82,9 +82,9 @@ static void edit_dense(pl_view *view, pl_token_list list, pl_edit_function funct
 }
 
 /* Drops banned candidates. */
-static void squeeze(pl_view *view)
+static void squeeze(plk_view *view)
 {
-    pl_workspace *w = view->workspace;
+    plk_workspace *w = view->workspace;
     uint32_t n = 0;
     for (uint32_t i = 0; i < view->n; i++) {
         w->ids[n] = w->ids[i];
@@ -93,13 +93,13 @@ static void squeeze(pl_view *view)
     }
     view->max = -INFINITY;
     if (n > 0)
-        pl_view_become_compact(view, n);
+        plk_view_become_compact(view, n);
 }
 
-static void edit_compact(pl_view *view, pl_token_list list, pl_edit_function function,
+static void edit_compact(plk_view *view, plk_token_list list, plk_edit_function function,
                          const void *context)
 {
-    pl_workspace *w = view->workspace;
+    plk_workspace *w = view->workspace;
     uint32_t c = 0;
     for (size_t i = 0; i < list.n; i++) {
         uint32_t token = token_at(list, i);
@@ -112,16 +112,16 @@ static void edit_compact(pl_view *view, pl_token_list list, pl_edit_function fun
     squeeze(view);
 }
 
-static pluck_status check_any(const pl_view *view, pluck_error *err)
+static pluck_status check_any(const plk_view *view, pluck_error *err)
 {
     if (view->max == -INFINITY)
-        return pl_fail(err, PLUCK_ERR_EMPTY,
-                       "no token can be chosen: every token above -inf was banned");
+        return plk_fail(err, PLUCK_ERR_EMPTY,
+                        "no token can be chosen: every token above -inf was banned");
     return PLUCK_OK;
 }
 
-pluck_status pl_view_edit(pl_view *view, pl_token_list list, pl_edit_function function,
-                          const void *context, pluck_error *err)
+pluck_status plk_view_edit(plk_view *view, plk_token_list list, plk_edit_function function,
+                           const void *context, pluck_error *err)
 {
     if (list.n == 0)
         return PLUCK_OK;
@@ -132,16 +132,16 @@ pluck_status pl_view_edit(pl_view *view, pl_token_list list, pl_edit_function fu
     return check_any(view, err);
 }
 
-void pl_view_make_compact(pl_view *view)
+void plk_view_make_compact(plk_view *view)
 {
     if (!view->compact)
-        pl_view_become_compact(view, pl_view_gather(view, -FLT_MAX));
+        plk_view_become_compact(view, plk_view_gather(view, -FLT_MAX));
 }
 
-pluck_status pl_view_edit_all(pl_view *view, pl_edit_function function, const void *context,
-                              pluck_error *err)
+pluck_status plk_view_edit_all(plk_view *view, plk_edit_function function, const void *context,
+                               pluck_error *err)
 {
-    pl_view_make_compact(view);
+    plk_view_make_compact(view);
     float *values = view->workspace->values;
     const double scale = view->scale;
     view->scale = 1.0;

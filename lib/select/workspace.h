@@ -2,22 +2,22 @@
  * The scratch memory of sampling one row: everything whose size depends on the vocabulary. Nothing
  * in it outlives a call, so that one workspace can serve any number of samplers, one at a time.
  */
-#ifndef PL_WORKSPACE_H
-#define PL_WORKSPACE_H
+#ifndef PLK_WORKSPACE_H
+#define PLK_WORKSPACE_H
 
 #include "base/alloc.h"
 #include "select/order.h"
 #include "simd/kernels.h"
 
 /* A stored logit that replaces the caller's. */
-typedef struct pl_edit {
+typedef struct plk_edit {
     uint32_t token;
     float logit;
-} pl_edit;
+} plk_edit;
 
-enum { PL_PICKS_ARRAYS = 12 };
+enum { PLK_PICKS_ARRAYS = 12 };
 
-typedef struct pl_workspace {
+typedef struct plk_workspace {
     pluck_allocator allocator;
     uint32_t n_vocab;
     uint32_t n_blocks; /* of 64 tokens, the last one perhaps partial */
@@ -26,28 +26,28 @@ typedef struct pl_workspace {
     float *weights;      /* [as block_max] see pick.c */
     double *group_sums;  /* [number of such groups] */
     double *block_sums;  /* [n_blocks] */
-    uint32_t *block_ids; /* [n_blocks + PL_SLACK] blocks that a selection visits */
-    float *block_spare;  /* [n_blocks + PL_SLACK] */
-    double *picks;       /* [PL_PICKS_ARRAYS * as block_max] see pick_many.c */
+    uint32_t *block_ids; /* [n_blocks + PLK_SLACK] blocks that a selection visits */
+    float *block_spare;  /* [n_blocks + PLK_SLACK] */
+    double *picks;       /* [PLK_PICKS_ARRAYS * as block_max] see pick_many.c */
 
-    uint32_t *ids;    /* [padded n_vocab + PL_SLACK] candidates of a compact view */
+    uint32_t *ids;    /* [padded n_vocab + PLK_SLACK] candidates of a compact view */
     float *values;    /* [the same] their stored logits */
-    pl_key *keys;     /* [the same] */
-    pl_key *spare;    /* [the same] */
+    plk_key *keys;    /* [the same] */
+    plk_key *spare;   /* [the same] */
     float *ordered;   /* [the same] a copy of values, in the first half of the memory of keys */
     uint32_t *places; /* [the same] ids that a gather writes, in the second half */
 
     size_t max_edits;
-    pl_edit *edits; /* [max_edits] ascending by token */
-    pl_edit *edits_spare;
-    pl_edit *edits_memory; /* holds both, which swap */
-} pl_workspace;
+    plk_edit *edits; /* [max_edits] ascending by token */
+    plk_edit *edits_spare;
+    plk_edit *edits_memory; /* holds both, which swap */
+} plk_workspace;
 
-pluck_status pl_workspace_create(pl_workspace **out, uint32_t n_vocab, size_t max_edits,
-                                 const pluck_allocator *allocator, pluck_error *err);
+pluck_status plk_workspace_create(plk_workspace **out, uint32_t n_vocab, size_t max_edits,
+                                  const pluck_allocator *allocator, pluck_error *err);
 
 /* Room for n edits, if there is not: what edits held is lost. On failure nothing changed. */
-pluck_status pl_workspace_reserve_edits(pl_workspace *workspace, size_t n, pluck_error *err);
-void pl_workspace_destroy(pl_workspace **workspace);
+pluck_status plk_workspace_reserve_edits(plk_workspace *workspace, size_t n, pluck_error *err);
+void plk_workspace_destroy(plk_workspace **workspace);
 
 #endif

@@ -2,8 +2,8 @@
  * For every set of 8 lanes, the lanes that are set, ascending: byte k of entry bits is the k-th set
  * bit of bits, 0 beyond the last.
  */
-#ifndef PL_COMPRESS_TABLE_H
-#define PL_COMPRESS_TABLE_H
+#ifndef PLK_COMPRESS_TABLE_H
+#define PLK_COMPRESS_TABLE_H
 
 #include <stdint.h>
 

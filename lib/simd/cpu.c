@@ -5,7 +5,7 @@
  * CPUID is slow where a hypervisor intercepts it: microseconds, more than a softmax of a few
  * thousand values takes. The library keeps no state, so it cannot remember the answer; but the GNU
  * C library does (2.33 and later): its "active" bits are those of CPUID that pass the test of XCR0
- * too. Elsewhere CPUID is asked each time. PL_CPU_ASK_CPUID asks it in any case.
+ * too. Elsewhere CPUID is asked each time. PLK_CPU_ASK_CPUID asks it in any case.
  */
 #include "simd/cpu.h"
 
@@ -18,7 +18,7 @@ static unsigned bit_of(pluck_isa isa)
 
 #if defined(__x86_64__)
 
-#    if !defined(PL_CPU_ASK_CPUID) && defined(__has_include)
+#    if !defined(PLK_CPU_ASK_CPUID) && defined(__has_include)
 #        if __has_include(<sys/platform/x86.h>)
 #            define HAVE_ACTIVE_FEATURES 1
 #        endif
@@ -120,7 +120,7 @@ static unsigned detect(void)
 
 #endif
 
-unsigned pl_cpu_isa_set(void)
+unsigned plk_cpu_isa_set(void)
 {
     return detect() | bit_of(PLUCK_ISA_BEST);
 }

@@ -2,8 +2,8 @@
  * Dot products: the part of the kernels' template that heads need. kernels_template.h includes it
  * and says what a vocabulary defines.
  */
-#ifndef PL_DOT_TEMPLATE_H
-#define PL_DOT_TEMPLATE_H
+#ifndef PLK_DOT_TEMPLATE_H
+#define PLK_DOT_TEMPLATE_H
 
 /* What is left after the last 16 values, filled up with zeros, which change no accumulator. */
 LANES_INLINE lanes dot_rest(const float *x, const unsigned char *w, size_t value_bytes,
@@ -23,7 +23,7 @@ LANES_INLINE double dot(const float *x, const unsigned char *w, size_t value_byt
     const lanes zero = lanes_set(0.0f);
     lanes sum[LANES_A_BLOCK] = {zero, zero, zero, zero};
     size_t i = 0;
-    for (; i + PL_BLOCK <= n; i += PL_BLOCK) {
+    for (; i + PLK_BLOCK <= n; i += PLK_BLOCK) {
         for (size_t k = 0; k < LANES_A_BLOCK; k++)
             sum[k] = lanes_fma(lanes_load(x + i + k * LANES), load(w + i * value_bytes + k * step),
                                sum[k]);

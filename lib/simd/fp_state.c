@@ -75,17 +75,17 @@ static const uint64_t default_control = FE_TONEAREST;
 
 #endif
 
-pl_fp_state pl_fp_enter(void)
+plk_fp_state plk_fp_enter(void)
 {
-    const pl_fp_state state = {read_control(), FE_TONEAREST};
+    const plk_fp_state state = {read_control(), FE_TONEAREST};
     if (!is_default(state.saved))
         write_control(default_control);
     return state;
 }
 
-/* fesetround() also writes the register that pl_fp_enter() does, so it comes first here and there.
+/* fesetround() also writes the register that plk_fp_enter() does, so it comes first here and there.
  */
-pl_fp_state pl_fp_enter_text(void)
+plk_fp_state plk_fp_enter_text(void)
 {
     const int rounding = fegetround();
     const uint64_t saved = read_control();
@@ -93,10 +93,10 @@ pl_fp_state pl_fp_enter_text(void)
         (void)fesetround(FE_TONEAREST);
     if (!is_default(saved))
         write_control(default_control);
-    return (pl_fp_state){saved, rounding};
+    return (plk_fp_state){saved, rounding};
 }
 
-void pl_fp_leave(pl_fp_state state)
+void plk_fp_leave(plk_fp_state state)
 {
     if (state.saved_rounding != FE_TONEAREST)
         (void)fesetround(state.saved_rounding);

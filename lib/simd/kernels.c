@@ -15,7 +15,7 @@ enum { N_ISAS = sizeof isa_names / sizeof *isa_names };
 
 bool pluck_isa_supported(pluck_isa isa)
 {
-    return (unsigned)isa < N_ISAS && (pl_cpu_isa_set() >> (unsigned)isa & 1u) != 0;
+    return (unsigned)isa < N_ISAS && (plk_cpu_isa_set() >> (unsigned)isa & 1u) != 0;
 }
 
 const char *pluck_isa_name(pluck_isa isa)
@@ -26,41 +26,41 @@ const char *pluck_isa_name(pluck_isa isa)
 pluck_status pluck_isa_from_name(const char *name, pluck_isa *isa, pluck_error *err)
 {
     if (!name || !isa)
-        return pl_fail(err, PLUCK_ERR_INVALID, "instruction set: name and isa must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "instruction set: name and isa must not be NULL");
     for (unsigned i = 0; i < N_ISAS; i++) {
         if (strcmp(name, isa_names[i]) != 0)
             continue;
         if (!pluck_isa_supported((pluck_isa)i))
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "instruction set '%s' is not supported by this machine or this build",
-                           name);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "instruction set '%s' is not supported by this machine or this build",
+                            name);
         *isa = (pluck_isa)i;
         return PLUCK_OK;
     }
-    return pl_fail(err, PLUCK_ERR_INVALID,
-                   "instruction set '%s' is unknown: best, scalar, avx2, avx512 or neon", name);
+    return plk_fail(err, PLUCK_ERR_INVALID,
+                    "instruction set '%s' is unknown: best, scalar, avx2, avx512 or neon", name);
 }
 
-static const pl_kernels *table_of(pluck_isa isa)
+static const plk_kernels *table_of(pluck_isa isa)
 {
     switch (isa) {
     case PLUCK_ISA_SCALAR:
-        return &pl_kernels_scalar;
+        return &plk_kernels_scalar;
 #if defined(__x86_64__)
     case PLUCK_ISA_AVX2:
-        return &pl_kernels_avx2;
+        return &plk_kernels_avx2;
     case PLUCK_ISA_AVX512:
-        return &pl_kernels_avx512;
+        return &plk_kernels_avx512;
 #elif defined(__aarch64__)
     case PLUCK_ISA_NEON:
-        return &pl_kernels_neon;
+        return &plk_kernels_neon;
 #endif
     default:
         return NULL;
     }
 }
 
-const pl_kernels *pl_kernels_get(pluck_isa isa)
+const plk_kernels *plk_kernels_get(pluck_isa isa)
 {
     static const pluck_isa fastest_first[] = {PLUCK_ISA_AVX512, PLUCK_ISA_AVX2, PLUCK_ISA_NEON};
     if (isa != PLUCK_ISA_BEST)
@@ -69,15 +69,15 @@ const pl_kernels *pl_kernels_get(pluck_isa isa)
         if (pluck_isa_supported(fastest_first[i]))
             return table_of(fastest_first[i]);
     }
-    return &pl_kernels_scalar;
+    return &plk_kernels_scalar;
 }
 
 /* The product with 1 / ln 2 rounds in double, 2^-53: 2^-46 in an exponent of 125. */
-pl_exponent pl_exponent_make(float origin, double beta)
+plk_exponent plk_exponent_make(float origin, double beta)
 {
     const double log2_e = 0x1.71547652b82fep0;
     const double bounded = beta < 0x1p-126 ? 0x1p-126 : beta > 1e38 ? 1e38 : beta;
     const double rate = bounded * log2_e;
     const float high = (float)rate;
-    return (pl_exponent){origin, high, (float)(rate - (double)high)};
+    return (plk_exponent){origin, high, (float)(rate - (double)high)};
 }

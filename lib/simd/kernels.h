@@ -6,20 +6,20 @@
  * the same bits on every instruction set: the order of its floating-point operations is fixed by
  * the template, fused multiply-adds are explicit, and none is left to the compiler.
  *
- * Blocks: the unit of work is PL_BLOCK = 64 consecutive floats. A kernel that takes n_blocks reads
- * 64 * n_blocks values; the caller pads a partial block with -inf (pl_view_block does).
+ * Blocks: the unit of work is PLK_BLOCK = 64 consecutive floats. A kernel that takes n_blocks reads
+ * 64 * n_blocks values; the caller pads a partial block with -inf (plk_view_block does).
  */
-#ifndef PL_KERNELS_H
-#define PL_KERNELS_H
+#ifndef PLK_KERNELS_H
+#define PLK_KERNELS_H
 
 #include "simd/fp_state.h"
 
 #include <pluck/base.h>
 
 enum {
-    PL_BLOCK = 64,
-    PL_MOMENTS_BLOCKS = 32,
-    PL_SLACK = 16 /* elements that gather may write beyond the last one it reports */
+    PLK_BLOCK = 64,
+    PLK_MOMENTS_BLOCKS = 32,
+    PLK_SLACK = 16 /* elements that gather may write beyond the last one it reports */
 };
 
 /*
@@ -29,15 +29,15 @@ enum {
  * is subnormal, and where |x - origin| > 2^100 besides it may be 4 ulp); below 2^-125 it is 0; x =
  * -inf or NaN gives 0.
  */
-typedef struct pl_exponent {
+typedef struct plk_exponent {
     float origin;
     float rate_hi, rate_lo; /* beta / ln 2 */
-} pl_exponent;
+} plk_exponent;
 
 /* beta > 0; above 1e38 it is taken as 1e38, below 2^-126 as 2^-126. */
-pl_exponent pl_exponent_make(float origin, double beta);
+plk_exponent plk_exponent_make(float origin, double beta);
 
-typedef struct pl_kernels {
+typedef struct plk_kernels {
     pluck_isa isa;
     const char *name;
 
@@ -55,7 +55,7 @@ typedef struct pl_kernels {
     float (*max)(const float *x, size_t n_blocks);
 
     /* e[i] = exponential of x[i]; e may be x. */
-    void (*exp_values)(const float *x, size_t n_blocks, pl_exponent exponent, float *e);
+    void (*exp_values)(const float *x, size_t n_blocks, plk_exponent exponent, float *e);
 
     /*
      * sums[b] = sum over block b of the exponentials. In each of 16 lanes (e0 + e1) + (e2 + e3) in
@@ -63,21 +63,21 @@ typedef struct pl_kernels {
      * folded: lane j += lane j + 8, then + 4, + 2, + 1. Relative error at most 2 * 2^-24 beyond
      * that of the exponentials.
      */
-    void (*exp_sums)(const float *x, size_t n_blocks, pl_exponent exponent, double *sums);
+    void (*exp_sums)(const float *x, size_t n_blocks, plk_exponent exponent, double *sums);
 
     /* exp_sums, and dots[b] = sum of e * d over block b with d = fl(x - origin): in each lane e0
      * d0, the next three added by fused multiply-adds in order, then folded the same way. Where e
      * = 0 the term is 0. */
-    void (*exp_dots)(const float *x, size_t n_blocks, pl_exponent exponent, double *sums,
+    void (*exp_dots)(const float *x, size_t n_blocks, plk_exponent exponent, double *sums,
                      double *dots);
 
     /* exp_sums over the x[i] >= threshold alone: the others count as 0. */
-    void (*exp_sums_from)(const float *x, size_t n_blocks, pl_exponent exponent, float threshold,
+    void (*exp_sums_from)(const float *x, size_t n_blocks, plk_exponent exponent, float threshold,
                           double *sums);
 
     /*
      * Adds to *sum the sum of d = fl(x - origin), to *square that of d * d; x = -inf counts as
-     * nothing. Returns how many were above -inf. Blocks are taken by PL_MOMENTS_BLOCKS: in each of
+     * nothing. Returns how many were above -inf. Blocks are taken by PLK_MOMENTS_BLOCKS: in each of
      * 64 columns the d are added in float, one block after another, the squares by fma; the columns
      * and then the lanes as in exp_sums; the groups in double, one after another. Relative error of
      * a sum of magnitudes at most 34 * 2^-24, usually far less.
@@ -85,7 +85,7 @@ typedef struct pl_kernels {
     size_t (*moments)(const float *x, size_t n_blocks, float origin, double *sum, double *square);
 
     /* Copies the x[i] with low <= x[i] < high, i ascending, to logits[0 ..] and first_id + i to
-     * ids[0 ..]; returns how many. low > -inf. n any number; logits may be x. May write PL_SLACK
+     * ids[0 ..]; returns how many. low > -inf. n any number; logits may be x. May write PLK_SLACK
      * elements beyond the last one reported. */
     size_t (*gather)(const float *x, size_t n, float low, float high, uint32_t first_id,
                      uint32_t *ids, float *logits);
@@ -107,10 +107,10 @@ typedef struct pl_kernels {
     double (*dot_f32)(const float *x, const void *w, size_t n);
     double (*dot_f16)(const float *x, const void *w, size_t n);
     double (*dot_bf16)(const float *x, const void *w, size_t n);
-} pl_kernels;
+} plk_kernels;
 
 /* The table of a supported instruction set (PLUCK_ISA_BEST: the fastest one), or NULL. Constant
  * data; any thread. */
-const pl_kernels *pl_kernels_get(pluck_isa isa);
+const plk_kernels *plk_kernels_get(pluck_isa isa);
 
 #endif

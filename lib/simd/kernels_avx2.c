@@ -6,4 +6,4 @@
 #include "simd/kernels_tables.h"
 #include "simd/kernels_template.h"
 
-const pl_kernels pl_kernels_avx2 = PL_KERNELS_TABLE(PLUCK_ISA_AVX2, "avx2");
+const plk_kernels plk_kernels_avx2 = PLK_KERNELS_TABLE(PLUCK_ISA_AVX2, "avx2");

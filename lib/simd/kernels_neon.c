@@ -6,4 +6,4 @@
 #include "simd/kernels_tables.h"
 #include "simd/kernels_template.h"
 
-const pl_kernels pl_kernels_neon = PL_KERNELS_TABLE(PLUCK_ISA_NEON, "neon");
+const plk_kernels plk_kernels_neon = PLK_KERNELS_TABLE(PLUCK_ISA_NEON, "neon");

@@ -6,4 +6,4 @@
 #include "simd/kernels_tables.h"
 #include "simd/kernels_template.h"
 
-const pl_kernels pl_kernels_scalar = PL_KERNELS_TABLE(PLUCK_ISA_SCALAR, "scalar");
+const plk_kernels plk_kernels_scalar = PLK_KERNELS_TABLE(PLUCK_ISA_SCALAR, "scalar");

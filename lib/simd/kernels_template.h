@@ -2,9 +2,9 @@
  * The kernels, written once over 16 virtual lanes.
  *
  * A kernels_<isa>.c includes one vocabulary and then this file, and gets a set of static functions
- * and PL_KERNELS_TABLE(isa, name), the initialiser of a pl_kernels. Which float operations happen,
- * and in which order, is decided here and nowhere else; a vocabulary only says how one of them is
- * done for 16 lanes. Hence the same bits everywhere.
+ * and PLK_KERNELS_TABLE(isa, name), the initialiser of a plk_kernels. Which float operations
+ * happen, and in which order, is decided here and nowhere else; a vocabulary only says how one of
+ * them is done for 16 lanes. Hence the same bits everywhere.
  *
  * What a vocabulary defines (a, b, c: lanes; all loads and stores at any alignment):
  *   lanes                       16 floats
@@ -37,14 +37,14 @@
  *                               appends the lanes set in bits, and first_id + lane; returns how
  *                               many; may write 16 elements in all
  */
-#ifndef PL_KERNELS_TEMPLATE_H
-#define PL_KERNELS_TEMPLATE_H
+#ifndef PLK_KERNELS_TEMPLATE_H
+#define PLK_KERNELS_TEMPLATE_H
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-enum { LANES = 16, LANES_A_BLOCK = PL_BLOCK / LANES };
+enum { LANES = 16, LANES_A_BLOCK = PLK_BLOCK / LANES };
 
 /*
  * exp(beta d) = 2^(rate d), d = x - origin <= 0, rate = beta / ln 2 = rate_hi + rate_lo.
@@ -84,7 +84,7 @@ typedef struct lanes_exponential {
     lanes e, d;
 } lanes_exponential;
 
-LANES_INLINE lanes_exponent exponent_set(pl_exponent exponent)
+LANES_INLINE lanes_exponent exponent_set(plk_exponent exponent)
 {
     return (lanes_exponent){lanes_set(exponent.origin), lanes_set(exponent.rate_hi),
                             lanes_set(exponent.rate_lo)};
@@ -108,10 +108,10 @@ LANES_INLINE lanes_exponential exponential(lanes x, const lanes_exponent *expone
     return (lanes_exponential){lanes_scale(kept, p, shifted), d};
 }
 
-static void exp_values(const float *x, size_t n_blocks, pl_exponent exponent, float *e)
+static void exp_values(const float *x, size_t n_blocks, plk_exponent exponent, float *e)
 {
     const lanes_exponent lanes_of = exponent_set(exponent);
-    for (size_t i = 0; i < n_blocks * PL_BLOCK; i += LANES)
+    for (size_t i = 0; i < n_blocks * PLK_BLOCK; i += LANES)
         lanes_store(e + i, exponential(lanes_load(x + i), &lanes_of).e);
 }
 
@@ -145,7 +145,7 @@ LANES_INLINE lanes exponential_block(const float *x, const lanes_exponent *expon
     return block_total(e);
 }
 
-static void exp_sums(const float *x, size_t n_blocks, pl_exponent exponent, double *sums)
+static void exp_sums(const float *x, size_t n_blocks, plk_exponent exponent, double *sums)
 {
     const lanes_exponent lanes_of = exponent_set(exponent);
     lanes totals[LANES_FOLDS];
@@ -153,7 +153,7 @@ static void exp_sums(const float *x, size_t n_blocks, pl_exponent exponent, doub
     for (; b + LANES_FOLDS <= n_blocks; b += LANES_FOLDS) {
         LANES_ROLLED
         for (size_t i = 0; i < LANES_FOLDS; i++)
-            totals[i] = exponential_block(x + (b + i) * PL_BLOCK, &lanes_of, NULL);
+            totals[i] = exponential_block(x + (b + i) * PLK_BLOCK, &lanes_of, NULL);
         lanes_fold(sums + b, totals);
     }
     if (b == n_blocks)
@@ -161,7 +161,7 @@ static void exp_sums(const float *x, size_t n_blocks, pl_exponent exponent, doub
     for (size_t i = 0; i < LANES_FOLDS; i++)
         totals[i] = lanes_set(0.0f);
     for (size_t i = 0; b + i < n_blocks; i++)
-        totals[i] = exponential_block(x + (b + i) * PL_BLOCK, &lanes_of, NULL);
+        totals[i] = exponential_block(x + (b + i) * PLK_BLOCK, &lanes_of, NULL);
     sums_store(sums + b, totals, n_blocks - b);
 }
 
@@ -177,7 +177,7 @@ LANES_INLINE lanes exponential_block_from(const float *x, const lanes_exponent *
     return block_total(e);
 }
 
-static void exp_sums_from(const float *x, size_t n_blocks, pl_exponent exponent, float threshold,
+static void exp_sums_from(const float *x, size_t n_blocks, plk_exponent exponent, float threshold,
                           double *sums)
 {
     const lanes_exponent lanes_of = exponent_set(exponent);
@@ -186,13 +186,13 @@ static void exp_sums_from(const float *x, size_t n_blocks, pl_exponent exponent,
     for (size_t b = 0; b < n_blocks; b += LANES_FOLDS) {
         const size_t n = n_blocks - b < LANES_FOLDS ? n_blocks - b : LANES_FOLDS;
         for (size_t i = 0; i < LANES_FOLDS; i++)
-            totals[i] = i < n ? exponential_block_from(x + (b + i) * PL_BLOCK, &lanes_of, from)
+            totals[i] = i < n ? exponential_block_from(x + (b + i) * PLK_BLOCK, &lanes_of, from)
                               : lanes_set(0.0f);
         sums_store(sums + b, totals, n);
     }
 }
 
-static void exp_dots(const float *x, size_t n_blocks, pl_exponent exponent, double *sums,
+static void exp_dots(const float *x, size_t n_blocks, plk_exponent exponent, double *sums,
                      double *dots)
 {
     const lanes_exponent lanes_of = exponent_set(exponent);
@@ -201,7 +201,7 @@ static void exp_dots(const float *x, size_t n_blocks, pl_exponent exponent, doub
     for (; b + LANES_FOLDS <= n_blocks; b += LANES_FOLDS) {
         LANES_ROLLED
         for (size_t i = 0; i < LANES_FOLDS; i++)
-            totals[i] = exponential_block(x + (b + i) * PL_BLOCK, &lanes_of, dot_totals + i);
+            totals[i] = exponential_block(x + (b + i) * PLK_BLOCK, &lanes_of, dot_totals + i);
         lanes_fold(sums + b, totals);
         lanes_fold(dots + b, dot_totals);
     }
@@ -210,7 +210,7 @@ static void exp_dots(const float *x, size_t n_blocks, pl_exponent exponent, doub
     for (size_t i = 0; i < LANES_FOLDS; i++)
         totals[i] = dot_totals[i] = lanes_set(0.0f);
     for (size_t i = 0; b + i < n_blocks; i++)
-        totals[i] = exponential_block(x + (b + i) * PL_BLOCK, &lanes_of, dot_totals + i);
+        totals[i] = exponential_block(x + (b + i) * PLK_BLOCK, &lanes_of, dot_totals + i);
     sums_store(sums + b, totals, n_blocks - b);
     sums_store(dots + b, dot_totals, n_blocks - b);
 }
@@ -228,14 +228,14 @@ LANES_INLINE void moments_group(const float *x, size_t n_blocks, moments_state *
         sums[i] = squares[i] = lanes_set(0.0f);
     for (size_t b = 0; b < n_blocks; b++) {
         for (size_t i = 0; i < LANES_A_BLOCK; i++) {
-            const lanes d = lanes_sub(lanes_load(x + b * PL_BLOCK + i * LANES), state->origin);
+            const lanes d = lanes_sub(lanes_load(x + b * PLK_BLOCK + i * LANES), state->origin);
             sums[i] = lanes_add(sums[i], d);
             squares[i] = lanes_fma(d, d, squares[i]);
         }
     }
     state->sum = block_total(sums);
     state->square = block_total(squares);
-    state->n += n_blocks * PL_BLOCK;
+    state->n += n_blocks * PLK_BLOCK;
 }
 
 /* The same where some values are -inf. */
@@ -248,7 +248,7 @@ LANES_INLINE void moments_of_finite(const float *x, size_t n_blocks, moments_sta
     for (size_t b = 0; b < n_blocks; b++) {
         uint64_t bits = 0;
         for (size_t i = 0; i < LANES_A_BLOCK; i++) {
-            const lanes v = lanes_load(x + b * PL_BLOCK + i * LANES);
+            const lanes v = lanes_load(x + b * PLK_BLOCK + i * LANES);
             const flags finite = flags_at_least(v, least);
             const lanes d = lanes_keep(finite, lanes_sub(v, state->origin));
             sums[i] = lanes_add(sums[i], d);
@@ -268,18 +268,18 @@ static size_t moments(const float *x, size_t n_blocks, float origin, double *sum
     lanes sums[LANES_FOLDS], squares[LANES_FOLDS];
     for (size_t i = 0; i < LANES_FOLDS; i++)
         sums[i] = squares[i] = lanes_set(0.0f);
-    for (size_t b = 0, k = 0; b < n_blocks; b += PL_MOMENTS_BLOCKS) {
+    for (size_t b = 0, k = 0; b < n_blocks; b += PLK_MOMENTS_BLOCKS) {
         const size_t left = n_blocks - b;
-        const size_t n = left < PL_MOMENTS_BLOCKS ? left : PL_MOMENTS_BLOCKS;
+        const size_t n = left < PLK_MOMENTS_BLOCKS ? left : PLK_MOMENTS_BLOCKS;
         const size_t n_before = state.n;
-        moments_group(x + b * PL_BLOCK, n, &state);
+        moments_group(x + b * PLK_BLOCK, n, &state);
         if (flags_bits(flags_at_least(state.sum, least)) != (1u << LANES) - 1) {
             state.n = n_before;
-            moments_of_finite(x + b * PL_BLOCK, n, &state);
+            moments_of_finite(x + b * PLK_BLOCK, n, &state);
         }
         sums[k] = state.sum;
         squares[k++] = state.square;
-        if (k < LANES_FOLDS && left > PL_MOMENTS_BLOCKS)
+        if (k < LANES_FOLDS && left > PLK_MOMENTS_BLOCKS)
             continue;
         double folded[LANES_FOLDS], folded_squares[LANES_FOLDS];
         lanes_fold(folded, sums);
@@ -311,7 +311,7 @@ LANES_INLINE row scan_block(const unsigned char *x, size_t value_bytes, lanes (*
 LANES_INLINE bool scan(const unsigned char *x, size_t value_bytes, lanes (*load)(const void *),
                        size_t n_blocks, float *block_max)
 {
-    const size_t block_bytes = PL_BLOCK * value_bytes;
+    const size_t block_bytes = PLK_BLOCK * value_bytes;
     flags nan = flags_unordered(lanes_set(0.0f), lanes_set(0.0f));
     rows_maxima top = rows_lowest();
     row rows[LANES_ROWS];
@@ -379,7 +379,7 @@ static float max_value(const float *x, size_t n_blocks)
         m[i] = lanes_load(x + i * LANES);
     for (size_t b = 1; b < n_blocks; b++) {
         for (size_t i = 0; i < LANES_A_BLOCK; i++)
-            m[i] = lanes_max(m[i], lanes_load(x + b * PL_BLOCK + i * LANES));
+            m[i] = lanes_max(m[i], lanes_load(x + b * PLK_BLOCK + i * LANES));
     }
     row rows[LANES_ROWS];
     float maxima[LANES_ROWS];
@@ -415,7 +415,7 @@ static size_t gather(const float *x, size_t n, float low, float high, uint32_t f
 {
     gather_state state = {lanes_set(low), lanes_set(high), ids, logits, 0};
     size_t i = 0;
-    for (; i + PL_BLOCK <= n; i += PL_BLOCK) {
+    for (; i + PLK_BLOCK <= n; i += PLK_BLOCK) {
         lanes v[LANES_A_BLOCK];
         lanes max = lanes_set(-INFINITY);
         for (size_t k = 0; k < LANES_A_BLOCK; k++) {
@@ -442,8 +442,8 @@ static size_t gather_blocks(const float *x, const uint32_t *blocks, size_t n_blo
     const lanes least = lanes_set(low);
     size_t n = 0;
     for (size_t b = 0; b < n_blocks; b++) {
-        const uint32_t first = blocks[b] * PL_BLOCK;
-        for (uint32_t k = 0; k < PL_BLOCK; k += LANES) {
+        const uint32_t first = blocks[b] * PLK_BLOCK;
+        for (uint32_t k = 0; k < PLK_BLOCK; k += LANES) {
             const lanes v = lanes_load(x + first + k);
             const unsigned bits = flags_bits(flags_at_least(v, least));
             n += lanes_compress(v, bits, first + k, ids + n, logits + n);
@@ -459,7 +459,7 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
     for (size_t b = 0; b < n_blocks; b++) {
         uint64_t bits = 0;
         for (size_t i = 0; i < LANES_A_BLOCK; i++) {
-            lanes v = lanes_load(x + b * PL_BLOCK + i * LANES);
+            lanes v = lanes_load(x + b * PLK_BLOCK + i * LANES);
             bits |= (uint64_t)flags_bits(flags_at_least(v, least)) << (i * LANES);
         }
         n += bits_count(bits);
@@ -469,7 +469,7 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
 
 #include "simd/dot_template.h"
 
-#define PL_KERNELS_TABLE(isa_value, isa_name)                                                      \
+#define PLK_KERNELS_TABLE(isa_value, isa_name)                                                     \
     {                                                                                              \
         .isa = (isa_value), .name = (isa_name), .scan_f32 = scan_f32, .scan_f16 = scan_f16,        \
         .scan_bf16 = scan_bf16, .widen_f16 = widen_f16, .widen_bf16 = widen_bf16,                  \

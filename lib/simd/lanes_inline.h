@@ -2,8 +2,8 @@
  * How the small functions of a vocabulary are declared: always inlined, so that nothing compiled
  * for one instruction set can be called by code compiled for another.
  */
-#ifndef PL_LANES_INLINE_H
-#define PL_LANES_INLINE_H
+#ifndef PLK_LANES_INLINE_H
+#define PLK_LANES_INLINE_H
 
 #include "simd/kernels.h"
 

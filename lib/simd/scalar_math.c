@@ -40,7 +40,7 @@ static double power_of_two(int n)
  * subnormal result is rounded once more, by half of its ulp at most, while the error before it then
  * counts for half or less.
  */
-double pl_exp(double x)
+double plk_exp(double x)
 {
     static const double inverse_factorial[] = {
         1.0 / 2,     1.0 / 6,      1.0 / 24,      1.0 / 120,      1.0 / 720,       1.0 / 5040,
@@ -77,7 +77,7 @@ double pl_exp(double x)
  * f - (f^2/2 - s (f^2/2 + R)): f is exact and what is subtracted is small, so little more than one
  * rounding shows (the arrangement of FreeBSD's e_log.c, Sun Microsystems 1993).
  */
-double pl_log(double x)
+double plk_log(double x)
 {
     static const double odd[] = {2.0 / 3,  2.0 / 5,  2.0 / 7,  2.0 / 9,  2.0 / 11,
                                  2.0 / 13, 2.0 / 15, 2.0 / 17, 2.0 / 19, 2.0 / 21};

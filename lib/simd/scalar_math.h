@@ -2,15 +2,15 @@
  * Scalar logarithm and exponential in double, the same bits on every machine: the system's libm
  * differs in the last bit between versions, and results may depend on neither.
  */
-#ifndef PL_SCALAR_MATH_H
-#define PL_SCALAR_MATH_H
+#ifndef PLK_SCALAR_MATH_H
+#define PLK_SCALAR_MATH_H
 
-/* ln x for x > 0, subnormal x included; pl_log(0) = -inf, pl_log(inf) = inf, NaN for x < 0 or NaN.
- * Error below 1 ulp (of double). */
-double pl_log(double x);
+/* ln x for x > 0, subnormal x included; plk_log(0) = -inf, plk_log(inf) = inf, NaN for x < 0 or
+ * NaN. Error below 1 ulp (of double). */
+double plk_log(double x);
 
 /* exp x over the whole range of double, subnormal results included; error below 1 ulp. exp(-inf) =
  * 0, exp(inf) = inf. */
-double pl_exp(double x);
+double plk_exp(double x);
 
 #endif

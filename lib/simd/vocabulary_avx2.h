@@ -1,8 +1,8 @@
 /*
  * The vocabulary of kernels_template.h for AVX2, FMA and F16C: lanes are two registers.
  */
-#ifndef PL_VOCABULARY_AVX2_H
-#define PL_VOCABULARY_AVX2_H
+#ifndef PLK_VOCABULARY_AVX2_H
+#define PLK_VOCABULARY_AVX2_H
 
 #include "simd/compress_table.h"
 #include "simd/lanes_inline.h"

@@ -2,8 +2,8 @@
  * The vocabulary of kernels_template.h for AVX-512 F, BW, DQ and VL: lanes are one register, flags
  * a mask register.
  */
-#ifndef PL_VOCABULARY_AVX512_H
-#define PL_VOCABULARY_AVX512_H
+#ifndef PLK_VOCABULARY_AVX512_H
+#define PLK_VOCABULARY_AVX512_H
 
 #include "simd/lanes_inline.h"
 

@@ -1,8 +1,8 @@
 /*
  * The vocabulary of kernels_template.h for AArch64 Advanced SIMD: lanes are four registers.
  */
-#ifndef PL_VOCABULARY_NEON_H
-#define PL_VOCABULARY_NEON_H
+#ifndef PLK_VOCABULARY_NEON_H
+#define PLK_VOCABULARY_NEON_H
 
 #include "simd/compress_table.h"
 #include "simd/lanes_inline.h"

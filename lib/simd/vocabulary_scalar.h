@@ -2,8 +2,8 @@
  * The vocabulary of kernels_template.h in plain C: lanes are an array, every operation a loop.
  * Slow, portable, and the definition of what the others must give.
  */
-#ifndef PL_VOCABULARY_SCALAR_H
-#define PL_VOCABULARY_SCALAR_H
+#ifndef PLK_VOCABULARY_SCALAR_H
+#define PLK_VOCABULARY_SCALAR_H
 
 #include "simd/lanes_inline.h"
 

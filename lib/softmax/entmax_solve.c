@@ -24,7 +24,7 @@ typedef struct solver {
     size_t n;
     double scale;
     double power; /* q */
-    pl_entmax entmax;
+    plk_entmax entmax;
 } solver;
 
 /* x^q for x > 0. */
@@ -32,10 +32,10 @@ static double raised(double x, double power)
 {
     if (power == 1)
         return x;
-    return power == 2 ? x * x : pl_exp(power * pl_log(x));
+    return power == 2 ? x * x : plk_exp(power * plk_log(x));
 }
 
-static double excess(const pl_entmax *entmax, double logit)
+static double excess(const plk_entmax *entmax, double logit)
 {
     return entmax->slope * (logit - entmax->max) - entmax->tau;
 }
@@ -92,7 +92,7 @@ static void solve_by_bisection(solver *s)
     s->entmax.sum = sum_up(s, &slope);
 }
 
-pl_entmax pl_entmax_solve(const float *values, size_t n, double scale, double alpha)
+plk_entmax plk_entmax_solve(const float *values, size_t n, double scale, double alpha)
 {
     solver s = {values, n, scale, 1 / (alpha - 1), {alpha - 1, -(double)INFINITY, -1, 1}};
     for (size_t i = 0; i < n; i++) {
@@ -107,17 +107,17 @@ pl_entmax pl_entmax_solve(const float *values, size_t n, double scale, double al
     return s.entmax;
 }
 
-double pl_entmax_log_probability(const pl_entmax *entmax, double logit)
+double plk_entmax_log_probability(const plk_entmax *entmax, double logit)
 {
     const double x = excess(entmax, logit);
-    return x > 0 ? pl_log(x) / entmax->slope : -(double)INFINITY;
+    return x > 0 ? plk_log(x) / entmax->slope : -(double)INFINITY;
 }
 
 static pluck_status check_alpha(const char *function, double alpha, pluck_error *err)
 {
     if (alpha >= 1 && alpha <= 100)
         return PLUCK_OK;
-    return pl_fail(err, PLUCK_ERR_INVALID, "%s: alpha = %g is outside [1, 100]", function, alpha);
+    return plk_fail(err, PLUCK_ERR_INVALID, "%s: alpha = %g is outside [1, 100]", function, alpha);
 }
 
 /* Moves the values that can have p > 0 to the front of p, which is not z; *n_kept of them. */
@@ -136,15 +136,15 @@ static const float *candidates(const float *z, size_t n, double scale, double sl
     return p;
 }
 
-pluck_status pl_entmax_on(const pl_kernels *kernels, const char *function, const float *z, size_t n,
-                          float beta, double alpha, float *p, pluck_error *err)
+pluck_status plk_entmax_on(const plk_kernels *kernels, const char *function, const float *z,
+                           size_t n, float beta, double alpha, float *p, pluck_error *err)
 {
     pluck_status status = check_alpha(function, alpha, err);
     if (status != PLUCK_OK)
         return status;
     if (alpha == 1)
-        return pl_softmax_on(kernels, z, n, beta, p, err);
-    status = pl_softmax_check_on(kernels, function, z, n, beta, p, err);
+        return plk_softmax_on(kernels, z, n, beta, p, err);
+    status = plk_softmax_check_on(kernels, function, z, n, beta, p, err);
     if (status != PLUCK_OK)
         return status;
     const double scale = (double)beta;
@@ -154,7 +154,7 @@ pluck_status pl_entmax_on(const pl_kernels *kernels, const char *function, const
             max = scale * (double)z[i];
     size_t n_kept;
     const float *kept = candidates(z, n, scale, alpha - 1, max, p, &n_kept);
-    const pl_entmax entmax = pl_entmax_solve(kept, n_kept, scale, alpha);
+    const plk_entmax entmax = plk_entmax_solve(kept, n_kept, scale, alpha);
     const double power = 1 / entmax.slope;
     for (size_t i = 0; i < n; i++) {
         const double x = z[i] > -INFINITY ? excess(&entmax, scale * (double)z[i]) : 0;
@@ -168,19 +168,19 @@ static double derivative(float p, double alpha)
 {
     if (!(p > 0) || alpha == 2)
         return p > 0 ? 1 : 0;
-    return alpha == 1 ? (double)p : pl_exp((2 - alpha) * pl_log((double)p));
+    return alpha == 1 ? (double)p : plk_exp((2 - alpha) * plk_log((double)p));
 }
 
-pluck_status pl_entmax_jvp(const float *p, const float *v, size_t n, float beta, double alpha,
-                           float *out, pluck_error *err)
+pluck_status plk_entmax_jvp(const float *p, const float *v, size_t n, float beta, double alpha,
+                            float *out, pluck_error *err)
 {
     static const char function[] = "pluck_entmax_jvp";
     pluck_status status = check_alpha(function, alpha, err);
     if (status != PLUCK_OK)
         return status;
     if (!p || !v || !out || n == 0 || !isfinite(beta))
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: a buffer is NULL, n is 0 or beta is not finite",
-                       function);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: a buffer is NULL, n is 0 or beta is not finite", function);
     double sum = 0, dot = 0;
     for (size_t i = 0; i < n; i++) {
         const double s = derivative(p[i], alpha);

@@ -17,10 +17,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK_BLOCKS = 16, CHUNK = CHUNK_BLOCKS * PL_BLOCK };
+enum { CHUNK_BLOCKS = 16, CHUNK = CHUNK_BLOCKS * PLK_BLOCK };
 
 typedef struct row {
-    const pl_kernels *kernels;
+    const plk_kernels *kernels;
     const char *name;
     pluck_logits logits;
     float max;
@@ -44,7 +44,7 @@ static uint32_t read_chunk(const row *r, uint32_t first, float buffer[CHUNK])
         r->kernels->widen_bf16(from, n, buffer);
     else
         memcpy(buffer, from, n * sizeof *buffer);
-    for (uint32_t i = n; i % PL_BLOCK != 0; i++)
+    for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
         buffer[i] = -INFINITY;
     return n;
 }
@@ -57,30 +57,30 @@ static pluck_status find_max(row *r, pluck_error *err)
         const uint32_t n = read_chunk(r, first, x);
         for (uint32_t i = 0; i < n; i++) {
             if (!(x[i] < INFINITY))
-                return pl_fail(err, PLUCK_ERR_NAN, "%s: the logit of token %u is %s", r->name,
-                               first + i, isnan(x[i]) ? "NaN" : "+inf");
+                return plk_fail(err, PLUCK_ERR_NAN, "%s: the logit of token %u is %s", r->name,
+                                first + i, isnan(x[i]) ? "NaN" : "+inf");
             if (x[i] > r->max)
                 r->max = x[i];
         }
     }
     if (r->max == -INFINITY)
-        return pl_fail(err, PLUCK_ERR_EMPTY, "%s: every logit is -inf", r->name);
+        return plk_fail(err, PLUCK_ERR_EMPTY, "%s: every logit is -inf", r->name);
     return PLUCK_OK;
 }
 
 static void normalise(row *r)
 {
-    const pl_exponent exponent = pl_exponent_make(r->max, 1.0);
+    const plk_exponent exponent = plk_exponent_make(r->max, 1.0);
     double sum = 0.0;
     for (uint32_t first = 0; first < r->logits.n_vocab; first += CHUNK) {
         float x[CHUNK];
         double sums[CHUNK_BLOCKS];
-        const size_t n_blocks = (read_chunk(r, first, x) + PL_BLOCK - 1) / PL_BLOCK;
+        const size_t n_blocks = (read_chunk(r, first, x) + PLK_BLOCK - 1) / PLK_BLOCK;
         r->kernels->exp_sums(x, n_blocks, exponent, sums);
         for (size_t b = 0; b < n_blocks; b++)
             sum += sums[b];
     }
-    r->log_sum = pl_log(sum);
+    r->log_sum = plk_log(sum);
 }
 
 static pluck_status open_rows(row *a, row *b, const float *out, pluck_error *err)
@@ -89,17 +89,17 @@ static pluck_status open_rows(row *a, row *b, const float *out, pluck_error *err
     for (int i = 0; i < 2; i++) {
         const pluck_logits logits = rows[i]->logits;
         if (!logits.data || !out)
-            return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+            return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
         if (!pluck_dtype_name(logits.dtype))
-            return pl_fail(err, PLUCK_ERR_INVALID, "dtype %d is not a pluck_dtype",
-                           (int)logits.dtype);
+            return plk_fail(err, PLUCK_ERR_INVALID, "dtype %d is not a pluck_dtype",
+                            (int)logits.dtype);
         if (logits.n_vocab < 1 || logits.n_vocab > PLUCK_MAX_VOCAB)
-            return pl_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]",
-                           logits.n_vocab, PLUCK_MAX_VOCAB);
+            return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]",
+                            logits.n_vocab, PLUCK_MAX_VOCAB);
     }
     if (a->logits.n_vocab != b->logits.n_vocab)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s has %u logits, %s %u", a->name,
-                       a->logits.n_vocab, b->name, b->logits.n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s has %u logits, %s %u", a->name,
+                        a->logits.n_vocab, b->name, b->logits.n_vocab);
     for (int i = 0; i < 2; i++) {
         pluck_status status = find_max(rows[i], err);
         if (status != PLUCK_OK)
@@ -145,7 +145,7 @@ static pluck_status combine(const combination *c, const row *a, const row *b, fl
                             pluck_error *err)
 {
     if (!any_is_kept(c, a, b))
-        return pl_fail(err, PLUCK_ERR_EMPTY, "no token is above -inf in both rows");
+        return plk_fail(err, PLUCK_ERR_EMPTY, "no token is above -inf in both rows");
     for (uint32_t first = 0; first < a->logits.n_vocab; first += CHUNK) {
         float x[CHUNK], y[CHUNK];
         const uint32_t n = read_chunk(a, first, x);
@@ -160,28 +160,28 @@ static pluck_status combine(const combination *c, const row *a, const row *b, fl
     return PLUCK_OK;
 }
 
-pluck_status pl_guidance_combine_on(const pl_kernels *kernels, pluck_logits conditional,
-                                    pluck_logits unconditional, double scale, float *out,
-                                    pluck_error *err)
+pluck_status plk_guidance_combine_on(const plk_kernels *kernels, pluck_logits conditional,
+                                     pluck_logits unconditional, double scale, float *out,
+                                     pluck_error *err)
 {
     row a = {.kernels = kernels, .name = "conditional", .logits = conditional};
     row b = {.kernels = kernels, .name = "unconditional", .logits = unconditional};
     const combination c = {.least = -(double)INFINITY, .a = scale, .b = 1.0 - scale};
     if (!isfinite(scale))
-        return pl_fail(err, PLUCK_ERR_INVALID, "scale is not finite");
+        return plk_fail(err, PLUCK_ERR_INVALID, "scale is not finite");
     pluck_status status = open_rows(&a, &b, out, err);
     return status == PLUCK_OK ? combine(&c, &a, &b, out, err) : status;
 }
 
-pluck_status pl_guidance_contrast_on(const pl_kernels *kernels, pluck_logits expert,
-                                     pluck_logits amateur, double alpha, float *out,
-                                     pluck_error *err)
+pluck_status plk_guidance_contrast_on(const plk_kernels *kernels, pluck_logits expert,
+                                      pluck_logits amateur, double alpha, float *out,
+                                      pluck_error *err)
 {
     row a = {.kernels = kernels, .name = "expert", .logits = expert};
     row b = {.kernels = kernels, .name = "amateur", .logits = amateur};
-    const combination c = {.least = pl_log(alpha), .a = 1.0, .b = -1.0};
+    const combination c = {.least = plk_log(alpha), .a = 1.0, .b = -1.0};
     if (!(alpha >= 0.0) || alpha > 1.0)
-        return pl_fail(err, PLUCK_ERR_INVALID, "alpha = %g is outside [0, 1]", alpha);
+        return plk_fail(err, PLUCK_ERR_INVALID, "alpha = %g is outside [0, 1]", alpha);
     pluck_status status = open_rows(&a, &b, out, err);
     return status == PLUCK_OK ? combine(&c, &a, &b, out, err) : status;
 }

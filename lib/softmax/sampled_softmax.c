@@ -32,23 +32,23 @@ pluck_status pluck_candidates_create(pluck_candidates **out, uint32_t n_vocab,
 {
     static const char function[] = "pluck_candidates_create";
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: out is NULL", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: out is NULL", function);
     *out = NULL;
     if (n_vocab == 0 || n_vocab > PLUCK_MAX_VOCAB)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: n_vocab = %u is outside [1, 2^24]", function,
-                       n_vocab);
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: n_vocab = %u is outside [1, 2^24]", function,
+                        n_vocab);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
     const size_t n_words = ((size_t)n_vocab + 63) / 64;
-    pluck_candidates *candidates = pl_alloc(&memory, 1, sizeof *candidates);
-    uint64_t *seen = pl_alloc_zero(&memory, n_words, sizeof *seen);
+    pluck_candidates *candidates = plk_alloc(&memory, 1, sizeof *candidates);
+    uint64_t *seen = plk_alloc_zero(&memory, n_words, sizeof *seen);
     if (!candidates || !seen) {
-        pl_free(&memory, candidates);
-        pl_free(&memory, seen);
-        return pl_fail_nomem(err, n_words * sizeof *seen);
+        plk_free(&memory, candidates);
+        plk_free(&memory, seen);
+        return plk_fail_nomem(err, n_words * sizeof *seen);
     }
-    const pl_fp_state fp = pl_fp_enter();
-    *candidates = (pluck_candidates){memory, n_vocab, pl_log((double)n_vocab + 1), seen};
-    pl_fp_leave(fp);
+    const plk_fp_state fp = plk_fp_enter();
+    *candidates = (pluck_candidates){memory, n_vocab, plk_log((double)n_vocab + 1), seen};
+    plk_fp_leave(fp);
     *out = candidates;
     return PLUCK_OK;
 }
@@ -58,14 +58,14 @@ void pluck_candidates_destroy(pluck_candidates **candidates)
     if (!candidates || !*candidates)
         return;
     const pluck_allocator allocator = (*candidates)->allocator;
-    pl_free(&allocator, (*candidates)->seen);
-    pl_free(&allocator, *candidates);
+    plk_free(&allocator, (*candidates)->seen);
+    plk_free(&allocator, *candidates);
     *candidates = NULL;
 }
 
 static pluck_token draw_one(const pluck_candidates *candidates, pluck_pcg64 *rng)
 {
-    const double value = floor(pl_exp(pluck_pcg64_uniform(rng) * candidates->log_range)) - 1;
+    const double value = floor(plk_exp(pluck_pcg64_uniform(rng) * candidates->log_range)) - 1;
     const double last = (double)(candidates->n_vocab - 1);
     return (pluck_token)(value < 0 ? 0 : value > last ? last : value);
 }
@@ -92,11 +92,11 @@ pluck_status pluck_candidates_draw(pluck_candidates *candidates, pluck_pcg64 *rn
 {
     static const char function[] = "pluck_candidates_draw";
     if (!candidates || !rng || !tokens || !n_tries)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
     if (n == 0 || (unique && n > candidates->n_vocab))
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: n = %u, it must be from 1 to %s", function, n,
-                       unique ? "n_vocab" : "2^32 - 1");
-    const pl_fp_state fp = pl_fp_enter();
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: n = %u, it must be from 1 to %s", function, n,
+                        unique ? "n_vocab" : "2^32 - 1");
+    const plk_fp_state fp = plk_fp_enter();
     uint64_t tries = 0;
     for (uint32_t done = 0; done < n; tries++) {
         const pluck_token token = draw_one(candidates, rng);
@@ -106,7 +106,7 @@ pluck_status pluck_candidates_draw(pluck_candidates *candidates, pluck_pcg64 *rn
     if (unique)
         clear_marks(candidates, tokens, n);
     *n_tries = tries;
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return PLUCK_OK;
 }
 
@@ -114,10 +114,10 @@ static pluck_status check_token(const pluck_candidates *candidates, const char *
                                 pluck_token token, const double *out, pluck_error *err)
 {
     if (!candidates || !out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
     if (token < 0 || (uint32_t)token >= candidates->n_vocab)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: token %d is outside of the %u", function,
-                       (int)token, candidates->n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: token %d is outside of the %u", function,
+                        (int)token, candidates->n_vocab);
     return PLUCK_OK;
 }
 
@@ -125,23 +125,23 @@ static pluck_status check_token(const pluck_candidates *candidates, const char *
 static double log_1_plus(double x)
 {
     const double w = 1 + x;
-    return w == 1 ? x : pl_log(w) * x / (w - 1);
+    return w == 1 ? x : plk_log(w) * x / (w - 1);
 }
 
 /* e^x - 1, x <= 0. */
 static double exp_minus_1(double x)
 {
-    const double v = pl_exp(x);
+    const double v = plk_exp(x);
     if (v == 1)
         return x;
-    return v - 1 == -1 ? -1 : (v - 1) * x / pl_log(v);
+    return v - 1 == -1 ? -1 : (v - 1) * x / plk_log(v);
 }
 
 /* ln((k + 2) / (k + 1)) = ln(1 + 1 / (k + 1)). */
 static double proposal(const pluck_candidates *candidates, pluck_token token)
 {
     const double next = (double)token + 1;
-    const double log_ratio = token == 0 ? pl_log(2) : log_1_plus(1 / next);
+    const double log_ratio = token == 0 ? plk_log(2) : log_1_plus(1 / next);
     return log_ratio / candidates->log_range;
 }
 
@@ -152,9 +152,9 @@ pluck_status pluck_candidates_probability(const pluck_candidates *candidates, pl
         check_token(candidates, "pluck_candidates_probability", token, probability, err);
     if (status != PLUCK_OK)
         return status;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     *probability = proposal(candidates, token);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return PLUCK_OK;
 }
 
@@ -165,16 +165,16 @@ pluck_status pluck_candidates_expected(const pluck_candidates *candidates, pluck
     static const char function[] = "pluck_candidates_expected";
     pluck_status status = check_token(candidates, function, token, expected, err);
     if (status == PLUCK_OK && n_tries == 0)
-        status = pl_fail(err, PLUCK_ERR_INVALID, "%s: n_tries = 0", function);
+        status = plk_fail(err, PLUCK_ERR_INVALID, "%s: n_tries = 0", function);
     if (status != PLUCK_OK)
         return status;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     const double p = proposal(candidates, token), tries = (double)n_tries;
     if (!unique)
         *expected = tries * p;
     else /* a vocabulary of one: P = 1 */
         *expected = p >= 1 ? 1 : -exp_minus_1(tries * log_1_plus(-p));
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return PLUCK_OK;
 }
 
@@ -184,8 +184,8 @@ pluck_status pluck_candidates_partition(pluck_candidates *candidates, const pluc
 {
     static const char function[] = "pluck_candidates_partition";
     if (!candidates || !targets || !tokens || !n_unique || !n_used || max_unique == 0)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL or max_unique is 0",
-                       function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL or max_unique is 0",
+                        function);
     uint32_t n = 0;
     size_t used = 0;
     bool is_good = true;
@@ -203,31 +203,32 @@ pluck_status pluck_candidates_partition(pluck_candidates *candidates, const pluc
     }
     clear_marks(candidates, tokens, n);
     if (!is_good)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: target %zu is %d, outside of the %u", function,
-                       used, (int)targets[used], candidates->n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: target %zu is %d, outside of the %u", function,
+                        used, (int)targets[used], candidates->n_vocab);
     *n_unique = n;
     *n_used = used;
     return PLUCK_OK;
 }
 
-static pluck_status check_inputs(const pl_kernels *kernels, const float *logits,
+static pluck_status check_inputs(const plk_kernels *kernels, const float *logits,
                                  const double *expected, const pluck_token *tokens, size_t n,
                                  const float *gradient, pluck_error *err)
 {
     static const char function[] = "pluck_sampled_softmax";
     if (!expected || !tokens)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: expected and tokens must not be NULL",
-                       function);
-    const pluck_status status = pl_softmax_check_on(kernels, function, logits, n, 1, gradient, err);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: expected and tokens must not be NULL",
+                        function);
+    const pluck_status status =
+        plk_softmax_check_on(kernels, function, logits, n, 1, gradient, err);
     if (status != PLUCK_OK)
         return status;
     if (!(logits[0] > -INFINITY))
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: the logit of the target is -inf", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: the logit of the target is -inf", function);
     for (size_t i = 0; i < n; i++)
         if (!(expected[i] > 0 && isfinite(expected[i])))
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "%s: expected[%zu] = %g, it must be above 0 and finite", function, i,
-                           expected[i]);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "%s: expected[%zu] = %g, it must be above 0 and finite", function, i,
+                            expected[i]);
     return PLUCK_OK;
 }
 
@@ -235,18 +236,18 @@ pluck_status pluck_sampled_softmax(const float *logits, const double *expected,
                                    const pluck_token *tokens, size_t n, double *loss,
                                    float *gradient, pluck_error *err)
 {
-    const pl_kernels *kernels = pl_kernels_get(PLUCK_ISA_BEST);
+    const plk_kernels *kernels = plk_kernels_get(PLUCK_ISA_BEST);
     if (!loss)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_sampled_softmax: loss is NULL");
-    const pl_fp_state fp = pl_fp_enter();
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_sampled_softmax: loss is NULL");
+    const plk_fp_state fp = plk_fp_enter();
     pluck_status status = check_inputs(kernels, logits, expected, tokens, n, gradient, err);
     if (status == PLUCK_OK) {
         for (size_t i = 0; i < n; i++) {
             const bool is_hit = i > 0 && tokens[i] == tokens[0];
-            gradient[i] = is_hit ? -INFINITY : (float)((double)logits[i] - pl_log(expected[i]));
+            gradient[i] = is_hit ? -INFINITY : (float)((double)logits[i] - plk_log(expected[i]));
         }
-        status = pl_cross_entropy_on(kernels, gradient, n, 1, 0, loss, gradient, err);
+        status = plk_cross_entropy_on(kernels, gradient, n, 1, 0, loss, gradient, err);
     }
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }

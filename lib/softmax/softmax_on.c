@@ -22,11 +22,11 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK_BLOCKS = 16, CHUNK = CHUNK_BLOCKS * PL_BLOCK, N_LANES = 16 };
+enum { CHUNK_BLOCKS = 16, CHUNK = CHUNK_BLOCKS * PLK_BLOCK, N_LANES = 16 };
 
 typedef struct softmax_input {
     const char *function; /* for messages */
-    const pl_kernels *kernels;
+    const plk_kernels *kernels;
     const float *z;
     size_t n;
     double beta;      /* as given */
@@ -35,7 +35,7 @@ typedef struct softmax_input {
     float spread;     /* the kernels see spread (y - m) if this is not 1 */
     float max;        /* m */
     size_t max_chunk; /* first index of the chunk where m first occurs */
-    pl_exponent exponent;
+    plk_exponent exponent;
 } softmax_input;
 
 /* Values first .. of y, padded with -inf to whole blocks: in z itself or in buffer (CHUNK floats).
@@ -46,12 +46,12 @@ static const float *chunk_of(const softmax_input *input, size_t first, size_t *n
     const size_t left = input->n - first;
     const size_t n = left < CHUNK ? left : CHUNK;
     const float *z = input->z + first;
-    *n_blocks = (n + PL_BLOCK - 1) / PL_BLOCK;
-    if (n % PL_BLOCK == 0 && input->factor == 1)
+    *n_blocks = (n + PLK_BLOCK - 1) / PLK_BLOCK;
+    if (n % PLK_BLOCK == 0 && input->factor == 1)
         return z;
     for (size_t i = 0; i < n; i++)
         buffer[i] = isinf(z[i]) ? z[i] : input->factor * z[i];
-    for (size_t i = n; i < *n_blocks * PL_BLOCK; i++)
+    for (size_t i = n; i < *n_blocks * PLK_BLOCK; i++)
         buffer[i] = -INFINITY;
     return buffer;
 }
@@ -61,8 +61,8 @@ static pluck_status fail_not_finite(const softmax_input *input, size_t first, pl
     size_t i = first;
     while (input->z[i] < INFINITY)
         i++;
-    return pl_fail(err, PLUCK_ERR_NAN, "%s: z[%zu] is %s, an entry must be finite or -inf",
-                   input->function, i, isnan(input->z[i]) ? "NaN" : "+inf");
+    return plk_fail(err, PLUCK_ERR_NAN, "%s: z[%zu] is %s, an entry must be finite or -inf",
+                    input->function, i, isnan(input->z[i]) ? "NaN" : "+inf");
 }
 
 /* Finds m, and refuses NaN, +inf, and nothing but -inf. */
@@ -82,21 +82,22 @@ static pluck_status find_max(softmax_input *input, pluck_error *err)
         }
     }
     if (input->max == -INFINITY)
-        return pl_fail(err, PLUCK_ERR_EMPTY, "%s: every entry is -inf, at least one must be finite",
-                       input->function);
+        return plk_fail(err, PLUCK_ERR_EMPTY,
+                        "%s: every entry is -inf, at least one must be finite", input->function);
     return PLUCK_OK;
 }
 
 static pluck_status open_input(softmax_input *input, const char *function,
-                               const pl_kernels *kernels, const float *z, size_t n, double beta,
+                               const plk_kernels *kernels, const float *z, size_t n, double beta,
                                const void *output, pluck_error *err)
 {
     if (!z || !output)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: input and output must not be NULL", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: input and output must not be NULL", function);
     if (n == 0)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: n = 0, at least one entry is needed", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: n = 0, at least one entry is needed",
+                        function);
     if (!isfinite(beta))
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: beta = %g, it must be finite", function, beta);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: beta = %g, it must be finite", function, beta);
     *input = (softmax_input){function, kernels, z, n, .beta = beta, .spread = 1, .max = -INFINITY};
     input->factor = fabs(input->beta) < 0x1p-60 ? 0x1p-64f : 1;
     if (beta < 0)
@@ -107,9 +108,9 @@ static pluck_status open_input(softmax_input *input, const char *function,
         return status;
     if (input->beta_y > 0x1p64) {
         input->spread = 0x1p64f;
-        input->exponent = pl_exponent_make(0, input->beta_y * 0x1p-64);
+        input->exponent = plk_exponent_make(0, input->beta_y * 0x1p-64);
     } else {
-        input->exponent = pl_exponent_make(input->max, input->beta_y);
+        input->exponent = plk_exponent_make(input->max, input->beta_y);
     }
     return PLUCK_OK;
 }
@@ -120,7 +121,7 @@ static const float *arguments_of(const softmax_input *input, const float *y, siz
 {
     if (input->spread == 1)
         return y;
-    for (size_t i = 0; i < n_blocks * PL_BLOCK; i++)
+    for (size_t i = 0; i < n_blocks * PLK_BLOCK; i++)
         buffer[i] = (y[i] - input->max) * input->spread;
     return buffer;
 }
@@ -142,13 +143,13 @@ static void add_block(const softmax_input *input, const float *y, const float *e
                       partial_sums *sums)
 {
     const float m = input->max;
-    float losses[PL_BLOCK];
-    for (size_t i = 0; i < PL_BLOCK; i++) {
+    float losses[PLK_BLOCK];
+    for (size_t i = 0; i < PLK_BLOCK; i++) {
         const float d = y[i] - m;
         const float back = d - y[i];
         losses[i] = ((y[i] - (d - back)) - (m + back)) * e[i];
     }
-    for (size_t i = 0; i < PL_BLOCK; i++)
+    for (size_t i = 0; i < PLK_BLOCK; i++)
         losses[i] = e[i] > 0x1p-60f ? losses[i] : 0;
     for (size_t k = 0; k < N_LANES; k++)
         sums->e[k] += (double)lane_sum(e + k);
@@ -174,7 +175,7 @@ static double sum_exponentials(const softmax_input *input, float *e)
         const float *y = chunk_of(input, first, &n_blocks, buffer);
         const float *x = arguments_of(input, y, n_blocks, values);
         input->kernels->exp_values(x, n_blocks, input->exponent, values);
-        for (size_t i = 0; i < n_blocks * PL_BLOCK; i += PL_BLOCK)
+        for (size_t i = 0; i < n_blocks * PLK_BLOCK; i += PLK_BLOCK)
             add_block(input, y + i, values + i, &sums);
         const size_t left = input->n - first;
         if (e)
@@ -192,7 +193,7 @@ static size_t count_allowed(const softmax_input *input)
     return n;
 }
 
-static pluck_status softmax(const char *function, const pl_kernels *kernels, const float *z,
+static pluck_status softmax(const char *function, const plk_kernels *kernels, const float *z,
                             size_t n, double beta, float *p, pluck_error *err)
 {
     softmax_input input = {0};
@@ -211,25 +212,25 @@ static pluck_status softmax(const char *function, const pl_kernels *kernels, con
     return PLUCK_OK;
 }
 
-pluck_status pl_softmax_on(const pl_kernels *kernels, const float *z, size_t n, float beta,
-                           float *p, pluck_error *err)
+pluck_status plk_softmax_on(const plk_kernels *kernels, const float *z, size_t n, float beta,
+                            float *p, pluck_error *err)
 {
     return softmax("pluck_softmax", kernels, z, n, (double)beta, p, err);
 }
 
-pluck_status pl_softmax_base_on(const pl_kernels *kernels, const float *z, size_t n, double base,
-                                float *p, pluck_error *err)
+pluck_status plk_softmax_base_on(const plk_kernels *kernels, const float *z, size_t n, double base,
+                                 float *p, pluck_error *err)
 {
     if (!(base > 0 && base <= DBL_MAX))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_softmax_base: base = %g, it must be above 0 and finite", base);
-    return softmax("pluck_softmax_base", kernels, z, n, pl_log(base), p, err);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_softmax_base: base = %g, it must be above 0 and finite", base);
+    return softmax("pluck_softmax_base", kernels, z, n, plk_log(base), p, err);
 }
 
 /* ln Z. */
 static double log_sum(const softmax_input *input)
 {
-    return pl_log(input->beta == 0 ? (double)count_allowed(input) : sum_exponentials(input, NULL));
+    return plk_log(input->beta == 0 ? (double)count_allowed(input) : sum_exponentials(input, NULL));
 }
 
 /* m in units of z. */
@@ -238,8 +239,8 @@ static double max_of_z(const softmax_input *input)
     return (double)input->max / (double)input->factor;
 }
 
-pluck_status pl_log_softmax_on(const pl_kernels *kernels, const float *z, size_t n, float beta,
-                               float *logprob, pluck_error *err)
+pluck_status plk_log_softmax_on(const plk_kernels *kernels, const float *z, size_t n, float beta,
+                                float *logprob, pluck_error *err)
 {
     softmax_input input = {0};
     pluck_status status =
@@ -256,8 +257,8 @@ pluck_status pl_log_softmax_on(const pl_kernels *kernels, const float *z, size_t
     return PLUCK_OK;
 }
 
-pluck_status pl_logsumexp_on(const pl_kernels *kernels, const float *z, size_t n, float beta,
-                             double *lse, pluck_error *err)
+pluck_status plk_logsumexp_on(const plk_kernels *kernels, const float *z, size_t n, float beta,
+                              double *lse, pluck_error *err)
 {
     softmax_input input = {0};
     pluck_status status =
@@ -272,8 +273,8 @@ pluck_status pl_logsumexp_on(const pl_kernels *kernels, const float *z, size_t n
  * -sum of p ln p = ln Z - beta' (sum of e d) / Z. Here the rounding of y - m stays in: the result
  * is the entropy of entries that differ from z by 2^-24 |beta (z - max z)| at most.
  */
-pluck_status pl_entropy_on(const pl_kernels *kernels, const float *z, size_t n, float beta,
-                           double *nats, pluck_error *err)
+pluck_status plk_entropy_on(const plk_kernels *kernels, const float *z, size_t n, float beta,
+                            double *nats, pluck_error *err)
 {
     softmax_input input = {0};
     pluck_status status =
@@ -297,13 +298,13 @@ pluck_status pl_entropy_on(const pl_kernels *kernels, const float *z, size_t n, 
             dot += dots[b];
         }
     }
-    const double entropy = pl_log(sum) - input.beta_y / (double)input.spread * dot / sum;
-    *nats = fmin(fmax(entropy, 0), pl_log((double)n));
+    const double entropy = plk_log(sum) - input.beta_y / (double)input.spread * dot / sum;
+    *nats = fmin(fmax(entropy, 0), plk_log((double)n));
     return PLUCK_OK;
 }
 
-pluck_status pl_argmax_on(const pl_kernels *kernels, const float *z, size_t n, size_t *index,
-                          pluck_error *err)
+pluck_status plk_argmax_on(const plk_kernels *kernels, const float *z, size_t n, size_t *index,
+                           pluck_error *err)
 {
     softmax_input input = {0};
     pluck_status status = open_input(&input, "pluck_argmax", kernels, z, n, 1, index, err);
@@ -316,8 +317,8 @@ pluck_status pl_argmax_on(const pl_kernels *kernels, const float *z, size_t n, s
     return PLUCK_OK;
 }
 
-pluck_status pl_argmin_on(const pl_kernels *kernels, const float *z, size_t n, size_t *index,
-                          pluck_error *err)
+pluck_status plk_argmin_on(const plk_kernels *kernels, const float *z, size_t n, size_t *index,
+                           pluck_error *err)
 {
     softmax_input input = {0};
     pluck_status status = open_input(&input, "pluck_argmin", kernels, z, n, -1, index, err);
@@ -330,8 +331,8 @@ pluck_status pl_argmin_on(const pl_kernels *kernels, const float *z, size_t n, s
     return PLUCK_OK;
 }
 
-pluck_status pl_softmax_limit_on(const pl_kernels *kernels, const float *z, size_t n, bool largest,
-                                 float *p, pluck_error *err)
+pluck_status plk_softmax_limit_on(const plk_kernels *kernels, const float *z, size_t n,
+                                  bool largest, float *p, pluck_error *err)
 {
     softmax_input input = {0};
     pluck_status status =
@@ -347,15 +348,15 @@ pluck_status pl_softmax_limit_on(const pl_kernels *kernels, const float *z, size
     return PLUCK_OK;
 }
 
-pluck_status pl_softmax_check_on(const pl_kernels *kernels, const char *function, const float *z,
-                                 size_t n, float beta, const void *output, pluck_error *err)
+pluck_status plk_softmax_check_on(const plk_kernels *kernels, const char *function, const float *z,
+                                  size_t n, float beta, const void *output, pluck_error *err)
 {
     softmax_input input = {0};
     return open_input(&input, function, kernels, z, n, (double)beta, output, err);
 }
 
-pluck_status pl_softmax_parts_on(const pl_kernels *kernels, const char *function, const float *z,
-                                 size_t n, float beta, double *max, double *sum, pluck_error *err)
+pluck_status plk_softmax_parts_on(const plk_kernels *kernels, const char *function, const float *z,
+                                  size_t n, float beta, double *max, double *sum, pluck_error *err)
 {
     softmax_input input = {0};
     pluck_status status = open_input(&input, function, kernels, z, n, (double)beta, sum, err);

@@ -21,13 +21,13 @@ static pluck_status check_state(const char *function, const pluck_softmax_state 
                                 pluck_error *err)
 {
     if (!state)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: state is NULL", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: state is NULL", function);
     if (state->sum == 0 || (state->sum >= 1 && isfinite(state->sum) && isfinite(state->max)))
         return PLUCK_OK;
-    return pl_fail(err, PLUCK_ERR_INVALID,
-                   "%s: a state with max %g and sum %g is none: sum is 0 or at least 1, both are "
-                   "finite",
-                   function, state->max, state->sum);
+    return plk_fail(err, PLUCK_ERR_INVALID,
+                    "%s: a state with max %g and sum %g is none: sum is 0 or at least 1, both are "
+                    "finite",
+                    function, state->max, state->sum);
 }
 
 static pluck_softmax_state merged(pluck_softmax_state a, pluck_softmax_state b)
@@ -35,11 +35,11 @@ static pluck_softmax_state merged(pluck_softmax_state a, pluck_softmax_state b)
     if (a.sum == 0 || b.sum == 0)
         return a.sum == 0 ? b : a;
     const double max = a.max > b.max ? a.max : b.max;
-    return (pluck_softmax_state){max, a.sum * pl_exp(a.max - max) + b.sum * pl_exp(b.max - max)};
+    return (pluck_softmax_state){max, a.sum * plk_exp(a.max - max) + b.sum * plk_exp(b.max - max)};
 }
 
-pluck_status pl_softmax_state_add_on(const pl_kernels *kernels, pluck_softmax_state *state,
-                                     const float *z, size_t n, float beta, pluck_error *err)
+pluck_status plk_softmax_state_add_on(const plk_kernels *kernels, pluck_softmax_state *state,
+                                      const float *z, size_t n, float beta, pluck_error *err)
 {
     static const char function[] = "pluck_softmax_state_add";
     pluck_softmax_state part = {0, 0};
@@ -47,17 +47,17 @@ pluck_status pl_softmax_state_add_on(const pl_kernels *kernels, pluck_softmax_st
     if (status != PLUCK_OK || (n == 0 && isfinite(beta)))
         return status;
     pluck_error why = {.status = PLUCK_OK};
-    status = pl_softmax_parts_on(kernels, function, z, n, beta, &part.max, &part.sum, &why);
+    status = plk_softmax_parts_on(kernels, function, z, n, beta, &part.max, &part.sum, &why);
     if (status == PLUCK_ERR_EMPTY)
         return PLUCK_OK;
     if (status != PLUCK_OK)
-        return pl_fail(err, status, "%s", why.message);
+        return plk_fail(err, status, "%s", why.message);
     *state = merged(*state, part);
     return PLUCK_OK;
 }
 
-pluck_status pl_softmax_state_merge(pluck_softmax_state *state, const pluck_softmax_state *other,
-                                    pluck_error *err)
+pluck_status plk_softmax_state_merge(pluck_softmax_state *state, const pluck_softmax_state *other,
+                                     pluck_error *err)
 {
     pluck_status status = check_state("pluck_softmax_state_merge", state, err);
     if (status == PLUCK_OK)
@@ -67,32 +67,32 @@ pluck_status pl_softmax_state_merge(pluck_softmax_state *state, const pluck_soft
     return status;
 }
 
-pluck_status pl_softmax_state_logsumexp(const pluck_softmax_state *state, double *lse,
-                                        pluck_error *err)
+pluck_status plk_softmax_state_logsumexp(const pluck_softmax_state *state, double *lse,
+                                         pluck_error *err)
 {
     const pluck_status status = check_state("pluck_softmax_state_logsumexp", state, err);
     if (status != PLUCK_OK)
         return status;
     if (!lse)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_softmax_state_logsumexp: lse is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_softmax_state_logsumexp: lse is NULL");
     if (state->sum == 0)
-        return pl_fail(err, PLUCK_ERR_EMPTY,
-                       "pluck_softmax_state_logsumexp: the state has no entries");
-    *lse = state->max + pl_log(state->sum);
+        return plk_fail(err, PLUCK_ERR_EMPTY,
+                        "pluck_softmax_state_logsumexp: the state has no entries");
+    *lse = state->max + plk_log(state->sum);
     return PLUCK_OK;
 }
 
 /* The checks of z; entries that are all banned are none. */
-static pluck_status check_entries(const pl_kernels *kernels, const char *function, const float *z,
+static pluck_status check_entries(const plk_kernels *kernels, const char *function, const float *z,
                                   size_t n, float beta, const void *output, bool *any,
                                   pluck_error *err)
 {
     pluck_error why = {.status = PLUCK_OK};
-    const pluck_status status = pl_softmax_check_on(kernels, function, z, n, beta, output, &why);
+    const pluck_status status = plk_softmax_check_on(kernels, function, z, n, beta, output, &why);
     *any = status == PLUCK_OK;
     if (status == PLUCK_OK || status == PLUCK_ERR_EMPTY)
         return PLUCK_OK;
-    return pl_fail(err, status, "%s", why.message);
+    return plk_fail(err, status, "%s", why.message);
 }
 
 static double scaled(float beta, float z)
@@ -100,8 +100,8 @@ static double scaled(float beta, float z)
     return (double)beta * (double)z;
 }
 
-pluck_status pl_softmax_with_on(const pl_kernels *kernels, const pluck_softmax_state *state,
-                                const float *z, size_t n, float beta, float *p, pluck_error *err)
+pluck_status plk_softmax_with_on(const plk_kernels *kernels, const pluck_softmax_state *state,
+                                 const float *z, size_t n, float beta, float *p, pluck_error *err)
 {
     static const char function[] = "pluck_softmax_with";
     bool any = false;
@@ -112,12 +112,12 @@ pluck_status pl_softmax_with_on(const pl_kernels *kernels, const pluck_softmax_s
         return status;
     for (size_t i = 0; any && i < n; i++)
         if (z[i] > -INFINITY && !(state->sum > 0 && scaled(beta, z[i]) <= state->max))
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "%s: entry %zu is larger than any that the state has taken in", function,
-                           i);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "%s: entry %zu is larger than any that the state has taken in",
+                            function, i);
     for (size_t i = 0; i < n; i++) {
         const bool banned = !(z[i] > -INFINITY);
-        p[i] = banned ? 0 : (float)(pl_exp(scaled(beta, z[i]) - state->max) / state->sum);
+        p[i] = banned ? 0 : (float)(plk_exp(scaled(beta, z[i]) - state->max) / state->sum);
     }
     return PLUCK_OK;
 }
@@ -135,11 +135,11 @@ static pluck_softmax_state weigh_chunk(pluck_softmax_state state, const float *z
     if (state.sum > 0 && state.max > max)
         max = state.max;
     for (size_t i = 0; i < n; i++) {
-        weights[i] = z[i] > -INFINITY ? pl_exp(scaled(beta, z[i]) - max) : 0;
+        weights[i] = z[i] > -INFINITY ? plk_exp(scaled(beta, z[i]) - max) : 0;
         sum += weights[i];
     }
     if (state.sum > 0)
-        sum += state.sum * pl_exp(state.max - max);
+        sum += state.sum * plk_exp(state.max - max);
     return sum > 0 ? (pluck_softmax_state){max, sum} : state;
 }
 
@@ -157,14 +157,14 @@ static void add_rows(double *mean, const double *weights, size_t n, const float 
 /* mean becomes mean times the part that it has of the sum now; undefined content is not read. */
 static void rescale(pluck_softmax_state before, pluck_softmax_state after, double *mean, size_t dim)
 {
-    const double factor = before.sum > 0 ? before.sum * pl_exp(before.max - after.max) : 0;
+    const double factor = before.sum > 0 ? before.sum * plk_exp(before.max - after.max) : 0;
     for (size_t j = 0; j < dim; j++)
         mean[j] = before.sum > 0 ? mean[j] * factor : 0;
 }
 
-pluck_status pl_softmax_mean_add_on(const pl_kernels *kernels, pluck_softmax_state *state,
-                                    double *mean, const float *z, size_t n, float beta,
-                                    const float *v, size_t dim, pluck_error *err)
+pluck_status plk_softmax_mean_add_on(const plk_kernels *kernels, pluck_softmax_state *state,
+                                     double *mean, const float *z, size_t n, float beta,
+                                     const float *v, size_t dim, pluck_error *err)
 {
     static const char function[] = "pluck_softmax_mean_add";
     bool any = false;
@@ -173,7 +173,7 @@ pluck_status pl_softmax_mean_add_on(const pl_kernels *kernels, pluck_softmax_sta
     if (status != PLUCK_OK)
         return status;
     if (!mean || dim == 0)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: mean is NULL or dim is 0", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: mean is NULL or dim is 0", function);
     if (n == 0 && isfinite(beta))
         return PLUCK_OK;
     status = check_entries(kernels, function, z, n, beta, v, &any, err);
@@ -194,9 +194,9 @@ pluck_status pl_softmax_mean_add_on(const pl_kernels *kernels, pluck_softmax_sta
     return PLUCK_OK;
 }
 
-pluck_status pl_softmax_mean_merge(pluck_softmax_state *state, double *mean,
-                                   const pluck_softmax_state *other, const double *other_mean,
-                                   size_t dim, pluck_error *err)
+pluck_status plk_softmax_mean_merge(pluck_softmax_state *state, double *mean,
+                                    const pluck_softmax_state *other, const double *other_mean,
+                                    size_t dim, pluck_error *err)
 {
     static const char function[] = "pluck_softmax_mean_merge";
     pluck_status status = check_state(function, state, err);
@@ -205,11 +205,11 @@ pluck_status pl_softmax_mean_merge(pluck_softmax_state *state, double *mean,
     if (status != PLUCK_OK)
         return status;
     if (!mean || !other_mean || dim == 0)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: a mean is NULL or dim is 0", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: a mean is NULL or dim is 0", function);
     if (other->sum == 0)
         return PLUCK_OK;
     const pluck_softmax_state all = merged(*state, *other);
-    const double weight = other->sum * pl_exp(other->max - all.max);
+    const double weight = other->sum * plk_exp(other->max - all.max);
     rescale(*state, all, mean, dim);
     for (size_t j = 0; j < dim; j++)
         mean[j] = (mean[j] + weight * other_mean[j]) / all.sum;

@@ -19,18 +19,18 @@ typedef struct adaptive_p_params {
 } adaptive_p_params;
 
 /* The state is an undo ring: the weighted sum of the probabilities drawn, and the total weight. */
-static pluck_status create(void **state, const void *params, const pl_stage_setup *setup,
+static pluck_status create(void **state, const void *params, const plk_stage_setup *setup,
                            pluck_error *err)
 {
     const adaptive_p_params *p = params;
-    const double start[PL_UNDO_VALUES] = {p->target / (1.0 - p->decay), 1.0 / (1.0 - p->decay)};
-    return pl_undo_ring_create(state, start, setup->max_rewind, setup->allocator, err);
+    const double start[PLK_UNDO_VALUES] = {p->target / (1.0 - p->decay), 1.0 / (1.0 - p->decay)};
+    return plk_undo_ring_create(state, start, setup->max_rewind, setup->allocator, err);
 }
 
 /* The average of the tokens drawn, and the probability that is preferred now. */
 static double average_of(const void *state)
 {
-    const pl_undo_ring *ring = state;
+    const plk_undo_ring *ring = state;
     return ring->values[0] / ring->values[1];
 }
 
@@ -54,25 +54,25 @@ static double prefer(const void *context, size_t index, double logit)
     return 5.0 - 10.0 * d * d / (1.0 + d);
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)context;
-    pl_view_make_compact(view);
-    const preference preferred = {view->workspace->ordered, pl_view_normaliser(view),
+    plk_view_make_compact(view);
+    const preference preferred = {view->workspace->ordered, plk_view_normaliser(view),
                                   aim_of(params, state)};
-    pl_view_exp_values(view, view->workspace->values, pl_view_n_blocks(view),
-                       view->workspace->ordered);
-    pluck_status status = pl_view_edit_all(view, prefer, &preferred, err);
+    plk_view_exp_values(view, view->workspace->values, plk_view_n_blocks(view),
+                        view->workspace->ordered);
+    pluck_status status = plk_view_edit_all(view, prefer, &preferred, err);
     for (uint32_t i = 0; i < view->n; i++)
         view->workspace->ordered[i] = (float)((double)preferred.weights[i] / preferred.normaliser);
     return status;
 }
 
-static double observe(const void *params, const void *state, const pl_view *view, uint32_t token)
+static double observe(const void *params, const void *state, const plk_view *view, uint32_t token)
 {
     (void)params, (void)state;
-    const pl_workspace *w = view->workspace;
+    const plk_workspace *w = view->workspace;
     uint32_t low = 0, high = view->n;
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
@@ -84,53 +84,53 @@ static double observe(const void *params, const void *state, const pl_view *view
     return (double)w->ordered[low];
 }
 
-static void accept(const void *params, void *state, const pl_history *history,
-                   const pl_accepted *accepted)
+static void accept(const void *params, void *state, const plk_history *history,
+                   const plk_accepted *accepted)
 {
     double decay = ((const adaptive_p_params *)params)->decay;
-    pl_undo_ring *ring = state;
-    pl_undo_ring_accept(ring, history);
+    plk_undo_ring *ring = state;
+    plk_undo_ring_accept(ring, history);
     if (!accepted->was_drawn)
         return;
     ring->values[0] = accepted->observed + decay * ring->values[0];
     ring->values[1] = 1.0 + decay * ring->values[1];
 }
 
-static void rewind_one(const void *params, void *state, const pl_history *history)
+static void rewind_one(const void *params, void *state, const plk_history *history)
 {
     (void)params;
-    pl_undo_ring_rewind(state, history);
+    plk_undo_ring_rewind(state, history);
 }
 
-static void save(const void *params, const void *state, const pl_history *history,
-                 pl_byte_writer *out)
+static void save(const void *params, const void *state, const plk_history *history,
+                 plk_byte_writer *out)
 {
     (void)params;
-    pl_undo_ring_save(state, history, out);
+    plk_undo_ring_save(state, history, out);
 }
 
 /* Weights start at 1 / (1 - decay) and become 1 + decay * weight: never less than 1. */
-static pluck_status load(const void *params, void *state, const pl_history *history,
-                         pl_byte_reader *in, pluck_error *err)
+static pluck_status load(const void *params, void *state, const plk_history *history,
+                         plk_byte_reader *in, pluck_error *err)
 {
     (void)params;
-    pl_undo_ring *ring = state;
-    pluck_status status = pl_undo_ring_load(ring, history, in, err);
+    plk_undo_ring *ring = state;
+    pluck_status status = plk_undo_ring_load(ring, history, in, err);
     bool valid = ring->values[1] >= 1.0;
     uint64_t n = history->position < ring->max_rewind ? history->position : ring->max_rewind;
     for (uint64_t i = 0; i < n && status == PLUCK_OK; i++)
         valid &= ring->before[(history->position - 1 - i) % ring->max_rewind][1] >= 1.0;
     if (status == PLUCK_OK && !valid)
-        return pl_fail(err, PLUCK_ERR_FORMAT, "a saved weight is below 1");
+        return plk_fail(err, PLUCK_ERR_FORMAT, "a saved weight is below 1");
     return status;
 }
 
-static void explain(const void *params, const void *state, const pl_view *view,
-                    const pl_stage_context *context, pl_explanation *out)
+static void explain(const void *params, const void *state, const plk_view *view,
+                    const plk_stage_context *context, plk_explanation *out)
 {
     (void)view, (void)context;
-    pl_explain_value(out, "average", average_of(state));
-    pl_explain_value(out, "a", aim_of(params, state));
+    plk_explain_value(out, "average", average_of(state));
+    plk_explain_value(out, "a", aim_of(params, state));
 }
 
 static const pluck_param params[] = {
@@ -158,7 +158,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_adaptive_p = {
+const plk_stage plk_stage_adaptive_p = {
     .info = {.name = "adaptive_p",
              .kind = PLUCK_STAGE_DRAW,
              .summary = "prefers tokens of a probability that follows what was drawn before",
@@ -170,9 +170,9 @@ const pl_stage pl_stage_adaptive_p = {
              .params_size_bytes = sizeof(adaptive_p_params),
              .cost = "one exponential pass, rewrites all logits"},
     .create = create,
-    .destroy = pl_undo_ring_destroy,
-    .clone = pl_undo_ring_clone,
-    .reset = pl_undo_ring_reset,
+    .destroy = plk_undo_ring_destroy,
+    .clone = plk_undo_ring_clone,
+    .reset = plk_undo_ring_reset,
     .observe = observe,
     .accept = accept,
     .rewind = rewind_one,

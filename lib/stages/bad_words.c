@@ -38,32 +38,32 @@ static size_t max_edits(const void *params, uint32_t n_vocab)
 
 static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err)
 {
-    return pl_check_sequences("bad_words", sequences_of(params), n_vocab, err);
+    return plk_check_sequences("bad_words", sequences_of(params), n_vocab, err);
 }
 
 /* Whether the history ends with the n tokens. */
-static bool ends_with(const pl_history *history, const uint32_t *tokens, size_t n)
+static bool ends_with(const plk_history *history, const uint32_t *tokens, size_t n)
 {
-    if (pl_history_length(history) < n)
+    if (plk_history_length(history) < n)
         return false;
     for (size_t i = 0; i < n; i++)
-        if ((uint32_t)pl_history_at(history, i) != tokens[n - 1 - i])
+        if ((uint32_t)plk_history_at(history, i) != tokens[n - 1 - i])
             return false;
     return true;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state;
     const pluck_sequences *sequences = sequences_of(params);
-    pl_token_marks marks = pl_token_marks_begin(view);
+    plk_token_marks marks = plk_token_marks_begin(view);
     for (size_t i = 0, start = 0; i < sequences->n; start = sequences->ends[i++]) {
         size_t last = sequences->ends[i] - 1;
         if (ends_with(context->history, sequences->tokens + start, last - start))
-            pl_token_mark(&marks, sequences->tokens[last], 0);
+            plk_token_mark(&marks, sequences->tokens[last], 0);
     }
-    return pl_view_ban_marked(view, &marks, err);
+    return plk_view_ban_marked(view, &marks, err);
 }
 
 static const pluck_param params[] = {
@@ -77,7 +77,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_bad_words = {
+const plk_stage plk_stage_bad_words = {
     .info = {.name = "bad_words",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "bans sequences of tokens",

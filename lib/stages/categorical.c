@@ -3,7 +3,7 @@
  */
 #include "stages/stage_impl.h"
 
-const pl_stage pl_stage_categorical = {
+const plk_stage plk_stage_categorical = {
     .info = {.name = "categorical",
              .kind = PLUCK_STAGE_DRAW,
              .summary = "draws a token with its probability",

@@ -1,7 +1,7 @@
 /*
  * dry (don't repeat yourself): a token that would continue a repetition of r tokens is made less
  * likely by multiplier * base^(r - allowed_length). The repetitions are the earlier places where
- * the end of the history occurs (pl_suffix_matches); of several that the same token would continue
+ * the end of the history occurs (plk_suffix_matches); of several that the same token would continue
  * the longest counts.
  *
  * A breaker ends what may count as a repetition: r is at most the number of tokens after the
@@ -42,28 +42,28 @@ static size_t max_edits(const void *params, uint32_t n_vocab)
 
 static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err)
 {
-    return pl_check_sequences("dry_sequence_breakers", &((const dry_params *)params)->breakers,
-                              n_vocab, err);
+    return plk_check_sequences("dry_sequence_breakers", &((const dry_params *)params)->breakers,
+                               n_vocab, err);
 }
 
-static pluck_status create(void **state, const void *params, const pl_stage_setup *setup,
+static pluck_status create(void **state, const void *params, const plk_stage_setup *setup,
                            pluck_error *err)
 {
-    return pl_matches_create(state, window(params), setup->allocator, err);
+    return plk_matches_create(state, window(params), setup->allocator, err);
 }
 
 /* Whether the sequence begins at this age and all of it is in the history. */
-static bool occurs(const pl_history *history, size_t age, const uint32_t *tokens, size_t n)
+static bool occurs(const plk_history *history, size_t age, const uint32_t *tokens, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (i > age || (uint32_t)pl_history_at(history, age - i) != tokens[i])
+        if (i > age || (uint32_t)plk_history_at(history, age - i) != tokens[i])
             return false;
     return true;
 }
 
 /* How many tokens follow the nearest breaker that begins less than max_age tokens ago; SIZE_MAX if
  * there is none. Of breakers that begin at the same place the longest counts. */
-static size_t length_after_breaker(const pluck_sequences *breakers, const pl_history *history,
+static size_t length_after_breaker(const pluck_sequences *breakers, const plk_history *history,
                                    size_t max_age)
 {
     for (size_t age = 0; age < max_age; age++) {
@@ -93,7 +93,7 @@ typedef struct dry_penalty {
     double max_exponent;
     size_t allowed_length;
     size_t max_length; /* of a repetition, after the nearest breaker */
-    const pl_token_marks *marks;
+    const plk_token_marks *marks;
 } dry_penalty;
 
 static double penalise(const void *context, size_t index, double logit)
@@ -105,7 +105,7 @@ static double penalise(const void *context, size_t index, double logit)
     double exponent = (double)(length - penalty->allowed_length);
     if (exponent > penalty->max_exponent)
         exponent = penalty->max_exponent;
-    return logit - penalty->multiplier * pl_exp(exponent * penalty->log_base);
+    return logit - penalty->multiplier * plk_exp(exponent * penalty->log_base);
 }
 
 /* base^exponent stays inside a float. */
@@ -115,44 +115,45 @@ static double max_exponent(double base, double log_base)
     return base > smallest_base ? floor(log_float_max / log_base) : (double)INFINITY;
 }
 
-static void unmark_breakers(const pluck_sequences *breakers, const pl_token_marks *marks)
+static void unmark_breakers(const pluck_sequences *breakers, const plk_token_marks *marks)
 {
     for (size_t b = 0, start = 0; b < breakers->n; start = breakers->ends[b++])
         if (breakers->ends[b] - start == 1)
-            pl_token_unmark(marks, breakers->tokens[start]);
+            plk_token_unmark(marks, breakers->tokens[start]);
 }
 
 /* Marks the tokens that would continue a repetition; returns the longest of these. */
-static size_t mark_repetitions(pl_suffix_matches *matches, const pl_history *history,
-                               size_t allowed_length, const pl_view *view, pl_token_marks *marks)
+static size_t mark_repetitions(plk_suffix_matches *matches, const plk_history *history,
+                               size_t allowed_length, const plk_view *view, plk_token_marks *marks)
 {
     size_t longest = 0;
-    pl_suffix_match match = pl_suffix_matches_begin(matches, history);
-    while (pl_suffix_matches_next(matches, history, &match)) {
+    plk_suffix_match match = plk_suffix_matches_begin(matches, history);
+    while (plk_suffix_matches_next(matches, history, &match)) {
         if (match.length < allowed_length)
             continue;
         if (longest == 0)
-            *marks = pl_token_marks_begin(view);
+            *marks = plk_token_marks_begin(view);
         longest = match.length > longest ? match.length : longest;
         size_t age = (size_t)(history->position - 2 - match.position);
-        pl_token_mark(marks, (uint32_t)pl_history_at(history, age), (uint32_t)match.length);
+        plk_token_mark(marks, (uint32_t)plk_history_at(history, age), (uint32_t)match.length);
     }
     return longest;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     const dry_params *dry = params;
-    const pl_history *history = context->history;
+    const plk_history *history = context->history;
     size_t allowed_length = (size_t)dry->allowed_length;
-    pl_token_marks marks;
+    plk_token_marks marks;
     size_t longest = mark_repetitions(state, history, allowed_length, view, &marks);
     if (longest == 0)
         return PLUCK_OK;
-    size_t length = pl_history_length(history), max_age = longest + longest_breaker(&dry->breakers);
+    size_t length = plk_history_length(history),
+           max_age = longest + longest_breaker(&dry->breakers);
     size_t limit = length < window(params) ? length : window(params);
-    double log_base = pl_log(dry->base);
+    double log_base = plk_log(dry->base);
     dry_penalty penalty = {
         .multiplier = dry->multiplier,
         .log_base = log_base,
@@ -165,7 +166,7 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     if (penalty.max_length < allowed_length)
         return PLUCK_OK;
     unmark_breakers(&dry->breakers, &marks);
-    return pl_view_edit(view, pl_token_marks_list(&marks), penalise, &penalty, err);
+    return plk_view_edit(view, plk_token_marks_list(&marks), penalise, &penalty, err);
 }
 
 static const pluck_param params[] = {
@@ -224,7 +225,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_dry = {
+const plk_stage plk_stage_dry = {
     .info = {.name = "dry",
              .kind = PLUCK_STAGE_REWEIGHT,
              .summary = "penalises tokens that would continue a repetition",
@@ -241,12 +242,12 @@ const pl_stage pl_stage_dry = {
     .max_edits = max_edits,
     .check = check,
     .create = create,
-    .destroy = pl_matches_destroy,
-    .clone = pl_matches_clone,
-    .reset = pl_matches_reset,
-    .reserve = pl_matches_reserve,
-    .accept = pl_matches_accept,
-    .rewind = pl_matches_rewind,
-    .load = pl_matches_load,
+    .destroy = plk_matches_destroy,
+    .clone = plk_matches_clone,
+    .reset = plk_matches_reset,
+    .reserve = plk_matches_reserve,
+    .accept = plk_matches_accept,
+    .rewind = plk_matches_rewind,
+    .load = plk_matches_load,
     .apply = apply,
 };

@@ -27,7 +27,7 @@ static double power(double x, double y)
 {
     if (y == 0.0)
         return 1.0;
-    return x > 0.0 ? pl_exp(y * pl_log(x)) : 0.0;
+    return x > 0.0 ? plk_exp(y * plk_log(x)) : 0.0;
 }
 
 static double at_most_largest(double x)
@@ -36,38 +36,38 @@ static double at_most_largest(double x)
 }
 
 /* The temperature for this view; finite, however large t and range are. */
-static double temperature(const dynamic_temperature_params *dynamic, const pl_view *view)
+static double temperature(const dynamic_temperature_params *dynamic, const plk_view *view)
 {
     double normaliser;
     if (!(dynamic->range > 0.0))
         return dynamic->t;
-    uint32_t n = pl_view_n_candidates(view);
+    uint32_t n = plk_view_n_candidates(view);
     if (n < 2)
         return 1.0;
     double low = dynamic->t > dynamic->range ? dynamic->t - dynamic->range : 0.0;
     double high = at_most_largest(dynamic->t + dynamic->range);
-    double share = pl_view_entropy(view, &normaliser) / pl_log(n);
+    double share = plk_view_entropy(view, &normaliser) / plk_log(n);
     return at_most_largest(low +
                            (high - low) * power(share < 1.0 ? share : 1.0, dynamic->exponent));
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context, (void)err;
     double t = temperature(params, view);
     if (t == 0.0)
-        pl_view_keep_top(view, 1);
+        plk_view_keep_top(view, 1);
     else
-        pl_view_scale(view, 1.0 / t);
+        plk_view_scale(view, 1.0 / t);
     return PLUCK_OK;
 }
 
-static void explain(const void *params, const void *state, const pl_view *view,
-                    const pl_stage_context *context, pl_explanation *out)
+static void explain(const void *params, const void *state, const plk_view *view,
+                    const plk_stage_context *context, plk_explanation *out)
 {
     (void)state, (void)context;
-    pl_explain_value(out, "T", temperature(params, view));
+    plk_explain_value(out, "T", temperature(params, view));
 }
 
 static const pluck_param params[] = {
@@ -107,7 +107,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_dynamic_temperature = {
+const plk_stage plk_stage_dynamic_temperature = {
     .info = {.name = "dynamic_temperature",
              .kind = PLUCK_STAGE_REWEIGHT,
              .summary = "sharpens where the distribution is sure, flattens where it is not",

@@ -21,18 +21,19 @@ static bool is_neutral(const void *params)
 static double log_probability(const void *context, size_t index, double logit)
 {
     (void)index;
-    return pl_entmax_log_probability(context, logit);
+    return plk_entmax_log_probability(context, logit);
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context;
     const double alpha = ((const entmax_params *)params)->alpha;
-    pl_view_keep_near_max(view, -1.0 / (alpha - 1.0), 1);
-    pl_view_make_compact(view);
-    const pl_entmax entmax = pl_entmax_solve(view->workspace->values, view->n, view->scale, alpha);
-    return pl_view_edit_all(view, log_probability, &entmax, err);
+    plk_view_keep_near_max(view, -1.0 / (alpha - 1.0), 1);
+    plk_view_make_compact(view);
+    const plk_entmax entmax =
+        plk_entmax_solve(view->workspace->values, view->n, view->scale, alpha);
+    return plk_view_edit_all(view, log_probability, &entmax, err);
 }
 
 static const pluck_param params[] = {
@@ -49,7 +50,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_entmax = {
+const plk_stage plk_stage_entmax = {
     .info =
         {.name = "entmax",
          .kind = PLUCK_STAGE_REWEIGHT,

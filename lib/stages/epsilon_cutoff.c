@@ -18,22 +18,22 @@ static bool is_neutral(const void *params)
     return ((const epsilon_cutoff_params *)params)->epsilon == 0.0;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context, (void)err;
     const epsilon_cutoff_params *cutoff = params;
-    double offset = pl_log(cutoff->epsilon) + pl_log(pl_view_normaliser(view));
-    pl_view_keep_probable(view, offset, (uint32_t)cutoff->min_keep);
+    double offset = plk_log(cutoff->epsilon) + plk_log(plk_view_normaliser(view));
+    plk_view_keep_probable(view, offset, (uint32_t)cutoff->min_keep);
     return PLUCK_OK;
 }
 
-static void explain(const void *params, const void *state, const pl_view *view,
-                    const pl_stage_context *context, pl_explanation *out)
+static void explain(const void *params, const void *state, const plk_view *view,
+                    const plk_stage_context *context, plk_explanation *out)
 {
     (void)state, (void)context;
     double epsilon = ((const epsilon_cutoff_params *)params)->epsilon;
-    pl_explain_threshold(out, pl_log(epsilon) + pl_log(pl_view_normaliser(view)));
+    plk_explain_threshold(out, plk_log(epsilon) + plk_log(plk_view_normaliser(view)));
 }
 
 static const pluck_param params[] = {
@@ -48,10 +48,10 @@ static const pluck_param params[] = {
         .summary = "smallest probability to keep; 0 keeps all",
         .offset_bytes = offsetof(epsilon_cutoff_params, epsilon),
     },
-    PL_MIN_KEEP_PARAM(epsilon_cutoff_params),
+    PLK_MIN_KEEP_PARAM(epsilon_cutoff_params),
 };
 
-const pl_stage pl_stage_epsilon_cutoff = {
+const plk_stage plk_stage_epsilon_cutoff = {
     .info = {.name = "epsilon_cutoff",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "keeps the tokens that are not too improbable",

@@ -18,30 +18,30 @@ static bool is_neutral(const void *params)
 }
 
 /* The threshold, from the best logit. */
-static double offset_of(const eta_cutoff_params *cutoff, const pl_view *view)
+static double offset_of(const eta_cutoff_params *cutoff, const plk_view *view)
 {
     double normaliser;
-    double entropy = pl_view_entropy(view, &normaliser);
-    double epsilon = pl_log(cutoff->epsilon);
+    double entropy = plk_view_entropy(view, &normaliser);
+    double epsilon = plk_log(cutoff->epsilon);
     double lower = 0.5 * epsilon - entropy;
     double eta = lower < epsilon ? lower : epsilon;
-    return eta + pl_log(normaliser);
+    return eta + plk_log(normaliser);
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context, (void)err;
     const eta_cutoff_params *cutoff = params;
-    pl_view_keep_probable(view, offset_of(cutoff, view), (uint32_t)cutoff->min_keep);
+    plk_view_keep_probable(view, offset_of(cutoff, view), (uint32_t)cutoff->min_keep);
     return PLUCK_OK;
 }
 
-static void explain(const void *params, const void *state, const pl_view *view,
-                    const pl_stage_context *context, pl_explanation *out)
+static void explain(const void *params, const void *state, const plk_view *view,
+                    const plk_stage_context *context, plk_explanation *out)
 {
     (void)state, (void)context;
-    pl_explain_threshold(out, offset_of(params, view));
+    plk_explain_threshold(out, offset_of(params, view));
 }
 
 static const pluck_param params[] = {
@@ -56,10 +56,10 @@ static const pluck_param params[] = {
         .summary = "smallest probability to keep where the entropy is low; 0 keeps all",
         .offset_bytes = offsetof(eta_cutoff_params, epsilon),
     },
-    PL_MIN_KEEP_PARAM(eta_cutoff_params),
+    PLK_MIN_KEEP_PARAM(eta_cutoff_params),
 };
 
-const pl_stage pl_stage_eta_cutoff = {
+const plk_stage plk_stage_eta_cutoff = {
     .info = {.name = "eta_cutoff",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "keeps the tokens above a probability that falls with the entropy",

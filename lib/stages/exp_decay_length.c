@@ -28,8 +28,8 @@ static size_t max_edits(const void *params, uint32_t n_vocab)
 
 static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err)
 {
-    return pl_check_token_set("exp_decay_length",
-                              &((const exp_decay_length_params *)params)->tokens, n_vocab, err);
+    return plk_check_token_set("exp_decay_length",
+                               &((const exp_decay_length_params *)params)->tokens, n_vocab, err);
 }
 
 /* The formula without its difference, which would cancel where the power is small. */
@@ -45,12 +45,12 @@ static double power_after(const exp_decay_length_params *decay, uint32_t n_gener
 {
     const double most = 1e200; /* keeps products with logits finite */
     double i = (double)(n_generated - decay->start);
-    double power = pl_exp(i * pl_log(decay->factor));
+    double power = plk_exp(i * plk_log(decay->factor));
     return power < most ? power : most;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state;
     const exp_decay_length_params *decay = params;
@@ -58,18 +58,18 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     if (context->history->n_generated <= decay->start)
         return PLUCK_OK;
     double power = power_after(decay, context->history->n_generated);
-    return pl_view_edit(view, (pl_token_list){set->items, sizeof *set->items, set->n}, raise_logit,
-                        &power, err);
+    return plk_view_edit(view, (plk_token_list){set->items, sizeof *set->items, set->n},
+                         raise_logit, &power, err);
 }
 
-static void explain(const void *params, const void *state, const pl_view *view,
-                    const pl_stage_context *context, pl_explanation *out)
+static void explain(const void *params, const void *state, const plk_view *view,
+                    const plk_stage_context *context, plk_explanation *out)
 {
     (void)state, (void)view;
     const exp_decay_length_params *decay = params;
     uint32_t n_generated = context->history->n_generated;
     if (n_generated > decay->start)
-        pl_explain_value(out, "factor^i", power_after(decay, n_generated));
+        plk_explain_value(out, "factor^i", power_after(decay, n_generated));
 }
 
 static const pluck_param params[] = {
@@ -106,7 +106,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_exp_decay_length = {
+const plk_stage plk_stage_exp_decay_length = {
     .info = {.name = "exp_decay_length",
              .kind = PLUCK_STAGE_REWEIGHT,
              .summary = "raises chosen tokens the longer the text gets",

@@ -4,15 +4,15 @@
 #include "select/keep.h"
 #include "stages/stage_impl.h"
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)params, (void)state, (void)context, (void)err;
-    pl_view_keep_top(view, 1);
+    plk_view_keep_top(view, 1);
     return PLUCK_OK;
 }
 
-const pl_stage pl_stage_greedy = {
+const plk_stage plk_stage_greedy = {
     .info = {.name = "greedy",
              .kind = PLUCK_STAGE_DRAW,
              .summary = "takes the most probable token",

@@ -27,9 +27,9 @@ static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err
 {
     const pluck_bias_map *map = &((const logit_bias_params *)params)->bias;
     if (map->n > 0 && map->items[map->n - 1].token >= n_vocab)
-        return pl_fail(err, PLUCK_ERR_CONFIG,
-                       "logit_bias: token %u is outside the vocabulary of %u tokens",
-                       map->items[map->n - 1].token, n_vocab);
+        return plk_fail(err, PLUCK_ERR_CONFIG,
+                        "logit_bias: token %u is outside the vocabulary of %u tokens",
+                        map->items[map->n - 1].token, n_vocab);
     return PLUCK_OK;
 }
 
@@ -39,13 +39,13 @@ static double add_bias(const void *context, size_t index, double logit)
     return logit + items[index].bias;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context;
     const pluck_bias_map *map = &((const logit_bias_params *)params)->bias;
-    pl_token_list list = {&map->items->token, sizeof *map->items, map->n};
-    return pl_view_edit(view, list, add_bias, map->items, err);
+    plk_token_list list = {&map->items->token, sizeof *map->items, map->n};
+    return plk_view_edit(view, list, add_bias, map->items, err);
 }
 
 static const pluck_param params[] = {
@@ -61,7 +61,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_logit_bias = {
+const plk_stage plk_stage_logit_bias = {
     .info = {.name = "logit_bias",
              .kind = PLUCK_STAGE_REWEIGHT,
              .summary = "raises, lowers or bans chosen tokens",

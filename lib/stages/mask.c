@@ -14,11 +14,11 @@ static bool is_neutral(const void *params)
     return !((const mask_params *)params)->enabled;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)params, (void)state, (void)context;
-    return pl_view_apply_mask(view, err);
+    return plk_view_apply_mask(view, err);
 }
 
 static const pluck_param params[] = {
@@ -34,7 +34,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_mask = {
+const plk_stage plk_stage_mask = {
     .info = {.name = "mask",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "keeps the tokens that the application's mask allows",

@@ -17,20 +17,20 @@ static bool is_neutral(const void *params)
     return ((const min_p_params *)params)->p == 0.0;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context, (void)err;
     const min_p_params *min_p = params;
-    pl_view_keep_near_max(view, pl_log(min_p->p), (uint32_t)min_p->min_keep);
+    plk_view_keep_near_max(view, plk_log(min_p->p), (uint32_t)min_p->min_keep);
     return PLUCK_OK;
 }
 
-static void explain(const void *params, const void *state, const pl_view *view,
-                    const pl_stage_context *context, pl_explanation *out)
+static void explain(const void *params, const void *state, const plk_view *view,
+                    const plk_stage_context *context, plk_explanation *out)
 {
     (void)state, (void)view, (void)context;
-    pl_explain_threshold(out, pl_log(((const min_p_params *)params)->p));
+    plk_explain_threshold(out, plk_log(((const min_p_params *)params)->p));
 }
 
 static const pluck_param params[] = {
@@ -45,10 +45,10 @@ static const pluck_param params[] = {
         .summary = "smallest probability to keep, relative to the largest; 0 keeps all",
         .offset_bytes = offsetof(min_p_params, p),
     },
-    PL_MIN_KEEP_PARAM(min_p_params),
+    PLK_MIN_KEEP_PARAM(min_p_params),
 };
 
-const pl_stage pl_stage_min_p = {
+const plk_stage plk_stage_min_p = {
     .info = {.name = "min_p",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "keeps the tokens that are not much less probable than the best",

@@ -25,8 +25,8 @@ static size_t max_edits(const void *params, uint32_t n_vocab)
 
 static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err)
 {
-    return pl_check_token_set("min_tokens", &((const min_tokens_params *)params)->tokens, n_vocab,
-                              err);
+    return plk_check_token_set("min_tokens", &((const min_tokens_params *)params)->tokens, n_vocab,
+                               err);
 }
 
 static double ban(const void *context, size_t index, double logit)
@@ -35,16 +35,16 @@ static double ban(const void *context, size_t index, double logit)
     return -(double)INFINITY;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state;
     const min_tokens_params *min_tokens = params;
     const pluck_token_set *set = &min_tokens->tokens;
     if (context->history->n_generated >= min_tokens->n)
         return PLUCK_OK;
-    return pl_view_edit(view, (pl_token_list){set->items, sizeof *set->items, set->n}, ban, NULL,
-                        err);
+    return plk_view_edit(view, (plk_token_list){set->items, sizeof *set->items, set->n}, ban, NULL,
+                         err);
 }
 
 static const pluck_param params[] = {
@@ -69,7 +69,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_min_tokens = {
+const plk_stage plk_stage_min_tokens = {
     .info = {.name = "min_tokens",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "bans tokens until enough were generated",

@@ -13,18 +13,18 @@
 #include <math.h>
 
 typedef struct mirostat_params {
-    pl_mirostat_params common;
+    plk_mirostat_params common;
     int64_t m;
 } mirostat_params;
 
 /* The exponent, from the n sorted keys of the workspace. */
-static double zipf_exponent(const pl_view *view, uint32_t n)
+static double zipf_exponent(const plk_view *view, uint32_t n)
 {
-    const pl_key *keys = view->workspace->keys;
+    const plk_key *keys = view->workspace->keys;
     double tb = 0.0, tt = 0.0;
     for (uint32_t i = 0; i + 1 < n; i++) {
-        double t = pl_log((double)(i + 2) / (double)(i + 1));
-        double upper = (double)pl_key_logit(keys[i]), lower = (double)pl_key_logit(keys[i + 1]);
+        double t = plk_log((double)(i + 2) / (double)(i + 1));
+        double upper = (double)plk_key_logit(keys[i]), lower = (double)plk_key_logit(keys[i + 1]);
         tb += t * view->scale * (upper - lower);
         tt += t * t;
     }
@@ -37,48 +37,48 @@ static double log_ratio(double s, double log_v)
     const double small = 1e-7;
     double x = (s - 1.0) * log_v;
     if (fabs(x) < small)
-        return 0.5 * x - pl_log(log_v);
-    return pl_log((s - 1.0) / (1.0 - pl_exp(-x)));
+        return 0.5 * x - plk_log(log_v);
+    return plk_log((s - 1.0) / (1.0 - plk_exp(-x)));
 }
 
 static uint32_t tokens_for(double s, double mu, uint32_t n_vocab)
 {
     const double ln_2 = 0x1.62e42fefa39efp-1;
-    double log_v = pl_log(n_vocab);
+    double log_v = plk_log(n_vocab);
     double k = (log_ratio(s, log_v) + mu * ln_2) / s;
     if (!(k > 0.0))
         return 1;
-    return k < log_v ? (uint32_t)pl_exp(k) : n_vocab;
+    return k < log_v ? (uint32_t)plk_exp(k) : n_vocab;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)err;
     const mirostat_params *mirostat = params;
     uint32_t m = (uint32_t)mirostat->m;
-    uint32_t n = pl_view_best(view, m < context->n_vocab ? m : context->n_vocab);
+    uint32_t n = plk_view_best(view, m < context->n_vocab ? m : context->n_vocab);
     if (n > 1)
-        pl_view_keep_top(
-            view, tokens_for(zipf_exponent(view, n), pl_mirostat_mu(state), context->n_vocab));
+        plk_view_keep_top(
+            view, tokens_for(zipf_exponent(view, n), plk_mirostat_mu(state), context->n_vocab));
     return PLUCK_OK;
 }
 
-static void explain(const void *params, const void *state, const pl_view *view,
-                    const pl_stage_context *context, pl_explanation *out)
+static void explain(const void *params, const void *state, const plk_view *view,
+                    const plk_stage_context *context, plk_explanation *out)
 {
     uint32_t m = (uint32_t)((const mirostat_params *)params)->m;
-    uint32_t n = pl_view_best(view, m < context->n_vocab ? m : context->n_vocab);
-    pl_explain_value(out, "mu", pl_mirostat_mu(state));
+    uint32_t n = plk_view_best(view, m < context->n_vocab ? m : context->n_vocab);
+    plk_explain_value(out, "mu", plk_mirostat_mu(state));
     if (n < 2)
         return;
     double s = zipf_exponent(view, n);
-    pl_explain_value(out, "s", s);
-    pl_explain_value(out, "k", tokens_for(s, pl_mirostat_mu(state), context->n_vocab));
+    plk_explain_value(out, "s", s);
+    plk_explain_value(out, "k", tokens_for(s, plk_mirostat_mu(state), context->n_vocab));
 }
 
 static const pluck_param params[] = {
-    PL_MIROSTAT_PARAMS(mirostat_params),
+    PLK_MIROSTAT_PARAMS(mirostat_params),
     {
         .name = "m",
         .flat_key = "mirostat_m",
@@ -92,7 +92,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_mirostat = {
+const plk_stage plk_stage_mirostat = {
     .info =
         {.name = "mirostat",
          .kind = PLUCK_STAGE_DRAW,
@@ -105,15 +105,15 @@ const pl_stage pl_stage_mirostat = {
          .n_params = sizeof params / sizeof *params,
          .params_size_bytes = sizeof(mirostat_params),
          .cost = "a gather by block maxima, O(m)"},
-    .create = pl_mirostat_create,
-    .destroy = pl_undo_ring_destroy,
-    .clone = pl_undo_ring_clone,
-    .reset = pl_undo_ring_reset,
-    .observe = pl_mirostat_observe,
-    .accept = pl_mirostat_accept,
-    .rewind = pl_mirostat_rewind,
-    .save = pl_mirostat_save,
-    .load = pl_mirostat_load,
+    .create = plk_mirostat_create,
+    .destroy = plk_undo_ring_destroy,
+    .clone = plk_undo_ring_clone,
+    .reset = plk_undo_ring_reset,
+    .observe = plk_mirostat_observe,
+    .accept = plk_mirostat_accept,
+    .rewind = plk_mirostat_rewind,
+    .save = plk_mirostat_save,
+    .load = plk_mirostat_load,
     .apply = apply,
     .explain = explain,
 };

@@ -11,35 +11,35 @@
 #include <math.h>
 
 typedef struct mirostat_v2_params {
-    pl_mirostat_params common;
+    plk_mirostat_params common;
 } mirostat_v2_params;
 
 /* The threshold, from the best logit. */
-static double offset_of(const void *state, const pl_view *view)
+static double offset_of(const void *state, const plk_view *view)
 {
     const double ln_2 = 0x1.62e42fefa39efp-1;
-    return pl_log(pl_view_normaliser(view)) - pl_mirostat_mu(state) * ln_2;
+    return plk_log(plk_view_normaliser(view)) - plk_mirostat_mu(state) * ln_2;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)params, (void)context, (void)err;
-    pl_view_keep_probable(view, offset_of(state, view), 1);
+    plk_view_keep_probable(view, offset_of(state, view), 1);
     return PLUCK_OK;
 }
 
-static void explain(const void *params, const void *state, const pl_view *view,
-                    const pl_stage_context *context, pl_explanation *out)
+static void explain(const void *params, const void *state, const plk_view *view,
+                    const plk_stage_context *context, plk_explanation *out)
 {
     (void)params, (void)context;
-    pl_explain_threshold(out, offset_of(state, view));
-    pl_explain_value(out, "mu", pl_mirostat_mu(state));
+    plk_explain_threshold(out, offset_of(state, view));
+    plk_explain_value(out, "mu", plk_mirostat_mu(state));
 }
 
-static const pluck_param params[] = {PL_MIROSTAT_PARAMS(mirostat_v2_params)};
+static const pluck_param params[] = {PLK_MIROSTAT_PARAMS(mirostat_v2_params)};
 
-const pl_stage pl_stage_mirostat_v2 = {
+const plk_stage plk_stage_mirostat_v2 = {
     .info =
         {.name = "mirostat_v2",
          .kind = PLUCK_STAGE_DRAW,
@@ -52,15 +52,15 @@ const pl_stage pl_stage_mirostat_v2 = {
          .n_params = sizeof params / sizeof *params,
          .params_size_bytes = sizeof(mirostat_v2_params),
          .cost = "one exponential pass"},
-    .create = pl_mirostat_create,
-    .destroy = pl_undo_ring_destroy,
-    .clone = pl_undo_ring_clone,
-    .reset = pl_undo_ring_reset,
-    .observe = pl_mirostat_observe,
-    .accept = pl_mirostat_accept,
-    .rewind = pl_mirostat_rewind,
-    .save = pl_mirostat_save,
-    .load = pl_mirostat_load,
+    .create = plk_mirostat_create,
+    .destroy = plk_undo_ring_destroy,
+    .clone = plk_undo_ring_clone,
+    .reset = plk_undo_ring_reset,
+    .observe = plk_mirostat_observe,
+    .accept = plk_mirostat_accept,
+    .rewind = plk_mirostat_rewind,
+    .save = plk_mirostat_save,
+    .load = plk_mirostat_load,
     .apply = apply,
     .explain = explain,
 };

@@ -26,29 +26,29 @@ static size_t max_edits(const void *params, uint32_t n_vocab)
     return n_vocab;
 }
 
-static pluck_status create(void **state, const void *params, const pl_stage_setup *setup,
+static pluck_status create(void **state, const void *params, const plk_stage_setup *setup,
                            pluck_error *err)
 {
-    return pl_matches_create(state, window(params), setup->allocator, err);
+    return plk_matches_create(state, window(params), setup->allocator, err);
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
-    const pl_history *history = context->history;
+    const plk_history *history = context->history;
     size_t prefix = (size_t)((const no_repeat_ngram_params *)params)->n - 1;
-    pl_token_marks marks = pl_token_marks_begin(view);
-    for (size_t age = pl_history_length(history); prefix == 0 && age-- > 0;)
-        pl_token_mark(&marks, (uint32_t)pl_history_at(history, age), 0);
+    plk_token_marks marks = plk_token_marks_begin(view);
+    for (size_t age = plk_history_length(history); prefix == 0 && age-- > 0;)
+        plk_token_mark(&marks, (uint32_t)plk_history_at(history, age), 0);
     if (prefix > 0) {
-        pl_suffix_match match = pl_suffix_matches_begin(state, history);
-        while (pl_suffix_matches_next(state, history, &match)) {
+        plk_suffix_match match = plk_suffix_matches_begin(state, history);
+        while (plk_suffix_matches_next(state, history, &match)) {
             size_t age = (size_t)(history->position - 2 - match.position);
             if (match.length >= prefix)
-                pl_token_mark(&marks, (uint32_t)pl_history_at(history, age), 0);
+                plk_token_mark(&marks, (uint32_t)plk_history_at(history, age), 0);
         }
     }
-    return pl_view_ban_marked(view, &marks, err);
+    return plk_view_ban_marked(view, &marks, err);
 }
 
 static const pluck_param params[] = {
@@ -65,7 +65,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_no_repeat_ngram = {
+const plk_stage plk_stage_no_repeat_ngram = {
     .info =
         {.name = "no_repeat_ngram",
          .kind = PLUCK_STAGE_TRUNCATE,
@@ -81,12 +81,12 @@ const pl_stage pl_stage_no_repeat_ngram = {
     .window = window,
     .max_edits = max_edits,
     .create = create,
-    .destroy = pl_matches_destroy,
-    .clone = pl_matches_clone,
-    .reset = pl_matches_reset,
-    .reserve = pl_matches_reserve,
-    .accept = pl_matches_accept,
-    .rewind = pl_matches_rewind,
-    .load = pl_matches_load,
+    .destroy = plk_matches_destroy,
+    .clone = plk_matches_clone,
+    .reset = plk_matches_reset,
+    .reserve = plk_matches_reserve,
+    .accept = plk_matches_accept,
+    .rewind = plk_matches_rewind,
+    .load = plk_matches_load,
     .apply = apply,
 };

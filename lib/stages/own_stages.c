@@ -1,8 +1,8 @@
 /*
- * An application's stage becomes a pl_stage whose functions call the application's. A pl_stage
+ * An application's stage becomes a plk_stage whose functions call the application's. A plk_stage
  * function is not told which stage it is of, so each link has a state that points to the table,
  * whether the application's stage has a state or not. pluck_view and pluck_stage_context are
- * pl_view and pl_stage_context under another name.
+ * plk_view and plk_stage_context under another name.
  */
 #include <pluck/own_stages.h>
 
@@ -21,7 +21,7 @@ enum { MAX_PARAMS = 64 };
 
 /* What the registry keeps of a stage; inner is what the library sees. */
 typedef struct own_entry {
-    pl_stage inner;
+    plk_stage inner;
     pluck_own_stage own;
 } own_entry;
 
@@ -44,7 +44,7 @@ static void destroy(void *state)
     const pluck_allocator allocator = s->allocator;
     if (s->user)
         s->own->destroy(s->user);
-    pl_free(&allocator, s);
+    plk_free(&allocator, s);
 }
 
 /* A status of the application's with a message in any case. */
@@ -52,23 +52,23 @@ static pluck_status passed_on(pluck_status status, const pluck_error *inner, plu
 {
     if (status == PLUCK_OK)
         return PLUCK_OK;
-    return pl_fail(err, status, "%s", inner->message[0] ? inner->message : "failed");
+    return plk_fail(err, status, "%s", inner->message[0] ? inner->message : "failed");
 }
 
-static pluck_status create(void **state, const void *params, const pl_stage_setup *setup,
+static pluck_status create(void **state, const void *params, const plk_stage_setup *setup,
                            pluck_error *err)
 {
     const own_entry *entry = (const own_entry *)(const void *)setup->stage;
-    own_state *s = pl_alloc_zero(setup->allocator, 1, sizeof *s);
+    own_state *s = plk_alloc_zero(setup->allocator, 1, sizeof *s);
     if (!s)
-        return pl_fail_nomem(err, sizeof *s);
+        return plk_fail_nomem(err, sizeof *s);
     *s = (own_state){.own = &entry->own, .allocator = *setup->allocator, .n_vocab = setup->n_vocab};
     pluck_error inner = {.message = ""};
     pluck_status status = PLUCK_OK;
     if (s->own->create)
         status = s->own->create(&s->user, params, setup->n_vocab, setup->max_rewind, &inner);
     if (status != PLUCK_OK) {
-        pl_free(setup->allocator, s);
+        plk_free(setup->allocator, s);
         return passed_on(status, &inner, err);
     }
     *state = s;
@@ -78,16 +78,16 @@ static pluck_status create(void **state, const void *params, const pl_stage_setu
 static pluck_status clone(void **out, const void *state, pluck_error *err)
 {
     const own_state *from = state;
-    own_state *copy = pl_alloc(&from->allocator, 1, sizeof *copy);
+    own_state *copy = plk_alloc(&from->allocator, 1, sizeof *copy);
     if (!copy)
-        return pl_fail_nomem(err, sizeof *copy);
+        return plk_fail_nomem(err, sizeof *copy);
     *copy = *from;
     pluck_error inner = {.message = ""};
     pluck_status status = PLUCK_OK;
     if (from->user)
         status = from->own->clone(&copy->user, from->user, &inner);
     if (status != PLUCK_OK) {
-        pl_free(&from->allocator, copy);
+        plk_free(&from->allocator, copy);
         return passed_on(status, &inner, err);
     }
     *out = copy;
@@ -101,8 +101,8 @@ static void reset(void *state)
         s->own->reset(s->user);
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     const own_state *s = state;
     pluck_error inner = {.message = ""};
@@ -111,37 +111,37 @@ static pluck_status apply(const void *params, void *state, pl_view *view,
     return passed_on(status, &inner, err);
 }
 
-static void accept(const void *params, void *state, const pl_history *history,
-                   const pl_accepted *accepted)
+static void accept(const void *params, void *state, const plk_history *history,
+                   const plk_accepted *accepted)
 {
     (void)accepted;
     const own_state *s = state;
-    const pl_stage_context context = {history, s->n_vocab, NULL};
+    const plk_stage_context context = {history, s->n_vocab, NULL};
     s->own->accept(params, s->user, (const pluck_stage_context *)&context);
 }
 
-static void rewind_one(const void *params, void *state, const pl_history *history)
+static void rewind_one(const void *params, void *state, const plk_history *history)
 {
     const own_state *s = state;
-    const pl_stage_context context = {history, s->n_vocab, NULL};
+    const plk_stage_context context = {history, s->n_vocab, NULL};
     s->own->rewind(params, s->user, (const pluck_stage_context *)&context);
 }
 
-static void save(const void *params, const void *state, const pl_history *history,
-                 pl_byte_writer *out)
+static void save(const void *params, const void *state, const plk_history *history,
+                 plk_byte_writer *out)
 {
     (void)history;
     const own_state *s = state;
     size_t room = out->n_bytes < out->capacity_bytes ? out->capacity_bytes - out->n_bytes : 0;
-    pl_put_made(out, s->own->save(params, s->user, room ? out->bytes + out->n_bytes : NULL, room));
+    plk_put_made(out, s->own->save(params, s->user, room ? out->bytes + out->n_bytes : NULL, room));
 }
 
-static pluck_status load(const void *params, void *state, const pl_history *history,
-                         pl_byte_reader *in, pluck_error *err)
+static pluck_status load(const void *params, void *state, const plk_history *history,
+                         plk_byte_reader *in, pluck_error *err)
 {
     (void)history;
     const own_state *s = state;
-    pl_byte_reader all = pl_take_part(in, in->n_bytes);
+    plk_byte_reader all = plk_take_part(in, in->n_bytes);
     pluck_error inner = {.message = ""};
     return passed_on(s->own->load(params, s->user, all.bytes, all.n_bytes, &inner), &inner, err);
 }
@@ -150,11 +150,11 @@ pluck_status pluck_registry_create(pluck_registry **out, const pluck_allocator *
                                    pluck_error *err)
 {
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
-    const pluck_allocator own = pl_allocator_or_default(allocator);
-    *out = pl_alloc_zero(&own, 1, sizeof **out);
+        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    const pluck_allocator own = plk_allocator_or_default(allocator);
+    *out = plk_alloc_zero(&own, 1, sizeof **out);
     if (!*out)
-        return pl_fail_nomem(err, sizeof **out);
+        return plk_fail_nomem(err, sizeof **out);
     (*out)->allocator = own;
     return PLUCK_OK;
 }
@@ -166,23 +166,23 @@ void pluck_registry_destroy(pluck_registry **registry)
     pluck_registry *r = *registry;
     const pluck_allocator allocator = r->allocator;
     for (size_t i = 0; i < r->n; i++)
-        pl_free(&allocator, r->entries[i]);
-    pl_free(&allocator, r->entries);
-    pl_free(&allocator, r);
+        plk_free(&allocator, r->entries[i]);
+    plk_free(&allocator, r->entries);
+    plk_free(&allocator, r);
     *registry = NULL;
 }
 
-const pl_stage *pl_registry_at(const pluck_registry *registry, size_t index)
+const plk_stage *plk_registry_at(const pluck_registry *registry, size_t index)
 {
     return registry && index < registry->n ? &registry->entries[index]->inner : NULL;
 }
 
-const pl_stage *pl_registry_find(const pluck_registry *registry, const char *name)
+const plk_stage *plk_registry_find(const pluck_registry *registry, const char *name)
 {
     for (size_t i = 0; registry && i < registry->n; i++)
         if (strcmp(registry->entries[i]->inner.info.name, name) == 0)
             return &registry->entries[i]->inner;
-    return pl_stage_find(name);
+    return plk_stage_find(name);
 }
 
 /* What is wrong with the parameters of a table; NULL: nothing. */
@@ -228,12 +228,12 @@ static pluck_status make_room(pluck_registry *registry, pluck_error *err)
     if (registry->n < registry->capacity)
         return PLUCK_OK;
     size_t capacity = registry->capacity ? 2 * registry->capacity : 4;
-    own_entry **entries = pl_alloc(&registry->allocator, capacity, sizeof(own_entry *));
+    own_entry **entries = plk_alloc(&registry->allocator, capacity, sizeof(own_entry *));
     if (!entries)
-        return pl_fail_nomem(err, capacity * sizeof(own_entry *));
+        return plk_fail_nomem(err, capacity * sizeof(own_entry *));
     if (registry->n > 0)
         memcpy(entries, registry->entries, registry->n * sizeof(own_entry *));
-    pl_free(&registry->allocator, registry->entries);
+    plk_free(&registry->allocator, registry->entries);
     registry->entries = entries;
     registry->capacity = capacity;
     return PLUCK_OK;
@@ -243,20 +243,20 @@ pluck_status pluck_registry_add(pluck_registry *registry, const pluck_own_stage 
                                 pluck_error *err)
 {
     if (!registry || !stage || !stage->info.name || !stage->info.name[0])
-        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL, or a name is empty");
+        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL, or a name is empty");
     const char *fault = fault_of(stage);
     if (fault)
-        return pl_fail(err, PLUCK_ERR_INVALID, "stage '%s' has %s", stage->info.name, fault);
-    if (pl_registry_find(registry, stage->info.name))
-        return pl_fail(err, PLUCK_ERR_INVALID, "there is a stage '%s' already", stage->info.name);
+        return plk_fail(err, PLUCK_ERR_INVALID, "stage '%s' has %s", stage->info.name, fault);
+    if (plk_registry_find(registry, stage->info.name))
+        return plk_fail(err, PLUCK_ERR_INVALID, "there is a stage '%s' already", stage->info.name);
     pluck_status status = make_room(registry, err);
     if (status != PLUCK_OK)
         return status;
-    own_entry *entry = pl_alloc_zero(&registry->allocator, 1, sizeof *entry);
+    own_entry *entry = plk_alloc_zero(&registry->allocator, 1, sizeof *entry);
     if (!entry)
-        return pl_fail_nomem(err, sizeof *entry);
+        return plk_fail_nomem(err, sizeof *entry);
     entry->own = *stage;
-    entry->inner = (pl_stage){
+    entry->inner = (plk_stage){
         .info = stage->info,
         .is_neutral = stage->is_neutral,
         .is_random = stage->is_random,
@@ -278,19 +278,19 @@ pluck_status pluck_registry_add(pluck_registry *registry, const pluck_own_stage 
     return PLUCK_OK;
 }
 
-static const pl_stage_context *context_of(const pluck_stage_context *context)
+static const plk_stage_context *context_of(const pluck_stage_context *context)
 {
-    return (const pl_stage_context *)context;
+    return (const plk_stage_context *)context;
 }
 
 size_t pluck_history_length(const pluck_stage_context *context)
 {
-    return context ? pl_history_length(context_of(context)->history) : 0;
+    return context ? plk_history_length(context_of(context)->history) : 0;
 }
 
 pluck_token pluck_history_token(const pluck_stage_context *context, size_t age)
 {
-    return context ? pl_history_at(context_of(context)->history, age) : 0;
+    return context ? plk_history_at(context_of(context)->history, age) : 0;
 }
 
 double pluck_stage_uniform(const pluck_stage_context *context)
@@ -304,43 +304,43 @@ uint32_t pluck_stage_n_vocab(const pluck_stage_context *context)
     return context ? context_of(context)->n_vocab : 0;
 }
 
-static pl_view *inner_of(pluck_view *view)
+static plk_view *inner_of(pluck_view *view)
 {
-    pl_view *inner = (pl_view *)view;
-    pl_view_settle(inner);
+    plk_view *inner = (plk_view *)view;
+    plk_view_settle(inner);
     return inner;
 }
 
 /* Looking at a view settles it, which changes nothing that can be seen. */
-static const pl_view *settled(const pluck_view *view)
+static const plk_view *settled(const pluck_view *view)
 {
     return inner_of((pluck_view *)(uintptr_t)view);
 }
 
 uint32_t pluck_view_count(const pluck_view *view)
 {
-    return view ? pl_view_n_candidates(settled(view)) : 0;
+    return view ? plk_view_n_candidates(settled(view)) : 0;
 }
 
 double pluck_view_logit(const pluck_view *view, uint32_t token)
 {
     if (!view)
         return 0.0;
-    const pl_view *inner = settled(view);
-    return inner->scale * (double)pl_view_stored(inner, token);
+    const plk_view *inner = settled(view);
+    return inner->scale * (double)plk_view_stored(inner, token);
 }
 
 double pluck_view_max_logit(const pluck_view *view)
 {
     if (!view)
         return 0.0;
-    const pl_view *inner = settled(view);
+    const plk_view *inner = settled(view);
     return inner->scale * (double)inner->max;
 }
 
 double pluck_view_log_normaliser(const pluck_view *view)
 {
-    return view ? pl_log(pl_view_normaliser(settled(view))) : 0.0;
+    return view ? plk_log(plk_view_normaliser(settled(view))) : 0.0;
 }
 
 double pluck_view_entropy(const pluck_view *view)
@@ -348,13 +348,13 @@ double pluck_view_entropy(const pluck_view *view)
     if (!view)
         return 0.0;
     double normaliser;
-    return pl_view_entropy(settled(view), &normaliser);
+    return plk_view_entropy(settled(view), &normaliser);
 }
 
 void pluck_view_scale(pluck_view *view, double factor)
 {
     if (view && factor > 0.0)
-        pl_view_scale(inner_of(view), factor);
+        plk_view_scale(inner_of(view), factor);
 }
 
 typedef struct edit_context {
@@ -377,18 +377,19 @@ static double edit_one(const void *context, size_t index, double logit)
 static pluck_status edited(pluck_status status, bool is_bad, pluck_error *err)
 {
     if (status == PLUCK_OK && is_bad)
-        return pl_fail(err, PLUCK_ERR_NAN, "a new logit is NaN or +inf; it must be finite or -inf");
+        return plk_fail(err, PLUCK_ERR_NAN,
+                        "a new logit is NaN or +inf; it must be finite or -inf");
     return status;
 }
 
-static pluck_status check_tokens(const pl_view *view, const uint32_t *tokens, size_t n,
+static pluck_status check_tokens(const plk_view *view, const uint32_t *tokens, size_t n,
                                  pluck_error *err)
 {
     for (size_t i = 0; i < n; i++)
         if (tokens[i] >= view->logits.n_vocab || (i > 0 && tokens[i] <= tokens[i - 1]))
-            return pl_fail(err, PLUCK_ERR_INVALID,
-                           "token %u to edit is not below %u, or not above the one before it",
-                           tokens[i], view->logits.n_vocab);
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "token %u to edit is not below %u, or not above the one before it",
+                            tokens[i], view->logits.n_vocab);
     return PLUCK_OK;
 }
 
@@ -396,8 +397,8 @@ pluck_status pluck_view_edit(pluck_view *view, const uint32_t *tokens, size_t n,
                              pluck_new_logit new_logit, void *user, pluck_error *err)
 {
     if (!view || (!tokens && n > 0) || !new_logit)
-        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
-    pl_view *inner = inner_of(view);
+        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    plk_view *inner = inner_of(view);
     bool is_bad = false;
     const edit_context context = {new_logit, user, tokens, &is_bad};
     pluck_status status = check_tokens(inner, tokens, n, err);
@@ -405,9 +406,9 @@ pluck_status pluck_view_edit(pluck_view *view, const uint32_t *tokens, size_t n,
         return status;
     /* More than there is memory for: then as candidates. */
     if (!inner->compact && n > inner->workspace->max_edits - inner->n_edits)
-        pl_view_make_compact(inner);
-    const pl_token_list list = {tokens, sizeof *tokens, n};
-    status = pl_view_edit(inner, list, edit_one, &context, err);
+        plk_view_make_compact(inner);
+    const plk_token_list list = {tokens, sizeof *tokens, n};
+    status = plk_view_edit(inner, list, edit_one, &context, err);
     return edited(status, is_bad, err);
 }
 
@@ -415,18 +416,18 @@ pluck_status pluck_view_edit_all(pluck_view *view, pluck_new_logit new_logit, vo
                                  pluck_error *err)
 {
     if (!view || !new_logit)
-        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
-    pl_view *inner = inner_of(view);
+        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    plk_view *inner = inner_of(view);
     bool is_bad = false;
     const edit_context context = {new_logit, user, inner->workspace->ids, &is_bad};
-    pluck_status status = pl_view_edit_all(inner, edit_one, &context, err);
+    pluck_status status = plk_view_edit_all(inner, edit_one, &context, err);
     return edited(status, is_bad, err);
 }
 
 void pluck_view_keep_top(pluck_view *view, uint32_t k)
 {
     if (view)
-        pl_view_keep_top(inner_of(view), k > 0 ? k : 1);
+        plk_view_keep_top(inner_of(view), k > 0 ? k : 1);
 }
 
 void pluck_view_keep_from(pluck_view *view, double logit)
@@ -435,15 +436,15 @@ void pluck_view_keep_from(pluck_view *view, double logit)
         return;
     double offset = logit - pluck_view_max_logit(view);
     if (offset <= 0.0)
-        pl_view_keep_near_max(inner_of(view), offset, 1);
+        plk_view_keep_near_max(inner_of(view), offset, 1);
     else
-        pl_view_keep_top(inner_of(view), 1);
+        plk_view_keep_top(inner_of(view), 1);
 }
 
 void pluck_view_keep_mass(pluck_view *view, double p)
 {
     if (view && p < 1.0)
-        pl_view_keep_nucleus(inner_of(view), p > 0.0 ? p : 0.0, 1);
+        plk_view_keep_nucleus(inner_of(view), p > 0.0 ? p : 0.0, 1);
 }
 
 pluck_status pluck_view_keep_if(pluck_view *view,
@@ -451,10 +452,10 @@ pluck_status pluck_view_keep_if(pluck_view *view,
                                 pluck_error *err)
 {
     if (!view || !keep)
-        return pl_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
-    pl_view *inner = inner_of(view);
-    pl_view_make_compact(inner);
-    pl_workspace *w = inner->workspace;
+        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    plk_view *inner = inner_of(view);
+    plk_view_make_compact(inner);
+    plk_workspace *w = inner->workspace;
     uint32_t n = 0;
     for (uint32_t i = 0; i < inner->n; i++) {
         w->ids[n] = w->ids[i];
@@ -462,7 +463,7 @@ pluck_status pluck_view_keep_if(pluck_view *view,
         n += keep(user, w->ids[i], inner->scale * (double)w->values[i]);
     }
     if (n == 0)
-        return pl_fail(err, PLUCK_ERR_EMPTY, "no token can be chosen: none was kept");
-    pl_view_become_compact(inner, n);
+        return plk_fail(err, PLUCK_ERR_EMPTY, "no token can be chosen: none was kept");
+    plk_view_become_compact(inner, n);
     return PLUCK_OK;
 }

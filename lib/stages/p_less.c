@@ -18,27 +18,27 @@ static bool is_neutral(const void *params)
 }
 
 /* The threshold, from the best logit. */
-static double offset_of(const pl_view *view)
+static double offset_of(const plk_view *view)
 {
-    pl_view squared = *view;
+    plk_view squared = *view;
     squared.scale = 2.0 * view->scale;
-    double normaliser = pl_view_normaliser(view);
-    return pl_log(pl_view_normaliser(&squared)) - pl_log(normaliser);
+    double normaliser = plk_view_normaliser(view);
+    return plk_log(plk_view_normaliser(&squared)) - plk_log(normaliser);
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)params, (void)state, (void)context, (void)err;
-    pl_view_keep_probable(view, offset_of(view), 1);
+    plk_view_keep_probable(view, offset_of(view), 1);
     return PLUCK_OK;
 }
 
-static void explain(const void *params, const void *state, const pl_view *view,
-                    const pl_stage_context *context, pl_explanation *out)
+static void explain(const void *params, const void *state, const plk_view *view,
+                    const plk_stage_context *context, plk_explanation *out)
 {
     (void)params, (void)state, (void)context;
-    pl_explain_threshold(out, offset_of(view));
+    plk_explain_threshold(out, offset_of(view));
 }
 
 static const pluck_param params[] = {
@@ -53,7 +53,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_p_less = {
+const plk_stage plk_stage_p_less = {
     .info = {.name = "p_less",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "keeps the tokens at least as probable as two draws are to agree",

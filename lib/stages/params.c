@@ -59,9 +59,9 @@ static pluck_status clone_array(void **copy, const void *items, size_t n, size_t
     *copy = NULL;
     if (n == 0)
         return PLUCK_OK;
-    *copy = pl_alloc(allocator, n, size_bytes);
+    *copy = plk_alloc(allocator, n, size_bytes);
     if (!*copy)
-        return pl_fail_nomem(err, n * size_bytes);
+        return plk_fail_nomem(err, n * size_bytes);
     memcpy(*copy, items, n * size_bytes);
     return PLUCK_OK;
 }
@@ -118,7 +118,7 @@ static pluck_status clone_sequences(void *out, const void *value, const pluck_al
     if (status == PLUCK_OK)
         *(pluck_sequences *)out = (pluck_sequences){tokens, ends, sequences->n};
     else
-        pl_free(allocator, tokens);
+        plk_free(allocator, tokens);
     return status;
 }
 
@@ -131,22 +131,22 @@ static void free_nothing(void *value, const pluck_allocator *allocator)
 static void free_bias_map(void *value, const pluck_allocator *allocator)
 {
     pluck_bias_map *map = value;
-    pl_free(allocator, map->items);
+    plk_free(allocator, map->items);
     *map = (pluck_bias_map){NULL, 0};
 }
 
 static void free_tokens(void *value, const pluck_allocator *allocator)
 {
     pluck_token_set *set = value;
-    pl_free(allocator, set->items);
+    plk_free(allocator, set->items);
     *set = (pluck_token_set){NULL, 0};
 }
 
 static void free_sequences(void *value, const pluck_allocator *allocator)
 {
     pluck_sequences *sequences = value;
-    pl_free(allocator, sequences->tokens);
-    pl_free(allocator, sequences->ends);
+    plk_free(allocator, sequences->tokens);
+    plk_free(allocator, sequences->ends);
     *sequences = (pluck_sequences){NULL, NULL, 0};
 }
 
@@ -194,51 +194,51 @@ static bool equal_sequences(const void *a, const void *b)
            equal_array(left->tokens, right->tokens, n_tokens_of(left), sizeof *left->tokens);
 }
 
-static void put_number(const void *value, pl_byte_writer *out)
+static void put_number(const void *value, plk_byte_writer *out)
 {
-    pl_put_f64(out, *(const double *)value);
+    plk_put_f64(out, *(const double *)value);
 }
 
-static void put_integer(const void *value, pl_byte_writer *out)
+static void put_integer(const void *value, plk_byte_writer *out)
 {
-    pl_put_u64(out, (uint64_t) * (const int64_t *)value);
+    plk_put_u64(out, (uint64_t) * (const int64_t *)value);
 }
 
-static void put_boolean(const void *value, pl_byte_writer *out)
+static void put_boolean(const void *value, plk_byte_writer *out)
 {
-    pl_put_u32(out, *(const bool *)value);
+    plk_put_u32(out, *(const bool *)value);
 }
 
-static void put_bias_map(const void *value, pl_byte_writer *out)
+static void put_bias_map(const void *value, plk_byte_writer *out)
 {
     const pluck_bias_map *map = value;
-    pl_put_u64(out, map->n);
+    plk_put_u64(out, map->n);
     for (size_t i = 0; i < map->n; i++) {
-        pl_put_u32(out, map->items[i].token);
-        pl_put_f64(out, map->items[i].bias);
+        plk_put_u32(out, map->items[i].token);
+        plk_put_f64(out, map->items[i].bias);
     }
 }
 
-static void put_tokens(const void *value, pl_byte_writer *out)
+static void put_tokens(const void *value, plk_byte_writer *out)
 {
     const pluck_token_set *set = value;
-    pl_put_u64(out, set->n);
+    plk_put_u64(out, set->n);
     for (size_t i = 0; i < set->n; i++)
-        pl_put_u32(out, set->items[i]);
+        plk_put_u32(out, set->items[i]);
 }
 
-static void put_sequences(const void *value, pl_byte_writer *out)
+static void put_sequences(const void *value, plk_byte_writer *out)
 {
     const pluck_sequences *sequences = value;
-    pl_put_u64(out, sequences->n);
+    plk_put_u64(out, sequences->n);
     for (size_t i = 0; i < sequences->n; i++)
-        pl_put_u64(out, sequences->ends[i]);
+        plk_put_u64(out, sequences->ends[i]);
     for (size_t i = 0; i < n_tokens_of(sequences); i++)
-        pl_put_u32(out, sequences->tokens[i]);
+        plk_put_u32(out, sequences->tokens[i]);
 }
 
 /* Indexed by pluck_param_type. */
-static const pl_param_ops ops[] = {
+static const plk_param_ops ops[] = {
     {sizeof(double), init_number, clone_8_bytes, free_nothing, equal_8_bytes, put_number},
     {sizeof(int64_t), init_integer, clone_8_bytes, free_nothing, equal_8_bytes, put_integer},
     {sizeof(pluck_bias_map), init_bias_map, clone_bias_map, free_bias_map, equal_bias_map,
@@ -249,18 +249,18 @@ static const pl_param_ops ops[] = {
      put_sequences},
 };
 
-const pl_param_ops *pl_param_ops_of(pluck_param_type type)
+const plk_param_ops *plk_param_ops_of(pluck_param_type type)
 {
     assert((size_t)type < sizeof ops / sizeof *ops);
     return &ops[type];
 }
 
-void *pl_param_at(void *params, const pluck_param *param)
+void *plk_param_at(void *params, const pluck_param *param)
 {
     return (char *)params + param->offset_bytes;
 }
 
-const void *pl_param_at_const(const void *params, const pluck_param *param)
+const void *plk_param_at_const(const void *params, const pluck_param *param)
 {
     return (const char *)params + param->offset_bytes;
 }
@@ -271,41 +271,41 @@ static void destroy_first(const pluck_stage *stage, void *params, size_t n,
 {
     for (size_t i = 0; i < n; i++) {
         const pluck_param *param = &stage->params[i];
-        pl_param_ops_of(param->type)->free(pl_param_at(params, param), allocator);
+        plk_param_ops_of(param->type)->free(plk_param_at(params, param), allocator);
     }
-    pl_free(allocator, params);
+    plk_free(allocator, params);
 }
 
-pluck_status pl_params_create(void **out, const pluck_stage *stage,
-                              const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_params_create(void **out, const pluck_stage *stage,
+                               const pluck_allocator *allocator, pluck_error *err)
 {
     size_t size_bytes = stage->params_size_bytes ? stage->params_size_bytes : 1;
     *out = NULL;
-    char *params = pl_alloc_zero(allocator, 1, size_bytes);
+    char *params = plk_alloc_zero(allocator, 1, size_bytes);
     if (!params)
-        return pl_fail_nomem(err, size_bytes);
+        return plk_fail_nomem(err, size_bytes);
     for (size_t i = 0; i < stage->n_params; i++) {
         const pluck_param *param = &stage->params[i];
-        pl_param_ops_of(param->type)->init(pl_param_at(params, param), param);
+        plk_param_ops_of(param->type)->init(plk_param_at(params, param), param);
     }
     *out = params;
     return PLUCK_OK;
 }
 
-pluck_status pl_params_clone(void **out, const pluck_stage *stage, const void *params,
-                             const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_params_clone(void **out, const pluck_stage *stage, const void *params,
+                              const pluck_allocator *allocator, pluck_error *err)
 {
     size_t size_bytes = stage->params_size_bytes ? stage->params_size_bytes : 1;
     *out = NULL;
-    char *copy = pl_alloc(allocator, 1, size_bytes);
+    char *copy = plk_alloc(allocator, 1, size_bytes);
     if (!copy)
-        return pl_fail_nomem(err, size_bytes);
+        return plk_fail_nomem(err, size_bytes);
     memcpy(copy, params, stage->params_size_bytes);
     for (size_t i = 0; i < stage->n_params; i++) {
         const pluck_param *param = &stage->params[i];
-        pluck_status status =
-            pl_param_ops_of(param->type)
-                ->clone(pl_param_at(copy, param), pl_param_at_const(params, param), allocator, err);
+        pluck_status status = plk_param_ops_of(param->type)
+                                  ->clone(plk_param_at(copy, param),
+                                          plk_param_at_const(params, param), allocator, err);
         if (status != PLUCK_OK) {
             destroy_first(stage, copy, i, allocator);
             return status;
@@ -315,33 +315,33 @@ pluck_status pl_params_clone(void **out, const pluck_stage *stage, const void *p
     return PLUCK_OK;
 }
 
-void pl_params_destroy(const pluck_stage *stage, void *params, const pluck_allocator *allocator)
+void plk_params_destroy(const pluck_stage *stage, void *params, const pluck_allocator *allocator)
 {
     if (params)
         destroy_first(stage, params, stage->n_params, allocator);
 }
 
-bool pl_params_equal(const pluck_stage *stage, const void *a, const void *b)
+bool plk_params_equal(const pluck_stage *stage, const void *a, const void *b)
 {
     for (size_t i = 0; i < stage->n_params; i++) {
         const pluck_param *param = &stage->params[i];
-        if (!pl_param_ops_of(param->type)
-                 ->equal(pl_param_at_const(a, param), pl_param_at_const(b, param)))
+        if (!plk_param_ops_of(param->type)
+                 ->equal(plk_param_at_const(a, param), plk_param_at_const(b, param)))
             return false;
     }
     return true;
 }
 
-void pl_params_put(const pluck_stage *stage, const void *params, pl_byte_writer *out)
+void plk_params_put(const pluck_stage *stage, const void *params, plk_byte_writer *out)
 {
     for (size_t i = 0; i < stage->n_params; i++) {
         const pluck_param *param = &stage->params[i];
-        const pl_param_ops *param_ops = pl_param_ops_of(param->type);
-        pl_param_value unset; /* defaults own no memory */
+        const plk_param_ops *param_ops = plk_param_ops_of(param->type);
+        plk_param_value unset; /* defaults own no memory */
         param_ops->init(&unset, param);
-        if (param_ops->equal(pl_param_at_const(params, param), &unset))
+        if (param_ops->equal(plk_param_at_const(params, param), &unset))
             continue;
-        pl_put_bytes(out, param->name, strlen(param->name) + 1);
-        param_ops->put(pl_param_at_const(params, param), out);
+        plk_put_bytes(out, param->name, strlen(param->name) + 1);
+        param_ops->put(plk_param_at_const(params, param), out);
     }
 }

@@ -36,7 +36,7 @@ static size_t max_edits(const void *params, uint32_t n_vocab)
 
 typedef struct penalty_context {
     const penalties_params *params;
-    const pl_token_count *counts;
+    const plk_token_count *counts;
 } penalty_context;
 
 static double penalise(const void *context, size_t index, double logit)
@@ -47,27 +47,27 @@ static double penalise(const void *context, size_t index, double logit)
     return repeated - (double)c->counts[index].count * p->frequency - p->presence;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)context;
-    const pl_token_counts *counts = state;
+    const plk_token_counts *counts = state;
     penalty_context penalty = {params, counts->items};
-    pl_token_list list = {&counts->items->token, sizeof *counts->items, counts->n};
-    return pl_view_edit(view, list, penalise, &penalty, err);
+    plk_token_list list = {&counts->items->token, sizeof *counts->items, counts->n};
+    return plk_view_edit(view, list, penalise, &penalty, err);
 }
 
-static pluck_status create(void **state, const void *params, const pl_stage_setup *setup,
+static pluck_status create(void **state, const void *params, const plk_stage_setup *setup,
                            pluck_error *err)
 {
     const pluck_allocator *allocator = setup->allocator;
-    pl_token_counts *counts = pl_alloc(allocator, 1, sizeof *counts);
+    plk_token_counts *counts = plk_alloc(allocator, 1, sizeof *counts);
     if (!counts)
-        return pl_fail_nomem(err, sizeof *counts);
-    pluck_status status = pl_token_counts_create(counts, window(params), allocator, err);
+        return plk_fail_nomem(err, sizeof *counts);
+    pluck_status status = plk_token_counts_create(counts, window(params), allocator, err);
     counts->ignores_prompt = ((const penalties_params *)params)->ignore_prompt;
     if (status != PLUCK_OK)
-        pl_free(allocator, counts);
+        plk_free(allocator, counts);
     else
         *state = counts;
     return status;
@@ -75,21 +75,21 @@ static pluck_status create(void **state, const void *params, const pl_stage_setu
 
 static void destroy(void *state)
 {
-    pl_token_counts *counts = state;
+    plk_token_counts *counts = state;
     pluck_allocator allocator = counts->allocator;
-    pl_token_counts_destroy(counts);
-    pl_free(&allocator, counts);
+    plk_token_counts_destroy(counts);
+    plk_free(&allocator, counts);
 }
 
 static pluck_status clone(void **out, const void *state, pluck_error *err)
 {
-    const pl_token_counts *from = state;
-    pl_token_counts *counts = pl_alloc(&from->allocator, 1, sizeof *counts);
+    const plk_token_counts *from = state;
+    plk_token_counts *counts = plk_alloc(&from->allocator, 1, sizeof *counts);
     if (!counts)
-        return pl_fail_nomem(err, sizeof *counts);
-    pluck_status status = pl_token_counts_clone(counts, from, err);
+        return plk_fail_nomem(err, sizeof *counts);
+    pluck_status status = plk_token_counts_clone(counts, from, err);
     if (status != PLUCK_OK)
-        pl_free(&from->allocator, counts);
+        plk_free(&from->allocator, counts);
     else
         *out = counts;
     return status;
@@ -97,32 +97,32 @@ static pluck_status clone(void **out, const void *state, pluck_error *err)
 
 static void reset(void *state)
 {
-    pl_token_counts_clear(state);
+    plk_token_counts_clear(state);
 }
 
 static pluck_status reserve(void *state, pluck_error *err)
 {
-    return pl_token_counts_reserve(state, err);
+    return plk_token_counts_reserve(state, err);
 }
 
-static void accept(const void *params, void *state, const pl_history *history,
-                   const pl_accepted *accepted)
+static void accept(const void *params, void *state, const plk_history *history,
+                   const plk_accepted *accepted)
 {
     (void)params, (void)accepted;
-    pl_token_counts_accept(state, history);
+    plk_token_counts_accept(state, history);
 }
 
-static void rewind_one(const void *params, void *state, const pl_history *history)
+static void rewind_one(const void *params, void *state, const plk_history *history)
 {
     (void)params;
-    pl_token_counts_rewind(state, history);
+    plk_token_counts_rewind(state, history);
 }
 
-static pluck_status load(const void *params, void *state, const pl_history *history,
-                         pl_byte_reader *in, pluck_error *err)
+static pluck_status load(const void *params, void *state, const plk_history *history,
+                         plk_byte_reader *in, pluck_error *err)
 {
     (void)params, (void)in;
-    return pl_token_counts_restore(state, history, err);
+    return plk_token_counts_restore(state, history, err);
 }
 
 static const pluck_param params[] = {
@@ -182,7 +182,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_penalties = {
+const plk_stage plk_stage_penalties = {
     .info = {.name = "penalties",
              .kind = PLUCK_STAGE_REWEIGHT,
              .summary = "makes tokens of the recent history less likely",

@@ -4,7 +4,7 @@
  * first, as in Hugging Face and vLLM, the application's own before all, so that few tokens are left
  * to the rest; truncation by probability after top_p and min_p; and what replaces or bends the
  * distribution after the temperature. A new stage is one file and one line here: X(name) for
- * pl_stage_name.
+ * plk_stage_name.
  */
 #include "stages/stage_impl.h"
 
@@ -43,38 +43,38 @@
     X(mirostat_v2)                                                                                 \
     X(adaptive_p)
 
-#define DECLARE(name) extern const pl_stage pl_stage_##name;
+#define DECLARE(name) extern const plk_stage plk_stage_##name;
 STAGES(DECLARE)
 
-#define ADDRESS(name) &pl_stage_##name,
-const pl_stage *const pl_stages[] = {STAGES(ADDRESS) NULL};
+#define ADDRESS(name) &plk_stage_##name,
+const plk_stage *const plk_stages[] = {STAGES(ADDRESS) NULL};
 
-const pl_stage *pl_stage_find(const char *name)
+const plk_stage *plk_stage_find(const char *name)
 {
-    for (size_t i = 0; pl_stages[i]; i++)
-        if (strcmp(pl_stages[i]->info.name, name) == 0)
-            return pl_stages[i];
+    for (size_t i = 0; plk_stages[i]; i++)
+        if (strcmp(plk_stages[i]->info.name, name) == 0)
+            return plk_stages[i];
     return NULL;
 }
 
-const pl_stage *pl_stage_of(const pluck_stage *info)
+const plk_stage *plk_stage_of(const pluck_stage *info)
 {
-    return (const pl_stage *)(const void *)info;
+    return (const plk_stage *)(const void *)info;
 }
 
 size_t pluck_stage_count(void)
 {
-    return sizeof pl_stages / sizeof *pl_stages - 1;
+    return sizeof plk_stages / sizeof *plk_stages - 1;
 }
 
 const pluck_stage *pluck_stage_at(size_t index)
 {
-    return index < pluck_stage_count() ? &pl_stages[index]->info : NULL;
+    return index < pluck_stage_count() ? &plk_stages[index]->info : NULL;
 }
 
 const pluck_stage *pluck_stage_find(const char *name)
 {
-    const pl_stage *stage = name ? pl_stage_find(name) : NULL;
+    const plk_stage *stage = name ? plk_stage_find(name) : NULL;
     return stage ? &stage->info : NULL;
 }
 
@@ -82,12 +82,12 @@ const char *pluck_stage_nearest(const char *name)
 {
     const char *nearest = NULL;
     size_t smallest = SIZE_MAX;
-    for (size_t i = 0; name && pl_stages[i]; i++) {
-        size_t distance = pl_edit_distance(name, pl_stages[i]->info.name);
+    for (size_t i = 0; name && plk_stages[i]; i++) {
+        size_t distance = plk_edit_distance(name, plk_stages[i]->info.name);
         if (distance < smallest) {
             smallest = distance;
-            nearest = pl_stages[i]->info.name;
+            nearest = plk_stages[i]->info.name;
         }
     }
-    return nearest && pl_is_near(smallest, nearest) ? nearest : NULL;
+    return nearest && plk_is_near(smallest, nearest) ? nearest : NULL;
 }

@@ -30,15 +30,15 @@ static double bend(const void *context, size_t index, double logit)
     return p->square * (d * d) + p->cube * (d * d * d) + p->max;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context;
     const smoothing_params *smoothing = params;
     const polynomial p = {.max = view->scale * (double)view->max,
                           .square = -smoothing->factor * (3.0 - smoothing->curve) / 2.0,
                           .cube = smoothing->factor * (smoothing->curve - 1.0) / 2.0};
-    return pl_view_edit_all(view, bend, &p, err);
+    return plk_view_edit_all(view, bend, &p, err);
 }
 
 static const pluck_param params[] = {
@@ -66,7 +66,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_smoothing = {
+const plk_stage plk_stage_smoothing = {
     .info = {.name = "smoothing",
              .kind = PLUCK_STAGE_REWEIGHT,
              .summary = "brings logits near the best together and pushes far ones down",

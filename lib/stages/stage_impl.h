@@ -1,10 +1,10 @@
 /*
  * What a stage is inside the library: its public table and the functions that do the work. One file
- * under lib/stages/ defines one const pl_stage, and registry.c lists it: that is all that a new
+ * under lib/stages/ defines one const plk_stage, and registry.c lists it: that is all that a new
  * stage needs. docs/adding-a-stage.md walks through one.
  */
-#ifndef PL_STAGE_IMPL_H
-#define PL_STAGE_IMPL_H
+#ifndef PLK_STAGE_IMPL_H
+#define PLK_STAGE_IMPL_H
 
 #include "base/bytes.h"
 #include "history/history.h"
@@ -15,49 +15,49 @@
 #include <pluck/stage.h>
 
 /* What a stage may look at beside the view. */
-typedef struct pl_stage_context {
-    const pl_history *history;
+typedef struct plk_stage_context {
+    const plk_history *history;
     uint32_t n_vocab;
     pluck_pcg64 *rng; /* this position's numbers; what a stage takes, the pick does not see again */
-} pl_stage_context;
+} plk_stage_context;
 
-typedef struct pl_stage pl_stage;
+typedef struct plk_stage plk_stage;
 
 /* What create is told. */
-typedef struct pl_stage_setup {
-    const pl_stage *stage; /* whose create it is */
+typedef struct plk_stage_setup {
+    const plk_stage *stage; /* whose create it is */
     const pluck_allocator *allocator;
     uint32_t n_vocab;
     uint32_t max_rewind; /* this many accepts must be undone exactly */
-} pl_stage_setup;
+} plk_stage_setup;
 
 /* A token that is accepted. */
-typedef struct pl_accepted {
+typedef struct plk_accepted {
     pluck_token token;
     bool was_drawn;  /* the last token drawn at this position was this one */
     double observed; /* what the draw's observe said of it then; 0 unless was_drawn */
-} pl_accepted;
+} plk_accepted;
 
 /* What a stage tells a trace beside what comparing the view before and after shows. */
-enum { PL_MAX_VALUES = 4 };
-typedef struct pl_explanation {
+enum { PLK_MAX_VALUES = 4 };
+typedef struct plk_explanation {
     bool has_threshold; /* it keeps the logits >= max + offset */
     double offset;
     bool from_above; /* it removes the best tokens */
     size_t n_values;
-    const char *names[PL_MAX_VALUES]; /* static storage */
-    double values[PL_MAX_VALUES];
-} pl_explanation;
+    const char *names[PLK_MAX_VALUES]; /* static storage */
+    double values[PLK_MAX_VALUES];
+} plk_explanation;
 
-static inline void pl_explain_threshold(pl_explanation *out, double offset)
+static inline void plk_explain_threshold(plk_explanation *out, double offset)
 {
     out->has_threshold = true;
     out->offset = offset;
 }
 
-static inline void pl_explain_value(pl_explanation *out, const char *name, double value)
+static inline void plk_explain_value(plk_explanation *out, const char *name, double value)
 {
-    if (out->n_values == PL_MAX_VALUES)
+    if (out->n_values == PLK_MAX_VALUES)
         return;
     out->names[out->n_values] = name;
     out->values[out->n_values++] = value;
@@ -65,8 +65,8 @@ static inline void pl_explain_value(pl_explanation *out, const char *name, doubl
 
 /* Functions that are NULL have nothing to do. params is the block that the public table describes;
  * state is the stage's own, NULL if create is NULL. */
-struct pl_stage {
-    pluck_stage info; /* first: pl_stage_of() relies on it */
+struct plk_stage {
+    pluck_stage info; /* first: plk_stage_of() relies on it */
 
     /* In the flat form: the name of a stage that this one stands in for when it is configured, at
      * its place in "order" too; NULL: none. */
@@ -75,7 +75,7 @@ struct pl_stage {
     /* True when these parameters make the stage the identity: a sampler leaves it out. */
     bool (*is_neutral)(const void *params);
 
-    /* True if all that apply does is pl_view_scale(): it then also takes a view with a deferred
+    /* True if all that apply does is plk_view_scale(): it then also takes a view with a deferred
      * nucleus, which any other stage finds settled. */
     bool (*only_scales)(const void *params);
 
@@ -83,19 +83,19 @@ struct pl_stage {
     bool (*is_random)(const void *params);
 
     /* Changes the view. On failure the view may be half changed: sampling stops there. */
-    pluck_status (*apply)(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err);
+    pluck_status (*apply)(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err);
 
     /* For traces: the threshold and other numbers that apply works with, on the view that apply is
      * about to get. Takes no random numbers; may use the workspace as functions on a const view do.
      * Where there is none, a trace finds the bound by comparing. */
-    void (*explain)(const void *params, const void *state, const pl_view *view,
-                    const pl_stage_context *context, pl_explanation *out);
+    void (*explain)(const void *params, const void *state, const plk_view *view,
+                    const plk_stage_context *context, plk_explanation *out);
 
     /* How many of the last accepted tokens it looks back on; SIZE_MAX: all. */
     size_t (*window)(const void *params);
 
-    /* How many tokens at most it gives to pl_view_edit. */
+    /* How many tokens at most it gives to plk_view_edit. */
     size_t (*max_edits)(const void *params, uint32_t n_vocab);
 
     /* Beyond ranges of single parameters: PLUCK_ERR_CONFIG, or PLUCK_ERR_INVALID for a token >=
@@ -104,9 +104,9 @@ struct pl_stage {
 
     /* For a draw that learns from its tokens: what accept will want to know about the one that was
      * just picked from the view that apply left. It goes to accept if that token is accepted. */
-    double (*observe)(const void *params, const void *state, const pl_view *view, uint32_t token);
+    double (*observe)(const void *params, const void *state, const plk_view *view, uint32_t token);
 
-    pluck_status (*create)(void **state, const void *params, const pl_stage_setup *setup,
+    pluck_status (*create)(void **state, const void *params, const plk_stage_setup *setup,
                            pluck_error *err);
     void (*destroy)(void *state);
     pluck_status (*clone)(void **out, const void *state, pluck_error *err);
@@ -116,28 +116,28 @@ struct pl_stage {
      * the history takes the token, every stage accepts (cannot fail; the token is the last of the
      * history). */
     pluck_status (*reserve)(void *state, pluck_error *err);
-    void (*accept)(const void *params, void *state, const pl_history *history,
-                   const pl_accepted *accepted);
+    void (*accept)(const void *params, void *state, const plk_history *history,
+                   const plk_accepted *accepted);
 
     /* Undoes the last accept; called before the history drops the token. */
-    void (*rewind)(const void *params, void *state, const pl_history *history);
+    void (*rewind)(const void *params, void *state, const plk_history *history);
 
     /* What load needs to make the state anew beside the history, which is there before it; NULL:
      * nothing. */
-    void (*save)(const void *params, const void *state, const pl_history *history,
-                 pl_byte_writer *out);
+    void (*save)(const void *params, const void *state, const plk_history *history,
+                 plk_byte_writer *out);
 
     /* The state as it was saved, into one as just created: the bytes may be anything, and what is
      * wrong with them is PLUCK_ERR_FORMAT. On failure the state is thrown away. */
-    pluck_status (*load)(const void *params, void *state, const pl_history *history,
-                         pl_byte_reader *in, pluck_error *err);
+    pluck_status (*load)(const void *params, void *state, const plk_history *history,
+                         plk_byte_reader *in, pluck_error *err);
 
     bool is_unsaveable; /* has a state that cannot be saved */
 };
 
 /* The min_keep parameter of truncating stages, for their tables; the block has an int64_t
  * min_keep. */
-#define PL_MIN_KEEP_PARAM(params_type)                                                             \
+#define PLK_MIN_KEEP_PARAM(params_type)                                                            \
     {                                                                                              \
         .name = "min_keep", .flat_key = "min_keep", .type = PLUCK_PARAM_INTEGER, .min = 1,         \
         .max = PLUCK_MAX_VOCAB, .default_value = 1, .neutral = 1,                                  \
@@ -146,17 +146,17 @@ struct pl_stage {
     }
 
 /* The registry: NULL-terminated, in the order of the flat form, draws last. */
-extern const pl_stage *const pl_stages[];
+extern const plk_stage *const plk_stages[];
 
 /* The stage with this name, or NULL. */
-const pl_stage *pl_stage_find(const char *name);
+const plk_stage *plk_stage_find(const char *name);
 
 /* A stage of the library or of a registry, which may be NULL; and the index-th of the registry, or
  * NULL. */
-const pl_stage *pl_registry_find(const pluck_registry *registry, const char *name);
-const pl_stage *pl_registry_at(const pluck_registry *registry, size_t index);
+const plk_stage *plk_registry_find(const pluck_registry *registry, const char *name);
+const plk_stage *plk_registry_at(const pluck_registry *registry, size_t index);
 
 /* The table of which info is part. */
-const pl_stage *pl_stage_of(const pluck_stage *info);
+const plk_stage *plk_stage_of(const pluck_stage *info);
 
 #endif

@@ -2,36 +2,36 @@
  * What both versions of mirostat share: mu, the surprise that they aim at, and how it follows the
  * tokens drawn. params of either begins with tau and eta.
  */
-#ifndef PL_SURPRISE_STATE_H
-#define PL_SURPRISE_STATE_H
+#ifndef PLK_SURPRISE_STATE_H
+#define PLK_SURPRISE_STATE_H
 
 #include "history/undo_ring.h"
 #include "stages/stage_impl.h"
 
-typedef struct pl_mirostat_params {
+typedef struct plk_mirostat_params {
     double tau;
     double eta;
-} pl_mirostat_params;
+} plk_mirostat_params;
 
 /* mu = 2 tau to begin with, in bits. */
-double pl_mirostat_mu(const void *state);
+double plk_mirostat_mu(const void *state);
 
 /* The functions of the descriptor; destroy, clone and reset are those of the undo ring. After a
  * token of probability p was drawn and accepted, mu -= eta (-log2 p - tau). */
-pluck_status pl_mirostat_create(void **state, const void *params, const pl_stage_setup *setup,
-                                pluck_error *err);
-double pl_mirostat_observe(const void *params, const void *state, const pl_view *view,
-                           uint32_t token);
-void pl_mirostat_accept(const void *params, void *state, const pl_history *history,
-                        const pl_accepted *accepted);
-void pl_mirostat_rewind(const void *params, void *state, const pl_history *history);
-void pl_mirostat_save(const void *params, const void *state, const pl_history *history,
-                      pl_byte_writer *out);
-pluck_status pl_mirostat_load(const void *params, void *state, const pl_history *history,
-                              pl_byte_reader *in, pluck_error *err);
+pluck_status plk_mirostat_create(void **state, const void *params, const plk_stage_setup *setup,
+                                 pluck_error *err);
+double plk_mirostat_observe(const void *params, const void *state, const plk_view *view,
+                            uint32_t token);
+void plk_mirostat_accept(const void *params, void *state, const plk_history *history,
+                         const plk_accepted *accepted);
+void plk_mirostat_rewind(const void *params, void *state, const plk_history *history);
+void plk_mirostat_save(const void *params, const void *state, const plk_history *history,
+                       plk_byte_writer *out);
+pluck_status plk_mirostat_load(const void *params, void *state, const plk_history *history,
+                               plk_byte_reader *in, pluck_error *err);
 
 /* tau and eta for the tables. */
-#define PL_MIROSTAT_PARAMS(params_type)                                                            \
+#define PLK_MIROSTAT_PARAMS(params_type)                                                           \
     {.name = "tau",                                                                                \
      .flat_key = "mirostat_tau",                                                                   \
      .type = PLUCK_PARAM_NUMBER,                                                                   \

@@ -22,15 +22,15 @@ static bool is_neutral(const void *params)
 
 /* Adds up absolute second differences of the first n sorted probabilities (up to a common factor)
  * until the sum exceeds limit; *n_added = how many were added without exceeding it. */
-static double add_differences(const pl_view *view, uint32_t n, double limit, uint32_t *n_added)
+static double add_differences(const plk_view *view, uint32_t n, double limit, uint32_t *n_added)
 {
-    const pl_key *keys = view->workspace->keys;
-    double first = pl_exp(pl_view_below_max(view, pl_key_logit(keys[0])));
-    double second = pl_exp(pl_view_below_max(view, pl_key_logit(keys[1])));
+    const plk_key *keys = view->workspace->keys;
+    double first = plk_exp(plk_view_below_max(view, plk_key_logit(keys[0])));
+    double second = plk_exp(plk_view_below_max(view, plk_key_logit(keys[1])));
     double sum = 0.0;
     uint32_t i = 0;
     for (; i + 2 < n; i++) {
-        double third = pl_exp(pl_view_below_max(view, pl_key_logit(keys[i + 2])));
+        double third = plk_exp(plk_view_below_max(view, plk_key_logit(keys[i + 2])));
         sum += fabs((third - second) - (second - first));
         if (sum > limit)
             break;
@@ -41,18 +41,18 @@ static double add_differences(const pl_view *view, uint32_t n, double limit, uin
     return sum;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context, (void)err;
     double z = ((const tail_free_params *)params)->z;
-    uint32_t n = pl_view_best(view, view->workspace->n_vocab);
+    uint32_t n = plk_view_best(view, view->workspace->n_vocab);
     uint32_t n_added = 0;
     if (n > 2) {
         double total = add_differences(view, n, (double)INFINITY, &n_added);
         add_differences(view, n, z * total, &n_added);
     }
-    pl_view_keep_top(view, n_added + 1);
+    plk_view_keep_top(view, n_added + 1);
     return PLUCK_OK;
 }
 
@@ -70,7 +70,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_tail_free = {
+const plk_stage plk_stage_tail_free = {
     .info =
         {.name = "tail_free",
          .kind = PLUCK_STAGE_TRUNCATE,

@@ -21,15 +21,15 @@ static bool only_scales(const void *params)
     return ((const temperature_params *)params)->t != 0.0;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context, (void)err;
     double t = ((const temperature_params *)params)->t;
     if (t == 0.0)
-        pl_view_keep_top(view, 1);
+        plk_view_keep_top(view, 1);
     else
-        pl_view_scale(view, 1.0 / t);
+        plk_view_scale(view, 1.0 / t);
     return PLUCK_OK;
 }
 
@@ -47,7 +47,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_temperature = {
+const plk_stage plk_stage_temperature = {
     .info = {.name = "temperature",
              .kind = PLUCK_STAGE_REWEIGHT,
              .summary = "sharpens or flattens the distribution",

@@ -17,21 +17,21 @@ static bool is_neutral(const void *params)
     return ((const top_a_params *)params)->a == 0.0;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context, (void)err;
     double a = ((const top_a_params *)params)->a;
-    pl_view_keep_near_max(view, pl_log(a) - pl_log(pl_view_normaliser(view)), 1);
+    plk_view_keep_near_max(view, plk_log(a) - plk_log(plk_view_normaliser(view)), 1);
     return PLUCK_OK;
 }
 
-static void explain(const void *params, const void *state, const pl_view *view,
-                    const pl_stage_context *context, pl_explanation *out)
+static void explain(const void *params, const void *state, const plk_view *view,
+                    const plk_stage_context *context, plk_explanation *out)
 {
     (void)state, (void)context;
     double a = ((const top_a_params *)params)->a;
-    pl_explain_threshold(out, pl_log(a) - pl_log(pl_view_normaliser(view)));
+    plk_explain_threshold(out, plk_log(a) - plk_log(plk_view_normaliser(view)));
 }
 
 static const pluck_param params[] = {
@@ -49,7 +49,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_top_a = {
+const plk_stage plk_stage_top_a = {
     .info = {.name = "top_a",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "keeps tokens by a threshold that falls with the square of the best",

@@ -21,21 +21,21 @@ static bool is_neutral(const void *params)
 /* ln(1 + x), x >= 0, to a small relative error however small x is. */
 static double log_1_plus(double x)
 {
-    return x < 1e-5 ? x - x * x * (0.5 - x / 3.0) : pl_log(1.0 + x);
+    return x < 1e-5 ? x - x * x * (0.5 - x / 3.0) : plk_log(1.0 + x);
 }
 
 /* How many of the n sorted keys of the workspace belong to the prefix. */
-static uint32_t prefix_length(const pl_view *view, uint32_t n, double h)
+static uint32_t prefix_length(const plk_view *view, uint32_t n, double h)
 {
     double below[N_BEST], terms[N_BEST];
     double rest = 0.0, entropy = 0.0, share = 0.0;
     for (uint32_t i = 0; i < n; i++) {
-        below[i] = pl_view_below_max(view, pl_key_logit(view->workspace->keys[i]));
-        rest += i > 0 ? pl_exp(below[i]) : 0.0;
+        below[i] = plk_view_below_max(view, plk_key_logit(view->workspace->keys[i]));
+        rest += i > 0 ? plk_exp(below[i]) : 0.0;
     }
     double log_sum = log_1_plus(rest);
     for (uint32_t i = 0; i < n; i++) {
-        double p = pl_exp(below[i]) / (1.0 + rest);
+        double p = plk_exp(below[i]) / (1.0 + rest);
         terms[i] = p > 0.0 ? p * (log_sum - below[i]) : 0.0;
         entropy += terms[i];
     }
@@ -48,12 +48,12 @@ static uint32_t prefix_length(const pl_view *view, uint32_t n, double h)
     return length > 0 ? length : 1;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context, (void)err;
-    uint32_t n = pl_view_best(view, N_BEST);
-    pl_view_keep_top(view, prefix_length(view, n, ((const top_h_params *)params)->h));
+    uint32_t n = plk_view_best(view, N_BEST);
+    plk_view_keep_top(view, prefix_length(view, n, ((const top_h_params *)params)->h));
     return PLUCK_OK;
 }
 
@@ -71,7 +71,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_top_h = {
+const plk_stage plk_stage_top_h = {
     .info = {.name = "top_h",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "keeps the best tokens up to a share of the entropy",

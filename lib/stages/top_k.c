@@ -1,6 +1,6 @@
 /*
  * top_k: keeps the k best tokens, exactly k of them, the lower token first among equals.
- * The selection is pl_view_keep_top().
+ * The selection is plk_view_keep_top().
  */
 #include "select/keep.h"
 #include "stages/stage_impl.h"
@@ -14,12 +14,12 @@ static bool is_neutral(const void *params)
     return ((const top_k_params *)params)->k == 0;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context, (void)err;
     int64_t k = ((const top_k_params *)params)->k;
-    pl_view_keep_top(view, k < PLUCK_MAX_VOCAB ? (uint32_t)k : PLUCK_MAX_VOCAB);
+    plk_view_keep_top(view, k < PLUCK_MAX_VOCAB ? (uint32_t)k : PLUCK_MAX_VOCAB);
     return PLUCK_OK;
 }
 
@@ -37,7 +37,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_top_k = {
+const plk_stage plk_stage_top_k = {
     .info = {.name = "top_k",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "keeps the k most probable tokens",

@@ -15,23 +15,23 @@ static bool is_neutral(const void *params)
     return ((const top_n_sigma_params *)params)->n <= 0.0;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context, (void)err;
     double n = ((const top_n_sigma_params *)params)->n;
-    pl_view_keep_near_max(view, -n * view->scale * pl_view_deviation(view), 1);
+    plk_view_keep_near_max(view, -n * view->scale * plk_view_deviation(view), 1);
     return PLUCK_OK;
 }
 
-static void explain(const void *params, const void *state, const pl_view *view,
-                    const pl_stage_context *context, pl_explanation *out)
+static void explain(const void *params, const void *state, const plk_view *view,
+                    const plk_stage_context *context, plk_explanation *out)
 {
     (void)state, (void)context;
     double n = ((const top_n_sigma_params *)params)->n;
-    double sigma = view->scale * pl_view_deviation(view);
-    pl_explain_threshold(out, -n * sigma);
-    pl_explain_value(out, "sigma", sigma);
+    double sigma = view->scale * plk_view_deviation(view);
+    plk_explain_threshold(out, -n * sigma);
+    plk_explain_value(out, "sigma", sigma);
 }
 
 static const pluck_param params[] = {
@@ -48,7 +48,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_top_n_sigma = {
+const plk_stage plk_stage_top_n_sigma = {
     .info = {.name = "top_n_sigma",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "keeps the tokens within some standard deviations of the best logit",

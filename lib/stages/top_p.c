@@ -1,6 +1,6 @@
 /*
  * top_p (nucleus sampling): keeps the shortest prefix of the tokens, best first, that holds at
- * least the mass p. The selection and its margin are those of pl_view_keep_nucleus().
+ * least the mass p. The selection and its margin are those of plk_view_keep_nucleus().
  */
 #include "select/nucleus.h"
 #include "stages/stage_impl.h"
@@ -15,12 +15,12 @@ static bool is_neutral(const void *params)
     return ((const top_p_params *)params)->p == 1.0;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context, (void)err;
     const top_p_params *top_p = params;
-    pl_view_keep_nucleus(view, top_p->p, (uint32_t)top_p->min_keep);
+    plk_view_keep_nucleus(view, top_p->p, (uint32_t)top_p->min_keep);
     return PLUCK_OK;
 }
 
@@ -36,10 +36,10 @@ static const pluck_param params[] = {
         .summary = "probability to keep; 1 keeps all, 0 keeps min_keep tokens",
         .offset_bytes = offsetof(top_p_params, p),
     },
-    PL_MIN_KEEP_PARAM(top_p_params),
+    PLK_MIN_KEEP_PARAM(top_p_params),
 };
 
-const pl_stage pl_stage_top_p = {
+const plk_stage plk_stage_top_p = {
     .info = {.name = "top_p",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "keeps the most probable tokens up to a total probability",

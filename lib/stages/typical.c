@@ -2,7 +2,7 @@
  * typical: keeps the tokens whose surprise -ln p is nearest to the entropy H, up to a total
  * probability. With x = stored logit - max and Z the normaliser, -ln p = ln Z - scale x and H = ln
  * Z - scale E[x], so that abs(-ln p - H) = scale abs(x - E[x]): the kept tokens are a band of
- * logits around the mean, and pl_view_keep_nearest() finds its ends.
+ * logits around the mean, and plk_view_keep_nearest() finds its ends.
  */
 #include "select/mass.h"
 #include "select/nearest.h"
@@ -18,14 +18,14 @@ static bool is_neutral(const void *params)
     return ((const typical_params *)params)->p == 1.0;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state, (void)context, (void)err;
     const typical_params *typical = params;
     double normaliser;
-    double mean = pl_view_mean(view, &normaliser);
-    pl_view_keep_nearest(view, mean, normaliser, typical->p, (uint32_t)typical->min_keep);
+    double mean = plk_view_mean(view, &normaliser);
+    plk_view_keep_nearest(view, mean, normaliser, typical->p, (uint32_t)typical->min_keep);
     return PLUCK_OK;
 }
 
@@ -41,10 +41,10 @@ static const pluck_param params[] = {
         .summary = "probability to keep; 1 keeps all",
         .offset_bytes = offsetof(typical_params, p),
     },
-    PL_MIN_KEEP_PARAM(typical_params),
+    PLK_MIN_KEEP_PARAM(typical_params),
 };
 
-const pl_stage pl_stage_typical = {
+const plk_stage plk_stage_typical = {
     .info = {.name = "typical",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "keeps the tokens whose surprise is nearest to the expected one",

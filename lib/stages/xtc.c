@@ -53,42 +53,42 @@ static double ban_others(const void *context, size_t index, double logit)
 }
 
 /* Removes every token better than highest; of a dense view, the first n candidates but one. */
-static pluck_status remove_better(pl_view *view, uint32_t n, pl_key highest, pluck_error *err)
+static pluck_status remove_better(plk_view *view, uint32_t n, plk_key highest, pluck_error *err)
 {
-    pl_workspace *w = view->workspace;
+    plk_workspace *w = view->workspace;
     if (!view->compact && n <= MAX_EDITS) {
         size_t spared = 0;
-        while (w->ids[spared] != pl_key_token(highest))
+        while (w->ids[spared] != plk_key_token(highest))
             spared++;
-        pl_token_list list = {w->ids, sizeof *w->ids, n};
-        return pl_view_edit(view, list, ban_others, &spared, err);
+        plk_token_list list = {w->ids, sizeof *w->ids, n};
+        return plk_view_edit(view, list, ban_others, &spared, err);
     }
-    uint32_t n_all = view->compact ? view->n : pl_view_gather(view, -FLT_MAX), kept = 0;
+    uint32_t n_all = view->compact ? view->n : plk_view_gather(view, -FLT_MAX), kept = 0;
     for (uint32_t i = 0; i < n_all; i++) {
-        bool keep = pl_key_make(w->values[i], w->ids[i]) <= highest;
+        bool keep = plk_key_make(w->values[i], w->ids[i]) <= highest;
         w->ids[kept] = w->ids[i];
         w->values[kept] = w->values[i];
         kept += keep;
     }
-    pl_view_become_compact(view, kept);
+    plk_view_become_compact(view, kept);
     return PLUCK_OK;
 }
 
 /* How many tokens have p >= threshold, and the worst of them; of a dense view these are the first
  * candidates then. *any_protected: whether one that would go is protected. */
-static uint32_t find_top(const pl_view *view, const xtc_params *xtc, pl_key *worst,
+static uint32_t find_top(const plk_view *view, const xtc_params *xtc, plk_key *worst,
                          bool *any_protected)
 {
-    const pl_workspace *w = view->workspace;
-    const double logit_rounding = 0x1p-22; /* as in pl_view_keep_probable() */
-    double offset = pl_log(xtc->threshold) + pl_log(pl_view_normaliser(view)) - logit_rounding;
+    const plk_workspace *w = view->workspace;
+    const double logit_rounding = 0x1p-22; /* as in plk_view_keep_probable() */
+    double offset = plk_log(xtc->threshold) + plk_log(plk_view_normaliser(view)) - logit_rounding;
     if (offset > 0.0)
         return 0;
-    float least = pl_view_threshold(view, offset);
-    uint32_t n = view->compact ? view->n : pl_view_gather(view, least), n_top = 0;
+    float least = plk_view_threshold(view, offset);
+    uint32_t n = view->compact ? view->n : plk_view_gather(view, least), n_top = 0;
     *worst = UINT64_MAX;
     for (uint32_t i = 0; i < n; i++) {
-        pl_key key = pl_key_make(w->values[i], w->ids[i]);
+        plk_key key = plk_key_make(w->values[i], w->ids[i]);
         if (w->values[i] < least)
             continue;
         n_top++;
@@ -96,30 +96,30 @@ static uint32_t find_top(const pl_view *view, const xtc_params *xtc, pl_key *wor
     }
     *any_protected = false;
     for (uint32_t i = 0; i < n && !*any_protected; i++)
-        *any_protected = w->values[i] >= least && w->ids[i] != pl_key_token(*worst) &&
+        *any_protected = w->values[i] >= least && w->ids[i] != plk_key_token(*worst) &&
                          is_protected(&xtc->protect, w->ids[i]);
     return n_top;
 }
 
-static pluck_status apply(const void *params, void *state, pl_view *view,
-                          const pl_stage_context *context, pluck_error *err)
+static pluck_status apply(const void *params, void *state, plk_view *view,
+                          const plk_stage_context *context, pluck_error *err)
 {
     (void)state;
     const xtc_params *xtc = params;
-    pl_key worst;
+    plk_key worst;
     bool any_protected;
     if (!(pluck_pcg64_uniform(context->rng) < xtc->probability))
         return PLUCK_OK;
     uint32_t n = find_top(view, xtc, &worst, &any_protected);
     if (n < 2 || any_protected)
         return PLUCK_OK;
-    if (xtc->min_keep > 1 && pl_view_n_candidates(view) - (n - 1) < (uint64_t)xtc->min_keep)
+    if (xtc->min_keep > 1 && plk_view_n_candidates(view) - (n - 1) < (uint64_t)xtc->min_keep)
         return PLUCK_OK;
     return remove_better(view, n, worst, err);
 }
 
-static void explain(const void *params, const void *state, const pl_view *view,
-                    const pl_stage_context *context, pl_explanation *out)
+static void explain(const void *params, const void *state, const plk_view *view,
+                    const plk_stage_context *context, plk_explanation *out)
 {
     (void)params, (void)state, (void)view, (void)context;
     out->from_above = true;
@@ -148,7 +148,7 @@ static const pluck_param params[] = {
         .summary = "probability that makes a token a top choice; above 0.5 the stage never acts",
         .offset_bytes = offsetof(xtc_params, threshold),
     },
-    PL_MIN_KEEP_PARAM(xtc_params),
+    PLK_MIN_KEEP_PARAM(xtc_params),
     {
         .name = "protect",
         .flat_key = "xtc_protect",
@@ -159,7 +159,7 @@ static const pluck_param params[] = {
     },
 };
 
-const pl_stage pl_stage_xtc = {
+const plk_stage plk_stage_xtc = {
     .info = {.name = "xtc",
              .kind = PLUCK_STAGE_TRUNCATE,
              .summary = "at times removes the most probable tokens, all but the least of them",

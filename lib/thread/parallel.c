@@ -43,7 +43,7 @@ static void do_share(void *data, uint32_t worker, size_t share)
 {
     job *j = data;
     (void)share;
-    pl_fp_state fp = pl_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     while (!atomic_load(&j->has_failed)) {
         size_t item = atomic_fetch_add(&j->next, 1);
         if (item >= j->n_items)
@@ -53,13 +53,13 @@ static void do_share(void *data, uint32_t worker, size_t share)
         if (status != PLUCK_OK)
             record_failure(j, item, status, &err);
     }
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
 }
 
-pluck_status pl_parallel_run(const pl_parallel *parallel, uint32_t n_threads, size_t n_items,
-                             pluck_status (*one)(void *context, uint32_t worker, size_t item,
-                                                 pluck_error *err),
-                             void *context, size_t *failed_item, pluck_error *err)
+pluck_status plk_parallel_run(const plk_parallel *parallel, uint32_t n_threads, size_t n_items,
+                              pluck_status (*one)(void *context, uint32_t worker, size_t item,
+                                                  pluck_error *err),
+                              void *context, size_t *failed_item, pluck_error *err)
 {
     job j = {.one = one, .context = context, .n_items = n_items, .failed_item = n_items};
     pthread_mutex_init(&j.mutex, NULL);
@@ -72,5 +72,5 @@ pluck_status pl_parallel_run(const pl_parallel *parallel, uint32_t n_threads, si
     pthread_mutex_destroy(&j.mutex);
     if (failed_item)
         *failed_item = j.failed_item;
-    return j.status == PLUCK_OK ? PLUCK_OK : pl_fail(err, j.status, "%s", j.err.message);
+    return j.status == PLUCK_OK ? PLUCK_OK : plk_fail(err, j.status, "%s", j.err.message);
 }

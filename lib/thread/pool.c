@@ -28,12 +28,12 @@
 enum { STACK_BYTES = 256 * 1024 };
 
 typedef struct pool_thread {
-    pl_pool *pool;
+    plk_pool *pool;
     uint32_t worker;
     pthread_t id;
 } pool_thread;
 
-struct pl_pool {
+struct plk_pool {
     pluck_allocator allocator;
     uint32_t n_threads; /* with the caller's */
     atomic_bool is_busy;
@@ -54,10 +54,10 @@ struct pl_pool {
     pool_thread threads[]; /* n_threads - 1 */
 };
 
-uint32_t pl_thread_count(uint32_t n_threads)
+uint32_t plk_thread_count(uint32_t n_threads)
 {
     if (n_threads > 0)
-        return n_threads < PL_MAX_THREADS ? n_threads : PL_MAX_THREADS;
+        return n_threads < PLK_MAX_THREADS ? n_threads : PLK_MAX_THREADS;
     long n = 0;
 #ifdef CPU_COUNT
     cpu_set_t set;
@@ -68,19 +68,19 @@ uint32_t pl_thread_count(uint32_t n_threads)
         n = sysconf(_SC_NPROCESSORS_ONLN);
     if (n < 1)
         n = 1;
-    return n < PL_MAX_THREADS ? (uint32_t)n : PL_MAX_THREADS;
+    return n < PLK_MAX_THREADS ? (uint32_t)n : PLK_MAX_THREADS;
 }
 
-pluck_status pl_pool_create(pl_pool **out, uint32_t n_threads, const pluck_allocator *allocator,
-                            pluck_error *err)
+pluck_status plk_pool_create(plk_pool **out, uint32_t n_threads, const pluck_allocator *allocator,
+                             pluck_error *err)
 {
     *out = NULL;
-    pluck_allocator own = pl_allocator_or_default(allocator);
-    n_threads = pl_thread_count(n_threads);
-    size_t bytes = sizeof(pl_pool) + (n_threads - 1) * sizeof(pool_thread);
-    pl_pool *pool = pl_alloc_zero(&own, 1, bytes);
+    pluck_allocator own = plk_allocator_or_default(allocator);
+    n_threads = plk_thread_count(n_threads);
+    size_t bytes = sizeof(plk_pool) + (n_threads - 1) * sizeof(pool_thread);
+    plk_pool *pool = plk_alloc_zero(&own, 1, bytes);
     if (!pool)
-        return pl_fail_nomem(err, bytes);
+        return plk_fail_nomem(err, bytes);
     pool->allocator = own;
     pool->n_threads = n_threads;
     pthread_mutex_init(&pool->mutex, NULL);
@@ -90,11 +90,11 @@ pluck_status pl_pool_create(pl_pool **out, uint32_t n_threads, const pluck_alloc
     return PLUCK_OK;
 }
 
-void pl_pool_destroy(pl_pool **pool)
+void plk_pool_destroy(plk_pool **pool)
 {
     if (!pool || !*pool)
         return;
-    pl_pool *p = *pool;
+    plk_pool *p = *pool;
     long process = atomic_load(&p->process);
     if (process == 0 || process == (long)getpid()) {
         pthread_mutex_lock(&p->mutex);
@@ -109,12 +109,12 @@ void pl_pool_destroy(pl_pool **pool)
         pthread_mutex_destroy(&p->mutex);
     }
     pluck_allocator allocator = p->allocator;
-    pl_free(&allocator, p);
+    plk_free(&allocator, p);
     *pool = NULL;
 }
 
 /* Items until there are none. */
-static void work(pl_pool *pool, void (*task)(void *data, uint32_t worker, size_t item), void *data,
+static void work(plk_pool *pool, void (*task)(void *data, uint32_t worker, size_t item), void *data,
                  size_t n_items, uint32_t worker)
 {
     for (;;) {
@@ -128,7 +128,7 @@ static void work(pl_pool *pool, void (*task)(void *data, uint32_t worker, size_t
 static void *worker_main(void *argument)
 {
     pool_thread *self = argument;
-    pl_pool *pool = self->pool;
+    plk_pool *pool = self->pool;
     uint64_t seen = 0;
     pthread_mutex_lock(&pool->mutex);
     while (!pool->stop) {
@@ -164,7 +164,7 @@ static void block_signals(sigset_t *before)
 }
 
 /* Until `wanted` workers run, or the system refuses one. They inherit the blocked signals. */
-static void start_workers(pl_pool *pool, size_t wanted)
+static void start_workers(plk_pool *pool, size_t wanted)
 {
     uint32_t n_started = atomic_load(&pool->n_started);
     if (n_started >= wanted || pool->is_refused)
@@ -194,7 +194,7 @@ static void start_workers(pl_pool *pool, size_t wanted)
 }
 
 /* The number of the worker that the calling thread is, 0 if it is none. */
-static uint32_t own_worker(pl_pool *pool)
+static uint32_t own_worker(plk_pool *pool)
 {
     uint32_t n_started = atomic_load(&pool->n_started);
     for (uint32_t i = 0; i < n_started; i++)
@@ -203,7 +203,7 @@ static uint32_t own_worker(pl_pool *pool)
     return 0;
 }
 
-static void publish(pl_pool *pool, size_t n_items,
+static void publish(plk_pool *pool, size_t n_items,
                     void (*task)(void *data, uint32_t worker, size_t item), void *data)
 {
     pthread_mutex_lock(&pool->mutex);
@@ -221,7 +221,7 @@ static void publish(pl_pool *pool, size_t n_items,
     pthread_mutex_unlock(&pool->mutex);
 }
 
-static void withdraw(pl_pool *pool)
+static void withdraw(plk_pool *pool)
 {
     pthread_mutex_lock(&pool->mutex);
     while (pool->n_inside > 0)
@@ -233,7 +233,7 @@ static void withdraw(pl_pool *pool)
 static void run(void *user, size_t n_items, void (*task)(void *data, uint32_t worker, size_t item),
                 void *data)
 {
-    pl_pool *pool = user;
+    plk_pool *pool = user;
     bool is_shared = pool && pool->n_threads > 1 && n_items > 1;
     if (is_shared) {
         long process = atomic_load(&pool->process);
@@ -254,28 +254,28 @@ static void run(void *user, size_t n_items, void (*task)(void *data, uint32_t wo
     atomic_store(&pool->is_busy, false);
 }
 
-pl_parallel pl_pool_parallel(pl_pool *pool)
+plk_parallel plk_pool_parallel(plk_pool *pool)
 {
-    return (pl_parallel){.run = run, .user = pool, .n_workers = pool ? pool->n_threads : 1};
+    return (plk_parallel){.run = run, .user = pool, .n_workers = pool ? pool->n_threads : 1};
 }
 
-pluck_status pl_parallel_over(uint32_t n_threads, size_t n_items,
-                              pluck_status (*one)(void *context, uint32_t worker, size_t item,
-                                                  pluck_error *err),
-                              void *context, size_t *failed_item, const pluck_allocator *allocator,
-                              pluck_error *err)
+pluck_status plk_parallel_over(uint32_t n_threads, size_t n_items,
+                               pluck_status (*one)(void *context, uint32_t worker, size_t item,
+                                                   pluck_error *err),
+                               void *context, size_t *failed_item, const pluck_allocator *allocator,
+                               pluck_error *err)
 {
-    pl_pool *pool = NULL;
+    plk_pool *pool = NULL;
     if (n_items < n_threads)
         n_threads = n_items > 0 ? (uint32_t)n_items : 1;
     if (n_threads > 1) {
-        pluck_status status = pl_pool_create(&pool, n_threads, allocator, err);
+        pluck_status status = plk_pool_create(&pool, n_threads, allocator, err);
         if (status != PLUCK_OK)
             return status;
     }
-    pl_parallel parallel = pl_pool_parallel(pool);
+    plk_parallel parallel = plk_pool_parallel(pool);
     pluck_status status =
-        pl_parallel_run(&parallel, n_threads, n_items, one, context, failed_item, err);
-    pl_pool_destroy(&pool);
+        plk_parallel_run(&parallel, n_threads, n_items, one, context, failed_item, err);
+    plk_pool_destroy(&pool);
     return status;
 }

@@ -11,21 +11,21 @@
 #include <math.h>
 #include <stdlib.h>
 
-uint32_t pl_binning_count(const pluck_tune_binning *binning)
+uint32_t plk_binning_count(const pluck_tune_binning *binning)
 {
     const uint32_t n = binning->n == 0 ? 15 : binning->n;
     return n <= PLUCK_TUNE_MAX_BINS ? n : 0;
 }
 
-bool pl_calibration_open(pl_calibration *c, const pluck_tune_binning *binning, uint64_t rows,
-                         const pluck_allocator *allocator)
+bool plk_calibration_open(plk_calibration *c, const pluck_tune_binning *binning, uint64_t rows,
+                          const pluck_allocator *allocator)
 {
-    *c = (pl_calibration){.allocator = *allocator,
-                          .n_bins = pl_binning_count(binning),
-                          .closed_left = binning->closed_left};
-    c->bins = pl_alloc_zero(allocator, c->n_bins, sizeof *c->bins);
+    *c = (plk_calibration){.allocator = *allocator,
+                           .n_bins = plk_binning_count(binning),
+                           .closed_left = binning->closed_left};
+    c->bins = plk_alloc_zero(allocator, c->n_bins, sizeof *c->bins);
     if (binning->equal_mass && rows <= SIZE_MAX)
-        c->confidences = pl_alloc(allocator, (size_t)rows, sizeof *c->confidences);
+        c->confidences = plk_alloc(allocator, (size_t)rows, sizeof *c->confidences);
     if (!c->bins || (binning->equal_mass && !c->confidences))
         return false;
     for (uint32_t b = 0; b < c->n_bins; b++) {
@@ -35,14 +35,14 @@ bool pl_calibration_open(pl_calibration *c, const pluck_tune_binning *binning, u
     return true;
 }
 
-void pl_calibration_close(pl_calibration *c)
+void plk_calibration_close(plk_calibration *c)
 {
-    pl_free(&c->allocator, c->bins);
-    pl_free(&c->allocator, c->confidences);
-    *c = (pl_calibration){0};
+    plk_free(&c->allocator, c->bins);
+    plk_free(&c->allocator, c->confidences);
+    *c = (plk_calibration){0};
 }
 
-static uint32_t bin_of(const pl_calibration *c, double confidence)
+static uint32_t bin_of(const plk_calibration *c, double confidence)
 {
     uint32_t b = (uint32_t)(confidence * c->n_bins);
     b = b < c->n_bins ? b : c->n_bins - 1;
@@ -67,7 +67,7 @@ static void put(pluck_tune_bin *bin, double confidence, bool is_correct)
     bin->accuracy += is_correct;
 }
 
-void pl_calibration_add(pl_calibration *c, double confidence, bool is_correct)
+void plk_calibration_add(plk_calibration *c, double confidence, bool is_correct)
 {
     if (c->confidences)
         c->confidences[c->n_rows] = is_correct ? confidence : -confidence;
@@ -84,7 +84,7 @@ static int by_confidence(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-static void fill_equal_mass(pl_calibration *c)
+static void fill_equal_mass(plk_calibration *c)
 {
     qsort(c->confidences, (size_t)c->n_rows, sizeof *c->confidences, by_confidence);
     const double *next = c->confidences;
@@ -99,7 +99,7 @@ static void fill_equal_mass(pl_calibration *c)
     }
 }
 
-double pl_calibration_finish(pl_calibration *c)
+double plk_calibration_finish(plk_calibration *c)
 {
     if (c->confidences)
         fill_equal_mass(c);

@@ -3,17 +3,17 @@
 
 #include "base/alloc.h"
 
-bool pl_largest_open(pl_largest *heap, size_t capacity, const pluck_allocator *allocator)
+bool plk_largest_open(plk_largest *heap, size_t capacity, const pluck_allocator *allocator)
 {
-    *heap = (pl_largest){.allocator = *allocator, .capacity = capacity};
-    heap->values = pl_alloc(allocator, capacity, sizeof *heap->values);
+    *heap = (plk_largest){.allocator = *allocator, .capacity = capacity};
+    heap->values = plk_alloc(allocator, capacity, sizeof *heap->values);
     return heap->values != NULL;
 }
 
-void pl_largest_close(pl_largest *heap)
+void plk_largest_close(plk_largest *heap)
 {
-    pl_free(&heap->allocator, heap->values);
-    *heap = (pl_largest){.n = 0};
+    plk_free(&heap->allocator, heap->values);
+    *heap = (plk_largest){.n = 0};
 }
 
 /* Puts value where the root was, among n values, and lets it sink. */
@@ -31,7 +31,7 @@ static void sink(double *values, size_t n, double value)
     values[at] = value;
 }
 
-void pl_largest_add(pl_largest *heap, double value)
+void plk_largest_add(plk_largest *heap, double value)
 {
     if (heap->n == heap->capacity) {
         if (value > heap->values[0])
@@ -46,7 +46,7 @@ void pl_largest_add(pl_largest *heap, double value)
     heap->values[at] = value;
 }
 
-void pl_largest_sort(pl_largest *heap)
+void plk_largest_sort(plk_largest *heap)
 {
     for (size_t n = heap->n; n > 1; n--) {
         const double smallest = heap->values[0];

@@ -14,17 +14,18 @@
 #include <math.h>
 #include <stdlib.h>
 
-bool pl_resamples_open(pl_resamples *r, uint32_t n, uint64_t seed, const pluck_allocator *allocator)
+bool plk_resamples_open(plk_resamples *r, uint32_t n, uint64_t seed,
+                        const pluck_allocator *allocator)
 {
-    *r = (pl_resamples){.allocator = *allocator, .n = n, .seed = seed};
-    r->g = pl_alloc_zero(allocator, (size_t)n * PL_RESAMPLE_NODES, sizeof *r->g);
+    *r = (plk_resamples){.allocator = *allocator, .n = n, .seed = seed};
+    r->g = plk_alloc_zero(allocator, (size_t)n * PLK_RESAMPLE_NODES, sizeof *r->g);
     return r->g != NULL;
 }
 
-void pl_resamples_close(pl_resamples *r)
+void plk_resamples_close(plk_resamples *r)
 {
-    pl_free(&r->allocator, r->g);
-    *r = (pl_resamples){0};
+    plk_free(&r->allocator, r->g);
+    *r = (plk_resamples){0};
 }
 
 /* A Poisson(1) number from 32 uniform bits, by inversion: above 12 the probability is below
@@ -42,7 +43,7 @@ static double poisson(uint32_t bits)
     return k;
 }
 
-void pl_resamples_add(pl_resamples *r, uint64_t row, const double *g)
+void plk_resamples_add(plk_resamples *r, uint64_t row, const double *g)
 {
     pluck_pcg64 rng;
     uint64_t bits = 0;
@@ -50,8 +51,8 @@ void pl_resamples_add(pl_resamples *r, uint64_t row, const double *g)
     for (uint32_t i = 0; i < r->n; i++) {
         bits = i % 2 == 0 ? pluck_pcg64_next(&rng) : bits >> 32;
         const double weight = poisson((uint32_t)bits);
-        for (size_t k = 0; k < PL_RESAMPLE_NODES; k++)
-            r->g[(size_t)i * PL_RESAMPLE_NODES + k] += weight * g[k];
+        for (size_t k = 0; k < PLK_RESAMPLE_NODES; k++)
+            r->g[(size_t)i * PLK_RESAMPLE_NODES + k] += weight * g[k];
     }
 }
 
@@ -59,7 +60,7 @@ void pl_resamples_add(pl_resamples *r, uint64_t row, const double *g)
 static double root_of(const double *betas, const double *g)
 {
     size_t i = 0;
-    while (i + 2 < PL_RESAMPLE_NODES && g[i + 1] < 0)
+    while (i + 2 < PLK_RESAMPLE_NODES && g[i + 1] < 0)
         i++;
     const double rise = g[i + 1] - g[i];
     return rise > 0 ? betas[i] - g[i] * (betas[i + 1] - betas[i]) / rise : betas[i];
@@ -79,11 +80,11 @@ static double quantile(const double *sorted, uint32_t n, double part)
     return sorted[i] + (at - i) * (sorted[next] - sorted[i]);
 }
 
-void pl_resamples_interval(pl_resamples *r, const double *betas, double level, double *low,
-                           double *high)
+void plk_resamples_interval(plk_resamples *r, const double *betas, double level, double *low,
+                            double *high)
 {
     for (uint32_t i = 0; i < r->n; i++)
-        r->g[i] = root_of(betas, r->g + (size_t)i * PL_RESAMPLE_NODES);
+        r->g[i] = root_of(betas, r->g + (size_t)i * PLK_RESAMPLE_NODES);
     qsort(r->g, r->n, sizeof *r->g, ascending);
     *low = quantile(r->g, r->n, (1 - level) / 2);
     *high = quantile(r->g, r->n, (1 + level) / 2);

@@ -25,26 +25,26 @@ const char *pluck_tune_cut_name(pluck_tune_cut_kind kind)
 pluck_status pluck_tune_measure(const pluck_tune_data *data, const pluck_tune_request *request,
                                 pluck_error *err)
 {
-    const pl_fp_state state = pl_fp_enter();
-    const pluck_status status = pl_tune_measure(data, request, err);
-    pl_fp_leave(state);
+    const plk_fp_state state = plk_fp_enter();
+    const pluck_status status = plk_tune_measure(data, request, err);
+    plk_fp_leave(state);
     return status;
 }
 
 pluck_status pluck_tune_temperature(const pluck_tune_data *data, const pluck_tune_options *options,
                                     pluck_tune_fit *fit, pluck_error *err)
 {
-    const pl_fp_state state = pl_fp_enter();
-    const pluck_status status = pl_tune_fit(data, options, fit, err);
-    pl_fp_leave(state);
+    const plk_fp_state state = plk_fp_enter();
+    const pluck_status status = plk_tune_fit(data, options, fit, err);
+    plk_fp_leave(state);
     return status;
 }
 
 pluck_status pluck_tune_cuts(const pluck_tune_data *data, double temperature, pluck_tune_cut *cuts,
                              size_t n, double keep, double *needed, pluck_error *err)
 {
-    const pl_fp_state state = pl_fp_enter();
-    const pluck_status status = pl_tune_cuts(data, temperature, cuts, n, keep, needed, err);
-    pl_fp_leave(state);
+    const plk_fp_state state = plk_fp_enter();
+    const pluck_status status = plk_tune_cuts(data, temperature, cuts, n, keep, needed, err);
+    plk_fp_leave(state);
     return status;
 }

@@ -36,7 +36,7 @@ typedef struct cutter {
     size_t n;
     bool has_targets;
     uint64_t rows;
-    pl_largest hardest[N_KINDS];
+    plk_largest hardest[N_KINDS];
 } cutter;
 
 /* Integers in descending order of floats; -0 and +0 are one. */
@@ -99,9 +99,9 @@ static double deviation_of(const float *x, size_t n)
 }
 
 /* scratch: two buffers of keys, then n doubles. */
-static sorted_row sort_row(const pl_tune_logits *row, double beta, uint32_t *scratch)
+static sorted_row sort_row(const plk_tune_logits *row, double beta, uint32_t *scratch)
 {
-    const size_t n_padded = (size_t)row->n_blocks * PL_BLOCK;
+    const size_t n_padded = (size_t)row->n_blocks * PLK_BLOCK;
     double *const mass = (double *)(void *)scratch;
     uint32_t *keys = scratch + 2 * n_padded;
     sorted_row sorted = {.mass = mass, .max = (double)row->max};
@@ -113,12 +113,12 @@ static sorted_row sort_row(const pl_tune_logits *row, double beta, uint32_t *scr
     for (size_t i = 0; i < sorted.n; i++)
         x[i] = float_of(keys[i]);
     sorted.x = x;
-    const pl_exponent exponent = pl_exponent_make(row->max, beta);
+    const plk_exponent exponent = plk_exponent_make(row->max, beta);
     double sum = 0;
-    for (size_t first = 0; first < sorted.n; first += PL_BLOCK) {
-        float e[PL_BLOCK], padded[PL_BLOCK];
-        const size_t left = sorted.n - first, n = left < PL_BLOCK ? left : PL_BLOCK;
-        for (size_t i = 0; i < PL_BLOCK; i++)
+    for (size_t first = 0; first < sorted.n; first += PLK_BLOCK) {
+        float e[PLK_BLOCK], padded[PLK_BLOCK];
+        const size_t left = sorted.n - first, n = left < PLK_BLOCK ? left : PLK_BLOCK;
+        for (size_t i = 0; i < PLK_BLOCK; i++)
             padded[i] = i < n ? x[first + i] : -INFINITY;
         row->kernels->exp_values(padded, 1, exponent, e);
         for (size_t i = 0; i < n; i++) {
@@ -167,7 +167,7 @@ static size_t count_kept(const sorted_row *row, const pluck_tune_cut *cut, doubl
     case PLUCK_TUNE_TOP_P:
         return setting >= 1 ? row->n : count_mass(row, setting);
     case PLUCK_TUNE_MIN_P:
-        return setting <= 0 ? row->n : count_from(row, row->max + pl_log(setting) / beta);
+        return setting <= 0 ? row->n : count_from(row, row->max + plk_log(setting) / beta);
     case PLUCK_TUNE_TOP_K:
         return setting < 1 || setting >= (double)row->n ? row->n : (size_t)setting;
     default:
@@ -175,7 +175,7 @@ static size_t count_kept(const sorted_row *row, const pluck_tune_cut *cut, doubl
     }
 }
 
-static void work(const void *user, const pl_tune_logits *logits, pluck_token target,
+static void work(const void *user, const plk_tune_logits *logits, pluck_token target,
                  uint32_t *scratch, void *result)
 {
     const cutter *const c = user;
@@ -206,7 +206,7 @@ static bool keeps_target(const pluck_tune_cut *cut, const double *needed)
     case PLUCK_TUNE_TOP_P:
         return setting >= 1 || need < setting || need == 0;
     case PLUCK_TUNE_MIN_P:
-        return setting <= 0 || need <= -pl_log(setting);
+        return setting <= 0 || need <= -plk_log(setting);
     case PLUCK_TUNE_TOP_K:
         return setting < 1 || need <= setting;
     default:
@@ -221,7 +221,7 @@ static void take(void *user, uint64_t row, const void *result)
     (void)row;
     c->rows++;
     for (int kind = 0; kind < N_KINDS && c->has_targets && c->hardest[kind].values; kind++)
-        pl_largest_add(&c->hardest[kind], r->needed[kind]);
+        plk_largest_add(&c->hardest[kind], r->needed[kind]);
     for (size_t i = 0; i < c->n; i++) {
         pluck_tune_cut *const cut = &c->cuts[i];
         cut->target_kept += c->has_targets && keeps_target(cut, r->needed);
@@ -240,52 +240,52 @@ static void answer(cutter *c, double keep, double *needed)
 {
     const size_t at = (size_t)losable(c->rows, keep);
     for (int kind = 0; kind < N_KINDS; kind++) {
-        pl_largest_sort(&c->hardest[kind]);
+        plk_largest_sort(&c->hardest[kind]);
         needed[kind] = c->hardest[kind].values[at];
     }
     needed[PLUCK_TUNE_TOP_P] = fmin(ceil((needed[PLUCK_TUNE_TOP_P] + 5e-7) * 1e6) / 1e6, 1);
     needed[PLUCK_TUNE_TOP_N_SIGMA] = ceil((needed[PLUCK_TUNE_TOP_N_SIGMA] + 5e-7) * 1e6) / 1e6;
-    needed[PLUCK_TUNE_MIN_P] = pl_exp(-needed[PLUCK_TUNE_MIN_P]) * (1 - 1e-6);
+    needed[PLUCK_TUNE_MIN_P] = plk_exp(-needed[PLUCK_TUNE_MIN_P]) * (1 - 1e-6);
 }
 
 static pluck_status check(double temperature, const pluck_tune_cut *cuts, size_t n, double keep,
                           bool needs_targets, bool has_targets, pluck_error *err)
 {
     if (!(temperature >= 1e-3 && temperature <= 1e3))
-        return pl_fail(err, PLUCK_ERR_INVALID, "temperature %g is outside [0.001, 1000]",
-                       temperature);
+        return plk_fail(err, PLUCK_ERR_INVALID, "temperature %g is outside [0.001, 1000]",
+                        temperature);
     if (n > 0 && !cuts)
-        return pl_fail(err, PLUCK_ERR_INVALID, "cuts must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "cuts must not be NULL");
     for (size_t i = 0; i < n; i++)
         if (!pluck_tune_cut_name(cuts[i].kind) || !isfinite(cuts[i].setting))
-            return pl_fail(err, PLUCK_ERR_INVALID, "cut %zu: kind %d, setting %g", i,
-                           (int)cuts[i].kind, cuts[i].setting);
+            return plk_fail(err, PLUCK_ERR_INVALID, "cut %zu: kind %d, setting %g", i,
+                            (int)cuts[i].kind, cuts[i].setting);
     if (needs_targets && !(keep > 0 && keep <= 1))
-        return pl_fail(err, PLUCK_ERR_INVALID, "keep = %g is outside (0, 1]", keep);
+        return plk_fail(err, PLUCK_ERR_INVALID, "keep = %g is outside (0, 1]", keep);
     if (needs_targets && !has_targets)
-        return pl_fail(err, PLUCK_ERR_INVALID, "what keeps targets cannot be said without them");
+        return plk_fail(err, PLUCK_ERR_INVALID, "what keeps targets cannot be said without them");
     return PLUCK_OK;
 }
 
 static pluck_status open_cutter(cutter *c, const pluck_tune_cut *cuts, uint64_t n_hardest,
                                 pluck_error *err)
 {
-    c->cuts = pl_alloc_zero(&c->allocator, c->n, sizeof *c->cuts);
+    c->cuts = plk_alloc_zero(&c->allocator, c->n, sizeof *c->cuts);
     if (!c->cuts)
-        return pl_fail_nomem(err, c->n * sizeof *c->cuts);
+        return plk_fail_nomem(err, c->n * sizeof *c->cuts);
     for (size_t i = 0; i < c->n; i++)
         c->cuts[i] = (pluck_tune_cut){.kind = cuts[i].kind, .setting = cuts[i].setting};
     for (int kind = 0; kind < N_KINDS && n_hardest > 0; kind++)
-        if (!pl_largest_open(&c->hardest[kind], (size_t)n_hardest, &c->allocator))
-            return pl_fail_nomem(err, (size_t)n_hardest * sizeof(double));
+        if (!plk_largest_open(&c->hardest[kind], (size_t)n_hardest, &c->allocator))
+            return plk_fail_nomem(err, (size_t)n_hardest * sizeof(double));
     return PLUCK_OK;
 }
 
 static void close_cutter(cutter *c)
 {
-    pl_free(&c->allocator, c->cuts);
+    plk_free(&c->allocator, c->cuts);
     for (int kind = 0; kind < N_KINDS; kind++)
-        pl_largest_close(&c->hardest[kind]);
+        plk_largest_close(&c->hardest[kind]);
 }
 
 static void publish(const cutter *c, pluck_tune_cut *cuts)
@@ -298,33 +298,33 @@ static void publish(const cutter *c, pluck_tune_cut *cuts)
     }
 }
 
-pluck_status pl_tune_cuts(const pluck_tune_data *data, double temperature, pluck_tune_cut *cuts,
-                          size_t n, double keep, double *needed, pluck_error *err)
+pluck_status plk_tune_cuts(const pluck_tune_data *data, double temperature, pluck_tune_cut *cuts,
+                           size_t n, double keep, double *needed, pluck_error *err)
 {
     uint64_t rows = 0;
-    pluck_status status = pl_tune_check(data, &rows, err);
+    pluck_status status = plk_tune_check(data, &rows, err);
     if (status != PLUCK_OK)
         return status;
-    cutter c = {.allocator = pl_allocator_or_default(data->allocator),
+    cutter c = {.allocator = plk_allocator_or_default(data->allocator),
                 .beta = 1 / temperature,
                 .n = n,
-                .has_targets = pl_tune_has_targets(data)};
+                .has_targets = plk_tune_has_targets(data)};
     status = check(temperature, cuts, n, keep, needed != NULL, c.has_targets, err);
     if (status != PLUCK_OK)
         return status;
-    const pl_tune_pass pass = {.data = data,
-                               .work = work,
-                               .result_bytes = sizeof(cut_result) + 2 * n * sizeof(double),
-                               .scratch_per_logit = 4,
-                               .take = take,
-                               .user = &c,
-                               .total = rows};
+    const plk_tune_pass pass = {.data = data,
+                                .work = work,
+                                .result_bytes = sizeof(cut_result) + 2 * n * sizeof(double),
+                                .scratch_per_logit = 4,
+                                .take = take,
+                                .user = &c,
+                                .total = rows};
     /* Fewer rows than expected may be lost when some have no target: never more. */
     status = open_cutter(&c, cuts, needed ? losable(rows, keep) + 1 : 0, err);
     if (status == PLUCK_OK)
-        status = pl_tune_pass_run(&pass, err);
+        status = plk_tune_pass_run(&pass, err);
     if (status == PLUCK_OK && c.rows == 0)
-        status = pl_fail(err, PLUCK_ERR_INVALID, "no row has a target");
+        status = plk_fail(err, PLUCK_ERR_INVALID, "no row has a target");
     if (status == PLUCK_OK) {
         publish(&c, cuts);
         if (needed)

@@ -42,8 +42,8 @@ typedef struct fitter {
     point points[GRID];
     size_t n;
     bool is_quick;
-    pl_calibration *calibrations; /* ECE: one a point */
-    pl_resamples *resamples;      /* NULL but in the last pass */
+    plk_calibration *calibrations; /* ECE: one a point */
+    plk_resamples *resamples;      /* NULL but in the last pass */
 } fitter;
 
 static bool is_spread(pluck_tune_objective objective)
@@ -51,27 +51,27 @@ static bool is_spread(pluck_tune_objective objective)
     return objective >= PLUCK_TUNE_ENTROPY;
 }
 
-static void work(const void *user, const pl_tune_logits *row, pluck_token target, uint32_t *scratch,
-                 void *result)
+static void work(const void *user, const plk_tune_logits *row, pluck_token target,
+                 uint32_t *scratch, void *result)
 {
     const fitter *const f = user;
-    pl_tune_moments *const moments = result;
+    plk_tune_moments *const moments = result;
     const bool is_brier = f->options.objective == PLUCK_TUNE_BRIER;
     (void)scratch;
     for (size_t i = 0; i < f->n; i++) {
         if (f->is_quick)
-            pl_tune_moments_quick(row, f->points[i].beta, is_brier, &moments[i]);
+            plk_tune_moments_quick(row, f->points[i].beta, is_brier, &moments[i]);
         else
-            pl_tune_moments_exact(row, f->points[i].beta, is_brier, &moments[i]);
-        pl_tune_moments_target(row, target, &moments[i]);
+            plk_tune_moments_exact(row, f->points[i].beta, is_brier, &moments[i]);
+        plk_tune_moments_target(row, target, &moments[i]);
     }
 }
 
 /* With S_k = sum of p^2 d^k, mu = E d, q = p_y, t = d_y: the slope of the Brier score is 2 (S_1 -
  * mu S_0 - q (t - mu)), and its own slope follows from d' p = p (d - mu), mu' = Var d. */
-static void brier_slopes(const pl_tune_moments *m, point *add)
+static void brier_slopes(const plk_tune_moments *m, point *add)
 {
-    const double q = pl_exp(-pl_tune_nll(m)), away = m->target_d - m->mean;
+    const double q = plk_exp(-plk_tune_nll(m)), away = m->target_d - m->mean;
     const double centred = m->square_dot - m->mean * m->square;
     const double rise = 2 * (m->square_dot2 - m->mean * m->square_dot) - m->variance * m->square -
                         2 * m->mean * centred - q * (away * away - m->variance);
@@ -80,27 +80,27 @@ static void brier_slopes(const pl_tune_moments *m, point *add)
 }
 
 /* What a row adds. */
-static void row_of(const fitter *f, const pl_tune_moments *m, point *add)
+static void row_of(const fitter *f, const plk_tune_moments *m, point *add)
 {
-    const double entropy = pl_tune_entropy(m);
+    const double entropy = plk_tune_entropy(m);
     switch (f->options.objective) {
     case PLUCK_TUNE_NLL:
-        add->value = pl_tune_nll(m);
+        add->value = plk_tune_nll(m);
         add->g = m->mean - m->target_d;
         add->slope = m->variance;
         break;
     case PLUCK_TUNE_BRIER:
-        add->value = pl_tune_brier(m);
+        add->value = plk_tune_brier(m);
         brier_slopes(m, add);
         break;
     case PLUCK_TUNE_DIVERSITY:
-        add->value = pl_exp(entropy);
+        add->value = plk_exp(entropy);
         add->g = f->options.value - add->value;
         add->slope = m->beta * m->variance * add->value;
         break;
     case PLUCK_TUNE_PERPLEXITY:
         add->value = entropy;
-        add->g = pl_log(f->options.value) - entropy;
+        add->g = plk_log(f->options.value) - entropy;
         add->slope = m->beta * m->variance;
         break;
     default:
@@ -113,15 +113,15 @@ static void row_of(const fitter *f, const pl_tune_moments *m, point *add)
 static void take(void *user, uint64_t row, const void *result)
 {
     fitter *const f = user;
-    const pl_tune_moments *const moments = result;
+    const plk_tune_moments *const moments = result;
     double g[GRID];
     f->rows++;
     for (size_t i = 0; i < f->n; i++) {
         point *const p = &f->points[i];
         point add = {0};
         if (f->options.objective == PLUCK_TUNE_ECE) {
-            pl_calibration_add(&f->calibrations[i], pl_exp(-moments[i].log_z),
-                               moments[i].is_correct);
+            plk_calibration_add(&f->calibrations[i], plk_exp(-moments[i].log_z),
+                                moments[i].is_correct);
             continue;
         }
         row_of(f, &moments[i], &add);
@@ -132,26 +132,26 @@ static void take(void *user, uint64_t row, const void *result)
         g[i] = add.g;
     }
     if (f->resamples)
-        pl_resamples_add(f->resamples, row, g);
+        plk_resamples_add(f->resamples, row, g);
 }
 
 static pluck_status open_calibrations(fitter *f, pluck_error *err)
 {
-    f->calibrations = pl_alloc_zero(&f->allocator, f->n, sizeof *f->calibrations);
+    f->calibrations = plk_alloc_zero(&f->allocator, f->n, sizeof *f->calibrations);
     if (!f->calibrations)
-        return pl_fail_nomem(err, f->n * sizeof *f->calibrations);
+        return plk_fail_nomem(err, f->n * sizeof *f->calibrations);
     for (size_t i = 0; i < f->n; i++)
-        if (!pl_calibration_open(&f->calibrations[i], &f->options.binning, f->rows_expected,
-                                 &f->allocator))
-            return pl_fail_nomem(err, (size_t)f->rows_expected * sizeof(double));
+        if (!plk_calibration_open(&f->calibrations[i], &f->options.binning, f->rows_expected,
+                                  &f->allocator))
+            return plk_fail_nomem(err, (size_t)f->rows_expected * sizeof(double));
     return PLUCK_OK;
 }
 
 static void close_calibrations(fitter *f)
 {
     for (size_t i = 0; f->calibrations && i < f->n; i++)
-        pl_calibration_close(&f->calibrations[i]);
-    pl_free(&f->allocator, f->calibrations);
+        plk_calibration_close(&f->calibrations[i]);
+    plk_free(&f->allocator, f->calibrations);
     f->calibrations = NULL;
 }
 
@@ -161,30 +161,31 @@ static pluck_status run_pass(fitter *f, pluck_error *err)
 {
     const bool is_ece = f->options.objective == PLUCK_TUNE_ECE;
     const uint64_t done = f->n_passes * f->rows_expected, expected = PASSES_EXPECTED;
-    const pl_tune_pass pass = {.data = f->data,
-                               .half = f->options.half,
-                               .stride = f->n == GRID ? f->grid_stride : 1,
-                               .work = work,
-                               .result_bytes = f->n * sizeof(pl_tune_moments),
-                               .take = take,
-                               .user = f,
-                               .done_before = done,
-                               .total = (f->n_passes + 1 > expected ? f->n_passes + 1 : expected) *
-                                        f->rows_expected};
+    const plk_tune_pass pass = {.data = f->data,
+                                .half = f->options.half,
+                                .stride = f->n == GRID ? f->grid_stride : 1,
+                                .work = work,
+                                .result_bytes = f->n * sizeof(plk_tune_moments),
+                                .take = take,
+                                .user = f,
+                                .done_before = done,
+                                .total = (f->n_passes + 1 > expected ? f->n_passes + 1 : expected) *
+                                         f->rows_expected};
     for (size_t i = 0; i < f->n; i++)
         f->points[i] = (point){.beta = f->points[i].beta};
     f->rows = 0;
     f->n_passes++;
     pluck_status status = is_ece ? open_calibrations(f, err) : PLUCK_OK;
     if (status == PLUCK_OK)
-        status = pl_tune_pass_run(&pass, err);
+        status = plk_tune_pass_run(&pass, err);
     if (status == PLUCK_OK && f->rows == 0)
-        status = pl_fail(err, PLUCK_ERR_INVALID, "no row to fit to");
+        status = plk_fail(err, PLUCK_ERR_INVALID, "no row to fit to");
     for (size_t i = 0; status == PLUCK_OK && i < f->n; i++) {
         point *const p = &f->points[i];
-        p->value = is_ece ? pl_calibration_finish(&f->calibrations[i]) : p->value / (double)f->rows;
+        p->value =
+            is_ece ? plk_calibration_finish(&f->calibrations[i]) : p->value / (double)f->rows;
         if (f->options.objective == PLUCK_TUNE_PERPLEXITY)
-            p->value = pl_exp(p->value);
+            p->value = plk_exp(p->value);
     }
     close_calibrations(f);
     if (pass.stride == 1)
@@ -195,9 +196,9 @@ static pluck_status run_pass(fitter *f, pluck_error *err)
 /* A quick pass over temperatures that are even in logarithm, ascending. */
 static pluck_status run_grid(fitter *f, double min_t, double max_t, pluck_error *err)
 {
-    const double step = (pl_log(max_t) - pl_log(min_t)) / (GRID - 1);
+    const double step = (plk_log(max_t) - plk_log(min_t)) / (GRID - 1);
     for (int i = 0; i < GRID; i++)
-        f->points[i].beta = pl_exp(-(pl_log(min_t) + i * step));
+        f->points[i].beta = plk_exp(-(plk_log(min_t) + i * step));
     f->points[0].beta = 1 / min_t;
     f->points[GRID - 1].beta = 1 / max_t;
     f->n = GRID;
@@ -324,19 +325,19 @@ static pluck_status find_root(fitter *f, interval in, double *root, pluck_error 
  * solution. */
 static pluck_status resample(fitter *f, pluck_tune_fit *fit, pluck_error *err)
 {
-    enum { N = PL_RESAMPLE_NODES };
+    enum { N = PLK_RESAMPLE_NODES };
     const pluck_tune_options *const o = &f->options;
     const double relative = fmin(fmax(fit->standard_error / fit->temperature, 1e-4), 0.5);
     double betas[N];
-    pl_resamples resamples;
+    plk_resamples resamples;
     pluck_status status = PLUCK_OK;
     f->n = N;
     for (int i = 0; i < N; i++) {
-        betas[i] = pl_exp((i - N / 2) * relative) / fit->temperature;
+        betas[i] = plk_exp((i - N / 2) * relative) / fit->temperature;
         f->points[i].beta = betas[i];
     }
-    if (!pl_resamples_open(&resamples, o->n_bootstrap, o->seed, &f->allocator))
-        status = pl_fail_nomem(err, o->n_bootstrap * N * sizeof(double));
+    if (!plk_resamples_open(&resamples, o->n_bootstrap, o->seed, &f->allocator))
+        status = plk_fail_nomem(err, o->n_bootstrap * N * sizeof(double));
     f->resamples = &resamples;
     f->is_quick = true;
     if (status == PLUCK_OK)
@@ -345,11 +346,11 @@ static pluck_status resample(fitter *f, pluck_tune_fit *fit, pluck_error *err)
     f->resamples = NULL;
     if (status == PLUCK_OK) {
         double low, high;
-        pl_resamples_interval(&resamples, betas, o->level, &low, &high);
+        plk_resamples_interval(&resamples, betas, o->level, &low, &high);
         fit->low = high * o->min_t < 1 ? 1 / high : o->min_t;
         fit->high = low * o->max_t > 1 ? 1 / low : o->max_t;
     }
-    pl_resamples_close(&resamples);
+    plk_resamples_close(&resamples);
     return status;
 }
 
@@ -370,26 +371,26 @@ static pluck_status check(pluck_tune_options *o, bool has_targets, pluck_error *
     o->max_t = o->max_t == 0 ? 20 : o->max_t;
     o->level = o->level == 0 ? 0.95 : o->level;
     if (!pluck_tune_objective_name(o->objective) || (unsigned)o->half > PLUCK_TUNE_ODD)
-        return pl_fail(err, PLUCK_ERR_INVALID, "objective %d, half %d: not in the enumerations",
-                       (int)o->objective, (int)o->half);
+        return plk_fail(err, PLUCK_ERR_INVALID, "objective %d, half %d: not in the enumerations",
+                        (int)o->objective, (int)o->half);
     if (!(o->min_t >= 1e-3 && o->min_t < o->max_t && o->max_t <= 1e3))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "temperatures from %g to %g: they must ascend within [0.001, 1000]",
-                       o->min_t, o->max_t);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "temperatures from %g to %g: they must ascend within [0.001, 1000]",
+                        o->min_t, o->max_t);
     const double least_value = o->objective == PLUCK_TUNE_ENTROPY ? 0 : 1;
     if (is_spread(o->objective) && !(o->value >= least_value && isfinite(o->value)))
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: %g is below %g",
-                       pluck_tune_objective_name(o->objective), o->value, least_value);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: %g is below %g",
+                        pluck_tune_objective_name(o->objective), o->value, least_value);
     if (!is_spread(o->objective) && !has_targets)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s needs targets, the tokens that followed; entropy, perplexity and "
-                       "diversity do not",
-                       pluck_tune_objective_name(o->objective));
-    if (pl_binning_count(&o->binning) == 0 || o->n_bootstrap > 100000)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%u bins, %u resamples: at most %u and 100000",
-                       o->binning.n, o->n_bootstrap, PLUCK_TUNE_MAX_BINS);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s needs targets, the tokens that followed; entropy, perplexity and "
+                        "diversity do not",
+                        pluck_tune_objective_name(o->objective));
+    if (plk_binning_count(&o->binning) == 0 || o->n_bootstrap > 100000)
+        return plk_fail(err, PLUCK_ERR_INVALID, "%u bins, %u resamples: at most %u and 100000",
+                        o->binning.n, o->n_bootstrap, PLUCK_TUNE_MAX_BINS);
     if (!(o->level > 0 && o->level < 1))
-        return pl_fail(err, PLUCK_ERR_INVALID, "level %g is outside (0, 1)", o->level);
+        return plk_fail(err, PLUCK_ERR_INVALID, "level %g is outside (0, 1)", o->level);
     return PLUCK_OK;
 }
 
@@ -431,21 +432,21 @@ static pluck_status fit_temperature(fitter *f, pluck_tune_fit *fit, pluck_error 
     return fit_from_grid(f, fit, &is_found, err);
 }
 
-pluck_status pl_tune_fit(const pluck_tune_data *data, const pluck_tune_options *options,
-                         pluck_tune_fit *fit, pluck_error *err)
+pluck_status plk_tune_fit(const pluck_tune_data *data, const pluck_tune_options *options,
+                          pluck_tune_fit *fit, pluck_error *err)
 {
     fitter f = {.data = data};
     uint64_t rows = 0;
     if (options)
         f.options = *options;
     if (!fit)
-        return pl_fail(err, PLUCK_ERR_INVALID, "fit must not be NULL");
-    pluck_status status = pl_tune_check(data, &rows, err);
+        return plk_fail(err, PLUCK_ERR_INVALID, "fit must not be NULL");
+    pluck_status status = plk_tune_check(data, &rows, err);
     if (status == PLUCK_OK)
-        status = check(&f.options, pl_tune_has_targets(data), err);
+        status = check(&f.options, plk_tune_has_targets(data), err);
     if (status != PLUCK_OK)
         return status;
-    f.allocator = pl_allocator_or_default(data->allocator);
+    f.allocator = plk_allocator_or_default(data->allocator);
     f.rows_expected = f.options.half == PLUCK_TUNE_ALL ? rows : (rows + 1) / 2;
     const double unknown = (double)NAN;
     pluck_tune_fit found = {.standard_error = unknown, .low = unknown, .high = unknown};

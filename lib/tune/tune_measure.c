@@ -14,7 +14,7 @@
 typedef struct column {
     double beta;
     pluck_tune_stats stats;
-    pl_calibration calibration;
+    plk_calibration calibration;
 } column;
 
 typedef struct measurer {
@@ -25,38 +25,38 @@ typedef struct measurer {
     bool has_targets;
 } measurer;
 
-static void work(const void *user, const pl_tune_logits *row, pluck_token target, uint32_t *scratch,
-                 void *result)
+static void work(const void *user, const plk_tune_logits *row, pluck_token target,
+                 uint32_t *scratch, void *result)
 {
     const measurer *const m = user;
-    pl_tune_moments *const moments = result;
+    plk_tune_moments *const moments = result;
     (void)scratch;
     for (size_t i = 0; i < m->request->n; i++) {
-        pl_tune_moments_exact(row, m->columns[i].beta, true, &moments[i]);
-        pl_tune_moments_target(row, target, &moments[i]);
+        plk_tune_moments_exact(row, m->columns[i].beta, true, &moments[i]);
+        plk_tune_moments_target(row, target, &moments[i]);
     }
 }
 
 static void take(void *user, uint64_t row, const void *result)
 {
     measurer *const m = user;
-    const pl_tune_moments *const moments = result;
+    const plk_tune_moments *const moments = result;
     for (size_t i = 0; i < m->request->n; i++) {
         pluck_tune_stats *const s = &m->columns[i].stats;
         pluck_tune_row *const r = &m->row[i];
-        r->entropy = pl_tune_entropy(&moments[i]);
-        r->confidence = pl_exp(-moments[i].log_z);
-        r->nll = pl_tune_nll(&moments[i]);
-        r->brier = pl_tune_brier(&moments[i]);
+        r->entropy = plk_tune_entropy(&moments[i]);
+        r->confidence = plk_exp(-moments[i].log_z);
+        r->nll = plk_tune_nll(&moments[i]);
+        r->brier = plk_tune_brier(&moments[i]);
         r->is_correct = moments[i].is_correct;
         s->rows++;
         s->entropy += r->entropy;
-        s->effective += pl_exp(r->entropy);
+        s->effective += plk_exp(r->entropy);
         s->confidence += r->confidence;
         s->nll += r->nll;
         s->brier += r->brier;
         s->accuracy += r->is_correct;
-        pl_calibration_add(&m->columns[i].calibration, r->confidence, r->is_correct);
+        plk_calibration_add(&m->columns[i].calibration, r->confidence, r->is_correct);
     }
     if (m->request->row)
         m->request->row(m->request->user, row, m->row);
@@ -72,7 +72,7 @@ static void finish(const measurer *m, column *c)
     s->nll /= n;
     s->brier /= n;
     s->accuracy /= n;
-    s->ece = pl_calibration_finish(&c->calibration);
+    s->ece = plk_calibration_finish(&c->calibration);
     if (!m->has_targets)
         s->accuracy = s->ece = (double)NAN;
 }
@@ -80,7 +80,7 @@ static void finish(const measurer *m, column *c)
 static void publish(const measurer *m)
 {
     const pluck_tune_request *const request = m->request;
-    const uint32_t n_bins = pl_binning_count(&request->binning);
+    const uint32_t n_bins = plk_binning_count(&request->binning);
     for (size_t i = 0; i < request->n; i++) {
         if (request->stats)
             request->stats[i] = m->columns[i].stats;
@@ -93,30 +93,30 @@ static void publish(const measurer *m)
 static pluck_status check(const pluck_tune_request *request, pluck_error *err)
 {
     if (!request || !request->temperatures || request->n == 0)
-        return pl_fail(err, PLUCK_ERR_INVALID, "measure: at least one temperature is needed");
+        return plk_fail(err, PLUCK_ERR_INVALID, "measure: at least one temperature is needed");
     for (size_t i = 0; i < request->n; i++)
         if (!(request->temperatures[i] >= 1e-3 && request->temperatures[i] <= 1e3))
-            return pl_fail(err, PLUCK_ERR_INVALID, "temperature %g is outside [0.001, 1000]",
-                           request->temperatures[i]);
-    if (pl_binning_count(&request->binning) == 0)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%u bins: at most %u", request->binning.n,
-                       PLUCK_TUNE_MAX_BINS);
+            return plk_fail(err, PLUCK_ERR_INVALID, "temperature %g is outside [0.001, 1000]",
+                            request->temperatures[i]);
+    if (plk_binning_count(&request->binning) == 0)
+        return plk_fail(err, PLUCK_ERR_INVALID, "%u bins: at most %u", request->binning.n,
+                        PLUCK_TUNE_MAX_BINS);
     return PLUCK_OK;
 }
 
 static pluck_status open_columns(measurer *m, uint64_t rows, pluck_error *err)
 {
     const size_t n = m->request->n;
-    m->columns = pl_alloc_zero(&m->allocator, n, sizeof *m->columns);
-    m->row = pl_alloc(&m->allocator, n, sizeof *m->row);
+    m->columns = plk_alloc_zero(&m->allocator, n, sizeof *m->columns);
+    m->row = plk_alloc(&m->allocator, n, sizeof *m->row);
     if (!m->columns || !m->row)
-        return pl_fail_nomem(err, n * sizeof *m->columns);
+        return plk_fail_nomem(err, n * sizeof *m->columns);
     for (size_t i = 0; i < n; i++) {
         m->columns[i].stats.temperature = m->request->temperatures[i];
         m->columns[i].beta = 1 / m->request->temperatures[i];
-        if (!pl_calibration_open(&m->columns[i].calibration, &m->request->binning, rows,
-                                 &m->allocator))
-            return pl_fail_nomem(err, (size_t)rows * sizeof(double));
+        if (!plk_calibration_open(&m->columns[i].calibration, &m->request->binning, rows,
+                                  &m->allocator))
+            return plk_fail_nomem(err, (size_t)rows * sizeof(double));
     }
     return PLUCK_OK;
 }
@@ -124,34 +124,34 @@ static pluck_status open_columns(measurer *m, uint64_t rows, pluck_error *err)
 static void close_columns(measurer *m)
 {
     for (size_t i = 0; m->columns && i < m->request->n; i++)
-        pl_calibration_close(&m->columns[i].calibration);
-    pl_free(&m->allocator, m->columns);
-    pl_free(&m->allocator, m->row);
+        plk_calibration_close(&m->columns[i].calibration);
+    plk_free(&m->allocator, m->columns);
+    plk_free(&m->allocator, m->row);
 }
 
-pluck_status pl_tune_measure(const pluck_tune_data *data, const pluck_tune_request *request,
-                             pluck_error *err)
+pluck_status plk_tune_measure(const pluck_tune_data *data, const pluck_tune_request *request,
+                              pluck_error *err)
 {
     uint64_t rows = 0;
     pluck_status status = check(request, err);
     if (status == PLUCK_OK)
-        status = pl_tune_check(data, &rows, err);
+        status = plk_tune_check(data, &rows, err);
     if (status != PLUCK_OK)
         return status;
-    measurer m = {.allocator = pl_allocator_or_default(data->allocator),
+    measurer m = {.allocator = plk_allocator_or_default(data->allocator),
                   .request = request,
-                  .has_targets = pl_tune_has_targets(data)};
-    const pl_tune_pass pass = {.data = data,
-                               .work = work,
-                               .result_bytes = request->n * sizeof(pl_tune_moments),
-                               .take = take,
-                               .user = &m,
-                               .total = rows};
+                  .has_targets = plk_tune_has_targets(data)};
+    const plk_tune_pass pass = {.data = data,
+                                .work = work,
+                                .result_bytes = request->n * sizeof(plk_tune_moments),
+                                .take = take,
+                                .user = &m,
+                                .total = rows};
     status = open_columns(&m, rows, err);
     if (status == PLUCK_OK)
-        status = pl_tune_pass_run(&pass, err);
+        status = plk_tune_pass_run(&pass, err);
     if (status == PLUCK_OK && m.columns[0].stats.rows == 0)
-        status = pl_fail(err, PLUCK_ERR_INVALID, "no row has a target");
+        status = plk_fail(err, PLUCK_ERR_INVALID, "no row has a target");
     for (size_t i = 0; status == PLUCK_OK && i < request->n; i++)
         finish(&m, &m.columns[i]);
     if (status == PLUCK_OK)

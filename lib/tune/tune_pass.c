@@ -16,15 +16,15 @@ enum { ROWS_A_THREAD = 16 };
 
 /* The memory of one thread. */
 typedef struct lane {
-    pl_tune_logits row;
+    plk_tune_logits row;
     float *read; /* for rows that cannot be used in place */
     uint32_t *scratch;
 } lane;
 
 typedef struct runner {
-    const pl_tune_pass *pass;
+    const plk_tune_pass *pass;
     pluck_allocator allocator;
-    pl_pool *pool;
+    plk_pool *pool;
     lane *lanes;
     uint32_t n_lanes;
     uint32_t n_batch;     /* rows a batch */
@@ -40,64 +40,64 @@ static void row_range(const pluck_tune_data *data, uint64_t n_rows, uint64_t *fi
     *end = data->first == 0 && data->end == 0 ? n_rows : data->end;
 }
 
-pluck_status pl_tune_check(const pluck_tune_data *data, uint64_t *rows, pluck_error *err)
+pluck_status plk_tune_check(const pluck_tune_data *data, uint64_t *rows, pluck_error *err)
 {
     if (!data || !data->dump)
-        return pl_fail(err, PLUCK_ERR_INVALID, "tune: data and its dump must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "tune: data and its dump must not be NULL");
     const pluck_dump_info info = pluck_dump_get_info(data->dump);
     if (info.streamed)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "a stream can be read only once, and tuning reads rows several times: save "
-                       "it to a file");
-    if (!pl_kernels_get(data->isa))
-        return pl_fail(err, PLUCK_ERR_INVALID, "tune: isa %d is not supported here",
-                       (int)data->isa);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "a stream can be read only once, and tuning reads rows several times: save "
+                        "it to a file");
+    if (!plk_kernels_get(data->isa))
+        return plk_fail(err, PLUCK_ERR_INVALID, "tune: isa %d is not supported here",
+                        (int)data->isa);
     uint64_t first, end;
     row_range(data, info.n_rows, &first, &end);
     if (first >= end || end > info.n_rows)
-        return pl_fail(err, PLUCK_ERR_INVALID, "rows %llu:%llu of a dump of %llu rows",
-                       (unsigned long long)first, (unsigned long long)end,
-                       (unsigned long long)info.n_rows);
+        return plk_fail(err, PLUCK_ERR_INVALID, "rows %llu:%llu of a dump of %llu rows",
+                        (unsigned long long)first, (unsigned long long)end,
+                        (unsigned long long)info.n_rows);
     const uint64_t n_targets = pluck_targets_count(data->targets);
     if (data->targets && n_targets != info.n_rows)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%llu targets for %llu rows: each row needs one",
-                       (unsigned long long)n_targets, (unsigned long long)info.n_rows);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%llu targets for %llu rows: each row needs one",
+                        (unsigned long long)n_targets, (unsigned long long)info.n_rows);
     *rows = end - first;
     return PLUCK_OK;
 }
 
-bool pl_tune_has_targets(const pluck_tune_data *data)
+bool plk_tune_has_targets(const pluck_tune_data *data)
 {
     return data->targets || pluck_dump_get_info(data->dump).has_targets;
 }
 
-static pluck_status runner_open(runner *run, const pl_tune_pass *pass, pluck_error *err)
+static pluck_status runner_open(runner *run, const plk_tune_pass *pass, pluck_error *err)
 {
     const size_t n_vocab = pluck_dump_get_info(pass->data->dump).n_vocab;
-    const size_t n_blocks = (n_vocab + PL_BLOCK - 1) / PL_BLOCK;
-    *run = (runner){.pass = pass, .allocator = pl_allocator_or_default(pass->data->allocator)};
-    pluck_status status = pl_pool_create(&run->pool, pass->data->threads, &run->allocator, err);
+    const size_t n_blocks = (n_vocab + PLK_BLOCK - 1) / PLK_BLOCK;
+    *run = (runner){.pass = pass, .allocator = plk_allocator_or_default(pass->data->allocator)};
+    pluck_status status = plk_pool_create(&run->pool, pass->data->threads, &run->allocator, err);
     if (status != PLUCK_OK)
         return status;
-    const uint32_t n_threads = pl_pool_parallel(run->pool).n_workers;
+    const uint32_t n_threads = plk_pool_parallel(run->pool).n_workers;
     run->n_batch = n_threads * ROWS_A_THREAD;
-    run->lanes = pl_alloc_zero(&run->allocator, n_threads, sizeof *run->lanes);
-    run->results = pl_alloc(&run->allocator, run->n_batch, pass->result_bytes);
-    run->is_left = pl_alloc_zero(&run->allocator, run->n_batch, sizeof *run->is_left);
-    run->has_targets = pl_tune_has_targets(pass->data);
+    run->lanes = plk_alloc_zero(&run->allocator, n_threads, sizeof *run->lanes);
+    run->results = plk_alloc(&run->allocator, run->n_batch, pass->result_bytes);
+    run->is_left = plk_alloc_zero(&run->allocator, run->n_batch, sizeof *run->is_left);
+    run->has_targets = plk_tune_has_targets(pass->data);
     if (!run->lanes || !run->results || !run->is_left)
-        return pl_fail_nomem(err, run->n_batch * pass->result_bytes);
+        return plk_fail_nomem(err, run->n_batch * pass->result_bytes);
     for (; run->n_lanes < n_threads; run->n_lanes++) {
         lane *const l = &run->lanes[run->n_lanes];
-        l->row.kernels = pl_kernels_get(pass->data->isa);
-        l->row.x = pl_alloc(&run->allocator, n_blocks * PL_BLOCK + PL_SLACK, sizeof(float));
-        l->row.block_max = pl_alloc(&run->allocator, n_blocks, sizeof(float));
-        l->scratch = pl_alloc(&run->allocator, n_blocks * PL_BLOCK * pass->scratch_per_logit,
-                              sizeof *l->scratch);
-        l->read = pl_alloc(&run->allocator, n_vocab, sizeof(float));
+        l->row.kernels = plk_kernels_get(pass->data->isa);
+        l->row.x = plk_alloc(&run->allocator, n_blocks * PLK_BLOCK + PLK_SLACK, sizeof(float));
+        l->row.block_max = plk_alloc(&run->allocator, n_blocks, sizeof(float));
+        l->scratch = plk_alloc(&run->allocator, n_blocks * PLK_BLOCK * pass->scratch_per_logit,
+                               sizeof *l->scratch);
+        l->read = plk_alloc(&run->allocator, n_vocab, sizeof(float));
         if (!l->row.x || !l->row.block_max || !l->scratch || !l->read) {
             run->n_lanes++;
-            return pl_fail_nomem(err, n_vocab * sizeof(float));
+            return plk_fail_nomem(err, n_vocab * sizeof(float));
         }
     }
     return PLUCK_OK;
@@ -105,30 +105,30 @@ static pluck_status runner_open(runner *run, const pl_tune_pass *pass, pluck_err
 
 static void runner_close(runner *run)
 {
-    pl_pool_destroy(&run->pool);
+    plk_pool_destroy(&run->pool);
     for (uint32_t i = 0; i < run->n_lanes; i++) {
-        pl_free(&run->allocator, run->lanes[i].row.x);
-        pl_free(&run->allocator, run->lanes[i].row.block_max);
-        pl_free(&run->allocator, run->lanes[i].scratch);
-        pl_free(&run->allocator, run->lanes[i].read);
+        plk_free(&run->allocator, run->lanes[i].row.x);
+        plk_free(&run->allocator, run->lanes[i].row.block_max);
+        plk_free(&run->allocator, run->lanes[i].scratch);
+        plk_free(&run->allocator, run->lanes[i].read);
     }
-    pl_free(&run->allocator, run->lanes);
-    pl_free(&run->allocator, run->results);
-    pl_free(&run->allocator, run->is_left);
+    plk_free(&run->allocator, run->lanes);
+    plk_free(&run->allocator, run->results);
+    plk_free(&run->allocator, run->is_left);
 }
 
-static pluck_status check_target(const pl_tune_logits *row, pluck_token target, uint64_t index,
+static pluck_status check_target(const plk_tune_logits *row, pluck_token target, uint64_t index,
                                  pluck_error *err)
 {
     if ((uint32_t)target >= row->n_vocab)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "row %llu: the target %d is outside the vocabulary of %u tokens",
-                       (unsigned long long)index, (int)target, row->n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "row %llu: the target %d is outside the vocabulary of %u tokens",
+                        (unsigned long long)index, (int)target, row->n_vocab);
     if (row->x[target] == -INFINITY)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "row %llu: the logit of its target, token %d, is -inf: impossible at every "
-                       "temperature",
-                       (unsigned long long)index, (int)target);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "row %llu: the logit of its target, token %d, is -inf: impossible at every "
+                        "temperature",
+                        (unsigned long long)index, (int)target);
     return PLUCK_OK;
 }
 
@@ -147,7 +147,7 @@ static pluck_status do_row(const runner *run, lane *l, uint64_t index, char *res
         return PLUCK_OK;
     }
     if (status == PLUCK_OK)
-        status = pl_tune_logits_read(&l->row, read.logits, index, err);
+        status = plk_tune_logits_read(&l->row, read.logits, index, err);
     if (status == PLUCK_OK && run->has_targets)
         status = check_target(&l->row, read.target, index, err);
     if (status == PLUCK_OK)
@@ -165,10 +165,10 @@ static pluck_status do_row_of_batch(void *context, uint32_t worker, size_t i, pl
 /* Does n rows and takes them; of a batch that fails, those before the first failing row. */
 static pluck_status do_batch(runner *run, uint32_t n, pluck_error *err)
 {
-    pl_parallel parallel = pl_pool_parallel(run->pool);
+    plk_parallel parallel = plk_pool_parallel(run->pool);
     size_t n_done;
     pluck_status status =
-        pl_parallel_run(&parallel, run->n_lanes, n, do_row_of_batch, run, &n_done, err);
+        plk_parallel_run(&parallel, run->n_lanes, n, do_row_of_batch, run, &n_done, err);
     for (size_t i = 0; i < n_done; i++)
         if (!run->is_left[i])
             run->pass->take(run->pass->user, run->first + i * run->step,
@@ -176,7 +176,7 @@ static pluck_status do_batch(runner *run, uint32_t n, pluck_error *err)
     return status;
 }
 
-pluck_status pl_tune_pass_run(const pl_tune_pass *pass, pluck_error *err)
+pluck_status plk_tune_pass_run(const plk_tune_pass *pass, pluck_error *err)
 {
     const pluck_tune_data *const data = pass->data;
     runner run;

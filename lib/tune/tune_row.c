@@ -18,43 +18,43 @@ enum { CHUNK_BLOCKS = 16, N_LANES = 8 };
 
 static const double negligible = -45;
 
-static void widen(pl_tune_logits *row, pluck_logits logits)
+static void widen(plk_tune_logits *row, pluck_logits logits)
 {
     row->n_vocab = logits.n_vocab;
-    row->n_blocks = (logits.n_vocab + PL_BLOCK - 1) / PL_BLOCK;
+    row->n_blocks = (logits.n_vocab + PLK_BLOCK - 1) / PLK_BLOCK;
     if (logits.dtype == PLUCK_F16)
         row->kernels->widen_f16(logits.data, logits.n_vocab, row->x);
     else if (logits.dtype == PLUCK_BF16)
         row->kernels->widen_bf16(logits.data, logits.n_vocab, row->x);
     else
         memcpy(row->x, logits.data, logits.n_vocab * sizeof *row->x);
-    for (size_t i = logits.n_vocab; i < (size_t)row->n_blocks * PL_BLOCK; i++)
+    for (size_t i = logits.n_vocab; i < (size_t)row->n_blocks * PLK_BLOCK; i++)
         row->x[i] = -INFINITY;
 }
 
-pluck_status pl_tune_logits_read(pl_tune_logits *row, pluck_logits logits, uint64_t index,
-                                 pluck_error *err)
+pluck_status plk_tune_logits_read(plk_tune_logits *row, pluck_logits logits, uint64_t index,
+                                  pluck_error *err)
 {
     widen(row, logits);
     if (row->kernels->scan_f32(row->x, row->n_blocks, row->block_max)) {
         uint32_t i = 0;
         while (row->x[i] < INFINITY)
             i++;
-        return pl_fail(err, PLUCK_ERR_NAN,
-                       "row %llu: the logit of token %u is %s; logits must be finite or -inf",
-                       (unsigned long long)index, i, isnan(row->x[i]) ? "NaN" : "+inf");
+        return plk_fail(err, PLUCK_ERR_NAN,
+                        "row %llu: the logit of token %u is %s; logits must be finite or -inf",
+                        (unsigned long long)index, i, isnan(row->x[i]) ? "NaN" : "+inf");
     }
     row->max = -INFINITY;
     uint32_t best = 0;
     for (uint32_t b = 0; b < row->n_blocks; b++) {
         if (row->block_max[b] > row->max) {
             row->max = row->block_max[b];
-            best = b * PL_BLOCK;
+            best = b * PLK_BLOCK;
         }
     }
     if (row->max == -INFINITY)
-        return pl_fail(err, PLUCK_ERR_EMPTY, "row %llu: every logit is -inf",
-                       (unsigned long long)index);
+        return plk_fail(err, PLUCK_ERR_EMPTY, "row %llu: every logit is -inf",
+                        (unsigned long long)index);
     while (row->x[best] != row->max)
         best++;
     row->best = best;
@@ -68,12 +68,12 @@ typedef struct lane_sums {
 
 /* A block's exponentials, corrected, and differences. */
 typedef struct block_terms {
-    double e[PL_BLOCK], d[PL_BLOCK];
+    double e[PLK_BLOCK], d[PLK_BLOCK];
 } block_terms;
 
 static void find_terms(const float *x, const float *e, double max, double beta, block_terms *terms)
 {
-    for (size_t i = 0; i < PL_BLOCK; i++) {
+    for (size_t i = 0; i < PLK_BLOCK; i++) {
         const double difference = (double)x[i] - max;
         const double lost = difference - (double)(float)difference;
         /* An exponential of 0 may come from d = -inf. */
@@ -84,7 +84,7 @@ static void find_terms(const float *x, const float *e, double max, double beta, 
 
 static void add_terms(const block_terms *terms, lane_sums *sums)
 {
-    for (size_t i = 0; i < PL_BLOCK; i += N_LANES) {
+    for (size_t i = 0; i < PLK_BLOCK; i += N_LANES) {
         for (size_t k = 0; k < N_LANES; k++) {
             const double e = terms->e[i + k], ed = e * terms->d[i + k];
             sums->e[k] += e;
@@ -96,7 +96,7 @@ static void add_terms(const block_terms *terms, lane_sums *sums)
 
 static void add_squares(const block_terms *terms, lane_sums *sums)
 {
-    for (size_t i = 0; i < PL_BLOCK; i += N_LANES) {
+    for (size_t i = 0; i < PLK_BLOCK; i += N_LANES) {
         for (size_t k = 0; k < N_LANES; k++) {
             const double e = terms->e[i + k], ed = e * terms->d[i + k];
             sums->ee[k] += e * e;
@@ -114,22 +114,22 @@ static double total(const double *lanes)
     return sum;
 }
 
-static bool matters(const pl_tune_logits *row, uint32_t block, double beta)
+static bool matters(const plk_tune_logits *row, uint32_t block, double beta)
 {
     return beta * ((double)row->block_max[block] - (double)row->max) > negligible;
 }
 
-void pl_tune_moments_exact(const pl_tune_logits *row, double beta, bool with_squares,
-                           pl_tune_moments *moments)
+void plk_tune_moments_exact(const plk_tune_logits *row, double beta, bool with_squares,
+                            plk_tune_moments *moments)
 {
-    const pl_exponent exponent = pl_exponent_make(row->max, beta);
+    const plk_exponent exponent = plk_exponent_make(row->max, beta);
     lane_sums sums = {{0}, {0}, {0}, {0}, {0}, {0}};
     block_terms terms;
-    float e[PL_BLOCK];
+    float e[PLK_BLOCK];
     for (uint32_t b = 0; b < row->n_blocks; b++) {
         if (!matters(row, b, beta))
             continue;
-        const float *const x = row->x + (size_t)b * PL_BLOCK;
+        const float *const x = row->x + (size_t)b * PLK_BLOCK;
         row->kernels->exp_values(x, 1, exponent, e);
         find_terms(x, e, (double)row->max, beta, &terms);
         add_terms(&terms, &sums);
@@ -139,7 +139,7 @@ void pl_tune_moments_exact(const pl_tune_logits *row, double beta, bool with_squ
     const double z = total(sums.e);
     const double mean = total(sums.ed) / z;
     moments->beta = beta;
-    moments->log_z = pl_log(z);
+    moments->log_z = plk_log(z);
     moments->mean = mean;
     moments->variance = fmax(total(sums.edd) / z - mean * mean, 0);
     /* 0 without squares, which nobody then looks at. */
@@ -149,9 +149,9 @@ void pl_tune_moments_exact(const pl_tune_logits *row, double beta, bool with_squ
 }
 
 /* The sums of e and e d over the row. */
-static void quick_sums(const pl_tune_logits *row, double beta, double *sum, double *dot)
+static void quick_sums(const plk_tune_logits *row, double beta, double *sum, double *dot)
 {
-    const pl_exponent exponent = pl_exponent_make(row->max, beta);
+    const plk_exponent exponent = plk_exponent_make(row->max, beta);
     double sums[CHUNK_BLOCKS], dots[CHUNK_BLOCKS];
     *sum = *dot = 0;
     for (uint32_t first = 0; first < row->n_blocks;) {
@@ -159,7 +159,7 @@ static void quick_sums(const pl_tune_logits *row, double beta, double *sum, doub
         while (n < CHUNK_BLOCKS && first + n < row->n_blocks && matters(row, first + n, beta))
             n++;
         if (n > 0)
-            row->kernels->exp_dots(row->x + (size_t)first * PL_BLOCK, n, exponent, sums, dots);
+            row->kernels->exp_dots(row->x + (size_t)first * PLK_BLOCK, n, exponent, sums, dots);
         for (uint32_t b = 0; b < n; b++) {
             *sum += sums[b];
             *dot += dots[b];
@@ -168,15 +168,15 @@ static void quick_sums(const pl_tune_logits *row, double beta, double *sum, doub
     }
 }
 
-void pl_tune_moments_quick(const pl_tune_logits *row, double beta, bool with_squares,
-                           pl_tune_moments *moments)
+void plk_tune_moments_quick(const plk_tune_logits *row, double beta, bool with_squares,
+                            plk_tune_moments *moments)
 {
     double z, dot, z2 = (double)NAN, dot2 = (double)NAN;
     quick_sums(row, beta, &z, &dot);
     if (with_squares)
         quick_sums(row, 2 * beta, &z2, &dot2);
     moments->beta = beta;
-    moments->log_z = pl_log(z);
+    moments->log_z = plk_log(z);
     moments->mean = dot / z;
     moments->variance = (double)NAN;
     moments->square = z2 / (z * z);
@@ -184,23 +184,24 @@ void pl_tune_moments_quick(const pl_tune_logits *row, double beta, bool with_squ
     moments->square_dot2 = (double)NAN;
 }
 
-void pl_tune_moments_target(const pl_tune_logits *row, pluck_token target, pl_tune_moments *moments)
+void plk_tune_moments_target(const plk_tune_logits *row, pluck_token target,
+                             plk_tune_moments *moments)
 {
     moments->target_d = target >= 0 ? (double)row->x[target] - (double)row->max : (double)NAN;
     moments->is_correct = target >= 0 && (uint32_t)target == row->best;
 }
 
-double pl_tune_nll(const pl_tune_moments *moments)
+double plk_tune_nll(const plk_tune_moments *moments)
 {
     return moments->log_z - moments->beta * moments->target_d;
 }
 
-double pl_tune_entropy(const pl_tune_moments *moments)
+double plk_tune_entropy(const plk_tune_moments *moments)
 {
     return fmax(moments->log_z - moments->beta * moments->mean, 0);
 }
 
-double pl_tune_brier(const pl_tune_moments *moments)
+double plk_tune_brier(const plk_tune_moments *moments)
 {
-    return moments->square - 2 * pl_exp(-pl_tune_nll(moments)) + 1;
+    return moments->square - 2 * plk_exp(-plk_tune_nll(moments)) + 1;
 }

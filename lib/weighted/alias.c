@@ -26,14 +26,14 @@
 
 static const uint64_t CELL = UINT64_C(1) << 32;
 
-void pl_alias_units(pluck_weights weights, double total, uint64_t *units)
+void plk_alias_units(pluck_weights weights, double total, uint64_t *units)
 {
     const double all = (double)weights.n * (double)CELL;
     uint64_t left = (uint64_t)weights.n << 32;
     uint32_t largest = 0;
     double carry = 0;
     for (uint32_t i = 0; i < weights.n; i++) {
-        const double weight = pl_weight_at(weights, i);
+        const double weight = plk_weight_at(weights, i);
         units[i] = 0;
         if (weight == 0)
             continue;
@@ -64,25 +64,25 @@ static uint32_t next_heavy(const uint64_t *units, uint32_t n, uint32_t i)
     return i;
 }
 
-static pl_alias_cell full_cell(uint32_t i)
+static plk_alias_cell full_cell(uint32_t i)
 {
-    return (pl_alias_cell){.threshold = 0, .alias = i};
+    return (plk_alias_cell){.threshold = 0, .alias = i};
 }
 
-static void sweep(const uint64_t *units, uint32_t n, pl_alias_cell *cells)
+static void sweep(const uint64_t *units, uint32_t n, plk_alias_cell *cells)
 {
     uint32_t light = next_light(units, n, 0), heavy = next_heavy(units, n, 0);
     uint64_t left = heavy < n ? units[heavy] : 0;
     while (heavy < n) {
         if (left > CELL) {
             cells[light] = units[light] == CELL ? full_cell(light)
-                                                : (pl_alias_cell){(uint32_t)units[light], heavy};
+                                                : (plk_alias_cell){(uint32_t)units[light], heavy};
             left -= CELL - units[light];
             light = next_light(units, n, light + 1);
             continue;
         }
         const uint32_t next = next_heavy(units, n, heavy + 1);
-        cells[heavy] = left == CELL ? full_cell(heavy) : (pl_alias_cell){(uint32_t)left, next};
+        cells[heavy] = left == CELL ? full_cell(heavy) : (plk_alias_cell){(uint32_t)left, next};
         left = next < n ? units[next] - (CELL - left) : 0;
         heavy = next;
     }
@@ -92,16 +92,16 @@ static void sweep(const uint64_t *units, uint32_t n, pl_alias_cell *cells)
     }
 }
 
-pluck_status pl_alias_alloc(pluck_alias **out, uint32_t n, const pluck_allocator *allocator,
-                            pluck_error *err)
+pluck_status plk_alias_alloc(pluck_alias **out, uint32_t n, const pluck_allocator *allocator,
+                             pluck_error *err)
 {
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
-    pluck_alias *alias = pl_alloc(&memory, 1, sizeof *alias);
-    pl_alias_cell *cells = pl_alloc(&memory, n, sizeof *cells);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_alias *alias = plk_alloc(&memory, 1, sizeof *alias);
+    plk_alias_cell *cells = plk_alloc(&memory, n, sizeof *cells);
     if (!alias || !cells) {
-        pl_free(&memory, alias);
-        pl_free(&memory, cells);
-        return pl_fail_nomem(err, n * sizeof *cells);
+        plk_free(&memory, alias);
+        plk_free(&memory, cells);
+        return plk_fail_nomem(err, n * sizeof *cells);
     }
     *alias = (pluck_alias){memory, n, cells};
     *out = alias;
@@ -114,32 +114,33 @@ static pluck_status create(pluck_alias **out, pluck_weights weights,
     double total;
     uint32_t n_positive;
     pluck_alias *alias = NULL;
-    pluck_status status = pl_weights_check(weights, "pluck_alias_create", &total, &n_positive, err);
+    pluck_status status =
+        plk_weights_check(weights, "pluck_alias_create", &total, &n_positive, err);
     if (status == PLUCK_OK)
-        status = pl_alias_alloc(&alias, weights.n, allocator, err);
+        status = plk_alias_alloc(&alias, weights.n, allocator, err);
     if (status != PLUCK_OK)
         return status;
-    uint64_t *units = pl_alloc(&alias->allocator, weights.n, sizeof *units);
+    uint64_t *units = plk_alloc(&alias->allocator, weights.n, sizeof *units);
     if (units) {
-        pl_alias_units(weights, total, units);
+        plk_alias_units(weights, total, units);
         sweep(units, weights.n, alias->cells);
-        pl_free(&alias->allocator, units);
+        plk_free(&alias->allocator, units);
         *out = alias;
         return PLUCK_OK;
     }
     pluck_alias_destroy(&alias);
-    return pl_fail_nomem(err, weights.n * sizeof *units);
+    return plk_fail_nomem(err, weights.n * sizeof *units);
 }
 
 pluck_status pluck_alias_create(pluck_alias **out, pluck_weights weights,
                                 const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_alias_create: out is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_alias_create: out is NULL");
     *out = NULL;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     const pluck_status status = create(out, weights, allocator, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }
 
@@ -148,8 +149,8 @@ void pluck_alias_destroy(pluck_alias **alias)
     if (!alias || !*alias)
         return;
     const pluck_allocator allocator = (*alias)->allocator;
-    pl_free(&allocator, (*alias)->cells);
-    pl_free(&allocator, *alias);
+    plk_free(&allocator, (*alias)->cells);
+    plk_free(&allocator, *alias);
     *alias = NULL;
 }
 
@@ -159,10 +160,10 @@ uint32_t pluck_alias_size(const pluck_alias *alias)
 }
 
 /* By masks: a branch could not be predicted. */
-static uint32_t entry_of(const pl_alias_cell *cells, pl_u128 product)
+static uint32_t entry_of(const plk_alias_cell *cells, plk_u128 product)
 {
     const uint32_t i = (uint32_t)product.hi;
-    const pl_alias_cell cell = cells[i];
+    const plk_alias_cell cell = cells[i];
     const uint32_t keep = 0 - (uint32_t)((uint32_t)(product.lo >> 32) < cell.threshold);
     return (i & keep) | (cell.alias & ~keep);
 }
@@ -171,12 +172,12 @@ pluck_status pluck_alias_draw(const pluck_alias *alias, pluck_pcg64 *rng, uint32
                               pluck_error *err)
 {
     if (!alias || !rng || !index)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_alias_draw: a required pointer is NULL");
-    *index = entry_of(alias->cells, pl_mul_full(pl_pcg64_step(rng), alias->n));
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_alias_draw: a required pointer is NULL");
+    *index = entry_of(alias->cells, plk_mul_full(plk_pcg64_step(rng), alias->n));
     return PLUCK_OK;
 }
 
-static void prefetch(const pl_alias_cell *cell)
+static void prefetch(const plk_alias_cell *cell)
 {
 #if defined(__GNUC__)
     __builtin_prefetch(cell);
@@ -186,16 +187,16 @@ static void prefetch(const pl_alias_cell *cell)
 }
 
 /* The numbers run ahead of the cells by as many draws as a miss of the cache takes. */
-static void draw_ahead(const pl_alias_cell *cells, uint32_t n_cells, pluck_pcg64 *rng, size_t n,
+static void draw_ahead(const plk_alias_cell *cells, uint32_t n_cells, pluck_pcg64 *rng, size_t n,
                        uint32_t *indices)
 {
     enum { AHEAD = 16 };
-    pl_u128 products[AHEAD];
+    plk_u128 products[AHEAD];
     for (size_t i = 0; i < n + AHEAD; i++) {
         if (i >= AHEAD)
             indices[i - AHEAD] = entry_of(cells, products[i % AHEAD]);
         if (i < n) {
-            products[i % AHEAD] = pl_mul_full(pl_pcg64_step(rng), n_cells);
+            products[i % AHEAD] = plk_mul_full(plk_pcg64_step(rng), n_cells);
             prefetch(&cells[products[i % AHEAD].hi]);
         }
     }
@@ -206,13 +207,14 @@ pluck_status pluck_alias_draw_many(const pluck_alias *alias, pluck_pcg64 *rng, s
 {
     enum { IN_CACHE = 1 << 14 };
     if (!alias || !rng || (!indices && n_draws > 0))
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_alias_draw_many: a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_alias_draw_many: a required pointer is NULL");
     pluck_pcg64 own = *rng;
     if (alias->n > IN_CACHE) {
         draw_ahead(alias->cells, alias->n, &own, n_draws, indices);
     } else {
         for (size_t i = 0; i < n_draws; i++)
-            indices[i] = entry_of(alias->cells, pl_mul_full(pl_pcg64_step(&own), alias->n));
+            indices[i] = entry_of(alias->cells, plk_mul_full(plk_pcg64_step(&own), alias->n));
     }
     *rng = own;
     return PLUCK_OK;
@@ -223,27 +225,27 @@ pluck_status pluck_alias_probability(const pluck_alias *alias, uint32_t index, d
                                      pluck_error *err)
 {
     if (!alias || !prob)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_alias_probability: a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_alias_probability: a required pointer is NULL");
     const pluck_status status =
-        pl_weights_check_index("pluck_alias_probability", index, alias->n, err);
+        plk_weights_check_index("pluck_alias_probability", index, alias->n, err);
     if (status != PLUCK_OK)
         return status;
     uint64_t units = alias->cells[index].threshold;
     for (uint32_t i = 0; i < alias->n; i++)
         units += alias->cells[i].alias == index ? CELL - alias->cells[i].threshold : 0;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     *prob = (double)units * 0x1p-32 / (double)alias->n;
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return PLUCK_OK;
 }
 
 pluck_status pluck_alias_probabilities(const pluck_alias *alias, double *probs, pluck_error *err)
 {
     if (!alias || !probs)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_alias_probabilities: a required pointer is NULL");
-    const pl_fp_state fp = pl_fp_enter();
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_alias_probabilities: a required pointer is NULL");
+    const plk_fp_state fp = plk_fp_enter();
     /* In units: sums of at most 2^62, of which a double keeps 53 bits. */
     for (uint32_t i = 0; i < alias->n; i++)
         probs[i] = (double)alias->cells[i].threshold;
@@ -251,6 +253,6 @@ pluck_status pluck_alias_probabilities(const pluck_alias *alias, double *probs, 
         probs[alias->cells[i].alias] += (double)(CELL - alias->cells[i].threshold);
     for (uint32_t i = 0; i < alias->n; i++)
         probs[i] = probs[i] * 0x1p-32 / (double)alias->n;
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return PLUCK_OK;
 }

@@ -65,12 +65,12 @@ static void merge(pluck_huffman *h, const keyed *order, uint32_t n, double *sums
     uint32_t entry = 0, oldest = 0;
     double all = 0;
     for (uint32_t i = 0; i + 1 < n; i++) {
-        pl_huffman_node *node = &h->nodes[n - 2 - i];
+        plk_huffman_node *node = &h->nodes[n - 2 - i];
         double parts[2];
         for (int side = 0; side < 2; side++) {
             const double weight = entry < n ? h->weights[order[entry].entry] : 0;
             if (entry < n && (oldest >= i || weight <= sums[oldest])) {
-                node->children[side] = PL_HUFFMAN_LEAF | order[entry++].entry;
+                node->children[side] = PLK_HUFFMAN_LEAF | order[entry++].entry;
                 parts[side] = weight;
             } else {
                 node->children[side] = n - 2 - oldest;
@@ -81,55 +81,55 @@ static void merge(pluck_huffman *h, const keyed *order, uint32_t n, double *sums
         sums[i] = parts[0] + parts[1];
         all += sums[i];
     }
-    h->root = n > 1 ? 0 : PL_HUFFMAN_LEAF | order[0].entry;
+    h->root = n > 1 ? 0 : PLK_HUFFMAN_LEAF | order[0].entry;
     h->total = n > 1 ? sums[n - 2] : h->weights[order[0].entry];
     h->mean_depth = all / h->total;
 }
 
 static pluck_status build(pluck_huffman *h, uint32_t n_positive, pluck_error *err)
 {
-    keyed *items = pl_alloc(&h->allocator, n_positive, sizeof *items);
-    keyed *spare = pl_alloc(&h->allocator, n_positive, sizeof *spare);
+    keyed *items = plk_alloc(&h->allocator, n_positive, sizeof *items);
+    keyed *spare = plk_alloc(&h->allocator, n_positive, sizeof *spare);
     pluck_status status = PLUCK_OK;
     if (!items || !spare) {
-        status = pl_fail_nomem(err, n_positive * sizeof *items);
+        status = plk_fail_nomem(err, n_positive * sizeof *items);
     } else {
         (void)gather_positive(h, items);
         const keyed *order = sort(items, spare, n_positive);
         /* The sums take the place of the sort's other half: they are half as large. */
         merge(h, order, n_positive, (double *)(void *)(order == items ? spare : items));
     }
-    pl_free(&h->allocator, items);
-    pl_free(&h->allocator, spare);
+    plk_free(&h->allocator, items);
+    plk_free(&h->allocator, spare);
     if (status == PLUCK_OK && !isfinite(h->total))
-        status = pl_fail(err, PLUCK_ERR_INVALID,
-                         "pluck_huffman_create: the sum of the weights overflows a double, scale "
-                         "them down");
+        status = plk_fail(err, PLUCK_ERR_INVALID,
+                          "pluck_huffman_create: the sum of the weights overflows a double, scale "
+                          "them down");
     return status;
 }
 
 static pluck_status create(pluck_huffman **out, pluck_weights weights,
                            const pluck_allocator *allocator, pluck_error *err)
 {
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
     double total;
     uint32_t n_positive;
     pluck_status status =
-        pl_weights_check(weights, "pluck_huffman_create", &total, &n_positive, err);
+        plk_weights_check(weights, "pluck_huffman_create", &total, &n_positive, err);
     if (status != PLUCK_OK)
         return status;
-    pluck_huffman *h = pl_alloc_zero(&memory, 1, sizeof *h);
+    pluck_huffman *h = plk_alloc_zero(&memory, 1, sizeof *h);
     if (!h)
-        return pl_fail_nomem(err, sizeof *h);
+        return plk_fail_nomem(err, sizeof *h);
     h->allocator = memory;
     h->n = weights.n;
-    h->weights = pl_alloc(&memory, weights.n, sizeof *h->weights);
-    h->nodes = pl_alloc(&memory, n_positive, sizeof *h->nodes);
+    h->weights = plk_alloc(&memory, weights.n, sizeof *h->weights);
+    h->nodes = plk_alloc(&memory, n_positive, sizeof *h->nodes);
     if (!h->weights || !h->nodes) {
-        status = pl_fail_nomem(err, weights.n * sizeof *h->nodes);
+        status = plk_fail_nomem(err, weights.n * sizeof *h->nodes);
     } else {
         for (uint32_t i = 0; i < weights.n; i++)
-            h->weights[i] = pl_weight_at(weights, i) + 0.0; /* -0 becomes 0 */
+            h->weights[i] = plk_weight_at(weights, i) + 0.0; /* -0 becomes 0 */
         status = build(h, n_positive, err);
     }
     if (status == PLUCK_OK)
@@ -143,11 +143,11 @@ pluck_status pluck_huffman_create(pluck_huffman **out, pluck_weights weights,
                                   const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_huffman_create: out is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_huffman_create: out is NULL");
     *out = NULL;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     const pluck_status status = create(out, weights, allocator, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }
 
@@ -156,9 +156,9 @@ void pluck_huffman_destroy(pluck_huffman **huffman)
     if (!huffman || !*huffman)
         return;
     const pluck_allocator allocator = (*huffman)->allocator;
-    pl_free(&allocator, (*huffman)->weights);
-    pl_free(&allocator, (*huffman)->nodes);
-    pl_free(&allocator, *huffman);
+    plk_free(&allocator, (*huffman)->weights);
+    plk_free(&allocator, (*huffman)->nodes);
+    plk_free(&allocator, *huffman);
     *huffman = NULL;
 }
 
@@ -176,7 +176,7 @@ double pluck_huffman_mean_depth(const pluck_huffman *huffman)
 enum { GROUP = 8 };
 
 /* One step down, without a branch that a processor would have to guess. */
-static uint32_t step(const pl_huffman_node *node, double scale, double *target)
+static uint32_t step(const plk_huffman_node *node, double scale, double *target)
 {
     const double left = node->left * scale;
     const uint32_t right = *target >= left;
@@ -192,30 +192,30 @@ static inline void draw_group(const pluck_huffman *huffman, double scale, pluck_
     double targets[GROUP];
     uint32_t at[GROUP];
     for (size_t i = 0; i < n; i++) {
-        targets[i] = (double)(pl_pcg64_step(rng) >> 11) * 0x1p-53 * total;
+        targets[i] = (double)(plk_pcg64_step(rng) >> 11) * 0x1p-53 * total;
         at[i] = huffman->root;
     }
     for (size_t n_on = n; n_on > 0;) {
         n_on = 0;
         for (size_t i = 0; i < n; i++) {
-            if (at[i] & PL_HUFFMAN_LEAF)
+            if (at[i] & PLK_HUFFMAN_LEAF)
                 continue;
             at[i] = step(&huffman->nodes[at[i]], scale, &targets[i]);
             n_on++;
         }
     }
     for (size_t i = 0; i < n; i++)
-        indices[i] = at[i] - PL_HUFFMAN_LEAF;
+        indices[i] = at[i] - PLK_HUFFMAN_LEAF;
 }
 
 static pluck_status draw(const pluck_huffman *huffman, pluck_pcg64 *rng, size_t n_draws,
                          uint32_t *indices, const char *function, pluck_error *err)
 {
     if (!huffman || !rng || (!indices && n_draws > 0))
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
-    const pl_fp_state fp = pl_fp_enter();
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
+    const plk_fp_state fp = plk_fp_enter();
     pluck_pcg64 own = *rng;
-    double scale = pl_weights_scale(huffman->total);
+    double scale = plk_weights_scale(huffman->total);
     for (size_t first = 0; first < n_draws; first += GROUP) {
         size_t n = n_draws - first < GROUP ? n_draws - first : GROUP;
         if (scale == 1) /* so that the usual case is compiled without it */
@@ -224,7 +224,7 @@ static pluck_status draw(const pluck_huffman *huffman, pluck_pcg64 *rng, size_t 
             draw_group(huffman, scale, &own, n, indices + first);
     }
     *rng = own;
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return PLUCK_OK;
 }
 
@@ -244,14 +244,14 @@ pluck_status pluck_huffman_probability(const pluck_huffman *huffman, uint32_t in
                                        pluck_error *err)
 {
     if (!huffman || !prob)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_huffman_probability: a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_huffman_probability: a required pointer is NULL");
     const pluck_status status =
-        pl_weights_check_index("pluck_huffman_probability", index, huffman->n, err);
+        plk_weights_check_index("pluck_huffman_probability", index, huffman->n, err);
     if (status != PLUCK_OK)
         return status;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     *prob = huffman->weights[index] / huffman->total;
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return PLUCK_OK;
 }

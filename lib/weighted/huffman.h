@@ -1,18 +1,18 @@
 /*
  * The inside of a Huffman-shaped sampling tree.
  */
-#ifndef PL_HUFFMAN_H
-#define PL_HUFFMAN_H
+#ifndef PLK_HUFFMAN_H
+#define PLK_HUFFMAN_H
 
 #include <pluck/weighted.h>
 
-/* A child with this bit is entry child - PL_HUFFMAN_LEAF, else a node. */
-#define PL_HUFFMAN_LEAF ((uint32_t)1 << 31)
+/* A child with this bit is entry child - PLK_HUFFMAN_LEAF, else a node. */
+#define PLK_HUFFMAN_LEAF ((uint32_t)1 << 31)
 
-typedef struct pl_huffman_node {
+typedef struct plk_huffman_node {
     double left; /* the weight of the entries under children[0] */
     uint32_t children[2];
-} pl_huffman_node;
+} plk_huffman_node;
 
 struct pluck_huffman {
     pluck_allocator allocator;
@@ -20,8 +20,8 @@ struct pluck_huffman {
     uint32_t root; /* a child */
     double total;
     double mean_depth;
-    double *weights;        /* [n] */
-    pl_huffman_node *nodes; /* [entries of positive weight - 1], the root first */
+    double *weights;         /* [n] */
+    plk_huffman_node *nodes; /* [entries of positive weight - 1], the root first */
 };
 
 #endif

@@ -21,7 +21,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FAN = PL_SUM_TREE_FAN, LINE_BYTES = 64 };
+enum { FAN = PLK_SUM_TREE_FAN, LINE_BYTES = 64 };
 
 static double sum_of(const double *parts)
 {
@@ -64,21 +64,21 @@ static void add_up(pluck_sum_tree *tree)
 static pluck_status create(pluck_sum_tree **out, pluck_weights weights,
                            const pluck_allocator *allocator, pluck_error *err)
 {
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
     double total;
     uint32_t n_positive;
     const pluck_status status =
-        pl_weights_check(weights, "pluck_sum_tree_create", &total, &n_positive, err);
+        plk_weights_check(weights, "pluck_sum_tree_create", &total, &n_positive, err);
     if (status != PLUCK_OK)
         return status;
     pluck_sum_tree shape = {.allocator = memory, .n = weights.n};
     const size_t n = lay_out(&shape, NULL) + LINE_BYTES / sizeof(double);
-    pluck_sum_tree *tree = pl_alloc(&memory, 1, sizeof *tree);
-    shape.memory = pl_alloc_zero(&memory, n, sizeof(double));
+    pluck_sum_tree *tree = plk_alloc(&memory, 1, sizeof *tree);
+    shape.memory = plk_alloc_zero(&memory, n, sizeof(double));
     if (!tree || !shape.memory) {
-        pl_free(&memory, shape.memory);
-        pl_free(&memory, tree);
-        return pl_fail_nomem(err, n * sizeof(double));
+        plk_free(&memory, shape.memory);
+        plk_free(&memory, tree);
+        return plk_fail_nomem(err, n * sizeof(double));
     }
     const uintptr_t misaligned = (uintptr_t)shape.memory % LINE_BYTES;
     unsigned char *const aligned =
@@ -86,14 +86,14 @@ static pluck_status create(pluck_sum_tree **out, pluck_weights weights,
     *tree = shape;
     lay_out(tree, (double *)(void *)aligned);
     for (uint32_t i = 0; i < weights.n; i++)
-        tree->levels[0][i] = pl_weight_at(weights, i) + 0.0; /* -0 becomes 0 */
+        tree->levels[0][i] = plk_weight_at(weights, i) + 0.0; /* -0 becomes 0 */
     add_up(tree);
-    /* The sum of pl_weights_check() did not overflow; this one, in another order, could. */
+    /* The sum of plk_weights_check() did not overflow; this one, in another order, could. */
     if (!isfinite(pluck_sum_tree_total(tree))) {
         pluck_sum_tree_destroy(&tree);
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_sum_tree_create: the sum of the weights overflows a double, scale "
-                       "them down");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_sum_tree_create: the sum of the weights overflows a double, scale "
+                        "them down");
     }
     *out = tree;
     return PLUCK_OK;
@@ -103,11 +103,11 @@ pluck_status pluck_sum_tree_create(pluck_sum_tree **out, pluck_weights weights,
                                    const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_sum_tree_create: out is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_sum_tree_create: out is NULL");
     *out = NULL;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     const pluck_status status = create(out, weights, allocator, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }
 
@@ -116,8 +116,8 @@ void pluck_sum_tree_destroy(pluck_sum_tree **tree)
     if (!tree || !*tree)
         return;
     const pluck_allocator allocator = (*tree)->allocator;
-    pl_free(&allocator, (*tree)->memory);
-    pl_free(&allocator, *tree);
+    plk_free(&allocator, (*tree)->memory);
+    plk_free(&allocator, *tree);
     *tree = NULL;
 }
 
@@ -144,31 +144,31 @@ static void change(pluck_sum_tree *tree, uint32_t index, double weight)
 static pluck_status set(pluck_sum_tree *tree, uint32_t index, double weight, pluck_error *err)
 {
     if (!isfinite(weight))
-        return pl_fail(err, PLUCK_ERR_NAN,
-                       "pluck_sum_tree_set: the weight is %g, it must be finite", weight);
+        return plk_fail(err, PLUCK_ERR_NAN,
+                        "pluck_sum_tree_set: the weight is %g, it must be finite", weight);
     if (weight < 0)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_sum_tree_set: the weight is %g, it must not be negative", weight);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_sum_tree_set: the weight is %g, it must not be negative", weight);
     const double before = tree->levels[0][index];
     change(tree, index, weight + 0.0);
     if (isfinite(pluck_sum_tree_total(tree)))
         return PLUCK_OK;
     change(tree, index, before);
-    return pl_fail(err, PLUCK_ERR_INVALID,
-                   "pluck_sum_tree_set: the sum of the weights would overflow a double");
+    return plk_fail(err, PLUCK_ERR_INVALID,
+                    "pluck_sum_tree_set: the sum of the weights would overflow a double");
 }
 
 pluck_status pluck_sum_tree_set(pluck_sum_tree *tree, uint32_t index, double weight,
                                 pluck_error *err)
 {
     if (!tree)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_sum_tree_set: tree is NULL");
-    pluck_status status = pl_weights_check_index("pluck_sum_tree_set", index, tree->n, err);
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_sum_tree_set: tree is NULL");
+    pluck_status status = plk_weights_check_index("pluck_sum_tree_set", index, tree->n, err);
     if (status != PLUCK_OK)
         return status;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     status = set(tree, index, weight, err);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return status;
 }
 
@@ -176,9 +176,10 @@ pluck_status pluck_sum_tree_weight(const pluck_sum_tree *tree, uint32_t index, d
                                    pluck_error *err)
 {
     if (!tree || !weight)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_sum_tree_weight: a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_sum_tree_weight: a required pointer is NULL");
     const pluck_status status =
-        pl_weights_check_index("pluck_sum_tree_weight", index, tree->n, err);
+        plk_weights_check_index("pluck_sum_tree_weight", index, tree->n, err);
     if (status == PLUCK_OK)
         *weight = tree->levels[0][index];
     return status;
@@ -191,23 +192,24 @@ static pluck_status check_total(const pluck_sum_tree *tree, const char *function
     const double total = pluck_sum_tree_total(tree);
     if (memcmp(&total, &zero, sizeof total) != 0)
         return PLUCK_OK;
-    return pl_fail(err, PLUCK_ERR_EMPTY, "%s: all weights are 0", function);
+    return plk_fail(err, PLUCK_ERR_EMPTY, "%s: all weights are 0", function);
 }
 
 pluck_status pluck_sum_tree_probability(const pluck_sum_tree *tree, uint32_t index, double *prob,
                                         pluck_error *err)
 {
     if (!tree || !prob)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "pluck_sum_tree_probability: a required pointer is NULL");
-    pluck_status status = pl_weights_check_index("pluck_sum_tree_probability", index, tree->n, err);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_sum_tree_probability: a required pointer is NULL");
+    pluck_status status =
+        plk_weights_check_index("pluck_sum_tree_probability", index, tree->n, err);
     if (status == PLUCK_OK)
         status = check_total(tree, "pluck_sum_tree_probability", err);
     if (status != PLUCK_OK)
         return status;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     *prob = tree->levels[0][index] / pluck_sum_tree_total(tree);
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return PLUCK_OK;
 }
 
@@ -241,7 +243,7 @@ static inline void draw_group(const pluck_sum_tree *tree, double scale, pluck_pc
     double targets[GROUP];
     uint32_t nodes[GROUP];
     for (size_t i = 0; i < n; i++) {
-        targets[i] = (double)(pl_pcg64_step(rng) >> 11) * 0x1p-53 * total;
+        targets[i] = (double)(plk_pcg64_step(rng) >> 11) * 0x1p-53 * total;
         nodes[i] = 0;
     }
     for (uint32_t level = tree->n_levels; level-- > 0;) {
@@ -261,13 +263,13 @@ static pluck_status draw(const pluck_sum_tree *tree, pluck_pcg64 *rng, size_t n_
                          uint32_t *indices, const char *function, pluck_error *err)
 {
     if (!tree || !rng || (!indices && n_draws > 0))
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
     const pluck_status status = check_total(tree, function, err);
     if (status != PLUCK_OK)
         return status;
-    const pl_fp_state fp = pl_fp_enter();
+    const plk_fp_state fp = plk_fp_enter();
     pluck_pcg64 own = *rng;
-    double scale = pl_weights_scale(pluck_sum_tree_total(tree));
+    double scale = plk_weights_scale(pluck_sum_tree_total(tree));
     for (size_t first = 0; first < n_draws; first += GROUP) {
         size_t n = n_draws - first < GROUP ? n_draws - first : GROUP;
         if (scale == 1) /* so that the usual case is compiled without it */
@@ -276,7 +278,7 @@ static pluck_status draw(const pluck_sum_tree *tree, pluck_pcg64 *rng, size_t n_
             draw_group(tree, scale, &own, n, indices + first);
     }
     *rng = own;
-    pl_fp_leave(fp);
+    plk_fp_leave(fp);
     return PLUCK_OK;
 }
 

@@ -20,58 +20,58 @@
 
 static const char alias_kind[] = "alias", sum_tree_kind[] = "sum_tree", huffman_kind[] = "huffman";
 
-static pluck_status save(const char *path, const char *kind, pl_safetensors_tensor tensor,
+static pluck_status save(const char *path, const char *kind, plk_safetensors_tensor tensor,
                          const pluck_allocator *allocator, pluck_error *err)
 {
-    if (pl_is_swapped(true))
-        return pl_fail(err, PLUCK_ERR_IO,
-                       "%s: stored distributions are little-endian, this machine is not", path);
-    const pl_safetensors_note notes[] = {{"format", "pluck-weighted"}, {"kind", kind}};
-    return pl_safetensors_write(path, notes, sizeof notes / sizeof *notes, &tensor, 1, allocator,
-                                err);
+    if (plk_is_swapped(true))
+        return plk_fail(err, PLUCK_ERR_IO,
+                        "%s: stored distributions are little-endian, this machine is not", path);
+    const plk_safetensors_note notes[] = {{"format", "pluck-weighted"}, {"kind", kind}};
+    return plk_safetensors_write(path, notes, sizeof notes / sizeof *notes, &tensor, 1, allocator,
+                                 err);
 }
 
 static pluck_status save_weights(const char *path, const char *kind, const double *weights,
                                  uint32_t n, const pluck_allocator *allocator, pluck_error *err)
 {
     return save(path, kind,
-                (pl_safetensors_tensor){.name = "weights",
-                                        .dtype = "F64",
-                                        .n_axes = 1,
-                                        .axes = {n},
-                                        .data = weights,
-                                        .size_bytes = n * sizeof *weights},
+                (plk_safetensors_tensor){.name = "weights",
+                                         .dtype = "F64",
+                                         .n_axes = 1,
+                                         .axes = {n},
+                                         .data = weights,
+                                         .size_bytes = n * sizeof *weights},
                 allocator, err);
 }
 
 pluck_status pluck_alias_save(const pluck_alias *alias, const char *path, pluck_error *err)
 {
     if (!alias || !path)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_alias_save: a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_alias_save: a required pointer is NULL");
     return save(path, alias_kind,
-                (pl_safetensors_tensor){.name = "cells",
-                                        .dtype = "U32",
-                                        .n_axes = 2,
-                                        .axes = {alias->n, 2},
-                                        .data = alias->cells,
-                                        .size_bytes = alias->n * sizeof *alias->cells},
+                (plk_safetensors_tensor){.name = "cells",
+                                         .dtype = "U32",
+                                         .n_axes = 2,
+                                         .axes = {alias->n, 2},
+                                         .data = alias->cells,
+                                         .size_bytes = alias->n * sizeof *alias->cells},
                 &alias->allocator, err);
 }
 
 pluck_status pluck_sum_tree_save(const pluck_sum_tree *tree, const char *path, pluck_error *err)
 {
     if (!tree || !path)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_sum_tree_save: a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_sum_tree_save: a required pointer is NULL");
     const double total = pluck_sum_tree_total(tree), zero = 0;
     if (memcmp(&total, &zero, sizeof total) == 0) /* settings may take a subnormal one for 0 */
-        return pl_fail(err, PLUCK_ERR_EMPTY, "pluck_sum_tree_save: all weights are 0");
+        return plk_fail(err, PLUCK_ERR_EMPTY, "pluck_sum_tree_save: all weights are 0");
     return save_weights(path, sum_tree_kind, tree->levels[0], tree->n, &tree->allocator, err);
 }
 
 pluck_status pluck_huffman_save(const pluck_huffman *huffman, const char *path, pluck_error *err)
 {
     if (!huffman || !path)
-        return pl_fail(err, PLUCK_ERR_INVALID, "pluck_huffman_save: a required pointer is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_huffman_save: a required pointer is NULL");
     return save_weights(path, huffman_kind, huffman->weights, huffman->n, &huffman->allocator, err);
 }
 
@@ -82,28 +82,28 @@ typedef struct tensor_data {
     uint32_t n;
 } tensor_data;
 
-static bool note_is(const pl_safetensors_header *header, const char *key, const char *value)
+static bool note_is(const plk_safetensors_header *header, const char *key, const char *value)
 {
-    const char *note = pl_safetensors_read_note(header, key);
+    const char *note = plk_safetensors_read_note(header, key);
     return note && strcmp(note, value) == 0;
 }
 
 /* The only tensor, which must have this name and dtype and n_axes axes; if two, then 2 columns. */
-static pluck_status find_tensor(const pl_safetensors_header *header, const pl_source *source,
+static pluck_status find_tensor(const plk_safetensors_header *header, const plk_source *source,
                                 const char *name, const char *dtype, size_t n_axes,
                                 tensor_data *tensor, pluck_error *err)
 {
-    pl_shape shape = {0};
-    const pl_safetensors_entry *entry = header->n_entries == 1 ? header->entries : NULL;
+    plk_shape shape = {0};
+    const plk_safetensors_entry *entry = header->n_entries == 1 ? header->entries : NULL;
     if (entry)
-        pl_safetensors_shape(entry, &shape);
+        plk_safetensors_shape(entry, &shape);
     if (!entry || strcmp(entry->name, name) != 0 || strcmp(entry->dtype, dtype) != 0 ||
         shape.n_axes != n_axes || shape.axes[0] == 0 || shape.axes[0] > PLUCK_MAX_WEIGHTS ||
         (n_axes == 2 && shape.axes[1] != 2))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: must have one tensor, '%s', of %s, with %s from 1 to 2^30 entries",
-                       source->label, name, dtype,
-                       n_axes == 2 ? "two columns and" : "one axis and");
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: must have one tensor, '%s', of %s, with %s from 1 to 2^30 entries",
+                        source->label, name, dtype,
+                        n_axes == 2 ? "two columns and" : "one axis and");
     tensor->bytes = source->bytes + (source->size_bytes - header->data_size_bytes) + entry->begin;
     tensor->n = (uint32_t)shape.axes[0];
     return PLUCK_OK;
@@ -117,7 +117,7 @@ static pluck_status take_cells(void *out, const tensor_data *tensor, const char 
                                const pluck_allocator *allocator, pluck_error *err)
 {
     pluck_alias *alias = NULL;
-    const pluck_status status = pl_alias_alloc(&alias, tensor->n, allocator, err);
+    const pluck_status status = plk_alias_alloc(&alias, tensor->n, allocator, err);
     if (status != PLUCK_OK)
         return status;
     memcpy(alias->cells, tensor->bytes, alias->n * sizeof *alias->cells);
@@ -126,9 +126,9 @@ static pluck_status take_cells(void *out, const tensor_data *tensor, const char 
         if (other >= alias->n) {
             const uint32_t n = alias->n;
             pluck_alias_destroy(&alias);
-            return pl_fail(err, PLUCK_ERR_FORMAT,
-                           "%s: cell %" PRIu32 " names entry %" PRIu32 " of %" PRIu32, label, i,
-                           other, n);
+            return plk_fail(err, PLUCK_ERR_FORMAT,
+                            "%s: cell %" PRIu32 " names entry %" PRIu32 " of %" PRIu32, label, i,
+                            other, n);
         }
     }
     *(pluck_alias **)out = alias;
@@ -154,54 +154,54 @@ static pluck_status take_huffman(void *out, const tensor_data *tensor, const cha
     return pluck_huffman_create(out, weights_of(tensor), allocator, err);
 }
 
-static pluck_status read_source(void *out, const pl_source *source, const char *kind,
+static pluck_status read_source(void *out, const plk_source *source, const char *kind,
                                 take_function *take, const pluck_allocator *allocator,
                                 pluck_error *err)
 {
-    pl_safetensors_header header = {0};
+    plk_safetensors_header header = {0};
     pluck_error why = {.status = PLUCK_OK};
     tensor_data tensor;
     const bool cells = kind == alias_kind;
-    if (source->streamed || pl_is_swapped(true))
-        return pl_fail(err, PLUCK_ERR_FORMAT,
-                       "%s: a stored distribution is read from a file, on a little-endian machine",
-                       source->label);
-    pluck_status status = pl_safetensors_header_parse(&header, source->bytes, source->size_bytes,
-                                                      source->label, &source->allocator, err);
+    if (source->streamed || plk_is_swapped(true))
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: a stored distribution is read from a file, on a little-endian machine",
+                        source->label);
+    pluck_status status = plk_safetensors_header_parse(&header, source->bytes, source->size_bytes,
+                                                       source->label, &source->allocator, err);
     if (status != PLUCK_OK)
         return status;
     if (!note_is(&header, "format", "pluck-weighted") || !note_is(&header, "kind", kind))
-        status = pl_fail(err, PLUCK_ERR_FORMAT,
-                         "%s: expected metadata 'format' = 'pluck-weighted' and 'kind' = '%s'",
-                         source->label, kind);
+        status = plk_fail(err, PLUCK_ERR_FORMAT,
+                          "%s: expected metadata 'format' = 'pluck-weighted' and 'kind' = '%s'",
+                          source->label, kind);
     if (status == PLUCK_OK)
         status = find_tensor(&header, source, cells ? "cells" : "weights", cells ? "U32" : "F64",
                              cells ? 2 : 1, &tensor, err);
     if (status == PLUCK_OK) {
         status = take(out, &tensor, source->label, allocator, &why);
         if (status == PLUCK_ERR_FORMAT || status == PLUCK_ERR_NOMEM)
-            status = pl_fail(err, status, "%s", why.message);
+            status = plk_fail(err, status, "%s", why.message);
         else if (status != PLUCK_OK)
-            status = pl_fail(err, PLUCK_ERR_FORMAT, "%s: %s", source->label, why.message);
+            status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: %s", source->label, why.message);
     }
-    pl_safetensors_header_free(&header, &source->allocator);
+    plk_safetensors_header_free(&header, &source->allocator);
     return status;
 }
 
-pluck_status pl_alias_read(pluck_alias **out, const pl_source *source,
-                           const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_alias_read(pluck_alias **out, const plk_source *source,
+                            const pluck_allocator *allocator, pluck_error *err)
 {
     return read_source(out, source, alias_kind, take_cells, allocator, err);
 }
 
-pluck_status pl_sum_tree_read(pluck_sum_tree **out, const pl_source *source,
-                              const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_sum_tree_read(pluck_sum_tree **out, const plk_source *source,
+                               const pluck_allocator *allocator, pluck_error *err)
 {
     return read_source(out, source, sum_tree_kind, take_sum_tree, allocator, err);
 }
 
-pluck_status pl_huffman_read(pluck_huffman **out, const pl_source *source,
-                             const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_huffman_read(pluck_huffman **out, const plk_source *source,
+                              const pluck_allocator *allocator, pluck_error *err)
 {
     return read_source(out, source, huffman_kind, take_huffman, allocator, err);
 }
@@ -209,19 +209,19 @@ pluck_status pl_huffman_read(pluck_huffman **out, const pl_source *source,
 static pluck_status load(void *out, const char *path, const char *kind, take_function *take,
                          const pluck_allocator *allocator, pluck_error *err)
 {
-    const pluck_allocator memory = pl_allocator_or_default(allocator);
-    pl_source source;
-    pluck_status status = pl_source_open(&source, path, false, &memory, err);
+    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    plk_source source;
+    pluck_status status = plk_source_open(&source, path, false, &memory, err);
     if (status != PLUCK_OK)
         return status;
     status = read_source(out, &source, kind, take, allocator, err);
-    pl_source_close(&source);
+    plk_source_close(&source);
     return status;
 }
 
 static pluck_status fail_null(const char *function, pluck_error *err)
 {
-    return pl_fail(err, PLUCK_ERR_INVALID, "%s: out and path must not be NULL", function);
+    return plk_fail(err, PLUCK_ERR_INVALID, "%s: out and path must not be NULL", function);
 }
 
 pluck_status pluck_alias_load(pluck_alias **out, const char *path, const pluck_allocator *allocator,

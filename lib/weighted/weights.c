@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-double pl_weight_at(pluck_weights weights, uint32_t i)
+double plk_weight_at(pluck_weights weights, uint32_t i)
 {
     const unsigned char *data = weights.data;
     if (weights.type == PLUCK_WEIGHTS_F64) {
@@ -28,29 +28,29 @@ double pl_weight_at(pluck_weights weights, uint32_t i)
 static pluck_status fail_weight(const char *function, uint32_t i, double weight, pluck_error *err)
 {
     if (isfinite(weight))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: weight %" PRIu32 " is %g, a weight must not be negative", function, i,
-                       weight);
-    return pl_fail(err, PLUCK_ERR_NAN, "%s: weight %" PRIu32 " is %s, a weight must be finite",
-                   function, i, isnan(weight) ? "NaN" : "infinite");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: weight %" PRIu32 " is %g, a weight must not be negative", function, i,
+                        weight);
+    return plk_fail(err, PLUCK_ERR_NAN, "%s: weight %" PRIu32 " is %s, a weight must be finite",
+                    function, i, isnan(weight) ? "NaN" : "infinite");
 }
 
-pluck_status pl_weights_check(pluck_weights weights, const char *function, double *total,
-                              uint32_t *n_positive, pluck_error *err)
+pluck_status plk_weights_check(pluck_weights weights, const char *function, double *total,
+                               uint32_t *n_positive, pluck_error *err)
 {
     if (!weights.data)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: weights.data is NULL", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: weights.data is NULL", function);
     if (weights.type != PLUCK_WEIGHTS_F32 && weights.type != PLUCK_WEIGHTS_F64)
-        return pl_fail(err, PLUCK_ERR_INVALID, "%s: weights.type %d is not a pluck_weights_type",
-                       function, (int)weights.type);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: weights.type %d is not a pluck_weights_type",
+                        function, (int)weights.type);
     if (weights.n == 0 || weights.n > PLUCK_MAX_WEIGHTS)
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: %" PRIu32 " weights, there must be from 1 to 2^30", function,
-                       weights.n);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: %" PRIu32 " weights, there must be from 1 to 2^30", function,
+                        weights.n);
     double sum = 0, lost = 0;
     uint32_t n = 0;
     for (uint32_t i = 0; i < weights.n; i++) {
-        const double weight = pl_weight_at(weights, i);
+        const double weight = plk_weight_at(weights, i);
         if (!(weight >= 0 && weight < (double)INFINITY))
             return fail_weight(function, i, weight, err);
         const double next = sum + weight;
@@ -59,27 +59,27 @@ pluck_status pl_weights_check(pluck_weights weights, const char *function, doubl
         n += weight > 0;
     }
     if (!isfinite(sum))
-        return pl_fail(err, PLUCK_ERR_INVALID,
-                       "%s: the sum of the weights overflows a double, scale them down", function);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: the sum of the weights overflows a double, scale them down", function);
     if (n == 0)
-        return pl_fail(err, PLUCK_ERR_EMPTY, "%s: all weights are 0, at least one must be positive",
-                       function);
+        return plk_fail(err, PLUCK_ERR_EMPTY,
+                        "%s: all weights are 0, at least one must be positive", function);
     *total = sum + lost;
     *n_positive = n;
     return PLUCK_OK;
 }
 
-double pl_weights_scale(double total)
+double plk_weights_scale(double total)
 {
     return total < 0x1p-960 ? 0x1p200 : 1.0;
 }
 
-pluck_status pl_weights_check_index(const char *function, uint32_t index, uint32_t n,
-                                    pluck_error *err)
+pluck_status plk_weights_check_index(const char *function, uint32_t index, uint32_t n,
+                                     pluck_error *err)
 {
     if (index < n)
         return PLUCK_OK;
-    return pl_fail(err, PLUCK_ERR_INVALID,
-                   "%s: index %" PRIu32 " is outside of the %" PRIu32 " entries", function, index,
-                   n);
+    return plk_fail(err, PLUCK_ERR_INVALID,
+                    "%s: index %" PRIu32 " is outside of the %" PRIu32 " entries", function, index,
+                    n);
 }

@@ -560,7 +560,7 @@ static void a_full_pipe_is_waited_for(void **state)
     (void)state;
     enum { N = 1 << 20 };
     static char bytes[N];
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
     static const struct {
         int error_number;
         pluck_status expected;
@@ -568,7 +568,7 @@ static void a_full_pipe_is_waited_for(void **state)
     for (size_t c = 0; c < 3; c++) {
         int ends[2], result = 0;
         char path[PATH_BYTES];
-        pl_new_file file;
+        plk_new_file file;
         assert_int_equal(pipe(ends), 0);
         const pid_t child = fork();
         assert_true(child >= 0);
@@ -585,16 +585,16 @@ static void a_full_pipe_is_waited_for(void **state)
         close(ends[0]);
         assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
         snprintf(path, sizeof path, "/dev/fd/%d", ends[1]);
-        assert_int_equal(pl_new_file_open(&file, path, &allocator, &err), PLUCK_OK);
-        assert_int_equal(file.place.kind, PL_PLACE_DESCRIPTOR);
+        assert_int_equal(plk_new_file_open(&file, path, &allocator, &err), PLUCK_OK);
+        assert_int_equal(file.place.kind, PLK_PLACE_DESCRIPTOR);
         fault_arm("poll", cases[c].error_number ? 1 : 0, cases[c].error_number);
-        pluck_status status = pl_new_file_write(&file, bytes, N, &err);
+        pluck_status status = plk_new_file_write(&file, bytes, N, &err);
         assert_true(fault_calls() >= 1);
         fault_arm(NULL, 0, 0);
         if (status == PLUCK_OK)
-            status = pl_new_file_finish(&file, &err);
+            status = plk_new_file_finish(&file, &err);
         assert_int_equal(status, cases[c].expected);
-        pl_new_file_close(&file);
+        plk_new_file_close(&file);
         assert_int_equal(close(ends[1]), 0);
         assert_true(waitpid(child, &result, 0) == child);
         assert_int_equal(WEXITSTATUS(result) == 0, status == PLUCK_OK);

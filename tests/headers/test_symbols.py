@@ -5,7 +5,7 @@ changed.
 
     test_symbols.py exports NM SHARED_LIBRARY INCLUDE_DIR   exactly the names marked PLUCK_API:
                                                             those of symbols.txt
-    test_symbols.py prefixes NM STATIC_LIBRARY              every linker name is pl_ or pluck_
+    test_symbols.py prefixes NM STATIC_LIBRARY              every linker name is plk_ or pluck_
     test_symbols.py conduct NM SHARED_LIBRARY               nothing prints, exits, reads the
                                                             environment or changes the process
     test_symbols.py state NM STATIC_LIBRARY                 no variable that can be written
@@ -79,8 +79,8 @@ def check_exports(program, library, include_dir):
 
 def check_prefixes(program, library):
     names = defined_names(program, library)
-    problems = [f"{name}: neither pl_ nor pluck_" for name in names
-                if not re.match(r"pl_|pluck_", name)]
+    problems = [f"{name}: neither plk_ nor pluck_" for name in names
+                if not re.match(r"plk_|pluck_", name)]
     return problems if names else [f"{library} defines nothing"]
 
 

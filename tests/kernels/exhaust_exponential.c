@@ -53,23 +53,23 @@ static void judge(float x, float e, double beta, findings *found)
     }
 }
 
-static void sweep(const pl_kernels **tables, size_t n_tables, uint32_t step, double beta,
+static void sweep(const plk_kernels **tables, size_t n_tables, uint32_t step, double beta,
                   findings *found)
 {
     static float x[CHUNK], e[CHUNK], other[CHUNK];
     const uint32_t first = 0x80000000u, last = 0xC2D00000u; /* -0 and -104 */
-    const pl_exponent exponent = pl_exponent_make(0, beta);
+    const plk_exponent exponent = plk_exponent_make(0, beta);
     for (uint64_t bits = first; bits <= last;) {
         size_t n = 0;
         for (; n < CHUNK && bits <= last; n++, bits += step)
             x[n] = float_of_bits((uint32_t)bits);
         for (size_t i = n; i < CHUNK; i++)
             x[i] = -INFINITY;
-        tables[0]->exp_values(x, CHUNK / PL_BLOCK, exponent, e);
+        tables[0]->exp_values(x, CHUNK / PLK_BLOCK, exponent, e);
         for (size_t i = 0; i < n; i++)
             judge(x[i], e[i], beta, found);
         for (size_t k = 1; k < n_tables; k++) {
-            tables[k]->exp_values(x, CHUNK / PL_BLOCK, exponent, other);
+            tables[k]->exp_values(x, CHUNK / PLK_BLOCK, exponent, other);
             for (size_t i = 0; i < CHUNK; i++)
                 found->n_different += memcmp(other + i, e + i, sizeof *e) != 0;
         }
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: exhaust_exponential [STEP [BETA]]\n");
         return 2;
     }
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     const size_t n_tables = test_all_kernels(tables);
     findings found = {0};
     sweep(tables, n_tables, (uint32_t)step, beta, &found);

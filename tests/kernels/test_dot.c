@@ -21,7 +21,7 @@ enum { MAX_LENGTH = 1100 };
 
 typedef double (*dot_function)(const float *x, const void *w, size_t n);
 
-static dot_function dot_of(const pl_kernels *table, pluck_dtype dtype)
+static dot_function dot_of(const plk_kernels *table, pluck_dtype dtype)
 {
     return dtype == PLUCK_F32   ? table->dot_f32
            : dtype == PLUCK_F16 ? table->dot_f16
@@ -30,7 +30,7 @@ static dot_function dot_of(const pl_kernels *table, pluck_dtype dtype)
 
 static void widen(pluck_dtype dtype, const void *w, size_t n, float *out)
 {
-    const pl_kernels *scalar = pl_kernels_get(PLUCK_ISA_SCALAR);
+    const plk_kernels *scalar = plk_kernels_get(PLUCK_ISA_SCALAR);
     if (dtype == PLUCK_F32)
         memcpy(out, w, n * sizeof *out);
     else if (dtype == PLUCK_F16)
@@ -79,11 +79,11 @@ static void check(test_random *random, pluck_dtype dtype, size_t n)
         magnitude += fabsl((long double)x[i] * (long double)wide[i]);
     }
     const long double steps = (long double)(n / 64 + 3);
-    const double expected = dot_of(pl_kernels_get(PLUCK_ISA_SCALAR), dtype)(x, w, n);
+    const double expected = dot_of(plk_kernels_get(PLUCK_ISA_SCALAR), dtype)(x, w, n);
     if (fabsl((long double)expected - exact) > steps * (0x1p-24L * magnitude + 0x1p-149L))
         fail_msg("%s, n = %zu, state %#llx: %.17g, exact %.17Lg", pluck_dtype_name(dtype), n,
                  (unsigned long long)seed, expected, exact);
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     const size_t n_tables = test_all_kernels(tables);
     for (size_t t = 0; t < n_tables; t++) {
         const double found = dot_of(tables[t], dtype)(x, w, n);
@@ -120,7 +120,7 @@ static void test_dot_follows_the_documented_order(void **state)
     w[5] = 0x1p24f;
     w[5 + 64] = 1;
     w[6 + 64] = 1;
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     const size_t n_tables = test_all_kernels(tables);
     for (size_t t = 0; t < n_tables; t++)
         assert_true(same_bits(tables[t]->dot_f32(x, w, 128), 0x1p24 + 1));
@@ -130,7 +130,7 @@ static void test_dot_of_infinities_and_nans_is_what_arithmetic_says(void **state
 {
     (void)state;
     const float x[3] = {1, 2, 3}, infinite[3] = {1, INFINITY, 1}, mixed[3] = {NAN, 1, 1};
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     const size_t n_tables = test_all_kernels(tables);
     for (size_t t = 0; t < n_tables; t++) {
         assert_true(tables[t]->dot_f32(x, infinite, 3) == HUGE_VAL);

@@ -24,19 +24,19 @@
 
 enum {
     MAX_BLOCKS = 67, /* four groups of the widest transposing reduction, and three over */
-    MAX_VALUES = MAX_BLOCKS * PL_BLOCK,
+    MAX_VALUES = MAX_BLOCKS * PLK_BLOCK,
     N_CASES = 600
 };
 
 /* Memory of one case, and the case itself: all from the seed. */
 typedef struct fixture {
-    const pl_kernels *kernels;
-    const pl_kernels *scalar;
+    const plk_kernels *kernels;
+    const plk_kernels *scalar;
     guard_buffer input, output, second;
     test_random random;
     size_t n_blocks;
     size_t n; /* any number up to 64 * n_blocks */
-    pl_exponent exponent;
+    plk_exponent exponent;
     float *x; /* 64 * n_blocks values, at an alignment of 4 */
 } fixture;
 
@@ -49,11 +49,11 @@ static size_t size_of_case(test_random *random, size_t limit)
 static fixture open_case(uint64_t seed, pluck_isa isa)
 {
     static const double betas[] = {1, 1.25, 1 / 0.7, 0.3, 2.5, 33, 1e-3, 1e-30, 1e30, 1e38};
-    fixture f = {.kernels = pl_kernels_get(isa), .scalar = pl_kernels_get(PLUCK_ISA_SCALAR)};
+    fixture f = {.kernels = plk_kernels_get(isa), .scalar = plk_kernels_get(PLUCK_ISA_SCALAR)};
     f.random = test_random_make(seed);
     f.n_blocks = size_of_case(&f.random, MAX_BLOCKS);
-    f.n = f.n_blocks * PL_BLOCK - test_random_below(&f.random, PL_BLOCK);
-    const size_t n_values = f.n_blocks * PL_BLOCK;
+    f.n = f.n_blocks * PLK_BLOCK - test_random_below(&f.random, PLK_BLOCK);
+    const size_t n_values = f.n_blocks * PLK_BLOCK;
     const size_t shift = test_random_below(&f.random, 3) ? 0 : test_random_below(&f.random, 16);
     const size_t size = (MAX_VALUES + 16) * sizeof(double);
     f.input = guard_buffer_create(size);
@@ -65,8 +65,8 @@ static fixture open_case(uint64_t seed, pluck_isa isa)
     float origin = -INFINITY;
     for (size_t i = 0; i < n_values; i++)
         origin = fmaxf(origin, f.x[i]);
-    f.exponent =
-        pl_exponent_make(origin, betas[test_random_below(&f.random, sizeof betas / sizeof *betas)]);
+    f.exponent = plk_exponent_make(
+        origin, betas[test_random_below(&f.random, sizeof betas / sizeof *betas)]);
     return f;
 }
 
@@ -81,7 +81,7 @@ static bool close_case(fixture *f, bool passed)
 /* One of the values: where comparisons are decided. */
 static float some_threshold(fixture *f)
 {
-    float value = f->x[test_random_below(&f->random, f->n_blocks * PL_BLOCK)];
+    float value = f->x[test_random_below(&f->random, f->n_blocks * PLK_BLOCK)];
     return value == -INFINITY ? -1 : value;
 }
 
@@ -107,7 +107,7 @@ static bool max_case(uint64_t seed, pluck_isa isa, const void *context)
     return close_case(&f, passed && same_bits(&got, &scalar, 1, sizeof got, "against scalar"));
 }
 
-static bool exponential_is_accurate(float x, float e, const pl_exponent *exponent)
+static bool exponential_is_accurate(float x, float e, const plk_exponent *exponent)
 {
     const float d = x - exponent->origin;
     const double rate = (double)exponent->rate_hi + (double)exponent->rate_lo;
@@ -125,7 +125,7 @@ static bool exp_values_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
     fixture f = open_case(seed, isa);
-    const size_t n = f.n_blocks * PL_BLOCK;
+    const size_t n = f.n_blocks * PLK_BLOCK;
     float *e = guard_buffer_tail(&f.output, n * sizeof *e);
     float *scalar = guard_buffer_tail(&f.second, n * sizeof *scalar);
     f.kernels->exp_values(f.x, f.n_blocks, f.exponent, e);
@@ -164,7 +164,7 @@ static double dot_sum(const float *e, const float *x, float origin)
     double lane[16];
     for (size_t j = 0; j < 16; j++) {
         float dot = 0;
-        for (size_t i = j; i < PL_BLOCK; i += 16) {
+        for (size_t i = j; i < PLK_BLOCK; i += 16) {
             if (e[i] > 0)
                 dot = i == j ? e[i] * (x[i] - origin) : fmaf(e[i], x[i] - origin, dot);
         }
@@ -184,10 +184,10 @@ static bool exp_sums_case(uint64_t seed, pluck_isa isa, const void *context)
     f.kernels->exp_sums_from(f.x, f.n_blocks, f.exponent, threshold, from);
     bool passed = true;
     for (size_t b = 0; passed && b < f.n_blocks; b++) {
-        float e[PL_BLOCK], kept[PL_BLOCK];
-        f.scalar->exp_values(f.x + b * PL_BLOCK, 1, f.exponent, e);
-        for (size_t i = 0; i < PL_BLOCK; i++)
-            kept[i] = f.x[b * PL_BLOCK + i] >= threshold ? e[i] : 0;
+        float e[PLK_BLOCK], kept[PLK_BLOCK];
+        f.scalar->exp_values(f.x + b * PLK_BLOCK, 1, f.exponent, e);
+        for (size_t i = 0; i < PLK_BLOCK; i++)
+            kept[i] = f.x[b * PLK_BLOCK + i] >= threshold ? e[i] : 0;
         const double expected[] = {tree_sum(e), tree_sum(kept)};
         passed = same_bits(sums + b, expected, 1, sizeof *sums, "exp_sums") &&
                  same_bits(from + b, expected + 1, 1, sizeof *from, "exp_sums_from");
@@ -206,9 +206,9 @@ static bool exp_dots_case(uint64_t seed, pluck_isa isa, const void *context)
     f.kernels->exp_dots(f.x, f.n_blocks, f.exponent, sums, dots);
     bool passed = true;
     for (size_t b = 0; passed && b < f.n_blocks; b++) {
-        float e[PL_BLOCK];
-        f.scalar->exp_values(f.x + b * PL_BLOCK, 1, f.exponent, e);
-        const double expected[] = {tree_sum(e), dot_sum(e, f.x + b * PL_BLOCK, f.exponent.origin)};
+        float e[PLK_BLOCK];
+        f.scalar->exp_values(f.x + b * PLK_BLOCK, 1, f.exponent, e);
+        const double expected[] = {tree_sum(e), dot_sum(e, f.x + b * PLK_BLOCK, f.exponent.origin)};
         passed = same_bits(sums + b, expected, 1, sizeof *sums, "sums");
         if (dots[b] != expected[1])
             passed = test_case_failed("block %zu: dot %a, not %a", b, dots[b], expected[1]);
@@ -220,15 +220,15 @@ static bool moments_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
     fixture f = open_case(seed, isa);
-    const float any = f.x[test_random_below(&f.random, f.n_blocks * PL_BLOCK)];
+    const float any = f.x[test_random_below(&f.random, f.n_blocks * PLK_BLOCK)];
     const float origin = any > -INFINITY ? any : 0.5f;
     double sum = 1, square = 2, expected_sum = 1, expected_square = 2;
     size_t n = f.kernels->moments(f.x, f.n_blocks, origin, &sum, &square), n_finite = 0;
-    for (size_t first = 0; first < f.n_blocks; first += PL_MOMENTS_BLOCKS) {
-        float d[PL_BLOCK] = {0}, dd[PL_BLOCK] = {0};
-        for (size_t b = first; b < f.n_blocks && b < first + PL_MOMENTS_BLOCKS; b++) {
-            for (size_t i = 0; i < PL_BLOCK; i++) {
-                const float x = f.x[b * PL_BLOCK + i];
+    for (size_t first = 0; first < f.n_blocks; first += PLK_MOMENTS_BLOCKS) {
+        float d[PLK_BLOCK] = {0}, dd[PLK_BLOCK] = {0};
+        for (size_t b = first; b < f.n_blocks && b < first + PLK_MOMENTS_BLOCKS; b++) {
+            for (size_t i = 0; i < PLK_BLOCK; i++) {
+                const float x = f.x[b * PLK_BLOCK + i];
                 n_finite += x > -INFINITY;
                 d[i] += x > -INFINITY ? x - origin : 0;
                 dd[i] = x > -INFINITY ? fmaf(x - origin, x - origin, dd[i]) : dd[i];
@@ -262,8 +262,8 @@ static bool gather_case(uint64_t seed, pluck_isa isa, const void *context)
             expected_ids[n++] = first_id + (uint32_t)i;
         }
     }
-    float *logits = guard_buffer_tail(&f.output, (n + PL_SLACK) * sizeof *logits);
-    uint32_t *ids = guard_buffer_tail(&f.second, (n + PL_SLACK) * sizeof *ids);
+    float *logits = guard_buffer_tail(&f.output, (n + PLK_SLACK) * sizeof *logits);
+    uint32_t *ids = guard_buffer_tail(&f.second, (n + PLK_SLACK) * sizeof *ids);
     /* The last value that may be read comes to lie before the guard page. */
     float *x = guard_buffer_tail(&f.input, f.n * sizeof *x);
     memmove(x, f.x, f.n * sizeof *x);
@@ -289,7 +289,7 @@ static bool count_case(uint64_t seed, pluck_isa isa, const void *context)
     fixture f = open_case(seed, isa);
     const float threshold = some_threshold(&f);
     size_t expected = 0;
-    for (size_t i = 0; i < f.n_blocks * PL_BLOCK; i++)
+    for (size_t i = 0; i < f.n_blocks * PLK_BLOCK; i++)
         expected += f.x[i] >= threshold;
     const size_t got = f.kernels->count(f.x, f.n_blocks, threshold);
     bool passed = got == expected || test_case_failed("counted %zu, not %zu", got, expected);
@@ -317,19 +317,19 @@ static void exponential_of_any_distance_is_a_number(void **state)
     (void)state;
     static const float distances[] = {0,          0x1p-149f, 0x1p-126f, 1e-30f,  1e-6f, 1,
                                       86.643394f, 104,       1e10f,     0x1p64f, 3e38f, INFINITY};
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     const size_t n_tables = test_all_kernels(tables);
     for (int power = -126; power <= 126; power++) {
-        const pl_exponent exponent = pl_exponent_make(0, ldexp(1, power));
-        float x[PL_BLOCK], e[PL_BLOCK], first[PL_BLOCK];
-        for (size_t i = 0; i < PL_BLOCK; i++)
+        const plk_exponent exponent = plk_exponent_make(0, ldexp(1, power));
+        float x[PLK_BLOCK], e[PLK_BLOCK], first[PLK_BLOCK];
+        for (size_t i = 0; i < PLK_BLOCK; i++)
             x[i] = -distances[i % (sizeof distances / sizeof *distances)];
         for (size_t k = 0; k < n_tables; k++) {
             tables[k]->exp_values(x, 1, exponent, e);
             if (k == 0)
                 memcpy(first, e, sizeof e);
             assert_memory_equal(e, first, sizeof e);
-            for (size_t i = 0; i < PL_BLOCK; i++)
+            for (size_t i = 0; i < PLK_BLOCK; i++)
                 assert_true(exponential_is_accurate(x[i], e[i], &exponent));
         }
     }
@@ -338,14 +338,14 @@ static void exponential_of_any_distance_is_a_number(void **state)
 static void exponential_of_nan_is_zero(void **state)
 {
     (void)state;
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     const size_t n_tables = test_all_kernels(tables);
     for (size_t k = 0; k < n_tables; k++) {
-        float x[PL_BLOCK], e[PL_BLOCK];
-        for (size_t i = 0; i < PL_BLOCK; i++)
+        float x[PLK_BLOCK], e[PLK_BLOCK];
+        for (size_t i = 0; i < PLK_BLOCK; i++)
             x[i] = i % 3 ? -(float)i : NAN;
-        tables[k]->exp_values(x, 1, pl_exponent_make(0, 1), e);
-        for (size_t i = 0; i < PL_BLOCK; i++)
+        tables[k]->exp_values(x, 1, plk_exponent_make(0, 1), e);
+        for (size_t i = 0; i < PLK_BLOCK; i++)
             assert_true(i % 3 ? e[i] > 0 : e[i] == 0);
     }
 }
@@ -355,7 +355,7 @@ static bool gather_blocks_case(uint64_t seed, pluck_isa isa, const void *context
 {
     (void)context;
     fixture f = open_case(seed, isa);
-    const size_t capacity = f.n_blocks * PL_BLOCK + PL_SLACK;
+    const size_t capacity = f.n_blocks * PLK_BLOCK + PLK_SLACK;
     const float low = some_threshold(&f);
     test_random random = test_random_make(seed);
     uint32_t *blocks = malloc((f.n_blocks + 1) * sizeof *blocks);
@@ -368,7 +368,7 @@ static bool gather_blocks_case(uint64_t seed, pluck_isa isa, const void *context
         if (test_random_below(&random, 2))
             continue;
         blocks[n_listed++] = b;
-        n += f.scalar->gather(f.x + b * PL_BLOCK, PL_BLOCK, low, INFINITY, b * PL_BLOCK,
+        n += f.scalar->gather(f.x + b * PLK_BLOCK, PLK_BLOCK, low, INFINITY, b * PLK_BLOCK,
                               expected_ids + n, expected + n);
     }
     const size_t got = f.kernels->gather_blocks(f.x, blocks, n_listed, low, ids, logits);
@@ -388,15 +388,15 @@ KERNEL_TEST(gather_blocks_finds_what_gather_does, gather_blocks_case)
 static void gather_finds_values_next_to_nan(void **state)
 {
     (void)state;
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     const size_t n_tables = test_all_kernels(tables);
     for (size_t k = 0; k < n_tables; k++) {
-        for (size_t place = 0; place < PL_BLOCK; place++) {
-            float x[PL_BLOCK], logits[1 + PL_SLACK];
-            uint32_t ids[1 + PL_SLACK];
-            for (size_t i = 0; i < PL_BLOCK; i++)
+        for (size_t place = 0; place < PLK_BLOCK; place++) {
+            float x[PLK_BLOCK], logits[1 + PLK_SLACK];
+            uint32_t ids[1 + PLK_SLACK];
+            for (size_t i = 0; i < PLK_BLOCK; i++)
                 x[i] = i == place ? 2 : NAN;
-            assert_int_equal(tables[k]->gather(x, PL_BLOCK, 1, INFINITY, 0, ids, logits), 1);
+            assert_int_equal(tables[k]->gather(x, PLK_BLOCK, 1, INFINITY, 0, ids, logits), 1);
             assert_int_equal(ids[0], place);
         }
     }

@@ -28,20 +28,20 @@ enum {
 typedef struct value_format {
     const char *name;
     size_t size_bytes;
-    bool (*scan)(const pl_kernels *kernels, const void *x, size_t n_blocks, float *block_max);
+    bool (*scan)(const plk_kernels *kernels, const void *x, size_t n_blocks, float *block_max);
 } value_format;
 
-static bool scan_f32(const pl_kernels *kernels, const void *x, size_t n_blocks, float *block_max)
+static bool scan_f32(const plk_kernels *kernels, const void *x, size_t n_blocks, float *block_max)
 {
     return kernels->scan_f32(x, n_blocks, block_max);
 }
 
-static bool scan_f16(const pl_kernels *kernels, const void *x, size_t n_blocks, float *block_max)
+static bool scan_f16(const plk_kernels *kernels, const void *x, size_t n_blocks, float *block_max)
 {
     return kernels->scan_f16(x, n_blocks, block_max);
 }
 
-static bool scan_bf16(const pl_kernels *kernels, const void *x, size_t n_blocks, float *block_max)
+static bool scan_bf16(const plk_kernels *kernels, const void *x, size_t n_blocks, float *block_max)
 {
     return kernels->scan_bf16(x, n_blocks, block_max);
 }
@@ -123,8 +123,8 @@ static bool expect_maxima(size_t format, const unsigned char *x, size_t n_blocks
 {
     for (size_t b = 0; b < n_blocks; b++) {
         double expected = -HUGE_VAL;
-        for (size_t i = 0; i < PL_BLOCK; i++) {
-            const double value = value_at(format, x, b * PL_BLOCK + i);
+        for (size_t i = 0; i < PLK_BLOCK; i++) {
+            const double value = value_at(format, x, b * PLK_BLOCK + i);
             expected = value > expected ? value : expected;
         }
         if ((double)max[b] != expected)
@@ -139,11 +139,11 @@ static bool scan_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     const size_t format = *(const size_t *)context;
     const size_t value_bytes = formats[format].size_bytes;
-    const pl_kernels *kernels = pl_kernels_get(isa);
+    const plk_kernels *kernels = plk_kernels_get(isa);
     test_random random = test_random_make(~seed);
     const size_t n_blocks = test_random_below(&random, MAX_BLOCKS) + 1;
     const size_t shift = test_random_below(&random, 2) ? 0 : test_random_below(&random, 64);
-    const size_t n = n_blocks * PL_BLOCK;
+    const size_t n = n_blocks * PLK_BLOCK;
     guard_buffer input = guard_buffer_create(n * value_bytes + shift);
     guard_buffer output = guard_buffer_create(n_blocks * sizeof(float));
     unsigned char *x = guard_buffer_tail(&input, n * value_bytes + shift);
@@ -174,16 +174,16 @@ static void scan_gives_block_maxima_and_finds_a_bad_value(void **state)
 static void every_position_of_nan_and_infinity_is_found(void **state)
 {
     (void)state;
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     const size_t n_tables = test_all_kernels(tables);
-    unsigned char x[MAX_BLOCKS * PL_BLOCK * sizeof(float)];
+    unsigned char x[MAX_BLOCKS * PLK_BLOCK * sizeof(float)];
     float max[MAX_BLOCKS];
     for (size_t k = 0; k < n_tables; k++) {
         for (size_t format = 0; format < N_FORMATS; format++) {
-            for (size_t i = 0; i < MAX_BLOCKS * PL_BLOCK; i++)
+            for (size_t i = 0; i < MAX_BLOCKS * PLK_BLOCK; i++)
                 put(format, x, i, -HUGE_VAL, 0);
             assert_false(formats[format].scan(tables[k], x, MAX_BLOCKS, max));
-            for (size_t i = 0; i < MAX_BLOCKS * PL_BLOCK; i++) {
+            for (size_t i = 0; i < MAX_BLOCKS * PLK_BLOCK; i++) {
                 for (uint64_t variant = 0; variant < 5; variant++) {
                     put(format, x, i, variant < 4 ? (double)NAN : HUGE_VAL, variant);
                     assert_true(formats[format].scan(tables[k], x, MAX_BLOCKS, max));
@@ -214,7 +214,7 @@ static uint32_t widened_bits(uint16_t half, int fraction_bits)
 static void every_half_widens_exactly(void **state)
 {
     (void)state;
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     const size_t n_tables = test_all_kernels(tables);
     uint16_t *halves = calloc(N_HALVES, sizeof *halves);
     for (size_t i = 0; i < N_HALVES; i++)
@@ -246,18 +246,18 @@ static void every_half_widens_exactly(void **state)
 static void every_half_is_scanned_for_what_it_is(void **state)
 {
     (void)state;
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     const size_t n_tables = test_all_kernels(tables);
     for (size_t k = 0; k < n_tables; k++) {
         for (size_t format = 1; format < N_FORMATS; format++) {
             for (uint32_t i = 0; i < N_HALVES; i++) {
                 const uint16_t half = (uint16_t)i;
-                unsigned char x[PL_BLOCK * sizeof half];
+                unsigned char x[PLK_BLOCK * sizeof half];
                 float max;
-                for (size_t place = 0; place < PL_BLOCK; place++)
+                for (size_t place = 0; place < PLK_BLOCK; place++)
                     put(format, x, place, -HUGE_VAL, 0);
-                memcpy(x + i % PL_BLOCK * sizeof half, &half, sizeof half);
-                const double value = value_at(format, x, i % PL_BLOCK);
+                memcpy(x + i % PLK_BLOCK * sizeof half, &half, sizeof half);
+                const double value = value_at(format, x, i % PLK_BLOCK);
                 const bool bad = !(value < HUGE_VAL);
                 assert_int_equal(formats[format].scan(tables[k], x, 1, &max), bad);
                 if (!bad)
@@ -270,18 +270,18 @@ static void every_half_is_scanned_for_what_it_is(void **state)
 static void both_zeros_are_zero(void **state)
 {
     (void)state;
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     const size_t n_tables = test_all_kernels(tables);
     for (size_t k = 0; k < n_tables; k++) {
         for (unsigned pattern = 0; pattern < 8; pattern++) {
-            float x[PL_BLOCK], max = 1;
-            for (size_t i = 0; i < PL_BLOCK; i++)
+            float x[PLK_BLOCK], max = 1;
+            for (size_t i = 0; i < PLK_BLOCK; i++)
                 x[i] = pattern >> i % 3 & 1 ? -0.0f : 0.0f;
             assert_false(tables[k]->scan_f32(x, 1, &max));
             assert_true(max == 0);
             assert_true(tables[k]->max(x, 1) == 0);
-            assert_int_equal(tables[k]->count(x, 1, 0.0f), PL_BLOCK);
-            assert_int_equal(tables[k]->count(x, 1, -0.0f), PL_BLOCK);
+            assert_int_equal(tables[k]->count(x, 1, 0.0f), PLK_BLOCK);
+            assert_int_equal(tables[k]->count(x, 1, -0.0f), PLK_BLOCK);
         }
     }
 }

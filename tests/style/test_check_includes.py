@@ -24,14 +24,15 @@ GOOD_TREE = {
     "lib/simd/kernels_avx2.c": '#include <immintrin.h>\n#include "simd/kernels.h"\n',
     "lib/select/view.h": "",
     "lib/stages/stage_impl.h": '#include "select/view.h"\n',
-    "lib/stages/top_k.c": '#include "stages/stage_impl.h"\nconst pl_stage pl_stage_top_k = {0};\n',
-    "lib/stages/dry.c": '#include "stages/dry_match.h"\nconst pl_stage pl_stage_dry = {0};\n',
+    "lib/stages/top_k.c":
+        '#include "stages/stage_impl.h"\nconst plk_stage plk_stage_top_k = {0};\n',
+    "lib/stages/dry.c": '#include "stages/dry_match.h"\nconst plk_stage plk_stage_dry = {0};\n',
     "lib/stages/dry_match.c": '#include "stages/dry_match.h"\n',
     "lib/stages/dry_match.h": '#include "stages/stage_impl.h"\n',
-    "lib/dump/npy.c": '#include "dump/npy_header.h"\nconst pl_dump_reader pl_dump_npy = {0};\n',
+    "lib/dump/npy.c": '#include "dump/npy_header.h"\nconst plk_dump_reader plk_dump_npy = {0};\n',
     "lib/dump/npy_header.c": '#include "dump/npy_header.h"\n',
     "lib/dump/npy_header.h": "",
-    "lib/dump/raw.c": "const pl_dump_reader pl_dump_raw = {0};\n",
+    "lib/dump/raw.c": "const plk_dump_reader plk_dump_raw = {0};\n",
     "cli/options.h": "",
     "cli/main.c": '#include "options.h"\n#include <pluck/rng.h>\n#include <stdio.h>\n',
     "examples/embed.c": "#include <pluck/rng.h>\n",
@@ -88,9 +89,9 @@ class CheckIncludes(unittest.TestCase):
         self.found("lib/extra/new.h", '#include "base/alloc.h"\n', "lib/extra/ is not in ALLOWED")
 
     def test_stages_and_readers_do_not_know_each_other(self):
-        stage = '#include "stages/dry_match.h"\nconst pl_stage pl_stage_top_k = {0};\n'
+        stage = '#include "stages/dry_match.h"\nconst plk_stage plk_stage_top_k = {0};\n'
         self.found("lib/stages/top_k.c", stage, "top_k may not depend on dry")
-        reader = '#include "dump/npy_header.h"\nconst pl_dump_reader pl_dump_raw = {0};\n'
+        reader = '#include "dump/npy_header.h"\nconst plk_dump_reader plk_dump_raw = {0};\n'
         self.found("lib/dump/raw.c", reader, "raw may not depend on npy")
 
     def test_intrinsics_stay_in_simd(self):

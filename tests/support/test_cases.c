@@ -36,7 +36,7 @@ bool test_case_failed(const char *format, ...)
 
 unsigned test_all_isas(pluck_isa *isas)
 {
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     unsigned n = (unsigned)test_all_kernels(tables);
     for (unsigned i = 0; i < n; i++)
         isas[i] = tables[i]->isa;

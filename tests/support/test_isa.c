@@ -33,12 +33,12 @@ pluck_isa test_isa(void)
     return isa;
 }
 
-const pl_kernels *test_kernels(void)
+const plk_kernels *test_kernels(void)
 {
-    return pl_kernels_get(test_isa());
+    return plk_kernels_get(test_isa());
 }
 
-size_t test_all_kernels(const pl_kernels **tables)
+size_t test_all_kernels(const plk_kernels **tables)
 {
     static const pluck_isa sets[] = {PLUCK_ISA_SCALAR, PLUCK_ISA_NEON, PLUCK_ISA_AVX2,
                                      PLUCK_ISA_AVX512};
@@ -48,7 +48,7 @@ size_t test_all_kernels(const pl_kernels **tables)
         return n;
     }
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-        const pl_kernels *table = pl_kernels_get(sets[i]);
+        const plk_kernels *table = plk_kernels_get(sets[i]);
         if (table)
             tables[n++] = table;
     }

@@ -12,11 +12,11 @@
 pluck_isa test_isa(void);
 
 /* The table of test_isa(). */
-const pl_kernels *test_kernels(void);
+const plk_kernels *test_kernels(void);
 
 /* Every table to test, slowest set first, at most TEST_MAX_TABLES; returns how many. With PLUCK_ISA
  * set, that one only. */
 enum { TEST_MAX_TABLES = 8 };
-size_t test_all_kernels(const pl_kernels **tables);
+size_t test_all_kernels(const plk_kernels **tables);
 
 #endif

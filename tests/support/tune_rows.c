@@ -30,9 +30,9 @@ static int draw(const float *z, uint32_t n, double temperature, double uniform)
     for (uint32_t i = 1; i < n; i++)
         max = z[i] > max ? z[i] : max;
     for (uint32_t i = 0; i < n; i++)
-        sum += pl_exp(((double)z[i] - (double)max) / temperature);
+        sum += plk_exp(((double)z[i] - (double)max) / temperature);
     for (uint32_t i = 0; i + 1 < n; i++) {
-        before += pl_exp(((double)z[i] - (double)max) / temperature);
+        before += plk_exp(((double)z[i] - (double)max) / temperature);
         if (before > uniform * sum)
             return (int)i;
     }
@@ -75,11 +75,11 @@ void tune_rows_reopen(tune_rows *rows)
     for (uint64_t r = 0; r < rows->n_rows; r++)
         at += sprintf(at, "%d\n", rows->targets[r]);
     size_t size_bytes = (size_t)rows->n_rows * rows->n_vocab * sizeof *rows->logits;
-    assert_int_equal(pl_dump_open_memory(&rows->data.dump, "rows", rows->logits, size_bytes, false,
-                                         &options, NULL),
+    assert_int_equal(plk_dump_open_memory(&rows->data.dump, "rows", rows->logits, size_bytes, false,
+                                          &options, NULL),
                      PLUCK_OK);
-    assert_int_equal(pl_targets_open_memory(&rows->data.targets, "targets", rows->text,
-                                            (size_t)(at - rows->text), false, NULL, NULL),
+    assert_int_equal(plk_targets_open_memory(&rows->data.targets, "targets", rows->text,
+                                             (size_t)(at - rows->text), false, NULL, NULL),
                      PLUCK_OK);
 }
 

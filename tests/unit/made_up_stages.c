@@ -176,73 +176,73 @@ static const pluck_param dart_table[] = {
 
 #define TABLE(t) .params = (t), .n_params = sizeof(t) / sizeof *(t)
 
-static const pl_stage wide = {.info = {.name = "wide_stage",
+static const plk_stage wide = {.info = {.name = "wide_stage",
+                                        .kind = PLUCK_STAGE_REWEIGHT,
+                                        .summary = "numbers",
+                                        TABLE(wide_table),
+                                        .params_size_bytes = sizeof(wide_params)}};
+static const plk_stage map = {.info = {.name = "map_stage",
                                        .kind = PLUCK_STAGE_REWEIGHT,
-                                       .summary = "numbers",
-                                       TABLE(wide_table),
-                                       .params_size_bytes = sizeof(wide_params)}};
-static const pl_stage map = {.info = {.name = "map_stage",
-                                      .kind = PLUCK_STAGE_REWEIGHT,
-                                      .summary = "maps",
-                                      TABLE(map_table),
-                                      .params_size_bytes = sizeof(map_params)}};
-static const pl_stage list = {.info = {.name = "list_stage",
-                                       .kind = PLUCK_STAGE_REWEIGHT,
-                                       .summary = "lists, in place of wide_stage",
-                                       TABLE(list_table),
-                                       .params_size_bytes = sizeof(list_params)},
-                              .replaces = "wide_stage"};
-static const pl_stage keep = {.info = {.name = "keep_stage",
-                                       .kind = PLUCK_STAGE_TRUNCATE,
-                                       .summary = "a shared key only",
-                                       TABLE(keep_table),
+                                       .summary = "maps",
+                                       TABLE(map_table),
                                        .params_size_bytes = sizeof(map_params)}};
-static const pl_stage bare = {
+static const plk_stage list = {.info = {.name = "list_stage",
+                                        .kind = PLUCK_STAGE_REWEIGHT,
+                                        .summary = "lists, in place of wide_stage",
+                                        TABLE(list_table),
+                                        .params_size_bytes = sizeof(list_params)},
+                               .replaces = "wide_stage"};
+static const plk_stage keep = {.info = {.name = "keep_stage",
+                                        .kind = PLUCK_STAGE_TRUNCATE,
+                                        .summary = "a shared key only",
+                                        TABLE(keep_table),
+                                        .params_size_bytes = sizeof(map_params)}};
+static const plk_stage bare = {
     .info = {.name = "bare_stage", .kind = PLUCK_STAGE_TRUNCATE, .summary = "no parameters"}};
-static const pl_stage plain = {
+static const plk_stage plain = {
     .info = {.name = "categorical", .kind = PLUCK_STAGE_DRAW, .summary = "no parameters"}};
-static const pl_stage dart = {.info = {.name = "dart",
-                                       .kind = PLUCK_STAGE_DRAW,
-                                       .summary = "all parameters",
-                                       TABLE(dart_table),
-                                       .params_size_bytes = sizeof(draw_params)}};
-static const pl_stage dart_2 = {.info = {.name = "dart_2",
-                                         .kind = PLUCK_STAGE_DRAW,
-                                         .summary = "the first two",
-                                         .params = dart_table,
-                                         .n_params = 2,
-                                         .params_size_bytes = sizeof(draw_params)}};
+static const plk_stage dart = {.info = {.name = "dart",
+                                        .kind = PLUCK_STAGE_DRAW,
+                                        .summary = "all parameters",
+                                        TABLE(dart_table),
+                                        .params_size_bytes = sizeof(draw_params)}};
+static const plk_stage dart_2 = {.info = {.name = "dart_2",
+                                          .kind = PLUCK_STAGE_DRAW,
+                                          .summary = "the first two",
+                                          .params = dart_table,
+                                          .n_params = 2,
+                                          .params_size_bytes = sizeof(draw_params)}};
 
-const pl_stage *const pl_stages[] = {&wide,  &map,  &list,   &keep, &bare,
-                                     &plain, &dart, &dart_2, NULL};
+const plk_stage *const plk_stages[] = {&wide,  &map,  &list,   &keep, &bare,
+                                       &plain, &dart, &dart_2, NULL};
 
-const pl_stage *pl_stage_find(const char *name)
+const plk_stage *plk_stage_find(const char *name)
 {
-    for (size_t i = 0; pl_stages[i]; i++) {
-        if (strcmp(pl_stages[i]->info.name, name) == 0)
-            return pl_stages[i];
+    for (size_t i = 0; plk_stages[i]; i++) {
+        if (strcmp(plk_stages[i]->info.name, name) == 0)
+            return plk_stages[i];
     }
     return NULL;
 }
 
-const pl_stage *pl_stage_of(const pluck_stage *info)
+const plk_stage *plk_stage_of(const pluck_stage *info)
 {
-    return pl_stage_find(info->name);
+    return plk_stage_find(info->name);
 }
 
 size_t pluck_stage_count(void)
 {
-    return sizeof pl_stages / sizeof *pl_stages - 1;
+    return sizeof plk_stages / sizeof *plk_stages - 1;
 }
 
 const pluck_stage *pluck_stage_at(size_t index)
 {
-    return index < pluck_stage_count() ? &pl_stages[index]->info : NULL;
+    return index < pluck_stage_count() ? &plk_stages[index]->info : NULL;
 }
 
 const pluck_stage *pluck_stage_find(const char *name)
 {
-    const pl_stage *stage = pl_stage_find(name);
+    const plk_stage *stage = plk_stage_find(name);
     return stage ? &stage->info : NULL;
 }
 

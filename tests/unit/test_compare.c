@@ -206,8 +206,8 @@ static void types_may_differ(void **state)
     (void)state;
     const float a[] = {1.5f, -2.0f, 0.25f, 3.0f}, b[] = {1.0f, 2.0f, -4.0f, 0.5f};
     uint16_t half[4], brain[4];
-    pl_store(a, PLUCK_F32, 4, PLUCK_F16, (uint8_t *)half);
-    pl_store(b, PLUCK_F32, 4, PLUCK_BF16, (uint8_t *)brain);
+    plk_store(a, PLUCK_F32, 4, PLUCK_F16, (uint8_t *)half);
+    plk_store(b, PLUCK_F32, 4, PLUCK_BF16, (uint8_t *)brain);
     const uint16_t one = 1;
     if (*(const uint8_t *)&one != 1)
         skip();

@@ -364,7 +364,7 @@ static void messages_stay_one_line_of_valid_text(void **state)
         assert_non_null(strstr(err.message, "it is already at line 1, column"));
         assert_null(strpbrk(err.message, "\r\n\t\x01"));
         for (size_t at = 0; err.message[at] != '\0';) {
-            size_t length = pl_utf8_length(err.message, strlen(err.message), at);
+            size_t length = plk_utf8_length(err.message, strlen(err.message), at);
             assert_true(length > 0);
             at += length;
         }

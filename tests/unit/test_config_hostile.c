@@ -100,7 +100,7 @@ static void a_text_above_the_limit_is_not_read(void **state)
     pluck_error err = {PLUCK_OK, ""};
     pluck_config *config = NULL;
     char *text = strdup("{}  ");
-    const size_t too_large = (size_t)PL_JSON_MAX_BYTES + 1;
+    const size_t too_large = (size_t)PLK_JSON_MAX_BYTES + 1;
     assert_int_equal(pluck_config_from_json(&config, text, too_large, NULL, &err),
                      PLUCK_ERR_CONFIG);
     assert_string_equal(err.message, "line 1, column 1: the text is longer than 1 GiB");
@@ -197,7 +197,7 @@ static void utf8_is_checked_strictly(void **state)
         for (size_t n = 1; n <= 4; n++) {
             size_t length = 0;
             bool valid = valid_utf8(bytes, n, &length);
-            if (pl_utf8_length((const char *)bytes, n, 0) != (valid ? length : 0))
+            if (plk_utf8_length((const char *)bytes, n, 0) != (valid ? length : 0))
                 fail_msg("%02X %02X %02X %02X, first %zu", bytes[0], bytes[1], bytes[2], bytes[3],
                          n);
         }

@@ -135,19 +135,19 @@ static void check_large_draws(const draw_case *c, uint64_t seed)
     double *p = exact_p(c, &row);
     uint64_t *counts = calloc(c->n_vocab, sizeof *counts);
     assert_non_null(counts);
-    pl_workspace *workspace = NULL;
-    pluck_allocator allocator = pl_allocator_or_default(NULL);
-    assert_int_equal(pl_workspace_create(&workspace, c->n_vocab, 0, &allocator, NULL), PLUCK_OK);
-    pl_view view;
-    assert_int_equal(pl_view_open(&view, workspace, test_kernels(), row.logits, false, NULL),
+    plk_workspace *workspace = NULL;
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
+    assert_int_equal(plk_workspace_create(&workspace, c->n_vocab, 0, &allocator, NULL), PLUCK_OK);
+    plk_view view;
+    assert_int_equal(plk_view_open(&view, workspace, test_kernels(), row.logits, false, NULL),
                      PLUCK_OK);
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, seed, 0, 0);
     const uint64_t n_draws = test_n_repeats(N_DRAWS);
     for (uint64_t d = 0; d < n_draws; d++)
-        counts[pl_view_pick(&view, &rng)]++;
+        counts[plk_view_pick(&view, &rng)]++;
     check(logit_kind_name((logit_kind)c->kind), counts, p, c->n_vocab, n_draws);
-    pl_workspace_destroy(&workspace);
+    plk_workspace_destroy(&workspace);
     logit_row_destroy(&row);
     free(counts);
     free(p);

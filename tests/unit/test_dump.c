@@ -143,7 +143,7 @@ static void check_layout(const layout *l)
 
     if (!l->fortran || layout_values(l) == l->axes[l->n_axes - 1]) {
         assert_status(
-            pl_dump_open_memory(&dump, "stream", bytes.data, bytes.size, true, &options, &err),
+            plk_dump_open_memory(&dump, "stream", bytes.data, bytes.size, true, &options, &err),
             PLUCK_OK, err);
         assert_true(pluck_dump_get_info(dump).streamed);
         check_rows(dump, l, read_bits);
@@ -213,8 +213,8 @@ static void test_wide_rows_are_complete(void **state)
             pluck_dump *dump = NULL;
             pluck_error err = {0};
             static float scratch[VOCAB];
-            assert_status(pl_dump_open_memory(&dump, "wide", bytes.data, bytes.size, streamed == 1,
-                                              &options, &err),
+            assert_status(plk_dump_open_memory(&dump, "wide", bytes.data, bytes.size, streamed == 1,
+                                               &options, &err),
                           PLUCK_OK, err);
             for (size_t row = 0; row < ROWS; row++) {
                 pluck_logits logits;
@@ -268,7 +268,7 @@ static void test_f8_rounds_to_the_nearest_float_ties_to_even(void **state)
     pluck_error err = {0};
     pluck_logits logits;
     float scratch[N];
-    assert_status(pl_dump_open_memory(&dump, "f8", bytes.data, bytes.size, false, &options, &err),
+    assert_status(plk_dump_open_memory(&dump, "f8", bytes.data, bytes.size, false, &options, &err),
                   PLUCK_OK, err);
     assert_status(pluck_dump_read(dump, 0, scratch, &logits, &err), PLUCK_OK, err);
     for (size_t i = 0; i < N; i++)
@@ -296,7 +296,7 @@ static void test_npy_header_may_be_written_freely(void **state)
         byte_string bytes = npy_header(1, texts[i]);
         bytes_append_zeros(&bytes, 24);
         assert_status(
-            pl_dump_open_memory(&dump, "free", bytes.data, bytes.size, false, &options, &err),
+            plk_dump_open_memory(&dump, "free", bytes.data, bytes.size, false, &options, &err),
             PLUCK_OK, err);
         assert_int_equal(pluck_dump_get_info(dump).n_rows, 2);
         assert_int_equal(pluck_dump_get_info(dump).n_vocab, 3);
@@ -317,8 +317,8 @@ static void test_raw_values_are_little_endian_rows(void **state)
             byte_string bytes = {0};
             for (uint64_t i = 0; i < 20; i++)
                 bytes_append_number(&bytes, 0x40414203u + i, size, false);
-            assert_status(pl_dump_open_memory(&dump, "raw", bytes.data, bytes.size, streamed == 1,
-                                              &options, &err),
+            assert_status(plk_dump_open_memory(&dump, "raw", bytes.data, bytes.size, streamed == 1,
+                                               &options, &err),
                           PLUCK_OK, err);
             const pluck_dump_info info = pluck_dump_get_info(dump);
             assert_int_equal(info.format, PLUCK_DUMP_RAW);
@@ -354,12 +354,12 @@ static void test_content_comes_before_raw_options(void **state)
     pluck_dump_options options = {.raw_n_vocab = 1, .raw_dtype = PLUCK_F16};
     assert_int_equal(bytes.size % 2, 0);
     assert_status(
-        pl_dump_open_memory(&dump, "x", bytes.data, bytes.size - 3, false, &options, &err),
+        plk_dump_open_memory(&dump, "x", bytes.data, bytes.size - 3, false, &options, &err),
         PLUCK_OK, err);
     assert_int_equal(pluck_dump_get_info(dump).format, PLUCK_DUMP_NPY);
     pluck_dump_close(&dump);
     options.format = PLUCK_DUMP_RAW;
-    assert_status(pl_dump_open_memory(&dump, "x", bytes.data, bytes.size, false, &options, &err),
+    assert_status(plk_dump_open_memory(&dump, "x", bytes.data, bytes.size, false, &options, &err),
                   PLUCK_OK, err);
     assert_int_equal(pluck_dump_get_info(dump).format, PLUCK_DUMP_RAW);
     pluck_dump_close(&dump);
@@ -376,7 +376,7 @@ static void check_tensor(byte_string bytes, const char *asked, const char *taken
     pluck_logits logits;
     float scratch[16];
     uint32_t bits = 0;
-    assert_status(pl_dump_open_memory(&dump, "st", bytes.data, bytes.size, false, &options, &err),
+    assert_status(plk_dump_open_memory(&dump, "st", bytes.data, bytes.size, false, &options, &err),
                   PLUCK_OK, err);
     const pluck_dump_info info = pluck_dump_get_info(dump);
     assert_int_equal(info.format, PLUCK_DUMP_SAFETENSORS);

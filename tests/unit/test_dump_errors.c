@@ -20,8 +20,8 @@ static void check_refused(byte_string bytes, const pluck_dump_options *options,
         pluck_dump *dump = (pluck_dump *)&bytes;
         pluck_error err = {0};
         temporary_file file = temporary_file_write(bytes);
-        pluck_status status = from_memory ? pl_dump_open_memory(&dump, file.path, bytes.data,
-                                                                bytes.size, false, options, &err)
+        pluck_status status = from_memory ? plk_dump_open_memory(&dump, file.path, bytes.data,
+                                                                 bytes.size, false, options, &err)
                                           : pluck_dump_open(&dump, file.path, options, &err);
         unlink(file.path);
         if (status != expected || err.status != expected || !strstr(err.message, fragment) ||
@@ -31,7 +31,7 @@ static void check_refused(byte_string bytes, const pluck_dump_options *options,
         assert_null(dump);
         /* The same without anywhere to write the message. */
         assert_int_equal(
-            pl_dump_open_memory(&dump, "x", bytes.data, bytes.size, false, options, NULL),
+            plk_dump_open_memory(&dump, "x", bytes.data, bytes.size, false, options, NULL),
             expected);
     }
 }
@@ -459,7 +459,7 @@ static void check_every_prefix(byte_string bytes)
             uint8_t *exact = realloc(copy, size ? size : 1);
             assert_non_null(exact);
             pluck_status status =
-                pl_dump_open_memory(&dump, "prefix", exact, size, streamed == 1, &options, &err);
+                plk_dump_open_memory(&dump, "prefix", exact, size, streamed == 1, &options, &err);
             if (status == PLUCK_OK && streamed) {
                 float scratch[8];
                 pluck_logits logits;
@@ -511,8 +511,8 @@ static void test_every_changed_byte_is_survived(void **state)
                 pluck_logits logits;
                 static float scratch[1024];
                 files[f].data[i] = (uint8_t)value;
-                if (pl_dump_open_memory(&dump, "changed", files[f].data, files[f].size, false,
-                                        &options, NULL) == PLUCK_OK) {
+                if (plk_dump_open_memory(&dump, "changed", files[f].data, files[f].size, false,
+                                         &options, NULL) == PLUCK_OK) {
                     const pluck_dump_info info = pluck_dump_get_info(dump);
                     assert_true(info.n_vocab <= 1024 && info.n_rows <= 24);
                     for (uint64_t row = 0; row < info.n_rows; row++)
@@ -636,7 +636,7 @@ static void test_mistakes_of_the_caller_are_invalid(void **state)
     const pluck_dump_options options = {0};
     pluck_logits logits = {"untouched", PLUCK_BF16, 99};
     float scratch[3];
-    assert_status(pl_dump_open_memory(&dump, "x", bytes.data, bytes.size, false, &options, &err),
+    assert_status(plk_dump_open_memory(&dump, "x", bytes.data, bytes.size, false, &options, &err),
                   PLUCK_OK, err);
     assert_int_equal(pluck_dump_read(NULL, 0, scratch, &logits, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_dump_read(dump, 0, scratch, NULL, &err), PLUCK_ERR_INVALID);

@@ -118,8 +118,8 @@ static pluck_status try_content(const content *c, const pluck_allocator *allocat
         status = pluck_dump_open(&dump, file.path, &options, err);
         unlink(file.path);
     } else {
-        status = pl_dump_open_memory(&dump, c->name, c->bytes.data, c->bytes.size, c->streamed,
-                                     &options, err);
+        status = plk_dump_open_memory(&dump, c->name, c->bytes.data, c->bytes.size, c->streamed,
+                                      &options, err);
     }
     if (status) {
         assert_null(dump);
@@ -135,7 +135,7 @@ static pluck_status try_content(const content *c, const pluck_allocator *allocat
 /* The .npz is deflated. */
 static bool can_read(const content *c)
 {
-#ifdef PL_HAVE_ZLIB
+#ifdef PLK_HAVE_ZLIB
     (void)c;
     return true;
 #else
@@ -230,8 +230,8 @@ static void test_a_refused_dump_leaves_nothing(void **state)
                                  PLUCK_ERR_IO);
             } else {
                 byte_string bytes = safetensors_file(cases[i].json, cases[i].data_size);
-                assert_int_equal(pl_dump_open_memory(&dump, "refused", bytes.data, bytes.size,
-                                                     streamed == 1, &options, NULL),
+                assert_int_equal(plk_dump_open_memory(&dump, "refused", bytes.data, bytes.size,
+                                                      streamed == 1, &options, NULL),
                                  PLUCK_ERR_FORMAT);
                 bytes_free(&bytes);
             }

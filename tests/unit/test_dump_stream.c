@@ -348,7 +348,7 @@ static void test_a_stream_may_declare_more_than_memory(void **state)
     pluck_error err = {0};
     pluck_logits logits;
     float scratch[3];
-    assert_status(pl_dump_open_memory(&dump, "x", bytes.data, bytes.size, true, &options, &err),
+    assert_status(plk_dump_open_memory(&dump, "x", bytes.data, bytes.size, true, &options, &err),
                   PLUCK_OK, err);
     assert_true(pluck_dump_get_info(dump).n_rows == 100000000000);
     assert_status(pluck_dump_read(dump, 0, scratch, &logits, &err), PLUCK_OK, err);

@@ -68,8 +68,8 @@ static void check_same(const pluck_logits *read, const float *values, pluck_dtyp
 {
     uint8_t expected[4 * VOCAB], got[4 * VOCAB];
     const size_t size = VOCAB * pluck_dtype_size_bytes(dtype);
-    pl_store(values, PLUCK_F32, VOCAB, dtype, expected);
-    pl_store(read->data, read->dtype, VOCAB, dtype, got);
+    plk_store(values, PLUCK_F32, VOCAB, dtype, expected);
+    plk_store(read->data, read->dtype, VOCAB, dtype, got);
     assert_memory_equal(got, expected, size);
 }
 
@@ -169,17 +169,17 @@ static void narrowing_rounds_to_the_nearest_even(void **state)
 {
     (void)state;
     for (uint16_t a = 0; a < 0x7BFF; a++)
-        check_between(a, (uint16_t)(a + 1), pl_from_f16, pl_to_f16);
+        check_between(a, (uint16_t)(a + 1), plk_from_f16, plk_to_f16);
     for (uint16_t a = 0; a < 0x7F7F; a++)
-        check_between(a, (uint16_t)(a + 1), pl_from_bf16, pl_to_bf16);
-    assert_int_equal(pl_to_f16(65519.996f), 0x7BFF);
-    assert_int_equal(pl_to_f16(65520.0f), 0x7C00);
-    assert_int_equal(pl_to_f16(-INFINITY), 0xFC00);
-    assert_int_equal(pl_to_bf16(0x1.ffp127f), 0x7F80);
-    assert_int_equal(pl_to_bf16(-INFINITY), 0xFF80);
-    assert_true(isnan(pl_from_f16(pl_to_f16(NAN))));
-    assert_true(isnan(pl_from_bf16(pl_to_bf16(NAN))));
-    assert_true(pl_from_f16(0x7C00) == INFINITY && isnan(pl_from_f16(0x7C01)));
+        check_between(a, (uint16_t)(a + 1), plk_from_bf16, plk_to_bf16);
+    assert_int_equal(plk_to_f16(65519.996f), 0x7BFF);
+    assert_int_equal(plk_to_f16(65520.0f), 0x7C00);
+    assert_int_equal(plk_to_f16(-INFINITY), 0xFC00);
+    assert_int_equal(plk_to_bf16(0x1.ffp127f), 0x7F80);
+    assert_int_equal(plk_to_bf16(-INFINITY), 0xFF80);
+    assert_true(isnan(plk_from_f16(plk_to_f16(NAN))));
+    assert_true(isnan(plk_from_bf16(plk_to_bf16(NAN))));
+    assert_true(plk_from_f16(0x7C00) == INFINITY && isnan(plk_from_f16(0x7C01)));
 }
 
 /* Half of them of the size of logits. Without an exponent not longer than %.9g: no digit is
@@ -191,14 +191,14 @@ static void floats_as_text_read_back(void **state)
     for (int i = 0; i < 200000; i++) {
         uint32_t bits = (uint32_t)test_random_bits(&random);
         float value, back;
-        char text[PL_NUMBER_TEXT_BYTES], longest[40];
+        char text[PLK_NUMBER_TEXT_BYTES], longest[40];
         memcpy(&value, &bits, sizeof value);
         if (i % 2)
             value = (float)((int)(bits % 2000001) - 1000000) / (float)(1 << (i / 2 % 24));
         if (!isfinite(value))
             continue;
-        pl_number_write_float(value, text);
-        back = (float)pl_number_read(text, strlen(text));
+        plk_number_write_float(value, text);
+        back = (float)plk_number_read(text, strlen(text));
         if (memcmp(&value, &back, sizeof value) != 0)
             fail_msg("%a is written as %s", (double)value, text);
         snprintf(longest, sizeof longest, "%.9g", (double)value);

@@ -331,7 +331,7 @@ static bool real_row_agrees(uint64_t seed, pluck_isa isa, const void *context)
     float *x = malloc(logits.n_vocab * sizeof *x);
     assert_non_null(x);
     if (logits.dtype == PLUCK_F16)
-        pl_kernels_get(PLUCK_ISA_SCALAR)->widen_f16(logits.data, logits.n_vocab, x);
+        plk_kernels_get(PLUCK_ISA_SCALAR)->widen_f16(logits.data, logits.n_vocab, x);
     else
         memcpy(x, logits.data, logits.n_vocab * sizeof *x);
     exact_case c = {.n_vocab = logits.n_vocab, .n_history = 100};

@@ -56,7 +56,7 @@ static void check_combine(const logit_row *c, const logit_row *u, double scale)
 {
     static double p[MAX_N], q[MAX_N];
     static float out[MAX_N], again[MAX_N];
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     const size_t n_tables = test_all_kernels(tables);
     const uint32_t n = c->logits.n_vocab;
     bool any = false;
@@ -67,7 +67,7 @@ static void check_combine(const logit_row *c, const logit_row *u, double scale)
     for (size_t t = 0; t < n_tables; t++) {
         float *to = t == 0 ? out : again;
         const pluck_status status =
-            pl_guidance_combine_on(tables[t], c->logits, u->logits, scale, to, NULL);
+            plk_guidance_combine_on(tables[t], c->logits, u->logits, scale, to, NULL);
         assert_int_equal(any ? PLUCK_OK : PLUCK_ERR_EMPTY, status);
         if (t > 0 && any)
             assert_memory_equal(out, again, n * sizeof *out);
@@ -91,7 +91,7 @@ static void check_contrast(const logit_row *e, const logit_row *a, double alpha)
     for (uint32_t i = 0; i < n; i++)
         best = fmax(best, p[i]);
     const pluck_status status =
-        pl_guidance_contrast_on(test_kernels(), e->logits, a->logits, alpha, out, NULL);
+        plk_guidance_contrast_on(test_kernels(), e->logits, a->logits, alpha, out, NULL);
     for (uint32_t i = 0; i < n; i++) {
         const double above = p[i] - (best + log(alpha));
         const bool possible = !isinf(p[i]) && !isinf(q[i]);

@@ -322,7 +322,7 @@ static void test_tails_that_cannot_matter_are_not_evaluated(void **state)
 /* Every answer again on every instruction set. */
 static void check_isas(fixture *f)
 {
-    const pl_kernels *tables[TEST_MAX_TABLES];
+    const plk_kernels *tables[TEST_MAX_TABLES];
     const size_t n_tables = test_all_kernels(tables);
     if (f->c.kind != PLUCK_HEAD_HIERARCHICAL)
         return;

@@ -69,16 +69,16 @@ static void supported_sets_and_no_others_have_kernels(void **state)
     assert_true(pluck_isa_supported(PLUCK_ISA_SCALAR));
     assert_false(pluck_isa_supported((pluck_isa)N_SETS));
     assert_false(pluck_isa_supported((pluck_isa)-1));
-    assert_null(pl_kernels_get((pluck_isa)N_SETS));
+    assert_null(plk_kernels_get((pluck_isa)N_SETS));
     for (size_t i = 1; i < N_SETS; i++) {
-        const pl_kernels *kernels = pl_kernels_get(sets[i].isa);
+        const plk_kernels *kernels = plk_kernels_get(sets[i].isa);
         assert_true((kernels != NULL) == pluck_isa_supported(sets[i].isa));
         if (kernels) {
             assert_int_equal(kernels->isa, sets[i].isa);
             assert_string_equal(kernels->name, sets[i].name);
         }
     }
-    assert_non_null(pl_kernels_get(PLUCK_ISA_BEST));
+    assert_non_null(plk_kernels_get(PLUCK_ISA_BEST));
 #if defined(__aarch64__)
     assert_true(pluck_isa_supported(PLUCK_ISA_NEON));
 #else
@@ -101,12 +101,12 @@ static void the_default_environment_is_entered_and_left(void **state)
     for (size_t setting = 0; setting <= default_setting; setting++) {
         test_fp_set(setting);
         const uint64_t before = test_fp_control();
-        const pl_fp_state outer = pl_fp_enter();
+        const plk_fp_state outer = plk_fp_enter();
         const uint64_t inside = test_fp_control();
-        const pl_fp_state inner = pl_fp_enter();
-        pl_fp_leave(inner);
+        const plk_fp_state inner = plk_fp_enter();
+        plk_fp_leave(inner);
         const uint64_t still_inside = test_fp_control();
-        pl_fp_leave(outer);
+        plk_fp_leave(outer);
         const uint64_t after = test_fp_control();
         test_fp_set(default_setting);
         assert_true(inside == expected && still_inside == expected);

@@ -67,19 +67,19 @@ static void run_on_small_stack(job *j)
 
 static void parse(job *j)
 {
-    pl_json json;
-    pl_json_problem problem = {0, ""};
-    j->status = pl_json_parse(&json, j->text, j->n, 0, NULL, &problem, &j->err);
+    plk_json json;
+    plk_json_problem problem = {0, ""};
+    j->status = plk_json_parse(&json, j->text, j->n, 0, NULL, &problem, &j->err);
     if (j->status == PLUCK_ERR_FORMAT)
         (void)snprintf(j->err.message, sizeof j->err.message, "%s", problem.what);
-    pl_json_close(&json);
+    plk_json_close(&json);
 }
 
 static void open_tree(job *j)
 {
-    pl_json json;
-    j->status = pl_json_open(&json, j->text, j->n, NULL, NULL, &j->err);
-    pl_json_close(&json);
+    plk_json json;
+    j->status = plk_json_open(&json, j->text, j->n, NULL, NULL, &j->err);
+    plk_json_close(&json);
 }
 
 static void read_config(job *j)
@@ -191,10 +191,10 @@ static const struct {
     text_form form;
     bool reads_deepest; /* what is nested 64 deep is not refused for anything else */
 } readers[] = {
-    {"pl_json_parse", parse, ARRAYS, true},
-    {"pl_json_parse", parse, OBJECTS, true},
-    {"pl_json_open", open_tree, ARRAYS, true},
-    {"pl_json_open", open_tree, OBJECTS, true},
+    {"plk_json_parse", parse, ARRAYS, true},
+    {"plk_json_parse", parse, OBJECTS, true},
+    {"plk_json_open", open_tree, ARRAYS, true},
+    {"plk_json_open", open_tree, OBJECTS, true},
     {"pluck_config_from_json", read_config, OBJECTS, false},
     {"pluck_config_from_json", read_config, ARRAYS, false},
     {"pluck_config_set", set_config, ARRAYS, false},
@@ -298,42 +298,42 @@ static void test_strings_are_bytes_with_a_length(void **state)
     static const char value[] = "\"\\/\b\f\n\r\t\xC3\xA9\xE2\x82\xAC\0\xC3\xA9";
     static const char key[] = "k\0\xF0\x9F\x99\x82";
     char bytes[sizeof text];
-    pl_json json;
-    pl_json_problem problem = {0, NULL};
+    plk_json json;
+    plk_json_problem problem = {0, NULL};
     pluck_error err;
-    assert_int_equal(pl_json_parse(&json, text, sizeof text - 1, 0, NULL, &problem, &err),
+    assert_int_equal(plk_json_parse(&json, text, sizeof text - 1, 0, NULL, &problem, &err),
                      PLUCK_ERR_FORMAT);
     assert_string_equal(problem.what, "a string cannot hold the character \\u0000");
     assert_int_equal(problem.at, 3);
     assert_null(json.root);
-    assert_int_equal(pl_json_parse(&json, text, sizeof text - 1, PL_JSON_NUL, NULL, &problem, &err),
-                     PLUCK_OK);
+    assert_int_equal(
+        plk_json_parse(&json, text, sizeof text - 1, PLK_JSON_NUL, NULL, &problem, &err), PLUCK_OK);
     const cJSON *first = json.root->child;
-    assert_int_equal(pl_json_key(&json, first, bytes), sizeof key - 1);
+    assert_int_equal(plk_json_key(&json, first, bytes), sizeof key - 1);
     assert_memory_equal(bytes, key, sizeof key - 1);
-    assert_int_equal(pl_json_string(&json, first, bytes), sizeof value - 1);
+    assert_int_equal(plk_json_string(&json, first, bytes), sizeof value - 1);
     assert_memory_equal(bytes, value, sizeof value - 1);
-    assert_int_equal(pl_json_key(&json, first->next, bytes), 5);
-    assert_int_equal(pl_json_string(&json, first->next, bytes), 0);
-    pl_json_close(&json);
+    assert_int_equal(plk_json_key(&json, first->next, bytes), 5);
+    assert_int_equal(plk_json_string(&json, first->next, bytes), 0);
+    plk_json_close(&json);
 }
 
 static void test_members_are_found_in_objects_only(void **state)
 {
     (void)state;
     static const char text[] = "\xEF\xBB\xBF[{\"a\": 1, \"A\": 2.5e1, \"a\": 3}, [1]]";
-    pl_json json;
-    pl_json_problem problem;
+    plk_json json;
+    plk_json_problem problem;
     pluck_error err;
-    assert_int_equal(pl_json_parse(&json, text, sizeof text - 1, 0, NULL, &problem, &err),
+    assert_int_equal(plk_json_parse(&json, text, sizeof text - 1, 0, NULL, &problem, &err),
                      PLUCK_OK);
-    assert_null(pl_json_member(NULL, "a"));
-    assert_null(pl_json_member(json.root, "a"));
-    assert_null(pl_json_member(json.root->child->next, "a"));
-    assert_null(pl_json_member(json.root->child, "b"));
-    assert_true(pl_json_number(&json, pl_json_member(json.root->child, "a")) == 1.0);
-    assert_true(pl_json_number(&json, pl_json_member(json.root->child, "A")) == 25.0);
-    pl_json_close(&json);
+    assert_null(plk_json_member(NULL, "a"));
+    assert_null(plk_json_member(json.root, "a"));
+    assert_null(plk_json_member(json.root->child->next, "a"));
+    assert_null(plk_json_member(json.root->child, "b"));
+    assert_true(plk_json_number(&json, plk_json_member(json.root->child, "a")) == 1.0);
+    assert_true(plk_json_number(&json, plk_json_member(json.root->child, "A")) == 25.0);
+    plk_json_close(&json);
 }
 
 int main(void)

@@ -38,15 +38,15 @@ static const char *in_folder(const char *name)
 
 static pluck_status write_text(const char *path, const char *text)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    pl_new_file file;
-    pluck_status status = pl_new_file_open(&file, path, &allocator, &err);
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    plk_new_file file;
+    pluck_status status = plk_new_file_open(&file, path, &allocator, &err);
     if (status != PLUCK_OK)
         return status;
-    status = pl_new_file_write(&file, text, strlen(text), &err);
+    status = plk_new_file_write(&file, text, strlen(text), &err);
     if (status == PLUCK_OK)
-        status = pl_new_file_finish(&file, &err);
-    pl_new_file_close(&file);
+        status = plk_new_file_finish(&file, &err);
+    plk_new_file_close(&file);
     return status;
 }
 
@@ -208,18 +208,18 @@ static void a_name_without_a_folder_is_in_the_working_directory(void **state)
 static void what_has_failed_is_never_finished(void **state)
 {
     (void)state;
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    pl_new_file file;
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    plk_new_file file;
     assert_int_equal(write_text(in_folder("file"), "old"), PLUCK_OK);
-    assert_int_equal(pl_new_file_open(&file, in_folder("file"), &allocator, &err), PLUCK_OK);
+    assert_int_equal(plk_new_file_open(&file, in_folder("file"), &allocator, &err), PLUCK_OK);
     const int own = file.fd;
     file.fd = open("/dev/null", O_RDONLY);
-    assert_int_equal(pl_new_file_write(&file, "new", 3, &err), PLUCK_OK);
-    assert_int_equal(pl_new_file_complete(&file, &err), PLUCK_ERR_IO);
-    assert_int_equal(pl_new_file_complete(&file, &err), PLUCK_ERR_IO);
-    assert_int_equal(pl_new_file_finish(&file, &err), PLUCK_ERR_IO);
-    assert_false(pl_new_file_is_finished(&file));
-    pl_new_file_close(&file);
+    assert_int_equal(plk_new_file_write(&file, "new", 3, &err), PLUCK_OK);
+    assert_int_equal(plk_new_file_complete(&file, &err), PLUCK_ERR_IO);
+    assert_int_equal(plk_new_file_complete(&file, &err), PLUCK_ERR_IO);
+    assert_int_equal(plk_new_file_finish(&file, &err), PLUCK_ERR_IO);
+    assert_false(plk_new_file_is_finished(&file));
+    plk_new_file_close(&file);
     close(own);
     assert_holds(in_folder("file"), "old");
     assert_int_equal(count_names(true), 1);

@@ -22,15 +22,15 @@ enum { N_CASES = 60, N_PICKS = 40, MAX_VOCAB = 6000 };
 
 typedef struct opened {
     logit_row row;
-    pl_workspace *workspace;
-    pl_view view;
+    plk_workspace *workspace;
+    plk_view view;
 } opened;
 
 static void open_view(opened *o, test_random *random, pluck_isa isa)
 {
     static const double scales[] = {1, 0.5, 3, 0.01, 40, 1e-120, 1e39};
     static const double nuclei[] = {0.01, 0.3, 0.9, 0.999};
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
     const uint32_t n =
         1 + (uint32_t)test_random_below(random, test_random_below(random, 3) ? MAX_VOCAB : 200);
     float *x = malloc(n * sizeof *x);
@@ -40,20 +40,20 @@ static void open_view(opened *o, test_random *random, pluck_isa isa)
     o->row = logit_row_make(x, n, (pluck_dtype)test_random_below(random, 3),
                             test_random_below(random, 4));
     free(x);
-    assert_int_equal(pl_workspace_create(&o->workspace, n, 0, &allocator, NULL), PLUCK_OK);
+    assert_int_equal(plk_workspace_create(&o->workspace, n, 0, &allocator, NULL), PLUCK_OK);
     assert_int_equal(
-        pl_view_open(&o->view, o->workspace, pl_kernels_get(isa), o->row.logits, false, NULL),
+        plk_view_open(&o->view, o->workspace, plk_kernels_get(isa), o->row.logits, false, NULL),
         PLUCK_OK);
-    pl_view_scale(&o->view,
-                  scales[test_random_below(random, test_random_below(random, 8) ? 5 : 7)]);
+    plk_view_scale(&o->view,
+                   scales[test_random_below(random, test_random_below(random, 8) ? 5 : 7)]);
     switch (test_random_below(random, 5)) {
     case 0:
-        pl_view_keep_top(&o->view, 1 + (uint32_t)test_random_below(random, n));
+        plk_view_keep_top(&o->view, 1 + (uint32_t)test_random_below(random, n));
         break;
     case 1:
     case 2:
-        pl_view_keep_nucleus(&o->view, nuclei[test_random_below(random, 4)], 1);
-        pl_view_scale(&o->view, test_random_below(random, 2) ? 1 : 0.25);
+        plk_view_keep_nucleus(&o->view, nuclei[test_random_below(random, 4)], 1);
+        plk_view_scale(&o->view, test_random_below(random, 2) ? 1 : 0.25);
         break;
     default:
         break;
@@ -62,7 +62,7 @@ static void open_view(opened *o, test_random *random, pluck_isa isa)
 
 static void close_view(opened *o)
 {
-    pl_workspace_destroy(&o->workspace);
+    plk_workspace_destroy(&o->workspace);
     logit_row_destroy(&o->row);
 }
 
@@ -76,14 +76,14 @@ static bool picks_are_equal(uint64_t seed, pluck_isa isa, const void *context)
     open_view(&many, &random, isa);
     pluck_pcg64 position;
     pluck_pcg64_seed(&position, seed, 1, 2);
-    pl_picks picks;
-    pl_picks_begin(&picks, &many.view);
+    plk_picks picks;
+    plk_picks_begin(&picks, &many.view);
     bool equal = true;
     for (int i = 0; i < N_PICKS && equal; i++) {
         pluck_pcg64 rng = position, rng_many = position;
-        pl_view own = one.view;
-        const uint32_t token = pl_view_pick(&own, &rng);
-        const uint32_t token_many = pl_picks_next(&picks, &rng_many);
+        plk_view own = one.view;
+        const uint32_t token = plk_view_pick(&own, &rng);
+        const uint32_t token_many = plk_picks_next(&picks, &rng_many);
         equal = token == token_many && memcmp(&rng, &rng_many, sizeof rng) == 0;
         if (!equal)
             test_case_failed("pick %d is token %u, of many %u, or used other numbers", i, token,
@@ -108,26 +108,26 @@ static bool peaks_are_equal(uint64_t seed, pluck_isa isa, const void *context)
     enum { N = 6400 };
     static float x[N];
     logit_fill(LOGITS_BLOCK_PEAKS, seed, N, x);
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    pl_workspace *workspaces[2];
-    pl_view views[2];
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    plk_workspace *workspaces[2];
+    plk_view views[2];
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(pl_workspace_create(&workspaces[i], N, 0, &allocator, NULL), PLUCK_OK);
-        assert_int_equal(pl_view_open(&views[i], workspaces[i], pl_kernels_get(isa),
-                                      (pluck_logits){x, PLUCK_F32, N}, false, NULL),
+        assert_int_equal(plk_workspace_create(&workspaces[i], N, 0, &allocator, NULL), PLUCK_OK);
+        assert_int_equal(plk_view_open(&views[i], workspaces[i], plk_kernels_get(isa),
+                                       (pluck_logits){x, PLUCK_F32, N}, false, NULL),
                          PLUCK_OK);
     }
-    pl_picks picks;
-    pl_picks_begin(&picks, &views[1]);
+    plk_picks picks;
+    plk_picks_begin(&picks, &views[1]);
     bool equal = true;
     for (uint64_t i = 0; i < 200 && equal; i++) {
         pluck_pcg64 rng, rng_many;
         pluck_pcg64_seed(&rng, seed, 0, i);
         rng_many = rng;
-        equal = pl_view_pick(&views[0], &rng) == pl_picks_next(&picks, &rng_many);
+        equal = plk_view_pick(&views[0], &rng) == plk_picks_next(&picks, &rng_many);
     }
-    pl_workspace_destroy(&workspaces[0]);
-    pl_workspace_destroy(&workspaces[1]);
+    plk_workspace_destroy(&workspaces[0]);
+    plk_workspace_destroy(&workspaces[1]);
     return equal || test_case_failed("a pick differs");
 }
 

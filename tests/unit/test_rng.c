@@ -4,8 +4,8 @@
  * and integer ranges must not favour any value. Uniformity over seeds, streams and positions is in
  * test_rng_uniformity.c, the comparison with NumPy in test_rng_numpy.py.
  *
- * Built twice: as the library is, and with the parts that standard C alone offers (PL_NO_INT128,
- * PL_NO_GETENTROPY).
+ * Built twice: as the library is, and with the parts that standard C alone offers (PLK_NO_INT128,
+ * PLK_NO_GETENTROPY).
  */
 #include "rng/u128.h"
 #include "support/test_random.h"
@@ -49,13 +49,13 @@ static void test_full_product_of_halves_equals_native(void **state)
         const bool edge = i < n_edges * n_edges;
         const uint64_t a = edge ? edges[i / n_edges] : test_random_bits(&random);
         const uint64_t b = edge ? edges[i % n_edges] : test_random_bits(&random);
-        const pl_u128 halves = pl_mul_full_halves(a, b);
-        const pl_u128 native = pl_mul_full(a, b);
+        const plk_u128 halves = plk_mul_full_halves(a, b);
+        const plk_u128 native = plk_mul_full(a, b);
         assert_u64_equal(halves.hi, native.hi);
         assert_u64_equal(halves.lo, native.lo);
     }
     /* (2^64 - 1)^2 = 2^128 - 2^65 + 1: right even where both are the same code. */
-    const pl_u128 largest = pl_mul_full_halves(UINT64_MAX, UINT64_MAX);
+    const plk_u128 largest = plk_mul_full_halves(UINT64_MAX, UINT64_MAX);
     assert_u64_equal(largest.hi, UINT64_MAX - 1);
     assert_u64_equal(largest.lo, 1);
 }
@@ -154,9 +154,9 @@ static void test_pcg64_advances_add_up(void **state)
     (void)state;
     test_random random = test_random_make(2);
     for (uint64_t seed = 0; seed < 500; seed++) {
-        const pl_u128 a = {test_random_bits(&random), test_random_bits(&random)};
-        const pl_u128 b = {test_random_bits(&random), test_random_bits(&random)};
-        const pl_u128 sum = pl_add128(a, b);
+        const plk_u128 a = {test_random_bits(&random), test_random_bits(&random)};
+        const plk_u128 b = {test_random_bits(&random), test_random_bits(&random)};
+        const plk_u128 sum = plk_add128(a, b);
         pluck_pcg64 twice, once;
         pluck_pcg64_seed(&twice, seed, 0, 0);
         once = twice;
@@ -176,7 +176,7 @@ static void test_a_position_is_stride_numbers_after_the_one_before(void **state)
     for (uint64_t i = 0; i < 500; i++) {
         const uint64_t n = i < 7 ? edges[i] : test_random_bits(&random) >> (i % 64);
         const uint64_t seed = test_random_bits(&random), stream = test_random_bits(&random);
-        const pl_u128 distance = pl_mul_full_halves(n, PLUCK_POSITION_STRIDE);
+        const plk_u128 distance = plk_mul_full_halves(n, PLUCK_POSITION_STRIDE);
         pluck_pcg64 advanced, skipped, seeded;
         pluck_pcg64_seed(&advanced, seed, stream, 0);
         skipped = advanced;
@@ -211,8 +211,8 @@ static void test_positions_are_disjoint_by_arithmetic(void **state)
     const uint64_t n_owned = UINT64_C(1) << 32;
     assert_true(PLUCK_POSITION_STRIDE > n_owned);
     assert_u64_equal(PLUCK_POSITION_STRIDE & 1, 1);
-    const pl_u128 last = pl_mul_full_halves(UINT64_MAX, PLUCK_POSITION_STRIDE);
-    const pl_u128 end = pl_add128(last, (pl_u128){0, n_owned});
+    const plk_u128 last = plk_mul_full_halves(UINT64_MAX, PLUCK_POSITION_STRIDE);
+    const plk_u128 end = plk_add128(last, (plk_u128){0, n_owned});
     assert_true(end.hi > last.hi || (end.hi == last.hi && end.lo > last.lo));
 }
 
@@ -278,9 +278,9 @@ static void test_pcg64_below_takes_the_unbiased_words(void **state)
         pluck_pcg64_seed(&tested, bound, 0, 0);
         words = tested;
         for (int draw = 0; draw < 20000; draw++) {
-            pl_u128 product;
+            plk_u128 product;
             do
-                product = pl_mul_full_halves(pluck_pcg64_next(&words), bound);
+                product = plk_mul_full_halves(pluck_pcg64_next(&words), bound);
             while (product.lo < n_surplus);
             const uint64_t result = pluck_pcg64_below(&tested, bound);
             assert_true(result < bound);
@@ -371,7 +371,7 @@ static void test_random_seed_says_when_the_system_refuses(void **state)
     pluck_error err = {0};
     const pluck_status status = pluck_random_seed(&seed, &err);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-#ifdef PL_NO_GETENTROPY
+#ifdef PLK_NO_GETENTROPY
     assert_int_equal(status, PLUCK_ERR_IO);
     assert_int_equal(err.status, PLUCK_ERR_IO);
     assert_non_null(strstr(err.message, "/dev/urandom"));

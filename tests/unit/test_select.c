@@ -29,7 +29,7 @@ typedef struct shadow {
 
 static int largest_first(const void *a, const void *b)
 {
-    pl_key x = *(const pl_key *)a, y = *(const pl_key *)b;
+    plk_key x = *(const plk_key *)a, y = *(const plk_key *)b;
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
@@ -37,25 +37,25 @@ static bool keys_agree(uint64_t seed, pluck_isa isa, const void *context)
 {
     enum { MAX = 3000 };
     (void)isa, (void)context;
-    static pl_key keys[MAX], sorted[MAX], spare[MAX];
+    static plk_key keys[MAX], sorted[MAX], spare[MAX];
     static float x[MAX];
     test_random random = test_random_make(seed);
     size_t n = 1 + test_random_below(&random, test_random_below(&random, 2) ? 100 : MAX);
     logit_fill((logit_kind)(seed % LOGITS_KINDS), seed, (uint32_t)n, x);
     for (size_t i = 0; i < n; i++)
-        sorted[i] = pl_key_make(x[i], (uint32_t)(i * 5));
+        sorted[i] = plk_key_make(x[i], (uint32_t)(i * 5));
     memcpy(keys, sorted, n * sizeof *keys);
     for (size_t i = 0; i < n; i++)
-        if (pl_key_token(keys[i]) != i * 5 || pl_key_logit(keys[i]) != x[i])
+        if (plk_key_token(keys[i]) != i * 5 || plk_key_logit(keys[i]) != x[i])
             return test_case_failed("the key of %g and %zu does not hold them", (double)x[i], i);
     qsort(sorted, n, sizeof *sorted, largest_first);
-    pl_key_sort(keys, n, spare);
+    plk_key_sort(keys, n, spare);
     if (memcmp(keys, sorted, n * sizeof *keys) != 0)
         return test_case_failed("%zu keys are not sorted", n);
     for (size_t i = 1; i < n; i++) {
-        float before = pl_key_logit(sorted[i - 1]), after = pl_key_logit(sorted[i]);
+        float before = plk_key_logit(sorted[i - 1]), after = plk_key_logit(sorted[i]);
         if (before < after ||
-            (before == after && pl_key_token(sorted[i - 1]) > pl_key_token(sorted[i])))
+            (before == after && plk_key_token(sorted[i - 1]) > plk_key_token(sorted[i])))
             return test_case_failed("keys %zu and %zu break the tie rule", i - 1, i);
     }
     for (int i = 0; i < 6; i++) {
@@ -63,11 +63,11 @@ static bool keys_agree(uint64_t seed, pluck_isa isa, const void *context)
         memcpy(keys, sorted, n * sizeof *keys);
         for (size_t j = n; j > 1; j--) {
             size_t other = test_random_below(&random, j);
-            pl_key swap = keys[j - 1];
+            plk_key swap = keys[j - 1];
             keys[j - 1] = keys[other];
             keys[other] = swap;
         }
-        if (pl_key_select(keys, n, k, spare) != sorted[k - 1])
+        if (plk_key_select(keys, n, k, spare) != sorted[k - 1])
             return test_case_failed("the wrong key is number %zu of %zu", k, n);
     }
     return true;
@@ -88,17 +88,17 @@ static uint32_t count_left(const shadow *s)
     return n;
 }
 
-static bool maxima_hold(const pl_view *view, const shadow *s)
+static bool maxima_hold(const plk_view *view, const shadow *s)
 {
     float max = -HUGE_VALF;
     for (uint32_t i = 0; i < s->n; i++)
         max = s->stored[i] > max ? s->stored[i] : max;
     if (view->max != max)
         return test_case_failed("max is %g, not %g", (double)view->max, (double)max);
-    const pl_workspace *w = view->workspace;
+    const plk_workspace *w = view->workspace;
     for (uint32_t b = 0; !view->compact && b < w->n_blocks; b++) {
         float block_max = -HUGE_VALF;
-        for (uint32_t i = b * PL_BLOCK; i < s->n && i < (b + 1) * PL_BLOCK; i++)
+        for (uint32_t i = b * PLK_BLOCK; i < s->n && i < (b + 1) * PLK_BLOCK; i++)
             block_max = s->stored[i] > block_max ? s->stored[i] : block_max;
         if (w->block_max[b] != block_max)
             return test_case_failed("the maximum of block %u is %g, not %g", b,
@@ -116,28 +116,28 @@ static float value_at(const float *x, size_t i)
 }
 
 /* Every way of reading the view gives the shadow's values. */
-static bool reads_hold(const pl_view *view, const shadow *s)
+static bool reads_hold(const plk_view *view, const shadow *s)
 {
-    uint32_t n_seen = 0, n_blocks = pl_view_n_blocks(view);
+    uint32_t n_seen = 0, n_blocks = plk_view_n_blocks(view);
     for (uint32_t i = 0; i < s->n; i++)
-        if (pl_view_stored(view, i) != s->stored[i])
+        if (plk_view_stored(view, i) != s->stored[i])
             return test_case_failed("token %u is stored as %g, not %g", i,
-                                    (double)pl_view_stored(view, i), (double)s->stored[i]);
-    pl_run run;
-    pl_run_begin(&run, view);
+                                    (double)plk_view_stored(view, i), (double)s->stored[i]);
+    plk_run run;
+    plk_run_begin(&run, view);
     uint32_t next = 0;
-    while (pl_run_next(&run)) {
+    while (plk_run_next(&run)) {
         if (run.first_block != next || run.n_blocks == 0)
             return test_case_failed("a run starts at block %u, not %u", run.first_block, next);
         next += run.n_blocks;
         for (uint32_t b = 0; b < run.n_blocks; b++) {
-            float buffer[PL_BLOCK];
-            const float *x = pl_view_block(view, run.first_block + b, buffer);
-            for (uint32_t i = 0; i < PL_BLOCK; i++) {
-                float in_run = value_at(run.x, b * PL_BLOCK + i), in_block = value_at(x, i);
-                uint32_t at = (run.first_block + b) * PL_BLOCK + i;
+            float buffer[PLK_BLOCK];
+            const float *x = plk_view_block(view, run.first_block + b, buffer);
+            for (uint32_t i = 0; i < PLK_BLOCK; i++) {
+                float in_run = value_at(run.x, b * PLK_BLOCK + i), in_block = value_at(x, i);
+                uint32_t at = (run.first_block + b) * PLK_BLOCK + i;
                 bool padding = at >= (view->compact ? view->n : s->n);
-                float expected = padding ? -HUGE_VALF : s->stored[pl_view_token(view, at)];
+                float expected = padding ? -HUGE_VALF : s->stored[plk_view_token(view, at)];
                 if (in_run != expected || in_block != expected)
                     return test_case_failed("entry %u reads as %g and %g, not %g", at,
                                             (double)in_run, (double)in_block, (double)expected);
@@ -151,9 +151,9 @@ static bool reads_hold(const pl_view *view, const shadow *s)
     return true;
 }
 
-static bool lists_hold(const pl_view *view)
+static bool lists_hold(const plk_view *view)
 {
-    const pl_workspace *w = view->workspace;
+    const plk_workspace *w = view->workspace;
     for (uint32_t i = 1; !view->compact && i < view->n_edits; i++)
         if (w->edits[i - 1].token >= w->edits[i].token)
             return test_case_failed("edits %u and %u do not ascend", i - 1, i);
@@ -163,7 +163,7 @@ static bool lists_hold(const pl_view *view)
     return true;
 }
 
-static bool invariants_hold(const pl_view *view, const shadow *s)
+static bool invariants_hold(const plk_view *view, const shadow *s)
 {
     return lists_hold(view) && maxima_hold(view, s) && reads_hold(view, s);
 }
@@ -183,7 +183,7 @@ static double listed_logit(const void *context, size_t index, double logit)
 }
 
 /* Raises, lowers and bans; often the very token that holds a maximum. */
-static pluck_status edit(pl_view *view, shadow *s, test_random *random)
+static pluck_status edit(plk_view *view, shadow *s, test_random *random)
 {
     edit_list list = {.n = 0};
     uint32_t n = 1 + (uint32_t)test_random_below(random, MAX_LISTED - 1);
@@ -197,8 +197,8 @@ static pluck_status edit(pl_view *view, shadow *s, test_random *random)
         list.tokens[list.n] = token;
         list.logits[list.n++] = logit;
     }
-    pl_token_list tokens = {list.tokens, sizeof *list.tokens, list.n};
-    return pl_view_edit(view, tokens, listed_logit, &list, NULL);
+    plk_token_list tokens = {list.tokens, sizeof *list.tokens, list.n};
+    return plk_view_edit(view, tokens, listed_logit, &list, NULL);
 }
 
 static int compare_keys_of(const shadow *s, uint32_t i, uint32_t j)
@@ -231,22 +231,22 @@ static void shadow_keep_near_max(shadow *s, double offset)
             s->stored[i] = -HUGE_VALF;
 }
 
-static pluck_status random_step(pl_view *view, shadow *s, test_random *random)
+static pluck_status random_step(plk_view *view, shadow *s, test_random *random)
 {
     uint32_t k = 1 + (uint32_t)test_random_below(random, count_left(s) + 2);
     double offset = -(double)(1 + test_random_below(random, 9)) - 0.3331;
     switch (test_random_below(random, 6)) {
     case 0:
-        pl_view_keep_top(view, k);
+        plk_view_keep_top(view, k);
         shadow_keep_top(s, k);
         return PLUCK_OK;
     case 1:
-        pl_view_keep_near_max(view, offset, 1);
+        plk_view_keep_near_max(view, offset, 1);
         shadow_keep_near_max(s, offset);
         return PLUCK_OK;
     case 2:
         s->scale *= offset * offset;
-        pl_view_scale(view, offset * offset);
+        plk_view_scale(view, offset * offset);
         return PLUCK_OK;
     default:
         return edit(view, s, random);
@@ -267,12 +267,12 @@ static bool views_hold(uint64_t seed, pluck_isa isa, const void *context)
     logit_row row = logit_row_make(x, n, (pluck_dtype)test_random_below(&random, 3),
                                    test_random_below(&random, 7));
     shadow s = {n, row.exact, 1.0};
-    pl_workspace *workspace = NULL;
-    pluck_allocator allocator = pl_allocator_or_default(NULL);
-    assert_int_equal(pl_workspace_create(&workspace, n, STEPS * MAX_LISTED, &allocator, NULL),
+    plk_workspace *workspace = NULL;
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
+    assert_int_equal(plk_workspace_create(&workspace, n, STEPS * MAX_LISTED, &allocator, NULL),
                      PLUCK_OK);
-    pl_view view;
-    assert_int_equal(pl_view_open(&view, workspace, pl_kernels_get(isa), row.logits, false, NULL),
+    plk_view view;
+    assert_int_equal(plk_view_open(&view, workspace, plk_kernels_get(isa), row.logits, false, NULL),
                      PLUCK_OK);
     bool holds = invariants_hold(&view, &s);
     for (int step = 0; step < STEPS && holds; step++) {
@@ -287,7 +287,7 @@ static bool views_hold(uint64_t seed, pluck_isa isa, const void *context)
             test_case_failed("step %d of %u %s logits, %s", step, n,
                              pluck_dtype_name(row.logits.dtype), logit_kind_name(kind));
     }
-    pl_workspace_destroy(&workspace);
+    plk_workspace_destroy(&workspace);
     logit_row_destroy(&row);
     return holds;
 }
@@ -306,8 +306,8 @@ static bool threshold_is_exact(uint64_t seed, pluck_isa isa, const void *context
     double scale = pow(10, 40 * test_random_uniform(&random) - 20);
     double offset = -pow(10, 8 * test_random_uniform(&random) - 5);
     float max = (float)(100 * test_random_uniform(&random) - 50);
-    pl_view view = {.scale = scale, .max = max};
-    float threshold = pl_view_threshold(&view, offset);
+    plk_view view = {.scale = scale, .max = max};
+    float threshold = plk_view_threshold(&view, offset);
     float below = nextafterf(threshold, -HUGE_VALF);
     double exact = (double)max + offset / scale;
     if (exact <= -(double)FLT_MAX)

@@ -30,7 +30,7 @@ enum { N_BETAS = sizeof betas / sizeof *betas, N_CASES = 500, MAX_N = 2000 };
 
 /* One input, the reference's answer and room for the library's. */
 typedef struct fixture {
-    const pl_kernels *kernels;
+    const plk_kernels *kernels;
     size_t n;
     float beta;
     float *z, *p, *again;
@@ -39,7 +39,7 @@ typedef struct fixture {
 
 static fixture fixture_create(size_t n, float beta, pluck_isa isa)
 {
-    fixture f = {pl_kernels_get(isa), n, beta, NULL, NULL, NULL, NULL};
+    fixture f = {plk_kernels_get(isa), n, beta, NULL, NULL, NULL, NULL};
     f.z = calloc(n, sizeof *f.z);
     f.p = calloc(n, sizeof *f.p);
     f.again = calloc(n, sizeof *f.again);
@@ -78,8 +78,8 @@ static bool probability_is_accurate(float p, long double exact, long double larg
 
 static bool check_softmax(fixture *f)
 {
-    if (pl_softmax_on(f->kernels, f->z, f->n, f->beta, f->p, NULL) != PLUCK_OK)
-        return test_case_failed("pl_softmax_on refuses");
+    if (plk_softmax_on(f->kernels, f->z, f->n, f->beta, f->p, NULL) != PLUCK_OK)
+        return test_case_failed("plk_softmax_on refuses");
     reference_softmax(f->z, f->n, (double)f->beta, f->exact);
     long double largest = 0;
     double sum = 0;
@@ -93,12 +93,12 @@ static bool check_softmax(fixture *f)
     }
     if (!(fabs(sum - 1) < 1e-6))
         return test_case_failed("n %zu, beta %g: the sum is %.9g", f->n, (double)f->beta, sum);
-    const pl_kernels *scalar = pl_kernels_get(PLUCK_ISA_SCALAR);
-    pl_softmax_on(scalar, f->z, f->n, f->beta, f->again, NULL);
+    const plk_kernels *scalar = plk_kernels_get(PLUCK_ISA_SCALAR);
+    plk_softmax_on(scalar, f->z, f->n, f->beta, f->again, NULL);
     if (memcmp(f->p, f->again, f->n * sizeof *f->p) != 0)
         return test_case_failed("bits differ from scalar");
     memcpy(f->again, f->z, f->n * sizeof *f->z);
-    pl_softmax_on(f->kernels, f->again, f->n, f->beta, f->again, NULL);
+    plk_softmax_on(f->kernels, f->again, f->n, f->beta, f->again, NULL);
     return memcmp(f->p, f->again, f->n * sizeof *f->p) == 0 ||
            test_case_failed("bits differ in place");
 }
@@ -106,8 +106,8 @@ static bool check_softmax(fixture *f)
 /* ln Z is off by 3e-7 at most; then comes the rounding to float. */
 static bool check_log_softmax(fixture *f)
 {
-    if (pl_log_softmax_on(f->kernels, f->z, f->n, f->beta, f->p, NULL) != PLUCK_OK)
-        return test_case_failed("pl_log_softmax_on refuses");
+    if (plk_log_softmax_on(f->kernels, f->z, f->n, f->beta, f->p, NULL) != PLUCK_OK)
+        return test_case_failed("plk_log_softmax_on refuses");
     reference_log_softmax(f->z, f->n, (double)f->beta, f->exact);
     for (size_t i = 0; i < f->n; i++) {
         const long double exact = fmaxl(f->exact[i], -(long double)FLT_MAX);
@@ -117,12 +117,12 @@ static bool check_log_softmax(fixture *f)
             return test_case_failed("n %zu, beta %g: ln p[%zu] = %a, exactly %La", f->n,
                                     (double)f->beta, i, (double)f->p[i], f->exact[i]);
     }
-    const pl_kernels *scalar = pl_kernels_get(PLUCK_ISA_SCALAR);
-    pl_log_softmax_on(scalar, f->z, f->n, f->beta, f->again, NULL);
+    const plk_kernels *scalar = plk_kernels_get(PLUCK_ISA_SCALAR);
+    plk_log_softmax_on(scalar, f->z, f->n, f->beta, f->again, NULL);
     if (memcmp(f->p, f->again, f->n * sizeof *f->p) != 0)
         return test_case_failed("bits differ from scalar");
     memcpy(f->again, f->z, f->n * sizeof *f->z);
-    pl_log_softmax_on(f->kernels, f->again, f->n, f->beta, f->again, NULL);
+    plk_log_softmax_on(f->kernels, f->again, f->n, f->beta, f->again, NULL);
     return memcmp(f->p, f->again, f->n * sizeof *f->p) == 0 ||
            test_case_failed("bits differ in place");
 }
@@ -130,13 +130,13 @@ static bool check_log_softmax(fixture *f)
 static bool check_logsumexp(fixture *f)
 {
     double lse, scalar;
-    if (pl_logsumexp_on(f->kernels, f->z, f->n, f->beta, &lse, NULL) != PLUCK_OK)
-        return test_case_failed("pl_logsumexp_on refuses");
+    if (plk_logsumexp_on(f->kernels, f->z, f->n, f->beta, &lse, NULL) != PLUCK_OK)
+        return test_case_failed("plk_logsumexp_on refuses");
     const long double exact = reference_logsumexp(f->z, f->n, (double)f->beta);
     if (!(fabsl((long double)lse - exact) < 3e-7L + 0x1p-52L * fabsl(exact)))
         return test_case_failed("n %zu, beta %g: lse = %.17g, exactly %.20Lg", f->n,
                                 (double)f->beta, lse, exact);
-    pl_logsumexp_on(pl_kernels_get(PLUCK_ISA_SCALAR), f->z, f->n, f->beta, &scalar, NULL);
+    plk_logsumexp_on(plk_kernels_get(PLUCK_ISA_SCALAR), f->z, f->n, f->beta, &scalar, NULL);
     return memcmp(&lse, &scalar, sizeof lse) == 0 || test_case_failed("bits differ from scalar");
 }
 
@@ -145,8 +145,8 @@ static bool check_logsumexp(fixture *f)
 static bool check_entropy(fixture *f)
 {
     double entropy, scalar;
-    if (pl_entropy_on(f->kernels, f->z, f->n, f->beta, &entropy, NULL) != PLUCK_OK)
-        return test_case_failed("pl_entropy_on refuses");
+    if (plk_entropy_on(f->kernels, f->z, f->n, f->beta, &entropy, NULL) != PLUCK_OK)
+        return test_case_failed("plk_entropy_on refuses");
     const long double exact = reference_entropy(f->z, f->n, (double)f->beta);
     reference_log_softmax(f->z, f->n, (double)f->beta, f->exact);
     long double largest = -HUGE_VALL, bound = 1e-12L;
@@ -163,7 +163,7 @@ static bool check_entropy(fixture *f)
                                 (double)f->beta, entropy, exact, bound);
     if (!(entropy >= 0 && entropy <= log((double)f->n) * (1 + 0x1p-50)))
         return test_case_failed("entropy %.17g of %zu entries", entropy, f->n);
-    pl_entropy_on(pl_kernels_get(PLUCK_ISA_SCALAR), f->z, f->n, f->beta, &scalar, NULL);
+    plk_entropy_on(plk_kernels_get(PLUCK_ISA_SCALAR), f->z, f->n, f->beta, &scalar, NULL);
     return memcmp(&entropy, &scalar, sizeof entropy) == 0 ||
            test_case_failed("bits differ from scalar");
 }
@@ -244,10 +244,10 @@ static bool mirror_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
     fixture f = fixture_of_case(seed, isa);
-    pl_softmax_on(f.kernels, f.z, f.n, f.beta, f.p, NULL);
+    plk_softmax_on(f.kernels, f.z, f.n, f.beta, f.p, NULL);
     for (size_t i = 0; i < f.n; i++)
         f.z[i] = isinf(f.z[i]) ? f.z[i] : -f.z[i];
-    pl_softmax_on(f.kernels, f.z, f.n, -f.beta, f.again, NULL);
+    plk_softmax_on(f.kernels, f.z, f.n, -f.beta, f.again, NULL);
     const bool passed = memcmp(f.p, f.again, f.n * sizeof *f.p) == 0;
     fixture_destroy(&f);
     return passed || test_case_failed("softmax(z, beta) and softmax(-z, -beta) differ");
@@ -268,7 +268,7 @@ static bool argmax_case(uint64_t seed, pluck_isa isa, const void *context)
         if (f.z[i] > f.z[expected])
             expected = i;
     }
-    pl_argmax_on(f.kernels, f.z, f.n, &index, NULL);
+    plk_argmax_on(f.kernels, f.z, f.n, &index, NULL);
     fixture_destroy(&f);
     return index == expected || test_case_failed("index %zu, not %zu", index, expected);
 }

@@ -232,8 +232,9 @@ static bool base_case(uint64_t seed, pluck_isa isa, const void *context)
     static const double bases[] = {2, 10, 0.5, 1, 1.0001};
     make_input(&in, seed);
     const double base = bases[seed % 5];
-    assert_ok(pl_softmax_base_on(pl_kernels_get(isa), in.z, in.n, base, p, &err));
-    assert_ok(pl_softmax_base_on(pl_kernels_get(PLUCK_ISA_SCALAR), in.z, in.n, base, scalar, &err));
+    assert_ok(plk_softmax_base_on(plk_kernels_get(isa), in.z, in.n, base, p, &err));
+    assert_ok(
+        plk_softmax_base_on(plk_kernels_get(PLUCK_ISA_SCALAR), in.z, in.n, base, scalar, &err));
     if (memcmp(p, scalar, in.n * sizeof *p) != 0)
         return test_case_failed("bits differ from scalar");
     reference_softmax(in.z, in.n, log(base), exact);
@@ -288,14 +289,14 @@ static bool state_case(uint64_t seed, pluck_isa isa, const void *context)
     static long double exact[MAX_N];
     make_input(&in, seed);
     test_random random = test_random_make(seed);
-    const pl_kernels *kernels = pl_kernels_get(isa), *scalar = pl_kernels_get(PLUCK_ISA_SCALAR);
+    const plk_kernels *kernels = plk_kernels_get(isa), *scalar = plk_kernels_get(PLUCK_ISA_SCALAR);
     pluck_softmax_state parts[MAX_PARTS] = {{0, 0}}, check[MAX_PARTS] = {{0, 0}}, all = {0, 0};
     for (size_t i = 0; i < in.n;) {
         size_t n = 1 + test_random_below(&random, in.n);
         n = n < in.n - i ? n : in.n - i;
         const size_t part = test_random_below(&random, MAX_PARTS);
-        assert_ok(pl_softmax_state_add_on(kernels, &parts[part], in.z + i, n, in.beta, &err));
-        assert_ok(pl_softmax_state_add_on(scalar, &check[part], in.z + i, n, in.beta, &err));
+        assert_ok(plk_softmax_state_add_on(kernels, &parts[part], in.z + i, n, in.beta, &err));
+        assert_ok(plk_softmax_state_add_on(scalar, &check[part], in.z + i, n, in.beta, &err));
         i += n;
     }
     if (memcmp(parts, check, sizeof parts) != 0)
@@ -313,7 +314,7 @@ static bool state_case(uint64_t seed, pluck_isa isa, const void *context)
     const long double exact_lse = reference_logsumexp(in.z, in.n, (double)in.beta);
     if (!(fabsl((long double)lse - exact_lse) < 3e-7L + 0x1p-50L * fabsl(exact_lse)))
         return test_case_failed("lse %.17g, exactly %.17Lg", lse, exact_lse);
-    assert_ok(pl_softmax_with_on(kernels, &all, in.z, in.n, in.beta, p, &err));
+    assert_ok(plk_softmax_with_on(kernels, &all, in.z, in.n, in.beta, p, &err));
     reference_softmax(in.z, in.n, (double)in.beta, exact);
     for (size_t i = 0; i < in.n; i++)
         if (!(fabsl((long double)p[i] - exact[i]) <= 5e-7L * exact[i] + 0x1p-149L))
@@ -336,7 +337,7 @@ static bool mean_case(uint64_t seed, pluck_isa isa, const void *context)
     static long double exact[MAX_N];
     make_input(&in, seed);
     test_random random = test_random_make(seed);
-    const pl_kernels *kernels = pl_kernels_get(isa);
+    const plk_kernels *kernels = plk_kernels_get(isa);
     const size_t dim = 1 + test_random_below(&random, MAX_DIM);
     for (size_t i = 0; i < in.n * dim; i++) /* the rows of banned entries must not be read */
         v[i] = isinf(in.z[i / dim]) ? NAN : (float)test_random_normal(&random);
@@ -344,11 +345,11 @@ static bool mean_case(uint64_t seed, pluck_isa isa, const void *context)
     double mean[MAX_DIM] = {(double)NAN}, other[MAX_DIM] = {(double)NAN};
     const size_t first = test_random_below(&random, in.n + 1), second = (in.n - first) / 2;
     const size_t third = in.n - first - second;
-    assert_ok(pl_softmax_mean_add_on(kernels, &a, mean, in.z, first, in.beta, v, dim, &err));
-    assert_ok(pl_softmax_mean_add_on(kernels, &a, mean, in.z + first, second, in.beta,
-                                     v + first * dim, dim, &err));
-    assert_ok(pl_softmax_mean_add_on(kernels, &b, other, in.z + first + second, third, in.beta,
-                                     v + (first + second) * dim, dim, &err));
+    assert_ok(plk_softmax_mean_add_on(kernels, &a, mean, in.z, first, in.beta, v, dim, &err));
+    assert_ok(plk_softmax_mean_add_on(kernels, &a, mean, in.z + first, second, in.beta,
+                                      v + first * dim, dim, &err));
+    assert_ok(plk_softmax_mean_add_on(kernels, &b, other, in.z + first + second, third, in.beta,
+                                      v + (first + second) * dim, dim, &err));
     assert_ok(pluck_softmax_mean_merge(&a, mean, &b, other, dim, &err));
     reference_softmax(in.z, in.n, (double)in.beta, exact);
     for (size_t j = 0; j < dim; j++) {

@@ -80,10 +80,10 @@ static bool is_unchanged(const pluck_sampler *sampler, const state_bytes *before
 /* Makes the size and the checksum right again after a change. */
 static void seal(state_bytes *state)
 {
-    pl_byte_writer size = pl_byte_writer_make(state->bytes + 16, 8);
-    pl_put_u64(&size, state->n);
-    pl_byte_writer sum = pl_byte_writer_make(state->bytes + state->n - 8, 8);
-    pl_put_u64(&sum, pl_fnv1a(state->bytes, state->n - 8));
+    plk_byte_writer size = plk_byte_writer_make(state->bytes + 16, 8);
+    plk_put_u64(&size, state->n);
+    plk_byte_writer sum = plk_byte_writer_make(state->bytes + state->n - 8, 8);
+    plk_put_u64(&sum, plk_fnv1a(state->bytes, state->n - 8));
 }
 
 static void the_bytes_are_those_of_the_format(void **state)
@@ -124,14 +124,14 @@ static void the_bytes_are_those_of_the_format(void **state)
     assert_memory_equal(saved.bytes, head, sizeof head);
     assert_memory_equal(saved.bytes + sizeof head + 8, middle, sizeof middle);
     /* What hashes of strings of bytes must be, on any machine. */
-    pl_byte_writer identity = pl_byte_writer_make(NULL, 0);
-    pl_put_u32(&identity, 0);
-    pl_put_bytes(&identity, "mirostat_v2\0tau\0\0\0\0\0\0\0\xF0\x3F\0\0\0", 28);
-    pl_byte_reader in = {saved.bytes + sizeof head, 8, false};
-    assert_int_equal(pl_take_u64(&in), identity.hash);
-    assert_int_equal(pl_fnv1a("foobar", 6), 0x85944171F73967E8u); /* of the FNV reference code */
-    in = (pl_byte_reader){saved.bytes + saved.n - 8, 8, false};
-    assert_int_equal(pl_take_u64(&in), pl_fnv1a(saved.bytes, saved.n - 8));
+    plk_byte_writer identity = plk_byte_writer_make(NULL, 0);
+    plk_put_u32(&identity, 0);
+    plk_put_bytes(&identity, "mirostat_v2\0tau\0\0\0\0\0\0\0\xF0\x3F\0\0\0", 28);
+    plk_byte_reader in = {saved.bytes + sizeof head, 8, false};
+    assert_int_equal(plk_take_u64(&in), identity.hash);
+    assert_int_equal(plk_fnv1a("foobar", 6), 0x85944171F73967E8u); /* of the FNV reference code */
+    in = (plk_byte_reader){saved.bytes + saved.n - 8, 8, false};
+    assert_int_equal(plk_take_u64(&in), plk_fnv1a(saved.bytes, saved.n - 8));
     pluck_sampler_destroy(&sampler);
 }
 

@@ -27,7 +27,7 @@ static byte_string integers(const char *descr, const char *shape)
 static pluck_status open_bytes(byte_string bytes, bool streamed, pluck_targets **targets,
                                pluck_error *err)
 {
-    return pl_targets_open_memory(targets, "t", bytes.data, bytes.size, streamed, NULL, err);
+    return plk_targets_open_memory(targets, "t", bytes.data, bytes.size, streamed, NULL, err);
 }
 
 static void check(byte_string bytes, bool is_signed)

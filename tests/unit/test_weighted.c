@@ -96,9 +96,9 @@ static bool alias_case(uint64_t seed, pluck_isa isa, const void *context)
     pluck_alias *alias = NULL;
     double total, prob;
     uint32_t n_positive;
-    assert_ok(pl_weights_check(as_doubles(&w), "test", &total, &n_positive, &err));
+    assert_ok(plk_weights_check(as_doubles(&w), "test", &total, &n_positive, &err));
     assert_ok(pluck_alias_create(&alias, as_doubles(&w), NULL, &err));
-    pl_alias_units(as_doubles(&w), total, units);
+    plk_alias_units(as_doubles(&w), total, units);
     units_of_cells(alias, from_cells);
     bool good = check_units(&w, units);
     if (good && memcmp(units, from_cells, w.n * sizeof *units) != 0)
@@ -337,7 +337,7 @@ static void assert_trees_equal(const pluck_sum_tree *a, const pluck_sum_tree *b)
     size_t n = a->n;
     for (uint32_t level = 0; level <= a->n_levels; level++) {
         assert_memory_equal(a->levels[level], b->levels[level], n * sizeof(double));
-        n = (n + PL_SUM_TREE_FAN - 1) / PL_SUM_TREE_FAN;
+        n = (n + PLK_SUM_TREE_FAN - 1) / PLK_SUM_TREE_FAN;
     }
 }
 
@@ -468,8 +468,8 @@ static void a_huffman_tree_may_be_a_thousand_levels_deep(void **state)
     pluck_huffman *huffman = NULL;
     assert_ok(pluck_huffman_create(&huffman, (pluck_weights){w, PLUCK_WEIGHTS_F64, N}, NULL, &err));
     uint32_t depth = 0;
-    for (uint32_t at = huffman->root; !(at & PL_HUFFMAN_LEAF); depth++)
-        at = huffman->nodes[at].children[huffman->nodes[at].children[1] & PL_HUFFMAN_LEAF ? 0 : 1];
+    for (uint32_t at = huffman->root; !(at & PLK_HUFFMAN_LEAF); depth++)
+        at = huffman->nodes[at].children[huffman->nodes[at].children[1] & PLK_HUFFMAN_LEAF ? 0 : 1];
     assert_true(depth >= 1900);
     assert_true(fabs(pluck_huffman_mean_depth(huffman) - 2) < 1e-12);
     pluck_huffman_destroy(&huffman);

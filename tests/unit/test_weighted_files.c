@@ -65,14 +65,14 @@ static pluck_status load(stored *s, int kind)
 
 static pluck_status read_bytes(stored *s, int kind, const uint8_t *bytes, size_t size)
 {
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
-    pl_source source;
-    pl_source_open_memory(&source, "bytes", bytes, size, false, &allocator);
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    plk_source source;
+    plk_source_open_memory(&source, "bytes", bytes, size, false, &allocator);
     *s = (stored){NULL, NULL, NULL};
-    const pluck_status status = kind == 0   ? pl_alias_read(&s->alias, &source, NULL, &err)
-                                : kind == 1 ? pl_sum_tree_read(&s->tree, &source, NULL, &err)
-                                            : pl_huffman_read(&s->huffman, &source, NULL, &err);
-    pl_source_close(&source);
+    const pluck_status status = kind == 0   ? plk_alias_read(&s->alias, &source, NULL, &err)
+                                : kind == 1 ? plk_sum_tree_read(&s->tree, &source, NULL, &err)
+                                            : plk_huffman_read(&s->huffman, &source, NULL, &err);
+    plk_source_close(&source);
     return status;
 }
 
@@ -189,7 +189,7 @@ static void well_formed_files_of_other_things_are_refused(void **state)
 {
     (void)state;
     static const double weights[4] = {1, 2, 3, 4};
-    const pluck_allocator allocator = pl_allocator_or_default(NULL);
+    const pluck_allocator allocator = plk_allocator_or_default(NULL);
     const wrong_file files[] = {
         {"pluck-head", "sum_tree", "weights", "F64", 1, {4, 0}, 32},
         {"pluck-weighted", "sum-tree", "weights", "F64", 1, {4, 0}, 32},
@@ -200,14 +200,14 @@ static void well_formed_files_of_other_things_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         const wrong_file *f = &files[i];
-        const pl_safetensors_note notes[] = {{"format", f->format}, {"kind", f->kind}};
-        pl_safetensors_tensor tensor = {.dtype = f->dtype,
-                                        .n_axes = f->n_axes,
-                                        .axes = {f->axes[0], f->axes[1]},
-                                        .data = weights,
-                                        .size_bytes = f->size_bytes};
+        const plk_safetensors_note notes[] = {{"format", f->format}, {"kind", f->kind}};
+        plk_safetensors_tensor tensor = {.dtype = f->dtype,
+                                         .n_axes = f->n_axes,
+                                         .axes = {f->axes[0], f->axes[1]},
+                                         .data = weights,
+                                         .size_bytes = f->size_bytes};
         snprintf(tensor.name, sizeof tensor.name, "%s", f->tensor);
-        assert_ok(pl_safetensors_write(path, notes, 2, &tensor, 1, &allocator, &err));
+        assert_ok(plk_safetensors_write(path, notes, 2, &tensor, 1, &allocator, &err));
         stored s;
         if (load(&s, 1) != PLUCK_ERR_FORMAT)
             fail_msg("file %zu is taken", i);
