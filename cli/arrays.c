@@ -1,7 +1,7 @@
 /* Rows come through the dump reader, integers through that of the library's containers. */
 #include "arrays.h"
 
-#include "container/integers.h"
+#include "file/integers.h"
 
 #include <stdlib.h>
 #include <string.h>

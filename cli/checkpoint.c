@@ -7,7 +7,7 @@
 #include "unfinished.h"
 
 #include "base/alloc.h"
-#include "container/place.h"
+#include "file/place.h"
 
 #include <errno.h>
 #include <signal.h>

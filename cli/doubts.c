@@ -6,7 +6,7 @@
  */
 #include "doubts.h"
 
-#include "container/narrow.h"
+#include "file/narrow.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #include "message.h"
 
 #include "base/escape.h"
-#include "container/new_file.h"
+#include "file/new_file.h"
 
 #include <stdbool.h>
 #include <stddef.h>

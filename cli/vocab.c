@@ -7,7 +7,7 @@
 #include "vocab_gguf.h"
 
 #include "base/alloc.h"
-#include "container/gzip.h"
+#include "file/gzip.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

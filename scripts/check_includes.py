@@ -35,17 +35,17 @@ ALLOWED = {
     "stages": "select history softmax simd rng base",
     "config": "stages json simd base",
     "sampler": "config stages select history rng softmax thread simd json base",
-    "container": "json base",
+    "file": "json base",
     "thread": "simd base",
-    "compare": "container simd json base",
-    "dump": "container json base simd",
-    "weighted": "container json simd rng base",
-    "heads": "container json thread simd rng base",
+    "compare": "file simd json base",
+    "dump": "file json base simd",
+    "weighted": "file json simd rng base",
+    "heads": "file json thread simd rng base",
     "tune": "dump softmax thread simd rng base",
 }
 
 # Parts of lib/ that cli/ may include too: what they do has nothing to do with sampling.
-FLOOR = "base json container thread".split()
+FLOOR = "base json file thread".split()
 
 CODE_FOLDERS = ["lib", "include", "cli", "tests", "bench", "fuzz", "examples"]
 SCRIPT_FOLDERS = ["scripts", "tests", "docs", "bench", "fuzz"]

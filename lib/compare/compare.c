@@ -15,7 +15,7 @@
 
 #include "base/error.h"
 #include "compare/ranks.h"
-#include "container/narrow.h"
+#include "file/narrow.h"
 #include "simd/fp_state.h"
 #include "simd/scalar_math.h"
 

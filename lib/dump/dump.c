@@ -10,9 +10,9 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "container/gzip.h"
 #include "dump/line_index.h"
 #include "dump/reader.h"
+#include "file/gzip.h"
 #include "simd/fp_state.h"
 
 /* What a gzip file may unpack to, and text from a pipe have: it is kept in memory. */

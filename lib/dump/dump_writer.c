@@ -12,9 +12,9 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "container/narrow.h"
-#include "container/new_file.h"
-#include "container/shape.h"
+#include "file/narrow.h"
+#include "file/new_file.h"
+#include "file/shape.h"
 #include "simd/fp_state.h"
 #include "json/json_number.h"
 

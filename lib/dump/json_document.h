@@ -19,7 +19,7 @@
 
 #include <pluck/base.h>
 
-#include "container/shape.h"
+#include "file/shape.h"
 
 typedef enum plk_json_group {
     PLK_JSON_LOGITS,

@@ -6,7 +6,7 @@
 
 #include <pluck/base.h>
 
-#include "container/source.h"
+#include "file/source.h"
 
 typedef struct plk_lines {
     uint64_t begin_bytes; /* where the first line begins */

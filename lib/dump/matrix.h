@@ -7,9 +7,9 @@
 
 #include <pluck/base.h>
 
-#include "container/convert.h"
-#include "container/shape.h"
-#include "container/source.h"
+#include "file/convert.h"
+#include "file/shape.h"
+#include "file/source.h"
 
 typedef struct plk_matrix {
     plk_stored_type type;

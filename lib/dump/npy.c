@@ -1,11 +1,11 @@
 /*
- * .npy: one array, whose header container/array_header.c reads and whose values are a matrix. A
+ * .npy: one array, whose header file/array_header.c reads and whose values are a matrix. A
  * stream gives rows in C order only: the first row of a Fortran-order matrix is complete only at
  * its end.
  */
 #include "base/error.h"
-#include "container/array_header.h"
 #include "dump/reader.h"
+#include "file/array_header.h"
 
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {

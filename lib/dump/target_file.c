@@ -1,5 +1,5 @@
 /*
- * Targets are integers (container/integers.h) that are tokens, which is checked when they are read.
+ * Targets are integers (file/integers.h) that are tokens, which is checked when they are read.
  */
 #include "dump/target_file.h"
 
@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "container/integers.h"
+#include "file/integers.h"
 
 enum { AT_ONCE = 256 };
 

@@ -1,7 +1,7 @@
 /*
  * Files of target tokens.
  *
- * container/integers.h describes what is read.
+ * file/integers.h describes what is read.
  */
 #ifndef PLK_TARGET_FILE_H
 #define PLK_TARGET_FILE_H

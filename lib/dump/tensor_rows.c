@@ -16,9 +16,9 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "container/crc32.h"
-#include "container/integers.h"
-#include "container/zip_stream.h"
+#include "file/crc32.h"
+#include "file/integers.h"
+#include "file/zip_stream.h"
 
 enum { CRC_STEP_BYTES = 1 << 20, TARGETS_AT_ONCE = 512 };
 

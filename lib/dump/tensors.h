@@ -6,10 +6,10 @@
 
 #include <pluck/base.h>
 
-#include "container/array_header.h"
-#include "container/convert.h"
-#include "container/shape.h"
-#include "container/zip.h"
+#include "file/array_header.h"
+#include "file/convert.h"
+#include "file/shape.h"
+#include "file/zip.h"
 
 typedef enum plk_tensor_kind {
     PLK_TENSOR_OTHER,

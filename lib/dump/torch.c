@@ -1,7 +1,7 @@
 /*
  * Files of torch.save() (PyTorch 1.6 and later): a ZIP file whose members stand in one folder.
  *
- *   data.pkl     the pickle of the object (container/torch_pickle.h)
+ *   data.pkl     the pickle of the object (file/torch_pickle.h)
  *   data/KEY     the values of a storage, as they are in memory
  *   byteorder    "little" or "big"; without it, little
  *   version and others, which do not matter here
@@ -11,9 +11,9 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "container/torch_pickle.h"
-#include "container/zip_stream.h"
 #include "dump/tensor_rows.h"
+#include "file/torch_pickle.h"
+#include "file/zip_stream.h"
 
 /* What a pickle of plain tensors takes: some 200 bytes each. */
 enum { MAX_PICKLE_BYTES = 1 << 24 };

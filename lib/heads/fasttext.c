@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "container/convert.h"
+#include "file/convert.h"
 #include "heads/fasttext_impl.h"
 #include "heads/log_sigmoid.h"
 #include "heads/tree_huffman.h"

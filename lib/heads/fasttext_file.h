@@ -7,7 +7,7 @@
 
 #include <pluck/fasttext.h>
 
-#include "container/source.h"
+#include "file/source.h"
 #include "heads/fasttext_prune.h"
 
 typedef struct plk_fasttext_args {

@@ -7,7 +7,7 @@
 
 #include <pluck/head.h>
 
-#include "container/source.h"
+#include "file/source.h"
 #include "heads/code_tree.h"
 #include "simd/fp_state.h"
 #include "simd/kernels.h"

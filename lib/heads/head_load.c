@@ -10,7 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "container/safetensors_header.h"
+#include "file/safetensors_header.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,8 +6,8 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "container/convert.h"
-#include "container/safetensors_write.h"
+#include "file/convert.h"
+#include "file/safetensors_write.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -9,9 +9,9 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "container/convert.h"
-#include "container/safetensors_header.h"
-#include "container/safetensors_write.h"
+#include "file/convert.h"
+#include "file/safetensors_header.h"
+#include "file/safetensors_write.h"
 #include "heads/train_start.h"
 
 #include <inttypes.h>

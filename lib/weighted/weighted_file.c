@@ -8,9 +8,9 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "container/convert.h"
-#include "container/safetensors_header.h"
-#include "container/safetensors_write.h"
+#include "file/convert.h"
+#include "file/safetensors_header.h"
+#include "file/safetensors_write.h"
 #include "weighted/alias.h"
 #include "weighted/huffman.h"
 #include "weighted/sum_tree.h"

@@ -4,7 +4,7 @@
 #ifndef PLK_WEIGHTED_FILE_H
 #define PLK_WEIGHTED_FILE_H
 
-#include "container/source.h"
+#include "file/source.h"
 
 #include <pluck/weighted.h>
 

@@ -24,8 +24,8 @@
 #include <pluck/weighted.h>
 
 #include "base/alloc.h"
-#include "container/new_file.h"
 #include "fault/system_faults.h"
+#include "file/new_file.h"
 #include "support/head_cases.h"
 #include "support/train_problem.h"
 

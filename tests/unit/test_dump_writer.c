@@ -12,7 +12,7 @@
 
 #include <pluck/dump_writer.h>
 
-#include "container/narrow.h"
+#include "file/narrow.h"
 #include "support/test_allocator.h"
 #include "support/test_random.h"
 #include "json/json_number.h"

@@ -3,14 +3,14 @@
  * can leave memory; zlib keeps a window of 32 KiB. A member that unpacks to more than its directory
  * says is refused at the first byte too many.
  */
-#include "container/zip_stream.h"
+#include "file/zip_stream.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "container/crc32.h"
+#include "file/crc32.h"
 
 #ifdef PLK_HAVE_ZLIB
 #    include <zlib.h>

@@ -6,7 +6,7 @@
 #ifndef PLK_NEW_FILE_H
 #define PLK_NEW_FILE_H
 
-#include "container/place.h"
+#include "file/place.h"
 
 #include <pluck/base.h>
 

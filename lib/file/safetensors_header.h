@@ -11,8 +11,8 @@
 
 #include <pluck/base.h>
 
-#include "container/convert.h"
-#include "container/shape.h"
+#include "file/convert.h"
+#include "file/shape.h"
 #include "json/json_tree.h"
 
 enum {

@@ -4,7 +4,7 @@
  * one stands for, less one if it is even, is added before (round to nearest, ties to even); a carry
  * into the exponent is right as it is. Below 2^-14 halves are subnormal: multiples of 2^-24.
  */
-#include "container/narrow.h"
+#include "file/narrow.h"
 
 #include <string.h>
 

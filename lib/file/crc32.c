@@ -2,7 +2,7 @@
  * zlib's where there is zlib; else four bits at a time by a table of 16 remainders, which
  * is slower, but the table can be checked by eye: entry i is i divided by the polynomial.
  */
-#include "container/crc32.h"
+#include "file/crc32.h"
 
 #ifdef PLK_HAVE_ZLIB
 

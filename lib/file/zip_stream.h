@@ -7,8 +7,8 @@
 
 #include <pluck/base.h>
 
-#include "container/source.h"
-#include "container/zip.h"
+#include "file/source.h"
+#include "file/zip.h"
 
 typedef struct plk_zip_stream {
     plk_source *file; /* the ZIP file, mapped or in memory */

@@ -4,7 +4,7 @@
  * conversion to f32 is the C one: IEC 60559 (C11, Annex F) rounds it to the nearest value, ties to
  * even, and gives infinities beyond the range.
  */
-#include "container/convert.h"
+#include "file/convert.h"
 
 #include <string.h>
 

@@ -11,7 +11,7 @@
 
 #include <pluck/base.h>
 
-#include "container/shape.h"
+#include "file/shape.h"
 
 typedef struct plk_torch_tensor {
     char *name; /* "logits", "scores.0"; "tensor" for one that stands alone */

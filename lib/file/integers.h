@@ -12,9 +12,9 @@
 
 #include <pluck/base.h>
 
-#include "container/array_header.h"
-#include "container/shape.h"
-#include "container/source.h"
+#include "file/array_header.h"
+#include "file/shape.h"
+#include "file/source.h"
 
 typedef struct plk_integers {
     pluck_allocator allocator;

@@ -4,7 +4,7 @@
  * which /dev/stdout and /dev/fd/N lead, means a descriptor: opening it again, or replacing the file
  * behind it, would lose the offset and the append mode that whoever opened it has chosen.
  */
-#include "container/place.h"
+#include "file/place.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /*
  * Shapes of arrays in files, and products of their axes that cannot overflow unnoticed.
  */
-#include "container/shape.h"
+#include "file/shape.h"
 
 #include <inttypes.h>
 #include <stdio.h>

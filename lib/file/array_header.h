@@ -11,9 +11,9 @@
 
 #include <pluck/base.h>
 
-#include "container/convert.h"
-#include "container/shape.h"
-#include "container/source.h"
+#include "file/convert.h"
+#include "file/shape.h"
+#include "file/source.h"
 
 enum {
     PLK_NPY_MAGIC_BYTES = 6,

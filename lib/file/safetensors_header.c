@@ -5,7 +5,7 @@
  * the order of their offsets, that they cover the data. Numbers are doubles, so those of 2^53 and
  * more are refused.
  */
-#include "container/safetensors_header.h"
+#include "file/safetensors_header.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

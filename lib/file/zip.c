@@ -2,7 +2,7 @@
  * Nothing is believed before it is compared with the size of the file: every offset is checked
  * against what comes after it, with subtractions that cannot wrap.
  */
-#include "container/zip.h"
+#include "file/zip.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -3,11 +3,11 @@
  * padded with spaces so that the data begins at a multiple of 64 bytes: then a mapped matrix is
  * aligned.
  */
-#include "container/safetensors_write.h"
+#include "file/safetensors_write.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "container/new_file.h"
+#include "file/new_file.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

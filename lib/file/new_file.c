@@ -5,7 +5,7 @@
  * asking for the umask would mean changing it for other threads. The name needs no good random
  * numbers, because O_EXCL refuses a name that exists.
  */
-#include "container/new_file.h"
+#include "file/new_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 
 #include <pluck/base.h>
 
-#include "container/source.h"
+#include "file/source.h"
 
 /*
  * If source, of which nothing has been read, begins as a gzip file does (RFC 1952), replaces its
