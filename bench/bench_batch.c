@@ -46,7 +46,7 @@ static void close_batch(batch *b)
 
 static bool open_batch(batch *b, const bench_rows *rows, const bench_chain *chain, pluck_isa isa)
 {
-    const uint32_t most = thread_counts[N_COUNTS - 1];
+    uint32_t most = thread_counts[N_COUNTS - 1];
     memset(b, 0, sizeof *b);
     b->copies = malloc(N_ROWS * rows->row_bytes);
     if (!b->copies || pluck_workspace_create(&b->workspace, rows->n_vocab, most, NULL, NULL)) {
@@ -55,8 +55,8 @@ static bool open_batch(batch *b, const bench_rows *rows, const bench_chain *chai
         return false;
     }
     for (size_t i = 0; i < N_ROWS; i++) {
-        const pluck_sampler_options options = {.isa = isa, .stream = i, .workspace = b->workspace};
-        const pluck_logits row = bench_rows_at(rows, i);
+        pluck_sampler_options options = {.isa = isa, .stream = i, .workspace = b->workspace};
+        pluck_logits row = bench_rows_at(rows, i);
         unsigned char *copy = b->copies + i * rows->row_bytes;
         memcpy(copy, row.data, rows->n_vocab * pluck_dtype_size_bytes(rows->dtype));
         b->logits[i] = (pluck_logits){copy, row.dtype, row.n_vocab};
@@ -119,11 +119,11 @@ static bool measure(batch *b, size_t n_repetitions, batch_times *times)
 {
     bool done = true;
     for (size_t r = 0; r <= n_repetitions && done; r++) {
-        const size_t at = r > 0 ? r - 1 : 0;
+        size_t at = r > 0 ? r - 1 : 0;
         done = run_single(b);
         for (size_t i = 0; i <= N_COUNTS && done; i++) {
-            const size_t subject = (i + r) % (N_COUNTS + 1);
-            const double start = bench_now_ns(), cpu_start = process_ns();
+            size_t subject = (i + r) % (N_COUNTS + 1);
+            double start = bench_now_ns(), cpu_start = process_ns();
             done = run_subject(b, subject);
             times->wall[subject][at] = bench_now_ns() - start;
             times->cpu[subject][at] = process_ns() - cpu_start;
@@ -143,11 +143,11 @@ static bool measure(batch *b, size_t n_repetitions, batch_times *times)
 static void report(bench_records *records, const bench_rows *rows, const bench_chain *chain,
                    const char *isa, size_t n, batch_times *times)
 {
-    const bench_spread single = bench_spread_of(times->wall[0], n);
+    bench_spread single = bench_spread_of(times->wall[0], n);
     for (size_t t = 0; t < N_COUNTS; t++) {
-        const bench_spread ns = bench_spread_of(times->wall[t + 1], n);
-        const bench_spread cost = bench_spread_of(times->cost[t], n);
-        const bench_spread cpu = bench_spread_of(times->cpu_ratio[t], n);
+        bench_spread ns = bench_spread_of(times->wall[t + 1], n);
+        bench_spread cost = bench_spread_of(times->cost[t], n);
+        bench_spread cpu = bench_spread_of(times->cpu_ratio[t], n);
         printf("%-16s %7s %7u %12.1f %12.1f %8.2f %5.2f-%-6.2f %8.2f %5.2f-%-6.2f\n", chain->name,
                isa, (unsigned)thread_counts[t], single.median / 1e3, ns.median / 1e3, cost.median,
                cost.p10, cost.p90, cpu.median, cpu.p10, cpu.p90);
@@ -172,10 +172,10 @@ static bool run_chain(bench_records *records, const bench_options *options, cons
 {
     static batch b;
     static batch_times times;
-    const size_t n = options->quick ? 5 : MAX_REPETITIONS;
+    size_t n = options->quick ? 5 : MAX_REPETITIONS;
     if (!open_batch(&b, rows, chain, isa))
         return false;
-    const bool done = measure(&b, n, &times);
+    bool done = measure(&b, n, &times);
     if (done)
         report(records, rows, chain, pluck_isa_name(pluck_sampler_isa(b.samplers[0])), n, &times);
     close_batch(&b);
@@ -195,7 +195,7 @@ static bool run_rows(bench_records *records, const bench_options *options, const
         for (size_t c = 0; c < bench_chain_count(); c++) {
             const bench_chain *chain = bench_chain_at(c);
             char lacking[64];
-            const bool wanted =
+            bool wanted =
                 options->only ? strstr(chain->name, only) != NULL : strcmp(chain->name, only) == 0;
             if (wanted && !bench_chain_lacks(chain, lacking, sizeof lacking))
                 done = run_chain(records, options, rows, chain, options->isas[i]) && done;
@@ -207,7 +207,7 @@ int main(int argc, char **argv)
 {
     bench_options options;
     bench_records *records = NULL;
-    const int status = bench_options_read(&options, argc, argv, false, "");
+    int status = bench_options_read(&options, argc, argv, false, "");
     if (status >= 0)
         return status;
     if (!bench_records_open(&records, options.json, "bench_batch", false))
@@ -215,7 +215,7 @@ int main(int argc, char **argv)
     bench_warm_up(0.3);
     bool done = true;
     for (size_t l = 0; l < options.n_logits; l++) {
-        const size_t n_sizes = bench_rows_synthetic(options.logits[l]) ? options.n_sizes : 1;
+        size_t n_sizes = bench_rows_synthetic(options.logits[l]) ? options.n_sizes : 1;
         for (size_t i = 0; i < n_sizes * options.n_dtypes; i++) {
             bench_rows rows;
             if (!bench_rows_open(&rows, options.logits[l], options.n_vocab[i / options.n_dtypes],

@@ -84,7 +84,7 @@ static void ask(void *context, size_t n)
 
 static double normal(pluck_pcg64 *rng)
 {
-    const double u = pluck_pcg64_uniform(rng), v = pluck_pcg64_uniform(rng);
+    double u = pluck_pcg64_uniform(rng), v = pluck_pcg64_uniform(rng);
     return sqrt(-2 * log(1 - u)) * cos(6.283185307179586 * v);
 }
 
@@ -92,11 +92,11 @@ static double normal(pluck_pcg64 *rng)
 static uint16_t half_of(double x)
 {
     int exponent = 0;
-    const double fraction = frexp(fabs(x), &exponent);
-    const unsigned sign = x < 0 ? 0x8000u : 0u;
+    double fraction = frexp(fabs(x), &exponent);
+    unsigned sign = x < 0 ? 0x8000u : 0u;
     if (exponent < -13 || fraction <= 0)
         return (uint16_t)sign;
-    const unsigned mantissa = (unsigned)(fraction * 2048);
+    unsigned mantissa = (unsigned)(fraction * 2048);
     return (uint16_t)(sign | ((unsigned)(exponent + 14) << 10) | (mantissa & 0x3ffu));
 }
 
@@ -106,7 +106,7 @@ static uint16_t *make_weights(size_t n, uint32_t dim)
     uint16_t *w = malloc(n * sizeof *w);
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, 3, dim, 0);
-    const size_t n_first = n < TILE ? n : TILE;
+    size_t n_first = n < TILE ? n : TILE;
     for (size_t i = 0; w && i < n_first; i++)
         w[i] = half_of(normal(&rng) * DEVIATION / sqrt(dim));
     for (size_t i = n_first; w && i < n; i += TILE)
@@ -126,7 +126,7 @@ typedef struct model {
 /* ln(right count / left count) of every inner node, and ln count of every token. */
 static bool make_biases(const pluck_tree *tree, const int64_t *counts, float *nodes, float *tokens)
 {
-    const uint32_t n = pluck_tree_n_tokens(tree);
+    uint32_t n = pluck_tree_n_tokens(tree);
     const int32_t *children = pluck_tree_children(tree);
     double *sums = malloc((2 * (size_t)n - 1) * sizeof *sums);
     for (uint32_t t = 0; sums && t < n; t++) {
@@ -134,34 +134,33 @@ static bool make_biases(const pluck_tree *tree, const int64_t *counts, float *no
         tokens[t] = (float)log(sums[t]);
     }
     for (uint32_t i = 0; sums && i + 1 < n; i++) {
-        const double left = sums[children[2 * (size_t)i]],
-                     right = sums[children[2 * (size_t)i + 1]];
+        double left = sums[children[2 * (size_t)i]], right = sums[children[2 * (size_t)i + 1]];
         sums[n + i] = left + right;
         nodes[i] = (float)log(right / left);
     }
-    const bool done = sums != NULL;
+    bool done = sums != NULL;
     free(sums);
     return done;
 }
 
 static bool make_heads(model *m)
 {
-    const uint32_t n = m->n_tokens;
+    uint32_t n = m->n_tokens;
     int64_t *counts = malloc(n * sizeof *counts);
     float *nodes = malloc(n * sizeof *nodes), *tokens = malloc(n * sizeof *tokens);
     pluck_tree *tree = NULL;
     for (uint32_t t = 0; counts && t < n; t++)
         counts[t] = 1000000000 / ((int64_t)t + 1);
-    const pluck_matrix rows = {m->weights, PLUCK_F16, n, m->dim};
-    const bool done =
-        counts && nodes && tokens && pluck_tree_huffman(&tree, counts, n, NULL, NULL) == PLUCK_OK &&
-        make_biases(tree, counts, nodes, tokens) &&
-        pluck_tree_get_stats(tree, counts, &m->shape, NULL, 0, NULL) == PLUCK_OK &&
-        pluck_head_create_hierarchical(&m->heads[0], tree, &rows, nodes, PLUCK_TREE_RIGHT, NULL,
-                                       NULL) == PLUCK_OK &&
-        pluck_head_create_dense(&m->heads[1], &rows, tokens, NULL, NULL) == PLUCK_OK &&
-        pluck_head_query_create(&m->queries[0], m->heads[0], NULL, NULL) == PLUCK_OK &&
-        pluck_head_query_create(&m->queries[1], m->heads[1], NULL, NULL) == PLUCK_OK;
+    pluck_matrix rows = {m->weights, PLUCK_F16, n, m->dim};
+    bool done = counts && nodes && tokens &&
+                pluck_tree_huffman(&tree, counts, n, NULL, NULL) == PLUCK_OK &&
+                make_biases(tree, counts, nodes, tokens) &&
+                pluck_tree_get_stats(tree, counts, &m->shape, NULL, 0, NULL) == PLUCK_OK &&
+                pluck_head_create_hierarchical(&m->heads[0], tree, &rows, nodes, PLUCK_TREE_RIGHT,
+                                               NULL, NULL) == PLUCK_OK &&
+                pluck_head_create_dense(&m->heads[1], &rows, tokens, NULL, NULL) == PLUCK_OK &&
+                pluck_head_query_create(&m->queries[0], m->heads[0], NULL, NULL) == PLUCK_OK &&
+                pluck_head_query_create(&m->queries[1], m->heads[1], NULL, NULL) == PLUCK_OK;
     pluck_tree_destroy(&tree);
     free(counts);
     free(nodes);
@@ -281,7 +280,7 @@ static void print_growth(const growth *g)
 {
     if (g->n < 2)
         return;
-    const size_t last = g->n - 1;
+    size_t last = g->n - 1;
     printf("\nGrowth at dim 256, from %.0f to %.0f tokens\n", exp2(g->log2_tokens[0]),
            exp2(g->log2_tokens[last]));
     printf("%-13s %22s %18s %13s %13s\n", "", "tree: nodes a doubling", "ns a doubling",
@@ -313,7 +312,7 @@ static int read_settings(settings *set, int argc, char **argv)
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
             set->only = argv[++i];
         else {
-            const bool is_help = strcmp(argv[i], "--help") == 0;
+            bool is_help = strcmp(argv[i], "--help") == 0;
             fprintf(is_help ? stdout : stderr,
                     "usage: %s [--json FILE] [--only TEXT] [--quick] [--all]\n", argv[0]);
             return is_help ? 0 : 2;
@@ -325,7 +324,7 @@ static int read_settings(settings *set, int argc, char **argv)
 int main(int argc, char **argv)
 {
     settings set = {.quick = false};
-    const int status = read_settings(&set, argc, argv);
+    int status = read_settings(&set, argc, argv);
     if (status >= 0)
         return status;
     bench_records *records = NULL;

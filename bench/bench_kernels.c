@@ -24,7 +24,7 @@ typedef struct subject {
 
 static void run_subject(void *context, size_t n)
 {
-    subject *const s = context;
+    subject *s = context;
     for (size_t i = 0; i < n; i++)
         s->kernel->run(s->table, s->in, &s->out);
 }
@@ -41,8 +41,8 @@ typedef struct bench {
 
 static void report(bench *b, const subject *s, const bench_timing *timing, bool same)
 {
-    const double n = (double)s->in->n;
-    const double gigabytes = s->kernel->bytes_a_value * n / timing->ns.median;
+    double n = (double)s->in->n;
+    double gigabytes = s->kernel->bytes_a_value * n / timing->ns.median;
     char cycles[32] = "-";
     if (b->plan.cycle_counter >= 0)
         snprintf(cycles, sizeof cycles, "%.3f", timing->cycles.median / n);
@@ -67,14 +67,14 @@ static void run_case(bench *b, const kernel_case *kernel)
     bench_subject subjects[BENCH_MAX_LIST];
     bench_timing timings[BENCH_MAX_LIST];
     for (size_t i = 0; i < b->n_subjects; i++) {
-        subject *const s = &b->subjects[i];
+        subject *s = &b->subjects[i];
         s->kernel = kernel;
         s->out.result = s->out.n_values = s->out.n_ids = s->out.n_sums = s->out.n_dots = 0;
         subjects[i] = (bench_subject){run_subject, s};
     }
     bench_interleave(subjects, b->n_subjects, &b->plan, timings);
     for (size_t i = 0; i < b->n_subjects; i++) {
-        const bool same = kernel_output_same(&b->subjects[i].out, &b->subjects[0].out);
+        bool same = kernel_output_same(&b->subjects[i].out, &b->subjects[0].out);
         b->n_different += !same;
         report(b, &b->subjects[i], &timings[i], same);
     }
@@ -112,7 +112,7 @@ static bool run_size(bench *b, size_t n, const char *kind)
 int main(int argc, char **argv)
 {
     bench_options options;
-    const int status = bench_options_read(&options, argc, argv, true, "");
+    int status = bench_options_read(&options, argc, argv, true, "");
     if (status >= 0)
         return status;
     bench b = {.options = &options, .plan = bench_plan_default(options.quick)};

@@ -72,10 +72,10 @@ static bool run_rows(sampler_bench *bench, const bench_options *options, const b
 static bool run_source(sampler_bench *bench, const bench_options *options, const char *source)
 {
     bool done = true;
-    const size_t n_sizes = bench_rows_synthetic(source) ? options->n_sizes : 1;
+    size_t n_sizes = bench_rows_synthetic(source) ? options->n_sizes : 1;
     for (size_t i = 0; i < n_sizes * options->n_dtypes; i++) {
         bench_rows rows;
-        const pluck_dtype dtype = options->dtypes[i % options->n_dtypes];
+        pluck_dtype dtype = options->dtypes[i % options->n_dtypes];
         if (bench_rows_open(&rows, source, options->n_vocab[i / options->n_dtypes], dtype)) {
             done = run_rows(bench, options, &rows) && done;
             bench_rows_close(&rows);
@@ -89,8 +89,8 @@ static bool run_source(sampler_bench *bench, const bench_options *options, const
 int main(int argc, char **argv)
 {
     bench_options options;
-    const int status = bench_options_read(
-        &options, argc, argv, false, "  --targets           the table of targets, nothing else\n");
+    int status = bench_options_read(&options, argc, argv, false,
+                                    "  --targets           the table of targets, nothing else\n");
     if (status >= 0)
         return status;
     sampler_bench bench = {.plan = bench_plan_default(options.quick)};

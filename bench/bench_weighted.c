@@ -70,7 +70,7 @@ static void run_sum_tree_updates(void *context, size_t n)
     subjects *s = context;
     for (; n > 0; n--)
         for (size_t i = 0; i < N_UPDATES; i++) {
-            const uint32_t at = (uint32_t)pluck_pcg64_below(&s->rng, s->n);
+            uint32_t at = (uint32_t)pluck_pcg64_below(&s->rng, s->n);
             (void)pluck_sum_tree_set(s->tree, at, s->weights[at], NULL);
         }
 }
@@ -87,10 +87,10 @@ static void run_cumulated(void *context, size_t n)
     subjects *s = context;
     for (; n > 0; n--) {
         for (size_t i = 0; i < N_DRAWS; i++) {
-            const double at = pluck_pcg64_uniform(&s->rng) * s->cumulated[s->n - 1];
+            double at = pluck_pcg64_uniform(&s->rng) * s->cumulated[s->n - 1];
             uint32_t low = 0, high = s->n - 1;
             while (low < high) {
-                const uint32_t middle = low + (high - low) / 2;
+                uint32_t middle = low + (high - low) / 2;
                 if (s->cumulated[middle] <= at)
                     low = middle + 1;
                 else
@@ -143,8 +143,8 @@ static void fill_weights(subjects *s, bool zipf)
     for (uint32_t i = 0; i < s->n; i++)
         s->weights[i] = zipf ? 1 / (double)(i + 1) : pluck_pcg64_uniform(&rng);
     for (uint32_t i = s->n; i > 1 && zipf; i--) {
-        const uint32_t k = (uint32_t)pluck_pcg64_below(&rng, i);
-        const double swap = s->weights[i - 1];
+        uint32_t k = (uint32_t)pluck_pcg64_below(&rng, i);
+        double swap = s->weights[i - 1];
         s->weights[i - 1] = s->weights[k];
         s->weights[k] = swap;
     }
@@ -174,7 +174,7 @@ static bool open_subjects(subjects *s, uint32_t n, bool zipf, build_times *times
         return false;
     fill_weights(s, zipf);
     pluck_pcg64_seed(&s->rng, 2, n, 0);
-    const pluck_weights weights = {s->weights, PLUCK_WEIGHTS_F64, n};
+    pluck_weights weights = {s->weights, PLUCK_WEIGHTS_F64, n};
     bool good = true;
     for (int i = 0; i < 3 && good; i++) {
         pluck_alias_destroy(&s->alias);
@@ -197,9 +197,8 @@ static bool open_subjects(subjects *s, uint32_t n, bool zipf, build_times *times
 static void report(bench_records *records, const char *weights, uint32_t n, const char *name,
                    double build_ms, const bench_timing *timing)
 {
-    const double scale = 1.0 / N_DRAWS;
-    const bench_spread ns = {timing->ns.median * scale, timing->ns.p10 * scale,
-                             timing->ns.p90 * scale};
+    double scale = 1.0 / N_DRAWS;
+    bench_spread ns = {timing->ns.median * scale, timing->ns.p10 * scale, timing->ns.p90 * scale};
     printf("%-8s %9u %-22s %9.2f %7.2f  %5.2f-%-6.2f %10.3f\n", weights, n, name, ns.median,
            timing->ratio.median, timing->ratio.p10, timing->ratio.p90, build_ms);
     bench_record_begin(records);
@@ -241,7 +240,7 @@ static bool run_size(bench_records *records, bool quick, uint32_t n, bool zipf)
     bench_timing timings[N_SUBJECTS];
     for (size_t i = 0; i < N_SUBJECTS; i++)
         subject[i] = (bench_subject){list[i].run, &s};
-    const bench_plan plan = bench_plan_default(quick);
+    bench_plan plan = bench_plan_default(quick);
     bench_interleave(subject, N_SUBJECTS, &plan, timings);
     for (size_t i = 0; i < N_SUBJECTS; i++)
         report(records, zipf ? "zipf" : "uniform", n, list[i].name, list[i].build_ms, &timings[i]);
@@ -255,7 +254,7 @@ int main(int argc, char **argv)
 {
     bench_options options;
     bench_records *records = NULL;
-    const int status = bench_options_read(&options, argc, argv, false, "");
+    int status = bench_options_read(&options, argc, argv, false, "");
     if (status >= 0)
         return status;
     if (!bench_records_open(&records, options.json, "bench_weighted", false))

@@ -107,7 +107,7 @@ static void run_dot_bf16(const plk_kernels *kernels, const kernel_input *in, ker
 static void gather(const plk_kernels *kernels, const kernel_input *in, float threshold,
                    kernel_output *out)
 {
-    const size_t n = kernels->gather(in->f32, in->n, threshold, INFINITY, 7, out->ids, out->values);
+    size_t n = kernels->gather(in->f32, in->n, threshold, INFINITY, 7, out->ids, out->values);
     out->result = out->n_values = out->n_ids = n;
 }
 
@@ -130,7 +130,7 @@ static void run_gather_all(const plk_kernels *kernels, const kernel_input *in, k
 static void run_gather_blocks(const plk_kernels *kernels, const kernel_input *in,
                               kernel_output *out)
 {
-    const uint32_t step = 3;
+    uint32_t step = 3;
     uint32_t *blocks = out->blocks;
     size_t n = 0;
     for (uint32_t b = 0; b < in->n / PLK_BLOCK; b += step)
@@ -178,7 +178,7 @@ const kernel_case *kernel_case_at(size_t index)
 
 static int descending(const void *a, const void *b)
 {
-    const float x = *(const float *)a, y = *(const float *)b;
+    float x = *(const float *)a, y = *(const float *)b;
     return (x < y) - (x > y);
 }
 
@@ -204,7 +204,7 @@ bool kernel_input_create(kernel_input *in, const char *kind, size_t n)
         .bf16 = make_row(kind, n, PLUCK_BF16),
     };
     float *sorted = malloc(n * sizeof *sorted);
-    const bool done = in->f32 && in->f16 && in->bf16 && sorted;
+    bool done = in->f32 && in->f16 && in->bf16 && sorted;
     if (done) {
         memcpy(sorted, in->f32, n * sizeof *sorted);
         qsort(sorted, n, sizeof *sorted, descending);
@@ -228,7 +228,7 @@ void kernel_input_destroy(kernel_input *in)
 
 bool kernel_output_create(kernel_output *out, size_t n)
 {
-    const size_t n_blocks = n / PLK_BLOCK;
+    size_t n_blocks = n / PLK_BLOCK;
     *out = (kernel_output){
         .values = malloc((n + PLK_SLACK) * sizeof(float)),
         .ids = malloc((n + PLK_SLACK) * sizeof(uint32_t)),

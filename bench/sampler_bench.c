@@ -36,7 +36,7 @@ void sampler_bench_stop(sampler_bench *bench)
 static bool create_stepper(const sampler_bench *bench, const bench_chain *chain,
                            const pluck_allocator *allocator, bench_stepper *stepper)
 {
-    const pluck_sampler_options options = {.isa = bench->kernels->isa, .allocator = allocator};
+    pluck_sampler_options options = {.isa = bench->kernels->isa, .allocator = allocator};
     *stepper = (bench_stepper){.place = &bench->place,
                                .mask = bench_chain_mask(chain, bench->rows->n_vocab)};
     stepper->sampler = bench_chain_create(chain, bench->rows->n_vocab, &options);
@@ -50,7 +50,7 @@ static bool create_stepper(const sampler_bench *bench, const bench_chain *chain,
 
 static bool finish_stepper(const bench_chain *chain, bench_stepper *stepper)
 {
-    const bool done = stepper->err.status == PLUCK_OK;
+    bool done = stepper->err.status == PLUCK_OK;
     if (!done)
         fprintf(stderr, "bench: chain %s: %s\n", chain->name, stepper->err.message);
     pluck_sampler_destroy(&stepper->sampler);
@@ -61,7 +61,7 @@ static bool finish_stepper(const bench_chain *chain, bench_stepper *stepper)
 static void write_record(const sampler_bench *bench, const bench_chain *chain,
                          const sampler_cost *cost)
 {
-    bench_records *const records = bench->records;
+    bench_records *records = bench->records;
     bench_record_begin(records);
     bench_record_text(records, "chain", chain->name);
     bench_record_text(records, "isa", bench->kernels->name);
@@ -91,7 +91,7 @@ bool sampler_bench_measure(sampler_bench *bench, const bench_chain *chain, sampl
     bench_stepper stepper;
     if (!create_stepper(bench, chain, &used.interface, &stepper))
         return false;
-    const size_t n_created = used.n_allocations;
+    size_t n_created = used.n_allocations;
     const bench_subject subjects[] = {
         {bench_scan_run, &scan},
         {bench_stepper_sample, &stepper},
@@ -108,7 +108,7 @@ bool sampler_bench_measure(sampler_bench *bench, const bench_chain *chain, sampl
         .reserved_bytes = used.n_bytes,
         .n_late_allocations = used.n_allocations - n_created,
     };
-    const bool done = finish_stepper(chain, &stepper);
+    bool done = finish_stepper(chain, &stepper);
     if (done)
         write_record(bench, chain, cost);
     return done;

@@ -152,8 +152,8 @@ static bool run_scaling(sampler_bench *bench, pluck_isa isa)
     for (size_t i = 0; i < N_SCALED; i++) {
         if (small[i].n_survivors == 0)
             continue;
-        const double bytes = (double)large[i].sampler_bytes - (double)CONSTANT_BYTES;
-        const double a_value = bytes > 0.0 ? bytes / LARGE_VOCAB : 0.0;
+        double bytes = (double)large[i].sampler_bytes - (double)CONSTANT_BYTES;
+        double a_value = bytes > 0.0 ? bytes / LARGE_VOCAB : 0.0;
         print_line(bench, scaled[i], "bytes a value", 1.0 / 16,
                    (bench_spread){a_value, a_value, a_value}, "B");
     }

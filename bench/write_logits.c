@@ -37,7 +37,7 @@ static bool write_file(const char *path, const bench_rows *rows)
 
 int main(int argc, char **argv)
 {
-    const unsigned long n_vocab = argc == 4 ? strtoul(argv[2], NULL, 10) : 0;
+    unsigned long n_vocab = argc == 4 ? strtoul(argv[2], NULL, 10) : 0;
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB || !bench_rows_synthetic(argv[1])) {
         fprintf(stderr, "usage: write_logits KIND VOCAB_SIZE FILE\n");
         return 2;
@@ -45,7 +45,7 @@ int main(int argc, char **argv)
     bench_rows rows;
     if (!bench_rows_open(&rows, argv[1], (uint32_t)n_vocab, PLUCK_F32))
         return 1;
-    const bool done = write_file(argv[3], &rows);
+    bool done = write_file(argv[3], &rows);
     bench_rows_close(&rows);
     return done ? 0 : 1;
 }

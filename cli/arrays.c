@@ -9,7 +9,7 @@
 /* The 16 bits at data as f16: the exponent is rebased by a multiplication, which is exact. */
 static float f16_value(uint32_t bits)
 {
-    const uint32_t sign = (bits & 0x8000u) << 16, rest = bits & 0x7fffu;
+    uint32_t sign = (bits & 0x8000u) << 16, rest = bits & 0x7fffu;
     float value;
     uint32_t wide = rest << 13;
     if (rest >= 0x7c00u) {
@@ -27,7 +27,7 @@ static float f16_value(uint32_t bits)
 
 void widen_row(pluck_logits row, float *values)
 {
-    const unsigned char *const bytes = row.data;
+    const unsigned char *bytes = row.data;
     if (row.dtype == PLUCK_F32) {
         memmove(values, bytes, row.n_vocab * sizeof *values);
         return;
@@ -35,7 +35,7 @@ void widen_row(pluck_logits row, float *values)
     for (uint32_t i = 0; i < row.n_vocab; i++) {
         uint16_t bits;
         memcpy(&bits, bytes + 2 * (size_t)i, sizeof bits);
-        const uint32_t wide = (uint32_t)bits << 16;
+        uint32_t wide = (uint32_t)bits << 16;
         if (row.dtype == PLUCK_F16)
             values[i] = f16_value(bits);
         else
@@ -48,11 +48,10 @@ static bool grow_rows(float_rows *rows, uint64_t *capacity)
 {
     if (rows->n_rows < *capacity)
         return true;
-    const uint64_t wanted = 2 * *capacity + 64;
+    uint64_t wanted = 2 * *capacity + 64;
     if (wanted > SIZE_MAX / sizeof(float) / rows->n_cols)
         return false;
-    float *const larger =
-        realloc(rows->values, (size_t)wanted * rows->n_cols * sizeof *rows->values);
+    float *larger = realloc(rows->values, (size_t)wanted * rows->n_cols * sizeof *rows->values);
     if (larger == NULL)
         return false;
     rows->values = larger;
@@ -73,8 +72,7 @@ int float_rows_read(float_rows *rows, const arguments *args, const char *path)
     rows->shape = source_shape(&src.info);
     while (code == EXIT_DONE && rows->n_rows < src.info.n_rows) {
         pluck_logits row;
-        const pluck_status status =
-            pluck_dump_read(src.dump, rows->n_rows, src.scratch, &row, &err);
+        pluck_status status = pluck_dump_read(src.dump, rows->n_rows, src.scratch, &row, &err);
         if (status != PLUCK_OK)
             code = complain(args->who, exit_code_of(status), "%s", err.message);
         else if (row.data == NULL)

@@ -20,7 +20,7 @@ void bar_write(output *out, bool has_blocks, unsigned columns, double share)
                                           "\xe2\x96\x8b",
                                           "\xe2\x96\x8a",
                                           "\xe2\x96\x89"};
-    const unsigned n = (unsigned)(share * columns * 8 + 0.5);
+    unsigned n = (unsigned)(share * columns * 8 + 0.5);
     for (unsigned i = 0; i < n / 8; i++)
         output_text(out, has_blocks ? "\xe2\x96\x88" : "#");
     if (has_blocks)
@@ -43,8 +43,8 @@ void spark_write(output *out, bool has_blocks, const double *values, size_t n)
         }
     }
     for (size_t i = 0; i < n; i++) {
-        const double part = high > low ? (values[i] - low) / (high - low) : 0;
-        const char *const *const marks = has_blocks ? blocks : letters;
+        double part = high > low ? (values[i] - low) / (high - low) : 0;
+        const char *const *marks = has_blocks ? blocks : letters;
         output_text(out, isfinite(values[i]) ? marks[(size_t)(part * 7.999)] : " ");
     }
 }

@@ -18,8 +18,8 @@ static const bench_step *find_step(const bench_plan *plan, step_kind kind)
 /* The chain with top_k first, if that is worth it; NULL else. */
 static const bench_step *better_order(const bench_plan *plan)
 {
-    const double worth_it = 0.8;
-    const bench_step *const swapped = find_step(plan, STEP_SWAPPED);
+    double worth_it = 0.8;
+    const bench_step *swapped = find_step(plan, STEP_SWAPPED);
     return swapped != NULL &&
                    swapped->median_ratio <= worth_it * plan->steps[plan->token].median_ratio
                ? swapped
@@ -28,7 +28,7 @@ static const bench_step *better_order(const bench_plan *plan)
 
 static bool advise_swap(const bench_plan *plan, char *text, size_t capacity)
 {
-    const bench_step *const swapped = better_order(plan);
+    const bench_step *swapped = better_order(plan);
     if (swapped == NULL)
         return false;
     snprintf(text, capacity,
@@ -41,11 +41,11 @@ static bool advise_swap(const bench_plan *plan, char *text, size_t capacity)
 /* The stage that adds most, if that is much: NULL else. */
 static const bench_step *costliest(const bench_plan *plan, double *added_us)
 {
-    const double much_in_reads = 1.0, much_of_all = 0.3;
+    double much_in_reads = 1.0, much_of_all = 0.3;
     const bench_step *worst = NULL;
     double most = 0.0;
     for (size_t i = 1; i <= plan->token; i++) {
-        const double added = plan->steps[i].median_ratio - plan->steps[i - 1].median_ratio;
+        double added = plan->steps[i].median_ratio - plan->steps[i - 1].median_ratio;
         if (added > most) {
             most = added;
             worst = &plan->steps[i];
@@ -69,7 +69,7 @@ static bool truncates_before(const bench_plan *plan, const bench_step *step)
 static const bench_step *cheap_truncation(const bench_plan *plan)
 {
     for (size_t i = 1; i < plan->token; i++) {
-        const char *const name = plan->steps[i].stage->name;
+        const char *name = plan->steps[i].stage->name;
         if (strcmp(name, "top_k") == 0 || strcmp(name, "min_p") == 0)
             return &plan->steps[i];
     }
@@ -81,7 +81,7 @@ static const bench_step *cheap_truncation(const bench_plan *plan)
 static void advise_truncation(const bench_plan *plan, const bench_step *step, char *text,
                               size_t capacity)
 {
-    const bench_step *const cheap = cheap_truncation(plan);
+    const bench_step *cheap = cheap_truncation(plan);
     text[0] = '\0';
     if (step->stage->kind != PLUCK_STAGE_TRUNCATE || truncates_before(plan, step) || step == cheap)
         return;
@@ -98,7 +98,7 @@ static void advise_truncation(const bench_plan *plan, const bench_step *step, ch
 static bool advise_costliest(const bench_plan *plan, char *text, size_t capacity)
 {
     double added = 0.0;
-    const bench_step *const worst = costliest(plan, &added);
+    const bench_step *worst = costliest(plan, &added);
     if (worst == NULL || better_order(plan) != NULL)
         return false;
     char what[128];
@@ -111,9 +111,9 @@ static bool advise_costliest(const bench_plan *plan, char *text, size_t capacity
 
 static bool advise_logprob(const bench_plan *plan, char *text, size_t capacity)
 {
-    const double much = 1.5;
-    const bench_step *const token = &plan->steps[plan->token];
-    const bench_step *const logprob = find_step(plan, STEP_LOGPROB);
+    double much = 1.5;
+    const bench_step *token = &plan->steps[plan->token];
+    const bench_step *logprob = find_step(plan, STEP_LOGPROB);
     if (logprob->median_ratio < much * token->median_ratio)
         return false;
     snprintf(
@@ -126,11 +126,11 @@ static bool advise_logprob(const bench_plan *plan, char *text, size_t capacity)
 
 static bool advise_isa(const bench_plan *plan, char *text, size_t capacity)
 {
-    const pluck_isa used = pluck_sampler_isa(plan->steps[0].sampler);
+    pluck_isa used = pluck_sampler_isa(plan->steps[0].sampler);
     pluck_sampler *best = NULL;
     if (pluck_sampler_create(&best, plan->config, 1, NULL, NULL) != PLUCK_OK)
         return false;
-    const pluck_isa isa = pluck_sampler_isa(best);
+    pluck_isa isa = pluck_sampler_isa(best);
     pluck_sampler_destroy(&best);
     if (isa == used)
         return false;
@@ -141,7 +141,7 @@ static bool advise_isa(const bench_plan *plan, char *text, size_t capacity)
 
 static bool advise_nothing(const bench_plan *plan, char *text, size_t capacity)
 {
-    const double little = 2.5;
+    double little = 2.5;
     if (plan->steps[plan->token].median_ratio > little)
         return false;
     snprintf(text, capacity,

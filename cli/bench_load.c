@@ -18,7 +18,7 @@ enum { MADE_UP_VOCAB = 128256, MADE_UP_ROWS = 2 };
 static int allocate(bench_rows *rows, const arguments *args, size_t n)
 {
     rows->row_bytes = rows->n_vocab * pluck_dtype_size_bytes(rows->dtype);
-    const size_t most = ROWS_LIMIT_BYTES / rows->row_bytes;
+    size_t most = ROWS_LIMIT_BYTES / rows->row_bytes;
     rows->n = n < most ? n : most > 0 ? most : 1;
     rows->data = malloc(rows->n * rows->row_bytes);
     return rows->data != NULL ? EXIT_DONE : complain_memory(args->who);
@@ -30,9 +30,9 @@ static int make_up(bench_rows *rows, const arguments *args)
     rows->name = "made-up logits";
     rows->dtype = PLUCK_F32;
     rows->n_vocab = args->vocab_size != 0 ? (uint32_t)args->vocab_size : MADE_UP_VOCAB;
-    const int code = allocate(rows, args, MADE_UP_ROWS);
+    int code = allocate(rows, args, MADE_UP_ROWS);
     for (size_t r = 0; code == EXIT_DONE && r < rows->n; r++) {
-        float *const x = (float *)(void *)(rows->data + r * rows->row_bytes);
+        float *x = (float *)(void *)(rows->data + r * rows->row_bytes);
         pluck_pcg64 rng;
         pluck_pcg64_seed(&rng, 1, r, 0);
         for (uint32_t i = 0; i < rows->n_vocab; i++) {
@@ -42,7 +42,7 @@ static int make_up(bench_rows *rows, const arguments *args)
             x[i] = (float)(2.0 * sum);
         }
         for (int k = 0; k < N_PEAKS; k++) {
-            const double at = pluck_pcg64_uniform(&rng) * rows->n_vocab;
+            double at = pluck_pcg64_uniform(&rng) * rows->n_vocab;
             x[(uint32_t)at] = (float)(18.0 - 3.0 * log(1.0 + k));
         }
         rows->numbers[r] = r;
@@ -78,10 +78,10 @@ static int load(bench_rows *rows, const arguments *args, source *src)
         return code;
     rows->dtype = src->info.dtype;
     rows->n_vocab = src->info.n_vocab;
-    const uint64_t n_rows = end - first;
+    uint64_t n_rows = end - first;
     code = allocate(rows, args, n_rows < BENCH_MAX_ROWS ? (size_t)n_rows : BENCH_MAX_ROWS);
     for (size_t i = 0; code == EXIT_DONE && i < rows->n; i++) {
-        const uint64_t step = src->info.streamed ? i : i * (n_rows / rows->n);
+        uint64_t step = src->info.streamed ? i : i * (n_rows / rows->n);
         code = copy_row(rows, args, src, first + step, i);
     }
     if (code == EXIT_DONE && rows->n == 0)
@@ -110,6 +110,6 @@ void bench_rows_free(bench_rows *rows)
 
 pluck_logits bench_row(const bench_rows *rows, size_t index)
 {
-    const size_t r = index % rows->n;
+    size_t r = index % rows->n;
     return (pluck_logits){rows->data + r * rows->row_bytes, rows->dtype, rows->n_vocab};
 }

@@ -14,8 +14,8 @@ static const double round_us = 1000.0;
 static int add_step(bench_plan *plan, step_kind kind, const pluck_stage *stage,
                     const pluck_config *config, pluck_isa isa)
 {
-    bench_step *const step = &plan->steps[plan->n_steps];
-    const pluck_sampler_options options = {.isa = isa};
+    bench_step *step = &plan->steps[plan->n_steps];
+    pluck_sampler_options options = {.isa = isa};
     pluck_error err;
     *step = (bench_step){.kind = kind, .stage = stage, .name = stage != NULL ? stage->name : ""};
     if (pluck_sampler_create(&step->sampler, config, plan->rows.n_vocab, &options, &err) !=
@@ -33,21 +33,21 @@ static int add_variant(bench_plan *plan, step_kind kind, const pluck_stage *stag
     pluck_config *config = bench_variant(plan->config, indices, n, own_draw, &err);
     if (config == NULL)
         return complain(plan->args->who, exit_code_of(err.status), "%s", err.message);
-    const int code = add_step(plan, kind, stage, config, isa);
+    int code = add_step(plan, kind, stage, config, isa);
     pluck_config_destroy(&config);
     return code;
 }
 
 static int add_read(bench_plan *plan, pluck_isa isa)
 {
-    const bool bans = pluck_config_on_nan(plan->config) == PLUCK_ON_NAN_BAN;
-    const char *const greedy =
+    bool bans = pluck_config_on_nan(plan->config) == PLUCK_ON_NAN_BAN;
+    const char *greedy =
         bans ? "{\"draw\": \"greedy\", \"on_nan\": \"ban\"}" : "{\"draw\": \"greedy\"}";
     pluck_config *config = NULL;
     pluck_error err;
     if (pluck_config_from_json(&config, greedy, strlen(greedy), NULL, &err) != PLUCK_OK)
         return complain(plan->args->who, exit_code_of(err.status), "%s", err.message);
-    const int code = add_step(plan, STEP_READ, NULL, config, isa);
+    int code = add_step(plan, STEP_READ, NULL, config, isa);
     pluck_config_destroy(&config);
     return code;
 }
@@ -57,9 +57,9 @@ static bool swap_top_k(const pluck_config *config, size_t *indices, size_t n)
 {
     bool any_before = false;
     for (size_t i = 0; i < n; i++) {
-        const pluck_stage *const stage = pluck_config_stage_at(config, indices[i]);
+        const pluck_stage *stage = pluck_config_stage_at(config, indices[i]);
         if (strcmp(stage->name, "top_k") == 0) {
-            const size_t top_k = indices[i];
+            size_t top_k = indices[i];
             memmove(indices + 1, indices, i * sizeof *indices);
             indices[0] = top_k;
             return any_before;
@@ -71,9 +71,9 @@ static bool swap_top_k(const pluck_config *config, size_t *indices, size_t n)
 
 int bench_plan_steps(bench_plan *plan, pluck_isa isa)
 {
-    const size_t n_stages = pluck_config_stage_count(plan->config);
-    const pluck_stage *const draw = pluck_config_stage_at(plan->config, n_stages - 1);
-    size_t *const indices = calloc(n_stages, sizeof *indices);
+    size_t n_stages = pluck_config_stage_count(plan->config);
+    const pluck_stage *draw = pluck_config_stage_at(plan->config, n_stages - 1);
+    size_t *indices = calloc(n_stages, sizeof *indices);
     plan->steps = calloc(n_stages + 4, sizeof *plan->steps);
     if (indices == NULL || plan->steps == NULL) {
         free(indices);
@@ -117,9 +117,9 @@ static double seconds_on(clockid_t clock)
 static pluck_status one_token(const bench_step *step, pluck_logits logits, pluck_error *err)
 {
     pluck_draw drawn = {0, 0.0f, 0};
-    const pluck_status status =
-        step->kind == STEP_LOGPROB ? pluck_sampler_draw(step->sampler, logits, &drawn, err)
-                                   : pluck_sampler_sample(step->sampler, logits, &drawn.token, err);
+    pluck_status status = step->kind == STEP_LOGPROB
+                              ? pluck_sampler_draw(step->sampler, logits, &drawn, err)
+                              : pluck_sampler_sample(step->sampler, logits, &drawn.token, err);
     return status == PLUCK_OK ? pluck_sampler_accept(step->sampler, drawn.token, err) : status;
 }
 
@@ -127,7 +127,7 @@ static pluck_status one_token(const bench_step *step, pluck_logits logits, pluck
 static double run_step(const bench_plan *plan, const bench_step *step, size_t n, int *code)
 {
     pluck_error err;
-    const double start = seconds_on(CLOCK_THREAD_CPUTIME_ID);
+    double start = seconds_on(CLOCK_THREAD_CPUTIME_ID);
     for (size_t i = 0; i < n; i++) {
         if (one_token(step, bench_row(&plan->rows, i), &err) != PLUCK_OK) {
             *code = complain(plan->args->who, exit_code_of(err.status), "%s: row %llu: %s",
@@ -145,10 +145,10 @@ static int calibrate(bench_plan *plan)
     enum { WARM_UP = 64 };
     int code = EXIT_DONE;
     for (size_t s = 0; s < plan->n_steps && code == EXIT_DONE; s++) {
-        const size_t n_rows = plan->rows.n;
-        const size_t n = n_rows > WARM_UP ? n_rows : (WARM_UP + n_rows - 1) / n_rows * n_rows;
-        const double us = run_step(plan, &plan->steps[s], n, &code);
-        const double turns = round_us / (us > 0.01 ? us : 0.01) / (double)n_rows;
+        size_t n_rows = plan->rows.n;
+        size_t n = n_rows > WARM_UP ? n_rows : (WARM_UP + n_rows - 1) / n_rows * n_rows;
+        double us = run_step(plan, &plan->steps[s], n, &code);
+        double turns = round_us / (us > 0.01 ? us : 0.01) / (double)n_rows;
         plan->steps[s].n_tokens = n_rows * (turns < 1.0 ? 1 : turns < 1e4 ? (size_t)turns : 10000);
     }
     return code;
@@ -156,7 +156,7 @@ static int calibrate(bench_plan *plan)
 
 static int compare_doubles(const void *a, const void *b)
 {
-    const double x = *(const double *)a, y = *(const double *)b;
+    double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
@@ -169,19 +169,19 @@ static double median(double *values, size_t n)
 int bench_measure(bench_plan *plan, double seconds)
 {
     enum { MIN_ROUNDS = 5 };
-    const double start = seconds_on(CLOCK_MONOTONIC);
+    double start = seconds_on(CLOCK_MONOTONIC);
     int code = calibrate(plan);
     while (code == EXIT_DONE && plan->n_rounds < BENCH_MAX_ROUNDS &&
            (plan->n_rounds < MIN_ROUNDS || seconds_on(CLOCK_MONOTONIC) - start < seconds)) {
-        const size_t round = plan->n_rounds++;
+        size_t round = plan->n_rounds++;
         for (size_t s = 0; s < plan->n_steps && code == EXIT_DONE; s++) {
-            bench_step *const step = &plan->steps[s];
+            bench_step *step = &plan->steps[s];
             step->us[round] = run_step(plan, step, step->n_tokens, &code);
             step->ratios[round] = step->us[round] / plan->steps[0].us[round];
         }
     }
     for (size_t s = 0; s < plan->n_steps && code == EXIT_DONE; s++) {
-        bench_step *const step = &plan->steps[s];
+        bench_step *step = &plan->steps[s];
         step->median_us = median(step->us, plan->n_rounds);
         step->median_ratio = median(step->ratios, plan->n_rounds);
     }

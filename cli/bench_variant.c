@@ -15,7 +15,7 @@
 static char *config_text(const pluck_config *config, size_t *size)
 {
     pluck_config_to_json(config, NULL, 0, size, NULL);
-    char *const text = malloc(*size + 1);
+    char *text = malloc(*size + 1);
     if (text != NULL)
         pluck_config_to_json(config, text, *size + 1, size, NULL);
     return text;
@@ -39,14 +39,14 @@ static bool is_key_gone(const pluck_config *config, const size_t *indices, size_
     for (size_t i = 0; i < n; i++)
         if (has_key(pluck_config_stage_at(config, indices[i]), key))
             return false;
-    const size_t draw = pluck_config_stage_count(config) - 1;
+    size_t draw = pluck_config_stage_count(config) - 1;
     return is_known && !(own_draw && has_key(pluck_config_stage_at(config, draw), key));
 }
 
 static void write_value(FILE *file, const plk_json *json, const cJSON *node)
 {
     size_t length = 0;
-    const char *const text = plk_json_value_text(json, node, &length);
+    const char *text = plk_json_value_text(json, node, &length);
     (void)fwrite(text, 1, length, file);
 }
 
@@ -62,10 +62,10 @@ static void write_stages(FILE *file, const plk_json *json, const cJSON *stages,
 static void write_variant(FILE *file, const plk_json *json, const pluck_config *config,
                           const size_t *indices, size_t n, bool own_draw)
 {
-    const bool is_flat = plk_json_member(json->root, "stages") == NULL;
+    bool is_flat = plk_json_member(json->root, "stages") == NULL;
     (void)fputs("{", file);
     for (const cJSON *item = json->root->child; item != NULL; item = item->next) {
-        const char *const key = item->string;
+        const char *key = item->string;
         if (strcmp(key, "stages") == 0 || strcmp(key, "order") == 0 ||
             (strcmp(key, "draw") == 0 && !own_draw) ||
             (is_flat && is_key_gone(config, indices, n, own_draw, key)))
@@ -91,8 +91,8 @@ pluck_config *bench_variant(const pluck_config *config, const size_t *indices, s
     pluck_config *variant = NULL;
     plk_json json = {NULL, 0, NULL, NULL};
     size_t size = 0, variant_size = 0;
-    char *const text = config_text(config, &size), *variant_text = NULL;
-    FILE *const file = text != NULL ? open_memstream(&variant_text, &variant_size) : NULL;
+    char *text = config_text(config, &size), *variant_text = NULL;
+    FILE *file = text != NULL ? open_memstream(&variant_text, &variant_size) : NULL;
     *err = (pluck_error){PLUCK_ERR_NOMEM, "out of memory"};
     if (file != NULL && plk_json_open(&json, text, size, NULL, NULL, err) == PLUCK_OK)
         write_variant(file, &json, config, indices, n, own_draw);

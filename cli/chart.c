@@ -29,14 +29,14 @@ static const char file_style[] =
 
 static double pixel(const axis *a, double value)
 {
-    const double part = a->is_log ? log(value / a->low) / log(a->high / a->low)
-                                  : (value - a->low) / (a->high - a->low);
+    double part = a->is_log ? log(value / a->low) / log(a->high / a->low)
+                            : (value - a->low) / (a->high - a->low);
     return a->start + a->length * part;
 }
 
 static bool is_inside(const axis *a, double value)
 {
-    const double slack = 1e-9 * fabs(a->high - a->low);
+    double slack = 1e-9 * fabs(a->high - a->low);
     return value >= a->low - slack && value <= a->high + slack;
 }
 
@@ -49,8 +49,8 @@ static void add_tick(axis *a, double value)
 /* 1, 2 and 5 of each power of ten, or the powers alone, or some of them, if that is enough. */
 static void log_ticks(axis *a)
 {
-    const double decades = log10(a->high / a->low);
-    const double factor = pow(10, ceil(decades / 10));
+    double decades = log10(a->high / a->low);
+    double factor = pow(10, ceil(decades / 10));
     for (double power = pow(10, floor(log10(a->low))); power <= a->high; power *= factor) {
         add_tick(a, power);
         if (decades <= 3.5) {
@@ -62,10 +62,10 @@ static void log_ticks(axis *a)
 
 static void linear_ticks(axis *a)
 {
-    const double rough = (a->high - a->low) / 5;
-    const double power = pow(10, floor(log10(rough)));
-    const double quotient = rough / power;
-    const double step = power * (quotient > 5 ? 10 : quotient > 2 ? 5 : quotient > 1 ? 2 : 1);
+    double rough = (a->high - a->low) / 5;
+    double power = pow(10, floor(log10(rough)));
+    double quotient = rough / power;
+    double step = power * (quotient > 5 ? 10 : quotient > 2 ? 5 : quotient > 1 ? 2 : 1);
     for (double i = ceil(a->low / step - 1e-9); i * step <= a->high * (1 + 1e-12); i++)
         add_tick(a, i == 0 ? 0 : i * step);
 }
@@ -79,19 +79,18 @@ static axis find_axis(const chart *c, bool is_x, double low, double high)
         a.high = -(double)INFINITY;
         for (size_t s = 0; s < c->n_series; s++) {
             for (size_t i = 0; i < c->series[s].n; i++) {
-                const double x = c->series[s].x[i];
-                const bool is_beside =
-                    !is_x && c->x_high > c->x_low && (x < c->x_low || x > c->x_high);
+                double x = c->series[s].x[i];
+                bool is_beside = !is_x && c->x_high > c->x_low && (x < c->x_low || x > c->x_high);
                 if (!isfinite(c->series[s].y[i]) || is_beside)
                     continue;
-                const double value = is_x ? c->series[s].x[i] : c->series[s].y[i];
+                double value = is_x ? c->series[s].x[i] : c->series[s].y[i];
                 a.low = fmin(a.low, value);
                 a.high = fmax(a.high, value);
             }
         }
         if (!(a.low <= a.high))
             a.low = a.high = 1;
-        const double margin = is_x || a.is_log ? 0 : 0.05 * (a.high - a.low);
+        double margin = is_x || a.is_log ? 0 : 0.05 * (a.high - a.low);
         a.low = a.low >= 0 && a.low < margin ? 0 : a.low - margin;
         a.high += margin;
     }
@@ -117,17 +116,17 @@ static void write_text(output *out, double x, double y, const char *attributes, 
 
 static void write_axes(output *out, const chart *c, const axis *x, const axis *y)
 {
-    const double bottom = CHART_HEIGHT - BOTTOM, right = CHART_WIDTH - RIGHT;
+    double bottom = CHART_HEIGHT - BOTTOM, right = CHART_WIDTH - RIGHT;
     char label[32];
     double last = -100;
     for (size_t i = 0; i < y->n_ticks; i++) {
-        const double at = pixel(y, y->ticks[i]);
+        double at = pixel(y, y->ticks[i]);
         output_printf(out, "<path class=\"grid\" d=\"M%d %.1fH%.1f\"/>\n", LEFT, at, right);
         snprintf(label, sizeof label, "%g", y->ticks[i]);
         write_text(out, LEFT - 5, at + 3.5, "text-anchor=\"end\"", label);
     }
     for (size_t i = 0; i < x->n_ticks; i++) {
-        const double at = pixel(x, x->ticks[i]);
+        double at = pixel(x, x->ticks[i]);
         output_printf(out, "<path class=\"axis\" d=\"M%.1f %.1fv4\"/>\n", at, bottom);
         snprintf(label, sizeof label, "%g", x->ticks[i]);
         if (at - last >= 26)
@@ -155,7 +154,7 @@ static void write_line(output *out, const chart_series *s, size_t index, const a
 {
     bool is_open = false;
     for (size_t i = 0; i < s->n; i++) {
-        const bool goes_on = is_drawn(s, i, x, y);
+        bool goes_on = is_drawn(s, i, x, y);
         if (goes_on && !is_open)
             output_printf(out, "<path class=\"line s%zu\" d=\"M", index);
         if (goes_on)
@@ -182,7 +181,7 @@ static void write_pieces(output *out, const chart_series *s, size_t index, const
 static void write_dot(output *out, const chart_series *s, size_t i, size_t index, const axis *x,
                       const axis *y)
 {
-    const double across = pixel(x, s->x[i]), down = pixel(y, s->y[i]);
+    double across = pixel(x, s->x[i]), down = pixel(y, s->y[i]);
     output_printf(out,
                   "<circle class=\"%s%zu\" cx=\"%.2f\" cy=\"%.2f\" r=\"2.6\">"
                   "<title>%.6g, %.6g",
@@ -216,7 +215,7 @@ static void write_legend(output *out, const chart *c)
     for (size_t i = c->n_series; i-- > 0;) {
         if (c->series[i].name == NULL)
             continue;
-        const double width = 6.2 * (double)strlen(c->series[i].name) + 18;
+        double width = 6.2 * (double)strlen(c->series[i].name) + 18;
         output_printf(out, "<circle class=\"dot d%zu\" cx=\"%.1f\" cy=\"21\" r=\"3.5\"/>\n", i,
                       right - width + 8);
         write_text(out, right - width + 14, 25, "", c->series[i].name);
@@ -226,8 +225,8 @@ static void write_legend(output *out, const chart *c)
 
 void chart_write(output *out, const chart *c)
 {
-    const axis x = find_axis(c, true, c->x_low, c->x_high);
-    const axis y = find_axis(c, false, c->y_low, c->y_high);
+    axis x = find_axis(c, true, c->x_low, c->x_high);
+    axis y = find_axis(c, false, c->y_low, c->y_high);
     output_printf(out,
                   "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" "
                   "aria-label=\"",
@@ -241,8 +240,8 @@ void chart_write(output *out, const chart *c)
     for (size_t i = 0; i < c->n_series; i++)
         write_series(out, &c->series[i], i, &x, &y);
     if (c->has_mark && is_inside(&x, c->mark_x)) {
-        const double at = pixel(&x, c->mark_x);
-        const bool is_left = at > CHART_WIDTH * 0.6;
+        double at = pixel(&x, c->mark_x);
+        bool is_left = at > CHART_WIDTH * 0.6;
         output_printf(out, "<path class=\"mark\" d=\"M%.1f %dV%d\"/>\n", at, TOP,
                       CHART_HEIGHT - BOTTOM);
         write_text(out, at + (is_left ? -4 : 4), TOP + 12,
@@ -255,7 +254,7 @@ void chart_write(output *out, const chart *c)
 
 void chart_write_file(output *out, const chart *charts, size_t n)
 {
-    const unsigned width = (unsigned)n * CHART_WIDTH;
+    unsigned width = (unsigned)n * CHART_WIDTH;
     output_printf(out,
                   "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%d\" "
                   "viewBox=\"0 0 %u %d\">\n%s",

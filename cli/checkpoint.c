@@ -50,8 +50,8 @@ void checkpoint_end_by_signal(void)
 /* Only the output's name gives a checkpoint a name of its own. */
 static int name(checkpoint *c)
 {
-    const char *const head = c->args->output;
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    const char *head = c->args->output;
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     plk_place place;
     pluck_error err;
     pluck_status status = plk_place_find(&place, head, &allocator, &err);
@@ -62,7 +62,7 @@ static int name(checkpoint *c)
     c->path = c->args->checkpoint;
     if (c->path != NULL || !c->output_is_file)
         return EXIT_DONE;
-    const size_t size = strlen(head) + sizeof ".checkpoint";
+    size_t size = strlen(head) + sizeof ".checkpoint";
     c->memory = malloc(size);
     if (c->memory == NULL)
         return complain_memory(c->args->who);
@@ -73,11 +73,11 @@ static int name(checkpoint *c)
 
 static int check_place(checkpoint *c)
 {
-    const arguments *const args = c->args;
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    const arguments *args = c->args;
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     plk_place place;
     pluck_error err;
-    const pluck_status status = plk_place_find(&place, c->path, &allocator, &err);
+    pluck_status status = plk_place_find(&place, c->path, &allocator, &err);
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s", err.message);
     if (place.kind != PLK_PLACE_FILE)
@@ -112,7 +112,7 @@ int checkpoint_check(checkpoint *c, const arguments *args)
 
 void checkpoint_free(checkpoint *c)
 {
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     free(c->memory);
     plk_free(&allocator, c->target);
     *c = (checkpoint){.path = NULL};
@@ -123,7 +123,7 @@ int checkpoint_resume(checkpoint *c, pluck_trainer *trainer)
     pluck_error err;
     if (!c->args->resume)
         return EXIT_DONE;
-    const pluck_status status = pluck_trainer_resume(trainer, c->path, &err);
+    pluck_status status = pluck_trainer_resume(trainer, c->path, &err);
     c->is_own = status == PLUCK_OK;
     return status == PLUCK_OK ? EXIT_DONE
                               : complain(c->args->who, exit_code_of(status), "%s", err.message);
@@ -134,7 +134,7 @@ int checkpoint_save(checkpoint *c, const pluck_trainer *trainer)
     pluck_error err;
     /* The library does not tell the name of its unfinished file: no signal comes in between. */
     unfinished_hold_signals(true);
-    const pluck_status status = pluck_trainer_save(trainer, c->path, &err);
+    pluck_status status = pluck_trainer_save(trainer, c->path, &err);
     c->is_own = c->is_own || status == PLUCK_OK;
     unfinished_hold_signals(false);
     return status == PLUCK_OK ? EXIT_DONE

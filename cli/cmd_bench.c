@@ -22,8 +22,8 @@ static const char *step_label(const bench_step *step)
 
 static void print_text(const bench_plan *plan, output *out)
 {
-    const bench_rows *const rows = &plan->rows;
-    const bench_step *const token = &plan->steps[plan->token];
+    const bench_rows *rows = &plan->rows;
+    const bench_step *token = &plan->steps[plan->token];
     char text[256];
     output_quoted(out, rows->name, strlen(rows->name));
     output_printf(out, ": %u logits, %s, %zu %s; instruction set %s\n\n", (unsigned)rows->n_vocab,
@@ -31,7 +31,7 @@ static void print_text(const bench_plan *plan, output *out)
                   pluck_isa_name(pluck_sampler_isa(token->sampler)));
     output_printf(out, "%-24s %12s %10s %14s\n", "up to", "us a token", "added", "times reading");
     for (size_t i = 0; i < plan->n_steps; i++) {
-        const bench_step *const step = &plan->steps[i];
+        const bench_step *step = &plan->steps[i];
         output_printf(out, "%-24s %12.2f ", step_label(step), step->median_us);
         if (i > 0 && i <= plan->token)
             output_printf(out, "%+10.2f ", step->median_us - plan->steps[i - 1].median_us);
@@ -66,8 +66,8 @@ static void print_member(output *out, const bench_plan *plan, const char *key, s
 
 static void print_json(const bench_plan *plan, output *out)
 {
-    const bench_rows *const rows = &plan->rows;
-    const bench_step *const token = &plan->steps[plan->token];
+    const bench_rows *rows = &plan->rows;
+    const bench_step *token = &plan->steps[plan->token];
     char text[256];
     output_text(out, "{\"logits\":");
     output_json_string(out, rows->name, strlen(rows->name));
@@ -98,9 +98,9 @@ static void print_json(const bench_plan *plan, output *out)
 
 static int print(const bench_plan *plan)
 {
-    const arguments *const args = plan->args;
+    const arguments *args = plan->args;
     output out;
-    const int code = output_open(&out, args->who, args->output);
+    int code = output_open(&out, args->who, args->output);
     if (code != EXIT_DONE)
         return code;
     if (args->format == FORMAT_JSON)
@@ -112,7 +112,7 @@ static int print(const bench_plan *plan)
 
 int cmd_bench(const arguments *args)
 {
-    const char *const path = args->n_words > 0 ? args->words[0] : NULL;
+    const char *path = args->n_words > 0 ? args->words[0] : NULL;
     bench_plan plan = {.args = args};
     pluck_config *config = NULL;
     pluck_isa isa = PLUCK_ISA_BEST;

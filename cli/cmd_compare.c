@@ -46,7 +46,7 @@ typedef struct run {
 
 static int check_arguments(run *r)
 {
-    const arguments *const args = r->args;
+    const arguments *args = r->args;
     if (args->n_words == 1 && args->config_a == NULL && args->config_b == NULL)
         return complain(args->who, EXIT_USAGE,
                         "one dump is compared under two configurations: give --config-a or "
@@ -62,10 +62,10 @@ static int check_arguments(run *r)
 
 static int open_side(run *r, size_t i, pluck_isa isa)
 {
-    const arguments *const args = r->args;
-    side *const s = &r->sides[i];
-    const char *const file = i == 0 ? args->config_a : args->config_b;
-    const size_t dump = i < args->n_words ? i : 0;
+    const arguments *args = r->args;
+    side *s = &r->sides[i];
+    const char *file = i == 0 ? args->config_a : args->config_b;
+    size_t dump = i < args->n_words ? i : 0;
     s->name = source_name(args->words[dump]);
     s->src = &r->sources[dump];
     int code = EXIT_DONE;
@@ -87,10 +87,10 @@ static int open_side(run *r, size_t i, pluck_isa isa)
         code = setup_seed(args, s->config);
     if (code != EXIT_DONE)
         return code;
-    const pluck_sampler_options options = {.isa = isa};
-    const uint32_t n = s->src->info.n_vocab;
+    pluck_sampler_options options = {.isa = isa};
+    uint32_t n = s->src->info.n_vocab;
     pluck_error err;
-    const pluck_status status = pluck_sampler_create(&s->sampler, s->config, n, &options, &err);
+    pluck_status status = pluck_sampler_create(&s->sampler, s->config, n, &options, &err);
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s: %s", file, err.message);
     s->probs = malloc(n * sizeof *s->probs);
@@ -101,8 +101,8 @@ static int open_side(run *r, size_t i, pluck_isa isa)
 static bool same_text(const pluck_dump *a, const pluck_dump *b, pluck_token token)
 {
     size_t n_a = 0, n_b = 0;
-    const char *const text_a = pluck_dump_token_text(a, token, &n_a);
-    const char *const text_b = pluck_dump_token_text(b, token, &n_b);
+    const char *text_a = pluck_dump_token_text(a, token, &n_a);
+    const char *text_b = pluck_dump_token_text(b, token, &n_b);
     return text_a == NULL || text_b == NULL ? text_a == text_b
                                             : n_a == n_b && memcmp(text_a, text_b, n_a) == 0;
 }
@@ -111,8 +111,8 @@ static bool same_text(const pluck_dump *a, const pluck_dump *b, pluck_token toke
  * dump, unless all their texts are the same. */
 static int check_texts(const run *r)
 {
-    const side *const a = &r->sides[0], *const b = &r->sides[1];
-    const uint32_t n_a = a->src->info.n_vocab, n_b = b->src->info.n_vocab;
+    const side *a = &r->sides[0], *b = &r->sides[1];
+    uint32_t n_a = a->src->info.n_vocab, n_b = b->src->info.n_vocab;
     for (uint32_t i = 0; a->src != b->src && i < (n_a > n_b ? n_a : n_b); i++)
         if (!same_text(a->src->dump, b->src->dump, (pluck_token)i))
             return complain(r->args->who, EXIT_DATA,
@@ -125,11 +125,11 @@ static int check_texts(const run *r)
 /* The rows of both, which must be as many. */
 static int resolve_rows(run *r, const row_range *range)
 {
-    const arguments *const args = r->args;
-    const pluck_dump_info a = r->sides[0].src->info, b = r->sides[1].src->info;
-    const bool is_a_known = a.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
-    const bool is_b_known = b.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
-    const int text_code = check_texts(r);
+    const arguments *args = r->args;
+    pluck_dump_info a = r->sides[0].src->info, b = r->sides[1].src->info;
+    bool is_a_known = a.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
+    bool is_b_known = b.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
+    int text_code = check_texts(r);
     if (text_code != EXIT_DONE)
         return text_code;
     if (a.n_vocab != b.n_vocab)
@@ -140,8 +140,8 @@ static int resolve_rows(run *r, const row_range *range)
                         (unsigned long long)a.n_rows, r->sides[1].name,
                         (unsigned long long)b.n_rows);
     r->all.n_vocab = a.n_vocab;
-    const uint64_t n = is_a_known ? a.n_rows : b.n_rows;
-    const int code = rows_resolve(range, n, args->who, r->sides[0].name, &r->first, &r->end);
+    uint64_t n = is_a_known ? a.n_rows : b.n_rows;
+    int code = rows_resolve(range, n, args->who, r->sides[0].name, &r->first, &r->end);
     if (code == EXIT_DONE && r->first == r->end)
         return complain(args->who, EXIT_DATA, "%s: --rows %s names none of its rows",
                         r->sides[0].name, args->rows);
@@ -152,7 +152,7 @@ static int resolve_rows(run *r, const row_range *range)
 static pluck_status configure_row(side *s, uint64_t row, pluck_logits *logits, pluck_error *err)
 {
     uint32_t n = 0;
-    const uint32_t n_vocab = s->src->info.n_vocab;
+    uint32_t n_vocab = s->src->info.n_vocab;
     pluck_status status = pluck_sampler_set_stream(s->sampler, row, err);
     if (status == PLUCK_OK)
         status = pluck_sampler_distribution(s->sampler, *logits, s->probs, n_vocab, &n, err);
@@ -168,20 +168,20 @@ static pluck_status configure_row(side *s, uint64_t row, pluck_logits *logits, p
 
 static int read_rows(run *r, uint64_t row, pluck_dump_row read[2])
 {
-    const char *const who = r->args->who;
+    const char *who = r->args->who;
     for (size_t i = 0; i < 2; i++) {
-        side *const s = &r->sides[i];
+        side *s = &r->sides[i];
         pluck_error err;
         if (i == 1 && s->src == r->sides[0].src) {
             read[1] = read[0];
             continue;
         }
-        const pluck_status status =
+        pluck_status status =
             pluck_dump_read_row(s->src->dump, row, s->src->scratch, &read[i], &err);
         if (status != PLUCK_OK)
             return complain(who, exit_code_of(status), "%s", err.message);
     }
-    const size_t ended = read[0].logits.data == NULL ? 0 : 1;
+    size_t ended = read[0].logits.data == NULL ? 0 : 1;
     if ((read[0].logits.data == NULL) != (read[1].logits.data == NULL))
         return complain(who, EXIT_DATA, "%s ended before row %llu, %s has more rows",
                         r->sides[ended].name, (unsigned long long)row, r->sides[1 - ended].name);
@@ -232,7 +232,7 @@ static int compare_row(run *r, uint64_t row, bool *has_ended)
 
 static int compare_rows(run *r)
 {
-    const bool is_known = r->end != PLUCK_DUMP_ROWS_UNKNOWN;
+    bool is_known = r->end != PLUCK_DUMP_ROWS_UNKNOWN;
     bool has_ended = false;
     int code = EXIT_DONE;
     progress_start(&r->bar, is_known ? r->end - r->first : 0, r->args->quiet, &r->out);
@@ -257,7 +257,7 @@ static int compare_rows(run *r)
 
 static int prepare(run *r)
 {
-    const arguments *const args = r->args;
+    const arguments *args = r->args;
     row_range range;
     pluck_isa isa = PLUCK_ISA_BEST;
     int code = check_arguments(r);
@@ -286,18 +286,18 @@ static int prepare(run *r)
 /* Of a side without a configuration, which may ban what followed. */
 static void doubt_side(run *r)
 {
-    comparison *const all = &r->all;
-    const size_t i = r->sides[0].sampler == NULL ? 0 : 1;
-    const side *const s = &r->sides[i];
-    const double n = (double)all->nll_a.n;
-    const target_facts facts = {.rows = all->nll_a.n,
-                                .n_vocab = all->n_vocab,
-                                .nll = i == 0 ? all->nll_a.mean : all->nll_b.mean,
-                                .confidence = all->top_probs[i] / n,
-                                .accuracy = (double)all->n_correct[i] / n};
+    comparison *all = &r->all;
+    size_t i = r->sides[0].sampler == NULL ? 0 : 1;
+    const side *s = &r->sides[i];
+    double n = (double)all->nll_a.n;
+    target_facts facts = {.rows = all->nll_a.n,
+                          .n_vocab = all->n_vocab,
+                          .nll = i == 0 ? all->nll_a.mean : all->nll_b.mean,
+                          .confidence = all->top_probs[i] / n,
+                          .accuracy = (double)all->n_correct[i] / n};
     if (s->sampler != NULL || !doubt_targets(&facts, all->warning))
         return;
-    const targets *const truth = &r->sides[s->known.is_known ? i : 0].known;
+    const targets *truth = &r->sides[s->known.is_known ? i : 0].known;
     if (truth->is_known)
         doubt_add_shift(s->src, truth, r->first, r->first + all->n_rows, all->warning);
     complain(r->args->who, EXIT_DONE, "warning: %s: %s", s->name, all->warning);
@@ -305,7 +305,7 @@ static void doubt_side(run *r)
 
 static int conclude(run *r)
 {
-    const double mean = r->all.measures[MEASURE_KL_AB].mean;
+    double mean = r->all.measures[MEASURE_KL_AB].mean;
     if (r->max_kl < 0.0 || mean <= r->max_kl)
         return EXIT_DONE;
     return complain(r->args->who, EXIT_NEGATIVE, "the mean KL(A || B) is %g, above --max-kl %s",
@@ -315,7 +315,7 @@ static int conclude(run *r)
 static void close_all(run *r)
 {
     for (size_t i = 0; i < 2; i++) {
-        side *const s = &r->sides[i];
+        side *s = &r->sides[i];
         targets_close(&s->known);
         pluck_sampler_destroy(&s->sampler);
         pluck_config_destroy(&s->config);
@@ -342,7 +342,7 @@ int cmd_compare(const arguments *args)
         else if (args->format == FORMAT_TEXT)
             compare_print_text(&r.all, &r.out);
     }
-    const int close_code = output_close(&r.out, code == EXIT_DONE);
+    int close_code = output_close(&r.out, code == EXIT_DONE);
     if (code == EXIT_DONE)
         code = close_code;
     if (code == EXIT_DONE)

@@ -77,11 +77,11 @@ static const char *word_at(word_list list, const option *o, int index, size_t *n
         word = pluck_isa_name((pluck_isa)index);
     if (list == WORDS_COMMANDS)
         word = commands[index] != NULL ? commands[index]->name : NULL;
-    const bool is_stage = list == WORDS_STAGES || list == WORDS_DRAWS;
-    const pluck_stage *const stage = is_stage ? pluck_stage_at((size_t)index) : NULL;
+    bool is_stage = list == WORDS_STAGES || list == WORDS_DRAWS;
+    const pluck_stage *stage = is_stage ? pluck_stage_at((size_t)index) : NULL;
     if (stage != NULL)
         word = stage->name;
-    const bool is_wanted = stage == NULL || list == WORDS_STAGES || stage->kind == PLUCK_STAGE_DRAW;
+    bool is_wanted = stage == NULL || list == WORDS_STAGES || stage->kind == PLUCK_STAGE_DRAW;
     /* Of a command of two words the group is enough. */
     *n = word != NULL && is_wanted ? strcspn(word, " ") : 0;
     if (list == WORDS_COMMANDS && index > 0 && word != NULL &&
@@ -107,14 +107,14 @@ static void print_words(output *out, word_list list, const option *o, const char
 /* Whether c is the first of its group: "config check" of those that begin with "config". */
 static bool begins_group(const command *const *c)
 {
-    const size_t n = strcspn((*c)->name, " ");
+    size_t n = strcspn((*c)->name, " ");
     return (*c)->name[n] == ' ' && (c == commands || strncmp(c[-1]->name, (*c)->name, n + 1) != 0);
 }
 
 /* The second words of the group of *c, which it begins. */
 static void print_second_words(output *out, const command *const *c)
 {
-    const size_t n = strcspn((*c)->name, " ") + 1;
+    size_t n = strcspn((*c)->name, " ") + 1;
     for (const command *const *d = c; *d != NULL && strncmp((*d)->name, (*c)->name, n) == 0; d++)
         output_printf(out, "%s%s", d > c ? " " : "", (*d)->name + n);
 }
@@ -144,7 +144,7 @@ static void bash_flag(output *out, const command *c, const option *o)
 
 static void bash_values(output *out, const command *c, const option *o)
 {
-    const word_list list = words_of_option(o);
+    word_list list = words_of_option(o);
     if (list != WORDS_ANY) {
         output_printf(out, "    '%s --%s'", c->name, o->name);
         if (o->letter != 0)
@@ -202,7 +202,7 @@ static bool print_bash(output *out)
         ok = each_option(out, *c, bash_values);
         if (words_of_command(*c) == WORDS_ANY)
             continue;
-        const char *const space = strchr((*c)->name, ' ');
+        const char *space = strchr((*c)->name, ' ');
         output_printf(out, "    '%s %s') words='", (*c)->name,
                       space != NULL ? space + 1 : (*c)->name);
         print_words(out, words_of_command(*c), NULL, " ");
@@ -232,7 +232,7 @@ static void quoted(output *out, const char *text, const char *escaped)
 static void zsh_spec(output *out, const option *o, const char *dashes, const char *name,
                      const char *joint)
 {
-    const word_list list = words_of_option(o);
+    word_list list = words_of_option(o);
     output_printf(out, "      '%s%s%s[", dashes, name, o->type == OPTION_SWITCH ? "" : joint);
     quoted(out, o->summary, "[]:\\");
     output_char(out, ']');
@@ -300,7 +300,7 @@ static bool print_zsh(output *out)
 
 static void fish_flag(output *out, const command *c, const option *o)
 {
-    const char *const space = strchr(c->name, ' ');
+    const char *space = strchr(c->name, ' ');
     output_text(out, "complete -c pluck -n '__fish_seen_subcommand_from ");
     output_text(out, space == NULL ? c->name : space + 1);
     output_printf(out, "' -l %s", o->name);
@@ -321,9 +321,9 @@ static void fish_flag(output *out, const command *c, const option *o)
 /* What follows the command: words of a list, files, or nothing. */
 static void fish_words(output *out, const command *c)
 {
-    const char *const space = strchr(c->name, ' ');
-    const word_list list = words_of_command(c);
-    const char *const files = c->max_words == 0 ? "-f" : list == WORDS_ANY ? "-F" : "-f -a '";
+    const char *space = strchr(c->name, ' ');
+    word_list list = words_of_command(c);
+    const char *files = c->max_words == 0 ? "-f" : list == WORDS_ANY ? "-F" : "-f -a '";
     output_printf(out, "complete -c pluck -n '__fish_seen_subcommand_from %s' %s",
                   space == NULL ? c->name : space + 1, files);
     if (list != WORDS_ANY) {
@@ -338,7 +338,7 @@ static bool print_fish(output *out)
     bool ok = true;
     const command *const *group = commands;
     for (const command *const *c = commands; ok && *c != NULL; c++) {
-        const char *const space = strchr((*c)->name, ' ');
+        const char *space = strchr((*c)->name, ' ');
         if (begins_group(c)) {
             group = c;
             output_text(out, "complete -c pluck -f -n __fish_use_subcommand -a ");
@@ -372,11 +372,11 @@ int cmd_completions(const arguments *args)
     for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
         if (strcmp(shells[i].name, args->words[0]) != 0)
             continue;
-        const int code = output_open(&out, args->who, NULL);
+        int code = output_open(&out, args->who, NULL);
         if (code != EXIT_DONE)
             return code;
-        const bool ok = shells[i].print(&out);
-        const int close_code = output_close(&out, true);
+        bool ok = shells[i].print(&out);
+        int close_code = output_close(&out, true);
         return ok ? close_code : complain_memory(args->who);
     }
     return complain(args->who, EXIT_USAGE, "unknown shell '%s'; bash, zsh and fish are known",

@@ -29,8 +29,8 @@ static void print_stages(output *out, const pluck_config *config)
 {
     unsigned number = 0;
     for (size_t i = 0; i < pluck_config_stage_count(config); i++) {
-        const pluck_stage *const stage = pluck_config_stage_at(config, i);
-        const bool is_neutral = pluck_config_neutral_at(config, i);
+        const pluck_stage *stage = pluck_config_stage_at(config, i);
+        bool is_neutral = pluck_config_neutral_at(config, i);
         if (is_neutral)
             output_text(out, " -");
         else
@@ -62,13 +62,13 @@ static int print_written(output *out, const arguments *args, const pluck_config 
     pluck_error err = {PLUCK_ERR_NOMEM, "out of memory"};
     size_t size = 0;
     /* Fails because nothing fits, but says what would. */
-    const pluck_status sized = writer(config, NULL, 0, &size, &err);
+    pluck_status sized = writer(config, NULL, 0, &size, &err);
     if (sized != PLUCK_OK && sized != PLUCK_ERR_INVALID)
         return complain(args->who, exit_code_of(sized), "%s", err.message);
-    char *const text = malloc(size + 1);
+    char *text = malloc(size + 1);
     if (text == NULL)
         return complain_memory(args->who);
-    const pluck_status status = writer(config, text, size + 1, &size, &err);
+    pluck_status status = writer(config, text, size + 1, &size, &err);
     if (status == PLUCK_OK)
         output_write(out, text, size);
     free(text);
@@ -112,7 +112,7 @@ int cmd_config_show(const arguments *args)
             print_settings(&out, config);
             print_stages(&out, config);
         }
-        const int close_code = output_close(&out, true);
+        int close_code = output_close(&out, true);
         code = code != EXIT_DONE ? code : close_code;
     }
     pluck_config_destroy(&config);
@@ -122,11 +122,11 @@ int cmd_config_show(const arguments *args)
 int cmd_config_schema(const arguments *args)
 {
     output out;
-    const int code = output_open(&out, args->who, NULL);
+    int code = output_open(&out, args->who, NULL);
     if (code != EXIT_DONE)
         return code;
-    const int written = print_written(&out, args, NULL, write_schema);
-    const int closed = output_close(&out, true);
+    int written = print_written(&out, args, NULL, write_schema);
+    int closed = output_close(&out, true);
     return written != EXIT_DONE ? written : closed;
 }
 
@@ -135,10 +135,10 @@ static int print_preset_line(output *out, const char *who, const preset *p)
 {
     plk_json json;
     pluck_error err;
-    const pluck_status status = plk_json_open(&json, p->json, p->size_bytes, p->name, NULL, &err);
+    pluck_status status = plk_json_open(&json, p->json, p->size_bytes, p->name, NULL, &err);
     if (status != PLUCK_OK)
         return complain(who, exit_code_of(status), "%s", err.message);
-    const cJSON *const about = plk_json_member(json.root, "description");
+    const cJSON *about = plk_json_member(json.root, "description");
     help_entry(out, p->name, cJSON_IsString(about) ? about->valuestring : "", 16);
     plk_json_close(&json);
     return EXIT_DONE;
@@ -149,11 +149,11 @@ static int explain(const arguments *args, const preset *p)
 {
     pluck_config *config = NULL;
     pluck_error err;
-    const pluck_status status = pluck_config_from_json(&config, p->json, p->size_bytes, NULL, &err);
+    pluck_status status = pluck_config_from_json(&config, p->json, p->size_bytes, NULL, &err);
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s: %s", p->name, err.message);
     for (size_t i = 0; i < pluck_config_stage_count(config); i++) {
-        const pluck_stage *const stage = pluck_config_stage_at(config, i);
+        const pluck_stage *stage = pluck_config_stage_at(config, i);
         complain("#", EXIT_DONE, "%s: %s", stage->name, stage->summary);
     }
     complain("#", EXIT_DONE, "all stages and keys: pluck stages");
@@ -163,9 +163,9 @@ static int explain(const arguments *args, const preset *p)
 
 int cmd_config_init(const arguments *args)
 {
-    const char *const name = args->n_words > 0 ? args->words[0] : "balanced";
-    const preset *const p = preset_find(name);
-    const char *const near = preset_nearest(name);
+    const char *name = args->n_words > 0 ? args->words[0] : "balanced";
+    const preset *p = preset_find(name);
+    const char *near = preset_nearest(name);
     output out;
     if (p == NULL && !args->list)
         return complain(args->who, EXIT_USAGE, "unknown preset '%s'%s%s%s", name,
@@ -183,6 +183,6 @@ int cmd_config_init(const arguments *args)
         code = print_preset_line(&out, args->who, each);
     if (!args->list)
         output_write(&out, p->json, p->size_bytes);
-    const int close_code = output_close(&out, true);
+    int close_code = output_close(&out, true);
     return code != EXIT_DONE ? code : close_code;
 }

@@ -36,7 +36,7 @@ typedef struct conversion {
 
 static bool ends_with(const char *text, const char *end)
 {
-    const size_t n = strlen(text), n_end = strlen(end);
+    size_t n = strlen(text), n_end = strlen(end);
     return n >= n_end && strcmp(text + n - n_end, end) == 0;
 }
 
@@ -77,11 +77,11 @@ static int open_door(const char *path)
 
 static int open_writer(conversion *c, pluck_dump_format format)
 {
-    const arguments *const args = c->args;
-    const bool is_known = c->end != PLUCK_DUMP_ROWS_UNKNOWN;
-    const bool is_whole = c->src.info.n_axes > 1 && c->first == 0 && c->end == c->src.info.n_rows;
+    const arguments *args = c->args;
+    bool is_known = c->end != PLUCK_DUMP_ROWS_UNKNOWN;
+    bool is_whole = c->src.info.n_axes > 1 && c->first == 0 && c->end == c->src.info.n_rows;
     const pluck_dtype dtypes[] = {c->src.info.dtype, PLUCK_F32, PLUCK_F16, PLUCK_BF16};
-    const pluck_dump_writer_options options = {
+    pluck_dump_writer_options options = {
         .format = format,
         .dtype = dtypes[args->to_dtype],
         .n_vocab = c->src.info.n_vocab,
@@ -104,7 +104,7 @@ static int open_writer(conversion *c, pluck_dump_format format)
     /* Opening a pipe waits for its reader, perhaps for ever: not while signals wait. */
     const int doors[2] = {open_door(args->output), open_door(args->targets_out)};
     unfinished_hold_signals(true);
-    const pluck_status status = pluck_dump_writer_create(&c->writer, args->output, &options, &err);
+    pluck_status status = pluck_dump_writer_create(&c->writer, args->output, &options, &err);
     for (unsigned i = 0; i < 2 && status == PLUCK_OK; i++) {
         const char *path = pluck_dump_writer_unfinished(c->writer, i);
         c->unfinished[i] = path != NULL ? unfinished_add(path) : -1;
@@ -125,7 +125,7 @@ static int copy_row(conversion *c, uint64_t row, bool *has_ended)
     pluck_status status = pluck_dump_read_row(c->src.dump, row, c->src.scratch, &read, &err);
     *has_ended = status == PLUCK_OK && read.logits.data == NULL;
     if (status == PLUCK_OK && !*has_ended) {
-        const int code = targets_get(&c->known, row, &read, &read.target);
+        int code = targets_get(&c->known, row, &read, &read.target);
         if (code != EXIT_DONE)
             return code;
         status = pluck_dump_writer_write(c->writer, &read, &err);
@@ -139,7 +139,7 @@ static int copy_row(conversion *c, uint64_t row, bool *has_ended)
 static int copy_rows(conversion *c)
 {
     output nowhere = {.is_terminal = false};
-    const bool is_known = c->end != PLUCK_DUMP_ROWS_UNKNOWN;
+    bool is_known = c->end != PLUCK_DUMP_ROWS_UNKNOWN;
     bool has_ended = false;
     int code = EXIT_DONE;
     progress_start(&c->bar, is_known ? c->end - c->first : 0, c->args->quiet, &nowhere);
@@ -160,7 +160,7 @@ static int copy_rows(conversion *c)
 
 static int convert(conversion *c, pluck_dump_format format)
 {
-    const arguments *const args = c->args;
+    const arguments *args = c->args;
     row_range range;
     pluck_error err;
     if (!rows_parse(args->rows, &range))
@@ -177,7 +177,7 @@ static int convert(conversion *c, pluck_dump_format format)
         code = copy_rows(c);
     if (code != EXIT_DONE)
         return code;
-    const pluck_status status = pluck_dump_writer_finish(c->writer, &err);
+    pluck_status status = pluck_dump_writer_finish(c->writer, &err);
     return status == PLUCK_OK ? EXIT_DONE
                               : complain(args->who, exit_code_of(status), "%s", err.message);
 }

@@ -9,7 +9,7 @@
 /* "config" is only a prefix: lists the commands that start with it. */
 static size_t print_group(output *out, const char *word)
 {
-    const size_t n = strlen(word);
+    size_t n = strlen(word);
     size_t n_found = 0;
     for (const command *const *c = commands; *c != NULL; c++) {
         if (strncmp((*c)->name, word, n) != 0 || (*c)->name[n] != ' ')
@@ -31,7 +31,7 @@ int command_unknown(const char *who, const char *first, const char *second)
     suggestion nearest = {first, NULL, 0}, nearest_both = {both, NULL, 0};
     bool takes_second = false;
     for (const command *const *c = commands; *c != NULL; c++) {
-        const size_t n = strlen(first);
+        size_t n = strlen(first);
         suggest_consider(&nearest, (*c)->name);
         suggest_consider(&nearest_both, (*c)->name);
         takes_second |=
@@ -40,9 +40,8 @@ int command_unknown(const char *who, const char *first, const char *second)
     if (takes_second && second == NULL)
         return complain(who, EXIT_USAGE, "'%s' needs a second word; see pluck help %s", first,
                         first);
-    const char *const best =
-        nearest_both.best != NULL || takes_second ? nearest_both.best : nearest.best;
-    const char *const gap = takes_second ? " " : "", *const rest = takes_second ? second : "";
+    const char *best = nearest_both.best != NULL || takes_second ? nearest_both.best : nearest.best;
+    const char *gap = takes_second ? " " : "", *rest = takes_second ? second : "";
     if (best != NULL)
         return complain(who, EXIT_USAGE, "unknown command '%s%s%s'; did you mean 'pluck %s'?",
                         first, gap, rest, best);
@@ -53,7 +52,7 @@ int command_unknown(const char *who, const char *first, const char *second)
 static int print_topic(output *out, const arguments *args)
 {
     size_t n_used = 0;
-    const command *const about = command_find(args->words, args->n_words, &n_used);
+    const command *about = command_find(args->words, args->n_words, &n_used);
     if (args->man)
         return help_manual(out) ? EXIT_DONE : complain_memory(args->who);
     if (args->n_words == 0) {
@@ -80,6 +79,6 @@ int cmd_help(const arguments *args)
     if (code != EXIT_DONE)
         return code;
     code = print_topic(&out, args);
-    const int close_code = output_close(&out, code == EXIT_DONE);
+    int close_code = output_close(&out, code == EXIT_DONE);
     return code != EXIT_DONE ? code : close_code;
 }

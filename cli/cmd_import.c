@@ -17,8 +17,8 @@ typedef struct import_report {
 
 static void tell_key(void *user, const char *key, pluck_import_fate fate, const char *note)
 {
-    import_report *const report = user;
-    const char *const name = pluck_import_fate_name(fate);
+    import_report *report = user;
+    const char *name = pluck_import_fate_name(fate);
     report->n_refused += fate == PLUCK_IMPORT_REFUSED;
     if (report->keys == NULL && report->quiet && fate != PLUCK_IMPORT_REFUSED)
         return;
@@ -39,7 +39,7 @@ static char *config_text(const arguments *args, const pluck_config *config, size
     pluck_error err;
     /* Fails because nothing fits, but says what would. */
     (void)pluck_config_to_json(config, NULL, 0, n, NULL);
-    char *const text = malloc(*n + 1);
+    char *text = malloc(*n + 1);
     if (text == NULL) {
         complain_memory(args->who);
         return NULL;
@@ -60,7 +60,7 @@ static int find_kind(const arguments *args, const char *json, size_t n, pluck_co
         *kind = (pluck_config_kind)(args->from - 1);
         return EXIT_DONE;
     }
-    const pluck_status status = pluck_config_guess_kind(json, n, kind, &err);
+    pluck_status status = pluck_config_guess_kind(json, n, kind, &err);
     return status == PLUCK_OK
                ? EXIT_DONE
                : complain(args->who, exit_code_of(status), "%s: %s", args->words[0], err.message);
@@ -87,7 +87,7 @@ static int import_text(const arguments *args, const char *json, size_t n, output
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s: %s", args->words[0], err.message);
     size_t size = 0;
-    char *const text = config_text(args, config, &size);
+    char *text = config_text(args, config, &size);
     pluck_config_destroy(&config);
     if (text == NULL)
         return EXIT_SYSTEM;
@@ -111,7 +111,7 @@ int cmd_config_import(const arguments *args)
         code = output_open(&out, args->who, NULL);
     if (code == EXIT_DONE) {
         code = import_text(args, json, n, &out);
-        const int close_code = output_close(&out, code <= EXIT_NEGATIVE);
+        int close_code = output_close(&out, code <= EXIT_NEGATIVE);
         code = close_code != EXIT_DONE ? close_code : code;
     }
     free(json);

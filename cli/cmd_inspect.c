@@ -19,10 +19,10 @@
 static pluck_status trace(inspection *in, pluck_sampler *sampler, pluck_logits logits,
                           token_list follow, pluck_error *err)
 {
-    pluck_token *const tokens = calloc(follow.n + 1, sizeof *tokens);
+    pluck_token *tokens = calloc(follow.n + 1, sizeof *tokens);
     if (tokens == NULL)
         return PLUCK_ERR_NOMEM;
-    const pluck_trace_options options = {.max_tokens = follow.n + 1, .max_edits = LISTED_EDITS};
+    pluck_trace_options options = {.max_tokens = follow.n + 1, .max_edits = LISTED_EDITS};
     pluck_status status = pluck_sampler_sample(sampler, logits, &tokens[0], err);
     size_t n = 1;
     for (size_t i = 0; i < follow.n; i++) {
@@ -46,11 +46,11 @@ static pluck_status trace(inspection *in, pluck_sampler *sampler, pluck_logits l
 static pluck_status measure(inspection *in, pluck_logits logits, const token_list lists[2],
                             pluck_error *err)
 {
-    pluck_sampler *const sampler = in->sampler;
+    pluck_sampler *sampler = in->sampler;
     pluck_status status = setup_stream(sampler, in->row, &lists[0], err);
     if (status == PLUCK_OK)
         status = trace(in, sampler, logits, lists[1], err);
-    const uint32_t capacity = in->args->top < in->n_vocab ? (uint32_t)in->args->top : in->n_vocab;
+    uint32_t capacity = in->args->top < in->n_vocab ? (uint32_t)in->args->top : in->n_vocab;
     in->top = calloc((size_t)capacity + 1, sizeof *in->top);
     if (in->top == NULL)
         return PLUCK_ERR_NOMEM;
@@ -64,16 +64,16 @@ static pluck_status measure(inspection *in, pluck_logits logits, const token_lis
 /* The row that --row means, read. */
 static int read_row(inspection *in, source *src, pluck_logits *logits)
 {
-    const char *const who = in->args->who;
+    const char *who = in->args->who;
     row_range range;
     uint64_t end = 0;
     pluck_error err;
     if (!rows_parse(in->args->row != NULL ? in->args->row : "0", &range) || !range.is_single)
         return complain(who, EXIT_USAGE, "--row: '%s' is not the number of a row", in->args->row);
-    const int code = rows_resolve(&range, src->info.n_rows, who, in->name, &in->row, &end);
+    int code = rows_resolve(&range, src->info.n_rows, who, in->name, &in->row, &end);
     if (code != EXIT_DONE)
         return code;
-    const pluck_status status = pluck_dump_read(src->dump, in->row, src->scratch, logits, &err);
+    pluck_status status = pluck_dump_read(src->dump, in->row, src->scratch, logits, &err);
     if (status != PLUCK_OK)
         return complain(who, exit_code_of(status), "%s", err.message);
     if (logits->data == NULL)
@@ -112,7 +112,7 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config,
 
 static int print(const inspection *in)
 {
-    const arguments *const args = in->args;
+    const arguments *args = in->args;
     output outs[3] = {{.who = args->who}};
     int code = args->output != NULL ? output_open(&outs[0], args->who, args->output)
                                     : run_files_open_results(&outs[0], args);
@@ -128,7 +128,7 @@ static int print(const inspection *in)
         inspect_print_svg(in, &outs[1]);
     if (code == EXIT_DONE && args->csv != NULL)
         inspect_print_csv(in, &outs[2]);
-    const int close_code = outputs_close(outs, 3, code == EXIT_DONE);
+    int close_code = outputs_close(outs, 3, code == EXIT_DONE);
     return code == EXIT_DONE ? close_code : code;
 }
 

@@ -30,13 +30,13 @@ static source *source_of(replay_run *run, const replay_line *line)
 
 static void print_json(replay_run *run, const replay_line *line)
 {
-    output *const out = &run->out;
-    const replay *const r = &run->state;
+    output *out = &run->out;
+    const replay *r = &run->state;
     output_printf(out, "{\"line\":%llu,\"row\":%llu,\"draw\":%llu,\"same\":%s,\"differences\":[",
                   (unsigned long long)run->lines.number, (unsigned long long)line->row,
                   (unsigned long long)line->draw, r->n_differences == 0 ? "true" : "false");
     for (size_t i = 0; i < r->n_differences; i++) {
-        const difference *const d = &r->differences[i];
+        const difference *d = &r->differences[i];
         output_printf(out, "%s{\"what\":\"%s\",\"line\":\"%s\",\"replayed\":\"%s\"}",
                       i > 0 ? "," : "", d->what, d->line, d->replayed);
     }
@@ -46,7 +46,7 @@ static void print_json(replay_run *run, const replay_line *line)
 static void print_text(replay_run *run, const replay_line *line)
 {
     for (size_t i = 0; i < run->state.n_differences; i++) {
-        const difference *const d = &run->state.differences[i];
+        const difference *d = &run->state.differences[i];
         output_printf(&run->out,
                       "line %llu: row %llu, draw %llu: %s: %s in the line, %s replayed\n",
                       (unsigned long long)run->lines.number, (unsigned long long)line->row,
@@ -60,7 +60,7 @@ static int replay_one(replay_run *run)
     int code = replay_line_read(&run->lines, &line);
     if (code != EXIT_DONE)
         return code;
-    source *const src = source_of(run, &line);
+    source *src = source_of(run, &line);
     if (src == NULL)
         code = complain(run->args->who, EXIT_DATA, "%s: line %llu: names none of the dumps given",
                         run->lines.name, (unsigned long long)run->lines.number);
@@ -107,7 +107,7 @@ static int replay_all(replay_run *run)
 
 static int open_lines(replay_run *run)
 {
-    const char *const path = run->args->words[0];
+    const char *path = run->args->words[0];
     run->lines.who = run->args->who;
     run->lines.name = source_name(path);
     run->lines.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
@@ -118,7 +118,7 @@ static int open_lines(replay_run *run)
 
 static int open_sources(replay_run *run)
 {
-    const size_t n = run->args->n_words - 1;
+    size_t n = run->args->n_words - 1;
     run->sources = calloc(n, sizeof *run->sources);
     if (run->sources == NULL)
         return complain_memory(run->args->who);
@@ -144,7 +144,7 @@ int cmd_replay(const arguments *args)
         code = output_open(&run.out, args->who, args->output);
     if (code == EXIT_DONE) {
         code = replay_all(&run);
-        const int close_code = output_close(&run.out, code == EXIT_DONE);
+        int close_code = output_close(&run.out, code == EXIT_DONE);
         code = code != EXIT_DONE ? code : close_code;
     }
     if (code == EXIT_DONE && run.n_different > 0)

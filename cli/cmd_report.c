@@ -14,15 +14,15 @@
 /* Point of a chart that a row belongs to. */
 static size_t point_of(const report_dump *d, uint64_t row, size_t n_points)
 {
-    const uint64_t n = d->t.data.end - d->t.data.first;
+    uint64_t n = d->t.data.end - d->t.data.first;
     return (size_t)((double)(row - d->t.data.first) * (double)n_points / (double)n);
 }
 
 static void add_row(void *user, uint64_t row, const pluck_tune_row *measured)
 {
-    report_dump *const d = user;
-    report_series *const s = &d->series;
-    const size_t i = point_of(d, row, s->n);
+    report_dump *d = user;
+    report_series *s = &d->series;
+    size_t i = point_of(d, row, s->n);
     s->rows[i]++;
     s->x[i] += (double)row;
     for (int k = 0; k < 2; k++) {
@@ -33,16 +33,16 @@ static void add_row(void *user, uint64_t row, const pluck_tune_row *measured)
 
 static pluck_status measure_rows(report_dump *d, pluck_error *err)
 {
-    report_series *const s = &d->series;
-    const uint64_t n = d->t.data.end - d->t.data.first;
+    report_series *s = &d->series;
+    uint64_t n = d->t.data.end - d->t.data.first;
     const double temperatures[2] = {1, d->t.has_targets ? d->t.fit.temperature : 1};
-    const pluck_tune_request request = {
+    pluck_tune_request request = {
         .temperatures = temperatures, .n = 2, .stats = d->t.stats, .row = add_row, .user = d};
     /* With targets the statistics are there, with the bins that were asked for. */
     pluck_tune_stats known[2];
     memcpy(known, d->t.stats, sizeof known);
     s->n = n < REPORT_POINTS ? (size_t)n : REPORT_POINTS;
-    const pluck_status status = pluck_tune_measure(&d->t.data, &request, err);
+    pluck_status status = pluck_tune_measure(&d->t.data, &request, err);
     if (d->t.has_targets)
         memcpy(d->t.stats, known, sizeof known);
     for (size_t i = 0; i < s->n; i++) {
@@ -59,7 +59,7 @@ static pluck_status measure_rows(report_dump *d, pluck_error *err)
 static pluck_status count_survivors(report_dump *d, const char *json, double *counts,
                                     pluck_error *err)
 {
-    const report_series *const s = &d->series;
+    const report_series *s = &d->series;
     pluck_sampler *sampler = NULL;
     pluck_status status =
         pluck_sampler_from_json(&sampler, json, strlen(json), d->t.src.info.n_vocab, err);
@@ -91,8 +91,8 @@ static int study_dump(report *r, report_dump *d, const char *path, const output 
         code = tuning_run(&d->t, out);
     if (code != EXIT_DONE)
         return code;
-    const uint64_t n = d->t.data.end - d->t.data.first;
-    const uint64_t wanted = r->args->explore / r->n_dumps;
+    uint64_t n = d->t.data.end - d->t.data.first;
+    uint64_t wanted = r->args->explore / r->n_dumps;
     d->n_explored = (size_t)(n < wanted ? n : wanted > 0 ? wanted : 1);
     pluck_status status = measure_rows(d, &err);
     if (status == PLUCK_OK)
@@ -134,7 +134,7 @@ int cmd_report(const arguments *args)
         code = report_write(&r, &out);
     for (size_t i = 0; r.dumps != NULL && i < r.n_dumps; i++)
         tuning_close(&r.dumps[i].t);
-    const int close_code = output_close(&out, code == EXIT_DONE);
+    int close_code = output_close(&out, code == EXIT_DONE);
     vocab_free(&r.v);
     free(r.dumps);
     return code == EXIT_DONE ? close_code : code;

@@ -77,28 +77,28 @@ static bool prints_running_text(const run *all)
 /* The state in which the draw was made. */
 static void print_trace(job *j, uint64_t draw, const evidence *e)
 {
-    const run *const all = j->all;
-    const bool is_sequence = all->args->sequence;
-    const uint64_t n_before = is_sequence ? j->history.n : draw;
-    const draw_origin origin = {.config = all->config_text,
-                                .config_size_bytes = all->config_size_bytes,
-                                .seed = pluck_sampler_seed(j->team.workers[0].sampler),
-                                .stream = is_sequence ? j->stream : j->row,
-                                .position = all->prompt.n + n_before,
-                                .prompt = all->prompt,
-                                .is_sequence = is_sequence,
-                                .first_row = j->first_row,
-                                .row_step = j->row_step,
-                                .history = j->history,
-                                .n_vocab = j->src.info.n_vocab,
-                                .dtype = j->src.info.dtype,
-                                .hash = e->hash};
+    const run *all = j->all;
+    bool is_sequence = all->args->sequence;
+    uint64_t n_before = is_sequence ? j->history.n : draw;
+    draw_origin origin = {.config = all->config_text,
+                          .config_size_bytes = all->config_size_bytes,
+                          .seed = pluck_sampler_seed(j->team.workers[0].sampler),
+                          .stream = is_sequence ? j->stream : j->row,
+                          .position = all->prompt.n + n_before,
+                          .prompt = all->prompt,
+                          .is_sequence = is_sequence,
+                          .first_row = j->first_row,
+                          .row_step = j->row_step,
+                          .history = j->history,
+                          .n_vocab = j->src.info.n_vocab,
+                          .dtype = j->src.info.dtype,
+                          .hash = e->hash};
     print_origin(&j->all->out, &origin, e->record);
 }
 
 static void print_json(job *j, uint64_t draw, const pluck_draw *d, const evidence *e)
 {
-    output *const out = &j->all->out;
+    output *out = &j->all->out;
     output_char(out, '{');
     if (j->all->args->n_words > 1) {
         output_text(out, "\"dump\":");
@@ -111,7 +111,7 @@ static void print_json(job *j, uint64_t draw, const pluck_draw *d, const evidenc
     output_printf(out, ",\"survivors\":%u", (unsigned)d->n_survivors);
     if (j->all->args->vocab != NULL) {
         size_t n = 0;
-        const char *const text = vocab_text(&j->all->v, d->token, &n);
+        const char *text = vocab_text(&j->all->v, d->token, &n);
         output_text(out, ",\"text\":");
         output_json_string(out, text, n);
     }
@@ -122,7 +122,7 @@ static void print_json(job *j, uint64_t draw, const pluck_draw *d, const evidenc
 
 static void print_csv(job *j, uint64_t draw, const pluck_draw *d)
 {
-    output *const out = &j->all->out;
+    output *out = &j->all->out;
     if (j->all->args->n_words > 1) {
         output_csv_string(out, j->path, strlen(j->path));
         output_char(out, ',');
@@ -133,7 +133,7 @@ static void print_csv(job *j, uint64_t draw, const pluck_draw *d)
     output_printf(out, ",%u", (unsigned)d->n_survivors);
     if (j->all->args->vocab != NULL) {
         size_t n = 0;
-        const char *const text = vocab_text(&j->all->v, d->token, &n);
+        const char *text = vocab_text(&j->all->v, d->token, &n);
         output_char(out, ',');
         output_csv_string(out, text, n);
     }
@@ -142,9 +142,9 @@ static void print_csv(job *j, uint64_t draw, const pluck_draw *d)
 
 static void print_text(job *j, uint64_t draw, const pluck_draw *d)
 {
-    output *const out = &j->all->out;
+    output *out = &j->all->out;
     size_t n = 0;
-    const char *const text = vocab_text(&j->all->v, d->token, &n);
+    const char *text = vocab_text(&j->all->v, d->token, &n);
     if (prints_running_text(j->all)) {
         if (out->is_terminal)
             output_screen(out, &j->screen, text, n);
@@ -179,8 +179,8 @@ static void print_draw(job *j, uint64_t draw, const pluck_draw *d, const evidenc
 
 static void print_heading(job *j, bool is_first)
 {
-    const arguments *const args = j->all->args;
-    output *const out = &j->all->out;
+    const arguments *args = j->all->args;
+    output *out = &j->all->out;
     if (args->format == FORMAT_CSV && is_first)
         output_printf(out, "%srow,draw,token,logprob,survivors%s\n",
                       args->n_words > 1 ? "dump," : "", args->vocab != NULL ? ",text" : "");
@@ -199,15 +199,14 @@ static void print_heading(job *j, bool is_first)
 /* What a failed row means: an exit code, or EXIT_DONE to go on with the next. */
 static int row_failed(job *j, const pluck_error *err)
 {
-    const pluck_status status = err->status;
-    const bool is_skipped =
+    pluck_status status = err->status;
+    bool is_skipped =
         j->all->args->skip_bad && (status == PLUCK_ERR_NAN || status == PLUCK_ERR_EMPTY);
     progress_clear(&j->all->bar);
     if (!is_skipped)
         output_flush(&j->all->out);
-    const int code =
-        complain(j->all->args->who, exit_code_of(status), "%s: row %llu: %s%s", j->name,
-                 (unsigned long long)j->row, err->message, is_skipped ? "; skipped" : "");
+    int code = complain(j->all->args->who, exit_code_of(status), "%s: row %llu: %s%s", j->name,
+                        (unsigned long long)j->row, err->message, is_skipped ? "; skipped" : "");
     j->all->has_bad_rows |= is_skipped;
     return is_skipped ? EXIT_DONE : code;
 }
@@ -232,8 +231,8 @@ static size_t fill_portions(worker_team *team, cursor *at)
 {
     size_t n = 0;
     for (; n < team->n_portions && at->row < at->end; n++) {
-        const uint64_t left = at->n_draws - at->draw;
-        portion *const p = &team->portions[n];
+        uint64_t left = at->n_draws - at->draw;
+        portion *p = &team->portions[n];
         p->row = at->row;
         p->first_draw = at->draw;
         p->n_draws = left < DRAWS_AT_ONCE ? (size_t)left : DRAWS_AT_ONCE;
@@ -258,13 +257,13 @@ static int print_portion(job *j, const portion *p, cursor *at)
             at->row++;
             at->draw = 0;
         }
-        const int code = row_failed(j, &p->err);
+        int code = row_failed(j, &p->err);
         if (code != EXIT_DONE)
             return code;
     }
     if (p->state == PORTION_DONE)
         for (size_t i = 0; i < p->n_draws; i++) {
-            const evidence e = {p->records != NULL ? &p->records[i] : NULL, p->hash};
+            evidence e = {p->records != NULL ? &p->records[i] : NULL, p->hash};
             print_draw(j, p->first_draw + i, &p->draws[i], &e);
         }
     if (p->state == PORTION_ENDED)
@@ -279,11 +278,11 @@ static int sample_independent(job *j, uint64_t first, uint64_t *end)
     cursor at = {.row = first, .end = *end, .n_draws = j->all->args->draws};
     int code = EXIT_DONE;
     while (code == EXIT_DONE && j->all->out.error == 0 && at.row < at.end) {
-        const size_t n = fill_portions(&j->team, &at);
+        size_t n = fill_portions(&j->team, &at);
         workers_run(&j->team, n);
         const portion *failed = NULL;
         for (size_t i = 0; code == EXIT_DONE && i < n && at.end > j->team.portions[i].row; i++) {
-            const portion *const p = &j->team.portions[i];
+            const portion *p = &j->team.portions[i];
             if (failed != NULL && failed->row == p->row)
                 continue;
             code = print_portion(j, p, &at);
@@ -298,8 +297,8 @@ static int sample_independent(job *j, uint64_t first, uint64_t *end)
 static pluck_status remember(job *j, pluck_token token, pluck_error *err)
 {
     if (j->history.n == j->history_capacity) {
-        const size_t capacity = j->history_capacity == 0 ? 256 : 2 * j->history_capacity;
-        pluck_token *const larger = realloc(j->history.tokens, capacity * sizeof *larger);
+        size_t capacity = j->history_capacity == 0 ? 256 : 2 * j->history_capacity;
+        pluck_token *larger = realloc(j->history.tokens, capacity * sizeof *larger);
         if (larger == NULL) {
             *err = (pluck_error){PLUCK_ERR_NOMEM, "out of memory"};
             return PLUCK_ERR_NOMEM;
@@ -314,7 +313,7 @@ static pluck_status remember(job *j, pluck_token token, pluck_error *err)
 /* Draws the token of a row of the sequence, prints and accepts it. */
 static pluck_status sample_position(job *j, pluck_logits logits, pluck_error *err)
 {
-    worker *const w = &j->team.workers[0];
+    worker *w = &j->team.workers[0];
     draw_record record;
     evidence e = {&record, 0};
     pluck_draw drawn;
@@ -336,8 +335,8 @@ static pluck_status sample_position(job *j, pluck_logits logits, pluck_error *er
 /* One text: the rows first, first + step, ... below *end, which is where a stream has ended. */
 static int sample_sequence(job *j, uint64_t first, uint64_t step, uint64_t stream, uint64_t *end)
 {
-    run *const all = j->all;
-    worker *const w = &j->team.workers[0];
+    run *all = j->all;
+    worker *w = &j->team.workers[0];
     pluck_error err;
     pluck_status status = setup_stream(w->sampler, stream, &all->prompt, &err);
     j->first_row = first;
@@ -370,9 +369,9 @@ static int sample_sequence(job *j, uint64_t first, uint64_t step, uint64_t strea
 
 static int find_axes(job *j)
 {
-    const arguments *const args = j->all->args;
-    const plk_shape rows = source_shape(&j->src.info), squeezed = plk_shape_squeezed(&rows);
-    const plk_shape *const two = rows.n_axes == 2 ? &rows : &squeezed;
+    const arguments *args = j->all->args;
+    plk_shape rows = source_shape(&j->src.info), squeezed = plk_shape_squeezed(&rows);
+    const plk_shape *two = rows.n_axes == 2 ? &rows : &squeezed;
     char text[PLK_SHAPE_TEXT_BYTES];
     j->axes = (text_axes){.n_texts = 1, .step_rows = 1};
     if (args->axes == AXES_NONE && squeezed.n_axes > 1)
@@ -389,7 +388,7 @@ static int find_axes(job *j)
                             : "%s: has rows on the axes %s; --axes takes two: reshape the array to "
                               "(step, batch, token) or (batch, step, token)",
                         j->name, plk_shape_text(&rows, text));
-    const bool steps_first = args->axes == AXES_STEP_BATCH;
+    bool steps_first = args->axes == AXES_STEP_BATCH;
     j->axes.n_texts = two->axes[steps_first ? 1 : 0];
     j->axes.n_steps = two->axes[steps_first ? 0 : 1];
     j->axes.text_rows = steps_first ? 1 : j->axes.n_steps;
@@ -405,14 +404,14 @@ static int find_axes(job *j)
 /* The texts of a dump, each of its rows in first .. *end - 1. */
 static int sample_texts(job *j, uint64_t first, uint64_t *end)
 {
-    const uint64_t stream = j->all->args->stream;
-    const text_axes axes = j->axes;
+    uint64_t stream = j->all->args->stream;
+    text_axes axes = j->axes;
     int code = EXIT_DONE;
     if (axes.n_steps == 0)
         return sample_sequence(j, first, 1, stream, end);
     for (uint64_t text = 0; code == EXIT_DONE && text < axes.n_texts; text++) {
         uint64_t at = text * axes.text_rows;
-        const uint64_t after = at + (axes.n_steps - 1) * axes.step_rows + 1;
+        uint64_t after = at + (axes.n_steps - 1) * axes.step_rows + 1;
         uint64_t text_end = after < *end ? after : *end;
         if (at < first)
             at += (first - at + axes.step_rows - 1) / axes.step_rows * axes.step_rows;
@@ -424,8 +423,8 @@ static int sample_texts(job *j, uint64_t first, uint64_t *end)
 
 static int sample_rows(job *j, uint64_t first, uint64_t end)
 {
-    const run *const all = j->all;
-    const int code =
+    const run *all = j->all;
+    int code =
         all->args->sequence ? sample_texts(j, first, &end) : sample_independent(j, first, &end);
     if (code == EXIT_DONE && all->range.is_single && end == first && all->out.error == 0)
         return complain(all->args->who, EXIT_DATA, "%s: ended before row %llu", j->name,
@@ -437,9 +436,9 @@ static int sample_rows(job *j, uint64_t first, uint64_t end)
  * answered before the next: that takes one. */
 static size_t useful_workers(const job *j, uint64_t n_rows)
 {
-    const arguments *const args = j->all->args;
-    const size_t n = plk_thread_count((uint32_t)args->threads);
-    const uint64_t portions_a_row = (args->draws + DRAWS_AT_ONCE - 1) / DRAWS_AT_ONCE;
+    const arguments *args = j->all->args;
+    size_t n = plk_thread_count((uint32_t)args->threads);
+    uint64_t portions_a_row = (args->draws + DRAWS_AT_ONCE - 1) / DRAWS_AT_ONCE;
     if (j->src.info.streamed || args->sequence || n_rows == 0)
         return 1;
     return n_rows >= n || n_rows * portions_a_row >= n ? n : (size_t)(n_rows * portions_a_row);
@@ -447,7 +446,7 @@ static size_t useful_workers(const job *j, uint64_t n_rows)
 
 static int sample_dump(run *all, size_t index)
 {
-    const char *const path = all->args->words[index];
+    const char *path = all->args->words[index];
     job j = {.all = all, .path = path, .name = source_name(path)};
     uint64_t first = 0, end = 0;
     int code = source_open(all->args, j.path, &j.src);
@@ -464,12 +463,12 @@ static int sample_dump(run *all, size_t index)
         warn_of_rows(all->args, j.name, &j.src, all->config, first, end);
     if (code == EXIT_DONE && all->args->sequence)
         code = find_axes(&j);
-    const size_t n_workers = useful_workers(&j, end - first);
+    size_t n_workers = useful_workers(&j, end - first);
     if (code == EXIT_DONE)
         code = workers_create(&j.team, all->args, all->config, all->isa, &all->prompt, &j.src,
                               j.name, n_workers);
     if (code == EXIT_DONE) {
-        const bool is_known = all->args->n_words == 1 && end != PLUCK_DUMP_ROWS_UNKNOWN;
+        bool is_known = all->args->n_words == 1 && end != PLUCK_DUMP_ROWS_UNKNOWN;
         if (index == 0)
             progress_start(&all->bar, is_known ? (end - first) * all->args->draws : 0,
                            all->args->quiet, &all->out);
@@ -504,7 +503,7 @@ static int check_arguments(const arguments *args)
 
 static int prepare(run *all)
 {
-    const arguments *const args = all->args;
+    const arguments *args = all->args;
     int code = check_arguments(args);
     if (code == EXIT_DONE && !rows_parse(args->rows, &all->range))
         code = complain(args->who, EXIT_USAGE, "--rows: '%s' is not a range; 3, 3:7, 3: and :7 are",
@@ -535,7 +534,7 @@ int cmd_sample(const arguments *args)
     for (size_t i = 0; code == EXIT_DONE && i < args->n_words; i++)
         code = sample_dump(&all, i);
     progress_clear(&all.bar);
-    const int close_code = output_close(&all.out, code == EXIT_DONE);
+    int close_code = output_close(&all.out, code == EXIT_DONE);
     if (code == EXIT_DONE)
         code = close_code;
     if (code == EXIT_DONE && all.has_bad_rows)

@@ -51,7 +51,7 @@ static int read_whole(const arguments *args, const char *flag, const char *text,
 
 static int read_scale(request *r)
 {
-    const arguments *const args = r->args;
+    const arguments *args = r->args;
     double temperature = 1, beta = 1;
     if (args->temperature != NULL && args->beta != NULL)
         return complain(args->who, EXIT_USAGE, "--temperature and --beta say the same: give one");
@@ -73,8 +73,8 @@ static int read_scale(request *r)
 /* Flags that contradict each other. */
 static int check_flags(const request *r)
 {
-    const arguments *const args = r->args;
-    const bool is_entmax = args->sparsemax || args->entmax != NULL;
+    const arguments *args = r->args;
+    bool is_entmax = args->sparsemax || args->entmax != NULL;
     const char *wrong = NULL;
     if (args->sparsemax && args->entmax != NULL)
         wrong = "--sparsemax and --entmax exclude each other";
@@ -137,7 +137,7 @@ static pluck_status compute_log(request *r, const number_list *z, float *p, pluc
 {
     if (r->alpha == 1)
         return pluck_log_softmax(z->values, z->n, r->beta, p, err);
-    const pluck_status status = compute_probabilities(r, z, p, err);
+    pluck_status status = compute_probabilities(r, z, p, err);
     for (size_t i = 0; i < z->n && status == PLUCK_OK; i++)
         p[i] = logf(p[i]);
     return status;
@@ -146,7 +146,7 @@ static pluck_status compute_log(request *r, const number_list *z, float *p, pluc
 /* res->values has room for n floats. */
 static pluck_status compute(request *r, const number_list *z, result *res, pluck_error *err)
 {
-    const arguments *const args = r->args;
+    const arguments *args = r->args;
     pluck_status status = PLUCK_OK;
     if (args->lse)
         status = pluck_logsumexp(z->values, z->n, r->beta, &res->lse, err);
@@ -175,7 +175,7 @@ enum { MAX_NUMBERS = 4 };
 
 static size_t list_numbers(const request *r, const result *res, named_number *numbers)
 {
-    const arguments *const args = r->args;
+    const arguments *args = r->args;
     size_t n = 0;
     if (args->lse)
         numbers[n++] = (named_number){"lse", res->lse};
@@ -251,13 +251,13 @@ static void print_csv(output *out, const request *r, const named_number *numbers
 /* row is which vector it is, line where it is on standard input; 0: it was typed. */
 static int answer(request *r, output *out, const number_list *z, size_t row, size_t line)
 {
-    const arguments *const args = r->args;
+    const arguments *args = r->args;
     pluck_error err = {.status = PLUCK_OK};
     named_number numbers[MAX_NUMBERS];
     result res = {.values = malloc((z->n > 0 ? z->n : 1) * sizeof *res.values)};
     if (res.values == NULL)
         return complain_memory(args->who);
-    const pluck_status status = compute(r, z, &res, &err);
+    pluck_status status = compute(r, z, &res, &err);
     if (status != PLUCK_OK) {
         free(res.values);
         if (args->lines)
@@ -265,7 +265,7 @@ static int answer(request *r, output *out, const number_list *z, size_t row, siz
                             err.message);
         return complain(args->who, exit_code_of(status), "%s", err.message);
     }
-    const size_t n_numbers = list_numbers(r, &res, numbers);
+    size_t n_numbers = list_numbers(r, &res, numbers);
     res.n = n_numbers > 0 ? 0 : z->n;
     if (args->format == FORMAT_JSON)
         print_json(out, r, numbers, n_numbers, &res, row);
@@ -279,7 +279,7 @@ static int answer(request *r, output *out, const number_list *z, size_t row, siz
 
 static int answer_words(request *r, output *out)
 {
-    const arguments *const args = r->args;
+    const arguments *args = r->args;
     number_list z = {NULL, 0, 0};
     int code = EXIT_DONE;
     for (size_t i = 0; i < args->n_words && code == EXIT_DONE; i++) {
@@ -299,7 +299,7 @@ static int answer_words(request *r, output *out)
 
 static int answer_stdin(request *r, output *out)
 {
-    const arguments *const args = r->args;
+    const arguments *args = r->args;
     number_list z = {NULL, 0, 0};
     char *text = NULL;
     size_t n = 0, line = 1, row = 0;
@@ -309,7 +309,7 @@ static int answer_stdin(request *r, output *out)
     for (const char *at = text; code == EXIT_DONE && at != NULL;) {
         z.n = 0;
         code = numbers_parse(&z, args->who, at, !args->lines, &line, &at);
-        const bool is_last = code == EXIT_DONE && *at == '\0';
+        bool is_last = code == EXIT_DONE && *at == '\0';
         /* An empty line is no vector; empty input is, for the message. */
         if (code == EXIT_DONE && (z.n > 0 || (is_last && row == 0)))
             code = z.n > 0 ? answer(r, out, &z, row++, line)
@@ -334,6 +334,6 @@ int cmd_softmax(const arguments *args)
     if (code != EXIT_DONE)
         return code;
     code = args->n_words > 0 ? answer_words(&r, &out) : answer_stdin(&r, &out);
-    const int closed = output_close(&out, code == EXIT_DONE);
+    int closed = output_close(&out, code == EXIT_DONE);
     return code == EXIT_DONE ? closed : code;
 }

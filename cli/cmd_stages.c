@@ -65,7 +65,7 @@ static void print_details(output *out, const pluck_stage *stage)
     if (stage->cost != NULL)
         output_printf(out, "  cost: %s\n", stage->cost);
     for (size_t i = 0; i < stage->n_params; i++) {
-        const pluck_param *const p = &stage->params[i];
+        const pluck_param *p = &stage->params[i];
         output_printf(out, "\n  %s (%s): %s\n", p->name, type_name(p->type), p->summary);
         print_param(out, p);
         if (p->flat_key == NULL)
@@ -166,7 +166,7 @@ static int find_stage(const arguments *args, const pluck_stage **stage)
     *stage = pluck_stage_find(name);
     if (*stage != NULL)
         return EXIT_DONE;
-    const char *const near = pluck_stage_nearest(name);
+    const char *near = pluck_stage_nearest(name);
     if (near != NULL)
         return complain(args->who, EXIT_USAGE, "unknown stage '%s'; did you mean '%s'?",
                         args->words[0], near);

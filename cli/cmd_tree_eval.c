@@ -28,7 +28,7 @@ static double now(void)
 static pluck_status ask(evaluation *e, pluck_head_query *query, question what, uint64_t row,
                         pluck_error *err)
 {
-    const float *const hidden = e->pairs.hidden.values + row * e->pairs.hidden.n_cols;
+    const float *hidden = e->pairs.hidden.values + row * e->pairs.hidden.n_cols;
     pluck_scored_token scored = {.token = 0};
     double logprob = 0;
     pluck_status status = PLUCK_OK;
@@ -52,13 +52,13 @@ static pluck_status ask(evaluation *e, pluck_head_query *query, question what, u
 
 static int measure(evaluation *e)
 {
-    const uint64_t n = e->pairs.hidden.n_rows;
+    uint64_t n = e->pairs.hidden.n_rows;
     pluck_head_query *query = NULL;
     pluck_error err;
     pluck_status status = pluck_head_query_create(&query, e->model.head, NULL, &err);
     for (int q = 0; q < N_QUESTIONS && status == PLUCK_OK; q++) {
         uint64_t n_dots = 0;
-        const double start = now();
+        double start = now();
         for (uint64_t row = 0; row < n && status == PLUCK_OK; row++) {
             status = ask(e, query, (question)q, row, &err);
             n_dots += pluck_head_query_stats(query).n_dots;
@@ -75,10 +75,10 @@ static int measure(evaluation *e)
 static void print(const evaluation *e, output *out)
 {
     static const char *const names[N_QUESTIONS] = {"logprob", "sample", "top1"};
-    const pluck_head_info info = pluck_head_get_info(e->model.head);
-    const uint64_t n = e->pairs.hidden.n_rows;
-    const double accuracy = (double)e->n_hits / (double)n;
-    const bool is_json = e->args->format == FORMAT_JSON;
+    pluck_head_info info = pluck_head_get_info(e->model.head);
+    uint64_t n = e->pairs.hidden.n_rows;
+    double accuracy = (double)e->n_hits / (double)n;
+    bool is_json = e->args->format == FORMAT_JSON;
     if (is_json) {
         output_printf(out, "{\"kind\":\"%s\",\"tokens\":%u,\"dim\":%u,\"rows\":%llu,",
                       pluck_head_kind_name(info.kind), (unsigned)info.n_vocab, (unsigned)info.dim,
@@ -114,7 +114,7 @@ int cmd_tree_eval(const arguments *args)
     if (code == EXIT_DONE)
         code = pairs_read(&e.pairs, args, args->words[1], args->words[2]);
     if (code == EXIT_DONE) {
-        const pluck_head_info info = pluck_head_get_info(e.model.head);
+        pluck_head_info info = pluck_head_get_info(e.model.head);
         code = pairs_check(&e.pairs, args, args->words[1], args->words[2], info.n_vocab, info.dim);
     }
     if (code == EXIT_DONE)

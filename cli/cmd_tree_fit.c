@@ -5,7 +5,7 @@
 /* As many tokens as the file says that the tree is built from, else as the targets need. */
 static int count_tokens(training *t)
 {
-    const arguments *const args = t->args;
+    const arguments *args = t->args;
     uint32_t n = (uint32_t)args->vocab_size;
     if (n == 0)
         for (uint64_t i = 0; i < t->pairs.hidden.n_rows; i++)
@@ -37,7 +37,7 @@ int cmd_tree_distill(const arguments *args)
     if (code == EXIT_DONE)
         code = pairs_read(&t.pairs, args, args->words[1], args->words[2]);
     if (code == EXIT_DONE) {
-        const pluck_head_info info = pluck_head_get_info(t.teacher.head);
+        pluck_head_info info = pluck_head_get_info(t.teacher.head);
         t.n_tokens = info.n_vocab;
         code = pairs_check(&t.pairs, args, args->words[1], args->words[2], info.n_vocab, info.dim);
     }

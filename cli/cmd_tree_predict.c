@@ -36,12 +36,12 @@ static const char *label_text(const prediction *p, const pluck_fasttext_label *l
 
 static void print_json(prediction *p, uint64_t item, const pluck_fasttext_label *labels, uint32_t n)
 {
-    output *const out = &p->out;
+    output *out = &p->out;
     output_printf(out, "{\"%s\":%llu,\"labels\":[", p->has_lines ? "line" : "row",
                   (unsigned long long)item);
     for (uint32_t i = 0; i < n; i++) {
         size_t length = 0;
-        const char *const text = label_text(p, &labels[i], &length);
+        const char *text = label_text(p, &labels[i], &length);
         output_printf(out, "%s{\"label\":%u,\"prob\":", i > 0 ? "," : "",
                       (unsigned)labels[i].output);
         output_float(out, labels[i].prob);
@@ -57,11 +57,11 @@ static void print_json(prediction *p, uint64_t item, const pluck_fasttext_label 
 /* fastText prints floats with six digits. */
 static void print_text(prediction *p, const pluck_fasttext_label *labels, uint32_t n)
 {
-    output *const out = &p->out;
+    output *out = &p->out;
     char number[32];
     for (uint32_t i = 0; i < n; i++) {
         size_t length = 0;
-        const char *const text = label_text(p, &labels[i], &length);
+        const char *text = label_text(p, &labels[i], &length);
         if (i > 0)
             output_char(out, ' ');
         if (labels[i].text != NULL)
@@ -79,15 +79,15 @@ static void print_text(prediction *p, const pluck_fasttext_label *labels, uint32
 /* Predicts and prints items first .. first + n - 1. */
 static int predict(prediction *p, uint64_t first, uint64_t n)
 {
-    predictor_team *const team = &p->team;
-    const char *const what = p->has_lines ? "line" : "row";
+    predictor_team *team = &p->team;
+    const char *what = p->has_lines ? "line" : "row";
     for (uint64_t at = 0; at < n && p->out.error == 0; at += team->n_items) {
-        const size_t now = n - at < team->n_items ? (size_t)(n - at) : team->n_items;
+        size_t now = n - at < team->n_items ? (size_t)(n - at) : team->n_items;
         pluck_error err;
         size_t n_done = 0;
-        const pluck_status status = predictors_run(team, first + at, now, &n_done, &err);
+        pluck_status status = predictors_run(team, first + at, now, &n_done, &err);
         for (size_t i = 0; i < n_done; i++) {
-            const pluck_fasttext_label *const labels = team->labels + i * team->n_labels;
+            const pluck_fasttext_label *labels = team->labels + i * team->n_labels;
             if (p->args->format == FORMAT_JSON)
                 print_json(p, first + at + i, labels, team->n_found[i]);
             else
@@ -127,13 +127,13 @@ static int predict_lines(prediction *p)
 
 static int predict_rows(prediction *p)
 {
-    const arguments *const args = p->args;
-    const pluck_head_info head = pluck_head_get_info(p->model.head);
-    const char *const path = p->input != NULL ? p->input : "-";
+    const arguments *args = p->args;
+    pluck_head_info head = pluck_head_get_info(p->model.head);
+    const char *path = p->input != NULL ? p->input : "-";
     int code = source_open(args, path, &p->src);
     if (code != EXIT_DONE)
         return code;
-    const uint64_t n_rows = p->src.info.n_rows;
+    uint64_t n_rows = p->src.info.n_rows;
     if (p->src.info.n_vocab != head.dim)
         code = complain(args->who, EXIT_DATA, "%s: rows have %u values, the head takes %u",
                         source_name(path), (unsigned)p->src.info.n_vocab, (unsigned)head.dim);
@@ -150,7 +150,7 @@ static int predict_rows(prediction *p)
 
 static int check_arguments(const prediction *p)
 {
-    const arguments *const args = p->args;
+    const arguments *args = p->args;
     if (args->sample && args->compat)
         return complain(args->who, EXIT_USAGE, "--sample and --compat exclude each other");
     if (!args->sample && args->draw_temperature != 1.0)
@@ -170,7 +170,7 @@ static int check_arguments(const prediction *p)
 
 int cmd_tree_predict(const arguments *args)
 {
-    const char *const input = args->n_words > 1 ? args->words[1] : NULL;
+    const char *input = args->n_words > 1 ? args->words[1] : NULL;
     prediction p = {.args = args, .input = input};
     int code = head_model_open(&p.model, args, args->words[0]);
     if (code == EXIT_DONE)
@@ -182,7 +182,7 @@ int cmd_tree_predict(const arguments *args)
     if (code == EXIT_DONE)
         code = p.model.text != NULL ? predict_lines(&p) : predict_rows(&p);
     progress_clear(&p.bar);
-    const int close_code = output_close(&p.out, code == EXIT_DONE);
+    int close_code = output_close(&p.out, code == EXIT_DONE);
     predictors_destroy(&p.team);
     if (p.has_lines)
         lines_close(&p.lines);

@@ -20,7 +20,7 @@ typedef struct tree_report {
 /* The counts of a fastText model stand in its dictionary. */
 static int take_counts(tree_report *r)
 {
-    const arguments *const args = r->args;
+    const arguments *args = r->args;
     if (args->counts != NULL)
         return integers_read(args->who, args->counts, &r->counts, &r->n_counts, NULL);
     if (r->model.text == NULL)
@@ -36,13 +36,13 @@ static int take_counts(tree_report *r)
 
 static int take_tree(tree_report *r)
 {
-    const arguments *const args = r->args;
+    const arguments *args = r->args;
     if (args->n_words == 0) {
         pluck_error err;
         if (r->n_counts > PLUCK_MAX_VOCAB)
             return complain(args->who, EXIT_DATA, "%s: holds %zu counts, at most %u are allowed",
                             args->counts, r->n_counts, (unsigned)PLUCK_MAX_VOCAB);
-        const pluck_status status =
+        pluck_status status =
             pluck_tree_huffman(&r->built, r->counts, (uint32_t)r->n_counts, NULL, &err);
         r->tree = r->built;
         return status == PLUCK_OK ? EXIT_DONE
@@ -74,7 +74,7 @@ static int measure(tree_report *r)
 {
     pluck_error err;
     pluck_status status = pluck_tree_get_stats(r->tree, NULL, &r->plain, NULL, 0, &err);
-    const size_t n = (size_t)r->plain.max_length + 1;
+    size_t n = (size_t)r->plain.max_length + 1;
     r->histogram = calloc(n, sizeof *r->histogram);
     if (r->histogram == NULL)
         return complain_memory(r->args->who);
@@ -86,8 +86,8 @@ static int measure(tree_report *r)
 
 static void print_text(const tree_report *r, output *out)
 {
-    const pluck_tree_stats *const s = &r->stats;
-    const double loss = s->mean_length - s->entropy_bits;
+    const pluck_tree_stats *s = &r->stats;
+    double loss = s->mean_length - s->entropy_bits;
     output_printf(out, "tokens           %u\n", (unsigned)s->n_tokens);
     output_printf(out, "code length      min %u, mean %.4f, max %u bits, over tokens\n",
                   (unsigned)s->min_length, r->plain.mean_length, (unsigned)s->max_length);
@@ -106,7 +106,7 @@ static void print_text(const tree_report *r, output *out)
 
 static void print_json(const tree_report *r, output *out)
 {
-    const pluck_tree_stats *const s = &r->stats;
+    const pluck_tree_stats *s = &r->stats;
     output_printf(out, "{\"tokens\":%u,\"min_length\":%u,\"max_length\":%u,\"mean_length\":",
                   (unsigned)s->n_tokens, (unsigned)s->min_length, (unsigned)s->max_length);
     output_double(out, r->plain.mean_length);

@@ -14,7 +14,7 @@ static void write_config(const tuning *t, output *out)
 {
     size_t n = 0;
     pluck_config_to_json(t->config, NULL, 0, &n, NULL);
-    char *const text = malloc(n + 1);
+    char *text = malloc(n + 1);
     if (text != NULL && pluck_config_to_json(t->config, text, n + 1, &n, NULL) == PLUCK_OK)
         output_write(out, text, n);
     else
@@ -27,8 +27,8 @@ enum { RESULTS, CONFIG, SVG, CSV, N_OUTPUTS };
 /* Without an answer there is no configuration. */
 static int open_files(const tuning *t, output outs[N_OUTPUTS])
 {
-    const arguments *const args = t->args;
-    const char *const config = t->has_answer ? args->output : NULL;
+    const arguments *args = t->args;
+    const char *config = t->has_answer ? args->output : NULL;
     const char *const paths[N_OUTPUTS] = {NULL, config, args->svg, args->csv};
     int code = EXIT_DONE;
     if (args->output != NULL && config == NULL)
@@ -67,7 +67,7 @@ int cmd_tune(const arguments *args)
         code = open_files(&t, outs);
     if (code == EXIT_DONE)
         print(&t, outs);
-    const int close_code = outputs_close(outs, N_OUTPUTS, code == EXIT_DONE);
+    int close_code = outputs_close(outs, N_OUTPUTS, code == EXIT_DONE);
     tuning_close(&t);
     if (code == EXIT_DONE)
         code = close_code;

@@ -23,7 +23,7 @@ static const struct {
  * cut off, and is 1 throughout where nothing was. */
 static bool is_worth_a_line(const comparison *all, measure m)
 {
-    const series *const s = &all->measures[m];
+    const series *s = &all->measures[m];
     if (m == MEASURE_KEPT_A || m == MEASURE_KEPT_B)
         return all->measures[m == MEASURE_KEPT_A ? MEASURE_KL_AB : MEASURE_KL_BA].n_infinite > 0;
     return s->n > s->n_infinite;
@@ -39,7 +39,7 @@ static void print_measures(const comparison *all, output *out)
     output_printf(out, "\n%-20s %11s %10s %10s %10s %10s %10s %10s %10s %10s %10s\n", "", "mean",
                   "+-", "min", "1%", "5%", "median", "95%", "99%", "99.9%", "max");
     for (measure i = 0; i < N_MEASURES; i++) {
-        const series *const s = &all->measures[i];
+        const series *s = &all->measures[i];
         if (!is_worth_a_line(all, i))
             continue;
         output_printf(out, "%-20s %11.4g", titles[i].title, s->mean);
@@ -65,7 +65,7 @@ static void print_perplexity(output *out, const char *title, const series *nll)
 
 static void print_targets(const comparison *all, output *out)
 {
-    const series *const change = &all->nll_change;
+    const series *change = &all->nll_change;
     output_printf(out, "\n%-20s %11llu rows\n", "with a target", (unsigned long long)all->nll_a.n);
     print_perplexity(out, "perplexity A", &all->nll_a);
     print_perplexity(out, "perplexity B", &all->nll_b);
@@ -86,7 +86,7 @@ static void print_token(const comparison *all, output *out, pluck_token token, d
     size_t n = 0;
     output_printf(out, "  %8d %6.4f", (int)token, p);
     if (all->args->vocab != NULL) {
-        const char *const text = vocab_text(&all->v, token, &n);
+        const char *text = vocab_text(&all->v, token, &n);
         output_char(out, ' ');
         (void)output_cell(out, text, n, OUTPUT_CELL_COLUMNS);
     }
@@ -94,13 +94,13 @@ static void print_token(const comparison *all, output *out, pluck_token token, d
 
 static void print_worst(const comparison *all, output *out)
 {
-    const bool has_kl = is_worth_a_line(all, MEASURE_KL_AB);
+    bool has_kl = is_worth_a_line(all, MEASURE_KL_AB);
     output_printf(out,
                   "\n%8s %12s %10s  the most probable token of A, of B and the target, each "
                   "with its probability\n",
                   "row", has_kl ? "KL(A || B)" : "A kept by B", "variation");
     for (size_t i = 0; i < all->n_worst; i++) {
-        const worst_row *const w = &all->worst[i];
+        const worst_row *w = &all->worst[i];
         output_printf(out, "%8llu %12.4g %10.4g", (unsigned long long)w->row,
                       has_kl ? w->c.kl_ab : w->c.kept_a, w->c.total_variation);
         print_token(all, out, w->c.top_a, w->c.top_prob_a);
@@ -159,7 +159,7 @@ static void json_text(const comparison *all, output *out, const char *name, pluc
     size_t n = 0;
     if (all->args->vocab == NULL)
         return;
-    const char *const text = vocab_text(&all->v, token, &n);
+    const char *text = vocab_text(&all->v, token, &n);
     output_printf(out, ",\"%s\":", name);
     output_json_string(out, text, n);
 }
@@ -168,7 +168,7 @@ static void json_worst(const comparison *all, output *out)
 {
     output_text(out, ",\"worst\":[");
     for (size_t i = 0; i < all->n_worst; i++) {
-        const worst_row *const w = &all->worst[i];
+        const worst_row *w = &all->worst[i];
         output_printf(out, "%s{\"row\":%llu", i > 0 ? "," : "", (unsigned long long)w->row);
         json_member(out, "kl_ab", w->c.kl_ab);
         json_member(out, "kl_ba", w->c.kl_ba);
@@ -244,7 +244,7 @@ static void csv_value(output *out, double value)
 static void csv_text(const comparison *all, output *out, pluck_token token)
 {
     size_t n = 0;
-    const char *const text = vocab_text(&all->v, token, &n);
+    const char *text = vocab_text(&all->v, token, &n);
     output_char(out, ',');
     output_csv_string(out, text, n);
 }

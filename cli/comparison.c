@@ -10,8 +10,8 @@ const double quantile_levels[N_QUANTILES] = {0.0, 0.01, 0.05, 0.5, 0.95, 0.99, 0
 static bool append(series *s, double value)
 {
     if (s->n == s->capacity) {
-        const size_t capacity = s->capacity == 0 ? 256 : 2 * s->capacity;
-        double *const larger = realloc(s->values, capacity * sizeof *larger);
+        size_t capacity = s->capacity == 0 ? 256 : 2 * s->capacity;
+        double *larger = realloc(s->values, capacity * sizeof *larger);
         if (larger == NULL)
             return false;
         s->values = larger;
@@ -35,7 +35,7 @@ static bool is_worse(const worst_row *x, const worst_row *y)
 
 static bool add_worst(comparison *all, const worst_row *row)
 {
-    const size_t most = (size_t)all->args->worst;
+    size_t most = (size_t)all->args->worst;
     if (most == 0)
         return true;
     if (all->worst == NULL)
@@ -52,7 +52,7 @@ static bool add_worst(comparison *all, const worst_row *row)
 
 bool comparison_add(comparison *all, uint64_t row, pluck_token target, const pluck_comparison *c)
 {
-    const worst_row candidate = {row, target, *c};
+    worst_row candidate = {row, target, *c};
     bool added =
         append(&all->measures[MEASURE_KL_AB], c->kl_ab) &&
         append(&all->measures[MEASURE_KL_BA], c->kl_ba) &&
@@ -80,7 +80,7 @@ bool comparison_add(comparison *all, uint64_t row, pluck_token target, const plu
 static void find_moments(series *s)
 {
     double sum = 0.0, squares = 0.0, around = 0.0;
-    const double n = (double)s->n;
+    double n = (double)s->n;
     for (size_t i = 0; i < s->n; i++) {
         sum += s->values[i];
         squares += s->values[i] * s->values[i];
@@ -96,7 +96,7 @@ static double correlation(const series *x, const series *y)
 {
     double xx = 0.0, yy = 0.0, xy = 0.0;
     for (size_t i = 0; i < x->n; i++) {
-        const double dx = x->values[i] - x->mean, dy = y->values[i] - y->mean;
+        double dx = x->values[i] - x->mean, dy = y->values[i] - y->mean;
         xx += dx * dx;
         yy += dy * dy;
         xy += dx * dy;
@@ -106,7 +106,7 @@ static double correlation(const series *x, const series *y)
 
 static int compare_values(const void *a, const void *b)
 {
-    const double x = *(const double *)a, y = *(const double *)b;
+    double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
@@ -136,8 +136,8 @@ void comparison_free(comparison *all)
 
 double series_quantile(const series *s, double level)
 {
-    const double place = level * (double)(s->n - 1);
-    const size_t below = (size_t)place, above = below + 1 < s->n ? below + 1 : below;
-    const double part = place - (double)below, low = s->values[below], high = s->values[above];
+    double place = level * (double)(s->n - 1);
+    size_t below = (size_t)place, above = below + 1 < s->n ? below + 1 : below;
+    double part = place - (double)below, low = s->values[below], high = s->values[above];
     return part == 0.0 || low == high ? low : low + part * (high - low);
 }

@@ -125,7 +125,7 @@ bool doubt_targets(const target_facts *facts, char text[DOUBT_BYTES])
                  100 * facts->accuracy, 100 * facts->confidence);
         return true;
     }
-    const double rounding = 1e-6;
+    double rounding = 1e-6;
     if (facts->nll > chance * (1 + rounding)) {
         snprintf(text, DOUBT_BYTES,
                  "the nll of the targets at T = 1, %.4g, is above ln(%u tokens) = %.4g, that of "
@@ -140,11 +140,11 @@ void warn_of_loss(const arguments *args, const char *name, uint64_t rows, uint32
                   double loss)
 {
     char text[DOUBT_BYTES];
-    const target_facts facts = {.rows = rows,
-                                .n_vocab = n_vocab,
-                                .nll = loss,
-                                .confidence = (double)NAN,
-                                .accuracy = (double)NAN};
+    target_facts facts = {.rows = rows,
+                          .n_vocab = n_vocab,
+                          .nll = loss,
+                          .confidence = (double)NAN,
+                          .accuracy = (double)NAN};
     if (doubt_targets(&facts, text))
         complain(args->who, EXIT_DONE, "warning: %s: %s", name, text);
 }

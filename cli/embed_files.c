@@ -11,7 +11,7 @@
 
 static int embed(FILE *out, const char *path, int index)
 {
-    FILE *const in = fopen(path, "rb");
+    FILE *in = fopen(path, "rb");
     if (in == NULL) {
         perror(path);
         return 1;
@@ -27,8 +27,8 @@ static int embed(FILE *out, const char *path, int index)
 
 static void entry(FILE *out, const char *path, int index)
 {
-    const char *const slash = strrchr(path, '/');
-    const char *const base = slash == NULL ? path : slash + 1;
+    const char *slash = strrchr(path, '/');
+    const char *base = slash == NULL ? path : slash + 1;
     fprintf(out, "    {\"%.*s\", file_%d, sizeof file_%d - 1},\n", (int)strcspn(base, "."), base,
             index, index);
 }
@@ -37,8 +37,8 @@ int main(int argc, char **argv)
 {
     if (argc < 3)
         return 2;
-    const char *const table = argv[2];
-    FILE *const out = fopen(argv[1], "w");
+    const char *table = argv[2];
+    FILE *out = fopen(argv[1], "w");
     if (out == NULL) {
         perror(argv[1]);
         return 1;

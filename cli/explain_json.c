@@ -69,7 +69,7 @@ void explain_json_stage(const pluck_stage_report *r, output *out)
 
 static void json_draw(const inspection *in, output *out)
 {
-    const pluck_trace_draw *const d = pluck_trace_draw_of(in->trace);
+    const pluck_trace_draw *d = pluck_trace_draw_of(in->trace);
     output_printf(out, ",\"draw\":{\"seed\":%llu,\"stream\":%llu,\"position\":%llu,\"token\":%d",
                   (unsigned long long)pluck_sampler_seed(in->sampler),
                   (unsigned long long)pluck_sampler_stream(in->sampler),
@@ -95,11 +95,11 @@ static void json_fate(const inspection *in, output *out, const pluck_token_fate 
     output_printf(out, "{\"token\":%d", (int)f->token);
     if (in->args->vocab != NULL) {
         size_t n = 0;
-        const char *const text = vocab_text(&in->v, f->token, &n);
+        const char *text = vocab_text(&in->v, f->token, &n);
         output_text(out, ",\"text\":");
         output_json_string(out, text, n);
     }
-    const pluck_stage_report *const r = pluck_trace_stage_at(in->trace, f->removed_by);
+    const pluck_stage_report *r = pluck_trace_stage_at(in->trace, f->removed_by);
     if (r == NULL)
         output_text(out, ",\"removed_by\":null");
     else
@@ -108,7 +108,7 @@ static void json_fate(const inspection *in, output *out, const pluck_token_fate 
     inspect_json_member(out, "lacked_prob", f->lacked_prob);
     output_text(out, ",\"steps\":[");
     for (size_t i = 0; i < pluck_trace_stage_count(in->trace) && i < f->removed_by; i++) {
-        const pluck_token_step *const s = &f->steps[i];
+        const pluck_token_step *s = &f->steps[i];
         output_printf(out, "%s{\"stage\":\"%s\"", i > 0 ? "," : "",
                       pluck_trace_stage_at(in->trace, i)->stage);
         inspect_json_member(out, "logit", s->logit);

@@ -45,7 +45,7 @@ static void print_bound(const inspection *in, output *out, const pluck_stage_rep
     default:
         break;
     }
-    const bool is_prefix = r->bound == PLUCK_BOUND_FORMULA || r->bound == PLUCK_BOUND_WORST_KEPT;
+    bool is_prefix = r->bound == PLUCK_BOUND_FORMULA || r->bound == PLUCK_BOUND_WORST_KEPT;
     if (is_prefix && r->n_removed > 0)
         print_place(in, out, "worst kept", &r->worst_kept);
     if (r->bound != PLUCK_BOUND_NONE && r->n_removed > 0)
@@ -54,9 +54,9 @@ static void print_bound(const inspection *in, output *out, const pluck_stage_rep
 
 static void print_edits(const inspection *in, output *out, const pluck_stage_report *r)
 {
-    const uint32_t n = r->n_listed < SHOWN_EDITS ? r->n_listed : SHOWN_EDITS;
+    uint32_t n = r->n_listed < SHOWN_EDITS ? r->n_listed : SHOWN_EDITS;
     for (uint32_t i = 0; i < n; i++) {
-        const pluck_trace_edit *const e = &r->edits[i];
+        const pluck_trace_edit *e = &r->edits[i];
         output_printf(out, INDENT "l %.6g -> %.6g: token ", e->before, e->after);
         print_token(in, out, e->token);
         output_char(out, '\n');
@@ -68,7 +68,7 @@ static void print_edits(const inspection *in, output *out, const pluck_stage_rep
 static void print_words(output *out, const uint64_t *words, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        const bool starts_line = n > 1 && i % WORDS_PER_LINE == 0;
+        bool starts_line = n > 1 && i % WORDS_PER_LINE == 0;
         output_printf(out, "%s0x%016llx", starts_line ? "\n" INDENT INDENT : " ",
                       (unsigned long long)words[i]);
     }
@@ -78,8 +78,8 @@ static void print_words(output *out, const uint64_t *words, size_t n)
 /* Lists may be long: how many entries they have. */
 static void print_param(output *out, const pluck_param *p, const void *value)
 {
-    const bool is_list = p->type == PLUCK_PARAM_BIAS_MAP || p->type == PLUCK_PARAM_TOKENS ||
-                         p->type == PLUCK_PARAM_SEQUENCES;
+    bool is_list = p->type == PLUCK_PARAM_BIAS_MAP || p->type == PLUCK_PARAM_TOKENS ||
+                   p->type == PLUCK_PARAM_SEQUENCES;
     output_printf(out, is_list ? "%s (entries) = " : "%s = ", p->name);
     switch (p->type) {
     case PLUCK_PARAM_INTEGER:
@@ -104,9 +104,9 @@ static void print_param(output *out, const pluck_param *p, const void *value)
 
 static void print_facts(const inspection *in, output *out, const pluck_stage_report *r)
 {
-    const size_t n_params = r->info != NULL ? r->info->n_params : 0;
+    size_t n_params = r->info != NULL ? r->info->n_params : 0;
     for (size_t i = 0; i < n_params; i++) {
-        const pluck_param *const p = &r->info->params[i];
+        const pluck_param *p = &r->info->params[i];
         output_text(out, i == 0 ? INDENT : ", ");
         print_param(out, p, (const char *)r->params + p->offset_bytes);
         output_text(out, i + 1 == n_params ? "\n" : "");
@@ -127,7 +127,7 @@ static void print_stages(const inspection *in, output *out, const paint *codes)
     output_printf(out, "\n%s%-22s %10s %10s %9s %9s %10s%s\n", codes->head, "stage", "survivors",
                   "removed", "mass", "entropy", "effective", codes->off);
     for (size_t i = 0; i < pluck_trace_stage_count(in->trace); i++) {
-        const pluck_stage_report *const r = pluck_trace_stage_at(in->trace, i);
+        const pluck_stage_report *r = pluck_trace_stage_at(in->trace, i);
         output_printf(out, "%s%-22s %10u %10u %9.6f %9.4f %10.2f%s\n", codes->head, r->stage,
                       (unsigned)r->n_survivors, (unsigned)r->n_removed, r->mass, r->entropy,
                       exp(r->entropy), codes->off);
@@ -137,7 +137,7 @@ static void print_stages(const inspection *in, output *out, const paint *codes)
 
 static void print_draw(const inspection *in, output *out, const paint *codes)
 {
-    const pluck_trace_draw *const d = pluck_trace_draw_of(in->trace);
+    const pluck_trace_draw *d = pluck_trace_draw_of(in->trace);
     output_printf(out, "\n%sdraw%s of seed %llu, stream %llu, position %llu: token ", codes->head,
                   codes->off, (unsigned long long)pluck_sampler_seed(in->sampler),
                   (unsigned long long)pluck_sampler_stream(in->sampler),
@@ -154,7 +154,7 @@ static void print_draw(const inspection *in, output *out, const paint *codes)
     output_printf(out, INDENT "drawn at %.9f, %s\n", d->at,
                   d->inverse ? "the last random number as a fraction"
                              : "what the random numbers amount to (rejection)");
-    const size_t n_shown = d->n_words < SHOWN_WORDS ? d->n_words : SHOWN_WORDS;
+    size_t n_shown = d->n_words < SHOWN_WORDS ? d->n_words : SHOWN_WORDS;
     output_printf(out, INDENT "random numbers (%zu):", d->n_words);
     print_words(out, d->words, n_shown);
     if (n_shown < d->n_words)
@@ -171,7 +171,7 @@ static void print_verdict(const inspection *in, output *out, const pluck_token_f
         output_text(out, " came as -inf\n");
         return;
     }
-    const pluck_stage_report *const r = pluck_trace_stage_at(in->trace, f->removed_by);
+    const pluck_stage_report *r = pluck_trace_stage_at(in->trace, f->removed_by);
     output_printf(out, " removed by %s\n", r->stage);
     if (r->bound == PLUCK_BOUND_NONE)
         output_text(out, INDENT "banned by its id, whatever its logit\n");
@@ -195,7 +195,7 @@ static void print_fate(const inspection *in, output *out, const pluck_token_fate
         return;
     output_printf(out, INDENT "%-22s %12s %12s %8s %12s\n", "after", "logit", "p", "rank", "above");
     for (size_t i = 0; i < pluck_trace_stage_count(in->trace); i++) {
-        const pluck_token_step *const s = &f->steps[i];
+        const pluck_token_step *s = &f->steps[i];
         output_printf(out, INDENT "%-22s", pluck_trace_stage_at(in->trace, i)->stage);
         if (i >= f->removed_by) {
             output_printf(out, " %12s\n", "removed");

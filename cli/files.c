@@ -13,8 +13,8 @@ static int grow(const char *who, char **text, size_t n, size_t *capacity)
 {
     if (n + 1 < *capacity)
         return EXIT_DONE;
-    const size_t wanted = *capacity == 0 ? 16384 : *capacity * 2;
-    char *const larger = realloc(*text, wanted);
+    size_t wanted = *capacity == 0 ? 16384 : *capacity * 2;
+    char *larger = realloc(*text, wanted);
     if (larger == NULL)
         return complain_memory(who);
     *text = larger;
@@ -26,10 +26,10 @@ static int read_all(const char *who, const char *name, int fd, size_t limit, cha
 {
     size_t capacity = 0;
     for (;;) {
-        const int code = grow(who, text, *n, &capacity);
+        int code = grow(who, text, *n, &capacity);
         if (code != EXIT_DONE)
             return code;
-        const ssize_t got = read(fd, *text + *n, capacity - *n - 1);
+        ssize_t got = read(fd, *text + *n, capacity - *n - 1);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -46,13 +46,13 @@ static int read_all(const char *who, const char *name, int fd, size_t limit, cha
 
 int read_file(const char *who, const char *path, size_t limit, char **text, size_t *n)
 {
-    const int is_stdin = strcmp(path, "-") == 0;
-    const int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY);
+    int is_stdin = strcmp(path, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY);
     *text = NULL;
     *n = 0;
     if (fd < 0)
         return complain(who, EXIT_SYSTEM, "%s: %s", path, strerror(errno));
-    const int code = read_all(who, is_stdin ? "standard input" : path, fd, limit, text, n);
+    int code = read_all(who, is_stdin ? "standard input" : path, fd, limit, text, n);
     if (!is_stdin)
         close(fd);
     if (code != EXIT_DONE) {

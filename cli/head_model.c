@@ -12,11 +12,11 @@ static const unsigned char npy_magic[4] = {0x93, 'N', 'U', 'M'};
 
 static int first_bytes(const arguments *args, const char *path, unsigned char bytes[4])
 {
-    FILE *const file = fopen(path, "rb");
+    FILE *file = fopen(path, "rb");
     if (file == NULL)
         return complain(args->who, EXIT_SYSTEM, "%s: %s", path, strerror(errno));
-    const size_t n = fread(bytes, 1, 4, file);
-    const int error = ferror(file) ? errno : 0;
+    size_t n = fread(bytes, 1, 4, file);
+    int error = ferror(file) ? errno : 0;
     fclose(file);
     if (error != 0)
         return complain(args->who, EXIT_SYSTEM, "%s: %s", path, strerror(error));
@@ -33,7 +33,7 @@ static int read_bias(const arguments *args, uint32_t n_vocab, float **bias)
     *bias = NULL;
     if (args->bias == NULL)
         return EXIT_DONE;
-    const int code = float_rows_read(&rows, args, args->bias);
+    int code = float_rows_read(&rows, args, args->bias);
     if (code == EXIT_DONE && rows.n_rows * rows.n_cols != n_vocab) {
         float_rows_free(&rows);
         return complain(args->who, EXIT_DATA, "%s: has %llu values, the head %u tokens", args->bias,
@@ -52,7 +52,7 @@ static int open_arrays(head_model *model, const arguments *args, const char *pat
     int code = source_open(args, path, &model->arrays);
     if (code != EXIT_DONE)
         return code;
-    const pluck_dump_info *const info = &model->arrays.info;
+    const pluck_dump_info *info = &model->arrays.info;
     pluck_status status =
         pluck_dump_read(model->arrays.dump, 0, model->arrays.scratch, &first, &err);
     if (status == PLUCK_OK && (info->n_rows > PLUCK_MAX_VOCAB || info->streamed ||
@@ -63,8 +63,7 @@ static int open_arrays(head_model *model, const arguments *args, const char *pat
     if (status == PLUCK_OK && code == EXIT_DONE)
         code = read_bias(args, (uint32_t)info->n_rows, &bias);
     if (status == PLUCK_OK && code == EXIT_DONE) {
-        const pluck_matrix weights = {first.data, first.dtype, (uint32_t)info->n_rows,
-                                      info->n_vocab};
+        pluck_matrix weights = {first.data, first.dtype, (uint32_t)info->n_rows, info->n_vocab};
         status = pluck_head_create_dense(&model->own, &weights, bias, options, &err);
     }
     free(bias);
@@ -85,14 +84,14 @@ int head_model_open(head_model *model, const arguments *args, const char *path)
         code = first_bytes(args, path, bytes);
     if (code != EXIT_DONE)
         return code;
-    const bool is_arrays = memcmp(bytes, npy_magic, sizeof npy_magic) == 0;
+    bool is_arrays = memcmp(bytes, npy_magic, sizeof npy_magic) == 0;
     if (args->bias != NULL && !is_arrays)
         return complain(args->who, EXIT_USAGE, "--bias belongs to a head in .npy files; %s is none",
                         path);
     if (is_arrays) {
         code = open_arrays(model, args, path, &options);
     } else if (memcmp(bytes, fasttext_magic, sizeof fasttext_magic) == 0) {
-        const pluck_fasttext_options text = {
+        pluck_fasttext_options text = {
             .label_prefix = args->label_prefix, .isa = options.isa, .no_map = args->no_map};
         status = pluck_fasttext_open(&model->text, path, &text, &err);
         model->head = pluck_fasttext_head(model->text);
@@ -110,7 +109,7 @@ int head_model_open(head_model *model, const arguments *args, const char *path)
 
 int head_model_open_head(head_model *model, const arguments *args, const char *path)
 {
-    const int code = head_model_open(model, args, path);
+    int code = head_model_open(model, args, path);
     if (code != EXIT_DONE || model->head != NULL)
         return code;
     head_model_close(model);

@@ -24,7 +24,7 @@ static const char *const variables[] = {
 
 const char *help_exit_status(size_t index)
 {
-    const size_t n = sizeof exit_statuses / sizeof *exit_statuses;
+    size_t n = sizeof exit_statuses / sizeof *exit_statuses;
     return index < n ? exit_statuses[index] : NULL;
 }
 
@@ -34,7 +34,7 @@ static void print_wrapped(output *out, const char *text, size_t column, size_t i
 {
     bool is_first = true;
     while (*text != '\0') {
-        const size_t n = strcspn(text, " \n");
+        size_t n = strcspn(text, " \n");
         if (!is_first && column + 1 + n > WIDTH) {
             output_printf(out, "\n%*s", (int)indent, "");
             column = indent;
@@ -67,7 +67,7 @@ void help_option_name(const option *o, char *text, size_t capacity)
 
 void help_entry(output *out, const char *name, const char *summary, size_t summary_column)
 {
-    const size_t n = strlen(name) + 2;
+    size_t n = strlen(name) + 2;
     output_printf(out, "  %s", name);
     size_t column = n;
     if (n + 2 > summary_column) {

@@ -12,7 +12,7 @@ void inspect_print_csv(const inspection *in, output *out)
     output_printf(out, "rank,token,prob,logprob,cumulative%s\n",
                   in->args->vocab != NULL ? ",text" : "");
     for (uint32_t i = 0; i < in->n_top; i++) {
-        const double p = (double)in->top[i].prob;
+        double p = (double)in->top[i].prob;
         cumulative += p;
         output_printf(out, "%u,%d,", (unsigned)i + 1, (int)in->top[i].token);
         output_csv_float(out, p);
@@ -22,7 +22,7 @@ void inspect_print_csv(const inspection *in, output *out)
         output_csv_float(out, cumulative);
         if (in->args->vocab != NULL) {
             size_t n = 0;
-            const char *const text = vocab_text(&in->v, in->top[i].token, &n);
+            const char *text = vocab_text(&in->v, in->top[i].token, &n);
             output_char(out, ',');
             output_csv_string(out, text, n);
         }
@@ -32,27 +32,27 @@ void inspect_print_csv(const inspection *in, output *out)
 
 void inspect_print_svg(const inspection *in, output *out)
 {
-    double *const ranks = calloc((size_t)in->n_top + 1, 2 * sizeof *ranks);
+    double *ranks = calloc((size_t)in->n_top + 1, 2 * sizeof *ranks);
     if (ranks == NULL) {
         out->error = out->error != 0 ? out->error : ENOMEM;
         return;
     }
-    double *const probs = ranks + in->n_top;
+    double *probs = ranks + in->n_top;
     for (uint32_t i = 0; i < in->n_top; i++) {
         ranks[i] = i + 1;
         probs[i] = (double)in->top[i].prob;
     }
-    const chart c = {.title = "Probability by rank",
-                     .x_label = "rank of the token",
-                     .y_label = "probability",
-                     .is_log_x = true,
-                     .is_log_y = true,
-                     .series = {{.x = ranks,
-                                 .y = probs,
-                                 .n = in->n_top,
-                                 .has_line = true,
-                                 .has_dots = in->n_top <= 60}},
-                     .n_series = 1};
+    chart c = {.title = "Probability by rank",
+               .x_label = "rank of the token",
+               .y_label = "probability",
+               .is_log_x = true,
+               .is_log_y = true,
+               .series = {{.x = ranks,
+                           .y = probs,
+                           .n = in->n_top,
+                           .has_line = true,
+                           .has_dots = in->n_top <= 60}},
+               .n_series = 1};
     chart_write_file(out, &c, 1);
     free(ranks);
 }

@@ -24,11 +24,11 @@ typedef struct style {
 
 static style find_style(const inspection *in, const output *out)
 {
-    const char *const no_color = getenv("NO_COLOR");
-    const bool is_colored =
+    const char *no_color = getenv("NO_COLOR");
+    bool is_colored =
         in->args->color == COLOR_ALWAYS ||
         (in->args->color == COLOR_AUTO && out->is_terminal && (no_color == NULL || !*no_color));
-    const unsigned width = terminal_width(out->file.fd);
+    unsigned width = terminal_width(out->file.fd);
     style s = {{"", "", ""}, bars_have_blocks(), BAR_MIN};
     if (is_colored)
         s.codes = (paint){"\033[1m", "\033[36m", "\033[0m"};
@@ -47,8 +47,8 @@ static void print_bar(output *out, const style *s, double share)
 void inspect_print_token(const inspection *in, output *out, pluck_token token, bool is_padded)
 {
     size_t n = 0;
-    const char *const text = vocab_text(&in->v, token, &n);
-    const unsigned columns = output_cell(out, text, n, OUTPUT_CELL_COLUMNS);
+    const char *text = vocab_text(&in->v, token, &n);
+    unsigned columns = output_cell(out, text, n, OUTPUT_CELL_COLUMNS);
     if (is_padded)
         output_printf(out, "%*s", (int)(OUTPUT_CELL_COLUMNS + 1 - columns), "");
 }
@@ -58,7 +58,7 @@ static void print_stages(const inspection *in, output *out, const style *s)
     output_printf(out, "\n%s%-22s %10s %9s %9s %10s%s\n", s->codes.head, "stage", "survivors",
                   "mass", "entropy", "effective", s->codes.off);
     for (size_t i = 0; i < pluck_trace_stage_count(in->trace); i++) {
-        const pluck_stage_report *const r = pluck_trace_stage_at(in->trace, i);
+        const pluck_stage_report *r = pluck_trace_stage_at(in->trace, i);
         output_printf(out, "%-22s %10u %9.6f %9.4f %10.2f\n", r->stage, (unsigned)r->n_survivors,
                       r->mass, r->entropy, exp(r->entropy));
     }
@@ -66,14 +66,14 @@ static void print_stages(const inspection *in, output *out, const style *s)
 
 static void print_top(const inspection *in, output *out, const style *s)
 {
-    const bool has_text = in->args->vocab != NULL;
+    bool has_text = in->args->vocab != NULL;
     double cumulative = 0.0;
     output_printf(out, "\n%s%6s %8s  ", s->codes.head, "rank", "token");
     if (has_text)
         output_printf(out, "%-*s ", OUTPUT_CELL_COLUMNS + 1, "text");
     output_printf(out, "%9s %9s%s\n", "p", "sum", s->codes.off);
     for (uint32_t i = 0; i < in->n_top; i++) {
-        const double p = (double)in->top[i].prob;
+        double p = (double)in->top[i].prob;
         cumulative += p;
         output_printf(out, "%6u %8d  ", (unsigned)i + 1, (int)in->top[i].token);
         if (has_text) {
@@ -90,7 +90,7 @@ static void print_top(const inspection *in, output *out, const style *s)
 
 void inspect_print_text(const inspection *in, output *out)
 {
-    const style s = find_style(in, out);
+    style s = find_style(in, out);
     output_text(out, "dump ");
     output_quoted(out, in->name, strlen(in->name));
     output_printf(out, ", row %llu, %u tokens\n", (unsigned long long)in->row,
@@ -120,7 +120,7 @@ void inspect_print_json(const inspection *in, output *out)
     inspect_json_member(out, "effective", exp(in->entropy));
     output_printf(out, ",\"survivors\":%u,\"stages\":[", (unsigned)in->n_survivors);
     for (size_t i = 0; i < pluck_trace_stage_count(in->trace); i++) {
-        const pluck_stage_report *const r = pluck_trace_stage_at(in->trace, i);
+        const pluck_stage_report *r = pluck_trace_stage_at(in->trace, i);
         output_printf(out, "%s{\"stage\":\"%s\",\"survivors\":%u", i > 0 ? "," : "", r->stage,
                       (unsigned)r->n_survivors);
         inspect_json_member(out, "mass", r->mass);
@@ -132,7 +132,7 @@ void inspect_print_json(const inspection *in, output *out)
     }
     output_text(out, "],\"top\":[");
     for (uint32_t i = 0; i < in->n_top; i++) {
-        const double p = (double)in->top[i].prob;
+        double p = (double)in->top[i].prob;
         cumulative += p;
         output_printf(out, "%s{\"token\":%d", i > 0 ? "," : "", (int)in->top[i].token);
         inspect_json_member(out, "prob", p);
@@ -140,7 +140,7 @@ void inspect_print_json(const inspection *in, output *out)
         inspect_json_member(out, "cumulative", cumulative);
         if (in->args->vocab != NULL) {
             size_t n = 0;
-            const char *const text = vocab_text(&in->v, in->top[i].token, &n);
+            const char *text = vocab_text(&in->v, in->top[i].token, &n);
             output_text(out, ",\"text\":");
             output_json_string(out, text, n);
         }

@@ -40,7 +40,7 @@ static size_t value_length(json_span s)
 {
     size_t i = 0, depth = 0;
     while (i < s.n) {
-        const char c = s.text[i];
+        char c = s.text[i];
         if (c == '"') {
             i += string_length(drop(s, i));
         } else {
@@ -60,7 +60,7 @@ static size_t value_length(json_span s)
 static json_span take_value(json_span *s)
 {
     *s = skip_space(*s);
-    const json_span value = {s->text, value_length(*s)};
+    json_span value = {s->text, value_length(*s)};
     *s = skip_space(drop(*s, value.n));
     if (s->n > 0 && *s->text == ',')
         *s = drop(*s, 1);
@@ -82,10 +82,10 @@ json_lookup json_member(json_span object, const char *name, json_span *value)
         return JSON_MISSING;
     rest = drop(rest, 1);
     while (has_more(&rest, '}')) {
-        const json_span key = {rest.text, string_length(rest)};
+        json_span key = {rest.text, string_length(rest)};
         rest = skip_space(drop(rest, key.n));
         rest = drop(rest, 1); /* the colon */
-        const json_span one = take_value(&rest);
+        json_span one = take_value(&rest);
         if (!json_is(key, name))
             continue;
         if (found == JSON_FOUND)
@@ -146,11 +146,10 @@ bool json_word(json_span value, uint64_t *word)
         return false;
     *word = 0;
     for (size_t i = START; i < START + DIGITS; i++) {
-        const char c = value.text[i];
+        char c = value.text[i];
         if (!isxdigit((unsigned char)c))
             return false;
-        const int digit =
-            isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
+        int digit = isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
         *word = *word << 4 | (uint64_t)digit;
     }
     return true;
@@ -158,7 +157,7 @@ bool json_word(json_span value, uint64_t *word)
 
 bool json_is(json_span value, const char *expected)
 {
-    const size_t n = strlen(expected);
+    size_t n = strlen(expected);
     return value.n == n + 2 && value.text[0] == '"' && memcmp(value.text + 1, expected, n) == 0 &&
            value.text[n + 1] == '"';
 }

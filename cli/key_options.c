@@ -83,9 +83,9 @@ void describe_range(const pluck_param *param, char *text, size_t capacity)
         return;
     }
     /* An end at the limit of the type is no limit for a reader. */
-    const bool is_endless_below = param->min<-1e15, is_endless_above = param->max> 1e15;
-    const bool is_open_below = is_endless_below || (param->flags & PLUCK_PARAM_MIN_OPEN) != 0;
-    const bool is_open_above = is_endless_above || (param->flags & PLUCK_PARAM_MAX_OPEN) != 0;
+    bool is_endless_below = param->min<-1e15, is_endless_above = param->max> 1e15;
+    bool is_open_below = is_endless_below || (param->flags & PLUCK_PARAM_MIN_OPEN) != 0;
+    bool is_open_above = is_endless_above || (param->flags & PLUCK_PARAM_MAX_OPEN) != 0;
     char low[32] = "-inf", high[32] = "inf";
     if (!is_endless_below)
         snprintf(low, sizeof low, "%.15g", param->min);
@@ -100,9 +100,9 @@ static bool is_shared(const char *key)
 {
     size_t n = 0;
     for (size_t i = 0; i < pluck_stage_count(); i++) {
-        const pluck_stage *const stage = pluck_stage_at(i);
+        const pluck_stage *stage = pluck_stage_at(i);
         for (size_t j = 0; j < stage->n_params; j++) {
-            const pluck_param *const param = &stage->params[j];
+            const pluck_param *param = &stage->params[j];
             n += param->flat_key != NULL && (param->flags & PLUCK_PARAM_BORROWED) == 0 &&
                  strcmp(param->flat_key, key) == 0;
         }
@@ -117,7 +117,7 @@ bool is_switch_of_stage(const pluck_stage *stage, const pluck_param *param)
         param->default_value == param->neutral)
         return false;
     for (size_t i = 0; i < stage->n_params; i++) {
-        const pluck_param *const other = &stage->params[i];
+        const pluck_param *other = &stage->params[i];
         if (other != param && other->flat_key != NULL &&
             (other->flags & PLUCK_PARAM_BORROWED) == 0 && !is_shared(other->flat_key))
             return false;
@@ -155,9 +155,9 @@ static bool generate(option_set *set)
 
     size_t n = 0;
     for (size_t i = 0; i < pluck_stage_count(); i++) {
-        const pluck_stage *const stage = pluck_stage_at(i);
+        const pluck_stage *stage = pluck_stage_at(i);
         for (size_t j = 0; j < stage->n_params; j++) {
-            const pluck_param *const param = &stage->params[j];
+            const pluck_param *param = &stage->params[j];
             if (param->flat_key != NULL && !has_key(set->key_table, n, param->flat_key)) {
                 fill(&set->key_table[n], &set->key_options[n], stage, param);
                 n++;

@@ -17,7 +17,7 @@ enum { END_WORD_BYTES = sizeof end_word - 1 };
 
 int lines_open(line_reader *reader, const char *who, const char *path)
 {
-    const bool is_stdin = path == NULL || strcmp(path, "-") == 0;
+    bool is_stdin = path == NULL || strcmp(path, "-") == 0;
     *reader = (line_reader){.who = who, .name = is_stdin ? "standard input" : path};
     reader->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY);
     return reader->fd >= 0 ? EXIT_DONE
@@ -43,11 +43,11 @@ static bool is_space(char c)
 static size_t cut_at_end_word(const char *text, size_t n)
 {
     for (size_t at = 0; n - at >= END_WORD_BYTES; at++) {
-        const char *const found = memchr(text + at, '<', n - at - (END_WORD_BYTES - 1));
+        const char *found = memchr(text + at, '<', n - at - (END_WORD_BYTES - 1));
         if (found == NULL)
             return n;
         at = (size_t)(found - text);
-        const size_t end = at + END_WORD_BYTES;
+        size_t end = at + END_WORD_BYTES;
         if (memcmp(found, end_word, END_WORD_BYTES) == 0 && (at == 0 || is_space(found[-1])) &&
             (end == n || is_space(text[end])))
             return end < n && text[end] != '\n' ? end + 1 : end;
@@ -58,8 +58,8 @@ static size_t cut_at_end_word(const char *text, size_t n)
 static bool add_line(line_reader *reader, size_t n)
 {
     if (reader->n_lines == reader->lines_capacity) {
-        const size_t wanted = reader->lines_capacity > 0 ? 2 * reader->lines_capacity : 256;
-        text_line *const larger = realloc(reader->lines, wanted * sizeof *larger);
+        size_t wanted = reader->lines_capacity > 0 ? 2 * reader->lines_capacity : 256;
+        text_line *larger = realloc(reader->lines, wanted * sizeof *larger);
         if (larger == NULL)
             return false;
         reader->lines = larger;
@@ -74,7 +74,7 @@ static bool add_line(line_reader *reader, size_t n)
 static bool split(line_reader *reader)
 {
     for (;;) {
-        const char *const newline =
+        const char *newline =
             memchr(reader->text + reader->n_searched, '\n', reader->n - reader->n_searched);
         reader->n_searched = newline != NULL ? (size_t)(newline - reader->text) + 1 : reader->n;
         if (newline == NULL && !reader->has_ended)
@@ -97,8 +97,8 @@ static bool make_room(line_reader *reader)
     reader->n_used = 0;
     if (reader->capacity - reader->n >= PIECE_BYTES)
         return true;
-    const size_t wanted = 2 * reader->n + PIECE_BYTES;
-    char *const larger = realloc(reader->text, wanted);
+    size_t wanted = 2 * reader->n + PIECE_BYTES;
+    char *larger = realloc(reader->text, wanted);
     if (larger == NULL)
         return false;
     reader->text = larger;
@@ -112,7 +112,7 @@ int lines_next(line_reader *reader)
     while (reader->n_lines == 0 && !reader->has_ended) {
         if (!make_room(reader))
             return complain_memory(reader->who);
-        const ssize_t got = read(reader->fd, reader->text + reader->n, PIECE_BYTES);
+        ssize_t got = read(reader->fd, reader->text + reader->n, PIECE_BYTES);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)

@@ -42,14 +42,14 @@ static int run_command(const command *c, int n_words, char **words)
 /* The overview, or the commands of a group ("config"). */
 static int print_help(const char *group)
 {
-    const arguments args = {.who = "pluck help", .words = &group, .n_words = group != NULL};
+    arguments args = {.who = "pluck help", .words = &group, .n_words = group != NULL};
     return cmd_help(&args);
 }
 
 static int print_version(void)
 {
     output out;
-    const int code = output_open(&out, "pluck", NULL);
+    int code = output_open(&out, "pluck", NULL);
     if (code != EXIT_DONE)
         return code;
     output_printf(&out, "pluck %s\ninstruction sets:", pluck_version());
@@ -93,8 +93,7 @@ int main(int argc, char **argv)
         return print_help(NULL);
 
     size_t n_used = 0;
-    const command *const c =
-        command_find((const char *const *)(argv + 1), (size_t)argc - 1, &n_used);
+    const command *c = command_find((const char *const *)(argv + 1), (size_t)argc - 1, &n_used);
     if (c == NULL && argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
         return print_help(argv[1]);
     if (c == NULL)

@@ -15,7 +15,7 @@ int complain(const char *who, int code, const char *format, ...)
     char text[TEXT_BYTES], line[TEXT_BYTES];
     va_list values;
     va_start(values, format);
-    const int n = vsnprintf(text, sizeof text, format, values);
+    int n = vsnprintf(text, sizeof text, format, values);
     va_end(values);
     if (n < 0)
         text[0] = '\0';

@@ -19,7 +19,7 @@ static bool starts_well(const char *text)
 bool parse_double(const char *text, double *value)
 {
     char *end;
-    const double number = strtod(text, &end);
+    double number = strtod(text, &end);
     if (end == text || *end != '\0' || !isfinite(number) || !starts_well(text))
         return false;
     *value = number;
@@ -29,7 +29,7 @@ bool parse_double(const char *text, double *value)
 bool parse_float(const char *text, float *value, const char **problem)
 {
     char *end;
-    const double number = strtod(text, &end);
+    double number = strtod(text, &end);
     *problem = NULL;
     if (end == text || *end != '\0' || !starts_well(text))
         *problem = "is not a number";
@@ -47,8 +47,8 @@ bool parse_float(const char *text, float *value, const char **problem)
 bool numbers_add(number_list *list, float value)
 {
     if (list->n == list->capacity) {
-        const size_t capacity = list->capacity == 0 ? 1024 : list->capacity * 2;
-        float *const larger = realloc(list->values, capacity * sizeof *larger);
+        size_t capacity = list->capacity == 0 ? 1024 : list->capacity * 2;
+        float *larger = realloc(list->values, capacity * sizeof *larger);
         if (larger == NULL)
             return false;
         list->values = larger;
@@ -80,7 +80,7 @@ int numbers_parse(number_list *list, const char *who, const char *text, bool who
             continue;
         }
         char word[64] = "";
-        const size_t n = strcspn(text, separators);
+        size_t n = strcspn(text, separators);
         strncat(word, text, n < sizeof word - 1 ? n : sizeof word - 1);
         float value = 0;
         const char *problem = "is not a number";

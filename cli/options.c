@@ -15,7 +15,7 @@ static bool parse_digits(const char *text, uint64_t *value)
 {
     uint64_t sum = 0;
     for (; *text != '\0'; text++) {
-        const uint64_t digit = (uint64_t)(*text - '0');
+        uint64_t digit = (uint64_t)(*text - '0');
         if (sum > (UINT64_MAX - digit) / 10)
             return false;
         sum = sum * 10 + digit;
@@ -39,13 +39,13 @@ static bool is_whole(const char *text)
     }
     if (n_before_point < 0)
         n_before_point = n;
-    const long exponent = *text != '\0' ? strtol(text + 1, NULL, 10) : 0;
+    long exponent = *text != '\0' ? strtol(text + 1, NULL, 10) : 0;
     return last == 0 || exponent >= last - n_before_point;
 }
 
 bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value)
 {
-    const double exact = 9007199254740992.0; /* 2^53: whole numbers up to here are doubles */
+    double exact = 9007199254740992.0; /* 2^53: whole numbers up to here are doubles */
     uint64_t count = 0;
     double number = 0;
     if (*text == '\0')
@@ -73,7 +73,7 @@ static bool is_decimal(const char *text)
     size_t n = strspn(text, digits);
     text += n;
     if (*text == '.') {
-        const size_t n_fraction = strspn(text + 1, digits);
+        size_t n_fraction = strspn(text + 1, digits);
         n += n_fraction;
         text += 1 + n_fraction;
     }
@@ -90,7 +90,7 @@ bool parse_number(const char *text, double min, double max, double *value)
     /* strtod() also takes spaces, hexadecimal digits, "inf" and "nan". */
     if (!is_decimal(text))
         return false;
-    const double number = strtod(text, NULL);
+    double number = strtod(text, NULL);
     if (!(number >= min && number <= max))
         return false;
     *value = number;
@@ -99,7 +99,7 @@ bool parse_number(const char *text, double min, double max, double *value)
 
 const char *number_hint(const char *text)
 {
-    const char *const comma = strchr(text, ',');
+    const char *comma = strchr(text, ',');
     char point[64];
     if (comma == NULL || strlen(text) >= sizeof point)
         return "";
@@ -123,8 +123,8 @@ const char *choice_at(const char *choices, int index, size_t *n)
 const command *command_find(const char *const *words, size_t n_words, size_t *n_used)
 {
     for (const command *const *c = commands; *c != NULL; c++) {
-        const char *const space = strchr((*c)->name, ' ');
-        const size_t first = space == NULL ? strlen((*c)->name) : (size_t)(space - (*c)->name);
+        const char *space = strchr((*c)->name, ' ');
+        size_t first = space == NULL ? strlen((*c)->name) : (size_t)(space - (*c)->name);
         if (n_words == 0 || strlen(words[0]) != first || memcmp(words[0], (*c)->name, first) != 0)
             continue;
         *n_used = space == NULL ? 1 : 2;
@@ -138,7 +138,7 @@ static const option *find_option(const option_set *set, const char *name, size_t
 {
     for (size_t t = 0; t < set->n; t++) {
         for (size_t i = 0; i < set->tables[t]->n; i++) {
-            const option *const o = &set->tables[t]->options[i];
+            const option *o = &set->tables[t]->options[i];
             if (letter != 0 ? o->letter == letter
                             : strlen(o->name) == n && memcmp(o->name, name, n) == 0)
                 return o;
@@ -167,7 +167,7 @@ static int unknown_option(const arguments *args, const option_set *set, const ch
     for (size_t t = 0; t < set->n; t++)
         for (size_t i = 0; i < set->tables[t]->n; i++)
             suggest_consider(&nearest, set->tables[t]->options[i].name);
-    const int n = (int)strcspn(flag, "=");
+    int n = (int)strcspn(flag, "=");
     if (nearest.best == NULL)
         return complain(args->who, EXIT_USAGE, "unknown option '%.*s'; see %s --help", n, flag,
                         args->who);
@@ -191,7 +191,7 @@ static int take_choice(const arguments *args, const option *o, const char *value
 
 static int take(arguments *args, const option *o, const char *value)
 {
-    char *const place = (char *)args + o->offset;
+    char *place = (char *)args + o->offset;
     switch (o->type) {
     case OPTION_SWITCH:
         *(bool *)place = true;
@@ -231,10 +231,10 @@ bool is_boolean_key(const option *o)
 /* One flag at words[*at]; moves *at over its value. */
 static int parse_flag(arguments *args, const option_set *set, int n_words, char **words, int *at)
 {
-    const char *const flag = words[*at];
-    const bool is_long = flag[1] == '-';
-    const char *const name = flag + (is_long ? 2 : 1);
-    const size_t n = is_long ? strcspn(name, "=") : 1;
+    const char *flag = words[*at];
+    bool is_long = flag[1] == '-';
+    const char *name = flag + (is_long ? 2 : 1);
+    size_t n = is_long ? strcspn(name, "=") : 1;
     const option *o = find_option(set, name, n, is_long ? 0 : name[0]);
     if (o == NULL && is_long)
         o = find_alias(set, name, n);
@@ -248,8 +248,8 @@ static int parse_flag(arguments *args, const option_set *set, int n_words, char 
         if (value != NULL)
             return complain(args->who, EXIT_USAGE, "--%s takes no value", o->name);
     } else if (value == NULL && is_boolean_key(o)) {
-        const char *const next = *at + 1 < n_words ? words[*at + 1] : "";
-        const bool is_value = strcmp(next, "true") == 0 || strcmp(next, "false") == 0;
+        const char *next = *at + 1 < n_words ? words[*at + 1] : "";
+        bool is_value = strcmp(next, "true") == 0 || strcmp(next, "false") == 0;
         value = is_value ? words[++*at] : "true";
     } else if (value == NULL) {
         if (*at + 1 >= n_words || strncmp(words[*at + 1], "--", 2) == 0)
@@ -262,7 +262,7 @@ static int parse_flag(arguments *args, const option_set *set, int n_words, char 
 
 static int check_words(const arguments *args)
 {
-    const command *const c = args->command;
+    const command *c = args->command;
     if (args->help || args->man || args->list)
         return EXIT_DONE;
     if (args->n_words < c->min_words)
@@ -310,7 +310,7 @@ int arguments_parse(arguments *args, const option_set *set, int n_words, char **
         } else if (strcmp(words[i], "--") == 0) {
             flags_ended = true;
         } else {
-            const int code = parse_flag(args, set, n_words, words, &i);
+            int code = parse_flag(args, set, n_words, words, &i);
             if (code != EXIT_DONE)
                 return code;
         }

@@ -33,7 +33,7 @@ static int finish_open(output *out, pluck_status status)
 
 int output_open(output *out, const char *who, const char *path)
 {
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     *out = (output){.who = who, .name = path, .unfinished = -1};
     if (!path || strcmp(path, "-") == 0) {
         path = "-";
@@ -45,7 +45,7 @@ int output_open(output *out, const char *who, const char *path)
         return finish_open(out, status);
     plk_place_free(&place);
     /* Opening a pipe waits for its reader, perhaps for ever: no signal may wait then. */
-    const bool holds = place.kind == PLK_PLACE_FILE;
+    bool holds = place.kind == PLK_PLACE_FILE;
     if (holds)
         unfinished_hold_signals(true);
     status = plk_new_file_open(&out->file, path, &allocator, &out->err);
@@ -58,7 +58,7 @@ int output_open(output *out, const char *who, const char *path)
 
 int output_open_error(output *out, const char *who)
 {
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     *out = (output){.who = who, .name = "standard error", .unfinished = -1};
     return finish_open(out, plk_new_file_open_descriptor(&out->file, out->name, STDERR_FILENO,
                                                          &allocator, &out->err));
@@ -109,7 +109,7 @@ int outputs_close(output *outs, size_t n, bool keep)
             keep_error(&outs[i], plk_new_file_finish(&outs[i].file, &outs[i].err));
         is_good = outs[i].error == 0;
     }
-    const int code = is_good ? EXIT_DONE : complain_about(outs, n, keep && n_open > 1);
+    int code = is_good ? EXIT_DONE : complain_about(outs, n, keep && n_open > 1);
     for (size_t i = 0; i < n; i++) {
         if (!outs[i].is_open)
             continue;
@@ -152,13 +152,13 @@ void output_printf(output *out, const char *format, ...)
     va_list values;
     char text[1024];
     va_start(values, format);
-    const int n = vsnprintf(text, sizeof text, format, values);
+    int n = vsnprintf(text, sizeof text, format, values);
     va_end(values);
     if (n >= 0 && (size_t)n < sizeof text) {
         output_write(out, text, (size_t)n);
         return;
     }
-    char *const whole = n >= 0 ? malloc((size_t)n + 1) : NULL;
+    char *whole = n >= 0 ? malloc((size_t)n + 1) : NULL;
     if (whole == NULL) {
         out->error = out->error != 0 ? out->error : errno;
         return;

@@ -9,7 +9,7 @@
 void output_shown(output *out, plk_notation notation, const char *text, size_t n)
 {
     for (size_t i = 0; i < n;) {
-        const plk_shown s = plk_show(notation, text + i, n - i);
+        plk_shown s = plk_show(notation, text + i, n - i);
         output_write(out, s.shown, s.n);
         i += s.n_read;
     }
@@ -44,7 +44,7 @@ static size_t fitting(plk_notation notation, const char *text, size_t n, unsigne
     size_t kept = 0;
     *used = 0;
     while (kept < n) {
-        const plk_shown s = plk_show(notation, text + kept, n - kept);
+        plk_shown s = plk_show(notation, text + kept, n - kept);
         if (*used + s.columns > columns)
             break;
         *used += s.columns;
@@ -56,7 +56,7 @@ static size_t fitting(plk_notation notation, const char *text, size_t n, unsigne
 unsigned output_cell(output *out, const char *text, size_t n, unsigned columns)
 {
     unsigned used = 0;
-    const size_t kept = fitting(PLK_QUOTED, text, n, columns - 2, &used);
+    size_t kept = fitting(PLK_QUOTED, text, n, columns - 2, &used);
     output_quoted(out, text, kept);
     output_text(out, kept < n ? ">" : "");
     return used + 2 + (kept < n);
@@ -65,7 +65,7 @@ unsigned output_cell(output *out, const char *text, size_t n, unsigned columns)
 void output_script_string(output *out, const char *text, size_t n, unsigned columns)
 {
     unsigned used = 0;
-    const size_t kept = fitting(PLK_SCRIPT, text, n, columns, &used);
+    size_t kept = fitting(PLK_SCRIPT, text, n, columns, &used);
     output_char(out, '"');
     output_shown(out, PLK_SCRIPT, text, kept);
     output_text(out, kept < n ? "\xe2\x80\xa6\"" : "\"");
@@ -77,7 +77,7 @@ static void flush_screen(output *out, screen_text *state, bool is_end)
     while (state->n > 0) {
         if (!is_end && plk_utf8_is_cut(state->pending, state->n))
             return;
-        const plk_shown s = plk_show(PLK_SCREEN, state->pending, state->n);
+        plk_shown s = plk_show(PLK_SCREEN, state->pending, state->n);
         output_write(out, s.shown, s.n);
         state->n -= s.n_read;
         memmove(state->pending, state->pending + s.n_read, state->n);

@@ -76,14 +76,13 @@ int pairs_check(const pair_set *pairs, const arguments *args, const char *hidden
 int pairs_loss(const pair_set *pairs, const arguments *args, const pluck_head *head,
                uint32_t n_threads, double *loss)
 {
-    const size_t n = (size_t)pairs->hidden.n_rows;
-    const pluck_head_batch batch = {
-        .hidden = pairs->hidden.values, .n_rows = n, .n_threads = n_threads};
-    double *const logprobs = malloc(n * sizeof *logprobs);
+    size_t n = (size_t)pairs->hidden.n_rows;
+    pluck_head_batch batch = {.hidden = pairs->hidden.values, .n_rows = n, .n_threads = n_threads};
+    double *logprobs = malloc(n * sizeof *logprobs);
     pluck_error err;
     if (logprobs == NULL)
         return complain_memory(args->who);
-    const pluck_status status =
+    pluck_status status =
         pluck_head_logprob_rows(head, &batch, pairs->targets, logprobs, NULL, &err);
     double sum = 0;
     for (size_t i = 0; status == PLUCK_OK && i < n; i++)

@@ -59,8 +59,8 @@ static void print_value(output *out, pluck_param_type type, const void *value)
 void print_params(output *out, const pluck_stage *stage, const void *params)
 {
     for (size_t i = 0; i < stage->n_params; i++) {
-        const pluck_param *const p = &stage->params[i];
-        const void *const value = (const char *)params + p->offset_bytes;
+        const pluck_param *p = &stage->params[i];
+        const void *value = (const char *)params + p->offset_bytes;
         output_printf(out, "%s%s = ", i > 0 ? ", " : "", p->name);
         print_value(out, p->type, value);
     }
@@ -83,8 +83,8 @@ void print_params_json(output *out, const pluck_stage *stage, const void *params
 {
     output_char(out, '{');
     for (size_t i = 0; i < stage->n_params; i++) {
-        const pluck_param *const p = &stage->params[i];
-        const void *const value = (const char *)params + p->offset_bytes;
+        const pluck_param *p = &stage->params[i];
+        const void *value = (const char *)params + p->offset_bytes;
         output_printf(out, "%s\"%s\":", i > 0 ? "," : "", p->name);
         if (p->type == PLUCK_PARAM_BIAS_MAP)
             json_bias_map(out, value);

@@ -22,9 +22,9 @@ static pluck_status create_queries(const predictor_team *team, predictor *p, plu
 
 static int create_worker(predictor_team *team)
 {
-    predictor *const p = &team->workers[team->n_workers++];
+    predictor *p = &team->workers[team->n_workers++];
     pluck_error err;
-    const pluck_status status = create_queries(team, p, &err);
+    pluck_status status = create_queries(team, p, &err);
     if (status != PLUCK_OK)
         return complain(team->args->who, exit_code_of(status), "%s", err.message);
     if (team->src != NULL)
@@ -48,12 +48,12 @@ int predictors_create(predictor_team *team, const arguments *args, const head_mo
                       source *src, const line_reader *lines)
 {
     *team = (predictor_team){.args = args, .model = model, .src = src, .lines = lines};
-    const uint32_t n_outputs = model->text != NULL ? pluck_fasttext_get_info(model->text).n_outputs
-                                                   : pluck_head_get_info(model->head).n_vocab;
-    const bool is_all = args->n_labels == 0 || args->n_labels > n_outputs;
+    uint32_t n_outputs = model->text != NULL ? pluck_fasttext_get_info(model->text).n_outputs
+                                             : pluck_head_get_info(model->head).n_vocab;
+    bool is_all = args->n_labels == 0 || args->n_labels > n_outputs;
     team->n_labels = is_all ? n_outputs : (uint32_t)args->n_labels;
-    const size_t n_workers = useful_workers(team), wanted = ITEMS_A_WORKER * n_workers;
-    const size_t fits = LABELS_AT_ONCE / team->n_labels;
+    size_t n_workers = useful_workers(team), wanted = ITEMS_A_WORKER * n_workers;
+    size_t fits = LABELS_AT_ONCE / team->n_labels;
     team->n_items = wanted < fits ? wanted : fits > n_workers ? fits : n_workers;
     if (src != NULL && src->info.streamed)
         team->n_items = 1;
@@ -89,11 +89,11 @@ void predictors_destroy(predictor_team *team)
 /* Tokens of the head as labels: those that reach the threshold. */
 static void take_tokens(const predictor_team *team, const predictor *p, uint32_t n, size_t place)
 {
-    pluck_fasttext_label *const labels = team->labels + place * team->n_labels;
+    pluck_fasttext_label *labels = team->labels + place * team->n_labels;
     uint32_t n_kept = 0;
     for (uint32_t i = 0; i < n; i++) {
-        const uint32_t label = (uint32_t)p->tokens[i].token;
-        const double prob = exp(p->tokens[i].logprob);
+        uint32_t label = (uint32_t)p->tokens[i].token;
+        double prob = exp(p->tokens[i].logprob);
         if (prob >= team->args->threshold)
             labels[n_kept++] = (pluck_fasttext_label){
                 label,
@@ -125,14 +125,14 @@ static pluck_status from_hidden(const predictor_team *team, predictor *p, const 
 static pluck_status from_line(const predictor_team *team, predictor *p, uint64_t item, size_t place,
                               pluck_error *err)
 {
-    const arguments *const args = team->args;
-    const text_line line = team->lines->lines[item - team->first_item];
-    const char *const text = team->lines->text + line.offset;
-    pluck_fasttext_label *const labels = team->labels + place * team->n_labels;
-    uint32_t *const n = &team->n_found[place];
+    const arguments *args = team->args;
+    text_line line = team->lines->lines[item - team->first_item];
+    const char *text = team->lines->text + line.offset;
+    pluck_fasttext_label *labels = team->labels + place * team->n_labels;
+    uint32_t *n = &team->n_found[place];
     if (args->sample) {
         const float *hidden = NULL;
-        const pluck_status status = pluck_fasttext_hidden(p->text, text, line.n, &hidden, err);
+        pluck_status status = pluck_fasttext_hidden(p->text, text, line.n, &hidden, err);
         *n = 0;
         return status != PLUCK_OK || hidden == NULL
                    ? status
@@ -148,7 +148,7 @@ static pluck_status from_row(const predictor_team *team, predictor *p, uint64_t 
                              pluck_error *err)
 {
     pluck_logits row;
-    const pluck_status status = pluck_dump_read(team->src->dump, item, p->hidden, &row, err);
+    pluck_status status = pluck_dump_read(team->src->dump, item, p->hidden, &row, err);
     if (status != PLUCK_OK)
         return status;
     team->n_found[place] = 0;

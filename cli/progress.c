@@ -22,7 +22,7 @@ static double now(void)
 
 unsigned terminal_width(int fd)
 {
-    const char *const columns = getenv("COLUMNS");
+    const char *columns = getenv("COLUMNS");
     uint64_t width = 0;
     if (columns != NULL && parse_count(columns, 20, 1000, &width))
         return (unsigned)width;
@@ -42,7 +42,7 @@ void progress_start(progress *p, uint64_t total, bool quiet, const output *out)
 
 static void duration_text(double seconds, char *text, size_t capacity)
 {
-    const unsigned long long s = seconds < 1e9 ? (unsigned long long)(seconds + 0.5) : 0;
+    unsigned long long s = seconds < 1e9 ? (unsigned long long)(seconds + 0.5) : 0;
     if (s >= 3600)
         snprintf(text, capacity, "%lluh%02llum", s / 3600, s / 60 % 60);
     else
@@ -62,15 +62,15 @@ static void rate_text(double rate, char *text, size_t capacity)
 static void draw(progress *p, uint64_t done, double time)
 {
     char line[256], rate[32], left[32] = "";
-    const double per_second = (double)done / (time - p->start);
+    double per_second = (double)done / (time - p->start);
     rate_text(per_second, rate, sizeof rate);
     if (p->total == 0) {
         snprintf(line, sizeof line, "%llu %s, %s", (unsigned long long)done,
                  p->unit != NULL ? p->unit : "draws", rate);
     } else {
-        const unsigned width = terminal_width(STDERR_FILENO);
-        const unsigned bar = width > BAR_MAX + 40 ? BAR_MAX : width > 50 ? width - 40 : 10;
-        const double part = (double)done / (double)p->total;
+        unsigned width = terminal_width(STDERR_FILENO);
+        unsigned bar = width > BAR_MAX + 40 ? BAR_MAX : width > 50 ? width - 40 : 10;
+        double part = (double)done / (double)p->total;
         char filled[BAR_MAX + 1] = "";
         memset(filled, '#', (size_t)(part * bar));
         if (per_second > 0)
@@ -88,7 +88,7 @@ void progress_update(progress *p, uint64_t done)
 {
     if (!p->is_enabled)
         return;
-    const double time = now();
+    double time = now();
     if (time - p->start >= DELAY_SECONDS && time - p->shown_at >= INTERVAL_SECONDS)
         draw(p, done, time);
 }

@@ -28,8 +28,8 @@ static void differ(replay *r, const char *what, const char *format, ...)
     va_start(values, format);
     vsnprintf(both, sizeof both, format, values);
     va_end(values);
-    difference *const d = &r->differences[r->n_differences++];
-    const int n = (int)strcspn(both, "\t");
+    difference *d = &r->differences[r->n_differences++];
+    int n = (int)strcspn(both, "\t");
     snprintf(d->what, sizeof d->what, "%s", what);
     snprintf(d->line, sizeof d->line, "%.*s", n, both);
     snprintf(d->replayed, sizeof d->replayed, "%s", both + n + (both[n] == '\t'));
@@ -74,7 +74,7 @@ static int take_sampler(replay *r, const draw_origin *o)
         return complain_memory(r->args->who);
     memcpy(r->config, o->config, o->config_size_bytes);
     r->config_size_bytes = o->config_size_bytes;
-    const pluck_sampler_options options = {.isa = r->isa};
+    pluck_sampler_options options = {.isa = r->isa};
     pluck_status status =
         pluck_config_from_json(&config, o->config, o->config_size_bytes, NULL, &err);
     if (status == PLUCK_OK)
@@ -92,7 +92,7 @@ static int take_row(replay *r, const source *src, uint64_t row)
     if (r->src == src && r->row == row)
         return EXIT_DONE;
     r->src = NULL;
-    const pluck_status status = pluck_dump_read(src->dump, row, src->scratch, &r->logits, &err);
+    pluck_status status = pluck_dump_read(src->dump, row, src->scratch, &r->logits, &err);
     if (status != PLUCK_OK)
         return complain_replay(r, status == PLUCK_ERR_INVALID ? PLUCK_ERR_FORMAT : status, "",
                                err.message);
@@ -110,7 +110,7 @@ static bool same_tokens(const token_list *a, const token_list *b, size_t n)
 
 static bool copy_tokens(token_list *to, const token_list *from)
 {
-    pluck_token *const tokens = realloc(to->tokens, (from->n + 1) * sizeof *tokens);
+    pluck_token *tokens = realloc(to->tokens, (from->n + 1) * sizeof *tokens);
     if (tokens == NULL)
         return false;
     memcpy(tokens, from->tokens, from->n * sizeof *tokens);
@@ -122,7 +122,7 @@ static bool copy_tokens(token_list *to, const token_list *from)
  * began. */
 static int take_stream(replay *r, const replay_line *line, const source *src)
 {
-    const draw_origin *const o = &line->origin;
+    const draw_origin *o = &line->origin;
     pluck_error err;
     if (r->has_state && r->is_sequence == o->is_sequence && r->stream == o->stream &&
         r->prompt.n == o->prompt.n && same_tokens(&r->prompt, &o->prompt, o->prompt.n) &&
@@ -131,7 +131,7 @@ static int take_stream(replay *r, const replay_line *line, const source *src)
           r->history.n <= o->history.n && same_tokens(&r->history, &o->history, r->history.n))))
         return EXIT_DONE;
     r->has_state = r->has_drawn = false;
-    const pluck_status status = setup_stream(r->sampler, o->stream, &o->prompt, &err);
+    pluck_status status = setup_stream(r->sampler, o->stream, &o->prompt, &err);
     if (status != PLUCK_OK)
         return complain_replay(r, status, "", err.message);
     if (!copy_tokens(&r->prompt, &o->prompt))
@@ -149,8 +149,8 @@ static int take_stream(replay *r, const replay_line *line, const source *src)
 static int remember(replay *r, pluck_token token)
 {
     if (r->history.n == r->history_capacity) {
-        const size_t capacity = r->history_capacity == 0 ? 256 : 2 * r->history_capacity;
-        pluck_token *const larger = realloc(r->history.tokens, capacity * sizeof *larger);
+        size_t capacity = r->history_capacity == 0 ? 256 : 2 * r->history_capacity;
+        pluck_token *larger = realloc(r->history.tokens, capacity * sizeof *larger);
         if (larger == NULL)
             return complain_memory(r->args->who);
         r->history.tokens = larger;
@@ -165,11 +165,11 @@ static int take_history(replay *r, const draw_origin *o, const source *src)
 {
     pluck_error err;
     while (r->history.n < o->history.n) {
-        const pluck_token told = o->history.tokens[r->history.n];
+        pluck_token told = o->history.tokens[r->history.n];
         pluck_token token = told;
         pluck_status status = PLUCK_OK;
         if (!r->has_drawn) {
-            const int code = take_row(r, src, o->first_row + r->history.n * o->row_step);
+            int code = take_row(r, src, o->first_row + r->history.n * o->row_step);
             if (code != EXIT_DONE)
                 return code;
             status = pluck_sampler_sample(r->sampler, r->logits, &token, &err);
@@ -181,7 +181,7 @@ static int take_history(replay *r, const draw_origin *o, const source *src)
         if (status != PLUCK_OK)
             return complain_replay(r, status, "history: ", err.message);
         r->has_drawn = false;
-        const int code = remember(r, told);
+        int code = remember(r, told);
         if (code != EXIT_DONE)
             return code;
     }
@@ -191,7 +191,7 @@ static int take_history(replay *r, const draw_origin *o, const source *src)
 static void compare_draws(replay *r, const replay_line *line, const pluck_draw *drawn,
                           const draw_record *record)
 {
-    const draw_record *const told = &line->record;
+    const draw_record *told = &line->record;
     compare_counts(r, "token", (uint64_t)line->drawn.token, (uint64_t)drawn->token);
     if (!(line->drawn.logprob == drawn->logprob))
         differ(r, "logprob", "%.9g\t%.9g", (double)line->drawn.logprob, (double)drawn->logprob);
@@ -216,7 +216,7 @@ static int draw_again(replay *r, const replay_line *line)
     pluck_draw drawn;
     draw_record record;
     pluck_status status = PLUCK_OK;
-    const uint64_t hash = row_hash(r->logits);
+    uint64_t hash = row_hash(r->logits);
     if (hash != line->origin.hash) {
         differ(r, "logits", "0x%016llx\t0x%016llx", (unsigned long long)line->origin.hash,
                (unsigned long long)hash);

@@ -25,8 +25,8 @@ static int grow(line_source *lines)
         return EXIT_DONE;
     if (lines->capacity >= LINE_LIMIT_BYTES)
         return complain_line(lines, "is too long", "");
-    const size_t capacity = lines->capacity == 0 ? 4096 : 2 * lines->capacity;
-    char *const larger = realloc(lines->text, capacity);
+    size_t capacity = lines->capacity == 0 ? 4096 : 2 * lines->capacity;
+    char *larger = realloc(lines->text, capacity);
     if (larger == NULL)
         return complain_memory(lines->who);
     lines->text = larger;
@@ -43,7 +43,7 @@ int next_line(line_source *lines, bool *is_end)
         lines->n = 0;
         lines->number++;
         while ((c = getc(lines->file)) != EOF && c != '\n') {
-            const int code = grow(lines);
+            int code = grow(lines);
             if (code != EXIT_DONE)
                 return code;
             lines->text[lines->n++] = (char)c;
@@ -75,7 +75,7 @@ static bool find(reading *r, json_span object, const char *name, json_span *valu
 {
     if (r->code != EXIT_DONE)
         return false;
-    const json_lookup found = json_member(object, name, value);
+    json_lookup found = json_member(object, name, value);
     if (found == JSON_TWICE)
         return fail(r, name, " is there twice");
     if (found == JSON_MISSING)
@@ -140,7 +140,7 @@ static void read_words(reading *r, json_span trace, draw_record *record)
     record->n_words = (size_t)read_count(r, trace, "n_words", UINT32_MAX);
     if (!find(r, trace, "words", &value))
         return;
-    const size_t n = record->n_words < RECORDED_WORDS ? record->n_words : RECORDED_WORDS;
+    size_t n = record->n_words < RECORDED_WORDS ? record->n_words : RECORDED_WORDS;
     size_t i = 0;
     bool ok = json_array(value, &rest);
     for (; ok && json_next(&rest, &element); i++)
@@ -169,7 +169,7 @@ static char *read_name(reading *r, json_span value)
     plk_json json;
     plk_json_problem problem;
     pluck_error err;
-    const pluck_status status = plk_json_parse(&json, value.text, value.n, 0, NULL, &problem, &err);
+    pluck_status status = plk_json_parse(&json, value.text, value.n, 0, NULL, &problem, &err);
     if (status != PLUCK_OK && status != PLUCK_ERR_FORMAT)
         r->code = complain(r->lines->who, exit_code_of(status), "%s", err.message);
     else if (!cJSON_IsString(json.root))
@@ -183,10 +183,10 @@ static char *read_name(reading *r, json_span value)
 /* Rows, draws and positions that contradict each other. */
 static void check_agreement(reading *r, const replay_line *line)
 {
-    const draw_origin *const o = &line->origin;
+    const draw_origin *o = &line->origin;
     if (r->code != EXIT_DONE)
         return;
-    const uint64_t n_before = o->is_sequence ? o->history.n : line->draw;
+    uint64_t n_before = o->is_sequence ? o->history.n : line->draw;
     if (o->position != o->prompt.n + n_before)
         fail(r, "position", " is not the number of tokens and draws before");
     else if (o->is_sequence &&
@@ -199,11 +199,11 @@ static void check_agreement(reading *r, const replay_line *line)
 
 static void read_trace(reading *r, json_span trace, replay_line *line)
 {
-    draw_origin *const o = &line->origin;
+    draw_origin *o = &line->origin;
     json_span value = {NULL, 0};
     if (r->code == EXIT_DONE && (trace.n == 0 || *trace.text != '{'))
         fail(r, "trace", " is not an object");
-    const uint64_t format = read_count(r, trace, "format", UINT32_MAX);
+    uint64_t format = read_count(r, trace, "format", UINT32_MAX);
     if (r->code == EXIT_DONE && format != TRACE_LINE_FORMAT)
         fail(r, "format", " is not 1, the one that this program knows");
     o->n_vocab = (uint32_t)read_count(r, trace, "n_vocab", PLUCK_MAX_VOCAB);
@@ -238,7 +238,7 @@ static void read_trace(reading *r, json_span trace, replay_line *line)
 int replay_line_read(const line_source *lines, replay_line *line)
 {
     reading r = {lines, EXIT_DONE};
-    const json_span root = {lines->text, lines->n};
+    json_span root = {lines->text, lines->n};
     json_span trace = {NULL, 0}, dump;
     plk_json_problem problem;
     memset(line, 0, sizeof *line);

@@ -47,7 +47,7 @@ static void write_head(const report *r, output *out)
     output_write(out, report_assets[REPORT_CSS].text, report_assets[REPORT_CSS].size_bytes);
     output_text(out, "</style>\n</head>\n<body>\n<header>\n<h1>What these logits say</h1>\n");
     for (size_t i = 0; i < r->n_dumps; i++) {
-        const tuning *const t = &r->dumps[i].t;
+        const tuning *t = &r->dumps[i].t;
         output_text(out, "<p class=\"quiet\">");
         output_shown(out, PLK_XML, t->name, strlen(t->name));
         output_printf(out, ": %llu rows of %u tokens",
@@ -73,7 +73,7 @@ static void write_controls(output *out, const char *n_vocab)
         {"min-p", "Min-p (0 is off)", "0", "0", "1", "0.5", "0.005"},
     };
     for (size_t i = 0; i < sizeof controls / sizeof *controls; i++) {
-        const control *const c = &controls[i];
+        const control *c = &controls[i];
         output_printf(out,
                       "<div class=\"control\"><label for=\"%s\">%s</label>\n"
                       "<input type=\"range\" id=\"%s-range\" aria-label=\"%s, slider\" min=\"%s\" "
@@ -93,7 +93,7 @@ static void write_row_list(const report *r, output *out)
              "<select id=\"row\">\n");
     size_t index = 0;
     for (size_t k = 0; k < r->n_dumps; k++) {
-        const report_dump *const d = &r->dumps[k];
+        const report_dump *d = &r->dumps[k];
         for (size_t i = 0; i < d->n_explored; i++) {
             output_printf(out, "<option value=\"%zu\">row %llu", index++,
                           (unsigned long long)report_row(d, i));
@@ -115,7 +115,7 @@ static void write_buttons(const report *r, output *out)
                 "<button type=\"button\" id=\"save\" class=\"main\">Save as pluck.json</button>"
                 "<button type=\"button\" id=\"reset\">Reset</button>");
     for (size_t i = 0; i < r->n_dumps; i++) {
-        const tuning *const t = &r->dumps[i].t;
+        const tuning *t = &r->dumps[i].t;
         if (!has_fit(t))
             continue;
         output_printf(out, "<button type=\"button\" data-fitted=\"%.6g\">T = %.4f, fitted%s",
@@ -231,10 +231,10 @@ static chart chart_of_rows(const report_series *s, const char *title, const char
 
 static void write_charts(const report_dump *d, tuning_points *points, output *out)
 {
-    const report_series *const s = &d->series;
-    const bool is_mean = d->t.data.end - d->t.data.first > REPORT_POINTS;
+    const report_series *s = &d->series;
+    bool is_mean = d->t.data.end - d->t.data.first > REPORT_POINTS;
     char fitted[TUNING_NAME_BYTES];
-    const char *const name = d->t.has_targets ? tuning_fitted_name(&d->t, fitted) : NULL;
+    const char *name = d->t.has_targets ? tuning_fitted_name(&d->t, fitted) : NULL;
     output_text(out, "<div class=\"charts\">\n");
     if (d->t.has_targets) {
         chart curve = tuning_chart_of_curve(&d->t);
@@ -242,12 +242,12 @@ static void write_charts(const report_dump *d, tuning_points *points, output *ou
         write_figure(out, &curve,
                      has_fit(&d->t) ? "Mean -ln p of the tokens that followed; the least is marked."
                                     : "Mean -ln p of the tokens that followed: least at an end.");
-        const chart reliability = tuning_chart_of_reliability(&d->t, points);
+        chart reliability = tuning_chart_of_reliability(&d->t, points);
         write_figure(out, &reliability,
                      "How often the best token followed, by how probable it was said to be. On the "
                      "diagonal a model is calibrated. Rings are means of fewer than 10 rows.");
     }
-    const chart entropy = chart_of_rows(s, "Entropy over positions", "nats", s->entropy, name);
+    chart entropy = chart_of_rows(s, "Entropy over positions", "nats", s->entropy, name);
     write_figure(out, &entropy, is_mean ? "Means over consecutive rows." : "One point per row.");
     chart effective =
         chart_of_rows(s, "Perplexity over positions", "exp(entropy)", s->effective, name);
@@ -282,8 +282,8 @@ static void write_line(output *out, const char *name, double before, double afte
 
 static void write_numbers(const report_dump *d, output *out)
 {
-    const pluck_tune_stats *const b = &d->t.stats[0], *const a = &d->t.stats[1];
-    const bool has_after = d->t.has_targets;
+    const pluck_tune_stats *b = &d->t.stats[0], *a = &d->t.stats[1];
+    bool has_after = d->t.has_targets;
     output_text(out, "<details open><summary>Means over the rows</summary>\n<div class=\"scroll\">"
                      "<table>\n<thead><tr><th scope=\"col\"></th><th scope=\"col\">T = 1</th>");
     if (has_after)
@@ -311,7 +311,7 @@ static void write_numbers(const report_dump *d, output *out)
 
 int report_write(const report *r, output *out)
 {
-    tuning_points *const points = malloc(sizeof *points);
+    tuning_points *points = malloc(sizeof *points);
     if (points == NULL)
         return complain_memory(r->args->who);
     write_head(r, out);
@@ -330,7 +330,7 @@ int report_write(const report *r, output *out)
                   "logits in this page.</p></footer>\n"
                   "<script type=\"application/json\" id=\"data\">",
                   pluck_version());
-    const int code = report_write_rows(r, out);
+    int code = report_write_rows(r, out);
     output_text(out, "</script>\n<script>\n");
     output_write(out, report_assets[REPORT_JS].text, report_assets[REPORT_JS].size_bytes);
     output_text(out, "</script>\n</body>\n</html>\n");

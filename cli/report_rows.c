@@ -19,7 +19,7 @@ typedef struct ranked {
 
 static int best_first(const void *left, const void *right)
 {
-    const ranked *const a = left, *const b = right;
+    const ranked *a = left, *b = right;
     if (a->logit != b->logit)
         return a->logit > b->logit ? -1 : 1;
     return a->token < b->token ? -1 : 1;
@@ -28,15 +28,14 @@ static int best_first(const void *left, const void *right)
 static float half_value(uint16_t bits, pluck_dtype dtype)
 {
     if (dtype == PLUCK_BF16) {
-        const uint32_t wide = (uint32_t)bits << 16;
+        uint32_t wide = (uint32_t)bits << 16;
         float value;
         memcpy(&value, &wide, sizeof value);
         return value;
     }
-    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    const double value =
-        exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
-    const double finite = exponent < 31 ? value : fraction ? (double)NAN : (double)INFINITY;
+    int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    double value = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
+    double finite = exponent < 31 ? value : fraction ? (double)NAN : (double)INFINITY;
     return (float)(bits & 0x8000 ? -finite : finite);
 }
 
@@ -72,7 +71,7 @@ static void write_base64(output *out, const ranked *row, size_t n)
 static void write_name(const report *r, output *out, uint32_t token)
 {
     size_t length = 0;
-    const char *const text = vocab_text(&r->v, (pluck_token)token, &length);
+    const char *text = vocab_text(&r->v, (pluck_token)token, &length);
     if (r->args->vocab != NULL)
         output_script_string(out, text, length, PAGE_TEXT_COLUMNS);
     else
@@ -92,20 +91,19 @@ static void write_tokens(const report *r, output *out, const ranked *row, size_t
 /* Bins of equal width over row[0 .. n - 1], with their power sums around their means. */
 static void write_rest(output *out, const ranked *row, size_t n, double max)
 {
-    const double high = n > 0 ? (double)row[0].logit : 0,
-                 low = n > 0 ? (double)row[n - 1].logit : 0;
-    const double width = (high - low) / REST_BINS;
+    double high = n > 0 ? (double)row[0].logit : 0, low = n > 0 ? (double)row[n - 1].logit : 0;
+    double width = (high - low) / REST_BINS;
     bool is_first = true;
     for (size_t at = 0; at < n;) {
-        const double end = (double)row[at].logit - width;
+        double end = (double)row[at].logit - width;
         double sum = 0, powers[POWERS] = {0};
         size_t next = at;
         for (; next < n && ((double)row[next].logit >= end || next == at); next++)
             sum += (double)row[next].logit - max;
-        const double centre = sum / (double)(next - at);
+        double centre = sum / (double)(next - at);
         /* What is far out weighs nothing, and its powers would overflow. */
         for (size_t i = at; i < next && centre > -2000; i++) {
-            const double d = (double)row[i].logit - max - centre;
+            double d = (double)row[i].logit - max - centre;
             double power = 1;
             for (size_t k = 0; k < POWERS; k++)
                 powers[k] += power *= d;
@@ -147,8 +145,8 @@ static void write_target(const report *r, output *out, const ranked *row, size_t
 static void write_row(const report *r, output *out, size_t dump, uint64_t index, const ranked *row,
                       size_t n, pluck_token target)
 {
-    const size_t room = (size_t)REPORT_LOGIT_BYTES / r->n_explored * 3 / 16;
-    const size_t n_written = n < room ? n : room;
+    size_t room = (size_t)REPORT_LOGIT_BYTES / r->n_explored * 3 / 16;
+    size_t n_written = n < room ? n : room;
     output_printf(out, "{\"dump\":%zu,\"row\":%llu,\"logits\":\"", dump, (unsigned long long)index);
     write_base64(out, row, n_written);
     output_text(out, "\",\"rest\":[");
@@ -162,20 +160,19 @@ static void write_row(const report *r, output *out, size_t dump, uint64_t index,
 
 static int explore_row(const report *r, output *out, size_t dump, uint64_t index, ranked *row)
 {
-    const report_dump *const d = &r->dumps[dump];
+    const report_dump *d = &r->dumps[dump];
     pluck_dump_row read;
     pluck_error err;
     pluck_token target = PLUCK_NO_TOKEN;
-    const pluck_status status =
-        pluck_dump_read_row(d->t.src.dump, index, d->t.src.scratch, &read, &err);
+    pluck_status status = pluck_dump_read_row(d->t.src.dump, index, d->t.src.scratch, &read, &err);
     if (status != PLUCK_OK)
         return complain(r->args->who, exit_code_of(status), "%s", err.message);
-    const int code = targets_get(&d->t.truth, index, &read, &target);
+    int code = targets_get(&d->t.truth, index, &read, &target);
     if (code != EXIT_DONE)
         return code;
     size_t n = 0;
     for (uint32_t i = 0; i < read.logits.n_vocab; i++) {
-        const float logit = logit_at(read.logits, i);
+        float logit = logit_at(read.logits, i);
         if (isnan(logit) || logit == INFINITY)
             return complain(r->args->who, EXIT_DATA,
                             "%s: row %llu: the logit of token %u is NaN or +inf", d->t.name,
@@ -193,7 +190,7 @@ static int explore_row(const report *r, output *out, size_t dump, uint64_t index
 
 uint64_t report_row(const report_dump *d, size_t i)
 {
-    const uint64_t n = d->t.data.end - d->t.data.first;
+    uint64_t n = d->t.data.end - d->t.data.first;
     return d->t.data.first + (uint64_t)((double)n * (double)i / (double)d->n_explored);
 }
 
@@ -202,8 +199,8 @@ int report_write_rows(const report *r, output *out)
     int code = EXIT_DONE;
     output_text(out, "{\"rows\":[");
     for (size_t k = 0; k < r->n_dumps && code == EXIT_DONE; k++) {
-        const report_dump *const d = &r->dumps[k];
-        ranked *const row = malloc(d->t.src.info.n_vocab * sizeof *row);
+        const report_dump *d = &r->dumps[k];
+        ranked *row = malloc(d->t.src.info.n_vocab * sizeof *row);
         if (row == NULL)
             return complain_memory(r->args->who);
         for (size_t i = 0; i < d->n_explored && code == EXIT_DONE; i++) {

@@ -5,7 +5,7 @@
 
 static int check_count(const targets *t, const source *src, const char *dump_name)
 {
-    const uint64_t n = pluck_targets_count(t->file);
+    uint64_t n = pluck_targets_count(t->file);
     if (src->info.n_rows == PLUCK_DUMP_ROWS_UNKNOWN || src->info.n_rows == n) {
         const uint64_t *axes = NULL;
         plk_shape of_targets = {.n_axes = pluck_targets_axes(t->file, &axes)};
@@ -30,10 +30,10 @@ int targets_open(targets *t, const arguments *args, const source *src, const cha
         return EXIT_DONE;
     t->name = source_name(args->targets);
     pluck_error err;
-    const pluck_status status = pluck_targets_open(&t->file, args->targets, NULL, &err);
+    pluck_status status = pluck_targets_open(&t->file, args->targets, NULL, &err);
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s", err.message);
-    const int code = check_count(t, src, dump_name);
+    int code = check_count(t, src, dump_name);
     if (code != EXIT_DONE)
         targets_close(t);
     return code;
@@ -54,7 +54,7 @@ int targets_get(const targets *t, uint64_t row, const pluck_dump_row *read, pluc
         return complain(t->args->who, EXIT_DATA, "%s: ends after %llu targets; row %llu has none",
                         t->name, (unsigned long long)pluck_targets_count(t->file),
                         (unsigned long long)row);
-    const pluck_status status = pluck_targets_read(t->file, row, 1, token, &err);
+    pluck_status status = pluck_targets_read(t->file, row, 1, token, &err);
     if (status != PLUCK_OK)
         return complain(t->args->who, exit_code_of(status), "%s", err.message);
     if (*token != PLUCK_NO_TOKEN && (uint32_t)*token >= t->n_vocab)

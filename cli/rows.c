@@ -10,7 +10,7 @@ static bool parse_bound(const char *text, size_t n, bool *has, int64_t *value)
 {
     char digits[24] = "";
     uint64_t magnitude = 0;
-    const bool is_negative = n > 0 && text[0] == '-';
+    bool is_negative = n > 0 && text[0] == '-';
     *has = n > 0;
     if (n == 0)
         return true;
@@ -28,8 +28,8 @@ bool rows_parse(const char *text, row_range *range)
     *range = (row_range){0};
     if (text == NULL)
         return true;
-    const char *const colon = strchr(text, ':');
-    const size_t n = colon != NULL ? (size_t)(colon - text) : strlen(text);
+    const char *colon = strchr(text, ':');
+    size_t n = colon != NULL ? (size_t)(colon - text) : strlen(text);
     range->is_single = colon == NULL;
     if (!parse_bound(text, n, &range->has_first, &range->first))
         return false;
@@ -43,20 +43,20 @@ static uint64_t from_end(int64_t value, uint64_t n_rows)
 {
     if (value >= 0)
         return (uint64_t)value;
-    const uint64_t back = (uint64_t)-value;
+    uint64_t back = (uint64_t)-value;
     return back < n_rows ? n_rows - back : 0;
 }
 
 int rows_resolve(const row_range *range, uint64_t n_rows, const char *who, const char *path,
                  uint64_t *first, uint64_t *end)
 {
-    const bool is_known = n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
+    bool is_known = n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     if (!is_known && (range->first < 0 || range->end < 0))
         return complain(who, EXIT_USAGE,
                         "%s: a row counted from the end needs a dump whose length is known", path);
     *first = range->has_first ? from_end(range->first, n_rows) : 0;
     if (range->is_single) {
-        const bool is_before = range->first < 0 && (uint64_t)-range->first > n_rows;
+        bool is_before = range->first < 0 && (uint64_t)-range->first > n_rows;
         if (is_known && (is_before || *first >= n_rows))
             return complain(who, EXIT_DATA, "%s: there is no row %lld; the dump has %llu rows",
                             path, (long long)range->first, (unsigned long long)n_rows);

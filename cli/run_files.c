@@ -49,11 +49,11 @@ static bool holds_something(const struct stat *info)
 static int refuse_directory(const run_files *files, const written *w)
 {
     char *end = w->place.target + w->place.directory_bytes;
-    const char kept = *end;
+    char kept = *end;
     *end = '\0';
     const char *directory = w->place.directory_bytes > 0 ? w->place.target : ".";
-    const bool is_writable = faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0;
-    const int error_number = errno;
+    bool is_writable = faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0;
+    int error_number = errno;
     *end = kept;
     return is_writable ? EXIT_DONE
                        : complain(files->args->who, EXIT_SYSTEM,
@@ -63,11 +63,11 @@ static int refuse_directory(const run_files *files, const written *w)
 
 static int add_output(run_files *files, const char *path)
 {
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     written *w = &files->outputs[files->n_outputs];
     pluck_error err;
     *w = (written){.path = path};
-    const pluck_status status = plk_place_find(&w->place, path, &allocator, &err);
+    pluck_status status = plk_place_find(&w->place, path, &allocator, &err);
     if (status != PLUCK_OK)
         return complain(files->args->who, exit_code_of(status), "%s", err.message);
     files->n_outputs++;
@@ -85,7 +85,7 @@ static void add_input(run_files *files, const char *path)
 static int collect(run_files *files, const char *more)
 {
     const arguments *args = files->args;
-    const size_t n = count_flags(args) + args->n_words + 1;
+    size_t n = count_flags(args) + args->n_words + 1;
     int code = EXIT_DONE;
     files->inputs = calloc(n, sizeof *files->inputs);
     files->outputs = calloc(n, sizeof *files->outputs);
@@ -112,7 +112,7 @@ static int refuse_stream(const run_files *files, const written *w)
     static const char *const names[] = {"input", "output", "error"};
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         struct stat info;
-        const bool may_be = w->place.kind == PLK_PLACE_DESCRIPTOR && fd != STDIN_FILENO;
+        bool may_be = w->place.kind == PLK_PLACE_DESCRIPTOR && fd != STDIN_FILENO;
         if (may_be || fstat(fd, &info) != 0 || !holds_something(&info) ||
             !plk_place_is_file(&w->place, &info))
             continue;
@@ -166,7 +166,7 @@ static int refuse_streams(const run_files *files)
         if (fstat(fd, &stream) != 0 || !holds_something(&stream))
             continue;
         for (size_t i = 0; i <= files->n_inputs; i++) {
-            const bool is_stdin = i == files->n_inputs;
+            bool is_stdin = i == files->n_inputs;
             const char *name = is_stdin ? "standard input" : files->inputs[i];
             if ((is_stdin ? fstat(STDIN_FILENO, &input) : stat(name, &input)) != 0 ||
                 input.st_dev != stream.st_dev || input.st_ino != stream.st_ino)
@@ -207,7 +207,7 @@ int run_files_check(const arguments *args, const char *more)
 
 static bool is_standard_output(const char *path)
 {
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     plk_place place;
     if (plk_place_find(&place, path, &allocator, NULL) != PLUCK_OK)
         return false;

@@ -21,8 +21,8 @@ static int load_config(const arguments *args, const char *file, pluck_config **c
     char *text = NULL;
     size_t n = 0;
     if (args->preset != NULL) {
-        const preset *const p = preset_find(args->preset);
-        const char *const near = preset_nearest(args->preset);
+        const preset *p = preset_find(args->preset);
+        const char *near = preset_nearest(args->preset);
         if (p == NULL && near != NULL)
             return complain(args->who, EXIT_USAGE, "unknown preset '%s'; did you mean '%s'?",
                             args->preset, near);
@@ -33,13 +33,13 @@ static int load_config(const arguments *args, const char *file, pluck_config **c
         json = p->json;
         n = p->size_bytes;
     } else if (file != NULL) {
-        const int code = read_file(args->who, file, CONFIG_LIMIT_BYTES, &text, &n);
+        int code = read_file(args->who, file, CONFIG_LIMIT_BYTES, &text, &n);
         if (code != EXIT_DONE)
             return code;
         json = text;
     }
-    const pluck_status status = json == NULL ? pluck_config_create(config, NULL, &err)
-                                             : pluck_config_from_json(config, json, n, NULL, &err);
+    pluck_status status = json == NULL ? pluck_config_create(config, NULL, &err)
+                                       : pluck_config_from_json(config, json, n, NULL, &err);
     free(text);
     if (status == PLUCK_OK)
         return EXIT_DONE;
@@ -96,7 +96,7 @@ static size_t quote(char *json, const char *word, size_t n)
     size_t used = 0;
     json[used++] = '"';
     for (size_t i = 0; i < n; i++) {
-        const unsigned char c = (unsigned char)word[i];
+        unsigned char c = (unsigned char)word[i];
         if (c == '"' || c == '\\')
             json[used++] = '\\';
         json[used++] = (char)(c < 0x20 ? '?' : c);
@@ -112,7 +112,7 @@ static void list_json(const char *typed, char *json)
     size_t used = 0;
     json[used++] = '[';
     while (*typed != '\0') {
-        const size_t n = strcspn(typed, ",");
+        size_t n = strcspn(typed, ",");
         used += quote(json + used, typed, n);
         typed += n;
         if (*typed == ',') {
@@ -126,17 +126,17 @@ static void list_json(const char *typed, char *json)
 
 static int set_key(const arguments *args, const assignment *a, pluck_config *config)
 {
-    const option *const o = a->option;
-    const size_t capacity = 4 * strlen(a->value) + 8;
-    char *const json = malloc(capacity);
+    const option *o = a->option;
+    size_t capacity = 4 * strlen(a->value) + 8;
+    char *json = malloc(capacity);
     if (json == NULL)
         return complain_memory(args->who);
     int code = EXIT_DONE;
-    const bool is_order = strcmp(o->key, "order") == 0;
-    const bool is_json = strcmp(o->value_name, "JSON") == 0 || is_boolean_key(o) ||
-                         strchr("[{\"", a->value[0]) != NULL;
-    const bool is_name = strcmp(o->key, "draw") == 0 || strcmp(o->key, "on_nan") == 0 ||
-                         (strcmp(o->key, "seed") == 0 && isalpha((unsigned char)a->value[0]));
+    bool is_order = strcmp(o->key, "order") == 0;
+    bool is_json = strcmp(o->value_name, "JSON") == 0 || is_boolean_key(o) ||
+                   strchr("[{\"", a->value[0]) != NULL;
+    bool is_name = strcmp(o->key, "draw") == 0 || strcmp(o->key, "on_nan") == 0 ||
+                   (strcmp(o->key, "seed") == 0 && isalpha((unsigned char)a->value[0]));
     if (is_json && a->value[0] != '\0')
         memcpy(json, a->value, strlen(a->value) + 1);
     else if (is_order)
@@ -170,7 +170,7 @@ int setup_config(const arguments *args, const char *file, pluck_config **config)
     /* A new order comes first: it may name stages that the other flags set up. */
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; code == EXIT_DONE && i < args->n_assignments; i++) {
-            const bool is_order = strcmp(args->assignments[i].option->key, "order") == 0;
+            bool is_order = strcmp(args->assignments[i].option->key, "order") == 0;
             if (is_order == (pass == 0))
                 code = set_key(args, &args->assignments[i], *config);
         }
@@ -198,8 +198,8 @@ int setup_seed(const arguments *args, pluck_config *config)
 
 int setup_isa(const arguments *args, pluck_isa *isa)
 {
-    const char *const variable = getenv("PLUCK_ISA");
-    const char *const name = args->isa != NULL ? args->isa : variable;
+    const char *variable = getenv("PLUCK_ISA");
+    const char *name = args->isa != NULL ? args->isa : variable;
     *isa = PLUCK_ISA_BEST;
     if (name == NULL || *name == '\0')
         return EXIT_DONE;
@@ -228,7 +228,7 @@ int setup_tokens(const arguments *args, const char *flag, const char *ids, token
         return complain_memory(args->who);
     for (const char *c = ids; *c != '\0';) {
         char digits[64] = "";
-        const size_t n = strcspn(c, ",");
+        size_t n = strcspn(c, ",");
         uint64_t token = 0;
         strncat(digits, c, n < sizeof digits ? n : sizeof digits - 1);
         if (n >= sizeof digits || !parse_count(digits, 0, PLUCK_MAX_VOCAB - 1, &token)) {
@@ -320,18 +320,18 @@ static void note_shape(const arguments *args, const char *path, const pluck_dump
 
 int source_open(const arguments *args, const char *path, source *src)
 {
-    const pluck_dump_options options = {.format = (pluck_dump_format)args->input_format,
-                                        .tensor = args->tensor,
-                                        .raw_dtype = (pluck_dtype)args->dtype,
-                                        .raw_n_vocab = (uint32_t)args->vocab_size,
-                                        .no_map = args->no_map};
+    pluck_dump_options options = {.format = (pluck_dump_format)args->input_format,
+                                  .tensor = args->tensor,
+                                  .raw_dtype = (pluck_dtype)args->dtype,
+                                  .raw_n_vocab = (uint32_t)args->vocab_size,
+                                  .no_map = args->no_map};
     pluck_error err;
     memset(src, 0, sizeof *src);
     if (options.format == PLUCK_DUMP_RAW && options.raw_n_vocab == 0)
         return complain(args->who, EXIT_USAGE,
                         "--input-format raw needs --vocab-size N: how many "
                         "values a row has");
-    const pluck_status status = pluck_dump_open(&src->dump, path, &options, &err);
+    pluck_status status = pluck_dump_open(&src->dump, path, &options, &err);
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s", err.message);
     src->info = pluck_dump_get_info(src->dump);

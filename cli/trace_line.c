@@ -15,13 +15,13 @@ static void add_words(draw_record *record, const uint64_t *words, size_t n, size
 pluck_status record_draw(pluck_sampler *sampler, pluck_logits logits, pluck_trace *trace,
                          draw_record *record, pluck_error *err)
 {
-    const pluck_status status = pluck_sampler_trace(sampler, logits, NULL, 0, trace, err);
+    pluck_status status = pluck_sampler_trace(sampler, logits, NULL, 0, trace, err);
     if (status != PLUCK_OK)
         return status;
-    const pluck_trace_draw *const d = pluck_trace_draw_of(trace);
+    const pluck_trace_draw *d = pluck_trace_draw_of(trace);
     *record = (draw_record){.low = d->low, .high = d->high, .at = d->at};
     for (size_t i = 0; i < pluck_trace_stage_count(trace); i++) {
-        const pluck_stage_report *const r = pluck_trace_stage_at(trace, i);
+        const pluck_stage_report *r = pluck_trace_stage_at(trace, i);
         add_words(record, r->words, r->n_words, PLUCK_TRACE_WORDS);
     }
     add_words(record, d->words, d->n_words, PLUCK_TRACE_DRAW_WORDS);
@@ -63,7 +63,7 @@ void print_origin(output *out, const draw_origin *origin, const draw_record *rec
     print_double(out, "high", record->high);
     print_double(out, "at", record->at);
     output_printf(out, ",\"n_words\":%zu,\"words\":[", record->n_words);
-    const size_t n = record->n_words < RECORDED_WORDS ? record->n_words : RECORDED_WORDS;
+    size_t n = record->n_words < RECORDED_WORDS ? record->n_words : RECORDED_WORDS;
     for (size_t i = 0; i < n; i++)
         output_printf(out, "%s\"0x%016llx\"", i > 0 ? "," : "",
                       (unsigned long long)record->words[i]);
@@ -81,7 +81,7 @@ static uint64_t mix(uint64_t x)
 
 uint64_t row_hash(pluck_logits logits)
 {
-    const size_t size_bytes = pluck_dtype_size_bytes(logits.dtype);
+    size_t size_bytes = pluck_dtype_size_bytes(logits.dtype);
     const unsigned char *at = logits.data;
     uint64_t hash = mix((uint64_t)logits.dtype << 32 | logits.n_vocab);
     for (uint32_t i = 0; i < logits.n_vocab; i++, at += size_bytes) {
@@ -120,7 +120,7 @@ char *config_line(const pluck_config *config, size_t *size_bytes)
     size_t n = 0;
     /* Fails because nothing fits, but says what would. */
     (void)pluck_config_to_json(config, NULL, 0, &n, NULL);
-    char *const text = malloc(n + 1);
+    char *text = malloc(n + 1);
     if (text == NULL || pluck_config_to_json(config, text, n + 1, &n, NULL) != PLUCK_OK) {
         free(text);
         return NULL;

@@ -13,7 +13,7 @@ enum { TREE_HUFFMAN, TREE_BALANCED, TREE_CLUSTERS };
 
 static int64_t *count_targets(const training *t, const pair_set *pairs)
 {
-    int64_t *const counts = calloc(t->n_tokens, sizeof *counts);
+    int64_t *counts = calloc(t->n_tokens, sizeof *counts);
     for (uint64_t i = 0; counts != NULL && i < pairs->hidden.n_rows; i++)
         counts[pairs->targets[i]]++;
     return counts;
@@ -38,7 +38,7 @@ static void raise_zeros(const training *t, int64_t *counts)
 
 static int build_huffman(training *t)
 {
-    const arguments *const args = t->args;
+    const arguments *args = t->args;
     int64_t *counts = NULL;
     size_t n = t->n_tokens;
     pluck_error err;
@@ -55,7 +55,7 @@ static int build_huffman(training *t)
     if (code == EXIT_DONE && !args->keep_zero_counts)
         raise_zeros(t, counts);
     if (code == EXIT_DONE) {
-        const pluck_status status = pluck_tree_huffman(&t->tree, counts, t->n_tokens, NULL, &err);
+        pluck_status status = pluck_tree_huffman(&t->tree, counts, t->n_tokens, NULL, &err);
         if (status != PLUCK_OK)
             code = complain(args->who, exit_code_of(status), "%s: %s",
                             args->counts != NULL ? args->counts : "the targets", err.message);
@@ -67,10 +67,10 @@ static int build_huffman(training *t)
 /* Of --vectors, else of the rows of a dense teacher in arrays. */
 static int build_clusters(training *t)
 {
-    const arguments *const args = t->args;
-    const char *const path = args->vectors != NULL            ? args->vectors
-                             : t->teacher.arrays.dump != NULL ? args->words[0]
-                                                              : NULL;
+    const arguments *args = t->args;
+    const char *path = args->vectors != NULL            ? args->vectors
+                       : t->teacher.arrays.dump != NULL ? args->words[0]
+                                                        : NULL;
     float_rows rows;
     pluck_error err;
     if (path == NULL)
@@ -83,8 +83,8 @@ static int build_clusters(training *t)
         code = complain(args->who, EXIT_DATA, "%s: has %llu rows, expected %u", path,
                         (unsigned long long)rows.n_rows, (unsigned)t->n_tokens);
     if (code == EXIT_DONE) {
-        const pluck_status status = pluck_tree_from_vectors(&t->tree, rows.values, t->n_tokens,
-                                                            rows.n_cols, args->seed, NULL, &err);
+        pluck_status status = pluck_tree_from_vectors(&t->tree, rows.values, t->n_tokens,
+                                                      rows.n_cols, args->seed, NULL, &err);
         if (status != PLUCK_OK)
             code = complain(args->who, exit_code_of(status), "%s: %s", path, err.message);
     }
@@ -95,12 +95,12 @@ static int build_clusters(training *t)
 /* The tree of --start, which cannot be another, or the one that --tree says. */
 static int build_tree(training *t)
 {
-    const arguments *const args = t->args;
+    const arguments *args = t->args;
     pluck_error err;
     pluck_status status = PLUCK_OK;
     if (args->start != NULL) {
         int code = head_model_open_head(&t->start, args, args->start);
-        const pluck_tree *const tree = pluck_head_tree(t->start.head);
+        const pluck_tree *tree = pluck_head_tree(t->start.head);
         if (code == EXIT_DONE && (tree == NULL || pluck_tree_n_tokens(tree) != t->n_tokens))
             code = complain(args->who, EXIT_DATA, "%s: is no hierarchical head of %u tokens",
                             args->start, (unsigned)t->n_tokens);
@@ -121,15 +121,15 @@ static int build_tree(training *t)
 
 static int create_trainer(training *t)
 {
-    const arguments *const args = t->args;
-    const pluck_train_data data = {
+    const arguments *args = t->args;
+    pluck_train_data data = {
         .hidden = t->pairs.hidden.values,
         .n_rows = (size_t)t->pairs.hidden.n_rows,
         .dim = t->pairs.hidden.n_cols,
         .targets = t->teacher.head == NULL ? t->pairs.targets : NULL,
         .teacher = t->teacher.head,
     };
-    const pluck_train_options options = {
+    pluck_train_options options = {
         .n_epochs = (uint32_t)args->epochs,
         .learning_rate = args->rate,
         .l2 = args->l2,
@@ -147,20 +147,20 @@ static int create_trainer(training *t)
 /* The loss of the head as it is now, on the held-out pairs or else on those it learns from. */
 static int judge(training *t, double *loss)
 {
-    const pair_set *const pairs = t->validation.targets != NULL ? &t->validation : &t->pairs;
+    const pair_set *pairs = t->validation.targets != NULL ? &t->validation : &t->pairs;
     pluck_head *head = NULL;
     pluck_error err;
-    const pluck_status status = pluck_trainer_head(t->trainer, &head, &err);
+    pluck_status status = pluck_trainer_head(t->trainer, &head, &err);
     if (status != PLUCK_OK)
         return complain(t->args->who, exit_code_of(status), "%s", err.message);
-    const int code = pairs_loss(pairs, t->args, head, training_threads(t->args), loss);
+    int code = pairs_loss(pairs, t->args, head, training_threads(t->args), loss);
     pluck_head_destroy(&head);
     return code;
 }
 
 static void print_epoch(training *t, uint32_t epoch, double train_loss, double loss)
 {
-    output *const out = &t->out;
+    output *out = &t->out;
     if (t->args->format == FORMAT_JSON) {
         output_printf(out, "{\"epoch\":%u,\"loss\":", (unsigned)epoch);
         output_float(out, train_loss);
@@ -198,15 +198,15 @@ static int train(training *t)
     uint32_t n_steps = 0;
     progress_start(&t->bar, now.n_rows, t->args->quiet, &t->out);
     while (!now.is_done) {
-        const uint32_t epoch = now.epoch;
-        const pluck_status status = pluck_trainer_step(t->trainer, &now, &err);
+        uint32_t epoch = now.epoch;
+        pluck_status status = pluck_trainer_step(t->trainer, &now, &err);
         if (status != PLUCK_OK)
             return complain(t->args->who, exit_code_of(status), "%s", err.message);
         loss += now.loss;
         n_steps++;
         progress_update(&t->bar, now.n_rows_done);
         if (now.epoch != epoch) {
-            const int code = epoch_done(t, &now, loss / n_steps);
+            int code = epoch_done(t, &now, loss / n_steps);
             if (code != EXIT_DONE)
                 return code;
             loss = 0;
@@ -214,7 +214,7 @@ static int train(training *t)
         }
         if (checkpoint_signal() != 0 && !now.is_done) {
             progress_clear(&t->bar);
-            const int code = checkpoint_save(&t->checkpoint, t->trainer);
+            int code = checkpoint_save(&t->checkpoint, t->trainer);
             if (code != EXIT_DONE)
                 return code;
             complain(t->args->who, EXIT_DONE,
@@ -230,9 +230,9 @@ static int train(training *t)
 
 static void print_result(training *t, double loss)
 {
-    output *const out = &t->out;
-    const bool held_out = t->validation.targets != NULL, has_dense = t->teacher.head != NULL;
-    const uint64_t n = held_out ? t->validation.hidden.n_rows : t->pairs.hidden.n_rows;
+    output *out = &t->out;
+    bool held_out = t->validation.targets != NULL, has_dense = t->teacher.head != NULL;
+    uint64_t n = held_out ? t->validation.hidden.n_rows : t->pairs.hidden.n_rows;
     if (t->args->format == FORMAT_JSON) {
         output_printf(out,
                       "{\"rows\":%llu,\"held_out\":%s,\"tree_perplexity\":", (unsigned long long)n,
@@ -258,17 +258,17 @@ static void print_result(training *t, double loss)
  * trained one is not better than that on the pairs that it is judged by. */
 static int check_converged(const training *t, double loss)
 {
-    const pair_set *const pairs = t->validation.targets != NULL ? &t->validation : &t->pairs;
-    int64_t *const counts = count_targets(t, pairs);
+    const pair_set *pairs = t->validation.targets != NULL ? &t->validation : &t->pairs;
+    int64_t *counts = count_targets(t, pairs);
     pluck_tree_stats stats;
     pluck_error err;
     if (counts == NULL)
         return complain_memory(t->args->who);
-    const pluck_status status = pluck_tree_get_stats(t->tree, counts, &stats, NULL, 0, &err);
+    pluck_status status = pluck_tree_get_stats(t->tree, counts, &stats, NULL, 0, &err);
     free(counts);
     if (status != PLUCK_OK)
         return complain(t->args->who, exit_code_of(status), "%s", err.message);
-    const double untrained = stats.mean_length * log(2);
+    double untrained = stats.mean_length * log(2);
     if (t->n_tokens < 2 || loss < untrained)
         return EXIT_DONE;
     return complain(t->args->who, EXIT_NEGATIVE,
@@ -305,10 +305,10 @@ static int finish(training *t)
 
 static int read_validation(training *t)
 {
-    const arguments *const args = t->args;
+    const arguments *args = t->args;
     if (args->validation == NULL)
         return EXIT_DONE;
-    const int code = pairs_read(&t->validation, args, args->validation, args->validation_targets);
+    int code = pairs_read(&t->validation, args, args->validation, args->validation_targets);
     return code != EXIT_DONE
                ? code
                : pairs_check(&t->validation, args, args->validation, args->validation_targets,
@@ -317,7 +317,7 @@ static int read_validation(training *t)
 
 int training_check(training *t)
 {
-    const arguments *const args = t->args;
+    const arguments *args = t->args;
     if (args->output == NULL)
         return complain(args->who, EXIT_USAGE, "needs -o FILE: where the head goes");
     if (args->validation == NULL && args->validation_targets != NULL)
@@ -329,7 +329,7 @@ int training_check(training *t)
 
 int training_run(training *t)
 {
-    const arguments *const args = t->args;
+    const arguments *args = t->args;
     int code = read_validation(t);
     if (code == EXIT_DONE)
         code = run_files_open_results(&t->out, args);
@@ -346,7 +346,7 @@ int training_run(training *t)
         code = train(t);
     if (code == EXIT_DONE)
         code = finish(t);
-    const int close_code = output_close(&t->out, true);
+    int close_code = output_close(&t->out, true);
     if (t->is_saved && (code != EXIT_DONE || close_code != EXIT_DONE))
         complain(args->who, EXIT_DONE, "completed: %s", args->output);
     return code != EXIT_DONE ? code : close_code;

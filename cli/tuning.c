@@ -19,13 +19,13 @@ static const double cut_settings[PLUCK_TUNE_N_CUT_KINDS][TUNING_CUTS / PLUCK_TUN
 
 static int parse_objective(tuning *t)
 {
-    const char *const text = t->args->objective != NULL ? t->args->objective : "nll";
-    const size_t n = strcspn(text, "=");
+    const char *text = t->args->objective != NULL ? t->args->objective : "nll";
+    size_t n = strcspn(text, "=");
     for (int i = 0; pluck_tune_objective_name((pluck_tune_objective)i) != NULL; i++) {
-        const char *const name = pluck_tune_objective_name((pluck_tune_objective)i);
+        const char *name = pluck_tune_objective_name((pluck_tune_objective)i);
         if (strlen(name) != n || strncmp(name, text, n) != 0)
             continue;
-        const bool takes_value = i >= PLUCK_TUNE_ENTROPY;
+        bool takes_value = i >= PLUCK_TUNE_ENTROPY;
         t->options.objective = (pluck_tune_objective)i;
         if (text[n] == '\0' && !takes_value)
             return EXIT_DONE;
@@ -51,14 +51,14 @@ static int parse_keep(tuning *t)
 
 static void show_progress(void *user, uint64_t done, uint64_t total)
 {
-    progress *const bar = user;
+    progress *bar = user;
     bar->total = total;
     progress_update(bar, done < total ? done : total);
 }
 
 static int open_data(tuning *t, const char *path)
 {
-    const arguments *const args = t->args;
+    const arguments *args = t->args;
     row_range range;
     uint64_t first = 0, end = 0;
     int code = source_open(args, path, &t->src);
@@ -130,7 +130,7 @@ void tuning_close(tuning *t)
 
 static void start_parts(tuning *t)
 {
-    const uint64_t n = t->data.end - t->data.first;
+    uint64_t n = t->data.end - t->data.first;
     t->n_parts = n < TUNING_PARTS ? (size_t)n : TUNING_PARTS;
     for (size_t i = 0; i < t->n_parts; i++) {
         t->parts[i].first = t->data.first + (uint64_t)((double)n * (double)i / (double)t->n_parts);
@@ -142,11 +142,11 @@ static void start_parts(tuning *t)
 
 static void add_row(void *user, uint64_t row, const pluck_tune_row *measured)
 {
-    tuning *const t = user;
+    tuning *t = user;
     size_t i = 0;
     while (row >= t->parts[i].end)
         i++;
-    tuning_part *const part = &t->parts[i];
+    tuning_part *part = &t->parts[i];
     part->rows++;
     part->accuracy += measured[0].is_correct;
     for (int k = 0; k < 2; k++) {
@@ -159,8 +159,8 @@ static void add_row(void *user, uint64_t row, const pluck_tune_row *measured)
 static void finish_parts(tuning *t)
 {
     for (size_t i = 0; i < t->n_parts; i++) {
-        tuning_part *const part = &t->parts[i];
-        const double n = part->rows > 0 ? (double)part->rows : 1;
+        tuning_part *part = &t->parts[i];
+        double n = part->rows > 0 ? (double)part->rows : 1;
         part->accuracy /= n;
         for (int k = 0; k < 2; k++) {
             part->entropy[k] /= n;
@@ -179,7 +179,7 @@ typedef struct fold_sums {
 /* measured: at T = 1, as fitted to even rows, as fitted to odd rows. */
 static void add_held_out(void *user, uint64_t row, const pluck_tune_row *measured)
 {
-    fold_sums *const sums = user;
+    fold_sums *sums = user;
     const int which[2] = {0, (row - sums->first) % 2 == 0 ? 2 : 1};
     sums->rows++;
     for (int k = 0; k < 2; k++) {
@@ -200,11 +200,11 @@ static pluck_status cross_validate(tuning *t, pluck_error *err)
         status = pluck_tune_temperature(&t->data, &options, &t->folds[h], err);
     }
     const double temperatures[3] = {1, t->folds[0].temperature, t->folds[1].temperature};
-    const pluck_tune_request request = {
+    pluck_tune_request request = {
         .temperatures = temperatures, .n = 3, .row = add_held_out, .user = &sums};
     if (status == PLUCK_OK)
         status = pluck_tune_measure(&t->data, &request, err);
-    const double n = sums.rows > 0 ? (double)sums.rows : 1;
+    double n = sums.rows > 0 ? (double)sums.rows : 1;
     for (int k = 0; k < 2; k++)
         t->held_out[k] = (pluck_tune_stats){.rows = sums.rows,
                                             .nll = sums.nll[k] / n,
@@ -216,7 +216,7 @@ static pluck_status cross_validate(tuning *t, pluck_error *err)
 
 static pluck_status find_cuts(tuning *t, pluck_error *err)
 {
-    const size_t a_kind = TUNING_CUTS / PLUCK_TUNE_N_CUT_KINDS;
+    size_t a_kind = TUNING_CUTS / PLUCK_TUNE_N_CUT_KINDS;
     for (size_t i = 0; i < TUNING_CUTS; i++)
         t->cuts[i] = (pluck_tune_cut){.kind = (pluck_tune_cut_kind)(i / a_kind),
                                       .setting = cut_settings[i / a_kind][i % a_kind]};
@@ -232,7 +232,7 @@ static pluck_status set_config(tuning *t, pluck_error *err)
     snprintf(value, sizeof value, "%.6g", t->fit.temperature);
     pluck_status status = pluck_config_set(t->config, "temperature", value, err);
     if (status == PLUCK_OK && t->args->truncate > 0) {
-        const pluck_tune_cut_kind kind = (pluck_tune_cut_kind)(t->args->truncate - 1);
+        pluck_tune_cut_kind kind = (pluck_tune_cut_kind)(t->args->truncate - 1);
         snprintf(value, sizeof value, "%.9g", t->needed[kind]);
         status = pluck_config_set(t->config, pluck_tune_cut_name(kind), value, err);
     }
@@ -245,13 +245,13 @@ int tuning_run(tuning *t, const output *out)
     progress_start(&t->bar, 1, t->args->quiet, out);
     pluck_status status = pluck_tune_temperature(&t->data, &t->options, &t->fit, &err);
     const double temperatures[2] = {1, t->fit.temperature};
-    const pluck_tune_request request = {.temperatures = temperatures,
-                                        .n = 2,
-                                        .binning = t->options.binning,
-                                        .stats = t->stats,
-                                        .bins = t->bins,
-                                        .row = add_row,
-                                        .user = t};
+    pluck_tune_request request = {.temperatures = temperatures,
+                                  .n = 2,
+                                  .binning = t->options.binning,
+                                  .stats = t->stats,
+                                  .bins = t->bins,
+                                  .row = add_row,
+                                  .user = t};
     start_parts(t);
     if (status == PLUCK_OK)
         status = pluck_tune_measure(&t->data, &request, &err);

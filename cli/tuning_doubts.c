@@ -101,7 +101,7 @@ bool tuning_is_off(const tuning *t, pluck_tune_cut_kind kind, double setting)
 
 static void doubt_truncation(tuning *t)
 {
-    const pluck_tune_cut_kind kind = (pluck_tune_cut_kind)(t->args->truncate - 1);
+    pluck_tune_cut_kind kind = (pluck_tune_cut_kind)(t->args->truncate - 1);
     if (t->args->truncate == 0 || !tuning_is_off(t, kind, t->needed[kind]))
         return;
     t->has_answer = false;
@@ -112,11 +112,11 @@ static void doubt_truncation(tuning *t)
 void tuning_doubt_answer(tuning *t)
 {
     const pluck_tune_stats *plain = &t->stats[0];
-    const target_facts facts = {.rows = plain->rows,
-                                .n_vocab = t->src.info.n_vocab,
-                                .nll = plain->nll,
-                                .confidence = plain->confidence,
-                                .accuracy = plain->accuracy};
+    target_facts facts = {.rows = plain->rows,
+                          .n_vocab = t->src.info.n_vocab,
+                          .nll = plain->nll,
+                          .confidence = plain->confidence,
+                          .accuracy = plain->accuracy};
     char text[DOUBT_BYTES];
     t->has_answer = true;
     if (t->has_targets && doubt_targets(&facts, text)) {
@@ -126,10 +126,9 @@ void tuning_doubt_answer(tuning *t)
     if (t->fit.rows < FEW_ROWS)
         warn(t, "%llu rows are few: below %d a fitted temperature says little",
              (unsigned long long)t->fit.rows, FEW_ROWS);
-    const bool has_aim = t->options.objective >= PLUCK_TUNE_ENTROPY;
-    const bool has_no_error = t->fit.limit == PLUCK_TUNE_INSIDE &&
-                              t->options.objective != PLUCK_TUNE_ECE &&
-                              isnan(t->fit.standard_error);
+    bool has_aim = t->options.objective >= PLUCK_TUNE_ENTROPY;
+    bool has_no_error = t->fit.limit == PLUCK_TUNE_INSIDE &&
+                        t->options.objective != PLUCK_TUNE_ECE && isnan(t->fit.standard_error);
     if (has_no_error || (!has_aim && is_flat(&t->fit)))
         doubt_flat(t);
     else

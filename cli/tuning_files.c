@@ -24,7 +24,7 @@ static void line(output *out, const char *series, double x, double y, double row
 
 void tuning_print_csv(const tuning *t, output *out)
 {
-    const char *const objective = pluck_tune_objective_name(t->options.objective);
+    const char *objective = pluck_tune_objective_name(t->options.objective);
     output_text(out, "series,x,y,rows,tokens_kept,mass_kept\n");
     for (size_t i = 0; i < PLUCK_TUNE_GRID; i++) {
         line(out, objective, t->fit.grid_t[i], t->fit.grid_value[i], (double)t->fit.rows);
@@ -38,7 +38,7 @@ void tuning_print_csv(const tuning *t, output *out)
         output_text(out, ",,\n");
     }
     for (size_t i = 0; i < TUNING_CUTS && t->has_cuts; i++) {
-        const pluck_tune_cut *const c = &t->cuts[i];
+        const pluck_tune_cut *c = &t->cuts[i];
         line(out, pluck_tune_cut_name(c->kind), c->setting, c->target_kept, (double)t->fit.rows);
         cell(out, c->tokens_kept);
         cell(out, c->mass_kept);
@@ -56,7 +56,7 @@ const char *tuning_fitted_name(const tuning *t, char text[TUNING_NAME_BYTES])
 
 chart tuning_chart_of_curve(const tuning *t)
 {
-    const char *const name = pluck_tune_objective_name(t->options.objective);
+    const char *name = pluck_tune_objective_name(t->options.objective);
     chart c = {.title = "Objective against temperature",
                .x_label = "temperature T",
                .y_label = name,
@@ -105,7 +105,7 @@ chart tuning_chart_of_reliability(const tuning *t, tuning_points *points)
 
 void tuning_print_svg(const tuning *t, output *out)
 {
-    tuning_points *const points = malloc(sizeof *points);
+    tuning_points *points = malloc(sizeof *points);
     if (points == NULL) {
         out->error = ENOMEM;
         return;

@@ -23,7 +23,7 @@ static void before_after(output *out, const char *name, double before, double af
 static void write_fit(const tuning *t, output *out)
 {
     static const char *const limits[] = {"inside", "at_min", "at_max"};
-    const pluck_tune_fit *const f = &t->fit;
+    const pluck_tune_fit *f = &t->fit;
     output_text(out, "{\"dump\":");
     output_json_string(out, t->name, strlen(t->name));
     output_printf(out, ",\"rows\":%llu,\"objective\":\"%s\"", (unsigned long long)f->rows,
@@ -40,7 +40,7 @@ static void write_fit(const tuning *t, output *out)
 
 static void write_stats(const tuning *t, output *out)
 {
-    const pluck_tune_stats *const b = &t->stats[0], *const a = &t->stats[1];
+    const pluck_tune_stats *b = &t->stats[0], *a = &t->stats[1];
     before_after(out, "nll", b->nll, a->nll);
     before_after(out, "perplexity", exp(b->nll), exp(a->nll));
     before_after(out, "ece", b->ece, a->ece);
@@ -57,7 +57,7 @@ static void write_bins(const tuning *t, output *out)
                   (unsigned)t->n_bins, t->options.binning.closed_left ? "left" : "right",
                   t->options.binning.equal_mass ? "true" : "false");
     for (uint32_t i = 0; i < 2 * t->n_bins; i++) {
-        const pluck_tune_bin *const bin = &t->bins[i];
+        const pluck_tune_bin *bin = &t->bins[i];
         if (i % t->n_bins == 0)
             output_printf(out, "%s,\"%s\":[", i > 0 ? "]" : "",
                           i > 0 ? "bins_after" : "bins_before");
@@ -76,7 +76,7 @@ static void write_parts(const tuning *t, output *out)
 {
     output_text(out, ",\"positions\":[");
     for (size_t i = 0; i < t->n_parts; i++) {
-        const tuning_part *const p = &t->parts[i];
+        const tuning_part *p = &t->parts[i];
         output_printf(out, "%s{\"first\":%llu,\"end\":%llu,\"rows\":%llu", i > 0 ? "," : "",
                       (unsigned long long)p->first, (unsigned long long)p->end,
                       (unsigned long long)p->rows);
@@ -124,7 +124,7 @@ static void write_cuts(const tuning *t, output *out)
     }
     output_text(out, t->has_targets ? "},\"curve\":[" : "null,\"curve\":[");
     for (size_t i = 0; i < TUNING_CUTS; i++) {
-        const pluck_tune_cut *const c = &t->cuts[i];
+        const pluck_tune_cut *c = &t->cuts[i];
         output_printf(out, "%s{\"stage\":\"%s\"", i > 0 ? "," : "", pluck_tune_cut_name(c->kind));
         member(out, "setting", c->setting);
         member(out, "target_kept", c->target_kept);
@@ -145,7 +145,7 @@ static void write_config(const tuning *t, output *out)
     }
     size_t n = 0;
     pluck_config_to_json(t->config, NULL, 0, &n, NULL);
-    char *const text = malloc(n + 1);
+    char *text = malloc(n + 1);
     if (text == NULL || pluck_config_to_json(t->config, text, n + 1, &n, NULL) != PLUCK_OK) {
         out->error = ENOMEM;
         free(text);

@@ -10,7 +10,7 @@
 
 static void print_answer(const tuning *t, output *out)
 {
-    const pluck_tune_fit *const f = &t->fit;
+    const pluck_tune_fit *f = &t->fit;
     output_text(out, "dump ");
     output_quoted(out, t->name, strlen(t->name));
     output_printf(out, ", %llu rows, objective %s", (unsigned long long)f->rows,
@@ -35,7 +35,7 @@ static void print_line(output *out, const char *name, double before, double afte
 
 static void print_before_after(const tuning *t, output *out)
 {
-    const pluck_tune_stats *const b = &t->stats[0], *const a = &t->stats[1];
+    const pluck_tune_stats *b = &t->stats[0], *a = &t->stats[1];
     char heading[32];
     snprintf(heading, sizeof heading, "T = %.4f", a->temperature);
     output_printf(out, "\n%-14s %12s %12s %12s\n", "mean", "T = 1", heading, "change");
@@ -74,20 +74,20 @@ static void print_curve(const tuning *t, output *out, bool has_blocks)
 
 static void print_bins(const tuning *t, output *out, bool has_blocks)
 {
-    const pluck_tune_bin *const before = t->bins, *const after = t->bins + t->n_bins;
+    const pluck_tune_bin *before = t->bins, *after = t->bins + t->n_bins;
     output_printf(out, "\n%-17s %26s %26s\n", "", "T = 1", "fitted");
     output_printf(out, "%-17s %8s %8s %8s %8s %8s %8s  accuracy\n", "confidence", "rows", "mean",
                   "correct", "rows", "mean", "correct");
     for (uint32_t b = 0; b < t->n_bins; b++) {
         if (before[b].rows + after[b].rows == 0)
             continue;
-        const bool is_left = t->options.binning.closed_left;
+        bool is_left = t->options.binning.closed_left;
         char range[32];
         snprintf(range, sizeof range, "%c%.4f, %.4f%c", is_left ? '[' : '(', before[b].low,
                  before[b].high, is_left && b + 1 < t->n_bins ? ')' : ']');
         output_printf(out, "%-17s", t->options.binning.equal_mass ? "equal mass" : range);
         for (int k = 0; k < 2; k++) {
-            const pluck_tune_bin *const bin = k == 0 ? &before[b] : &after[b];
+            const pluck_tune_bin *bin = k == 0 ? &before[b] : &after[b];
             if (bin->rows == 0)
                 output_printf(out, " %8d %8s %8s", 0, "-", "-");
             else
@@ -109,7 +109,7 @@ static void print_parts(const tuning *t, output *out, bool has_blocks)
                   t->has_targets ? "nll T=1, fit" : "", t->has_targets ? "correct" : "",
                   t->has_targets ? "nll" : "entropy");
     for (size_t i = 0; i < t->n_parts; i++) {
-        const tuning_part *const p = &t->parts[i];
+        const tuning_part *p = &t->parts[i];
         char range[48];
         snprintf(range, sizeof range, "%llu:%llu", (unsigned long long)p->first,
                  (unsigned long long)p->end);
@@ -117,7 +117,7 @@ static void print_parts(const tuning *t, output *out, bool has_blocks)
                       p->entropy[0], p->entropy[1]);
         if (t->has_targets)
             output_printf(out, " %8.4f %8.4f %8.4f", p->nll[0], p->nll[1], p->accuracy);
-        const double value = t->has_targets ? p->nll[1] : p->entropy[1];
+        double value = t->has_targets ? p->nll[1] : p->entropy[1];
         output_text(out, "  ");
         bar_write(out, has_blocks, BAR_COLUMNS, largest > 0 ? value / largest : 0);
         output_char(out, '\n');
@@ -129,7 +129,7 @@ static void print_cuts(const tuning *t, output *out)
     output_printf(out, "\n%-14s %9s %12s %13s %12s   (alone, at T = 1)\n", "truncation", "setting",
                   "target kept", "tokens kept", "mass kept");
     for (size_t i = 0; i < TUNING_CUTS; i++) {
-        const pluck_tune_cut *const c = &t->cuts[i];
+        const pluck_tune_cut *c = &t->cuts[i];
         output_printf(out, "%-14s %9g ", pluck_tune_cut_name(c->kind), c->setting);
         if (t->has_targets)
             output_printf(out, "%12.4f", c->target_kept);
@@ -142,7 +142,7 @@ static void print_cuts(const tuning *t, output *out)
     output_printf(out, "\nTightest settings that keep the target in %g%% of the rows:\n ",
                   100 * t->keep);
     for (int k = 0; k < PLUCK_TUNE_N_CUT_KINDS; k++) {
-        const pluck_tune_cut_kind kind = (pluck_tune_cut_kind)k;
+        pluck_tune_cut_kind kind = (pluck_tune_cut_kind)k;
         output_printf(out, "%s %s ", k > 0 ? "," : "", pluck_tune_cut_name(kind));
         if (tuning_is_off(t, kind, t->needed[k]))
             output_text(out, "off");
@@ -154,7 +154,7 @@ static void print_cuts(const tuning *t, output *out)
 
 void tuning_print_text(const tuning *t, output *out)
 {
-    const bool has_blocks = bars_have_blocks();
+    bool has_blocks = bars_have_blocks();
     print_answer(t, out);
     print_before_after(t, out);
     print_curve(t, out, has_blocks);

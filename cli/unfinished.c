@@ -62,7 +62,7 @@ void unfinished_watch_signals(void)
 
 int unfinished_add(const char *path)
 {
-    const size_t size = strlen(path) + 1;
+    size_t size = strlen(path) + 1;
     for (int i = 0; i < MAX_FILES && size <= PATH_MAX; i++) {
         if (is_used[i])
             continue;

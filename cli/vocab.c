@@ -24,7 +24,7 @@ static bool reserve_entries(vocab *v, uint32_t n)
         capacity *= 2;
     if (capacity == v->capacity)
         return true;
-    vocab_entry *const larger = realloc(v->entries, capacity * sizeof *larger);
+    vocab_entry *larger = realloc(v->entries, capacity * sizeof *larger);
     if (larger == NULL)
         return false;
     memset(larger + v->capacity, 0, (capacity - v->capacity) * sizeof *larger);
@@ -40,7 +40,7 @@ static bool reserve_bytes(vocab *v, size_t n)
         capacity *= 2;
     if (capacity == v->bytes_capacity)
         return true;
-    char *const larger = realloc(v->bytes, capacity);
+    char *larger = realloc(v->bytes, capacity);
     if (larger == NULL)
         return false;
     v->bytes = larger;
@@ -62,8 +62,8 @@ bool vocab_set(vocab *v, uint32_t id, const char *text, size_t n, bool is_litera
 
 bool vocab_prepend(vocab *v, uint32_t id, char c)
 {
-    vocab_entry *const e = &v->entries[id];
-    const size_t n = e->n;
+    vocab_entry *e = &v->entries[id];
+    size_t n = e->n;
     if (!reserve_bytes(v, n + 1))
         return false;
     v->bytes[v->n_bytes] = c;
@@ -78,7 +78,7 @@ bool vocab_prepend(vocab *v, uint32_t id, char c)
 static bool is_named(const char *path, const char *end)
 {
     static const char packed[] = ".gz";
-    const size_t n_end = strlen(end);
+    size_t n_end = strlen(end);
     size_t n = strlen(path);
     if (n >= sizeof packed && strcmp(path + n + 1 - sizeof packed, packed) == 0)
         n -= sizeof packed - 1;
@@ -88,7 +88,7 @@ static bool is_named(const char *path, const char *end)
 /* A name ending decides; without one, a JSON list or map starts with its bracket. */
 static bool is_json(const vocab_file *file)
 {
-    const char first = file->text[strspn(file->text, " \t\r\n")];
+    char first = file->text[strspn(file->text, " \t\r\n")];
     if (is_named(file->path, ".json"))
         return true;
     return !is_named(file->path, ".txt") && (first == '[' || first == '{');
@@ -98,7 +98,7 @@ static int finish(vocab *v, const arguments *args, const char *path)
 {
     if (v->n == 0)
         return complain(args->who, EXIT_DATA, "%s: holds no token", path);
-    const bool is_auto = args->vocab_encoding == ENCODING_AUTO;
+    bool is_auto = args->vocab_encoding == ENCODING_AUTO;
     return vocab_decode(v, is_auto ? v->encoding : args->vocab_encoding)
                ? EXIT_DONE
                : complain_memory(args->who);
@@ -107,17 +107,17 @@ static int finish(vocab *v, const arguments *args, const char *path)
 /* Replaces a file that gzip packed by what it unpacks to. */
 static int unpack(vocab_file *file)
 {
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     plk_source source;
     pluck_error err;
     plk_source_open_memory(&source, file->path, file->text, file->n, false, &allocator);
-    const pluck_status status = plk_gzip_unpack(&source, VOCAB_LIMIT_BYTES, &err);
+    pluck_status status = plk_gzip_unpack(&source, VOCAB_LIMIT_BYTES, &err);
     int code = EXIT_DONE;
     if (status != PLUCK_OK) {
         code = complain(file->who, exit_code_of(status), "%s", err.message);
     } else if (source.bytes != (const uint8_t *)file->text) {
-        const size_t n = (size_t)source.size_bytes;
-        char *const text = malloc(n + 1);
+        size_t n = (size_t)source.size_bytes;
+        char *text = malloc(n + 1);
         if (text == NULL) {
             code = complain_memory(file->who);
         } else {
@@ -147,7 +147,7 @@ static int parse(vocab *v, vocab_file *file)
         return vocab_read_gguf(v, file->who, file->path, -1, file->text, file->n);
     if (vocab_is_pieces(file) || (is_named(file->path, ".model") && file->text[0] == '\n'))
         return vocab_read_pieces(v, file);
-    const int code = vocab_refuse_binary(file);
+    int code = vocab_refuse_binary(file);
     if (code != EXIT_DONE)
         return code;
     skip_byte_order_mark(file);
@@ -170,7 +170,7 @@ static int parse_unpacked(vocab *v, const arguments *args, const char *path, cha
 
 int vocab_parse(vocab *v, const arguments *args, const char *path, char **text, size_t n)
 {
-    const int code = parse_unpacked(v, args, path, text, n);
+    int code = parse_unpacked(v, args, path, text, n);
     return code == EXIT_DONE ? finish(v, args, path) : code;
 }
 
@@ -179,7 +179,7 @@ int vocab_parse(vocab *v, const arguments *args, const char *path, char **text, 
 static int load_model(vocab *v, const arguments *args, bool *is_model)
 {
     char magic[4];
-    const int fd = strcmp(args->vocab, "-") == 0 ? -1 : open(args->vocab, O_RDONLY | O_CLOEXEC);
+    int fd = strcmp(args->vocab, "-") == 0 ? -1 : open(args->vocab, O_RDONLY | O_CLOEXEC);
     struct stat info;
     *is_model = false;
     if (fd < 0)
@@ -260,7 +260,7 @@ int vocab_take_texts(vocab *v, const arguments **args, arguments *own, const cha
     if (pluck_dump_token_text(dump, 0, &n) == NULL)
         return EXIT_DONE;
     for (uint32_t i = 0; i < n_vocab; i++) {
-        const char *const text = pluck_dump_token_text(dump, (pluck_token)i, &n);
+        const char *text = pluck_dump_token_text(dump, (pluck_token)i, &n);
         if (text != NULL && !vocab_set(v, i, text, n, true))
             return complain_memory((*args)->who);
     }

@@ -31,7 +31,7 @@ static int gpt2_byte(uint32_t code_point)
         return (int)code_point;
     if (code_point < 0x100 || code_point >= 0x100 + 68)
         return -1;
-    const int index = (int)code_point - 0x100;
+    int index = (int)code_point - 0x100;
     if (index < 33)
         return index;                             /* 0x00 to 0x20 */
     return index < 67 ? 0x7f + index - 33 : 0xad; /* 0x7f to 0xa0, then the soft hyphen */
@@ -54,13 +54,13 @@ static int find_encoding(const vocab *v)
     bool has_gpt2 = false, has_piece = false, has_space = false, has_first = false,
          has_last = false, has_unknown = false, has_rest = false;
     for (uint32_t id = 0; id < v->n; id++) {
-        const vocab_entry *const e = &v->entries[id];
+        const vocab_entry *e = &v->entries[id];
         if (!e->is_set || e->is_literal)
             continue;
-        const char *const text = v->bytes + e->offset;
+        const char *text = v->bytes + e->offset;
         uint32_t code_point = 0;
         for (size_t i = 0; i < e->n;) {
-            const size_t length = plk_utf8_decode(text + i, e->n - i, &code_point);
+            size_t length = plk_utf8_decode(text + i, e->n - i, &code_point);
             has_gpt2 |= length > 0 && code_point == GPT2_SPACE;
             has_piece |= length > 0 && code_point == PIECE_SPACE;
             has_space |= text[i] == ' ';
@@ -68,7 +68,7 @@ static int find_encoding(const vocab *v)
         }
         has_unknown |= e->n == 5 && memcmp(text, "[UNK]", 5) == 0;
         has_rest |= e->n > 2 && memcmp(text, "##", 2) == 0 && text[2] != '#';
-        const int byte = piece_byte(text, e->n);
+        int byte = piece_byte(text, e->n);
         has_first |= byte == 0x00;
         has_last |= byte == 0xff;
     }
@@ -85,9 +85,9 @@ static size_t decode_gpt2(const char *text, size_t n, char *out)
     size_t used = 0;
     for (size_t i = 0; i < n;) {
         uint32_t code_point = 0;
-        const size_t length = plk_utf8_decode(text + i, n - i, &code_point);
-        const int byte = length > 0 ? gpt2_byte(code_point) : -1;
-        const size_t step = length > 0 ? length : 1;
+        size_t length = plk_utf8_decode(text + i, n - i, &code_point);
+        int byte = length > 0 ? gpt2_byte(code_point) : -1;
+        size_t step = length > 0 ? length : 1;
         if (byte >= 0) {
             out[used++] = (char)byte;
         } else {
@@ -102,7 +102,7 @@ static size_t decode_gpt2(const char *text, size_t n, char *out)
 static size_t decode_piece(const char *text, size_t n, char *out)
 {
     static const char mark[] = "\xe2\x96\x81";
-    const int byte = piece_byte(text, n);
+    int byte = piece_byte(text, n);
     size_t used = 0;
     if (byte >= 0) {
         out[0] = (char)byte;
@@ -128,8 +128,8 @@ static bool is_bracketed(const char *text, size_t n)
 /* A space in front makes a text longer, so that it moves to the end of the block. */
 static bool decode_word(vocab *v, uint32_t id)
 {
-    vocab_entry *const e = &v->entries[id];
-    char *const text = v->bytes + e->offset;
+    vocab_entry *e = &v->entries[id];
+    char *text = v->bytes + e->offset;
     if (e->n > 2 && memcmp(text, "##", 2) == 0) {
         e->offset += 2;
         e->n -= 2;
@@ -145,8 +145,8 @@ bool vocab_decode(vocab *v, int encoding)
     if (encoding == ENCODING_AUTO)
         encoding = find_encoding(v);
     for (uint32_t id = 0; encoding != ENCODING_PLAIN && id < v->n; id++) {
-        vocab_entry *const e = &v->entries[id];
-        char *const text = e->n > 0 ? v->bytes + e->offset : NULL;
+        vocab_entry *e = &v->entries[id];
+        char *text = e->n > 0 ? v->bytes + e->offset : NULL;
         if (text == NULL || e->is_literal)
             continue;
         if (encoding == ENCODING_GPT2)

@@ -76,7 +76,7 @@ static bool take(reader *r, void *to, uint64_t n)
             (void)fail(r, "truncated: the GGUF metadata goes on here");
             return false;
         }
-        const uint64_t there = (uint64_t)(r->end - r->at), step = there < n ? there : n;
+        uint64_t there = (uint64_t)(r->end - r->at), step = there < n ? there : n;
         if (out != NULL) {
             memcpy(out, r->at, (size_t)step);
             out += step;
@@ -116,11 +116,11 @@ static void skip_value(reader *r, uint64_t type, unsigned depth)
     if (type_size(type) > 0) {
         (void)take(r, NULL, type_size(type));
     } else if (type == TYPE_STRING) {
-        const uint64_t n = take_length(r);
+        uint64_t n = take_length(r);
         (void)take(r, NULL, n);
     } else if (type == TYPE_ARRAY && depth < MAX_DEPTH) {
-        const uint64_t element = take_number(r, 4), n = take_length(r);
-        const size_t size = type_size(element);
+        uint64_t element = take_number(r, 4), n = take_length(r);
+        size_t size = type_size(element);
         if (size > 0 && n <= UINT64_MAX / size)
             (void)take(r, NULL, n * size);
         else
@@ -135,8 +135,8 @@ static void skip_value(reader *r, uint64_t type, unsigned depth)
 /* A string of less than capacity bytes, terminated. false: it is longer, and skipped, or failed. */
 static bool take_string(reader *r, char *to, size_t capacity, size_t *length)
 {
-    const uint64_t n = take_length(r);
-    const bool fits = n < capacity;
+    uint64_t n = take_length(r);
+    bool fits = n < capacity;
     *length = fits ? (size_t)n : 0;
     if (!take(r, fits ? to : NULL, n))
         return false;
@@ -146,7 +146,7 @@ static bool take_string(reader *r, char *to, size_t capacity, size_t *length)
 
 static void read_tokens(reader *r)
 {
-    const uint64_t element = take_number(r, 4), n = take_length(r);
+    uint64_t element = take_number(r, 4), n = take_length(r);
     size_t total = 0;
     if (r->code == EXIT_DONE && (element != TYPE_STRING || n > PLUCK_MAX_VOCAB))
         (void)fail(r, "tokenizer.ggml.tokens is no list of at most 2^24 texts");
@@ -167,14 +167,14 @@ static void read_tokens(reader *r)
 
 static void read_types(reader *r)
 {
-    const uint64_t element = take_number(r, 4), n = take_length(r);
+    uint64_t element = take_number(r, 4), n = take_length(r);
     if (r->code == EXIT_DONE && ((element != 4 && element != 5) || n > PLUCK_MAX_VOCAB))
         (void)fail(r, "tokenizer.ggml.token_type is no list of at most 2^24 integers");
     for (uint64_t i = 0; i < n && r->code == EXIT_DONE; i++) {
-        const uint64_t type = take_number(r, 4);
+        uint64_t type = take_number(r, 4);
         if (r->n_types == r->types_capacity) {
-            const size_t capacity = r->types_capacity == 0 ? 4096 : 2 * r->types_capacity;
-            unsigned char *const larger = realloc(r->types, capacity);
+            size_t capacity = r->types_capacity == 0 ? 4096 : 2 * r->types_capacity;
+            unsigned char *larger = realloc(r->types, capacity);
             if (larger == NULL) {
                 r->code = complain_memory(r->who);
                 return;
@@ -190,8 +190,8 @@ static void read_key(reader *r)
 {
     char key[MAX_KEY_BYTES];
     size_t length = 0;
-    const bool is_short = take_string(r, key, sizeof key, &length);
-    const uint64_t type = take_number(r, 4);
+    bool is_short = take_string(r, key, sizeof key, &length);
+    uint64_t type = take_number(r, 4);
     if (r->code != EXIT_DONE)
         return;
     if (is_short && strcmp(key, "tokenizer.ggml.tokens") == 0 && type == TYPE_ARRAY) {
@@ -225,7 +225,7 @@ static void read_keys(reader *r)
         (void)fail(r, "expected version 1, 2 or 3 of GGUF before here");
     r->has_short_lengths = version == 1;
     (void)take_length(r);
-    const uint64_t n_keys = take_length(r);
+    uint64_t n_keys = take_length(r);
     for (uint64_t i = 0; i < n_keys && r->code == EXIT_DONE; i++)
         read_key(r);
 }
@@ -244,7 +244,7 @@ static int find_encoding(const reader *r)
 
 static int apply(reader *r)
 {
-    vocab *const v = r->v;
+    vocab *v = r->v;
     if (!r->has_tokens)
         return complain(r->who, EXIT_DATA, "%s: its metadata has no tokenizer.ggml.tokens",
                         r->path);
@@ -268,8 +268,8 @@ bool vocab_is_gguf(const char *bytes, size_t n)
 int vocab_read_gguf(vocab *v, const char *who, const char *path, int fd, const char *bytes,
                     size_t n)
 {
-    reader *const r = calloc(1, sizeof *r);
-    unsigned char *const buffer = malloc(BUFFER_BYTES);
+    reader *r = calloc(1, sizeof *r);
+    unsigned char *buffer = malloc(BUFFER_BYTES);
     if (r == NULL || buffer == NULL) {
         free(r);
         free(buffer);
@@ -283,7 +283,7 @@ int vocab_read_gguf(vocab *v, const char *who, const char *path, int fd, const c
     r->at = fd < 0 ? (const unsigned char *)bytes : buffer;
     r->end = fd < 0 ? r->at + n : buffer;
     read_keys(r);
-    const int code = r->code == EXIT_DONE ? apply(r) : r->code;
+    int code = r->code == EXIT_DONE ? apply(r) : r->code;
     free(r->types);
     free(buffer);
     free(r);

@@ -26,7 +26,7 @@ static int add(const reader *r, uint32_t id, const cJSON *node, bool is_key, boo
         return complain(r->who, EXIT_DATA,
                         "%s: \"%s\" has the id %u, in a file too small for as many tokens", r->path,
                         is_key ? node->string : node->valuestring, (unsigned)id);
-    const size_t n =
+    size_t n =
         is_key ? plk_json_key(r->json, node, r->bytes) : plk_json_string(r->json, node, r->bytes);
     return vocab_set(r->v, id, r->bytes, n, is_literal) ? EXIT_DONE : complain_memory(r->who);
 }
@@ -44,14 +44,14 @@ static int read_list(const reader *r, const cJSON *list)
 {
     uint32_t id = 0;
     for (const cJSON *item = list->child; item != NULL; item = item->next, id++) {
-        const cJSON *const text = cJSON_IsArray(item) ? item->child : item;
+        const cJSON *text = cJSON_IsArray(item) ? item->child : item;
         if (id >= PLUCK_MAX_VOCAB)
             return complain(r->who, EXIT_DATA, "%s: has more than %u tokens", r->path,
                             PLUCK_MAX_VOCAB);
         if (text == NULL || !cJSON_IsString(text))
             return complain(r->who, EXIT_DATA, "%s: entry %u of the list is not a text", r->path,
                             (unsigned)id);
-        const int code = add(r, id, text, false, false);
+        int code = add(r, id, text, false, false);
         if (code != EXIT_DONE)
             return code;
     }
@@ -67,8 +67,8 @@ static int fail_twice(const reader *r, uint32_t id, const char *text)
 /* The id that a key is: decimal digits without leading zeros. */
 static bool read_key_id(const cJSON *item, uint32_t *id)
 {
-    const char *const key = item->string;
-    const size_t n = strlen(key);
+    const char *key = item->string;
+    size_t n = strlen(key);
     if (n == 0 || n > 8 || strspn(key, "0123456789") != n || (key[0] == '0' && n > 1))
         return false;
     *id = (uint32_t)strtoul(key, NULL, 10);
@@ -79,7 +79,7 @@ static bool read_key_id(const cJSON *item, uint32_t *id)
 static int read_ids(const reader *r, const cJSON *map, bool is_added)
 {
     for (const cJSON *item = map->child; item != NULL; item = item->next) {
-        const cJSON *const text = cJSON_IsObject(item) ? plk_json_member(item, "content") : item;
+        const cJSON *text = cJSON_IsObject(item) ? plk_json_member(item, "content") : item;
         uint32_t id = 0;
         if (!read_key_id(item, &id) || !cJSON_IsString(text))
             return complain(r->who, EXIT_DATA,
@@ -88,7 +88,7 @@ static int read_ids(const reader *r, const cJSON *map, bool is_added)
                             r->path, item->string, PLUCK_MAX_VOCAB - 1);
         if (!is_added && id < r->v->n && r->v->entries[id].is_set)
             return fail_twice(r, id, text->valuestring);
-        const int code = add(r, id, text, false, is_added);
+        int code = add(r, id, text, false, is_added);
         if (code != EXIT_DONE)
             return code;
     }
@@ -106,7 +106,7 @@ static int read_map(const reader *r, const cJSON *map, bool is_added)
                             item->string, PLUCK_MAX_VOCAB - 1);
         if (!is_added && id < r->v->n && r->v->entries[id].is_set)
             return fail_twice(r, id, item->string);
-        const int code = add(r, id, item, true, is_added);
+        int code = add(r, id, item, true, is_added);
         if (code != EXIT_DONE)
             return code;
     }
@@ -117,12 +117,12 @@ static int read_added(const reader *r, const cJSON *list)
 {
     for (const cJSON *item = cJSON_IsArray(list) ? list->child : NULL; item != NULL;
          item = item->next) {
-        const cJSON *const text = plk_json_member(item, "content");
+        const cJSON *text = plk_json_member(item, "content");
         uint32_t id = 0;
         if (!cJSON_IsString(text) || !read_id(plk_json_member(item, "id"), &id))
             return complain(r->who, EXIT_DATA, "%s: an entry of added_tokens has no id or content",
                             r->path);
-        const int code = add(r, id, text, false, true);
+        int code = add(r, id, text, false, true);
         if (code != EXIT_DONE)
             return code;
     }
@@ -139,11 +139,11 @@ static int find_encoding(const cJSON *decoder, unsigned depth)
                  {"Metaspace", ENCODING_SENTENCEPIECE},
                  {"ByteFallback", ENCODING_SENTENCEPIECE},
                  {"WordPiece", ENCODING_WORDPIECE}};
-    const cJSON *const type = plk_json_member(decoder, "type");
+    const cJSON *type = plk_json_member(decoder, "type");
     for (size_t i = 0; cJSON_IsString(type) && i < sizeof known / sizeof *known; i++)
         if (strcmp(type->valuestring, known[i].type) == 0)
             return known[i].encoding;
-    const cJSON *const list = plk_json_member(decoder, "decoders");
+    const cJSON *list = plk_json_member(decoder, "decoders");
     int found = ENCODING_AUTO;
     for (const cJSON *item = depth < 4 && cJSON_IsArray(list) ? list->child : NULL;
          item != NULL && found == ENCODING_AUTO; item = item->next)
@@ -165,16 +165,16 @@ static int read_root(const reader *r, const cJSON *root)
 {
     if (cJSON_IsArray(root))
         return read_list(r, root);
-    const cJSON *const model = plk_json_member(root, "model");
+    const cJSON *model = plk_json_member(root, "model");
     if (cJSON_IsObject(root) && !cJSON_IsObject(model))
         return read_object(r, root);
-    const cJSON *const entries = plk_json_member(model, "vocab");
+    const cJSON *entries = plk_json_member(model, "vocab");
     if (!cJSON_IsArray(entries) && !cJSON_IsObject(entries))
         return complain(r->who, EXIT_DATA,
                         "%s: is neither a list of texts, a map from text to id or from id to "
                         "text, nor a tokenizer.json with model.vocab",
                         r->path);
-    const int code = cJSON_IsArray(entries) ? read_list(r, entries) : read_map(r, entries, false);
+    int code = cJSON_IsArray(entries) ? read_list(r, entries) : read_map(r, entries, false);
     if (code != EXIT_DONE)
         return code;
     r->v->encoding = find_encoding(plk_json_member(root, "decoder"), 0);
@@ -185,8 +185,8 @@ static int read_root(const reader *r, const cJSON *root)
  * list. */
 static int read_added_root(const reader *r, const cJSON *root)
 {
-    const cJSON *const list = cJSON_IsArray(root) ? root : plk_json_member(root, "added_tokens");
-    const cJSON *const ids = plk_json_member(root, "added_tokens_decoder");
+    const cJSON *list = cJSON_IsArray(root) ? root : plk_json_member(root, "added_tokens");
+    const cJSON *ids = plk_json_member(root, "added_tokens_decoder");
     if (cJSON_IsArray(list))
         return read_added(r, list);
     if (cJSON_IsObject(ids))
@@ -205,7 +205,7 @@ static int read_json(vocab *v, const vocab_file *file,
     plk_json json;
     plk_json_problem problem;
     pluck_error err;
-    const pluck_status status =
+    pluck_status status =
         plk_json_parse(&json, file->text, file->n, PLK_JSON_NUL, NULL, &problem, &err);
     if (status == PLUCK_ERR_FORMAT) {
         size_t line = 1;
@@ -216,8 +216,8 @@ static int read_json(vocab *v, const vocab_file *file,
     }
     if (status != PLUCK_OK)
         return complain(file->who, exit_code_of(status), "%s: %s", file->path, err.message);
-    const size_t n_ids = v->n + file->n;
-    const reader r = {
+    size_t n_ids = v->n + file->n;
+    reader r = {
         .v = v,
         .json = &json,
         .bytes = malloc(file->n),
@@ -225,7 +225,7 @@ static int read_json(vocab *v, const vocab_file *file,
         .path = file->path,
         .n_ids = n_ids > LEAST_IDS ? n_ids : LEAST_IDS,
     };
-    const int code = r.bytes == NULL ? complain_memory(file->who) : read(&r, json.root);
+    int code = r.bytes == NULL ? complain_memory(file->who) : read(&r, json.root);
     plk_json_close(&json);
     free(r.bytes);
     return code;

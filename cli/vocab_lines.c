@@ -48,7 +48,7 @@ static size_t unescape(char *line, size_t n)
         const char *name = NULL;
         char bytes[4];
         size_t n_bytes = 0;
-        const size_t n_escape = read_code_point(line + i, n - i, bytes, &n_bytes);
+        size_t n_escape = read_code_point(line + i, n - i, bytes, &n_bytes);
         for (const char *c = named; line[i] == '\\' && i + 1 < n && *c != '\0'; c += 2)
             name = *c == line[i + 1] ? c : name;
         if (name != NULL) {
@@ -78,11 +78,11 @@ typedef struct layout {
 static bool has_score(const char *line, size_t n, size_t *n_text)
 {
     char number[32], *end = NULL;
-    const char *const tab = memchr(line, '\t', n);
+    const char *tab = memchr(line, '\t', n);
     if (tab == NULL)
         return false;
     *n_text = (size_t)(tab - line);
-    const size_t n_number = n - *n_text - 1;
+    size_t n_number = n - *n_text - 1;
     if (*n_text == 0 || n_number == 0 || n_number >= sizeof number)
         return false;
     memcpy(number, tab + 1, n_number);
@@ -95,7 +95,7 @@ static bool has_score(const char *line, size_t n, size_t *n_text)
 
 static size_t line_length(const vocab_file *file, size_t at, const layout *l)
 {
-    const char *const newline = memchr(file->text + at, '\n', file->n - at);
+    const char *newline = memchr(file->text + at, '\n', file->n - at);
     size_t length = newline != NULL ? (size_t)(newline - (file->text + at)) : file->n - at;
     return length - (l->has_returns && length > 0 && file->text[at + length - 1] == '\r');
 }
@@ -105,12 +105,12 @@ static layout find_layout(const vocab_file *file)
     layout l = {true, true};
     size_t next = 0, n_text = 0;
     for (size_t at = 0; at < file->n && l.has_returns; at = next) {
-        const char *const newline = memchr(file->text + at, '\n', file->n - at);
+        const char *newline = memchr(file->text + at, '\n', file->n - at);
         next = newline != NULL ? (size_t)(newline - file->text) + 1 : file->n;
         l.has_returns = newline == NULL ? at > 0 : next - at >= 2 && newline[-1] == '\r';
     }
     for (size_t at = 0; at < file->n && l.has_scores; at = next) {
-        const char *const newline = memchr(file->text + at, '\n', file->n - at);
+        const char *newline = memchr(file->text + at, '\n', file->n - at);
         next = newline != NULL ? (size_t)(newline - file->text) + 1 : file->n;
         l.has_scores = has_score(file->text + at, line_length(file, at, &l), &n_text);
     }
@@ -119,11 +119,11 @@ static layout find_layout(const vocab_file *file)
 
 int vocab_read_lines(vocab *v, const vocab_file *file)
 {
-    const layout l = find_layout(file);
+    layout l = find_layout(file);
     for (size_t at = 0; at < file->n;) {
-        char *const line = file->text + at;
+        char *line = file->text + at;
         size_t n = line_length(file, at, &l);
-        const char *const newline = memchr(line, '\n', file->n - at);
+        const char *newline = memchr(line, '\n', file->n - at);
         at = newline != NULL ? (size_t)(newline - file->text) + 1 : file->n;
         if (v->n >= PLUCK_MAX_VOCAB)
             return complain(file->who, EXIT_DATA, "%s: has more than %u tokens", file->path,

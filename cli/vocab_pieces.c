@@ -57,7 +57,7 @@ static bool take_varint(message *m, uint64_t *value)
     for (unsigned shift = 0; shift < 64; shift += 7) {
         if (m->at == m->end)
             return fail(m, "truncated");
-        const unsigned char byte = *m->at++;
+        unsigned char byte = *m->at++;
         if (shift == 63 && byte > 1)
             break;
         *value |= (uint64_t)(byte & 0x7f) << shift;
@@ -116,7 +116,7 @@ static bool read_piece(message *m, const field *whole, piece *p)
 
 static message begin(const vocab_file *file)
 {
-    const unsigned char *const bytes = (const unsigned char *)file->text;
+    const unsigned char *bytes = (const unsigned char *)file->text;
     return (message){bytes, bytes + file->n, NULL};
 }
 
@@ -145,7 +145,7 @@ int vocab_read_pieces(vocab *v, const vocab_file *file)
             return complain(file->who, EXIT_DATA, "%s: has more than %u pieces", file->path,
                             PLUCK_MAX_VOCAB);
         /* The texts of <s> and <unk> are not in the alphabet of the others. */
-        const bool is_literal = p.type == TYPE_UNKNOWN || p.type == TYPE_CONTROL;
+        bool is_literal = p.type == TYPE_UNKNOWN || p.type == TYPE_CONTROL;
         if (!vocab_set(v, v->n, p.text, p.n, is_literal))
             return complain_memory(file->who);
     }

@@ -69,7 +69,7 @@ static bool is_binary(const vocab_file *file)
     bool is_utf8 = true;
     uint32_t code_point = 0;
     for (size_t i = 0; i < file->n && is_utf8;) {
-        const size_t length = plk_utf8_decode(file->text + i, file->n - i, &code_point);
+        size_t length = plk_utf8_decode(file->text + i, file->n - i, &code_point);
         is_utf8 = length > 0;
         i += length;
     }
@@ -78,7 +78,7 @@ static bool is_binary(const vocab_file *file)
 
 int vocab_refuse_binary(const vocab_file *file)
 {
-    const bool binary = is_binary(file);
+    bool binary = is_binary(file);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (matches(file, &kinds[i]) && (binary || !kinds[i].is_text))
             return complain(file->who, EXIT_DATA, "%s: %s, not a vocabulary; " EXPECTED, file->path,

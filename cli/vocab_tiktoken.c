@@ -12,7 +12,7 @@ enum { SNIFFED_LINES = 32, MAX_DIGITS = 8 };
 static int base64_digit(char c)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *const found = c != '\0' ? strchr(digits, c) : NULL;
+    const char *found = c != '\0' ? strchr(digits, c) : NULL;
     return found != NULL ? (int)(found - digits) : -1;
 }
 
@@ -28,7 +28,7 @@ static ptrdiff_t decode_base64(const char *text, size_t n, char *to)
         if (i + 4 == n)
             n_padding = text[i + 3] != '=' ? 0 : text[i + 2] != '=' ? 1 : 2;
         for (size_t k = 0; k < 4; k++) {
-            const int digit = k >= 4 - n_padding ? 0 : base64_digit(text[i + k]);
+            int digit = k >= 4 - n_padding ? 0 : base64_digit(text[i + k]);
             if (digit < 0)
                 return -1;
             group = group << 6 | (uint32_t)digit;
@@ -46,11 +46,11 @@ static ptrdiff_t decode_base64(const char *text, size_t n, char *to)
  * form. */
 static bool read_line(const char *line, size_t n, char *to, size_t *n_bytes, uint32_t *rank)
 {
-    const char *const space = memchr(line, ' ', n);
+    const char *space = memchr(line, ' ', n);
     if (space == NULL || space == line)
         return false;
     const char *digits = space + 1;
-    const size_t n_digits = (size_t)(line + n - digits);
+    size_t n_digits = (size_t)(line + n - digits);
     if (n_digits == 0 || n_digits > MAX_DIGITS || (digits[0] == '0' && n_digits > 1))
         return false;
     *rank = 0;
@@ -59,7 +59,7 @@ static bool read_line(const char *line, size_t n, char *to, size_t *n_bytes, uin
             return false;
         *rank = *rank * 10 + (uint32_t)(digits[i] - '0');
     }
-    const ptrdiff_t decoded = decode_base64(line, (size_t)(space - line), to);
+    ptrdiff_t decoded = decode_base64(line, (size_t)(space - line), to);
     *n_bytes = decoded > 0 ? (size_t)decoded : 0;
     return decoded > 0;
 }
@@ -67,8 +67,8 @@ static bool read_line(const char *line, size_t n, char *to, size_t *n_bytes, uin
 /* The line at text[*at], without its end; *at becomes the start of the next one. */
 static size_t next_line(const vocab_file *file, size_t *at)
 {
-    const char *const newline = memchr(file->text + *at, '\n', file->n - *at);
-    const size_t begin = *at;
+    const char *newline = memchr(file->text + *at, '\n', file->n - *at);
+    size_t begin = *at;
     size_t length = newline != NULL ? (size_t)(newline - (file->text + begin)) : file->n - begin;
     *at = begin + length + 1;
     if (length > 0 && file->text[begin + length - 1] == '\r')
@@ -81,7 +81,7 @@ bool vocab_is_tiktoken(const vocab_file *file)
     char bytes[1024];
     size_t n_lines = 0, n_good = 0;
     for (size_t at = 0; at < file->n && n_lines < SNIFFED_LINES; n_lines++) {
-        const size_t begin = at, length = next_line(file, &at);
+        size_t begin = at, length = next_line(file, &at);
         size_t n_bytes = 0;
         uint32_t rank = 0;
         n_good +=
@@ -94,8 +94,8 @@ int vocab_read_tiktoken(vocab *v, const vocab_file *file)
 {
     size_t number = 0;
     for (size_t at = 0; at < file->n;) {
-        const size_t begin = at, length = next_line(file, &at);
-        char *const line = file->text + begin;
+        size_t begin = at, length = next_line(file, &at);
+        char *line = file->text + begin;
         size_t n_bytes = 0;
         uint32_t rank = 0;
         number++;

@@ -12,9 +12,9 @@ enum { PORTIONS_A_WORKER = 8 };
 static int create_worker(worker_team *team, const arguments *args, const pluck_config *config,
                          pluck_isa isa, const char *name)
 {
-    worker *const w = &team->workers[team->n_workers];
-    const uint32_t n_vocab = team->src->info.n_vocab;
-    const pluck_sampler_options options = {.isa = isa};
+    worker *w = &team->workers[team->n_workers];
+    uint32_t n_vocab = team->src->info.n_vocab;
+    pluck_sampler_options options = {.isa = isa};
     pluck_error err;
     w->scratch = malloc(n_vocab * sizeof *w->scratch);
     if (w->scratch == NULL)
@@ -98,7 +98,7 @@ static pluck_status do_portion(void *context, uint32_t number, size_t i, pluck_e
     p->state = take_row(team, w, p->row, &p->err);
     if (p->state != PORTION_DONE)
         return PLUCK_OK;
-    const uint64_t position = team->prompt->n + p->first_draw;
+    uint64_t position = team->prompt->n + p->first_draw;
     if (pluck_sampler_set_position(w->sampler, position, &p->err) != PLUCK_OK ||
         pluck_sampler_draw_many(w->sampler, w->logits, p->n_draws, p->draws, &p->err) != PLUCK_OK)
         p->state = PORTION_FAILED;

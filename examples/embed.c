@@ -22,9 +22,9 @@ int main(int argc, char **argv)
     const char *usual = "{\"seed\": 42, \"temperature\": 0.8, \"top_p\": 0.95, \"min_p\": 0.05}";
     const char *json = argc > 1 ? argv[1] : usual;
     const pluck_token prompt[] = {1};
-    const size_t n_prompt = sizeof prompt / sizeof *prompt;
+    size_t n_prompt = sizeof prompt / sizeof *prompt;
     float values[N_VOCAB];
-    const pluck_logits logits = {values, PLUCK_F32, N_VOCAB};
+    pluck_logits logits = {values, PLUCK_F32, N_VOCAB};
     pluck_sampler *sampler = NULL;
     pluck_error err;
     pluck_status status = pluck_sampler_from_json(&sampler, json, strlen(json), N_VOCAB, &err);

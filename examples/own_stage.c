@@ -84,7 +84,7 @@ static bool coin_is_random(const void *params)
 static pluck_status coin_apply(const void *params, void *state, pluck_view *view,
                                const pluck_stage_context *context, pluck_error *err)
 {
-    const double ln_2 = 0.6931471805599453;
+    double ln_2 = 0.6931471805599453;
     (void)state;
     (void)err;
     if (pluck_stage_uniform(context) < ((const coin_params *)params)->probability)
@@ -134,7 +134,7 @@ static void compute_logits(pluck_token last, float *logits)
 static pluck_status generate(pluck_sampler *sampler, pluck_token last, pluck_error *err)
 {
     float values[N_VOCAB];
-    const pluck_logits logits = {values, PLUCK_F32, N_VOCAB};
+    pluck_logits logits = {values, PLUCK_F32, N_VOCAB};
     pluck_status status = PLUCK_OK;
     for (int i = 0; i < N_TOKENS && status == PLUCK_OK; i++) {
         compute_logits(last, values);

@@ -61,7 +61,7 @@ static void number_entry(FILE *out, double number)
 
 int main(int argc, char **argv)
 {
-    FILE *const out = argc == 2 ? fopen(argv[1], "w") : NULL;
+    FILE *out = argc == 2 ? fopen(argv[1], "w") : NULL;
     if (!out) {
         fprintf(stderr, "usage: config_dictionary FILE\n");
         return 2;

@@ -28,7 +28,7 @@ static void create(pluck_trainer **trainer, const pluck_tree *tree)
     static const pluck_token targets[N_ROWS] = {0, 1, 2, 3, 0, 2};
     static const pluck_train_data data = {
         .hidden = hidden, .n_rows = N_ROWS, .dim = DIM, .targets = targets};
-    const pluck_train_options options = {.n_epochs = 3, .seed = 1};
+    pluck_train_options options = {.n_epochs = 3, .seed = 1};
     pluck_error err = {0};
     require(pluck_trainer_create(trainer, tree, &data, &options, &err) == PLUCK_OK, "create", &err);
 }
@@ -38,7 +38,7 @@ static void train(pluck_trainer *trainer)
     pluck_error err = {0};
     pluck_train_progress progress = {.is_done = false};
     for (int i = 0; i < 100 && !progress.is_done; i++) {
-        const pluck_status status = pluck_trainer_step(trainer, &progress, &err);
+        pluck_status status = pluck_trainer_step(trainer, &progress, &err);
         require(status == PLUCK_OK || status == PLUCK_ERR_NAN, "step", &err);
         if (status)
             return;
@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(pluck_trainer_save(trainer, saved, &err) == PLUCK_OK, "save", &err);
     }
     fuzz_file(data, size, path);
-    const pluck_status status = pluck_trainer_resume(trainer, path, &err);
+    pluck_status status = pluck_trainer_resume(trainer, path, &err);
     require(status == PLUCK_OK || status == PLUCK_ERR_FORMAT || status == PLUCK_ERR_INVALID ||
                 status == PLUCK_ERR_NAN || status == PLUCK_ERR_IO,
             "unexpected status", &err);

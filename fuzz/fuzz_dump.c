@@ -36,7 +36,7 @@ static void check_error(pluck_status status, const pluck_error *err)
 
 static bool same_row(const pluck_dump_row *a, const pluck_dump_row *b)
 {
-    const pluck_logits x = a->logits, y = b->logits;
+    pluck_logits x = a->logits, y = b->logits;
     return y.data && x.dtype == y.dtype && x.n_vocab == y.n_vocab && a->target == b->target &&
            memcmp(x.data, y.data, x.n_vocab * pluck_dtype_size_bytes(x.dtype)) == 0;
 }
@@ -53,7 +53,7 @@ static unsigned sum_bytes(const pluck_logits *logits)
  * bit, up to the first failure of both. */
 static void read_rows(pluck_dump *mapped, pluck_dump *streamed)
 {
-    const pluck_dump_info info = pluck_dump_get_info(mapped);
+    pluck_dump_info info = pluck_dump_get_info(mapped);
     pluck_error err = {0}, stream_err = {0};
     unsigned sum = 0;
     if (info.n_vocab > MAX_SCRATCH_VALUES)
@@ -61,7 +61,7 @@ static void read_rows(pluck_dump *mapped, pluck_dump *streamed)
     float *scratch = malloc(2 * info.n_vocab * sizeof *scratch);
     for (uint64_t row = 0; row < info.n_rows && scratch; row++) {
         pluck_dump_row a = {{0}, -2}, b = {{0}, -2};
-        const pluck_status status = pluck_dump_read_row(mapped, row, scratch, &a, &err);
+        pluck_status status = pluck_dump_read_row(mapped, row, scratch, &a, &err);
         check_error(status, &err);
         if (streamed)
             require(pluck_dump_read_row(streamed, row, scratch + info.n_vocab, &b, &stream_err) ==
@@ -81,7 +81,7 @@ static void read_rows(pluck_dump *mapped, pluck_dump *streamed)
 /* The stream of a file that was refused: an error must come. */
 static void read_to_error(pluck_dump *dump)
 {
-    const pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = pluck_dump_get_info(dump);
     pluck_error err = {0};
     pluck_logits logits = {&err, PLUCK_F32, 0};
     pluck_status status = PLUCK_OK;
@@ -103,13 +103,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char *const tensors[] = {NULL, "a", "logits", ""};
     if (size < PREFIX_BYTES)
         return 0;
-    const pluck_dump_options options = {
+    pluck_dump_options options = {
         .format = (pluck_dump_format)(data[0] % N_FORMATS),
         .raw_dtype = (pluck_dtype)(data[0] / N_FORMATS % 3),
         .raw_n_vocab = data[1],
         .tensor = tensors[data[2] % 4],
     };
-    const size_t content_size = size - PREFIX_BYTES;
+    size_t content_size = size - PREFIX_BYTES;
     uint8_t *content = malloc(content_size ? content_size : 1);
     if (!content)
         return 0;

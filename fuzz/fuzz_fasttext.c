@@ -46,13 +46,13 @@ static void predict(pluck_fasttext *model, const char *line, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const size_t line_size = size > 0 ? data[0] : 0;
+    size_t line_size = size > 0 ? data[0] : 0;
     pluck_error err = {0};
     pluck_fasttext *model = NULL;
     if (size < 2 + line_size)
         return 0;
     const uint8_t *line = data + 1, *bytes = line + line_size;
-    const pluck_status status =
+    pluck_status status =
         pluck_fasttext_open_memory(&model, "fuzzed", bytes, size - 1 - line_size, NULL, &err);
     require(status == PLUCK_OK || status == PLUCK_ERR_FORMAT || status == PLUCK_ERR_NOMEM,
             "unexpected status", &err);

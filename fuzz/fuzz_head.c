@@ -66,7 +66,7 @@ static void ask(pluck_head_query *query, const pluck_head_info *info, const floa
 
 static void use(const pluck_head *head)
 {
-    const pluck_head_info info = pluck_head_get_info(head);
+    pluck_head_info info = pluck_head_get_info(head);
     pluck_error err = {0};
     pluck_head_query *query = NULL;
     require(info.n_vocab > 0 && info.n_vocab <= PLUCK_MAX_VOCAB, "no vocabulary", &err);
@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pluck_error err = {0};
     pluck_head *head = NULL;
     fuzz_file(data, size, path);
-    const pluck_status status = pluck_head_load(&head, path, NULL, &err);
+    pluck_status status = pluck_head_load(&head, path, NULL, &err);
     require(status == PLUCK_OK || status == PLUCK_ERR_FORMAT || status == PLUCK_ERR_INVALID ||
                 status == PLUCK_ERR_NAN || status == PLUCK_ERR_IO,
             "unexpected status", &err);

@@ -24,7 +24,7 @@ static void require(bool condition, const char *what)
 static void check_text(const char *parsed, const char *bytes, size_t n)
 {
     const char *nul = memchr(bytes, 0, n);
-    const size_t length = nul ? (size_t)(nul - bytes) : n;
+    size_t length = nul ? (size_t)(nul - bytes) : n;
     require(strlen(parsed) == length && memcmp(parsed, bytes, length) == 0, "strings differ");
 }
 
@@ -57,8 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         plk_json_problem problem = {SIZE_MAX, NULL};
         pluck_error err = {0};
         memcpy(text, data + 1, size - 1);
-        const pluck_status status = plk_json_parse(
-            &json, text, size - 1, data[0] & 1 ? PLK_JSON_NUL : 0, NULL, &problem, &err);
+        pluck_status status = plk_json_parse(&json, text, size - 1, data[0] & 1 ? PLK_JSON_NUL : 0,
+                                             NULL, &problem, &err);
         require(status == PLUCK_OK || status == PLUCK_ERR_FORMAT, "unexpected status");
         if (status == PLUCK_OK)
             check_node(&json, json.root, bytes, 0);

@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[64];
     line_reader reader;
     size_t n_bytes = 0;
-    const int fd = memfd_create("text", MFD_CLOEXEC);
+    int fd = memfd_create("text", MFD_CLOEXEC);
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     if (fd < 0 || pwrite(fd, data, size, 0) != (ssize_t)size)
         abort();

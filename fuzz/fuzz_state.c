@@ -61,7 +61,7 @@ static pluck_sampler *make_sampler(const char *json)
 {
     pluck_config *config = NULL;
     pluck_sampler *sampler = NULL;
-    const pluck_sampler_options options = {.max_rewind = 7};
+    pluck_sampler_options options = {.max_rewind = 7};
     require(pluck_config_from_json(&config, json, strlen(json), NULL, NULL) == PLUCK_OK &&
                 pluck_sampler_create(&sampler, config, N_VOCAB, &options, NULL) == PLUCK_OK,
             "memory");
@@ -76,7 +76,7 @@ static void use(pluck_sampler *sampler)
     float x[N_VOCAB];
     for (int i = 0; i < N_VOCAB; i++)
         x[i] = (float)(i * 37 % 11) * 0.5f;
-    const pluck_logits logits = {x, PLUCK_F32, N_VOCAB};
+    pluck_logits logits = {x, PLUCK_F32, N_VOCAB};
     for (int i = 0; i < 12; i++) {
         pluck_token token = i;
         pluck_status status = pluck_sampler_sample(sampler, logits, &token, NULL);
@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
     if (size_bytes < 1 || size_bytes > MAX_BYTES / 4)
         return 0;
-    const uint8_t choice = data[0];
+    uint8_t choice = data[0];
     pluck_sampler *sampler = make_sampler(configurations[(choice & 0x7F) % N_CONFIGURATIONS]);
     uint8_t *bytes = malloc(size_bytes), *before = malloc(MAX_BYTES), *after = malloc(MAX_BYTES);
     require(bytes && before && after, "memory");

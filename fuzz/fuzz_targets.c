@@ -26,16 +26,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     for (int i = 0; i < 2; i++) {
-        const pluck_status status =
+        pluck_status status =
             plk_targets_open_memory(&opened[i], "targets", data, size, i == 1, NULL, &err);
         require(status == PLUCK_OK || status == PLUCK_ERR_FORMAT, "unexpected status", &err);
     }
     require(!opened[0] == !opened[1], "the stream is refused, the file is not", &err);
-    const uint64_t n = pluck_targets_count(opened[0]);
+    uint64_t n = pluck_targets_count(opened[0]);
     require(n == pluck_targets_count(opened[1]) && n <= size, "counts differ", &err);
     for (uint64_t i = 0; i < n; i++) {
         pluck_token a = -2, b = -2;
-        const pluck_status status = pluck_targets_read(opened[0], i, 1, &a, &err);
+        pluck_status status = pluck_targets_read(opened[0], i, 1, &a, &err);
         require(pluck_targets_read(opened[1], i, 1, &b, &err) == status, "one is refused", &err);
         require(status != PLUCK_OK || (a == b && a >= PLUCK_NO_TOKEN && a < (1 << 24)),
                 "targets differ", &err);

@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    const arguments args = {.who = "fuzz", .vocab = "vocab", .vocab_encoding = data[0] % 4};
-    const size_t n = size - 1;
+    arguments args = {.who = "fuzz", .vocab = "vocab", .vocab_encoding = data[0] % 4};
+    size_t n = size - 1;
     char *text = malloc(n + 1);
     vocab v;
     memset(&v, 0, sizeof v);
@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         unsigned sum = 0;
         for (uint32_t id = 0; id < v.n; id++) {
             size_t length = 0;
-            const char *const piece = vocab_text(&v, (pluck_token)id, &length);
+            const char *piece = vocab_text(&v, (pluck_token)id, &length);
             for (size_t i = 0; i < length; i++)
                 sum += (unsigned char)piece[i];
         }

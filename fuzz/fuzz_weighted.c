@@ -24,7 +24,7 @@ static void require(bool condition, const char *what, const pluck_error *err)
 
 static void check_draws(const uint32_t *drawn, uint32_t n)
 {
-    const pluck_error err = {.message = "a draw"};
+    pluck_error err = {.message = "a draw"};
     for (int i = 0; i < N_DRAWS; i++)
         require(drawn[i] < n, "outside of the entries", &err);
 }
@@ -34,7 +34,7 @@ static void use_alias(const pluck_alias *alias, pluck_pcg64 *rng)
     pluck_error err = {0};
     uint32_t drawn[N_DRAWS];
     static double probs[MAX_ADDED];
-    const uint32_t n = pluck_alias_size(alias);
+    uint32_t n = pluck_alias_size(alias);
     require(pluck_alias_draw_many(alias, rng, N_DRAWS, drawn, &err) == PLUCK_OK, "draw", &err);
     check_draws(drawn, n);
     if (n > MAX_ADDED)
@@ -51,7 +51,7 @@ static void use_sum_tree(pluck_sum_tree *tree, pluck_pcg64 *rng)
     pluck_error err = {0};
     uint32_t drawn[N_DRAWS];
     double p = -1;
-    const uint32_t n = pluck_sum_tree_size(tree);
+    uint32_t n = pluck_sum_tree_size(tree);
     require(pluck_sum_tree_draw_many(tree, rng, N_DRAWS, drawn, &err) == PLUCK_OK, "draw", &err);
     check_draws(drawn, n);
     for (int i = 0; i < N_DRAWS; i++) {
@@ -64,14 +64,14 @@ static void use_huffman(const pluck_huffman *huffman, pluck_pcg64 *rng)
 {
     pluck_error err = {0};
     uint32_t drawn[N_DRAWS];
-    const uint32_t n = pluck_huffman_size(huffman);
+    uint32_t n = pluck_huffman_size(huffman);
     require(pluck_huffman_draw_many(huffman, rng, N_DRAWS, drawn, &err) == PLUCK_OK, "draw", &err);
     check_draws(drawn, n);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     pluck_error err = {0};
     pluck_alias *alias = NULL;
     pluck_sum_tree *tree = NULL;
@@ -82,10 +82,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pluck_pcg64_seed(&rng, size, 0, 0);
     plk_source source;
     plk_source_open_memory(&source, "fuzzed", data + 1, size - 1, false, &allocator);
-    const pluck_status status = data[0] % 3 == 0 ? plk_alias_read(&alias, &source, NULL, &err)
-                                : data[0] % 3 == 1
-                                    ? plk_sum_tree_read(&tree, &source, NULL, &err)
-                                    : plk_huffman_read(&huffman, &source, NULL, &err);
+    pluck_status status = data[0] % 3 == 0   ? plk_alias_read(&alias, &source, NULL, &err)
+                          : data[0] % 3 == 1 ? plk_sum_tree_read(&tree, &source, NULL, &err)
+                                             : plk_huffman_read(&huffman, &source, NULL, &err);
     require(status == PLUCK_OK || status == PLUCK_ERR_FORMAT || status == PLUCK_ERR_NOMEM,
             "unexpected status", &err);
     if (alias)

@@ -28,7 +28,7 @@ static int replay(const char *path)
         n = fread(data + size, 1, STEP, file);
         size += n;
     } while (n > 0);
-    const int failed = ferror(file) != 0 || !feof(file);
+    int failed = ferror(file) != 0 || !feof(file);
     fclose(file);
     if (!failed)
         LLVMFuzzerTestOneInput(data, size);

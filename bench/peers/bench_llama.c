@@ -143,7 +143,7 @@ typedef struct llama_stepper {
 
 static void llama_step(llama_stepper *s, const float *logits)
 {
-    const size_t n_vocab = s->place->rows->n_vocab;
+    size_t n_vocab = s->place->rows->n_vocab;
     for (size_t i = 0; i < n_vocab; i++)
         s->candidates[i] = (llama_token_data){(int32_t)i, logits[i], 0};
     llama_token_data_array array = {s->candidates, n_vocab, -1, false};
@@ -154,9 +154,9 @@ static void llama_step(llama_stepper *s, const float *logits)
 
 static void llama_run(void *stepper, size_t n)
 {
-    llama_stepper *const s = stepper;
+    llama_stepper *s = stepper;
     for (size_t i = 0; i < n; i++) {
-        const size_t row = s->place->first_row + i % s->place->rows->rotation;
+        size_t row = s->place->first_row + i % s->place->rows->rotation;
         llama_step(s, bench_rows_at(s->place->rows, row).data);
     }
 }
@@ -186,7 +186,7 @@ static void report(const peer_bench *b, const peer_chain *chain, const peer_cost
            cost->sample.ns.median, cost->draw.ns.median, cost->peer.ns.median,
            cost->peer.ratio.median, cost->peer.ratio.p10, cost->peer.ratio.p90, cost->n_survivors,
            cost->n_peer_survivors, remark);
-    const bench_spread times = cost->peer.ratio;
+    bench_spread times = cost->peer.ratio;
     bench_record_begin(b->records);
     bench_record_text(b->records, "peer", "libllama");
     bench_record_text(b->records, "chain", chain->name);
@@ -214,7 +214,7 @@ static void count_survivors(bench_stepper *mine, llama_stepper *peer, peer_cost 
 
 static bool run_chain(peer_bench *b, const peer_chain *chain)
 {
-    const pluck_sampler_options options = {.isa = b->isa};
+    pluck_sampler_options options = {.isa = b->isa};
     bench_stepper mine = {.place = &b->place};
     mine.sampler =
         bench_chain_create(bench_chain_find(chain->name), b->place.rows->n_vocab, &options);
@@ -287,8 +287,8 @@ static bool run_source(peer_bench *b, const char *source, uint32_t n_vocab)
 int main(int argc, char **argv)
 {
     bench_options options;
-    const int status = bench_options_read(&options, argc, argv, false,
-                                          "  --library FOLDER    where libllama.so is\n");
+    int status = bench_options_read(&options, argc, argv, false,
+                                    "  --library FOLDER    where libllama.so is\n");
     if (status >= 0)
         return status;
     peer_bench b = {.options = &options, .plan = bench_plan_default(options.quick)};
@@ -305,7 +305,7 @@ int main(int argc, char **argv)
     bench_warm_up(0.3);
     bool done = true;
     for (size_t i = 0; i < options.n_logits; i++) {
-        const size_t n_sizes = bench_rows_synthetic(options.logits[i]) ? options.n_sizes : 1;
+        size_t n_sizes = bench_rows_synthetic(options.logits[i]) ? options.n_sizes : 1;
         for (size_t j = 0; j < n_sizes; j++)
             done = run_source(&b, options.logits[i], options.n_vocab[j]) && done;
     }

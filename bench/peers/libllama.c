@@ -91,9 +91,9 @@ static void try_out(const libllama *llama, llama_sampler *sampler, float logits[
 static bool works_as_declared(const libllama *llama)
 {
     static const int32_t breaker_tokens[] = {3};
-    const llama_vector breaker = {breaker_tokens, breaker_tokens + 1, breaker_tokens + 1};
-    const llama_logit_bias bias = {3, -1.5f};
-    const float gone = -INFINITY;
+    llama_vector breaker = {breaker_tokens, breaker_tokens + 1, breaker_tokens + 1};
+    llama_logit_bias bias = {3, -1.5f};
+    float gone = -INFINITY;
     const struct {
         const char *name;
         llama_sampler *sampler;
@@ -127,7 +127,7 @@ static bool works_as_declared(const libllama *llama)
         float logits[N_TRIED];
         try_out(llama, tries[i].sampler, logits);
         for (int t = 0; t < N_TRIED; t++) {
-            const float expected = tries[i].expected[t];
+            float expected = tries[i].expected[t];
             if (logits[t] == expected || fabsf(logits[t] - expected) < 1e-5f)
                 continue;
             fprintf(

@@ -25,35 +25,35 @@ static uint32_t bits_of(float value)
 
 static uint16_t to_bf16(float value)
 {
-    const uint32_t bits = bits_of(value);
+    uint32_t bits = bits_of(value);
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 /* No NaN. Rounds to a whole number of units in the last place that an f16 of this size has. */
 static uint16_t to_f16(float value)
 {
-    const uint32_t sign = bits_of(value) >> 16 & 0x8000;
-    const float size = fabsf(value);
+    uint32_t sign = bits_of(value) >> 16 & 0x8000;
+    float size = fabsf(value);
     if (size >= 65520.0f)
         return (uint16_t)(sign | 0x7c00);
     int exponent;
     frexpf(size, &exponent); /* size in [2^(exponent - 1), 2^exponent) */
-    const int last_place = exponent - 11 > -24 ? exponent - 11 : -24;
-    const float whole = nearbyintf(ldexpf(size, -last_place));
-    const float rounded = ldexpf(whole, last_place);
+    int last_place = exponent - 11 > -24 ? exponent - 11 : -24;
+    float whole = nearbyintf(ldexpf(size, -last_place));
+    float rounded = ldexpf(whole, last_place);
     if (rounded < 0x1p-14f)
         return (uint16_t)(sign | (uint32_t)ldexpf(rounded, 24));
-    const uint32_t bits = bits_of(rounded);
+    uint32_t bits = bits_of(rounded);
     return (uint16_t)(sign | (((bits >> 23) - 112) << 10) | (bits >> 13 & 0x3ff));
 }
 
 static void store_row(bench_rows *rows, size_t row, const float *x)
 {
     unsigned char *out = rows->data + row * rows->row_bytes;
-    const size_t value_bytes = pluck_dtype_size_bytes(rows->dtype);
+    size_t value_bytes = pluck_dtype_size_bytes(rows->dtype);
     for (size_t i = 0; i < rows->n_blocks * PLK_BLOCK; i++) {
-        const float value = i < rows->n_vocab ? x[i] : -INFINITY;
-        const uint16_t half = rows->dtype == PLUCK_F16 ? to_f16(value) : to_bf16(value);
+        float value = i < rows->n_vocab ? x[i] : -INFINITY;
+        uint16_t half = rows->dtype == PLUCK_F16 ? to_f16(value) : to_bf16(value);
         if (rows->dtype == PLUCK_F32)
             memcpy(out + i * value_bytes, &value, sizeof value);
         else
@@ -105,14 +105,14 @@ static float value_of(const void *data, pluck_dtype dtype, size_t index)
 
 static bool read_dump(bench_rows *rows, pluck_dump *dump, pluck_error *err)
 {
-    const pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = pluck_dump_get_info(dump);
     rows->n_vocab = info.n_vocab;
     if (info.n_rows == PLUCK_DUMP_ROWS_UNKNOWN || info.n_rows == 0 || info.streamed) {
         snprintf(err->message, sizeof err->message,
                  "a benchmark takes a file of at least one row, not a stream");
         return false;
     }
-    const uint64_t n_rows = info.n_rows < BENCH_MAX_ROWS ? info.n_rows : BENCH_MAX_ROWS;
+    uint64_t n_rows = info.n_rows < BENCH_MAX_ROWS ? info.n_rows : BENCH_MAX_ROWS;
     float *scratch = malloc(2 * rows->n_vocab * sizeof *scratch);
     bool done = scratch && allocate(rows, (size_t)n_rows);
     for (size_t row = 0; done && row < n_rows; row++) {
@@ -137,8 +137,7 @@ static bool open_dump(bench_rows *rows, const char *path)
         *dot = '\0';
     pluck_error err = {.message = "no memory for a dump"};
     pluck_dump *dump = NULL;
-    const bool done =
-        pluck_dump_open(&dump, path, NULL, &err) == PLUCK_OK && read_dump(rows, dump, &err);
+    bool done = pluck_dump_open(&dump, path, NULL, &err) == PLUCK_OK && read_dump(rows, dump, &err);
     pluck_dump_close(&dump);
     if (!done) {
         fprintf(stderr, "bench: %s\n", err.message);
@@ -178,7 +177,7 @@ float bench_rows_value(const bench_rows *rows, size_t row, size_t index)
 
 void bench_rows_describe(const bench_rows *rows)
 {
-    const double used = (double)(rows->rotation * rows->row_bytes);
+    double used = (double)(rows->rotation * rows->row_bytes);
     const char *where = "memory";
     if (used <= (double)bench_cache_bytes(3))
         where = "third-level cache";

@@ -86,7 +86,7 @@ const bench_chain *bench_chain_find(const char *name)
 const char *bench_chain_lacks(const bench_chain *chain, char *name, size_t capacity_bytes)
 {
     for (const char *at = chain->stages; *at;) {
-        const size_t length = strcspn(at, " ");
+        size_t length = strcspn(at, " ");
         snprintf(name, capacity_bytes, "%.*s", (int)length, at);
         if (!pluck_stage_find(name))
             return name;
@@ -98,10 +98,10 @@ const char *bench_chain_lacks(const bench_chain *chain, char *name, size_t capac
 
 static bool is_used(const char *stage)
 {
-    const size_t length = strlen(stage);
+    size_t length = strlen(stage);
     for (size_t i = 0; i < bench_chain_count(); i++) {
         for (const char *at = chains[i].stages; *at;) {
-            const size_t n = strcspn(at, " ");
+            size_t n = strcspn(at, " ");
             if (n == length && memcmp(at, stage, n) == 0)
                 return true;
             at += n;
@@ -144,7 +144,7 @@ int32_t *bench_chain_mask(const bench_chain *chain, uint32_t n_vocab)
         return NULL;
     int32_t *bits = calloc((n_vocab + 31) / 32, sizeof *bits);
     for (uint32_t token = 0; bits && token < n_vocab; token++) {
-        const uint32_t mixed = token * 2654435761u;
+        uint32_t mixed = token * 2654435761u;
         if ((mixed >> 16) % 100 < chain->mask_percent)
             bits[token / 32] = (int32_t)((uint32_t)bits[token / 32] | (uint32_t)1 << token % 32);
     }

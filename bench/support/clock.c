@@ -20,7 +20,7 @@
 int bench_pin(void)
 {
 #ifdef __linux__
-    const int cpu = sched_getcpu();
+    int cpu = sched_getcpu();
     cpu_set_t set;
     CPU_ZERO(&set);
     if (cpu < 0 || cpu >= CPU_SETSIZE)
@@ -51,7 +51,7 @@ double bench_cpu_ns(void)
 
 void bench_warm_up(double seconds)
 {
-    const double end = bench_now_ns() + seconds * 1e9;
+    double end = bench_now_ns() + seconds * 1e9;
     volatile uint64_t sink = 0;
     while (bench_now_ns() < end) {
         for (int i = 0; i < 1000; i++)
@@ -69,11 +69,11 @@ int bench_cycles_open(void)
         .exclude_kernel = 1,
         .exclude_hv = 1,
     };
-    const int counter = (int)syscall(SYS_perf_event_open, &what, 0, -1, -1, 0);
+    int counter = (int)syscall(SYS_perf_event_open, &what, 0, -1, -1, 0);
     if (counter < 0)
         return -1;
     /* Some machines open a counter that never moves. */
-    const uint64_t before = bench_cycles_read(counter);
+    uint64_t before = bench_cycles_read(counter);
     bench_warm_up(1e-4);
     if (bench_cycles_read(counter) == before) {
         close(counter);

@@ -12,15 +12,15 @@
 
 static int by_value(const void *a, const void *b)
 {
-    const double x = *(const double *)a, y = *(const double *)b;
+    double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
 /* Linear between the two nearest ranks. */
 static double quantile(const double *sorted, size_t n, double q)
 {
-    const double rank = q * (double)(n - 1);
-    const size_t below = (size_t)rank;
+    double rank = q * (double)(n - 1);
+    size_t below = (size_t)rank;
     if (below + 1 >= n)
         return sorted[n - 1];
     return sorted[below] + (rank - (double)below) * (sorted[below + 1] - sorted[below]);
@@ -50,9 +50,9 @@ bench_plan bench_plan_default(bool quick)
 static size_t runs_in_batch(const bench_subject *subject, double batch_ns)
 {
     for (size_t n = 1;; n *= 2) {
-        const double start = bench_cpu_ns();
+        double start = bench_cpu_ns();
         subject->run(subject->context, n);
-        const double ns = bench_cpu_ns() - start;
+        double ns = bench_cpu_ns() - start;
         if (ns >= batch_ns || n >= (size_t)1 << 24)
             return n;
     }
@@ -70,13 +70,13 @@ static void repeat(const bench_subject *subjects, size_t n, const size_t *batch,
     if (plan->prepare)
         plan->prepare(plan->prepare_context, repetition);
     for (size_t j = 0; j < n; j++) {
-        const size_t i = (j + repetition) % n;
+        size_t i = (j + repetition) % n;
         subjects[i].run(subjects[i].context, 1);
-        const uint64_t first_cycle = bench_cycles_read(plan->cycle_counter);
-        const double start = bench_cpu_ns();
+        uint64_t first_cycle = bench_cycles_read(plan->cycle_counter);
+        double start = bench_cpu_ns();
         subjects[i].run(subjects[i].context, batch[i]);
-        const double end = bench_cpu_ns();
-        const uint64_t last_cycle = bench_cycles_read(plan->cycle_counter);
+        double end = bench_cpu_ns();
+        uint64_t last_cycle = bench_cycles_read(plan->cycle_counter);
         taken->ns[i][repetition] = (end - start) / (double)batch[i];
         taken->cycles[i][repetition] = (double)(last_cycle - first_cycle) / (double)batch[i];
     }
@@ -93,7 +93,7 @@ void bench_interleave(const bench_subject *subjects, size_t n, const bench_plan 
         plan->prepare(plan->prepare_context, 0);
     for (size_t i = 0; i < n; i++)
         batch[i] = runs_in_batch(&subjects[i], plan->batch_ns);
-    const double start = bench_now_ns();
+    double start = bench_now_ns();
     size_t done = 0;
     while (done < plan->max_repetitions &&
            (done < plan->min_repetitions || bench_now_ns() - start < plan->budget_ns))

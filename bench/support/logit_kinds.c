@@ -28,7 +28,7 @@ static float normal(uint64_t *state)
 {
     int32_t sum = 0;
     for (int i = 0; i < 3; i++) {
-        const uint64_t word = next_word(state);
+        uint64_t word = next_word(state);
         sum += (int32_t)(word & 0xffff) + (int32_t)(word >> 16 & 0xffff);
         sum += (int32_t)(word >> 32 & 0xffff) + (int32_t)(word >> 48);
     }
@@ -59,9 +59,9 @@ static void fill_peaked(float *x, size_t n, uint64_t seed, pluck_dtype dtype)
     (void)dtype;
     uint64_t state = seed;
     fill_bulk(x, n, 2.0f, &state);
-    const double top = head_top(n);
+    double top = head_top(n);
     for (size_t rank = 1; rank <= HEAD && rank <= n; rank++) {
-        const float noise = 0.3f * normal(&state);
+        float noise = 0.3f * normal(&state);
         x[below(&state, n)] = (float)(top - 1.2 * log((double)rank)) + noise;
     }
 }
@@ -75,10 +75,10 @@ static void fill_ordered(float *x, size_t n, uint64_t seed, pluck_dtype dtype)
     fill_bulk(x, n, 1.5f, &state);
     for (size_t i = 0; i < n; i++)
         x[i] += (float)(4.0 - 1.0 * log((double)(i + 20) / 20.0));
-    const double top = head_top(n);
+    double top = head_top(n);
     for (size_t rank = 1; rank <= HEAD && rank <= n; rank++) {
-        const float noise = 0.3f * normal(&state);
-        const size_t range = rank % 2 ? n / 100 + 1 : n;
+        float noise = 0.3f * normal(&state);
+        size_t range = rank % 2 ? n / 100 + 1 : n;
         x[below(&state, range)] = (float)(top - 1.2 * log((double)rank)) + noise;
     }
 }
@@ -117,15 +117,15 @@ static void fill_block_spikes(float *x, size_t n, uint64_t seed, pluck_dtype dty
 static void fill_ties(float *x, size_t n, uint64_t seed, pluck_dtype dtype)
 {
     fill_peaked(x, n, seed, dtype);
-    const size_t n_equal = n < 100000 ? n - n / 8 : 100000;
-    const float value = (float)head_top(n) - 8.0f;
+    size_t n_equal = n < 100000 ? n - n / 8 : 100000;
+    float value = (float)head_top(n) - 8.0f;
     for (size_t i = 0; i < n_equal; i++)
         x[i] = value;
 }
 
 static int by_float(const void *a, const void *b)
 {
-    const float x = *(const float *)a, y = *(const float *)b;
+    float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);
 }
 
@@ -139,7 +139,7 @@ static void fill_descending(float *x, size_t n, uint64_t seed, pluck_dtype dtype
 {
     fill_ascending(x, n, seed, dtype);
     for (size_t i = 0; i < n / 2; i++) {
-        const float low = x[i];
+        float low = x[i];
         x[i] = x[n - 1 - i];
         x[n - 1 - i] = low;
     }
@@ -150,7 +150,7 @@ static void fill_crowded(float *x, size_t n, uint64_t seed, pluck_dtype dtype)
     (void)dtype;
     uint64_t state = seed;
     fill_bulk(x, n, 1.0f, &state);
-    const size_t first = below(&state, n / 64 + 1) * 64;
+    size_t first = below(&state, n / 64 + 1) * 64;
     for (size_t i = first; i < n && i < first + 64; i++)
         x[i] = 14.0f + normal(&state);
 }
@@ -205,7 +205,7 @@ double bench_entropy(const float *x, size_t n, size_t *nucleus)
     for (size_t i = 0; i < n; i++)
         top = x[i] > top ? x[i] : top;
     for (size_t i = 0; i < n; i++) {
-        const double d = (double)x[i] - (double)top, e = exp(d);
+        double d = (double)x[i] - (double)top, e = exp(d);
         sum += e;
         dot += e > 0 ? e * d : 0;
     }

@@ -9,8 +9,8 @@ enum { MAPPED_FROM_BYTES = 1 << 16, PAGES_AT_ONCE = 1024 };
 
 static void *allocate(void *user, size_t size_bytes)
 {
-    page_allocator *const a = user;
-    const bool is_mapped = size_bytes >= MAPPED_FROM_BYTES;
+    page_allocator *a = user;
+    bool is_mapped = size_bytes >= MAPPED_FROM_BYTES;
     if (a->n_pieces == PAGE_ALLOCATOR_PIECES)
         return NULL;
     void *memory = NULL;
@@ -32,7 +32,7 @@ static void *allocate(void *user, size_t size_bytes)
 
 static void release(void *user, void *memory)
 {
-    page_allocator *const a = user;
+    page_allocator *a = user;
     for (size_t i = 0; i < a->n_pieces; i++) {
         if (a->pieces[i].memory != memory)
             continue;
@@ -53,12 +53,12 @@ void page_allocator_init(page_allocator *allocator)
 static size_t resident_bytes(unsigned char *memory, size_t size_bytes)
 {
 #ifdef __linux__
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
     unsigned char resident[PAGES_AT_ONCE];
     size_t n = 0;
     for (size_t at = 0; at < size_bytes; at += page * PAGES_AT_ONCE) {
-        const size_t left = size_bytes - at;
-        const size_t length = left < page * PAGES_AT_ONCE ? left : page * PAGES_AT_ONCE;
+        size_t left = size_bytes - at;
+        size_t length = left < page * PAGES_AT_ONCE ? left : page * PAGES_AT_ONCE;
         if (mincore(memory + at, length, resident) != 0)
             return size_bytes;
         for (size_t i = 0; i < (length + page - 1) / page; i++)

@@ -75,8 +75,8 @@ bool bench_records_close(bench_records **records)
     bench_records *open = *records;
     if (!open)
         return true;
-    const bool had_error = ferror(open->file) != 0;
-    const bool written = fclose(open->file) == 0 && !had_error;
+    bool had_error = ferror(open->file) != 0;
+    bool written = fclose(open->file) == 0 && !had_error;
     if (!written)
         perror(open->path);
     free(open);

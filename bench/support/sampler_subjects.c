@@ -3,7 +3,7 @@
 
 void bench_place_prepare(void *place, size_t repetition)
 {
-    bench_place *const p = place;
+    bench_place *p = place;
     p->first_row = repetition * p->rows->rotation % p->rows->n_rows;
 }
 
@@ -14,14 +14,14 @@ static pluck_logits row_at(const bench_place *place, size_t i)
 
 void bench_scan_run(void *scan, size_t n)
 {
-    bench_scan *const s = scan;
+    bench_scan *s = scan;
     bool (*const kernel[])(const void *, size_t, float *) = {
         [PLUCK_F32] = s->kernels->scan_f32,
         [PLUCK_F16] = s->kernels->scan_f16,
         [PLUCK_BF16] = s->kernels->scan_bf16,
     };
     for (size_t i = 0; i < n; i++) {
-        const pluck_logits row = row_at(s->place, i);
+        pluck_logits row = row_at(s->place, i);
         if (kernel[row.dtype](row.data, s->place->rows->n_blocks, s->block_max))
             s->saw_nan = true;
     }
@@ -29,14 +29,14 @@ void bench_scan_run(void *scan, size_t n)
 
 static void set_mask(const bench_stepper *stepper)
 {
-    const size_t n_words = (pluck_sampler_n_vocab(stepper->sampler) + 31) / 32;
+    size_t n_words = (pluck_sampler_n_vocab(stepper->sampler) + 31) / 32;
     if (stepper->mask)
         pluck_sampler_set_mask(stepper->sampler, stepper->mask, n_words, NULL);
 }
 
 void bench_stepper_sample(void *stepper, size_t n)
 {
-    bench_stepper *const s = stepper;
+    bench_stepper *s = stepper;
     for (size_t i = 0; i < n && s->err.status == PLUCK_OK; i++) {
         pluck_token token = 0;
         set_mask(s);
@@ -47,7 +47,7 @@ void bench_stepper_sample(void *stepper, size_t n)
 
 void bench_stepper_draw(void *stepper, size_t n)
 {
-    bench_stepper *const s = stepper;
+    bench_stepper *s = stepper;
     for (size_t i = 0; i < n && s->err.status == PLUCK_OK; i++) {
         set_mask(s);
         if (pluck_sampler_draw(s->sampler, row_at(s->place, i), &s->last, &s->err) == PLUCK_OK)

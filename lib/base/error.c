@@ -19,7 +19,7 @@ pluck_status plk_fail(pluck_error *err, pluck_status status, const char *format,
     if (!err)
         return status;
     char text[TEXT_BYTES];
-    const int rounding = fegetround();
+    int rounding = fegetround();
     if (rounding != FE_TONEAREST)
         (void)fesetround(FE_TONEAREST);
     va_list arguments;

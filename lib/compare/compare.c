@@ -30,8 +30,8 @@ typedef struct side {
 
 static size_t load(const pluck_logits *logits, size_t begin, double *values)
 {
-    const size_t left = logits->n_vocab - begin, n = left < BLOCK ? left : BLOCK;
-    const size_t size = pluck_dtype_size_bytes(logits->dtype);
+    size_t left = logits->n_vocab - begin, n = left < BLOCK ? left : BLOCK;
+    size_t size = pluck_dtype_size_bytes(logits->dtype);
     plk_widen_double((const uint8_t *)logits->data + begin * size, logits->dtype, n, values);
     return n;
 }
@@ -41,7 +41,7 @@ static pluck_status find_max(side *s, const char *name, pluck_error *err)
     double values[BLOCK];
     s->max = -(double)INFINITY;
     for (size_t begin = 0; begin < s->logits.n_vocab; begin += BLOCK) {
-        const size_t n = load(&s->logits, begin, values);
+        size_t n = load(&s->logits, begin, values);
         for (size_t i = 0; i < n; i++) {
             if (isnan(values[i]) || values[i] == (double)INFINITY)
                 return plk_fail(err, PLUCK_ERR_NAN,
@@ -63,7 +63,7 @@ static void find_sum(side *s, plk_ranks *ranks)
 {
     double values[BLOCK], total = 0.0;
     for (size_t begin = 0; begin < s->logits.n_vocab; begin += BLOCK) {
-        const size_t n = load(&s->logits, begin, values);
+        size_t n = load(&s->logits, begin, values);
         double sum = 0.0;
         for (size_t i = 0; i < n; i++) {
             sum += plk_exp(values[i] - s->max);
@@ -86,10 +86,10 @@ static sums add_block(const side *a, const side *b, double *la, double *lb, size
 {
     sums s = {0};
     for (size_t i = 0; i < n; i++) {
-        const bool in_a = la[i] != -(double)INFINITY, in_b = lb[i] != -(double)INFINITY;
+        bool in_a = la[i] != -(double)INFINITY, in_b = lb[i] != -(double)INFINITY;
         la[i] = (la[i] - a->max) - a->log_sum;
         lb[i] = (lb[i] - b->max) - b->log_sum;
-        const double p = plk_exp(la[i]), q = plk_exp(lb[i]);
+        double p = plk_exp(la[i]), q = plk_exp(lb[i]);
         s.variation += fabs(p - q);
         if (in_a)
             s.entropy_a -= p * la[i];
@@ -117,9 +117,9 @@ static void add_all(const side *a, const side *b, pluck_comparison *result)
     double la[BLOCK], lb[BLOCK];
     sums total = {0};
     for (size_t begin = 0; begin < a->logits.n_vocab; begin += BLOCK) {
-        const size_t n = load(&a->logits, begin, la);
+        size_t n = load(&a->logits, begin, la);
         (void)load(&b->logits, begin, lb);
-        const sums s = add_block(a, b, la, lb, n, result);
+        sums s = add_block(a, b, la, lb, n, result);
         total.kl_ab += s.kl_ab;
         total.kl_ba += s.kl_ba;
         total.variation += s.variation;
@@ -140,7 +140,7 @@ static void add_all(const side *a, const side *b, pluck_comparison *result)
 static double value_at(const pluck_logits *logits, pluck_token token)
 {
     double value = 0.0;
-    const size_t size = pluck_dtype_size_bytes(logits->dtype);
+    size_t size = pluck_dtype_size_bytes(logits->dtype);
     plk_widen_double((const uint8_t *)logits->data + (size_t)token * size, logits->dtype, 1,
                      &value);
     return value;

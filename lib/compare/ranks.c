@@ -18,8 +18,8 @@ static bool is_less(const plk_ranks *ranks, size_t i, size_t j)
 
 static void swap(plk_ranks *ranks, size_t i, size_t j)
 {
-    const pluck_token token = ranks->tokens[i];
-    const double value = ranks->values[i];
+    pluck_token token = ranks->tokens[i];
+    double value = ranks->values[i];
     ranks->tokens[i] = ranks->tokens[j];
     ranks->values[i] = ranks->values[j];
     ranks->tokens[j] = token;
@@ -78,13 +78,13 @@ static void to_ranks(double *values, size_t n)
 
 double plk_ranks_correlation(plk_ranks *ranks)
 {
-    const size_t n = ranks->n;
-    const double mean = 0.5 * ((double)n + 1.0);
+    size_t n = ranks->n;
+    double mean = 0.5 * ((double)n + 1.0);
     double xx = 0.0, yy = 0.0, xy = 0.0;
     to_ranks(ranks->values, n);
     to_ranks(ranks->other, n);
     for (size_t i = 0; i < n; i++) {
-        const double x = ranks->values[i] - mean, y = ranks->other[i] - mean;
+        double x = ranks->values[i] - mean, y = ranks->other[i] - mean;
         xx += x * x;
         yy += y * y;
         xy += x * y;

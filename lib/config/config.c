@@ -28,7 +28,7 @@ static void free_content(pluck_config *config)
 
 void plk_config_move(pluck_config *to, pluck_config *from)
 {
-    const pluck_allocator allocator = from->allocator;
+    pluck_allocator allocator = from->allocator;
     free_content(to);
     *to = *from;
     *from = (pluck_config){.allocator = allocator};
@@ -150,7 +150,7 @@ static pluck_status read_json(pluck_config *config, const char *json, size_t jso
                               pluck_error *err)
 {
     plk_json tree;
-    const plk_fp_state fp = plk_fp_enter_text();
+    plk_fp_state fp = plk_fp_enter_text();
     pluck_status status =
         plk_json_open(&tree, json, json_size_bytes, NULL, &config->allocator, err);
     if (status == PLUCK_OK)
@@ -197,7 +197,7 @@ pluck_status pluck_config_set(pluck_config *config, const char *flat_key, const 
     pluck_status status = pluck_config_clone(&copy, config, err);
     if (status != PLUCK_OK)
         return status;
-    const plk_fp_state fp = plk_fp_enter_text();
+    plk_fp_state fp = plk_fp_enter_text();
     status = plk_json_open(&tree, json_value, strlen(json_value), flat_key, &copy->allocator, err);
     if (status == PLUCK_OK)
         status = plk_config_read_key(&(plk_config_reader){&tree, copy, true, err}, flat_key);
@@ -218,7 +218,7 @@ pluck_status pluck_config_to_json(const pluck_config *config, char *text, size_t
                         : !size_bytes ? "size_bytes"
                                       : "text");
     plk_writer writer = {.text = text, .capacity_bytes = capacity_bytes};
-    const plk_fp_state fp = plk_fp_enter_text();
+    plk_fp_state fp = plk_fp_enter_text();
     plk_write_open(&writer, '{', PLK_LINES);
     for (size_t i = 0; i < plk_n_config_keys; i++)
         plk_config_keys[i].write(config, &writer);

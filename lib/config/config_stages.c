@@ -138,7 +138,7 @@ static pluck_status read_params(const plk_config_reader *reader, const cJSON *ob
                 continue;
             return fail_unknown_param(reader, info, member);
         }
-        const uint64_t bit = (uint64_t)1 << i;
+        uint64_t bit = (uint64_t)1 << i;
         if (draw && (entry->given & bit) != 0)
             return plk_json_fail_key(reader->json, member, reader->err, "'%s' is given too",
                                      info->params[i].flat_key);
@@ -291,7 +291,7 @@ static pluck_status read_flat_param(const plk_config_reader *reader, const plk_s
                                     size_t i, const cJSON *value)
 {
     pluck_config *config = reader->config;
-    const uint64_t bit = (uint64_t)1 << i;
+    uint64_t bit = (uint64_t)1 << i;
     size_t index = plk_config_find(config, stage);
     pluck_status status = PLUCK_OK;
     if (index == config->n_entries)

@@ -72,7 +72,7 @@ const plk_import_rule *plk_import_find_rule(const plk_importer *importer, const 
 /* Whether a word is one of a list by spaces. */
 static bool is_listed(const char *list, const char *word)
 {
-    const size_t n = strlen(word);
+    size_t n = strlen(word);
     if (n == 0 || strchr(word, ' '))
         return false;
     for (const char *at = list; at && (at = strstr(at, word)) != NULL; at += n)
@@ -101,8 +101,8 @@ static pluck_status collect(plk_import *import, const cJSON *object, const char 
                             unsigned depth)
 {
     for (const cJSON *node = object->child; node; node = node->next) {
-        const size_t n = strlen(prefix) + strlen(node->string) + 2;
-        const bool wraps = is_wrapper(import->importer, node);
+        size_t n = strlen(prefix) + strlen(node->string) + 2;
+        bool wraps = is_wrapper(import->importer, node);
         char *path = NULL;
         if (wraps || depth > 0) {
             path = plk_alloc(import->allocator, n, 1);
@@ -132,14 +132,14 @@ static bool member_before(const void *a, const void *b)
 {
     const plk_import_member *left = ((const member_order *)a)->member;
     const plk_import_member *right = ((const member_order *)b)->member;
-    const int order = strcmp(left->node->string, right->node->string);
+    int order = strcmp(left->node->string, right->node->string);
     return order != 0 ? order < 0 : left->depth < right->depth;
 }
 
 /* Finds keys that come twice. */
 static pluck_status find_overridden(plk_import *import)
 {
-    const size_t n = import->n_members;
+    size_t n = import->n_members;
     member_order *order = plk_alloc(import->allocator, n > 0 ? n : 1, 2 * sizeof *order);
     if (!order)
         return plk_fail_nomem(import->err, n * 2 * sizeof *order);
@@ -161,7 +161,7 @@ static pluck_status open_members(plk_import *import)
     if (!cJSON_IsObject(root))
         return plk_json_fail(import->json, root, import->err,
                              "a configuration is an object, not %s", plk_json_kind(root));
-    const size_t n = count_members(import->importer, root);
+    size_t n = count_members(import->importer, root);
     import->members = plk_alloc(import->allocator, n > 0 ? n : 1, sizeof *import->members);
     if (!import->members)
         return plk_fail_nomem(import->err, n * sizeof *import->members);
@@ -196,8 +196,8 @@ static pluck_status read_rule(plk_import *import, const plk_import_rule *rule,
                               plk_import_member *member)
 {
     pluck_error own = {.status = PLUCK_OK};
-    pluck_error *const outer = import->err;
-    const size_t n_biases = import->n_biases, n_chain = import->n_chain;
+    pluck_error *outer = import->err;
+    size_t n_biases = import->n_biases, n_chain = import->n_chain;
     plk_import_link chain[PLK_IMPORT_CHAIN];
     memcpy(chain, import->chain, sizeof chain);
     import->err = &own;
@@ -288,14 +288,14 @@ pluck_status pluck_config_import(pluck_config **out, pluck_config_kind kind, con
     if ((unsigned)kind >= N_IMPORTERS || (!json && json_size_bytes > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_import: %s",
                         (unsigned)kind >= N_IMPORTERS ? "unknown kind" : "json is NULL");
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     plk_import import = {.importer = importers[kind],
                          .json = &tree,
                          .allocator = &memory,
                          .report = report,
                          .user = user,
                          .err = err};
-    const plk_fp_state fp = plk_fp_enter_text();
+    plk_fp_state fp = plk_fp_enter_text();
     pluck_status status = pluck_config_create(&import.parts[0], allocator, err);
     if (status == PLUCK_OK)
         status = convert(import.importer, &json, &json_size_bytes, &converted, &memory, err);
@@ -325,7 +325,7 @@ static void count_known(const cJSON *object, size_t known[N_IMPORTERS], bool own
         size_t n = 0, last = 0;
         bool wraps = false;
         for (size_t i = 0; i < N_IMPORTERS; i++) {
-            const bool listed = is_listed(importers[i]->wrappers, node->string);
+            bool listed = is_listed(importers[i]->wrappers, node->string);
             wraps = wraps || is_wrapper(importers[i], node);
             if (!listed && !plk_import_find_rule(importers[i], node->string))
                 continue;
@@ -374,14 +374,14 @@ pluck_status pluck_config_guess_kind(const char *json, size_t json_size_bytes,
     plk_json tree = {NULL, 0, NULL, NULL};
     if (!kind || (!json && json_size_bytes > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "json or kind is NULL");
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     for (unsigned i = 0; i < N_IMPORTERS && !looks_like_json(json, json_size_bytes); i++) {
         char *converted = NULL;
         if (!importers[i]->convert)
             continue;
         pluck_status status =
             importers[i]->convert(json, json_size_bytes, &allocator, &converted, err);
-        const bool found = converted != NULL;
+        bool found = converted != NULL;
         plk_free(&allocator, converted);
         if (status != PLUCK_OK)
             return status;

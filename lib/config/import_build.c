@@ -19,7 +19,7 @@
 pluck_status plk_import_add_bias(plk_import *import, uint32_t token, double value)
 {
     if (import->n_biases == import->biases_capacity) {
-        const size_t capacity = import->biases_capacity ? 2 * import->biases_capacity : 16;
+        size_t capacity = import->biases_capacity ? 2 * import->biases_capacity : 16;
         pluck_bias *larger = plk_alloc(import->allocator, capacity, sizeof *larger);
         if (!larger)
             return plk_fail_nomem(import->err, capacity * sizeof *larger);
@@ -41,7 +41,7 @@ static bool bias_before(const void *a, const void *b)
 /* Sorts, and makes one bias of those of the same token. */
 static pluck_status merge_biases(plk_import *import)
 {
-    const size_t n = import->n_biases;
+    size_t n = import->n_biases;
     pluck_bias *scratch = plk_alloc(import->allocator, n, sizeof *scratch);
     if (!scratch)
         return plk_fail_nomem(import->err, n * sizeof *scratch);
@@ -71,7 +71,7 @@ static pluck_status set_biases(plk_import *import)
     pluck_status status = merge_biases(import);
     if (status != PLUCK_OK)
         return status;
-    const size_t capacity = import->n_biases * ITEM_BYTES + 3;
+    size_t capacity = import->n_biases * ITEM_BYTES + 3;
     char *text = plk_alloc(import->allocator, capacity, 1);
     size_t n = 0;
     if (!text)
@@ -142,7 +142,7 @@ void plk_import_start_chain(plk_import *import, const char *stages)
     import->n_chain = 0;
     while (*stages != '\0') {
         char name[32];
-        const size_t n = strcspn(stages, " ");
+        size_t n = strcspn(stages, " ");
         snprintf(name, sizeof name, "%.*s", (int)n, stages);
         plk_import_append(import, name, 0);
         stages += n + (stages[n] == ' ');
@@ -173,7 +173,7 @@ static const plk_config_entry *entry_of(const plk_import *import, const plk_impo
 
 bool plk_import_configures(const plk_import *import, const char *stage)
 {
-    const plk_import_link link = {plk_stage_find(stage), import->part};
+    plk_import_link link = {plk_stage_find(stage), import->part};
     return entry_of(import, &link) != NULL;
 }
 
@@ -241,7 +241,7 @@ static pluck_status copy_draw(pluck_config *config, const pluck_config *from, pl
     pluck_status status = plk_config_choose_draw(config, from->draw, err);
     if (status != PLUCK_OK)
         return status;
-    const size_t index = plk_config_find(config, from->draw);
+    size_t index = plk_config_find(config, from->draw);
     config->has_draw = from->has_draw || from->has_mirostat;
     config->entries[index].given_in_draw = entry->given | entry->given_in_draw;
     return copy_params(config, index, entry, err);
@@ -259,7 +259,7 @@ static pluck_status make_explicit(plk_import *import)
         const plk_config_entry *entry = entry_of(import, &import->chain[i]);
         if (!entry)
             continue;
-        const size_t index = config->n_entries - 1; /* before the draw */
+        size_t index = config->n_entries - 1; /* before the draw */
         status = plk_config_insert(config, index, entry->stage, import->err);
         if (status == PLUCK_OK)
             status = copy_params(config, index, entry, import->err);

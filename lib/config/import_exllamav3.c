@@ -26,7 +26,7 @@ static pluck_status start(plk_import *import)
 static pluck_status read_strategy(plk_import *import, const plk_import_rule *rule,
                                   const cJSON *node)
 {
-    const double greedy = strcmp(rule->key, "top_k") == 0 ? 1 : 0;
+    double greedy = strcmp(rule->key, "top_k") == 0 ? 1 : 0;
     if (plk_import_number_at(import, rule->key, -1) == greedy)
         return plk_import_say(import, PLUCK_IMPORT_MAPPED, "draw: greedy");
     return plk_import_random_number(import, rule, node);

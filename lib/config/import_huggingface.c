@@ -112,9 +112,9 @@ static pluck_status read_decay(plk_import *import, const plk_import_rule *rule, 
         return status;
     if (factor == 1)
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
-    const plk_import_rule start_rule = {.key = rule->key,
-                                        .flat_key = "exp_decay_start",
-                                        .note = "with exp_decay_factor and exp_decay_tokens"};
+    plk_import_rule start_rule = {.key = rule->key,
+                                  .flat_key = "exp_decay_start",
+                                  .note = "with exp_decay_factor and exp_decay_tokens"};
     bool done = true;
     if (has_end(import))
         status = plk_import_set_number(import, "exp_decay_factor", factor, &done);
@@ -214,7 +214,7 @@ static pluck_status read_sequence_bias(plk_import *import, const plk_import_rule
             !sequence->child)
             return plk_json_fail(import->json, pair, import->err,
                                  "expected a pair of an array of token ids and a number");
-        const double value = plk_json_number(import->json, bias);
+        double value = plk_json_number(import->json, bias);
         pluck_status status = check_sequence(import, sequence);
         if (status == PLUCK_OK && !sequence->child->next) {
             (void)plk_import_token_of(import, sequence->child, &token);

@@ -25,7 +25,7 @@ static void append_all(plk_import *import, const char *stages)
 {
     char name[32];
     while (*stages != '\0') {
-        const size_t n = strcspn(stages, " ");
+        size_t n = strcspn(stages, " ");
         snprintf(name, sizeof name, "%.*s", (int)n, stages);
         plk_import_append(import, name, 0);
         stages += n + (stages[n] == ' ');
@@ -35,14 +35,14 @@ static void append_all(plk_import *import, const char *stages)
 /* The number of a sampler that an item of sampler_order names; N_SAMPLERS for another value. */
 static size_t sampler_number(const plk_import *import, const cJSON *item)
 {
-    const double value = cJSON_IsNumber(item) ? plk_json_number(import->json, item) : -1;
+    double value = cJSON_IsNumber(item) ? plk_json_number(import->json, item) : -1;
     return value >= 0 && value < N_SAMPLERS ? (size_t)value : N_SAMPLERS;
 }
 
 static pluck_status start(plk_import *import)
 {
     const cJSON *order = plk_import_member_of(import, "sampler_order");
-    const double version = trunc(plk_import_number_at(import, "mirostat", 0));
+    double version = trunc(plk_import_number_at(import, "mirostat", 0));
     import->mirostat = version == 1 || version == 2 ? (int)version : 0;
     plk_import_start_chain(import, "logit_bias dry");
     plk_import_append(import, "top_k", PREFILTER);

@@ -117,7 +117,7 @@ static void say_sampler(plk_import *import, const sampler_name *found, const cha
 static pluck_status start(plk_import *import)
 {
     const cJSON *node = plk_import_member_of(import, "samplers");
-    const double version = trunc(plk_import_number_at(import, "mirostat", 0));
+    double version = trunc(plk_import_number_at(import, "mirostat", 0));
     import->mirostat = version >= 2 ? 2 : version >= 1 ? 1 : 0;
     if (import->mirostat != 0) {
         plk_import_start_chain(import, "logit_bias temperature");
@@ -167,7 +167,7 @@ static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule
 /* A window; see above. */
 static pluck_status read_window(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
-    const double n = plk_import_number_at(import, rule->key, 0);
+    double n = plk_import_number_at(import, rule->key, 0);
     const char *why = why_not(import, rule->stage);
     if (why || !(n < 0))
         return read_stage_key(import, rule, node);
@@ -279,8 +279,8 @@ static pluck_status read_bias(plk_import *import, const char *key, const cJSON *
                               const cJSON *bias, bias_counts *counts)
 {
     double id = -1;
-    const bool is_number = bias && (cJSON_IsNumber(bias) || cJSON_IsFalse(bias));
-    const bool is_word = key ? !read_id(key, &id) : cJSON_IsString(token);
+    bool is_number = bias && (cJSON_IsNumber(bias) || cJSON_IsFalse(bias));
+    bool is_word = key ? !read_id(key, &id) : cJSON_IsString(token);
     if (!key && cJSON_IsNumber(token))
         id = plk_json_number(import->json, token);
     if (!is_number || (!is_word && !(id >= 0 && id < PLUCK_MAX_VOCAB && id == floor(id)))) {
@@ -303,7 +303,7 @@ static pluck_status read_biases(plk_import *import, const plk_import_rule *rule,
     bias_counts counts = {0, 0, 0};
     pluck_status status = PLUCK_OK;
     (void)rule;
-    const bool is_array = cJSON_IsArray(node), is_object = cJSON_IsObject(node);
+    bool is_array = cJSON_IsArray(node), is_object = cJSON_IsObject(node);
     for (const cJSON *item = is_array || is_object ? node->child : NULL; item && status == PLUCK_OK;
          item = item->next) {
         const cJSON *token = cJSON_IsArray(item) ? item->child : NULL;
@@ -335,7 +335,7 @@ static pluck_status read_seed(plk_import *import, const plk_import_rule *rule, c
     if (status != PLUCK_OK || value == -1 || (value >= 0 && value < 4294967295.0) ||
         !(fabs(value) < 9.0e18) || value != floor(value))
         return status == PLUCK_OK ? plk_import_seed(import, rule, node) : status;
-    const uint32_t bits = (uint32_t)(uint64_t)(int64_t)value;
+    uint32_t bits = (uint32_t)(uint64_t)(int64_t)value;
     snprintf(text, sizeof text, bits == UINT32_MAX ? "\"random\"" : "%" PRIu32, bits);
     status = plk_import_set(import, "seed", text, NULL);
     return status == PLUCK_OK
@@ -364,7 +364,7 @@ static pluck_status set_defaults(plk_import *import)
 /* adaptive_p leaves the chain, for it is a draw. */
 static pluck_status choose_draw(plk_import *import)
 {
-    const bool adaptive = adaptive_acts(import);
+    bool adaptive = adaptive_acts(import);
     size_t n = 0;
     for (size_t i = 0; i < import->n_chain; i++)
         if (strcmp(import->chain[i].stage->info.name, "adaptive_p") != 0)
@@ -375,7 +375,7 @@ static pluck_status choose_draw(plk_import *import)
 
 static pluck_status finish(plk_import *import)
 {
-    const bool dry = dry_acts(import);
+    bool dry = dry_acts(import);
     pluck_status status = set_defaults(import);
     if (status == PLUCK_OK)
         status = choose_draw(import);

@@ -65,7 +65,7 @@ bool plk_import_is_true(const plk_import *import, const char *key)
 double plk_import_number_at(const plk_import *import, const char *key, double absent)
 {
     const cJSON *node = plk_import_member_of(import, key);
-    const plk_import quiet = {.importer = import->importer, .json = import->json};
+    plk_import quiet = {.importer = import->importer, .json = import->json};
     double value = absent;
     return node && plk_import_number_of(&quiet, node, &value) == PLUCK_OK ? value : absent;
 }
@@ -73,7 +73,7 @@ double plk_import_number_at(const plk_import *import, const char *key, double ab
 /* Digits, at least one; returns what follows, or NULL. */
 static const char *skip_digits(const char *text)
 {
-    const size_t n = strspn(text, "0123456789");
+    size_t n = strspn(text, "0123456789");
     return n > 0 ? text + n : NULL;
 }
 
@@ -104,7 +104,7 @@ pluck_status plk_import_number_of(const plk_import *import, const cJSON *node, d
 
 bool plk_import_token_of(const plk_import *import, const cJSON *node, uint32_t *token)
 {
-    const double value = cJSON_IsNumber(node) ? plk_json_number(import->json, node) : -1;
+    double value = cJSON_IsNumber(node) ? plk_json_number(import->json, node) : -1;
     if (!(value >= 0 && value < PLUCK_MAX_VOCAB) || value != floor(value))
         return false;
     *token = (uint32_t)value;
@@ -115,11 +115,11 @@ bool plk_import_token_of(const plk_import *import, const cJSON *node, uint32_t *
 static bool number_is_off(const char *off, double value)
 {
     for (const char *word = off; word && *word != '\0';) {
-        const size_t n = strcspn(word, " ");
-        const size_t sign = strspn(word, "<>=");
+        size_t n = strcspn(word, " ");
+        size_t sign = strspn(word, "<>=");
         if (skip_digits(word + sign + (word[sign] == '-'))) {
-            const double bound = plk_number_read(word + sign, n - sign);
-            const bool equal = sign == 0 || word[sign - 1] == '=';
+            double bound = plk_number_read(word + sign, n - sign);
+            bool equal = sign == 0 || word[sign - 1] == '=';
             if ((equal && value == bound) || (*word == '<' && value < bound) ||
                 (*word == '>' && value > bound))
                 return true;
@@ -143,13 +143,13 @@ static const char *word_of(const cJSON *node)
 
 bool plk_import_is_off(const plk_import *import, const char *off, const cJSON *node)
 {
-    const plk_import quiet = {.importer = import->importer, .json = import->json};
+    plk_import quiet = {.importer = import->importer, .json = import->json};
     double value = 0;
     if (plk_import_number_of(&quiet, node, &value) == PLUCK_OK)
         return number_is_off(off, value);
     const char *wanted = word_of(node);
     for (const char *word = off; word && *word != '\0';) {
-        const size_t n = strcspn(word, " ");
+        size_t n = strcspn(word, " ");
         if (strlen(wanted) == n && memcmp(word, wanted, n) == 0)
             return true;
         word += n + (word[n] == ' ');
@@ -246,7 +246,7 @@ static pluck_status say_rejected(plk_import *import, const plk_import_limits *li
                                  const cJSON *node)
 {
     char value[VALUE_BYTES], low[PLK_NUMBER_TEXT_BYTES], high[PLK_NUMBER_TEXT_BYTES] = "";
-    const bool is_bounded = isfinite(limits->high);
+    bool is_bounded = isfinite(limits->high);
     quote_value(import, node, value);
     plk_number_write(limits->low, low);
     if (is_bounded)
@@ -363,18 +363,18 @@ static bool token_of_key(const char *key, uint32_t *token)
     char digits[16];
     key += strspn(key, whitespace);
     key += *key == '+';
-    const size_t n = strspn(key, "0123456789");
+    size_t n = strspn(key, "0123456789");
     if (n == 0 || n >= sizeof digits || key[n + strspn(key + n, whitespace)] != '\0')
         return false;
     snprintf(digits, sizeof digits, "%.*s", (int)n, key);
-    const double value = plk_number_read(digits, n);
+    double value = plk_number_read(digits, n);
     *token = value < PLUCK_MAX_VOCAB ? (uint32_t)value : 0;
     return value < PLUCK_MAX_VOCAB;
 }
 
 pluck_status plk_import_bias_map(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
-    const size_t n_before = import->n_biases;
+    size_t n_before = import->n_biases;
     bool clamped = false;
     if (!cJSON_IsObject(node))
         return plk_json_fail(import->json, node, import->err,
@@ -445,14 +445,14 @@ pluck_status plk_import_ban_list(plk_import *import, const plk_import_rule *rule
 
 pluck_status plk_import_ban_text(plk_import *import, const plk_import_rule *rule, const cJSON *node)
 {
-    const size_t n_before = import->n_biases;
+    size_t n_before = import->n_biases;
     size_t n_banned = 0;
     (void)rule;
     if (!cJSON_IsString(node))
         return plk_json_fail(import->json, node, import->err,
                              "expected a string of token ids, not %s", plk_json_kind(node));
     for (const char *at = node->valuestring; *at != '\0';) {
-        const size_t n = strcspn(at, ",");
+        size_t n = strcspn(at, ",");
         char word[24];
         uint32_t token = 0;
         snprintf(word, sizeof word, "%.*s", n < sizeof word ? (int)n : 23, at);

@@ -39,7 +39,7 @@ typedef struct text_pairs {
 static void put(text_pairs *pairs, const char *bytes, size_t n)
 {
     if (pairs->n_values + n > pairs->values_capacity) {
-        const size_t capacity = 2 * pairs->values_capacity + n + 256;
+        size_t capacity = 2 * pairs->values_capacity + n + 256;
         char *larger = plk_alloc(pairs->allocator, capacity, 1);
         if (!larger) {
             pairs->failed_memory = true;
@@ -60,7 +60,7 @@ static void put_string(text_pairs *pairs, const char *bytes, size_t n)
 {
     put(pairs, "\"", 1);
     for (size_t i = 0; i < n; i++) {
-        const unsigned char byte = (unsigned char)bytes[i];
+        unsigned char byte = (unsigned char)bytes[i];
         char escaped[8];
         if (byte == '"' || byte == '\\')
             put(pairs, (const char[]){'\\', (char)byte}, 2);
@@ -100,11 +100,11 @@ static void put_scalar(text_pairs *pairs, const char *text, size_t n)
     if (end < n && text[end] == '.')
         while (++end < n && text[end] >= '0' && text[end] <= '9')
             continue;
-    const bool has_fraction = end > whole + 1;
+    bool has_fraction = end > whole + 1;
     if (end < n && (text[end] == 'e' || text[end] == 'E'))
         exponent = end + 1 + (end + 1 < n && (text[end + 1] == '-' || text[end + 1] == '+'));
-    const bool is_number = (whole > at || has_fraction) &&
-                           (exponent ? is_digits(text + exponent, n - exponent) : end == n);
+    bool is_number = (whole > at || has_fraction) &&
+                     (exponent ? is_digits(text + exponent, n - exponent) : end == n);
     if (!is_number) {
         put_string(pairs, text, n);
         return;
@@ -130,7 +130,7 @@ static pluck_status open_pair(text_pairs *pairs, const char *name, size_t n)
     if (pairs->n == MAX_PAIRS)
         return fail_at(pairs, "there can be 4096 settings at most");
     if (pairs->n == pairs->capacity) {
-        const size_t capacity = pairs->capacity ? 2 * pairs->capacity : 32;
+        size_t capacity = pairs->capacity ? 2 * pairs->capacity : 32;
         text_pair *larger = plk_alloc(pairs->allocator, capacity, sizeof *larger);
         if (!larger)
             return plk_fail_nomem(pairs->err, capacity * sizeof *larger);
@@ -196,7 +196,7 @@ static void close_pairs(text_pairs *pairs)
 static text_pairs open_pairs(const char *text, size_t n, const pluck_allocator *allocator,
                              pluck_error *err)
 {
-    const bool marked = n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
+    bool marked = n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
     return (text_pairs){.allocator = allocator,
                         .err = err,
                         .text = text,
@@ -237,7 +237,7 @@ static bool is_name_byte(int c)
 static size_t read_name(text_pairs *pairs, const char **name)
 {
     *name = pairs->text + pairs->at;
-    const size_t start = pairs->at;
+    size_t start = pairs->at;
     while (is_name_byte(peek(pairs)))
         step(pairs);
     return pairs->at - start;
@@ -270,11 +270,11 @@ static pluck_status read_modelfile_value(text_pairs *pairs)
 {
     const char *start = NULL;
     skip_space(pairs, false);
-    const size_t left = pairs->size - pairs->at;
+    size_t left = pairs->size - pairs->at;
     const char *text = pairs->text + pairs->at;
-    const size_t mark = left >= 3 && memcmp(text, "\"\"\"", 3) == 0 ? 3 : peek(pairs) == '"';
+    size_t mark = left >= 3 && memcmp(text, "\"\"\"", 3) == 0 ? 3 : peek(pairs) == '"';
     if (mark == 0) {
-        const size_t n = rest_of_line(pairs, &start);
+        size_t n = rest_of_line(pairs, &start);
         put_scalar(pairs, start, n);
         return PLUCK_OK;
     }
@@ -311,7 +311,7 @@ static pluck_status read_modelfile(text_pairs *pairs)
             known = known || is_word(name, n, commands[i]);
         if (!known)
             return fail_at(pairs, "expected a command of a Modelfile, such as FROM or PARAMETER");
-        const bool is_parameter = is_word(name, n, "parameter");
+        bool is_parameter = is_word(name, n, "parameter");
         for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
             if (is_word(name, n, commands[i]) && !is_parameter)
                 name = i == 0 ? "model" : commands[i];
@@ -340,8 +340,8 @@ pluck_status plk_import_modelfile(const char *text, size_t n, const pluck_alloca
     *json = NULL;
     for (skip_space(&pairs, true); peek(&pairs) == '#'; skip_space(&pairs, true))
         (void)rest_of_line(&pairs, &name);
-    const text_pairs start = pairs;
-    const size_t length = read_name(&pairs, &name);
+    text_pairs start = pairs;
+    size_t length = read_name(&pairs, &name);
     if (!is_space(peek(&pairs)) ||
         (!is_word(name, length, "from") && !is_word(name, length, "parameter") &&
          !is_word(name, length, "system") && !is_word(name, length, "template")))
@@ -360,7 +360,7 @@ static size_t indent_of(const text_pairs *pairs, size_t at)
     size_t n = 0;
     while (at + n < pairs->size && pairs->text[at + n] == ' ')
         n++;
-    const int c = at + n < pairs->size ? (unsigned char)pairs->text[at + n] : -1;
+    int c = at + n < pairs->size ? (unsigned char)pairs->text[at + n] : -1;
     return c == '\n' || c == '\r' ? SIZE_MAX : n;
 }
 
@@ -375,7 +375,7 @@ static void end_line(text_pairs *pairs)
 /* A text between quotes, over several lines: one line break is a space, n are n - 1 breaks. */
 static pluck_status read_quoted(text_pairs *pairs)
 {
-    const int quote = peek(pairs);
+    int quote = peek(pairs);
     step(pairs);
     size_t n_kept = 0; /* bytes that spaces before a line break do not belong to */
     put(pairs, "\"", 1);
@@ -400,7 +400,7 @@ static pluck_status read_quoted(text_pairs *pairs)
                 put(pairs, " ", 1);
             n_kept = pairs->n_values;
         } else if (quote == '"' && c == '\\') {
-            const int next = peek(pairs);
+            int next = peek(pairs);
             if (next == -1 || !strchr("\"\\/bfnrtu", next))
                 return fail_at(pairs, "this escape is not read");
             put(pairs, (const char[]){'\\', (char)next}, 2);
@@ -429,7 +429,7 @@ static void read_plain(text_pairs *pairs, bool in_list)
     const char *start = pairs->text + pairs->at;
     size_t n = 0;
     for (size_t i = 0; peek(pairs) != -1 && peek(pairs) != '\n'; i++) {
-        const int c = peek(pairs);
+        int c = peek(pairs);
         if ((in_list && (c == ',' || c == ']')) || (c == '#' && i > 0 && is_space(start[i - 1])))
             break;
         if (!is_space(c))
@@ -441,7 +441,7 @@ static void read_plain(text_pairs *pairs, bool in_list)
 
 static pluck_status read_yaml_scalar(text_pairs *pairs, bool in_list)
 {
-    const int c = peek(pairs);
+    int c = peek(pairs);
     if (c == '"' || c == '\'')
         return read_quoted(pairs);
     if (c != -1 && strchr("&*!{}[]|>%@`", c))
@@ -480,7 +480,7 @@ static pluck_status read_block_list(text_pairs *pairs)
     bool first = true;
     put(pairs, "[", 1);
     for (;;) {
-        const size_t indent = indent_of(pairs, pairs->at);
+        size_t indent = indent_of(pairs, pairs->at);
         if (indent == SIZE_MAX && peek(pairs) != -1) {
             end_line(pairs);
             continue;
@@ -504,24 +504,24 @@ static pluck_status read_block_list(text_pairs *pairs)
 /* | keeps line breaks, > makes spaces of them. Ends before a line that is not indented. */
 static pluck_status read_block_scalar(text_pairs *pairs)
 {
-    const bool folds = peek(pairs) == '>';
+    bool folds = peek(pairs) == '>';
     size_t indent = SIZE_MAX;
     end_line(pairs);
     put(pairs, "\"", 1);
     bool first = true;
     while (peek(pairs) != -1) {
-        const size_t here = indent_of(pairs, pairs->at);
+        size_t here = indent_of(pairs, pairs->at);
         const char *start = NULL;
         if (here == 0)
             break;
         indent = indent == SIZE_MAX ? here : indent;
         for (size_t i = 0; i < indent && peek(pairs) == ' '; i++)
             step(pairs);
-        const size_t n = rest_of_line(pairs, &start);
+        size_t n = rest_of_line(pairs, &start);
         if (!first)
             put(pairs, folds ? " " : "\\n", folds ? 1 : 2);
         for (size_t i = 0; i < n; i++) {
-            const char c = start[i];
+            char c = start[i];
             if (c == '"' || c == '\\')
                 put(pairs, "\\", 1);
             put(pairs, c == '\t' ? " " : &c, 1);
@@ -537,7 +537,7 @@ static pluck_status read_block_scalar(text_pairs *pairs)
 static pluck_status read_yaml_value(text_pairs *pairs)
 {
     skip_space(pairs, false);
-    const int c = peek(pairs);
+    int c = peek(pairs);
     pluck_status status = PLUCK_OK;
     if (c == '|' || c == '>')
         return read_block_scalar(pairs);
@@ -545,7 +545,7 @@ static pluck_status read_yaml_value(text_pairs *pairs)
         status = read_flow_list(pairs);
     else if (c == '\n' || c == '#' || c == -1) {
         end_line(pairs);
-        const size_t indent = indent_of(pairs, pairs->at);
+        size_t indent = indent_of(pairs, pairs->at);
         if (indent != SIZE_MAX && pairs->at + indent < pairs->size &&
             pairs->text[pairs->at + indent] == '-')
             return read_block_list(pairs);
@@ -576,7 +576,7 @@ static pluck_status read_yaml(text_pairs *pairs)
             end_line(pairs);
             continue;
         }
-        const size_t n = read_name(pairs, &name);
+        size_t n = read_name(pairs, &name);
         skip_space(pairs, false);
         if (n == 0 || peek(pairs) != ':')
             return fail_at(pairs, "expected a name and a value: 'top_k: 40'");
@@ -601,8 +601,8 @@ pluck_status plk_import_yaml(const char *text, size_t n, const pluck_allocator *
          peek(&pairs) == '#' || (n - pairs.at >= 3 && memcmp(pairs.text + pairs.at, "---", 3) == 0);
          skip_space(&pairs, true))
         (void)rest_of_line(&pairs, &name);
-    const text_pairs start = pairs;
-    const size_t length = read_name(&pairs, &name);
+    text_pairs start = pairs;
+    size_t length = read_name(&pairs, &name);
     skip_space(&pairs, false);
     if (length == 0 || peek(&pairs) != ':')
         return PLUCK_OK; /* another form of text */

@@ -40,7 +40,7 @@ static pluck_status read_temperature(plk_import *import, const plk_import_rule *
 {
     static const plk_import_limits raised = {.low = 0.01, .high = 2};
     plk_import_rule mapped = *rule;
-    const double value = plk_import_number_at(import, rule->key, 1);
+    double value = plk_import_number_at(import, rule->key, 1);
     if (value > 0 && value < 0.01)
         mapped.limits = &raised;
     return plk_import_number(import, &mapped, node);

@@ -83,7 +83,7 @@ typedef struct sampler_order {
 
 static void list(sampler_order *order, const char *name, size_t n)
 {
-    const size_t i = find_name(name, n);
+    size_t i = find_name(name, n);
     if (i < N_NAMES && !order->listed[i]) {
         order->listed[i] = true;
         order->items[order->n++] = i;
@@ -95,7 +95,7 @@ static void list_text(sampler_order *order, const char *text)
 {
     while (*text != '\0') {
         text += strspn(text, ", \t\r\n");
-        const size_t n = strcspn(text, ",\r\n");
+        size_t n = strcspn(text, ",\r\n");
         size_t end = n;
         while (end > 0 && (text[end - 1] == ' ' || text[end - 1] == '\t'))
             end--;
@@ -106,7 +106,7 @@ static void list_text(sampler_order *order, const char *text)
 
 static void move_last(sampler_order *order, const char *name)
 {
-    const size_t i = find_name(name, strlen(name));
+    size_t i = find_name(name, strlen(name));
     size_t n = 0;
     for (size_t j = 0; j < order->n; j++)
         if (order->items[j] != i)
@@ -163,7 +163,7 @@ static bool is_penalty(const char *name)
 /* Whether a penalty acts, or none does. */
 static bool counts(const plk_import *import, const char *name)
 {
-    const double neutral = strcmp(name, "repetition_penalty") == 0 ? 1 : 0;
+    double neutral = strcmp(name, "repetition_penalty") == 0 ? 1 : 0;
     return plk_import_number_at(import, name, neutral) != neutral || !penalises(import);
 }
 
@@ -177,7 +177,7 @@ static bool starts_stage(const char *name, const char *previous)
 /* Of two temperatures only those that act; a draw that does not act is left out. */
 static void append_sampler(plk_import *import, const sampler_name *sampler)
 {
-    const bool dynamic = plk_import_is_true(import, "dynamic_temperature");
+    bool dynamic = plk_import_is_true(import, "dynamic_temperature");
     unsigned part = 0;
     if (plk_is_draw(plk_stage_find(sampler->stage)))
         return;
@@ -384,8 +384,8 @@ static pluck_status read_order_key(plk_import *import, const plk_import_rule *ru
 
 static pluck_status finish_temperature(plk_import *import)
 {
-    const double low = plk_import_number_at(import, "dynatemp_low", 1);
-    const double high = plk_import_number_at(import, "dynatemp_high", 1);
+    double low = plk_import_number_at(import, "dynatemp_low", 1);
+    double high = plk_import_number_at(import, "dynatemp_high", 1);
     bool done = true;
     if (!plk_import_is_true(import, "dynamic_temperature") ||
         (import->greedy && import->mirostat == 0) || !plk_import_runs(import, "temperature"))
@@ -405,7 +405,7 @@ static pluck_status finish_windows(plk_import *import)
 {
     char window[24];
     double n = plk_import_number_at(import, "repetition_penalty_range", 1024);
-    const bool absent = !plk_import_member_of(import, "repetition_penalty_range");
+    bool absent = !plk_import_member_of(import, "repetition_penalty_range");
     pluck_status status = PLUCK_OK;
     n = n <= 0 || n > 1 << 24 ? -1 : trunc(n);
     snprintf(window, sizeof window, "%.0f", n);
@@ -443,7 +443,7 @@ static pluck_status finish_draw(plk_import *import)
 
 static pluck_status finish(plk_import *import)
 {
-    const bool request =
+    bool request =
         plk_import_member_of(import, "messages") || plk_import_member_of(import, "prompt");
     pluck_status status = finish_temperature(import);
     if (status == PLUCK_OK)

@@ -68,7 +68,7 @@ static int64_t integer_limit(double limit)
 /* Exact, where a double would round value. */
 static bool integer_in_range(const pluck_param *param, int64_t value)
 {
-    const int64_t min = integer_limit(param->min), max = integer_limit(param->max);
+    int64_t min = integer_limit(param->min), max = integer_limit(param->max);
     bool above = param->flags & PLUCK_PARAM_MIN_OPEN ? value > min : value >= min;
     bool below = param->flags & PLUCK_PARAM_MAX_OPEN ? value < max : value <= max;
     return above && below;
@@ -89,7 +89,7 @@ static pluck_status fail_range(const plk_param_reader *reader, const cJSON *node
 pluck_status plk_param_read_finite(const plk_param_reader *reader, const cJSON *node,
                                    const pluck_param *param, const char *name, double *value)
 {
-    const double number = plk_json_number(reader->json, node);
+    double number = plk_json_number(reader->json, node);
     if (!isfinite(number)) {
         char quoted[PLK_QUOTE_BYTES];
         size_t length = 0;

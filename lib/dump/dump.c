@@ -279,7 +279,7 @@ static pluck_status finish_open(pluck_dump **out, pluck_dump *dump,
     if (status == PLUCK_OK) {
         dump->info.format = dump->reader->format;
         dump->info.streamed = dump->source.streamed;
-        const plk_fp_state fp = plk_fp_enter_text();
+        plk_fp_state fp = plk_fp_enter_text();
         status = dump->reader->open(dump, options, err);
         plk_fp_leave(fp);
     }
@@ -294,7 +294,7 @@ static pluck_status allocate(pluck_dump **dump, const pluck_dump_options *option
     pluck_status status = check_options(options, err);
     if (status)
         return status;
-    const pluck_allocator allocator = plk_allocator_or_default(options->allocator);
+    pluck_allocator allocator = plk_allocator_or_default(options->allocator);
     *dump = plk_alloc_zero(&allocator, 1, sizeof **dump);
     if (!*dump)
         return plk_fail_nomem(err, sizeof **dump);
@@ -319,7 +319,7 @@ pluck_status pluck_dump_open(pluck_dump **out, const char *path, const pluck_dum
         return status;
     status = plk_source_open(&dump->source, path, options->no_map, &dump->allocator, err);
     if (status) {
-        const pluck_allocator allocator = dump->allocator;
+        pluck_allocator allocator = dump->allocator;
         plk_free(&allocator, dump);
         return status;
     }
@@ -347,7 +347,7 @@ void pluck_dump_close(pluck_dump **dump)
     if (closing->reader)
         closing->reader->close(closing);
     plk_source_close(&closing->source);
-    const pluck_allocator allocator = closing->allocator;
+    pluck_allocator allocator = closing->allocator;
     plk_free(&allocator, closing);
     *dump = NULL;
 }
@@ -360,7 +360,7 @@ pluck_dump_info pluck_dump_get_info(const pluck_dump *dump)
 static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, pluck_dump_row *read,
                              pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter_text();
+    plk_fp_state fp = plk_fp_enter_text();
     pluck_status status = dump->reader->read(dump, row, scratch, read, err);
     plk_fp_leave(fp);
     return status;

@@ -60,7 +60,7 @@ static pluck_status check_options(const pluck_dump_writer_options *options, pluc
 
 static pluck_status copy_text(pluck_dump_writer *w, const char *text, char **copy, pluck_error *err)
 {
-    const size_t size = strlen(text) + 1;
+    size_t size = strlen(text) + 1;
     *copy = plk_alloc(&w->allocator, size, 1);
     if (!*copy)
         return plk_fail_nomem(err, size);
@@ -71,13 +71,13 @@ static pluck_status copy_text(pluck_dump_writer *w, const char *text, char **cop
 /* The name with what JSON cannot hold escaped. */
 static pluck_status escape_name(pluck_dump_writer *w, const char *name, pluck_error *err)
 {
-    const size_t capacity = 6 * strlen(name) + 1;
+    size_t capacity = 6 * strlen(name) + 1;
     w->tensor = plk_alloc(&w->allocator, capacity, 1);
     if (!w->tensor)
         return plk_fail_nomem(err, capacity);
     char *out = w->tensor;
     for (; *name; name++) {
-        const unsigned char c = (unsigned char)*name;
+        unsigned char c = (unsigned char)*name;
         if (c < 0x20)
             out += snprintf(out, 7, "\\u%04x", c);
         else {
@@ -115,7 +115,7 @@ static pluck_status take_row_axes(pluck_dump_writer *w, const pluck_dump_writer_
 static void make_npy_header(const char *descr, const char *row_axes, uint64_t n_rows,
                             uint32_t n_columns, char header[NPY_HEADER_BYTES])
 {
-    const size_t text_bytes = NPY_HEADER_BYTES - 10;
+    size_t text_bytes = NPY_HEADER_BYTES - 10;
     char shape[80];
     if (row_axes[0] != '\0')
         (void)snprintf(shape, sizeof shape, "(%s,%" PRIu32 ")", row_axes, n_columns);
@@ -127,8 +127,8 @@ static void make_npy_header(const char *descr, const char *row_axes, uint64_t n_
     header[8] = (char)text_bytes;
     header[9] = 0;
     memset(header + 10, ' ', text_bytes);
-    const int n = snprintf(header + 10, text_bytes,
-                           "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", descr, shape);
+    int n = snprintf(header + 10, text_bytes,
+                     "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", descr, shape);
     header[10 + n] = ' ';
     header[NPY_HEADER_BYTES - 1] = '\n';
 }
@@ -136,19 +136,19 @@ static void make_npy_header(const char *descr, const char *row_axes, uint64_t n_
 static void make_safetensors_header(pluck_dump_writer *w, uint64_t n_rows)
 {
     static const char *const names[] = {"F32", "F16", "BF16"};
-    const uint64_t length = w->header_size_bytes - 8;
-    const uint64_t size =
+    uint64_t length = w->header_size_bytes - 8;
+    uint64_t size =
         n_rows * w->options.n_vocab * (uint64_t)pluck_dtype_size_bytes(w->options.dtype);
     for (unsigned i = 0; i < 8; i++)
         w->header[i] = (char)(unsigned char)(length >> (8 * i));
     memset(w->header + 8, ' ', (size_t)length);
     char rows[ROW_AXES_BYTES];
     (void)snprintf(rows, sizeof rows, "%" PRIu64, n_rows);
-    const int n = snprintf(w->header + 8, (size_t)length,
-                           "{\"%s\":{\"dtype\":\"%s\",\"shape\":[%s,%" PRIu32
-                           "],\"data_offsets\":[0,%" PRIu64 "]}}",
-                           w->tensor, names[w->options.dtype],
-                           w->row_axes[0] != '\0' ? w->row_axes : rows, w->options.n_vocab, size);
+    int n = snprintf(w->header + 8, (size_t)length,
+                     "{\"%s\":{\"dtype\":\"%s\",\"shape\":[%s,%" PRIu32
+                     "],\"data_offsets\":[0,%" PRIu64 "]}}",
+                     w->tensor, names[w->options.dtype],
+                     w->row_axes[0] != '\0' ? w->row_axes : rows, w->options.n_vocab, size);
     w->header[8 + n] = ' ';
 }
 
@@ -174,10 +174,10 @@ static pluck_status open_rows(pluck_dump_writer *w, const pluck_dump_writer_opti
         status = escape_name(w, options->tensor ? options->tensor : "logits", err);
         if (status)
             return status;
-        const size_t least = strlen(w->tensor) + SAFETENSORS_FRAME_BYTES;
+        size_t least = strlen(w->tensor) + SAFETENSORS_FRAME_BYTES;
         w->header_size_bytes = least + (SAFETENSORS_ALIGNMENT - least % SAFETENSORS_ALIGNMENT);
     }
-    const bool is_known = options->n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
+    bool is_known = options->n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     if (!is_known && !w->rows.temporary)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "%s: a pipe is written once, and the header of %s says how many rows there "
@@ -197,7 +197,7 @@ static pluck_status open_targets(pluck_dump_writer *w, const pluck_dump_writer_o
                                  pluck_error *err)
 {
     char header[NPY_HEADER_BYTES];
-    const bool is_known = options->n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
+    bool is_known = options->n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     pluck_status status = plk_new_file_open(&w->targets, w->targets_path, &w->allocator, err);
     w->has_targets = status == PLUCK_OK;
     if (status)
@@ -228,7 +228,7 @@ pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const char *path,
     pluck_status status = check_options(options, err);
     if (status)
         return status;
-    const pluck_allocator allocator = plk_allocator_or_default(options->allocator);
+    pluck_allocator allocator = plk_allocator_or_default(options->allocator);
     pluck_dump_writer *w = plk_alloc_zero(&allocator, 1, sizeof *w);
     if (!w)
         return plk_fail_nomem(err, sizeof *w);
@@ -249,11 +249,11 @@ pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const char *path,
 
 static pluck_status write_binary(pluck_dump_writer *w, const pluck_logits *logits, pluck_error *err)
 {
-    const size_t from_size = pluck_dtype_size_bytes(logits->dtype);
-    const size_t to_size = pluck_dtype_size_bytes(w->options.dtype);
+    size_t from_size = pluck_dtype_size_bytes(logits->dtype);
+    size_t to_size = pluck_dtype_size_bytes(w->options.dtype);
     pluck_status status = PLUCK_OK;
     for (size_t i = 0; i < logits->n_vocab && status == PLUCK_OK; i += STEP_VALUES) {
-        const size_t left = logits->n_vocab - i, n = left < STEP_VALUES ? left : STEP_VALUES;
+        size_t left = logits->n_vocab - i, n = left < STEP_VALUES ? left : STEP_VALUES;
         plk_store((const uint8_t *)logits->data + i * from_size, logits->dtype, n, w->options.dtype,
                   w->step);
         status = plk_new_file_write(&w->rows, w->step, n * to_size, err);
@@ -269,8 +269,8 @@ static double value_at(const pluck_dump_writer *w, const pluck_logits *logits, s
     plk_store((const uint8_t *)logits->data + i * pluck_dtype_size_bytes(logits->dtype),
               logits->dtype, 1, w->options.dtype, stored);
     if (w->options.dtype == PLUCK_F32) {
-        const uint32_t bits = (uint32_t)stored[0] | (uint32_t)stored[1] << 8 |
-                              (uint32_t)stored[2] << 16 | (uint32_t)stored[3] << 24;
+        uint32_t bits = (uint32_t)stored[0] | (uint32_t)stored[1] << 8 | (uint32_t)stored[2] << 16 |
+                        (uint32_t)stored[3] << 24;
         plk_widen_double(&bits, PLUCK_F32, 1, &value);
         return value;
     }
@@ -284,7 +284,7 @@ static pluck_status write_json(pluck_dump_writer *w, const pluck_dump_row *row, 
     const pluck_logits *logits = &row->logits;
     char text[PLK_NUMBER_TEXT_BYTES + 16];
     for (size_t i = 0; i < logits->n_vocab; i++) {
-        const double value = value_at(w, logits, i);
+        double value = value_at(w, logits, i);
         if (isnan(value) || value == (double)INFINITY)
             return plk_fail(err, PLUCK_ERR_NAN,
                             "%s: row %" PRIu64 ": the logit of token %zu is %s, which JSON cannot "
@@ -293,7 +293,7 @@ static pluck_status write_json(pluck_dump_writer *w, const pluck_dump_row *row, 
     }
     pluck_status status = plk_new_file_write(&w->rows, "{\"logits\":[", 11, err);
     for (size_t i = 0; i < logits->n_vocab && status == PLUCK_OK; i++) {
-        const double value = value_at(w, logits, i);
+        double value = value_at(w, logits, i);
         char *number = text;
         if (i > 0)
             *number++ = ',';
@@ -303,7 +303,7 @@ static pluck_status write_json(pluck_dump_writer *w, const pluck_dump_row *row, 
             plk_number_write_float((float)value, number);
         status = plk_new_file_write(&w->rows, text, strlen(text), err);
     }
-    const bool has_target = row->target != PLUCK_NO_TOKEN;
+    bool has_target = row->target != PLUCK_NO_TOKEN;
     (void)snprintf(text, sizeof text, has_target ? "],\"target\":%d}\n" : "]}\n", (int)row->target);
     return status ? status : plk_new_file_write(&w->rows, text, strlen(text), err);
 }
@@ -341,7 +341,7 @@ pluck_status pluck_dump_writer_write(pluck_dump_writer *w, const pluck_dump_row 
     pluck_status status = check_row(w, row, err);
     if (status)
         return status;
-    const plk_fp_state fp = plk_fp_enter_text();
+    plk_fp_state fp = plk_fp_enter_text();
     status = w->options.format == PLUCK_DUMP_JSONL ? write_json(w, row, err)
                                                    : write_binary(w, &row->logits, err);
     plk_fp_leave(fp);
@@ -401,12 +401,12 @@ pluck_status pluck_dump_writer_finish(pluck_dump_writer *w, pluck_error *err)
     if (w->failure || w->finished)
         return plk_fail(err, w->failure ? w->failure : PLUCK_ERR_INVALID, "%s: %s", w->path,
                         w->finished ? "is finished" : "could not be written before");
-    const bool is_known = w->options.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
+    bool is_known = w->options.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     if (w->n_written == 0 || (is_known && w->n_written != w->options.n_rows))
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: %" PRIu64 " rows were written, expected %s",
                         w->path, w->n_written,
                         is_known ? "the number that was said" : "at least 1");
-    const pluck_status status = finish(w, err);
+    pluck_status status = finish(w, err);
     w->failure = status;
     w->finished = status == PLUCK_OK;
     return status;
@@ -425,7 +425,7 @@ void pluck_dump_writer_destroy(pluck_dump_writer **writer)
     plk_free(&w->allocator, w->targets_path);
     plk_free(&w->allocator, w->tensor);
     plk_free(&w->allocator, w->header);
-    const pluck_allocator allocator = w->allocator;
+    pluck_allocator allocator = w->allocator;
     plk_free(&allocator, w);
     *writer = NULL;
 }

@@ -29,7 +29,7 @@ static pluck_status fail_count(const reader *r, uint32_t n)
 /* [v, v, ...] */
 static pluck_status read_array(reader *r, plk_json_row *row)
 {
-    const uint32_t most = r->n_vocab ? r->n_vocab : PLUCK_MAX_VOCAB;
+    uint32_t most = r->n_vocab ? r->n_vocab : PLUCK_MAX_VOCAB;
     uint32_t n = 0;
     if (plk_json_take(&r->scan, ']'))
         return plk_json_fail_expected(&r->scan, "a value for each token before the ']'");
@@ -53,7 +53,7 @@ static pluck_status read_array(reader *r, plk_json_row *row)
 
 static pluck_status parse_id(const reader *r, const uint8_t *text, size_t length, uint32_t *id)
 {
-    const uint32_t most = r->n_vocab ? r->n_vocab : PLUCK_MAX_VOCAB;
+    uint32_t most = r->n_vocab ? r->n_vocab : PLUCK_MAX_VOCAB;
     uint32_t value = 0;
     bool is_id = length > 0 && length < 9;
     for (size_t i = 0; i < length && is_id; i++) {
@@ -104,7 +104,7 @@ static pluck_status read_map(reader *r, plk_json_row *row)
 
 static pluck_status read_target(reader *r, plk_json_row *row)
 {
-    const uint32_t most = r->n_vocab ? r->n_vocab : PLUCK_MAX_VOCAB;
+    uint32_t most = r->n_vocab ? r->n_vocab : PLUCK_MAX_VOCAB;
     double number = 0.0;
     if (plk_json_take_word(&r->scan, "null"))
         return PLUCK_OK;

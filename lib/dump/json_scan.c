@@ -48,7 +48,7 @@ bool plk_json_next_is(const plk_json_scan *r, char c)
 bool plk_json_take(plk_json_scan *r, char c)
 {
     plk_json_skip_space(r);
-    const bool found = plk_json_next_is(r, c);
+    bool found = plk_json_next_is(r, c);
     r->at += found;
     plk_json_skip_space(r);
     return found;
@@ -56,7 +56,7 @@ bool plk_json_take(plk_json_scan *r, char c)
 
 bool plk_json_take_word(plk_json_scan *r, const char *word)
 {
-    const size_t n = strlen(word);
+    size_t n = strlen(word);
     if ((size_t)(r->end - r->at) < n || memcmp(r->at, word, n) != 0)
         return false;
     r->at += n;
@@ -111,24 +111,24 @@ static double exact_or_long(bool is_exact, uint64_t mantissa, int power, const u
     static const double powers[MAX_EXACT_POWER + 1] = {
         1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
         1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    const bool is_small = power >= -MAX_EXACT_POWER && power <= MAX_EXACT_POWER;
+    bool is_small = power >= -MAX_EXACT_POWER && power <= MAX_EXACT_POWER;
     if (!is_exact || !is_small || mantissa > (uint64_t)1 << 53)
         return fabs(plk_number_read((const char *)text, length));
-    const double value = (double)mantissa;
+    double value = (double)mantissa;
     return power < 0 ? value / powers[-power] : value * powers[power];
 }
 
 pluck_status plk_json_take_number(plk_json_scan *r, double *value)
 {
     const uint8_t *begin = r->at;
-    const bool is_negative = plk_json_next_is(r, '-');
+    bool is_negative = plk_json_next_is(r, '-');
     uint64_t mantissa = 0;
     unsigned n_used = 0, n_after = 0;
     bool dropped = false;
     int power = 0;
     r->at += is_negative;
-    const bool starts_with_zero = plk_json_next_is(r, '0');
-    const unsigned n_before = take_digits(r, &mantissa, &n_used, &dropped);
+    bool starts_with_zero = plk_json_next_is(r, '0');
+    unsigned n_before = take_digits(r, &mantissa, &n_used, &dropped);
     if (n_before == 0 || (starts_with_zero && n_before > 1)) {
         r->at = begin;
         return plk_json_fail_expected(r, "a number");
@@ -141,7 +141,7 @@ pluck_status plk_json_take_number(plk_json_scan *r, double *value)
     }
     if (plk_json_next_is(r, 'e') || plk_json_next_is(r, 'E')) {
         r->at++;
-        const bool is_below = plk_json_next_is(r, '-');
+        bool is_below = plk_json_next_is(r, '-');
         r->at += is_below || plk_json_next_is(r, '+');
         if (!is_digit(r))
             return plk_json_fail_expected(r, "a digit of the exponent");
@@ -149,7 +149,7 @@ pluck_status plk_json_take_number(plk_json_scan *r, double *value)
             power = power < 100000 ? 10 * power + (*r->at - '0') : power;
         power = is_below ? -power : power;
     }
-    const size_t length = (size_t)(r->at - begin);
+    size_t length = (size_t)(r->at - begin);
     if (length > PLK_NUMBER_MAX_TEXT) {
         r->at = begin;
         return plk_json_fail_expected(r, "a number of at most 127 characters");
@@ -209,7 +209,7 @@ pluck_status plk_json_skip_value(plk_json_scan *r, unsigned depth)
     if (plk_json_next_is(r, '{') || plk_json_next_is(r, '[')) {
         if (depth >= MAX_DEPTH)
             return plk_json_fail_expected(r, "at most 64 levels of nesting");
-        const char close = *r->at++ == '{' ? '}' : ']';
+        char close = *r->at++ == '{' ? '}' : ']';
         return skip_members(r, close, depth);
     }
     if (plk_json_take_word(r, "true") || plk_json_take_word(r, "false"))

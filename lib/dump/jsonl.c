@@ -46,7 +46,7 @@ static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_opti
 
 static pluck_status grow_line(pluck_dump *dump, jsonl_file *jsonl, pluck_error *err)
 {
-    const size_t capacity = jsonl->line_capacity ? 2 * jsonl->line_capacity : FIRST_LINE_BYTES;
+    size_t capacity = jsonl->line_capacity ? 2 * jsonl->line_capacity : FIRST_LINE_BYTES;
     if (capacity > MAX_LINE_BYTES)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: row %" PRIu64 " is longer than %zu bytes: expected one row a line",

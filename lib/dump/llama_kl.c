@@ -61,7 +61,7 @@ static uint32_t read_u32(const uint8_t *bytes)
 
 static float read_f32(const uint8_t *bytes)
 {
-    const uint32_t bits = read_u32(bytes);
+    uint32_t bits = read_u32(bytes);
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
@@ -103,13 +103,13 @@ static pluck_status check_size(const plk_source *source, const kl_file *kl, uint
                                pluck_error *err)
 {
     uint64_t needed = 0;
-    const bool fits =
+    bool fits =
         plk_mul_u64(n_rows, kl->row_size_bytes, &needed) && needed <= UINT64_MAX - kl->rows_offset;
     if (fits && needed + kl->rows_offset == source->size_bytes)
         return PLUCK_OK;
-    const uint64_t there = source->size_bytes < kl->rows_offset
-                               ? 0
-                               : (source->size_bytes - kl->rows_offset) / kl->row_size_bytes;
+    uint64_t there = source->size_bytes < kl->rows_offset
+                         ? 0
+                         : (source->size_bytes - kl->rows_offset) / kl->row_size_bytes;
     if (fits && needed + kl->rows_offset < source->size_bytes)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: oversized: %" PRIu64 " rows end at byte %" PRIu64
@@ -125,11 +125,11 @@ static pluck_status check_size(const plk_source *source, const kl_file *kl, uint
 /* The tokens of a stream, into memory that is never larger than twice what has arrived. */
 static pluck_status read_tokens(pluck_dump *dump, kl_file *kl, pluck_error *err)
 {
-    const uint64_t wanted = kl->rows_offset - HEADER_BYTES;
+    uint64_t wanted = kl->rows_offset - HEADER_BYTES;
     uint64_t capacity = 0, used = 0;
     size_t n = 0;
     while (used < wanted) {
-        const uint64_t larger = capacity ? 2 * capacity : 4 * FIRST_TOKENS;
+        uint64_t larger = capacity ? 2 * capacity : 4 * FIRST_TOKENS;
         capacity = larger < wanted ? larger : wanted;
         if (capacity > SIZE_MAX / 2)
             return plk_fail_nomem(err, SIZE_MAX);
@@ -140,7 +140,7 @@ static pluck_status read_tokens(pluck_dump *dump, kl_file *kl, pluck_error *err)
             memcpy(tokens, kl->tokens, (size_t)used);
         plk_free(&dump->allocator, kl->tokens);
         kl->tokens = tokens;
-        const size_t more = (size_t)(capacity - used);
+        size_t more = (size_t)(capacity - used);
         pluck_status status = plk_source_read(&dump->source, tokens + used, more, &n, err);
         if (status)
             return status;
@@ -171,7 +171,7 @@ static pluck_status open_base(pluck_dump *dump, const pluck_dump_options *option
         status = parse_header(source, bytes, available, kl, &n_vocab, err);
     if (status)
         return status;
-    const uint64_t n_rows = kl->n_chunk * kl->rows_a_chunk;
+    uint64_t n_rows = kl->n_chunk * kl->rows_a_chunk;
     if (source->streamed) {
         size_t n_read = 0;
         status = plk_source_read(source, NULL, HEADER_BYTES, &n_read, err);
@@ -232,7 +232,7 @@ static pluck_status advance_to(pluck_dump *dump, kl_file *kl, uint64_t row, pluc
 static pluck_status decode(const pluck_dump *dump, uint64_t row, const uint8_t *bytes,
                            float *scratch, pluck_error *err)
 {
-    const double scale = (double)read_f32(bytes), minimum = (double)read_f32(bytes + 4);
+    double scale = (double)read_f32(bytes), minimum = (double)read_f32(bytes + 4);
     const uint8_t *code = bytes + ROW_PREFIX_BYTES;
     if (!isfinite(scale) || !isfinite(minimum) || scale < 0.0)
         return plk_fail(err, PLUCK_ERR_FORMAT,
@@ -247,11 +247,10 @@ static pluck_status decode(const pluck_dump *dump, uint64_t row, const uint8_t *
 static pluck_status find_target(pluck_dump *dump, const kl_file *kl, uint64_t row,
                                 pluck_token *target, pluck_error *err)
 {
-    const uint64_t index =
-        row / kl->rows_a_chunk * kl->n_ctx + kl->first + row % kl->rows_a_chunk + 1;
+    uint64_t index = row / kl->rows_a_chunk * kl->n_ctx + kl->first + row % kl->rows_a_chunk + 1;
     const uint8_t *bytes = dump->source.streamed ? kl->tokens + 4 * index
                                                  : dump->source.bytes + HEADER_BYTES + 4 * index;
-    const uint32_t token = read_u32(bytes);
+    uint32_t token = read_u32(bytes);
     if (token >= dump->info.n_vocab)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: token %" PRId32 " at byte %" PRIu64
@@ -292,7 +291,7 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
 static void release_rows(pluck_dump *dump, uint64_t row)
 {
     const kl_file *kl = dump->own;
-    const uint64_t n = row < dump->info.n_rows ? row : dump->info.n_rows;
+    uint64_t n = row < dump->info.n_rows ? row : dump->info.n_rows;
     if (!dump->source.streamed)
         plk_source_release(&dump->source, kl->rows_offset + n * kl->row_size_bytes);
 }

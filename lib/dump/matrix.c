@@ -22,7 +22,7 @@ pluck_status plk_matrix_set_shape(plk_matrix *matrix, const plk_shape *shape, co
     if (shape->n_axes == 0)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: shape () is a single value, expected rows of logits", where);
-    const uint64_t n_vocab = shape->axes[shape->n_axes - 1];
+    uint64_t n_vocab = shape->axes[shape->n_axes - 1];
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: the last axis of shape %s is the vocabulary and must be 1 to %u",
@@ -35,7 +35,7 @@ pluck_status plk_matrix_set_shape(plk_matrix *matrix, const plk_shape *shape, co
     bool fits = true;
     for (size_t i = 0; i + 1 < shape->n_axes && fits; i++)
         fits = plk_mul_u64(n_rows, shape->axes[i], &n_rows);
-    const uint64_t row_size_bytes = n_vocab * plk_stored_size_bytes(matrix->type);
+    uint64_t row_size_bytes = n_vocab * plk_stored_size_bytes(matrix->type);
     if (!fits || !plk_mul_u64(n_rows, row_size_bytes, &n_bytes) || n_bytes > INT64_MAX)
         return plk_fail(err, PLUCK_ERR_FORMAT, "%s: shape %s is larger than any file", where,
                         plk_shape_text(shape, text));
@@ -68,7 +68,7 @@ pluck_status plk_matrix_read_header(plk_matrix *matrix, plk_source *source, pluc
 pluck_status plk_matrix_check_size(const plk_matrix *matrix, uint64_t available_bytes,
                                    const char *where, pluck_error *err)
 {
-    const uint64_t needed = matrix->n_rows * matrix->row_size_bytes;
+    uint64_t needed = matrix->n_rows * matrix->row_size_bytes;
     if (needed == available_bytes)
         return PLUCK_OK;
     return plk_fail(err, PLUCK_ERR_FORMAT,
@@ -85,7 +85,7 @@ static uint64_t fortran_start(const plk_matrix *matrix, uint64_t row)
 {
     uint64_t start = 0, stride = matrix->n_rows;
     for (size_t axis = matrix->shape.n_axes - 1; axis-- > 0;) {
-        const uint64_t size = matrix->shape.axes[axis];
+        uint64_t size = matrix->shape.axes[axis];
         stride /= size;
         start += row % size * stride;
         row /= size;
@@ -95,9 +95,9 @@ static uint64_t fortran_start(const plk_matrix *matrix, uint64_t row)
 
 static void gather(const plk_matrix *matrix, plk_source *source, uint64_t row, float *scratch)
 {
-    const size_t size = plk_stored_size_bytes(matrix->type);
-    const size_t given = pluck_dtype_size_bytes(plk_stored_dtype(matrix->type));
-    const uint64_t stride = matrix->n_rows * size;
+    size_t size = plk_stored_size_bytes(matrix->type);
+    size_t given = pluck_dtype_size_bytes(plk_stored_dtype(matrix->type));
+    uint64_t stride = matrix->n_rows * size;
     const uint8_t *first = source->bytes + matrix->offset_bytes + fortran_start(matrix, row) * size;
     for (size_t column = 0; column < matrix->n_vocab; column += GATHER_COLUMNS) {
         size_t left = matrix->n_vocab - column;
@@ -117,7 +117,7 @@ static pluck_status fail_scratch(const plk_source *source, pluck_error *err)
 static pluck_status read_mapped(const plk_matrix *matrix, plk_source *source, uint64_t row,
                                 float *scratch, pluck_logits *logits, pluck_error *err)
 {
-    const bool direct = !matrix->fortran && !matrix->swapped && matrix->type != PLK_STORED_F64;
+    bool direct = !matrix->fortran && !matrix->swapped && matrix->type != PLK_STORED_F64;
     if (!direct && !scratch)
         return fail_scratch(source, err);
     logits->data = scratch;
@@ -141,7 +141,7 @@ static pluck_status read_mapped(const plk_matrix *matrix, plk_source *source, ui
 static pluck_status read_stream_row(const plk_matrix *matrix, plk_source *source, float *scratch,
                                     size_t *n_read, pluck_error *err)
 {
-    const size_t size = plk_stored_size_bytes(matrix->type);
+    size_t size = plk_stored_size_bytes(matrix->type);
     if (!scratch || matrix->type != PLK_STORED_F64) {
         pluck_status status =
             plk_source_read(source, scratch, (size_t)matrix->row_size_bytes, n_read, err);

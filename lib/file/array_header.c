@@ -42,7 +42,7 @@ pluck_status plk_npy_header_size(const uint8_t *bytes, size_t size_bytes, const 
     if (size_bytes < PLK_NPY_PREFIX_BYTES)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: truncated: the .npy header ends after %zu bytes", where, size_bytes);
-    const unsigned major = bytes[6], minor = bytes[7];
+    unsigned major = bytes[6], minor = bytes[7];
     if (major < 1 || major > 3 || minor != 0)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: .npy version %u.%u at byte 6, expected 1.0, 2.0 or 3.0", where, major,
@@ -105,7 +105,7 @@ static pluck_status take_string(parser *p, const char *expected, literal *string
 {
     if (!next_is(p, '\'') && !next_is(p, '"'))
         return fail_expected(p, expected);
-    const uint8_t quote = *p->at++;
+    uint8_t quote = *p->at++;
     string->text = p->at;
     while (p->at < p->end && *p->at != quote) {
         if (*p->at == '\\' || *p->at < 0x20)
@@ -209,7 +209,7 @@ static pluck_status parse_axis(parser *p, uint64_t *axis)
     const uint8_t *begin = p->at;
     *axis = 0;
     for (; p->at < p->end && *p->at >= '0' && *p->at <= '9'; p->at++) {
-        const unsigned digit = (unsigned)(*p->at - '0');
+        unsigned digit = (unsigned)(*p->at - '0');
         if (*axis > (UINT64_MAX - digit) / 10 || *axis * 10 + digit > INT64_MAX) {
             p->at = begin;
             return fail_expected(p, "a length below 2^63");

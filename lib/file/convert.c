@@ -22,7 +22,7 @@ pluck_dtype plk_stored_dtype(plk_stored_type type)
 
 bool plk_is_swapped(bool little_endian)
 {
-    const uint16_t one = 1;
+    uint16_t one = 1;
     uint8_t first = 0;
     memcpy(&first, &one, 1);
     return (first == 1) != little_endian;
@@ -74,7 +74,7 @@ static void convert_64(const uint8_t *from, size_t stride, size_t n, bool swappe
             bits = swap_64(bits);
         double value;
         memcpy(&value, &bits, sizeof value);
-        const float rounded = (float)value;
+        float rounded = (float)value;
         memcpy(to + i * sizeof rounded, &rounded, sizeof rounded);
     }
 }

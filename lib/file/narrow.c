@@ -29,12 +29,12 @@ float plk_from_bf16(uint16_t bits)
 
 float plk_from_f16(uint16_t bits)
 {
-    const uint32_t sign = (uint32_t)(bits & 0x8000u) << 16;
-    const uint32_t exponent = bits >> 10 & 31u, mantissa = bits & 0x3FFu;
+    uint32_t sign = (uint32_t)(bits & 0x8000u) << 16;
+    uint32_t exponent = bits >> 10 & 31u, mantissa = bits & 0x3FFu;
     if (exponent == 31)
         return float_of(sign | 0x7F800000u | mantissa << 13);
     if (exponent == 0) {
-        const float magnitude = (float)mantissa * 0x1p-24f;
+        float magnitude = (float)mantissa * 0x1p-24f;
         return sign ? -magnitude : magnitude;
     }
     return float_of(sign | (exponent + 112) << 23 | mantissa << 13);
@@ -42,7 +42,7 @@ float plk_from_f16(uint16_t bits)
 
 uint16_t plk_to_bf16(float value)
 {
-    const uint32_t bits = bits_of(value);
+    uint32_t bits = bits_of(value);
     if ((bits & 0x7FFFFFFFu) > 0x7F800000u)
         return (uint16_t)(bits >> 16 | 0x40u);
     return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
@@ -50,8 +50,8 @@ uint16_t plk_to_bf16(float value)
 
 uint16_t plk_to_f16(float value)
 {
-    const uint32_t bits = bits_of(value), magnitude = bits & 0x7FFFFFFFu;
-    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000u);
+    uint32_t bits = bits_of(value), magnitude = bits & 0x7FFFFFFFu;
+    uint16_t sign = (uint16_t)(bits >> 16 & 0x8000u);
     if (magnitude > 0x7F800000u)
         return (uint16_t)(sign | 0x7E00u | (magnitude >> 13 & 0x1FFu));
     if (magnitude >= 0x47800000u) /* 2^16 */
@@ -60,12 +60,12 @@ uint16_t plk_to_f16(float value)
         return (uint16_t)(sign |
                           ((magnitude - 0x38000000u + 0xFFFu + (magnitude >> 13 & 1u)) >> 13));
     /* The mantissa with its leading one, shifted so that its last bit is 2^-24. */
-    const uint32_t exponent = magnitude >> 23;
+    uint32_t exponent = magnitude >> 23;
     if (exponent < 102)
         return sign;
-    const uint32_t whole = (magnitude & 0x7FFFFFu) | 0x800000u, shift = 126 - exponent;
-    const uint32_t half = (uint32_t)1 << (shift - 1);
-    const uint32_t rounded = (whole + half - 1 + (whole >> shift & 1u)) >> shift;
+    uint32_t whole = (magnitude & 0x7FFFFFu) | 0x800000u, shift = 126 - exponent;
+    uint32_t half = (uint32_t)1 << (shift - 1);
+    uint32_t rounded = (whole + half - 1 + (whole >> shift & 1u)) >> shift;
     return (uint16_t)(sign | rounded);
 }
 
@@ -92,7 +92,7 @@ void plk_store(const void *from, pluck_dtype from_type, size_t n, pluck_dtype to
         } else if (to_type == PLUCK_F32 && from_type == PLUCK_F32) {
             memcpy(&bits, (const uint8_t *)from + 4 * i, sizeof bits);
         } else {
-            const float value = value_at(from, from_type, i);
+            float value = value_at(from, from_type, i);
             bits = to_type == PLUCK_F32   ? bits_of(value)
                    : to_type == PLUCK_F16 ? plk_to_f16(value)
                                           : plk_to_bf16(value);

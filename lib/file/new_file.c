@@ -71,8 +71,8 @@ static pluck_status keep_mode(plk_new_file *file, pluck_error *err)
 
 static pluck_status create_beside(plk_new_file *file, pluck_error *err)
 {
-    const mode_t mode = file->place.exists ? file->place.info.st_mode & 0777 : 0666;
-    const size_t size = strlen(file->place.target) + ENDING_BYTES;
+    mode_t mode = file->place.exists ? file->place.info.st_mode & 0777 : 0666;
+    size_t size = strlen(file->place.target) + ENDING_BYTES;
     file->temporary = plk_alloc(&file->allocator, size, 1);
     if (!file->temporary)
         return plk_fail_nomem(err, size);
@@ -85,7 +85,7 @@ static pluck_status create_beside(plk_new_file *file, pluck_error *err)
     }
     if (file->fd >= 0)
         return keep_mode(file, err);
-    const int error_number = errno;
+    int error_number = errno;
     plk_free(&file->allocator, file->temporary);
     file->temporary = NULL;
     return fail_system(file, "a file next to it cannot be created", error_number, err);
@@ -152,9 +152,9 @@ static bool can_go_on(int fd)
 static pluck_status write_all(plk_new_file *file, const uint8_t *bytes, size_t size_bytes,
                               pluck_error *err)
 {
-    const size_t most = (size_t)1 << 30;
+    size_t most = (size_t)1 << 30;
     while (size_bytes > 0) {
-        const ssize_t n = write(file->fd, bytes, size_bytes < most ? size_bytes : most);
+        ssize_t n = write(file->fd, bytes, size_bytes < most ? size_bytes : most);
         if (n < 0 && can_go_on(file->fd))
             continue;
         if (n <= 0)
@@ -167,7 +167,7 @@ static pluck_status write_all(plk_new_file *file, const uint8_t *bytes, size_t s
 
 pluck_status plk_new_file_flush(plk_new_file *file, pluck_error *err)
 {
-    const size_t used = file->used_bytes;
+    size_t used = file->used_bytes;
     file->used_bytes = 0;
     return write_all(file, file->buffer, used, err);
 }
@@ -176,7 +176,7 @@ pluck_status plk_new_file_write(plk_new_file *file, const void *bytes, size_t si
                                 pluck_error *err)
 {
     if (size_bytes > BUFFER_BYTES - file->used_bytes) {
-        const pluck_status status = plk_new_file_flush(file, err);
+        pluck_status status = plk_new_file_flush(file, err);
         if (status != PLUCK_OK)
             return status;
     }
@@ -191,7 +191,7 @@ pluck_status plk_new_file_write(plk_new_file *file, const void *bytes, size_t si
 pluck_status plk_new_file_rewrite(plk_new_file *file, const void *bytes, size_t size_bytes,
                                   pluck_error *err)
 {
-    const pluck_status status = plk_new_file_flush(file, err);
+    pluck_status status = plk_new_file_flush(file, err);
     if (status != PLUCK_OK)
         return status;
     if (lseek(file->fd, 0, SEEK_SET) != 0)
@@ -230,10 +230,10 @@ static pluck_status sync_directory(plk_new_file *file, pluck_error *err)
 {
     char *directory = file->temporary; /* in the same directory */
     directory[file->place.directory_bytes] = '\0';
-    const int fd = open(*directory ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(*directory ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return PLUCK_OK;
-    const int error_number = write_to_disk(fd) != 0 ? errno : 0;
+    int error_number = write_to_disk(fd) != 0 ? errno : 0;
     (void)close(fd);
     if (error_number == 0 || error_number == EINVAL || error_number == ENOTSUP ||
         error_number == EROFS)

@@ -52,9 +52,9 @@ static int stat_directory(const plk_place *place, struct stat *info)
     if (place->directory_bytes == 0)
         return stat(".", info);
     char *end = place->target + place->directory_bytes;
-    const char kept = *end;
+    char kept = *end;
     *end = '\0';
-    const int result = stat(place->target, info);
+    int result = stat(place->target, info);
     *end = kept;
     return result;
 }
@@ -76,7 +76,7 @@ static int descriptor_of(const plk_place *place)
     if (*name < '0' || *name > '9' || stat("/proc/self/fd", &own) != 0 ||
         stat_directory(place, &directory) != 0 || !is_same_file(&own, &directory))
         return -1;
-    const long number = strtol(name, &end, 10);
+    long number = strtol(name, &end, 10);
     return *end == '\0' && number < MAX_DESCRIPTOR ? (int)number : -1;
 }
 
@@ -84,10 +84,10 @@ static int descriptor_of(const plk_place *place)
 static pluck_status follow(plk_place *place, const char *path, pluck_error *err)
 {
     char text[LINK_BYTES];
-    const ssize_t n = readlink(place->target, text, sizeof text);
+    ssize_t n = readlink(place->target, text, sizeof text);
     if (n < 0 || (size_t)n == sizeof text)
         return plk_fail_system(path, "its link cannot be read", n < 0 ? errno : ENAMETOOLONG, err);
-    const size_t kept = n > 0 && text[0] == '/' ? 0 : place->directory_bytes;
+    size_t kept = n > 0 && text[0] == '/' ? 0 : place->directory_bytes;
     char *target = join(&place->allocator, place->target, kept, text, (size_t)n);
     if (!target)
         return plk_fail_nomem(err, kept + (size_t)n + 1);
@@ -123,7 +123,7 @@ static pluck_status find_new(plk_place *place, const char *path, pluck_error *er
 static pluck_status find(plk_place *place, const char *path, pluck_error *err)
 {
     for (int n_links = 0;; n_links++) {
-        const int number = descriptor_of(place);
+        int number = descriptor_of(place);
         if (number >= 0)
             return find_descriptor(place, path, number, err);
         if (lstat(place->target, &place->info) != 0)
@@ -133,7 +133,7 @@ static pluck_status find(plk_place *place, const char *path, pluck_error *err)
             break;
         if (n_links == MAX_LINKS)
             return plk_fail_system(path, NULL, ELOOP, err);
-        const pluck_status status = follow(place, path, err);
+        pluck_status status = follow(place, path, err);
         if (status != PLUCK_OK)
             return status;
     }
@@ -158,7 +158,7 @@ pluck_status plk_place_find(plk_place *place, const char *path, const pluck_allo
     if (!target)
         return plk_fail_nomem(err, strlen(path) + 1);
     take_target(place, target);
-    const pluck_status status = find(place, path, err);
+    pluck_status status = find(place, path, err);
     if (status != PLUCK_OK || place->kind != PLK_PLACE_FILE) {
         plk_free(allocator, place->target);
         place->target = NULL;

@@ -94,7 +94,7 @@ static size_t count_values(const char *text, size_t n)
     size_t count = 1;
     bool in_string = false;
     for (size_t i = 0; i < n; i++) {
-        const char c = text[i];
+        char c = text[i];
         if (in_string && c == '\\')
             i++;
         else if (c == '"')
@@ -204,7 +204,7 @@ static pluck_status read_offsets(const cJSON *json, uint64_t data_size, const ch
 static pluck_status check_entry_size(const plk_safetensors_entry *entry, const char *where,
                                      pluck_error *err)
 {
-    const size_t dtype = find_dtype(entry->dtype);
+    size_t dtype = find_dtype(entry->dtype);
     if (dtype == N_DTYPES)
         return PLUCK_OK;
     plk_shape shape;
@@ -264,7 +264,7 @@ static int compare_names(const void *a, const void *b)
 static pluck_status check_entries(const plk_safetensors_header *header, const char *where,
                                   pluck_error *err)
 {
-    const uint64_t data_size = header->data_size_bytes;
+    uint64_t data_size = header->data_size_bytes;
     plk_safetensors_entry *entries = header->entries;
     uint64_t covered = 0;
     qsort(entries, header->n_entries, sizeof *entries, compare_offsets);
@@ -292,7 +292,7 @@ static pluck_status check_entries(const plk_safetensors_header *header, const ch
 static pluck_status read_entries(plk_safetensors_header *header, const char *where,
                                  const pluck_allocator *allocator, pluck_error *err)
 {
-    const uint64_t data_size = header->data_size_bytes;
+    uint64_t data_size = header->data_size_bytes;
     size_t n = 0;
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, header->json) n++;
@@ -340,7 +340,7 @@ void plk_safetensors_header_free(plk_safetensors_header *header, const pluck_all
 
 bool plk_safetensors_type(const plk_safetensors_entry *entry, plk_stored_type *type)
 {
-    const size_t dtype = find_dtype(entry->dtype);
+    size_t dtype = find_dtype(entry->dtype);
     if (dtype == N_DTYPES || !dtypes[dtype].readable)
         return false;
     *type = dtypes[dtype].type;

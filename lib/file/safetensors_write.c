@@ -32,8 +32,8 @@ PLK_PRINTF(2, 3) static void append(text_buffer *buffer, const char *format, ...
 {
     va_list arguments;
     va_start(arguments, format);
-    const size_t room = buffer->capacity - buffer->size;
-    const int n = vsnprintf(buffer->text + buffer->size, room, format, arguments);
+    size_t room = buffer->capacity - buffer->size;
+    int n = vsnprintf(buffer->text + buffer->size, room, format, arguments);
     va_end(arguments);
     buffer->size += n > 0 && (size_t)n < room ? (size_t)n : 0;
 }
@@ -60,7 +60,7 @@ static void make_header(text_buffer *buffer, const plk_safetensors_note *notes, 
     append(buffer, "}");
     while (buffer->size % ALIGNMENT)
         append(buffer, " ");
-    const uint64_t length = buffer->size - PREFIX_BYTES;
+    uint64_t length = buffer->size - PREFIX_BYTES;
     for (unsigned i = 0; i < PREFIX_BYTES; i++)
         buffer->text[i] = (char)(unsigned char)(length >> (8 * i));
 }

@@ -225,7 +225,7 @@ static pluck_status read_some(plk_source *source, uint8_t *to, size_t size_bytes
     *n_read = 0;
     if (source->pull)
         return source->pull(source->pull_user, to, size_bytes, n_read, err);
-    const ptrdiff_t n = read_descriptor(source, to, size_bytes);
+    ptrdiff_t n = read_descriptor(source, to, size_bytes);
     if (n < 0)
         return fail_system(source, "cannot be read", errno, err);
     *n_read = (size_t)n;
@@ -410,7 +410,7 @@ static void drop(const plk_source *source, uint64_t begin_bytes, uint64_t size_b
 
 static void keep_step(plk_source *source, uint64_t step)
 {
-    const uint64_t tag = step + 1;
+    uint64_t tag = step + 1;
     for (size_t i = 0; i < PLK_SOURCE_N_STEPS; i++)
         if (atomic_load_explicit(&source->kept[i], memory_order_relaxed) == tag)
             return;

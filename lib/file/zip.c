@@ -50,7 +50,7 @@ static bool find_end(const plk_zip *zip, uint64_t *end)
 {
     if (zip->size_bytes < END_BYTES)
         return false;
-    const uint64_t last = zip->size_bytes - END_BYTES;
+    uint64_t last = zip->size_bytes - END_BYTES;
     for (uint64_t back = 0; back <= last && back <= MAX_COMMENT_BYTES; back++) {
         const uint8_t *bytes = zip->bytes + (last - back);
         if (has_signature(bytes, 5, 6) && read_u16(bytes + 20) == back) {
@@ -66,7 +66,7 @@ static pluck_status read_end64(plk_zip *zip, uint64_t *end, uint64_t *size, uint
                                pluck_error *err)
 {
     const uint8_t *locator = zip->bytes + (*end - LOCATOR_BYTES);
-    const uint64_t at = read_u64(locator + 8);
+    uint64_t at = read_u64(locator + 8);
     if (at > *end - LOCATOR_BYTES || *end - LOCATOR_BYTES - at < END64_BYTES ||
         !has_signature(zip->bytes + at, 6, 6))
         return plk_fail(err, PLUCK_ERR_FORMAT,
@@ -92,7 +92,7 @@ pluck_status plk_zip_open(plk_zip *zip, const uint8_t *bytes, uint64_t size_byte
     const uint8_t *record = bytes + end;
     uint64_t size = read_u32(record + 12), offset = read_u32(record + 16);
     zip->n_members = read_u16(record + 10);
-    const bool has_locator = end >= LOCATOR_BYTES && has_signature(record - LOCATOR_BYTES, 6, 7);
+    bool has_locator = end >= LOCATOR_BYTES && has_signature(record - LOCATOR_BYTES, 6, 7);
     if (has_locator && (size == UINT32_MAX || offset == UINT32_MAX || zip->n_members == 0xFFFF)) {
         pluck_status status = read_end64(zip, &end, &size, &offset, err);
         if (status)
@@ -121,7 +121,7 @@ static bool read_extra(const uint8_t *extra, size_t length, plk_zip_member *memb
     for (size_t i = 0; i < 3; i++)
         n_wanted += *wide[i] == UINT32_MAX;
     while (n_wanted > 0 && length >= 4) {
-        const size_t id = read_u16(extra), size = read_u16(extra + 2);
+        size_t id = read_u16(extra), size = read_u16(extra + 2);
         if (size > length - 4)
             return false;
         if (id == EXTRA_ZIP64) {
@@ -146,14 +146,14 @@ static bool read_extra(const uint8_t *extra, size_t length, plk_zip_member *memb
 static pluck_status find_bytes(const plk_zip *zip, uint64_t local, plk_zip_member *member,
                                pluck_error *err)
 {
-    const uint64_t end = zip->directory_begin;
-    const int length = (int)(member->name_length < 40 ? member->name_length : 40);
+    uint64_t end = zip->directory_begin;
+    int length = (int)(member->name_length < 40 ? member->name_length : 40);
     if (local > end || end - local < LOCAL_BYTES || !has_signature(zip->bytes + local, 3, 4))
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: member '%.*s': no local ZIP header at byte %" PRIu64, zip->where,
                         length, member->name, local);
-    const uint64_t skip = LOCAL_BYTES + (uint64_t)read_u16(zip->bytes + local + 26) +
-                          read_u16(zip->bytes + local + 28);
+    uint64_t skip = LOCAL_BYTES + (uint64_t)read_u16(zip->bytes + local + 26) +
+                    read_u16(zip->bytes + local + 28);
     if (end - local < skip || end - local - skip < member->packed_size_bytes)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: member '%.*s': its %" PRIu64 " bytes from offset %" PRIu64
@@ -168,14 +168,14 @@ pluck_status plk_zip_next(const plk_zip *zip, uint64_t *at, plk_zip_member *memb
                           pluck_error *err)
 {
     const uint8_t *entry = zip->bytes + *at;
-    const uint64_t left = zip->directory_end - *at;
+    uint64_t left = zip->directory_end - *at;
     uint64_t total = ENTRY_BYTES;
     if (left >= ENTRY_BYTES)
         total += (uint64_t)read_u16(entry + 28) + read_u16(entry + 30) + read_u16(entry + 32);
     if (left < total || !has_signature(entry, 1, 2))
         return plk_fail(err, PLUCK_ERR_FORMAT, "%s: no whole ZIP directory entry at byte %" PRIu64,
                         zip->where, *at);
-    const size_t name_length = read_u16(entry + 28), extra_length = read_u16(entry + 30);
+    size_t name_length = read_u16(entry + 28), extra_length = read_u16(entry + 30);
     const char *name = (const char *)entry + ENTRY_BYTES;
     *member = (plk_zip_member){.name = name,
                                .name_length = name_length,
@@ -184,7 +184,7 @@ pluck_status plk_zip_next(const plk_zip *zip, uint64_t *at, plk_zip_member *memb
                                .packed_size_bytes = read_u32(entry + 20),
                                .size_bytes = read_u32(entry + 24)};
     uint64_t local = read_u32(entry + 42);
-    const int length = (int)(name_length < 40 ? name_length : 40);
+    int length = (int)(name_length < 40 ? name_length : 40);
     if (read_u16(entry + 8) & FLAG_ENCRYPTED)
         return plk_fail(err, PLUCK_ERR_FORMAT, "%s: member '%.*s' is encrypted", zip->where, length,
                         name);

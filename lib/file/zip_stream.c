@@ -54,14 +54,14 @@ static pluck_status check_end(plk_zip_stream *stream, pluck_error *err)
 
 static size_t packed_left(const plk_zip_stream *stream, size_t most)
 {
-    const uint64_t left = stream->member.packed_size_bytes - stream->n_packed;
+    uint64_t left = stream->member.packed_size_bytes - stream->n_packed;
     return left < most ? (size_t)left : most;
 }
 
 static pluck_status pull_stored(plk_zip_stream *stream, uint8_t *to, size_t size_bytes,
                                 size_t *n_read, pluck_error *err)
 {
-    const size_t n = packed_left(stream, size_bytes);
+    size_t n = packed_left(stream, size_bytes);
     if (n == 0)
         return check_end(stream, err);
     memcpy(to, plk_source_at(stream->file, stream->member.offset_bytes + stream->n_packed, n), n);
@@ -112,7 +112,7 @@ static pluck_status pull_deflated(plk_zip_stream *stream, uint8_t *to, size_t si
     z->next_out = to;
     z->avail_out = (uInt)size_bytes;
     while (result == Z_OK && z->avail_out == size_bytes) {
-        const size_t n = packed_left(stream, STEP_BYTES);
+        size_t n = packed_left(stream, STEP_BYTES);
         z->avail_in = (uInt)n;
         if (n > 0)
             z->next_in = (z_const Bytef *)(uintptr_t)plk_source_at(
@@ -194,7 +194,7 @@ pluck_status plk_zip_stream_pull(void *user, uint8_t *to, size_t size_bytes, siz
                                  pluck_error *err)
 {
     plk_zip_stream *stream = user;
-    const size_t most = size_bytes < (size_t)1 << 30 ? size_bytes : (size_t)1 << 30;
+    size_t most = size_bytes < (size_t)1 << 30 ? size_bytes : (size_t)1 << 30;
     *n_read = 0;
     if (stream->ended || size_bytes == 0)
         return PLUCK_OK;

@@ -46,7 +46,7 @@ static pluck_status open_query(pluck_head_query *query, pluck_error *err)
         longest = part->n_tokens > longest ? part->n_tokens : longest;
         widest = part->rows.n_cols > widest ? part->rows.n_cols : widest;
     }
-    const pluck_status status = plk_flat_open(query, err);
+    pluck_status status = plk_flat_open(query, err);
     if (status)
         return status;
     query->n_allowed = plk_alloc(allocator, head->n_parts, sizeof *query->n_allowed);
@@ -78,9 +78,9 @@ static uint32_t n_allowed_of(const pluck_head_query *query, uint32_t i)
 static pluck_status evaluate_root(pluck_head_query *query, const float *hidden, pluck_error *err)
 {
     const pluck_head *head = query->head;
-    const uint32_t n_root = head->rows.n_rows, n_short = short_list_of(head);
+    uint32_t n_root = head->rows.n_rows, n_short = short_list_of(head);
     for (uint32_t i = 0; i < n_root; i++) {
-        const double dot = plk_rows_dot(&head->rows, i, hidden);
+        double dot = plk_rows_dot(&head->rows, i, hidden);
         query->scores[i] = (float)(head->bias ? dot + (double)head->bias[i] : dot);
         if (!plk_flat_is_score(query->scores[i]))
             return plk_fail(err, PLUCK_ERR_NAN,
@@ -91,7 +91,7 @@ static pluck_status evaluate_root(pluck_head_query *query, const float *hidden, 
     for (uint32_t t = n_root; t < head->n_vocab; t++)
         query->scores[t] = -INFINITY;
     double log_sum = 0;
-    const pluck_status status = plk_flat_log_sum(query, &log_sum, err);
+    pluck_status status = plk_flat_log_sum(query, &log_sum, err);
     if (status)
         return status;
     for (uint32_t i = 0; i < head->n_parts; i++) {
@@ -110,7 +110,7 @@ static pluck_status expand(pluck_head_query *query, const float *hidden, uint32_
 {
     const plk_head_part *part = &query->head->parts[i];
     const plk_kernels *kernels = query->head->kernels;
-    const size_t n = part->n_tokens, n_blocks = blocks_of(n);
+    size_t n = part->n_tokens, n_blocks = blocks_of(n);
     for (uint32_t j = 0; j < part->projection.n_rows; j++)
         query->projected[j] = (float)plk_rows_dot(&part->projection, j, hidden);
     for (uint32_t t = 0; t < n; t++) {
@@ -122,17 +122,17 @@ static pluck_status expand(pluck_head_query *query, const float *hidden, uint32_
     query->expanded[i] = true;
     for (size_t t = n; t < n_blocks * PLK_BLOCK; t++)
         query->tail[t] = -INFINITY;
-    const float max = kernels->max(query->tail, n_blocks);
+    float max = kernels->max(query->tail, n_blocks);
     if (max == -INFINITY)
         return PLUCK_OK;
     double sum = 0;
     kernels->exp_sums(query->tail, n_blocks, plk_exponent_make(max, 1), query->sums);
     for (size_t b = 0; b < n_blocks; b++)
         sum += query->sums[b];
-    const double shift = query->clusters[i] - ((double)max + plk_log(sum));
-    const float most = (float)query->clusters[i];
+    double shift = query->clusters[i] - ((double)max + plk_log(sum));
+    float most = (float)query->clusters[i];
     for (uint32_t t = 0; t < n; t++) {
-        const float score = (float)((double)query->tail[t] + shift);
+        float score = (float)((double)query->tail[t] + shift);
         query->scores[part->first_token + t] = score < most ? score : most;
     }
     return PLUCK_OK;
@@ -149,7 +149,7 @@ static pluck_status expand_masked(pluck_head_query *query, const float *hidden, 
                                   pluck_error *err)
 {
     const plk_head_part *part = &query->head->parts[i];
-    const pluck_status status = expand(query, hidden, i, err);
+    pluck_status status = expand(query, hidden, i, err);
     for (uint32_t t = 0; status == PLUCK_OK && query->masked && t < part->n_tokens; t++)
         if (!plk_query_allows(query, part->first_token + t))
             query->scores[part->first_token + t] = -INFINITY;
@@ -185,8 +185,8 @@ static pluck_status all_logprobs(pluck_head_query *query, const float *hidden, f
 static double log_power_sum(pluck_head_query *query, double beta, plk_exponent *exponent,
                             double *total)
 {
-    const size_t n_blocks = blocks_of(query->head->n_vocab);
-    const float max = query->head->kernels->max(query->scores, n_blocks);
+    size_t n_blocks = blocks_of(query->head->n_vocab);
+    float max = query->head->kernels->max(query->scores, n_blocks);
     *total = 0;
     if (max == -INFINITY)
         return -HUGE_VAL;
@@ -209,10 +209,10 @@ static pluck_status mass_of_allowed(pluck_head_query *query, const float *hidden
     plk_exponent exponent;
     double total = 0;
     for (uint32_t i = 0; i < query->head->n_parts; i++) {
-        const uint32_t n = n_allowed_of(query, i);
+        uint32_t n = n_allowed_of(query, i);
         if (n == 0 || n == query->head->parts[i].n_tokens)
             continue;
-        const pluck_status status = expand_masked(query, hidden, i, err);
+        pluck_status status = expand_masked(query, hidden, i, err);
         if (status)
             return status;
     }
@@ -229,7 +229,7 @@ static pluck_status mass_of_allowed(pluck_head_query *query, const float *hidden
 static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, double *log_mass,
                                 pluck_error *err)
 {
-    const pluck_status status = evaluate_root(query, hidden, err);
+    pluck_status status = evaluate_root(query, hidden, err);
     if (status)
         return status;
     mask_short_list(query);
@@ -253,8 +253,8 @@ static uint32_t next_cluster(const pluck_head_query *query)
 static bool may_matter(pluck_head_query *query, const plk_selection *selection, float bound)
 {
     const plk_kernels *kernels = query->head->kernels;
-    const size_t n_blocks = blocks_of(query->head->n_vocab);
-    const float above = nextafterf(bound, INFINITY), max = kernels->max(query->scores, n_blocks);
+    size_t n_blocks = blocks_of(query->head->n_vocab);
+    float above = nextafterf(bound, INFINITY), max = kernels->max(query->scores, n_blocks);
     if (max <= bound)
         return true;
     if (selection->rule == PLK_SELECT_TOP_K)
@@ -268,7 +268,7 @@ static bool may_matter(pluck_head_query *query, const plk_selection *selection, 
     for (size_t b = 0; b < n_blocks; b++)
         mass += query->sums[b];
     /* The sums of floats and those of the picking differ by less than this. */
-    const double margin = 1 + 1e-5;
+    double margin = 1 + 1e-5;
     return mass < margin * selection->p * plk_exp(*selection->log_mass - (double)max);
 }
 
@@ -287,7 +287,7 @@ static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
     }
     selection->log_mass = &log_mass;
     for (;;) {
-        const uint32_t i = next_cluster(query);
+        uint32_t i = next_cluster(query);
         if (i == query->head->n_parts || !may_matter(query, selection, (float)query->clusters[i]))
             break;
         status = expand_masked(query, hidden, i, err);
@@ -301,7 +301,7 @@ static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
 
 static double bound_of(const pluck_head_query *query, uint32_t i, double beta)
 {
-    const uint32_t n = n_allowed_of(query, i);
+    uint32_t n = n_allowed_of(query, i);
     if (query->expanded[i] || n == 0 || query->clusters[i] == -HUGE_VAL)
         return -HUGE_VAL;
     return beta * query->clusters[i] + (beta < 1 ? (1 - beta) * plk_log(n) : 0);
@@ -313,18 +313,18 @@ static bool draw_from_tail(pluck_head_query *query, uint32_t i, double beta, dou
 {
     const plk_head_part *part = &query->head->parts[i];
     const plk_kernels *kernels = query->head->kernels;
-    const size_t n_blocks = blocks_of(part->n_tokens);
+    size_t n_blocks = blocks_of(part->n_tokens);
     for (uint32_t t = 0; t < part->n_tokens; t++)
         query->tail[t] = query->scores[part->first_token + t];
-    const float max = kernels->max(query->tail, n_blocks);
+    float max = kernels->max(query->tail, n_blocks);
     if (max == -INFINITY)
         return false;
-    const plk_exponent exponent = plk_exponent_make(max, beta);
+    plk_exponent exponent = plk_exponent_make(max, beta);
     double total = 0;
     kernels->exp_sums(query->tail, n_blocks, exponent, query->sums);
     for (size_t b = 0; b < n_blocks; b++)
         total += query->sums[b];
-    const double mass = beta * (double)max + plk_log(total);
+    double mass = beta * (double)max + plk_log(total);
     if (pluck_pcg64_uniform(rng) >= plk_exp(mass - bound))
         return false;
     *token =
@@ -337,10 +337,10 @@ static bool draw_from_tail(pluck_head_query *query, uint32_t i, double beta, dou
 static pluck_status try_draw(pluck_head_query *query, const float *hidden, double beta,
                              pluck_pcg64 *rng, bool *drawn, uint32_t *token, pluck_error *err)
 {
-    const uint32_t n_parts = query->head->n_parts;
+    uint32_t n_parts = query->head->n_parts;
     plk_exponent exponent = {0};
     double total = 0;
-    const double known = log_power_sum(query, beta, &exponent, &total);
+    double known = log_power_sum(query, beta, &exponent, &total);
     double all = known;
     for (uint32_t i = 0; i < n_parts; i++)
         all = plk_log_add(all, bound_of(query, i, beta));
@@ -350,7 +350,7 @@ static pluck_status try_draw(pluck_head_query *query, const float *hidden, doubl
     double u = pluck_pcg64_uniform(rng) - plk_exp(known - all);
     uint32_t chosen = n_parts;
     for (uint32_t i = 0; i < n_parts && u >= 0; i++) {
-        const double bound = bound_of(query, i, beta);
+        double bound = bound_of(query, i, beta);
         if (bound == -HUGE_VAL)
             continue;
         chosen = i;
@@ -363,8 +363,8 @@ static pluck_status try_draw(pluck_head_query *query, const float *hidden, doubl
         *drawn = true;
         return PLUCK_OK;
     }
-    const double bound = bound_of(query, chosen, beta);
-    const pluck_status status = expand_masked(query, hidden, chosen, err);
+    double bound = bound_of(query, chosen, beta);
+    pluck_status status = expand_masked(query, hidden, chosen, err);
     *drawn = status == PLUCK_OK && draw_from_tail(query, chosen, beta, bound, rng, token);
     return status;
 }
@@ -476,7 +476,7 @@ pluck_status pluck_head_create_adaptive(pluck_head **out, const pluck_matrix *ro
     pluck_status status = check_tails(root, tails, n_tails, &n_vocab, err);
     if (status)
         return status;
-    const bool copied = options && options->copy;
+    bool copied = options && options->copy;
     pluck_head *head = NULL;
     status = plk_head_alloc(&head, &plk_head_adaptive, n_vocab, root->n_cols, options, err);
     if (status)

@@ -29,11 +29,11 @@ pluck_status plk_tree_check_size(const char *what, uint32_t n_tokens, pluck_erro
 pluck_status plk_tree_alloc(pluck_tree **out, uint32_t n_tokens, const pluck_allocator *allocator,
                             pluck_error *err)
 {
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     pluck_tree *tree = plk_alloc_zero(&memory, 1, sizeof *tree);
     if (!tree)
         return plk_fail_nomem(err, sizeof *tree);
-    const size_t n = 2 * (size_t)(n_tokens - 1);
+    size_t n = 2 * (size_t)(n_tokens - 1);
     tree->allocator = memory;
     tree->n_tokens = n_tokens;
     tree->children = plk_alloc(&memory, n, sizeof *tree->children);
@@ -48,7 +48,7 @@ pluck_status plk_tree_alloc(pluck_tree **out, uint32_t n_tokens, const pluck_all
 pluck_status plk_tree_copy(pluck_tree **out, const pluck_tree *tree,
                            const pluck_allocator *allocator, pluck_error *err)
 {
-    const pluck_status status = plk_tree_alloc(out, tree->n_tokens, allocator, err);
+    pluck_status status = plk_tree_alloc(out, tree->n_tokens, allocator, err);
     if (status == PLUCK_OK)
         memcpy((*out)->children, tree->children,
                2 * (size_t)(tree->n_tokens - 1) * sizeof *tree->children);
@@ -59,7 +59,7 @@ void pluck_tree_destroy(pluck_tree **tree)
 {
     if (!tree || !*tree)
         return;
-    const pluck_allocator allocator = (*tree)->allocator;
+    pluck_allocator allocator = (*tree)->allocator;
     plk_free(&allocator, (*tree)->children);
     plk_free(&allocator, *tree);
     *tree = NULL;
@@ -79,7 +79,7 @@ pluck_status pluck_tree_balanced(pluck_tree **out, uint32_t n_tokens,
     typedef struct range {
         uint32_t begin, end;
     } range;
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     pluck_tree *tree = NULL;
     range *ranges = plk_alloc(&memory, n_tokens, sizeof *ranges);
     if (!ranges)
@@ -90,8 +90,8 @@ pluck_status pluck_tree_balanced(pluck_tree **out, uint32_t n_tokens,
     uint32_t n_ranges = 1;
     ranges[0] = (range){0, n_tokens};
     for (uint32_t i = 0; i + 1 < n_tokens; i++) {
-        const range whole = ranges[i];
-        const uint32_t middle = whole.begin + (whole.end - whole.begin + 1) / 2;
+        range whole = ranges[i];
+        uint32_t middle = whole.begin + (whole.end - whole.begin + 1) / 2;
         const range parts[2] = {{whole.begin, middle}, {middle, whole.end}};
         for (size_t side = 0; side < 2; side++) {
             int32_t *child = &tree->children[2 * (size_t)(n_tokens - 2 - i) + side];
@@ -115,7 +115,7 @@ static pluck_status check_children(const int32_t *children, uint32_t n_tokens, u
 {
     for (uint32_t i = 0; i + 1 < n_tokens; i++) {
         for (size_t side = 0; side < 2; side++) {
-            const int32_t child = children[2 * (size_t)i + side];
+            int32_t child = children[2 * (size_t)i + side];
             if (child < 0 || (uint32_t)child >= n_tokens + i)
                 return plk_fail(err, PLUCK_ERR_INVALID,
                                 "tree: node %" PRIu32 " has child %" PRId32
@@ -144,7 +144,7 @@ pluck_status pluck_tree_from_children(pluck_tree **out, const int32_t *children,
     if (!children && n_tokens > 1)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_tree_from_children: children must not be NULL");
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     uint8_t *used = plk_alloc_zero(&memory, 2 * (size_t)n_tokens, sizeof *used);
     if (!used)
         return plk_fail_nomem(err, 2 * (size_t)n_tokens);
@@ -169,7 +169,7 @@ const int32_t *pluck_tree_children(const pluck_tree *tree)
 
 void plk_tree_parents(const pluck_tree *tree, uint32_t *parents)
 {
-    const uint32_t root = plk_tree_root(tree);
+    uint32_t root = plk_tree_root(tree);
     parents[root] = root;
     for (uint32_t node = tree->n_tokens; node <= root; node++) {
         parents[plk_tree_child(tree, node, 0)] = node;
@@ -190,10 +190,10 @@ pluck_status pluck_tree_code(const pluck_tree *tree, pluck_token token, uint8_t 
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_tree_code: token %" PRId32 " is outside [0, %" PRIu32 "]", token,
                         tree->n_tokens - 1);
-    const size_t n_inner = tree->n_tokens - 1;
+    size_t n_inner = tree->n_tokens - 1;
     size_t n = 0;
     for (int pass = 0; pass < 2; pass++) {
-        const size_t total = n;
+        size_t total = n;
         int32_t node = token;
         n = 0;
         for (size_t i = 0; i < n_inner; i++) {
@@ -226,7 +226,7 @@ static pluck_status total_of(const int64_t *counts, uint32_t n, double *total, p
 /* depths[node], from the root down. */
 static void find_depths(const pluck_tree *tree, uint32_t *depths)
 {
-    const uint32_t root = plk_tree_root(tree);
+    uint32_t root = plk_tree_root(tree);
     depths[root] = 0;
     for (uint32_t node = root; node >= tree->n_tokens; node--) {
         depths[plk_tree_child(tree, node, 0)] = depths[node] + 1;
@@ -238,20 +238,20 @@ static void find_depths(const pluck_tree *tree, uint32_t *depths)
 static pluck_tree_stats sum_up(const pluck_tree *tree, const uint32_t *depths,
                                const int64_t *counts, double total)
 {
-    const double log2_e = 0x1.71547652b82fep0;
-    const uint32_t n = tree->n_tokens;
-    const bool weighted = counts && total > 0;
+    double log2_e = 0x1.71547652b82fep0;
+    uint32_t n = tree->n_tokens;
+    bool weighted = counts && total > 0;
     pluck_tree_stats stats = {.n_tokens = n, .min_length = depths[0], .max_length = depths[0]};
     double bits = 0, log_sum = 0;
     for (uint32_t t = 0; t < n; t++) {
-        const double weight = weighted ? (double)counts[t] : 1;
+        double weight = weighted ? (double)counts[t] : 1;
         stats.min_length = depths[t] < stats.min_length ? depths[t] : stats.min_length;
         stats.max_length = depths[t] > stats.max_length ? depths[t] : stats.max_length;
         bits += weight * depths[t];
         log_sum += weight > 0 ? weight * plk_log(weight) : 0;
     }
-    const double sum = weighted ? total : (double)n;
-    const double entropy = (plk_log(sum) - log_sum / sum) * log2_e;
+    double sum = weighted ? total : (double)n;
+    double entropy = (plk_log(sum) - log_sum / sum) * log2_e;
     stats.mean_length = bits / sum;
     stats.entropy_bits = entropy > 0 ? entropy : 0;
     return stats;
@@ -264,15 +264,15 @@ pluck_status pluck_tree_get_stats(const pluck_tree *tree, const int64_t *counts,
     if (!tree || !stats)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_tree_get_stats: tree and stats must not be NULL");
-    const uint32_t n = tree->n_tokens;
+    uint32_t n = tree->n_tokens;
     double total = 0;
-    const pluck_status status = counts ? total_of(counts, n, &total, err) : PLUCK_OK;
+    pluck_status status = counts ? total_of(counts, n, &total, err) : PLUCK_OK;
     if (status)
         return status;
     uint32_t *depths = plk_alloc(&tree->allocator, 2 * (size_t)n - 1, sizeof *depths);
     if (!depths)
         return plk_fail_nomem(err, (2 * (size_t)n - 1) * sizeof *depths);
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     find_depths(tree, depths);
     *stats = sum_up(tree, depths, counts, total);
     plk_fp_leave(fp);

@@ -16,8 +16,8 @@ static pluck_status logits_of(pluck_head_query *query, const plk_rows *rows, uin
 {
     const float *bias = query->head->bias;
     for (uint32_t i = 0; i < rows->n_rows; i++) {
-        const double dot = plk_rows_dot(rows, i, x);
-        const float score = (float)(bias ? dot + (double)bias[first + i] : dot);
+        double dot = plk_rows_dot(rows, i, x);
+        float score = (float)(bias ? dot + (double)bias[first + i] : dot);
         if (!plk_flat_is_score(score))
             return plk_flat_fail(first + i, err);
         query->scores[first + i] = score;
@@ -95,7 +95,7 @@ static pluck_status sample(pluck_head_query *query, const float *hidden, plk_sam
                            pluck_pcg64 *rng, pluck_error *err)
 {
     double log_sum = 0;
-    const pluck_status status = prepare(query, hidden, sampling->with_logprobs, &log_sum, err);
+    pluck_status status = prepare(query, hidden, sampling->with_logprobs, &log_sum, err);
     return status ? status : plk_flat_draw(query, sampling, log_sum, rng, err);
 }
 
@@ -103,7 +103,7 @@ static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
                                   plk_selection *selection, pluck_error *err)
 {
     double log_sum = 0;
-    const pluck_status status = prepare(query, hidden, true, &log_sum, err);
+    pluck_status status = prepare(query, hidden, true, &log_sum, err);
     return status ? status : plk_flat_pick(query, selection, log_sum, err);
 }
 
@@ -158,7 +158,7 @@ static pluck_status check_bands(const pluck_head_band *bands, uint32_t n_bands, 
     uint64_t n = 0;
     for (uint32_t i = 0; i < n_bands; i++) {
         const pluck_matrix *weights = &bands[i].weights;
-        const pluck_status status = plk_matrix_check(weights, "a band", 1, err);
+        pluck_status status = plk_matrix_check(weights, "a band", 1, err);
         if (status)
             return status;
         if (bands[i].first > dim || weights->n_cols > dim - bands[i].first)

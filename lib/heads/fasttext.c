@@ -27,7 +27,7 @@ static const int64_t LARGEST_TOTAL = 1000000000000000;
 static pluck_status build_tree(const pluck_fasttext *model, pluck_tree **tree, pluck_error *err)
 {
     const pluck_allocator *allocator = &model->allocator;
-    const uint32_t n = model->n_outputs;
+    uint32_t n = model->n_outputs;
     int64_t *counts = plk_alloc(allocator, n, sizeof *counts);
     int64_t *sums = plk_alloc(allocator, n, sizeof *sums);
     int64_t total = 0;
@@ -54,8 +54,8 @@ static pluck_status build_tree(const pluck_fasttext *model, pluck_tree **tree, p
 static pluck_status expand(pluck_fasttext *model, pluck_error *err)
 {
     const plk_fasttext_matrix *output = &model->file.output;
-    const uint64_t n = (uint64_t)model->n_outputs * output->n_cols;
-    const uint64_t ratio = n * sizeof(float) / EXPANDED_RATIO;
+    uint64_t n = (uint64_t)model->n_outputs * output->n_cols;
+    uint64_t ratio = n * sizeof(float) / EXPANDED_RATIO;
     if (n > EXPANDED_BYTES / sizeof(float) && ratio > model->source.size_bytes)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: the quantised output matrix expands to more than 64 times the file",
@@ -71,15 +71,14 @@ static pluck_status expand(pluck_fasttext *model, pluck_error *err)
 static pluck_status make_head(pluck_fasttext *model, pluck_isa isa, pluck_error *err)
 {
     const plk_fasttext_matrix *output = &model->file.output;
-    const pluck_head_options options = {.isa = isa, .allocator = &model->allocator};
+    pluck_head_options options = {.isa = isa, .allocator = &model->allocator};
     pluck_status status = output->values ? PLUCK_OK : expand(model, err);
     if (status)
         return status;
-    const pluck_matrix matrix = {.data = output->values ? (const void *)output->values
-                                                        : model->expanded,
-                                 .dtype = PLUCK_F32,
-                                 .n_rows = model->n_outputs,
-                                 .n_cols = output->n_cols};
+    pluck_matrix matrix = {.data = output->values ? (const void *)output->values : model->expanded,
+                           .dtype = PLUCK_F32,
+                           .n_rows = model->n_outputs,
+                           .n_cols = output->n_cols};
     if (model->file.args.loss != PLUCK_FASTTEXT_HS)
         return pluck_head_create_dense(&model->head, &matrix, NULL, &options, err);
     pluck_tree *tree = NULL;
@@ -96,7 +95,7 @@ static pluck_status read_model(pluck_fasttext *model, const pluck_fasttext_optio
                                pluck_error *err)
 {
     const char *prefix = options && options->label_prefix ? options->label_prefix : "__label__";
-    const size_t prefix_bytes = strlen(prefix) + 1;
+    size_t prefix_bytes = strlen(prefix) + 1;
     if (model->source.streamed)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: a fastText model cannot be read from a stream; store it as a file",
@@ -109,12 +108,12 @@ static pluck_status read_model(pluck_fasttext *model, const pluck_fasttext_optio
     if (!model->label_prefix)
         return plk_fail_nomem(err, prefix_bytes);
     memcpy(model->label_prefix, prefix, prefix_bytes);
-    const pluck_status status =
+    pluck_status status =
         plk_fasttext_file_read(&model->file, model->source.label, model->source.bytes,
                                model->source.size_bytes, &model->allocator, err);
     if (status)
         return status;
-    const bool supervised = model->file.args.model == PLUCK_FASTTEXT_SUPERVISED;
+    bool supervised = model->file.args.model == PLUCK_FASTTEXT_SUPERVISED;
     model->n_outputs = supervised ? model->file.n_labels : model->file.n_words;
     model->outputs = model->file.entries + (supervised ? model->file.n_words : 0);
     return make_head(model, options ? options->isa : PLUCK_ISA_BEST, err);
@@ -124,7 +123,7 @@ static pluck_status open_model(pluck_fasttext **out, const char *name, const voi
                                size_t size_bytes, const pluck_fasttext_options *options,
                                pluck_error *err)
 {
-    const pluck_allocator memory = plk_allocator_or_default(options ? options->allocator : NULL);
+    pluck_allocator memory = plk_allocator_or_default(options ? options->allocator : NULL);
     *out = NULL;
     pluck_fasttext *model = plk_alloc_zero(&memory, 1, sizeof *model);
     if (!model)
@@ -140,7 +139,7 @@ static pluck_status open_model(pluck_fasttext **out, const char *name, const voi
         plk_free(&memory, model);
         return status;
     }
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     status = read_model(model, options, err);
     plk_fp_leave(fp);
     if (status)
@@ -173,7 +172,7 @@ void pluck_fasttext_close(pluck_fasttext **model)
     if (!model || !*model)
         return;
     pluck_fasttext *m = *model;
-    const pluck_allocator allocator = m->allocator;
+    pluck_allocator allocator = m->allocator;
     pluck_head_destroy(&m->head);
     plk_fasttext_file_free(&m->file);
     plk_source_close(&m->source);

@@ -43,7 +43,7 @@ static float table_sigmoid(float x)
         return 0;
     if (x > MAX_SIGMOID)
         return 1;
-    const int i = (int)((x + MAX_SIGMOID) * SIGMOID_TABLE / MAX_SIGMOID / 2);
+    int i = (int)((x + MAX_SIGMOID) * SIGMOID_TABLE / MAX_SIGMOID / 2);
     return sigmoid((float)(i * 2 * (int)MAX_SIGMOID) / SIGMOID_TABLE - MAX_SIGMOID);
 }
 
@@ -79,12 +79,12 @@ static void sift_up(plk_fasttext_scored *heap, size_t hole, plk_fasttext_scored 
 /* Moves the front of a heap of n >= 1 to its end, which is not part of the heap any more. */
 static void pop(plk_fasttext_scored *heap, size_t n)
 {
-    const plk_fasttext_scored value = heap[n - 1];
+    plk_fasttext_scored value = heap[n - 1];
     size_t hole = 0;
     heap[n - 1] = heap[0];
     for (size_t right = 2; right <= n - 1; right = 2 * hole + 2) {
-        const bool has_right = right < n - 1;
-        const size_t child =
+        bool has_right = right < n - 1;
+        size_t child =
             has_right && !(heap[right].score > heap[right - 1].score) ? right : right - 1;
         heap[hole] = heap[child];
         hole = child;
@@ -112,13 +112,13 @@ static pluck_status search_tree(pluck_fasttext_query *query, uint32_t k, float t
                                 uint32_t *n, pluck_error *err)
 {
     const pluck_tree *tree = query->model->head->tree;
-    const float least = std_log(threshold);
+    float least = std_log(threshold);
     plk_tree_entry *stack = query->head_query->entries;
     size_t n_stack = 1;
     stack[0] = (plk_tree_entry){.node = plk_tree_root(tree)};
     while (n_stack > 0) {
-        const plk_tree_entry top = stack[--n_stack];
-        const float score = (float)top.logprob;
+        plk_tree_entry top = stack[--n_stack];
+        float score = (float)top.logprob;
         if (score < least || !is_wanted(query, k, *n, score))
             continue;
         if (top.node < tree->n_tokens) {
@@ -126,10 +126,10 @@ static pluck_status search_tree(pluck_fasttext_query *query, uint32_t k, float t
             continue;
         }
         float dot = 0;
-        const pluck_status status = dot_row(query, top.node - tree->n_tokens, &dot, err);
+        pluck_status status = dot_row(query, top.node - tree->n_tokens, &dot, err);
         if (status)
             return status;
-        const float right = sigmoid(dot);
+        float right = sigmoid(dot);
         const float scores[2] = {score + std_log((float)(1.0 - (double)right)),
                                  score + std_log(right)};
         for (unsigned side = 2; side-- > 0;)
@@ -142,10 +142,10 @@ static pluck_status search_tree(pluck_fasttext_query *query, uint32_t k, float t
 static pluck_status all_outputs(pluck_fasttext_query *query, uint32_t k, float threshold,
                                 uint32_t *n, pluck_error *err)
 {
-    const uint32_t n_outputs = query->model->n_outputs;
+    uint32_t n_outputs = query->model->n_outputs;
     float *outputs = query->head_query->scores;
     for (uint32_t i = 0; i < n_outputs; i++) {
-        const pluck_status status = dot_row(query, i, &outputs[i], err);
+        pluck_status status = dot_row(query, i, &outputs[i], err);
         if (status)
             return status;
     }
@@ -164,7 +164,7 @@ static pluck_status all_outputs(pluck_fasttext_query *query, uint32_t k, float t
             outputs[i] = table_sigmoid(outputs[i]);
     }
     for (uint32_t i = 0; i < n_outputs; i++) {
-        const float score = std_log(outputs[i]);
+        float score = std_log(outputs[i]);
         if (!(outputs[i] < threshold) && is_wanted(query, k, *n, score))
             keep(query, k, n, score, i);
     }
@@ -175,8 +175,8 @@ pluck_status plk_fasttext_compat(pluck_fasttext_query *query, uint32_t k, float 
                                  uint32_t *n, pluck_error *err)
 {
     *n = 0;
-    const pluck_status status = query->model->head->tree ? search_tree(query, k, threshold, n, err)
-                                                         : all_outputs(query, k, threshold, n, err);
+    pluck_status status = query->model->head->tree ? search_tree(query, k, threshold, n, err)
+                                                   : all_outputs(query, k, threshold, n, err);
     for (size_t left = *n; left > 1; left--)
         pop(query->candidates, left);
     return status;

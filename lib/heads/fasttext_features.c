@@ -23,7 +23,7 @@ static bool push(const pluck_allocator *allocator, int32_t **items, size_t *n, s
                  int32_t item)
 {
     if (*n == *capacity) {
-        const size_t larger = *capacity ? 2 * *capacity : FIRST_CAPACITY;
+        size_t larger = *capacity ? 2 * *capacity : FIRST_CAPACITY;
         int32_t *moved = plk_alloc(allocator, larger, sizeof *moved);
         if (!moved)
             return false;
@@ -65,7 +65,7 @@ static bool is_continuation(char byte)
 static bool put_brackets(plk_fasttext_line *line, const char *word, size_t length)
 {
     if (length + 2 > line->word_capacity) {
-        const size_t larger = 2 * (length + 2);
+        size_t larger = 2 * (length + 2);
         char *room = plk_alloc(&line->allocator, larger, 1);
         if (!room)
             return false;
@@ -83,7 +83,7 @@ static bool push_subwords(plk_fasttext_line *line, const plk_fasttext_file *file
                           size_t length)
 {
     const plk_fasttext_args *args = &file->args;
-    const size_t size = length + 2;
+    size_t size = length + 2;
     if (!put_brackets(line, word, length))
         return false;
     const char *text = line->word;
@@ -107,8 +107,8 @@ static bool push_subwords(plk_fasttext_line *line, const plk_fasttext_file *file
 
 static bool push_word_ngrams(plk_fasttext_line *line, const plk_fasttext_file *file)
 {
-    const uint64_t bucket = (uint64_t)file->args.bucket;
-    const size_t longest = file->args.word_ngrams > 1 ? (size_t)file->args.word_ngrams : 1;
+    uint64_t bucket = (uint64_t)file->args.bucket;
+    size_t longest = file->args.word_ngrams > 1 ? (size_t)file->args.word_ngrams : 1;
     for (size_t i = 0; i < line->n_hashes; i++) {
         uint64_t hash = (uint64_t)(int64_t)line->hashes[i];
         for (size_t j = i + 1; j < line->n_hashes && j - i < longest; j++) {
@@ -123,9 +123,9 @@ static bool push_word_ngrams(plk_fasttext_line *line, const plk_fasttext_file *f
 static bool push_word(plk_fasttext_line *line, const plk_fasttext_file *file,
                       const char *label_prefix, const char *word, size_t length, bool is_end)
 {
-    const uint32_t hash = plk_fasttext_hash(word, length);
-    const uint32_t id = plk_fasttext_find(file, word, length, hash);
-    const size_t prefix_length = strlen(label_prefix);
+    uint32_t hash = plk_fasttext_hash(word, length);
+    uint32_t id = plk_fasttext_find(file, word, length, hash);
+    size_t prefix_length = strlen(label_prefix);
     if (id == UINT32_MAX ? length >= prefix_length && memcmp(word, label_prefix, prefix_length) == 0
                          : id >= file->n_words)
         return true;

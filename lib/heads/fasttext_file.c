@@ -95,7 +95,7 @@ static void read_args(cursor *c, plk_fasttext_args *args)
     static const char what[] = "the arguments";
     if (take_i32(c, what) != MAGIC)
         fail(c, "the file does not begin with fastText's magic number 793712314");
-    const int32_t version = take_i32(c, what);
+    int32_t version = take_i32(c, what);
     if (version < OLDEST_VERSION || version > NEWEST_VERSION)
         fail(c, "the version is not 11 or 12, those that can be read");
     int32_t *const fields[] = {&args->dim,    &args->window,      &args->epoch, &args->min_count,
@@ -154,7 +154,7 @@ static void read_entries(cursor *c, plk_fasttext_file *file, uint32_t n)
     for (uint32_t i = 0; i < n && c->status == PLUCK_OK; i++) {
         plk_fasttext_entry *entry = &file->entries[i];
         const uint8_t *text = c->bytes + c->at;
-        const uint64_t left = c->size_bytes - c->at;
+        uint64_t left = c->size_bytes - c->at;
         const uint8_t *end = left ? memchr(text, 0, (size_t)left) : NULL;
         if (!end) {
             fail(c, "truncated: a word of the dictionary does not end");
@@ -164,7 +164,7 @@ static void read_entries(cursor *c, plk_fasttext_file *file, uint32_t n)
         entry->length = (size_t)(end - text);
         c->at += entry->length + 1;
         entry->count = take_i64(c, "a count");
-        const uint64_t type = take_integer(c, 1, "a type");
+        uint64_t type = take_integer(c, 1, "a type");
         if (c->status == PLUCK_OK && type != (i >= file->n_words))
             fail(c, "the dictionary must hold nwords words, type 0, then nlabels labels, type 1");
         if (c->status == PLUCK_OK && entry->count < 0)
@@ -177,7 +177,7 @@ static void read_entries(cursor *c, plk_fasttext_file *file, uint32_t n)
 
 static void read_pruned(cursor *c, plk_fasttext_file *file)
 {
-    const uint64_t n = (uint64_t)file->n_pruned;
+    uint64_t n = (uint64_t)file->n_pruned;
     if (c->status)
         return;
     if (n > (c->size_bytes - c->at) / sizeof(plk_fasttext_prune) || n > INT32_MAX) {
@@ -204,7 +204,7 @@ static void read_pruned(cursor *c, plk_fasttext_file *file)
 static void read_dictionary(cursor *c, plk_fasttext_file *file)
 {
     static const char what[] = "the dictionary";
-    const int32_t n = take_i32(c, what), n_words = take_i32(c, what), n_labels = take_i32(c, what);
+    int32_t n = take_i32(c, what), n_words = take_i32(c, what), n_labels = take_i32(c, what);
     (void)take(c, 8, what);
     file->n_pruned = take_i64(c, what);
     if (c->status == PLUCK_OK &&
@@ -234,8 +234,8 @@ static void read_dictionary(cursor *c, plk_fasttext_file *file)
 static void read_codebook(cursor *c, uint32_t dim, plk_fasttext_codebook *book)
 {
     static const char what[] = "a codebook";
-    const int32_t stored = take_i32(c, what), n_subs = take_i32(c, what), sub = take_i32(c, what),
-                  last_sub = take_i32(c, what);
+    int32_t stored = take_i32(c, what), n_subs = take_i32(c, what), sub = take_i32(c, what),
+            last_sub = take_i32(c, what);
     if (c->status)
         return;
     if (stored < 1 || (uint32_t)stored != dim || n_subs < 1 || sub < 1 || last_sub < 1 ||
@@ -252,7 +252,7 @@ static void read_codebook(cursor *c, uint32_t dim, plk_fasttext_codebook *book)
 
 static void read_shape(cursor *c, const plk_fasttext_file *file, plk_fasttext_matrix *matrix)
 {
-    const int64_t m = take_i64(c, "a matrix"), n = take_i64(c, "a matrix");
+    int64_t m = take_i64(c, "a matrix"), n = take_i64(c, "a matrix");
     if (c->status == PLUCK_OK && (m < 0 || n != file->args.dim))
         fail(c, "a matrix has rows of another length than dim");
     matrix->n_rows = (uint64_t)m;
@@ -270,13 +270,13 @@ static const uint8_t *take_product(cursor *c, uint64_t a, uint64_t b, const char
 static void read_matrix(cursor *c, const plk_fasttext_file *file, bool quantised,
                         plk_fasttext_matrix *matrix)
 {
-    const bool has_norms = quantised && take_integer(c, 1, "qnorm") != 0;
+    bool has_norms = quantised && take_integer(c, 1, "qnorm") != 0;
     read_shape(c, file, matrix);
     if (!quantised) {
         matrix->values = take_product(c, matrix->n_rows, 4 * (uint64_t)matrix->n_cols, "a matrix");
         return;
     }
-    const int32_t n_codes = take_i32(c, "codesize");
+    int32_t n_codes = take_i32(c, "codesize");
     matrix->codes = take_product(c, (uint64_t)(n_codes < 0 ? 0 : n_codes), 1, "the codes");
     read_codebook(c, matrix->n_cols, &matrix->book);
     if (c->status == PLUCK_OK && (n_codes < 0 || matrix->n_rows > (uint64_t)n_codes ||
@@ -294,10 +294,9 @@ static void read_matrix(cursor *c, const plk_fasttext_file *file, bool quantised
 static void check_rows(cursor *c, const plk_fasttext_file *file)
 {
     const plk_fasttext_args *args = &file->args;
-    const uint64_t n_rows = file->input.n_rows, n_words = file->n_words;
-    const uint64_t n_outputs =
-        args->model == PLUCK_FASTTEXT_SUPERVISED ? file->n_labels : file->n_words;
-    const bool hashed = args->maxn > 0 || args->word_ngrams > 1;
+    uint64_t n_rows = file->input.n_rows, n_words = file->n_words;
+    uint64_t n_outputs = args->model == PLUCK_FASTTEXT_SUPERVISED ? file->n_labels : file->n_words;
+    bool hashed = args->maxn > 0 || args->word_ngrams > 1;
     if (n_rows > INT32_MAX)
         fail(c, "the input matrix has more than 2^31 - 1 rows");
     if (n_words > n_rows)
@@ -321,9 +320,9 @@ pluck_status plk_fasttext_file_read(plk_fasttext_file *file, const char *label,
     *file = (plk_fasttext_file){.allocator = *allocator};
     read_args(&c, &file->args);
     read_dictionary(&c, file);
-    const bool quantised = take_integer(&c, 1, "the quantised flag") != 0;
+    bool quantised = take_integer(&c, 1, "the quantised flag") != 0;
     read_matrix(&c, file, quantised, &file->input);
-    const bool quantised_output = take_integer(&c, 1, "the output's quantised flag") != 0;
+    bool quantised_output = take_integer(&c, 1, "the output's quantised flag") != 0;
     read_matrix(&c, file, quantised && quantised_output, &file->output);
     if (c.status == PLUCK_OK)
         check_rows(&c, file);
@@ -354,11 +353,11 @@ static float float_at(const uint8_t *values, uint64_t i)
 static void add_quantised(const plk_fasttext_matrix *matrix, uint64_t row, float *sum)
 {
     const plk_fasttext_codebook *book = &matrix->book;
-    const float norm = matrix->norms ? float_at(matrix->norms, matrix->norm_codes[row]) : 1;
+    float norm = matrix->norms ? float_at(matrix->norms, matrix->norm_codes[row]) : 1;
     const uint8_t *codes = matrix->codes + row * book->n_subs;
     for (uint32_t s = 0; s < book->n_subs; s++) {
-        const uint32_t length = s + 1 == book->n_subs ? book->last_sub : book->sub;
-        const uint64_t first = (uint64_t)N_CENTROIDS * s * book->sub + (uint64_t)codes[s] * length;
+        uint32_t length = s + 1 == book->n_subs ? book->last_sub : book->sub;
+        uint64_t first = (uint64_t)N_CENTROIDS * s * book->sub + (uint64_t)codes[s] * length;
         float *part = sum + (size_t)s * book->sub;
         for (uint32_t j = 0; j < length; j++)
             part[j] += norm * float_at(book->centroids, first + j);

@@ -62,7 +62,7 @@ uint32_t plk_fasttext_hash(const char *text, size_t length);
 
 static inline uint32_t plk_fasttext_hash_byte(uint32_t hash, char byte)
 {
-    const uint32_t extended = (uint32_t)(int32_t)(int8_t)byte;
+    uint32_t extended = (uint32_t)(int32_t)(int8_t)byte;
     return (hash ^ extended) * 16777619u;
 }
 

@@ -22,7 +22,7 @@ static uint32_t from_of(const plk_fasttext_prune *pair)
 
 static int by_from(const void *a, const void *b)
 {
-    const uint32_t x = from_of(a), y = from_of(b);
+    uint32_t x = from_of(a), y = from_of(b);
     return (x > y) - (x < y);
 }
 
@@ -33,7 +33,7 @@ static void sort_slot(plk_fasttext_prune *pairs, size_t n)
         return;
     }
     for (size_t i = 1; i < n; i++) {
-        const plk_fasttext_prune pair = pairs[i];
+        plk_fasttext_prune pair = pairs[i];
         size_t j = i;
         for (; j > 0 && from_of(&pairs[j - 1]) > from_of(&pair); j--)
             pairs[j] = pairs[j - 1];
@@ -76,7 +76,7 @@ bool plk_fasttext_prune_build(plk_fasttext_prune_map *map, const pluck_allocator
         for (size_t i = 1; i < map->n; i++)
             *is_twice |= map->pairs[i].from == map->pairs[i - 1].from;
     }
-    const bool fits = map->firsts && unsorted;
+    bool fits = map->firsts && unsorted;
     plk_free(allocator, unsorted);
     return fits;
 }
@@ -90,12 +90,12 @@ void plk_fasttext_prune_free(plk_fasttext_prune_map *map, const pluck_allocator 
 
 int32_t plk_fasttext_prune_find(const plk_fasttext_prune_map *map, uint32_t from)
 {
-    const uint32_t slot = from >> map->shift;
+    uint32_t slot = from >> map->shift;
     if (slot >= map->n_slots)
         return -1;
     uint32_t low = map->firsts[slot], high = map->firsts[slot + 1];
     while (low < high) {
-        const uint32_t middle = low + (high - low) / 2, here = from_of(&map->pairs[middle]);
+        uint32_t middle = low + (high - low) / 2, here = from_of(&map->pairs[middle]);
         if (here == from)
             return map->pairs[middle].to;
         if (here < from)

@@ -23,8 +23,8 @@ pluck_status pluck_fasttext_query_create(pluck_fasttext_query **out, const pluck
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_fasttext_query_create: out and model must not be NULL");
     *out = NULL;
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
-    const size_t dim = (size_t)model->file.args.dim, n = model->n_outputs;
+    pluck_allocator memory = plk_allocator_or_default(allocator);
+    size_t dim = (size_t)model->file.args.dim, n = model->n_outputs;
     pluck_fasttext_query *query = plk_alloc_zero(&memory, 1, sizeof *query);
     if (!query)
         return plk_fail_nomem(err, sizeof *query);
@@ -49,7 +49,7 @@ void pluck_fasttext_query_destroy(pluck_fasttext_query **query)
     if (!query || !*query)
         return;
     pluck_fasttext_query *q = *query;
-    const pluck_allocator allocator = q->allocator;
+    pluck_allocator allocator = q->allocator;
     pluck_head_query_destroy(&q->head_query);
     plk_free(&allocator, q->line.features);
     plk_free(&allocator, q->line.hashes);
@@ -74,7 +74,7 @@ pluck_status pluck_fasttext_features(pluck_fasttext_query *query, const char *te
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_fasttext_features: query, text, features and n must not be NULL");
     size_t used = 0;
-    const pluck_status status =
+    pluck_status status =
         plk_fasttext_line_read(&query->line, &query->model->file, query->model->label_prefix, text,
                                size_bytes, &used, err);
     if (status)
@@ -93,7 +93,7 @@ pluck_status pluck_fasttext_hidden(pluck_fasttext_query *query, const char *text
     size_t n = 0;
     if (!hidden)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_fasttext_hidden: hidden must not be NULL");
-    const pluck_status status =
+    pluck_status status =
         pluck_fasttext_features(query, text, size_bytes, &features, &n, NULL, err);
     if (status)
         return status;
@@ -101,11 +101,11 @@ pluck_status pluck_fasttext_hidden(pluck_fasttext_query *query, const char *text
     if (n == 0)
         return PLUCK_OK;
     const plk_fasttext_matrix *input = &query->model->file.input;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     memset(query->hidden, 0, input->n_cols * sizeof *query->hidden);
     for (size_t i = 0; i < n; i++)
         plk_fasttext_add_row(input, (uint64_t)features[i], query->hidden);
-    const float scale = (float)(1.0 / (double)n);
+    float scale = (float)(1.0 / (double)n);
     for (uint32_t j = 0; j < input->n_cols; j++)
         query->hidden[j] *= scale;
     plk_fp_leave(fp);
@@ -127,7 +127,7 @@ static pluck_status begin(pluck_fasttext_query *query, const char *text, size_t 
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "fastText prediction: threshold = %g is outside [0, 1]", threshold);
     const float *hidden = NULL;
-    const pluck_status status = pluck_fasttext_hidden(query, text, size_bytes, &hidden, err);
+    pluck_status status = pluck_fasttext_hidden(query, text, size_bytes, &hidden, err);
     *has_features = hidden != NULL;
     return status;
 }
@@ -140,7 +140,7 @@ static pluck_status largest_logits(pluck_fasttext_query *query, uint32_t k, uint
     plk_selection selection = {
         .rule = PLK_SELECT_TOP_K, .k = k, .capacity = k, .tokens = query->scored};
     head_query->stats = (pluck_head_stats){0};
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     pluck_status status = plk_dense_logits(head_query, query->hidden, err);
     if (status == PLUCK_OK)
         status = plk_flat_pick(head_query, &selection, 0.0, err);
@@ -163,8 +163,8 @@ pluck_status pluck_fasttext_predict(pluck_fasttext_query *query, const char *tex
         return PLUCK_OK;
     }
     const pluck_fasttext *model = query->model;
-    const uint32_t wanted = k < model->n_outputs ? k : model->n_outputs;
-    const bool is_distribution = plk_fasttext_is_distribution(model);
+    uint32_t wanted = k < model->n_outputs ? k : model->n_outputs;
+    bool is_distribution = plk_fasttext_is_distribution(model);
     uint32_t n_found = 0, n_kept = 0;
     if (is_distribution)
         status = pluck_head_top_k(query->head_query, query->hidden, wanted, query->scored, &n_found,
@@ -173,12 +173,11 @@ pluck_status pluck_fasttext_predict(pluck_fasttext_query *query, const char *tex
         status = largest_logits(query, wanted, &n_found, err);
     if (status)
         return status;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     for (; n_kept < n_found; n_kept++) {
         const pluck_scored_token *scored = &query->scored[n_kept];
-        const uint32_t output = (uint32_t)scored->token;
-        const double prob =
-            is_distribution ? plk_exp(scored->logprob) : plk_sigmoid(scored->logprob);
+        uint32_t output = (uint32_t)scored->token;
+        double prob = is_distribution ? plk_exp(scored->logprob) : plk_sigmoid(scored->logprob);
         if (prob < threshold)
             break;
         labels[n_kept] = (pluck_fasttext_label){output, model->outputs[output].text, prob};
@@ -199,11 +198,11 @@ pluck_status pluck_fasttext_predict_compat(pluck_fasttext_query *query, const ch
     if (status)
         return status;
     uint32_t n_found = 0;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     if (has_features)
         status = plk_fasttext_compat(query, k, (float)threshold, &n_found, err);
     for (uint32_t i = 0; status == PLUCK_OK && i < n_found; i++) {
-        const uint32_t output = query->candidates[i].output;
+        uint32_t output = query->candidates[i].output;
         labels[i] =
             (pluck_fasttext_label){output, query->model->outputs[output].text,
                                    (double)(float)plk_exp((double)query->candidates[i].score)};

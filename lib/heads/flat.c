@@ -26,7 +26,7 @@ static size_t n_blocks_of(const pluck_head_query *query)
 pluck_status plk_flat_open(pluck_head_query *query, pluck_error *err)
 {
     const pluck_allocator *allocator = &query->allocator;
-    const size_t n = query->head->n_vocab, n_blocks = n_blocks_of(query);
+    size_t n = query->head->n_vocab, n_blocks = n_blocks_of(query);
     query->scores = plk_alloc(allocator, n_blocks * PLK_BLOCK, sizeof *query->scores);
     query->sums = plk_alloc(allocator, n_blocks, sizeof *query->sums);
     query->candidates = plk_alloc(allocator, n + PLK_SLACK, sizeof *query->candidates);
@@ -58,7 +58,7 @@ static float max_score(const pluck_head_query *query)
 /* The sums of all blocks around the largest score; returns the sum of them. */
 static double sum_blocks(pluck_head_query *query, plk_exponent exponent)
 {
-    const size_t n_blocks = n_blocks_of(query);
+    size_t n_blocks = n_blocks_of(query);
     double total = 0;
     query->head->kernels->exp_sums(query->scores, n_blocks, exponent, query->sums);
     for (size_t b = 0; b < n_blocks; b++)
@@ -68,7 +68,7 @@ static double sum_blocks(pluck_head_query *query, plk_exponent exponent)
 
 pluck_status plk_flat_log_sum(pluck_head_query *query, double *log_sum, pluck_error *err)
 {
-    const float max = max_score(query);
+    float max = max_score(query);
     if (max == -INFINITY)
         return fail_empty(err);
     *log_sum = (double)max + plk_log(sum_blocks(query, plk_exponent_make(max, 1)));
@@ -113,27 +113,27 @@ pluck_status plk_flat_draw(pluck_head_query *query, plk_sampling *sampling, doub
 {
     static const double SMALL = 0x1p-30;
     const plk_kernels *kernels = query->head->kernels;
-    const size_t n_blocks = n_blocks_of(query);
+    size_t n_blocks = n_blocks_of(query);
     plk_exponent exponent = {0};
     double total = 0;
     uint32_t n = 0;
     while (n < sampling->k) {
         if (total < SMALL) {
-            const float max = max_score(query);
+            float max = max_score(query);
             if (max == -INFINITY)
                 break;
             exponent = plk_exponent_make(max, sampling->beta);
             total = sum_blocks(query, exponent);
         }
-        const size_t token = plk_flat_index_at(kernels, query->scores, query->sums, n_blocks,
-                                               exponent, pluck_pcg64_uniform(rng) * total);
+        size_t token = plk_flat_index_at(kernels, query->scores, query->sums, n_blocks, exponent,
+                                         pluck_pcg64_uniform(rng) * total);
         sampling->tokens[n++] =
             (pluck_scored_token){(pluck_token)token, (double)query->scores[token] - log_sum};
         query->stats.n_trials++;
         if (n == sampling->k)
             break;
         query->scores[token] = -INFINITY;
-        const size_t block = token / PLK_BLOCK;
+        size_t block = token / PLK_BLOCK;
         kernels->exp_sums(query->scores + block * PLK_BLOCK, 1, exponent, &query->sums[block]);
         total = 0;
         for (size_t b = 0; b < n_blocks; b++)
@@ -152,7 +152,7 @@ static bool before(plk_candidate a, plk_candidate b)
 
 static void sift_down(plk_candidate *heap, size_t n, size_t i)
 {
-    const plk_candidate moved = heap[i];
+    plk_candidate moved = heap[i];
     for (size_t child = 2 * i + 1; child < n; child = 2 * i + 1) {
         if (child + 1 < n && before(heap[child + 1], heap[child]))
             child++;
@@ -172,7 +172,7 @@ static void make_heap(plk_candidate *heap, size_t n)
 
 static plk_candidate take_top(plk_candidate *heap, size_t *n)
 {
-    const plk_candidate top = heap[0];
+    plk_candidate top = heap[0];
     heap[0] = heap[--*n];
     if (*n > 0)
         sift_down(heap, *n, 0);
@@ -200,14 +200,14 @@ static float min_p_bound(float max, double min_p)
 {
     if (min_p <= 0)
         return -FLT_MAX;
-    const float bound = nextafterf((float)((double)max + plk_log(min_p)), -FLT_MAX);
+    float bound = nextafterf((float)((double)max + plk_log(min_p)), -FLT_MAX);
     return bound > -FLT_MAX ? bound : -FLT_MAX;
 }
 
 static size_t gather(pluck_head_query *query, float bound)
 {
-    const size_t n = query->head->kernels->gather(query->scores, query->head->n_vocab, bound,
-                                                  INFINITY, 0, query->ids, query->gathered);
+    size_t n = query->head->kernels->gather(query->scores, query->head->n_vocab, bound, INFINITY, 0,
+                                            query->ids, query->gathered);
     for (size_t i = 0; i < n; i++)
         query->candidates[i] = (plk_candidate){query->gathered[i], query->ids[i]};
     make_heap(query->candidates, n);
@@ -217,25 +217,25 @@ static size_t gather(pluck_head_query *query, float bound)
 pluck_status plk_flat_pick(pluck_head_query *query, plk_selection *selection, double log_sum,
                            pluck_error *err)
 {
-    const float max = max_score(query);
+    float max = max_score(query);
     if (max == -INFINITY)
         return fail_empty(err);
-    const bool by_mass = selection->rule == PLK_SELECT_TOP_P && selection->p < 1;
-    const bool by_ratio = selection->rule == PLK_SELECT_MIN_P && selection->p > 0;
-    const double least = by_ratio ? (double)max + plk_log(selection->p) : -HUGE_VAL;
+    bool by_mass = selection->rule == PLK_SELECT_TOP_P && selection->p < 1;
+    bool by_ratio = selection->rule == PLK_SELECT_MIN_P && selection->p > 0;
+    double least = by_ratio ? (double)max + plk_log(selection->p) : -HUGE_VAL;
     double wanted = HUGE_VAL;
     if (by_mass && selection->log_mass)
         wanted = selection->p * plk_exp(*selection->log_mass - (double)max);
     else if (by_mass)
         wanted = selection->p * sum_blocks(query, plk_exponent_make(max, 1));
-    const float bound = selection->rule == PLK_SELECT_TOP_K ? top_k_bound(query, selection->k)
-                        : by_ratio                          ? min_p_bound(max, selection->p)
-                                                            : -FLT_MAX;
+    float bound = selection->rule == PLK_SELECT_TOP_K ? top_k_bound(query, selection->k)
+                  : by_ratio                          ? min_p_bound(max, selection->p)
+                                                      : -FLT_MAX;
     size_t left = gather(query, bound);
     uint32_t n = 0;
     double mass = 0;
     while (left > 0 && mass < wanted) {
-        const plk_candidate top = take_top(query->candidates, &left);
+        plk_candidate top = take_top(query->candidates, &left);
         if ((double)top.score < least)
             break;
         if (n < selection->capacity)

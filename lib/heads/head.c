@@ -22,7 +22,7 @@ const char *pluck_head_kind_name(pluck_head_kind kind)
 pluck_status plk_head_alloc(pluck_head **out, const plk_head_ops *ops, uint32_t n_vocab,
                             uint32_t dim, const pluck_head_options *options, pluck_error *err)
 {
-    const pluck_allocator memory = plk_allocator_or_default(options ? options->allocator : NULL);
+    pluck_allocator memory = plk_allocator_or_default(options ? options->allocator : NULL);
     const plk_kernels *kernels = plk_kernels_get(options ? options->isa : PLUCK_ISA_BEST);
     if (!kernels)
         return plk_fail(err, PLUCK_ERR_INVALID,
@@ -119,7 +119,7 @@ void pluck_head_destroy(pluck_head **head)
     if (!head || !*head)
         return;
     pluck_head *h = *head;
-    const pluck_allocator allocator = h->allocator;
+    pluck_allocator allocator = h->allocator;
     pluck_tree_destroy(&h->tree);
     plk_free(&allocator, h->parents);
     plk_free(&allocator, h->n_leaves);

@@ -102,7 +102,7 @@ static pluck_status get_integers(const head_file *file, const char *name, uint64
     if (!entry || strcmp(entry->dtype, "I32") != 0 || shape.n_axes != (n_cols ? 2 : 1) ||
         (n_cols && shape.axes[1] != n_cols))
         return fail_tensor(file, name, n_cols ? "pairs of I32" : "a list of I32", err);
-    const size_t n = (size_t)(shape.axes[0] * (n_cols ? n_cols : 1));
+    size_t n = (size_t)(shape.axes[0] * (n_cols ? n_cols : 1));
     *values = plk_alloc(&file->allocator, n, sizeof **values);
     if (!*values)
         return plk_fail_nomem(err, n * sizeof **values);
@@ -145,7 +145,7 @@ static pluck_status load_hierarchical(head_file *file, pluck_head **out,
     uint64_t n_inner = 0;
     float *bias = NULL;
     pluck_tree *tree = NULL;
-    const bool left = note_is(file, "sign", "left");
+    bool left = note_is(file, "sign", "left");
     pluck_status status = get_matrix(file, "nodes", &nodes, err);
     if (status == PLUCK_OK && !left && !note_is(file, "sign", "right"))
         status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: metadata 'sign' must be left or right",
@@ -227,7 +227,7 @@ static pluck_status load_bands(const head_file *file, const int32_t *firsts, uin
     char name[64];
     for (uint32_t i = 0; i < n_bands; i++) {
         (void)snprintf(name, sizeof name, "band.%" PRIu32 ".weight", i);
-        const pluck_status status = get_matrix(file, name, &bands[i].weights, err);
+        pluck_status status = get_matrix(file, name, &bands[i].weights, err);
         if (status)
             return status;
         if (firsts[i] < 0)
@@ -273,7 +273,7 @@ static bool find_prefix(head_file *file)
     size_t n_found = 0;
     for (size_t i = 0; i < file->header.n_entries; i++) {
         const char *whole = file->header.entries[i].name;
-        const size_t length = strlen(whole), suffix = sizeof name - 1;
+        size_t length = strlen(whole), suffix = sizeof name - 1;
         if (length < suffix || strcmp(whole + length - suffix, name) != 0 ||
             (length > suffix && whole[length - suffix - 1] != '.') ||
             length - suffix >= sizeof file->prefix)

@@ -21,7 +21,7 @@ pluck_status pluck_head_query_create(pluck_head_query **out, const pluck_head *h
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_head_query_create: out and head must not be NULL");
     *out = NULL;
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     pluck_head_query *query = plk_alloc_zero(&memory, 1, sizeof *query);
     if (!query)
         return plk_fail_nomem(err, sizeof *query);
@@ -43,7 +43,7 @@ void pluck_head_query_destroy(pluck_head_query **query)
     if (!query || !*query)
         return;
     pluck_head_query *q = *query;
-    const pluck_allocator allocator = q->allocator;
+    pluck_allocator allocator = q->allocator;
     plk_free(&allocator, q->mask);
     plk_free(&allocator, q->scores);
     plk_free(&allocator, q->sums);
@@ -71,13 +71,13 @@ pluck_status pluck_head_query_set_mask(pluck_head_query *query, const int32_t *w
         query->masked = false;
         return PLUCK_OK;
     }
-    const uint32_t n_vocab = query->head->n_vocab;
+    uint32_t n_vocab = query->head->n_vocab;
     if (n_words != query->n_mask_words)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_head_query_set_mask: n_words = %zu, expected %zu for %" PRIu32
                         " tokens",
                         n_words, query->n_mask_words, n_vocab);
-    const uint32_t last = n_vocab % 32 ? ((uint32_t)1 << n_vocab % 32) - 1 : UINT32_MAX;
+    uint32_t last = n_vocab % 32 ? ((uint32_t)1 << n_vocab % 32) - 1 : UINT32_MAX;
     uint32_t any = 0;
     for (size_t i = 0; i < n_words; i++)
         any |= (uint32_t)words[i] & (i + 1 == n_words ? last : UINT32_MAX);
@@ -115,7 +115,7 @@ static pluck_status begin(pluck_head_query *query, const float *hidden, const vo
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_head_%s: query, hidden and the output must not be NULL", what);
     query->stats = (pluck_head_stats){0};
-    const uint32_t dim = query->head->dim;
+    uint32_t dim = query->head->dim;
     if (all_finite(hidden, dim))
         return PLUCK_OK;
     uint32_t i = 0;
@@ -136,7 +136,7 @@ pluck_status pluck_head_logprob(pluck_head_query *query, const float *hidden, pl
                         "pluck_head_logprob: token %" PRId32 " is outside [0, %" PRIu32 "]", token,
                         query->head->n_vocab - 1);
     double value = 0;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     status = query->head->ops->logprob(query, hidden, (uint32_t)token, &value, err);
     plk_fp_leave(fp);
     if (status == PLUCK_OK)
@@ -150,7 +150,7 @@ pluck_status pluck_head_logprobs(pluck_head_query *query, const float *hidden, f
     pluck_status status = begin(query, hidden, logprobs, "logprobs", err);
     if (status)
         return status;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     status = query->head->ops->logprobs(query, hidden, logprobs, err);
     plk_fp_leave(fp);
     return status;
@@ -164,7 +164,7 @@ pluck_status pluck_head_log_mass(pluck_head_query *query, const float *hidden, d
         return status;
     double value = 0;
     if (query->masked) {
-        const plk_fp_state fp = plk_fp_enter();
+        plk_fp_state fp = plk_fp_enter();
         status = query->head->ops->log_mass(query, hidden, &value, err);
         plk_fp_leave(fp);
     }
@@ -176,8 +176,8 @@ pluck_status pluck_head_log_mass(pluck_head_query *query, const float *hidden, d
 static pluck_status run_selection(pluck_head_query *query, const float *hidden,
                                   plk_selection *selection, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = query->head->ops->select(query, hidden, selection, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = query->head->ops->select(query, hidden, selection, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -190,13 +190,13 @@ static pluck_status run_sampling(pluck_head_query *query, const float *hidden, d
                                    .k = sampling->k,
                                    .capacity = sampling->k,
                                    .tokens = sampling->tokens};
-        const pluck_status status = run_selection(query, hidden, &selection, err);
+        pluck_status status = run_selection(query, hidden, &selection, err);
         sampling->n = selection.n;
         return status;
     }
     sampling->beta = 1 / temperature;
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = query->head->ops->sample(query, hidden, sampling, rng, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = query->head->ops->sample(query, hidden, sampling, rng, err);
     plk_fp_leave(fp);
     return status;
 }

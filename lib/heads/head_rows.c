@@ -46,7 +46,7 @@ static pluck_status do_row(void *context, uint32_t worker, size_t row, pluck_err
 static pluck_status open_workers(const pluck_head *head, const rows_job *job, uint32_t n_workers,
                                  pluck_error *err)
 {
-    const size_t n_words = ((size_t)head->n_vocab + 31) / 32;
+    size_t n_words = ((size_t)head->n_vocab + 31) / 32;
     pluck_status status = PLUCK_OK;
     for (uint32_t i = 0; i < n_workers && status == PLUCK_OK; i++) {
         status = pluck_head_query_create(&job->workers[i].query, head, &head->allocator, err);

@@ -59,7 +59,7 @@ static void add_words(tensor_list *list, const char *name, const char *dtype, co
 
 static void add_parts(tensor_list *list, const pluck_head *head)
 {
-    const bool adaptive = head->ops->kind == PLUCK_HEAD_ADAPTIVE;
+    bool adaptive = head->ops->kind == PLUCK_HEAD_ADAPTIVE;
     for (uint32_t i = 0; i < head->n_parts; i++) {
         const plk_head_part *part = &head->parts[i];
         if (adaptive) {
@@ -77,8 +77,8 @@ static void add_parts(tensor_list *list, const pluck_head *head)
 static void list_tensors(tensor_list *list, const pluck_head *head, int32_t *firsts)
 {
     static const char *const names[] = {"weight", "nodes", "head.weight", NULL};
-    const pluck_head_kind kind = head->ops->kind;
-    const size_t n_bias = names[kind] ? head->rows.n_rows : head->n_vocab;
+    pluck_head_kind kind = head->ops->kind;
+    size_t n_bias = names[kind] ? head->rows.n_rows : head->n_vocab;
     if (head->bias)
         add_words(list, kind == PLUCK_HEAD_ADAPTIVE ? "head.bias" : "bias", "F32", head->bias,
                   n_bias, 0);
@@ -97,7 +97,7 @@ static void list_tensors(tensor_list *list, const pluck_head *head, int32_t *fir
 static int by_alignment(const void *a, const void *b)
 {
     const plk_safetensors_tensor *x = a, *y = b;
-    const bool x_wide = x->dtype[1] == '3', y_wide = y->dtype[1] == '3';
+    bool x_wide = x->dtype[1] == '3', y_wide = y->dtype[1] == '3';
     return (int)y_wide - (int)x_wide;
 }
 
@@ -115,8 +115,8 @@ pluck_status pluck_head_save(const pluck_head *head, const char *path, pluck_err
         {"kind", pluck_head_kind_name(head->ops->kind)},
         {"dim", dim},
         {"sign", head->sign == PLUCK_TREE_RIGHT ? "right" : "left"}};
-    const size_t n_parts = head->n_parts;
-    const size_t capacity = FIXED_TENSORS + n_parts * TENSORS_A_PART;
+    size_t n_parts = head->n_parts;
+    size_t capacity = FIXED_TENSORS + n_parts * TENSORS_A_PART;
     tensor_list list = {.tensors =
                             plk_alloc_zero(&head->allocator, capacity, sizeof *list.tensors)};
     int32_t *firsts = plk_alloc(&head->allocator, n_parts, sizeof *firsts);

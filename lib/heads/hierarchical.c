@@ -20,7 +20,7 @@
 
 static pluck_status open_query(pluck_head_query *query, pluck_error *err)
 {
-    const size_t n = query->head->n_vocab;
+    size_t n = query->head->n_vocab;
     query->entries = plk_alloc(&query->allocator, 2 * n - 1, sizeof *query->entries);
     query->path = plk_alloc(&query->allocator, n, sizeof *query->path);
     query->n_allowed = plk_alloc(&query->allocator, n - 1, sizeof *query->n_allowed);
@@ -34,7 +34,7 @@ static void mask_changed(pluck_head_query *query)
 {
     const pluck_tree *tree = query->head->tree;
     for (uint32_t i = 0; i + 1 < tree->n_tokens; i++) {
-        const uint32_t node = tree->n_tokens + i;
+        uint32_t node = tree->n_tokens + i;
         query->n_allowed[i] = plk_tree_n_allowed(query, plk_tree_child(tree, node, 0)) +
                               plk_tree_n_allowed(query, plk_tree_child(tree, node, 1));
     }
@@ -44,7 +44,7 @@ static pluck_status logprob_of(pluck_head_query *query, const float *hidden, uin
                                double *logprob, pluck_error *err)
 {
     const pluck_tree *tree = query->head->tree;
-    const uint32_t root = plk_tree_root(tree);
+    uint32_t root = plk_tree_root(tree);
     uint32_t n_path = 0;
     for (uint32_t node = token; node != root; node = query->head->parents[node])
         query->path[n_path++] = node;
@@ -52,11 +52,11 @@ static pluck_status logprob_of(pluck_head_query *query, const float *hidden, uin
     uint32_t node = root;
     while (n_path-- > 0) {
         double logit = 0;
-        const pluck_status status = plk_tree_logit(query, hidden, node, &logit, err);
+        pluck_status status = plk_tree_logit(query, hidden, node, &logit, err);
         if (status)
             return status;
-        const uint32_t child = query->path[n_path];
-        const plk_log_sigmoid right = plk_log_sigmoid_of(logit);
+        uint32_t child = query->path[n_path];
+        plk_log_sigmoid right = plk_log_sigmoid_of(logit);
         sum += plk_tree_child(tree, node, 1) == child ? right.positive : right.negative;
         node = child;
     }
@@ -76,15 +76,15 @@ static pluck_status all_logprobs(pluck_head_query *query, const float *hidden, f
                                  pluck_error *err)
 {
     const pluck_tree *tree = query->head->tree;
-    const uint32_t root = plk_tree_root(tree);
+    uint32_t root = plk_tree_root(tree);
     put(query, root, 0.0, logprobs);
     for (uint32_t node = root; node >= tree->n_tokens; node--) {
         double logit = 0;
-        const pluck_status status = plk_tree_logit(query, hidden, node, &logit, err);
+        pluck_status status = plk_tree_logit(query, hidden, node, &logit, err);
         if (status)
             return status;
-        const double above = query->entries[node - tree->n_tokens].logprob;
-        const plk_log_sigmoid right = plk_log_sigmoid_of(logit);
+        double above = query->entries[node - tree->n_tokens].logprob;
+        plk_log_sigmoid right = plk_log_sigmoid_of(logit);
         put(query, plk_tree_child(tree, node, 0), above + right.negative, logprobs);
         put(query, plk_tree_child(tree, node, 1), above + right.positive, logprobs);
     }
@@ -97,14 +97,14 @@ static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, do
                                 pluck_error *err)
 {
     const pluck_tree *tree = query->head->tree;
-    const uint32_t n_vocab = tree->n_tokens;
+    uint32_t n_vocab = tree->n_tokens;
     plk_tree_entry *stack = query->entries;
     size_t n = 1;
     double sum = -HUGE_VAL;
     stack[0] = (plk_tree_entry){.node = plk_tree_root(tree)};
     while (n > 0) {
-        const plk_tree_entry top = stack[--n];
-        const uint32_t n_allowed = plk_tree_n_allowed(query, top.node);
+        plk_tree_entry top = stack[--n];
+        uint32_t n_allowed = plk_tree_n_allowed(query, top.node);
         if (n_allowed == 0 || top.logprob == -HUGE_VAL)
             continue;
         if (top.node < n_vocab || n_allowed == query->head->n_leaves[top.node - n_vocab]) {
@@ -112,10 +112,10 @@ static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, do
             continue;
         }
         double logit = 0;
-        const pluck_status status = plk_tree_logit(query, hidden, top.node, &logit, err);
+        pluck_status status = plk_tree_logit(query, hidden, top.node, &logit, err);
         if (status)
             return status;
-        const plk_log_sigmoid right = plk_log_sigmoid_of(logit);
+        plk_log_sigmoid right = plk_log_sigmoid_of(logit);
         stack[n++] = (plk_tree_entry){.node = plk_tree_child(tree, top.node, 0),
                                       .logprob = top.logprob + right.negative};
         stack[n++] = (plk_tree_entry){.node = plk_tree_child(tree, top.node, 1),
@@ -140,8 +140,8 @@ const plk_head_ops plk_head_hierarchical = {
 
 static pluck_status take_tree(pluck_head *head, const pluck_tree *tree, pluck_error *err)
 {
-    const size_t n = head->n_vocab;
-    const pluck_status status = plk_tree_copy(&head->tree, tree, &head->allocator, err);
+    size_t n = head->n_vocab;
+    pluck_status status = plk_tree_copy(&head->tree, tree, &head->allocator, err);
     if (status)
         return status;
     head->parents = plk_alloc(&head->allocator, 2 * n - 1, sizeof *head->parents);
@@ -152,7 +152,7 @@ static pluck_status take_tree(pluck_head *head, const pluck_tree *tree, pluck_er
     for (size_t i = 0; i + 1 < n; i++) {
         head->n_leaves[i] = 0;
         for (size_t side = 0; side < 2; side++) {
-            const uint32_t child = (uint32_t)head->tree->children[2 * i + side];
+            uint32_t child = (uint32_t)head->tree->children[2 * i + side];
             head->n_leaves[i] += child < n ? 1 : head->n_leaves[child - n];
         }
     }
@@ -171,7 +171,7 @@ pluck_status pluck_head_create_hierarchical(pluck_head **out, const pluck_tree *
     if (sign != PLUCK_TREE_RIGHT && sign != PLUCK_TREE_LEFT)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_head_create_hierarchical: sign %d is unknown", (int)sign);
-    const uint32_t n_inner = tree->n_tokens - 1;
+    uint32_t n_inner = tree->n_tokens - 1;
     pluck_status status = plk_matrix_check(nodes, "nodes", n_inner, err);
     if (status)
         return status;

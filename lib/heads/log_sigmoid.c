@@ -14,26 +14,26 @@
 
 double plk_log1p(double y)
 {
-    const double u = 1.0 + y;
+    double u = 1.0 + y;
     return u > 1.0 ? plk_log(u) * (y / (u - 1.0)) : y;
 }
 
 plk_log_sigmoid plk_log_sigmoid_of(double x)
 {
-    const double magnitude = fabs(x);
-    const double rest = plk_log1p(plk_exp(-magnitude));
-    const double large = -rest, small = -magnitude - rest;
+    double magnitude = fabs(x);
+    double rest = plk_log1p(plk_exp(-magnitude));
+    double large = -rest, small = -magnitude - rest;
     return x < 0 ? (plk_log_sigmoid){small, large} : (plk_log_sigmoid){large, small};
 }
 
 double plk_sigmoid(double x)
 {
-    const double e = plk_exp(-fabs(x));
+    double e = plk_exp(-fabs(x));
     return (x < 0 ? e : 1.0) / (1.0 + e);
 }
 
 double plk_log_add(double a, double b)
 {
-    const double larger = a > b ? a : b, smaller = a > b ? b : a;
+    double larger = a > b ? a : b, smaller = a > b ? b : a;
     return larger == -HUGE_VAL ? larger : larger + plk_log1p(plk_exp(smaller - larger));
 }

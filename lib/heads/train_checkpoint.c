@@ -64,7 +64,7 @@ pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path, 
         {"format", "pluck-head"}, {"kind", "hierarchical"},   {"dim", dim},
         {"sign", "right"},        {"train.options", options}, {"train.data", sum},
         {"train.place", place}};
-    const uint64_t n = trainer->n_inner;
+    uint64_t n = trainer->n_inner;
     const plk_safetensors_tensor tensors[N_TENSORS] = {
         tensor("bias", "F32", trainer->bias, n, 0),
         tensor("children", "I32", trainer->tree->children, n, 2),
@@ -102,8 +102,8 @@ static pluck_status read_state(checkpoint *c, const pluck_trainer *trainer, pluc
                 c->source.bytes + (c->source.size_bytes - c->header.data_size_bytes) + entry->begin;
     }
     char *middle = NULL, *end = NULL;
-    const unsigned long long epoch = place ? strtoull(place, &middle, 10) : 0;
-    const unsigned long long row = place && *middle == ' ' ? strtoull(middle + 1, &end, 10) : 0;
+    unsigned long long epoch = place ? strtoull(place, &middle, 10) : 0;
+    unsigned long long row = place && *middle == ' ' ? strtoull(middle + 1, &end, 10) : 0;
     if (!c->squares || !place || *middle != ' ' || *end != '\0' ||
         epoch > trainer->options.n_epochs || row >= trainer->data.n_rows ||
         (row > 0 && epoch == trainer->options.n_epochs))
@@ -135,7 +135,7 @@ static pluck_status check_same(const checkpoint *c, const pluck_trainer *trainer
 static pluck_status open_checkpoint(checkpoint *c, const pluck_trainer *trainer, const char *path,
                                     pluck_error *err)
 {
-    const pluck_head_options options = {.allocator = &trainer->allocator};
+    pluck_head_options options = {.allocator = &trainer->allocator};
     pluck_status status = pluck_head_load(&c->head, path, &options, err);
     if (status)
         return status;
@@ -158,7 +158,7 @@ pluck_status pluck_trainer_resume(pluck_trainer *trainer, const char *path, pluc
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_trainer_resume: trainer and path must not be NULL");
     checkpoint c = {.source = {.fd = -1}};
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     pluck_status status = open_checkpoint(&c, trainer, path, err);
     if (status == PLUCK_OK)
         status = plk_train_start_from_head(trainer, c.head, err);

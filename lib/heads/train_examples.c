@@ -23,7 +23,7 @@ static pluck_status push(const pluck_trainer *trainer, plk_visit_list *list, uin
                          double target, double weight, pluck_error *err)
 {
     if (list->n == list->capacity) {
-        const size_t larger = list->capacity ? 2 * list->capacity : 4096;
+        size_t larger = list->capacity ? 2 * list->capacity : 4096;
         plk_visit *moved = plk_alloc(&trainer->allocator, larger, sizeof *moved);
         if (!moved)
             return plk_fail_nomem(err, larger * sizeof *moved);
@@ -41,11 +41,11 @@ static pluck_status visit_path(const pluck_trainer *trainer, plk_visit_list *lis
                                pluck_error *err)
 {
     const pluck_tree *tree = trainer->tree;
-    const uint32_t root = plk_tree_root(tree);
+    uint32_t root = plk_tree_root(tree);
     pluck_status status = PLUCK_OK;
     for (uint32_t node = token; status == PLUCK_OK && node != root;) {
-        const uint32_t parent = trainer->parents[node];
-        const bool is_right = plk_tree_child(tree, parent, 1) == node;
+        uint32_t parent = trainer->parents[node];
+        bool is_right = plk_tree_child(tree, parent, 1) == node;
         status = push(trainer, list, parent - tree->n_tokens, is_right ? 1.0 : 0.0, 1.0, err);
         node = parent;
     }
@@ -66,7 +66,7 @@ static pluck_status ask_teacher(const pluck_trainer *trainer, plk_train_worker *
     if (status == PLUCK_OK)
         status = pluck_softmax(w->probs, tree->n_tokens, 1.0f, w->probs, err);
     for (uint32_t i = 0; status == PLUCK_OK && i < trainer->n_inner; i++) {
-        const uint32_t node = tree->n_tokens + i;
+        uint32_t node = tree->n_tokens + i;
         w->masses[i] = mass_of(w, tree->n_tokens, plk_tree_child(tree, node, 0)) +
                        mass_of(w, tree->n_tokens, plk_tree_child(tree, node, 1));
     }
@@ -81,13 +81,13 @@ static pluck_status visit_masses(const pluck_trainer *trainer, plk_train_worker 
     pluck_status status = PLUCK_OK;
     w->stack[n++] = plk_tree_root(tree);
     while (status == PLUCK_OK && n > 0) {
-        const uint32_t node = w->stack[--n];
-        const double mass = w->masses[node - tree->n_tokens];
-        const uint32_t right = plk_tree_child(tree, node, 1);
+        uint32_t node = w->stack[--n];
+        double mass = w->masses[node - tree->n_tokens];
+        uint32_t right = plk_tree_child(tree, node, 1);
         status = push(trainer, &w->list, node - tree->n_tokens,
                       mass_of(w, tree->n_tokens, right) / mass, mass > FLOOR ? mass : FLOOR, err);
         for (unsigned side = 0; side < 2; side++) {
-            const uint32_t child = plk_tree_child(tree, node, side);
+            uint32_t child = plk_tree_child(tree, node, side);
             if (child >= tree->n_tokens && w->masses[child - tree->n_tokens] > least)
                 w->stack[n++] = child;
         }
@@ -100,7 +100,7 @@ pluck_status plk_train_visit_row(pluck_trainer *trainer, uint32_t worker, size_t
 {
     const pluck_train_data *data = &trainer->data;
     plk_train_worker *w = &trainer->workers[worker];
-    const size_t row = trainer->order[trainer->first_row + place], first = w->list.n;
+    size_t row = trainer->order[trainer->first_row + place], first = w->list.n;
     pluck_status status = PLUCK_OK;
     if (trainer->n_inner > 0 && data->targets) {
         status = visit_path(trainer, &w->list, (uint32_t)data->targets[row], err);

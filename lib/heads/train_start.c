@@ -32,14 +32,14 @@ pluck_status plk_train_start_from_head(pluck_trainer *trainer, const pluck_head 
                                        pluck_error *err)
 {
     const pluck_tree *tree = trainer->tree;
-    const size_t n = 2 * (size_t)trainer->n_inner * sizeof *tree->children;
+    size_t n = 2 * (size_t)trainer->n_inner * sizeof *tree->children;
     if (!head->tree || head->dim != trainer->data.dim || head->n_vocab != tree->n_tokens ||
         memcmp(head->tree->children, tree->children, n) != 0)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "training: options.start is not a hierarchical head of the same tree and "
                         "dim");
-    const float sign = head->sign == PLUCK_TREE_RIGHT ? 1.0f : -1.0f;
-    const float factor = sign * (float)trainer->scale;
+    float sign = head->sign == PLUCK_TREE_RIGHT ? 1.0f : -1.0f;
+    float factor = sign * (float)trainer->scale;
     for (size_t i = 0; i < trainer->n_inner; i++) {
         float *u = trainer->nodes + i * trainer->data.dim;
         widen(trainer, &head->rows, i, u);
@@ -77,7 +77,7 @@ typedef struct tangent {
 static const float *mean_of(const pluck_trainer *trainer, const tangent *t, uint32_t node,
                             unsigned side)
 {
-    const uint32_t n_tokens = trainer->tree->n_tokens;
+    uint32_t n_tokens = trainer->tree->n_tokens;
     if (node >= n_tokens)
         return t->means + (size_t)(node - n_tokens) * trainer->data.dim;
     widen(trainer, &trainer->data.teacher->rows, node, t->children[side]);
@@ -89,15 +89,15 @@ static void set_nodes(pluck_trainer *trainer, tangent *t)
     const pluck_tree *tree = trainer->tree;
     const plk_rows *rows = &trainer->data.teacher->rows;
     const float *bias = trainer->data.teacher->bias;
-    const uint32_t dim = trainer->data.dim;
+    uint32_t dim = trainer->data.dim;
     for (uint32_t k = 0; k < tree->n_tokens; k++)
         t->logs[k] = plk_rows_dot(rows, k, t->centre) + (bias ? (double)bias[k] : 0);
     for (uint32_t i = 0; i < trainer->n_inner; i++) {
-        const uint32_t node = tree->n_tokens + i;
-        const uint32_t left = plk_tree_child(tree, node, 0), right = plk_tree_child(tree, node, 1);
+        uint32_t node = tree->n_tokens + i;
+        uint32_t left = plk_tree_child(tree, node, 0), right = plk_tree_child(tree, node, 1);
         const float *a = mean_of(trainer, t, left, 0), *b = mean_of(trainer, t, right, 1);
-        const double c0 = t->logs[left], c1 = t->logs[right], c = plk_log_add(c0, c1);
-        const float p0 = (float)plk_exp(c0 - c), p1 = (float)plk_exp(c1 - c);
+        double c0 = t->logs[left], c1 = t->logs[right], c = plk_log_add(c0, c1);
+        float p0 = (float)plk_exp(c0 - c), p1 = (float)plk_exp(c1 - c);
         float *u = trainer->nodes + (size_t)i * dim, *mean = t->means + (size_t)i * dim;
         for (uint32_t j = 0; j < dim; j++) {
             u[j] = (b[j] - a[j]) * (float)trainer->scale;
@@ -113,7 +113,7 @@ static void set_nodes(pluck_trainer *trainer, tangent *t)
 pluck_status plk_train_start_from_dense(pluck_trainer *trainer, pluck_error *err)
 {
     const pluck_allocator *allocator = &trainer->allocator;
-    const size_t dim = trainer->data.dim, n_inner = trainer->n_inner;
+    size_t dim = trainer->data.dim, n_inner = trainer->n_inner;
     tangent t = {
         .centre = plk_alloc(allocator, 3 * dim, sizeof(float)),
         .logs = plk_alloc(allocator, 2 * n_inner + 1, sizeof *t.logs),

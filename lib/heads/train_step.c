@@ -43,7 +43,7 @@ static bool open_worker(const pluck_trainer *trainer, plk_train_worker *w, pluck
 pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err)
 {
     const pluck_allocator *allocator = &trainer->allocator;
-    const size_t n_inner = trainer->n_inner, n_rows = trainer->rows_a_step;
+    size_t n_inner = trainer->n_inner, n_rows = trainer->rows_a_step;
     trainer->workers =
         plk_alloc_zero(allocator, trainer->options.n_threads, sizeof *trainer->workers);
     trainer->row_visits = plk_alloc(allocator, n_rows, sizeof *trainer->row_visits);
@@ -95,8 +95,8 @@ double plk_train_square(const pluck_train_data *data, size_t row)
 static pluck_status visit_one(void *context, uint32_t worker, size_t item, pluck_error *err)
 {
     pluck_trainer *trainer = context;
-    const size_t row = trainer->order[trainer->first_row + item];
-    const pluck_status status = plk_train_visit_row(trainer, worker, item, err);
+    size_t row = trainer->order[trainer->first_row + item];
+    pluck_status status = plk_train_visit_row(trainer, worker, item, err);
     trainer->row_visits[item].square = plk_train_square(&trainer->data, row) / trainer->spread;
     return status;
 }
@@ -126,7 +126,7 @@ static size_t count(pluck_trainer *trainer, size_t n_rows)
 /* The examples of touched[i] become examples[ends[i - 1] .. ends[i] - 1]. */
 static pluck_status gather(pluck_trainer *trainer, size_t n_rows, pluck_error *err)
 {
-    const size_t n = count(trainer, n_rows);
+    size_t n = count(trainer, n_rows);
     if (n > UINT32_MAX)
         return plk_fail(err, PLUCK_ERR_NOMEM, "training: %zu examples in one step", n);
     if (n > trainer->examples_capacity) {
@@ -140,7 +140,7 @@ static pluck_status gather(pluck_trainer *trainer, size_t n_rows, pluck_error *e
     size_t at = 0;
     for (size_t i = 0; i < trainer->n_touched; i++) {
         uint32_t *of_node = &trainer->n_of_node[trainer->touched[i]];
-        const uint32_t here = *of_node;
+        uint32_t here = *of_node;
         *of_node = (uint32_t)at;
         at += here;
         trainer->ends[i] = at;
@@ -170,29 +170,29 @@ static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluc
     (void)worker;
     const pluck_train_data *data = &trainer->data;
     const pluck_train_options *options = &trainer->options;
-    const uint32_t node = trainer->touched[item];
+    uint32_t node = trainer->touched[item];
     float *u = trainer->nodes + (size_t)node * data->dim;
-    const double factor = trainer->scale / trainer->spread;
+    double factor = trainer->scale / trainer->spread;
     double bias = (double)trainer->bias[node], squares = (double)trainer->squares[node], loss = 0;
     for (size_t i = item > 0 ? trainer->ends[item - 1] : 0; i < trainer->ends[item]; i++) {
-        const plk_example example = trainer->examples[i];
+        plk_example example = trainer->examples[i];
         const float *h =
             data->hidden + trainer->order[trainer->first_row + example.row] * (size_t)data->dim;
-        const double target = (double)example.target, weight = (double)example.weight;
-        const double logit = trainer->kernels->dot_f32(h, u, data->dim) / trainer->scale + bias;
-        const double square = trainer->row_visits[example.row].square;
+        double target = (double)example.target, weight = (double)example.weight;
+        double logit = trainer->kernels->dot_f32(h, u, data->dim) / trainer->scale + bias;
+        double square = trainer->row_visits[example.row].square;
         if (!isfinite(logit))
             return plk_fail(err, PLUCK_ERR_NAN,
                             "training: the logit of inner node %" PRIu32
                             " is not finite in row %" PRIu32,
                             node, trainer->order[trainer->first_row + example.row]);
-        const plk_log_sigmoid right = plk_log_sigmoid_of(logit);
+        plk_log_sigmoid right = plk_log_sigmoid_of(logit);
         loss -= weight * (target * right.positive + (1 - target) * right.negative);
-        const double gradient = weight * (plk_sigmoid(logit) - target);
+        double gradient = weight * (plk_sigmoid(logit) - target);
         squares += gradient * gradient * (square + (options->without_bias ? 0 : 1));
-        const double rate = (trainer->first_rate - trainer->rate_a_row * example.row) /
-                            sqrt(squares + SMALL_SQUARE);
-        const double keep = options->l2 > 0 ? 1 / (1 + rate * weight * options->l2) : 1;
+        double rate = (trainer->first_rate - trainer->rate_a_row * example.row) /
+                      sqrt(squares + SMALL_SQUARE);
+        double keep = options->l2 > 0 ? 1 / (1 + rate * weight * options->l2) : 1;
         move(u, h, data->dim, (float)keep, (float)(-rate * gradient * factor));
         bias -= options->without_bias ? 0 : rate * gradient;
     }
@@ -204,8 +204,8 @@ static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluc
 
 pluck_status plk_train_step_run(pluck_trainer *trainer, size_t n_rows, pluck_error *err)
 {
-    const uint32_t n_threads = trainer->options.n_threads;
-    const plk_parallel parallel = plk_pool_parallel(trainer->pool);
+    uint32_t n_threads = trainer->options.n_threads;
+    plk_parallel parallel = plk_pool_parallel(trainer->pool);
     for (uint32_t i = 0; i < n_threads; i++)
         trainer->workers[i].list.n = 0;
     pluck_status status =

@@ -114,7 +114,7 @@ static void measure(pluck_trainer *trainer)
      * rounded down. */
     int e;
     (void)frexp(trainer->spread, &e);
-    const int bits = e >= 0 ? e / 2 : -((1 - e) / 2);
+    int bits = e >= 0 ? e / 2 : -((1 - e) / 2);
     trainer->scale = ldexp(1, bits > MAX_SCALE_BITS    ? MAX_SCALE_BITS
                               : bits < -MAX_SCALE_BITS ? -MAX_SCALE_BITS
                                                        : bits);
@@ -123,7 +123,7 @@ static void measure(pluck_trainer *trainer)
 static pluck_status allocate(pluck_trainer *trainer, pluck_error *err)
 {
     const pluck_allocator *allocator = &trainer->allocator;
-    const size_t n_inner = trainer->n_inner, dim = trainer->data.dim;
+    size_t n_inner = trainer->n_inner, dim = trainer->data.dim;
     trainer->nodes = plk_alloc_zero(allocator, n_inner, dim * sizeof *trainer->nodes);
     trainer->bias = plk_alloc_zero(allocator, n_inner, sizeof *trainer->bias);
     trainer->squares = plk_alloc_zero(allocator, n_inner, sizeof *trainer->squares);
@@ -181,7 +181,7 @@ pluck_status pluck_trainer_create(pluck_trainer **out, const pluck_tree *tree,
         status = check_data(tree, data, err);
     if (status)
         return status;
-    const pluck_allocator memory = plk_allocator_or_default(checked.allocator);
+    pluck_allocator memory = plk_allocator_or_default(checked.allocator);
     pluck_trainer *trainer = plk_alloc_zero(&memory, 1, sizeof *trainer);
     if (!trainer)
         return plk_fail_nomem(err, sizeof *trainer);
@@ -193,7 +193,7 @@ pluck_status pluck_trainer_create(pluck_trainer **out, const pluck_tree *tree,
     trainer->rows_a_step = data->targets ? ROWS_A_STEP : TEACHER_ROWS_A_STEP;
     if (trainer->rows_a_step > data->n_rows)
         trainer->rows_a_step = data->n_rows;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     measure(trainer);
     status = prepare(trainer, tree, err);
     plk_fp_leave(fp);
@@ -208,7 +208,7 @@ void pluck_trainer_destroy(pluck_trainer **trainer)
     if (!trainer || !*trainer)
         return;
     pluck_trainer *t = *trainer;
-    const pluck_allocator allocator = t->allocator;
+    pluck_allocator allocator = t->allocator;
     plk_train_step_free(t);
     plk_free(&allocator, t->nodes);
     plk_free(&allocator, t->bias);
@@ -228,8 +228,8 @@ void plk_trainer_shuffle(pluck_trainer *trainer)
     for (size_t i = 0; i < trainer->data.n_rows; i++)
         trainer->order[i] = (uint32_t)i;
     for (size_t i = trainer->data.n_rows - 1; i > 0; i--) {
-        const size_t j = (size_t)pluck_pcg64_below(&rng, i + 1);
-        const uint32_t row = trainer->order[i];
+        size_t j = (size_t)pluck_pcg64_below(&rng, i + 1);
+        uint32_t row = trainer->order[i];
         trainer->order[i] = trainer->order[j];
         trainer->order[j] = row;
     }
@@ -239,7 +239,7 @@ pluck_train_progress pluck_trainer_progress(const pluck_trainer *trainer)
 {
     if (!trainer)
         return (pluck_train_progress){.is_done = true};
-    const uint64_t n_rows = trainer->data.n_rows;
+    uint64_t n_rows = trainer->data.n_rows;
     return (pluck_train_progress){
         .is_done = trainer->epoch == trainer->options.n_epochs,
         .epoch = trainer->epoch,
@@ -258,10 +258,10 @@ pluck_status pluck_trainer_step(pluck_trainer *trainer, pluck_train_progress *pr
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_trainer_step: trainer must not be NULL");
     pluck_status status = PLUCK_OK;
     if (trainer->epoch < trainer->options.n_epochs) {
-        const size_t left = trainer->data.n_rows - trainer->next_row;
-        const size_t n_rows = left < trainer->rows_a_step ? left : trainer->rows_a_step;
-        const pluck_train_progress now = pluck_trainer_progress(trainer);
-        const plk_fp_state fp = plk_fp_enter();
+        size_t left = trainer->data.n_rows - trainer->next_row;
+        size_t n_rows = left < trainer->rows_a_step ? left : trainer->rows_a_step;
+        pluck_train_progress now = pluck_trainer_progress(trainer);
+        plk_fp_state fp = plk_fp_enter();
         trainer->first_row = trainer->next_row;
         trainer->rate_a_row = trainer->options.learning_rate / (double)now.n_rows;
         trainer->first_rate = trainer->rate_a_row * (double)(now.n_rows - now.n_rows_done);
@@ -284,9 +284,9 @@ pluck_status pluck_trainer_head(const pluck_trainer *trainer, pluck_head **out, 
     if (!trainer || !out)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_trainer_head: trainer and out must not be NULL");
-    const pluck_matrix nodes = {trainer->nodes, PLUCK_F32, trainer->n_inner, trainer->data.dim};
-    const pluck_head_options options = {.copy = true, .allocator = &trainer->allocator};
-    const pluck_status status = pluck_head_create_hierarchical(
+    pluck_matrix nodes = {trainer->nodes, PLUCK_F32, trainer->n_inner, trainer->data.dim};
+    pluck_head_options options = {.copy = true, .allocator = &trainer->allocator};
+    pluck_status status = pluck_head_create_hierarchical(
         out, trainer->tree, &nodes, trainer->options.without_bias ? NULL : trainer->bias,
         PLUCK_TREE_RIGHT, &options, err);
     if (status != PLUCK_OK)

@@ -58,8 +58,8 @@ static const float *vector_of(const clustering *c, uint32_t item)
 /* One vector by chance, and the one farthest from it; false if all are the same. */
 static bool choose_centres(clustering *c, range r, pluck_pcg64 *rng)
 {
-    const uint32_t n = r.end - r.begin;
-    const uint32_t first = r.begin + (uint32_t)pluck_pcg64_below(rng, n);
+    uint32_t n = r.end - r.begin;
+    uint32_t first = r.begin + (uint32_t)pluck_pcg64_below(rng, n);
     uint32_t farthest = first;
     double largest = 0;
     memcpy(c->centres[0], vector_of(c, first), c->dim * sizeof(float));
@@ -67,7 +67,7 @@ static bool choose_centres(clustering *c, range r, pluck_pcg64 *rng)
         const float *x = vector_of(c, i);
         for (uint32_t j = 0; j < c->dim; j++)
             c->direction[j] = x[j] - c->centres[0][j];
-        const double distance = c->kernels->dot_f32(c->direction, c->direction, c->dim);
+        double distance = c->kernels->dot_f32(c->direction, c->direction, c->dim);
         if (distance > largest) {
             largest = distance;
             farthest = i;
@@ -82,9 +82,9 @@ static double project(clustering *c, range r)
 {
     for (uint32_t j = 0; j < c->dim; j++)
         c->direction[j] = c->centres[1][j] - c->centres[0][j];
-    const double threshold = (c->kernels->dot_f32(c->direction, c->centres[0], c->dim) +
-                              c->kernels->dot_f32(c->direction, c->centres[1], c->dim)) /
-                             2;
+    double threshold = (c->kernels->dot_f32(c->direction, c->centres[0], c->dim) +
+                        c->kernels->dot_f32(c->direction, c->centres[1], c->dim)) /
+                       2;
     for (uint32_t i = r.begin; i < r.end; i++)
         c->items[i].at = c->kernels->dot_f32(c->direction, vector_of(c, i), c->dim);
     return threshold;
@@ -96,7 +96,7 @@ static uint32_t move_centres(clustering *c, range r, double threshold)
     uint32_t n_side[2] = {0, 0};
     memset(c->sums, 0, 2 * (size_t)c->dim * sizeof *c->sums);
     for (uint32_t i = r.begin; i < r.end; i++) {
-        const size_t side = c->items[i].at > threshold;
+        size_t side = c->items[i].at > threshold;
         const float *x = vector_of(c, i);
         double *sum = c->sums + side * c->dim;
         n_side[side]++;
@@ -120,14 +120,14 @@ static int ascending(const void *a, const void *b)
 /* Puts the range in order; returns where the right side begins. */
 static uint32_t split(clustering *c, range r, pluck_pcg64 *rng)
 {
-    const uint32_t n = r.end - r.begin;
+    uint32_t n = r.end - r.begin;
     uint32_t n_left = n / 2;
     bool apart = choose_centres(c, r, rng);
     if (apart) {
         double threshold = project(c, r);
         uint32_t n_right = 0;
         for (int round = 0; round < MAX_ROUNDS; round++) {
-            const uint32_t before = n_right;
+            uint32_t before = n_right;
             n_right = move_centres(c, r, threshold);
             threshold = project(c, r);
             /* The count is a cheap sign of rest; a round that only swaps vectors costs little. */
@@ -142,7 +142,7 @@ static uint32_t split(clustering *c, range r, pluck_pcg64 *rng)
             c->items[i].at = 0;
     }
     qsort(c->items + r.begin, n, sizeof *c->items, ascending);
-    const uint32_t least = (n + MIN_SHARE - 1) / MIN_SHARE;
+    uint32_t least = (n + MIN_SHARE - 1) / MIN_SHARE;
     n_left = n_left < least ? least : n_left;
     n_left = n_left > n - least ? n - least : n_left;
     return r.begin + n_left;
@@ -150,14 +150,14 @@ static uint32_t split(clustering *c, range r, pluck_pcg64 *rng)
 
 static void build(clustering *c, uint64_t seed, int32_t *children)
 {
-    const uint32_t n = c->n;
+    uint32_t n = c->n;
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, seed, 0, 0);
     uint32_t n_ranges = 1;
     c->ranges[0] = (range){0, n};
     for (uint32_t i = 0; i + 1 < n; i++) {
-        const range whole = c->ranges[i];
-        const uint32_t middle = split(c, whole, &rng);
+        range whole = c->ranges[i];
+        uint32_t middle = split(c, whole, &rng);
         const range parts[2] = {{whole.begin, middle}, {middle, whole.end}};
         for (size_t side = 0; side < 2; side++) {
             int32_t *child = &children[2 * (size_t)(n - 2 - i) + side];
@@ -218,7 +218,7 @@ pluck_status pluck_tree_from_vectors(pluck_tree **out, const float *vectors, uin
         status = check_vectors(vectors, n_tokens, dim, err);
     if (status)
         return status;
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     clustering c = {
         .kernels = plk_kernels_get(PLUCK_ISA_BEST), .vectors = vectors, .n = n_tokens, .dim = dim};
     status = alloc_scratch(&c, &memory, err);
@@ -226,7 +226,7 @@ pluck_status pluck_tree_from_vectors(pluck_tree **out, const float *vectors, uin
         return status;
     status = plk_tree_alloc(out, n_tokens, allocator, err);
     if (status == PLUCK_OK) {
-        const plk_fp_state fp = plk_fp_enter();
+        plk_fp_state fp = plk_fp_enter();
         for (uint32_t i = 0; i < n_tokens; i++)
             c.items[i] = (projected){0, i};
         build(&c, seed, (*out)->children);

@@ -27,14 +27,14 @@ static int32_t *slot(const code_walk *walk, uint32_t i, size_t side)
 static pluck_status add_code(code_walk *walk, const uint8_t *bits, size_t length, uint32_t token,
                              pluck_error *err)
 {
-    const uint32_t n_tokens = walk->tree->n_tokens;
+    uint32_t n_tokens = walk->tree->n_tokens;
     uint32_t at = 0;
     if (length == 0)
         return plk_fail(
             err, PLUCK_ERR_INVALID,
             "codes: the one of token %" PRIu32 " is empty; only one token alone has that", token);
     for (size_t i = 0; i < length; i++) {
-        const bool last = i + 1 == length;
+        bool last = i + 1 == length;
         if (bits[i] > 1)
             return plk_fail(err, PLUCK_ERR_INVALID,
                             "codes: bit %zu of token %" PRIu32 " is %u, expected 0 or 1", i, token,
@@ -69,7 +69,7 @@ static pluck_status add_code(code_walk *walk, const uint8_t *bits, size_t length
 static pluck_status add_codes(code_walk *walk, const uint8_t *bits, const size_t *ends,
                               pluck_error *err)
 {
-    const uint32_t n_tokens = walk->tree->n_tokens;
+    uint32_t n_tokens = walk->tree->n_tokens;
     size_t begin = 0;
     for (size_t i = 0; i < 2 * (size_t)(n_tokens - 1); i++)
         walk->tree->children[i] = NO_CHILD;
@@ -83,7 +83,7 @@ static pluck_status add_codes(code_walk *walk, const uint8_t *bits, const size_t
         if (n_tokens == 1)
             return plk_fail(err, PLUCK_ERR_INVALID,
                             "codes: the one of a token alone must be empty, not %zu bits", ends[0]);
-        const pluck_status status = add_code(walk, bits + begin, ends[t] - begin, t, err);
+        pluck_status status = add_code(walk, bits + begin, ends[t] - begin, t, err);
         if (status)
             return status;
         begin = ends[t];

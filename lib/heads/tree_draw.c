@@ -39,12 +39,12 @@ static pluck_status descend(pluck_head_query *query, const float *hidden, plk_sa
     double logprob = 0;
     while (node >= tree->n_tokens) {
         double logit = 0;
-        const pluck_status status = plk_tree_logit(query, hidden, node, &logit, err);
+        pluck_status status = plk_tree_logit(query, hidden, node, &logit, err);
         if (status)
             return status;
-        const bool right = pluck_pcg64_uniform(rng) < plk_sigmoid(logit);
+        bool right = pluck_pcg64_uniform(rng) < plk_sigmoid(logit);
         if (sampling->with_logprobs) {
-            const plk_log_sigmoid side = plk_log_sigmoid_of(logit);
+            plk_log_sigmoid side = plk_log_sigmoid_of(logit);
             logprob += right ? side.positive : side.negative;
         }
         node = plk_tree_child(tree, node, right);
@@ -65,7 +65,7 @@ typedef struct bounded_tree {
 
 static void add_entry(bounded_tree *bounded, uint32_t node, double logprob)
 {
-    const uint32_t n_allowed = plk_tree_n_allowed(bounded->query, node);
+    uint32_t n_allowed = plk_tree_n_allowed(bounded->query, node);
     double bound = -HUGE_VAL;
     if (n_allowed > 0 && logprob > -HUGE_VAL) {
         bound = bounded->beta * logprob;
@@ -79,13 +79,13 @@ static void add_entry(bounded_tree *bounded, uint32_t node, double logprob)
 static pluck_status evaluate(bounded_tree *bounded, uint32_t at, pluck_error *err)
 {
     const pluck_tree *tree = bounded->query->head->tree;
-    const uint32_t node = bounded->entries[at].node;
+    uint32_t node = bounded->entries[at].node;
     double logit = 0;
-    const pluck_status status = plk_tree_logit(bounded->query, bounded->hidden, node, &logit, err);
+    pluck_status status = plk_tree_logit(bounded->query, bounded->hidden, node, &logit, err);
     if (status)
         return status;
-    const plk_log_sigmoid right = plk_log_sigmoid_of(logit);
-    const double logprob = bounded->entries[at].logprob;
+    plk_log_sigmoid right = plk_log_sigmoid_of(logit);
+    double logprob = bounded->entries[at].logprob;
     bounded->entries[at].child = bounded->n;
     add_entry(bounded, plk_tree_child(tree, node, 0), logprob + right.negative);
     add_entry(bounded, plk_tree_child(tree, node, 1), logprob + right.positive);
@@ -106,20 +106,20 @@ static void refine(bounded_tree *bounded, const uint32_t *path, uint32_t n_path)
 static pluck_status try_descent(bounded_tree *bounded, pluck_pcg64 *rng, uint32_t *leaf,
                                 bool *failed, pluck_error *err)
 {
-    const uint32_t n_vocab = bounded->query->head->n_vocab;
+    uint32_t n_vocab = bounded->query->head->n_vocab;
     uint32_t *path = bounded->query->path;
     uint32_t n_path = 0, at = 0;
     *failed = false;
     while (bounded->entries[at].node >= n_vocab) {
         if (bounded->entries[at].child == 0) {
-            const pluck_status status = evaluate(bounded, at, err);
+            pluck_status status = evaluate(bounded, at, err);
             if (status)
                 return status;
         }
         const plk_tree_entry *entry = &bounded->entries[at];
         const plk_tree_entry *left = &bounded->entries[entry->child], *right = left + 1;
-        const double u = pluck_pcg64_uniform(rng);
-        const double p_right = plk_exp(right->bound - entry->bound);
+        double u = pluck_pcg64_uniform(rng);
+        double p_right = plk_exp(right->bound - entry->bound);
         path[n_path++] = at;
         if (u < p_right) {
             at = entry->child + 1;
@@ -162,7 +162,7 @@ pluck_status plk_tree_sample(pluck_head_query *query, const float *hidden, plk_s
     while (n < sampling->k && bounded.entries[0].bound > -HUGE_VAL) {
         uint32_t leaf = 0;
         bool failed = false;
-        const pluck_status status = try_descent(&bounded, rng, &leaf, &failed, err);
+        pluck_status status = try_descent(&bounded, rng, &leaf, &failed, err);
         if (status)
             return status;
         if (failed)

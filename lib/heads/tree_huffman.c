@@ -85,7 +85,7 @@ pluck_status pluck_tree_huffman(pluck_tree **out, const int64_t *counts, uint32_
         status = check_counts(counts, n_tokens, err);
     if (status)
         return status;
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     pluck_tree *tree = NULL;
     counted *sorted = plk_alloc(&memory, n_tokens, sizeof *sorted);
     uint32_t *order = plk_alloc(&memory, n_tokens, sizeof *order);

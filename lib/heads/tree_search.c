@@ -20,9 +20,9 @@ pluck_status plk_tree_logit(pluck_head_query *query, const float *hidden, uint32
                             double *logit, pluck_error *err)
 {
     const pluck_head *head = query->head;
-    const size_t row = node - head->n_vocab;
-    const double dot = plk_rows_dot(&head->rows, row, hidden);
-    const double value = head->bias ? dot + (double)head->bias[row] : dot;
+    size_t row = node - head->n_vocab;
+    double dot = plk_rows_dot(&head->rows, row, hidden);
+    double value = head->bias ? dot + (double)head->bias[row] : dot;
     query->stats.n_dots++;
     if (isnan(value))
         return plk_fail(err, PLUCK_ERR_NAN, "head: the logit of inner node %zu is NaN", row);
@@ -32,7 +32,7 @@ pluck_status plk_tree_logit(pluck_head_query *query, const float *hidden, uint32
 
 uint32_t plk_tree_n_allowed(const pluck_head_query *query, uint32_t node)
 {
-    const uint32_t n_vocab = query->head->n_vocab;
+    uint32_t n_vocab = query->head->n_vocab;
     if (node < n_vocab)
         return plk_query_allows(query, node);
     return (query->masked ? query->n_allowed : query->head->n_leaves)[node - n_vocab];
@@ -48,14 +48,14 @@ static bool before(const node_heap *heap, const plk_tree_entry *a, const plk_tre
 {
     if (a->logprob < b->logprob || a->logprob > b->logprob)
         return a->logprob > b->logprob;
-    const bool a_inner = a->node >= heap->n_vocab, b_inner = b->node >= heap->n_vocab;
+    bool a_inner = a->node >= heap->n_vocab, b_inner = b->node >= heap->n_vocab;
     return a_inner != b_inner ? a_inner : a->node < b->node;
 }
 
 /* The heap never holds more than one entry a leaf, because its subtrees are disjoint. */
 static void push(node_heap *heap, uint32_t node, double logprob)
 {
-    const plk_tree_entry entry = {.logprob = logprob, .node = node};
+    plk_tree_entry entry = {.logprob = logprob, .node = node};
     size_t i = heap->n++;
     while (i > 0 && before(heap, &entry, &heap->entries[(i - 1) / 2])) {
         heap->entries[i] = heap->entries[(i - 1) / 2];
@@ -66,8 +66,8 @@ static void push(node_heap *heap, uint32_t node, double logprob)
 
 static plk_tree_entry pop(node_heap *heap)
 {
-    const plk_tree_entry top = heap->entries[0];
-    const plk_tree_entry last = heap->entries[--heap->n];
+    plk_tree_entry top = heap->entries[0];
+    plk_tree_entry last = heap->entries[--heap->n];
     size_t i = 0;
     for (size_t child = 1; child < heap->n; child = 2 * i + 1) {
         if (child + 1 < heap->n && before(heap, &heap->entries[child + 1], &heap->entries[child]))
@@ -93,17 +93,17 @@ static pluck_status next_leaf(pluck_head_query *query, const float *hidden, node
 {
     *found = false;
     while (heap->n > 0 && heap->entries[0].logprob >= least) {
-        const plk_tree_entry top = pop(heap);
+        plk_tree_entry top = pop(heap);
         if (top.node < heap->n_vocab) {
             *leaf = top;
             *found = true;
             return PLUCK_OK;
         }
         double logit = 0;
-        const pluck_status status = plk_tree_logit(query, hidden, top.node, &logit, err);
+        pluck_status status = plk_tree_logit(query, hidden, top.node, &logit, err);
         if (status)
             return status;
-        const plk_log_sigmoid right = plk_log_sigmoid_of(logit);
+        plk_log_sigmoid right = plk_log_sigmoid_of(logit);
         const pluck_tree *tree = query->head->tree;
         push_child(query, heap, plk_tree_child(tree, top.node, 0), top.logprob + right.negative);
         push_child(query, heap, plk_tree_child(tree, top.node, 1), top.logprob + right.positive);
@@ -124,7 +124,7 @@ pluck_status plk_tree_select(pluck_head_query *query, const float *hidden, plk_s
 {
     double log_mass = 0;
     if (selection->rule == PLK_SELECT_TOP_P && selection->p < 1 && query->masked) {
-        const pluck_status status = query->head->ops->log_mass(query, hidden, &log_mass, err);
+        pluck_status status = query->head->ops->log_mass(query, hidden, &log_mass, err);
         if (status)
             return status;
     }
@@ -135,7 +135,7 @@ pluck_status plk_tree_select(pluck_head_query *query, const float *hidden, plk_s
     for (;;) {
         plk_tree_entry leaf = {0};
         bool found = false;
-        const pluck_status status = next_leaf(query, hidden, &heap, least, &leaf, &found, err);
+        pluck_status status = next_leaf(query, hidden, &heap, least, &leaf, &found, err);
         if (status)
             return status;
         if (!found)

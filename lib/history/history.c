@@ -135,8 +135,8 @@ static pluck_status load_tokens(plk_history *history, uint32_t n_vocab, plk_byte
 pluck_status plk_history_load(plk_history *history, size_t window, uint32_t n_vocab,
                               plk_byte_reader *in, pluck_error *err)
 {
-    const size_t entry_bytes = 8;
-    const uint64_t most = UINT64_MAX / 4; /* no sequence is as long, and sums do not overflow */
+    size_t entry_bytes = 8;
+    uint64_t most = UINT64_MAX / 4; /* no sequence is as long, and sums do not overflow */
     history->position = plk_take_u64(in);
     history->oldest = plk_take_u64(in);
     uint64_t n_generated = plk_take_u64(in);

@@ -122,7 +122,7 @@ void plk_token_counts_accept(plk_token_counts *counts, const plk_history *histor
 /* Moves the item at parent down to where it is not smaller than its children. */
 static void sift_down(plk_token_count *heap, size_t parent, size_t n)
 {
-    const plk_token_count item = heap[parent];
+    plk_token_count item = heap[parent];
     for (size_t child; (child = 2 * parent + 1) < n; parent = child) {
         if (child + 1 < n && heap[child + 1].token > heap[child].token)
             child++;
@@ -138,7 +138,7 @@ static void sort(plk_token_count *items, size_t n)
     for (size_t i = n / 2; i-- > 0;)
         sift_down(items, i, n);
     for (size_t end = n; end-- > 1;) {
-        const plk_token_count largest = items[0];
+        plk_token_count largest = items[0];
         items[0] = items[end];
         items[end] = largest;
         sift_down(items, 0, end);

@@ -12,7 +12,7 @@
 /* A ring of this shape with memory of its own for what was before; NULL: no memory. */
 static plk_undo_ring *allocate(const plk_undo_ring *shape, pluck_error *err)
 {
-    const size_t n = shape->max_rewind;
+    size_t n = shape->max_rewind;
     plk_undo_ring *ring = plk_alloc(&shape->allocator, 1, sizeof *ring);
     double(*before)[PLK_UNDO_VALUES] = plk_alloc_zero(&shape->allocator, n, sizeof *before);
     if (!ring || !before) {
@@ -43,7 +43,7 @@ pluck_status plk_undo_ring_create(void **out, const double start[PLK_UNDO_VALUES
 void plk_undo_ring_destroy(void *ring)
 {
     plk_undo_ring *r = ring;
-    const pluck_allocator allocator = r->allocator;
+    pluck_allocator allocator = r->allocator;
     plk_free(&allocator, r->before);
     plk_free(&allocator, r);
 }

@@ -51,8 +51,8 @@ static double read_nearest(const char *text, size_t length)
 
 double plk_number_read(const char *text, size_t length)
 {
-    const plk_fp_state fp = plk_fp_enter_text();
-    const double value = read_nearest(text, length);
+    plk_fp_state fp = plk_fp_enter_text();
+    double value = read_nearest(text, length);
     plk_fp_leave(fp);
     return value;
 }
@@ -76,7 +76,7 @@ static void without_locale(const char *localized, char text[PLK_NUMBER_TEXT_BYTE
 
 void plk_number_write(double value, char text[PLK_NUMBER_TEXT_BYTES])
 {
-    const plk_fp_state fp = plk_fp_enter_text();
+    plk_fp_state fp = plk_fp_enter_text();
     char localized[PLK_NUMBER_TEXT_BYTES + MAX_POINT];
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(localized, sizeof localized, "%.*g", digits, value);
@@ -118,15 +118,15 @@ static bool write_usual(float value, char *text)
 {
     static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
                                     1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14};
-    const double magnitude = fabs((double)value);
+    double magnitude = fabs((double)value);
     int exponent = -5;
     if (!(magnitude >= 1e-4 && magnitude < 1e8))
         return false;
     while (magnitude * 1e5 >= powers[exponent + 6])
         exponent++;
     for (int digits = 6; digits <= 9; digits++) {
-        const int n_decimals = digits - 1 > exponent ? digits - 1 - exponent : 0;
-        const double m = rint(magnitude * powers[n_decimals]);
+        int n_decimals = digits - 1 > exponent ? digits - 1 - exponent : 0;
+        double m = rint(magnitude * powers[n_decimals]);
         if ((float)(m / powers[n_decimals]) != (float)magnitude)
             continue;
         write_decimal(value < 0.0f, (uint64_t)m, (unsigned)n_decimals, text);
@@ -140,7 +140,7 @@ static void write_unusual(float value, char *text)
     char localized[PLK_NUMBER_TEXT_BYTES + MAX_POINT];
     for (int digits = 6; digits <= 9; digits++) {
         snprintf(localized, sizeof localized, "%.*g", digits, (double)value);
-        const float back = (float)strtod(localized, NULL);
+        float back = (float)strtod(localized, NULL);
         if (memcmp(&back, &value, sizeof back) == 0)
             break;
     }
@@ -149,7 +149,7 @@ static void write_unusual(float value, char *text)
 
 void plk_number_write_float(float value, char text[PLK_NUMBER_TEXT_BYTES])
 {
-    const plk_fp_state fp = plk_fp_enter_text();
+    plk_fp_state fp = plk_fp_enter_text();
     if (!write_usual(value, text))
         write_unusual(value, text);
     plk_fp_leave(fp);

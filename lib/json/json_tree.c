@@ -329,7 +329,7 @@ pluck_status plk_json_parse(plk_json *json, const char *text, size_t size_bytes,
     pluck_status status = plk_json_check_library(err);
     if (status != PLUCK_OK)
         return status;
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     char *copy = plk_alloc(&memory, 1, size_bytes);
     if (!copy)
         return plk_fail_nomem(err, size_bytes);
@@ -353,7 +353,7 @@ pluck_status plk_json_open(plk_json *json, const char *text, size_t size_bytes, 
         return fail_syntax(json, problem, err);
     if (status != PLUCK_OK)
         return status;
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     status = check_keys(&(key_check){json, &memory, err}, json->root);
     if (status != PLUCK_OK)
         plk_json_close(json);
@@ -400,7 +400,7 @@ static size_t skip_value(const plk_json *json, size_t at)
 {
     size_t depth = 0;
     do {
-        const char c = json->text[at];
+        char c = json->text[at];
         if (c == '"') {
             at = skip_string(json->text, at);
             continue;
@@ -420,7 +420,7 @@ static size_t skip_value(const plk_json *json, size_t at)
 
 const char *plk_json_value_text(const plk_json *json, const cJSON *node, size_t *length)
 {
-    const size_t at = value_offset(json, node);
+    size_t at = value_offset(json, node);
     *length = skip_value(json, at) - at;
     return json->text + at;
 }
@@ -443,7 +443,7 @@ static uint32_t hex4(const char *digits)
 {
     uint32_t value = 0;
     for (size_t i = 0; i < 4; i++) {
-        const char c = digits[i];
+        char c = digits[i];
         value = value * 16 + (uint32_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
     }
     return value;
@@ -451,7 +451,7 @@ static uint32_t hex4(const char *digits)
 
 static size_t put_utf8(char *out, uint32_t c)
 {
-    const unsigned n_more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    unsigned n_more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
     static const unsigned char lead[] = {0, 0xC0, 0xE0, 0xF0};
     out[0] = (char)(lead[n_more] | c >> 6 * n_more);
     for (unsigned i = 1; i <= n_more; i++)
@@ -482,7 +482,7 @@ static size_t read_string(const char *text, size_t at, char *out)
             out[n++] = text[at++];
             continue;
         }
-        const char c = text[at + 1];
+        char c = text[at + 1];
         const char *letter = strchr(letters, c);
         at += 2;
         if (c == 'u')

@@ -20,8 +20,8 @@ static inline uint64_t plk_pcg64_step(pluck_pcg64 *rng)
         plk_add128(plk_mul128(state, PLK_PCG64_MULTIPLIER), (plk_u128){rng->inc_hi, rng->inc_lo});
     rng->state_hi = state.hi;
     rng->state_lo = state.lo;
-    const uint64_t x = state.hi ^ state.lo;
-    const unsigned count = (unsigned)(state.hi >> 58);
+    uint64_t x = state.hi ^ state.lo;
+    unsigned count = (unsigned)(state.hi >> 58);
     return (x >> count) | (x << (-count & 63));
 }
 

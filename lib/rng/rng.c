@@ -83,7 +83,7 @@ uint32_t pluck_pcg32_next(pluck_pcg32 *rng)
 {
     if (!rng)
         return 0;
-    const uint64_t state = rng->state;
+    uint64_t state = rng->state;
     rng->state = state * PCG32_MULTIPLIER + rng->inc;
     return rotate_right_32((uint32_t)(((state >> 18) ^ state) >> 27), (unsigned)(state >> 59));
 }
@@ -95,7 +95,7 @@ uint32_t pluck_pcg32_below(pluck_pcg32 *rng, uint32_t bound)
         return 0;
     uint64_t product = (uint64_t)pluck_pcg32_next(rng) * bound;
     if ((uint32_t)product < bound) {
-        const uint32_t n_surplus = (uint32_t)-bound % bound;
+        uint32_t n_surplus = (uint32_t)-bound % bound;
         while ((uint32_t)product < n_surplus)
             product = (uint64_t)pluck_pcg32_next(rng) * bound;
     }
@@ -122,9 +122,9 @@ void pluck_pcg32_advance(pluck_pcg32 *rng, uint64_t delta)
 /* state -> multiplier * state + inc * sum */
 static void pcg64_apply(pluck_pcg64 *rng, plk_u128 multiplier, plk_u128 sum)
 {
-    const plk_u128 state = {rng->state_hi, rng->state_lo};
-    const plk_u128 inc = {rng->inc_hi, rng->inc_lo};
-    const plk_u128 moved = plk_add128(plk_mul128(state, multiplier), plk_mul128(inc, sum));
+    plk_u128 state = {rng->state_hi, rng->state_lo};
+    plk_u128 inc = {rng->inc_hi, rng->inc_lo};
+    plk_u128 moved = plk_add128(plk_mul128(state, multiplier), plk_mul128(inc, sum));
     rng->state_hi = moved.hi;
     rng->state_lo = moved.lo;
 }
@@ -158,7 +158,7 @@ void pluck_pcg64_seed(pluck_pcg64 *rng, uint64_t seed, uint64_t stream, uint64_t
 {
     if (!rng)
         return;
-    const uint64_t gamma = UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t gamma = UINT64_C(0x9E3779B97F4A7C15);
     uint64_t w[8] = {seed, stream};
     for (int i = 2; i < 8; i++)
         w[i] = mix(w[i - 2] + w[i - 1] + gamma);
@@ -208,7 +208,7 @@ uint64_t pluck_pcg64_below(pluck_pcg64 *rng, uint64_t bound)
         return 0;
     plk_u128 product = plk_mul_full(pluck_pcg64_next(rng), bound);
     if (product.lo < bound) {
-        const uint64_t n_surplus = -bound % bound;
+        uint64_t n_surplus = -bound % bound;
         while (product.lo < n_surplus)
             product = plk_mul_full(pluck_pcg64_next(rng), bound);
     }
@@ -218,13 +218,13 @@ uint64_t pluck_pcg64_below(pluck_pcg64 *rng, uint64_t bound)
 static pluck_status read_urandom(uint64_t *seed, pluck_error *err)
 {
     static const char path[] = "/dev/urandom";
-    FILE *const file = fopen(path, "rb");
+    FILE *file = fopen(path, "rb");
     if (!file)
         return plk_fail(err, PLUCK_ERR_IO, "%s: %s; a random seed needs it", path, strerror(errno));
     /* Unbuffered: a random seed should not take a page of the system's random bytes. */
     setvbuf(file, NULL, _IONBF, 0);
     uint64_t value = 0;
-    const size_t n_read = fread(&value, sizeof value, 1, file);
+    size_t n_read = fread(&value, sizeof value, 1, file);
     fclose(file);
     if (n_read != 1)
         return plk_fail(err, PLUCK_ERR_IO, "%s: cannot read the %zu bytes of a random seed", path,

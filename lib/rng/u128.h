@@ -18,12 +18,12 @@ typedef struct plk_u128 {
  * (2^32 - 1)^2 = 2^64 - 2^33 + 1, which leaves room for two more 32-bit numbers. */
 static inline plk_u128 plk_mul_full_halves(uint64_t a, uint64_t b)
 {
-    const uint64_t mask = UINT64_C(0xFFFFFFFF);
-    const uint64_t a_hi = a >> 32, a_lo = a & mask;
-    const uint64_t b_hi = b >> 32, b_lo = b & mask;
-    const uint64_t low = a_lo * b_lo;
-    const uint64_t middle = a_hi * b_lo + (low >> 32);
-    const uint64_t cross = a_lo * b_hi + (middle & mask);
+    uint64_t mask = UINT64_C(0xFFFFFFFF);
+    uint64_t a_hi = a >> 32, a_lo = a & mask;
+    uint64_t b_hi = b >> 32, b_lo = b & mask;
+    uint64_t low = a_lo * b_lo;
+    uint64_t middle = a_hi * b_lo + (low >> 32);
+    uint64_t cross = a_lo * b_hi + (middle & mask);
     return (plk_u128){.hi = a_hi * b_hi + (middle >> 32) + (cross >> 32),
                       .lo = (cross << 32) | (low & mask)};
 }
@@ -34,7 +34,7 @@ __extension__ typedef unsigned __int128 plk_native_u128;
 
 static inline plk_u128 plk_mul_full(uint64_t a, uint64_t b)
 {
-    const plk_native_u128 product = (plk_native_u128)a * b;
+    plk_native_u128 product = (plk_native_u128)a * b;
     return (plk_u128){.hi = (uint64_t)(product >> 64), .lo = (uint64_t)product};
 }
 #else
@@ -46,7 +46,7 @@ static inline plk_u128 plk_mul_full(uint64_t a, uint64_t b)
 
 static inline plk_u128 plk_add128(plk_u128 a, plk_u128 b)
 {
-    const uint64_t lo = a.lo + b.lo;
+    uint64_t lo = a.lo + b.lo;
     return (plk_u128){.hi = a.hi + b.hi + (lo < a.lo), .lo = lo};
 }
 

@@ -40,7 +40,7 @@ pluck_status plk_sampler_open_view(const pluck_sampler *sampler, pluck_logits lo
 pluck_status plk_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,
                                     pluck_pcg64 *rng, plk_view *view, pluck_error *err)
 {
-    const plk_stage_context context = {&sampler->history, sampler->n_vocab, rng};
+    plk_stage_context context = {&sampler->history, sampler->n_vocab, rng};
     pluck_status status = plk_sampler_open_view(sampler, logits, view, err);
     for (size_t i = 0; i < sampler->chain.n && status == PLUCK_OK; i++)
         status = plk_chain_apply(&sampler->chain, i, view, &context, err);
@@ -64,7 +64,7 @@ pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits, p
         return status;
     if (!token)
         return plk_fail(err, PLUCK_ERR_INVALID, "token is NULL");
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     plk_view view;
     pluck_pcg64 rng = sampler->rng;
     status = plk_sampler_final_view(sampler, logits, &rng, &view, err);
@@ -93,7 +93,7 @@ static void pick_many(const pluck_sampler *sampler, const plk_view *view, size_t
 /* One token. The report on it will need the nucleus, which then tells who is in it. */
 static void pick_settled(plk_view *view, pluck_pcg64 rng, pluck_draw *draw)
 {
-    const plk_view dense = *view;
+    plk_view dense = *view;
     plk_view_settle(view);
     draw->token = (pluck_token)(dense.deferred.p > 0.0 ? plk_view_pick_nucleus(&dense, view, &rng)
                                                        : plk_view_pick(view, &rng));
@@ -157,7 +157,7 @@ pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits
         return status;
     if (!draws || n == 0)
         return plk_fail(err, PLUCK_ERR_INVALID, "draws is NULL or n is 0");
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     if (plk_chain_is_random(&sampler->chain))
         status = draw_from_each_view(sampler, logits, n, draws, err);
     else
@@ -175,7 +175,7 @@ pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits logits, plu
 /* Fills in probabilities of the workspace's first n sorted keys. */
 static void write_probs(const plk_view *view, double normaliser, pluck_prob *probs, uint32_t n)
 {
-    const double smallest = 0x1p-149;
+    double smallest = 0x1p-149;
     const plk_key *keys = view->workspace->keys;
     for (uint32_t i = 0; i < n; i++) {
         double p = plk_exp(plk_view_below_max(view, plk_key_logit(keys[i]))) / normaliser;
@@ -193,7 +193,7 @@ pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits log
         return status;
     if (!n_total || (!probs && capacity > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "probs or n_total is NULL");
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     plk_view view;
     pluck_pcg64 rng = sampler->rng;
     status = plk_sampler_final_view(sampler, logits, &rng, &view, err);

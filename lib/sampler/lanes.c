@@ -32,7 +32,7 @@ pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_vocab, uin
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
                         PLUCK_MAX_VOCAB);
-    const pluck_allocator own = plk_allocator_or_default(allocator);
+    pluck_allocator own = plk_allocator_or_default(allocator);
     pluck_workspace *workspace = plk_alloc_zero(&own, 1, sizeof *workspace);
     if (!workspace)
         return plk_fail_nomem(err, sizeof *workspace);
@@ -50,7 +50,7 @@ void pluck_workspace_destroy(pluck_workspace **workspace)
     if (!workspace || !*workspace)
         return;
     pluck_workspace *w = *workspace;
-    const pluck_allocator allocator = w->allocator;
+    pluck_allocator allocator = w->allocator;
     plk_pool_destroy(&w->pool);
     for (uint32_t i = 0; i < w->n_lanes; i++)
         plk_workspace_destroy(&w->lanes[i]);

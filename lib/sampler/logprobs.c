@@ -44,7 +44,7 @@ pluck_status pluck_sampler_top_logprobs(pluck_sampler *sampler, pluck_logits log
         return status;
     if (!logprobs || !n_written || n == 0)
         return plk_fail(err, PLUCK_ERR_INVALID, "logprobs or n_written is NULL, or n is 0");
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     plk_view view;
     status = plk_sampler_view_of(sampler, logits, kind, &view, err);
     if (status == PLUCK_OK) {
@@ -71,7 +71,7 @@ pluck_status pluck_logprob_of(pluck_sampler *sampler, pluck_logits logits, pluck
     if (!logprob || token < 0 || (uint32_t)token >= logits.n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID, "logprob is NULL, or token %d is outside [0, %u]",
                         token, logits.n_vocab - 1);
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     plk_view view;
     status = plk_sampler_view_of(sampler, logits, kind, &view, err);
     if (status == PLUCK_OK)
@@ -110,7 +110,7 @@ pluck_status pluck_sampler_draw_distinct(pluck_sampler *sampler, pluck_logits lo
         return status;
     if (!draws || !n_drawn || n == 0)
         return plk_fail(err, PLUCK_ERR_INVALID, "draws or n_drawn is NULL, or n is 0");
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     status = draw_distinct(sampler, logits, n, draws, n_drawn, err);
     plk_fp_leave(fp);
     return status;

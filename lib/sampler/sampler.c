@@ -24,7 +24,7 @@ static void seek(pluck_sampler *sampler, uint64_t stream, uint64_t position)
 
 size_t plk_sampler_history_length(const pluck_sampler *sampler)
 {
-    const size_t window = sampler->window;
+    size_t window = sampler->window;
     return window > SIZE_MAX - sampler->max_rewind ? SIZE_MAX : window + sampler->max_rewind;
 }
 
@@ -43,7 +43,7 @@ static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *con
                                  pluck_error *err)
 {
     const pluck_allocator *allocator = &sampler->allocator;
-    const plk_stage_setup setup = {NULL, allocator, sampler->n_vocab, sampler->max_rewind};
+    plk_stage_setup setup = {NULL, allocator, sampler->n_vocab, sampler->max_rewind};
     pluck_status status = plk_chain_create(&sampler->chain, config, &setup, err);
     if (status != PLUCK_OK)
         return status;
@@ -82,7 +82,7 @@ static pluck_status check_create(pluck_sampler **out, const pluck_config *config
 pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *config, uint32_t n_vocab,
                                   const pluck_sampler_options *options, pluck_error *err)
 {
-    const pluck_sampler_options defaults = {.isa = PLUCK_ISA_BEST};
+    pluck_sampler_options defaults = {.isa = PLUCK_ISA_BEST};
     if (!options)
         options = &defaults;
     pluck_status status = check_create(out, config, n_vocab, options, err);
@@ -100,7 +100,7 @@ pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *confi
     sampler->shared = options->workspace;
     if (pluck_config_seed(config, &sampler->seed))
         status = pluck_random_seed(&sampler->seed, err);
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     if (status == PLUCK_OK)
         status = create_parts(sampler, config, err);
     plk_fp_leave(fp);
@@ -222,7 +222,7 @@ static pluck_status take_token(pluck_sampler *sampler, pluck_token token, bool i
         accepted.observed = sampler->drawn.observed;
     }
     plk_history_push(&sampler->history, token, is_prompt);
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     plk_chain_accept(&sampler->chain, &sampler->history, &accepted);
     plk_fp_leave(fp);
     if (sampler->history.position > sampler->furthest)
@@ -285,7 +285,7 @@ pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *bits,
 {
     if (!sampler)
         return fail_null(err);
-    const size_t wanted = bits ? plk_mask_words(sampler->n_vocab) : 0;
+    size_t wanted = bits ? plk_mask_words(sampler->n_vocab) : 0;
     if (n_words != wanted)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "a mask of %zu words was given; %u tokens have %zu, and no mask has none",

@@ -54,7 +54,7 @@ pluck_status pluck_speculation_create(pluck_speculation **out, uint32_t n_vocab,
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
                         PLUCK_MAX_VOCAB);
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     pluck_speculation *s = plk_alloc_zero(&memory, 1, sizeof *s);
     if (!s)
         return plk_fail_nomem(err, sizeof *s);
@@ -77,7 +77,7 @@ void pluck_speculation_destroy(pluck_speculation **speculation)
     if (!speculation || !*speculation)
         return;
     pluck_speculation *s = *speculation;
-    const pluck_allocator memory = s->allocator;
+    pluck_allocator memory = s->allocator;
     plk_free(&memory, s->drafted);
     plk_free(&memory, s->target);
     plk_free(&memory, s);
@@ -91,7 +91,7 @@ static pluck_status check_support(const pluck_speculation *s, const pluck_suppor
     if (!support->probs && support->n > 0)
         return fail_null(err);
     for (uint32_t i = 0; i < support->n; i++) {
-        const pluck_prob p = support->probs[i];
+        pluck_prob p = support->probs[i];
         if (p.token < 0 || (uint32_t)p.token >= s->n_vocab)
             return plk_fail(err, PLUCK_ERR_INVALID, "%s %u: token %d is outside [0, %u]", what,
                             index, p.token, s->n_vocab - 1);
@@ -115,8 +115,8 @@ static double prob_of(const pluck_support *support, pluck_token token)
 /* What is left of the i-th entry of t when d is taken away. */
 static double left_over(const pluck_speculation *s, const pluck_support *target, uint32_t i)
 {
-    const pluck_prob p = target->probs[i];
-    const double left = (double)p.prob - (double)s->drafted[p.token];
+    pluck_prob p = target->probs[i];
+    double left = (double)p.prob - (double)s->drafted[p.token];
     return left > 0.0 ? left : 0.0;
 }
 
@@ -130,7 +130,7 @@ static bool draw_left_over(const pluck_speculation *s, const pluck_support *targ
     if (!(total > 0.0))
         return false;
     for (uint32_t i = 0; i < target->n && !(sum > u * total); i++) {
-        const double left = left_over(s, target, i);
+        double left = left_over(s, target, i);
         sum += left;
         if (left > 0.0)
             *token = target->probs[i].token;
@@ -160,7 +160,7 @@ static pluck_status draw_target(const pluck_speculation *s, const pluck_support 
 static pluck_status judge_draft(pluck_speculation *s, const pluck_drafts *drafts,
                                 const pluck_support *target, plk_position *at, pluck_error *err)
 {
-    const pluck_token draft = drafts->tokens[at->index];
+    pluck_token draft = drafts->tokens[at->index];
     const pluck_support *support = drafts->supports ? drafts->supports + at->index : NULL;
     if (draft < 0 || (uint32_t)draft >= s->n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID, "draft %u: token %d is outside [0, %u]", at->index,
@@ -170,7 +170,7 @@ static pluck_status judge_draft(pluck_speculation *s, const pluck_drafts *drafts
         status = check_support(s, support, "draft", at->index, err);
     if (status != PLUCK_OK)
         return status;
-    const double d = support ? prob_of(support, draft) : 1.0;
+    double d = support ? prob_of(support, draft) : 1.0;
     if (!(d > 0.0))
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "draft %u: token %d has no probability in the support that it was drawn "
@@ -182,9 +182,9 @@ static pluck_status judge_draft(pluck_speculation *s, const pluck_drafts *drafts
     at->token = draft;
     if (at->accepted)
         return PLUCK_OK;
-    const double u = pluck_pcg64_uniform(&rng);
+    double u = pluck_pcg64_uniform(&rng);
     mark_drafted(s, support, draft, true);
-    const bool any = draw_left_over(s, target, u, &at->token);
+    bool any = draw_left_over(s, target, u, &at->token);
     mark_drafted(s, support, draft, false);
     return any ? PLUCK_OK : draw_target(s, target, u, at, err);
 }
@@ -196,7 +196,7 @@ static pluck_status decide(pluck_speculation *s, const pluck_drafts *drafts,
     pluck_status status = check_support(s, target, "target", at->index, err);
     if (status != PLUCK_OK)
         return status;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     at->accepted = false;
     if (at->index < drafts->n) {
         status = judge_draft(s, drafts, target, at, err);
@@ -233,7 +233,7 @@ static pluck_status take(pluck_sampler *target, pluck_logits logits, pluck_token
 {
     target->drawn = (plk_drawn){.any = true, .token = token};
     if (plk_chain_observes(&target->chain)) {
-        const plk_fp_state fp = plk_fp_enter();
+        plk_fp_state fp = plk_fp_enter();
         plk_view view;
         pluck_pcg64 rng = target->rng;
         pluck_status status = plk_sampler_final_view(target, logits, &rng, &view, err);
@@ -278,7 +278,7 @@ pluck_status pluck_speculative_step(pluck_speculation *speculation, pluck_sample
                         "%u drafts for a sampler that can rewind %u tokens (max_rewind)", drafts->n,
                         target->max_rewind);
     plk_position at = {.position = target->position};
-    const plk_drawn drawn = target->drawn;
+    plk_drawn drawn = target->drawn;
     pluck_status status = decide_row(speculation, target, rows[0], drafts, &at, err);
     while (status == PLUCK_OK && at.accepted) {
         at.index++;

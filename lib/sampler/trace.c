@@ -66,7 +66,7 @@ pluck_status pluck_trace_create(pluck_trace **out, const pluck_sampler *sampler,
     *out = NULL;
     if (!sampler)
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
-    const pluck_trace_options defaults = {0};
+    pluck_trace_options defaults = {0};
     if (!options)
         options = &defaults;
     pluck_trace *trace = plk_alloc_zero(&sampler->allocator, 1, sizeof *trace);
@@ -109,7 +109,7 @@ void pluck_trace_destroy(pluck_trace **trace)
 static size_t words_between(pluck_pcg64 from, const pluck_pcg64 *to, uint64_t *words,
                             size_t capacity)
 {
-    const size_t most = (size_t)1 << 20; /* a stage that jumps never arrives */
+    size_t most = (size_t)1 << 20; /* a stage that jumps never arrives */
     size_t n = 0;
     while ((from.state_lo != to->state_lo || from.state_hi != to->state_hi) && n < most) {
         uint64_t word = pluck_pcg64_next(&from);
@@ -138,7 +138,7 @@ static void follow(pluck_trace *trace, size_t index, const plk_snapshot *before,
 
 static void report_logits(pluck_trace *trace, const plk_snapshot *logits)
 {
-    const pluck_place nobody = {.token = -1};
+    pluck_place nobody = {.token = -1};
     trace->reports[0] = (pluck_stage_report){.stage = "logits",
                                              .n_survivors = logits->n_survivors,
                                              .mass = 1.0,
@@ -163,7 +163,7 @@ static pluck_status trace_stage(const plk_chain *chain, size_t index, plk_view *
     const plk_snapshot *before = trace->snapshots + index % 2;
     plk_snapshot *after = trace->snapshots + (index + 1) % 2;
     pluck_stage_report *report = trace->reports + index + 1;
-    const pluck_pcg64 rng = *context->rng;
+    pluck_pcg64 rng = *context->rng;
     plk_explanation explanation = {0};
     if (link->stage->explain)
         link->stage->explain(link->params, link->state, view, context, &explanation);
@@ -194,8 +194,8 @@ static pluck_status trace_draw(const pluck_sampler *sampler, pluck_logits logits
     pluck_status status = plk_sampler_final_view(sampler, logits, &rng, &view, err);
     if (status != PLUCK_OK)
         return status;
-    const pluck_pcg64 first = rng;
-    const plk_pick picked = plk_view_pick_where(&view, &rng);
+    pluck_pcg64 first = rng;
+    plk_pick picked = plk_view_pick_where(&view, &rng);
     draw->drawn.token = (pluck_token)picked.token;
     draw->inverse = picked.inverse;
     draw->n_words = words_between(first, &rng, draw->words, PLUCK_TRACE_DRAW_WORDS);
@@ -207,7 +207,7 @@ static pluck_status trace_draw(const pluck_sampler *sampler, pluck_logits logits
 static void place_draw(pluck_trace_draw *draw, const plk_view *view, const plk_snapshot *final,
                        double inside)
 {
-    const uint32_t token = (uint32_t)draw->drawn.token;
+    uint32_t token = (uint32_t)draw->drawn.token;
     double below = 0.0;
     for (uint32_t t = 0; t < token; t++)
         below += (double) final->weights[t];
@@ -226,7 +226,7 @@ static pluck_status run(const pluck_sampler *sampler, pluck_logits logits, pluck
 {
     const plk_chain *chain = &sampler->chain;
     pluck_pcg64 rng = sampler->rng;
-    const plk_stage_context context = {&sampler->history, sampler->n_vocab, &rng};
+    plk_stage_context context = {&sampler->history, sampler->n_vocab, &rng};
     plk_view view;
     double inside = 0.0;
     pluck_status status = trace_draw(sampler, logits, &trace->draw, &inside, err);
@@ -280,7 +280,7 @@ pluck_status pluck_sampler_trace(pluck_sampler *sampler, pluck_logits logits,
                                              .steps = trace->steps + i * trace->max_stages,
                                              .removed_by = PLUCK_TRACE_SURVIVED};
     trace->n_tokens = n_tokens;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     status = run(sampler, logits, trace, err);
     plk_fp_leave(fp);
     if (status != PLUCK_OK)

@@ -18,7 +18,7 @@
 
 void plk_snapshot_take(plk_snapshot *snapshot, const plk_view *view)
 {
-    const uint32_t n_vocab = snapshot->n_vocab, n_blocks = plk_view_n_blocks(view);
+    uint32_t n_vocab = snapshot->n_vocab, n_blocks = plk_view_n_blocks(view);
     double normaliser;
     for (uint32_t t = 0; t < n_vocab; t++)
         snapshot->stored[t] = -INFINITY;
@@ -108,7 +108,7 @@ static void find_bound(const plk_snapshot *before, const plk_snapshot *after, co
                        bool edits_single, const plk_explanation *explanation,
                        pluck_stage_report *report)
 {
-    const double rounding = 0x1p-21; /* covers what thresholds allow for that of logits */
+    double rounding = 0x1p-21; /* covers what thresholds allow for that of logits */
     double logit = before->max + explanation->offset;
     report->bound = PLUCK_BOUND_NONE;
     if (explanation->has_threshold && report->worst_kept.logit >= logit - rounding) {

@@ -56,7 +56,7 @@ static float sampled_pivot(const search *s, double aim)
         sample[i] = s->values[(uint64_t)i * s->n / N_SAMPLE];
     sort_descending(sample, N_SAMPLE);
     plk_view_exp_values(s->view, sample, 1, e);
-    const double each = (double)s->n / N_SAMPLE;
+    double each = (double)s->n / N_SAMPLE;
     double tail = aim * (s->total - s->mass);
     for (uint32_t i = N_SAMPLE; i-- > 1;) {
         tail -= each * (double)e[i];
@@ -158,7 +158,7 @@ plk_boundary plk_find_boundary(const plk_view *view, float *values, uint32_t n, 
     s.total = plk_view_mass_of(view, values, (n + PLK_BLOCK - 1) / PLK_BLOCK);
     bool mislead = false;
     for (int round = 0; s.n > FEW; round++) {
-        const double low_aim = 0.7, high_aim = 1.4;
+        double low_aim = 0.7, high_aim = 1.4;
         uint32_t before = s.n;
         float pivot =
             mislead ? halving_pivot(&s) : sampled_pivot(&s, round % 2 ? high_aim : low_aim);

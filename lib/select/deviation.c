@@ -58,7 +58,7 @@ static double two_pass(const plk_view *view)
 
 double plk_view_deviation(const plk_view *view)
 {
-    const double least = 1e-20, most = 1e30;
+    double least = 1e-20, most = 1e30;
     double sum = 0.0, square = 0.0;
     size_t n = 0;
     float origin = sample_median(view);

@@ -65,7 +65,7 @@ static void set_weight(const rest *r, uint32_t block, double sum)
 
 static void take(const rest *r, uint32_t index)
 {
-    const uint32_t block = index / PLK_BLOCK;
+    uint32_t block = index / PLK_BLOCK;
     float x[PLK_BLOCK];
     r->taken[block] |= (uint64_t)1 << index % PLK_BLOCK;
     load_block(r, block, x);
@@ -85,7 +85,7 @@ static void make_maxima(const rest *r)
 /* False if nothing is left. */
 static bool weigh(rest *r)
 {
-    const uint32_t n_groups = (r->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK;
+    uint32_t n_groups = (r->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK;
     r->view.max = r->view.kernels->max(r->view.workspace->block_max, n_groups);
     if (r->view.max == -INFINITY)
         return false;

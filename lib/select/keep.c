@@ -64,7 +64,7 @@ static size_t count(const counted *values, float threshold)
 /* A threshold not far below the maximum that at least k reach; -FLT_MAX if no try finds one. */
 static float gallop(const counted *values, size_t k)
 {
-    const float first_step = 2.0f, growth = 4.0f, last_step = 1e5f;
+    float first_step = 2.0f, growth = 4.0f, last_step = 1e5f;
     for (float step = first_step; step < last_step; step *= growth) {
         float threshold = values->view->max - step;
         if (threshold > -FLT_MAX && count(values, threshold) >= k)
@@ -85,7 +85,7 @@ typedef struct bound {
  * so; -FLT_MAX if there are not as many. */
 static bound bisect(const counted *values, size_t k)
 {
-    const size_t enough = 2 * k + PLK_BLOCK;
+    size_t enough = 2 * k + PLK_BLOCK;
     uint32_t reached = ordered(gallop(values, k));
     uint32_t missed = ordered(values->view->max) + 1;
     size_t n_missed = 0;
@@ -116,7 +116,7 @@ static size_t list_blocks(const plk_view *view, float threshold)
 static size_t count_direct(const plk_view *view, size_t n_listed, size_t index)
 {
     const uint32_t *ids = view->workspace->block_ids;
-    const uint32_t end = ids[index] + plk_view_n_direct(view, ids[index]);
+    uint32_t end = ids[index] + plk_view_n_direct(view, ids[index]);
     size_t i = index;
     while (i < n_listed && ids[i] < end)
         i++;
@@ -159,7 +159,7 @@ static uint32_t gather_to(const plk_view *view, size_t n_listed, plk_boundary bo
     if (boundary.whole)
         return gather_listed(view, n_listed, boundary.value);
     plk_workspace *w = view->workspace;
-    const float above = from_ordered(ordered(boundary.value) + 1);
+    float above = from_ordered(ordered(boundary.value) + 1);
     float buffer[PLK_RUN_BLOCKS * PLK_BLOCK];
     uint32_t n = 0, n_equal = 0;
     for (size_t i = 0; i < n_listed;) {
@@ -263,7 +263,7 @@ void plk_view_keep_gathered(plk_view *view, uint32_t n, plk_boundary boundary)
 /* Removes, of the first n candidates, all but the k best; returns how many are left. */
 static uint32_t narrow(const plk_view *view, uint32_t n, uint32_t k)
 {
-    const size_t enough = 2 * (size_t)k + PLK_BLOCK;
+    size_t enough = 2 * (size_t)k + PLK_BLOCK;
     if (n > enough) {
         counted candidates = count_candidates(view, n);
         bound found = bisect(&candidates, k);
@@ -331,7 +331,7 @@ void plk_view_keep_probable(plk_view *view, double offset, uint32_t min_keep)
 {
     /* Logits are floats: probabilities that miss a threshold by no more than their rounding reach
      * it. */
-    const double logit_rounding = 0x1p-22;
+    double logit_rounding = 0x1p-22;
     offset -= logit_rounding;
     if (offset > 0.0)
         plk_view_keep_top(view, min_keep);

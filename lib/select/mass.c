@@ -60,8 +60,8 @@ static double exp_one(const plk_view *view, float stored)
 
 void plk_view_exp_values(const plk_view *view, const float *x, uint32_t n_blocks, float *e)
 {
-    const regime how = regime_of(view);
-    const plk_exponent exponent = exponent_of(view, how);
+    regime how = regime_of(view);
+    plk_exponent exponent = exponent_of(view, how);
     float buffer[PLK_RUN_BLOCKS * PLK_BLOCK];
     if (how == USUAL)
         view->kernels->exp_values(x, n_blocks, exponent, e);
@@ -78,8 +78,8 @@ void plk_view_exp_values(const plk_view *view, const float *x, uint32_t n_blocks
 static void exp_sums(const plk_view *view, const float *x, uint32_t n_blocks, float threshold,
                      double *sums)
 {
-    const regime how = regime_of(view);
-    const plk_exponent exponent = exponent_of(view, how);
+    regime how = regime_of(view);
+    plk_exponent exponent = exponent_of(view, how);
     float buffer[PLK_RUN_BLOCKS * PLK_BLOCK];
     if (how == USUAL && threshold == -FLT_MAX)
         view->kernels->exp_sums(x, n_blocks, exponent, sums);
@@ -108,8 +108,8 @@ void plk_view_exp_sums(const plk_view *view, const float *x, uint32_t n_blocks, 
 static void exp_dots(const plk_view *view, const float *x, uint32_t n_blocks, double *sums,
                      double *dots)
 {
-    const regime how = regime_of(view);
-    const plk_exponent exponent = exponent_of(view, how);
+    regime how = regime_of(view);
+    plk_exponent exponent = exponent_of(view, how);
     float buffer[PLK_RUN_BLOCKS * PLK_BLOCK];
     if (how == USUAL)
         view->kernels->exp_dots(x, n_blocks, exponent, sums, dots);
@@ -229,7 +229,7 @@ uint32_t plk_view_n_candidates(const plk_view *view)
 uint32_t plk_view_count(const plk_view *view)
 {
     /* ln of half the smallest positive double: below it exp rounds to zero. */
-    const double least = -0x1.74910d52d3052p+9;
+    double least = -0x1.74910d52d3052p+9;
     double threshold = (double)view->max + least / view->scale;
     float at_least = threshold > -(double)FLT_MAX ? (float)threshold : -FLT_MAX;
     if ((double)at_least < threshold)

@@ -27,7 +27,7 @@ static plk_view view_at_nucleus(const plk_view *view)
 
 void plk_membership_begin(const plk_view *view, plk_nucleus_bounds *bounds)
 {
-    const plk_view at = view_at_nucleus(view);
+    plk_view at = view_at_nucleus(view);
     const plk_workspace *w = view->workspace;
     bounds->maxima = plk_view_mass_of(&at, w->block_max, (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK);
     bounds->normaliser = 0.0;
@@ -72,7 +72,7 @@ static float next_above(float x)
 static size_t count_equal_below(const plk_view *at, uint32_t n_listed, uint32_t token, float stored)
 {
     const uint32_t *ids = at->workspace->block_ids;
-    const float above = next_above(stored);
+    float above = next_above(stored);
     float buffer[PLK_BLOCK];
     size_t n = 0;
     for (uint32_t i = 0; i < n_listed && ids[i] <= token / PLK_BLOCK; i++) {
@@ -91,7 +91,7 @@ static size_t count_equal_below(const plk_view *at, uint32_t n_listed, uint32_t 
 static plk_verdict decide(const plk_view *at, const plk_nucleus_bounds *bounds, double before,
                           double own, uint32_t token, float stored)
 {
-    const double mass = at->deferred.p * bounds->normaliser;
+    double mass = at->deferred.p * bounds->normaliser;
     if (before < mass * (1.0 - margin))
         return PLK_INSIDE;
     visit above = visit_blocks(at, stored, INFINITY, next_above(stored));
@@ -103,8 +103,8 @@ static plk_verdict decide(const plk_view *at, const plk_nucleus_bounds *bounds, 
 
 plk_verdict plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, uint32_t token)
 {
-    const plk_view at = view_at_nucleus(view);
-    const float stored = plk_view_stored(view, token);
+    plk_view at = view_at_nucleus(view);
+    float stored = plk_view_stored(view, token);
     /* Equal tokens are counted as better ones here, the token itself is not. */
     visit near = visit_blocks(&at, stored, INFINITY, stored);
     float alone[PLK_BLOCK] = {stored};
@@ -115,8 +115,8 @@ plk_verdict plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, uin
     if (bounds->normaliser > 0.0)
         return decide(&at, bounds, before, own, token, stored);
 
-    const double step = 2.0; /* in the units of logits: a factor e^2 in probability */
-    const int n_steps = 2;
+    double step = 2.0; /* in the units of logits: a factor e^2 in probability */
+    int n_steps = 2;
     double exact = near.sum, rest = bounds->maxima - near.maxima;
     float high = stored;
     for (int i = 0;; i++) {

@@ -280,7 +280,7 @@ static void keep_band(plk_view *view, uint32_t n, const band *b)
 /* The stored logit of tokens that no prefix needs; rest: the mass beyond the prefix. */
 static float improbable(const search *s, double rest)
 {
-    const double margin = 1e-5; /* covers the rounding of the normaliser */
+    double margin = 1e-5; /* covers the rounding of the normaliser */
     double negligible = rest / (double)s->view->workspace->n_vocab;
     return plk_view_threshold(s->view, (negligible < 1.0 ? plk_log(negligible) : 0.0) - margin);
 }
@@ -290,7 +290,7 @@ static float improbable(const search *s, double rest)
  * the next try goes down by some nats. */
 static uint32_t gather(const search *s, double rest)
 {
-    const double step = 2.0 / s->view->scale;
+    double step = 2.0 / s->view->scale;
     plk_workspace *w = s->view->workspace;
     if (s->by_count)
         return plk_view_gather(s->view, -FLT_MAX);
@@ -326,7 +326,7 @@ void plk_view_keep_nearest(plk_view *view, double center, double normaliser, dou
                            uint32_t min_keep)
 {
     /* Logits are floats: a mass that exceeds p by no more than their rounding counts as p. */
-    const double logit_rounding = 0x1p-22;
+    double logit_rounding = 0x1p-22;
     double wanted = p * normaliser * (1.0 + logit_rounding);
     if (!(wanted < normaliser) || (min_keep > 1 && plk_view_n_candidates(view) <= min_keep))
         return;

@@ -58,7 +58,7 @@ static float negligible_below(const plk_view *view, double mass)
             break;
         bound *= 2.0;
     }
-    const double margin = 1e-5;
+    double margin = 1e-5;
     double offset = plk_log(bound / PLK_BLOCK) - margin;
     return plk_view_threshold(view, offset < 0.0 ? offset : -margin);
 }
@@ -67,13 +67,13 @@ static float negligible_below(const plk_view *view, double mass)
 static uint32_t gather_prefix(const plk_view *view, double normaliser, double mass)
 {
     const plk_workspace *w = view->workspace;
-    const double rest = normaliser - mass;
+    double rest = normaliser - mass;
     uint32_t n = plk_view_gather(view, plk_view_tail_below(view, rest));
     for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
         w->values[i] = -INFINITY;
     if (plk_view_mass_of(view, w->values, (n + PLK_BLOCK - 1) / PLK_BLOCK) >= mass)
         return n;
-    const double rounding = 1e-6;
+    double rounding = 1e-6;
     return plk_view_gather(view, negligible_below(view, rest * (1.0 - rounding)));
 }
 
@@ -81,7 +81,7 @@ static void cut(plk_view *view, double p, uint32_t min_keep)
 {
     plk_workspace *w = view->workspace;
     double normaliser = plk_view_block_sums(view);
-    const double logit_rounding = 0x1p-22;
+    double logit_rounding = 0x1p-22;
     double mass = p * normaliser * (1.0 - logit_rounding);
     uint32_t n = view->compact ? view->n : gather_prefix(view, normaliser, mass);
     memcpy(w->ordered, w->values, n * sizeof *w->values);

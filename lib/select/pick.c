@@ -33,7 +33,7 @@ static const float block_bound = 64.0f * (1.0f + 0x1p-20f);
 
 uint32_t plk_pick_max_trials(const plk_view *view)
 {
-    const uint32_t least = 48, blocks_a_trial = 16;
+    uint32_t least = 48, blocks_a_trial = 16;
     uint32_t n = view->workspace->n_blocks / blocks_a_trial;
     return n > least ? n : least;
 }
@@ -148,7 +148,7 @@ static float *weights_of(const plk_view *view, block_weights *weights, uint32_t 
 {
     float *of = view->workspace->weights + (size_t)group * PLK_BLOCK;
     uint64_t *seen = weights->seen + group / 64;
-    const uint64_t bit = (uint64_t)1 << group % 64;
+    uint64_t bit = (uint64_t)1 << group % 64;
     if (!(*seen & bit))
         plk_pick_weigh(view, group, of);
     *seen |= bit;
@@ -169,7 +169,7 @@ static plk_pick pick_dense(const plk_view *view, block_weights *weights, pluck_p
         double sum = plk_pick_block_sum(view, block);
         if (rest < sum)
             return pick_inside(view, block, sum, rest / sum);
-        const double change = (double)(float)sum - (double)of_group[i];
+        double change = (double)(float)sum - (double)of_group[i];
         of_group[i] = (float)sum;
         group_sums[g] += change;
         weights->total += change;
@@ -222,7 +222,7 @@ uint32_t plk_view_pick_nucleus(const plk_view *dense, plk_view *view, pluck_pcg6
 
 plk_pick plk_view_pick_where(plk_view *view, pluck_pcg64 *rng)
 {
-    const plk_view dense = *view;
+    plk_view dense = *view;
     block_weights weights;
     if (view->compact)
         return pick_compact(view, rng);

@@ -34,7 +34,7 @@ static uint32_t search(const double *cumulated, uint32_t n, double at)
 {
     const double *from = cumulated;
     while (n > 1) {
-        const uint32_t half = n / 2;
+        uint32_t half = n / 2;
         from += from[half - 1] <= at ? half : 0;
         n -= half;
     }
@@ -78,7 +78,7 @@ static void evaluate(plk_pick_blocks *blocks, uint32_t block)
 /* The token inside an evaluated block where the fraction lies of its mass. */
 static uint32_t pick_inside(const plk_pick_blocks *blocks, uint32_t block, double fraction)
 {
-    const double at = fraction * blocks->totals[block];
+    double at = fraction * blocks->totals[block];
     uint32_t i = search(blocks->cumulated + (size_t)block * PLK_BLOCK, PLK_BLOCK, at);
     if (i == PLK_BLOCK) {
         float e[PLK_BLOCK];
@@ -91,7 +91,7 @@ static uint32_t pick_inside(const plk_pick_blocks *blocks, uint32_t block, doubl
 
 static void add_up_blocks(plk_pick_blocks *blocks)
 {
-    const uint32_t n = plk_view_n_blocks(&blocks->view);
+    uint32_t n = plk_view_n_blocks(&blocks->view);
     (void)plk_view_block_sums(&blocks->view);
     memcpy(blocks->sums, blocks->view.workspace->block_sums, n * sizeof *blocks->sums);
     double sum = 0.0;
@@ -106,8 +106,8 @@ static uint32_t pick_by_sums(plk_pick_blocks *blocks, pluck_pcg64 *rng)
 {
     if (!blocks->has_sums)
         add_up_blocks(blocks);
-    const uint32_t n = plk_view_n_blocks(&blocks->view);
-    const double at = pluck_pcg64_uniform(rng) * blocks->reach[n - 1];
+    uint32_t n = plk_view_n_blocks(&blocks->view);
+    double at = pluck_pcg64_uniform(rng) * blocks->reach[n - 1];
     double rest;
     uint32_t block = search(blocks->reach, n, at);
     if (block < n)
@@ -124,7 +124,7 @@ static void begin_weights(plk_pick_weights *weights, const plk_view *view, doubl
                           size_t n_maxima)
 {
     double *groups = arrays + 3 * n_maxima;
-    const uint32_t n = plk_pick_weigh_groups(view);
+    uint32_t n = plk_pick_weigh_groups(view);
     *weights = (plk_pick_weights){.n_groups = n,
                                   .reach = arrays,
                                   .now_reach = arrays + n_maxima,
@@ -157,7 +157,7 @@ static const double *reach_of(plk_pick_weights *weights, const plk_view *view, u
                               const float **values)
 {
     const plk_workspace *w = view->workspace;
-    const size_t first = (size_t)group * PLK_BLOCK;
+    size_t first = (size_t)group * PLK_BLOCK;
     *values = w->weights + first;
     if (weights->changed[group] == weights->draw) {
         *values = weights->now + first;
@@ -175,8 +175,8 @@ static uint32_t find_group(const plk_pick_weights *weights, const plk_workspace 
                            double *rest)
 {
     const double *reach = weights->refined ? weights->now_group_reach : weights->group_reach;
-    const double at = uniform * weights->total;
-    const uint32_t group = search(reach, weights->n_groups, at);
+    double at = uniform * weights->total;
+    uint32_t group = search(reach, weights->n_groups, at);
     if (group < weights->n_groups) {
         *rest = at - before(reach, group);
         return group;
@@ -188,8 +188,8 @@ static uint32_t find_group(const plk_pick_weights *weights, const plk_workspace 
 /* The weight of a block becomes what its sum turned out to be. */
 static void refine(plk_pick_weights *weights, const plk_workspace *w, uint32_t block, double sum)
 {
-    const uint32_t group = block / PLK_BLOCK, n = weights->n_groups;
-    const size_t first = (size_t)group * PLK_BLOCK;
+    uint32_t group = block / PLK_BLOCK, n = weights->n_groups;
+    size_t first = (size_t)group * PLK_BLOCK;
     if (!weights->refined) {
         memcpy(weights->now_group_sums, w->group_sums, n * sizeof(double));
         memcpy(weights->now_group_reach, weights->group_reach, n * sizeof(double));
@@ -200,7 +200,7 @@ static void refine(plk_pick_weights *weights, const plk_workspace *w, uint32_t b
         memcpy(weights->now_reach + first, weights->reach + first, PLK_BLOCK * sizeof(double));
         weights->changed[group] = weights->draw;
     }
-    const double change = (double)(float)sum - (double)weights->now[block];
+    double change = (double)(float)sum - (double)weights->now[block];
     weights->now[block] = (float)sum;
     cumulate(weights->now + first, block % PLK_BLOCK, weights->now_reach + first);
     weights->now_group_sums[group] += change;
@@ -219,7 +219,7 @@ static uint32_t pick_dense(plk_picks *picks, pluck_pcg64 *rng)
     const plk_workspace *w = blocks->view.workspace;
     for (uint32_t trial = plk_pick_max_trials(&blocks->view); trial > 0; trial--) {
         double rest;
-        const uint32_t group = find_group(weights, w, pluck_pcg64_uniform(rng), &rest);
+        uint32_t group = find_group(weights, w, pluck_pcg64_uniform(rng), &rest);
         const float *values;
         const double *reach = reach_of(weights, &blocks->view, group, &values);
         uint32_t i = search(reach, PLK_BLOCK, rest);
@@ -227,9 +227,9 @@ static uint32_t pick_dense(plk_picks *picks, pluck_pcg64 *rng)
             rest = rest - before(reach, i);
         else
             i = plk_pick_find_float(values, PLK_BLOCK, rest, &rest);
-        const uint32_t block = group * PLK_BLOCK + i;
+        uint32_t block = group * PLK_BLOCK + i;
         evaluate(blocks, block);
-        const double sum = blocks->totals[block];
+        double sum = blocks->totals[block];
         if (rest < sum)
             return pick_inside(blocks, block, rest / sum);
         refine(weights, w, block, sum);
@@ -277,10 +277,10 @@ static void cut_nucleus(plk_picks *picks)
 
 static plk_verdict judge(plk_picks *picks, uint32_t token)
 {
-    const uint64_t bit = (uint64_t)1 << token % PLK_BLOCK;
-    const uint32_t block = token / PLK_BLOCK;
+    uint64_t bit = (uint64_t)1 << token % PLK_BLOCK;
+    uint32_t block = token / PLK_BLOCK;
     const plk_view *view = &picks->all.view;
-    const float stored = plk_view_stored(view, token);
+    float stored = plk_view_stored(view, token);
     if (stored > picks->inside || (stored == picks->inside && token <= picks->inside_token))
         return PLK_INSIDE;
     if (picks->outside[block] & bit)
@@ -288,7 +288,7 @@ static plk_verdict judge(plk_picks *picks, uint32_t token)
     if (picks->undecided[block] & bit)
         return PLK_UNDECIDED;
     plk_nucleus_bounds bounds = {picks->maxima, picks->normaliser};
-    const plk_verdict verdict = plk_membership(view, &bounds, token);
+    plk_verdict verdict = plk_membership(view, &bounds, token);
     picks->normaliser = bounds.normaliser;
     if (verdict == PLK_INSIDE) {
         picks->inside = stored;
@@ -310,8 +310,8 @@ static uint32_t pick_compact(plk_pick_blocks *blocks, pluck_pcg64 *rng)
 static uint32_t pick_from_nucleus(plk_picks *picks, pluck_pcg64 *rng)
 {
     for (int i = 0; i < PLK_PICK_MAX_REJECTED; i++) {
-        const uint32_t token = pick_dense(picks, rng);
-        const plk_verdict verdict = judge(picks, token);
+        uint32_t token = pick_dense(picks, rng);
+        plk_verdict verdict = judge(picks, token);
         if (verdict == PLK_INSIDE)
             return token;
         if (verdict == PLK_OUTSIDE)

@@ -68,9 +68,9 @@ void plk_mask_values(const plk_view *view, uint32_t block, uint32_t n_blocks, fl
         1u << 16, 1u << 17, 1u << 18, 1u << 19, 1u << 20, 1u << 21, 1u << 22, 1u << 23,
         1u << 24, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 1u << 30, 1u << 31,
     };
-    const size_t words_per_block = PLK_BLOCK / WORD_BITS;
+    size_t words_per_block = PLK_BLOCK / WORD_BITS;
     for (size_t w = 0; w < n_blocks * words_per_block; w++) {
-        const uint32_t word = word_of(view, block * words_per_block + w);
+        uint32_t word = word_of(view, block * words_per_block + w);
         float *values = x + w * WORD_BITS;
         for (size_t i = 0; i < WORD_BITS; i++)
             values[i] = (word & bits[i]) != 0 ? values[i] : -INFINITY;
@@ -129,7 +129,7 @@ static void gather_allowed(plk_view *view)
 static bool bans_maximum(const plk_view *view, uint32_t block, uint64_t banned)
 {
     enum { FEW = 8 };
-    const float max = view->workspace->block_max[block];
+    float max = view->workspace->block_max[block];
     if (count_bits(banned) > FEW)
         return true;
     for (; banned != 0; banned &= banned - 1)
@@ -144,7 +144,7 @@ static void mark_maxima(const plk_view *view)
 {
     const plk_workspace *w = view->workspace;
     for (uint32_t b = 0; b < w->n_blocks; b++) {
-        const uint64_t bits = bits_of(view, b), tokens = tokens_of(view, b);
+        uint64_t bits = bits_of(view, b), tokens = tokens_of(view, b);
         if (bits == 0)
             w->block_max[b] = -INFINITY;
         else if (bits != tokens && bans_maximum(view, b, bits ^ tokens))

@@ -121,7 +121,7 @@ void plk_view_scale(plk_view *view, double factor)
 {
     /* The bounds keep products and quotients by the scale finite; nothing changes beyond them,
      * where already the nearest two floats differ by more than any exponential can show. */
-    const double smallest = 1e-250, largest = 1e250;
+    double smallest = 1e-250, largest = 1e250;
     double scale = view->scale * factor;
     view->scale = scale < smallest ? smallest : scale > largest ? largest : scale;
 }

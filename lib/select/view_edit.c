@@ -143,7 +143,7 @@ pluck_status plk_view_edit_all(plk_view *view, plk_edit_function function, const
 {
     plk_view_make_compact(view);
     float *values = view->workspace->values;
-    const double scale = view->scale;
+    double scale = view->scale;
     view->scale = 1.0;
     for (uint32_t i = 0; i < view->n; i++)
         values[i] = stored_from(view, function(context, i, scale * (double)values[i]));

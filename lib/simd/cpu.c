@@ -94,7 +94,7 @@ static features usable_features(void)
 
 static unsigned detect(void)
 {
-    const features usable = usable_features();
+    features usable = usable_features();
     unsigned set = bit_of(PLUCK_ISA_SCALAR);
     if (!has_all(usable.leaf1_ecx, AVX | FMA | F16C | POPCNT) || !has_all(usable.leaf7_ebx, AVX2))
         return set;

@@ -19,8 +19,8 @@ LANES_INLINE lanes dot_rest(const float *x, const unsigned char *w, size_t value
 LANES_INLINE double dot(const float *x, const unsigned char *w, size_t value_bytes,
                         lanes (*load)(const void *), size_t n)
 {
-    const size_t step = LANES * value_bytes;
-    const lanes zero = lanes_set(0.0f);
+    size_t step = LANES * value_bytes;
+    lanes zero = lanes_set(0.0f);
     lanes sum[LANES_A_BLOCK] = {zero, zero, zero, zero};
     size_t i = 0;
     for (; i + PLK_BLOCK <= n; i += PLK_BLOCK) {

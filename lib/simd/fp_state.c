@@ -77,7 +77,7 @@ static const uint64_t default_control = FE_TONEAREST;
 
 plk_fp_state plk_fp_enter(void)
 {
-    const plk_fp_state state = {read_control(), FE_TONEAREST};
+    plk_fp_state state = {read_control(), FE_TONEAREST};
     if (!is_default(state.saved))
         write_control(default_control);
     return state;
@@ -87,8 +87,8 @@ plk_fp_state plk_fp_enter(void)
  */
 plk_fp_state plk_fp_enter_text(void)
 {
-    const int rounding = fegetround();
-    const uint64_t saved = read_control();
+    int rounding = fegetround();
+    uint64_t saved = read_control();
     if (rounding != FE_TONEAREST)
         (void)fesetround(FE_TONEAREST);
     if (!is_default(saved))

@@ -75,9 +75,9 @@ const plk_kernels *plk_kernels_get(pluck_isa isa)
 /* The product with 1 / ln 2 rounds in double, 2^-53: 2^-46 in an exponent of 125. */
 plk_exponent plk_exponent_make(float origin, double beta)
 {
-    const double log2_e = 0x1.71547652b82fep0;
-    const double bounded = beta < 0x1p-126 ? 0x1p-126 : beta > 1e38 ? 1e38 : beta;
-    const double rate = bounded * log2_e;
-    const float high = (float)rate;
+    double log2_e = 0x1.71547652b82fep0;
+    double bounded = beta < 0x1p-126 ? 0x1p-126 : beta > 1e38 ? 1e38 : beta;
+    double rate = bounded * log2_e;
+    float high = (float)rate;
     return (plk_exponent){origin, high, (float)(rate - (double)high)};
 }

@@ -46,8 +46,8 @@ double plk_exp(double x)
         1.0 / 2,     1.0 / 6,      1.0 / 24,      1.0 / 120,      1.0 / 720,       1.0 / 5040,
         1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800,
     };
-    const int degree = sizeof inverse_factorial / sizeof *inverse_factorial - 1;
-    const double magic = 0x1.8p52;
+    int degree = sizeof inverse_factorial / sizeof *inverse_factorial - 1;
+    double magic = 0x1.8p52;
     if (isnan(x))
         return x;
     if (x > 709.8)
@@ -81,8 +81,8 @@ double plk_log(double x)
 {
     static const double odd[] = {2.0 / 3,  2.0 / 5,  2.0 / 7,  2.0 / 9,  2.0 / 11,
                                  2.0 / 13, 2.0 / 15, 2.0 / 17, 2.0 / 19, 2.0 / 21};
-    const int degree = sizeof odd / sizeof *odd - 1;
-    const uint64_t sqrt_half = UINT64_C(0x3FE6A09E667F3BCD);
+    int degree = sizeof odd / sizeof *odd - 1;
+    uint64_t sqrt_half = UINT64_C(0x3FE6A09E667F3BCD);
     int k = 0;
     if (isnan(x) || x == HUGE_VAL)
         return x;

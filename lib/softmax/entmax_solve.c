@@ -47,11 +47,11 @@ static double sum_up(const solver *s, double *slope)
     for (size_t i = 0; i < s->n; i++) {
         if (!(s->values[i] > -INFINITY))
             continue;
-        const double x = excess(&s->entmax, s->scale * (double)s->values[i]);
+        double x = excess(&s->entmax, s->scale * (double)s->values[i]);
         if (!(x > 0))
             continue;
-        const double p = raised(x, s->power);
-        const double next = sum + p;
+        double p = raised(x, s->power);
+        double next = sum + p;
         lost += sum >= p ? (sum - next) + p : (p - next) + sum;
         sum = next;
         steep += s->power == 1 ? 1 : s->power * p / x;
@@ -66,8 +66,8 @@ static void solve_by_newton(solver *s)
     double slope;
     for (int i = 0; i < MAX_STEPS; i++) {
         s->entmax.sum = sum_up(s, &slope);
-        const double step = (s->entmax.sum - 1) / slope;
-        const double next = s->entmax.tau + step;
+        double step = (s->entmax.sum - 1) / slope;
+        double next = s->entmax.tau + step;
         /* Below the rounding of S no step says anything. */
         if (!(next > s->entmax.tau) || s->entmax.sum - 1 <= 0x1p-51 || !(next < 0))
             return;
@@ -79,7 +79,7 @@ static void solve_by_bisection(solver *s)
 {
     double low = -1, high = 0, slope;
     for (;;) {
-        const double middle = 0.5 * (low + high);
+        double middle = 0.5 * (low + high);
         if (!(low < middle && middle < high) || high - low < 1e-15 * -high)
             break;
         s->entmax.tau = middle;
@@ -96,7 +96,7 @@ plk_entmax plk_entmax_solve(const float *values, size_t n, double scale, double 
 {
     solver s = {values, n, scale, 1 / (alpha - 1), {alpha - 1, -(double)INFINITY, -1, 1}};
     for (size_t i = 0; i < n; i++) {
-        const double logit = scale * (double)values[i];
+        double logit = scale * (double)values[i];
         if (values[i] > -INFINITY && logit > s.entmax.max)
             s.entmax.max = logit;
     }
@@ -109,7 +109,7 @@ plk_entmax plk_entmax_solve(const float *values, size_t n, double scale, double 
 
 double plk_entmax_log_probability(const plk_entmax *entmax, double logit)
 {
-    const double x = excess(entmax, logit);
+    double x = excess(entmax, logit);
     return x > 0 ? plk_log(x) / entmax->slope : -(double)INFINITY;
 }
 
@@ -147,17 +147,17 @@ pluck_status plk_entmax_on(const plk_kernels *kernels, const char *function, con
     status = plk_softmax_check_on(kernels, function, z, n, beta, p, err);
     if (status != PLUCK_OK)
         return status;
-    const double scale = (double)beta;
+    double scale = (double)beta;
     double max = -(double)INFINITY;
     for (size_t i = 0; i < n; i++)
         if (z[i] > -INFINITY && scale * (double)z[i] > max)
             max = scale * (double)z[i];
     size_t n_kept;
     const float *kept = candidates(z, n, scale, alpha - 1, max, p, &n_kept);
-    const plk_entmax entmax = plk_entmax_solve(kept, n_kept, scale, alpha);
-    const double power = 1 / entmax.slope;
+    plk_entmax entmax = plk_entmax_solve(kept, n_kept, scale, alpha);
+    double power = 1 / entmax.slope;
     for (size_t i = 0; i < n; i++) {
-        const double x = z[i] > -INFINITY ? excess(&entmax, scale * (double)z[i]) : 0;
+        double x = z[i] > -INFINITY ? excess(&entmax, scale * (double)z[i]) : 0;
         p[i] = x > 0 ? (float)(raised(x, power) / entmax.sum) : 0;
     }
     return PLUCK_OK;
@@ -183,11 +183,11 @@ pluck_status plk_entmax_jvp(const float *p, const float *v, size_t n, float beta
                         "%s: a buffer is NULL, n is 0 or beta is not finite", function);
     double sum = 0, dot = 0;
     for (size_t i = 0; i < n; i++) {
-        const double s = derivative(p[i], alpha);
+        double s = derivative(p[i], alpha);
         sum += s;
         dot += s * (double)v[i];
     }
-    const double mean = sum > 0 ? dot / sum : 0;
+    double mean = sum > 0 ? dot / sum : 0;
     for (size_t i = 0; i < n; i++)
         out[i] = (float)((double)beta * derivative(p[i], alpha) * ((double)v[i] - mean));
     return PLUCK_OK;

@@ -19,7 +19,7 @@ pluck_status plk_entropy_of(const float *p, size_t n, double *nats, pluck_error 
     if (!p || !nats || n == 0)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_entropy_of: a pointer is NULL or n is 0");
     for (size_t i = 0; i < n; i++) {
-        const double value = (double)p[i];
+        double value = (double)p[i];
         if (!(value >= 0 && value < (double)INFINITY))
             return plk_fail(err, isnan(p[i]) ? PLUCK_ERR_NAN : PLUCK_ERR_INVALID,
                             "pluck_entropy_of: p[%zu] = %g, a probability must be finite and not "
@@ -114,7 +114,7 @@ pluck_status plk_cross_entropy_soft_on(const plk_kernels *kernels, const float *
 /* 52 bits and a half: in (0, 1), both ends excluded. */
 static double gumbel(pluck_pcg64 *rng)
 {
-    const double u = ((double)(pluck_pcg64_next(rng) >> 12) + 0.5) * 0x1p-52;
+    double u = ((double)(pluck_pcg64_next(rng) >> 12) + 0.5) * 0x1p-52;
     return -plk_log(-plk_log(u));
 }
 

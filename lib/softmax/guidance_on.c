@@ -35,7 +35,7 @@ static uint32_t min_size(uint32_t a, uint32_t b)
 /* The values from first on, at most a chunk, padded with -inf to whole blocks; returns how many. */
 static uint32_t read_chunk(const row *r, uint32_t first, float buffer[CHUNK])
 {
-    const uint32_t n = min_size(r->logits.n_vocab - first, CHUNK);
+    uint32_t n = min_size(r->logits.n_vocab - first, CHUNK);
     const char *from =
         (const char *)r->logits.data + first * pluck_dtype_size_bytes(r->logits.dtype);
     if (r->logits.dtype == PLUCK_F16)
@@ -54,7 +54,7 @@ static pluck_status find_max(row *r, pluck_error *err)
     r->max = -INFINITY;
     for (uint32_t first = 0; first < r->logits.n_vocab; first += CHUNK) {
         float x[CHUNK];
-        const uint32_t n = read_chunk(r, first, x);
+        uint32_t n = read_chunk(r, first, x);
         for (uint32_t i = 0; i < n; i++) {
             if (!(x[i] < INFINITY))
                 return plk_fail(err, PLUCK_ERR_NAN, "%s: the logit of token %u is %s", r->name,
@@ -70,12 +70,12 @@ static pluck_status find_max(row *r, pluck_error *err)
 
 static void normalise(row *r)
 {
-    const plk_exponent exponent = plk_exponent_make(r->max, 1.0);
+    plk_exponent exponent = plk_exponent_make(r->max, 1.0);
     double sum = 0.0;
     for (uint32_t first = 0; first < r->logits.n_vocab; first += CHUNK) {
         float x[CHUNK];
         double sums[CHUNK_BLOCKS];
-        const size_t n_blocks = (read_chunk(r, first, x) + PLK_BLOCK - 1) / PLK_BLOCK;
+        size_t n_blocks = (read_chunk(r, first, x) + PLK_BLOCK - 1) / PLK_BLOCK;
         r->kernels->exp_sums(x, n_blocks, exponent, sums);
         for (size_t b = 0; b < n_blocks; b++)
             sum += sums[b];
@@ -87,7 +87,7 @@ static pluck_status open_rows(row *a, row *b, const float *out, pluck_error *err
 {
     row *const rows[] = {a, b};
     for (int i = 0; i < 2; i++) {
-        const pluck_logits logits = rows[i]->logits;
+        pluck_logits logits = rows[i]->logits;
         if (!logits.data || !out)
             return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
         if (!pluck_dtype_name(logits.dtype))
@@ -132,7 +132,7 @@ static bool any_is_kept(const combination *c, const row *a, const row *b)
 {
     for (uint32_t first = 0; first < a->logits.n_vocab; first += CHUNK) {
         float x[CHUNK], y[CHUNK];
-        const uint32_t n = read_chunk(a, first, x);
+        uint32_t n = read_chunk(a, first, x);
         read_chunk(b, first, y);
         for (uint32_t i = 0; i < n; i++)
             if (is_kept(c, a, x[i], y[i]))
@@ -148,11 +148,11 @@ static pluck_status combine(const combination *c, const row *a, const row *b, fl
         return plk_fail(err, PLUCK_ERR_EMPTY, "no token is above -inf in both rows");
     for (uint32_t first = 0; first < a->logits.n_vocab; first += CHUNK) {
         float x[CHUNK], y[CHUNK];
-        const uint32_t n = read_chunk(a, first, x);
+        uint32_t n = read_chunk(a, first, x);
         read_chunk(b, first, y);
         for (uint32_t i = 0; i < n; i++) {
-            const double p = (double)x[i] - (double)a->max - a->log_sum;
-            const double q = (double)y[i] - (double)b->max - b->log_sum;
+            double p = (double)x[i] - (double)a->max - a->log_sum;
+            double q = (double)y[i] - (double)b->max - b->log_sum;
             x[i] = is_kept(c, a, x[i], y[i]) ? in_range(c->a * p + c->b * q) : -INFINITY;
         }
         memcpy(out + first, x, n * sizeof *out);
@@ -166,7 +166,7 @@ pluck_status plk_guidance_combine_on(const plk_kernels *kernels, pluck_logits co
 {
     row a = {.kernels = kernels, .name = "conditional", .logits = conditional};
     row b = {.kernels = kernels, .name = "unconditional", .logits = unconditional};
-    const combination c = {.least = -(double)INFINITY, .a = scale, .b = 1.0 - scale};
+    combination c = {.least = -(double)INFINITY, .a = scale, .b = 1.0 - scale};
     if (!isfinite(scale))
         return plk_fail(err, PLUCK_ERR_INVALID, "scale is not finite");
     pluck_status status = open_rows(&a, &b, out, err);
@@ -179,7 +179,7 @@ pluck_status plk_guidance_contrast_on(const plk_kernels *kernels, pluck_logits e
 {
     row a = {.kernels = kernels, .name = "expert", .logits = expert};
     row b = {.kernels = kernels, .name = "amateur", .logits = amateur};
-    const combination c = {.least = plk_log(alpha), .a = 1.0, .b = -1.0};
+    combination c = {.least = plk_log(alpha), .a = 1.0, .b = -1.0};
     if (!(alpha >= 0.0) || alpha > 1.0)
         return plk_fail(err, PLUCK_ERR_INVALID, "alpha = %g is outside [0, 1]", alpha);
     pluck_status status = open_rows(&a, &b, out, err);

@@ -37,8 +37,8 @@ pluck_status pluck_candidates_create(pluck_candidates **out, uint32_t n_vocab,
     if (n_vocab == 0 || n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: n_vocab = %u is outside [1, 2^24]", function,
                         n_vocab);
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
-    const size_t n_words = ((size_t)n_vocab + 63) / 64;
+    pluck_allocator memory = plk_allocator_or_default(allocator);
+    size_t n_words = ((size_t)n_vocab + 63) / 64;
     pluck_candidates *candidates = plk_alloc(&memory, 1, sizeof *candidates);
     uint64_t *seen = plk_alloc_zero(&memory, n_words, sizeof *seen);
     if (!candidates || !seen) {
@@ -46,7 +46,7 @@ pluck_status pluck_candidates_create(pluck_candidates **out, uint32_t n_vocab,
         plk_free(&memory, seen);
         return plk_fail_nomem(err, n_words * sizeof *seen);
     }
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     *candidates = (pluck_candidates){memory, n_vocab, plk_log((double)n_vocab + 1), seen};
     plk_fp_leave(fp);
     *out = candidates;
@@ -57,7 +57,7 @@ void pluck_candidates_destroy(pluck_candidates **candidates)
 {
     if (!candidates || !*candidates)
         return;
-    const pluck_allocator allocator = (*candidates)->allocator;
+    pluck_allocator allocator = (*candidates)->allocator;
     plk_free(&allocator, (*candidates)->seen);
     plk_free(&allocator, *candidates);
     *candidates = NULL;
@@ -65,17 +65,17 @@ void pluck_candidates_destroy(pluck_candidates **candidates)
 
 static pluck_token draw_one(const pluck_candidates *candidates, pluck_pcg64 *rng)
 {
-    const double value = floor(plk_exp(pluck_pcg64_uniform(rng) * candidates->log_range)) - 1;
-    const double last = (double)(candidates->n_vocab - 1);
+    double value = floor(plk_exp(pluck_pcg64_uniform(rng) * candidates->log_range)) - 1;
+    double last = (double)(candidates->n_vocab - 1);
     return (pluck_token)(value < 0 ? 0 : value > last ? last : value);
 }
 
 /* Whether the token had not been marked. */
 static bool mark(pluck_candidates *candidates, pluck_token token)
 {
-    uint64_t *const word = &candidates->seen[(uint32_t)token / 64];
-    const uint64_t bit = (uint64_t)1 << (uint32_t)token % 64;
-    const bool is_new = !(*word & bit);
+    uint64_t *word = &candidates->seen[(uint32_t)token / 64];
+    uint64_t bit = (uint64_t)1 << (uint32_t)token % 64;
+    bool is_new = !(*word & bit);
     *word |= bit;
     return is_new;
 }
@@ -96,10 +96,10 @@ pluck_status pluck_candidates_draw(pluck_candidates *candidates, pluck_pcg64 *rn
     if (n == 0 || (unique && n > candidates->n_vocab))
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: n = %u, it must be from 1 to %s", function, n,
                         unique ? "n_vocab" : "2^32 - 1");
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     uint64_t tries = 0;
     for (uint32_t done = 0; done < n; tries++) {
-        const pluck_token token = draw_one(candidates, rng);
+        pluck_token token = draw_one(candidates, rng);
         if (!unique || mark(candidates, token))
             tokens[done++] = token;
     }
@@ -124,14 +124,14 @@ static pluck_status check_token(const pluck_candidates *candidates, const char *
 /* ln(1 + x), |x| < 1. */
 static double log_1_plus(double x)
 {
-    const double w = 1 + x;
+    double w = 1 + x;
     return w == 1 ? x : plk_log(w) * x / (w - 1);
 }
 
 /* e^x - 1, x <= 0. */
 static double exp_minus_1(double x)
 {
-    const double v = plk_exp(x);
+    double v = plk_exp(x);
     if (v == 1)
         return x;
     return v - 1 == -1 ? -1 : (v - 1) * x / plk_log(v);
@@ -140,19 +140,19 @@ static double exp_minus_1(double x)
 /* ln((k + 2) / (k + 1)) = ln(1 + 1 / (k + 1)). */
 static double proposal(const pluck_candidates *candidates, pluck_token token)
 {
-    const double next = (double)token + 1;
-    const double log_ratio = token == 0 ? plk_log(2) : log_1_plus(1 / next);
+    double next = (double)token + 1;
+    double log_ratio = token == 0 ? plk_log(2) : log_1_plus(1 / next);
     return log_ratio / candidates->log_range;
 }
 
 pluck_status pluck_candidates_probability(const pluck_candidates *candidates, pluck_token token,
                                           double *probability, pluck_error *err)
 {
-    const pluck_status status =
+    pluck_status status =
         check_token(candidates, "pluck_candidates_probability", token, probability, err);
     if (status != PLUCK_OK)
         return status;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     *probability = proposal(candidates, token);
     plk_fp_leave(fp);
     return PLUCK_OK;
@@ -168,8 +168,8 @@ pluck_status pluck_candidates_expected(const pluck_candidates *candidates, pluck
         status = plk_fail(err, PLUCK_ERR_INVALID, "%s: n_tries = 0", function);
     if (status != PLUCK_OK)
         return status;
-    const plk_fp_state fp = plk_fp_enter();
-    const double p = proposal(candidates, token), tries = (double)n_tries;
+    plk_fp_state fp = plk_fp_enter();
+    double p = proposal(candidates, token), tries = (double)n_tries;
     if (!unique)
         *expected = tries * p;
     else /* a vocabulary of one: P = 1 */
@@ -193,7 +193,7 @@ pluck_status pluck_candidates_partition(pluck_candidates *candidates, const pluc
         is_good = targets[used] >= 0 && (uint32_t)targets[used] < candidates->n_vocab;
         if (!is_good)
             break;
-        const uint64_t word = candidates->seen[(uint32_t)targets[used] / 64];
+        uint64_t word = candidates->seen[(uint32_t)targets[used] / 64];
         if (word >> (uint32_t)targets[used] % 64 & 1)
             continue;
         if (n == max_unique)
@@ -218,8 +218,7 @@ static pluck_status check_inputs(const plk_kernels *kernels, const float *logits
     if (!expected || !tokens)
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: expected and tokens must not be NULL",
                         function);
-    const pluck_status status =
-        plk_softmax_check_on(kernels, function, logits, n, 1, gradient, err);
+    pluck_status status = plk_softmax_check_on(kernels, function, logits, n, 1, gradient, err);
     if (status != PLUCK_OK)
         return status;
     if (!(logits[0] > -INFINITY))
@@ -239,11 +238,11 @@ pluck_status pluck_sampled_softmax(const float *logits, const double *expected,
     const plk_kernels *kernels = plk_kernels_get(PLUCK_ISA_BEST);
     if (!loss)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_sampled_softmax: loss is NULL");
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     pluck_status status = check_inputs(kernels, logits, expected, tokens, n, gradient, err);
     if (status == PLUCK_OK) {
         for (size_t i = 0; i < n; i++) {
-            const bool is_hit = i > 0 && tokens[i] == tokens[0];
+            bool is_hit = i > 0 && tokens[i] == tokens[0];
             gradient[i] = is_hit ? -INFINITY : (float)((double)logits[i] - plk_log(expected[i]));
         }
         status = plk_cross_entropy_on(kernels, gradient, n, 1, 0, loss, gradient, err);

@@ -12,8 +12,8 @@
 
 pluck_status pluck_softmax(const float *z, size_t n, float beta, float *p, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = plk_softmax_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, beta, p, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_softmax_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, beta, p, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -21,8 +21,8 @@ pluck_status pluck_softmax(const float *z, size_t n, float beta, float *p, pluck
 pluck_status pluck_log_softmax(const float *z, size_t n, float beta, float *logprob,
                                pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status =
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status =
         plk_log_softmax_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, beta, logprob, err);
     plk_fp_leave(fp);
     return status;
@@ -30,51 +30,48 @@ pluck_status pluck_log_softmax(const float *z, size_t n, float beta, float *logp
 
 pluck_status pluck_logsumexp(const float *z, size_t n, float beta, double *lse, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status =
-        plk_logsumexp_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, beta, lse, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_logsumexp_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, beta, lse, err);
     plk_fp_leave(fp);
     return status;
 }
 
 pluck_status pluck_entropy(const float *z, size_t n, float beta, double *nats, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status =
-        plk_entropy_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, beta, nats, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_entropy_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, beta, nats, err);
     plk_fp_leave(fp);
     return status;
 }
 
 pluck_status pluck_argmax(const float *z, size_t n, size_t *index, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = plk_argmax_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, index, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_argmax_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, index, err);
     plk_fp_leave(fp);
     return status;
 }
 
 pluck_status pluck_argmin(const float *z, size_t n, size_t *index, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = plk_argmin_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, index, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_argmin_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, index, err);
     plk_fp_leave(fp);
     return status;
 }
 
 pluck_status pluck_softmax_base(const float *z, size_t n, double base, float *p, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status =
-        plk_softmax_base_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, base, p, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_softmax_base_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, base, p, err);
     plk_fp_leave(fp);
     return status;
 }
 
 pluck_status pluck_softmax_limit(const float *z, size_t n, bool largest, float *p, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status =
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status =
         plk_softmax_limit_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, largest, p, err);
     plk_fp_leave(fp);
     return status;
@@ -82,8 +79,8 @@ pluck_status pluck_softmax_limit(const float *z, size_t n, bool largest, float *
 
 pluck_status pluck_entropy_of(const float *p, size_t n, double *nats, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = plk_entropy_of(p, n, nats, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_entropy_of(p, n, nats, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -91,8 +88,8 @@ pluck_status pluck_entropy_of(const float *p, size_t n, double *nats, pluck_erro
 pluck_status pluck_softmax_state_add(pluck_softmax_state *state, const float *z, size_t n,
                                      float beta, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status =
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status =
         plk_softmax_state_add_on(plk_kernels_get(PLUCK_ISA_BEST), state, z, n, beta, err);
     plk_fp_leave(fp);
     return status;
@@ -101,8 +98,8 @@ pluck_status pluck_softmax_state_add(pluck_softmax_state *state, const float *z,
 pluck_status pluck_softmax_state_merge(pluck_softmax_state *state, const pluck_softmax_state *other,
                                        pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = plk_softmax_state_merge(state, other, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_softmax_state_merge(state, other, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -110,8 +107,8 @@ pluck_status pluck_softmax_state_merge(pluck_softmax_state *state, const pluck_s
 pluck_status pluck_softmax_state_logsumexp(const pluck_softmax_state *state, double *lse,
                                            pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = plk_softmax_state_logsumexp(state, lse, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_softmax_state_logsumexp(state, lse, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -119,8 +116,8 @@ pluck_status pluck_softmax_state_logsumexp(const pluck_softmax_state *state, dou
 pluck_status pluck_softmax_with(const pluck_softmax_state *state, const float *z, size_t n,
                                 float beta, float *p, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status =
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status =
         plk_softmax_with_on(plk_kernels_get(PLUCK_ISA_BEST), state, z, n, beta, p, err);
     plk_fp_leave(fp);
     return status;
@@ -130,9 +127,9 @@ pluck_status pluck_softmax_mean_add(pluck_softmax_state *state, double *mean, co
                                     size_t n, float beta, const float *v, size_t dim,
                                     pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = plk_softmax_mean_add_on(plk_kernels_get(PLUCK_ISA_BEST), state,
-                                                        mean, z, n, beta, v, dim, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_softmax_mean_add_on(plk_kernels_get(PLUCK_ISA_BEST), state, mean, z,
+                                                  n, beta, v, dim, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -141,8 +138,8 @@ pluck_status pluck_softmax_mean_merge(pluck_softmax_state *state, double *mean,
                                       const pluck_softmax_state *other, const double *other_mean,
                                       size_t dim, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = plk_softmax_mean_merge(state, mean, other, other_mean, dim, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_softmax_mean_merge(state, mean, other, other_mean, dim, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -150,8 +147,8 @@ pluck_status pluck_softmax_mean_merge(pluck_softmax_state *state, double *mean,
 pluck_status pluck_entmax(const float *z, size_t n, float beta, double alpha, float *p,
                           pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status =
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status =
         plk_entmax_on(plk_kernels_get(PLUCK_ISA_BEST), "pluck_entmax", z, n, beta, alpha, p, err);
     plk_fp_leave(fp);
     return status;
@@ -159,8 +156,8 @@ pluck_status pluck_entmax(const float *z, size_t n, float beta, double alpha, fl
 
 pluck_status pluck_sparsemax(const float *z, size_t n, float beta, float *p, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status =
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status =
         plk_entmax_on(plk_kernels_get(PLUCK_ISA_BEST), "pluck_sparsemax", z, n, beta, 2, p, err);
     plk_fp_leave(fp);
     return status;
@@ -169,8 +166,8 @@ pluck_status pluck_sparsemax(const float *z, size_t n, float beta, float *p, plu
 pluck_status pluck_softmax_jvp(const float *p, const float *v, size_t n, float beta, float *out,
                                pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = plk_softmax_jvp(p, v, n, beta, out, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_softmax_jvp(p, v, n, beta, out, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -178,8 +175,8 @@ pluck_status pluck_softmax_jvp(const float *p, const float *v, size_t n, float b
 pluck_status pluck_entmax_jvp(const float *p, const float *v, size_t n, float beta, double alpha,
                               float *out, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = plk_entmax_jvp(p, v, n, beta, alpha, out, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_entmax_jvp(p, v, n, beta, alpha, out, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -187,9 +184,9 @@ pluck_status pluck_entmax_jvp(const float *p, const float *v, size_t n, float be
 pluck_status pluck_cross_entropy(const float *z, size_t n, float beta, size_t target, double *loss,
                                  float *gradient, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = plk_cross_entropy_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, beta,
-                                                     target, loss, gradient, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_cross_entropy_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, beta, target,
+                                               loss, gradient, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -197,9 +194,9 @@ pluck_status pluck_cross_entropy(const float *z, size_t n, float beta, size_t ta
 pluck_status pluck_cross_entropy_soft(const float *z, size_t n, float beta, const float *y,
                                       double *loss, float *gradient, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = plk_cross_entropy_soft_on(plk_kernels_get(PLUCK_ISA_BEST), z, n,
-                                                          beta, y, loss, gradient, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_cross_entropy_soft_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, beta, y,
+                                                    loss, gradient, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -207,9 +204,9 @@ pluck_status pluck_cross_entropy_soft(const float *z, size_t n, float beta, cons
 pluck_status pluck_gumbel_softmax(const float *z, size_t n, float temperature, pluck_pcg64 *rng,
                                   float *soft, size_t *index, pluck_error *err)
 {
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = plk_gumbel_softmax_on(plk_kernels_get(PLUCK_ISA_BEST), z, n,
-                                                      temperature, rng, soft, index, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = plk_gumbel_softmax_on(plk_kernels_get(PLUCK_ISA_BEST), z, n, temperature,
+                                                rng, soft, index, err);
     plk_fp_leave(fp);
     return status;
 }

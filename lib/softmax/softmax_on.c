@@ -43,8 +43,8 @@ typedef struct softmax_input {
 static const float *chunk_of(const softmax_input *input, size_t first, size_t *n_blocks,
                              float *buffer)
 {
-    const size_t left = input->n - first;
-    const size_t n = left < CHUNK ? left : CHUNK;
+    size_t left = input->n - first;
+    size_t n = left < CHUNK ? left : CHUNK;
     const float *z = input->z + first;
     *n_blocks = (n + PLK_BLOCK - 1) / PLK_BLOCK;
     if (n % PLK_BLOCK == 0 && input->factor == 1)
@@ -142,11 +142,11 @@ static float lane_sum(const float *v)
 static void add_block(const softmax_input *input, const float *y, const float *e,
                       partial_sums *sums)
 {
-    const float m = input->max;
+    float m = input->max;
     float losses[PLK_BLOCK];
     for (size_t i = 0; i < PLK_BLOCK; i++) {
-        const float d = y[i] - m;
-        const float back = d - y[i];
+        float d = y[i] - m;
+        float back = d - y[i];
         losses[i] = ((y[i] - (d - back)) - (m + back)) * e[i];
     }
     for (size_t i = 0; i < PLK_BLOCK; i++)
@@ -177,7 +177,7 @@ static double sum_exponentials(const softmax_input *input, float *e)
         input->kernels->exp_values(x, n_blocks, input->exponent, values);
         for (size_t i = 0; i < n_blocks * PLK_BLOCK; i += PLK_BLOCK)
             add_block(input, y + i, values + i, &sums);
-        const size_t left = input->n - first;
+        size_t left = input->n - first;
         if (e)
             memcpy(e + first, values, (left < CHUNK ? left : CHUNK) * sizeof *e);
     }
@@ -201,12 +201,12 @@ static pluck_status softmax(const char *function, const plk_kernels *kernels, co
     if (status != PLUCK_OK)
         return status;
     if (beta == 0) {
-        const float share = (float)(1 / (double)count_allowed(&input));
+        float share = (float)(1 / (double)count_allowed(&input));
         for (size_t i = 0; i < n; i++)
             p[i] = z[i] > -INFINITY ? share : 0;
         return PLUCK_OK;
     }
-    const float sum = (float)sum_exponentials(&input, p);
+    float sum = (float)sum_exponentials(&input, p);
     for (size_t i = 0; i < n; i++)
         p[i] /= sum;
     return PLUCK_OK;
@@ -247,11 +247,11 @@ pluck_status plk_log_softmax_on(const plk_kernels *kernels, const float *z, size
         open_input(&input, "pluck_log_softmax", kernels, z, n, (double)beta, logprob, err);
     if (status != PLUCK_OK)
         return status;
-    const double log_z = log_sum(&input);
-    const double max = max_of_z(&input);
+    double log_z = log_sum(&input);
+    double max = max_of_z(&input);
     for (size_t i = 0; i < n; i++) {
-        const double value = input.beta * ((double)z[i] - max) - log_z;
-        const double bounded = value < -(double)FLT_MAX ? -(double)FLT_MAX : value;
+        double value = input.beta * ((double)z[i] - max) - log_z;
+        double bounded = value < -(double)FLT_MAX ? -(double)FLT_MAX : value;
         logprob[i] = z[i] > -INFINITY ? (float)bounded : -INFINITY;
     }
     return PLUCK_OK;
@@ -298,7 +298,7 @@ pluck_status plk_entropy_on(const plk_kernels *kernels, const float *z, size_t n
             dot += dots[b];
         }
     }
-    const double entropy = plk_log(sum) - input.beta_y / (double)input.spread * dot / sum;
+    double entropy = plk_log(sum) - input.beta_y / (double)input.spread * dot / sum;
     *nats = fmin(fmax(entropy, 0), plk_log((double)n));
     return PLUCK_OK;
 }
@@ -339,7 +339,7 @@ pluck_status plk_softmax_limit_on(const plk_kernels *kernels, const float *z, si
         open_input(&input, "pluck_softmax_limit", kernels, z, n, largest ? 1 : -1, p, err);
     if (status != PLUCK_OK)
         return status;
-    const float chosen = largest ? input.max : -input.max;
+    float chosen = largest ? input.max : -input.max;
     size_t n_chosen = 0;
     for (size_t i = 0; i < n; i++)
         n_chosen += z[i] == chosen;

@@ -34,7 +34,7 @@ static pluck_softmax_state merged(pluck_softmax_state a, pluck_softmax_state b)
 {
     if (a.sum == 0 || b.sum == 0)
         return a.sum == 0 ? b : a;
-    const double max = a.max > b.max ? a.max : b.max;
+    double max = a.max > b.max ? a.max : b.max;
     return (pluck_softmax_state){max, a.sum * plk_exp(a.max - max) + b.sum * plk_exp(b.max - max)};
 }
 
@@ -70,7 +70,7 @@ pluck_status plk_softmax_state_merge(pluck_softmax_state *state, const pluck_sof
 pluck_status plk_softmax_state_logsumexp(const pluck_softmax_state *state, double *lse,
                                          pluck_error *err)
 {
-    const pluck_status status = check_state("pluck_softmax_state_logsumexp", state, err);
+    pluck_status status = check_state("pluck_softmax_state_logsumexp", state, err);
     if (status != PLUCK_OK)
         return status;
     if (!lse)
@@ -88,7 +88,7 @@ static pluck_status check_entries(const plk_kernels *kernels, const char *functi
                                   pluck_error *err)
 {
     pluck_error why = {.status = PLUCK_OK};
-    const pluck_status status = plk_softmax_check_on(kernels, function, z, n, beta, output, &why);
+    pluck_status status = plk_softmax_check_on(kernels, function, z, n, beta, output, &why);
     *any = status == PLUCK_OK;
     if (status == PLUCK_OK || status == PLUCK_ERR_EMPTY)
         return PLUCK_OK;
@@ -116,7 +116,7 @@ pluck_status plk_softmax_with_on(const plk_kernels *kernels, const pluck_softmax
                             "%s: entry %zu is larger than any that the state has taken in",
                             function, i);
     for (size_t i = 0; i < n; i++) {
-        const bool banned = !(z[i] > -INFINITY);
+        bool banned = !(z[i] > -INFINITY);
         p[i] = banned ? 0 : (float)(plk_exp(scaled(beta, z[i]) - state->max) / state->sum);
     }
     return PLUCK_OK;
@@ -157,7 +157,7 @@ static void add_rows(double *mean, const double *weights, size_t n, const float 
 /* mean becomes mean times the part that it has of the sum now; undefined content is not read. */
 static void rescale(pluck_softmax_state before, pluck_softmax_state after, double *mean, size_t dim)
 {
-    const double factor = before.sum > 0 ? before.sum * plk_exp(before.max - after.max) : 0;
+    double factor = before.sum > 0 ? before.sum * plk_exp(before.max - after.max) : 0;
     for (size_t j = 0; j < dim; j++)
         mean[j] = before.sum > 0 ? mean[j] * factor : 0;
 }
@@ -180,9 +180,9 @@ pluck_status plk_softmax_mean_add_on(const plk_kernels *kernels, pluck_softmax_s
     if (status != PLUCK_OK || !any)
         return status;
     for (size_t first = 0; first < n; first += CHUNK) {
-        const size_t n_chunk = n - first < CHUNK ? n - first : CHUNK;
-        const pluck_softmax_state before = *state;
-        const pluck_softmax_state after = weigh_chunk(before, z + first, n_chunk, beta, weights);
+        size_t n_chunk = n - first < CHUNK ? n - first : CHUNK;
+        pluck_softmax_state before = *state;
+        pluck_softmax_state after = weigh_chunk(before, z + first, n_chunk, beta, weights);
         if (after.sum == 0)
             continue;
         rescale(before, after, mean, dim);
@@ -208,8 +208,8 @@ pluck_status plk_softmax_mean_merge(pluck_softmax_state *state, double *mean,
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: a mean is NULL or dim is 0", function);
     if (other->sum == 0)
         return PLUCK_OK;
-    const pluck_softmax_state all = merged(*state, *other);
-    const double weight = other->sum * plk_exp(other->max - all.max);
+    pluck_softmax_state all = merged(*state, *other);
+    double weight = other->sum * plk_exp(other->max - all.max);
     rescale(*state, all, mean, dim);
     for (size_t j = 0; j < dim; j++)
         mean[j] = (mean[j] + weight * other_mean[j]) / all.sum;

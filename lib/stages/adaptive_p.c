@@ -59,8 +59,8 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 {
     (void)context;
     plk_view_make_compact(view);
-    const preference preferred = {view->workspace->ordered, plk_view_normaliser(view),
-                                  aim_of(params, state)};
+    preference preferred = {view->workspace->ordered, plk_view_normaliser(view),
+                            aim_of(params, state)};
     plk_view_exp_values(view, view->workspace->values, plk_view_n_blocks(view),
                         view->workspace->ordered);
     pluck_status status = plk_view_edit_all(view, prefer, &preferred, err);

@@ -111,7 +111,7 @@ static double penalise(const void *context, size_t index, double logit)
 /* base^exponent stays inside a float. */
 static double max_exponent(double base, double log_base)
 {
-    const double log_float_max = 88.7228391, smallest_base = 1.000001;
+    double log_float_max = 88.7228391, smallest_base = 1.000001;
     return base > smallest_base ? floor(log_float_max / log_base) : (double)INFINITY;
 }
 

@@ -36,14 +36,14 @@ static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err
 static double raise_logit(const void *context, size_t index, double logit)
 {
     (void)index;
-    const double power = *(const double *)context;
+    double power = *(const double *)context;
     return logit * (logit > 0.0 ? power : 2.0 - power);
 }
 
 /* factor^i, with i tokens beyond start. */
 static double power_after(const exp_decay_length_params *decay, uint32_t n_generated)
 {
-    const double most = 1e200; /* keeps products with logits finite */
+    double most = 1e200; /* keeps products with logits finite */
     double i = (double)(n_generated - decay->start);
     double power = plk_exp(i * plk_log(decay->factor));
     return power < most ? power : most;

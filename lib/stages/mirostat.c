@@ -34,7 +34,7 @@ static double zipf_exponent(const plk_view *view, uint32_t n)
 /* ln((s - 1) / (1 - V^(1 - s))), which has the limit -ln ln V at s = 1. */
 static double log_ratio(double s, double log_v)
 {
-    const double small = 1e-7;
+    double small = 1e-7;
     double x = (s - 1.0) * log_v;
     if (fabs(x) < small)
         return 0.5 * x - plk_log(log_v);
@@ -43,7 +43,7 @@ static double log_ratio(double s, double log_v)
 
 static uint32_t tokens_for(double s, double mu, uint32_t n_vocab)
 {
-    const double ln_2 = 0x1.62e42fefa39efp-1;
+    double ln_2 = 0x1.62e42fefa39efp-1;
     double log_v = plk_log(n_vocab);
     double k = (log_ratio(s, log_v) + mu * ln_2) / s;
     if (!(k > 0.0))

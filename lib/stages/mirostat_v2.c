@@ -17,7 +17,7 @@ typedef struct mirostat_v2_params {
 /* The threshold, from the best logit. */
 static double offset_of(const void *state, const plk_view *view)
 {
-    const double ln_2 = 0x1.62e42fefa39efp-1;
+    double ln_2 = 0x1.62e42fefa39efp-1;
     return plk_log(plk_view_normaliser(view)) - plk_mirostat_mu(state) * ln_2;
 }
 

@@ -41,7 +41,7 @@ typedef struct own_state {
 static void destroy(void *state)
 {
     own_state *s = state;
-    const pluck_allocator allocator = s->allocator;
+    pluck_allocator allocator = s->allocator;
     if (s->user)
         s->own->destroy(s->user);
     plk_free(&allocator, s);
@@ -116,14 +116,14 @@ static void accept(const void *params, void *state, const plk_history *history,
 {
     (void)accepted;
     const own_state *s = state;
-    const plk_stage_context context = {history, s->n_vocab, NULL};
+    plk_stage_context context = {history, s->n_vocab, NULL};
     s->own->accept(params, s->user, (const pluck_stage_context *)&context);
 }
 
 static void rewind_one(const void *params, void *state, const plk_history *history)
 {
     const own_state *s = state;
-    const plk_stage_context context = {history, s->n_vocab, NULL};
+    plk_stage_context context = {history, s->n_vocab, NULL};
     s->own->rewind(params, s->user, (const pluck_stage_context *)&context);
 }
 
@@ -151,7 +151,7 @@ pluck_status pluck_registry_create(pluck_registry **out, const pluck_allocator *
 {
     if (!out)
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
-    const pluck_allocator own = plk_allocator_or_default(allocator);
+    pluck_allocator own = plk_allocator_or_default(allocator);
     *out = plk_alloc_zero(&own, 1, sizeof **out);
     if (!*out)
         return plk_fail_nomem(err, sizeof **out);
@@ -164,7 +164,7 @@ void pluck_registry_destroy(pluck_registry **registry)
     if (!registry || !*registry)
         return;
     pluck_registry *r = *registry;
-    const pluck_allocator allocator = r->allocator;
+    pluck_allocator allocator = r->allocator;
     for (size_t i = 0; i < r->n; i++)
         plk_free(&allocator, r->entries[i]);
     plk_free(&allocator, r->entries);
@@ -400,14 +400,14 @@ pluck_status pluck_view_edit(pluck_view *view, const uint32_t *tokens, size_t n,
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     plk_view *inner = inner_of(view);
     bool is_bad = false;
-    const edit_context context = {new_logit, user, tokens, &is_bad};
+    edit_context context = {new_logit, user, tokens, &is_bad};
     pluck_status status = check_tokens(inner, tokens, n, err);
     if (status != PLUCK_OK)
         return status;
     /* More than there is memory for: then as candidates. */
     if (!inner->compact && n > inner->workspace->max_edits - inner->n_edits)
         plk_view_make_compact(inner);
-    const plk_token_list list = {tokens, sizeof *tokens, n};
+    plk_token_list list = {tokens, sizeof *tokens, n};
     status = plk_view_edit(inner, list, edit_one, &context, err);
     return edited(status, is_bad, err);
 }
@@ -419,7 +419,7 @@ pluck_status pluck_view_edit_all(pluck_view *view, pluck_new_logit new_logit, vo
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     plk_view *inner = inner_of(view);
     bool is_bad = false;
-    const edit_context context = {new_logit, user, inner->workspace->ids, &is_bad};
+    edit_context context = {new_logit, user, inner->workspace->ids, &is_bad};
     pluck_status status = plk_view_edit_all(inner, edit_one, &context, err);
     return edited(status, is_bad, err);
 }

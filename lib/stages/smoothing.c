@@ -25,7 +25,7 @@ static double bend(const void *context, size_t index, double logit)
 {
     (void)index;
     const polynomial *p = context;
-    const double far = -1e60; /* its powers are finite */
+    double far = -1e60; /* its powers are finite */
     double d = logit - p->max > far ? logit - p->max : far;
     return p->square * (d * d) + p->cube * (d * d * d) + p->max;
 }
@@ -35,9 +35,9 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 {
     (void)state, (void)context;
     const smoothing_params *smoothing = params;
-    const polynomial p = {.max = view->scale * (double)view->max,
-                          .square = -smoothing->factor * (3.0 - smoothing->curve) / 2.0,
-                          .cube = smoothing->factor * (smoothing->curve - 1.0) / 2.0};
+    polynomial p = {.max = view->scale * (double)view->max,
+                    .square = -smoothing->factor * (3.0 - smoothing->curve) / 2.0,
+                    .cube = smoothing->factor * (smoothing->curve - 1.0) / 2.0};
     return plk_view_edit_all(view, bend, &p, err);
 }
 

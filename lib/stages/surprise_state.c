@@ -29,7 +29,7 @@ void plk_mirostat_accept(const void *params, void *state, const plk_history *his
 {
     const plk_mirostat_params *mirostat = params;
     plk_undo_ring *ring = state;
-    const double log2_e = 0x1.71547652b82fep+0;
+    double log2_e = 0x1.71547652b82fep+0;
     plk_undo_ring_accept(ring, history);
     if (accepted->was_drawn)
         ring->values[0] -= mirostat->eta * (-accepted->observed * log2_e - mirostat->tau);

@@ -80,7 +80,7 @@ static uint32_t find_top(const plk_view *view, const xtc_params *xtc, plk_key *w
                          bool *any_protected)
 {
     const plk_workspace *w = view->workspace;
-    const double logit_rounding = 0x1p-22; /* as in plk_view_keep_probable() */
+    double logit_rounding = 0x1p-22; /* as in plk_view_keep_probable() */
     double offset = plk_log(xtc->threshold) + plk_log(plk_view_normaliser(view)) - logit_rounding;
     if (offset > 0.0)
         return 0;

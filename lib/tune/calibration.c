@@ -13,7 +13,7 @@
 
 uint32_t plk_binning_count(const pluck_tune_binning *binning)
 {
-    const uint32_t n = binning->n == 0 ? 15 : binning->n;
+    uint32_t n = binning->n == 0 ? 15 : binning->n;
     return n <= PLUCK_TUNE_MAX_BINS ? n : 0;
 }
 
@@ -78,7 +78,7 @@ void plk_calibration_add(plk_calibration *c, double confidence, bool is_correct)
 
 static int by_confidence(const void *left, const void *right)
 {
-    const double a = *(const double *)left, b = *(const double *)right;
+    double a = *(const double *)left, b = *(const double *)right;
     if (fabs(a) != fabs(b))
         return fabs(a) < fabs(b) ? -1 : 1;
     return (a > b) - (a < b);
@@ -89,8 +89,8 @@ static void fill_equal_mass(plk_calibration *c)
     qsort(c->confidences, (size_t)c->n_rows, sizeof *c->confidences, by_confidence);
     const double *next = c->confidences;
     for (uint32_t b = 0; b < c->n_bins; b++) {
-        pluck_tune_bin *const bin = &c->bins[b];
-        const uint64_t n = c->n_rows / c->n_bins + (b < c->n_rows % c->n_bins);
+        pluck_tune_bin *bin = &c->bins[b];
+        uint64_t n = c->n_rows / c->n_bins + (b < c->n_rows % c->n_bins);
         bin->low = n > 0 ? fabs(next[0]) : bin->low;
         bin->high = n > 0 ? fabs(next[n - 1]) : bin->high;
         for (uint64_t i = 0; i < n; i++)
@@ -105,7 +105,7 @@ double plk_calibration_finish(plk_calibration *c)
         fill_equal_mass(c);
     double error = 0;
     for (uint32_t b = 0; b < c->n_bins; b++) {
-        pluck_tune_bin *const bin = &c->bins[b];
+        pluck_tune_bin *bin = &c->bins[b];
         if (bin->rows == 0)
             continue;
         error += fabs(bin->accuracy - bin->confidence);

@@ -49,7 +49,7 @@ void plk_largest_add(plk_largest *heap, double value)
 void plk_largest_sort(plk_largest *heap)
 {
     for (size_t n = heap->n; n > 1; n--) {
-        const double smallest = heap->values[0];
+        double smallest = heap->values[0];
         sink(heap->values, n - 1, heap->values[n - 1]);
         heap->values[n - 1] = smallest;
     }

@@ -32,7 +32,7 @@ void plk_resamples_close(plk_resamples *r)
  * 2^-32. */
 static double poisson(uint32_t bits)
 {
-    const double u = ((double)bits + 0.5) * 0x1p-32;
+    double u = ((double)bits + 0.5) * 0x1p-32;
     double term = 0x1.78b56362cef38p-2, sum = term; /* e^-1 */
     int k = 0;
     while (u > sum && k < 12) {
@@ -50,7 +50,7 @@ void plk_resamples_add(plk_resamples *r, uint64_t row, const double *g)
     pluck_pcg64_seed(&rng, r->seed, row, 0);
     for (uint32_t i = 0; i < r->n; i++) {
         bits = i % 2 == 0 ? pluck_pcg64_next(&rng) : bits >> 32;
-        const double weight = poisson((uint32_t)bits);
+        double weight = poisson((uint32_t)bits);
         for (size_t k = 0; k < PLK_RESAMPLE_NODES; k++)
             r->g[(size_t)i * PLK_RESAMPLE_NODES + k] += weight * g[k];
     }
@@ -62,21 +62,21 @@ static double root_of(const double *betas, const double *g)
     size_t i = 0;
     while (i + 2 < PLK_RESAMPLE_NODES && g[i + 1] < 0)
         i++;
-    const double rise = g[i + 1] - g[i];
+    double rise = g[i + 1] - g[i];
     return rise > 0 ? betas[i] - g[i] * (betas[i + 1] - betas[i]) / rise : betas[i];
 }
 
 static int ascending(const void *left, const void *right)
 {
-    const double a = *(const double *)left, b = *(const double *)right;
+    double a = *(const double *)left, b = *(const double *)right;
     return (a > b) - (a < b);
 }
 
 static double quantile(const double *sorted, uint32_t n, double part)
 {
-    const double at = part * (n - 1);
-    const uint32_t i = (uint32_t)at;
-    const uint32_t next = i + 1 < n ? i + 1 : i;
+    double at = part * (n - 1);
+    uint32_t i = (uint32_t)at;
+    uint32_t next = i + 1 < n ? i + 1 : i;
     return sorted[i] + (at - i) * (sorted[next] - sorted[i]);
 }
 

@@ -43,14 +43,14 @@ typedef struct cutter {
 static uint32_t key_of(float x)
 {
     uint32_t bits;
-    const float positive_zero = x + 0.0f;
+    float positive_zero = x + 0.0f;
     memcpy(&bits, &positive_zero, sizeof bits);
     return bits & 0x80000000u ? bits : ~bits & 0x7fffffffu;
 }
 
 static float float_of(uint32_t key)
 {
-    const uint32_t bits = key & 0x80000000u ? key : ~key & 0x7fffffffu;
+    uint32_t bits = key & 0x80000000u ? key : ~key & 0x7fffffffu;
     float x;
     memcpy(&x, &bits, sizeof x);
     return x;
@@ -66,13 +66,13 @@ static uint32_t *sort_keys(uint32_t *keys, uint32_t *spare, size_t n)
         if (places[keys[0] >> shift & (N_DIGITS - 1)] == n)
             continue;
         for (uint32_t d = 0, sum = 0; d < N_DIGITS; d++) {
-            const uint32_t count = places[d];
+            uint32_t count = places[d];
             places[d] = sum;
             sum += count;
         }
         for (size_t i = 0; i < n; i++)
             spare[places[keys[i] >> shift & (N_DIGITS - 1)]++] = keys[i];
-        uint32_t *const sorted = spare;
+        uint32_t *sorted = spare;
         spare = keys;
         keys = sorted;
     }
@@ -92,7 +92,7 @@ static double deviation_of(const float *x, size_t n)
     double sum = 0, square = 0;
     for (size_t i = 0; i < n; i++)
         sum += (double)x[i];
-    const double mean = sum / (double)n;
+    double mean = sum / (double)n;
     for (size_t i = 0; i < n; i++)
         square += ((double)x[i] - mean) * ((double)x[i] - mean);
     return sqrt(square / (double)n);
@@ -101,23 +101,23 @@ static double deviation_of(const float *x, size_t n)
 /* scratch: two buffers of keys, then n doubles. */
 static sorted_row sort_row(const plk_tune_logits *row, double beta, uint32_t *scratch)
 {
-    const size_t n_padded = (size_t)row->n_blocks * PLK_BLOCK;
-    double *const mass = (double *)(void *)scratch;
+    size_t n_padded = (size_t)row->n_blocks * PLK_BLOCK;
+    double *mass = (double *)(void *)scratch;
     uint32_t *keys = scratch + 2 * n_padded;
     sorted_row sorted = {.mass = mass, .max = (double)row->max};
     for (size_t i = 0; i < row->n_vocab; i++)
         if (row->x[i] > -INFINITY)
             keys[sorted.n++] = key_of(row->x[i]);
     keys = sort_keys(keys, keys + n_padded, sorted.n);
-    float *const x = (float *)(void *)keys;
+    float *x = (float *)(void *)keys;
     for (size_t i = 0; i < sorted.n; i++)
         x[i] = float_of(keys[i]);
     sorted.x = x;
-    const plk_exponent exponent = plk_exponent_make(row->max, beta);
+    plk_exponent exponent = plk_exponent_make(row->max, beta);
     double sum = 0;
     for (size_t first = 0; first < sorted.n; first += PLK_BLOCK) {
         float e[PLK_BLOCK], padded[PLK_BLOCK];
-        const size_t left = sorted.n - first, n = left < PLK_BLOCK ? left : PLK_BLOCK;
+        size_t left = sorted.n - first, n = left < PLK_BLOCK ? left : PLK_BLOCK;
         for (size_t i = 0; i < PLK_BLOCK; i++)
             padded[i] = i < n ? x[first + i] : -INFINITY;
         row->kernels->exp_values(padded, 1, exponent, e);
@@ -137,7 +137,7 @@ static size_t count_from(const sorted_row *row, double threshold)
 {
     size_t low = 0, high = row->n;
     while (low < high) {
-        const size_t middle = low + (high - low) / 2;
+        size_t middle = low + (high - low) / 2;
         if ((double)row->x[middle] >= threshold)
             low = middle + 1;
         else
@@ -151,7 +151,7 @@ static size_t count_mass(const sorted_row *row, double mass)
 {
     size_t low = 0, high = row->n - 1;
     while (low < high) {
-        const size_t middle = low + (high - low) / 2;
+        size_t middle = low + (high - low) / 2;
         if (row->mass[middle] >= mass)
             high = middle;
         else
@@ -162,7 +162,7 @@ static size_t count_mass(const sorted_row *row, double mass)
 
 static size_t count_kept(const sorted_row *row, const pluck_tune_cut *cut, double beta)
 {
-    const double setting = cut->setting;
+    double setting = cut->setting;
     switch (cut->kind) {
     case PLUCK_TUNE_TOP_P:
         return setting >= 1 ? row->n : count_mass(row, setting);
@@ -178,12 +178,12 @@ static size_t count_kept(const sorted_row *row, const pluck_tune_cut *cut, doubl
 static void work(const void *user, const plk_tune_logits *logits, pluck_token target,
                  uint32_t *scratch, void *result)
 {
-    const cutter *const c = user;
-    cut_result *const r = result;
-    const sorted_row row = sort_row(logits, c->beta, scratch);
+    const cutter *c = user;
+    cut_result *r = result;
+    sorted_row row = sort_row(logits, c->beta, scratch);
     if (target >= 0) {
-        const float x = logits->x[target];
-        const double distance = row.max - (double)x;
+        float x = logits->x[target];
+        double distance = row.max - (double)x;
         size_t rank = 0;
         for (size_t i = 0; i < logits->n_vocab; i++)
             rank += logits->x[i] > x || (logits->x[i] == x && i < (size_t)target);
@@ -193,7 +193,7 @@ static void work(const void *user, const plk_tune_logits *logits, pluck_token ta
         r->needed[PLUCK_TUNE_TOP_N_SIGMA] = distance > 0 ? distance / row.deviation : 0;
     }
     for (size_t i = 0; i < c->n; i++) {
-        const size_t kept = count_kept(&row, &c->cuts[i], c->beta);
+        size_t kept = count_kept(&row, &c->cuts[i], c->beta);
         r->numbers[2 * i] = (double)kept;
         r->numbers[2 * i + 1] = row.mass[kept - 1];
     }
@@ -201,7 +201,7 @@ static void work(const void *user, const plk_tune_logits *logits, pluck_token ta
 
 static bool keeps_target(const pluck_tune_cut *cut, const double *needed)
 {
-    const double need = needed[cut->kind], setting = cut->setting;
+    double need = needed[cut->kind], setting = cut->setting;
     switch (cut->kind) {
     case PLUCK_TUNE_TOP_P:
         return setting >= 1 || need < setting || need == 0;
@@ -216,14 +216,14 @@ static bool keeps_target(const pluck_tune_cut *cut, const double *needed)
 
 static void take(void *user, uint64_t row, const void *result)
 {
-    cutter *const c = user;
-    const cut_result *const r = result;
+    cutter *c = user;
+    const cut_result *r = result;
     (void)row;
     c->rows++;
     for (int kind = 0; kind < N_KINDS && c->has_targets && c->hardest[kind].values; kind++)
         plk_largest_add(&c->hardest[kind], r->needed[kind]);
     for (size_t i = 0; i < c->n; i++) {
-        pluck_tune_cut *const cut = &c->cuts[i];
+        pluck_tune_cut *cut = &c->cuts[i];
         cut->target_kept += c->has_targets && keeps_target(cut, r->needed);
         cut->tokens_kept += r->numbers[2 * i];
         cut->mass_kept += r->numbers[2 * i + 1];
@@ -238,7 +238,7 @@ static uint64_t losable(uint64_t rows, double keep)
 
 static void answer(cutter *c, double keep, double *needed)
 {
-    const size_t at = (size_t)losable(c->rows, keep);
+    size_t at = (size_t)losable(c->rows, keep);
     for (int kind = 0; kind < N_KINDS; kind++) {
         plk_largest_sort(&c->hardest[kind]);
         needed[kind] = c->hardest[kind].values[at];
@@ -312,13 +312,13 @@ pluck_status plk_tune_cuts(const pluck_tune_data *data, double temperature, pluc
     status = check(temperature, cuts, n, keep, needed != NULL, c.has_targets, err);
     if (status != PLUCK_OK)
         return status;
-    const plk_tune_pass pass = {.data = data,
-                                .work = work,
-                                .result_bytes = sizeof(cut_result) + 2 * n * sizeof(double),
-                                .scratch_per_logit = 4,
-                                .take = take,
-                                .user = &c,
-                                .total = rows};
+    plk_tune_pass pass = {.data = data,
+                          .work = work,
+                          .result_bytes = sizeof(cut_result) + 2 * n * sizeof(double),
+                          .scratch_per_logit = 4,
+                          .take = take,
+                          .user = &c,
+                          .total = rows};
     /* Fewer rows than expected may be lost when some have no target: never more. */
     status = open_cutter(&c, cuts, needed ? losable(rows, keep) + 1 : 0, err);
     if (status == PLUCK_OK)

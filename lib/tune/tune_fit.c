@@ -54,9 +54,9 @@ static bool is_spread(pluck_tune_objective objective)
 static void work(const void *user, const plk_tune_logits *row, pluck_token target,
                  uint32_t *scratch, void *result)
 {
-    const fitter *const f = user;
-    plk_tune_moments *const moments = result;
-    const bool is_brier = f->options.objective == PLUCK_TUNE_BRIER;
+    const fitter *f = user;
+    plk_tune_moments *moments = result;
+    bool is_brier = f->options.objective == PLUCK_TUNE_BRIER;
     (void)scratch;
     for (size_t i = 0; i < f->n; i++) {
         if (f->is_quick)
@@ -71,10 +71,10 @@ static void work(const void *user, const plk_tune_logits *row, pluck_token targe
  * mu S_0 - q (t - mu)), and its own slope follows from d' p = p (d - mu), mu' = Var d. */
 static void brier_slopes(const plk_tune_moments *m, point *add)
 {
-    const double q = plk_exp(-plk_tune_nll(m)), away = m->target_d - m->mean;
-    const double centred = m->square_dot - m->mean * m->square;
-    const double rise = 2 * (m->square_dot2 - m->mean * m->square_dot) - m->variance * m->square -
-                        2 * m->mean * centred - q * (away * away - m->variance);
+    double q = plk_exp(-plk_tune_nll(m)), away = m->target_d - m->mean;
+    double centred = m->square_dot - m->mean * m->square;
+    double rise = 2 * (m->square_dot2 - m->mean * m->square_dot) - m->variance * m->square -
+                  2 * m->mean * centred - q * (away * away - m->variance);
     add->g = 2 * (centred - q * away);
     add->slope = 2 * rise;
 }
@@ -82,7 +82,7 @@ static void brier_slopes(const plk_tune_moments *m, point *add)
 /* What a row adds. */
 static void row_of(const fitter *f, const plk_tune_moments *m, point *add)
 {
-    const double entropy = plk_tune_entropy(m);
+    double entropy = plk_tune_entropy(m);
     switch (f->options.objective) {
     case PLUCK_TUNE_NLL:
         add->value = plk_tune_nll(m);
@@ -112,12 +112,12 @@ static void row_of(const fitter *f, const plk_tune_moments *m, point *add)
 
 static void take(void *user, uint64_t row, const void *result)
 {
-    fitter *const f = user;
-    const plk_tune_moments *const moments = result;
+    fitter *f = user;
+    const plk_tune_moments *moments = result;
     double g[GRID];
     f->rows++;
     for (size_t i = 0; i < f->n; i++) {
-        point *const p = &f->points[i];
+        point *p = &f->points[i];
         point add = {0};
         if (f->options.objective == PLUCK_TUNE_ECE) {
             plk_calibration_add(&f->calibrations[i], plk_exp(-moments[i].log_z),
@@ -159,18 +159,18 @@ static void close_calibrations(fitter *f)
  * rest are sums. */
 static pluck_status run_pass(fitter *f, pluck_error *err)
 {
-    const bool is_ece = f->options.objective == PLUCK_TUNE_ECE;
-    const uint64_t done = f->n_passes * f->rows_expected, expected = PASSES_EXPECTED;
-    const plk_tune_pass pass = {.data = f->data,
-                                .half = f->options.half,
-                                .stride = f->n == GRID ? f->grid_stride : 1,
-                                .work = work,
-                                .result_bytes = f->n * sizeof(plk_tune_moments),
-                                .take = take,
-                                .user = f,
-                                .done_before = done,
-                                .total = (f->n_passes + 1 > expected ? f->n_passes + 1 : expected) *
-                                         f->rows_expected};
+    bool is_ece = f->options.objective == PLUCK_TUNE_ECE;
+    uint64_t done = f->n_passes * f->rows_expected, expected = PASSES_EXPECTED;
+    plk_tune_pass pass = {.data = f->data,
+                          .half = f->options.half,
+                          .stride = f->n == GRID ? f->grid_stride : 1,
+                          .work = work,
+                          .result_bytes = f->n * sizeof(plk_tune_moments),
+                          .take = take,
+                          .user = f,
+                          .done_before = done,
+                          .total = (f->n_passes + 1 > expected ? f->n_passes + 1 : expected) *
+                                   f->rows_expected};
     for (size_t i = 0; i < f->n; i++)
         f->points[i] = (point){.beta = f->points[i].beta};
     f->rows = 0;
@@ -181,7 +181,7 @@ static pluck_status run_pass(fitter *f, pluck_error *err)
     if (status == PLUCK_OK && f->rows == 0)
         status = plk_fail(err, PLUCK_ERR_INVALID, "no row to fit to");
     for (size_t i = 0; status == PLUCK_OK && i < f->n; i++) {
-        point *const p = &f->points[i];
+        point *p = &f->points[i];
         p->value =
             is_ece ? plk_calibration_finish(&f->calibrations[i]) : p->value / (double)f->rows;
         if (f->options.objective == PLUCK_TUNE_PERPLEXITY)
@@ -196,14 +196,14 @@ static pluck_status run_pass(fitter *f, pluck_error *err)
 /* A quick pass over temperatures that are even in logarithm, ascending. */
 static pluck_status run_grid(fitter *f, double min_t, double max_t, pluck_error *err)
 {
-    const double step = (plk_log(max_t) - plk_log(min_t)) / (GRID - 1);
+    double step = (plk_log(max_t) - plk_log(min_t)) / (GRID - 1);
     for (int i = 0; i < GRID; i++)
         f->points[i].beta = plk_exp(-(plk_log(min_t) + i * step));
     f->points[0].beta = 1 / min_t;
     f->points[GRID - 1].beta = 1 / max_t;
     f->n = GRID;
     f->is_quick = true;
-    const pluck_status status = run_pass(f, err);
+    pluck_status status = run_pass(f, err);
     f->is_quick = false;
     return status;
 }
@@ -221,9 +221,9 @@ static pluck_status fit_ece(fitter *f, pluck_tune_fit *fit, pluck_error *err)
 {
     pluck_status status = PLUCK_OK;
     int best = least(f->points);
-    const int first_best = best;
+    int first_best = best;
     for (int i = 1; i < ECE_GRIDS && status == PLUCK_OK; i++) {
-        const int low = best > 0 ? best - 1 : 0, high = best < GRID - 1 ? best + 1 : GRID - 1;
+        int low = best > 0 ? best - 1 : 0, high = best < GRID - 1 ? best + 1 : GRID - 1;
         status = run_grid(f, 1 / f->points[low].beta, 1 / f->points[high].beta, err);
         best = least(f->points);
     }
@@ -239,10 +239,10 @@ static pluck_status fit_ece(fitter *f, pluck_tune_fit *fit, pluck_error *err)
  * ends; GRID if the answer is known: then fit has it. */
 static int bracket(const fitter *f, pluck_tune_fit *fit)
 {
-    const point *const p = f->points;
+    const point *p = f->points;
     int i = f->options.objective == PLUCK_TUNE_BRIER ? least(p) : 0;
-    const bool is_first = i == 0, is_last = i == GRID - 1;
-    const bool is_brier = f->options.objective == PLUCK_TUNE_BRIER;
+    bool is_first = i == 0, is_last = i == GRID - 1;
+    bool is_brier = f->options.objective == PLUCK_TUNE_BRIER;
     if (p[0].g == 0 && p[GRID - 1].g == 0) {
         fit->temperature = fmin(fmax(1, 1 / p[0].beta), 1 / p[GRID - 1].beta);
         return GRID;
@@ -275,9 +275,9 @@ typedef struct interval {
  * the sign wrong right at a root, and two more for a sample of the rows. */
 static interval interval_at(const fitter *f, int i)
 {
-    const point near = f->points[i], far = f->points[i + 1];
-    const bool is_sampled = f->grid_stride > 1;
-    const int more = is_sampled ? 3 : 1;
+    point near = f->points[i], far = f->points[i + 1];
+    bool is_sampled = f->grid_stride > 1;
+    int more = is_sampled ? 3 : 1;
     interval in = {.low = f->points[i + 1 + more < GRID ? i + 1 + more : GRID - 1].beta,
                    .high = f->points[i > more ? i - more : 0].beta,
                    .is_open = is_sampled};
@@ -296,10 +296,10 @@ static pluck_status find_root(fitter *f, interval in, double *root, pluck_error 
     f->n = 1;
     for (int step = 0; step < MAX_STEPS; step++) {
         f->points[0].beta = beta;
-        const pluck_status status = run_pass(f, err);
+        pluck_status status = run_pass(f, err);
         if (status != PLUCK_OK)
             return status;
-        const point *const p = &f->points[0];
+        const point *p = &f->points[0];
         if (p->g > 0) {
             in.high = beta;
             is_high_known = true;
@@ -312,7 +312,7 @@ static pluck_status find_root(fitter *f, interval in, double *root, pluck_error 
             return PLUCK_OK;
         if (!(next >= in.low && next <= in.high))
             next = 0.5 * (in.low + in.high);
-        const double moved = fabs(next - beta);
+        double moved = fabs(next - beta);
         beta = next;
         if (moved <= 1e-8 * beta)
             break;
@@ -326,8 +326,8 @@ static pluck_status find_root(fitter *f, interval in, double *root, pluck_error 
 static pluck_status resample(fitter *f, pluck_tune_fit *fit, pluck_error *err)
 {
     enum { N = PLK_RESAMPLE_NODES };
-    const pluck_tune_options *const o = &f->options;
-    const double relative = fmin(fmax(fit->standard_error / fit->temperature, 1e-4), 0.5);
+    const pluck_tune_options *o = &f->options;
+    double relative = fmin(fmax(fit->standard_error / fit->temperature, 1e-4), 0.5);
     double betas[N];
     plk_resamples resamples;
     pluck_status status = PLUCK_OK;
@@ -357,8 +357,8 @@ static pluck_status resample(fitter *f, pluck_tune_fit *fit, pluck_error *err)
 /* How well the rows determine the solution, near which the last pass was. */
 static pluck_status spread(fitter *f, pluck_tune_fit *fit, pluck_error *err)
 {
-    const point last = f->points[0];
-    const double t = fit->temperature;
+    point last = f->points[0];
+    double t = fit->temperature;
     if (!(last.slope > 0))
         return PLUCK_OK;
     fit->standard_error = t * t * sqrt(last.square) / last.slope;
@@ -377,7 +377,7 @@ static pluck_status check(pluck_tune_options *o, bool has_targets, pluck_error *
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "temperatures from %g to %g: they must ascend within [0.001, 1000]",
                         o->min_t, o->max_t);
-    const double least_value = o->objective == PLUCK_TUNE_ENTROPY ? 0 : 1;
+    double least_value = o->objective == PLUCK_TUNE_ENTROPY ? 0 : 1;
     if (is_spread(o->objective) && !(o->value >= least_value && isfinite(o->value)))
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: %g is below %g",
                         pluck_tune_objective_name(o->objective), o->value, least_value);
@@ -408,7 +408,7 @@ static pluck_status fit_from_grid(fitter *f, pluck_tune_fit *fit, bool *is_found
     }
     if (f->options.objective == PLUCK_TUNE_ECE)
         return fit_ece(f, fit, err);
-    const int i = bracket(f, fit);
+    int i = bracket(f, fit);
     *is_found = i < GRID || f->grid_stride == 1;
     if (i == GRID)
         return PLUCK_OK;
@@ -448,7 +448,7 @@ pluck_status plk_tune_fit(const pluck_tune_data *data, const pluck_tune_options 
         return status;
     f.allocator = plk_allocator_or_default(data->allocator);
     f.rows_expected = f.options.half == PLUCK_TUNE_ALL ? rows : (rows + 1) / 2;
-    const double unknown = (double)NAN;
+    double unknown = (double)NAN;
     pluck_tune_fit found = {.standard_error = unknown, .low = unknown, .high = unknown};
     status = fit_temperature(&f, &found, err);
     if (status != PLUCK_OK)

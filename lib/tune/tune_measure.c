@@ -28,8 +28,8 @@ typedef struct measurer {
 static void work(const void *user, const plk_tune_logits *row, pluck_token target,
                  uint32_t *scratch, void *result)
 {
-    const measurer *const m = user;
-    plk_tune_moments *const moments = result;
+    const measurer *m = user;
+    plk_tune_moments *moments = result;
     (void)scratch;
     for (size_t i = 0; i < m->request->n; i++) {
         plk_tune_moments_exact(row, m->columns[i].beta, true, &moments[i]);
@@ -39,11 +39,11 @@ static void work(const void *user, const plk_tune_logits *row, pluck_token targe
 
 static void take(void *user, uint64_t row, const void *result)
 {
-    measurer *const m = user;
-    const plk_tune_moments *const moments = result;
+    measurer *m = user;
+    const plk_tune_moments *moments = result;
     for (size_t i = 0; i < m->request->n; i++) {
-        pluck_tune_stats *const s = &m->columns[i].stats;
-        pluck_tune_row *const r = &m->row[i];
+        pluck_tune_stats *s = &m->columns[i].stats;
+        pluck_tune_row *r = &m->row[i];
         r->entropy = plk_tune_entropy(&moments[i]);
         r->confidence = plk_exp(-moments[i].log_z);
         r->nll = plk_tune_nll(&moments[i]);
@@ -64,8 +64,8 @@ static void take(void *user, uint64_t row, const void *result)
 
 static void finish(const measurer *m, column *c)
 {
-    pluck_tune_stats *const s = &c->stats;
-    const double n = (double)s->rows;
+    pluck_tune_stats *s = &c->stats;
+    double n = (double)s->rows;
     s->entropy /= n;
     s->effective /= n;
     s->confidence /= n;
@@ -79,8 +79,8 @@ static void finish(const measurer *m, column *c)
 
 static void publish(const measurer *m)
 {
-    const pluck_tune_request *const request = m->request;
-    const uint32_t n_bins = plk_binning_count(&request->binning);
+    const pluck_tune_request *request = m->request;
+    uint32_t n_bins = plk_binning_count(&request->binning);
     for (size_t i = 0; i < request->n; i++) {
         if (request->stats)
             request->stats[i] = m->columns[i].stats;
@@ -106,7 +106,7 @@ static pluck_status check(const pluck_tune_request *request, pluck_error *err)
 
 static pluck_status open_columns(measurer *m, uint64_t rows, pluck_error *err)
 {
-    const size_t n = m->request->n;
+    size_t n = m->request->n;
     m->columns = plk_alloc_zero(&m->allocator, n, sizeof *m->columns);
     m->row = plk_alloc(&m->allocator, n, sizeof *m->row);
     if (!m->columns || !m->row)
@@ -141,12 +141,12 @@ pluck_status plk_tune_measure(const pluck_tune_data *data, const pluck_tune_requ
     measurer m = {.allocator = plk_allocator_or_default(data->allocator),
                   .request = request,
                   .has_targets = plk_tune_has_targets(data)};
-    const plk_tune_pass pass = {.data = data,
-                                .work = work,
-                                .result_bytes = request->n * sizeof(plk_tune_moments),
-                                .take = take,
-                                .user = &m,
-                                .total = rows};
+    plk_tune_pass pass = {.data = data,
+                          .work = work,
+                          .result_bytes = request->n * sizeof(plk_tune_moments),
+                          .take = take,
+                          .user = &m,
+                          .total = rows};
     status = open_columns(&m, rows, err);
     if (status == PLUCK_OK)
         status = plk_tune_pass_run(&pass, err);

@@ -44,7 +44,7 @@ pluck_status plk_tune_check(const pluck_tune_data *data, uint64_t *rows, pluck_e
 {
     if (!data || !data->dump)
         return plk_fail(err, PLUCK_ERR_INVALID, "tune: data and its dump must not be NULL");
-    const pluck_dump_info info = pluck_dump_get_info(data->dump);
+    pluck_dump_info info = pluck_dump_get_info(data->dump);
     if (info.streamed)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "a stream can be read only once, and tuning reads rows several times: save "
@@ -58,7 +58,7 @@ pluck_status plk_tune_check(const pluck_tune_data *data, uint64_t *rows, pluck_e
         return plk_fail(err, PLUCK_ERR_INVALID, "rows %llu:%llu of a dump of %llu rows",
                         (unsigned long long)first, (unsigned long long)end,
                         (unsigned long long)info.n_rows);
-    const uint64_t n_targets = pluck_targets_count(data->targets);
+    uint64_t n_targets = pluck_targets_count(data->targets);
     if (data->targets && n_targets != info.n_rows)
         return plk_fail(err, PLUCK_ERR_INVALID, "%llu targets for %llu rows: each row needs one",
                         (unsigned long long)n_targets, (unsigned long long)info.n_rows);
@@ -73,13 +73,13 @@ bool plk_tune_has_targets(const pluck_tune_data *data)
 
 static pluck_status runner_open(runner *run, const plk_tune_pass *pass, pluck_error *err)
 {
-    const size_t n_vocab = pluck_dump_get_info(pass->data->dump).n_vocab;
-    const size_t n_blocks = (n_vocab + PLK_BLOCK - 1) / PLK_BLOCK;
+    size_t n_vocab = pluck_dump_get_info(pass->data->dump).n_vocab;
+    size_t n_blocks = (n_vocab + PLK_BLOCK - 1) / PLK_BLOCK;
     *run = (runner){.pass = pass, .allocator = plk_allocator_or_default(pass->data->allocator)};
     pluck_status status = plk_pool_create(&run->pool, pass->data->threads, &run->allocator, err);
     if (status != PLUCK_OK)
         return status;
-    const uint32_t n_threads = plk_pool_parallel(run->pool).n_workers;
+    uint32_t n_threads = plk_pool_parallel(run->pool).n_workers;
     run->n_batch = n_threads * ROWS_A_THREAD;
     run->lanes = plk_alloc_zero(&run->allocator, n_threads, sizeof *run->lanes);
     run->results = plk_alloc(&run->allocator, run->n_batch, pass->result_bytes);
@@ -88,7 +88,7 @@ static pluck_status runner_open(runner *run, const plk_tune_pass *pass, pluck_er
     if (!run->lanes || !run->results || !run->is_left)
         return plk_fail_nomem(err, run->n_batch * pass->result_bytes);
     for (; run->n_lanes < n_threads; run->n_lanes++) {
-        lane *const l = &run->lanes[run->n_lanes];
+        lane *l = &run->lanes[run->n_lanes];
         l->row.kernels = plk_kernels_get(pass->data->isa);
         l->row.x = plk_alloc(&run->allocator, n_blocks * PLK_BLOCK + PLK_SLACK, sizeof(float));
         l->row.block_max = plk_alloc(&run->allocator, n_blocks, sizeof(float));
@@ -135,7 +135,7 @@ static pluck_status check_target(const plk_tune_logits *row, pluck_token target,
 static pluck_status do_row(const runner *run, lane *l, uint64_t index, char *result, bool *is_left,
                            pluck_error *err)
 {
-    const pluck_tune_data *const data = run->pass->data;
+    const pluck_tune_data *data = run->pass->data;
     pluck_dump_row read;
     pluck_status status = PLUCK_OK;
     *is_left = false;
@@ -178,17 +178,17 @@ static pluck_status do_batch(runner *run, uint32_t n, pluck_error *err)
 
 pluck_status plk_tune_pass_run(const plk_tune_pass *pass, pluck_error *err)
 {
-    const pluck_tune_data *const data = pass->data;
+    const pluck_tune_data *data = pass->data;
     runner run;
     uint64_t row, end, n_done = 0;
     row_range(data, pluck_dump_get_info(data->dump).n_rows, &row, &end);
-    const uint64_t stride = pass->stride > 0 ? pass->stride : 1;
-    const uint64_t step = (pass->half == PLUCK_TUNE_ALL ? 1 : 2) * stride;
+    uint64_t stride = pass->stride > 0 ? pass->stride : 1;
+    uint64_t step = (pass->half == PLUCK_TUNE_ALL ? 1 : 2) * stride;
     row += pass->half == PLUCK_TUNE_ODD;
     pluck_status status = runner_open(&run, pass, err);
     while (status == PLUCK_OK && row < end) {
-        const uint64_t left = (end - row + step - 1) / step;
-        const uint32_t n = left < run.n_batch ? (uint32_t)left : run.n_batch;
+        uint64_t left = (end - row + step - 1) / step;
+        uint32_t n = left < run.n_batch ? (uint32_t)left : run.n_batch;
         run.first = row;
         run.step = step;
         status = do_batch(&run, n, err);

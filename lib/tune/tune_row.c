@@ -74,8 +74,8 @@ typedef struct block_terms {
 static void find_terms(const float *x, const float *e, double max, double beta, block_terms *terms)
 {
     for (size_t i = 0; i < PLK_BLOCK; i++) {
-        const double difference = (double)x[i] - max;
-        const double lost = difference - (double)(float)difference;
+        double difference = (double)x[i] - max;
+        double lost = difference - (double)(float)difference;
         /* An exponential of 0 may come from d = -inf. */
         terms->d[i] = e[i] > 0 ? difference : 0;
         terms->e[i] = e[i] > 0 ? (double)e[i] * (1 + beta * lost) : 0;
@@ -86,7 +86,7 @@ static void add_terms(const block_terms *terms, lane_sums *sums)
 {
     for (size_t i = 0; i < PLK_BLOCK; i += N_LANES) {
         for (size_t k = 0; k < N_LANES; k++) {
-            const double e = terms->e[i + k], ed = e * terms->d[i + k];
+            double e = terms->e[i + k], ed = e * terms->d[i + k];
             sums->e[k] += e;
             sums->ed[k] += ed;
             sums->edd[k] += ed * terms->d[i + k];
@@ -98,7 +98,7 @@ static void add_squares(const block_terms *terms, lane_sums *sums)
 {
     for (size_t i = 0; i < PLK_BLOCK; i += N_LANES) {
         for (size_t k = 0; k < N_LANES; k++) {
-            const double e = terms->e[i + k], ed = e * terms->d[i + k];
+            double e = terms->e[i + k], ed = e * terms->d[i + k];
             sums->ee[k] += e * e;
             sums->eed[k] += e * ed;
             sums->eedd[k] += ed * ed;
@@ -122,22 +122,22 @@ static bool matters(const plk_tune_logits *row, uint32_t block, double beta)
 void plk_tune_moments_exact(const plk_tune_logits *row, double beta, bool with_squares,
                             plk_tune_moments *moments)
 {
-    const plk_exponent exponent = plk_exponent_make(row->max, beta);
+    plk_exponent exponent = plk_exponent_make(row->max, beta);
     lane_sums sums = {{0}, {0}, {0}, {0}, {0}, {0}};
     block_terms terms;
     float e[PLK_BLOCK];
     for (uint32_t b = 0; b < row->n_blocks; b++) {
         if (!matters(row, b, beta))
             continue;
-        const float *const x = row->x + (size_t)b * PLK_BLOCK;
+        const float *x = row->x + (size_t)b * PLK_BLOCK;
         row->kernels->exp_values(x, 1, exponent, e);
         find_terms(x, e, (double)row->max, beta, &terms);
         add_terms(&terms, &sums);
         if (with_squares)
             add_squares(&terms, &sums);
     }
-    const double z = total(sums.e);
-    const double mean = total(sums.ed) / z;
+    double z = total(sums.e);
+    double mean = total(sums.ed) / z;
     moments->beta = beta;
     moments->log_z = plk_log(z);
     moments->mean = mean;
@@ -151,7 +151,7 @@ void plk_tune_moments_exact(const plk_tune_logits *row, double beta, bool with_s
 /* The sums of e and e d over the row. */
 static void quick_sums(const plk_tune_logits *row, double beta, double *sum, double *dot)
 {
-    const plk_exponent exponent = plk_exponent_make(row->max, beta);
+    plk_exponent exponent = plk_exponent_make(row->max, beta);
     double sums[CHUNK_BLOCKS], dots[CHUNK_BLOCKS];
     *sum = *dot = 0;
     for (uint32_t first = 0; first < row->n_blocks;) {

@@ -28,19 +28,19 @@ static const uint64_t CELL = UINT64_C(1) << 32;
 
 void plk_alias_units(pluck_weights weights, double total, uint64_t *units)
 {
-    const double all = (double)weights.n * (double)CELL;
+    double all = (double)weights.n * (double)CELL;
     uint64_t left = (uint64_t)weights.n << 32;
     uint32_t largest = 0;
     double carry = 0;
     for (uint32_t i = 0; i < weights.n; i++) {
-        const double weight = plk_weight_at(weights, i);
+        double weight = plk_weight_at(weights, i);
         units[i] = 0;
         if (weight == 0)
             continue;
-        const double share = weight / total * all;
-        const int64_t whole = (int64_t)share; /* below 2^62 + 2^10 */
+        double share = weight / total * all;
+        int64_t whole = (int64_t)share; /* below 2^62 + 2^10 */
         carry += share - (double)whole;
-        const int64_t more = carry >= 0.5;
+        int64_t more = carry >= 0.5;
         carry -= (double)more;
         units[i] = (uint64_t)(whole + more);
         left -= units[i]; /* modulo 2^64: may be a little below 0 at the end */
@@ -81,7 +81,7 @@ static void sweep(const uint64_t *units, uint32_t n, plk_alias_cell *cells)
             light = next_light(units, n, light + 1);
             continue;
         }
-        const uint32_t next = next_heavy(units, n, heavy + 1);
+        uint32_t next = next_heavy(units, n, heavy + 1);
         cells[heavy] = left == CELL ? full_cell(heavy) : (plk_alias_cell){(uint32_t)left, next};
         left = next < n ? units[next] - (CELL - left) : 0;
         heavy = next;
@@ -95,7 +95,7 @@ static void sweep(const uint64_t *units, uint32_t n, plk_alias_cell *cells)
 pluck_status plk_alias_alloc(pluck_alias **out, uint32_t n, const pluck_allocator *allocator,
                              pluck_error *err)
 {
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     pluck_alias *alias = plk_alloc(&memory, 1, sizeof *alias);
     plk_alias_cell *cells = plk_alloc(&memory, n, sizeof *cells);
     if (!alias || !cells) {
@@ -138,8 +138,8 @@ pluck_status pluck_alias_create(pluck_alias **out, pluck_weights weights,
     if (!out)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_alias_create: out is NULL");
     *out = NULL;
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = create(out, weights, allocator, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = create(out, weights, allocator, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -148,7 +148,7 @@ void pluck_alias_destroy(pluck_alias **alias)
 {
     if (!alias || !*alias)
         return;
-    const pluck_allocator allocator = (*alias)->allocator;
+    pluck_allocator allocator = (*alias)->allocator;
     plk_free(&allocator, (*alias)->cells);
     plk_free(&allocator, *alias);
     *alias = NULL;
@@ -162,9 +162,9 @@ uint32_t pluck_alias_size(const pluck_alias *alias)
 /* By masks: a branch could not be predicted. */
 static uint32_t entry_of(const plk_alias_cell *cells, plk_u128 product)
 {
-    const uint32_t i = (uint32_t)product.hi;
-    const plk_alias_cell cell = cells[i];
-    const uint32_t keep = 0 - (uint32_t)((uint32_t)(product.lo >> 32) < cell.threshold);
+    uint32_t i = (uint32_t)product.hi;
+    plk_alias_cell cell = cells[i];
+    uint32_t keep = 0 - (uint32_t)((uint32_t)(product.lo >> 32) < cell.threshold);
     return (i & keep) | (cell.alias & ~keep);
 }
 
@@ -227,14 +227,13 @@ pluck_status pluck_alias_probability(const pluck_alias *alias, uint32_t index, d
     if (!alias || !prob)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_alias_probability: a required pointer is NULL");
-    const pluck_status status =
-        plk_weights_check_index("pluck_alias_probability", index, alias->n, err);
+    pluck_status status = plk_weights_check_index("pluck_alias_probability", index, alias->n, err);
     if (status != PLUCK_OK)
         return status;
     uint64_t units = alias->cells[index].threshold;
     for (uint32_t i = 0; i < alias->n; i++)
         units += alias->cells[i].alias == index ? CELL - alias->cells[i].threshold : 0;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     *prob = (double)units * 0x1p-32 / (double)alias->n;
     plk_fp_leave(fp);
     return PLUCK_OK;
@@ -245,7 +244,7 @@ pluck_status pluck_alias_probabilities(const pluck_alias *alias, double *probs, 
     if (!alias || !probs)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_alias_probabilities: a required pointer is NULL");
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     /* In units: sums of at most 2^62, of which a double keeps 53 bits. */
     for (uint32_t i = 0; i < alias->n; i++)
         probs[i] = (double)alias->cells[i].threshold;

@@ -68,7 +68,7 @@ static void merge(pluck_huffman *h, const keyed *order, uint32_t n, double *sums
         plk_huffman_node *node = &h->nodes[n - 2 - i];
         double parts[2];
         for (int side = 0; side < 2; side++) {
-            const double weight = entry < n ? h->weights[order[entry].entry] : 0;
+            double weight = entry < n ? h->weights[order[entry].entry] : 0;
             if (entry < n && (oldest >= i || weight <= sums[oldest])) {
                 node->children[side] = PLK_HUFFMAN_LEAF | order[entry++].entry;
                 parts[side] = weight;
@@ -111,7 +111,7 @@ static pluck_status build(pluck_huffman *h, uint32_t n_positive, pluck_error *er
 static pluck_status create(pluck_huffman **out, pluck_weights weights,
                            const pluck_allocator *allocator, pluck_error *err)
 {
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     double total;
     uint32_t n_positive;
     pluck_status status =
@@ -145,8 +145,8 @@ pluck_status pluck_huffman_create(pluck_huffman **out, pluck_weights weights,
     if (!out)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_huffman_create: out is NULL");
     *out = NULL;
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = create(out, weights, allocator, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = create(out, weights, allocator, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -155,7 +155,7 @@ void pluck_huffman_destroy(pluck_huffman **huffman)
 {
     if (!huffman || !*huffman)
         return;
-    const pluck_allocator allocator = (*huffman)->allocator;
+    pluck_allocator allocator = (*huffman)->allocator;
     plk_free(&allocator, (*huffman)->weights);
     plk_free(&allocator, (*huffman)->nodes);
     plk_free(&allocator, *huffman);
@@ -178,8 +178,8 @@ enum { GROUP = 8 };
 /* One step down, without a branch that a processor would have to guess. */
 static uint32_t step(const plk_huffman_node *node, double scale, double *target)
 {
-    const double left = node->left * scale;
-    const uint32_t right = *target >= left;
+    double left = node->left * scale;
+    uint32_t right = *target >= left;
     const double passed[2] = {0, left};
     *target -= passed[right];
     return node->children[right];
@@ -213,7 +213,7 @@ static pluck_status draw(const pluck_huffman *huffman, pluck_pcg64 *rng, size_t 
 {
     if (!huffman || !rng || (!indices && n_draws > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     pluck_pcg64 own = *rng;
     double scale = plk_weights_scale(huffman->total);
     for (size_t first = 0; first < n_draws; first += GROUP) {
@@ -246,11 +246,11 @@ pluck_status pluck_huffman_probability(const pluck_huffman *huffman, uint32_t in
     if (!huffman || !prob)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_huffman_probability: a required pointer is NULL");
-    const pluck_status status =
+    pluck_status status =
         plk_weights_check_index("pluck_huffman_probability", index, huffman->n, err);
     if (status != PLUCK_OK)
         return status;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     *prob = huffman->weights[index] / huffman->total;
     plk_fp_leave(fp);
     return PLUCK_OK;

@@ -64,15 +64,15 @@ static void add_up(pluck_sum_tree *tree)
 static pluck_status create(pluck_sum_tree **out, pluck_weights weights,
                            const pluck_allocator *allocator, pluck_error *err)
 {
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     double total;
     uint32_t n_positive;
-    const pluck_status status =
+    pluck_status status =
         plk_weights_check(weights, "pluck_sum_tree_create", &total, &n_positive, err);
     if (status != PLUCK_OK)
         return status;
     pluck_sum_tree shape = {.allocator = memory, .n = weights.n};
-    const size_t n = lay_out(&shape, NULL) + LINE_BYTES / sizeof(double);
+    size_t n = lay_out(&shape, NULL) + LINE_BYTES / sizeof(double);
     pluck_sum_tree *tree = plk_alloc(&memory, 1, sizeof *tree);
     shape.memory = plk_alloc_zero(&memory, n, sizeof(double));
     if (!tree || !shape.memory) {
@@ -80,8 +80,8 @@ static pluck_status create(pluck_sum_tree **out, pluck_weights weights,
         plk_free(&memory, tree);
         return plk_fail_nomem(err, n * sizeof(double));
     }
-    const uintptr_t misaligned = (uintptr_t)shape.memory % LINE_BYTES;
-    unsigned char *const aligned =
+    uintptr_t misaligned = (uintptr_t)shape.memory % LINE_BYTES;
+    unsigned char *aligned =
         (unsigned char *)shape.memory + (misaligned ? LINE_BYTES - misaligned : 0);
     *tree = shape;
     lay_out(tree, (double *)(void *)aligned);
@@ -105,8 +105,8 @@ pluck_status pluck_sum_tree_create(pluck_sum_tree **out, pluck_weights weights,
     if (!out)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_sum_tree_create: out is NULL");
     *out = NULL;
-    const plk_fp_state fp = plk_fp_enter();
-    const pluck_status status = create(out, weights, allocator, err);
+    plk_fp_state fp = plk_fp_enter();
+    pluck_status status = create(out, weights, allocator, err);
     plk_fp_leave(fp);
     return status;
 }
@@ -115,7 +115,7 @@ void pluck_sum_tree_destroy(pluck_sum_tree **tree)
 {
     if (!tree || !*tree)
         return;
-    const pluck_allocator allocator = (*tree)->allocator;
+    pluck_allocator allocator = (*tree)->allocator;
     plk_free(&allocator, (*tree)->memory);
     plk_free(&allocator, *tree);
     *tree = NULL;
@@ -135,7 +135,7 @@ static void change(pluck_sum_tree *tree, uint32_t index, double weight)
 {
     tree->levels[0][index] = weight;
     for (uint32_t level = 0; level < tree->n_levels; level++) {
-        const uint32_t parent = index / FAN;
+        uint32_t parent = index / FAN;
         tree->levels[level + 1][parent] = sum_of(tree->levels[level] + (size_t)parent * FAN);
         index = parent;
     }
@@ -149,7 +149,7 @@ static pluck_status set(pluck_sum_tree *tree, uint32_t index, double weight, plu
     if (weight < 0)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_sum_tree_set: the weight is %g, it must not be negative", weight);
-    const double before = tree->levels[0][index];
+    double before = tree->levels[0][index];
     change(tree, index, weight + 0.0);
     if (isfinite(pluck_sum_tree_total(tree)))
         return PLUCK_OK;
@@ -166,7 +166,7 @@ pluck_status pluck_sum_tree_set(pluck_sum_tree *tree, uint32_t index, double wei
     pluck_status status = plk_weights_check_index("pluck_sum_tree_set", index, tree->n, err);
     if (status != PLUCK_OK)
         return status;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     status = set(tree, index, weight, err);
     plk_fp_leave(fp);
     return status;
@@ -178,8 +178,7 @@ pluck_status pluck_sum_tree_weight(const pluck_sum_tree *tree, uint32_t index, d
     if (!tree || !weight)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_sum_tree_weight: a required pointer is NULL");
-    const pluck_status status =
-        plk_weights_check_index("pluck_sum_tree_weight", index, tree->n, err);
+    pluck_status status = plk_weights_check_index("pluck_sum_tree_weight", index, tree->n, err);
     if (status == PLUCK_OK)
         *weight = tree->levels[0][index];
     return status;
@@ -189,7 +188,7 @@ pluck_status pluck_sum_tree_weight(const pluck_sum_tree *tree, uint32_t index, d
 static pluck_status check_total(const pluck_sum_tree *tree, const char *function, pluck_error *err)
 {
     static const double zero = 0;
-    const double total = pluck_sum_tree_total(tree);
+    double total = pluck_sum_tree_total(tree);
     if (memcmp(&total, &zero, sizeof total) != 0)
         return PLUCK_OK;
     return plk_fail(err, PLUCK_ERR_EMPTY, "%s: all weights are 0", function);
@@ -207,7 +206,7 @@ pluck_status pluck_sum_tree_probability(const pluck_sum_tree *tree, uint32_t ind
         status = check_total(tree, "pluck_sum_tree_probability", err);
     if (status != PLUCK_OK)
         return status;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     *prob = tree->levels[0][index] / pluck_sum_tree_total(tree);
     plk_fp_leave(fp);
     return PLUCK_OK;
@@ -264,10 +263,10 @@ static pluck_status draw(const pluck_sum_tree *tree, pluck_pcg64 *rng, size_t n_
 {
     if (!tree || !rng || (!indices && n_draws > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
-    const pluck_status status = check_total(tree, function, err);
+    pluck_status status = check_total(tree, function, err);
     if (status != PLUCK_OK)
         return status;
-    const plk_fp_state fp = plk_fp_enter();
+    plk_fp_state fp = plk_fp_enter();
     pluck_pcg64 own = *rng;
     double scale = plk_weights_scale(pluck_sum_tree_total(tree));
     for (size_t first = 0; first < n_draws; first += GROUP) {

@@ -62,7 +62,7 @@ pluck_status pluck_sum_tree_save(const pluck_sum_tree *tree, const char *path, p
 {
     if (!tree || !path)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_sum_tree_save: a required pointer is NULL");
-    const double total = pluck_sum_tree_total(tree), zero = 0;
+    double total = pluck_sum_tree_total(tree), zero = 0;
     if (memcmp(&total, &zero, sizeof total) == 0) /* settings may take a subnormal one for 0 */
         return plk_fail(err, PLUCK_ERR_EMPTY, "pluck_sum_tree_save: all weights are 0");
     return save_weights(path, sum_tree_kind, tree->levels[0], tree->n, &tree->allocator, err);
@@ -117,14 +117,14 @@ static pluck_status take_cells(void *out, const tensor_data *tensor, const char 
                                const pluck_allocator *allocator, pluck_error *err)
 {
     pluck_alias *alias = NULL;
-    const pluck_status status = plk_alias_alloc(&alias, tensor->n, allocator, err);
+    pluck_status status = plk_alias_alloc(&alias, tensor->n, allocator, err);
     if (status != PLUCK_OK)
         return status;
     memcpy(alias->cells, tensor->bytes, alias->n * sizeof *alias->cells);
     for (uint32_t i = 0; i < alias->n; i++) {
-        const uint32_t other = alias->cells[i].alias;
+        uint32_t other = alias->cells[i].alias;
         if (other >= alias->n) {
-            const uint32_t n = alias->n;
+            uint32_t n = alias->n;
             pluck_alias_destroy(&alias);
             return plk_fail(err, PLUCK_ERR_FORMAT,
                             "%s: cell %" PRIu32 " names entry %" PRIu32 " of %" PRIu32, label, i,
@@ -161,7 +161,7 @@ static pluck_status read_source(void *out, const plk_source *source, const char 
     plk_safetensors_header header = {0};
     pluck_error why = {.status = PLUCK_OK};
     tensor_data tensor;
-    const bool cells = kind == alias_kind;
+    bool cells = kind == alias_kind;
     if (source->streamed || plk_is_swapped(true))
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: a stored distribution is read from a file, on a little-endian machine",
@@ -209,7 +209,7 @@ pluck_status plk_huffman_read(pluck_huffman **out, const plk_source *source,
 static pluck_status load(void *out, const char *path, const char *kind, take_function *take,
                          const pluck_allocator *allocator, pluck_error *err)
 {
-    const pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_allocator memory = plk_allocator_or_default(allocator);
     plk_source source;
     pluck_status status = plk_source_open(&source, path, false, &memory, err);
     if (status != PLUCK_OK)

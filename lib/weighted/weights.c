@@ -50,10 +50,10 @@ pluck_status plk_weights_check(pluck_weights weights, const char *function, doub
     double sum = 0, lost = 0;
     uint32_t n = 0;
     for (uint32_t i = 0; i < weights.n; i++) {
-        const double weight = plk_weight_at(weights, i);
+        double weight = plk_weight_at(weights, i);
         if (!(weight >= 0 && weight < (double)INFINITY))
             return fail_weight(function, i, weight, err);
-        const double next = sum + weight;
+        double next = sum + weight;
         lost += sum >= weight ? (sum - next) + weight : (weight - next) + sum;
         sum = next;
         n += weight > 0;

@@ -24,8 +24,7 @@ static int n_failed;
 
 static void check(const char *call, pluck_status status, const pluck_error *err)
 {
-    const pluck_status wanted =
-        strcmp(expected, "refused") == 0 ? PLUCK_ERR_INVALID : PLUCK_ERR_NOMEM;
+    pluck_status wanted = strcmp(expected, "refused") == 0 ? PLUCK_ERR_INVALID : PLUCK_ERR_NOMEM;
     const char *fragment = wanted == PLUCK_ERR_INVALID
                                ? "cJSON: the program was linked with a cJSON of "
                                : "out of memory";
@@ -45,7 +44,7 @@ static void check_files(void)
     pluck_dump *dump = NULL;
     pluck_head *head = NULL;
     pluck_alias *alias = NULL;
-    const int fd = mkstemp(path);
+    int fd = mkstemp(path);
     if (fd < 0 || write(fd, length, 8) != 8 ||
         write(fd, header, sizeof header - 1) != (ssize_t)(sizeof header - 1) ||
         write(fd, "\0\0\0", 4) != 4) {
@@ -63,7 +62,7 @@ static void check_files(void)
 int main(int argc, char **argv)
 {
     static const char text[] = "{\"temperature\": 0.5}";
-    const size_t n = sizeof text - 1;
+    size_t n = sizeof text - 1;
     pluck_error err = {0};
     pluck_config *config = NULL;
     pluck_sampler *sampler = NULL;

@@ -86,7 +86,7 @@ int open(const char *path, int flags, ...)
     if (strikes(flags & O_CREAT ? "create" : flags & O_DIRECTORY ? "open_directory" : "open"))
         return -1;
     find("open", &next);
-    const int fd = next(path, flags, mode);
+    int fd = next(path, flags, mode);
     if (fd >= 0 && fd < MAX_DESCRIPTORS)
         is_new[fd] = (flags & O_CREAT) != 0;
     return fd;
@@ -103,20 +103,20 @@ ssize_t write(int fd, const void *bytes, size_t n)
     if (was_made(fd) && strikes("write"))
         return -1;
     find("write", &next);
-    const bool is_short = was_made(fd) && strcmp(armed, "write") == 0 &&
-                          fails_with == FAULT_SHORT && n_calls >= wanted && n > 1;
+    bool is_short = was_made(fd) && strcmp(armed, "write") == 0 && fails_with == FAULT_SHORT &&
+                    n_calls >= wanted && n > 1;
     return next(fd, bytes, is_short ? 1 : n);
 }
 
 int close(int fd)
 {
     int (*next)(int);
-    const bool fails = was_made(fd) && strikes("close");
-    const int error_number = errno;
+    bool fails = was_made(fd) && strikes("close");
+    int error_number = errno;
     find("close", &next);
     if (was_made(fd))
         is_new[fd] = false;
-    const int result = next(fd);
+    int result = next(fd);
     if (!fails)
         return result;
     errno = error_number;

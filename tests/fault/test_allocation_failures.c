@@ -356,8 +356,8 @@ static void borrowing_fails_whole(void **state)
             assert_int_equal(
                 pluck_workspace_create(&workspace, N_VOCAB, 3, &allocator.interface, NULL),
                 PLUCK_OK);
-            const pluck_sampler_options options = {.allocator = &allocator.interface,
-                                                   .workspace = workspace};
+            pluck_sampler_options options = {.allocator = &allocator.interface,
+                                             .workspace = workspace};
             pluck_config *config[] = {test_config("{\"logit_bias\": {\"9\": 1}}"),
                                       test_config(configurations[c])};
             pluck_sampler *first = NULL, *second = NULL;

@@ -41,7 +41,7 @@ static void fail_each_allocation(const char *what, attempt run)
         test_allocator allocator;
         test_allocator_init(&allocator);
         allocator.fail_at = n;
-        const pluck_status status = run(&allocator.interface);
+        pluck_status status = run(&allocator.interface);
         if (allocator.n_live != 0)
             fail_msg("%s: allocation %" PRIu64 " fails: %" PRIu64 " blocks are left", what, n,
                      allocator.n_live);
@@ -93,9 +93,9 @@ static pluck_status make_other_trees(const pluck_allocator *allocator)
 /* Loads the head at path, asks it everything, stores it again. */
 static pluck_status use_head(const pluck_allocator *allocator, bool copy)
 {
-    const pluck_head_options options = {.copy = copy, .allocator = allocator};
+    pluck_head_options options = {.copy = copy, .allocator = allocator};
     const float hidden[DIM * N_ROWS] = {1, -1, 2, 0.5F, 1, 1};
-    const pluck_head_batch batch = {hidden, N_ROWS, NULL, 2};
+    pluck_head_batch batch = {hidden, N_ROWS, NULL, 2};
     pluck_head *head = NULL;
     pluck_head_query *query = NULL;
     pluck_token drawn[N_ROWS];
@@ -132,9 +132,9 @@ static void test_every_allocation_of_a_tree_may_fail(void **state)
 static pluck_status create_heads(const pluck_allocator *allocator)
 {
     static const float weights[N * DIM] = {1, 2, 3}, bias[N] = {1};
-    const pluck_head_options options = {.copy = true, .allocator = allocator};
-    const pluck_matrix all = {weights, PLUCK_F32, N, DIM}, root = {weights, PLUCK_F32, 10, DIM},
-                       inner = {weights, PLUCK_F32, N - 1, DIM};
+    pluck_head_options options = {.copy = true, .allocator = allocator};
+    pluck_matrix all = {weights, PLUCK_F32, N, DIM}, root = {weights, PLUCK_F32, 10, DIM},
+                 inner = {weights, PLUCK_F32, N - 1, DIM};
     const pluck_head_tail tails[2] = {
         {{weights, PLUCK_F32, 2, DIM}, {weights, PLUCK_F32, 20, 2}},
         {{weights, PLUCK_F32, 1, DIM}, {weights, PLUCK_F32, 12, 1}},
@@ -217,7 +217,7 @@ static void test_queries_allocate_nothing(void **state)
         pluck_head_query *query = NULL;
         test_allocator_init(&allocator);
         assert_ok(pluck_head_query_create(&query, c.head, &allocator.interface, &err));
-        const uint64_t before = allocator.n_allocations;
+        uint64_t before = allocator.n_allocations;
         ask_everything(query, hidden);
         assert_int_equal(allocator.n_allocations, before);
         pluck_head_query_destroy(&query);
@@ -276,7 +276,7 @@ static pluck_status use_model(const pluck_allocator *allocator)
     static char line[LINE_BYTES];
     for (size_t i = 0; i < LINE_BYTES; i++)
         line[i] = i < LINE_BYTES / 2 ? "the "[i % 4] : 'x';
-    const pluck_fasttext_options options = {.allocator = allocator};
+    pluck_fasttext_options options = {.allocator = allocator};
     pluck_fasttext *opened = NULL;
     pluck_fasttext_query *query = NULL;
     pluck_fasttext_label labels[2];
@@ -310,9 +310,9 @@ static pluck_status train(const pluck_allocator *allocator, bool distilled)
 {
     static float weights[N * DIM], hidden[N_ROWS * DIM];
     static const pluck_token targets[N_ROWS] = {3, 0, 39};
-    const pluck_head_options head_options = {.allocator = allocator};
-    const pluck_train_options options = {.n_epochs = 1, .n_threads = 1, .allocator = allocator};
-    const pluck_matrix matrix = {weights, PLUCK_F32, N, DIM};
+    pluck_head_options head_options = {.allocator = allocator};
+    pluck_train_options options = {.n_epochs = 1, .n_threads = 1, .allocator = allocator};
+    pluck_matrix matrix = {weights, PLUCK_F32, N, DIM};
     pluck_train_data data = {.hidden = hidden, .n_rows = N_ROWS, .dim = DIM};
     pluck_train_progress progress = {.is_done = false};
     pluck_head *dense = NULL, *head = NULL;
@@ -364,7 +364,7 @@ static void test_every_allocation_of_a_training_may_fail(void **state)
 static int make_file(void **state)
 {
     (void)state;
-    const int fd = mkstemp(path);
+    int fd = mkstemp(path);
     return fd < 0 ? -1 : close(fd);
 }
 

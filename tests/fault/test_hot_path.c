@@ -147,8 +147,7 @@ static void a_batch_allocates_nothing(void **state)
     pluck_logits rows[N_ROWS];
     for (size_t i = 0; i < N_ROWS; i++) {
         pluck_config *config = test_config(configurations[i]);
-        const pluck_sampler_options options = {.allocator = &allocator.interface,
-                                               .workspace = workspace};
+        pluck_sampler_options options = {.allocator = &allocator.interface, .workspace = workspace};
         assert_int_equal(pluck_sampler_create(&samplers[i], config, N_VOCAB, &options, NULL),
                          PLUCK_OK);
         pluck_config_destroy(&config);

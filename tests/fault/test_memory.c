@@ -85,12 +85,12 @@ static void measure(const char *json, uint32_t n_vocab, size_t *sampled, size_t 
     for (uint32_t i = 0; i < n_vocab; i++)
         x[i] = (float)(i * 2654435761u >> 20) / 1024.0f + (i % 5003 == 7 ? 16.0f : 0.0f);
     patterned p = {.n = 0};
-    const pluck_allocator allocator = {allocate, release, &p};
-    const pluck_sampler_options options = {.allocator = &allocator};
+    pluck_allocator allocator = {allocate, release, &p};
+    pluck_sampler_options options = {.allocator = &allocator};
     pluck_config *config = test_config(json);
     pluck_sampler *sampler = NULL;
     assert_int_equal(pluck_sampler_create(&sampler, config, n_vocab, &options, NULL), PLUCK_OK);
-    const pluck_logits logits = {x, PLUCK_F32, n_vocab};
+    pluck_logits logits = {x, PLUCK_F32, n_vocab};
     for (int i = 0; i < N_STEPS; i++) {
         pluck_token token = -1;
         assert_int_equal(pluck_sampler_sample(sampler, logits, &token, NULL), PLUCK_OK);

@@ -61,7 +61,7 @@ static long get(const char *name, char bytes[MAX_BYTES])
     FILE *file = fopen(in_folder(name), "rb");
     if (!file)
         return -1;
-    const size_t n = fread(bytes, 1, MAX_BYTES, file);
+    size_t n = fread(bytes, 1, MAX_BYTES, file);
     fclose(file);
     return (long)n;
 }
@@ -69,14 +69,14 @@ static long get(const char *name, char bytes[MAX_BYTES])
 static bool holds(const char *name, const char *text)
 {
     char bytes[MAX_BYTES];
-    const long n = get(name, bytes);
+    long n = get(name, bytes);
     return text ? n == (long)strlen(text) && memcmp(bytes, text, (size_t)n) == 0 : n < 0;
 }
 
 static bool are_equal(const char *a, const char *b)
 {
     char x[MAX_BYTES], y[MAX_BYTES];
-    const long n = get(a, x);
+    long n = get(a, x);
     return n > 0 && get(b, y) == n && memcmp(x, y, (size_t)n) == 0;
 }
 
@@ -113,12 +113,12 @@ static pluck_status save_trainer(const char *path, const char *second)
 {
     (void)second;
     pluck_trainer *trainer = NULL;
-    const pluck_train_data data = {.hidden = problem.hidden,
-                                   .n_rows = problem.n_rows,
-                                   .dim = problem.dim,
-                                   .targets = problem.targets};
+    pluck_train_data data = {.hidden = problem.hidden,
+                             .n_rows = problem.n_rows,
+                             .dim = problem.dim,
+                             .targets = problem.targets};
     assert_int_equal(pluck_trainer_create(&trainer, problem.tree, &data, NULL, &err), PLUCK_OK);
-    const pluck_status status = pluck_trainer_save(trainer, path, &err);
+    pluck_status status = pluck_trainer_save(trainer, path, &err);
     pluck_trainer_destroy(&trainer);
     return status;
 }
@@ -135,7 +135,7 @@ static pluck_status save_alias(const char *path, const char *second)
     (void)second;
     pluck_alias *alias = NULL;
     assert_int_equal(pluck_alias_create(&alias, four_weights(), NULL, &err), PLUCK_OK);
-    const pluck_status status = pluck_alias_save(alias, path, &err);
+    pluck_status status = pluck_alias_save(alias, path, &err);
     pluck_alias_destroy(&alias);
     return status;
 }
@@ -145,7 +145,7 @@ static pluck_status save_sum_tree(const char *path, const char *second)
     (void)second;
     pluck_sum_tree *tree = NULL;
     assert_int_equal(pluck_sum_tree_create(&tree, four_weights(), NULL, &err), PLUCK_OK);
-    const pluck_status status = pluck_sum_tree_save(tree, path, &err);
+    pluck_status status = pluck_sum_tree_save(tree, path, &err);
     pluck_sum_tree_destroy(&tree);
     return status;
 }
@@ -155,7 +155,7 @@ static pluck_status save_huffman(const char *path, const char *second)
     (void)second;
     pluck_huffman *huffman = NULL;
     assert_int_equal(pluck_huffman_create(&huffman, four_weights(), NULL, &err), PLUCK_OK);
-    const pluck_status status = pluck_huffman_save(huffman, path, &err);
+    pluck_status status = pluck_huffman_save(huffman, path, &err);
     pluck_huffman_destroy(&huffman);
     return status;
 }
@@ -164,9 +164,8 @@ static pluck_status write_dump(const char *path, const char *second, pluck_dump_
                                uint64_t n_rows)
 {
     static const float row[] = {1, 2, 3};
-    const pluck_dump_row one = {.logits = {.data = row, .n_vocab = 3, .dtype = PLUCK_F32},
-                                .target = 1};
-    const pluck_dump_writer_options options = {
+    pluck_dump_row one = {.logits = {.data = row, .n_vocab = 3, .dtype = PLUCK_F32}, .target = 1};
+    pluck_dump_writer_options options = {
         .format = format, .n_vocab = 3, .n_rows = n_rows, .targets_path = second};
     pluck_dump_writer *writer = NULL;
     pluck_status status = pluck_dump_writer_create(&writer, path, &options, &err);
@@ -248,10 +247,10 @@ static const struct {
 static void check(const char *writer, const char *function, int error_number, pluck_status status,
                   outcome expected, const char *old)
 {
-    const bool is_new = are_equal("file", "wanted");
-    const bool is_old = !is_new && holds("file", old);
-    const bool has_right_status = status == (expected == REPLACES ? PLUCK_OK : PLUCK_ERR_IO);
-    const int n_names = 1 + (is_new || old);
+    bool is_new = are_equal("file", "wanted");
+    bool is_old = !is_new && holds("file", old);
+    bool has_right_status = status == (expected == REPLACES ? PLUCK_OK : PLUCK_ERR_IO);
+    int n_names = 1 + (is_new || old);
     if (has_right_status && (expected == KEEPS ? is_old : is_new) && count_names() == n_names)
         return;
     fail_msg("%s, %s fails with %d, %s: %s (%s); file is %s, %d names", writer, function,
@@ -271,10 +270,10 @@ static void run(size_t w, size_t f, const char *old)
         assert_int_equal(chmod(path, OLD_MODE), 0);
     }
     fault_arm(faults[f].function, faults[f].nth, faults[f].error_number);
-    const pluck_status status = writers[w].write(path, NULL);
-    const int n = fault_calls();
+    pluck_status status = writers[w].write(path, NULL);
+    int n = fault_calls();
     fault_arm(NULL, 0, 0);
-    const bool needs_old =
+    bool needs_old =
         strcmp(faults[f].function, "fchmod") == 0 || strcmp(faults[f].function, "fstat") == 0;
     if (needs_old && !old)
         assert_int_equal(n, 0);
@@ -285,7 +284,7 @@ static void run(size_t w, size_t f, const char *old)
     if (status == PLUCK_OK && old) {
         struct stat info;
         assert_int_equal(stat(path, &info), 0);
-        const bool may_differ = strcmp(faults[f].function, "fchmod") == 0;
+        bool may_differ = strcmp(faults[f].function, "fchmod") == 0;
         assert_true(may_differ || (info.st_mode & 0777) == OLD_MODE);
     }
     unlink(path);
@@ -294,7 +293,7 @@ static void run(size_t w, size_t f, const char *old)
 static void a_failed_write_leaves_the_old_file(void **state)
 {
     (void)state;
-    const mode_t mask = umask(022);
+    mode_t mask = umask(022);
     for (size_t w = 0; w < N_WRITERS; w++) {
         empty_folder();
         assert_int_equal(writers[w].write(in_folder("wanted"), NULL), PLUCK_OK);
@@ -314,7 +313,7 @@ static void a_failed_seek_leaves_the_old_file(void **state)
         assert_int_equal(writers[w].write(in_folder("wanted"), NULL), PLUCK_OK);
         put("file", old_text);
         fault_arm("lseek", 1, EIO);
-        const pluck_status status = writers[w].write(in_folder("file"), NULL);
+        pluck_status status = writers[w].write(in_folder("file"), NULL);
         fault_arm(NULL, 0, 0);
         check(writers[w].name, "lseek", EIO, status, writers[w].seeks ? KEEPS : REPLACES, old_text);
     }
@@ -357,7 +356,7 @@ static void the_owner_is_kept_where_that_can_be(void **state)
         assert_int_equal(chown(in_folder("file"), NOBODY, NOBODY), 0);
         assert_int_equal(chmod(in_folder("file"), 0600), 0);
         fault_arm("fchown", errors[i] ? 1 : 0, errors[i]);
-        const pluck_status status = save_alias(in_folder("file"), NULL);
+        pluck_status status = save_alias(in_folder("file"), NULL);
         assert_int_equal(fault_calls(), 1);
         fault_arm(NULL, 0, 0);
         check("pluck_alias_save", "fchown", errors[i], status, errors[i] == EIO ? KEEPS : REPLACES,
@@ -382,11 +381,11 @@ static void of_two_files_the_completed_one_is_named(void **state)
             put("file", old_text);
             put("second", old_target);
             fault_arm(functions[f], nth, EIO);
-            const pluck_status status = write_both(in_folder("file"), in_folder("second"));
-            const int n = fault_calls();
+            pluck_status status = write_both(in_folder("file"), in_folder("second"));
+            int n = fault_calls();
             fault_arm(NULL, 0, 0);
-            const bool is_new = are_equal("file", "wanted");
-            const bool is_new2 = are_equal("second", "wanted2");
+            bool is_new = are_equal("file", "wanted");
+            bool is_new2 = are_equal("second", "wanted2");
             assert_true(is_new || holds("file", old_text));
             assert_true(is_new2 || holds("second", old_target));
             assert_int_equal(count_names(), 4);
@@ -397,7 +396,7 @@ static void of_two_files_the_completed_one_is_named(void **state)
                 break;
             }
             assert_int_equal(status, PLUCK_ERR_IO);
-            const bool is_directory = strcmp(functions[f], "fsync") == 0 && nth > 2;
+            bool is_directory = strcmp(functions[f], "fsync") == 0 && nth > 2;
             assert_true(is_directory || !is_new);
             if (strcmp(functions[f], "rename") == 0 && nth == 2) {
                 assert_true(is_new2);
@@ -433,7 +432,7 @@ static pluck_status open_dump(const char *path)
 static pluck_status open_head(const char *path)
 {
     pluck_head *loaded = NULL;
-    const pluck_status status = pluck_head_load(&loaded, path, NULL, &err);
+    pluck_status status = pluck_head_load(&loaded, path, NULL, &err);
     assert_true((status == PLUCK_OK) == (loaded != NULL));
     pluck_head_destroy(&loaded);
     return status;
@@ -442,7 +441,7 @@ static pluck_status open_head(const char *path)
 static pluck_status open_alias(const char *path)
 {
     pluck_alias *alias = NULL;
-    const pluck_status status = pluck_alias_load(&alias, path, NULL, &err);
+    pluck_status status = pluck_alias_load(&alias, path, NULL, &err);
     assert_true((status == PLUCK_OK) == (alias != NULL));
     pluck_alias_destroy(&alias);
     return status;
@@ -451,7 +450,7 @@ static pluck_status open_alias(const char *path)
 static pluck_status open_targets(const char *path)
 {
     pluck_targets *targets = NULL;
-    const pluck_status status = pluck_targets_open(&targets, path, NULL, &err);
+    pluck_status status = pluck_targets_open(&targets, path, NULL, &err);
     assert_true((status == PLUCK_OK) == (targets != NULL));
     pluck_targets_close(&targets);
     return status;
@@ -480,8 +479,8 @@ static void a_file_that_cannot_be_read_is_an_error(void **state)
         assert_int_equal(readers[r].write(in_folder("file"), NULL), PLUCK_OK);
         for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
             fault_arm(cases[c].function, 1, cases[c].error_number);
-            const pluck_status status = readers[r].read(in_folder("file"));
-            const int n = fault_calls();
+            pluck_status status = readers[r].read(in_folder("file"));
+            int n = fault_calls();
             fault_arm(NULL, 0, 0);
             if (n < 1 || status != cases[c].expected)
                 fail_msg("%s, %s fails with %d: %s, %d calls", readers[r].name, cases[c].function,
@@ -502,28 +501,28 @@ static pluck_status read_late_pipe(const char *function, int error_number, int *
 {
     char bytes[MAX_BYTES];
     int ends[2];
-    const long n = get("file", bytes);
+    long n = get("file", bytes);
     assert_true(n > 0);
     assert_int_equal(pipe(ends), 0);
-    const pid_t child = fork();
+    pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         close(ends[0]);
         for (long at = 0; at < n; at += 50) {
             usleep(2000);
-            const size_t step = n - at < 50 ? (size_t)(n - at) : 50;
+            size_t step = n - at < 50 ? (size_t)(n - at) : 50;
             if (write(ends[1], bytes + at, step) != (ssize_t)step)
                 _exit(1);
         }
         _exit(0);
     }
     close(ends[1]);
-    const int before = dup(STDIN_FILENO);
+    int before = dup(STDIN_FILENO);
     assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
     assert_true(dup2(ends[0], STDIN_FILENO) == STDIN_FILENO);
     close(ends[0]);
     fault_arm(function, 1, error_number);
-    const pluck_status status = open_dump("-");
+    pluck_status status = open_dump("-");
     *n_calls = fault_calls();
     fault_arm(NULL, 0, 0);
     assert_true(dup2(before, STDIN_FILENO) == STDIN_FILENO);
@@ -547,7 +546,7 @@ static void a_stream_is_waited_for_and_its_errors_are_told(void **state)
     signal(SIGPIPE, SIG_IGN);
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         int n = 0;
-        const pluck_status status = read_late_pipe(cases[c].function, cases[c].error_number, &n);
+        pluck_status status = read_late_pipe(cases[c].function, cases[c].error_number, &n);
         if (n < 1 || status != cases[c].expected)
             fail_msg("%s fails with %d: %s, %d calls", cases[c].function, cases[c].error_number,
                      pluck_status_name(status), n);
@@ -560,7 +559,7 @@ static void a_full_pipe_is_waited_for(void **state)
     (void)state;
     enum { N = 1 << 20 };
     static char bytes[N];
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     static const struct {
         int error_number;
         pluck_status expected;
@@ -570,7 +569,7 @@ static void a_full_pipe_is_waited_for(void **state)
         char path[PATH_BYTES];
         plk_new_file file;
         assert_int_equal(pipe(ends), 0);
-        const pid_t child = fork();
+        pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
             static char got[N];

@@ -30,7 +30,7 @@ static void fail_each_allocation(attempt run)
         test_allocator allocator;
         test_allocator_init(&allocator);
         allocator.fail_at = n;
-        const pluck_status status = run(&allocator.interface);
+        pluck_status status = run(&allocator.interface);
         if (allocator.n_live != 0)
             fail_msg("allocation %" PRIu64 " fails: %" PRIu64 " blocks are left", n,
                      allocator.n_live);
@@ -117,7 +117,7 @@ static void draws_and_changes_ask_for_no_memory(void **state)
     assert_int_equal(pluck_alias_create(&alias, weights, &allocator.interface, &err), PLUCK_OK);
     assert_int_equal(pluck_sum_tree_create(&tree, weights, &allocator.interface, &err), PLUCK_OK);
     assert_int_equal(pluck_huffman_create(&huffman, weights, &allocator.interface, &err), PLUCK_OK);
-    const uint64_t n = allocator.n_allocations;
+    uint64_t n = allocator.n_allocations;
     assert_int_equal(pluck_alias_draw_many(alias, &rng, 100, drawn, &err), PLUCK_OK);
     assert_int_equal(pluck_alias_probabilities(alias, probs, &err), PLUCK_OK);
     assert_int_equal(pluck_sum_tree_set(tree, 1, 5, &err), PLUCK_OK);
@@ -133,7 +133,7 @@ static void draws_and_changes_ask_for_no_memory(void **state)
 static int make_path(void **state)
 {
     (void)state;
-    const int fd = mkstemp(path);
+    int fd = mkstemp(path);
     if (fd >= 0)
         close(fd);
     return fd < 0;

@@ -133,7 +133,7 @@ static void flush_to_zero_changes_nothing_and_is_left_as_it_was(void **state)
 {
     (void)state;
 #if defined(__x86_64__)
-    const uint64_t flushing = 0x8040; /* FTZ and DAZ */
+    uint64_t flushing = 0x8040; /* FTZ and DAZ */
 #else
     const uint64_t flushing = UINT64_C(1) << 24; /* FZ of FPCR */
 #endif

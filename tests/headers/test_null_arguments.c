@@ -240,7 +240,7 @@ static void make_samplers(void)
     pluck_error err = {.status = PLUCK_OK};
     MADE(pluck_workspace_create(&workspace, N, 2, NULL, &err));
     MADE(pluck_config_from_json(&config, "{\"seed\": 7, \"top_k\": 5}", 23, NULL, &err));
-    const pluck_sampler_options options = {.workspace = workspace};
+    pluck_sampler_options options = {.workspace = workspace};
     MADE(pluck_sampler_create(&sampler, config, N, NULL, &err));
     MADE(pluck_sampler_create(&samplers[0], config, N, &options, &err));
     MADE(pluck_sampler_create(&samplers[1], config, N, &options, &err));
@@ -299,12 +299,12 @@ static pluck_status call_in_stage(const void *params, void *own_state, pluck_vie
 static void run_in_stage(void)
 {
     pluck_error err = {.status = PLUCK_OK};
-    const pluck_own_stage stage = {.info = {.name = "own_call",
-                                            .kind = PLUCK_STAGE_REWEIGHT,
-                                            .params = test_own_params,
-                                            .n_params = 1,
-                                            .params_size_bytes = sizeof(one_number)},
-                                   .apply = call_in_stage};
+    pluck_own_stage stage = {.info = {.name = "own_call",
+                                      .kind = PLUCK_STAGE_REWEIGHT,
+                                      .params = test_own_params,
+                                      .n_params = 1,
+                                      .params_size_bytes = sizeof(one_number)},
+                             .apply = call_in_stage};
     const char *json =
         "{\"stages\": [{\"type\": \"own_call\", \"x\": 1}], \"draw\": \"categorical\"}";
     MADE(pluck_registry_add(registry, &stage, &err));
@@ -357,7 +357,7 @@ static bool check(const null_call *c, int at, bool is_valid)
     tested = c;
     tested_at = at;
     fflush(NULL);
-    const pid_t pid = fork();
+    pid_t pid = fork();
     if (pid < 0)
         exit(2);
     if (pid == 0) {

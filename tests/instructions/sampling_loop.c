@@ -50,9 +50,9 @@ typedef struct rows {
 /* A finite binary16. */
 static float widen(uint16_t half)
 {
-    const int exponent = half >> 10 & 31;
-    const int digits = (half & 0x3ff) | (exponent ? 0x400 : 0);
-    const float size = ldexpf((float)digits, (exponent ? exponent : 1) - 25);
+    int exponent = half >> 10 & 31;
+    int digits = (half & 0x3ff) | (exponent ? 0x400 : 0);
+    float size = ldexpf((float)digits, (exponent ? exponent : 1) - 25);
     return half & 0x8000 ? -size : size;
 }
 
@@ -62,14 +62,14 @@ static pluck_status read_rows(rows *out, const char *path, pluck_error *err)
     pluck_status status = pluck_dump_open(&dump, path, NULL, err);
     if (status != PLUCK_OK)
         return status;
-    const pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = pluck_dump_get_info(dump);
     *out = (rows){malloc(info.n_rows * info.n_vocab * sizeof(float)), info.n_rows, info.n_vocab};
     if (!out->values || info.dtype == PLUCK_BF16) {
         snprintf(err->message, sizeof err->message, "no memory, or a dump of bf16");
         status = PLUCK_ERR_NOMEM;
     }
     for (uint64_t row = 0; status == PLUCK_OK && row < info.n_rows; row++) {
-        float *const values = out->values + row * info.n_vocab;
+        float *values = out->values + row * info.n_vocab;
         pluck_logits logits;
         status = pluck_dump_read(dump, row, values, &logits, err);
         for (uint32_t i = 0; status == PLUCK_OK && i < info.n_vocab; i++) {

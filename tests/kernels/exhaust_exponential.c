@@ -34,7 +34,7 @@ static float float_of_bits(uint32_t bits)
 
 static void judge(float x, float e, double beta, findings *found)
 {
-    const double exact = exp(beta * (double)x);
+    double exact = exp(beta * (double)x);
     found->n++;
     if (e == 0) {
         if (found->n_zero++ == 0)
@@ -45,7 +45,7 @@ static void judge(float x, float e, double beta, findings *found)
     found->n_wrong_zero += exact < 0x1p-125 * (1 - 0x1p-9);
     int exponent;
     frexp(exact, &exponent);
-    const double error = fabs((double)e - exact) * ldexp(1, 24 - exponent);
+    double error = fabs((double)e - exact) * ldexp(1, 24 - exponent);
     found->n_too_far += !(error <= 1);
     if (!(error <= found->max_error)) {
         found->max_error = error;
@@ -57,8 +57,8 @@ static void sweep(const plk_kernels **tables, size_t n_tables, uint32_t step, do
                   findings *found)
 {
     static float x[CHUNK], e[CHUNK], other[CHUNK];
-    const uint32_t first = 0x80000000u, last = 0xC2D00000u; /* -0 and -104 */
-    const plk_exponent exponent = plk_exponent_make(0, beta);
+    uint32_t first = 0x80000000u, last = 0xC2D00000u; /* -0 and -104 */
+    plk_exponent exponent = plk_exponent_make(0, beta);
     for (uint64_t bits = first; bits <= last;) {
         size_t n = 0;
         for (; n < CHUNK && bits <= last; n++, bits += step)
@@ -78,14 +78,14 @@ static void sweep(const plk_kernels **tables, size_t n_tables, uint32_t step, do
 
 int main(int argc, char **argv)
 {
-    const unsigned long step = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
-    const double beta = argc > 2 ? strtod(argv[2], NULL) : 1;
+    unsigned long step = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
+    double beta = argc > 2 ? strtod(argv[2], NULL) : 1;
     if (argc > 3 || step < 1 || step > UINT32_MAX || !(beta > 0 && beta < HUGE_VAL)) {
         fprintf(stderr, "usage: exhaust_exponential [STEP [BETA]]\n");
         return 2;
     }
     const plk_kernels *tables[TEST_MAX_TABLES];
-    const size_t n_tables = test_all_kernels(tables);
+    size_t n_tables = test_all_kernels(tables);
     findings found = {0};
     sweep(tables, n_tables, (uint32_t)step, beta, &found);
 

@@ -43,10 +43,10 @@ static void widen(pluck_dtype dtype, const void *w, size_t n, float *out)
 static void fill(test_random *random, pluck_dtype dtype, size_t n, void *w)
 {
     for (size_t i = 0; i < n; i++) {
-        const float value = (float)test_random_normal(random);
+        float value = (float)test_random_normal(random);
         uint32_t bits;
         memcpy(&bits, &value, sizeof bits);
-        const uint16_t half =
+        uint16_t half =
             (uint16_t)(dtype == PLUCK_F16 ? test_random_bits(random) & 0xC3FFu : bits >> 16);
         if (dtype == PLUCK_F32)
             memcpy((unsigned char *)w + i * sizeof value, &value, sizeof value);
@@ -64,8 +64,8 @@ static bool same_bits(double a, double b)
 static void check(test_random *random, pluck_dtype dtype, size_t n)
 {
     static float wide[MAX_LENGTH];
-    const uint64_t seed = random->state;
-    const size_t value_bytes = pluck_dtype_size_bytes(dtype);
+    uint64_t seed = random->state;
+    size_t value_bytes = pluck_dtype_size_bytes(dtype);
     guard_buffer x_memory = guard_buffer_create((n + 1) * sizeof(float));
     guard_buffer w_memory = guard_buffer_create((n + 1) * value_bytes);
     float *x = guard_buffer_tail(&x_memory, n * sizeof *x);
@@ -78,15 +78,15 @@ static void check(test_random *random, pluck_dtype dtype, size_t n)
         exact += (long double)x[i] * (long double)wide[i];
         magnitude += fabsl((long double)x[i] * (long double)wide[i]);
     }
-    const long double steps = (long double)(n / 64 + 3);
-    const double expected = dot_of(plk_kernels_get(PLUCK_ISA_SCALAR), dtype)(x, w, n);
+    long double steps = (long double)(n / 64 + 3);
+    double expected = dot_of(plk_kernels_get(PLUCK_ISA_SCALAR), dtype)(x, w, n);
     if (fabsl((long double)expected - exact) > steps * (0x1p-24L * magnitude + 0x1p-149L))
         fail_msg("%s, n = %zu, state %#llx: %.17g, exact %.17Lg", pluck_dtype_name(dtype), n,
                  (unsigned long long)seed, expected, exact);
     const plk_kernels *tables[TEST_MAX_TABLES];
-    const size_t n_tables = test_all_kernels(tables);
+    size_t n_tables = test_all_kernels(tables);
     for (size_t t = 0; t < n_tables; t++) {
-        const double found = dot_of(tables[t], dtype)(x, w, n);
+        double found = dot_of(tables[t], dtype)(x, w, n);
         if (!same_bits(found, expected))
             fail_msg("%s, %s, n = %zu, state %#llx: %a, scalar %a", tables[t]->name,
                      pluck_dtype_name(dtype), n, (unsigned long long)seed, found, expected);
@@ -121,7 +121,7 @@ static void test_dot_follows_the_documented_order(void **state)
     w[5 + 64] = 1;
     w[6 + 64] = 1;
     const plk_kernels *tables[TEST_MAX_TABLES];
-    const size_t n_tables = test_all_kernels(tables);
+    size_t n_tables = test_all_kernels(tables);
     for (size_t t = 0; t < n_tables; t++)
         assert_true(same_bits(tables[t]->dot_f32(x, w, 128), 0x1p24 + 1));
 }
@@ -131,7 +131,7 @@ static void test_dot_of_infinities_and_nans_is_what_arithmetic_says(void **state
     (void)state;
     const float x[3] = {1, 2, 3}, infinite[3] = {1, INFINITY, 1}, mixed[3] = {NAN, 1, 1};
     const plk_kernels *tables[TEST_MAX_TABLES];
-    const size_t n_tables = test_all_kernels(tables);
+    size_t n_tables = test_all_kernels(tables);
     for (size_t t = 0; t < n_tables; t++) {
         assert_true(tables[t]->dot_f32(x, infinite, 3) == HUGE_VAL);
         assert_true(isnan(tables[t]->dot_f32(x, mixed, 3)));

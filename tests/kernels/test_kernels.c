@@ -53,14 +53,14 @@ static fixture open_case(uint64_t seed, pluck_isa isa)
     f.random = test_random_make(seed);
     f.n_blocks = size_of_case(&f.random, MAX_BLOCKS);
     f.n = f.n_blocks * PLK_BLOCK - test_random_below(&f.random, PLK_BLOCK);
-    const size_t n_values = f.n_blocks * PLK_BLOCK;
-    const size_t shift = test_random_below(&f.random, 3) ? 0 : test_random_below(&f.random, 16);
-    const size_t size = (MAX_VALUES + 16) * sizeof(double);
+    size_t n_values = f.n_blocks * PLK_BLOCK;
+    size_t shift = test_random_below(&f.random, 3) ? 0 : test_random_below(&f.random, 16);
+    size_t size = (MAX_VALUES + 16) * sizeof(double);
     f.input = guard_buffer_create(size);
     f.output = guard_buffer_create(size);
     f.second = guard_buffer_create(size);
     f.x = guard_buffer_tail(&f.input, (n_values + shift) * sizeof *f.x);
-    const size_t kind = test_random_below(&f.random, TEST_VECTOR_KINDS);
+    size_t kind = test_random_below(&f.random, TEST_VECTOR_KINDS);
     test_vector_fill((test_vector_kind)kind, seed, n_values, f.x);
     float origin = -INFINITY;
     for (size_t i = 0; i < n_values; i++)
@@ -99,19 +99,19 @@ static bool max_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
     fixture f = open_case(seed, isa);
-    const float got = f.kernels->max(f.x, f.n_blocks);
+    float got = f.kernels->max(f.x, f.n_blocks);
     bool passed = true;
     if (got != f.exponent.origin)
         passed = test_case_failed("max is %a, not %a", (double)got, (double)f.exponent.origin);
-    const float scalar = f.scalar->max(f.x, f.n_blocks);
+    float scalar = f.scalar->max(f.x, f.n_blocks);
     return close_case(&f, passed && same_bits(&got, &scalar, 1, sizeof got, "against scalar"));
 }
 
 static bool exponential_is_accurate(float x, float e, const plk_exponent *exponent)
 {
-    const float d = x - exponent->origin;
-    const double rate = (double)exponent->rate_hi + (double)exponent->rate_lo;
-    const double exact = exp2(rate * (double)d);
+    float d = x - exponent->origin;
+    double rate = (double)exponent->rate_hi + (double)exponent->rate_lo;
+    double exact = exp2(rate * (double)d);
     if (exact < 0x1p-126)
         return e == 0;
     if (e == 0)
@@ -125,7 +125,7 @@ static bool exp_values_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
     fixture f = open_case(seed, isa);
-    const size_t n = f.n_blocks * PLK_BLOCK;
+    size_t n = f.n_blocks * PLK_BLOCK;
     float *e = guard_buffer_tail(&f.output, n * sizeof *e);
     float *scalar = guard_buffer_tail(&f.second, n * sizeof *scalar);
     f.kernels->exp_values(f.x, f.n_blocks, f.exponent, e);
@@ -177,7 +177,7 @@ static bool exp_sums_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
     fixture f = open_case(seed, isa);
-    const float threshold = some_threshold(&f);
+    float threshold = some_threshold(&f);
     double *sums = guard_buffer_tail(&f.output, f.n_blocks * sizeof *sums);
     double *from = guard_buffer_tail(&f.second, f.n_blocks * sizeof *from);
     f.kernels->exp_sums(f.x, f.n_blocks, f.exponent, sums);
@@ -220,15 +220,15 @@ static bool moments_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
     fixture f = open_case(seed, isa);
-    const float any = f.x[test_random_below(&f.random, f.n_blocks * PLK_BLOCK)];
-    const float origin = any > -INFINITY ? any : 0.5f;
+    float any = f.x[test_random_below(&f.random, f.n_blocks * PLK_BLOCK)];
+    float origin = any > -INFINITY ? any : 0.5f;
     double sum = 1, square = 2, expected_sum = 1, expected_square = 2;
     size_t n = f.kernels->moments(f.x, f.n_blocks, origin, &sum, &square), n_finite = 0;
     for (size_t first = 0; first < f.n_blocks; first += PLK_MOMENTS_BLOCKS) {
         float d[PLK_BLOCK] = {0}, dd[PLK_BLOCK] = {0};
         for (size_t b = first; b < f.n_blocks && b < first + PLK_MOMENTS_BLOCKS; b++) {
             for (size_t i = 0; i < PLK_BLOCK; i++) {
-                const float x = f.x[b * PLK_BLOCK + i];
+                float x = f.x[b * PLK_BLOCK + i];
                 n_finite += x > -INFINITY;
                 d[i] += x > -INFINITY ? x - origin : 0;
                 dd[i] = x > -INFINITY ? fmaf(x - origin, x - origin, dd[i]) : dd[i];
@@ -252,7 +252,7 @@ static bool gather_case(uint64_t seed, pluck_isa isa, const void *context)
     float low = some_threshold(&f), high = some_threshold(&f);
     if (test_random_below(&f.random, 2) || high < low)
         high = INFINITY;
-    const uint32_t first_id = (uint32_t)test_random_below(&f.random, 1000);
+    uint32_t first_id = (uint32_t)test_random_below(&f.random, 1000);
     float *expected = calloc(MAX_VALUES, sizeof *expected);
     uint32_t *expected_ids = calloc(MAX_VALUES, sizeof *expected_ids);
     size_t n = 0;
@@ -268,7 +268,7 @@ static bool gather_case(uint64_t seed, pluck_isa isa, const void *context)
     float *x = guard_buffer_tail(&f.input, f.n * sizeof *x);
     memmove(x, f.x, f.n * sizeof *x);
     bool passed = true;
-    const size_t got = f.kernels->gather(x, f.n, low, high, first_id, ids, logits);
+    size_t got = f.kernels->gather(x, f.n, low, high, first_id, ids, logits);
     if (got != n)
         passed = test_case_failed("gathered %zu of %zu values, not %zu", got, f.n, n);
     passed = passed && same_bits(logits, expected, n, sizeof *logits, "logits") &&
@@ -276,7 +276,7 @@ static bool gather_case(uint64_t seed, pluck_isa isa, const void *context)
     /* In place the slack must be the caller's too. */
     float *y = (float *)(void *)f.input.begin;
     memmove(y, x, f.n * sizeof *y);
-    const size_t again = f.kernels->gather(y, f.n, low, high, first_id, ids, y);
+    size_t again = f.kernels->gather(y, f.n, low, high, first_id, ids, y);
     passed = passed && again == n && same_bits(y, expected, n, sizeof *y, "in place");
     free(expected);
     free(expected_ids);
@@ -287,11 +287,11 @@ static bool count_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
     fixture f = open_case(seed, isa);
-    const float threshold = some_threshold(&f);
+    float threshold = some_threshold(&f);
     size_t expected = 0;
     for (size_t i = 0; i < f.n_blocks * PLK_BLOCK; i++)
         expected += f.x[i] >= threshold;
-    const size_t got = f.kernels->count(f.x, f.n_blocks, threshold);
+    size_t got = f.kernels->count(f.x, f.n_blocks, threshold);
     bool passed = got == expected || test_case_failed("counted %zu, not %zu", got, expected);
     return close_case(&f, passed);
 }
@@ -318,9 +318,9 @@ static void exponential_of_any_distance_is_a_number(void **state)
     static const float distances[] = {0,          0x1p-149f, 0x1p-126f, 1e-30f,  1e-6f, 1,
                                       86.643394f, 104,       1e10f,     0x1p64f, 3e38f, INFINITY};
     const plk_kernels *tables[TEST_MAX_TABLES];
-    const size_t n_tables = test_all_kernels(tables);
+    size_t n_tables = test_all_kernels(tables);
     for (int power = -126; power <= 126; power++) {
-        const plk_exponent exponent = plk_exponent_make(0, ldexp(1, power));
+        plk_exponent exponent = plk_exponent_make(0, ldexp(1, power));
         float x[PLK_BLOCK], e[PLK_BLOCK], first[PLK_BLOCK];
         for (size_t i = 0; i < PLK_BLOCK; i++)
             x[i] = -distances[i % (sizeof distances / sizeof *distances)];
@@ -339,7 +339,7 @@ static void exponential_of_nan_is_zero(void **state)
 {
     (void)state;
     const plk_kernels *tables[TEST_MAX_TABLES];
-    const size_t n_tables = test_all_kernels(tables);
+    size_t n_tables = test_all_kernels(tables);
     for (size_t k = 0; k < n_tables; k++) {
         float x[PLK_BLOCK], e[PLK_BLOCK];
         for (size_t i = 0; i < PLK_BLOCK; i++)
@@ -355,8 +355,8 @@ static bool gather_blocks_case(uint64_t seed, pluck_isa isa, const void *context
 {
     (void)context;
     fixture f = open_case(seed, isa);
-    const size_t capacity = f.n_blocks * PLK_BLOCK + PLK_SLACK;
-    const float low = some_threshold(&f);
+    size_t capacity = f.n_blocks * PLK_BLOCK + PLK_SLACK;
+    float low = some_threshold(&f);
     test_random random = test_random_make(seed);
     uint32_t *blocks = malloc((f.n_blocks + 1) * sizeof *blocks);
     uint32_t *ids = malloc(capacity * sizeof *ids), *expected_ids = malloc(capacity * sizeof *ids);
@@ -371,7 +371,7 @@ static bool gather_blocks_case(uint64_t seed, pluck_isa isa, const void *context
         n += f.scalar->gather(f.x + b * PLK_BLOCK, PLK_BLOCK, low, INFINITY, b * PLK_BLOCK,
                               expected_ids + n, expected + n);
     }
-    const size_t got = f.kernels->gather_blocks(f.x, blocks, n_listed, low, ids, logits);
+    size_t got = f.kernels->gather_blocks(f.x, blocks, n_listed, low, ids, logits);
     bool passed = got == n || test_case_failed("gathered %zu values, not %zu", got, n);
     passed = passed && same_bits(ids, expected_ids, n, sizeof *ids, "ids") &&
              same_bits(logits, expected, n, sizeof *logits, "logits");
@@ -389,7 +389,7 @@ static void gather_finds_values_next_to_nan(void **state)
 {
     (void)state;
     const plk_kernels *tables[TEST_MAX_TABLES];
-    const size_t n_tables = test_all_kernels(tables);
+    size_t n_tables = test_all_kernels(tables);
     for (size_t k = 0; k < n_tables; k++) {
         for (size_t place = 0; place < PLK_BLOCK; place++) {
             float x[PLK_BLOCK], logits[1 + PLK_SLACK];

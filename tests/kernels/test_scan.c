@@ -54,10 +54,10 @@ enum { N_FORMATS = sizeof formats / sizeof *formats };
 /* The meaning of a half by its fields (IEEE 754, 3.4): sign, 5 or 8 bits of exponent, the rest. */
 static double value_of_half(uint16_t half, int fraction_bits)
 {
-    const int exponent_bits = 15 - fraction_bits;
-    const int exponent = half >> fraction_bits & ((1 << exponent_bits) - 1);
-    const int fraction = half & ((1 << fraction_bits) - 1);
-    const int bias = (1 << (exponent_bits - 1)) - 1;
+    int exponent_bits = 15 - fraction_bits;
+    int exponent = half >> fraction_bits & ((1 << exponent_bits) - 1);
+    int fraction = half & ((1 << fraction_bits) - 1);
+    int bias = (1 << (exponent_bits - 1)) - 1;
     double magnitude;
     if (exponent == (1 << exponent_bits) - 1)
         magnitude = fraction ? (double)NAN : HUGE_VAL;
@@ -104,7 +104,7 @@ static void fill(size_t format, uint64_t seed, size_t n, unsigned char *x)
     test_random random = test_random_make(seed);
     if (format == 0) {
         float *values = calloc(n, sizeof *values);
-        const size_t kind = test_random_below(&random, TEST_VECTOR_KINDS);
+        size_t kind = test_random_below(&random, TEST_VECTOR_KINDS);
         test_vector_fill((test_vector_kind)kind, seed, n, values);
         memcpy(x, values, n * sizeof *values);
         free(values);
@@ -124,7 +124,7 @@ static bool expect_maxima(size_t format, const unsigned char *x, size_t n_blocks
     for (size_t b = 0; b < n_blocks; b++) {
         double expected = -HUGE_VAL;
         for (size_t i = 0; i < PLK_BLOCK; i++) {
-            const double value = value_at(format, x, b * PLK_BLOCK + i);
+            double value = value_at(format, x, b * PLK_BLOCK + i);
             expected = value > expected ? value : expected;
         }
         if ((double)max[b] != expected)
@@ -137,13 +137,13 @@ static bool expect_maxima(size_t format, const unsigned char *x, size_t n_blocks
 /* The context is the index of the format. Then one value is made bad, and the scan must say so. */
 static bool scan_case(uint64_t seed, pluck_isa isa, const void *context)
 {
-    const size_t format = *(const size_t *)context;
-    const size_t value_bytes = formats[format].size_bytes;
+    size_t format = *(const size_t *)context;
+    size_t value_bytes = formats[format].size_bytes;
     const plk_kernels *kernels = plk_kernels_get(isa);
     test_random random = test_random_make(~seed);
-    const size_t n_blocks = test_random_below(&random, MAX_BLOCKS) + 1;
-    const size_t shift = test_random_below(&random, 2) ? 0 : test_random_below(&random, 64);
-    const size_t n = n_blocks * PLK_BLOCK;
+    size_t n_blocks = test_random_below(&random, MAX_BLOCKS) + 1;
+    size_t shift = test_random_below(&random, 2) ? 0 : test_random_below(&random, 64);
+    size_t n = n_blocks * PLK_BLOCK;
     guard_buffer input = guard_buffer_create(n * value_bytes + shift);
     guard_buffer output = guard_buffer_create(n_blocks * sizeof(float));
     unsigned char *x = guard_buffer_tail(&input, n * value_bytes + shift);
@@ -154,7 +154,7 @@ static bool scan_case(uint64_t seed, pluck_isa isa, const void *context)
         passed = test_case_failed("%s: good values are called bad", formats[format].name);
     passed = passed && expect_maxima(format, x, n_blocks, max);
 
-    const size_t bad = test_random_below(&random, n);
+    size_t bad = test_random_below(&random, n);
     put(format, x, bad, seed % 3 ? (double)NAN : HUGE_VAL, seed);
     if (passed && !formats[format].scan(kernels, x, n_blocks, max))
         passed = test_case_failed("%s: a bad value at %zu of %zu is missed", formats[format].name,
@@ -175,7 +175,7 @@ static void every_position_of_nan_and_infinity_is_found(void **state)
 {
     (void)state;
     const plk_kernels *tables[TEST_MAX_TABLES];
-    const size_t n_tables = test_all_kernels(tables);
+    size_t n_tables = test_all_kernels(tables);
     unsigned char x[MAX_BLOCKS * PLK_BLOCK * sizeof(float)];
     float max[MAX_BLOCKS];
     for (size_t k = 0; k < n_tables; k++) {
@@ -197,14 +197,14 @@ static void every_position_of_nan_and_infinity_is_found(void **state)
 /* A signalling NaN of binary16 turns quiet, one of bfloat16 stays what it is. */
 static uint32_t widened_bits(uint16_t half, int fraction_bits)
 {
-    const double value = value_of_half(half, fraction_bits);
+    double value = value_of_half(half, fraction_bits);
     if (isnan(value)) {
-        const uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-        const uint32_t fraction = half & ((1u << fraction_bits) - 1);
+        uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
+        uint32_t fraction = half & ((1u << fraction_bits) - 1);
         return sign | 0x7F800000u | fraction << (23 - fraction_bits) |
                (fraction_bits == 10 ? 0x400000u : 0);
     }
-    const float narrowed = (float)value;
+    float narrowed = (float)value;
     uint32_t bits;
     memcpy(&bits, &narrowed, sizeof bits);
     return bits;
@@ -215,13 +215,13 @@ static void every_half_widens_exactly(void **state)
 {
     (void)state;
     const plk_kernels *tables[TEST_MAX_TABLES];
-    const size_t n_tables = test_all_kernels(tables);
+    size_t n_tables = test_all_kernels(tables);
     uint16_t *halves = calloc(N_HALVES, sizeof *halves);
     for (size_t i = 0; i < N_HALVES; i++)
         halves[i] = (uint16_t)i;
     for (size_t k = 0; k < n_tables; k++) {
         for (size_t skip = 0; skip <= 16; skip++) {
-            const size_t n = N_HALVES - skip;
+            size_t n = N_HALVES - skip;
             guard_buffer input = guard_buffer_create(n * sizeof *halves);
             guard_buffer output = guard_buffer_create(n * sizeof(float));
             uint16_t *x = guard_buffer_tail(&input, n * sizeof *x);
@@ -247,18 +247,18 @@ static void every_half_is_scanned_for_what_it_is(void **state)
 {
     (void)state;
     const plk_kernels *tables[TEST_MAX_TABLES];
-    const size_t n_tables = test_all_kernels(tables);
+    size_t n_tables = test_all_kernels(tables);
     for (size_t k = 0; k < n_tables; k++) {
         for (size_t format = 1; format < N_FORMATS; format++) {
             for (uint32_t i = 0; i < N_HALVES; i++) {
-                const uint16_t half = (uint16_t)i;
+                uint16_t half = (uint16_t)i;
                 unsigned char x[PLK_BLOCK * sizeof half];
                 float max;
                 for (size_t place = 0; place < PLK_BLOCK; place++)
                     put(format, x, place, -HUGE_VAL, 0);
                 memcpy(x + i % PLK_BLOCK * sizeof half, &half, sizeof half);
-                const double value = value_at(format, x, i % PLK_BLOCK);
-                const bool bad = !(value < HUGE_VAL);
+                double value = value_at(format, x, i % PLK_BLOCK);
+                bool bad = !(value < HUGE_VAL);
                 assert_int_equal(formats[format].scan(tables[k], x, 1, &max), bad);
                 if (!bad)
                     assert_true((double)max == value);
@@ -271,7 +271,7 @@ static void both_zeros_are_zero(void **state)
 {
     (void)state;
     const plk_kernels *tables[TEST_MAX_TABLES];
-    const size_t n_tables = test_all_kernels(tables);
+    size_t n_tables = test_all_kernels(tables);
     for (size_t k = 0; k < n_tables; k++) {
         for (unsigned pattern = 0; pattern < 8; pattern++) {
             float x[PLK_BLOCK], max = 1;

@@ -292,7 +292,7 @@ static bool permutation_permutes(uint64_t seed, pluck_isa isa, const void *conte
     (void)context;
     bool ties = seed % 2;
     law_case c;
-    const logit_kind kind = ties ? LOGITS_GRID : (logit_kind)TEST_VECTOR_NORMAL;
+    logit_kind kind = ties ? LOGITS_GRID : (logit_kind)TEST_VECTOR_NORMAL;
     make_case(&c, stage_of(seed), STAGE_MODERATE, kind, seed);
     bool history_matters = c.stage->kind == PLUCK_STAGE_REWEIGHT;
     if (ties && history_matters) /* equal tokens of which one was seen are no longer equal */

@@ -56,9 +56,9 @@ static void roots_are_found_in_each_cell_of_the_grid(void **state)
                                                       PLUCK_TUNE_ENTROPY, PLUCK_TUNE_PERPLEXITY,
                                                       PLUCK_TUNE_DIVERSITY};
     enum { N_ROWS = 20, N_FIRST = 16 };
-    const double share = (double)N_FIRST / N_ROWS, min_t = 0.25, max_t = 8;
+    double share = (double)N_FIRST / N_ROWS, min_t = 0.25, max_t = 8;
     /* Four points per cell; where time is short, the points of the grid. */
-    const int n = (GRID - 1) * (test_n_repeats(4) > 0 ? 4 : 1);
+    int n = (GRID - 1) * (test_n_repeats(4) > 0 ? 4 : 1);
     (void)state;
     for (int at = 0; at <= n; at++) {
         double t = min_t * pow(max_t / min_t, at / (double)n);
@@ -86,7 +86,7 @@ static void roots_are_found_in_each_cell_of_the_grid(void **state)
 static void answers_beyond_the_grid_end_at_its_limits(void **state)
 {
     enum { N_ROWS = 20, N_FIRST = 16 };
-    const double share = (double)N_FIRST / N_ROWS, min_t = 0.5, max_t = 4;
+    double share = (double)N_FIRST / N_ROWS, min_t = 0.5, max_t = 4;
     static const struct {
         double t;
         pluck_tune_limit limit;

@@ -363,7 +363,7 @@ static void expect_failure(struct llama_sampler *sampler, pluck_status status, c
 static void expect_untouched(struct llama_sampler *sampler)
 {
     static llama_token_data before[N_VOCAB];
-    const size_t size = f.candidates.size;
+    size_t size = f.candidates.size;
     memcpy(before, f.data, sizeof before);
     f.candidates.selected = 0;
     llama_engine_apply(sampler, &f.candidates);
@@ -376,7 +376,7 @@ static void failures_select_nothing_and_can_be_asked_for(void **state)
 {
     (void)state;
     struct llama_sampler *sampler = make_llama("{\"top_p\": 0.9, \"seed\": 8}");
-    const pluck_token first = step_llama(sampler, 1);
+    pluck_token first = step_llama(sampler, 1);
     llama_engine_reset(sampler);
 
     fill_candidates();
@@ -461,14 +461,14 @@ static void a_wrapped_sampler_keeps_its_options(void **state)
     pluck_sampler *wrapped = make_pluck("{\"seed\": 11}");
     assert_int_equal(PLUCK_OK, pluck_sampler_set_stream(twin, 77, NULL));
     assert_int_equal(PLUCK_OK, pluck_sampler_set_stream(wrapped, 77, NULL));
-    pluck_sampler *const inside = wrapped;
+    pluck_sampler *inside = wrapped;
     struct llama_sampler *sampler = pluck_llama_sampler_wrap(&wrapped, NULL);
     assert_non_null(sampler);
     assert_null(wrapped);
     assert_ptr_equal(inside, pluck_llama_sampler_get(sampler));
     assert_string_equal("pluck", llama_engine_name(sampler));
     fill_logits(1);
-    const pluck_token expected = sample_pluck(twin);
+    pluck_token expected = sample_pluck(twin);
     assert_int_equal(expected, step_llama(sampler, 1));
     llama_engine_free(sampler);
     pluck_sampler_destroy(&twin);
@@ -495,7 +495,7 @@ static void samplers_of_others_are_told_apart(void **state)
 
 static int descending(const void *a, const void *b)
 {
-    const float x = *(const float *)a, y = *(const float *)b;
+    float x = *(const float *)a, y = *(const float *)b;
     return x > y ? -1 : x < y;
 }
 

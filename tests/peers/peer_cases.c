@@ -173,7 +173,7 @@ static int dry_json(char *text, size_t capacity, const stage *s)
 
 static int stage_json(char *text, size_t capacity, const stage *s, double loose, bool acts)
 {
-    const double more = 1 + loose, less = 1 - loose;
+    double more = 1 + loose, less = 1 - loose;
     switch (s->kind) {
     case TOP_K:
         return snprintf(text, capacity, "{\"type\": \"top_k\", \"k\": %d}", s->n);

@@ -91,7 +91,7 @@ static llama_sampler *make_dry(const libllama *api, const stage *s)
 
 static llama_sampler *make_peer(const libllama *api, const peer_case *c, const stage *s)
 {
-    const llama_logit_bias bias = {s->n, (float)s->a};
+    llama_logit_bias bias = {s->n, (float)s->a};
     switch (s->kind) {
     case TOP_K:
         return api->top_k(s->n);
@@ -132,10 +132,9 @@ static void tidy(unsigned bits, bool for_typical, llama_token_data_array *array)
     for (size_t i = 0; i < array->size; i++)
         best = fmaxf(best, array->data[i].logit);
     for (size_t i = 0; i < array->size; i++) {
-        const float logit = array->data[i].logit;
-        const bool banned = (bits & DROP_BANNED) && !(logit > -INFINITY);
-        const bool underflows =
-            (bits & DROP_UNDERFLOW) && for_typical && expf(logit - best) < 1e-37f;
+        float logit = array->data[i].logit;
+        bool banned = (bits & DROP_BANNED) && !(logit > -INFINITY);
+        bool underflows = (bits & DROP_UNDERFLOW) && for_typical && expf(logit - best) < 1e-37f;
         if (!banned && !underflows)
             array->data[n++] = array->data[i];
     }
@@ -169,7 +168,7 @@ static void apply_peer(const libllama *api, const peer_case *c, unsigned bits,
 
 static int descending(const void *a, const void *b)
 {
-    const double x = *(const double *)a, y = *(const double *)b;
+    double x = *(const double *)a, y = *(const double *)b;
     return x > y ? -1 : x < y;
 }
 
@@ -228,7 +227,7 @@ typedef struct buffers {
 static bool is_between(const peer_case *c, bool acts, const comparison *r, pluck_prob *probs)
 {
     /* Each of n_vocab additions in float may be off by 2^-25, equal ones all in one direction. */
-    const double margin = 1e-4 + 3e-7 * c->n_vocab;
+    double margin = 1e-4 + 3e-7 * c->n_vocab;
     uint32_t fewer = r->n, more = r->n;
     for (int side = -1; side <= 1; side += 2) {
         uint32_t other = run_pluck(c, side * margin, acts, probs);
@@ -241,9 +240,9 @@ static bool is_between(const peer_case *c, bool acts, const comparison *r, pluck
 static bool is_rounding(const peer_case *c, bool acts, buffers *b)
 {
     const comparison *r = &b->last;
-    const bool in_float = (peer_case_has(c, DYNAMIC) && r->off <= 5e-4) ||
-                          (peer_case_has(c, ADAPTIVE_P) && r->off <= 1e-4 + 3e-8 * c->n_vocab);
-    const uint32_t apart = r->n > r->n_peer ? r->n - r->n_peer : r->n_peer - r->n;
+    bool in_float = (peer_case_has(c, DYNAMIC) && r->off <= 5e-4) ||
+                    (peer_case_has(c, ADAPTIVE_P) && r->off <= 1e-4 + 3e-8 * c->n_vocab);
+    uint32_t apart = r->n > r->n_peer ? r->n - r->n_peer : r->n_peer - r->n;
     if ((r->off <= 1e-5 && r->extra <= 1e-4) || (r->n == r->n_peer && in_float))
         return true;
     if (peer_case_has(c, MIROSTAT) && apart <= 1 + r->n / 1000)
@@ -255,9 +254,9 @@ static bool is_rounding(const peer_case *c, bool acts, buffers *b)
 static verdict judge_tidied(const libllama *api, const peer_case *c, bool acts, unsigned bits,
                             buffers *b)
 {
-    const uint32_t n = run_pluck(c, 0, acts, b->probs);
-    const uint32_t n_peer = run_peer(api, c, bits, b->data, b->peer);
-    const comparison r = b->last = compare(b->probs, n, b->peer, n_peer);
+    uint32_t n = run_pluck(c, 0, acts, b->probs);
+    uint32_t n_peer = run_peer(api, c, bits, b->data, b->peer);
+    comparison r = b->last = compare(b->probs, n, b->peer, n_peer);
     if (n == n_peer && r.off <= 1e-5)
         return AGREES;
     if (n_peer == 0 && peer_case_has(c, DRY))
@@ -281,7 +280,7 @@ static verdict judge(const libllama *api, peer_case *c, bool acts, buffers *b)
     if (found == AGREES || found == ROUNDING)
         return found;
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        const verdict tidied = judge_tidied(api, c, acts, steps[i].bits, b);
+        verdict tidied = judge_tidied(api, c, acts, steps[i].bits, b);
         if (tidied == AGREES || tidied == ROUNDING)
             return steps[i].reason;
         found = found == UNEXPLAINED ? tidied : found;
@@ -299,12 +298,12 @@ typedef struct totals {
 static verdict judge_chance(const libllama *api, peer_case *c, buffers *b, totals *t)
 {
     double probability = 1;
-    const uint32_t n_acting = run_pluck(c, 0, true, b->probs);
-    const bool seen = run_pluck(c, 0, false, b->probs) != n_acting;
+    uint32_t n_acting = run_pluck(c, 0, true, b->probs);
+    bool seen = run_pluck(c, 0, false, b->probs) != n_acting;
     for (size_t i = 0; i < c->n_stages; i++)
         if (c->stages[i].kind == XTC)
             probability = fmin(probability, c->stages[i].b);
-    const bool acted = seen && judge_tidied(api, c, true, 0, b) == AGREES;
+    bool acted = seen && judge_tidied(api, c, true, 0, b) == AGREES;
     if (acted || (seen && judge_tidied(api, c, false, 0, b) == AGREES)) {
         t->n_chance++;
         t->n_acted += acted;
@@ -312,7 +311,7 @@ static verdict judge_chance(const libllama *api, peer_case *c, buffers *b, total
         t->variance += probability * (1 - probability);
         return AGREES;
     }
-    const verdict acting = judge(api, c, true, b);
+    verdict acting = judge(api, c, true, b);
     return acting != UNEXPLAINED ? acting : judge(api, c, false, b);
 }
 
@@ -321,7 +320,7 @@ static verdict judge_all(const libllama *api, peer_case *c, buffers *b, totals *
     verdict found = c->chance ? judge_chance(api, c, b, t) : judge(api, c, true, b);
     if (found != UNEXPLAINED || !c->ties)
         return found;
-    const comparison first = b->last;
+    comparison first = b->last;
     totals unused = {.expected = 0};
     peer_case_break_ties(c);
     found = c->chance ? judge_chance(api, c, b, &unused) : judge(api, c, true, b);
@@ -348,9 +347,9 @@ static bool parse(int argc, char **argv, uint64_t *count, uint64_t *first, bool 
             i--;
             continue;
         }
-        uint64_t *const value = strcmp(argv[i], "--cases") == 0  ? count
-                                : strcmp(argv[i], "--seed") == 0 ? first
-                                                                 : NULL;
+        uint64_t *value = strcmp(argv[i], "--cases") == 0  ? count
+                          : strcmp(argv[i], "--seed") == 0 ? first
+                                                           : NULL;
         if (!value || i + 1 == argc)
             return false;
         *value = strtoull(argv[i + 1], NULL, 10);
@@ -389,7 +388,7 @@ int main(int argc, char **argv)
             peer_case_make_dry(c, seed);
         else
             peer_case_make(c, seed);
-        const verdict found = judge_all(&api, c, &b, &t);
+        verdict found = judge_all(&api, c, &b, &t);
         t.verdicts[found]++;
         if (found == UNEXPLAINED) {
             char json[TEXT_BYTES];
@@ -402,7 +401,7 @@ int main(int argc, char **argv)
         }
     }
     report(&t, count);
-    const bool by_chance = fabs(t.n_acted - t.expected) <= 5 * sqrt(t.variance) + 1;
+    bool by_chance = fabs(t.n_acted - t.expected) <= 5 * sqrt(t.variance) + 1;
     free(b.data);
     free(b.peer);
     free(b.probs);

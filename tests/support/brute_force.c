@@ -257,7 +257,7 @@ long double brute_force_logprob(const brute_force *row, uint32_t token)
  * allows to say: between *low and *high. */
 static void count_positive(const brute_force *row, uint32_t *low, uint32_t *high)
 {
-    const long double least = -745.1332191019412L;
+    long double least = -745.1332191019412L;
     *low = *high = 0;
     for (uint32_t i = 0; i < row->n; i++) {
         const brute_candidate *item = row->items + i;

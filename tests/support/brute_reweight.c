@@ -99,7 +99,7 @@ void brute_smoothing(brute_force *row, const brute_context *context)
     long double f = (long double)brute_number(context, "factor");
     long double c = (long double)brute_number(context, "curve");
     long double square = -f * (3 - c) / 2, cube = f * (c - 1) / 2;
-    const brute_candidate best = row->items[0];
+    brute_candidate best = row->items[0];
     row->scale = 1;
     for (uint32_t i = 0; i < row->n; i++) {
         brute_candidate *item = row->items + i;
@@ -133,7 +133,7 @@ void brute_entmax(brute_force *row, const brute_context *context)
         else
             high = middle;
     }
-    const brute_candidate best = row->items[0];
+    brute_candidate best = row->items[0];
     long double slack_0 = slope * 4 * brute_max_slack(row);
     row->scale = 1;
     for (uint32_t i = 0; i < row->n; i++) {

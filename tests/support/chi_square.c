@@ -20,7 +20,7 @@ static double lower_series(double a, double x)
 
 static double upper_fraction(double a, double x)
 {
-    const double tiny = 1e-300;
+    double tiny = 1e-300;
     double b = x + 1 - a, c = 1 / tiny, d = 1 / b, h = d;
     for (int i = 1; i < MAX_STEPS; i++) {
         double an = -i * (i - a);
@@ -46,7 +46,7 @@ double chi_square_tail(double statistic, double freedom)
 
 chi_square chi_square_test(const uint64_t *counts, const double *p, size_t n, uint64_t n_draws)
 {
-    const double fewest = 5;
+    double fewest = 5;
     double statistic = 0, rest_expected = 0, rest_count = 0;
     size_t bins = 0;
     for (size_t i = 0; i < n; i++) {

@@ -18,7 +18,7 @@
 
 static float random_weight(test_random *random, double scale)
 {
-    const double value = rint(test_random_normal(random) * scale * 64) / 64;
+    double value = rint(test_random_normal(random) * scale * 64) / 64;
     return (float)fmax(-3.5, fmin(3.5, value));
 }
 
@@ -31,7 +31,7 @@ static uint16_t narrow(float x, pluck_dtype dtype)
         return (uint16_t)(bits >> 16);
     if (x == 0)
         return 0;
-    const uint32_t exponent = (bits >> 23 & 0xFF) - 127 + 15;
+    uint32_t exponent = (bits >> 23 & 0xFF) - 127 + 15;
     return (uint16_t)((bits >> 16 & 0x8000) | exponent << 10 | (bits >> 13 & 0x3FF));
 }
 
@@ -56,11 +56,11 @@ static float widened(const head_case *c, size_t i)
 
 static void make_weights(head_case *c, test_random *random, size_t n, double scale)
 {
-    const size_t bytes = pluck_dtype_size_bytes(c->dtype);
+    size_t bytes = pluck_dtype_size_bytes(c->dtype);
     c->weights = malloc((n + 1) * bytes);
     for (size_t i = 0; i < n; i++) {
-        const float value = random_weight(random, scale);
-        const uint16_t half = narrow(value, c->dtype);
+        float value = random_weight(random, scale);
+        uint16_t half = narrow(value, c->dtype);
         memcpy((char *)c->weights + i * bytes, c->dtype == PLUCK_F32 ? (const void *)&value : &half,
                bytes);
     }
@@ -77,7 +77,7 @@ static void make_bias(head_case *c, test_random *random, size_t n)
 
 static pluck_status make_hierarchical(head_case *c, test_random *random, pluck_error *err)
 {
-    const uint32_t n = c->n_vocab;
+    uint32_t n = c->n_vocab;
     int64_t *counts = malloc(n * sizeof *counts);
     for (uint32_t t = 0; t < n; t++)
         counts[t] = 1000 / (1 + (int64_t)test_random_below(random, 300));
@@ -88,7 +88,7 @@ static pluck_status make_hierarchical(head_case *c, test_random *random, pluck_e
     make_weights(c, random, (size_t)(n - 1) * c->dim, 1.2 / sqrt(c->dim));
     make_bias(c, random, n - 1);
     c->sign = (pluck_tree_sign)test_random_below(random, 2);
-    const pluck_matrix nodes = {c->weights, c->dtype, n - 1, c->dim};
+    pluck_matrix nodes = {c->weights, c->dtype, n - 1, c->dim};
     return pluck_head_create_hierarchical(&c->head, c->tree, &nodes, c->bias, c->sign, NULL, err);
 }
 
@@ -96,14 +96,14 @@ static pluck_status make_dense(head_case *c, test_random *random, pluck_error *e
 {
     make_weights(c, random, (size_t)c->n_vocab * c->dim, 2 / sqrt(c->dim));
     make_bias(c, random, c->n_vocab);
-    const pluck_matrix weights = {c->weights, c->dtype, c->n_vocab, c->dim};
+    pluck_matrix weights = {c->weights, c->dtype, c->n_vocab, c->dim};
     return pluck_head_create_dense(&c->head, &weights, c->bias, NULL, err);
 }
 
 /* The matrix of n_rows x n_cols that begins at weight first. */
 static pluck_matrix matrix_at(const head_case *c, size_t first, uint32_t n_rows, uint32_t n_cols)
 {
-    const size_t bytes = pluck_dtype_size_bytes(c->dtype);
+    size_t bytes = pluck_dtype_size_bytes(c->dtype);
     return (pluck_matrix){(const char *)c->weights + first * bytes, c->dtype, n_rows, n_cols};
 }
 
@@ -111,7 +111,7 @@ static pluck_matrix matrix_at(const head_case *c, size_t first, uint32_t n_rows,
 static void cut_tokens(head_case *c, test_random *random, uint32_t n_tokens)
 {
     for (uint32_t i = 0; i < c->n_parts; i++) {
-        const uint32_t left = n_tokens - (c->n_parts - 1 - i);
+        uint32_t left = n_tokens - (c->n_parts - 1 - i);
         c->sizes[i] = i + 1 == c->n_parts ? left : 1 + (uint32_t)test_random_below(random, left);
         n_tokens -= c->sizes[i];
     }
@@ -127,14 +127,14 @@ static uint32_t short_list_of(const head_case *c)
 
 static pluck_status make_adaptive(head_case *c, test_random *random, pluck_error *err)
 {
-    const uint32_t most = c->n_vocab - 1 < 4 ? c->n_vocab - 1 : 4;
+    uint32_t most = c->n_vocab - 1 < 4 ? c->n_vocab - 1 : 4;
     pluck_head_tail tails[4];
     if (most > 0 && test_random_below(random, 8) > 0)
         c->n_parts = 1 + (uint32_t)test_random_below(random, most);
     if (c->n_parts > 0)
         cut_tokens(c, random,
                    c->n_parts + (uint32_t)test_random_below(random, c->n_vocab - c->n_parts));
-    const uint32_t n_root = short_list_of(c) + c->n_parts;
+    uint32_t n_root = short_list_of(c) + c->n_parts;
     size_t at = (size_t)n_root * c->dim, n = at;
     for (uint32_t i = 0; i < c->n_parts; i++) {
         c->widths[i] = c->dim >> (i + 1) ? c->dim >> (i + 1) : 1;
@@ -148,14 +148,14 @@ static pluck_status make_adaptive(head_case *c, test_random *random, pluck_error
         tails[i].output = matrix_at(c, at, c->sizes[i], c->widths[i]);
         at += (size_t)c->widths[i] * c->sizes[i];
     }
-    const pluck_matrix root = matrix_at(c, 0, n_root, c->dim);
+    pluck_matrix root = matrix_at(c, 0, n_root, c->dim);
     return pluck_head_create_adaptive(&c->head, &root, c->bias, tails, c->n_parts, NULL, err);
 }
 
 static pluck_status make_differentiated(head_case *c, test_random *random, pluck_error *err)
 {
     pluck_head_band bands[4];
-    const uint32_t most = c->n_vocab < 4 ? c->n_vocab : 4;
+    uint32_t most = c->n_vocab < 4 ? c->n_vocab : 4;
     size_t n = 0, at = 0;
     c->n_parts = 1 + (uint32_t)test_random_below(random, most);
     cut_tokens(c, random, c->n_vocab);
@@ -231,7 +231,7 @@ static long double log_sigmoid(long double x)
 static void hierarchical_logprobs(const head_case *c, const float *hidden, long double *logprobs)
 {
     const int32_t *children = pluck_tree_children(c->tree);
-    const uint32_t n = c->n_vocab;
+    uint32_t n = c->n_vocab;
     long double *all = calloc(2 * (size_t)n, sizeof *all);
     for (uint32_t i = n - 1; i-- > 0;) {
         long double x = row_dot(c, 0, i, c->dim, hidden) + (c->bias ? (long double)c->bias[i] : 0);
@@ -251,7 +251,7 @@ static long double bias_of(const head_case *c, size_t i)
 
 static void adaptive_logprobs(const head_case *c, const float *hidden, long double *logprobs)
 {
-    const uint32_t n_short = short_list_of(c), n_root = n_short + c->n_parts;
+    uint32_t n_short = short_list_of(c), n_root = n_short + c->n_parts;
     long double *root = calloc(n_root, sizeof *root);
     for (uint32_t i = 0; i < n_root; i++)
         root[i] = row_dot(c, 0, i, c->dim, hidden) + bias_of(c, i);

@@ -88,6 +88,6 @@ void test_cases_run(const char *test, uint64_t first, uint64_t n, test_case_func
 void test_cases_run_once(const char *test, uint64_t first, uint64_t n, test_case_function *function,
                          const void *context)
 {
-    const pluck_isa best = PLUCK_ISA_BEST;
+    pluck_isa best = PLUCK_ISA_BEST;
     run(test, first, n, function, context, &best, 1);
 }

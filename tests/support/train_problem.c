@@ -6,7 +6,7 @@
 
 static double normal(pluck_pcg64 *rng)
 {
-    const double u = pluck_pcg64_uniform(rng), v = pluck_pcg64_uniform(rng);
+    double u = pluck_pcg64_uniform(rng), v = pluck_pcg64_uniform(rng);
     return sqrt(-2 * log(1 - u)) * cos(6.283185307179586 * v);
 }
 
@@ -29,10 +29,10 @@ train_problem train_problem_make(uint32_t n_tokens, uint32_t dim, size_t n_rows)
     p.hidden = normals(&rng, n_rows * dim, 1.0);
     p.targets = malloc(n_rows * sizeof *p.targets);
     assert_non_null(p.targets);
-    const pluck_matrix weights = {p.weights, PLUCK_F32, n_tokens, dim};
+    pluck_matrix weights = {p.weights, PLUCK_F32, n_tokens, dim};
     assert_int_equal(pluck_head_create_dense(&p.dense, &weights, p.bias, NULL, NULL), PLUCK_OK);
     assert_int_equal(pluck_tree_balanced(&p.tree, n_tokens, NULL, NULL), PLUCK_OK);
-    const pluck_head_batch batch = {.hidden = p.hidden, .n_rows = n_rows, .n_threads = 1};
+    pluck_head_batch batch = {.hidden = p.hidden, .n_rows = n_rows, .n_threads = 1};
     assert_int_equal(
         pluck_head_sample_rows(p.dense, &batch, 1.0, 1, 0, 0, p.targets, NULL, NULL, NULL),
         PLUCK_OK);

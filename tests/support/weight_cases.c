@@ -14,7 +14,7 @@ const char *weight_kind_name(weight_kind kind)
 
 static double one_weight(weight_kind kind, test_random *random, uint32_t n, uint32_t i)
 {
-    const double u = test_random_uniform(random);
+    double u = test_random_uniform(random);
     switch (kind) {
     case WEIGHTS_EQUAL:
         return 3;
@@ -43,18 +43,18 @@ void weights_fill(weight_kind kind, uint64_t seed, uint32_t n, double *weights)
         weights[i] = one_weight(kind, &random, n, i);
     double before = 1, last = 1;
     for (uint32_t i = 0; i < n && kind == WEIGHTS_FIBONACCI; i++) {
-        const double next = before + last;
+        double next = before + last;
         weights[i] = i < MAX_FIBONACCI ? before : 0;
         before = last;
         last = next;
     }
     for (uint32_t i = n; i > 1 && kind != WEIGHTS_FIBONACCI; i--) {
-        const uint32_t k = (uint32_t)test_random_below(&random, i);
-        const double swap = weights[i - 1];
+        uint32_t k = (uint32_t)test_random_below(&random, i);
+        double swap = weights[i - 1];
         weights[i - 1] = weights[k];
         weights[k] = swap;
     }
-    const uint32_t chosen = (uint32_t)test_random_below(&random, n);
+    uint32_t chosen = (uint32_t)test_random_below(&random, n);
     if (kind == WEIGHTS_SPIKE)
         weights[chosen] = 0x1p40;
     else if (kind == WEIGHTS_ONE || (kind == WEIGHTS_MANY_ZERO && weights[chosen] == 0))

@@ -12,13 +12,13 @@ enum { LINE_BYTES = 1 << 16 };
 
 int main(void)
 {
-    char *const line = malloc(LINE_BYTES);
+    char *line = malloc(LINE_BYTES);
     if (!line)
         return 4;
     while (fgets(line, LINE_BYTES, stdin)) {
         pluck_config *config = NULL;
         pluck_error err = {PLUCK_OK, "ok"};
-        const size_t size_bytes = strcspn(line, "\n");
+        size_t size_bytes = strcspn(line, "\n");
         if (pluck_config_from_json(&config, line, size_bytes, NULL, &err) == PLUCK_OK)
             puts("ok");
         else

@@ -13,7 +13,7 @@
 
 static void print_row(const pluck_logits *logits)
 {
-    const size_t size = pluck_dtype_size_bytes(logits->dtype);
+    size_t size = pluck_dtype_size_bytes(logits->dtype);
     for (size_t i = 0; i < logits->n_vocab; i++) {
         uint32_t bits = 0;
         uint16_t half = 0;
@@ -26,7 +26,7 @@ static void print_row(const pluck_logits *logits)
 
 static pluck_status print_dump(pluck_dump *dump, pluck_error *err)
 {
-    const pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = pluck_dump_get_info(dump);
     printf("%s %s %s %" PRIu32 " %s\n", pluck_dump_format_name(info.format), info.stored_dtype,
            pluck_dtype_name(info.dtype), info.n_vocab, info.tensor ? info.tensor : "-");
     float *scratch = malloc(info.n_vocab * sizeof *scratch);

@@ -20,8 +20,8 @@ static pluck_status print_hidden(pluck_fasttext_query *query, const pluck_fastte
                                  const char *line, size_t size, pluck_error *err)
 {
     const float *hidden = NULL;
-    const size_t n = size > 0 && line[size - 1] == '\n' ? size - 1 : size;
-    const pluck_status status = pluck_fasttext_hidden(query, line, n, &hidden, err);
+    size_t n = size > 0 && line[size - 1] == '\n' ? size - 1 : size;
+    pluck_status status = pluck_fasttext_hidden(query, line, n, &hidden, err);
     printf("%.*s", (int)n, line);
     for (uint32_t i = 0; hidden && i < pluck_fasttext_get_info(model).dim; i++)
         printf(" %.9g", (double)hidden[i]);
@@ -36,8 +36,8 @@ int main(int argc, char **argv)
     pluck_fasttext_query *query = NULL;
     if (argc != 5)
         return 2;
-    const uint32_t k = (uint32_t)atoi(argv[3]);
-    const bool compat = strcmp(argv[4], "compat") == 0;
+    uint32_t k = (uint32_t)atoi(argv[3]);
+    bool compat = strcmp(argv[4], "compat") == 0;
     FILE *text = fopen(argv[2], "r");
     if (!text)
         return 2;
@@ -54,7 +54,7 @@ int main(int argc, char **argv)
                 return fail(&err);
             continue;
         }
-        const pluck_status status =
+        pluck_status status =
             compat
                 ? pluck_fasttext_predict_compat(query, line, (size_t)size, k, 0, labels, &n, &err)
                 : pluck_fasttext_predict(query, line, (size_t)size, k, 0, labels, &n, &err);

@@ -25,7 +25,7 @@ int main(void)
         for (uint64_t i = 0; i < n; i++)
             printf(" %" PRIx64, pluck_pcg64_next(&rng));
         for (uint64_t i = 0; i < n; i++) {
-            const double uniform = pluck_pcg64_uniform(&rng);
+            double uniform = pluck_pcg64_uniform(&rng);
             uint64_t bits;
             memcpy(&bits, &uniform, sizeof bits);
             printf(" %" PRIx64, bits);

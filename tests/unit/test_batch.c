@@ -38,7 +38,7 @@ enum { N_COUNTS = sizeof thread_counts / sizeof *thread_counts };
 static pluck_sampler *create(size_t i, pluck_workspace *workspace)
 {
     pluck_config *config = test_config(configurations[i % N_CONFIGURATIONS]);
-    const pluck_sampler_options options = {.stream = i, .workspace = workspace};
+    pluck_sampler_options options = {.stream = i, .workspace = workspace};
     pluck_sampler *sampler = NULL;
     pluck_error err = {.status = PLUCK_OK};
     if (pluck_sampler_create(&sampler, config, N_VOCAB, &options, &err) != PLUCK_OK)
@@ -165,7 +165,7 @@ static void failed_rows_are_reported_and_the_others_done(void **state)
         for (size_t i = 0; i < N_VOCAB; i++)
             banned[i] = -INFINITY;
         nan_row[1234] = NAN;
-        const pluck_logits bad_nan = {nan_row, PLUCK_F32, N_VOCAB};
+        pluck_logits bad_nan = {nan_row, PLUCK_F32, N_VOCAB};
         b->logits[30] = bad_nan;
         b->logits[11] = (pluck_logits){banned, PLUCK_F32, N_VOCAB};
         b->logits[20] = (pluck_logits){banned, PLUCK_F32, N_VOCAB - 1};
@@ -239,12 +239,12 @@ static void null_pointers_are_refused_and_no_rows_are_fine(void **state)
 {
     (void)state;
     batch *b = batch_create(2);
-    pluck_workspace *const w = b->workspace;
-    pluck_sampler *const *const s = b->samplers;
-    const pluck_logits *const l = b->logits;
-    pluck_token *const t = b->tokens;
-    pluck_status *const r = b->statuses;
-    const pluck_status bad = PLUCK_ERR_INVALID;
+    pluck_workspace *w = b->workspace;
+    pluck_sampler *const *s = b->samplers;
+    const pluck_logits *l = b->logits;
+    pluck_token *t = b->tokens;
+    pluck_status *r = b->statuses;
+    pluck_status bad = PLUCK_ERR_INVALID;
     assert_int_equal(pluck_sampler_sample_batch(NULL, s, l, 1, 0, t, r, NULL), bad);
     assert_int_equal(pluck_sampler_sample_batch(w, NULL, l, 1, 0, t, r, NULL), bad);
     assert_int_equal(pluck_sampler_sample_batch(w, s, NULL, 1, 0, t, r, NULL), bad);
@@ -263,11 +263,11 @@ static void a_forked_child_samples_the_same_tokens(void **state)
     pluck_token expected[N_ROWS];
     memcpy(expected, b->tokens, sizeof expected);
     fflush(NULL);
-    const pid_t pid = fork();
+    pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
         alarm(20);
-        const bool is_right =
+        bool is_right =
             run(b, 0, NULL) == PLUCK_OK && memcmp(b->tokens, expected, sizeof expected) == 0;
         batch_destroy(b);
         _exit(is_right ? 0 : 1);
@@ -292,7 +292,7 @@ static void a_workspace_of_another_size_is_refused(void **state)
     assert_null(workspace);
     assert_int_equal(pluck_workspace_create(&workspace, N_VOCAB + 1, 1, NULL, NULL), PLUCK_OK);
     pluck_config *config = test_config("{}");
-    const pluck_sampler_options options = {.workspace = workspace};
+    pluck_sampler_options options = {.workspace = workspace};
     pluck_sampler *sampler = NULL;
     assert_int_equal(pluck_sampler_create(&sampler, config, N_VOCAB, &options, &err),
                      PLUCK_ERR_INVALID);
@@ -350,7 +350,7 @@ static void a_hundred_thousand_samplers_take_one_kilobyte_each(void **state)
     pluck_config *config =
         test_config("{\"top_k\": 40, \"top_p\": 0.95, \"min_p\": 0.05, \"temperature\": 0.8}");
     for (size_t i = 0; i < N; i++) {
-        const pluck_sampler_options options = {
+        pluck_sampler_options options = {
             .stream = i, .allocator = &allocator.interface, .workspace = workspace};
         assert_int_equal(pluck_sampler_create(&samplers[i], config, VOCAB, &options, NULL),
                          PLUCK_OK);

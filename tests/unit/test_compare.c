@@ -36,11 +36,11 @@ static long double log_sum(const float *z, size_t n)
 /* Both rows finite. */
 static void check_sums(const float *a, const float *b, size_t n, const pluck_comparison *c)
 {
-    const long double la = log_sum(a, n), lb = log_sum(b, n);
+    long double la = log_sum(a, n), lb = log_sum(b, n);
     long double ab = 0, ba = 0, tv = 0, ha = 0, hb = 0;
     for (size_t i = 0; i < n; i++) {
-        const long double x = (long double)a[i] - la, y = (long double)b[i] - lb;
-        const long double p = expl(x), q = expl(y);
+        long double x = (long double)a[i] - la, y = (long double)b[i] - lb;
+        long double p = expl(x), q = expl(y);
         ab += p * (x - y);
         ba += q * (y - x);
         tv += fabsl(p - q) / 2;
@@ -111,8 +111,8 @@ static void measures_are_their_definitions(void **state)
     static const size_t sizes[] = {1, 2, 3, 99, 100, 101, 511, 512, 513, 5000};
     for (uint64_t seed = 0; seed < 200; seed++) {
         test_random random = test_random_make(seed);
-        const size_t n = sizes[seed % 10];
-        const double scale = seed % 3 == 0 ? 0.01 : seed % 3 == 1 ? 3.0 : 40.0;
+        size_t n = sizes[seed % 10];
+        double scale = seed % 3 == 0 ? 0.01 : seed % 3 == 1 ? 3.0 : 40.0;
         float *a = malloc(n * sizeof *a), *b = malloc(n * sizeof *b);
         for (size_t i = 0; i < n; i++) {
             a[i] = (float)(scale * test_random_normal(&random));
@@ -123,7 +123,7 @@ static void measures_are_their_definitions(void **state)
         }
         pluck_comparison c;
         pluck_error err = {0};
-        const pluck_token target = (pluck_token)test_random_below(&random, n);
+        pluck_token target = (pluck_token)test_random_below(&random, n);
         assert_int_equal(
             pluck_compare_rows(row_of(a, (uint32_t)n), row_of(b, (uint32_t)n), target, &c, &err),
             PLUCK_OK);
@@ -131,7 +131,7 @@ static void measures_are_their_definitions(void **state)
         assert_true(c.kept_a == 1 && c.kept_b == 1);
         assert_true(fabs(c.nll_a - (double)(log_sum(a, n) - (long double)a[target])) < 1e-12 * 100);
         assert_true(fabs(c.nll_b - (double)(log_sum(b, n) - (long double)b[target])) < 1e-12 * 100);
-        const double expected = brute_spearman(a, b, n);
+        double expected = brute_spearman(a, b, n);
         if (!(fabs(c.rank_correlation - expected) < 1e-12) &&
             !(isnan(expected) && isnan(c.rank_correlation)))
             fail_msg("seed %d: rank correlation %.17g instead of %.17g", (int)seed,
@@ -145,7 +145,7 @@ static pluck_comparison compare(const float *a, const float *b, uint32_t n, pluc
 {
     pluck_comparison c;
     pluck_error err = {0};
-    const pluck_status status = pluck_compare_rows(row_of(a, n), row_of(b, n), target, &c, &err);
+    pluck_status status = pluck_compare_rows(row_of(a, n), row_of(b, n), target, &c, &err);
     if (status)
         fail_msg("%s", err.message);
     return c;
@@ -196,7 +196,7 @@ static void what_underflows_is_not_banned(void **state)
 {
     (void)state;
     const float a[] = {0, -2000}, b[] = {-2000, 0};
-    const pluck_comparison c = compare(a, b, 2, 1);
+    pluck_comparison c = compare(a, b, 2, 1);
     assert_true(c.kl_ab == 2000.0 && c.kl_ba == 2000.0 && c.total_variation == 1.0);
     assert_true(c.nll_a == 2000.0 && c.nll_b == 0.0 && c.rank_correlation == -1.0);
 }
@@ -208,10 +208,10 @@ static void types_may_differ(void **state)
     uint16_t half[4], brain[4];
     plk_store(a, PLUCK_F32, 4, PLUCK_F16, (uint8_t *)half);
     plk_store(b, PLUCK_F32, 4, PLUCK_BF16, (uint8_t *)brain);
-    const uint16_t one = 1;
+    uint16_t one = 1;
     if (*(const uint8_t *)&one != 1)
         skip();
-    const pluck_comparison expected = compare(a, b, 4, 2);
+    pluck_comparison expected = compare(a, b, 4, 2);
     pluck_comparison c;
     assert_int_equal(pluck_compare_rows((pluck_logits){half, PLUCK_F16, 4},
                                         (pluck_logits){brain, PLUCK_BF16, 4}, 2, &c, NULL),
@@ -226,7 +226,7 @@ static void what_is_no_row_is_refused(void **state)
     const float none[] = {-INFINITY, -INFINITY, -INFINITY};
     pluck_comparison c;
     pluck_error err = {0};
-    const pluck_logits a = row_of(good, 3);
+    pluck_logits a = row_of(good, 3);
     assert_int_equal(pluck_compare_rows(a, row_of(nan_row, 3), -1, &c, &err), PLUCK_ERR_NAN);
     assert_non_null(strstr(err.message, "second row: the logit of token 1 is NaN"));
     assert_int_equal(pluck_compare_rows(row_of(inf_row, 3), a, -1, &c, &err), PLUCK_ERR_NAN);

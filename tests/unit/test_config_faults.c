@@ -91,7 +91,7 @@ static void cloning_survives_any_failing_allocation(void **state)
         assert_int_equal(
             pluck_config_from_json(&config, texts[i], strlen(texts[i]), &allocator, &err),
             PLUCK_OK);
-        const size_t n_live = memory.n_live;
+        size_t n_live = memory.n_live;
         bool failed = true;
         for (size_t n = 1; failed; n++) {
             memory.n_allocated = 0;
@@ -118,7 +118,7 @@ static void check_setting(const char *text, const setting *s)
         assert_int_equal(pluck_config_from_json(&config, text, strlen(text), &allocator, &err),
                          PLUCK_OK);
         char *before = must_write(config);
-        const size_t n_live = memory.n_live;
+        size_t n_live = memory.n_live;
         memory.n_allocated = 0;
         memory.fail_at = n;
         pluck_status status = pluck_config_set(config, s->key, s->value, &err);

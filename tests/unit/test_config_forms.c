@@ -402,7 +402,7 @@ static void writing_stops_at_the_capacity_and_tells_the_size(void **state)
     (void)state;
     pluck_config *config = must_read("{\"top_k\": 3, \"description\": \"\\\"x\\\" \\u00e4\"}");
     char *expected = must_write(config);
-    const size_t needed = strlen(expected);
+    size_t needed = strlen(expected);
     for (size_t capacity = 0; capacity < needed + 3; capacity++) {
         char text[256];
         size_t size_bytes = 0;

@@ -23,7 +23,7 @@ static const double time_limit = 20;
 static char *repeated(const char *before, const char *unit, size_t repeat, const char *after,
                       size_t *size_bytes)
 {
-    const size_t n_before = strlen(before), n_unit = strlen(unit), n_after = strlen(after);
+    size_t n_before = strlen(before), n_unit = strlen(unit), n_after = strlen(after);
     char *text = malloc(n_before + repeat * n_unit + n_after + 1);
     assert_non_null(text);
     memcpy(text, before, n_before);
@@ -39,9 +39,9 @@ static void refuse_quickly(char *text, size_t size_bytes, const char *start_of_m
 {
     pluck_error err = {PLUCK_OK, ""};
     pluck_config *config = NULL;
-    const double start = seconds();
+    double start = seconds();
     pluck_status status = pluck_config_from_json(&config, text, size_bytes, NULL, &err);
-    const double took = seconds() - start;
+    double took = seconds() - start;
     if (status != PLUCK_ERR_CONFIG ||
         strncmp(err.message, start_of_message, strlen(start_of_message)) != 0)
         fail_msg("expected: %s\n  got:      %s", start_of_message, err.message);
@@ -100,7 +100,7 @@ static void a_text_above_the_limit_is_not_read(void **state)
     pluck_error err = {PLUCK_OK, ""};
     pluck_config *config = NULL;
     char *text = strdup("{}  ");
-    const size_t too_large = (size_t)PLK_JSON_MAX_BYTES + 1;
+    size_t too_large = (size_t)PLK_JSON_MAX_BYTES + 1;
     assert_int_equal(pluck_config_from_json(&config, text, too_large, NULL, &err),
                      PLUCK_ERR_CONFIG);
     assert_string_equal(err.message, "line 1, column 1: the text is longer than 1 GiB");
@@ -114,7 +114,7 @@ static void many_keys_are_compared_in_time(void **state)
     enum { N_KEYS = 50000 };
     const char shared[] = "a key with a long beginning, a key with a long beginning, a key with a "
                           "long beginning, a key with a long beginning,";
-    const size_t capacity = N_KEYS * (sizeof shared + 20);
+    size_t capacity = N_KEYS * (sizeof shared + 20);
     for (int order = 0; order < 3; order++) {
         char *text = malloc(capacity);
         assert_non_null(text);
@@ -135,7 +135,7 @@ static void a_large_bias_map_is_read_in_time(void **state)
     (void)state;
     enum { N_TOKENS = 262144 };
     for (int pairs = 0; pairs < 2; pairs++) {
-        const size_t capacity = N_TOKENS * 32;
+        size_t capacity = N_TOKENS * 32;
         char *text = malloc(capacity);
         pluck_config *config = NULL;
         pluck_error err = {PLUCK_OK, ""};
@@ -148,9 +148,9 @@ static void a_large_bias_map_is_read_in_time(void **state)
                                   i ? "," : "", token);
         }
         n += (size_t)snprintf(text + n, capacity - n, pairs ? "]}" : "}}");
-        const double start = seconds();
+        double start = seconds();
         assert_int_equal(pluck_config_from_json(&config, text, n, NULL, &err), PLUCK_OK);
-        const double took = seconds() - start;
+        double took = seconds() - start;
         if (took > time_limit)
             fail_msg("took %.2f s", took);
         const pluck_bias_map *map = pluck_config_params_at(config, 0);

@@ -237,7 +237,7 @@ static void list_stages(const pluck_config *config, char *text, size_t capacity)
 {
     size_t n = 0;
     uint64_t seed = 0;
-    const bool random = pluck_config_seed(config, &seed);
+    bool random = pluck_config_seed(config, &seed);
     n += (size_t)snprintf(text, capacity, "seed %llu %d nan %d", (unsigned long long)seed, random,
                           (int)pluck_config_on_nan(config));
     for (size_t i = 0; i < pluck_config_stage_count(config); i++) {
@@ -436,7 +436,7 @@ static void every_allocation_may_fail(void **state)
             pluck_config *config = NULL;
             test_allocator_init(&memory);
             memory.fail_at = n;
-            const pluck_status status =
+            pluck_status status =
                 pluck_config_import(&config, cases[i].kind, cases[i].json, strlen(cases[i].json),
                                     NULL, NULL, &memory.interface, NULL);
             assert_int_equal(memory.failed ? PLUCK_ERR_NOMEM : PLUCK_OK, status);

@@ -280,7 +280,7 @@ static int tell_seed(void **state)
 
 static void run(void (*check)(uint64_t seed))
 {
-    const uint64_t n = test_n_repeats(n_texts);
+    uint64_t n = test_n_repeats(n_texts);
     for (uint64_t i = 0; i < n; i++) {
         current_seed = first_seed + i;
         check(current_seed);

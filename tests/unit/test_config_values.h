@@ -70,7 +70,7 @@ static double make_number(test_random *r, const pluck_param *param)
 
 static void make_integer(test_random *r, const pluck_param *param, made_value *made)
 {
-    const int64_t min = (int64_t)param->min, max = (int64_t)param->max;
+    int64_t min = (int64_t)param->min, max = (int64_t)param->max;
     static const char *const forms[] = {"%" PRId64, "%" PRId64 ".0", "%" PRId64 ".000e0",
                                         "%" PRId64 "0e-1", "%" PRId64 "E+0"};
     switch (test_random_below(r, 4)) {

@@ -106,7 +106,7 @@ static void check_draws(const draw_case *c)
     uint64_t *counts = calloc(c->n_vocab, sizeof *counts);
     assert_non_null(counts);
     pluck_sampler *sampler = test_sampler(c->json, c->n_vocab, test_isa(), 0);
-    const uint64_t n_draws = test_n_repeats(N_DRAWS);
+    uint64_t n_draws = test_n_repeats(N_DRAWS);
     for (uint64_t i = 0; i < n_draws; i++) {
         pluck_token token = -1;
         pluck_sampler_sample(sampler, row.logits, &token, NULL);
@@ -143,7 +143,7 @@ static void check_large_draws(const draw_case *c, uint64_t seed)
                      PLUCK_OK);
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, seed, 0, 0);
-    const uint64_t n_draws = test_n_repeats(N_DRAWS);
+    uint64_t n_draws = test_n_repeats(N_DRAWS);
     for (uint64_t d = 0; d < n_draws; d++)
         counts[plk_view_pick(&view, &rng)]++;
     check(logit_kind_name((logit_kind)c->kind), counts, p, c->n_vocab, n_draws);
@@ -194,7 +194,7 @@ static void check_pairs(const char *json, walk_function *walk, uint64_t distance
     for (int i = 0; i < N_SIDE * N_SIDE; i++)
         pairs[i] = p[i / N_SIDE] * p[i % N_SIDE];
     pluck_sampler *sampler = test_sampler(json, N_SIDE, test_isa(), 0);
-    const uint64_t n_draws = test_n_repeats(N_DRAWS);
+    uint64_t n_draws = test_n_repeats(N_DRAWS);
     for (uint64_t i = 0; i < n_draws; i += 2) {
         uint64_t place = i / (2 * distance) * (2 * distance) + i / 2 % distance;
         pluck_token first = walk(sampler, row.logits, place);
@@ -255,7 +255,7 @@ static void xtc_mixes_two_distributions(void **state)
     (void)state;
     enum { N = 4, BATCH = 1000 };
     static const double before[N] = {.4, .3, .2, .1}, after[N] = {0, 0, 2. / 3, 1. / 3};
-    const double chance = 0.35;
+    double chance = 0.35;
     float logits[N];
     double p[N];
     uint64_t counts[N] = {0};
@@ -266,8 +266,8 @@ static void xtc_mixes_two_distributions(void **state)
     }
     pluck_sampler *sampler = test_sampler(
         "{\"xtc_probability\": 0.35, \"xtc_threshold\": 0.15, \"seed\": 3}", N, test_isa(), 0);
-    const pluck_logits row = {logits, PLUCK_F32, N};
-    const uint64_t n_draws = test_n_repeats(N_DRAWS) / BATCH * BATCH;
+    pluck_logits row = {logits, PLUCK_F32, N};
+    uint64_t n_draws = test_n_repeats(N_DRAWS) / BATCH * BATCH;
     for (uint64_t at = 0; at < n_draws; at += BATCH) {
         assert_int_equal(pluck_sampler_set_position(sampler, at, NULL), PLUCK_OK);
         assert_int_equal(pluck_sampler_draw_many(sampler, row, BATCH, draws, NULL), PLUCK_OK);

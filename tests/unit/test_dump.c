@@ -34,7 +34,7 @@ static const double patterns_64[] = {
 /* The bits of value i as they are stored, and as they have to come back. */
 static uint64_t stored_bits(const layout *l, size_t i, uint32_t *read_bits)
 {
-    const size_t which = i % 11;
+    size_t which = i % 11;
     if (l->size_bytes == 2) {
         *read_bits = (uint16_t)(patterns_16[which] ^ (uint16_t)(i / 11));
         return *read_bits;
@@ -87,7 +87,7 @@ static byte_string make_npy(const layout *l, uint32_t *read_bits)
     snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': %s, 'shape': %s), }  \n",
              l->descr, l->fortran ? "True" : "False", shape);
     byte_string bytes = npy_header(l->version, text);
-    const size_t n = layout_values(l);
+    size_t n = layout_values(l);
     uint64_t placed[MAX_VALUES];
     for (size_t i = 0; i < n; i++)
         placed[place_of(l, i)] = stored_bits(l, i, &read_bits[i]);
@@ -98,8 +98,8 @@ static byte_string make_npy(const layout *l, uint32_t *read_bits)
 
 static void check_rows(pluck_dump *dump, const layout *l, const uint32_t *read_bits)
 {
-    const pluck_dump_info info = pluck_dump_get_info(dump);
-    const size_t n_vocab = l->axes[l->n_axes - 1], size = l->size_bytes == 2 ? 2 : 4;
+    pluck_dump_info info = pluck_dump_get_info(dump);
+    size_t n_vocab = l->axes[l->n_axes - 1], size = l->size_bytes == 2 ? 2 : 4;
     pluck_error err = {0};
     assert_int_equal(info.n_vocab, n_vocab);
     assert_int_equal(info.n_rows, layout_values(l) / n_vocab);
@@ -129,7 +129,7 @@ static void check_layout(const layout *l)
     uint32_t read_bits[MAX_VALUES];
     pluck_error err = {0};
     pluck_dump *dump = NULL;
-    const pluck_dump_options options = {0};
+    pluck_dump_options options = {0};
     byte_string bytes = make_npy(l, read_bits);
     temporary_file file = temporary_file_write(bytes);
     assert_status(pluck_dump_open(&dump, file.path, NULL, &err), PLUCK_OK, err);
@@ -155,8 +155,8 @@ static void check_layout(const layout *l)
 static void test_every_npy_layout_gives_the_same_bits(void **state)
 {
     (void)state;
-    const uint16_t one = 1;
-    const bool big_endian_host = *(const uint8_t *)&one == 0;
+    uint16_t one = 1;
+    bool big_endian_host = *(const uint8_t *)&one == 0;
     const layout types[] = {
         {.descr = "<f4", .size_bytes = 4, .dtype = PLUCK_F32},
         {.descr = ">f4", .size_bytes = 4, .dtype = PLUCK_F32, .big_endian = true},
@@ -201,15 +201,15 @@ static void test_wide_rows_are_complete(void **state)
                  fortran ? "True" : "False", ROWS, VOCAB);
         byte_string bytes = npy_header(1, text);
         for (size_t i = 0; i < (size_t)ROWS * VOCAB; i++) {
-            const size_t row = fortran ? i % ROWS : i / VOCAB;
-            const size_t column = fortran ? i / ROWS : i % VOCAB;
-            const double value = (double)(row * 10000 + column);
+            size_t row = fortran ? i % ROWS : i / VOCAB;
+            size_t column = fortran ? i / ROWS : i % VOCAB;
+            double value = (double)(row * 10000 + column);
             uint64_t bits = 0;
             memcpy(&bits, &value, sizeof bits);
             bytes_append_number(&bytes, bits, 8, true);
         }
         for (int streamed = 0; streamed < (fortran ? 1 : 2); streamed++) {
-            const pluck_dump_options options = {0};
+            pluck_dump_options options = {0};
             pluck_dump *dump = NULL;
             pluck_error err = {0};
             static float scratch[VOCAB];
@@ -263,7 +263,7 @@ static void test_f8_rounds_to_the_nearest_float_ties_to_even(void **state)
         memcpy(&bits, &cases[i].stored, sizeof bits);
         bytes_append_number(&bytes, bits, 8, false);
     }
-    const pluck_dump_options options = {0};
+    pluck_dump_options options = {0};
     pluck_dump *dump = NULL;
     pluck_error err = {0};
     pluck_logits logits;
@@ -290,7 +290,7 @@ static void test_npy_header_may_be_written_freely(void **state)
         "{'descr':\t'<f4',\n'shape':(2,3),\r\n'fortran_order':False,}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        const pluck_dump_options options = {0};
+        pluck_dump_options options = {0};
         pluck_dump *dump = NULL;
         pluck_error err = {0};
         byte_string bytes = npy_header(1, texts[i]);
@@ -310,8 +310,8 @@ static void test_raw_values_are_little_endian_rows(void **state)
     (void)state;
     for (pluck_dtype dtype = PLUCK_F32; dtype <= PLUCK_BF16; dtype++)
         for (int streamed = 0; streamed < 2; streamed++) {
-            const size_t size = pluck_dtype_size_bytes(dtype);
-            const pluck_dump_options options = {.raw_dtype = dtype, .raw_n_vocab = 5};
+            size_t size = pluck_dtype_size_bytes(dtype);
+            pluck_dump_options options = {.raw_dtype = dtype, .raw_n_vocab = 5};
             pluck_dump *dump = NULL;
             pluck_error err = {0};
             byte_string bytes = {0};
@@ -320,7 +320,7 @@ static void test_raw_values_are_little_endian_rows(void **state)
             assert_status(plk_dump_open_memory(&dump, "raw", bytes.data, bytes.size, streamed == 1,
                                                &options, &err),
                           PLUCK_OK, err);
-            const pluck_dump_info info = pluck_dump_get_info(dump);
+            pluck_dump_info info = pluck_dump_get_info(dump);
             assert_int_equal(info.format, PLUCK_DUMP_RAW);
             assert_true(info.n_rows == (streamed ? PLUCK_DUMP_ROWS_UNKNOWN : 4));
             assert_string_equal(info.stored_dtype, pluck_dtype_name(dtype));
@@ -370,7 +370,7 @@ static void test_content_comes_before_raw_options(void **state)
 static void check_tensor(byte_string bytes, const char *asked, const char *taken, uint64_t n_rows,
                          uint32_t n_vocab, const char *stored, uint32_t last_row_bits)
 {
-    const pluck_dump_options options = {.tensor = asked};
+    pluck_dump_options options = {.tensor = asked};
     pluck_dump *dump = NULL;
     pluck_error err = {0};
     pluck_logits logits;
@@ -378,7 +378,7 @@ static void check_tensor(byte_string bytes, const char *asked, const char *taken
     uint32_t bits = 0;
     assert_status(plk_dump_open_memory(&dump, "st", bytes.data, bytes.size, false, &options, &err),
                   PLUCK_OK, err);
-    const pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = pluck_dump_get_info(dump);
     assert_int_equal(info.format, PLUCK_DUMP_SAFETENSORS);
     assert_string_equal(info.tensor, taken);
     assert_string_equal(info.stored_dtype, stored);
@@ -413,7 +413,7 @@ static void test_safetensors_gives_the_tensor_that_is_meant(void **state)
 
     bytes = safetensors_file(
         "{\"x\":{\"dtype\":\"F64\",\"shape\":[2,1,1],\"data_offsets\":[0,16]}}", 8);
-    const double last = -2.5;
+    double last = -2.5;
     bytes_append(&bytes, &last, 8);
     check_tensor(bytes, NULL, "x", 2, 1, "F64", 0xC0200000);
     bytes_free(&bytes);

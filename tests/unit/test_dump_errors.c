@@ -130,7 +130,7 @@ static void test_npy_headers_that_are_wrong_say_where(void **state)
          "truncated: 2 x 3 values of <f4 need 24 bytes from offset 61, the file has 0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const pluck_dump_options options = {.format = i % 2 ? PLUCK_DUMP_AUTO : PLUCK_DUMP_NPY};
+        pluck_dump_options options = {.format = i % 2 ? PLUCK_DUMP_AUTO : PLUCK_DUMP_NPY};
         byte_string bytes = npy_header(1, cases[i].text);
         /* A file has 12 bytes before the reader looks at the text. */
         bytes_append_zeros(&bytes, strlen(cases[i].text) < 2 ? 2 : 0);
@@ -376,7 +376,7 @@ static void test_a_tensor_that_is_not_there_is_named_with_what_is(void **state)
     };
     byte_string bytes = safetensors_file(json, 16);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const pluck_dump_options options = {.tensor = cases[i].name};
+        pluck_dump_options options = {.tensor = cases[i].name};
         check_refused(bytes, &options, cases[i].status, cases[i].fragment);
     }
     bytes_free(&bytes);
@@ -395,13 +395,12 @@ static void test_long_and_hostile_names_are_cut(void **state)
             i ? "," : "", i, 4 * i, 4 * i + 4);
     strcat(json, "}");
     byte_string bytes = safetensors_file(json, 240);
-    const pluck_dump_options options = {0};
+    pluck_dump_options options = {0};
     check_refused(bytes, &options, PLUCK_ERR_FORMAT,
                   "has 60 tensors that may be logits, name one of them with --tensor: 'layer.0"
                   ".weight\\n', "
                   "'layer.1.weight\\n', ");
-    const pluck_dump_options other = {.tensor =
-                                          "\xC3\xA9 a name that nothing in the file is near to, "
+    pluck_dump_options other = {.tensor = "\xC3\xA9 a name that nothing in the file is near to, "
                                           "and that goes on and on and on and on and on and on"};
     check_refused(bytes, &other, PLUCK_ERR_INVALID, "; it has 'layer.0.weight\\n', ");
     bytes_free(&bytes);
@@ -448,7 +447,7 @@ static void test_unknown_content_names_the_formats(void **state)
 /* Each prefix of a valid file, down to nothing, and the file with one byte more. */
 static void check_every_prefix(byte_string bytes)
 {
-    const pluck_dump_options options = {0};
+    pluck_dump_options options = {0};
     for (size_t size = 0; size <= bytes.size + 1; size++)
         for (int streamed = 0; streamed < 2; streamed++) {
             pluck_dump *dump = NULL;
@@ -466,7 +465,7 @@ static void check_every_prefix(byte_string bytes)
                 for (uint64_t row = 0; row < 2 && status == PLUCK_OK; row++)
                     status = pluck_dump_read(dump, row, scratch, &logits, &err);
             }
-            const bool right = size == bytes.size && !(streamed && bytes.data[0] != 0x93);
+            bool right = size == bytes.size && !(streamed && bytes.data[0] != 0x93);
             if ((status == PLUCK_OK) != right || (!right && status != PLUCK_ERR_FORMAT))
                 fail_msg("%zu of %zu bytes, streamed %d: %s", size, bytes.size, streamed,
                          status ? err.message : "accepted");
@@ -504,16 +503,16 @@ static void test_every_changed_byte_is_survived(void **state)
     files[2] = safetensors_file("{" TENSOR("a", "F32", "[2,3]", "0", "24") "}", 24);
     for (size_t f = 0; f < 3; f++) {
         for (size_t i = 0; i < files[f].size; i++) {
-            const uint8_t old = files[f].data[i];
+            uint8_t old = files[f].data[i];
             for (unsigned value = 0; value < 256; value++) {
-                const pluck_dump_options options = {0};
+                pluck_dump_options options = {0};
                 pluck_dump *dump = NULL;
                 pluck_logits logits;
                 static float scratch[1024];
                 files[f].data[i] = (uint8_t)value;
                 if (plk_dump_open_memory(&dump, "changed", files[f].data, files[f].size, false,
                                          &options, NULL) == PLUCK_OK) {
-                    const pluck_dump_info info = pluck_dump_get_info(dump);
+                    pluck_dump_info info = pluck_dump_get_info(dump);
                     assert_true(info.n_vocab <= 1024 && info.n_rows <= 24);
                     for (uint64_t row = 0; row < info.n_rows; row++)
                         assert_int_equal(pluck_dump_read(dump, row, scratch, &logits, NULL),
@@ -566,7 +565,7 @@ static void test_what_the_system_refuses_is_an_io_error(void **state)
 static void test_standard_input_that_cannot_be_read_is_an_io_error(void **state)
 {
     (void)state;
-    const int old_stdin = dup(STDIN_FILENO), unreadable = open("/dev/null", O_WRONLY);
+    int old_stdin = dup(STDIN_FILENO), unreadable = open("/dev/null", O_WRONLY);
     assert_true(old_stdin >= 0 && unreadable >= 0);
     assert_int_equal(dup2(unreadable, STDIN_FILENO), STDIN_FILENO);
     close(unreadable);
@@ -580,10 +579,10 @@ static void test_standard_input_that_cannot_be_read_is_an_io_error(void **state)
 static void test_a_file_beyond_the_address_space_is_an_io_error(void **state)
 {
     (void)state;
-    const pluck_dump_options options = {.raw_n_vocab = 1024};
+    pluck_dump_options options = {.raw_n_vocab = 1024};
     temporary_file file;
-    const int fd = temporary_file_create(&file);
-    const bool is_sparse = ftruncate(fd, (off_t)1 << 34) == 0;
+    int fd = temporary_file_create(&file);
+    bool is_sparse = ftruncate(fd, (off_t)1 << 34) == 0;
     struct rlimit old, small;
     assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
     small = old;
@@ -594,8 +593,7 @@ static void test_a_file_beyond_the_address_space_is_an_io_error(void **state)
         pluck_error err = {0};
         assert_int_equal(setrlimit(RLIMIT_AS, &small), 0);
         /* Emulators do not hold their programs to the limit. */
-        void *const beyond =
-            mmap(NULL, (size_t)1 << 34, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void *beyond = mmap(NULL, (size_t)1 << 34, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         pluck_status status = pluck_dump_open(&dump, file.path, &options, &err);
         assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
         unlink(file.path);
@@ -615,11 +613,11 @@ static void test_mistakes_of_the_caller_are_invalid(void **state)
     (void)state;
     pluck_dump *dump = NULL;
     pluck_error err = {0};
-    const pluck_dump_options format = {.format = (pluck_dump_format)17};
-    const pluck_dump_options dtype = {.raw_dtype = (pluck_dtype)17, .raw_n_vocab = 1};
-    const pluck_dump_options vocab = {.raw_n_vocab = PLUCK_MAX_VOCAB + 1};
-    const pluck_dump_options no_vocab = {.format = PLUCK_DUMP_RAW};
-    const pluck_dump_options named = {.tensor = "logits"};
+    pluck_dump_options format = {.format = (pluck_dump_format)17};
+    pluck_dump_options dtype = {.raw_dtype = (pluck_dtype)17, .raw_n_vocab = 1};
+    pluck_dump_options vocab = {.raw_n_vocab = PLUCK_MAX_VOCAB + 1};
+    pluck_dump_options no_vocab = {.format = PLUCK_DUMP_RAW};
+    pluck_dump_options named = {.tensor = "logits"};
     assert_int_equal(pluck_dump_open(NULL, "x", NULL, &err), PLUCK_ERR_INVALID);
     check_open_refused(NULL, NULL, PLUCK_ERR_INVALID, "path is NULL");
     check_open_refused("x", &format, PLUCK_ERR_INVALID, "format 17 is no pluck_dump_format");
@@ -633,7 +631,7 @@ static void test_mistakes_of_the_caller_are_invalid(void **state)
     bytes_append_zeros(&bytes, 24);
     check_refused(bytes, &named, PLUCK_ERR_INVALID,
                   "tensor 'logits' was asked for, but the tensors of format npy have no names");
-    const pluck_dump_options options = {0};
+    pluck_dump_options options = {0};
     pluck_logits logits = {"untouched", PLUCK_BF16, 99};
     float scratch[3];
     assert_status(plk_dump_open_memory(&dump, "x", bytes.data, bytes.size, false, &options, &err),

@@ -85,7 +85,7 @@ static void make_contents(content contents[N_CONTENTS])
     bytes_append_zeros(&npy_again, 24);
     bytes_append_zeros(&raw, 24);
     bytes_append_zeros(&raw_again, 24);
-    const pluck_dump_options raw_options = {.raw_n_vocab = VOCAB};
+    pluck_dump_options raw_options = {.raw_n_vocab = VOCAB};
     static const char lines[] = "{\"logits\":[1,2,3]}\n{\"logits\":[4,5,6]}\n";
     const content made[N_CONTENTS] = {
         {.name = "llama-kl", .bytes = make_llama_kl()},
@@ -153,7 +153,7 @@ static void test_a_failed_allocation_leaves_nothing(void **state)
             bool failed = can_read(&contents[i]);
             for (uint64_t n = 0; failed; n++) {
                 failing_allocator allocator = {.fail_at = n};
-                const pluck_allocator interface = {failing_alloc, failing_free, &allocator};
+                pluck_allocator interface = {failing_alloc, failing_free, &allocator};
                 pluck_error err = {0};
                 pluck_status status = try_content(&contents[i], &interface, from_path == 1, &err);
                 failed = allocator.failed;
@@ -190,7 +190,7 @@ static void test_a_failed_allocation_of_the_json_parser_leaves_nothing(void **st
     bool failed = true;
     for (uint64_t n = 0; failed; n++) {
         failing_allocator allocator = {.fail_at = UINT64_MAX};
-        const pluck_allocator interface = {failing_alloc, failing_free, &allocator};
+        pluck_allocator interface = {failing_alloc, failing_free, &allocator};
         pluck_error err = {0};
         json_memory = (failing_allocator){.fail_at = n};
         cJSON_InitHooks(&hooks);
@@ -222,8 +222,8 @@ static void test_a_refused_dump_leaves_nothing(void **state)
     for (size_t i = 0; i <= sizeof cases / sizeof *cases; i++)
         for (int streamed = 0; streamed < 2; streamed++) {
             failing_allocator allocator = {.fail_at = UINT64_MAX};
-            const pluck_allocator interface = {failing_alloc, failing_free, &allocator};
-            const pluck_dump_options options = {.allocator = &interface};
+            pluck_allocator interface = {failing_alloc, failing_free, &allocator};
+            pluck_dump_options options = {.allocator = &interface};
             pluck_dump *dump = NULL;
             if (i == sizeof cases / sizeof *cases) {
                 assert_int_equal(pluck_dump_open(&dump, "/nowhere/at all", &options, NULL),

@@ -48,8 +48,8 @@ static inline void bytes_append_number(byte_string *bytes, uint64_t value, size_
                                        bool big_endian)
 {
     for (size_t i = 0; i < n_bytes; i++) {
-        const size_t place = big_endian ? n_bytes - 1 - i : i;
-        const uint8_t byte = (uint8_t)(value >> (8 * place));
+        size_t place = big_endian ? n_bytes - 1 - i : i;
+        uint8_t byte = (uint8_t)(value >> (8 * place));
         bytes_append(bytes, &byte, 1);
     }
 }

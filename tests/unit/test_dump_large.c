@@ -71,18 +71,18 @@ static void test_any_row_of_20_gib_is_at_hand(void **state)
 {
     (void)state;
     enum { VOCAB = 1 << 17 };
-    const uint64_t row_size = VOCAB * sizeof(float), n_rows = 20 * GIB / row_size;
+    uint64_t row_size = VOCAB * sizeof(float), n_rows = 20 * GIB / row_size;
     const uint64_t rows[] = {0, n_rows / 2, n_rows - 1};
-    const pluck_dump_options options = {.raw_n_vocab = VOCAB};
+    pluck_dump_options options = {.raw_n_vocab = VOCAB};
     temporary_file file;
     int fd = -1;
     if (!create_sparse(&file, &fd, 20 * GIB))
         skip();
     for (size_t i = 0; i < 3; i++) {
-        const float value = (float)i + 1.5f;
+        float value = (float)i + 1.5f;
         assert_int_equal(pwrite(fd, &value, 4, (off_t)(rows[i] * row_size)), 4);
     }
-    const uint64_t before = resident_bytes();
+    uint64_t before = resident_bytes();
     pluck_dump *dump = open_unlinked(&file, fd, &options);
     assert_true(pluck_dump_get_info(dump).n_rows == n_rows);
     for (size_t i = 0; i < 3; i++) {
@@ -100,19 +100,19 @@ static void test_reading_through_a_file_keeps_little_of_it(void **state)
 {
     (void)state;
     enum { VOCAB = 100000, ROWS = 2700 };
-    const pluck_dump_options options = {.raw_n_vocab = VOCAB};
+    pluck_dump_options options = {.raw_n_vocab = VOCAB};
     temporary_file file;
     int fd = -1;
     if (!create_sparse(&file, &fd, (uint64_t)ROWS * VOCAB * sizeof(float)))
         skip();
     pluck_dump *dump = open_unlinked(&file, fd, &options);
-    const uint64_t before = resident_bytes();
+    uint64_t before = resident_bytes();
     uint64_t most = before;
     for (uint64_t row = 0; row < ROWS; row++) {
         pluck_logits logits;
         assert_int_equal(pluck_dump_read(dump, row, NULL, &logits, NULL), PLUCK_OK);
         assert_true(touch(&logits) == 0.0f);
-        const uint64_t now = resident_bytes();
+        uint64_t now = resident_bytes();
         most = now > most ? now : most;
     }
     if (most - before >= 64 * MIB)
@@ -124,12 +124,12 @@ static void test_released_rows_leave_memory_and_can_be_read(void **state)
 {
     (void)state;
     enum { VOCAB = 1 << 16, ROWS = 64 };
-    const pluck_dump_options options = {.raw_n_vocab = VOCAB};
+    pluck_dump_options options = {.raw_n_vocab = VOCAB};
     temporary_file file;
     int fd = -1;
     if (!create_sparse(&file, &fd, (uint64_t)ROWS * VOCAB * sizeof(float)))
         skip();
-    const float mark = 7.0f;
+    float mark = 7.0f;
     assert_int_equal(pwrite(fd, &mark, 4, (off_t)(3 * VOCAB * sizeof(float))), 4);
     pluck_dump *dump = open_unlinked(&file, fd, &options);
     pluck_logits third, logits;
@@ -138,12 +138,12 @@ static void test_released_rows_leave_memory_and_can_be_read(void **state)
         assert_int_equal(pluck_dump_read(dump, row, NULL, &logits, NULL), PLUCK_OK);
         (void)touch(&logits);
     }
-    const uint64_t full = resident_bytes();
+    uint64_t full = resident_bytes();
     pluck_dump_release(dump, ROWS / 2);
-    const uint64_t half = resident_bytes();
+    uint64_t half = resident_bytes();
     pluck_dump_release(dump, 1);
     pluck_dump_release(dump, UINT64_MAX);
-    const uint64_t empty = resident_bytes();
+    uint64_t empty = resident_bytes();
     if (full > 0) {
         assert_true(half + 7 * MIB < full);
         assert_true(empty + 7 * MIB < half);
@@ -170,13 +170,13 @@ static void test_gathering_rows_keeps_a_bounded_part(void **state)
     assert_int_equal(pwrite(fd, header.data, header.size, 0), header.size);
     pluck_dump *dump = open_unlinked(&file, fd, NULL);
     bytes_free(&header);
-    const uint64_t before = resident_bytes();
+    uint64_t before = resident_bytes();
     uint64_t most = before;
     for (uint64_t i = 0; i < READ; i++) {
         pluck_logits logits;
         assert_int_equal(pluck_dump_read(dump, i * (ROWS / READ), scratch, &logits, NULL),
                          PLUCK_OK);
-        const uint64_t now = resident_bytes();
+        uint64_t now = resident_bytes();
         most = now > most ? now : most;
     }
     if (most - before >= 640 * MIB)
@@ -204,8 +204,7 @@ static void *read_rows(void *argument)
     float *scratch = malloc(THREAD_VOCAB * sizeof *scratch);
     for (uint64_t i = 0; i < THREAD_READS && scratch; i++) {
         /* Half of the threads read in order, the others anywhere. */
-        const uint64_t row =
-            thread->seed % 2 ? i % THREAD_ROWS : test_random_below(&random, THREAD_ROWS);
+        uint64_t row = thread->seed % 2 ? i % THREAD_ROWS : test_random_below(&random, THREAD_ROWS);
         pluck_logits logits = {0};
         if (pluck_dump_read(thread->dump, row, scratch, &logits, NULL) != PLUCK_OK)
             thread->bad_row = row;
@@ -234,7 +233,7 @@ static void test_many_threads_may_read_one_dump(void **state)
         byte_string bytes = npy_header(1, text);
         for (uint64_t r = 0; r < THREAD_ROWS; r++)
             for (size_t c = 0; c < THREAD_VOCAB; c++) {
-                const float value = thread_value(r, c);
+                float value = thread_value(r, c);
                 uint32_t bits = 0;
                 memcpy(&bits, &value, sizeof bits);
                 uint8_t *to = bytes_extend(&bytes, 4);

@@ -23,7 +23,7 @@ static byte_string numbered_rows(const char *header)
     if (header)
         bytes = npy_header(1, header);
     for (size_t i = 0; i < (size_t)ROWS * VOCAB; i++) {
-        const float value = (float)(i / VOCAB * 100 + i % VOCAB);
+        float value = (float)(i / VOCAB * 100 + i % VOCAB);
         uint32_t bits = 0;
         memcpy(&bits, &value, sizeof bits);
         bytes_append_number(&bytes, bits, 4, header != NULL);
@@ -39,10 +39,10 @@ static pid_t start_writer(int fd, byte_string bytes, size_t step)
     if (child > 0)
         return child;
     signal(SIGPIPE, SIG_IGN);
-    const struct timespec pause = {0, 2000000};
+    struct timespec pause = {0, 2000000};
     for (size_t done = 0; done < bytes.size;) {
-        const size_t left = bytes.size - done;
-        const ssize_t n = write(fd, bytes.data + done, left < step ? left : step);
+        size_t left = bytes.size - done;
+        ssize_t n = write(fd, bytes.data + done, left < step ? left : step);
         if (n < 0)
             _exit(0);
         done += (size_t)n;
@@ -92,7 +92,7 @@ static void test_pieces_of_any_size_make_the_same_rows(void **state)
     for (int raw = 0; raw < 2; raw++) {
         byte_string bytes = numbered_rows(raw ? NULL : npy_text);
         for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-            const pluck_dump_options options = {.raw_n_vocab = VOCAB};
+            pluck_dump_options options = {.raw_n_vocab = VOCAB};
             pluck_dump *dump = NULL;
             pluck_error err = {0};
             char path[32];
@@ -100,7 +100,7 @@ static void test_pieces_of_any_size_make_the_same_rows(void **state)
             pid_t child = pipe_of(bytes, steps[i], &fd, path);
             assert_status(pluck_dump_open(&dump, path, &options, &err), PLUCK_OK, err);
             close(fd);
-            const pluck_dump_info info = pluck_dump_get_info(dump);
+            pluck_dump_info info = pluck_dump_get_info(dump);
             assert_true(info.streamed);
             assert_true(info.n_rows == (raw ? PLUCK_DUMP_ROWS_UNKNOWN : ROWS));
             for (uint64_t row = 0; row < ROWS; row++)
@@ -161,9 +161,9 @@ static void ignore_signal(int number)
 static void test_interrupted_reads_go_on(void **state)
 {
     (void)state;
-    const struct sigaction action = {.sa_handler = ignore_signal};
+    struct sigaction action = {.sa_handler = ignore_signal};
     struct sigaction old;
-    const struct itimerval often = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
+    struct itimerval often = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
     byte_string bytes = numbered_rows(npy_text);
     pluck_dump *dump = NULL;
     pluck_error err = {0};
@@ -290,11 +290,11 @@ static void check_stream_refused(byte_string bytes, const pluck_dump_options *op
 static void test_streams_that_are_wrong_say_where(void **state)
 {
     (void)state;
-    const pluck_dump_options options = {0}, raw = {.raw_n_vocab = VOCAB};
-    const pluck_dump_options npy = {.format = PLUCK_DUMP_NPY};
-    const pluck_dump_options safetensors = {.format = PLUCK_DUMP_SAFETENSORS};
+    pluck_dump_options options = {0}, raw = {.raw_n_vocab = VOCAB};
+    pluck_dump_options npy = {.format = PLUCK_DUMP_NPY};
+    pluck_dump_options safetensors = {.format = PLUCK_DUMP_SAFETENSORS};
     byte_string none = {0}, bytes = numbered_rows(npy_text);
-    const size_t header_size = 10 + strlen(npy_text), row_size = 4 * VOCAB;
+    size_t header_size = 10 + strlen(npy_text), row_size = 4 * VOCAB;
 
     check_stream_refused(none, &options, "is empty");
     check_stream_refused(none, &raw, "is empty");
@@ -340,7 +340,7 @@ static void test_streams_that_are_wrong_say_where(void **state)
 static void test_a_stream_may_declare_more_than_memory(void **state)
 {
     (void)state;
-    const pluck_dump_options options = {0};
+    pluck_dump_options options = {0};
     byte_string bytes =
         npy_header(1, "{'descr':'<f2','fortran_order':False,'shape':(100000000000,3)}");
     bytes_append(&bytes, "\1\2\3\4\5\6", 6);

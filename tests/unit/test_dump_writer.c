@@ -58,7 +58,7 @@ static void make_row(test_random *random, float *values)
     static const float special[] = {0.0f, -0.0f,    -INFINITY, 0x1p-149f, 0x1p-24f,     0x1.8p-25f,
                                     1.0f, 65504.0f, 65519.9f,  0x1p-14f,  -0x1.ffcp-15f};
     for (size_t i = 0; i < VOCAB; i++) {
-        const double scale = ldexp(1.0, (int)(test_random_below(random, 46)) - 30);
+        double scale = ldexp(1.0, (int)(test_random_below(random, 46)) - 30);
         values[i] = (float)(scale * (test_random_uniform(random) - 0.5));
     }
     memcpy(values, special, sizeof special);
@@ -67,7 +67,7 @@ static void make_row(test_random *random, float *values)
 static void check_same(const pluck_logits *read, const float *values, pluck_dtype dtype)
 {
     uint8_t expected[4 * VOCAB], got[4 * VOCAB];
-    const size_t size = VOCAB * pluck_dtype_size_bytes(dtype);
+    size_t size = VOCAB * pluck_dtype_size_bytes(dtype);
     plk_store(values, PLUCK_F32, VOCAB, dtype, expected);
     plk_store(read->data, read->dtype, VOCAB, dtype, got);
     assert_memory_equal(got, expected, size);
@@ -79,22 +79,22 @@ static void write_rows(pluck_dump_writer *writer, uint64_t seed, float *values)
     pluck_error err = {0};
     for (int row = 0; row < ROWS; row++) {
         make_row(&random, values);
-        const pluck_dump_row r = {{values, PLUCK_F32, VOCAB}, row == 1 ? PLUCK_NO_TOKEN : row};
+        pluck_dump_row r = {{values, PLUCK_F32, VOCAB}, row == 1 ? PLUCK_NO_TOKEN : row};
         assert_status(pluck_dump_writer_write(writer, &r, &err), PLUCK_OK, err);
     }
 }
 
 static void check_round_trip(pluck_dump_format format, pluck_dtype dtype, uint64_t n_rows)
 {
-    const uint64_t seed = 100 + (uint64_t)format * 10 + dtype;
-    const folder f = make_folder();
+    uint64_t seed = 100 + (uint64_t)format * 10 + dtype;
+    folder f = make_folder();
     float *values = malloc(VOCAB * sizeof *values), *scratch = malloc(VOCAB * sizeof *scratch);
-    const pluck_dump_writer_options options = {.format = format,
-                                               .dtype = dtype,
-                                               .n_vocab = VOCAB,
-                                               .n_rows = n_rows,
-                                               .tensor = "a \"b\"\n",
-                                               .targets_path = f.targets};
+    pluck_dump_writer_options options = {.format = format,
+                                         .dtype = dtype,
+                                         .n_vocab = VOCAB,
+                                         .n_rows = n_rows,
+                                         .tensor = "a \"b\"\n",
+                                         .targets_path = f.targets};
     pluck_error err = {0};
     pluck_dump_writer *writer = NULL;
     assert_status(pluck_dump_writer_create(&writer, f.file, &options, &err), PLUCK_OK, err);
@@ -110,7 +110,7 @@ static void check_round_trip(pluck_dump_format format, pluck_dtype dtype, uint64
 
     pluck_dump *dump = NULL;
     assert_status(pluck_dump_open(&dump, f.file, NULL, &err), PLUCK_OK, err);
-    const pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = pluck_dump_get_info(dump);
     assert_int_equal(info.format, format);
     assert_int_equal(info.n_rows, ROWS);
     assert_int_equal(info.n_vocab, VOCAB);
@@ -156,8 +156,7 @@ static void every_format_and_type_reads_back(void **state)
 static void check_between(uint16_t a, uint16_t b, float (*widen)(uint16_t),
                           uint16_t (*narrow)(float))
 {
-    const float low = widen(a), high = widen(b),
-                middle = (float)(0.5 * ((double)low + (double)high));
+    float low = widen(a), high = widen(b), middle = (float)(0.5 * ((double)low + (double)high));
     assert_int_equal(narrow(low), a);
     assert_int_equal(narrow(-low), a | 0x8000);
     assert_int_equal(narrow(nextafterf(middle, low)), a);
@@ -210,7 +209,7 @@ static void floats_as_text_read_back(void **state)
 static void what_is_wrong_is_refused_and_leaves_nothing(void **state)
 {
     (void)state;
-    const folder f = make_folder();
+    folder f = make_folder();
     pluck_error err = {0};
     pluck_dump_writer *w = NULL;
     float values[3] = {1, NAN, 2};
@@ -257,7 +256,7 @@ static void a_full_disk_is_told(void **state)
     if (access("/dev/full", W_OK) != 0)
         skip();
     float values[3] = {1, 2, 3};
-    const pluck_dump_row row = {{values, PLUCK_F32, 3}, PLUCK_NO_TOKEN};
+    pluck_dump_row row = {{values, PLUCK_F32, 3}, PLUCK_NO_TOKEN};
     pluck_dump_writer_options o = {.format = PLUCK_DUMP_NPY, .n_vocab = 3, .n_rows = 1};
     pluck_error err = {0};
     pluck_dump_writer *w = NULL;
@@ -275,14 +274,14 @@ static void a_full_disk_is_told(void **state)
 static void an_old_file_stays_until_the_new_one_is_whole(void **state)
 {
     (void)state;
-    const folder f = make_folder();
+    folder f = make_folder();
     char link[96], text[8] = "";
     float values[3] = {1, 2, 3};
     struct stat info;
     pluck_error err = {0};
     pluck_dump_writer *w = NULL;
-    const pluck_dump_row row = {{values, PLUCK_F32, 3}, PLUCK_NO_TOKEN};
-    const pluck_dump_writer_options o = {.format = PLUCK_DUMP_NPY, .n_vocab = 3, .n_rows = 1};
+    pluck_dump_row row = {{values, PLUCK_F32, 3}, PLUCK_NO_TOKEN};
+    pluck_dump_writer_options o = {.format = PLUCK_DUMP_NPY, .n_vocab = 3, .n_rows = 1};
     FILE *file = fopen(f.file, "w");
     assert_non_null(file);
     fputs("old", file);
@@ -314,21 +313,21 @@ static void an_old_file_stays_until_the_new_one_is_whole(void **state)
 static void a_failed_allocation_leaves_nothing(void **state)
 {
     (void)state;
-    const folder f = make_folder();
+    folder f = make_folder();
     for (pluck_dump_format format = PLUCK_DUMP_NPY; format <= PLUCK_DUMP_SAFETENSORS; format++) {
         bool failed = true;
         for (uint64_t n = 0; failed; n++) {
             test_allocator allocator;
             test_allocator_init(&allocator);
             allocator.fail_at = n;
-            const pluck_dump_writer_options o = {.format = format,
-                                                 .n_vocab = 3,
-                                                 .n_rows = 1,
-                                                 .targets_path = f.targets,
-                                                 .allocator = &allocator.interface};
+            pluck_dump_writer_options o = {.format = format,
+                                           .n_vocab = 3,
+                                           .n_rows = 1,
+                                           .targets_path = f.targets,
+                                           .allocator = &allocator.interface};
             pluck_error err = {0};
             pluck_dump_writer *w = NULL;
-            const pluck_status status = pluck_dump_writer_create(&w, f.file, &o, &err);
+            pluck_status status = pluck_dump_writer_create(&w, f.file, &o, &err);
             failed = allocator.failed;
             assert_int_equal(status, failed ? PLUCK_ERR_NOMEM : PLUCK_OK);
             pluck_dump_writer_destroy(&w);

@@ -47,7 +47,7 @@ static void check_close(double expected, float got, double scale, uint32_t i)
         assert_true(got == -INFINITY);
         return;
     }
-    const double allowed = fabs(expected) * 0x1p-24 + (1 + fabs(scale)) * 2e-6;
+    double allowed = fabs(expected) * 0x1p-24 + (1 + fabs(scale)) * 2e-6;
     if (!(fabs((double)got - clamp(expected)) <= allowed))
         fail_msg("token %u: %.9g, not %.17g", i, (double)got, expected);
 }
@@ -57,8 +57,8 @@ static void check_combine(const logit_row *c, const logit_row *u, double scale)
     static double p[MAX_N], q[MAX_N];
     static float out[MAX_N], again[MAX_N];
     const plk_kernels *tables[TEST_MAX_TABLES];
-    const size_t n_tables = test_all_kernels(tables);
-    const uint32_t n = c->logits.n_vocab;
+    size_t n_tables = test_all_kernels(tables);
+    uint32_t n = c->logits.n_vocab;
     bool any = false;
     log_softmax(c->exact, n, p);
     log_softmax(u->exact, n, q);
@@ -66,14 +66,14 @@ static void check_combine(const logit_row *c, const logit_row *u, double scale)
         any = any || (!isinf(p[i]) && !isinf(q[i]));
     for (size_t t = 0; t < n_tables; t++) {
         float *to = t == 0 ? out : again;
-        const pluck_status status =
+        pluck_status status =
             plk_guidance_combine_on(tables[t], c->logits, u->logits, scale, to, NULL);
         assert_int_equal(any ? PLUCK_OK : PLUCK_ERR_EMPTY, status);
         if (t > 0 && any)
             assert_memory_equal(out, again, n * sizeof *out);
     }
     for (uint32_t i = 0; i < n && any; i++) {
-        const bool banned = isinf(p[i]) || isinf(q[i]);
+        bool banned = isinf(p[i]) || isinf(q[i]);
         check_close(banned ? -(double)INFINITY : scale * p[i] + (1 - scale) * q[i], out[i], scale,
                     i);
     }
@@ -83,18 +83,18 @@ static void check_contrast(const logit_row *e, const logit_row *a, double alpha)
 {
     static double p[MAX_N], q[MAX_N];
     static float out[MAX_N];
-    const uint32_t n = e->logits.n_vocab;
+    uint32_t n = e->logits.n_vocab;
     double best = -(double)INFINITY;
     uint32_t n_kept = 0;
     log_softmax(e->exact, n, p);
     log_softmax(a->exact, n, q);
     for (uint32_t i = 0; i < n; i++)
         best = fmax(best, p[i]);
-    const pluck_status status =
+    pluck_status status =
         plk_guidance_contrast_on(test_kernels(), e->logits, a->logits, alpha, out, NULL);
     for (uint32_t i = 0; i < n; i++) {
-        const double above = p[i] - (best + log(alpha));
-        const bool possible = !isinf(p[i]) && !isinf(q[i]);
+        double above = p[i] - (best + log(alpha));
+        bool possible = !isinf(p[i]) && !isinf(q[i]);
         if (possible && fabs(above) < 1e-9)
             n_kept += status == PLUCK_OK && out[i] > -INFINITY; /* either is right */
         else if (possible && above > 0) {
@@ -148,8 +148,8 @@ static void scale_1_samples_as_the_conditional_row(void **state)
     for (uint64_t seed = 0; seed < 20; seed++) {
         logit_fill((logit_kind)TEST_VECTOR_NORMAL, seed, 500, x);
         logit_fill((logit_kind)TEST_VECTOR_NORMAL, seed + 50, 500, y);
-        const pluck_logits c = {x, PLUCK_F32, 500}, u = {y, PLUCK_F32, 500};
-        const pluck_logits g = {out, PLUCK_F32, 500};
+        pluck_logits c = {x, PLUCK_F32, 500}, u = {y, PLUCK_F32, 500};
+        pluck_logits g = {out, PLUCK_F32, 500};
         assert_int_equal(PLUCK_OK, pluck_guidance_combine(c, u, 1, out, NULL));
         pluck_sampler *sampler = test_sampler("{\"top_p\": 0.9}", 500, test_isa(), seed);
         test_distribution a = test_distribution_of(sampler, c);
@@ -169,7 +169,7 @@ static void the_result_may_replace_a_row(void **state)
     static float x[MAX_N], y[MAX_N], out[MAX_N];
     logit_fill((logit_kind)TEST_VECTOR_NORMAL, 1, MAX_N, x);
     logit_fill((logit_kind)TEST_VECTOR_NORMAL, 2, MAX_N, y);
-    const pluck_logits c = {x, PLUCK_F32, MAX_N}, u = {y, PLUCK_F32, MAX_N};
+    pluck_logits c = {x, PLUCK_F32, MAX_N}, u = {y, PLUCK_F32, MAX_N};
     assert_int_equal(PLUCK_OK, pluck_guidance_combine(c, u, 3, out, NULL));
     assert_int_equal(PLUCK_OK, pluck_guidance_combine(c, u, 3, y, NULL));
     assert_memory_equal(out, y, sizeof out);
@@ -194,11 +194,11 @@ static void failures_are_named_and_write_nothing(void **state)
     float good[3] = {1, 2, 3}, nan[3] = {1, NAN, 3}, inf[3] = {1, 2, INFINITY};
     float none[3] = {-INFINITY, -INFINITY, -INFINITY}, out[3] = {7, 8, 9};
     float left[3] = {1, -INFINITY, -INFINITY}, right[3] = {-INFINITY, 2, 2};
-    const pluck_logits ok = {good, PLUCK_F32, 3}, short_row = {good, PLUCK_F32, 2};
-    const pluck_logits n = {nan, PLUCK_F32, 3}, i = {inf, PLUCK_F32, 3};
-    const pluck_logits l = {left, PLUCK_F32, 3}, r = {right, PLUCK_F32, 3};
-    const pluck_logits nothing = {none, PLUCK_F32, 3}, odd = {good, (pluck_dtype)9, 3};
-    const pluck_logits null = {NULL, PLUCK_F32, 3}, zero = {good, PLUCK_F32, 0};
+    pluck_logits ok = {good, PLUCK_F32, 3}, short_row = {good, PLUCK_F32, 2};
+    pluck_logits n = {nan, PLUCK_F32, 3}, i = {inf, PLUCK_F32, 3};
+    pluck_logits l = {left, PLUCK_F32, 3}, r = {right, PLUCK_F32, 3};
+    pluck_logits nothing = {none, PLUCK_F32, 3}, odd = {good, (pluck_dtype)9, 3};
+    pluck_logits null = {NULL, PLUCK_F32, 3}, zero = {good, PLUCK_F32, 0};
     expect(PLUCK_ERR_NAN, "conditional: the logit of token 1 is NaN",
            pluck_guidance_combine(n, ok, 2, out, &e), &e);
     expect(PLUCK_ERR_NAN, "unconditional: the logit of token 2 is +inf",

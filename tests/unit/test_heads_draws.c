@@ -41,7 +41,7 @@ static void check_counts(const char *what, const uint64_t *counts, const long do
     double rounded[N_VOCAB];
     for (size_t i = 0; i < n_p; i++)
         rounded[i] = (double)p[i];
-    const chi_square test = chi_square_test(counts, rounded, n_p, n);
+    chi_square test = chi_square_test(counts, rounded, n_p, n);
     if (!(test.p_value > 1e-6))
         fail_msg("%s: chi-square %g with %g degrees of freedom, p-value %g", what, test.statistic,
                  test.freedom, test.p_value);
@@ -52,7 +52,7 @@ static void tempered(const long double *logprobs, const int32_t *mask, double te
 {
     long double max = -HUGE_VALL, sum = 0;
     for (size_t t = 0; t < n; t++) {
-        const bool allowed = !mask || ((uint32_t)mask[t / 32] >> (t % 32) & 1) != 0;
+        bool allowed = !mask || ((uint32_t)mask[t / 32] >> (t % 32) & 1) != 0;
         p[t] = allowed ? logprobs[t] / (long double)temperature : -HUGE_VALL;
         max = fmaxl(max, p[t]);
     }
@@ -74,7 +74,7 @@ static void check_draws(const head_case *c, const float *hidden, const int32_t *
     assert_ok(pluck_head_query_set_mask(query, mask, (N_VOCAB + 31) / 32, &err));
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, c->seed, 1, 0);
-    const uint64_t n_draws = test_n_repeats(N_DRAWS);
+    uint64_t n_draws = test_n_repeats(N_DRAWS);
     for (uint64_t i = 0; i < n_draws; i++) {
         pluck_token token = -1;
         double logprob = 1;
@@ -98,7 +98,7 @@ static void test_draws_have_the_tempered_distribution(void **state)
     static const int32_t masks[3][2] = {
         {(int32_t)0xFFFF0F35, 0x0FFFF0A1}, {0x00010000, 0x00000101}, {0x10, 0}};
     for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
-        const head_case made = head_case_make((pluck_head_kind)kind, 11, N_VOCAB, DIM);
+        head_case made = head_case_make((pluck_head_kind)kind, 11, N_VOCAB, DIM);
         head_case c = made;
         test_random random = test_random_make(12);
         float hidden[DIM];
@@ -137,7 +137,7 @@ static void test_draws_without_replacement_have_the_right_pairs(void **state)
                     pairs[a * N + b] = a == b || p[a] == 0 ? 0 : p[a] * p[b] / (1 - p[a]);
             pluck_pcg64 rng;
             pluck_pcg64_seed(&rng, 5, (uint64_t)i, 0);
-            const uint64_t n_draws = test_n_repeats(N_DRAWS);
+            uint64_t n_draws = test_n_repeats(N_DRAWS);
             for (uint64_t draw = 0; draw < n_draws; draw++) {
                 pluck_scored_token tokens[2];
                 uint32_t n = 0;
@@ -214,7 +214,7 @@ static void test_extreme_temperatures_converge(void **state)
         for (size_t i = 0; i < sizeof hot / sizeof *hot; i++) {
             uint64_t counts[N_VOCAB] = {0};
             tempered(logprobs, NULL, hot[i], N_VOCAB, p);
-            const uint64_t n_draws = test_n_repeats(20000);
+            uint64_t n_draws = test_n_repeats(20000);
             for (uint64_t draw = 0; draw < n_draws; draw++) {
                 assert_ok(pluck_head_sample(query, hidden, hot[i], &rng, &token, NULL, &err));
                 counts[token]++;
@@ -245,8 +245,8 @@ static void test_a_deep_tree_ends_after_as_many_trials_as_it_has_nodes(void **st
         children[2 * i + 1] = i == 0 ? 0 : N + i - 1;
         nodes[i] = (float)(6 + test_random_normal(&random));
     }
-    const pluck_matrix matrix = {nodes, PLUCK_F32, N - 1, 1};
-    const float hidden = 1;
+    pluck_matrix matrix = {nodes, PLUCK_F32, N - 1, 1};
+    float hidden = 1;
     pluck_tree *tree = NULL;
     pluck_head *head = NULL;
     pluck_head_query *query = NULL;
@@ -259,9 +259,9 @@ static void test_a_deep_tree_ends_after_as_many_trials_as_it_has_nodes(void **st
     for (int i = 0; i < 20; i++) {
         pluck_token token = -1;
         double logprob = 1;
-        const double temperature = pow(10, test_random_uniform(&random) * 6 - 3);
+        double temperature = pow(10, test_random_uniform(&random) * 6 - 3);
         assert_ok(pluck_head_sample(query, &hidden, temperature, &rng, &token, &logprob, &err));
-        const pluck_head_stats stats = pluck_head_query_stats(query);
+        pluck_head_stats stats = pluck_head_query_stats(query);
         assert_true(stats.n_dots <= N - 1);
         assert_true(stats.n_trials <= N + 2);
         double alone = 0;
@@ -286,7 +286,7 @@ typedef struct rows_result {
 static void run_rows(const head_case *c, const float *hidden, const int32_t *mask,
                      uint32_t n_threads, rows_result *r)
 {
-    const pluck_head_batch batch = {hidden, N_ROWS, mask, n_threads};
+    pluck_head_batch batch = {hidden, N_ROWS, mask, n_threads};
     memset(r, 0, sizeof *r);
     assert_ok(pluck_head_sample_rows(c->head, &batch, 0.8, 3, 100, 7, r->drawn, r->logprobs,
                                      &r->stats[0], &err));
@@ -324,7 +324,7 @@ static void test_rows_do_not_depend_on_the_number_of_threads(void **state)
         }
         hidden[250 * DIM] = NAN;
         hidden[251 * DIM] = NAN;
-        const pluck_head_batch batch = {hidden, N_ROWS, NULL, 4};
+        pluck_head_batch batch = {hidden, N_ROWS, NULL, 4};
         assert_int_equal(pluck_head_logprob_rows(c.head, &batch, one.drawn, one.given, NULL, &err),
                          PLUCK_ERR_NAN);
         assert_non_null(strstr(err.message, "row 250"));

@@ -43,7 +43,7 @@ static void put(file_bytes *f, uint64_t value, size_t n_bytes)
 static void put_floats(file_bytes *f, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        const float value = (float)((double)((i * 37 + 11) % 64) / 16 - 2);
+        float value = (float)((double)((i * 37 + 11) % 64) / 16 - 2);
         memcpy(f->bytes + f->n, &value, sizeof value);
         f->n += sizeof value;
     }
@@ -145,7 +145,7 @@ static void try_model(pluck_fasttext *model)
     assert_ok(pluck_fasttext_query_create(&query, model, NULL, &err));
     pluck_fasttext_label labels[N_LABELS];
     uint32_t n = 0;
-    const pluck_status status =
+    pluck_status status =
         pluck_fasttext_predict(query, line, sizeof line - 1, N_LABELS, 0, labels, &n, &err);
     if (status == PLUCK_OK)
         assert_true(n >= 1 && n <= N_LABELS);
@@ -160,10 +160,10 @@ static void test_models_made_by_hand_open_and_predict(void **state)
 {
     (void)state;
     for (size_t i = 0; i < N_RECIPES; i++) {
-        const file_bytes f = make_model(recipes[i]);
+        file_bytes f = make_model(recipes[i]);
         pluck_fasttext *model = NULL;
         assert_ok(open_bytes(&model, f.bytes, f.n));
-        const pluck_fasttext_info info = pluck_fasttext_get_info(model);
+        pluck_fasttext_info info = pluck_fasttext_get_info(model);
         assert_int_equal(info.n_outputs, N_LABELS);
         assert_int_equal(info.loss, recipes[i].loss);
         assert_int_equal(info.pruned, recipes[i].pruned);
@@ -180,7 +180,7 @@ static void test_models_made_by_hand_open_and_predict(void **state)
 static void check_features(const recipe *r, const char *line, const int32_t *expected, size_t n,
                            size_t used)
 {
-    const file_bytes f = make_model(*r);
+    file_bytes f = make_model(*r);
     pluck_fasttext *model = NULL;
     pluck_fasttext_query *query = NULL;
     const int32_t *features = NULL;
@@ -214,7 +214,7 @@ static int32_t bucket_of(const char *text)
 static void test_lines_are_split_as_fasttext_does(void **state)
 {
     (void)state;
-    const recipe plain = {1, 1, 0, 0, false, false};
+    recipe plain = {1, 1, 0, 0, false, false};
     check_features(&plain, "the cat", (const int32_t[]){1, 2}, 2, 7);
     check_features(&plain, " \t the\vcat\n", (const int32_t[]){1, 2, 0}, 3, 11);
     check_features(&plain, "the\ncat", (const int32_t[]){1, 0}, 2, 4);
@@ -227,7 +227,7 @@ static void test_lines_are_split_as_fasttext_does(void **state)
 static void test_subwords_and_ngrams_come_in_the_order_of_fasttext(void **state)
 {
     (void)state;
-    const recipe subwords = {1, 1, 1, 2, false, false}, bigrams = {1, 2, 0, 0, false, false};
+    recipe subwords = {1, 1, 1, 2, false, false}, bigrams = {1, 2, 0, 0, false, false};
     const int32_t known[] = {2,
                              bucket_of("<c"),
                              bucket_of("c"),
@@ -239,8 +239,8 @@ static void test_subwords_and_ngrams_come_in_the_order_of_fasttext(void **state)
     check_features(&subwords, "cat", known, 8, 3);
     const int32_t unknown[] = {bucket_of("<o"), bucket_of("o"), bucket_of("o>"), 0};
     check_features(&subwords, "o\n", unknown, 4, 2);
-    const uint64_t the = (uint64_t)(int64_t)(int32_t)hash_of("the");
-    const uint64_t cat = (uint64_t)(int64_t)(int32_t)hash_of("cat");
+    uint64_t the = (uint64_t)(int64_t)(int32_t)hash_of("the");
+    uint64_t cat = (uint64_t)(int64_t)(int32_t)hash_of("cat");
     const int32_t pair[] = {1, 2, N_WORDS + (int32_t)((the * 116049371 + cat) % N_BUCKETS)};
     check_features(&bigrams, "the cat", pair, 3, 7);
 }
@@ -249,7 +249,7 @@ static void test_files_cut_short_are_refused_at_every_byte(void **state)
 {
     (void)state;
     for (size_t i = 0; i < N_RECIPES; i++) {
-        const file_bytes f = make_model(recipes[i]);
+        file_bytes f = make_model(recipes[i]);
         for (size_t n = 1; n < f.n; n++) {
             unsigned char *cut = malloc(n);
             memcpy(cut, f.bytes, n);
@@ -272,7 +272,7 @@ static void test_changed_bytes_end_in_labels_or_in_an_error(void **state)
     (void)state;
     static const unsigned char values[] = {0x00, 0x01, 0x7F, 0x80, 0xFF};
     for (size_t i = 0; i < N_RECIPES; i++) {
-        const file_bytes f = make_model(recipes[i]);
+        file_bytes f = make_model(recipes[i]);
         for (size_t at = 0; at < f.n; at++) {
             for (size_t v = 0; v < sizeof values; v++) {
                 file_bytes changed = f;
@@ -319,11 +319,11 @@ static void test_pruned_pairs_of_any_number_end_in_a_model_or_an_error(void **st
         {3, 0xFFFFFFFF, "a pruned feature has a negative number"},
         {3, 5, "a pruned feature is there twice"},
     };
-    const recipe pruned = {1, 2, 2, 2, true, true};
-    const file_bytes whole = make_model(pruned);
-    const size_t at = first_pair(&whole), count_at = 4 * 14 + 8 + 3 * 4 + 8;
+    recipe pruned = {1, 2, 2, 2, true, true};
+    file_bytes whole = make_model(pruned);
+    size_t at = first_pair(&whole), count_at = 4 * 14 + 8 + 3 * 4 + 8;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const size_t n_dropped = 8 * (3 - cases[i].n_pairs);
+        size_t n_dropped = 8 * (3 - cases[i].n_pairs);
         file_bytes f = {.n = count_at};
         memcpy(f.bytes, whole.bytes, whole.n);
         put(&f, cases[i].n_pairs, 8);
@@ -332,7 +332,7 @@ static void test_pruned_pairs_of_any_number_end_in_a_model_or_an_error(void **st
         memmove(f.bytes + at + 8, whole.bytes + at + 8 + n_dropped, whole.n - at - 8 - n_dropped);
         f.n = whole.n - n_dropped;
         pluck_fasttext *model = NULL;
-        const pluck_status status = open_bytes(&model, f.bytes, f.n);
+        pluck_status status = open_bytes(&model, f.bytes, f.n);
         if (cases[i].fragment) {
             assert_int_equal(status, PLUCK_ERR_FORMAT);
             assert_non_null(strstr(err.message, cases[i].fragment));
@@ -350,7 +350,7 @@ static void test_what_a_quantised_output_expands_to_is_limited(void **state)
     (void)state;
     enum { WIDE = 1000, N_MANY = 200000, ENTRY_BYTES = 10 };
     for (uint64_t n_labels = 2; n_labels <= N_MANY; n_labels += N_MANY - 2) {
-        const size_t book_bytes = 16 + 4 * 256 * WIDE;
+        size_t book_bytes = 16 + 4 * 256 * WIDE;
         unsigned char *bytes = calloc(1, 4096 + 2 * book_bytes + n_labels * (8 + ENTRY_BYTES + 1));
         assert_non_null(bytes);
         size_t n = 0;
@@ -375,7 +375,7 @@ static void test_what_a_quantised_output_expands_to_is_limited(void **state)
             bytes[n++] = 1;
         }
         for (int matrix = 0; matrix < 2; matrix++) {
-            const uint64_t n_rows = matrix ? n_labels : 1;
+            uint64_t n_rows = matrix ? n_labels : 1;
             f.n = 0;
             put(&f, 1, 1); /* quantised */
             put(&f, 0, 1); /* without norms */
@@ -393,7 +393,7 @@ static void test_what_a_quantised_output_expands_to_is_limited(void **state)
             n += book_bytes;
         }
         pluck_fasttext *model = NULL;
-        const pluck_status status = open_bytes(&model, bytes, n);
+        pluck_status status = open_bytes(&model, bytes, n);
         if (n_labels == 2) {
             assert_ok(status);
         } else {
@@ -408,7 +408,7 @@ static void test_what_a_quantised_output_expands_to_is_limited(void **state)
 static void test_callers_mistakes_are_refused(void **state)
 {
     (void)state;
-    const file_bytes f = make_model(recipes[0]);
+    file_bytes f = make_model(recipes[0]);
     pluck_fasttext *model = NULL;
     pluck_fasttext_query *query = NULL;
     pluck_fasttext_label label;
@@ -486,7 +486,7 @@ static void test_the_published_model_gives_its_reference_probabilities(void **st
         assert_int_equal(n, N);
         double sum = 0;
         for (int i = 0; i < N; i++) {
-            const double logprob = (double)((const float *)expected.data)[labels[i].output];
+            double logprob = (double)((const float *)expected.data)[labels[i].output];
             sum += labels[i].prob;
             if (!(fabs(labels[i].prob - exp(logprob)) < 1e-5))
                 fail_msg("line %d: %s has %g, expected %g", (int)row, labels[i].text,

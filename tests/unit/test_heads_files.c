@@ -71,7 +71,7 @@ static void check_same(const head_case *c, const pluck_head *loaded)
 {
     float expected[N_VOCAB], found[N_VOCAB], hidden[DIM];
     test_random random = test_random_make(c->seed);
-    const pluck_head_info a = pluck_head_get_info(c->head), b = pluck_head_get_info(loaded);
+    pluck_head_info a = pluck_head_get_info(c->head), b = pluck_head_get_info(loaded);
     head_case_hidden(&random, c, hidden);
     assert_true(a.kind == b.kind && a.n_vocab == b.n_vocab && a.dim == b.dim &&
                 a.dtype == b.dtype && a.n_parts == b.n_parts);
@@ -87,11 +87,11 @@ static void test_heads_come_back_bit_for_bit(void **state)
     const char *path = path_of("head.safetensors");
     for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
         for (uint64_t seed = 0; seed < 40; seed++) {
-            const uint32_t n_vocab = seed == 0 ? 1 : 2 + (uint32_t)seed % (N_VOCAB - 1);
+            uint32_t n_vocab = seed == 0 ? 1 : 2 + (uint32_t)seed % (N_VOCAB - 1);
             head_case c = head_case_make((pluck_head_kind)kind, seed, n_vocab, DIM);
             assert_ok(pluck_head_save(c.head, path, &err));
             for (int copy = 0; copy < 2; copy++) {
-                const pluck_head_options options = {.copy = copy != 0};
+                pluck_head_options options = {.copy = copy != 0};
                 pluck_head *loaded = NULL;
                 assert_ok(pluck_head_load(&loaded, path, &options, &err));
                 check_same(&c, loaded);
@@ -130,12 +130,12 @@ static void test_saving_over_a_loaded_head_is_safe(void **state)
 /* A file of this header, its length written down, and so many bytes of data. */
 static size_t make_file(unsigned char *bytes, const char *json, size_t n_data)
 {
-    const size_t n = strlen(json);
+    size_t n = strlen(json);
     for (size_t i = 0; i < 8; i++)
         bytes[i] = (unsigned char)(n >> (8 * i));
     memcpy(bytes + 8, json, n);
     for (size_t i = 0; i < n_data / 4; i++) {
-        const float value = (float)((double)(i % 7) / 4 - 0.75);
+        float value = (float)((double)(i % 7) / 4 - 0.75);
         memcpy(bytes + 8 + n + 4 * i, &value, 4);
     }
     return 8 + n + n_data;
@@ -155,7 +155,7 @@ static void test_pytorch_names_are_found_behind_any_prefix(void **state)
     write_bytes(path, bytes, make_file(bytes, json, 144));
     pluck_head *head = NULL;
     assert_ok(pluck_head_load(&head, path, NULL, &err));
-    const pluck_head_info info = pluck_head_get_info(head);
+    pluck_head_info info = pluck_head_get_info(head);
     assert_int_equal(info.kind, PLUCK_HEAD_ADAPTIVE);
     assert_int_equal(info.n_vocab, 6);
     assert_int_equal(info.dim, 4);
@@ -210,12 +210,12 @@ static void test_cut_and_changed_files_end_in_an_error_or_a_head(void **state)
         assert_ok(pluck_head_save(c.head, path_of("head.safetensors"), &err));
         unsigned char *bytes = read_bytes(saved, &n);
         for (size_t at = 0; at < 2 * n; at++) {
-            const bool cut = at >= n;
-            const unsigned char kept = bytes[at % n];
+            bool cut = at >= n;
+            unsigned char kept = bytes[at % n];
             bytes[at % n] = cut ? kept : (unsigned char)(kept ^ (at % 5 ? 1 : 0x80));
             write_bytes(path, bytes, cut ? at - n : n);
             pluck_head *head = NULL;
-            const pluck_status status = pluck_head_load(&head, path, NULL, &err);
+            pluck_status status = pluck_head_load(&head, path, NULL, &err);
             assert_true(status == PLUCK_OK || status == PLUCK_ERR_FORMAT);
             assert_true(!cut || status == PLUCK_ERR_FORMAT);
             if (status == PLUCK_OK && pluck_head_get_info(head).dim <= DIM * 4 &&

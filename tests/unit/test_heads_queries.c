@@ -63,14 +63,14 @@ static int by_rank(const void *a, const void *b)
 
 static void make_mask(fixture *f, test_random *random)
 {
-    const uint32_t n = f->c.n_vocab;
+    uint32_t n = f->c.n_vocab;
     memset(f->mask, 0, sizeof f->mask);
     f->masked = test_random_below(random, 2) != 0;
-    const size_t rarity = 1 + test_random_below(random, 10);
+    size_t rarity = 1 + test_random_below(random, 10);
     for (uint32_t t = 0; t < n; t++)
         if (test_random_below(random, rarity) == 0)
             f->mask[t / 32] |= (int32_t)((uint32_t)1 << t % 32);
-    const uint32_t one = (uint32_t)test_random_below(random, n);
+    uint32_t one = (uint32_t)test_random_below(random, n);
     f->mask[one / 32] |= (int32_t)((uint32_t)1 << one % 32);
     if (f->masked)
         assert_ok(pluck_head_query_set_mask(f->query, f->mask, (n + 31) / 32, &err));
@@ -79,7 +79,7 @@ static void make_mask(fixture *f, test_random *random)
 static void open_fixture(fixture *f, pluck_head_kind kind, uint64_t seed)
 {
     test_random random = test_random_make(seed + 1000000);
-    const uint32_t n = 1 + (uint32_t)test_random_below(&random, MAX_VOCAB);
+    uint32_t n = 1 + (uint32_t)test_random_below(&random, MAX_VOCAB);
     memset(f, 0, sizeof *f);
     f->c = head_case_make(kind, seed, n, 1 + (uint32_t)test_random_below(&random, MAX_DIM));
     assert_ok(pluck_head_query_create(&f->query, f->c.head, NULL, &err));
@@ -119,7 +119,7 @@ static void check_logprobs(fixture *f)
     float all[MAX_VOCAB];
     assert_ok(pluck_head_logprobs(f->query, f->hidden, all, &err));
     for (uint32_t t = 0; t < f->c.n_vocab; t++) {
-        const double error = fabs(f->logprobs[t] - (double)f->truth[t]);
+        double error = fabs(f->logprobs[t] - (double)f->truth[t]);
         if (!(error <= 4e-6 + 4e-7 * fabs(f->logprobs[t])))
             fail_msg("%s: token %" PRIu32 ": ln p = %.9g, exactly %.9Lg", head_case_text(&f->c), t,
                      f->logprobs[t], f->truth[t]);
@@ -157,7 +157,7 @@ static void compare(const fixture *f, const char *what, const pluck_scored_token
                     uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        const pluck_token token = f->order[i].token;
+        pluck_token token = f->order[i].token;
         if (tokens[i].token != token || tokens[i].logprob != f->logprobs[token])
             fail_msg("%s: %s: place %" PRIu32 " has token %" PRId32 " (%.9g), expected %" PRId32
                      " (%.9g)",
@@ -173,7 +173,7 @@ static void check_top_k(fixture *f)
     for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
         uint32_t n = 0;
         assert_ok(pluck_head_top_k(f->query, f->hidden, ks[i], tokens, &n, &err));
-        const uint32_t expected = ks[i] < f->n_allowed ? ks[i] : f->n_allowed;
+        uint32_t expected = ks[i] < f->n_allowed ? ks[i] : f->n_allowed;
         if (n != expected)
             fail_msg("%s: top %" PRIu32 " gave %" PRIu32, head_case_text(&f->c), ks[i], n);
         compare(f, "top_k", tokens, n);
@@ -211,7 +211,7 @@ static void check_top_p(fixture *f)
         uint32_t n = 0;
         bool close = false;
         assert_ok(pluck_head_top_p(f->query, f->hidden, ps[i], tokens, MAX_VOCAB, &n, &err));
-        const uint32_t expected = ps[i] == 1 ? f->n_allowed : nucleus(f, ps[i], &close);
+        uint32_t expected = ps[i] == 1 ? f->n_allowed : nucleus(f, ps[i], &close);
         if (n != expected && !close)
             fail_msg("%s: top_p %g gave %" PRIu32 ", expected %" PRIu32, head_case_text(&f->c),
                      ps[i], n, expected);
@@ -234,7 +234,7 @@ static void check_min_p(fixture *f)
     pluck_scored_token tokens[MAX_VOCAB];
     for (size_t i = 0; i < sizeof ps / sizeof *ps; i++) {
         uint32_t n = 0, expected = 0;
-        const long double least =
+        long double least =
             f->order[0].logprob + (ps[i] > 0 ? logl((long double)ps[i]) : -HUGE_VALL);
         bool close = false;
         for (uint32_t r = 0; r < f->n_allowed; r++) {
@@ -262,7 +262,7 @@ static void check_evaluated_nodes(fixture *f)
 {
     if (f->c.kind != PLUCK_HEAD_HIERARCHICAL || f->masked)
         return;
-    const uint32_t n_vocab = f->c.n_vocab;
+    uint32_t n_vocab = f->c.n_vocab;
     const int32_t *children = pluck_tree_children(f->c.tree);
     long double *mass = calloc(2 * (size_t)n_vocab, sizeof *mass);
     for (uint32_t t = 0; t < n_vocab; t++)
@@ -273,10 +273,10 @@ static void check_evaluated_nodes(fixture *f)
     for (uint32_t k = 1; k <= n_vocab; k += 1 + k / 2) {
         uint32_t n = 0, needed = 0;
         assert_ok(pluck_head_top_k(f->query, f->hidden, k, tokens, &n, &err));
-        const long double least = expl(f->truth[tokens[n - 1].token]);
+        long double least = expl(f->truth[tokens[n - 1].token]);
         for (uint32_t i = 0; i + 1 < n_vocab; i++)
             needed += mass[n_vocab + i] >= least * (1 - 1e-5L);
-        const uint64_t n_dots = pluck_head_query_stats(f->query).n_dots;
+        uint64_t n_dots = pluck_head_query_stats(f->query).n_dots;
         if (n_dots > needed)
             fail_msg("%s: top %" PRIu32 " evaluated %" PRIu64 " nodes, %" PRIu32 " are needed",
                      head_case_text(&f->c), k, n_dots, needed);
@@ -307,7 +307,7 @@ static void check_tails(fixture *f)
         if (mass >= expl(f->truth[best.token]) * (1 - 1e-5L))
             n_tail_rows += f->c.widths[i] + f->c.sizes[i];
     }
-    const uint64_t n_dots = pluck_head_query_stats(f->query).n_dots;
+    uint64_t n_dots = pluck_head_query_stats(f->query).n_dots;
     if (n_dots > n_short + f->c.n_parts + n_tail_rows)
         fail_msg("%s: greedy took %" PRIu64 " dot products, %" PRIu32 " are needed",
                  head_case_text(&f->c), n_dots, n_short + f->c.n_parts + n_tail_rows);
@@ -323,12 +323,12 @@ static void test_tails_that_cannot_matter_are_not_evaluated(void **state)
 static void check_isas(fixture *f)
 {
     const plk_kernels *tables[TEST_MAX_TABLES];
-    const size_t n_tables = test_all_kernels(tables);
+    size_t n_tables = test_all_kernels(tables);
     if (f->c.kind != PLUCK_HEAD_HIERARCHICAL)
         return;
-    const pluck_matrix nodes = {f->c.weights, f->c.dtype, f->c.n_vocab - 1, f->c.dim};
+    pluck_matrix nodes = {f->c.weights, f->c.dtype, f->c.n_vocab - 1, f->c.dim};
     for (size_t i = 0; i < n_tables; i++) {
-        const pluck_head_options options = {.isa = tables[i]->isa, .copy = true};
+        pluck_head_options options = {.isa = tables[i]->isa, .copy = true};
         pluck_head *head = NULL;
         pluck_head_query *query = NULL;
         assert_ok(pluck_head_create_hierarchical(&head, f->c.tree, &nodes, f->c.bias, f->c.sign,
@@ -355,7 +355,7 @@ static void test_tiny_probabilities_keep_their_digits(void **state)
 {
     (void)state;
     const float node[1] = {1};
-    const pluck_matrix nodes = {node, PLUCK_F32, 1, 1};
+    pluck_matrix nodes = {node, PLUCK_F32, 1, 1};
     pluck_tree *tree = NULL;
     pluck_head *head = NULL;
     pluck_head_query *query = NULL;
@@ -365,9 +365,8 @@ static void test_tiny_probabilities_keep_their_digits(void **state)
     assert_ok(pluck_head_query_create(&query, head, NULL, &err));
     for (float x = -3e4f; x <= 3e4f; x += 517.25f) {
         for (int side = 0; side < 2; side++) {
-            const long double turned = side ? (long double)x : -(long double)x;
-            const long double exact =
-                turned < 0 ? turned - log1pl(expl(turned)) : -log1pl(expl(-turned));
+            long double turned = side ? (long double)x : -(long double)x;
+            long double exact = turned < 0 ? turned - log1pl(expl(turned)) : -log1pl(expl(-turned));
             double logprob = 1;
             assert_ok(pluck_head_logprob(query, &x, side, &logprob, &err));
             if (!(fabsl((long double)logprob - exact) <= 1e-14L * fabsl(exact) + 0x1p-1074L))
@@ -385,8 +384,8 @@ static void test_ties_go_to_the_lower_token(void **state)
     (void)state;
     enum { N = 64 };
     float *zeros = calloc(N, sizeof *zeros);
-    const pluck_matrix nodes = {zeros, PLUCK_F32, N - 1, 1}, weights = {zeros, PLUCK_F32, N, 1};
-    const float hidden = 1;
+    pluck_matrix nodes = {zeros, PLUCK_F32, N - 1, 1}, weights = {zeros, PLUCK_F32, N, 1};
+    float hidden = 1;
     pluck_tree *tree = NULL;
     pluck_head *heads[2] = {NULL};
     assert_ok(pluck_tree_balanced(&tree, N, NULL, &err));

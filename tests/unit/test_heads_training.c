@@ -24,7 +24,7 @@ static pluck_train_data data_of(const train_problem *p, const pluck_head *teache
 static pluck_trainer *create(const train_problem *p, const pluck_head *teacher,
                              const pluck_train_options *options)
 {
-    const pluck_train_data data = data_of(p, teacher);
+    pluck_train_data data = data_of(p, teacher);
     pluck_trainer *trainer = NULL;
     pluck_error err;
     if (pluck_trainer_create(&trainer, p->tree, &data, options, &err) != PLUCK_OK)
@@ -76,7 +76,7 @@ static float *all_logprobs(const train_problem *p, const pluck_head *head)
 static bool same_bits(const train_problem *p, const pluck_head *a, const pluck_head *b)
 {
     float *x = all_logprobs(p, a), *y = all_logprobs(p, b);
-    const bool same = memcmp(x, y, p->n_rows * p->n_tokens * sizeof *x) == 0;
+    bool same = memcmp(x, y, p->n_rows * p->n_tokens * sizeof *x) == 0;
     free(x);
     free(y);
     return same;
@@ -120,7 +120,7 @@ static double least_loss(const train_problem *p)
                 x[j] = j < DIM ? (double)p->hidden[r * DIM + (size_t)j] : 1.0;
             for (int j = 0; j < N; j++)
                 logit += w[j] * x[j];
-            const double q = 1 / (1 + exp(-logit));
+            double q = 1 / (1 + exp(-logit));
             loss -= log(p->targets[r] == 1 ? q : 1 - q) / (double)p->n_rows;
             for (int j = 0; j < N; j++) {
                 gradient[j] += (q - p->targets[r]) * x[j];
@@ -132,7 +132,7 @@ static double least_loss(const train_problem *p)
             for (int i = 0; i < N; i++) {
                 if (i == j)
                     continue;
-                const double factor = hessian[i][j] / hessian[j][j];
+                double factor = hessian[i][j] / hessian[j][j];
                 for (int k = 0; k < N; k++)
                     hessian[i][k] -= factor * hessian[j][k];
                 gradient[i] -= factor * gradient[j];
@@ -147,9 +147,9 @@ static void test_two_tokens_reach_the_least_loss(void **state)
 {
     (void)state;
     train_problem p = train_problem_make(2, DIM, N_ROWS);
-    const pluck_train_options options = {.n_epochs = 20};
+    pluck_train_options options = {.n_epochs = 20};
     pluck_head *head = train(&p, NULL, &options);
-    const double least = least_loss(&p), loss = loss_of(&p, head);
+    double least = least_loss(&p), loss = loss_of(&p, head);
     assert_true(loss >= least - 1e-6);
     assert_true(loss < least + 1e-3);
     pluck_head_destroy(&head);
@@ -160,7 +160,7 @@ static void test_a_dense_head_of_two_tokens_is_its_own_tangent(void **state)
 {
     (void)state;
     train_problem p = train_problem_make(2, DIM, 100);
-    const pluck_train_options options = {.n_epochs = 1};
+    pluck_train_options options = {.n_epochs = 1};
     pluck_trainer *trainer = create(&p, p.dense, &options);
     pluck_head *head = head_of(trainer);
     double cross = 0, entropy = 0;
@@ -175,7 +175,7 @@ static void test_a_tree_learns_to_say_what_the_same_tree_says(void **state)
 {
     (void)state;
     train_problem p = train_problem_make(N_TOKENS, DIM, N_ROWS);
-    const pluck_train_options fitting = {.n_epochs = 5}, distilling = {.n_epochs = 10};
+    pluck_train_options fitting = {.n_epochs = 5}, distilling = {.n_epochs = 10};
     pluck_head *teacher = train(&p, NULL, &fitting);
     pluck_head *head = train(&p, teacher, &distilling);
     double cross = 0, entropy = 0;
@@ -190,7 +190,7 @@ static void test_distilling_beats_its_start_and_fitting_beats_none(void **state)
 {
     (void)state;
     train_problem p = train_problem_make(N_TOKENS, DIM, N_ROWS);
-    const pluck_train_options options = {.n_epochs = 5};
+    pluck_train_options options = {.n_epochs = 5};
     pluck_trainer *trainer = create(&p, p.dense, &options);
     pluck_head *start = head_of(trainer);
     run_to_the_end(trainer);
@@ -218,7 +218,7 @@ static void test_taking_a_part_of_the_nodes_is_unbiased(void **state)
     enum { N_EPOCHS = 16 };
     (void)state;
     train_problem p = train_problem_make(MAX_TOKENS, 2, 24);
-    const pluck_train_options options = {.n_epochs = N_EPOCHS, .learning_rate = 1e-30};
+    pluck_train_options options = {.n_epochs = N_EPOCHS, .learning_rate = 1e-30};
     pluck_trainer *trainer = create(&p, p.dense, &options);
     pluck_train_progress progress = {.is_done = false};
     pluck_head *head = head_of(trainer);
@@ -230,9 +230,9 @@ static void test_taking_a_part_of_the_nodes_is_unbiased(void **state)
         squares += progress.loss * progress.loss;
     }
     assert_true(progress.is_done);
-    const double mean = sum / N_EPOCHS;
-    const double error = sqrt((squares / N_EPOCHS - mean * mean) / (N_EPOCHS - 1));
-    const double part = (double)progress.n_examples / (double)progress.n_rows / (MAX_TOKENS - 1);
+    double mean = sum / N_EPOCHS;
+    double error = sqrt((squares / N_EPOCHS - mean * mean) / (N_EPOCHS - 1));
+    double part = (double)progress.n_examples / (double)progress.n_rows / (MAX_TOKENS - 1);
     print_message("exact %.4f, estimated %.4f +- %.4f from %.2f of the nodes\n", cross, mean, error,
                   part);
     assert_true(part < 0.7);
@@ -267,7 +267,7 @@ static void test_the_number_of_threads_changes_no_bit(void **state)
 static void name_file(char path[64])
 {
     strcpy(path, "/tmp/pluck_training_XXXXXX");
-    const int fd = mkstemp(path);
+    int fd = mkstemp(path);
     assert_true(fd >= 0);
     close(fd);
 }
@@ -278,9 +278,9 @@ static void test_a_resumed_training_ends_with_the_same_bits(void **state)
     char path[64];
     name_file(path);
     train_problem p = train_problem_make(N_TOKENS, DIM, 900);
-    const pluck_train_options options = {.n_epochs = 3, .seed = 5};
+    pluck_train_options options = {.n_epochs = 3, .seed = 5};
     pluck_head *whole = train(&p, p.dense, &options);
-    const size_t n_steps = 3 * ((900 + 255) / 256);
+    size_t n_steps = 3 * ((900 + 255) / 256);
     for (size_t stop = 0; stop <= n_steps; stop += 5) {
         pluck_trainer *first = create(&p, p.dense, &options);
         for (size_t i = 0; i < stop; i++)
@@ -337,7 +337,7 @@ static void test_a_checkpoint_of_something_else_is_refused(void **state)
     options.l2 = 1e-3;
     refuses(&p, NULL, &options, path, "other options");
     options.l2 = 0;
-    const float kept = p.hidden[17];
+    float kept = p.hidden[17];
     p.hidden[17] = kept + 1;
     refuses(&p, NULL, &options, path, "other data");
     p.hidden[17] = kept;
@@ -369,7 +369,7 @@ static void test_a_head_to_start_from_is_where_it_starts(void **state)
     assert_true(same_bits(&p, head, start));
     pluck_trainer_destroy(&trainer);
     options.start = p.dense;
-    const pluck_train_data data = data_of(&p, NULL);
+    pluck_train_data data = data_of(&p, NULL);
     assert_int_equal(pluck_trainer_create(&trainer, p.tree, &data, &options, NULL),
                      PLUCK_ERR_INVALID);
     pluck_head_destroy(&start);
@@ -384,7 +384,7 @@ static void test_a_power_of_two_in_h_is_folded_back_exactly(void **state)
     static const int powers[] = {-40, -17, -1, 1, 2, 9, 40};
     (void)state;
     train_problem p = train_problem_make(N_TOKENS, DIM, 600);
-    const pluck_train_options options = {.n_epochs = 2, .l2 = 1e-4};
+    pluck_train_options options = {.n_epochs = 2, .l2 = 1e-4};
     for (int kind = 0; kind < 2; kind++) {
         pluck_head *teacher = kind == 0 ? NULL : train(&p, NULL, &options);
         const float *teacher_logprobs = teacher ? all_logprobs(&p, teacher) : NULL;
@@ -424,9 +424,9 @@ static void test_any_unit_of_h_gives_the_same_loss(void **state)
     static const double factors[] = {1e-8, 0.001, 0.01, 0.7, 1.4, 10, 100, 1000, 1e15};
     (void)state;
     train_problem p = train_problem_make(N_TOKENS, DIM, N_ROWS);
-    const pluck_train_options options = {.n_epochs = 5};
+    pluck_train_options options = {.n_epochs = 5};
     pluck_head *usual = train(&p, NULL, &options);
-    const double expected = loss_of(&p, usual);
+    double expected = loss_of(&p, usual);
     float *hidden = p.hidden;
     p.hidden = malloc(p.n_rows * DIM * sizeof *p.hidden);
     assert_non_null(p.hidden);
@@ -434,7 +434,7 @@ static void test_any_unit_of_h_gives_the_same_loss(void **state)
         for (size_t j = 0; j < p.n_rows * DIM; j++)
             p.hidden[j] = (float)(factors[i] * (double)hidden[j]);
         pluck_head *head = train(&p, NULL, &options);
-        const double loss = loss_of(&p, head);
+        double loss = loss_of(&p, head);
         print_message("h times %g: perplexity %.4f, at h %.4f\n", factors[i], exp(loss),
                       exp(expected));
         assert_true(fabs(exp(loss - expected) - 1) < 1e-4);
@@ -452,8 +452,8 @@ static void test_weights_that_no_float_holds_are_an_error(void **state)
     train_problem p = train_problem_make(2, DIM, 100);
     for (size_t j = 0; j < p.n_rows * DIM; j++)
         p.hidden[j] = ldexpf(j % DIM == 0 ? (float)p.targets[j / DIM] - 0.5f : 0, -126);
-    const pluck_train_data data = data_of(&p, NULL);
-    const pluck_train_options options = {.n_epochs = 50};
+    pluck_train_data data = data_of(&p, NULL);
+    pluck_train_options options = {.n_epochs = 50};
     pluck_trainer *trainer = NULL;
     pluck_head *head = NULL;
     pluck_error err;
@@ -473,7 +473,7 @@ static void test_without_bias_none_is_learned(void **state)
 {
     (void)state;
     train_problem p = train_problem_make(N_TOKENS, DIM, 400);
-    const pluck_train_options options = {.n_epochs = 2, .without_bias = true};
+    pluck_train_options options = {.n_epochs = 2, .without_bias = true};
     memset(p.hidden, 0, DIM * sizeof *p.hidden);
     for (int distilled = 0; distilled < 2; distilled++) {
         pluck_head *head = train(&p, distilled ? p.dense : NULL, &options);
@@ -506,7 +506,7 @@ static void test_callers_mistakes_are_named(void **state)
 {
     (void)state;
     train_problem p = train_problem_make(N_TOKENS, DIM, 50);
-    const pluck_train_data good = data_of(&p, NULL);
+    pluck_train_data good = data_of(&p, NULL);
     pluck_train_data data[6];
     for (int i = 0; i < 6; i++)
         data[i] = good;

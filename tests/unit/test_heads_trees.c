@@ -63,7 +63,7 @@ static int64_t huffman_cost(const int64_t *counts, size_t n)
             size_t least = k;
             for (size_t i = k; i < n; i++)
                 least = left[i] < left[least] ? i : least;
-            const int64_t swapped = left[k];
+            int64_t swapped = left[k];
             left[k] = left[least];
             left[least] = swapped;
         }
@@ -88,13 +88,13 @@ static int64_t cost_of(const pluck_tree *tree, const int64_t *counts)
 
 static int descending(const void *a, const void *b)
 {
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return (x < y) - (x > y);
 }
 
 static void random_counts(test_random *random, int64_t *counts, size_t n)
 {
-    const size_t range = (size_t)1 << test_random_below(random, 30);
+    size_t range = (size_t)1 << test_random_below(random, 30);
     for (size_t i = 0; i < n; i++)
         counts[i] = (int64_t)test_random_below(random, range);
 }
@@ -104,7 +104,7 @@ static void test_sorted_counts_give_the_tree_of_fasttext(void **state)
     (void)state;
     for (uint64_t seed = 0; seed < 300; seed++) {
         test_random random = test_random_make(seed);
-        const size_t n = 1 + test_random_below(&random, 200);
+        size_t n = 1 + test_random_below(&random, 200);
         int64_t counts[200];
         int32_t expected[400];
         random_counts(&random, counts, n);
@@ -123,7 +123,7 @@ static void test_any_order_of_counts_gives_the_least_cost(void **state)
     (void)state;
     for (uint64_t seed = 0; seed < 100; seed++) {
         test_random random = test_random_make(seed);
-        const size_t n = 1 + test_random_below(&random, 120);
+        size_t n = 1 + test_random_below(&random, 120);
         int64_t counts[120];
         random_counts(&random, counts, n);
         pluck_tree *tree = NULL;
@@ -152,7 +152,7 @@ static void test_mean_code_length_is_within_a_bit_of_the_entropy(void **state)
     (void)state;
     for (uint64_t seed = 0; seed < 50; seed++) {
         test_random random = test_random_make(seed);
-        const uint32_t n = 2 + (uint32_t)test_random_below(&random, 3000);
+        uint32_t n = 2 + (uint32_t)test_random_below(&random, 3000);
         int64_t *counts = malloc(n * sizeof *counts);
         random_counts(&random, counts, n);
         counts[0] += 1;
@@ -194,7 +194,7 @@ static void test_fibonacci_counts_give_depth_n_minus_1(void **state)
 static void test_a_chain_of_a_million_nodes_needs_no_recursion(void **state)
 {
     (void)state;
-    const uint32_t n = 1000000;
+    uint32_t n = 1000000;
     int32_t *children = malloc(2 * (size_t)n * sizeof *children);
     for (uint32_t i = 0; i + 1 < n; i++) {
         children[2 * (size_t)i] = (int32_t)i + 1;
@@ -220,7 +220,7 @@ static void test_a_chain_of_a_million_nodes_needs_no_recursion(void **state)
 static void test_a_million_tokens_build(void **state)
 {
     (void)state;
-    const uint32_t n = 1000000;
+    uint32_t n = 1000000;
     int64_t *counts = malloc(n * sizeof *counts);
     for (uint32_t t = 0; t < n; t++)
         counts[t] = 100000000 / (1 + (int64_t)((t * UINT64_C(7919)) % n));
@@ -242,9 +242,9 @@ static void test_a_million_tokens_build(void **state)
 static void test_one_token_is_a_root_with_an_empty_code(void **state)
 {
     (void)state;
-    const int64_t count = 0;
-    const size_t end = 0;
-    const float vector = 1;
+    int64_t count = 0;
+    size_t end = 0;
+    float vector = 1;
     pluck_tree *trees[5] = {NULL};
     assert_ok(pluck_tree_huffman(&trees[0], &count, 1, NULL, &err));
     assert_ok(pluck_tree_balanced(&trees[1], 1, NULL, &err));
@@ -269,7 +269,7 @@ static void test_balanced_codes_differ_by_one_bit_and_keep_the_order(void **stat
     for (uint32_t n = 1; n <= 130; n++) {
         pluck_tree *tree = NULL;
         assert_ok(pluck_tree_balanced(&tree, n, NULL, &err));
-        const double log2_n = log2(n);
+        double log2_n = log2(n);
         double before = -1;
         for (uint32_t t = 0; t < n; t++) {
             uint8_t bits[16];
@@ -292,7 +292,7 @@ static void test_codes_of_a_tree_build_it_again(void **state)
     (void)state;
     for (uint64_t seed = 0; seed < 60; seed++) {
         test_random random = test_random_make(seed);
-        const uint32_t n = 2 + (uint32_t)test_random_below(&random, 60);
+        uint32_t n = 2 + (uint32_t)test_random_below(&random, 60);
         int64_t counts[62];
         uint8_t bits[62 * 62];
         size_t ends[62], used = 0;
@@ -309,7 +309,7 @@ static void test_codes_of_a_tree_build_it_again(void **state)
         for (uint32_t t = 0; t < n; t++) {
             uint8_t code[62];
             size_t length = 0;
-            const size_t begin = t ? ends[t - 1] : 0;
+            size_t begin = t ? ends[t - 1] : 0;
             assert_ok(pluck_tree_code(again, (pluck_token)t, code, 62, &length, &err));
             assert_int_equal(length, ends[t] - begin);
             assert_memory_equal(code, bits + begin, length);

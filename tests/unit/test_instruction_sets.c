@@ -31,7 +31,7 @@ static void names_lead_back_to_their_sets(void **state)
         assert_string_equal(pluck_isa_name(sets[i].isa), sets[i].name);
         pluck_isa isa = (pluck_isa)99;
         pluck_error err = {.status = PLUCK_OK};
-        const pluck_status status = pluck_isa_from_name(sets[i].name, &isa, &err);
+        pluck_status status = pluck_isa_from_name(sets[i].name, &isa, &err);
         if (pluck_isa_supported(sets[i].isa)) {
             assert_int_equal(status, PLUCK_OK);
             assert_int_equal(isa, sets[i].isa);
@@ -95,19 +95,19 @@ static void supported_sets_and_no_others_have_kernels(void **state)
 static void the_default_environment_is_entered_and_left(void **state)
 {
     (void)state;
-    const size_t default_setting = test_fp_count();
+    size_t default_setting = test_fp_count();
     test_fp_set(default_setting);
-    const uint64_t expected = test_fp_control();
+    uint64_t expected = test_fp_control();
     for (size_t setting = 0; setting <= default_setting; setting++) {
         test_fp_set(setting);
-        const uint64_t before = test_fp_control();
-        const plk_fp_state outer = plk_fp_enter();
-        const uint64_t inside = test_fp_control();
-        const plk_fp_state inner = plk_fp_enter();
+        uint64_t before = test_fp_control();
+        plk_fp_state outer = plk_fp_enter();
+        uint64_t inside = test_fp_control();
+        plk_fp_state inner = plk_fp_enter();
         plk_fp_leave(inner);
-        const uint64_t still_inside = test_fp_control();
+        uint64_t still_inside = test_fp_control();
         plk_fp_leave(outer);
-        const uint64_t after = test_fp_control();
+        uint64_t after = test_fp_control();
         test_fp_set(default_setting);
         assert_true(inside == expected && still_inside == expected);
         assert_true(after == before);

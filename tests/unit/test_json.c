@@ -101,8 +101,8 @@ static void import_config(job *j)
 {
     for (int kind = 0; pluck_config_kind_name((pluck_config_kind)kind); kind++) {
         pluck_config *config = NULL;
-        const pluck_status status = pluck_config_import(&config, (pluck_config_kind)kind, j->text,
-                                                        j->n, NULL, NULL, NULL, &j->err);
+        pluck_status status = pluck_config_import(&config, (pluck_config_kind)kind, j->text, j->n,
+                                                  NULL, NULL, NULL, &j->err);
         j->status = kind == 0 || status == j->status ? status : PLUCK_ERR_NAN;
         pluck_config_destroy(&config);
     }
@@ -266,7 +266,7 @@ static void test_every_reader_refuses_what_is_nested_too_deep(void **state)
 {
     (void)state;
     char path[] = "/tmp/pluck_json_XXXXXX";
-    const int fd = mkstemp(path);
+    int fd = mkstemp(path);
     assert_true(fd >= 0);
     close(fd);
     for (size_t r = 0; r < N_READERS; r++) {
@@ -276,8 +276,8 @@ static void test_every_reader_refuses_what_is_nested_too_deep(void **state)
             j.text = text;
             write_file(path, &j, readers[r].form == HEADER);
             run_on_small_stack(&j);
-            const bool is_told = strstr(j.err.message, "64 levels") != NULL;
-            const bool is_deepest = depths[d] == DEEPEST;
+            bool is_told = strstr(j.err.message, "64 levels") != NULL;
+            bool is_deepest = depths[d] == DEEPEST;
             if (is_deepest ? is_told || (readers[r].reads_deepest && j.status != PLUCK_OK)
                            : !is_told || j.status == PLUCK_OK)
                 fail_msg("%s, %zu levels: %s: \"%s\"", readers[r].name, depths[d],

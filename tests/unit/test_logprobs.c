@@ -70,7 +70,7 @@ static void triples_follow(const triple_case *c)
                 if (i != j && j != k && i != k)
                     exact[(i * MAX_TOKENS + j) * MAX_TOKENS + k] =
                         p[i] * p[j] / (1 - p[i]) * p[k] / (1 - p[i] - p[j]);
-    const uint64_t n_triples = test_n_repeats(N_TRIPLES);
+    uint64_t n_triples = test_n_repeats(N_TRIPLES);
     for (uint64_t draw = 0; draw < n_triples; draw++) {
         pluck_draw draws[3];
         size_t n_drawn = 0, cell = 0;
@@ -313,7 +313,7 @@ static void a_removed_token_has_minus_infinity(void **state)
 {
     (void)state;
     static const float x[] = {3, 2, 1, -INFINITY};
-    const pluck_logits logits = {x, PLUCK_F32, 4};
+    pluck_logits logits = {x, PLUCK_F32, 4};
     pluck_sampler *sampler = test_sampler("{\"top_k\": 2}", 4, test_isa(), 0);
     for (pluck_token t = 0; t < 4; t++) {
         float raw = 0, final = 0;
@@ -331,9 +331,9 @@ static void mistakes_of_the_caller_are_invalid(void **state)
 {
     (void)state;
     static const float x[] = {3, 2, 1};
-    const pluck_logits logits = {x, PLUCK_F32, 3}, other = {x, PLUCK_F32, 2};
+    pluck_logits logits = {x, PLUCK_F32, 3}, other = {x, PLUCK_F32, 2};
     pluck_sampler *s = test_sampler("{}", 3, test_isa(), 0);
-    const pluck_logprob_kind raw = PLUCK_LOGPROB_RAW;
+    pluck_logprob_kind raw = PLUCK_LOGPROB_RAW;
     pluck_logprob best[3];
     pluck_draw draws[3];
     float logprob;

@@ -248,7 +248,7 @@ static void draws_under_a_mask_follow_the_distribution(void **state)
     logit_fill((logit_kind)TEST_VECTOR_NORMAL, 5, N, x);
     pluck_logits logits = {x, PLUCK_F32, N};
     test_random random = test_random_make(6);
-    const uint64_t n_draws = test_n_repeats(N_DRAWS);
+    uint64_t n_draws = test_n_repeats(N_DRAWS);
     for (int i = 0; i < 6; i++) {
         int32_t bits[(N + 31) / 32];
         static const mask_kind kinds[] = {MASK_FEW, MASK_FEW_BANNED, MASK_BLOCKS};

@@ -38,7 +38,7 @@ static const char *in_folder(const char *name)
 
 static pluck_status write_text(const char *path, const char *text)
 {
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     plk_new_file file;
     pluck_status status = plk_new_file_open(&file, path, &allocator, &err);
     if (status != PLUCK_OK)
@@ -55,7 +55,7 @@ static void assert_holds(const char *path, const char *text)
     char bytes[PATH_BYTES];
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
-    const size_t n = fread(bytes, 1, sizeof bytes, file);
+    size_t n = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
     assert_int_equal(n, strlen(text));
     assert_memory_equal(bytes, text, n);
@@ -110,7 +110,7 @@ static void an_open_head_may_be_saved_over(void **state)
 
 static void write_rows(const char *path, const float row[2], pluck_dump *from)
 {
-    const pluck_dump_writer_options options = {
+    pluck_dump_writer_options options = {
         .format = PLUCK_DUMP_NPY, .n_vocab = 2, .n_rows = PLUCK_DUMP_ROWS_UNKNOWN};
     pluck_dump_row one = {.logits = {.data = row, .n_vocab = 2}, .target = PLUCK_NO_TOKEN};
     pluck_dump_writer *writer = NULL;
@@ -193,7 +193,7 @@ static void names_of_all_lengths_can_be_written(void **state)
 static void a_name_without_a_folder_is_in_the_working_directory(void **state)
 {
     (void)state;
-    const int before = open(".", O_RDONLY);
+    int before = open(".", O_RDONLY);
     assert_true(before >= 0);
     assert_int_equal(chdir(folder), 0);
     assert_int_equal(write_text("plain", "whole"), PLUCK_OK);
@@ -208,11 +208,11 @@ static void a_name_without_a_folder_is_in_the_working_directory(void **state)
 static void what_has_failed_is_never_finished(void **state)
 {
     (void)state;
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     plk_new_file file;
     assert_int_equal(write_text(in_folder("file"), "old"), PLUCK_OK);
     assert_int_equal(plk_new_file_open(&file, in_folder("file"), &allocator, &err), PLUCK_OK);
-    const int own = file.fd;
+    int own = file.fd;
     file.fd = open("/dev/null", O_RDONLY);
     assert_int_equal(plk_new_file_write(&file, "new", 3, &err), PLUCK_OK);
     assert_int_equal(plk_new_file_complete(&file, &err), PLUCK_ERR_IO);

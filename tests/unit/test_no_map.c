@@ -44,12 +44,12 @@ static void write_file(size_t f)
 {
     char path[256];
     path_of(files[f].name, path);
-    const pluck_dump_writer_options options = {
+    pluck_dump_writer_options options = {
         .format = files[f].format, .dtype = files[f].dtype, .n_vocab = N_VOCAB, .n_rows = N_ROWS};
     pluck_dump_writer *writer = NULL;
     assert_int_equal(pluck_dump_writer_create(&writer, path, &options, NULL), PLUCK_OK);
     for (size_t r = 0; r < N_ROWS; r++) {
-        const pluck_dump_row row = {{rows + r * N_VOCAB, PLUCK_F32, N_VOCAB}, PLUCK_NO_TOKEN};
+        pluck_dump_row row = {{rows + r * N_VOCAB, PLUCK_F32, N_VOCAB}, PLUCK_NO_TOKEN};
         assert_int_equal(pluck_dump_writer_write(writer, &row, NULL), PLUCK_OK);
     }
     assert_int_equal(pluck_dump_writer_finish(writer, NULL), PLUCK_OK);
@@ -60,7 +60,7 @@ static pluck_dump *open_file(size_t f, bool no_map)
 {
     char path[256];
     path_of(files[f].name, path);
-    const pluck_dump_options options = {.no_map = no_map};
+    pluck_dump_options options = {.no_map = no_map};
     pluck_error err = {.status = PLUCK_OK};
     pluck_dump *dump = NULL;
     if (pluck_dump_open(&dump, path, &options, &err) != PLUCK_OK)
@@ -72,7 +72,7 @@ static pluck_dump *open_file(size_t f, bool no_map)
 static unsigned char *read_rows(pluck_dump *dump, size_t *size)
 {
     static float scratch[N_VOCAB];
-    const size_t row_bytes = N_VOCAB * pluck_dtype_size_bytes(pluck_dump_get_info(dump).dtype);
+    size_t row_bytes = N_VOCAB * pluck_dtype_size_bytes(pluck_dump_get_info(dump).dtype);
     unsigned char *all = malloc(N_ROWS * row_bytes);
     assert_non_null(all);
     for (size_t r = 0; r < N_ROWS; r++) {
@@ -113,7 +113,7 @@ static void a_head_survives_what_happens_to_its_file(void **state)
     (void)state;
     char path[256];
     path_of("head.safetensors", path);
-    const pluck_matrix weights = {rows, PLUCK_F32, N_VOCAB, DIM};
+    pluck_matrix weights = {rows, PLUCK_F32, N_VOCAB, DIM};
     pluck_head *head = NULL, *loaded = NULL;
     pluck_head_query *query = NULL;
     static float expected[N_VOCAB], found[N_VOCAB];
@@ -124,7 +124,7 @@ static void a_head_survives_what_happens_to_its_file(void **state)
     pluck_head_query_destroy(&query);
     pluck_head_destroy(&head);
 
-    const pluck_head_options options = {.no_map = true};
+    pluck_head_options options = {.no_map = true};
     assert_int_equal(pluck_head_load(&loaded, path, &options, NULL), PLUCK_OK);
     assert_int_equal(truncate(path, 0), 0);
     assert_int_equal(pluck_head_query_create(&query, loaded, NULL, NULL), PLUCK_OK);
@@ -139,7 +139,7 @@ static void an_empty_or_missing_file_is_refused_alike(void **state)
 {
     (void)state;
     char path[256];
-    const pluck_dump_options options = {.no_map = true};
+    pluck_dump_options options = {.no_map = true};
     pluck_dump *dump = NULL;
     pluck_error err = {.status = PLUCK_OK};
     path_of("none.npy", path);
@@ -163,7 +163,7 @@ int main(void)
         cmocka_unit_test(a_head_survives_what_happens_to_its_file),
         cmocka_unit_test(an_empty_or_missing_file_is_refused_alike),
     };
-    const int n_failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int n_failed = cmocka_run_group_tests(tests, NULL, NULL);
     rmdir(folder);
     return n_failed;
 }

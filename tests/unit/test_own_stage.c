@@ -173,7 +173,7 @@ static pluck_sampler *own_sampler(const char *json, uint32_t n_vocab, pluck_isa 
 {
     pluck_config *config = own_config(json);
     pluck_sampler *sampler = NULL;
-    const pluck_sampler_options options = {.isa = isa};
+    pluck_sampler_options options = {.isa = isa};
     assert_int_equal(pluck_sampler_create(&sampler, config, n_vocab, &options, NULL), PLUCK_OK);
     pluck_config_destroy(&config);
     return sampler;
@@ -207,7 +207,7 @@ enum { N_TWINS = sizeof twins / sizeof *twins };
 static bool twins_agree(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
-    const uint32_t n_vocab = 11 + (uint32_t)(seed * 7 % (OWN_MAX_VOCAB - 11));
+    uint32_t n_vocab = 11 + (uint32_t)(seed * 7 % (OWN_MAX_VOCAB - 11));
     float x[OWN_MAX_VOCAB];
     logit_fill((logit_kind)(seed / N_TWINS % LOGITS_KINDS), seed, n_vocab, x);
     logit_row row = logit_row_make(x, n_vocab, (pluck_dtype)(seed % 3), seed % 5);
@@ -243,7 +243,7 @@ static void more_edits_than_there_is_memory_for_are_made_all_the_same(void **sta
     (void)state;
     float x[OWN_MAX_VOCAB];
     logit_fill((logit_kind)TEST_VECTOR_NORMAL, 2, OWN_MAX_VOCAB, x);
-    const pluck_logits logits = {x, PLUCK_F32, OWN_MAX_VOCAB};
+    pluck_logits logits = {x, PLUCK_F32, OWN_MAX_VOCAB};
     pluck_sampler *with = own_sampler(twins[4].own, OWN_MAX_VOCAB, PLUCK_ISA_BEST);
     pluck_sampler *without = own_sampler("{\"stages\": [{\"type\": \"own_bias_without_memory\", "
                                          "\"x\": 1.5}, {\"type\": \"top_k\", \"k\": 20}]}",
@@ -263,7 +263,7 @@ static void sets_and_probabilities_can_be_made_by_functions(void **state)
     (void)state;
     float x[OWN_MAX_VOCAB];
     logit_fill((logit_kind)TEST_VECTOR_NORMAL, 4, OWN_MAX_VOCAB, x);
-    const pluck_logits logits = {x, PLUCK_F32, OWN_MAX_VOCAB};
+    pluck_logits logits = {x, PLUCK_F32, OWN_MAX_VOCAB};
     pluck_sampler *own = own_sampler("{\"stages\": [{\"type\": \"own_odd\"}, {\"type\": "
                                      "\"own_sharpen\", \"x\": 3}]}",
                                      OWN_MAX_VOCAB, PLUCK_ISA_BEST);
@@ -286,7 +286,7 @@ static void a_random_stage_is_keyed_by_position(void **state)
 {
     (void)state;
     static const float x[] = {1, 1.5f, 2, 1.75f};
-    const pluck_logits logits = {x, PLUCK_F32, 4};
+    pluck_logits logits = {x, PLUCK_F32, 4};
     pluck_sampler *own =
         own_sampler("{\"stages\": [{\"type\": \"own_toss\", \"x\": 0.5}]}", 4, PLUCK_ISA_BEST);
     enum { N = 300 };
@@ -328,7 +328,7 @@ static bool state_follows(uint64_t seed, pluck_isa isa, const void *context)
     (void)context;
     float x[N];
     logit_fill((logit_kind)TEST_VECTOR_NORMAL, seed, N, x);
-    const pluck_logits logits = {x, PLUCK_F32, N};
+    pluck_logits logits = {x, PLUCK_F32, N};
     test_random random = test_random_make(seed);
     pluck_sampler *own = own_sampler(own_json, N, isa), *copy = NULL;
     pluck_sampler *library =
@@ -474,11 +474,11 @@ static void a_state_that_cannot_be_made_leaves_nothing_behind(void **state)
 {
     (void)state;
     float x[20] = {0, 1};
-    const pluck_logits logits = {x, PLUCK_F32, 20};
+    pluck_logits logits = {x, PLUCK_F32, 20};
     pluck_config *config = own_config(fragile_json);
     test_allocator allocator;
     test_allocator_init(&allocator);
-    const pluck_sampler_options options = {.allocator = &allocator.interface};
+    pluck_sampler_options options = {.allocator = &allocator.interface};
     for (int i = 1; i <= 3; i++) {
         memset(&fragile, 0, sizeof fragile);
         pluck_sampler *sampler = (pluck_sampler *)&allocator, *copy = (pluck_sampler *)&allocator;
@@ -521,7 +521,7 @@ static void stages_run_in_one_floating_point_environment(void **state)
 {
     (void)state;
     float x[20] = {0, 1};
-    const pluck_logits logits = {x, PLUCK_F32, 20};
+    pluck_logits logits = {x, PLUCK_F32, 20};
     pluck_config *config = own_config(fragile_json);
     pluck_sampler *sampler = NULL, *copy = NULL;
     pluck_token token = -1;
@@ -575,7 +575,7 @@ static void tables_that_break_a_rule_are_refused(void **state)
     (void)state;
     pluck_own_stage good = test_own_stages[0];
     good.info.name = "own_good";
-    const pluck_param x = test_own_params[0];
+    pluck_param x = test_own_params[0];
     pluck_param params[] = {x, x, x, x};
     params[0].flat_key = "own_key";
     params[1].name = "type";

@@ -30,12 +30,12 @@ static void open_view(opened *o, test_random *random, pluck_isa isa)
 {
     static const double scales[] = {1, 0.5, 3, 0.01, 40, 1e-120, 1e39};
     static const double nuclei[] = {0.01, 0.3, 0.9, 0.999};
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
-    const uint32_t n =
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
+    uint32_t n =
         1 + (uint32_t)test_random_below(random, test_random_below(random, 3) ? MAX_VOCAB : 200);
     float *x = malloc(n * sizeof *x);
     assert_non_null(x);
-    const logit_kind kind = (logit_kind)test_random_below(random, LOGITS_KINDS);
+    logit_kind kind = (logit_kind)test_random_below(random, LOGITS_KINDS);
     logit_fill(kind, test_random_bits(random), n, x);
     o->row = logit_row_make(x, n, (pluck_dtype)test_random_below(random, 3),
                             test_random_below(random, 4));
@@ -82,8 +82,8 @@ static bool picks_are_equal(uint64_t seed, pluck_isa isa, const void *context)
     for (int i = 0; i < N_PICKS && equal; i++) {
         pluck_pcg64 rng = position, rng_many = position;
         plk_view own = one.view;
-        const uint32_t token = plk_view_pick(&own, &rng);
-        const uint32_t token_many = plk_picks_next(&picks, &rng_many);
+        uint32_t token = plk_view_pick(&own, &rng);
+        uint32_t token_many = plk_picks_next(&picks, &rng_many);
         equal = token == token_many && memcmp(&rng, &rng_many, sizeof rng) == 0;
         if (!equal)
             test_case_failed("pick %d is token %u, of many %u, or used other numbers", i, token,
@@ -108,7 +108,7 @@ static bool peaks_are_equal(uint64_t seed, pluck_isa isa, const void *context)
     enum { N = 6400 };
     static float x[N];
     logit_fill(LOGITS_BLOCK_PEAKS, seed, N, x);
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     plk_workspace *workspaces[2];
     plk_view views[2];
     for (int i = 0; i < 2; i++) {

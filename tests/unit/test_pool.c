@@ -48,7 +48,7 @@ typedef struct late_start {
 
 static void sleep_ns(long ns)
 {
-    const struct timespec t = {ns / 1000000000, ns % 1000000000};
+    struct timespec t = {ns / 1000000000, ns % 1000000000};
     nanosleep(&t, NULL);
 }
 
@@ -63,7 +63,7 @@ static void *begin_late(void *data)
 int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *(*start)(void *),
                           void *argument)
 {
-    const long number = atomic_fetch_add(&n_starts, 1);
+    long number = atomic_fetch_add(&n_starts, 1);
     if (fail_start >= 0 && number >= fail_start)
         return EAGAIN;
     if (delay_ms == 0)
@@ -101,7 +101,7 @@ static bool rounds_to_nearest(void)
 static pluck_status do_item(void *context, uint32_t worker, size_t item, pluck_error *err)
 {
     record *r = context;
-    const int now = atomic_fetch_add(&r->n_now, 1) + 1;
+    int now = atomic_fetch_add(&r->n_now, 1) + 1;
     int most = atomic_load(&r->n_most);
     while (now > most && !atomic_compare_exchange_weak(&r->n_most, &most, now))
         continue;
@@ -151,10 +151,10 @@ static bool runs(plk_pool *pool, uint32_t n_threads, size_t n_items)
     plk_parallel parallel = plk_pool_parallel(pool);
     record *r = record_create(parallel.n_workers);
     size_t failed = 7;
-    const pluck_status status =
+    pluck_status status =
         plk_parallel_run(&parallel, n_threads, n_items, do_item, r, &failed, NULL);
-    const bool is_right = status == PLUCK_OK && failed == n_items && all_done_once(r, n_items) &&
-                          r->n_most <= (int)n_threads;
+    bool is_right = status == PLUCK_OK && failed == n_items && all_done_once(r, n_items) &&
+                    r->n_most <= (int)n_threads;
     free(r);
     return is_right;
 }
@@ -243,7 +243,7 @@ static void threads_that_the_system_refuses_are_done_without(void **state)
 static int in_child(int (*child)(plk_pool *pool), plk_pool *pool)
 {
     fflush(NULL);
-    const pid_t pid = fork();
+    pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
         alarm(10);
@@ -257,7 +257,7 @@ static int in_child(int (*child)(plk_pool *pool), plk_pool *pool)
 static int run_refused_by_limit(plk_pool *pool)
 {
     (void)pool;
-    const struct rlimit none = {0, 0};
+    struct rlimit none = {0, 0};
     if (setgid(65534) != 0 || setuid(65534) != 0 || setrlimit(RLIMIT_NPROC, &none) != 0)
         return 77;
     pthread_t id;
@@ -266,7 +266,7 @@ static int run_refused_by_limit(plk_pool *pool)
     plk_pool *own = NULL;
     if (plk_pool_create(&own, 4, NULL, NULL) != PLUCK_OK)
         return 1;
-    const bool is_right = runs(own, 4, MAX_ITEMS);
+    bool is_right = runs(own, 4, MAX_ITEMS);
     plk_pool_destroy(&own);
     return is_right ? 0 : 2;
 }
@@ -278,7 +278,7 @@ static void a_limit_of_processes_leaves_the_calling_thread(void **state)
         print_message("skipped: needs root, to become a user with a limit\n");
         skip();
     }
-    const int code = in_child(run_refused_by_limit, NULL);
+    int code = in_child(run_refused_by_limit, NULL);
     if (code == 77) {
         print_message("skipped: this system starts threads in spite of RLIMIT_NPROC\n");
         skip();
@@ -313,7 +313,7 @@ static void *run_slowly(void *data)
     record *r = record_create(parallel.n_workers);
     r->item_ns = MS / 10;
     plk_parallel_run(&parallel, 4, MAX_ITEMS, do_item, r, NULL, NULL);
-    const bool is_right = all_done_once(r, MAX_ITEMS);
+    bool is_right = all_done_once(r, MAX_ITEMS);
     free(r);
     return is_right ? data : NULL;
 }
@@ -491,9 +491,9 @@ static void tasks_round_to_nearest_whatever_the_caller_does(void **state)
     (void)state;
     plk_pool *pool = pool_of(4);
     fesetround(FE_UPWARD);
-    const bool was_upward = !rounds_to_nearest();
-    const bool is_right = runs(pool, 4, MAX_ITEMS) && runs(pool, 1, 7);
-    const bool is_upward = fegetround() == FE_UPWARD && !rounds_to_nearest();
+    bool was_upward = !rounds_to_nearest();
+    bool is_right = runs(pool, 4, MAX_ITEMS) && runs(pool, 1, 7);
+    bool is_upward = fegetround() == FE_UPWARD && !rounds_to_nearest();
     fesetround(FE_TONEAREST);
     assert_true(was_upward);
     assert_true(is_right);
@@ -510,10 +510,10 @@ static void nobody_spins(void **state)
     plk_parallel parallel = plk_pool_parallel(pool);
     record *r = record_create(parallel.n_workers);
     r->item_ns = 100 * MS;
-    const double before = clock_ms(CLOCK_PROCESS_CPUTIME_ID);
+    double before = clock_ms(CLOCK_PROCESS_CPUTIME_ID);
     assert_int_equal(plk_parallel_run(&parallel, 4, 5, do_item, r, NULL, NULL), PLUCK_OK);
     sleep_ns(100 * MS);
-    const double used = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - before;
+    double used = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - before;
     if (used > 30)
         fail_msg("%g ms of processor time for waiting", used);
     free(r);
@@ -525,9 +525,9 @@ static void a_call_does_not_wait_for_threads_that_come_late(void **state)
     (void)state;
     plk_pool *pool = pool_of(4);
     delay_ms = 3000;
-    const double before = clock_ms(CLOCK_MONOTONIC);
+    double before = clock_ms(CLOCK_MONOTONIC);
     assert_true(runs(pool, 4, MAX_ITEMS));
-    const double used = clock_ms(CLOCK_MONOTONIC) - before;
+    double used = clock_ms(CLOCK_MONOTONIC) - before;
     delay_ms = 0;
     if (used > 2000)
         fail_msg("%g ms, as long as threads took to begin", used);

@@ -43,19 +43,19 @@ static void test_full_product_of_halves_equals_native(void **state)
                                      UINT64_MAX,
                                      UINT64_C(0xFFFFFFFF00000000),
                                      UINT64_MAX - 1};
-    const size_t n_edges = sizeof edges / sizeof edges[0];
+    size_t n_edges = sizeof edges / sizeof edges[0];
     test_random random = test_random_make(1);
     for (size_t i = 0; i < 100000 + n_edges * n_edges; i++) {
-        const bool edge = i < n_edges * n_edges;
-        const uint64_t a = edge ? edges[i / n_edges] : test_random_bits(&random);
-        const uint64_t b = edge ? edges[i % n_edges] : test_random_bits(&random);
-        const plk_u128 halves = plk_mul_full_halves(a, b);
-        const plk_u128 native = plk_mul_full(a, b);
+        bool edge = i < n_edges * n_edges;
+        uint64_t a = edge ? edges[i / n_edges] : test_random_bits(&random);
+        uint64_t b = edge ? edges[i % n_edges] : test_random_bits(&random);
+        plk_u128 halves = plk_mul_full_halves(a, b);
+        plk_u128 native = plk_mul_full(a, b);
         assert_u64_equal(halves.hi, native.hi);
         assert_u64_equal(halves.lo, native.lo);
     }
     /* (2^64 - 1)^2 = 2^128 - 2^65 + 1: right even where both are the same code. */
-    const plk_u128 largest = plk_mul_full_halves(UINT64_MAX, UINT64_MAX);
+    plk_u128 largest = plk_mul_full_halves(UINT64_MAX, UINT64_MAX);
     assert_u64_equal(largest.hi, UINT64_MAX - 1);
     assert_u64_equal(largest.lo, 1);
 }
@@ -76,7 +76,7 @@ static void test_pcg32_advance_equals_single_steps(void **state)
     (void)state;
     pluck_pcg32 stepped;
     pluck_pcg32_init(&stepped, 7, 11);
-    const pluck_pcg32 start = stepped;
+    pluck_pcg32 start = stepped;
     for (uint64_t n = 0; n < 2000; n++) {
         pluck_pcg32 jumped = start;
         pluck_pcg32_advance(&jumped, n);
@@ -126,7 +126,7 @@ static void test_pcg64_advance_equals_single_steps(void **state)
     (void)state;
     pluck_pcg64 stepped;
     pluck_pcg64_seed(&stepped, 3, 5, 0);
-    const pluck_pcg64 start = stepped;
+    pluck_pcg64 start = stepped;
     for (uint64_t n = 0; n < 2000; n++) {
         pluck_pcg64 jumped = start;
         pluck_pcg64_advance(&jumped, 0, n);
@@ -141,8 +141,8 @@ static void test_pcg64_advance_by_minus_one_undoes_a_step(void **state)
     for (uint64_t seed = 0; seed < 200; seed++) {
         pluck_pcg64 rng;
         pluck_pcg64_seed(&rng, seed, 1, 2);
-        const pluck_pcg64 before = rng;
-        const uint64_t word = pluck_pcg64_next(&rng);
+        pluck_pcg64 before = rng;
+        uint64_t word = pluck_pcg64_next(&rng);
         pluck_pcg64_advance(&rng, UINT64_MAX, UINT64_MAX);
         assert_same(&rng, &before, "advance(-1)", seed);
         assert_u64_equal(pluck_pcg64_next(&rng), word);
@@ -154,9 +154,9 @@ static void test_pcg64_advances_add_up(void **state)
     (void)state;
     test_random random = test_random_make(2);
     for (uint64_t seed = 0; seed < 500; seed++) {
-        const plk_u128 a = {test_random_bits(&random), test_random_bits(&random)};
-        const plk_u128 b = {test_random_bits(&random), test_random_bits(&random)};
-        const plk_u128 sum = plk_add128(a, b);
+        plk_u128 a = {test_random_bits(&random), test_random_bits(&random)};
+        plk_u128 b = {test_random_bits(&random), test_random_bits(&random)};
+        plk_u128 sum = plk_add128(a, b);
         pluck_pcg64 twice, once;
         pluck_pcg64_seed(&twice, seed, 0, 0);
         once = twice;
@@ -174,9 +174,9 @@ static void test_a_position_is_stride_numbers_after_the_one_before(void **state)
     static const uint64_t edges[] = {0, 1, 2, 3, 1000, UINT64_C(1) << 32, UINT64_MAX};
     test_random random = test_random_make(3);
     for (uint64_t i = 0; i < 500; i++) {
-        const uint64_t n = i < 7 ? edges[i] : test_random_bits(&random) >> (i % 64);
-        const uint64_t seed = test_random_bits(&random), stream = test_random_bits(&random);
-        const plk_u128 distance = plk_mul_full_halves(n, PLUCK_POSITION_STRIDE);
+        uint64_t n = i < 7 ? edges[i] : test_random_bits(&random) >> (i % 64);
+        uint64_t seed = test_random_bits(&random), stream = test_random_bits(&random);
+        plk_u128 distance = plk_mul_full_halves(n, PLUCK_POSITION_STRIDE);
         pluck_pcg64 advanced, skipped, seeded;
         pluck_pcg64_seed(&advanced, seed, stream, 0);
         skipped = advanced;
@@ -194,7 +194,7 @@ static void test_skipping_one_by_one_equals_skipping_at_once(void **state)
     pluck_pcg64 walked;
     pluck_pcg64_seed(&walked, 9, 9, 0);
     (void)pluck_pcg64_next(&walked); /* from inside a position, not from its start */
-    const pluck_pcg64 start = walked;
+    pluck_pcg64 start = walked;
     for (uint64_t n = 0; n < 1000; n++) {
         pluck_pcg64 leapt = start;
         pluck_pcg64_skip_positions(&leapt, n);
@@ -208,11 +208,11 @@ static void test_skipping_one_by_one_equals_skipping_at_once(void **state)
 static void test_positions_are_disjoint_by_arithmetic(void **state)
 {
     (void)state;
-    const uint64_t n_owned = UINT64_C(1) << 32;
+    uint64_t n_owned = UINT64_C(1) << 32;
     assert_true(PLUCK_POSITION_STRIDE > n_owned);
     assert_u64_equal(PLUCK_POSITION_STRIDE & 1, 1);
-    const plk_u128 last = plk_mul_full_halves(UINT64_MAX, PLUCK_POSITION_STRIDE);
-    const plk_u128 end = plk_add128(last, (plk_u128){0, n_owned});
+    plk_u128 last = plk_mul_full_halves(UINT64_MAX, PLUCK_POSITION_STRIDE);
+    plk_u128 end = plk_add128(last, (plk_u128){0, n_owned});
     assert_true(end.hi > last.hi || (end.hi == last.hi && end.lo > last.lo));
 }
 
@@ -238,7 +238,7 @@ static void test_uniform_is_the_upper_53_bits_below_one(void **state)
         pluck_pcg64 a, b;
         pluck_pcg64_seed(&a, seed, 0, 0);
         b = a;
-        const double u = pluck_pcg64_uniform(&a);
+        double u = pluck_pcg64_uniform(&a);
         assert_true(u >= 0.0 && u < 1.0);
         assert_u64_equal((uint64_t)(u * 0x1p53), pluck_pcg64_next(&b) >> 11);
     }
@@ -272,8 +272,8 @@ static void test_pcg64_below_takes_the_unbiased_words(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof edge_bounds / sizeof edge_bounds[0]; i++) {
-        const uint64_t bound = edge_bounds[i];
-        const uint64_t n_surplus = (UINT64_MAX % bound + 1) % bound;
+        uint64_t bound = edge_bounds[i];
+        uint64_t n_surplus = (UINT64_MAX % bound + 1) % bound;
         pluck_pcg64 tested, words;
         pluck_pcg64_seed(&tested, bound, 0, 0);
         words = tested;
@@ -282,7 +282,7 @@ static void test_pcg64_below_takes_the_unbiased_words(void **state)
             do
                 product = plk_mul_full_halves(pluck_pcg64_next(&words), bound);
             while (product.lo < n_surplus);
-            const uint64_t result = pluck_pcg64_below(&tested, bound);
+            uint64_t result = pluck_pcg64_below(&tested, bound);
             assert_true(result < bound);
             assert_u64_equal(result, product.hi);
         }
@@ -295,8 +295,8 @@ static void test_pcg32_below_takes_the_unbiased_words(void **state)
     (void)state;
     static const uint32_t bounds[] = {1, 2, 3, 10, 0x80000000, 0x80000001, 0xC0000000, UINT32_MAX};
     for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
-        const uint32_t bound = bounds[i];
-        const uint32_t n_surplus = (UINT32_MAX % bound + 1) % bound;
+        uint32_t bound = bounds[i];
+        uint32_t n_surplus = (UINT32_MAX % bound + 1) % bound;
         pluck_pcg32 tested, words;
         pluck_pcg32_init(&tested, bound, 0);
         words = tested;
@@ -317,15 +317,15 @@ static void test_pcg32_below_takes_the_unbiased_words(void **state)
 static void test_below_three_quarters_of_the_range_is_unbiased(void **state)
 {
     (void)state;
-    const int n = 900000;
-    const double six_deviations = 2683.3; /* 6 sqrt(2 * 900000) / 3 */
+    int n = 900000;
+    double six_deviations = 2683.3; /* 6 sqrt(2 * 900000) / 3 */
     int by_residue[3] = {0}, by_third[3] = {0}, by_residue_32[3] = {0}, of_three[3] = {0};
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, 4, 0, 0);
     pluck_pcg32 rng_32;
     pluck_pcg32_init(&rng_32, 4, 0);
     for (int i = 0; i < n; i++) {
-        const uint64_t result = pluck_pcg64_below(&rng, UINT64_C(3) << 62);
+        uint64_t result = pluck_pcg64_below(&rng, UINT64_C(3) << 62);
         by_residue[result % 3]++;
         by_third[result >> 62]++;
         by_residue_32[pluck_pcg32_below(&rng_32, UINT32_C(3) << 30) % 3]++;
@@ -365,11 +365,11 @@ static void test_random_seed_says_when_the_system_refuses(void **state)
     (void)state;
     struct rlimit before;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    const struct rlimit none = {0, before.rlim_max};
+    struct rlimit none = {0, before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
     uint64_t seed = 12345;
     pluck_error err = {0};
-    const pluck_status status = pluck_random_seed(&seed, &err);
+    pluck_status status = pluck_random_seed(&seed, &err);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 #ifdef PLK_NO_GETENTROPY
     assert_int_equal(status, PLUCK_ERR_IO);

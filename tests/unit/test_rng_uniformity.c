@@ -64,11 +64,11 @@ static double normal_of_counts(const uint32_t *counts, size_t n, double expected
 {
     double chi_square = 0;
     for (size_t i = 0; i < n; i++) {
-        const double excess = counts[i] - expected;
+        double excess = counts[i] - expected;
         chi_square += excess * excess / expected;
     }
-    const double freedom = (double)(n - 1);
-    const double variance = 2.0 / (9.0 * freedom);
+    double freedom = (double)(n - 1);
+    double variance = 2.0 / (9.0 * freedom);
     return (cbrt(chi_square / freedom) - (1.0 - variance)) / sqrt(variance);
 }
 
@@ -94,8 +94,8 @@ static double normal_of_lag(const uint64_t *words, size_t lag)
 {
     double sum = 0;
     for (size_t i = 0; i + lag < N_WORDS; i++) {
-        const double a = (double)(words[i] >> 11) * 0x1p-53 - 0.5;
-        const double b = (double)(words[i + lag] >> 11) * 0x1p-53 - 0.5;
+        double a = (double)(words[i] >> 11) * 0x1p-53 - 0.5;
+        double b = (double)(words[i + lag] >> 11) * 0x1p-53 - 0.5;
         sum += a * b;
     }
     return 12.0 * sum / sqrt((double)(N_WORDS - lag));
@@ -120,7 +120,7 @@ static double largest_normal(word_at *word, uint64_t base, const char *axis)
     free(words);
     double largest = 0;
     for (size_t i = 0; i < sizeof statistics / sizeof statistics[0]; i++) {
-        const double size = fabs(statistics[i].normal);
+        double size = fabs(statistics[i].normal);
         if (!(size <= LARGEST_NORMAL))
             print_message("%s from %llu on: %s: %g standard deviations\n", axis,
                           (unsigned long long)base, statistics[i].name, statistics[i].normal);

@@ -51,7 +51,7 @@ static void put_config(const pluck_config *config)
     static char text[1 << 16];
     size_t size = 0;
     pluck_error err;
-    const pluck_status status = pluck_config_to_json(config, text, sizeof text, &size, &err);
+    pluck_status status = pluck_config_to_json(config, text, sizeof text, &size, &err);
     put_error(status, &err);
     (void)fputs(text, out);
     for (size_t i = 0; i < pluck_config_stage_count(config); i++)
@@ -119,12 +119,12 @@ static void put_dump(const char *path)
     put_error(pluck_dump_open(&dump, path, NULL, &err), &err);
     if (!dump)
         return;
-    const pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = pluck_dump_get_info(dump);
     float *scratch = malloc(info.n_vocab * sizeof *scratch);
     assert_non_null(scratch);
     for (uint64_t row = 0; row < 2; row++) {
         pluck_dump_row read = {.target = 0};
-        const pluck_status status = pluck_dump_read_row(dump, row, scratch, &read, &err);
+        pluck_status status = pluck_dump_read_row(dump, row, scratch, &read, &err);
         put_error(status, &err);
         if (status == PLUCK_OK && read.logits.data)
             put_bits(read.logits.data, info.n_vocab * pluck_dtype_size_bytes(read.logits.dtype));
@@ -173,9 +173,9 @@ enum { N = sizeof logits_row / sizeof *logits_row };
 
 static void put_written(pluck_dump_format format, pluck_dtype dtype)
 {
-    const pluck_dump_writer_options options = {
+    pluck_dump_writer_options options = {
         .format = format, .dtype = dtype, .n_rows = 1, .n_vocab = N};
-    const pluck_dump_row row = {{logits_row, PLUCK_F32, N}, PLUCK_NO_TOKEN};
+    pluck_dump_row row = {{logits_row, PLUCK_F32, N}, PLUCK_NO_TOKEN};
     pluck_dump_writer *writer = NULL;
     pluck_error err;
     char bytes[4096];
@@ -300,9 +300,9 @@ static void check(void (*run)(void))
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
         out = open_memstream(&text, &n);
         enter(&modes[i]);
-        const unsigned control = control_now();
+        unsigned control = control_now();
         run();
-        const bool kept = fegetround() == modes[i].rounding && control_now() == control;
+        bool kept = fegetround() == modes[i].rounding && control_now() == control;
         leave();
         assert_int_equal(fclose(out), 0);
         size_t at = 0;
@@ -349,7 +349,7 @@ int main(void)
         cmocka_unit_test(test_dumps_are_read_and_written_the_same),
         cmocka_unit_test(test_messages_and_samplers_are_the_same),
     };
-    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
     (void)unlink("rounding.jsonl");
     (void)unlink("rounding.npy");
     (void)unlink("rounding.txt");

@@ -50,14 +50,14 @@ static void probabilities_and_expected_counts_are_those_of_the_formulas(void **s
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         pluck_candidates *candidates = create(sizes[s]);
         for (uint32_t k = 0; k < sizes[s]; k = k * 3 + 1) {
-            const pluck_token token = (pluck_token)k;
-            const long double p = exact_p(sizes[s], token);
+            pluck_token token = (pluck_token)k;
+            long double p = exact_p(sizes[s], token);
             double got;
             assert_ok(pluck_candidates_probability(candidates, token, &got, &err));
             assert_true(fabsl((long double)got - p) <= 1e-15L * p);
             for (size_t t = 0; t < sizeof tries / sizeof *tries; t++) {
-                const long double n = (long double)tries[t];
-                const long double once = sizes[s] == 1 ? 1 : -expm1l(n * log1pl(-p));
+                long double n = (long double)tries[t];
+                long double once = sizes[s] == 1 ? 1 : -expm1l(n * log1pl(-p));
                 assert_ok(
                     pluck_candidates_expected(candidates, token, tries[t], false, &got, &err));
                 assert_true(fabsl((long double)got - n * p) <= 1e-15L * n * p);
@@ -179,7 +179,7 @@ static long double exact_loss(const input *in, const long double *logits)
 {
     long double sum = 0, target = 0;
     for (size_t i = 0; i < in->n; i++) {
-        const long double o = logits[i] - logl((long double)in->expected[i]);
+        long double o = logits[i] - logl((long double)in->expected[i]);
         if (i == 0)
             target = o;
         if (i == 0 || in->tokens[i] != in->tokens[0])
@@ -191,7 +191,7 @@ static long double exact_loss(const input *in, const long double *logits)
 static bool loss_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)isa, (void)context;
-    const long double h = 1e-6L;
+    long double h = 1e-6L;
     input in;
     float gradient[MAX_N];
     long double logits[MAX_N] = {0};
@@ -201,15 +201,15 @@ static bool loss_case(uint64_t seed, pluck_isa isa, const void *context)
         pluck_sampled_softmax(in.logits, in.expected, in.tokens, in.n, &loss, gradient, &err));
     for (size_t i = 0; i < in.n; i++)
         logits[i] = (long double)in.logits[i];
-    const long double exact = exact_loss(&in, logits);
+    long double exact = exact_loss(&in, logits);
     if (!(fabsl((long double)loss - exact) <= 2e-6L))
         return test_case_failed("loss %.9g, exactly %.9Lg", loss, exact);
     for (size_t i = 0; i < in.n; i++) {
-        const long double at = logits[i];
+        long double at = logits[i];
         logits[i] = at + h;
-        const long double more = exact_loss(&in, logits);
+        long double more = exact_loss(&in, logits);
         logits[i] = at - h;
-        const long double slope = (more - exact_loss(&in, logits)) / (2 * h);
+        long double slope = (more - exact_loss(&in, logits)) / (2 * h);
         logits[i] = at;
         if (!(fabsl((long double)gradient[i] - slope) <= 1e-6L))
             return test_case_failed("gradient[%zu] = %.9g, difference %.9Lg", i,
@@ -241,7 +241,7 @@ static void over_all_tokens_it_is_the_whole_softmax(void **state)
         z[i] = (float)test_random_normal(&random);
         expected[i] = 1;
     }
-    const int target = 11;
+    int target = 11;
     assert_ok(pluck_cross_entropy(z, N, 1, (size_t)target, &loss, whole, &err));
     for (int i = 0; i < N; i++) {
         tokens[i] = (pluck_token)(i == 0 ? target : i <= target ? i - 1 : i);
@@ -301,7 +301,7 @@ static void a_failed_allocation_leaves_nothing(void **state)
         test_allocator_init(&allocator);
         allocator.fail_at = n;
         pluck_candidates *candidates = NULL;
-        const pluck_status status =
+        pluck_status status =
             pluck_candidates_create(&candidates, 1000, &allocator.interface, &err);
         assert_int_equal(status, allocator.failed ? PLUCK_ERR_NOMEM : PLUCK_OK);
         pluck_candidates_destroy(&candidates);

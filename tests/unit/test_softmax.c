@@ -58,10 +58,10 @@ static void fixture_destroy(fixture *f)
 static fixture fixture_of_case(uint64_t seed, pluck_isa isa)
 {
     test_random random = test_random_make(~seed);
-    const size_t limit = test_random_below(&random, 2) ? MAX_N : 100;
-    const size_t n = test_random_below(&random, limit) + 1;
+    size_t limit = test_random_below(&random, 2) ? MAX_N : 100;
+    size_t n = test_random_below(&random, limit) + 1;
     fixture f = fixture_create(n, betas[test_random_below(&random, N_BETAS)], isa);
-    const size_t kind = test_random_below(&random, TEST_VECTOR_KINDS);
+    size_t kind = test_random_below(&random, TEST_VECTOR_KINDS);
     test_vector_fill((test_vector_kind)kind, seed, n, f.z);
     return f;
 }
@@ -72,7 +72,7 @@ static bool probability_is_accurate(float p, long double exact, long double larg
         return p == 0;
     if (exact < 0x1p-125L * largest * (1 + 0x1p-9L))
         return p == 0 || (exact > 0x1p-125L * largest * (1 - 0x1p-9L) && p < 0x1p-124f);
-    const long double bound = 4 + 2 * fabsl(logl(exact));
+    long double bound = 4 + 2 * fabsl(logl(exact));
     return fabsl((long double)p - exact) <= bound * reference_float_ulp(exact);
 }
 
@@ -110,9 +110,9 @@ static bool check_log_softmax(fixture *f)
         return test_case_failed("plk_log_softmax_on refuses");
     reference_log_softmax(f->z, f->n, (double)f->beta, f->exact);
     for (size_t i = 0; i < f->n; i++) {
-        const long double exact = fmaxl(f->exact[i], -(long double)FLT_MAX);
-        const bool banned = isinf(f->z[i]);
-        const long double bound = 3e-7L + 0.501L * reference_float_ulp(exact);
+        long double exact = fmaxl(f->exact[i], -(long double)FLT_MAX);
+        bool banned = isinf(f->z[i]);
+        long double bound = 3e-7L + 0.501L * reference_float_ulp(exact);
         if (banned ? f->p[i] != -INFINITY : !(fabsl((long double)f->p[i] - exact) <= bound))
             return test_case_failed("n %zu, beta %g: ln p[%zu] = %a, exactly %La", f->n,
                                     (double)f->beta, i, (double)f->p[i], f->exact[i]);
@@ -132,7 +132,7 @@ static bool check_logsumexp(fixture *f)
     double lse, scalar;
     if (plk_logsumexp_on(f->kernels, f->z, f->n, f->beta, &lse, NULL) != PLUCK_OK)
         return test_case_failed("plk_logsumexp_on refuses");
-    const long double exact = reference_logsumexp(f->z, f->n, (double)f->beta);
+    long double exact = reference_logsumexp(f->z, f->n, (double)f->beta);
     if (!(fabsl((long double)lse - exact) < 3e-7L + 0x1p-52L * fabsl(exact)))
         return test_case_failed("n %zu, beta %g: lse = %.17g, exactly %.20Lg", f->n,
                                 (double)f->beta, lse, exact);
@@ -147,13 +147,13 @@ static bool check_entropy(fixture *f)
     double entropy, scalar;
     if (plk_entropy_on(f->kernels, f->z, f->n, f->beta, &entropy, NULL) != PLUCK_OK)
         return test_case_failed("plk_entropy_on refuses");
-    const long double exact = reference_entropy(f->z, f->n, (double)f->beta);
+    long double exact = reference_entropy(f->z, f->n, (double)f->beta);
     reference_log_softmax(f->z, f->n, (double)f->beta, f->exact);
     long double largest = -HUGE_VALL, bound = 1e-12L;
     for (size_t i = 0; i < f->n; i++)
         largest = fmaxl(largest, f->exact[i]);
     for (size_t i = 0; i < f->n; i++) {
-        const long double p = expl(f->exact[i]);
+        long double p = expl(f->exact[i]);
         if (p > 0)
             bound += p * (0x1p-24L * (largest - f->exact[i]) + 0x1p-22L) *
                      (fabsl(f->exact[i] + exact) + 1);
@@ -177,7 +177,7 @@ static bool any_case(uint64_t seed, pluck_isa isa, const void *context)
 {
     (void)context;
     fixture f = fixture_of_case(seed, isa);
-    const bool passed = check_all(&f);
+    bool passed = check_all(&f);
     fixture_destroy(&f);
     return passed;
 }
@@ -193,7 +193,7 @@ static bool length_case(uint64_t seed, pluck_isa isa, const void *context)
     (void)context;
     fixture f = fixture_create((size_t)seed, 1, isa);
     test_vector_fill(TEST_VECTOR_NORMAL, seed, f.n, f.z);
-    const bool passed = check_all(&f);
+    bool passed = check_all(&f);
     fixture_destroy(&f);
     return passed;
 }
@@ -209,7 +209,7 @@ static bool large_case(uint64_t seed, pluck_isa isa, const void *context)
     (void)context;
     fixture f = fixture_create(131072, seed % 2 ? 1.0f : -0.7f, isa);
     test_vector_fill((test_vector_kind)(seed % TEST_VECTOR_KINDS), seed, f.n, f.z);
-    const bool passed = check_all(&f);
+    bool passed = check_all(&f);
     fixture_destroy(&f);
     return passed;
 }
@@ -229,7 +229,7 @@ static bool conspiring_case(uint64_t seed, pluck_isa isa, const void *context)
     fixture f = fixture_create(1 << 16, 1.25f + (float)seed * 0.0625f, isa);
     for (size_t i = 0; i < f.n; i++)
         f.z[i] = i == 12345 ? nextafterf(4, 8) : -4;
-    const bool passed = check_softmax(&f) && check_log_softmax(&f) && check_logsumexp(&f);
+    bool passed = check_softmax(&f) && check_log_softmax(&f) && check_logsumexp(&f);
     fixture_destroy(&f);
     return passed;
 }
@@ -248,7 +248,7 @@ static bool mirror_case(uint64_t seed, pluck_isa isa, const void *context)
     for (size_t i = 0; i < f.n; i++)
         f.z[i] = isinf(f.z[i]) ? f.z[i] : -f.z[i];
     plk_softmax_on(f.kernels, f.z, f.n, -f.beta, f.again, NULL);
-    const bool passed = memcmp(f.p, f.again, f.n * sizeof *f.p) == 0;
+    bool passed = memcmp(f.p, f.again, f.n * sizeof *f.p) == 0;
     fixture_destroy(&f);
     return passed || test_case_failed("softmax(z, beta) and softmax(-z, -beta) differ");
 }
@@ -300,7 +300,7 @@ static void compute(const float *z, float beta, results *r)
 static void the_callers_floating_point_settings_neither_matter_nor_change(void **state)
 {
     (void)state;
-    const size_t default_setting = test_fp_count();
+    size_t default_setting = test_fp_count();
     float z[N_RESULT];
     for (size_t kind = 0; kind < TEST_VECTOR_KINDS; kind++) {
         for (size_t b = 0; b < N_BETAS; b++) {
@@ -309,9 +309,9 @@ static void the_callers_floating_point_settings_neither_matter_nor_change(void *
             compute(z, betas[b], &expected);
             for (size_t setting = 0; setting < test_fp_count(); setting++) {
                 test_fp_set(setting);
-                const uint64_t before = test_fp_control();
+                uint64_t before = test_fp_control();
                 compute(z, betas[b], &got);
-                const uint64_t after = test_fp_control();
+                uint64_t after = test_fp_control();
                 test_fp_set(default_setting);
                 assert_true(before == after);
                 if (memcmp(&got, &expected, sizeof got) != 0)

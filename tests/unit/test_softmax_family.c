@@ -58,7 +58,7 @@ static size_t sorted_logits(const input *in, long double *x)
         if (!isinf(in->z[i]))
             x[n++] = (long double)in->beta * (long double)in->z[i];
     for (size_t i = 1; i < n; i++) {
-        const long double value = x[i];
+        long double value = x[i];
         size_t k = i;
         for (; k > 0 && x[k - 1] < value; k--)
             x[k] = x[k - 1];
@@ -86,11 +86,11 @@ static long double entmax15_tau(const long double *z, size_t n)
 {
     long double sum = 0, squares = 0, tau = 0;
     for (size_t k = 1; k <= n; k++) {
-        const long double x = (z[k - 1] - z[0]) / 2, size = (long double)k;
+        long double x = (z[k - 1] - z[0]) / 2, size = (long double)k;
         sum += x;
         squares += x * x;
-        const long double mean = sum / size, spread = size * (squares / size - mean * mean);
-        const long double tau_k = mean - sqrtl(fmaxl(0, (1 - spread) / size));
+        long double mean = sum / size, spread = size * (squares / size - mean * mean);
+        long double tau_k = mean - sqrtl(fmaxl(0, (1 - spread) / size));
         if (tau_k <= x)
             tau = tau_k;
     }
@@ -101,7 +101,7 @@ static long double power_sum(const long double *z, size_t n, long double alpha, 
 {
     long double sum = 0;
     for (size_t i = 0; i < n; i++) {
-        const long double x = (alpha - 1) * (z[i] - z[0]) - tau;
+        long double x = (alpha - 1) * (z[i] - z[0]) - tau;
         sum += x > 0 ? powl(x, 1 / (alpha - 1)) : 0;
     }
     return sum;
@@ -116,7 +116,7 @@ static long double exact_tau(const long double *z, size_t n, double alpha)
         return entmax15_tau(z, n);
     long double low = -1, high = 0;
     for (int i = 0; i < 110; i++) {
-        const long double middle = (low + high) / 2;
+        long double middle = (low + high) / 2;
         if (power_sum(z, n, (long double)alpha, middle) >= 1)
             low = middle;
         else
@@ -129,15 +129,15 @@ static bool check_entmax(const input *in, double alpha)
 {
     static long double sorted[MAX_N];
     static float p[MAX_N], again[MAX_N];
-    const size_t n = sorted_logits(in, sorted);
+    size_t n = sorted_logits(in, sorted);
     assert_ok(pluck_entmax(in->z, in->n, in->beta, alpha, p, &err));
-    const long double tau = exact_tau(sorted, n, alpha), q = 1 / ((long double)alpha - 1);
+    long double tau = exact_tau(sorted, n, alpha), q = 1 / ((long double)alpha - 1);
     double sum = 0;
     for (size_t i = 0; i < in->n; i++) {
-        const long double logit = (long double)in->beta * (long double)in->z[i];
-        const long double x = ((long double)alpha - 1) * (logit - sorted[0]) - tau;
-        const long double exact = isinf(in->z[i]) || !(x > 0) ? 0 : powl(x, q);
-        const long double bound =
+        long double logit = (long double)in->beta * (long double)in->z[i];
+        long double x = ((long double)alpha - 1) * (logit - sorted[0]) - tau;
+        long double exact = isinf(in->z[i]) || !(x > 0) ? 0 : powl(x, q);
+        long double bound =
             alpha <= 2 ? (0x1p-23L + 0x1p-50L * q) * exact + 0x1p-50L : powl(0x1p-40L, q) + 1e-6L;
         if (!(fabsl((long double)p[i] - exact) <= bound) || (isinf(in->z[i]) && p[i] != 0))
             return test_case_failed("%s, n %zu, beta %g, alpha %g: p[%zu] = %a, exactly %La",
@@ -231,7 +231,7 @@ static bool base_case(uint64_t seed, pluck_isa isa, const void *context)
     static long double exact[MAX_N];
     static const double bases[] = {2, 10, 0.5, 1, 1.0001};
     make_input(&in, seed);
-    const double base = bases[seed % 5];
+    double base = bases[seed % 5];
     assert_ok(plk_softmax_base_on(plk_kernels_get(isa), in.z, in.n, base, p, &err));
     assert_ok(
         plk_softmax_base_on(plk_kernels_get(PLUCK_ISA_SCALAR), in.z, in.n, base, scalar, &err));
@@ -239,7 +239,7 @@ static bool base_case(uint64_t seed, pluck_isa isa, const void *context)
         return test_case_failed("bits differ from scalar");
     reference_softmax(in.z, in.n, log(base), exact);
     for (size_t i = 0; i < in.n; i++) {
-        const long double size = 5 + 3 * fabsl(logl(exact[i]));
+        long double size = 5 + 3 * fabsl(logl(exact[i]));
         if (exact[i] > 0x1p-100L &&
             !(fabsl((long double)p[i] - exact[i]) <= size * reference_float_ulp(exact[i])))
             return test_case_failed("base %g: p[%zu] = %a, exactly %La", base, i, (double)p[i],
@@ -294,7 +294,7 @@ static bool state_case(uint64_t seed, pluck_isa isa, const void *context)
     for (size_t i = 0; i < in.n;) {
         size_t n = 1 + test_random_below(&random, in.n);
         n = n < in.n - i ? n : in.n - i;
-        const size_t part = test_random_below(&random, MAX_PARTS);
+        size_t part = test_random_below(&random, MAX_PARTS);
         assert_ok(plk_softmax_state_add_on(kernels, &parts[part], in.z + i, n, in.beta, &err));
         assert_ok(plk_softmax_state_add_on(scalar, &check[part], in.z + i, n, in.beta, &err));
         i += n;
@@ -311,7 +311,7 @@ static bool state_case(uint64_t seed, pluck_isa isa, const void *context)
     }
     double lse = 0;
     assert_ok(pluck_softmax_state_logsumexp(&all, &lse, &err));
-    const long double exact_lse = reference_logsumexp(in.z, in.n, (double)in.beta);
+    long double exact_lse = reference_logsumexp(in.z, in.n, (double)in.beta);
     if (!(fabsl((long double)lse - exact_lse) < 3e-7L + 0x1p-50L * fabsl(exact_lse)))
         return test_case_failed("lse %.17g, exactly %.17Lg", lse, exact_lse);
     assert_ok(plk_softmax_with_on(kernels, &all, in.z, in.n, in.beta, p, &err));
@@ -338,13 +338,13 @@ static bool mean_case(uint64_t seed, pluck_isa isa, const void *context)
     make_input(&in, seed);
     test_random random = test_random_make(seed);
     const plk_kernels *kernels = plk_kernels_get(isa);
-    const size_t dim = 1 + test_random_below(&random, MAX_DIM);
+    size_t dim = 1 + test_random_below(&random, MAX_DIM);
     for (size_t i = 0; i < in.n * dim; i++) /* the rows of banned entries must not be read */
         v[i] = isinf(in.z[i / dim]) ? NAN : (float)test_random_normal(&random);
     pluck_softmax_state a = {0, 0}, b = {0, 0};
     double mean[MAX_DIM] = {(double)NAN}, other[MAX_DIM] = {(double)NAN};
-    const size_t first = test_random_below(&random, in.n + 1), second = (in.n - first) / 2;
-    const size_t third = in.n - first - second;
+    size_t first = test_random_below(&random, in.n + 1), second = (in.n - first) / 2;
+    size_t third = in.n - first - second;
     assert_ok(plk_softmax_mean_add_on(kernels, &a, mean, in.z, first, in.beta, v, dim, &err));
     assert_ok(plk_softmax_mean_add_on(kernels, &a, mean, in.z + first, second, in.beta,
                                       v + first * dim, dim, &err));

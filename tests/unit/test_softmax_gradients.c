@@ -64,15 +64,15 @@ static void softmax(const long double *z, size_t n, double alpha, long double *p
 
 static void entmax(const long double *z, size_t n, double alpha, long double *p)
 {
-    const long double slope = (long double)alpha - 1;
+    long double slope = (long double)alpha - 1;
     long double max = -HUGE_VALL, low = -1, high = 0;
     for (size_t i = 0; i < n; i++)
         max = fmaxl(max, z[i]);
     for (int step = 0; step < 120; step++) {
-        const long double tau = (low + high) / 2;
+        long double tau = (low + high) / 2;
         long double sum = 0;
         for (size_t i = 0; i < n; i++) {
-            const long double x = slope * (z[i] - max) - tau;
+            long double x = slope * (z[i] - max) - tau;
             p[i] = x > 0 ? powl(x, 1 / slope) : 0;
             sum += p[i];
         }
@@ -86,7 +86,7 @@ static void entmax(const long double *z, size_t n, double alpha, long double *p)
 /* (p(z + h v) - p(z - h v)) / 2 h of p(beta z), banned entries apart. */
 static void difference(const input *in, family *function, double alpha, long double *out)
 {
-    const long double h = 1e-6L;
+    long double h = 1e-6L;
     long double z[MAX_N], forward[MAX_N], backward[MAX_N];
     for (int side = 0; side < 2; side++) {
         for (size_t i = 0; i < in->n; i++)
@@ -152,7 +152,7 @@ static bool entmax_jvp_case(uint64_t seed, pluck_isa isa, const void *context)
     float p[MAX_N], out[MAX_N];
     long double exact[MAX_N];
     make_input(&in, seed);
-    const double alpha = alphas[seed % 4];
+    double alpha = alphas[seed % 4];
     assert_ok(pluck_entmax(in.z, in.n, in.beta, alpha, p, &err));
     if (!support_is_stable(p, in.n))
         return true;
@@ -186,16 +186,16 @@ static long double soft_loss(const input *in, const long double *z, const float 
 
 static bool check_loss(const input *in, const float *y, double loss, const float *gradient)
 {
-    const long double h = 1e-6L;
+    long double h = 1e-6L;
     long double z[MAX_N] = {0}, exact[MAX_N];
     for (size_t i = 0; i < in->n; i++)
         z[i] = (long double)in->z[i];
-    const long double at = soft_loss(in, z, y);
+    long double at = soft_loss(in, z, y);
     if (!(fabsl((long double)loss - at) <= 4e-7L))
         return test_case_failed("loss %.9g, exactly %.9Lg", loss, at);
     for (size_t i = 0; i < in->n; i++) {
         z[i] = (long double)in->z[i] + h;
-        const long double more = soft_loss(in, z, y);
+        long double more = soft_loss(in, z, y);
         z[i] = (long double)in->z[i] - h;
         exact[i] = isinf(in->z[i]) ? 0 : (more - soft_loss(in, z, y)) / (2 * h);
         z[i] = (long double)in->z[i];
@@ -273,7 +273,7 @@ static void gumbel_softmax_is_softmax_of_the_perturbed_logits(void **state)
     pluck_pcg64_seed(&rng, 9, 0, 0);
     copy = replay = rng;
     for (int i = 0; i < N; i++) {
-        const double u = ((double)(pluck_pcg64_next(&replay) >> 12) + 0.5) / 0x1p52;
+        double u = ((double)(pluck_pcg64_next(&replay) >> 12) + 0.5) / 0x1p52;
         noisy[i] = (float)((double)z[i] - log(-log(u)));
     }
     assert_ok(pluck_gumbel_softmax(z, N, 0.7f, &rng, soft, &index, &err));
@@ -296,7 +296,7 @@ static void bad_input_is_refused_and_writes_nothing(void **state)
     double loss = 7;
     size_t index = 7;
     pluck_pcg64 rng = {1, 2, 3, 5};
-    const pluck_pcg64 before = rng;
+    pluck_pcg64 before = rng;
     assert_int_equal(pluck_cross_entropy(z, 3, 1, 1, &loss, out, &err), PLUCK_ERR_INVALID);
     assert_non_null(strstr(err.message, "target 1 is banned"));
     assert_int_equal(pluck_cross_entropy(z, 3, 1, 3, &loss, out, &err), PLUCK_ERR_INVALID);

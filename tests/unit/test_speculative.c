@@ -112,7 +112,7 @@ static void speculate(const model *target, const model *draft, uint32_t n_drafts
                                  : draw_from(draft, context, pluck_pcg64_uniform(&rng));
             context = drafted[i];
         }
-        const pluck_drafts drafts = {drafted, certain ? NULL : supports, n_drafts};
+        pluck_drafts drafts = {drafted, certain ? NULL : supports, n_drafts};
         pluck_verdict verdict;
         pluck_error err;
         if (pluck_speculative_verify(s, position, &drafts, targets, &verdict, &err) != PLUCK_OK)
@@ -142,7 +142,7 @@ static void check_law(const model *target, const model *draft, uint32_t n_drafts
         speculate(target, draft, n_drafts, certain, stream, tokens);
         counts[bin_of(tokens)]++;
     }
-    const chi_square found = chi_square_test(counts, p, BINS, n_sequences);
+    chi_square found = chi_square_test(counts, p, BINS, n_sequences);
     if (found.p_value < SMALLEST_P_VALUE)
         fail_msg("%u drafts, certain %d: chi-square %g of %g bins, p = %g", n_drafts, certain,
                  found.statistic, found.freedom + 1, found.p_value);
@@ -151,7 +151,7 @@ static void check_law(const model *target, const model *draft, uint32_t n_drafts
 static void tokens_have_the_law_of_the_target(void **state)
 {
     (void)state;
-    const model target = make_model(1, 0), other = make_model(2, 0);
+    model target = make_model(1, 0), other = make_model(2, 0);
     check_law(&target, &other, 0, false);
     check_law(&target, &other, 1, false);
     check_law(&target, &other, 2, false);
@@ -162,7 +162,7 @@ static void tokens_have_the_law_of_the_target(void **state)
 static void sparse_supports_keep_the_law(void **state)
 {
     (void)state;
-    const model target = make_model(3, 4), draft = make_model(5, 5);
+    model target = make_model(3, 4), draft = make_model(5, 5);
     check_law(&target, &draft, 1, false);
     check_law(&target, &draft, 3, false);
 }
@@ -170,7 +170,7 @@ static void sparse_supports_keep_the_law(void **state)
 static void drafts_without_supports_keep_the_law(void **state)
 {
     (void)state;
-    const model target = make_model(6, 2);
+    model target = make_model(6, 2);
     check_law(&target, &target, 3, true);
 }
 
@@ -178,14 +178,14 @@ static void what_is_drafted_from_the_target_itself_is_accepted(void **state)
 {
     (void)state;
     pluck_speculation *s = make_speculation(V, 1, 2);
-    const model m = make_model(4, 3);
+    model m = make_model(4, 3);
     for (uint64_t position = 0; position < 1000; position++) {
         pluck_prob probs[V];
-        const pluck_support support = support_of(&m, (pluck_token)(position % V), probs);
+        pluck_support support = support_of(&m, (pluck_token)(position % V), probs);
         const pluck_support targets[] = {support, support};
         for (uint32_t i = 0; i < support.n; i++) {
             pluck_verdict verdict;
-            const pluck_drafts drafts = {&probs[i].token, &support, 1};
+            pluck_drafts drafts = {&probs[i].token, &support, 1};
             assert_int_equal(
                 PLUCK_OK, pluck_speculative_verify(s, position, &drafts, targets, &verdict, NULL));
             assert_int_equal(1, verdict.n_accepted);
@@ -210,7 +210,7 @@ static void a_greedy_target_takes_exactly_its_own_tokens(void **state)
     for (uint64_t position = 0; position < 200; position++)
         for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
             for (int with = 0; with < 2; with++) {
-                const pluck_drafts drafts = {expected[i].drafts, with ? supports : NULL, 2};
+                pluck_drafts drafts = {expected[i].drafts, with ? supports : NULL, 2};
                 pluck_verdict verdict;
                 assert_int_equal(PLUCK_OK, pluck_speculative_verify(s, position, &drafts, targets,
                                                                     &verdict, NULL));
@@ -237,9 +237,9 @@ static void mistakes_are_named(void **state)
     const pluck_prob good[] = {{0, 0.5f}, {3, 0.5f}}, outside[] = {{0, 0.5f}, {4, 0.5f}};
     const pluck_prob negative[] = {{0, -0.5f}, {1, 1}}, nothing[] = {{0, 0}};
     const pluck_support fine[] = {{good, 2}, {good, 2}}, bad = {outside, 2}, minus = {negative, 2};
-    const pluck_support empty = {nothing, 1}, none = {NULL, 0};
-    const pluck_token zero = 0, two = 2, four = 4;
-    const pluck_drafts drafts = {&zero, fine, 1};
+    pluck_support empty = {nothing, 1}, none = {NULL, 0};
+    pluck_token zero = 0, two = 2, four = 4;
+    pluck_drafts drafts = {&zero, fine, 1};
     expect(PLUCK_ERR_INVALID, "target 0: token 4",
            pluck_speculative_verify(s, 0, &drafts, &bad, &v, &err), &err);
     expect(PLUCK_ERR_INVALID, "target 0: the probability of token 0",
@@ -262,7 +262,7 @@ static void mistakes_are_named(void **state)
     assert_int_equal(1, v.n_accepted);
     pluck_sampler *other = test_sampler("{}", 9, PLUCK_ISA_BEST, 0);
     const float row[9] = {0};
-    const pluck_logits logits = {row, PLUCK_F32, 9};
+    pluck_logits logits = {row, PLUCK_F32, 9};
     expect(PLUCK_ERR_INVALID, "a sampler for 9",
            pluck_speculative_step(s, other, &logits, &drafts, &v, &err), &err);
     pluck_sampler_destroy(&other);

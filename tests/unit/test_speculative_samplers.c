@@ -56,7 +56,7 @@ static void sample_alone(pluck_sampler *sampler, pluck_token tokens[LENGTH])
     for (int i = 0; i < LENGTH; i++) {
         float row[V];
         fill_row(1, last, row);
-        const pluck_logits logits = {row, PLUCK_F32, V};
+        pluck_logits logits = {row, PLUCK_F32, V};
         assert_int_equal(PLUCK_OK, pluck_sampler_sample(sampler, logits, &last, NULL));
         assert_int_equal(PLUCK_OK, pluck_sampler_accept(sampler, last, NULL));
         tokens[i] = last;
@@ -83,7 +83,7 @@ static void draft_step(step *s, pluck_sampler *draft, pluck_token last, uint32_t
         if (i == n)
             break;
         fill_row(2, last, row);
-        const pluck_logits logits = {row, PLUCK_F32, V};
+        pluck_logits logits = {row, PLUCK_F32, V};
         s->supports[i].probs = s->probs[i];
         assert_int_equal(PLUCK_OK, pluck_sampler_sample(draft, logits, &last, NULL));
         assert_int_equal(PLUCK_OK, pluck_sampler_distribution(draft, logits, s->probs[i], V,
@@ -120,7 +120,7 @@ static double same_law(const uint64_t *a, const uint64_t *b)
 {
     double statistic = 0, freedom = -1;
     for (size_t i = 0; i < BINS; i++) {
-        const double sum = (double)(a[i] + b[i]), difference = (double)a[i] - (double)b[i];
+        double sum = (double)(a[i] + b[i]), difference = (double)a[i] - (double)b[i];
         if (sum < 10)
             continue;
         statistic += difference * difference / sum;
@@ -149,7 +149,7 @@ static void check_samplers(const char *json)
         together[bin_of(tokens)]++;
         pluck_speculation_destroy(&speculation);
     }
-    const double p_value = same_law(alone, together);
+    double p_value = same_law(alone, together);
     if (p_value < SMALLEST_P_VALUE)
         fail_msg("%s: p = %g", json, p_value);
     pluck_sampler_destroy(&single);

@@ -13,12 +13,12 @@ enum { N = 5 };
 static byte_string integers(const char *descr, const char *shape)
 {
     char text[128];
-    const unsigned size = (unsigned)(descr[2] - '0');
+    unsigned size = (unsigned)(descr[2] - '0');
     snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n", descr,
              shape);
     byte_string bytes = npy_header(1, text);
     for (size_t i = 0; i < N; i++) {
-        const pluck_token token = expected[i] < 0 && descr[1] == 'u' ? 3 : expected[i];
+        pluck_token token = expected[i] < 0 && descr[1] == 'u' ? 3 : expected[i];
         bytes_append_number(&bytes, (uint64_t)(int64_t)token, size, descr[0] == '>');
     }
     return bytes;

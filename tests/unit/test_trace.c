@@ -293,7 +293,7 @@ static bool lacked_is_exact(uint64_t seed, pluck_isa isa, const void *context)
     pluck_trace *trace = trace_of(sampler, &c);
     bool ok = true;
     for (size_t i = 0; i < N_FOLLOWED && ok; i++) {
-        const pluck_token_fate fate = *pluck_trace_token_at(trace, i);
+        pluck_token_fate fate = *pluck_trace_token_at(trace, i);
         if (fate.removed_by == PLUCK_TRACE_SURVIVED || fate.lacked_logit == 0)
             continue;
         float was = c.x[fate.token];

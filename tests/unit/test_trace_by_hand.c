@@ -197,7 +197,7 @@ static void what_cannot_be_traced_is_an_error_and_an_empty_trace(void **state)
     pluck_sampler *sampler = test_sampler("{\"top_k\": 2}", N, test_isa(), 0);
     pluck_sampler *longer = test_sampler("{\"top_k\": 2, \"min_p\": 0.1}", N, test_isa(), 0);
     pluck_sampler *wider = test_sampler("{\"top_k\": 2}", N + 1, test_isa(), 0);
-    const pluck_trace_options small = {.max_tokens = 1};
+    pluck_trace_options small = {.max_tokens = 1};
     pluck_trace *trace = NULL;
     assert_int_equal(pluck_trace_create(&trace, sampler, &small, NULL), PLUCK_OK);
     const struct {
@@ -233,7 +233,7 @@ static void what_cannot_be_traced_is_an_error_and_an_empty_trace(void **state)
     pluck_trace_destroy(&trace);
     pluck_trace_destroy(NULL);
     assert_int_equal(pluck_trace_stage_count(NULL), 0);
-    const pluck_trace_options huge = {.max_tokens = SIZE_MAX};
+    pluck_trace_options huge = {.max_tokens = SIZE_MAX};
     assert_int_equal(pluck_trace_create(&trace, sampler, &huge, NULL), PLUCK_ERR_NOMEM);
     assert_null(trace);
     pluck_sampler_destroy(&sampler);

@@ -25,7 +25,7 @@ enum { N_ROWS = 100 };
 static FILE *create(char *name)
 {
     strcpy(name, "/tmp/pluck_tune_XXXXXX");
-    const int fd = mkstemp(name);
+    int fd = mkstemp(name);
     assert_true(fd >= 0);
     return fdopen(fd, "wb");
 }
@@ -33,7 +33,7 @@ static FILE *create(char *name)
 static two_tokens open_rows(float gap, int n_first)
 {
     two_tokens t = {0};
-    FILE *const logits = create(t.logits), *const targets = create(t.targets);
+    FILE *logits = create(t.logits), *targets = create(t.targets);
     for (int i = 0; i < N_ROWS; i++) {
         const float row[2] = {gap, 0};
         fwrite(row, sizeof row, 1, logits);
@@ -42,7 +42,7 @@ static two_tokens open_rows(float gap, int n_first)
     }
     fclose(logits);
     fclose(targets);
-    const pluck_dump_options options = {.raw_n_vocab = 2};
+    pluck_dump_options options = {.raw_n_vocab = 2};
     assert_int_equal(pluck_dump_open(&t.data.dump, t.logits, &options, NULL), PLUCK_OK);
     assert_int_equal(pluck_targets_open(&t.data.targets, t.targets, NULL, NULL), PLUCK_OK);
     return t;
@@ -62,16 +62,16 @@ static void likelihood_and_brier_are_best_where_p_is_the_share(void **state)
     (void)state;
     for (int n_first = 55; n_first < 100; n_first += 11) {
         two_tokens t = open_rows(2, n_first);
-        const double share = n_first / (double)N_ROWS;
-        const double expected = 2 / log(share / (1 - share));
+        double share = n_first / (double)N_ROWS;
+        double expected = 2 / log(share / (1 - share));
         for (int objective = 0; objective <= PLUCK_TUNE_BRIER; objective += PLUCK_TUNE_BRIER) {
             pluck_tune_fit fit;
-            const pluck_tune_options options = {.objective = (pluck_tune_objective)objective};
+            pluck_tune_options options = {.objective = (pluck_tune_objective)objective};
             assert_int_equal(pluck_tune_temperature(&t.data, &options, &fit, NULL), PLUCK_OK);
             assert_int_equal(fit.limit, PLUCK_TUNE_INSIDE);
             assert_true(fabs(fit.temperature - expected) < 1e-6 * expected);
             /* Binomial: the logit of a share has the variance 1 / (n s (1 - s)). */
-            const double error = expected * expected / 2 / sqrt(N_ROWS * share * (1 - share));
+            double error = expected * expected / 2 / sqrt(N_ROWS * share * (1 - share));
             assert_true(fabs(fit.standard_error - error) < 1e-5 * error);
         }
         close_rows(&t);
@@ -80,14 +80,14 @@ static void likelihood_and_brier_are_best_where_p_is_the_share(void **state)
 
 static void progress(void *user, uint64_t done, uint64_t total)
 {
-    uint64_t *const last = user;
+    uint64_t *last = user;
     assert_true(done >= *last && done <= total);
     *last = done;
 }
 
 static void count_rows(void *user, uint64_t row, const pluck_tune_row *measured)
 {
-    uint64_t *const next = user;
+    uint64_t *next = user;
     assert_true(row == *next);
     assert_true(measured[0].confidence >= measured[1].confidence);
     ++*next;
@@ -105,7 +105,7 @@ static void rows_come_in_order_and_progress_reaches_the_end(void **state)
     t.data.threads = 3;
     t.data.first = 20;
     t.data.end = 90;
-    const pluck_tune_request request = {
+    pluck_tune_request request = {
         .temperatures = temperatures, .n = 2, .stats = stats, .row = count_rows, .user = &next};
     assert_int_equal(pluck_tune_measure(&t.data, &request, NULL), PLUCK_OK);
     assert_true(next == 90 && last == 70 && stats[1].rows == 70);
@@ -120,7 +120,7 @@ static void halves_share_out_the_rows(void **state)
     t.data.end = 99;
     for (int half = PLUCK_TUNE_ALL; half <= PLUCK_TUNE_ODD; half++) {
         pluck_tune_fit fit;
-        const pluck_tune_options options = {.half = (pluck_tune_half)half};
+        pluck_tune_options options = {.half = (pluck_tune_half)half};
         assert_int_equal(pluck_tune_temperature(&t.data, &options, &fit, NULL), PLUCK_OK);
         assert_true(fit.rows == (half == PLUCK_TUNE_ALL ? 99 : half == PLUCK_TUNE_EVEN ? 50 : 49));
         rows += fit.rows;

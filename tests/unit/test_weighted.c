@@ -70,11 +70,11 @@ static void units_of_cells(const pluck_alias *alias, uint64_t *units)
 
 static bool check_units(const sample_weights *w, const uint64_t *units)
 {
-    const long double all = (long double)w->n * 0x1p32L, total = exact_total(w);
+    long double all = (long double)w->n * 0x1p32L, total = exact_total(w);
     uint64_t sum = 0;
     for (uint32_t i = 0; i < w->n; i++) {
-        const long double share = (long double)w->values[i] / total;
-        const long double error = fabsl((long double)units[i] / all - share);
+        long double share = (long double)w->values[i] / total;
+        long double error = fabsl((long double)units[i] / all - share);
         sum += units[i];
         if (w->values[i] == 0 && units[i] != 0)
             return test_case_failed("%s: entry %u of weight 0 has %llu units",
@@ -186,7 +186,7 @@ static bool draws_case(uint64_t seed, pluck_isa isa, const void *context)
         pluck_pcg64 rng, rng_many;
         pluck_pcg64_seed(&rng, seed, 0, 0);
         rng_many = rng;
-        const size_t n = 1 + seed % N_DRAWS;
+        size_t n = 1 + seed % N_DRAWS;
         draw_many(&t, which, &rng_many, n, many);
         for (size_t i = 0; i < n && good; i++) {
             draw_one(&t, which, &rng, &one);
@@ -352,7 +352,7 @@ static void a_changed_sum_tree_is_the_tree_of_its_weights(void **state)
         assert_ok(pluck_sum_tree_create(&tree, as_doubles(&w), NULL, &err));
         test_random random = test_random_make(seed);
         for (int i = 0; i < 5000; i++) {
-            const uint32_t at = (uint32_t)test_random_below(&random, w.n);
+            uint32_t at = (uint32_t)test_random_below(&random, w.n);
             w.values[at] =
                 ldexp(test_random_uniform(&random), (int)test_random_below(&random, 1000) - 500);
             assert_ok(pluck_sum_tree_set(tree, at, w.values[at], &err));
@@ -384,7 +384,7 @@ static void a_sum_tree_can_be_emptied_and_filled_again(void **state)
         drawn[index] = true;
         assert_ok(pluck_sum_tree_set(tree, index, 0, &err));
     }
-    const pluck_pcg64 before = rng;
+    pluck_pcg64 before = rng;
     index = 12345;
     assert_int_equal(pluck_sum_tree_draw(tree, &rng, &index, &err), PLUCK_ERR_EMPTY);
     assert_int_equal(pluck_sum_tree_probability(tree, 3, &prob, &err), PLUCK_ERR_EMPTY);
@@ -411,10 +411,10 @@ static double optimal_depth(const sample_weights *w)
     while (n > 1) {
         for (int side = 0; side < 2; side++) { /* the least to the end */
             uint32_t least = 0;
-            const uint32_t end = n - 1 - (uint32_t)side;
+            uint32_t end = n - 1 - (uint32_t)side;
             for (uint32_t i = 1; i <= end; i++)
                 least = sums[i] < sums[least] ? i : least;
-            const double swap = sums[least];
+            double swap = sums[least];
             sums[least] = sums[end];
             sums[end] = swap;
         }
@@ -437,12 +437,12 @@ static bool huffman_case(uint64_t seed, pluck_isa isa, const void *context)
     if (total == 0)
         w.values[0] = (double)(total = 1);
     for (uint32_t i = 0; i < w.n; i++) {
-        const long double p = (long double)w.values[i] / total;
+        long double p = (long double)w.values[i] / total;
         entropy -= p > 0 ? p * log2l(p) : 0;
     }
     pluck_huffman *huffman = NULL;
     assert_ok(pluck_huffman_create(&huffman, as_doubles(&w), NULL, &err));
-    const double depth = pluck_huffman_mean_depth(huffman), best = optimal_depth(&w);
+    double depth = pluck_huffman_mean_depth(huffman), best = optimal_depth(&w);
     pluck_huffman_destroy(&huffman);
     if (fabs(depth - best) > 1e-12 * best)
         return test_case_failed("%s: mean depth %.17g, the least is %.17g",
@@ -475,7 +475,7 @@ static void a_huffman_tree_may_be_a_thousand_levels_deep(void **state)
     pluck_huffman_destroy(&huffman);
 }
 
-static void expect(pluck_status expected, const pluck_weights weights, const char *message)
+static void expect(pluck_status expected, pluck_weights weights, const char *message)
 {
     three t = {(pluck_alias *)&t, (pluck_sum_tree *)&t, (pluck_huffman *)&t};
     assert_int_equal(pluck_alias_create(&t.alias, weights, NULL, &err), expected);
@@ -496,7 +496,7 @@ static void weights_that_are_no_distribution_are_refused(void **state)
                  negative[] = {1, -1e-300};
     const double zero[] = {0, -0.0, 0}, overflow[] = {1.7e308, 1.7e308, 0};
     const float nan_f32[] = {1, NAN};
-    const pluck_weights_type f64 = PLUCK_WEIGHTS_F64;
+    pluck_weights_type f64 = PLUCK_WEIGHTS_F64;
     expect(PLUCK_ERR_NAN, (pluck_weights){nan_at_2, f64, 4}, "weight 2 is NaN");
     expect(PLUCK_ERR_NAN, (pluck_weights){nan_f32, PLUCK_WEIGHTS_F32, 2}, "weight 1 is NaN");
     expect(PLUCK_ERR_NAN, (pluck_weights){infinite, f64, 2}, "weight 1 is infinite");
@@ -518,7 +518,7 @@ static void callers_mistakes_are_refused_and_change_nothing(void **state)
     uint32_t index = 9;
     double value = 9;
     pluck_pcg64_seed(&rng, 1, 0, 0);
-    const double total = pluck_sum_tree_total(t.tree);
+    double total = pluck_sum_tree_total(t.tree);
     const pluck_status invalid[] = {
         pluck_alias_create(NULL, (pluck_weights){w, PLUCK_WEIGHTS_F64, 3}, NULL, &err),
         pluck_sum_tree_create(NULL, (pluck_weights){w, PLUCK_WEIGHTS_F64, 3}, NULL, &err),
@@ -570,7 +570,7 @@ static void the_callers_floating_point_settings_do_not_matter(void **state)
     for (uint64_t seed = 0; seed < WEIGHTS_KINDS; seed++) {
         make_weights(&w, seed);
         for (size_t fp = test_fp_count() + 1; fp-- > 0;) {
-            const bool is_default = fp == test_fp_count();
+            bool is_default = fp == test_fp_count();
             test_fp_set(fp);
             three t = make_three(as_doubles(&w));
             for (int which = 0; which < 3; which++) {

@@ -52,12 +52,12 @@ static void check(const char *what, draw_function *draw, const void *object, con
     for (uint32_t i = 0; i < n; i++)
         p[i] = weights[i] / total;
     for (size_t done = 0; done < n_draws; done += PORTION) {
-        const size_t portion = n_draws - done < PORTION ? n_draws - done : PORTION;
+        size_t portion = n_draws - done < PORTION ? n_draws - done : PORTION;
         assert_int_equal(draw(object, &rng, portion, drawn, NULL), PLUCK_OK);
         for (size_t i = 0; i < portion; i++)
             counts[drawn[i]]++;
     }
-    const chi_square result = chi_square_test(counts, p, n, n_draws);
+    chi_square result = chi_square_test(counts, p, n, n_draws);
     if (!(result.p_value >= SMALLEST_P_VALUE))
         fail_msg("%s: chi-square %g with %g degrees of freedom, p-value %g", what, result.statistic,
                  result.freedom, result.p_value);
@@ -70,7 +70,7 @@ static void check_kind(weight_kind kind, uint32_t n, size_t n_draws)
     pluck_sum_tree *tree = NULL;
     pluck_huffman *huffman = NULL;
     weights_fill(kind, 3, n, weights);
-    const pluck_weights w = {weights, PLUCK_WEIGHTS_F64, n};
+    pluck_weights w = {weights, PLUCK_WEIGHTS_F64, n};
     assert_int_equal(pluck_alias_create(&alias, w, NULL, NULL), PLUCK_OK);
     assert_int_equal(pluck_sum_tree_create(&tree, w, NULL, NULL), PLUCK_OK);
     assert_int_equal(pluck_huffman_create(&huffman, w, NULL, NULL), PLUCK_OK);

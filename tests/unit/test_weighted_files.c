@@ -38,7 +38,7 @@ typedef struct stored {
 
 static void create(stored *s, int kind, const double *weights)
 {
-    const pluck_weights w = {weights, PLUCK_WEIGHTS_F64, N};
+    pluck_weights w = {weights, PLUCK_WEIGHTS_F64, N};
     *s = (stored){NULL, NULL, NULL};
     if (kind == 0)
         assert_ok(pluck_alias_create(&s->alias, w, NULL, &err));
@@ -65,13 +65,13 @@ static pluck_status load(stored *s, int kind)
 
 static pluck_status read_bytes(stored *s, int kind, const uint8_t *bytes, size_t size)
 {
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     plk_source source;
     plk_source_open_memory(&source, "bytes", bytes, size, false, &allocator);
     *s = (stored){NULL, NULL, NULL};
-    const pluck_status status = kind == 0   ? plk_alias_read(&s->alias, &source, NULL, &err)
-                                : kind == 1 ? plk_sum_tree_read(&s->tree, &source, NULL, &err)
-                                            : plk_huffman_read(&s->huffman, &source, NULL, &err);
+    pluck_status status = kind == 0   ? plk_alias_read(&s->alias, &source, NULL, &err)
+                          : kind == 1 ? plk_sum_tree_read(&s->tree, &source, NULL, &err)
+                                      : plk_huffman_read(&s->huffman, &source, NULL, &err);
     plk_source_close(&source);
     return status;
 }
@@ -99,7 +99,7 @@ static size_t read_file(uint8_t *bytes)
 {
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
-    const size_t n = fread(bytes, 1, MAX_BYTES, file);
+    size_t n = fread(bytes, 1, MAX_BYTES, file);
     fclose(file);
     assert_true(n < MAX_BYTES);
     return n;
@@ -139,7 +139,7 @@ static void read_hostile(int kind, const uint8_t *bytes, size_t size)
     uint8_t *exact = malloc(size + 1); /* so that a sanitizer sees a read beyond the end */
     assert_non_null(exact);
     memcpy(exact, bytes, size);
-    const pluck_status status = read_bytes(&s, kind, exact, size);
+    pluck_status status = read_bytes(&s, kind, exact, size);
     if (status == PLUCK_OK) {
         draw(&s, kind, drawn);
         for (int i = 0; i < N_DRAWS; i++)
@@ -164,11 +164,11 @@ static void files_that_are_cut_off_or_changed_are_refused_or_usable(void **state
         create(&s, kind, weights);
         assert_ok(save(&s, kind));
         destroy(&s);
-        const size_t size = read_file(bytes);
+        size_t size = read_file(bytes);
         for (size_t n = 0; n < size; n++) {
             assert_int_equal(read_bytes(&s, kind, bytes, n), PLUCK_ERR_FORMAT);
             const uint8_t values[] = {0, 0xFF, (uint8_t)(bytes[n] ^ 0x80), (uint8_t)(bytes[n] + 1)};
-            const uint8_t right = bytes[n];
+            uint8_t right = bytes[n];
             for (size_t v = 0; v < sizeof values; v++) {
                 bytes[n] = values[v];
                 read_hostile(kind, bytes, size);
@@ -189,7 +189,7 @@ static void well_formed_files_of_other_things_are_refused(void **state)
 {
     (void)state;
     static const double weights[4] = {1, 2, 3, 4};
-    const pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_allocator allocator = plk_allocator_or_default(NULL);
     const wrong_file files[] = {
         {"pluck-head", "sum_tree", "weights", "F64", 1, {4, 0}, 32},
         {"pluck-weighted", "sum-tree", "weights", "F64", 1, {4, 0}, 32},
@@ -219,7 +219,7 @@ static void well_formed_files_of_other_things_are_refused(void **state)
 static int make_path(void **state)
 {
     (void)state;
-    const int fd = mkstemp(path);
+    int fd = mkstemp(path);
     if (fd >= 0)
         close(fd);
     return fd < 0;
