@@ -52,7 +52,7 @@ static bool grow_rows(float_rows *rows, uint64_t *capacity)
     if (wanted > SIZE_MAX / sizeof(float) / rows->n_cols)
         return false;
     float *larger = realloc(rows->values, (size_t)wanted * rows->n_cols * sizeof *rows->values);
-    if (larger == NULL)
+    if (!larger)
         return false;
     rows->values = larger;
     *capacity = wanted;
@@ -75,7 +75,7 @@ int float_rows_read(float_rows *rows, const arguments *args, const char *path)
         pluck_status status = pluck_dump_read(src.dump, rows->n_rows, src.scratch, &row, &err);
         if (status != PLUCK_OK)
             code = complain(args->who, exit_code_of(status), "%s", err.message);
-        else if (row.data == NULL)
+        else if (!row.data)
             break;
         else if (!grow_rows(rows, &capacity))
             code = complain_memory(args->who);
@@ -106,12 +106,12 @@ int integers_read(const char *who, const char *path, int64_t **values, size_t *n
         return complain(who, exit_code_of(status), "%s", err.message);
     char text[PLK_SHAPE_TEXT_BYTES];
     int code = EXIT_DONE;
-    if (shape == NULL && plk_shape_squeezed(&integers.shape).n_axes > 1)
+    if (!shape && plk_shape_squeezed(&integers.shape).n_axes > 1)
         code =
             complain(who, EXIT_DATA, "%s: has the shape %s; expected one axis, or (n, 1), (1, n)",
                      source_name(path), plk_shape_text(&integers.shape, text));
     else if (integers.n > SIZE_MAX / sizeof **values ||
-             (*values = malloc((size_t)integers.n * sizeof **values)) == NULL)
+             !(*values = malloc((size_t)integers.n * sizeof **values)))
         code = complain_memory(who);
     if (code == EXIT_DONE) {
         status = plk_integers_read(&integers, 0, (size_t)integers.n, *values, &err);
@@ -120,7 +120,7 @@ int integers_read(const char *who, const char *path, int64_t **values, size_t *n
     }
     if (code == EXIT_DONE) {
         *n = (size_t)integers.n;
-        if (shape != NULL)
+        if (shape)
             *shape = integers.shape;
     } else {
         free(*values);

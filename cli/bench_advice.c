@@ -20,8 +20,7 @@ static const bench_step *better_order(const bench_plan *plan)
 {
     double worth_it = 0.8;
     const bench_step *swapped = find_step(plan, STEP_SWAPPED);
-    return swapped != NULL &&
-                   swapped->median_ratio <= worth_it * plan->steps[plan->token].median_ratio
+    return swapped && swapped->median_ratio <= worth_it * plan->steps[plan->token].median_ratio
                ? swapped
                : NULL;
 }
@@ -29,7 +28,7 @@ static const bench_step *better_order(const bench_plan *plan)
 static bool advise_swap(const bench_plan *plan, char *text, size_t capacity)
 {
     const bench_step *swapped = better_order(plan);
-    if (swapped == NULL)
+    if (!swapped)
         return false;
     snprintf(text, capacity,
              "top_k as the first stage would make it %.1f us instead of %.1f: what comes before it "
@@ -85,7 +84,7 @@ static void advise_truncation(const bench_plan *plan, const bench_step *step, ch
     text[0] = '\0';
     if (step->stage->kind != PLUCK_STAGE_TRUNCATE || truncates_before(plan, step) || step == cheap)
         return;
-    if (cheap == NULL)
+    if (!cheap)
         snprintf(text, capacity,
                  "; after a top_k or min_p it would see few tokens (the distribution changes a "
                  "little)");
@@ -99,7 +98,7 @@ static bool advise_costliest(const bench_plan *plan, char *text, size_t capacity
 {
     double added = 0.0;
     const bench_step *worst = costliest(plan, &added);
-    if (worst == NULL || better_order(plan) != NULL)
+    if (!worst || better_order(plan))
         return false;
     char what[128];
     advise_truncation(plan, worst, what, sizeof what);

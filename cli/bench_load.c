@@ -21,7 +21,7 @@ static int allocate(bench_rows *rows, const arguments *args, size_t n)
     size_t most = ROWS_LIMIT_BYTES / rows->row_bytes;
     rows->n = n < most ? n : most > 0 ? most : 1;
     rows->data = malloc(rows->n * rows->row_bytes);
-    return rows->data != NULL ? EXIT_DONE : complain_memory(args->who);
+    return rows->data ? EXIT_DONE : complain_memory(args->who);
 }
 
 static int make_up(bench_rows *rows, const arguments *args)
@@ -57,7 +57,7 @@ static int copy_row(bench_rows *rows, const arguments *args, source *src, uint64
     pluck_error err;
     if (pluck_dump_read(src->dump, number, src->scratch, &logits, &err) != PLUCK_OK)
         return complain(args->who, exit_code_of(err.status), "%s", err.message);
-    if (logits.data == NULL) {
+    if (!logits.data) {
         rows->n = index;
         return EXIT_DONE;
     }
@@ -91,7 +91,7 @@ static int load(bench_rows *rows, const arguments *args, source *src)
 
 int bench_rows_load(bench_rows *rows, const arguments *args, const char *path)
 {
-    if (path == NULL)
+    if (!path)
         return make_up(rows, args);
     source src;
     rows->name = source_name(path);

@@ -17,7 +17,7 @@ static int add_step(bench_plan *plan, step_kind kind, const pluck_stage *stage,
     bench_step *step = &plan->steps[plan->n_steps];
     pluck_sampler_options options = {.isa = isa};
     pluck_error err;
-    *step = (bench_step){.kind = kind, .stage = stage, .name = stage != NULL ? stage->name : ""};
+    *step = (bench_step){.kind = kind, .stage = stage, .name = stage ? stage->name : ""};
     if (pluck_sampler_create(&step->sampler, config, plan->rows.n_vocab, &options, &err) !=
         PLUCK_OK)
         return complain(plan->args->who, exit_code_of(err.status), "%s", err.message);
@@ -31,7 +31,7 @@ static int add_variant(bench_plan *plan, step_kind kind, const pluck_stage *stag
 {
     pluck_error err;
     pluck_config *config = bench_variant(plan->config, indices, n, own_draw, &err);
-    if (config == NULL)
+    if (!config)
         return complain(plan->args->who, exit_code_of(err.status), "%s", err.message);
     int code = add_step(plan, kind, stage, config, isa);
     pluck_config_destroy(&config);
@@ -75,7 +75,7 @@ int bench_plan_steps(bench_plan *plan, pluck_isa isa)
     const pluck_stage *draw = pluck_config_stage_at(plan->config, n_stages - 1);
     size_t *indices = calloc(n_stages, sizeof *indices);
     plan->steps = calloc(n_stages + 4, sizeof *plan->steps);
-    if (indices == NULL || plan->steps == NULL) {
+    if (!indices || !plan->steps) {
         free(indices);
         return complain_memory(plan->args->who);
     }

@@ -16,7 +16,7 @@ static char *config_text(const pluck_config *config, size_t *size)
 {
     pluck_config_to_json(config, NULL, 0, size, NULL);
     char *text = malloc(*size + 1);
-    if (text != NULL)
+    if (text)
         pluck_config_to_json(config, text, *size + 1, size, NULL);
     return text;
 }
@@ -24,7 +24,7 @@ static char *config_text(const pluck_config *config, size_t *size)
 static bool has_key(const pluck_stage *stage, const char *key)
 {
     for (size_t i = 0; i < stage->n_params; i++)
-        if (stage->params[i].flat_key != NULL && strcmp(stage->params[i].flat_key, key) == 0)
+        if (stage->params[i].flat_key && strcmp(stage->params[i].flat_key, key) == 0)
             return true;
     return false;
 }
@@ -62,9 +62,9 @@ static void write_stages(FILE *file, const plk_json *json, const cJSON *stages,
 static void write_variant(FILE *file, const plk_json *json, const pluck_config *config,
                           const size_t *indices, size_t n, bool own_draw)
 {
-    bool is_flat = plk_json_member(json->root, "stages") == NULL;
+    bool is_flat = !plk_json_member(json->root, "stages");
     (void)fputs("{", file);
-    for (const cJSON *item = json->root->child; item != NULL; item = item->next) {
+    for (const cJSON *item = json->root->child; item; item = item->next) {
         const char *key = item->string;
         if (strcmp(key, "stages") == 0 || strcmp(key, "order") == 0 ||
             (strcmp(key, "draw") == 0 && !own_draw) ||
@@ -92,11 +92,11 @@ pluck_config *bench_variant(const pluck_config *config, const size_t *indices, s
     plk_json json = {NULL, 0, NULL, NULL};
     size_t size = 0, variant_size = 0;
     char *text = config_text(config, &size), *variant_text = NULL;
-    FILE *file = text != NULL ? open_memstream(&variant_text, &variant_size) : NULL;
+    FILE *file = text ? open_memstream(&variant_text, &variant_size) : NULL;
     *err = (pluck_error){PLUCK_ERR_NOMEM, "out of memory"};
-    if (file != NULL && plk_json_open(&json, text, size, NULL, NULL, err) == PLUCK_OK)
+    if (file && plk_json_open(&json, text, size, NULL, NULL, err) == PLUCK_OK)
         write_variant(file, &json, config, indices, n, own_draw);
-    if (file != NULL && fclose(file) == 0 && json.root != NULL)
+    if (file && fclose(file) == 0 && json.root)
         pluck_config_from_json(&variant, variant_text, variant_size, NULL, err);
     plk_json_close(&json);
     free(variant_text);

@@ -141,7 +141,7 @@ static void write_axes(output *out, const chart *c, const axis *x, const axis *y
 
 static bool is_few(const chart_series *s, size_t i)
 {
-    return s->rows != NULL && s->rows[i] < CHART_FEW_ROWS;
+    return s->rows && s->rows[i] < CHART_FEW_ROWS;
 }
 
 static bool is_drawn(const chart_series *s, size_t i, const axis *x, const axis *y)
@@ -186,7 +186,7 @@ static void write_dot(output *out, const chart_series *s, size_t i, size_t index
                   "<circle class=\"%s%zu\" cx=\"%.2f\" cy=\"%.2f\" r=\"2.6\">"
                   "<title>%.6g, %.6g",
                   is_few(s, i) ? "ring s" : "dot d", index, across, down, s->x[i], s->y[i]);
-    if (s->rows != NULL)
+    if (s->rows)
         output_printf(out, "; rows: %llu", (unsigned long long)s->rows[i]);
     output_text(out, "</title></circle>\n");
     if (!is_few(s, i))
@@ -199,7 +199,7 @@ static void write_dot(output *out, const chart_series *s, size_t i, size_t index
 static void write_series(output *out, const chart_series *s, size_t index, const axis *x,
                          const axis *y)
 {
-    if (s->has_line && s->rows != NULL)
+    if (s->has_line && s->rows)
         write_pieces(out, s, index, x, y);
     else if (s->has_line)
         write_line(out, s, index, x, y);
@@ -213,7 +213,7 @@ static void write_legend(output *out, const chart *c)
 {
     double right = CHART_WIDTH - RIGHT;
     for (size_t i = c->n_series; i-- > 0;) {
-        if (c->series[i].name == NULL)
+        if (!c->series[i].name)
             continue;
         double width = 6.2 * (double)strlen(c->series[i].name) + 18;
         output_printf(out, "<circle class=\"dot d%zu\" cx=\"%.1f\" cy=\"21\" r=\"3.5\"/>\n", i,

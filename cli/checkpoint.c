@@ -31,7 +31,7 @@ void checkpoint_watch_signals(const checkpoint *c)
     memset(&action, 0, sizeof action);
     sigemptyset(&action.sa_mask);
     action.sa_handler = on_signal;
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && c->path != NULL; i++)
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && c->path; i++)
         if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
             sigaction(numbers[i], &action, NULL);
 }
@@ -60,11 +60,11 @@ static int name(checkpoint *c)
     c->output_is_file = place.kind == PLK_PLACE_FILE;
     plk_place_free(&place);
     c->path = c->args->checkpoint;
-    if (c->path != NULL || !c->output_is_file)
+    if (c->path || !c->output_is_file)
         return EXIT_DONE;
     size_t size = strlen(head) + sizeof ".checkpoint";
     c->memory = malloc(size);
-    if (c->memory == NULL)
+    if (!c->memory)
         return complain_memory(c->args->who);
     snprintf(c->memory, size, "%s.checkpoint", head);
     c->path = c->memory;
@@ -98,14 +98,14 @@ int checkpoint_check(checkpoint *c, const arguments *args)
     if (args->resume && args->overwrite)
         return complain(args->who, EXIT_USAGE, "--resume and --overwrite exclude each other");
     int code = name(c);
-    if (code == EXIT_DONE && c->path == NULL && (args->resume || args->overwrite))
+    if (code == EXIT_DONE && !c->path && (args->resume || args->overwrite))
         return complain(args->who, EXIT_USAGE,
                         "-o %s: is written in place and names no checkpoint; give --checkpoint "
                         "FILE",
                         args->output);
-    if (code == EXIT_DONE && c->memory != NULL)
+    if (code == EXIT_DONE && c->memory)
         code = run_files_check(args, c->path);
-    if (code == EXIT_DONE && c->path != NULL)
+    if (code == EXIT_DONE && c->path)
         code = check_place(c);
     return code;
 }

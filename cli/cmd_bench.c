@@ -117,7 +117,7 @@ int cmd_bench(const arguments *args)
     pluck_config *config = NULL;
     pluck_isa isa = PLUCK_ISA_BEST;
     int code = EXIT_DONE;
-    if (path == NULL && (args->rows != NULL || args->tensor != NULL || args->dtype != 0))
+    if (!path && (args->rows || args->tensor || args->dtype != 0))
         code = complain(args->who, EXIT_USAGE,
                         "--rows, --tensor and --dtype need a DUMP; made-up logits have only "
                         "--vocab-size");

@@ -47,12 +47,12 @@ typedef struct run {
 static int check_arguments(run *r)
 {
     const arguments *args = r->args;
-    if (args->n_words == 1 && args->config_a == NULL && args->config_b == NULL)
+    if (args->n_words == 1 && !args->config_a && !args->config_b)
         return complain(args->who, EXIT_USAGE,
                         "one dump is compared under two configurations: give --config-a or "
                         "--config-b, or a second dump");
     r->max_kl = -1.0;
-    if (args->max_kl == NULL)
+    if (!args->max_kl)
         return EXIT_DONE;
     if (!parse_number(args->max_kl, 0, DBL_MAX, &r->max_kl))
         return complain(args->who, EXIT_USAGE, "--max-kl: '%s' is not a number of 0 or more%s",
@@ -78,9 +78,9 @@ static int open_side(run *r, size_t i, pluck_isa isa)
     if (code == EXIT_DONE)
         code = vocab_check(&r->all.v, args, s->name, s->src->info.n_vocab);
     /* A file of targets is opened once, and comes before what the dumps hold. */
-    if (code == EXIT_DONE && (i == 0 || args->targets == NULL))
+    if (code == EXIT_DONE && (i == 0 || !args->targets))
         code = targets_open(&s->known, args, s->src, s->name);
-    if (code != EXIT_DONE || file == NULL)
+    if (code != EXIT_DONE || !file)
         return code;
     code = setup_config(args, file, &s->config);
     if (code == EXIT_DONE)
@@ -95,7 +95,7 @@ static int open_side(run *r, size_t i, pluck_isa isa)
         return complain(args->who, exit_code_of(status), "%s: %s", file, err.message);
     s->probs = malloc(n * sizeof *s->probs);
     s->row = malloc(n * sizeof *s->row);
-    return s->probs != NULL && s->row != NULL ? EXIT_DONE : complain_memory(args->who);
+    return s->probs && s->row ? EXIT_DONE : complain_memory(args->who);
 }
 
 static bool same_text(const pluck_dump *a, const pluck_dump *b, pluck_token token)
@@ -103,8 +103,7 @@ static bool same_text(const pluck_dump *a, const pluck_dump *b, pluck_token toke
     size_t n_a = 0, n_b = 0;
     const char *text_a = pluck_dump_token_text(a, token, &n_a);
     const char *text_b = pluck_dump_token_text(b, token, &n_b);
-    return text_a == NULL || text_b == NULL ? text_a == text_b
-                                            : n_a == n_b && memcmp(text_a, text_b, n_a) == 0;
+    return !text_a || !text_b ? text_a == text_b : n_a == n_b && memcmp(text_a, text_b, n_a) == 0;
 }
 
 /* Tokens without ids are numbered by each dump on its own: a token of one is another of the other
@@ -181,8 +180,8 @@ static int read_rows(run *r, uint64_t row, pluck_dump_row read[2])
         if (status != PLUCK_OK)
             return complain(who, exit_code_of(status), "%s", err.message);
     }
-    size_t ended = read[0].logits.data == NULL ? 0 : 1;
-    if ((read[0].logits.data == NULL) != (read[1].logits.data == NULL))
+    size_t ended = !read[0].logits.data ? 0 : 1;
+    if ((!read[0].logits.data) != (!read[1].logits.data))
         return complain(who, EXIT_DATA, "%s ended before row %llu, %s has more rows",
                         r->sides[ended].name, (unsigned long long)row, r->sides[1 - ended].name);
     return EXIT_DONE;
@@ -193,7 +192,7 @@ static int find_target(run *r, uint64_t row, const pluck_dump_row read[2], pluck
 {
     pluck_token other = PLUCK_NO_TOKEN;
     int code = targets_get(&r->sides[0].known, row, &read[0], target);
-    if (code == EXIT_DONE && r->args->targets == NULL)
+    if (code == EXIT_DONE && !r->args->targets)
         code = targets_get(&r->sides[1].known, row, &read[1], &other);
     if (code == EXIT_DONE && *target >= 0 && other >= 0 && *target != other)
         return complain(r->args->who, EXIT_DATA,
@@ -211,14 +210,14 @@ static int compare_row(run *r, uint64_t row, bool *has_ended)
     pluck_comparison c;
     pluck_error err;
     int code = read_rows(r, row, read);
-    *has_ended = code == EXIT_DONE && read[0].logits.data == NULL;
+    *has_ended = code == EXIT_DONE && !read[0].logits.data;
     if (code == EXIT_DONE && !*has_ended)
         code = find_target(r, row, read, &target);
     if (code != EXIT_DONE || *has_ended)
         return code;
     pluck_status status = PLUCK_OK;
     for (size_t i = 0; i < 2 && status == PLUCK_OK; i++)
-        if (r->sides[i].sampler != NULL)
+        if (r->sides[i].sampler)
             status = configure_row(&r->sides[i], row, &read[i].logits, &err);
     if (status == PLUCK_OK)
         status = pluck_compare_rows(read[0].logits, read[1].logits, target, &c, &err);
@@ -276,10 +275,8 @@ static int prepare(run *r)
     if (code == EXIT_DONE)
         code = vocab_take_texts(&r->all.v, &r->all.args, &r->own, r->sides[0].name,
                                 r->sides[0].src->dump, r->all.n_vocab);
-    r->all.name_a =
-        args->n_words == 1 && args->config_a != NULL ? args->config_a : r->sides[0].name;
-    r->all.name_b =
-        args->n_words == 1 && args->config_b != NULL ? args->config_b : r->sides[1].name;
+    r->all.name_a = args->n_words == 1 && args->config_a ? args->config_a : r->sides[0].name;
+    r->all.name_b = args->n_words == 1 && args->config_b ? args->config_b : r->sides[1].name;
     return code;
 }
 
@@ -287,7 +284,7 @@ static int prepare(run *r)
 static void doubt_side(run *r)
 {
     comparison *all = &r->all;
-    size_t i = r->sides[0].sampler == NULL ? 0 : 1;
+    size_t i = !r->sides[0].sampler ? 0 : 1;
     const side *s = &r->sides[i];
     double n = (double)all->nll_a.n;
     target_facts facts = {.rows = all->nll_a.n,
@@ -295,7 +292,7 @@ static void doubt_side(run *r)
                           .nll = i == 0 ? all->nll_a.mean : all->nll_b.mean,
                           .confidence = all->top_probs[i] / n,
                           .accuracy = (double)all->n_correct[i] / n};
-    if (s->sampler != NULL || !doubt_targets(&facts, all->warning))
+    if (s->sampler || !doubt_targets(&facts, all->warning))
         return;
     const targets *truth = &r->sides[s->known.is_known ? i : 0].known;
     if (truth->is_known)

@@ -40,7 +40,7 @@ static bool is_choice(const char *value_name)
     bool has_capital = false;
     for (const char *c = value_name; *c != '\0'; c++)
         has_capital |= isupper((unsigned char)*c) != 0;
-    return strchr(value_name, '|') != NULL && !has_capital;
+    return strchr(value_name, '|') && !has_capital;
 }
 
 static word_list words_of_option(const option *o)
@@ -76,15 +76,15 @@ static const char *word_at(word_list list, const option *o, int index, size_t *n
     if (list == WORDS_ISAS)
         word = pluck_isa_name((pluck_isa)index);
     if (list == WORDS_COMMANDS)
-        word = commands[index] != NULL ? commands[index]->name : NULL;
+        word = commands[index] ? commands[index]->name : NULL;
     bool is_stage = list == WORDS_STAGES || list == WORDS_DRAWS;
     const pluck_stage *stage = is_stage ? pluck_stage_at((size_t)index) : NULL;
-    if (stage != NULL)
+    if (stage)
         word = stage->name;
-    bool is_wanted = stage == NULL || list == WORDS_STAGES || stage->kind == PLUCK_STAGE_DRAW;
+    bool is_wanted = !stage || list == WORDS_STAGES || stage->kind == PLUCK_STAGE_DRAW;
     /* Of a command of two words the group is enough. */
-    *n = word != NULL && is_wanted ? strcspn(word, " ") : 0;
-    if (list == WORDS_COMMANDS && index > 0 && word != NULL &&
+    *n = word && is_wanted ? strcspn(word, " ") : 0;
+    if (list == WORDS_COMMANDS && index > 0 && word &&
         strncmp(commands[index - 1]->name, word, *n + 1) == 0)
         *n = 0;
     return word;
@@ -95,7 +95,7 @@ static void print_words(output *out, word_list list, const option *o, const char
     size_t n = 0;
     const char *word;
     bool is_first = true;
-    for (int i = 0; (word = word_at(list, o, i, &n)) != NULL; i++) {
+    for (int i = 0; (word = word_at(list, o, i, &n)); i++) {
         if (n == 0)
             continue;
         output_text(out, is_first ? "" : separator);
@@ -115,7 +115,7 @@ static bool begins_group(const command *const *c)
 static void print_second_words(output *out, const command *const *c)
 {
     size_t n = strcspn((*c)->name, " ") + 1;
-    for (const command *const *d = c; *d != NULL && strncmp((*d)->name, (*c)->name, n) == 0; d++)
+    for (const command *const *d = c; (*d) && strncmp((*d)->name, (*c)->name, n) == 0; d++)
         output_printf(out, "%s%s", d > c ? " " : "", (*d)->name + n);
 }
 
@@ -127,7 +127,7 @@ static void print_first_word(output *out, const command *c)
 /* Whether the first word of *c has not been there before it. */
 static bool is_new_word(const command *const *c)
 {
-    return strchr((*c)->name, ' ') == NULL || begins_group(c);
+    return !strchr((*c)->name, ' ') || begins_group(c);
 }
 
 static const char *group_summary(const command *c)
@@ -166,7 +166,7 @@ static bool print_bash(output *out)
                 "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}"
                 "\n  local command=${COMP_WORDS[1]} words=\n"
                 "  case $command in\n");
-    for (const command *const *c = commands; *c != NULL; c++) {
+    for (const command *const *c = commands; (*c); c++) {
         if (!begins_group(c))
             continue;
         output_text(out, "    ");
@@ -174,14 +174,14 @@ static bool print_bash(output *out)
         output_text(out, ") command+=\" ${COMP_WORDS[2]}\" ;;\n");
     }
     output_text(out, "  esac\n  COMPREPLY=()\n  if ((COMP_CWORD == 1)); then\n    words='");
-    for (const command *const *c = commands; *c != NULL; c++) {
+    for (const command *const *c = commands; (*c); c++) {
         if (!is_new_word(c))
             continue;
         print_first_word(out, *c);
         output_char(out, ' ');
     }
     output_text(out, "--help --version'\n");
-    for (const command *const *c = commands; *c != NULL; c++) {
+    for (const command *const *c = commands; (*c); c++) {
         if (!begins_group(c))
             continue;
         output_text(out, "  elif ((COMP_CWORD == 2)) && [[ ${COMP_WORDS[1]} == ");
@@ -192,19 +192,18 @@ static bool print_bash(output *out)
     }
     output_text(out, "  elif [[ $current == -* ]]; then\n    case $command in\n");
     bool ok = true;
-    for (const command *const *c = commands; ok && *c != NULL; c++) {
+    for (const command *const *c = commands; ok && (*c); c++) {
         output_printf(out, "    '%s') words='", (*c)->name);
         ok = each_option(out, *c, bash_flag);
         output_text(out, "' ;;\n");
     }
     output_text(out, "    esac\n  else\n    case \"$command $previous\" in\n");
-    for (const command *const *c = commands; ok && *c != NULL; c++) {
+    for (const command *const *c = commands; ok && (*c); c++) {
         ok = each_option(out, *c, bash_values);
         if (words_of_command(*c) == WORDS_ANY)
             continue;
         const char *space = strchr((*c)->name, ' ');
-        output_printf(out, "    '%s %s') words='", (*c)->name,
-                      space != NULL ? space + 1 : (*c)->name);
+        output_printf(out, "    '%s %s') words='", (*c)->name, space ? space + 1 : (*c)->name);
         print_words(out, words_of_command(*c), NULL, " ");
         output_text(out, "' ;;\n");
     }
@@ -221,7 +220,7 @@ static void quoted(output *out, const char *text, const char *escaped)
     for (; *text != '\0'; text++) {
         if (*text == '\'')
             output_text(out, "'\\''");
-        else if (strchr(escaped, *text) != NULL)
+        else if (strchr(escaped, *text))
             output_printf(out, "\\%c", *text);
         else
             output_char(out, *text);
@@ -261,7 +260,7 @@ static bool print_zsh(output *out)
 {
     output_text(out, "#compdef pluck\n_pluck() {\n  local command=$words[2]\n"
                      "  if ((CURRENT == 2)); then\n    _values command");
-    for (const command *const *c = commands; *c != NULL; c++) {
+    for (const command *const *c = commands; (*c); c++) {
         if (!is_new_word(c))
             continue;
         output_text(out, " '");
@@ -271,7 +270,7 @@ static bool print_zsh(output *out)
         output_text(out, "]'");
     }
     output_text(out, "\n    return\n  fi\n");
-    for (const command *const *c = commands; *c != NULL; c++) {
+    for (const command *const *c = commands; (*c); c++) {
         if (!begins_group(c))
             continue;
         output_text(out, "  if [[ $command == ");
@@ -283,7 +282,7 @@ static bool print_zsh(output *out)
     }
     output_text(out, "  shift words\n  ((CURRENT--))\n  case $command in\n");
     bool ok = true;
-    for (const command *const *c = commands; ok && *c != NULL; c++) {
+    for (const command *const *c = commands; ok && (*c); c++) {
         output_printf(out, "    '%s') _arguments \\\n", (*c)->name);
         ok = each_option(out, *c, zsh_flag);
         if (words_of_command(*c) == WORDS_ANY) {
@@ -302,7 +301,7 @@ static void fish_flag(output *out, const command *c, const option *o)
 {
     const char *space = strchr(c->name, ' ');
     output_text(out, "complete -c pluck -n '__fish_seen_subcommand_from ");
-    output_text(out, space == NULL ? c->name : space + 1);
+    output_text(out, !space ? c->name : space + 1);
     output_printf(out, "' -l %s", o->name);
     if (o->letter != 0)
         output_printf(out, " -s %c", o->letter);
@@ -325,7 +324,7 @@ static void fish_words(output *out, const command *c)
     word_list list = words_of_command(c);
     const char *files = c->max_words == 0 ? "-f" : list == WORDS_ANY ? "-F" : "-f -a '";
     output_printf(out, "complete -c pluck -n '__fish_seen_subcommand_from %s' %s",
-                  space == NULL ? c->name : space + 1, files);
+                  !space ? c->name : space + 1, files);
     if (list != WORDS_ANY) {
         print_words(out, list, NULL, " ");
         output_char(out, '\'');
@@ -337,7 +336,7 @@ static bool print_fish(output *out)
 {
     bool ok = true;
     const command *const *group = commands;
-    for (const command *const *c = commands; ok && *c != NULL; c++) {
+    for (const command *const *c = commands; ok && (*c); c++) {
         const char *space = strchr((*c)->name, ' ');
         if (begins_group(c)) {
             group = c;
@@ -346,7 +345,7 @@ static bool print_fish(output *out)
             output_printf(out, " -d '%s'\n", group_summary(*c));
         }
         output_text(out, "complete -c pluck -f -n ");
-        if (space == NULL) {
+        if (!space) {
             output_printf(out, "__fish_use_subcommand -a %s", (*c)->name);
         } else {
             output_text(out, "'__fish_seen_subcommand_from ");

@@ -66,7 +66,7 @@ static int print_written(output *out, const arguments *args, const pluck_config 
     if (sized != PLUCK_OK && sized != PLUCK_ERR_INVALID)
         return complain(args->who, exit_code_of(sized), "%s", err.message);
     char *text = malloc(size + 1);
-    if (text == NULL)
+    if (!text)
         return complain_memory(args->who);
     pluck_status status = writer(config, text, size + 1, &size, &err);
     if (status == PLUCK_OK)
@@ -100,7 +100,7 @@ int cmd_config_show(const arguments *args)
 {
     pluck_config *config = NULL;
     output out;
-    if (args->n_words > 0 && args->config != NULL)
+    if (args->n_words > 0 && args->config)
         return complain(args->who, EXIT_USAGE, "FILE and --config are both given");
     int code = setup_config(args, args->n_words > 0 ? args->words[0] : args->config, &config);
     if (code == EXIT_DONE)
@@ -167,10 +167,10 @@ int cmd_config_init(const arguments *args)
     const preset *p = preset_find(name);
     const char *near = preset_nearest(name);
     output out;
-    if (p == NULL && !args->list)
+    if (!p && !args->list)
         return complain(args->who, EXIT_USAGE, "unknown preset '%s'%s%s%s", name,
-                        near != NULL ? "; did you mean '" : "; --list shows them",
-                        near != NULL ? near : "", near != NULL ? "'?" : "");
+                        near ? "; did you mean '" : "; --list shows them", near ? near : "",
+                        near ? "'?" : "");
     int code = EXIT_DONE;
     if (!args->list && isatty(STDERR_FILENO))
         code = explain(args, p);
@@ -178,8 +178,7 @@ int cmd_config_init(const arguments *args)
         code = output_open(&out, args->who, NULL);
     if (code != EXIT_DONE)
         return code;
-    for (const preset *each = presets; args->list && each->name != NULL && code == EXIT_DONE;
-         each++)
+    for (const preset *each = presets; args->list && each->name && code == EXIT_DONE; each++)
         code = print_preset_line(&out, args->who, each);
     if (!args->list)
         output_write(&out, p->json, p->size_bytes);

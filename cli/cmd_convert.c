@@ -60,17 +60,16 @@ static int choose_format(const arguments *args, pluck_dump_format *format)
 
 static int check_arguments(const arguments *args)
 {
-    return args->output != NULL
-               ? EXIT_DONE
-               : complain(args->who, EXIT_USAGE,
-                          "-o FILE is missing: where to write; - is standard output");
+    return args->output ? EXIT_DONE
+                        : complain(args->who, EXIT_USAGE,
+                                   "-o FILE is missing: where to write; - is standard output");
 }
 
 /* A descriptor of a pipe, which has a reader then; else -1. */
 static int open_door(const char *path)
 {
     struct stat info;
-    return path != NULL && stat(path, &info) == 0 && S_ISFIFO(info.st_mode)
+    return path && stat(path, &info) == 0 && S_ISFIFO(info.st_mode)
                ? open(path, O_WRONLY | O_CLOEXEC)
                : -1;
 }
@@ -97,7 +96,7 @@ static int open_writer(conversion *c, pluck_dump_format format)
     if (is_known && c->end == c->first)
         return complain(args->who, EXIT_DATA, "%s: --rows %s names none of its rows", c->name,
                         args->rows);
-    if (args->targets_out != NULL && !c->known.is_known)
+    if (args->targets_out && !c->known.is_known)
         return complain(args->who, EXIT_DATA,
                         "%s: has no targets to write to %s; --targets gives some", c->name,
                         args->targets_out);
@@ -107,7 +106,7 @@ static int open_writer(conversion *c, pluck_dump_format format)
     pluck_status status = pluck_dump_writer_create(&c->writer, args->output, &options, &err);
     for (unsigned i = 0; i < 2 && status == PLUCK_OK; i++) {
         const char *path = pluck_dump_writer_unfinished(c->writer, i);
-        c->unfinished[i] = path != NULL ? unfinished_add(path) : -1;
+        c->unfinished[i] = path ? unfinished_add(path) : -1;
     }
     unfinished_hold_signals(false);
     for (size_t i = 0; i < 2; i++)
@@ -123,7 +122,7 @@ static int copy_row(conversion *c, uint64_t row, bool *has_ended)
     pluck_dump_row read;
     pluck_error err;
     pluck_status status = pluck_dump_read_row(c->src.dump, row, c->src.scratch, &read, &err);
-    *has_ended = status == PLUCK_OK && read.logits.data == NULL;
+    *has_ended = status == PLUCK_OK && !read.logits.data;
     if (status == PLUCK_OK && !*has_ended) {
         int code = targets_get(&c->known, row, &read, &read.target);
         if (code != EXIT_DONE)

@@ -11,7 +11,7 @@ static size_t print_group(output *out, const char *word)
 {
     size_t n = strlen(word);
     size_t n_found = 0;
-    for (const command *const *c = commands; *c != NULL; c++) {
+    for (const command *const *c = commands; (*c); c++) {
         if (strncmp((*c)->name, word, n) != 0 || (*c)->name[n] != ' ')
             continue;
         if (n_found++ == 0)
@@ -26,23 +26,22 @@ static size_t print_group(output *out, const char *word)
 int command_unknown(const char *who, const char *first, const char *second)
 {
     char both[64];
-    snprintf(both, sizeof both, "%s%s%s", first, second != NULL ? " " : "",
-             second != NULL ? second : "");
+    snprintf(both, sizeof both, "%s%s%s", first, second ? " " : "", second ? second : "");
     suggestion nearest = {first, NULL, 0}, nearest_both = {both, NULL, 0};
     bool takes_second = false;
-    for (const command *const *c = commands; *c != NULL; c++) {
+    for (const command *const *c = commands; (*c); c++) {
         size_t n = strlen(first);
         suggest_consider(&nearest, (*c)->name);
         suggest_consider(&nearest_both, (*c)->name);
         takes_second |=
             strncmp((*c)->name, first, n) == 0 && ((*c)->name[n] == ' ' || (*c)->name[n] == '\0');
     }
-    if (takes_second && second == NULL)
+    if (takes_second && !second)
         return complain(who, EXIT_USAGE, "'%s' needs a second word; see pluck help %s", first,
                         first);
-    const char *best = nearest_both.best != NULL || takes_second ? nearest_both.best : nearest.best;
+    const char *best = nearest_both.best || takes_second ? nearest_both.best : nearest.best;
     const char *gap = takes_second ? " " : "", *rest = takes_second ? second : "";
-    if (best != NULL)
+    if (best)
         return complain(who, EXIT_USAGE, "unknown command '%s%s%s'; did you mean 'pluck %s'?",
                         first, gap, rest, best);
     return complain(who, EXIT_USAGE, "unknown command '%s%s%s'; see pluck help%s%s", first, gap,
@@ -59,7 +58,7 @@ static int print_topic(output *out, const arguments *args)
         help_overview(out);
         return EXIT_DONE;
     }
-    if (about == NULL || n_used < args->n_words)
+    if (!about || n_used < args->n_words)
         return args->n_words == 1 && print_group(out, args->words[0]) > 0
                    ? EXIT_DONE
                    : command_unknown(args->who, args->words[0],

@@ -20,9 +20,9 @@ static void tell_key(void *user, const char *key, pluck_import_fate fate, const 
     import_report *report = user;
     const char *name = pluck_import_fate_name(fate);
     report->n_refused += fate == PLUCK_IMPORT_REFUSED;
-    if (report->keys == NULL && report->quiet && fate != PLUCK_IMPORT_REFUSED)
+    if (!report->keys && report->quiet && fate != PLUCK_IMPORT_REFUSED)
         return;
-    if (report->keys == NULL) {
+    if (!report->keys) {
         complain(name, EXIT_DONE, "%s%s%s", key, *note != '\0' ? ": " : "", note);
         return;
     }
@@ -40,7 +40,7 @@ static char *config_text(const arguments *args, const pluck_config *config, size
     /* Fails because nothing fits, but says what would. */
     (void)pluck_config_to_json(config, NULL, 0, n, NULL);
     char *text = malloc(*n + 1);
-    if (text == NULL) {
+    if (!text) {
         complain_memory(args->who);
         return NULL;
     }
@@ -80,7 +80,7 @@ static int import_text(const arguments *args, const char *json, size_t n, output
     /* First without a report, so that a text that fails prints nothing but why. */
     pluck_status status = pluck_config_import(&config, kind, json, n, NULL, NULL, NULL, &err);
     pluck_config_destroy(&config);
-    if (status == PLUCK_OK && report.keys != NULL)
+    if (status == PLUCK_OK && report.keys)
         output_printf(out, "{\"from\":\"%s\",\"keys\":[", pluck_config_kind_name(kind));
     if (status == PLUCK_OK)
         status = pluck_config_import(&config, kind, json, n, tell_key, &report, NULL, &err);
@@ -89,12 +89,12 @@ static int import_text(const arguments *args, const char *json, size_t n, output
     size_t size = 0;
     char *text = config_text(args, config, &size);
     pluck_config_destroy(&config);
-    if (text == NULL)
+    if (!text)
         return EXIT_SYSTEM;
-    if (report.keys != NULL)
+    if (report.keys)
         output_text(out, "],\"config\":");
-    output_write(out, text, report.keys != NULL ? size - 1 : size); /* without its line break */
-    if (report.keys != NULL)
+    output_write(out, text, report.keys ? size - 1 : size); /* without its line break */
+    if (report.keys)
         output_text(out, "}\n");
     free(text);
     return report.n_refused > 0 ? EXIT_NEGATIVE : EXIT_DONE;

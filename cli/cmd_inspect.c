@@ -20,7 +20,7 @@ static pluck_status trace(inspection *in, pluck_sampler *sampler, pluck_logits l
                           token_list follow, pluck_error *err)
 {
     pluck_token *tokens = calloc(follow.n + 1, sizeof *tokens);
-    if (tokens == NULL)
+    if (!tokens)
         return PLUCK_ERR_NOMEM;
     pluck_trace_options options = {.max_tokens = follow.n + 1, .max_edits = LISTED_EDITS};
     pluck_status status = pluck_sampler_sample(sampler, logits, &tokens[0], err);
@@ -52,7 +52,7 @@ static pluck_status measure(inspection *in, pluck_logits logits, const token_lis
         status = trace(in, sampler, logits, lists[1], err);
     uint32_t capacity = in->args->top < in->n_vocab ? (uint32_t)in->args->top : in->n_vocab;
     in->top = calloc((size_t)capacity + 1, sizeof *in->top);
-    if (in->top == NULL)
+    if (!in->top)
         return PLUCK_ERR_NOMEM;
     if (status == PLUCK_OK)
         status =
@@ -68,7 +68,7 @@ static int read_row(inspection *in, source *src, pluck_logits *logits)
     row_range range;
     uint64_t end = 0;
     pluck_error err;
-    if (!rows_parse(in->args->row != NULL ? in->args->row : "0", &range) || !range.is_single)
+    if (!rows_parse(in->args->row ? in->args->row : "0", &range) || !range.is_single)
         return complain(who, EXIT_USAGE, "--row: '%s' is not the number of a row", in->args->row);
     int code = rows_resolve(&range, src->info.n_rows, who, in->name, &in->row, &end);
     if (code != EXIT_DONE)
@@ -76,7 +76,7 @@ static int read_row(inspection *in, source *src, pluck_logits *logits)
     pluck_status status = pluck_dump_read(src->dump, in->row, src->scratch, logits, &err);
     if (status != PLUCK_OK)
         return complain(who, exit_code_of(status), "%s", err.message);
-    if (logits->data == NULL)
+    if (!logits->data)
         return complain(who, EXIT_DATA, "%s: ended before row %llu", in->name,
                         (unsigned long long)in->row);
     return EXIT_DONE;
@@ -114,19 +114,19 @@ static int print(const inspection *in)
 {
     const arguments *args = in->args;
     output outs[3] = {{.who = args->who}};
-    int code = args->output != NULL ? output_open(&outs[0], args->who, args->output)
-                                    : run_files_open_results(&outs[0], args);
-    if (code == EXIT_DONE && args->svg != NULL)
+    int code = args->output ? output_open(&outs[0], args->who, args->output)
+                            : run_files_open_results(&outs[0], args);
+    if (code == EXIT_DONE && args->svg)
         code = output_open(&outs[1], args->who, args->svg);
-    if (code == EXIT_DONE && args->csv != NULL)
+    if (code == EXIT_DONE && args->csv)
         code = output_open(&outs[2], args->who, args->csv);
     if (code == EXIT_DONE && args->format == FORMAT_JSON)
         inspect_print_json(in, &outs[0]);
     else if (code == EXIT_DONE)
         inspect_print_text(in, &outs[0]);
-    if (code == EXIT_DONE && args->svg != NULL)
+    if (code == EXIT_DONE && args->svg)
         inspect_print_svg(in, &outs[1]);
-    if (code == EXIT_DONE && args->csv != NULL)
+    if (code == EXIT_DONE && args->csv)
         inspect_print_csv(in, &outs[2]);
     int close_code = outputs_close(outs, 3, code == EXIT_DONE);
     return code == EXIT_DONE ? close_code : code;
@@ -146,7 +146,7 @@ int cmd_inspect(const arguments *args)
         code = setup_prompt(args, &lists[0]);
     if (code == EXIT_DONE)
         code = setup_tokens(args, "token", args->follow, &lists[1]);
-    if (code == EXIT_DONE && args->follow != NULL && !args->explain)
+    if (code == EXIT_DONE && args->follow && !args->explain)
         code = complain(args->who, EXIT_USAGE, "--token needs --explain");
     if (code == EXIT_DONE)
         code = vocab_load(&in.v, args);

@@ -23,7 +23,7 @@ typedef struct replay_run {
 static source *source_of(replay_run *run, const replay_line *line)
 {
     for (size_t i = 0; i < run->n_sources && run->n_sources > 1; i++)
-        if (line->dump != NULL && strcmp(line->dump, run->args->words[i + 1]) == 0)
+        if (line->dump && strcmp(line->dump, run->args->words[i + 1]) == 0)
             return &run->sources[i];
     return run->n_sources == 1 ? run->sources : NULL;
 }
@@ -61,7 +61,7 @@ static int replay_one(replay_run *run)
     if (code != EXIT_DONE)
         return code;
     source *src = source_of(run, &line);
-    if (src == NULL)
+    if (!src)
         code = complain(run->args->who, EXIT_DATA, "%s: line %llu: names none of the dumps given",
                         run->lines.name, (unsigned long long)run->lines.number);
     else
@@ -111,7 +111,7 @@ static int open_lines(replay_run *run)
     run->lines.who = run->args->who;
     run->lines.name = source_name(path);
     run->lines.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    if (run->lines.file == NULL)
+    if (!run->lines.file)
         return complain(run->args->who, EXIT_SYSTEM, "%s: %s", path, strerror(errno));
     return EXIT_DONE;
 }
@@ -120,7 +120,7 @@ static int open_sources(replay_run *run)
 {
     size_t n = run->args->n_words - 1;
     run->sources = calloc(n, sizeof *run->sources);
-    if (run->sources == NULL)
+    if (!run->sources)
         return complain_memory(run->args->who);
     int code = EXIT_DONE;
     while (code == EXIT_DONE && run->n_sources < n) {
@@ -153,7 +153,7 @@ int cmd_replay(const arguments *args)
         source_close(&run.sources[i]);
     free(run.sources);
     free(run.lines.text);
-    if (run.lines.file != NULL && run.lines.file != stdin)
+    if (run.lines.file && run.lines.file != stdin)
         fclose(run.lines.file);
     replay_free(&run.state);
     return code;

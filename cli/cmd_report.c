@@ -107,7 +107,7 @@ static int study_dump(report *r, report_dump *d, const char *path, const output 
 static int study(report *r, const output *out)
 {
     int code = EXIT_DONE;
-    if (r->args->targets != NULL && r->n_dumps > 1)
+    if (r->args->targets && r->n_dumps > 1)
         return complain(r->args->who, EXIT_USAGE, "--targets belong to one dump; %llu are given",
                         (unsigned long long)r->n_dumps);
     for (size_t i = 0; i < r->n_dumps && code == EXIT_DONE; i++) {
@@ -127,12 +127,12 @@ int cmd_report(const arguments *args)
     if (code != EXIT_DONE)
         return code;
     r.dumps = calloc(r.n_dumps, sizeof *r.dumps);
-    code = r.dumps == NULL ? complain_memory(args->who) : vocab_load(&r.v, args);
+    code = !r.dumps ? complain_memory(args->who) : vocab_load(&r.v, args);
     if (code == EXIT_DONE)
         code = study(&r, &out);
     if (code == EXIT_DONE)
         code = report_write(&r, &out);
-    for (size_t i = 0; r.dumps != NULL && i < r.n_dumps; i++)
+    for (size_t i = 0; r.dumps && i < r.n_dumps; i++)
         tuning_close(&r.dumps[i].t);
     int close_code = output_close(&out, code == EXIT_DONE);
     vocab_free(&r.v);

@@ -71,7 +71,7 @@ typedef struct evidence {
 
 static bool prints_running_text(const run *all)
 {
-    return all->args->sequence && all->args->vocab != NULL && all->args->format == FORMAT_TEXT;
+    return all->args->sequence && all->args->vocab && all->args->format == FORMAT_TEXT;
 }
 
 /* The state in which the draw was made. */
@@ -109,7 +109,7 @@ static void print_json(job *j, uint64_t draw, const pluck_draw *d, const evidenc
                   (unsigned long long)j->row, (unsigned long long)draw, (int)d->token);
     output_float(out, (double)d->logprob);
     output_printf(out, ",\"survivors\":%u", (unsigned)d->n_survivors);
-    if (j->all->args->vocab != NULL) {
+    if (j->all->args->vocab) {
         size_t n = 0;
         const char *text = vocab_text(&j->all->v, d->token, &n);
         output_text(out, ",\"text\":");
@@ -131,7 +131,7 @@ static void print_csv(job *j, uint64_t draw, const pluck_draw *d)
                   (int)d->token);
     output_csv_float(out, (double)d->logprob);
     output_printf(out, ",%u", (unsigned)d->n_survivors);
-    if (j->all->args->vocab != NULL) {
+    if (j->all->args->vocab) {
         size_t n = 0;
         const char *text = vocab_text(&j->all->v, d->token, &n);
         output_char(out, ',');
@@ -155,7 +155,7 @@ static void print_text(job *j, uint64_t draw, const pluck_draw *d)
     output_printf(out, "%8llu %8llu %8d %12.6f %10u", (unsigned long long)j->row,
                   (unsigned long long)draw, (int)d->token,
                   d->logprob == 0.0f ? 0.0 : (double)d->logprob, (unsigned)d->n_survivors);
-    if (j->all->args->vocab != NULL) {
+    if (j->all->args->vocab) {
         output_text(out, "  ");
         (void)output_cell(out, text, n, OUTPUT_TEXT_COLUMNS);
     }
@@ -183,7 +183,7 @@ static void print_heading(job *j, bool is_first)
     output *out = &j->all->out;
     if (args->format == FORMAT_CSV && is_first)
         output_printf(out, "%srow,draw,token,logprob,survivors%s\n",
-                      args->n_words > 1 ? "dump," : "", args->vocab != NULL ? ",text" : "");
+                      args->n_words > 1 ? "dump," : "", args->vocab ? ",text" : "");
     if (args->format != FORMAT_TEXT)
         return;
     if (args->n_words > 1) {
@@ -193,7 +193,7 @@ static void print_heading(job *j, bool is_first)
     }
     if (!prints_running_text(j->all))
         output_printf(out, "%8s %8s %8s %12s %10s%s\n", "row", "draw", "token", "logprob",
-                      "survivors", args->vocab != NULL ? "  text" : "");
+                      "survivors", args->vocab ? "  text" : "");
 }
 
 /* What a failed row means: an exit code, or EXIT_DONE to go on with the next. */
@@ -263,7 +263,7 @@ static int print_portion(job *j, const portion *p, cursor *at)
     }
     if (p->state == PORTION_DONE)
         for (size_t i = 0; i < p->n_draws; i++) {
-            evidence e = {p->records != NULL ? &p->records[i] : NULL, p->hash};
+            evidence e = {p->records ? &p->records[i] : NULL, p->hash};
             print_draw(j, p->first_draw + i, &p->draws[i], &e);
         }
     if (p->state == PORTION_ENDED)
@@ -283,7 +283,7 @@ static int sample_independent(job *j, uint64_t first, uint64_t *end)
         const portion *failed = NULL;
         for (size_t i = 0; code == EXIT_DONE && i < n && at.end > j->team.portions[i].row; i++) {
             const portion *p = &j->team.portions[i];
-            if (failed != NULL && failed->row == p->row)
+            if (failed && failed->row == p->row)
                 continue;
             code = print_portion(j, p, &at);
             failed = p->state == PORTION_FAILED ? p : NULL;
@@ -299,7 +299,7 @@ static pluck_status remember(job *j, pluck_token token, pluck_error *err)
     if (j->history.n == j->history_capacity) {
         size_t capacity = j->history_capacity == 0 ? 256 : 2 * j->history_capacity;
         pluck_token *larger = realloc(j->history.tokens, capacity * sizeof *larger);
-        if (larger == NULL) {
+        if (!larger) {
             *err = (pluck_error){PLUCK_ERR_NOMEM, "out of memory"};
             return PLUCK_ERR_NOMEM;
         }
@@ -318,7 +318,7 @@ static pluck_status sample_position(job *j, pluck_logits logits, pluck_error *er
     evidence e = {&record, 0};
     pluck_draw drawn;
     pluck_status status = PLUCK_OK;
-    if (w->trace != NULL) {
+    if (w->trace) {
         e.hash = row_hash(logits);
         status = record_draw(w->sampler, logits, w->trace, &record, err);
     }
@@ -327,7 +327,7 @@ static pluck_status sample_position(job *j, pluck_logits logits, pluck_error *er
     if (status != PLUCK_OK)
         return status;
     print_draw(j, 0, &drawn, &e);
-    if (w->trace != NULL)
+    if (w->trace)
         status = remember(j, drawn.token, err);
     return status == PLUCK_OK ? pluck_sampler_accept(w->sampler, drawn.token, err) : status;
 }
@@ -350,7 +350,7 @@ static int sample_sequence(job *j, uint64_t first, uint64_t step, uint64_t strea
         status = pluck_dump_read(j->src.dump, j->row, w->scratch, &logits, &err);
         if (status != PLUCK_OK)
             return complain(all->args->who, exit_code_of(status), "%s", err.message);
-        if (logits.data == NULL) {
+        if (!logits.data) {
             *end = j->row;
             break;
         }
@@ -518,7 +518,7 @@ static int prepare(run *all)
         code = setup_seed(args, all->config);
     if (code == EXIT_DONE && args->trace) {
         all->config_text = config_line(all->config, &all->config_size_bytes);
-        code = all->config_text != NULL ? EXIT_DONE : complain_memory(args->who);
+        code = all->config_text ? EXIT_DONE : complain_memory(args->who);
     }
     if (code == EXIT_DONE)
         code = vocab_load(&all->v, args);

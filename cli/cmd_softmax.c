@@ -35,7 +35,7 @@ typedef struct result {
 
 static int read_number(const arguments *args, const char *flag, const char *text, double *value)
 {
-    if (text == NULL || parse_double(text, value))
+    if (!text || parse_double(text, value))
         return EXIT_DONE;
     return complain(args->who, EXIT_USAGE, "--%s: '%s' is not a finite number", flag, text);
 }
@@ -44,7 +44,7 @@ static int read_whole(const arguments *args, const char *flag, const char *text,
                       uint64_t *value)
 {
     *has = text != NULL;
-    if (text == NULL || parse_count(text, 0, UINT64_MAX, value))
+    if (!text || parse_count(text, 0, UINT64_MAX, value))
         return EXIT_DONE;
     return complain(args->who, EXIT_USAGE, "--%s: '%s' is not a whole number", flag, text);
 }
@@ -53,7 +53,7 @@ static int read_scale(request *r)
 {
     const arguments *args = r->args;
     double temperature = 1, beta = 1;
-    if (args->temperature != NULL && args->beta != NULL)
+    if (args->temperature && args->beta)
         return complain(args->who, EXIT_USAGE, "--temperature and --beta say the same: give one");
     int code = read_number(args, "temperature", args->temperature, &temperature);
     if (code == EXIT_DONE)
@@ -61,12 +61,12 @@ static int read_scale(request *r)
     if (code != EXIT_DONE)
         return code;
     r->is_limit = temperature == 0;
-    if (!r->is_limit && args->temperature != NULL)
+    if (!r->is_limit && args->temperature)
         beta = 1 / temperature;
     r->beta = (float)beta;
     if (!isfinite(r->beta))
         return complain(args->who, EXIT_DATA, "--%s: is beyond the range of a float",
-                        args->beta != NULL ? "beta" : "temperature");
+                        args->beta ? "beta" : "temperature");
     return EXIT_DONE;
 }
 
@@ -74,22 +74,22 @@ static int read_scale(request *r)
 static int check_flags(const request *r)
 {
     const arguments *args = r->args;
-    bool is_entmax = args->sparsemax || args->entmax != NULL;
+    bool is_entmax = args->sparsemax || args->entmax;
     const char *wrong = NULL;
-    if (args->sparsemax && args->entmax != NULL)
+    if (args->sparsemax && args->entmax)
         wrong = "--sparsemax and --entmax exclude each other";
-    else if (args->base != NULL && (is_entmax || args->temperature != NULL || args->beta != NULL))
+    else if (args->base && (is_entmax || args->temperature || args->beta))
         wrong = "--base stands alone: no --temperature, --beta, --entmax";
-    else if (r->is_limit && (args->log || args->lse || args->target != NULL))
+    else if (r->is_limit && (args->log || args->lse || args->target))
         wrong = "--temperature 0 has no logarithms: no --log, --lse, --target";
-    else if (is_entmax && (args->lse || args->target != NULL))
+    else if (is_entmax && (args->lse || args->target))
         wrong = "--lse and --target are of softmax, not of entmax";
-    else if (args->base != NULL && (args->log || args->lse || args->target != NULL))
+    else if (args->base && (args->log || args->lse || args->target))
         wrong = "--base prints probabilities: no --log, --lse, --target";
-    else if (r->has_gumbel && (is_entmax || args->base != NULL || args->log || args->lse ||
-                               args->target != NULL || !(r->beta > 0) || r->is_limit))
+    else if (r->has_gumbel && (is_entmax || args->base || args->log || args->lse || args->target ||
+                               !(r->beta > 0) || r->is_limit))
         wrong = "--gumbel takes a --temperature above 0, --entropy and --argmax only";
-    else if (args->gradient && args->target == NULL)
+    else if (args->gradient && !args->target)
         wrong = "--gradient needs --target";
     else if (args->gradient && (args->lse || args->entropy || args->argmax))
         wrong = "--gradient stands alone: no --lse, --entropy, --argmax";
@@ -97,14 +97,14 @@ static int check_flags(const request *r)
         wrong = "--log is of probabilities: no --lse, --entropy, --argmax, --target";
     else if (args->lines && args->n_words > 0)
         wrong = "--lines is for standard input";
-    return wrong == NULL ? EXIT_DONE : complain(args->who, EXIT_USAGE, "%s", wrong);
+    return !wrong ? EXIT_DONE : complain(args->who, EXIT_USAGE, "%s", wrong);
 }
 
 static int read_request(request *r, const arguments *args)
 {
     uint64_t seed = 0;
     *r = (request){.args = args, .alpha = args->sparsemax ? 2 : 1};
-    r->has_numbers = args->lse || args->entropy || args->argmax || args->target != NULL;
+    r->has_numbers = args->lse || args->entropy || args->argmax || args->target;
     int code = read_scale(r);
     if (code == EXIT_DONE)
         code = read_number(args, "base", args->base, &r->base);
@@ -128,7 +128,7 @@ static pluck_status compute_probabilities(request *r, const number_list *z, floa
         return pluck_gumbel_softmax(z->values, z->n, 1 / r->beta, &r->rng, p, &index, err);
     if (r->is_limit)
         return pluck_softmax_limit(z->values, z->n, true, p, err);
-    if (r->args->base != NULL)
+    if (r->args->base)
         return pluck_softmax_base(z->values, z->n, r->base, p, err);
     return pluck_entmax(z->values, z->n, r->beta, r->alpha, p, err);
 }
@@ -255,7 +255,7 @@ static int answer(request *r, output *out, const number_list *z, size_t row, siz
     pluck_error err = {.status = PLUCK_OK};
     named_number numbers[MAX_NUMBERS];
     result res = {.values = malloc((z->n > 0 ? z->n : 1) * sizeof *res.values)};
-    if (res.values == NULL)
+    if (!res.values)
         return complain_memory(args->who);
     pluck_status status = compute(r, z, &res, &err);
     if (status != PLUCK_OK) {
@@ -306,7 +306,7 @@ static int answer_stdin(request *r, output *out)
     int code = read_file(args->who, "-", INPUT_LIMIT, &text, &n);
     if (code == EXIT_DONE && strlen(text) != n)
         code = complain(args->who, EXIT_DATA, "standard input: holds a NUL byte, no text");
-    for (const char *at = text; code == EXIT_DONE && at != NULL;) {
+    for (const char *at = text; code == EXIT_DONE && at;) {
         z.n = 0;
         code = numbers_parse(&z, args->who, at, !args->lines, &line, &at);
         bool is_last = code == EXIT_DONE && *at == '\0';

@@ -62,13 +62,13 @@ static void print_details(output *out, const pluck_stage *stage)
 {
     output_printf(out, "%s (%s): %s\n\n", stage->name, kind_name(stage->kind), stage->summary);
     output_printf(out, "  %s\n  source: %s\n", stage->formula, stage->source);
-    if (stage->cost != NULL)
+    if (stage->cost)
         output_printf(out, "  cost: %s\n", stage->cost);
     for (size_t i = 0; i < stage->n_params; i++) {
         const pluck_param *p = &stage->params[i];
         output_printf(out, "\n  %s (%s): %s\n", p->name, type_name(p->type), p->summary);
         print_param(out, p);
-        if (p->flat_key == NULL)
+        if (!p->flat_key)
             continue;
         output_printf(out, "    flat key \"%s\", flag --", p->flat_key);
         for (const char *c = p->flat_key; *c != '\0'; c++)
@@ -82,7 +82,7 @@ static void print_details(output *out, const pluck_stage *stage)
 static void json_text(output *out, const char *name, const char *value)
 {
     output_printf(out, "\"%s\":", name);
-    if (value == NULL)
+    if (!value)
         output_text(out, "null");
     else
         output_json_string(out, value, strlen(value));
@@ -164,10 +164,10 @@ static int find_stage(const arguments *args, const pluck_stage **stage)
     for (char *c = name; *c != '\0'; c++)
         *c = *c == '-' ? '_' : *c;
     *stage = pluck_stage_find(name);
-    if (*stage != NULL)
+    if ((*stage))
         return EXIT_DONE;
     const char *near = pluck_stage_nearest(name);
-    if (near != NULL)
+    if (near)
         return complain(args->who, EXIT_USAGE, "unknown stage '%s'; did you mean '%s'?",
                         args->words[0], near);
     return complain(args->who, EXIT_USAGE, "unknown stage '%s'; see pluck stages", args->words[0]);
@@ -182,10 +182,10 @@ int cmd_stages(const arguments *args)
         code = output_open(&out, args->who, NULL);
     if (code != EXIT_DONE)
         return code;
-    if (stage != NULL && args->format == FORMAT_JSON) {
+    if (stage && args->format == FORMAT_JSON) {
         print_json(&out, stage);
         output_char(&out, '\n');
-    } else if (stage != NULL) {
+    } else if (stage) {
         print_details(&out, stage);
     } else if (args->format == FORMAT_JSON) {
         print_all_json(&out);

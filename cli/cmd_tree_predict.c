@@ -27,7 +27,7 @@ typedef struct prediction {
 
 static const char *label_text(const prediction *p, const pluck_fasttext_label *label, size_t *n)
 {
-    if (label->text != NULL) {
+    if (label->text) {
         *n = strlen(label->text);
         return label->text;
     }
@@ -45,7 +45,7 @@ static void print_json(prediction *p, uint64_t item, const pluck_fasttext_label 
         output_printf(out, "%s{\"label\":%u,\"prob\":", i > 0 ? "," : "",
                       (unsigned)labels[i].output);
         output_float(out, labels[i].prob);
-        if (p->has_lines || p->args->vocab != NULL) {
+        if (p->has_lines || p->args->vocab) {
             output_text(out, ",\"text\":");
             output_json_string(out, text, length);
         }
@@ -64,9 +64,9 @@ static void print_text(prediction *p, const pluck_fasttext_label *labels, uint32
         const char *text = label_text(p, &labels[i], &length);
         if (i > 0)
             output_char(out, ' ');
-        if (labels[i].text != NULL)
+        if (labels[i].text)
             output_shown(out, PLK_PLAIN, text, length);
-        else if (p->args->vocab != NULL)
+        else if (p->args->vocab)
             output_quoted(out, text, length);
         else
             output_printf(out, "%u", (unsigned)labels[i].output);
@@ -96,7 +96,7 @@ static int predict(prediction *p, uint64_t first, uint64_t n)
         if (status != PLUCK_OK) {
             progress_clear(&p->bar);
             return complain(p->args->who, exit_code_of(status), "%s: %s %llu: %s",
-                            p->input != NULL ? source_name(p->input) : "standard input", what,
+                            p->input ? source_name(p->input) : "standard input", what,
                             (unsigned long long)(first + at + n_done), err.message);
         }
         progress_update(&p->bar, first + at + now);
@@ -119,7 +119,7 @@ static int predict_lines(prediction *p)
         code = predict(p, n_before, p->lines.n_lines);
         n_before += p->lines.n_lines;
         /* Whoever asked may wait for the answers before going on. */
-        if (p->out.file.temporary == NULL)
+        if (!p->out.file.temporary)
             output_flush(&p->out);
     }
     return code;
@@ -129,7 +129,7 @@ static int predict_rows(prediction *p)
 {
     const arguments *args = p->args;
     pluck_head_info head = pluck_head_get_info(p->model.head);
-    const char *path = p->input != NULL ? p->input : "-";
+    const char *path = p->input ? p->input : "-";
     int code = source_open(args, path, &p->src);
     if (code != EXIT_DONE)
         return code;
@@ -155,13 +155,13 @@ static int check_arguments(const prediction *p)
         return complain(args->who, EXIT_USAGE, "--sample and --compat exclude each other");
     if (!args->sample && args->draw_temperature != 1.0)
         return complain(args->who, EXIT_USAGE, "--temperature changes only what --sample draws");
-    if (p->model.text == NULL && args->compat)
+    if (!p->model.text && args->compat)
         return complain(args->who, EXIT_USAGE, "--compat is for fastText models; %s is none",
                         args->words[0]);
-    if (p->model.text != NULL && args->vocab != NULL)
+    if (p->model.text && args->vocab)
         return complain(args->who, EXIT_USAGE, "--vocab is for stored heads; %s has its own labels",
                         args->words[0]);
-    if (p->model.head == NULL && args->sample)
+    if (!p->model.head && args->sample)
         return complain(args->who, EXIT_DATA,
                         "%s: its outputs are no distribution (loss ova or ns) to draw from",
                         args->words[0]);
@@ -180,13 +180,13 @@ int cmd_tree_predict(const arguments *args)
     if (code == EXIT_DONE)
         code = output_open(&p.out, args->who, args->output);
     if (code == EXIT_DONE)
-        code = p.model.text != NULL ? predict_lines(&p) : predict_rows(&p);
+        code = p.model.text ? predict_lines(&p) : predict_rows(&p);
     progress_clear(&p.bar);
     int close_code = output_close(&p.out, code == EXIT_DONE);
     predictors_destroy(&p.team);
     if (p.has_lines)
         lines_close(&p.lines);
-    if (p.src.dump != NULL)
+    if (p.src.dump)
         source_close(&p.src);
     vocab_free(&p.v);
     head_model_close(&p.model);

@@ -21,13 +21,13 @@ typedef struct tree_report {
 static int take_counts(tree_report *r)
 {
     const arguments *args = r->args;
-    if (args->counts != NULL)
+    if (args->counts)
         return integers_read(args->who, args->counts, &r->counts, &r->n_counts, NULL);
-    if (r->model.text == NULL)
+    if (!r->model.text)
         return EXIT_DONE;
     r->n_counts = pluck_fasttext_get_info(r->model.text).n_outputs;
     r->counts = malloc(r->n_counts * sizeof *r->counts);
-    if (r->counts == NULL)
+    if (!r->counts)
         return complain_memory(args->who);
     for (size_t i = 0; i < r->n_counts; i++)
         r->counts[i] = pluck_fasttext_output_count(r->model.text, (uint32_t)i);
@@ -50,10 +50,10 @@ static int take_tree(tree_report *r)
                                              source_name(args->counts), err.message);
     }
     r->tree = pluck_head_tree(r->model.head);
-    if (r->tree == NULL)
+    if (!r->tree)
         return complain(args->who, EXIT_DATA, "%s: is a %s head, which has no tree", args->words[0],
                         pluck_head_kind_name(pluck_head_get_info(r->model.head).kind));
-    if (r->counts != NULL && r->n_counts != pluck_tree_n_tokens(r->tree))
+    if (r->counts && r->n_counts != pluck_tree_n_tokens(r->tree))
         return complain(args->who, EXIT_DATA, "%s: holds %zu counts, the tree has %u tokens",
                         args->counts, r->n_counts, (unsigned)pluck_tree_n_tokens(r->tree));
     return EXIT_DONE;
@@ -76,7 +76,7 @@ static int measure(tree_report *r)
     pluck_status status = pluck_tree_get_stats(r->tree, NULL, &r->plain, NULL, 0, &err);
     size_t n = (size_t)r->plain.max_length + 1;
     r->histogram = calloc(n, sizeof *r->histogram);
-    if (r->histogram == NULL)
+    if (!r->histogram)
         return complain_memory(r->args->who);
     if (status == PLUCK_OK)
         status = pluck_tree_get_stats(r->tree, r->counts, &r->stats, r->histogram, n, &err);
@@ -91,7 +91,7 @@ static void print_text(const tree_report *r, output *out)
     output_printf(out, "tokens           %u\n", (unsigned)s->n_tokens);
     output_printf(out, "code length      min %u, mean %.4f, max %u bits, over tokens\n",
                   (unsigned)s->min_length, r->plain.mean_length, (unsigned)s->max_length);
-    if (r->counts == NULL) {
+    if (!r->counts) {
         output_printf(out, "balanced         %.4f bits would be the least mean\n", s->entropy_bits);
     } else {
         output_printf(out, "entropy H        %.4f bits, of the counts\n", s->entropy_bits);
@@ -110,7 +110,7 @@ static void print_json(const tree_report *r, output *out)
     output_printf(out, "{\"tokens\":%u,\"min_length\":%u,\"max_length\":%u,\"mean_length\":",
                   (unsigned)s->n_tokens, (unsigned)s->min_length, (unsigned)s->max_length);
     output_double(out, r->plain.mean_length);
-    if (r->counts != NULL) {
+    if (r->counts) {
         output_text(out, ",\"entropy_bits\":");
         output_double(out, s->entropy_bits);
         output_text(out, ",\"mean_length_by_counts\":");
@@ -132,7 +132,7 @@ int cmd_tree_stats(const arguments *args)
     tree_report r = {.args = args};
     output out;
     int code = EXIT_DONE;
-    if (args->n_words == 0 && args->counts == NULL)
+    if (args->n_words == 0 && !args->counts)
         return complain(args->who, EXIT_USAGE, "needs a MODEL or --counts FILE");
     if (args->n_words > 0)
         code = head_model_open_head(&r.model, args, args->words[0]);

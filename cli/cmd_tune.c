@@ -15,7 +15,7 @@ static void write_config(const tuning *t, output *out)
     size_t n = 0;
     pluck_config_to_json(t->config, NULL, 0, &n, NULL);
     char *text = malloc(n + 1);
-    if (text != NULL && pluck_config_to_json(t->config, text, n + 1, &n, NULL) == PLUCK_OK)
+    if (text && pluck_config_to_json(t->config, text, n + 1, &n, NULL) == PLUCK_OK)
         output_write(out, text, n);
     else
         out->error = out->error != 0 ? out->error : ENOMEM;
@@ -31,10 +31,10 @@ static int open_files(const tuning *t, output outs[N_OUTPUTS])
     const char *config = t->has_answer ? args->output : NULL;
     const char *const paths[N_OUTPUTS] = {NULL, config, args->svg, args->csv};
     int code = EXIT_DONE;
-    if (args->output != NULL && config == NULL)
+    if (args->output && !config)
         complain(args->who, EXIT_DONE, "%s is not written: there is no answer", args->output);
     for (size_t i = CONFIG; i < N_OUTPUTS && code == EXIT_DONE; i++)
-        if (paths[i] != NULL)
+        if (paths[i])
             code = output_open(&outs[i], args->who, paths[i]);
     return code;
 }

@@ -85,7 +85,7 @@ static void print_token(const comparison *all, output *out, pluck_token token, d
 {
     size_t n = 0;
     output_printf(out, "  %8d %6.4f", (int)token, p);
-    if (all->args->vocab != NULL) {
+    if (all->args->vocab) {
         const char *text = vocab_text(&all->v, token, &n);
         output_char(out, ' ');
         (void)output_cell(out, text, n, OUTPUT_CELL_COLUMNS);
@@ -157,7 +157,7 @@ static void json_series(output *out, const char *name, const series *s)
 static void json_text(const comparison *all, output *out, const char *name, pluck_token token)
 {
     size_t n = 0;
-    if (all->args->vocab == NULL)
+    if (!all->args->vocab)
         return;
     const char *text = vocab_text(&all->v, token, &n);
     output_printf(out, ",\"%s\":", name);
@@ -229,7 +229,7 @@ void compare_print_csv_heading(const comparison *all, output *out)
     output_printf(out,
                   "row,kl_ab,kl_ba,total_variation,rank_correlation,entropy_a,entropy_b,"
                   "top_a,top_b,target,nll_a,nll_b%s\n",
-                  all->args->vocab != NULL ? ",text_a,text_b,text" : "");
+                  all->args->vocab ? ",text_a,text_b,text" : "");
 }
 
 static void csv_value(output *out, double value)
@@ -262,7 +262,7 @@ void compare_print_csv_row(const comparison *all, output *out, uint64_t row, plu
         output_printf(out, "%d", (int)target);
     csv_value(out, c->nll_a);
     csv_value(out, c->nll_b);
-    if (all->args->vocab != NULL) {
+    if (all->args->vocab) {
         csv_text(all, out, c->top_a);
         csv_text(all, out, c->top_b);
         csv_text(all, out, target);

@@ -12,7 +12,7 @@ static bool append(series *s, double value)
     if (s->n == s->capacity) {
         size_t capacity = s->capacity == 0 ? 256 : 2 * s->capacity;
         double *larger = realloc(s->values, capacity * sizeof *larger);
-        if (larger == NULL)
+        if (!larger)
             return false;
         s->values = larger;
         s->capacity = capacity;
@@ -38,9 +38,9 @@ static bool add_worst(comparison *all, const worst_row *row)
     size_t most = (size_t)all->args->worst;
     if (most == 0)
         return true;
-    if (all->worst == NULL)
+    if (!all->worst)
         all->worst = calloc(most + 1, sizeof *all->worst);
-    if (all->worst == NULL)
+    if (!all->worst)
         return false;
     size_t at = all->n_worst;
     for (; at > 0 && is_worse(row, &all->worst[at - 1]); at--)

@@ -57,7 +57,7 @@ static row_kind kind_of_rows(const source *src, uint64_t first, uint64_t end)
     uint64_t n = end - first < ROWS_LOOKED_AT ? end - first : ROWS_LOOKED_AT;
     double tolerance = src->info.dtype == PLUCK_F32 ? 1e-3 : 2e-2;
     row_kind kind = ROW_LOGITS;
-    for (uint64_t i = 0; z != NULL && i < n; i++) {
+    for (uint64_t i = 0; z && i < n; i++) {
         pluck_dump_row read;
         uint64_t row = first + (uint64_t)((double)(end - first) * (double)i / (double)n);
         row_kind here = ROW_LOGITS;
@@ -76,7 +76,7 @@ static row_kind kind_of_rows(const source *src, uint64_t first, uint64_t end)
 /* A repetition penalty divides logits above 0 and multiplies those below. */
 static bool looks_at_signs(const pluck_config *config)
 {
-    for (size_t i = 0; config != NULL && i < pluck_config_stage_count(config); i++)
+    for (size_t i = 0; config && i < pluck_config_stage_count(config); i++)
         if (strcmp(pluck_config_stage_at(config, i)->name, "penalties") == 0 &&
             !pluck_config_neutral_at(config, i))
             return true;
@@ -188,7 +188,7 @@ void doubt_add_shift(const source *src, const targets *truth, uint64_t first, ui
         return;
     double *z = malloc(src->info.n_vocab * sizeof *z);
     uint64_t inner = end - first - 2, n = inner < ROWS_SHIFTED ? inner : ROWS_SHIFTED;
-    for (uint64_t i = 0; z != NULL && i < n; i++)
+    for (uint64_t i = 0; z && i < n; i++)
         add_shifts(src, truth, first + 1 + (uint64_t)((double)inner * (double)i / (double)n), z,
                    &sums);
     free(z);

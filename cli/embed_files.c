@@ -12,7 +12,7 @@
 static int embed(FILE *out, const char *path, int index)
 {
     FILE *in = fopen(path, "rb");
-    if (in == NULL) {
+    if (!in) {
         perror(path);
         return 1;
     }
@@ -28,7 +28,7 @@ static int embed(FILE *out, const char *path, int index)
 static void entry(FILE *out, const char *path, int index)
 {
     const char *slash = strrchr(path, '/');
-    const char *base = slash == NULL ? path : slash + 1;
+    const char *base = !slash ? path : slash + 1;
     fprintf(out, "    {\"%.*s\", file_%d, sizeof file_%d - 1},\n", (int)strcspn(base, "."), base,
             index, index);
 }
@@ -39,7 +39,7 @@ int main(int argc, char **argv)
         return 2;
     const char *table = argv[2];
     FILE *out = fopen(argv[1], "w");
-    if (out == NULL) {
+    if (!out) {
         perror(argv[1]);
         return 1;
     }

@@ -43,7 +43,7 @@ void explain_json_stage(const pluck_stage_report *r, output *out)
 {
     static const char *const bounds[] = {"none", "formula", "worst_kept", "best_kept", "band"};
     output_text(out, ",\"params\":");
-    if (r->info != NULL)
+    if (r->info)
         print_params_json(out, r->info, r->params);
     else
         output_text(out, "{}");
@@ -93,14 +93,14 @@ static void json_draw(const inspection *in, output *out)
 static void json_fate(const inspection *in, output *out, const pluck_token_fate *f)
 {
     output_printf(out, "{\"token\":%d", (int)f->token);
-    if (in->args->vocab != NULL) {
+    if (in->args->vocab) {
         size_t n = 0;
         const char *text = vocab_text(&in->v, f->token, &n);
         output_text(out, ",\"text\":");
         output_json_string(out, text, n);
     }
     const pluck_stage_report *r = pluck_trace_stage_at(in->trace, f->removed_by);
-    if (r == NULL)
+    if (!r)
         output_text(out, ",\"removed_by\":null");
     else
         output_printf(out, ",\"removed_by\":\"%s\"", r->stage);

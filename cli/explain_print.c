@@ -14,7 +14,7 @@
 static void print_token(const inspection *in, output *out, pluck_token token)
 {
     output_printf(out, "%d", (int)token);
-    if (in->args->vocab == NULL)
+    if (!in->args->vocab)
         return;
     output_char(out, ' ');
     inspect_print_token(in, out, token, false);
@@ -104,7 +104,7 @@ static void print_param(output *out, const pluck_param *p, const void *value)
 
 static void print_facts(const inspection *in, output *out, const pluck_stage_report *r)
 {
-    size_t n_params = r->info != NULL ? r->info->n_params : 0;
+    size_t n_params = r->info ? r->info->n_params : 0;
     for (size_t i = 0; i < n_params; i++) {
         const pluck_param *p = &r->info->params[i];
         output_text(out, i == 0 ? INDENT : ", ");

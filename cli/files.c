@@ -15,7 +15,7 @@ static int grow(const char *who, char **text, size_t n, size_t *capacity)
         return EXIT_DONE;
     size_t wanted = *capacity == 0 ? 16384 : *capacity * 2;
     char *larger = realloc(*text, wanted);
-    if (larger == NULL)
+    if (!larger)
         return complain_memory(who);
     *text = larger;
     *capacity = wanted;

@@ -13,7 +13,7 @@ static const unsigned char npy_magic[4] = {0x93, 'N', 'U', 'M'};
 static int first_bytes(const arguments *args, const char *path, unsigned char bytes[4])
 {
     FILE *file = fopen(path, "rb");
-    if (file == NULL)
+    if (!file)
         return complain(args->who, EXIT_SYSTEM, "%s: %s", path, strerror(errno));
     size_t n = fread(bytes, 1, 4, file);
     int error = ferror(file) ? errno : 0;
@@ -31,7 +31,7 @@ static int read_bias(const arguments *args, uint32_t n_vocab, float **bias)
 {
     float_rows rows = {0};
     *bias = NULL;
-    if (args->bias == NULL)
+    if (!args->bias)
         return EXIT_DONE;
     int code = float_rows_read(&rows, args, args->bias);
     if (code == EXIT_DONE && rows.n_rows * rows.n_cols != n_vocab) {
@@ -85,7 +85,7 @@ int head_model_open(head_model *model, const arguments *args, const char *path)
     if (code != EXIT_DONE)
         return code;
     bool is_arrays = memcmp(bytes, npy_magic, sizeof npy_magic) == 0;
-    if (args->bias != NULL && !is_arrays)
+    if (args->bias && !is_arrays)
         return complain(args->who, EXIT_USAGE, "--bias belongs to a head in .npy files; %s is none",
                         path);
     if (is_arrays) {
@@ -100,7 +100,7 @@ int head_model_open(head_model *model, const arguments *args, const char *path)
     }
     if (status != PLUCK_OK)
         code = complain(args->who, exit_code_of(status), "%s", err.message);
-    if (model->own != NULL)
+    if (model->own)
         model->head = model->own;
     if (code != EXIT_DONE)
         head_model_close(model);
@@ -110,7 +110,7 @@ int head_model_open(head_model *model, const arguments *args, const char *path)
 int head_model_open_head(head_model *model, const arguments *args, const char *path)
 {
     int code = head_model_open(model, args, path);
-    if (code != EXIT_DONE || model->head != NULL)
+    if (code != EXIT_DONE || model->head)
         return code;
     head_model_close(model);
     return complain(args->who, EXIT_DATA,
@@ -122,7 +122,7 @@ void head_model_close(head_model *model)
 {
     pluck_fasttext_close(&model->text);
     pluck_head_destroy(&model->own);
-    if (model->arrays.dump != NULL)
+    if (model->arrays.dump)
         source_close(&model->arrays);
     *model = (head_model){.text = NULL};
 }

@@ -61,8 +61,8 @@ void help_option_name(const option *o, char *text, size_t capacity)
     char letter[8] = "";
     if (o->letter != 0)
         snprintf(letter, sizeof letter, "-%c, ", o->letter);
-    snprintf(text, capacity, "%s--%s%s%s", letter, o->name, o->value_name != NULL ? " " : "",
-             o->value_name != NULL ? o->value_name : "");
+    snprintf(text, capacity, "%s--%s%s%s", letter, o->name, o->value_name ? " " : "",
+             o->value_name ? o->value_name : "");
 }
 
 void help_entry(output *out, const char *name, const char *summary, size_t summary_column)
@@ -96,14 +96,14 @@ void help_command(output *out, const command *about, const option_set *set)
     for (size_t i = 0; i < set->n; i++)
         print_table(out, set->tables[i]);
     output_text(out, "\nExamples:\n");
-    for (const char *const *e = about->examples; *e != NULL; e++)
+    for (const char *const *e = about->examples; (*e); e++)
         output_printf(out, "  $ %s\n", *e);
 }
 
 void help_short(output *out)
 {
     output_text(out, "Usage: pluck COMMAND [arguments]\n\nCommands:\n");
-    for (const command *const *c = commands; *c != NULL; c++)
+    for (const command *const *c = commands; (*c); c++)
         help_entry(out, (*c)->name, (*c)->summary, 18);
     output_text(out, "\n\"pluck help COMMAND\" explains one; \"pluck --version\" says which this "
                      "is.\n");
@@ -114,7 +114,7 @@ void help_overview(output *out)
     output_text(out, "pluck turns a language model's logits into tokens.\n\n");
     help_short(out);
     output_text(out, "\nExit status:\n");
-    for (size_t i = 0; help_exit_status(i) != NULL; i++)
+    for (size_t i = 0; help_exit_status(i); i++)
         output_printf(out, "  %s\n", help_exit_status(i));
     output_text(out, "\nEnvironment:\n");
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)

@@ -9,8 +9,7 @@
 void inspect_print_csv(const inspection *in, output *out)
 {
     double cumulative = 0;
-    output_printf(out, "rank,token,prob,logprob,cumulative%s\n",
-                  in->args->vocab != NULL ? ",text" : "");
+    output_printf(out, "rank,token,prob,logprob,cumulative%s\n", in->args->vocab ? ",text" : "");
     for (uint32_t i = 0; i < in->n_top; i++) {
         double p = (double)in->top[i].prob;
         cumulative += p;
@@ -20,7 +19,7 @@ void inspect_print_csv(const inspection *in, output *out)
         output_csv_float(out, log(p));
         output_char(out, ',');
         output_csv_float(out, cumulative);
-        if (in->args->vocab != NULL) {
+        if (in->args->vocab) {
             size_t n = 0;
             const char *text = vocab_text(&in->v, in->top[i].token, &n);
             output_char(out, ',');
@@ -33,7 +32,7 @@ void inspect_print_csv(const inspection *in, output *out)
 void inspect_print_svg(const inspection *in, output *out)
 {
     double *ranks = calloc((size_t)in->n_top + 1, 2 * sizeof *ranks);
-    if (ranks == NULL) {
+    if (!ranks) {
         out->error = out->error != 0 ? out->error : ENOMEM;
         return;
     }

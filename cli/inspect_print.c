@@ -27,7 +27,7 @@ static style find_style(const inspection *in, const output *out)
     const char *no_color = getenv("NO_COLOR");
     bool is_colored =
         in->args->color == COLOR_ALWAYS ||
-        (in->args->color == COLOR_AUTO && out->is_terminal && (no_color == NULL || !*no_color));
+        (in->args->color == COLOR_AUTO && out->is_terminal && (!no_color || !*no_color));
     unsigned width = terminal_width(out->file.fd);
     style s = {{"", "", ""}, bars_have_blocks(), BAR_MIN};
     if (is_colored)
@@ -138,7 +138,7 @@ void inspect_print_json(const inspection *in, output *out)
         inspect_json_member(out, "prob", p);
         inspect_json_member(out, "logprob", log(p));
         inspect_json_member(out, "cumulative", cumulative);
-        if (in->args->vocab != NULL) {
+        if (in->args->vocab) {
             size_t n = 0;
             const char *text = vocab_text(&in->v, in->top[i].token, &n);
             output_text(out, ",\"text\":");

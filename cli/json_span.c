@@ -135,7 +135,7 @@ bool json_double(json_span value, double *number)
         !(isdigit((unsigned char)text[0]) || (text[0] == '-' && isdigit((unsigned char)text[1]))))
         return false;
     *number = strtod(text, &end);
-    return *end == '\0' && strpbrk(text, "xXpP") == NULL;
+    return *end == '\0' && !strpbrk(text, "xXpP");
 }
 
 bool json_word(json_span value, uint64_t *word)

@@ -103,7 +103,7 @@ static bool is_shared(const char *key)
         const pluck_stage *stage = pluck_stage_at(i);
         for (size_t j = 0; j < stage->n_params; j++) {
             const pluck_param *param = &stage->params[j];
-            n += param->flat_key != NULL && (param->flags & PLUCK_PARAM_BORROWED) == 0 &&
+            n += param->flat_key && (param->flags & PLUCK_PARAM_BORROWED) == 0 &&
                  strcmp(param->flat_key, key) == 0;
         }
     }
@@ -112,14 +112,14 @@ static bool is_shared(const char *key)
 
 bool is_switch_of_stage(const pluck_stage *stage, const pluck_param *param)
 {
-    if (stage->kind == PLUCK_STAGE_DRAW || !is_number(param) || param->flat_key == NULL ||
+    if (stage->kind == PLUCK_STAGE_DRAW || !is_number(param) || !param->flat_key ||
         (param->flags & PLUCK_PARAM_BORROWED) != 0 || isnan(param->neutral) ||
         param->default_value == param->neutral)
         return false;
     for (size_t i = 0; i < stage->n_params; i++) {
         const pluck_param *other = &stage->params[i];
-        if (other != param && other->flat_key != NULL &&
-            (other->flags & PLUCK_PARAM_BORROWED) == 0 && !is_shared(other->flat_key))
+        if (other != param && other->flat_key && (other->flags & PLUCK_PARAM_BORROWED) == 0 &&
+            !is_shared(other->flat_key))
             return false;
     }
     return true;
@@ -150,7 +150,7 @@ static bool generate(option_set *set)
         n_max += pluck_stage_at(i)->n_params;
     set->key_table = calloc(n_max, sizeof *set->key_table);
     set->key_options = calloc(n_max, sizeof *set->key_options);
-    if (set->key_table == NULL || set->key_options == NULL)
+    if (!set->key_table || !set->key_options)
         return false;
 
     size_t n = 0;
@@ -158,7 +158,7 @@ static bool generate(option_set *set)
         const pluck_stage *stage = pluck_stage_at(i);
         for (size_t j = 0; j < stage->n_params; j++) {
             const pluck_param *param = &stage->params[j];
-            if (param->flat_key != NULL && !has_key(set->key_table, n, param->flat_key)) {
+            if (param->flat_key && !has_key(set->key_table, n, param->flat_key)) {
                 fill(&set->key_table[n], &set->key_options[n], stage, param);
                 n++;
             }
@@ -175,10 +175,10 @@ bool option_set_create(option_set *set, const command *about)
 {
     memset(set, 0, sizeof *set);
     size_t n = 0;
-    while (about->tables[n] != NULL)
+    while (about->tables[n])
         n++;
     set->tables = calloc(n + 1, sizeof(const option_table *));
-    if (set->tables == NULL || (about->takes_keys && !generate(set))) {
+    if (!set->tables || (about->takes_keys && !generate(set))) {
         option_set_destroy(set);
         return false;
     }

@@ -17,7 +17,7 @@ enum { END_WORD_BYTES = sizeof end_word - 1 };
 
 int lines_open(line_reader *reader, const char *who, const char *path)
 {
-    bool is_stdin = path == NULL || strcmp(path, "-") == 0;
+    bool is_stdin = !path || strcmp(path, "-") == 0;
     *reader = (line_reader){.who = who, .name = is_stdin ? "standard input" : path};
     reader->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY);
     return reader->fd >= 0 ? EXIT_DONE
@@ -44,7 +44,7 @@ static size_t cut_at_end_word(const char *text, size_t n)
 {
     for (size_t at = 0; n - at >= END_WORD_BYTES; at++) {
         const char *found = memchr(text + at, '<', n - at - (END_WORD_BYTES - 1));
-        if (found == NULL)
+        if (!found)
             return n;
         at = (size_t)(found - text);
         size_t end = at + END_WORD_BYTES;
@@ -60,7 +60,7 @@ static bool add_line(line_reader *reader, size_t n)
     if (reader->n_lines == reader->lines_capacity) {
         size_t wanted = reader->lines_capacity > 0 ? 2 * reader->lines_capacity : 256;
         text_line *larger = realloc(reader->lines, wanted * sizeof *larger);
-        if (larger == NULL)
+        if (!larger)
             return false;
         reader->lines = larger;
         reader->lines_capacity = wanted;
@@ -76,14 +76,14 @@ static bool split(line_reader *reader)
     for (;;) {
         const char *newline =
             memchr(reader->text + reader->n_searched, '\n', reader->n - reader->n_searched);
-        reader->n_searched = newline != NULL ? (size_t)(newline - reader->text) + 1 : reader->n;
-        if (newline == NULL && !reader->has_ended)
+        reader->n_searched = newline ? (size_t)(newline - reader->text) + 1 : reader->n;
+        if (!newline && !reader->has_ended)
             return true;
         while (reader->n_used < reader->n_searched)
             if (!add_line(reader, cut_at_end_word(reader->text + reader->n_used,
                                                   reader->n_searched - reader->n_used)))
                 return false;
-        if (newline == NULL)
+        if (!newline)
             return true;
     }
 }
@@ -99,7 +99,7 @@ static bool make_room(line_reader *reader)
         return true;
     size_t wanted = 2 * reader->n + PIECE_BYTES;
     char *larger = realloc(reader->text, wanted);
-    if (larger == NULL)
+    if (!larger)
         return false;
     reader->text = larger;
     reader->capacity = wanted;

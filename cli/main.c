@@ -53,7 +53,7 @@ static int print_version(void)
     if (code != EXIT_DONE)
         return code;
     output_printf(&out, "pluck %s\ninstruction sets:", pluck_version());
-    for (pluck_isa isa = PLUCK_ISA_SCALAR; pluck_isa_name(isa) != NULL; isa++)
+    for (pluck_isa isa = PLUCK_ISA_SCALAR; pluck_isa_name(isa); isa++)
         if (pluck_isa_supported(isa))
             output_printf(&out, " %s", pluck_isa_name(isa));
     output_char(&out, '\n');
@@ -94,9 +94,9 @@ int main(int argc, char **argv)
 
     size_t n_used = 0;
     const command *c = command_find((const char *const *)(argv + 1), (size_t)argc - 1, &n_used);
-    if (c == NULL && argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
+    if (!c && argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
         return print_help(argv[1]);
-    if (c == NULL)
+    if (!c)
         return command_unknown("pluck", argv[1], argc > 2 ? argv[2] : NULL);
     return run_command(c, argc - 1 - (int)n_used, argv + 1 + n_used);
 }

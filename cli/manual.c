@@ -54,7 +54,7 @@ static bool command_section(output *out, const command *about)
     for (size_t i = 0; i < set.n; i++)
         option_list(out, set.tables[i]);
     output_text(out, ".PP\nExamples:\n.PP\n.nf\n.RS\n");
-    for (const char *const *e = about->examples; *e != NULL; e++) {
+    for (const char *const *e = about->examples; (*e); e++) {
         escape(out, *e);
         output_char(out, '\n');
     }
@@ -68,11 +68,11 @@ bool help_manual(output *out)
     output_printf(out, ".TH PLUCK 1 \"\" \"pluck %s\" \"User Commands\"\n", pluck_version());
     output_text(out, ".SH NAME\npluck \\- turn a language model's logits into tokens\n"
                      ".SH SYNOPSIS\n.B pluck\n.I COMMAND\n[arguments]\n.SH COMMANDS\n");
-    for (const command *const *c = commands; *c != NULL; c++)
+    for (const command *const *c = commands; (*c); c++)
         if (!command_section(out, *c))
             return false;
     output_text(out, ".SH EXIT STATUS\n.nf\n");
-    for (size_t i = 0; help_exit_status(i) != NULL; i++) {
+    for (size_t i = 0; help_exit_status(i); i++) {
         escape(out, help_exit_status(i));
         output_char(out, '\n');
     }

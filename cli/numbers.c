@@ -13,7 +13,7 @@ static const char separators[] = " \t\r\n\v\f,[]";
 /* What strtod() takes for a number, but in decimal. */
 static bool starts_well(const char *text)
 {
-    return strchr(separators, *text) == NULL && text[strcspn(text, "xX")] == '\0';
+    return !strchr(separators, *text) && text[strcspn(text, "xX")] == '\0';
 }
 
 bool parse_double(const char *text, double *value)
@@ -37,11 +37,11 @@ bool parse_float(const char *text, float *value, const char **problem)
         *problem = "must be finite or -inf";
     else if (!isinf(number) && fabs(number) > (double)FLT_MAX)
         *problem = "is beyond the range of a float";
-    else if (isinf(number) && strpbrk(text, "0123456789") != NULL)
+    else if (isinf(number) && strpbrk(text, "0123456789"))
         *problem = "is beyond the range of a float";
-    if (*problem == NULL)
+    if (!(*problem))
         *value = (float)number;
-    return *problem == NULL;
+    return !(*problem);
 }
 
 bool numbers_add(number_list *list, float value)
@@ -49,7 +49,7 @@ bool numbers_add(number_list *list, float value)
     if (list->n == list->capacity) {
         size_t capacity = list->capacity == 0 ? 1024 : list->capacity * 2;
         float *larger = realloc(list->values, capacity * sizeof *larger);
-        if (larger == NULL)
+        if (!larger)
             return false;
         list->values = larger;
         list->capacity = capacity;
@@ -75,7 +75,7 @@ int numbers_parse(number_list *list, const char *who, const char *text, bool who
             line_start = text + 1;
             ++*line;
         }
-        if (strchr(separators, *text) != NULL) {
+        if (strchr(separators, *text)) {
             text++;
             continue;
         }

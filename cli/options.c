@@ -101,7 +101,7 @@ const char *number_hint(const char *text)
 {
     const char *comma = strchr(text, ',');
     char point[64];
-    if (comma == NULL || strlen(text) >= sizeof point)
+    if (!comma || strlen(text) >= sizeof point)
         return "";
     memcpy(point, text, strlen(text) + 1);
     point[comma - text] = '.';
@@ -112,7 +112,7 @@ const char *choice_at(const char *choices, int index, size_t *n)
 {
     for (; index > 0; index--) {
         choices = strchr(choices, '|');
-        if (choices == NULL)
+        if (!choices)
             return NULL;
         choices++;
     }
@@ -122,13 +122,13 @@ const char *choice_at(const char *choices, int index, size_t *n)
 
 const command *command_find(const char *const *words, size_t n_words, size_t *n_used)
 {
-    for (const command *const *c = commands; *c != NULL; c++) {
+    for (const command *const *c = commands; (*c); c++) {
         const char *space = strchr((*c)->name, ' ');
-        size_t first = space == NULL ? strlen((*c)->name) : (size_t)(space - (*c)->name);
+        size_t first = !space ? strlen((*c)->name) : (size_t)(space - (*c)->name);
         if (n_words == 0 || strlen(words[0]) != first || memcmp(words[0], (*c)->name, first) != 0)
             continue;
-        *n_used = space == NULL ? 1 : 2;
-        if (space == NULL || (n_words > 1 && strcmp(words[1], space + 1) == 0))
+        *n_used = !space ? 1 : 2;
+        if (!space || (n_words > 1 && strcmp(words[1], space + 1) == 0))
             return *c;
     }
     return NULL;
@@ -168,7 +168,7 @@ static int unknown_option(const arguments *args, const option_set *set, const ch
         for (size_t i = 0; i < set->tables[t]->n; i++)
             suggest_consider(&nearest, set->tables[t]->options[i].name);
     int n = (int)strcspn(flag, "=");
-    if (nearest.best == NULL)
+    if (!nearest.best)
         return complain(args->who, EXIT_USAGE, "unknown option '%.*s'; see %s --help", n, flag,
                         args->who);
     return complain(args->who, EXIT_USAGE, "unknown option '%.*s'; did you mean '--%s'?", n, flag,
@@ -179,7 +179,7 @@ static int take_choice(const arguments *args, const option *o, const char *value
 {
     size_t n = 0;
     int index = 0;
-    for (const char *c; (c = choice_at(o->value_name, index, &n)) != NULL; index++) {
+    for (const char *c; (c = choice_at(o->value_name, index, &n)); index++) {
         if (strlen(value) == n && memcmp(value, c, n) == 0) {
             *place = index;
             return EXIT_DONE;
@@ -236,22 +236,22 @@ static int parse_flag(arguments *args, const option_set *set, int n_words, char 
     const char *name = flag + (is_long ? 2 : 1);
     size_t n = is_long ? strcspn(name, "=") : 1;
     const option *o = find_option(set, name, n, is_long ? 0 : name[0]);
-    if (o == NULL && is_long)
+    if (!o && is_long)
         o = find_alias(set, name, n);
-    if (o == NULL || n == 0)
+    if (!o || n == 0)
         return unknown_option(args, set, flag);
 
     const char *value = NULL;
     if (name[n] != '\0')
         value = is_long ? name + n + 1 : name + n;
     if (o->type == OPTION_SWITCH) {
-        if (value != NULL)
+        if (value)
             return complain(args->who, EXIT_USAGE, "--%s takes no value", o->name);
-    } else if (value == NULL && is_boolean_key(o)) {
+    } else if (!value && is_boolean_key(o)) {
         const char *next = *at + 1 < n_words ? words[*at + 1] : "";
         bool is_value = strcmp(next, "true") == 0 || strcmp(next, "false") == 0;
         value = is_value ? words[++*at] : "true";
-    } else if (value == NULL) {
+    } else if (!value) {
         if (*at + 1 >= n_words || strncmp(words[*at + 1], "--", 2) == 0)
             return complain(args->who, EXIT_USAGE, "--%s needs a value: %s", o->name,
                             o->value_name);
@@ -290,7 +290,7 @@ int arguments_parse(arguments *args, const option_set *set, int n_words, char **
 {
     args->words = calloc((size_t)n_words + 1, sizeof *args->words);
     args->assignments = calloc((size_t)n_words + 1, sizeof *args->assignments);
-    if (args->words == NULL || args->assignments == NULL)
+    if (!args->words || !args->assignments)
         return complain_memory(args->who);
     args->draws = 1;
     args->worst = 5;

@@ -159,7 +159,7 @@ void output_printf(output *out, const char *format, ...)
         return;
     }
     char *whole = n >= 0 ? malloc((size_t)n + 1) : NULL;
-    if (whole == NULL) {
+    if (!whole) {
         out->error = out->error != 0 ? out->error : errno;
         return;
     }

@@ -86,11 +86,11 @@ static void flush_screen(output *out, screen_text *state, bool is_end)
 
 void output_screen(output *out, screen_text *state, const char *text, size_t n)
 {
-    for (size_t i = 0; text != NULL && i < n; i++) {
+    for (size_t i = 0; text && i < n; i++) {
         state->pending[state->n++] = text[i];
         flush_screen(out, state, false);
     }
-    flush_screen(out, state, text == NULL);
+    flush_screen(out, state, !text);
 }
 
 static void write_double(output *out, double value)

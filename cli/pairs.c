@@ -26,7 +26,7 @@ static int read_targets(pair_set *pairs, const arguments *args, const char *hidd
     else
         code = source_check_shape(args, hidden, &pairs->hidden.shape, path, &shape);
     pairs->targets = malloc(n * sizeof *pairs->targets);
-    if (pairs->targets == NULL)
+    if (!pairs->targets)
         code = complain_memory(args->who);
     for (size_t i = 0; code == EXIT_DONE && i < n; i++) {
         if (values[i] < 0 || values[i] >= PLUCK_MAX_VOCAB)
@@ -80,7 +80,7 @@ int pairs_loss(const pair_set *pairs, const arguments *args, const pluck_head *h
     pluck_head_batch batch = {.hidden = pairs->hidden.values, .n_rows = n, .n_threads = n_threads};
     double *logprobs = malloc(n * sizeof *logprobs);
     pluck_error err;
-    if (logprobs == NULL)
+    if (!logprobs)
         return complain_memory(args->who);
     pluck_status status =
         pluck_head_logprob_rows(head, &batch, pairs->targets, logprobs, NULL, &err);

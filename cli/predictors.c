@@ -13,9 +13,9 @@ enum { ITEMS_A_WORKER = 512, LABELS_AT_ONCE = 1 << 18 };
 static pluck_status create_queries(const predictor_team *team, predictor *p, pluck_error *err)
 {
     pluck_status status = PLUCK_OK;
-    if (team->lines != NULL)
+    if (team->lines)
         status = pluck_fasttext_query_create(&p->text, team->model->text, NULL, err);
-    if (status == PLUCK_OK && (team->lines == NULL || team->args->sample))
+    if (status == PLUCK_OK && (!team->lines || team->args->sample))
         status = pluck_head_query_create(&p->head, team->model->head, NULL, err);
     return status;
 }
@@ -27,11 +27,11 @@ static int create_worker(predictor_team *team)
     pluck_status status = create_queries(team, p, &err);
     if (status != PLUCK_OK)
         return complain(team->args->who, exit_code_of(status), "%s", err.message);
-    if (team->src != NULL)
+    if (team->src)
         p->hidden = malloc(team->src->info.n_vocab * sizeof *p->hidden);
-    if (p->head != NULL)
+    if (p->head)
         p->tokens = malloc(team->n_labels * sizeof *p->tokens);
-    if ((team->src != NULL && p->hidden == NULL) || (p->head != NULL && p->tokens == NULL))
+    if ((team->src && !p->hidden) || (p->head && !p->tokens))
         return complain_memory(team->args->who);
     return EXIT_DONE;
 }
@@ -39,29 +39,28 @@ static int create_worker(predictor_team *team)
 /* Streams are read in order, and so by one. */
 static size_t useful_workers(const predictor_team *team)
 {
-    return team->src != NULL && team->src->info.streamed
-               ? 1
-               : plk_thread_count((uint32_t)team->args->threads);
+    return team->src && team->src->info.streamed ? 1
+                                                 : plk_thread_count((uint32_t)team->args->threads);
 }
 
 int predictors_create(predictor_team *team, const arguments *args, const head_model *model,
                       source *src, const line_reader *lines)
 {
     *team = (predictor_team){.args = args, .model = model, .src = src, .lines = lines};
-    uint32_t n_outputs = model->text != NULL ? pluck_fasttext_get_info(model->text).n_outputs
-                                             : pluck_head_get_info(model->head).n_vocab;
+    uint32_t n_outputs = model->text ? pluck_fasttext_get_info(model->text).n_outputs
+                                     : pluck_head_get_info(model->head).n_vocab;
     bool is_all = args->n_labels == 0 || args->n_labels > n_outputs;
     team->n_labels = is_all ? n_outputs : (uint32_t)args->n_labels;
     size_t n_workers = useful_workers(team), wanted = ITEMS_A_WORKER * n_workers;
     size_t fits = LABELS_AT_ONCE / team->n_labels;
     team->n_items = wanted < fits ? wanted : fits > n_workers ? fits : n_workers;
-    if (src != NULL && src->info.streamed)
+    if (src && src->info.streamed)
         team->n_items = 1;
     team->workers = calloc(n_workers, sizeof *team->workers);
     team->labels = malloc(team->n_items * team->n_labels * sizeof *team->labels);
     team->n_found = malloc(team->n_items * sizeof *team->n_found);
     int code = EXIT_DONE;
-    if (team->workers == NULL || team->labels == NULL || team->n_found == NULL ||
+    if (!team->workers || !team->labels || !team->n_found ||
         plk_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
         code = complain_memory(args->who);
     while (code == EXIT_DONE && team->n_workers < n_workers)
@@ -97,8 +96,7 @@ static void take_tokens(const predictor_team *team, const predictor *p, uint32_t
         if (prob >= team->args->threshold)
             labels[n_kept++] = (pluck_fasttext_label){
                 label,
-                team->model->text != NULL ? pluck_fasttext_output_text(team->model->text, label)
-                                          : NULL,
+                team->model->text ? pluck_fasttext_output_text(team->model->text, label) : NULL,
                 prob};
     }
     team->n_found[place] = n_kept;
@@ -134,9 +132,8 @@ static pluck_status from_line(const predictor_team *team, predictor *p, uint64_t
         const float *hidden = NULL;
         pluck_status status = pluck_fasttext_hidden(p->text, text, line.n, &hidden, err);
         *n = 0;
-        return status != PLUCK_OK || hidden == NULL
-                   ? status
-                   : from_hidden(team, p, hidden, item, place, err);
+        return status != PLUCK_OK || !hidden ? status
+                                             : from_hidden(team, p, hidden, item, place, err);
     }
     return args->compat ? pluck_fasttext_predict_compat(p->text, text, line.n, team->n_labels,
                                                         args->threshold, labels, n, err)
@@ -152,7 +149,7 @@ static pluck_status from_row(const predictor_team *team, predictor *p, uint64_t 
     if (status != PLUCK_OK)
         return status;
     team->n_found[place] = 0;
-    if (row.data == NULL)
+    if (!row.data)
         return PLUCK_OK;
     widen_row(row, p->hidden);
     return from_hidden(team, p, p->hidden, item, place, err);
@@ -163,8 +160,7 @@ static pluck_status do_item(void *context, uint32_t worker, size_t place, pluck_
     predictor_team *team = context;
     predictor *p = &team->workers[worker];
     uint64_t item = team->first_now + place;
-    return team->lines != NULL ? from_line(team, p, item, place, err)
-                               : from_row(team, p, item, place, err);
+    return team->lines ? from_line(team, p, item, place, err) : from_row(team, p, item, place, err);
 }
 
 pluck_status predictors_run(predictor_team *team, uint64_t first, size_t n, size_t *n_done,

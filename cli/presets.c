@@ -6,7 +6,7 @@
 
 const preset *preset_find(const char *name)
 {
-    for (const preset *p = presets; p->name != NULL; p++)
+    for (const preset *p = presets; p->name; p++)
         if (strcmp(p->name, name) == 0)
             return p;
     return NULL;
@@ -15,7 +15,7 @@ const preset *preset_find(const char *name)
 const char *preset_nearest(const char *name)
 {
     suggestion nearest = {name, NULL, 0};
-    for (const preset *p = presets; p->name != NULL; p++)
+    for (const preset *p = presets; p->name; p++)
         suggest_consider(&nearest, p->name);
     return nearest.best;
 }

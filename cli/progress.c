@@ -24,7 +24,7 @@ unsigned terminal_width(int fd)
 {
     const char *columns = getenv("COLUMNS");
     uint64_t width = 0;
-    if (columns != NULL && parse_count(columns, 20, 1000, &width))
+    if (columns && parse_count(columns, 20, 1000, &width))
         return (unsigned)width;
     struct winsize size;
     if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
@@ -66,7 +66,7 @@ static void draw(progress *p, uint64_t done, double time)
     rate_text(per_second, rate, sizeof rate);
     if (p->total == 0) {
         snprintf(line, sizeof line, "%llu %s, %s", (unsigned long long)done,
-                 p->unit != NULL ? p->unit : "draws", rate);
+                 p->unit ? p->unit : "draws", rate);
     } else {
         unsigned width = terminal_width(STDERR_FILENO);
         unsigned bar = width > BAR_MAX + 40 ? BAR_MAX : width > 50 ? width - 40 : 10;

@@ -61,7 +61,7 @@ static int take_sampler(replay *r, const draw_origin *o)
 {
     pluck_config *config = NULL;
     pluck_error err;
-    if (r->sampler != NULL && r->config_size_bytes == o->config_size_bytes &&
+    if (r->sampler && r->config_size_bytes == o->config_size_bytes &&
         pluck_sampler_n_vocab(r->sampler) == o->n_vocab &&
         memcmp(r->config, o->config, o->config_size_bytes) == 0)
         return EXIT_DONE;
@@ -70,7 +70,7 @@ static int take_sampler(replay *r, const draw_origin *o)
     r->has_state = false;
     free(r->config);
     r->config = malloc(o->config_size_bytes + 1);
-    if (r->config == NULL)
+    if (!r->config)
         return complain_memory(r->args->who);
     memcpy(r->config, o->config, o->config_size_bytes);
     r->config_size_bytes = o->config_size_bytes;
@@ -96,7 +96,7 @@ static int take_row(replay *r, const source *src, uint64_t row)
     if (status != PLUCK_OK)
         return complain_replay(r, status == PLUCK_ERR_INVALID ? PLUCK_ERR_FORMAT : status, "",
                                err.message);
-    if (r->logits.data == NULL)
+    if (!r->logits.data)
         return complain_replay(r, PLUCK_ERR_FORMAT, "", "the dump ended before its row");
     r->src = src;
     r->row = row;
@@ -111,7 +111,7 @@ static bool same_tokens(const token_list *a, const token_list *b, size_t n)
 static bool copy_tokens(token_list *to, const token_list *from)
 {
     pluck_token *tokens = realloc(to->tokens, (from->n + 1) * sizeof *tokens);
-    if (tokens == NULL)
+    if (!tokens)
         return false;
     memcpy(tokens, from->tokens, from->n * sizeof *tokens);
     *to = (token_list){tokens, from->n};
@@ -151,7 +151,7 @@ static int remember(replay *r, pluck_token token)
     if (r->history.n == r->history_capacity) {
         size_t capacity = r->history_capacity == 0 ? 256 : 2 * r->history_capacity;
         pluck_token *larger = realloc(r->history.tokens, capacity * sizeof *larger);
-        if (larger == NULL)
+        if (!larger)
             return complain_memory(r->args->who);
         r->history.tokens = larger;
         r->history_capacity = capacity;

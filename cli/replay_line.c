@@ -27,7 +27,7 @@ static int grow(line_source *lines)
         return complain_line(lines, "is too long", "");
     size_t capacity = lines->capacity == 0 ? 4096 : 2 * lines->capacity;
     char *larger = realloc(lines->text, capacity);
-    if (larger == NULL)
+    if (!larger)
         return complain_memory(lines->who);
     lines->text = larger;
     lines->capacity = capacity;
@@ -47,7 +47,7 @@ int next_line(line_source *lines, bool *is_end)
             if (code != EXIT_DONE)
                 return code;
             lines->text[lines->n++] = (char)c;
-            is_blank = is_blank && strchr(" \t\r", c) != NULL && c != '\0';
+            is_blank = is_blank && strchr(" \t\r", c) && c != '\0';
         }
     }
     if (ferror((FILE *)lines->file))
@@ -121,7 +121,7 @@ static token_list read_tokens(reading *r, json_span object, const char *name, ui
         return list;
     }
     list.tokens = calloc(value.n / 2 + 1, sizeof *list.tokens);
-    if (list.tokens == NULL) {
+    if (!list.tokens) {
         r->code = complain_memory(r->lines->who);
         return list;
     }
@@ -155,9 +155,9 @@ static pluck_dtype read_dtype(reading *r, json_span trace)
     pluck_dtype dtype = PLUCK_F32;
     if (!find(r, trace, "dtype", &value))
         return dtype;
-    while (pluck_dtype_name(dtype) != NULL && !json_is(value, pluck_dtype_name(dtype)))
+    while (pluck_dtype_name(dtype) && !json_is(value, pluck_dtype_name(dtype)))
         dtype++;
-    if (pluck_dtype_name(dtype) == NULL)
+    if (!pluck_dtype_name(dtype))
         fail(r, "dtype", " is not f32, f16 or bf16");
     return dtype;
 }
@@ -174,7 +174,7 @@ static char *read_name(reading *r, json_span value)
         r->code = complain(r->lines->who, exit_code_of(status), "%s", err.message);
     else if (!cJSON_IsString(json.root))
         fail(r, "dump", " is not a text");
-    else if ((name = strdup(json.root->valuestring)) == NULL)
+    else if (!(name = strdup(json.root->valuestring)))
         r->code = complain_memory(r->lines->who);
     plk_json_close(&json);
     return name;

@@ -218,9 +218,9 @@ static chart chart_of_rows(const report_series *s, const char *title, const char
                            const double y[2][REPORT_POINTS], const char *fitted)
 {
     chart c = {.title = title, .x_label = "row", .y_label = label};
-    c.n_series = fitted != NULL ? 2 : 1;
+    c.n_series = fitted ? 2 : 1;
     for (size_t k = 0; k < c.n_series; k++)
-        c.series[k] = (chart_series){.name = fitted == NULL || k == 1 ? fitted : "T = 1",
+        c.series[k] = (chart_series){.name = !fitted || k == 1 ? fitted : "T = 1",
                                      .x = s->x,
                                      .y = y[k],
                                      .n = s->n,
@@ -312,7 +312,7 @@ static void write_numbers(const report_dump *d, output *out)
 int report_write(const report *r, output *out)
 {
     tuning_points *points = malloc(sizeof *points);
-    if (points == NULL)
+    if (!points)
         return complain_memory(r->args->who);
     write_head(r, out);
     write_explorer(r, out);

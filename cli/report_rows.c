@@ -72,7 +72,7 @@ static void write_name(const report *r, output *out, uint32_t token)
 {
     size_t length = 0;
     const char *text = vocab_text(&r->v, (pluck_token)token, &length);
-    if (r->args->vocab != NULL)
+    if (r->args->vocab)
         output_script_string(out, text, length, PAGE_TEXT_COLUMNS);
     else
         output_text(out, "null");
@@ -201,7 +201,7 @@ int report_write_rows(const report *r, output *out)
     for (size_t k = 0; k < r->n_dumps && code == EXIT_DONE; k++) {
         const report_dump *d = &r->dumps[k];
         ranked *row = malloc(d->t.src.info.n_vocab * sizeof *row);
-        if (row == NULL)
+        if (!row)
             return complain_memory(r->args->who);
         for (size_t i = 0; i < d->n_explored && code == EXIT_DONE; i++) {
             if (i + k > 0)

@@ -22,11 +22,11 @@ int targets_open(targets *t, const arguments *args, const source *src, const cha
     memset(t, 0, sizeof *t);
     t->args = args;
     t->n_vocab = src->info.n_vocab;
-    t->is_known = args->targets != NULL || src->info.has_targets;
+    t->is_known = args->targets || src->info.has_targets;
     t->name = dump_name;
-    if (args->targets == NULL && src->info.has_targets && src->info.n_tensors > 0 && !args->quiet)
+    if (!args->targets && src->info.has_targets && src->info.n_tensors > 0 && !args->quiet)
         complain(args->who, EXIT_DONE, "%s: the targets are those in the file", dump_name);
-    if (args->targets == NULL)
+    if (!args->targets)
         return EXIT_DONE;
     t->name = source_name(args->targets);
     pluck_error err;
@@ -48,7 +48,7 @@ int targets_get(const targets *t, uint64_t row, const pluck_dump_row *read, pluc
 {
     pluck_error err;
     *token = read->target;
-    if (t->file == NULL)
+    if (!t->file)
         return EXIT_DONE;
     if (row >= pluck_targets_count(t->file))
         return complain(t->args->who, EXIT_DATA, "%s: ends after %llu targets; row %llu has none",

@@ -26,14 +26,14 @@ static bool parse_bound(const char *text, size_t n, bool *has, int64_t *value)
 bool rows_parse(const char *text, row_range *range)
 {
     *range = (row_range){0};
-    if (text == NULL)
+    if (!text)
         return true;
     const char *colon = strchr(text, ':');
-    size_t n = colon != NULL ? (size_t)(colon - text) : strlen(text);
-    range->is_single = colon == NULL;
+    size_t n = colon ? (size_t)(colon - text) : strlen(text);
+    range->is_single = !colon;
     if (!parse_bound(text, n, &range->has_first, &range->first))
         return false;
-    if (colon == NULL)
+    if (!colon)
         return range->has_first;
     return parse_bound(colon + 1, strlen(colon + 1), &range->has_end, &range->end);
 }

@@ -20,33 +20,33 @@ static int load_config(const arguments *args, const char *file, pluck_config **c
     const char *json = NULL;
     char *text = NULL;
     size_t n = 0;
-    if (args->preset != NULL) {
+    if (args->preset) {
         const preset *p = preset_find(args->preset);
         const char *near = preset_nearest(args->preset);
-        if (p == NULL && near != NULL)
+        if (!p && near)
             return complain(args->who, EXIT_USAGE, "unknown preset '%s'; did you mean '%s'?",
                             args->preset, near);
-        if (p == NULL)
+        if (!p)
             return complain(args->who, EXIT_USAGE,
                             "unknown preset '%s'; pluck config init --list shows them",
                             args->preset);
         json = p->json;
         n = p->size_bytes;
-    } else if (file != NULL) {
+    } else if (file) {
         int code = read_file(args->who, file, CONFIG_LIMIT_BYTES, &text, &n);
         if (code != EXIT_DONE)
             return code;
         json = text;
     }
-    pluck_status status = json == NULL ? pluck_config_create(config, NULL, &err)
-                                       : pluck_config_from_json(config, json, n, NULL, &err);
+    pluck_status status = !json ? pluck_config_create(config, NULL, &err)
+                                : pluck_config_from_json(config, json, n, NULL, &err);
     free(text);
     if (status == PLUCK_OK)
         return EXIT_DONE;
     return complain(args->who, exit_code_of(status), "%s: %s",
-                    args->preset != NULL ? args->preset
-                    : file != NULL       ? file
-                                         : "configuration",
+                    args->preset ? args->preset
+                    : file       ? file
+                                 : "configuration",
                     err.message);
 }
 
@@ -129,12 +129,12 @@ static int set_key(const arguments *args, const assignment *a, pluck_config *con
     const option *o = a->option;
     size_t capacity = 4 * strlen(a->value) + 8;
     char *json = malloc(capacity);
-    if (json == NULL)
+    if (!json)
         return complain_memory(args->who);
     int code = EXIT_DONE;
     bool is_order = strcmp(o->key, "order") == 0;
-    bool is_json = strcmp(o->value_name, "JSON") == 0 || is_boolean_key(o) ||
-                   strchr("[{\"", a->value[0]) != NULL;
+    bool is_json =
+        strcmp(o->value_name, "JSON") == 0 || is_boolean_key(o) || strchr("[{\"", a->value[0]);
     bool is_name = strcmp(o->key, "draw") == 0 || strcmp(o->key, "on_nan") == 0 ||
                    (strcmp(o->key, "seed") == 0 && isalpha((unsigned char)a->value[0]));
     if (is_json && a->value[0] != '\0')
@@ -164,7 +164,7 @@ static int set_key(const arguments *args, const assignment *a, pluck_config *con
 int setup_config(const arguments *args, const char *file, pluck_config **config)
 {
     *config = NULL;
-    if (file != NULL && args->preset != NULL)
+    if (file && args->preset)
         return complain(args->who, EXIT_USAGE, "a configuration file and --preset are both given");
     int code = load_config(args, file, config);
     /* A new order comes first: it may name stages that the other flags set up. */
@@ -199,32 +199,32 @@ int setup_seed(const arguments *args, pluck_config *config)
 int setup_isa(const arguments *args, pluck_isa *isa)
 {
     const char *variable = getenv("PLUCK_ISA");
-    const char *name = args->isa != NULL ? args->isa : variable;
+    const char *name = args->isa ? args->isa : variable;
     *isa = PLUCK_ISA_BEST;
-    if (name == NULL || *name == '\0')
+    if (!name || *name == '\0')
         return EXIT_DONE;
     if (pluck_isa_from_name(name, isa, NULL) == PLUCK_OK)
         return EXIT_DONE;
 
     char known[128] = "best";
-    for (pluck_isa i = PLUCK_ISA_SCALAR; pluck_isa_name(i) != NULL; i++) {
+    for (pluck_isa i = PLUCK_ISA_SCALAR; pluck_isa_name(i); i++) {
         if (pluck_isa_supported(i)) {
             strncat(known, ", ", sizeof known - strlen(known) - 1);
             strncat(known, pluck_isa_name(i), sizeof known - strlen(known) - 1);
         }
     }
     return complain(args->who, EXIT_USAGE, "%s: '%s' is not an instruction set of this machine; %s",
-                    args->isa != NULL ? "--isa" : "PLUCK_ISA", name, known);
+                    args->isa ? "--isa" : "PLUCK_ISA", name, known);
 }
 
 int setup_tokens(const arguments *args, const char *flag, const char *ids, token_list *list)
 {
     list->tokens = NULL;
     list->n = 0;
-    if (ids == NULL)
+    if (!ids)
         return EXIT_DONE;
     list->tokens = calloc(strlen(ids) / 2 + 1, sizeof *list->tokens);
-    if (list->tokens == NULL)
+    if (!list->tokens)
         return complain_memory(args->who);
     for (const char *c = ids; *c != '\0';) {
         char digits[64] = "";
@@ -335,8 +335,8 @@ int source_open(const arguments *args, const char *path, source *src)
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s", err.message);
     src->info = pluck_dump_get_info(src->dump);
-    if (pluck_dump_token_text(src->dump, 0, NULL) != NULL) {
-        if (args->vocab != NULL) {
+    if (pluck_dump_token_text(src->dump, 0, NULL)) {
+        if (args->vocab) {
             source_close(src);
             return complain(
                 args->who, EXIT_USAGE,
@@ -358,7 +358,7 @@ int source_open(const arguments *args, const char *path, source *src)
                  source_name(path));
     note_shape(args, path, &src->info);
     src->scratch = malloc(src->info.n_vocab * sizeof *src->scratch);
-    if (src->scratch == NULL) {
+    if (!src->scratch) {
         source_close(src);
         return complain_memory(args->who);
     }

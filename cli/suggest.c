@@ -45,7 +45,7 @@ void suggest_consider(suggestion *nearest, const char *name)
 {
     size_t distance = distance_of(nearest->typed, name);
     size_t allowed = strlen(name) / 3 > 1 ? strlen(name) / 3 : 1;
-    if (distance <= allowed && (nearest->best == NULL || distance < nearest->distance)) {
+    if (distance <= allowed && (!nearest->best || distance < nearest->distance)) {
         nearest->best = name;
         nearest->distance = distance;
     }

@@ -104,7 +104,7 @@ static size_t squeeze(char *json, size_t n)
     size_t used = 0;
     bool in_string = false;
     for (size_t i = 0; i < n; i++) {
-        if (!in_string && strchr(" \n\t\r", json[i]) != NULL)
+        if (!in_string && strchr(" \n\t\r", json[i]))
             continue;
         if (in_string && json[i] == '\\' && i + 1 < n)
             json[used++] = json[i++];
@@ -121,7 +121,7 @@ char *config_line(const pluck_config *config, size_t *size_bytes)
     /* Fails because nothing fits, but says what would. */
     (void)pluck_config_to_json(config, NULL, 0, &n, NULL);
     char *text = malloc(n + 1);
-    if (text == NULL || pluck_config_to_json(config, text, n + 1, &n, NULL) != PLUCK_OK) {
+    if (!text || pluck_config_to_json(config, text, n + 1, &n, NULL) != PLUCK_OK) {
         free(text);
         return NULL;
     }

@@ -14,7 +14,7 @@ enum { TREE_HUFFMAN, TREE_BALANCED, TREE_CLUSTERS };
 static int64_t *count_targets(const training *t, const pair_set *pairs)
 {
     int64_t *counts = calloc(t->n_tokens, sizeof *counts);
-    for (uint64_t i = 0; counts != NULL && i < pairs->hidden.n_rows; i++)
+    for (uint64_t i = 0; counts && i < pairs->hidden.n_rows; i++)
         counts[pairs->targets[i]]++;
     return counts;
 }
@@ -43,11 +43,11 @@ static int build_huffman(training *t)
     size_t n = t->n_tokens;
     pluck_error err;
     int code = EXIT_DONE;
-    if (args->counts != NULL)
+    if (args->counts)
         code = integers_read(args->who, args->counts, &counts, &n, NULL);
     else
         counts = count_targets(t, &t->pairs);
-    if (code == EXIT_DONE && counts == NULL)
+    if (code == EXIT_DONE && !counts)
         code = complain_memory(args->who);
     if (code == EXIT_DONE && n != t->n_tokens)
         code = complain(args->who, EXIT_DATA, "%s: holds %zu counts, expected %u", args->counts, n,
@@ -58,7 +58,7 @@ static int build_huffman(training *t)
         pluck_status status = pluck_tree_huffman(&t->tree, counts, t->n_tokens, NULL, &err);
         if (status != PLUCK_OK)
             code = complain(args->who, exit_code_of(status), "%s: %s",
-                            args->counts != NULL ? args->counts : "the targets", err.message);
+                            args->counts ? args->counts : "the targets", err.message);
     }
     free(counts);
     return code;
@@ -68,12 +68,12 @@ static int build_huffman(training *t)
 static int build_clusters(training *t)
 {
     const arguments *args = t->args;
-    const char *path = args->vectors != NULL            ? args->vectors
-                       : t->teacher.arrays.dump != NULL ? args->words[0]
-                                                        : NULL;
+    const char *path = args->vectors            ? args->vectors
+                       : t->teacher.arrays.dump ? args->words[0]
+                                                : NULL;
     float_rows rows;
     pluck_error err;
-    if (path == NULL)
+    if (!path)
         return complain(args->who, EXIT_USAGE,
                         "--tree clusters needs --vectors FILE: a row for each token");
     int code = float_rows_read(&rows, args, path);
@@ -98,10 +98,10 @@ static int build_tree(training *t)
     const arguments *args = t->args;
     pluck_error err;
     pluck_status status = PLUCK_OK;
-    if (args->start != NULL) {
+    if (args->start) {
         int code = head_model_open_head(&t->start, args, args->start);
         const pluck_tree *tree = pluck_head_tree(t->start.head);
-        if (code == EXIT_DONE && (tree == NULL || pluck_tree_n_tokens(tree) != t->n_tokens))
+        if (code == EXIT_DONE && (!tree || pluck_tree_n_tokens(tree) != t->n_tokens))
             code = complain(args->who, EXIT_DATA, "%s: is no hierarchical head of %u tokens",
                             args->start, (unsigned)t->n_tokens);
         if (code != EXIT_DONE)
@@ -126,7 +126,7 @@ static int create_trainer(training *t)
         .hidden = t->pairs.hidden.values,
         .n_rows = (size_t)t->pairs.hidden.n_rows,
         .dim = t->pairs.hidden.n_cols,
-        .targets = t->teacher.head == NULL ? t->pairs.targets : NULL,
+        .targets = !t->teacher.head ? t->pairs.targets : NULL,
         .teacher = t->teacher.head,
     };
     pluck_train_options options = {
@@ -147,7 +147,7 @@ static int create_trainer(training *t)
 /* The loss of the head as it is now, on the held-out pairs or else on those it learns from. */
 static int judge(training *t, double *loss)
 {
-    const pair_set *pairs = t->validation.targets != NULL ? &t->validation : &t->pairs;
+    const pair_set *pairs = t->validation.targets ? &t->validation : &t->pairs;
     pluck_head *head = NULL;
     pluck_error err;
     pluck_status status = pluck_trainer_head(t->trainer, &head, &err);
@@ -181,11 +181,11 @@ static int epoch_done(training *t, const pluck_train_progress *now, double train
     double loss = 0;
     int code = EXIT_DONE;
     progress_clear(&t->bar);
-    if (t->validation.targets != NULL)
+    if (t->validation.targets)
         code = judge(t, &loss);
-    if (code == EXIT_DONE && t->validation.targets != NULL)
+    if (code == EXIT_DONE && t->validation.targets)
         print_epoch(t, now->epoch, train_loss, loss);
-    if (code == EXIT_DONE && t->args->checkpoint != NULL && !now->is_done)
+    if (code == EXIT_DONE && t->args->checkpoint && !now->is_done)
         code = checkpoint_save(&t->checkpoint, t->trainer);
     return code;
 }
@@ -258,11 +258,11 @@ static void print_result(training *t, double loss)
  * trained one is not better than that on the pairs that it is judged by. */
 static int check_converged(const training *t, double loss)
 {
-    const pair_set *pairs = t->validation.targets != NULL ? &t->validation : &t->pairs;
+    const pair_set *pairs = t->validation.targets ? &t->validation : &t->pairs;
     int64_t *counts = count_targets(t, pairs);
     pluck_tree_stats stats;
     pluck_error err;
-    if (counts == NULL)
+    if (!counts)
         return complain_memory(t->args->who);
     pluck_status status = pluck_tree_get_stats(t->tree, counts, &stats, NULL, 0, &err);
     free(counts);
@@ -306,7 +306,7 @@ static int finish(training *t)
 static int read_validation(training *t)
 {
     const arguments *args = t->args;
-    if (args->validation == NULL)
+    if (!args->validation)
         return EXIT_DONE;
     int code = pairs_read(&t->validation, args, args->validation, args->validation_targets);
     return code != EXIT_DONE
@@ -318,11 +318,11 @@ static int read_validation(training *t)
 int training_check(training *t)
 {
     const arguments *args = t->args;
-    if (args->output == NULL)
+    if (!args->output)
         return complain(args->who, EXIT_USAGE, "needs -o FILE: where the head goes");
-    if (args->validation == NULL && args->validation_targets != NULL)
+    if (!args->validation && args->validation_targets)
         return complain(args->who, EXIT_USAGE, "--validation-targets needs --validation");
-    if (args->validation != NULL && args->validation_targets == NULL)
+    if (args->validation && !args->validation_targets)
         return complain(args->who, EXIT_USAGE, "--validation needs --validation-targets");
     return checkpoint_check(&t->checkpoint, args);
 }
@@ -337,9 +337,9 @@ int training_run(training *t)
         checkpoint_watch_signals(&t->checkpoint);
     if (code == EXIT_DONE)
         code = build_tree(t);
-    if (code == EXIT_DONE && t->teacher.head != NULL)
-        code = pairs_loss(t->validation.targets != NULL ? &t->validation : &t->pairs, args,
-                          t->teacher.head, training_threads(args), &t->dense_loss);
+    if (code == EXIT_DONE && t->teacher.head)
+        code = pairs_loss(t->validation.targets ? &t->validation : &t->pairs, args, t->teacher.head,
+                          training_threads(args), &t->dense_loss);
     if (code == EXIT_DONE)
         code = create_trainer(t);
     if (code == EXIT_DONE)

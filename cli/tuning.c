@@ -19,9 +19,9 @@ static const double cut_settings[PLUCK_TUNE_N_CUT_KINDS][TUNING_CUTS / PLUCK_TUN
 
 static int parse_objective(tuning *t)
 {
-    const char *text = t->args->objective != NULL ? t->args->objective : "nll";
+    const char *text = t->args->objective ? t->args->objective : "nll";
     size_t n = strcspn(text, "=");
-    for (int i = 0; pluck_tune_objective_name((pluck_tune_objective)i) != NULL; i++) {
+    for (int i = 0; pluck_tune_objective_name((pluck_tune_objective)i); i++) {
         const char *name = pluck_tune_objective_name((pluck_tune_objective)i);
         if (strlen(name) != n || strncmp(name, text, n) != 0)
             continue;
@@ -43,7 +43,7 @@ static int parse_objective(tuning *t)
 static int parse_keep(tuning *t)
 {
     t->keep = 0.99;
-    if (t->args->keep == NULL || (parse_number(t->args->keep, 0, 1, &t->keep) && t->keep > 0))
+    if (!t->args->keep || (parse_number(t->args->keep, 0, 1, &t->keep) && t->keep > 0))
         return EXIT_DONE;
     return complain(t->args->who, EXIT_USAGE, "--keep: '%s' is not a number in (0, 1]%s",
                     t->args->keep, number_hint(t->args->keep));
@@ -115,7 +115,7 @@ int tuning_open(tuning *t, const arguments *args, const char *path)
     }
     t->n_bins = args->bins > 0 ? (uint32_t)args->bins : 15;
     t->bins = calloc(2 * t->n_bins, sizeof *t->bins);
-    return code == EXIT_DONE && t->bins == NULL ? complain_memory(args->who) : code;
+    return code == EXIT_DONE && !t->bins ? complain_memory(args->who) : code;
 }
 
 void tuning_close(tuning *t)

@@ -106,7 +106,7 @@ chart tuning_chart_of_reliability(const tuning *t, tuning_points *points)
 void tuning_print_svg(const tuning *t, output *out)
 {
     tuning_points *points = malloc(sizeof *points);
-    if (points == NULL) {
+    if (!points) {
         out->error = ENOMEM;
         return;
     }

@@ -146,7 +146,7 @@ static void write_config(const tuning *t, output *out)
     size_t n = 0;
     pluck_config_to_json(t->config, NULL, 0, &n, NULL);
     char *text = malloc(n + 1);
-    if (text == NULL || pluck_config_to_json(t->config, text, n + 1, &n, NULL) != PLUCK_OK) {
+    if (!text || pluck_config_to_json(t->config, text, n + 1, &n, NULL) != PLUCK_OK) {
         out->error = ENOMEM;
         free(text);
         return;

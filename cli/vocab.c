@@ -25,7 +25,7 @@ static bool reserve_entries(vocab *v, uint32_t n)
     if (capacity == v->capacity)
         return true;
     vocab_entry *larger = realloc(v->entries, capacity * sizeof *larger);
-    if (larger == NULL)
+    if (!larger)
         return false;
     memset(larger + v->capacity, 0, (capacity - v->capacity) * sizeof *larger);
     v->entries = larger;
@@ -41,7 +41,7 @@ static bool reserve_bytes(vocab *v, size_t n)
     if (capacity == v->bytes_capacity)
         return true;
     char *larger = realloc(v->bytes, capacity);
-    if (larger == NULL)
+    if (!larger)
         return false;
     v->bytes = larger;
     v->bytes_capacity = capacity;
@@ -118,7 +118,7 @@ static int unpack(vocab_file *file)
     } else if (source.bytes != (const uint8_t *)file->text) {
         size_t n = (size_t)source.size_bytes;
         char *text = malloc(n + 1);
-        if (text == NULL) {
+        if (!text) {
             code = complain_memory(file->who);
         } else {
             memcpy(text, source.bytes, n);
@@ -228,14 +228,14 @@ int vocab_load(vocab *v, const arguments *args)
 {
     bool is_model = false;
     memset(v, 0, sizeof *v);
-    if (args->vocab == NULL)
-        return args->added_tokens == NULL
+    if (!args->vocab)
+        return !args->added_tokens
                    ? EXIT_DONE
                    : complain(args->who, EXIT_USAGE, "--added-tokens needs --vocab");
     int code = load_model(v, args, &is_model);
     if (!is_model)
         code = load_whole(v, args);
-    if (code == EXIT_DONE && args->added_tokens != NULL)
+    if (code == EXIT_DONE && args->added_tokens)
         code = load_added(v, args);
     if (code == EXIT_DONE)
         code = finish(v, args, args->vocab);
@@ -246,7 +246,7 @@ int vocab_load(vocab *v, const arguments *args)
 
 int vocab_check(const vocab *v, const arguments *args, const char *path, uint32_t n_vocab)
 {
-    if (args->vocab == NULL || v->n == n_vocab || (args->short_vocab && v->n < n_vocab))
+    if (!args->vocab || v->n == n_vocab || (args->short_vocab && v->n < n_vocab))
         return EXIT_DONE;
     return complain(args->who, EXIT_DATA, "%s: has %u tokens, but rows of %s have %u values%s",
                     args->vocab, (unsigned)v->n, path, (unsigned)n_vocab,
@@ -257,11 +257,11 @@ int vocab_take_texts(vocab *v, const arguments **args, arguments *own, const cha
                      const pluck_dump *dump, uint32_t n_vocab)
 {
     size_t n = 0;
-    if (pluck_dump_token_text(dump, 0, &n) == NULL)
+    if (!pluck_dump_token_text(dump, 0, &n))
         return EXIT_DONE;
     for (uint32_t i = 0; i < n_vocab; i++) {
         const char *text = pluck_dump_token_text(dump, (pluck_token)i, &n);
-        if (text != NULL && !vocab_set(v, i, text, n, true))
+        if (text && !vocab_set(v, i, text, n, true))
             return complain_memory((*args)->who);
     }
     *own = **args;

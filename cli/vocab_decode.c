@@ -147,7 +147,7 @@ bool vocab_decode(vocab *v, int encoding)
     for (uint32_t id = 0; encoding != ENCODING_PLAIN && id < v->n; id++) {
         vocab_entry *e = &v->entries[id];
         char *text = e->n > 0 ? v->bytes + e->offset : NULL;
-        if (text == NULL || e->is_literal)
+        if (!text || e->is_literal)
             continue;
         if (encoding == ENCODING_GPT2)
             e->n = (uint32_t)decode_gpt2(text, e->n, text);

@@ -77,7 +77,7 @@ static bool take(reader *r, void *to, uint64_t n)
             return false;
         }
         uint64_t there = (uint64_t)(r->end - r->at), step = there < n ? there : n;
-        if (out != NULL) {
+        if (out) {
             memcpy(out, r->at, (size_t)step);
             out += step;
         }
@@ -175,7 +175,7 @@ static void read_types(reader *r)
         if (r->n_types == r->types_capacity) {
             size_t capacity = r->types_capacity == 0 ? 4096 : 2 * r->types_capacity;
             unsigned char *larger = realloc(r->types, capacity);
-            if (larger == NULL) {
+            if (!larger) {
                 r->code = complain_memory(r->who);
                 return;
             }
@@ -270,7 +270,7 @@ int vocab_read_gguf(vocab *v, const char *who, const char *path, int fd, const c
 {
     reader *r = calloc(1, sizeof *r);
     unsigned char *buffer = malloc(BUFFER_BYTES);
-    if (r == NULL || buffer == NULL) {
+    if (!r || !buffer) {
         free(r);
         free(buffer);
         return complain_memory(who);

@@ -43,12 +43,12 @@ static bool read_id(const cJSON *item, uint32_t *id)
 static int read_list(const reader *r, const cJSON *list)
 {
     uint32_t id = 0;
-    for (const cJSON *item = list->child; item != NULL; item = item->next, id++) {
+    for (const cJSON *item = list->child; item; item = item->next, id++) {
         const cJSON *text = cJSON_IsArray(item) ? item->child : item;
         if (id >= PLUCK_MAX_VOCAB)
             return complain(r->who, EXIT_DATA, "%s: has more than %u tokens", r->path,
                             PLUCK_MAX_VOCAB);
-        if (text == NULL || !cJSON_IsString(text))
+        if (!text || !cJSON_IsString(text))
             return complain(r->who, EXIT_DATA, "%s: entry %u of the list is not a text", r->path,
                             (unsigned)id);
         int code = add(r, id, text, false, false);
@@ -78,7 +78,7 @@ static bool read_key_id(const cJSON *item, uint32_t *id)
 /* A map from id to text, or to an object with the text as "content". */
 static int read_ids(const reader *r, const cJSON *map, bool is_added)
 {
-    for (const cJSON *item = map->child; item != NULL; item = item->next) {
+    for (const cJSON *item = map->child; item; item = item->next) {
         const cJSON *text = cJSON_IsObject(item) ? plk_json_member(item, "content") : item;
         uint32_t id = 0;
         if (!read_key_id(item, &id) || !cJSON_IsString(text))
@@ -98,7 +98,7 @@ static int read_ids(const reader *r, const cJSON *map, bool is_added)
 /* A map from text to id. */
 static int read_map(const reader *r, const cJSON *map, bool is_added)
 {
-    for (const cJSON *item = map->child; item != NULL; item = item->next) {
+    for (const cJSON *item = map->child; item; item = item->next) {
         uint32_t id = 0;
         if (!read_id(item, &id))
             return complain(r->who, EXIT_DATA,
@@ -115,8 +115,7 @@ static int read_map(const reader *r, const cJSON *map, bool is_added)
 
 static int read_added(const reader *r, const cJSON *list)
 {
-    for (const cJSON *item = cJSON_IsArray(list) ? list->child : NULL; item != NULL;
-         item = item->next) {
+    for (const cJSON *item = cJSON_IsArray(list) ? list->child : NULL; item; item = item->next) {
         const cJSON *text = plk_json_member(item, "content");
         uint32_t id = 0;
         if (!cJSON_IsString(text) || !read_id(plk_json_member(item, "id"), &id))
@@ -146,14 +145,14 @@ static int find_encoding(const cJSON *decoder, unsigned depth)
     const cJSON *list = plk_json_member(decoder, "decoders");
     int found = ENCODING_AUTO;
     for (const cJSON *item = depth < 4 && cJSON_IsArray(list) ? list->child : NULL;
-         item != NULL && found == ENCODING_AUTO; item = item->next)
+         item && found == ENCODING_AUTO; item = item->next)
         found = find_encoding(item, depth + 1);
     return found;
 }
 
 static int read_object(const reader *r, const cJSON *root)
 {
-    if (plk_json_member(root, "added_tokens_decoder") != NULL)
+    if (plk_json_member(root, "added_tokens_decoder"))
         return complain(r->who, EXIT_DATA,
                         "%s: a tokenizer_config.json, which has added tokens only; give the "
                         "vocabulary, and this file as --added-tokens",
@@ -225,7 +224,7 @@ static int read_json(vocab *v, const vocab_file *file,
         .path = file->path,
         .n_ids = n_ids > LEAST_IDS ? n_ids : LEAST_IDS,
     };
-    int code = r.bytes == NULL ? complain_memory(file->who) : read(&r, json.root);
+    int code = !r.bytes ? complain_memory(file->who) : read(&r, json.root);
     plk_json_close(&json);
     free(r.bytes);
     return code;

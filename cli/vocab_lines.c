@@ -51,7 +51,7 @@ static size_t unescape(char *line, size_t n)
         size_t n_escape = read_code_point(line + i, n - i, bytes, &n_bytes);
         for (const char *c = named; line[i] == '\\' && i + 1 < n && *c != '\0'; c += 2)
             name = *c == line[i + 1] ? c : name;
-        if (name != NULL) {
+        if (name) {
             line[used++] = name[1];
             i++;
         } else if (line[i] == '\\' && i + 3 < n && line[i + 1] == 'x' &&
@@ -79,7 +79,7 @@ static bool has_score(const char *line, size_t n, size_t *n_text)
 {
     char number[32], *end = NULL;
     const char *tab = memchr(line, '\t', n);
-    if (tab == NULL)
+    if (!tab)
         return false;
     *n_text = (size_t)(tab - line);
     size_t n_number = n - *n_text - 1;
@@ -96,7 +96,7 @@ static bool has_score(const char *line, size_t n, size_t *n_text)
 static size_t line_length(const vocab_file *file, size_t at, const layout *l)
 {
     const char *newline = memchr(file->text + at, '\n', file->n - at);
-    size_t length = newline != NULL ? (size_t)(newline - (file->text + at)) : file->n - at;
+    size_t length = newline ? (size_t)(newline - (file->text + at)) : file->n - at;
     return length - (l->has_returns && length > 0 && file->text[at + length - 1] == '\r');
 }
 
@@ -106,12 +106,12 @@ static layout find_layout(const vocab_file *file)
     size_t next = 0, n_text = 0;
     for (size_t at = 0; at < file->n && l.has_returns; at = next) {
         const char *newline = memchr(file->text + at, '\n', file->n - at);
-        next = newline != NULL ? (size_t)(newline - file->text) + 1 : file->n;
-        l.has_returns = newline == NULL ? at > 0 : next - at >= 2 && newline[-1] == '\r';
+        next = newline ? (size_t)(newline - file->text) + 1 : file->n;
+        l.has_returns = !newline ? at > 0 : next - at >= 2 && newline[-1] == '\r';
     }
     for (size_t at = 0; at < file->n && l.has_scores; at = next) {
         const char *newline = memchr(file->text + at, '\n', file->n - at);
-        next = newline != NULL ? (size_t)(newline - file->text) + 1 : file->n;
+        next = newline ? (size_t)(newline - file->text) + 1 : file->n;
         l.has_scores = has_score(file->text + at, line_length(file, at, &l), &n_text);
     }
     return l;
@@ -124,7 +124,7 @@ int vocab_read_lines(vocab *v, const vocab_file *file)
         char *line = file->text + at;
         size_t n = line_length(file, at, &l);
         const char *newline = memchr(line, '\n', file->n - at);
-        at = newline != NULL ? (size_t)(newline - file->text) + 1 : file->n;
+        at = newline ? (size_t)(newline - file->text) + 1 : file->n;
         if (v->n >= PLUCK_MAX_VOCAB)
             return complain(file->who, EXIT_DATA, "%s: has more than %u tokens", file->path,
                             PLUCK_MAX_VOCAB);

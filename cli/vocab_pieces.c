@@ -106,9 +106,9 @@ static bool read_piece(message *m, const field *whole, piece *p)
             p->has_score = true;
         }
     }
-    if (inner.problem != NULL)
+    if (inner.problem)
         return fail(m, inner.problem);
-    if (p->text == NULL)
+    if (!p->text)
         return fail(m, "a piece without a text");
     return p->type >= TYPE_NORMAL && p->type <= TYPE_LAST ? true
                                                           : fail(m, "a piece of unknown type");
@@ -149,7 +149,7 @@ int vocab_read_pieces(vocab *v, const vocab_file *file)
         if (!vocab_set(v, v->n, p.text, p.n, is_literal))
             return complain_memory(file->who);
     }
-    if (m.problem != NULL)
+    if (m.problem)
         return complain(file->who, EXIT_DATA, "%s: SentencePiece model: %s, near byte %zu",
                         file->path, m.problem, (size_t)(m.at - (unsigned char *)file->text));
     v->encoding = ENCODING_SENTENCEPIECE;

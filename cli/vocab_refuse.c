@@ -73,7 +73,7 @@ static bool is_binary(const vocab_file *file)
         is_utf8 = length > 0;
         i += length;
     }
-    return !is_utf8 && memchr(file->text, '\0', file->n) != NULL;
+    return !is_utf8 && memchr(file->text, '\0', file->n);
 }
 
 int vocab_refuse_binary(const vocab_file *file)

@@ -13,7 +13,7 @@ static int base64_digit(char c)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const char *found = c != '\0' ? strchr(digits, c) : NULL;
-    return found != NULL ? (int)(found - digits) : -1;
+    return found ? (int)(found - digits) : -1;
 }
 
 /* Bytes of n digits into to, which may be where they are. -1: they are not base64. */
@@ -47,7 +47,7 @@ static ptrdiff_t decode_base64(const char *text, size_t n, char *to)
 static bool read_line(const char *line, size_t n, char *to, size_t *n_bytes, uint32_t *rank)
 {
     const char *space = memchr(line, ' ', n);
-    if (space == NULL || space == line)
+    if (!space || space == line)
         return false;
     const char *digits = space + 1;
     size_t n_digits = (size_t)(line + n - digits);
@@ -69,7 +69,7 @@ static size_t next_line(const vocab_file *file, size_t *at)
 {
     const char *newline = memchr(file->text + *at, '\n', file->n - *at);
     size_t begin = *at;
-    size_t length = newline != NULL ? (size_t)(newline - (file->text + begin)) : file->n - begin;
+    size_t length = newline ? (size_t)(newline - (file->text + begin)) : file->n - begin;
     *at = begin + length + 1;
     if (length > 0 && file->text[begin + length - 1] == '\r')
         length--;

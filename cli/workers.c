@@ -17,7 +17,7 @@ static int create_worker(worker_team *team, const arguments *args, const pluck_c
     pluck_sampler_options options = {.isa = isa};
     pluck_error err;
     w->scratch = malloc(n_vocab * sizeof *w->scratch);
-    if (w->scratch == NULL)
+    if (!w->scratch)
         return complain_memory(args->who);
     pluck_status status = pluck_sampler_create(&w->sampler, config, n_vocab, &options, &err);
     if (status == PLUCK_OK && args->trace)
@@ -40,12 +40,12 @@ int workers_create(worker_team *team, const arguments *args, const pluck_config 
     team->workers = calloc(n_workers, sizeof *team->workers);
     team->portions = calloc(team->n_portions, sizeof *team->portions);
     int code = EXIT_DONE;
-    if (team->workers == NULL || team->portions == NULL ||
+    if (!team->workers || !team->portions ||
         plk_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
         code = complain_memory(args->who);
     for (size_t i = 0; code == EXIT_DONE && args->trace && i < team->n_portions; i++) {
         team->portions[i].records = calloc(DRAWS_AT_ONCE, sizeof *team->portions[i].records);
-        if (team->portions[i].records == NULL)
+        if (!team->portions[i].records)
             code = complain_memory(args->who);
     }
     while (code == EXIT_DONE && team->n_workers < n_workers)
@@ -63,7 +63,7 @@ void workers_destroy(worker_team *team)
         pluck_sampler_destroy(&team->workers[i].sampler);
         free(team->workers[i].scratch);
     }
-    for (size_t i = 0; team->portions != NULL && i < team->n_portions; i++)
+    for (size_t i = 0; team->portions && i < team->n_portions; i++)
         free(team->portions[i].records);
     free(team->workers);
     free(team->portions);
@@ -78,13 +78,13 @@ static portion_state take_row(const worker_team *team, worker *w, uint64_t row, 
     w->has_row = false;
     if (pluck_dump_read(team->src->dump, row, w->scratch, &w->logits, err) != PLUCK_OK)
         return PORTION_UNREAD;
-    if (w->logits.data == NULL)
+    if (!w->logits.data)
         return PORTION_ENDED;
     if (setup_stream(w->sampler, row, team->prompt, err) != PLUCK_OK)
         return PORTION_FAILED;
     w->row = row;
     w->has_row = true;
-    w->hash = w->trace != NULL ? row_hash(w->logits) : 0;
+    w->hash = w->trace ? row_hash(w->logits) : 0;
     return PORTION_DONE;
 }
 
@@ -103,7 +103,7 @@ static pluck_status do_portion(void *context, uint32_t number, size_t i, pluck_e
         pluck_sampler_draw_many(w->sampler, w->logits, p->n_draws, p->draws, &p->err) != PLUCK_OK)
         p->state = PORTION_FAILED;
     p->hash = w->hash;
-    for (size_t d = 0; w->trace != NULL && p->state == PORTION_DONE && d < p->n_draws; d++)
+    for (size_t d = 0; w->trace && p->state == PORTION_DONE && d < p->n_draws; d++)
         if (pluck_sampler_set_position(w->sampler, position + d, &p->err) != PLUCK_OK ||
             record_draw(w->sampler, w->logits, w->trace, &p->records[d], &p->err) != PLUCK_OK)
             p->state = PORTION_FAILED;

@@ -68,8 +68,7 @@ static void fuzz_set(const char *base, const uint8_t *data, size_t size_bytes)
     pluck_config *config = NULL;
     pluck_error err = {PLUCK_OK, ""};
     char *key = malloc(size_bytes + 1);
-    require(key != NULL &&
-                pluck_config_from_json(&config, base, strlen(base), NULL, NULL) == PLUCK_OK,
+    require(key && pluck_config_from_json(&config, base, strlen(base), NULL, NULL) == PLUCK_OK,
             "memory");
     memcpy(key, data, size_bytes);
     key[size_bytes] = '\0';

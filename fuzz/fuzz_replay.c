@@ -23,19 +23,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     FILE *file = size > 0 ? fmemopen((void *)(uintptr_t)data, size, "r") : NULL;
     line_source lines = {.who = "fuzz", .name = "lines", .file = file};
-    bool is_end = file == NULL;
+    bool is_end = !file;
     while (!is_end && next_line(&lines, &is_end) == EXIT_DONE && !is_end) {
         replay_line line;
         if (replay_line_read(&lines, &line) != EXIT_DONE)
             continue;
         check_tokens(&line.origin.prompt, line.origin.n_vocab);
         check_tokens(&line.origin.history, line.origin.n_vocab);
-        if (line.dump != NULL && strlen(line.dump) > size)
+        if (line.dump && strlen(line.dump) > size)
             abort();
         replay_line_free(&line);
     }
     free(lines.text);
-    if (file != NULL)
+    if (file)
         fclose(file);
     return 0;
 }

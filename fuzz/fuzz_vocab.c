@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *text = malloc(n + 1);
     vocab v;
     memset(&v, 0, sizeof v);
-    if (text == NULL)
+    if (!text)
         return 0;
     memcpy(text, data + 1, n);
     text[n] = '\0';

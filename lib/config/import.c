@@ -75,7 +75,7 @@ static bool is_listed(const char *list, const char *word)
     size_t n = strlen(word);
     if (n == 0 || strchr(word, ' '))
         return false;
-    for (const char *at = list; at && (at = strstr(at, word)) != NULL; at += n)
+    for (const char *at = list; at && (at = strstr(at, word)); at += n)
         if ((at == list || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
             return true;
     return false;
@@ -252,7 +252,7 @@ static bool looks_like_json(const char *text, size_t n)
         i = 3;
     while (i < n && strchr(" \t\r\n", text[i]) && text[i] != '\0')
         i++;
-    return i == n || strchr("{[\"", text[i]) != NULL;
+    return i == n || strchr("{[\"", text[i]);
 }
 
 /* The text, or what it means as JSON; *owned is freed with plk_free(). */

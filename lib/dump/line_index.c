@@ -51,7 +51,7 @@ pluck_status plk_lines_open(plk_lines *lines, plk_source *source, uint64_t begin
         for (const uint8_t *c = window; c < end;) {
             if (in_line) {
                 const uint8_t *newline = memchr(c, '\n', (size_t)(end - c));
-                in_line = newline == NULL;
+                in_line = !newline;
                 c = newline ? newline + 1 : end;
             } else if (plk_is_space(*c)) {
                 c++;

@@ -158,7 +158,7 @@ static bool is_numbered(const plk_tensor *tensor, const char *wanted)
     if (!split_name(tensor, &stem, &number) || stem < length || stem > length + 1 ||
         memcmp(tensor->name, wanted, length) != 0)
         return false;
-    return stem == length || strchr("._-/", tensor->name[length]) != NULL;
+    return stem == length || strchr("._-/", tensor->name[length]);
 }
 
 /* What may be meant: the tensors of a rank, or those that wanted and a number name. */

@@ -237,7 +237,7 @@ static char find_separator(const uint8_t *line, size_t length)
         return ',';
     bool is_mixed = !memchr(line, '\t', length);
     while (next_cell(&all, &c))
-        is_mixed = is_mixed || memchr(c.text, ' ', c.length) != NULL;
+        is_mixed = is_mixed || memchr(c.text, ' ', c.length);
     return !is_mixed ? '\t' : memchr(line, ',', length) ? ',' : ' ';
 }
 
@@ -253,7 +253,7 @@ static unsigned long long line_of(const pluck_dump *dump, const void *at)
 static pluck_status fail_cell(const pluck_dump *dump, const text_file *text, uint32_t column,
                               const cell *c, pluck_error *err)
 {
-    bool has_comma = memchr(c->text, ',', c->length) != NULL && text->separator != ',';
+    bool has_comma = memchr(c->text, ',', c->length) && text->separator != ',';
     if (c->length == 0)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: line %llu, column %u is empty; write nan, or -inf for a token that is "

@@ -172,8 +172,8 @@ static void accepting_fails_without_a_trace(void **state)
 {
     (void)state;
     for (int c = 0; c < N_CONFIGURATIONS; c++) {
-        bool grows = strstr(configurations[c], "-1") != NULL ||
-                     strstr(configurations[c], "no_repeat_ngram") != NULL;
+        bool grows =
+            strstr(configurations[c], "-1") || strstr(configurations[c], "no_repeat_ngram");
         test_allocator allocator;
         test_allocator_init(&allocator);
         pluck_sampler *sampler = NULL;

@@ -95,7 +95,7 @@ static void empty_folder(void)
 {
     DIR *directory = opendir(folder);
     assert_non_null(directory);
-    for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
+    for (struct dirent *entry; (entry = readdir(directory));)
         if (entry->d_name[0] != '.' || strlen(entry->d_name) > 2)
             unlink(in_folder(entry->d_name));
     closedir(directory);

@@ -304,7 +304,7 @@ static bool walk_is_as_new(uint64_t seed, pluck_isa isa, const void *context)
                          test_random_below(&w.random, 2) ? STAGE_ANY : STAGE_MODERATE,
                          (stage_tokens){w.n_vocab, NULL}, &w.random);
     }
-    w.learns = draw != NULL && plk_stage_of(draw)->observe != NULL;
+    w.learns = draw && plk_stage_of(draw)->observe;
     stage_end(&w.json, draw);
     return finish_walk(&w);
 }

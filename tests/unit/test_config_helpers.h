@@ -48,7 +48,7 @@ static inline void must_refuse(const char *json, size_t size_bytes, const char *
     pluck_error err = {PLUCK_OK, ""};
     pluck_config *config = (pluck_config *)&err;
     pluck_status status = pluck_config_from_json(&config, json, size_bytes, NULL, &err);
-    if (status != PLUCK_ERR_CONFIG || config != NULL || strcmp(err.message, message) != 0)
+    if (status != PLUCK_ERR_CONFIG || config || strcmp(err.message, message) != 0)
         fail_msg("%.*s\n  expected: %s\n  got:      %s (%s)", (int)size_bytes, json, message,
                  err.message, pluck_status_name(status));
 }

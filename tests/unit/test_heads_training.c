@@ -314,7 +314,7 @@ static void refuses(const train_problem *p, const pluck_head *teacher,
     pluck_head *before = head_of(trainer);
     pluck_error err;
     assert_int_not_equal(pluck_trainer_resume(trainer, path, &err), PLUCK_OK);
-    if (strstr(err.message, expected) == NULL)
+    if (!strstr(err.message, expected))
         fail_msg("'%s' is not in '%s'", expected, err.message);
     pluck_head *after = head_of(trainer);
     assert_true(same_bits(p, before, after));

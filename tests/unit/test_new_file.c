@@ -66,7 +66,7 @@ static int count_names(bool remove_them)
     int n = 0;
     DIR *directory = opendir(folder);
     assert_non_null(directory);
-    for (struct dirent *entry; (entry = readdir(directory)) != NULL; n++)
+    for (struct dirent *entry; (entry = readdir(directory)); n++)
         if (remove_them && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             unlink(in_folder(entry->d_name));
     closedir(directory);
