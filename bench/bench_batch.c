@@ -49,7 +49,8 @@ static bool open_batch(batch *b, const bench_rows *rows, const bench_chain *chai
     uint32_t most = thread_counts[N_COUNTS - 1];
     memset(b, 0, sizeof *b);
     b->copies = malloc(N_ROWS * rows->row_bytes);
-    if (!b->copies || pluck_workspace_create(&b->workspace, rows->n_vocab, most, NULL, NULL)) {
+    if (!b->copies ||
+        pluck_workspace_create(&b->workspace, rows->n_vocab, most, NULL, NULL) != PLUCK_OK) {
         fprintf(stderr, "bench: no memory for %d rows\n", N_ROWS);
         close_batch(b);
         return false;

@@ -266,7 +266,7 @@ int main(int argc, char **argv)
            "p10-p90", "build ms");
     for (size_t i = 0; i < options.n_sizes; i++)
         for (int zipf = 1; zipf >= 0; zipf--)
-            if (!options.only || strstr(zipf ? "zipf" : "uniform", options.only))
+            if (!options.only || strstr(zipf != 0 ? "zipf" : "uniform", options.only))
                 done = run_size(records, options.quick, options.n_vocab[i], zipf) && done;
     done = bench_records_close(&records) && done;
     return done ? 0 : 1;

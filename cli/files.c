@@ -46,7 +46,7 @@ static int read_all(const char *who, const char *name, int fd, size_t limit, cha
 
 int read_file(const char *who, const char *path, size_t limit, char **text, size_t *n)
 {
-    int is_stdin = strcmp(path, "-") == 0;
+    bool is_stdin = strcmp(path, "-") == 0;
     int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY);
     *text = NULL;
     *n = 0;

@@ -27,7 +27,7 @@ static style find_style(const inspection *in, const output *out)
     const char *no_color = getenv("NO_COLOR");
     bool is_colored =
         in->args->color == COLOR_ALWAYS ||
-        (in->args->color == COLOR_AUTO && out->is_terminal && (!no_color || !*no_color));
+        (in->args->color == COLOR_AUTO && out->is_terminal && (!no_color || *no_color == '\0'));
     unsigned width = terminal_width(out->file.fd);
     style s = {{"", "", ""}, bars_have_blocks(), BAR_MIN};
     if (is_colored)

@@ -35,7 +35,7 @@ static float half_value(uint16_t bits, pluck_dtype dtype)
     }
     int exponent = bits >> 10 & 31, fraction = bits & 1023;
     double value = exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25);
-    double finite = exponent < 31 ? value : fraction ? (double)NAN : (double)INFINITY;
+    double finite = exponent < 31 ? value : fraction != 0 ? (double)NAN : (double)INFINITY;
     return (float)(bits & 0x8000 ? -finite : finite);
 }
 

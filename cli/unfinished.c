@@ -34,7 +34,7 @@ static void fill(sigset_t *set)
 void unfinished_unlink(void)
 {
     for (size_t i = 0; i < MAX_FILES; i++)
-        if (is_used[i])
+        if (is_used[i] != 0)
             unlink(paths[i]);
 }
 
@@ -64,7 +64,7 @@ int unfinished_add(const char *path)
 {
     size_t size = strlen(path) + 1;
     for (int i = 0; i < MAX_FILES && size <= PATH_MAX; i++) {
-        if (is_used[i])
+        if (is_used[i] != 0)
             continue;
         memcpy(paths[i], path, size);
         is_used[i] = 1;

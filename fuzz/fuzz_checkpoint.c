@@ -40,7 +40,7 @@ static void train(pluck_trainer *trainer)
     for (int i = 0; i < 100 && !progress.is_done; i++) {
         pluck_status status = pluck_trainer_step(trainer, &progress, &err);
         require(status == PLUCK_OK || status == PLUCK_ERR_NAN, "step", &err);
-        if (status)
+        if (status != PLUCK_OK)
             return;
     }
     require(progress.is_done, "the training does not end", &err);

@@ -67,7 +67,7 @@ static void read_rows(pluck_dump *mapped, pluck_dump *streamed)
             require(pluck_dump_read_row(streamed, row, scratch + info.n_vocab, &b, &stream_err) ==
                         status,
                     "the stream ends otherwise than the file", &stream_err);
-        if (status)
+        if (status != PLUCK_OK)
             break;
         require(!streamed || same_row(&a, &b), "rows differ", &stream_err);
         require(a.target >= PLUCK_NO_TOKEN && a.target < (pluck_token)info.n_vocab, "target", &err);
@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .tensor = tensors[data[2] % 4],
     };
     size_t content_size = size - PREFIX_BYTES;
-    uint8_t *content = malloc(content_size ? content_size : 1);
+    uint8_t *content = malloc(content_size != 0 ? content_size : 1);
     if (!content)
         return 0;
     memcpy(content, data + PREFIX_BYTES, content_size);

@@ -72,7 +72,7 @@ static void use(const pluck_head *head)
     require(info.n_vocab > 0 && info.n_vocab <= PLUCK_MAX_VOCAB, "no vocabulary", &err);
     if (info.dim > MAX_DIM || info.n_vocab > MAX_TOKENS)
         return;
-    float *hidden = malloc((info.dim ? info.dim : 1) * sizeof *hidden);
+    float *hidden = malloc((info.dim != 0 ? info.dim : 1) * sizeof *hidden);
     if (hidden && pluck_head_query_create(&query, head, NULL, &err) == PLUCK_OK) {
         for (uint32_t i = 0; i < info.dim; i++)
             hidden[i] = (float)(i % 7) - 3;

@@ -30,7 +30,7 @@ static int replay(const char *path)
     } while (n > 0);
     int failed = ferror(file) != 0 || !feof(file);
     fclose(file);
-    if (!failed)
+    if (failed == 0)
         LLVMFuzzerTestOneInput(data, size);
     free(data);
     return failed;

@@ -47,7 +47,7 @@ static bool add_size(bench_options *options, const char *text)
 {
     char *end;
     unsigned long value = strtoul(text, &end, 10);
-    if (*end || value < 64 || value > PLUCK_MAX_VOCAB) {
+    if (*end != '\0' || value < 64 || value > PLUCK_MAX_VOCAB) {
         fprintf(stderr, "bench: --vocab-size %s is not a number in [64, %u]\n", text,
                 (unsigned)PLUCK_MAX_VOCAB);
         return false;

@@ -85,7 +85,7 @@ const bench_chain *bench_chain_find(const char *name)
 
 const char *bench_chain_lacks(const bench_chain *chain, char *name, size_t capacity_bytes)
 {
-    for (const char *at = chain->stages; *at;) {
+    for (const char *at = chain->stages; *at != '\0';) {
         size_t length = strcspn(at, " ");
         snprintf(name, capacity_bytes, "%.*s", (int)length, at);
         if (!pluck_stage_find(name))
@@ -100,7 +100,7 @@ static bool is_used(const char *stage)
 {
     size_t length = strlen(stage);
     for (size_t i = 0; i < bench_chain_count(); i++) {
-        for (const char *at = chains[i].stages; *at;) {
+        for (const char *at = chains[i].stages; *at != '\0';) {
             size_t n = strcspn(at, " ");
             if (n == length && memcmp(at, stage, n) == 0)
                 return true;

@@ -18,7 +18,7 @@ struct bench_records {
 static void write_text(FILE *file, const char *text)
 {
     fputc('"', file);
-    for (const char *c = text; *c; c++) {
+    for (const char *c = text; *c != '\0'; c++) {
         if (*c == '"' || *c == '\\')
             fprintf(file, "\\%c", *c);
         else if ((unsigned char)*c < 0x20)

@@ -45,7 +45,7 @@ bool plk_mul_size(size_t a, size_t b, size_t *product)
 void *plk_alloc(const pluck_allocator *allocator, size_t n, size_t size_bytes)
 {
     size_t total = 0;
-    if (!plk_mul_size(n ? n : 1, size_bytes, &total) || total > PTRDIFF_MAX)
+    if (!plk_mul_size(n != 0 ? n : 1, size_bytes, &total) || total > PTRDIFF_MAX)
         return NULL;
     return allocator->alloc(allocator->user, total);
 }
@@ -54,7 +54,7 @@ void *plk_alloc_zero(const pluck_allocator *allocator, size_t n, size_t size_byt
 {
     void *memory = plk_alloc(allocator, n, size_bytes);
     if (memory)
-        memset(memory, 0, (n ? n : 1) * size_bytes);
+        memset(memory, 0, (n != 0 ? n : 1) * size_bytes);
     return memory;
 }
 

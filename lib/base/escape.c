@@ -133,7 +133,7 @@ plk_shown plk_show(plk_notation notation, const char *text, size_t n)
         s.columns = width(code_point);
         return s;
     }
-    s.n_read = length ? length : 1;
+    s.n_read = length != 0 ? length : 1;
     s.n = strlen(s.shown);
     s.columns = s.shown[0] == REPLACEMENT[0] ? 1 : (unsigned)s.n;
     return s;

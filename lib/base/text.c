@@ -50,5 +50,5 @@ size_t plk_edit_distance(const char *a, const char *b)
 bool plk_is_near(size_t distance, const char *name)
 {
     size_t allowed = strlen(name) / 3;
-    return distance <= (allowed ? allowed : 1);
+    return distance <= (allowed != 0 ? allowed : 1);
 }

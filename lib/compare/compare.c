@@ -128,8 +128,8 @@ static void add_all(const side *a, const side *b, pluck_comparison *result)
         total.lost_a += s.lost_a;
         total.lost_b += s.lost_b;
     }
-    result->kl_ab = result->n_only_a ? (double)INFINITY : not_below_zero(total.kl_ab);
-    result->kl_ba = result->n_only_b ? (double)INFINITY : not_below_zero(total.kl_ba);
+    result->kl_ab = result->n_only_a != 0 ? (double)INFINITY : not_below_zero(total.kl_ab);
+    result->kl_ba = result->n_only_b != 0 ? (double)INFINITY : not_below_zero(total.kl_ba);
     result->total_variation = total.variation < 2.0 ? 0.5 * total.variation : 1.0;
     result->entropy_a = not_below_zero(total.entropy_a);
     result->entropy_b = not_below_zero(total.entropy_b);

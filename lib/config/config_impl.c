@@ -42,7 +42,7 @@ static pluck_status grow(pluck_config *config, pluck_error *err)
 {
     if (config->n_entries < config->capacity)
         return PLUCK_OK;
-    size_t capacity = config->capacity ? 2 * config->capacity : 8;
+    size_t capacity = config->capacity != 0 ? 2 * config->capacity : 8;
     plk_config_entry *entries = plk_alloc(&config->allocator, capacity, sizeof *entries);
     size_t *running = plk_alloc(&config->allocator, capacity, sizeof *running);
     if (!entries || !running) {

@@ -37,7 +37,7 @@ static pluck_status fail_stage_name(const plk_config_reader *reader, const cJSON
     for (size_t i = 0; i < info->n_params; i++) {
         const char *key = info->params[i].flat_key;
         if (key && n + strlen(key) + 3 < sizeof keys)
-            n += (size_t)snprintf(keys + n, sizeof keys - n, "%s%s", n ? ", " : "", key);
+            n += (size_t)snprintf(keys + n, sizeof keys - n, "%s%s", n != 0 ? ", " : "", key);
     }
     return plk_json_fail_key(reader->json, node, reader->err,
                              "unknown key; the flat keys of this stage are: %s", keys);

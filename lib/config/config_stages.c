@@ -24,7 +24,7 @@ static const char *list_draws(char list[LIST_BYTES])
     for (size_t s = 0; plk_stages[s]; s++) {
         const char *name = plk_stages[s]->info.name;
         if (plk_is_draw(plk_stages[s]) && n + strlen(name) + 3 < LIST_BYTES)
-            n += (size_t)snprintf(list + n, LIST_BYTES - n, "%s%s", n ? ", " : "", name);
+            n += (size_t)snprintf(list + n, LIST_BYTES - n, "%s%s", n != 0 ? ", " : "", name);
     }
     return list;
 }
@@ -99,7 +99,7 @@ static void list_params(const pluck_stage *info, char list[LIST_BYTES])
     for (size_t i = 0; i < info->n_params; i++) {
         const char *name = info->params[i].name;
         if (n + strlen(name) + 3 < LIST_BYTES)
-            n += (size_t)snprintf(list + n, LIST_BYTES - n, "%s%s", n ? ", " : "", name);
+            n += (size_t)snprintf(list + n, LIST_BYTES - n, "%s%s", n != 0 ? ", " : "", name);
     }
 }
 

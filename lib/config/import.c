@@ -50,7 +50,8 @@ pluck_status pluck_config_kind_from_name(const char *name, pluck_config_kind *ki
             *kind = (pluck_config_kind)i;
             return PLUCK_OK;
         }
-        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", importers[i]->name);
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n != 0 ? ", " : "",
+                              importers[i]->name);
     }
     return plk_fail(err, PLUCK_ERR_INVALID, "unknown kind '%.40s'; expected one of %s", name, list);
 }

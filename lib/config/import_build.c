@@ -19,7 +19,7 @@
 pluck_status plk_import_add_bias(plk_import *import, uint32_t token, double value)
 {
     if (import->n_biases == import->biases_capacity) {
-        size_t capacity = import->biases_capacity ? 2 * import->biases_capacity : 16;
+        size_t capacity = import->biases_capacity != 0 ? 2 * import->biases_capacity : 16;
         pluck_bias *larger = plk_alloc(import->allocator, capacity, sizeof *larger);
         if (!larger)
             return plk_fail_nomem(import->err, capacity * sizeof *larger);
@@ -80,7 +80,7 @@ static pluck_status set_biases(plk_import *import)
         char number[PLK_NUMBER_TEXT_BYTES] = "false";
         if (!isinf(import->biases[i].bias))
             plk_number_write(import->biases[i].bias, number);
-        n += (size_t)snprintf(text + n, capacity - n, "%c\"%" PRIu32 "\":%s", i ? ',' : '{',
+        n += (size_t)snprintf(text + n, capacity - n, "%c\"%" PRIu32 "\":%s", i != 0 ? ',' : '{',
                               import->biases[i].token, number);
     }
     snprintf(text + n, capacity - n, "}");
@@ -103,7 +103,7 @@ static void write_tokens(char *text, uint32_t *tokens, size_t n)
     text[at++] = '[';
     for (size_t i = 0; i < n; i++)
         if (i == 0 || tokens[i] != tokens[i - 1])
-            at += (size_t)snprintf(text + at, 12, "%s%" PRIu32, i ? "," : "", tokens[i]);
+            at += (size_t)snprintf(text + at, 12, "%s%" PRIu32, i != 0 ? "," : "", tokens[i]);
     memcpy(text + at, "]", 2);
 }
 

@@ -104,7 +104,7 @@ static void put_scalar(text_pairs *pairs, const char *text, size_t n)
     if (end < n && (text[end] == 'e' || text[end] == 'E'))
         exponent = end + 1 + (end + 1 < n && (text[end + 1] == '-' || text[end + 1] == '+'));
     bool is_number = (whole > at || has_fraction) &&
-                     (exponent ? is_digits(text + exponent, n - exponent) : end == n);
+                     (exponent != 0 ? is_digits(text + exponent, n - exponent) : end == n);
     if (!is_number) {
         put_string(pairs, text, n);
         return;
@@ -116,7 +116,7 @@ static void put_scalar(text_pairs *pairs, const char *text, size_t n)
     put(pairs, whole > at ? text + at : "0", whole > at ? whole - at : 1);
     if (has_fraction)
         put(pairs, text + whole, end - whole);
-    if (exponent)
+    if (exponent != 0)
         put(pairs, text + end, n - end);
 }
 
@@ -130,7 +130,7 @@ static pluck_status open_pair(text_pairs *pairs, const char *name, size_t n)
     if (pairs->n == MAX_PAIRS)
         return fail_at(pairs, "there can be 4096 settings at most");
     if (pairs->n == pairs->capacity) {
-        size_t capacity = pairs->capacity ? 2 * pairs->capacity : 32;
+        size_t capacity = pairs->capacity != 0 ? 2 * pairs->capacity : 32;
         text_pair *larger = plk_alloc(pairs->allocator, capacity, sizeof *larger);
         if (!larger)
             return plk_fail_nomem(pairs->err, capacity * sizeof *larger);

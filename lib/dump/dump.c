@@ -283,7 +283,7 @@ static pluck_status finish_open(pluck_dump **out, pluck_dump *dump,
         status = dump->reader->open(dump, options, err);
         plk_fp_leave(fp);
     }
-    if (status)
+    if (status != PLUCK_OK)
         pluck_dump_close(&dump);
     *out = dump;
     return status;
@@ -292,7 +292,7 @@ static pluck_status finish_open(pluck_dump **out, pluck_dump *dump,
 static pluck_status allocate(pluck_dump **dump, const pluck_dump_options *options, pluck_error *err)
 {
     pluck_status status = check_options(options, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     pluck_allocator allocator = plk_allocator_or_default(options->allocator);
     *dump = plk_alloc_zero(&allocator, 1, sizeof **dump);
@@ -315,10 +315,10 @@ pluck_status pluck_dump_open(pluck_dump **out, const char *path, const pluck_dum
         options = &defaults;
     pluck_dump *dump = NULL;
     pluck_status status = allocate(&dump, options, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     status = plk_source_open(&dump->source, path, options->no_map, &dump->allocator, err);
-    if (status) {
+    if (status != PLUCK_OK) {
         pluck_allocator allocator = dump->allocator;
         plk_free(&allocator, dump);
         return status;
@@ -333,7 +333,7 @@ pluck_status plk_dump_open_memory(pluck_dump **out, const char *name, const void
     *out = NULL;
     pluck_dump *dump = NULL;
     pluck_status status = allocate(&dump, options, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     plk_source_open_memory(&dump->source, name, bytes, size_bytes, streamed, &dump->allocator);
     return finish_open(out, dump, options, err);

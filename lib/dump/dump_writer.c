@@ -76,7 +76,7 @@ static pluck_status escape_name(pluck_dump_writer *w, const char *name, pluck_er
     if (!w->tensor)
         return plk_fail_nomem(err, capacity);
     char *out = w->tensor;
-    for (; *name; name++) {
+    for (; *name != '\0'; name++) {
         unsigned char c = (unsigned char)*name;
         if (c < 0x20)
             out += snprintf(out, 7, "\\u%04x", c);
@@ -121,7 +121,7 @@ static void make_npy_header(const char *descr, const char *row_axes, uint64_t n_
         (void)snprintf(shape, sizeof shape, "(%s,%" PRIu32 ")", row_axes, n_columns);
     else
         (void)snprintf(shape, sizeof shape,
-                       n_columns ? "(%" PRIu64 ", %" PRIu32 ")" : "(%" PRIu64 ",)", n_rows,
+                       n_columns != 0 ? "(%" PRIu64 ", %" PRIu32 ")" : "(%" PRIu64 ",)", n_rows,
                        n_columns);
     memcpy(header, "\x93NUMPY\x01\x00", 8);
     header[8] = (char)text_bytes;
@@ -167,12 +167,12 @@ static pluck_status open_rows(pluck_dump_writer *w, const pluck_dump_writer_opti
 {
     pluck_status status = plk_new_file_open(&w->rows, w->path, &w->allocator, err);
     w->has_rows = status == PLUCK_OK;
-    if (status || options->format == PLUCK_DUMP_JSONL)
+    if (status != PLUCK_OK || options->format == PLUCK_DUMP_JSONL)
         return status;
     w->header_size_bytes = NPY_HEADER_BYTES;
     if (options->format == PLUCK_DUMP_SAFETENSORS) {
         status = escape_name(w, options->tensor ? options->tensor : "logits", err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         size_t least = strlen(w->tensor) + SAFETENSORS_FRAME_BYTES;
         w->header_size_bytes = least + (SAFETENSORS_ALIGNMENT - least % SAFETENSORS_ALIGNMENT);
@@ -200,7 +200,7 @@ static pluck_status open_targets(pluck_dump_writer *w, const pluck_dump_writer_o
     bool is_known = options->n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     pluck_status status = plk_new_file_open(&w->targets, w->targets_path, &w->allocator, err);
     w->has_targets = status == PLUCK_OK;
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     if (w->rows.place.kind != PLK_PLACE_DEVICE &&
         plk_place_is_same(&w->rows.place, &w->targets.place))
@@ -226,7 +226,7 @@ pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const char *path,
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_create: %s is NULL",
                         path ? "options" : "path");
     pluck_status status = check_options(options, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     pluck_allocator allocator = plk_allocator_or_default(options->allocator);
     pluck_dump_writer *w = plk_alloc_zero(&allocator, 1, sizeof *w);
@@ -241,7 +241,7 @@ pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const char *path,
         status = open_rows(w, options, err);
     if (status == PLUCK_OK && w->targets_path)
         status = open_targets(w, options, err);
-    if (status)
+    if (status != PLUCK_OK)
         pluck_dump_writer_destroy(&w);
     *out = w;
     return status;
@@ -305,15 +305,15 @@ static pluck_status write_json(pluck_dump_writer *w, const pluck_dump_row *row, 
     }
     bool has_target = row->target != PLUCK_NO_TOKEN;
     (void)snprintf(text, sizeof text, has_target ? "],\"target\":%d}\n" : "]}\n", (int)row->target);
-    return status ? status : plk_new_file_write(&w->rows, text, strlen(text), err);
+    return status != PLUCK_OK ? status : plk_new_file_write(&w->rows, text, strlen(text), err);
 }
 
 static pluck_status check_row(const pluck_dump_writer *w, const pluck_dump_row *row,
                               pluck_error *err)
 {
-    if (w->failure || w->finished)
-        return plk_fail(err, w->failure ? w->failure : PLUCK_ERR_INVALID, "%s: %s", w->path,
-                        w->finished ? "is finished" : "could not be written before");
+    if (w->failure != PLUCK_OK || w->finished)
+        return plk_fail(err, w->failure != PLUCK_OK ? w->failure : PLUCK_ERR_INVALID, "%s: %s",
+                        w->path, w->finished ? "is finished" : "could not be written before");
     if (!row->logits.data || !pluck_dtype_name(row->logits.dtype) ||
         row->logits.n_vocab != w->options.n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID,
@@ -339,7 +339,7 @@ pluck_status pluck_dump_writer_write(pluck_dump_writer *w, const pluck_dump_row 
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_write: %s is NULL",
                         w ? "row" : "writer");
     pluck_status status = check_row(w, row, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     plk_fp_state fp = plk_fp_enter_text();
     status = w->options.format == PLUCK_DUMP_JSONL ? write_json(w, row, err)
@@ -398,9 +398,9 @@ pluck_status pluck_dump_writer_finish(pluck_dump_writer *w, pluck_error *err)
 {
     if (!w)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_finish: writer is NULL");
-    if (w->failure || w->finished)
-        return plk_fail(err, w->failure ? w->failure : PLUCK_ERR_INVALID, "%s: %s", w->path,
-                        w->finished ? "is finished" : "could not be written before");
+    if (w->failure != PLUCK_OK || w->finished)
+        return plk_fail(err, w->failure != PLUCK_OK ? w->failure : PLUCK_ERR_INVALID, "%s: %s",
+                        w->path, w->finished ? "is finished" : "could not be written before");
     bool is_known = w->options.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     if (w->n_written == 0 || (is_known && w->n_written != w->options.n_rows))
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: %" PRIu64 " rows were written, expected %s",

@@ -29,18 +29,18 @@ static pluck_status fail_count(const reader *r, uint32_t n)
 /* [v, v, ...] */
 static pluck_status read_array(reader *r, plk_json_row *row)
 {
-    uint32_t most = r->n_vocab ? r->n_vocab : PLUCK_MAX_VOCAB;
+    uint32_t most = r->n_vocab != 0 ? r->n_vocab : PLUCK_MAX_VOCAB;
     uint32_t n = 0;
     if (plk_json_take(&r->scan, ']'))
         return plk_json_fail_expected(&r->scan, "a value for each token before the ']'");
     do {
         float value = 0.0f;
         pluck_status status = plk_json_take_value(&r->scan, &value);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         if (n == most)
-            return r->n_vocab ? fail_count(r, n + 1)
-                              : plk_json_fail_expected(&r->scan, "at most 16777216 values");
+            return r->n_vocab != 0 ? fail_count(r, n + 1)
+                                   : plk_json_fail_expected(&r->scan, "at most 16777216 values");
         if (r->values)
             r->values[n] = value;
         n++;
@@ -48,12 +48,12 @@ static pluck_status read_array(reader *r, plk_json_row *row)
     if (!plk_json_take(&r->scan, ']'))
         return plk_json_fail_expected(&r->scan, "',' or ']'");
     row->n_values = n;
-    return r->n_vocab && n != r->n_vocab ? fail_count(r, n) : PLUCK_OK;
+    return r->n_vocab != 0 && n != r->n_vocab ? fail_count(r, n) : PLUCK_OK;
 }
 
 static pluck_status parse_id(const reader *r, const uint8_t *text, size_t length, uint32_t *id)
 {
-    uint32_t most = r->n_vocab ? r->n_vocab : PLUCK_MAX_VOCAB;
+    uint32_t most = r->n_vocab != 0 ? r->n_vocab : PLUCK_MAX_VOCAB;
     uint32_t value = 0;
     bool is_id = length > 0 && length < 9;
     for (size_t i = 0; i < length && is_id; i++) {
@@ -89,7 +89,7 @@ static pluck_status read_map(reader *r, plk_json_row *row)
             status = plk_json_fail_expected(&r->scan, "':'");
         if (status == PLUCK_OK)
             status = plk_json_take_value(&r->scan, &value);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         if (r->values && r->values[id] != -INFINITY)
             return plk_fail(r->scan.err, PLUCK_ERR_FORMAT,
@@ -104,12 +104,12 @@ static pluck_status read_map(reader *r, plk_json_row *row)
 
 static pluck_status read_target(reader *r, plk_json_row *row)
 {
-    uint32_t most = r->n_vocab ? r->n_vocab : PLUCK_MAX_VOCAB;
+    uint32_t most = r->n_vocab != 0 ? r->n_vocab : PLUCK_MAX_VOCAB;
     double number = 0.0;
     if (plk_json_take_word(&r->scan, "null"))
         return PLUCK_OK;
     pluck_status status = plk_json_take_number(&r->scan, &number);
-    if (status || number < 0.0)
+    if (status != PLUCK_OK || number < 0.0)
         return status;
     if (!(number < (double)most) || number != floor(number))
         return plk_fail(r->scan.err, PLUCK_ERR_FORMAT,
@@ -131,7 +131,7 @@ static pluck_status read_pair(reader *r, plk_json_row *row, bool *has_values, bo
     const uint8_t *text = NULL;
     size_t length = 0;
     pluck_status status = plk_json_take_string(&r->scan, &text, &length);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     if (!plk_json_take(&r->scan, ':'))
         return plk_json_fail_expected(&r->scan, "':'");
@@ -166,7 +166,7 @@ pluck_status plk_json_row_read(const uint8_t *line, size_t length, float *values
         if (plk_json_next_is(&r.scan, '}') && !has_values && !has_target)
             break;
         pluck_status status = read_pair(&r, row, &has_values, &has_target);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
     } while (plk_json_take(&r.scan, ','));
     if (!plk_json_take(&r.scan, '}'))

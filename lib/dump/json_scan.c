@@ -170,7 +170,7 @@ pluck_status plk_json_take_value(plk_json_scan *r, float *value)
         *value = INFINITY;
     } else {
         pluck_status status = plk_json_take_number(r, &number);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         *value = (float)number;
     }
@@ -191,7 +191,7 @@ static pluck_status skip_members(plk_json_scan *r, char close, unsigned depth)
             status = plk_json_fail_expected(r, "':'");
         if (status == PLUCK_OK)
             status = plk_json_skip_value(r, depth + 1);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
     } while (plk_json_take(r, ','));
     return plk_json_take(r, close)

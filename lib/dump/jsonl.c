@@ -46,7 +46,7 @@ static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_opti
 
 static pluck_status grow_line(pluck_dump *dump, jsonl_file *jsonl, pluck_error *err)
 {
-    size_t capacity = jsonl->line_capacity ? 2 * jsonl->line_capacity : FIRST_LINE_BYTES;
+    size_t capacity = jsonl->line_capacity != 0 ? 2 * jsonl->line_capacity : FIRST_LINE_BYTES;
     if (capacity > MAX_LINE_BYTES)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: row %" PRIu64 " is longer than %zu bytes: expected one row a line",
@@ -102,7 +102,7 @@ static pluck_status next_line(pluck_dump *dump, jsonl_file *jsonl, pluck_error *
         if (jsonl->has_line || jsonl->ended)
             return PLUCK_OK;
         pluck_status status = read_more(dump, jsonl, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
     }
 }
@@ -171,14 +171,14 @@ static pluck_status open_lines(pluck_dump *dump, const pluck_dump_options *optio
                         source->label);
     status =
         plk_json_row_read(line, length, NULL, options->raw_n_vocab, source->label, 0, &first, err);
-    return status ? status : set_info(dump, &first, options->raw_n_vocab, err);
+    return status != PLUCK_OK ? status : set_info(dump, &first, options->raw_n_vocab, err);
 }
 
 /* Makes row the one that is in jsonl->line, or reaches the end. */
 static pluck_status advance_to(pluck_dump *dump, jsonl_file *jsonl, uint64_t row, pluck_error *err)
 {
     const char *label = dump->source.label;
-    if (jsonl->failure)
+    if (jsonl->failure != PLUCK_OK)
         return plk_fail(err, jsonl->failure, "%s: the stream has failed before, at row %" PRIu64,
                         label, jsonl->next_row);
     if (row < jsonl->next_row)
@@ -188,7 +188,7 @@ static pluck_status advance_to(pluck_dump *dump, jsonl_file *jsonl, uint64_t row
     while (jsonl->failure == PLUCK_OK && jsonl->next_row <= row) {
         if (!jsonl->has_line)
             jsonl->failure = next_line(dump, jsonl, err);
-        if (jsonl->failure || !jsonl->has_line || jsonl->next_row == row)
+        if (jsonl->failure != PLUCK_OK || !jsonl->has_line || jsonl->next_row == row)
             break;
         jsonl->has_line = false;
         jsonl->next_row++;
@@ -213,7 +213,7 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
     size_t length = 0;
     if (dump->source.streamed) {
         pluck_status status = advance_to(dump, jsonl, row, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         out->logits = (pluck_logits){NULL, PLUCK_F32, dump->info.n_vocab};
         if (!jsonl->has_line)
@@ -229,7 +229,7 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
         plk_json_row_read(line, length, scratch, dump->info.n_vocab, label, row, &read, err);
     if (dump->source.streamed)
         jsonl->failure = status;
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     out->logits = (pluck_logits){scratch, PLUCK_F32, dump->info.n_vocab};
     out->target = read.target;

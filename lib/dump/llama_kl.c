@@ -129,7 +129,7 @@ static pluck_status read_tokens(pluck_dump *dump, kl_file *kl, pluck_error *err)
     uint64_t capacity = 0, used = 0;
     size_t n = 0;
     while (used < wanted) {
-        uint64_t larger = capacity ? 2 * capacity : 4 * FIRST_TOKENS;
+        uint64_t larger = capacity != 0 ? 2 * capacity : 4 * FIRST_TOKENS;
         capacity = larger < wanted ? larger : wanted;
         if (capacity > SIZE_MAX / 2)
             return plk_fail_nomem(err, SIZE_MAX);
@@ -142,7 +142,7 @@ static pluck_status read_tokens(pluck_dump *dump, kl_file *kl, pluck_error *err)
         kl->tokens = tokens;
         size_t more = (size_t)(capacity - used);
         pluck_status status = plk_source_read(&dump->source, tokens + used, more, &n, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         used += n;
         if (n < more)
@@ -169,7 +169,7 @@ static pluck_status open_base(pluck_dump *dump, const pluck_dump_options *option
     pluck_status status = plk_source_peek(source, HEADER_BYTES, &bytes, &available, err);
     if (status == PLUCK_OK)
         status = parse_header(source, bytes, available, kl, &n_vocab, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     uint64_t n_rows = kl->n_chunk * kl->rows_a_chunk;
     if (source->streamed) {
@@ -198,7 +198,7 @@ static pluck_status read_stream_row(plk_source *source, kl_file *kl, uint64_t n_
     uint8_t after = 0;
     size_t n = 0;
     pluck_status status = plk_source_read(source, kl->row, (size_t)kl->row_size_bytes, &n, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     if (n < kl->row_size_bytes)
         return plk_fail(err, PLUCK_ERR_FORMAT,
@@ -208,7 +208,7 @@ static pluck_status read_stream_row(plk_source *source, kl_file *kl, uint64_t n_
     if (++kl->next_row < n_rows)
         return PLUCK_OK;
     status = plk_source_read(source, &after, 1, &n, err);
-    if (status || n == 0)
+    if (status != PLUCK_OK || n == 0)
         return status;
     return plk_fail(err, PLUCK_ERR_FORMAT, "%s: oversized: bytes follow the %" PRIu64 " rows",
                     source->label, n_rows);
@@ -217,7 +217,7 @@ static pluck_status read_stream_row(plk_source *source, kl_file *kl, uint64_t n_
 static pluck_status advance_to(pluck_dump *dump, kl_file *kl, uint64_t row, pluck_error *err)
 {
     const char *label = dump->source.label;
-    if (kl->failure)
+    if (kl->failure != PLUCK_OK)
         return plk_fail(err, kl->failure, "%s: the stream has failed before, at row %" PRIu64,
                         label, kl->next_row);
     if (row < kl->next_row)

@@ -157,7 +157,7 @@ static pluck_status read_stream_row(const plk_matrix *matrix, plk_source *source
         size_t wanted = (left < STREAM_VALUES ? left : STREAM_VALUES) * size, n = 0;
         pluck_status status = plk_source_read(source, values, wanted, &n, err);
         *n_read += n;
-        if (status || n < wanted)
+        if (status != PLUCK_OK || n < wanted)
             return status;
         plk_convert(values, size, wanted / size, matrix->type, matrix->swapped, scratch + column);
     }
@@ -170,7 +170,7 @@ static pluck_status check_end(const plk_matrix *matrix, plk_source *source, pluc
     uint8_t byte = 0;
     size_t n = 0;
     pluck_status status = plk_source_read(source, &byte, 1, &n, err);
-    if (status || n == 0)
+    if (status != PLUCK_OK || n == 0)
         return status;
     return plk_fail(err, PLUCK_ERR_FORMAT,
                     "%s: oversized: bytes follow the %" PRIu64 " x %" PRIu32
@@ -198,7 +198,7 @@ static pluck_status advance_to(plk_matrix *matrix, plk_source *source, uint64_t 
         size_t n_read = 0;
         pluck_status status =
             read_stream_row(matrix, source, matrix->next_row == row ? scratch : NULL, &n_read, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         if (n_read == 0 && matrix->n_rows == UINT64_MAX) {
             matrix->ended = true;
@@ -217,7 +217,7 @@ static pluck_status read_stream(plk_matrix *matrix, plk_source *source, uint64_t
 {
     if (!scratch)
         return fail_scratch(source, err);
-    if (matrix->failure)
+    if (matrix->failure != PLUCK_OK)
         return plk_fail(err, matrix->failure, "%s: the stream has failed before, at row %" PRIu64,
                         source->label, matrix->next_row);
     if (row < matrix->next_row)
@@ -225,7 +225,7 @@ static pluck_status read_stream(plk_matrix *matrix, plk_source *source, uint64_t
                         "%s: row %" PRIu64 " of a stream has passed; the next one is %" PRIu64,
                         source->label, row, matrix->next_row);
     matrix->failure = advance_to(matrix, source, row, scratch, err);
-    if (matrix->failure)
+    if (matrix->failure != PLUCK_OK)
         return matrix->failure;
     logits->data = matrix->next_row > row ? scratch : NULL;
     return PLUCK_OK;

@@ -67,7 +67,7 @@ static const char *list_names(const plk_tensors *tensors, int least, char text[L
         if (rank(&tensors->items[i]) < least)
             continue;
         if (length > LIST_BYTES || used + before + length + 2 + sizeof cut > LIST_BYTES) {
-            memcpy(text + used, used ? cut : cut + 2, used ? sizeof cut : sizeof cut - 2);
+            memcpy(text + used, used != 0 ? cut : cut + 2, used != 0 ? sizeof cut : sizeof cut - 2);
             return text;
         }
         memcpy(text + used, ", ", before);
@@ -78,7 +78,7 @@ static const char *list_names(const plk_tensors *tensors, int least, char text[L
         memcpy(text + used, "'", 2);
         used++;
     }
-    return used ? text : "none";
+    return used != 0 ? text : "none";
 }
 
 /* The number at the end of a name; false: there is none. *stem: what stands before it. */

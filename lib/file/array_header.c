@@ -180,7 +180,7 @@ static pluck_status parse_descr(parser *p, plk_npy_fields *fields)
                         p->where, p->at - p->begin);
     literal descr;
     pluck_status status = take_string(p, "a type such as '<f4'", &descr);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     fields->descr = (const char *)descr.text;
     fields->descr_length = descr.length;
@@ -227,14 +227,14 @@ static pluck_status parse_shape(parser *p, plk_shape *shape)
         if (shape->n_axes == PLK_MAX_AXES)
             return fail_expected(p, "at most 64 axes");
         status = parse_axis(p, &shape->axes[shape->n_axes++]);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         skip_space(p);
         if (next_is(p, ')') && shape->n_axes > 1)
             break;
         status = take(p, ',', shape->n_axes > 1 ? "',' or ')'" : "','");
     }
-    return status ? status : take(p, ')', "')'");
+    return status != PLUCK_OK ? status : take(p, ')', "')'");
 }
 
 static pluck_status parse_value(parser *p, size_t key, plk_npy_fields *fields)
@@ -255,7 +255,7 @@ static pluck_status parse_pair(parser *p, unsigned *seen, plk_npy_fields *fields
     literal name;
     const uint8_t *begin = p->at;
     pluck_status status = take_string(p, "'descr', 'fortran_order', 'shape' or '}'", &name);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     size_t key = 0;
     while (key < N_KEYS && !literal_is(name, key_names[key]))
@@ -269,7 +269,7 @@ static pluck_status parse_pair(parser *p, unsigned *seen, plk_npy_fields *fields
             (int)(name.length < 32 ? name.length : 32), (const char *)name.text);
     *seen |= 1u << key;
     status = take(p, ':', "':'");
-    return status ? status : parse_value(p, key, fields);
+    return status != PLUCK_OK ? status : parse_value(p, key, fields);
 }
 
 static pluck_status parse_dictionary(parser *p, plk_npy_fields *fields)
@@ -278,7 +278,7 @@ static pluck_status parse_dictionary(parser *p, plk_npy_fields *fields)
     pluck_status status = take(p, '{', "'{'");
     while (status == PLUCK_OK && !next_is(p, '}')) {
         status = parse_pair(p, &seen, fields);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         skip_space(p);
         if (next_is(p, '}'))
@@ -287,7 +287,7 @@ static pluck_status parse_dictionary(parser *p, plk_npy_fields *fields)
     }
     if (status == PLUCK_OK)
         status = take(p, '}', "'}'");
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     for (size_t key = 0; key < N_KEYS; key++)
         if ((seen & 1u << key) == 0)

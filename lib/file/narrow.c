@@ -35,7 +35,7 @@ float plk_from_f16(uint16_t bits)
         return float_of(sign | 0x7F800000u | mantissa << 13);
     if (exponent == 0) {
         float magnitude = (float)mantissa * 0x1p-24f;
-        return sign ? -magnitude : magnitude;
+        return sign != 0 ? -magnitude : magnitude;
     }
     return float_of(sign | (exponent + 112) << 23 | mantissa << 13);
 }

@@ -230,7 +230,7 @@ static pluck_status sync_directory(plk_new_file *file, pluck_error *err)
 {
     char *directory = file->temporary; /* in the same directory */
     directory[file->place.directory_bytes] = '\0';
-    int fd = open(*directory ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(*directory != '\0' ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return PLUCK_OK;
     int error_number = write_to_disk(fd) != 0 ? errno : 0;

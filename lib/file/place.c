@@ -114,7 +114,7 @@ static pluck_status find_new(plk_place *place, const char *path, pluck_error *er
         return PLUCK_OK;
     }
     if (place->target[place->directory_bytes] == '\0')
-        return plk_fail_system(path, "cannot be created", *path ? EISDIR : ENOENT, err);
+        return plk_fail_system(path, "cannot be created", *path != '\0' ? EISDIR : ENOENT, err);
     if (stat_directory(place, &place->info) != 0)
         return plk_fail_system(path, "cannot be created", errno, err);
     return PLUCK_OK;

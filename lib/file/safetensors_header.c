@@ -242,7 +242,7 @@ static pluck_status read_entry(const cJSON *json, uint64_t data_size, const char
     pluck_status status = read_shape(shape, where, entry, err);
     if (status == PLUCK_OK)
         status = read_offsets(offsets, data_size, where, entry, err);
-    return status ? status : check_entry_size(entry, where, err);
+    return status != PLUCK_OK ? status : check_entry_size(entry, where, err);
 }
 
 static int compare_offsets(const void *a, const void *b)
@@ -305,7 +305,7 @@ static pluck_status read_entries(plk_safetensors_header *header, const char *whe
             continue;
         pluck_status status =
             read_entry(item, data_size, where, &header->entries[header->n_entries], err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         header->n_entries++;
     }
@@ -319,14 +319,14 @@ pluck_status plk_safetensors_header_parse(plk_safetensors_header *header, const 
     *header = (plk_safetensors_header){0};
     size_t n = 0;
     pluck_status status = json_size(bytes, size_bytes, where, &n, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     status = parse_json(header, (const char *)bytes + PLK_SAFETENSORS_PREFIX_BYTES, n, where,
                         allocator, err);
     header->data_size_bytes = size_bytes - PLK_SAFETENSORS_PREFIX_BYTES - n;
     if (status == PLUCK_OK)
         status = read_entries(header, where, allocator, err);
-    if (status)
+    if (status != PLUCK_OK)
         plk_safetensors_header_free(header, allocator);
     return status;
 }

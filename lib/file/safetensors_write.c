@@ -46,13 +46,13 @@ static void make_header(text_buffer *buffer, const plk_safetensors_note *notes, 
     buffer->size = PREFIX_BYTES;
     append(buffer, "{\"__metadata__\":{");
     for (size_t i = 0; i < n_notes; i++)
-        append(buffer, "%s\"%s\":\"%s\"", i ? "," : "", notes[i].key, notes[i].value);
+        append(buffer, "%s\"%s\":\"%s\"", i != 0 ? "," : "", notes[i].key, notes[i].value);
     append(buffer, "}");
     for (size_t i = 0; i < n_tensors; i++) {
         const plk_safetensors_tensor *tensor = &tensors[i];
         append(buffer, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", tensor->name, tensor->dtype);
         for (uint32_t axis = 0; axis < tensor->n_axes; axis++)
-            append(buffer, "%s%" PRIu64, axis ? "," : "", tensor->axes[axis]);
+            append(buffer, "%s%" PRIu64, axis != 0 ? "," : "", tensor->axes[axis]);
         append(buffer, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", at,
                at + tensor->size_bytes);
         at += tensor->size_bytes;

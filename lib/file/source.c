@@ -240,7 +240,7 @@ static pluck_status read_all(plk_source *source, uint8_t *to, size_t size_bytes,
         size_t n = 0;
         pluck_status status = read_some(source, to + *n_read, size_bytes - *n_read, &n, err);
         *n_read += n;
-        if (status || n == 0)
+        if (status != PLUCK_OK || n == 0)
             return status;
     }
     return PLUCK_OK;
@@ -279,7 +279,7 @@ pluck_status plk_source_peek(plk_source *source, size_t size_bytes, const uint8_
         status = read_all(source, source->head + source->head_size_bytes,
                           size_bytes - source->head_size_bytes, &n_read, err);
         source->head_size_bytes += n_read;
-        if (status)
+        if (status != PLUCK_OK)
             return status;
     }
     *bytes = source->head;
@@ -316,7 +316,7 @@ pluck_status plk_source_read(plk_source *source, void *to, size_t size_bytes, si
         size_t wanted = smaller(size_bytes - *n_read, sizeof skipped), n = 0;
         pluck_status status = read_all(source, skipped, wanted, &n, err);
         *n_read += n;
-        if (status || n < wanted)
+        if (status != PLUCK_OK || n < wanted)
             return status;
     }
     return PLUCK_OK;

@@ -95,7 +95,7 @@ pluck_status plk_zip_open(plk_zip *zip, const uint8_t *bytes, uint64_t size_byte
     bool has_locator = end >= LOCATOR_BYTES && has_signature(record - LOCATOR_BYTES, 6, 7);
     if (has_locator && (size == UINT32_MAX || offset == UINT32_MAX || zip->n_members == 0xFFFF)) {
         pluck_status status = read_end64(zip, &end, &size, &offset, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
     }
     if (offset > end || size > end - offset)

@@ -47,7 +47,7 @@ static pluck_status open_query(pluck_head_query *query, pluck_error *err)
         widest = part->rows.n_cols > widest ? part->rows.n_cols : widest;
     }
     pluck_status status = plk_flat_open(query, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     query->n_allowed = plk_alloc(allocator, head->n_parts, sizeof *query->n_allowed);
     query->clusters = plk_alloc(allocator, head->n_parts, sizeof *query->clusters);
@@ -92,7 +92,7 @@ static pluck_status evaluate_root(pluck_head_query *query, const float *hidden, 
         query->scores[t] = -INFINITY;
     double log_sum = 0;
     pluck_status status = plk_flat_log_sum(query, &log_sum, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     for (uint32_t i = 0; i < head->n_parts; i++) {
         query->clusters[i] = (double)query->scores[n_short + i] - log_sum;
@@ -213,7 +213,7 @@ static pluck_status mass_of_allowed(pluck_head_query *query, const float *hidden
         if (n == 0 || n == query->head->parts[i].n_tokens)
             continue;
         pluck_status status = expand_masked(query, hidden, i, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
     }
     double sum = log_power_sum(query, 1, &exponent, &total);
@@ -230,7 +230,7 @@ static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, do
                                 pluck_error *err)
 {
     pluck_status status = evaluate_root(query, hidden, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     mask_short_list(query);
     return mass_of_allowed(query, hidden, log_mass, err);
@@ -277,12 +277,12 @@ static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
 {
     double log_mass = 0;
     pluck_status status = evaluate_root(query, hidden, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     mask_short_list(query);
     if (selection->rule == PLK_SELECT_TOP_P && selection->p < 1 && query->masked) {
         status = mass_of_allowed(query, hidden, &log_mass, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
     }
     selection->log_mass = &log_mass;
@@ -291,7 +291,7 @@ static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
         if (i == query->head->n_parts || !may_matter(query, selection, (float)query->clusters[i]))
             break;
         status = expand_masked(query, hidden, i, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
     }
     status = plk_flat_pick(query, selection, 0.0, err);
@@ -373,7 +373,7 @@ static pluck_status sample(pluck_head_query *query, const float *hidden, plk_sam
                            pluck_pcg64 *rng, pluck_error *err)
 {
     pluck_status status = evaluate_root(query, hidden, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     mask_short_list(query);
     uint32_t n = 0;
@@ -381,10 +381,10 @@ static pluck_status sample(pluck_head_query *query, const float *hidden, plk_sam
         bool drawn = false;
         uint32_t token = 0;
         pluck_error end;
-        status = try_draw(query, hidden, sampling->beta, rng, &drawn, &token, n ? &end : err);
+        status = try_draw(query, hidden, sampling->beta, rng, &drawn, &token, n != 0 ? &end : err);
         if (status == PLUCK_ERR_EMPTY && n > 0)
             break;
-        if (status) {
+        if (status != PLUCK_OK) {
             if (n > 0)
                 return plk_fail(err, status, "%s", end.message);
             return status;
@@ -414,7 +414,7 @@ static pluck_status check_tails(const pluck_matrix *root, const pluck_head_tail 
                                 uint32_t n_tails, uint32_t *n_vocab, pluck_error *err)
 {
     pluck_status status = plk_matrix_check(root, "root", 1, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     if (root->n_rows <= n_tails)
         return plk_fail(err, PLUCK_ERR_INVALID,
@@ -427,7 +427,7 @@ static pluck_status check_tails(const pluck_matrix *root, const pluck_head_tail 
         status = plk_matrix_check(projection, "projection of a tail", 1, err);
         if (status == PLUCK_OK)
             status = plk_matrix_check(output, "output of a tail", 1, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         if (projection->n_cols != root->n_cols || projection->n_rows != output->n_cols)
             return plk_fail(err, PLUCK_ERR_INVALID,
@@ -468,25 +468,25 @@ pluck_status pluck_head_create_adaptive(pluck_head **out, const pluck_matrix *ro
                                         uint32_t n_tails, const pluck_head_options *options,
                                         pluck_error *err)
 {
-    if (!out || !root || (!tails && n_tails))
+    if (!out || !root || (!tails && n_tails != 0))
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_head_create_adaptive: out, root and tails must not be NULL");
     *out = NULL;
     uint32_t n_vocab = 0;
     pluck_status status = check_tails(root, tails, n_tails, &n_vocab, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     bool copied = options && options->copy;
     pluck_head *head = NULL;
     status = plk_head_alloc(&head, &plk_head_adaptive, n_vocab, root->n_cols, options, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     status = plk_head_take_rows(head, root, root->n_rows, copied, &head->rows, &head->copy, err);
     if (status == PLUCK_OK)
         status = plk_head_take_bias(head, root_bias, root->n_rows, &head->bias, err);
     if (status == PLUCK_OK)
         status = take_tails(head, tails, n_tails, root->n_rows - n_tails, copied, err);
-    if (status)
+    if (status != PLUCK_OK)
         pluck_head_destroy(&head);
     *out = head;
     return status;

@@ -74,7 +74,7 @@ pluck_status pluck_tree_balanced(pluck_tree **out, uint32_t n_tokens,
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_tree_balanced: out must not be NULL");
     *out = NULL;
     pluck_status status = plk_tree_check_size("pluck_tree_balanced", n_tokens, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     typedef struct range {
         uint32_t begin, end;
@@ -85,7 +85,7 @@ pluck_status pluck_tree_balanced(pluck_tree **out, uint32_t n_tokens,
     if (!ranges)
         return plk_fail_nomem(err, n_tokens * sizeof *ranges);
     status = plk_tree_alloc(&tree, n_tokens, allocator, err);
-    if (status)
+    if (status != PLUCK_OK)
         goto cleanup;
     uint32_t n_ranges = 1;
     ranges[0] = (range){0, n_tokens};
@@ -121,7 +121,7 @@ static pluck_status check_children(const int32_t *children, uint32_t n_tokens, u
                                 "tree: node %" PRIu32 " has child %" PRId32
                                 ", expected one from 0 to %" PRIu32,
                                 n_tokens + i, child, n_tokens + i - 1);
-            if (used[child])
+            if (used[child] != 0)
                 return plk_fail(err, PLUCK_ERR_INVALID,
                                 "tree: node %" PRId32
                                 " is a child twice, the second time of %" PRIu32,
@@ -139,7 +139,7 @@ pluck_status pluck_tree_from_children(pluck_tree **out, const int32_t *children,
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_tree_from_children: out must not be NULL");
     *out = NULL;
     pluck_status status = plk_tree_check_size("pluck_tree_from_children", n_tokens, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     if (!children && n_tokens > 1)
         return plk_fail(err, PLUCK_ERR_INVALID,
@@ -182,7 +182,7 @@ void plk_tree_parents(const pluck_tree *tree, uint32_t *parents)
 pluck_status pluck_tree_code(const pluck_tree *tree, pluck_token token, uint8_t *bits,
                              size_t capacity, size_t *length, pluck_error *err)
 {
-    if (!tree || !length || (!bits && capacity))
+    if (!tree || !length || (!bits && capacity != 0))
         return plk_fail(
             err, PLUCK_ERR_INVALID,
             "pluck_tree_code: tree, length and, if capacity > 0, bits must not be NULL");
@@ -267,7 +267,7 @@ pluck_status pluck_tree_get_stats(const pluck_tree *tree, const int64_t *counts,
     uint32_t n = tree->n_tokens;
     double total = 0;
     pluck_status status = counts ? total_of(counts, n, &total, err) : PLUCK_OK;
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     uint32_t *depths = plk_alloc(&tree->allocator, 2 * (size_t)n - 1, sizeof *depths);
     if (!depths)

@@ -70,7 +70,7 @@ static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, do
     pluck_status status = plk_dense_logits(query, hidden, err);
     if (status == PLUCK_OK)
         status = plk_flat_log_sum(query, &log_sum, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     plk_flat_apply_mask(query);
     status = plk_flat_log_sum(query, &allowed, err);
@@ -96,7 +96,7 @@ static pluck_status sample(pluck_head_query *query, const float *hidden, plk_sam
 {
     double log_sum = 0;
     pluck_status status = prepare(query, hidden, sampling->with_logprobs, &log_sum, err);
-    return status ? status : plk_flat_draw(query, sampling, log_sum, rng, err);
+    return status != PLUCK_OK ? status : plk_flat_draw(query, sampling, log_sum, rng, err);
 }
 
 static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
@@ -104,7 +104,7 @@ static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
 {
     double log_sum = 0;
     pluck_status status = prepare(query, hidden, true, &log_sum, err);
-    return status ? status : plk_flat_pick(query, selection, log_sum, err);
+    return status != PLUCK_OK ? status : plk_flat_pick(query, selection, log_sum, err);
 }
 
 const plk_head_ops plk_head_dense = {
@@ -125,17 +125,17 @@ pluck_status pluck_head_create_dense(pluck_head **out, const pluck_matrix *weigh
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_create_dense: out must not be NULL");
     *out = NULL;
     pluck_status status = plk_matrix_check(weights, "weights", 1, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     pluck_head *head = NULL;
     status = plk_head_alloc(&head, &plk_head_dense, weights->n_rows, weights->n_cols, options, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     status = plk_head_take_rows(head, weights, weights->n_rows, options && options->copy,
                                 &head->rows, &head->copy, err);
     if (status == PLUCK_OK)
         status = plk_head_take_bias(head, bias, weights->n_rows, &head->bias, err);
-    if (status)
+    if (status != PLUCK_OK)
         pluck_head_destroy(&head);
     *out = head;
     return status;
@@ -159,7 +159,7 @@ static pluck_status check_bands(const pluck_head_band *bands, uint32_t n_bands, 
     for (uint32_t i = 0; i < n_bands; i++) {
         const pluck_matrix *weights = &bands[i].weights;
         pluck_status status = plk_matrix_check(weights, "a band", 1, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         if (bands[i].first > dim || weights->n_cols > dim - bands[i].first)
             return plk_fail(err, PLUCK_ERR_INVALID,
@@ -204,11 +204,11 @@ pluck_status pluck_head_create_differentiated(pluck_head **out, uint32_t dim,
     *out = NULL;
     uint32_t n_vocab = 0;
     pluck_status status = check_bands(bands, n_bands, dim, &n_vocab, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     pluck_head *head = NULL;
     status = plk_head_alloc(&head, &plk_head_differentiated, n_vocab, dim, options, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     status = take_bands(head, bands, n_bands, options && options->copy, err);
     if (status == PLUCK_OK)

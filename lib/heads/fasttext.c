@@ -73,7 +73,7 @@ static pluck_status make_head(pluck_fasttext *model, pluck_isa isa, pluck_error 
     const plk_fasttext_matrix *output = &model->file.output;
     pluck_head_options options = {.isa = isa, .allocator = &model->allocator};
     pluck_status status = output->values ? PLUCK_OK : expand(model, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     pluck_matrix matrix = {.data = output->values ? (const void *)output->values : model->expanded,
                            .dtype = PLUCK_F32,
@@ -111,7 +111,7 @@ static pluck_status read_model(pluck_fasttext *model, const pluck_fasttext_optio
     pluck_status status =
         plk_fasttext_file_read(&model->file, model->source.label, model->source.bytes,
                                model->source.size_bytes, &model->allocator, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     bool supervised = model->file.args.model == PLUCK_FASTTEXT_SUPERVISED;
     model->n_outputs = supervised ? model->file.n_labels : model->file.n_words;
@@ -135,14 +135,14 @@ static pluck_status open_model(pluck_fasttext **out, const char *name, const voi
         plk_source_open_memory(&model->source, name, bytes, size_bytes, false, &memory);
     else
         status = plk_source_open(&model->source, name, options && options->no_map, &memory, err);
-    if (status) {
+    if (status != PLUCK_OK) {
         plk_free(&memory, model);
         return status;
     }
     plk_fp_state fp = plk_fp_enter();
     status = read_model(model, options, err);
     plk_fp_leave(fp);
-    if (status)
+    if (status != PLUCK_OK)
         pluck_fasttext_close(&model);
     *out = model;
     return status;

@@ -127,7 +127,7 @@ static pluck_status search_tree(pluck_fasttext_query *query, uint32_t k, float t
         }
         float dot = 0;
         pluck_status status = dot_row(query, top.node - tree->n_tokens, &dot, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         float right = sigmoid(dot);
         const float scores[2] = {score + std_log((float)(1.0 - (double)right)),
@@ -146,7 +146,7 @@ static pluck_status all_outputs(pluck_fasttext_query *query, uint32_t k, float t
     float *outputs = query->head_query->scores;
     for (uint32_t i = 0; i < n_outputs; i++) {
         pluck_status status = dot_row(query, i, &outputs[i], err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
     }
     if (plk_fasttext_is_distribution(query->model)) {

@@ -23,7 +23,7 @@ static bool push(const pluck_allocator *allocator, int32_t **items, size_t *n, s
                  int32_t item)
 {
     if (*n == *capacity) {
-        size_t larger = *capacity ? 2 * *capacity : FIRST_CAPACITY;
+        size_t larger = *capacity != 0 ? 2 * *capacity : FIRST_CAPACITY;
         int32_t *moved = plk_alloc(allocator, larger, sizeof *moved);
         if (!moved)
             return false;

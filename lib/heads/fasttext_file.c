@@ -57,7 +57,7 @@ static void fail(cursor *c, const char *what)
 /* The next n bytes, or NULL if the file ends before. */
 static const uint8_t *take(cursor *c, uint64_t n, const char *what)
 {
-    if (c->status)
+    if (c->status != PLUCK_OK)
         return NULL;
     if (n > c->size_bytes - c->at) {
         c->status = plk_fail(c->err, PLUCK_ERR_FORMAT,
@@ -155,7 +155,7 @@ static void read_entries(cursor *c, plk_fasttext_file *file, uint32_t n)
         plk_fasttext_entry *entry = &file->entries[i];
         const uint8_t *text = c->bytes + c->at;
         uint64_t left = c->size_bytes - c->at;
-        const uint8_t *end = left ? memchr(text, 0, (size_t)left) : NULL;
+        const uint8_t *end = left != 0 ? memchr(text, 0, (size_t)left) : NULL;
         if (!end) {
             fail(c, "truncated: a word of the dictionary does not end");
             return;
@@ -178,7 +178,7 @@ static void read_entries(cursor *c, plk_fasttext_file *file, uint32_t n)
 static void read_pruned(cursor *c, plk_fasttext_file *file)
 {
     uint64_t n = (uint64_t)file->n_pruned;
-    if (c->status)
+    if (c->status != PLUCK_OK)
         return;
     if (n > (c->size_bytes - c->at) / sizeof(plk_fasttext_prune) || n > INT32_MAX) {
         fail(c, "truncated: pruneidx_size is more than the file holds");
@@ -192,7 +192,7 @@ static void read_pruned(cursor *c, plk_fasttext_file *file)
         if (pairs[i].from < 0)
             fail(c, "a pruned feature has a negative number");
     }
-    if (c->status)
+    if (c->status != PLUCK_OK)
         return;
     bool is_twice = false;
     if (!pairs || !plk_fasttext_prune_build(&file->pruned, &file->allocator, &is_twice))
@@ -212,7 +212,7 @@ static void read_dictionary(cursor *c, plk_fasttext_file *file)
         fail(c, "nwords and nlabels of the dictionary do not add up to its size");
     if (c->status == PLUCK_OK && (uint64_t)n > (c->size_bytes - c->at) / MIN_ENTRY_BYTES)
         fail(c, "truncated: the dictionary has more entries than the file can hold");
-    if (c->status)
+    if (c->status != PLUCK_OK)
         return;
     file->n_words = (uint32_t)n_words;
     file->n_labels = (uint32_t)n_labels;
@@ -236,7 +236,7 @@ static void read_codebook(cursor *c, uint32_t dim, plk_fasttext_codebook *book)
     static const char what[] = "a codebook";
     int32_t stored = take_i32(c, what), n_subs = take_i32(c, what), sub = take_i32(c, what),
             last_sub = take_i32(c, what);
-    if (c->status)
+    if (c->status != PLUCK_OK)
         return;
     if (stored < 1 || (uint32_t)stored != dim || n_subs < 1 || sub < 1 || last_sub < 1 ||
         (int64_t)(n_subs - 1) * sub + last_sub != stored) {
@@ -328,7 +328,7 @@ pluck_status plk_fasttext_file_read(plk_fasttext_file *file, const char *label,
         check_rows(&c, file);
     if (c.status == PLUCK_OK && c.at != size_bytes)
         fail(&c, "oversized: there are bytes behind the output matrix");
-    if (c.status)
+    if (c.status != PLUCK_OK)
         plk_fasttext_file_free(file);
     return c.status;
 }

@@ -38,7 +38,7 @@ pluck_status pluck_fasttext_query_create(pluck_fasttext_query **out, const pluck
         query->hidden && query->scored && query->candidates
             ? pluck_head_query_create(&query->head_query, model->head, &memory, err)
             : plk_fail_nomem(err, n * sizeof *query->scored);
-    if (status)
+    if (status != PLUCK_OK)
         pluck_fasttext_query_destroy(&query);
     *out = query;
     return status;
@@ -70,14 +70,14 @@ pluck_status pluck_fasttext_features(pluck_fasttext_query *query, const char *te
                                      size_t size_bytes, const int32_t **features, size_t *n,
                                      size_t *used_bytes, pluck_error *err)
 {
-    if (!query || (!text && size_bytes) || !features || !n)
+    if (!query || (!text && size_bytes != 0) || !features || !n)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_fasttext_features: query, text, features and n must not be NULL");
     size_t used = 0;
     pluck_status status =
         plk_fasttext_line_read(&query->line, &query->model->file, query->model->label_prefix, text,
                                size_bytes, &used, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     *features = query->line.features;
     *n = query->line.n_features;
@@ -95,7 +95,7 @@ pluck_status pluck_fasttext_hidden(pluck_fasttext_query *query, const char *text
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_fasttext_hidden: hidden must not be NULL");
     pluck_status status =
         pluck_fasttext_features(query, text, size_bytes, &features, &n, NULL, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     *hidden = NULL;
     if (n == 0)
@@ -156,7 +156,7 @@ pluck_status pluck_fasttext_predict(pluck_fasttext_query *query, const char *tex
     bool has_features = false;
     pluck_status status =
         begin(query, text, size_bytes, k, threshold, labels, n, &has_features, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     if (!has_features) {
         *n = 0;
@@ -171,7 +171,7 @@ pluck_status pluck_fasttext_predict(pluck_fasttext_query *query, const char *tex
                                   err);
     else
         status = largest_logits(query, wanted, &n_found, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     plk_fp_state fp = plk_fp_enter();
     for (; n_kept < n_found; n_kept++) {
@@ -195,7 +195,7 @@ pluck_status pluck_fasttext_predict_compat(pluck_fasttext_query *query, const ch
     bool has_features = false;
     pluck_status status =
         begin(query, text, size_bytes, k, threshold, labels, n, &has_features, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     uint32_t n_found = 0;
     plk_fp_state fp = plk_fp_enter();

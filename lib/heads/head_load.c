@@ -99,10 +99,10 @@ static pluck_status get_integers(const head_file *file, const char *name, uint64
     plk_shape shape = {0};
     if (entry)
         plk_safetensors_shape(entry, &shape);
-    if (!entry || strcmp(entry->dtype, "I32") != 0 || shape.n_axes != (n_cols ? 2 : 1) ||
-        (n_cols && shape.axes[1] != n_cols))
-        return fail_tensor(file, name, n_cols ? "pairs of I32" : "a list of I32", err);
-    size_t n = (size_t)(shape.axes[0] * (n_cols ? n_cols : 1));
+    if (!entry || strcmp(entry->dtype, "I32") != 0 || shape.n_axes != (n_cols != 0 ? 2 : 1) ||
+        (n_cols != 0 && shape.axes[1] != n_cols))
+        return fail_tensor(file, name, n_cols != 0 ? "pairs of I32" : "a list of I32", err);
+    size_t n = (size_t)(shape.axes[0] * (n_cols != 0 ? n_cols : 1));
     *values = plk_alloc(&file->allocator, n, sizeof **values);
     if (!*values)
         return plk_fail_nomem(err, n * sizeof **values);
@@ -182,7 +182,7 @@ static pluck_status load_tails(const head_file *file, pluck_head_tail *tails, ui
         (void)snprintf(name, sizeof name, "tail.%" PRIu32 ".1.weight", *n_tails);
         if (status == PLUCK_OK)
             status = get_matrix(file, name, &tails[*n_tails].output, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
     }
     return PLUCK_OK;
@@ -213,7 +213,7 @@ static pluck_status load_adaptive(head_file *file, pluck_head **out,
 static uint32_t number_of(const char *text)
 {
     uint64_t value = 0;
-    for (; text && *text; text++) {
+    for (; text && *text != '\0'; text++) {
         if (*text < '0' || *text > '9' || value > INT32_MAX)
             return 0;
         value = value * 10 + (uint64_t)(*text - '0');
@@ -228,7 +228,7 @@ static pluck_status load_bands(const head_file *file, const int32_t *firsts, uin
     for (uint32_t i = 0; i < n_bands; i++) {
         (void)snprintf(name, sizeof name, "band.%" PRIu32 ".weight", i);
         pluck_status status = get_matrix(file, name, &bands[i].weights, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         if (firsts[i] < 0)
             return fail_tensor(file, "first", "numbers from 0 on", err);
@@ -319,13 +319,13 @@ static pluck_status load_file(head_file *file, pluck_head **out, const pluck_hea
     pluck_status status =
         plk_safetensors_header_parse(&file->header, file->source.bytes, file->source.size_bytes,
                                      file->source.label, &file->allocator, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     status = load_kind(file, out, options, &why);
     plk_safetensors_header_free(&file->header, &file->allocator);
     if (status == PLUCK_ERR_INVALID || status == PLUCK_ERR_NAN)
         return plk_fail(err, PLUCK_ERR_FORMAT, "%s: %s", file->source.label, why.message);
-    return status ? plk_fail(err, status, "%s", why.message) : PLUCK_OK;
+    return status != PLUCK_OK ? plk_fail(err, status, "%s", why.message) : PLUCK_OK;
 }
 
 pluck_status pluck_head_load(pluck_head **out, const char *path, const pluck_head_options *options,
@@ -341,7 +341,7 @@ pluck_status pluck_head_load(pluck_head **out, const char *path, const pluck_hea
                         "here");
     pluck_status status =
         plk_source_open(&file.source, path, options && options->no_map, &file.allocator, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     status = load_file(&file, out, options, err);
     if (status == PLUCK_OK && !(options && options->copy)) {

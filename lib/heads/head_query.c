@@ -32,7 +32,7 @@ pluck_status pluck_head_query_create(pluck_head_query **out, const pluck_head *h
     pluck_status status = query->mask
                               ? head->ops->open_query(query, err)
                               : plk_fail_nomem(err, query->n_mask_words * sizeof *query->mask);
-    if (status)
+    if (status != PLUCK_OK)
         pluck_head_query_destroy(&query);
     *out = query;
     return status;
@@ -81,7 +81,7 @@ pluck_status pluck_head_query_set_mask(pluck_head_query *query, const int32_t *w
     uint32_t any = 0;
     for (size_t i = 0; i < n_words; i++)
         any |= (uint32_t)words[i] & (i + 1 == n_words ? last : UINT32_MAX);
-    if (!any)
+    if (any == 0)
         return plk_fail(err, PLUCK_ERR_EMPTY, "pluck_head_query_set_mask: no token is allowed");
     memcpy(query->mask, words, n_words * sizeof *words);
     query->mask[n_words - 1] &= last;
@@ -104,7 +104,7 @@ static bool all_finite(const float *x, uint32_t n)
         memcpy(&bits, &x[i], sizeof bits);
         bad |= (bits & 0x7F800000u) == 0x7F800000u;
     }
-    return !bad;
+    return bad == 0;
 }
 
 /* What every query begins with. */
@@ -129,7 +129,7 @@ pluck_status pluck_head_logprob(pluck_head_query *query, const float *hidden, pl
                                 double *logprob, pluck_error *err)
 {
     pluck_status status = begin(query, hidden, logprob, "logprob", err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     if (token < 0 || (uint32_t)token >= query->head->n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID,
@@ -148,7 +148,7 @@ pluck_status pluck_head_logprobs(pluck_head_query *query, const float *hidden, f
                                  pluck_error *err)
 {
     pluck_status status = begin(query, hidden, logprobs, "logprobs", err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     plk_fp_state fp = plk_fp_enter();
     status = query->head->ops->logprobs(query, hidden, logprobs, err);
@@ -160,7 +160,7 @@ pluck_status pluck_head_log_mass(pluck_head_query *query, const float *hidden, d
                                  pluck_error *err)
 {
     pluck_status status = begin(query, hidden, log_mass, "log_mass", err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     double value = 0;
     if (query->masked) {
@@ -220,12 +220,12 @@ pluck_status pluck_head_sample(pluck_head_query *query, const float *hidden, dou
     pluck_status status = begin(query, hidden, token, "sample", err);
     if (status == PLUCK_OK)
         status = check_sampling(temperature, rng, "sample", err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     pluck_scored_token drawn = {0};
     plk_sampling sampling = {.k = 1, .with_logprobs = logprob != NULL, .tokens = &drawn};
     status = run_sampling(query, hidden, temperature, &sampling, rng, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     *token = drawn.token;
     if (logprob)
@@ -249,7 +249,7 @@ pluck_status pluck_head_sample_distinct(pluck_head_query *query, const float *hi
         status = check_sampling(temperature, rng, what, err);
     if (status == PLUCK_OK)
         status = check_k(k, what, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     plk_sampling sampling = {.k = k, .with_logprobs = true, .tokens = tokens};
     status = run_sampling(query, hidden, temperature, &sampling, rng, err);
@@ -262,7 +262,7 @@ pluck_status pluck_head_greedy(pluck_head_query *query, const float *hidden,
                                pluck_scored_token *token, pluck_error *err)
 {
     pluck_status status = begin(query, hidden, token, "greedy", err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     plk_selection selection = {.rule = PLK_SELECT_TOP_K, .k = 1, .capacity = 1, .tokens = token};
     return run_selection(query, hidden, &selection, err);
@@ -274,7 +274,7 @@ pluck_status pluck_head_top_k(pluck_head_query *query, const float *hidden, uint
     pluck_status status = begin(query, hidden, n ? tokens : NULL, "top_k", err);
     if (status == PLUCK_OK)
         status = check_k(k, "top_k", err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     plk_selection selection = {.rule = PLK_SELECT_TOP_K, .k = k, .capacity = k, .tokens = tokens};
     status = run_selection(query, hidden, &selection, err);
@@ -287,10 +287,10 @@ pluck_status pluck_head_top_p(pluck_head_query *query, const float *hidden, doub
                               pluck_scored_token *tokens, uint32_t capacity, uint32_t *n,
                               pluck_error *err)
 {
-    pluck_status status = begin(query, hidden, tokens || !capacity ? n : NULL, "top_p", err);
+    pluck_status status = begin(query, hidden, tokens || capacity == 0 ? n : NULL, "top_p", err);
     if (status == PLUCK_OK && !(p > 0 && p <= 1))
         status = plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_top_p: p = %g is outside (0, 1]", p);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     plk_selection selection = {
         .rule = PLK_SELECT_TOP_P, .p = p, .capacity = capacity, .tokens = tokens};
@@ -304,11 +304,11 @@ pluck_status pluck_head_min_p(pluck_head_query *query, const float *hidden, doub
                               pluck_scored_token *tokens, uint32_t capacity, uint32_t *n,
                               pluck_error *err)
 {
-    pluck_status status = begin(query, hidden, tokens || !capacity ? n : NULL, "min_p", err);
+    pluck_status status = begin(query, hidden, tokens || capacity == 0 ? n : NULL, "min_p", err);
     if (status == PLUCK_OK && !(min_p >= 0 && min_p <= 1))
         status = plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_min_p: min_p = %g is outside [0, 1]",
                           min_p);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     plk_selection selection = {
         .rule = PLK_SELECT_MIN_P, .p = min_p, .capacity = capacity, .tokens = tokens};

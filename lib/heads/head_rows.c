@@ -82,7 +82,7 @@ static pluck_status run(const pluck_head *head, rows_job *job, pluck_head_stats 
                         pluck_error *err)
 {
     const pluck_head_batch *batch = job->batch;
-    if (!head || !batch || (!batch->hidden && batch->n_rows))
+    if (!head || !batch || (!batch->hidden && batch->n_rows != 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "head: head, batch and hidden must not be NULL");
     if (batch->n_threads < 1 || batch->n_threads > PLK_MAX_THREADS)
         return plk_fail(err, PLUCK_ERR_INVALID, "head: n_threads = %" PRIu32 " is outside [1, %d]",

@@ -50,9 +50,9 @@ static void set_name(plk_safetensors_tensor *tensor, const char *name)
 static void add_words(tensor_list *list, const char *name, const char *dtype, const void *data,
                       size_t n, size_t n_cols)
 {
-    plk_safetensors_tensor *tensor = add(list, dtype, data, n * (n_cols ? n_cols : 1) * 4);
+    plk_safetensors_tensor *tensor = add(list, dtype, data, n * (n_cols != 0 ? n_cols : 1) * 4);
     set_name(tensor, name);
-    tensor->n_axes = n_cols ? 2 : 1;
+    tensor->n_axes = n_cols != 0 ? 2 : 1;
     tensor->axes[0] = n;
     tensor->axes[1] = n_cols;
 }

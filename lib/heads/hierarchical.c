@@ -53,7 +53,7 @@ static pluck_status logprob_of(pluck_head_query *query, const float *hidden, uin
     while (n_path-- > 0) {
         double logit = 0;
         pluck_status status = plk_tree_logit(query, hidden, node, &logit, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         uint32_t child = query->path[n_path];
         plk_log_sigmoid right = plk_log_sigmoid_of(logit);
@@ -81,7 +81,7 @@ static pluck_status all_logprobs(pluck_head_query *query, const float *hidden, f
     for (uint32_t node = root; node >= tree->n_tokens; node--) {
         double logit = 0;
         pluck_status status = plk_tree_logit(query, hidden, node, &logit, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         double above = query->entries[node - tree->n_tokens].logprob;
         plk_log_sigmoid right = plk_log_sigmoid_of(logit);
@@ -113,7 +113,7 @@ static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, do
         }
         double logit = 0;
         pluck_status status = plk_tree_logit(query, hidden, top.node, &logit, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         plk_log_sigmoid right = plk_log_sigmoid_of(logit);
         stack[n++] = (plk_tree_entry){.node = plk_tree_child(tree, top.node, 0),
@@ -142,7 +142,7 @@ static pluck_status take_tree(pluck_head *head, const pluck_tree *tree, pluck_er
 {
     size_t n = head->n_vocab;
     pluck_status status = plk_tree_copy(&head->tree, tree, &head->allocator, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     head->parents = plk_alloc(&head->allocator, 2 * n - 1, sizeof *head->parents);
     head->n_leaves = plk_alloc(&head->allocator, n - 1, sizeof *head->n_leaves);
@@ -173,12 +173,12 @@ pluck_status pluck_head_create_hierarchical(pluck_head **out, const pluck_tree *
                         "pluck_head_create_hierarchical: sign %d is unknown", (int)sign);
     uint32_t n_inner = tree->n_tokens - 1;
     pluck_status status = plk_matrix_check(nodes, "nodes", n_inner, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     pluck_head *head = NULL;
     status =
         plk_head_alloc(&head, &plk_head_hierarchical, tree->n_tokens, nodes->n_cols, options, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     head->sign = sign;
     status = take_tree(head, tree, err);
@@ -187,7 +187,7 @@ pluck_status pluck_head_create_hierarchical(pluck_head **out, const pluck_tree *
                                     &head->copy, err);
     if (status == PLUCK_OK)
         status = plk_head_take_bias(head, bias, n_inner, &head->bias, err);
-    if (status)
+    if (status != PLUCK_OK)
         pluck_head_destroy(&head);
     *out = head;
     return status;

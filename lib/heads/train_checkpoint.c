@@ -35,10 +35,10 @@ static plk_safetensors_tensor tensor(const char *name, const char *dtype, const 
                                      uint64_t n_rows, uint64_t n_cols)
 {
     plk_safetensors_tensor t = {.dtype = dtype,
-                                .n_axes = n_cols ? 2 : 1,
+                                .n_axes = n_cols != 0 ? 2 : 1,
                                 .axes = {n_rows, n_cols},
                                 .data = data,
-                                .size_bytes = (size_t)(n_rows * (n_cols ? n_cols : 1) * 4)};
+                                .size_bytes = (size_t)(n_rows * (n_cols != 0 ? n_cols : 1) * 4)};
     (void)snprintf(t.name, sizeof t.name, "%s", name);
     return t;
 }
@@ -137,10 +137,10 @@ static pluck_status open_checkpoint(checkpoint *c, const pluck_trainer *trainer,
 {
     pluck_head_options options = {.allocator = &trainer->allocator};
     pluck_status status = pluck_head_load(&c->head, path, &options, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     status = plk_source_open(&c->source, path, false, &trainer->allocator, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     if (c->source.streamed)
         return plk_fail(err, PLUCK_ERR_FORMAT, "%s: a checkpoint is read from a file",
@@ -149,7 +149,7 @@ static pluck_status open_checkpoint(checkpoint *c, const pluck_trainer *trainer,
                                           c->source.label, &trainer->allocator, err);
     if (status == PLUCK_OK)
         status = check_same(c, trainer, err);
-    return status ? status : read_state(c, trainer, err);
+    return status != PLUCK_OK ? status : read_state(c, trainer, err);
 }
 
 pluck_status pluck_trainer_resume(pluck_trainer *trainer, const char *path, pluck_error *err)

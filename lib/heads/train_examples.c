@@ -23,7 +23,7 @@ static pluck_status push(const pluck_trainer *trainer, plk_visit_list *list, uin
                          double target, double weight, pluck_error *err)
 {
     if (list->n == list->capacity) {
-        size_t larger = list->capacity ? 2 * list->capacity : 4096;
+        size_t larger = list->capacity != 0 ? 2 * list->capacity : 4096;
         plk_visit *moved = plk_alloc(&trainer->allocator, larger, sizeof *moved);
         if (!moved)
             return plk_fail_nomem(err, larger * sizeof *moved);

@@ -57,7 +57,7 @@ pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err)
         plk_pool_create(&trainer->pool, trainer->options.n_threads, allocator, err);
     for (uint32_t i = 0; fits && status == PLUCK_OK && i < trainer->options.n_threads; i++)
         fits = open_worker(trainer, &trainer->workers[i], &status, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     return fits ? PLUCK_OK : plk_fail_nomem(err, n_inner * sizeof *trainer->losses);
 }
@@ -215,7 +215,7 @@ pluck_status plk_train_step_run(pluck_trainer *trainer, size_t n_rows, pluck_err
     if (status == PLUCK_OK)
         status = plk_parallel_run(&parallel, n_threads, trainer->n_touched, learn_node, trainer,
                                   NULL, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     double loss = 0;
     for (size_t i = 0; i < trainer->n_touched; i++)

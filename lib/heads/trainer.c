@@ -58,8 +58,8 @@ static pluck_status check_data(const pluck_tree *tree, const pluck_train_data *d
 
 static pluck_status check_options(pluck_train_options *options, pluck_error *err)
 {
-    options->n_epochs = options->n_epochs ? options->n_epochs : DEFAULT_EPOCHS;
-    options->n_threads = options->n_threads ? options->n_threads : 1;
+    options->n_epochs = options->n_epochs != 0 ? options->n_epochs : DEFAULT_EPOCHS;
+    options->n_threads = options->n_threads != 0 ? options->n_threads : 1;
     if (!(options->learning_rate >= 0 && options->learning_rate <= 1e6) ||
         !(options->l2 >= 0 && options->l2 <= 1e6))
         return plk_fail(err, PLUCK_ERR_INVALID,
@@ -179,7 +179,7 @@ pluck_status pluck_trainer_create(pluck_trainer **out, const pluck_tree *tree,
     pluck_status status = check_options(&checked, err);
     if (status == PLUCK_OK)
         status = check_data(tree, data, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     pluck_allocator memory = plk_allocator_or_default(checked.allocator);
     pluck_trainer *trainer = plk_alloc_zero(&memory, 1, sizeof *trainer);
@@ -197,7 +197,7 @@ pluck_status pluck_trainer_create(pluck_trainer **out, const pluck_tree *tree,
     measure(trainer);
     status = prepare(trainer, tree, err);
     plk_fp_leave(fp);
-    if (status)
+    if (status != PLUCK_OK)
         pluck_trainer_destroy(&trainer);
     *out = trainer;
     return status;

@@ -104,7 +104,7 @@ static uint32_t move_centres(clustering *c, range r, double threshold)
             sum[j] += (double)x[j];
     }
     for (size_t side = 0; side < 2; side++)
-        for (uint32_t j = 0; n_side[side] && j < c->dim; j++)
+        for (uint32_t j = 0; n_side[side] != 0 && j < c->dim; j++)
             c->centres[side][j] = (float)(c->sums[side * c->dim + j] / n_side[side]);
     return n_side[1];
 }
@@ -216,13 +216,13 @@ pluck_status pluck_tree_from_vectors(pluck_tree **out, const float *vectors, uin
     pluck_status status = plk_tree_check_size("pluck_tree_from_vectors", n_tokens, err);
     if (status == PLUCK_OK)
         status = check_vectors(vectors, n_tokens, dim, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     pluck_allocator memory = plk_allocator_or_default(allocator);
     clustering c = {
         .kernels = plk_kernels_get(PLUCK_ISA_BEST), .vectors = vectors, .n = n_tokens, .dim = dim};
     status = alloc_scratch(&c, &memory, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     status = plk_tree_alloc(out, n_tokens, allocator, err);
     if (status == PLUCK_OK) {

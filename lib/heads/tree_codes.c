@@ -84,7 +84,7 @@ static pluck_status add_codes(code_walk *walk, const uint8_t *bits, const size_t
             return plk_fail(err, PLUCK_ERR_INVALID,
                             "codes: the one of a token alone must be empty, not %zu bits", ends[0]);
         pluck_status status = add_code(walk, bits + begin, ends[t] - begin, t, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         begin = ends[t];
     }
@@ -100,14 +100,14 @@ pluck_status pluck_tree_from_codes(pluck_tree **out, const uint8_t *bits, const 
                         "pluck_tree_from_codes: out, bits and ends must not be NULL");
     *out = NULL;
     pluck_status status = plk_tree_check_size("pluck_tree_from_codes", n_tokens, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     code_walk walk = {.n_made = n_tokens > 1};
     status = plk_tree_alloc(&walk.tree, n_tokens, allocator, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     status = add_codes(&walk, bits, ends, err);
-    if (status)
+    if (status != PLUCK_OK)
         pluck_tree_destroy(&walk.tree);
     *out = walk.tree;
     return status;

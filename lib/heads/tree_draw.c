@@ -40,7 +40,7 @@ static pluck_status descend(pluck_head_query *query, const float *hidden, plk_sa
     while (node >= tree->n_tokens) {
         double logit = 0;
         pluck_status status = plk_tree_logit(query, hidden, node, &logit, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         bool right = pluck_pcg64_uniform(rng) < plk_sigmoid(logit);
         if (sampling->with_logprobs) {
@@ -82,7 +82,7 @@ static pluck_status evaluate(bounded_tree *bounded, uint32_t at, pluck_error *er
     uint32_t node = bounded->entries[at].node;
     double logit = 0;
     pluck_status status = plk_tree_logit(bounded->query, bounded->hidden, node, &logit, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     plk_log_sigmoid right = plk_log_sigmoid_of(logit);
     double logprob = bounded->entries[at].logprob;
@@ -113,7 +113,7 @@ static pluck_status try_descent(bounded_tree *bounded, pluck_pcg64 *rng, uint32_
     while (bounded->entries[at].node >= n_vocab) {
         if (bounded->entries[at].child == 0) {
             pluck_status status = evaluate(bounded, at, err);
-            if (status)
+            if (status != PLUCK_OK)
                 return status;
         }
         const plk_tree_entry *entry = &bounded->entries[at];
@@ -163,7 +163,7 @@ pluck_status plk_tree_sample(pluck_head_query *query, const float *hidden, plk_s
         uint32_t leaf = 0;
         bool failed = false;
         pluck_status status = try_descent(&bounded, rng, &leaf, &failed, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         if (failed)
             continue;

@@ -83,7 +83,7 @@ pluck_status pluck_tree_huffman(pluck_tree **out, const int64_t *counts, uint32_
     pluck_status status = plk_tree_check_size("pluck_tree_huffman", n_tokens, err);
     if (status == PLUCK_OK)
         status = check_counts(counts, n_tokens, err);
-    if (status)
+    if (status != PLUCK_OK)
         return status;
     pluck_allocator memory = plk_allocator_or_default(allocator);
     pluck_tree *tree = NULL;
@@ -94,7 +94,7 @@ pluck_status pluck_tree_huffman(pluck_tree **out, const int64_t *counts, uint32_
         status = plk_fail_nomem(err, n_tokens * sizeof *sorted);
     else
         status = plk_tree_alloc(&tree, n_tokens, allocator, err);
-    if (status)
+    if (status != PLUCK_OK)
         goto cleanup;
     for (uint32_t t = 0; t < n_tokens; t++)
         sorted[t] = (counted){counts[t], t};

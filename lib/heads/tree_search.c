@@ -101,7 +101,7 @@ static pluck_status next_leaf(pluck_head_query *query, const float *hidden, node
         }
         double logit = 0;
         pluck_status status = plk_tree_logit(query, hidden, top.node, &logit, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         plk_log_sigmoid right = plk_log_sigmoid_of(logit);
         const pluck_tree *tree = query->head->tree;
@@ -125,7 +125,7 @@ pluck_status plk_tree_select(pluck_head_query *query, const float *hidden, plk_s
     double log_mass = 0;
     if (selection->rule == PLK_SELECT_TOP_P && selection->p < 1 && query->masked) {
         pluck_status status = query->head->ops->log_mass(query, hidden, &log_mass, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
     }
     node_heap heap = {.entries = query->entries, .n_vocab = query->head->n_vocab};
@@ -136,7 +136,7 @@ pluck_status plk_tree_select(pluck_head_query *query, const float *hidden, plk_s
         plk_tree_entry leaf = {0};
         bool found = false;
         pluck_status status = next_leaf(query, hidden, &heap, least, &leaf, &found, err);
-        if (status)
+        if (status != PLUCK_OK)
             return status;
         if (!found)
             break;

@@ -211,7 +211,7 @@ bool plk_history_find(const plk_history *history, pluck_token token, uint64_t lo
             const pluck_token *group = last - i - STEP;
             for (size_t j = 0; j < STEP; j++)
                 any |= (unsigned)(group[j] == token);
-            if (any)
+            if (any != 0)
                 break;
         }
         for (; i < run; i++) {

@@ -108,7 +108,7 @@ void pluck_pcg32_advance(pluck_pcg32 *rng, uint64_t delta)
         return;
     uint64_t multiplier = 1, sum = 0;
     uint64_t power = PCG32_MULTIPLIER, power_sum = 1;
-    for (; delta; delta >>= 1) {
+    for (; delta != 0; delta >>= 1) {
         if (delta & 1) {
             multiplier *= power;
             sum = sum * power + power_sum;

@@ -95,7 +95,7 @@ pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *confi
     sampler->allocator = allocator;
     sampler->kernels = plk_kernels_get(options->isa);
     sampler->n_vocab = n_vocab;
-    sampler->max_rewind = options->max_rewind ? options->max_rewind : PLUCK_DEFAULT_MAX_REWIND;
+    sampler->max_rewind = options->max_rewind != 0 ? options->max_rewind : PLUCK_DEFAULT_MAX_REWIND;
     sampler->on_nan = pluck_config_on_nan(config);
     sampler->shared = options->workspace;
     if (pluck_config_seed(config, &sampler->seed))

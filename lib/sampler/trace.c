@@ -75,8 +75,8 @@ pluck_status pluck_trace_create(pluck_trace **out, const pluck_sampler *sampler,
     trace->allocator = sampler->allocator;
     trace->n_vocab = sampler->n_vocab;
     trace->max_stages = sampler->chain.n + 1;
-    trace->max_tokens = options->max_tokens ? options->max_tokens : PLUCK_TRACE_TOKENS;
-    trace->max_edits = options->max_edits ? options->max_edits : PLUCK_TRACE_EDITS;
+    trace->max_tokens = options->max_tokens != 0 ? options->max_tokens : PLUCK_TRACE_TOKENS;
+    trace->max_edits = options->max_edits != 0 ? options->max_edits : PLUCK_TRACE_EDITS;
     if (!reserve_all(trace)) {
         pluck_trace_destroy(&trace);
         return plk_fail(err, PLUCK_ERR_NOMEM,

@@ -121,7 +121,7 @@ static plk_boundary all_equal(const search *s)
     plk_view_exp_values(s->view, x, 1, e);
     double wanted = (s->mass - s->mass_above) / (double)e[0];
     uint32_t n_equal = wanted < (double)s->n ? (uint32_t)ceil(wanted) : s->n;
-    n_equal = n_equal ? n_equal : 1;
+    n_equal = n_equal != 0 ? n_equal : 1;
     return (plk_boundary){s->values[0], s->n_above, n_equal, n_equal == s->n};
 }
 

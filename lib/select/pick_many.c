@@ -163,7 +163,7 @@ static const double *reach_of(plk_pick_weights *weights, const plk_view *view, u
         *values = weights->now + first;
         return weights->now_reach + first;
     }
-    if (!weights->seen[group]) {
+    if (weights->seen[group] == 0) {
         plk_pick_weigh(view, group, w->weights + first);
         cumulate(*values, 0, weights->reach + first);
         weights->seen[group] = 1;

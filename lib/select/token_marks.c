@@ -42,7 +42,7 @@ plk_token_list plk_token_marks_list(const plk_token_marks *marks)
 {
     size_t n = 0;
     for (size_t i = 0; i < n_words(marks->n_vocab); i++) {
-        for (uint64_t word = marks->bits[i]; word; word &= word - 1) {
+        for (uint64_t word = marks->bits[i]; word != 0; word &= word - 1) {
             uint64_t lowest = word & (~word + 1);
             uint32_t bit = 0;
             for (uint32_t half = WORD_BITS / 2; half > 0; half /= 2)

@@ -199,7 +199,7 @@ uint32_t plk_view_n_direct(const plk_view *view, uint32_t block)
 {
     if (view->compact)
         return 0;
-    return direct_blocks(view, view->n_edits ? plk_view_find_edit(view, block * PLK_BLOCK) : 0,
+    return direct_blocks(view, view->n_edits != 0 ? plk_view_find_edit(view, block * PLK_BLOCK) : 0,
                          block, UINT32_MAX);
 }
 
@@ -213,7 +213,7 @@ const float *plk_view_blocks(const plk_view *view, uint32_t block, uint32_t *n_b
 {
     if (view->compact)
         return view->workspace->values + (size_t)block * PLK_BLOCK;
-    uint32_t edit = view->n_edits ? plk_view_find_edit(view, block * PLK_BLOCK) : 0;
+    uint32_t edit = view->n_edits != 0 ? plk_view_find_edit(view, block * PLK_BLOCK) : 0;
     uint32_t direct = direct_blocks(view, edit, block, *n_blocks);
     if (direct > 0) {
         *n_blocks = direct;
@@ -253,7 +253,7 @@ float plk_view_stored(const plk_view *view, uint32_t token)
         }
         return low < view->n && w->ids[low] == token ? w->values[low] : -INFINITY;
     }
-    uint32_t edit = view->n_edits ? plk_view_find_edit(view, token) : 0;
+    uint32_t edit = view->n_edits != 0 ? plk_view_find_edit(view, token) : 0;
     if (edit < view->n_edits && w->edits[edit].token == token)
         return w->edits[edit].logit;
     return plk_view_raw(view, token);

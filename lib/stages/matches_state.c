@@ -89,7 +89,7 @@ pluck_status plk_check_token_set(const char *stage, const pluck_token_set *set, 
 pluck_status plk_check_sequences(const char *stage, const pluck_sequences *sequences,
                                  uint32_t n_vocab, pluck_error *err)
 {
-    size_t n = sequences->n ? sequences->ends[sequences->n - 1] : 0;
+    size_t n = sequences->n != 0 ? sequences->ends[sequences->n - 1] : 0;
     for (size_t i = 0; i < n; i++)
         if (sequences->tokens[i] >= n_vocab)
             return fail_token(stage, sequences->tokens[i], n_vocab, err);

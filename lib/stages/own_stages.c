@@ -52,7 +52,7 @@ static pluck_status passed_on(pluck_status status, const pluck_error *inner, plu
 {
     if (status == PLUCK_OK)
         return PLUCK_OK;
-    return plk_fail(err, status, "%s", inner->message[0] ? inner->message : "failed");
+    return plk_fail(err, status, "%s", inner->message[0] != '\0' ? inner->message : "failed");
 }
 
 static pluck_status create(void **state, const void *params, const plk_stage_setup *setup,
@@ -133,7 +133,8 @@ static void save(const void *params, const void *state, const plk_history *histo
     (void)history;
     const own_state *s = state;
     size_t room = out->n_bytes < out->capacity_bytes ? out->capacity_bytes - out->n_bytes : 0;
-    plk_put_made(out, s->own->save(params, s->user, room ? out->bytes + out->n_bytes : NULL, room));
+    plk_put_made(out,
+                 s->own->save(params, s->user, room != 0 ? out->bytes + out->n_bytes : NULL, room));
 }
 
 static pluck_status load(const void *params, void *state, const plk_history *history,
@@ -194,7 +195,7 @@ static const char *fault_of_params(const pluck_stage *info)
         return "params is NULL";
     for (size_t i = 0; i < info->n_params; i++) {
         const pluck_param *param = &info->params[i];
-        if (!param->name || !param->name[0] || strcmp(param->name, "type") == 0)
+        if (!param->name || param->name[0] == '\0' || strcmp(param->name, "type") == 0)
             return "a parameter without a name, or with the name \"type\"";
         if (param->flat_key)
             return "a flat_key: stages of the registry belong to the explicit form";
@@ -227,7 +228,7 @@ static pluck_status make_room(pluck_registry *registry, pluck_error *err)
 {
     if (registry->n < registry->capacity)
         return PLUCK_OK;
-    size_t capacity = registry->capacity ? 2 * registry->capacity : 4;
+    size_t capacity = registry->capacity != 0 ? 2 * registry->capacity : 4;
     own_entry **entries = plk_alloc(&registry->allocator, capacity, sizeof(own_entry *));
     if (!entries)
         return plk_fail_nomem(err, capacity * sizeof(own_entry *));
@@ -242,7 +243,7 @@ static pluck_status make_room(pluck_registry *registry, pluck_error *err)
 pluck_status pluck_registry_add(pluck_registry *registry, const pluck_own_stage *stage,
                                 pluck_error *err)
 {
-    if (!registry || !stage || !stage->info.name || !stage->info.name[0])
+    if (!registry || !stage || !stage->info.name || stage->info.name[0] == '\0')
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL, or a name is empty");
     const char *fault = fault_of(stage);
     if (fault)

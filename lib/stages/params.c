@@ -101,7 +101,7 @@ static pluck_status clone_tokens(void *out, const void *value, const pluck_alloc
 
 static size_t n_tokens_of(const pluck_sequences *sequences)
 {
-    return sequences->n ? sequences->ends[sequences->n - 1] : 0;
+    return sequences->n != 0 ? sequences->ends[sequences->n - 1] : 0;
 }
 
 static pluck_status clone_sequences(void *out, const void *value, const pluck_allocator *allocator,
@@ -279,7 +279,7 @@ static void destroy_first(const pluck_stage *stage, void *params, size_t n,
 pluck_status plk_params_create(void **out, const pluck_stage *stage,
                                const pluck_allocator *allocator, pluck_error *err)
 {
-    size_t size_bytes = stage->params_size_bytes ? stage->params_size_bytes : 1;
+    size_t size_bytes = stage->params_size_bytes != 0 ? stage->params_size_bytes : 1;
     *out = NULL;
     char *params = plk_alloc_zero(allocator, 1, size_bytes);
     if (!params)
@@ -295,7 +295,7 @@ pluck_status plk_params_create(void **out, const pluck_stage *stage,
 pluck_status plk_params_clone(void **out, const pluck_stage *stage, const void *params,
                               const pluck_allocator *allocator, pluck_error *err)
 {
-    size_t size_bytes = stage->params_size_bytes ? stage->params_size_bytes : 1;
+    size_t size_bytes = stage->params_size_bytes != 0 ? stage->params_size_bytes : 1;
     *out = NULL;
     char *copy = plk_alloc(allocator, 1, size_bytes);
     if (!copy)

@@ -82,7 +82,7 @@ static pluck_status create(pluck_sum_tree **out, pluck_weights weights,
     }
     uintptr_t misaligned = (uintptr_t)shape.memory % LINE_BYTES;
     unsigned char *aligned =
-        (unsigned char *)shape.memory + (misaligned ? LINE_BYTES - misaligned : 0);
+        (unsigned char *)shape.memory + (misaligned != 0 ? LINE_BYTES - misaligned : 0);
     *tree = shape;
     lay_out(tree, (double *)(void *)aligned);
     for (uint32_t i = 0; i < weights.n; i++)
