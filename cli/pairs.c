@@ -3,7 +3,7 @@
 
 #include "thread/pool.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 uint32_t training_threads(const arguments *args)
@@ -30,8 +30,8 @@ static int read_targets(pair_set *pairs, const arguments *args, const char *hidd
         code = complain_memory(args->who);
     for (size_t i = 0; code == EXIT_DONE && i < n; i++) {
         if (values[i] < 0 || values[i] >= PLUCK_MAX_VOCAB)
-            code = complain(args->who, EXIT_DATA, "%s: target %zu is %" PRId64 ", no token", path,
-                            i, values[i]);
+            code = complain(args->who, EXIT_DATA, "%s: target %zu is %lld, no token", path, i,
+                            (long long)values[i]);
         pairs->targets[i] = (pluck_token)values[i];
     }
     free(values);

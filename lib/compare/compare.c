@@ -10,8 +10,8 @@
  */
 #include <pluck/compare.h>
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "compare/ranks.h"
@@ -162,14 +162,12 @@ static pluck_status check(pluck_logits a, pluck_logits b, pluck_token target,
                         (int)(pluck_dtype_name(a.dtype) ? b.dtype : a.dtype));
     if (a.n_vocab != b.n_vocab || a.n_vocab < 1 || a.n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "rows of %" PRIu32 " and %" PRIu32
-                        " values: expected as many in both, 1 to "
-                        "%" PRIu32,
-                        a.n_vocab, b.n_vocab, PLUCK_MAX_VOCAB);
+                        "rows of %u and %u values: expected as many in both, 1 to %u",
+                        (unsigned)a.n_vocab, (unsigned)b.n_vocab, (unsigned)PLUCK_MAX_VOCAB);
     if (target >= 0 && (uint32_t)target >= a.n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "the target %d is outside the vocabulary of %" PRIu32 " tokens",
-                        (int)target, a.n_vocab);
+                        "the target %d is outside the vocabulary of %u tokens", (int)target,
+                        (unsigned)a.n_vocab);
     return PLUCK_OK;
 }
 

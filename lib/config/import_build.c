@@ -11,8 +11,8 @@
 #include "json/json_number.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,8 +80,8 @@ static pluck_status set_biases(plk_import *import)
         char number[PLK_NUMBER_TEXT_BYTES] = "false";
         if (!isinf(import->biases[i].bias))
             plk_number_write(import->biases[i].bias, number);
-        n += (size_t)snprintf(text + n, capacity - n, "%c\"%" PRIu32 "\":%s", i != 0 ? ',' : '{',
-                              import->biases[i].token, number);
+        n += (size_t)snprintf(text + n, capacity - n, "%c\"%u\":%s", i != 0 ? ',' : '{',
+                              (unsigned)import->biases[i].token, number);
     }
     snprintf(text + n, capacity - n, "}");
     bool done = true;
@@ -103,7 +103,7 @@ static void write_tokens(char *text, uint32_t *tokens, size_t n)
     text[at++] = '[';
     for (size_t i = 0; i < n; i++)
         if (i == 0 || tokens[i] != tokens[i - 1])
-            at += (size_t)snprintf(text + at, 12, "%s%" PRIu32, i != 0 ? "," : "", tokens[i]);
+            at += (size_t)snprintf(text + at, 12, "%s%u", i != 0 ? "," : "", (unsigned)tokens[i]);
     memcpy(text + at, "]", 2);
 }
 

@@ -8,9 +8,9 @@
 #include "config/import_build.h"
 #include "json/json_number.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -348,7 +348,8 @@ pluck_status plk_import_seed(plk_import *import, const plk_import_rule *rule, co
         return plk_json_fail(import->json, node, import->err,
                              "a seed is a whole number below 2^64, not %.*s", n > 24 ? 24 : (int)n,
                              source);
-    snprintf(text, sizeof text, "%" PRIu64, negative ? UINT64_C(0) - magnitude : magnitude);
+    snprintf(text, sizeof text, "%llu",
+             (unsigned long long)(negative ? UINT64_C(0) - magnitude : magnitude));
     status = plk_import_set(import, "seed", text, &done);
     if (status != PLUCK_OK || !done)
         return status;

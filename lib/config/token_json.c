@@ -8,8 +8,8 @@
 #include "base/sort.h"
 #include "json/json_number.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,8 +34,8 @@ static pluck_status fail_token(const plk_param_reader *reader, const cJSON *node
                                const char *quoted)
 {
     char what[PLK_QUOTE_BYTES + 64];
-    snprintf(what, sizeof what, "%s is not a token id: a whole number in [0, %" PRIu32 "]", quoted,
-             PLUCK_MAX_VOCAB - 1);
+    snprintf(what, sizeof what, "%s is not a token id: a whole number in [0, %u]", quoted,
+             (unsigned)(PLUCK_MAX_VOCAB - 1));
     return node->string ? plk_json_fail_key(reader->json, node, reader->err, "%s", what)
                         : plk_json_fail(reader->json, node, reader->err, "%s", what);
 }
@@ -111,8 +111,8 @@ static pluck_status fail_repeated(const plk_param_reader *reader, const cJSON *n
             break;
         seen = seen || same;
     }
-    return plk_json_fail(reader->json, pair, reader->err, "token %" PRIu32 " is given twice",
-                         token);
+    return plk_json_fail(reader->json, pair, reader->err, "token %u is given twice",
+                         (unsigned)token);
 }
 
 /* items has room for twice as many: the second half is for sorting. */
@@ -145,8 +145,8 @@ pluck_status plk_read_bias_map(const plk_param_reader *reader, const cJSON *node
     for (const cJSON *child = node->child; child; child = child->next)
         n++;
     if (n > PLUCK_MAX_VOCAB)
-        return plk_json_fail(reader->json, node, reader->err,
-                             "%zu entries; there can be %" PRIu32 " tokens", n, PLUCK_MAX_VOCAB);
+        return plk_json_fail(reader->json, node, reader->err, "%zu entries; there can be %u tokens",
+                             n, (unsigned)PLUCK_MAX_VOCAB);
     pluck_bias_map map = {NULL, n};
     pluck_status status = PLUCK_OK;
     if (n > 0) {
@@ -190,8 +190,8 @@ static pluck_status fail_repeated_item(const plk_param_reader *reader, const cJS
             break;
         seen = seen || same;
     }
-    return plk_json_fail(reader->json, item, reader->err, "token %" PRIu32 " is given twice",
-                         token);
+    return plk_json_fail(reader->json, item, reader->err, "token %u is given twice",
+                         (unsigned)token);
 }
 
 /* items has room for twice as many: the second half is for sorting. */
@@ -301,7 +301,7 @@ void plk_write_bias_map(plk_writer *writer, const void *value)
     plk_write_open(writer, '{', PLK_LINES);
     for (size_t i = 0; i < map->n; i++) {
         char key[16];
-        snprintf(key, sizeof key, "%" PRIu32, map->items[i].token);
+        snprintf(key, sizeof key, "%u", (unsigned)map->items[i].token);
         plk_write_key(writer, key);
         if (isinf(map->items[i].bias))
             plk_write_word(writer, "false");

@@ -53,8 +53,8 @@ static pluck_status check_options(const pluck_dump_writer_options *options, pluc
     if (!pluck_dtype_name(options->dtype))
         return plk_fail(err, PLUCK_ERR_INVALID, "dtype %d is no pluck_dtype", (int)options->dtype);
     if (options->n_vocab < 1 || options->n_vocab > PLUCK_MAX_VOCAB)
-        return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab is %" PRIu32 ", expected 1 to %" PRIu32,
-                        options->n_vocab, PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab is %u, expected 1 to %u",
+                        (unsigned)options->n_vocab, (unsigned)PLUCK_MAX_VOCAB);
     return PLUCK_OK;
 }
 
@@ -118,7 +118,7 @@ static void make_npy_header(const char *descr, const char *row_axes, uint64_t n_
     size_t text_bytes = NPY_HEADER_BYTES - 10;
     char shape[80];
     if (row_axes[0] != '\0')
-        (void)snprintf(shape, sizeof shape, "(%s,%" PRIu32 ")", row_axes, n_columns);
+        (void)snprintf(shape, sizeof shape, "(%s,%u)", row_axes, (unsigned)n_columns);
     else
         (void)snprintf(shape, sizeof shape,
                        n_columns != 0 ? "(%" PRIu64 ", %" PRIu32 ")" : "(%" PRIu64 ",)", n_rows,
@@ -143,12 +143,12 @@ static void make_safetensors_header(pluck_dump_writer *w, uint64_t n_rows)
         w->header[i] = (char)(unsigned char)(length >> (8 * i));
     memset(w->header + 8, ' ', (size_t)length);
     char rows[ROW_AXES_BYTES];
-    (void)snprintf(rows, sizeof rows, "%" PRIu64, n_rows);
-    int n = snprintf(w->header + 8, (size_t)length,
-                     "{\"%s\":{\"dtype\":\"%s\",\"shape\":[%s,%" PRIu32
-                     "],\"data_offsets\":[0,%" PRIu64 "]}}",
-                     w->tensor, names[w->options.dtype],
-                     w->row_axes[0] != '\0' ? w->row_axes : rows, w->options.n_vocab, size);
+    (void)snprintf(rows, sizeof rows, "%llu", (unsigned long long)n_rows);
+    int n =
+        snprintf(w->header + 8, (size_t)length,
+                 "{\"%s\":{\"dtype\":\"%s\",\"shape\":[%s,%u],\"data_offsets\":[0,%llu]}}",
+                 w->tensor, names[w->options.dtype], w->row_axes[0] != '\0' ? w->row_axes : rows,
+                 (unsigned)w->options.n_vocab, (unsigned long long)size);
     w->header[8 + n] = ' ';
 }
 
@@ -287,9 +287,9 @@ static pluck_status write_json(pluck_dump_writer *w, const pluck_dump_row *row, 
         double value = value_at(w, logits, i);
         if (isnan(value) || value == (double)INFINITY)
             return plk_fail(err, PLUCK_ERR_NAN,
-                            "%s: row %" PRIu64 ": the logit of token %zu is %s, which JSON cannot "
-                            "hold",
-                            w->path, w->n_written, i, isnan(value) ? "NaN" : "+inf");
+                            "%s: row %llu: the logit of token %zu is %s, which JSON cannot hold",
+                            w->path, (unsigned long long)w->n_written, i,
+                            isnan(value) ? "NaN" : "+inf");
     }
     pluck_status status = plk_new_file_write(&w->rows, "{\"logits\":[", 11, err);
     for (size_t i = 0; i < logits->n_vocab && status == PLUCK_OK; i++) {
@@ -316,19 +316,18 @@ static pluck_status check_row(const pluck_dump_writer *w, const pluck_dump_row *
                         w->path, w->finished ? "is finished" : "could not be written before");
     if (!row->logits.data || !pluck_dtype_name(row->logits.dtype) ||
         row->logits.n_vocab != w->options.n_vocab)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: row %" PRIu64 " has %" PRIu32 " values%s, expected %" PRIu32, w->path,
-                        w->n_written, row->logits.n_vocab, row->logits.data ? "" : " at NULL",
-                        w->options.n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu has %u values%s, expected %u",
+                        w->path, (unsigned long long)w->n_written, (unsigned)row->logits.n_vocab,
+                        row->logits.data ? "" : " at NULL", (unsigned)w->options.n_vocab);
     if (row->target < PLUCK_NO_TOKEN ||
         (row->target >= 0 && (uint32_t)row->target >= w->options.n_vocab))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: row %" PRIu64 ": the target %d is outside the vocabulary of %" PRIu32
-                        " tokens",
-                        w->path, w->n_written, (int)row->target, w->options.n_vocab);
+                        "%s: row %llu: the target %d is outside the vocabulary of %u tokens",
+                        w->path, (unsigned long long)w->n_written, (int)row->target,
+                        (unsigned)w->options.n_vocab);
     if (w->n_written == w->options.n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: all of its %" PRIu64 " rows are written",
-                        w->path, w->n_written);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: all of its %llu rows are written", w->path,
+                        (unsigned long long)w->n_written);
     return PLUCK_OK;
 }
 
@@ -403,8 +402,8 @@ pluck_status pluck_dump_writer_finish(pluck_dump_writer *w, pluck_error *err)
                         w->path, w->finished ? "is finished" : "could not be written before");
     bool is_known = w->options.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     if (w->n_written == 0 || (is_known && w->n_written != w->options.n_rows))
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: %" PRIu64 " rows were written, expected %s",
-                        w->path, w->n_written,
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: %llu rows were written, expected %s", w->path,
+                        (unsigned long long)w->n_written,
                         is_known ? "the number that was said" : "at least 1");
     pluck_status status = finish(w, err);
     w->failure = status;

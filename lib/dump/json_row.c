@@ -3,8 +3,8 @@
  */
 #include "dump/json_row.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #include <pluck/dump.h>
@@ -20,10 +20,10 @@ typedef struct reader {
 
 static pluck_status fail_count(const reader *r, uint32_t n)
 {
-    return plk_fail(r->scan.err, PLUCK_ERR_FORMAT,
-                    "%s: row %" PRIu64 " has %s%" PRIu32 " values, expected %" PRIu32,
-                    r->scan.where, r->scan.number, n > r->n_vocab ? "more than " : "",
-                    n > r->n_vocab ? r->n_vocab : n, r->n_vocab);
+    return plk_fail(r->scan.err, PLUCK_ERR_FORMAT, "%s: row %llu has %s%u values, expected %u",
+                    r->scan.where, (unsigned long long)r->scan.number,
+                    n > r->n_vocab ? "more than " : "", (unsigned)(n > r->n_vocab ? r->n_vocab : n),
+                    (unsigned)r->n_vocab);
 }
 
 /* [v, v, ...] */
@@ -64,9 +64,9 @@ static pluck_status parse_id(const reader *r, const uint8_t *text, size_t length
     if (is_id && value < most)
         return PLUCK_OK;
     return plk_fail(r->scan.err, PLUCK_ERR_FORMAT,
-                    "%s: row %" PRIu64 ": \"%.*s\" is no token: expected an id from 0 to %" PRIu32,
-                    r->scan.where, r->scan.number, (int)(length < 32 ? length : 32),
-                    (const char *)text, most - 1);
+                    "%s: row %llu: \"%.*s\" is no token: expected an id from 0 to %u",
+                    r->scan.where, (unsigned long long)r->scan.number,
+                    (int)(length < 32 ? length : 32), (const char *)text, (unsigned)(most - 1));
 }
 
 /* {"id": v, ...} */
@@ -92,9 +92,8 @@ static pluck_status read_map(reader *r, plk_json_row *row)
         if (status != PLUCK_OK)
             return status;
         if (r->values && r->values[id] != -INFINITY)
-            return plk_fail(r->scan.err, PLUCK_ERR_FORMAT,
-                            "%s: row %" PRIu64 ": token %" PRIu32 " is given twice", r->scan.where,
-                            r->scan.number, id);
+            return plk_fail(r->scan.err, PLUCK_ERR_FORMAT, "%s: row %llu: token %u is given twice",
+                            r->scan.where, (unsigned long long)r->scan.number, (unsigned)id);
         if (r->values)
             r->values[id] = value;
         row->n_values++;
@@ -113,9 +112,10 @@ static pluck_status read_target(reader *r, plk_json_row *row)
         return status;
     if (!(number < (double)most) || number != floor(number))
         return plk_fail(r->scan.err, PLUCK_ERR_FORMAT,
-                        "%s: row %" PRIu64 ": the target is %.10g: expected a token from 0 to "
-                        "%" PRIu32 ", a negative number or null",
-                        r->scan.where, r->scan.number, number, most - 1);
+                        "%s: row %llu: the target is %.10g: expected a token from 0 to %u, a "
+                        "negative number or null",
+                        r->scan.where, (unsigned long long)r->scan.number, number,
+                        (unsigned)(most - 1));
     row->target = (pluck_token)number;
     return PLUCK_OK;
 }
@@ -175,7 +175,7 @@ pluck_status plk_json_row_read(const uint8_t *line, size_t length, float *values
         return plk_json_fail_expected(&r.scan, "the end of the line");
     if (!has_values)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: row %" PRIu64 " has neither \"logits\" nor \"logprobs\"", where,
-                        number);
+                        "%s: row %llu has neither \"logits\" nor \"logprobs\"", where,
+                        (unsigned long long)number);
     return PLUCK_OK;
 }

@@ -7,8 +7,8 @@
  */
 #include "dump/json_scan.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,9 +29,8 @@ pluck_status plk_json_fail_expected(const plk_json_scan *r, const char *expected
     if (r->number == PLK_JSON_NO_ROW)
         return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: JSON, byte %td: expected %s, found %s",
                         r->where, r->at - r->begin, expected, found);
-    return plk_fail(r->err, PLUCK_ERR_FORMAT,
-                    "%s: row %" PRIu64 ", column %td: expected %s, found %s", r->where, r->number,
-                    r->at - r->begin + 1, expected, found);
+    return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: row %llu, column %td: expected %s, found %s",
+                    r->where, (unsigned long long)r->number, r->at - r->begin + 1, expected, found);
 }
 
 void plk_json_skip_space(plk_json_scan *r)

@@ -3,7 +3,7 @@
  * Of a file, opening it finds where the lines begin (line_index.h), so that any row can be read at
  * any time. Of a stream, one line is kept, in memory that grows as the line really arrives.
  */
-#include <inttypes.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -48,9 +48,9 @@ static pluck_status grow_line(pluck_dump *dump, jsonl_file *jsonl, pluck_error *
 {
     size_t capacity = jsonl->line_capacity != 0 ? 2 * jsonl->line_capacity : FIRST_LINE_BYTES;
     if (capacity > MAX_LINE_BYTES)
-        return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: row %" PRIu64 " is longer than %zu bytes: expected one row a line",
-                        dump->source.label, jsonl->next_row, jsonl->line_capacity);
+        return plk_fail(
+            err, PLUCK_ERR_FORMAT, "%s: row %llu is longer than %zu bytes: expected one row a line",
+            dump->source.label, (unsigned long long)jsonl->next_row, jsonl->line_capacity);
     uint8_t *line = plk_alloc(&dump->allocator, capacity, 1);
     if (!line)
         return plk_fail_nomem(err, capacity);
@@ -112,10 +112,9 @@ static pluck_status set_info(pluck_dump *dump, const plk_json_row *first, uint32
 {
     if (first->is_sparse && wanted == 0)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: row 0 gives %" PRIu32
-                        " tokens by their ids; how many there are has to be told (raw_n_vocab, "
-                        "--vocab-size)",
-                        dump->source.label, first->n_values);
+                        "%s: row 0 gives %u tokens by their ids; how many there are has to be told "
+                        "(raw_n_vocab, --vocab-size)",
+                        dump->source.label, (unsigned)first->n_values);
     dump->info.n_vocab = first->is_sparse ? wanted : first->n_values;
     dump->info.dtype = PLUCK_F32;
     dump->info.stored_dtype = "json";
@@ -179,12 +178,12 @@ static pluck_status advance_to(pluck_dump *dump, jsonl_file *jsonl, uint64_t row
 {
     const char *label = dump->source.label;
     if (jsonl->failure != PLUCK_OK)
-        return plk_fail(err, jsonl->failure, "%s: the stream has failed before, at row %" PRIu64,
-                        label, jsonl->next_row);
+        return plk_fail(err, jsonl->failure, "%s: the stream has failed before, at row %llu", label,
+                        (unsigned long long)jsonl->next_row);
     if (row < jsonl->next_row)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: row %" PRIu64 " of a stream has passed; the next one is %" PRIu64,
-                        label, row, jsonl->next_row);
+                        "%s: row %llu of a stream has passed; the next one is %llu", label,
+                        (unsigned long long)row, (unsigned long long)jsonl->next_row);
     while (jsonl->failure == PLUCK_OK && jsonl->next_row <= row) {
         if (!jsonl->has_line)
             jsonl->failure = next_line(dump, jsonl, err);
@@ -206,9 +205,8 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "%s: scratch is NULL, but rows of this dump have to be parsed", label);
     if (row >= dump->info.n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: row %" PRIu64 " is past the last one: there are %" PRIu64, label, row,
-                        dump->info.n_rows);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
+                        label, (unsigned long long)row, (unsigned long long)dump->info.n_rows);
     const uint8_t *line = NULL;
     size_t length = 0;
     if (dump->source.streamed) {

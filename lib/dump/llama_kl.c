@@ -21,8 +21,8 @@
  * A row is decoded into the caller's scratch in double, so that it is rounded once. Of a stream the
  * tokens are kept, in memory that grows as they really arrive, and one encoded row.
  */
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -81,16 +81,14 @@ static pluck_status parse_header(const plk_source *source, const uint8_t *bytes,
     kl->n_chunk = read_u32(bytes + 16);
     if (kl->n_ctx < 3 || kl->n_ctx > INT32_MAX)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: n_ctx %" PRId32 " at byte 8: expected a chunk of 3 tokens or more",
-                        source->label, (int32_t)kl->n_ctx);
+                        "%s: n_ctx %d at byte 8: expected a chunk of 3 tokens or more",
+                        source->label, (int)((int32_t)kl->n_ctx));
     if (*n_vocab < 1 || *n_vocab > PLUCK_MAX_VOCAB)
-        return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: n_vocab %" PRId32 " at byte 12: expected 1 to %u", source->label,
-                        (int32_t)*n_vocab, (unsigned)PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: n_vocab %d at byte 12: expected 1 to %u",
+                        source->label, (int)((int32_t)*n_vocab), (unsigned)PLUCK_MAX_VOCAB);
     if (kl->n_chunk < 1 || kl->n_chunk > INT32_MAX)
-        return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: n_chunk %" PRId32 " at byte 16: expected 1 or more", source->label,
-                        (int32_t)kl->n_chunk);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: n_chunk %d at byte 16: expected 1 or more",
+                        source->label, (int)((int32_t)kl->n_chunk));
     kl->first = kl->n_ctx / 2;
     kl->rows_a_chunk = kl->n_ctx - 1 - kl->first;
     kl->row_size_bytes = ROW_PREFIX_BYTES + 4 * (((uint64_t)*n_vocab + 1) / 2);
@@ -111,15 +109,16 @@ static pluck_status check_size(const plk_source *source, const kl_file *kl, uint
                          ? 0
                          : (source->size_bytes - kl->rows_offset) / kl->row_size_bytes;
     if (fits && needed + kl->rows_offset < source->size_bytes)
-        return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: oversized: %" PRIu64 " rows end at byte %" PRIu64
-                        ", the file has %" PRIu64,
-                        source->label, n_rows, needed + kl->rows_offset, source->size_bytes);
+        return plk_fail(
+            err, PLUCK_ERR_FORMAT, "%s: oversized: %llu rows end at byte %llu, the file has %llu",
+            source->label, (unsigned long long)n_rows,
+            (unsigned long long)(needed + kl->rows_offset), (unsigned long long)source->size_bytes);
     return plk_fail(err, PLUCK_ERR_FORMAT,
-                    "%s: truncated: %" PRIu32 " chunks of %" PRIu32 " tokens have %" PRIu64
-                    " rows of %" PRIu64 " bytes from offset %" PRIu64 ", the file has %" PRIu64,
-                    source->label, kl->n_chunk, kl->n_ctx, n_rows, kl->row_size_bytes,
-                    kl->rows_offset, there);
+                    "%s: truncated: %u chunks of %u tokens have %llu rows of %llu bytes from "
+                    "offset %llu, the file has %llu",
+                    source->label, (unsigned)kl->n_chunk, (unsigned)kl->n_ctx,
+                    (unsigned long long)n_rows, (unsigned long long)kl->row_size_bytes,
+                    (unsigned long long)kl->rows_offset, (unsigned long long)there);
 }
 
 /* The tokens of a stream, into memory that is never larger than twice what has arrived. */
@@ -146,10 +145,11 @@ static pluck_status read_tokens(pluck_dump *dump, kl_file *kl, pluck_error *err)
             return status;
         used += n;
         if (n < more)
-            return plk_fail(err, PLUCK_ERR_FORMAT,
-                            "%s: truncated: the stream ended at offset %" PRIu64
-                            ", within its %" PRIu64 " tokens",
-                            dump->source.label, HEADER_BYTES + used, wanted / 4);
+            return plk_fail(
+                err, PLUCK_ERR_FORMAT,
+                "%s: truncated: the stream ended at offset %llu, within its %llu tokens",
+                dump->source.label, (unsigned long long)(HEADER_BYTES + used),
+                (unsigned long long)(wanted / 4));
     }
     kl->row = plk_alloc(&dump->allocator, (size_t)kl->row_size_bytes, 1);
     return kl->row ? PLUCK_OK : plk_fail_nomem(err, (size_t)kl->row_size_bytes);
@@ -201,29 +201,30 @@ static pluck_status read_stream_row(plk_source *source, kl_file *kl, uint64_t n_
     if (status != PLUCK_OK)
         return status;
     if (n < kl->row_size_bytes)
-        return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: truncated: the stream ended %zu bytes into row %" PRIu64 " of %" PRIu64
-                        ", which has %" PRIu64 " bytes",
-                        source->label, n, kl->next_row, n_rows, kl->row_size_bytes);
+        return plk_fail(
+            err, PLUCK_ERR_FORMAT,
+            "%s: truncated: the stream ended %zu bytes into row %llu of %llu, which has %llu bytes",
+            source->label, n, (unsigned long long)kl->next_row, (unsigned long long)n_rows,
+            (unsigned long long)kl->row_size_bytes);
     if (++kl->next_row < n_rows)
         return PLUCK_OK;
     status = plk_source_read(source, &after, 1, &n, err);
     if (status != PLUCK_OK || n == 0)
         return status;
-    return plk_fail(err, PLUCK_ERR_FORMAT, "%s: oversized: bytes follow the %" PRIu64 " rows",
-                    source->label, n_rows);
+    return plk_fail(err, PLUCK_ERR_FORMAT, "%s: oversized: bytes follow the %llu rows",
+                    source->label, (unsigned long long)n_rows);
 }
 
 static pluck_status advance_to(pluck_dump *dump, kl_file *kl, uint64_t row, pluck_error *err)
 {
     const char *label = dump->source.label;
     if (kl->failure != PLUCK_OK)
-        return plk_fail(err, kl->failure, "%s: the stream has failed before, at row %" PRIu64,
-                        label, kl->next_row);
+        return plk_fail(err, kl->failure, "%s: the stream has failed before, at row %llu", label,
+                        (unsigned long long)kl->next_row);
     if (row < kl->next_row)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: row %" PRIu64 " of a stream has passed; the next one is %" PRIu64,
-                        label, row, kl->next_row);
+                        "%s: row %llu of a stream has passed; the next one is %llu", label,
+                        (unsigned long long)row, (unsigned long long)kl->next_row);
     while (kl->next_row <= row && kl->failure == PLUCK_OK)
         kl->failure = read_stream_row(&dump->source, kl, dump->info.n_rows, err);
     return kl->failure;
@@ -236,9 +237,9 @@ static pluck_status decode(const pluck_dump *dump, uint64_t row, const uint8_t *
     const uint8_t *code = bytes + ROW_PREFIX_BYTES;
     if (!isfinite(scale) || !isfinite(minimum) || scale < 0.0)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: row %" PRIu64 " has the scale %g and the minimum %g: expected a scale "
-                        "of 0 or more, and finite numbers",
-                        dump->source.label, row, scale, minimum);
+                        "%s: row %llu has the scale %g and the minimum %g: expected a scale of 0 "
+                        "or more, and finite numbers",
+                        dump->source.label, (unsigned long long)row, scale, minimum);
     for (size_t i = 0; i < dump->info.n_vocab; i++, code += 2)
         scratch[i] = (float)(minimum + scale * (double)(code[0] | code[1] << 8));
     return PLUCK_OK;
@@ -253,10 +254,10 @@ static pluck_status find_target(pluck_dump *dump, const kl_file *kl, uint64_t ro
     uint32_t token = read_u32(bytes);
     if (token >= dump->info.n_vocab)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: token %" PRId32 " at byte %" PRIu64
-                        " is outside the vocabulary of %" PRIu32 " tokens",
-                        dump->source.label, (int32_t)token, HEADER_BYTES + 4 * index,
-                        dump->info.n_vocab);
+                        "%s: token %d at byte %llu is outside the vocabulary of %u tokens",
+                        dump->source.label, (int)((int32_t)token),
+                        (unsigned long long)(HEADER_BYTES + 4 * index),
+                        (unsigned)dump->info.n_vocab);
     *target = (pluck_token)token;
     return PLUCK_OK;
 }
@@ -266,9 +267,9 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
 {
     kl_file *kl = dump->own;
     if (row >= dump->info.n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: row %" PRIu64 " is past the last one: there are %" PRIu64,
-                        dump->source.label, row, dump->info.n_rows);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
+                        dump->source.label, (unsigned long long)row,
+                        (unsigned long long)dump->info.n_rows);
     if (!scratch)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "%s: scratch is NULL, but rows of this dump have to be decoded",

@@ -6,7 +6,7 @@
  */
 #include "dump/matrix.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,12 +71,12 @@ pluck_status plk_matrix_check_size(const plk_matrix *matrix, uint64_t available_
     uint64_t needed = matrix->n_rows * matrix->row_size_bytes;
     if (needed == available_bytes)
         return PLUCK_OK;
-    return plk_fail(err, PLUCK_ERR_FORMAT,
-                    "%s: %s: %" PRIu64 " x %" PRIu32 " values of %s need %" PRIu64
-                    " bytes from offset %" PRIu64 ", the file has %" PRIu64,
-                    where, available_bytes < needed ? "truncated" : "oversized", matrix->n_rows,
-                    matrix->n_vocab, matrix->stored_dtype, needed, matrix->offset_bytes,
-                    available_bytes);
+    return plk_fail(
+        err, PLUCK_ERR_FORMAT,
+        "%s: %s: %llu x %u values of %s need %llu bytes from offset %llu, the file has %llu", where,
+        available_bytes < needed ? "truncated" : "oversized", (unsigned long long)matrix->n_rows,
+        (unsigned)matrix->n_vocab, matrix->stored_dtype, (unsigned long long)needed,
+        (unsigned long long)matrix->offset_bytes, (unsigned long long)available_bytes);
 }
 
 /* The number of the first value of a row in Fortran order: rows are counted with the last leading
@@ -172,22 +172,25 @@ static pluck_status check_end(const plk_matrix *matrix, plk_source *source, pluc
     pluck_status status = plk_source_read(source, &byte, 1, &n, err);
     if (status != PLUCK_OK || n == 0)
         return status;
-    return plk_fail(err, PLUCK_ERR_FORMAT,
-                    "%s: oversized: bytes follow the %" PRIu64 " x %" PRIu32
-                    " values of %s, at offset %" PRIu64,
-                    source->label, matrix->n_rows, matrix->n_vocab, matrix->stored_dtype,
-                    matrix->offset_bytes + matrix->n_rows * matrix->row_size_bytes);
+    return plk_fail(
+        err, PLUCK_ERR_FORMAT,
+        "%s: oversized: bytes follow the %llu x %u values of %s, at offset %llu", source->label,
+        (unsigned long long)matrix->n_rows, (unsigned)matrix->n_vocab, matrix->stored_dtype,
+        (unsigned long long)(matrix->offset_bytes + matrix->n_rows * matrix->row_size_bytes));
 }
 
 static pluck_status fail_stream_end(const plk_matrix *matrix, const plk_source *source,
                                     size_t n_read, pluck_error *err)
 {
-    return plk_fail(
-        err, PLUCK_ERR_FORMAT,
-        "%s: truncated: the stream ended at offset %" PRIu64 ", %zu bytes into row %" PRIu64
-        ", which has %" PRIu64 " bytes (%" PRIu32 " values of %s)",
-        source->label, matrix->offset_bytes + matrix->next_row * matrix->row_size_bytes + n_read,
-        n_read, matrix->next_row, matrix->row_size_bytes, matrix->n_vocab, matrix->stored_dtype);
+    return plk_fail(err, PLUCK_ERR_FORMAT,
+                    "%s: truncated: the stream ended at offset %llu, %zu bytes into row %llu, "
+                    "which has %llu bytes (%u values of %s)",
+                    source->label,
+                    (unsigned long long)(matrix->offset_bytes +
+                                         matrix->next_row * matrix->row_size_bytes + n_read),
+                    n_read, (unsigned long long)matrix->next_row,
+                    (unsigned long long)matrix->row_size_bytes, (unsigned)matrix->n_vocab,
+                    matrix->stored_dtype);
 }
 
 /* Reads rows up to and including row, unless the stream ends on the way. */
@@ -218,12 +221,12 @@ static pluck_status read_stream(plk_matrix *matrix, plk_source *source, uint64_t
     if (!scratch)
         return fail_scratch(source, err);
     if (matrix->failure != PLUCK_OK)
-        return plk_fail(err, matrix->failure, "%s: the stream has failed before, at row %" PRIu64,
-                        source->label, matrix->next_row);
+        return plk_fail(err, matrix->failure, "%s: the stream has failed before, at row %llu",
+                        source->label, (unsigned long long)matrix->next_row);
     if (row < matrix->next_row)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: row %" PRIu64 " of a stream has passed; the next one is %" PRIu64,
-                        source->label, row, matrix->next_row);
+                        "%s: row %llu of a stream has passed; the next one is %llu", source->label,
+                        (unsigned long long)row, (unsigned long long)matrix->next_row);
     matrix->failure = advance_to(matrix, source, row, scratch, err);
     if (matrix->failure != PLUCK_OK)
         return matrix->failure;
@@ -235,9 +238,8 @@ pluck_status plk_matrix_read(plk_matrix *matrix, plk_source *source, uint64_t ro
                              pluck_logits *logits, pluck_error *err)
 {
     if (row >= matrix->n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: row %" PRIu64 " is past the last one: there are %" PRIu64,
-                        source->label, row, matrix->n_rows);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
+                        source->label, (unsigned long long)row, (unsigned long long)matrix->n_rows);
     pluck_logits read = {NULL, plk_stored_dtype(matrix->type), matrix->n_vocab};
     pluck_status status = source->streamed ? read_stream(matrix, source, row, scratch, &read, err)
                                            : read_mapped(matrix, source, row, scratch, &read, err);

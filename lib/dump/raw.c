@@ -2,7 +2,7 @@
  * Raw: rows of little-endian values and nothing else. Only the options say what they are, so the
  * one thing that can be checked is that the size is a whole number of rows.
  */
-#include <inttypes.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -31,10 +31,11 @@ static pluck_status open_values(pluck_dump *dump, const pluck_dump_options *opti
     if (!source->streamed) {
         if (source->size_bytes % matrix->row_size_bytes != 0)
             return plk_fail(err, PLUCK_ERR_FORMAT,
-                            "%s: %" PRIu64 " bytes are no whole number of rows of %" PRIu32
-                            " raw values of %s (%" PRIu64 " bytes each)",
-                            source->label, source->size_bytes, matrix->n_vocab, name,
-                            matrix->row_size_bytes);
+                            "%s: %llu bytes are no whole number of rows of %u raw values of %s "
+                            "(%llu bytes each)",
+                            source->label, (unsigned long long)source->size_bytes,
+                            (unsigned)matrix->n_vocab, name,
+                            (unsigned long long)matrix->row_size_bytes);
         matrix->n_rows = source->size_bytes / matrix->row_size_bytes;
     }
     plk_reader_matrix_info(dump);

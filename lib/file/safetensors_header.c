@@ -7,7 +7,7 @@
  */
 #include "file/safetensors_header.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,23 +64,22 @@ static pluck_status json_size(const uint8_t *bytes, uint64_t size_bytes, const c
                               size_t *n, pluck_error *err)
 {
     if (size_bytes < PLK_SAFETENSORS_PREFIX_BYTES + 1)
-        return plk_fail(
-            err, PLUCK_ERR_FORMAT,
-            "%s: truncated: a .safetensors file has more than 8 bytes, this one %" PRIu64, where,
-            size_bytes);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: truncated: a .safetensors file has more than 8 bytes, this one %llu",
+                        where, (unsigned long long)size_bytes);
     uint64_t length = 0;
     for (size_t i = PLK_SAFETENSORS_PREFIX_BYTES; i-- > 0;)
         length = length << 8 | bytes[i];
     if (length > PLK_SAFETENSORS_MAX_HEADER_BYTES)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: .safetensors header of %" PRIu64
-                        " bytes at byte 0, expected at most %d",
-                        where, length, PLK_SAFETENSORS_MAX_HEADER_BYTES);
+                        "%s: .safetensors header of %llu bytes at byte 0, expected at most %d",
+                        where, (unsigned long long)length, PLK_SAFETENSORS_MAX_HEADER_BYTES);
     if (length > size_bytes - PLK_SAFETENSORS_PREFIX_BYTES)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: truncated: the .safetensors header has %" PRIu64
-                        " bytes from offset 8, the file has %" PRIu64,
-                        where, length, size_bytes - PLK_SAFETENSORS_PREFIX_BYTES);
+                        "%s: truncated: the .safetensors header has %llu bytes from offset 8, the "
+                        "file has %llu",
+                        where, (unsigned long long)length,
+                        (unsigned long long)(size_bytes - PLK_SAFETENSORS_PREFIX_BYTES));
     if (length == 0 || bytes[PLK_SAFETENSORS_PREFIX_BYTES] != '{')
         return plk_fail(err, PLUCK_ERR_FORMAT, "%s: byte 8: expected '{' of a .safetensors header",
                         where);
@@ -194,10 +193,11 @@ static pluck_status read_offsets(const cJSON *json, uint64_t data_size, const ch
                         "%s: tensor '%.64s': data_offsets must be two whole numbers", where,
                         entry->name);
     if (entry->begin > entry->end || entry->end > data_size)
-        return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: tensor '%.64s': data_offsets [%" PRIu64 ", %" PRIu64
-                        "] are outside of the %" PRIu64 " bytes of data",
-                        where, entry->name, entry->begin, entry->end, data_size);
+        return plk_fail(
+            err, PLUCK_ERR_FORMAT,
+            "%s: tensor '%.64s': data_offsets [%llu, %llu] are outside of the %llu bytes of data",
+            where, entry->name, (unsigned long long)entry->begin, (unsigned long long)entry->end,
+            (unsigned long long)data_size);
     return PLUCK_OK;
 }
 
@@ -217,10 +217,11 @@ static pluck_status check_entry_size(const plk_safetensors_entry *entry, const c
         return PLUCK_OK;
     char text[PLK_SHAPE_TEXT_BYTES];
     return plk_fail(err, PLUCK_ERR_FORMAT,
-                    "%s: tensor '%.64s': shape %s of %s does not fill data_offsets [%" PRIu64
-                    ", %" PRIu64 "], which hold %" PRIu64 " bytes",
-                    where, entry->name, plk_shape_text(&shape, text), entry->dtype, entry->begin,
-                    entry->end, entry->end - entry->begin);
+                    "%s: tensor '%.64s': shape %s of %s does not fill data_offsets [%llu, %llu], "
+                    "which hold %llu bytes",
+                    where, entry->name, plk_shape_text(&shape, text), entry->dtype,
+                    (unsigned long long)entry->begin, (unsigned long long)entry->end,
+                    (unsigned long long)(entry->end - entry->begin));
 }
 
 static pluck_status read_entry(const cJSON *json, uint64_t data_size, const char *where,
@@ -271,16 +272,17 @@ static pluck_status check_entries(const plk_safetensors_header *header, const ch
     for (size_t i = 0; i < header->n_entries; i++) {
         if (entries[i].begin != covered)
             return plk_fail(err, PLUCK_ERR_FORMAT,
-                            "%s: tensor '%.64s': data_offsets [%" PRIu64 ", %" PRIu64
-                            "] leave a gap or overlap: expected %" PRIu64 " for the first",
-                            where, entries[i].name, entries[i].begin, entries[i].end, covered);
+                            "%s: tensor '%.64s': data_offsets [%llu, %llu] leave a gap or overlap: "
+                            "expected %llu for the first",
+                            where, entries[i].name, (unsigned long long)entries[i].begin,
+                            (unsigned long long)entries[i].end, (unsigned long long)covered);
         covered = entries[i].end;
     }
     if (covered != data_size)
-        return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: oversized: the tensors end after %" PRIu64
-                        " bytes of data, the file has %" PRIu64,
-                        where, covered, data_size);
+        return plk_fail(
+            err, PLUCK_ERR_FORMAT,
+            "%s: oversized: the tensors end after %llu bytes of data, the file has %llu", where,
+            (unsigned long long)covered, (unsigned long long)data_size);
     qsort(entries, header->n_entries, sizeof *entries, compare_names);
     for (size_t i = 1; i < header->n_entries; i++)
         if (strcmp(entries[i - 1].name, entries[i].name) == 0)

@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "file/new_file.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,9 +52,9 @@ static void make_header(text_buffer *buffer, const plk_safetensors_note *notes, 
         const plk_safetensors_tensor *tensor = &tensors[i];
         append(buffer, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", tensor->name, tensor->dtype);
         for (uint32_t axis = 0; axis < tensor->n_axes; axis++)
-            append(buffer, "%s%" PRIu64, axis != 0 ? "," : "", tensor->axes[axis]);
-        append(buffer, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", at,
-               at + tensor->size_bytes);
+            append(buffer, "%s%llu", axis != 0 ? "," : "", (unsigned long long)tensor->axes[axis]);
+        append(buffer, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)at,
+               (unsigned long long)(at + tensor->size_bytes));
         at += tensor->size_bytes;
     }
     append(buffer, "}");

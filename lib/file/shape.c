@@ -3,7 +3,7 @@
  */
 #include "file/shape.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,7 +14,8 @@ const char *plk_shape_text(const plk_shape *shape, char text[PLK_SHAPE_TEXT_BYTE
     memcpy(text, "(", 2);
     for (size_t i = 0; i < shape->n_axes; i++) {
         char axis[32];
-        int length = snprintf(axis, sizeof axis, "%s%" PRIu64, i != 0 ? ", " : "", shape->axes[i]);
+        int length = snprintf(axis, sizeof axis, "%s%llu", i != 0 ? ", " : "",
+                              (unsigned long long)shape->axes[i]);
         if (used + (size_t)length + sizeof cut > PLK_SHAPE_TEXT_BYTES) {
             memcpy(text + used, cut, sizeof cut);
             return text;

@@ -4,7 +4,7 @@
  */
 #include "file/zip.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -69,10 +69,10 @@ static pluck_status read_end64(plk_zip *zip, uint64_t *end, uint64_t *size, uint
     uint64_t at = read_u64(locator + 8);
     if (at > *end - LOCATOR_BYTES || *end - LOCATOR_BYTES - at < END64_BYTES ||
         !has_signature(zip->bytes + at, 6, 6))
-        return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: the zip64 locator at byte %" PRIu64 " points to byte %" PRIu64
-                        ", where no end record is",
-                        zip->where, *end - LOCATOR_BYTES, at);
+        return plk_fail(
+            err, PLUCK_ERR_FORMAT,
+            "%s: the zip64 locator at byte %llu points to byte %llu, where no end record is",
+            zip->where, (unsigned long long)(*end - LOCATOR_BYTES), (unsigned long long)at);
     const uint8_t *bytes = zip->bytes + at;
     zip->n_members = read_u64(bytes + 32);
     *size = read_u64(bytes + 40);
@@ -100,14 +100,16 @@ pluck_status plk_zip_open(plk_zip *zip, const uint8_t *bytes, uint64_t size_byte
     }
     if (offset > end || size > end - offset)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: the ZIP directory of %" PRIu64 " bytes at byte %" PRIu64
-                        " does not end before its end record at byte %" PRIu64,
-                        where, size, offset, end);
+                        "%s: the ZIP directory of %llu bytes at byte %llu does not end before its "
+                        "end record at byte %llu",
+                        where, (unsigned long long)size, (unsigned long long)offset,
+                        (unsigned long long)end);
     if (zip->n_members > PLK_ZIP_MAX_MEMBERS || zip->n_members > size / ENTRY_BYTES)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: a ZIP directory of %" PRIu64 " bytes with %" PRIu64
-                        " members: expected %d bytes or more each, and at most %d members",
-                        where, size, zip->n_members, ENTRY_BYTES, PLK_ZIP_MAX_MEMBERS);
+                        "%s: a ZIP directory of %llu bytes with %llu members: expected %d bytes or "
+                        "more each, and at most %d members",
+                        where, (unsigned long long)size, (unsigned long long)zip->n_members,
+                        ENTRY_BYTES, PLK_ZIP_MAX_MEMBERS);
     zip->directory_begin = offset;
     zip->directory_end = offset + size;
     return PLUCK_OK;
@@ -150,16 +152,17 @@ static pluck_status find_bytes(const plk_zip *zip, uint64_t local, plk_zip_membe
     int length = (int)(member->name_length < 40 ? member->name_length : 40);
     if (local > end || end - local < LOCAL_BYTES || !has_signature(zip->bytes + local, 3, 4))
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: member '%.*s': no local ZIP header at byte %" PRIu64, zip->where,
-                        length, member->name, local);
+                        "%s: member '%.*s': no local ZIP header at byte %llu", zip->where, length,
+                        member->name, (unsigned long long)local);
     uint64_t skip = LOCAL_BYTES + (uint64_t)read_u16(zip->bytes + local + 26) +
                     read_u16(zip->bytes + local + 28);
     if (end - local < skip || end - local - skip < member->packed_size_bytes)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: member '%.*s': its %" PRIu64 " bytes from offset %" PRIu64
-                        " do not end before the ZIP directory at byte %" PRIu64,
-                        zip->where, length, member->name, member->packed_size_bytes, local + skip,
-                        end);
+                        "%s: member '%.*s': its %llu bytes from offset %llu do not end before the "
+                        "ZIP directory at byte %llu",
+                        zip->where, length, member->name,
+                        (unsigned long long)member->packed_size_bytes,
+                        (unsigned long long)(local + skip), (unsigned long long)end);
     member->offset_bytes = local + skip;
     return PLUCK_OK;
 }
@@ -173,8 +176,8 @@ pluck_status plk_zip_next(const plk_zip *zip, uint64_t *at, plk_zip_member *memb
     if (left >= ENTRY_BYTES)
         total += (uint64_t)read_u16(entry + 28) + read_u16(entry + 30) + read_u16(entry + 32);
     if (left < total || !has_signature(entry, 1, 2))
-        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: no whole ZIP directory entry at byte %" PRIu64,
-                        zip->where, *at);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: no whole ZIP directory entry at byte %llu",
+                        zip->where, (unsigned long long)*at);
     size_t name_length = read_u16(entry + 28), extra_length = read_u16(entry + 30);
     const char *name = (const char *)entry + ENTRY_BYTES;
     *member = (plk_zip_member){.name = name,

@@ -5,7 +5,7 @@
  */
 #include "file/zip_stream.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -25,11 +25,11 @@ static int name_length(const plk_zip_stream *stream)
 
 static pluck_status fail_size(const plk_zip_stream *stream, const char *how, pluck_error *err)
 {
-    return plk_fail(err, PLUCK_ERR_FORMAT,
-                    "%s: member '%.*s' unpacks to %s than the %" PRIu64
-                    " bytes that the ZIP directory says",
-                    stream->file->label, name_length(stream), stream->member.name, how,
-                    stream->member.size_bytes);
+    return plk_fail(
+        err, PLUCK_ERR_FORMAT,
+        "%s: member '%.*s' unpacks to %s than the %llu bytes that the ZIP directory says",
+        stream->file->label, name_length(stream), stream->member.name, how,
+        (unsigned long long)stream->member.size_bytes);
 }
 
 /* After the last byte. */
@@ -41,14 +41,14 @@ static pluck_status check_end(plk_zip_stream *stream, pluck_error *err)
         return fail_size(stream, "less", err);
     if (stream->n_packed < member->packed_size_bytes)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: member '%.*s': %" PRIu64 " bytes follow the end of its packed data",
+                        "%s: member '%.*s': %llu bytes follow the end of its packed data",
                         stream->file->label, name_length(stream), member->name,
-                        member->packed_size_bytes - stream->n_packed);
+                        (unsigned long long)(member->packed_size_bytes - stream->n_packed));
     if (stream->crc != member->crc)
-        return plk_fail(
-            err, PLUCK_ERR_FORMAT,
-            "%s: member '%.*s' is damaged: its CRC-32 is %08" PRIx32 ", expected %08" PRIx32,
-            stream->file->label, name_length(stream), member->name, stream->crc, member->crc);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: member '%.*s' is damaged: its CRC-32 is %08x, expected %08x",
+                        stream->file->label, name_length(stream), member->name,
+                        (unsigned)stream->crc, (unsigned)member->crc);
     return PLUCK_OK;
 }
 
@@ -127,9 +127,9 @@ static pluck_status pull_deflated(plk_zip_stream *stream, uint8_t *to, size_t si
         return plk_fail_nomem(err, (size_t)1 << MAX_WBITS);
     if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: member '%.*s': its packed data is damaged near byte %" PRIu64 ": %s",
+                        "%s: member '%.*s': its packed data is damaged near byte %llu: %s",
                         stream->file->label, name_length(stream), stream->member.name,
-                        stream->member.offset_bytes + stream->n_packed,
+                        (unsigned long long)(stream->member.offset_bytes + stream->n_packed),
                         z->msg ? z->msg : "no deflate data");
     if (result == Z_STREAM_END && *n_read == 0)
         return check_end(stream, err);

@@ -23,8 +23,8 @@
 #include "heads/log_sigmoid.h"
 #include "simd/scalar_math.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 
 static size_t blocks_of(size_t n)
 {
@@ -84,8 +84,8 @@ static pluck_status evaluate_root(pluck_head_query *query, const float *hidden, 
         query->scores[i] = (float)(head->bias ? dot + (double)head->bias[i] : dot);
         if (!plk_flat_is_score(query->scores[i]))
             return plk_fail(err, PLUCK_ERR_NAN,
-                            "head: the logit of row %" PRIu32 " of the root is NaN or +infinity",
-                            i);
+                            "head: the logit of row %u of the root is NaN or +infinity",
+                            (unsigned)i);
     }
     query->stats.n_dots += n_root;
     for (uint32_t t = n_root; t < head->n_vocab; t++)
@@ -418,9 +418,8 @@ static pluck_status check_tails(const pluck_matrix *root, const pluck_head_tail 
         return status;
     if (root->n_rows <= n_tails)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "head: root has %" PRIu32 " rows, expected more than the %" PRIu32
-                        " of the clusters",
-                        root->n_rows, n_tails);
+                        "head: root has %u rows, expected more than the %u of the clusters",
+                        (unsigned)root->n_rows, (unsigned)n_tails);
     uint64_t n = root->n_rows - n_tails;
     for (uint32_t i = 0; i < n_tails; i++) {
         const pluck_matrix *projection = &tails[i].projection, *output = &tails[i].output;
@@ -431,16 +430,16 @@ static pluck_status check_tails(const pluck_matrix *root, const pluck_head_tail 
             return status;
         if (projection->n_cols != root->n_cols || projection->n_rows != output->n_cols)
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "head: tail %" PRIu32 ": projection [%" PRIu32 ", %" PRIu32
-                            "] fits neither the hidden state of %" PRIu32 " nor output [%" PRIu32
-                            ", %" PRIu32 "]",
-                            i, projection->n_rows, projection->n_cols, root->n_cols, output->n_rows,
-                            output->n_cols);
+                            "head: tail %u: projection [%u, %u] fits neither the hidden state of "
+                            "%u nor output [%u, %u]",
+                            (unsigned)i, (unsigned)projection->n_rows, (unsigned)projection->n_cols,
+                            (unsigned)root->n_cols, (unsigned)output->n_rows,
+                            (unsigned)output->n_cols);
         n += output->n_rows;
     }
     if (n > PLUCK_MAX_VOCAB)
-        return plk_fail(err, PLUCK_ERR_INVALID, "head: more than %" PRIu32 " tokens",
-                        PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: more than %u tokens",
+                        (unsigned)PLUCK_MAX_VOCAB);
     *n_vocab = (uint32_t)n;
     return PLUCK_OK;
 }

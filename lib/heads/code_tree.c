@@ -14,16 +14,15 @@
 #include "simd/kernels.h"
 #include "simd/scalar_math.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <string.h>
 
 pluck_status plk_tree_check_size(const char *what, uint32_t n_tokens, pluck_error *err)
 {
     if (n_tokens >= 1 && n_tokens <= PLUCK_MAX_VOCAB)
         return PLUCK_OK;
-    return plk_fail(err, PLUCK_ERR_INVALID,
-                    "%s: n_tokens = %" PRIu32 " is outside [1, %" PRIu32 "]", what, n_tokens,
-                    PLUCK_MAX_VOCAB);
+    return plk_fail(err, PLUCK_ERR_INVALID, "%s: n_tokens = %u is outside [1, %u]", what,
+                    (unsigned)n_tokens, (unsigned)PLUCK_MAX_VOCAB);
 }
 
 pluck_status plk_tree_alloc(pluck_tree **out, uint32_t n_tokens, const pluck_allocator *allocator,
@@ -118,14 +117,12 @@ static pluck_status check_children(const int32_t *children, uint32_t n_tokens, u
             int32_t child = children[2 * (size_t)i + side];
             if (child < 0 || (uint32_t)child >= n_tokens + i)
                 return plk_fail(err, PLUCK_ERR_INVALID,
-                                "tree: node %" PRIu32 " has child %" PRId32
-                                ", expected one from 0 to %" PRIu32,
-                                n_tokens + i, child, n_tokens + i - 1);
+                                "tree: node %u has child %d, expected one from 0 to %u",
+                                (unsigned)(n_tokens + i), (int)child, (unsigned)(n_tokens + i - 1));
             if (used[child] != 0)
                 return plk_fail(err, PLUCK_ERR_INVALID,
-                                "tree: node %" PRId32
-                                " is a child twice, the second time of %" PRIu32,
-                                child, n_tokens + i);
+                                "tree: node %d is a child twice, the second time of %u", (int)child,
+                                (unsigned)(n_tokens + i));
             used[child] = 1;
         }
     }
@@ -187,9 +184,8 @@ pluck_status pluck_tree_code(const pluck_tree *tree, pluck_token token, uint8_t 
             err, PLUCK_ERR_INVALID,
             "pluck_tree_code: tree, length and, if capacity > 0, bits must not be NULL");
     if (token < 0 || (uint32_t)token >= tree->n_tokens)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_tree_code: token %" PRId32 " is outside [0, %" PRIu32 "]", token,
-                        tree->n_tokens - 1);
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_tree_code: token %d is outside [0, %u]",
+                        (int)token, (unsigned)(tree->n_tokens - 1));
     size_t n_inner = tree->n_tokens - 1;
     size_t n = 0;
     for (int pass = 0; pass < 2; pass++) {
@@ -216,8 +212,8 @@ static pluck_status total_of(const int64_t *counts, uint32_t n, double *total, p
     for (uint32_t t = 0; t < n; t++) {
         if (counts[t] < 0)
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "pluck_tree_get_stats: counts[%" PRIu32 "] = %" PRId64 " is negative",
-                            t, counts[t]);
+                            "pluck_tree_get_stats: counts[%u] = %lld is negative", (unsigned)t,
+                            (long long)counts[t]);
         *total += (double)counts[t];
     }
     return PLUCK_OK;

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "heads/flat.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 
 /* The logits of tokens first .. first + n_rows - 1. */
 static pluck_status logits_of(pluck_head_query *query, const plk_rows *rows, uint32_t first,
@@ -163,13 +163,13 @@ static pluck_status check_bands(const pluck_head_band *bands, uint32_t n_bands, 
             return status;
         if (bands[i].first > dim || weights->n_cols > dim - bands[i].first)
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "head: band %" PRIu32 " reads %" PRIu32 " values from %" PRIu32
-                            ", the hidden state has %" PRIu32,
-                            i, weights->n_cols, bands[i].first, dim);
+                            "head: band %u reads %u values from %u, the hidden state has %u",
+                            (unsigned)i, (unsigned)weights->n_cols, (unsigned)bands[i].first,
+                            (unsigned)dim);
         n += weights->n_rows;
         if (n > PLUCK_MAX_VOCAB)
-            return plk_fail(err, PLUCK_ERR_INVALID,
-                            "head: the bands have more than %" PRIu32 " tokens", PLUCK_MAX_VOCAB);
+            return plk_fail(err, PLUCK_ERR_INVALID, "head: the bands have more than %u tokens",
+                            (unsigned)PLUCK_MAX_VOCAB);
     }
     *n_vocab = (uint32_t)n;
     return PLUCK_OK;

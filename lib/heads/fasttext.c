@@ -14,8 +14,8 @@
 #include "heads/tree_huffman.h"
 #include "simd/scalar_math.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 /* What an expanded output matrix may take: so much, or so many times the size of the file. */

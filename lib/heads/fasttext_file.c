@@ -26,7 +26,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,8 +50,8 @@ typedef struct cursor {
 static void fail(cursor *c, const char *what)
 {
     if (c->status == PLUCK_OK)
-        c->status =
-            plk_fail(c->err, PLUCK_ERR_FORMAT, "%s: byte %" PRIu64 ": %s", c->label, c->at, what);
+        c->status = plk_fail(c->err, PLUCK_ERR_FORMAT, "%s: byte %llu: %s", c->label,
+                             (unsigned long long)c->at, what);
 }
 
 /* The next n bytes, or NULL if the file ends before. */
@@ -61,9 +61,9 @@ static const uint8_t *take(cursor *c, uint64_t n, const char *what)
         return NULL;
     if (n > c->size_bytes - c->at) {
         c->status = plk_fail(c->err, PLUCK_ERR_FORMAT,
-                             "%s: truncated: %s needs %" PRIu64 " bytes from byte %" PRIu64
-                             ", the file has %" PRIu64,
-                             c->label, what, n, c->at, c->size_bytes);
+                             "%s: truncated: %s needs %llu bytes from byte %llu, the file has %llu",
+                             c->label, what, (unsigned long long)n, (unsigned long long)c->at,
+                             (unsigned long long)c->size_bytes);
         return NULL;
     }
     const uint8_t *bytes = c->bytes + c->at;

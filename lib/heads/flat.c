@@ -16,7 +16,7 @@
 #include "simd/scalar_math.h"
 
 #include <float.h>
-#include <inttypes.h>
+#include <stdint.h>
 
 static size_t n_blocks_of(const pluck_head_query *query)
 {
@@ -41,8 +41,8 @@ pluck_status plk_flat_open(pluck_head_query *query, pluck_error *err)
 
 pluck_status plk_flat_fail(uint32_t token, pluck_error *err)
 {
-    return plk_fail(err, PLUCK_ERR_NAN, "head: the logit of token %" PRIu32 " is NaN or +infinity",
-                    token);
+    return plk_fail(err, PLUCK_ERR_NAN, "head: the logit of token %u is NaN or +infinity",
+                    (unsigned)token);
 }
 
 static pluck_status fail_empty(pluck_error *err)

@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "heads/head_impl.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 const char *pluck_head_kind_name(pluck_head_kind kind)
@@ -28,9 +28,8 @@ pluck_status plk_head_alloc(pluck_head **out, const plk_head_ops *ops, uint32_t 
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "head: options.isa is an instruction set that is not supported here");
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "head: n_vocab = %" PRIu32 " is outside [1, %" PRIu32 "]", n_vocab,
-                        PLUCK_MAX_VOCAB);
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: n_vocab = %u is outside [1, %u]",
+                        (unsigned)n_vocab, (unsigned)PLUCK_MAX_VOCAB);
     if (dim < 1)
         return plk_fail(err, PLUCK_ERR_INVALID, "head: dim must be at least 1");
     pluck_head *head = plk_alloc_zero(&memory, 1, sizeof *head);
@@ -56,14 +55,14 @@ pluck_status plk_matrix_check(const pluck_matrix *matrix, const char *what, uint
     if (matrix->n_cols < 1)
         return plk_fail(err, PLUCK_ERR_INVALID, "head: %s has rows of no values", what);
     if (matrix->n_rows < n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "head: %s has %" PRIu32 " rows, expected %" PRIu32,
-                        what, matrix->n_rows, n_rows);
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: %s has %u rows, expected %u", what,
+                        (unsigned)matrix->n_rows, (unsigned)n_rows);
     size_t size = 0;
     if (!plk_mul_size(matrix->n_cols, pluck_dtype_size_bytes(matrix->dtype), &size) ||
         !plk_mul_size(size, matrix->n_rows, &size) || size > PTRDIFF_MAX)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "head: %s of %" PRIu32 " x %" PRIu32 " values exceeds the address space",
-                        what, matrix->n_rows, matrix->n_cols);
+                        "head: %s of %u x %u values exceeds the address space", what,
+                        (unsigned)matrix->n_rows, (unsigned)matrix->n_cols);
     return PLUCK_OK;
 }
 

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "file/safetensors_header.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -175,11 +175,11 @@ static pluck_status load_tails(const head_file *file, pluck_head_tail *tails, ui
 {
     char name[64];
     for (*n_tails = 0; *n_tails < MAX_PARTS; (*n_tails)++) {
-        (void)snprintf(name, sizeof name, "tail.%" PRIu32 ".0.weight", *n_tails);
+        (void)snprintf(name, sizeof name, "tail.%u.0.weight", (unsigned)*n_tails);
         if (!find(file, name))
             break;
         pluck_status status = get_matrix(file, name, &tails[*n_tails].projection, err);
-        (void)snprintf(name, sizeof name, "tail.%" PRIu32 ".1.weight", *n_tails);
+        (void)snprintf(name, sizeof name, "tail.%u.1.weight", (unsigned)*n_tails);
         if (status == PLUCK_OK)
             status = get_matrix(file, name, &tails[*n_tails].output, err);
         if (status != PLUCK_OK)
@@ -226,7 +226,7 @@ static pluck_status load_bands(const head_file *file, const int32_t *firsts, uin
 {
     char name[64];
     for (uint32_t i = 0; i < n_bands; i++) {
-        (void)snprintf(name, sizeof name, "band.%" PRIu32 ".weight", i);
+        (void)snprintf(name, sizeof name, "band.%u.weight", (unsigned)i);
         pluck_status status = get_matrix(file, name, &bands[i].weights, err);
         if (status != PLUCK_OK)
             return status;

@@ -8,8 +8,8 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 static const double LEAST_TEMPERATURE = 1e-30;
@@ -74,9 +74,8 @@ pluck_status pluck_head_query_set_mask(pluck_head_query *query, const int32_t *w
     uint32_t n_vocab = query->head->n_vocab;
     if (n_words != query->n_mask_words)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_head_query_set_mask: n_words = %zu, expected %zu for %" PRIu32
-                        " tokens",
-                        n_words, query->n_mask_words, n_vocab);
+                        "pluck_head_query_set_mask: n_words = %zu, expected %zu for %u tokens",
+                        n_words, query->n_mask_words, (unsigned)n_vocab);
     uint32_t last = n_vocab % 32 ? ((uint32_t)1 << n_vocab % 32) - 1 : UINT32_MAX;
     uint32_t any = 0;
     for (size_t i = 0; i < n_words; i++)
@@ -121,8 +120,8 @@ static pluck_status begin(pluck_head_query *query, const float *hidden, const vo
     uint32_t i = 0;
     while (isfinite(hidden[i]))
         i++;
-    return plk_fail(err, PLUCK_ERR_NAN, "pluck_head_%s: hidden[%" PRIu32 "] is not finite", what,
-                    i);
+    return plk_fail(err, PLUCK_ERR_NAN, "pluck_head_%s: hidden[%u] is not finite", what,
+                    (unsigned)i);
 }
 
 pluck_status pluck_head_logprob(pluck_head_query *query, const float *hidden, pluck_token token,
@@ -132,9 +131,8 @@ pluck_status pluck_head_logprob(pluck_head_query *query, const float *hidden, pl
     if (status != PLUCK_OK)
         return status;
     if (token < 0 || (uint32_t)token >= query->head->n_vocab)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_head_logprob: token %" PRId32 " is outside [0, %" PRIu32 "]", token,
-                        query->head->n_vocab - 1);
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_logprob: token %d is outside [0, %u]",
+                        (int)token, (unsigned)(query->head->n_vocab - 1));
     double value = 0;
     plk_fp_state fp = plk_fp_enter();
     status = query->head->ops->logprob(query, hidden, (uint32_t)token, &value, err);

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "thread/pool.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <string.h>
 
 typedef struct rows_job rows_job;
@@ -85,8 +85,8 @@ static pluck_status run(const pluck_head *head, rows_job *job, pluck_head_stats 
     if (!head || !batch || (!batch->hidden && batch->n_rows != 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "head: head, batch and hidden must not be NULL");
     if (batch->n_threads < 1 || batch->n_threads > PLK_MAX_THREADS)
-        return plk_fail(err, PLUCK_ERR_INVALID, "head: n_threads = %" PRIu32 " is outside [1, %d]",
-                        batch->n_threads, PLK_MAX_THREADS);
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: n_threads = %u is outside [1, %d]",
+                        (unsigned)batch->n_threads, PLK_MAX_THREADS);
     /* The one of an empty batch checks the mask. */
     uint32_t n_workers = batch->n_threads;
     if (batch->n_rows < n_workers)

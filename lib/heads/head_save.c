@@ -64,8 +64,8 @@ static void add_parts(tensor_list *list, const pluck_head *head)
         const plk_head_part *part = &head->parts[i];
         if (adaptive) {
             plk_safetensors_tensor *projection = add_rows(list, &part->projection);
-            (void)snprintf(projection->name, sizeof projection->name, "tail.%" PRIu32 ".0.weight",
-                           i);
+            (void)snprintf(projection->name, sizeof projection->name, "tail.%u.0.weight",
+                           (unsigned)i);
         }
         plk_safetensors_tensor *rows = add_rows(list, &part->rows);
         (void)snprintf(rows->name, sizeof rows->name,
@@ -109,7 +109,7 @@ pluck_status pluck_head_save(const pluck_head *head, const char *path, pluck_err
         return plk_fail(err, PLUCK_ERR_IO,
                         "%s: heads are stored little-endian, this machine is not", path);
     char dim[16];
-    (void)snprintf(dim, sizeof dim, "%" PRIu32, head->dim);
+    (void)snprintf(dim, sizeof dim, "%u", (unsigned)head->dim);
     const plk_safetensors_note notes[N_NOTES + 1] = {
         {"format", "pluck-head"},
         {"kind", pluck_head_kind_name(head->ops->kind)},

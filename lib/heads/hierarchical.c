@@ -15,8 +15,8 @@
 #include "heads/tree_search.h"
 #include "simd/scalar_math.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 
 static pluck_status open_query(pluck_head_query *query, pluck_error *err)
 {

@@ -14,7 +14,7 @@
 #include "file/safetensors_write.h"
 #include "heads/train_start.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +25,10 @@ enum { TEXT_BYTES = 256, N_TENSORS = 4 };
 static void describe_options(const pluck_trainer *trainer, char *text)
 {
     const pluck_train_options *o = &trainer->options;
-    (void)snprintf(text, TEXT_BYTES,
-                   "%s epochs %" PRIu32 " rate %a l2 %a seed %" PRIu64 " bias %d rows %zu",
-                   trainer->data.targets ? "targets" : "teacher", o->n_epochs, o->learning_rate,
-                   o->l2, o->seed, !o->without_bias, trainer->data.n_rows);
+    (void)snprintf(text, TEXT_BYTES, "%s epochs %u rate %a l2 %a seed %llu bias %d rows %zu",
+                   trainer->data.targets ? "targets" : "teacher", (unsigned)o->n_epochs,
+                   o->learning_rate, o->l2, (unsigned long long)o->seed, !o->without_bias,
+                   trainer->data.n_rows);
 }
 
 static plk_safetensors_tensor tensor(const char *name, const char *dtype, const void *data,
@@ -57,9 +57,9 @@ pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path, 
         return status;
     char options[TEXT_BYTES], place[TEXT_BYTES], sum[TEXT_BYTES], dim[TEXT_BYTES];
     describe_options(trainer, options);
-    (void)snprintf(sum, sizeof sum, "%016" PRIx64, trainer->checksum);
-    (void)snprintf(place, sizeof place, "%" PRIu32 " %zu", trainer->epoch, trainer->next_row);
-    (void)snprintf(dim, sizeof dim, "%" PRIu32, trainer->data.dim);
+    (void)snprintf(sum, sizeof sum, "%016llx", (unsigned long long)trainer->checksum);
+    (void)snprintf(place, sizeof place, "%u %zu", (unsigned)trainer->epoch, trainer->next_row);
+    (void)snprintf(dim, sizeof dim, "%u", (unsigned)trainer->data.dim);
     const plk_safetensors_note notes[] = {
         {"format", "pluck-head"}, {"kind", "hierarchical"},   {"dim", dim},
         {"sign", "right"},        {"train.options", options}, {"train.data", sum},
@@ -120,7 +120,7 @@ static pluck_status check_same(const checkpoint *c, const pluck_trainer *trainer
 {
     char options[TEXT_BYTES], sum[TEXT_BYTES];
     describe_options(trainer, options);
-    (void)snprintf(sum, sizeof sum, "%016" PRIx64, trainer->checksum);
+    (void)snprintf(sum, sizeof sum, "%016llx", (unsigned long long)trainer->checksum);
     const char *their_options = note_of(c, "train.options"), *their_sum = note_of(c, "train.data");
     if (!their_options || strcmp(their_options, options) != 0)
         return plk_fail(err, PLUCK_ERR_INVALID,

@@ -20,8 +20,8 @@
 #include "heads/log_sigmoid.h"
 #include "heads/train_examples.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 /* Added to the sum of squared gradients: a gradient below its root moves a node in proportion. */
@@ -182,10 +182,9 @@ static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluc
         double logit = trainer->kernels->dot_f32(h, u, data->dim) / trainer->scale + bias;
         double square = trainer->row_visits[example.row].square;
         if (!isfinite(logit))
-            return plk_fail(err, PLUCK_ERR_NAN,
-                            "training: the logit of inner node %" PRIu32
-                            " is not finite in row %" PRIu32,
-                            node, trainer->order[trainer->first_row + example.row]);
+            return plk_fail(
+                err, PLUCK_ERR_NAN, "training: the logit of inner node %u is not finite in row %u",
+                (unsigned)node, (unsigned)(trainer->order[trainer->first_row + example.row]));
         plk_log_sigmoid right = plk_log_sigmoid_of(logit);
         loss -= weight * (target * right.positive + (1 - target) * right.negative);
         double gradient = weight * (plk_sigmoid(logit) - target);

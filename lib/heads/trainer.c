@@ -12,8 +12,8 @@
 #include "heads/train_start.h"
 #include "heads/train_step.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 enum {
@@ -41,14 +41,14 @@ static pluck_status check_data(const pluck_tree *tree, const pluck_train_data *d
     for (size_t r = 0; data->targets && r < data->n_rows; r++)
         if (data->targets[r] < 0 || (uint32_t)data->targets[r] >= tree->n_tokens)
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "training: targets[%zu] = %" PRId32 " is outside [0, %" PRIu32 "]", r,
-                            data->targets[r], tree->n_tokens - 1);
+                            "training: targets[%zu] = %d is outside [0, %u]", r,
+                            (int)data->targets[r], (unsigned)(tree->n_tokens - 1));
     if (data->teacher &&
         (data->teacher->n_vocab != tree->n_tokens || data->teacher->dim != data->dim))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "training: the teacher has %" PRIu32 " tokens and dim %" PRIu32
-                        ", expected %" PRIu32 " and %" PRIu32,
-                        data->teacher->n_vocab, data->teacher->dim, tree->n_tokens, data->dim);
+                        "training: the teacher has %u tokens and dim %u, expected %u and %u",
+                        (unsigned)data->teacher->n_vocab, (unsigned)data->teacher->dim,
+                        (unsigned)tree->n_tokens, (unsigned)data->dim);
     for (size_t i = 0; i < data->n_rows * data->dim; i++)
         if (!isfinite(data->hidden[i]))
             return plk_fail(err, PLUCK_ERR_NAN, "training: hidden[%zu][%zu] is not finite",
@@ -66,8 +66,8 @@ static pluck_status check_options(pluck_train_options *options, pluck_error *err
                         "training: learning_rate = %g and l2 = %g must be in [0, 1e6]",
                         options->learning_rate, options->l2);
     if (options->n_threads > PLK_MAX_THREADS)
-        return plk_fail(err, PLUCK_ERR_INVALID, "training: n_threads = %" PRIu32 " is above %d",
-                        options->n_threads, PLK_MAX_THREADS);
+        return plk_fail(err, PLUCK_ERR_INVALID, "training: n_threads = %u is above %d",
+                        (unsigned)options->n_threads, PLK_MAX_THREADS);
     if (!(options->learning_rate > 0))
         options->learning_rate = DEFAULT_RATE;
     return PLUCK_OK;

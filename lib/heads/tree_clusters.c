@@ -21,8 +21,8 @@
 
 #include <pluck/rng.h>
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 

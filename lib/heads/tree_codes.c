@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 
 typedef struct code_walk {
     pluck_tree *tree;
@@ -30,31 +30,29 @@ static pluck_status add_code(code_walk *walk, const uint8_t *bits, size_t length
     uint32_t n_tokens = walk->tree->n_tokens;
     uint32_t at = 0;
     if (length == 0)
-        return plk_fail(
-            err, PLUCK_ERR_INVALID,
-            "codes: the one of token %" PRIu32 " is empty; only one token alone has that", token);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "codes: the one of token %u is empty; only one token alone has that",
+                        (unsigned)token);
     for (size_t i = 0; i < length; i++) {
         bool last = i + 1 == length;
         if (bits[i] > 1)
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "codes: bit %zu of token %" PRIu32 " is %u, expected 0 or 1", i, token,
+                            "codes: bit %zu of token %u is %u, expected 0 or 1", i, (unsigned)token,
                             bits[i]);
         int32_t *child = slot(walk, at, bits[i]);
         if (last && *child == NO_CHILD) {
             *child = (int32_t)token;
         } else if (last || (*child != NO_CHILD && *child < (int32_t)n_tokens)) {
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "codes: the one of token %" PRIu32
-                            " and an earlier one begin alike: no code may be the beginning of "
-                            "another",
-                            token);
+                            "codes: the one of token %u and an earlier one begin alike: no code "
+                            "may be the beginning of another",
+                            (unsigned)token);
         } else if (*child == NO_CHILD) {
             if (walk->n_made == n_tokens - 1)
                 return plk_fail(err, PLUCK_ERR_INVALID,
-                                "codes: up to token %" PRIu32
-                                " they leave ways that no token can end: together they must fill "
-                                "the tree",
-                                token);
+                                "codes: up to token %u they leave ways that no token can end: "
+                                "together they must fill the tree",
+                                (unsigned)token);
             *child = (int32_t)(2 * n_tokens - 2 - walk->n_made);
             at = walk->n_made++;
         } else {
@@ -76,7 +74,7 @@ static pluck_status add_codes(code_walk *walk, const uint8_t *bits, const size_t
     for (uint32_t t = 0; t < n_tokens; t++) {
         if (ends[t] < begin)
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "codes: ends[%" PRIu32 "] = %zu is below the one before, %zu", t,
+                            "codes: ends[%u] = %zu is below the one before, %zu", (unsigned)t,
                             ends[t], begin);
         if (n_tokens == 1 && ends[0] == 0)
             return PLUCK_OK;

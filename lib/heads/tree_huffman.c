@@ -13,7 +13,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 void plk_tree_huffman_merge(const int64_t *counts, const uint32_t *order, uint32_t n_tokens,
@@ -61,13 +61,13 @@ static pluck_status check_counts(const int64_t *counts, uint32_t n_tokens, pluck
     for (uint32_t t = 0; t < n_tokens; t++) {
         if (counts[t] < 0)
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "pluck_tree_huffman: counts[%" PRIu32 "] = %" PRId64 " is negative", t,
-                            counts[t]);
+                            "pluck_tree_huffman: counts[%u] = %lld is negative", (unsigned)t,
+                            (long long)counts[t]);
         if (counts[t] > INT64_MAX - total)
-            return plk_fail(err, PLUCK_ERR_INVALID,
-                            "pluck_tree_huffman: the sum of the counts exceeds 2^63 - 1 at token "
-                            "%" PRIu32,
-                            t);
+            return plk_fail(
+                err, PLUCK_ERR_INVALID,
+                "pluck_tree_huffman: the sum of the counts exceeds 2^63 - 1 at token %u",
+                (unsigned)t);
         total += counts[t];
     }
     return PLUCK_OK;

@@ -13,8 +13,8 @@
 #include "base/error.h"
 #include "simd/scalar_math.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 
 pluck_status plk_tree_logit(pluck_head_query *query, const float *hidden, uint32_t node,
                             double *logit, pluck_error *err)

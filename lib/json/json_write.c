@@ -8,7 +8,7 @@
 #include "json/json_number.h"
 
 #include <assert.h>
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -110,14 +110,14 @@ void plk_write_number(plk_writer *writer, double value)
 void plk_write_integer(plk_writer *writer, int64_t value)
 {
     char text[PLK_NUMBER_TEXT_BYTES];
-    snprintf(text, sizeof text, "%" PRId64, value);
+    snprintf(text, sizeof text, "%lld", (long long)value);
     put_text(writer, text);
 }
 
 void plk_write_unsigned(plk_writer *writer, uint64_t value)
 {
     char text[PLK_NUMBER_TEXT_BYTES];
-    snprintf(text, sizeof text, "%" PRIu64, value);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
     put_text(writer, text);
 }
 

@@ -15,7 +15,7 @@
 #include "weighted/huffman.h"
 #include "weighted/sum_tree.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <string.h>
 
 static const char alias_kind[] = "alias", sum_tree_kind[] = "sum_tree", huffman_kind[] = "huffman";
@@ -126,9 +126,8 @@ static pluck_status take_cells(void *out, const tensor_data *tensor, const char 
         if (other >= alias->n) {
             uint32_t n = alias->n;
             pluck_alias_destroy(&alias);
-            return plk_fail(err, PLUCK_ERR_FORMAT,
-                            "%s: cell %" PRIu32 " names entry %" PRIu32 " of %" PRIu32, label, i,
-                            other, n);
+            return plk_fail(err, PLUCK_ERR_FORMAT, "%s: cell %u names entry %u of %u", label,
+                            (unsigned)i, (unsigned)other, (unsigned)n);
         }
     }
     *(pluck_alias **)out = alias;

@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 
-#include <inttypes.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 double plk_weight_at(pluck_weights weights, uint32_t i)
@@ -29,10 +29,10 @@ static pluck_status fail_weight(const char *function, uint32_t i, double weight,
 {
     if (isfinite(weight))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: weight %" PRIu32 " is %g, a weight must not be negative", function, i,
+                        "%s: weight %u is %g, a weight must not be negative", function, (unsigned)i,
                         weight);
-    return plk_fail(err, PLUCK_ERR_NAN, "%s: weight %" PRIu32 " is %s, a weight must be finite",
-                    function, i, isnan(weight) ? "NaN" : "infinite");
+    return plk_fail(err, PLUCK_ERR_NAN, "%s: weight %u is %s, a weight must be finite", function,
+                    (unsigned)i, isnan(weight) ? "NaN" : "infinite");
 }
 
 pluck_status plk_weights_check(pluck_weights weights, const char *function, double *total,
@@ -44,9 +44,8 @@ pluck_status plk_weights_check(pluck_weights weights, const char *function, doub
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: weights.type %d is not a pluck_weights_type",
                         function, (int)weights.type);
     if (weights.n == 0 || weights.n > PLUCK_MAX_WEIGHTS)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: %" PRIu32 " weights, there must be from 1 to 2^30", function,
-                        weights.n);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: %u weights, there must be from 1 to 2^30",
+                        function, (unsigned)weights.n);
     double sum = 0, lost = 0;
     uint32_t n = 0;
     for (uint32_t i = 0; i < weights.n; i++) {
@@ -79,7 +78,6 @@ pluck_status plk_weights_check_index(const char *function, uint32_t index, uint3
 {
     if (index < n)
         return PLUCK_OK;
-    return plk_fail(err, PLUCK_ERR_INVALID,
-                    "%s: index %" PRIu32 " is outside of the %" PRIu32 " entries", function, index,
-                    n);
+    return plk_fail(err, PLUCK_ERR_INVALID, "%s: index %u is outside of the %u entries", function,
+                    (unsigned)index, (unsigned)n);
 }
