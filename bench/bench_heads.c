@@ -75,10 +75,10 @@ static void ask(void *context, size_t n)
             break;
         default:
             token = (pluck_token)((uint64_t)s->at * 7919 % s->n_tokens);
-            status = pluck_head_logprob(s->query, h, token, &logprob, NULL);
+            status = pluck_head_query_logprob(s->query, h, token, &logprob, NULL);
         }
         s->failed |= status != PLUCK_OK;
-        s->n_dots += pluck_head_query_stats(s->query).n_dots;
+        s->n_dots += pluck_head_query_get_stats(s->query).n_dots;
     }
 }
 
@@ -153,7 +153,7 @@ static bool make_heads(model *m)
         counts[t] = 1000000000 / ((int64_t)t + 1);
     pluck_matrix rows = {m->weights, PLUCK_F16, n, m->dim};
     bool done = counts && nodes && tokens &&
-                pluck_tree_huffman(&tree, counts, n, NULL, NULL) == PLUCK_OK &&
+                pluck_tree_create_huffman(&tree, counts, n, NULL, NULL) == PLUCK_OK &&
                 make_biases(tree, counts, nodes, tokens) &&
                 pluck_tree_get_stats(tree, counts, &m->shape, NULL, 0, NULL) == PLUCK_OK &&
                 pluck_head_create_hierarchical(&m->heads[0], tree, &rows, nodes, PLUCK_TREE_RIGHT,

@@ -123,7 +123,7 @@ int checkpoint_resume(checkpoint *c, pluck_trainer *trainer)
     pluck_error err;
     if (!c->args->resume)
         return EXIT_DONE;
-    pluck_status status = pluck_trainer_resume(trainer, c->path, &err);
+    pluck_status status = pluck_trainer_restore(trainer, c->path, &err);
     c->is_own = status == PLUCK_OK;
     return status == PLUCK_OK ? EXIT_DONE
                               : complain(c->args->who, exit_code_of(status), "%s", err.message);

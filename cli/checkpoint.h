@@ -7,7 +7,7 @@
 
 #include "options.h"
 
-#include <pluck/train.h>
+#include <pluck/head.h>
 
 /* All zero: none. */
 typedef struct checkpoint {

@@ -10,7 +10,7 @@
 #include "setup.h"
 #include "unfinished.h"
 
-#include <pluck/dump_writer.h>
+#include <pluck/dump.h>
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -105,7 +105,7 @@ static int open_writer(conversion *c, pluck_dump_format format)
     unfinished_hold_signals(true);
     pluck_status status = pluck_dump_writer_create(&c->writer, args->output, &options, &err);
     for (unsigned i = 0; i < 2 && status == PLUCK_OK; i++) {
-        const char *path = pluck_dump_writer_unfinished(c->writer, i);
+        const char *path = pluck_dump_writer_temporary(c->writer, i);
         c->unfinished[i] = path ? unfinished_add(path) : -1;
     }
     unfinished_hold_signals(false);

@@ -3,7 +3,7 @@
 #include "files.h"
 #include "output.h"
 
-#include <pluck/import.h>
+#include <pluck/config.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -53,14 +53,14 @@ static char *config_text(const arguments *args, const pluck_config *config, size
 }
 
 /* --from, whose choices are auto and then the kinds of the library. */
-static int find_kind(const arguments *args, const char *json, size_t n, pluck_config_kind *kind)
+static int find_kind(const arguments *args, const char *json, size_t n, pluck_import_format *kind)
 {
     pluck_error err;
     if (args->from > 0) {
-        *kind = (pluck_config_kind)(args->from - 1);
+        *kind = (pluck_import_format)(args->from - 1);
         return EXIT_DONE;
     }
-    pluck_status status = pluck_config_guess_kind(json, n, kind, &err);
+    pluck_status status = pluck_import_guess(json, n, kind, &err);
     return status == PLUCK_OK
                ? EXIT_DONE
                : complain(args->who, exit_code_of(status), "%s: %s", args->words[0], err.message);
@@ -71,7 +71,7 @@ static int find_kind(const arguments *args, const char *json, size_t n, pluck_co
 static int import_text(const arguments *args, const char *json, size_t n, output *out)
 {
     import_report report = {.keys = args->format == FORMAT_JSON ? out : NULL, .quiet = args->quiet};
-    pluck_config_kind kind = PLUCK_CONFIG_HUGGINGFACE;
+    pluck_import_format kind = PLUCK_IMPORT_HUGGINGFACE;
     pluck_config *config = NULL;
     pluck_error err;
     int code = find_kind(args, json, n, &kind);
@@ -81,7 +81,7 @@ static int import_text(const arguments *args, const char *json, size_t n, output
     pluck_status status = pluck_config_import(&config, kind, json, n, NULL, NULL, NULL, &err);
     pluck_config_destroy(&config);
     if (status == PLUCK_OK && report.keys)
-        output_printf(out, "{\"from\":\"%s\",\"keys\":[", pluck_config_kind_name(kind));
+        output_printf(out, "{\"from\":\"%s\",\"keys\":[", pluck_import_format_name(kind));
     if (status == PLUCK_OK)
         status = pluck_config_import(&config, kind, json, n, tell_key, &report, NULL, &err);
     if (status != PLUCK_OK)

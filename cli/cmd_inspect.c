@@ -1,6 +1,6 @@
 /*
  * pluck inspect: the distribution of one row as people look at it. The tokens come from
- * pluck_sampler_distribution(), the stages from pluck_sampler_trace(), in the state in which sample
+ * pluck_sampler_distribution(), the stages from pluck_trace_run(), in the state in which sample
  * makes draw 0 of the row.
  */
 #include "commands.h"
@@ -35,7 +35,7 @@ static pluck_status trace(inspection *in, pluck_sampler *sampler, pluck_logits l
     if (status == PLUCK_OK)
         status = pluck_trace_create(&in->trace, sampler, &options, err);
     if (status == PLUCK_OK)
-        status = pluck_sampler_trace(sampler, logits, tokens, n, in->trace, err);
+        status = pluck_trace_run(sampler, logits, tokens, n, in->trace, err);
     if (status == PLUCK_OK)
         in->entropy =
             pluck_trace_stage_at(in->trace, pluck_trace_stage_count(in->trace) - 1)->entropy;

@@ -159,7 +159,7 @@ static pluck_status compute(request *r, const number_list *z, result *res, pluck
         return compute_log(r, z, res->values, err);
     status = compute_probabilities(r, z, res->values, err);
     if (status == PLUCK_OK && args->entropy)
-        status = pluck_entropy_of(res->values, z->n, &res->entropy, err);
+        status = pluck_entropy_of_probs(res->values, z->n, &res->entropy, err);
     if (status == PLUCK_OK && args->argmax)
         status = pluck_argmax(res->values, z->n, &res->argmax, err);
     return status;

@@ -35,7 +35,7 @@ static pluck_status ask(evaluation *e, pluck_head_query *query, question what, u
     pluck_pcg64 rng;
     switch (what) {
     case ASK_LOGPROB:
-        status = pluck_head_logprob(query, hidden, e->pairs.targets[row], &logprob, err);
+        status = pluck_head_query_logprob(query, hidden, e->pairs.targets[row], &logprob, err);
         e->loss -= logprob;
         break;
     case ASK_SAMPLE:
@@ -61,7 +61,7 @@ static int measure(evaluation *e)
         double start = now();
         for (uint64_t row = 0; row < n && status == PLUCK_OK; row++) {
             status = ask(e, query, (question)q, row, &err);
-            n_dots += pluck_head_query_stats(query).n_dots;
+            n_dots += pluck_head_query_get_stats(query).n_dots;
         }
         e->microseconds[q] = (now() - start) / (double)n;
         e->dots[q] = (double)n_dots / (double)n;

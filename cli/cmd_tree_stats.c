@@ -43,7 +43,7 @@ static int take_tree(tree_report *r)
             return complain(args->who, EXIT_DATA, "%s: holds %zu counts, at most %u are allowed",
                             args->counts, r->n_counts, (unsigned)PLUCK_MAX_VOCAB);
         pluck_status status =
-            pluck_tree_huffman(&r->built, r->counts, (uint32_t)r->n_counts, NULL, &err);
+            pluck_tree_create_huffman(&r->built, r->counts, (uint32_t)r->n_counts, NULL, &err);
         r->tree = r->built;
         return status == PLUCK_OK ? EXIT_DONE
                                   : complain(args->who, exit_code_of(status), "%s: %s",

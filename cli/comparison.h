@@ -9,8 +9,8 @@
 #include "output.h"
 #include "vocab.h"
 
-#include <pluck/compare.h>
 #include <pluck/dump.h>
+#include <pluck/tune.h>
 
 typedef enum measure {
     MEASURE_KL_AB,

@@ -96,7 +96,7 @@ int head_model_open(head_model *model, const arguments *args, const char *path)
         status = pluck_fasttext_open(&model->text, path, &text, &err);
         model->head = pluck_fasttext_head(model->text);
     } else {
-        status = pluck_head_load(&model->own, path, &options, &err);
+        status = pluck_head_open(&model->own, path, &options, &err);
     }
     if (status != PLUCK_OK)
         code = complain(args->who, exit_code_of(status), "%s", err.message);
@@ -120,7 +120,7 @@ int head_model_open_head(head_model *model, const arguments *args, const char *p
 
 void head_model_close(head_model *model)
 {
-    pluck_fasttext_close(&model->text);
+    pluck_fasttext_destroy(&model->text);
     pluck_head_destroy(&model->own);
     if (model->arrays.dump)
         source_close(&model->arrays);

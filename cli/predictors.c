@@ -130,7 +130,7 @@ static pluck_status from_line(const predictor_team *team, predictor *p, uint64_t
     uint32_t *n = &team->n_found[place];
     if (args->sample) {
         const float *hidden = NULL;
-        pluck_status status = pluck_fasttext_hidden(p->text, text, line.n, &hidden, err);
+        pluck_status status = pluck_fasttext_query_hidden(p->text, text, line.n, &hidden, err);
         *n = 0;
         return status != PLUCK_OK || !hidden ? status
                                              : from_hidden(team, p, hidden, item, place, err);

@@ -41,7 +41,7 @@ int targets_open(targets *t, const arguments *args, const source *src, const cha
 
 void targets_close(targets *t)
 {
-    pluck_targets_close(&t->file);
+    pluck_targets_destroy(&t->file);
 }
 
 int targets_get(const targets *t, uint64_t row, const pluck_dump_row *read, pluck_token *token)

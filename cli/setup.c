@@ -150,7 +150,7 @@ static int set_key(const arguments *args, const assignment *a, pluck_config *con
     pluck_error err;
     pluck_status status = PLUCK_OK;
     if (code == EXIT_DONE)
-        status = pluck_config_set(config, o->key, json, &err);
+        status = pluck_config_set_json(config, o->key, json, &err);
     if (status != PLUCK_OK) {
         char quoted[PLK_QUOTE_BYTES];
         plk_quote(quoted, a->value, strlen(a->value));
@@ -190,7 +190,7 @@ int setup_seed(const arguments *args, pluck_config *config)
     char json[32];
     snprintf(json, sizeof json, "%llu", (unsigned long long)seed);
     if (status == PLUCK_OK)
-        status = pluck_config_set(config, "seed", json, &err);
+        status = pluck_config_set_json(config, "seed", json, &err);
     if (status != PLUCK_OK)
         return complain(args->who, exit_code_of(status), "%s", err.message);
     return args->quiet ? EXIT_DONE : complain(args->who, EXIT_DONE, "seed %s", json);
@@ -367,7 +367,7 @@ int source_open(const arguments *args, const char *path, source *src)
 
 void source_close(source *src)
 {
-    pluck_dump_close(&src->dump);
+    pluck_dump_destroy(&src->dump);
     free(src->scratch);
     src->scratch = NULL;
 }

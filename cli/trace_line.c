@@ -15,7 +15,7 @@ static void add_words(draw_record *record, const uint64_t *words, size_t n, size
 pluck_status record_draw(pluck_sampler *sampler, pluck_logits logits, pluck_trace *trace,
                          draw_record *record, pluck_error *err)
 {
-    pluck_status status = pluck_sampler_trace(sampler, logits, NULL, 0, trace, err);
+    pluck_status status = pluck_trace_run(sampler, logits, NULL, 0, trace, err);
     if (status != PLUCK_OK)
         return status;
     const pluck_trace_draw *d = pluck_trace_draw_of(trace);

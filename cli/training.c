@@ -55,7 +55,7 @@ static int build_huffman(training *t)
     if (code == EXIT_DONE && !args->keep_zero_counts)
         raise_zeros(t, counts);
     if (code == EXIT_DONE) {
-        pluck_status status = pluck_tree_huffman(&t->tree, counts, t->n_tokens, NULL, &err);
+        pluck_status status = pluck_tree_create_huffman(&t->tree, counts, t->n_tokens, NULL, &err);
         if (status != PLUCK_OK)
             code = complain(args->who, exit_code_of(status), "%s: %s",
                             args->counts ? args->counts : "the targets", err.message);
@@ -83,8 +83,8 @@ static int build_clusters(training *t)
         code = complain(args->who, EXIT_DATA, "%s: has %llu rows, expected %u", path,
                         (unsigned long long)rows.n_rows, (unsigned)t->n_tokens);
     if (code == EXIT_DONE) {
-        pluck_status status = pluck_tree_from_vectors(&t->tree, rows.values, t->n_tokens,
-                                                      rows.n_cols, args->seed, NULL, &err);
+        pluck_status status = pluck_tree_create_clustered(&t->tree, rows.values, t->n_tokens,
+                                                          rows.n_cols, args->seed, NULL, &err);
         if (status != PLUCK_OK)
             code = complain(args->who, exit_code_of(status), "%s: %s", path, err.message);
     }
@@ -106,14 +106,14 @@ static int build_tree(training *t)
                             args->start, (unsigned)t->n_tokens);
         if (code != EXIT_DONE)
             return code;
-        status =
-            pluck_tree_from_children(&t->tree, pluck_tree_children(tree), t->n_tokens, NULL, &err);
+        status = pluck_tree_create_from_children(&t->tree, pluck_tree_children(tree), t->n_tokens,
+                                                 NULL, &err);
     } else if (args->tree == TREE_HUFFMAN) {
         return build_huffman(t);
     } else if (args->tree == TREE_CLUSTERS) {
         return build_clusters(t);
     } else {
-        status = pluck_tree_balanced(&t->tree, t->n_tokens, NULL, &err);
+        status = pluck_tree_create_balanced(&t->tree, t->n_tokens, NULL, &err);
     }
     return status == PLUCK_OK ? EXIT_DONE
                               : complain(args->who, exit_code_of(status), "%s", err.message);
@@ -150,7 +150,7 @@ static int judge(training *t, double *loss)
     const pair_set *pairs = t->validation.targets ? &t->validation : &t->pairs;
     pluck_head *head = NULL;
     pluck_error err;
-    pluck_status status = pluck_trainer_head(t->trainer, &head, &err);
+    pluck_status status = pluck_head_create_trained(t->trainer, &head, &err);
     if (status != PLUCK_OK)
         return complain(t->args->who, exit_code_of(status), "%s", err.message);
     int code = pairs_loss(pairs, t->args, head, training_threads(t->args), loss);
@@ -169,7 +169,7 @@ static void print_epoch(training *t, uint32_t epoch, double train_loss, double l
         output_text(out, "}\n");
     } else {
         output_printf(out, "epoch %3u of %u  loss %.4f  validation perplexity %.4f\n",
-                      (unsigned)epoch, (unsigned)pluck_trainer_progress(t->trainer).n_epochs,
+                      (unsigned)epoch, (unsigned)pluck_trainer_get_progress(t->trainer).n_epochs,
                       train_loss, exp(loss));
     }
     output_flush(out);
@@ -192,7 +192,7 @@ static int epoch_done(training *t, const pluck_train_progress *now, double train
 
 static int train(training *t)
 {
-    pluck_train_progress now = pluck_trainer_progress(t->trainer);
+    pluck_train_progress now = pluck_trainer_get_progress(t->trainer);
     pluck_error err;
     double loss = 0;
     uint32_t n_steps = 0;
@@ -285,7 +285,7 @@ static int finish(training *t)
     int code = judge(t, &loss);
     if (code != EXIT_DONE)
         return code;
-    pluck_status status = pluck_trainer_head(t->trainer, &head, &err);
+    pluck_status status = pluck_head_create_trained(t->trainer, &head, &err);
     /* The library does not tell the name of its unfinished file: no signal comes in between. One
      * that is written in place has none, and a pipe may take for ever. */
     if (t->checkpoint.output_is_file)

@@ -11,7 +11,7 @@
 #include "output.h"
 #include "progress.h"
 
-#include <pluck/train.h>
+#include <pluck/head.h>
 
 /* Pairs of hidden states and tokens; all zero: none. */
 typedef struct pair_set {

@@ -230,11 +230,11 @@ static pluck_status set_config(tuning *t, pluck_error *err)
 {
     char value[32];
     snprintf(value, sizeof value, "%.6g", t->fit.temperature);
-    pluck_status status = pluck_config_set(t->config, "temperature", value, err);
+    pluck_status status = pluck_config_set_json(t->config, "temperature", value, err);
     if (status == PLUCK_OK && t->args->truncate > 0) {
         pluck_tune_cut_kind kind = (pluck_tune_cut_kind)(t->args->truncate - 1);
         snprintf(value, sizeof value, "%.9g", t->needed[kind]);
-        status = pluck_config_set(t->config, pluck_tune_cut_name(kind), value, err);
+        status = pluck_config_set_json(t->config, pluck_tune_cut_name(kind), value, err);
     }
     return status;
 }

@@ -43,15 +43,15 @@ static double add_strength(void *user, uint32_t token, double logit)
 
 /* The tokens of the window, ascending, each once: insertion is enough for a few. */
 static pluck_status echo_apply(const void *params, void *state, pluck_view *view,
-                               const pluck_stage_context *context, pluck_error *err)
+                               const pluck_context *context, pluck_error *err)
 {
     const echo_params *p = (const echo_params *)params;
     uint32_t tokens[MAX_LAST_N];
-    size_t n = 0, length = pluck_history_length(context);
+    size_t n = 0, length = pluck_context_n_history(context);
     double strength = p->strength;
     (void)state;
     for (size_t age = 0; age < length && age < (size_t)p->last_n; age++) {
-        uint32_t token = (uint32_t)pluck_history_token(context, age);
+        uint32_t token = (uint32_t)pluck_context_token(context, age);
         size_t at = n;
         while (at > 0 && tokens[at - 1] > token)
             at--;
@@ -82,13 +82,13 @@ static bool coin_is_random(const void *params)
 }
 
 static pluck_status coin_apply(const void *params, void *state, pluck_view *view,
-                               const pluck_stage_context *context, pluck_error *err)
+                               const pluck_context *context, pluck_error *err)
 {
     double ln_2 = 0.6931471805599453;
     (void)state;
     (void)err;
-    if (pluck_stage_uniform(context) < ((const coin_params *)params)->probability)
-        pluck_view_keep_from(view, pluck_view_max_logit(view) - ln_2);
+    if (pluck_context_uniform(context) < ((const coin_params *)params)->probability)
+        pluck_view_keep_above(view, pluck_view_max_logit(view) - ln_2);
     return PLUCK_OK;
 }
 
@@ -99,7 +99,7 @@ static const pluck_param coin_table[] = {
 
 static pluck_status add_stages(pluck_registry *registry, pluck_error *err)
 {
-    static pluck_own_stage echo, coin; /* the registry looks at them as long as it lives */
+    static pluck_custom_stage echo, coin; /* the registry looks at them as long as it lives */
     echo.info.name = "echo";
     echo.info.kind = PLUCK_STAGE_REWEIGHT;
     echo.info.summary = "makes recent tokens more or less likely";

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <pluck/train.h>
+#include <pluck/head.h>
 
 enum { N_ROWS = 6, DIM = 2, N_TOKENS = 4 };
 
@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pluck_error err = {0};
     pluck_tree *tree = NULL;
     pluck_trainer *trainer = NULL;
-    require(pluck_tree_balanced(&tree, N_TOKENS, NULL, &err) == PLUCK_OK, "tree", &err);
+    require(pluck_tree_create_balanced(&tree, N_TOKENS, NULL, &err) == PLUCK_OK, "tree", &err);
     create(&trainer, tree);
     const char *saved = getenv("PLUCK_FUZZ_SAVE");
     if (saved) { /* how the seed was made */
@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(pluck_trainer_save(trainer, saved, &err) == PLUCK_OK, "save", &err);
     }
     fuzz_file(data, size, path);
-    pluck_status status = pluck_trainer_resume(trainer, path, &err);
+    pluck_status status = pluck_trainer_restore(trainer, path, &err);
     require(status == PLUCK_OK || status == PLUCK_ERR_FORMAT || status == PLUCK_ERR_INVALID ||
                 status == PLUCK_ERR_NAN || status == PLUCK_ERR_IO,
             "unexpected status", &err);

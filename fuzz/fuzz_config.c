@@ -1,11 +1,10 @@
 /*
  * Any bytes are a configuration or are refused with a message; a configuration that was read is
  * written and read back unchanged. Input that starts with '=' is a key, a line break and a value
- * for pluck_config_set; input that starts with '@' and a digit is a configuration of another
+ * for pluck_config_set_json; input that starts with '@' and a digit is a configuration of another
  * engine; all other input is a whole text.
  */
 #include <pluck/config.h>
-#include <pluck/import.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +74,7 @@ static void fuzz_set(const char *base, const uint8_t *data, size_t size_bytes)
     char *value = strchr(key, '\n');
     if (value) {
         *value++ = '\0';
-        pluck_status status = pluck_config_set(config, key, value, &err);
+        pluck_status status = pluck_config_set_json(config, key, value, &err);
         if (status != PLUCK_OK)
             check_failure(status, &err);
         check_config(config);
@@ -94,10 +93,10 @@ static void fuzz_import(char digit, const char *json, size_t size_bytes)
 {
     pluck_config *config = NULL;
     pluck_error err = {PLUCK_OK, ""};
-    pluck_config_kind kind = (pluck_config_kind)((unsigned)(digit - '0') % 8);
+    pluck_import_format kind = (pluck_import_format)((unsigned)(digit - '0') % 8);
     size_t n_told = 0;
     if (digit == '?')
-        (void)pluck_config_guess_kind(json, size_bytes, &kind, NULL);
+        (void)pluck_import_guess(json, size_bytes, &kind, NULL);
     pluck_status status =
         pluck_config_import(&config, kind, json, size_bytes, count_key, &n_told, NULL, &err);
     if (status == PLUCK_OK)

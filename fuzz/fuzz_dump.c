@@ -132,8 +132,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                     mapped->info.format == PLUCK_DUMP_NPZ ||
                     mapped->info.format == PLUCK_DUMP_TORCH,
                 "the stream is refused, the file is not", &stream_err);
-    pluck_dump_close(&mapped);
-    pluck_dump_close(&streamed);
+    pluck_dump_destroy(&mapped);
+    pluck_dump_destroy(&streamed);
     free(content);
     return 0;
 }

@@ -58,6 +58,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             "unexpected status", &err);
     if (status == PLUCK_OK)
         predict(model, (const char *)line, line_size);
-    pluck_fasttext_close(&model);
+    pluck_fasttext_destroy(&model);
     return 0;
 }

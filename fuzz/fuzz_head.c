@@ -57,7 +57,7 @@ static void ask(pluck_head_query *query, const pluck_head_info *info, const floa
     check_list(status, tokens, 1, info->n_vocab, &err);
     float *logprobs = malloc(info->n_vocab * sizeof *logprobs);
     if (logprobs) {
-        status = pluck_head_logprobs(query, hidden, logprobs, &err);
+        status = pluck_head_query_logprobs(query, hidden, logprobs, &err);
         require(status == PLUCK_OK || status == PLUCK_ERR_NAN || status == PLUCK_ERR_EMPTY,
                 "unexpected status", &err);
     }
@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pluck_error err = {0};
     pluck_head *head = NULL;
     fuzz_file(data, size, path);
-    pluck_status status = pluck_head_load(&head, path, NULL, &err);
+    pluck_status status = pluck_head_open(&head, path, NULL, &err);
     require(status == PLUCK_OK || status == PLUCK_ERR_FORMAT || status == PLUCK_ERR_INVALID ||
                 status == PLUCK_ERR_NAN || status == PLUCK_ERR_IO,
             "unexpected status", &err);

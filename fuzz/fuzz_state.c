@@ -95,7 +95,7 @@ static void check_loaded(pluck_sampler *sampler, uint8_t *bytes, uint8_t *again)
     require(pluck_sampler_clone(&copy, sampler, NULL) == PLUCK_OK, "it can be cloned");
     require(saved(copy, again) == n && memcmp(bytes, again, n) == 0, "a clone is the same state");
     use(sampler);
-    require(pluck_sampler_load(sampler, bytes, n, NULL) == PLUCK_OK, "what it saves it loads");
+    require(pluck_sampler_restore(sampler, bytes, n, NULL) == PLUCK_OK, "what it saves it loads");
     use(sampler);
     use(copy);
     size_t n_used = saved(sampler, bytes);
@@ -117,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
     if ((choice & 0x80) == 0 && n >= HEAD_BYTES + SUM_BYTES)
         seal(bytes, n, before);
     pluck_error err = {PLUCK_OK, ""};
-    pluck_status status = pluck_sampler_load(sampler, bytes, n, &err);
+    pluck_status status = pluck_sampler_restore(sampler, bytes, n, &err);
     if (status == PLUCK_OK) {
         check_loaded(sampler, before, after);
     } else {

@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     require(pluck_targets_read(opened[0], n, 1, &(pluck_token){0}, &err) == PLUCK_ERR_INVALID,
             "read past the end", &err);
-    pluck_targets_close(&opened[0]);
-    pluck_targets_close(&opened[1]);
+    pluck_targets_destroy(&opened[0]);
+    pluck_targets_destroy(&opened[1]);
     return 0;
 }

@@ -8,9 +8,7 @@
  * Intrinsics headers are for lib/simd/, <pthread.h>, <threads.h> and <omp.h> for lib/thread/;
    examples/ see <pluck/*.h>, their own headers and the system's, cli/ also the floor of lib/
    (FLOOR); public headers see <pluck/*.h> and the system's.
- * File names are unique, except that lib/.../x.c may implement include/pluck/x.h. A .c in lib/ has
-   a header of its name, beside it or in include/pluck/, unless it is a stage, a dump reader, an
-   importer, a registry, or one instruction set's kernels.
+ * File names are unique, except that lib/.../x.c may implement include/pluck/x.h.
  * Functions have at most 80 lines and files 700, lines of tables (brace initialisers) not counted;
    lines have at most 100 columns.
 
@@ -58,7 +56,6 @@ MAX_COLUMNS = 100
 
 INTRINSICS = re.compile(r"(\w*intrin|arm_\w+|cpuid)\.h")
 THREADS = re.compile(r"(pthread|threads|omp)\.h")
-ISA_FILE = re.compile(r"kernels_(scalar|sse\w*|avx\w*|neon\w*|sve\w*|rvv\w*)")
 # What a stage, a dump reader or an importer defines instead of functions with a header.
 DESCRIPTOR = re.compile(r"^const (?:plk_stage|plk_dump_reader|plk_importer) \w+ = \{", re.MULTILINE)
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
@@ -126,7 +123,6 @@ class Checker:
         for source in self.sources:
             for include in source.includes:
                 self.check_include(source, *include)
-            self.check_header_exists(source)
             self.check_c_lengths(source)
         self.check_unique_names()
         for path in self.files(SCRIPT_FOLDERS, is_script):
@@ -204,19 +200,6 @@ class Checker:
         return max(owners, key=len, default=None)
 
     # Names
-
-    def check_header_exists(self, source):
-        if source.part is None or source.path.suffix != ".c" or source.has_descriptor:
-            return
-        header = source.path.stem + ".h"
-        places = [source.path.parent, pathlib.Path("include/pluck")]
-        if source.part == "simd" and ISA_FILE.match(source.path.stem):
-            return
-        # The registry of stages is declared with what a stage is.
-        if source.path.as_posix() == "lib/stages/registry.c":
-            return
-        if not any((self.root / place / header).is_file() for place in places):
-            self.report(source.path, 1, f"{header} is neither beside it nor in include/pluck/")
 
     def check_unique_names(self):
         by_name, by_stem = {}, {}

@@ -138,7 +138,7 @@ static bool open_dump(bench_rows *rows, const char *path)
     pluck_error err = {.message = "no memory for a dump"};
     pluck_dump *dump = NULL;
     bool done = pluck_dump_open(&dump, path, NULL, &err) == PLUCK_OK && read_dump(rows, dump, &err);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     if (!done) {
         fprintf(stderr, "bench: %s\n", err.message);
         bench_rows_close(rows);

@@ -19,7 +19,7 @@
  *         for (uint32_t i = 0; i < n; i++)
  *             printf("%s %g\n", labels[i].text, labels[i].prob);
  *     pluck_fasttext_query_destroy(&query);
- *     pluck_fasttext_close(&model);
+ *     pluck_fasttext_destroy(&model);
  *
  * Sources: P. Bojanowski, E. Grave, A. Joulin, T. Mikolov, "Enriching Word Vectors with Subword
  * Information", 2017; A. Joulin et al., "Bag of Tricks for Efficient Text Classification", 2016,
@@ -59,7 +59,7 @@ PLUCK_API pluck_status pluck_fasttext_open_memory(pluck_fasttext **out, const ch
                                                   const pluck_fasttext_options *options,
                                                   pluck_error *err);
 
-PLUCK_API void pluck_fasttext_close(pluck_fasttext **model);
+PLUCK_API void pluck_fasttext_destroy(pluck_fasttext **model);
 
 typedef enum pluck_fasttext_loss {
     PLUCK_FASTTEXT_HS = 1,
@@ -116,15 +116,16 @@ PLUCK_API void pluck_fasttext_query_destroy(pluck_fasttext_query **query);
  * their newline: to get what it gets, pass it. Subwords and word n-grams follow if the model has
  * them.
  */
-PLUCK_API pluck_status pluck_fasttext_features(pluck_fasttext_query *query, const char *text,
-                                               size_t size_bytes, const int32_t **features,
-                                               size_t *n, size_t *used_bytes, pluck_error *err);
+PLUCK_API pluck_status pluck_fasttext_query_features(pluck_fasttext_query *query, const char *text,
+                                                     size_t size_bytes, const int32_t **features,
+                                                     size_t *n, size_t *used_bytes,
+                                                     pluck_error *err);
 
 /* The hidden state of the line: the mean of the rows of its features, duplicates counted. *hidden
  * is dim floats, valid until the next query; NULL, with PLUCK_OK, if the line has no features. */
-PLUCK_API pluck_status pluck_fasttext_hidden(pluck_fasttext_query *query, const char *text,
-                                             size_t size_bytes, const float **hidden,
-                                             pluck_error *err);
+PLUCK_API pluck_status pluck_fasttext_query_hidden(pluck_fasttext_query *query, const char *text,
+                                                   size_t size_bytes, const float **hidden,
+                                                   pluck_error *err);
 
 typedef struct pluck_fasttext_label {
     uint32_t output;
@@ -154,8 +155,8 @@ PLUCK_API pluck_status pluck_fasttext_predict_compat(pluck_fasttext_query *query
                                                      double threshold, pluck_fasttext_label *labels,
                                                      uint32_t *n, pluck_error *err);
 
-/* What the last prediction cost in the head: see pluck_head_query_stats(). */
-PLUCK_API pluck_head_stats pluck_fasttext_query_stats(const pluck_fasttext_query *query);
+/* What the last prediction cost in the head: see pluck_head_query_get_stats(). */
+PLUCK_API pluck_head_stats pluck_fasttext_query_get_stats(const pluck_fasttext_query *query);
 
 #ifdef __cplusplus
 }

@@ -15,7 +15,7 @@
  *
  *     pluck_head *head = NULL;
  *     pluck_head_query *query = NULL;
- *     if (pluck_head_load(&head, "tree.safetensors", NULL, &err) == PLUCK_OK &&
+ *     if (pluck_head_open(&head, "tree.safetensors", NULL, &err) == PLUCK_OK &&
  *         pluck_head_query_create(&query, head, NULL, &err) == PLUCK_OK) {
  *         pluck_pcg64 rng;
  *         pluck_pcg64_seed(&rng, seed, stream, position);
@@ -26,8 +26,8 @@
  *
  * All answers are exact for the weights as given: no search is cut short and no temperature is
  * approximated. A head that is not dense evaluates only what the answer depends on;
- * pluck_head_query_stats() says how much that was. Results are the same bits on every instruction
- * set and for any number of threads.
+ * pluck_head_query_get_stats() says how much that was. Results are the same bits on every
+ * instruction set and for any number of threads.
  *
  * Errors common to all: NULL or a value out of its range gives PLUCK_ERR_INVALID; h with a NaN or
  * an infinity, or weights that make a logit NaN or +inf, PLUCK_ERR_NAN; no token with probability
@@ -64,28 +64,32 @@ typedef struct pluck_tree pluck_tree;
  * within [H, H + 1) bits of the entropy H of the counts, if two of them are above 0. O(n_tokens
  * log n_tokens).
  */
-PLUCK_API pluck_status pluck_tree_huffman(pluck_tree **out, const int64_t *counts,
-                                          uint32_t n_tokens, const pluck_allocator *allocator,
-                                          pluck_error *err);
+PLUCK_API pluck_status pluck_tree_create_huffman(pluck_tree **out, const int64_t *counts,
+                                                 uint32_t n_tokens,
+                                                 const pluck_allocator *allocator,
+                                                 pluck_error *err);
 
 /* All codes floor(log2 n_tokens) or one more bits long, tokens in order from left to right. */
-PLUCK_API pluck_status pluck_tree_balanced(pluck_tree **out, uint32_t n_tokens,
-                                           const pluck_allocator *allocator, pluck_error *err);
+PLUCK_API pluck_status pluck_tree_create_balanced(pluck_tree **out, uint32_t n_tokens,
+                                                  const pluck_allocator *allocator,
+                                                  pluck_error *err);
 
 /*
  * The tree with these codes: the code of token t is the bytes bits[ends[t - 1] .. ends[t] - 1]
  * (from 0 for t = 0), each 0 or 1. No code may be the beginning of another, and together they must
  * fill the tree: PLUCK_ERR_INVALID says which token breaks that.
  */
-PLUCK_API pluck_status pluck_tree_from_codes(pluck_tree **out, const uint8_t *bits,
-                                             const size_t *ends, uint32_t n_tokens,
-                                             const pluck_allocator *allocator, pluck_error *err);
+PLUCK_API pluck_status pluck_tree_create_from_codes(pluck_tree **out, const uint8_t *bits,
+                                                    const size_t *ends, uint32_t n_tokens,
+                                                    const pluck_allocator *allocator,
+                                                    pluck_error *err);
 
 /* The tree with these children: children[2 i] and children[2 i + 1] are the left and right child of
  * node n_tokens + i, numbered as above. Copied. */
-PLUCK_API pluck_status pluck_tree_from_children(pluck_tree **out, const int32_t *children,
-                                                uint32_t n_tokens, const pluck_allocator *allocator,
-                                                pluck_error *err);
+PLUCK_API pluck_status pluck_tree_create_from_children(pluck_tree **out, const int32_t *children,
+                                                       uint32_t n_tokens,
+                                                       const pluck_allocator *allocator,
+                                                       pluck_error *err);
 
 /*
  * A tree in which near vectors share a long beginning of their codes: 2-means, again and again
@@ -94,15 +98,17 @@ PLUCK_API pluck_status pluck_tree_from_children(pluck_tree **out, const int32_t 
  * same, so that the depth stays below 11 log2 n_tokens + 2. vectors: [n_tokens, dim], magnitudes
  * at most 1e15. The same seed gives the same tree everywhere. O(n_tokens dim depth).
  */
-PLUCK_API pluck_status pluck_tree_from_vectors(pluck_tree **out, const float *vectors,
-                                               uint32_t n_tokens, uint32_t dim, uint64_t seed,
-                                               const pluck_allocator *allocator, pluck_error *err);
+PLUCK_API pluck_status pluck_tree_create_clustered(pluck_tree **out, const float *vectors,
+                                                   uint32_t n_tokens, uint32_t dim, uint64_t seed,
+                                                   const pluck_allocator *allocator,
+                                                   pluck_error *err);
 
 PLUCK_API void pluck_tree_destroy(pluck_tree **tree);
 
 PLUCK_API uint32_t pluck_tree_n_tokens(const pluck_tree *tree);
 
-/* 2 (n_tokens - 1) numbers, as pluck_tree_from_children() takes them; valid as long as the tree. */
+/* 2 (n_tokens - 1) numbers, as pluck_tree_create_from_children() takes them; valid as long as
+ * the tree. */
 PLUCK_API const int32_t *pluck_tree_children(const pluck_tree *tree);
 
 /* Writes the first capacity bits of the code of token, a byte each (0 or 1), root first, and its
@@ -154,7 +160,7 @@ typedef struct pluck_head_options {
     pluck_isa isa;                    /* PLUCK_ISA_BEST, or the set to use */
     const pluck_allocator *allocator; /* NULL: malloc; must outlive the head */
 
-    /* pluck_head_load(): read the file into memory instead of mapping it, for the reasons that
+    /* pluck_head_open(): read the file into memory instead of mapping it, for the reasons that
      * dump.h gives. */
     bool no_map;
 } pluck_head_options;
@@ -250,7 +256,7 @@ PLUCK_API pluck_status pluck_head_save(const pluck_head *head, const char *path,
  * with options->copy it is read and closed. PLUCK_ERR_FORMAT if it is not such a file; nothing in
  * it is trusted.
  */
-PLUCK_API pluck_status pluck_head_load(pluck_head **out, const char *path,
+PLUCK_API pluck_status pluck_head_open(pluck_head **out, const char *path,
                                        const pluck_head_options *options, pluck_error *err);
 
 /*
@@ -280,11 +286,11 @@ typedef struct pluck_head_stats {
     uint64_t n_trials; /* sampling: descents, rejected ones included */
 } pluck_head_stats;
 
-PLUCK_API pluck_head_stats pluck_head_query_stats(const pluck_head_query *query);
+PLUCK_API pluck_head_stats pluck_head_query_get_stats(const pluck_head_query *query);
 
 /*
  * All log-probabilities below are ln p(token | h) of the head itself: temperature 1 and no mask.
- * pluck_head_log_mass() gives what to subtract for those among allowed tokens only.
+ * pluck_head_query_log_mass() gives what to subtract for those among allowed tokens only.
  */
 typedef struct pluck_scored_token {
     pluck_token token;
@@ -293,17 +299,18 @@ typedef struct pluck_scored_token {
 
 /* ln p(token | h). token may be banned by the mask. A hierarchical head: as many dot products as
  * the code of token has bits; nothing cancels, however small p or 1 - p. */
-PLUCK_API pluck_status pluck_head_logprob(pluck_head_query *query, const float *hidden,
-                                          pluck_token token, double *logprob, pluck_error *err);
+PLUCK_API pluck_status pluck_head_query_logprob(pluck_head_query *query, const float *hidden,
+                                                pluck_token token, double *logprob,
+                                                pluck_error *err);
 
 /* ln p of all n_vocab tokens, banned ones included. */
-PLUCK_API pluck_status pluck_head_logprobs(pluck_head_query *query, const float *hidden,
-                                           float *logprobs, pluck_error *err);
+PLUCK_API pluck_status pluck_head_query_logprobs(pluck_head_query *query, const float *hidden,
+                                                 float *logprobs, pluck_error *err);
 
 /* ln of the probability of all allowed tokens together: 0 without a mask, which costs nothing. A
  * hierarchical head evaluates the inner nodes above both an allowed and a banned token. */
-PLUCK_API pluck_status pluck_head_log_mass(pluck_head_query *query, const float *hidden,
-                                           double *log_mass, pluck_error *err);
+PLUCK_API pluck_status pluck_head_query_log_mass(pluck_head_query *query, const float *hidden,
+                                                 double *log_mass, pluck_error *err);
 
 /*
  * Draws an allowed token with probability proportional to p(token | h)^(1/temperature). temperature
@@ -343,7 +350,7 @@ PLUCK_API pluck_status pluck_head_greedy(pluck_head_query *query, const float *h
  *   top_k  the k most probable; tokens has room for k >= 1, *n <= k is how many there are
  *   top_p  the fewest of the most probable whose probabilities, renormalised over the allowed
  *          tokens, add up to at least p in (0, 1]; p = 1 gives all. With a mask it costs what
- *          pluck_head_log_mass() costs
+ *          pluck_head_query_log_mass() costs
  *   min_p  those at least min_p times as probable as the most probable one; min_p in [0, 1]
  * top_p and min_p write the first capacity ones and set *n to how many there are in all; tokens may
  * be NULL if capacity is 0.
@@ -391,6 +398,120 @@ PLUCK_API pluck_status pluck_head_logprob_rows(const pluck_head *head,
 PLUCK_API pluck_status pluck_head_top_k_rows(const pluck_head *head, const pluck_head_batch *batch,
                                              uint32_t k, pluck_scored_token *tokens, uint32_t *n,
                                              pluck_head_stats *stats, pluck_error *err);
+
+/*
+ * Training hierarchical heads: from pairs of hidden states and tokens, or from another head.
+ *
+ * The hidden states are given and do not change. Then the loss of a tree is a sum over its inner
+ * nodes, each of which is a logistic regression of its own, and convex:
+ *   targets   -ln p(token | h) = sum over the path of the token of -ln sigmoid(+-(u . h + b))
+ *   teacher   KL(teacher || tree) = sum over all inner nodes v of P(v | h) KL(t || sigmoid(u . h +
+ *             b)), where P(v | h) is the probability that the teacher gives to the tokens below v,
+ *             and t the part of it below the right child
+ * A trainer runs stochastic gradient descent on them, in a random order of the rows that the seed
+ * says, with a learning rate that falls linearly to 0. The rate of a node is divided by the root of
+ * the sum of its squared gradients (J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods",
+ * JMLR 12, 2011, with one number per node), so that rare nodes learn as fast as common ones.
+ *
+ * The result does not depend on the unit of h: a trainer learns as if the mean squared length of
+ * the hidden states were 128, and the nodes of the head are for h as it came. With h 2^k the nodes
+ * are those of h times 2^-k and all losses and biases have the same bits, as long as no float over-
+ * or underflows.
+ *
+ * Threads share the nodes, not the rows: each node sees its examples in the order of the rows. So
+ * the result is the same bits for any number of threads, on every instruction set, and with any
+ * interruptions.
+ *
+ *     pluck_trainer *trainer = NULL;
+ *     pluck_train_progress progress = {0};
+ *     if (pluck_trainer_create(&trainer, tree, &data, &options, &err) == PLUCK_OK) {
+ *         while (!progress.is_done && pluck_trainer_step(trainer, &progress, &err) == PLUCK_OK)
+ *             show(&progress);
+ *         pluck_head_create_trained(trainer, &head, &err);
+ *     }
+ *     pluck_trainer_destroy(&trainer);
+ *
+ * A trainer is used by one thread at a time. The threads of its own start within
+ * pluck_trainer_step(), sleep between steps and end with the trainer.
+ */
+
+typedef struct pluck_trainer pluck_trainer;
+
+/* What to learn from; all of it is borrowed, and must live and stay as it is as long as the
+ * trainer. Exactly one of targets and teacher is given. */
+typedef struct pluck_train_data {
+    const float *hidden; /* [n_rows, dim], finite */
+    size_t n_rows;       /* 1 .. 2^32 - 1 */
+    uint32_t dim;
+    const pluck_token *targets; /* n_rows tokens of the tree */
+    const pluck_head *teacher;  /* with as many tokens as the tree, and this dim */
+} pluck_train_data;
+
+/* All zero is a good default. */
+typedef struct pluck_train_options {
+    uint32_t n_epochs;    /* times that every row is used; 0: 5 */
+    double learning_rate; /* at the start, > 0; 0: a default that suits most data */
+    double l2;            /* >= 0: each example also pulls its node towards 0, times this */
+    uint64_t seed;        /* of the order of the rows */
+    uint32_t n_threads;   /* 0: 1 */
+    bool without_bias;    /* keep all biases 0, as word2vec and fastText do */
+
+    /* Begin with the nodes of this hierarchical head, of the same tree. NULL: with zeros, or, if
+     * the teacher is a dense head, with the tangent of the true log-odds at the mean hidden state
+     * h: u_v = mean of the rows right of v - mean of those left, weighted by their softmax at h. */
+    const pluck_head *start;
+
+    const pluck_allocator *allocator; /* NULL: malloc; must outlive the trainer */
+} pluck_train_options;
+
+/* The tree is copied. Needs memory for the nodes (n_tokens - 1 rows of floats), twice that for a
+ * moment with a dense teacher. */
+PLUCK_API pluck_status pluck_trainer_create(pluck_trainer **out, const pluck_tree *tree,
+                                            const pluck_train_data *data,
+                                            const pluck_train_options *options, pluck_error *err);
+
+PLUCK_API void pluck_trainer_destroy(pluck_trainer **trainer);
+
+typedef struct pluck_train_progress {
+    bool is_done;
+    uint32_t epoch, n_epochs;     /* the present one, from 0; n_epochs when done */
+    uint64_t n_rows_done, n_rows; /* of all epochs together */
+    uint64_t n_examples;          /* updates of nodes so far, since the trainer was created */
+    double loss; /* of the last step: mean of a row's, in nats, before learning from
+                                    * it; with a teacher the cross-entropy to it, estimated */
+} pluck_train_progress;
+
+/*
+ * Learns from the next few thousand rows (with a teacher, hundred), which takes milliseconds to
+ * seconds: a place to show progress, to save, or to stop. When all epochs are done it does nothing.
+ * progress may be NULL. After a failure (memory, NaN) the trainer is good only for destroying.
+ */
+PLUCK_API pluck_status pluck_trainer_step(pluck_trainer *trainer, pluck_train_progress *progress,
+                                          pluck_error *err);
+
+PLUCK_API pluck_train_progress pluck_trainer_get_progress(const pluck_trainer *trainer);
+
+/* The head as trained so far, with weights of its own. PLUCK_ERR_NAN if a weight is too large for a
+ * float: the hidden states are too small then, scale them up. */
+PLUCK_API pluck_status pluck_head_create_trained(const pluck_trainer *trainer, pluck_head **out,
+                                                 pluck_error *err);
+
+/*
+ * Writes all that is needed to go on: a head file as pluck_head_save() writes it, which
+ * pluck_head_open() reads as the head trained so far, with one more tensor, "train.squares", and
+ * metadata. Written as pluck_head_save() writes.
+ */
+PLUCK_API pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path,
+                                          pluck_error *err);
+
+/*
+ * Puts a trainer that was created with the same tree, data and options (n_threads may differ) where
+ * the one was that wrote path: what it does then, and the head it makes, are the same bits.
+ * PLUCK_ERR_FORMAT if path is no such file, PLUCK_ERR_INVALID if it belongs to other data, another
+ * tree or other options; then nothing has changed.
+ */
+PLUCK_API pluck_status pluck_trainer_restore(pluck_trainer *trainer, const char *path,
+                                             pluck_error *err);
 
 #ifdef __cplusplus
 }

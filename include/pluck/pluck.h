@@ -19,16 +19,10 @@
 #define PLUCK_PLUCK_H
 
 #include <pluck/base.h>
-#include <pluck/batch.h>
-#include <pluck/compare.h>
 #include <pluck/config.h>
 #include <pluck/dump.h>
-#include <pluck/dump_writer.h>
 #include <pluck/fasttext.h>
-#include <pluck/guidance.h>
 #include <pluck/head.h>
-#include <pluck/import.h>
-#include <pluck/own_stages.h>
 #include <pluck/rng.h>
 #include <pluck/sampled_softmax.h>
 #include <pluck/sampler.h>
@@ -36,7 +30,6 @@
 #include <pluck/speculative.h>
 #include <pluck/stage.h>
 #include <pluck/trace.h>
-#include <pluck/train.h>
 #include <pluck/tune.h>
 #include <pluck/weighted.h>
 

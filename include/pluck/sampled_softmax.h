@@ -8,12 +8,12 @@
  * Bengio, 2015): the corpus is cut into partitions with few different targets each, and the softmax
  * of a partition is over these.
  *
- *     pluck_candidates *sampler = NULL;
- *     pluck_candidates_create(&sampler, n_vocab, NULL, &err);
+ *     pluck_candidate_sampler *sampler = NULL;
+ *     pluck_candidate_sampler_create(&sampler, n_vocab, NULL, &err);
  *     tokens[0] = target;
- *     pluck_candidates_draw(sampler, &rng, 64, true, tokens + 1, &n_tries, &err);
+ *     pluck_candidate_sampler_draw(sampler, &rng, 64, true, tokens + 1, &n_tries, &err);
  *     for (i = 0; i < 65; i++) {
- *         pluck_candidates_expected(sampler, tokens[i], n_tries, true, &expected[i], &err);
+ *         pluck_candidate_sampler_expected(sampler, tokens[i], n_tries, true, &expected[i], &err);
  *         logits[i] = your_logit(hidden, tokens[i]);
  *     }
  *     pluck_sampled_softmax(logits, expected, tokens, 65, &loss, gradient, &err);
@@ -30,13 +30,15 @@ extern "C" {
 #endif
 
 /* Draws candidates of one vocabulary: scratch memory of n_vocab bits, for one thread at a time. */
-typedef struct pluck_candidates pluck_candidates;
+typedef struct pluck_candidate_sampler pluck_candidate_sampler;
 
 /* n_vocab in [1, PLUCK_MAX_VOCAB]. allocator may be NULL, and must outlive the object. On failure
  * *out is NULL. */
-PLUCK_API pluck_status pluck_candidates_create(pluck_candidates **out, uint32_t n_vocab,
-                                               const pluck_allocator *allocator, pluck_error *err);
-PLUCK_API void pluck_candidates_destroy(pluck_candidates **candidates);
+PLUCK_API pluck_status pluck_candidate_sampler_create(pluck_candidate_sampler **out,
+                                                      uint32_t n_vocab,
+                                                      const pluck_allocator *allocator,
+                                                      pluck_error *err);
+PLUCK_API void pluck_candidate_sampler_destroy(pluck_candidate_sampler **candidates);
 
 /*
  * n >= 1 tokens of the log-uniform (Zipf-like) proposal P(k) = ln((k + 2) / (k + 1)) / ln(n_vocab +
@@ -45,20 +47,22 @@ PLUCK_API void pluck_candidates_destroy(pluck_candidates **candidates);
  * unique). Every draw takes one number of rng. Unique draws of nearly all tokens take long: about
  * n_vocab (ln n_vocab)^2 tries. Allocates nothing.
  */
-PLUCK_API pluck_status pluck_candidates_draw(pluck_candidates *candidates, pluck_pcg64 *rng,
-                                             uint32_t n, bool unique, pluck_token *tokens,
-                                             uint64_t *n_tries, pluck_error *err);
+PLUCK_API pluck_status pluck_candidate_sampler_draw(pluck_candidate_sampler *candidates,
+                                                    pluck_pcg64 *rng, uint32_t n, bool unique,
+                                                    pluck_token *tokens, uint64_t *n_tries,
+                                                    pluck_error *err);
 
 /* *probability = P(token). */
-PLUCK_API pluck_status pluck_candidates_probability(const pluck_candidates *candidates,
-                                                    pluck_token token, double *probability,
-                                                    pluck_error *err);
+PLUCK_API pluck_status
+pluck_candidate_sampler_probability(const pluck_candidate_sampler *candidates, pluck_token token,
+                                    double *probability, pluck_error *err);
 
 /* *expected = how often the token is expected among the candidates of n_tries >= 1 draws: n_tries P
  * with repetition; if unique -expm1(n_tries log1p(-P)), the probability that it is among them. */
-PLUCK_API pluck_status pluck_candidates_expected(const pluck_candidates *candidates,
-                                                 pluck_token token, uint64_t n_tries, bool unique,
-                                                 double *expected, pluck_error *err);
+PLUCK_API pluck_status pluck_candidate_sampler_expected(const pluck_candidate_sampler *candidates,
+                                                        pluck_token token, uint64_t n_tries,
+                                                        bool unique, double *expected,
+                                                        pluck_error *err);
 
 /*
  * The next partition for target sampling: reads targets from the first on until max_unique >= 1
@@ -67,11 +71,11 @@ PLUCK_API pluck_status pluck_candidates_expected(const pluck_candidates *candida
  * The loss of one of them is pluck_cross_entropy() over the logits of tokens. On failure tokens has
  * no meaning. Allocates nothing.
  */
-PLUCK_API pluck_status pluck_candidates_partition(pluck_candidates *candidates,
-                                                  const pluck_token *targets, size_t n_targets,
-                                                  uint32_t max_unique, pluck_token *tokens,
-                                                  uint32_t *n_unique, size_t *n_used,
-                                                  pluck_error *err);
+PLUCK_API pluck_status pluck_candidate_sampler_partition(pluck_candidate_sampler *candidates,
+                                                         const pluck_token *targets,
+                                                         size_t n_targets, uint32_t max_unique,
+                                                         pluck_token *tokens, uint32_t *n_unique,
+                                                         size_t *n_used, pluck_error *err);
 
 /*
  * The loss of a target among candidates. Entry 0 is the target, entries 1 .. n - 1 the candidates

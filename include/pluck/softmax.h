@@ -13,6 +13,7 @@
 #ifndef PLUCK_SOFTMAX_H
 #define PLUCK_SOFTMAX_H
 
+#include <pluck/base.h>
 #include <pluck/rng.h>
 
 #ifdef __cplusplus
@@ -60,7 +61,8 @@ PLUCK_API pluck_status pluck_softmax_limit(const float *z, size_t n, bool larges
                                            pluck_error *err);
 
 /* *nats = -sum of p ln p of given probabilities, each in [0, inf); their sum is not checked. */
-PLUCK_API pluck_status pluck_entropy_of(const float *p, size_t n, double *nats, pluck_error *err);
+PLUCK_API pluck_status pluck_entropy_of_probs(const float *p, size_t n, double *nats,
+                                              pluck_error *err);
 
 /*
  * In parts
@@ -91,8 +93,8 @@ PLUCK_API pluck_status pluck_softmax_state_logsumexp(const pluck_softmax_state *
 
 /* p[i] = exp(beta z[i] - max) / sum: the part of the softmax over all entries of the state that
  * belongs to these n of them. In place allowed. */
-PLUCK_API pluck_status pluck_softmax_with(const pluck_softmax_state *state, const float *z,
-                                          size_t n, float beta, float *p, pluck_error *err);
+PLUCK_API pluck_status pluck_softmax_state_probs(const pluck_softmax_state *state, const float *z,
+                                                 size_t n, float beta, float *p, pluck_error *err);
 
 /*
  * The attention form, in one pass: mean[j] = sum over i of softmax(beta z)_i v[i dim + j] over all
@@ -168,6 +170,44 @@ PLUCK_API pluck_status pluck_cross_entropy_soft(const float *z, size_t n, float 
 PLUCK_API pluck_status pluck_gumbel_softmax(const float *z, size_t n, float temperature,
                                             pluck_pcg64 *rng, float *soft, size_t *index,
                                             pluck_error *err);
+
+/*
+ * Two rows of logits that become one: classifier-free guidance and contrastive decoding. The third
+ * row goes to a sampler like any other.
+ *
+ * Common to both: the rows have the same n_vocab and any types, out has room for n_vocab floats and
+ * may be the buffer of a row that is PLUCK_F32, but must not overlap one otherwise. A token that is
+ * -inf in either row is -inf in out: what one side rules out cannot be compared. Finite results
+ * stay finite: beyond the range of float they are its largest or smallest number. Each is within
+ * 2^-24 relative, plus (1 + |scale|) 2e-6 that is the same for all tokens and thus without effect
+ * on the distribution, of the exact one. Nothing is allocated; results are the same bits on every
+ * instruction set.
+ *
+ * NaN or +inf in a row gives PLUCK_ERR_NAN naming row and token, no token above -inf in both rows
+ * PLUCK_ERR_EMPTY, a NULL buffer, unequal sizes or a parameter out of its range PLUCK_ERR_INVALID.
+ * On failure out is not written.
+ */
+
+/*
+ * Classifier-free guidance (Sanchez et al., "Stay on topic with Classifier-Free Guidance", 2023; as
+ * Hugging Face Transformers computes it): with log-softmax L of each row,
+ *
+ *     out = L(unconditional) + scale (L(conditional) - L(unconditional))
+ *
+ * conditional: from the whole prompt; unconditional: without the part to stress, or from a negative
+ * prompt. scale: any finite number; 1 is the conditional row alone, above 1 stresses the prompt.
+ */
+PLUCK_API pluck_status pluck_guidance_combine(pluck_logits conditional, pluck_logits unconditional,
+                                              double scale, float *out, pluck_error *err);
+
+/*
+ * Contrastive decoding (Li et al., "Contrastive Decoding: Open-ended Text Generation as
+ * Optimization", 2022): among the tokens that the expert gives at least alpha times its largest
+ * probability, out = ln p_expert - ln p_amateur; the others are -inf. alpha in [0, 1]; the paper
+ * uses 0.1.
+ */
+PLUCK_API pluck_status pluck_guidance_contrast(pluck_logits expert, pluck_logits amateur,
+                                               double alpha, float *out, pluck_error *err);
 
 #ifdef __cplusplus
 }

@@ -19,7 +19,7 @@
  *         pluck_sampler_accept(draft, tokens[i], &err);
  *     }
  *     rows = target_model(tokens);                            n + 1 rows of logits
- *     pluck_speculative_step(speculation, target, rows, &(pluck_drafts){tokens, supports, n},
+ *     pluck_speculation_step(speculation, target, rows, &(pluck_drafts){tokens, supports, n},
  *                            &verdict, &err);                 target has accepted what is emitted
  *     pluck_sampler_rewind(draft, n - verdict.n_accepted, &err);
  *     pluck_sampler_accept(draft, verdict.next, &err);
@@ -81,7 +81,7 @@ PLUCK_API void pluck_speculation_destroy(pluck_speculation **speculation);
  * finite, or a draft that has no probability in its own support; PLUCK_ERR_EMPTY for a target
  * without any. The object only lends memory: the same call gives the same verdict.
  */
-PLUCK_API pluck_status pluck_speculative_verify(pluck_speculation *speculation, uint64_t position,
+PLUCK_API pluck_status pluck_speculation_verify(pluck_speculation *speculation, uint64_t position,
                                                 const pluck_drafts *drafts,
                                                 const pluck_support *targets,
                                                 pluck_verdict *verdict, pluck_error *err);
@@ -96,7 +96,7 @@ PLUCK_API pluck_status pluck_speculative_verify(pluck_speculation *speculation, 
  *
  * pluck_sampler_rewind(target, n_accepted + 1) undoes it. On failure the sampler is unchanged.
  */
-PLUCK_API pluck_status pluck_speculative_step(pluck_speculation *speculation, pluck_sampler *target,
+PLUCK_API pluck_status pluck_speculation_step(pluck_speculation *speculation, pluck_sampler *target,
                                               const pluck_logits *rows, const pluck_drafts *drafts,
                                               pluck_verdict *verdict, pluck_error *err);
 

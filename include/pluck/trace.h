@@ -8,7 +8,7 @@
  *
  *     pluck_trace *trace = NULL;
  *     pluck_trace_create(&trace, sampler, NULL, &err);
- *     pluck_sampler_trace(sampler, logits, tokens, n_tokens, trace, &err);
+ *     pluck_trace_run(sampler, logits, tokens, n_tokens, trace, &err);
  *     for (size_t i = 0; i < pluck_trace_stage_count(trace); i++)
  *         show(pluck_trace_stage_at(trace, i));
  *     pluck_trace_destroy(&trace);
@@ -52,9 +52,9 @@ PLUCK_API void pluck_trace_destroy(pluck_trace **trace);
  * that is too small for the sampler. Fails as pluck_sampler_sample() does on logits that cannot be
  * sampled. On failure the trace is empty: no stages, no tokens.
  */
-PLUCK_API pluck_status pluck_sampler_trace(pluck_sampler *sampler, pluck_logits logits,
-                                           const pluck_token *tokens, size_t n_tokens,
-                                           pluck_trace *trace, pluck_error *err);
+PLUCK_API pluck_status pluck_trace_run(pluck_sampler *sampler, pluck_logits logits,
+                                       const pluck_token *tokens, size_t n_tokens,
+                                       pluck_trace *trace, pluck_error *err);
 
 /* A token with its logit and probability in some distribution. token = -1: there is none. */
 typedef struct pluck_place {

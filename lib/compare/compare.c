@@ -8,7 +8,7 @@
  * Each block has its own sum, so that n values cost n / BLOCK + BLOCK roundings, not n. Rounding
  * can leave a divergence of nearly equal rows below 0 by about 1e-16; it is 0 then.
  */
-#include <pluck/compare.h>
+#include <pluck/tune.h>
 
 #include <math.h>
 #include <stdint.h>

@@ -4,7 +4,7 @@
 #ifndef PLK_RANKS_H
 #define PLK_RANKS_H
 
-#include <pluck/compare.h>
+#include <pluck/tune.h>
 
 /* All zero is empty. */
 typedef struct plk_ranks {

@@ -12,7 +12,7 @@
 typedef struct plk_config_reader {
     const plk_json *json;
     pluck_config *config;
-    bool setting; /* pluck_config_set: a key replaces what was given before */
+    bool setting; /* pluck_config_set_json: a key replaces what was given before */
     pluck_error *err;
 } plk_config_reader;
 

@@ -10,7 +10,7 @@
  * changed. */
 pluck_status plk_config_read(const plk_config_reader *reader);
 
-/* The tree is the value of one flat key: pluck_config_set. On failure reader->config is half
+/* The tree is the value of one flat key: pluck_config_set_json. On failure reader->config is half
  * changed. */
 pluck_status plk_config_read_key(const plk_config_reader *reader, const char *key);
 

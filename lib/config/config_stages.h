@@ -16,7 +16,7 @@ pluck_status plk_read_mirostat(const plk_config_reader *reader, const cJSON *val
 pluck_status plk_read_flat_key(const plk_config_reader *reader, const char *key, const cJSON *value,
                                bool *found);
 
-/* pluck_config_set on an explicit configuration: as plk_read_flat_key. */
+/* pluck_config_set_json on an explicit configuration: as plk_read_flat_key. */
 pluck_status plk_set_in_stages(const plk_config_reader *reader, const char *key, const cJSON *value,
                                bool *found);
 

@@ -2,13 +2,13 @@
  * A text of another engine is read key by key. A rule of that engine's table sets flat keys of an
  * empty configuration, says why the key does not matter, or refuses it; the engine then adds what
  * its absent keys mean, and the order comes last, when all stages are there. All values go through
- * pluck_config_set(), so that types and ranges are those of the flat form.
+ * pluck_config_set_json(), so that types and ranges are those of the flat form.
  *
  * Bodies are often wrapped: {"options": {"top_k": 40}}. The members of such an object count as if
  * they stood outside; where a key comes twice, the inner one wins, as it does in the clients that
  * merge such objects into the body.
  */
-#include <pluck/import.h>
+#include <pluck/config.h>
 
 #include "base/sort.h"
 #include "config/import_build.h"
@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* By pluck_config_kind. */
+/* By pluck_import_format. */
 static const plk_importer *const importers[] = {
     &plk_import_huggingface, &plk_import_llama_cpp, &plk_import_vllm,   &plk_import_openai,
     &plk_import_webui,       &plk_import_koboldcpp, &plk_import_ollama, &plk_import_exllamav3};
@@ -27,19 +27,19 @@ enum { N_IMPORTERS = sizeof importers / sizeof *importers };
 
 /* The kinds from here on share most of their keys with the others: only a key of their own makes a
  * text theirs. */
-enum { FIRST_RELATIVE = PLUCK_CONFIG_TEXT_GENERATION_WEBUI };
+enum { FIRST_RELATIVE = PLUCK_IMPORT_TEXT_GENERATION_WEBUI };
 
 /* Keys whose objects hold more keys, for all engines. */
 static const char wrappers[] = "body default_generation_settings extra_body generation_config "
                                "generation_settings options parameters params sampling_params";
 
-const char *pluck_config_kind_name(pluck_config_kind kind)
+const char *pluck_import_format_name(pluck_import_format kind)
 {
     return (unsigned)kind < N_IMPORTERS ? importers[kind]->name : NULL;
 }
 
-pluck_status pluck_config_kind_from_name(const char *name, pluck_config_kind *kind,
-                                         pluck_error *err)
+pluck_status pluck_import_format_from_name(const char *name, pluck_import_format *kind,
+                                           pluck_error *err)
 {
     char list[160];
     size_t n = 0;
@@ -47,7 +47,7 @@ pluck_status pluck_config_kind_from_name(const char *name, pluck_config_kind *ki
         return plk_fail(err, PLUCK_ERR_INVALID, "name or kind is NULL");
     for (unsigned i = 0; i < N_IMPORTERS; i++) {
         if (strcmp(importers[i]->name, name) == 0) {
-            *kind = (pluck_config_kind)i;
+            *kind = (pluck_import_format)i;
             return PLUCK_OK;
         }
         n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n != 0 ? ", " : "",
@@ -277,7 +277,7 @@ static void close_parts(plk_import *import)
         pluck_config_destroy(&import->parts[i]);
 }
 
-pluck_status pluck_config_import(pluck_config **out, pluck_config_kind kind, const char *json,
+pluck_status pluck_config_import(pluck_config **out, pluck_import_format kind, const char *json,
                                  size_t json_size_bytes, pluck_import_report report, void *user,
                                  const pluck_allocator *allocator, pluck_error *err)
 {
@@ -341,7 +341,7 @@ static void count_known(const cJSON *object, size_t known[N_IMPORTERS], bool own
     }
 }
 
-static pluck_status choose_kind(const cJSON *root, pluck_config_kind *kind, pluck_error *err)
+static pluck_status choose_kind(const cJSON *root, pluck_import_format *kind, pluck_error *err)
 {
     size_t known[N_IMPORTERS] = {0}, most = 0, n_most = 0;
     bool own[N_IMPORTERS] = {false};
@@ -350,11 +350,11 @@ static pluck_status choose_kind(const cJSON *root, pluck_config_kind *kind, pluc
         known[i] = own[i] ? known[i] : 0;
     /* vLLM knows OpenAI's keys and takes them alike, and llama.cpp those of chats: a text with
      * these alone is OpenAI's. */
-    if (known[PLUCK_CONFIG_VLLM] == known[PLUCK_CONFIG_OPENAI])
-        known[PLUCK_CONFIG_VLLM] = 0;
-    if (known[PLUCK_CONFIG_LLAMA_CPP] == known[PLUCK_CONFIG_OPENAI] &&
+    if (known[PLUCK_IMPORT_VLLM] == known[PLUCK_IMPORT_OPENAI])
+        known[PLUCK_IMPORT_VLLM] = 0;
+    if (known[PLUCK_IMPORT_LLAMA_CPP] == known[PLUCK_IMPORT_OPENAI] &&
         plk_json_member(root, "messages"))
-        known[PLUCK_CONFIG_LLAMA_CPP] = 0;
+        known[PLUCK_IMPORT_LLAMA_CPP] = 0;
     for (unsigned i = 0; i < N_IMPORTERS; i++) {
         n_most = known[i] > most ? 1 : n_most + (known[i] == most);
         most = known[i] > most ? known[i] : most;
@@ -365,12 +365,12 @@ static pluck_status choose_kind(const cJSON *root, pluck_config_kind *kind, pluc
                         most == 0 ? "it has no known key" : "several engines have these keys");
     for (unsigned i = 0; i < N_IMPORTERS; i++)
         if (known[i] == most)
-            *kind = (pluck_config_kind)i;
+            *kind = (pluck_import_format)i;
     return PLUCK_OK;
 }
 
-pluck_status pluck_config_guess_kind(const char *json, size_t json_size_bytes,
-                                     pluck_config_kind *kind, pluck_error *err)
+pluck_status pluck_import_guess(const char *json, size_t json_size_bytes, pluck_import_format *kind,
+                                pluck_error *err)
 {
     plk_json tree = {NULL, 0, NULL, NULL};
     if (!kind || (!json && json_size_bytes > 0))
@@ -387,7 +387,7 @@ pluck_status pluck_config_guess_kind(const char *json, size_t json_size_bytes,
         if (status != PLUCK_OK)
             return status;
         if (found) {
-            *kind = (pluck_config_kind)i;
+            *kind = (pluck_import_format)i;
             return PLUCK_OK;
         }
     }

@@ -326,7 +326,7 @@ static const plk_import_rule rules[] = {
     REFUSE("remove_invalid_values", "false",
            "replaces NaN by 0 and infinities by the largest numbers; pluck can ban such tokens: "
            "\"on_nan\": \"ban\""),
-    REFUSE("guidance_scale", "1", "needs a second row of logits: pluck/guidance.h"),
+    REFUSE("guidance_scale", "1", "needs a second row of logits: pluck/softmax.h"),
     {.key = "min_length",
      .read = read_min_length,
      .off = "<=0",

@@ -14,7 +14,7 @@
 #include "config/config_impl.h"
 #include "json/json_tree.h"
 
-#include <pluck/import.h>
+#include <pluck/config.h>
 
 typedef struct plk_import plk_import;
 typedef struct plk_import_rule plk_import_rule;

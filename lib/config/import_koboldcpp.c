@@ -324,7 +324,7 @@ static const plk_import_rule rules[] = {
     {.key = "guidance_scale",
      .read = read_guidance,
      .off = "1",
-     .note = "needs a second row of logits: pluck/guidance.h"},
+     .note = "needs a second row of logits: pluck/softmax.h"},
     REFUSE("grammar", "\"\"", PLK_NOTE_MASK),
     REFUSE("reasoning_effort", "\"\" high xhigh max", "forces tokens when the reasoning gets long"),
     IGNORE("adapter", PLK_NOTE_PROMPT),

@@ -202,7 +202,7 @@ pluck_status plk_import_set(plk_import *import, const char *flat_key, const char
     pluck_status status = open_part(import, &config);
     if (status != PLUCK_OK)
         return status;
-    status = pluck_config_set(config, flat_key, json_value, &inner);
+    status = pluck_config_set_json(config, flat_key, json_value, &inner);
     if (done)
         *done = status == PLUCK_OK;
     if (status != PLUCK_ERR_CONFIG)

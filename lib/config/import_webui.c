@@ -531,7 +531,7 @@ static const plk_import_rule rules[] = {
     REFUSE("ban_eos_token", "false", PLK_NOTE_EOS),
     REFUSE("encoder_repetition_penalty", "1", "favours tokens of the prompt, without a stage here"),
     REFUSE("penalty_alpha", "<=0", "contrastive search looks at hidden states"),
-    REFUSE("guidance_scale", "1", "needs a second row of logits: pluck/guidance.h"),
+    REFUSE("guidance_scale", "1", "needs a second row of logits: pluck/softmax.h"),
     REFUSE("grammar_string", "\"\"", PLK_NOTE_MASK),
     REFUSE("tool_choice", "auto none", PLK_NOTE_MASK),
     {.key = "response_format", .read = plk_import_format, .off = "text", .note = PLK_NOTE_MASK},

@@ -284,7 +284,7 @@ static pluck_status finish_open(pluck_dump **out, pluck_dump *dump,
         plk_fp_leave(fp);
     }
     if (status != PLUCK_OK)
-        pluck_dump_close(&dump);
+        pluck_dump_destroy(&dump);
     *out = dump;
     return status;
 }
@@ -339,7 +339,7 @@ pluck_status plk_dump_open_memory(pluck_dump **out, const char *name, const void
     return finish_open(out, dump, options, err);
 }
 
-void pluck_dump_close(pluck_dump **dump)
+void pluck_dump_destroy(pluck_dump **dump)
 {
     if (!dump || !*dump)
         return;

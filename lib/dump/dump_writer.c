@@ -3,7 +3,7 @@
  * written first for the number that is expected; where that is not known, they are written again
  * at the end.
  */
-#include <pluck/dump_writer.h>
+#include <pluck/dump.h>
 
 #include <inttypes.h>
 #include <math.h>
@@ -429,7 +429,7 @@ void pluck_dump_writer_destroy(pluck_dump_writer **writer)
     *writer = NULL;
 }
 
-const char *pluck_dump_writer_unfinished(const pluck_dump_writer *writer, unsigned index)
+const char *pluck_dump_writer_temporary(const pluck_dump_writer *writer, unsigned index)
 {
     if (!writer || index > 1)
         return NULL;

@@ -64,7 +64,7 @@ pluck_status plk_targets_open_memory(pluck_targets **out, const char *name, cons
                                                 streamed, allocator, err));
 }
 
-void pluck_targets_close(pluck_targets **targets)
+void pluck_targets_destroy(pluck_targets **targets)
 {
     if (!targets || !*targets)
         return;

@@ -66,13 +66,13 @@ void pluck_tree_destroy(pluck_tree **tree)
 
 /* Inner node i covers the leaves [begin, end): the nodes are made from the root down, so that they
  * count backward, and the ranges that still need a node form a queue. */
-pluck_status pluck_tree_balanced(pluck_tree **out, uint32_t n_tokens,
-                                 const pluck_allocator *allocator, pluck_error *err)
+pluck_status pluck_tree_create_balanced(pluck_tree **out, uint32_t n_tokens,
+                                        const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_tree_balanced: out must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_tree_create_balanced: out must not be NULL");
     *out = NULL;
-    pluck_status status = plk_tree_check_size("pluck_tree_balanced", n_tokens, err);
+    pluck_status status = plk_tree_check_size("pluck_tree_create_balanced", n_tokens, err);
     if (status != PLUCK_OK)
         return status;
     typedef struct range {
@@ -129,18 +129,20 @@ static pluck_status check_children(const int32_t *children, uint32_t n_tokens, u
     return PLUCK_OK;
 }
 
-pluck_status pluck_tree_from_children(pluck_tree **out, const int32_t *children, uint32_t n_tokens,
-                                      const pluck_allocator *allocator, pluck_error *err)
+pluck_status pluck_tree_create_from_children(pluck_tree **out, const int32_t *children,
+                                             uint32_t n_tokens, const pluck_allocator *allocator,
+                                             pluck_error *err)
 {
     if (!out)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_tree_from_children: out must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_tree_create_from_children: out must not be NULL");
     *out = NULL;
-    pluck_status status = plk_tree_check_size("pluck_tree_from_children", n_tokens, err);
+    pluck_status status = plk_tree_check_size("pluck_tree_create_from_children", n_tokens, err);
     if (status != PLUCK_OK)
         return status;
     if (!children && n_tokens > 1)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_tree_from_children: children must not be NULL");
+                        "pluck_tree_create_from_children: children must not be NULL");
     pluck_allocator memory = plk_allocator_or_default(allocator);
     uint8_t *used = plk_alloc_zero(&memory, 2 * (size_t)n_tokens, sizeof *used);
     if (!used)

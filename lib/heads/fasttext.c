@@ -143,7 +143,7 @@ static pluck_status open_model(pluck_fasttext **out, const char *name, const voi
     status = read_model(model, options, err);
     plk_fp_leave(fp);
     if (status != PLUCK_OK)
-        pluck_fasttext_close(&model);
+        pluck_fasttext_destroy(&model);
     *out = model;
     return status;
 }
@@ -167,7 +167,7 @@ pluck_status pluck_fasttext_open_memory(pluck_fasttext **out, const char *name, 
     return open_model(out, name, bytes, size_bytes, options, err);
 }
 
-void pluck_fasttext_close(pluck_fasttext **model)
+void pluck_fasttext_destroy(pluck_fasttext **model)
 {
     if (!model || !*model)
         return;

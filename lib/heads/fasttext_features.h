@@ -17,7 +17,7 @@ typedef struct plk_fasttext_line {
     size_t word_capacity;
 } plk_fasttext_line;
 
-/* Fills *line; see pluck_fasttext_features(). */
+/* Fills *line; see pluck_fasttext_query_features(). */
 pluck_status plk_fasttext_line_read(plk_fasttext_line *line, const plk_fasttext_file *file,
                                     const char *label_prefix, const char *text, size_t size_bytes,
                                     size_t *used_bytes, pluck_error *err);

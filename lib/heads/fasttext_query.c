@@ -61,18 +61,19 @@ void pluck_fasttext_query_destroy(pluck_fasttext_query **query)
     *query = NULL;
 }
 
-pluck_head_stats pluck_fasttext_query_stats(const pluck_fasttext_query *query)
+pluck_head_stats pluck_fasttext_query_get_stats(const pluck_fasttext_query *query)
 {
     return query ? query->head_query->stats : (pluck_head_stats){0};
 }
 
-pluck_status pluck_fasttext_features(pluck_fasttext_query *query, const char *text,
-                                     size_t size_bytes, const int32_t **features, size_t *n,
-                                     size_t *used_bytes, pluck_error *err)
+pluck_status pluck_fasttext_query_features(pluck_fasttext_query *query, const char *text,
+                                           size_t size_bytes, const int32_t **features, size_t *n,
+                                           size_t *used_bytes, pluck_error *err)
 {
     if (!query || (!text && size_bytes != 0) || !features || !n)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_fasttext_features: query, text, features and n must not be NULL");
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "pluck_fasttext_query_features: query, text, features and n must not be NULL");
     size_t used = 0;
     pluck_status status =
         plk_fasttext_line_read(&query->line, &query->model->file, query->model->label_prefix, text,
@@ -86,15 +87,16 @@ pluck_status pluck_fasttext_features(pluck_fasttext_query *query, const char *te
     return PLUCK_OK;
 }
 
-pluck_status pluck_fasttext_hidden(pluck_fasttext_query *query, const char *text, size_t size_bytes,
-                                   const float **hidden, pluck_error *err)
+pluck_status pluck_fasttext_query_hidden(pluck_fasttext_query *query, const char *text,
+                                         size_t size_bytes, const float **hidden, pluck_error *err)
 {
     const int32_t *features = NULL;
     size_t n = 0;
     if (!hidden)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_fasttext_hidden: hidden must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_fasttext_query_hidden: hidden must not be NULL");
     pluck_status status =
-        pluck_fasttext_features(query, text, size_bytes, &features, &n, NULL, err);
+        pluck_fasttext_query_features(query, text, size_bytes, &features, &n, NULL, err);
     if (status != PLUCK_OK)
         return status;
     *hidden = NULL;
@@ -127,7 +129,7 @@ static pluck_status begin(pluck_fasttext_query *query, const char *text, size_t 
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "fastText prediction: threshold = %g is outside [0, 1]", threshold);
     const float *hidden = NULL;
-    pluck_status status = pluck_fasttext_hidden(query, text, size_bytes, &hidden, err);
+    pluck_status status = pluck_fasttext_query_hidden(query, text, size_bytes, &hidden, err);
     *has_features = hidden != NULL;
     return status;
 }

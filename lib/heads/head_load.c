@@ -159,8 +159,8 @@ static pluck_status load_hierarchical(head_file *file, pluck_head **out,
     if (status == PLUCK_OK && n_inner >= PLUCK_MAX_VOCAB)
         status = fail_tensor(file, "children", "fewer than 2^24 pairs", err);
     if (status == PLUCK_OK)
-        status =
-            pluck_tree_from_children(&tree, children, (uint32_t)n_inner + 1, &file->allocator, err);
+        status = pluck_tree_create_from_children(&tree, children, (uint32_t)n_inner + 1,
+                                                 &file->allocator, err);
     if (status == PLUCK_OK)
         status = pluck_head_create_hierarchical(
             out, tree, &nodes, bias, left ? PLUCK_TREE_LEFT : PLUCK_TREE_RIGHT, options, err);
@@ -328,16 +328,16 @@ static pluck_status load_file(head_file *file, pluck_head **out, const pluck_hea
     return status != PLUCK_OK ? plk_fail(err, status, "%s", why.message) : PLUCK_OK;
 }
 
-pluck_status pluck_head_load(pluck_head **out, const char *path, const pluck_head_options *options,
+pluck_status pluck_head_open(pluck_head **out, const char *path, const pluck_head_options *options,
                              pluck_error *err)
 {
     if (!out || !path)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_load: out and path must not be NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_open: out and path must not be NULL");
     *out = NULL;
     head_file file = {.allocator = plk_allocator_or_default(options ? options->allocator : NULL)};
     if (options && !plk_kernels_get(options->isa))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_head_load: options.isa is an instruction set that is not supported "
+                        "pluck_head_open: options.isa is an instruction set that is not supported "
                         "here");
     pluck_status status =
         plk_source_open(&file.source, path, options && options->no_map, &file.allocator, err);

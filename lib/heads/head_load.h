@@ -1,5 +1,5 @@
 /*
- * Reading heads: pluck_head_load() of head.h.
+ * Reading heads: pluck_head_open() of head.h.
  */
 #ifndef PLK_HEAD_LOAD_H
 #define PLK_HEAD_LOAD_H

@@ -90,7 +90,7 @@ pluck_status pluck_head_query_set_mask(pluck_head_query *query, const int32_t *w
     return PLUCK_OK;
 }
 
-pluck_head_stats pluck_head_query_stats(const pluck_head_query *query)
+pluck_head_stats pluck_head_query_get_stats(const pluck_head_query *query)
 {
     return query ? query->stats : (pluck_head_stats){0};
 }
@@ -124,15 +124,16 @@ static pluck_status begin(pluck_head_query *query, const float *hidden, const vo
                     (unsigned)i);
 }
 
-pluck_status pluck_head_logprob(pluck_head_query *query, const float *hidden, pluck_token token,
-                                double *logprob, pluck_error *err)
+pluck_status pluck_head_query_logprob(pluck_head_query *query, const float *hidden,
+                                      pluck_token token, double *logprob, pluck_error *err)
 {
     pluck_status status = begin(query, hidden, logprob, "logprob", err);
     if (status != PLUCK_OK)
         return status;
     if (token < 0 || (uint32_t)token >= query->head->n_vocab)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_logprob: token %d is outside [0, %u]",
-                        (int)token, (unsigned)(query->head->n_vocab - 1));
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_query_logprob: token %d is outside [0, %u]", (int)token,
+                        (unsigned)(query->head->n_vocab - 1));
     double value = 0;
     plk_fp_state fp = plk_fp_enter();
     status = query->head->ops->logprob(query, hidden, (uint32_t)token, &value, err);
@@ -142,8 +143,8 @@ pluck_status pluck_head_logprob(pluck_head_query *query, const float *hidden, pl
     return status;
 }
 
-pluck_status pluck_head_logprobs(pluck_head_query *query, const float *hidden, float *logprobs,
-                                 pluck_error *err)
+pluck_status pluck_head_query_logprobs(pluck_head_query *query, const float *hidden,
+                                       float *logprobs, pluck_error *err)
 {
     pluck_status status = begin(query, hidden, logprobs, "logprobs", err);
     if (status != PLUCK_OK)
@@ -154,8 +155,8 @@ pluck_status pluck_head_logprobs(pluck_head_query *query, const float *hidden, f
     return status;
 }
 
-pluck_status pluck_head_log_mass(pluck_head_query *query, const float *hidden, double *log_mass,
-                                 pluck_error *err)
+pluck_status pluck_head_query_log_mass(pluck_head_query *query, const float *hidden,
+                                       double *log_mass, pluck_error *err)
 {
     pluck_status status = begin(query, hidden, log_mass, "log_mass", err);
     if (status != PLUCK_OK)

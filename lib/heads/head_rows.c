@@ -133,7 +133,7 @@ pluck_status pluck_head_sample_rows(const pluck_head *head, const pluck_head_bat
 static pluck_status logprob_one(const rows_job *job, pluck_head_query *query, size_t row,
                                 const float *hidden, pluck_error *err)
 {
-    return pluck_head_logprob(query, hidden, job->given[row], &job->logprobs[row], err);
+    return pluck_head_query_logprob(query, hidden, job->given[row], &job->logprobs[row], err);
 }
 
 pluck_status pluck_head_logprob_rows(const pluck_head *head, const pluck_head_batch *batch,

@@ -3,7 +3,7 @@
  *   train.options  everything that the result depends on next to tree and data, as text
  *   train.data     a checksum of the data, 16 hexadecimal digits
  *   train.place    the epoch and the row within it, decimal
- * Reading it back leaves the head to pluck_head_load(), and compares before it changes anything.
+ * Reading it back leaves the head to pluck_head_open(), and compares before it changes anything.
  */
 #include "heads/train_checkpoint.h"
 
@@ -52,7 +52,7 @@ pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path, 
         return plk_fail(err, PLUCK_ERR_IO,
                         "%s: heads are stored little-endian, this machine is not", path);
     pluck_head *head = NULL;
-    pluck_status status = pluck_trainer_head(trainer, &head, err);
+    pluck_status status = pluck_head_create_trained(trainer, &head, err);
     if (status != PLUCK_OK)
         return status;
     char options[TEXT_BYTES], place[TEXT_BYTES], sum[TEXT_BYTES], dim[TEXT_BYTES];
@@ -136,7 +136,7 @@ static pluck_status open_checkpoint(checkpoint *c, const pluck_trainer *trainer,
                                     pluck_error *err)
 {
     pluck_head_options options = {.allocator = &trainer->allocator};
-    pluck_status status = pluck_head_load(&c->head, path, &options, err);
+    pluck_status status = pluck_head_open(&c->head, path, &options, err);
     if (status != PLUCK_OK)
         return status;
     status = plk_source_open(&c->source, path, false, &trainer->allocator, err);
@@ -152,11 +152,11 @@ static pluck_status open_checkpoint(checkpoint *c, const pluck_trainer *trainer,
     return status != PLUCK_OK ? status : read_state(c, trainer, err);
 }
 
-pluck_status pluck_trainer_resume(pluck_trainer *trainer, const char *path, pluck_error *err)
+pluck_status pluck_trainer_restore(pluck_trainer *trainer, const char *path, pluck_error *err)
 {
     if (!trainer || !path)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_trainer_resume: trainer and path must not be NULL");
+                        "pluck_trainer_restore: trainer and path must not be NULL");
     checkpoint c = {.source = {.fd = -1}};
     plk_fp_state fp = plk_fp_enter();
     pluck_status status = open_checkpoint(&c, trainer, path, err);

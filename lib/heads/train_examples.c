@@ -62,7 +62,7 @@ static pluck_status ask_teacher(const pluck_trainer *trainer, plk_train_worker *
                                 const float *hidden, pluck_error *err)
 {
     const pluck_tree *tree = trainer->tree;
-    pluck_status status = pluck_head_logprobs(w->query, hidden, w->probs, err);
+    pluck_status status = pluck_head_query_logprobs(w->query, hidden, w->probs, err);
     if (status == PLUCK_OK)
         status = pluck_softmax(w->probs, tree->n_tokens, 1.0f, w->probs, err);
     for (uint32_t i = 0; status == PLUCK_OK && i < trainer->n_inner; i++) {

@@ -95,7 +95,7 @@ static pluck_status sum_data(pluck_trainer *trainer, pluck_error *err)
         sum = checksum(sum, data->targets, data->n_rows);
     } else {
         const plk_train_worker *w = &trainer->workers[0];
-        status = pluck_head_logprobs(w->query, data->hidden, w->probs, err);
+        status = pluck_head_query_logprobs(w->query, data->hidden, w->probs, err);
         if (status == PLUCK_OK)
             sum = checksum(sum, w->probs, trainer->tree->n_tokens);
     }
@@ -235,7 +235,7 @@ void plk_trainer_shuffle(pluck_trainer *trainer)
     }
 }
 
-pluck_train_progress pluck_trainer_progress(const pluck_trainer *trainer)
+pluck_train_progress pluck_trainer_get_progress(const pluck_trainer *trainer)
 {
     if (!trainer)
         return (pluck_train_progress){.is_done = true};
@@ -260,7 +260,7 @@ pluck_status pluck_trainer_step(pluck_trainer *trainer, pluck_train_progress *pr
     if (trainer->epoch < trainer->options.n_epochs) {
         size_t left = trainer->data.n_rows - trainer->next_row;
         size_t n_rows = left < trainer->rows_a_step ? left : trainer->rows_a_step;
-        pluck_train_progress now = pluck_trainer_progress(trainer);
+        pluck_train_progress now = pluck_trainer_get_progress(trainer);
         plk_fp_state fp = plk_fp_enter();
         trainer->first_row = trainer->next_row;
         trainer->rate_a_row = trainer->options.learning_rate / (double)now.n_rows;
@@ -275,15 +275,16 @@ pluck_status pluck_trainer_step(pluck_trainer *trainer, pluck_train_progress *pr
         plk_fp_leave(fp);
     }
     if (status == PLUCK_OK && progress)
-        *progress = pluck_trainer_progress(trainer);
+        *progress = pluck_trainer_get_progress(trainer);
     return status;
 }
 
-pluck_status pluck_trainer_head(const pluck_trainer *trainer, pluck_head **out, pluck_error *err)
+pluck_status pluck_head_create_trained(const pluck_trainer *trainer, pluck_head **out,
+                                       pluck_error *err)
 {
     if (!trainer || !out)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_trainer_head: trainer and out must not be NULL");
+                        "pluck_head_create_trained: trainer and out must not be NULL");
     pluck_matrix nodes = {trainer->nodes, PLUCK_F32, trainer->n_inner, trainer->data.dim};
     pluck_head_options options = {.copy = true, .allocator = &trainer->allocator};
     pluck_status status = pluck_head_create_hierarchical(

@@ -1,5 +1,5 @@
 /*
- * The parts of trainers that their files share; the public functions are in train.h.
+ * The parts of trainers that their files share; the public functions are in head.h.
  */
 #ifndef PLK_TRAINER_H
 #define PLK_TRAINER_H

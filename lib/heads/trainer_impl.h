@@ -4,7 +4,7 @@
 #ifndef PLK_TRAINER_IMPL_H
 #define PLK_TRAINER_IMPL_H
 
-#include <pluck/train.h>
+#include <pluck/head.h>
 
 #include "heads/code_tree.h"
 #include "heads/head_impl.h"

@@ -9,8 +9,8 @@
  * work quadratic.
  *
  * The vectors of a node are a range of one array; the ranges that still need a node form a queue,
- * as in pluck_tree_balanced(). Sums are in double in the order of the range, dot products are
- * those of the kernel table, the sort is total: the same tree on every machine.
+ * as in pluck_tree_create_balanced(). Sums are in double in the order of the range, dot products
+ * are those of the kernel table, the sort is total: the same tree on every machine.
  */
 #include "heads/tree_clusters.h"
 
@@ -174,10 +174,11 @@ static pluck_status check_vectors(const float *vectors, uint32_t n, uint32_t dim
 {
     for (size_t i = 0; i < (size_t)n * dim; i++)
         if (!(fabsf(vectors[i]) <= LARGEST))
-            return plk_fail(err, PLUCK_ERR_INVALID,
-                            "pluck_tree_from_vectors: value %zu of vector %zu is %g, expected a "
-                            "magnitude of at most 1e15",
-                            i % dim, i / dim, (double)vectors[i]);
+            return plk_fail(
+                err, PLUCK_ERR_INVALID,
+                "pluck_tree_create_clustered: value %zu of vector %zu is %g, expected a "
+                "magnitude of at most 1e15",
+                i % dim, i / dim, (double)vectors[i]);
     return PLUCK_OK;
 }
 
@@ -205,15 +206,15 @@ static pluck_status alloc_scratch(clustering *c, const pluck_allocator *memory, 
     return plk_fail_nomem(err, c->n * sizeof *c->items);
 }
 
-pluck_status pluck_tree_from_vectors(pluck_tree **out, const float *vectors, uint32_t n_tokens,
-                                     uint32_t dim, uint64_t seed, const pluck_allocator *allocator,
-                                     pluck_error *err)
+pluck_status pluck_tree_create_clustered(pluck_tree **out, const float *vectors, uint32_t n_tokens,
+                                         uint32_t dim, uint64_t seed,
+                                         const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out || !vectors || dim == 0)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_tree_from_vectors: out and vectors must not be NULL, nor dim 0");
+                        "pluck_tree_create_clustered: out and vectors must not be NULL, nor dim 0");
     *out = NULL;
-    pluck_status status = plk_tree_check_size("pluck_tree_from_vectors", n_tokens, err);
+    pluck_status status = plk_tree_check_size("pluck_tree_create_clustered", n_tokens, err);
     if (status == PLUCK_OK)
         status = check_vectors(vectors, n_tokens, dim, err);
     if (status != PLUCK_OK)

@@ -1,5 +1,5 @@
 /*
- * Trees from clustered vectors: pluck_tree_from_vectors() of head.h.
+ * Trees from clustered vectors: pluck_tree_create_clustered() of head.h.
  */
 #ifndef PLK_TREE_CLUSTERS_H
 #define PLK_TREE_CLUSTERS_H

@@ -89,15 +89,15 @@ static pluck_status add_codes(code_walk *walk, const uint8_t *bits, const size_t
     return PLUCK_OK;
 }
 
-pluck_status pluck_tree_from_codes(pluck_tree **out, const uint8_t *bits, const size_t *ends,
-                                   uint32_t n_tokens, const pluck_allocator *allocator,
-                                   pluck_error *err)
+pluck_status pluck_tree_create_from_codes(pluck_tree **out, const uint8_t *bits, const size_t *ends,
+                                          uint32_t n_tokens, const pluck_allocator *allocator,
+                                          pluck_error *err)
 {
     if (!out || !ends || (!bits && n_tokens > 1))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_tree_from_codes: out, bits and ends must not be NULL");
+                        "pluck_tree_create_from_codes: out, bits and ends must not be NULL");
     *out = NULL;
-    pluck_status status = plk_tree_check_size("pluck_tree_from_codes", n_tokens, err);
+    pluck_status status = plk_tree_check_size("pluck_tree_create_from_codes", n_tokens, err);
     if (status != PLUCK_OK)
         return status;
     code_walk walk = {.n_made = n_tokens > 1};

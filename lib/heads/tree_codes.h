@@ -1,6 +1,6 @@
 /*
- * A tree is made from codes by pluck_tree_from_codes(), which head.h declares; nothing internal is
- * shared.
+ * A tree is made from codes by pluck_tree_create_from_codes(), which head.h declares; nothing
+ * internal is shared.
  */
 #ifndef PLK_TREE_CODES_H
 #define PLK_TREE_CODES_H

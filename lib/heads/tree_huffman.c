@@ -61,26 +61,26 @@ static pluck_status check_counts(const int64_t *counts, uint32_t n_tokens, pluck
     for (uint32_t t = 0; t < n_tokens; t++) {
         if (counts[t] < 0)
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "pluck_tree_huffman: counts[%u] = %lld is negative", (unsigned)t,
+                            "pluck_tree_create_huffman: counts[%u] = %lld is negative", (unsigned)t,
                             (long long)counts[t]);
         if (counts[t] > INT64_MAX - total)
             return plk_fail(
                 err, PLUCK_ERR_INVALID,
-                "pluck_tree_huffman: the sum of the counts exceeds 2^63 - 1 at token %u",
+                "pluck_tree_create_huffman: the sum of the counts exceeds 2^63 - 1 at token %u",
                 (unsigned)t);
         total += counts[t];
     }
     return PLUCK_OK;
 }
 
-pluck_status pluck_tree_huffman(pluck_tree **out, const int64_t *counts, uint32_t n_tokens,
-                                const pluck_allocator *allocator, pluck_error *err)
+pluck_status pluck_tree_create_huffman(pluck_tree **out, const int64_t *counts, uint32_t n_tokens,
+                                       const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out || !counts)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_tree_huffman: out and counts must not be NULL");
+                        "pluck_tree_create_huffman: out and counts must not be NULL");
     *out = NULL;
-    pluck_status status = plk_tree_check_size("pluck_tree_huffman", n_tokens, err);
+    pluck_status status = plk_tree_check_size("pluck_tree_create_huffman", n_tokens, err);
     if (status == PLUCK_OK)
         status = check_counts(counts, n_tokens, err);
     if (status != PLUCK_OK)

@@ -6,7 +6,7 @@
  * The message of the first failed row is got by sampling it again: sampling changes nothing, so it
  * fails in the same way, and threads need not agree on an error.
  */
-#include <pluck/batch.h>
+#include <pluck/sampler.h>
 
 #include "base/error.h"
 #include "sampler/sampler_impl.h"

@@ -8,7 +8,7 @@
 #include "select/workspace.h"
 #include "thread/pool.h"
 
-#include <pluck/batch.h>
+#include <pluck/sampler.h>
 
 struct pluck_workspace {
     pluck_allocator allocator;

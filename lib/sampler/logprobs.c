@@ -62,8 +62,8 @@ pluck_status pluck_sampler_top_logprobs(pluck_sampler *sampler, pluck_logits log
     return status;
 }
 
-pluck_status pluck_logprob_of(pluck_sampler *sampler, pluck_logits logits, pluck_token token,
-                              pluck_logprob_kind kind, float *logprob, pluck_error *err)
+pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logits logits, pluck_token token,
+                                   pluck_logprob_kind kind, float *logprob, pluck_error *err)
 {
     pluck_status status = check_kind(sampler, logits, kind, err);
     if (status != PLUCK_OK)

@@ -1,6 +1,6 @@
 /*
  * What calls on several tokens of one row share: the inside of pluck_sampler_draw_distinct(),
- * pluck_sampler_top_logprobs() and pluck_logprob_of().
+ * pluck_sampler_top_logprobs() and pluck_sampler_logprob().
  */
 #ifndef PLK_LOGPROBS_H
 #define PLK_LOGPROBS_H

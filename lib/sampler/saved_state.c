@@ -137,8 +137,8 @@ static pluck_status read_parts(pluck_sampler *loaded, plk_byte_reader *in, pluck
     return status;
 }
 
-pluck_status pluck_sampler_load(pluck_sampler *sampler, const void *bytes, size_t size_bytes,
-                                pluck_error *err)
+pluck_status pluck_sampler_restore(pluck_sampler *sampler, const void *bytes, size_t size_bytes,
+                                   pluck_error *err)
 {
     if (!sampler || !bytes)
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");

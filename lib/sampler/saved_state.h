@@ -1,6 +1,6 @@
 /*
- * Samplers as bytes: the inside of pluck_sampler_save() and pluck_sampler_load(). The format is in
- * docs/state-format.md.
+ * Samplers as bytes: the inside of pluck_sampler_save() and pluck_sampler_restore(). The format is
+ * in docs/state-format.md.
  */
 #ifndef PLK_SAVED_STATE_H
 #define PLK_SAVED_STATE_H

@@ -25,7 +25,7 @@ struct pluck_speculation {
     uint64_t seed; /* of a space of its own */
     uint64_t stream;
     float *drafted;     /* d of the position at work; else 0 */
-    pluck_prob *target; /* t of pluck_speculative_step() */
+    pluck_prob *target; /* t of pluck_speculation_step() */
 };
 
 /* No sampler's seed is likely to be this number away from another's: "speculat" in ASCII. */
@@ -209,7 +209,7 @@ static pluck_status decide(pluck_speculation *s, const pluck_drafts *drafts,
     return status;
 }
 
-pluck_status pluck_speculative_verify(pluck_speculation *speculation, uint64_t position,
+pluck_status pluck_speculation_verify(pluck_speculation *speculation, uint64_t position,
                                       const pluck_drafts *drafts, const pluck_support *targets,
                                       pluck_verdict *verdict, pluck_error *err)
 {
@@ -262,7 +262,7 @@ static pluck_status decide_row(pluck_speculation *s, pluck_sampler *target, pluc
     return status;
 }
 
-pluck_status pluck_speculative_step(pluck_speculation *speculation, pluck_sampler *target,
+pluck_status pluck_speculation_step(pluck_speculation *speculation, pluck_sampler *target,
                                     const pluck_logits *rows, const pluck_drafts *drafts,
                                     pluck_verdict *verdict, pluck_error *err)
 {

@@ -263,9 +263,8 @@ static pluck_status check(const pluck_sampler *sampler, const pluck_token *token
     return PLUCK_OK;
 }
 
-pluck_status pluck_sampler_trace(pluck_sampler *sampler, pluck_logits logits,
-                                 const pluck_token *tokens, size_t n_tokens, pluck_trace *trace,
-                                 pluck_error *err)
+pluck_status pluck_trace_run(pluck_sampler *sampler, pluck_logits logits, const pluck_token *tokens,
+                             size_t n_tokens, pluck_trace *trace, pluck_error *err)
 {
     if (!trace)
         return plk_fail(err, PLUCK_ERR_INVALID, "trace is NULL");

@@ -17,14 +17,16 @@ pluck_status plk_entropy_of(const float *p, size_t n, double *nats, pluck_error 
 {
     double sum = 0;
     if (!p || !nats || n == 0)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_entropy_of: a pointer is NULL or n is 0");
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_entropy_of_probs: a pointer is NULL or n is 0");
     for (size_t i = 0; i < n; i++) {
         double value = (double)p[i];
         if (!(value >= 0 && value < (double)INFINITY))
-            return plk_fail(err, isnan(p[i]) ? PLUCK_ERR_NAN : PLUCK_ERR_INVALID,
-                            "pluck_entropy_of: p[%zu] = %g, a probability must be finite and not "
-                            "negative",
-                            i, value);
+            return plk_fail(
+                err, isnan(p[i]) ? PLUCK_ERR_NAN : PLUCK_ERR_INVALID,
+                "pluck_entropy_of_probs: p[%zu] = %g, a probability must be finite and not "
+                "negative",
+                i, value);
         sum -= value > 0 ? value * plk_log(value) : 0;
     }
     *nats = sum;

@@ -2,7 +2,7 @@
  * The public face of guidance: the fastest table, in the default floating-point environment. The
  * work is in guidance_on.c, another translation unit, as in softmax.c.
  */
-#include <pluck/guidance.h>
+#include <pluck/softmax.h>
 
 #include "softmax/guidance_on.h"
 

@@ -1,5 +1,5 @@
 /*
- * The functions of pluck/guidance.h on a given kernel table, in the default floating-point
+ * The functions of pluck/softmax.h on a given kernel table, in the default floating-point
  * environment.
  */
 #ifndef PLK_GUIDANCE_ON_H

@@ -20,17 +20,17 @@
 #include <math.h>
 #include <string.h>
 
-struct pluck_candidates {
+struct pluck_candidate_sampler {
     pluck_allocator allocator;
     uint32_t n_vocab;
     double log_range; /* ln(n_vocab + 1) */
     uint64_t *seen;   /* [a bit a token] all 0 between calls */
 };
 
-pluck_status pluck_candidates_create(pluck_candidates **out, uint32_t n_vocab,
-                                     const pluck_allocator *allocator, pluck_error *err)
+pluck_status pluck_candidate_sampler_create(pluck_candidate_sampler **out, uint32_t n_vocab,
+                                            const pluck_allocator *allocator, pluck_error *err)
 {
-    static const char function[] = "pluck_candidates_create";
+    static const char function[] = "pluck_candidate_sampler_create";
     if (!out)
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: out is NULL", function);
     *out = NULL;
@@ -39,7 +39,7 @@ pluck_status pluck_candidates_create(pluck_candidates **out, uint32_t n_vocab,
                         n_vocab);
     pluck_allocator memory = plk_allocator_or_default(allocator);
     size_t n_words = ((size_t)n_vocab + 63) / 64;
-    pluck_candidates *candidates = plk_alloc(&memory, 1, sizeof *candidates);
+    pluck_candidate_sampler *candidates = plk_alloc(&memory, 1, sizeof *candidates);
     uint64_t *seen = plk_alloc_zero(&memory, n_words, sizeof *seen);
     if (!candidates || !seen) {
         plk_free(&memory, candidates);
@@ -47,13 +47,13 @@ pluck_status pluck_candidates_create(pluck_candidates **out, uint32_t n_vocab,
         return plk_fail_nomem(err, n_words * sizeof *seen);
     }
     plk_fp_state fp = plk_fp_enter();
-    *candidates = (pluck_candidates){memory, n_vocab, plk_log((double)n_vocab + 1), seen};
+    *candidates = (pluck_candidate_sampler){memory, n_vocab, plk_log((double)n_vocab + 1), seen};
     plk_fp_leave(fp);
     *out = candidates;
     return PLUCK_OK;
 }
 
-void pluck_candidates_destroy(pluck_candidates **candidates)
+void pluck_candidate_sampler_destroy(pluck_candidate_sampler **candidates)
 {
     if (!candidates || !*candidates)
         return;
@@ -63,7 +63,7 @@ void pluck_candidates_destroy(pluck_candidates **candidates)
     *candidates = NULL;
 }
 
-static pluck_token draw_one(const pluck_candidates *candidates, pluck_pcg64 *rng)
+static pluck_token draw_one(const pluck_candidate_sampler *candidates, pluck_pcg64 *rng)
 {
     double value = floor(plk_exp(pluck_pcg64_uniform(rng) * candidates->log_range)) - 1;
     double last = (double)(candidates->n_vocab - 1);
@@ -71,7 +71,7 @@ static pluck_token draw_one(const pluck_candidates *candidates, pluck_pcg64 *rng
 }
 
 /* Whether the token had not been marked. */
-static bool mark(pluck_candidates *candidates, pluck_token token)
+static bool mark(pluck_candidate_sampler *candidates, pluck_token token)
 {
     uint64_t *word = &candidates->seen[(uint32_t)token / 64];
     uint64_t bit = (uint64_t)1 << (uint32_t)token % 64;
@@ -80,17 +80,17 @@ static bool mark(pluck_candidates *candidates, pluck_token token)
     return is_new;
 }
 
-static void clear_marks(pluck_candidates *candidates, const pluck_token *tokens, uint32_t n)
+static void clear_marks(pluck_candidate_sampler *candidates, const pluck_token *tokens, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
         candidates->seen[(uint32_t)tokens[i] / 64] = 0;
 }
 
-pluck_status pluck_candidates_draw(pluck_candidates *candidates, pluck_pcg64 *rng, uint32_t n,
-                                   bool unique, pluck_token *tokens, uint64_t *n_tries,
-                                   pluck_error *err)
+pluck_status pluck_candidate_sampler_draw(pluck_candidate_sampler *candidates, pluck_pcg64 *rng,
+                                          uint32_t n, bool unique, pluck_token *tokens,
+                                          uint64_t *n_tries, pluck_error *err)
 {
-    static const char function[] = "pluck_candidates_draw";
+    static const char function[] = "pluck_candidate_sampler_draw";
     if (!candidates || !rng || !tokens || !n_tries)
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
     if (n == 0 || (unique && n > candidates->n_vocab))
@@ -110,7 +110,7 @@ pluck_status pluck_candidates_draw(pluck_candidates *candidates, pluck_pcg64 *rn
     return PLUCK_OK;
 }
 
-static pluck_status check_token(const pluck_candidates *candidates, const char *function,
+static pluck_status check_token(const pluck_candidate_sampler *candidates, const char *function,
                                 pluck_token token, const double *out, pluck_error *err)
 {
     if (!candidates || !out)
@@ -138,18 +138,19 @@ static double exp_minus_1(double x)
 }
 
 /* ln((k + 2) / (k + 1)) = ln(1 + 1 / (k + 1)). */
-static double proposal(const pluck_candidates *candidates, pluck_token token)
+static double proposal(const pluck_candidate_sampler *candidates, pluck_token token)
 {
     double next = (double)token + 1;
     double log_ratio = token == 0 ? plk_log(2) : log_1_plus(1 / next);
     return log_ratio / candidates->log_range;
 }
 
-pluck_status pluck_candidates_probability(const pluck_candidates *candidates, pluck_token token,
-                                          double *probability, pluck_error *err)
+pluck_status pluck_candidate_sampler_probability(const pluck_candidate_sampler *candidates,
+                                                 pluck_token token, double *probability,
+                                                 pluck_error *err)
 {
     pluck_status status =
-        check_token(candidates, "pluck_candidates_probability", token, probability, err);
+        check_token(candidates, "pluck_candidate_sampler_probability", token, probability, err);
     if (status != PLUCK_OK)
         return status;
     plk_fp_state fp = plk_fp_enter();
@@ -158,11 +159,11 @@ pluck_status pluck_candidates_probability(const pluck_candidates *candidates, pl
     return PLUCK_OK;
 }
 
-pluck_status pluck_candidates_expected(const pluck_candidates *candidates, pluck_token token,
-                                       uint64_t n_tries, bool unique, double *expected,
-                                       pluck_error *err)
+pluck_status pluck_candidate_sampler_expected(const pluck_candidate_sampler *candidates,
+                                              pluck_token token, uint64_t n_tries, bool unique,
+                                              double *expected, pluck_error *err)
 {
-    static const char function[] = "pluck_candidates_expected";
+    static const char function[] = "pluck_candidate_sampler_expected";
     pluck_status status = check_token(candidates, function, token, expected, err);
     if (status == PLUCK_OK && n_tries == 0)
         status = plk_fail(err, PLUCK_ERR_INVALID, "%s: n_tries = 0", function);
@@ -178,11 +179,12 @@ pluck_status pluck_candidates_expected(const pluck_candidates *candidates, pluck
     return PLUCK_OK;
 }
 
-pluck_status pluck_candidates_partition(pluck_candidates *candidates, const pluck_token *targets,
-                                        size_t n_targets, uint32_t max_unique, pluck_token *tokens,
-                                        uint32_t *n_unique, size_t *n_used, pluck_error *err)
+pluck_status pluck_candidate_sampler_partition(pluck_candidate_sampler *candidates,
+                                               const pluck_token *targets, size_t n_targets,
+                                               uint32_t max_unique, pluck_token *tokens,
+                                               uint32_t *n_unique, size_t *n_used, pluck_error *err)
 {
-    static const char function[] = "pluck_candidates_partition";
+    static const char function[] = "pluck_candidate_sampler_partition";
     if (!candidates || !targets || !tokens || !n_unique || !n_used || max_unique == 0)
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL or max_unique is 0",
                         function);

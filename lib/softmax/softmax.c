@@ -77,7 +77,7 @@ pluck_status pluck_softmax_limit(const float *z, size_t n, bool largest, float *
     return status;
 }
 
-pluck_status pluck_entropy_of(const float *p, size_t n, double *nats, pluck_error *err)
+pluck_status pluck_entropy_of_probs(const float *p, size_t n, double *nats, pluck_error *err)
 {
     plk_fp_state fp = plk_fp_enter();
     pluck_status status = plk_entropy_of(p, n, nats, err);
@@ -113,8 +113,8 @@ pluck_status pluck_softmax_state_logsumexp(const pluck_softmax_state *state, dou
     return status;
 }
 
-pluck_status pluck_softmax_with(const pluck_softmax_state *state, const float *z, size_t n,
-                                float beta, float *p, pluck_error *err)
+pluck_status pluck_softmax_state_probs(const pluck_softmax_state *state, const float *z, size_t n,
+                                       float beta, float *p, pluck_error *err)
 {
     plk_fp_state fp = plk_fp_enter();
     pluck_status status =

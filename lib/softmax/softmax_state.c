@@ -103,7 +103,7 @@ static double scaled(float beta, float z)
 pluck_status plk_softmax_with_on(const plk_kernels *kernels, const pluck_softmax_state *state,
                                  const float *z, size_t n, float beta, float *p, pluck_error *err)
 {
-    static const char function[] = "pluck_softmax_with";
+    static const char function[] = "pluck_softmax_state_probs";
     bool any = false;
     pluck_status status = check_state(function, state, err);
     if (status == PLUCK_OK)

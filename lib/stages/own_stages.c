@@ -1,10 +1,10 @@
 /*
  * An application's stage becomes a plk_stage whose functions call the application's. A plk_stage
  * function is not told which stage it is of, so each link has a state that points to the table,
- * whether the application's stage has a state or not. pluck_view and pluck_stage_context are
+ * whether the application's stage has a state or not. pluck_view and pluck_context are
  * plk_view and plk_stage_context under another name.
  */
-#include <pluck/own_stages.h>
+#include <pluck/stage.h>
 
 #include "base/error.h"
 #include "select/keep.h"
@@ -22,7 +22,7 @@ enum { MAX_PARAMS = 64 };
 /* What the registry keeps of a stage; inner is what the library sees. */
 typedef struct own_entry {
     plk_stage inner;
-    pluck_own_stage own;
+    pluck_custom_stage own;
 } own_entry;
 
 struct pluck_registry {
@@ -32,7 +32,7 @@ struct pluck_registry {
 };
 
 typedef struct own_state {
-    const pluck_own_stage *own;
+    const pluck_custom_stage *own;
     pluck_allocator allocator;
     uint32_t n_vocab;
     void *user; /* NULL if the application's stage has none */
@@ -106,8 +106,8 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 {
     const own_state *s = state;
     pluck_error inner = {.message = ""};
-    pluck_status status = s->own->apply(params, s->user, (pluck_view *)view,
-                                        (const pluck_stage_context *)context, &inner);
+    pluck_status status =
+        s->own->apply(params, s->user, (pluck_view *)view, (const pluck_context *)context, &inner);
     return passed_on(status, &inner, err);
 }
 
@@ -117,14 +117,14 @@ static void accept(const void *params, void *state, const plk_history *history,
     (void)accepted;
     const own_state *s = state;
     plk_stage_context context = {history, s->n_vocab, NULL};
-    s->own->accept(params, s->user, (const pluck_stage_context *)&context);
+    s->own->accept(params, s->user, (const pluck_context *)&context);
 }
 
 static void rewind_one(const void *params, void *state, const plk_history *history)
 {
     const own_state *s = state;
     plk_stage_context context = {history, s->n_vocab, NULL};
-    s->own->rewind(params, s->user, (const pluck_stage_context *)&context);
+    s->own->rewind(params, s->user, (const pluck_context *)&context);
 }
 
 static void save(const void *params, const void *state, const plk_history *history,
@@ -207,7 +207,7 @@ static const char *fault_of_params(const pluck_stage *info)
     return NULL;
 }
 
-static const char *fault_of(const pluck_own_stage *own)
+static const char *fault_of(const pluck_custom_stage *own)
 {
     int n_life = (own->create != NULL) + (own->destroy != NULL) + (own->clone != NULL) +
                  (own->reset != NULL);
@@ -240,7 +240,7 @@ static pluck_status make_room(pluck_registry *registry, pluck_error *err)
     return PLUCK_OK;
 }
 
-pluck_status pluck_registry_add(pluck_registry *registry, const pluck_own_stage *stage,
+pluck_status pluck_registry_add(pluck_registry *registry, const pluck_custom_stage *stage,
                                 pluck_error *err)
 {
     if (!registry || !stage || !stage->info.name || stage->info.name[0] == '\0')
@@ -279,28 +279,28 @@ pluck_status pluck_registry_add(pluck_registry *registry, const pluck_own_stage 
     return PLUCK_OK;
 }
 
-static const plk_stage_context *context_of(const pluck_stage_context *context)
+static const plk_stage_context *context_of(const pluck_context *context)
 {
     return (const plk_stage_context *)context;
 }
 
-size_t pluck_history_length(const pluck_stage_context *context)
+size_t pluck_context_n_history(const pluck_context *context)
 {
     return context ? plk_history_length(context_of(context)->history) : 0;
 }
 
-pluck_token pluck_history_token(const pluck_stage_context *context, size_t age)
+pluck_token pluck_context_token(const pluck_context *context, size_t age)
 {
     return context ? plk_history_at(context_of(context)->history, age) : 0;
 }
 
-double pluck_stage_uniform(const pluck_stage_context *context)
+double pluck_context_uniform(const pluck_context *context)
 {
     pluck_pcg64 *rng = context ? context_of(context)->rng : NULL;
     return rng ? pluck_pcg64_uniform(rng) : 0.0;
 }
 
-uint32_t pluck_stage_n_vocab(const pluck_stage_context *context)
+uint32_t pluck_context_n_vocab(const pluck_context *context)
 {
     return context ? context_of(context)->n_vocab : 0;
 }
@@ -425,13 +425,13 @@ pluck_status pluck_view_edit_all(pluck_view *view, pluck_new_logit new_logit, vo
     return edited(status, is_bad, err);
 }
 
-void pluck_view_keep_top(pluck_view *view, uint32_t k)
+void pluck_view_keep_top_k(pluck_view *view, uint32_t k)
 {
     if (view)
         plk_view_keep_top(inner_of(view), k > 0 ? k : 1);
 }
 
-void pluck_view_keep_from(pluck_view *view, double logit)
+void pluck_view_keep_above(pluck_view *view, double logit)
 {
     if (!view)
         return;
@@ -442,7 +442,7 @@ void pluck_view_keep_from(pluck_view *view, double logit)
         plk_view_keep_top(inner_of(view), 1);
 }
 
-void pluck_view_keep_mass(pluck_view *view, double p)
+void pluck_view_keep_top_p(pluck_view *view, double p)
 {
     if (view && p < 1.0)
         plk_view_keep_nucleus(inner_of(view), p > 0.0 ? p : 0.0, 1);

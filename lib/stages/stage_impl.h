@@ -10,7 +10,6 @@
 #include "history/history.h"
 #include "select/view.h"
 
-#include <pluck/own_stages.h>
 #include <pluck/rng.h>
 #include <pluck/stage.h>
 

@@ -12,7 +12,6 @@
 #include <pluck/config.h>
 #include <pluck/dump.h>
 #include <pluck/head.h>
-#include <pluck/import.h>
 #include <pluck/sampler.h>
 #include <pluck/weighted.h>
 
@@ -54,7 +53,7 @@ static void check_files(void)
     }
     close(fd);
     check("pluck_dump_open", pluck_dump_open(&dump, path, NULL, &err), &err);
-    check("pluck_head_load", pluck_head_load(&head, path, NULL, &err), &err);
+    check("pluck_head_open", pluck_head_open(&head, path, NULL, &err), &err);
     check("pluck_alias_load", pluck_alias_load(&alias, path, NULL, &err), &err);
     (void)unlink(path);
 }
@@ -66,7 +65,7 @@ int main(int argc, char **argv)
     pluck_error err = {0};
     pluck_config *config = NULL;
     pluck_sampler *sampler = NULL;
-    pluck_config_kind kind = PLUCK_CONFIG_OPENAI;
+    pluck_import_format kind = PLUCK_IMPORT_OPENAI;
     if (argc != 2)
         return 2;
     expected = argv[1];
@@ -74,11 +73,11 @@ int main(int argc, char **argv)
     check("pluck_config_from_json", pluck_config_from_json(&config, text, n, NULL, &err), &err);
     check("pluck_config_import",
           pluck_config_import(&config, kind, text, n, NULL, NULL, NULL, &err), &err);
-    check("pluck_config_guess_kind", pluck_config_guess_kind(text, n, &kind, &err), &err);
+    check("pluck_import_guess", pluck_import_guess(text, n, &kind, &err), &err);
     check("pluck_sampler_from_json", pluck_sampler_from_json(&sampler, text, n, 9, &err), &err);
     if (pluck_config_create(&config, NULL, &err) != PLUCK_OK)
         return 1;
-    check("pluck_config_set", pluck_config_set(config, "temperature", "0.5", &err), &err);
+    check("pluck_config_set_json", pluck_config_set_json(config, "temperature", "0.5", &err), &err);
     pluck_config_destroy(&config);
     check_files();
     return n_failed > 0;

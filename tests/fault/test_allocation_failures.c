@@ -229,7 +229,7 @@ static void traces_fail_whole_and_allocate_only_when_created(void **state)
             } else {
                 allocator.fail_at = 0;
                 const pluck_token followed[2] = {0, 3};
-                status = pluck_sampler_trace(sampler, logits(), followed, 2, trace, &err);
+                status = pluck_trace_run(sampler, logits(), followed, 2, trace, &err);
                 assert_int_equal(status, PLUCK_OK);
                 assert_false(allocator.failed);
                 assert_in_range(pluck_trace_stage_count(trace), 2, 16);
@@ -269,7 +269,7 @@ static void loading_fails_without_a_trace(void **state)
             allocator.failed = false;
             allocator.fail_at = n;
             pluck_error err = {.status = PLUCK_OK};
-            pluck_status status = pluck_sampler_load(sampler, bytes, n_bytes, &err);
+            pluck_status status = pluck_sampler_restore(sampler, bytes, n_bytes, &err);
             allocator.fail_at = UINT64_MAX;
             failed = allocator.failed;
             if (failed)

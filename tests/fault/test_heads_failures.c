@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include <pluck/fasttext.h>
-#include <pluck/train.h>
+#include <pluck/head.h>
 
 #include "support/head_cases.h"
 #include "support/test_allocator.h"
@@ -64,7 +64,7 @@ static pluck_status make_huffman(const pluck_allocator *allocator)
     pluck_tree_stats stats;
     for (int i = 0; i < N; i++)
         counts[i] = 1000 / (i + 1);
-    pluck_status status = pluck_tree_huffman(&tree, counts, N, allocator, &err);
+    pluck_status status = pluck_tree_create_huffman(&tree, counts, N, allocator, &err);
     if (status == PLUCK_OK)
         status = pluck_tree_get_stats(tree, counts, &stats, NULL, 0, &err);
     pluck_tree_destroy(&tree);
@@ -78,13 +78,13 @@ static pluck_status make_other_trees(const pluck_allocator *allocator)
     static const int32_t children[] = {0, 1, 3, 2};
     static const float vectors[] = {1, 2, 3, 4, 5, 6};
     pluck_tree *trees[4] = {NULL};
-    pluck_status status = pluck_tree_balanced(&trees[0], 9, allocator, &err);
+    pluck_status status = pluck_tree_create_balanced(&trees[0], 9, allocator, &err);
     if (status == PLUCK_OK)
-        status = pluck_tree_from_codes(&trees[1], bits, ends, 3, allocator, &err);
+        status = pluck_tree_create_from_codes(&trees[1], bits, ends, 3, allocator, &err);
     if (status == PLUCK_OK)
-        status = pluck_tree_from_children(&trees[2], children, 3, allocator, &err);
+        status = pluck_tree_create_from_children(&trees[2], children, 3, allocator, &err);
     if (status == PLUCK_OK)
-        status = pluck_tree_from_vectors(&trees[3], vectors, 3, 2, 1, allocator, &err);
+        status = pluck_tree_create_clustered(&trees[3], vectors, 3, 2, 1, allocator, &err);
     for (size_t i = 0; i < 4; i++)
         pluck_tree_destroy(&trees[i]);
     return status;
@@ -99,7 +99,7 @@ static pluck_status use_head(const pluck_allocator *allocator, bool copy)
     pluck_head *head = NULL;
     pluck_head_query *query = NULL;
     pluck_token drawn[N_ROWS];
-    pluck_status status = pluck_head_load(&head, path, &options, &err);
+    pluck_status status = pluck_head_open(&head, path, &options, &err);
     if (status == PLUCK_OK)
         status = pluck_head_query_create(&query, head, allocator, &err);
     if (status == PLUCK_OK)
@@ -144,7 +144,7 @@ static pluck_status create_heads(const pluck_allocator *allocator)
     pluck_tree *tree = NULL;
     pluck_head *heads[4] = {NULL};
     pluck_head_query *query = NULL;
-    pluck_status status = pluck_tree_balanced(&tree, N, allocator, &err);
+    pluck_status status = pluck_tree_create_balanced(&tree, N, allocator, &err);
     if (status == PLUCK_OK)
         status = pluck_head_create_dense(&heads[0], &all, bias, &options, &err);
     if (status == PLUCK_OK)
@@ -194,9 +194,9 @@ static void ask_everything(pluck_head_query *query, const float *hidden)
     pluck_pcg64_seed(&rng, 1, 2, 3);
     for (int masked = 0; masked < 2; masked++) {
         assert_ok(pluck_head_query_set_mask(query, masked ? mask : NULL, 2, &err));
-        assert_ok(pluck_head_logprob(query, hidden, 3, &number, &err));
-        assert_ok(pluck_head_logprobs(query, hidden, all, &err));
-        assert_ok(pluck_head_log_mass(query, hidden, &number, &err));
+        assert_ok(pluck_head_query_logprob(query, hidden, 3, &number, &err));
+        assert_ok(pluck_head_query_logprobs(query, hidden, all, &err));
+        assert_ok(pluck_head_query_log_mass(query, hidden, &number, &err));
         assert_ok(pluck_head_sample(query, hidden, 1, &rng, &token, &number, &err));
         assert_ok(pluck_head_sample(query, hidden, 0.5, &rng, &token, NULL, &err));
         assert_ok(pluck_head_sample_distinct(query, hidden, 2, N, &rng, tokens, &n, &err));
@@ -293,7 +293,7 @@ static pluck_status use_model(const pluck_allocator *allocator)
     if (status == PLUCK_OK)
         status = pluck_fasttext_predict_compat(query, line, LINE_BYTES, 2, 0, labels, &n, &err);
     pluck_fasttext_query_destroy(&query);
-    pluck_fasttext_close(&opened);
+    pluck_fasttext_destroy(&opened);
     return status;
 }
 
@@ -324,7 +324,7 @@ static pluck_status train(const pluck_allocator *allocator, bool distilled)
         hidden[i] = (float)(i * 5 % 7) / 4;
     pluck_status status = pluck_head_create_dense(&dense, &matrix, NULL, &head_options, &err);
     if (status == PLUCK_OK)
-        status = pluck_tree_balanced(&tree, N, allocator, &err);
+        status = pluck_tree_create_balanced(&tree, N, allocator, &err);
     data.teacher = distilled ? dense : NULL;
     data.targets = distilled ? NULL : targets;
     if (status == PLUCK_OK)
@@ -334,9 +334,9 @@ static pluck_status train(const pluck_allocator *allocator, bool distilled)
     if (status == PLUCK_OK)
         status = pluck_trainer_save(trainer, path, &err);
     if (status == PLUCK_OK)
-        status = pluck_trainer_resume(trainer, path, &err);
+        status = pluck_trainer_restore(trainer, path, &err);
     if (status == PLUCK_OK)
-        status = pluck_trainer_head(trainer, &head, &err);
+        status = pluck_head_create_trained(trainer, &head, &err);
     pluck_head_destroy(&head);
     pluck_trainer_destroy(&trainer);
     pluck_tree_destroy(&tree);

@@ -19,8 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <pluck/dump_writer.h>
-#include <pluck/train.h>
+#include <pluck/dump.h>
+#include <pluck/head.h>
 #include <pluck/weighted.h>
 
 #include "base/alloc.h"
@@ -425,14 +425,14 @@ static pluck_status open_dump(const char *path)
             assert_memory_equal(logits.data, ((const float[]){1, 2, 3}), sizeof scratch);
         }
     }
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     return status;
 }
 
 static pluck_status open_head(const char *path)
 {
     pluck_head *loaded = NULL;
-    pluck_status status = pluck_head_load(&loaded, path, NULL, &err);
+    pluck_status status = pluck_head_open(&loaded, path, NULL, &err);
     assert_true((status == PLUCK_OK) == (loaded != NULL));
     pluck_head_destroy(&loaded);
     return status;
@@ -452,7 +452,7 @@ static pluck_status open_targets(const char *path)
     pluck_targets *targets = NULL;
     pluck_status status = pluck_targets_open(&targets, path, NULL, &err);
     assert_true((status == PLUCK_OK) == (targets != NULL));
-    pluck_targets_close(&targets);
+    pluck_targets_destroy(&targets);
     return status;
 }
 
@@ -465,7 +465,7 @@ static void a_file_that_cannot_be_read_is_an_error(void **state)
         pluck_status (*read)(const char *path);
     } readers[] = {{"pluck_dump_open", write_rows, open_dump},
                    {"pluck_dump_open of lines", write_lines, open_dump},
-                   {"pluck_head_load", save_head, open_head},
+                   {"pluck_head_open", save_head, open_head},
                    {"pluck_alias_load", save_alias, open_alias}};
     static const struct {
         const char *function;

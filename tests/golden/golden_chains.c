@@ -371,7 +371,7 @@ static pluck_config *without_stage(const pluck_config *config, const pluck_stage
             snprintf(value, sizeof value, "%.17g", p->neutral);
         else
             continue;
-        golden_require(pluck_config_set(copy, p->flat_key, value, &err), p->flat_key, &err);
+        golden_require(pluck_config_set_json(copy, p->flat_key, value, &err), p->flat_key, &err);
     }
     return copy;
 }

@@ -90,7 +90,7 @@ static void add_step(golden_text *out, const char *name, uint64_t step, pluck_sa
         supports[i] = (pluck_support){p[i].probs, p[i].n};
         golden_require(pluck_sampler_accept(draft, tokens[i], &err), name, &err);
     }
-    golden_require(pluck_speculative_step(speculation, target, logits,
+    golden_require(pluck_speculation_step(speculation, target, logits,
                                           &(pluck_drafts){tokens, supports, N_DRAFTS}, &verdict,
                                           &err),
                    name, &err);
@@ -159,23 +159,25 @@ static void add_double(golden_text *out, const char *name, pluck_status status, 
 static void add_candidates(golden_text *out)
 {
     pluck_error err = {.status = PLUCK_OK};
-    pluck_candidates *candidates = NULL;
+    pluck_candidate_sampler *candidates = NULL;
     pluck_pcg64 rng;
     pluck_token tokens[N_DRAWS];
     uint64_t n_tries = 0;
     pluck_pcg64_seed(&rng, 51, 0, 0);
-    golden_require(pluck_candidates_create(&candidates, 10000, NULL, &err), "candidates", &err);
-    golden_require(pluck_candidates_draw(candidates, &rng, N_DRAWS, true, tokens, &n_tries, &err),
-                   "candidates", &err);
+    golden_require(pluck_candidate_sampler_create(&candidates, 10000, NULL, &err), "candidates",
+                   &err);
+    golden_require(
+        pluck_candidate_sampler_draw(candidates, &rng, N_DRAWS, true, tokens, &n_tries, &err),
+        "candidates", &err);
     for (int i = 0; i < N_DRAWS; i++) {
         double expected = 0;
         golden_require(
-            pluck_candidates_expected(candidates, tokens[i], n_tries, true, &expected, &err),
+            pluck_candidate_sampler_expected(candidates, tokens[i], n_tries, true, &expected, &err),
             "candidates", &err);
         golden_add(out, "candidates %d %d %016" PRIx64 "\n", i, tokens[i],
                    golden_double_bits(expected));
     }
-    pluck_candidates_destroy(&candidates);
+    pluck_candidate_sampler_destroy(&candidates);
 }
 
 static void add_comparison(golden_text *out)

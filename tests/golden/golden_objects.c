@@ -83,7 +83,7 @@ static pluck_head *make_hierarchical(const float *bias, const pluck_head_options
     pluck_head *head = NULL;
     for (int i = 0; i < N_VOCAB; i++)
         counts[i] = 1 + 100000 / (1 + i * 7 % N_VOCAB);
-    golden_require(pluck_tree_huffman(&tree, counts, N_VOCAB, NULL, err), "tree", err);
+    golden_require(pluck_tree_create_huffman(&tree, counts, N_VOCAB, NULL, err), "tree", err);
     pluck_matrix nodes = matrix_at(0, dtype, N_VOCAB - 1, DIM);
     golden_require(
         pluck_head_create_hierarchical(&head, tree, &nodes, bias, PLUCK_TREE_RIGHT, options, err),
@@ -159,8 +159,8 @@ static void add_row(golden_text *out, const char *name, int row, pluck_head_quer
     golden_require(pluck_head_min_p(query, hidden, 0.1, picked, N_PICKED, &n_min_p, &err), name,
                    &err);
     golden_require(pluck_head_greedy(query, hidden, &best, &err), name, &err);
-    golden_require(pluck_head_logprobs(query, hidden, logprobs, &err), name, &err);
-    golden_require(pluck_head_log_mass(query, hidden, &mass, &err), name, &err);
+    golden_require(pluck_head_query_logprobs(query, hidden, logprobs, &err), name, &err);
+    golden_require(pluck_head_query_log_mass(query, hidden, &mass, &err), name, &err);
     h = golden_hash(h, logprobs, sizeof logprobs);
     h = golden_hash(h, &mass, sizeof mass);
     golden_add(out, "%s %d %d %016" PRIx64 " %" PRIu32 " %" PRIu32 " %d %08" PRIx32 "\n", name, row,

@@ -117,7 +117,7 @@ static const pluck_dump_row written_row = {{z, PLUCK_F32, N}, 1};
 
 /* Results */
 static pluck_isa isa;
-static pluck_config_kind kind;
+static pluck_import_format kind;
 static pluck_comparison comparison;
 static pluck_logits read_logits;
 static pluck_dump_row dump_row;
@@ -167,7 +167,7 @@ static pluck_tree *tree, *new_tree;
 static pluck_head *head, *tree_head, *new_head;
 static pluck_head_query *query, *new_query;
 static pluck_registry *registry, *new_registry;
-static pluck_candidates *candidates, *new_candidates;
+static pluck_candidate_sampler *candidates, *new_candidates;
 static pluck_speculation *speculation, *new_speculation;
 static pluck_trace *trace, *new_trace;
 static pluck_trainer *trainer, *new_trainer;
@@ -178,7 +178,7 @@ static pluck_alias *alias, *new_alias;
 static pluck_sum_tree *sum_tree, *new_sum_tree;
 static pluck_huffman *huffman, *new_huffman;
 static pluck_view *view;
-static const pluck_stage_context *context;
+static const pluck_context *context;
 
 static void made(pluck_status status, const char *what, const pluck_error *err)
 {
@@ -247,9 +247,9 @@ static void make_samplers(void)
     MADE(pluck_sampler_accept(sampler, 1, &err));
     MADE(pluck_sampler_save(sampler, saved, sizeof saved, &saved_size, &err));
     MADE(pluck_trace_create(&trace, sampler, NULL, &err));
-    MADE(pluck_sampler_trace(sampler, logits, two_tokens, 2, trace, &err));
+    MADE(pluck_trace_run(sampler, logits, two_tokens, 2, trace, &err));
     MADE(pluck_registry_create(&registry, NULL, &err));
-    MADE(pluck_candidates_create(&candidates, N, NULL, &err));
+    MADE(pluck_candidate_sampler_create(&candidates, N, NULL, &err));
     MADE(pluck_speculation_create(&speculation, N, 1, 0, NULL, &err));
     pluck_pcg64_seed(&rng, 1, 2, 3);
     pluck_pcg32_init(&small_rng, 1, 2);
@@ -264,7 +264,7 @@ static void make_rest(void)
     MADE(pluck_dump_writer_create(&writer, new_path, &writer_options, &err));
     MADE(pluck_fasttext_open(&model, model_path, NULL, &err));
     MADE(pluck_fasttext_query_create(&model_query, model, NULL, &err));
-    MADE(pluck_tree_balanced(&tree, N, NULL, &err));
+    MADE(pluck_tree_create_balanced(&tree, N, NULL, &err));
     MADE(pluck_head_create_dense(&head, &matrix, NULL, NULL, &err));
     MADE(pluck_head_create_hierarchical(&tree_head, tree, &matrix, NULL, PLUCK_TREE_RIGHT, NULL,
                                         &err));
@@ -287,7 +287,7 @@ static outcome seen;
 static pluck_error seen_err;
 
 static pluck_status call_in_stage(const void *params, void *own_state, pluck_view *v,
-                                  const pluck_stage_context *c, pluck_error *err)
+                                  const pluck_context *c, pluck_error *err)
 {
     (void)params, (void)own_state, (void)err;
     view = v;
@@ -299,12 +299,12 @@ static pluck_status call_in_stage(const void *params, void *own_state, pluck_vie
 static void run_in_stage(void)
 {
     pluck_error err = {.status = PLUCK_OK};
-    pluck_own_stage stage = {.info = {.name = "own_call",
-                                      .kind = PLUCK_STAGE_REWEIGHT,
-                                      .params = test_own_params,
-                                      .n_params = 1,
-                                      .params_size_bytes = sizeof(one_number)},
-                             .apply = call_in_stage};
+    pluck_custom_stage stage = {.info = {.name = "own_call",
+                                         .kind = PLUCK_STAGE_REWEIGHT,
+                                         .params = test_own_params,
+                                         .n_params = 1,
+                                         .params_size_bytes = sizeof(one_number)},
+                                .apply = call_in_stage};
     const char *json =
         "{\"stages\": [{\"type\": \"own_call\", \"x\": 1}], \"draw\": \"categorical\"}";
     MADE(pluck_registry_add(registry, &stage, &err));

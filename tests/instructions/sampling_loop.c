@@ -79,7 +79,7 @@ static pluck_status read_rows(rows *out, const char *path, pluck_error *err)
                 values[i] = ((const float *)logits.data)[i];
         }
     }
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     return status;
 }
 

@@ -206,7 +206,7 @@ static bool loaded_takes_over(walk *w, pluck_sampler **sampler)
     pluck_sampler *other = new_sampler(&elsewhere);
     accept_some(&elsewhere, other, test_random_below(&w->random, 30));
     pluck_error err = {.message = ""};
-    if (pluck_sampler_load(other, bytes, n_bytes, &err) != PLUCK_OK)
+    if (pluck_sampler_restore(other, bytes, n_bytes, &err) != PLUCK_OK)
         fail_msg("%s", err.message);
     unsigned char *again = saved_bytes(other, &n_again);
     bool same = n_again == n_bytes && memcmp(again, bytes, n_bytes) == 0;

@@ -127,11 +127,6 @@ class CheckIncludes(unittest.TestCase):
         self.assertEqual(found, ["include/pluck/rng.h:1: lib/rng/rng.h has the same name"])
         self.found("cli/alloc.h", "", "lib/base/alloc.h has the same name")
 
-    def test_code_in_lib_has_a_header(self):
-        self.found("lib/base/text.c", "", "text.h is neither beside it")
-        self.found("lib/stages/params.c", "", "params.h is neither beside it")
-        self.found("lib/simd/maximum.c", "", "maximum.h is neither beside it")
-
     def test_functions_are_short(self):
         body = "static int\nlong_one(int a)\n{\n%s}\n"
         self.found("cli/main.c", body % lines(77), "long_one() has 81 lines")

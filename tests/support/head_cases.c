@@ -81,7 +81,7 @@ static pluck_status make_hierarchical(head_case *c, test_random *random, pluck_e
     int64_t *counts = malloc(n * sizeof *counts);
     for (uint32_t t = 0; t < n; t++)
         counts[t] = 1000 / (1 + (int64_t)test_random_below(random, 300));
-    pluck_status status = pluck_tree_huffman(&c->tree, counts, n, NULL, err);
+    pluck_status status = pluck_tree_create_huffman(&c->tree, counts, n, NULL, err);
     free(counts);
     if (status)
         return status;

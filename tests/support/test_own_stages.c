@@ -26,7 +26,7 @@ static bool is_zero(const void *params)
 
 #define APPLY(name)                                                                                \
     static pluck_status name(const void *params, void *state, pluck_view *view,                    \
-                             const pluck_stage_context *context, pluck_error *err)
+                             const pluck_context *context, pluck_error *err)
 
 APPLY(scale)
 {
@@ -38,14 +38,14 @@ APPLY(scale)
 APPLY(top)
 {
     (void)state, (void)context, (void)err;
-    pluck_view_keep_top(view, (uint32_t)x_of(params));
+    pluck_view_keep_top_k(view, (uint32_t)x_of(params));
     return PLUCK_OK;
 }
 
 APPLY(mass)
 {
     (void)state, (void)context, (void)err;
-    pluck_view_keep_mass(view, x_of(params));
+    pluck_view_keep_top_p(view, x_of(params));
     return PLUCK_OK;
 }
 
@@ -96,8 +96,8 @@ APPLY(sharpen)
 APPLY(toss)
 {
     (void)state, (void)err;
-    if (pluck_stage_uniform(context) < x_of(params))
-        pluck_view_keep_from(view, pluck_view_max_logit(view));
+    if (pluck_context_uniform(context) < x_of(params))
+        pluck_view_keep_above(view, pluck_view_max_logit(view));
     return PLUCK_OK;
 }
 
@@ -157,17 +157,17 @@ static void reset_counts(void *state)
     memset(((counts *)state)->n, 0, OWN_MAX_VOCAB);
 }
 
-static void count_one(const void *params, void *state, const pluck_stage_context *context)
+static void count_one(const void *params, void *state, const pluck_context *context)
 {
     (void)params;
-    assert_int_equal(pluck_stage_n_vocab(context), ((counts *)state)->n_vocab);
-    ((counts *)state)->n[pluck_history_token(context, 0)]++;
+    assert_int_equal(pluck_context_n_vocab(context), ((counts *)state)->n_vocab);
+    ((counts *)state)->n[pluck_context_token(context, 0)]++;
 }
 
-static void count_back(const void *params, void *state, const pluck_stage_context *context)
+static void count_back(const void *params, void *state, const pluck_context *context)
 {
     (void)params;
-    ((counts *)state)->n[pluck_history_token(context, 0)]--;
+    ((counts *)state)->n[pluck_context_token(context, 0)]--;
 }
 
 static size_t save_counts(const void *params, const void *state, void *bytes, size_t capacity)
@@ -228,7 +228,7 @@ static size_t all_tokens(const void *params, uint32_t n_vocab)
              .n_params = 1,                                                                        \
              .params_size_bytes = sizeof(one_number)}
 
-const pluck_own_stage test_own_stages[] = {
+const pluck_custom_stage test_own_stages[] = {
     {TABLE("own_scale", PLUCK_STAGE_REWEIGHT), .apply = scale},
     {TABLE("own_top", PLUCK_STAGE_TRUNCATE), .apply = top},
     {TABLE("own_mass", PLUCK_STAGE_TRUNCATE), .apply = mass},

@@ -31,7 +31,7 @@ train_problem train_problem_make(uint32_t n_tokens, uint32_t dim, size_t n_rows)
     assert_non_null(p.targets);
     pluck_matrix weights = {p.weights, PLUCK_F32, n_tokens, dim};
     assert_int_equal(pluck_head_create_dense(&p.dense, &weights, p.bias, NULL, NULL), PLUCK_OK);
-    assert_int_equal(pluck_tree_balanced(&p.tree, n_tokens, NULL, NULL), PLUCK_OK);
+    assert_int_equal(pluck_tree_create_balanced(&p.tree, n_tokens, NULL, NULL), PLUCK_OK);
     pluck_head_batch batch = {.hidden = p.hidden, .n_rows = n_rows, .n_threads = 1};
     assert_int_equal(
         pluck_head_sample_rows(p.dense, &batch, 1.0, 1, 0, 0, p.targets, NULL, NULL, NULL),

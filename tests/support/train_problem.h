@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include <pluck/train.h>
+#include <pluck/head.h>
 
 typedef struct train_problem {
     float *hidden, *weights, *bias;

@@ -70,8 +70,8 @@ void tune_rows_reopen(tune_rows *rows)
 {
     pluck_dump_options options = {.format = PLUCK_DUMP_RAW, .raw_n_vocab = rows->n_vocab};
     char *at = rows->text;
-    pluck_dump_close(&rows->data.dump);
-    pluck_targets_close(&rows->data.targets);
+    pluck_dump_destroy(&rows->data.dump);
+    pluck_targets_destroy(&rows->data.targets);
     for (uint64_t r = 0; r < rows->n_rows; r++)
         at += sprintf(at, "%d\n", rows->targets[r]);
     size_t size_bytes = (size_t)rows->n_rows * rows->n_vocab * sizeof *rows->logits;
@@ -85,8 +85,8 @@ void tune_rows_reopen(tune_rows *rows)
 
 void tune_rows_free(tune_rows *rows)
 {
-    pluck_dump_close(&rows->data.dump);
-    pluck_targets_close(&rows->data.targets);
+    pluck_dump_destroy(&rows->data.dump);
+    pluck_targets_destroy(&rows->data.targets);
     free(rows->logits);
     free(rows->targets);
     free(rows->text);

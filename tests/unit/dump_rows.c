@@ -62,7 +62,7 @@ int main(int argc, char **argv)
     pluck_status status = pluck_dump_open(&dump, argv[1], &options, &err);
     if (status == PLUCK_OK)
         status = print_dump(dump, &err);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     if (status)
         fprintf(stderr, "%s\n", err.message);
     return status ? 1 : 0;

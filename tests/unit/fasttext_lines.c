@@ -21,7 +21,7 @@ static pluck_status print_hidden(pluck_fasttext_query *query, const pluck_fastte
 {
     const float *hidden = NULL;
     size_t n = size > 0 && line[size - 1] == '\n' ? size - 1 : size;
-    pluck_status status = pluck_fasttext_hidden(query, line, n, &hidden, err);
+    pluck_status status = pluck_fasttext_query_hidden(query, line, n, &hidden, err);
     printf("%.*s", (int)n, line);
     for (uint32_t i = 0; hidden && i < pluck_fasttext_get_info(model).dim; i++)
         printf(" %.9g", (double)hidden[i]);
@@ -68,6 +68,6 @@ int main(int argc, char **argv)
     free(labels);
     fclose(text);
     pluck_fasttext_query_destroy(&query);
-    pluck_fasttext_close(&model);
+    pluck_fasttext_destroy(&model);
     return 0;
 }

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include <pluck/compare.h>
+#include <pluck/tune.h>
 
 #include "file/narrow.h"
 #include "support/test_random.h"

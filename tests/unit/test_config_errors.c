@@ -326,7 +326,7 @@ static void a_refused_setting_names_its_key_and_changes_nothing(void **state)
         pluck_config *config = must_read(c->json);
         char *before = must_write(config);
         pluck_error err = {PLUCK_OK, ""};
-        pluck_status status = pluck_config_set(config, c->key, c->value, &err);
+        pluck_status status = pluck_config_set_json(config, c->key, c->value, &err);
         if (status != PLUCK_ERR_CONFIG || strcmp(err.message, c->message) != 0)
             fail_msg("%s, %s = %s\n  expected: %s\n  got:      %s", c->json, c->key, c->value,
                      c->message, err.message);
@@ -393,8 +393,8 @@ static void quoted_text_of_any_length_fits(void **state)
             (void)pluck_config_from_json(&none, json, strlen(json), NULL, &err);
             assert_true(strlen(err.message) < sizeof err.message);
             pluck_config_destroy(&none);
-            assert_int_not_equal(pluck_config_set(config, text, "[]", &err), PLUCK_OK);
-            assert_int_not_equal(pluck_config_set(config, text, "[", &err), PLUCK_OK);
+            assert_int_not_equal(pluck_config_set_json(config, text, "[]", &err), PLUCK_OK);
+            assert_int_not_equal(pluck_config_set_json(config, text, "[", &err), PLUCK_OK);
             pluck_config_destroy(&config);
         }
     }
@@ -415,9 +415,9 @@ static void null_arguments_are_a_callers_mistake(void **state)
     assert_string_equal(err.message, "line 1, column 1: the text is empty");
     assert_int_equal(pluck_config_clone(NULL, config, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_config_clone(&out, NULL, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_config_set(NULL, "top_k", "1", &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_config_set(config, NULL, "1", &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_config_set(config, "top_k", NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_config_set_json(NULL, "top_k", "1", &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_config_set_json(config, NULL, "1", &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_config_set_json(config, "top_k", NULL, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_config_to_json(NULL, text, 8, &size_bytes, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_config_to_json(config, NULL, 8, &size_bytes, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_config_to_json(config, text, 8, NULL, &err), PLUCK_ERR_INVALID);

@@ -121,7 +121,7 @@ static void check_setting(const char *text, const setting *s)
         size_t n_live = memory.n_live;
         memory.n_allocated = 0;
         memory.fail_at = n;
-        pluck_status status = pluck_config_set(config, s->key, s->value, &err);
+        pluck_status status = pluck_config_set_json(config, s->key, s->value, &err);
         if (memory.n_allocated >= n) {
             assert_int_equal(status, PLUCK_ERR_NOMEM);
             assert_int_equal(memory.n_live, n_live);

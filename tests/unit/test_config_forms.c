@@ -61,7 +61,7 @@ static void check_text(const pluck_config *config, const char *expected)
 static void set(pluck_config *config, const char *key, const char *value)
 {
     pluck_error err = {PLUCK_OK, ""};
-    if (pluck_config_set(config, key, value, &err) != PLUCK_OK)
+    if (pluck_config_set_json(config, key, value, &err) != PLUCK_OK)
         fail_msg("%s = %s: %s", key, value, err.message);
 }
 

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 typedef struct import_case {
-    pluck_config_kind kind;
+    pluck_import_format kind;
     const char *json;
     const char *expected; /* explicit form: stages in order, as they run */
     const char *fates;    /* "key=m" and so on, in the order of the report, one space between */
@@ -24,14 +24,14 @@ typedef struct import_case {
 
 static const import_case cases[] = {
     /* Hugging Face: as Llama 3.1 ships it, and with more. */
-    {PLUCK_CONFIG_HUGGINGFACE,
+    {PLUCK_IMPORT_HUGGINGFACE,
      "{\"bos_token_id\": 128000, \"do_sample\": true, \"eos_token_id\": [128001, 128008, 128009],\n"
      " \"temperature\": 0.6, \"top_p\": 0.9, \"transformers_version\": \"4.42.3\"}",
      "{\"seed\": \"random\", \"stages\": [{\"type\": \"temperature\", \"t\": 0.6},"
      " {\"type\": \"top_k\", \"k\": 50}, {\"type\": \"top_p\", \"p\": 0.9}]}",
      "bos_token_id=i do_sample=m eos_token_id=i temperature=m top_p=m transformers_version=i "
      "top_k=m seed=m"},
-    {PLUCK_CONFIG_HUGGINGFACE,
+    {PLUCK_IMPORT_HUGGINGFACE,
      "{\"do_sample\": true, \"top_k\": 20, \"repetition_penalty\": 1.05, \"top_p\": 0.8,"
      " \"temperature\": 0.7, \"pad_token_id\": 5, \"eos_token_id\": [7, 5], \"min_new_tokens\": 3,"
      " \"no_repeat_ngram_size\": 4, \"bad_words_ids\": [[1, 2], [3]], \"suppress_tokens\": [9, 8],"
@@ -53,19 +53,19 @@ static const import_case cases[] = {
      "min_new_tokens=m no_repeat_ngram_size=m bad_words_ids=m suppress_tokens=m sequence_bias=m "
      "sequence_bias=r epsilon_cutoff=m min_p=m eta_cutoff=m typical_p=m num_beams=i "
      "guidance_scale=r exponential_decay_length_penalty=m remove_invalid_values=r seed=m"},
-    {PLUCK_CONFIG_HUGGINGFACE,
+    {PLUCK_IMPORT_HUGGINGFACE,
      "{\"temperature\": 0.7, \"top_k\": null, \"num_beams\": 4, \"min_new_tokens\": 2,"
      " \"exponential_decay_length_penalty\": [5, 1.1], \"eos_token_id\": null, \"topp\": 1}",
      "{\"stages\": [], \"draw\": \"greedy\"}",
      "temperature=i top_k=i num_beams=r min_new_tokens=r exponential_decay_length_penalty=r "
      "eos_token_id=i topp=r do_sample=m"},
     /* llama.cpp */
-    {PLUCK_CONFIG_LLAMA_CPP, "{\"prompt\": \"Hi\", \"n_predict\": 16}",
+    {PLUCK_IMPORT_LLAMA_CPP, "{\"prompt\": \"Hi\", \"n_predict\": 16}",
      "{\"seed\": \"random\", \"stages\": [{\"type\": \"top_k\", \"k\": 40},"
      "{\"type\": \"top_p\", \"p\": 0.95}, {\"type\": \"min_p\", \"p\": 0.05},"
      "{\"type\": \"temperature\", \"t\": 0.8}]}",
      "prompt=i n_predict=i temperature=m top_k=m top_p=m min_p=m seed=m"},
-    {PLUCK_CONFIG_LLAMA_CPP,
+    {PLUCK_IMPORT_LLAMA_CPP,
      "{\"temperature\": 0.5, \"top_k\": 0, \"top_p\": 0.9, \"min_p\": 0, \"typical_p\": 0.8,"
      " \"repeat_penalty\": 1.1, \"repeat_last_n\": 32, \"presence_penalty\": 0.25, \"seed\": 12,"
      " \"dry_multiplier\": 0.8, \"dry_base\": 1.5, \"dry_allowed_length\": 3,"
@@ -84,14 +84,14 @@ static const import_case cases[] = {
      "presence_penalty=m seed=m dry_multiplier=m dry_base=m dry_allowed_length=m "
      "dry_sequence_breakers=r xtc_probability=m xtc_threshold=m top_n_sigma=m min_keep=i "
      "logit_bias=m cache_prompt=i grammar=i dry_penalty_last_n=m"},
-    {PLUCK_CONFIG_LLAMA_CPP,
+    {PLUCK_IMPORT_LLAMA_CPP,
      "{\"samplers\": [\"temperature\", \"top_p\", \"infill\"], \"temperature\": -1, \"min_p\": 0.2,"
      " \"json_schema\": {\"type\": \"object\"}, \"logit_bias\": [[\" the\", 1]]}",
      "{\"seed\": \"random\", \"stages\": [{\"type\": \"temperature\", \"t\": 0},"
      "{\"type\": \"top_p\", \"p\": 0.95}]}",
      "samplers=r samplers=m temperature=m min_p=i json_schema=r logit_bias=r top_p=m seed=m"},
     /* as its web page sends it */
-    {PLUCK_CONFIG_LLAMA_CPP,
+    {PLUCK_IMPORT_LLAMA_CPP,
      "{\"messages\": [], \"stream\": true, \"reasoning_format\": \"none\", \"temperature\": 0.8,"
      " \"max_tokens\": -1, \"dynatemp_range\": 0.5, \"dynatemp_exponent\": 1, \"top_k\": 40,"
      " \"top_p\": 0.95, \"min_p\": 0.05, \"xtc_probability\": 0, \"xtc_threshold\": 0.1,"
@@ -106,19 +106,19 @@ static const import_case cases[] = {
      "dynatemp_exponent=m top_k=m top_p=m min_p=m xtc_probability=i xtc_threshold=i typical_p=m "
      "repeat_last_n=i repeat_penalty=i presence_penalty=i frequency_penalty=i dry_multiplier=i "
      "dry_base=i dry_allowed_length=i dry_penalty_last_n=i timings_per_token=i samplers=m seed=m"},
-    {PLUCK_CONFIG_LLAMA_CPP,
+    {PLUCK_IMPORT_LLAMA_CPP,
      "{\"samplers\": \"tpa\", \"adaptive_target\": 0.4, \"temperature\": 1.2, \"top_p\": 0.8}",
      "{\"seed\": \"random\", \"stages\": [{\"type\": \"temperature\", \"t\": 1.2},"
      "{\"type\": \"top_p\", \"p\": 0.8}], \"draw\": {\"type\": \"adaptive_p\", \"target\": 0.4}}",
      "samplers=m adaptive_target=m temperature=m top_p=m seed=m"},
-    {PLUCK_CONFIG_LLAMA_CPP,
+    {PLUCK_IMPORT_LLAMA_CPP,
      "{\"mirostat\": 1, \"mirostat_tau\": 3, \"mirostat_eta\": 0.2, \"top_k\": 5,"
      " \"dry_multiplier\": 1}",
      "{\"seed\": \"random\", \"stages\": [{\"type\": \"temperature\", \"t\": 0.8}],"
      " \"draw\": {\"type\": \"mirostat\", \"tau\": 3, \"eta\": 0.2}}",
      "mirostat=m mirostat_tau=m mirostat_eta=m top_k=i dry_multiplier=i temperature=m seed=m"},
     /* vLLM */
-    {PLUCK_CONFIG_VLLM,
+    {PLUCK_IMPORT_VLLM,
      "{\"model\": \"m\", \"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}],"
      " \"temperature\": 0.7, \"top_p\": 0.8, \"top_k\": 20, \"min_p\": 0.05, \"seed\": 5,"
      " \"repetition_penalty\": 1.05, \"presence_penalty\": 0.5, \"min_tokens\": 3,"
@@ -133,10 +133,10 @@ static const import_case cases[] = {
      "model=i messages=i temperature=m top_p=m top_k=m min_p=m seed=m repetition_penalty=m "
      "presence_penalty=m min_tokens=m min_tokens=r stop_token_ids=i logit_bias=m bad_words=r "
      "skip_special_tokens=i guided_json=r"},
-    {PLUCK_CONFIG_VLLM, "{\"top_k\": -1, \"min_tokens\": 2, \"use_beam_search\": false, \"n\": 2}",
+    {PLUCK_IMPORT_VLLM, "{\"top_k\": -1, \"min_tokens\": 2, \"use_beam_search\": false, \"n\": 2}",
      "{\"seed\": \"random\", \"stages\": []}", "top_k=m min_tokens=r use_beam_search=i n=i seed=m"},
     /* OpenAI */
-    {PLUCK_CONFIG_OPENAI,
+    {PLUCK_IMPORT_OPENAI,
      "{\"model\": \"m\", \"messages\": [], \"temperature\": 0.2, \"top_p\": 0.9, \"n\": 1,"
      " \"frequency_penalty\": 0.5, \"logit_bias\": {\"50256\": -100}, \"max_tokens\": 10,"
      " \"response_format\": {\"type\": \"json_object\"}, \"tool_choice\": \"auto\", \"top_k\": 4}",
@@ -147,7 +147,7 @@ static const import_case cases[] = {
      "model=i messages=i temperature=m top_p=m n=i frequency_penalty=m logit_bias=m max_tokens=i "
      "response_format=r tool_choice=i top_k=r seed=m"},
     /* text-generation-webui: a preset as YAML, and a request */
-    {PLUCK_CONFIG_TEXT_GENERATION_WEBUI,
+    {PLUCK_IMPORT_TEXT_GENERATION_WEBUI,
      "# a comment\ntemperature: 1.2\nmin_p: .05\nxtc_probability: 0\nrepetition_penalty: 1.1\n"
      "frequency_penalty: 0.2\nseed: 7\nsampler_priority: |-\n  min_p\n  temperature\n",
      "{\"seed\": 7, \"stages\": [{\"type\": \"penalties\", \"last_n\": 1024, \"repeat\": 1.1,"
@@ -155,7 +155,7 @@ static const import_case cases[] = {
      " {\"type\": \"temperature\", \"t\": 1.2}]}",
      "temperature=m min_p=m xtc_probability=m repetition_penalty=m frequency_penalty=m seed=m "
      "sampler_priority=m repetition_penalty_range=m"},
-    {PLUCK_CONFIG_TEXT_GENERATION_WEBUI,
+    {PLUCK_IMPORT_TEXT_GENERATION_WEBUI,
      "{\"messages\": [], \"mode\": \"chat\", \"temperature\": 1.5, \"dynamic_temperature\": true,"
      " \"dynatemp_low\": 0.5, \"dynatemp_high\": 1.5, \"mirostat_mode\": 2, \"top_k\": 0,"
      " \"sampler_priority\": [\"temperature\", \"mirostat\", \"top_p\"], \"top_p\": 0.5,"
@@ -167,7 +167,7 @@ static const import_case cases[] = {
      "messages=i mode=i temperature=m dynamic_temperature=m dynatemp_low=m dynatemp_high=m "
      "mirostat_mode=m top_k=m sampler_priority=m top_p=i custom_token_bans=m seed=m"},
     /* KoboldCpp */
-    {PLUCK_CONFIG_KOBOLDCPP,
+    {PLUCK_IMPORT_KOBOLDCPP,
      "{\"prompt\": \"Hi\", \"max_context_length\": 2048, \"rep_pen\": 1.1, \"top_p\": 0.92,"
      " \"top_k\": 100, \"temperature\": \"0.7\", \"rep_pen_range\": 256, \"sampler_seed\": 9,"
      " \"min_p\": 0.1, \"xtc_probability\": 0.5, \"sampler_order\": [0, 5, 2, 6]}",
@@ -179,7 +179,7 @@ static const import_case cases[] = {
      "prompt=i max_context_length=i rep_pen=m top_p=m top_k=m temperature=m rep_pen_range=m "
      "sampler_seed=m min_p=m xtc_probability=m sampler_order=m xtc_threshold=m"},
     /* Ollama */
-    {PLUCK_CONFIG_OLLAMA,
+    {PLUCK_IMPORT_OLLAMA,
      "{\"model\": \"m\", \"prompt\": \"Hi\", \"options\": {\"temperature\": 0, \"num_ctx\": 4096,"
      " \"repeat_last_n\": -1, \"repeat_penalty\": 1.1, \"seed\": 101}}",
      "{\"seed\": 101, \"stages\": [{\"type\": \"penalties\", \"last_n\": -1, \"repeat\": 1.1},"
@@ -187,14 +187,14 @@ static const import_case cases[] = {
      " {\"type\": \"temperature\", \"t\": 0}]}",
      "model=i prompt=i options.temperature=m options.num_ctx=i options.repeat_last_n=m "
      "options.repeat_penalty=m options.seed=m top_k=m top_p=m"},
-    {PLUCK_CONFIG_OLLAMA,
+    {PLUCK_IMPORT_OLLAMA,
      "FROM llama3.2\n# a comment\nPARAMETER temperature 1\nPARAMETER stop \"<|end|>\"\n"
      "SYSTEM \"\"\"\nPARAMETER top_k 3\n\"\"\"\nPARAMETER top_p .5\nPARAMETER temperature 0.6\n",
      "{\"seed\": \"random\", \"stages\": [{\"type\": \"top_k\", \"k\": 40},"
      " {\"type\": \"top_p\", \"p\": 0.5}, {\"type\": \"temperature\", \"t\": 0.6}]}",
      "model=i stop=i system=i top_p=m temperature=m top_k=m seed=m"},
     /* ExLlamaV3 */
-    {PLUCK_CONFIG_EXLLAMAV3,
+    {PLUCK_IMPORT_EXLLAMAV3,
      "{\"rep_p\": 1.05, \"pres_p\": 0.1, \"rep_sustain_range\": 1024, \"temperature\": 0.9,"
      " \"min_p\": 0.05, \"top_k\": 50, \"temp_last\": true, \"adaptive_target\": 0.6, \"seed\": 5}",
      "{\"seed\": 5, \"stages\": [{\"type\": \"penalties\", \"last_n\": 1024, \"repeat\": 1.05,"
@@ -314,33 +314,33 @@ static void what_is_imported_is_written_and_read_back(void **state)
 static void kinds_are_told_by_their_keys(void **state)
 {
     (void)state;
-    pluck_config_kind kind = PLUCK_CONFIG_OPENAI;
+    pluck_import_format kind = PLUCK_IMPORT_OPENAI;
     pluck_error err;
     for (size_t i = 0; i < N_CASES; i++) {
         const char *json = cases[i].json;
-        if (cases[i].kind == PLUCK_CONFIG_OPENAI) /* it has a key of vLLM's */
+        if (cases[i].kind == PLUCK_IMPORT_OPENAI) /* it has a key of vLLM's */
             continue;
-        if (pluck_config_guess_kind(json, strlen(json), &kind, &err) != PLUCK_OK)
+        if (pluck_import_guess(json, strlen(json), &kind, &err) != PLUCK_OK)
             fail_msg("%s: %s", json, err.message);
         assert_int_equal(cases[i].kind, kind);
     }
     static const char pure[] =
         "{\"temperature\": 1, \"messages\": [], \"max_completion_tokens\": 9}";
-    assert_int_equal(PLUCK_OK, pluck_config_guess_kind(pure, sizeof pure - 1, &kind, &err));
-    assert_int_equal(PLUCK_CONFIG_OPENAI, kind);
+    assert_int_equal(PLUCK_OK, pluck_import_guess(pure, sizeof pure - 1, &kind, &err));
+    assert_int_equal(PLUCK_IMPORT_OPENAI, kind);
     static const char both[] = "{\"temperature\": 1}", none[] = "{\"x\": 1}", list[] = "[1]";
-    assert_int_equal(PLUCK_ERR_CONFIG, pluck_config_guess_kind(both, sizeof both - 1, &kind, &err));
+    assert_int_equal(PLUCK_ERR_CONFIG, pluck_import_guess(both, sizeof both - 1, &kind, &err));
     assert_non_null(strstr(err.message, "several engines have these keys); use --from"));
-    assert_int_equal(PLUCK_ERR_CONFIG, pluck_config_guess_kind(none, sizeof none - 1, &kind, &err));
+    assert_int_equal(PLUCK_ERR_CONFIG, pluck_import_guess(none, sizeof none - 1, &kind, &err));
     assert_non_null(strstr(err.message, "no known key"));
-    assert_int_equal(PLUCK_ERR_CONFIG, pluck_config_guess_kind(list, sizeof list - 1, &kind, &err));
+    assert_int_equal(PLUCK_ERR_CONFIG, pluck_import_guess(list, sizeof list - 1, &kind, &err));
     for (int i = 0; i < 8; i++) {
-        const char *name = pluck_config_kind_name((pluck_config_kind)i);
-        assert_int_equal(PLUCK_OK, pluck_config_kind_from_name(name, &kind, NULL));
+        const char *name = pluck_import_format_name((pluck_import_format)i);
+        assert_int_equal(PLUCK_OK, pluck_import_format_from_name(name, &kind, NULL));
         assert_int_equal(i, kind);
     }
-    assert_null(pluck_config_kind_name((pluck_config_kind)8));
-    assert_int_equal(PLUCK_ERR_INVALID, pluck_config_kind_from_name("hf", &kind, &err));
+    assert_null(pluck_import_format_name((pluck_import_format)8));
+    assert_int_equal(PLUCK_ERR_INVALID, pluck_import_format_from_name("hf", &kind, &err));
 }
 
 static void keep_refusal(void *user, const char *key, pluck_import_fate fate, const char *note)
@@ -355,47 +355,47 @@ static void wrong_values_are_refused_where_they_stand(void **state)
 {
     (void)state;
     static const struct {
-        pluck_config_kind kind;
+        pluck_import_format kind;
         const char *json, *message;
     } wrong[] =
         {
-            {PLUCK_CONFIG_VLLM, "[]", "a configuration is an object, not an array"},
-            {PLUCK_CONFIG_VLLM, "{\"top_p\": 1, \"top_p\": 1}", "duplicate key"},
-            {PLUCK_CONFIG_VLLM, "{\"top_p\": 1", "line 1"},
-            {PLUCK_CONFIG_VLLM, "", "line 1"},
-            {PLUCK_CONFIG_LLAMA_CPP, "{\"samplers\": [3]}",
+            {PLUCK_IMPORT_VLLM, "[]", "a configuration is an object, not an array"},
+            {PLUCK_IMPORT_VLLM, "{\"top_p\": 1, \"top_p\": 1}", "duplicate key"},
+            {PLUCK_IMPORT_VLLM, "{\"top_p\": 1", "line 1"},
+            {PLUCK_IMPORT_VLLM, "", "line 1"},
+            {PLUCK_IMPORT_LLAMA_CPP, "{\"samplers\": [3]}",
              "$.samplers[0]: expected the name of a sampler"},
-            {PLUCK_CONFIG_OLLAMA, "FROM x\nTOP_K 40\n", "line 2: expected a command"},
-            {PLUCK_CONFIG_OLLAMA, "FROM x\n\nPARAMETER\n", "line 3: PARAMETER needs"},
-            {PLUCK_CONFIG_OLLAMA, "FROM x\nSYSTEM \"\"\"\nx\n", "the quoted value does not end"},
-            {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k: 3\ntop_p: {a: 1}\n",
+            {PLUCK_IMPORT_OLLAMA, "FROM x\nTOP_K 40\n", "line 2: expected a command"},
+            {PLUCK_IMPORT_OLLAMA, "FROM x\n\nPARAMETER\n", "line 3: PARAMETER needs"},
+            {PLUCK_IMPORT_OLLAMA, "FROM x\nSYSTEM \"\"\"\nx\n", "the quoted value does not end"},
+            {PLUCK_IMPORT_TEXT_GENERATION_WEBUI, "top_k: 3\ntop_p: {a: 1}\n",
              "line 2: only numbers"},
-            {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k: 3\nx\n", "expected a name and a value"},
-            {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k:\n  a: 3\n", "line 2: settings inside"},
-            {PLUCK_CONFIG_TEXT_GENERATION_WEBUI, "top_k: 'x\n", "the quoted value does not end"},
+            {PLUCK_IMPORT_TEXT_GENERATION_WEBUI, "top_k: 3\nx\n", "expected a name and a value"},
+            {PLUCK_IMPORT_TEXT_GENERATION_WEBUI, "top_k:\n  a: 3\n", "line 2: settings inside"},
+            {PLUCK_IMPORT_TEXT_GENERATION_WEBUI, "top_k: 'x\n", "the quoted value does not end"},
         },
       of_wrong_type[] = {
-          {PLUCK_CONFIG_OPENAI, "{\"top_p\":\n \"1\"}",
+          {PLUCK_IMPORT_OPENAI, "{\"top_p\":\n \"1\"}",
            "line 2, column 2: $.top_p: expected a number, not"},
-          {PLUCK_CONFIG_VLLM, "{\"temperature\": \"hot\"}", "$.temperature: "},
-          {PLUCK_CONFIG_VLLM, "{\"logit_bias\": [1]}", "$.logit_bias: expected an object"},
-          {PLUCK_CONFIG_VLLM, "{\"logit_bias\": {\"1\": \"x\"}}",
+          {PLUCK_IMPORT_VLLM, "{\"temperature\": \"hot\"}", "$.temperature: "},
+          {PLUCK_IMPORT_VLLM, "{\"logit_bias\": [1]}", "$.logit_bias: expected an object"},
+          {PLUCK_IMPORT_VLLM, "{\"logit_bias\": {\"1\": \"x\"}}",
            ": expected a number, not a string"},
-          {PLUCK_CONFIG_HUGGINGFACE, "{\"do_sample\": 1}", "$.do_sample: expected true or false"},
-          {PLUCK_CONFIG_HUGGINGFACE, "{\"suppress_tokens\": [1, \"a\"]}", "$.suppress_tokens[1]: "},
-          {PLUCK_CONFIG_HUGGINGFACE, "{\"bad_words_ids\": [[1], []]}", "$.bad_words_ids[1]: a seq"},
-          {PLUCK_CONFIG_HUGGINGFACE, "{\"bad_words_ids\": [[-1]]}",
+          {PLUCK_IMPORT_HUGGINGFACE, "{\"do_sample\": 1}", "$.do_sample: expected true or false"},
+          {PLUCK_IMPORT_HUGGINGFACE, "{\"suppress_tokens\": [1, \"a\"]}", "$.suppress_tokens[1]: "},
+          {PLUCK_IMPORT_HUGGINGFACE, "{\"bad_words_ids\": [[1], []]}", "$.bad_words_ids[1]: a seq"},
+          {PLUCK_IMPORT_HUGGINGFACE, "{\"bad_words_ids\": [[-1]]}",
            "$.bad_words_ids[0][0]: expected a token"},
-          {PLUCK_CONFIG_HUGGINGFACE, "{\"sequence_bias\": [[1, 2]]}",
+          {PLUCK_IMPORT_HUGGINGFACE, "{\"sequence_bias\": [[1, 2]]}",
            "$.sequence_bias[0]: expected a pair"},
-          {PLUCK_CONFIG_HUGGINGFACE, "{\"sequence_bias\": [[[], 2]]}",
+          {PLUCK_IMPORT_HUGGINGFACE, "{\"sequence_bias\": [[[], 2]]}",
            "$.sequence_bias[0]: expected a pair"},
-          {PLUCK_CONFIG_HUGGINGFACE, "{\"exponential_decay_length_penalty\": [1]}", "a start and"},
-          {PLUCK_CONFIG_HUGGINGFACE, "{\"min_new_tokens\": \"1\"}",
+          {PLUCK_IMPORT_HUGGINGFACE, "{\"exponential_decay_length_penalty\": [1]}", "a start and"},
+          {PLUCK_IMPORT_HUGGINGFACE, "{\"min_new_tokens\": \"1\"}",
            "$.min_new_tokens: expected a number"},
-          {PLUCK_CONFIG_LLAMA_CPP, "{\"mirostat\": true}", "$.mirostat: "},
-          {PLUCK_CONFIG_LLAMA_CPP, "{\"seed\": 1.5}", "$.seed: "},
-          {PLUCK_CONFIG_OLLAMA, "FROM x\n\nPARAMETER top_k many\n", "line 3, column"},
+          {PLUCK_IMPORT_LLAMA_CPP, "{\"mirostat\": true}", "$.mirostat: "},
+          {PLUCK_IMPORT_LLAMA_CPP, "{\"seed\": 1.5}", "$.seed: "},
+          {PLUCK_IMPORT_OLLAMA, "FROM x\n\nPARAMETER top_k many\n", "line 3, column"},
       };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         pluck_config *config = (pluck_config *)&config;
@@ -421,10 +421,10 @@ static void wrong_values_are_refused_where_they_stand(void **state)
             fail_msg("%s: no \"%s\" in \"%s\"", json, message, note.message);
     }
     pluck_config *config = NULL;
-    assert_int_equal(PLUCK_ERR_INVALID, pluck_config_import(&config, (pluck_config_kind)8, "{}", 2,
-                                                            NULL, NULL, NULL, NULL));
+    assert_int_equal(PLUCK_ERR_INVALID, pluck_config_import(&config, (pluck_import_format)8, "{}",
+                                                            2, NULL, NULL, NULL, NULL));
     assert_int_equal(PLUCK_ERR_INVALID,
-                     pluck_config_import(NULL, PLUCK_CONFIG_VLLM, "{}", 2, NULL, NULL, NULL, NULL));
+                     pluck_config_import(NULL, PLUCK_IMPORT_VLLM, "{}", 2, NULL, NULL, NULL, NULL));
 }
 
 static void every_allocation_may_fail(void **state)

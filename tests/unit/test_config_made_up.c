@@ -22,7 +22,7 @@ static void check_read(const char *json, const char *expected)
 static void set(pluck_config *config, const char *key, const char *value)
 {
     pluck_error err = {PLUCK_OK, ""};
-    if (pluck_config_set(config, key, value, &err) != PLUCK_OK)
+    if (pluck_config_set_json(config, key, value, &err) != PLUCK_OK)
         fail_msg("%s = %s: %s", key, value, err.message);
 }
 
@@ -118,7 +118,7 @@ static void setting_a_key_of_the_draw_of_an_explicit_configuration_changes_it(vo
     set(config, "dart_tau", "4");
     check_draw(config, "dart_2", 4);
     check_text(config, "{\n  \"stages\": [],\n  \"draw\": {\"type\": \"dart_2\", \"tau\": 4}\n}\n");
-    assert_int_equal(pluck_config_set(config, "dart_m", "4", &err), PLUCK_ERR_CONFIG);
+    assert_int_equal(pluck_config_set_json(config, "dart_m", "4", &err), PLUCK_ERR_CONFIG);
     assert_string_equal(err.message, "dart_m: no stage of this configuration has this parameter");
     pluck_config_destroy(&config);
 }

@@ -115,7 +115,7 @@ static void check_settings(const pluck_config *config, char *const *keys, char *
     pluck_config *built = must_read("{}");
     pluck_error err = {PLUCK_OK, ""};
     for (size_t i = 0; i < n; i++) {
-        if (pluck_config_set(built, keys[i], values[i], &err) != PLUCK_OK)
+        if (pluck_config_set_json(built, keys[i], values[i], &err) != PLUCK_OK)
             fail_msg("%s = %s: %s", keys[i], values[i], err.message);
     }
     assert_true(pluck_config_equal(config, built));

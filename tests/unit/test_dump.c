@@ -138,7 +138,7 @@ static void check_layout(const layout *l)
     assert_int_equal(pluck_dump_get_info(dump).format, PLUCK_DUMP_NPY);
     check_rows(dump, l, read_bits);
     check_rows(dump, l, read_bits);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     assert_null(dump);
 
     if (!l->fortran || layout_values(l) == l->axes[l->n_axes - 1]) {
@@ -147,7 +147,7 @@ static void check_layout(const layout *l)
             PLUCK_OK, err);
         assert_true(pluck_dump_get_info(dump).streamed);
         check_rows(dump, l, read_bits);
-        pluck_dump_close(&dump);
+        pluck_dump_destroy(&dump);
     }
     bytes_free(&bytes);
 }
@@ -223,7 +223,7 @@ static void test_wide_rows_are_complete(void **state)
                 for (size_t column = 0; column < VOCAB; column++)
                     assert_true(scratch[column] == (float)(row * 10000 + column));
             }
-            pluck_dump_close(&dump);
+            pluck_dump_destroy(&dump);
         }
         bytes_free(&bytes);
     }
@@ -275,7 +275,7 @@ static void test_f8_rounds_to_the_nearest_float_ties_to_even(void **state)
         if (memcmp(&scratch[i], &cases[i].read, sizeof(float)) != 0)
             fail_msg("%a became %a, expected %a", cases[i].stored, (double)scratch[i],
                      (double)cases[i].read);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     bytes_free(&bytes);
 }
 
@@ -300,7 +300,7 @@ static void test_npy_header_may_be_written_freely(void **state)
             PLUCK_OK, err);
         assert_int_equal(pluck_dump_get_info(dump).n_rows, 2);
         assert_int_equal(pluck_dump_get_info(dump).n_vocab, 3);
-        pluck_dump_close(&dump);
+        pluck_dump_destroy(&dump);
         bytes_free(&bytes);
     }
 }
@@ -338,7 +338,7 @@ static void test_raw_values_are_little_endian_rows(void **state)
                                      size == 2 ? (uint16_t)expected : expected);
                 }
             }
-            pluck_dump_close(&dump);
+            pluck_dump_destroy(&dump);
             bytes_free(&bytes);
         }
 }
@@ -357,12 +357,12 @@ static void test_content_comes_before_raw_options(void **state)
         plk_dump_open_memory(&dump, "x", bytes.data, bytes.size - 3, false, &options, &err),
         PLUCK_OK, err);
     assert_int_equal(pluck_dump_get_info(dump).format, PLUCK_DUMP_NPY);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     options.format = PLUCK_DUMP_RAW;
     assert_status(plk_dump_open_memory(&dump, "x", bytes.data, bytes.size, false, &options, &err),
                   PLUCK_OK, err);
     assert_int_equal(pluck_dump_get_info(dump).format, PLUCK_DUMP_RAW);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     bytes_free(&bytes);
 }
 
@@ -387,7 +387,7 @@ static void check_tensor(byte_string bytes, const char *asked, const char *taken
     assert_status(pluck_dump_read(dump, n_rows - 1, scratch, &logits, &err), PLUCK_OK, err);
     memcpy(&bits, logits.data, pluck_dtype_size_bytes(logits.dtype));
     assert_int_equal(bits, last_row_bits);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
 }
 
 static void test_safetensors_gives_the_tensor_that_is_meant(void **state)
@@ -443,7 +443,7 @@ static void test_rows_of_usable_values_are_not_copied(void **state)
     assert_status(pluck_dump_read(dump, 1, scratch, &again, &err), PLUCK_OK, err);
     assert_ptr_equal(first.data, again.data);
     assert_ptr_not_equal(again.data, scratch);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     bytes_free(&bytes);
 }
 
@@ -462,7 +462,7 @@ static void test_paths_are_utf_8(void **state)
     pluck_dump *dump = NULL;
     pluck_error err = {0};
     assert_status(pluck_dump_open(&dump, path, NULL, &err), PLUCK_OK, err);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     unlink(path);
     assert_status(pluck_dump_open(&dump, path, NULL, &err), PLUCK_ERR_IO, err);
     assert_non_null(strstr(err.message, "\xF0\x9F\x90\xA4.npy: cannot be opened: "));
@@ -491,8 +491,8 @@ static void test_nothing_can_be_closed_and_asked(void **state)
 {
     (void)state;
     pluck_dump *none = NULL;
-    pluck_dump_close(NULL);
-    pluck_dump_close(&none);
+    pluck_dump_destroy(NULL);
+    pluck_dump_destroy(&none);
     pluck_dump_release(NULL, 3);
     assert_int_equal(pluck_dump_get_info(NULL).n_vocab, 0);
 }

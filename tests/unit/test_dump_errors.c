@@ -469,7 +469,7 @@ static void check_every_prefix(byte_string bytes)
             if ((status == PLUCK_OK) != right || (!right && status != PLUCK_ERR_FORMAT))
                 fail_msg("%zu of %zu bytes, streamed %d: %s", size, bytes.size, streamed,
                          status ? err.message : "accepted");
-            pluck_dump_close(&dump);
+            pluck_dump_destroy(&dump);
             free(exact);
         }
 }
@@ -518,7 +518,7 @@ static void test_every_changed_byte_is_survived(void **state)
                         assert_int_equal(pluck_dump_read(dump, row, scratch, &logits, NULL),
                                          PLUCK_OK);
                 }
-                pluck_dump_close(&dump);
+                pluck_dump_destroy(&dump);
             }
             files[f].data[i] = old;
         }
@@ -599,7 +599,7 @@ static void test_a_file_beyond_the_address_space_is_an_io_error(void **state)
         unlink(file.path);
         if (beyond != MAP_FAILED) {
             munmap(beyond, (size_t)1 << 34);
-            pluck_dump_close(&dump);
+            pluck_dump_destroy(&dump);
             skip();
         }
         assert_status(status, PLUCK_ERR_IO, err);
@@ -644,7 +644,7 @@ static void test_mistakes_of_the_caller_are_invalid(void **state)
     assert_int_equal(pluck_dump_read(dump, 0, NULL, &logits, &err), PLUCK_ERR_INVALID);
     assert_string_equal(err.message, "x: scratch is NULL, but rows of this dump have to be copied");
     assert_int_equal(logits.n_vocab, 99);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     bytes_free(&bytes);
 }
 

@@ -128,7 +128,7 @@ static pluck_status try_content(const content *c, const pluck_allocator *allocat
     float scratch[VOCAB];
     pluck_logits logits;
     status = pluck_dump_read(dump, 0, scratch, &logits, err);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     return status;
 }
 

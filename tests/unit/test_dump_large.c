@@ -92,7 +92,7 @@ static void test_any_row_of_20_gib_is_at_hand(void **state)
         assert_true(touch(&logits) == (float)i + 1.5f);
     }
     assert_true(resident_bytes() < before + 16 * MIB);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
 }
 
 /* Nobody calls pluck_dump_release() here. */
@@ -117,7 +117,7 @@ static void test_reading_through_a_file_keeps_little_of_it(void **state)
     }
     if (most - before >= 64 * MIB)
         fail_msg("%llu MiB became resident", (unsigned long long)((most - before) / MIB));
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
 }
 
 static void test_released_rows_leave_memory_and_can_be_read(void **state)
@@ -152,7 +152,7 @@ static void test_released_rows_leave_memory_and_can_be_read(void **state)
     assert_true(touch(&third) == mark);
     assert_int_equal(pluck_dump_read(dump, 3, NULL, &logits, NULL), PLUCK_OK);
     assert_ptr_equal(logits.data, third.data);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
 }
 
 /* Each row of a Fortran-order file is spread over all of it. */
@@ -181,7 +181,7 @@ static void test_gathering_rows_keeps_a_bounded_part(void **state)
     }
     if (most - before >= 640 * MIB)
         fail_msg("%llu MiB became resident", (unsigned long long)((most - before) / MIB));
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
 }
 
 enum { THREADS = 8, THREAD_ROWS = 700, THREAD_VOCAB = 16000, THREAD_READS = 1500 };
@@ -258,7 +258,7 @@ static void test_many_threads_may_read_one_dump(void **state)
             if (readers[i].bad_row != UINT64_MAX)
                 fail_msg("thread of seed %zu: row %llu of %s is wrong", i,
                          (unsigned long long)readers[i].bad_row, types[type]);
-        pluck_dump_close(&dump);
+        pluck_dump_destroy(&dump);
     }
 }
 

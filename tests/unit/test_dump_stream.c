@@ -119,7 +119,7 @@ static void test_pieces_of_any_size_make_the_same_rows(void **state)
                                  PLUCK_ERR_INVALID);
             }
             pluck_dump_release(dump, 3);
-            pluck_dump_close(&dump);
+            pluck_dump_destroy(&dump);
             wait_for(child);
         }
         bytes_free(&bytes);
@@ -147,7 +147,7 @@ static void test_rows_may_be_skipped_but_not_read_again(void **state)
     check_row(dump, 4, path);
     check_row(dump, 38, path);
     check_row(dump, 39, path);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     wait_for(child);
     bytes_free(&bytes);
 }
@@ -178,7 +178,7 @@ static void test_interrupted_reads_go_on(void **state)
         check_row(dump, row, path);
     setitimer(ITIMER_REAL, &never, NULL);
     sigaction(SIGALRM, &old, NULL);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     wait_for(child);
     bytes_free(&bytes);
 }
@@ -199,7 +199,7 @@ static void test_a_pipe_that_does_not_block_is_waited_for(void **state)
     assert_status(pluck_dump_open(&dump, "-", NULL, &err), PLUCK_OK, err);
     for (uint64_t row = 0; row < ROWS; row++)
         check_row(dump, row, "standard input");
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     /* Standard input is not the library's to close. */
     assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0);
     assert_int_equal(dup2(old_stdin, STDIN_FILENO), STDIN_FILENO);
@@ -223,7 +223,7 @@ static void test_standard_input_is_streamed(void **state)
     assert_status(pluck_dump_open(&dump, "-", NULL, &err), PLUCK_OK, err);
     assert_true(pluck_dump_get_info(dump).streamed);
     check_row(dump, 11, "standard input");
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     /* All is read now but what follows row 11: no .npy any more. */
     assert_status(pluck_dump_open(&dump, "-", NULL, &err), PLUCK_ERR_FORMAT, err);
     assert_non_null(
@@ -252,7 +252,7 @@ static void test_a_named_pipe_is_streamed(void **state)
     assert_status(pluck_dump_open(&dump, path, NULL, &err), PLUCK_OK, err);
     for (uint64_t row = 0; row < ROWS; row++)
         check_row(dump, row, path);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     wait_for(child);
     unlink(path);
     rmdir(directory);
@@ -283,7 +283,7 @@ static void check_stream_refused(byte_string bytes, const pluck_dump_options *op
     }
     if (status != PLUCK_ERR_FORMAT || !strstr(err.message, fragment))
         fail_msg("%s: \"%s\", expected \"%s\"", pluck_status_name(status), err.message, fragment);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     wait_for(child);
 }
 
@@ -354,7 +354,7 @@ static void test_a_stream_may_declare_more_than_memory(void **state)
     assert_status(pluck_dump_read(dump, 0, scratch, &logits, &err), PLUCK_OK, err);
     assert_memory_equal(logits.data, "\1\2\3\4\5\6", 6);
     assert_int_equal(pluck_dump_read(dump, 99999999999, scratch, &logits, &err), PLUCK_ERR_FORMAT);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     bytes_free(&bytes);
 }
 

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <sys/stat.h>
 
-#include <pluck/dump_writer.h>
+#include <pluck/dump.h>
 
 #include "file/narrow.h"
 #include "support/test_allocator.h"
@@ -98,12 +98,12 @@ static void check_round_trip(pluck_dump_format format, pluck_dtype dtype, uint64
     pluck_error err = {0};
     pluck_dump_writer *writer = NULL;
     assert_status(pluck_dump_writer_create(&writer, f.file, &options, &err), PLUCK_OK, err);
-    assert_non_null(pluck_dump_writer_unfinished(writer, 0));
-    assert_non_null(pluck_dump_writer_unfinished(writer, 1));
+    assert_non_null(pluck_dump_writer_temporary(writer, 0));
+    assert_non_null(pluck_dump_writer_temporary(writer, 1));
     write_rows(writer, seed, values);
     assert_int_not_equal(access(f.file, F_OK), 0);
     assert_status(pluck_dump_writer_finish(writer, &err), PLUCK_OK, err);
-    assert_null(pluck_dump_writer_unfinished(writer, 0));
+    assert_null(pluck_dump_writer_temporary(writer, 0));
     assert_int_equal(pluck_dump_writer_finish(writer, &err), PLUCK_ERR_INVALID);
     pluck_dump_writer_destroy(&writer);
     assert_int_equal(count_files(&f), 2);
@@ -126,14 +126,14 @@ static void check_round_trip(pluck_dump_format format, pluck_dtype dtype, uint64
         assert_int_equal(read.target,
                          format == PLUCK_DUMP_JSONL && row != 1 ? row : PLUCK_NO_TOKEN);
     }
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     pluck_targets *targets = NULL;
     pluck_token tokens[ROWS];
     assert_status(pluck_targets_open(&targets, f.targets, NULL, &err), PLUCK_OK, err);
     assert_int_equal(pluck_targets_count(targets), ROWS);
     assert_status(pluck_targets_read(targets, 0, ROWS, tokens, &err), PLUCK_OK, err);
     assert_true(tokens[0] == 0 && tokens[1] == PLUCK_NO_TOKEN && tokens[2] == 2);
-    pluck_targets_close(&targets);
+    pluck_targets_destroy(&targets);
     remove_folder(&f);
     free(values);
     free(scratch);
@@ -261,7 +261,7 @@ static void a_full_disk_is_told(void **state)
     pluck_error err = {0};
     pluck_dump_writer *w = NULL;
     assert_status(pluck_dump_writer_create(&w, "/dev/full", &o, &err), PLUCK_OK, err);
-    assert_null(pluck_dump_writer_unfinished(w, 0));
+    assert_null(pluck_dump_writer_temporary(w, 0));
     assert_status(pluck_dump_writer_write(w, &row, &err), PLUCK_OK, err);
     assert_int_equal(pluck_dump_writer_finish(w, &err), PLUCK_ERR_IO);
     assert_int_equal(pluck_dump_writer_finish(w, &err), PLUCK_ERR_IO);

@@ -339,7 +339,7 @@ static bool real_row_agrees(uint64_t seed, pluck_isa isa, const void *context)
         c.history[i] = (pluck_token)(i * i % logits.n_vocab);
     c.row = logit_row_make(x, logits.n_vocab, logits.dtype, seed % 3);
     stage_text_add(&c.json, "%s", chains[seed % N_CHAINS]);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     free(x);
     return judge(&c);
 }

@@ -252,7 +252,7 @@ static void test_a_deep_tree_ends_after_as_many_trials_as_it_has_nodes(void **st
     pluck_head_query *query = NULL;
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, 1, 1, 0);
-    assert_ok(pluck_tree_from_children(&tree, children, N, NULL, &err));
+    assert_ok(pluck_tree_create_from_children(&tree, children, N, NULL, &err));
     assert_ok(
         pluck_head_create_hierarchical(&head, tree, &matrix, NULL, PLUCK_TREE_RIGHT, NULL, &err));
     assert_ok(pluck_head_query_create(&query, head, NULL, &err));
@@ -261,11 +261,11 @@ static void test_a_deep_tree_ends_after_as_many_trials_as_it_has_nodes(void **st
         double logprob = 1;
         double temperature = pow(10, test_random_uniform(&random) * 6 - 3);
         assert_ok(pluck_head_sample(query, &hidden, temperature, &rng, &token, &logprob, &err));
-        pluck_head_stats stats = pluck_head_query_stats(query);
+        pluck_head_stats stats = pluck_head_query_get_stats(query);
         assert_true(stats.n_dots <= N - 1);
         assert_true(stats.n_trials <= N + 2);
         double alone = 0;
-        assert_ok(pluck_head_logprob(query, &hidden, token, &alone, &err));
+        assert_ok(pluck_head_query_logprob(query, &hidden, token, &alone, &err));
         assert_true(alone == logprob);
     }
     pluck_head_query_destroy(&query);

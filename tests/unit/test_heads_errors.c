@@ -46,7 +46,7 @@ static void test_bad_numbers_are_named(void **state)
     double logprob = 7;
     assert_ok(pluck_head_create_dense(&head, &matrix, NULL, NULL, &err));
     assert_ok(pluck_head_query_create(&query, head, NULL, &err));
-    assert_int_equal(pluck_head_logprob(query, hidden, 1, &logprob, &err), PLUCK_ERR_NAN);
+    assert_int_equal(pluck_head_query_logprob(query, hidden, 1, &logprob, &err), PLUCK_ERR_NAN);
     assert_non_null(strstr(err.message, "token 0"));
     assert_true(logprob == 7);
     pluck_head_query_destroy(&query);
@@ -70,7 +70,7 @@ static void test_masks_that_allow_nothing_are_refused(void **state)
         assert_int_equal(token.token, 32);
         assert_ok(pluck_head_query_set_mask(query, NULL, 0, &err));
         double log_mass = 1;
-        assert_ok(pluck_head_log_mass(query, hidden, &log_mass, &err));
+        assert_ok(pluck_head_query_log_mass(query, hidden, &log_mass, &err));
         assert_true(log_mass == 0);
         pluck_head_query_destroy(&query);
         head_case_free(&c);
@@ -89,10 +89,12 @@ static void test_callers_mistakes_are_refused(void **state)
     assert_int_equal(pluck_head_query_create(NULL, c.head, NULL, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_head_query_create(&query, NULL, NULL, &err), PLUCK_ERR_INVALID);
     assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
-    assert_int_equal(pluck_head_logprob(NULL, hidden, 0, &logprob, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_head_logprob(query, NULL, 0, &logprob, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_head_logprob(query, hidden, 40, &logprob, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_head_logprob(query, hidden, -1, &logprob, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_query_logprob(NULL, hidden, 0, &logprob, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_query_logprob(query, NULL, 0, &logprob, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_query_logprob(query, hidden, 40, &logprob, &err),
+                     PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_query_logprob(query, hidden, -1, &logprob, &err),
+                     PLUCK_ERR_INVALID);
     assert_int_equal(pluck_head_top_k(query, hidden, 0, tokens, &n, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_head_top_k(query, hidden, 1, NULL, &n, &err), PLUCK_ERR_INVALID);
     static const double outside[] = {0, -0.5, 0x1.0000000000001p+0, (double)INFINITY};

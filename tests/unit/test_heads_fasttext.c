@@ -173,7 +173,7 @@ static void test_models_made_by_hand_open_and_predict(void **state)
         assert_true((pluck_fasttext_head(model) != NULL) ==
                     (recipes[i].loss == 1 || recipes[i].loss == 3));
         try_model(model);
-        pluck_fasttext_close(&model);
+        pluck_fasttext_destroy(&model);
     }
 }
 
@@ -187,14 +187,14 @@ static void check_features(const recipe *r, const char *line, const int32_t *exp
     size_t n_features = 0, used_bytes = 0;
     assert_ok(open_bytes(&model, f.bytes, f.n));
     assert_ok(pluck_fasttext_query_create(&query, model, NULL, &err));
-    assert_ok(pluck_fasttext_features(query, line, strlen(line), &features, &n_features,
-                                      &used_bytes, &err));
+    assert_ok(pluck_fasttext_query_features(query, line, strlen(line), &features, &n_features,
+                                            &used_bytes, &err));
     assert_int_equal(n_features, n);
     for (size_t i = 0; i < n; i++)
         assert_int_equal(features[i], expected[i]);
     assert_int_equal(used_bytes, used);
     pluck_fasttext_query_destroy(&query);
-    pluck_fasttext_close(&model);
+    pluck_fasttext_destroy(&model);
 }
 
 /* FNV-1a by itself, for ASCII. */
@@ -280,7 +280,7 @@ static void test_changed_bytes_end_in_labels_or_in_an_error(void **state)
                 pluck_fasttext *model = NULL;
                 if (open_bytes(&model, changed.bytes, changed.n) == PLUCK_OK)
                     try_model(model);
-                pluck_fasttext_close(&model);
+                pluck_fasttext_destroy(&model);
             }
             if (at == 400)
                 at = f.n - 400;
@@ -340,7 +340,7 @@ static void test_pruned_pairs_of_any_number_end_in_a_model_or_an_error(void **st
             assert_ok(status);
             try_model(model);
         }
-        pluck_fasttext_close(&model);
+        pluck_fasttext_destroy(&model);
     }
 }
 
@@ -400,7 +400,7 @@ static void test_what_a_quantised_output_expands_to_is_limited(void **state)
             assert_int_equal(status, PLUCK_ERR_FORMAT);
             assert_non_null(strstr(err.message, "expands to more than 64 times the file"));
         }
-        pluck_fasttext_close(&model);
+        pluck_fasttext_destroy(&model);
         free(bytes);
     }
 }
@@ -429,7 +429,7 @@ static void test_callers_mistakes_are_refused(void **state)
     assert_ok(pluck_fasttext_predict(query, "nothing known", 13, 1, 0, &label, &n, &err));
     assert_int_equal(n, 0);
     pluck_fasttext_query_destroy(&query);
-    pluck_fasttext_close(&model);
+    pluck_fasttext_destroy(&model);
 }
 
 static const char *shared_file(const char *name)
@@ -478,7 +478,7 @@ static void test_the_published_model_gives_its_reference_probabilities(void **st
         uint32_t n = 0;
         assert_ok(pluck_dump_read(truth, row, scratch, &expected, &err));
         assert_ok(pluck_dump_read(hidden, row, scratch, &expected_hidden, &err));
-        assert_ok(pluck_fasttext_hidden(query, line, (size_t)size, &found, &err));
+        assert_ok(pluck_fasttext_query_hidden(query, line, (size_t)size, &found, &err));
         for (int j = 0; j < LID_DIM; j++)
             assert_true(fabs((double)found[j] - (double)((const float *)expected_hidden.data)[j]) <
                         1e-5);
@@ -498,9 +498,9 @@ static void test_the_published_model_gives_its_reference_probabilities(void **st
     free(line);
     fclose(text);
     pluck_fasttext_query_destroy(&query);
-    pluck_fasttext_close(&model);
-    pluck_dump_close(&hidden);
-    pluck_dump_close(&truth);
+    pluck_fasttext_destroy(&model);
+    pluck_dump_destroy(&hidden);
+    pluck_dump_destroy(&truth);
 }
 
 int main(void)

@@ -63,7 +63,7 @@ static void logprobs_of(const pluck_head *head, const float *hidden, float *logp
 {
     pluck_head_query *query = NULL;
     assert_ok(pluck_head_query_create(&query, head, NULL, &err));
-    assert_ok(pluck_head_logprobs(query, hidden, logprobs, &err));
+    assert_ok(pluck_head_query_logprobs(query, hidden, logprobs, &err));
     pluck_head_query_destroy(&query);
 }
 
@@ -93,7 +93,7 @@ static void test_heads_come_back_bit_for_bit(void **state)
             for (int copy = 0; copy < 2; copy++) {
                 pluck_head_options options = {.copy = copy != 0};
                 pluck_head *loaded = NULL;
-                assert_ok(pluck_head_load(&loaded, path, &options, &err));
+                assert_ok(pluck_head_open(&loaded, path, &options, &err));
                 check_same(&c, loaded);
                 pluck_head_destroy(&loaded);
             }
@@ -111,17 +111,17 @@ static void test_saving_over_a_loaded_head_is_safe(void **state)
     head_case second = head_case_make(PLUCK_HEAD_DENSE, 2, N_VOCAB, DIM);
     pluck_head *loaded = NULL;
     assert_ok(pluck_head_save(first.head, path, &err));
-    assert_ok(pluck_head_load(&loaded, path, NULL, &err));
+    assert_ok(pluck_head_open(&loaded, path, NULL, &err));
     assert_ok(pluck_head_save(loaded, path, &err));
     assert_ok(pluck_head_save(second.head, path, &err));
     check_same(&first, loaded);
     pluck_head_destroy(&loaded);
-    assert_ok(pluck_head_load(&loaded, path, NULL, &err));
+    assert_ok(pluck_head_open(&loaded, path, NULL, &err));
     check_same(&second, loaded);
     pluck_head_destroy(&loaded);
     assert_int_equal(pluck_head_save(first.head, "/nonexistent/head", &err), PLUCK_ERR_IO);
-    assert_int_equal(pluck_head_load(&loaded, path_of("none"), NULL, &err), PLUCK_ERR_IO);
-    assert_int_equal(pluck_head_load(&loaded, NULL, NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_open(&loaded, path_of("none"), NULL, &err), PLUCK_ERR_IO);
+    assert_int_equal(pluck_head_open(&loaded, NULL, NULL, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_head_save(NULL, path, &err), PLUCK_ERR_INVALID);
     head_case_free(&first);
     head_case_free(&second);
@@ -154,7 +154,7 @@ static void test_pytorch_names_are_found_behind_any_prefix(void **state)
     const char *path = path_of("torch.safetensors");
     write_bytes(path, bytes, make_file(bytes, json, 144));
     pluck_head *head = NULL;
-    assert_ok(pluck_head_load(&head, path, NULL, &err));
+    assert_ok(pluck_head_open(&head, path, NULL, &err));
     pluck_head_info info = pluck_head_get_info(head);
     assert_int_equal(info.kind, PLUCK_HEAD_ADAPTIVE);
     assert_int_equal(info.n_vocab, 6);
@@ -169,7 +169,7 @@ static void refused(const char *json, size_t n_data, const char *part)
     const char *path = path_of("refused.safetensors");
     pluck_head *head = NULL;
     write_bytes(path, bytes, make_file(bytes, json, n_data));
-    assert_int_equal(pluck_head_load(&head, path, NULL, &err), PLUCK_ERR_FORMAT);
+    assert_int_equal(pluck_head_open(&head, path, NULL, &err), PLUCK_ERR_FORMAT);
     assert_null(head);
     if (!strstr(err.message, part))
         fail_msg("message '%s' does not say '%s'", err.message, part);
@@ -215,7 +215,7 @@ static void test_cut_and_changed_files_end_in_an_error_or_a_head(void **state)
             bytes[at % n] = cut ? kept : (unsigned char)(kept ^ (at % 5 ? 1 : 0x80));
             write_bytes(path, bytes, cut ? at - n : n);
             pluck_head *head = NULL;
-            pluck_status status = pluck_head_load(&head, path, NULL, &err);
+            pluck_status status = pluck_head_open(&head, path, NULL, &err);
             assert_true(status == PLUCK_OK || status == PLUCK_ERR_FORMAT);
             assert_true(!cut || status == PLUCK_ERR_FORMAT);
             if (status == PLUCK_OK && pluck_head_get_info(head).dim <= DIM * 4 &&

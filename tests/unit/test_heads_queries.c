@@ -40,7 +40,7 @@ typedef struct fixture {
     pluck_head_query *query;
     float hidden[MAX_DIM];
     long double truth[MAX_VOCAB];
-    double logprobs[MAX_VOCAB]; /* what pluck_head_logprob() says */
+    double logprobs[MAX_VOCAB]; /* what pluck_head_query_logprob() says */
     int32_t mask[MASK_WORDS];
     bool masked;
     ranked order[MAX_VOCAB]; /* allowed tokens, by logprobs */
@@ -87,7 +87,8 @@ static void open_fixture(fixture *f, pluck_head_kind kind, uint64_t seed)
     head_case_logprobs(&f->c, f->hidden, f->truth);
     make_mask(f, &random);
     for (uint32_t t = 0; t < n; t++) {
-        assert_ok(pluck_head_logprob(f->query, f->hidden, (pluck_token)t, &f->logprobs[t], &err));
+        assert_ok(
+            pluck_head_query_logprob(f->query, f->hidden, (pluck_token)t, &f->logprobs[t], &err));
         if (!allowed(f, t))
             continue;
         f->order[f->n_allowed++] = (ranked){(long double)f->logprobs[t], (pluck_token)t};
@@ -117,7 +118,7 @@ static void for_each_case(void (*check)(fixture *f), uint64_t n_seeds)
 static void check_logprobs(fixture *f)
 {
     float all[MAX_VOCAB];
-    assert_ok(pluck_head_logprobs(f->query, f->hidden, all, &err));
+    assert_ok(pluck_head_query_logprobs(f->query, f->hidden, all, &err));
     for (uint32_t t = 0; t < f->c.n_vocab; t++) {
         double error = fabs(f->logprobs[t] - (double)f->truth[t]);
         if (!(error <= 4e-6 + 4e-7 * fabs(f->logprobs[t])))
@@ -138,11 +139,11 @@ static void test_logprobs_are_those_of_brute_force(void **state)
 static void check_log_mass(fixture *f)
 {
     double log_mass = 1;
-    assert_ok(pluck_head_log_mass(f->query, f->hidden, &log_mass, &err));
+    assert_ok(pluck_head_query_log_mass(f->query, f->hidden, &log_mass, &err));
     if (!(fabs(log_mass - (double)logl(f->mass)) <= 1e-5))
         fail_msg("%s: ln mass = %.9g, exactly %.9Lg", head_case_text(&f->c), log_mass,
                  logl(f->mass));
-    if (!f->masked && pluck_head_query_stats(f->query).n_dots != 0)
+    if (!f->masked && pluck_head_query_get_stats(f->query).n_dots != 0)
         fail_msg("%s: the mass of all tokens costs something", head_case_text(&f->c));
 }
 
@@ -152,7 +153,7 @@ static void test_log_mass_is_the_sum_over_allowed_tokens(void **state)
     for_each_case(check_log_mass, 150);
 }
 
-/* The first n of the order, with the very bits of pluck_head_logprob(). */
+/* The first n of the order, with the very bits of pluck_head_query_logprob(). */
 static void compare(const fixture *f, const char *what, const pluck_scored_token *tokens,
                     uint32_t n)
 {
@@ -276,7 +277,7 @@ static void check_evaluated_nodes(fixture *f)
         long double least = expl(f->truth[tokens[n - 1].token]);
         for (uint32_t i = 0; i + 1 < n_vocab; i++)
             needed += mass[n_vocab + i] >= least * (1 - 1e-5L);
-        uint64_t n_dots = pluck_head_query_stats(f->query).n_dots;
+        uint64_t n_dots = pluck_head_query_get_stats(f->query).n_dots;
         if (n_dots > needed)
             fail_msg("%s: top %" PRIu32 " evaluated %" PRIu64 " nodes, %" PRIu32 " are needed",
                      head_case_text(&f->c), k, n_dots, needed);
@@ -307,7 +308,7 @@ static void check_tails(fixture *f)
         if (mass >= expl(f->truth[best.token]) * (1 - 1e-5L))
             n_tail_rows += f->c.widths[i] + f->c.sizes[i];
     }
-    uint64_t n_dots = pluck_head_query_stats(f->query).n_dots;
+    uint64_t n_dots = pluck_head_query_get_stats(f->query).n_dots;
     if (n_dots > n_short + f->c.n_parts + n_tail_rows)
         fail_msg("%s: greedy took %" PRIu64 " dot products, %" PRIu32 " are needed",
                  head_case_text(&f->c), n_dots, n_short + f->c.n_parts + n_tail_rows);
@@ -336,7 +337,7 @@ static void check_isas(fixture *f)
         assert_ok(pluck_head_query_create(&query, head, NULL, &err));
         for (uint32_t t = 0; t < f->c.n_vocab; t++) {
             double logprob = 0;
-            assert_ok(pluck_head_logprob(query, f->hidden, (pluck_token)t, &logprob, &err));
+            assert_ok(pluck_head_query_logprob(query, f->hidden, (pluck_token)t, &logprob, &err));
             assert_memory_equal(&logprob, &f->logprobs[t], sizeof logprob);
         }
         pluck_head_query_destroy(&query);
@@ -359,7 +360,7 @@ static void test_tiny_probabilities_keep_their_digits(void **state)
     pluck_tree *tree = NULL;
     pluck_head *head = NULL;
     pluck_head_query *query = NULL;
-    assert_ok(pluck_tree_balanced(&tree, 2, NULL, &err));
+    assert_ok(pluck_tree_create_balanced(&tree, 2, NULL, &err));
     assert_ok(
         pluck_head_create_hierarchical(&head, tree, &nodes, NULL, PLUCK_TREE_RIGHT, NULL, &err));
     assert_ok(pluck_head_query_create(&query, head, NULL, &err));
@@ -368,7 +369,7 @@ static void test_tiny_probabilities_keep_their_digits(void **state)
             long double turned = side ? (long double)x : -(long double)x;
             long double exact = turned < 0 ? turned - log1pl(expl(turned)) : -log1pl(expl(-turned));
             double logprob = 1;
-            assert_ok(pluck_head_logprob(query, &x, side, &logprob, &err));
+            assert_ok(pluck_head_query_logprob(query, &x, side, &logprob, &err));
             if (!(fabsl((long double)logprob - exact) <= 1e-14L * fabsl(exact) + 0x1p-1074L))
                 fail_msg("x = %g, side %d: %.17g, exactly %.17Lg", (double)x, side, logprob, exact);
         }
@@ -388,7 +389,7 @@ static void test_ties_go_to_the_lower_token(void **state)
     float hidden = 1;
     pluck_tree *tree = NULL;
     pluck_head *heads[2] = {NULL};
-    assert_ok(pluck_tree_balanced(&tree, N, NULL, &err));
+    assert_ok(pluck_tree_create_balanced(&tree, N, NULL, &err));
     assert_ok(
         pluck_head_create_hierarchical(&heads[0], tree, &nodes, NULL, PLUCK_TREE_LEFT, NULL, &err));
     assert_ok(pluck_head_create_dense(&heads[1], &weights, NULL, NULL, &err));

@@ -44,7 +44,7 @@ static void run_to_the_end(pluck_trainer *trainer)
 static pluck_head *head_of(const pluck_trainer *trainer)
 {
     pluck_head *head = NULL;
-    assert_int_equal(pluck_trainer_head(trainer, &head, NULL), PLUCK_OK);
+    assert_int_equal(pluck_head_create_trained(trainer, &head, NULL), PLUCK_OK);
     return head;
 }
 
@@ -66,9 +66,9 @@ static float *all_logprobs(const train_problem *p, const pluck_head *head)
     assert_non_null(logprobs);
     assert_int_equal(pluck_head_query_create(&query, head, NULL, NULL), PLUCK_OK);
     for (size_t r = 0; r < p->n_rows; r++)
-        assert_int_equal(
-            pluck_head_logprobs(query, p->hidden + r * p->dim, logprobs + r * p->n_tokens, NULL),
-            PLUCK_OK);
+        assert_int_equal(pluck_head_query_logprobs(query, p->hidden + r * p->dim,
+                                                   logprobs + r * p->n_tokens, NULL),
+                         PLUCK_OK);
     pluck_head_query_destroy(&query);
     return logprobs;
 }
@@ -287,11 +287,11 @@ static void test_a_resumed_training_ends_with_the_same_bits(void **state)
             assert_int_equal(pluck_trainer_step(first, NULL, NULL), PLUCK_OK);
         assert_int_equal(pluck_trainer_save(first, path, NULL), PLUCK_OK);
         pluck_head *so_far = head_of(first), *stored = NULL;
-        assert_int_equal(pluck_head_load(&stored, path, NULL, NULL), PLUCK_OK);
+        assert_int_equal(pluck_head_open(&stored, path, NULL, NULL), PLUCK_OK);
         assert_true(same_bits(&p, so_far, stored));
         pluck_trainer *second = create(&p, p.dense, &options);
         pluck_error err;
-        if (pluck_trainer_resume(second, path, &err) != PLUCK_OK)
+        if (pluck_trainer_restore(second, path, &err) != PLUCK_OK)
             fail_msg("%s", err.message);
         run_to_the_end(second);
         pluck_head *resumed = head_of(second);
@@ -313,7 +313,7 @@ static void refuses(const train_problem *p, const pluck_head *teacher,
     pluck_trainer *trainer = create(p, teacher, options);
     pluck_head *before = head_of(trainer);
     pluck_error err;
-    assert_int_not_equal(pluck_trainer_resume(trainer, path, &err), PLUCK_OK);
+    assert_int_not_equal(pluck_trainer_restore(trainer, path, &err), PLUCK_OK);
     if (!strstr(err.message, expected))
         fail_msg("'%s' is not in '%s'", expected, err.message);
     pluck_head *after = head_of(trainer);
@@ -346,7 +346,7 @@ static void test_a_checkpoint_of_something_else_is_refused(void **state)
     p.targets[3] = (p.targets[3] + N_TOKENS - 1) % N_TOKENS;
     const int64_t counts[N_TOKENS] = {100, 50, 20, 9, 7, 4, 2, 1, 1};
     pluck_tree_destroy(&p.tree);
-    assert_int_equal(pluck_tree_huffman(&p.tree, counts, N_TOKENS, NULL, NULL), PLUCK_OK);
+    assert_int_equal(pluck_tree_create_huffman(&p.tree, counts, N_TOKENS, NULL, NULL), PLUCK_OK);
     refuses(&p, NULL, &options, path, "same tree");
     pluck_head *head = head_of(trainer);
     assert_int_equal(pluck_head_save(head, path, NULL), PLUCK_OK);
@@ -459,10 +459,10 @@ static void test_weights_that_no_float_holds_are_an_error(void **state)
     pluck_error err;
     assert_int_equal(pluck_trainer_create(&trainer, p.tree, &data, &options, NULL), PLUCK_OK);
     pluck_status status = PLUCK_OK;
-    while (status == PLUCK_OK && !pluck_trainer_progress(trainer).is_done)
+    while (status == PLUCK_OK && !pluck_trainer_get_progress(trainer).is_done)
         status = pluck_trainer_step(trainer, NULL, &err);
     if (status == PLUCK_OK)
-        status = pluck_trainer_head(trainer, &head, &err);
+        status = pluck_head_create_trained(trainer, &head, &err);
     assert_int_equal(status, PLUCK_ERR_NAN);
     assert_null(head);
     pluck_trainer_destroy(&trainer);
@@ -481,7 +481,7 @@ static void test_without_bias_none_is_learned(void **state)
         double logprob = 0;
         assert_int_equal(pluck_head_query_create(&query, head, NULL, NULL), PLUCK_OK);
         /* At a hidden state of zeros every node is even; the code of the last token has 3 bits. */
-        assert_int_equal(pluck_head_logprob(query, p.hidden, N_TOKENS - 1, &logprob, NULL),
+        assert_int_equal(pluck_head_query_logprob(query, p.hidden, N_TOKENS - 1, &logprob, NULL),
                          PLUCK_OK);
         assert_true(fabs(logprob + 3 * log(2)) < 1e-12);
         pluck_head_query_destroy(&query);
@@ -539,8 +539,8 @@ static void test_callers_mistakes_are_named(void **state)
     assert_non_null(strstr(err.message, "hidden[2][1]"));
     assert_int_equal(pluck_trainer_step(NULL, NULL, NULL), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_trainer_save(NULL, "x", NULL), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_trainer_resume(NULL, "x", NULL), PLUCK_ERR_INVALID);
-    assert_true(pluck_trainer_progress(NULL).is_done);
+    assert_int_equal(pluck_trainer_restore(NULL, "x", NULL), PLUCK_ERR_INVALID);
+    assert_true(pluck_trainer_get_progress(NULL).is_done);
     pluck_trainer_destroy(NULL);
     train_problem_free(&p);
 }

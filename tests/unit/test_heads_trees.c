@@ -111,7 +111,7 @@ static void test_sorted_counts_give_the_tree_of_fasttext(void **state)
         qsort(counts, n, sizeof *counts, descending);
         fasttext_tree(counts, (int32_t)n, expected);
         pluck_tree *tree = NULL;
-        assert_ok(pluck_tree_huffman(&tree, counts, (uint32_t)n, NULL, &err));
+        assert_ok(pluck_tree_create_huffman(&tree, counts, (uint32_t)n, NULL, &err));
         if (memcmp(pluck_tree_children(tree), expected, 2 * (n - 1) * sizeof *expected) != 0)
             fail_msg("seed %" PRIu64 ", n = %zu: other children than fastText's", seed, n);
         pluck_tree_destroy(&tree);
@@ -127,7 +127,7 @@ static void test_any_order_of_counts_gives_the_least_cost(void **state)
         int64_t counts[120];
         random_counts(&random, counts, n);
         pluck_tree *tree = NULL;
-        assert_ok(pluck_tree_huffman(&tree, counts, (uint32_t)n, NULL, &err));
+        assert_ok(pluck_tree_create_huffman(&tree, counts, (uint32_t)n, NULL, &err));
         if (cost_of(tree, counts) != huffman_cost(counts, n))
             fail_msg("seed %" PRIu64 ", n = %zu: not the least cost", seed, n);
         pluck_tree_destroy(&tree);
@@ -142,7 +142,7 @@ static void test_ties_go_to_the_lower_token_first(void **state)
     const int64_t counts[4] = {4, 9, 4, 4};
     const int32_t expected[6] = {3, 2, 0, 4, 1, 5};
     pluck_tree *tree = NULL;
-    assert_ok(pluck_tree_huffman(&tree, counts, 4, NULL, &err));
+    assert_ok(pluck_tree_create_huffman(&tree, counts, 4, NULL, &err));
     assert_memory_equal(pluck_tree_children(tree), expected, sizeof expected);
     pluck_tree_destroy(&tree);
 }
@@ -159,7 +159,7 @@ static void test_mean_code_length_is_within_a_bit_of_the_entropy(void **state)
         counts[1] += 1;
         pluck_tree *tree = NULL;
         pluck_tree_stats stats;
-        assert_ok(pluck_tree_huffman(&tree, counts, n, NULL, &err));
+        assert_ok(pluck_tree_create_huffman(&tree, counts, n, NULL, &err));
         assert_ok(pluck_tree_get_stats(tree, counts, &stats, NULL, 0, &err));
         if (!(stats.mean_length >= stats.entropy_bits - 1e-9) ||
             !(stats.mean_length < stats.entropy_bits + 1))
@@ -180,7 +180,7 @@ static void test_fibonacci_counts_give_depth_n_minus_1(void **state)
         counts[i] = counts[i - 1] + counts[i - 2];
     pluck_tree *tree = NULL;
     pluck_tree_stats stats;
-    assert_ok(pluck_tree_huffman(&tree, counts, N, NULL, &err));
+    assert_ok(pluck_tree_create_huffman(&tree, counts, N, NULL, &err));
     assert_ok(pluck_tree_get_stats(tree, counts, &stats, histogram, N, &err));
     assert_int_equal(stats.max_length, N - 1);
     assert_int_equal(stats.min_length, 1);
@@ -204,7 +204,7 @@ static void test_a_chain_of_a_million_nodes_needs_no_recursion(void **state)
     pluck_tree_stats stats;
     size_t length = 0;
     uint8_t bits[3];
-    assert_ok(pluck_tree_from_children(&tree, children, n, NULL, &err));
+    assert_ok(pluck_tree_create_from_children(&tree, children, n, NULL, &err));
     assert_ok(pluck_tree_get_stats(tree, NULL, &stats, NULL, 0, &err));
     assert_int_equal(stats.max_length, n - 1);
     assert_ok(pluck_tree_code(tree, 1, bits, sizeof bits, &length, &err));
@@ -226,12 +226,12 @@ static void test_a_million_tokens_build(void **state)
         counts[t] = 100000000 / (1 + (int64_t)((t * UINT64_C(7919)) % n));
     pluck_tree *tree = NULL;
     pluck_tree_stats stats;
-    assert_ok(pluck_tree_huffman(&tree, counts, n, NULL, &err));
+    assert_ok(pluck_tree_create_huffman(&tree, counts, n, NULL, &err));
     assert_ok(pluck_tree_get_stats(tree, counts, &stats, NULL, 0, &err));
     assert_true(stats.mean_length >= stats.entropy_bits);
     assert_true(stats.mean_length < stats.entropy_bits + 1);
     pluck_tree_destroy(&tree);
-    assert_ok(pluck_tree_balanced(&tree, n, NULL, &err));
+    assert_ok(pluck_tree_create_balanced(&tree, n, NULL, &err));
     assert_ok(pluck_tree_get_stats(tree, NULL, &stats, NULL, 0, &err));
     assert_int_equal(stats.min_length, 19);
     assert_int_equal(stats.max_length, 20);
@@ -246,11 +246,11 @@ static void test_one_token_is_a_root_with_an_empty_code(void **state)
     size_t end = 0;
     float vector = 1;
     pluck_tree *trees[5] = {NULL};
-    assert_ok(pluck_tree_huffman(&trees[0], &count, 1, NULL, &err));
-    assert_ok(pluck_tree_balanced(&trees[1], 1, NULL, &err));
-    assert_ok(pluck_tree_from_codes(&trees[2], NULL, &end, 1, NULL, &err));
-    assert_ok(pluck_tree_from_children(&trees[3], NULL, 1, NULL, &err));
-    assert_ok(pluck_tree_from_vectors(&trees[4], &vector, 1, 1, 0, NULL, &err));
+    assert_ok(pluck_tree_create_huffman(&trees[0], &count, 1, NULL, &err));
+    assert_ok(pluck_tree_create_balanced(&trees[1], 1, NULL, &err));
+    assert_ok(pluck_tree_create_from_codes(&trees[2], NULL, &end, 1, NULL, &err));
+    assert_ok(pluck_tree_create_from_children(&trees[3], NULL, 1, NULL, &err));
+    assert_ok(pluck_tree_create_clustered(&trees[4], &vector, 1, 1, 0, NULL, &err));
     for (size_t i = 0; i < 5; i++) {
         size_t length = 7;
         pluck_tree_stats stats;
@@ -268,7 +268,7 @@ static void test_balanced_codes_differ_by_one_bit_and_keep_the_order(void **stat
     (void)state;
     for (uint32_t n = 1; n <= 130; n++) {
         pluck_tree *tree = NULL;
-        assert_ok(pluck_tree_balanced(&tree, n, NULL, &err));
+        assert_ok(pluck_tree_create_balanced(&tree, n, NULL, &err));
         double log2_n = log2(n);
         double before = -1;
         for (uint32_t t = 0; t < n; t++) {
@@ -298,14 +298,14 @@ static void test_codes_of_a_tree_build_it_again(void **state)
         size_t ends[62], used = 0;
         random_counts(&random, counts, n);
         pluck_tree *tree = NULL, *again = NULL;
-        assert_ok(pluck_tree_huffman(&tree, counts, n, NULL, &err));
+        assert_ok(pluck_tree_create_huffman(&tree, counts, n, NULL, &err));
         for (uint32_t t = 0; t < n; t++) {
             size_t length = 0;
             assert_ok(pluck_tree_code(tree, (pluck_token)t, bits + used, 62, &length, &err));
             used += length;
             ends[t] = used;
         }
-        assert_ok(pluck_tree_from_codes(&again, bits, ends, n, NULL, &err));
+        assert_ok(pluck_tree_create_from_codes(&again, bits, ends, n, NULL, &err));
         for (uint32_t t = 0; t < n; t++) {
             uint8_t code[62];
             size_t length = 0;
@@ -315,7 +315,8 @@ static void test_codes_of_a_tree_build_it_again(void **state)
             assert_memory_equal(code, bits + begin, length);
         }
         pluck_tree *valid = NULL;
-        assert_ok(pluck_tree_from_children(&valid, pluck_tree_children(again), n, NULL, &err));
+        assert_ok(
+            pluck_tree_create_from_children(&valid, pluck_tree_children(again), n, NULL, &err));
         pluck_tree_destroy(&valid);
         pluck_tree_destroy(&again);
         pluck_tree_destroy(&tree);
@@ -325,7 +326,8 @@ static void test_codes_of_a_tree_build_it_again(void **state)
 static void refused_codes(const uint8_t *bits, const size_t *ends, uint32_t n, const char *part)
 {
     pluck_tree *tree = NULL;
-    assert_int_equal(pluck_tree_from_codes(&tree, bits, ends, n, NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_tree_create_from_codes(&tree, bits, ends, n, NULL, &err),
+                     PLUCK_ERR_INVALID);
     assert_null(tree);
     if (!strstr(err.message, part))
         fail_msg("message '%s' does not say '%s'", err.message, part);
@@ -347,7 +349,8 @@ static void test_codes_that_are_no_tree_are_refused(void **state)
 static void refused_children(const int32_t *children, uint32_t n)
 {
     pluck_tree *tree = NULL;
-    assert_int_equal(pluck_tree_from_children(&tree, children, n, NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_tree_create_from_children(&tree, children, n, NULL, &err),
+                     PLUCK_ERR_INVALID);
     assert_null(tree);
 }
 
@@ -378,7 +381,7 @@ static void test_clusters_share_the_beginning_of_their_codes(void **state)
                 (float)(test_random_normal(&random) * 0.1 + (j == 0 ? 10.0 * (double)(t % 2) : 0) +
                         (j == 1 ? 4.0 * (double)(t / 2 % 2) : 0));
     pluck_tree *tree = NULL, *again = NULL;
-    assert_ok(pluck_tree_from_vectors(&tree, vectors, N, DIM, 7, NULL, &err));
+    assert_ok(pluck_tree_create_clustered(&tree, vectors, N, DIM, 7, NULL, &err));
     int group_of_code[4] = {-1, -1, -1, -1};
     for (int t = 0; t < N; t++) {
         uint8_t bits[2];
@@ -389,7 +392,7 @@ static void test_clusters_share_the_beginning_of_their_codes(void **state)
             *group = t % 4;
         assert_int_equal(*group, t % 4);
     }
-    assert_ok(pluck_tree_from_vectors(&again, vectors, N, DIM, 7, NULL, &err));
+    assert_ok(pluck_tree_create_clustered(&again, vectors, N, DIM, 7, NULL, &err));
     assert_memory_equal(pluck_tree_children(tree), pluck_tree_children(again),
                         2 * (N - 1) * sizeof(int32_t));
     pluck_tree_destroy(&tree);
@@ -404,21 +407,21 @@ static void test_clusters_of_degenerate_vectors_stay_shallow(void **state)
     float *vectors = calloc(N, sizeof *vectors);
     pluck_tree *tree = NULL;
     pluck_tree_stats stats;
-    assert_ok(pluck_tree_from_vectors(&tree, vectors, N, 1, 1, NULL, &err));
+    assert_ok(pluck_tree_create_clustered(&tree, vectors, N, 1, 1, NULL, &err));
     assert_ok(pluck_tree_get_stats(tree, NULL, &stats, NULL, 0, &err));
     assert_int_equal(stats.max_length, 11);
     pluck_tree_destroy(&tree);
     for (int t = 0; t < N; t++)
         vectors[t] = (float)pow(10, 30.0 * t / N - 15);
-    assert_ok(pluck_tree_from_vectors(&tree, vectors, N, 1, 1, NULL, &err));
+    assert_ok(pluck_tree_create_clustered(&tree, vectors, N, 1, 1, NULL, &err));
     assert_ok(pluck_tree_get_stats(tree, NULL, &stats, NULL, 0, &err));
     assert_true(stats.max_length < 11 * log2(N) + 2);
     pluck_tree *valid = NULL;
-    assert_ok(pluck_tree_from_children(&valid, pluck_tree_children(tree), N, NULL, &err));
+    assert_ok(pluck_tree_create_from_children(&valid, pluck_tree_children(tree), N, NULL, &err));
     pluck_tree_destroy(&valid);
     pluck_tree_destroy(&tree);
     vectors[5] = NAN;
-    assert_int_equal(pluck_tree_from_vectors(&tree, vectors, N, 1, 1, NULL, &err),
+    assert_int_equal(pluck_tree_create_clustered(&tree, vectors, N, 1, 1, NULL, &err),
                      PLUCK_ERR_INVALID);
     assert_non_null(strstr(err.message, "vector 5"));
     free(vectors);
@@ -431,14 +434,14 @@ static void test_callers_mistakes_are_named(void **state)
     const int64_t negative[2] = {1, -1}, huge[2] = {INT64_MAX, 1};
     pluck_tree_stats stats;
     size_t length = 0;
-    assert_int_equal(pluck_tree_huffman(NULL, huge, 2, NULL, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_tree_huffman(&tree, NULL, 2, NULL, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_tree_huffman(&tree, negative, 2, NULL, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_tree_huffman(&tree, huge, 2, NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_tree_create_huffman(NULL, huge, 2, NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_tree_create_huffman(&tree, NULL, 2, NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_tree_create_huffman(&tree, negative, 2, NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_tree_create_huffman(&tree, huge, 2, NULL, &err), PLUCK_ERR_INVALID);
     assert_non_null(strstr(err.message, "2^63"));
-    assert_int_equal(pluck_tree_balanced(&tree, 0, NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_tree_create_balanced(&tree, 0, NULL, &err), PLUCK_ERR_INVALID);
     assert_null(tree);
-    assert_ok(pluck_tree_balanced(&tree, 2, NULL, &err));
+    assert_ok(pluck_tree_create_balanced(&tree, 2, NULL, &err));
     assert_int_equal(pluck_tree_code(tree, 2, NULL, 0, &length, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_tree_code(tree, -1, NULL, 0, &length, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_tree_get_stats(tree, negative, &stats, NULL, 0, &err),

@@ -18,9 +18,7 @@
 #include <pluck/config.h>
 #include <pluck/dump.h>
 #include <pluck/head.h>
-#include <pluck/import.h>
 #include <pluck/sampler.h>
-#include <pluck/train.h>
 #include <pluck/weighted.h>
 
 #include "json/json_tree.h"
@@ -93,15 +91,15 @@ static void set_config(job *j)
 {
     pluck_config *config = NULL;
     if (pluck_config_create(&config, NULL, &j->err) == PLUCK_OK)
-        j->status = pluck_config_set(config, "logit_bias", j->text, &j->err);
+        j->status = pluck_config_set_json(config, "logit_bias", j->text, &j->err);
     pluck_config_destroy(&config);
 }
 
 static void import_config(job *j)
 {
-    for (int kind = 0; pluck_config_kind_name((pluck_config_kind)kind); kind++) {
+    for (int kind = 0; pluck_import_format_name((pluck_import_format)kind); kind++) {
         pluck_config *config = NULL;
-        pluck_status status = pluck_config_import(&config, (pluck_config_kind)kind, j->text, j->n,
+        pluck_status status = pluck_config_import(&config, (pluck_import_format)kind, j->text, j->n,
                                                   NULL, NULL, NULL, &j->err);
         j->status = kind == 0 || status == j->status ? status : PLUCK_ERR_NAN;
         pluck_config_destroy(&config);
@@ -110,8 +108,8 @@ static void import_config(job *j)
 
 static void guess_kind(job *j)
 {
-    pluck_config_kind kind = PLUCK_CONFIG_OPENAI;
-    j->status = pluck_config_guess_kind(j->text, j->n, &kind, &j->err);
+    pluck_import_format kind = PLUCK_IMPORT_OPENAI;
+    j->status = pluck_import_guess(j->text, j->n, &kind, &j->err);
 }
 
 static void create_sampler(job *j)
@@ -125,13 +123,13 @@ static void open_dump(job *j)
 {
     pluck_dump *dump = NULL;
     j->status = pluck_dump_open(&dump, j->path, NULL, &j->err);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
 }
 
 static void load_head(job *j)
 {
     pluck_head *head = NULL;
-    j->status = pluck_head_load(&head, j->path, NULL, &j->err);
+    j->status = pluck_head_open(&head, j->path, NULL, &j->err);
     pluck_head_destroy(&head);
 }
 
@@ -164,9 +162,9 @@ static void resume_training(job *j)
         .hidden = hidden, .n_rows = 2, .dim = 1, .targets = targets};
     pluck_tree *tree = NULL;
     pluck_trainer *trainer = NULL;
-    if (pluck_tree_balanced(&tree, 2, NULL, &j->err) == PLUCK_OK &&
+    if (pluck_tree_create_balanced(&tree, 2, NULL, &j->err) == PLUCK_OK &&
         pluck_trainer_create(&trainer, tree, &data, NULL, &j->err) == PLUCK_OK)
-        j->status = pluck_trainer_resume(trainer, j->path, &j->err);
+        j->status = pluck_trainer_restore(trainer, j->path, &j->err);
     pluck_trainer_destroy(&trainer);
     pluck_tree_destroy(&tree);
 }
@@ -180,7 +178,7 @@ static void read_json_lines(job *j)
     j->status = pluck_dump_open(&dump, j->path, NULL, &j->err);
     for (uint64_t i = 0; i < 2 && j->status == PLUCK_OK; i++)
         j->status = pluck_dump_read_row(dump, i, scratch, &row, &j->err);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
 }
 
 typedef enum text_form { ARRAYS, OBJECTS, HEADER, ROW } text_form;
@@ -197,16 +195,16 @@ static const struct {
     {"plk_json_open", open_tree, OBJECTS, true},
     {"pluck_config_from_json", read_config, OBJECTS, false},
     {"pluck_config_from_json", read_config, ARRAYS, false},
-    {"pluck_config_set", set_config, ARRAYS, false},
+    {"pluck_config_set_json", set_config, ARRAYS, false},
     {"pluck_config_import", import_config, OBJECTS, true},
-    {"pluck_config_guess_kind", guess_kind, OBJECTS, false},
+    {"pluck_import_guess", guess_kind, OBJECTS, false},
     {"pluck_sampler_from_json", create_sampler, OBJECTS, false},
     {"pluck_dump_open of .safetensors", open_dump, HEADER, true},
-    {"pluck_head_load", load_head, HEADER, false},
+    {"pluck_head_open", load_head, HEADER, false},
     {"pluck_alias_load", load_alias, HEADER, false},
     {"pluck_sum_tree_load", load_sum_tree, HEADER, false},
     {"pluck_huffman_load", load_huffman, HEADER, false},
-    {"pluck_trainer_resume", resume_training, HEADER, false},
+    {"pluck_trainer_restore", resume_training, HEADER, false},
     {"pluck_dump_open of JSON lines", read_json_lines, ROW, true},
 };
 

@@ -158,8 +158,8 @@ static bool draws_are_sound(pluck_sampler *sampler, const row_case *c, const plu
             return test_case_failed("token %d comes twice", draws[i].token);
         if (i >= 10)
             continue;
-        pluck_logprob_of(sampler, c->row.logits, draws[i].token, PLUCK_LOGPROB_FINAL, &logprob,
-                         NULL);
+        pluck_sampler_logprob(sampler, c->row.logits, draws[i].token, PLUCK_LOGPROB_FINAL, &logprob,
+                              NULL);
         if (!is_same(logprob, draws[i].logprob))
             return test_case_failed("token %d: ln p = %.9g, or %.9g", draws[i].token,
                                     (double)logprob, (double)draws[i].logprob);
@@ -240,7 +240,8 @@ static bool raw_agrees(pluck_sampler *sampler, const row_case *c, const pluck_lo
         long double exact = (long double)x - max - logl(sum);
         one = best[i].logprob;
         if (i < 5)
-            pluck_logprob_of(sampler, c->row.logits, best[i].token, PLUCK_LOGPROB_RAW, &one, NULL);
+            pluck_sampler_logprob(sampler, c->row.logits, best[i].token, PLUCK_LOGPROB_RAW, &one,
+                                  NULL);
         if (!is_same(one, best[i].logprob))
             return test_case_failed("token %d: %.9g alone", best[i].token, (double)one);
         if (exact > -(long double)FLT_MAX &&
@@ -317,10 +318,10 @@ static void a_removed_token_has_minus_infinity(void **state)
     pluck_sampler *sampler = test_sampler("{\"top_k\": 2}", 4, test_isa(), 0);
     for (pluck_token t = 0; t < 4; t++) {
         float raw = 0, final = 0;
-        assert_int_equal(pluck_logprob_of(sampler, logits, t, PLUCK_LOGPROB_RAW, &raw, NULL),
+        assert_int_equal(pluck_sampler_logprob(sampler, logits, t, PLUCK_LOGPROB_RAW, &raw, NULL),
                          PLUCK_OK);
-        assert_int_equal(pluck_logprob_of(sampler, logits, t, PLUCK_LOGPROB_FINAL, &final, NULL),
-                         PLUCK_OK);
+        assert_int_equal(
+            pluck_sampler_logprob(sampler, logits, t, PLUCK_LOGPROB_FINAL, &final, NULL), PLUCK_OK);
         assert_true((raw == -INFINITY) == (t == 3));
         assert_true((final == -INFINITY) == (t >= 2));
     }
@@ -350,10 +351,10 @@ static void mistakes_of_the_caller_are_invalid(void **state)
         pluck_sampler_top_logprobs(s, logits, raw, 0, best, &n, NULL),
         pluck_sampler_top_logprobs(s, logits, raw, 1, NULL, &n, NULL),
         pluck_sampler_top_logprobs(s, logits, raw, 1, best, NULL, NULL),
-        pluck_logprob_of(NULL, logits, 0, raw, &logprob, NULL),
-        pluck_logprob_of(s, logits, 3, raw, &logprob, NULL),
-        pluck_logprob_of(s, logits, -1, raw, &logprob, NULL),
-        pluck_logprob_of(s, logits, 0, raw, NULL, NULL),
+        pluck_sampler_logprob(NULL, logits, 0, raw, &logprob, NULL),
+        pluck_sampler_logprob(s, logits, 3, raw, &logprob, NULL),
+        pluck_sampler_logprob(s, logits, -1, raw, &logprob, NULL),
+        pluck_sampler_logprob(s, logits, 0, raw, NULL, NULL),
     };
     for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
         assert_int_equal(statuses[i], PLUCK_ERR_INVALID);

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <pluck/dump_writer.h>
+#include <pluck/dump.h>
 
 #include "base/alloc.h"
 #include "file/new_file.h"
@@ -78,7 +78,7 @@ static void logprobs_of(const pluck_head *head, float logprobs[MAX_VOCAB])
     static const float hidden[] = {0.5f, -1.0f, 2.0f, 0.25f};
     pluck_head_query *query = NULL;
     assert_int_equal(pluck_head_query_create(&query, head, NULL, &err), PLUCK_OK);
-    assert_int_equal(pluck_head_logprobs(query, hidden, logprobs, &err), PLUCK_OK);
+    assert_int_equal(pluck_head_query_logprobs(query, hidden, logprobs, &err), PLUCK_OK);
     pluck_head_query_destroy(&query);
 }
 
@@ -91,7 +91,7 @@ static void an_open_head_may_be_saved_over(void **state)
     head_case second = head_case_make(PLUCK_HEAD_DENSE, 2, MAX_VOCAB, 4);
     pluck_head *mapped = NULL;
     assert_int_equal(pluck_head_save(first.head, path, &err), PLUCK_OK);
-    assert_int_equal(pluck_head_load(&mapped, path, NULL, &err), PLUCK_OK);
+    assert_int_equal(pluck_head_open(&mapped, path, NULL, &err), PLUCK_OK);
     logprobs_of(mapped, before);
     assert_int_equal(pluck_head_save(second.head, path, &err), PLUCK_OK);
     logprobs_of(mapped, after);
@@ -99,7 +99,7 @@ static void an_open_head_may_be_saved_over(void **state)
     /* Over itself too. */
     assert_int_equal(pluck_head_save(mapped, path, &err), PLUCK_OK);
     pluck_head_destroy(&mapped);
-    assert_int_equal(pluck_head_load(&mapped, path, NULL, &err), PLUCK_OK);
+    assert_int_equal(pluck_head_open(&mapped, path, NULL, &err), PLUCK_OK);
     logprobs_of(mapped, other);
     assert_memory_equal(before, other, sizeof before);
     pluck_head_destroy(&mapped);
@@ -139,11 +139,11 @@ static void an_open_dump_may_be_written_over(void **state)
     assert_int_equal(pluck_dump_read(dump, 2, scratch, &logits, &err), PLUCK_OK);
     assert_memory_equal(logits.data, first, sizeof first);
     write_rows(path, NULL, dump);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     assert_int_equal(pluck_dump_open(&dump, path, NULL, &err), PLUCK_OK);
     assert_int_equal(pluck_dump_read(dump, 2, scratch, &logits, &err), PLUCK_OK);
     assert_memory_equal(logits.data, first, sizeof first);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
     assert_int_equal(count_names(true), 1);
 }
 

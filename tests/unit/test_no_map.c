@@ -4,7 +4,6 @@
  * bytes, and stay so when the file is cut to nothing.
  */
 #include <pluck/dump.h>
-#include <pluck/dump_writer.h>
 #include <pluck/head.h>
 
 #include <setjmp.h>
@@ -94,7 +93,7 @@ static void rows_survive_what_happens_to_their_file(void **state)
         write_file(f);
         pluck_dump *mapped = open_file(f, false);
         unsigned char *expected = read_rows(mapped, &n_mapped);
-        pluck_dump_close(&mapped);
+        pluck_dump_destroy(&mapped);
         pluck_dump *dump = open_file(f, true);
         path_of(files[f].name, path);
         assert_int_equal(truncate(path, 0), 0);
@@ -103,7 +102,7 @@ static void rows_survive_what_happens_to_their_file(void **state)
         assert_memory_equal(found, expected, n_mapped);
         free(found);
         free(expected);
-        pluck_dump_close(&dump);
+        pluck_dump_destroy(&dump);
         unlink(path);
     }
 }
@@ -120,15 +119,15 @@ static void a_head_survives_what_happens_to_its_file(void **state)
     assert_int_equal(pluck_head_create_dense(&head, &weights, NULL, NULL, NULL), PLUCK_OK);
     assert_int_equal(pluck_head_save(head, path, NULL), PLUCK_OK);
     assert_int_equal(pluck_head_query_create(&query, head, NULL, NULL), PLUCK_OK);
-    assert_int_equal(pluck_head_logprobs(query, rows, expected, NULL), PLUCK_OK);
+    assert_int_equal(pluck_head_query_logprobs(query, rows, expected, NULL), PLUCK_OK);
     pluck_head_query_destroy(&query);
     pluck_head_destroy(&head);
 
     pluck_head_options options = {.no_map = true};
-    assert_int_equal(pluck_head_load(&loaded, path, &options, NULL), PLUCK_OK);
+    assert_int_equal(pluck_head_open(&loaded, path, &options, NULL), PLUCK_OK);
     assert_int_equal(truncate(path, 0), 0);
     assert_int_equal(pluck_head_query_create(&query, loaded, NULL, NULL), PLUCK_OK);
-    assert_int_equal(pluck_head_logprobs(query, rows, found, NULL), PLUCK_OK);
+    assert_int_equal(pluck_head_query_logprobs(query, rows, found, NULL), PLUCK_OK);
     assert_memory_equal(found, expected, sizeof expected);
     pluck_head_query_destroy(&query);
     pluck_head_destroy(&loaded);

@@ -79,7 +79,7 @@ static void reset_fragile(void *state)
     note_mode();
 }
 
-static void move_fragile(const void *params, void *state, const pluck_stage_context *context)
+static void move_fragile(const void *params, void *state, const pluck_context *context)
 {
     (void)params;
     (void)state;
@@ -111,7 +111,7 @@ static pluck_status load_fragile(const void *params, void *state, const void *by
 }
 
 static pluck_status apply_nothing(const void *params, void *state, pluck_view *view,
-                                  const pluck_stage_context *context, pluck_error *err)
+                                  const pluck_context *context, pluck_error *err)
 {
     (void)params;
     (void)state;
@@ -122,7 +122,7 @@ static pluck_status apply_nothing(const void *params, void *state, pluck_view *v
     return PLUCK_OK;
 }
 
-static const pluck_own_stage fragile_stage = {
+static const pluck_custom_stage fragile_stage = {
     .info = {.name = "own_fragile",
              .kind = PLUCK_STAGE_REWEIGHT,
              .summary = "fails to be made",
@@ -351,7 +351,7 @@ static bool state_follows(uint64_t seed, pluck_isa isa, const void *context)
             assert_int_equal(pluck_sampler_save(own, bytes, sizeof bytes, &n_bytes, NULL),
                              PLUCK_OK);
             put_in_place(&own, own_sampler(own_json, N, isa));
-            assert_int_equal(pluck_sampler_load(own, bytes, n_bytes, NULL), PLUCK_OK);
+            assert_int_equal(pluck_sampler_restore(own, bytes, n_bytes, NULL), PLUCK_OK);
             break;
         case 3:
             if (test_random_below(&random, 6) == 0) {
@@ -388,7 +388,7 @@ static void configurations_with_own_stages_read_back(void **state)
     assert_true(pluck_config_equal(config, again));
     assert_int_equal(pluck_config_clone(&copy, config, NULL), PLUCK_OK);
     assert_true(pluck_config_equal(config, copy));
-    assert_int_equal(pluck_config_set(copy, "top_k", "5", NULL), PLUCK_OK);
+    assert_int_equal(pluck_config_set_json(copy, "top_k", "5", NULL), PLUCK_OK);
     assert_string_equal(pluck_config_stage_at(copy, 0)->name, "top_k");
     assert_string_equal(pluck_config_stage_at(copy, 1)->name, "own_mass");
     pluck_config_destroy(&config);
@@ -504,7 +504,7 @@ static void a_state_that_cannot_be_made_leaves_nothing_behind(void **state)
         size_t n = 0;
         assert_int_equal(pluck_sampler_save(sampler, bytes, sizeof bytes, &n, NULL), PLUCK_OK);
         fragile.n_clones = 0;
-        assert_int_equal(pluck_sampler_load(sampler, bytes, n, &err), PLUCK_ERR_IO);
+        assert_int_equal(pluck_sampler_restore(sampler, bytes, n, &err), PLUCK_ERR_IO);
         assert_int_equal(fragile.n_live, 3);
         assert_int_equal(allocator.n_live, n_live);
         pluck_token token = -1;
@@ -542,7 +542,7 @@ static void stages_run_in_one_floating_point_environment(void **state)
         pluck_sampler_accept(sampler, token, NULL),
         pluck_sampler_clone(&copy, sampler, NULL),
         pluck_sampler_save(sampler, bytes, sizeof bytes, &n, NULL),
-        pluck_sampler_load(copy, bytes, n, NULL),
+        pluck_sampler_restore(copy, bytes, n, NULL),
         pluck_sampler_rewind(copy, 1, NULL),
         pluck_sampler_reset(copy, NULL),
         pluck_sampler_set_stream(copy, 3, NULL),
@@ -573,7 +573,7 @@ static void a_state_that_cannot_be_saved_is_refused(void **state)
 static void tables_that_break_a_rule_are_refused(void **state)
 {
     (void)state;
-    pluck_own_stage good = test_own_stages[0];
+    pluck_custom_stage good = test_own_stages[0];
     good.info.name = "own_good";
     pluck_param x = test_own_params[0];
     pluck_param params[] = {x, x, x, x};
@@ -581,7 +581,7 @@ static void tables_that_break_a_rule_are_refused(void **state)
     params[1].name = "type";
     params[2].type = (pluck_param_type)77;
     params[3].offset_bytes = sizeof(one_number);
-    pluck_own_stage bad[14];
+    pluck_custom_stage bad[14];
     for (int i = 0; i < 14; i++)
         bad[i] = good;
     bad[0].info.name = NULL;
@@ -589,7 +589,7 @@ static void tables_that_break_a_rule_are_refused(void **state)
     bad[2].info.name = "top_k";
     bad[3].info.kind = PLUCK_STAGE_DRAW;
     bad[4].apply = NULL;
-    const pluck_own_stage *seen = test_own_stages + test_n_own_stages - 2;
+    const pluck_custom_stage *seen = test_own_stages + test_n_own_stages - 2;
     bad[5].create = seen->create;
     bad[6].accept = seen->accept;
     bad[7].load = seen->load;

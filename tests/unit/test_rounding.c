@@ -17,8 +17,6 @@
 
 #include <pluck/config.h>
 #include <pluck/dump.h>
-#include <pluck/dump_writer.h>
-#include <pluck/import.h>
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>
 #include <pluck/weighted.h>
@@ -78,7 +76,7 @@ static void configurations(void)
         pluck_error err;
         put_error(pluck_config_from_json(&config, texts[i], strlen(texts[i]), NULL, &err), &err);
         for (size_t v = 0; config && v < sizeof values / sizeof *values; v++) {
-            put_error(pluck_config_set(config, "temperature", values[v], &err), &err);
+            put_error(pluck_config_set_json(config, "temperature", values[v], &err), &err);
             put_config(config);
         }
         pluck_config_destroy(&config);
@@ -100,10 +98,10 @@ static void imports(void)
 {
     static const char text[] =
         "{\"temperature\": 0.7, \"top_p\": 0.1, \"repetition_penalty\": 1.1, \"min_p\": 0.3}";
-    for (int kind = 0; pluck_config_kind_name((pluck_config_kind)kind); kind++) {
+    for (int kind = 0; pluck_import_format_name((pluck_import_format)kind); kind++) {
         pluck_config *config = NULL;
         pluck_error err;
-        put_error(pluck_config_import(&config, (pluck_config_kind)kind, text, strlen(text), note,
+        put_error(pluck_config_import(&config, (pluck_import_format)kind, text, strlen(text), note,
                                       NULL, NULL, &err),
                   &err);
         if (config)
@@ -130,7 +128,7 @@ static void put_dump(const char *path)
             put_bits(read.logits.data, info.n_vocab * pluck_dtype_size_bytes(read.logits.dtype));
     }
     free(scratch);
-    pluck_dump_close(&dump);
+    pluck_dump_destroy(&dump);
 }
 
 static void write_file(const char *path, const void *bytes, size_t n)
@@ -164,7 +162,7 @@ static void dumps(void)
     pluck_targets *read = NULL;
     pluck_error err;
     put_error(pluck_targets_open(&read, "rounding.txt", NULL, &err), &err);
-    pluck_targets_close(&read);
+    pluck_targets_destroy(&read);
 }
 
 static const float logits_row[] = {0.7f,        0.1f,  -0.3f, 1e-40f, 1.17549435e-38f,

@@ -30,10 +30,10 @@ static pluck_error err;
             fail_msg("%s: %s", #call, err.message);                                                \
     } while (0)
 
-static pluck_candidates *create(uint32_t n_vocab)
+static pluck_candidate_sampler *create(uint32_t n_vocab)
 {
-    pluck_candidates *candidates = NULL;
-    assert_ok(pluck_candidates_create(&candidates, n_vocab, NULL, &err));
+    pluck_candidate_sampler *candidates = NULL;
+    assert_ok(pluck_candidate_sampler_create(&candidates, n_vocab, NULL, &err));
     return candidates;
 }
 
@@ -48,24 +48,25 @@ static void probabilities_and_expected_counts_are_those_of_the_formulas(void **s
     const uint32_t sizes[] = {1, 2, 100, 50257, PLUCK_MAX_VOCAB};
     const uint64_t tries[] = {1, 2, 64, 8192, 1000000000};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-        pluck_candidates *candidates = create(sizes[s]);
+        pluck_candidate_sampler *candidates = create(sizes[s]);
         for (uint32_t k = 0; k < sizes[s]; k = k * 3 + 1) {
             pluck_token token = (pluck_token)k;
             long double p = exact_p(sizes[s], token);
             double got;
-            assert_ok(pluck_candidates_probability(candidates, token, &got, &err));
+            assert_ok(pluck_candidate_sampler_probability(candidates, token, &got, &err));
             assert_true(fabsl((long double)got - p) <= 1e-15L * p);
             for (size_t t = 0; t < sizeof tries / sizeof *tries; t++) {
                 long double n = (long double)tries[t];
                 long double once = sizes[s] == 1 ? 1 : -expm1l(n * log1pl(-p));
-                assert_ok(
-                    pluck_candidates_expected(candidates, token, tries[t], false, &got, &err));
+                assert_ok(pluck_candidate_sampler_expected(candidates, token, tries[t], false, &got,
+                                                           &err));
                 assert_true(fabsl((long double)got - n * p) <= 1e-15L * n * p);
-                assert_ok(pluck_candidates_expected(candidates, token, tries[t], true, &got, &err));
+                assert_ok(pluck_candidate_sampler_expected(candidates, token, tries[t], true, &got,
+                                                           &err));
                 assert_true(fabsl((long double)got - once) <= 2e-14L * once && got <= 1);
             }
         }
-        pluck_candidates_destroy(&candidates);
+        pluck_candidate_sampler_destroy(&candidates);
     }
 }
 
@@ -74,14 +75,15 @@ static void candidates_come_as_the_proposal_says(void **state)
 {
     (void)state;
     enum { N_VOCAB = 200, PORTION = 1000, N_PORTIONS = 1000 };
-    pluck_candidates *candidates = create(N_VOCAB);
+    pluck_candidate_sampler *candidates = create(N_VOCAB);
     uint64_t counts[N_VOCAB] = {0}, n_tries = 0;
     double p[N_VOCAB];
     pluck_token tokens[PORTION];
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, 4, 0, 0);
     for (int i = 0; i < N_PORTIONS; i++) {
-        assert_ok(pluck_candidates_draw(candidates, &rng, PORTION, false, tokens, &n_tries, &err));
+        assert_ok(
+            pluck_candidate_sampler_draw(candidates, &rng, PORTION, false, tokens, &n_tries, &err));
         assert_int_equal(n_tries, PORTION);
         for (int k = 0; k < PORTION; k++)
             counts[tokens[k]]++;
@@ -90,7 +92,7 @@ static void candidates_come_as_the_proposal_says(void **state)
         p[k] = (double)exact_p(N_VOCAB, k);
     assert_true(chi_square_test(counts, p, N_VOCAB, (uint64_t)PORTION * N_PORTIONS).p_value >=
                 1e-8);
-    pluck_candidates_destroy(&candidates);
+    pluck_candidate_sampler_destroy(&candidates);
 }
 
 /* The same numbers with repetition give the same tokens in the same order, repeated ones apart. */
@@ -99,7 +101,7 @@ static void unique_candidates_are_the_first_different_ones(void **state)
     (void)state;
     enum { N_VOCAB = 70, N = 50, MAX_TRIES = 100000 };
     static pluck_token all[MAX_TRIES];
-    pluck_candidates *candidates = create(N_VOCAB);
+    pluck_candidate_sampler *candidates = create(N_VOCAB);
     for (uint64_t seed = 0; seed < 20; seed++) {
         pluck_token tokens[N];
         uint64_t n_tries = 0, n_all = 0;
@@ -107,10 +109,10 @@ static void unique_candidates_are_the_first_different_ones(void **state)
         pluck_pcg64 rng, again;
         pluck_pcg64_seed(&rng, seed, 0, 0);
         again = rng;
-        assert_ok(pluck_candidates_draw(candidates, &rng, N, true, tokens, &n_tries, &err));
+        assert_ok(pluck_candidate_sampler_draw(candidates, &rng, N, true, tokens, &n_tries, &err));
         assert_true(n_tries >= N && n_tries < MAX_TRIES);
-        assert_ok(
-            pluck_candidates_draw(candidates, &again, (uint32_t)n_tries, false, all, &n_all, &err));
+        assert_ok(pluck_candidate_sampler_draw(candidates, &again, (uint32_t)n_tries, false, all,
+                                               &n_all, &err));
         assert_memory_equal(&rng, &again, sizeof rng);
         size_t n = 0;
         for (uint64_t i = 0; i < n_tries; i++) {
@@ -124,8 +126,8 @@ static void unique_candidates_are_the_first_different_ones(void **state)
     uint64_t n_tries;
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, 1, 0, 0);
-    assert_ok(pluck_candidates_draw(candidates, &rng, N_VOCAB, true, every, &n_tries, &err));
-    pluck_candidates_destroy(&candidates);
+    assert_ok(pluck_candidate_sampler_draw(candidates, &rng, N_VOCAB, true, every, &n_tries, &err));
+    pluck_candidate_sampler_destroy(&candidates);
 }
 
 static void a_partition_ends_before_one_target_too_many(void **state)
@@ -135,26 +137,27 @@ static void a_partition_ends_before_one_target_too_many(void **state)
     pluck_token tokens[4];
     uint32_t n_unique = 0;
     size_t n_used = 0;
-    pluck_candidates *candidates = create(10);
-    assert_ok(
-        pluck_candidates_partition(candidates, targets, 8, 3, tokens, &n_unique, &n_used, &err));
+    pluck_candidate_sampler *candidates = create(10);
+    assert_ok(pluck_candidate_sampler_partition(candidates, targets, 8, 3, tokens, &n_unique,
+                                                &n_used, &err));
     assert_int_equal(n_used, 6);
     assert_int_equal(n_unique, 3);
     assert_true(tokens[0] == 5 && tokens[1] == 3 && tokens[2] == 9);
-    assert_ok(pluck_candidates_partition(candidates, targets + 6, 2, 3, tokens, &n_unique, &n_used,
-                                         &err));
+    assert_ok(pluck_candidate_sampler_partition(candidates, targets + 6, 2, 3, tokens, &n_unique,
+                                                &n_used, &err));
     assert_true(n_used == 2 && n_unique == 2 && tokens[0] == 7 && tokens[1] == 5);
-    assert_ok(
-        pluck_candidates_partition(candidates, targets, 0, 3, tokens, &n_unique, &n_used, &err));
+    assert_ok(pluck_candidate_sampler_partition(candidates, targets, 0, 3, tokens, &n_unique,
+                                                &n_used, &err));
     assert_true(n_used == 0 && n_unique == 0);
     const pluck_token bad[] = {1, 2, 10};
     assert_int_equal(
-        pluck_candidates_partition(candidates, bad, 3, 4, tokens, &n_unique, &n_used, &err),
+        pluck_candidate_sampler_partition(candidates, bad, 3, 4, tokens, &n_unique, &n_used, &err),
         PLUCK_ERR_INVALID);
     assert_non_null(strstr(err.message, "target 2 is 10"));
-    assert_ok(pluck_candidates_partition(candidates, bad, 2, 4, tokens, &n_unique, &n_used, &err));
+    assert_ok(
+        pluck_candidate_sampler_partition(candidates, bad, 2, 4, tokens, &n_unique, &n_used, &err));
     assert_int_equal(n_unique, 2); /* nothing is left marked by the failure */
-    pluck_candidates_destroy(&candidates);
+    pluck_candidate_sampler_destroy(&candidates);
 }
 
 typedef struct input {
@@ -264,7 +267,7 @@ static void bad_input_is_refused(void **state)
     pluck_token drawn[3] = {7, 7, 7};
     uint64_t n_tries = 7;
     pluck_pcg64 rng = {1, 2, 3, 5};
-    pluck_candidates *candidates = create(3), *none = candidates;
+    pluck_candidate_sampler *candidates = create(3), *none = candidates;
     const pluck_status invalid[] = {
         pluck_sampled_softmax(logits, zero, tokens, 3, &loss, gradient, &err),
         pluck_sampled_softmax(banned, expected, tokens, 3, &loss, gradient, &err),
@@ -272,15 +275,15 @@ static void bad_input_is_refused(void **state)
         pluck_sampled_softmax(logits, expected, tokens, 3, &loss, NULL, &err),
         pluck_sampled_softmax(logits, expected, tokens, 3, NULL, gradient, &err),
         pluck_sampled_softmax(logits, NULL, tokens, 3, &loss, gradient, &err),
-        pluck_candidates_create(&none, 0, NULL, &err),
-        pluck_candidates_create(&none, PLUCK_MAX_VOCAB + 1, NULL, &err),
-        pluck_candidates_create(NULL, 3, NULL, &err),
-        pluck_candidates_draw(candidates, &rng, 4, true, drawn, &n_tries, &err),
-        pluck_candidates_draw(candidates, &rng, 0, false, drawn, &n_tries, &err),
-        pluck_candidates_draw(NULL, &rng, 1, false, drawn, &n_tries, &err),
-        pluck_candidates_probability(candidates, 3, &loss, &err),
-        pluck_candidates_probability(candidates, -1, &loss, &err),
-        pluck_candidates_expected(candidates, 1, 0, true, &loss, &err),
+        pluck_candidate_sampler_create(&none, 0, NULL, &err),
+        pluck_candidate_sampler_create(&none, PLUCK_MAX_VOCAB + 1, NULL, &err),
+        pluck_candidate_sampler_create(NULL, 3, NULL, &err),
+        pluck_candidate_sampler_draw(candidates, &rng, 4, true, drawn, &n_tries, &err),
+        pluck_candidate_sampler_draw(candidates, &rng, 0, false, drawn, &n_tries, &err),
+        pluck_candidate_sampler_draw(NULL, &rng, 1, false, drawn, &n_tries, &err),
+        pluck_candidate_sampler_probability(candidates, 3, &loss, &err),
+        pluck_candidate_sampler_probability(candidates, -1, &loss, &err),
+        pluck_candidate_sampler_expected(candidates, 1, 0, true, &loss, &err),
     };
     for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++)
         if (invalid[i] != PLUCK_ERR_INVALID)
@@ -289,8 +292,8 @@ static void bad_input_is_refused(void **state)
                      PLUCK_ERR_NAN);
     assert_null(none);
     assert_true(gradient[0] == 7 && loss == 7 && drawn[0] == 7 && n_tries == 7);
-    pluck_candidates_destroy(&candidates);
-    pluck_candidates_destroy(NULL);
+    pluck_candidate_sampler_destroy(&candidates);
+    pluck_candidate_sampler_destroy(NULL);
 }
 
 static void a_failed_allocation_leaves_nothing(void **state)
@@ -300,11 +303,11 @@ static void a_failed_allocation_leaves_nothing(void **state)
         test_allocator allocator;
         test_allocator_init(&allocator);
         allocator.fail_at = n;
-        pluck_candidates *candidates = NULL;
+        pluck_candidate_sampler *candidates = NULL;
         pluck_status status =
-            pluck_candidates_create(&candidates, 1000, &allocator.interface, &err);
+            pluck_candidate_sampler_create(&candidates, 1000, &allocator.interface, &err);
         assert_int_equal(status, allocator.failed ? PLUCK_ERR_NOMEM : PLUCK_OK);
-        pluck_candidates_destroy(&candidates);
+        pluck_candidate_sampler_destroy(&candidates);
         assert_int_equal(allocator.n_live, 0);
         if (!allocator.failed) {
             assert_true(n >= 2);

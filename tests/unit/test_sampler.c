@@ -43,7 +43,7 @@ static void check_refused(pluck_sampler *sampler, pluck_logits logits, pluck_sta
     assert_int_equal(pluck_sampler_distribution(sampler, logits, probs, 4, &n_total, err + 2),
                      status);
     assert_int_equal(pluck_trace_create(&trace, sampler, NULL, NULL), PLUCK_OK);
-    assert_int_equal(pluck_sampler_trace(sampler, logits, NULL, 0, trace, err + 3), status);
+    assert_int_equal(pluck_trace_run(sampler, logits, NULL, 0, trace, err + 3), status);
     assert_int_equal(pluck_sampler_sample(sampler, logits, &token, NULL), status);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(err[i].status, status);
@@ -234,9 +234,9 @@ static void null_objects_are_invalid_and_never_followed(void **state)
         pluck_sampler_distribution(NULL, logits, &prob, 1, &n32, &err),
         pluck_sampler_distribution(sampler, logits, NULL, 1, &n32, &err),
         pluck_sampler_distribution(sampler, logits, &prob, 1, NULL, &err),
-        pluck_sampler_trace(NULL, logits, NULL, 0, trace, &err),
-        pluck_sampler_trace(sampler, logits, NULL, 1, trace, &err),
-        pluck_sampler_trace(sampler, logits, NULL, 0, NULL, &err),
+        pluck_trace_run(NULL, logits, NULL, 0, trace, &err),
+        pluck_trace_run(sampler, logits, NULL, 1, trace, &err),
+        pluck_trace_run(sampler, logits, NULL, 0, NULL, &err),
         pluck_trace_create(NULL, sampler, NULL, &err),
         pluck_sampler_accept(NULL, 0, &err),
         pluck_sampler_rewind(NULL, 0, &err),

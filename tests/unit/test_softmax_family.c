@@ -382,8 +382,8 @@ static void nothing_added_changes_nothing(void **state)
     assert_ok(pluck_softmax_state_add(&s, NULL, 0, 1, &err));
     assert_true(s.sum == 0);
     assert_int_equal(pluck_softmax_state_logsumexp(&s, &lse, &err), PLUCK_ERR_EMPTY);
-    assert_int_equal(pluck_softmax_with(&s, z, 2, 1, p, &err), PLUCK_ERR_INVALID);
-    assert_ok(pluck_softmax_with(&s, banned, 2, 1, p, &err));
+    assert_int_equal(pluck_softmax_state_probs(&s, z, 2, 1, p, &err), PLUCK_ERR_INVALID);
+    assert_ok(pluck_softmax_state_probs(&s, banned, 2, 1, p, &err));
     assert_true(p[0] == 0 && p[1] == 0);
     assert_ok(pluck_softmax_mean_add(&s, &mean, z, 2, 0, v, 1, &err));
     assert_true(mean == 3.5);
@@ -416,14 +416,15 @@ static void bad_input_is_refused_and_writes_nothing(void **state)
     assert_int_equal(pluck_softmax_state_add(NULL, fine, 3, 1, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_softmax_state_merge(&s, &bad, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_softmax_state_merge(&s, &infinite, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_softmax_with(&s, fine, 3, 1, p, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_softmax_state_probs(&s, fine, 3, 1, p, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_softmax_mean_add(&s, &value, z, 3, 1, fine, 1, &err), PLUCK_ERR_NAN);
     assert_int_equal(pluck_softmax_mean_add(&s, NULL, fine, 3, 1, fine, 1, &err),
                      PLUCK_ERR_INVALID);
     assert_int_equal(pluck_softmax_mean_merge(&s, &value, &bad, &value, 1, &err),
                      PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_entropy_of(z, 3, &value, &err), PLUCK_ERR_NAN);
-    assert_int_equal(pluck_entropy_of((const float[]){-1}, 1, &value, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_entropy_of_probs(z, 3, &value, &err), PLUCK_ERR_NAN);
+    assert_int_equal(pluck_entropy_of_probs((const float[]){-1}, 1, &value, &err),
+                     PLUCK_ERR_INVALID);
     assert_true(p[0] == 7 && p[1] == 7 && p[2] == 7 && value == 7 && index == 7);
     assert_true(s.max == 1 && s.sum == 2);
 }
@@ -437,7 +438,7 @@ static void the_entropy_of_probabilities_is_that_of_their_logits(void **state)
         double of_p, of_z;
         make_input(&in, seed);
         assert_ok(pluck_softmax(in.z, in.n, in.beta, p, &err));
-        assert_ok(pluck_entropy_of(p, in.n, &of_p, &err));
+        assert_ok(pluck_entropy_of_probs(p, in.n, &of_p, &err));
         assert_ok(pluck_entropy(in.z, in.n, in.beta, &of_z, &err));
         assert_true(fabs(of_p - of_z) <= 1e-5 * (1 + of_z));
     }

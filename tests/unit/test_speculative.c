@@ -115,7 +115,7 @@ static void speculate(const model *target, const model *draft, uint32_t n_drafts
         pluck_drafts drafts = {drafted, certain ? NULL : supports, n_drafts};
         pluck_verdict verdict;
         pluck_error err;
-        if (pluck_speculative_verify(s, position, &drafts, targets, &verdict, &err) != PLUCK_OK)
+        if (pluck_speculation_verify(s, position, &drafts, targets, &verdict, &err) != PLUCK_OK)
             fail_msg("stream %llu: %s", (unsigned long long)stream, err.message);
         assert_in_range(verdict.n_accepted, 0, n_drafts);
         for (uint32_t i = 0; i <= verdict.n_accepted; i++, position++) {
@@ -187,7 +187,7 @@ static void what_is_drafted_from_the_target_itself_is_accepted(void **state)
             pluck_verdict verdict;
             pluck_drafts drafts = {&probs[i].token, &support, 1};
             assert_int_equal(
-                PLUCK_OK, pluck_speculative_verify(s, position, &drafts, targets, &verdict, NULL));
+                PLUCK_OK, pluck_speculation_verify(s, position, &drafts, targets, &verdict, NULL));
             assert_int_equal(1, verdict.n_accepted);
         }
     }
@@ -212,7 +212,7 @@ static void a_greedy_target_takes_exactly_its_own_tokens(void **state)
             for (int with = 0; with < 2; with++) {
                 pluck_drafts drafts = {expected[i].drafts, with ? supports : NULL, 2};
                 pluck_verdict verdict;
-                assert_int_equal(PLUCK_OK, pluck_speculative_verify(s, position, &drafts, targets,
+                assert_int_equal(PLUCK_OK, pluck_speculation_verify(s, position, &drafts, targets,
                                                                     &verdict, NULL));
                 assert_int_equal(expected[i].n_accepted, verdict.n_accepted);
                 assert_int_equal(expected[i].next, verdict.next);
@@ -241,30 +241,30 @@ static void mistakes_are_named(void **state)
     pluck_token zero = 0, two = 2, four = 4;
     pluck_drafts drafts = {&zero, fine, 1};
     expect(PLUCK_ERR_INVALID, "target 0: token 4",
-           pluck_speculative_verify(s, 0, &drafts, &bad, &v, &err), &err);
+           pluck_speculation_verify(s, 0, &drafts, &bad, &v, &err), &err);
     expect(PLUCK_ERR_INVALID, "target 0: the probability of token 0",
-           pluck_speculative_verify(s, 0, &drafts, &minus, &v, &err), &err);
+           pluck_speculation_verify(s, 0, &drafts, &minus, &v, &err), &err);
     expect(PLUCK_ERR_INVALID, "draft 0: token 4 is outside [0, 3]",
-           pluck_speculative_verify(s, 0, &(pluck_drafts){&four, fine, 1}, fine, &v, &err), &err);
+           pluck_speculation_verify(s, 0, &(pluck_drafts){&four, fine, 1}, fine, &v, &err), &err);
     expect(PLUCK_ERR_INVALID, "draft 0: token 4",
-           pluck_speculative_verify(s, 0, &(pluck_drafts){&zero, &bad, 1}, fine, &v, &err), &err);
+           pluck_speculation_verify(s, 0, &(pluck_drafts){&zero, &bad, 1}, fine, &v, &err), &err);
     expect(PLUCK_ERR_INVALID, "draft 0: token 2 has no probability",
-           pluck_speculative_verify(s, 0, &(pluck_drafts){&two, fine, 1}, fine, &v, &err), &err);
+           pluck_speculation_verify(s, 0, &(pluck_drafts){&two, fine, 1}, fine, &v, &err), &err);
     expect(PLUCK_ERR_EMPTY, "target 0 has no token",
-           pluck_speculative_verify(s, 0, &drafts, &empty, &v, &err), &err);
+           pluck_speculation_verify(s, 0, &drafts, &empty, &v, &err), &err);
     expect(PLUCK_ERR_EMPTY, "target 0 has no token",
-           pluck_speculative_verify(s, 0, &drafts, &none, &v, &err), &err);
-    expect(PLUCK_ERR_INVALID, "NULL", pluck_speculative_verify(s, 0, NULL, fine, &v, &err), &err);
+           pluck_speculation_verify(s, 0, &drafts, &none, &v, &err), &err);
+    expect(PLUCK_ERR_INVALID, "NULL", pluck_speculation_verify(s, 0, NULL, fine, &v, &err), &err);
     expect(PLUCK_ERR_INVALID, "NULL",
-           pluck_speculative_verify(s, 0, &(pluck_drafts){NULL, fine, 1}, fine, &v, &err), &err);
+           pluck_speculation_verify(s, 0, &(pluck_drafts){NULL, fine, 1}, fine, &v, &err), &err);
     /* Nothing of this stays in the working memory. */
-    assert_int_equal(PLUCK_OK, pluck_speculative_verify(s, 0, &drafts, fine, &v, NULL));
+    assert_int_equal(PLUCK_OK, pluck_speculation_verify(s, 0, &drafts, fine, &v, NULL));
     assert_int_equal(1, v.n_accepted);
     pluck_sampler *other = test_sampler("{}", 9, PLUCK_ISA_BEST, 0);
     const float row[9] = {0};
     pluck_logits logits = {row, PLUCK_F32, 9};
     expect(PLUCK_ERR_INVALID, "a sampler for 9",
-           pluck_speculative_step(s, other, &logits, &drafts, &v, &err), &err);
+           pluck_speculation_step(s, other, &logits, &drafts, &v, &err), &err);
     pluck_sampler_destroy(&other);
     pluck_speculation_destroy(&s);
     expect(PLUCK_ERR_INVALID, "n_vocab = 0", pluck_speculation_create(&s, 0, 1, 1, NULL, &err),

@@ -158,8 +158,8 @@ static void the_size_is_told_and_kept_to(void **state)
     assert_int_equal(pluck_sampler_save(sampler, NULL, 5, &needed, NULL), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_sampler_save(sampler, exact, 5, NULL, NULL), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_sampler_save(NULL, exact, 5, &needed, NULL), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_sampler_load(sampler, NULL, 5, NULL), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_sampler_load(NULL, exact, saved.n, NULL), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_sampler_restore(sampler, NULL, 5, NULL), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_sampler_restore(NULL, exact, saved.n, NULL), PLUCK_ERR_INVALID);
     free(exact);
     pluck_sampler_destroy(&sampler);
 }
@@ -178,10 +178,10 @@ static void hostile_bytes_are_refused_or_harmless(void **state)
         for (size_t n = 0; n < saved->n; n++) {
             *bad = *saved;
             bad->n = n;
-            assert_int_equal(pluck_sampler_load(sampler, bad->bytes, n, NULL), PLUCK_ERR_FORMAT);
+            assert_int_equal(pluck_sampler_restore(sampler, bad->bytes, n, NULL), PLUCK_ERR_FORMAT);
             if (n >= 128) {
                 seal(bad);
-                assert_int_equal(pluck_sampler_load(sampler, bad->bytes, n, NULL),
+                assert_int_equal(pluck_sampler_restore(sampler, bad->bytes, n, NULL),
                                  PLUCK_ERR_FORMAT);
             }
         }
@@ -190,17 +190,17 @@ static void hostile_bytes_are_refused_or_harmless(void **state)
         for (size_t i = 0; i < saved->n; i++) {
             *bad = *saved;
             bad->bytes[i] ^= (unsigned char)(1 + test_random_below(&random, 255));
-            assert_int_equal(pluck_sampler_load(sampler, bad->bytes, bad->n, NULL),
+            assert_int_equal(pluck_sampler_restore(sampler, bad->bytes, bad->n, NULL),
                              PLUCK_ERR_FORMAT);
             seal(bad);
             pluck_error err = {.status = PLUCK_OK};
-            pluck_status status = pluck_sampler_load(sampler, bad->bytes, bad->n, &err);
+            pluck_status status = pluck_sampler_restore(sampler, bad->bytes, bad->n, &err);
             if (status == PLUCK_OK) {
                 pluck_token token = 0;
                 (void)pluck_sampler_sample(sampler, logits(), &token, NULL);
                 assert_int_equal(pluck_sampler_accept(sampler, token, NULL), PLUCK_OK);
                 (void)pluck_sampler_rewind(sampler, 3, NULL);
-                assert_int_equal(pluck_sampler_load(sampler, saved->bytes, saved->n, NULL),
+                assert_int_equal(pluck_sampler_restore(sampler, saved->bytes, saved->n, NULL),
                                  PLUCK_OK);
             } else {
                 assert_true(status == PLUCK_ERR_FORMAT || status == PLUCK_ERR_CONFIG);
@@ -246,7 +246,7 @@ static void every_error_says_what_is_wrong(void **state)
         pluck_error err = {.message = ""};
         bad.bytes[changes[i].at] = changes[i].byte;
         seal(&bad);
-        assert_int_equal(pluck_sampler_load(sampler, bad.bytes, bad.n, &err), changes[i].status);
+        assert_int_equal(pluck_sampler_restore(sampler, bad.bytes, bad.n, &err), changes[i].status);
         assert_int_equal(err.status, changes[i].status);
         if (!strstr(err.message, changes[i].message))
             fail_msg("byte %zu: %s", changes[i].at, err.message);
@@ -255,9 +255,11 @@ static void every_error_says_what_is_wrong(void **state)
     longer.n += 8;
     memset(longer.bytes + saved.n, 0, 8);
     pluck_error err = {.message = ""};
-    assert_int_equal(pluck_sampler_load(sampler, longer.bytes, longer.n, &err), PLUCK_ERR_FORMAT);
+    assert_int_equal(pluck_sampler_restore(sampler, longer.bytes, longer.n, &err),
+                     PLUCK_ERR_FORMAT);
     seal(&longer);
-    assert_int_equal(pluck_sampler_load(sampler, longer.bytes, longer.n, &err), PLUCK_ERR_FORMAT);
+    assert_int_equal(pluck_sampler_restore(sampler, longer.bytes, longer.n, &err),
+                     PLUCK_ERR_FORMAT);
     assert_non_null(strstr(err.message, "missing or left over"));
     pluck_sampler_destroy(&sampler);
 }
@@ -290,7 +292,7 @@ static void states_belong_to_one_configuration(void **state)
     save(sampler, &saved);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         pluck_sampler *other = sampler_of(others[i].json);
-        assert_int_equal(pluck_sampler_load(other, saved.bytes, saved.n, NULL),
+        assert_int_equal(pluck_sampler_restore(other, saved.bytes, saved.n, NULL),
                          others[i].fits ? PLUCK_OK : PLUCK_ERR_CONFIG);
         if (others[i].fits) {
             assert_int_equal(pluck_sampler_seed(other), 5);
@@ -335,10 +337,10 @@ static void a_state_knows_every_part_of_every_parameter(void **state)
         state_bytes saved;
         play(sampler, 12);
         save(sampler, &saved);
-        assert_int_equal(pluck_sampler_load(same, saved.bytes, saved.n, NULL), PLUCK_OK);
+        assert_int_equal(pluck_sampler_restore(same, saved.bytes, saved.n, NULL), PLUCK_OK);
         for (size_t j = 0; j < 6 && cases[i].others[j]; j++) {
             pluck_sampler *other = sampler_of(cases[i].others[j]);
-            if (pluck_sampler_load(other, saved.bytes, saved.n, NULL) != PLUCK_ERR_CONFIG)
+            if (pluck_sampler_restore(other, saved.bytes, saved.n, NULL) != PLUCK_ERR_CONFIG)
                 fail_msg("%s takes the state of %s", cases[i].others[j], cases[i].saved);
             pluck_sampler_destroy(&other);
         }
@@ -357,7 +359,7 @@ static void a_drawn_token_is_learnt_from_after_loading(void **state)
     assert_int_equal(pluck_sampler_sample(sampler, logits(), &token, NULL), PLUCK_OK);
     state_bytes saved;
     save(sampler, &saved);
-    assert_int_equal(pluck_sampler_load(other, saved.bytes, saved.n, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_restore(other, saved.bytes, saved.n, NULL), PLUCK_OK);
     assert_int_equal(pluck_sampler_accept(sampler, token, NULL), PLUCK_OK);
     assert_int_equal(pluck_sampler_accept(other, token, NULL), PLUCK_OK);
     save(sampler, &saved);
@@ -378,7 +380,7 @@ static void a_mask_is_not_saved_and_loading_drops_it(void **state)
     assert_int_equal(masked, 1);
     state_bytes saved;
     save(sampler, &saved);
-    assert_int_equal(pluck_sampler_load(sampler, saved.bytes, saved.n, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_restore(sampler, saved.bytes, saved.n, NULL), PLUCK_OK);
     pluck_sampler_sample(sampler, logits(), &after, NULL);
     assert_int_equal(after, before);
     pluck_sampler_destroy(&sampler);
@@ -403,7 +405,7 @@ static void a_long_history_is_loaded_at_once(void **state)
     unsigned char *bytes = malloc(n);
     assert_non_null(bytes);
     assert_int_equal(pluck_sampler_save(sampler, bytes, n, &n, NULL), PLUCK_OK);
-    assert_int_equal(pluck_sampler_load(other, bytes, n, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_restore(other, bytes, n, NULL), PLUCK_OK);
     pluck_logits logits_row = {row, PLUCK_F32, VOCAB};
     test_distribution a = test_distribution_of(sampler, logits_row);
     test_distribution b = test_distribution_of(other, logits_row);

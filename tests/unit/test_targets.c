@@ -47,7 +47,7 @@ static void check(byte_string bytes, bool is_signed)
         assert_int_equal(pluck_targets_read(targets, N, 1, tokens, &err), PLUCK_ERR_INVALID);
         assert_int_equal(pluck_targets_read(targets, UINT64_MAX, 2, tokens, &err),
                          PLUCK_ERR_INVALID);
-        pluck_targets_close(&targets);
+        pluck_targets_destroy(&targets);
         assert_null(targets);
     }
     bytes_free(&bytes);
@@ -73,7 +73,7 @@ static void check_shape(byte_string bytes, const uint64_t *expected_axes, size_t
     assert_int_equal(pluck_targets_axes(targets, &axes), n_axes);
     assert_int_equal(pluck_targets_axes(targets, NULL), n_axes);
     assert_memory_equal(axes, expected_axes, n_axes * sizeof *axes);
-    pluck_targets_close(&targets);
+    pluck_targets_destroy(&targets);
     bytes_free(&bytes);
 }
 
@@ -135,7 +135,7 @@ static void check_refused(byte_string bytes, const char *fragment)
             print_error("'%s' instead of '%s'\n", err.message, fragment);
         assert_int_equal(status, PLUCK_ERR_FORMAT);
         assert_non_null(strstr(err.message, fragment));
-        pluck_targets_close(&targets);
+        pluck_targets_destroy(&targets);
     }
     bytes_free(&bytes);
 }
@@ -210,7 +210,7 @@ static void files_are_read_and_errors_of_the_system_told(void **state)
     assert_status(pluck_targets_open(&targets, file.path, NULL, &err), PLUCK_OK, err);
     assert_status(pluck_targets_read(targets, 1, 1, &token, &err), PLUCK_OK, err);
     assert_int_equal(token, 8);
-    pluck_targets_close(&targets);
+    pluck_targets_destroy(&targets);
     unlink(file.path);
     bytes_free(&bytes);
     assert_int_equal(pluck_targets_open(&targets, file.path, NULL, &err), PLUCK_ERR_IO);
@@ -224,7 +224,7 @@ static void files_are_read_and_errors_of_the_system_told(void **state)
     assert_int_equal(pluck_targets_open(&targets, NULL, NULL, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_targets_read(NULL, 0, 1, &token, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_targets_count(NULL), 0);
-    pluck_targets_close(NULL);
+    pluck_targets_destroy(NULL);
 }
 
 /* A stream longer than the first buffer, which has to grow. */
@@ -246,7 +246,7 @@ static void long_streams_are_read_whole(void **state)
         assert_status(pluck_targets_read(targets, i, 1, &token, &err), PLUCK_OK, err);
         assert_int_equal(token, i);
     }
-    pluck_targets_close(&targets);
+    pluck_targets_destroy(&targets);
     bytes_free(&bytes);
 }
 

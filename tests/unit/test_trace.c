@@ -173,7 +173,7 @@ static pluck_trace *trace_of(pluck_sampler *sampler, const chain_case *c)
 {
     pluck_trace *trace = NULL;
     pluck_trace_create(&trace, sampler, &(pluck_trace_options){.max_edits = MAX_VOCAB}, NULL);
-    pluck_sampler_trace(sampler, logits_of(c), c->followed, N_FOLLOWED, trace, NULL);
+    pluck_trace_run(sampler, logits_of(c), c->followed, N_FOLLOWED, trace, NULL);
     return trace;
 }
 
@@ -390,7 +390,7 @@ static void the_point_of_the_draw_is_uniform(void **state)
         for (int i = 0; i < N_DRAWS; i++) {
             pluck_sampler_set_position(sampler, (uint64_t)i, NULL);
             assert_int_equal(
-                pluck_sampler_trace(sampler, (pluck_logits){x, PLUCK_F32, N}, NULL, 0, trace, NULL),
+                pluck_trace_run(sampler, (pluck_logits){x, PLUCK_F32, N}, NULL, 0, trace, NULL),
                 PLUCK_OK);
             counts[(int)(N_BINS * pluck_trace_draw_of(trace)->at)]++;
             n_inverse += pluck_trace_draw_of(trace)->inverse;

@@ -39,7 +39,7 @@ static void a_trace_changes_nothing(void **state)
             pluck_token a, b;
             assert_int_equal(pluck_sampler_sample(plain, logits, &a, NULL), PLUCK_OK);
             assert_int_equal(pluck_sampler_sample(traced, logits, &b, NULL), PLUCK_OK);
-            assert_int_equal(pluck_sampler_trace(traced, logits, NULL, 0, trace, NULL), PLUCK_OK);
+            assert_int_equal(pluck_trace_run(traced, logits, NULL, 0, trace, NULL), PLUCK_OK);
             assert_int_equal(a, b);
             assert_int_equal(a, pluck_trace_draw_of(trace)->drawn.token);
             pluck_sampler_accept(plain, a, NULL);
@@ -62,8 +62,8 @@ static by_hand trace_by_hand(const char *json, const float *x, uint32_t n,
 {
     by_hand h = {test_sampler(json, n, test_isa(), 0), NULL};
     assert_int_equal(pluck_trace_create(&h.trace, h.sampler, NULL, NULL), PLUCK_OK);
-    assert_int_equal(pluck_sampler_trace(h.sampler, (pluck_logits){x, PLUCK_F32, n}, followed,
-                                         n_followed, h.trace, NULL),
+    assert_int_equal(pluck_trace_run(h.sampler, (pluck_logits){x, PLUCK_F32, n}, followed,
+                                     n_followed, h.trace, NULL),
                      PLUCK_OK);
     return h;
 }
@@ -216,12 +216,12 @@ static void what_cannot_be_traced_is_an_error_and_an_empty_trace(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pluck_error err;
         pluck_logits logits = {good, PLUCK_F32, N};
-        assert_int_equal(pluck_sampler_trace(sampler, logits, two, 1, trace, NULL), PLUCK_OK);
+        assert_int_equal(pluck_trace_run(sampler, logits, two, 1, trace, NULL), PLUCK_OK);
         assert_int_equal(pluck_trace_stage_count(trace), 3);
         logits.data = cases[i].x;
         logits.n_vocab = pluck_sampler_n_vocab(cases[i].sampler);
         assert_int_equal(
-            pluck_sampler_trace(cases[i].sampler, logits, cases[i].tokens, cases[i].n, trace, &err),
+            pluck_trace_run(cases[i].sampler, logits, cases[i].tokens, cases[i].n, trace, &err),
             cases[i].status);
         assert_int_equal(pluck_trace_stage_count(trace), 0);
         assert_int_equal(pluck_trace_token_count(trace), 0);
@@ -303,7 +303,7 @@ static bool anything_makes_sense(uint64_t seed, pluck_isa isa, const void *conte
     pluck_draw d;
     pluck_token followed = (pluck_token)test_random_below(&random, n);
     pluck_status status = pluck_sampler_draw(sampler, logits, &d, NULL);
-    bool ok = pluck_sampler_trace(sampler, logits, &followed, 1, trace, NULL) == status;
+    bool ok = pluck_trace_run(sampler, logits, &followed, 1, trace, NULL) == status;
     if (!ok)
         test_case_failed("the trace ends with another status");
     else if (status == PLUCK_OK)

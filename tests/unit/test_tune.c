@@ -50,8 +50,8 @@ static two_tokens open_rows(float gap, int n_first)
 
 static void close_rows(two_tokens *t)
 {
-    pluck_dump_close(&t->data.dump);
-    pluck_targets_close(&t->data.targets);
+    pluck_dump_destroy(&t->data.dump);
+    pluck_targets_destroy(&t->data.targets);
     remove(t->logits);
     remove(t->targets);
 }
