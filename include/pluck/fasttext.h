@@ -3,8 +3,8 @@
  *
  * Read: version 11 and 12, supervised, skip-gram and CBOW models; hierarchical softmax, softmax,
  * one-vs-all and negative-sampling outputs; dense and quantised matrices, pruned dictionaries. The
- * layout is written down in lib/heads/fasttext_file.c. The file is mapped and stays open; opening
- * costs one pass over its dictionary and its output matrix, not over its input matrix.
+ * layout is written down in lib/heads/fasttext/fasttext_file.c. The file is mapped and stays open;
+ * opening costs one pass over its dictionary and its output matrix, not over its input matrix.
  *
  * A pluck_fasttext is constant once opened, and usable by many threads at once; a
  * pluck_fasttext_query is the scratch memory of one thread.

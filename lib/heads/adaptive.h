@@ -4,6 +4,6 @@
 #ifndef PLK_ADAPTIVE_H
 #define PLK_ADAPTIVE_H
 
-#include "heads/head_impl.h"
+#include "heads/heads.h"
 
 #endif

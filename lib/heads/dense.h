@@ -5,7 +5,7 @@
 #ifndef PLK_DENSE_H
 #define PLK_DENSE_H
 
-#include "heads/head_impl.h"
+#include "heads/heads.h"
 
 /* query->scores = W h + b. */
 pluck_status plk_dense_logits(pluck_head_query *query, const float *hidden, pluck_error *err);

@@ -5,7 +5,7 @@
 #ifndef PLK_FLAT_H
 #define PLK_FLAT_H
 
-#include "heads/head_impl.h"
+#include "heads/heads.h"
 
 #include <math.h>
 

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "heads/head_impl.h"
+#include "heads/heads.h"
 
 #include <math.h>
 #include <stdint.h>

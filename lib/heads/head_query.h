@@ -4,6 +4,6 @@
 #ifndef PLK_HEAD_QUERY_H
 #define PLK_HEAD_QUERY_H
 
-#include "heads/head_impl.h"
+#include "heads/heads.h"
 
 #endif

@@ -4,6 +4,6 @@
 #ifndef PLK_HEAD_SAVE_H
 #define PLK_HEAD_SAVE_H
 
-#include "heads/head_impl.h"
+#include "heads/heads.h"
 
 #endif

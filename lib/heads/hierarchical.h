@@ -4,6 +4,6 @@
 #ifndef PLK_HIERARCHICAL_H
 #define PLK_HIERARCHICAL_H
 
-#include "heads/head_impl.h"
+#include "heads/heads.h"
 
 #endif

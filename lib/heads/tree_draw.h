@@ -4,7 +4,7 @@
 #ifndef PLK_TREE_DRAW_H
 #define PLK_TREE_DRAW_H
 
-#include "heads/head_impl.h"
+#include "heads/heads.h"
 
 /* plk_head_ops.sample */
 pluck_status plk_tree_sample(pluck_head_query *query, const float *hidden, plk_sampling *sampling,

@@ -4,7 +4,7 @@
 #ifndef PLK_TREE_SEARCH_H
 #define PLK_TREE_SEARCH_H
 
-#include "heads/head_impl.h"
+#include "heads/heads.h"
 #include "heads/log_sigmoid.h"
 
 /* u . h + b of an inner node, turned so that its sigmoid is the probability of the right child.

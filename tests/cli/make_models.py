@@ -1,5 +1,5 @@
 """A small fastText model and its text, hidden states and their targets, written with the standard
-library alone. docs of the layout: lib/heads/fasttext_file.c."""
+library alone. docs of the layout: lib/heads/fasttext/fasttext_file.c."""
 import random
 import struct
 

@@ -5,12 +5,12 @@
  * of the rows follows from seed and epoch, the learning rate from the row. That is what a
  * checkpoint holds.
  */
-#include "heads/trainer.h"
+#include "heads/train/trainer.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "heads/train_start.h"
-#include "heads/train_step.h"
+#include "heads/train/train_start.h"
+#include "heads/train/train_step.h"
 
 #include <math.h>
 #include <stdint.h>

@@ -4,6 +4,6 @@
 #ifndef PLK_TRAIN_CHECKPOINT_H
 #define PLK_TRAIN_CHECKPOINT_H
 
-#include "heads/trainer.h"
+#include "heads/train/trainer.h"
 
 #endif

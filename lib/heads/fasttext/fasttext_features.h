@@ -4,7 +4,7 @@
 #ifndef PLK_FASTTEXT_FEATURES_H
 #define PLK_FASTTEXT_FEATURES_H
 
-#include "heads/fasttext_file.h"
+#include "heads/fasttext/fasttext_file.h"
 
 /* Three arrays that grow. */
 typedef struct plk_fasttext_line {

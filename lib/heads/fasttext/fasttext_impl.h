@@ -4,9 +4,9 @@
 #ifndef PLK_FASTTEXT_IMPL_H
 #define PLK_FASTTEXT_IMPL_H
 
-#include "heads/fasttext_features.h"
-#include "heads/fasttext_file.h"
-#include "heads/head_impl.h"
+#include "heads/fasttext/fasttext_features.h"
+#include "heads/fasttext/fasttext_file.h"
+#include "heads/heads.h"
 
 struct pluck_fasttext {
     pluck_allocator allocator;

@@ -4,7 +4,7 @@
 #ifndef PLK_TRAIN_EXAMPLES_H
 #define PLK_TRAIN_EXAMPLES_H
 
-#include "heads/trainer_impl.h"
+#include "heads/train/trainer_impl.h"
 
 /* Appends the examples of the row at place place of the step to the list of the worker, and says in
  * row_visits where they are. */

@@ -4,7 +4,7 @@
 #ifndef PLK_TRAIN_STEP_H
 #define PLK_TRAIN_STEP_H
 
-#include "heads/trainer_impl.h"
+#include "heads/train/trainer_impl.h"
 
 /* What steps need beside the nodes. On failure plk_train_step_free() frees what there is. */
 pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err);

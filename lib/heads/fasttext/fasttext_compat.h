@@ -4,6 +4,6 @@
 #ifndef PLK_FASTTEXT_COMPAT_H
 #define PLK_FASTTEXT_COMPAT_H
 
-#include "heads/fasttext_impl.h"
+#include "heads/fasttext/fasttext_impl.h"
 
 #endif

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "file/convert.h"
-#include "heads/fasttext_impl.h"
+#include "heads/fasttext/fasttext_impl.h"
 #include "heads/log_sigmoid.h"
 #include "heads/tree_huffman.h"
 #include "simd/scalar_math.h"

@@ -2,8 +2,8 @@
  * What heads and queries are made of. One table of functions a kind (plk_head_ops); the public
  * functions check their arguments, enter the floating-point environment and call it.
  */
-#ifndef PLK_HEAD_IMPL_H
-#define PLK_HEAD_IMPL_H
+#ifndef PLK_HEADS_H
+#define PLK_HEADS_H
 
 #include <pluck/head.h>
 

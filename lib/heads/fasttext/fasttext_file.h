@@ -8,7 +8,7 @@
 #include <pluck/fasttext.h>
 
 #include "file/source.h"
-#include "heads/fasttext_prune.h"
+#include "heads/fasttext/fasttext_prune.h"
 
 typedef struct plk_fasttext_args {
     int32_t dim, window, epoch, min_count, neg, word_ngrams, loss, model, bucket, minn, maxn,

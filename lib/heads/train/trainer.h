@@ -4,7 +4,7 @@
 #ifndef PLK_TRAINER_H
 #define PLK_TRAINER_H
 
-#include "heads/trainer_impl.h"
+#include "heads/train/trainer_impl.h"
 
 /* The order of the rows in the present epoch. */
 void plk_trainer_shuffle(pluck_trainer *trainer);

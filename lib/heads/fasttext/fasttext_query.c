@@ -3,7 +3,7 @@
  * multiplied by the rounded 1/n, as fastText does it, so that both put the same vector into the
  * output layer; from there on the exact prediction is that of the head.
  */
-#include "heads/fasttext_query.h"
+#include "heads/fasttext/fasttext_query.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

@@ -7,7 +7,7 @@
 #include <pluck/head.h>
 
 #include "heads/code_tree.h"
-#include "heads/head_impl.h"
+#include "heads/heads.h"
 #include "thread/pool.h"
 
 /* A row's example for a node: the target of its sigmoid, and how much it counts. */

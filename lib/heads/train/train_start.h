@@ -4,7 +4,7 @@
 #ifndef PLK_TRAIN_START_H
 #define PLK_TRAIN_START_H
 
-#include "heads/trainer_impl.h"
+#include "heads/train/trainer_impl.h"
 
 /* Of a hierarchical head of the same tree: INVALID if it is not. */
 pluck_status plk_train_start_from_head(pluck_trainer *trainer, const pluck_head *head,
