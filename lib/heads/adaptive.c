@@ -15,12 +15,10 @@
  * draw starts again with the mass in place of the bound (see tree_draw.c, of which this is the
  * case of depth two).
  */
-#include "heads/adaptive.h"
+#include "heads/heads.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "heads/flat.h"
-#include "heads/log_sigmoid.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>

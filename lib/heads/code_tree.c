@@ -6,7 +6,7 @@
  * upward in ascending order of number, downward in descending order. Nothing recurses, because a
  * tree of n leaves can be n - 1 deep.
  */
-#include "heads/code_tree.h"
+#include "heads/heads.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

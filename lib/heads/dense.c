@@ -3,10 +3,9 @@
  * states, or, in a differentiated head, of slices of them (W. Chen, D. Grangier, M. Auli,
  * "Strategies for Training Large Vocabulary Neural Language Models", 2015, section 2.3).
  */
-#include "heads/dense.h"
+#include "heads/heads.h"
 
 #include "base/error.h"
-#include "heads/flat.h"
 
 #include <stdint.h>
 

@@ -9,7 +9,7 @@
  * A selection gathers candidates above a bound that all wanted tokens reach (the k-th largest block
  * maximum, or the threshold of min-p), makes a heap of them and takes from its top.
  */
-#include "heads/flat.h"
+#include "heads/heads.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

@@ -3,11 +3,10 @@
  * unless asked otherwise, because they are large and often mapped; biases are copied, because they
  * are small and that frees the rest of the code from their alignment.
  */
-#include <pluck/head.h>
+#include "heads/heads.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "heads/heads.h"
 
 #include <math.h>
 #include <stdint.h>

@@ -6,7 +6,7 @@
  *
  * The mapping goes to the head, unless its matrices are copied.
  */
-#include "heads/head_load.h"
+#include "heads/heads.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

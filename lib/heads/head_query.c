@@ -3,7 +3,7 @@
  * kinds of heads answer. A temperature so low that 1/T leaves the range of what they are made for
  * asks for the most probable tokens instead.
  */
-#include "heads/head_query.h"
+#include "heads/heads.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

@@ -2,7 +2,7 @@
  * Rows over threads. What a row gives depends on the row alone (its numbers come from its own
  * stream), so the number of threads changes only the time. Each worker has a query of its own.
  */
-#include "heads/head_rows.h"
+#include "heads/heads.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

@@ -2,7 +2,7 @@
  * A head as tensors. Those of four bytes a value come first, so that all of them are aligned in the
  * file whatever the sizes of the others.
  */
-#include "heads/head_save.h"
+#include "heads/heads.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

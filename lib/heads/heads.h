@@ -1,16 +1,89 @@
 /*
- * What heads and queries are made of. One table of functions a kind (plk_head_ops); the public
- * functions check their arguments, enter the floating-point environment and call it.
+ * What code trees, heads and queries are made of, for the files of this folder. A kind of head is a
+ * table of functions (plk_head_ops); the public functions check their arguments, enter the
+ * floating-point environment and call it.
  */
 #ifndef PLK_HEADS_H
 #define PLK_HEADS_H
 
-#include <pluck/head.h>
-
 #include "file/source.h"
-#include "heads/code_tree.h"
 #include "simd/fp_state.h"
 #include "simd/kernels.h"
+
+#include <pluck/head.h>
+
+#include <math.h>
+
+/*
+ * Code trees
+ */
+
+/* Node numbers: leaves 0 .. n_tokens - 1, inner nodes n_tokens .. 2 n_tokens - 2. */
+struct pluck_tree {
+    pluck_allocator allocator;
+    uint32_t n_tokens;
+    int32_t *children; /* [n_tokens - 1][2]; a child's number is below its parent's */
+};
+
+/* A tree whose children are not yet set. */
+pluck_status plk_tree_alloc(pluck_tree **out, uint32_t n_tokens, const pluck_allocator *allocator,
+                            pluck_error *err);
+
+/* n_tokens in [1, PLUCK_MAX_VOCAB]; what: the name of the function, for the message. */
+pluck_status plk_tree_check_size(const char *what, uint32_t n_tokens, pluck_error *err);
+
+/* The same tree in memory of its own. */
+pluck_status plk_tree_copy(pluck_tree **out, const pluck_tree *tree,
+                           const pluck_allocator *allocator, pluck_error *err);
+
+/* parents[child] = parent, for all nodes but the root; parents[root] = root. 2 n_tokens - 1
+ * numbers. */
+void plk_tree_parents(const pluck_tree *tree, uint32_t *parents);
+
+static inline uint32_t plk_tree_root(const pluck_tree *tree)
+{
+    return 2 * tree->n_tokens - 2;
+}
+
+/* side: 0 left, 1 right. */
+static inline uint32_t plk_tree_child(const pluck_tree *tree, uint32_t node, unsigned side)
+{
+    return (uint32_t)tree->children[2 * (size_t)(node - tree->n_tokens) + side];
+}
+
+/*
+ * The merging loop of Huffman's algorithm, for readers of files whose counts are in the order that
+ * their trainer saw: builds children[n_tokens - 1][2] with the leaves in the order in which counts
+ * gives them, sorted or not. order[i] is the token of the i-th, or NULL for i itself. sums:
+ * n_tokens - 1 numbers of scratch memory. The sum of the counts is at most INT64_MAX.
+ */
+void plk_tree_huffman_merge(const int64_t *counts, const uint32_t *order, uint32_t n_tokens,
+                            int64_t *sums, int32_t *children);
+
+/*
+ * The sigmoid of an inner node and its logarithms, without cancellation on either side
+ */
+
+/* ln(1 + y) for y in [0, 1], a few ulps. */
+double plk_log1p(double y);
+
+typedef struct plk_log_sigmoid {
+    double positive; /* ln sigmoid(x)  */
+    double negative; /* ln sigmoid(-x) */
+} plk_log_sigmoid;
+
+/* x may be infinite, not NaN. */
+plk_log_sigmoid plk_log_sigmoid_of(double x);
+
+/* 1 / (1 + exp(-x)). */
+double plk_sigmoid(double x);
+
+/* ln(exp(a) + exp(b)); either may be -inf, neither +inf. */
+double plk_log_add(double a, double b);
+
+/*
+ * Heads and queries
+ */
 
 /* A matrix with the kernel that multiplies its rows. */
 typedef struct plk_rows {
@@ -162,5 +235,64 @@ pluck_status plk_head_alloc_parts(pluck_head *head, uint32_t n_parts, pluck_erro
 /* Copies n finite floats; NULL stays NULL. */
 pluck_status plk_head_take_bias(const pluck_head *head, const float *bias, size_t n, float **copy,
                                 pluck_error *err);
+
+/*
+ * Queries of a dense or differentiated head compute a score of every token: the scores of a query
+ * are n_vocab floats, filled up to whole blocks with -inf. A score is a logit, or a
+ * log-probability, up to a constant.
+ */
+
+/* Allocates what the functions below need. */
+pluck_status plk_flat_open(pluck_head_query *query, pluck_error *err);
+
+/* Neither NaN nor +inf; and PLUCK_ERR_NAN, naming the token, for one that is. */
+static inline bool plk_flat_is_score(float score)
+{
+    return score < INFINITY;
+}
+pluck_status plk_flat_fail(uint32_t token, pluck_error *err);
+
+/* ln of the sum of the exponentials of all scores; PLUCK_ERR_EMPTY if all are -inf. */
+pluck_status plk_flat_log_sum(pluck_head_query *query, double *log_sum, pluck_error *err);
+
+/* Sets the scores of banned tokens to -inf. */
+void plk_flat_apply_mask(pluck_head_query *query);
+
+/* The index at which the running sum of the weights passes at, given the sums of all blocks; the
+ * last one of any weight if rounding leaves it beyond the end. */
+size_t plk_flat_index_at(const plk_kernels *kernels, const float *scores, const double *sums,
+                         size_t n_blocks, plk_exponent exponent, double at);
+
+/* Draws from the present scores at inverse temperature beta; log_sum is what turns a score into a
+ * log-probability. Scores of tokens that may not be drawn again become -inf. */
+pluck_status plk_flat_draw(pluck_head_query *query, plk_sampling *sampling, double log_sum,
+                           pluck_pcg64 *rng, pluck_error *err);
+
+/* Answers from the present scores; log_sum as above. */
+pluck_status plk_flat_pick(pluck_head_query *query, plk_selection *selection, double log_sum,
+                           pluck_error *err);
+
+/* query->scores = W h + b of a dense or differentiated head. */
+pluck_status plk_dense_logits(pluck_head_query *query, const float *hidden, pluck_error *err);
+
+/*
+ * Queries of a hierarchical head
+ */
+
+/* u . h + b of an inner node, turned so that its sigmoid is the probability of the right child.
+ * Counts the dot product. PLUCK_ERR_NAN if it is NaN. */
+pluck_status plk_tree_logit(pluck_head_query *query, const float *hidden, uint32_t node,
+                            double *logit, pluck_error *err);
+
+/* Allowed leaves at or below a node. */
+uint32_t plk_tree_n_allowed(const pluck_head_query *query, uint32_t node);
+
+/* plk_head_ops.select */
+pluck_status plk_tree_select(pluck_head_query *query, const float *hidden, plk_selection *selection,
+                             pluck_error *err);
+
+/* plk_head_ops.sample */
+pluck_status plk_tree_sample(pluck_head_query *query, const float *hidden, plk_sampling *sampling,
+                             pluck_pcg64 *rng, pluck_error *err);
 
 #endif

@@ -6,13 +6,10 @@
  * log-probability has the same bits whoever asks. All tokens at once take one pass over the inner
  * nodes in descending order of number, parents before children.
  */
-#include "heads/hierarchical.h"
+#include "heads/heads.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "heads/log_sigmoid.h"
-#include "heads/tree_draw.h"
-#include "heads/tree_search.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>

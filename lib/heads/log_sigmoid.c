@@ -6,7 +6,7 @@
  * "What every computer scientist should know about floating-point arithmetic", ACM Computing
  * Surveys 23(1), 1991, theorem 4: within 5 ulps).
  */
-#include "heads/log_sigmoid.h"
+#include "heads/heads.h"
 
 #include "simd/scalar_math.h"
 

@@ -12,7 +12,7 @@
  * as in pluck_tree_create_balanced(). Sums are in double in the order of the range, dot products
  * are those of the kernel table, the sort is total: the same tree on every machine.
  */
-#include "heads/tree_clusters.h"
+#include "heads/heads.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

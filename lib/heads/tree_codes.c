@@ -4,7 +4,7 @@
  * codes do not fill the tree. Nodes are made parent first and numbered backward, which gives a
  * parent the higher number.
  */
-#include "heads/tree_codes.h"
+#include "heads/heads.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

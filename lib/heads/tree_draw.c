@@ -21,11 +21,9 @@
  * the entry of the left child, with the right one behind it; 0 = not evaluated, as the root is no
  * child.
  */
-#include "heads/tree_draw.h"
+#include "heads/heads.h"
 
 #include "base/error.h"
-#include "heads/log_sigmoid.h"
-#include "heads/tree_search.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>

@@ -8,7 +8,7 @@
  * Both programs let inner nodes that do not exist yet count 10^15; here they do not count, which is
  * the same for counts below that.
  */
-#include "heads/tree_huffman.h"
+#include "heads/heads.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

@@ -8,7 +8,7 @@
  * At equal log-probability inner nodes come first, then leaves by token: a leaf is given only when
  * nothing can hide a lower token with the same log-probability.
  */
-#include "heads/tree_search.h"
+#include "heads/heads.h"
 
 #include "base/error.h"
 #include "simd/scalar_math.h"

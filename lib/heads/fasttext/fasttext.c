@@ -4,14 +4,11 @@
  * is the order in which the model was trained. A dense output matrix is used where it is mapped; a
  * quantised one is expanded to floats, if that is in proportion to the file.
  */
-#include <pluck/fasttext.h>
+#include "heads/fasttext/fasttext_impl.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "file/convert.h"
-#include "heads/fasttext/fasttext_impl.h"
-#include "heads/log_sigmoid.h"
-#include "heads/tree_huffman.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>

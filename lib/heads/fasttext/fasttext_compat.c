@@ -14,10 +14,9 @@
  * to the worse child and to the right one of equals, and then the value that fills it up from there
  * (the bottom-up heap of R. W. Floyd, "Algorithm 245: Treesort 3", CACM 7, 1964).
  */
-#include "heads/fasttext/fasttext_compat.h"
+#include "heads/fasttext/fasttext_impl.h"
 
 #include "base/error.h"
-#include "heads/code_tree.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>

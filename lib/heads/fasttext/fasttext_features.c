@@ -7,7 +7,7 @@
  * subword of one code point is left out at either end of "<word>"; the word "</s>" has no subwords
  * and ends the line, written out or not; a pruned model drops what its map does not name.
  */
-#include "heads/fasttext/fasttext_features.h"
+#include "heads/fasttext/fasttext_impl.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

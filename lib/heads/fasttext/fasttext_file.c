@@ -21,7 +21,7 @@
  * No size is believed: a cursor gives bytes only as far as the file goes, and arrays are allocated
  * for what has been seen to fit (an entry takes at least 10 bytes, a pruned pair 8).
  */
-#include "heads/fasttext/fasttext_file.h"
+#include "heads/fasttext/fasttext_impl.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

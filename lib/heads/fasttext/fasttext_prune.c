@@ -5,7 +5,7 @@
  * reads one or two neighbouring numbers, and a pair in every second case. What is left in a slot is
  * searched by halves: a map made to crowd into one slot costs log2 n steps, not n.
  */
-#include "heads/fasttext/fasttext_prune.h"
+#include "heads/fasttext/fasttext_impl.h"
 
 #include "base/alloc.h"
 

@@ -3,13 +3,10 @@
  * multiplied by the rounded 1/n, as fastText does it, so that both put the same vector into the
  * output layer; from there on the exact prediction is that of the head.
  */
-#include "heads/fasttext/fasttext_query.h"
+#include "heads/fasttext/fasttext_impl.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "heads/dense.h"
-#include "heads/flat.h"
-#include "heads/log_sigmoid.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>

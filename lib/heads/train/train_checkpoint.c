@@ -5,14 +5,13 @@
  *   train.place    the epoch and the row within it, decimal
  * Reading it back leaves the head to pluck_head_open(), and compares before it changes anything.
  */
-#include "heads/train/train_checkpoint.h"
+#include "heads/train/trainer.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "file/convert.h"
 #include "file/safetensors_header.h"
 #include "file/safetensors_write.h"
-#include "heads/train/train_start.h"
 
 #include <stdint.h>
 #include <stdio.h>

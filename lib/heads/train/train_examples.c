@@ -8,7 +8,7 @@
  * uniform u a row decides for all nodes, P(v | h) > u FLOOR: no node is more probable than its
  * parent, so what is taken is connected, and a descent from the root finds it.
  */
-#include "heads/train/train_examples.h"
+#include "heads/train/trainer.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

@@ -7,11 +7,10 @@
  * c and m of an inner node follow from those of its children: c = ln(e^c0 + e^c1), and m is their
  * mean with weights e^(c0 - c), e^(c1 - c). One pass, children before parents.
  */
-#include "heads/train/train_start.h"
+#include "heads/train/trainer.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "heads/log_sigmoid.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>

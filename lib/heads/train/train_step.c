@@ -13,12 +13,10 @@
  * scale is the power of two nearest to k: its floats neither over- nor underflow, logits are
  * (h . u scale) / scale + b, and with h 2^n every number of a training stays the same to the bit.
  */
-#include "heads/train/train_step.h"
+#include "heads/train/trainer.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "heads/log_sigmoid.h"
-#include "heads/train/train_examples.h"
 
 #include <math.h>
 #include <stdint.h>

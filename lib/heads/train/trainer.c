@@ -9,8 +9,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "heads/train/train_start.h"
-#include "heads/train/train_step.h"
 
 #include <math.h>
 #include <stdint.h>

@@ -1,12 +1,113 @@
 /*
- * The parts of trainers that their files share; the public functions are in head.h.
+ * What a trainer is made of, for the files of this folder.
  */
 #ifndef PLK_TRAINER_H
 #define PLK_TRAINER_H
 
-#include "heads/train/trainer_impl.h"
+#include "heads/heads.h"
+#include "thread/pool.h"
+
+#include <pluck/head.h>
+
+/* A row's example for a node: the target of its sigmoid, and how much it counts. */
+typedef struct plk_visit {
+    uint32_t node; /* inner node n_tokens + node */
+    float target, weight;
+} plk_visit;
+
+/* Examples that grow, of the rows that one thread was given. */
+typedef struct plk_visit_list {
+    plk_visit *visits;
+    size_t n, capacity;
+} plk_visit_list;
+
+/* Where the examples of a row of the step are. */
+typedef struct plk_row_visits {
+    uint32_t worker, n;
+    size_t first;
+    double square; /* of the length of its hidden state, divided by spread */
+} plk_row_visits;
+
+/* An example of a node, in the order of the rows: row is its place in the step. */
+typedef struct plk_example {
+    uint32_t row;
+    float target, weight;
+} plk_example;
+
+/* The scratch memory of one thread. */
+typedef struct plk_train_worker {
+    plk_visit_list list;
+    pluck_head_query *query; /* of the teacher */
+    float *probs;            /* teacher: n_tokens */
+    double *masses;          /* teacher: of the inner nodes */
+    uint32_t *stack;         /* inner nodes */
+} plk_train_worker;
+
+struct pluck_trainer {
+    pluck_allocator allocator;
+    pluck_tree *tree;
+    pluck_train_data data;
+    pluck_train_options options; /* defaults filled in; start is not kept */
+    const plk_kernels *kernels;
+    uint32_t n_inner;
+    uint32_t *parents; /* of all nodes; for targets only */
+
+    /* The mean squared length of the hidden states is spread times the one that they are learned
+     * from with. scale is the power of two nearest to the root of spread, so that the nodes of the
+     * head follow exactly from those here. */
+    double spread, scale;
+    float *nodes;   /* [n_inner, dim], times scale */
+    float *bias;    /* [n_inner] */
+    float *squares; /* [n_inner]: sums of squared gradients */
+
+    uint32_t epoch;
+    size_t next_row; /* of the epoch */
+    uint32_t *order; /* the rows of the epoch */
+    uint64_t n_examples;
+    double loss;
+    uint64_t checksum; /* of the data */
+
+    /* One step */
+    size_t rows_a_step;
+    double first_rate,
+        rate_a_row; /* of the row that the step begins with; what each row takes away */
+    size_t first_row;
+    plk_row_visits *row_visits;
+    plk_train_worker *workers;
+    plk_pool *pool;
+    uint32_t *n_of_node; /* [n_inner], zero between steps */
+    uint32_t *touched;   /* nodes with examples */
+    size_t n_touched;
+    size_t *ends; /* of their examples */
+    double *losses;
+    plk_example *examples;
+    size_t examples_capacity;
+};
 
 /* The order of the rows in the present epoch. */
 void plk_trainer_shuffle(pluck_trainer *trainer);
+
+/* Of a hierarchical head of the same tree: INVALID if it is not. */
+pluck_status plk_train_start_from_head(pluck_trainer *trainer, const pluck_head *head,
+                                       pluck_error *err);
+
+/* The tangent of a dense teacher. */
+pluck_status plk_train_start_from_dense(pluck_trainer *trainer, pluck_error *err);
+
+/* Appends the examples of the row at place place of the step to the list of the worker, and says in
+ * row_visits where they are. */
+pluck_status plk_train_visit_row(pluck_trainer *trainer, uint32_t worker, size_t place,
+                                 pluck_error *err);
+
+/* What steps need beside the nodes. On failure plk_train_step_free() frees what there is. */
+pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err);
+void plk_train_step_free(pluck_trainer *trainer);
+
+/* The square of the length of a hidden state. In double, and in order: no float overflows, and
+ * h 2^k has exactly 4^k times the square. */
+double plk_train_square(const pluck_train_data *data, size_t row);
+
+/* Rows first_row .. first_row + n_rows - 1 of the order of the epoch. */
+pluck_status plk_train_step_run(pluck_trainer *trainer, size_t n_rows, pluck_error *err);
 
 #endif
