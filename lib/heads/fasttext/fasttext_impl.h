@@ -160,9 +160,4 @@ static inline bool plk_fasttext_is_distribution(const pluck_fasttext *model)
            model->file.args.loss == PLUCK_FASTTEXT_SOFTMAX;
 }
 
-/* fastText's own prediction from the hidden state of the query: candidates are the k best of those
- * that reach the threshold, in fastText's order, *n how many there are. */
-pluck_status plk_fasttext_compat(pluck_fasttext_query *query, uint32_t k, float threshold,
-                                 uint32_t *n, pluck_error *err);
-
 #endif

@@ -91,14 +91,6 @@ void plk_trainer_shuffle(pluck_trainer *trainer);
 pluck_status plk_train_start_from_head(pluck_trainer *trainer, const pluck_head *head,
                                        pluck_error *err);
 
-/* The tangent of a dense teacher. */
-pluck_status plk_train_start_from_dense(pluck_trainer *trainer, pluck_error *err);
-
-/* Appends the examples of the row at place place of the step to the list of the worker, and says in
- * row_visits where they are. */
-pluck_status plk_train_visit_row(pluck_trainer *trainer, uint32_t worker, size_t place,
-                                 pluck_error *err);
-
 /* What steps need beside the nodes. On failure plk_train_step_free() frees what there is. */
 pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err);
 void plk_train_step_free(pluck_trainer *trainer);
