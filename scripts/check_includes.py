@@ -35,11 +35,10 @@ ALLOWED = {
     "sampler": "config stages select history rng softmax thread simd json base",
     "file": "json base",
     "thread": "simd base",
-    "compare": "file simd json base",
     "dump": "file json base simd",
     "weighted": "file json simd rng base",
     "heads": "file json thread simd rng base",
-    "tune": "dump softmax thread simd rng base",
+    "tune": "dump file softmax thread simd rng base",
 }
 
 # Parts of lib/ that cli/ may include too: what they do has nothing to do with sampling.

@@ -4,7 +4,7 @@
  * so the short formula with squared differences does not hold. Ranks of at most 100 values are
  * found by comparing all pairs.
  */
-#include "compare/ranks.h"
+#include "tune/ranks.h"
 
 #include <math.h>
 

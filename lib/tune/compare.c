@@ -14,10 +14,10 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "compare/ranks.h"
 #include "file/narrow.h"
 #include "simd/fp_state.h"
 #include "simd/scalar_math.h"
+#include "tune/ranks.h"
 
 enum { BLOCK = 512 };
 
