@@ -10,16 +10,118 @@
  */
 #include <pluck/tune.h>
 
-#include <math.h>
-#include <stdint.h>
-
 #include "base/error.h"
 #include "file/narrow.h"
 #include "simd/fp_state.h"
 #include "simd/scalar_math.h"
-#include "tune/ranks.h"
+
+#include <math.h>
+#include <stdint.h>
 
 enum { BLOCK = 512 };
+
+/*
+ * The largest values of a row, and how their order agrees with that of another. A binary heap
+ * with the smallest value, of equal ones the highest token, at its root. Spearman's correlation is
+ * Pearson's of the ranks (Spearman 1904); tied values share the mean of their ranks, so the short
+ * formula with squared differences does not hold. Ranks of at most 100 values are found by
+ * comparing all pairs.
+ */
+
+/* All zero is empty. */
+typedef struct ranking {
+    size_t n;
+    pluck_token tokens[PLUCK_COMPARE_RANKS];
+    double values[PLUCK_COMPARE_RANKS]; /* a heap: the first is the one to go next */
+    double other[PLUCK_COMPARE_RANKS];  /* of the same tokens in the other row; the caller's */
+} ranking;
+
+/* Whether entry i leaves before entry j. */
+static bool is_less(const ranking *ranks, size_t i, size_t j)
+{
+    if (ranks->values[i] != ranks->values[j])
+        return ranks->values[i] < ranks->values[j];
+    return ranks->tokens[i] > ranks->tokens[j];
+}
+
+static void swap(ranking *ranks, size_t i, size_t j)
+{
+    pluck_token token = ranks->tokens[i];
+    double value = ranks->values[i];
+    ranks->tokens[i] = ranks->tokens[j];
+    ranks->values[i] = ranks->values[j];
+    ranks->tokens[j] = token;
+    ranks->values[j] = value;
+}
+
+static void sift_down(ranking *ranks)
+{
+    for (size_t i = 0;;) {
+        size_t least = i;
+        for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < ranks->n; child++)
+            if (is_less(ranks, child, least))
+                least = child;
+        if (least == i)
+            return;
+        swap(ranks, i, least);
+        i = least;
+    }
+}
+
+/* Keeps the value if it is one of the largest so far; -inf is none. Tokens come in ascending
+ * order. */
+static void ranks_add(ranking *ranks, pluck_token token, double value)
+{
+    if (value == -(double)INFINITY)
+        return;
+    if (ranks->n == PLUCK_COMPARE_RANKS) {
+        /* Of equal values the one that came first, with the lower token, stays. */
+        if (value <= ranks->values[0])
+            return;
+        ranks->tokens[0] = token;
+        ranks->values[0] = value;
+        sift_down(ranks);
+        return;
+    }
+    size_t i = ranks->n++;
+    ranks->tokens[i] = token;
+    ranks->values[i] = value;
+    for (; i > 0 && is_less(ranks, i, (i - 1) / 2); i = (i - 1) / 2)
+        swap(ranks, i, (i - 1) / 2);
+}
+
+/* Each value becomes its rank, from 1 for the smallest. */
+static void to_ranks(double *values, size_t n)
+{
+    double ranks[PLUCK_COMPARE_RANKS];
+    for (size_t i = 0; i < n; i++) {
+        double below = 0.0, equal = 0.0;
+        for (size_t j = 0; j < n; j++) {
+            below += values[j] < values[i] ? 1.0 : 0.0;
+            equal += values[j] == values[i] ? 1.0 : 0.0;
+        }
+        ranks[i] = below + 0.5 * (equal + 1.0);
+    }
+    for (size_t i = 0; i < n; i++)
+        values[i] = ranks[i];
+}
+
+/* Spearman's correlation of values and other; changes both. */
+static double ranks_correlation(ranking *ranks)
+{
+    size_t n = ranks->n;
+    double mean = 0.5 * ((double)n + 1.0);
+    double xx = 0.0, yy = 0.0, xy = 0.0;
+    to_ranks(ranks->values, n);
+    to_ranks(ranks->other, n);
+    for (size_t i = 0; i < n; i++) {
+        double x = ranks->values[i] - mean, y = ranks->other[i] - mean;
+        xx += x * x;
+        yy += y * y;
+        xy += x * y;
+    }
+    return xx > 0.0 && yy > 0.0 ? xy / sqrt(xx * yy) : (double)NAN;
+}
 
 typedef struct side {
     pluck_logits logits;
@@ -59,7 +161,7 @@ static pluck_status find_max(side *s, const char *name, pluck_error *err)
     return PLUCK_OK;
 }
 
-static void find_sum(side *s, plk_ranks *ranks)
+static void find_sum(side *s, ranking *ranks)
 {
     double values[BLOCK], total = 0.0;
     for (size_t begin = 0; begin < s->logits.n_vocab; begin += BLOCK) {
@@ -68,7 +170,7 @@ static void find_sum(side *s, plk_ranks *ranks)
         for (size_t i = 0; i < n; i++) {
             sum += plk_exp(values[i] - s->max);
             if (ranks)
-                plk_ranks_add(ranks, (pluck_token)(begin + i), values[i]);
+                ranks_add(ranks, (pluck_token)(begin + i), values[i]);
         }
         total += sum;
     }
@@ -175,7 +277,7 @@ static pluck_status compare_rows(pluck_logits a, pluck_logits b, pluck_token tar
                                  pluck_comparison *result, pluck_error *err)
 {
     side x = {.logits = a}, y = {.logits = b};
-    plk_ranks ranks = {.n = 0};
+    ranking ranks = {.n = 0};
     pluck_status status = check(a, b, target, result, err);
     if (status == PLUCK_OK)
         status = find_max(&x, "the first row", err);
@@ -189,7 +291,7 @@ static pluck_status compare_rows(pluck_logits a, pluck_logits b, pluck_token tar
     add_all(&x, &y, result);
     for (size_t i = 0; i < ranks.n; i++)
         ranks.other[i] = value_at(&b, ranks.tokens[i]);
-    result->rank_correlation = plk_ranks_correlation(&ranks);
+    result->rank_correlation = ranks_correlation(&ranks);
     result->top_prob_a = plk_exp(-x.log_sum);
     result->top_prob_b = plk_exp(-y.log_sum);
     result->nll_a = nll_of(&x, target);

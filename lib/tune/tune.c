@@ -5,9 +5,7 @@
 #include <pluck/tune.h>
 
 #include "simd/fp_state.h"
-#include "tune/tune_cuts.h"
-#include "tune/tune_fit.h"
-#include "tune/tune_measure.h"
+#include "tune/tune_impl.h"
 
 const char *pluck_tune_objective_name(pluck_tune_objective objective)
 {

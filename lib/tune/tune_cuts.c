@@ -10,18 +10,83 @@
  * being harder, and the tightest setting that keeps a part of the rows is a quantile of them, near
  * the upper end: the largest few are kept in a heap.
  */
-#include "tune/tune_cuts.h"
+#include "tune/tune_impl.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "simd/scalar_math.h"
-#include "tune/largest.h"
-#include "tune/tune_pass.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { N_KINDS = PLUCK_TUNE_N_CUT_KINDS, DIGIT_BITS = 11, N_DIGITS = 1 << DIGIT_BITS };
+
+/*
+ * The largest values of a long series, in little memory: for quantiles near its upper end. A
+ * binary heap of fixed capacity, the smallest value at its root.
+ */
+
+/* A heap whose root is the smallest value kept. */
+typedef struct largest {
+    pluck_allocator allocator;
+    double *values;
+    size_t n, capacity;
+} largest;
+
+/* Keeps the capacity >= 1 largest. Returns false when memory is short. An object that is all zero
+ * may be closed. */
+static bool largest_open(largest *heap, size_t capacity, const pluck_allocator *allocator)
+{
+    *heap = (largest){.allocator = *allocator, .capacity = capacity};
+    heap->values = plk_alloc(allocator, capacity, sizeof *heap->values);
+    return heap->values != NULL;
+}
+
+static void largest_close(largest *heap)
+{
+    plk_free(&heap->allocator, heap->values);
+    *heap = (largest){.n = 0};
+}
+
+/* Puts value where the root was, among n values, and lets it sink. */
+static void sink(double *values, size_t n, double value)
+{
+    size_t at = 0;
+    for (size_t child = 1; child < n; child = 2 * at + 1) {
+        if (child + 1 < n && values[child + 1] < values[child])
+            child++;
+        if (values[child] >= value)
+            break;
+        values[at] = values[child];
+        at = child;
+    }
+    values[at] = value;
+}
+
+static void largest_add(largest *heap, double value)
+{
+    if (heap->n == heap->capacity) {
+        if (value > heap->values[0])
+            sink(heap->values, heap->n, value);
+        return;
+    }
+    size_t at = heap->n++;
+    while (at > 0 && heap->values[(at - 1) / 2] > value) {
+        heap->values[at] = heap->values[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    heap->values[at] = value;
+}
+
+/* Puts what is kept into descending order; nothing may be added after it. */
+static void largest_sort(largest *heap)
+{
+    for (size_t n = heap->n; n > 1; n--) {
+        double smallest = heap->values[0];
+        sink(heap->values, n - 1, heap->values[n - 1]);
+        heap->values[n - 1] = smallest;
+    }
+}
 
 /* What a row says. */
 typedef struct cut_result {
@@ -36,7 +101,7 @@ typedef struct cutter {
     size_t n;
     bool has_targets;
     uint64_t rows;
-    plk_largest hardest[N_KINDS];
+    largest hardest[N_KINDS];
 } cutter;
 
 /* Integers in descending order of floats; -0 and +0 are one. */
@@ -221,7 +286,7 @@ static void take(void *user, uint64_t row, const void *result)
     (void)row;
     c->rows++;
     for (int kind = 0; kind < N_KINDS && c->has_targets && c->hardest[kind].values; kind++)
-        plk_largest_add(&c->hardest[kind], r->needed[kind]);
+        largest_add(&c->hardest[kind], r->needed[kind]);
     for (size_t i = 0; i < c->n; i++) {
         pluck_tune_cut *cut = &c->cuts[i];
         cut->target_kept += c->has_targets && keeps_target(cut, r->needed);
@@ -240,7 +305,7 @@ static void answer(cutter *c, double keep, double *needed)
 {
     size_t at = (size_t)losable(c->rows, keep);
     for (int kind = 0; kind < N_KINDS; kind++) {
-        plk_largest_sort(&c->hardest[kind]);
+        largest_sort(&c->hardest[kind]);
         needed[kind] = c->hardest[kind].values[at];
     }
     needed[PLUCK_TUNE_TOP_P] = fmin(ceil((needed[PLUCK_TUNE_TOP_P] + 5e-7) * 1e6) / 1e6, 1);
@@ -276,7 +341,7 @@ static pluck_status open_cutter(cutter *c, const pluck_tune_cut *cuts, uint64_t 
     for (size_t i = 0; i < c->n; i++)
         c->cuts[i] = (pluck_tune_cut){.kind = cuts[i].kind, .setting = cuts[i].setting};
     for (int kind = 0; kind < N_KINDS && n_hardest > 0; kind++)
-        if (!plk_largest_open(&c->hardest[kind], (size_t)n_hardest, &c->allocator))
+        if (!largest_open(&c->hardest[kind], (size_t)n_hardest, &c->allocator))
             return plk_fail_nomem(err, (size_t)n_hardest * sizeof(double));
     return PLUCK_OK;
 }
@@ -285,7 +350,7 @@ static void close_cutter(cutter *c)
 {
     plk_free(&c->allocator, c->cuts);
     for (int kind = 0; kind < N_KINDS; kind++)
-        plk_largest_close(&c->hardest[kind]);
+        largest_close(&c->hardest[kind]);
 }
 
 static void publish(const cutter *c, pluck_tune_cut *cuts)

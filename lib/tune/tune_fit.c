@@ -8,19 +8,120 @@
  * inside the bracket, else the bracket is halved. ECE is a step function of T and has no slope:
  * the best point of a grid, and of two finer ones around it.
  */
-#include "tune/tune_fit.h"
+#include "tune/tune_impl.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "simd/scalar_math.h"
-#include "tune/calibration.h"
-#include "tune/resamples.h"
-#include "tune/tune_pass.h"
+
+#include <pluck/rng.h>
 
 #include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { GRID = PLUCK_TUNE_GRID, MAX_STEPS = 60, ECE_GRIDS = 3, PASSES_EXPECTED = 6 };
+
+/*
+ * How much the solution of mean g(beta) = 0 varies with the rows that happened to be there. A
+ * bootstrap over rows draws each of n rows a Binomial(n, 1/n) number of times, which tends to
+ * Poisson(1); independent Poisson counts need no second look at the rows and no memory for them
+ * (Hanley, MacGibbon: Creating non-parametric bootstrap samples using Poisson frequencies, 2006).
+ * The root of each resample is interpolated between the betas where its sum changes sign; g rises
+ * smoothly, and the nodes are about a standard error apart.
+ */
+
+#define RESAMPLE_NODES 9
+
+/* Weighted sums of g at a few betas in each resample, in constant memory. */
+typedef struct bootstrap {
+    pluck_allocator allocator;
+    uint32_t n;
+    uint64_t seed;
+    double *g; /* RESAMPLE_NODES a resample */
+} bootstrap;
+
+/* Returns false when memory is short; resamples_close() is due in any case. */
+static bool resamples_open(bootstrap *r, uint32_t n, uint64_t seed,
+                           const pluck_allocator *allocator)
+{
+    *r = (bootstrap){.allocator = *allocator, .n = n, .seed = seed};
+    r->g = plk_alloc_zero(allocator, (size_t)n * RESAMPLE_NODES, sizeof *r->g);
+    return r->g != NULL;
+}
+
+static void resamples_close(bootstrap *r)
+{
+    plk_free(&r->allocator, r->g);
+    *r = (bootstrap){0};
+}
+
+/* A Poisson(1) number from 32 uniform bits, by inversion: above 12 the probability is below
+ * 2^-32. */
+static double poisson(uint32_t bits)
+{
+    double u = ((double)bits + 0.5) * 0x1p-32;
+    double term = 0x1.78b56362cef38p-2, sum = term; /* e^-1 */
+    int k = 0;
+    while (u > sum && k < 12) {
+        k++;
+        term /= k;
+        sum += term;
+    }
+    return k;
+}
+
+/* A row with its g at each node, counted a Poisson(1) number of times in each resample: what it
+ * counts depends on (seed, row, resample) alone. */
+static void resamples_add(bootstrap *r, uint64_t row, const double *g)
+{
+    pluck_pcg64 rng;
+    uint64_t bits = 0;
+    pluck_pcg64_seed(&rng, r->seed, row, 0);
+    for (uint32_t i = 0; i < r->n; i++) {
+        bits = i % 2 == 0 ? pluck_pcg64_next(&rng) : bits >> 32;
+        double weight = poisson((uint32_t)bits);
+        for (size_t k = 0; k < RESAMPLE_NODES; k++)
+            r->g[(size_t)i * RESAMPLE_NODES + k] += weight * g[k];
+    }
+}
+
+/* Where g, given at the nodes, is 0; beyond them on the line through the last two. */
+static double root_of(const double *betas, const double *g)
+{
+    size_t i = 0;
+    while (i + 2 < RESAMPLE_NODES && g[i + 1] < 0)
+        i++;
+    double rise = g[i + 1] - g[i];
+    return rise > 0 ? betas[i] - g[i] * (betas[i + 1] - betas[i]) / rise : betas[i];
+}
+
+static int ascending(const void *left, const void *right)
+{
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static double quantile(const double *sorted, uint32_t n, double part)
+{
+    double at = part * (n - 1);
+    uint32_t i = (uint32_t)at;
+    uint32_t next = i + 1 < n ? i + 1 : i;
+    return sorted[i] + (at - i) * (sorted[next] - sorted[i]);
+}
+
+/* The interval of the root with equal tails and this level, interpolated between resamples; betas:
+ * the nodes, ascending. Overwrites the sums; n >= 1. */
+static void resamples_interval(bootstrap *r, const double *betas, double level, double *low,
+                               double *high)
+{
+    for (uint32_t i = 0; i < r->n; i++)
+        r->g[i] = root_of(betas, r->g + (size_t)i * RESAMPLE_NODES);
+    qsort(r->g, r->n, sizeof *r->g, ascending);
+    *low = quantile(r->g, r->n, (1 - level) / 2);
+    *high = quantile(r->g, r->n, (1 + level) / 2);
+}
 
 /* Sums over rows at one beta. */
 typedef struct point {
@@ -43,7 +144,7 @@ typedef struct fitter {
     size_t n;
     bool is_quick;
     plk_calibration *calibrations; /* ECE: one a point */
-    plk_resamples *resamples;      /* NULL but in the last pass */
+    bootstrap *resamples;          /* NULL but in the last pass */
 } fitter;
 
 static bool is_spread(pluck_tune_objective objective)
@@ -132,7 +233,7 @@ static void take(void *user, uint64_t row, const void *result)
         g[i] = add.g;
     }
     if (f->resamples)
-        plk_resamples_add(f->resamples, row, g);
+        resamples_add(f->resamples, row, g);
 }
 
 static pluck_status open_calibrations(fitter *f, pluck_error *err)
@@ -325,18 +426,18 @@ static pluck_status find_root(fitter *f, interval in, double *root, pluck_error 
  * solution. */
 static pluck_status resample(fitter *f, pluck_tune_fit *fit, pluck_error *err)
 {
-    enum { N = PLK_RESAMPLE_NODES };
+    enum { N = RESAMPLE_NODES };
     const pluck_tune_options *o = &f->options;
     double relative = fmin(fmax(fit->standard_error / fit->temperature, 1e-4), 0.5);
     double betas[N];
-    plk_resamples resamples;
+    bootstrap resamples;
     pluck_status status = PLUCK_OK;
     f->n = N;
     for (int i = 0; i < N; i++) {
         betas[i] = plk_exp((i - N / 2) * relative) / fit->temperature;
         f->points[i].beta = betas[i];
     }
-    if (!plk_resamples_open(&resamples, o->n_bootstrap, o->seed, &f->allocator))
+    if (!resamples_open(&resamples, o->n_bootstrap, o->seed, &f->allocator))
         status = plk_fail_nomem(err, o->n_bootstrap * N * sizeof(double));
     f->resamples = &resamples;
     f->is_quick = true;
@@ -346,11 +447,11 @@ static pluck_status resample(fitter *f, pluck_tune_fit *fit, pluck_error *err)
     f->resamples = NULL;
     if (status == PLUCK_OK) {
         double low, high;
-        plk_resamples_interval(&resamples, betas, o->level, &low, &high);
+        resamples_interval(&resamples, betas, o->level, &low, &high);
         fit->low = high * o->min_t < 1 ? 1 / high : o->min_t;
         fit->high = low * o->max_t > 1 ? 1 / low : o->max_t;
     }
-    plk_resamples_close(&resamples);
+    resamples_close(&resamples);
     return status;
 }
 
