@@ -6,7 +6,7 @@
 #ifndef PLK_FP_STATE_H
 #define PLK_FP_STATE_H
 
-#include <stdint.h>
+#include <pluck/base.h>
 
 typedef struct plk_fp_state {
     uint64_t saved;
@@ -20,5 +20,15 @@ plk_fp_state plk_fp_enter(void);
 plk_fp_state plk_fp_enter_text(void);
 
 void plk_fp_leave(plk_fp_state state);
+
+/* Returns the status of call, which is made in that environment. What it calls is in another
+ * translation unit, so that no compiler moves arithmetic out of the pair. */
+#define PLK_RETURN_IN_FP(call)                                                                     \
+    do {                                                                                           \
+        plk_fp_state state_ = plk_fp_enter();                                                      \
+        pluck_status status_ = (call);                                                             \
+        plk_fp_leave(state_);                                                                      \
+        return status_;                                                                            \
+    } while (false)
 
 #endif

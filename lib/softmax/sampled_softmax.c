@@ -14,7 +14,6 @@
 #include "base/error.h"
 #include "simd/fp_state.h"
 #include "simd/scalar_math.h"
-#include "softmax/gradients.h"
 #include "softmax/softmax_on.h"
 
 #include <math.h>

@@ -6,7 +6,7 @@
  */
 #include "select/keep.h"
 #include "select/view_edit.h"
-#include "softmax/entmax_solve.h"
+#include "softmax/softmax_on.h"
 #include "stages/stage_impl.h"
 
 typedef struct entmax_params {

@@ -23,26 +23,17 @@ const char *pluck_tune_cut_name(pluck_tune_cut_kind kind)
 pluck_status pluck_tune_measure(const pluck_tune_data *data, const pluck_tune_request *request,
                                 pluck_error *err)
 {
-    plk_fp_state state = plk_fp_enter();
-    pluck_status status = plk_tune_measure(data, request, err);
-    plk_fp_leave(state);
-    return status;
+    PLK_RETURN_IN_FP(plk_tune_measure(data, request, err));
 }
 
 pluck_status pluck_tune_temperature(const pluck_tune_data *data, const pluck_tune_options *options,
                                     pluck_tune_fit *fit, pluck_error *err)
 {
-    plk_fp_state state = plk_fp_enter();
-    pluck_status status = plk_tune_fit(data, options, fit, err);
-    plk_fp_leave(state);
-    return status;
+    PLK_RETURN_IN_FP(plk_tune_fit(data, options, fit, err));
 }
 
 pluck_status pluck_tune_cuts(const pluck_tune_data *data, double temperature, pluck_tune_cut *cuts,
                              size_t n, double keep, double *needed, pluck_error *err)
 {
-    plk_fp_state state = plk_fp_enter();
-    pluck_status status = plk_tune_cuts(data, temperature, cuts, n, keep, needed, err);
-    plk_fp_leave(state);
-    return status;
+    PLK_RETURN_IN_FP(plk_tune_cuts(data, temperature, cuts, n, keep, needed, err));
 }

@@ -3,7 +3,7 @@
  * bans that never become NaN, and to the same bits on every instruction set. The oracle computes in
  * double with libm.
  */
-#include "softmax/guidance_on.h"
+#include "softmax/softmax_on.h"
 #include "support/logit_cases.h"
 #include "support/test_isa.h"
 #include "support/test_random.h"

@@ -4,9 +4,7 @@
  * others by bisection; states and means by one softmax over everything. Gradients are in
  * test_softmax_gradients.c.
  */
-#include "softmax/entmax_solve.h"
 #include "softmax/softmax_on.h"
-#include "softmax/softmax_state.h"
 #include "support/reference.h"
 #include "support/test_cases.h"
 #include "support/test_vectors.h"
