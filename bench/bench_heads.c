@@ -151,7 +151,7 @@ static bool make_heads(model *m)
     pluck_tree *tree = NULL;
     for (uint32_t t = 0; counts && t < n; t++)
         counts[t] = 1000000000 / ((int64_t)t + 1);
-    pluck_matrix rows = {m->weights, PLUCK_F16, n, m->dim};
+    pluck_matrix rows = {.data = m->weights, .dtype = PLUCK_F16, .n_rows = n, .n_cols = m->dim};
     bool done = counts && nodes && tokens &&
                 pluck_tree_create_huffman(&tree, counts, n, NULL, NULL) == PLUCK_OK &&
                 make_biases(tree, counts, nodes, tokens) &&

@@ -63,7 +63,10 @@ static int open_arrays(head_model *model, const arguments *args, const char *pat
     if (status == PLUCK_OK && code == EXIT_DONE)
         code = read_bias(args, (uint32_t)info->n_rows, &bias);
     if (status == PLUCK_OK && code == EXIT_DONE) {
-        pluck_matrix weights = {first.data, first.dtype, (uint32_t)info->n_rows, info->n_vocab};
+        pluck_matrix weights = {.data = first.data,
+                                .dtype = first.dtype,
+                                .n_rows = (uint32_t)info->n_rows,
+                                .n_cols = info->n_vocab};
         status = pluck_head_create_dense(&model->own, &weights, bias, options, &err);
     }
     free(bias);

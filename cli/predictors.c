@@ -61,7 +61,7 @@ int predictors_create(predictor_team *team, const arguments *args, const head_mo
     team->n_found = malloc(team->n_items * sizeof *team->n_found);
     int code = EXIT_DONE;
     if (!team->workers || !team->labels || !team->n_found ||
-        plk_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
+        pluck_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
         code = complain_memory(args->who);
     while (code == EXIT_DONE && team->n_workers < n_workers)
         code = create_worker(team);
@@ -72,7 +72,7 @@ int predictors_create(predictor_team *team, const arguments *args, const head_mo
 
 void predictors_destroy(predictor_team *team)
 {
-    plk_pool_destroy(&team->pool);
+    pluck_pool_destroy(&team->pool);
     for (size_t i = 0; i < team->n_workers; i++) {
         pluck_fasttext_query_destroy(&team->workers[i].text);
         pluck_head_query_destroy(&team->workers[i].head);
@@ -166,7 +166,7 @@ static pluck_status do_item(void *context, uint32_t worker, size_t place, pluck_
 pluck_status predictors_run(predictor_team *team, uint64_t first, size_t n, size_t *n_done,
                             pluck_error *err)
 {
-    plk_parallel parallel = plk_pool_parallel(team->pool);
+    const pluck_parallel *parallel = pluck_pool_parallel(team->pool);
     team->first_now = first;
-    return plk_parallel_run(&parallel, (uint32_t)team->n_workers, n, do_item, team, n_done, err);
+    return plk_parallel_run(parallel, (uint32_t)team->n_workers, n, do_item, team, n_done, err);
 }

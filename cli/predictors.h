@@ -25,7 +25,7 @@ typedef struct predictor_team {
     uint32_t n_labels;        /* at most so many an item: --top, or all */
     uint64_t first_now;       /* number of the first item of this run */
     uint64_t first_item;      /* number of the first item in the input: its random stream */
-    plk_pool *pool;
+    pluck_pool *pool;
     predictor *workers;
     size_t n_workers;
     size_t n_items;               /* at most so many at a time */

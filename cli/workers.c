@@ -41,7 +41,7 @@ int workers_create(worker_team *team, const arguments *args, const pluck_config 
     team->portions = calloc(team->n_portions, sizeof *team->portions);
     int code = EXIT_DONE;
     if (!team->workers || !team->portions ||
-        plk_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
+        pluck_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
         code = complain_memory(args->who);
     for (size_t i = 0; code == EXIT_DONE && args->trace && i < team->n_portions; i++) {
         team->portions[i].records = calloc(DRAWS_AT_ONCE, sizeof *team->portions[i].records);
@@ -57,7 +57,7 @@ int workers_create(worker_team *team, const arguments *args, const pluck_config 
 
 void workers_destroy(worker_team *team)
 {
-    plk_pool_destroy(&team->pool);
+    pluck_pool_destroy(&team->pool);
     for (size_t i = 0; i < team->n_workers; i++) {
         pluck_trace_destroy(&team->workers[i].trace);
         pluck_sampler_destroy(&team->workers[i].sampler);
@@ -112,6 +112,6 @@ static pluck_status do_portion(void *context, uint32_t number, size_t i, pluck_e
 
 void workers_run(worker_team *team, size_t n)
 {
-    plk_parallel parallel = plk_pool_parallel(team->pool);
-    plk_parallel_run(&parallel, (uint32_t)team->n_workers, n, do_portion, team, NULL, NULL);
+    const pluck_parallel *parallel = pluck_pool_parallel(team->pool);
+    plk_parallel_run(parallel, (uint32_t)team->n_workers, n, do_portion, team, NULL, NULL);
 }

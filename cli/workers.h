@@ -42,7 +42,7 @@ typedef struct worker {
 typedef struct worker_team {
     source *src;              /* the caller's */
     const token_list *prompt; /* the caller's */
-    plk_pool *pool;
+    pluck_pool *pool;
     worker *workers;
     size_t n_workers;
     portion *portions; /* for the caller to fill in */

@@ -42,11 +42,13 @@
 extern "C" {
 #endif
 
-/* The API number: it grows by one with every change of this API, and is the shared library's
- * soversion.
- *   1  first: softmax family, random numbers, samplers, configuration, dumps,
- *      heads, stored distributions, tuning. */
+/* PLUCK_API_NUMBER grows by one with every addition to the API. PLUCK_ABI_NUMBER is the shared
+ * library's soversion: it grows when a program that was built with an older header could no longer
+ * run.
+ *   API 1  softmax family, random numbers, samplers, configuration, dumps, heads, stored
+ *          distributions, tuning. */
 #define PLUCK_API_NUMBER 1
+#define PLUCK_ABI_NUMBER 1
 
 /* "major.minor.patch" of the library that is linked; static storage. */
 PLUCK_API const char *pluck_version(void);
@@ -55,6 +57,9 @@ PLUCK_API const char *pluck_version(void);
 PLUCK_API uint32_t pluck_api_number(void);
 
 typedef int32_t pluck_token; /* same width as llama_token; valid tokens are 0 .. n_vocab - 1 */
+
+/* Stands for a missing or unknown token. */
+#define PLUCK_NO_TOKEN ((pluck_token)-1)
 
 /* The largest vocabulary: n_vocab is in [1, PLUCK_MAX_VOCAB] everywhere. */
 #define PLUCK_MAX_VOCAB ((uint32_t)1 << 24)
@@ -68,7 +73,8 @@ typedef enum pluck_status {
     PLUCK_ERR_EMPTY,   /* no token can be chosen: every logit is -inf or banned */
     PLUCK_ERR_NAN,     /* a logit is NaN or +inf */
     PLUCK_ERR_IO,      /* the system refused a file */
-    PLUCK_ERR_FORMAT   /* a file's content is not what its format says */
+    PLUCK_ERR_FORMAT,  /* a file's content is not what its format says */
+    PLUCK_ERR_SPACE    /* a buffer of the caller's is too small; the size needed was written */
 } pluck_status;
 
 /* "PLUCK_ERR_NAN" and so on; "unknown status" for a value outside the enumeration. Static
@@ -83,15 +89,16 @@ typedef struct pluck_error {
 } pluck_error;
 
 typedef enum pluck_dtype {
-    PLUCK_F32 = 0, /* IEEE binary32 */
-    PLUCK_F16 = 1, /* IEEE binary16 */
-    PLUCK_BF16 = 2 /* the upper half of a binary32 */
+    PLUCK_F32 = 0,  /* IEEE binary32 */
+    PLUCK_F16 = 1,  /* IEEE binary16 */
+    PLUCK_BF16 = 2, /* the upper half of a binary32 */
+    PLUCK_F64 = 3   /* IEEE binary64: weights (weighted.h), never logits */
 } pluck_dtype;
 
-/* "f32", "f16", "bf16"; NULL for a value outside the enumeration. */
+/* "f32", "f16", "bf16", "f64"; NULL for a value outside the enumeration. */
 PLUCK_API const char *pluck_dtype_name(pluck_dtype dtype);
 
-/* Bytes of one value: 4, 2, 2; 0 for a value outside the enumeration. */
+/* Bytes of one value: 4, 2, 2, 8; 0 for a value outside the enumeration. */
 PLUCK_API size_t pluck_dtype_size_bytes(pluck_dtype dtype);
 
 /* n_vocab values at data, natural-log scale, host byte order, any alignment; -inf bans a token.
@@ -101,6 +108,18 @@ typedef struct pluck_logits {
     pluck_dtype dtype;
     uint32_t n_vocab;
 } pluck_logits;
+
+/* n_rows rows of n_cols values each, at any alignment: the logits of a batch, or weights. Row r is
+ * at rows[r] if rows is not NULL (rows that lie anywhere), else at data + r * row_stride_bytes; a
+ * stride of 0 means that rows follow each other without a gap. Functions that take weights do not
+ * accept rows. */
+typedef struct pluck_matrix {
+    const void *data;
+    const void *const *rows;
+    pluck_dtype dtype;
+    uint32_t n_cols;
+    size_t n_rows, row_stride_bytes;
+} pluck_matrix;
 
 /*
  * Instruction sets. Results are identical, bit for bit, on all of them; only the time differs. A
@@ -134,6 +153,65 @@ typedef struct pluck_allocator {
     void (*free)(void *user, void *memory);
     void *user;
 } pluck_allocator;
+
+/*
+ * Whose threads to use: an application's own pool, or the library's pool below. A function that
+ * takes a pluck_parallel starts no threads itself; with NULL it works on the calling thread alone.
+ * Results do not depend on it.
+ *
+ * run calls task(data, worker, item) once for each item in [0, n_items), in any order and on any
+ * threads, and returns when all calls have returned. worker is below n_workers, and no two calls
+ * with the same worker overlap. run may do everything on the calling thread.
+ */
+typedef struct pluck_parallel {
+    void (*run)(void *user, size_t n_items, void (*task)(void *data, uint32_t worker, size_t item),
+                void *data);
+    void *user;
+    uint32_t n_workers; /* >= 1 */
+} pluck_parallel;
+
+/*
+ * The library's own threads. They start when a call first needs them and sleep between calls. If
+ * the system refuses a thread, the pool works with those that it has.
+ *
+ * One call at a time uses the pool: a call that finds it busy runs its items on the calling thread.
+ * So does a call in a process that was forked after threads had been started.
+ */
+typedef struct pluck_pool pluck_pool;
+
+/* n_threads counts the calling thread; 0: one for each processor that this process may use. The
+ * limit is 1024. allocator NULL: malloc and free. */
+PLUCK_API pluck_status pluck_pool_create(pluck_pool **out, uint32_t n_threads,
+                                         const pluck_allocator *allocator, pluck_error *err);
+
+PLUCK_API void pluck_pool_destroy(pluck_pool **pool);
+
+/* For functions that take a pluck_parallel; borrowed until the pool is destroyed. */
+PLUCK_API const pluck_parallel *pluck_pool_parallel(const pluck_pool *pool);
+
+/*
+ * Structs that begin with struct_size can get more fields in a later version without a break. Make
+ * them with PLUCK_INIT, which sets struct_size and makes all other fields zero, their default:
+ *
+ *     pluck_sampler_options options = PLUCK_INIT(pluck_sampler_options);
+ *
+ * The library reads and writes struct_size bytes and takes what lies behind as zero. A struct_size
+ * of 0 is PLUCK_ERR_INVALID, because fields would be lost without a word; so is one that is larger
+ * than what the library knows if a byte of the surplus is not zero.
+ */
+#ifdef __cplusplus
+extern "C++" {
+template <class T> inline T pluck_init()
+{
+    T value{};
+    value.struct_size = sizeof value;
+    return value;
+}
+}
+#    define PLUCK_INIT(type) pluck_init<type>()
+#else
+#    define PLUCK_INIT(type) ((type){.struct_size = sizeof(type)})
+#endif
 
 #ifdef __cplusplus
 }

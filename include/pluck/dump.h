@@ -163,9 +163,6 @@ PLUCK_API pluck_dump_info pluck_dump_get_info(const pluck_dump *dump);
 PLUCK_API pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch,
                                        pluck_logits *logits, pluck_error *err);
 
-/* In the place of a token: there is none, or it is not known. */
-#define PLUCK_NO_TOKEN ((pluck_token)-1)
-
 /* A row, and what the dump knows of its place in the text: the token that really came next, whose
  * logit is among these. PLUCK_NO_TOKEN in formats without targets. */
 typedef struct pluck_dump_row {

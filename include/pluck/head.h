@@ -145,13 +145,6 @@ typedef enum pluck_head_kind {
  * enumeration. */
 PLUCK_API const char *pluck_head_kind_name(pluck_head_kind kind);
 
-/* n_rows rows of n_cols values one after the other, host byte order, any alignment. */
-typedef struct pluck_matrix {
-    const void *data;
-    pluck_dtype dtype;
-    uint32_t n_rows, n_cols;
-} pluck_matrix;
-
 /* All zero is a good default. */
 typedef struct pluck_head_options {
     /* Copy the matrices. Else they are borrowed, and must stay as they are while the head lives.

@@ -4,14 +4,14 @@
 #include <pluck/base.h>
 
 static const char *const status_names[] = {
-    "PLUCK_OK",        "PLUCK_ERR_INVALID", "PLUCK_ERR_NOMEM", "PLUCK_ERR_CONFIG",
-    "PLUCK_ERR_EMPTY", "PLUCK_ERR_NAN",     "PLUCK_ERR_IO",    "PLUCK_ERR_FORMAT",
+    "PLUCK_OK",      "PLUCK_ERR_INVALID", "PLUCK_ERR_NOMEM",  "PLUCK_ERR_CONFIG", "PLUCK_ERR_EMPTY",
+    "PLUCK_ERR_NAN", "PLUCK_ERR_IO",      "PLUCK_ERR_FORMAT", "PLUCK_ERR_SPACE",
 };
 
 static const struct {
     const char *name;
     size_t size_bytes;
-} dtypes[] = {{"f32", 4}, {"f16", 2}, {"bf16", 2}};
+} dtypes[] = {{"f32", 4}, {"f16", 2}, {"bf16", 2}, {"f64", 8}};
 
 const char *pluck_version(void)
 {

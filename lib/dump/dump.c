@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/structs.h"
 #include "dump/line_index.h"
 #include "dump/reader.h"
 #include "file/gzip.h"
@@ -40,7 +41,7 @@ static pluck_status check_options(const pluck_dump_options *options, pluck_error
     if (!pluck_dump_format_name(options->format))
         return plk_fail(err, PLUCK_ERR_INVALID, "format %d is no pluck_dump_format",
                         (int)options->format);
-    if (!pluck_dtype_name(options->raw_dtype))
+    if (!plk_is_logit_dtype(options->raw_dtype))
         return plk_fail(err, PLUCK_ERR_INVALID, "raw_dtype %d is no pluck_dtype",
                         (int)options->raw_dtype);
     if (options->raw_n_vocab > PLUCK_MAX_VOCAB)

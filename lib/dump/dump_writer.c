@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/structs.h"
 #include "file/narrow.h"
 #include "file/new_file.h"
 #include "file/shape.h"
@@ -50,7 +51,7 @@ static pluck_status check_options(const pluck_dump_writer_options *options, pluc
                         "format %d cannot be written: expected PLUCK_DUMP_NPY, "
                         "PLUCK_DUMP_SAFETENSORS or PLUCK_DUMP_JSONL",
                         (int)options->format);
-    if (!pluck_dtype_name(options->dtype))
+    if (!plk_is_logit_dtype(options->dtype))
         return plk_fail(err, PLUCK_ERR_INVALID, "dtype %d is no pluck_dtype", (int)options->dtype);
     if (options->n_vocab < 1 || options->n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab is %u, expected 1 to %u",
@@ -314,7 +315,7 @@ static pluck_status check_row(const pluck_dump_writer *w, const pluck_dump_row *
     if (w->failure != PLUCK_OK || w->finished)
         return plk_fail(err, w->failure != PLUCK_OK ? w->failure : PLUCK_ERR_INVALID, "%s: %s",
                         w->path, w->finished ? "is finished" : "could not be written before");
-    if (!row->logits.data || !pluck_dtype_name(row->logits.dtype) ||
+    if (!row->logits.data || !plk_is_logit_dtype(row->logits.dtype) ||
         row->logits.n_vocab != w->options.n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu has %u values%s, expected %u",
                         w->path, (unsigned long long)w->n_written, (unsigned)row->logits.n_vocab,

@@ -449,10 +449,11 @@ static pluck_status take_tails(pluck_head *head, const pluck_head_tail *tails, u
     for (uint32_t i = 0; i < n_tails && status == PLUCK_OK; i++) {
         plk_head_part *part = &head->parts[i];
         part->first_token = first_token;
-        part->n_tokens = tails[i].output.n_rows;
+        part->n_tokens = (uint32_t)tails[i].output.n_rows;
         first_token += part->n_tokens;
-        status = plk_head_take_rows(head, &tails[i].projection, tails[i].projection.n_rows, copied,
-                                    &part->projection, &part->copies[0], err);
+        status =
+            plk_head_take_rows(head, &tails[i].projection, (uint32_t)tails[i].projection.n_rows,
+                               copied, &part->projection, &part->copies[0], err);
         if (status == PLUCK_OK)
             status = plk_head_take_rows(head, &tails[i].output, part->n_tokens, copied, &part->rows,
                                         &part->copies[1], err);
@@ -478,11 +479,12 @@ pluck_status pluck_head_create_adaptive(pluck_head **out, const pluck_matrix *ro
     status = plk_head_alloc(&head, &plk_head_adaptive, n_vocab, root->n_cols, options, err);
     if (status != PLUCK_OK)
         return status;
-    status = plk_head_take_rows(head, root, root->n_rows, copied, &head->rows, &head->copy, err);
+    status = plk_head_take_rows(head, root, (uint32_t)root->n_rows, copied, &head->rows,
+                                &head->copy, err);
     if (status == PLUCK_OK)
         status = plk_head_take_bias(head, root_bias, root->n_rows, &head->bias, err);
     if (status == PLUCK_OK)
-        status = take_tails(head, tails, n_tails, root->n_rows - n_tails, copied, err);
+        status = take_tails(head, tails, n_tails, (uint32_t)root->n_rows - n_tails, copied, err);
     if (status != PLUCK_OK)
         pluck_head_destroy(&head);
     *out = head;

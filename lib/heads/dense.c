@@ -127,10 +127,11 @@ pluck_status pluck_head_create_dense(pluck_head **out, const pluck_matrix *weigh
     if (status != PLUCK_OK)
         return status;
     pluck_head *head = NULL;
-    status = plk_head_alloc(&head, &plk_head_dense, weights->n_rows, weights->n_cols, options, err);
+    status = plk_head_alloc(&head, &plk_head_dense, (uint32_t)weights->n_rows, weights->n_cols,
+                            options, err);
     if (status != PLUCK_OK)
         return status;
-    status = plk_head_take_rows(head, weights, weights->n_rows, options && options->copy,
+    status = plk_head_take_rows(head, weights, (uint32_t)weights->n_rows, options && options->copy,
                                 &head->rows, &head->copy, err);
     if (status == PLUCK_OK)
         status = plk_head_take_bias(head, bias, weights->n_rows, &head->bias, err);
@@ -183,7 +184,7 @@ static pluck_status take_bands(pluck_head *head, const pluck_head_band *bands, u
         plk_head_part *part = &head->parts[i];
         part->first_dim = bands[i].first;
         part->first_token = first_token;
-        part->n_tokens = bands[i].weights.n_rows;
+        part->n_tokens = (uint32_t)bands[i].weights.n_rows;
         first_token += part->n_tokens;
         status = plk_head_take_rows(head, &bands[i].weights, part->n_tokens, copied, &part->rows,
                                     &part->copies[0], err);

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/structs.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -48,20 +49,29 @@ pluck_status plk_matrix_check(const pluck_matrix *matrix, const char *what, uint
 {
     if (!matrix || (!matrix->data && n_rows > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "head: %s must not be NULL", what);
-    if (pluck_dtype_size_bytes(matrix->dtype) == 0)
+    if (matrix->rows)
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: %s: rows must be NULL; weights are at data",
+                        what);
+    if (!plk_is_logit_dtype(matrix->dtype))
         return plk_fail(err, PLUCK_ERR_INVALID, "head: %s has an unknown dtype, %d", what,
                         (int)matrix->dtype);
     if (matrix->n_cols < 1)
         return plk_fail(err, PLUCK_ERR_INVALID, "head: %s has rows of no values", what);
     if (matrix->n_rows < n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "head: %s has %u rows, expected %u", what,
-                        (unsigned)matrix->n_rows, (unsigned)n_rows);
-    size_t size = 0;
-    if (!plk_mul_size(matrix->n_cols, pluck_dtype_size_bytes(matrix->dtype), &size) ||
-        !plk_mul_size(size, matrix->n_rows, &size) || size > PTRDIFF_MAX)
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: %s has %zu rows, expected %u", what,
+                        matrix->n_rows, (unsigned)n_rows);
+    size_t row_bytes = 0, size = 0;
+    bool fits = matrix->n_rows <= UINT32_MAX &&
+                plk_mul_size(matrix->n_cols, pluck_dtype_size_bytes(matrix->dtype), &row_bytes);
+    size_t stride = matrix->row_stride_bytes > 0 ? matrix->row_stride_bytes : row_bytes;
+    if (!fits || !plk_mul_size(stride, matrix->n_rows, &size) || size > PTRDIFF_MAX)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "head: %s of %u x %u values exceeds the address space", what,
-                        (unsigned)matrix->n_rows, (unsigned)matrix->n_cols);
+                        "head: %s of %zu x %u values exceeds the address space", what,
+                        matrix->n_rows, (unsigned)matrix->n_cols);
+    if (stride < row_bytes)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "head: %s: row_stride_bytes is %zu, but a row has %zu bytes", what, stride,
+                        row_bytes);
     return PLUCK_OK;
 }
 
@@ -69,8 +79,10 @@ pluck_status plk_head_take_rows(const pluck_head *head, const pluck_matrix *matr
                                 bool copied, plk_rows *rows, void **copy, pluck_error *err)
 {
     const plk_kernels *kernels = head->kernels;
+    size_t row_bytes = matrix->n_cols * pluck_dtype_size_bytes(matrix->dtype);
+    size_t stride = matrix->row_stride_bytes > 0 ? matrix->row_stride_bytes : row_bytes;
     *rows = (plk_rows){.data = matrix->data,
-                       .row_size_bytes = matrix->n_cols * pluck_dtype_size_bytes(matrix->dtype),
+                       .row_size_bytes = stride,
                        .n_rows = n_rows,
                        .n_cols = matrix->n_cols,
                        .dtype = matrix->dtype,
@@ -79,11 +91,13 @@ pluck_status plk_head_take_rows(const pluck_head *head, const pluck_matrix *matr
                                                            : kernels->dot_bf16};
     if (!copied || n_rows == 0)
         return PLUCK_OK;
-    *copy = plk_alloc(&head->allocator, n_rows, rows->row_size_bytes);
+    *copy = plk_alloc(&head->allocator, n_rows, row_bytes);
     if (!*copy)
-        return plk_fail_nomem(err, n_rows * rows->row_size_bytes);
-    memcpy(*copy, matrix->data, n_rows * rows->row_size_bytes);
+        return plk_fail_nomem(err, n_rows * row_bytes);
+    for (size_t i = 0; i < n_rows; i++)
+        memcpy((char *)*copy + i * row_bytes, (const char *)matrix->data + i * stride, row_bytes);
     rows->data = *copy;
+    rows->row_size_bytes = row_bytes;
     return PLUCK_OK;
 }
 

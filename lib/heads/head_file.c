@@ -193,8 +193,10 @@ static pluck_status get_matrix(const head_file *file, const char *name, pluck_ma
     if (!entry || type == PLK_STORED_F64 || shape.n_axes != 2 || shape.axes[0] > UINT32_MAX ||
         shape.axes[1] > UINT32_MAX)
         return fail_tensor(file, name, "rows of F32, F16 or BF16", err);
-    *matrix = (pluck_matrix){data_of(file, entry), (pluck_dtype)type, (uint32_t)shape.axes[0],
-                             (uint32_t)shape.axes[1]};
+    *matrix = (pluck_matrix){.data = data_of(file, entry),
+                             .dtype = (pluck_dtype)type,
+                             .n_rows = (uint32_t)shape.axes[0],
+                             .n_cols = (uint32_t)shape.axes[1]};
     return PLUCK_OK;
 }
 

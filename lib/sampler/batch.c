@@ -73,8 +73,8 @@ pluck_status pluck_sampler_sample_batch(pluck_workspace *workspace, pluck_sample
         return status;
     }
     batch_rows rows = {workspace, samplers, logits, tokens, statuses};
-    plk_parallel parallel = plk_pool_parallel(workspace->pool);
-    plk_parallel_run(&parallel, threads == 0 ? workspace->n_lanes : threads, n, sample_row, &rows,
+    const pluck_parallel *parallel = pluck_pool_parallel(workspace->pool);
+    plk_parallel_run(parallel, threads == 0 ? workspace->n_lanes : threads, n, sample_row, &rows,
                      NULL, NULL);
     give_back_lanes(workspace, samplers, n);
     for (size_t i = 0; i < n; i++) {

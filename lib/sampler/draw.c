@@ -6,6 +6,7 @@
 #include "sampler/draw.h"
 
 #include "base/error.h"
+#include "base/structs.h"
 #include "select/keep.h"
 #include "select/mass.h"
 #include "select/nucleus.h"
@@ -21,7 +22,7 @@ pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "%u logits were given to a sampler for a vocabulary of %u tokens",
                         logits.n_vocab, sampler->n_vocab);
-    if (!pluck_dtype_name(logits.dtype))
+    if (!plk_is_logit_dtype(logits.dtype))
         return plk_fail(err, PLUCK_ERR_INVALID, "dtype %d is not a pluck_dtype", (int)logits.dtype);
     return PLUCK_OK;
 }

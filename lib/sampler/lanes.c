@@ -9,10 +9,10 @@
 static pluck_status create_lanes(pluck_workspace *workspace, uint32_t threads, pluck_error *err)
 {
     const pluck_allocator *allocator = &workspace->allocator;
-    pluck_status status = plk_pool_create(&workspace->pool, threads, allocator, err);
+    pluck_status status = pluck_pool_create(&workspace->pool, threads, allocator, err);
     if (status != PLUCK_OK)
         return status;
-    uint32_t n = plk_pool_parallel(workspace->pool).n_workers;
+    uint32_t n = pluck_pool_parallel(workspace->pool)->n_workers;
     workspace->lanes = plk_alloc(allocator, n, sizeof(plk_workspace *));
     if (!workspace->lanes)
         return plk_fail_nomem(err, n * sizeof(plk_workspace *));
@@ -51,7 +51,7 @@ void pluck_workspace_destroy(pluck_workspace **workspace)
         return;
     pluck_workspace *w = *workspace;
     pluck_allocator allocator = w->allocator;
-    plk_pool_destroy(&w->pool);
+    pluck_pool_destroy(&w->pool);
     for (uint32_t i = 0; i < w->n_lanes; i++)
         plk_workspace_destroy(&w->lanes[i]);
     plk_free(&allocator, w->lanes);

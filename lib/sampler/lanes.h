@@ -15,7 +15,7 @@ struct pluck_workspace {
     uint32_t n_vocab;
     uint32_t n_lanes; /* the threads of the pool */
     plk_workspace **lanes;
-    plk_pool *pool;
+    pluck_pool *pool;
 };
 
 /* Room for n edits in every lane. On failure every lane is as usable as before. */

@@ -11,6 +11,7 @@
 #include "softmax/softmax_on.h"
 
 #include "base/error.h"
+#include "base/structs.h"
 #include "simd/scalar_math.h"
 
 #include <float.h>
@@ -90,7 +91,7 @@ static pluck_status open_rows(row *a, row *b, const float *out, pluck_error *err
         pluck_logits logits = rows[i]->logits;
         if (!logits.data || !out)
             return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
-        if (!pluck_dtype_name(logits.dtype))
+        if (!plk_is_logit_dtype(logits.dtype))
             return plk_fail(err, PLUCK_ERR_INVALID, "dtype %d is not a pluck_dtype",
                             (int)logits.dtype);
         if (logits.n_vocab < 1 || logits.n_vocab > PLUCK_MAX_VOCAB)

@@ -56,7 +56,7 @@ static void do_share(void *data, uint32_t worker, size_t share)
     plk_fp_leave(fp);
 }
 
-pluck_status plk_parallel_run(const plk_parallel *parallel, uint32_t n_threads, size_t n_items,
+pluck_status plk_parallel_run(const pluck_parallel *parallel, uint32_t n_threads, size_t n_items,
                               pluck_status (*one)(void *context, uint32_t worker, size_t item,
                                                   pluck_error *err),
                               void *context, size_t *failed_item, pluck_error *err)

@@ -28,13 +28,14 @@
 enum { STACK_BYTES = 256 * 1024 };
 
 typedef struct pool_thread {
-    plk_pool *pool;
+    pluck_pool *pool;
     uint32_t worker;
     pthread_t id;
 } pool_thread;
 
-struct plk_pool {
+struct pluck_pool {
     pluck_allocator allocator;
+    pluck_parallel parallel;
     uint32_t n_threads; /* with the caller's */
     atomic_bool is_busy;
     _Atomic long process;       /* that started threads; 0: none did */
@@ -71,30 +72,11 @@ uint32_t plk_thread_count(uint32_t n_threads)
     return n < PLK_MAX_THREADS ? (uint32_t)n : PLK_MAX_THREADS;
 }
 
-pluck_status plk_pool_create(plk_pool **out, uint32_t n_threads, const pluck_allocator *allocator,
-                             pluck_error *err)
-{
-    *out = NULL;
-    pluck_allocator own = plk_allocator_or_default(allocator);
-    n_threads = plk_thread_count(n_threads);
-    size_t bytes = sizeof(plk_pool) + (n_threads - 1) * sizeof(pool_thread);
-    plk_pool *pool = plk_alloc_zero(&own, 1, bytes);
-    if (!pool)
-        return plk_fail_nomem(err, bytes);
-    pool->allocator = own;
-    pool->n_threads = n_threads;
-    pthread_mutex_init(&pool->mutex, NULL);
-    pthread_cond_init(&pool->wake, NULL);
-    pthread_cond_init(&pool->done, NULL);
-    *out = pool;
-    return PLUCK_OK;
-}
-
-void plk_pool_destroy(plk_pool **pool)
+void pluck_pool_destroy(pluck_pool **pool)
 {
     if (!pool || !*pool)
         return;
-    plk_pool *p = *pool;
+    pluck_pool *p = *pool;
     long process = atomic_load(&p->process);
     if (process == 0 || process == (long)getpid()) {
         pthread_mutex_lock(&p->mutex);
@@ -114,8 +96,8 @@ void plk_pool_destroy(plk_pool **pool)
 }
 
 /* Items until there are none. */
-static void work(plk_pool *pool, void (*task)(void *data, uint32_t worker, size_t item), void *data,
-                 size_t n_items, uint32_t worker)
+static void work(pluck_pool *pool, void (*task)(void *data, uint32_t worker, size_t item),
+                 void *data, size_t n_items, uint32_t worker)
 {
     for (;;) {
         size_t item = atomic_fetch_add(&pool->next, 1);
@@ -128,7 +110,7 @@ static void work(plk_pool *pool, void (*task)(void *data, uint32_t worker, size_
 static void *worker_main(void *argument)
 {
     pool_thread *self = argument;
-    plk_pool *pool = self->pool;
+    pluck_pool *pool = self->pool;
     uint64_t seen = 0;
     pthread_mutex_lock(&pool->mutex);
     while (!pool->stop) {
@@ -164,7 +146,7 @@ static void block_signals(sigset_t *before)
 }
 
 /* Until `wanted` workers run, or the system refuses one. They inherit the blocked signals. */
-static void start_workers(plk_pool *pool, size_t wanted)
+static void start_workers(pluck_pool *pool, size_t wanted)
 {
     uint32_t n_started = atomic_load(&pool->n_started);
     if (n_started >= wanted || pool->is_refused)
@@ -194,7 +176,7 @@ static void start_workers(plk_pool *pool, size_t wanted)
 }
 
 /* The number of the worker that the calling thread is, 0 if it is none. */
-static uint32_t own_worker(plk_pool *pool)
+static uint32_t own_worker(pluck_pool *pool)
 {
     uint32_t n_started = atomic_load(&pool->n_started);
     for (uint32_t i = 0; i < n_started; i++)
@@ -203,7 +185,7 @@ static uint32_t own_worker(plk_pool *pool)
     return 0;
 }
 
-static void publish(plk_pool *pool, size_t n_items,
+static void publish(pluck_pool *pool, size_t n_items,
                     void (*task)(void *data, uint32_t worker, size_t item), void *data)
 {
     pthread_mutex_lock(&pool->mutex);
@@ -221,7 +203,7 @@ static void publish(plk_pool *pool, size_t n_items,
     pthread_mutex_unlock(&pool->mutex);
 }
 
-static void withdraw(plk_pool *pool)
+static void withdraw(pluck_pool *pool)
 {
     pthread_mutex_lock(&pool->mutex);
     while (pool->n_inside > 0)
@@ -233,15 +215,15 @@ static void withdraw(plk_pool *pool)
 static void run(void *user, size_t n_items, void (*task)(void *data, uint32_t worker, size_t item),
                 void *data)
 {
-    plk_pool *pool = user;
-    bool is_shared = pool && pool->n_threads > 1 && n_items > 1;
+    pluck_pool *pool = user;
+    bool is_shared = pool->n_threads > 1 && n_items > 1;
     if (is_shared) {
         long process = atomic_load(&pool->process);
         is_shared =
             (process == 0 || process == (long)getpid()) && !atomic_exchange(&pool->is_busy, true);
     }
     if (!is_shared) {
-        uint32_t worker = pool ? own_worker(pool) : 0;
+        uint32_t worker = own_worker(pool);
         for (size_t item = 0; item < n_items; item++)
             task(data, worker, item);
         return;
@@ -254,9 +236,31 @@ static void run(void *user, size_t n_items, void (*task)(void *data, uint32_t wo
     atomic_store(&pool->is_busy, false);
 }
 
-plk_parallel plk_pool_parallel(plk_pool *pool)
+pluck_status pluck_pool_create(pluck_pool **out, uint32_t n_threads,
+                               const pluck_allocator *allocator, pluck_error *err)
 {
-    return (plk_parallel){.run = run, .user = pool, .n_workers = pool ? pool->n_threads : 1};
+    if (!out)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pool: out must not be NULL");
+    *out = NULL;
+    pluck_allocator own = plk_allocator_or_default(allocator);
+    n_threads = plk_thread_count(n_threads);
+    size_t bytes = sizeof(pluck_pool) + (n_threads - 1) * sizeof(pool_thread);
+    pluck_pool *pool = plk_alloc_zero(&own, 1, bytes);
+    if (!pool)
+        return plk_fail_nomem(err, bytes);
+    pool->allocator = own;
+    pool->n_threads = n_threads;
+    pool->parallel = (pluck_parallel){.run = run, .user = pool, .n_workers = n_threads};
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    pthread_cond_init(&pool->done, NULL);
+    *out = pool;
+    return PLUCK_OK;
+}
+
+const pluck_parallel *pluck_pool_parallel(const pluck_pool *pool)
+{
+    return pool ? &pool->parallel : NULL;
 }
 
 pluck_status plk_parallel_over(uint32_t n_threads, size_t n_items,
@@ -265,17 +269,17 @@ pluck_status plk_parallel_over(uint32_t n_threads, size_t n_items,
                                void *context, size_t *failed_item, const pluck_allocator *allocator,
                                pluck_error *err)
 {
-    plk_pool *pool = NULL;
+    pluck_pool *pool = NULL;
     if (n_items < n_threads)
         n_threads = n_items > 0 ? (uint32_t)n_items : 1;
     if (n_threads > 1) {
-        pluck_status status = plk_pool_create(&pool, n_threads, allocator, err);
+        pluck_status status = pluck_pool_create(&pool, n_threads, allocator, err);
         if (status != PLUCK_OK)
             return status;
     }
-    plk_parallel parallel = plk_pool_parallel(pool);
+    const pluck_parallel *parallel = pluck_pool_parallel(pool);
     pluck_status status =
-        plk_parallel_run(&parallel, n_threads, n_items, one, context, failed_item, err);
-    plk_pool_destroy(&pool);
+        plk_parallel_run(parallel, n_threads, n_items, one, context, failed_item, err);
+    pluck_pool_destroy(&pool);
     return status;
 }

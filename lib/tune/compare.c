@@ -11,6 +11,7 @@
 #include <pluck/tune.h>
 
 #include "base/error.h"
+#include "base/structs.h"
 #include "file/narrow.h"
 #include "simd/fp_state.h"
 #include "simd/scalar_math.h"
@@ -259,9 +260,9 @@ static pluck_status check(pluck_logits a, pluck_logits b, pluck_token target,
     if (!a.data || !b.data || !result)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_compare_rows: %s is NULL",
                         result ? "a row" : "result");
-    if (!pluck_dtype_name(a.dtype) || !pluck_dtype_name(b.dtype))
+    if (!plk_is_logit_dtype(a.dtype) || !plk_is_logit_dtype(b.dtype))
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_compare_rows: dtype %d is no pluck_dtype",
-                        (int)(pluck_dtype_name(a.dtype) ? b.dtype : a.dtype));
+                        (int)(plk_is_logit_dtype(a.dtype) ? b.dtype : a.dtype));
     if (a.n_vocab != b.n_vocab || a.n_vocab < 1 || a.n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "rows of %u and %u values: expected as many in both, 1 to %u",

@@ -25,7 +25,7 @@ typedef struct lane {
 typedef struct runner {
     const plk_tune_pass *pass;
     pluck_allocator allocator;
-    plk_pool *pool;
+    pluck_pool *pool;
     lane *lanes;
     uint32_t n_lanes;
     uint32_t n_batch;     /* rows a batch */
@@ -77,10 +77,10 @@ static pluck_status runner_open(runner *run, const plk_tune_pass *pass, pluck_er
     size_t n_vocab = pluck_dump_get_info(pass->data->dump).n_vocab;
     size_t n_blocks = (n_vocab + PLK_BLOCK - 1) / PLK_BLOCK;
     *run = (runner){.pass = pass, .allocator = plk_allocator_or_default(pass->data->allocator)};
-    pluck_status status = plk_pool_create(&run->pool, pass->data->threads, &run->allocator, err);
+    pluck_status status = pluck_pool_create(&run->pool, pass->data->threads, &run->allocator, err);
     if (status != PLUCK_OK)
         return status;
-    uint32_t n_threads = plk_pool_parallel(run->pool).n_workers;
+    uint32_t n_threads = pluck_pool_parallel(run->pool)->n_workers;
     run->n_batch = n_threads * ROWS_A_THREAD;
     run->lanes = plk_alloc_zero(&run->allocator, n_threads, sizeof *run->lanes);
     run->results = plk_alloc(&run->allocator, run->n_batch, pass->result_bytes);
@@ -106,7 +106,7 @@ static pluck_status runner_open(runner *run, const plk_tune_pass *pass, pluck_er
 
 static void runner_close(runner *run)
 {
-    plk_pool_destroy(&run->pool);
+    pluck_pool_destroy(&run->pool);
     for (uint32_t i = 0; i < run->n_lanes; i++) {
         plk_free(&run->allocator, run->lanes[i].row.x);
         plk_free(&run->allocator, run->lanes[i].row.block_max);
@@ -166,10 +166,10 @@ static pluck_status do_row_of_batch(void *context, uint32_t worker, size_t i, pl
 /* Does n rows and takes them; of a batch that fails, those before the first failing row. */
 static pluck_status do_batch(runner *run, uint32_t n, pluck_error *err)
 {
-    plk_parallel parallel = plk_pool_parallel(run->pool);
+    const pluck_parallel *parallel = pluck_pool_parallel(run->pool);
     size_t n_done;
     pluck_status status =
-        plk_parallel_run(&parallel, run->n_lanes, n, do_row_of_batch, run, &n_done, err);
+        plk_parallel_run(parallel, run->n_lanes, n, do_row_of_batch, run, &n_done, err);
     for (size_t i = 0; i < n_done; i++)
         if (!run->is_left[i])
             run->pass->take(run->pass->user, run->first + i * run->step,

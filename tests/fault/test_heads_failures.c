@@ -133,14 +133,18 @@ static pluck_status create_heads(const pluck_allocator *allocator)
 {
     static const float weights[N * DIM] = {1, 2, 3}, bias[N] = {1};
     pluck_head_options options = {.copy = true, .allocator = allocator};
-    pluck_matrix all = {weights, PLUCK_F32, N, DIM}, root = {weights, PLUCK_F32, 10, DIM},
-                 inner = {weights, PLUCK_F32, N - 1, DIM};
+    pluck_matrix all = {.data = weights, .dtype = PLUCK_F32, .n_rows = N, .n_cols = DIM},
+                 root = {.data = weights, .dtype = PLUCK_F32, .n_rows = 10, .n_cols = DIM},
+                 inner = {.data = weights, .dtype = PLUCK_F32, .n_rows = N - 1, .n_cols = DIM};
     const pluck_head_tail tails[2] = {
-        {{weights, PLUCK_F32, 2, DIM}, {weights, PLUCK_F32, 20, 2}},
-        {{weights, PLUCK_F32, 1, DIM}, {weights, PLUCK_F32, 12, 1}},
+        {{.data = weights, .dtype = PLUCK_F32, .n_rows = 2, .n_cols = DIM},
+         {.data = weights, .dtype = PLUCK_F32, .n_rows = 20, .n_cols = 2}},
+        {{.data = weights, .dtype = PLUCK_F32, .n_rows = 1, .n_cols = DIM},
+         {.data = weights, .dtype = PLUCK_F32, .n_rows = 12, .n_cols = 1}},
     };
-    const pluck_head_band bands[2] = {{{weights, PLUCK_F32, 10, DIM}, 0},
-                                      {{weights, PLUCK_F32, 30, 2}, 2}};
+    const pluck_head_band bands[2] = {
+        {{.data = weights, .dtype = PLUCK_F32, .n_rows = 10, .n_cols = DIM}, 0},
+        {{.data = weights, .dtype = PLUCK_F32, .n_rows = 30, .n_cols = 2}, 2}};
     pluck_tree *tree = NULL;
     pluck_head *heads[4] = {NULL};
     pluck_head_query *query = NULL;
@@ -312,7 +316,7 @@ static pluck_status train(const pluck_allocator *allocator, bool distilled)
     static const pluck_token targets[N_ROWS] = {3, 0, 39};
     pluck_head_options head_options = {.allocator = allocator};
     pluck_train_options options = {.n_epochs = 1, .n_threads = 1, .allocator = allocator};
-    pluck_matrix matrix = {weights, PLUCK_F32, N, DIM};
+    pluck_matrix matrix = {.data = weights, .dtype = PLUCK_F32, .n_rows = N, .n_cols = DIM};
     pluck_train_data data = {.hidden = hidden, .n_rows = N_ROWS, .dim = DIM};
     pluck_train_progress progress = {.is_done = false};
     pluck_head *dense = NULL, *head = NULL;

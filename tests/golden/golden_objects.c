@@ -72,7 +72,10 @@ static char weights[(N_VOCAB + 8) * DIM * sizeof(float)];
 
 static pluck_matrix matrix_at(size_t first, pluck_dtype dtype, uint32_t n_rows, uint32_t n_cols)
 {
-    return (pluck_matrix){weights + first * pluck_dtype_size_bytes(dtype), dtype, n_rows, n_cols};
+    return (pluck_matrix){.data = weights + first * pluck_dtype_size_bytes(dtype),
+                          .dtype = dtype,
+                          .n_rows = n_rows,
+                          .n_cols = n_cols};
 }
 
 static pluck_head *make_hierarchical(const float *bias, const pluck_head_options *options,

@@ -92,9 +92,13 @@ static const int32_t children[2] = {0, 1};
 static const pluck_weights weights_of = {z, PLUCK_WEIGHTS_F32, 4};
 static const pluck_logits logits = {z, PLUCK_F32, N};
 static const pluck_logits rows[3] = {{z, PLUCK_F32, N}, {z, PLUCK_F32, N}, {z, PLUCK_F32, N}};
-static const pluck_matrix matrix = {weights, PLUCK_F32, N, DIM};
-static const pluck_head_tail tail = {{weights, PLUCK_F32, 2, DIM}, {weights, PLUCK_F32, 3, 2}};
-static const pluck_head_band band = {{weights, PLUCK_F32, N, DIM}, 0};
+static const pluck_matrix matrix = {
+    .data = weights, .dtype = PLUCK_F32, .n_rows = N, .n_cols = DIM};
+static const pluck_head_tail tail = {
+    {.data = weights, .dtype = PLUCK_F32, .n_rows = 2, .n_cols = DIM},
+    {.data = weights, .dtype = PLUCK_F32, .n_rows = 3, .n_cols = 2}};
+static const pluck_head_band band = {
+    {.data = weights, .dtype = PLUCK_F32, .n_rows = N, .n_cols = DIM}, 0};
 static const pluck_head_batch batch = {hidden, 2, NULL, 2};
 static const pluck_prob half[2] = {{1, 0.5f}, {2, 0.5f}};
 static const pluck_support supports[3] = {{half, 2}, {half, 2}, {half, 2}};
@@ -155,6 +159,7 @@ static char checkpoint_path[512], alias_path[512], sum_tree_path[512], huffman_p
 static char *model_bytes;
 
 /* Objects, and where new ones go */
+static pluck_pool *pool, *new_pool;
 static pluck_workspace *workspace, *new_workspace;
 static pluck_sampler *sampler, *samplers[2], *new_sampler;
 static pluck_config *config, *new_config;
@@ -238,6 +243,7 @@ static void make_files(const char *folder)
 static void make_samplers(void)
 {
     pluck_error err = {.status = PLUCK_OK};
+    MADE(pluck_pool_create(&pool, 2, NULL, &err));
     MADE(pluck_workspace_create(&workspace, N, 2, NULL, &err));
     MADE(pluck_config_from_json(&config, "{\"seed\": 7, \"top_k\": 5}", 23, NULL, &err));
     pluck_sampler_options options = {.workspace = workspace};

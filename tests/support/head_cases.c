@@ -88,7 +88,7 @@ static pluck_status make_hierarchical(head_case *c, test_random *random, pluck_e
     make_weights(c, random, (size_t)(n - 1) * c->dim, 1.2 / sqrt(c->dim));
     make_bias(c, random, n - 1);
     c->sign = (pluck_tree_sign)test_random_below(random, 2);
-    pluck_matrix nodes = {c->weights, c->dtype, n - 1, c->dim};
+    pluck_matrix nodes = {.data = c->weights, .dtype = c->dtype, .n_rows = n - 1, .n_cols = c->dim};
     return pluck_head_create_hierarchical(&c->head, c->tree, &nodes, c->bias, c->sign, NULL, err);
 }
 
@@ -96,7 +96,8 @@ static pluck_status make_dense(head_case *c, test_random *random, pluck_error *e
 {
     make_weights(c, random, (size_t)c->n_vocab * c->dim, 2 / sqrt(c->dim));
     make_bias(c, random, c->n_vocab);
-    pluck_matrix weights = {c->weights, c->dtype, c->n_vocab, c->dim};
+    pluck_matrix weights = {
+        .data = c->weights, .dtype = c->dtype, .n_rows = c->n_vocab, .n_cols = c->dim};
     return pluck_head_create_dense(&c->head, &weights, c->bias, NULL, err);
 }
 
@@ -104,7 +105,10 @@ static pluck_status make_dense(head_case *c, test_random *random, pluck_error *e
 static pluck_matrix matrix_at(const head_case *c, size_t first, uint32_t n_rows, uint32_t n_cols)
 {
     size_t bytes = pluck_dtype_size_bytes(c->dtype);
-    return (pluck_matrix){(const char *)c->weights + first * bytes, c->dtype, n_rows, n_cols};
+    return (pluck_matrix){.data = (const char *)c->weights + first * bytes,
+                          .dtype = c->dtype,
+                          .n_rows = n_rows,
+                          .n_cols = n_cols};
 }
 
 /* Cuts n_tokens into n_parts pieces of at least one. */

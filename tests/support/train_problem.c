@@ -29,7 +29,8 @@ train_problem train_problem_make(uint32_t n_tokens, uint32_t dim, size_t n_rows)
     p.hidden = normals(&rng, n_rows * dim, 1.0);
     p.targets = malloc(n_rows * sizeof *p.targets);
     assert_non_null(p.targets);
-    pluck_matrix weights = {p.weights, PLUCK_F32, n_tokens, dim};
+    pluck_matrix weights = {
+        .data = p.weights, .dtype = PLUCK_F32, .n_rows = n_tokens, .n_cols = dim};
     assert_int_equal(pluck_head_create_dense(&p.dense, &weights, p.bias, NULL, NULL), PLUCK_OK);
     assert_int_equal(pluck_tree_create_balanced(&p.tree, n_tokens, NULL, NULL), PLUCK_OK);
     pluck_head_batch batch = {.hidden = p.hidden, .n_rows = n_rows, .n_threads = 1};

@@ -245,7 +245,7 @@ static void test_a_deep_tree_ends_after_as_many_trials_as_it_has_nodes(void **st
         children[2 * i + 1] = i == 0 ? 0 : N + i - 1;
         nodes[i] = (float)(6 + test_random_normal(&random));
     }
-    pluck_matrix matrix = {nodes, PLUCK_F32, N - 1, 1};
+    pluck_matrix matrix = {.data = nodes, .dtype = PLUCK_F32, .n_rows = N - 1, .n_cols = 1};
     float hidden = 1;
     pluck_tree *tree = NULL;
     pluck_head *head = NULL;

@@ -39,7 +39,7 @@ static void test_bad_numbers_are_named(void **state)
         head_case_free(&c);
     }
     const float weights[4] = {NAN, 1, 1, 1};
-    pluck_matrix matrix = {weights, PLUCK_F32, 2, 2};
+    pluck_matrix matrix = {.data = weights, .dtype = PLUCK_F32, .n_rows = 2, .n_cols = 2};
     const float hidden[2] = {1, 1};
     pluck_head *head = NULL;
     pluck_head_query *query = NULL;
@@ -113,7 +113,8 @@ static void test_callers_mistakes_are_refused(void **state)
                      PLUCK_ERR_INVALID);
     assert_int_equal(pluck_head_top_p(query, hidden, 0.5, NULL, 2, &n, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_head_min_p(query, hidden, 1.5, tokens, 2, &n, &err), PLUCK_ERR_INVALID);
-    pluck_matrix few = {c.weights, c.dtype, 38, 4}, nothing = {c.weights, c.dtype, 40, 0};
+    pluck_matrix few = {.data = c.weights, .dtype = c.dtype, .n_rows = 38, .n_cols = 4},
+                 nothing = {.data = c.weights, .dtype = c.dtype, .n_rows = 40, .n_cols = 0};
     pluck_head *head = NULL;
     assert_int_equal(
         pluck_head_create_hierarchical(&head, c.tree, &few, NULL, PLUCK_TREE_LEFT, NULL, &err),

@@ -327,7 +327,8 @@ static void check_isas(fixture *f)
     size_t n_tables = test_all_kernels(tables);
     if (f->c.kind != PLUCK_HEAD_HIERARCHICAL)
         return;
-    pluck_matrix nodes = {f->c.weights, f->c.dtype, f->c.n_vocab - 1, f->c.dim};
+    pluck_matrix nodes = {
+        .data = f->c.weights, .dtype = f->c.dtype, .n_rows = f->c.n_vocab - 1, .n_cols = f->c.dim};
     for (size_t i = 0; i < n_tables; i++) {
         pluck_head_options options = {.isa = tables[i]->isa, .copy = true};
         pluck_head *head = NULL;
@@ -356,7 +357,7 @@ static void test_tiny_probabilities_keep_their_digits(void **state)
 {
     (void)state;
     const float node[1] = {1};
-    pluck_matrix nodes = {node, PLUCK_F32, 1, 1};
+    pluck_matrix nodes = {.data = node, .dtype = PLUCK_F32, .n_rows = 1, .n_cols = 1};
     pluck_tree *tree = NULL;
     pluck_head *head = NULL;
     pluck_head_query *query = NULL;
@@ -385,7 +386,8 @@ static void test_ties_go_to_the_lower_token(void **state)
     (void)state;
     enum { N = 64 };
     float *zeros = calloc(N, sizeof *zeros);
-    pluck_matrix nodes = {zeros, PLUCK_F32, N - 1, 1}, weights = {zeros, PLUCK_F32, N, 1};
+    pluck_matrix nodes = {.data = zeros, .dtype = PLUCK_F32, .n_rows = N - 1, .n_cols = 1},
+                 weights = {.data = zeros, .dtype = PLUCK_F32, .n_rows = N, .n_cols = 1};
     float hidden = 1;
     pluck_tree *tree = NULL;
     pluck_head *heads[2] = {NULL};

@@ -112,7 +112,7 @@ static void a_head_survives_what_happens_to_its_file(void **state)
     (void)state;
     char path[256];
     path_of("head.safetensors", path);
-    pluck_matrix weights = {rows, PLUCK_F32, N_VOCAB, DIM};
+    pluck_matrix weights = {.data = rows, .dtype = PLUCK_F32, .n_rows = N_VOCAB, .n_cols = DIM};
     pluck_head *head = NULL, *loaded = NULL;
     pluck_head_query *query = NULL;
     static float expected[N_VOCAB], found[N_VOCAB];

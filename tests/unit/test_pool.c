@@ -130,10 +130,10 @@ static record *record_create(uint32_t n_workers)
     return r;
 }
 
-static plk_pool *pool_of(uint32_t n_threads)
+static pluck_pool *pool_of(uint32_t n_threads)
 {
-    plk_pool *pool = NULL;
-    assert_int_equal(plk_pool_create(&pool, n_threads, NULL, NULL), PLUCK_OK);
+    pluck_pool *pool = NULL;
+    assert_int_equal(pluck_pool_create(&pool, n_threads, NULL, NULL), PLUCK_OK);
     return pool;
 }
 
@@ -146,13 +146,12 @@ static bool all_done_once(const record *r, size_t n_items)
 }
 
 /* True if the items below n_items ran once each, by workers that the pool has. */
-static bool runs(plk_pool *pool, uint32_t n_threads, size_t n_items)
+static bool runs(pluck_pool *pool, uint32_t n_threads, size_t n_items)
 {
-    plk_parallel parallel = plk_pool_parallel(pool);
-    record *r = record_create(parallel.n_workers);
+    const pluck_parallel *parallel = pluck_pool_parallel(pool);
+    record *r = record_create(parallel ? parallel->n_workers : 1);
     size_t failed = 7;
-    pluck_status status =
-        plk_parallel_run(&parallel, n_threads, n_items, do_item, r, &failed, NULL);
+    pluck_status status = plk_parallel_run(parallel, n_threads, n_items, do_item, r, &failed, NULL);
     bool is_right = status == PLUCK_OK && failed == n_items && all_done_once(r, n_items) &&
                     r->n_most <= (int)n_threads;
     free(r);
@@ -163,17 +162,17 @@ static void every_item_runs_once(void **state)
 {
     (void)state;
     for (size_t t = 0; t < COUNT_OF(thread_counts); t++) {
-        plk_pool *pool = pool_of(thread_counts[t]);
+        pluck_pool *pool = pool_of(thread_counts[t]);
         for (int round = 0; round < 20; round++)
             for (size_t i = 0; i < COUNT_OF(item_counts); i++)
                 for (uint32_t limit = 1; limit <= thread_counts[t]; limit++)
                     assert_true(runs(pool, limit, item_counts[i]));
-        plk_pool_destroy(&pool);
+        pluck_pool_destroy(&pool);
         assert_null(pool);
     }
-    plk_pool *none = NULL;
-    plk_pool_destroy(&none);
-    plk_pool_destroy(NULL);
+    pluck_pool *none = NULL;
+    pluck_pool_destroy(&none);
+    pluck_pool_destroy(NULL);
     assert_true(runs(NULL, 1, 7));
     record *r = record_create(1);
     assert_int_equal(plk_parallel_run(NULL, 8, 7, do_item, r, NULL, NULL), PLUCK_OK);
@@ -186,17 +185,17 @@ static void every_item_runs_once(void **state)
 static void the_calling_thread_and_others_work_at_once(void **state)
 {
     (void)state;
-    plk_pool *pool = pool_of(4);
-    plk_parallel parallel = plk_pool_parallel(pool);
+    pluck_pool *pool = pool_of(4);
+    const pluck_parallel *parallel = pluck_pool_parallel(pool);
     for (uint32_t limit = 2; limit <= 4; limit++) {
-        record *r = record_create(parallel.n_workers);
+        record *r = record_create(parallel->n_workers);
         r->item_ns = 20 * MS;
-        assert_int_equal(plk_parallel_run(&parallel, limit, 20, do_item, r, NULL, NULL), PLUCK_OK);
+        assert_int_equal(plk_parallel_run(parallel, limit, 20, do_item, r, NULL, NULL), PLUCK_OK);
         assert_true(all_done_once(r, 20));
         assert_in_range(r->n_most, 2, limit);
         free(r);
     }
-    plk_pool_destroy(&pool);
+    pluck_pool_destroy(&pool);
 }
 
 static void the_lowest_item_that_failed_is_reported(void **state)
@@ -226,7 +225,7 @@ static void threads_that_the_system_refuses_are_done_without(void **state)
 {
     (void)state;
     for (long n = 0; n <= 7; n++) {
-        plk_pool *pool = pool_of(8);
+        pluck_pool *pool = pool_of(8);
         n_starts = 0;
         fail_start = n;
         assert_true(runs(pool, 8, MAX_ITEMS));
@@ -235,12 +234,12 @@ static void threads_that_the_system_refuses_are_done_without(void **state)
         fail_start = -1;
         assert_true(runs(pool, 8, MAX_ITEMS));
         assert_int_equal(n_starts, n < 7 ? n + 1 : 7);
-        plk_pool_destroy(&pool);
+        pluck_pool_destroy(&pool);
     }
 }
 
 /* What `child` says in a process of its own: 0, or it is killed after ten seconds. */
-static int in_child(int (*child)(plk_pool *pool), plk_pool *pool)
+static int in_child(int (*child)(pluck_pool *pool), pluck_pool *pool)
 {
     fflush(NULL);
     pid_t pid = fork();
@@ -254,7 +253,7 @@ static int in_child(int (*child)(plk_pool *pool), plk_pool *pool)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-static int run_refused_by_limit(plk_pool *pool)
+static int run_refused_by_limit(pluck_pool *pool)
 {
     (void)pool;
     struct rlimit none = {0, 0};
@@ -263,11 +262,11 @@ static int run_refused_by_limit(plk_pool *pool)
     pthread_t id;
     if (__real_pthread_create(&id, NULL, begin_late, NULL) == 0)
         return 77;
-    plk_pool *own = NULL;
-    if (plk_pool_create(&own, 4, NULL, NULL) != PLUCK_OK)
+    pluck_pool *own = NULL;
+    if (pluck_pool_create(&own, 4, NULL, NULL) != PLUCK_OK)
         return 1;
     bool is_right = runs(own, 4, MAX_ITEMS);
-    plk_pool_destroy(&own);
+    pluck_pool_destroy(&own);
     return is_right ? 0 : 2;
 }
 
@@ -286,33 +285,33 @@ static void a_limit_of_processes_leaves_the_calling_thread(void **state)
     assert_int_equal(code, 0);
 }
 
-static int run_and_destroy(plk_pool *pool)
+static int run_and_destroy(pluck_pool *pool)
 {
     if (!runs(pool, 4, MAX_ITEMS) || !runs(pool, 4, 7))
         return 1;
-    plk_pool_destroy(&pool);
+    pluck_pool_destroy(&pool);
     return pool ? 2 : 0;
 }
 
 static void a_forked_child_runs_serially_and_destroys(void **state)
 {
     (void)state;
-    plk_pool *pool = pool_of(4);
+    pluck_pool *pool = pool_of(4);
     assert_int_equal(in_child(run_and_destroy, pool), 0); /* before any thread was started */
     for (int round = 0; round < 5; round++) {
         assert_true(runs(pool, 4, MAX_ITEMS));
         assert_int_equal(in_child(run_and_destroy, pool), 0);
     }
     assert_true(runs(pool, 4, MAX_ITEMS));
-    plk_pool_destroy(&pool);
+    pluck_pool_destroy(&pool);
 }
 
 static void *run_slowly(void *data)
 {
-    plk_parallel parallel = plk_pool_parallel(data);
-    record *r = record_create(parallel.n_workers);
+    const pluck_parallel *parallel = pluck_pool_parallel(data);
+    record *r = record_create(parallel->n_workers);
     r->item_ns = MS / 10;
-    plk_parallel_run(&parallel, 4, MAX_ITEMS, do_item, r, NULL, NULL);
+    plk_parallel_run(parallel, 4, MAX_ITEMS, do_item, r, NULL, NULL);
     bool is_right = all_done_once(r, MAX_ITEMS);
     free(r);
     return is_right ? data : NULL;
@@ -322,7 +321,7 @@ static void a_child_of_a_fork_in_the_middle_of_a_call_runs_too(void **state)
 {
     (void)state;
     for (int round = 0; round < 10; round++) {
-        plk_pool *pool = pool_of(4);
+        pluck_pool *pool = pool_of(4);
         pthread_t id;
         void *answer = NULL;
         n_starts = 0;
@@ -333,12 +332,12 @@ static void a_child_of_a_fork_in_the_middle_of_a_call_runs_too(void **state)
         assert_int_equal(in_child(run_and_destroy, pool), 0);
         pthread_join(id, &answer);
         assert_ptr_equal(answer, pool);
-        plk_pool_destroy(&pool);
+        pluck_pool_destroy(&pool);
     }
 }
 
 typedef struct nest {
-    plk_pool *pool;
+    pluck_pool *pool;
     _Atomic int n_inner, n_other_worker;
 } nest;
 
@@ -361,25 +360,25 @@ static pluck_status do_inner(void *context, uint32_t worker, size_t item, pluck_
 static pluck_status do_outer(void *context, uint32_t worker, size_t item, pluck_error *err)
 {
     nest *n = context;
-    plk_parallel parallel = plk_pool_parallel(n->pool);
+    const pluck_parallel *parallel = pluck_pool_parallel(n->pool);
     inner i = {n, worker};
     sleep_ns(MS / 10);
-    return plk_parallel_run(&parallel, 4, item % 3, do_inner, &i, NULL, err);
+    return plk_parallel_run(parallel, 4, item % 3, do_inner, &i, NULL, err);
 }
 
 static void calls_from_inside_a_task_run_on_its_worker(void **state)
 {
     (void)state;
     nest n = {.pool = pool_of(4)};
-    plk_parallel parallel = plk_pool_parallel(n.pool);
-    assert_int_equal(plk_parallel_run(&parallel, 4, 300, do_outer, &n, NULL, NULL), PLUCK_OK);
+    const pluck_parallel *parallel = pluck_pool_parallel(n.pool);
+    assert_int_equal(plk_parallel_run(parallel, 4, 300, do_outer, &n, NULL, NULL), PLUCK_OK);
     assert_int_equal(n.n_inner, 300);
     assert_int_equal(n.n_other_worker, 0);
-    plk_pool_destroy(&n.pool);
+    pluck_pool_destroy(&n.pool);
 }
 
 typedef struct meeting {
-    plk_pool *pool;
+    pluck_pool *pool;
     _Atomic bool is_inside, is_released;
 } meeting;
 
@@ -398,8 +397,8 @@ static pluck_status wait_for_release(void *context, uint32_t worker, size_t item
 static void *hold_the_pool(void *data)
 {
     meeting *m = data;
-    plk_parallel parallel = plk_pool_parallel(m->pool);
-    plk_parallel_run(&parallel, 4, 8, wait_for_release, m, NULL, NULL);
+    const pluck_parallel *parallel = pluck_pool_parallel(m->pool);
+    plk_parallel_run(parallel, 4, 8, wait_for_release, m, NULL, NULL);
     return NULL;
 }
 
@@ -418,7 +417,7 @@ static void a_second_user_does_not_wait_for_the_first(void **state)
     m.is_released = true;
     pthread_join(id, NULL);
     assert_true(runs(m.pool, 4, MAX_ITEMS));
-    plk_pool_destroy(&m.pool);
+    pluck_pool_destroy(&m.pool);
 }
 
 static void *run_often(void *data)
@@ -432,7 +431,7 @@ static void *run_often(void *data)
 static void many_users_at_once_do_not_disturb_each_other(void **state)
 {
     (void)state;
-    plk_pool *pool = pool_of(3);
+    pluck_pool *pool = pool_of(3);
     pthread_t ids[4];
     for (size_t i = 0; i < COUNT_OF(ids); i++)
         assert_int_equal(__real_pthread_create(&ids[i], NULL, run_often, pool), 0);
@@ -441,7 +440,7 @@ static void many_users_at_once_do_not_disturb_each_other(void **state)
         pthread_join(ids[i], &answer);
         assert_ptr_equal(answer, pool);
     }
-    plk_pool_destroy(&pool);
+    pluck_pool_destroy(&pool);
 }
 
 typedef struct signal_check {
@@ -489,7 +488,7 @@ static void workers_take_no_signals_and_the_caller_keeps_its_mask(void **state)
 static void tasks_round_to_nearest_whatever_the_caller_does(void **state)
 {
     (void)state;
-    plk_pool *pool = pool_of(4);
+    pluck_pool *pool = pool_of(4);
     fesetround(FE_UPWARD);
     bool was_upward = !rounds_to_nearest();
     bool is_right = runs(pool, 4, MAX_ITEMS) && runs(pool, 1, 7);
@@ -498,32 +497,32 @@ static void tasks_round_to_nearest_whatever_the_caller_does(void **state)
     assert_true(was_upward);
     assert_true(is_right);
     assert_true(is_upward);
-    plk_pool_destroy(&pool);
+    pluck_pool_destroy(&pool);
 }
 
 /* The calling thread waits 100 ms for a worker's item, and the pool then has nothing to do. */
 static void nobody_spins(void **state)
 {
     (void)state;
-    plk_pool *pool = pool_of(4);
+    pluck_pool *pool = pool_of(4);
     assert_true(runs(pool, 4, MAX_ITEMS));
-    plk_parallel parallel = plk_pool_parallel(pool);
-    record *r = record_create(parallel.n_workers);
+    const pluck_parallel *parallel = pluck_pool_parallel(pool);
+    record *r = record_create(parallel->n_workers);
     r->item_ns = 100 * MS;
     double before = clock_ms(CLOCK_PROCESS_CPUTIME_ID);
-    assert_int_equal(plk_parallel_run(&parallel, 4, 5, do_item, r, NULL, NULL), PLUCK_OK);
+    assert_int_equal(plk_parallel_run(parallel, 4, 5, do_item, r, NULL, NULL), PLUCK_OK);
     sleep_ns(100 * MS);
     double used = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - before;
     if (used > 30)
         fail_msg("%g ms of processor time for waiting", used);
     free(r);
-    plk_pool_destroy(&pool);
+    pluck_pool_destroy(&pool);
 }
 
 static void a_call_does_not_wait_for_threads_that_come_late(void **state)
 {
     (void)state;
-    plk_pool *pool = pool_of(4);
+    pluck_pool *pool = pool_of(4);
     delay_ms = 3000;
     double before = clock_ms(CLOCK_MONOTONIC);
     assert_true(runs(pool, 4, MAX_ITEMS));
@@ -531,7 +530,7 @@ static void a_call_does_not_wait_for_threads_that_come_late(void **state)
     delay_ms = 0;
     if (used > 2000)
         fail_msg("%g ms, as long as threads took to begin", used);
-    plk_pool_destroy(&pool);
+    pluck_pool_destroy(&pool);
 }
 
 int main(int argc, char **argv)

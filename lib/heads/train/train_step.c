@@ -169,7 +169,7 @@ pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err)
     bool fits = trainer->workers && trainer->row_visits && trainer->n_of_node && trainer->touched &&
                 trainer->ends && trainer->losses;
     pluck_status status =
-        plk_pool_create(&trainer->pool, trainer->options.n_threads, allocator, err);
+        pluck_pool_create(&trainer->pool, trainer->options.n_threads, allocator, err);
     for (uint32_t i = 0; fits && status == PLUCK_OK && i < trainer->options.n_threads; i++)
         fits = open_worker(trainer, &trainer->workers[i], &status, err);
     if (status != PLUCK_OK)
@@ -180,7 +180,7 @@ pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err)
 void plk_train_step_free(pluck_trainer *trainer)
 {
     const pluck_allocator *allocator = &trainer->allocator;
-    plk_pool_destroy(&trainer->pool);
+    pluck_pool_destroy(&trainer->pool);
     for (uint32_t i = 0; trainer->workers && i < trainer->options.n_threads; i++) {
         plk_train_worker *w = &trainer->workers[i];
         plk_free(allocator, w->list.visits);
@@ -319,15 +319,15 @@ static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluc
 pluck_status plk_train_step_run(pluck_trainer *trainer, size_t n_rows, pluck_error *err)
 {
     uint32_t n_threads = trainer->options.n_threads;
-    plk_parallel parallel = plk_pool_parallel(trainer->pool);
+    const pluck_parallel *parallel = pluck_pool_parallel(trainer->pool);
     for (uint32_t i = 0; i < n_threads; i++)
         trainer->workers[i].list.n = 0;
     pluck_status status =
-        plk_parallel_run(&parallel, n_threads, n_rows, visit_one, trainer, NULL, err);
+        plk_parallel_run(parallel, n_threads, n_rows, visit_one, trainer, NULL, err);
     if (status == PLUCK_OK)
         status = gather(trainer, n_rows, err);
     if (status == PLUCK_OK)
-        status = plk_parallel_run(&parallel, n_threads, trainer->n_touched, learn_node, trainer,
+        status = plk_parallel_run(parallel, n_threads, trainer->n_touched, learn_node, trainer,
                                   NULL, err);
     if (status != PLUCK_OK)
         return status;

@@ -413,7 +413,10 @@ pluck_status pluck_head_create_trained(const pluck_trainer *trainer, pluck_head 
     if (!trainer || !out)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_head_create_trained: trainer and out must not be NULL");
-    pluck_matrix nodes = {trainer->nodes, PLUCK_F32, trainer->n_inner, trainer->data.dim};
+    pluck_matrix nodes = {.data = trainer->nodes,
+                          .dtype = PLUCK_F32,
+                          .n_rows = trainer->n_inner,
+                          .n_cols = trainer->data.dim};
     pluck_head_options options = {.copy = true, .allocator = &trainer->allocator};
     pluck_status status = pluck_head_create_hierarchical(
         out, trainer->tree, &nodes, trainer->options.without_bias ? NULL : trainer->bias,

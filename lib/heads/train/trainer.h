@@ -74,7 +74,7 @@ struct pluck_trainer {
     size_t first_row;
     plk_row_visits *row_visits;
     plk_train_worker *workers;
-    plk_pool *pool;
+    pluck_pool *pool;
     uint32_t *n_of_node; /* [n_inner], zero between steps */
     uint32_t *touched;   /* nodes with examples */
     size_t n_touched;
