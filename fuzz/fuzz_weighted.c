@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "weighted/weighted_file.h"
+#include "weighted/kinds.h"
 
 enum { N_DRAWS = 64, MAX_ADDED = 4096 };
 

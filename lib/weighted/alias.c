@@ -16,13 +16,12 @@
  * upper half of the rest is compared with the threshold. Many draws from a large table fetch cells
  * some draws ahead, so that their cache misses overlap.
  */
-#include "weighted/alias.h"
+#include "weighted/kinds.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "rng/pcg64_step.h"
 #include "simd/fp_state.h"
-#include "weighted/weights.h"
 
 static const uint64_t CELL = UINT64_C(1) << 32;
 

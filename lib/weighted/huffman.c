@@ -11,13 +11,12 @@
  * Nodes are numbered from the root, so that the ones that draws visit most lie together. The mean
  * depth is the sum of all nodes' weights over that of the root.
  */
-#include "weighted/huffman.h"
+#include "weighted/kinds.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "rng/pcg64_step.h"
 #include "simd/fp_state.h"
-#include "weighted/weights.h"
 
 #include <math.h>
 #include <string.h>

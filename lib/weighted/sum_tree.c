@@ -10,13 +10,12 @@
  * there the last part above 0 is taken. Each node rounds at most 8 times, by 2^-53 of the total.
  * Weights so small that u total would be subnormal are scaled up by a power of two on the way.
  */
-#include "weighted/sum_tree.h"
+#include "weighted/kinds.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "rng/pcg64_step.h"
 #include "simd/fp_state.h"
-#include "weighted/weights.h"
 
 #include <math.h>
 #include <string.h>

@@ -8,10 +8,7 @@
 #include "support/test_fp.h"
 #include "support/test_random.h"
 #include "support/weight_cases.h"
-#include "weighted/alias.h"
-#include "weighted/huffman.h"
-#include "weighted/sum_tree.h"
-#include "weighted/weights.h"
+#include "weighted/kinds.h"
 
 #include <math.h>
 #include <setjmp.h>

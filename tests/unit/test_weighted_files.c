@@ -7,7 +7,7 @@
 #include "file/safetensors_write.h"
 #include "support/test_random.h"
 #include "support/weight_cases.h"
-#include "weighted/weighted_file.h"
+#include "weighted/kinds.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
