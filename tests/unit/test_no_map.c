@@ -1,7 +1,8 @@
 /*
  * Why: who reads files that others change asks for no mapping, and then nothing that happens to a
  * file after it was opened may matter. Each format is opened in both ways: the rows are the same
- * bytes, and stay so when the file is cut to nothing.
+ * bytes, and stay so when the file is cut to nothing. A file in memory also shows whether a reader
+ * looks beyond its end: the memory can end where the file does.
  */
 #include <pluck/dump.h>
 #include <pluck/head.h>
@@ -16,6 +17,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "support/guard_buffer.h"
 
 enum { N_ROWS = 300, N_VOCAB = 700, DIM = 16 };
 
@@ -151,6 +154,88 @@ static void an_empty_or_missing_file_is_refused_alike(void **state)
     unlink(path);
 }
 
+enum { MAX_BUFFERS = 64 };
+
+/* The sizes are multiples of the alignment of what is kept there, so the beginning is aligned. */
+static void *guarded_alloc(void *user, size_t size_bytes)
+{
+    guard_buffer *buffers = user;
+    for (size_t i = 0; i < MAX_BUFFERS; i++)
+        if (!buffers[i].begin) {
+            buffers[i] = guard_buffer_create(size_bytes);
+            return guard_buffer_tail(&buffers[i], size_bytes);
+        }
+    return NULL;
+}
+
+static void guarded_free(void *user, void *memory)
+{
+    guard_buffer *buffers = user;
+    for (size_t i = 0; i < MAX_BUFFERS; i++)
+        if ((unsigned char *)memory >= buffers[i].begin && (unsigned char *)memory < buffers[i].end)
+            guard_buffer_destroy(&buffers[i]);
+}
+
+/* Whether every row is read. */
+static bool read_guarded(const char *path)
+{
+    static guard_buffer buffers[MAX_BUFFERS];
+    pluck_allocator allocator = {guarded_alloc, guarded_free, buffers};
+    pluck_dump_options options = {.no_map = true, .allocator = &allocator};
+    pluck_dump *dump = NULL;
+    pluck_status status = pluck_dump_open(&dump, path, &options, NULL);
+    if (status == PLUCK_OK) {
+        pluck_dump_info info = pluck_dump_get_info(dump);
+        float *scratch = malloc(info.n_vocab * sizeof *scratch);
+        assert_non_null(scratch);
+        pluck_logits logits;
+        for (uint64_t row = 0; row < info.n_rows && status == PLUCK_OK; row++)
+            status = pluck_dump_read(dump, row, scratch, &logits, NULL);
+        free(scratch);
+        pluck_dump_destroy(&dump);
+    }
+    for (size_t i = 0; i < MAX_BUFFERS; i++)
+        assert_null(buffers[i].begin);
+    return status == PLUCK_OK;
+}
+
+static void no_reader_looks_beyond_the_end_of_a_file(void **state)
+{
+    (void)state;
+#define TEXT(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+    static const struct {
+        const char *bytes;
+        size_t size_bytes;
+    } samples[] = {
+        TEXT("# a comment\n \t\n1 2 -3.5e-1\n\n4 5 inf\n  # the end\n \t "),
+        TEXT("a;b;\"c \"\"\"\n1.5;2;nan\n"),
+        TEXT("\xef\xbb\xbf{\"logits\": [1, 2, 3], \"target\": 1}\n\n"
+             "{\"logits\": {\"0\": 0.1, \"2\": -1e-3}}\n "),
+        TEXT("[[1, 2.25, -3e2], [0.5, 6, 7]] "),
+        TEXT("{\"choices\": [{\"logprobs\": {\"content\": [{\"token\": \"\\u0061\", "
+             "\"logprob\": -0.5, \"top_logprobs\": [{\"token\": \"b\", \"logprob\": -1}]}]}}]}"),
+        TEXT("\x93NUMPY\1\0\x38\0{'descr': '<f2', 'fortran_order': False, 'shape': (2,2)}"
+             "\0\x3c\0\x40\0\x42\0\x44"),
+        TEXT("\x38\0\0\0\0\0\0\0{\"x\":{\"dtype\":\"F16\",\"shape\":[1,3],"
+             "\"data_offsets\":[0,6]}}\0\x3c\0\x40\0\x42"),
+    };
+#undef TEXT
+    char path[256];
+    path_of("beyond", path);
+    for (size_t s = 0; s < sizeof samples / sizeof *samples; s++)
+        for (size_t size = 1; size <= samples[s].size_bytes; size++) {
+            FILE *file = fopen(path, "wb");
+            assert_non_null(file);
+            assert_int_equal(fwrite(samples[s].bytes, 1, size, file), size);
+            assert_int_equal(fclose(file), 0);
+            assert_true(read_guarded(path) || size < samples[s].size_bytes);
+        }
+    unlink(path);
+}
+
 int main(void)
 {
     for (size_t i = 0; i < N_ROWS * N_VOCAB; i++)
@@ -161,6 +246,7 @@ int main(void)
         cmocka_unit_test(rows_survive_what_happens_to_their_file),
         cmocka_unit_test(a_head_survives_what_happens_to_its_file),
         cmocka_unit_test(an_empty_or_missing_file_is_refused_alike),
+        cmocka_unit_test(no_reader_looks_beyond_the_end_of_a_file),
     };
     int n_failed = cmocka_run_group_tests(tests, NULL, NULL);
     rmdir(folder);
