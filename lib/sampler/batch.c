@@ -26,9 +26,9 @@ static pluck_status take_lanes(const pluck_workspace *workspace, pluck_sampler *
                 "sampler %zu does not borrow this workspace; name it in the options that "
                 "create the sampler",
                 i);
-        if (!samplers[i]->workspace)
+        if (!samplers[i]->scratch)
             return plk_fail(err, PLUCK_ERR_INVALID, "sampler %zu comes twice", i);
-        samplers[i]->workspace = NULL;
+        samplers[i]->scratch = NULL;
     }
     *n_taken = n;
     return PLUCK_OK;
@@ -38,7 +38,7 @@ static void give_back_lanes(const pluck_workspace *workspace, pluck_sampler *con
                             size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        samplers[i]->workspace = workspace->lanes[0];
+        samplers[i]->scratch = workspace->lanes[0];
 }
 
 typedef struct batch_rows {
@@ -54,7 +54,7 @@ static pluck_status sample_row(void *context, uint32_t worker, size_t i, pluck_e
 {
     batch_rows *b = context;
     (void)err;
-    b->samplers[i]->workspace = b->workspace->lanes[worker];
+    b->samplers[i]->scratch = b->workspace->lanes[worker];
     b->statuses[i] = pluck_sampler_sample(b->samplers[i], b->logits[i], &b->tokens[i], NULL);
     return PLUCK_OK;
 }

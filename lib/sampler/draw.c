@@ -30,7 +30,7 @@ pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits
 pluck_status plk_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits,
                                    plk_view *view, pluck_error *err)
 {
-    pluck_status status = plk_view_open(view, sampler->workspace, sampler->kernels, logits,
+    pluck_status status = plk_view_open(view, sampler->scratch, sampler->kernels, logits,
                                         sampler->on_nan == PLUCK_ON_NAN_BAN, err);
     if (status != PLUCK_OK || !sampler->mask)
         return status;
@@ -173,11 +173,11 @@ pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits logits, plu
     return pluck_sampler_draw_many(sampler, logits, 1, draw, err);
 }
 
-/* Fills in probabilities of the workspace's first n sorted keys. */
+/* Fills in probabilities of the scratch memory's first n sorted keys. */
 static void write_probs(const plk_view *view, double normaliser, pluck_prob *probs, uint32_t n)
 {
     double smallest = 0x1p-149;
-    const plk_key *keys = view->workspace->keys;
+    const plk_key *keys = view->scratch->keys;
     for (uint32_t i = 0; i < n; i++) {
         double p = plk_exp(plk_view_below_max(view, plk_key_logit(keys[i]))) / normaliser;
         probs[i].token = (pluck_token)plk_key_token(keys[i]);

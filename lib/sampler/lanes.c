@@ -13,11 +13,11 @@ static pluck_status create_lanes(pluck_workspace *workspace, uint32_t threads, p
     if (status != PLUCK_OK)
         return status;
     uint32_t n = pluck_pool_parallel(workspace->pool)->n_workers;
-    workspace->lanes = plk_alloc(allocator, n, sizeof(plk_workspace *));
+    workspace->lanes = plk_alloc(allocator, n, sizeof(plk_scratch *));
     if (!workspace->lanes)
-        return plk_fail_nomem(err, n * sizeof(plk_workspace *));
+        return plk_fail_nomem(err, n * sizeof(plk_scratch *));
     for (uint32_t i = 0; i < n && status == PLUCK_OK; i++) {
-        status = plk_workspace_create(&workspace->lanes[i], workspace->n_vocab, 0, allocator, err);
+        status = plk_scratch_create(&workspace->lanes[i], workspace->n_vocab, 0, allocator, err);
         workspace->n_lanes += status == PLUCK_OK;
     }
     return status;
@@ -53,7 +53,7 @@ void pluck_workspace_destroy(pluck_workspace **workspace)
     pluck_allocator allocator = w->allocator;
     pluck_pool_destroy(&w->pool);
     for (uint32_t i = 0; i < w->n_lanes; i++)
-        plk_workspace_destroy(&w->lanes[i]);
+        plk_scratch_destroy(&w->lanes[i]);
     plk_free(&allocator, w->lanes);
     plk_free(&allocator, w);
     *workspace = NULL;
@@ -68,6 +68,6 @@ pluck_status plk_lanes_reserve_edits(pluck_workspace *workspace, size_t n, pluck
 {
     pluck_status status = PLUCK_OK;
     for (uint32_t i = 0; i < workspace->n_lanes && status == PLUCK_OK; i++)
-        status = plk_workspace_reserve_edits(workspace->lanes[i], n, err);
+        status = plk_scratch_reserve_edits(workspace->lanes[i], n, err);
     return status;
 }

@@ -5,7 +5,7 @@
 #ifndef PLK_LANES_H
 #define PLK_LANES_H
 
-#include "select/workspace.h"
+#include "select/scratch.h"
 #include "thread/pool.h"
 
 #include <pluck/sampler.h>
@@ -14,7 +14,7 @@ struct pluck_workspace {
     pluck_allocator allocator;
     uint32_t n_vocab;
     uint32_t n_lanes; /* the threads of the pool */
-    plk_workspace **lanes;
+    plk_scratch **lanes;
     pluck_pool *pool;
 };
 

@@ -16,7 +16,7 @@ pluck_status plk_sampler_view_of(const pluck_sampler *sampler, pluck_logits logi
                                  pluck_logprob_kind kind, plk_view *view, pluck_error *err)
 {
     if (kind == PLUCK_LOGPROB_RAW)
-        return plk_view_open(view, sampler->workspace, sampler->kernels, logits,
+        return plk_view_open(view, sampler->scratch, sampler->kernels, logits,
                              sampler->on_nan == PLUCK_ON_NAN_BAN, err);
     pluck_pcg64 rng = sampler->rng;
     pluck_status status = plk_sampler_final_view(sampler, logits, &rng, view, err);
@@ -51,7 +51,7 @@ pluck_status pluck_sampler_top_logprobs(pluck_sampler *sampler, pluck_logits log
         double log_normaliser = plk_log(plk_view_normaliser(&view));
         uint32_t n_best = plk_view_best(&view, n);
         for (uint32_t i = 0; i < n_best; i++) {
-            plk_key key = view.workspace->keys[i];
+            plk_key key = view.scratch->keys[i];
             double below = plk_view_below_max(&view, plk_key_logit(key));
             logprobs[i].token = (pluck_token)plk_key_token(key);
             logprobs[i].logprob = (float)(below - log_normaliser);
@@ -80,7 +80,7 @@ pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logits logits, 
     return status;
 }
 
-/* Draws and reports; the tokens lie in the workspace until they are reported. */
+/* Draws and reports; the tokens lie in the scratch memory until they are reported. */
 static pluck_status draw_distinct(pluck_sampler *sampler, pluck_logits logits, size_t n,
                                   pluck_draw *draws, size_t *n_drawn, pluck_error *err)
 {
@@ -92,7 +92,7 @@ static pluck_status draw_distinct(pluck_sampler *sampler, pluck_logits logits, s
     uint32_t token = plk_view_pick(&view, &rng);
     plk_sampler_remember(sampler, &view, (pluck_token)token);
     plk_view_settle(&view);
-    uint32_t *tokens = view.workspace->places;
+    uint32_t *tokens = view.scratch->places;
     tokens[0] = token;
     *n_drawn =
         plk_view_pick_distinct(&view, &rng, n < sampler->n_vocab ? n : sampler->n_vocab, tokens);

@@ -33,9 +33,9 @@ static pluck_status attach_workspace(pluck_sampler *sampler, pluck_error *err)
 {
     size_t max_edits = plk_chain_max_edits(&sampler->chain, sampler->n_vocab);
     if (!sampler->shared)
-        return plk_workspace_create(&sampler->workspace, sampler->n_vocab, max_edits,
-                                    &sampler->allocator, err);
-    sampler->workspace = sampler->shared->lanes[0];
+        return plk_scratch_create(&sampler->scratch, sampler->n_vocab, max_edits,
+                                  &sampler->allocator, err);
+    sampler->scratch = sampler->shared->lanes[0];
     return plk_lanes_reserve_edits(sampler->shared, max_edits, err);
 }
 
@@ -136,7 +136,7 @@ void pluck_sampler_destroy(pluck_sampler **sampler)
     plk_chain_destroy(&s->chain);
     plk_history_destroy(&s->history);
     if (!s->shared)
-        plk_workspace_destroy(&s->workspace);
+        plk_scratch_destroy(&s->scratch);
     plk_free(&allocator, s);
     *sampler = NULL;
 }
@@ -156,7 +156,7 @@ pluck_status pluck_sampler_clone(pluck_sampler **out, const pluck_sampler *sampl
     *copy = *sampler;
     copy->chain = (plk_chain){.allocator = *allocator};
     copy->history = (plk_history){.allocator = *allocator};
-    copy->workspace = NULL;
+    copy->scratch = NULL;
     pluck_status status = plk_chain_clone(&copy->chain, &sampler->chain, err);
     if (status == PLUCK_OK)
         status = plk_history_clone(&copy->history, &sampler->history, err);

@@ -35,8 +35,8 @@ struct pluck_sampler {
     bool masks_in_chain; /* a stage applies it; otherwise it acts before all stages */
     plk_chain chain;
     plk_history history;
-    pluck_workspace *shared; /* what it borrows; NULL: workspace is its own */
-    plk_workspace *workspace;
+    pluck_workspace *shared; /* what it borrows; NULL: scratch is its own */
+    plk_scratch *scratch;
 };
 
 /* How many tokens its history keeps: everything that a stage looks back on after the longest

@@ -89,7 +89,7 @@ static float halving_pivot(const search *s)
  * removed. */
 static bool split(search *s, float pivot)
 {
-    const plk_workspace *w = s->view->workspace;
+    const plk_scratch *w = s->view->scratch;
     const plk_kernels *kernels = s->view->kernels;
     uint32_t n_blocks = (s->n + PLK_BLOCK - 1) / PLK_BLOCK;
     pad(s->values, s->n);

@@ -57,7 +57,7 @@ static double sum_of_group(const float *weights)
 
 static void set_weight(const rest *r, uint32_t block, double sum)
 {
-    plk_workspace *w = r->view.workspace;
+    plk_scratch *w = r->view.scratch;
     uint32_t group = block / PLK_BLOCK;
     w->weights[block] = (float)sum;
     w->group_sums[group] = sum_of_group(w->weights + (size_t)group * PLK_BLOCK);
@@ -69,13 +69,13 @@ static void take(const rest *r, uint32_t index)
     float x[PLK_BLOCK];
     r->taken[block] |= (uint64_t)1 << index % PLK_BLOCK;
     load_block(r, block, x);
-    r->view.workspace->block_max[block] = r->view.kernels->max(x, 1);
+    r->view.scratch->block_max[block] = r->view.kernels->max(x, 1);
 }
 
 /* Maxima of compact views are not kept. */
 static void make_maxima(const rest *r)
 {
-    plk_workspace *w = r->view.workspace;
+    plk_scratch *w = r->view.scratch;
     for (uint32_t b = 0; b < r->n_blocks; b++)
         w->block_max[b] = r->view.kernels->max(w->values + (size_t)b * PLK_BLOCK, 1);
     for (uint32_t b = r->n_blocks; b % PLK_BLOCK != 0; b++)
@@ -86,14 +86,14 @@ static void make_maxima(const rest *r)
 static bool weigh(rest *r)
 {
     uint32_t n_groups = (r->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK;
-    r->view.max = r->view.kernels->max(r->view.workspace->block_max, n_groups);
+    r->view.max = r->view.kernels->max(r->view.scratch->block_max, n_groups);
     if (r->view.max == -INFINITY)
         return false;
     r->n_groups = n_groups;
     for (uint32_t g = 0; g < n_groups; g++) {
-        float *weights = r->view.workspace->weights + (size_t)g * PLK_BLOCK;
+        float *weights = r->view.scratch->weights + (size_t)g * PLK_BLOCK;
         plk_pick_weigh(&r->view, g, weights);
-        r->view.workspace->group_sums[g] = sum_of_group(weights);
+        r->view.scratch->group_sums[g] = sum_of_group(weights);
     }
     return true;
 }
@@ -102,14 +102,14 @@ static double sum_of_groups(const rest *r)
 {
     double sum = 0.0;
     for (uint32_t g = 0; g < r->n_groups; g++)
-        sum += r->view.workspace->group_sums[g];
+        sum += r->view.scratch->group_sums[g];
     return sum;
 }
 
 /* One trial: true if it drew an index. */
 static bool draw(const rest *r, double total, pluck_pcg64 *rng, uint32_t *index)
 {
-    const plk_workspace *w = r->view.workspace;
+    const plk_scratch *w = r->view.scratch;
     double within;
     uint32_t g =
         plk_pick_find_double(w->group_sums, r->n_groups, pluck_pcg64_uniform(rng) * total, &within);
@@ -139,7 +139,7 @@ static uint32_t index_of(const plk_view *view, uint32_t token)
     uint32_t low = 0, high = view->n;
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        if (view->workspace->ids[middle] <= token)
+        if (view->scratch->ids[middle] <= token)
             low = middle;
         else
             high = middle;
@@ -149,7 +149,7 @@ static uint32_t index_of(const plk_view *view, uint32_t token)
 
 size_t plk_view_pick_distinct(const plk_view *view, pluck_pcg64 *rng, size_t n, uint32_t *tokens)
 {
-    rest r = {.view = *view, .n_blocks = plk_view_n_blocks(view), .taken = view->workspace->spare};
+    rest r = {.view = *view, .n_blocks = plk_view_n_blocks(view), .taken = view->scratch->spare};
     memset(r.taken, 0, r.n_blocks * sizeof *r.taken);
     if (view->compact)
         make_maxima(&r);

@@ -26,7 +26,7 @@ typedef struct listed_run {
 static listed_run run_at(const plk_view *view, size_t n_listed, size_t index, float *buffer)
 {
     enum { MAX_STEP = 3, MAX_LISTED = 256 };
-    const uint32_t *ids = view->workspace->block_ids;
+    const uint32_t *ids = view->scratch->block_ids;
     listed_run run = {.block = ids[index], .next = index + 1};
     while (run.next < n_listed && run.next - index < MAX_LISTED &&
            ids[run.next] - ids[run.next - 1] <= MAX_STEP)
@@ -107,7 +107,7 @@ static bound bisect(const counted *values, size_t k)
 /* Lists the blocks whose maximum reaches the threshold; returns how many. */
 static size_t list_blocks(const plk_view *view, float threshold)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     return view->kernels->gather(w->block_max, w->n_blocks, threshold, INFINITY, 0, w->block_ids,
                                  w->block_spare);
 }
@@ -115,7 +115,7 @@ static size_t list_blocks(const plk_view *view, float threshold)
 /* Of the listed blocks from index on, how many can be read where they lie. */
 static size_t count_direct(const plk_view *view, size_t n_listed, size_t index)
 {
-    const uint32_t *ids = view->workspace->block_ids;
+    const uint32_t *ids = view->scratch->block_ids;
     uint32_t end = ids[index] + plk_view_n_direct(view, ids[index]);
     size_t i = index;
     while (i < n_listed && ids[i] < end)
@@ -126,7 +126,7 @@ static size_t count_direct(const plk_view *view, size_t n_listed, size_t index)
 /* Gathers from the listed blocks what reaches the threshold. */
 static uint32_t gather_listed(const plk_view *view, size_t n_listed, float threshold)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     float buffer[PLK_RUN_BLOCKS * PLK_BLOCK];
     size_t n = 0;
     for (size_t i = 0; i < n_listed;) {
@@ -158,7 +158,7 @@ static uint32_t gather_to(const plk_view *view, size_t n_listed, plk_boundary bo
 {
     if (boundary.whole)
         return gather_listed(view, n_listed, boundary.value);
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     float above = from_ordered(ordered(boundary.value) + 1);
     float buffer[PLK_RUN_BLOCKS * PLK_BLOCK];
     uint32_t n = 0, n_equal = 0;
@@ -192,7 +192,7 @@ static uint32_t gather_to(const plk_view *view, size_t n_listed, plk_boundary bo
 /* Removes, of the first n candidates, what is beyond the boundary; returns how many are left. */
 static uint32_t filter_to(const plk_view *view, uint32_t n, plk_boundary boundary)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     uint32_t kept = 0, n_equal = 0;
     for (uint32_t i = 0; i < n; i++) {
         bool equal = w->values[i] == boundary.value;
@@ -209,7 +209,7 @@ static uint32_t filter_to(const plk_view *view, uint32_t n, plk_boundary boundar
 /* The keys of the first n candidates in ids and values, to keys. */
 static void make_keys(const plk_view *view, uint32_t n)
 {
-    const plk_workspace *w = view->workspace;
+    const plk_scratch *w = view->scratch;
     for (uint32_t i = 0; i < n; i++)
         w->keys[i] = plk_key_make(w->values[i], w->ids[i]);
 }
@@ -218,7 +218,7 @@ static void make_keys(const plk_view *view, uint32_t n)
  * left. Their order by token stays. */
 static uint32_t keep_best(const plk_view *view, uint32_t n, uint32_t k)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     if (k >= n)
         return n;
     make_keys(view, n);
@@ -236,7 +236,7 @@ static uint32_t keep_best(const plk_view *view, uint32_t n, uint32_t k)
 /* The first n candidates, padded, as values to count. */
 static counted count_candidates(const plk_view *view, uint32_t n)
 {
-    float *values = view->workspace->values;
+    float *values = view->scratch->values;
     for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
         values[i] = -INFINITY;
     return (counted){view, values, (n + PLK_BLOCK - 1) / PLK_BLOCK};
@@ -245,7 +245,7 @@ static counted count_candidates(const plk_view *view, uint32_t n)
 /* Removes, of the first n candidates, those below the threshold; returns how many are left. */
 static uint32_t keep_reaching(const plk_view *view, uint32_t n, float threshold)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     uint32_t *places = w->places;
     uint32_t kept =
         (uint32_t)view->kernels->gather(w->values, n, threshold, INFINITY, 0, places, w->values);
@@ -278,7 +278,7 @@ static uint32_t narrow(const plk_view *view, uint32_t n, uint32_t k)
 /* Gathers the k best tokens of a dense view; returns how many there are. */
 static uint32_t gather_best(const plk_view *view, uint32_t k)
 {
-    const plk_workspace *w = view->workspace;
+    const plk_scratch *w = view->scratch;
     counted maxima = {view, w->block_max, (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK};
     bound found = bisect(&maxima, k);
     if (!found.tied || found.threshold == -FLT_MAX)
@@ -293,7 +293,7 @@ static uint32_t gather_best(const plk_view *view, uint32_t k)
 
 void plk_view_keep_top(plk_view *view, uint32_t k)
 {
-    if (k >= (view->compact ? view->n : view->workspace->n_vocab))
+    if (k >= (view->compact ? view->n : view->scratch->n_vocab))
         return;
     plk_view_become_compact(view,
                             view->compact ? keep_best(view, view->n, k) : gather_best(view, k));
@@ -310,7 +310,7 @@ float plk_view_threshold(const plk_view *view, double offset)
 
 void plk_view_keep_near_max(plk_view *view, double offset, uint32_t min_keep)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     float threshold = plk_view_threshold(view, offset);
     uint32_t n = 0;
     if (view->compact)
@@ -341,7 +341,7 @@ void plk_view_keep_probable(plk_view *view, double offset, uint32_t min_keep)
 
 uint32_t plk_view_best(const plk_view *view, uint32_t k)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     uint32_t n = view->n;
     if (view->compact) {
         make_keys(view, n);

@@ -28,8 +28,9 @@ void plk_view_keep_near_max(plk_view *view, double offset, uint32_t min_keep);
  * best stay. */
 void plk_view_keep_probable(plk_view *view, double offset, uint32_t min_keep);
 
-/* The best min(k, number of tokens) tokens, best first, in the workspace's keys; returns how many.
- * The view stays as it is, but a dense one loses the workspace's candidate arrays. */
+/* The best min(k, number of tokens) tokens, best first, in the scratch memory's keys; returns
+ * how many. The view stays as it is, but a dense one loses the scratch memory's candidate
+ * arrays. */
 uint32_t plk_view_best(const plk_view *view, uint32_t k);
 
 /* The smallest float t such that l >= t exactly when the logit of stored l is >= max logit +

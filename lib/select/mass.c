@@ -131,7 +131,7 @@ static void exp_dots(const plk_view *view, const float *x, uint32_t n_blocks, do
 
 double plk_view_block_sums(const plk_view *view)
 {
-    double *sums = view->workspace->block_sums;
+    double *sums = view->scratch->block_sums;
     double total = 0.0;
     plk_run run;
     plk_run_begin(&run, view);

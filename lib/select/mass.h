@@ -15,7 +15,7 @@ void plk_view_exp_sums(const plk_view *view, const float *x, uint32_t n_blocks, 
 /* Sum over all tokens of exp(logit - max logit): in [1, n]. */
 double plk_view_normaliser(const plk_view *view);
 
-/* The same number, and the sum of every block in the workspace's block_sums. */
+/* The same number, and the sum of every block in the scratch memory's block_sums. */
 double plk_view_block_sums(const plk_view *view);
 
 /* The same sum over the stored logits x >= threshold, 64 * n_blocks of them. */

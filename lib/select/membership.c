@@ -28,7 +28,7 @@ static plk_view view_at_nucleus(const plk_view *view)
 void plk_membership_begin(const plk_view *view, plk_nucleus_bounds *bounds)
 {
     plk_view at = view_at_nucleus(view);
-    const plk_workspace *w = view->workspace;
+    const plk_scratch *w = view->scratch;
     bounds->maxima = plk_view_mass_of(&at, w->block_max, (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK);
     bounds->normaliser = 0.0;
 }
@@ -43,7 +43,7 @@ typedef struct visit {
 
 static visit visit_blocks(const plk_view *at, float low, float high, float threshold)
 {
-    plk_workspace *w = at->workspace;
+    plk_scratch *w = at->scratch;
     uint32_t n = (uint32_t)at->kernels->gather(w->block_max, w->n_blocks, low, high, 0,
                                                w->block_ids, w->block_spare);
     visit v = {.n_blocks = n};
@@ -71,7 +71,7 @@ static float next_above(float x)
 /* How many tokens below this one have its logit. The blocks listed are those that reach it. */
 static size_t count_equal_below(const plk_view *at, uint32_t n_listed, uint32_t token, float stored)
 {
-    const uint32_t *ids = at->workspace->block_ids;
+    const uint32_t *ids = at->scratch->block_ids;
     float above = next_above(stored);
     float buffer[PLK_BLOCK];
     size_t n = 0;

@@ -94,7 +94,7 @@ static double measure(const search *s, const float *values, uint32_t n)
 /* Appends to the n values of spare the values in question with low <= x < high. */
 static uint32_t move(const search *s, float low, float high, uint32_t n)
 {
-    const plk_workspace *w = s->view->workspace;
+    const plk_scratch *w = s->view->scratch;
     uint32_t *unused_ids = (uint32_t *)(void *)w->spare + w->n_blocks * PLK_BLOCK + PLK_SLACK;
     return n + (uint32_t)s->view->kernels->gather(s->values, s->n, low, high, 0, unused_ids,
                                                   s->spare + n);
@@ -253,7 +253,7 @@ static bool in_band(const band *b, float value, uint32_t n_equal)
 
 static uint32_t count_band(const search *s, uint32_t n, const band *b)
 {
-    const float *values = s->view->workspace->values;
+    const float *values = s->view->scratch->values;
     uint32_t kept = 0, n_equal = 0;
     for (uint32_t i = 0; i < n; i++) {
         kept += in_band(b, values[i], n_equal);
@@ -264,7 +264,7 @@ static uint32_t count_band(const search *s, uint32_t n, const band *b)
 
 static void keep_band(plk_view *view, uint32_t n, const band *b)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     uint32_t kept = 0, n_equal = 0;
     for (uint32_t i = 0; i < n; i++) {
         float value = w->values[i];
@@ -281,7 +281,7 @@ static void keep_band(plk_view *view, uint32_t n, const band *b)
 static float improbable(const search *s, double rest)
 {
     double margin = 1e-5; /* covers the rounding of the normaliser */
-    double negligible = rest / (double)s->view->workspace->n_vocab;
+    double negligible = rest / (double)s->view->scratch->n_vocab;
     return plk_view_threshold(s->view, (negligible < 1.0 ? plk_log(negligible) : 0.0) - margin);
 }
 
@@ -291,7 +291,7 @@ static float improbable(const search *s, double rest)
 static uint32_t gather(const search *s, double rest)
 {
     double step = 2.0 / s->view->scale;
-    plk_workspace *w = s->view->workspace;
+    plk_scratch *w = s->view->scratch;
     if (s->by_count)
         return plk_view_gather(s->view, -FLT_MAX);
     float opposite = first_float(s, s->center, false), least = improbable(s, rest);
@@ -312,7 +312,7 @@ static uint32_t gather(const search *s, double rest)
 static band find(search *s, double rest, uint32_t *n)
 {
     const plk_view *view = s->view;
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     s->n = view->compact ? view->n : gather(s, rest);
     s->values = w->ordered;
     s->spare = (float *)(void *)w->spare;

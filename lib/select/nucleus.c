@@ -40,7 +40,7 @@ static int class_of(double sum, int n_classes)
 static float negligible_below(const plk_view *view, double mass)
 {
     enum { N_CLASSES = 192 };
-    const plk_workspace *w = view->workspace;
+    const plk_scratch *w = view->scratch;
     double sums[N_CLASSES] = {0};
     uint32_t counts[N_CLASSES] = {0};
     for (uint32_t b = 0; b < w->n_blocks; b++) {
@@ -66,7 +66,7 @@ static float negligible_below(const plk_view *view, double mass)
 /* Gathers tokens that hold the prefix of the given mass; returns how many. */
 static uint32_t gather_prefix(const plk_view *view, double normaliser, double mass)
 {
-    const plk_workspace *w = view->workspace;
+    const plk_scratch *w = view->scratch;
     double rest = normaliser - mass;
     uint32_t n = plk_view_gather(view, plk_view_tail_below(view, rest));
     for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
@@ -79,7 +79,7 @@ static uint32_t gather_prefix(const plk_view *view, double normaliser, double ma
 
 static void cut(plk_view *view, double p, uint32_t min_keep)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     double normaliser = plk_view_block_sums(view);
     double logit_rounding = 0x1p-22;
     double mass = p * normaliser * (1.0 - logit_rounding);

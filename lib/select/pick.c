@@ -34,7 +34,7 @@ static const float block_bound = 64.0f * (1.0f + 0x1p-20f);
 uint32_t plk_pick_max_trials(const plk_view *view)
 {
     uint32_t least = 48, blocks_a_trial = 16;
-    uint32_t n = view->workspace->n_blocks / blocks_a_trial;
+    uint32_t n = view->scratch->n_blocks / blocks_a_trial;
     return n > least ? n : least;
 }
 
@@ -102,7 +102,7 @@ static plk_pick pick_inside(const plk_view *view, uint32_t block, double sum, do
 /* Inverse transform over exact sums of all blocks. */
 static plk_pick pick_by_sums(const plk_view *view, pluck_pcg64 *rng)
 {
-    const double *sums = view->workspace->block_sums;
+    const double *sums = view->scratch->block_sums;
     double total = plk_view_block_sums(view);
     double rest;
     uint32_t block = plk_pick_find_double(sums, plk_view_n_blocks(view),
@@ -112,7 +112,7 @@ static plk_pick pick_by_sums(const plk_view *view, pluck_pcg64 *rng)
 
 uint32_t plk_pick_weigh_groups(const plk_view *view)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     uint32_t n_groups = (w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK;
     plk_view_exp_sums(view, w->block_max, n_groups, w->group_sums);
     for (uint32_t g = 0; g < n_groups; g++)
@@ -122,13 +122,13 @@ uint32_t plk_pick_weigh_groups(const plk_view *view)
 
 void plk_pick_weigh(const plk_view *view, uint32_t group, float *weights)
 {
-    const float *maxima = view->workspace->block_max + (size_t)group * PLK_BLOCK;
+    const float *maxima = view->scratch->block_max + (size_t)group * PLK_BLOCK;
     plk_view_exp_values(view, maxima, 1, weights);
     for (uint32_t i = 0; i < PLK_BLOCK; i++)
         weights[i] *= block_bound;
 }
 
-/* The weights of a draw. Those of a group are in the workspace once it has been seen. */
+/* The weights of a draw. Those of a group are in the scratch memory once it has been seen. */
 typedef struct block_weights {
     uint32_t n_groups;
     double total;
@@ -140,13 +140,13 @@ static void begin_weights(const plk_view *view, block_weights *weights)
     weights->n_groups = plk_pick_weigh_groups(view);
     weights->total = 0.0;
     for (uint32_t g = 0; g < weights->n_groups; g++)
-        weights->total += view->workspace->group_sums[g];
+        weights->total += view->scratch->group_sums[g];
     memset(weights->seen, 0, (weights->n_groups + 63) / 64 * sizeof *weights->seen);
 }
 
 static float *weights_of(const plk_view *view, block_weights *weights, uint32_t group)
 {
-    float *of = view->workspace->weights + (size_t)group * PLK_BLOCK;
+    float *of = view->scratch->weights + (size_t)group * PLK_BLOCK;
     uint64_t *seen = weights->seen + group / 64;
     uint64_t bit = (uint64_t)1 << group % 64;
     if (!(*seen & bit))
@@ -158,7 +158,7 @@ static float *weights_of(const plk_view *view, block_weights *weights, uint32_t 
 /* One token of a dense view. */
 static plk_pick pick_dense(const plk_view *view, block_weights *weights, pluck_pcg64 *rng)
 {
-    double *group_sums = view->workspace->group_sums;
+    double *group_sums = view->scratch->group_sums;
     for (uint32_t trial = plk_pick_max_trials(view); trial > 0; trial--) {
         double rest;
         uint32_t g = plk_pick_find_double(group_sums, weights->n_groups,
@@ -180,7 +180,7 @@ static plk_pick pick_dense(const plk_view *view, block_weights *weights, pluck_p
 static plk_pick pick_compact(const plk_view *view, pluck_pcg64 *rng)
 {
     if (view->n == 1)
-        return (plk_pick){.token = view->workspace->ids[0]};
+        return (plk_pick){.token = view->scratch->ids[0]};
     plk_pick picked = pick_by_sums(view, rng);
     picked.inverse = true;
     return picked;

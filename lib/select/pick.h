@@ -32,7 +32,7 @@ plk_pick plk_view_pick_where(plk_view *view, pluck_pcg64 *rng);
  * A pick from the nucleus that is deferred in dense. Tokens of the whole distribution are drawn
  * until one is in the nucleus: what is accepted has the law of the nucleus. Where they are rejected
  * again and again (a temperature after the nucleus moves mass out of it), the nucleus is cut out
- * and drawn from. view is a copy of dense in the same workspace; it is settled when that is
+ * and drawn from. view is a copy of dense in the same scratch memory; it is settled when that is
  * needed, or has been before: then it says who is in the nucleus, and the token is the same.
  */
 uint32_t plk_view_pick_nucleus(const plk_view *dense, plk_view *view, pluck_pcg64 *rng);
@@ -52,8 +52,8 @@ double plk_pick_block_sum(const plk_view *view, uint32_t block);
 /* The exponentials of a block, 64 of them. */
 void plk_pick_exponentials(const plk_view *view, uint32_t block, float *e);
 
-/* Writes the sums of the weights of every group of 64 blocks to the workspace's group_sums; returns
- * how many groups there are. */
+/* Writes the sums of the weights of every group of 64 blocks to the scratch memory's group_sums;
+ * returns how many groups there are. */
 uint32_t plk_pick_weigh_groups(const plk_view *view);
 
 /* The 64 weights of a group: bounds of the sums of its blocks. */

@@ -93,7 +93,7 @@ static void add_up_blocks(plk_pick_blocks *blocks)
 {
     uint32_t n = plk_view_n_blocks(&blocks->view);
     (void)plk_view_block_sums(&blocks->view);
-    memcpy(blocks->sums, blocks->view.workspace->block_sums, n * sizeof *blocks->sums);
+    memcpy(blocks->sums, blocks->view.scratch->block_sums, n * sizeof *blocks->sums);
     double sum = 0.0;
     for (uint32_t b = 0; b < n; b++) {
         sum += blocks->sums[b];
@@ -136,7 +136,7 @@ static void begin_weights(plk_pick_weights *weights, const plk_view *view, doubl
                                   .seen = (uint64_t *)(void *)(groups + 4 * (size_t)n)};
     double sum = 0.0;
     for (uint32_t g = 0; g < n; g++) {
-        sum += view->workspace->group_sums[g];
+        sum += view->scratch->group_sums[g];
         weights->group_reach[g] = sum;
     }
     memset(weights->changed, 0, 2 * n * sizeof *weights->changed);
@@ -156,7 +156,7 @@ static void cumulate(const float *values, uint32_t first, double *cumulated)
 static const double *reach_of(plk_pick_weights *weights, const plk_view *view, uint32_t group,
                               const float **values)
 {
-    const plk_workspace *w = view->workspace;
+    const plk_scratch *w = view->scratch;
     size_t first = (size_t)group * PLK_BLOCK;
     *values = w->weights + first;
     if (weights->changed[group] == weights->draw) {
@@ -171,7 +171,7 @@ static const double *reach_of(plk_pick_weights *weights, const plk_view *view, u
     return weights->reach + first;
 }
 
-static uint32_t find_group(const plk_pick_weights *weights, const plk_workspace *w, double uniform,
+static uint32_t find_group(const plk_pick_weights *weights, const plk_scratch *w, double uniform,
                            double *rest)
 {
     const double *reach = weights->refined ? weights->now_group_reach : weights->group_reach;
@@ -186,7 +186,7 @@ static uint32_t find_group(const plk_pick_weights *weights, const plk_workspace 
 }
 
 /* The weight of a block becomes what its sum turned out to be. */
-static void refine(plk_pick_weights *weights, const plk_workspace *w, uint32_t block, double sum)
+static void refine(plk_pick_weights *weights, const plk_scratch *w, uint32_t block, double sum)
 {
     uint32_t group = block / PLK_BLOCK, n = weights->n_groups;
     size_t first = (size_t)group * PLK_BLOCK;
@@ -216,7 +216,7 @@ static uint32_t pick_dense(plk_picks *picks, pluck_pcg64 *rng)
 {
     plk_pick_weights *weights = &picks->weights;
     plk_pick_blocks *blocks = &picks->all;
-    const plk_workspace *w = blocks->view.workspace;
+    const plk_scratch *w = blocks->view.scratch;
     for (uint32_t trial = plk_pick_max_trials(&blocks->view); trial > 0; trial--) {
         double rest;
         uint32_t group = find_group(weights, w, pluck_pcg64_uniform(rng), &rest);
@@ -241,7 +241,7 @@ static uint32_t pick_dense(plk_picks *picks, pluck_pcg64 *rng)
 
 static double *arrays_from(const plk_view *view, size_t n, size_t *n_maxima)
 {
-    const plk_workspace *w = view->workspace;
+    const plk_scratch *w = view->scratch;
     *n_maxima = ((size_t)w->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK * PLK_BLOCK;
     return w->picks + n * *n_maxima;
 }
@@ -269,7 +269,7 @@ static void cut_nucleus(plk_picks *picks)
     double *arrays = arrays_from(&picks->all.view, 3, &n_maxima);
     plk_view view = picks->all.view;
     plk_view_settle(&view);
-    begin_blocks(&picks->nucleus, &view, view.workspace->keys, arrays, n_maxima);
+    begin_blocks(&picks->nucleus, &view, view.scratch->keys, arrays, n_maxima);
     for (uint32_t b = 0; b < plk_view_n_blocks(&picks->all.view); b++)
         picks->all.totals[b] = -1.0;
     picks->has_nucleus = true;
@@ -304,7 +304,7 @@ static plk_verdict judge(plk_picks *picks, uint32_t token)
 static uint32_t pick_compact(plk_pick_blocks *blocks, pluck_pcg64 *rng)
 {
     const plk_view *view = &blocks->view;
-    return view->n == 1 ? view->workspace->ids[0] : pick_by_sums(blocks, rng);
+    return view->n == 1 ? view->scratch->ids[0] : pick_by_sums(blocks, rng);
 }
 
 static uint32_t pick_from_nucleus(plk_picks *picks, pluck_pcg64 *rng)
@@ -329,7 +329,7 @@ void plk_picks_begin(plk_picks *picks, const plk_view *view)
     size_t n_maxima;
     double *arrays = arrays_from(view, 0, &n_maxima);
     *picks = (plk_picks){.has_nucleus = false};
-    begin_blocks(&picks->all, view, view->compact ? view->workspace->keys : view->workspace->spare,
+    begin_blocks(&picks->all, view, view->compact ? view->scratch->keys : view->scratch->spare,
                  arrays, n_maxima);
     if (view->compact)
         return;

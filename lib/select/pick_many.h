@@ -6,7 +6,7 @@
 
 #include "select/pick.h"
 
-/* What is known of the blocks of one view. Arrays belong to the workspace. */
+/* What is known of the blocks of one view. Arrays belong to the scratch memory. */
 typedef struct plk_pick_blocks {
     plk_view view;
     double *cumulated; /* [64 a block] sums of the exponentials up to each, if totals knows them */
@@ -46,8 +46,8 @@ typedef struct plk_picks {
     uint32_t inside_token;
 } plk_picks;
 
-/* Uses the workspace of the view, where nothing else may work until the last draw is done. The view
- * is copied. */
+/* Uses the scratch memory of the view, where nothing else may work until the last draw is done.
+ * The view is copied. */
 void plk_picks_begin(plk_picks *picks, const plk_view *view);
 
 /* The token that plk_view_pick() gives for a copy of the view and this rng, with the same numbers

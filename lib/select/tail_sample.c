@@ -17,7 +17,7 @@ enum { N_SAMPLE = 16, BINS_A_NAT = 8, N_BINS = 256 };
 /* bins[i] = mass of the sample from i to i + 1 bins below the maximum; the last also beyond. */
 static void fill_bins(const plk_view *view, float *bins)
 {
-    uint32_t n_blocks = view->workspace->n_blocks;
+    uint32_t n_blocks = view->scratch->n_blocks;
     float bins_a_unit = (float)(view->scale * BINS_A_NAT);
     float buffer[PLK_BLOCK], x[PLK_BLOCK], e[PLK_BLOCK];
     memset(bins, 0, N_BINS * sizeof *bins);
@@ -35,7 +35,7 @@ static void fill_bins(const plk_view *view, float *bins)
 float plk_view_tail_below(const plk_view *view, double mass)
 {
     double caution = 0.6;
-    uint32_t n_blocks = view->workspace->n_blocks;
+    uint32_t n_blocks = view->scratch->n_blocks;
     if (n_blocks < 2 * N_SAMPLE)
         return -FLT_MAX;
     float bins[N_BINS];

@@ -1,5 +1,5 @@
 /*
- * The bits and the list share one array of the workspace, the values are in another.
+ * The bits and the list share one array of the scratch memory, the values are in another.
  */
 #include "select/token_marks.h"
 
@@ -15,7 +15,7 @@ static size_t n_words(uint32_t n_vocab)
 
 plk_token_marks plk_token_marks_begin(const plk_view *view)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     plk_token_marks marks = {.n_vocab = w->n_vocab,
                              .bits = w->spare,
                              .values = (uint32_t *)(void *)w->keys,

@@ -1,6 +1,6 @@
 /*
- * A set of tokens with a number each, gathered in any order and listed ascending, in scratch memory
- * of the workspace: for stages that find the tokens to change by looking through the history. Valid
+ * A set of tokens with a number each, gathered in any order and listed ascending, in arrays of the
+ * scratch memory: for stages that find the tokens to change by looking through the history. Valid
  * until the view is changed.
  */
 #ifndef PLK_TOKEN_MARKS_H

@@ -88,7 +88,7 @@ static uint32_t count_bits(uint64_t bits)
 static uint32_t count_allowed(const plk_view *view)
 {
     uint32_t n = 0;
-    for (uint32_t b = 0; b < view->workspace->n_blocks; b++) {
+    for (uint32_t b = 0; b < view->scratch->n_blocks; b++) {
         uint64_t bits = bits_of(view, b);
         n += bits == UINT64_MAX ? PLK_BLOCK : bits == 0 ? 0 : count_bits(bits);
     }
@@ -107,7 +107,7 @@ static uint32_t lowest_bit(uint64_t bits)
 
 static void append(const plk_view *view, uint32_t token, uint32_t *n)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     w->ids[*n] = token;
     w->values[*n] = plk_view_stored(view, token);
     *n += w->values[*n] > -INFINITY;
@@ -116,7 +116,7 @@ static void append(const plk_view *view, uint32_t token, uint32_t *n)
 static void gather_allowed(plk_view *view)
 {
     uint32_t n = 0;
-    for (uint32_t b = 0; b < view->workspace->n_blocks; b++) {
+    for (uint32_t b = 0; b < view->scratch->n_blocks; b++) {
         for (uint64_t bits = bits_of(view, b); bits != 0; bits &= bits - 1)
             append(view, b * PLK_BLOCK + lowest_bit(bits), &n);
     }
@@ -129,7 +129,7 @@ static void gather_allowed(plk_view *view)
 static bool bans_maximum(const plk_view *view, uint32_t block, uint64_t banned)
 {
     enum { FEW = 8 };
-    float max = view->workspace->block_max[block];
+    float max = view->scratch->block_max[block];
     if (count_bits(banned) > FEW)
         return true;
     for (; banned != 0; banned &= banned - 1)
@@ -142,7 +142,7 @@ static bool bans_maximum(const plk_view *view, uint32_t block, uint64_t banned)
  * NaN. */
 static void mark_maxima(const plk_view *view)
 {
-    const plk_workspace *w = view->workspace;
+    const plk_scratch *w = view->scratch;
     for (uint32_t b = 0; b < w->n_blocks; b++) {
         uint64_t bits = bits_of(view, b), tokens = tokens_of(view, b);
         if (bits == 0)
@@ -154,7 +154,7 @@ static void mark_maxima(const plk_view *view)
 
 static void mask_dense(plk_view *view)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     float buffer[PLK_BLOCK];
     mark_maxima(view);
     for (uint32_t i = 0; i < view->n_edits; i++)
@@ -169,7 +169,7 @@ static void mask_dense(plk_view *view)
 
 static void mask_compact(plk_view *view)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     uint32_t n = 0;
     for (uint32_t i = 0; i < view->n; i++) {
         w->ids[n] = w->ids[i];

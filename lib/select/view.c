@@ -47,7 +47,7 @@ static void widen_blocks(const plk_view *view, uint32_t block, uint32_t n_blocks
 static pluck_status fail_bad_logit(const plk_view *view, pluck_error *err)
 {
     float x[PLK_BLOCK];
-    for (uint32_t b = 0; b < view->workspace->n_blocks; b++) {
+    for (uint32_t b = 0; b < view->scratch->n_blocks; b++) {
         widen_blocks(view, b, 1, x);
         for (uint32_t i = 0; i < PLK_BLOCK; i++)
             if (!(x[i] < INFINITY))
@@ -61,7 +61,7 @@ static pluck_status fail_bad_logit(const plk_view *view, pluck_error *err)
 /* Gathers the usable tokens: NaN compares false with everything, +inf must be left out by hand. */
 static void ban_bad_logits(plk_view *view)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     float x[PLK_BLOCK];
     uint32_t n = 0;
     for (uint32_t b = 0; b < w->n_blocks; b++) {
@@ -80,7 +80,7 @@ static void ban_bad_logits(plk_view *view)
 static bool scan(const plk_view *view)
 {
     const plk_kernels *kernels = view->kernels;
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     uint32_t n_whole = view->logits.n_vocab / PLK_BLOCK;
     bool bad = false;
     if (view->logits.dtype == PLUCK_F32)
@@ -99,10 +99,10 @@ static bool scan(const plk_view *view)
     return bad;
 }
 
-pluck_status plk_view_open(plk_view *view, plk_workspace *workspace, const plk_kernels *kernels,
+pluck_status plk_view_open(plk_view *view, plk_scratch *scratch, const plk_kernels *kernels,
                            pluck_logits logits, bool ban_nan, pluck_error *err)
 {
-    *view = (plk_view){.kernels = kernels, .workspace = workspace, .logits = logits, .scale = 1.0};
+    *view = (plk_view){.kernels = kernels, .scratch = scratch, .logits = logits, .scale = 1.0};
     bool bad = scan(view);
     if (bad && !ban_nan)
         return fail_bad_logit(view, err);
@@ -110,7 +110,7 @@ pluck_status plk_view_open(plk_view *view, plk_workspace *workspace, const plk_k
         ban_bad_logits(view);
     else
         view->max =
-            kernels->max(workspace->block_max, (workspace->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK);
+            kernels->max(scratch->block_max, (scratch->n_blocks + PLK_BLOCK - 1) / PLK_BLOCK);
     if (view->max == -INFINITY)
         return plk_fail(err, PLUCK_ERR_EMPTY,
                         "no token can be chosen: all %u logits are -inf or banned", logits.n_vocab);
@@ -128,17 +128,17 @@ void plk_view_scale(plk_view *view, double factor)
 
 uint32_t plk_view_n_blocks(const plk_view *view)
 {
-    return view->compact ? (view->n + PLK_BLOCK - 1) / PLK_BLOCK : view->workspace->n_blocks;
+    return view->compact ? (view->n + PLK_BLOCK - 1) / PLK_BLOCK : view->scratch->n_blocks;
 }
 
 uint32_t plk_view_token(const plk_view *view, uint32_t index)
 {
-    return view->compact ? view->workspace->ids[index] : index;
+    return view->compact ? view->scratch->ids[index] : index;
 }
 
 uint32_t plk_view_find_edit(const plk_view *view, uint32_t token)
 {
-    const plk_edit *edits = view->workspace->edits;
+    const plk_edit *edits = view->scratch->edits;
     uint32_t low = 0, high = view->n_edits;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -155,7 +155,7 @@ uint32_t plk_view_find_edit(const plk_view *view, uint32_t token)
 static uint32_t patch(const plk_view *view, uint32_t edit, uint32_t block, uint32_t n_blocks,
                       float *x)
 {
-    const plk_edit *edits = view->workspace->edits;
+    const plk_edit *edits = view->scratch->edits;
     uint32_t end = (block + n_blocks) * PLK_BLOCK;
     for (; edit < view->n_edits && edits[edit].token < end; edit++)
         x[edits[edit].token - block * PLK_BLOCK] = edits[edit].logit;
@@ -170,7 +170,7 @@ static uint32_t direct_blocks(const plk_view *view, uint32_t edit, uint32_t bloc
         return 0;
     uint32_t end = view->logits.n_vocab / PLK_BLOCK;
     if (edit < view->n_edits) {
-        uint32_t edited = view->workspace->edits[edit].token / PLK_BLOCK;
+        uint32_t edited = view->scratch->edits[edit].token / PLK_BLOCK;
         end = edited < end ? edited : end;
     }
     uint32_t n = end > block ? end - block : 0;
@@ -212,7 +212,7 @@ const float *plk_view_blocks(const plk_view *view, uint32_t block, uint32_t *n_b
                              float *buffer)
 {
     if (view->compact)
-        return view->workspace->values + (size_t)block * PLK_BLOCK;
+        return view->scratch->values + (size_t)block * PLK_BLOCK;
     uint32_t edit = view->n_edits != 0 ? plk_view_find_edit(view, block * PLK_BLOCK) : 0;
     uint32_t direct = direct_blocks(view, edit, block, *n_blocks);
     if (direct > 0) {
@@ -241,7 +241,7 @@ float plk_view_raw(const plk_view *view, uint32_t token)
 
 float plk_view_stored(const plk_view *view, uint32_t token)
 {
-    const plk_workspace *w = view->workspace;
+    const plk_scratch *w = view->scratch;
     if (view->compact) {
         uint32_t low = 0, high = view->n;
         while (low < high) {
@@ -277,7 +277,7 @@ bool plk_run_next(plk_run *run)
         return false;
     run->first_block = block;
     if (view->compact) {
-        run->x = view->workspace->values;
+        run->x = view->scratch->values;
         run->n_blocks = n_blocks;
         return true;
     }
@@ -294,7 +294,7 @@ bool plk_run_next(plk_run *run)
 
 void plk_view_become_compact(plk_view *view, uint32_t n)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     view->compact = true;
     view->n = n;
     for (uint32_t i = n; i % PLK_BLOCK != 0; i++)

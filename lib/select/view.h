@@ -19,7 +19,7 @@
 #ifndef PLK_VIEW_H
 #define PLK_VIEW_H
 
-#include "select/workspace.h"
+#include "select/scratch.h"
 
 #include <string.h>
 
@@ -35,12 +35,12 @@ typedef struct plk_deferred_nucleus {
 
 typedef struct plk_view {
     const plk_kernels *kernels;
-    plk_workspace *workspace; /* owns every array */
+    plk_scratch *scratch; /* owns every array */
     pluck_logits logits;
     double scale;
     float max;
     bool compact;
-    uint32_t n_edits;    /* dense: how many edits the workspace holds */
+    uint32_t n_edits;    /* dense: how many edits the scratch memory holds */
     uint32_t n;          /* compact: how many candidates it holds */
     const int32_t *mask; /* the caller's for this row, or NULL; see token_mask.h */
     bool masked;         /* dense: tokens whose bit is 0 are banned */
@@ -49,7 +49,7 @@ typedef struct plk_view {
 
 /* Scans the logits. PLUCK_ERR_NAN names the first bad token, unless ban_nan treats such tokens as
  * banned; PLUCK_ERR_EMPTY if no logit is above -inf. */
-pluck_status plk_view_open(plk_view *view, plk_workspace *workspace, const plk_kernels *kernels,
+pluck_status plk_view_open(plk_view *view, plk_scratch *scratch, const plk_kernels *kernels,
                            pluck_logits logits, bool ban_nan, pluck_error *err);
 
 /* Multiplies every logit by factor > 0. */

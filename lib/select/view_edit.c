@@ -42,7 +42,7 @@ static void update_block_max(float *block_max, float before, float after)
 
 static void mend_block_maxima(plk_view *view, plk_token_list list)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     float buffer[PLK_BLOCK];
     for (size_t i = 0; i < list.n; i++) {
         uint32_t block = token_at(list, i) / PLK_BLOCK;
@@ -56,7 +56,7 @@ static void mend_block_maxima(plk_view *view, plk_token_list list)
 static void edit_dense(plk_view *view, plk_token_list list, plk_edit_function function,
                        const void *context)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     const plk_edit *old = w->edits;
     plk_edit *merged = w->edits_spare;
     uint32_t n_old = view->n_edits, o = 0, n = 0;
@@ -84,7 +84,7 @@ static void edit_dense(plk_view *view, plk_token_list list, plk_edit_function fu
 /* Drops banned candidates. */
 static void squeeze(plk_view *view)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     uint32_t n = 0;
     for (uint32_t i = 0; i < view->n; i++) {
         w->ids[n] = w->ids[i];
@@ -99,7 +99,7 @@ static void squeeze(plk_view *view)
 static void edit_compact(plk_view *view, plk_token_list list, plk_edit_function function,
                          const void *context)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     uint32_t c = 0;
     for (size_t i = 0; i < list.n; i++) {
         uint32_t token = token_at(list, i);
@@ -142,7 +142,7 @@ pluck_status plk_view_edit_all(plk_view *view, plk_edit_function function, const
                                pluck_error *err)
 {
     plk_view_make_compact(view);
-    float *values = view->workspace->values;
+    float *values = view->scratch->values;
     double scale = view->scale;
     view->scale = 1.0;
     for (uint32_t i = 0; i < view->n; i++)

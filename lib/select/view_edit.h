@@ -19,8 +19,8 @@ typedef struct plk_token_list {
 } plk_token_list;
 
 /* Changes the logits of the listed tokens; those banned or truncated stay so. The list, together
- * with edits made before, must fit in the workspace's max_edits. PLUCK_ERR_EMPTY if no token is
- * left; the view is then unusable. */
+ * with edits made before, must fit in the scratch memory's max_edits. PLUCK_ERR_EMPTY if no
+ * token is left; the view is then unusable. */
 pluck_status plk_view_edit(plk_view *view, plk_token_list list, plk_edit_function function,
                            const void *context, pluck_error *err);
 

@@ -2,8 +2,8 @@
  * adaptive_p: prefers tokens of a certain probability. What was drawn before moves that
  * probability, so that the weighted average of the tokens drawn stays near the target:
  *     a = clamp(2 target - ws / tw, 0, 1)
- * The probabilities before the transformation are left in the workspace's ordered array, parallel
- * to the candidates: accept wants that of the token drawn.
+ * The probabilities before the transformation are left in the ordered array of the scratch memory,
+ * parallel to the candidates: accept wants that of the token drawn.
  */
 #include "base/error.h"
 #include "history/undo_ring.h"
@@ -59,20 +59,20 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 {
     (void)context;
     plk_view_make_compact(view);
-    preference preferred = {view->workspace->ordered, plk_view_normaliser(view),
+    preference preferred = {view->scratch->ordered, plk_view_normaliser(view),
                             aim_of(params, state)};
-    plk_view_exp_values(view, view->workspace->values, plk_view_n_blocks(view),
-                        view->workspace->ordered);
+    plk_view_exp_values(view, view->scratch->values, plk_view_n_blocks(view),
+                        view->scratch->ordered);
     pluck_status status = plk_view_edit_all(view, prefer, &preferred, err);
     for (uint32_t i = 0; i < view->n; i++)
-        view->workspace->ordered[i] = (float)((double)preferred.weights[i] / preferred.normaliser);
+        view->scratch->ordered[i] = (float)((double)preferred.weights[i] / preferred.normaliser);
     return status;
 }
 
 static double observe(const void *params, const void *state, const plk_view *view, uint32_t token)
 {
     (void)params, (void)state;
-    const plk_workspace *w = view->workspace;
+    const plk_scratch *w = view->scratch;
     uint32_t low = 0, high = view->n;
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;

@@ -31,7 +31,7 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
     double alpha = ((const entmax_params *)params)->alpha;
     plk_view_keep_near_max(view, -1.0 / (alpha - 1.0), 1);
     plk_view_make_compact(view);
-    plk_entmax entmax = plk_entmax_solve(view->workspace->values, view->n, view->scale, alpha);
+    plk_entmax entmax = plk_entmax_solve(view->scratch->values, view->n, view->scale, alpha);
     return plk_view_edit_all(view, log_probability, &entmax, err);
 }
 

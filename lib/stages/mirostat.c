@@ -17,10 +17,10 @@ typedef struct mirostat_params {
     int64_t m;
 } mirostat_params;
 
-/* The exponent, from the n sorted keys of the workspace. */
+/* The exponent, from the n sorted keys of the scratch memory. */
 static double zipf_exponent(const plk_view *view, uint32_t n)
 {
-    const plk_key *keys = view->workspace->keys;
+    const plk_key *keys = view->scratch->keys;
     double tb = 0.0, tt = 0.0;
     for (uint32_t i = 0; i + 1 < n; i++) {
         double t = plk_log((double)(i + 2) / (double)(i + 1));

@@ -406,7 +406,7 @@ pluck_status pluck_view_edit(pluck_view *view, const uint32_t *tokens, size_t n,
     if (status != PLUCK_OK)
         return status;
     /* More than there is memory for: then as candidates. */
-    if (!inner->compact && n > inner->workspace->max_edits - inner->n_edits)
+    if (!inner->compact && n > inner->scratch->max_edits - inner->n_edits)
         plk_view_make_compact(inner);
     plk_token_list list = {tokens, sizeof *tokens, n};
     status = plk_view_edit(inner, list, edit_one, &context, err);
@@ -420,7 +420,7 @@ pluck_status pluck_view_edit_all(pluck_view *view, pluck_new_logit new_logit, vo
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     plk_view *inner = inner_of(view);
     bool is_bad = false;
-    edit_context context = {new_logit, user, inner->workspace->ids, &is_bad};
+    edit_context context = {new_logit, user, inner->scratch->ids, &is_bad};
     pluck_status status = plk_view_edit_all(inner, edit_one, &context, err);
     return edited(status, is_bad, err);
 }
@@ -456,7 +456,7 @@ pluck_status pluck_view_keep_if(pluck_view *view,
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     plk_view *inner = inner_of(view);
     plk_view_make_compact(inner);
-    plk_workspace *w = inner->workspace;
+    plk_scratch *w = inner->scratch;
     uint32_t n = 0;
     for (uint32_t i = 0; i < inner->n; i++) {
         w->ids[n] = w->ids[i];

@@ -85,9 +85,9 @@ struct plk_stage {
     pluck_status (*apply)(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err);
 
-    /* For traces: the threshold and other numbers that apply works with, on the view that apply is
-     * about to get. Takes no random numbers; may use the workspace as functions on a const view do.
-     * Where there is none, a trace finds the bound by comparing. */
+    /* For traces: the threshold and other numbers that apply works with, on the view that apply
+     * is about to get. Takes no random numbers; may use the scratch memory as functions on a
+     * const view do. Where there is none, a trace finds the bound by comparing. */
     void (*explain)(const void *params, const void *state, const plk_view *view,
                     const plk_stage_context *context, plk_explanation *out);
 

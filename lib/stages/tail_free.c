@@ -24,7 +24,7 @@ static bool is_neutral(const void *params)
  * until the sum exceeds limit; *n_added = how many were added without exceeding it. */
 static double add_differences(const plk_view *view, uint32_t n, double limit, uint32_t *n_added)
 {
-    const plk_key *keys = view->workspace->keys;
+    const plk_key *keys = view->scratch->keys;
     double first = plk_exp(plk_view_below_max(view, plk_key_logit(keys[0])));
     double second = plk_exp(plk_view_below_max(view, plk_key_logit(keys[1])));
     double sum = 0.0;
@@ -46,7 +46,7 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 {
     (void)state, (void)context, (void)err;
     double z = ((const tail_free_params *)params)->z;
-    uint32_t n = plk_view_best(view, view->workspace->n_vocab);
+    uint32_t n = plk_view_best(view, view->scratch->n_vocab);
     uint32_t n_added = 0;
     if (n > 2) {
         double total = add_differences(view, n, (double)INFINITY, &n_added);

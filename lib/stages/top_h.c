@@ -24,13 +24,13 @@ static double log_1_plus(double x)
     return x < 1e-5 ? x - x * x * (0.5 - x / 3.0) : plk_log(1.0 + x);
 }
 
-/* How many of the n sorted keys of the workspace belong to the prefix. */
+/* How many of the n sorted keys of the scratch memory belong to the prefix. */
 static uint32_t prefix_length(const plk_view *view, uint32_t n, double h)
 {
     double below[N_BEST], terms[N_BEST];
     double rest = 0.0, entropy = 0.0, share = 0.0;
     for (uint32_t i = 0; i < n; i++) {
-        below[i] = plk_view_below_max(view, plk_key_logit(view->workspace->keys[i]));
+        below[i] = plk_view_below_max(view, plk_key_logit(view->scratch->keys[i]));
         rest += i > 0 ? plk_exp(below[i]) : 0.0;
     }
     double log_sum = log_1_plus(rest);

@@ -55,7 +55,7 @@ static double ban_others(const void *context, size_t index, double logit)
 /* Removes every token better than highest; of a dense view, the first n candidates but one. */
 static pluck_status remove_better(plk_view *view, uint32_t n, plk_key highest, pluck_error *err)
 {
-    plk_workspace *w = view->workspace;
+    plk_scratch *w = view->scratch;
     if (!view->compact && n <= MAX_EDITS) {
         size_t spared = 0;
         while (w->ids[spared] != plk_key_token(highest))
@@ -79,7 +79,7 @@ static pluck_status remove_better(plk_view *view, uint32_t n, plk_key highest, p
 static uint32_t find_top(const plk_view *view, const xtc_params *xtc, plk_key *worst,
                          bool *any_protected)
 {
-    const plk_workspace *w = view->workspace;
+    const plk_scratch *w = view->scratch;
     double logit_rounding = 0x1p-22; /* as in plk_view_keep_probable() */
     double offset = plk_log(xtc->threshold) + plk_log(plk_view_normaliser(view)) - logit_rounding;
     if (offset > 0.0)

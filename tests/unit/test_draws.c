@@ -135,11 +135,11 @@ static void check_large_draws(const draw_case *c, uint64_t seed)
     double *p = exact_p(c, &row);
     uint64_t *counts = calloc(c->n_vocab, sizeof *counts);
     assert_non_null(counts);
-    plk_workspace *workspace = NULL;
+    plk_scratch *scratch = NULL;
     pluck_allocator allocator = plk_allocator_or_default(NULL);
-    assert_int_equal(plk_workspace_create(&workspace, c->n_vocab, 0, &allocator, NULL), PLUCK_OK);
+    assert_int_equal(plk_scratch_create(&scratch, c->n_vocab, 0, &allocator, NULL), PLUCK_OK);
     plk_view view;
-    assert_int_equal(plk_view_open(&view, workspace, test_kernels(), row.logits, false, NULL),
+    assert_int_equal(plk_view_open(&view, scratch, test_kernels(), row.logits, false, NULL),
                      PLUCK_OK);
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, seed, 0, 0);
@@ -147,7 +147,7 @@ static void check_large_draws(const draw_case *c, uint64_t seed)
     for (uint64_t d = 0; d < n_draws; d++)
         counts[plk_view_pick(&view, &rng)]++;
     check(logit_kind_name((logit_kind)c->kind), counts, p, c->n_vocab, n_draws);
-    plk_workspace_destroy(&workspace);
+    plk_scratch_destroy(&scratch);
     logit_row_destroy(&row);
     free(counts);
     free(p);

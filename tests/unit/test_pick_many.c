@@ -22,7 +22,7 @@ enum { N_CASES = 60, N_PICKS = 40, MAX_VOCAB = 6000 };
 
 typedef struct opened {
     logit_row row;
-    plk_workspace *workspace;
+    plk_scratch *scratch;
     plk_view view;
 } opened;
 
@@ -40,9 +40,9 @@ static void open_view(opened *o, test_random *random, pluck_isa isa)
     o->row = logit_row_make(x, n, (pluck_dtype)test_random_below(random, 3),
                             test_random_below(random, 4));
     free(x);
-    assert_int_equal(plk_workspace_create(&o->workspace, n, 0, &allocator, NULL), PLUCK_OK);
+    assert_int_equal(plk_scratch_create(&o->scratch, n, 0, &allocator, NULL), PLUCK_OK);
     assert_int_equal(
-        plk_view_open(&o->view, o->workspace, plk_kernels_get(isa), o->row.logits, false, NULL),
+        plk_view_open(&o->view, o->scratch, plk_kernels_get(isa), o->row.logits, false, NULL),
         PLUCK_OK);
     plk_view_scale(&o->view,
                    scales[test_random_below(random, test_random_below(random, 8) ? 5 : 7)]);
@@ -62,7 +62,7 @@ static void open_view(opened *o, test_random *random, pluck_isa isa)
 
 static void close_view(opened *o)
 {
-    plk_workspace_destroy(&o->workspace);
+    plk_scratch_destroy(&o->scratch);
     logit_row_destroy(&o->row);
 }
 
@@ -109,11 +109,11 @@ static bool peaks_are_equal(uint64_t seed, pluck_isa isa, const void *context)
     static float x[N];
     logit_fill(LOGITS_BLOCK_PEAKS, seed, N, x);
     pluck_allocator allocator = plk_allocator_or_default(NULL);
-    plk_workspace *workspaces[2];
+    plk_scratch *scratches[2];
     plk_view views[2];
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(plk_workspace_create(&workspaces[i], N, 0, &allocator, NULL), PLUCK_OK);
-        assert_int_equal(plk_view_open(&views[i], workspaces[i], plk_kernels_get(isa),
+        assert_int_equal(plk_scratch_create(&scratches[i], N, 0, &allocator, NULL), PLUCK_OK);
+        assert_int_equal(plk_view_open(&views[i], scratches[i], plk_kernels_get(isa),
                                        (pluck_logits){x, PLUCK_F32, N}, false, NULL),
                          PLUCK_OK);
     }
@@ -126,8 +126,8 @@ static bool peaks_are_equal(uint64_t seed, pluck_isa isa, const void *context)
         rng_many = rng;
         equal = plk_view_pick(&views[0], &rng) == plk_picks_next(&picks, &rng_many);
     }
-    plk_workspace_destroy(&workspaces[0]);
-    plk_workspace_destroy(&workspaces[1]);
+    plk_scratch_destroy(&scratches[0]);
+    plk_scratch_destroy(&scratches[1]);
     return equal || test_case_failed("a pick differs");
 }
 

@@ -95,7 +95,7 @@ static bool maxima_hold(const plk_view *view, const shadow *s)
         max = s->stored[i] > max ? s->stored[i] : max;
     if (view->max != max)
         return test_case_failed("max is %g, not %g", (double)view->max, (double)max);
-    const plk_workspace *w = view->workspace;
+    const plk_scratch *w = view->scratch;
     for (uint32_t b = 0; !view->compact && b < w->n_blocks; b++) {
         float block_max = -HUGE_VALF;
         for (uint32_t i = b * PLK_BLOCK; i < s->n && i < (b + 1) * PLK_BLOCK; i++)
@@ -153,7 +153,7 @@ static bool reads_hold(const plk_view *view, const shadow *s)
 
 static bool lists_hold(const plk_view *view)
 {
-    const plk_workspace *w = view->workspace;
+    const plk_scratch *w = view->scratch;
     for (uint32_t i = 1; !view->compact && i < view->n_edits; i++)
         if (w->edits[i - 1].token >= w->edits[i].token)
             return test_case_failed("edits %u and %u do not ascend", i - 1, i);
@@ -267,12 +267,12 @@ static bool views_hold(uint64_t seed, pluck_isa isa, const void *context)
     logit_row row = logit_row_make(x, n, (pluck_dtype)test_random_below(&random, 3),
                                    test_random_below(&random, 7));
     shadow s = {n, row.exact, 1.0};
-    plk_workspace *workspace = NULL;
+    plk_scratch *scratch = NULL;
     pluck_allocator allocator = plk_allocator_or_default(NULL);
-    assert_int_equal(plk_workspace_create(&workspace, n, STEPS * MAX_LISTED, &allocator, NULL),
+    assert_int_equal(plk_scratch_create(&scratch, n, STEPS * MAX_LISTED, &allocator, NULL),
                      PLUCK_OK);
     plk_view view;
-    assert_int_equal(plk_view_open(&view, workspace, plk_kernels_get(isa), row.logits, false, NULL),
+    assert_int_equal(plk_view_open(&view, scratch, plk_kernels_get(isa), row.logits, false, NULL),
                      PLUCK_OK);
     bool holds = invariants_hold(&view, &s);
     for (int step = 0; step < STEPS && holds; step++) {
@@ -287,7 +287,7 @@ static bool views_hold(uint64_t seed, pluck_isa isa, const void *context)
             test_case_failed("step %d of %u %s logits, %s", step, n,
                              pluck_dtype_name(row.logits.dtype), logit_kind_name(kind));
     }
-    plk_workspace_destroy(&workspace);
+    plk_scratch_destroy(&scratch);
     logit_row_destroy(&row);
     return holds;
 }

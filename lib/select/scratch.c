@@ -4,7 +4,7 @@
  * a sampler that only scans) are never committed by the system. Edits are an allocation of their
  * own, because several samplers with different numbers of them may come to share a workspace.
  */
-#include "select/workspace.h"
+#include "select/scratch.h"
 
 #include "base/error.h"
 
@@ -26,7 +26,7 @@ static size_t round_up(size_t n, size_t multiple)
 }
 
 /* Points the arrays into base, or only measures for NULL. n_vocab <= 2^24, so nothing overflows. */
-static size_t lay_out(plk_workspace *w, unsigned char *base)
+static size_t lay_out(plk_scratch *w, unsigned char *base)
 {
     size_t n_tokens = round_up(w->n_vocab, PLK_BLOCK) + PLK_SLACK;
     size_t n_maxima = round_up(w->n_blocks, PLK_BLOCK);
@@ -62,29 +62,29 @@ static size_t lay_out(plk_workspace *w, unsigned char *base)
     return size + ALIGNMENT;
 }
 
-pluck_status plk_workspace_reserve_edits(plk_workspace *workspace, size_t n, pluck_error *err)
+pluck_status plk_scratch_reserve_edits(plk_scratch *scratch, size_t n, pluck_error *err)
 {
-    n = n < workspace->n_vocab ? n : workspace->n_vocab;
-    if (n <= workspace->max_edits)
+    n = n < scratch->n_vocab ? n : scratch->n_vocab;
+    if (n <= scratch->max_edits)
         return PLUCK_OK;
-    plk_edit *memory = plk_alloc(&workspace->allocator, 2 * n, sizeof *memory);
+    plk_edit *memory = plk_alloc(&scratch->allocator, 2 * n, sizeof *memory);
     if (!memory)
         return plk_fail_nomem(err, 2 * n * sizeof *memory);
-    plk_free(&workspace->allocator, workspace->edits_memory);
-    workspace->edits_memory = memory;
-    workspace->edits = memory;
-    workspace->edits_spare = memory + n;
-    workspace->max_edits = n;
+    plk_free(&scratch->allocator, scratch->edits_memory);
+    scratch->edits_memory = memory;
+    scratch->edits = memory;
+    scratch->edits_spare = memory + n;
+    scratch->max_edits = n;
     return PLUCK_OK;
 }
 
-pluck_status plk_workspace_create(plk_workspace **out, uint32_t n_vocab, size_t max_edits,
-                                  const pluck_allocator *allocator, pluck_error *err)
+pluck_status plk_scratch_create(plk_scratch **out, uint32_t n_vocab, size_t max_edits,
+                                const pluck_allocator *allocator, pluck_error *err)
 {
     *out = NULL;
-    plk_workspace shape = {.allocator = *allocator,
-                           .n_vocab = n_vocab,
-                           .n_blocks = (n_vocab + PLK_BLOCK - 1) / PLK_BLOCK};
+    plk_scratch shape = {.allocator = *allocator,
+                         .n_vocab = n_vocab,
+                         .n_blocks = (n_vocab + PLK_BLOCK - 1) / PLK_BLOCK};
     size_t header = round_up(sizeof shape, ALIGNMENT);
     size_t size = header + lay_out(&shape, NULL);
     unsigned char *memory = plk_alloc(allocator, size, 1);
@@ -92,21 +92,21 @@ pluck_status plk_workspace_create(plk_workspace **out, uint32_t n_vocab, size_t 
         return plk_fail_nomem(err, size);
     lay_out(&shape, memory + header);
     memcpy(memory, &shape, sizeof shape);
-    plk_workspace *workspace = (plk_workspace *)(void *)memory;
-    pluck_status status = plk_workspace_reserve_edits(workspace, max_edits, err);
+    plk_scratch *scratch = (plk_scratch *)(void *)memory;
+    pluck_status status = plk_scratch_reserve_edits(scratch, max_edits, err);
     if (status == PLUCK_OK)
-        *out = workspace;
+        *out = scratch;
     else
-        plk_workspace_destroy(&workspace);
+        plk_scratch_destroy(&scratch);
     return status;
 }
 
-void plk_workspace_destroy(plk_workspace **workspace)
+void plk_scratch_destroy(plk_scratch **scratch)
 {
-    if (!*workspace)
+    if (!*scratch)
         return;
-    pluck_allocator allocator = (*workspace)->allocator;
-    plk_free(&allocator, (*workspace)->edits_memory);
-    plk_free(&allocator, *workspace);
-    *workspace = NULL;
+    pluck_allocator allocator = (*scratch)->allocator;
+    plk_free(&allocator, (*scratch)->edits_memory);
+    plk_free(&allocator, *scratch);
+    *scratch = NULL;
 }

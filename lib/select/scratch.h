@@ -1,9 +1,9 @@
 /*
  * The scratch memory of sampling one row: everything whose size depends on the vocabulary. Nothing
- * in it outlives a call, so that one workspace can serve any number of samplers, one at a time.
+ * in it outlives a call, so that it can serve any number of samplers, one at a time.
  */
-#ifndef PLK_WORKSPACE_H
-#define PLK_WORKSPACE_H
+#ifndef PLK_SCRATCH_H
+#define PLK_SCRATCH_H
 
 #include "base/alloc.h"
 #include "select/order.h"
@@ -17,7 +17,7 @@ typedef struct plk_edit {
 
 enum { PLK_PICKS_ARRAYS = 12 };
 
-typedef struct plk_workspace {
+typedef struct plk_scratch {
     pluck_allocator allocator;
     uint32_t n_vocab;
     uint32_t n_blocks; /* of 64 tokens, the last one perhaps partial */
@@ -41,13 +41,13 @@ typedef struct plk_workspace {
     plk_edit *edits; /* [max_edits] ascending by token */
     plk_edit *edits_spare;
     plk_edit *edits_memory; /* holds both, which swap */
-} plk_workspace;
+} plk_scratch;
 
-pluck_status plk_workspace_create(plk_workspace **out, uint32_t n_vocab, size_t max_edits,
-                                  const pluck_allocator *allocator, pluck_error *err);
+pluck_status plk_scratch_create(plk_scratch **out, uint32_t n_vocab, size_t max_edits,
+                                const pluck_allocator *allocator, pluck_error *err);
 
 /* Room for n edits, if there is not: what edits held is lost. On failure nothing changed. */
-pluck_status plk_workspace_reserve_edits(plk_workspace *workspace, size_t n, pluck_error *err);
-void plk_workspace_destroy(plk_workspace **workspace);
+pluck_status plk_scratch_reserve_edits(plk_scratch *scratch, size_t n, pluck_error *err);
+void plk_scratch_destroy(plk_scratch **scratch);
 
 #endif
