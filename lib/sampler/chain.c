@@ -6,7 +6,7 @@
 #include "sampler/chain.h"
 
 #include "base/error.h"
-#include "select/nucleus.h"
+#include "select/keep.h"
 #include "simd/fp_state.h"
 #include "stages/params.h"
 

@@ -9,9 +9,7 @@
 #include "base/structs.h"
 #include "select/keep.h"
 #include "select/mass.h"
-#include "select/nucleus.h"
-#include "select/pick_many.h"
-#include "select/token_mask.h"
+#include "select/pick.h"
 #include "simd/scalar_math.h"
 
 pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err)

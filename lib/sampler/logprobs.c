@@ -5,10 +5,8 @@
 #include "sampler/logprobs.h"
 
 #include "base/error.h"
-#include "select/distinct.h"
 #include "select/keep.h"
 #include "select/mass.h"
-#include "select/nucleus.h"
 #include "select/pick.h"
 #include "simd/scalar_math.h"
 

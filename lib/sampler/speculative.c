@@ -15,7 +15,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "sampler/draw.h"
-#include "select/nucleus.h"
+#include "select/keep.h"
 
 #include <math.h>
 

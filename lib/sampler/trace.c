@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "sampler/draw.h"
 #include "sampler/trace_tokens.h"
+#include "select/keep.h"
 #include "select/mass.h"
-#include "select/nucleus.h"
 #include "select/pick.h"
 #include "simd/scalar_math.h"
 

@@ -9,7 +9,7 @@
  * than a quarter, the next pivot halves the range of the values as integers, which ends after 32
  * splits at most.
  */
-#include "select/boundary.h"
+#include "select/keep.h"
 
 #include "select/mass.h"
 

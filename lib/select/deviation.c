@@ -6,8 +6,6 @@
  * float: with a fair sample its relative error is below 2^-19 whatever the logits, and about 2^-22
  * usually. Squares that overflow or underflow are taken in double, in two passes.
  */
-#include "select/deviation.h"
-
 #include "select/mass.h"
 
 #include <math.h>

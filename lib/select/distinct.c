@@ -11,10 +11,9 @@
  * When all that is left is too improbable beside what was taken (below 2^-125 of the largest), the
  * largest of what is left becomes the new origin of the exponentials.
  */
-#include "select/distinct.h"
+#include "select/pick.h"
 
 #include "select/mass.h"
-#include "select/pick.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /*
- * Truncation by rank and by logit, and the best tokens in order.
+ * Truncation: by rank, by logit, by mass (top-p) and by the distance from a logit; and the best
+ * tokens in order.
  */
 #ifndef PLK_KEEP_H
 #define PLK_KEEP_H
@@ -40,5 +41,28 @@ float plk_view_threshold(const plk_view *view, double offset);
 /* Copies the tokens of a dense view whose stored logit is >= threshold (> -inf) to ids and values,
  * ascending by token; returns how many. The view stays dense. */
 uint32_t plk_view_gather(const plk_view *view, float threshold);
+
+/* Keeps the shortest prefix of the tokens, best first, whose probability is >= p, and at least
+ * min_keep tokens; 0 <= p < 1. On a dense view this may only note what was asked for. */
+void plk_view_keep_nucleus(plk_view *view, double p, uint32_t min_keep);
+
+/* Does what plk_view_keep_nucleus noted, if anything. Everything but plk_view_scale() and
+ * plk_view_pick() needs a settled view. */
+void plk_view_settle(plk_view *view);
+
+/*
+ * The shortest prefix of values, largest first, whose sum of exp(logit - max logit) is at least
+ * mass; everything if rounding leaves mass out of reach. values: n >= 1 stored logits of the view's
+ * tokens, finite, in an array with room for whole blocks; it is used up. O(n) whatever the values.
+ */
+plk_boundary plk_find_boundary(const plk_view *view, float *values, uint32_t n, double mass);
+
+/*
+ * Keeps the shortest prefix of the tokens, nearest to the stored logit max + center first, whose
+ * probability is > p, and at least min_keep tokens. Between equal distances the larger logit comes
+ * first, between equal logits the lower token. normaliser: of the view. center <= 0.
+ */
+void plk_view_keep_nearest(plk_view *view, double center, double normaliser, double p,
+                           uint32_t min_keep);
 
 #endif

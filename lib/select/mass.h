@@ -42,4 +42,12 @@ uint32_t plk_view_count(const plk_view *view);
 /* logit - max logit of a stored logit. */
 double plk_view_below_max(const plk_view *view, float stored);
 
+/* The population standard deviation of the stored logits above -inf. */
+double plk_view_deviation(const plk_view *view);
+
+/* For a dense view: a threshold below which all tokens together probably have at most the mass, in
+ * units of exp(logit - max logit), and not much less. Whoever uses it has to check: the sample can
+ * mislead. */
+float plk_view_tail_below(const plk_view *view, double mass);
+
 #endif

@@ -5,7 +5,7 @@
  * the next largest maxima, until the lower bound accepts; only when that fails is Z computed.
  * Verdicts keep a margin for all roundings together; what lies within it is left undecided.
  */
-#include "select/membership.h"
+#include "select/pick.h"
 
 #include "select/keep.h"
 #include "select/mass.h"

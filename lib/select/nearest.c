@@ -11,11 +11,9 @@
  * quarter, the next radius halves the range of the distances as integers, which ends after 64
  * splits at most.
  */
-#include "select/nearest.h"
-
 #include "select/keep.h"
+
 #include "select/mass.h"
-#include "select/tail_sample.h"
 #include "simd/scalar_math.h"
 
 #include <float.h>

@@ -1,7 +1,7 @@
 /*
  * Top-p. One exponential pass gives the sums of all blocks and their sum Z. What is gathered is all
  * that reaches some threshold; if its mass is p Z or more, the end of the prefix is found there by
- * selection (boundary.h). Two thresholds are tried:
+ * selection (boundary.c). Two thresholds are tried:
  *   1. One below which a sample finds somewhat less than (1 - p) Z: few more tokens than needed.
  *   2. When that was too high: block sums give one below which all tokens together have certainly
  *      less than (1 - p) Z.
@@ -11,12 +11,9 @@
  * Inside that margin, a mass that misses p by no more than the rounding of logits to floats counts
  * as p: probabilities .5 and .3, given by their logarithms, reach .8.
  */
-#include "select/nucleus.h"
-
-#include "select/boundary.h"
 #include "select/keep.h"
+
 #include "select/mass.h"
-#include "select/tail_sample.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>

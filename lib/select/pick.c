@@ -21,9 +21,8 @@
  */
 #include "select/pick.h"
 
+#include "select/keep.h"
 #include "select/mass.h"
-#include "select/membership.h"
-#include "select/nucleus.h"
 
 #include <math.h>
 #include <string.h>

@@ -14,17 +14,16 @@
  * the one group of weights, made when the group first changes in a draw (changed holds the number
  * of that draw, so that nothing has to be undone), and of the sums over groups.
  *
- * A nucleus. membership.h judges a token; its verdict is remembered for the token, and since the
+ * A nucleus. membership.c judges a token; its verdict is remembered for the token, and since the
  * nucleus holds all tokens that are better than one of its own, one threshold serves all that are
  * inside. A verdict may differ from that of a draw of its own only between PLK_INSIDE and
  * PLK_UNDECIDED, for a token that is inside: both lead to that token. When the nucleus itself is
  * needed it is cut out once, into arrays that no dense view reads.
  */
-#include "select/pick_many.h"
+#include "select/pick.h"
 
+#include "select/keep.h"
 #include "select/mass.h"
-#include "select/membership.h"
-#include "select/nucleus.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,10 +4,9 @@
  * threshold is where the estimate is 0.6 of what is allowed. Mass is added up in bins of an eighth
  * of a nat, from the far end.
  */
-#include "select/tail_sample.h"
+#include "select/mass.h"
 
 #include "select/keep.h"
-#include "select/mass.h"
 
 #include <float.h>
 #include <string.h>

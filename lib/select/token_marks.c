@@ -1,7 +1,7 @@
 /*
  * The bits and the list share one array of the scratch memory, the values are in another.
  */
-#include "select/token_marks.h"
+#include "select/view.h"
 
 #include <math.h>
 #include <string.h>

@@ -9,7 +9,7 @@
  *                        others where they lie.
  * So the cost is that of the words, of the mixed blocks, and of the tokens gathered.
  */
-#include "select/token_mask.h"
+#include "select/view.h"
 
 #include "base/error.h"
 

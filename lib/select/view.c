@@ -8,7 +8,6 @@
 #include "select/view.h"
 
 #include "base/error.h"
-#include "select/token_mask.h"
 
 #include <float.h>
 #include <math.h>

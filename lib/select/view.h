@@ -26,7 +26,7 @@
 /*
  * A truncation by mass that was asked for on a dense view and that nothing has needed yet. A draw
  * can often do without it: whether one token belongs to the nucleus is cheaper to find out than
- * where the nucleus ends (membership.h). Whoever needs the survivors calls plk_view_settle() first.
+ * where the nucleus ends (membership.c). Whoever needs the survivors calls plk_view_settle() first.
  */
 typedef struct plk_deferred_nucleus {
     double p;     /* 0: none is waiting */
@@ -42,7 +42,7 @@ typedef struct plk_view {
     bool compact;
     uint32_t n_edits;    /* dense: how many edits the scratch memory holds */
     uint32_t n;          /* compact: how many candidates it holds */
-    const int32_t *mask; /* the caller's for this row, or NULL; see token_mask.h */
+    const int32_t *mask; /* the caller's for this row, or NULL; see plk_view_apply_mask() */
     bool masked;         /* dense: tokens whose bit is 0 are banned */
     plk_deferred_nucleus deferred;
 } plk_view;
@@ -114,5 +114,81 @@ void plk_view_become_compact(plk_view *view, uint32_t n);
 
 /* Index of the first edit whose token is >= token. */
 uint32_t plk_view_find_edit(const plk_view *view, uint32_t token);
+
+/*
+ * Changing the logits of single tokens at a cost that follows their number, not the vocabulary.
+ */
+
+/* A new logit from an old one, both in the units of the stage's formula (scale applied). index is
+ * that of the token in the list given to plk_view_edit; -INFINITY bans; NaN and +inf never. */
+typedef double (*plk_edit_function)(const void *context, size_t index, double logit);
+
+/* The tokens to change: the uint32_t at tokens, tokens + stride_bytes, …; ascending, each once, all
+ * below the vocabulary's size. */
+typedef struct plk_token_list {
+    const void *tokens;
+    size_t stride_bytes;
+    size_t n;
+} plk_token_list;
+
+/* Changes the logits of the listed tokens; those banned or truncated stay so. The list, together
+ * with edits made before, must fit in the scratch memory's max_edits. PLUCK_ERR_EMPTY if no
+ * token is left; the view is then unusable. */
+pluck_status plk_view_edit(plk_view *view, plk_token_list list, plk_edit_function function,
+                           const void *context, pluck_error *err);
+
+/* Gives every token above -inf a new logit; the index is that of the candidate, and the scale is 1
+ * afterwards. The view becomes compact. PLUCK_ERR_EMPTY as above. */
+pluck_status plk_view_edit_all(plk_view *view, plk_edit_function function, const void *context,
+                               pluck_error *err);
+
+/* Makes every token above -inf a candidate of a compact view. */
+void plk_view_make_compact(plk_view *view);
+
+/*
+ * Masks: one bit a token, set by the caller for one position; bit i % 32 of word i / 32 is token i,
+ * 1 = allowed. A block of 64 tokens is two words.
+ */
+
+/* Bans the tokens whose bit in view->mask is 0. PLUCK_ERR_EMPTY if no token is left; the view is
+ * then unusable. Without a mask nothing changes. */
+pluck_status plk_view_apply_mask(plk_view *view, pluck_error *err);
+
+/* The words that a mask for so many tokens has. */
+size_t plk_mask_words(uint32_t n_vocab);
+
+/* For view.c, of a dense view: whether the token is allowed; how many of the n_blocks blocks from
+ * block on are allowed as a whole, up to the first that is not; bans in x, which holds blocks block
+ * .. block + n_blocks - 1. */
+bool plk_mask_allows(const plk_view *view, uint32_t token);
+uint32_t plk_mask_whole_blocks(const plk_view *view, uint32_t block, uint32_t n_blocks);
+void plk_mask_values(const plk_view *view, uint32_t block, uint32_t n_blocks, float *x);
+
+/*
+ * A set of tokens with a number each, gathered in any order and listed ascending, in arrays of the
+ * scratch memory: for stages that find the tokens to change by looking through the history. Valid
+ * until the view is changed.
+ */
+
+typedef struct plk_token_marks {
+    uint32_t n_vocab;
+    uint64_t *bits;   /* one a token */
+    uint32_t *values; /* of the tokens whose bit is set */
+    uint32_t *tokens; /* the list */
+} plk_token_marks;
+
+/* None marked. */
+plk_token_marks plk_token_marks_begin(const plk_view *view);
+
+/* Marks the token with the value, or with the larger one if it is marked already. */
+void plk_token_mark(const plk_token_marks *marks, uint32_t token, uint32_t value);
+
+void plk_token_unmark(const plk_token_marks *marks, uint32_t token);
+
+/* The marked tokens. */
+plk_token_list plk_token_marks_list(const plk_token_marks *marks);
+
+/* Bans the marked tokens. */
+pluck_status plk_view_ban_marked(plk_view *view, const plk_token_marks *marks, pluck_error *err);
 
 #endif

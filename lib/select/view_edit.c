@@ -3,7 +3,7 @@
  * the spot; it is computed again only if the token that held it sank. Compact: candidates are
  * changed in place, and banned ones squeezed out.
  */
-#include "select/view_edit.h"
+#include "select/view.h"
 
 #include "base/error.h"
 #include "select/keep.h"

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "history/undo_ring.h"
 #include "select/mass.h"
-#include "select/view_edit.h"
 #include "stages/stage_impl.h"
 
 #include <math.h>

@@ -2,7 +2,6 @@
  * bad_words: bans the last token of a sequence whenever the tokens before it are the end of the
  * history; of a sequence of one token, always.
  */
-#include "select/token_marks.h"
 #include "stages/matches_state.h"
 
 #include <math.h>

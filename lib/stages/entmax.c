@@ -5,7 +5,6 @@
  * gathered, the rest falls. How tau is found is in softmax/entmax_solve.c.
  */
 #include "select/keep.h"
-#include "select/view_edit.h"
 #include "softmax/softmax_on.h"
 #include "stages/stage_impl.h"
 

@@ -2,7 +2,6 @@
  * exp_decay_length: raises some tokens, such as the end of the text, more and more once start
  * tokens were generated: with i tokens beyond start, l' = l + abs(l) (factor^i - 1).
  */
-#include "select/view_edit.h"
 #include "simd/scalar_math.h"
 #include "stages/matches_state.h"
 

@@ -3,7 +3,6 @@
  * the configuration is read, so that it is a list of edits as it stands.
  */
 #include "base/error.h"
-#include "select/view_edit.h"
 #include "stages/stage_impl.h"
 
 #include <math.h>

@@ -2,7 +2,6 @@
  * mask: where in the order the mask that the application sets for a position bans tokens. Without
  * this stage a mask acts before all stages; with it, here.
  */
-#include "select/token_mask.h"
 #include "stages/stage_impl.h"
 
 typedef struct mask_params {

@@ -1,7 +1,6 @@
 /*
  * min_tokens: bans some tokens, such as the end of the text, until n tokens were generated.
  */
-#include "select/view_edit.h"
 #include "stages/matches_state.h"
 
 #include <math.h>

@@ -2,7 +2,6 @@
  * no_repeat_ngram: bans the tokens that would complete a sequence of n tokens that the history has
  * already: those that followed the last n - 1 tokens anywhere before.
  */
-#include "select/token_marks.h"
 #include "stages/matches_state.h"
 
 typedef struct no_repeat_ngram_params {

@@ -9,8 +9,6 @@
 #include "base/error.h"
 #include "select/keep.h"
 #include "select/mass.h"
-#include "select/nucleus.h"
-#include "select/view_edit.h"
 #include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 

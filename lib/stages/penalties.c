@@ -5,7 +5,6 @@
  */
 #include "base/error.h"
 #include "history/token_counts.h"
-#include "select/view_edit.h"
 #include "stages/stage_impl.h"
 
 typedef struct penalties_params {

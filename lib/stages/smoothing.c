@@ -2,7 +2,6 @@
  * smoothing: bends the logits by a polynomial of their distance from the best one. No shortcut for
  * thresholds survives that, so that all tokens become candidates.
  */
-#include "select/view_edit.h"
 #include "stages/stage_impl.h"
 
 #include <math.h>

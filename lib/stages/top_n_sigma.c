@@ -2,8 +2,8 @@
  * top_n_sigma: keeps the tokens within n standard deviations of the best logit. Temperature
  * stretches deviation and distance alike, so that the stored logits decide.
  */
-#include "select/deviation.h"
 #include "select/keep.h"
+#include "select/mass.h"
 #include "stages/stage_impl.h"
 
 typedef struct top_n_sigma_params {

@@ -2,7 +2,7 @@
  * top_p (nucleus sampling): keeps the shortest prefix of the tokens, best first, that holds at
  * least the mass p. The selection and its margin are those of plk_view_keep_nucleus().
  */
-#include "select/nucleus.h"
+#include "select/keep.h"
 #include "stages/stage_impl.h"
 
 typedef struct top_p_params {

@@ -4,8 +4,8 @@
  * Z - scale E[x], so that abs(-ln p - H) = scale abs(x - E[x]): the kept tokens are a band of
  * logits around the mean, and plk_view_keep_nearest() finds its ends.
  */
+#include "select/keep.h"
 #include "select/mass.h"
-#include "select/nearest.h"
 #include "stages/stage_impl.h"
 
 typedef struct typical_params {

@@ -5,7 +5,6 @@
  */
 #include "select/keep.h"
 #include "select/mass.h"
-#include "select/view_edit.h"
 #include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 

@@ -5,8 +5,7 @@
  * many random numbers were used.
  */
 #include "select/keep.h"
-#include "select/nucleus.h"
-#include "select/pick_many.h"
+#include "select/pick.h"
 #include "support/logit_cases.h"
 #include "support/test_cases.h"
 

@@ -6,8 +6,7 @@
  */
 #include "select/keep.h"
 #include "select/mass.h"
-#include "select/nucleus.h"
-#include "select/view_edit.h"
+#include "select/view.h"
 #include "support/logit_cases.h"
 #include "support/test_cases.h"
 
