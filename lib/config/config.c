@@ -8,7 +8,7 @@
 #include "config/config_impl.h"
 #include "config/config_read.h"
 #include "simd/fp_state.h"
-#include "stages/params.h"
+#include "stages/stage_impl.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #include "config/config_impl.h"
 
 #include "base/error.h"
-#include "stages/params.h"
+#include "stages/stage_impl.h"
 
 #include <assert.h>
 #include <string.h>

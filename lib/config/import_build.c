@@ -7,7 +7,7 @@
 
 #include "base/sort.h"
 #include "config/import_read.h"
-#include "stages/params.h"
+#include "stages/stage_impl.h"
 #include "json/json_number.h"
 
 #include <assert.h>

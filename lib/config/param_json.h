@@ -4,7 +4,7 @@
 #ifndef PLK_PARAM_JSON_H
 #define PLK_PARAM_JSON_H
 
-#include "stages/params.h"
+#include "stages/stage_impl.h"
 #include "json/json_tree.h"
 #include "json/json_write.h"
 

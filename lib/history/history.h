@@ -1,6 +1,7 @@
 /*
  * The tokens that a sequence has accepted: a ring that keeps the last ones, as many as the stages
- * can look back plus as many as can be rewound.
+ * can look back plus as many as can be rewound. After it what stages derive from these tokens: how
+ * the end repeats earlier parts, how often each token occurs, and values that every token changes.
  */
 #ifndef PLK_HISTORY_H
 #define PLK_HISTORY_H
@@ -57,5 +58,139 @@ pluck_token plk_history_at(const plk_history *history, size_t age);
 /* The last position in [lowest, *position) that has the token; false if none has. */
 bool plk_history_find(const plk_history *history, pluck_token token, uint64_t lowest,
                       uint64_t *position);
+
+/* A token that is accepted. */
+typedef struct plk_accepted {
+    pluck_token token;
+    bool was_drawn;  /* the last token drawn at this position was this one */
+    double observed; /* what the draw's observe said of it then; 0 unless was_drawn */
+} plk_accepted;
+
+/*
+ * How long the history's end repeats earlier parts of it: for every earlier place that has the last
+ * token, the length of the longest common suffix of the history up to that place and the whole of
+ * it. The functions that take void * stand in the descriptors of stages; they ignore params.
+ */
+
+typedef struct plk_suffix_matches {
+    pluck_allocator allocator;
+    uint32_t *lengths; /* ring by position; only those of places that have the last token count */
+    size_t capacity;
+    size_t window;       /* tokens looked back on; SIZE_MAX: all */
+    uint64_t n_accepted; /* tokens of the history */
+    uint64_t position; /* the lengths are those of the history's first tokens, this many; 0: none */
+} plk_suffix_matches;
+
+/* window >= 1. A limited window allocates all it will need; SIZE_MAX grows in reserve. */
+pluck_status plk_suffix_matches_create(void **out, size_t window, const pluck_allocator *allocator,
+                                       pluck_error *err);
+void plk_suffix_matches_destroy(void *matches);
+pluck_status plk_suffix_matches_clone(void **out, const void *matches, pluck_error *err);
+void plk_suffix_matches_reset(void *matches);
+
+/* As for stages. Lengths are computed when they are asked for. */
+pluck_status plk_suffix_matches_reserve(void *matches, pluck_error *err);
+void plk_suffix_matches_accept(const void *params, void *matches, const plk_history *history,
+                               const plk_accepted *accepted);
+void plk_suffix_matches_rewind(const void *params, void *matches, const plk_history *history);
+
+/* As after accepting all tokens of the history; reads nothing. */
+pluck_status plk_suffix_matches_load(const void *params, void *matches, const plk_history *history,
+                                     plk_byte_reader *in, pluck_error *err);
+
+/* A place before the end, and how many tokens up to it are as at the end, both inside the
+ * window. */
+typedef struct plk_suffix_match {
+    uint64_t position;
+    size_t length;
+} plk_suffix_match;
+
+/* Brings the lengths up to date; the first match is asked for with the result. */
+plk_suffix_match plk_suffix_matches_begin(plk_suffix_matches *matches, const plk_history *history);
+
+/* The next place, going back; false if there is none. */
+bool plk_suffix_matches_next(const plk_suffix_matches *matches, const plk_history *history,
+                             plk_suffix_match *match);
+
+/*
+ * How often each token occurs in a window of the history: what penalties need, kept up to date in
+ * O(log n + n) moves of small entries a token instead of being counted anew.
+ */
+
+typedef struct plk_token_count {
+    uint32_t token;
+    uint32_t count; /* at least 1 */
+} plk_token_count;
+
+typedef struct plk_token_counts {
+    pluck_allocator allocator;
+    plk_token_count *items; /* ascending by token */
+    size_t n;
+    size_t capacity;
+    size_t window;       /* tokens looked back on; SIZE_MAX: all */
+    bool ignores_prompt; /* … of those accepted since the last one of a prompt */
+} plk_token_counts;
+
+/* window >= 1; ignores_prompt is set afterwards. A limited window allocates all it will need;
+ * SIZE_MAX grows in reserve. */
+pluck_status plk_token_counts_create(plk_token_counts *counts, size_t window,
+                                     const pluck_allocator *allocator, pluck_error *err);
+void plk_token_counts_destroy(plk_token_counts *counts);
+pluck_status plk_token_counts_clone(plk_token_counts *out, const plk_token_counts *counts,
+                                    pluck_error *err);
+
+/* As just created. */
+void plk_token_counts_clear(plk_token_counts *counts);
+
+/* Makes room for one more token: afterwards accept cannot fail. */
+pluck_status plk_token_counts_reserve(plk_token_counts *counts, pluck_error *err);
+
+/* The history has just taken a token: it enters the window, and one may leave it. */
+void plk_token_counts_accept(plk_token_counts *counts, const plk_history *history);
+
+/* The history is about to drop its last token: undoes the accept of it. */
+void plk_token_counts_rewind(plk_token_counts *counts, const plk_history *history);
+
+/* As after accepting all tokens of the history. */
+pluck_status plk_token_counts_restore(plk_token_counts *counts, const plk_history *history,
+                                      pluck_error *err);
+
+/*
+ * Small values that every accept replaces, kept for as many accepts as can be undone. They are the
+ * whole state of a stage with a running average, which rewinds exactly: the functions that take
+ * void * stand in its descriptor; they ignore params.
+ */
+
+enum { PLK_UNDO_VALUES = 2 };
+
+typedef struct plk_undo_ring {
+    pluck_allocator allocator;
+    double start[PLK_UNDO_VALUES];
+    double values[PLK_UNDO_VALUES]; /* now */
+    double (*before)[PLK_UNDO_VALUES];
+    uint32_t max_rewind;
+} plk_undo_ring;
+
+/* The values start, and are after a reset, what start says. */
+pluck_status plk_undo_ring_create(void **out, const double start[PLK_UNDO_VALUES],
+                                  uint32_t max_rewind, const pluck_allocator *allocator,
+                                  pluck_error *err);
+void plk_undo_ring_destroy(void *ring);
+pluck_status plk_undo_ring_clone(void **out, const void *ring, pluck_error *err);
+void plk_undo_ring_reset(void *ring);
+
+/* The history has just taken a token: the values are noted, to be changed afterwards. */
+void plk_undo_ring_accept(plk_undo_ring *ring, const plk_history *history);
+
+/* The history is about to drop its last token: the values are what they were before it. */
+void plk_undo_ring_rewind(const void *params, void *ring, const plk_history *history);
+
+/* The values, now and before each token that can be undone. */
+void plk_undo_ring_save(const void *params, const void *ring, const plk_history *history,
+                        plk_byte_writer *out);
+
+/* PLUCK_ERR_FORMAT if the bytes are too few or a value is not finite. */
+pluck_status plk_undo_ring_load(const void *params, void *ring, const plk_history *history,
+                                plk_byte_reader *in, pluck_error *err);
 
 #endif

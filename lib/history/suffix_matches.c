@@ -7,7 +7,7 @@
  * the reversed window (Gusfield, Algorithms on Strings, Trees and Sequences, 1997, section 1.4), in
  * time proportional to it. Lengths may then reach beyond the window; they are cut when asked for.
  */
-#include "history/suffix_matches.h"
+#include "history/history.h"
 
 #include "base/error.h"
 
@@ -20,39 +20,57 @@ static uint32_t *slot(const plk_suffix_matches *matches, uint64_t position)
     return matches->lengths + (size_t)(position & (matches->capacity - 1));
 }
 
-pluck_status plk_suffix_matches_create(plk_suffix_matches *matches, size_t window,
-                                       const pluck_allocator *allocator, pluck_error *err)
+/* Of this shape, with lengths of its own; NULL: no memory. */
+static plk_suffix_matches *allocate(const plk_suffix_matches *shape, pluck_error *err)
+{
+    plk_suffix_matches *matches = plk_alloc(&shape->allocator, 1, sizeof *matches);
+    uint32_t *lengths = plk_alloc_zero(&shape->allocator, shape->capacity, sizeof *lengths);
+    if (!matches || !lengths) {
+        plk_free(&shape->allocator, matches);
+        plk_free(&shape->allocator, lengths);
+        (void)plk_fail_nomem(err, sizeof *matches + shape->capacity * sizeof *lengths);
+        return NULL;
+    }
+    *matches = *shape;
+    matches->lengths = lengths;
+    return matches;
+}
+
+pluck_status plk_suffix_matches_create(void **out, size_t window, const pluck_allocator *allocator,
+                                       pluck_error *err)
 {
     size_t capacity = FIRST_CAPACITY;
     while (window != SIZE_MAX && capacity <= window)
         capacity *= 2;
-    *matches =
-        (plk_suffix_matches){.allocator = *allocator, .capacity = capacity, .window = window};
-    matches->lengths = plk_alloc_zero(allocator, capacity, sizeof *matches->lengths);
-    return matches->lengths ? PLUCK_OK : plk_fail_nomem(err, capacity * sizeof *matches->lengths);
+    plk_suffix_matches shape = {.allocator = *allocator, .capacity = capacity, .window = window};
+    *out = allocate(&shape, err);
+    return *out ? PLUCK_OK : PLUCK_ERR_NOMEM;
 }
 
-void plk_suffix_matches_destroy(plk_suffix_matches *matches)
+void plk_suffix_matches_destroy(void *matches)
 {
-    plk_free(&matches->allocator, matches->lengths);
-    matches->lengths = NULL;
+    plk_suffix_matches *m = matches;
+    pluck_allocator allocator = m->allocator;
+    plk_free(&allocator, m->lengths);
+    plk_free(&allocator, m);
 }
 
-pluck_status plk_suffix_matches_clone(plk_suffix_matches *out, const plk_suffix_matches *matches,
-                                      pluck_error *err)
+pluck_status plk_suffix_matches_clone(void **out, const void *matches, pluck_error *err)
 {
-    *out = *matches;
-    out->lengths = plk_alloc(&matches->allocator, matches->capacity, sizeof *out->lengths);
-    if (!out->lengths)
-        return plk_fail_nomem(err, matches->capacity * sizeof *out->lengths);
-    memcpy(out->lengths, matches->lengths, matches->capacity * sizeof *out->lengths);
+    const plk_suffix_matches *from = matches;
+    plk_suffix_matches *copy = allocate(from, err);
+    *out = copy;
+    if (!copy)
+        return PLUCK_ERR_NOMEM;
+    memcpy(copy->lengths, from->lengths, from->capacity * sizeof *copy->lengths);
     return PLUCK_OK;
 }
 
-void plk_suffix_matches_clear(plk_suffix_matches *matches)
+void plk_suffix_matches_reset(void *matches)
 {
-    matches->n_accepted = 0;
-    matches->position = 0;
+    plk_suffix_matches *m = matches;
+    m->n_accepted = 0;
+    m->position = 0;
 }
 
 /* Room for n tokens, if all are looked back on. */
@@ -73,32 +91,43 @@ static pluck_status make_room(plk_suffix_matches *matches, uint64_t n, pluck_err
     return PLUCK_OK;
 }
 
-pluck_status plk_suffix_matches_reserve(plk_suffix_matches *matches, pluck_error *err)
+pluck_status plk_suffix_matches_reserve(void *matches, pluck_error *err)
 {
-    return make_room(matches, matches->n_accepted + 1, err);
+    plk_suffix_matches *m = matches;
+    return make_room(m, m->n_accepted + 1, err);
 }
 
-pluck_status plk_suffix_matches_restore(plk_suffix_matches *matches, const plk_history *history,
-                                        pluck_error *err)
+pluck_status plk_suffix_matches_load(const void *params, void *matches, const plk_history *history,
+                                     plk_byte_reader *in, pluck_error *err)
 {
-    pluck_status status = make_room(matches, history->position, err);
+    (void)params;
+    (void)in;
+    plk_suffix_matches *m = matches;
+    pluck_status status = make_room(m, history->position, err);
     if (status != PLUCK_OK)
         return status;
-    matches->n_accepted = history->position;
-    matches->position = 0;
+    m->n_accepted = history->position;
+    m->position = 0;
     return PLUCK_OK;
 }
 
-void plk_suffix_matches_accept(plk_suffix_matches *matches)
+void plk_suffix_matches_accept(const void *params, void *matches, const plk_history *history,
+                               const plk_accepted *accepted)
 {
-    matches->n_accepted++;
+    (void)params;
+    (void)history;
+    (void)accepted;
+    ((plk_suffix_matches *)matches)->n_accepted++;
 }
 
-void plk_suffix_matches_rewind(plk_suffix_matches *matches)
+void plk_suffix_matches_rewind(const void *params, void *matches, const plk_history *history)
 {
-    matches->n_accepted--;
-    if (matches->position > matches->n_accepted)
-        matches->position = 0;
+    (void)params;
+    (void)history;
+    plk_suffix_matches *m = matches;
+    m->n_accepted--;
+    if (m->position > m->n_accepted)
+        m->position = 0;
 }
 
 static pluck_token token_at(const plk_history *history, uint64_t position)

@@ -4,7 +4,7 @@
  * prompts do not count, a token of a prompt empties the array, and undoing it counts anew. A whole
  * history at once is sorted by a heap (Williams 1964).
  */
-#include "history/token_counts.h"
+#include "history/history.h"
 
 #include "base/error.h"
 

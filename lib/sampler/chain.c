@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "select/keep.h"
 #include "simd/fp_state.h"
-#include "stages/params.h"
+#include "stages/stage_impl.h"
 
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /*
- * Sums over the tokens of a view: the normaliser, the entropy, how many tokens are possible.
+ * Sums over the tokens of a view: the normaliser, the entropy, the spread of the logits, how many
+ * tokens are possible.
  */
 #ifndef PLK_MASS_H
 #define PLK_MASS_H

@@ -6,7 +6,7 @@
  * parallel to the candidates: accept wants that of the token drawn.
  */
 #include "base/error.h"
-#include "history/undo_ring.h"
+#include "history/history.h"
 #include "select/mass.h"
 #include "stages/stage_impl.h"
 
@@ -95,26 +95,12 @@ static void accept(const void *params, void *state, const plk_history *history,
     ring->values[1] = 1.0 + decay * ring->values[1];
 }
 
-static void rewind_one(const void *params, void *state, const plk_history *history)
-{
-    (void)params;
-    plk_undo_ring_rewind(state, history);
-}
-
-static void save(const void *params, const void *state, const plk_history *history,
-                 plk_byte_writer *out)
-{
-    (void)params;
-    plk_undo_ring_save(state, history, out);
-}
-
 /* Weights start at 1 / (1 - decay) and become 1 + decay * weight: never less than 1. */
 static pluck_status load(const void *params, void *state, const plk_history *history,
                          plk_byte_reader *in, pluck_error *err)
 {
-    (void)params;
     plk_undo_ring *ring = state;
-    pluck_status status = plk_undo_ring_load(ring, history, in, err);
+    pluck_status status = plk_undo_ring_load(params, state, history, in, err);
     bool valid = ring->values[1] >= 1.0;
     uint64_t n = history->position < ring->max_rewind ? history->position : ring->max_rewind;
     for (uint64_t i = 0; i < n && status == PLUCK_OK; i++)
@@ -174,8 +160,8 @@ const plk_stage plk_stage_adaptive_p = {
     .reset = plk_undo_ring_reset,
     .observe = observe,
     .accept = accept,
-    .rewind = rewind_one,
-    .save = save,
+    .rewind = plk_undo_ring_rewind,
+    .save = plk_undo_ring_save,
     .load = load,
     .apply = apply,
     .explain = explain,

@@ -2,7 +2,7 @@
  * bad_words: bans the last token of a sequence whenever the tokens before it are the end of the
  * history; of a sequence of one token, always.
  */
-#include "stages/matches_state.h"
+#include "stages/stage_impl.h"
 
 #include <math.h>
 

@@ -9,7 +9,7 @@
  * is a breaker by itself is never made less likely: it ends repetitions, it does not continue them.
  */
 #include "simd/scalar_math.h"
-#include "stages/matches_state.h"
+#include "stages/stage_impl.h"
 
 #include <math.h>
 
@@ -48,7 +48,7 @@ static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err
 static pluck_status create(void **state, const void *params, const plk_stage_setup *setup,
                            pluck_error *err)
 {
-    return plk_matches_create(state, window(params), setup->allocator, err);
+    return plk_suffix_matches_create(state, window(params), setup->allocator, err);
 }
 
 /* Whether the sequence begins at this age and all of it is in the history. */
@@ -241,12 +241,12 @@ const plk_stage plk_stage_dry = {
     .max_edits = max_edits,
     .check = check,
     .create = create,
-    .destroy = plk_matches_destroy,
-    .clone = plk_matches_clone,
-    .reset = plk_matches_reset,
-    .reserve = plk_matches_reserve,
-    .accept = plk_matches_accept,
-    .rewind = plk_matches_rewind,
-    .load = plk_matches_load,
+    .destroy = plk_suffix_matches_destroy,
+    .clone = plk_suffix_matches_clone,
+    .reset = plk_suffix_matches_reset,
+    .reserve = plk_suffix_matches_reserve,
+    .accept = plk_suffix_matches_accept,
+    .rewind = plk_suffix_matches_rewind,
+    .load = plk_suffix_matches_load,
     .apply = apply,
 };

@@ -3,7 +3,7 @@
  * tokens were generated: with i tokens beyond start, l' = l + abs(l) (factor^i - 1).
  */
 #include "simd/scalar_math.h"
-#include "stages/matches_state.h"
+#include "stages/stage_impl.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /*
  * min_tokens: bans some tokens, such as the end of the text, until n tokens were generated.
  */
-#include "stages/matches_state.h"
+#include "stages/stage_impl.h"
 
 #include <math.h>
 

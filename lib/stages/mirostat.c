@@ -8,7 +8,7 @@
  */
 #include "select/keep.h"
 #include "simd/scalar_math.h"
-#include "stages/surprise_state.h"
+#include "stages/stage_impl.h"
 
 #include <math.h>
 
@@ -111,9 +111,9 @@ const plk_stage plk_stage_mirostat = {
     .reset = plk_undo_ring_reset,
     .observe = plk_mirostat_observe,
     .accept = plk_mirostat_accept,
-    .rewind = plk_mirostat_rewind,
-    .save = plk_mirostat_save,
-    .load = plk_mirostat_load,
+    .rewind = plk_undo_ring_rewind,
+    .save = plk_undo_ring_save,
+    .load = plk_undo_ring_load,
     .apply = apply,
     .explain = explain,
 };

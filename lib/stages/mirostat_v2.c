@@ -6,7 +6,7 @@
 #include "select/keep.h"
 #include "select/mass.h"
 #include "simd/scalar_math.h"
-#include "stages/surprise_state.h"
+#include "stages/stage_impl.h"
 
 #include <math.h>
 
@@ -58,9 +58,9 @@ const plk_stage plk_stage_mirostat_v2 = {
     .reset = plk_undo_ring_reset,
     .observe = plk_mirostat_observe,
     .accept = plk_mirostat_accept,
-    .rewind = plk_mirostat_rewind,
-    .save = plk_mirostat_save,
-    .load = plk_mirostat_load,
+    .rewind = plk_undo_ring_rewind,
+    .save = plk_undo_ring_save,
+    .load = plk_undo_ring_load,
     .apply = apply,
     .explain = explain,
 };

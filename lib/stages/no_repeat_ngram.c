@@ -2,7 +2,7 @@
  * no_repeat_ngram: bans the tokens that would complete a sequence of n tokens that the history has
  * already: those that followed the last n - 1 tokens anywhere before.
  */
-#include "stages/matches_state.h"
+#include "stages/stage_impl.h"
 
 typedef struct no_repeat_ngram_params {
     int64_t n;
@@ -28,7 +28,7 @@ static size_t max_edits(const void *params, uint32_t n_vocab)
 static pluck_status create(void **state, const void *params, const plk_stage_setup *setup,
                            pluck_error *err)
 {
-    return plk_matches_create(state, window(params), setup->allocator, err);
+    return plk_suffix_matches_create(state, window(params), setup->allocator, err);
 }
 
 static pluck_status apply(const void *params, void *state, plk_view *view,
@@ -80,12 +80,12 @@ const plk_stage plk_stage_no_repeat_ngram = {
     .window = window,
     .max_edits = max_edits,
     .create = create,
-    .destroy = plk_matches_destroy,
-    .clone = plk_matches_clone,
-    .reset = plk_matches_reset,
-    .reserve = plk_matches_reserve,
-    .accept = plk_matches_accept,
-    .rewind = plk_matches_rewind,
-    .load = plk_matches_load,
+    .destroy = plk_suffix_matches_destroy,
+    .clone = plk_suffix_matches_clone,
+    .reset = plk_suffix_matches_reset,
+    .reserve = plk_suffix_matches_reserve,
+    .accept = plk_suffix_matches_accept,
+    .rewind = plk_suffix_matches_rewind,
+    .load = plk_suffix_matches_load,
     .apply = apply,
 };

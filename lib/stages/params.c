@@ -3,7 +3,7 @@
  * as a plain copy of the block, so that bytes which no parameter describes are kept too; the values
  * that own memory are then replaced by their own copies.
  */
-#include "stages/params.h"
+#include "stages/stage_impl.h"
 
 #include "base/error.h"
 
@@ -344,4 +344,29 @@ void plk_params_put(const pluck_stage *stage, const void *params, plk_byte_write
         plk_put_bytes(out, param->name, strlen(param->name) + 1);
         param_ops->put(plk_param_at_const(params, param), out);
     }
+}
+
+static pluck_status fail_token(const char *stage, uint32_t token, uint32_t n_vocab,
+                               pluck_error *err)
+{
+    return plk_fail(err, PLUCK_ERR_CONFIG, "%s: token %u is outside the vocabulary of %u tokens",
+                    stage, token, n_vocab);
+}
+
+pluck_status plk_check_token_set(const char *stage, const pluck_token_set *set, uint32_t n_vocab,
+                                 pluck_error *err)
+{
+    if (set->n > 0 && set->items[set->n - 1] >= n_vocab)
+        return fail_token(stage, set->items[set->n - 1], n_vocab, err);
+    return PLUCK_OK;
+}
+
+pluck_status plk_check_sequences(const char *stage, const pluck_sequences *sequences,
+                                 uint32_t n_vocab, pluck_error *err)
+{
+    size_t n = sequences->n != 0 ? sequences->ends[sequences->n - 1] : 0;
+    for (size_t i = 0; i < n; i++)
+        if (sequences->tokens[i] >= n_vocab)
+            return fail_token(stage, sequences->tokens[i], n_vocab, err);
+    return PLUCK_OK;
 }

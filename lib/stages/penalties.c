@@ -4,7 +4,7 @@
  * as tokens are accepted, so that a step costs one edit for every distinct token in the window.
  */
 #include "base/error.h"
-#include "history/token_counts.h"
+#include "history/history.h"
 #include "stages/stage_impl.h"
 
 typedef struct penalties_params {

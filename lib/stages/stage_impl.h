@@ -6,6 +6,7 @@
 #ifndef PLK_STAGE_IMPL_H
 #define PLK_STAGE_IMPL_H
 
+#include "base/alloc.h"
 #include "base/bytes.h"
 #include "history/history.h"
 #include "select/view.h"
@@ -29,13 +30,6 @@ typedef struct plk_stage_setup {
     uint32_t n_vocab;
     uint32_t max_rewind; /* this many accepts must be undone exactly */
 } plk_stage_setup;
-
-/* A token that is accepted. */
-typedef struct plk_accepted {
-    pluck_token token;
-    bool was_drawn;  /* the last token drawn at this position was this one */
-    double observed; /* what the draw's observe said of it then; 0 unless was_drawn */
-} plk_accepted;
 
 /* What a stage tells a trace beside what comparing the view before and after shows. */
 enum { PLK_MAX_VALUES = 4 };
@@ -157,5 +151,102 @@ const plk_stage *plk_registry_at(const pluck_registry *registry, size_t index);
 
 /* The table of which info is part. */
 const plk_stage *plk_stage_of(const pluck_stage *info);
+
+/*
+ * Parameter blocks: the memory that a stage's table describes. Everything here follows the table,
+ * so that a new stage needs no code, and a new parameter type one row in params.c.
+ */
+
+/* What can be done with a value of one pluck_param_type, given the address of the value. */
+typedef struct plk_param_ops {
+    size_t size_bytes;
+    void (*init)(void *value, const pluck_param *param); /* the default */
+    pluck_status (*clone)(void *out, const void *value, const pluck_allocator *allocator,
+                          pluck_error *err);
+    void (*free)(void *value, const pluck_allocator *allocator);
+    bool (*equal)(const void *a, const void *b); /* bit for bit */
+    void (*put)(const void *value, plk_byte_writer *out);
+} plk_param_ops;
+
+/* A value of any type: where one is kept before it moves into a block. */
+typedef union plk_param_value {
+    double number;
+    int64_t integer;
+    pluck_bias_map bias_map;
+    bool boolean;
+    pluck_token_set tokens;
+    pluck_sequences sequences;
+} plk_param_value;
+
+const plk_param_ops *plk_param_ops_of(pluck_param_type type);
+
+/* Where a parameter is inside a block. */
+void *plk_param_at(void *params, const pluck_param *param);
+const void *plk_param_at_const(const void *params, const pluck_param *param);
+
+/* A block with the defaults of every parameter. On failure *out is NULL. */
+pluck_status plk_params_create(void **out, const pluck_stage *stage,
+                               const pluck_allocator *allocator, pluck_error *err);
+
+/* An independent copy. On failure *out is NULL. */
+pluck_status plk_params_clone(void **out, const pluck_stage *stage, const void *params,
+                              const pluck_allocator *allocator, pluck_error *err);
+
+/* params may be NULL. */
+void plk_params_destroy(const pluck_stage *stage, void *params, const pluck_allocator *allocator);
+
+/* Whether every parameter has the same bits: 0 and -0 differ. */
+bool plk_params_equal(const pluck_stage *stage, const void *a, const void *b);
+
+/* Name and value of every parameter that is not at its default: two blocks give the same bytes
+ * exactly if they are equal, on every machine, and a parameter that a later version adds changes
+ * none. */
+void plk_params_put(const pluck_stage *stage, const void *params, plk_byte_writer *out);
+
+/* Tokens outside the vocabulary: PLUCK_ERR_CONFIG, after the stage's name. */
+pluck_status plk_check_token_set(const char *stage, const pluck_token_set *set, uint32_t n_vocab,
+                                 pluck_error *err);
+pluck_status plk_check_sequences(const char *stage, const pluck_sequences *sequences,
+                                 uint32_t n_vocab, pluck_error *err);
+
+/*
+ * What both versions of mirostat share: mu, the surprise that they aim at, and how it follows the
+ * tokens drawn. params of either begins with tau and eta.
+ */
+
+typedef struct plk_mirostat_params {
+    double tau;
+    double eta;
+} plk_mirostat_params;
+
+/* mu = 2 tau to begin with, in bits. */
+double plk_mirostat_mu(const void *state);
+
+/* Functions of the descriptor; the others are those of the undo ring. After a token of probability
+ * p was drawn and accepted, mu -= eta (-log2 p - tau). */
+pluck_status plk_mirostat_create(void **state, const void *params, const plk_stage_setup *setup,
+                                 pluck_error *err);
+double plk_mirostat_observe(const void *params, const void *state, const plk_view *view,
+                            uint32_t token);
+void plk_mirostat_accept(const void *params, void *state, const plk_history *history,
+                         const plk_accepted *accepted);
+
+/* tau and eta for the tables. */
+#define PLK_MIROSTAT_PARAMS(params_type)                                                           \
+    {.name = "tau",                                                                                \
+     .flat_key = "mirostat_tau",                                                                   \
+     .type = PLUCK_PARAM_NUMBER,                                                                   \
+     .min = 0,                                                                                     \
+     .max = 1000,                                                                                  \
+     .default_value = 5,                                                                           \
+     .neutral = (double)NAN,                                                                       \
+     .summary = "the surprise to aim at, in bits",                                                 \
+     .offset_bytes = offsetof(params_type, common.tau)},                                           \
+    {                                                                                              \
+        .name = "eta", .flat_key = "mirostat_eta", .type = PLUCK_PARAM_NUMBER, .min = 0,           \
+        .max = 1000, .default_value = 0.1, .neutral = (double)NAN,                                 \
+        .summary = "how fast the aim is corrected by the surprise of each token",                  \
+        .offset_bytes = offsetof(params_type, common.eta)                                          \
+    }
 
 #endif

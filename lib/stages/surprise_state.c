@@ -1,7 +1,7 @@
 /*
  * The state is an undo ring: mu is its first value, the second is unused.
  */
-#include "stages/surprise_state.h"
+#include "stages/stage_impl.h"
 
 #include "select/mass.h"
 
@@ -33,24 +33,4 @@ void plk_mirostat_accept(const void *params, void *state, const plk_history *his
     plk_undo_ring_accept(ring, history);
     if (accepted->was_drawn)
         ring->values[0] -= mirostat->eta * (-accepted->observed * log2_e - mirostat->tau);
-}
-
-void plk_mirostat_rewind(const void *params, void *state, const plk_history *history)
-{
-    (void)params;
-    plk_undo_ring_rewind(state, history);
-}
-
-void plk_mirostat_save(const void *params, const void *state, const plk_history *history,
-                       plk_byte_writer *out)
-{
-    (void)params;
-    plk_undo_ring_save(state, history, out);
-}
-
-pluck_status plk_mirostat_load(const void *params, void *state, const plk_history *history,
-                               plk_byte_reader *in, pluck_error *err)
-{
-    (void)params;
-    return plk_undo_ring_load(state, history, in, err);
 }
