@@ -1,7 +1,7 @@
 /* Rows come through the dump reader, integers through that of the library's containers. */
 #include "arrays.h"
 
-#include "file/integers.h"
+#include "file/array_file.h"
 
 #include <stdlib.h>
 #include <string.h>

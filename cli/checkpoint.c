@@ -7,7 +7,7 @@
 #include "unfinished.h"
 
 #include "base/alloc.h"
-#include "file/place.h"
+#include "file/file.h"
 
 #include <errno.h>
 #include <signal.h>

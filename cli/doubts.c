@@ -6,7 +6,7 @@
  */
 #include "doubts.h"
 
-#include "file/narrow.h"
+#include "file/array_file.h"
 
 #include <math.h>
 #include <stdio.h>

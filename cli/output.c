@@ -1,5 +1,5 @@
 /*
- * A layer on the one writer of files, lib/file/new_file.h, for printing: errors are kept until
+ * A layer on the one writer of files, lib/file/file.h, for printing: errors are kept until
  * the end, and the unfinished file is known to the signal handler.
  */
 #include "output.h"

@@ -9,7 +9,7 @@
 #include "message.h"
 
 #include "base/escape.h"
-#include "file/new_file.h"
+#include "file/file.h"
 
 #include <stdbool.h>
 #include <stddef.h>

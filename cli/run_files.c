@@ -7,7 +7,7 @@
 #include "shortened.h"
 
 #include "base/alloc.h"
-#include "file/place.h"
+#include "file/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

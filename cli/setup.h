@@ -11,7 +11,7 @@
 #include <pluck/dump.h>
 #include <pluck/sampler.h>
 
-#include "file/shape.h"
+#include "file/array_file.h"
 
 /* --config or --preset (file, if not NULL, instead of --config), then the flags for keys. */
 int setup_config(const arguments *args, const char *file, pluck_config **config);

@@ -7,7 +7,7 @@
 #include "vocab_gguf.h"
 
 #include "base/alloc.h"
-#include "file/gzip.h"
+#include "file/file.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -13,7 +13,7 @@
 #include "base/structs.h"
 #include "dump/line_index.h"
 #include "dump/reader.h"
-#include "file/gzip.h"
+#include "file/file.h"
 #include "simd/fp_state.h"
 
 /* What a gzip file may unpack to, and text from a pipe have: it is kept in memory. */

@@ -13,9 +13,8 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/structs.h"
-#include "file/narrow.h"
-#include "file/new_file.h"
-#include "file/shape.h"
+#include "file/array_file.h"
+#include "file/file.h"
 #include "simd/fp_state.h"
 #include "json/json_number.h"
 

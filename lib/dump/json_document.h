@@ -19,7 +19,7 @@
 
 #include <pluck/base.h>
 
-#include "file/shape.h"
+#include "file/array_file.h"
 
 typedef enum plk_json_group {
     PLK_JSON_LOGITS,

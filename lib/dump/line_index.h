@@ -6,7 +6,7 @@
 
 #include <pluck/base.h>
 
-#include "file/source.h"
+#include "file/file.h"
 
 typedef struct plk_lines {
     uint64_t begin_bytes; /* where the first line begins */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "file/array_header.h"
+#include "file/array_file.h"
 
 enum { GATHER_COLUMNS = 1024, STREAM_VALUES = 1024 };
 

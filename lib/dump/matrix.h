@@ -7,9 +7,8 @@
 
 #include <pluck/base.h>
 
-#include "file/convert.h"
-#include "file/shape.h"
-#include "file/source.h"
+#include "file/array_file.h"
+#include "file/file.h"
 
 typedef struct plk_matrix {
     plk_stored_type type;

@@ -5,7 +5,7 @@
  */
 #include "base/error.h"
 #include "dump/reader.h"
-#include "file/array_header.h"
+#include "file/array_file.h"
 
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {

@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "dump/tensor_rows.h"
-#include "file/zip_stream.h"
+#include "file/zip.h"
 
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {

@@ -8,7 +8,7 @@
 #include <pluck/dump.h>
 
 #include "dump/matrix.h"
-#include "file/source.h"
+#include "file/file.h"
 
 /* Bytes of a stream that every sniff() gets, unless it is shorter; no more than a stream of any
  * format may end with. Of a file it gets all bytes. */

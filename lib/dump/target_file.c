@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "file/integers.h"
+#include "file/array_file.h"
 
 enum { AT_ONCE = 256 };
 

@@ -16,9 +16,8 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "file/crc32.h"
-#include "file/integers.h"
-#include "file/zip_stream.h"
+#include "file/array_file.h"
+#include "file/zip.h"
 
 enum { CRC_STEP_BYTES = 1 << 20, TARGETS_AT_ONCE = 512 };
 

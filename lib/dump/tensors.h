@@ -6,9 +6,7 @@
 
 #include <pluck/base.h>
 
-#include "file/array_header.h"
-#include "file/convert.h"
-#include "file/shape.h"
+#include "file/array_file.h"
 #include "file/zip.h"
 
 typedef enum plk_tensor_kind {

@@ -12,8 +12,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "dump/tensor_rows.h"
-#include "file/torch_pickle.h"
-#include "file/zip_stream.h"
+#include "file/zip.h"
 
 /* What a pickle of plain tensors takes: some 200 bytes each. */
 enum { MAX_PICKLE_BYTES = 1 << 24 };

@@ -4,7 +4,7 @@
  * whole grammar here: keys in any order, either quote, a comma after the last element, white space
  * anywhere between. There is no recursion, and everything else is an error with its byte offset.
  */
-#include "file/array_header.h"
+#include "file/array_file.h"
 
 #include <stdio.h>
 #include <string.h>

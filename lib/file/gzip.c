@@ -3,7 +3,7 @@
  * they arrive: a file that unpacks to more than the limit costs no more than that. zlib compares
  * the checksum and the size of each member.
  */
-#include "file/gzip.h"
+#include "file/file.h"
 
 #include <string.h>
 

@@ -3,14 +3,13 @@
  * parsed once into an array, in two passes of which the first only counts. A stream is read to its
  * end first.
  */
-#include "file/integers.h"
+#include "file/array_file.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "file/convert.h"
-#include "file/gzip.h"
+#include "file/file.h"
 #include "json/json_number.h"
 
 /* What a stream may hold, or a gzip file: 2^28 integers as text of 4 bytes each. */

@@ -11,8 +11,7 @@
 
 #include <pluck/base.h>
 
-#include "file/convert.h"
-#include "file/shape.h"
+#include "file/array_file.h"
 #include "json/json_tree.h"
 
 enum {

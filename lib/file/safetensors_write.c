@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "file/new_file.h"
+#include "file/file.h"
 
 #include <stdarg.h>
 #include <stdint.h>

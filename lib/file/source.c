@@ -10,7 +10,7 @@
  * Reads of a Fortran-order file touch pages all over it; there the ring would drop them one at a
  * time, so those reads are only counted, and everything is dropped after each 512 MiB of pages.
  */
-#include "file/source.h"
+#include "file/file.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "file/convert.h"
+#include "file/array_file.h"
 #include "file/safetensors_header.h"
 #include "file/safetensors_write.h"
 

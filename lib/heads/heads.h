@@ -6,7 +6,7 @@
 #ifndef PLK_HEADS_H
 #define PLK_HEADS_H
 
-#include "file/source.h"
+#include "file/file.h"
 #include "simd/fp_state.h"
 #include "simd/kernels.h"
 

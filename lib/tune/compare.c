@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "base/structs.h"
-#include "file/narrow.h"
+#include "file/array_file.h"
 #include "simd/fp_state.h"
 #include "simd/scalar_math.h"
 

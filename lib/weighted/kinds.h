@@ -4,7 +4,7 @@
 #ifndef PLK_WEIGHTED_KINDS_H
 #define PLK_WEIGHTED_KINDS_H
 
-#include "file/source.h"
+#include "file/file.h"
 
 #include <pluck/weighted.h>
 

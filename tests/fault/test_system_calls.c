@@ -25,7 +25,7 @@
 
 #include "base/alloc.h"
 #include "fault/system_faults.h"
-#include "file/new_file.h"
+#include "file/file.h"
 #include "support/head_cases.h"
 #include "support/train_problem.h"
 

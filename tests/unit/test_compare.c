@@ -15,7 +15,7 @@
 
 #include <pluck/tune.h>
 
-#include "file/narrow.h"
+#include "file/array_file.h"
 #include "support/test_random.h"
 
 static pluck_logits row_of(const float *values, uint32_t n)

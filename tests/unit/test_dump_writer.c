@@ -12,7 +12,7 @@
 
 #include <pluck/dump.h>
 
-#include "file/narrow.h"
+#include "file/array_file.h"
 #include "support/test_allocator.h"
 #include "support/test_random.h"
 #include "json/json_number.h"

@@ -19,7 +19,7 @@
 #include <pluck/dump.h>
 
 #include "base/alloc.h"
-#include "file/new_file.h"
+#include "file/file.h"
 #include "support/head_cases.h"
 
 enum { PATH_BYTES = 512, NAME_BYTES = 255, MAX_VOCAB = 64 };

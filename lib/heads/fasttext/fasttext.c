@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "file/convert.h"
+#include "file/array_file.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>

@@ -5,7 +5,7 @@
 #ifndef PLK_FASTTEXT_IMPL_H
 #define PLK_FASTTEXT_IMPL_H
 
-#include "file/source.h"
+#include "file/file.h"
 #include "heads/heads.h"
 
 #include <pluck/fasttext.h>

@@ -1,15 +1,16 @@
 /*
- * The bytes of a dump: a file that is mapped into memory, or a stream (a pipe, standard input) that
- * is read once from front to back.
+ * Files as bytes: sources that are read, places that are written to, and new files.
  *
- * A mapped source may be used by many threads at once; a stream by one.
+ * A source is a file that is mapped into memory, or a stream (a pipe, standard input) that is read
+ * once from front to back. A mapped source may be used by many threads at once; a stream by one.
  */
-#ifndef PLK_SOURCE_H
-#define PLK_SOURCE_H
-
-#include <stdatomic.h>
+#ifndef PLK_FILE_H
+#define PLK_FILE_H
 
 #include <pluck/base.h>
+
+#include <stdatomic.h>
+#include <sys/stat.h>
 
 /* Parts of a mapped file that stay in memory: the steps that were read last. */
 enum { PLK_SOURCE_STEP_BYTES = 1 << 20, PLK_SOURCE_N_STEPS = 32 };
@@ -105,5 +106,96 @@ void plk_source_scattered(plk_source *source, uint64_t n_reads, uint64_t stride_
 
 /* The bytes before offset_bytes may leave memory; they can still be read. */
 void plk_source_release(plk_source *source, uint64_t offset_bytes);
+
+/*
+ * If source, of which nothing has been read, begins as a gzip file does (RFC 1952), replaces its
+ * content by what it unpacks to, all members of it, in memory: then it is a source that is neither
+ * streamed nor mapped. More than limit_bytes is PLUCK_ERR_FORMAT, as is damaged data; a build
+ * without zlib says so. Other sources stay as they are. After a failure source can only be closed.
+ */
+pluck_status plk_gzip_unpack(plk_source *source, size_t limit_bytes, pluck_error *err);
+
+/* Where a path leads when something is to be written to it. */
+typedef enum plk_place_kind {
+    PLK_PLACE_DESCRIPTOR, /* "-", /dev/stdout, /dev/fd/N: a descriptor that is open already */
+    PLK_PLACE_DEVICE,     /* a device, pipe or socket: opened and written in place */
+    PLK_PLACE_FILE        /* a regular file, or none yet: replaced as a whole */
+} plk_place_kind;
+
+typedef struct plk_place {
+    plk_place_kind kind;
+    int descriptor; /* PLK_PLACE_DESCRIPTOR */
+    bool exists;
+    struct stat info; /* of what exists; else of the directory in which the file would be made */
+    char *target;     /* PLK_PLACE_FILE: the path behind all links */
+    size_t directory_bytes; /* of target, its last slash included; 0: the working directory */
+    pluck_allocator allocator;
+} plk_place;
+
+/* Follows the links of path, a dangling one too. PLUCK_ERR_IO with a message that begins with path
+ * if it cannot be written to: a directory, a file without write permission, or a name in no
+ * directory. On failure nothing is held. */
+pluck_status plk_place_find(plk_place *place, const char *path, const pluck_allocator *allocator,
+                            pluck_error *err);
+void plk_place_free(plk_place *place);
+
+/* Whether both are the same file, or would become it, however their paths are spelled. */
+bool plk_place_is_same(const plk_place *a, const plk_place *b);
+
+/* Whether what exists there is the file that info describes. */
+bool plk_place_is_file(const plk_place *place, const struct stat *info);
+
+/* PLUCK_ERR_IO with "name: what: ", or "name: " if what is NULL, and the reason of the system. */
+pluck_status plk_fail_system(const char *name, const char *what, int error_number,
+                             pluck_error *err);
+
+/*
+ * The one way in which this project writes a file: it appears under its name only when it is
+ * complete. Links are followed, the mode of an old file is kept, and what is not a regular file is
+ * written in place.
+ */
+
+typedef struct plk_new_file {
+    const char *path; /* as given, for messages */
+    pluck_allocator allocator;
+    plk_place place;
+    char *temporary; /* what is written until then; NULL: written in place, or not unfinished */
+    uint8_t *buffer;
+    size_t used_bytes;
+    int fd;          /* -1: none */
+    bool has_failed; /* it will not be finished */
+} plk_new_file;
+
+/* Begins a new file next to path. "-" is standard output; it, descriptors (/dev/fd/N), devices and
+ * pipes are written in place. path must outlive the file. On failure nothing is held. */
+pluck_status plk_new_file_open(plk_new_file *file, const char *path,
+                               const pluck_allocator *allocator, pluck_error *err);
+
+/* A descriptor, which stays open, to be written in place; name is for messages. */
+pluck_status plk_new_file_open_descriptor(plk_new_file *file, const char *name, int descriptor,
+                                          const pluck_allocator *allocator, pluck_error *err);
+
+pluck_status plk_new_file_write(plk_new_file *file, const void *bytes, size_t size_bytes,
+                                pluck_error *err);
+
+/* Hands what is buffered to the system. */
+pluck_status plk_new_file_flush(plk_new_file *file, pluck_error *err);
+
+/* Writes over what was written at the beginning; not of a file that is written in place. */
+pluck_status plk_new_file_rewrite(plk_new_file *file, const void *bytes, size_t size_bytes,
+                                  pluck_error *err);
+
+/* Writes what is left, to the disk, and closes. Of several files all are completed before the first
+ * one is finished, so that a full disk leaves none of them. */
+pluck_status plk_new_file_complete(plk_new_file *file, pluck_error *err);
+
+/* Completes the file, unless that was done, and gives it its name. */
+pluck_status plk_new_file_finish(plk_new_file *file, pluck_error *err);
+
+/* Whether all of it is where it belongs: for messages when another file fails. */
+bool plk_new_file_is_finished(const plk_new_file *file);
+
+/* Removes the file unless it was finished. */
+void plk_new_file_close(plk_new_file *file);
 
 #endif
