@@ -1,7 +1,8 @@
 /* pluck help: the overview, one command, a group of commands, or the manual page. */
 #include "commands.h"
 #include "help.h"
-#include "suggest.h"
+
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,12 +28,12 @@ int command_unknown(const char *who, const char *first, const char *second)
 {
     char both[64];
     snprintf(both, sizeof both, "%s%s%s", first, second ? " " : "", second ? second : "");
-    suggestion nearest = {first, NULL, 0}, nearest_both = {both, NULL, 0};
+    plk_suggestion nearest = plk_suggest(first), nearest_both = plk_suggest(both);
     bool takes_second = false;
     for (const command *const *c = commands; (*c); c++) {
         size_t n = strlen(first);
-        suggest_consider(&nearest, (*c)->name);
-        suggest_consider(&nearest_both, (*c)->name);
+        plk_suggest_offer(&nearest, (*c)->name, NULL);
+        plk_suggest_offer(&nearest_both, (*c)->name, NULL);
         takes_second |=
             strncmp((*c)->name, first, n) == 0 && ((*c)->name[n] == ' ' || (*c)->name[n] == '\0');
     }

@@ -1,7 +1,6 @@
 /* pluck stages: the library's stage tables in readable form. */
 #include "commands.h"
 #include "output.h"
-#include "suggest.h"
 
 #include <pluck/stage.h>
 

@@ -4,7 +4,8 @@
  * names, so that a new flag is one line in the table.
  */
 #include "options.h"
-#include "suggest.h"
+
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -163,10 +164,10 @@ static int unknown_option(const arguments *args, const option_set *set, const ch
     char name[64] = "";
     strncat(name, flag + strspn(flag, "-"), sizeof name - 1);
     name[strcspn(name, "=")] = '\0';
-    suggestion nearest = {name, NULL, 0};
+    plk_suggestion nearest = plk_suggest(name);
     for (size_t t = 0; t < set->n; t++)
         for (size_t i = 0; i < set->tables[t]->n; i++)
-            suggest_consider(&nearest, set->tables[t]->options[i].name);
+            plk_suggest_offer(&nearest, set->tables[t]->options[i].name, NULL);
     int n = (int)strcspn(flag, "=");
     if (!nearest.best)
         return complain(args->who, EXIT_USAGE, "unknown option '%.*s'; see %s --help", n, flag,

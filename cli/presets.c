@@ -1,6 +1,7 @@
 /* Looking presets up by name. */
 #include "presets.h"
-#include "suggest.h"
+
+#include "base/text.h"
 
 #include <string.h>
 
@@ -14,8 +15,8 @@ const preset *preset_find(const char *name)
 
 const char *preset_nearest(const char *name)
 {
-    suggestion nearest = {name, NULL, 0};
+    plk_suggestion nearest = plk_suggest(name);
     for (const preset *p = presets; p->name; p++)
-        suggest_consider(&nearest, p->name);
+        plk_suggest_offer(&nearest, p->name, NULL);
     return nearest.best;
 }

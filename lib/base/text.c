@@ -1,17 +1,22 @@
 /*
- * Edit distance by dynamic programming over three rows (Damerau-Levenshtein with adjacent
- * transpositions, the restricted form): names are short, so the quadratic cost does not matter.
+ * Edit distance by dynamic programming over three lines of the table (Damerau-Levenshtein with
+ * adjacent transpositions, the restricted form): names are short, so the quadratic cost does not
+ * matter. Strings longer than MAX_NAME are infinitely far from everything.
  */
 #include "base/text.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { MAX_NAME = 63 };
+enum { MAX_NAME = 63, MIN_PREFIX = 3 };
 
+/* Keys have '_' where flags have '-'. */
 static char folded(char c)
 {
-    return c == '-' ? '_' : c;
+    if (c == '-')
+        return '_';
+    return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -19,7 +24,7 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-size_t plk_edit_distance(const char *a, const char *b)
+static size_t edit_distance(const char *a, const char *b)
 {
     size_t n_a = strlen(a), n_b = strlen(b);
     if (n_a > MAX_NAME || n_b > MAX_NAME)
@@ -47,8 +52,26 @@ size_t plk_edit_distance(const char *a, const char *b)
     return previous[n_b];
 }
 
-bool plk_is_near(size_t distance, const char *name)
+plk_suggestion plk_suggest(const char *typed)
 {
-    size_t allowed = strlen(name) / 3;
-    return distance <= (allowed != 0 ? allowed : 1);
+    return (plk_suggestion){typed, NULL, SIZE_MAX};
+}
+
+void plk_suggest_offer(plk_suggestion *suggestion, const char *name, const char *meaning)
+{
+    size_t length = strlen(suggestion->typed), allowed = strlen(name) / 3;
+    size_t distance = edit_distance(suggestion->typed, name);
+    if (distance > 1 && length >= MIN_PREFIX && strncmp(name, suggestion->typed, length) == 0)
+        distance = 1;
+    if (distance < suggestion->distance && distance <= (allowed != 0 ? allowed : 1)) {
+        suggestion->distance = distance;
+        suggestion->best = meaning ? meaning : name;
+    }
+}
+
+void plk_suggest_write(const plk_suggestion *suggestion, char text[PLK_SUGGESTION_BYTES])
+{
+    text[0] = '\0';
+    if (suggestion->best)
+        snprintf(text, PLK_SUGGESTION_BYTES, "; did you mean '%.63s'?", suggestion->best);
 }

@@ -5,8 +5,8 @@
  */
 #include "config/config_read.h"
 
+#include "base/text.h"
 #include "config/config_stages.h"
-#include "config/nearest_name.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  */
 #include "config/config_stages.h"
 
-#include "config/nearest_name.h"
+#include "base/text.h"
 #include "config/param_json.h"
 
 #include <stdio.h>

@@ -11,9 +11,9 @@
 #include <pluck/config.h>
 
 #include "base/sort.h"
+#include "base/text.h"
 #include "config/import_build.h"
 #include "config/import_read.h"
-#include "config/nearest_name.h"
 #include "simd/fp_state.h"
 
 #include <stdio.h>

@@ -134,16 +134,17 @@ static pluck_status fail_no_name(const plk_tensors *tensors, const char *name, p
 {
     char near[NAME_BYTES] = "", other[NAME_BYTES], names[LIST_BYTES];
     size_t least = SIZE_MAX;
+    plk_suggestion nearest = plk_suggest(name);
     for (size_t i = 0; i < tensors->n; i++) {
         (void)snprintf(other, sizeof other, "%.*s", (int)tensors->items[i].name_length,
                        tensors->items[i].name);
-        size_t distance = plk_edit_distance(name, other);
-        if (distance < least) {
-            least = distance;
+        plk_suggest_offer(&nearest, other, near);
+        if (nearest.best && nearest.distance < least) {
+            least = nearest.distance;
             memcpy(near, other, sizeof near);
         }
     }
-    if (least != SIZE_MAX && plk_is_near(least, near))
+    if (nearest.best)
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: has no %s '%.64s', did you mean '%s'?",
                         tensors->where, tensors->noun, name, near);
     return plk_fail(err, PLUCK_ERR_INVALID, "%s: has no %s '%.40s'; it has %s", tensors->where,

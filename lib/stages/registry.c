@@ -80,14 +80,8 @@ const pluck_stage *pluck_stage_find(const char *name)
 
 const char *pluck_stage_nearest(const char *name)
 {
-    const char *nearest = NULL;
-    size_t smallest = SIZE_MAX;
-    for (size_t i = 0; name && plk_stages[i]; i++) {
-        size_t distance = plk_edit_distance(name, plk_stages[i]->info.name);
-        if (distance < smallest) {
-            smallest = distance;
-            nearest = plk_stages[i]->info.name;
-        }
-    }
-    return nearest && plk_is_near(smallest, nearest) ? nearest : NULL;
+    plk_suggestion nearest = plk_suggest(name);
+    for (size_t i = 0; name && plk_stages[i]; i++)
+        plk_suggest_offer(&nearest, plk_stages[i]->info.name, NULL);
+    return nearest.best;
 }
