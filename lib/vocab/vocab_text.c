@@ -2,7 +2,7 @@
  * Text, one token per line. Lines end with a line feed, or all of them with a carriage return and a
  * line feed; a lone carriage return is part of a token.
  */
-#include "vocab_formats.h"
+#include "vocab_readers.h"
 
 #include "base/escape.h"
 

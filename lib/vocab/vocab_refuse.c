@@ -2,7 +2,7 @@
  * Files that people give by mistake, by the bytes that they begin with, so that the message can say
  * what they are.
  */
-#include "vocab_formats.h"
+#include "vocab_readers.h"
 
 #include "base/escape.h"
 

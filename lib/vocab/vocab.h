@@ -1,5 +1,5 @@
 /*
- * The texts of tokens, from a vocabulary file of any format that vocab_formats.h lists, packed by
+ * The texts of tokens, from a vocabulary file of any format that vocab_readers.h lists, packed by
  * gzip or not. A text is bytes with a length: any byte may be in it, 0 too.
  */
 #ifndef CLI_VOCAB_H

@@ -6,7 +6,7 @@
  * Field 1 of a ModelProto is a piece, again a message: 1 its text, 2 its score (a float), 3 its
  * type. The index of a piece is the id of its token; everything else is passed over.
  */
-#include "vocab_formats.h"
+#include "vocab_readers.h"
 
 #include <string.h>
 

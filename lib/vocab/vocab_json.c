@@ -2,7 +2,7 @@
  * The JSON forms of a vocabulary. A map from text to id must give every id once; added_tokens of a
  * tokenizer.json come last, because they take the place of an entry of the same id.
  */
-#include "vocab_formats.h"
+#include "vocab_readers.h"
 
 #include "json/json_tree.h"
 

@@ -3,7 +3,7 @@
  * A file of lines is taken for one if half of its first lines are of this form: the line that is
  * damaged or cut off is then named, and not read as a text.
  */
-#include "vocab_formats.h"
+#include "vocab_readers.h"
 
 #include <string.h>
 

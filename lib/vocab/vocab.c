@@ -3,7 +3,7 @@
  */
 #include "vocab.h"
 #include "files.h"
-#include "vocab_formats.h"
+#include "vocab_readers.h"
 #include "vocab_gguf.h"
 
 #include "base/alloc.h"
