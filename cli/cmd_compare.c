@@ -34,7 +34,6 @@ typedef struct side {
 typedef struct run {
     const arguments *args;
     comparison all;
-    arguments own; /* with the name of a dump that has texts */
     source sources[2];
     size_t n_sources;
     side sides[2];
@@ -76,7 +75,7 @@ static int open_side(run *r, size_t i, pluck_isa isa)
     if (code == EXIT_DONE && dump == i)
         warn_of_rows(args, s->name, s->src, NULL, 0, s->src->info.n_rows);
     if (code == EXIT_DONE)
-        code = vocab_check(&r->all.v, args, s->name, s->src->info.n_vocab);
+        code = texts_check(&r->all.texts, args->who, s->name, s->src->info.n_vocab);
     /* A file of targets is opened once, and comes before what the dumps hold. */
     if (code == EXIT_DONE && (i == 0 || !args->targets))
         code = targets_open(&s->known, args, s->src, s->name);
@@ -266,15 +265,15 @@ static int prepare(run *r)
     if (code == EXIT_DONE)
         code = setup_isa(args, &isa);
     if (code == EXIT_DONE)
-        code = vocab_load(&r->all.v, args);
+        code = texts_open(&r->all.texts, args);
     for (size_t i = 0; i < 2 && code == EXIT_DONE; i++)
         code = open_side(r, i, isa);
     if (code == EXIT_DONE)
         code = resolve_rows(r, &range);
     r->all.args = args;
     if (code == EXIT_DONE)
-        code = vocab_take_texts(&r->all.v, &r->all.args, &r->own, r->sides[0].name,
-                                r->sides[0].src->dump, r->all.n_vocab);
+        code = texts_take(&r->all.texts, args->who, r->sides[0].name, r->sides[0].src->dump,
+                          r->all.n_vocab);
     r->all.name_a = args->n_words == 1 && args->config_a ? args->config_a : r->sides[0].name;
     r->all.name_b = args->n_words == 1 && args->config_b ? args->config_b : r->sides[1].name;
     return code;

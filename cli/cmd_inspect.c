@@ -91,7 +91,7 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config,
     pluck_error err = {PLUCK_ERR_NOMEM, "out of memory"};
     int code = setup_isa(in->args, &options.isa);
     if (code == EXIT_DONE)
-        code = vocab_check(&in->v, in->args, in->name, src->info.n_vocab);
+        code = texts_check(&in->texts, in->args->who, in->name, src->info.n_vocab);
     if (code == EXIT_DONE)
         code = setup_prompt_check(in->args, &lists[0], src->info.n_vocab);
     if (code == EXIT_DONE)
@@ -138,7 +138,6 @@ int cmd_inspect(const arguments *args)
     pluck_config *config = NULL;
     token_list lists[2] = {{NULL, 0}, {NULL, 0}};
     source src = {NULL, {0}, NULL};
-    arguments own;
     int code = setup_config(args, args->config, &config);
     if (code == EXIT_DONE)
         code = setup_seed(args, config);
@@ -149,11 +148,11 @@ int cmd_inspect(const arguments *args)
     if (code == EXIT_DONE && args->follow && !args->explain)
         code = complain(args->who, EXIT_USAGE, "--token needs --explain");
     if (code == EXIT_DONE)
-        code = vocab_load(&in.v, args);
+        code = texts_open(&in.texts, args);
     if (code == EXIT_DONE)
         code = source_open(args, in.path, &src);
     if (code == EXIT_DONE)
-        code = vocab_take_texts(&in.v, &in.args, &own, in.name, src.dump, src.info.n_vocab);
+        code = texts_take(&in.texts, args->who, in.name, src.dump, src.info.n_vocab);
     if (code == EXIT_DONE) {
         warn_of_rows(args, source_name(in.path), &src, config, 0, src.info.n_rows);
         code = inspect_row(&in, &src, config, lists);
@@ -161,7 +160,7 @@ int cmd_inspect(const arguments *args)
     if (code == EXIT_DONE)
         code = print(&in);
     source_close(&src);
-    vocab_free(&in.v);
+    texts_close(&in.texts);
     free(in.top);
     pluck_trace_destroy(&in.trace);
     pluck_sampler_destroy(&in.sampler);

@@ -83,10 +83,9 @@ static int study_dump(report *r, report_dump *d, const char *path, const output 
     pluck_error err;
     int code = tuning_open(&d->t, r->args, path);
     if (code == EXIT_DONE)
-        code = vocab_check(&r->v, r->args, d->t.name, d->t.src.info.n_vocab);
+        code = texts_check(&r->texts, r->args->who, d->t.name, d->t.src.info.n_vocab);
     if (code == EXIT_DONE && r->n_dumps == 1)
-        code = vocab_take_texts(&r->v, &r->args, &r->own, d->t.name, d->t.src.dump,
-                                d->t.src.info.n_vocab);
+        code = texts_take(&r->texts, r->args->who, d->t.name, d->t.src.dump, d->t.src.info.n_vocab);
     if (code == EXIT_DONE && d->t.has_targets)
         code = tuning_run(&d->t, out);
     if (code != EXIT_DONE)
@@ -127,7 +126,7 @@ int cmd_report(const arguments *args)
     if (code != EXIT_DONE)
         return code;
     r.dumps = calloc(r.n_dumps, sizeof *r.dumps);
-    code = !r.dumps ? complain_memory(args->who) : vocab_load(&r.v, args);
+    code = !r.dumps ? complain_memory(args->who) : texts_open(&r.texts, args);
     if (code == EXIT_DONE)
         code = study(&r, &out);
     if (code == EXIT_DONE)
@@ -135,7 +134,7 @@ int cmd_report(const arguments *args)
     for (size_t i = 0; r.dumps && i < r.n_dumps; i++)
         tuning_close(&r.dumps[i].t);
     int close_code = output_close(&out, code == EXIT_DONE);
-    vocab_free(&r.v);
+    texts_close(&r.texts);
     free(r.dumps);
     return code == EXIT_DONE ? close_code : code;
 }

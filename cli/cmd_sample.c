@@ -14,7 +14,6 @@
 #include "progress.h"
 #include "rows.h"
 #include "setup.h"
-#include "vocab.h"
 #include "workers.h"
 
 #include <pluck/sampler.h>
@@ -26,13 +25,12 @@
 
 typedef struct run {
     const arguments *args;
-    arguments own; /* args, if the texts of the tokens are those of the dump */
     pluck_config *config;
     char *config_text; /* --trace: as a line */
     size_t config_size_bytes;
     pluck_isa isa;
     token_list prompt;
-    vocab v;
+    token_texts texts;
     row_range range;
     output out;
     progress bar;
@@ -71,7 +69,7 @@ typedef struct evidence {
 
 static bool prints_running_text(const run *all)
 {
-    return all->args->sequence && all->args->vocab && all->args->format == FORMAT_TEXT;
+    return all->args->sequence && all->texts.name && all->args->format == FORMAT_TEXT;
 }
 
 /* The state in which the draw was made. */
@@ -109,9 +107,9 @@ static void print_json(job *j, uint64_t draw, const pluck_draw *d, const evidenc
                   (unsigned long long)j->row, (unsigned long long)draw, (int)d->token);
     output_float(out, (double)d->logprob);
     output_printf(out, ",\"survivors\":%u", (unsigned)d->n_survivors);
-    if (j->all->args->vocab) {
+    if (j->all->texts.name) {
         size_t n = 0;
-        const char *text = vocab_text(&j->all->v, d->token, &n);
+        const char *text = texts_get(&j->all->texts, d->token, &n);
         output_text(out, ",\"text\":");
         output_json_string(out, text, n);
     }
@@ -131,9 +129,9 @@ static void print_csv(job *j, uint64_t draw, const pluck_draw *d)
                   (int)d->token);
     output_csv_float(out, (double)d->logprob);
     output_printf(out, ",%u", (unsigned)d->n_survivors);
-    if (j->all->args->vocab) {
+    if (j->all->texts.name) {
         size_t n = 0;
-        const char *text = vocab_text(&j->all->v, d->token, &n);
+        const char *text = texts_get(&j->all->texts, d->token, &n);
         output_char(out, ',');
         output_csv_string(out, text, n);
     }
@@ -144,7 +142,7 @@ static void print_text(job *j, uint64_t draw, const pluck_draw *d)
 {
     output *out = &j->all->out;
     size_t n = 0;
-    const char *text = vocab_text(&j->all->v, d->token, &n);
+    const char *text = texts_get(&j->all->texts, d->token, &n);
     if (prints_running_text(j->all)) {
         if (out->is_terminal)
             output_screen(out, &j->screen, text, n);
@@ -155,7 +153,7 @@ static void print_text(job *j, uint64_t draw, const pluck_draw *d)
     output_printf(out, "%8llu %8llu %8d %12.6f %10u", (unsigned long long)j->row,
                   (unsigned long long)draw, (int)d->token,
                   d->logprob == 0.0f ? 0.0 : (double)d->logprob, (unsigned)d->n_survivors);
-    if (j->all->args->vocab) {
+    if (j->all->texts.name) {
         output_text(out, "  ");
         (void)output_cell(out, text, n, OUTPUT_TEXT_COLUMNS);
     }
@@ -183,7 +181,7 @@ static void print_heading(job *j, bool is_first)
     output *out = &j->all->out;
     if (args->format == FORMAT_CSV && is_first)
         output_printf(out, "%srow,draw,token,logprob,survivors%s\n",
-                      args->n_words > 1 ? "dump," : "", args->vocab ? ",text" : "");
+                      args->n_words > 1 ? "dump," : "", j->all->texts.name ? ",text" : "");
     if (args->format != FORMAT_TEXT)
         return;
     if (args->n_words > 1) {
@@ -193,7 +191,7 @@ static void print_heading(job *j, bool is_first)
     }
     if (!prints_running_text(j->all))
         output_printf(out, "%8s %8s %8s %12s %10s%s\n", "row", "draw", "token", "logprob",
-                      "survivors", args->vocab ? "  text" : "");
+                      "survivors", j->all->texts.name ? "  text" : "");
 }
 
 /* What a failed row means: an exit code, or EXIT_DONE to go on with the next. */
@@ -451,10 +449,9 @@ static int sample_dump(run *all, size_t index)
     uint64_t first = 0, end = 0;
     int code = source_open(all->args, j.path, &j.src);
     if (code == EXIT_DONE && all->args->n_words == 1)
-        code = vocab_take_texts(&all->v, &all->args, &all->own, j.name, j.src.dump,
-                                j.src.info.n_vocab);
+        code = texts_take(&all->texts, all->args->who, j.name, j.src.dump, j.src.info.n_vocab);
     if (code == EXIT_DONE)
-        code = vocab_check(&all->v, all->args, j.name, j.src.info.n_vocab);
+        code = texts_check(&all->texts, all->args->who, j.name, j.src.info.n_vocab);
     if (code == EXIT_DONE)
         code = setup_prompt_check(all->args, &all->prompt, j.src.info.n_vocab);
     if (code == EXIT_DONE)
@@ -521,7 +518,7 @@ static int prepare(run *all)
         code = all->config_text ? EXIT_DONE : complain_memory(args->who);
     }
     if (code == EXIT_DONE)
-        code = vocab_load(&all->v, args);
+        code = texts_open(&all->texts, args);
     return code;
 }
 
@@ -539,7 +536,7 @@ int cmd_sample(const arguments *args)
         code = close_code;
     if (code == EXIT_DONE && all.has_bad_rows)
         code = EXIT_DATA;
-    vocab_free(&all.v);
+    texts_close(&all.texts);
     free(all.prompt.tokens);
     free(all.config_text);
     pluck_config_destroy(&all.config);

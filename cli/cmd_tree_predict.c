@@ -6,7 +6,7 @@
 #include "output.h"
 #include "predictors.h"
 #include "progress.h"
-#include "vocab.h"
+#include "setup.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ typedef struct prediction {
     line_reader lines;
     bool has_lines;
     predictor_team team;
-    vocab v;
+    token_texts texts;
     output out;
     progress bar;
 } prediction;
@@ -31,7 +31,7 @@ static const char *label_text(const prediction *p, const pluck_fasttext_label *l
         *n = strlen(label->text);
         return label->text;
     }
-    return vocab_text(&p->v, (pluck_token)label->output, n);
+    return texts_get(&p->texts, (pluck_token)label->output, n);
 }
 
 static void print_json(prediction *p, uint64_t item, const pluck_fasttext_label *labels, uint32_t n)
@@ -45,7 +45,7 @@ static void print_json(prediction *p, uint64_t item, const pluck_fasttext_label 
         output_printf(out, "%s{\"label\":%u,\"prob\":", i > 0 ? "," : "",
                       (unsigned)labels[i].output);
         output_float(out, labels[i].prob);
-        if (p->has_lines || p->args->vocab) {
+        if (p->has_lines || p->texts.name) {
             output_text(out, ",\"text\":");
             output_json_string(out, text, length);
         }
@@ -66,7 +66,7 @@ static void print_text(prediction *p, const pluck_fasttext_label *labels, uint32
             output_char(out, ' ');
         if (labels[i].text)
             output_shown(out, PLK_PLAIN, text, length);
-        else if (p->args->vocab)
+        else if (p->texts.name)
             output_quoted(out, text, length);
         else
             output_printf(out, "%u", (unsigned)labels[i].output);
@@ -141,7 +141,7 @@ static int predict_rows(prediction *p)
         code = complain(args->who, EXIT_DATA, "%s: raw hidden states are read from a file",
                         source_name(path));
     if (code == EXIT_DONE)
-        code = vocab_check(&p->v, args, args->words[0], head.n_vocab);
+        code = texts_check(&p->texts, args->who, args->words[0], head.n_vocab);
     if (code == EXIT_DONE)
         code = predictors_create(&p->team, args, &p->model, &p->src, NULL);
     progress_start(&p->bar, n_rows, args->quiet, &p->out);
@@ -176,7 +176,7 @@ int cmd_tree_predict(const arguments *args)
     if (code == EXIT_DONE)
         code = check_arguments(&p);
     if (code == EXIT_DONE)
-        code = vocab_load(&p.v, args);
+        code = texts_open(&p.texts, args);
     if (code == EXIT_DONE)
         code = output_open(&p.out, args->who, args->output);
     if (code == EXIT_DONE)
@@ -188,7 +188,7 @@ int cmd_tree_predict(const arguments *args)
         lines_close(&p.lines);
     if (p.src.dump)
         source_close(&p.src);
-    vocab_free(&p.v);
+    texts_close(&p.texts);
     head_model_close(&p.model);
     return code != EXIT_DONE ? code : close_code;
 }

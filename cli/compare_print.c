@@ -85,8 +85,8 @@ static void print_token(const comparison *all, output *out, pluck_token token, d
 {
     size_t n = 0;
     output_printf(out, "  %8d %6.4f", (int)token, p);
-    if (all->args->vocab) {
-        const char *text = vocab_text(&all->v, token, &n);
+    if (all->texts.name) {
+        const char *text = texts_get(&all->texts, token, &n);
         output_char(out, ' ');
         (void)output_cell(out, text, n, OUTPUT_CELL_COLUMNS);
     }
@@ -157,9 +157,9 @@ static void json_series(output *out, const char *name, const series *s)
 static void json_text(const comparison *all, output *out, const char *name, pluck_token token)
 {
     size_t n = 0;
-    if (!all->args->vocab)
+    if (!all->texts.name)
         return;
-    const char *text = vocab_text(&all->v, token, &n);
+    const char *text = texts_get(&all->texts, token, &n);
     output_printf(out, ",\"%s\":", name);
     output_json_string(out, text, n);
 }
@@ -229,7 +229,7 @@ void compare_print_csv_heading(const comparison *all, output *out)
     output_printf(out,
                   "row,kl_ab,kl_ba,total_variation,rank_correlation,entropy_a,entropy_b,"
                   "top_a,top_b,target,nll_a,nll_b%s\n",
-                  all->args->vocab ? ",text_a,text_b,text" : "");
+                  all->texts.name ? ",text_a,text_b,text" : "");
 }
 
 static void csv_value(output *out, double value)
@@ -244,7 +244,7 @@ static void csv_value(output *out, double value)
 static void csv_text(const comparison *all, output *out, pluck_token token)
 {
     size_t n = 0;
-    const char *text = vocab_text(&all->v, token, &n);
+    const char *text = texts_get(&all->texts, token, &n);
     output_char(out, ',');
     output_csv_string(out, text, n);
 }
@@ -262,7 +262,7 @@ void compare_print_csv_row(const comparison *all, output *out, uint64_t row, plu
         output_printf(out, "%d", (int)target);
     csv_value(out, c->nll_a);
     csv_value(out, c->nll_b);
-    if (all->args->vocab) {
+    if (all->texts.name) {
         csv_text(all, out, c->top_a);
         csv_text(all, out, c->top_b);
         csv_text(all, out, target);

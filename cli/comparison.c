@@ -131,7 +131,7 @@ void comparison_free(comparison *all)
     free(all->nll_b.values);
     free(all->nll_change.values);
     free(all->worst);
-    vocab_free(&all->v);
+    texts_close(&all->texts);
 }
 
 double series_quantile(const series *s, double level)

@@ -7,7 +7,7 @@
 #include "doubts.h"
 #include "options.h"
 #include "output.h"
-#include "vocab.h"
+#include "setup.h"
 
 #include <pluck/dump.h>
 #include <pluck/tune.h>
@@ -52,7 +52,7 @@ typedef struct comparison {
     char warning[DOUBT_BYTES]; /* empty: none */
     worst_row *worst;          /* the largest KL(a || b) first */
     size_t n_worst;
-    vocab v;
+    token_texts texts;
 } comparison;
 
 #define N_QUANTILES 8

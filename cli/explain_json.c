@@ -93,9 +93,9 @@ static void json_draw(const inspection *in, output *out)
 static void json_fate(const inspection *in, output *out, const pluck_token_fate *f)
 {
     output_printf(out, "{\"token\":%d", (int)f->token);
-    if (in->args->vocab) {
+    if (in->texts.name) {
         size_t n = 0;
-        const char *text = vocab_text(&in->v, f->token, &n);
+        const char *text = texts_get(&in->texts, f->token, &n);
         output_text(out, ",\"text\":");
         output_json_string(out, text, n);
     }

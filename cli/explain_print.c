@@ -14,7 +14,7 @@
 static void print_token(const inspection *in, output *out, pluck_token token)
 {
     output_printf(out, "%d", (int)token);
-    if (!in->args->vocab)
+    if (!in->texts.name)
         return;
     output_char(out, ' ');
     inspect_print_token(in, out, token, false);

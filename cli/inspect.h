@@ -5,7 +5,7 @@
 #define CLI_INSPECT_H
 
 #include "output.h"
-#include "vocab.h"
+#include "setup.h"
 
 #include <pluck/trace.h>
 
@@ -21,7 +21,7 @@ typedef struct inspection {
     uint32_t n_top;
     pluck_sampler *sampler; /* whose trace it is */
     pluck_trace *trace;
-    vocab v;
+    token_texts texts;
 } inspection;
 
 /* Terminal codes, or "". */

@@ -9,7 +9,7 @@
 void inspect_print_csv(const inspection *in, output *out)
 {
     double cumulative = 0;
-    output_printf(out, "rank,token,prob,logprob,cumulative%s\n", in->args->vocab ? ",text" : "");
+    output_printf(out, "rank,token,prob,logprob,cumulative%s\n", in->texts.name ? ",text" : "");
     for (uint32_t i = 0; i < in->n_top; i++) {
         double p = (double)in->top[i].prob;
         cumulative += p;
@@ -19,9 +19,9 @@ void inspect_print_csv(const inspection *in, output *out)
         output_csv_float(out, log(p));
         output_char(out, ',');
         output_csv_float(out, cumulative);
-        if (in->args->vocab) {
+        if (in->texts.name) {
             size_t n = 0;
-            const char *text = vocab_text(&in->v, in->top[i].token, &n);
+            const char *text = texts_get(&in->texts, in->top[i].token, &n);
             output_char(out, ',');
             output_csv_string(out, text, n);
         }

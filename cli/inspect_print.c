@@ -47,7 +47,7 @@ static void print_bar(output *out, const style *s, double share)
 void inspect_print_token(const inspection *in, output *out, pluck_token token, bool is_padded)
 {
     size_t n = 0;
-    const char *text = vocab_text(&in->v, token, &n);
+    const char *text = texts_get(&in->texts, token, &n);
     unsigned columns = output_cell(out, text, n, OUTPUT_CELL_COLUMNS);
     if (is_padded)
         output_printf(out, "%*s", (int)(OUTPUT_CELL_COLUMNS + 1 - columns), "");
@@ -66,7 +66,7 @@ static void print_stages(const inspection *in, output *out, const style *s)
 
 static void print_top(const inspection *in, output *out, const style *s)
 {
-    bool has_text = in->args->vocab != NULL;
+    bool has_text = in->texts.name != NULL;
     double cumulative = 0.0;
     output_printf(out, "\n%s%6s %8s  ", s->codes.head, "rank", "token");
     if (has_text)
@@ -138,9 +138,9 @@ void inspect_print_json(const inspection *in, output *out)
         inspect_json_member(out, "prob", p);
         inspect_json_member(out, "logprob", log(p));
         inspect_json_member(out, "cumulative", cumulative);
-        if (in->args->vocab) {
+        if (in->texts.name) {
             size_t n = 0;
-            const char *text = vocab_text(&in->v, in->top[i].token, &n);
+            const char *text = texts_get(&in->texts, in->top[i].token, &n);
             output_text(out, ",\"text\":");
             output_json_string(out, text, n);
         }

@@ -5,7 +5,6 @@
 #define CLI_REPORT_H
 
 #include "tuning.h"
-#include "vocab.h"
 
 enum {
     REPORT_POINTS = 200,         /* of a chart over rows */
@@ -35,7 +34,7 @@ typedef struct report {
     report_dump *dumps;
     size_t n_dumps;
     size_t n_explored; /* of all dumps */
-    vocab v;
+    token_texts texts;
 } report;
 
 /* The whole page. Returns an exit code, after complain() if it is not EXIT_DONE. */

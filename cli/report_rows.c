@@ -71,8 +71,8 @@ static void write_base64(output *out, const ranked *row, size_t n)
 static void write_name(const report *r, output *out, uint32_t token)
 {
     size_t length = 0;
-    const char *text = vocab_text(&r->v, (pluck_token)token, &length);
-    if (r->args->vocab)
+    const char *text = texts_get(&r->texts, (pluck_token)token, &length);
+    if (r->texts.name)
         output_script_string(out, text, length, PAGE_TEXT_COLUMNS);
     else
         output_text(out, "null");

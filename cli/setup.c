@@ -371,3 +371,56 @@ void source_close(source *src)
     free(src->scratch);
     src->scratch = NULL;
 }
+
+int texts_open(token_texts *texts, const arguments *args)
+{
+    pluck_error err;
+    *texts = (token_texts){.may_be_short = args->short_vocab};
+    if (!args->vocab)
+        return !args->added_tokens
+                   ? EXIT_DONE
+                   : complain(args->who, EXIT_USAGE, "--added-tokens needs --vocab");
+    texts->name = source_name(args->vocab);
+    pluck_status status = plk_vocab_open(&texts->vocab, args->vocab, args->added_tokens,
+                                         (plk_encoding)args->vocab_encoding, NULL, &err);
+    return status == PLUCK_OK ? EXIT_DONE
+                              : complain(args->who, exit_code_of(status), "%s", err.message);
+}
+
+void texts_close(token_texts *texts)
+{
+    plk_vocab_close(&texts->vocab);
+    *texts = (token_texts){.name = NULL};
+}
+
+int texts_check(const token_texts *texts, const char *who, const char *path, uint32_t n_vocab)
+{
+    uint32_t n = texts->vocab.n;
+    if (!texts->name || n == n_vocab || (texts->may_be_short && n < n_vocab))
+        return EXIT_DONE;
+    return complain(who, EXIT_DATA, "%s: has %u tokens, but rows of %s have %u values%s",
+                    texts->name, (unsigned)n, path, (unsigned)n_vocab,
+                    n < n_vocab ? "; --short-vocab allows that" : "");
+}
+
+int texts_take(token_texts *texts, const char *who, const char *name, const pluck_dump *dump,
+               uint32_t n_vocab)
+{
+    size_t n = 0;
+    if (!pluck_dump_token_text(dump, 0, &n))
+        return EXIT_DONE;
+    plk_vocab_init(&texts->vocab, NULL);
+    for (uint32_t i = 0; i < n_vocab; i++) {
+        const char *text = pluck_dump_token_text(dump, (pluck_token)i, &n);
+        if (text && !plk_vocab_set(&texts->vocab, i, text, n, true))
+            return complain_memory(who);
+    }
+    texts->name = name;
+    texts->may_be_short = true; /* --vocab-size may leave room for tokens without a text */
+    return EXIT_DONE;
+}
+
+const char *texts_get(const token_texts *texts, pluck_token token, size_t *n)
+{
+    return plk_vocab_text(&texts->vocab, token, n);
+}

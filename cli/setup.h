@@ -12,6 +12,7 @@
 #include <pluck/sampler.h>
 
 #include "file/array_file.h"
+#include "vocab/vocab.h"
 
 /* --config or --preset (file, if not NULL, instead of --config), then the flags for keys. */
 int setup_config(const arguments *args, const char *file, pluck_config **config);
@@ -66,5 +67,26 @@ int source_check_shape(const arguments *args, const char *dump_name, const plk_s
 
 int source_open(const arguments *args, const char *path, source *src);
 void source_close(source *src);
+
+/* The texts of tokens: those of --vocab, or of a dump whose rows name their tokens so. */
+typedef struct token_texts {
+    plk_vocab vocab;
+    const char *name;  /* of the file or dump that they are from; NULL: there are none */
+    bool may_be_short; /* fewer than the rows have values */
+} token_texts;
+
+/* Those of --vocab, if it is given. */
+int texts_open(token_texts *texts, const arguments *args);
+void texts_close(token_texts *texts);
+
+/* Whether they have the length of the rows of path; else EXIT_DATA after complain(). */
+int texts_check(const token_texts *texts, const char *who, const char *path, uint32_t n_vocab);
+
+/* Those of a dump called name; without them nothing happens. */
+int texts_take(token_texts *texts, const char *who, const char *name, const pluck_dump *dump,
+               uint32_t n_vocab);
+
+/* "" for a token without a text; *n: its bytes. */
+const char *texts_get(const token_texts *texts, pluck_token token, size_t *n);
 
 #endif

@@ -35,6 +35,7 @@ ALLOWED = {
     "sampler": "config stages select history rng softmax thread simd json base",
     "file": "json base",
     "thread": "simd base",
+    "vocab": "file json base",
     "dump": "file json base simd",
     "weighted": "file json simd rng base",
     "heads": "file json thread simd rng base",
@@ -42,7 +43,7 @@ ALLOWED = {
 }
 
 # Parts of lib/ that cli/ may include too: what they do has nothing to do with sampling.
-FLOOR = "base json file thread".split()
+FLOOR = "base json file thread vocab".split()
 
 CODE_FOLDERS = ["lib", "include", "cli", "tests", "bench", "fuzz", "examples"]
 SCRIPT_FOLDERS = ["scripts", "tests", "docs", "bench", "fuzz"]

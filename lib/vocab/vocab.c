@@ -1,68 +1,109 @@
 /*
  * All texts lie in one block of bytes, entries point into it; both grow by doubling.
+ *
+ * How vocabularies spell bytes.
+ *
+ * GPT-2's byte-level BPE writes each byte as one printable character: the 188 printable ones of
+ * Latin-1 stand for themselves, the other 68 bytes are U+0100, U+0101 … in ascending order
+ * (bytes_to_unicode() of its encoder.py). So a space is U+0120, and no token holds a real one.
+ *
+ * SentencePiece writes a space as U+2581 and, with byte fallback, a lone byte as a token <0xHH>.
+ *
+ * WordPiece marks what continues a word: "##ing" is "ing", and other tokens begin a word, with a
+ * space before it. Names in brackets ([CLS]) are not text.
+ *
+ * Which it is shows in the tokens: U+0120 and no real space anywhere is GPT-2's; both <0x00> and
+ * <0xFF>, or U+2581 at the start of some token and no real space, is SentencePiece's.
  */
-#include "vocab.h"
-#include "files.h"
-#include "vocab_readers.h"
-#include "vocab_gguf.h"
+#include "vocab/vocab_readers.h"
 
 #include "base/alloc.h"
+#include "base/error.h"
+#include "base/escape.h"
 #include "file/file.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define VOCAB_LIMIT_BYTES ((size_t)256 << 20)
+#define LIMIT_BYTES ((size_t)256 << 20)
+#define GPT2_SPACE  0x120
+#define PIECE_SPACE 0x2581
 
-static bool reserve_entries(vocab *v, uint32_t n)
+void plk_vocab_init(plk_vocab *v, const pluck_allocator *allocator)
+{
+    *v = (plk_vocab){.allocator = plk_allocator_or_default(allocator)};
+}
+
+void plk_vocab_close(plk_vocab *v)
+{
+    if (v->entries)
+        plk_free(&v->allocator, v->entries);
+    if (v->bytes)
+        plk_free(&v->allocator, v->bytes);
+    *v = (plk_vocab){.n = 0};
+}
+
+static bool reserve_entries(plk_vocab *v, uint32_t n)
 {
     uint32_t capacity = v->capacity == 0 ? 1024 : v->capacity;
     while (capacity < n)
         capacity *= 2;
     if (capacity == v->capacity)
         return true;
-    vocab_entry *larger = realloc(v->entries, capacity * sizeof *larger);
+    plk_vocab_entry *larger = plk_alloc_zero(&v->allocator, capacity, sizeof *larger);
     if (!larger)
         return false;
-    memset(larger + v->capacity, 0, (capacity - v->capacity) * sizeof *larger);
+    if (v->capacity > 0)
+        memcpy(larger, v->entries, v->capacity * sizeof *larger);
+    plk_free(&v->allocator, v->entries);
     v->entries = larger;
     v->capacity = capacity;
     return true;
 }
 
-static bool reserve_bytes(vocab *v, size_t n)
+static bool reserve_bytes(plk_vocab *v, size_t n)
 {
     size_t capacity = v->bytes_capacity == 0 ? 16384 : v->bytes_capacity;
     while (capacity - v->n_bytes < n)
         capacity *= 2;
     if (capacity == v->bytes_capacity)
         return true;
-    char *larger = realloc(v->bytes, capacity);
+    char *larger = plk_alloc(&v->allocator, capacity, 1);
     if (!larger)
         return false;
+    if (v->n_bytes > 0)
+        memcpy(larger, v->bytes, v->n_bytes);
+    plk_free(&v->allocator, v->bytes);
     v->bytes = larger;
     v->bytes_capacity = capacity;
     return true;
 }
 
-bool vocab_set(vocab *v, uint32_t id, const char *text, size_t n, bool is_literal)
+bool plk_vocab_set(plk_vocab *v, uint32_t id, const char *text, size_t n, bool is_literal)
 {
     if (!reserve_entries(v, id + 1) || !reserve_bytes(v, n))
         return false;
     if (n > 0)
         memcpy(v->bytes + v->n_bytes, text, n);
-    v->entries[id] = (vocab_entry){v->n_bytes, (uint32_t)n, true, is_literal};
+    v->entries[id] = (plk_vocab_entry){v->n_bytes, (uint32_t)n, true, is_literal};
     v->n_bytes += n;
     v->n = id + 1 > v->n ? id + 1 : v->n;
     return true;
 }
 
-bool vocab_prepend(vocab *v, uint32_t id, char c)
+const char *plk_vocab_text(const plk_vocab *v, pluck_token token, size_t *n)
 {
-    vocab_entry *e = &v->entries[id];
+    *n = 0;
+    if (token < 0 || (uint32_t)token >= v->n || !v->entries[token].is_set)
+        return "";
+    *n = v->entries[token].n;
+    return *n > 0 ? v->bytes + v->entries[token].offset : "";
+}
+
+/* Puts a byte in front of a text. */
+static bool prepend(plk_vocab *v, uint32_t id, char c)
+{
+    plk_vocab_entry *e = &v->entries[id];
     size_t n = e->n;
     if (!reserve_bytes(v, n + 1))
         return false;
@@ -74,65 +115,163 @@ bool vocab_prepend(vocab *v, uint32_t id, char c)
     return true;
 }
 
+/* The byte that a character of GPT-2's alphabet stands for, or -1. */
+static int gpt2_byte(uint32_t code_point)
+{
+    if ((code_point >= 0x21 && code_point <= 0x7e) || (code_point >= 0xa1 && code_point <= 0xac) ||
+        (code_point >= 0xae && code_point <= 0xff))
+        return (int)code_point;
+    if (code_point < 0x100 || code_point >= 0x100 + 68)
+        return -1;
+    int index = (int)code_point - 0x100;
+    if (index < 33)
+        return index;                             /* 0x00 to 0x20 */
+    return index < 67 ? 0x7f + index - 33 : 0xad; /* 0x7f to 0xa0, then the soft hyphen */
+}
+
+/* The byte of a token "<0xHH>", or -1. */
+static int piece_byte(const char *text, size_t n)
+{
+    char digits[3] = "";
+    if (n != 6 || memcmp(text, "<0x", 3) != 0 || text[5] != '>')
+        return -1;
+    memcpy(digits, text + 3, 2);
+    if (strspn(digits, "0123456789ABCDEFabcdef") != 2)
+        return -1;
+    return (int)strtoul(digits, NULL, 16);
+}
+
+static plk_encoding find_encoding(const plk_vocab *v)
+{
+    bool has_gpt2 = false, has_piece = false, has_space = false, has_first = false,
+         has_last = false, has_unknown = false, has_rest = false;
+    for (uint32_t id = 0; id < v->n; id++) {
+        const plk_vocab_entry *e = &v->entries[id];
+        if (!e->is_set || e->is_literal)
+            continue;
+        const char *text = v->bytes + e->offset;
+        uint32_t code_point = 0;
+        for (size_t i = 0; i < e->n;) {
+            size_t length = plk_utf8_decode(text + i, e->n - i, &code_point);
+            has_gpt2 |= length > 0 && code_point == GPT2_SPACE;
+            has_piece |= length > 0 && code_point == PIECE_SPACE;
+            has_space |= text[i] == ' ';
+            i += length == 0 ? 1 : length;
+        }
+        has_unknown |= e->n == 5 && memcmp(text, "[UNK]", 5) == 0;
+        has_rest |= e->n > 2 && memcmp(text, "##", 2) == 0 && text[2] != '#';
+        int byte = piece_byte(text, e->n);
+        has_first |= byte == 0x00;
+        has_last |= byte == 0xff;
+    }
+    if ((has_first && has_last) || (has_piece && !has_space))
+        return PLK_ENCODING_SENTENCEPIECE;
+    if (has_unknown && has_rest && !has_gpt2 && !has_space)
+        return PLK_ENCODING_WORDPIECE;
+    return has_gpt2 && !has_space ? PLK_ENCODING_GPT2 : PLK_ENCODING_PLAIN;
+}
+
+/* Both decoders write at most n bytes and return how many; characters outside the alphabet stay. */
+static size_t decode_gpt2(const char *text, size_t n, char *out)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < n;) {
+        uint32_t code_point = 0;
+        size_t length = plk_utf8_decode(text + i, n - i, &code_point);
+        int byte = length > 0 ? gpt2_byte(code_point) : -1;
+        size_t step = length > 0 ? length : 1;
+        if (byte >= 0) {
+            out[used++] = (char)byte;
+        } else {
+            memmove(out + used, text + i, step);
+            used += step;
+        }
+        i += step;
+    }
+    return used;
+}
+
+static size_t decode_piece(const char *text, size_t n, char *out)
+{
+    static const char mark[] = "\xe2\x96\x81";
+    int byte = piece_byte(text, n);
+    size_t used = 0;
+    if (byte >= 0) {
+        out[0] = (char)byte;
+        return 1;
+    }
+    for (size_t i = 0; i < n;) {
+        if (n - i >= 3 && memcmp(text + i, mark, 3) == 0) {
+            out[used++] = ' ';
+            i += 3;
+        } else {
+            out[used++] = text[i++];
+        }
+    }
+    return used;
+}
+
+/* Whether it is a name as [CLS] or [unused12]. */
+static bool is_bracketed(const char *text, size_t n)
+{
+    return n > 2 && text[0] == '[' && text[n - 1] == ']';
+}
+
+/* A space in front makes a text longer, so that it moves to the end of the block. */
+static bool decode_word(plk_vocab *v, uint32_t id)
+{
+    plk_vocab_entry *e = &v->entries[id];
+    char *text = v->bytes + e->offset;
+    if (e->n > 2 && memcmp(text, "##", 2) == 0) {
+        e->offset += 2;
+        e->n -= 2;
+        return true;
+    }
+    if (is_bracketed(text, e->n))
+        return true;
+    return prepend(v, id, ' ');
+}
+
+/* Turns the spelling of an encoding into bytes. false: memory ran out. */
+static bool decode(plk_vocab *v, plk_encoding encoding)
+{
+    if (encoding == PLK_ENCODING_AUTO)
+        encoding = find_encoding(v);
+    for (uint32_t id = 0; encoding != PLK_ENCODING_PLAIN && id < v->n; id++) {
+        plk_vocab_entry *e = &v->entries[id];
+        char *text = e->n > 0 ? v->bytes + e->offset : NULL;
+        if (!text || e->is_literal)
+            continue;
+        if (encoding == PLK_ENCODING_GPT2)
+            e->n = (uint32_t)decode_gpt2(text, e->n, text);
+        else if (encoding == PLK_ENCODING_SENTENCEPIECE)
+            e->n = (uint32_t)decode_piece(text, e->n, text);
+        else if (!decode_word(v, id))
+            return false;
+    }
+    return true;
+}
+
 /* Whether the name ends so, or so and then .gz. */
-static bool is_named(const char *path, const char *end)
+static bool is_named(const char *name, const char *end)
 {
     static const char packed[] = ".gz";
-    size_t n_end = strlen(end);
-    size_t n = strlen(path);
-    if (n >= sizeof packed && strcmp(path + n + 1 - sizeof packed, packed) == 0)
+    size_t n_end = strlen(end), n = strlen(name);
+    if (n >= sizeof packed && strcmp(name + n + 1 - sizeof packed, packed) == 0)
         n -= sizeof packed - 1;
-    return n >= n_end && memcmp(path + n - n_end, end, n_end) == 0;
+    return n >= n_end && memcmp(name + n - n_end, end, n_end) == 0;
 }
 
 /* A name ending decides; without one, a JSON list or map starts with its bracket. */
-static bool is_json(const vocab_file *file)
+static bool is_json(const plk_vocab_file *file)
 {
     char first = file->text[strspn(file->text, " \t\r\n")];
-    if (is_named(file->path, ".json"))
+    if (is_named(file->name, ".json"))
         return true;
-    return !is_named(file->path, ".txt") && (first == '[' || first == '{');
+    return !is_named(file->name, ".txt") && (first == '[' || first == '{');
 }
 
-static int finish(vocab *v, const arguments *args, const char *path)
-{
-    if (v->n == 0)
-        return complain(args->who, EXIT_DATA, "%s: holds no token", path);
-    bool is_auto = args->vocab_encoding == ENCODING_AUTO;
-    return vocab_decode(v, is_auto ? v->encoding : args->vocab_encoding)
-               ? EXIT_DONE
-               : complain_memory(args->who);
-}
-
-/* Replaces a file that gzip packed by what it unpacks to. */
-static int unpack(vocab_file *file)
-{
-    pluck_allocator allocator = plk_allocator_or_default(NULL);
-    plk_source source;
-    pluck_error err;
-    plk_source_open_memory(&source, file->path, file->text, file->n, false, &allocator);
-    pluck_status status = plk_gzip_unpack(&source, VOCAB_LIMIT_BYTES, &err);
-    int code = EXIT_DONE;
-    if (status != PLUCK_OK) {
-        code = complain(file->who, exit_code_of(status), "%s", err.message);
-    } else if (source.bytes != (const uint8_t *)file->text) {
-        size_t n = (size_t)source.size_bytes;
-        char *text = malloc(n + 1);
-        if (!text) {
-            code = complain_memory(file->who);
-        } else {
-            memcpy(text, source.bytes, n);
-            text[n] = '\0';
-            free(file->text);
-            file->text = text;
-            file->n = n;
-        }
-    }
-    plk_source_close(&source);
-    return code;
-}
-
-static void skip_byte_order_mark(vocab_file *file)
+static void skip_byte_order_mark(plk_vocab_file *file)
 {
     if (file->n >= 3 && memcmp(file->text, "\xef\xbb\xbf", 3) == 0) {
         file->text += 3;
@@ -140,149 +279,100 @@ static void skip_byte_order_mark(vocab_file *file)
     }
 }
 
-/* What the bytes are decides; the name only where they leave it open. */
-static int parse(vocab *v, vocab_file *file)
+static pluck_status read_added(plk_vocab *v, plk_vocab_file *file)
 {
-    if (vocab_is_gguf(file->text, file->n))
-        return vocab_read_gguf(v, file->who, file->path, -1, file->text, file->n);
-    if (vocab_is_pieces(file) || (is_named(file->path, ".model") && file->text[0] == '\n'))
-        return vocab_read_pieces(v, file);
-    int code = vocab_refuse_binary(file);
-    if (code != EXIT_DONE)
-        return code;
+    pluck_status status = plk_vocab_refuse_binary(file);
+    if (status != PLUCK_OK)
+        return status;
+    skip_byte_order_mark(file);
+    return plk_vocab_read_added(v, file);
+}
+
+/* What the bytes are decides; the name only where they leave it open. */
+static pluck_status read_any(plk_vocab *v, plk_vocab_file *file)
+{
+    if (plk_vocab_is_pieces(file) || (is_named(file->name, ".model") && file->text[0] == '\n'))
+        return plk_vocab_read_pieces(v, file);
+    pluck_status status = plk_vocab_refuse_binary(file);
+    if (status != PLUCK_OK)
+        return status;
     skip_byte_order_mark(file);
     if (is_json(file))
-        return vocab_read_json(v, file);
-    if (is_named(file->path, ".tiktoken") || vocab_is_tiktoken(file))
-        return vocab_read_tiktoken(v, file);
-    return vocab_read_lines(v, file);
+        return plk_vocab_read_json(v, file);
+    if (is_named(file->name, ".tiktoken") || plk_vocab_is_tiktoken(file))
+        return plk_vocab_read_tiktoken(v, file);
+    return plk_vocab_read_lines(v, file);
 }
 
-static int parse_unpacked(vocab *v, const arguments *args, const char *path, char **text, size_t n)
+/* Reads what source holds, which may be packed. A model is larger than a vocabulary may be: it is
+ * read where it is, as far as its metadata goes. */
+static pluck_status read_source(plk_vocab *v, plk_source *source, const char *name, bool is_added,
+                                pluck_error *err)
 {
-    vocab_file file = {args->who, path, *text, n};
-    int code = unpack(&file);
-    *text = file.text;
-    if (code == EXIT_DONE)
-        code = parse(v, &file);
-    return code;
+    pluck_status status = plk_gzip_unpack(source, LIMIT_BYTES, err);
+    if (status == PLUCK_OK)
+        status = plk_source_load(source, LIMIT_BYTES, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (!is_added && plk_vocab_is_gguf(source->bytes, (size_t)source->size_bytes))
+        return plk_vocab_read_gguf(v, name, source->bytes, (size_t)source->size_bytes, err);
+    if (source->size_bytes > LIMIT_BYTES)
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: is larger than %zu bytes", name, LIMIT_BYTES);
+    size_t n = (size_t)source->size_bytes;
+    char *text = plk_alloc(&v->allocator, n + 1, 1);
+    if (!text)
+        return plk_fail_nomem(err, n + 1);
+    memcpy(text, source->bytes, n);
+    text[n] = '\0';
+    plk_vocab_file file = {.name = name, .text = text, .n = n, .err = err};
+    status = is_added ? read_added(v, &file) : read_any(v, &file);
+    plk_free(&v->allocator, text);
+    return status;
 }
 
-int vocab_parse(vocab *v, const arguments *args, const char *path, char **text, size_t n)
+static pluck_status read_path(plk_vocab *v, const char *path, bool is_added, pluck_error *err)
 {
-    int code = parse_unpacked(v, args, path, text, n);
-    return code == EXIT_DONE ? finish(v, args, path) : code;
+    plk_source source;
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
+    pluck_status status = plk_source_open(&source, path, false, &v->allocator, err);
+    if (status != PLUCK_OK)
+        return status;
+    status = read_source(v, &source, name, is_added, err);
+    plk_source_close(&source);
+    return status;
 }
 
-/* A model is larger than a vocabulary may be: it is read as far as its metadata goes. *is_model:
- * whether the file is one. */
-static int load_model(vocab *v, const arguments *args, bool *is_model)
+static pluck_status finish(plk_vocab *v, const char *name, plk_encoding encoding,
+                           pluck_status status, pluck_error *err)
 {
-    char magic[4];
-    int fd = strcmp(args->vocab, "-") == 0 ? -1 : open(args->vocab, O_RDONLY | O_CLOEXEC);
-    struct stat info;
-    *is_model = false;
-    if (fd < 0)
-        return EXIT_DONE;
-    int code = EXIT_DONE;
-    *is_model = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
-                read(fd, magic, sizeof magic) == (ssize_t)sizeof magic &&
-                vocab_is_gguf(magic, sizeof magic) && lseek(fd, 0, SEEK_SET) == 0;
-    if (*is_model)
-        code = vocab_read_gguf(v, args->who, args->vocab, fd, NULL, 0);
-    close(fd);
-    return code;
+    if (status == PLUCK_OK && v->n == 0)
+        status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: holds no token", name);
+    if (status == PLUCK_OK && !decode(v, encoding == PLK_ENCODING_AUTO ? v->encoding : encoding))
+        status = plk_fail_nomem(err, v->n_bytes);
+    if (status != PLUCK_OK)
+        plk_vocab_close(v);
+    return status;
 }
 
-static int load_whole(vocab *v, const arguments *args)
+pluck_status plk_vocab_open(plk_vocab *v, const char *path, const char *added,
+                            plk_encoding encoding, const pluck_allocator *allocator,
+                            pluck_error *err)
 {
-    char *text = NULL;
-    size_t n = 0;
-    int code = read_file(args->who, args->vocab, VOCAB_LIMIT_BYTES, &text, &n);
-    if (code == EXIT_DONE)
-        code = parse_unpacked(v, args, args->vocab, &text, n);
-    free(text);
-    return code;
+    plk_vocab_init(v, allocator);
+    pluck_status status = read_path(v, path, false, err);
+    if (status == PLUCK_OK && added)
+        status = read_path(v, added, true, err);
+    return finish(v, path, encoding, status, err);
 }
 
-static int load_added(vocab *v, const arguments *args)
+pluck_status plk_vocab_open_memory(plk_vocab *v, const char *name, const void *bytes,
+                                   size_t size_bytes, plk_encoding encoding,
+                                   const pluck_allocator *allocator, pluck_error *err)
 {
-    vocab_file file = {.who = args->who, .path = args->added_tokens};
-    int code = read_file(args->who, file.path, VOCAB_LIMIT_BYTES, &file.text, &file.n);
-    char *memory = file.text;
-    if (code == EXIT_DONE) {
-        code = unpack(&file);
-        memory = file.text;
-    }
-    if (code == EXIT_DONE)
-        code = vocab_refuse_binary(&file);
-    if (code == EXIT_DONE) {
-        skip_byte_order_mark(&file);
-        code = vocab_read_added(v, &file);
-    }
-    free(memory);
-    return code;
-}
-
-int vocab_load(vocab *v, const arguments *args)
-{
-    bool is_model = false;
-    memset(v, 0, sizeof *v);
-    if (!args->vocab)
-        return !args->added_tokens
-                   ? EXIT_DONE
-                   : complain(args->who, EXIT_USAGE, "--added-tokens needs --vocab");
-    int code = load_model(v, args, &is_model);
-    if (!is_model)
-        code = load_whole(v, args);
-    if (code == EXIT_DONE && args->added_tokens)
-        code = load_added(v, args);
-    if (code == EXIT_DONE)
-        code = finish(v, args, args->vocab);
-    if (code != EXIT_DONE)
-        vocab_free(v);
-    return code;
-}
-
-int vocab_check(const vocab *v, const arguments *args, const char *path, uint32_t n_vocab)
-{
-    if (!args->vocab || v->n == n_vocab || (args->short_vocab && v->n < n_vocab))
-        return EXIT_DONE;
-    return complain(args->who, EXIT_DATA, "%s: has %u tokens, but rows of %s have %u values%s",
-                    args->vocab, (unsigned)v->n, path, (unsigned)n_vocab,
-                    v->n < n_vocab ? "; --short-vocab allows that" : "");
-}
-
-int vocab_take_texts(vocab *v, const arguments **args, arguments *own, const char *name,
-                     const pluck_dump *dump, uint32_t n_vocab)
-{
-    size_t n = 0;
-    if (!pluck_dump_token_text(dump, 0, &n))
-        return EXIT_DONE;
-    for (uint32_t i = 0; i < n_vocab; i++) {
-        const char *text = pluck_dump_token_text(dump, (pluck_token)i, &n);
-        if (text && !vocab_set(v, i, text, n, true))
-            return complain_memory((*args)->who);
-    }
-    *own = **args;
-    own->vocab = name;
-    own->short_vocab = true; /* --vocab-size may leave room for tokens without a text */
-    *args = own;
-    return EXIT_DONE;
-}
-
-void vocab_free(vocab *v)
-{
-    free(v->entries);
-    free(v->bytes);
-    memset(v, 0, sizeof *v);
-}
-
-const char *vocab_text(const vocab *v, pluck_token token, size_t *n)
-{
-    *n = 0;
-    if (token < 0 || (uint32_t)token >= v->n || !v->entries[token].is_set)
-        return "";
-    *n = v->entries[token].n;
-    return *n > 0 ? v->bytes + v->entries[token].offset : "";
+    plk_source source;
+    plk_vocab_init(v, allocator);
+    plk_source_open_memory(&source, name, bytes, size_bytes, false, &v->allocator);
+    pluck_status status = read_source(v, &source, name, false, err);
+    plk_source_close(&source);
+    return finish(v, name, encoding, status, err);
 }

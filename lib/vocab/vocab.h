@@ -1,64 +1,60 @@
 /*
- * The texts of tokens, from a vocabulary file of any format that vocab_readers.h lists, packed by
- * gzip or not. A text is bytes with a length: any byte may be in it, 0 too.
+ * The texts of tokens, from a vocabulary file: one token per line, JSON (a list, a map, a
+ * tokenizer.json), tiktoken, a SentencePiece .model, or a GGUF model; packed by gzip or not. A text
+ * is bytes with a length: any byte may be in it, 0 too.
  */
-#ifndef CLI_VOCAB_H
-#define CLI_VOCAB_H
+#ifndef PLK_VOCAB_H
+#define PLK_VOCAB_H
 
-#include "options.h"
+#include <pluck/base.h>
 
-#include <pluck/dump.h>
+/* How a file spells bytes; AUTO: what the file says of it, else what its tokens look like. */
+typedef enum plk_encoding {
+    PLK_ENCODING_AUTO,
+    PLK_ENCODING_PLAIN,
+    PLK_ENCODING_GPT2,
+    PLK_ENCODING_SENTENCEPIECE,
+    PLK_ENCODING_WORDPIECE
+} plk_encoding;
 
-typedef struct vocab_entry {
-    size_t offset; /* in vocab.bytes */
+typedef struct plk_vocab_entry {
+    size_t offset; /* in plk_vocab.bytes */
     uint32_t n;
     bool is_set;
     bool is_literal; /* an added token: never in the alphabet of the rest */
-} vocab_entry;
+} plk_vocab_entry;
 
-typedef struct vocab {
-    vocab_entry *entries;
+/* All zero, or opened by one of the functions below; plk_vocab_close() in any case. */
+typedef struct plk_vocab {
+    pluck_allocator allocator;
+    plk_vocab_entry *entries;
     uint32_t n; /* the largest id + 1 */
     uint32_t capacity;
     char *bytes;
     size_t n_bytes, bytes_capacity;
-    int encoding; /* ENCODING_*: what the file says of its spelling; auto: nothing */
-} vocab;
+    plk_encoding encoding; /* what the file says of its spelling; AUTO: nothing */
+} plk_vocab;
 
-/* Reads args->vocab if it is given; else *v is empty. Returns an exit code, after complain() if it
- * is not EXIT_DONE. */
-int vocab_load(vocab *v, const arguments *args);
+/* Without any token yet. NULL is malloc and free. */
+void plk_vocab_init(plk_vocab *v, const pluck_allocator *allocator);
 
-/* The same of a file that has been read, path in messages; *text is from malloc(), is followed by a
- * NUL that n does not count, and may be changed or replaced. On failure *v holds what has to be
- * freed. */
-int vocab_parse(vocab *v, const arguments *args, const char *path, char **text, size_t n);
+/* Reads path ("-": standard input) and, unless it is NULL, a file of added tokens, which take the
+ * place of others of the same id. A message begins with the path. On failure *v is empty. */
+pluck_status plk_vocab_open(plk_vocab *v, const char *path, const char *added,
+                            plk_encoding encoding, const pluck_allocator *allocator,
+                            pluck_error *err);
 
-/* Whether it has the length of the rows of path; else EXIT_DATA after complain(). */
-int vocab_check(const vocab *v, const arguments *args, const char *path, uint32_t n_vocab);
+/* The same of size_bytes bytes in memory, without added tokens; name stands for the path. */
+pluck_status plk_vocab_open_memory(plk_vocab *v, const char *name, const void *bytes,
+                                   size_t size_bytes, plk_encoding encoding,
+                                   const pluck_allocator *allocator, pluck_error *err);
 
-/* The texts of a dump whose rows name their tokens so; without them nothing happens. *args, whose
- * vocab is not given, becomes own, a copy of it with the dump's name there, so that texts are
- * printed. Returns an exit code as vocab_load(). */
-int vocab_take_texts(vocab *v, const arguments **args, arguments *own, const char *name,
-                     const pluck_dump *dump, uint32_t n_vocab);
+void plk_vocab_close(plk_vocab *v);
 
-void vocab_free(vocab *v);
+/* Sets the text of one id, below PLUCK_MAX_VOCAB. false: memory ran out. */
+bool plk_vocab_set(plk_vocab *v, uint32_t id, const char *text, size_t n, bool is_literal);
 
 /* The bytes of a token's text, which need not be UTF-8, and how many; "" for a token without. */
-const char *vocab_text(const vocab *v, pluck_token token, size_t *n);
-
-/* For the readers of single formats: sets the text of one id. Returns false when memory ran out. */
-bool vocab_set(vocab *v, uint32_t id, const char *text, size_t n, bool is_literal);
-
-/* Puts a byte in front of a text. Returns false when memory ran out. */
-bool vocab_prepend(vocab *v, uint32_t id, char c);
-
-/* Undoes the escapes of all texts: \n, \t, \r, \\, \xHH, \u{HEX}. */
-void vocab_unescape(vocab *v);
-
-/* Turns the spelling of an encoding (ENCODING_*) into bytes; ENCODING_AUTO finds out which. Returns
- * false when memory ran out. */
-bool vocab_decode(vocab *v, int encoding);
+const char *plk_vocab_text(const plk_vocab *v, pluck_token token, size_t *n);
 
 #endif

@@ -1,9 +1,19 @@
 /*
- * Text, one token per line. Lines end with a line feed, or all of them with a carriage return and a
+ * Vocabularies that are text: lines, and tiktoken; and files that are neither.
+ *
+ * Text, one token per line: lines end with a line feed, or all of them with a carriage return and a
  * line feed; a lone carriage return is part of a token.
+ *
+ * tiktoken's files: "IQ== 0\n", base64 as RFC 4648 says, with its padding, and the rank in decimal.
+ * A file of lines is taken for one if half of its first lines are of this form: the line that is
+ * damaged or cut off is then named, and not read as a text.
+ *
+ * Files that people give by mistake are known by the bytes that they begin with, so that the
+ * message can say what they are.
  */
-#include "vocab_readers.h"
+#include "vocab/vocab_readers.h"
 
+#include "base/error.h"
 #include "base/escape.h"
 
 #include <stdlib.h>
@@ -93,14 +103,14 @@ static bool has_score(const char *line, size_t n, size_t *n_text)
     return *end == '\0';
 }
 
-static size_t line_length(const vocab_file *file, size_t at, const layout *l)
+static size_t line_length(const plk_vocab_file *file, size_t at, const layout *l)
 {
     const char *newline = memchr(file->text + at, '\n', file->n - at);
     size_t length = newline ? (size_t)(newline - (file->text + at)) : file->n - at;
     return length - (l->has_returns && length > 0 && file->text[at + length - 1] == '\r');
 }
 
-static layout find_layout(const vocab_file *file)
+static layout find_layout(const plk_vocab_file *file)
 {
     layout l = {true, true};
     size_t next = 0, n_text = 0;
@@ -117,7 +127,7 @@ static layout find_layout(const vocab_file *file)
     return l;
 }
 
-int vocab_read_lines(vocab *v, const vocab_file *file)
+pluck_status plk_vocab_read_lines(plk_vocab *v, const plk_vocab_file *file)
 {
     layout l = find_layout(file);
     for (size_t at = 0; at < file->n;) {
@@ -126,24 +136,218 @@ int vocab_read_lines(vocab *v, const vocab_file *file)
         const char *newline = memchr(line, '\n', file->n - at);
         at = newline ? (size_t)(newline - file->text) + 1 : file->n;
         if (v->n >= PLUCK_MAX_VOCAB)
-            return complain(file->who, EXIT_DATA, "%s: has more than %u tokens", file->path,
+            return plk_fail(file->err, PLUCK_ERR_FORMAT, "%s: has more than %u tokens", file->name,
                             PLUCK_MAX_VOCAB);
         if (l.has_scores)
             (void)has_score(line, n, &n);
         else
             n = unescape(line, n);
-        if (!vocab_set(v, v->n, line, n, false))
-            return complain_memory(file->who);
+        if (!plk_vocab_set(v, v->n, line, n, false))
+            return plk_fail_nomem(file->err, file->n);
     }
     if (l.has_scores)
-        v->encoding = ENCODING_SENTENCEPIECE;
-    return EXIT_DONE;
+        v->encoding = PLK_ENCODING_SENTENCEPIECE;
+    return PLUCK_OK;
 }
 
-void vocab_unescape(vocab *v)
+void plk_vocab_unescape(plk_vocab *v)
 {
     for (uint32_t id = 0; id < v->n; id++)
         if (v->entries[id].n > 0)
             v->entries[id].n =
                 (uint32_t)unescape(v->bytes + v->entries[id].offset, v->entries[id].n);
+}
+
+enum { SNIFFED_LINES = 32, MAX_DIGITS = 8 };
+
+static int base64_digit(char c)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *found = c != '\0' ? strchr(digits, c) : NULL;
+    return found ? (int)(found - digits) : -1;
+}
+
+/* Bytes of n digits into to, which may be where they are. -1: they are not base64. */
+static ptrdiff_t decode_base64(const char *text, size_t n, char *to)
+{
+    size_t used = 0;
+    if (n % 4 != 0)
+        return -1;
+    for (size_t i = 0; i < n; i += 4) {
+        size_t n_padding = 0;
+        uint32_t group = 0;
+        if (i + 4 == n)
+            n_padding = text[i + 3] != '=' ? 0 : text[i + 2] != '=' ? 1 : 2;
+        for (size_t k = 0; k < 4; k++) {
+            int digit = k >= 4 - n_padding ? 0 : base64_digit(text[i + k]);
+            if (digit < 0)
+                return -1;
+            group = group << 6 | (uint32_t)digit;
+        }
+        /* Bits that the padding leaves over are 0: else two texts would give the same bytes. */
+        if ((n_padding == 1 && (group & 0xff) != 0) || (n_padding == 2 && (group & 0xffff) != 0))
+            return -1;
+        for (size_t k = 0; k < 3 - n_padding; k++)
+            to[used++] = (char)(group >> (16 - 8 * k) & 0xff);
+    }
+    return (ptrdiff_t)used;
+}
+
+/* Reads one line; its bytes come to to, which has room for the line. false: it is of another
+ * form. */
+static bool read_rank(const char *line, size_t n, char *to, size_t *n_bytes, uint32_t *rank)
+{
+    const char *space = memchr(line, ' ', n);
+    if (!space || space == line)
+        return false;
+    const char *digits = space + 1;
+    size_t n_digits = (size_t)(line + n - digits);
+    if (n_digits == 0 || n_digits > MAX_DIGITS || (digits[0] == '0' && n_digits > 1))
+        return false;
+    *rank = 0;
+    for (size_t i = 0; i < n_digits; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return false;
+        *rank = *rank * 10 + (uint32_t)(digits[i] - '0');
+    }
+    ptrdiff_t decoded = decode_base64(line, (size_t)(space - line), to);
+    *n_bytes = decoded > 0 ? (size_t)decoded : 0;
+    return decoded > 0;
+}
+
+/* The line at text[*at], without its end; *at becomes the start of the next one. */
+static size_t next_rank_line(const plk_vocab_file *file, size_t *at)
+{
+    const char *newline = memchr(file->text + *at, '\n', file->n - *at);
+    size_t begin = *at;
+    size_t length = newline ? (size_t)(newline - (file->text + begin)) : file->n - begin;
+    *at = begin + length + 1;
+    if (length > 0 && file->text[begin + length - 1] == '\r')
+        length--;
+    return length;
+}
+
+bool plk_vocab_is_tiktoken(const plk_vocab_file *file)
+{
+    char bytes[1024];
+    size_t n_lines = 0, n_good = 0;
+    for (size_t at = 0; at < file->n && n_lines < SNIFFED_LINES; n_lines++) {
+        size_t begin = at, length = next_rank_line(file, &at);
+        size_t n_bytes = 0;
+        uint32_t rank = 0;
+        n_good +=
+            length <= sizeof bytes && read_rank(file->text + begin, length, bytes, &n_bytes, &rank);
+    }
+    return n_good > 0 && 2 * n_good >= n_lines;
+}
+
+pluck_status plk_vocab_read_tiktoken(plk_vocab *v, const plk_vocab_file *file)
+{
+    size_t number = 0;
+    for (size_t at = 0; at < file->n;) {
+        size_t begin = at, length = next_rank_line(file, &at);
+        char *line = file->text + begin;
+        size_t n_bytes = 0;
+        uint32_t rank = 0;
+        number++;
+        if (length == 0 && at >= file->n)
+            break;
+        if (!read_rank(line, length, line, &n_bytes, &rank))
+            return plk_fail(file->err, PLUCK_ERR_FORMAT,
+                            "%s: line %zu: expected a token in base64, a space and its rank",
+                            file->name, number);
+        /* Ranks above the number of bytes would cost more memory than the file does. */
+        if (rank >= PLUCK_MAX_VOCAB || rank > file->n + (1 << 16))
+            return plk_fail(file->err, PLUCK_ERR_FORMAT,
+                            "%s: line %zu: rank %u, in a file too small for as many tokens",
+                            file->name, number, (unsigned)rank);
+        if (rank < v->n && v->entries[rank].is_set)
+            return plk_fail(file->err, PLUCK_ERR_FORMAT, "%s: line %zu: a second token of rank %u",
+                            file->name, number, (unsigned)rank);
+        if (!plk_vocab_set(v, rank, line, n_bytes, true))
+            return plk_fail_nomem(file->err, file->n);
+    }
+    v->encoding = PLK_ENCODING_PLAIN;
+    return PLUCK_OK;
+}
+
+#define EXPECTED                                                                                   \
+    "expected one token per line, JSON, tiktoken, a SentencePiece .model or a GGUF model"
+
+typedef struct known {
+    const char *magic;
+    size_t n, offset;
+    bool is_text; /* a line of text could begin so too: the file must be binary */
+    const char *what;
+} known;
+
+#define BINARY(bytes, what)                                                                        \
+    {                                                                                              \
+        bytes, sizeof bytes - 1, 0, false, what                                                    \
+    }
+#define TEXT(bytes, offset, what)                                                                  \
+    {                                                                                              \
+        bytes, sizeof bytes - 1, offset, true, what                                                \
+    }
+
+static const known kinds[] = {
+    BINARY("PK\003\004", "a ZIP archive (PyTorch, .npz)"),
+    BINARY("PK\005\006", "an empty ZIP archive"),
+    BINARY("\x80\002", "a Python pickle (PyTorch)"),
+    BINARY("\x80\003", "a Python pickle (PyTorch)"),
+    BINARY("\x80\004", "a Python pickle (PyTorch)"),
+    BINARY("\x80\005", "a Python pickle (PyTorch)"),
+    BINARY("\x93NUMPY", "a NumPy array"),
+    BINARY("\x89HDF\r\n", "an HDF5 file"),
+    BINARY("\x28\xb5\x2f\xfd", "packed by zstd (unpack it: zstd -d)"),
+    BINARY("\xfd\x37zXZ", "packed by xz (unpack it: xz -d)"),
+    TEXT("BZh", 0, "packed by bzip2 (unpack it: bzip2 -d)"),
+    BINARY("7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    BINARY("\xba\x16\x4f\x2f", "a fastText model"),
+    TEXT("SQLite format 3", 0, "an SQLite database"),
+    TEXT("ARROW1", 0, "an Arrow file"),
+    TEXT("PAR1", 0, "a Parquet file"),
+    TEXT("lmgg", 0, "a model in a format of llama.cpp before GGUF"),
+    TEXT("fmgg", 0, "a model in a format of llama.cpp before GGUF"),
+    TEXT("tjgg", 0, "a model in a format of llama.cpp before GGUF"),
+    BINARY("\x7f"
+           "ELF",
+           "a program"),
+    BINARY("\xff\xfe", "text in UTF-16 (convert it: iconv -f UTF-16 -t UTF-8)"),
+    BINARY("\xfe\xff", "text in UTF-16 (convert it: iconv -f UTF-16 -t UTF-8)"),
+    BINARY("#version: ", "the merges of a BPE (its vocabulary is vocab.json)"),
+    TEXT("{\"", 8, "a .safetensors file"),
+    TEXT("ustar", 257, "a tar archive"),
+};
+
+static bool matches(const plk_vocab_file *file, const known *kind)
+{
+    return file->n >= kind->offset + kind->n &&
+           memcmp(file->text + kind->offset, kind->magic, kind->n) == 0;
+}
+
+/* A text may hold a token that is a byte 0, and another one that is half a character. */
+static bool is_binary(const plk_vocab_file *file)
+{
+    bool is_utf8 = true;
+    uint32_t code_point = 0;
+    for (size_t i = 0; i < file->n && is_utf8;) {
+        size_t length = plk_utf8_decode(file->text + i, file->n - i, &code_point);
+        is_utf8 = length > 0;
+        i += length;
+    }
+    return !is_utf8 && memchr(file->text, '\0', file->n);
+}
+
+pluck_status plk_vocab_refuse_binary(const plk_vocab_file *file)
+{
+    bool binary = is_binary(file);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (matches(file, &kinds[i]) && (binary || !kinds[i].is_text))
+            return plk_fail(file->err, PLUCK_ERR_FORMAT, "%s: %s, not a vocabulary; " EXPECTED,
+                            file->name, kinds[i].what);
+    if (binary)
+        return plk_fail(file->err, PLUCK_ERR_FORMAT, "%s: a binary file of unknown kind; " EXPECTED,
+                        file->name);
+    return PLUCK_OK;
 }

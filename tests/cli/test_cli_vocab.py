@@ -260,7 +260,7 @@ class Vocabularies(CommandCase):
             (good + b"QR== 8\n", "line 9: expected"), (good + b"Q=== 8\n", "line 9: expected"),
             (good + b"QQ==QQ== 8\n", "line 9: expected"), (good + b"=QQ= 8\n", "line 9: expected"),
             (good + b" 8\n", "line 9: expected"), (good + b"\n\nQQ== 8\n", "line 9: expected"),
-            (good + b"Q\xc3\xa9= 8\n", "line 9: expected"), (b"", "holds no token"),
+            (good + b"Q\xc3\xa9= 8\n", "line 9: expected"), (b"", "is empty"),
             (good + b"QQ== 8 9\n", "line 9: expected"), (b"QQ== 1x", "line 1: expected")])
         self.check_prefixes("v.tiktoken", good)
         # Whatever its name is, a damaged file is not read as texts.
