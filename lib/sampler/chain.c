@@ -3,12 +3,11 @@
  * it has one. The functions of stages run in the library's floating-point environment: apply, which
  * samplers call in it, and the others, which enter it here.
  */
-#include "sampler/chain.h"
+#include "sampler/sampler_impl.h"
 
 #include "base/error.h"
 #include "select/keep.h"
 #include "simd/fp_state.h"
-#include "stages/stage_impl.h"
 
 #include <string.h>
 

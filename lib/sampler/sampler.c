@@ -27,15 +27,15 @@ size_t plk_sampler_history_length(const pluck_sampler *sampler)
     return window > SIZE_MAX - sampler->max_rewind ? SIZE_MAX : window + sampler->max_rewind;
 }
 
-/* The first lane of what the sampler borrows, or a workspace of its own. */
-static pluck_status attach_workspace(pluck_sampler *sampler, pluck_error *err)
+/* The first scratch memory of the workspace that the sampler borrows, or its own. */
+static pluck_status attach_scratch(pluck_sampler *sampler, pluck_error *err)
 {
     size_t max_edits = plk_chain_max_edits(&sampler->chain, sampler->n_vocab);
-    if (!sampler->shared)
+    if (!sampler->workspace)
         return plk_scratch_create(&sampler->scratch, sampler->n_vocab, max_edits,
                                   &sampler->allocator, err);
-    sampler->scratch = sampler->shared->lanes[0];
-    return plk_lanes_reserve_edits(sampler->shared, max_edits, err);
+    sampler->scratch = sampler->workspace->scratches[0];
+    return plk_workspace_reserve_edits(sampler->workspace, max_edits, err);
 }
 
 static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *config,
@@ -52,7 +52,7 @@ static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *con
         plk_history_create(&sampler->history, plk_sampler_history_length(sampler), allocator, err);
     if (status != PLUCK_OK)
         return status;
-    return attach_workspace(sampler, err);
+    return attach_scratch(sampler, err);
 }
 
 static pluck_status check_create(pluck_sampler **out, const pluck_config *config, uint32_t n_vocab,
@@ -96,7 +96,7 @@ pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *confi
     sampler->n_vocab = n_vocab;
     sampler->max_rewind = options->max_rewind != 0 ? options->max_rewind : PLUCK_DEFAULT_MAX_REWIND;
     sampler->on_nan = pluck_config_on_nan(config);
-    sampler->shared = options->workspace;
+    sampler->workspace = options->workspace;
     if (pluck_config_seed(config, &sampler->seed))
         status = pluck_random_seed(&sampler->seed, err);
     plk_fp_state fp = plk_fp_enter();
@@ -134,7 +134,7 @@ void pluck_sampler_destroy(pluck_sampler **sampler)
     pluck_allocator allocator = s->allocator;
     plk_chain_destroy(&s->chain);
     plk_history_destroy(&s->history);
-    if (!s->shared)
+    if (!s->workspace)
         plk_scratch_destroy(&s->scratch);
     plk_free(&allocator, s);
     *sampler = NULL;
@@ -160,7 +160,7 @@ pluck_status pluck_sampler_clone(pluck_sampler **out, const pluck_sampler *sampl
     if (status == PLUCK_OK)
         status = plk_history_clone(&copy->history, &sampler->history, err);
     if (status == PLUCK_OK)
-        status = attach_workspace(copy, err);
+        status = attach_scratch(copy, err);
     if (status != PLUCK_OK) {
         pluck_sampler_destroy(&copy);
         return status;

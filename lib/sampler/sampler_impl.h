@@ -1,15 +1,95 @@
 /*
- * The inside of a sampler.
+ * The inside of a sampler: its chain of stages, the workspace that it may share, and the steps of a
+ * draw.
  */
 #ifndef PLK_SAMPLER_IMPL_H
 #define PLK_SAMPLER_IMPL_H
 
-#include "sampler/chain.h"
-#include "sampler/lanes.h"
 #include "select/view.h"
+#include "stages/stage_impl.h"
+#include "thread/pool.h"
 
+#include <pluck/config.h>
 #include <pluck/rng.h>
 #include <pluck/sampler.h>
+
+/*
+ * A chain: the stages of one sampler, in order, each with its parameters and state. The draw is the
+ * last of them. Stages whose parameters make them the identity are left out.
+ */
+
+typedef struct plk_link {
+    const plk_stage *stage;
+    void *params;
+    void *state; /* NULL if the stage has none */
+} plk_link;
+
+typedef struct plk_chain {
+    pluck_allocator allocator;
+    plk_link *links;
+    size_t n;
+} plk_chain;
+
+/* Copies what it needs of the configuration. On failure *chain holds nothing. */
+pluck_status plk_chain_create(plk_chain *chain, const pluck_config *config,
+                              const plk_stage_setup *setup, pluck_error *err);
+pluck_status plk_chain_clone(plk_chain *out, const plk_chain *chain, pluck_error *err);
+void plk_chain_destroy(plk_chain *chain);
+void plk_chain_reset(plk_chain *chain);
+
+/* The longest window of all stages (SIZE_MAX: the whole history), and the sum of their edits. */
+size_t plk_chain_window(const plk_chain *chain);
+size_t plk_chain_max_edits(const plk_chain *chain, uint32_t n_vocab);
+
+/* The three steps of accepting and the one of rewinding, as stage_impl.h describes them. */
+pluck_status plk_chain_reserve(plk_chain *chain, pluck_error *err);
+void plk_chain_accept(plk_chain *chain, const plk_history *history, const plk_accepted *accepted);
+void plk_chain_rewind(plk_chain *chain, const plk_history *history);
+
+/* Whether some link is this stage. */
+bool plk_chain_has(const plk_chain *chain, const char *name);
+
+/* Whether some stage takes random numbers. */
+bool plk_chain_is_random(const plk_chain *chain);
+
+/* Whether the draw wants to know about the token that was picked, and what it says of it, on the
+ * final view. */
+bool plk_chain_observes(const plk_chain *chain);
+double plk_chain_observe(const plk_chain *chain, const plk_view *view, uint32_t token);
+
+/* Which stages with which parameters: chains give the same bytes exactly if they do the same. */
+void plk_chain_put_identity(const plk_chain *chain, plk_byte_writer *out);
+
+/* The state of every stage, after its size. */
+void plk_chain_save(const plk_chain *chain, const plk_history *history, plk_byte_writer *out);
+
+/* The same, into a chain that was just reset. On failure fit to be destroyed. */
+pluck_status plk_chain_load(plk_chain *chain, const plk_history *history, plk_byte_reader *in,
+                            pluck_error *err);
+
+/* Runs link number index on the view. An error names the stage. */
+pluck_status plk_chain_apply(const plk_chain *chain, size_t index, plk_view *view,
+                             const plk_stage_context *context, pluck_error *err);
+
+/*
+ * A workspace: threads, and the scratch memory of one row for each worker. Single calls use that of
+ * worker 0.
+ */
+
+struct pluck_workspace {
+    pluck_allocator allocator;
+    uint32_t n_vocab;
+    uint32_t n_workers;
+    plk_scratch **scratches; /* [n_workers] */
+    pluck_pool *pool;
+};
+
+/* Room for n edits in every scratch memory. On failure each is as usable as before. */
+pluck_status plk_workspace_reserve_edits(pluck_workspace *workspace, size_t n, pluck_error *err);
+
+/*
+ * The sampler.
+ */
 
 /* The last token that was drawn at the current position. */
 typedef struct plk_drawn {
@@ -35,12 +115,29 @@ struct pluck_sampler {
     bool masks_in_chain; /* a stage applies it; otherwise it acts before all stages */
     plk_chain chain;
     plk_history history;
-    pluck_workspace *shared; /* what it borrows; NULL: scratch is its own */
+    pluck_workspace *workspace; /* what it borrows; NULL: scratch is its own */
     plk_scratch *scratch;
 };
 
 /* How many tokens its history keeps: everything that a stage looks back on after the longest
  * rewind; SIZE_MAX: all. */
 size_t plk_sampler_history_length(const pluck_sampler *sampler);
+
+/* PLUCK_ERR_INVALID unless the logits are usable by this sampler. */
+pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err);
+
+/* Opens a view on the logits, as the sampler's configuration says, under the mask unless a stage
+ * applies it. */
+pluck_status plk_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits,
+                                   plk_view *view, pluck_error *err);
+
+/* The same, and runs the chain: the view is then the final distribution. Random stages take numbers
+ * from rng, which starts as that of a position; the pick goes on with it. */
+pluck_status plk_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,
+                                    pluck_pcg64 *rng, plk_view *view, pluck_error *err);
+
+/* Notes the token drawn at the current position from the final view, with what a draw that learns
+ * needs to know of it. */
+void plk_sampler_remember(pluck_sampler *sampler, plk_view *view, pluck_token token);
 
 #endif

@@ -3,7 +3,7 @@
  * history, and the chain with its states) anew beside the sampler, and swaps it in when the last
  * byte was right: a failure leaves no trace, and a stage never sees a half-loaded history.
  */
-#include "sampler/saved_state.h"
+#include "sampler/sampler_impl.h"
 
 #include "base/error.h"
 
@@ -13,7 +13,9 @@
 static const char magic[8] = {'P', 'L', 'U', 'C', 'K', 'S', 'M', 'P'};
 enum { VERSION = 1, CHECKSUM_BYTES = 8, MIN_BYTES = 128 };
 
-uint64_t plk_sampler_identity(const pluck_sampler *sampler)
+/* What must be equal for one sampler's state to be another's: a hash of the stages in running
+ * order, their parameters, and what is done about NaN. */
+static uint64_t identity_of(const pluck_sampler *sampler)
 {
     plk_byte_writer hash = plk_byte_writer_make(NULL, 0);
     plk_put_u32(&hash, (uint32_t)sampler->on_nan);
@@ -21,14 +23,15 @@ uint64_t plk_sampler_identity(const pluck_sampler *sampler)
     return hash.hash;
 }
 
-void plk_sampler_put(const pluck_sampler *sampler, size_t size_bytes, plk_byte_writer *out)
+/* All bytes, the checksum included. */
+static void put_state(const pluck_sampler *sampler, size_t size_bytes, plk_byte_writer *out)
 {
     const plk_drawn *drawn = &sampler->drawn;
     plk_put_bytes(out, magic, sizeof magic);
     plk_put_u32(out, VERSION);
     plk_put_u32(out, sampler->n_vocab);
     plk_put_u64(out, size_bytes);
-    plk_put_u64(out, plk_sampler_identity(sampler));
+    plk_put_u64(out, identity_of(sampler));
     plk_put_u32(out, sampler->max_rewind);
     plk_put_u32(out, drawn->any);
     plk_put_u64(out, sampler->seed);
@@ -53,14 +56,14 @@ pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *bytes, size_
             return plk_fail(err, PLUCK_ERR_INVALID, "the stage '%s' cannot save its state",
                             sampler->chain.links[i].stage->info.name);
     plk_byte_writer measured = plk_byte_writer_make(NULL, 0);
-    plk_sampler_put(sampler, 0, &measured);
+    put_state(sampler, 0, &measured);
     *size_bytes = measured.n_bytes;
     if (measured.n_bytes > capacity_bytes)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "the state has %zu bytes and does not fit in %zu; *size_bytes says so",
                         measured.n_bytes, capacity_bytes);
     plk_byte_writer out = plk_byte_writer_make(bytes, capacity_bytes);
-    plk_sampler_put(sampler, measured.n_bytes, &out);
+    put_state(sampler, measured.n_bytes, &out);
     if (out.n_bytes != measured.n_bytes)
         return plk_fail(err, PLUCK_ERR_INVALID, "a stage saved %zu bytes more or less than it said",
                         out.n_bytes);
@@ -113,7 +116,7 @@ static pluck_status read_head(const pluck_sampler *sampler, plk_byte_reader *in,
             "the state is of a sampler for %u tokens with max_rewind %u; this one is for "
             "%u with %u",
             n_vocab, max_rewind, sampler->n_vocab, sampler->max_rewind);
-    if (identity != plk_sampler_identity(sampler) || n_stages != sampler->chain.n)
+    if (identity != identity_of(sampler) || n_stages != sampler->chain.n)
         return plk_fail(err, PLUCK_ERR_CONFIG,
                         "the state is of a sampler with other stages, parameters or on_nan");
     if (any_drawn > 1 || token >= n_vocab || !isfinite(loaded->drawn.observed))

@@ -14,7 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "sampler/draw.h"
+#include "sampler/sampler_impl.h"
 #include "select/keep.h"
 
 #include <math.h>

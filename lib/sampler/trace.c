@@ -6,8 +6,8 @@
 #include <pluck/trace.h>
 
 #include "base/error.h"
-#include "sampler/draw.h"
-#include "sampler/trace_tokens.h"
+#include "sampler/sampler_impl.h"
+#include "sampler/trace_compare.h"
 #include "select/keep.h"
 #include "select/mass.h"
 #include "select/pick.h"

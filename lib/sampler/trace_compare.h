@@ -1,5 +1,6 @@
 /*
- * A distribution laid out by token, and what a stage did: the difference of two of them.
+ * A distribution laid out by token, what a stage did (the difference of two of them), and the way
+ * of single tokens through the stages.
  */
 #ifndef PLK_TRACE_COMPARE_H
 #define PLK_TRACE_COMPARE_H
@@ -31,5 +32,12 @@ double plk_snapshot_prob(const plk_snapshot *snapshot, uint32_t token);
 void plk_compare(const plk_snapshot *before, const plk_snapshot *after, bool edits_single,
                  const plk_explanation *explanation, pluck_trace_edit *edits, size_t max_edits,
                  pluck_stage_report *report);
+
+/* Where a token stands in a distribution. */
+pluck_token_step plk_token_step_in(const plk_snapshot *snapshot, uint32_t token);
+
+/* What the token, which the stage removed, lacked. */
+void plk_token_lacked(const plk_snapshot *before, const pluck_stage_report *report,
+                      pluck_token_fate *fate);
 
 #endif
