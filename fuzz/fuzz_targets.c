@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dump/target_file.h"
+#include "dump/reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

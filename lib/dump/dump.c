@@ -11,7 +11,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/structs.h"
-#include "dump/line_index.h"
 #include "dump/reader.h"
 #include "file/file.h"
 #include "simd/fp_state.h"

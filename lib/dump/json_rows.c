@@ -16,7 +16,6 @@
 #include "base/error.h"
 #include "dump/json_document.h"
 #include "dump/json_scan.h"
-#include "dump/line_index.h"
 #include "dump/reader.h"
 #include "simd/scalar_math.h"
 

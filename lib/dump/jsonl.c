@@ -9,7 +9,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "dump/json_row.h"
-#include "dump/line_index.h"
 #include "dump/reader.h"
 
 enum { FIRST_LINE_BYTES = 1 << 16 };

@@ -1,7 +1,7 @@
 /*
  * A line is found from the place before it that was kept.
  */
-#include "dump/line_index.h"
+#include "dump/reader.h"
 
 #include <string.h>
 

@@ -185,9 +185,9 @@ static pluck_status open_base(pluck_dump *dump, const pluck_dump_options *option
     dump->info.dtype = PLUCK_F32;
     dump->info.stored_dtype = "u16";
     dump->info.has_targets = true;
-    dump->matrix.shape = (plk_shape){.n_axes = 3, .axes = {kl->n_chunk, kl->rows_a_chunk, n_vocab}};
-    dump->info.n_axes = dump->matrix.shape.n_axes;
-    dump->info.axes = dump->matrix.shape.axes;
+    dump->layout.shape = (plk_shape){.n_axes = 3, .axes = {kl->n_chunk, kl->rows_a_chunk, n_vocab}};
+    dump->info.n_axes = dump->layout.shape.n_axes;
+    dump->info.axes = dump->layout.shape.axes;
     return status;
 }
 

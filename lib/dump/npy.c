@@ -17,17 +17,17 @@ static pluck_status open_array(pluck_dump *dump, const pluck_dump_options *optio
                                pluck_error *err)
 {
     plk_source *source = &dump->source;
-    plk_matrix *matrix = &dump->matrix;
+    plk_row_layout *layout = &dump->layout;
     size_t header_size = 0;
-    pluck_status status = plk_matrix_read_header(matrix, source, options->raw_dtype, source->label,
+    pluck_status status = plk_layout_read_header(layout, source, options->raw_dtype, source->label,
                                                  &header_size, err);
     if (status != PLUCK_OK)
         return status;
-    matrix->offset_bytes = header_size;
+    layout->offset_bytes = header_size;
     if (!source->streamed) {
         status =
-            plk_matrix_check_size(matrix, source->size_bytes - header_size, source->label, err);
-    } else if (matrix->fortran) {
+            plk_layout_check_size(layout, source->size_bytes - header_size, source->label, err);
+    } else if (layout->fortran) {
         status = plk_fail(err, PLUCK_ERR_FORMAT,
                           "%s: an array in Fortran order cannot be read from a stream, since its "
                           "rows are complete only at the end; store it in C order, or as a file",
@@ -37,7 +37,7 @@ static pluck_status open_array(pluck_dump *dump, const pluck_dump_options *optio
         status = plk_source_read(source, NULL, header_size, &n_read, err);
     }
     if (status == PLUCK_OK)
-        plk_reader_matrix_info(dump);
+        plk_reader_layout_info(dump);
     return status;
 }
 
@@ -47,7 +47,7 @@ const plk_dump_reader plk_dump_npy = {
     .recognised = ".npy",
     .sniff = sniff,
     .open = open_array,
-    .read = plk_reader_matrix_read,
-    .release = plk_reader_matrix_release,
-    .close = plk_reader_matrix_close,
+    .read = plk_reader_layout_read,
+    .release = plk_reader_layout_release,
+    .close = plk_reader_layout_close,
 };

@@ -20,25 +20,25 @@ static pluck_status open_values(pluck_dump *dump, const pluck_dump_options *opti
 {
     static const plk_stored_type types[] = {PLK_STORED_F32, PLK_STORED_F16, PLK_STORED_BF16};
     const plk_source *source = &dump->source;
-    plk_matrix *matrix = &dump->matrix;
-    matrix->type = types[options->raw_dtype];
-    matrix->swapped = plk_is_swapped(true);
+    plk_row_layout *layout = &dump->layout;
+    layout->type = types[options->raw_dtype];
+    layout->swapped = plk_is_swapped(true);
     const char *name = pluck_dtype_name(options->raw_dtype);
-    memcpy(matrix->stored_dtype, name, strlen(name) + 1);
-    matrix->n_vocab = options->raw_n_vocab;
-    matrix->row_size_bytes = (uint64_t)matrix->n_vocab * plk_stored_size_bytes(matrix->type);
-    matrix->n_rows = PLUCK_DUMP_ROWS_UNKNOWN;
+    memcpy(layout->stored_dtype, name, strlen(name) + 1);
+    layout->n_vocab = options->raw_n_vocab;
+    layout->row_size_bytes = (uint64_t)layout->n_vocab * plk_stored_size_bytes(layout->type);
+    layout->n_rows = PLUCK_DUMP_ROWS_UNKNOWN;
     if (!source->streamed) {
-        if (source->size_bytes % matrix->row_size_bytes != 0)
+        if (source->size_bytes % layout->row_size_bytes != 0)
             return plk_fail(err, PLUCK_ERR_FORMAT,
                             "%s: %llu bytes are no whole number of rows of %u raw values of %s "
                             "(%llu bytes each)",
                             source->label, (unsigned long long)source->size_bytes,
-                            (unsigned)matrix->n_vocab, name,
-                            (unsigned long long)matrix->row_size_bytes);
-        matrix->n_rows = source->size_bytes / matrix->row_size_bytes;
+                            (unsigned)layout->n_vocab, name,
+                            (unsigned long long)layout->row_size_bytes);
+        layout->n_rows = source->size_bytes / layout->row_size_bytes;
     }
-    plk_reader_matrix_info(dump);
+    plk_reader_layout_info(dump);
     return PLUCK_OK;
 }
 
@@ -48,7 +48,7 @@ const plk_dump_reader plk_dump_raw = {
     .recognised = "raw values",
     .sniff = sniff,
     .open = open_values,
-    .read = plk_reader_matrix_read,
-    .release = plk_reader_matrix_release,
-    .close = plk_reader_matrix_close,
+    .read = plk_reader_layout_read,
+    .release = plk_reader_layout_release,
+    .close = plk_reader_layout_close,
 };

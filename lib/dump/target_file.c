@@ -1,7 +1,7 @@
 /*
  * Targets are integers (file/integers.h) that are tokens, which is checked when they are read.
  */
-#include "dump/target_file.h"
+#include "dump/reader.h"
 
 #include <string.h>
 

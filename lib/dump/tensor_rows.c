@@ -10,14 +10,15 @@
  */
 #include "dump/tensor_rows.h"
 
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "file/array_file.h"
+#include "file/zip.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "base/alloc.h"
-#include "base/error.h"
-#include "file/array_file.h"
-#include "file/zip.h"
 
 enum { CRC_STEP_BYTES = 1 << 20, TARGETS_AT_ONCE = 512 };
 
@@ -43,7 +44,7 @@ typedef struct tensor_rows {
     /* Of deflated parts: the stream of the one that is being read. */
     bool is_packed, is_open;
     size_t current;
-    plk_matrix matrix;
+    plk_row_layout layout;
     plk_zip_stream stream;
     plk_source unpacked;
 } tensor_rows;
@@ -64,16 +65,16 @@ static pluck_status open_stream(pluck_dump *dump, tensor_rows *rows, size_t inde
     size_t n_read = 0;
     close_stream(rows);
     rows->current = index;
-    rows->matrix = dump->matrix;
-    rows->matrix.failure =
+    rows->layout = dump->layout;
+    rows->layout.failure =
         plk_zip_stream_open(&rows->stream, &dump->source, &p->member, &dump->allocator, err);
-    if (rows->matrix.failure != PLUCK_OK)
-        return rows->matrix.failure;
+    if (rows->layout.failure != PLUCK_OK)
+        return rows->layout.failure;
     plk_source_open_pull(&rows->unpacked, dump->source.label, plk_zip_stream_pull, &rows->stream,
                          &dump->allocator);
     rows->is_open = true;
-    rows->matrix.failure = plk_source_read(&rows->unpacked, NULL, p->offset_bytes, &n_read, err);
-    return rows->matrix.failure;
+    rows->layout.failure = plk_source_read(&rows->unpacked, NULL, p->offset_bytes, &n_read, err);
+    return rows->layout.failure;
 }
 
 static pluck_status fail_crc(const pluck_dump *dump, const part *p, uint32_t crc, pluck_error *err)
@@ -95,23 +96,23 @@ static pluck_status start_crc(pluck_dump *dump, part *p, bool is_small, pluck_er
         p->crc = plk_crc32(p->crc, bytes, step);
         done += step;
     }
-    uint64_t end = p->offset_bytes + dump->matrix.n_rows * dump->matrix.row_size_bytes;
+    uint64_t end = p->offset_bytes + dump->layout.n_rows * dump->layout.row_size_bytes;
     bool ends_with_rows = end == member->offset_bytes + member->size_bytes;
-    atomic_init(&p->crc_row, is_small || dump->matrix.fortran || !ends_with_rows ? CRC_OFF : 0);
+    atomic_init(&p->crc_row, is_small || dump->layout.fortran || !ends_with_rows ? CRC_OFF : 0);
     return is_small && p->crc != member->crc ? fail_crc(dump, p, p->crc, err) : PLUCK_OK;
 }
 
 /* Takes the row into the running checksum, if it is its turn; compares it after the last. */
 static pluck_status add_row(pluck_dump *dump, part *p, uint64_t row, pluck_error *err)
 {
-    const plk_matrix *matrix = &dump->matrix;
+    const plk_row_layout *layout = &dump->layout;
     uint64_t expected = row;
     if (!p->is_member || !atomic_compare_exchange_strong(&p->crc_row, &expected, CRC_BUSY))
         return PLUCK_OK;
-    const uint8_t *bytes = dump->source.bytes + p->offset_bytes + row * matrix->row_size_bytes;
-    uint32_t crc = plk_crc32(p->crc, bytes, (size_t)matrix->row_size_bytes);
+    const uint8_t *bytes = dump->source.bytes + p->offset_bytes + row * layout->row_size_bytes;
+    uint32_t crc = plk_crc32(p->crc, bytes, (size_t)layout->row_size_bytes);
     p->crc = crc;
-    bool differs = row + 1 == matrix->n_rows && crc != p->member.crc;
+    bool differs = row + 1 == layout->n_rows && crc != p->member.crc;
     atomic_store(&p->crc_row, row + 1);
     return differs ? fail_crc(dump, p, crc, err) : PLUCK_OK;
 }
@@ -129,11 +130,11 @@ static pluck_status fail_type(const plk_tensors *tensors, const plk_tensor *tens
                     tensor->floats.name, hint);
 }
 
-/* The matrix of one part. */
+/* The layout of one part. */
 static pluck_status set_matrix(pluck_dump *dump, const plk_tensors *tensors,
                                const plk_tensor *tensor, pluck_error *err)
 {
-    plk_matrix *matrix = &dump->matrix;
+    plk_row_layout *layout = &dump->layout;
     char where[PLK_SOURCE_LABEL_BYTES + 64];
     (void)snprintf(where, sizeof where, "%s: %s '%.*s'", tensors->where, tensors->noun,
                    (int)(tensor->name_length < 40 ? tensor->name_length : 40), tensor->name);
@@ -142,15 +143,15 @@ static pluck_status set_matrix(pluck_dump *dump, const plk_tensors *tensors,
     if (tensor->has_gaps)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s is a view that is not contiguous; save logits.contiguous()", where);
-    matrix->type = tensor->floats.type;
-    matrix->swapped = tensor->floats.swapped;
-    memcpy(matrix->stored_dtype, tensor->floats.name, sizeof matrix->stored_dtype);
-    pluck_status status = plk_matrix_set_shape(matrix, &tensor->shape, where, err);
+    layout->type = tensor->floats.type;
+    layout->swapped = tensor->floats.swapped;
+    memcpy(layout->stored_dtype, tensor->floats.name, sizeof layout->stored_dtype);
+    pluck_status status = plk_layout_set_shape(layout, &tensor->shape, where, err);
     if (status != PLUCK_OK)
         return status;
-    matrix->fortran = tensor->fortran && matrix->n_rows > 1;
-    matrix->offset_bytes = tensor->offset_bytes;
-    if (matrix->fortran && tensor->is_member && tensor->member.method != PLK_ZIP_STORED)
+    layout->fortran = tensor->fortran && layout->n_rows > 1;
+    layout->offset_bytes = tensor->offset_bytes;
+    if (layout->fortran && tensor->is_member && tensor->member.method != PLK_ZIP_STORED)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s is compressed and in Fortran order, so that its rows are complete only "
                         "at the end; store it in C order, or uncompressed",
@@ -172,7 +173,7 @@ static pluck_status take_parts(pluck_dump *dump, tensor_rows *rows, const plk_te
         pluck_status status = set_matrix(dump, tensors, tensor, err);
         if (status == PLUCK_OK)
             status =
-                plk_matrix_check_size(&dump->matrix, tensor->available_bytes, tensors->where, err);
+                plk_layout_check_size(&dump->layout, tensor->available_bytes, tensors->where, err);
         if (status != PLUCK_OK)
             return status;
         p->offset_bytes = tensor->offset_bytes;
@@ -187,7 +188,7 @@ static pluck_status take_parts(pluck_dump *dump, tensor_rows *rows, const plk_te
         rows->is_packed = is_packed;
         total += tensor->is_member ? tensor->member.size_bytes : 0;
     }
-    rows->rows_per_part = dump->matrix.n_rows;
+    rows->rows_per_part = dump->layout.n_rows;
     for (size_t i = 0; i < n && !rows->is_packed && rows->parts[i].is_member; i++) {
         pluck_status status = start_crc(dump, &rows->parts[i], total <= CRC_AT_OPEN_BYTES, err);
         if (status != PLUCK_OK)
@@ -293,8 +294,8 @@ static pluck_status take_targets(pluck_dump *dump, tensor_rows *rows, const plk_
 
 static void set_info(pluck_dump *dump, tensor_rows *rows)
 {
-    plk_reader_matrix_info(dump);
-    rows->shape = dump->matrix.shape;
+    plk_reader_layout_info(dump);
+    rows->shape = dump->layout.shape;
     if (rows->n_parts > 1) {
         memmove(rows->shape.axes + 1, rows->shape.axes,
                 (PLK_MAX_AXES - 1) * sizeof *rows->shape.axes);
@@ -325,8 +326,8 @@ pluck_status plk_tensor_rows_open(pluck_dump *dump, const plk_tensors *tensors,
     plk_free(&tensors->allocator, indices);
     if (status != PLUCK_OK)
         return status;
-    if (n > 1 && (dump->matrix.shape.n_axes == PLK_MAX_AXES ||
-                  rows->rows_per_part > UINT64_MAX / n / dump->matrix.row_size_bytes))
+    if (n > 1 && (dump->layout.shape.n_axes == PLK_MAX_AXES ||
+                  rows->rows_per_part > UINT64_MAX / n / dump->layout.row_size_bytes))
         return plk_fail(err, PLUCK_ERR_FORMAT, "%s: its %ss are larger than any file",
                         tensors->where, tensors->noun);
     set_info(dump, rows);
@@ -348,11 +349,11 @@ static pluck_status read_packed(pluck_dump *dump, tensor_rows *rows, uint64_t ro
         return plk_fail(
             err, PLUCK_ERR_INVALID, "%s: row %llu of a stream has passed; the next one is %llu",
             dump->source.label, (unsigned long long)row,
-            (unsigned long long)(rows->current * rows->rows_per_part + rows->matrix.next_row));
+            (unsigned long long)(rows->current * rows->rows_per_part + rows->layout.next_row));
     if (index > rows->current)
         status = open_stream(dump, rows, index, err);
     if (status == PLUCK_OK)
-        status = plk_matrix_read(&rows->matrix, &rows->unpacked, row - first, scratch, logits, err);
+        status = plk_layout_read(&rows->layout, &rows->unpacked, row - first, scratch, logits, err);
     return status;
 }
 
@@ -370,9 +371,9 @@ pluck_status plk_tensor_rows_read(pluck_dump *dump, uint64_t row, float *scratch
     } else {
         part *p = &rows->parts[row / rows->rows_per_part];
         uint64_t own_row = row % rows->rows_per_part;
-        plk_matrix matrix = dump->matrix;
-        matrix.offset_bytes = p->offset_bytes;
-        status = plk_matrix_read(&matrix, &dump->source, own_row, scratch, &out->logits, err);
+        plk_row_layout layout = dump->layout;
+        layout.offset_bytes = p->offset_bytes;
+        status = plk_layout_read(&layout, &dump->source, own_row, scratch, &out->logits, err);
         if (status == PLUCK_OK)
             status = add_row(dump, p, own_row, err);
     }
@@ -387,14 +388,14 @@ void plk_tensor_rows_release(pluck_dump *dump, uint64_t row)
     if (rows->is_packed) {
         plk_source_release(&dump->source, rows->stream.member.offset_bytes + rows->stream.n_packed);
     } else if (rows->n_parts == 1) {
-        plk_matrix_release(&dump->matrix, &dump->source, row);
+        plk_layout_release(&dump->layout, &dump->source, row);
     }
 }
 
 void plk_tensor_rows_close(pluck_dump *dump)
 {
     tensor_rows *rows = dump->own;
-    plk_reader_matrix_close(dump);
+    plk_reader_layout_close(dump);
     if (!rows)
         return;
     close_stream(rows);
@@ -402,4 +403,250 @@ void plk_tensor_rows_close(pluck_dump *dump)
     plk_free(&dump->allocator, rows->targets);
     plk_free(&dump->allocator, rows);
     dump->own = NULL;
+}
+
+/*
+ * Choosing the logits: names are compared as bytes. A number at the end of a name splits it into a
+ * stem and a number, so that "scores.9" comes before "scores.10" wherever they stand in the file.
+ */
+
+enum { LIST_BYTES = 128, NAME_BYTES = 64, FIRST_TENSORS = 8, MAX_DIGITS = 9 };
+
+plk_tensor *plk_tensors_add(plk_tensors *tensors, pluck_error *err)
+{
+    if (tensors->n == tensors->capacity) {
+        size_t capacity = tensors->capacity > 0 ? 2 * tensors->capacity : FIRST_TENSORS;
+        plk_tensor *items = plk_alloc(&tensors->allocator, capacity, sizeof *items);
+        if (!items) {
+            (void)plk_fail_nomem(err, capacity * sizeof *items);
+            return NULL;
+        }
+        if (tensors->n > 0)
+            memcpy(items, tensors->items, tensors->n * sizeof *items);
+        plk_free(&tensors->allocator, tensors->items);
+        tensors->items = items;
+        tensors->capacity = capacity;
+    }
+    plk_tensor *added = &tensors->items[tensors->n++];
+    memset(added, 0, sizeof *added);
+    return added;
+}
+
+void plk_tensors_free(plk_tensors *tensors)
+{
+    plk_free(&tensors->allocator, tensors->items);
+    plk_free(&tensors->allocator, tensors->names);
+    tensors->items = NULL;
+    tensors->names = NULL;
+    tensors->n = tensors->capacity = 0;
+}
+
+static bool is_named(const plk_tensor *tensor, const char *name)
+{
+    return tensor->name_length == strlen(name) &&
+           memcmp(tensor->name, name, tensor->name_length) == 0;
+}
+
+/* 2 for two axes or more, 1 for one, 0 for what cannot be rows of logits. */
+static int rank(const plk_tensor *tensor)
+{
+    if (tensor->kind != PLK_TENSOR_FLOATS || tensor->shape.n_axes == 0)
+        return 0;
+    return tensor->shape.n_axes == 1 ? 1 : 2;
+}
+
+/* "'a', 'b', ..." of the tensors of at least that rank. */
+static const char *list_names(const plk_tensors *tensors, int least, char text[LIST_BYTES])
+{
+    static const char cut[] = ", ...";
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < tensors->n; i++) {
+        size_t length = tensors->items[i].name_length, before = used > 0 ? 2 : 0;
+        if (rank(&tensors->items[i]) < least)
+            continue;
+        if (length > LIST_BYTES || used + before + length + 2 + sizeof cut > LIST_BYTES) {
+            memcpy(text + used, used != 0 ? cut : cut + 2, used != 0 ? sizeof cut : sizeof cut - 2);
+            return text;
+        }
+        memcpy(text + used, ", ", before);
+        used += before;
+        text[used++] = '\'';
+        memcpy(text + used, tensors->items[i].name, length);
+        used += length;
+        memcpy(text + used, "'", 2);
+        used++;
+    }
+    return used != 0 ? text : "none";
+}
+
+/* The number at the end of a name; false: there is none. *stem: what stands before it. */
+static bool split_name(const plk_tensor *tensor, size_t *stem, uint32_t *number)
+{
+    size_t begin = tensor->name_length;
+    while (begin > 0 && tensor->name[begin - 1] >= '0' && tensor->name[begin - 1] <= '9')
+        begin--;
+    size_t n_digits = tensor->name_length - begin;
+    if (n_digits == 0 || n_digits > MAX_DIGITS)
+        return false;
+    *stem = begin;
+    *number = 0;
+    for (size_t i = begin; i < tensor->name_length; i++)
+        *number = 10 * *number + (uint32_t)(tensor->name[i] - '0');
+    return true;
+}
+
+static bool is_alike(const plk_tensor *a, const plk_tensor *b, size_t stem)
+{
+    return memcmp(a->name, b->name, stem) == 0 && a->floats.type == b->floats.type &&
+           a->floats.swapped == b->floats.swapped && a->shape.n_axes == b->shape.n_axes &&
+           memcmp(a->shape.axes, b->shape.axes, a->shape.n_axes * sizeof *a->shape.axes) == 0;
+}
+
+/* Puts the index of each of n numbered tensors at the place of its number; false: they are not
+ * alike, or the numbers have gaps. */
+static bool order_group(const plk_tensors *tensors, const size_t *found, size_t n, size_t *parts)
+{
+    size_t stem = 0, other = 0;
+    uint32_t number = 0, least = UINT32_MAX;
+    const plk_tensor *first = &tensors->items[found[0]];
+    for (size_t i = 0; i < n; i++) {
+        const plk_tensor *tensor = &tensors->items[found[i]];
+        if (!split_name(tensor, &other, &number) || (i > 0 && other != stem))
+            return false;
+        stem = other;
+        if (!is_alike(first, tensor, stem))
+            return false;
+        least = number < least ? number : least;
+        parts[i] = SIZE_MAX;
+    }
+    for (size_t i = 0; i < n && least <= 1; i++) {
+        (void)split_name(&tensors->items[found[i]], &other, &number);
+        if (number - least >= n || parts[number - least] != SIZE_MAX)
+            return false;
+        parts[number - least] = found[i];
+    }
+    return least <= 1;
+}
+
+static pluck_status fail_no_name(const plk_tensors *tensors, const char *name, pluck_error *err)
+{
+    char near[NAME_BYTES] = "", other[NAME_BYTES], names[LIST_BYTES];
+    size_t least = SIZE_MAX;
+    plk_suggestion nearest = plk_suggest(name);
+    for (size_t i = 0; i < tensors->n; i++) {
+        (void)snprintf(other, sizeof other, "%.*s", (int)tensors->items[i].name_length,
+                       tensors->items[i].name);
+        plk_suggest_offer(&nearest, other, near);
+        if (nearest.best && nearest.distance < least) {
+            least = nearest.distance;
+            memcpy(near, other, sizeof near);
+        }
+    }
+    if (nearest.best)
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: has no %s '%.64s', did you mean '%s'?",
+                        tensors->where, tensors->noun, name, near);
+    return plk_fail(err, PLUCK_ERR_INVALID, "%s: has no %s '%.40s'; it has %s", tensors->where,
+                    tensors->noun, name, list_names(tensors, 0, names));
+}
+
+/* Whether the name is wanted, perhaps a '.', '_', '-' or '/', and a number. */
+static bool is_numbered(const plk_tensor *tensor, const char *wanted)
+{
+    size_t stem = 0, length = strlen(wanted);
+    uint32_t number = 0;
+    if (!split_name(tensor, &stem, &number) || stem < length || stem > length + 1 ||
+        memcmp(tensor->name, wanted, length) != 0)
+        return false;
+    return stem == length || strchr("._-/", tensor->name[length]);
+}
+
+/* What may be meant: the tensors of a rank, or those that wanted and a number name. */
+static size_t find_all(const plk_tensors *tensors, const char *wanted, int wanted_rank,
+                       size_t *found)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < tensors->n; i++) {
+        const plk_tensor *tensor = &tensors->items[i];
+        if (wanted ? rank(tensor) > 0 && is_numbered(tensor, wanted) : rank(tensor) == wanted_rank)
+            found[n++] = i;
+    }
+    return n;
+}
+
+/* Steps under a name that says what they are, among other tensors. */
+static bool find_known_group(const plk_tensors *tensors, size_t *found, size_t *parts,
+                             size_t *n_parts)
+{
+    static const char *const stems[] = {"logits", "scores"};
+    for (size_t i = 0; i < sizeof stems / sizeof *stems; i++) {
+        *n_parts = find_all(tensors, stems[i], 0, found);
+        if (*n_parts > 0 && order_group(tensors, found, *n_parts, parts))
+            return true;
+    }
+    return false;
+}
+
+/* *n_parts = 0: none. */
+static pluck_status choose(const plk_tensors *tensors, const char *wanted, size_t *found,
+                           size_t *parts, size_t *n_parts, pluck_error *err)
+{
+    char names[LIST_BYTES];
+    const char *exact = wanted ? wanted : "logits";
+    *n_parts = 1;
+    for (size_t i = 0; i < tensors->n; i++) {
+        parts[0] = i;
+        if (is_named(&tensors->items[i], exact) && (wanted || rank(&tensors->items[i]) > 0))
+            return PLUCK_OK;
+    }
+    for (int wanted_rank = 2; wanted_rank >= 1; wanted_rank--) {
+        size_t n = find_all(tensors, wanted, wanted_rank, found);
+        if (n == 0)
+            continue;
+        parts[0] = found[0];
+        if (n == 1)
+            return PLUCK_OK;
+        *n_parts = n;
+        if (order_group(tensors, found, n, parts) ||
+            (!wanted && find_known_group(tensors, found, parts, n_parts)))
+            return PLUCK_OK;
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: has %zu %ss that may be logits, name one of them with --tensor: %s",
+                        tensors->where, n, tensors->noun, list_names(tensors, wanted_rank, names));
+    }
+    *n_parts = 0;
+    return PLUCK_OK;
+}
+
+pluck_status plk_tensors_choose(const plk_tensors *tensors, const char *wanted, size_t **parts,
+                                size_t *n_parts, pluck_error *err)
+{
+    char names[LIST_BYTES];
+    size_t *found = plk_alloc(&tensors->allocator, 2 * tensors->n, sizeof *found);
+    *parts = NULL;
+    if (!found)
+        return plk_fail_nomem(err, 2 * tensors->n * sizeof *found);
+    /* The first half of the memory is what is given. */
+    pluck_status status = choose(tensors, wanted, found + tensors->n, found, n_parts, err);
+    if (status == PLUCK_OK && *n_parts == 0)
+        status = wanted ? fail_no_name(tensors, wanted, err)
+                        : plk_fail(err, PLUCK_ERR_FORMAT,
+                                   "%s: has no %s of floats with an axis; it has %s",
+                                   tensors->where, tensors->noun, list_names(tensors, 0, names));
+    if (status != PLUCK_OK)
+        plk_free(&tensors->allocator, found);
+    else
+        *parts = found;
+    return status;
+}
+
+const plk_tensor *plk_tensors_targets(const plk_tensors *tensors)
+{
+    static const char *const known[] = {"targets", "target"};
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+        for (size_t i = 0; i < tensors->n; i++)
+            if (tensors->items[i].kind == PLK_TENSOR_INTEGERS &&
+                is_named(&tensors->items[i], known[k]))
+                return &tensors->items[i];
+    return NULL;
 }

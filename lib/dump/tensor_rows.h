@@ -1,14 +1,70 @@
 /*
- * Rows of tensors in a file that names them: read, release and close of the readers of .npz,
- * .safetensors and torch files, whose open() lists the tensors.
+ * The tensors of a file that names them, which of them are the logits, and the rows of those: read,
+ * release and close of the readers of .npz, .safetensors and torch files, whose open() lists the
+ * tensors.
  */
 #ifndef PLK_TENSOR_ROWS_H
 #define PLK_TENSOR_ROWS_H
 
 #include "dump/reader.h"
-#include "dump/tensors.h"
+#include "file/array_file.h"
+#include "file/zip.h"
 
-/* Chooses among tensors, which stay the caller's, and opens what was chosen: matrix, tensor, info
+#include <pluck/base.h>
+
+typedef enum plk_tensor_kind {
+    PLK_TENSOR_OTHER,
+    PLK_TENSOR_FLOATS,
+    PLK_TENSOR_INTEGERS
+} plk_tensor_kind;
+
+typedef struct plk_tensor {
+    const char *name; /* not terminated; the file's, or memory of the list */
+    size_t name_length;
+    plk_tensor_kind kind;
+    plk_stored_values floats;     /* PLK_TENSOR_FLOATS; name: of any kind */
+    plk_stored_integers integers; /* PLK_TENSOR_INTEGERS */
+    bool fortran;
+    bool has_gaps; /* not contiguous: it cannot be read */
+    plk_shape shape;
+    bool is_member; /* of a ZIP file: member says which */
+    plk_zip_member member;
+    uint64_t offset_bytes;    /* of the first value, in the file or, of a member, in what it unpacks
+                                 to */
+    uint64_t available_bytes; /* from there on */
+} plk_tensor;
+
+typedef struct plk_tensors {
+    const char *where; /* the file, for messages */
+    const char *noun;  /* "tensor", "array" */
+    plk_tensor *items;
+    size_t n, capacity;
+    char *names; /* memory of names, if the file does not hold them */
+    pluck_allocator allocator;
+} plk_tensors;
+
+/* Room for one more tensor, all zero; NULL without memory. Valid until the next one. */
+plk_tensor *plk_tensors_add(plk_tensors *tensors, pluck_error *err);
+void plk_tensors_free(plk_tensors *tensors);
+
+/*
+ * Chooses the logits. wanted: the tensor of that name, or all whose name is wanted and a number.
+ * NULL: the tensor called "logits", else the only one of floats with two axes or more, else the
+ * only one with one axis; several of one type and one shape whose names differ only in the number
+ * at their end, from 0 or 1 on without a gap, are one: each number is a step. Among other tensors,
+ * "logits" and "scores" with numbers are such names.
+ *
+ * *parts, freed by the caller, are the indices in the order of the steps. PLUCK_ERR_INVALID for a
+ * wanted tensor that there is not, PLUCK_ERR_FORMAT if none or several may be meant. The type of a
+ * wanted one is not looked at.
+ */
+pluck_status plk_tensors_choose(const plk_tensors *tensors, const char *wanted, size_t **parts,
+                                size_t *n_parts, pluck_error *err);
+
+/* The tensor of integers called "targets" or "target"; NULL if there is none. */
+const plk_tensor *plk_tensors_targets(const plk_tensors *tensors);
+
+/* Chooses among tensors, which stay the caller's, and opens what was chosen: layout, tensor, info
  * and own of dump. After a failure plk_tensor_rows_close() is called all the same. */
 pluck_status plk_tensor_rows_open(pluck_dump *dump, const plk_tensors *tensors,
                                   const pluck_dump_options *options, pluck_error *err);

@@ -19,7 +19,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "dump/line_index.h"
 #include "dump/reader.h"
 #include "json/json_number.h"
 

@@ -1,7 +1,6 @@
 #include "support/tune_rows.h"
 
 #include "dump/reader.h"
-#include "dump/target_file.h"
 #include "simd/scalar_math.h"
 #include "support/test_random.h"
 

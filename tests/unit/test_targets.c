@@ -5,7 +5,7 @@
  */
 #include "test_dump_files.h"
 
-#include "dump/target_file.h"
+#include "dump/reader.h"
 
 static const pluck_token expected[] = {0, 1, 127, PLUCK_NO_TOKEN, 5};
 enum { N = 5 };
