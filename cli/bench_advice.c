@@ -2,7 +2,7 @@
  * What the times suggest. Each rule looks at one thing and says something only if it was measured
  * to matter; the thresholds keep noise from talking.
  */
-#include "bench.h"
+#include "commands/bench.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * Rows are copied into memory, so that neither reading a file nor conversion is measured. Made-up
  * logits are like those of a language model: a normal distribution, and a few tokens far above it.
  */
-#include "bench.h"
+#include "commands/bench.h"
 #include "rows.h"
 
 #include <pluck/rng.h>

@@ -3,7 +3,7 @@
  * are, as they are written. In the explicit form items of the array of stages are left out. In the
  * flat form the keys that no remaining stage has are, and "order" names those that remain.
  */
-#include "bench.h"
+#include "commands/bench.h"
 
 #include "json/json_tree.h"
 

@@ -1,5 +1,5 @@
 /* Every value is kept, 8 bytes a measure and row, since quantiles need them all. */
-#include "comparison.h"
+#include "commands/compare.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * pluck inspect --explain --format json. The keys are the names of <pluck/trace.h>, which says what
  * they mean. Missing numbers are written as null.
  */
-#include "inspect.h"
+#include "commands/inspect.h"
 #include "params_print.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * pluck inspect --explain for people: a line a stage, and under it what it did, one fact a line.
  */
-#include "inspect.h"
+#include "commands/inspect.h"
 
 #include <math.h>
 

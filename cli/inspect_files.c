@@ -1,6 +1,6 @@
 /* The table of --csv and the chart of --svg. */
 #include "chart.h"
-#include "inspect.h"
+#include "commands/inspect.h"
 
 #include <errno.h>
 #include <math.h>

@@ -4,7 +4,7 @@
  * others as bins [centre, n, s1, s2, s3, s4]: of differences d to the largest logit, with s_k = sum
  * of (d - centre)^k. cli/report/report.js says what it makes of them.
  */
-#include "report.h"
+#include "commands/report.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -123,6 +123,7 @@ class CheckIncludes(unittest.TestCase):
     def test_file_names_are_unique(self):
         self.found("tests/unit/main.c", "", "cli/main.c has the same name")
         self.found("cli/rng.c", "", "has the same name")
+        self.fine({"cli/commands/rng.c": ""})
         found = violations({"lib/rng/rng.h": ""})
         self.assertEqual(found, ["include/pluck/rng.h:1: lib/rng/rng.h has the same name"])
         self.found("cli/alloc.h", "", "lib/base/alloc.h has the same name")

@@ -3,7 +3,7 @@
  * largest probability, in eighths of a column where the locale has the block characters.
  */
 #include "bars.h"
-#include "inspect.h"
+#include "commands/inspect.h"
 #include "progress.h"
 
 #include <math.h>

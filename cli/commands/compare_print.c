@@ -1,6 +1,6 @@
 /* The notations of a comparison. JSON has no infinity and no NaN: both are null there, and the
  * number of infinite rows is told; CSV has "inf", and nothing for what is not defined. */
-#include "comparison.h"
+#include "commands/compare.h"
 
 #include <math.h>
 #include <stdio.h>

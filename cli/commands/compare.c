@@ -3,8 +3,8 @@
  * if it has a configuration, a sampler, whose exact distribution takes the place of the row: the
  * logarithms of its probabilities, -inf for what it removed.
  */
+#include "commands/compare.h"
 #include "commands.h"
-#include "comparison.h"
 #include "doubts.h"
 #include "progress.h"
 #include "row_targets.h"

@@ -1,7 +1,7 @@
 /*
  * pluck bench: times of the user's own chain on the user's own logits, as a table or as JSON.
  */
-#include "bench.h"
+#include "commands/bench.h"
 #include "commands.h"
 
 #include <string.h>

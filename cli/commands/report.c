@@ -2,8 +2,8 @@
  * pluck report: a page about dumps. What it shows is computed here and by tuning.c; how it shows it
  * is in report_page.c.
  */
+#include "commands/report.h"
 #include "commands.h"
-#include "report.h"
 
 #include <pluck/sampler.h>
 

@@ -3,9 +3,9 @@
  * pluck_sampler_distribution(), the stages from pluck_trace_run(), in the state in which sample
  * makes draw 0 of the row.
  */
+#include "commands/inspect.h"
 #include "commands.h"
 #include "doubts.h"
-#include "inspect.h"
 #include "rows.h"
 #include "run_files.h"
 #include "setup.h"

@@ -3,7 +3,7 @@
  * the explorer alone needs its script. Nothing is fetched from anywhere.
  */
 #include "chart.h"
-#include "report.h"
+#include "commands/report.h"
 #include "report_assets.h"
 
 #include <math.h>

@@ -3,7 +3,7 @@
  * processor time, and ratios are formed within the round: what disturbs one disturbs all. Reported
  * are medians over rounds. A step does what an engine does: choose a token, accept it.
  */
-#include "bench.h"
+#include "commands/bench.h"
 
 #include <stdlib.h>
 #include <string.h>
