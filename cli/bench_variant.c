@@ -5,7 +5,7 @@
  */
 #include "commands/bench.h"
 
-#include "json/json_tree.h"
+#include "json/tree.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  */
 #include "replay_line.h"
 
-#include "json/json_tree.h"
+#include "json/tree.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "files.h"
 #include "presets.h"
 
-#include "json/json_tree.h"
+#include "json/tree.h"
 
 #include <pluck/rng.h>
 

@@ -6,7 +6,7 @@
 #include "presets.h"
 #include "setup.h"
 
-#include "json/json_tree.h"
+#include "json/tree.h"
 
 #include <pluck/config.h>
 

@@ -6,8 +6,8 @@
 #define PLK_CONFIG_KEYS_H
 
 #include "config/config_impl.h"
-#include "json/json_tree.h"
-#include "json/json_write.h"
+#include "json/tree.h"
+#include "json/write.h"
 
 typedef struct plk_config_reader {
     const plk_json *json;

@@ -4,7 +4,7 @@
 #ifndef PLK_CONFIG_SCHEMA_H
 #define PLK_CONFIG_SCHEMA_H
 
-#include "json/json_write.h"
+#include "json/write.h"
 
 void plk_schema_order(plk_writer *writer);
 void plk_schema_flat_keys(plk_writer *writer);

@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "config/config_impl.h"
-#include "json/json_tree.h"
+#include "json/tree.h"
 
 #include <pluck/config.h>
 

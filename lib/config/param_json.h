@@ -5,8 +5,8 @@
 #define PLK_PARAM_JSON_H
 
 #include "stages/stage_impl.h"
-#include "json/json_tree.h"
-#include "json/json_write.h"
+#include "json/tree.h"
+#include "json/write.h"
 
 typedef struct plk_param_reader {
     const plk_json *json;

@@ -13,7 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "json/json_tree.h"
+#include "json/tree.h"
 
 static const char metadata_name[] = "__metadata__";
 

@@ -12,7 +12,7 @@
 #include <pluck/base.h>
 
 #include "file/array_file.h"
-#include "json/json_tree.h"
+#include "json/tree.h"
 
 enum {
     PLK_SAFETENSORS_PREFIX_BYTES = 8,

@@ -4,7 +4,7 @@
  */
 #include "test_config_helpers.h"
 
-#include "json/json_check.h"
+#include "json/reader.h"
 
 typedef struct bad_text {
     const char *json;

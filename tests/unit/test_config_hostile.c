@@ -6,7 +6,7 @@
 #include "test_config_helpers.h"
 
 #include "support/test_random.h"
-#include "json/json_check.h"
+#include "json/reader.h"
 
 #include <inttypes.h>
 #include <locale.h>

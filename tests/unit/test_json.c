@@ -21,7 +21,7 @@
 #include <pluck/sampler.h>
 #include <pluck/weighted.h>
 
-#include "json/json_tree.h"
+#include "json/tree.h"
 
 enum { SMALL_STACK = 64 << 10, DEEPEST = 64 };
 

@@ -2,7 +2,7 @@
  * Commas and indentation need to know only whether the innermost container has an item yet: when a
  * container closes, the one around it has one.
  */
-#include "json/json_write.h"
+#include "json/write.h"
 
 #include "base/error.h"
 #include "json/json_number.h"

@@ -4,7 +4,7 @@
  * memory. UTF-8 follows table 3-7 of the Unicode Standard: no overlong form, no surrogate, nothing
  * above U+10FFFF.
  */
-#include "json/json_check.h"
+#include "json/reader.h"
 
 #include <stdint.h>
 #include <string.h>

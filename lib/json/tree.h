@@ -3,7 +3,7 @@
  * one way in which the library and the command give a text to cJSON.
  *
  * cJSON recurses, keeps no positions and reads numbers with the locale's decimal point and the
- * program's rounding mode. So the text is checked first (json_check.h), also for its depth, cJSON
+ * program's rounding mode. So the text is checked first (reader.h), also for its depth, cJSON
  * gets a copy whose numbers are blanked out, and one walk over tree and text together then sets in
  * every node valueint to the byte offset of its key, or of its value where there is no key, and in
  * every number valuedouble.
@@ -13,7 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "json/json_check.h"
+#include "json/reader.h"
 
 #include <cjson/cJSON.h>
 

@@ -5,7 +5,7 @@
  * object of n members costs n log n whatever its keys are; the first eight bytes of a key are kept
  * beside its pointer, because following the pointer is what takes the time.
  */
-#include "json/json_tree.h"
+#include "json/tree.h"
 
 #include "base/sort.h"
 #include "json/json_library.h"
