@@ -43,19 +43,22 @@ static bool is_key_gone(const pluck_config *config, const size_t *indices, size_
     return is_known && !(own_draw && has_key(pluck_config_stage_at(config, draw), key));
 }
 
-static void write_value(FILE *file, const plk_json *json, const cJSON *node)
+static void write_value(FILE *file, const plk_json *json, const plk_json_node *node)
 {
     size_t length = 0;
-    const char *text = plk_json_value_text(json, node, &length);
+    const char *text = plk_json_source(json, node, &length);
     (void)fwrite(text, 1, length, file);
 }
 
-static void write_stages(FILE *file, const plk_json *json, const cJSON *stages,
+static void write_stages(FILE *file, const plk_json *json, const plk_json_node *stages,
                          const size_t *indices, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
+        const plk_json_node *stage = plk_json_child(stages);
+        for (size_t before = 0; before < indices[i]; before++)
+            stage = plk_json_sibling(stage);
         (void)fputs(i > 0 ? ", " : "", file);
-        write_value(file, json, cJSON_GetArrayItem(stages, (int)indices[i]));
+        write_value(file, json, stage);
     }
 }
 
@@ -64,8 +67,9 @@ static void write_variant(FILE *file, const plk_json *json, const pluck_config *
 {
     bool is_flat = !plk_json_member(json->root, "stages");
     (void)fputs("{", file);
-    for (const cJSON *item = json->root->child; item; item = item->next) {
-        const char *key = item->string;
+    for (const plk_json_node *item = plk_json_child(json->root); item;
+         item = plk_json_sibling(item)) {
+        const char *key = plk_json_key(item);
         if (strcmp(key, "stages") == 0 || strcmp(key, "order") == 0 ||
             (strcmp(key, "draw") == 0 && !own_draw) ||
             (is_flat && is_key_gone(config, indices, n, own_draw, key)))
@@ -89,7 +93,7 @@ pluck_config *bench_variant(const pluck_config *config, const size_t *indices, s
                             bool own_draw, pluck_error *err)
 {
     pluck_config *variant = NULL;
-    plk_json json = {NULL, 0, NULL, NULL};
+    plk_json json = {.root = NULL};
     size_t size = 0, variant_size = 0;
     char *text = config_text(config, &size), *variant_text = NULL;
     FILE *file = text ? open_memstream(&variant_text, &variant_size) : NULL;

@@ -4,7 +4,6 @@
 #ifndef CLI_REPLAY_LINE_H
 #define CLI_REPLAY_LINE_H
 
-#include "json_span.h"
 #include "trace_line.h"
 
 /* Where lines come from; all zero but who, name and file to begin with. */

@@ -1,7 +1,7 @@
 /*
  * JSON of any content. The first byte chooses whether strings may hold NUL. What passes the check
  * must become a tree, whatever it is; every string and number of the tree must be found in the
- * text again, and cJSON's reading of a string must be that of the text up to the first NUL.
+ * text again, and plk_json_node's reading of a string must be that of the text up to the first NUL.
  */
 #include <math.h>
 #include <stdint.h>
@@ -21,28 +21,31 @@ static void require(bool condition, const char *what)
     abort();
 }
 
-static void check_text(const char *parsed, const char *bytes, size_t n)
+/* kept: what the tree has; source: the string in the text. */
+static void check_text(const char *kept, size_t n, const char *source, size_t length, char *bytes)
 {
-    const char *nul = memchr(bytes, 0, n);
-    size_t length = nul ? (size_t)(nul - bytes) : n;
-    require(strlen(parsed) == length && memcmp(parsed, bytes, length) == 0, "strings differ");
+    require(plk_json_unescape(source + 1, length - 2, bytes) == n && memcmp(kept, bytes, n) == 0 &&
+                kept[n] == '\0',
+            "strings differ");
 }
 
-static void check_node(const plk_json *json, const cJSON *node, char *bytes, unsigned depth)
+static void check_node(const plk_json *json, const plk_json_node *node, char *bytes, unsigned depth)
 {
     size_t length = 0;
-    const char *text = plk_json_value_text(json, node, &length);
+    const char *text = plk_json_source(json, node, &length);
     require(depth <= PLK_JSON_MAX_DEPTH, "deeper than what passes the check");
     require(text >= json->text && length > 0 &&
                 length <= json->size_bytes - (size_t)(text - json->text),
             "a value outside of the text");
-    if (node->string)
-        check_text(node->string, bytes, plk_json_key(json, node, bytes));
-    if (cJSON_IsString(node))
-        check_text(node->valuestring, bytes, plk_json_string(json, node, bytes));
-    if (cJSON_IsNumber(node))
-        require(!isnan(plk_json_number(json, node)), "a number that is none");
-    for (const cJSON *child = node->child; child; child = child->next)
+    if (plk_json_key(node))
+        require(plk_json_key(node)[plk_json_key_bytes(node)] == '\0', "a key without an end");
+    if (plk_json_is(node, PLK_JSON_STRING))
+        check_text(plk_json_string(node), plk_json_string_bytes(node), text, length, bytes);
+    if (plk_json_is(node, PLK_JSON_NUMBER))
+        require(!isnan(plk_json_number(node)) &&
+                    plk_json_number(node) == plk_number_read(text, length),
+                "numbers differ");
+    for (const plk_json_node *child = plk_json_child(node); child; child = plk_json_sibling(child))
         check_node(json, child, bytes, depth + 1);
 }
 

@@ -138,8 +138,8 @@ static int print_preset_line(output *out, const char *who, const preset *p)
     pluck_status status = plk_json_open(&json, p->json, p->size_bytes, p->name, NULL, &err);
     if (status != PLUCK_OK)
         return complain(who, exit_code_of(status), "%s", err.message);
-    const cJSON *about = plk_json_member(json.root, "description");
-    help_entry(out, p->name, cJSON_IsString(about) ? about->valuestring : "", 16);
+    const char *about = plk_json_string(plk_json_member(json.root, "description"));
+    help_entry(out, p->name, about ? about : "", 16);
     plk_json_close(&json);
     return EXIT_DONE;
 }

@@ -187,7 +187,7 @@ pluck_status pluck_config_from_json_with_stages(pluck_config **out, const char *
 pluck_status pluck_config_set_json(pluck_config *config, const char *flat_key,
                                    const char *json_value, pluck_error *err)
 {
-    plk_json tree = {NULL, 0, NULL, NULL};
+    plk_json tree = {.root = NULL};
     pluck_config *copy = NULL;
     if (!config || !flat_key || !json_value)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_set_json: %s is NULL",

@@ -6,7 +6,7 @@
 
 #include "config/config_schema.h"
 #include "config/config_stages.h"
-#include "json/json_number.h"
+#include "json/reader.h"
 
 #include <string.h>
 
@@ -14,46 +14,49 @@
 static const char *const on_nan_names[] = {"error", "ban"};
 enum { N_ON_NAN = sizeof on_nan_names / sizeof *on_nan_names };
 
-static pluck_status read_text(const plk_config_reader *reader, const cJSON *value, char **text)
+static pluck_status read_text(const plk_config_reader *reader, const plk_json_node *value,
+                              char **text)
 {
     const pluck_allocator *allocator = &reader->config->allocator;
-    if (!cJSON_IsString(value))
+    if (!plk_json_is(value, PLK_JSON_STRING))
         return plk_json_fail(reader->json, value, reader->err, "expected a string, not %s",
-                             plk_json_kind(value));
-    size_t size_bytes = strlen(value->valuestring) + 1;
+                             plk_json_kind_name(value));
+    size_t size_bytes = strlen(plk_json_string(value)) + 1;
     char *copy = plk_alloc(allocator, size_bytes, 1);
     if (!copy)
         return plk_fail_nomem(reader->err, size_bytes);
-    memcpy(copy, value->valuestring, size_bytes);
+    memcpy(copy, plk_json_string(value), size_bytes);
     plk_free(allocator, *text);
     *text = copy;
     return PLUCK_OK;
 }
 
-static pluck_status read_schema_uri(const plk_config_reader *reader, const cJSON *value)
+static pluck_status read_schema_uri(const plk_config_reader *reader, const plk_json_node *value)
 {
     return read_text(reader, value, &reader->config->schema_uri);
 }
 
-static pluck_status read_description(const plk_config_reader *reader, const cJSON *value)
+static pluck_status read_description(const plk_config_reader *reader, const plk_json_node *value)
 {
     return read_text(reader, value, &reader->config->description);
 }
 
-static pluck_status read_seed(const plk_config_reader *reader, const cJSON *value)
+static pluck_status read_seed(const plk_config_reader *reader, const plk_json_node *value)
 {
     static const char allowed[] = "a whole number in [0, 18446744073709551615], or \"random\"";
     pluck_config *config = reader->config;
-    bool random = cJSON_IsString(value) && strcmp(value->valuestring, "random") == 0;
+    bool random =
+        plk_json_is(value, PLK_JSON_STRING) && strcmp(plk_json_string(value), "random") == 0;
     bool negative = false;
     uint64_t seed = 0;
-    if (!random && !cJSON_IsNumber(value))
+    if (!random && !plk_json_is(value, PLK_JSON_NUMBER))
         return plk_json_fail(reader->json, value, reader->err, "expected %s, not %s", allowed,
-                             cJSON_IsString(value) ? "another string" : plk_json_kind(value));
+                             plk_json_is(value, PLK_JSON_STRING) ? "another string"
+                                                                 : plk_json_kind_name(value));
     if (!random) {
         char quoted[PLK_QUOTE_BYTES];
         size_t length = 0;
-        const char *text = plk_json_number_text(reader->json, value, &length);
+        const char *text = plk_json_source(reader->json, value, &length);
         plk_quote(quoted, text, length);
         if (plk_number_whole(text, length, &negative, &seed) != PLK_WHOLE || (negative && seed > 0))
             return plk_json_fail(reader->json, value, reader->err, "%s is not %s", quoted, allowed);
@@ -64,10 +67,10 @@ static pluck_status read_seed(const plk_config_reader *reader, const cJSON *valu
     return PLUCK_OK;
 }
 
-static pluck_status read_on_nan(const plk_config_reader *reader, const cJSON *value)
+static pluck_status read_on_nan(const plk_config_reader *reader, const plk_json_node *value)
 {
-    for (size_t i = 0; i < N_ON_NAN && cJSON_IsString(value); i++) {
-        if (strcmp(value->valuestring, on_nan_names[i]) == 0) {
+    for (size_t i = 0; i < N_ON_NAN && plk_json_is(value, PLK_JSON_STRING); i++) {
+        if (strcmp(plk_json_string(value), on_nan_names[i]) == 0) {
             reader->config->has_on_nan = true;
             reader->config->on_nan = (pluck_on_nan)i;
             return PLUCK_OK;
@@ -75,7 +78,8 @@ static pluck_status read_on_nan(const plk_config_reader *reader, const cJSON *va
     }
     return plk_json_fail(reader->json, value, reader->err, "expected \"%s\" or \"%s\", not %s",
                          on_nan_names[0], on_nan_names[1],
-                         cJSON_IsString(value) ? "another string" : plk_json_kind(value));
+                         plk_json_is(value, PLK_JSON_STRING) ? "another string"
+                                                             : plk_json_kind_name(value));
 }
 
 static void write_schema_uri(const pluck_config *config, plk_writer *writer)

@@ -22,7 +22,7 @@ enum { PLK_FORM_FLAT = 1, PLK_FORM_EXPLICIT = 2, PLK_FORM_BOTH = 3 };
 typedef struct plk_config_key {
     const char *name; /* NULL: stands for the flat keys of all stages */
     unsigned forms;
-    pluck_status (*read)(const plk_config_reader *reader, const cJSON *value);
+    pluck_status (*read)(const plk_config_reader *reader, const plk_json_node *value);
     void (*write)(const pluck_config *config, plk_writer *writer); /* key and value, if given */
     void (*schema)(plk_writer *writer);                            /* key and schema */
     const char *not_explicit; /* of keys of the flat form: why not beside "stages" */

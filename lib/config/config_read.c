@@ -28,7 +28,7 @@ static void offer_keys(plk_suggestion *suggestion, unsigned form)
 }
 
 /* A stage's name as a flat key: "penalties". */
-static pluck_status fail_stage_name(const plk_config_reader *reader, const cJSON *node,
+static pluck_status fail_stage_name(const plk_config_reader *reader, const plk_json_node *node,
                                     const pluck_stage *info)
 {
     char keys[128];
@@ -44,7 +44,7 @@ static pluck_status fail_stage_name(const plk_config_reader *reader, const cJSON
 }
 
 static pluck_status fail_unknown_key(const plk_config_reader *reader, const char *key,
-                                     const cJSON *node, unsigned form)
+                                     const plk_json_node *node, unsigned form)
 {
     char nearest[PLK_SUGGESTION_BYTES];
     plk_suggestion suggestion = plk_suggest(key);
@@ -72,27 +72,28 @@ static const char *find_flat_key(const char *key, const char **param_name)
     return NULL;
 }
 
-static pluck_status read_explicit_member(const plk_config_reader *reader, const cJSON *member)
+static pluck_status read_explicit_member(const plk_config_reader *reader,
+                                         const plk_json_node *member)
 {
     const char *param_name = NULL;
-    const plk_config_key *row = plk_config_key_find(member->string);
+    const plk_config_key *row = plk_config_key_find(plk_json_key(member));
     if (row && (row->forms & PLK_FORM_EXPLICIT))
         return row->read(reader, member);
     if (row)
         return plk_json_fail_key(reader->json, member, reader->err, "not beside \"stages\", %s",
                                  row->not_explicit);
-    const char *stage = find_flat_key(member->string, &param_name);
+    const char *stage = find_flat_key(plk_json_key(member), &param_name);
     if (stage)
         return plk_json_fail_key(
             reader->json, member, reader->err,
             "a flat key beside \"stages\": write {\"type\": \"%s\", \"%s\": …} "
             "in \"stages\", or use flat keys alone",
             stage, param_name);
-    return fail_unknown_key(reader, member->string, member, PLK_FORM_EXPLICIT);
+    return fail_unknown_key(reader, plk_json_key(member), member, PLK_FORM_EXPLICIT);
 }
 
 static pluck_status read_flat_member(const plk_config_reader *reader, const char *key,
-                                     const cJSON *value)
+                                     const plk_json_node *value)
 {
     bool found = false;
     const plk_config_key *row = plk_config_key_find(key);
@@ -103,7 +104,7 @@ static pluck_status read_flat_member(const plk_config_reader *reader, const char
 }
 
 /* Sets the running order; node is where a complaint about it points. */
-static pluck_status arrange(const plk_config_reader *reader, const cJSON *node)
+static pluck_status arrange(const plk_config_reader *reader, const plk_json_node *node)
 {
     const plk_stage *missing = NULL;
     plk_config_arrange(reader->config, &missing);
@@ -115,25 +116,26 @@ static pluck_status arrange(const plk_config_reader *reader, const cJSON *node)
 
 pluck_status plk_config_read(const plk_config_reader *reader)
 {
-    const cJSON *root = reader->json->root;
-    if (!cJSON_IsObject(root))
+    const plk_json_node *root = reader->json->root;
+    if (!plk_json_is(root, PLK_JSON_OBJECT))
         return plk_json_fail(reader->json, root, reader->err,
-                             "a configuration is an object, not %s", plk_json_kind(root));
+                             "a configuration is an object, not %s", plk_json_kind_name(root));
     reader->config->explicit_form = plk_json_member(root, "stages") != NULL;
-    for (const cJSON *member = root->child; member; member = member->next) {
+    for (const plk_json_node *member = plk_json_child(root); member;
+         member = plk_json_sibling(member)) {
         pluck_status status = reader->config->explicit_form
                                   ? read_explicit_member(reader, member)
-                                  : read_flat_member(reader, member->string, member);
+                                  : read_flat_member(reader, plk_json_key(member), member);
         if (status != PLUCK_OK)
             return status;
     }
-    const cJSON *order = plk_json_member(root, "order");
+    const plk_json_node *order = plk_json_member(root, "order");
     return arrange(reader, order ? order : root);
 }
 
 pluck_status plk_config_read_key(const plk_config_reader *reader, const char *key)
 {
-    const cJSON *value = reader->json->root;
+    const plk_json_node *value = reader->json->root;
     bool found = false;
     pluck_status status = PLUCK_OK;
     if (!reader->config->explicit_form) {

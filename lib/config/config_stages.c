@@ -29,11 +29,11 @@ static const char *list_draws(char list[LIST_BYTES])
     return list;
 }
 
-static pluck_status fail_unknown_stage(const plk_config_reader *reader, const cJSON *name,
+static pluck_status fail_unknown_stage(const plk_config_reader *reader, const plk_json_node *name,
                                        bool draw)
 {
     char quoted[PLK_QUOTE_BYTES], nearest[PLK_SUGGESTION_BYTES], list[LIST_BYTES];
-    plk_suggestion suggestion = plk_suggest(name->valuestring);
+    plk_suggestion suggestion = plk_suggest(plk_json_string(name));
     for (size_t s = 0; plk_stages[s]; s++) {
         if (plk_is_draw(plk_stages[s]) == draw)
             plk_suggest_offer(&suggestion, plk_stages[s]->info.name, NULL);
@@ -42,7 +42,7 @@ static pluck_status fail_unknown_stage(const plk_config_reader *reader, const cJ
     for (size_t i = 0; !draw && (own = plk_registry_at(reader->config->registry, i)); i++)
         plk_suggest_offer(&suggestion, own->info.name, NULL);
     plk_suggest_write(&suggestion, nearest);
-    plk_quote(quoted, name->valuestring, strlen(name->valuestring));
+    plk_quote(quoted, plk_json_string(name), strlen(plk_json_string(name)));
     if (draw && !suggestion.best)
         return plk_json_fail(reader->json, name, reader->err, "unknown draw '%s'; there are: %s",
                              quoted, list_draws(list));
@@ -51,31 +51,31 @@ static pluck_status fail_unknown_stage(const plk_config_reader *reader, const cJ
 }
 
 /* The stage (draw = false) or the draw with the name that this node holds. */
-static pluck_status read_name(const plk_config_reader *reader, const cJSON *name, bool draw,
+static pluck_status read_name(const plk_config_reader *reader, const plk_json_node *name, bool draw,
                               const plk_stage **stage)
 {
     char list[LIST_BYTES];
     const char *wanted = draw ? "draw" : "stage";
-    if (!cJSON_IsString(name))
+    if (!plk_json_is(name, PLK_JSON_STRING))
         return plk_json_fail(reader->json, name, reader->err, "expected the name of a %s, not %s",
-                             wanted, plk_json_kind(name));
-    *stage = plk_registry_find(reader->config->registry, name->valuestring);
+                             wanted, plk_json_kind_name(name));
+    *stage = plk_registry_find(reader->config->registry, plk_json_string(name));
     if (!*stage)
         return fail_unknown_stage(reader, name, draw);
     if (plk_is_draw(*stage) && !draw)
         return plk_json_fail(reader->json, name, reader->err,
                              "'%s' is a draw, which comes last: write \"draw\": \"%s\"",
-                             name->valuestring, name->valuestring);
+                             plk_json_string(name), plk_json_string(name));
     if (!plk_is_draw(*stage) && draw)
         return plk_json_fail(reader->json, name, reader->err,
-                             "'%s' is a stage, not a draw; draws are: %s", name->valuestring,
+                             "'%s' is a stage, not a draw; draws are: %s", plk_json_string(name),
                              list_draws(list));
     return PLUCK_OK;
 }
 
 /* Reads parameter i of an entry; what it was before is freed. */
 static pluck_status read_param(const plk_config_reader *reader, plk_config_entry *entry, size_t i,
-                               const cJSON *value, bool name_value)
+                               const plk_json_node *value, bool name_value)
 {
     const pluck_param *param = &entry->stage->info.params[i];
     const plk_param_ops *ops = plk_param_ops_of(param->type);
@@ -104,10 +104,10 @@ static void list_params(const pluck_stage *info, char list[LIST_BYTES])
 }
 
 static pluck_status fail_unknown_param(const plk_config_reader *reader, const pluck_stage *info,
-                                       const cJSON *member)
+                                       const plk_json_node *member)
 {
     char nearest[PLK_SUGGESTION_BYTES], list[LIST_BYTES];
-    plk_suggestion suggestion = plk_suggest(member->string);
+    plk_suggestion suggestion = plk_suggest(plk_json_key(member));
     for (size_t i = 0; i < info->n_params; i++) {
         plk_suggest_offer(&suggestion, info->params[i].name, NULL);
         if (info->params[i].flat_key)
@@ -124,17 +124,19 @@ static pluck_status fail_unknown_param(const plk_config_reader *reader, const pl
 }
 
 /* The members of {"type": …, parameters} for the entry at index. */
-static pluck_status read_params(const plk_config_reader *reader, const cJSON *object, size_t index)
+static pluck_status read_params(const plk_config_reader *reader, const plk_json_node *object,
+                                size_t index)
 {
     plk_config_entry *entry = &reader->config->entries[index];
     const pluck_stage *info = &entry->stage->info;
     bool draw = plk_is_draw(entry->stage);
-    for (const cJSON *member = object->child; member; member = member->next) {
+    for (const plk_json_node *member = plk_json_child(object); member;
+         member = plk_json_sibling(member)) {
         size_t i = 0;
-        while (i < info->n_params && strcmp(info->params[i].name, member->string) != 0)
+        while (i < info->n_params && strcmp(info->params[i].name, plk_json_key(member)) != 0)
             i++;
         if (i == info->n_params) {
-            if (strcmp(member->string, "type") == 0)
+            if (strcmp(plk_json_key(member), "type") == 0)
                 continue;
             return fail_unknown_param(reader, info, member);
         }
@@ -151,26 +153,27 @@ static pluck_status read_params(const plk_config_reader *reader, const cJSON *ob
 }
 
 /* The stage that an object's "type" names. */
-static pluck_status read_type(const plk_config_reader *reader, const cJSON *object, bool draw,
-                              const plk_stage **stage)
+static pluck_status read_type(const plk_config_reader *reader, const plk_json_node *object,
+                              bool draw, const plk_stage **stage)
 {
-    if (!cJSON_IsObject(object))
+    if (!plk_json_is(object, PLK_JSON_OBJECT))
         return plk_json_fail(reader->json, object, reader->err,
-                             "expected an object {\"type\": \"…\"}, not %s", plk_json_kind(object));
-    const cJSON *type = plk_json_member(object, "type");
+                             "expected an object {\"type\": \"…\"}, not %s",
+                             plk_json_kind_name(object));
+    const plk_json_node *type = plk_json_member(object, "type");
     if (!type)
         return plk_json_fail(reader->json, object, reader->err,
                              "\"type\" is missing: the name of the %s", draw ? "draw" : "stage");
     return read_name(reader, type, draw, stage);
 }
 
-pluck_status plk_read_stages(const plk_config_reader *reader, const cJSON *value)
+pluck_status plk_read_stages(const plk_config_reader *reader, const plk_json_node *value)
 {
     pluck_config *config = reader->config;
-    if (!cJSON_IsArray(value))
+    if (!plk_json_is(value, PLK_JSON_ARRAY))
         return plk_json_fail(reader->json, value, reader->err,
-                             "expected an array of stages, not %s", plk_json_kind(value));
-    for (const cJSON *item = value->child; item; item = item->next) {
+                             "expected an array of stages, not %s", plk_json_kind_name(value));
+    for (const plk_json_node *item = plk_json_child(value); item; item = plk_json_sibling(item)) {
         const plk_stage *stage = NULL;
         size_t index = config->n_entries - 1; /* before the draw */
         pluck_status status = read_type(reader, item, false, &stage);
@@ -184,7 +187,7 @@ pluck_status plk_read_stages(const plk_config_reader *reader, const cJSON *value
     return PLUCK_OK;
 }
 
-static pluck_status fail_two_draws(const plk_config_reader *reader, const cJSON *value,
+static pluck_status fail_two_draws(const plk_config_reader *reader, const plk_json_node *value,
                                    const char *other)
 {
     return plk_json_fail_key(reader->json, value, reader->err,
@@ -192,10 +195,10 @@ static pluck_status fail_two_draws(const plk_config_reader *reader, const cJSON 
 }
 
 /* 0 leaves the draw as it is, unless an earlier 1 or 2 chose it. */
-pluck_status plk_read_mirostat(const plk_config_reader *reader, const cJSON *value)
+pluck_status plk_read_mirostat(const plk_config_reader *reader, const plk_json_node *value)
 {
     pluck_config *config = reader->config;
-    double version = cJSON_IsNumber(value) ? plk_json_number(reader->json, value) : -1.0;
+    double version = plk_json_is(value, PLK_JSON_NUMBER) ? plk_json_number(value) : -1.0;
     if (!(version == 0.0 || version == 1.0 || version == 2.0))
         return plk_json_fail(reader->json, value, reader->err,
                              "expected 0 (no), 1 (mirostat) or 2 (mirostat_v2)");
@@ -216,12 +219,13 @@ pluck_status plk_read_mirostat(const plk_config_reader *reader, const cJSON *val
     return PLUCK_OK;
 }
 
-pluck_status plk_read_draw(const plk_config_reader *reader, const cJSON *value)
+pluck_status plk_read_draw(const plk_config_reader *reader, const plk_json_node *value)
 {
     pluck_config *config = reader->config;
     const plk_stage *draw = NULL;
-    pluck_status status = cJSON_IsObject(value) ? read_type(reader, value, true, &draw)
-                                                : read_name(reader, value, true, &draw);
+    pluck_status status = plk_json_is(value, PLK_JSON_OBJECT)
+                              ? read_type(reader, value, true, &draw)
+                              : read_name(reader, value, true, &draw);
     if (status == PLUCK_OK && config->mirostat != 0 && !reader->setting)
         return fail_two_draws(reader, value, "mirostat");
     if (status == PLUCK_OK)
@@ -231,15 +235,15 @@ pluck_status plk_read_draw(const plk_config_reader *reader, const cJSON *value)
     config->has_draw = true;
     config->has_mirostat = false;
     config->mirostat = 0;
-    if (!cJSON_IsObject(value))
+    if (!plk_json_is(value, PLK_JSON_OBJECT))
         return PLUCK_OK;
     return read_params(reader, value, plk_config_find(config, draw));
 }
 
-static pluck_status read_order_items(const plk_config_reader *reader, const cJSON *value,
+static pluck_status read_order_items(const plk_config_reader *reader, const plk_json_node *value,
                                      const plk_stage **order, size_t *n_order)
 {
-    for (const cJSON *item = value->child; item; item = item->next) {
+    for (const plk_json_node *item = plk_json_child(value); item; item = plk_json_sibling(item)) {
         const plk_stage *stage = NULL;
         pluck_status status = read_name(reader, item, false, &stage);
         if (status != PLUCK_OK)
@@ -259,13 +263,13 @@ static pluck_status read_order_items(const plk_config_reader *reader, const cJSO
     return PLUCK_OK;
 }
 
-pluck_status plk_read_order(const plk_config_reader *reader, const cJSON *value)
+pluck_status plk_read_order(const plk_config_reader *reader, const plk_json_node *value)
 {
     pluck_config *config = reader->config;
     size_t n_order = 0;
-    if (!cJSON_IsArray(value))
+    if (!plk_json_is(value, PLK_JSON_ARRAY))
         return plk_json_fail(reader->json, value, reader->err,
-                             "expected an array of stage names, not %s", plk_json_kind(value));
+                             "expected an array of stage names, not %s", plk_json_kind_name(value));
     /* No name may come twice, so that the list is not longer than the registry. */
     const plk_stage **order = plk_alloc(&config->allocator, pluck_stage_count(), sizeof *order);
     if (!order)
@@ -288,7 +292,7 @@ static bool has_flat_key(const pluck_param *param, const char *key)
 }
 
 static pluck_status read_flat_param(const plk_config_reader *reader, const plk_stage *stage,
-                                    size_t i, const cJSON *value)
+                                    size_t i, const plk_json_node *value)
 {
     pluck_config *config = reader->config;
     uint64_t bit = (uint64_t)1 << i;
@@ -309,8 +313,8 @@ static pluck_status read_flat_param(const plk_config_reader *reader, const plk_s
     return status;
 }
 
-pluck_status plk_read_flat_key(const plk_config_reader *reader, const char *key, const cJSON *value,
-                               bool *found)
+pluck_status plk_read_flat_key(const plk_config_reader *reader, const char *key,
+                               const plk_json_node *value, bool *found)
 {
     *found = false;
     for (size_t s = 0; plk_stages[s]; s++) {
@@ -329,7 +333,7 @@ pluck_status plk_read_flat_key(const plk_config_reader *reader, const char *key,
 
 /* Sets the key in every entry that has it; *n = how many. */
 static pluck_status set_in_entries(const plk_config_reader *reader, const char *key,
-                                   const cJSON *value, size_t *n)
+                                   const plk_json_node *value, size_t *n)
 {
     for (size_t e = 0; e < reader->config->n_entries; e++) {
         plk_config_entry *entry = &reader->config->entries[e];
@@ -370,8 +374,8 @@ static size_t rank_of(const plk_stage *stage)
     return rank;
 }
 
-pluck_status plk_set_in_stages(const plk_config_reader *reader, const char *key, const cJSON *value,
-                               bool *found)
+pluck_status plk_set_in_stages(const plk_config_reader *reader, const char *key,
+                               const plk_json_node *value, bool *found)
 {
     pluck_config *config = reader->config;
     size_t n = 0, rank = 0, index = 0;

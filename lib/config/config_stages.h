@@ -7,18 +7,18 @@
 
 #include "config/config_keys.h"
 
-pluck_status plk_read_order(const plk_config_reader *reader, const cJSON *value);
-pluck_status plk_read_stages(const plk_config_reader *reader, const cJSON *value);
-pluck_status plk_read_draw(const plk_config_reader *reader, const cJSON *value);
-pluck_status plk_read_mirostat(const plk_config_reader *reader, const cJSON *value);
+pluck_status plk_read_order(const plk_config_reader *reader, const plk_json_node *value);
+pluck_status plk_read_stages(const plk_config_reader *reader, const plk_json_node *value);
+pluck_status plk_read_draw(const plk_config_reader *reader, const plk_json_node *value);
+pluck_status plk_read_mirostat(const plk_config_reader *reader, const plk_json_node *value);
 
 /* A flat key of stages in the flat form; PLUCK_OK and *found = false if no stage has it. */
-pluck_status plk_read_flat_key(const plk_config_reader *reader, const char *key, const cJSON *value,
-                               bool *found);
+pluck_status plk_read_flat_key(const plk_config_reader *reader, const char *key,
+                               const plk_json_node *value, bool *found);
 
 /* pluck_config_set_json on an explicit configuration: as plk_read_flat_key. */
-pluck_status plk_set_in_stages(const plk_config_reader *reader, const char *key, const cJSON *value,
-                               bool *found);
+pluck_status plk_set_in_stages(const plk_config_reader *reader, const char *key,
+                               const plk_json_node *value, bool *found);
 
 void plk_write_order(const pluck_config *config, plk_writer *writer);
 void plk_write_flat_keys(const pluck_config *config, plk_writer *writer);

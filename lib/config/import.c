@@ -82,34 +82,35 @@ static bool is_listed(const char *list, const char *word)
     return false;
 }
 
-static bool is_wrapper(const plk_importer *importer, const cJSON *node)
+static bool is_wrapper(const plk_importer *importer, const plk_json_node *node)
 {
-    if (!cJSON_IsObject(node))
+    if (!plk_json_is(node, PLK_JSON_OBJECT))
         return false;
-    return is_listed(importer->wrappers, node->string) ||
-           (is_listed(wrappers, node->string) && !plk_import_find_rule(importer, node->string));
+    return is_listed(importer->wrappers, plk_json_key(node)) ||
+           (is_listed(wrappers, plk_json_key(node)) &&
+            !plk_import_find_rule(importer, plk_json_key(node)));
 }
 
-static size_t count_members(const plk_importer *importer, const cJSON *object)
+static size_t count_members(const plk_importer *importer, const plk_json_node *object)
 {
     size_t n = 0;
-    for (const cJSON *node = object->child; node; node = node->next)
+    for (const plk_json_node *node = plk_json_child(object); node; node = plk_json_sibling(node))
         n += is_wrapper(importer, node) ? count_members(importer, node) : 1;
     return n;
 }
 
-static pluck_status collect(plk_import *import, const cJSON *object, const char *prefix,
+static pluck_status collect(plk_import *import, const plk_json_node *object, const char *prefix,
                             unsigned depth)
 {
-    for (const cJSON *node = object->child; node; node = node->next) {
-        size_t n = strlen(prefix) + strlen(node->string) + 2;
+    for (const plk_json_node *node = plk_json_child(object); node; node = plk_json_sibling(node)) {
+        size_t n = strlen(prefix) + strlen(plk_json_key(node)) + 2;
         bool wraps = is_wrapper(import->importer, node);
         char *path = NULL;
         if (wraps || depth > 0) {
             path = plk_alloc(import->allocator, n, 1);
             if (!path)
                 return plk_fail_nomem(import->err, n);
-            snprintf(path, n, "%s%s%s", prefix, node->string, wraps ? "." : "");
+            snprintf(path, n, "%s%s%s", prefix, plk_json_key(node), wraps ? "." : "");
         }
         if (!wraps) {
             import->members[import->n_members++] =
@@ -133,7 +134,7 @@ static bool member_before(const void *a, const void *b)
 {
     const plk_import_member *left = ((const member_order *)a)->member;
     const plk_import_member *right = ((const member_order *)b)->member;
-    int order = strcmp(left->node->string, right->node->string);
+    int order = strcmp(plk_json_key(left->node), plk_json_key(right->node));
     return order != 0 ? order < 0 : left->depth < right->depth;
 }
 
@@ -149,7 +150,7 @@ static pluck_status find_overridden(plk_import *import)
     plk_sort(order, order + n, n, sizeof *order, member_before);
     for (size_t i = n; i-- > 1;) {
         plk_import_member *member = order[i - 1].member, *next = order[i].member;
-        if (strcmp(member->node->string, next->node->string) == 0)
+        if (strcmp(plk_json_key(member->node), plk_json_key(next->node)) == 0)
             member->instead = next->instead ? next->instead : next;
     }
     plk_free(import->allocator, order);
@@ -158,10 +159,10 @@ static pluck_status find_overridden(plk_import *import)
 
 static pluck_status open_members(plk_import *import)
 {
-    const cJSON *root = import->json->root;
-    if (!cJSON_IsObject(root))
+    const plk_json_node *root = import->json->root;
+    if (!plk_json_is(root, PLK_JSON_OBJECT))
         return plk_json_fail(import->json, root, import->err,
-                             "a configuration is an object, not %s", plk_json_kind(root));
+                             "a configuration is an object, not %s", plk_json_kind_name(root));
     size_t n = count_members(import->importer, root);
     import->members = plk_alloc(import->allocator, n > 0 ? n : 1, sizeof *import->members);
     if (!import->members)
@@ -177,10 +178,10 @@ static void close_members(plk_import *import)
     plk_free(import->allocator, import->members);
 }
 
-static pluck_status read_unknown(plk_import *import, const cJSON *node)
+static pluck_status read_unknown(plk_import *import, const plk_json_node *node)
 {
     char nearest[PLK_SUGGESTION_BYTES];
-    plk_suggestion suggestion = plk_suggest(node->string);
+    plk_suggestion suggestion = plk_suggest(plk_json_key(node));
     for (const plk_import_rule *rule = import->importer->rules; rule->key; rule++)
         plk_suggest_offer(&suggestion, rule->key, NULL);
     plk_suggest_write(&suggestion, nearest);
@@ -218,14 +219,15 @@ static pluck_status read_rule(plk_import *import, const plk_import_rule *rule,
 
 static pluck_status read_member(plk_import *import, plk_import_member *member)
 {
-    const plk_import_rule *rule = plk_import_find_rule(import->importer, member->node->string);
+    const plk_import_rule *rule =
+        plk_import_find_rule(import->importer, plk_json_key(member->node));
     import->current = member;
     import->part = 0;
     if (member->instead)
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s counts instead",
                               member->instead->path ? member->instead->path
-                                                    : member->instead->node->string);
-    if (cJSON_IsNull(member->node))
+                                                    : plk_json_key(member->instead->node));
+    if (plk_json_is(member->node, PLK_JSON_NULL))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "null: not set");
     return rule ? read_rule(import, rule, member) : read_unknown(import, member->node);
 }
@@ -281,7 +283,7 @@ pluck_status pluck_config_import(pluck_config **out, pluck_import_format kind, c
                                  size_t json_size_bytes, pluck_import_report report, void *user,
                                  const pluck_allocator *allocator, pluck_error *err)
 {
-    plk_json tree = {NULL, 0, NULL, NULL};
+    plk_json tree = {.root = NULL};
     char *converted = NULL;
     if (!out)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_import: out is NULL");
@@ -320,15 +322,16 @@ pluck_status pluck_config_import(pluck_config **out, pluck_import_format kind, c
 }
 
 /* How many keys each kind knows. own: whether a key is no other kind's. */
-static void count_known(const cJSON *object, size_t known[N_IMPORTERS], bool own[N_IMPORTERS])
+static void count_known(const plk_json_node *object, size_t known[N_IMPORTERS],
+                        bool own[N_IMPORTERS])
 {
-    for (const cJSON *node = object->child; node; node = node->next) {
+    for (const plk_json_node *node = plk_json_child(object); node; node = plk_json_sibling(node)) {
         size_t n = 0, last = 0;
         bool wraps = false;
         for (size_t i = 0; i < N_IMPORTERS; i++) {
-            bool listed = is_listed(importers[i]->wrappers, node->string);
+            bool listed = is_listed(importers[i]->wrappers, plk_json_key(node));
             wraps = wraps || is_wrapper(importers[i], node);
-            if (!listed && !plk_import_find_rule(importers[i], node->string))
+            if (!listed && !plk_import_find_rule(importers[i], plk_json_key(node)))
                 continue;
             known[i]++;
             n++;
@@ -341,7 +344,8 @@ static void count_known(const cJSON *object, size_t known[N_IMPORTERS], bool own
     }
 }
 
-static pluck_status choose_kind(const cJSON *root, pluck_import_format *kind, pluck_error *err)
+static pluck_status choose_kind(const plk_json_node *root, pluck_import_format *kind,
+                                pluck_error *err)
 {
     size_t known[N_IMPORTERS] = {0}, most = 0, n_most = 0;
     bool own[N_IMPORTERS] = {false};
@@ -372,7 +376,7 @@ static pluck_status choose_kind(const cJSON *root, pluck_import_format *kind, pl
 pluck_status pluck_import_guess(const char *json, size_t json_size_bytes, pluck_import_format *kind,
                                 pluck_error *err)
 {
-    plk_json tree = {NULL, 0, NULL, NULL};
+    plk_json tree = {.root = NULL};
     if (!kind || (!json && json_size_bytes > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "json or kind is NULL");
     pluck_allocator allocator = plk_allocator_or_default(NULL);
@@ -392,9 +396,9 @@ pluck_status pluck_import_guess(const char *json, size_t json_size_bytes, pluck_
         }
     }
     pluck_status status = plk_json_open(&tree, json, json_size_bytes, NULL, &allocator, err);
-    if (status == PLUCK_OK && !cJSON_IsObject(tree.root))
+    if (status == PLUCK_OK && !plk_json_is(tree.root, PLK_JSON_OBJECT))
         status = plk_json_fail(&tree, tree.root, err, "a configuration is an object, not %s",
-                               plk_json_kind(tree.root));
+                               plk_json_kind_name(tree.root));
     if (status == PLUCK_OK)
         status = choose_kind(tree.root, kind, err);
     plk_json_close(&tree);

@@ -8,7 +8,7 @@
 #include "base/sort.h"
 #include "config/import_read.h"
 #include "stages/stage_impl.h"
-#include "json/json_number.h"
+#include "json/write.h"
 
 #include <assert.h>
 #include <math.h>
@@ -107,19 +107,21 @@ static void write_tokens(char *text, uint32_t *tokens, size_t n)
     memcpy(text + at, "]", 2);
 }
 
-pluck_status plk_import_token_list(plk_import *import, const cJSON *node, char **text)
+pluck_status plk_import_token_list(plk_import *import, const plk_json_node *node, char **text)
 {
     size_t capacity = 1, n = 0;
     *text = NULL;
-    for (const cJSON *item = node->child; item; item = item->next)
+    for (const plk_json_node *item = plk_json_child(node); item; item = plk_json_sibling(item))
         capacity++;
     uint32_t *tokens = plk_alloc(import->allocator, capacity, 2 * sizeof *tokens);
     if (!tokens)
         return plk_fail_nomem(import->err, capacity * 2 * sizeof *tokens);
-    if (cJSON_IsNumber(node) && plk_import_token_of(import, node, &tokens[0]))
+    if (plk_json_is(node, PLK_JSON_NUMBER) && plk_import_token_of(node, &tokens[0]))
         n = 1;
-    for (const cJSON *item = cJSON_IsArray(node) ? node->child : NULL; item; item = item->next)
-        n += plk_import_token_of(import, item, &tokens[n]);
+    for (const plk_json_node *item = plk_json_is(node, PLK_JSON_ARRAY) ? plk_json_child(node)
+                                                                       : NULL;
+         item; item = plk_json_sibling(item))
+        n += plk_import_token_of(item, &tokens[n]);
     if (n > 0) {
         *text = plk_alloc(import->allocator, n + 2, 11);
         if (*text)

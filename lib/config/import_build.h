@@ -11,7 +11,7 @@ pluck_status plk_import_add_bias(plk_import *import, uint32_t token, double valu
 
 /* "[2, 7]": the ids of an array or of one number, each once, without negative ones; freed with
  * plk_free(). *text is NULL if there are none. */
-pluck_status plk_import_token_list(plk_import *import, const cJSON *node, char **text);
+pluck_status plk_import_token_list(plk_import *import, const plk_json_node *node, char **text);
 
 /* Starts the chain anew, from names of stages by spaces. */
 void plk_import_start_chain(plk_import *import, const char *stages);

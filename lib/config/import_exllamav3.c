@@ -24,7 +24,7 @@ static pluck_status start(plk_import *import)
 
 /* Temperature and top_k, of which one value each means greedy. */
 static pluck_status read_strategy(plk_import *import, const plk_import_rule *rule,
-                                  const cJSON *node)
+                                  const plk_json_node *node)
 {
     double greedy = strcmp(rule->key, "top_k") == 0 ? 1 : 0;
     if (plk_import_number_at(import, rule->key, -1) == greedy)
@@ -42,7 +42,7 @@ static bool penalises(const plk_import *import)
 
 /* What fades out has no stage; 0 and below fades at once. */
 static pluck_status read_decay_range(plk_import *import, const plk_import_rule *rule,
-                                     const cJSON *node)
+                                     const plk_json_node *node)
 {
     if (!penalises(import))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "no penalty acts");
@@ -50,7 +50,7 @@ static pluck_status read_decay_range(plk_import *import, const plk_import_rule *
 }
 
 static pluck_status read_sustain_range(plk_import *import, const plk_import_rule *rule,
-                                       const cJSON *node)
+                                       const plk_json_node *node)
 {
     enum { LARGEST = 1 << 24 };
     double value = 0;
@@ -66,7 +66,8 @@ static pluck_status read_sustain_range(plk_import *import, const plk_import_rule
 }
 
 /* The token that crosses the threshold falls there, and stays here. */
-static pluck_status read_top_p(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_top_p(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node)
 {
     double value = 0;
     pluck_status status = plk_import_number_of(import, node, &value);
@@ -76,12 +77,12 @@ static pluck_status read_top_p(plk_import *import, const plk_import_rule *rule, 
 }
 
 static pluck_status read_temp_last(plk_import *import, const plk_import_rule *rule,
-                                   const cJSON *node)
+                                   const plk_json_node *node)
 {
     (void)rule;
-    if (!cJSON_IsBool(node))
+    if (!plk_json_is_bool(node))
         return plk_json_fail(import->json, node, import->err, "expected true or false, not %s",
-                             plk_json_kind(node));
+                             plk_json_kind_name(node));
     return plk_import_say(import, PLUCK_IMPORT_MAPPED, "order");
 }
 
@@ -91,7 +92,7 @@ static bool adapts(const plk_import *import)
 }
 
 static pluck_status read_adaptive(plk_import *import, const plk_import_rule *rule,
-                                  const cJSON *node)
+                                  const plk_json_node *node)
 {
     if (import->greedy)
         return plk_import_random_number(import, rule, node);

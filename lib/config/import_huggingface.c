@@ -21,18 +21,19 @@ static pluck_status start(plk_import *import)
 }
 
 static pluck_status read_do_sample(plk_import *import, const plk_import_rule *rule,
-                                   const cJSON *node)
+                                   const plk_json_node *node)
 {
     (void)rule;
-    if (!cJSON_IsBool(node))
+    if (!plk_json_is_bool(node))
         return plk_json_fail(import->json, node, import->err, "expected true or false, not %s",
-                             plk_json_kind(node));
+                             plk_json_kind_name(node));
     return plk_import_say(import, PLUCK_IMPORT_MAPPED,
                           import->greedy ? "draw: greedy" : "draw: categorical");
 }
 
 /* At 1 it keeps the 100 best tokens, for it looks at these alone. */
-static pluck_status read_top_h(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_top_h(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node)
 {
     double value = 0;
     pluck_status status = plk_import_number_of(import, node, &value);
@@ -51,10 +52,10 @@ static pluck_status read_top_h(plk_import *import, const plk_import_rule *rule, 
 }
 
 /* Sets the rule's key to a number and another one to the ids of the end of the text. */
-static pluck_status set_with_end(plk_import *import, const plk_import_rule *rule, const cJSON *node,
-                                 const char *tokens_key)
+static pluck_status set_with_end(plk_import *import, const plk_import_rule *rule,
+                                 const plk_json_node *node, const char *tokens_key)
 {
-    const cJSON *end = plk_import_member_of(import, "eos_token_id");
+    const plk_json_node *end = plk_import_member_of(import, "eos_token_id");
     char *tokens = NULL;
     bool done = true;
     pluck_status status = end ? plk_import_token_list(import, end, &tokens) : PLUCK_OK;
@@ -68,7 +69,7 @@ static pluck_status set_with_end(plk_import *import, const plk_import_rule *rule
 }
 
 static pluck_status read_min_new_tokens(plk_import *import, const plk_import_rule *rule,
-                                        const cJSON *node)
+                                        const plk_json_node *node)
 {
     double value = 0;
     pluck_status status = plk_import_number_of(import, node, &value);
@@ -81,7 +82,7 @@ static pluck_status read_min_new_tokens(plk_import *import, const plk_import_rul
 
 /* Without the ids of the end of the text it does nothing. */
 static pluck_status read_min_length(plk_import *import, const plk_import_rule *rule,
-                                    const cJSON *node)
+                                    const plk_json_node *node)
 {
     if (!plk_import_member_of(import, "eos_token_id"))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "nothing without eos_token_id");
@@ -90,21 +91,24 @@ static pluck_status read_min_length(plk_import *import, const plk_import_rule *r
 
 static bool has_end(const plk_import *import)
 {
-    const cJSON *end = plk_import_member_of(import, "eos_token_id");
+    const plk_json_node *end = plk_import_member_of(import, "eos_token_id");
     uint32_t token = 0;
-    for (const cJSON *item = end && cJSON_IsArray(end) ? end->child : NULL; item; item = item->next)
-        if (plk_import_token_of(import, item, &token))
+    for (const plk_json_node *item = end && plk_json_is(end, PLK_JSON_ARRAY) ? plk_json_child(end)
+                                                                             : NULL;
+         item; item = plk_json_sibling(item))
+        if (plk_import_token_of(item, &token))
             return true;
-    return end && plk_import_token_of(import, end, &token);
+    return end && plk_import_token_of(end, &token);
 }
 
 /* [start, factor] */
-static pluck_status read_decay(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_decay(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node)
 {
-    const cJSON *first = cJSON_IsArray(node) ? node->child : NULL;
-    const cJSON *second = first ? first->next : NULL;
+    const plk_json_node *first = plk_json_is(node, PLK_JSON_ARRAY) ? plk_json_child(node) : NULL;
+    const plk_json_node *second = first ? plk_json_sibling(first) : NULL;
     double factor = 0;
-    if (!second || second->next || !cJSON_IsNumber(first))
+    if (!second || plk_json_sibling(second) || !plk_json_is(first, PLK_JSON_NUMBER))
         return plk_json_fail(import->json, node, import->err,
                              "expected an array of a start and a factor, both numbers");
     pluck_status status = plk_import_number_of(import, second, &factor);
@@ -124,29 +128,32 @@ static pluck_status read_decay(plk_import *import, const plk_import_rule *rule, 
 }
 
 /* Whether a sequence of one token is an id of eos_token_id: such ones may come. */
-static bool is_end(const plk_import *import, const cJSON *sequence)
+static bool is_end(const plk_import *import, const plk_json_node *sequence)
 {
-    const cJSON *end = plk_import_member_of(import, "eos_token_id");
-    const cJSON *item = end && cJSON_IsArray(end) ? end->child : end;
+    const plk_json_node *end = plk_import_member_of(import, "eos_token_id");
+    const plk_json_node *item = end && plk_json_is(end, PLK_JSON_ARRAY) ? plk_json_child(end) : end;
     uint32_t token = 0, other = 0;
-    if (sequence->child->next || !plk_import_token_of(import, sequence->child, &token))
+    if (plk_json_sibling(plk_json_child(sequence)) ||
+        !plk_import_token_of(plk_json_child(sequence), &token))
         return false;
-    for (; item; item = end && cJSON_IsArray(end) ? item->next : NULL)
-        if (plk_import_token_of(import, item, &other) && other == token)
+    for (; item; item = end && plk_json_is(end, PLK_JSON_ARRAY) ? plk_json_sibling(item) : NULL)
+        if (plk_import_token_of(item, &other) && other == token)
             return true;
     return false;
 }
 
 /* An array of at least one token id. */
-static pluck_status check_sequence(const plk_import *import, const cJSON *sequence)
+static pluck_status check_sequence(const plk_import *import, const plk_json_node *sequence)
 {
-    if (!cJSON_IsArray(sequence) || !sequence->child)
+    if (!plk_json_is(sequence, PLK_JSON_ARRAY) || !plk_json_child(sequence))
         return plk_json_fail(import->json, sequence, import->err,
                              "a sequence is an array of at least one token id, not %s",
-                             cJSON_IsArray(sequence) ? "an empty one" : plk_json_kind(sequence));
-    for (const cJSON *item = sequence->child; item; item = item->next) {
+                             plk_json_is(sequence, PLK_JSON_ARRAY) ? "an empty one"
+                                                                   : plk_json_kind_name(sequence));
+    for (const plk_json_node *item = plk_json_child(sequence); item;
+         item = plk_json_sibling(item)) {
         uint32_t token = 0;
-        if (!plk_import_token_of(import, item, &token))
+        if (!plk_import_token_of(item, &token))
             return plk_json_fail(import->json, item, import->err,
                                  "expected a token id, which is a whole number of at least 0");
     }
@@ -154,27 +161,29 @@ static pluck_status check_sequence(const plk_import *import, const cJSON *sequen
 }
 
 /* Appends a sequence as JSON. text has room. */
-static void append_sequence(const plk_import *import, char *text, size_t *n, const cJSON *sequence)
+static void append_sequence(const plk_import *import, char *text, size_t *n,
+                            const plk_json_node *sequence)
 {
     size_t length = 0;
-    const char *source = plk_json_value_text(import->json, sequence, &length);
+    const char *source = plk_json_source(import->json, sequence, &length);
     text[*n] = *n > 0 ? ',' : '[';
     memcpy(text + *n + 1, source, length);
     *n += length + 1;
 }
 
 static pluck_status read_bad_words(plk_import *import, const plk_import_rule *rule,
-                                   const cJSON *node)
+                                   const plk_json_node *node)
 {
     size_t length = 0, n = 0, n_end = 0;
     (void)rule;
-    if (!cJSON_IsArray(node))
+    if (!plk_json_is(node, PLK_JSON_ARRAY))
         return plk_json_fail(import->json, node, import->err,
-                             "expected an array of sequences, not %s", plk_json_kind(node));
-    (void)plk_json_value_text(import->json, node, &length);
+                             "expected an array of sequences, not %s", plk_json_kind_name(node));
+    (void)plk_json_source(import->json, node, &length);
     char *text = plk_alloc(import->allocator, length + 4, 1);
     pluck_status status = text ? PLUCK_OK : plk_fail_nomem(import->err, length + 4);
-    for (const cJSON *item = node->child; item && status == PLUCK_OK; item = item->next) {
+    for (const plk_json_node *item = plk_json_child(node); item && status == PLUCK_OK;
+         item = plk_json_sibling(item)) {
         status = check_sequence(import, item);
         if (status == PLUCK_OK && is_end(import, item))
             n_end++;
@@ -199,25 +208,26 @@ static pluck_status read_bad_words(plk_import *import, const plk_import_rule *ru
 
 /* [[[5], -1.5], [[7, 8], 2]]: sequences of one token are biases; the others have no stage. */
 static pluck_status read_sequence_bias(plk_import *import, const plk_import_rule *rule,
-                                       const cJSON *node)
+                                       const plk_json_node *node)
 {
     unsigned n_mapped = 0, n_refused = 0;
     (void)rule;
-    if (!cJSON_IsArray(node))
+    if (!plk_json_is(node, PLK_JSON_ARRAY))
         return plk_json_fail(import->json, node, import->err, "expected an array of pairs, not %s",
-                             plk_json_kind(node));
-    for (const cJSON *pair = node->child; pair; pair = pair->next) {
-        const cJSON *sequence = cJSON_IsArray(pair) ? pair->child : NULL;
-        const cJSON *bias = sequence ? sequence->next : NULL;
+                             plk_json_kind_name(node));
+    for (const plk_json_node *pair = plk_json_child(node); pair; pair = plk_json_sibling(pair)) {
+        const plk_json_node *sequence =
+            plk_json_is(pair, PLK_JSON_ARRAY) ? plk_json_child(pair) : NULL;
+        const plk_json_node *bias = sequence ? plk_json_sibling(sequence) : NULL;
         uint32_t token = 0;
-        if (!bias || !cJSON_IsNumber(bias) || bias->next || !cJSON_IsArray(sequence) ||
-            !sequence->child)
+        if (!bias || !plk_json_is(bias, PLK_JSON_NUMBER) || plk_json_sibling(bias) ||
+            !plk_json_is(sequence, PLK_JSON_ARRAY) || !plk_json_child(sequence))
             return plk_json_fail(import->json, pair, import->err,
                                  "expected a pair of an array of token ids and a number");
-        double value = plk_json_number(import->json, bias);
+        double value = plk_json_number(bias);
         pluck_status status = check_sequence(import, sequence);
-        if (status == PLUCK_OK && !sequence->child->next) {
-            (void)plk_import_token_of(import, sequence->child, &token);
+        if (status == PLUCK_OK && !plk_json_sibling(plk_json_child(sequence))) {
+            (void)plk_import_token_of(plk_json_child(sequence), &token);
             status = plk_import_add_bias(import, token, value);
             n_mapped++;
         } else if (value != 0) {
@@ -238,7 +248,7 @@ static pluck_status read_sequence_bias(plk_import *import, const plk_import_rule
 
 /* Contrastive search needs top_k above 1 and no sampling. */
 static pluck_status read_penalty_alpha(plk_import *import, const plk_import_rule *rule,
-                                       const cJSON *node)
+                                       const plk_json_node *node)
 {
     if (!import->greedy)
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "nothing while do_sample is true");

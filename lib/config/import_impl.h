@@ -21,7 +21,7 @@ typedef struct plk_import_rule plk_import_rule;
 typedef struct plk_importer plk_importer;
 
 typedef pluck_status (*plk_import_reader)(plk_import *import, const plk_import_rule *rule,
-                                          const cJSON *node);
+                                          const plk_json_node *node);
 
 /* What an engine does with a number outside its limits. */
 typedef enum plk_import_outside {
@@ -71,7 +71,7 @@ struct plk_importer {
 
 /* A key that is read, of the object itself or of one inside: "options.top_k". */
 typedef struct plk_import_member {
-    const cJSON *node;
+    const plk_json_node *node;
     char *path; /* NULL: the key itself */
     unsigned depth;
     const struct plk_import_member *instead; /* a deeper one with the same key overrides it */

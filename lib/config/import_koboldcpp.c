@@ -33,25 +33,25 @@ static void append_all(plk_import *import, const char *stages)
 }
 
 /* The number of a sampler that an item of sampler_order names; N_SAMPLERS for another value. */
-static size_t sampler_number(const plk_import *import, const cJSON *item)
+static size_t sampler_number(const plk_json_node *item)
 {
-    double value = cJSON_IsNumber(item) ? plk_json_number(import->json, item) : -1;
+    double value = plk_json_is(item, PLK_JSON_NUMBER) ? plk_json_number(item) : -1;
     return value >= 0 && value < N_SAMPLERS ? (size_t)value : N_SAMPLERS;
 }
 
 static pluck_status start(plk_import *import)
 {
-    const cJSON *order = plk_import_member_of(import, "sampler_order");
+    const plk_json_node *order = plk_import_member_of(import, "sampler_order");
     double version = trunc(plk_import_number_at(import, "mirostat", 0));
     import->mirostat = version == 1 || version == 2 ? (int)version : 0;
     plk_import_start_chain(import, "logit_bias dry");
     plk_import_append(import, "top_k", PREFILTER);
     if (import->mirostat != 0) {
         append_all(import, "penalties temperature smoothing");
-    } else if (cJSON_IsArray(order) && order->child) {
-        for (const cJSON *item = order->child; item; item = item->next)
-            if (sampler_number(import, item) < N_SAMPLERS)
-                append_all(import, samplers[sampler_number(import, item)]);
+    } else if (plk_json_is(order, PLK_JSON_ARRAY) && plk_json_child(order)) {
+        for (const plk_json_node *item = plk_json_child(order); item; item = plk_json_sibling(item))
+            if (sampler_number(item) < N_SAMPLERS)
+                append_all(import, samplers[sampler_number(item)]);
     } else {
         append_all(import, "penalties top_k top_a tail_free typical top_p min_p temperature "
                            "smoothing top_n_sigma");
@@ -64,15 +64,16 @@ static pluck_status start(plk_import *import)
     return status;
 }
 
-static pluck_status read_order(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_order(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node)
 {
     (void)rule;
     if (import->mirostat != 0)
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "mirostat runs its own order");
-    if (!cJSON_IsArray(node) || !node->child)
+    if (!plk_json_is(node, PLK_JSON_ARRAY) || !plk_json_child(node))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "not a list: the default order counts");
-    for (const cJSON *item = node->child; item; item = item->next)
-        if (sampler_number(import, item) == N_SAMPLERS)
+    for (const plk_json_node *item = plk_json_child(node); item; item = plk_json_sibling(item))
+        if (sampler_number(item) == N_SAMPLERS)
             plk_import_say(import, PLUCK_IMPORT_IGNORED,
                            "KoboldCpp skips what is not a number from 0 to 6");
     return plk_import_say(import, PLUCK_IMPORT_MAPPED, "the order of the stages");
@@ -80,7 +81,7 @@ static pluck_status read_order(plk_import *import, const plk_import_rule *rule, 
 
 /* Keys of a numbered sampler, which may not run. */
 static pluck_status read_stage_key(plk_import *import, const plk_import_rule *rule,
-                                   const cJSON *node)
+                                   const plk_json_node *node)
 {
     bool runs = false;
     for (size_t i = 0; i < import->n_chain; i++)
@@ -94,7 +95,8 @@ static pluck_status read_stage_key(plk_import *import, const plk_import_rule *ru
 }
 
 /* With mirostat the temperature is a plain one. */
-static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule,
+                                 const plk_json_node *node)
 {
     if (import->mirostat != 0)
         return plk_import_say(import, PLUCK_IMPORT_IGNORED,
@@ -107,7 +109,7 @@ static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule
 
 /* At temperature 0 and below the best token is taken at once. */
 static pluck_status read_smoothing(plk_import *import, const plk_import_rule *rule,
-                                   const cJSON *node)
+                                   const plk_json_node *node)
 {
     if (plk_import_number_at(import, "temperature", 0.75) <= 0)
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "nothing at temperature 0");
@@ -124,7 +126,8 @@ static bool penalises(const plk_import *import)
 }
 
 /* The older half of the window gets a smaller penalty, unless the slope is 1. */
-static pluck_status read_slope(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_slope(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node)
 {
     if (!(plk_import_number_at(import, "rep_pen", 1) > 1) ||
         plk_import_number_at(import, "rep_pen_range", 320) == 0)
@@ -138,7 +141,8 @@ static bool dry_acts(const plk_import *import)
            plk_import_number_at(import, "dry_base", 1.75) > 0;
 }
 
-static pluck_status read_dry(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_dry(plk_import *import, const plk_import_rule *rule,
+                             const plk_json_node *node)
 {
     if (!dry_acts(import) && strcmp(rule->key, "dry_multiplier") != 0)
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "dry is off");
@@ -151,7 +155,7 @@ static pluck_status read_dry(plk_import *import, const plk_import_rule *rule, co
 }
 
 static pluck_status read_mirostat(plk_import *import, const plk_import_rule *rule,
-                                  const cJSON *node)
+                                  const plk_json_node *node)
 {
     char text[8];
     (void)node;
@@ -170,7 +174,7 @@ static bool adapts(const plk_import *import)
 }
 
 static pluck_status read_adaptive(plk_import *import, const plk_import_rule *rule,
-                                  const cJSON *node)
+                                  const plk_json_node *node)
 {
     if (!adapts(import))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
@@ -180,9 +184,9 @@ static pluck_status read_adaptive(plk_import *import, const plk_import_rule *rul
 }
 
 static pluck_status read_guidance(plk_import *import, const plk_import_rule *rule,
-                                  const cJSON *node)
+                                  const plk_json_node *node)
 {
-    const cJSON *negative = plk_import_member_of(import, "negative_prompt");
+    const plk_json_node *negative = plk_import_member_of(import, "negative_prompt");
     if (!negative || plk_import_is_off(import, "\"\"", negative))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "nothing without negative_prompt");
     return plk_import_refuse(import, rule, node);

@@ -80,15 +80,20 @@ static const sampler_name *find_letter(char letter)
 
 typedef void (*sampler_visitor)(plk_import *import, const sampler_name *found, const char *what);
 
-static pluck_status visit_samplers(plk_import *import, const cJSON *node, sampler_visitor visit)
+static pluck_status visit_samplers(plk_import *import, const plk_json_node *node,
+                                   sampler_visitor visit)
 {
-    for (const cJSON *item = cJSON_IsArray(node) ? node->child : NULL; item; item = item->next) {
-        if (!cJSON_IsString(item))
+    for (const plk_json_node *item = plk_json_is(node, PLK_JSON_ARRAY) ? plk_json_child(node)
+                                                                       : NULL;
+         item; item = plk_json_sibling(item)) {
+        if (!plk_json_is(item, PLK_JSON_STRING))
             return plk_json_fail(import->json, item, import->err,
-                                 "expected the name of a sampler, not %s", plk_json_kind(item));
-        visit(import, find_name(item->valuestring), item->valuestring);
+                                 "expected the name of a sampler, not %s",
+                                 plk_json_kind_name(item));
+        visit(import, find_name(plk_json_string(item)), plk_json_string(item));
     }
-    for (const char *at = cJSON_IsString(node) ? node->valuestring : ""; *at != '\0'; at++) {
+    for (const char *at = plk_json_is(node, PLK_JSON_STRING) ? plk_json_string(node) : "";
+         *at != '\0'; at++) {
         const char what[] = {*at > ' ' && *at <= '~' ? *at : '?', '\0'};
         visit(import, find_letter(*at), what);
     }
@@ -116,37 +121,37 @@ static void say_sampler(plk_import *import, const sampler_name *found, const cha
 /* The order comes first: other keys ask it. */
 static pluck_status start(plk_import *import)
 {
-    const cJSON *node = plk_import_member_of(import, "samplers");
+    const plk_json_node *node = plk_import_member_of(import, "samplers");
     double version = trunc(plk_import_number_at(import, "mirostat", 0));
     import->mirostat = version >= 2 ? 2 : version >= 1 ? 1 : 0;
     if (import->mirostat != 0) {
         plk_import_start_chain(import, "logit_bias temperature");
         return PLUCK_OK;
     }
-    if (!node || (!cJSON_IsArray(node) && !cJSON_IsString(node)))
+    if (!node || (!plk_json_is(node, PLK_JSON_ARRAY) && !plk_json_is(node, PLK_JSON_STRING)))
         return PLUCK_OK;
     plk_import_start_chain(import, "logit_bias");
     return visit_samplers(import, node, append_sampler);
 }
 
 static pluck_status read_samplers(plk_import *import, const plk_import_rule *rule,
-                                  const cJSON *node)
+                                  const plk_json_node *node)
 {
     (void)rule;
     if (import->mirostat != 0)
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
-    if (!cJSON_IsArray(node) && !cJSON_IsString(node))
+    if (!plk_json_is(node, PLK_JSON_ARRAY) && !plk_json_is(node, PLK_JSON_STRING))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED,
                               "llama.cpp takes an array of names or a string of letters, and skips "
                               "%s",
-                              plk_json_kind(node));
+                              plk_json_kind_name(node));
     pluck_status status = visit_samplers(import, node, say_sampler);
     return status == PLUCK_OK ? plk_import_say(import, PLUCK_IMPORT_MAPPED, "order") : status;
 }
 
 /* Keys of a sampler that may not run. */
 static pluck_status read_stage_key(plk_import *import, const plk_import_rule *rule,
-                                   const cJSON *node)
+                                   const plk_json_node *node)
 {
     const char *why = why_not(import, rule->stage);
     return why ? plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s", why)
@@ -154,7 +159,8 @@ static pluck_status read_stage_key(plk_import *import, const plk_import_rule *ru
 }
 
 /* With mirostat the temperature is a plain one; a range of 0 and below is off. */
-static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule,
+                                 const plk_json_node *node)
 {
     if (import->mirostat != 0)
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
@@ -165,7 +171,8 @@ static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule
 }
 
 /* A window; see above. */
-static pluck_status read_window(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_window(plk_import *import, const plk_import_rule *rule,
+                                const plk_json_node *node)
 {
     double n = plk_import_number_at(import, rule->key, 0);
     const char *why = why_not(import, rule->stage);
@@ -181,7 +188,7 @@ static pluck_status read_window(plk_import *import, const plk_import_rule *rule,
 }
 
 static pluck_status read_mirostat(plk_import *import, const plk_import_rule *rule,
-                                  const cJSON *node)
+                                  const plk_json_node *node)
 {
     char text[8];
     double value = 0;
@@ -199,7 +206,7 @@ static pluck_status read_mirostat(plk_import *import, const plk_import_rule *rul
 }
 
 static pluck_status read_mirostat_key(plk_import *import, const plk_import_rule *rule,
-                                      const cJSON *node)
+                                      const plk_json_node *node)
 {
     if (import->mirostat != 0)
         return plk_import_number(import, rule, node);
@@ -214,7 +221,7 @@ static bool adaptive_acts(const plk_import *import)
 
 /* A negative target switches it off; the draw is chosen by the list of samplers. */
 static pluck_status read_adaptive(plk_import *import, const plk_import_rule *rule,
-                                  const cJSON *node)
+                                  const plk_json_node *node)
 {
     const char *why = why_not(import, "adaptive_p");
     if (why)
@@ -225,7 +232,7 @@ static pluck_status read_adaptive(plk_import *import, const plk_import_rule *rul
 }
 
 static pluck_status read_min_keep(plk_import *import, const plk_import_rule *rule,
-                                  const cJSON *node)
+                                  const plk_json_node *node)
 {
     if (import->mirostat != 0)
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, mirostat_note);
@@ -241,7 +248,8 @@ static bool dry_acts(const plk_import *import)
            plk_import_number_at(import, "dry_penalty_last_n", 64) != 0 && !why_not(import, "dry");
 }
 
-static pluck_status read_dry(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_dry(plk_import *import, const plk_import_rule *rule,
+                             const plk_json_node *node)
 {
     const char *why = why_not(import, "dry");
     if (why)
@@ -254,7 +262,7 @@ static pluck_status read_dry(plk_import *import, const plk_import_rule *rule, co
 
 /* Texts, which only a vocabulary turns into tokens. */
 static pluck_status read_breakers(plk_import *import, const plk_import_rule *rule,
-                                  const cJSON *node)
+                                  const plk_json_node *node)
 {
     const char *why = why_not(import, "dry");
     if (why || !dry_acts(import))
@@ -275,14 +283,15 @@ typedef struct bias_counts {
 } bias_counts;
 
 /* token: a number or a word; bias: a number or false. What else there is llama.cpp skips. */
-static pluck_status read_bias(plk_import *import, const char *key, const cJSON *token,
-                              const cJSON *bias, bias_counts *counts)
+static pluck_status read_bias(plk_import *import, const char *key, const plk_json_node *token,
+                              const plk_json_node *bias, bias_counts *counts)
 {
     double id = -1;
-    bool is_number = bias && (cJSON_IsNumber(bias) || cJSON_IsFalse(bias));
-    bool is_word = key ? !read_id(key, &id) : cJSON_IsString(token);
-    if (!key && cJSON_IsNumber(token))
-        id = plk_json_number(import->json, token);
+    bool is_number =
+        bias && (plk_json_is(bias, PLK_JSON_NUMBER) || plk_json_is(bias, PLK_JSON_FALSE));
+    bool is_word = key ? !read_id(key, &id) : plk_json_is(token, PLK_JSON_STRING);
+    if (!key && plk_json_is(token, PLK_JSON_NUMBER))
+        id = plk_json_number(token);
     if (!is_number || (!is_word && !(id >= 0 && id < PLUCK_MAX_VOCAB && id == floor(id)))) {
         counts->n_skipped++;
         return PLUCK_OK;
@@ -293,22 +302,28 @@ static pluck_status read_bias(plk_import *import, const char *key, const cJSON *
     }
     counts->n_mapped++;
     return plk_import_add_bias(import, (uint32_t)id,
-                               cJSON_IsNumber(bias) ? plk_json_number(import->json, bias)
-                                                    : -(double)INFINITY);
+                               plk_json_is(bias, PLK_JSON_NUMBER) ? plk_json_number(bias)
+                                                                  : -(double)INFINITY);
 }
 
 /* [[5, -1.5], ["word", false]] or {"5": -1.5}. false bans. */
-static pluck_status read_biases(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_biases(plk_import *import, const plk_import_rule *rule,
+                                const plk_json_node *node)
 {
     bias_counts counts = {0, 0, 0};
     pluck_status status = PLUCK_OK;
     (void)rule;
-    bool is_array = cJSON_IsArray(node), is_object = cJSON_IsObject(node);
-    for (const cJSON *item = is_array || is_object ? node->child : NULL; item && status == PLUCK_OK;
-         item = item->next) {
-        const cJSON *token = cJSON_IsArray(item) ? item->child : NULL;
-        const cJSON *bias = token && token->next && !token->next->next ? token->next : NULL;
-        status = is_object ? read_bias(import, item->string, NULL, item, &counts)
+    bool is_array = plk_json_is(node, PLK_JSON_ARRAY),
+         is_object = plk_json_is(node, PLK_JSON_OBJECT);
+    for (const plk_json_node *item = is_array || is_object ? plk_json_child(node) : NULL;
+         item && status == PLUCK_OK; item = plk_json_sibling(item)) {
+        const plk_json_node *token =
+            plk_json_is(item, PLK_JSON_ARRAY) ? plk_json_child(item) : NULL;
+        const plk_json_node *bias =
+            token && plk_json_sibling(token) && !plk_json_sibling(plk_json_sibling(token))
+                ? plk_json_sibling(token)
+                : NULL;
+        status = is_object ? read_bias(import, plk_json_key(item), NULL, item, &counts)
                            : read_bias(import, NULL, token, bias, &counts);
     }
     if (status != PLUCK_OK)
@@ -327,7 +342,8 @@ static pluck_status read_biases(plk_import *import, const plk_import_rule *rule,
 }
 
 /* 32 bits, of which all set are a random one. */
-static pluck_status read_seed(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_seed(plk_import *import, const plk_import_rule *rule,
+                              const plk_json_node *node)
 {
     char text[24];
     double value = 0;

@@ -14,7 +14,8 @@
 #include <math.h>
 
 /* All negative windows are the whole context. */
-static pluck_status read_window(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_window(plk_import *import, const plk_import_rule *rule,
+                                const plk_json_node *node)
 {
     static const plk_import_limits whole = {.low = -1, .high = INT32_MAX, .whole = true};
     plk_import_rule mapped = *rule;

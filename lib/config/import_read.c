@@ -6,7 +6,8 @@
 #include "config/import_read.h"
 
 #include "config/import_build.h"
-#include "json/json_number.h"
+#include "json/reader.h"
+#include "json/write.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -31,7 +32,7 @@ pluck_status plk_import_say(plk_import *import, pluck_import_fate fate, const ch
     const plk_import_member *member = import->current;
     va_list arguments;
     va_start(arguments, format);
-    tell(import, member->path ? member->path : member->node->string, fate, format, arguments);
+    tell(import, member->path ? member->path : plk_json_key(member->node), fate, format, arguments);
     va_end(arguments);
     return PLUCK_OK;
 }
@@ -46,25 +47,26 @@ pluck_status plk_import_say_of(plk_import *import, const char *key, pluck_import
     return PLUCK_OK;
 }
 
-const cJSON *plk_import_member_of(const plk_import *import, const char *key)
+const plk_json_node *plk_import_member_of(const plk_import *import, const char *key)
 {
     for (size_t i = 0; i < import->n_members; i++) {
         const plk_import_member *member = &import->members[i];
-        if (!member->instead && strcmp(member->node->string, key) == 0)
-            return cJSON_IsNull(member->node) || member->is_refused ? NULL : member->node;
+        if (!member->instead && strcmp(plk_json_key(member->node), key) == 0)
+            return plk_json_is(member->node, PLK_JSON_NULL) || member->is_refused ? NULL
+                                                                                  : member->node;
     }
     return NULL;
 }
 
 bool plk_import_is_true(const plk_import *import, const char *key)
 {
-    const cJSON *node = plk_import_member_of(import, key);
-    return node && cJSON_IsTrue(node);
+    const plk_json_node *node = plk_import_member_of(import, key);
+    return node && plk_json_is(node, PLK_JSON_TRUE);
 }
 
 double plk_import_number_at(const plk_import *import, const char *key, double absent)
 {
-    const cJSON *node = plk_import_member_of(import, key);
+    const plk_json_node *node = plk_import_member_of(import, key);
     plk_import quiet = {.importer = import->importer, .json = import->json};
     double value = absent;
     return node && plk_import_number_of(&quiet, node, &value) == PLUCK_OK ? value : absent;
@@ -88,23 +90,25 @@ static bool is_number_text(const char *text)
     return at && *at == '\0' && strlen(text) <= PLK_NUMBER_MAX_TEXT;
 }
 
-pluck_status plk_import_number_of(const plk_import *import, const cJSON *node, double *value)
+pluck_status plk_import_number_of(const plk_import *import, const plk_json_node *node,
+                                  double *value)
 {
-    if (cJSON_IsNumber(node)) {
-        *value = plk_json_number(import->json, node);
+    if (plk_json_is(node, PLK_JSON_NUMBER)) {
+        *value = plk_json_number(node);
         return PLUCK_OK;
     }
-    if (import->importer->lax && cJSON_IsString(node) && is_number_text(node->valuestring)) {
-        *value = plk_number_read(node->valuestring, strlen(node->valuestring));
+    if (import->importer->lax && plk_json_is(node, PLK_JSON_STRING) &&
+        is_number_text(plk_json_string(node))) {
+        *value = plk_number_read(plk_json_string(node), strlen(plk_json_string(node)));
         return PLUCK_OK;
     }
     return plk_json_fail(import->json, node, import->err, "expected a number, not %s",
-                         plk_json_kind(node));
+                         plk_json_kind_name(node));
 }
 
-bool plk_import_token_of(const plk_import *import, const cJSON *node, uint32_t *token)
+bool plk_import_token_of(const plk_json_node *node, uint32_t *token)
 {
-    double value = cJSON_IsNumber(node) ? plk_json_number(import->json, node) : -1;
+    double value = plk_json_is(node, PLK_JSON_NUMBER) ? plk_json_number(node) : -1;
     if (!(value >= 0 && value < PLUCK_MAX_VOCAB) || value != floor(value))
         return false;
     *token = (uint32_t)value;
@@ -130,18 +134,18 @@ static bool number_is_off(const char *off, double value)
 }
 
 /* The word for a node that is no number; a string is its own word, "" has two quotes. */
-static const char *word_of(const cJSON *node)
+static const char *word_of(const plk_json_node *node)
 {
-    if (cJSON_IsString(node))
-        return node->valuestring[0] == '\0' ? "\"\"" : node->valuestring;
-    if (cJSON_IsBool(node))
-        return cJSON_IsTrue(node) ? "true" : "false";
-    if (cJSON_IsNull(node))
+    if (plk_json_is(node, PLK_JSON_STRING))
+        return plk_json_string(node)[0] == '\0' ? "\"\"" : plk_json_string(node);
+    if (plk_json_is_bool(node))
+        return plk_json_is(node, PLK_JSON_TRUE) ? "true" : "false";
+    if (plk_json_is(node, PLK_JSON_NULL))
         return "null";
-    return node->child ? "" : cJSON_IsArray(node) ? "[]" : "{}";
+    return plk_json_child(node) ? "" : plk_json_is(node, PLK_JSON_ARRAY) ? "[]" : "{}";
 }
 
-bool plk_import_is_off(const plk_import *import, const char *off, const cJSON *node)
+bool plk_import_is_off(const plk_import *import, const char *off, const plk_json_node *node)
 {
     plk_import quiet = {.importer = import->importer, .json = import->json};
     double value = 0;
@@ -157,29 +161,35 @@ bool plk_import_is_off(const plk_import *import, const char *off, const cJSON *n
     return false;
 }
 
-pluck_status plk_import_ignore(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+pluck_status plk_import_ignore(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node)
 {
     (void)node;
     return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s", rule->note);
 }
 
-pluck_status plk_import_refuse(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+pluck_status plk_import_refuse(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node)
 {
     if (plk_import_is_off(import, rule->off, node))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
     return plk_import_say(import, PLUCK_IMPORT_REFUSED, "%s", rule->note);
 }
 
-pluck_status plk_import_format(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+pluck_status plk_import_format(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node)
 {
-    const cJSON *type = cJSON_IsObject(node) ? plk_json_member(node, "type") : node;
+    const plk_json_node *type =
+        plk_json_is(node, PLK_JSON_OBJECT) ? plk_json_member(node, "type") : node;
     return plk_import_refuse(import, rule, type ? type : node);
 }
 
-pluck_status plk_import_text(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+pluck_status plk_import_text(plk_import *import, const plk_import_rule *rule,
+                             const plk_json_node *node)
 {
-    const cJSON *format = cJSON_IsObject(node) ? plk_json_member(node, "format") : NULL;
-    if (!format || cJSON_IsNull(format))
+    const plk_json_node *format =
+        plk_json_is(node, PLK_JSON_OBJECT) ? plk_json_member(node, "format") : NULL;
+    if (!format || plk_json_is(format, PLK_JSON_NULL))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "asks for no format");
     return plk_import_format(import, rule, format);
 }
@@ -235,15 +245,16 @@ pluck_status plk_import_default(plk_import *import, const char *key, const char 
 }
 
 /* A value for notes: as it is written, cut to what a note can bear. */
-static void quote_value(const plk_import *import, const cJSON *node, char quoted[VALUE_BYTES])
+static void quote_value(const plk_import *import, const plk_json_node *node,
+                        char quoted[VALUE_BYTES])
 {
     size_t n = 0;
-    const char *text = plk_json_value_text(import->json, node, &n);
+    const char *text = plk_json_source(import->json, node, &n);
     snprintf(quoted, VALUE_BYTES, "%.*s%s", n > 24 ? 24 : (int)n, text, n > 24 ? "..." : "");
 }
 
 static pluck_status say_rejected(plk_import *import, const plk_import_limits *limits,
-                                 const cJSON *node)
+                                 const plk_json_node *node)
 {
     char value[VALUE_BYTES], low[PLK_NUMBER_TEXT_BYTES], high[PLK_NUMBER_TEXT_BYTES] = "";
     bool is_bounded = isfinite(limits->high);
@@ -263,16 +274,17 @@ static bool is_within(const plk_import_limits *limits, double value)
            (limits->above_low ? value > limits->low : value >= limits->low);
 }
 
-static pluck_status map_number(plk_import *import, const plk_import_rule *rule, const cJSON *node,
-                               double value)
+static pluck_status map_number(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node, double value)
 {
     char given[VALUE_BYTES], used[PLK_NUMBER_TEXT_BYTES] = "", text[PLK_NUMBER_MAX_TEXT + 1];
     double result = value;
     size_t n = 0;
     bool done = true;
-    const char *source =
-        cJSON_IsNumber(node) ? plk_json_number_text(import->json, node, &n) : node->valuestring;
-    n = cJSON_IsNumber(node) ? n : strlen(source);
+    const char *source = plk_json_is(node, PLK_JSON_NUMBER)
+                             ? plk_json_source(import->json, node, &n)
+                             : plk_json_string(node);
+    n = plk_json_is(node, PLK_JSON_NUMBER) ? n : strlen(source);
     snprintf(text, sizeof text, "%.*s", (int)n, source);
     if (rule->limits && rule->limits->whole)
         result = trunc(result);
@@ -293,7 +305,8 @@ static pluck_status map_number(plk_import *import, const plk_import_rule *rule, 
                           rule->note ? ": " : "", rule->note ? rule->note : "");
 }
 
-pluck_status plk_import_number(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+pluck_status plk_import_number(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node)
 {
     double value = 0;
     pluck_status status = plk_import_number_of(import, node, &value);
@@ -318,7 +331,7 @@ pluck_status plk_import_number(plk_import *import, const plk_import_rule *rule, 
 }
 
 pluck_status plk_import_random_number(plk_import *import, const plk_import_rule *rule,
-                                      const cJSON *node)
+                                      const plk_json_node *node)
 {
     if (!import->greedy)
         return plk_import_number(import, rule, node);
@@ -326,7 +339,8 @@ pluck_status plk_import_random_number(plk_import *import, const plk_import_rule 
                           "the most probable token is taken, so this does not matter");
 }
 
-pluck_status plk_import_seed(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+pluck_status plk_import_seed(plk_import *import, const plk_import_rule *rule,
+                             const plk_json_node *node)
 {
     double value = 0;
     uint64_t magnitude = 0;
@@ -341,9 +355,10 @@ pluck_status plk_import_seed(plk_import *import, const plk_import_rule *rule, co
         return status == PLUCK_OK ? plk_import_say(import, PLUCK_IMPORT_MAPPED, "seed: random")
                                   : status;
     }
-    const char *source =
-        cJSON_IsNumber(node) ? plk_json_number_text(import->json, node, &n) : node->valuestring;
-    n = cJSON_IsNumber(node) ? n : strlen(source);
+    const char *source = plk_json_is(node, PLK_JSON_NUMBER)
+                             ? plk_json_source(import->json, node, &n)
+                             : plk_json_string(node);
+    n = plk_json_is(node, PLK_JSON_NUMBER) ? n : strlen(source);
     if (plk_number_whole(source, n, &negative, &magnitude) != PLK_WHOLE)
         return plk_json_fail(import->json, node, import->err,
                              "a seed is a whole number below 2^64, not %.*s", n > 24 ? 24 : (int)n,
@@ -373,22 +388,23 @@ static bool token_of_key(const char *key, uint32_t *token)
     return value < PLUCK_MAX_VOCAB;
 }
 
-pluck_status plk_import_bias_map(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+pluck_status plk_import_bias_map(plk_import *import, const plk_import_rule *rule,
+                                 const plk_json_node *node)
 {
     size_t n_before = import->n_biases;
     bool clamped = false;
-    if (!cJSON_IsObject(node))
+    if (!plk_json_is(node, PLK_JSON_OBJECT))
         return plk_json_fail(import->json, node, import->err,
                              "expected an object from token ids to biases, not %s",
-                             plk_json_kind(node));
-    for (const cJSON *item = node->child; item; item = item->next) {
+                             plk_json_kind_name(node));
+    for (const plk_json_node *item = plk_json_child(node); item; item = plk_json_sibling(item)) {
         uint32_t token = 0;
         double value = 0;
-        if (!token_of_key(item->string, &token)) {
+        if (!token_of_key(plk_json_key(item), &token)) {
             import->n_biases = n_before;
             return plk_import_say(import, PLUCK_IMPORT_REFUSED,
-                                  "'%.24s' is not a token id; %s takes ids only", item->string,
-                                  import->importer->title);
+                                  "'%.24s' is not a token id; %s takes ids only",
+                                  plk_json_key(item), import->importer->title);
         }
         pluck_status status = plk_import_number_of(import, item, &value);
         if (status != PLUCK_OK)
@@ -405,7 +421,7 @@ pluck_status plk_import_bias_map(plk_import *import, const plk_import_rule *rule
         if (status != PLUCK_OK)
             return status;
     }
-    if (!node->child)
+    if (!plk_json_child(node))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
     if (clamped) {
         char low[PLK_NUMBER_TEXT_BYTES], high[PLK_NUMBER_TEXT_BYTES];
@@ -417,19 +433,20 @@ pluck_status plk_import_bias_map(plk_import *import, const plk_import_rule *rule
     return plk_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias");
 }
 
-pluck_status plk_import_ban_list(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+pluck_status plk_import_ban_list(plk_import *import, const plk_import_rule *rule,
+                                 const plk_json_node *node)
 {
     size_t n_banned = 0, n_skipped = 0;
     (void)rule;
-    if (!cJSON_IsArray(node))
+    if (!plk_json_is(node, PLK_JSON_ARRAY))
         return plk_json_fail(import->json, node, import->err,
-                             "expected an array of token ids, not %s", plk_json_kind(node));
-    for (const cJSON *item = node->child; item; item = item->next) {
+                             "expected an array of token ids, not %s", plk_json_kind_name(node));
+    for (const plk_json_node *item = plk_json_child(node); item; item = plk_json_sibling(item)) {
         uint32_t token = 0;
-        if (!cJSON_IsNumber(item))
+        if (!plk_json_is(item, PLK_JSON_NUMBER))
             return plk_json_fail(import->json, item, import->err, "expected a token id, not %s",
-                                 plk_json_kind(item));
-        if (!plk_import_token_of(import, item, &token)) {
+                                 plk_json_kind_name(item));
+        if (!plk_import_token_of(item, &token)) {
             n_skipped++;
             continue;
         }
@@ -444,15 +461,16 @@ pluck_status plk_import_ban_list(plk_import *import, const plk_import_rule *rule
                           n_skipped > 0 ? ", except those that are not token ids" : "");
 }
 
-pluck_status plk_import_ban_text(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+pluck_status plk_import_ban_text(plk_import *import, const plk_import_rule *rule,
+                                 const plk_json_node *node)
 {
     size_t n_before = import->n_biases;
     size_t n_banned = 0;
     (void)rule;
-    if (!cJSON_IsString(node))
+    if (!plk_json_is(node, PLK_JSON_STRING))
         return plk_json_fail(import->json, node, import->err,
-                             "expected a string of token ids, not %s", plk_json_kind(node));
-    for (const char *at = node->valuestring; *at != '\0';) {
+                             "expected a string of token ids, not %s", plk_json_kind_name(node));
+    for (const char *at = plk_json_string(node); *at != '\0';) {
         size_t n = strcspn(at, ",");
         char word[24];
         uint32_t token = 0;

@@ -36,7 +36,7 @@ static pluck_status start(plk_import *import)
 
 /* What lies between 0 and 0.01 becomes 0.01. */
 static pluck_status read_temperature(plk_import *import, const plk_import_rule *rule,
-                                     const cJSON *node)
+                                     const plk_json_node *node)
 {
     static const plk_import_limits raised = {.low = 0.01, .high = 2};
     plk_import_rule mapped = *rule;
@@ -47,7 +47,8 @@ static pluck_status read_temperature(plk_import *import, const plk_import_rule *
 }
 
 /* A second stage if repetition has one. */
-static pluck_status read_penalty(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_penalty(plk_import *import, const plk_import_rule *rule,
+                                 const plk_json_node *node)
 {
     if (plk_import_is_off(import, "0", node))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
@@ -56,9 +57,9 @@ static pluck_status read_penalty(plk_import *import, const plk_import_rule *rule
 }
 
 static pluck_status read_min_tokens(plk_import *import, const plk_import_rule *rule,
-                                    const cJSON *node)
+                                    const plk_json_node *node)
 {
-    const cJSON *stops = plk_import_member_of(import, "stop_token_ids");
+    const plk_json_node *stops = plk_import_member_of(import, "stop_token_ids");
     char *tokens = NULL;
     bool done = true;
     if (plk_import_is_off(import, "0", node))

@@ -118,12 +118,13 @@ static void move_last(sampler_order *order, const char *name)
 
 static void read_priority(const plk_import *import, sampler_order *order)
 {
-    const cJSON *node = plk_import_member_of(import, "sampler_priority");
-    for (const cJSON *item = node ? node->child : NULL; item; item = item->next)
-        if (cJSON_IsString(item))
-            list(order, item->valuestring, strlen(item->valuestring));
-    if (node && cJSON_IsString(node))
-        list_text(order, node->valuestring);
+    const plk_json_node *node = plk_import_member_of(import, "sampler_priority");
+    for (const plk_json_node *item = node ? plk_json_child(node) : NULL; item;
+         item = plk_json_sibling(item))
+        if (plk_json_is(item, PLK_JSON_STRING))
+            list(order, plk_json_string(item), strlen(plk_json_string(item)));
+    if (node && plk_json_is(node, PLK_JSON_STRING))
+        list_text(order, plk_json_string(node));
     if (order->n == 0)
         list_text(order, default_priority);
     if (plk_import_is_true(import, "temperature_last")) {
@@ -197,9 +198,9 @@ static pluck_status start(plk_import *import)
     sampler_order order = {.n = 0};
     const char *previous = "";
     size_t n_penalties = 0;
-    const cJSON *sample = plk_import_member_of(import, "do_sample");
-    import->greedy =
-        (sample && !cJSON_IsTrue(sample)) || plk_import_number_at(import, "temperature", 1) == 0;
+    const plk_json_node *sample = plk_import_member_of(import, "do_sample");
+    import->greedy = (sample && !plk_json_is(sample, PLK_JSON_TRUE)) ||
+                     plk_import_number_at(import, "temperature", 1) == 0;
     read_priority(import, &order);
     plk_import_start_chain(import, "logit_bias");
     for (size_t i = 0; i < order.n; i++) {
@@ -224,7 +225,7 @@ static const char after_draw[] = "comes after mirostat or adaptive_p, which leav
 
 /* Keys of samplers that never change which token is the most probable do not matter to greedy. */
 static pluck_status read_truncation(plk_import *import, const plk_import_rule *rule,
-                                    const cJSON *node)
+                                    const plk_json_node *node)
 {
     if (import->mirostat != 0 && !plk_import_runs(import, rule->stage))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
@@ -233,7 +234,8 @@ static pluck_status read_truncation(plk_import *import, const plk_import_rule *r
 }
 
 /* Keys of samplers that may change it. */
-static pluck_status read_sampler(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_sampler(plk_import *import, const plk_import_rule *rule,
+                                 const plk_json_node *node)
 {
     if (import->mirostat != 0 && !plk_import_runs(import, rule->stage))
         return strcmp(rule->stage, "no_repeat_ngram") == 0
@@ -243,7 +245,7 @@ static pluck_status read_sampler(plk_import *import, const plk_import_rule *rule
 }
 
 static pluck_status read_temperature(plk_import *import, const plk_import_rule *rule,
-                                     const cJSON *node)
+                                     const plk_json_node *node)
 {
     if (plk_import_is_off(import, "0", node))
         return plk_import_say(import, PLUCK_IMPORT_MAPPED, "draw: greedy");
@@ -252,7 +254,8 @@ static pluck_status read_temperature(plk_import *import, const plk_import_rule *
     return read_truncation(import, rule, node);
 }
 
-static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule,
+                                 const plk_json_node *node)
 {
     if (!plk_import_is_true(import, "dynamic_temperature"))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "dynamic_temperature is off");
@@ -260,7 +263,7 @@ static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule
         return plk_import_random_number(import, rule, node);
     if (!plk_import_runs(import, "temperature"))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, after_draw);
-    if (cJSON_IsBool(node))
+    if (plk_json_is_bool(node))
         return plk_import_say(import, PLUCK_IMPORT_MAPPED, "dynatemp_range");
     if (rule->flat_key) {
         import->part = has_both_temperatures(import) ? DYNAMIC_PART : 0;
@@ -274,7 +277,8 @@ static pluck_status read_dynamic(plk_import *import, const plk_import_rule *rule
 }
 
 /* Multiplied by 1e-4. */
-static pluck_status read_cutoff(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_cutoff(plk_import *import, const plk_import_rule *rule,
+                                const plk_json_node *node)
 {
     double value = 0;
     bool done = true;
@@ -289,7 +293,8 @@ static pluck_status read_cutoff(plk_import *import, const plk_import_rule *rule,
 }
 
 /* In the part of its stage, which is found as the chain was made. */
-static pluck_status read_penalty(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_penalty(plk_import *import, const plk_import_rule *rule,
+                                 const plk_json_node *node)
 {
     sampler_order order = {.n = 0};
     const char *previous = "";
@@ -315,7 +320,8 @@ static bool dry_acts(const plk_import *import)
     return plk_import_number_at(import, "dry_multiplier", 0) > 0 && plk_import_runs(import, "dry");
 }
 
-static pluck_status read_range(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_range(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node)
 {
     double value = 0;
     (void)rule;
@@ -331,7 +337,8 @@ static pluck_status read_range(plk_import *import, const plk_import_rule *rule, 
                           value <= 0 ? "repeat_last_n: all tokens" : "repeat_last_n");
 }
 
-static pluck_status read_dry(plk_import *import, const plk_import_rule *rule, const cJSON *node)
+static pluck_status read_dry(plk_import *import, const plk_import_rule *rule,
+                             const plk_json_node *node)
 {
     if (strcmp(rule->key, "dry_multiplier") == 0)
         return read_sampler(import, rule, node);
@@ -342,7 +349,7 @@ static pluck_status read_dry(plk_import *import, const plk_import_rule *rule, co
 }
 
 static pluck_status read_mirostat(plk_import *import, const plk_import_rule *rule,
-                                  const cJSON *node)
+                                  const plk_json_node *node)
 {
     if (import->mirostat != 2)
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
@@ -353,7 +360,7 @@ static pluck_status read_mirostat(plk_import *import, const plk_import_rule *rul
 }
 
 static pluck_status read_adaptive(plk_import *import, const plk_import_rule *rule,
-                                  const cJSON *node)
+                                  const plk_json_node *node)
 {
     if (import->mirostat != -1)
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "%s",
@@ -362,24 +369,25 @@ static pluck_status read_adaptive(plk_import *import, const plk_import_rule *rul
 }
 
 static pluck_status read_do_sample(plk_import *import, const plk_import_rule *rule,
-                                   const cJSON *node)
+                                   const plk_json_node *node)
 {
     (void)rule;
-    if (!cJSON_IsBool(node))
+    if (!plk_json_is_bool(node))
         return plk_json_fail(import->json, node, import->err, "expected true or false, not %s",
-                             plk_json_kind(node));
+                             plk_json_kind_name(node));
     return plk_import_say(import, PLUCK_IMPORT_MAPPED,
-                          cJSON_IsTrue(node) ? "draw: categorical" : "draw: greedy");
+                          plk_json_is(node, PLK_JSON_TRUE) ? "draw: categorical" : "draw: greedy");
 }
 
 static pluck_status read_order_key(plk_import *import, const plk_import_rule *rule,
-                                   const cJSON *node)
+                                   const plk_json_node *node)
 {
     (void)rule;
-    if (cJSON_IsString(node) || cJSON_IsArray(node) || cJSON_IsBool(node))
+    if (plk_json_is(node, PLK_JSON_STRING) || plk_json_is(node, PLK_JSON_ARRAY) ||
+        plk_json_is_bool(node))
         return plk_import_say(import, PLUCK_IMPORT_MAPPED, "the order of the stages");
     return plk_json_fail(import->json, node, import->err, "expected names of samplers, not %s",
-                         plk_json_kind(node));
+                         plk_json_kind_name(node));
 }
 
 static pluck_status finish_temperature(plk_import *import)

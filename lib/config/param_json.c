@@ -5,7 +5,8 @@
 #include "config/param_json.h"
 
 #include "config/token_json.h"
-#include "json/json_number.h"
+#include "json/reader.h"
+#include "json/write.h"
 
 #include <assert.h>
 #include <float.h>
@@ -74,26 +75,26 @@ static bool integer_in_range(const pluck_param *param, int64_t value)
     return above && below;
 }
 
-static pluck_status fail_range(const plk_param_reader *reader, const cJSON *node,
+static pluck_status fail_range(const plk_param_reader *reader, const plk_json_node *node,
                                const pluck_param *param, const char *name)
 {
     char quoted[PLK_QUOTE_BYTES], allowed[RANGE_BYTES];
     size_t length = 0;
-    const char *text = plk_json_number_text(reader->json, node, &length);
+    const char *text = plk_json_source(reader->json, node, &length);
     plk_quote(quoted, text, length);
     return plk_json_fail(reader->json, node, reader->err, "%s%s is outside %s", name, quoted,
                          range(param, allowed));
 }
 
 /* node is a number. */
-pluck_status plk_param_read_finite(const plk_param_reader *reader, const cJSON *node,
+pluck_status plk_param_read_finite(const plk_param_reader *reader, const plk_json_node *node,
                                    const pluck_param *param, const char *name, double *value)
 {
-    double number = plk_json_number(reader->json, node);
+    double number = plk_json_number(node);
     if (!isfinite(number)) {
         char quoted[PLK_QUOTE_BYTES];
         size_t length = 0;
-        const char *text = plk_json_number_text(reader->json, node, &length);
+        const char *text = plk_json_source(reader->json, node, &length);
         plk_quote(quoted, text, length);
         return plk_json_fail(reader->json, node, reader->err,
                              "%s%s is not a finite number: doubles end at 1.8e308", name, quoted);
@@ -104,17 +105,17 @@ pluck_status plk_param_read_finite(const plk_param_reader *reader, const cJSON *
     return PLUCK_OK;
 }
 
-static pluck_status read_number(const plk_param_reader *reader, const cJSON *node,
+static pluck_status read_number(const plk_param_reader *reader, const plk_json_node *node,
                                 const pluck_param *param, plk_param_value *value)
 {
     char name[LABEL_BYTES], allowed[RANGE_BYTES];
-    if (!cJSON_IsNumber(node))
+    if (!plk_json_is(node, PLK_JSON_NUMBER))
         return plk_json_fail(reader->json, node, reader->err, "expected a number in %s, not %s",
-                             range(param, allowed), plk_json_kind(node));
+                             range(param, allowed), plk_json_kind_name(node));
     return plk_param_read_finite(reader, node, param, label(reader, param, name), &value->number);
 }
 
-static pluck_status read_integer(const plk_param_reader *reader, const cJSON *node,
+static pluck_status read_integer(const plk_param_reader *reader, const plk_json_node *node,
                                  const pluck_param *param, plk_param_value *value)
 {
     char name[LABEL_BYTES], allowed[RANGE_BYTES], quoted[PLK_QUOTE_BYTES];
@@ -122,11 +123,11 @@ static pluck_status read_integer(const plk_param_reader *reader, const cJSON *no
     bool negative = false;
     uint64_t magnitude = 0;
     label(reader, param, name);
-    if (!cJSON_IsNumber(node))
+    if (!plk_json_is(node, PLK_JSON_NUMBER))
         return plk_json_fail(reader->json, node, reader->err,
                              "expected a whole number in %s, not %s", range(param, allowed),
-                             plk_json_kind(node));
-    const char *text = plk_json_number_text(reader->json, node, &length);
+                             plk_json_kind_name(node));
+    const char *text = plk_json_source(reader->json, node, &length);
     plk_whole whole = plk_number_whole(text, length, &negative, &magnitude);
     if (whole == PLK_WHOLE_FRACTION) {
         plk_quote(quoted, text, length);
@@ -143,14 +144,14 @@ static pluck_status read_integer(const plk_param_reader *reader, const cJSON *no
     return PLUCK_OK;
 }
 
-static pluck_status read_boolean(const plk_param_reader *reader, const cJSON *node,
+static pluck_status read_boolean(const plk_param_reader *reader, const plk_json_node *node,
                                  const pluck_param *param, plk_param_value *value)
 {
     (void)param;
-    if (!cJSON_IsBool(node))
+    if (!plk_json_is_bool(node))
         return plk_json_fail(reader->json, node, reader->err, "expected true or false, not %s",
-                             plk_json_kind(node));
-    value->boolean = cJSON_IsTrue(node) != 0;
+                             plk_json_kind_name(node));
+    value->boolean = plk_json_is(node, PLK_JSON_TRUE) != 0;
     return PLUCK_OK;
 }
 
@@ -223,7 +224,7 @@ static void schema_boolean(plk_writer *writer, const pluck_param *param)
 
 /* Indexed by pluck_param_type. */
 static const struct {
-    pluck_status (*read)(const plk_param_reader *reader, const cJSON *node,
+    pluck_status (*read)(const plk_param_reader *reader, const plk_json_node *node,
                          const pluck_param *param, plk_param_value *value);
     void (*write)(plk_writer *writer, const void *value);
     void (*schema)(plk_writer *writer, const pluck_param *param);
@@ -236,7 +237,7 @@ static const struct {
     {plk_read_sequences, plk_write_sequences, plk_schema_sequences},
 };
 
-pluck_status plk_param_read(const plk_param_reader *reader, const cJSON *node,
+pluck_status plk_param_read(const plk_param_reader *reader, const plk_json_node *node,
                             const pluck_param *param, plk_param_value *value)
 {
     assert((size_t)param->type < sizeof types / sizeof *types);

@@ -17,7 +17,7 @@ typedef struct plk_param_reader {
 
 /* Checks type and range. *value is the caller's afterwards, to be moved into a block or freed; on
  * failure nothing is written. */
-pluck_status plk_param_read(const plk_param_reader *reader, const cJSON *node,
+pluck_status plk_param_read(const plk_param_reader *reader, const plk_json_node *node,
                             const pluck_param *param, plk_param_value *value);
 
 /* The value alone. */
@@ -27,7 +27,7 @@ void plk_param_write(plk_writer *writer, const pluck_param *param, const void *v
 void plk_param_schema(plk_writer *writer, const pluck_param *param);
 
 /* node is a number: a finite one inside the range? Messages begin with name. */
-pluck_status plk_param_read_finite(const plk_param_reader *reader, const cJSON *node,
+pluck_status plk_param_read_finite(const plk_param_reader *reader, const plk_json_node *node,
                                    const pluck_param *param, const char *name, double *value);
 
 /* The range, as members of a schema that is open. */

@@ -6,7 +6,7 @@
 #include "config/token_json.h"
 
 #include "base/sort.h"
-#include "json/json_number.h"
+#include "json/reader.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -17,34 +17,34 @@ enum { MAX_TOKEN_DIGITS = 8 };
 
 static const char what_bias_is[] = "a bias is a number, or false or null to ban the token";
 
-static pluck_status read_bias(const plk_param_reader *reader, const cJSON *node,
+static pluck_status read_bias(const plk_param_reader *reader, const plk_json_node *node,
                               const pluck_param *param, double *bias)
 {
-    if (cJSON_IsFalse(node) || cJSON_IsNull(node)) {
+    if (plk_json_is(node, PLK_JSON_FALSE) || plk_json_is(node, PLK_JSON_NULL)) {
         *bias = -(double)INFINITY;
         return PLUCK_OK;
     }
-    if (!cJSON_IsNumber(node))
+    if (!plk_json_is(node, PLK_JSON_NUMBER))
         return plk_json_fail(reader->json, node, reader->err, "%s, not %s", what_bias_is,
-                             plk_json_kind(node));
+                             plk_json_kind_name(node));
     return plk_param_read_finite(reader, node, param, "", bias);
 }
 
-static pluck_status fail_token(const plk_param_reader *reader, const cJSON *node,
+static pluck_status fail_token(const plk_param_reader *reader, const plk_json_node *node,
                                const char *quoted)
 {
     char what[PLK_QUOTE_BYTES + 64];
     snprintf(what, sizeof what, "%s is not a token id: a whole number in [0, %u]", quoted,
              (unsigned)(PLUCK_MAX_VOCAB - 1));
-    return node->string ? plk_json_fail_key(reader->json, node, reader->err, "%s", what)
-                        : plk_json_fail(reader->json, node, reader->err, "%s", what);
+    return plk_json_key(node) ? plk_json_fail_key(reader->json, node, reader->err, "%s", what)
+                              : plk_json_fail(reader->json, node, reader->err, "%s", what);
 }
 
 /* The key of a member: digits without sign or leading zero. */
-static pluck_status read_token_key(const plk_param_reader *reader, const cJSON *node,
+static pluck_status read_token_key(const plk_param_reader *reader, const plk_json_node *node,
                                    uint32_t *token)
 {
-    const char *key = node->string;
+    const char *key = plk_json_key(node);
     size_t length = strlen(key);
     uint32_t value = 0;
     bool ok = length > 0 && length <= MAX_TOKEN_DIGITS && (key[0] != '0' || length == 1);
@@ -62,16 +62,16 @@ static pluck_status read_token_key(const plk_param_reader *reader, const cJSON *
     return PLUCK_OK;
 }
 
-static pluck_status read_token_number(const plk_param_reader *reader, const cJSON *node,
+static pluck_status read_token_number(const plk_param_reader *reader, const plk_json_node *node,
                                       uint32_t *token)
 {
     char quoted[PLK_QUOTE_BYTES];
     size_t length = 0;
     bool negative = false;
     uint64_t value = 0;
-    if (!cJSON_IsNumber(node))
-        return fail_token(reader, node, plk_json_kind(node));
-    const char *text = plk_json_number_text(reader->json, node, &length);
+    if (!plk_json_is(node, PLK_JSON_NUMBER))
+        return fail_token(reader, node, plk_json_kind_name(node));
+    const char *text = plk_json_source(reader->json, node, &length);
     if (plk_number_whole(text, length, &negative, &value) != PLK_WHOLE || (negative && value > 0) ||
         value >= PLUCK_MAX_VOCAB) {
         plk_quote(quoted, text, length);
@@ -81,18 +81,20 @@ static pluck_status read_token_number(const plk_param_reader *reader, const cJSO
     return PLUCK_OK;
 }
 
-static pluck_status read_bias_item(const plk_param_reader *reader, const cJSON *node,
+static pluck_status read_bias_item(const plk_param_reader *reader, const plk_json_node *node,
                                    const pluck_param *param, pluck_bias *item)
 {
-    const cJSON *first = node->child;
-    if (node->string) {
+    const plk_json_node *first = plk_json_child(node);
+    if (plk_json_key(node)) {
         pluck_status status = read_token_key(reader, node, &item->token);
         return status == PLUCK_OK ? read_bias(reader, node, param, &item->bias) : status;
     }
-    if (!cJSON_IsArray(node) || !first || !first->next || first->next->next)
+    if (!plk_json_is(node, PLK_JSON_ARRAY) || !first || !plk_json_sibling(first) ||
+        plk_json_sibling(plk_json_sibling(first)))
         return plk_json_fail(reader->json, node, reader->err, "expected a pair [token, bias]");
     pluck_status status = read_token_number(reader, first, &item->token);
-    return status == PLUCK_OK ? read_bias(reader, first->next, param, &item->bias) : status;
+    return status == PLUCK_OK ? read_bias(reader, plk_json_sibling(first), param, &item->bias)
+                              : status;
 }
 
 static bool bias_before(const void *a, const void *b)
@@ -101,12 +103,13 @@ static bool bias_before(const void *a, const void *b)
 }
 
 /* Only pairs can repeat a token: an object's keys are canonical, and unique already. */
-static pluck_status fail_repeated(const plk_param_reader *reader, const cJSON *node, uint32_t token)
+static pluck_status fail_repeated(const plk_param_reader *reader, const plk_json_node *node,
+                                  uint32_t token)
 {
     bool seen = false;
-    const cJSON *pair = node->child;
-    for (; pair->next; pair = pair->next) {
-        bool same = plk_json_number(reader->json, pair->child) == (double)token;
+    const plk_json_node *pair = plk_json_child(node);
+    for (; plk_json_sibling(pair); pair = plk_json_sibling(pair)) {
+        bool same = plk_json_number(plk_json_child(pair)) == (double)token;
         if (same && seen)
             break;
         seen = seen || same;
@@ -116,11 +119,12 @@ static pluck_status fail_repeated(const plk_param_reader *reader, const cJSON *n
 }
 
 /* items has room for twice as many: the second half is for sorting. */
-static pluck_status read_bias_items(const plk_param_reader *reader, const cJSON *node,
+static pluck_status read_bias_items(const plk_param_reader *reader, const plk_json_node *node,
                                     const pluck_param *param, pluck_bias *items, size_t n)
 {
     size_t i = 0;
-    for (const cJSON *child = node->child; child; child = child->next) {
+    for (const plk_json_node *child = plk_json_child(node); child;
+         child = plk_json_sibling(child)) {
         pluck_status status = read_bias_item(reader, child, param, &items[i++]);
         if (status != PLUCK_OK)
             return status;
@@ -133,16 +137,16 @@ static pluck_status read_bias_items(const plk_param_reader *reader, const cJSON 
     return PLUCK_OK;
 }
 
-pluck_status plk_read_bias_map(const plk_param_reader *reader, const cJSON *node,
+pluck_status plk_read_bias_map(const plk_param_reader *reader, const plk_json_node *node,
                                const pluck_param *param, plk_param_value *value)
 {
-    if (!cJSON_IsObject(node) && !cJSON_IsArray(node))
+    if (!plk_json_is(node, PLK_JSON_OBJECT) && !plk_json_is(node, PLK_JSON_ARRAY))
         return plk_json_fail(reader->json, node, reader->err,
                              "expected an object {\"token\": bias} or an array of pairs "
                              "[token, bias], not %s",
-                             plk_json_kind(node));
+                             plk_json_kind_name(node));
     size_t n = 0;
-    for (const cJSON *child = node->child; child; child = child->next)
+    for (const plk_json_node *child = plk_json_child(node); child; child = plk_json_sibling(child))
         n++;
     if (n > PLUCK_MAX_VOCAB)
         return plk_json_fail(reader->json, node, reader->err, "%zu entries; there can be %u tokens",
@@ -165,10 +169,10 @@ pluck_status plk_read_bias_map(const plk_param_reader *reader, const cJSON *node
     return status;
 }
 
-static size_t count_items(const cJSON *array)
+static size_t count_items(const plk_json_node *array)
 {
     size_t n = 0;
-    for (const cJSON *child = array->child; child; child = child->next)
+    for (const plk_json_node *child = plk_json_child(array); child; child = plk_json_sibling(child))
         n++;
     return n;
 }
@@ -179,13 +183,13 @@ static bool token_before(const void *a, const void *b)
 }
 
 /* The second occurrence in the text of a token that the array has twice. */
-static pluck_status fail_repeated_item(const plk_param_reader *reader, const cJSON *node,
+static pluck_status fail_repeated_item(const plk_param_reader *reader, const plk_json_node *node,
                                        uint32_t token)
 {
     bool seen = false;
-    const cJSON *item = node->child;
-    for (; item->next; item = item->next) {
-        bool same = plk_json_number(reader->json, item) == (double)token;
+    const plk_json_node *item = plk_json_child(node);
+    for (; plk_json_sibling(item); item = plk_json_sibling(item)) {
+        bool same = plk_json_number(item) == (double)token;
         if (same && seen)
             break;
         seen = seen || same;
@@ -195,11 +199,12 @@ static pluck_status fail_repeated_item(const plk_param_reader *reader, const cJS
 }
 
 /* items has room for twice as many: the second half is for sorting. */
-static pluck_status read_token_items(const plk_param_reader *reader, const cJSON *node,
+static pluck_status read_token_items(const plk_param_reader *reader, const plk_json_node *node,
                                      uint32_t *items, size_t n)
 {
     size_t i = 0;
-    for (const cJSON *child = node->child; child; child = child->next) {
+    for (const plk_json_node *child = plk_json_child(node); child;
+         child = plk_json_sibling(child)) {
         pluck_status status = read_token_number(reader, child, &items[i++]);
         if (status != PLUCK_OK)
             return status;
@@ -211,13 +216,13 @@ static pluck_status read_token_items(const plk_param_reader *reader, const cJSON
     return PLUCK_OK;
 }
 
-pluck_status plk_read_tokens(const plk_param_reader *reader, const cJSON *node,
+pluck_status plk_read_tokens(const plk_param_reader *reader, const plk_json_node *node,
                              const pluck_param *param, plk_param_value *value)
 {
     (void)param;
-    if (!cJSON_IsArray(node))
+    if (!plk_json_is(node, PLK_JSON_ARRAY))
         return plk_json_fail(reader->json, node, reader->err,
-                             "expected an array of token ids, not %s", plk_json_kind(node));
+                             "expected an array of token ids, not %s", plk_json_kind_name(node));
     pluck_token_set set = {NULL, count_items(node)};
     pluck_status status = PLUCK_OK;
     if (set.n > 0) {
@@ -233,16 +238,17 @@ pluck_status plk_read_tokens(const plk_param_reader *reader, const cJSON *node,
 }
 
 /* Checks the shape, and counts the tokens of all sequences. */
-static pluck_status count_sequences(const plk_param_reader *reader, const cJSON *node, size_t *n,
-                                    size_t *n_tokens)
+static pluck_status count_sequences(const plk_param_reader *reader, const plk_json_node *node,
+                                    size_t *n, size_t *n_tokens)
 {
     *n = *n_tokens = 0;
-    for (const cJSON *sequence = node->child; sequence; sequence = sequence->next) {
-        if (!cJSON_IsArray(sequence))
+    for (const plk_json_node *sequence = plk_json_child(node); sequence;
+         sequence = plk_json_sibling(sequence)) {
+        if (!plk_json_is(sequence, PLK_JSON_ARRAY))
             return plk_json_fail(reader->json, sequence, reader->err,
                                  "expected a sequence: an array of token ids, not %s",
-                                 plk_json_kind(sequence));
-        if (!sequence->child)
+                                 plk_json_kind_name(sequence));
+        if (!plk_json_child(sequence))
             return plk_json_fail(reader->json, sequence, reader->err,
                                  "a sequence has at least one token");
         *n_tokens += count_items(sequence);
@@ -251,12 +257,14 @@ static pluck_status count_sequences(const plk_param_reader *reader, const cJSON 
     return PLUCK_OK;
 }
 
-static pluck_status read_sequence_items(const plk_param_reader *reader, const cJSON *node,
+static pluck_status read_sequence_items(const plk_param_reader *reader, const plk_json_node *node,
                                         pluck_sequences *sequences)
 {
     size_t i = 0, at = 0;
-    for (const cJSON *sequence = node->child; sequence; sequence = sequence->next) {
-        for (const cJSON *item = sequence->child; item; item = item->next) {
+    for (const plk_json_node *sequence = plk_json_child(node); sequence;
+         sequence = plk_json_sibling(sequence)) {
+        for (const plk_json_node *item = plk_json_child(sequence); item;
+             item = plk_json_sibling(item)) {
             pluck_status status = read_token_number(reader, item, &sequences->tokens[at++]);
             if (status != PLUCK_OK)
                 return status;
@@ -266,16 +274,16 @@ static pluck_status read_sequence_items(const plk_param_reader *reader, const cJ
     return PLUCK_OK;
 }
 
-pluck_status plk_read_sequences(const plk_param_reader *reader, const cJSON *node,
+pluck_status plk_read_sequences(const plk_param_reader *reader, const plk_json_node *node,
                                 const pluck_param *param, plk_param_value *value)
 {
     (void)param;
     pluck_sequences sequences = {NULL, NULL, 0};
     size_t n_tokens = 0;
-    if (!cJSON_IsArray(node))
+    if (!plk_json_is(node, PLK_JSON_ARRAY))
         return plk_json_fail(reader->json, node, reader->err,
                              "expected an array of sequences: arrays of token ids, not %s",
-                             plk_json_kind(node));
+                             plk_json_kind_name(node));
     pluck_status status = count_sequences(reader, node, &sequences.n, &n_tokens);
     if (status != PLUCK_OK || sequences.n == 0) {
         value->sequences = (pluck_sequences){NULL, NULL, 0};

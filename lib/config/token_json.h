@@ -7,11 +7,11 @@
 
 #include "config/param_json.h"
 
-pluck_status plk_read_bias_map(const plk_param_reader *reader, const cJSON *node,
+pluck_status plk_read_bias_map(const plk_param_reader *reader, const plk_json_node *node,
                                const pluck_param *param, plk_param_value *value);
-pluck_status plk_read_tokens(const plk_param_reader *reader, const cJSON *node,
+pluck_status plk_read_tokens(const plk_param_reader *reader, const plk_json_node *node,
                              const pluck_param *param, plk_param_value *value);
-pluck_status plk_read_sequences(const plk_param_reader *reader, const cJSON *node,
+pluck_status plk_read_sequences(const plk_param_reader *reader, const plk_json_node *node,
                                 const pluck_param *param, plk_param_value *value);
 
 void plk_write_bias_map(plk_writer *writer, const void *value);

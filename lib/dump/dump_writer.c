@@ -16,7 +16,7 @@
 #include "file/array_file.h"
 #include "file/file.h"
 #include "simd/fp_state.h"
-#include "json/json_number.h"
+#include "json/write.h"
 
 enum {
     STEP_VALUES = 4096,

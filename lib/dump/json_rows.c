@@ -18,6 +18,7 @@
 #include "dump/json_scan.h"
 #include "dump/reader.h"
 #include "simd/scalar_math.h"
+#include "json/reader.h"
 
 enum { FIRST_SLOTS = 256 };
 
@@ -161,7 +162,7 @@ static pluck_status collect(void *user, const plk_json_token *token, float value
     if (status != PLUCK_OK)
         return status;
     char *text = file->arena + file->arena_size;
-    size_t length = plk_json_unescape(token->text, token->length, text);
+    size_t length = plk_json_unescape((const char *)token->text, token->length, text);
     size_t slot = find_slot(file, text, length);
     if (file->slots[slot] != 0)
         return PLUCK_OK;
@@ -196,7 +197,7 @@ static pluck_status fill(void *user, const plk_json_token *token, float value, b
             if (!unescaped)
                 return plk_fail_nomem(err, token->length);
         }
-        size_t length = plk_json_unescape(token->text, token->length, unescaped);
+        size_t length = plk_json_unescape((const char *)token->text, token->length, unescaped);
         id = file->slots[find_slot(file, unescaped, length)] - 1;
         if (unescaped != text)
             plk_free(&file->document.allocator, unescaped);

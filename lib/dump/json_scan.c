@@ -1,9 +1,6 @@
 /*
- * A strict reader by recursive descent, whose recursion is bounded by MAX_DEPTH and happens only in
- * values that are skipped. Numbers of up to 19 digits and small exponents, which is nearly all,
- * are exact in two operations (Clinger, "How to read floating point numbers accurately", 1990: a
- * mantissa below 2^53 and a power of ten up to 10^22 are doubles, and one multiplication or
- * division rounds once); the others go through strtod().
+ * By recursive descent, whose recursion is bounded by MAX_DEPTH and happens only in values that are
+ * skipped.
  */
 #include "dump/json_scan.h"
 
@@ -13,9 +10,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "json/json_number.h"
+#include "json/reader.h"
 
-enum { MAX_DEPTH = 64, MAX_DIGITS = 19, MAX_EXACT_POWER = 22 };
+enum { MAX_DEPTH = PLK_JSON_MAX_DEPTH };
 
 pluck_status plk_json_fail_expected(const plk_json_scan *r, const char *expected)
 {
@@ -82,80 +79,20 @@ pluck_status plk_json_take_string(plk_json_scan *r, const uint8_t **begin, size_
     return PLUCK_OK;
 }
 
-static bool is_digit(const plk_json_scan *r)
-{
-    return r->at < r->end && *r->at >= '0' && *r->at <= '9';
-}
-
-/* Digits of the mantissa; *n_dropped counts those that no longer fit. */
-static unsigned take_digits(plk_json_scan *r, uint64_t *mantissa, unsigned *n_used, bool *dropped)
-{
-    unsigned n = 0;
-    for (; is_digit(r); r->at++, n++) {
-        if (*mantissa == 0 && *r->at == '0')
-            continue;
-        if (*n_used == MAX_DIGITS) {
-            *dropped = true;
-            continue;
-        }
-        *mantissa = 10 * *mantissa + (uint64_t)(*r->at - '0');
-        ++*n_used;
-    }
-    return n;
-}
-
-static double exact_or_long(bool is_exact, uint64_t mantissa, int power, const uint8_t *text,
-                            size_t length)
-{
-    static const double powers[MAX_EXACT_POWER + 1] = {
-        1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    bool is_small = power >= -MAX_EXACT_POWER && power <= MAX_EXACT_POWER;
-    if (!is_exact || !is_small || mantissa > (uint64_t)1 << 53)
-        return fabs(plk_number_read((const char *)text, length));
-    double value = (double)mantissa;
-    return power < 0 ? value / powers[-power] : value * powers[power];
-}
-
 pluck_status plk_json_take_number(plk_json_scan *r, double *value)
 {
-    const uint8_t *begin = r->at;
-    bool is_negative = plk_json_next_is(r, '-');
-    uint64_t mantissa = 0;
-    unsigned n_used = 0, n_after = 0;
-    bool dropped = false;
-    int power = 0;
-    r->at += is_negative;
-    bool starts_with_zero = plk_json_next_is(r, '0');
-    unsigned n_before = take_digits(r, &mantissa, &n_used, &dropped);
-    if (n_before == 0 || (starts_with_zero && n_before > 1)) {
-        r->at = begin;
+    size_t length = 0;
+    plk_number_fault fault =
+        plk_number_scan((const char *)r->at, (size_t)(r->end - r->at), &length, value);
+    if (fault == PLK_NUMBER_NO_DIGIT || fault == PLK_NUMBER_LEADING_ZERO)
         return plk_json_fail_expected(r, "a number");
-    }
-    if (plk_json_next_is(r, '.')) {
-        r->at++;
-        n_after = take_digits(r, &mantissa, &n_used, &dropped);
-        if (n_after == 0)
-            return plk_json_fail_expected(r, "a digit after the point");
-    }
-    if (plk_json_next_is(r, 'e') || plk_json_next_is(r, 'E')) {
-        r->at++;
-        bool is_below = plk_json_next_is(r, '-');
-        r->at += is_below || plk_json_next_is(r, '+');
-        if (!is_digit(r))
-            return plk_json_fail_expected(r, "a digit of the exponent");
-        for (; is_digit(r); r->at++)
-            power = power < 100000 ? 10 * power + (*r->at - '0') : power;
-        power = is_below ? -power : power;
-    }
-    size_t length = (size_t)(r->at - begin);
-    if (length > PLK_NUMBER_MAX_TEXT) {
-        r->at = begin;
+    if (fault == PLK_NUMBER_TOO_LONG)
         return plk_json_fail_expected(r, "a number of at most 127 characters");
-    }
-    *value = exact_or_long(!dropped, mantissa, power - (int)n_after, begin, length);
-    *value = is_negative ? -*value : *value;
-    return PLUCK_OK;
+    r->at += length;
+    if (fault == PLK_NUMBER_NO_FRACTION)
+        return plk_json_fail_expected(r, "a digit after the point");
+    return fault == PLK_NUMBER_VALID ? PLUCK_OK
+                                     : plk_json_fail_expected(r, "a digit of the exponent");
 }
 
 pluck_status plk_json_take_value(plk_json_scan *r, float *value)
@@ -214,65 +151,4 @@ pluck_status plk_json_skip_value(plk_json_scan *r, unsigned depth)
     if (plk_json_take_word(r, "true") || plk_json_take_word(r, "false"))
         return PLUCK_OK;
     return plk_json_take_value(r, &value);
-}
-
-/* Four hexadecimal digits at at; UINT32_MAX if they are not. */
-static uint32_t hex4(const uint8_t *at, const uint8_t *end)
-{
-    uint32_t code = 0;
-    if (end - at < 4)
-        return UINT32_MAX;
-    for (size_t i = 0; i < 4; i++) {
-        uint8_t c = at[i], lower = c | 0x20;
-        if (c >= '0' && c <= '9')
-            code = code << 4 | (uint32_t)(c - '0');
-        else if (lower >= 'a' && lower <= 'f')
-            code = code << 4 | (uint32_t)(lower - 'a' + 10);
-        else
-            return UINT32_MAX;
-    }
-    return code;
-}
-
-static size_t put_utf8(char *text, uint32_t code)
-{
-    static const uint32_t limits[] = {0x80, 0x800, 0x10000};
-    static const uint32_t leads[] = {0, 0xC0, 0xE0, 0xF0};
-    size_t n = 0;
-    while (n < 3 && code >= limits[n])
-        n++;
-    for (size_t i = n; i > 0; i--, code >>= 6)
-        text[i] = (char)(0x80 | (code & 0x3F));
-    text[0] = (char)(leads[n] | code);
-    return n + 1;
-}
-
-size_t plk_json_unescape(const uint8_t *string, size_t length, char *text)
-{
-    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
-    const uint8_t *end = string + length;
-    size_t n = 0;
-    for (const uint8_t *c = string; c < end;) {
-        if (*c != '\\' || c + 1 == end) {
-            text[n++] = (char)*c++;
-            continue;
-        }
-        uint32_t code = c[1] == 'u' ? hex4(c + 2, end) : UINT32_MAX;
-        if (code == UINT32_MAX) {
-            const char *known = c[1] != '\0' ? strchr(from, c[1]) : NULL;
-            text[n++] = known ? to[known - from] : (char)c[1];
-            c += 2;
-            continue;
-        }
-        c += 6;
-        if (code >= 0xD800 && code < 0xDC00 && end - c >= 6 && c[0] == '\\' && c[1] == 'u') {
-            uint32_t low = hex4(c + 2, end);
-            if (low >= 0xDC00 && low < 0xE000) {
-                code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-                c += 6;
-            }
-        }
-        n += put_utf8(text + n, code >= 0xD800 && code < 0xE000 ? 0xFFFD : code);
-    }
-    return n;
 }

@@ -26,16 +26,13 @@ bool plk_json_next_is(const plk_json_scan *r, char c);
 bool plk_json_take(plk_json_scan *r, char c);
 bool plk_json_take_word(plk_json_scan *r, const char *word);
 
-/* Takes a string; *begin and *length are what is between its quotes, escapes as they are. */
+/* Takes a string; *begin and *length are what is between its quotes, escapes as they are: for
+ * plk_json_unescape(). */
 pluck_status plk_json_take_string(plk_json_scan *r, const uint8_t **begin, size_t *length);
 pluck_status plk_json_take_number(plk_json_scan *r, double *value);
 
 /* A number rounded to the nearest double and then to the nearest float, or null, which is -inf. */
 pluck_status plk_json_take_value(plk_json_scan *r, float *value);
-
-/* The bytes of a string between its quotes, of which there are at most length, in text; how many. A
- * surrogate without its other half becomes U+FFFD. */
-size_t plk_json_unescape(const uint8_t *string, size_t length, char *text);
 
 /* Any value, which is inside of depth others. */
 pluck_status plk_json_skip_value(plk_json_scan *r, unsigned depth);

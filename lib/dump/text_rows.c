@@ -20,7 +20,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "dump/reader.h"
-#include "json/json_number.h"
+#include "json/reader.h"
 
 enum { SNIFF_TEXT_BYTES = 64, NO_COLUMN = -1 };
 

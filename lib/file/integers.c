@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "file/file.h"
-#include "json/json_number.h"
+#include "json/reader.h"
 
 /* What a stream may hold, or a gzip file: 2^28 integers as text of 4 bytes each. */
 #define MAX_BYTES_IN_MEMORY ((size_t)1 << 30)

@@ -108,38 +108,36 @@ static pluck_status parse_json(plk_safetensors_header *header, const char *text,
                                const char *where, const pluck_allocator *allocator,
                                pluck_error *err)
 {
-    plk_json json;
     plk_json_problem problem;
     if (count_values(text, n) > PLK_SAFETENSORS_MAX_VALUES)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: the .safetensors header has more than %d JSON values", where,
                         PLK_SAFETENSORS_MAX_VALUES);
-    pluck_status status = plk_json_parse(&json, text, n, 0, allocator, &problem, err);
+    pluck_status status = plk_json_parse(&header->json, text, n, 0, allocator, &problem, err);
     if (status == PLUCK_ERR_FORMAT)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: byte %zu: the .safetensors header is not valid JSON: %s", where,
                         problem.at + PLK_SAFETENSORS_PREFIX_BYTES, problem.what);
-    header->json = json.root;
     return status;
 }
 
 /* A whole number in [0, 2^53). */
-static bool whole(const cJSON *item, uint64_t *value)
+static bool whole(const plk_json_node *item, uint64_t *value)
 {
-    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble < 0x1p53))
+    if (!plk_json_is(item, PLK_JSON_NUMBER) ||
+        !(plk_json_number(item) >= 0 && plk_json_number(item) < 0x1p53))
         return false;
-    *value = (uint64_t)item->valuedouble;
-    return (double)*value == item->valuedouble;
+    *value = (uint64_t)plk_json_number(item);
+    return (double)*value == plk_json_number(item);
 }
 
 /* The member of that name; NULL, and a message, if there is none or more than one. */
-static const cJSON *member(const cJSON *object, const char *key, const char *where,
-                           const char *tensor, pluck_error *err)
+static const plk_json_node *member(const plk_json_node *object, const char *key, const char *where,
+                                   const char *tensor, pluck_error *err)
 {
-    const cJSON *found = NULL, *item = NULL;
-    cJSON_ArrayForEach(item, object)
-    {
-        if (strcmp(item->string, key) != 0)
+    const plk_json_node *found = NULL;
+    for (const plk_json_node *item = plk_json_child(object); item; item = plk_json_sibling(item)) {
+        if (strcmp(plk_json_key(item), key) != 0)
             continue;
         if (found) {
             (void)plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s': \"%s\" is there twice",
@@ -156,20 +154,19 @@ static const cJSON *member(const cJSON *object, const char *key, const char *whe
 
 void plk_safetensors_shape(const plk_safetensors_entry *entry, plk_shape *shape)
 {
-    const cJSON *item = NULL;
     shape->n_axes = 0;
-    cJSON_ArrayForEach(item, entry->shape)(void) whole(item, &shape->axes[shape->n_axes++]);
+    for (const plk_json_node *item = plk_json_child(entry->shape); item;
+         item = plk_json_sibling(item))
+        (void)whole(item, &shape->axes[shape->n_axes++]);
 }
 
-static pluck_status read_shape(const cJSON *json, const char *where, plk_safetensors_entry *entry,
-                               pluck_error *err)
+static pluck_status read_shape(const plk_json_node *json, const char *where,
+                               plk_safetensors_entry *entry, pluck_error *err)
 {
-    const cJSON *item = NULL;
     uint64_t axis = 0;
-    bool right = cJSON_IsArray(json);
+    bool right = plk_json_is(json, PLK_JSON_ARRAY);
     entry->n_axes = 0;
-    cJSON_ArrayForEach(item, json)
-    {
+    for (const plk_json_node *item = plk_json_child(json); item; item = plk_json_sibling(item)) {
         right = right && whole(item, &axis) && entry->n_axes < PLK_MAX_AXES;
         entry->n_axes++;
     }
@@ -183,12 +180,13 @@ static pluck_status read_shape(const cJSON *json, const char *where, plk_safeten
     return PLUCK_OK;
 }
 
-static pluck_status read_offsets(const cJSON *json, uint64_t data_size, const char *where,
+static pluck_status read_offsets(const plk_json_node *json, uint64_t data_size, const char *where,
                                  plk_safetensors_entry *entry, pluck_error *err)
 {
-    const cJSON *first = cJSON_IsArray(json) ? json->child : NULL;
-    const cJSON *second = first ? first->next : NULL;
-    if (!second || second->next || !whole(first, &entry->begin) || !whole(second, &entry->end))
+    const plk_json_node *first = plk_json_is(json, PLK_JSON_ARRAY) ? plk_json_child(json) : NULL;
+    const plk_json_node *second = first ? plk_json_sibling(first) : NULL;
+    if (!second || plk_json_sibling(second) || !whole(first, &entry->begin) ||
+        !whole(second, &entry->end))
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: tensor '%.64s': data_offsets must be two whole numbers", where,
                         entry->name);
@@ -224,22 +222,23 @@ static pluck_status check_entry_size(const plk_safetensors_entry *entry, const c
                     (unsigned long long)(entry->end - entry->begin));
 }
 
-static pluck_status read_entry(const cJSON *json, uint64_t data_size, const char *where,
+static pluck_status read_entry(const plk_json_node *json, uint64_t data_size, const char *where,
                                plk_safetensors_entry *entry, pluck_error *err)
 {
-    entry->name = json->string;
-    if (!cJSON_IsObject(json))
+    entry->name = plk_json_key(json);
+    if (!plk_json_is(json, PLK_JSON_OBJECT))
         return plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s' must be a JSON object", where,
                         entry->name);
-    const cJSON *dtype = member(json, "dtype", where, entry->name, err);
-    const cJSON *shape = dtype ? member(json, "shape", where, entry->name, err) : NULL;
-    const cJSON *offsets = shape ? member(json, "data_offsets", where, entry->name, err) : NULL;
+    const plk_json_node *dtype = member(json, "dtype", where, entry->name, err);
+    const plk_json_node *shape = dtype ? member(json, "shape", where, entry->name, err) : NULL;
+    const plk_json_node *offsets =
+        shape ? member(json, "data_offsets", where, entry->name, err) : NULL;
     if (!offsets)
         return PLUCK_ERR_FORMAT;
-    if (!cJSON_IsString(dtype))
+    if (!plk_json_is(dtype, PLK_JSON_STRING))
         return plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s': dtype must be a string", where,
                         entry->name);
-    entry->dtype = dtype->valuestring;
+    entry->dtype = plk_json_string(dtype);
     pluck_status status = read_shape(shape, where, entry, err);
     if (status == PLUCK_OK)
         status = read_offsets(offsets, data_size, where, entry, err);
@@ -296,14 +295,15 @@ static pluck_status read_entries(plk_safetensors_header *header, const char *whe
 {
     uint64_t data_size = header->data_size_bytes;
     size_t n = 0;
-    const cJSON *item = NULL;
-    cJSON_ArrayForEach(item, header->json) n++;
+    for (const plk_json_node *item = plk_json_child(header->json.root); item;
+         item = plk_json_sibling(item))
+        n++;
     header->entries = plk_alloc_zero(allocator, n, sizeof *header->entries);
     if (!header->entries)
         return plk_fail_nomem(err, n * sizeof *header->entries);
-    cJSON_ArrayForEach(item, header->json)
-    {
-        if (strcmp(item->string, metadata_name) == 0)
+    for (const plk_json_node *item = plk_json_child(header->json.root); item;
+         item = plk_json_sibling(item)) {
+        if (strcmp(plk_json_key(item), metadata_name) == 0)
             continue;
         pluck_status status =
             read_entry(item, data_size, where, &header->entries[header->n_entries], err);
@@ -335,7 +335,7 @@ pluck_status plk_safetensors_header_parse(plk_safetensors_header *header, const 
 
 void plk_safetensors_header_free(plk_safetensors_header *header, const pluck_allocator *allocator)
 {
-    cJSON_Delete(header->json);
+    plk_json_close(&header->json);
     plk_free(allocator, header->entries);
     *header = (plk_safetensors_header){0};
 }
@@ -351,7 +351,7 @@ bool plk_safetensors_type(const plk_safetensors_entry *entry, plk_stored_type *t
 
 const char *plk_safetensors_read_note(const plk_safetensors_header *header, const char *key)
 {
-    const cJSON *notes = plk_json_member(header->json, metadata_name);
-    const cJSON *note = plk_json_member(notes, key);
-    return cJSON_IsString(note) ? note->valuestring : NULL;
+    const plk_json_node *notes = plk_json_member(header->json.root, metadata_name);
+    const plk_json_node *note = plk_json_member(notes, key);
+    return plk_json_string(note);
 }

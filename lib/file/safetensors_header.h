@@ -23,13 +23,13 @@ enum {
 typedef struct plk_safetensors_entry {
     const char *name;
     const char *dtype;
-    const cJSON *shape;
+    const plk_json_node *shape;
     size_t n_axes;
     uint64_t begin, end; /* bytes from the beginning of the data */
 } plk_safetensors_entry;
 
 typedef struct plk_safetensors_header {
-    cJSON *json; /* owns the text of the entries */
+    plk_json json; /* owns the strings of the entries; its text is not kept */
     plk_safetensors_entry *entries;
     size_t n_entries;
     uint64_t data_size_bytes; /* the data is the end of the file */

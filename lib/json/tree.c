@@ -1,25 +1,41 @@
 /*
- * The walk that pairs tree and text relies on the text having been checked: it only skips. A node
- * is found again for a message by its offset, which grows in document order: the child that holds
- * it is the last one whose own offset is not larger. Duplicate keys are found by sorting, so an
- * object of n members costs n log n whatever its keys are; the first eight bytes of a key are kept
- * beside its pointer, because following the pointer is what takes the time.
+ * The text is read twice: the first pass only checks and counts, so that hostile text is refused
+ * before anything is allocated; the second one makes the nodes. cJSON's own parser is not used: it
+ * recurses, keeps no positions and reads numbers with the program's locale and rounding mode. In
+ * every node valueint is the byte where its value stands; keys and strings are references into one
+ * block, where their positions and sizes precede them.
+ *
+ * A node is found again for a message by its position, which grows in document order: the child
+ * that holds it is the last one that does not stand after it. Duplicate keys are found by sorting,
+ * so an object of n members costs n log n whatever its keys are; the first eight bytes of a key are
+ * kept next to its pointer, because following the pointer is what takes the time.
+ *
+ * A program may hold a second cJSON, of another version or changed by its owner, and then the
+ * linker decides whose functions this library calls. Reading a member of the struct at the offset
+ * of the wrong header is a crash, or worse, a wrong value without one. So cJSON's own functions
+ * first build a few nodes, and what is found at our offsets must be what these functions returned
+ * or were given. Those are comparisons of bytes: nothing that was read at our offsets is followed.
+ * The nodes are freed by cJSON itself, which knows its own layout.
  */
 #include "json/tree.h"
 
 #include "base/sort.h"
-#include "json/json_library.h"
-#include "json/json_number.h"
 
+#include <cjson/cJSON.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { PATH_BYTES = 112, FEW_KEYS = 8 };
 
+/* What stands in front of a key or string in the block. */
+typedef struct string_head {
+    uint32_t at; /* its opening quote in the text */
+    uint32_t size_bytes;
+} string_head;
+
 typedef struct key_check {
     const plk_json *json;
-    const pluck_allocator *allocator;
     pluck_error *err;
 } key_check;
 
@@ -28,46 +44,116 @@ typedef struct key_entry {
     const cJSON *node;
 } key_entry;
 
-static size_t skip_space(const char *text, size_t at)
+typedef struct probe {
+    cJSON *object, *array, *number, *string;
+} probe;
+
+static const char text_given[] = "text", key_given[] = "key";
+static const double number_given = 1234567.75;
+
+static pluck_status fail_other(pluck_error *err, const char *what)
 {
-    while (text[at] == ' ' || text[at] == '\n' || text[at] == '\t' || text[at] == '\r')
-        at++;
-    return at;
+    return plk_fail(err, PLUCK_ERR_INVALID,
+                    "cJSON: the program was linked with a cJSON of %s; link the one that pluck was "
+                    "built with (%d.%d)",
+                    what, CJSON_VERSION_MAJOR, CJSON_VERSION_MINOR);
 }
 
-static size_t skip_string(const char *text, size_t at)
+/* "1.7.15" begins with "1.7.". */
+static bool is_same_version(const char *version)
 {
-    for (at++; text[at] != '"'; at++) {
-        if (text[at] == '\\')
-            at++;
+    char expected[32];
+    (void)snprintf(expected, sizeof expected, "%d.%d.", CJSON_VERSION_MAJOR, CJSON_VERSION_MINOR);
+    return version && strncmp(version, expected, strlen(expected)) == 0;
+}
+
+/* {"key": [number, string]}; false, and nothing held, if memory is short. What the functions that
+ * add return is not looked at: up to 1.7.12 they return nothing. */
+static bool build_probe(probe *p)
+{
+    p->object = cJSON_CreateObject();
+    p->array = cJSON_CreateArray();
+    p->number = cJSON_CreateNumber(number_given);
+    p->string = cJSON_CreateStringReference(text_given);
+    if (!p->object || !p->array || !p->number || !p->string) {
+        cJSON_Delete(p->object);
+        cJSON_Delete(p->array);
+        cJSON_Delete(p->number);
+        cJSON_Delete(p->string);
+        return false;
     }
-    return at + 1;
+    (void)cJSON_AddItemToArray(p->array, p->number);
+    (void)cJSON_AddItemToArray(p->array, p->string);
+    (void)cJSON_AddItemToObjectCS(p->object, key_given, p->array);
+    return true;
 }
 
-static bool is_number_character(char c)
+static bool is_type(const cJSON *node, int type)
 {
-    return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+    return (node->type & 0xFF) == type;
 }
 
-static size_t skip_number(const char *text, size_t size_bytes, size_t at)
+/* Members in the order of their offsets, so that a struct that is too short is read as little
+ * beyond its end as possible. */
+static bool is_same_layout(const probe *p)
 {
-    while (at < size_bytes && is_number_character(text[at]))
-        at++;
-    return at;
+    if (p->object->next || p->array->next || p->number->next != p->string || p->string->next)
+        return false;
+    if (p->string->prev != p->number || p->object->child != p->array ||
+        p->array->child != p->number || p->number->child || p->string->child)
+        return false;
+    if (!is_type(p->object, cJSON_Object) || !is_type(p->array, cJSON_Array) ||
+        !is_type(p->number, cJSON_Number) || !is_type(p->string, cJSON_String))
+        return false;
+    if (p->string->valuestring != text_given || p->number->valuestring || p->array->valuestring)
+        return false;
+    return p->number->valueint == (int)number_given &&
+           memcmp(&p->number->valuedouble, &number_given, sizeof number_given) == 0 &&
+           p->array->string == key_given && !p->object->string && !p->number->string;
 }
 
-static size_t key_offset(const cJSON *node)
+static pluck_status check_library(pluck_error *err)
+{
+    const char *version = cJSON_Version();
+    if (!is_same_version(version)) {
+        char what[48];
+        (void)snprintf(what, sizeof what, "version %.16s", version ? version : "unknown");
+        return fail_other(err, what);
+    }
+    probe p;
+    if (!build_probe(&p))
+        return plk_fail_nomem(err, 4 * sizeof(cJSON));
+    pluck_status status = is_same_layout(&p) ? PLUCK_OK : fail_other(err, "another layout");
+    cJSON_Delete(p.object);
+    return status;
+}
+
+static const cJSON *inner(const plk_json_node *node)
+{
+    return (const cJSON *)node;
+}
+
+static const plk_json_node *outer(const cJSON *node)
+{
+    return (const plk_json_node *)node;
+}
+
+static string_head head_of(const char *string)
+{
+    string_head head;
+    memcpy(&head, string - sizeof head, sizeof head);
+    return head;
+}
+
+static size_t value_offset(const cJSON *node)
 {
     return (size_t)node->valueint;
 }
 
-static size_t value_offset(const plk_json *json, const cJSON *node)
+/* Of a node without a key: where its value stands. */
+static size_t key_offset(const cJSON *node)
 {
-    size_t at = key_offset(node);
-    if (!node->string)
-        return at;
-    at = skip_space(json->text, skip_string(json->text, at));
-    return skip_space(json->text, at + 1);
+    return node->string ? head_of(node->string).at : value_offset(node);
 }
 
 void plk_quote(char quoted[PLK_QUOTE_BYTES], const char *text, size_t length)
@@ -102,10 +188,10 @@ static void write_path(const plk_json *json, const cJSON *node, char path[PATH_B
     char label[PLK_QUOTE_BYTES];
     plk_quote(label, json->label ? json->label : "$", json->label ? strlen(json->label) : 1);
     size_t n = (size_t)snprintf(path, PATH_BYTES, "%s", label);
-    for (const cJSON *at = json->root; at != node;) {
+    for (const cJSON *at = inner(json->root); at != node;) {
         size_t index = 0;
         const cJSON *child = at->child;
-        while (child->next && key_offset(child->next) <= key_offset(node)) {
+        while (child->next && value_offset(child->next) <= value_offset(node)) {
             child = child->next;
             index++;
         }
@@ -138,14 +224,15 @@ static void find_line(const plk_json *json, size_t offset, size_t *line, size_t 
         *column += ((unsigned char)json->text[i] & 0xC0u) != 0x80u;
 }
 
-static pluck_status fail_at(const plk_json *json, const cJSON *node, size_t offset,
-                            pluck_error *err, const char *what)
+static pluck_status fail_at(const plk_json *json, const plk_json_node *node, size_t offset,
+                            pluck_error *err, const char *format, va_list arguments)
 {
-    char path[PATH_BYTES];
+    char path[PATH_BYTES], what[sizeof err->message];
     size_t line = 0, column = 0;
     if (!err)
         return PLUCK_ERR_CONFIG;
-    write_path(json, node, path);
+    vsnprintf(what, sizeof what, format, arguments);
+    write_path(json, inner(node), path);
     if (json->label)
         return plk_fail(err, PLUCK_ERR_CONFIG, "%s: %s", path, what);
     find_line(json, offset, &line, &column);
@@ -153,26 +240,24 @@ static pluck_status fail_at(const plk_json *json, const cJSON *node, size_t offs
                     what);
 }
 
-pluck_status plk_json_fail(const plk_json *json, const cJSON *node, pluck_error *err,
+pluck_status plk_json_fail(const plk_json *json, const plk_json_node *node, pluck_error *err,
                            const char *format, ...)
 {
-    char what[sizeof err->message];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(what, sizeof what, format, arguments);
+    pluck_status status = fail_at(json, node, value_offset(inner(node)), err, format, arguments);
     va_end(arguments);
-    return fail_at(json, node, value_offset(json, node), err, what);
+    return status;
 }
 
-pluck_status plk_json_fail_key(const plk_json *json, const cJSON *node, pluck_error *err,
+pluck_status plk_json_fail_key(const plk_json *json, const plk_json_node *node, pluck_error *err,
                                const char *format, ...)
 {
-    char what[sizeof err->message];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(what, sizeof what, format, arguments);
+    pluck_status status = fail_at(json, node, key_offset(inner(node)), err, format, arguments);
     va_end(arguments);
-    return fail_at(json, node, key_offset(node), err, what);
+    return status;
 }
 
 static pluck_status fail_syntax(const plk_json *json, plk_json_problem problem, pluck_error *err)
@@ -212,7 +297,7 @@ static pluck_status fail_duplicate(const key_check *w, const cJSON *first, const
     size_t line = 0, column = 0;
     plk_quote(key, second->string, strlen(second->string));
     find_line(w->json, key_offset(first), &line, &column);
-    return plk_json_fail_key(w->json, second, w->err,
+    return plk_json_fail_key(w->json, outer(second), w->err,
                              "duplicate key '%s'; it is already at line %zu, column %zu", key, line,
                              column);
 }
@@ -231,7 +316,7 @@ static pluck_status check_few_keys(const key_check *w, const cJSON *object)
 /* The sort is stable: of two equal keys the second is the later one in the text. */
 static pluck_status check_many_keys(const key_check *w, const cJSON *object, size_t n)
 {
-    key_entry *entries = plk_alloc(w->allocator, n, 2 * sizeof *entries);
+    key_entry *entries = plk_alloc(&w->json->allocator, n, 2 * sizeof *entries);
     if (!entries)
         return plk_fail_nomem(w->err, n * 2 * sizeof *entries);
     size_t i = 0;
@@ -243,7 +328,7 @@ static pluck_status check_many_keys(const key_check *w, const cJSON *object, siz
         if (!key_before(&entries[i - 1], &entries[i]))
             status = fail_duplicate(w, entries[i - 1].node, entries[i].node);
     }
-    plk_free(w->allocator, entries);
+    plk_free(&w->json->allocator, entries);
     return status;
 }
 
@@ -261,86 +346,115 @@ static pluck_status check_keys(const key_check *w, const cJSON *node)
     return n <= FEW_KEYS ? check_few_keys(w, node) : check_many_keys(w, node, n);
 }
 
-static size_t annotate(const plk_json *json, cJSON *node, size_t at);
-
-/* at is the opening bracket; returns what follows the closing one. */
-static size_t annotate_children(const plk_json *json, cJSON *node, size_t at)
+/* What the strings of a text take. */
+static bool count_strings(const plk_json *json, unsigned flags, size_t *size_bytes,
+                          plk_json_problem *problem)
 {
-    const char *text = json->text;
-    at = skip_space(text, at + 1);
-    for (cJSON *child = node->child; child; child = child->next) {
-        size_t start = at;
-        if (child->string)
-            at = skip_space(text, skip_space(text, skip_string(text, start)) + 1);
-        at = skip_space(text, annotate(json, child, at));
-        child->valueint = (int)start;
-        if (child->next)
-            at = skip_space(text, at + 1);
-    }
-    return at + 1;
-}
-
-/* at is the first byte of the node's value; returns what follows it. The depth of the recursion is
- * at most PLK_JSON_MAX_DEPTH. */
-static size_t annotate(const plk_json *json, cJSON *node, size_t at)
-{
-    node->valueint = (int)at;
-    if (cJSON_IsArray(node) || cJSON_IsObject(node))
-        return annotate_children(json, node, at);
-    if (cJSON_IsString(node))
-        return skip_string(json->text, at);
-    if (cJSON_IsNumber(node)) {
-        size_t end = skip_number(json->text, json->size_bytes, at);
-        node->valuedouble = plk_number_read(json->text + at, end - at);
-        return end;
-    }
-    return at + (cJSON_IsFalse(node) ? 5 : 4);
-}
-
-/* The text with each number replaced by "0" and spaces. */
-static void blank_numbers(char *copy, const char *text, size_t size_bytes)
-{
-    memcpy(copy, text, size_bytes);
-    for (size_t at = 0; at < size_bytes;) {
-        if (text[at] == '"') {
-            at = skip_string(text, at);
-        } else if (text[at] == '-' || (text[at] >= '0' && text[at] <= '9')) {
-            size_t end = skip_number(text, size_bytes, at);
-            memset(copy + at, ' ', end - at);
-            copy[at] = '0';
-            at = end;
-        } else {
-            at++;
+    plk_json_reader reader = plk_json_reader_init(json->text, json->size_bytes, flags);
+    plk_json_event event = {.kind = PLK_JSON_NULL};
+    *size_bytes = 0;
+    while (event.kind != PLK_JSON_END) {
+        if (!plk_json_next(&reader, &event)) {
+            *problem = reader.problem;
+            return false;
         }
+        if (event.kind == PLK_JSON_STRING || event.kind == PLK_JSON_KEY)
+            *size_bytes += sizeof(string_head) + event.length; /* two quotes, for one NUL */
     }
+    return true;
+}
+
+/* Writes a string of the text at *end, which moves on. */
+static const char *keep_string(const char *text, const plk_json_event *event, char **end)
+{
+    char *string = *end + sizeof(string_head);
+    size_t n = plk_json_unescape(text + event->at + 1, event->length - 2, string);
+    string_head head = {(uint32_t)event->at, (uint32_t)n};
+    memcpy(*end, &head, sizeof head);
+    string[n] = '\0';
+    *end = string + n + 1;
+    return string;
+}
+
+/* NULL: no memory. */
+static cJSON *create_node(const char *text, const plk_json_event *event, char **strings)
+{
+    switch (event->kind) {
+    case PLK_JSON_OBJECT:
+        return cJSON_CreateObject();
+    case PLK_JSON_ARRAY:
+        return cJSON_CreateArray();
+    case PLK_JSON_STRING:
+        return cJSON_CreateStringReference(keep_string(text, event, strings));
+    case PLK_JSON_NUMBER:
+        return cJSON_CreateNumber(plk_number_read(text + event->at, event->length));
+    case PLK_JSON_NULL:
+        return cJSON_CreateNull();
+    default:
+        return cJSON_CreateBool(event->kind == PLK_JSON_TRUE);
+    }
+}
+
+/* Makes the nodes of a text that has been checked; false, and nothing held, if memory is short. */
+static bool build(plk_json *json, unsigned flags)
+{
+    plk_json_reader reader = plk_json_reader_init(json->text, json->size_bytes, flags);
+    plk_json_event event = {.kind = PLK_JSON_NULL};
+    cJSON *open[PLK_JSON_MAX_DEPTH], *root = NULL;
+    size_t depth = 0;
+    const char *key = NULL;
+    char *strings = json->strings;
+    while (plk_json_next(&reader, &event) && event.kind != PLK_JSON_END) {
+        if (event.kind == PLK_JSON_KEY) {
+            key = keep_string(json->text, &event, &strings);
+            continue;
+        }
+        if (event.kind == PLK_JSON_CLOSE) {
+            depth--;
+            continue;
+        }
+        cJSON *node = create_node(json->text, &event, &strings);
+        if (!node) {
+            cJSON_Delete(root);
+            return false;
+        }
+        node->valueint = (int)event.at;
+        if (!root)
+            root = node;
+        else if (cJSON_IsObject(open[depth - 1]))
+            (void)cJSON_AddItemToObjectCS(open[depth - 1], key, node);
+        else
+            (void)cJSON_AddItemToArray(open[depth - 1], node);
+        if (event.kind == PLK_JSON_OBJECT || event.kind == PLK_JSON_ARRAY)
+            open[depth++] = node;
+    }
+    json->root = outer(root);
+    return true;
 }
 
 pluck_status plk_json_parse(plk_json *json, const char *text, size_t size_bytes, unsigned flags,
                             const pluck_allocator *allocator, plk_json_problem *problem,
                             pluck_error *err)
 {
+    size_t strings_bytes = 0;
     if (size_bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
         text += 3;
         size_bytes -= 3;
     }
-    *json = (plk_json){text, size_bytes, NULL, NULL};
-    if (!plk_json_check(text, size_bytes, flags, problem))
+    *json = (plk_json){
+        .text = text, .size_bytes = size_bytes, .allocator = plk_allocator_or_default(allocator)};
+    if (!count_strings(json, flags, &strings_bytes, problem))
         return PLUCK_ERR_FORMAT;
-    pluck_status status = plk_json_check_library(err);
+    pluck_status status = check_library(err);
     if (status != PLUCK_OK)
         return status;
-    pluck_allocator memory = plk_allocator_or_default(allocator);
-    char *copy = plk_alloc(&memory, 1, size_bytes);
-    if (!copy)
-        return plk_fail_nomem(err, size_bytes);
-    blank_numbers(copy, text, size_bytes);
-    json->root = cJSON_ParseWithLength(copy, size_bytes);
-    plk_free(&memory, copy);
-    /* The text is valid and within cJSON's limits: only memory can have been missing. */
-    if (!json->root)
-        return plk_fail_nomem(err, size_bytes);
-    annotate(json, json->root, skip_space(text, 0));
-    return PLUCK_OK;
+    json->strings = plk_alloc(&json->allocator, 1, strings_bytes);
+    if (!json->strings)
+        return plk_fail_nomem(err, strings_bytes);
+    if (build(json, flags))
+        return PLUCK_OK;
+    plk_json_close(json);
+    return plk_fail_nomem(err, size_bytes);
 }
 
 pluck_status plk_json_open(plk_json *json, const char *text, size_t size_bytes, const char *label,
@@ -353,8 +467,7 @@ pluck_status plk_json_open(plk_json *json, const char *text, size_t size_bytes, 
         return fail_syntax(json, problem, err);
     if (status != PLUCK_OK)
         return status;
-    pluck_allocator memory = plk_allocator_or_default(allocator);
-    status = check_keys(&(key_check){json, &memory, err}, json->root);
+    status = check_keys(&(key_check){json, err}, inner(json->root));
     if (status != PLUCK_OK)
         plk_json_close(json);
     return status;
@@ -362,143 +475,106 @@ pluck_status plk_json_open(plk_json *json, const char *text, size_t size_bytes, 
 
 void plk_json_close(plk_json *json)
 {
-    cJSON_Delete(json->root);
+    cJSON *root = NULL;
+    memcpy(&root, &json->root, sizeof root); /* it was not const when it was made */
+    cJSON_Delete(root);
+    plk_free(&json->allocator, json->strings);
     json->root = NULL;
+    json->strings = NULL;
 }
 
-const cJSON *plk_json_member(const cJSON *object, const char *key)
+plk_json_kind plk_json_kind_of(const plk_json_node *node)
 {
-    if (!cJSON_IsObject(object))
+    switch (inner(node)->type & 0xFF) {
+    case cJSON_Number:
+        return PLK_JSON_NUMBER;
+    case cJSON_String:
+        return PLK_JSON_STRING;
+    case cJSON_Array:
+        return PLK_JSON_ARRAY;
+    case cJSON_Object:
+        return PLK_JSON_OBJECT;
+    case cJSON_NULL:
+        return PLK_JSON_NULL;
+    default:
+        return cJSON_IsTrue(inner(node)) ? PLK_JSON_TRUE : PLK_JSON_FALSE;
+    }
+}
+
+bool plk_json_is(const plk_json_node *node, plk_json_kind kind)
+{
+    return node && plk_json_kind_of(node) == kind;
+}
+
+bool plk_json_is_bool(const plk_json_node *node)
+{
+    return plk_json_is(node, PLK_JSON_TRUE) || plk_json_is(node, PLK_JSON_FALSE);
+}
+
+const char *plk_json_kind_name(const plk_json_node *node)
+{
+    static const char *const names[] = {
+        [PLK_JSON_NULL] = "null",       [PLK_JSON_FALSE] = "false",
+        [PLK_JSON_TRUE] = "true",       [PLK_JSON_NUMBER] = "a number",
+        [PLK_JSON_STRING] = "a string", [PLK_JSON_ARRAY] = "an array",
+        [PLK_JSON_OBJECT] = "an object"};
+    return names[plk_json_kind_of(node)];
+}
+
+const plk_json_node *plk_json_child(const plk_json_node *node)
+{
+    return node ? outer(inner(node)->child) : NULL;
+}
+
+const plk_json_node *plk_json_sibling(const plk_json_node *node)
+{
+    return outer(inner(node)->next);
+}
+
+const plk_json_node *plk_json_member(const plk_json_node *object, const char *key)
+{
+    if (!plk_json_is(object, PLK_JSON_OBJECT))
         return NULL;
-    for (const cJSON *child = object->child; child; child = child->next) {
+    for (const cJSON *child = inner(object)->child; child; child = child->next) {
         if (strcmp(child->string, key) == 0)
-            return child;
+            return outer(child);
     }
     return NULL;
 }
 
-const char *plk_json_kind(const cJSON *node)
+const char *plk_json_key(const plk_json_node *node)
 {
-    switch (node->type & 0xFF) {
-    case cJSON_Number:
-        return "a number";
-    case cJSON_String:
-        return "a string";
-    case cJSON_Array:
-        return "an array";
-    case cJSON_Object:
-        return "an object";
-    case cJSON_NULL:
-        return "null";
-    default:
-        return cJSON_IsTrue(node) ? "true" : "false";
-    }
+    return inner(node)->string;
 }
 
-/* The end of the value that starts at a byte. */
-static size_t skip_value(const plk_json *json, size_t at)
+const char *plk_json_string(const plk_json_node *node)
 {
-    size_t depth = 0;
-    do {
-        char c = json->text[at];
-        if (c == '"') {
-            at = skip_string(json->text, at);
-            continue;
-        }
-        if (c == '{' || c == '[')
-            depth++;
-        else if (c == '}' || c == ']')
-            depth--;
-        else if (depth == 0 && is_number_character(c) && c != 'e')
-            return skip_number(json->text, json->size_bytes, at);
-        else if (depth == 0) /* true, false, null */
-            return at + (c == 'f' ? 5 : 4);
-        at++;
-    } while (depth > 0);
-    return at;
+    return plk_json_is(node, PLK_JSON_STRING) ? inner(node)->valuestring : NULL;
 }
 
-const char *plk_json_value_text(const plk_json *json, const cJSON *node, size_t *length)
+double plk_json_number(const plk_json_node *node)
 {
-    size_t at = value_offset(json, node);
-    *length = skip_value(json, at) - at;
-    return json->text + at;
+    return inner(node)->valuedouble;
 }
 
-const char *plk_json_number_text(const plk_json *json, const cJSON *node, size_t *length)
+size_t plk_json_string_bytes(const plk_json_node *node)
 {
-    size_t at = value_offset(json, node);
-    *length = skip_number(json->text, json->size_bytes, at) - at;
-    return json->text + at;
+    return head_of(inner(node)->valuestring).size_bytes;
 }
 
-double plk_json_number(const plk_json *json, const cJSON *node)
+size_t plk_json_key_bytes(const plk_json_node *node)
 {
-    (void)json;
-    return node->valuedouble;
+    return head_of(inner(node)->string).size_bytes;
 }
 
-/* The four hexadecimal digits of a checked text. */
-static uint32_t hex4(const char *digits)
+const char *plk_json_source(const plk_json *json, const plk_json_node *node, size_t *length)
 {
-    uint32_t value = 0;
-    for (size_t i = 0; i < 4; i++) {
-        char c = digits[i];
-        value = value * 16 + (uint32_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-    }
-    return value;
-}
-
-static size_t put_utf8(char *out, uint32_t c)
-{
-    unsigned n_more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-    static const unsigned char lead[] = {0, 0xC0, 0xE0, 0xF0};
-    out[0] = (char)(lead[n_more] | c >> 6 * n_more);
-    for (unsigned i = 1; i <= n_more; i++)
-        out[i] = (char)(0x80 | (c >> 6 * (n_more - i) & 0x3F));
-    return n_more + 1;
-}
-
-/* at is behind the backslash and "u"; returns what follows. */
-static size_t read_unicode(const char *text, size_t at, char *out, size_t *n)
-{
-    uint32_t c = hex4(text + at);
-    at += 4;
-    if (c >= 0xD800 && c <= 0xDBFF) {
-        c = 0x10000 + ((c - 0xD800) << 10) + (hex4(text + at + 2) - 0xDC00);
-        at += 6;
-    }
-    *n += put_utf8(out + *n, c);
-    return at;
-}
-
-/* at is the opening quote of a checked string. */
-static size_t read_string(const char *text, size_t at, char *out)
-{
-    static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
-    size_t n = 0;
-    for (at++; text[at] != '"';) {
-        if (text[at] != '\\') {
-            out[n++] = text[at++];
-            continue;
-        }
-        char c = text[at + 1];
-        const char *letter = strchr(letters, c);
-        at += 2;
-        if (c == 'u')
-            at = read_unicode(text, at, out, &n);
-        else
-            out[n++] = letter ? meanings[letter - letters] : c;
-    }
-    return n;
-}
-
-size_t plk_json_string(const plk_json *json, const cJSON *node, char *out)
-{
-    return read_string(json->text, value_offset(json, node), out);
-}
-
-size_t plk_json_key(const plk_json *json, const cJSON *node, char *out)
-{
-    return read_string(json->text, key_offset(node), out);
+    const char *text = json->text + value_offset(inner(node));
+    size_t left = json->size_bytes - value_offset(inner(node));
+    plk_json_reader reader = plk_json_reader_init(text, left, PLK_JSON_NUL);
+    plk_json_event event;
+    while (plk_json_next(&reader, &event) && reader.depth > 0)
+        ;
+    *length = reader.at;
+    return text;
 }

@@ -1,12 +1,7 @@
 /*
- * JSON text as a cJSON tree that knows where each value stands, and errors that say so. This is the
- * one way in which the library and the command give a text to cJSON.
+ * JSON text as a tree that knows where each value stands, and errors that say so.
  *
- * cJSON recurses, keeps no positions and reads numbers with the locale's decimal point and the
- * program's rounding mode. So the text is checked first (reader.h), also for its depth, cJSON
- * gets a copy whose numbers are blanked out, and one walk over tree and text together then sets in
- * every node valueint to the byte offset of its key, or of its value where there is no key, and in
- * every number valuedouble.
+ * The tree is cJSON's, built from the events of the reader: this is the one place that knows of it.
  */
 #ifndef PLK_JSON_TREE_H
 #define PLK_JSON_TREE_H
@@ -15,19 +10,23 @@
 #include "base/error.h"
 #include "json/reader.h"
 
-#include <cjson/cJSON.h>
+/* A value: of kind NULL to OBJECT. */
+typedef struct plk_json_node plk_json_node;
 
 typedef struct plk_json {
     const char *text; /* borrowed; starts after a byte order mark */
     size_t size_bytes;
     const char *label; /* what messages call the text, e.g. "top_p"; NULL: by line and column */
-    cJSON *root;
+    const plk_json_node *root;
+    char *strings; /* of all nodes */
+    pluck_allocator allocator;
 } plk_json;
 
 /* The tree of a text; a byte order mark in front is skipped. PLUCK_ERR_FORMAT, and *problem instead
- * of *err, if it does not pass plk_json_check() with these flags; PLUCK_ERR_INVALID if the
- * program's cJSON is another one (json_library.h). allocator serves working memory only; cJSON's
- * own goes through malloc. On failure json->root is NULL. */
+ * of *err, if the reader refuses it with these flags; PLUCK_ERR_INVALID if the program was linked
+ * with a cJSON of another version or layout. allocator holds the strings; cJSON's own memory goes
+ * through malloc. On failure there is nothing to close. Messages and functions that take a plk_json
+ * read the text again; those that take a node alone do not. */
 pluck_status plk_json_parse(plk_json *json, const char *text, size_t size_bytes, unsigned flags,
                             const pluck_allocator *allocator, plk_json_problem *problem,
                             pluck_error *err);
@@ -38,35 +37,49 @@ pluck_status plk_json_open(plk_json *json, const char *text, size_t size_bytes, 
                            const pluck_allocator *allocator, pluck_error *err);
 void plk_json_close(plk_json *json);
 
-/* PLUCK_ERR_CONFIG, "line 1, column 11: $.top_p: " and the formatted message; the position is that
- * of the node's value. */
-pluck_status plk_json_fail(const plk_json *json, const cJSON *node, pluck_error *err,
-                           const char *format, ...) PLK_PRINTF(4, 5);
+plk_json_kind plk_json_kind_of(const plk_json_node *node);
 
-/* The same at the node's key. */
-pluck_status plk_json_fail_key(const plk_json *json, const cJSON *node, pluck_error *err,
-                               const char *format, ...) PLK_PRINTF(4, 5);
+/* Whether there is a node and it is of this kind. */
+bool plk_json_is(const plk_json_node *node, plk_json_kind kind);
+
+bool plk_json_is_bool(const plk_json_node *node);
+
+/* "a number", "an object" … */
+const char *plk_json_kind_name(const plk_json_node *node);
+
+/* The first value of an array or object; NULL if it is empty, if node is of another kind or NULL.
+ * Then the one after it; NULL at the end. */
+const plk_json_node *plk_json_child(const plk_json_node *node);
+const plk_json_node *plk_json_sibling(const plk_json_node *node);
 
 /* The first member of an object with this key; NULL if there is none, or if object is NULL or
  * something else. */
-const cJSON *plk_json_member(const cJSON *object, const char *key);
+const plk_json_node *plk_json_member(const plk_json_node *object, const char *key);
 
-/* "a number", "an object" … */
-const char *plk_json_kind(const cJSON *node);
+/* The key of a member; NULL of other nodes. */
+const char *plk_json_key(const plk_json_node *node);
 
-/* The source text of a number node; *length is its size. */
-const char *plk_json_number_text(const plk_json *json, const cJSON *node, size_t *length);
+/* The value of a string node; NULL of other nodes, and of NULL. */
+const char *plk_json_string(const plk_json_node *node);
 
-/* The bytes of a string node, or of the key of any node, which may hold NUL; out has room for
- * json->size_bytes. Returns their number. */
-size_t plk_json_string(const plk_json *json, const cJSON *node, char *out);
-size_t plk_json_key(const plk_json *json, const cJSON *node, char *out);
+/* The nearest double of a number node; infinite if the number is too large for one. */
+double plk_json_number(const plk_json_node *node);
 
-/* The source text of a value of any kind; *length is its size. */
-const char *plk_json_value_text(const plk_json *json, const cJSON *node, size_t *length);
+/* The size of what plk_json_string() and plk_json_key() give, where NUL may be among the bytes. */
+size_t plk_json_string_bytes(const plk_json_node *node);
+size_t plk_json_key_bytes(const plk_json_node *node);
 
-/* The nearest double; infinite if the number is too large for one. */
-double plk_json_number(const plk_json *json, const cJSON *node);
+/* The source text of a value; *length is its size. */
+const char *plk_json_source(const plk_json *json, const plk_json_node *node, size_t *length);
+
+/* PLUCK_ERR_CONFIG, "line 1, column 11: $.top_p: " and the formatted message; the position is that
+ * of the node's value. */
+pluck_status plk_json_fail(const plk_json *json, const plk_json_node *node, pluck_error *err,
+                           const char *format, ...) PLK_PRINTF(4, 5);
+
+/* The same at the node's key. */
+pluck_status plk_json_fail_key(const plk_json *json, const plk_json_node *node, pluck_error *err,
+                               const char *format, ...) PLK_PRINTF(4, 5);
 
 enum { PLK_QUOTE_BYTES = 48 };
 

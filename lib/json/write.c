@@ -1,16 +1,24 @@
 /*
  * Commas and indentation need to know only whether the innermost container has an item yet: when a
  * container closes, the one around it has one.
+ *
+ * snprintf and strtod round correctly once the program's rounding mode is out of the way, but write
+ * the decimal point of the program's locale. What that point is shows in snprintf's own output of
+ * 0.5. localeconv() would tell too, but need not be thread safe.
  */
 #include "json/write.h"
 
 #include "base/error.h"
-#include "json/json_number.h"
+#include "simd/fp_state.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { MAX_POINT = 15 };
 
 static void put(plk_writer *writer, const char *text, size_t length)
 {
@@ -152,4 +160,114 @@ pluck_status plk_write_end(plk_writer *writer, size_t *size_bytes, pluck_error *
     return plk_fail(err, PLUCK_ERR_INVALID,
                     "the text needs %zu bytes and its NUL; there is room for %zu",
                     writer->size_bytes, writer->capacity_bytes);
+}
+
+/* "0", the point, "5" */
+static size_t find_point(char probe[MAX_POINT + 2], const char **point)
+{
+    int written = snprintf(probe, MAX_POINT + 2, "%.1f", 0.5);
+    if (written < 3 || written > MAX_POINT + 1) {
+        *point = ".";
+        return 1;
+    }
+    *point = probe + 1;
+    return (size_t)written - 2;
+}
+
+/* Copies a number that snprintf wrote, with the point of JSON. */
+static void without_locale(const char *localized, char text[PLK_NUMBER_TEXT_BYTES])
+{
+    char probe[MAX_POINT + 2];
+    const char *point = NULL;
+    size_t n_point = find_point(probe, &point), n = 0;
+    for (const char *c = localized; *c != '\0' && n + 1 < PLK_NUMBER_TEXT_BYTES;) {
+        if (strncmp(c, point, n_point) == 0) {
+            text[n++] = '.';
+            c += n_point;
+        } else {
+            text[n++] = *c++;
+        }
+    }
+    text[n] = '\0';
+}
+
+void plk_number_write(double value, char text[PLK_NUMBER_TEXT_BYTES])
+{
+    plk_fp_state fp = plk_fp_enter_text();
+    char localized[PLK_NUMBER_TEXT_BYTES + MAX_POINT];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(localized, sizeof localized, "%.*g", digits, value);
+        double back = strtod(localized, NULL);
+        if (memcmp(&back, &value, sizeof back) == 0)
+            break;
+    }
+    without_locale(localized, text);
+    plk_fp_leave(fp);
+}
+
+/* m / 10^n_decimals, n_decimals <= 13. */
+static void write_decimal(bool negative, uint64_t m, unsigned n_decimals, char *text)
+{
+    char digits[24];
+    unsigned n = 0;
+    while (n_decimals > 0 && m % 10 == 0) {
+        m /= 10;
+        n_decimals--;
+    }
+    for (unsigned i = 0; i < n_decimals; i++, m /= 10)
+        digits[n++] = (char)('0' + m % 10);
+    if (n_decimals > 0)
+        digits[n++] = '.';
+    do {
+        digits[n++] = (char)('0' + m % 10);
+        m /= 10;
+    } while (m > 0);
+    if (negative)
+        *text++ = '-';
+    while (n > 0)
+        *text++ = digits[--n];
+    *text = '\0';
+}
+
+/* Numbers of a usual size, without snprintf: m = value * 10^n is a whole number of 6 to 9 digits,
+ * and m / 10^n, one correctly rounded division, is the double that any reader finds. */
+static bool write_usual(float value, char *text)
+{
+    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14};
+    double magnitude = fabs((double)value);
+    int exponent = -5;
+    if (!(magnitude >= 1e-4 && magnitude < 1e8))
+        return false;
+    while (magnitude * 1e5 >= powers[exponent + 6])
+        exponent++;
+    for (int digits = 6; digits <= 9; digits++) {
+        int n_decimals = digits - 1 > exponent ? digits - 1 - exponent : 0;
+        double m = rint(magnitude * powers[n_decimals]);
+        if ((float)(m / powers[n_decimals]) != (float)magnitude)
+            continue;
+        write_decimal(value < 0.0f, (uint64_t)m, (unsigned)n_decimals, text);
+        return true;
+    }
+    return false;
+}
+
+static void write_unusual(float value, char *text)
+{
+    char localized[PLK_NUMBER_TEXT_BYTES + MAX_POINT];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(localized, sizeof localized, "%.*g", digits, (double)value);
+        float back = (float)strtod(localized, NULL);
+        if (memcmp(&back, &value, sizeof back) == 0)
+            break;
+    }
+    without_locale(localized, text);
+}
+
+void plk_number_write_float(float value, char text[PLK_NUMBER_TEXT_BYTES])
+{
+    plk_fp_state fp = plk_fp_enter_text();
+    if (!write_usual(value, text))
+        write_unusual(value, text);
+    plk_fp_leave(fp);
 }

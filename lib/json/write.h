@@ -1,5 +1,6 @@
 /*
- * Writes JSON text into a caller's buffer, indented by two spaces.
+ * Writes JSON text into a caller's buffer, indented by two spaces, and numbers as JSON has them,
+ * whatever the program's locale.
  */
 #ifndef PLK_JSON_WRITE_H
 #define PLK_JSON_WRITE_H
@@ -40,5 +41,14 @@ void plk_write_key_word(plk_writer *writer, const char *key, const char *word);
 /* The final newline and NUL. PLUCK_ERR_INVALID if the text did not fit; *size_bytes is set in
  * either case. */
 pluck_status plk_write_end(plk_writer *writer, size_t *size_bytes, pluck_error *err);
+
+enum { PLK_NUMBER_TEXT_BYTES = 32 };
+
+/* The shortest of 15, 16 and 17 digits that reads back as the same bits; value is finite. */
+void plk_number_write(double value, char text[PLK_NUMBER_TEXT_BYTES]);
+
+/* The shortest of 6 to 9 digits whose nearest double is rounded to the same float; value is
+ * finite. */
+void plk_number_write_float(float value, char text[PLK_NUMBER_TEXT_BYTES]);
 
 #endif

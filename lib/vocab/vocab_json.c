@@ -13,8 +13,6 @@
 
 typedef struct reader {
     plk_vocab *v;
-    const plk_json *json;
-    char *bytes; /* of one text; as long as the whole file */
     const char *name;
     pluck_error *err;
     size_t n_ids; /* ids are below this number: what a small file can cost in memory */
@@ -23,36 +21,38 @@ typedef struct reader {
 enum { LEAST_IDS = 1 << 16 };
 
 /* Sets the text that node is, or that its key is: bytes, which may be 0. */
-static pluck_status add(const reader *r, uint32_t id, const cJSON *node, bool is_key,
+static pluck_status add(const reader *r, uint32_t id, const plk_json_node *node, bool is_key,
                         bool is_literal)
 {
+    const char *text = is_key ? plk_json_key(node) : plk_json_string(node);
+    size_t n = is_key ? plk_json_key_bytes(node) : plk_json_string_bytes(node);
     if (id >= r->n_ids)
         return plk_fail(r->err, PLUCK_ERR_FORMAT,
                         "%s: \"%s\" has the id %u, in a file too small for as many tokens", r->name,
-                        is_key ? node->string : node->valuestring, (unsigned)id);
-    size_t n =
-        is_key ? plk_json_key(r->json, node, r->bytes) : plk_json_string(r->json, node, r->bytes);
-    return plk_vocab_set(r->v, id, r->bytes, n, is_literal) ? PLUCK_OK : plk_fail_nomem(r->err, n);
+                        text, (unsigned)id);
+    return plk_vocab_set(r->v, id, text, n, is_literal) ? PLUCK_OK : plk_fail_nomem(r->err, n);
 }
 
-static bool read_id(const cJSON *item, uint32_t *id)
+static bool read_id(const plk_json_node *item, uint32_t *id)
 {
-    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble < PLUCK_MAX_VOCAB))
+    if (!plk_json_is(item, PLK_JSON_NUMBER) ||
+        !(plk_json_number(item) >= 0 && plk_json_number(item) < PLUCK_MAX_VOCAB))
         return false;
-    *id = (uint32_t)item->valuedouble;
-    return (double)*id == item->valuedouble;
+    *id = (uint32_t)plk_json_number(item);
+    return (double)*id == plk_json_number(item);
 }
 
 /* A list of texts, or of [text, score] as Unigram models have it. */
-static pluck_status read_list(const reader *r, const cJSON *list)
+static pluck_status read_list(const reader *r, const plk_json_node *list)
 {
     uint32_t id = 0;
-    for (const cJSON *item = list->child; item; item = item->next, id++) {
-        const cJSON *text = cJSON_IsArray(item) ? item->child : item;
+    for (const plk_json_node *item = plk_json_child(list); item;
+         item = plk_json_sibling(item), id++) {
+        const plk_json_node *text = plk_json_is(item, PLK_JSON_ARRAY) ? plk_json_child(item) : item;
         if (id >= PLUCK_MAX_VOCAB)
             return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: has more than %u tokens", r->name,
                             PLUCK_MAX_VOCAB);
-        if (!text || !cJSON_IsString(text))
+        if (!text || !plk_json_is(text, PLK_JSON_STRING))
             return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: entry %u of the list is not a text",
                             r->name, (unsigned)id);
         pluck_status status = add(r, id, text, false, false);
@@ -69,9 +69,9 @@ static pluck_status fail_twice(const reader *r, uint32_t id, const char *text)
 }
 
 /* The id that a key is: decimal digits without leading zeros. */
-static bool read_key_id(const cJSON *item, uint32_t *id)
+static bool read_key_id(const plk_json_node *item, uint32_t *id)
 {
-    const char *key = item->string;
+    const char *key = plk_json_key(item);
     size_t n = strlen(key);
     if (n == 0 || n > 8 || strspn(key, "0123456789") != n || (key[0] == '0' && n > 1))
         return false;
@@ -80,18 +80,19 @@ static bool read_key_id(const cJSON *item, uint32_t *id)
 }
 
 /* A map from id to text, or to an object with the text as "content". */
-static pluck_status read_ids(const reader *r, const cJSON *map, bool is_added)
+static pluck_status read_ids(const reader *r, const plk_json_node *map, bool is_added)
 {
-    for (const cJSON *item = map->child; item; item = item->next) {
-        const cJSON *text = cJSON_IsObject(item) ? plk_json_member(item, "content") : item;
+    for (const plk_json_node *item = plk_json_child(map); item; item = plk_json_sibling(item)) {
+        const plk_json_node *text =
+            plk_json_is(item, PLK_JSON_OBJECT) ? plk_json_member(item, "content") : item;
         uint32_t id = 0;
-        if (!read_key_id(item, &id) || !cJSON_IsString(text))
+        if (!read_key_id(item, &id) || !plk_json_is(text, PLK_JSON_STRING))
             return plk_fail(r->err, PLUCK_ERR_FORMAT,
                             "%s: \"%s\" is not a token id (0 to %u) with a text, as its first "
                             "entry is",
-                            r->name, item->string, PLUCK_MAX_VOCAB - 1);
+                            r->name, plk_json_key(item), PLUCK_MAX_VOCAB - 1);
         if (!is_added && id < r->v->n && r->v->entries[id].is_set)
-            return fail_twice(r, id, text->valuestring);
+            return fail_twice(r, id, plk_json_string(text));
         pluck_status status = add(r, id, text, false, is_added);
         if (status != PLUCK_OK)
             return status;
@@ -100,16 +101,16 @@ static pluck_status read_ids(const reader *r, const cJSON *map, bool is_added)
 }
 
 /* A map from text to id. */
-static pluck_status read_map(const reader *r, const cJSON *map, bool is_added)
+static pluck_status read_map(const reader *r, const plk_json_node *map, bool is_added)
 {
-    for (const cJSON *item = map->child; item; item = item->next) {
+    for (const plk_json_node *item = plk_json_child(map); item; item = plk_json_sibling(item)) {
         uint32_t id = 0;
         if (!read_id(item, &id))
             return plk_fail(r->err, PLUCK_ERR_FORMAT,
                             "%s: the value of \"%s\" is not a token id (0 to %u)", r->name,
-                            item->string, PLUCK_MAX_VOCAB - 1);
+                            plk_json_key(item), PLUCK_MAX_VOCAB - 1);
         if (!is_added && id < r->v->n && r->v->entries[id].is_set)
-            return fail_twice(r, id, item->string);
+            return fail_twice(r, id, plk_json_key(item));
         pluck_status status = add(r, id, item, true, is_added);
         if (status != PLUCK_OK)
             return status;
@@ -117,12 +118,14 @@ static pluck_status read_map(const reader *r, const cJSON *map, bool is_added)
     return PLUCK_OK;
 }
 
-static pluck_status read_added(const reader *r, const cJSON *list)
+static pluck_status read_added(const reader *r, const plk_json_node *list)
 {
-    for (const cJSON *item = cJSON_IsArray(list) ? list->child : NULL; item; item = item->next) {
-        const cJSON *text = plk_json_member(item, "content");
+    for (const plk_json_node *item = plk_json_is(list, PLK_JSON_ARRAY) ? plk_json_child(list)
+                                                                       : NULL;
+         item; item = plk_json_sibling(item)) {
+        const plk_json_node *text = plk_json_member(item, "content");
         uint32_t id = 0;
-        if (!cJSON_IsString(text) || !read_id(plk_json_member(item, "id"), &id))
+        if (!plk_json_is(text, PLK_JSON_STRING) || !read_id(plk_json_member(item, "id"), &id))
             return plk_fail(r->err, PLUCK_ERR_FORMAT,
                             "%s: an entry of added_tokens has no id or content", r->name);
         pluck_status status = add(r, id, text, false, true);
@@ -133,7 +136,7 @@ static pluck_status read_added(const reader *r, const cJSON *list)
 }
 
 /* What the decoder of a tokenizer.json says of the spelling. A sequence of decoders is searched. */
-static plk_encoding find_encoding(const cJSON *decoder, unsigned depth)
+static plk_encoding find_encoding(const plk_json_node *decoder, unsigned depth)
 {
     static const struct {
         const char *type;
@@ -142,43 +145,45 @@ static plk_encoding find_encoding(const cJSON *decoder, unsigned depth)
                  {"Metaspace", PLK_ENCODING_SENTENCEPIECE},
                  {"ByteFallback", PLK_ENCODING_SENTENCEPIECE},
                  {"WordPiece", PLK_ENCODING_WORDPIECE}};
-    const cJSON *type = plk_json_member(decoder, "type");
-    for (size_t i = 0; cJSON_IsString(type) && i < sizeof known / sizeof *known; i++)
-        if (strcmp(type->valuestring, known[i].type) == 0)
+    const plk_json_node *type = plk_json_member(decoder, "type");
+    for (size_t i = 0; plk_json_is(type, PLK_JSON_STRING) && i < sizeof known / sizeof *known; i++)
+        if (strcmp(plk_json_string(type), known[i].type) == 0)
             return known[i].encoding;
-    const cJSON *list = plk_json_member(decoder, "decoders");
+    const plk_json_node *list = plk_json_member(decoder, "decoders");
     plk_encoding found = PLK_ENCODING_AUTO;
-    for (const cJSON *item = depth < 4 && cJSON_IsArray(list) ? list->child : NULL;
-         item && found == PLK_ENCODING_AUTO; item = item->next)
+    for (const plk_json_node *item =
+             depth < 4 && plk_json_is(list, PLK_JSON_ARRAY) ? plk_json_child(list) : NULL;
+         item && found == PLK_ENCODING_AUTO; item = plk_json_sibling(item))
         found = find_encoding(item, depth + 1);
     return found;
 }
 
-static pluck_status read_object(const reader *r, const cJSON *root)
+static pluck_status read_object(const reader *r, const plk_json_node *root)
 {
     if (plk_json_member(root, "added_tokens_decoder"))
         return plk_fail(r->err, PLUCK_ERR_FORMAT,
                         "%s: a tokenizer_config.json, which has added tokens only; give the "
                         "vocabulary, and this file as --added-tokens",
                         r->name);
-    return cJSON_IsString(root->child) ? read_ids(r, root, false) : read_map(r, root, false);
+    return plk_json_is(plk_json_child(root), PLK_JSON_STRING) ? read_ids(r, root, false)
+                                                              : read_map(r, root, false);
 }
 
-static pluck_status read_root(const reader *r, const cJSON *root)
+static pluck_status read_root(const reader *r, const plk_json_node *root)
 {
-    if (cJSON_IsArray(root))
+    if (plk_json_is(root, PLK_JSON_ARRAY))
         return read_list(r, root);
-    const cJSON *model = plk_json_member(root, "model");
-    if (cJSON_IsObject(root) && !cJSON_IsObject(model))
+    const plk_json_node *model = plk_json_member(root, "model");
+    if (plk_json_is(root, PLK_JSON_OBJECT) && !plk_json_is(model, PLK_JSON_OBJECT))
         return read_object(r, root);
-    const cJSON *entries = plk_json_member(model, "vocab");
-    if (!cJSON_IsArray(entries) && !cJSON_IsObject(entries))
+    const plk_json_node *entries = plk_json_member(model, "vocab");
+    if (!plk_json_is(entries, PLK_JSON_ARRAY) && !plk_json_is(entries, PLK_JSON_OBJECT))
         return plk_fail(r->err, PLUCK_ERR_FORMAT,
                         "%s: is neither a list of texts, a map from text to id or from id to "
                         "text, nor a tokenizer.json with model.vocab",
                         r->name);
     pluck_status status =
-        cJSON_IsArray(entries) ? read_list(r, entries) : read_map(r, entries, false);
+        plk_json_is(entries, PLK_JSON_ARRAY) ? read_list(r, entries) : read_map(r, entries, false);
     if (status != PLUCK_OK)
         return status;
     r->v->encoding = find_encoding(plk_json_member(root, "decoder"), 0);
@@ -187,15 +192,16 @@ static pluck_status read_root(const reader *r, const cJSON *root)
 
 /* added_tokens.json, a map from text to id; tokenizer_config.json; a tokenizer.json, or its
  * list. */
-static pluck_status read_added_root(const reader *r, const cJSON *root)
+static pluck_status read_added_root(const reader *r, const plk_json_node *root)
 {
-    const cJSON *list = cJSON_IsArray(root) ? root : plk_json_member(root, "added_tokens");
-    const cJSON *ids = plk_json_member(root, "added_tokens_decoder");
-    if (cJSON_IsArray(list))
+    const plk_json_node *list =
+        plk_json_is(root, PLK_JSON_ARRAY) ? root : plk_json_member(root, "added_tokens");
+    const plk_json_node *ids = plk_json_member(root, "added_tokens_decoder");
+    if (plk_json_is(list, PLK_JSON_ARRAY))
         return read_added(r, list);
-    if (cJSON_IsObject(ids))
+    if (plk_json_is(ids, PLK_JSON_OBJECT))
         return read_ids(r, ids, true);
-    if (cJSON_IsObject(root))
+    if (plk_json_is(root, PLK_JSON_OBJECT))
         return read_map(r, root, true);
     return plk_fail(r->err, PLUCK_ERR_FORMAT,
                     "%s: is neither a map from text to id, a list of added tokens, nor a "
@@ -204,7 +210,7 @@ static pluck_status read_added_root(const reader *r, const cJSON *root)
 }
 
 static pluck_status read_json(plk_vocab *v, const plk_vocab_file *file,
-                              pluck_status (*read)(const reader *r, const cJSON *root))
+                              pluck_status (*read)(const reader *r, const plk_json_node *root))
 {
     plk_json json;
     plk_json_problem problem;
@@ -223,15 +229,12 @@ static pluck_status read_json(plk_vocab *v, const plk_vocab_file *file,
     size_t n_ids = v->n + file->n;
     reader r = {
         .v = v,
-        .json = &json,
-        .bytes = plk_alloc(&v->allocator, file->n, 1),
         .name = file->name,
         .err = file->err,
         .n_ids = n_ids > LEAST_IDS ? n_ids : LEAST_IDS,
     };
-    status = !r.bytes ? plk_fail_nomem(file->err, file->n) : read(&r, json.root);
+    status = read(&r, json.root);
     plk_json_close(&json);
-    plk_free(&v->allocator, r.bytes);
     return status;
 }
 

@@ -1,9 +1,11 @@
 /*
  * A program that has another cJSON (other_cjson.c) in front of the one that libpluck was built
- * with. Every call that reads JSON must say so, before it gives that cJSON a text.
+ * with. Every call that reads JSON must say so, before it gives that cJSON a text; if the other one
+ * has the same layout, it must be used.
  *
  *     test_other_cjson refused|accepted
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,19 +20,25 @@
 /* The program uses the other cJSON too: a shared library that nobody uses is not even loaded. */
 const char *cJSON_Version(void);
 
-static const char *expected;
+/* How many nodes it has made. */
+unsigned other_cjson_nodes(void);
+
+enum { N_TRIED = 4 }; /* nodes that show the layout */
+
+static bool is_refused;
 static int n_failed;
+static unsigned n_before;
 
 static void check(const char *call, pluck_status status, const pluck_error *err)
 {
-    pluck_status wanted = strcmp(expected, "refused") == 0 ? PLUCK_ERR_INVALID : PLUCK_ERR_NOMEM;
-    const char *fragment = wanted == PLUCK_ERR_INVALID
-                               ? "cJSON: the program was linked with a cJSON of "
-                               : "out of memory";
-    if (status == wanted && strstr(err->message, fragment))
+    unsigned n_made = other_cjson_nodes() - n_before;
+    n_before += n_made;
+    if (is_refused ? status == PLUCK_ERR_INVALID && n_made <= N_TRIED &&
+                         strstr(err->message, "cJSON: the program was linked with a cJSON of ")
+                   : status != PLUCK_ERR_INVALID && n_made > N_TRIED)
         return;
-    printf("%s: status %d, \"%s\"; expected %d\n", call, (int)status, status ? err->message : "",
-           (int)wanted);
+    printf("%s: status %d, \"%s\", %u nodes made\n", call, (int)status,
+           status != PLUCK_OK ? err->message : "", n_made);
     n_failed++;
 }
 
@@ -55,6 +63,7 @@ static void check_files(void)
     check("pluck_dump_open", pluck_dump_open(&dump, path, NULL, &err), &err);
     check("pluck_head_open", pluck_head_open(&head, path, NULL, &err), &err);
     check("pluck_alias_load", pluck_alias_load(&alias, path, NULL, &err), &err);
+    pluck_dump_destroy(&dump);
     (void)unlink(path);
 }
 
@@ -68,13 +77,16 @@ int main(int argc, char **argv)
     pluck_import_format kind = PLUCK_IMPORT_OPENAI;
     if (argc != 2)
         return 2;
-    expected = argv[1];
+    is_refused = strcmp(argv[1], "refused") == 0;
     printf("the other cJSON has version %s\n", cJSON_Version());
     check("pluck_config_from_json", pluck_config_from_json(&config, text, n, NULL, &err), &err);
+    pluck_config_destroy(&config);
     check("pluck_config_import",
           pluck_config_import(&config, kind, text, n, NULL, NULL, NULL, &err), &err);
     check("pluck_import_guess", pluck_import_guess(text, n, &kind, &err), &err);
     check("pluck_sampler_from_json", pluck_sampler_from_json(&sampler, text, n, 9, &err), &err);
+    pluck_sampler_destroy(&sampler);
+    pluck_config_destroy(&config);
     if (pluck_config_create(&config, NULL, &err) != PLUCK_OK)
         return 1;
     check("pluck_config_set_json", pluck_config_set_json(config, "temperature", "0.5", &err), &err);

@@ -4,7 +4,7 @@
  */
 #include "test_config_helpers.h"
 
-#include "json/reader.h"
+#include "base/escape.h"
 
 typedef struct bad_text {
     const char *json;
@@ -364,7 +364,9 @@ static void messages_stay_one_line_of_valid_text(void **state)
         assert_non_null(strstr(err.message, "it is already at line 1, column"));
         assert_null(strpbrk(err.message, "\r\n\t\x01"));
         for (size_t at = 0; err.message[at] != '\0';) {
-            size_t length = plk_utf8_length(err.message, strlen(err.message), at);
+            uint32_t code_point = 0;
+            size_t left = strlen(err.message) - at;
+            size_t length = plk_utf8_decode(err.message + at, left, &code_point);
             assert_true(length > 0);
             at += length;
         }

@@ -15,7 +15,8 @@
 #include "file/array_file.h"
 #include "support/test_allocator.h"
 #include "support/test_random.h"
-#include "json/json_number.h"
+#include "json/reader.h"
+#include "json/write.h"
 
 enum { VOCAB = 5003, ROWS = 3 };
 

@@ -286,7 +286,7 @@ static void test_every_reader_refuses_what_is_nested_too_deep(void **state)
     (void)unlink(path);
 }
 
-/* Everything that a string may hold, read from the text and by cJSON. */
+/* Everything that a string may hold, read from the text and by plk_json_node. */
 static void test_strings_are_bytes_with_a_length(void **state)
 {
     (void)state;
@@ -295,7 +295,6 @@ static void test_strings_are_bytes_with_a_length(void **state)
         "\\u0000\xC3\xA9\", \"plain\": \"\"}";
     static const char value[] = "\"\\/\b\f\n\r\t\xC3\xA9\xE2\x82\xAC\0\xC3\xA9";
     static const char key[] = "k\0\xF0\x9F\x99\x82";
-    char bytes[sizeof text];
     plk_json json;
     plk_json_problem problem = {0, NULL};
     pluck_error err;
@@ -306,13 +305,15 @@ static void test_strings_are_bytes_with_a_length(void **state)
     assert_null(json.root);
     assert_int_equal(
         plk_json_parse(&json, text, sizeof text - 1, PLK_JSON_NUL, NULL, &problem, &err), PLUCK_OK);
-    const cJSON *first = json.root->child;
-    assert_int_equal(plk_json_key(&json, first, bytes), sizeof key - 1);
-    assert_memory_equal(bytes, key, sizeof key - 1);
-    assert_int_equal(plk_json_string(&json, first, bytes), sizeof value - 1);
-    assert_memory_equal(bytes, value, sizeof value - 1);
-    assert_int_equal(plk_json_key(&json, first->next, bytes), 5);
-    assert_int_equal(plk_json_string(&json, first->next, bytes), 0);
+    const plk_json_node *first = plk_json_child(json.root), *plain = plk_json_sibling(first);
+    assert_int_equal(plk_json_key_bytes(first), sizeof key - 1);
+    assert_memory_equal(plk_json_key(first), key, sizeof key);
+    assert_int_equal(plk_json_string_bytes(first), sizeof value - 1);
+    assert_memory_equal(plk_json_string(first), value, sizeof value);
+    assert_int_equal(plk_json_key_bytes(plain), 5);
+    assert_string_equal(plk_json_key(plain), "plain");
+    assert_int_equal(plk_json_string_bytes(plain), 0);
+    assert_string_equal(plk_json_string(plain), "");
     plk_json_close(&json);
 }
 
@@ -327,10 +328,10 @@ static void test_members_are_found_in_objects_only(void **state)
                      PLUCK_OK);
     assert_null(plk_json_member(NULL, "a"));
     assert_null(plk_json_member(json.root, "a"));
-    assert_null(plk_json_member(json.root->child->next, "a"));
-    assert_null(plk_json_member(json.root->child, "b"));
-    assert_true(plk_json_number(&json, plk_json_member(json.root->child, "a")) == 1.0);
-    assert_true(plk_json_number(&json, plk_json_member(json.root->child, "A")) == 25.0);
+    assert_null(plk_json_member(plk_json_sibling(plk_json_child(json.root)), "a"));
+    assert_null(plk_json_member(plk_json_child(json.root), "b"));
+    assert_true(plk_json_number(plk_json_member(plk_json_child(json.root), "a")) == 1.0);
+    assert_true(plk_json_number(plk_json_member(plk_json_child(json.root), "A")) == 25.0);
     plk_json_close(&json);
 }
 
