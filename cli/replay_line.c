@@ -187,16 +187,17 @@ static void read_words(reading *r, const plk_json *json, const plk_json_node *tr
         (void)fail(r, "words", " are not as many 64-bit numbers as n_words says, at most 16");
 }
 
+/* Of logits, which are never f64. */
 static pluck_dtype read_dtype(reading *r, const plk_json_node *trace)
 {
     const plk_json_node *node = find(r, trace, "dtype");
     const char *name = plk_json_string(node);
-    pluck_dtype dtype = PLUCK_F32;
-    while (pluck_dtype_name(dtype) && !(name && strcmp(name, pluck_dtype_name(dtype)) == 0))
-        dtype++;
-    if (node && !pluck_dtype_name(dtype))
+    for (pluck_dtype dtype = PLUCK_F32; name && dtype <= PLUCK_BF16; dtype++)
+        if (strcmp(name, pluck_dtype_name(dtype)) == 0)
+            return dtype;
+    if (node)
         (void)fail(r, "dtype", " is not f32, f16 or bf16");
-    return dtype;
+    return PLUCK_F32;
 }
 
 /* The dump that the line names, which the caller frees; NULL if none. */

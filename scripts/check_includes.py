@@ -5,11 +5,11 @@
 
  * Parts of lib/ include only the parts below them (ALLOWED), by a path from lib/; a stage includes
    no other stage, a dump reader no other reader; <pluck/*.h> may be included anywhere.
- * Intrinsics headers are for lib/simd/, <pthread.h>, <threads.h> and <omp.h> for lib/thread/;
-   examples/ see <pluck/*.h>, their own headers and the system's, cli/ also the floor of lib/
-   (FLOOR); public headers see <pluck/*.h> and the system's.
- * File names are unique, except that lib/.../x.c may implement include/pluck/x.h, and that a file
-   of cli/commands/ has the name of its command.
+ * Intrinsics headers are for lib/simd/, <pthread.h>, <threads.h> and <omp.h> for lib/thread/,
+   <cjson/cJSON.h> for lib/json/tree.c; examples/ see <pluck/*.h>, their own headers and the
+   system's, cli/ also the floor of lib/ (FLOOR); public headers see <pluck/*.h> and the system's.
+ * File names are unique within a part of lib/ and outside of it, except that lib/.../x.c may
+   implement include/pluck/x.h, and that a file of cli/commands/ has the name of its command.
  * Functions have at most 80 lines and files 700, lines of tables (brace initialisers) not counted;
    lines have at most 100 columns.
 
@@ -58,6 +58,7 @@ MAX_COLUMNS = 100
 
 INTRINSICS = re.compile(r"(\w*intrin|arm_\w+|cpuid)\.h")
 THREADS = re.compile(r"(pthread|threads|omp)\.h")
+CJSON_USER = "lib/json/tree.c"
 # What a stage, a dump reader or an importer defines instead of functions with a header.
 DESCRIPTOR = re.compile(r"^const (?:plk_stage|plk_dump_reader|plk_importer) \w+ = \{", re.MULTILINE)
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
@@ -148,6 +149,8 @@ class Checker:
             report("intrinsics are for lib/simd/ only")
         elif is_library and source.part != "thread" and THREADS.fullmatch(name):
             report("threads are started by lib/thread/ only")
+        elif is_library and name.startswith("cjson/") and source.path.as_posix() != CJSON_USER:
+            report(f"{CJSON_USER} alone uses cJSON")
         elif source.top == "lib":
             self.check_lib_include(source, angled, name, report)
         elif source.top == "include":
@@ -210,14 +213,16 @@ class Checker:
                 continue
             if source.path.parent.as_posix() == COMMANDS:
                 continue
-            first = by_name.setdefault(source.path.name, source.path)
-            if first != source.path:
-                self.report(source.path, 1, f"{first} has the same name")
+            same = [x for x in by_name.setdefault(source.path.name, []) if not apart(x, source)]
+            by_name[source.path.name].append(source)
+            if same:
+                self.report(source.path, 1, f"{same[0].path} has the same name")
                 continue
             if source.top not in ("lib", "cli", "include"):
                 continue
             for other in by_stem.setdefault(source.path.stem, []):
-                if other.path.parent != source.path.parent and not implements(other, source):
+                if (other.path.parent != source.path.parent and not implements(other, source)
+                        and not apart(other, source)):
                     self.report(source.path, 1, f"{other.path} has the same name")
             by_stem[source.path.stem].append(source)
 
@@ -270,6 +275,11 @@ def is_script(path):
         return False
     with open(path, "rb") as file:
         return file.read(2) == b"#!"
+
+
+def apart(a, b):
+    """Two parts of lib/ may both have a reader: includes name the part."""
+    return a.top == b.top == "lib" and a.part != b.part
 
 
 def implements(a, b):
