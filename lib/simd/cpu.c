@@ -7,7 +7,7 @@
  * C library does (2.33 and later): its "active" bits are those of CPUID that pass the test of XCR0
  * too. Elsewhere CPUID is asked each time. PLK_CPU_ASK_CPUID asks it in any case.
  */
-#include "simd/cpu.h"
+#include "simd/kernels_tables.h"
 
 #include <stdbool.h>
 

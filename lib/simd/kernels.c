@@ -4,7 +4,6 @@
 #include "simd/kernels.h"
 
 #include "base/error.h"
-#include "simd/cpu.h"
 #include "simd/kernels_tables.h"
 
 #include <string.h>

@@ -7,7 +7,7 @@
  * Built twice: as the library is, and with the parts that standard C alone offers (PLK_NO_INT128,
  * PLK_NO_GETENTROPY).
  */
-#include "rng/u128.h"
+#include "rng/pcg64_step.h"
 #include "support/test_random.h"
 
 #include <pluck/rng.h>
