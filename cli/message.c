@@ -2,7 +2,7 @@
  * an ellipsis stands for the middle of what does not fit. */
 #include "message.h"
 
-#include "base/escape.h"
+#include "base/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>

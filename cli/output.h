@@ -8,7 +8,7 @@
 
 #include "message.h"
 
-#include "base/escape.h"
+#include "base/text.h"
 #include "file/file.h"
 
 #include <stdbool.h>

@@ -63,3 +63,59 @@ void plk_free(const pluck_allocator *allocator, void *memory)
     if (memory)
         allocator->free(allocator->user, memory);
 }
+
+/*
+ * Merge sort from the bottom up: runs of 1, 2, 4 … items are merged from one array into the other,
+ * n log2 n comparisons at most. qsort() promises neither its time nor where its memory comes from.
+ */
+
+bool plk_is_sorted(const void *items, size_t n, size_t size_bytes, plk_before before)
+{
+    const char *item = items;
+    for (size_t i = 1; i < n; i++, item += size_bytes) {
+        if (before(item + size_bytes, item))
+            return false;
+    }
+    return true;
+}
+
+/* Merges the sorted [left, middle) and [middle, right) into out; equal items of the first come
+ * first. */
+static void merge(const char *left, const char *middle, const char *right, char *out,
+                  size_t size_bytes, plk_before before)
+{
+    const char *a = left, *b = middle;
+    while (a < middle && b < right) {
+        const char **from = before(b, a) ? &b : &a;
+        memcpy(out, *from, size_bytes);
+        *from += size_bytes;
+        out += size_bytes;
+    }
+    memcpy(out, a, (size_t)(middle - a));
+    out += middle - a;
+    memcpy(out, b, (size_t)(right - b));
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+void plk_sort(void *items, void *scratch, size_t n, size_t size_bytes, plk_before before)
+{
+    if (plk_is_sorted(items, n, size_bytes, before))
+        return;
+    char *from = items, *to = scratch;
+    for (size_t run = 1; run < n; run *= 2) {
+        for (size_t start = 0; start < n; start += 2 * run) {
+            size_t middle = smaller(start + run, n), end = smaller(start + 2 * run, n);
+            merge(from + start * size_bytes, from + middle * size_bytes, from + end * size_bytes,
+                  to + start * size_bytes, size_bytes, before);
+        }
+        char *swapped = from;
+        from = to;
+        to = swapped;
+    }
+    if (from != items)
+        memcpy(items, from, n * size_bytes);
+}

@@ -1,5 +1,5 @@
 /*
- * Memory through the caller's allocator, and sizes that cannot overflow unnoticed.
+ * Memory through the caller's allocator, sizes that cannot overflow unnoticed, and a sort.
  */
 #ifndef PLK_ALLOC_H
 #define PLK_ALLOC_H
@@ -22,5 +22,14 @@ void plk_free(const pluck_allocator *allocator, void *memory);
 /* *sum = a + b, *product = a * b; false, and nothing written, on overflow. */
 bool plk_add_size(size_t a, size_t b, size_t *sum);
 bool plk_mul_size(size_t a, size_t b, size_t *product);
+
+/* Whether a must stand before b. */
+typedef bool (*plk_before)(const void *a, const void *b);
+
+bool plk_is_sorted(const void *items, size_t n, size_t size_bytes, plk_before before);
+
+/* A stable sort whose time no input can make quadratic. scratch has room for n items of
+ * size_bytes. */
+void plk_sort(void *items, void *scratch, size_t n, size_t size_bytes, plk_before before);
 
 #endif

@@ -10,7 +10,7 @@
  */
 #include <pluck/config.h>
 
-#include "base/sort.h"
+#include "base/alloc.h"
 #include "base/text.h"
 #include "config/import_build.h"
 #include "config/import_read.h"

@@ -5,7 +5,7 @@
  */
 #include "config/import_build.h"
 
-#include "base/sort.h"
+#include "base/alloc.h"
 #include "config/import_read.h"
 #include "stages/stage_impl.h"
 #include "json/write.h"

@@ -5,7 +5,7 @@
  */
 #include "config/token_json.h"
 
-#include "base/sort.h"
+#include "base/alloc.h"
 #include "json/reader.h"
 
 #include <math.h>

@@ -9,7 +9,7 @@
  */
 #include "json/reader.h"
 
-#include "base/escape.h"
+#include "base/text.h"
 #include "simd/fp_state.h"
 
 #include <assert.h>

@@ -19,7 +19,7 @@
  */
 #include "json/tree.h"
 
-#include "base/sort.h"
+#include "base/alloc.h"
 
 #include <cjson/cJSON.h>
 #include <stdarg.h>

@@ -19,7 +19,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/escape.h"
+#include "base/text.h"
 #include "file/file.h"
 
 #include <stdlib.h>

@@ -14,7 +14,7 @@
 #include "vocab/vocab_readers.h"
 
 #include "base/error.h"
-#include "base/escape.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>

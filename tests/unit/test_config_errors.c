@@ -4,7 +4,7 @@
  */
 #include "test_config_helpers.h"
 
-#include "base/escape.h"
+#include "base/text.h"
 
 typedef struct bad_text {
     const char *json;

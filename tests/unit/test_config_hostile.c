@@ -5,7 +5,7 @@
  */
 #include "test_config_helpers.h"
 
-#include "base/escape.h"
+#include "base/text.h"
 #include "support/test_random.h"
 #include "json/reader.h"
 
