@@ -30,9 +30,9 @@ typedef struct subjects {
     uint32_t n;
     double *weights;
     double *cumulated;
-    pluck_alias *alias;
-    pluck_sum_tree *tree;
-    pluck_huffman *huffman;
+    pluck_weighted *alias;
+    pluck_weighted *tree;
+    pluck_weighted *huffman;
     pluck_pcg64 rng;
     uint32_t drawn[N_DRAWS];
     uint64_t sum; /* of what was drawn, so that nothing is left out */
@@ -46,7 +46,7 @@ static void run_alias(void *context, size_t n)
 {
     subjects *s = context;
     while (n-- > 0)
-        (void)pluck_alias_draw_many(s->alias, &s->rng, N_DRAWS, s->drawn, NULL);
+        (void)pluck_weighted_draw(s->alias, &s->rng, N_DRAWS, s->drawn, NULL);
 }
 
 static void run_alias_single(void *context, size_t n)
@@ -54,14 +54,14 @@ static void run_alias_single(void *context, size_t n)
     subjects *s = context;
     for (; n > 0; n--)
         for (size_t i = 0; i < N_DRAWS; i++)
-            (void)pluck_alias_draw(s->alias, &s->rng, &s->drawn[i], NULL);
+            (void)pluck_weighted_draw(s->alias, &s->rng, 1, &s->drawn[i], NULL);
 }
 
 static void run_sum_tree(void *context, size_t n)
 {
     subjects *s = context;
     while (n-- > 0)
-        (void)pluck_sum_tree_draw_many(s->tree, &s->rng, N_DRAWS, s->drawn, NULL);
+        (void)pluck_weighted_draw(s->tree, &s->rng, N_DRAWS, s->drawn, NULL);
 }
 
 /* Weights are set to what they are: the same work, and the distribution stays. */
@@ -71,7 +71,7 @@ static void run_sum_tree_updates(void *context, size_t n)
     for (; n > 0; n--)
         for (size_t i = 0; i < N_UPDATES; i++) {
             uint32_t at = (uint32_t)pluck_pcg64_below(&s->rng, s->n);
-            (void)pluck_sum_tree_set(s->tree, at, s->weights[at], NULL);
+            (void)pluck_weighted_set(s->tree, at, s->weights[at], NULL);
         }
 }
 
@@ -79,7 +79,7 @@ static void run_huffman(void *context, size_t n)
 {
     subjects *s = context;
     while (n-- > 0)
-        (void)pluck_huffman_draw_many(s->huffman, &s->rng, N_DRAWS, s->drawn, NULL);
+        (void)pluck_weighted_draw(s->huffman, &s->rng, N_DRAWS, s->drawn, NULL);
 }
 
 static void run_cumulated(void *context, size_t n)
@@ -123,9 +123,9 @@ static double since_ms(double start)
 
 static void close_subjects(subjects *s)
 {
-    pluck_alias_destroy(&s->alias);
-    pluck_sum_tree_destroy(&s->tree);
-    pluck_huffman_destroy(&s->huffman);
+    pluck_weighted_destroy(&s->alias);
+    pluck_weighted_destroy(&s->tree);
+    pluck_weighted_destroy(&s->huffman);
     free(s->weights);
     free(s->cumulated);
 #ifdef HAVE_GSL
@@ -174,20 +174,23 @@ static bool open_subjects(subjects *s, uint32_t n, bool zipf, build_times *times
         return false;
     fill_weights(s, zipf);
     pluck_pcg64_seed(&s->rng, 2, n, 0);
-    pluck_weights weights = {s->weights, PLUCK_WEIGHTS_F64, n};
+    pluck_weights weights = {s->weights, PLUCK_F64, n};
     bool good = true;
     for (int i = 0; i < 3 && good; i++) {
-        pluck_alias_destroy(&s->alias);
-        pluck_sum_tree_destroy(&s->tree);
-        pluck_huffman_destroy(&s->huffman);
+        pluck_weighted_destroy(&s->alias);
+        pluck_weighted_destroy(&s->tree);
+        pluck_weighted_destroy(&s->huffman);
         double start = bench_cpu_ns();
-        good = pluck_alias_create(&s->alias, weights, NULL, NULL) == PLUCK_OK;
+        good =
+            pluck_weighted_create(&s->alias, PLUCK_WEIGHTED_ALIAS, weights, NULL, NULL) == PLUCK_OK;
         times->alias = since_ms(start);
         start = bench_cpu_ns();
-        good = good && pluck_sum_tree_create(&s->tree, weights, NULL, NULL) == PLUCK_OK;
+        good = good && pluck_weighted_create(&s->tree, PLUCK_WEIGHTED_SUM_TREE, weights, NULL,
+                                             NULL) == PLUCK_OK;
         times->tree = since_ms(start);
         start = bench_cpu_ns();
-        good = good && pluck_huffman_create(&s->huffman, weights, NULL, NULL) == PLUCK_OK;
+        good = good && pluck_weighted_create(&s->huffman, PLUCK_WEIGHTED_HUFFMAN, weights, NULL,
+                                             NULL) == PLUCK_OK;
         times->huffman = since_ms(start);
     }
     build_others(s, times);
@@ -245,7 +248,7 @@ static bool run_size(bench_records *records, bool quick, uint32_t n, bool zipf)
     for (size_t i = 0; i < N_SUBJECTS; i++)
         report(records, zipf ? "zipf" : "uniform", n, list[i].name, list[i].build_ms, &timings[i]);
     printf("         mean depth of the Huffman-shaped tree: %.2f\n",
-           pluck_huffman_mean_depth(s.huffman));
+           pluck_weighted_mean_depth(s.huffman));
     close_subjects(&s);
     return true;
 }

@@ -24,21 +24,22 @@ N_DRAWS = 1_000_000
 
 
 class Weights(ctypes.Structure):
-    _fields_ = [("data", ctypes.c_void_p), ("type", ctypes.c_int), ("n", ctypes.c_uint32)]
+    _fields_ = [("data", ctypes.c_void_p), ("dtype", ctypes.c_int), ("n", ctypes.c_uint32)]
 
 
 def alias_of(library, weights):
     """A function that draws N_DRAWS entries from an alias table."""
     table, rng = ctypes.c_void_p(), (ctypes.c_uint64 * 4)(1, 2, 3, 5)
     drawn = numpy.empty(N_DRAWS, numpy.uint32)
-    status = library.pluck_alias_create(
-        ctypes.byref(table), Weights(weights.ctypes.data, 1, len(weights)), None, None)
+    alias, f64 = 0, 3
+    status = library.pluck_weighted_create(
+        ctypes.byref(table), alias, Weights(weights.ctypes.data, f64, len(weights)), None, None)
     if status != 0:
-        raise RuntimeError(f"pluck_alias_create: status {status}")
+        raise RuntimeError(f"pluck_weighted_create: status {status}")
 
     def draw():
-        library.pluck_alias_draw_many(table, rng, ctypes.c_size_t(N_DRAWS),
-                                      ctypes.c_void_p(drawn.ctypes.data), None)
+        library.pluck_weighted_draw(table, rng, ctypes.c_size_t(N_DRAWS),
+                                    ctypes.c_void_p(drawn.ctypes.data), None)
 
     return draw
 

@@ -21,7 +21,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "rng/pcg64_step.h"
-#include "simd/fp_state.h"
 
 static const uint64_t CELL = UINT64_C(1) << 32;
 
@@ -91,71 +90,25 @@ static void sweep(const uint64_t *units, uint32_t n, plk_alias_cell *cells)
     }
 }
 
-pluck_status plk_alias_alloc(pluck_alias **out, uint32_t n, const pluck_allocator *allocator,
-                             pluck_error *err)
+static pluck_status build(pluck_weighted *weighted, pluck_weights weights, double total,
+                          uint32_t n_positive, const char *function, pluck_error *err)
 {
-    pluck_allocator memory = plk_allocator_or_default(allocator);
-    pluck_alias *alias = plk_alloc(&memory, 1, sizeof *alias);
-    plk_alias_cell *cells = plk_alloc(&memory, n, sizeof *cells);
-    if (!alias || !cells) {
-        plk_free(&memory, alias);
-        plk_free(&memory, cells);
-        return plk_fail_nomem(err, n * sizeof *cells);
-    }
-    *alias = (pluck_alias){memory, n, cells};
-    *out = alias;
-    return PLUCK_OK;
-}
-
-static pluck_status create(pluck_alias **out, pluck_weights weights,
-                           const pluck_allocator *allocator, pluck_error *err)
-{
-    double total;
-    uint32_t n_positive;
-    pluck_alias *alias = NULL;
-    pluck_status status =
-        plk_weights_check(weights, "pluck_alias_create", &total, &n_positive, err);
-    if (status == PLUCK_OK)
-        status = plk_alias_alloc(&alias, weights.n, allocator, err);
-    if (status != PLUCK_OK)
-        return status;
-    uint64_t *units = plk_alloc(&alias->allocator, weights.n, sizeof *units);
-    if (units) {
+    (void)n_positive;
+    (void)function;
+    weighted->cells = plk_alloc(&weighted->allocator, weights.n, sizeof *weighted->cells);
+    uint64_t *units = plk_alloc(&weighted->allocator, weights.n, sizeof *units);
+    if (weighted->cells && units) {
         plk_alias_units(weights, total, units);
-        sweep(units, weights.n, alias->cells);
-        plk_free(&alias->allocator, units);
-        *out = alias;
-        return PLUCK_OK;
+        sweep(units, weights.n, weighted->cells);
     }
-    pluck_alias_destroy(&alias);
-    return plk_fail_nomem(err, weights.n * sizeof *units);
+    bool fits = weighted->cells && units;
+    plk_free(&weighted->allocator, units);
+    return fits ? PLUCK_OK : plk_fail_nomem(err, weights.n * sizeof *units);
 }
 
-pluck_status pluck_alias_create(pluck_alias **out, pluck_weights weights,
-                                const pluck_allocator *allocator, pluck_error *err)
+static void free_cells(pluck_weighted *weighted)
 {
-    if (!out)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_alias_create: out is NULL");
-    *out = NULL;
-    plk_fp_state fp = plk_fp_enter();
-    pluck_status status = create(out, weights, allocator, err);
-    plk_fp_leave(fp);
-    return status;
-}
-
-void pluck_alias_destroy(pluck_alias **alias)
-{
-    if (!alias || !*alias)
-        return;
-    pluck_allocator allocator = (*alias)->allocator;
-    plk_free(&allocator, (*alias)->cells);
-    plk_free(&allocator, *alias);
-    *alias = NULL;
-}
-
-uint32_t pluck_alias_size(const pluck_alias *alias)
-{
-    return alias ? alias->n : 0;
+    plk_free(&weighted->allocator, weighted->cells);
 }
 
 /* By masks: a branch could not be predicted. */
@@ -167,14 +120,7 @@ static uint32_t entry_of(const plk_alias_cell *cells, plk_u128 product)
     return (i & keep) | (cell.alias & ~keep);
 }
 
-pluck_status pluck_alias_draw(const pluck_alias *alias, pluck_pcg64 *rng, uint32_t *index,
-                              pluck_error *err)
-{
-    if (!alias || !rng || !index)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_alias_draw: a required pointer is NULL");
-    *index = entry_of(alias->cells, plk_mul_full(plk_pcg64_step(rng), alias->n));
-    return PLUCK_OK;
-}
+enum { AHEAD = 16, IN_CACHE = 1 << 14 };
 
 static void prefetch(const plk_alias_cell *cell)
 {
@@ -189,7 +135,6 @@ static void prefetch(const plk_alias_cell *cell)
 static void draw_ahead(const plk_alias_cell *cells, uint32_t n_cells, pluck_pcg64 *rng, size_t n,
                        uint32_t *indices)
 {
-    enum { AHEAD = 16 };
     plk_u128 products[AHEAD];
     for (size_t i = 0; i < n + AHEAD; i++) {
         if (i >= AHEAD)
@@ -201,56 +146,52 @@ static void draw_ahead(const plk_alias_cell *cells, uint32_t n_cells, pluck_pcg6
     }
 }
 
-pluck_status pluck_alias_draw_many(const pluck_alias *alias, pluck_pcg64 *rng, size_t n_draws,
-                                   uint32_t *indices, pluck_error *err)
+static void draw(const pluck_weighted *weighted, pluck_pcg64 *rng, size_t n, uint32_t *indices)
 {
-    enum { IN_CACHE = 1 << 14 };
-    if (!alias || !rng || (!indices && n_draws > 0))
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_alias_draw_many: a required pointer is NULL");
+    const plk_alias_cell *cells = weighted->cells;
+    if (n ==
+        1) { /* a copy of rng, read with wide loads, would wait for the stores of the last call */
+        *indices = entry_of(cells, plk_mul_full(plk_pcg64_step(rng), weighted->n));
+        return;
+    }
     pluck_pcg64 own = *rng;
-    if (alias->n > IN_CACHE) {
-        draw_ahead(alias->cells, alias->n, &own, n_draws, indices);
+    if (weighted->n > IN_CACHE && n > AHEAD) {
+        draw_ahead(cells, weighted->n, &own, n, indices);
     } else {
-        for (size_t i = 0; i < n_draws; i++)
-            indices[i] = entry_of(alias->cells, plk_mul_full(plk_pcg64_step(&own), alias->n));
+        for (size_t i = 0; i < n; i++)
+            indices[i] = entry_of(cells, plk_mul_full(plk_pcg64_step(&own), weighted->n));
     }
     *rng = own;
-    return PLUCK_OK;
 }
 
 /* Entry i has its threshold, and what is above the thresholds of the cells that name it. */
-pluck_status pluck_alias_probability(const pluck_alias *alias, uint32_t index, double *prob,
-                                     pluck_error *err)
+static double probability(const pluck_weighted *weighted, uint32_t index)
 {
-    if (!alias || !prob)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_alias_probability: a required pointer is NULL");
-    pluck_status status = plk_weights_check_index("pluck_alias_probability", index, alias->n, err);
-    if (status != PLUCK_OK)
-        return status;
-    uint64_t units = alias->cells[index].threshold;
-    for (uint32_t i = 0; i < alias->n; i++)
-        units += alias->cells[i].alias == index ? CELL - alias->cells[i].threshold : 0;
-    plk_fp_state fp = plk_fp_enter();
-    *prob = (double)units * 0x1p-32 / (double)alias->n;
-    plk_fp_leave(fp);
-    return PLUCK_OK;
+    const plk_alias_cell *cells = weighted->cells;
+    uint64_t units = cells[index].threshold;
+    for (uint32_t i = 0; i < weighted->n; i++)
+        units += cells[i].alias == index ? CELL - cells[i].threshold : 0;
+    return (double)units * 0x1p-32 / (double)weighted->n;
 }
 
-pluck_status pluck_alias_probabilities(const pluck_alias *alias, double *probs, pluck_error *err)
+/* In units: sums of at most 2^62, of which a double keeps 53 bits. */
+static void probabilities(const pluck_weighted *weighted, double *probs)
 {
-    if (!alias || !probs)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_alias_probabilities: a required pointer is NULL");
-    plk_fp_state fp = plk_fp_enter();
-    /* In units: sums of at most 2^62, of which a double keeps 53 bits. */
-    for (uint32_t i = 0; i < alias->n; i++)
-        probs[i] = (double)alias->cells[i].threshold;
-    for (uint32_t i = 0; i < alias->n; i++)
-        probs[alias->cells[i].alias] += (double)(CELL - alias->cells[i].threshold);
-    for (uint32_t i = 0; i < alias->n; i++)
-        probs[i] = probs[i] * 0x1p-32 / (double)alias->n;
-    plk_fp_leave(fp);
-    return PLUCK_OK;
+    const plk_alias_cell *cells = weighted->cells;
+    for (uint32_t i = 0; i < weighted->n; i++)
+        probs[i] = (double)cells[i].threshold;
+    for (uint32_t i = 0; i < weighted->n; i++)
+        probs[cells[i].alias] += (double)(CELL - cells[i].threshold);
+    for (uint32_t i = 0; i < weighted->n; i++)
+        probs[i] = probs[i] * 0x1p-32 / (double)weighted->n;
 }
+
+const plk_weighted_ops plk_weighted_alias = {
+    .kind = PLUCK_WEIGHTED_ALIAS,
+    .name = "alias",
+    .build = build,
+    .free = free_cells,
+    .draw = draw,
+    .probability = probability,
+    .probabilities = probabilities,
+};

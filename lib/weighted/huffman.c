@@ -16,7 +16,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "rng/pcg64_step.h"
-#include "simd/fp_state.h"
 
 #include <math.h>
 #include <string.h>
@@ -46,20 +45,19 @@ static keyed *sort(keyed *items, keyed *spare, uint32_t n)
     return items;
 }
 
-static uint32_t gather_positive(const pluck_huffman *h, keyed *items)
+static void gather_positive(const double *weights, uint32_t n_weights, keyed *items)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < h->n; i++) {
-        if (h->weights[i] > 0) {
-            memcpy(&items[n].key, &h->weights[i], sizeof items[n].key);
+    for (uint32_t i = 0; i < n_weights; i++) {
+        if (weights[i] > 0) {
+            memcpy(&items[n].key, &weights[i], sizeof items[n].key);
             items[n++].entry = i;
         }
     }
-    return n;
 }
 
 /* order[n] ascends by weight; sums has room for n. The i-th node to be merged is node n - 2 - i. */
-static void merge(pluck_huffman *h, const keyed *order, uint32_t n, double *sums)
+static void merge(plk_huffman *h, const keyed *order, uint32_t n, double *sums)
 {
     uint32_t entry = 0, oldest = 0;
     double all = 0;
@@ -85,90 +83,39 @@ static void merge(pluck_huffman *h, const keyed *order, uint32_t n, double *sums
     h->mean_depth = all / h->total;
 }
 
-static pluck_status build(pluck_huffman *h, uint32_t n_positive, pluck_error *err)
+static pluck_status build(pluck_weighted *weighted, pluck_weights weights, double total,
+                          uint32_t n_positive, const char *function, pluck_error *err)
 {
-    keyed *items = plk_alloc(&h->allocator, n_positive, sizeof *items);
-    keyed *spare = plk_alloc(&h->allocator, n_positive, sizeof *spare);
-    pluck_status status = PLUCK_OK;
-    if (!items || !spare) {
-        status = plk_fail_nomem(err, n_positive * sizeof *items);
-    } else {
-        (void)gather_positive(h, items);
+    (void)total;
+    const pluck_allocator *allocator = &weighted->allocator;
+    plk_huffman *h = &weighted->huffman;
+    h->weights = plk_alloc(allocator, weights.n, sizeof *h->weights);
+    h->nodes = plk_alloc(allocator, n_positive, sizeof *h->nodes);
+    keyed *items = plk_alloc(allocator, n_positive, sizeof *items);
+    keyed *spare = plk_alloc(allocator, n_positive, sizeof *spare);
+    bool fits = h->weights && h->nodes && items && spare;
+    if (fits) {
+        for (uint32_t i = 0; i < weights.n; i++)
+            h->weights[i] = plk_weight_at(weights, i) + 0.0; /* -0 becomes 0 */
+        gather_positive(h->weights, weights.n, items);
         const keyed *order = sort(items, spare, n_positive);
         /* The sums take the place of the sort's other half: they are half as large. */
         merge(h, order, n_positive, (double *)(void *)(order == items ? spare : items));
     }
-    plk_free(&h->allocator, items);
-    plk_free(&h->allocator, spare);
-    if (status == PLUCK_OK && !isfinite(h->total))
-        status = plk_fail(err, PLUCK_ERR_INVALID,
-                          "pluck_huffman_create: the sum of the weights overflows a double, scale "
-                          "them down");
-    return status;
+    plk_free(allocator, items);
+    plk_free(allocator, spare);
+    if (!fits)
+        return plk_fail_nomem(err, weights.n * sizeof *h->nodes);
+    if (isfinite(h->total))
+        return PLUCK_OK;
+    return plk_fail(err, PLUCK_ERR_INVALID,
+                    "%s: the sum of the weights overflows a double; scale them down", function);
 }
 
-static pluck_status create(pluck_huffman **out, pluck_weights weights,
-                           const pluck_allocator *allocator, pluck_error *err)
+static void free_nodes(pluck_weighted *weighted)
 {
-    pluck_allocator memory = plk_allocator_or_default(allocator);
-    double total;
-    uint32_t n_positive;
-    pluck_status status =
-        plk_weights_check(weights, "pluck_huffman_create", &total, &n_positive, err);
-    if (status != PLUCK_OK)
-        return status;
-    pluck_huffman *h = plk_alloc_zero(&memory, 1, sizeof *h);
-    if (!h)
-        return plk_fail_nomem(err, sizeof *h);
-    h->allocator = memory;
-    h->n = weights.n;
-    h->weights = plk_alloc(&memory, weights.n, sizeof *h->weights);
-    h->nodes = plk_alloc(&memory, n_positive, sizeof *h->nodes);
-    if (!h->weights || !h->nodes) {
-        status = plk_fail_nomem(err, weights.n * sizeof *h->nodes);
-    } else {
-        for (uint32_t i = 0; i < weights.n; i++)
-            h->weights[i] = plk_weight_at(weights, i) + 0.0; /* -0 becomes 0 */
-        status = build(h, n_positive, err);
-    }
-    if (status == PLUCK_OK)
-        *out = h;
-    else
-        pluck_huffman_destroy(&h);
-    return status;
-}
-
-pluck_status pluck_huffman_create(pluck_huffman **out, pluck_weights weights,
-                                  const pluck_allocator *allocator, pluck_error *err)
-{
-    if (!out)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_huffman_create: out is NULL");
-    *out = NULL;
-    plk_fp_state fp = plk_fp_enter();
-    pluck_status status = create(out, weights, allocator, err);
-    plk_fp_leave(fp);
-    return status;
-}
-
-void pluck_huffman_destroy(pluck_huffman **huffman)
-{
-    if (!huffman || !*huffman)
-        return;
-    pluck_allocator allocator = (*huffman)->allocator;
-    plk_free(&allocator, (*huffman)->weights);
-    plk_free(&allocator, (*huffman)->nodes);
-    plk_free(&allocator, *huffman);
-    *huffman = NULL;
-}
-
-uint32_t pluck_huffman_size(const pluck_huffman *huffman)
-{
-    return huffman ? huffman->n : 0;
-}
-
-double pluck_huffman_mean_depth(const pluck_huffman *huffman)
-{
-    return huffman ? huffman->mean_depth : 0;
+    plk_free(&weighted->allocator, weighted->huffman.weights);
+    plk_free(&weighted->allocator, weighted->huffman.nodes);
 }
 
 /* As many draws at once as hide the time that each waits for its next node. */
@@ -184,8 +131,8 @@ static uint32_t step(const plk_huffman_node *node, double scale, double *target)
     return node->children[right];
 }
 
-static inline void draw_group(const pluck_huffman *huffman, double scale, pluck_pcg64 *rng,
-                              size_t n, uint32_t *indices)
+static inline void draw_group(const plk_huffman *huffman, double scale, pluck_pcg64 *rng, size_t n,
+                              uint32_t *indices)
 {
     double total = huffman->total * scale;
     double targets[GROUP];
@@ -207,12 +154,10 @@ static inline void draw_group(const pluck_huffman *huffman, double scale, pluck_
         indices[i] = at[i] - PLK_HUFFMAN_LEAF;
 }
 
-static pluck_status draw(const pluck_huffman *huffman, pluck_pcg64 *rng, size_t n_draws,
-                         uint32_t *indices, const char *function, pluck_error *err)
+static void draw(const pluck_weighted *weighted, pluck_pcg64 *rng, size_t n_draws,
+                 uint32_t *indices)
 {
-    if (!huffman || !rng || (!indices && n_draws > 0))
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
-    plk_fp_state fp = plk_fp_enter();
+    const plk_huffman *huffman = &weighted->huffman;
     pluck_pcg64 own = *rng;
     double scale = plk_weights_scale(huffman->total);
     for (size_t first = 0; first < n_draws; first += GROUP) {
@@ -223,34 +168,25 @@ static pluck_status draw(const pluck_huffman *huffman, pluck_pcg64 *rng, size_t 
             draw_group(huffman, scale, &own, n, indices + first);
     }
     *rng = own;
-    plk_fp_leave(fp);
-    return PLUCK_OK;
 }
 
-pluck_status pluck_huffman_draw(const pluck_huffman *huffman, pluck_pcg64 *rng, uint32_t *index,
-                                pluck_error *err)
+static double probability(const pluck_weighted *weighted, uint32_t index)
 {
-    return draw(huffman, rng, 1, index, "pluck_huffman_draw", err);
+    return weighted->huffman.weights[index] / weighted->huffman.total;
 }
 
-pluck_status pluck_huffman_draw_many(const pluck_huffman *huffman, pluck_pcg64 *rng, size_t n_draws,
-                                     uint32_t *indices, pluck_error *err)
+static void probabilities(const pluck_weighted *weighted, double *probs)
 {
-    return draw(huffman, rng, n_draws, indices, "pluck_huffman_draw_many", err);
+    for (uint32_t i = 0; i < weighted->n; i++)
+        probs[i] = probability(weighted, i);
 }
 
-pluck_status pluck_huffman_probability(const pluck_huffman *huffman, uint32_t index, double *prob,
-                                       pluck_error *err)
-{
-    if (!huffman || !prob)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_huffman_probability: a required pointer is NULL");
-    pluck_status status =
-        plk_weights_check_index("pluck_huffman_probability", index, huffman->n, err);
-    if (status != PLUCK_OK)
-        return status;
-    plk_fp_state fp = plk_fp_enter();
-    *prob = huffman->weights[index] / huffman->total;
-    plk_fp_leave(fp);
-    return PLUCK_OK;
-}
+const plk_weighted_ops plk_weighted_huffman = {
+    .kind = PLUCK_WEIGHTED_HUFFMAN,
+    .name = "huffman",
+    .build = build,
+    .free = free_nodes,
+    .draw = draw,
+    .probability = probability,
+    .probabilities = probabilities,
+};

@@ -15,7 +15,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "rng/pcg64_step.h"
-#include "simd/fp_state.h"
 
 #include <math.h>
 #include <string.h>
@@ -33,12 +32,12 @@ static size_t round_up(size_t n)
     return (n + FAN - 1) / FAN * FAN;
 }
 
-/* Points the levels into memory; for NULL returns only how many doubles they take. */
-static size_t lay_out(pluck_sum_tree *tree, double *memory)
+/* Points the levels over n weights into memory; NULL: returns only how many doubles they take. */
+static size_t lay_out(plk_sum_tree *tree, size_t n, double *memory)
 {
     size_t used = 0;
     uint32_t level = 0;
-    for (size_t n = tree->n; level == 0 || n > 1; n = round_up(n) / FAN) {
+    for (; level == 0 || n > 1; n = round_up(n) / FAN) {
         if (memory)
             tree->levels[level] = memory + used;
         used += round_up(n);
@@ -50,9 +49,8 @@ static size_t lay_out(pluck_sum_tree *tree, double *memory)
     return used + 1;
 }
 
-static void add_up(pluck_sum_tree *tree)
+static void add_up(plk_sum_tree *tree, size_t n)
 {
-    size_t n = tree->n;
     for (uint32_t level = 0; level < tree->n_levels; level++) {
         n = round_up(n) / FAN;
         for (size_t i = 0; i < n; i++)
@@ -60,79 +58,39 @@ static void add_up(pluck_sum_tree *tree)
     }
 }
 
-static pluck_status create(pluck_sum_tree **out, pluck_weights weights,
-                           const pluck_allocator *allocator, pluck_error *err)
+static pluck_status build(pluck_weighted *weighted, pluck_weights weights, double total,
+                          uint32_t n_positive, const char *function, pluck_error *err)
 {
-    pluck_allocator memory = plk_allocator_or_default(allocator);
-    double total;
-    uint32_t n_positive;
-    pluck_status status =
-        plk_weights_check(weights, "pluck_sum_tree_create", &total, &n_positive, err);
-    if (status != PLUCK_OK)
-        return status;
-    pluck_sum_tree shape = {.allocator = memory, .n = weights.n};
-    size_t n = lay_out(&shape, NULL) + LINE_BYTES / sizeof(double);
-    pluck_sum_tree *tree = plk_alloc(&memory, 1, sizeof *tree);
-    shape.memory = plk_alloc_zero(&memory, n, sizeof(double));
-    if (!tree || !shape.memory) {
-        plk_free(&memory, shape.memory);
-        plk_free(&memory, tree);
+    (void)total;
+    (void)n_positive;
+    plk_sum_tree *tree = &weighted->sum_tree;
+    size_t n = lay_out(tree, weights.n, NULL) + LINE_BYTES / sizeof(double);
+    tree->memory = plk_alloc_zero(&weighted->allocator, n, sizeof(double));
+    if (!tree->memory)
         return plk_fail_nomem(err, n * sizeof(double));
-    }
-    uintptr_t misaligned = (uintptr_t)shape.memory % LINE_BYTES;
+    uintptr_t misaligned = (uintptr_t)tree->memory % LINE_BYTES;
     unsigned char *aligned =
-        (unsigned char *)shape.memory + (misaligned != 0 ? LINE_BYTES - misaligned : 0);
-    *tree = shape;
-    lay_out(tree, (double *)(void *)aligned);
+        (unsigned char *)tree->memory + (misaligned != 0 ? LINE_BYTES - misaligned : 0);
+    lay_out(tree, weights.n, (double *)(void *)aligned);
     for (uint32_t i = 0; i < weights.n; i++)
         tree->levels[0][i] = plk_weight_at(weights, i) + 0.0; /* -0 becomes 0 */
-    add_up(tree);
-    /* The sum of plk_weights_check() did not overflow; this one, in another order, could. */
-    if (!isfinite(pluck_sum_tree_total(tree))) {
-        pluck_sum_tree_destroy(&tree);
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_sum_tree_create: the sum of the weights overflows a double, scale "
-                        "them down");
-    }
-    *out = tree;
-    return PLUCK_OK;
+    add_up(tree, weights.n);
+    /* The sum of plk_weights_check() did not overflow; this one, in a different order, could. */
+    if (isfinite(plk_sum_tree_total(weighted)))
+        return PLUCK_OK;
+    return plk_fail(err, PLUCK_ERR_INVALID,
+                    "%s: the sum of the weights overflows a double; scale them down", function);
 }
 
-pluck_status pluck_sum_tree_create(pluck_sum_tree **out, pluck_weights weights,
-                                   const pluck_allocator *allocator, pluck_error *err)
+static void free_levels(pluck_weighted *weighted)
 {
-    if (!out)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_sum_tree_create: out is NULL");
-    *out = NULL;
-    plk_fp_state fp = plk_fp_enter();
-    pluck_status status = create(out, weights, allocator, err);
-    plk_fp_leave(fp);
-    return status;
+    plk_free(&weighted->allocator, weighted->sum_tree.memory);
 }
 
-void pluck_sum_tree_destroy(pluck_sum_tree **tree)
+void plk_sum_tree_set(pluck_weighted *weighted, uint32_t index, double weight)
 {
-    if (!tree || !*tree)
-        return;
-    pluck_allocator allocator = (*tree)->allocator;
-    plk_free(&allocator, (*tree)->memory);
-    plk_free(&allocator, *tree);
-    *tree = NULL;
-}
-
-uint32_t pluck_sum_tree_size(const pluck_sum_tree *tree)
-{
-    return tree ? tree->n : 0;
-}
-
-double pluck_sum_tree_total(const pluck_sum_tree *tree)
-{
-    return tree ? tree->levels[tree->n_levels][0] : 0;
-}
-
-static void change(pluck_sum_tree *tree, uint32_t index, double weight)
-{
-    tree->levels[0][index] = weight;
+    plk_sum_tree *tree = &weighted->sum_tree;
+    tree->levels[0][index] = weight + 0.0; /* -0 becomes 0 */
     for (uint32_t level = 0; level < tree->n_levels; level++) {
         uint32_t parent = index / FAN;
         tree->levels[level + 1][parent] = sum_of(tree->levels[level] + (size_t)parent * FAN);
@@ -140,75 +98,15 @@ static void change(pluck_sum_tree *tree, uint32_t index, double weight)
     }
 }
 
-static pluck_status set(pluck_sum_tree *tree, uint32_t index, double weight, pluck_error *err)
+static double probability(const pluck_weighted *weighted, uint32_t index)
 {
-    if (!isfinite(weight))
-        return plk_fail(err, PLUCK_ERR_NAN,
-                        "pluck_sum_tree_set: the weight is %g, it must be finite", weight);
-    if (weight < 0)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_sum_tree_set: the weight is %g, it must not be negative", weight);
-    double before = tree->levels[0][index];
-    change(tree, index, weight + 0.0);
-    if (isfinite(pluck_sum_tree_total(tree)))
-        return PLUCK_OK;
-    change(tree, index, before);
-    return plk_fail(err, PLUCK_ERR_INVALID,
-                    "pluck_sum_tree_set: the sum of the weights would overflow a double");
+    return weighted->sum_tree.levels[0][index] / plk_sum_tree_total(weighted);
 }
 
-pluck_status pluck_sum_tree_set(pluck_sum_tree *tree, uint32_t index, double weight,
-                                pluck_error *err)
+static void probabilities(const pluck_weighted *weighted, double *probs)
 {
-    if (!tree)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_sum_tree_set: tree is NULL");
-    pluck_status status = plk_weights_check_index("pluck_sum_tree_set", index, tree->n, err);
-    if (status != PLUCK_OK)
-        return status;
-    plk_fp_state fp = plk_fp_enter();
-    status = set(tree, index, weight, err);
-    plk_fp_leave(fp);
-    return status;
-}
-
-pluck_status pluck_sum_tree_weight(const pluck_sum_tree *tree, uint32_t index, double *weight,
-                                   pluck_error *err)
-{
-    if (!tree || !weight)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_sum_tree_weight: a required pointer is NULL");
-    pluck_status status = plk_weights_check_index("pluck_sum_tree_weight", index, tree->n, err);
-    if (status == PLUCK_OK)
-        *weight = tree->levels[0][index];
-    return status;
-}
-
-/* Compares bits: a caller's floating-point settings may take a subnormal total for 0. */
-static pluck_status check_total(const pluck_sum_tree *tree, const char *function, pluck_error *err)
-{
-    static const double zero = 0;
-    double total = pluck_sum_tree_total(tree);
-    if (memcmp(&total, &zero, sizeof total) != 0)
-        return PLUCK_OK;
-    return plk_fail(err, PLUCK_ERR_EMPTY, "%s: all weights are 0", function);
-}
-
-pluck_status pluck_sum_tree_probability(const pluck_sum_tree *tree, uint32_t index, double *prob,
-                                        pluck_error *err)
-{
-    if (!tree || !prob)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_sum_tree_probability: a required pointer is NULL");
-    pluck_status status =
-        plk_weights_check_index("pluck_sum_tree_probability", index, tree->n, err);
-    if (status == PLUCK_OK)
-        status = check_total(tree, "pluck_sum_tree_probability", err);
-    if (status != PLUCK_OK)
-        return status;
-    plk_fp_state fp = plk_fp_enter();
-    *prob = tree->levels[0][index] / pluck_sum_tree_total(tree);
-    plk_fp_leave(fp);
-    return PLUCK_OK;
+    for (uint32_t i = 0; i < weighted->n; i++)
+        probs[i] = probability(weighted, i);
 }
 
 /* Which of the 8 parts, of which one is above 0, the target lies in; *target goes down into it. */
@@ -234,10 +132,10 @@ static uint32_t find_part(const double *parts, double *target)
 /* As many draws at once as hide the time that each waits for its next node. */
 enum { GROUP = 8 };
 
-static inline void draw_group(const pluck_sum_tree *tree, double scale, pluck_pcg64 *rng, size_t n,
+static inline void draw_group(const plk_sum_tree *tree, double scale, pluck_pcg64 *rng, size_t n,
                               uint32_t *indices)
 {
-    double total = pluck_sum_tree_total(tree) * scale;
+    double total = tree->levels[tree->n_levels][0] * scale;
     double targets[GROUP];
     uint32_t nodes[GROUP];
     for (size_t i = 0; i < n; i++) {
@@ -257,17 +155,12 @@ static inline void draw_group(const pluck_sum_tree *tree, double scale, pluck_pc
     memcpy(indices, nodes, n * sizeof *indices);
 }
 
-static pluck_status draw(const pluck_sum_tree *tree, pluck_pcg64 *rng, size_t n_draws,
-                         uint32_t *indices, const char *function, pluck_error *err)
+static void draw(const pluck_weighted *weighted, pluck_pcg64 *rng, size_t n_draws,
+                 uint32_t *indices)
 {
-    if (!tree || !rng || (!indices && n_draws > 0))
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
-    pluck_status status = check_total(tree, function, err);
-    if (status != PLUCK_OK)
-        return status;
-    plk_fp_state fp = plk_fp_enter();
+    const plk_sum_tree *tree = &weighted->sum_tree;
     pluck_pcg64 own = *rng;
-    double scale = plk_weights_scale(pluck_sum_tree_total(tree));
+    double scale = plk_weights_scale(plk_sum_tree_total(weighted));
     for (size_t first = 0; first < n_draws; first += GROUP) {
         size_t n = n_draws - first < GROUP ? n_draws - first : GROUP;
         if (scale == 1) /* so that the usual case is compiled without it */
@@ -276,18 +169,14 @@ static pluck_status draw(const pluck_sum_tree *tree, pluck_pcg64 *rng, size_t n_
             draw_group(tree, scale, &own, n, indices + first);
     }
     *rng = own;
-    plk_fp_leave(fp);
-    return PLUCK_OK;
 }
 
-pluck_status pluck_sum_tree_draw(const pluck_sum_tree *tree, pluck_pcg64 *rng, uint32_t *index,
-                                 pluck_error *err)
-{
-    return draw(tree, rng, 1, index, "pluck_sum_tree_draw", err);
-}
-
-pluck_status pluck_sum_tree_draw_many(const pluck_sum_tree *tree, pluck_pcg64 *rng, size_t n_draws,
-                                      uint32_t *indices, pluck_error *err)
-{
-    return draw(tree, rng, n_draws, indices, "pluck_sum_tree_draw_many", err);
-}
+const plk_weighted_ops plk_weighted_sum_tree = {
+    .kind = PLUCK_WEIGHTED_SUM_TREE,
+    .name = "sum_tree",
+    .build = build,
+    .free = free_levels,
+    .draw = draw,
+    .probability = probability,
+    .probabilities = probabilities,
+};

@@ -1,5 +1,11 @@
 /*
- * What the kinds of stored distributions share: the weights they are made from, and files.
+ * Stored distributions: what the three kinds share. Arguments are checked and the floating-point
+ * environment is entered here.
+ *
+ * Weights are summed in one pass with a compensated sum (A. Neumaier, "Rundungsfehleranalyse
+ * einiger Verfahren zur Summation endlicher Summen", ZAMM 54, 1974): what each addition loses is
+ * added up on its own. For terms of one sign the result is off by at most 2^-53 + n^2 2^-106
+ * relative, below 2^-52 for n <= 2^26 and in practice for any n.
  */
 #include "weighted/kinds.h"
 
@@ -8,22 +14,21 @@
 #include "file/array_file.h"
 #include "file/safetensors_header.h"
 #include "file/safetensors_write.h"
+#include "simd/fp_state.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-/*
- * One pass with a compensated sum (A. Neumaier, "Rundungsfehleranalyse einiger Verfahren zur
- * Summation endlicher Summen", ZAMM 54, 1974): what each addition loses is added up on its own.
- * For terms of one sign the result is off by at most 2^-53 + n^2 2^-106 relative, below 2^-52 for
- * n <= 2^26 and in practice for any n.
- */
+static const plk_weighted_ops *const kinds[] = {&plk_weighted_alias, &plk_weighted_sum_tree,
+                                                &plk_weighted_huffman};
+
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
 double plk_weight_at(pluck_weights weights, uint32_t i)
 {
     const unsigned char *data = weights.data;
-    if (weights.type == PLUCK_WEIGHTS_F64) {
+    if (weights.dtype == PLUCK_F64) {
         double value;
         memcpy(&value, data + (size_t)i * sizeof value, sizeof value);
         return value;
@@ -36,10 +41,9 @@ double plk_weight_at(pluck_weights weights, uint32_t i)
 static pluck_status fail_weight(const char *function, uint32_t i, double weight, pluck_error *err)
 {
     if (isfinite(weight))
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: weight %u is %g, a weight must not be negative", function, (unsigned)i,
-                        weight);
-    return plk_fail(err, PLUCK_ERR_NAN, "%s: weight %u is %s, a weight must be finite", function,
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: weight %u is %g; weights must not be negative",
+                        function, (unsigned)i, weight);
+    return plk_fail(err, PLUCK_ERR_NAN, "%s: weight %u is %s; weights must be finite", function,
                     (unsigned)i, isnan(weight) ? "NaN" : "infinite");
 }
 
@@ -47,12 +51,13 @@ pluck_status plk_weights_check(pluck_weights weights, const char *function, doub
                                uint32_t *n_positive, pluck_error *err)
 {
     if (!weights.data)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: weights.data is NULL", function);
-    if (weights.type != PLUCK_WEIGHTS_F32 && weights.type != PLUCK_WEIGHTS_F64)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: weights.type %d is not a pluck_weights_type",
-                        function, (int)weights.type);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: weights.data must not be NULL", function);
+    if (weights.dtype != PLUCK_F32 && weights.dtype != PLUCK_F64)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: weights.dtype is %d; it must be PLUCK_F32 or PLUCK_F64", function,
+                        (int)weights.dtype);
     if (weights.n == 0 || weights.n > PLUCK_MAX_WEIGHTS)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: %u weights, there must be from 1 to 2^30",
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: weights.n is %u; it must be from 1 to 2^30",
                         function, (unsigned)weights.n);
     double sum = 0, lost = 0;
     uint32_t n = 0;
@@ -67,10 +72,10 @@ pluck_status plk_weights_check(pluck_weights weights, const char *function, doub
     }
     if (!isfinite(sum))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: the sum of the weights overflows a double, scale them down", function);
+                        "%s: the sum of the weights overflows a double; scale them down", function);
     if (n == 0)
         return plk_fail(err, PLUCK_ERR_EMPTY,
-                        "%s: all weights are 0, at least one must be positive", function);
+                        "%s: all weights are 0; at least one must be positive", function);
     *total = sum + lost;
     *n_positive = n;
     return PLUCK_OK;
@@ -81,80 +86,258 @@ double plk_weights_scale(double total)
     return total < 0x1p-960 ? 0x1p200 : 1.0;
 }
 
-pluck_status plk_weights_check_index(const char *function, uint32_t index, uint32_t n,
-                                     pluck_error *err)
+static pluck_status create(pluck_weighted **out, const plk_weighted_ops *ops, pluck_weights weights,
+                           const pluck_allocator *allocator, pluck_error *err)
 {
-    if (index < n)
+    static const char function[] = "pluck_weighted_create";
+    pluck_allocator memory = plk_allocator_or_default(allocator);
+    double total;
+    uint32_t n_positive;
+    pluck_status status = plk_weights_check(weights, function, &total, &n_positive, err);
+    if (status != PLUCK_OK)
+        return status;
+    pluck_weighted *weighted = plk_alloc_zero(&memory, 1, sizeof *weighted);
+    if (!weighted)
+        return plk_fail_nomem(err, sizeof *weighted);
+    weighted->allocator = memory;
+    weighted->ops = ops;
+    weighted->n = weights.n;
+    status = ops->build(weighted, weights, total, n_positive, function, err);
+    if (status != PLUCK_OK)
+        pluck_weighted_destroy(&weighted);
+    *out = weighted;
+    return status;
+}
+
+pluck_status pluck_weighted_create(pluck_weighted **out, pluck_weighted_kind kind,
+                                   pluck_weights weights, const pluck_allocator *allocator,
+                                   pluck_error *err)
+{
+    if (!out)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_weighted_create: out must not be NULL");
+    *out = NULL;
+    if ((size_t)kind >= N_KINDS)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_weighted_create: kind %d is not a pluck_weighted_kind", (int)kind);
+    PLK_RETURN_IN_FP(create(out, kinds[kind], weights, allocator, err));
+}
+
+void pluck_weighted_destroy(pluck_weighted **weighted)
+{
+    if (!weighted || !*weighted)
+        return;
+    pluck_allocator allocator = (*weighted)->allocator;
+    (*weighted)->ops->free(*weighted);
+    plk_free(&allocator, *weighted);
+    *weighted = NULL;
+}
+
+uint32_t pluck_weighted_size(const pluck_weighted *weighted)
+{
+    return weighted ? weighted->n : 0;
+}
+
+double pluck_weighted_total(const pluck_weighted *weighted)
+{
+    if (!weighted)
+        return 0;
+    switch (weighted->ops->kind) {
+    case PLUCK_WEIGHTED_SUM_TREE:
+        return plk_sum_tree_total(weighted);
+    case PLUCK_WEIGHTED_HUFFMAN:
+        return weighted->huffman.total;
+    default:
+        return 1;
+    }
+}
+
+double pluck_weighted_mean_depth(const pluck_weighted *weighted)
+{
+    if (!weighted)
+        return 0;
+    switch (weighted->ops->kind) {
+    case PLUCK_WEIGHTED_SUM_TREE:
+        return PLK_SUM_TREE_FAN * weighted->sum_tree.n_levels;
+    case PLUCK_WEIGHTED_HUFFMAN:
+        return weighted->huffman.mean_depth;
+    default:
+        return 1;
+    }
+}
+
+/* Whether all weights of a sum tree were set to 0. Compares bits: a caller's floating-point
+ * settings may take a subnormal total for 0. */
+static bool is_empty(const pluck_weighted *weighted)
+{
+    static const double zero = 0;
+    if (weighted->ops->kind != PLUCK_WEIGHTED_SUM_TREE)
+        return false;
+    double total = plk_sum_tree_total(weighted);
+    return memcmp(&total, &zero, sizeof total) == 0;
+}
+
+static pluck_status fail_empty(const char *function, pluck_error *err)
+{
+    return plk_fail(err, PLUCK_ERR_EMPTY, "%s: all weights are 0; set one to more", function);
+}
+
+pluck_status pluck_weighted_draw(const pluck_weighted *weighted, pluck_pcg64 *rng, size_t n,
+                                 uint32_t *indices, pluck_error *err)
+{
+    if (!weighted || !rng || (!indices && n > 0))
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_weighted_draw: weighted, rng and indices must not be NULL");
+    if (weighted->ops->kind == PLUCK_WEIGHTED_ALIAS) { /* in integers */
+        plk_weighted_alias.draw(weighted, rng, n, indices);
         return PLUCK_OK;
-    return plk_fail(err, PLUCK_ERR_INVALID, "%s: index %u is outside of the %u entries", function,
-                    (unsigned)index, (unsigned)n);
+    }
+    if (is_empty(weighted))
+        return fail_empty("pluck_weighted_draw", err);
+    plk_fp_state fp = plk_fp_enter();
+    weighted->ops->draw(weighted, rng, n, indices);
+    plk_fp_leave(fp);
+    return PLUCK_OK;
+}
+
+static pluck_status check_index(const char *function, const pluck_weighted *weighted,
+                                uint32_t index, pluck_error *err)
+{
+    if (index < weighted->n)
+        return PLUCK_OK;
+    return plk_fail(err, PLUCK_ERR_INVALID, "%s: index %u is not below %u, the number of entries",
+                    function, (unsigned)index, (unsigned)weighted->n);
+}
+
+pluck_status pluck_weighted_probability(const pluck_weighted *weighted, uint32_t index,
+                                        double *prob, pluck_error *err)
+{
+    static const char function[] = "pluck_weighted_probability";
+    if (!weighted || !prob)
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: weighted and prob must not be NULL", function);
+    pluck_status status = check_index(function, weighted, index, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (is_empty(weighted))
+        return fail_empty(function, err);
+    plk_fp_state fp = plk_fp_enter();
+    *prob = weighted->ops->probability(weighted, index);
+    plk_fp_leave(fp);
+    return PLUCK_OK;
+}
+
+pluck_status pluck_weighted_probabilities(const pluck_weighted *weighted, double *probs,
+                                          pluck_error *err)
+{
+    static const char function[] = "pluck_weighted_probabilities";
+    if (!weighted || !probs)
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: weighted and probs must not be NULL",
+                        function);
+    if (is_empty(weighted))
+        return fail_empty(function, err);
+    plk_fp_state fp = plk_fp_enter();
+    weighted->ops->probabilities(weighted, probs);
+    plk_fp_leave(fp);
+    return PLUCK_OK;
+}
+
+/* The checks of set and get; pointer is the second one that must not be NULL. */
+static pluck_status check_sum_tree(const char *function, const pluck_weighted *tree,
+                                   const void *pointer, uint32_t index, pluck_error *err)
+{
+    if (!tree || !pointer)
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: tree and weight must not be NULL", function);
+    if (tree->ops->kind != PLUCK_WEIGHTED_SUM_TREE)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: the kind is %s; only a sum tree has weights that can be read and set",
+                        function, tree->ops->name);
+    return check_index(function, tree, index, err);
+}
+
+static pluck_status set(pluck_weighted *tree, uint32_t index, double weight, pluck_error *err)
+{
+    if (!isfinite(weight))
+        return plk_fail(err, PLUCK_ERR_NAN,
+                        "pluck_weighted_set: the weight is %g; it must be finite", weight);
+    if (weight < 0)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_weighted_set: the weight is %g; it must not be negative", weight);
+    double before = tree->sum_tree.levels[0][index];
+    plk_sum_tree_set(tree, index, weight);
+    if (isfinite(plk_sum_tree_total(tree)))
+        return PLUCK_OK;
+    plk_sum_tree_set(tree, index, before);
+    return plk_fail(err, PLUCK_ERR_INVALID,
+                    "pluck_weighted_set: the sum of the weights would overflow a double");
+}
+
+pluck_status pluck_weighted_set(pluck_weighted *tree, uint32_t index, double weight,
+                                pluck_error *err)
+{
+    pluck_status status = check_sum_tree("pluck_weighted_set", tree, tree, index, err);
+    if (status != PLUCK_OK)
+        return status;
+    PLK_RETURN_IN_FP(set(tree, index, weight, err));
+}
+
+pluck_status pluck_weighted_get(const pluck_weighted *tree, uint32_t index, double *weight,
+                                pluck_error *err)
+{
+    pluck_status status = check_sum_tree("pluck_weighted_get", tree, weight, index, err);
+    if (status == PLUCK_OK)
+        *weight = tree->sum_tree.levels[0][index];
+    return status;
 }
 
 /*
- * One tensor each. The container's reader checks it against the file; here follows whether it is
- * the right one, and whether its numbers are: an alias table of any cells is a distribution as long
- * as no alias is outside of it, and weights go through the functions that make trees, whose
+ * Files have one tensor each. The reader of .safetensors checks it against the file; here follows
+ * whether it is the right one, and whether its numbers are: an alias table of any cells is a
+ * distribution as long as no alias is outside of it, and weights go through create(), whose
  * complaints about a caller's array become complaints about the file.
  */
 
-static const char alias_kind[] = "alias", sum_tree_kind[] = "sum_tree", huffman_kind[] = "huffman";
-
-static pluck_status save(const char *path, const char *kind, plk_safetensors_tensor tensor,
-                         const pluck_allocator *allocator, pluck_error *err)
+static plk_safetensors_tensor weights_tensor(const double *weights, uint32_t n)
 {
+    return (plk_safetensors_tensor){.name = "weights",
+                                    .dtype = "F64",
+                                    .n_axes = 1,
+                                    .axes = {n},
+                                    .data = weights,
+                                    .size_bytes = n * sizeof *weights};
+}
+
+static plk_safetensors_tensor tensor_of(const pluck_weighted *weighted)
+{
+    switch (weighted->ops->kind) {
+    case PLUCK_WEIGHTED_SUM_TREE:
+        return weights_tensor(weighted->sum_tree.levels[0], weighted->n);
+    case PLUCK_WEIGHTED_HUFFMAN:
+        return weights_tensor(weighted->huffman.weights, weighted->n);
+    default:
+        return (plk_safetensors_tensor){.name = "cells",
+                                        .dtype = "U32",
+                                        .n_axes = 2,
+                                        .axes = {weighted->n, 2},
+                                        .data = weighted->cells,
+                                        .size_bytes = weighted->n * sizeof *weighted->cells};
+    }
+}
+
+pluck_status pluck_weighted_save(const pluck_weighted *weighted, const char *path, pluck_error *err)
+{
+    if (!weighted || !path)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_weighted_save: weighted and path must not be NULL");
+    if (is_empty(weighted))
+        return fail_empty("pluck_weighted_save", err);
     if (plk_is_swapped(true))
         return plk_fail(err, PLUCK_ERR_IO,
                         "%s: stored distributions are little-endian, this machine is not", path);
-    const plk_safetensors_note notes[] = {{"format", "pluck-weighted"}, {"kind", kind}};
-    return plk_safetensors_write(path, notes, sizeof notes / sizeof *notes, &tensor, 1, allocator,
-                                 err);
+    const plk_safetensors_note notes[] = {{"format", "pluck-weighted"},
+                                          {"kind", weighted->ops->name}};
+    plk_safetensors_tensor tensor = tensor_of(weighted);
+    return plk_safetensors_write(path, notes, sizeof notes / sizeof *notes, &tensor, 1,
+                                 &weighted->allocator, err);
 }
-
-static pluck_status save_weights(const char *path, const char *kind, const double *weights,
-                                 uint32_t n, const pluck_allocator *allocator, pluck_error *err)
-{
-    return save(path, kind,
-                (plk_safetensors_tensor){.name = "weights",
-                                         .dtype = "F64",
-                                         .n_axes = 1,
-                                         .axes = {n},
-                                         .data = weights,
-                                         .size_bytes = n * sizeof *weights},
-                allocator, err);
-}
-
-pluck_status pluck_alias_save(const pluck_alias *alias, const char *path, pluck_error *err)
-{
-    if (!alias || !path)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_alias_save: a required pointer is NULL");
-    return save(path, alias_kind,
-                (plk_safetensors_tensor){.name = "cells",
-                                         .dtype = "U32",
-                                         .n_axes = 2,
-                                         .axes = {alias->n, 2},
-                                         .data = alias->cells,
-                                         .size_bytes = alias->n * sizeof *alias->cells},
-                &alias->allocator, err);
-}
-
-pluck_status pluck_sum_tree_save(const pluck_sum_tree *tree, const char *path, pluck_error *err)
-{
-    if (!tree || !path)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_sum_tree_save: a required pointer is NULL");
-    double total = pluck_sum_tree_total(tree), zero = 0;
-    if (memcmp(&total, &zero, sizeof total) == 0) /* settings may take a subnormal one for 0 */
-        return plk_fail(err, PLUCK_ERR_EMPTY, "pluck_sum_tree_save: all weights are 0");
-    return save_weights(path, sum_tree_kind, tree->levels[0], tree->n, &tree->allocator, err);
-}
-
-pluck_status pluck_huffman_save(const pluck_huffman *huffman, const char *path, pluck_error *err)
-{
-    if (!huffman || !path)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_huffman_save: a required pointer is NULL");
-    return save_weights(path, huffman_kind, huffman->weights, huffman->n, &huffman->allocator, err);
-}
-
-/* Loading */
 
 typedef struct tensor_data {
     const uint8_t *bytes;
@@ -167,79 +350,88 @@ static bool note_is(const plk_safetensors_header *header, const char *key, const
     return note && strcmp(note, value) == 0;
 }
 
-/* The only tensor, which must have this name and dtype and n_axes axes; if two, then 2 columns. */
-static pluck_status find_tensor(const plk_safetensors_header *header, const plk_source *source,
-                                const char *name, const char *dtype, size_t n_axes,
-                                tensor_data *tensor, pluck_error *err)
+static pluck_status find_kind(const plk_safetensors_header *header, const char *label,
+                              const plk_weighted_ops **ops, pluck_error *err)
 {
+    for (size_t i = 0; i < N_KINDS; i++) {
+        *ops = kinds[i];
+        if (note_is(header, "format", "pluck-weighted") && note_is(header, "kind", kinds[i]->name))
+            return PLUCK_OK;
+    }
+    return plk_fail(err, PLUCK_ERR_FORMAT,
+                    "%s: expected metadata 'format' = 'pluck-weighted' and 'kind' = 'alias', "
+                    "'sum_tree' or 'huffman'",
+                    label);
+}
+
+/* The only tensor, which must have the name, the dtype and the axes that the kind has. */
+static pluck_status find_tensor(const plk_safetensors_header *header, const plk_source *source,
+                                bool cells, tensor_data *tensor, pluck_error *err)
+{
+    const char *name = cells ? "cells" : "weights", *dtype = cells ? "U32" : "F64";
+    size_t n_axes = cells ? 2 : 1;
     plk_shape shape = {0};
     const plk_safetensors_entry *entry = header->n_entries == 1 ? header->entries : NULL;
     if (entry)
         plk_safetensors_shape(entry, &shape);
     if (!entry || strcmp(entry->name, name) != 0 || strcmp(entry->dtype, dtype) != 0 ||
         shape.n_axes != n_axes || shape.axes[0] == 0 || shape.axes[0] > PLUCK_MAX_WEIGHTS ||
-        (n_axes == 2 && shape.axes[1] != 2))
+        (cells && shape.axes[1] != 2))
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: must have one tensor, '%s', of %s, with %s from 1 to 2^30 entries",
-                        source->label, name, dtype,
-                        n_axes == 2 ? "two columns and" : "one axis and");
+                        source->label, name, dtype, cells ? "two columns and" : "one axis and");
     tensor->bytes = source->bytes + (source->size_bytes - header->data_size_bytes) + entry->begin;
     tensor->n = (uint32_t)shape.axes[0];
     return PLUCK_OK;
 }
 
-/* What is done with the tensor, once it is found. */
-typedef pluck_status take_function(void *out, const tensor_data *tensor, const char *label,
-                                   const pluck_allocator *allocator, pluck_error *err);
-
-static pluck_status take_cells(void *out, const tensor_data *tensor, const char *label,
+static pluck_status read_cells(pluck_weighted **out, const tensor_data *tensor, const char *label,
                                const pluck_allocator *allocator, pluck_error *err)
 {
-    pluck_alias *alias = NULL;
-    pluck_status status = plk_alias_alloc(&alias, tensor->n, allocator, err);
-    if (status != PLUCK_OK)
-        return status;
-    memcpy(alias->cells, tensor->bytes, alias->n * sizeof *alias->cells);
-    for (uint32_t i = 0; i < alias->n; i++) {
-        uint32_t other = alias->cells[i].alias;
-        if (other >= alias->n) {
-            uint32_t n = alias->n;
-            pluck_alias_destroy(&alias);
-            return plk_fail(err, PLUCK_ERR_FORMAT, "%s: cell %u names entry %u of %u", label,
-                            (unsigned)i, (unsigned)other, (unsigned)n);
-        }
+    pluck_allocator memory = plk_allocator_or_default(allocator);
+    pluck_weighted *alias = plk_alloc_zero(&memory, 1, sizeof *alias);
+    plk_alias_cell *cells = plk_alloc(&memory, tensor->n, sizeof *cells);
+    pluck_status status = PLUCK_OK;
+    if (!alias || !cells) {
+        status = plk_fail_nomem(err, tensor->n * sizeof *cells);
+        goto cleanup;
     }
-    *(pluck_alias **)out = alias;
+    memcpy(cells, tensor->bytes, tensor->n * sizeof *cells);
+    for (uint32_t i = 0; i < tensor->n && status == PLUCK_OK; i++)
+        if (cells[i].alias >= tensor->n)
+            status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: cell %u names entry %u of %u", label,
+                              (unsigned)i, (unsigned)cells[i].alias, (unsigned)tensor->n);
+    if (status != PLUCK_OK)
+        goto cleanup;
+    *alias = (pluck_weighted){
+        .allocator = memory, .ops = &plk_weighted_alias, .n = tensor->n, .cells = cells};
+    *out = alias;
     return PLUCK_OK;
+cleanup:
+    plk_free(&memory, alias);
+    plk_free(&memory, cells);
+    return status;
 }
 
-static pluck_weights weights_of(const tensor_data *tensor)
-{
-    return (pluck_weights){tensor->bytes, PLUCK_WEIGHTS_F64, tensor->n};
-}
-
-static pluck_status take_sum_tree(void *out, const tensor_data *tensor, const char *label,
-                                  const pluck_allocator *allocator, pluck_error *err)
-{
-    (void)label;
-    return pluck_sum_tree_create(out, weights_of(tensor), allocator, err);
-}
-
-static pluck_status take_huffman(void *out, const tensor_data *tensor, const char *label,
+static pluck_status read_weights(pluck_weighted **out, const plk_weighted_ops *ops,
+                                 const tensor_data *tensor, const char *label,
                                  const pluck_allocator *allocator, pluck_error *err)
 {
-    (void)label;
-    return pluck_huffman_create(out, weights_of(tensor), allocator, err);
+    pluck_error why;
+    pluck_weights weights = {tensor->bytes, PLUCK_F64, tensor->n};
+    pluck_status status = create(out, ops, weights, allocator, &why);
+    if (status == PLUCK_ERR_NOMEM)
+        return plk_fail(err, status, "%s", why.message);
+    return status == PLUCK_OK ? PLUCK_OK
+                              : plk_fail(err, PLUCK_ERR_FORMAT, "%s: %s", label, why.message);
 }
 
-static pluck_status read_source(void *out, const plk_source *source, const char *kind,
-                                take_function *take, const pluck_allocator *allocator,
-                                pluck_error *err)
+pluck_status plk_weighted_read(pluck_weighted **out, const plk_source *source,
+                               const pluck_allocator *allocator, pluck_error *err)
 {
     plk_safetensors_header header = {0};
-    pluck_error why = {.status = PLUCK_OK};
-    tensor_data tensor;
-    bool cells = kind == alias_kind;
+    const plk_weighted_ops *ops = NULL;
+    tensor_data tensor = {.n = 0};
     if (source->streamed || plk_is_swapped(true))
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: a stored distribution is read from a file, on a little-endian machine",
@@ -248,86 +440,33 @@ static pluck_status read_source(void *out, const plk_source *source, const char 
                                                        source->label, &source->allocator, err);
     if (status != PLUCK_OK)
         return status;
-    if (!note_is(&header, "format", "pluck-weighted") || !note_is(&header, "kind", kind))
-        status = plk_fail(err, PLUCK_ERR_FORMAT,
-                          "%s: expected metadata 'format' = 'pluck-weighted' and 'kind' = '%s'",
-                          source->label, kind);
+    status = find_kind(&header, source->label, &ops, err);
+    bool cells = ops == &plk_weighted_alias;
     if (status == PLUCK_OK)
-        status = find_tensor(&header, source, cells ? "cells" : "weights", cells ? "U32" : "F64",
-                             cells ? 2 : 1, &tensor, err);
-    if (status == PLUCK_OK) {
-        status = take(out, &tensor, source->label, allocator, &why);
-        if (status == PLUCK_ERR_FORMAT || status == PLUCK_ERR_NOMEM)
-            status = plk_fail(err, status, "%s", why.message);
-        else if (status != PLUCK_OK)
-            status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: %s", source->label, why.message);
-    }
+        status = find_tensor(&header, source, cells, &tensor, err);
+    if (status == PLUCK_OK)
+        status = cells ? read_cells(out, &tensor, source->label, allocator, err)
+                       : read_weights(out, ops, &tensor, source->label, allocator, err);
     plk_safetensors_header_free(&header, &source->allocator);
     return status;
 }
 
-pluck_status plk_alias_read(pluck_alias **out, const plk_source *source,
-                            const pluck_allocator *allocator, pluck_error *err)
-{
-    return read_source(out, source, alias_kind, take_cells, allocator, err);
-}
-
-pluck_status plk_sum_tree_read(pluck_sum_tree **out, const plk_source *source,
-                               const pluck_allocator *allocator, pluck_error *err)
-{
-    return read_source(out, source, sum_tree_kind, take_sum_tree, allocator, err);
-}
-
-pluck_status plk_huffman_read(pluck_huffman **out, const plk_source *source,
-                              const pluck_allocator *allocator, pluck_error *err)
-{
-    return read_source(out, source, huffman_kind, take_huffman, allocator, err);
-}
-
-static pluck_status load(void *out, const char *path, const char *kind, take_function *take,
-                         const pluck_allocator *allocator, pluck_error *err)
-{
-    pluck_allocator memory = plk_allocator_or_default(allocator);
-    plk_source source;
-    pluck_status status = plk_source_open(&source, path, false, &memory, err);
-    if (status != PLUCK_OK)
-        return status;
-    status = read_source(out, &source, kind, take, allocator, err);
-    plk_source_close(&source);
-    return status;
-}
-
-static pluck_status fail_null(const char *function, pluck_error *err)
-{
-    return plk_fail(err, PLUCK_ERR_INVALID, "%s: out and path must not be NULL", function);
-}
-
-pluck_status pluck_alias_load(pluck_alias **out, const char *path, const pluck_allocator *allocator,
-                              pluck_error *err)
-{
-    if (out)
-        *out = NULL;
-    if (!out || !path)
-        return fail_null("pluck_alias_load", err);
-    return load(out, path, alias_kind, take_cells, allocator, err);
-}
-
-pluck_status pluck_sum_tree_load(pluck_sum_tree **out, const char *path,
+pluck_status pluck_weighted_open(pluck_weighted **out, const char *path,
                                  const pluck_allocator *allocator, pluck_error *err)
 {
     if (out)
         *out = NULL;
     if (!out || !path)
-        return fail_null("pluck_sum_tree_load", err);
-    return load(out, path, sum_tree_kind, take_sum_tree, allocator, err);
-}
-
-pluck_status pluck_huffman_load(pluck_huffman **out, const char *path,
-                                const pluck_allocator *allocator, pluck_error *err)
-{
-    if (out)
-        *out = NULL;
-    if (!out || !path)
-        return fail_null("pluck_huffman_load", err);
-    return load(out, path, huffman_kind, take_huffman, allocator, err);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_weighted_open: out and path must not be NULL");
+    pluck_allocator memory = plk_allocator_or_default(allocator);
+    plk_source source;
+    pluck_status status = plk_source_open(&source, path, false, &memory, err);
+    if (status != PLUCK_OK)
+        return status;
+    plk_fp_state fp = plk_fp_enter();
+    status = plk_weighted_read(out, &source, allocator, err);
+    plk_fp_leave(fp);
+    plk_source_close(&source);
+    return status;
 }

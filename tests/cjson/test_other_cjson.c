@@ -50,7 +50,7 @@ static void check_files(void)
     pluck_error err = {0};
     pluck_dump *dump = NULL;
     pluck_head *head = NULL;
-    pluck_alias *alias = NULL;
+    pluck_weighted *weighted = NULL;
     int fd = mkstemp(path);
     if (fd < 0 || write(fd, length, 8) != 8 ||
         write(fd, header, sizeof header - 1) != (ssize_t)(sizeof header - 1) ||
@@ -62,7 +62,7 @@ static void check_files(void)
     close(fd);
     check("pluck_dump_open", pluck_dump_open(&dump, path, NULL, &err), &err);
     check("pluck_head_open", pluck_head_open(&head, path, NULL, &err), &err);
-    check("pluck_alias_load", pluck_alias_load(&alias, path, NULL, &err), &err);
+    check("pluck_weighted_open", pluck_weighted_open(&weighted, path, NULL, &err), &err);
     pluck_dump_destroy(&dump);
     (void)unlink(path);
 }

@@ -127,37 +127,34 @@ static const double weights[] = {1, 2, 0.5, 4};
 
 static pluck_weights four_weights(void)
 {
-    return (pluck_weights){.data = weights, .type = PLUCK_WEIGHTS_F64, .n = 4};
+    return (pluck_weights){.data = weights, .dtype = PLUCK_F64, .n = 4};
+}
+
+static pluck_status save_weighted(pluck_weighted_kind kind, const char *path)
+{
+    pluck_weighted *weighted = NULL;
+    assert_int_equal(pluck_weighted_create(&weighted, kind, four_weights(), NULL, &err), PLUCK_OK);
+    pluck_status status = pluck_weighted_save(weighted, path, &err);
+    pluck_weighted_destroy(&weighted);
+    return status;
 }
 
 static pluck_status save_alias(const char *path, const char *second)
 {
     (void)second;
-    pluck_alias *alias = NULL;
-    assert_int_equal(pluck_alias_create(&alias, four_weights(), NULL, &err), PLUCK_OK);
-    pluck_status status = pluck_alias_save(alias, path, &err);
-    pluck_alias_destroy(&alias);
-    return status;
+    return save_weighted(PLUCK_WEIGHTED_ALIAS, path);
 }
 
 static pluck_status save_sum_tree(const char *path, const char *second)
 {
     (void)second;
-    pluck_sum_tree *tree = NULL;
-    assert_int_equal(pluck_sum_tree_create(&tree, four_weights(), NULL, &err), PLUCK_OK);
-    pluck_status status = pluck_sum_tree_save(tree, path, &err);
-    pluck_sum_tree_destroy(&tree);
-    return status;
+    return save_weighted(PLUCK_WEIGHTED_SUM_TREE, path);
 }
 
 static pluck_status save_huffman(const char *path, const char *second)
 {
     (void)second;
-    pluck_huffman *huffman = NULL;
-    assert_int_equal(pluck_huffman_create(&huffman, four_weights(), NULL, &err), PLUCK_OK);
-    pluck_status status = pluck_huffman_save(huffman, path, &err);
-    pluck_huffman_destroy(&huffman);
-    return status;
+    return save_weighted(PLUCK_WEIGHTED_HUFFMAN, path);
 }
 
 static pluck_status write_dump(const char *path, const char *second, pluck_dump_format format,
@@ -206,9 +203,9 @@ static const struct {
     bool seeks;
 } writers[] = {{"pluck_head_save", save_head, false},
                {"pluck_trainer_save", save_trainer, false},
-               {"pluck_alias_save", save_alias, false},
-               {"pluck_sum_tree_save", save_sum_tree, false},
-               {"pluck_huffman_save", save_huffman, false},
+               {"pluck_weighted_save, alias table", save_alias, false},
+               {"pluck_weighted_save, sum tree", save_sum_tree, false},
+               {"pluck_weighted_save, Huffman-shaped tree", save_huffman, false},
                {"dump writer", write_rows, false},
                {"dump writer, rows unknown", write_unknown_rows, true},
                {"dump writer, lines", write_lines, false}};
@@ -359,8 +356,8 @@ static void the_owner_is_kept_where_that_can_be(void **state)
         pluck_status status = save_alias(in_folder("file"), NULL);
         assert_int_equal(fault_calls(), 1);
         fault_arm(NULL, 0, 0);
-        check("pluck_alias_save", "fchown", errors[i], status, errors[i] == EIO ? KEEPS : REPLACES,
-              old_text);
+        check("pluck_weighted_save", "fchown", errors[i], status,
+              errors[i] == EIO ? KEEPS : REPLACES, old_text);
         assert_int_equal(stat(in_folder("file"), &info), 0);
         assert_int_equal(info.st_mode & 0777, 0600);
         assert_int_equal(info.st_uid, errors[i] == EPERM ? geteuid() : NOBODY);
@@ -438,12 +435,12 @@ static pluck_status open_head(const char *path)
     return status;
 }
 
-static pluck_status open_alias(const char *path)
+static pluck_status open_weighted(const char *path)
 {
-    pluck_alias *alias = NULL;
-    pluck_status status = pluck_alias_load(&alias, path, NULL, &err);
-    assert_true((status == PLUCK_OK) == (alias != NULL));
-    pluck_alias_destroy(&alias);
+    pluck_weighted *weighted = NULL;
+    pluck_status status = pluck_weighted_open(&weighted, path, NULL, &err);
+    assert_true((status == PLUCK_OK) == (weighted != NULL));
+    pluck_weighted_destroy(&weighted);
     return status;
 }
 
@@ -466,7 +463,7 @@ static void a_file_that_cannot_be_read_is_an_error(void **state)
     } readers[] = {{"pluck_dump_open", write_rows, open_dump},
                    {"pluck_dump_open of lines", write_lines, open_dump},
                    {"pluck_head_open", save_head, open_head},
-                   {"pluck_alias_load", save_alias, open_alias}};
+                   {"pluck_weighted_open", save_alias, open_weighted}};
     static const struct {
         const char *function;
         int error_number;

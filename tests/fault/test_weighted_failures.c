@@ -20,17 +20,28 @@
 static pluck_error err;
 static char path[] = "/tmp/pluck-weighted-XXXXXX";
 static const float values[] = {1, 0, 3, 4, 5, 1, 1, 2, 7, 1};
-static const pluck_weights weights = {values, PLUCK_WEIGHTS_F32, sizeof values / sizeof *values};
+static const pluck_weights weights = {values, PLUCK_F32, sizeof values / sizeof *values};
 
-typedef pluck_status (*attempt)(const pluck_allocator *allocator);
+static pluck_status use(pluck_weighted_kind kind, const pluck_allocator *allocator)
+{
+    pluck_weighted *weighted = NULL, *opened = NULL;
+    pluck_status status = pluck_weighted_create(&weighted, kind, weights, allocator, &err);
+    if (status == PLUCK_OK)
+        status = pluck_weighted_save(weighted, path, &err);
+    if (status == PLUCK_OK)
+        status = pluck_weighted_open(&opened, path, allocator, &err);
+    pluck_weighted_destroy(&weighted);
+    pluck_weighted_destroy(&opened);
+    return status;
+}
 
-static void fail_each_allocation(attempt run)
+static void fail_each_allocation(pluck_weighted_kind kind)
 {
     for (uint64_t n = 0;; n++) {
         test_allocator allocator;
         test_allocator_init(&allocator);
         allocator.fail_at = n;
-        pluck_status status = run(&allocator.interface);
+        pluck_status status = use(kind, &allocator.interface);
         if (allocator.n_live != 0)
             fail_msg("allocation %" PRIu64 " fails: %" PRIu64 " blocks are left", n,
                      allocator.n_live);
@@ -45,61 +56,22 @@ static void fail_each_allocation(attempt run)
     }
 }
 
-static pluck_status use_alias(const pluck_allocator *allocator)
-{
-    pluck_alias *alias = NULL, *loaded = NULL;
-    pluck_status status = pluck_alias_create(&alias, weights, allocator, &err);
-    if (status == PLUCK_OK)
-        status = pluck_alias_save(alias, path, &err);
-    if (status == PLUCK_OK)
-        status = pluck_alias_load(&loaded, path, allocator, &err);
-    pluck_alias_destroy(&alias);
-    pluck_alias_destroy(&loaded);
-    return status;
-}
-
-static pluck_status use_sum_tree(const pluck_allocator *allocator)
-{
-    pluck_sum_tree *tree = NULL, *loaded = NULL;
-    pluck_status status = pluck_sum_tree_create(&tree, weights, allocator, &err);
-    if (status == PLUCK_OK)
-        status = pluck_sum_tree_save(tree, path, &err);
-    if (status == PLUCK_OK)
-        status = pluck_sum_tree_load(&loaded, path, allocator, &err);
-    pluck_sum_tree_destroy(&tree);
-    pluck_sum_tree_destroy(&loaded);
-    return status;
-}
-
-static pluck_status use_huffman(const pluck_allocator *allocator)
-{
-    pluck_huffman *huffman = NULL, *loaded = NULL;
-    pluck_status status = pluck_huffman_create(&huffman, weights, allocator, &err);
-    if (status == PLUCK_OK)
-        status = pluck_huffman_save(huffman, path, &err);
-    if (status == PLUCK_OK)
-        status = pluck_huffman_load(&loaded, path, allocator, &err);
-    pluck_huffman_destroy(&huffman);
-    pluck_huffman_destroy(&loaded);
-    return status;
-}
-
 static void an_alias_table_reports_a_failed_allocation(void **state)
 {
     (void)state;
-    fail_each_allocation(use_alias);
+    fail_each_allocation(PLUCK_WEIGHTED_ALIAS);
 }
 
 static void a_sum_tree_reports_a_failed_allocation(void **state)
 {
     (void)state;
-    fail_each_allocation(use_sum_tree);
+    fail_each_allocation(PLUCK_WEIGHTED_SUM_TREE);
 }
 
 static void a_huffman_tree_reports_a_failed_allocation(void **state)
 {
     (void)state;
-    fail_each_allocation(use_huffman);
+    fail_each_allocation(PLUCK_WEIGHTED_HUFFMAN);
 }
 
 static void draws_and_changes_ask_for_no_memory(void **state)
@@ -107,26 +79,24 @@ static void draws_and_changes_ask_for_no_memory(void **state)
     (void)state;
     test_allocator allocator;
     test_allocator_init(&allocator);
-    pluck_alias *alias = NULL;
-    pluck_sum_tree *tree = NULL;
-    pluck_huffman *huffman = NULL;
+    pluck_weighted *weighted[3] = {NULL, NULL, NULL};
     uint32_t drawn[100];
     double probs[sizeof values / sizeof *values];
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, 1, 0, 0);
-    assert_int_equal(pluck_alias_create(&alias, weights, &allocator.interface, &err), PLUCK_OK);
-    assert_int_equal(pluck_sum_tree_create(&tree, weights, &allocator.interface, &err), PLUCK_OK);
-    assert_int_equal(pluck_huffman_create(&huffman, weights, &allocator.interface, &err), PLUCK_OK);
+    for (int kind = 0; kind < 3; kind++)
+        assert_int_equal(pluck_weighted_create(&weighted[kind], (pluck_weighted_kind)kind, weights,
+                                               &allocator.interface, &err),
+                         PLUCK_OK);
     uint64_t n = allocator.n_allocations;
-    assert_int_equal(pluck_alias_draw_many(alias, &rng, 100, drawn, &err), PLUCK_OK);
-    assert_int_equal(pluck_alias_probabilities(alias, probs, &err), PLUCK_OK);
-    assert_int_equal(pluck_sum_tree_set(tree, 1, 5, &err), PLUCK_OK);
-    assert_int_equal(pluck_sum_tree_draw_many(tree, &rng, 100, drawn, &err), PLUCK_OK);
-    assert_int_equal(pluck_huffman_draw_many(huffman, &rng, 100, drawn, &err), PLUCK_OK);
+    assert_int_equal(pluck_weighted_set(weighted[PLUCK_WEIGHTED_SUM_TREE], 1, 5, &err), PLUCK_OK);
+    for (int kind = 0; kind < 3; kind++) {
+        assert_int_equal(pluck_weighted_draw(weighted[kind], &rng, 100, drawn, &err), PLUCK_OK);
+        assert_int_equal(pluck_weighted_probabilities(weighted[kind], probs, &err), PLUCK_OK);
+    }
     assert_int_equal(allocator.n_allocations, n);
-    pluck_alias_destroy(&alias);
-    pluck_sum_tree_destroy(&tree);
-    pluck_huffman_destroy(&huffman);
+    for (int kind = 0; kind < 3; kind++)
+        pluck_weighted_destroy(&weighted[kind]);
     assert_int_equal(allocator.n_live, 0);
 }
 

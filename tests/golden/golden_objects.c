@@ -25,29 +25,25 @@ static void make_weights(float *weights)
     }
 }
 
-/* The draws of one table or tree and the probabilities of what was drawn. */
-#define ADD_WEIGHTED(kind)                                                                         \
-    static void add_##kind(golden_text *out, const char *name, pluck_weights weights)              \
-    {                                                                                              \
-        pluck_error err = {.status = PLUCK_OK};                                                    \
-        pluck_##kind *table = NULL;                                                                \
-        pluck_pcg64 rng;                                                                           \
-        uint32_t indices[N_DRAWS];                                                                 \
-        pluck_pcg64_seed(&rng, 61, weights.type, 0);                                               \
-        golden_require(pluck_##kind##_create(&table, weights, NULL, &err), name, &err);            \
-        golden_require(pluck_##kind##_draw_many(table, &rng, N_DRAWS, indices, &err), name, &err); \
-        for (int i = 0; i < N_DRAWS; i++) {                                                        \
-            double p = 0;                                                                          \
-            golden_require(pluck_##kind##_probability(table, indices[i], &p, &err), name, &err);   \
-            golden_add(out, "%s %d %" PRIu32 " %016" PRIx64 "\n", name, i, indices[i],             \
-                       golden_double_bits(p));                                                     \
-        }                                                                                          \
-        pluck_##kind##_destroy(&table);                                                            \
+/* Draws from one distribution and the probabilities of what was drawn. */
+static void add_weighted(golden_text *out, const char *name, pluck_weighted_kind kind,
+                         pluck_weights weights)
+{
+    pluck_error err = {.status = PLUCK_OK};
+    pluck_weighted *weighted = NULL;
+    pluck_pcg64 rng;
+    uint32_t indices[N_DRAWS];
+    pluck_pcg64_seed(&rng, 61, weights.dtype == PLUCK_F64, 0);
+    golden_require(pluck_weighted_create(&weighted, kind, weights, NULL, &err), name, &err);
+    golden_require(pluck_weighted_draw(weighted, &rng, N_DRAWS, indices, &err), name, &err);
+    for (int i = 0; i < N_DRAWS; i++) {
+        double p = 0;
+        golden_require(pluck_weighted_probability(weighted, indices[i], &p, &err), name, &err);
+        golden_add(out, "%s %d %" PRIu32 " %016" PRIx64 "\n", name, i, indices[i],
+                   golden_double_bits(p));
     }
-
-ADD_WEIGHTED(alias)
-ADD_WEIGHTED(sum_tree)
-ADD_WEIGHTED(huffman)
+    pluck_weighted_destroy(&weighted);
+}
 
 void golden_weighted(golden_text *out)
 {
@@ -56,14 +52,14 @@ void golden_weighted(golden_text *out)
     make_weights(singles);
     for (int i = 0; i < N_WEIGHTS; i++)
         doubles[i] = (double)singles[i] * 0x1.fp-300;
-    pluck_weights f32 = {singles, PLUCK_WEIGHTS_F32, N_WEIGHTS};
-    pluck_weights f64 = {doubles, PLUCK_WEIGHTS_F64, N_WEIGHTS};
-    add_alias(out, "alias", f32);
-    add_alias(out, "alias_double", f64);
-    add_sum_tree(out, "sum_tree", f32);
-    add_sum_tree(out, "sum_tree_double", f64);
-    add_huffman(out, "huffman", f32);
-    add_huffman(out, "huffman_double", f64);
+    pluck_weights f32 = {singles, PLUCK_F32, N_WEIGHTS};
+    pluck_weights f64 = {doubles, PLUCK_F64, N_WEIGHTS};
+    add_weighted(out, "alias", PLUCK_WEIGHTED_ALIAS, f32);
+    add_weighted(out, "alias_double", PLUCK_WEIGHTED_ALIAS, f64);
+    add_weighted(out, "sum_tree", PLUCK_WEIGHTED_SUM_TREE, f32);
+    add_weighted(out, "sum_tree_double", PLUCK_WEIGHTED_SUM_TREE, f64);
+    add_weighted(out, "huffman", PLUCK_WEIGHTED_HUFFMAN, f32);
+    add_weighted(out, "huffman_double", PLUCK_WEIGHTED_HUFFMAN, f64);
 }
 
 enum { N_VOCAB = 300, DIM = 37, N_ROWS = 6, SHORT_LIST = 40, N_PICKED = 5 };

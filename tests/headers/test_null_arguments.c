@@ -27,7 +27,7 @@ enum { STACK_BYTES = 64 * 1024 };
 #endif
 
 #define NULL_LOGITS  ((pluck_logits){NULL, PLUCK_F32, N})
-#define NULL_WEIGHTS ((pluck_weights){NULL, PLUCK_WEIGHTS_F32, N})
+#define NULL_WEIGHTS ((pluck_weights){NULL, PLUCK_F32, N})
 
 typedef struct outcome {
     bool has_status, is_nothing;
@@ -89,7 +89,7 @@ static const int64_t counts[N] = {1, 2, 3, 4, 5, 6, 7, 8};
 static const uint8_t bits[2] = {0, 1};
 static const size_t bit_ends[2] = {1, 2};
 static const int32_t children[2] = {0, 1};
-static const pluck_weights weights_of = {z, PLUCK_WEIGHTS_F32, 4};
+static const pluck_weights weights_of = {z, PLUCK_F32, 4};
 static const pluck_logits logits = {z, PLUCK_F32, N};
 static const pluck_logits rows[3] = {{z, PLUCK_F32, N}, {z, PLUCK_F32, N}, {z, PLUCK_F32, N}};
 static const pluck_matrix matrix = {
@@ -145,7 +145,7 @@ static pluck_pcg32 small_rng;
 static char text[1 << 16], bytes[4096], saved[4096];
 static uint8_t code[64];
 static size_t size, used, saved_size, model_size;
-static uint32_t count, drawn, histogram[N], many_counts[N];
+static uint32_t count, histogram[N], many_counts[N];
 static uint64_t seed, tries;
 static double number, doubles[N];
 static float floats[N * DIM], more_floats[N], one_float;
@@ -155,7 +155,7 @@ static const float *hidden_row;
 
 /* Files */
 static char dump_path[512], targets_path[512], new_path[512], model_path[512], head_path[512];
-static char checkpoint_path[512], alias_path[512], sum_tree_path[512], huffman_path[512];
+static char checkpoint_path[512], weighted_path[512];
 static char *model_bytes;
 
 /* Objects, and where new ones go */
@@ -179,9 +179,7 @@ static pluck_trainer *trainer, *new_trainer;
 static pluck_tune_data tune_data;
 static const pluck_tune_request request = {
     .temperatures = temperatures, .n = 1, .stats = &tune_stats};
-static pluck_alias *alias, *new_alias;
-static pluck_sum_tree *sum_tree, *new_sum_tree;
-static pluck_huffman *huffman, *new_huffman;
+static pluck_weighted *weighted, *new_weighted;
 static pluck_view *view;
 static const pluck_context *context;
 
@@ -214,11 +212,10 @@ static void make_files(const char *folder)
         char *path;
         const char *name;
     } files[] = {
-        {dump_path, "dump.npy"},      {targets_path, "targets.txt"},
-        {new_path, "new.npy"},        {model_path, "model.ftz"},
-        {head_path, "head.st"},       {checkpoint_path, "checkpoint.st"},
-        {alias_path, "alias.st"},     {sum_tree_path, "sum_tree.st"},
-        {huffman_path, "huffman.st"},
+        {dump_path, "dump.npy"},        {targets_path, "targets.txt"},
+        {new_path, "new.npy"},          {model_path, "model.ftz"},
+        {head_path, "head.st"},         {checkpoint_path, "checkpoint.st"},
+        {weighted_path, "weighted.st"},
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         snprintf(files[i].path, sizeof dump_path, "%s/%s", folder, files[i].name);
@@ -278,12 +275,8 @@ static void make_rest(void)
     MADE(pluck_head_query_create(&query, head, NULL, &err));
     MADE(pluck_trainer_create(&trainer, tree, &train_data, NULL, &err));
     MADE(pluck_trainer_save(trainer, checkpoint_path, &err));
-    MADE(pluck_alias_create(&alias, weights_of, NULL, &err));
-    MADE(pluck_alias_save(alias, alias_path, &err));
-    MADE(pluck_sum_tree_create(&sum_tree, weights_of, NULL, &err));
-    MADE(pluck_sum_tree_save(sum_tree, sum_tree_path, &err));
-    MADE(pluck_huffman_create(&huffman, weights_of, NULL, &err));
-    MADE(pluck_huffman_save(huffman, huffman_path, &err));
+    MADE(pluck_weighted_create(&weighted, PLUCK_WEIGHTED_SUM_TREE, weights_of, NULL, &err));
+    MADE(pluck_weighted_save(weighted, weighted_path, &err));
 }
 
 /* The call under test */

@@ -133,25 +133,11 @@ static void load_head(job *j)
     pluck_head_destroy(&head);
 }
 
-static void load_alias(job *j)
+static void load_weighted(job *j)
 {
-    pluck_alias *alias = NULL;
-    j->status = pluck_alias_load(&alias, j->path, NULL, &j->err);
-    pluck_alias_destroy(&alias);
-}
-
-static void load_sum_tree(job *j)
-{
-    pluck_sum_tree *tree = NULL;
-    j->status = pluck_sum_tree_load(&tree, j->path, NULL, &j->err);
-    pluck_sum_tree_destroy(&tree);
-}
-
-static void load_huffman(job *j)
-{
-    pluck_huffman *huffman = NULL;
-    j->status = pluck_huffman_load(&huffman, j->path, NULL, &j->err);
-    pluck_huffman_destroy(&huffman);
+    pluck_weighted *weighted = NULL;
+    j->status = pluck_weighted_open(&weighted, j->path, NULL, &j->err);
+    pluck_weighted_destroy(&weighted);
 }
 
 static void resume_training(job *j)
@@ -201,9 +187,7 @@ static const struct {
     {"pluck_sampler_from_json", create_sampler, OBJECTS, false},
     {"pluck_dump_open of .safetensors", open_dump, HEADER, true},
     {"pluck_head_open", load_head, HEADER, false},
-    {"pluck_alias_load", load_alias, HEADER, false},
-    {"pluck_sum_tree_load", load_sum_tree, HEADER, false},
-    {"pluck_huffman_load", load_huffman, HEADER, false},
+    {"pluck_weighted_open", load_weighted, HEADER, false},
     {"pluck_trainer_restore", resume_training, HEADER, false},
     {"pluck_dump_open of JSON lines", read_json_lines, ROW, true},
 };

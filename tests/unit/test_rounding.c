@@ -203,11 +203,11 @@ static void messages(void)
     pluck_sampler *sampler = NULL;
     static const char text[] = "{\"temperature\": -0.1}";
     put_error(pluck_sampler_from_json(&sampler, text, strlen(text), N, &err), &err);
-    pluck_alias *alias = NULL;
+    pluck_weighted *weighted = NULL;
     const float weights[] = {0.5f, -0.1f};
-    put_error(
-        pluck_alias_create(&alias, (pluck_weights){weights, PLUCK_WEIGHTS_F32, 2}, NULL, &err),
-        &err);
+    put_error(pluck_weighted_create(&weighted, PLUCK_WEIGHTED_ALIAS,
+                                    (pluck_weights){weights, PLUCK_F32, 2}, NULL, &err),
+              &err);
     float p[N];
     put_error(pluck_softmax_base(logits_row, N, -0.1, p, &err), &err);
 }

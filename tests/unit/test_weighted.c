@@ -44,7 +44,7 @@ static void make_weights(sample_weights *w, uint64_t seed)
 
 static pluck_weights as_doubles(const sample_weights *w)
 {
-    return (pluck_weights){w->values, PLUCK_WEIGHTS_F64, w->n};
+    return (pluck_weights){w->values, PLUCK_F64, w->n};
 }
 
 static long double exact_total(const sample_weights *w)
@@ -56,7 +56,7 @@ static long double exact_total(const sample_weights *w)
 }
 
 /* Units of each entry from the cells: thresholds, and what lies above those that name it. */
-static void units_of_cells(const pluck_alias *alias, uint64_t *units)
+static void units_of_cells(const pluck_weighted *alias, uint64_t *units)
 {
     memset(units, 0, alias->n * sizeof *units);
     for (uint32_t i = 0; i < alias->n; i++) {
@@ -90,23 +90,23 @@ static bool alias_case(uint64_t seed, pluck_isa isa, const void *context)
     static uint64_t units[MAX_N], from_cells[MAX_N];
     static double probs[MAX_N];
     make_weights(&w, seed);
-    pluck_alias *alias = NULL;
+    pluck_weighted *alias = NULL;
     double total, prob;
     uint32_t n_positive;
     assert_ok(plk_weights_check(as_doubles(&w), "test", &total, &n_positive, &err));
-    assert_ok(pluck_alias_create(&alias, as_doubles(&w), NULL, &err));
+    assert_ok(pluck_weighted_create(&alias, PLUCK_WEIGHTED_ALIAS, as_doubles(&w), NULL, &err));
     plk_alias_units(as_doubles(&w), total, units);
     units_of_cells(alias, from_cells);
     bool good = check_units(&w, units);
     if (good && memcmp(units, from_cells, w.n * sizeof *units) != 0)
         good = test_case_failed("%s: the cells hold other units", weight_kind_name(w.kind));
-    assert_ok(pluck_alias_probabilities(alias, probs, &err));
+    assert_ok(pluck_weighted_probabilities(alias, probs, &err));
     for (uint32_t i = 0; i < w.n && good; i += 1 + w.n / 7) {
-        assert_ok(pluck_alias_probability(alias, i, &prob, &err));
+        assert_ok(pluck_weighted_probability(alias, i, &prob, &err));
         if (prob != (double)units[i] * 0x1p-32 / (double)w.n || fabs(prob - probs[i]) > 0x1p-52)
             good = test_case_failed("probability of %u is %a or %a", i, prob, probs[i]);
     }
-    pluck_alias_destroy(&alias);
+    pluck_weighted_destroy(&alias);
     return good;
 }
 
@@ -117,57 +117,41 @@ static void alias_cells_hold_the_weights_as_nearly_as_stated(void **state)
                         NULL);
 }
 
-/* The three kinds as one, for what they have in common. */
+/* One of each kind. */
 typedef struct three {
-    pluck_alias *alias;
-    pluck_sum_tree *tree;
-    pluck_huffman *huffman;
+    pluck_weighted *kinds[3];
 } three;
 
 static three make_three(pluck_weights weights)
 {
-    three t = {NULL, NULL, NULL};
-    assert_ok(pluck_alias_create(&t.alias, weights, NULL, &err));
-    assert_ok(pluck_sum_tree_create(&t.tree, weights, NULL, &err));
-    assert_ok(pluck_huffman_create(&t.huffman, weights, NULL, &err));
+    three t = {{NULL, NULL, NULL}};
+    for (int kind = 0; kind < 3; kind++)
+        assert_ok(
+            pluck_weighted_create(&t.kinds[kind], (pluck_weighted_kind)kind, weights, NULL, &err));
     return t;
 }
 
 static void destroy_three(three *t)
 {
-    pluck_alias_destroy(&t->alias);
-    pluck_sum_tree_destroy(&t->tree);
-    pluck_huffman_destroy(&t->huffman);
+    for (int kind = 0; kind < 3; kind++)
+        pluck_weighted_destroy(&t->kinds[kind]);
 }
 
 static double probability(const three *t, int which, uint32_t index)
 {
     double p = -1;
-    assert_int_equal(which == 0   ? pluck_alias_probability(t->alias, index, &p, NULL)
-                     : which == 1 ? pluck_sum_tree_probability(t->tree, index, &p, NULL)
-                                  : pluck_huffman_probability(t->huffman, index, &p, NULL),
-                     PLUCK_OK);
+    assert_int_equal(pluck_weighted_probability(t->kinds[which], index, &p, NULL), PLUCK_OK);
     return p;
 }
 
 static void draw_many(const three *t, int which, pluck_pcg64 *rng, size_t n, uint32_t *out)
 {
-    if (which == 0)
-        assert_ok(pluck_alias_draw_many(t->alias, rng, n, out, &err));
-    else if (which == 1)
-        assert_ok(pluck_sum_tree_draw_many(t->tree, rng, n, out, &err));
-    else
-        assert_ok(pluck_huffman_draw_many(t->huffman, rng, n, out, &err));
+    assert_ok(pluck_weighted_draw(t->kinds[which], rng, n, out, &err));
 }
 
 static void draw_one(const three *t, int which, pluck_pcg64 *rng, uint32_t *out)
 {
-    if (which == 0)
-        assert_ok(pluck_alias_draw(t->alias, rng, out, &err));
-    else if (which == 1)
-        assert_ok(pluck_sum_tree_draw(t->tree, rng, out, &err));
-    else
-        assert_ok(pluck_huffman_draw(t->huffman, rng, out, &err));
+    draw_many(t, which, rng, 1, out);
 }
 
 static bool draws_case(uint64_t seed, pluck_isa isa, const void *context)
@@ -239,7 +223,7 @@ static void draws_of_many_from_large_tables_are_draws_one_by_one(void **state)
         double *weights = malloc(sizes[s] * sizeof *weights);
         assert_non_null(weights);
         weights_fill(WEIGHTS_ZIPF, s, sizes[s], weights);
-        three t = make_three((pluck_weights){weights, PLUCK_WEIGHTS_F64, sizes[s]});
+        three t = make_three((pluck_weights){weights, PLUCK_F64, sizes[s]});
         for (size_t k = 0; k < sizeof n_draws / sizeof *n_draws; k++) {
             for (int which = 0; which < 3; which++) {
                 pluck_pcg64 rng, rng_many;
@@ -271,7 +255,7 @@ static void draws_depend_on_the_ratios_of_weights_alone(void **state)
         double weights[N];
         for (int i = 0; i < N; i++)
             weights[i] = ldexp(1 + i * 7 % 5, exponents[e]) * (i % 4 > 0);
-        three t = make_three((pluck_weights){weights, PLUCK_WEIGHTS_F64, N});
+        three t = make_three((pluck_weights){weights, PLUCK_F64, N});
         bool is_first = exponents[e] == 900;
         for (int which = 0; which < 3; which++) {
             pluck_pcg64 rng;
@@ -297,11 +281,15 @@ static void probabilities_are_shares_of_the_sum(void **state)
     static const double expected[4] = {0.125, 0, 0.625, 0.25};
     for (int e = -1074; e <= 1000; e += 61) {
         const double weights[4] = {ldexp(1, e), 0, ldexp(5, e), ldexp(2, e)};
-        three t = make_three((pluck_weights){weights, PLUCK_WEIGHTS_F64, 4});
-        for (int which = 0; which < 3; which++)
+        three t = make_three((pluck_weights){weights, PLUCK_F64, 4});
+        for (int which = 0; which < 3; which++) {
+            double all[4];
+            assert_ok(pluck_weighted_probabilities(t.kinds[which], all, &err));
             for (uint32_t i = 0; i < 4; i++)
-                assert_true(probability(&t, which, i) == expected[i]);
-        assert_int_equal(pluck_sum_tree_set(t.tree, 1, ldexp(8, e), NULL), PLUCK_OK);
+                assert_true(probability(&t, which, i) == expected[i] && all[i] == expected[i]);
+            assert_true(pluck_weighted_total(t.kinds[which]) == (which > 0 ? ldexp(8, e) : 1));
+        }
+        assert_int_equal(pluck_weighted_set(t.kinds[1], 1, ldexp(8, e), NULL), PLUCK_OK);
         assert_true(probability(&t, 1, 1) == 0.5 && probability(&t, 1, 2) == 0.3125);
         destroy_three(&t);
     }
@@ -320,20 +308,22 @@ static void floats_and_doubles_of_any_alignment_give_the_same(void **state)
         doubles[i] = (double)floats[i];
     }
     memcpy(bytes + 3, doubles, sizeof doubles);
-    three a = make_three((pluck_weights){floats, PLUCK_WEIGHTS_F32, N});
-    three b = make_three((pluck_weights){bytes + 3, PLUCK_WEIGHTS_F64, N});
-    assert_memory_equal(a.alias->cells, b.alias->cells, N * sizeof *a.alias->cells);
-    assert_true(pluck_sum_tree_total(a.tree) == pluck_sum_tree_total(b.tree));
-    assert_memory_equal(a.huffman->nodes, b.huffman->nodes, (N - 1) * sizeof *a.huffman->nodes);
+    three a = make_three((pluck_weights){floats, PLUCK_F32, N});
+    three b = make_three((pluck_weights){bytes + 3, PLUCK_F64, N});
+    assert_memory_equal(a.kinds[0]->cells, b.kinds[0]->cells, N * sizeof(plk_alias_cell));
+    assert_true(pluck_weighted_total(a.kinds[1]) == pluck_weighted_total(b.kinds[1]));
+    assert_memory_equal(a.kinds[2]->huffman.nodes, b.kinds[2]->huffman.nodes,
+                        (N - 1) * sizeof(plk_huffman_node));
     destroy_three(&a);
     destroy_three(&b);
 }
 
-static void assert_trees_equal(const pluck_sum_tree *a, const pluck_sum_tree *b)
+static void assert_trees_equal(const pluck_weighted *a, const pluck_weighted *b)
 {
     size_t n = a->n;
-    for (uint32_t level = 0; level <= a->n_levels; level++) {
-        assert_memory_equal(a->levels[level], b->levels[level], n * sizeof(double));
+    for (uint32_t level = 0; level <= a->sum_tree.n_levels; level++) {
+        assert_memory_equal(a->sum_tree.levels[level], b->sum_tree.levels[level],
+                            n * sizeof(double));
         n = (n + PLK_SUM_TREE_FAN - 1) / PLK_SUM_TREE_FAN;
     }
 }
@@ -345,19 +335,21 @@ static void a_changed_sum_tree_is_the_tree_of_its_weights(void **state)
     static sample_weights w;
     for (uint64_t seed = 0; seed < 20; seed++) {
         make_weights(&w, seed);
-        pluck_sum_tree *tree = NULL, *fresh = NULL;
-        assert_ok(pluck_sum_tree_create(&tree, as_doubles(&w), NULL, &err));
+        pluck_weighted *tree = NULL, *fresh = NULL;
+        assert_ok(
+            pluck_weighted_create(&tree, PLUCK_WEIGHTED_SUM_TREE, as_doubles(&w), NULL, &err));
         test_random random = test_random_make(seed);
         for (int i = 0; i < 5000; i++) {
             uint32_t at = (uint32_t)test_random_below(&random, w.n);
             w.values[at] =
                 ldexp(test_random_uniform(&random), (int)test_random_below(&random, 1000) - 500);
-            assert_ok(pluck_sum_tree_set(tree, at, w.values[at], &err));
+            assert_ok(pluck_weighted_set(tree, at, w.values[at], &err));
         }
-        assert_ok(pluck_sum_tree_create(&fresh, as_doubles(&w), NULL, &err));
+        assert_ok(
+            pluck_weighted_create(&fresh, PLUCK_WEIGHTED_SUM_TREE, as_doubles(&w), NULL, &err));
         assert_trees_equal(tree, fresh);
-        pluck_sum_tree_destroy(&tree);
-        pluck_sum_tree_destroy(&fresh);
+        pluck_weighted_destroy(&tree);
+        pluck_weighted_destroy(&fresh);
     }
 }
 
@@ -368,32 +360,33 @@ static void a_sum_tree_can_be_emptied_and_filled_again(void **state)
     double ones[N], weight = 7, prob = 7;
     for (int i = 0; i < N; i++)
         ones[i] = 1;
-    pluck_sum_tree *tree = NULL;
-    assert_ok(
-        pluck_sum_tree_create(&tree, (pluck_weights){ones, PLUCK_WEIGHTS_F64, N}, NULL, &err));
+    pluck_weighted *tree = NULL;
+    assert_ok(pluck_weighted_create(&tree, PLUCK_WEIGHTED_SUM_TREE,
+                                    (pluck_weights){ones, PLUCK_F64, N}, NULL, &err));
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, 1, 0, 0);
     bool drawn[N] = {false};
     uint32_t index = 0;
     for (int i = 0; i < N; i++) { /* without replacement: every entry once */
-        assert_ok(pluck_sum_tree_draw(tree, &rng, &index, &err));
+        assert_ok(pluck_weighted_draw(tree, &rng, 1, &index, &err));
         assert_false(drawn[index]);
         drawn[index] = true;
-        assert_ok(pluck_sum_tree_set(tree, index, 0, &err));
+        assert_ok(pluck_weighted_set(tree, index, 0, &err));
     }
     pluck_pcg64 before = rng;
     index = 12345;
-    assert_int_equal(pluck_sum_tree_draw(tree, &rng, &index, &err), PLUCK_ERR_EMPTY);
-    assert_int_equal(pluck_sum_tree_probability(tree, 3, &prob, &err), PLUCK_ERR_EMPTY);
-    assert_int_equal(pluck_sum_tree_save(tree, "/nowhere/x", &err), PLUCK_ERR_EMPTY);
+    assert_int_equal(pluck_weighted_draw(tree, &rng, 1, &index, &err), PLUCK_ERR_EMPTY);
+    assert_int_equal(pluck_weighted_probability(tree, 3, &prob, &err), PLUCK_ERR_EMPTY);
+    assert_int_equal(pluck_weighted_probabilities(tree, ones, &err), PLUCK_ERR_EMPTY);
+    assert_int_equal(pluck_weighted_save(tree, "/nowhere/x", &err), PLUCK_ERR_EMPTY);
     assert_memory_equal(&before, &rng, sizeof rng);
     assert_int_equal(index, 12345);
-    assert_ok(pluck_sum_tree_set(tree, 42, 0x1p-1074, &err));
-    assert_ok(pluck_sum_tree_draw(tree, &rng, &index, &err));
+    assert_ok(pluck_weighted_set(tree, 42, 0x1p-1074, &err));
+    assert_ok(pluck_weighted_draw(tree, &rng, 1, &index, &err));
     assert_int_equal(index, 42);
-    assert_ok(pluck_sum_tree_weight(tree, 42, &weight, &err));
+    assert_ok(pluck_weighted_get(tree, 42, &weight, &err));
     assert_true(weight == 0x1p-1074);
-    pluck_sum_tree_destroy(&tree);
+    pluck_weighted_destroy(&tree);
 }
 
 /* Lengths of an optimal code, by merging the two least again and again. */
@@ -437,10 +430,10 @@ static bool huffman_case(uint64_t seed, pluck_isa isa, const void *context)
         long double p = (long double)w.values[i] / total;
         entropy -= p > 0 ? p * log2l(p) : 0;
     }
-    pluck_huffman *huffman = NULL;
-    assert_ok(pluck_huffman_create(&huffman, as_doubles(&w), NULL, &err));
-    double depth = pluck_huffman_mean_depth(huffman), best = optimal_depth(&w);
-    pluck_huffman_destroy(&huffman);
+    pluck_weighted *huffman = NULL;
+    assert_ok(pluck_weighted_create(&huffman, PLUCK_WEIGHTED_HUFFMAN, as_doubles(&w), NULL, &err));
+    double depth = pluck_weighted_mean_depth(huffman), best = optimal_depth(&w);
+    pluck_weighted_destroy(&huffman);
     if (fabs(depth - best) > 1e-12 * best)
         return test_case_failed("%s: mean depth %.17g, the least is %.17g",
                                 weight_kind_name(w.kind), depth, best);
@@ -462,28 +455,28 @@ static void a_huffman_tree_may_be_a_thousand_levels_deep(void **state)
     static double w[N];
     for (int i = 0; i < N; i++)
         w[i] = ldexp(1, 900 - i);
-    pluck_huffman *huffman = NULL;
-    assert_ok(pluck_huffman_create(&huffman, (pluck_weights){w, PLUCK_WEIGHTS_F64, N}, NULL, &err));
+    pluck_weighted *huffman = NULL;
+    assert_ok(pluck_weighted_create(&huffman, PLUCK_WEIGHTED_HUFFMAN,
+                                    (pluck_weights){w, PLUCK_F64, N}, NULL, &err));
+    const plk_huffman_node *nodes = huffman->huffman.nodes;
     uint32_t depth = 0;
-    for (uint32_t at = huffman->root; !(at & PLK_HUFFMAN_LEAF); depth++)
-        at = huffman->nodes[at].children[huffman->nodes[at].children[1] & PLK_HUFFMAN_LEAF ? 0 : 1];
+    for (uint32_t at = huffman->huffman.root; !(at & PLK_HUFFMAN_LEAF); depth++)
+        at = nodes[at].children[nodes[at].children[1] & PLK_HUFFMAN_LEAF ? 0 : 1];
     assert_true(depth >= 1900);
-    assert_true(fabs(pluck_huffman_mean_depth(huffman) - 2) < 1e-12);
-    pluck_huffman_destroy(&huffman);
+    assert_true(fabs(pluck_weighted_mean_depth(huffman) - 2) < 1e-12);
+    pluck_weighted_destroy(&huffman);
 }
 
 static void expect(pluck_status expected, pluck_weights weights, const char *message)
 {
-    three t = {(pluck_alias *)&t, (pluck_sum_tree *)&t, (pluck_huffman *)&t};
-    assert_int_equal(pluck_alias_create(&t.alias, weights, NULL, &err), expected);
-    assert_non_null(strstr(err.message, message));
-    assert_int_equal(pluck_sum_tree_create(&t.tree, weights, NULL, &err), expected);
-    assert_non_null(strstr(err.message, message));
-    assert_int_equal(pluck_huffman_create(&t.huffman, weights, NULL, &err), expected);
-    assert_non_null(strstr(err.message, message));
-    assert_null(t.alias);
-    assert_null(t.tree);
-    assert_null(t.huffman);
+    for (int kind = 0; kind < 3; kind++) {
+        pluck_weighted *weighted = (pluck_weighted *)&err;
+        assert_int_equal(
+            pluck_weighted_create(&weighted, (pluck_weighted_kind)kind, weights, NULL, &err),
+            expected);
+        assert_non_null(strstr(err.message, message));
+        assert_null(weighted);
+    }
 }
 
 static void weights_that_are_no_distribution_are_refused(void **state)
@@ -493,68 +486,72 @@ static void weights_that_are_no_distribution_are_refused(void **state)
                  negative[] = {1, -1e-300};
     const double zero[] = {0, -0.0, 0}, overflow[] = {1.7e308, 1.7e308, 0};
     const float nan_f32[] = {1, NAN};
-    pluck_weights_type f64 = PLUCK_WEIGHTS_F64;
+    pluck_dtype f64 = PLUCK_F64;
     expect(PLUCK_ERR_NAN, (pluck_weights){nan_at_2, f64, 4}, "weight 2 is NaN");
-    expect(PLUCK_ERR_NAN, (pluck_weights){nan_f32, PLUCK_WEIGHTS_F32, 2}, "weight 1 is NaN");
+    expect(PLUCK_ERR_NAN, (pluck_weights){nan_f32, PLUCK_F32, 2}, "weight 1 is NaN");
     expect(PLUCK_ERR_NAN, (pluck_weights){infinite, f64, 2}, "weight 1 is infinite");
     expect(PLUCK_ERR_INVALID, (pluck_weights){negative, f64, 2}, "weight 1 is -1e-300");
     expect(PLUCK_ERR_EMPTY, (pluck_weights){zero, f64, 3}, "all weights are 0");
     expect(PLUCK_ERR_INVALID, (pluck_weights){overflow, f64, 3}, "overflows");
-    expect(PLUCK_ERR_INVALID, (pluck_weights){zero, f64, 0}, "0 weights");
+    expect(PLUCK_ERR_INVALID, (pluck_weights){zero, f64, 0}, "weights.n is 0");
     expect(PLUCK_ERR_INVALID, (pluck_weights){zero, f64, PLUCK_MAX_WEIGHTS + 1}, "2^30");
     expect(PLUCK_ERR_INVALID, (pluck_weights){NULL, f64, 3}, "NULL");
-    expect(PLUCK_ERR_INVALID, (pluck_weights){zero, (pluck_weights_type)7, 3}, "type 7");
+    expect(PLUCK_ERR_INVALID, (pluck_weights){zero, (pluck_dtype)7, 3}, "weights.dtype is 7");
+    expect(PLUCK_ERR_INVALID, (pluck_weights){zero, PLUCK_F16, 3}, "weights.dtype is 1");
 }
 
 static void callers_mistakes_are_refused_and_change_nothing(void **state)
 {
     (void)state;
     const double w[] = {1, 2, 1e308};
-    three t = make_three((pluck_weights){w, PLUCK_WEIGHTS_F64, 3});
+    three t = make_three((pluck_weights){w, PLUCK_F64, 3});
     pluck_pcg64 rng;
     uint32_t index = 9;
     double value = 9;
     pluck_pcg64_seed(&rng, 1, 0, 0);
-    double total = pluck_sum_tree_total(t.tree);
+    pluck_weighted *alias = t.kinds[0], *tree = t.kinds[1], *huffman = t.kinds[2], *made = NULL;
+    double total = pluck_weighted_total(tree);
+    const pluck_weights weights = {w, PLUCK_F64, 3};
     const pluck_status invalid[] = {
-        pluck_alias_create(NULL, (pluck_weights){w, PLUCK_WEIGHTS_F64, 3}, NULL, &err),
-        pluck_sum_tree_create(NULL, (pluck_weights){w, PLUCK_WEIGHTS_F64, 3}, NULL, &err),
-        pluck_huffman_create(NULL, (pluck_weights){w, PLUCK_WEIGHTS_F64, 3}, NULL, &err),
-        pluck_alias_draw(NULL, &rng, &index, &err),
-        pluck_alias_draw(t.alias, NULL, &index, &err),
-        pluck_alias_draw_many(t.alias, &rng, 1, NULL, &err),
-        pluck_sum_tree_draw(NULL, &rng, &index, &err),
-        pluck_sum_tree_draw_many(t.tree, &rng, 1, NULL, &err),
-        pluck_huffman_draw(NULL, &rng, &index, &err),
-        pluck_huffman_draw_many(t.huffman, NULL, 1, &index, &err),
-        pluck_alias_probability(t.alias, 3, &value, &err),
-        pluck_alias_probability(t.alias, 0, NULL, &err),
-        pluck_alias_probabilities(NULL, &value, &err),
-        pluck_sum_tree_probability(t.tree, 3, &value, &err),
-        pluck_sum_tree_weight(t.tree, 3, &value, &err),
-        pluck_huffman_probability(t.huffman, UINT32_MAX, &value, &err),
-        pluck_sum_tree_set(NULL, 0, 1, &err),
-        pluck_sum_tree_set(t.tree, 3, 1, &err),
-        pluck_sum_tree_set(t.tree, 0, -1, &err),
-        pluck_sum_tree_set(t.tree, 0, 1.7e308, &err),
-        pluck_alias_save(t.alias, NULL, &err),
-        pluck_sum_tree_save(NULL, "/tmp/x", &err),
-        pluck_huffman_load(NULL, "/tmp/x", NULL, &err),
+        pluck_weighted_create(NULL, PLUCK_WEIGHTED_ALIAS, weights, NULL, &err),
+        pluck_weighted_create(&made, (pluck_weighted_kind)3, weights, NULL, &err),
+        pluck_weighted_draw(NULL, &rng, 1, &index, &err),
+        pluck_weighted_draw(alias, NULL, 1, &index, &err),
+        pluck_weighted_draw(alias, &rng, 1, NULL, &err),
+        pluck_weighted_draw(tree, &rng, 1, NULL, &err),
+        pluck_weighted_draw(huffman, NULL, 1, &index, &err),
+        pluck_weighted_probability(alias, 3, &value, &err),
+        pluck_weighted_probability(alias, 0, NULL, &err),
+        pluck_weighted_probabilities(NULL, &value, &err),
+        pluck_weighted_probability(tree, 3, &value, &err),
+        pluck_weighted_probability(huffman, UINT32_MAX, &value, &err),
+        pluck_weighted_get(tree, 3, &value, &err),
+        pluck_weighted_get(alias, 0, &value, &err),
+        pluck_weighted_get(huffman, 0, &value, &err),
+        pluck_weighted_set(NULL, 0, 1, &err),
+        pluck_weighted_set(alias, 0, 1, &err),
+        pluck_weighted_set(huffman, 0, 1, &err),
+        pluck_weighted_set(tree, 3, 1, &err),
+        pluck_weighted_set(tree, 0, -1, &err),
+        pluck_weighted_set(tree, 0, 1.7e308, &err),
+        pluck_weighted_save(alias, NULL, &err),
+        pluck_weighted_save(NULL, "/tmp/x", &err),
+        pluck_weighted_open(NULL, "/tmp/x", NULL, &err),
     };
     for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++)
         if (invalid[i] != PLUCK_ERR_INVALID)
             fail_msg("mistake %zu gives %s", i, pluck_status_name(invalid[i]));
-    assert_int_equal(pluck_sum_tree_set(t.tree, 0, (double)NAN, &err), PLUCK_ERR_NAN);
-    assert_int_equal(pluck_sum_tree_set(t.tree, 0, (double)INFINITY, NULL), PLUCK_ERR_NAN);
+    assert_int_equal(pluck_weighted_set(tree, 0, (double)NAN, &err), PLUCK_ERR_NAN);
+    assert_int_equal(pluck_weighted_set(tree, 0, (double)INFINITY, NULL), PLUCK_ERR_NAN);
     assert_int_equal(index, 9);
-    assert_true(value == 9);
-    assert_true(pluck_sum_tree_total(t.tree) == total);
-    assert_ok(pluck_alias_draw_many(t.alias, &rng, 0, NULL, &err));
-    assert_int_equal(pluck_alias_size(NULL) + pluck_sum_tree_size(NULL) + pluck_huffman_size(NULL),
-                     0);
-    pluck_alias_destroy(NULL);
-    pluck_sum_tree_destroy(NULL);
-    pluck_huffman_destroy(NULL);
+    assert_true(value == 9 && made == NULL);
+    assert_true(pluck_weighted_total(tree) == total);
+    for (int kind = 0; kind < 3; kind++)
+        assert_ok(pluck_weighted_draw(t.kinds[kind], &rng, 0, NULL, &err));
+    assert_int_equal(pluck_weighted_size(NULL), 0);
+    assert_true(pluck_weighted_total(NULL) == 0 && pluck_weighted_mean_depth(NULL) == 0);
+    assert_true(pluck_weighted_mean_depth(alias) == 1 && pluck_weighted_mean_depth(tree) == 8);
+    pluck_weighted_destroy(NULL);
     destroy_three(&t);
 }
 

@@ -18,28 +18,7 @@ enum { N_DRAWS = 10000000, PORTION = 4096, MAX_N = 1000 };
 
 static const double SMALLEST_P_VALUE = 1e-8;
 
-typedef pluck_status draw_function(const void *object, pluck_pcg64 *rng, size_t n,
-                                   uint32_t *indices, pluck_error *err);
-
-static pluck_status draw_alias(const void *object, pluck_pcg64 *rng, size_t n, uint32_t *indices,
-                               pluck_error *err)
-{
-    return pluck_alias_draw_many(object, rng, n, indices, err);
-}
-
-static pluck_status draw_sum_tree(const void *object, pluck_pcg64 *rng, size_t n, uint32_t *indices,
-                                  pluck_error *err)
-{
-    return pluck_sum_tree_draw_many(object, rng, n, indices, err);
-}
-
-static pluck_status draw_huffman(const void *object, pluck_pcg64 *rng, size_t n, uint32_t *indices,
-                                 pluck_error *err)
-{
-    return pluck_huffman_draw_many(object, rng, n, indices, err);
-}
-
-static void check(const char *what, draw_function *draw, const void *object, const double *weights,
+static void check(const char *what, const pluck_weighted *weighted, const double *weights,
                   uint32_t n, size_t n_draws)
 {
     uint64_t counts[MAX_N] = {0};
@@ -53,7 +32,7 @@ static void check(const char *what, draw_function *draw, const void *object, con
         p[i] = weights[i] / total;
     for (size_t done = 0; done < n_draws; done += PORTION) {
         size_t portion = n_draws - done < PORTION ? n_draws - done : PORTION;
-        assert_int_equal(draw(object, &rng, portion, drawn, NULL), PLUCK_OK);
+        assert_int_equal(pluck_weighted_draw(weighted, &rng, portion, drawn, NULL), PLUCK_OK);
         for (size_t i = 0; i < portion; i++)
             counts[drawn[i]]++;
     }
@@ -65,21 +44,17 @@ static void check(const char *what, draw_function *draw, const void *object, con
 
 static void check_kind(weight_kind kind, uint32_t n, size_t n_draws)
 {
+    static const char *const names[] = {"alias", "sum tree", "huffman"};
     double weights[MAX_N];
-    pluck_alias *alias = NULL;
-    pluck_sum_tree *tree = NULL;
-    pluck_huffman *huffman = NULL;
     weights_fill(kind, 3, n, weights);
-    pluck_weights w = {weights, PLUCK_WEIGHTS_F64, n};
-    assert_int_equal(pluck_alias_create(&alias, w, NULL, NULL), PLUCK_OK);
-    assert_int_equal(pluck_sum_tree_create(&tree, w, NULL, NULL), PLUCK_OK);
-    assert_int_equal(pluck_huffman_create(&huffman, w, NULL, NULL), PLUCK_OK);
-    check("alias", draw_alias, alias, weights, n, n_draws);
-    check("sum tree", draw_sum_tree, tree, weights, n, n_draws);
-    check("huffman", draw_huffman, huffman, weights, n, n_draws);
-    pluck_alias_destroy(&alias);
-    pluck_sum_tree_destroy(&tree);
-    pluck_huffman_destroy(&huffman);
+    for (int k = 0; k < 3; k++) {
+        pluck_weighted *weighted = NULL;
+        assert_int_equal(pluck_weighted_create(&weighted, (pluck_weighted_kind)k,
+                                               (pluck_weights){weights, PLUCK_F64, n}, NULL, NULL),
+                         PLUCK_OK);
+        check(names[k], weighted, weights, n, n_draws);
+        pluck_weighted_destroy(&weighted);
+    }
 }
 
 static void entries_come_with_their_probabilities(void **state)

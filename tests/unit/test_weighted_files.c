@@ -29,70 +29,30 @@ static char path[] = "/tmp/pluck-weighted-XXXXXX";
             fail_msg("%s: %s", #call, err.message);                                                \
     } while (0)
 
-/* One of the three. */
-typedef struct stored {
-    pluck_alias *alias;
-    pluck_sum_tree *tree;
-    pluck_huffman *huffman;
-} stored;
-
-static void create(stored *s, int kind, const double *weights)
+static pluck_weighted *create(int kind, const double *weights)
 {
-    pluck_weights w = {weights, PLUCK_WEIGHTS_F64, N};
-    *s = (stored){NULL, NULL, NULL};
-    if (kind == 0)
-        assert_ok(pluck_alias_create(&s->alias, w, NULL, &err));
-    else if (kind == 1)
-        assert_ok(pluck_sum_tree_create(&s->tree, w, NULL, &err));
-    else
-        assert_ok(pluck_huffman_create(&s->huffman, w, NULL, &err));
+    pluck_weighted *weighted = NULL;
+    assert_ok(pluck_weighted_create(&weighted, (pluck_weighted_kind)kind,
+                                    (pluck_weights){weights, PLUCK_F64, N}, NULL, &err));
+    return weighted;
 }
 
-static pluck_status save(const stored *s, int kind)
-{
-    return kind == 0   ? pluck_alias_save(s->alias, path, &err)
-           : kind == 1 ? pluck_sum_tree_save(s->tree, path, &err)
-                       : pluck_huffman_save(s->huffman, path, &err);
-}
-
-static pluck_status load(stored *s, int kind)
-{
-    *s = (stored){NULL, NULL, NULL};
-    return kind == 0   ? pluck_alias_load(&s->alias, path, NULL, &err)
-           : kind == 1 ? pluck_sum_tree_load(&s->tree, path, NULL, &err)
-                       : pluck_huffman_load(&s->huffman, path, NULL, &err);
-}
-
-static pluck_status read_bytes(stored *s, int kind, const uint8_t *bytes, size_t size)
+static pluck_status read_bytes(pluck_weighted **out, const uint8_t *bytes, size_t size)
 {
     pluck_allocator allocator = plk_allocator_or_default(NULL);
     plk_source source;
     plk_source_open_memory(&source, "bytes", bytes, size, false, &allocator);
-    *s = (stored){NULL, NULL, NULL};
-    pluck_status status = kind == 0   ? plk_alias_read(&s->alias, &source, NULL, &err)
-                          : kind == 1 ? plk_sum_tree_read(&s->tree, &source, NULL, &err)
-                                      : plk_huffman_read(&s->huffman, &source, NULL, &err);
+    *out = NULL;
+    pluck_status status = plk_weighted_read(out, &source, NULL, &err);
     plk_source_close(&source);
     return status;
 }
 
-static void draw(const stored *s, int kind, uint32_t *out)
+static void draw(const pluck_weighted *weighted, uint32_t *out)
 {
     pluck_pcg64 rng;
     pluck_pcg64_seed(&rng, 5, 0, 0);
-    if (kind == 0)
-        assert_ok(pluck_alias_draw_many(s->alias, &rng, N_DRAWS, out, &err));
-    else if (kind == 1)
-        assert_ok(pluck_sum_tree_draw_many(s->tree, &rng, N_DRAWS, out, &err));
-    else
-        assert_ok(pluck_huffman_draw_many(s->huffman, &rng, N_DRAWS, out, &err));
-}
-
-static void destroy(stored *s)
-{
-    pluck_alias_destroy(&s->alias);
-    pluck_sum_tree_destroy(&s->tree);
-    pluck_huffman_destroy(&s->huffman);
+    assert_ok(pluck_weighted_draw(weighted, &rng, N_DRAWS, out, &err));
 }
 
 static size_t read_file(uint8_t *bytes)
@@ -105,7 +65,7 @@ static size_t read_file(uint8_t *bytes)
     return n;
 }
 
-static void what_is_saved_is_loaded_to_the_same_draws(void **state)
+static void what_is_saved_is_opened_to_the_same_draws(void **state)
 {
     (void)state;
     double weights[N];
@@ -113,43 +73,39 @@ static void what_is_saved_is_loaded_to_the_same_draws(void **state)
     for (int weights_kind = 0; weights_kind < WEIGHTS_KINDS; weights_kind++) {
         weights_fill((weight_kind)weights_kind, 9, N, weights);
         for (int kind = 0; kind < N_KINDS; kind++) {
-            stored s, back;
-            create(&s, kind, weights);
-            assert_ok(save(&s, kind));
-            assert_ok(load(&back, kind));
-            draw(&s, kind, before);
-            draw(&back, kind, after);
+            pluck_weighted *saved = create(kind, weights), *back = NULL;
+            assert_ok(pluck_weighted_save(saved, path, &err));
+            assert_ok(pluck_weighted_open(&back, path, NULL, &err));
+            draw(saved, before);
+            draw(back, after);
             assert_memory_equal(before, after, sizeof before);
-            for (int other = 0; other < N_KINDS; other++) {
-                stored wrong;
-                if (other != kind)
-                    assert_int_equal(load(&wrong, other), PLUCK_ERR_FORMAT);
-            }
-            destroy(&s);
-            destroy(&back);
+            assert_true(back->ops == saved->ops);
+            assert_true(pluck_weighted_total(back) == pluck_weighted_total(saved));
+            assert_true(pluck_weighted_mean_depth(back) == pluck_weighted_mean_depth(saved));
+            pluck_weighted_destroy(&saved);
+            pluck_weighted_destroy(&back);
         }
     }
 }
 
 /* What is read must be usable, or refused as a bad file; nothing in between. */
-static void read_hostile(int kind, const uint8_t *bytes, size_t size)
+static void read_hostile(const uint8_t *bytes, size_t size)
 {
-    stored s;
+    pluck_weighted *weighted = NULL;
     uint32_t drawn[N_DRAWS];
     uint8_t *exact = malloc(size + 1); /* so that a sanitizer sees a read beyond the end */
     assert_non_null(exact);
     memcpy(exact, bytes, size);
-    pluck_status status = read_bytes(&s, kind, exact, size);
+    pluck_status status = read_bytes(&weighted, exact, size);
     if (status == PLUCK_OK) {
-        draw(&s, kind, drawn);
+        draw(weighted, drawn);
         for (int i = 0; i < N_DRAWS; i++)
-            assert_true(drawn[i] < pluck_alias_size(s.alias) + pluck_sum_tree_size(s.tree) +
-                                       pluck_huffman_size(s.huffman));
+            assert_true(drawn[i] < pluck_weighted_size(weighted));
     } else {
         assert_int_equal(status, PLUCK_ERR_FORMAT);
-        assert_true(s.alias == NULL && s.tree == NULL && s.huffman == NULL);
+        assert_null(weighted);
     }
-    destroy(&s);
+    pluck_weighted_destroy(&weighted);
     free(exact);
 }
 
@@ -160,18 +116,17 @@ static void files_that_are_cut_off_or_changed_are_refused_or_usable(void **state
     static uint8_t bytes[MAX_BYTES];
     weights_fill(WEIGHTS_ZIPF, 9, N, weights);
     for (int kind = 0; kind < N_KINDS; kind++) {
-        stored s;
-        create(&s, kind, weights);
-        assert_ok(save(&s, kind));
-        destroy(&s);
+        pluck_weighted *saved = create(kind, weights);
+        assert_ok(pluck_weighted_save(saved, path, &err));
+        pluck_weighted_destroy(&saved);
         size_t size = read_file(bytes);
         for (size_t n = 0; n < size; n++) {
-            assert_int_equal(read_bytes(&s, kind, bytes, n), PLUCK_ERR_FORMAT);
+            assert_int_equal(read_bytes(&saved, bytes, n), PLUCK_ERR_FORMAT);
             const uint8_t values[] = {0, 0xFF, (uint8_t)(bytes[n] ^ 0x80), (uint8_t)(bytes[n] + 1)};
             uint8_t right = bytes[n];
             for (size_t v = 0; v < sizeof values; v++) {
                 bytes[n] = values[v];
-                read_hostile(kind, bytes, size);
+                read_hostile(bytes, size);
             }
             bytes[n] = right;
         }
@@ -190,6 +145,7 @@ static void well_formed_files_of_other_things_are_refused(void **state)
     (void)state;
     static const double weights[4] = {1, 2, 3, 4};
     pluck_allocator allocator = plk_allocator_or_default(NULL);
+    pluck_weighted *weighted = NULL;
     const wrong_file files[] = {
         {"pluck-head", "sum_tree", "weights", "F64", 1, {4, 0}, 32},
         {"pluck-weighted", "sum-tree", "weights", "F64", 1, {4, 0}, 32},
@@ -208,12 +164,10 @@ static void well_formed_files_of_other_things_are_refused(void **state)
                                          .size_bytes = f->size_bytes};
         snprintf(tensor.name, sizeof tensor.name, "%s", f->tensor);
         assert_ok(plk_safetensors_write(path, notes, 2, &tensor, 1, &allocator, &err));
-        stored s;
-        if (load(&s, 1) != PLUCK_ERR_FORMAT)
+        if (pluck_weighted_open(&weighted, path, NULL, &err) != PLUCK_ERR_FORMAT)
             fail_msg("file %zu is taken", i);
     }
-    assert_int_equal(pluck_alias_load(&(pluck_alias *){NULL}, "/nonexistent/x", NULL, &err),
-                     PLUCK_ERR_IO);
+    assert_int_equal(pluck_weighted_open(&weighted, "/nonexistent/x", NULL, &err), PLUCK_ERR_IO);
 }
 
 static int make_path(void **state)
@@ -234,7 +188,7 @@ static int remove_path(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_saved_is_loaded_to_the_same_draws),
+        cmocka_unit_test(what_is_saved_is_opened_to_the_same_draws),
         cmocka_unit_test(files_that_are_cut_off_or_changed_are_refused_or_usable),
         cmocka_unit_test(well_formed_files_of_other_things_are_refused),
     };
