@@ -176,9 +176,11 @@ static bool run_chain(bench_records *records, const bench_options *options, cons
     size_t n = options->quick ? 5 : MAX_REPETITIONS;
     if (!open_batch(&b, rows, chain, isa))
         return false;
-    bool done = measure(&b, n, &times);
+    pluck_sampler_info info = PLUCK_INIT(pluck_sampler_info);
+    bool done =
+        measure(&b, n, &times) && pluck_sampler_get_info(b.samplers[0], &info, NULL) == PLUCK_OK;
     if (done)
-        report(records, rows, chain, pluck_isa_name(pluck_sampler_isa(b.samplers[0])), n, &times);
+        report(records, rows, chain, pluck_isa_name(info.isa), n, &times);
     close_batch(&b);
     return done;
 }

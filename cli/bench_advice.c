@@ -125,11 +125,11 @@ static bool advise_logprob(const bench_plan *plan, char *text, size_t capacity)
 
 static bool advise_isa(const bench_plan *plan, char *text, size_t capacity)
 {
-    pluck_isa used = pluck_sampler_isa(plan->steps[0].sampler);
+    pluck_isa used = setup_sampler_info(plan->steps[0].sampler).isa;
     pluck_sampler *best = NULL;
     if (pluck_sampler_create(&best, plan->config, 1, NULL, NULL) != PLUCK_OK)
         return false;
-    pluck_isa isa = pluck_sampler_isa(best);
+    pluck_isa isa = setup_sampler_info(best).isa;
     pluck_sampler_destroy(&best);
     if (isa == used)
         return false;

@@ -70,10 +70,10 @@ void explain_json_stage(const pluck_stage_report *r, output *out)
 static void json_draw(const inspection *in, output *out)
 {
     const pluck_trace_draw *d = pluck_trace_draw_of(in->trace);
+    pluck_sampler_info info = setup_sampler_info(in->sampler);
     output_printf(out, ",\"draw\":{\"seed\":%llu,\"stream\":%llu,\"position\":%llu,\"token\":%d",
-                  (unsigned long long)pluck_sampler_seed(in->sampler),
-                  (unsigned long long)pluck_sampler_stream(in->sampler),
-                  (unsigned long long)pluck_sampler_position(in->sampler), (int)d->drawn.token);
+                  (unsigned long long)info.seed, (unsigned long long)info.stream,
+                  (unsigned long long)info.position, (int)d->drawn.token);
     inspect_json_member(out, "logprob", (double)d->drawn.logprob);
     const struct {
         const char *name;

@@ -138,10 +138,10 @@ static void print_stages(const inspection *in, output *out, const paint *codes)
 static void print_draw(const inspection *in, output *out, const paint *codes)
 {
     const pluck_trace_draw *d = pluck_trace_draw_of(in->trace);
+    pluck_sampler_info info = setup_sampler_info(in->sampler);
     output_printf(out, "\n%sdraw%s of seed %llu, stream %llu, position %llu: token ", codes->head,
-                  codes->off, (unsigned long long)pluck_sampler_seed(in->sampler),
-                  (unsigned long long)pluck_sampler_stream(in->sampler),
-                  (unsigned long long)pluck_sampler_position(in->sampler));
+                  codes->off, (unsigned long long)info.seed, (unsigned long long)info.stream,
+                  (unsigned long long)info.position);
     print_token(in, out, d->drawn.token);
     output_printf(out, "\n" INDENT "p %.6g, logprob %.6g\n", d->high - d->low,
                   d->drawn.logprob == 0.0f ? 0.0 : (double)d->drawn.logprob);

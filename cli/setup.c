@@ -267,10 +267,18 @@ int setup_prompt_check(const arguments *args, const token_list *list, uint32_t n
 pluck_status setup_stream(pluck_sampler *sampler, uint64_t stream, const token_list *prompt,
                           pluck_error *err)
 {
-    pluck_status status = pluck_sampler_set_stream(sampler, stream, err);
-    for (size_t i = 0; status == PLUCK_OK && i < prompt->n; i++)
-        status = pluck_sampler_accept_prompt(sampler, prompt->tokens[i], err);
+    pluck_status status =
+        pluck_sampler_start(sampler, setup_sampler_info(sampler).seed, stream, err);
+    if (status == PLUCK_OK)
+        status = pluck_sampler_prompt(sampler, prompt->tokens, prompt->n, err);
     return status;
+}
+
+pluck_sampler_info setup_sampler_info(const pluck_sampler *sampler)
+{
+    pluck_sampler_info info = PLUCK_INIT(pluck_sampler_info);
+    (void)pluck_sampler_get_info(sampler, &info, NULL);
+    return info;
 }
 
 const char *source_name(const char *path)

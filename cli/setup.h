@@ -47,6 +47,9 @@ int setup_prompt_check(const arguments *args, const token_list *list, uint32_t n
 pluck_status setup_stream(pluck_sampler *sampler, uint64_t stream, const token_list *prompt,
                           pluck_error *err);
 
+/* Everything about a sampler. */
+pluck_sampler_info setup_sampler_info(const pluck_sampler *sampler);
+
 /* A dump and memory for one of its rows. */
 typedef struct source {
     pluck_dump *dump;

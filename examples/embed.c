@@ -1,6 +1,6 @@
 /*
- * An engine's loop around pluck: create, accept the prompt, sample, accept, start again. toy_model
- * stands for the model; after token t it expects 3 t + 1 and, less and less, the tokens above.
+ * An engine's loop around pluck: create, give the prompt, generate, start again. toy_model stands
+ * for the model; after token t it expects 3 t + 1 and, less and less, the tokens above.
  *
  *     cc embed.c $(pkg-config --cflags --libs pluck) -o embed && ./embed [CONFIGURATION]
  */
@@ -29,16 +29,11 @@ int main(int argc, char **argv)
     pluck_error err;
     pluck_status status = pluck_sampler_from_json(&sampler, json, strlen(json), N_VOCAB, &err);
     for (int sequence = 0; sequence < 2 && status == PLUCK_OK; sequence++) {
-        pluck_token token = 0;
-        for (size_t i = 0; i < n_prompt && status == PLUCK_OK; i++) {
-            token = prompt[i];
-            status = pluck_sampler_accept_prompt(sampler, token, &err);
-        }
+        pluck_token token = prompt[n_prompt - 1];
+        status = pluck_sampler_prompt(sampler, prompt, n_prompt, &err);
         for (int i = 0; i < 12 && status == PLUCK_OK; i++) {
             toy_model(token, values);
-            status = pluck_sampler_sample(sampler, logits, &token, &err);
-            if (status == PLUCK_OK)
-                status = pluck_sampler_accept(sampler, token, &err);
+            status = pluck_sampler_next(sampler, logits, &token, &err);
             if (status == PLUCK_OK)
                 printf("%d%c", (int)token, i < 11 ? ' ' : '\n');
         }

@@ -29,7 +29,7 @@ void bench_scan_run(void *scan, size_t n)
 
 static void set_mask(const bench_stepper *stepper)
 {
-    size_t n_words = (pluck_sampler_n_vocab(stepper->sampler) + 31) / 32;
+    size_t n_words = (stepper->place->rows->n_vocab + 31) / 32;
     if (stepper->mask)
         pluck_sampler_set_mask(stepper->sampler, stepper->mask, n_words, NULL);
 }

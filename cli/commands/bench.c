@@ -28,7 +28,7 @@ static void print_text(const bench_plan *plan, output *out)
     output_quoted(out, rows->name, strlen(rows->name));
     output_printf(out, ": %u logits, %s, %zu %s; instruction set %s\n\n", (unsigned)rows->n_vocab,
                   pluck_dtype_name(rows->dtype), rows->n, rows->n == 1 ? "row" : "rows",
-                  pluck_isa_name(pluck_sampler_isa(token->sampler)));
+                  pluck_isa_name(setup_sampler_info(token->sampler).isa));
     output_printf(out, "%-24s %12s %10s %14s\n", "up to", "us a token", "added", "times reading");
     for (size_t i = 0; i < plan->n_steps; i++) {
         const bench_step *step = &plan->steps[i];
@@ -74,7 +74,7 @@ static void print_json(const bench_plan *plan, output *out)
     output_printf(out,
                   ",\"n_vocab\":%u,\"dtype\":\"%s\",\"rows\":%zu,\"isa\":\"%s\",\"rounds\":%zu",
                   (unsigned)rows->n_vocab, pluck_dtype_name(rows->dtype), rows->n,
-                  pluck_isa_name(pluck_sampler_isa(token->sampler)), plan->n_rounds);
+                  pluck_isa_name(setup_sampler_info(token->sampler).isa), plan->n_rounds);
     print_member(out, plan, "read", STEP_READ);
     output_text(out, ",\"stages\":[");
     for (size_t i = 1; i < plan->token; i++) {

@@ -151,7 +151,7 @@ static pluck_status configure_row(side *s, uint64_t row, pluck_logits *logits, p
 {
     uint32_t n = 0;
     uint32_t n_vocab = s->src->info.n_vocab;
-    pluck_status status = pluck_sampler_set_stream(s->sampler, row, err);
+    pluck_status status = setup_stream(s->sampler, row, &(token_list){.n = 0}, err);
     if (status == PLUCK_OK)
         status = pluck_sampler_distribution(s->sampler, *logits, s->probs, n_vocab, &n, err);
     if (status != PLUCK_OK)

@@ -62,7 +62,7 @@ static int take_sampler(replay *r, const draw_origin *o)
     pluck_config *config = NULL;
     pluck_error err;
     if (r->sampler && r->config_size_bytes == o->config_size_bytes &&
-        pluck_sampler_n_vocab(r->sampler) == o->n_vocab &&
+        setup_sampler_info(r->sampler).n_vocab == o->n_vocab &&
         memcmp(r->config, o->config, o->config_size_bytes) == 0)
         return EXIT_DONE;
     pluck_trace_destroy(&r->trace);
@@ -241,7 +241,7 @@ int replay_draw(replay *r, const replay_line *line, source *src)
     if (!fits(r, line, src))
         return EXIT_DONE;
     int code = take_sampler(r, &line->origin);
-    if (code == EXIT_DONE && pluck_sampler_seed(r->sampler) != line->origin.seed)
+    if (code == EXIT_DONE && setup_sampler_info(r->sampler).seed != line->origin.seed)
         return complain_replay(r, PLUCK_ERR_CONFIG, "", "seed is not the one of its config");
     if (code == EXIT_DONE)
         code = take_stream(r, line, src);

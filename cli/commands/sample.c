@@ -80,7 +80,7 @@ static void print_trace(job *j, uint64_t draw, const evidence *e)
     uint64_t n_before = is_sequence ? j->history.n : draw;
     draw_origin origin = {.config = all->config_text,
                           .config_size_bytes = all->config_size_bytes,
-                          .seed = pluck_sampler_seed(j->team.workers[0].sampler),
+                          .seed = setup_sampler_info(j->team.workers[0].sampler).seed,
                           .stream = is_sequence ? j->stream : j->row,
                           .position = all->prompt.n + n_before,
                           .prompt = all->prompt,

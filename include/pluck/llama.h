@@ -19,7 +19,7 @@
  * llama.cpp has one accept for prompts and for generated tokens. Here the tokens that are accepted
  * before the first draw after init, wrap or reset are the prompt: stages that count generated
  * tokens (min_tokens, exp_decay_length, penalties with "ignore_prompt") count from its last token.
- * A later prompt, such as the next turn of a chat, goes to pluck_sampler_accept_prompt().
+ * A later prompt, such as the next turn of a chat, goes to pluck_sampler_prompt().
  *
  * A sampler of llama.cpp has no way to report a failure. Here the candidates then stay as they
  * were, with selected = -1 (on which llama_sampler_sample() aborts the program),
@@ -123,9 +123,8 @@ static inline void pluck_llama_accept(struct llama_sampler *smpl, llama_token to
 {
     pluck_llama_state *state = pluck_llama_state_of(smpl);
     pluck_error err;
-    pluck_status status = state->has_drawn
-                              ? pluck_sampler_accept(state->sampler, token, &err)
-                              : pluck_sampler_accept_prompt(state->sampler, token, &err);
+    pluck_status status = state->has_drawn ? pluck_sampler_accept(state->sampler, token, &err)
+                                           : pluck_sampler_prompt(state->sampler, &token, 1, &err);
     pluck_llama_note(state, status, &err);
 }
 
@@ -285,11 +284,13 @@ static inline struct llama_sampler *pluck_llama_sampler_wrap(pluck_sampler **sam
 {
     pluck_llama_state *state = NULL;
     struct llama_sampler *out = NULL;
+    pluck_sampler_info info = PLUCK_INIT(pluck_sampler_info);
     if (!sampler || !*sampler) {
         pluck_llama_fail(err, PLUCK_ERR_INVALID, "the sampler to wrap is NULL");
         return NULL;
     }
-    state = pluck_llama_state_create(pluck_sampler_n_vocab(*sampler));
+    pluck_sampler_get_info(*sampler, &info, NULL);
+    state = pluck_llama_state_create(info.n_vocab);
     if (state)
         out = llama_sampler_init(pluck_llama_interface(), state);
     if (!out) {

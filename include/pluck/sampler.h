@@ -1,24 +1,26 @@
 /*
- * A sampler turns logits into tokens: an ordered list of stages, a draw, the history of the
- * sequence and its random numbers.
- *
- * One sampler serves one sequence. Creating it allocates everything; sampling allocates nothing;
- * accepting allocates nothing unless a stage reads the whole history ("repeat_last_n": -1), which
- * then grows by doubling. A sampler keeps no reference to the configuration or the JSON text it
- * came from.
+ * A sampler turns logits into tokens. It has an ordered list of stages, a draw, the history of one
+ * sequence, and its own random numbers.
  *
  * The loop of an engine:
  *
- *     for (each prompt token t) pluck_sampler_accept_prompt(sampler, t, &err);
- *     for (;;) {
- *         logits = model(...);
- *         pluck_sampler_sample(sampler, logits, &token, &err);
- *         pluck_sampler_accept(sampler, token, &err);
- *     }
+ *     pluck_sampler_prompt(sampler, prompt, n_prompt, &err);
+ *     while (pluck_sampler_next(sampler, model_logits(), &token, &err) == PLUCK_OK &&
+ *            token != end_of_text)
+ *         emit(token);
  *
- * Reproducibility: a draw depends on (configuration, seed, stream, position, history, logits) and
- * on nothing else, not on the instruction set, compiler, thread, rounding mode or flush-to-zero
- * setting. position = the number of accepted tokens.
+ * A sampler allocates its memory when it is created. Sampling allocates nothing. Accepting a token
+ * allocates only if a stage looks back on the whole history ("repeat_last_n": -1): then memory
+ * grows with the sequence, by doubling. A sampler does not refer to the configuration or the JSON
+ * text that it was made from.
+ *
+ * Reproducibility: a token depends on the configuration, the seed, the stream, the position, the
+ * history and the logits, and on nothing else: not on the instruction set, the compiler, the
+ * thread, the rounding mode or the flush-to-zero setting. The position is the number of accepted
+ * tokens, unless pluck_sampler_set_position() has changed it.
+ *
+ * Threads: one thread at a time may use a sampler. Samplers that share a workspace count as one
+ * object while they sample.
  */
 #ifndef PLUCK_SAMPLER_H
 #define PLUCK_SAMPLER_H
@@ -33,100 +35,166 @@ extern "C" {
 typedef struct pluck_sampler pluck_sampler;
 typedef struct pluck_workspace pluck_workspace;
 
-/* json need not be NUL-terminated. n_vocab in [1, 2^24]. On failure *out is NULL. */
-PLUCK_API pluck_status pluck_sampler_from_json(pluck_sampler **out, const char *json,
-                                               size_t json_size_bytes, uint32_t n_vocab,
-                                               pluck_error *err);
-
-/* What pluck_sampler_create takes beyond the configuration; all zero is a good default. */
+/* Options of pluck_sampler_create(); all zero is a good default. */
 typedef struct pluck_sampler_options {
-    pluck_isa isa;       /* PLUCK_ISA_BEST, or one to force: PLUCK_ERR_INVALID if unsupported */
-    uint64_t stream;     /* which of the 2^64 independent streams of the seed */
+    pluck_isa isa;       /* the instruction set; PLUCK_ERR_INVALID if it is not supported here */
+    uint64_t stream;     /* which of the 2^64 independent random streams of the seed */
     uint32_t max_rewind; /* accepted tokens that can be undone; 0: PLUCK_DEFAULT_MAX_REWIND */
-    const pluck_allocator *allocator; /* NULL: malloc; must outlive the sampler */
-    pluck_workspace *workspace;       /* borrowed; NULL: the sampler has its own */
+    const pluck_allocator *allocator; /* NULL: malloc and free */
+    pluck_workspace *workspace;       /* borrowed; NULL: the sampler has memory of its own */
 } pluck_sampler_options;
 
 #define PLUCK_DEFAULT_MAX_REWIND 256u
 
-/* options may be NULL. On failure *out is NULL. */
+/* n_vocab is in [1, PLUCK_MAX_VOCAB]. options may be NULL. On failure *out is NULL. */
 PLUCK_API pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *config,
                                             uint32_t n_vocab, const pluck_sampler_options *options,
                                             pluck_error *err);
 
-PLUCK_API void pluck_sampler_destroy(pluck_sampler **sampler);
+/* The same from the JSON text of a configuration, which need not end in a NUL, and without
+ * options. */
+PLUCK_API pluck_status pluck_sampler_from_json(pluck_sampler **out, const char *json,
+                                               size_t json_size_bytes, uint32_t n_vocab,
+                                               pluck_error *err);
 
-/* An independent copy: same history, position and state, so that it gives the same tokens. It
- * borrows the workspace that sampler borrows; else it has its own. sampler is only read. On failure
- * *out is NULL. */
+/* An independent copy with the same history, position and state: both give the same tokens from
+ * here on. The copy borrows the workspace that sampler borrows, or else has memory of its own. On
+ * failure *out is NULL. */
 PLUCK_API pluck_status pluck_sampler_clone(pluck_sampler **out, const pluck_sampler *sampler,
                                            pluck_error *err);
 
-/* As just created: position 0, empty history; seed (a random one too) and stream stay. */
-PLUCK_API pluck_status pluck_sampler_reset(pluck_sampler *sampler, pluck_error *err);
+PLUCK_API void pluck_sampler_destroy(pluck_sampler **sampler);
 
-/* Draws one token for the current position. Does not accept it: calling twice gives the same token.
- * logits.n_vocab must be the sampler's. On PLUCK_ERR_NAN the message names the first such token. */
+/*
+ * The sequence.
+ */
+
+/* Draws one token and accepts it: pluck_sampler_sample(), then pluck_sampler_accept(). This is what
+ * llama.cpp's llama_sampler_sample() does. */
+PLUCK_API pluck_status pluck_sampler_next(pluck_sampler *sampler, pluck_logits logits,
+                                          pluck_token *token, pluck_error *err);
+
+/* Draws one token for the current position and does not accept it: a second call gives the same
+ * token. logits.n_vocab must be the sampler's. PLUCK_ERR_NAN names the first token whose logit is
+ * NaN or +inf; PLUCK_ERR_EMPTY: no token can be chosen. */
 PLUCK_API pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits logits,
                                             pluck_token *token, pluck_error *err);
 
-typedef struct pluck_draw {
-    pluck_token token;    /* the same token that pluck_sampler_sample() gives            */
-    float logprob;        /* ln p(token) in the final distribution, after every stage    */
-    uint32_t n_survivors; /* tokens with p > 0 in the final distribution                 */
-} pluck_draw;
-
-/* As sample, and what it takes to report on it: may cost a normaliser that sample alone can do
- * without. */
-PLUCK_API pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits logits,
-                                          pluck_draw *draw, pluck_error *err);
-
-/* n draws from the same logits and history: draws[i] is what pluck_sampler_draw() gives at position
- * + i (see pluck_sampler_set_position), whatever n is. The stages run once, and what the draws have
- * in common is computed once, unless a stage is random itself (xtc). n >= 1; the position stays,
- * and draws[0] counts as drawn at it. */
-PLUCK_API pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits,
-                                               size_t n, pluck_draw *draws, pluck_error *err);
-
-/*
- * n different tokens, in the order of drawing: draws[0] is what pluck_sampler_draw() gives, each
- * next one is drawn from the final distribution without those before it. That is the law of the n
- * largest of logit + Gumbel noise (Kool et al. 2019; Efraimidis and Spirakis 2006): for beams and
- * candidates. logprob is that of the final distribution, not renormalised. *n_drawn = how many
- * there are: fewer than n if the stages keep fewer, however improbable. Keyed by (seed, stream,
- * position) as every draw; the position stays, and draws[0] counts as drawn at it. Beyond what the
- * stages and the log-probabilities cost, a token costs a look at one or a few blocks of 64.
- */
-PLUCK_API pluck_status pluck_sampler_draw_distinct(pluck_sampler *sampler, pluck_logits logits,
-                                                   size_t n, pluck_draw *draws, size_t *n_drawn,
-                                                   pluck_error *err);
-
-/* Tells the sampler which generated token the sequence really took; moves to the next position. A
- * draw that learns from its tokens (mirostat, adaptive_p) learns from this one only if
- * it is the last that was drawn at this position. */
+/* Tells the sampler which token the sequence took, and moves to the next position. A draw that
+ * learns from its tokens (mirostat, adaptive_p) learns from this one only if it is the token that
+ * was drawn last at this position. */
 PLUCK_API pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token,
                                             pluck_error *err);
 
-/* The same for a token of a prompt: stages that count generated tokens (min_tokens,
- * exp_decay_length, penalties with "ignore_prompt") count from the last one of these. */
-PLUCK_API pluck_status pluck_sampler_accept_prompt(pluck_sampler *sampler, pluck_token token,
-                                                   pluck_error *err);
+/* Accepts n tokens, oldest first: all of them, or none if one is outside the vocabulary or there is
+ * no memory. n may be 0. */
+PLUCK_API pluck_status pluck_sampler_accept_many(pluck_sampler *sampler, const pluck_token *tokens,
+                                                 size_t n, pluck_error *err);
 
-/* Undoes the last n accepts exactly. n above the position, or further back than max_rewind tokens
- * before the last position that the sequence ever reached: PLUCK_ERR_INVALID, nothing changed. */
+/* The same for tokens that were not generated: a prompt, or the next turn of a chat. Stages that
+ * count generated tokens (min_tokens, exp_decay_length, penalties with "ignore_prompt") count from
+ * the last of these. */
+PLUCK_API pluck_status pluck_sampler_prompt(pluck_sampler *sampler, const pluck_token *tokens,
+                                            size_t n, pluck_error *err);
+
+/* Undoes the last n accepts exactly. PLUCK_ERR_INVALID, and nothing changes, if n is above the
+ * position, or if it goes further back than max_rewind tokens before the last position that the
+ * sequence ever reached. */
 PLUCK_API pluck_status pluck_sampler_rewind(pluck_sampler *sampler, uint32_t n, pluck_error *err);
 
-/* Which distribution a log-probability is of. */
-typedef enum pluck_logprob_kind {
-    PLUCK_LOGPROB_RAW = 0,  /* softmax of the logits as they came: no stage, no mask, T = 1, as
-                             * OpenAI-style APIs report it */
-    PLUCK_LOGPROB_FINAL = 1 /* after every stage: what a draw is from */
-} pluck_logprob_kind;
+/* Makes the sampler as it was when it was created: position 0, no history, no mask. It keeps the
+ * seed, a random one too, and the stream. */
+PLUCK_API pluck_status pluck_sampler_reset(pluck_sampler *sampler, pluck_error *err);
+
+/* pluck_sampler_reset() with a new seed and a new stream. */
+PLUCK_API pluck_status pluck_sampler_start(pluck_sampler *sampler, uint64_t seed, uint64_t stream,
+                                           pluck_error *err);
+
+/* The next draws take the random numbers of this position. The history stays, and the next accept
+ * moves on from here. Draw d of several independent draws from one row is that of position d. */
+PLUCK_API pluck_status pluck_sampler_set_position(pluck_sampler *sampler, uint64_t position,
+                                                  pluck_error *err);
+
+/*
+ * Sets the tokens that the next draw may choose: for constrained decoding, in the layout of
+ * xgrammar and llguidance. Bit t % 32 of words[t / 32] is 1 if token t is allowed. n_words is
+ * n_vocab / 32, rounded up; bits beyond the vocabulary are ignored. (NULL, 0) removes the mask.
+ *
+ * The words are borrowed until the sequence moves: every call that computes the distribution reads
+ * them. Accepting, rewinding by at least one token, reset and start remove the mask, so that no
+ * position gets the mask of a different one. A clone borrows it too. A call that fails leaves the
+ * mask as it was.
+ *
+ * The mask acts before all stages, unless the configuration gives it a place ("mask" in "order", or
+ * {"type": "mask"} among "stages"). PLUCK_ERR_EMPTY comes from the draw if the mask allows no token
+ * whose logit is above -inf. A logit that is NaN or +inf is PLUCK_ERR_NAN even if the mask bans its
+ * token. The cost follows the words, and either the allowed tokens or the blocks of 64 tokens that
+ * are allowed in part, whichever are fewer.
+ */
+PLUCK_API pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *words,
+                                              size_t n_words, pluck_error *err);
+
+/*
+ * Reports.
+ */
+
+typedef struct pluck_draw {
+    pluck_token token;    /* the token that pluck_sampler_sample() gives */
+    float logprob;        /* ln p(token) in the final distribution, after every stage */
+    uint32_t n_survivors; /* tokens with p > 0 in the final distribution */
+} pluck_draw;
+
+typedef struct pluck_prob {
+    pluck_token token;
+    float prob;
+} pluck_prob;
 
 typedef struct pluck_logprob {
     pluck_token token;
     float logprob; /* natural logarithm */
 } pluck_logprob;
+
+/* The distribution that a log-probability belongs to. */
+typedef enum pluck_logprob_kind {
+    PLUCK_LOGPROB_RAW = 0,  /* the softmax of the logits as they came: no stage, no mask, T = 1,
+                             * as OpenAI-style APIs report it */
+    PLUCK_LOGPROB_FINAL = 1 /* after every stage: the distribution of a draw */
+} pluck_logprob_kind;
+
+/* pluck_sampler_sample(), with a report on the token. It can cost a normaliser that sampling alone
+ * does not need. */
+PLUCK_API pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits logits,
+                                          pluck_draw *draw, pluck_error *err);
+
+/* Makes n >= 1 draws from the same logits and history: draws[i] is what pluck_sampler_draw() gives
+ * at position + i. The stages run once, unless one is random itself (xtc), and what the draws have
+ * in common is computed once. The position stays; draws[0] is the draw of this position. */
+PLUCK_API pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits,
+                                               size_t n, pluck_draw *draws, pluck_error *err);
+
+/*
+ * Draws n >= 1 different tokens, for beams and candidates: draws[0] is what pluck_sampler_draw()
+ * gives, and each next token is drawn from the final distribution without those before it. That is
+ * the distribution of the n largest values of logit + Gumbel noise (Kool et al. 2019; Efraimidis
+ * and Spirakis 2006). logprob is that of the final distribution, not renormalised. *n_drawn is the
+ * number of tokens drawn: fewer than n only if the stages keep fewer. The random numbers are those
+ * of (seed, stream, position); the position stays, and draws[0] is the draw of this position.
+ * Besides the stages and the log-probabilities, a token costs a look at one or a few blocks of 64.
+ */
+PLUCK_API pluck_status pluck_sampler_draw_distinct(pluck_sampler *sampler, pluck_logits logits,
+                                                   size_t n, pluck_draw *draws, size_t *n_drawn,
+                                                   pluck_error *err);
+
+/*
+ * Writes the final distribution for these logits at this position, the one that
+ * pluck_sampler_sample() draws from: most probable token first, ties by lower token, at most
+ * capacity entries. probs may be NULL if capacity is 0. *n_total is the number of tokens with
+ * p > 0: every token that the stages keep and whose p, relative to the largest, is a positive
+ * double (above e^-745). A p below the smallest positive float (2^-149) is written as that float.
+ */
+PLUCK_API pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits logits,
+                                                  pluck_prob *probs, uint32_t capacity,
+                                                  uint32_t *n_total, pluck_error *err);
 
 /* The n >= 1 most probable tokens, best first, ties by lower token, without sorting the vocabulary.
  * *n_written = how many there are: fewer than n if fewer are above -inf. */
@@ -135,30 +203,15 @@ PLUCK_API pluck_status pluck_sampler_top_logprobs(pluck_sampler *sampler, pluck_
                                                   pluck_logprob *logprobs, uint32_t *n_written,
                                                   pluck_error *err);
 
-/* ln p(token); -INFINITY if it is banned or was removed, or beyond a float's range. The bits are
- * those that a draw of it reports, and those of pluck_sampler_top_logprobs(). */
+/* ln p(token); -INFINITY if the token is banned or was removed. As a float it is what a draw of the
+ * token reports. */
 PLUCK_API pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logits logits,
-                                             pluck_token token, pluck_logprob_kind kind,
-                                             float *logprob, pluck_error *err);
+                                             pluck_logprob_kind kind, pluck_token token,
+                                             double *logprob, pluck_error *err);
 
 /*
- * Which tokens the next draw may choose: for constrained decoding, in the layout of xgrammar and
- * llguidance. Bit i % 32 of bits[i / 32] is token i, 1 = allowed; n_words is n_vocab / 32 rounded
- * up, bits beyond the vocabulary are ignored. (NULL, 0) takes the mask away.
- *
- * The bits are borrowed and read again by every call that computes the distribution (sample, draw,
- * draw_many, distribution, trace), until the sequence moves: accept, rewind of at least one token,
- * reset and set_stream drop the mask, so that no position ever gets that of another one. A clone
- * borrows it too. A call that fails leaves the mask as it was.
- *
- * The mask acts before all stages, unless the configuration places it ("mask" in "order", or
- * {"type": "mask"} among "stages"): then there. PLUCK_ERR_EMPTY from the draw if it allows no token
- * above -inf. A NaN or +inf among the logits is PLUCK_ERR_NAN even where the mask bans its token.
- * The cost follows the words, and the tokens allowed or the blocks of 64 tokens that are neither
- * allowed nor banned as a whole, whichever is less.
+ * State.
  */
-PLUCK_API pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *bits,
-                                              size_t n_words, pluck_error *err);
 
 /*
  * The state of the sequence as bytes, so that a server can park a session and go on with it later,
@@ -175,50 +228,33 @@ PLUCK_API pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *by
                                           pluck_error *err);
 
 /*
- * Makes sampler go on exactly where the saved one was: same tokens, same depth of rewinding, seed
- * and stream included, even if they were others here. The configurations must be the same up to the
- * seed and what changes no result (their form, neutral stages), and so must n_vocab and max_rewind:
- * else PLUCK_ERR_CONFIG. The bytes may come from anywhere: what pluck_sampler_save() did not write
- * is PLUCK_ERR_FORMAT, and at worst a sequence that nobody had, never one outside the vocabulary.
- * Memory grows with size_bytes. On failure the sampler is as it was; otherwise its mask is dropped.
+ * Makes sampler go on exactly where the saved one was: the same tokens and the same depth of
+ * rewinding, with the saved seed and stream. The configurations must be equal except for the seed
+ * and what changes no result (their form, neutral stages), and so must n_vocab and max_rewind: else
+ * PLUCK_ERR_CONFIG. The bytes may come from anywhere: PLUCK_ERR_FORMAT if pluck_sampler_save() did
+ * not write them; bytes that were forged can at worst give a sequence that did not happen, never
+ * one with tokens outside the vocabulary. Memory grows with size_bytes. On failure the sampler is
+ * as it was; otherwise its mask is removed.
  */
 PLUCK_API pluck_status pluck_sampler_restore(pluck_sampler *sampler, const void *bytes,
                                              size_t size_bytes, pluck_error *err);
 
-typedef struct pluck_prob {
-    pluck_token token;
-    float prob;
-} pluck_prob;
-
-/*
- * The exact final distribution for these logits in the current state, most probable first, ties by
- * lower token: what pluck_sampler_sample() draws from. Writes at most capacity entries (probs may
- * be NULL if capacity is 0); *n_total = how many have p > 0: every token that the stages keep whose
- * p, relative to the largest, is a positive double (above e^-745). A p below the smallest positive
- * float (2^-149) is written as that float.
- */
-PLUCK_API pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits logits,
-                                                  pluck_prob *probs, uint32_t capacity,
-                                                  uint32_t *n_total, pluck_error *err);
-
-/* What the sampler is. */
-PLUCK_API uint32_t pluck_sampler_n_vocab(const pluck_sampler *sampler);
-PLUCK_API uint64_t
-pluck_sampler_seed(const pluck_sampler *sampler); /* the one in use, a random one too */
-PLUCK_API uint64_t pluck_sampler_stream(const pluck_sampler *sampler);
 PLUCK_API uint64_t pluck_sampler_position(const pluck_sampler *sampler);
-PLUCK_API pluck_isa
-pluck_sampler_isa(const pluck_sampler *sampler); /* the set that runs: never BEST */
 
-/* Moves to another stream and starts its sequence: position 0, empty history. For rows of a dump:
- * stream = row. */
-PLUCK_API pluck_status pluck_sampler_set_stream(pluck_sampler *sampler, uint64_t stream,
-                                                pluck_error *err);
+typedef struct pluck_sampler_info {
+    size_t struct_size;
+    uint32_t n_vocab;
+    uint32_t max_rewind; /* never 0 */
+    uint64_t seed;       /* the one in use, a random one too */
+    uint64_t stream;
+    uint64_t position;
+    uint64_t n_prompt;  /* accepted tokens up to the last one given to pluck_sampler_prompt() */
+    uint64_t n_history; /* accepted tokens that the sampler still holds */
+    pluck_isa isa;      /* the instruction set that runs: never PLUCK_ISA_BEST */
+} pluck_sampler_info;
 
-/* The random numbers of the next draws are those of this position; the history stays, and the next
- * accept moves on from here. For several independent draws from one row: draw d is position d. */
-PLUCK_API pluck_status pluck_sampler_set_position(pluck_sampler *sampler, uint64_t position,
-                                                  pluck_error *err);
+PLUCK_API pluck_status pluck_sampler_get_info(const pluck_sampler *sampler,
+                                              pluck_sampler_info *info, pluck_error *err);
 
 /*
  * Many sequences at once: one workspace that all samplers of a server share, and a call that
@@ -230,7 +266,7 @@ PLUCK_API pluck_status pluck_sampler_set_position(pluck_sampler *sampler, uint64
  *     pluck_workspace_create(&workspace, n_vocab, 0, NULL, &err);
  *     options.workspace = workspace;
  *     for (i in sequences) pluck_sampler_create(&samplers[i], config, n_vocab, &options, &err);
- *     for (i in sequences, t in prompts[i]) pluck_sampler_accept_prompt(samplers[i], t, &err);
+ *     for (i in sequences) pluck_sampler_prompt(samplers[i], prompts[i], n_prompt[i], &err);
  *     for (;;) {
  *         rows = model(...);
  *         pluck_sampler_sample_batch(workspace, samplers, rows, n, 0, tokens, statuses, &err);

@@ -11,7 +11,7 @@
  * target's next distribution gives one token more. A greedy target ("temperature": 0) so accepts
  * exactly the drafts that it would have chosen.
  *
- *     for (each prompt token t) pluck_sampler_accept_prompt(draft and target, t, &err);
+ *     pluck_sampler_prompt(draft, prompt, n_prompt, &err);        and the same for the target
  *     for (i = 0; i < n; i++) {                               draft, from a sampler of its own
  *         pluck_sampler_sample(draft, draft_row(i), &tokens[i], &err);
  *         pluck_sampler_distribution(draft, draft_row(i), probs[i], n_vocab, &supports[i].n, &err);

@@ -80,12 +80,15 @@ void plk_history_clear(plk_history *history)
     history->n_generated = 0;
 }
 
-pluck_status plk_history_reserve(plk_history *history, pluck_error *err)
+pluck_status plk_history_reserve(plk_history *history, size_t n, pluck_error *err)
 {
-    if (!history->unlimited || history->position - history->oldest < history->capacity)
+    size_t capacity = history->capacity;
+    while (history->unlimited && capacity - (history->position - history->oldest) < n)
+        capacity *= 2;
+    if (capacity == history->capacity)
         return PLUCK_OK;
     plk_history larger = *history;
-    pluck_status status = allocate(&larger, history->capacity * 2, err);
+    pluck_status status = allocate(&larger, capacity, err);
     if (status != PLUCK_OK)
         return status;
     copy_rings(&larger, history);

@@ -38,9 +38,9 @@ void plk_history_save(const plk_history *history, plk_byte_writer *out);
 pluck_status plk_history_load(plk_history *history, size_t window, uint32_t n_vocab,
                               plk_byte_reader *in, pluck_error *err);
 
-/* Makes room for one more token: afterwards plk_history_push cannot fail. Changes nothing
+/* Makes room for n more tokens: afterwards n calls of plk_history_push cannot fail. Changes nothing
  * visible. */
-pluck_status plk_history_reserve(plk_history *history, pluck_error *err);
+pluck_status plk_history_reserve(plk_history *history, size_t n, pluck_error *err);
 void plk_history_push(plk_history *history, pluck_token token, bool is_prompt);
 
 /* Undoes the last push. */
@@ -89,7 +89,7 @@ pluck_status plk_suffix_matches_clone(void **out, const void *matches, pluck_err
 void plk_suffix_matches_reset(void *matches);
 
 /* As for stages. Lengths are computed when they are asked for. */
-pluck_status plk_suffix_matches_reserve(void *matches, pluck_error *err);
+pluck_status plk_suffix_matches_reserve(void *matches, size_t n, pluck_error *err);
 void plk_suffix_matches_accept(const void *params, void *matches, const plk_history *history,
                                const plk_accepted *accepted);
 void plk_suffix_matches_rewind(const void *params, void *matches, const plk_history *history);
@@ -142,8 +142,8 @@ pluck_status plk_token_counts_clone(plk_token_counts *out, const plk_token_count
 /* As just created. */
 void plk_token_counts_clear(plk_token_counts *counts);
 
-/* Makes room for one more token: afterwards accept cannot fail. */
-pluck_status plk_token_counts_reserve(plk_token_counts *counts, pluck_error *err);
+/* Makes room for n more tokens: afterwards n calls of accept cannot fail. */
+pluck_status plk_token_counts_reserve(plk_token_counts *counts, size_t n, pluck_error *err);
 
 /* The history has just taken a token: it enters the window, and one may leave it. */
 void plk_token_counts_accept(plk_token_counts *counts, const plk_history *history);

@@ -91,10 +91,10 @@ static pluck_status make_room(plk_suffix_matches *matches, uint64_t n, pluck_err
     return PLUCK_OK;
 }
 
-pluck_status plk_suffix_matches_reserve(void *matches, pluck_error *err)
+pluck_status plk_suffix_matches_reserve(void *matches, size_t n, pluck_error *err)
 {
     plk_suffix_matches *m = matches;
-    return make_room(m, m->n_accepted + 1, err);
+    return make_room(m, m->n_accepted + n, err);
 }
 
 pluck_status plk_suffix_matches_load(const void *params, void *matches, const plk_history *history,

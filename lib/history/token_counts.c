@@ -46,7 +46,7 @@ void plk_token_counts_clear(plk_token_counts *counts)
 static pluck_status make_room(plk_token_counts *counts, size_t n, pluck_error *err)
 {
     size_t capacity = counts->capacity;
-    while (capacity < n)
+    while (counts->window == SIZE_MAX && capacity < n)
         capacity *= 2;
     if (capacity == counts->capacity)
         return PLUCK_OK;
@@ -60,9 +60,9 @@ static pluck_status make_room(plk_token_counts *counts, size_t n, pluck_error *e
     return PLUCK_OK;
 }
 
-pluck_status plk_token_counts_reserve(plk_token_counts *counts, pluck_error *err)
+pluck_status plk_token_counts_reserve(plk_token_counts *counts, size_t n, pluck_error *err)
 {
-    return make_room(counts, counts->n + 1, err);
+    return make_room(counts, counts->n + n, err);
 }
 
 /* The index of the token, or of the place where it belongs. */

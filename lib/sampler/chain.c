@@ -125,12 +125,12 @@ size_t plk_chain_max_edits(const plk_chain *chain, uint32_t n_vocab)
     return sum;
 }
 
-pluck_status plk_chain_reserve(plk_chain *chain, pluck_error *err)
+pluck_status plk_chain_reserve(plk_chain *chain, size_t n_tokens, pluck_error *err)
 {
     pluck_status status = PLUCK_OK;
     for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++)
         if (chain->links[i].stage->reserve)
-            status = chain->links[i].stage->reserve(chain->links[i].state, err);
+            status = chain->links[i].stage->reserve(chain->links[i].state, n_tokens, err);
     return status;
 }
 

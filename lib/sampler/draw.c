@@ -265,8 +265,9 @@ pluck_status pluck_sampler_top_logprobs(pluck_sampler *sampler, pluck_logits log
     return status;
 }
 
-pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logits logits, pluck_token token,
-                                   pluck_logprob_kind kind, float *logprob, pluck_error *err)
+pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logits logits,
+                                   pluck_logprob_kind kind, pluck_token token, double *logprob,
+                                   pluck_error *err)
 {
     pluck_status status = check_kind(sampler, logits, kind, err);
     if (status != PLUCK_OK)
@@ -278,7 +279,7 @@ pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logits logits, 
     plk_view view;
     status = view_of(sampler, logits, kind, &view, err);
     if (status == PLUCK_OK)
-        *logprob = (float)plk_view_logprob(&view, (uint32_t)token);
+        *logprob = plk_view_logprob(&view, (uint32_t)token);
     plk_fp_leave(fp);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "sampler/sampler_impl.h"
 
 #include "base/error.h"
+#include "base/structs.h"
 #include "simd/fp_state.h"
 
 static pluck_status fail_null(pluck_error *err)
@@ -169,28 +170,31 @@ pluck_status pluck_sampler_clone(pluck_sampler **out, const pluck_sampler *sampl
     return PLUCK_OK;
 }
 
-static void start_sequence(pluck_sampler *sampler, uint64_t stream)
+static void start_sequence(pluck_sampler *sampler)
 {
     plk_chain_reset(&sampler->chain);
     plk_history_clear(&sampler->history);
     sampler->furthest = 0;
     sampler->mask = NULL;
-    seek(sampler, stream, 0);
+    seek(sampler, sampler->stream, 0);
 }
 
 pluck_status pluck_sampler_reset(pluck_sampler *sampler, pluck_error *err)
 {
     if (!sampler)
         return fail_null(err);
-    start_sequence(sampler, sampler->stream);
+    start_sequence(sampler);
     return PLUCK_OK;
 }
 
-pluck_status pluck_sampler_set_stream(pluck_sampler *sampler, uint64_t stream, pluck_error *err)
+pluck_status pluck_sampler_start(pluck_sampler *sampler, uint64_t seed, uint64_t stream,
+                                 pluck_error *err)
 {
     if (!sampler)
         return fail_null(err);
-    start_sequence(sampler, stream);
+    sampler->seed = seed;
+    sampler->stream = stream;
+    start_sequence(sampler);
     return PLUCK_OK;
 }
 
@@ -202,19 +206,8 @@ pluck_status pluck_sampler_set_position(pluck_sampler *sampler, uint64_t positio
     return PLUCK_OK;
 }
 
-static pluck_status take_token(pluck_sampler *sampler, pluck_token token, bool is_prompt,
-                               pluck_error *err)
+static void accept_one(pluck_sampler *sampler, pluck_token token, bool is_prompt)
 {
-    if (!sampler)
-        return fail_null(err);
-    if (token < 0 || (uint32_t)token >= sampler->n_vocab)
-        return plk_fail(err, PLUCK_ERR_INVALID, "token %d is outside [0, %u]", token,
-                        sampler->n_vocab - 1);
-    pluck_status status = plk_history_reserve(&sampler->history, err);
-    if (status == PLUCK_OK)
-        status = plk_chain_reserve(&sampler->chain, err);
-    if (status != PLUCK_OK)
-        return status;
     plk_accepted accepted = {.token = token};
     if (!is_prompt && sampler->drawn.any && sampler->drawn.token == token) {
         accepted.was_drawn = true;
@@ -230,18 +223,67 @@ static pluck_status take_token(pluck_sampler *sampler, pluck_token token, bool i
     sampler->mask = NULL;
     sampler->position++;
     pluck_pcg64_skip_positions(&sampler->rng, 1);
+}
+
+/* All of them or none. */
+static pluck_status accept_all(pluck_sampler *sampler, const pluck_token *tokens, size_t n,
+                               bool is_prompt, pluck_error *err)
+{
+    if (!sampler || (!tokens && n > 0))
+        return fail_null(err);
+    for (size_t i = 0; i < n; i++)
+        if (tokens[i] < 0 || (uint32_t)tokens[i] >= sampler->n_vocab)
+            return plk_fail(err, PLUCK_ERR_INVALID, "token %d is outside [0, %u]", tokens[i],
+                            sampler->n_vocab - 1);
+    pluck_status status = plk_sampler_reserve(sampler, n, err);
+    if (status != PLUCK_OK)
+        return status;
+    for (size_t i = 0; i < n; i++)
+        accept_one(sampler, tokens[i], is_prompt);
     return PLUCK_OK;
+}
+
+pluck_status plk_sampler_reserve(pluck_sampler *sampler, size_t n_tokens, pluck_error *err)
+{
+    pluck_status status = plk_history_reserve(&sampler->history, n_tokens, err);
+    if (status != PLUCK_OK)
+        return status;
+    return plk_chain_reserve(&sampler->chain, n_tokens, err);
 }
 
 pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token, pluck_error *err)
 {
-    return take_token(sampler, token, false, err);
+    return accept_all(sampler, &token, 1, false, err);
 }
 
-pluck_status pluck_sampler_accept_prompt(pluck_sampler *sampler, pluck_token token,
-                                         pluck_error *err)
+pluck_status pluck_sampler_accept_many(pluck_sampler *sampler, const pluck_token *tokens, size_t n,
+                                       pluck_error *err)
 {
-    return take_token(sampler, token, true, err);
+    return accept_all(sampler, tokens, n, false, err);
+}
+
+pluck_status pluck_sampler_prompt(pluck_sampler *sampler, const pluck_token *tokens, size_t n,
+                                  pluck_error *err)
+{
+    return accept_all(sampler, tokens, n, true, err);
+}
+
+pluck_status pluck_sampler_next(pluck_sampler *sampler, pluck_logits logits, pluck_token *token,
+                                pluck_error *err)
+{
+    if (!sampler || !token)
+        return fail_null(err);
+    plk_drawn drawn = sampler->drawn;
+    pluck_token next = PLUCK_NO_TOKEN;
+    pluck_status status = pluck_sampler_sample(sampler, logits, &next, err);
+    if (status != PLUCK_OK)
+        return status;
+    status = accept_all(sampler, &next, 1, false, err);
+    if (status == PLUCK_OK)
+        *token = next;
+    else
+        sampler->drawn = drawn;
+    return status;
 }
 
 /* Whether history and stages still hold what they were before the last n tokens. What they keep to
@@ -293,27 +335,25 @@ pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *bits,
     return PLUCK_OK;
 }
 
-uint32_t pluck_sampler_n_vocab(const pluck_sampler *sampler)
-{
-    return sampler ? sampler->n_vocab : 0;
-}
-
-uint64_t pluck_sampler_seed(const pluck_sampler *sampler)
-{
-    return sampler ? sampler->seed : 0;
-}
-
-uint64_t pluck_sampler_stream(const pluck_sampler *sampler)
-{
-    return sampler ? sampler->stream : 0;
-}
-
 uint64_t pluck_sampler_position(const pluck_sampler *sampler)
 {
     return sampler ? sampler->position : 0;
 }
 
-pluck_isa pluck_sampler_isa(const pluck_sampler *sampler)
+pluck_status pluck_sampler_get_info(const pluck_sampler *sampler, pluck_sampler_info *info,
+                                    pluck_error *err)
 {
-    return sampler ? sampler->kernels->isa : PLUCK_ISA_BEST;
+    if (!sampler || !info)
+        return fail_null(err);
+    pluck_sampler_info known = {
+        .n_vocab = sampler->n_vocab,
+        .max_rewind = sampler->max_rewind,
+        .seed = sampler->seed,
+        .stream = sampler->stream,
+        .position = sampler->position,
+        .n_prompt = sampler->history.position - sampler->history.n_generated,
+        .n_history = plk_history_length(&sampler->history),
+        .isa = sampler->kernels->isa,
+    };
+    return PLK_WRITE_STRUCT(info, &known, "info", pluck_sampler_info, err);
 }

@@ -42,7 +42,7 @@ size_t plk_chain_window(const plk_chain *chain);
 size_t plk_chain_max_edits(const plk_chain *chain, uint32_t n_vocab);
 
 /* The three steps of accepting and the one of rewinding, as stage_impl.h describes them. */
-pluck_status plk_chain_reserve(plk_chain *chain, pluck_error *err);
+pluck_status plk_chain_reserve(plk_chain *chain, size_t n_tokens, pluck_error *err);
 void plk_chain_accept(plk_chain *chain, const plk_history *history, const plk_accepted *accepted);
 void plk_chain_rewind(plk_chain *chain, const plk_history *history);
 
@@ -122,6 +122,9 @@ struct pluck_sampler {
 /* How many tokens its history keeps: everything that a stage looks back on after the longest
  * rewind; SIZE_MAX: all. */
 size_t plk_sampler_history_length(const pluck_sampler *sampler);
+
+/* Makes room for n more tokens: accepting them then cannot fail. Changes nothing visible. */
+pluck_status plk_sampler_reserve(pluck_sampler *sampler, size_t n_tokens, pluck_error *err);
 
 /* PLUCK_ERR_INVALID unless the logits are usable by this sampler. */
 pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err);

@@ -99,9 +99,9 @@ static void reset(void *state)
     plk_token_counts_clear(state);
 }
 
-static pluck_status reserve(void *state, pluck_error *err)
+static pluck_status reserve(void *state, size_t n, pluck_error *err)
 {
-    return plk_token_counts_reserve(state, err);
+    return plk_token_counts_reserve(state, n, err);
 }
 
 static void accept(const void *params, void *state, const plk_history *history,

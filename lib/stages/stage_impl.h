@@ -105,10 +105,10 @@ struct plk_stage {
     pluck_status (*clone)(void **out, const void *state, pluck_error *err);
     void (*reset)(void *state);
 
-    /* A token is accepted in three steps: every stage reserves (may fail, changes nothing visible),
-     * the history takes the token, every stage accepts (cannot fail; the token is the last of the
-     * history). */
-    pluck_status (*reserve)(void *state, pluck_error *err);
+    /* Tokens are accepted in three steps: every stage reserves memory for n of them (may fail,
+     * changes nothing visible); then, token by token, the history takes one and every stage accepts
+     * (cannot fail; the token is the last of the history). */
+    pluck_status (*reserve)(void *state, size_t n, pluck_error *err);
     void (*accept)(const void *params, void *state, const plk_history *history,
                    const plk_accepted *accepted);
 

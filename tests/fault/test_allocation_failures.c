@@ -207,6 +207,41 @@ static void accepting_fails_without_a_trace(void **state)
     }
 }
 
+/* 3,000 tokens at once, with each of the allocations failing in turn. */
+static void accepting_many_is_all_or_none(void **state)
+{
+    (void)state;
+    static pluck_token tokens[3 * MANY];
+    for (int i = 0; i < 3 * MANY; i++)
+        tokens[i] = token_at(i);
+    for (int c = 0; c < N_CONFIGURATIONS; c++) {
+        test_allocator allocator;
+        test_allocator_init(&allocator);
+        pluck_sampler *sampler = NULL;
+        assert_int_equal(create(&sampler, configurations[c], &allocator, NULL), PLUCK_OK);
+        assert_int_equal(pluck_sampler_accept_many(sampler, tokens, 5, NULL), PLUCK_OK);
+        uint64_t n_failures = 0;
+        pluck_status status = PLUCK_ERR_NOMEM;
+        while (status != PLUCK_OK) {
+            pluck_error err = {.status = PLUCK_OK};
+            allocator.failed = false;
+            allocator.fail_at = n_failures;
+            status = pluck_sampler_accept_many(sampler, tokens + 5, 3 * MANY - 5, &err);
+            allocator.fail_at = UINT64_MAX;
+            if (status == PLUCK_OK)
+                break;
+            check_nomem(status, &err, &allocator);
+            check_as_new(sampler, configurations[c], 5);
+            n_failures++;
+        }
+        if (strstr(configurations[c], "-1"))
+            assert_in_range(n_failures, 1, 20);
+        check_as_new(sampler, configurations[c], 3 * MANY);
+        pluck_sampler_destroy(&sampler);
+        assert_int_equal(allocator.n_live, 0);
+    }
+}
+
 static void traces_fail_whole_and_allocate_only_when_created(void **state)
 {
     (void)state;
@@ -400,6 +435,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(creating_fails_whole),
         cmocka_unit_test(cloning_fails_whole),
         cmocka_unit_test(accepting_fails_without_a_trace),
+        cmocka_unit_test(accepting_many_is_all_or_none),
         cmocka_unit_test(loading_fails_without_a_trace),
         cmocka_unit_test(registering_fails_whole),
         cmocka_unit_test(traces_fail_whole_and_allocate_only_when_created),

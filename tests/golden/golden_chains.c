@@ -194,8 +194,8 @@ static pluck_sampler *make_sampler(const chain *c, const pluck_config *config, p
     pluck_sampler_options options = {.isa = isa, .stream = c->stream};
     golden_require(pluck_sampler_create(&sampler, config, c->n_vocab, &options, &err), c->name,
                    &err);
-    for (int i = 0; c->with_prompt && i < N_PROMPT; i++)
-        golden_require(pluck_sampler_accept_prompt(sampler, prompt[i], &err), c->name, &err);
+    if (c->with_prompt)
+        golden_require(pluck_sampler_prompt(sampler, prompt, N_PROMPT, &err), c->name, &err);
     return sampler;
 }
 

@@ -80,9 +80,9 @@ static bool many_draws_equal(const walk *w, pluck_sampler *sampler)
 /* Compares all that two samplers can be asked; sampling twice gives the same token. */
 static bool samplers_equal(const walk *w, pluck_sampler *a, pluck_sampler *b)
 {
-    if (pluck_sampler_position(a) != pluck_sampler_position(b) ||
-        pluck_sampler_stream(a) != pluck_sampler_stream(b) ||
-        pluck_sampler_seed(a) != pluck_sampler_seed(b))
+    pluck_sampler_info info_a = test_info_of(a), info_b = test_info_of(b);
+    if (info_a.position != info_b.position || info_a.stream != info_b.stream ||
+        info_a.seed != info_b.seed || info_a.n_prompt != info_b.n_prompt)
         return test_case_failed("position, stream or seed differ");
     pluck_token first = -1, again = -1;
     pluck_draw draw_a = {.token = -2}, draw_b = {.token = -2};
@@ -120,7 +120,7 @@ static pluck_token accept_one(const walk *w, pluck_sampler *sampler, pluck_token
 static void accept_again(const walk *w, pluck_sampler *sampler, size_t i)
 {
     if (w->is_prompt[i])
-        assert_int_equal(pluck_sampler_accept_prompt(sampler, w->history[i], NULL), PLUCK_OK);
+        assert_int_equal(pluck_sampler_prompt(sampler, w->history + i, 1, NULL), PLUCK_OK);
     else
         accept_one(w, sampler, w->history[i], false);
 }
@@ -241,7 +241,7 @@ static bool step(walk *w, pluck_sampler **sampler)
     case 3:
         if (test_random_below(&w->random, 3) == 0) {
             w->stream = test_random_bits(&w->random);
-            assert_int_equal(pluck_sampler_set_stream(*sampler, w->stream, NULL), PLUCK_OK);
+            test_start_stream(*sampler, w->stream);
             w->n_history = w->n_longest = 0;
         }
         return is_as_new(w, *sampler) || test_case_failed("changing the stream");
@@ -357,7 +357,7 @@ static bool prompt_is_ignored(uint64_t seed, pluck_isa isa, const void *context)
         if (i >= n_before)
             pluck_sampler_accept(without, token, NULL);
         if (i + 1 == n_before || (i < n_before && test_random_below(&w.random, 2)))
-            pluck_sampler_accept_prompt(with, token, NULL);
+            pluck_sampler_prompt(with, &token, 1, NULL);
         else
             pluck_sampler_accept(with, token, NULL);
     }

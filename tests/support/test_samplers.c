@@ -41,6 +41,20 @@ void test_accept(pluck_sampler *sampler, const pluck_token *tokens, size_t n)
         require(pluck_sampler_accept(sampler, tokens[i], &err), "accept", &err);
 }
 
+pluck_sampler_info test_info_of(const pluck_sampler *sampler)
+{
+    pluck_sampler_info info = PLUCK_INIT(pluck_sampler_info);
+    pluck_error err = {.status = PLUCK_OK};
+    require(pluck_sampler_get_info(sampler, &info, &err), "get_info", &err);
+    return info;
+}
+
+void test_start_stream(pluck_sampler *sampler, uint64_t stream)
+{
+    pluck_error err = {.status = PLUCK_OK};
+    require(pluck_sampler_start(sampler, test_info_of(sampler).seed, stream, &err), "start", &err);
+}
+
 test_distribution test_distribution_of(pluck_sampler *sampler, pluck_logits logits)
 {
     test_distribution result = {.probs = malloc(logits.n_vocab * sizeof *result.probs)};

@@ -15,7 +15,12 @@ pluck_config *test_config(const char *json);
 /* The end of the program, with a message, if it cannot be created. */
 pluck_sampler *test_sampler(const char *json, uint32_t n_vocab, pluck_isa isa, uint64_t stream);
 
+/* These end the program if they fail. */
 void test_accept(pluck_sampler *sampler, const pluck_token *tokens, size_t n);
+pluck_sampler_info test_info_of(const pluck_sampler *sampler);
+
+/* pluck_sampler_start() with the seed that it has. */
+void test_start_stream(pluck_sampler *sampler, uint64_t stream);
 
 /* A result of pluck_sampler_distribution() with everything in it. */
 typedef struct test_distribution {

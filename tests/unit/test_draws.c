@@ -176,7 +176,7 @@ static pluck_token at_position(pluck_sampler *sampler, pluck_logits logits, uint
 static pluck_token at_stream(pluck_sampler *sampler, pluck_logits logits, uint64_t i)
 {
     pluck_token token = -1;
-    pluck_sampler_set_stream(sampler, i, NULL);
+    test_start_stream(sampler, i);
     pluck_sampler_sample(sampler, logits, &token, NULL);
     return token;
 }

@@ -153,16 +153,16 @@ static bool draws_are_sound(pluck_sampler *sampler, const row_case *c, const plu
     if (n_drawn != expected)
         return test_case_failed("%zu tokens, not %zu", n_drawn, expected);
     for (size_t i = 0; i < n_drawn; i++) {
-        float logprob;
+        double logprob;
         if (seen[draws[i].token]++ || draws[i].n_survivors != one.n_survivors)
             return test_case_failed("token %d comes twice", draws[i].token);
         if (i >= 10)
             continue;
-        pluck_sampler_logprob(sampler, c->row.logits, draws[i].token, PLUCK_LOGPROB_FINAL, &logprob,
+        pluck_sampler_logprob(sampler, c->row.logits, PLUCK_LOGPROB_FINAL, draws[i].token, &logprob,
                               NULL);
-        if (!is_same(logprob, draws[i].logprob))
-            return test_case_failed("token %d: ln p = %.9g, or %.9g", draws[i].token,
-                                    (double)logprob, (double)draws[i].logprob);
+        if (!is_same((float)logprob, draws[i].logprob))
+            return test_case_failed("token %d: ln p = %.9g, or %.9g", draws[i].token, logprob,
+                                    (double)draws[i].logprob);
     }
     return true;
 }
@@ -236,12 +236,13 @@ static bool raw_agrees(pluck_sampler *sampler, const row_case *c, const pluck_lo
     if (n != (asked < n_candidates ? asked : n_candidates))
         return test_case_failed("%u of %u tokens", n, n_candidates);
     for (uint32_t i = 0; i < n; i++) {
-        float x = c->row.exact[best[i].token], one = 0;
+        float x = c->row.exact[best[i].token], one = best[i].logprob;
         long double exact = (long double)x - max - logl(sum);
-        one = best[i].logprob;
+        double alone = (double)one;
         if (i < 5)
-            pluck_sampler_logprob(sampler, c->row.logits, best[i].token, PLUCK_LOGPROB_RAW, &one,
+            pluck_sampler_logprob(sampler, c->row.logits, PLUCK_LOGPROB_RAW, best[i].token, &alone,
                                   NULL);
+        one = (float)alone;
         if (!is_same(one, best[i].logprob))
             return test_case_failed("token %d: %.9g alone", best[i].token, (double)one);
         if (exact > -(long double)FLT_MAX &&
@@ -317,13 +318,13 @@ static void a_removed_token_has_minus_infinity(void **state)
     pluck_logits logits = {x, PLUCK_F32, 4};
     pluck_sampler *sampler = test_sampler("{\"top_k\": 2}", 4, test_isa(), 0);
     for (pluck_token t = 0; t < 4; t++) {
-        float raw = 0, final = 0;
-        assert_int_equal(pluck_sampler_logprob(sampler, logits, t, PLUCK_LOGPROB_RAW, &raw, NULL),
+        double raw = 0, final = 0;
+        assert_int_equal(pluck_sampler_logprob(sampler, logits, PLUCK_LOGPROB_RAW, t, &raw, NULL),
                          PLUCK_OK);
         assert_int_equal(
-            pluck_sampler_logprob(sampler, logits, t, PLUCK_LOGPROB_FINAL, &final, NULL), PLUCK_OK);
-        assert_true((raw == -INFINITY) == (t == 3));
-        assert_true((final == -INFINITY) == (t >= 2));
+            pluck_sampler_logprob(sampler, logits, PLUCK_LOGPROB_FINAL, t, &final, NULL), PLUCK_OK);
+        assert_true((raw == -(double)INFINITY) == (t == 3));
+        assert_true((final == -(double)INFINITY) == (t >= 2));
     }
     pluck_sampler_destroy(&sampler);
 }
@@ -337,7 +338,7 @@ static void mistakes_of_the_caller_are_invalid(void **state)
     pluck_logprob_kind raw = PLUCK_LOGPROB_RAW;
     pluck_logprob best[3];
     pluck_draw draws[3];
-    float logprob;
+    double logprob;
     uint32_t n;
     size_t n_drawn;
     const pluck_status statuses[] = {
@@ -351,10 +352,11 @@ static void mistakes_of_the_caller_are_invalid(void **state)
         pluck_sampler_top_logprobs(s, logits, raw, 0, best, &n, NULL),
         pluck_sampler_top_logprobs(s, logits, raw, 1, NULL, &n, NULL),
         pluck_sampler_top_logprobs(s, logits, raw, 1, best, NULL, NULL),
-        pluck_sampler_logprob(NULL, logits, 0, raw, &logprob, NULL),
-        pluck_sampler_logprob(s, logits, 3, raw, &logprob, NULL),
-        pluck_sampler_logprob(s, logits, -1, raw, &logprob, NULL),
-        pluck_sampler_logprob(s, logits, 0, raw, NULL, NULL),
+        pluck_sampler_logprob(NULL, logits, raw, 0, &logprob, NULL),
+        pluck_sampler_logprob(s, logits, raw, 3, &logprob, NULL),
+        pluck_sampler_logprob(s, logits, raw, -1, &logprob, NULL),
+        pluck_sampler_logprob(s, logits, (pluck_logprob_kind)2, 0, &logprob, NULL),
+        pluck_sampler_logprob(s, logits, raw, 0, NULL, NULL),
     };
     for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
         assert_int_equal(statuses[i], PLUCK_ERR_INVALID);

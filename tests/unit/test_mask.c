@@ -312,7 +312,7 @@ static void a_mask_lasts_until_the_sequence_moves(void **state)
             pluck_sampler_accept(sampler, 7, NULL);
             break;
         case 1:
-            pluck_sampler_accept_prompt(sampler, 7, NULL);
+            pluck_sampler_prompt(sampler, (const pluck_token[]){7}, 1, NULL);
             break;
         case 2:
             pluck_sampler_rewind(sampler, 1, NULL);
@@ -321,7 +321,7 @@ static void a_mask_lasts_until_the_sequence_moves(void **state)
             pluck_sampler_reset(sampler, NULL);
             break;
         case 4:
-            pluck_sampler_set_stream(sampler, 3, NULL);
+            pluck_sampler_start(sampler, 5, 3, NULL);
             break;
         case 5:
             pluck_sampler_set_mask(sampler, NULL, 0, NULL);

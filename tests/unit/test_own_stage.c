@@ -537,7 +537,7 @@ static void stages_run_in_one_floating_point_environment(void **state)
     assert_true(before != fragile.expected_control);
     pluck_status statuses[] = {
         pluck_sampler_create(&sampler, config, 20, NULL, NULL),
-        pluck_sampler_accept_prompt(sampler, 2, NULL),
+        pluck_sampler_prompt(sampler, (const pluck_token[]){2}, 1, NULL),
         pluck_sampler_sample(sampler, logits, &token, NULL),
         pluck_sampler_accept(sampler, token, NULL),
         pluck_sampler_clone(&copy, sampler, NULL),
@@ -545,7 +545,8 @@ static void stages_run_in_one_floating_point_environment(void **state)
         pluck_sampler_restore(copy, bytes, n, NULL),
         pluck_sampler_rewind(copy, 1, NULL),
         pluck_sampler_reset(copy, NULL),
-        pluck_sampler_set_stream(copy, 3, NULL),
+        pluck_sampler_start(copy, 1, 3, NULL),
+        pluck_sampler_next(copy, logits, &token, NULL),
     };
     uint64_t after = test_fp_control();
     test_fp_set(test_fp_count());

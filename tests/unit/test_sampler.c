@@ -223,6 +223,7 @@ static void null_objects_are_invalid_and_never_followed(void **state)
     assert_int_equal(pluck_trace_create(&trace, sampler, NULL, NULL), PLUCK_OK);
     uint32_t n32;
     pluck_error err;
+    pluck_sampler_info info = PLUCK_INIT(pluck_sampler_info);
     const pluck_status results[] = {
         pluck_sampler_sample(NULL, logits, &token, &err),
         pluck_sampler_sample(sampler, logits, NULL, &err),
@@ -241,7 +242,15 @@ static void null_objects_are_invalid_and_never_followed(void **state)
         pluck_sampler_accept(NULL, 0, &err),
         pluck_sampler_rewind(NULL, 0, &err),
         pluck_sampler_reset(NULL, &err),
-        pluck_sampler_set_stream(NULL, 0, &err),
+        pluck_sampler_next(NULL, logits, &token, &err),
+        pluck_sampler_next(sampler, logits, NULL, &err),
+        pluck_sampler_accept_many(NULL, &token, 1, &err),
+        pluck_sampler_accept_many(sampler, NULL, 1, &err),
+        pluck_sampler_prompt(NULL, &token, 1, &err),
+        pluck_sampler_prompt(sampler, NULL, 1, &err),
+        pluck_sampler_start(NULL, 0, 0, &err),
+        pluck_sampler_get_info(NULL, &info, &err),
+        pluck_sampler_get_info(sampler, NULL, &err),
         pluck_sampler_set_position(NULL, 0, &err),
         pluck_sampler_clone(NULL, sampler, &err),
         pluck_sampler_clone(&none, NULL, &err),
@@ -297,9 +306,9 @@ static void what_cannot_be_created_is_null(void **state)
         assert_int_equal(pluck_sampler_create(&sampler, config, 10, &options, &err),
                          supported ? PLUCK_OK : PLUCK_ERR_INVALID);
         if (supported && isa != PLUCK_ISA_BEST)
-            assert_int_equal(pluck_sampler_isa(sampler), isa);
+            assert_int_equal(test_info_of(sampler).isa, isa);
         if (supported)
-            assert_int_not_equal(pluck_sampler_isa(sampler), PLUCK_ISA_BEST);
+            assert_int_not_equal(test_info_of(sampler).isa, PLUCK_ISA_BEST);
         else
             assert_null(sampler);
         pluck_sampler_destroy(&sampler);
@@ -386,18 +395,104 @@ static void a_sampler_says_what_it_is(void **state)
 {
     (void)state;
     pluck_sampler *sampler = test_sampler("{\"seed\": 18446744073709551615}", 77, test_isa(), 9);
-    assert_int_equal(pluck_sampler_n_vocab(sampler), 77);
-    assert_true(pluck_sampler_seed(sampler) == UINT64_MAX);
-    assert_int_equal(pluck_sampler_stream(sampler), 9);
-    assert_int_equal(pluck_sampler_position(sampler), 0);
+    pluck_sampler_info info = test_info_of(sampler);
+    assert_int_equal(info.n_vocab, 77);
+    assert_int_equal(info.max_rewind, PLUCK_DEFAULT_MAX_REWIND);
+    assert_true(info.seed == UINT64_MAX);
+    assert_int_equal(info.stream, 9);
+    assert_int_equal(info.position, 0);
+    assert_int_equal(info.n_prompt, 0);
+    assert_int_equal(info.n_history, 0);
+    assert_int_equal(pluck_sampler_prompt(sampler, (const pluck_token[]){8, 9, 8}, 3, NULL),
+                     PLUCK_OK);
     test_accept(sampler, (const pluck_token[]){3, 4}, 2);
-    assert_int_equal(pluck_sampler_position(sampler), 2);
-    assert_int_equal(pluck_sampler_set_stream(sampler, 5, NULL), PLUCK_OK);
-    assert_int_equal(pluck_sampler_stream(sampler), 5);
-    assert_int_equal(pluck_sampler_position(sampler), 0);
+    info = test_info_of(sampler);
+    assert_int_equal(info.position, 5);
+    assert_int_equal(pluck_sampler_position(sampler), 5);
+    assert_int_equal(info.n_prompt, 3);
+    assert_int_equal(info.n_history, 5);
+    assert_int_equal(pluck_sampler_start(sampler, 4, 5, NULL), PLUCK_OK);
+    info = test_info_of(sampler);
+    assert_int_equal(info.seed, 4);
+    assert_int_equal(info.stream, 5);
+    assert_int_equal(info.position, 0);
+    assert_int_equal(info.n_prompt, 0);
     assert_int_equal(pluck_sampler_set_position(sampler, UINT64_MAX, NULL), PLUCK_OK);
     assert_true(pluck_sampler_position(sampler) == UINT64_MAX);
     pluck_sampler_destroy(&sampler);
+}
+
+/* penalties, dry and a draw that learns: what was drawn, and in which order, matters. */
+static const char learning[] =
+    "{\"seed\": 3, \"draw\": \"mirostat_v2\", \"repeat_penalty\": 1.3, \"repeat_last_n\": -1, "
+    "\"dry_multiplier\": 0.8, \"min_tokens\": 4, \"min_tokens_ids\": [3, 7]}";
+
+static void check_same_state(const pluck_sampler *a, const pluck_sampler *b)
+{
+    static char of_a[1 << 16], of_b[1 << 16];
+    size_t n_a = 0, n_b = 0;
+    assert_int_equal(pluck_sampler_save(a, of_a, sizeof of_a, &n_a, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_save(b, of_b, sizeof of_b, &n_b, NULL), PLUCK_OK);
+    assert_int_equal(n_a, n_b);
+    assert_memory_equal(of_a, of_b, n_a);
+}
+
+static void next_samples_and_accepts(void **state)
+{
+    (void)state;
+    float x[N];
+    normal_logits(x, N);
+    pluck_logits logits = {x, PLUCK_F32, N};
+    pluck_sampler *one = test_sampler(learning, N, test_isa(), 0);
+    pluck_sampler *two = test_sampler(learning, N, test_isa(), 0);
+    for (int i = 0; i < 50; i++) {
+        pluck_token token = -1, next = -2;
+        assert_int_equal(pluck_sampler_sample(one, logits, &token, NULL), PLUCK_OK);
+        assert_int_equal(pluck_sampler_accept(one, token, NULL), PLUCK_OK);
+        assert_int_equal(pluck_sampler_next(two, logits, &next, NULL), PLUCK_OK);
+        assert_int_equal(token, next);
+    }
+    check_same_state(one, two);
+    x[5] = NAN;
+    pluck_token token = -77;
+    assert_int_equal(pluck_sampler_next(two, logits, &token, NULL), PLUCK_ERR_NAN);
+    assert_int_equal(token, -77);
+    check_same_state(one, two);
+    pluck_sampler_destroy(&one);
+    pluck_sampler_destroy(&two);
+}
+
+/* The first of many may be what was drawn: then a draw that learns learns from it. */
+static void many_tokens_are_accepted_as_one_by_one_or_not_at_all(void **state)
+{
+    (void)state;
+    enum { LENGTH = 3000, TURN = 100 };
+    static pluck_token tokens[LENGTH];
+    float x[N];
+    normal_logits(x, N);
+    pluck_logits logits = {x, PLUCK_F32, N};
+    pluck_sampler *one = test_sampler(learning, N, test_isa(), 0);
+    pluck_sampler *many = test_sampler(learning, N, test_isa(), 0);
+    for (int i = 0; i < LENGTH; i++)
+        tokens[i] = i * 7 % N;
+    pluck_sampler_sample(one, logits, tokens, NULL);
+    pluck_sampler_sample(many, logits, tokens, NULL);
+    test_accept(one, tokens, LENGTH - TURN);
+    assert_int_equal(pluck_sampler_accept_many(many, tokens, LENGTH - TURN, NULL), PLUCK_OK);
+    check_same_state(one, many);
+    const pluck_token *turn = tokens + LENGTH - TURN;
+    for (int i = 0; i < TURN; i++)
+        assert_int_equal(pluck_sampler_prompt(one, turn + i, 1, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_prompt(many, turn, TURN, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_accept_many(many, NULL, 0, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_prompt(many, NULL, 0, NULL), PLUCK_OK);
+    check_same_state(one, many);
+    tokens[LENGTH - 1] = N;
+    assert_int_equal(pluck_sampler_accept_many(many, tokens, LENGTH, NULL), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_sampler_prompt(many, tokens, LENGTH, NULL), PLUCK_ERR_INVALID);
+    check_same_state(one, many);
+    pluck_sampler_destroy(&one);
+    pluck_sampler_destroy(&many);
 }
 
 static int setup(void **state)
@@ -421,6 +516,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(rewinding_too_far_is_refused_and_changes_nothing),
         cmocka_unit_test(distribution_writes_no_more_than_its_capacity),
         cmocka_unit_test(a_sampler_says_what_it_is),
+        cmocka_unit_test(next_samples_and_accepts),
+        cmocka_unit_test(many_tokens_are_accepted_as_one_by_one_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -140,9 +140,9 @@ static void check_samplers(const char *json)
     for (uint64_t i = 0; i < n_sequences; i++) {
         pluck_token tokens[LENGTH];
         pluck_speculation *speculation = make_speculation(V, 5, i);
-        pluck_sampler_set_stream(single, i, NULL);
-        pluck_sampler_set_stream(target, n_sequences + i, NULL);
-        pluck_sampler_set_stream(draft, i, NULL);
+        test_start_stream(single, i);
+        test_start_stream(target, n_sequences + i);
+        test_start_stream(draft, i);
         sample_alone(single, tokens);
         alone[bin_of(tokens)]++;
         sample_speculatively(target, draft, speculation, tokens);

@@ -50,7 +50,7 @@ static void play(pluck_sampler *sampler, int n)
         pluck_token token = i * 7 % N_VOCAB;
         if (i >= 5 && i % 4)
             assert_int_equal(pluck_sampler_sample(sampler, logits(), &token, NULL), PLUCK_OK);
-        assert_int_equal(i < 5 ? pluck_sampler_accept_prompt(sampler, token, NULL)
+        assert_int_equal(i < 5 ? pluck_sampler_prompt(sampler, &token, 1, NULL)
                                : pluck_sampler_accept(sampler, token, NULL),
                          PLUCK_OK);
     }
@@ -90,7 +90,7 @@ static void the_bytes_are_those_of_the_format(void **state)
 {
     (void)state;
     pluck_sampler *sampler = sampler_of("{\"seed\": 258, \"mirostat\": 2, \"mirostat_tau\": 1}");
-    assert_int_equal(pluck_sampler_accept_prompt(sampler, 7, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_prompt(sampler, (const pluck_token[]){7}, 1, NULL), PLUCK_OK);
     assert_int_equal(pluck_sampler_accept(sampler, 99, NULL), PLUCK_OK);
     state_bytes saved;
     save(sampler, &saved);
@@ -295,7 +295,7 @@ static void states_belong_to_one_configuration(void **state)
         assert_int_equal(pluck_sampler_restore(other, saved.bytes, saved.n, NULL),
                          others[i].fits ? PLUCK_OK : PLUCK_ERR_CONFIG);
         if (others[i].fits) {
-            assert_int_equal(pluck_sampler_seed(other), 5);
+            assert_int_equal(test_info_of(other).seed, 5);
             assert_true(is_unchanged(other, &saved));
         }
         pluck_sampler_destroy(&other);
