@@ -285,7 +285,7 @@ static void add_order(page *out)
         snprintf(name, sizeof name, "`%s`", orders[i]);
         add_row(out, name, p, 3);
     }
-    add(out, "\n[stages-and-engines.md](stages-and-engines.md) has more on this, and on what "
+    add(out, "\n[engines.md](engines.md) has more on this, and on what "
              "other engines do.\n\n");
 }
 
@@ -301,7 +301,7 @@ static void add_bounds(page *out)
         "more than their rounding, 2^-22, counts as reaching it\n  "
         "([numerics.md](numerics.md)).\n"
         "* Where other engines decide otherwise at a boundary, "
-        "[stages-and-engines.md](stages-and-engines.md) says so.\n\n");
+        "[engines.md](engines.md) says so.\n\n");
 }
 
 static void write_page(page *out)

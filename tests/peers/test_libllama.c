@@ -6,7 +6,7 @@
  *     test_libllama [--cases N] [--seed S] [--dry]      PLUCK_LIBLLAMA = folder of libllama
  *
  * N is 1000 unless given, S, the first case, 1; --dry: dry alone, with breakers. What disagrees
- * must be explained by one of the deviations of docs/stages-and-engines.md, by showing that it goes
+ * must be explained by one of the deviations of docs/engines.md, by showing that it goes
  * away when the reason does: where libllama's candidates carry what confuses it, its samplers are
  * applied one at a time and the array is put in order between them; where equal logits are ordered
  * by chance, they are made different. Decisions closer than libllama's floats are told by running
