@@ -1,12 +1,12 @@
 /*
- * .safetensors: file/safetensors_header.c reads the header, which says where each tensor is.
+ * .safetensors: file/safetensors.c reads the header, which says where each tensor is.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "dump/tensor_rows.h"
-#include "file/safetensors_header.h"
+#include "file/safetensors.h"
 
 static bool sniff(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options)
 {

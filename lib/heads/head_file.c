@@ -6,8 +6,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "file/array_file.h"
-#include "file/safetensors_header.h"
-#include "file/safetensors_write.h"
+#include "file/safetensors.h"
 
 #include <inttypes.h>
 #include <stdint.h>

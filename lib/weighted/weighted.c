@@ -12,8 +12,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "file/array_file.h"
-#include "file/safetensors_header.h"
-#include "file/safetensors_write.h"
+#include "file/safetensors.h"
 #include "simd/fp_state.h"
 
 #include <math.h>

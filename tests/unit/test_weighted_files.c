@@ -4,7 +4,7 @@
  * changed, and well-formed files with the wrong thing in them.
  */
 #include "base/alloc.h"
-#include "file/safetensors_write.h"
+#include "file/safetensors.h"
 #include "support/test_random.h"
 #include "support/weight_cases.h"
 #include "weighted/kinds.h"

@@ -10,8 +10,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "file/array_file.h"
-#include "file/safetensors_header.h"
-#include "file/safetensors_write.h"
+#include "file/safetensors.h"
 
 #include <stdint.h>
 #include <stdio.h>

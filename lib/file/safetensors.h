@@ -1,18 +1,18 @@
 /*
- * The header of a .safetensors file: which tensors it has, and where.
+ * .safetensors files: reading the header, which says where each tensor is, and writing.
  *
  * Byte by byte (Hugging Face, "safetensors format"): the length n of the header (8 bytes,
  * little-endian); n bytes of JSON, {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets":
  * [begin, end]}, ..., "__metadata__": {"key": "value", ...}}, which may be padded with spaces; then
  * the data, where the offsets count from. The tensors cover the data without gap or overlap.
  */
-#ifndef PLK_SAFETENSORS_HEADER_H
-#define PLK_SAFETENSORS_HEADER_H
-
-#include <pluck/base.h>
+#ifndef PLK_SAFETENSORS_H
+#define PLK_SAFETENSORS_H
 
 #include "file/array_file.h"
 #include "json/tree.h"
+
+#include <pluck/base.h>
 
 enum {
     PLK_SAFETENSORS_PREFIX_BYTES = 8,
@@ -54,5 +54,30 @@ void plk_safetensors_shape(const plk_safetensors_entry *entry, plk_shape *shape)
 
 /* What "__metadata__" says under this key; NULL if nothing. */
 const char *plk_safetensors_read_note(const plk_safetensors_header *header, const char *key);
+
+/* Writing. */
+enum { PLK_SAFETENSORS_NAME_BYTES = 48 };
+
+/* A tensor of up to two axes. Names and dtypes are plain ASCII without quotes. */
+typedef struct plk_safetensors_tensor {
+    char name[PLK_SAFETENSORS_NAME_BYTES];
+    const char *dtype; /* a name of the format: "F32", "I32" */
+    uint32_t n_axes;
+    uint64_t axes[2];
+    const void *data; /* little-endian, one row after the other */
+    size_t size_bytes;
+} plk_safetensors_tensor;
+
+/* A key and a value of "__metadata__"; plain ASCII without quotes. */
+typedef struct plk_safetensors_note {
+    const char *key, *value;
+} plk_safetensors_note;
+
+/* Writes the tensors in this order, the first one at a multiple of 64 bytes. Where path
+ * leads, and when the file appears, file.h says. */
+pluck_status plk_safetensors_write(const char *path, const plk_safetensors_note *notes,
+                                   size_t n_notes, const plk_safetensors_tensor *tensors,
+                                   size_t n_tensors, const pluck_allocator *allocator,
+                                   pluck_error *err);
 
 #endif
