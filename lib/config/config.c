@@ -2,13 +2,13 @@
  * The public functions: the life of a configuration and what can be asked of it. How each key is
  * read and written is in config_keys.c and config_stages.c.
  */
-#include <pluck/config.h>
+#include "config/config_impl.h"
 
 #include "base/error.h"
-#include "config/config_impl.h"
-#include "config/config_read.h"
 #include "simd/fp_state.h"
 #include "stages/stage_impl.h"
+
+#include <pluck/config.h>
 
 #include <string.h>
 

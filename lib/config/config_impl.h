@@ -1,12 +1,14 @@
 /*
- * What a pluck_config is inside, and its list of stages. The public accessors of <pluck/config.h>
- * are all that a sampler needs.
+ * What a pluck_config is inside, its list of stages, and its parts as JSON. The public accessors of
+ * <pluck/config.h> are all that a sampler needs.
  */
 #ifndef PLK_CONFIG_IMPL_H
 #define PLK_CONFIG_IMPL_H
 
 #include "base/alloc.h"
 #include "stages/stage_impl.h"
+#include "json/tree.h"
+#include "json/write.h"
 
 #include <pluck/config.h>
 
@@ -73,5 +75,94 @@ void plk_config_arrange(pluck_config *config, const plk_stage **missing);
 
 /* Moves the content of *from into *to, which is freed first. */
 void plk_config_move(pluck_config *to, pluck_config *from);
+
+/* param_json.c: parameters as JSON, one row per pluck_param_type. */
+
+typedef struct plk_param_reader {
+    const plk_json *json;
+    const pluck_allocator *allocator;
+    bool name_value; /* messages say "p = 1.7", not only "1.7": the path does not end in the name */
+    pluck_error *err;
+} plk_param_reader;
+
+/* Checks type and range. *value is the caller's afterwards, to be moved into a block or freed; on
+ * failure nothing is written. */
+pluck_status plk_param_read(const plk_param_reader *reader, const plk_json_node *node,
+                            const pluck_param *param, plk_param_value *value);
+
+/* The value alone. */
+void plk_param_write(plk_writer *writer, const pluck_param *param, const void *value);
+
+/* The schema of the value: an object. */
+void plk_param_schema(plk_writer *writer, const pluck_param *param);
+
+/* The keys at the top of a configuration that belong to no stage: one row each, with how it is
+ * read, written and described. */
+
+typedef struct plk_config_reader {
+    const plk_json *json;
+    pluck_config *config;
+    bool setting; /* pluck_config_set_json: a key replaces what was given before */
+    pluck_error *err;
+} plk_config_reader;
+
+/* Bits of plk_config_key.forms: where the key may stand. */
+enum { PLK_FORM_FLAT = 1, PLK_FORM_EXPLICIT = 2, PLK_FORM_BOTH = 3 };
+
+typedef struct plk_config_key {
+    const char *name; /* NULL: stands for the flat keys of all stages */
+    unsigned forms;
+    pluck_status (*read)(const plk_config_reader *reader, const plk_json_node *value);
+    void (*write)(const pluck_config *config, plk_writer *writer); /* key and value, if given */
+    void (*schema)(plk_writer *writer);                            /* key and schema */
+    const char *not_explicit; /* of keys of the flat form: why not beside "stages" */
+} plk_config_key;
+
+/* In the order in which they are written. */
+extern const plk_config_key plk_config_keys[];
+extern const size_t plk_n_config_keys;
+
+/* From a JSON tree to a configuration. */
+
+/* The tree is a whole text in either form; reader->config is as just created. On failure it is half
+ * changed. */
+pluck_status plk_config_read(const plk_config_reader *reader);
+
+/* The tree is the value of one flat key: pluck_config_set_json. On failure reader->config is half
+ * changed. */
+pluck_status plk_config_read_key(const plk_config_reader *reader, const char *key);
+
+/* config_stages.c: the keys that say which stages run: "stages", "order", "draw" and the flat keys
+ * of the stages. */
+
+pluck_status plk_read_order(const plk_config_reader *reader, const plk_json_node *value);
+pluck_status plk_read_stages(const plk_config_reader *reader, const plk_json_node *value);
+pluck_status plk_read_draw(const plk_config_reader *reader, const plk_json_node *value);
+pluck_status plk_read_mirostat(const plk_config_reader *reader, const plk_json_node *value);
+
+/* A flat key of stages in the flat form; PLUCK_OK and *found = false if no stage has it. */
+pluck_status plk_read_flat_key(const plk_config_reader *reader, const char *key,
+                               const plk_json_node *value, bool *found);
+
+/* pluck_config_set_json on an explicit configuration: as plk_read_flat_key. */
+pluck_status plk_set_in_stages(const plk_config_reader *reader, const char *key,
+                               const plk_json_node *value, bool *found);
+
+void plk_write_order(const pluck_config *config, plk_writer *writer);
+void plk_write_flat_keys(const pluck_config *config, plk_writer *writer);
+void plk_write_stages(const pluck_config *config, plk_writer *writer);
+void plk_write_draw(const pluck_config *config, plk_writer *writer);
+void plk_write_mirostat(const pluck_config *config, plk_writer *writer);
+
+/* Whether parameter i of stage s of the registry is the first there with its flat key. */
+bool plk_is_first_of_key(size_t s, size_t i);
+
+/* The schemas of these keys. */
+
+void plk_schema_order(plk_writer *writer);
+void plk_schema_flat_keys(plk_writer *writer);
+void plk_schema_stages(plk_writer *writer);
+void plk_schema_draw(plk_writer *writer);
+void plk_schema_mirostat(plk_writer *writer);
 
 #endif

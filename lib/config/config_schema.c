@@ -2,12 +2,9 @@
  * The schema has the two forms as alternatives. "stages" is what tells them apart: the explicit
  * form requires it, the flat form does not know it, so exactly one of them can match.
  */
-#include "config/config_schema.h"
+#include "config/config_impl.h"
 
 #include "base/error.h"
-#include "config/config_keys.h"
-#include "config/config_stages.h"
-#include "config/param_json.h"
 
 void plk_schema_flat_keys(plk_writer *writer)
 {

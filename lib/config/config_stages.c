@@ -3,10 +3,9 @@
  * else: a flat key belongs to every parameter that names it, and inside a stage or draw object a
  * key is a parameter's own name.
  */
-#include "config/config_stages.h"
+#include "config/config_impl.h"
 
 #include "base/text.h"
-#include "config/param_json.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -8,14 +8,17 @@
  * they stood outside; where a key comes twice, the inner one wins, as it does in the clients that
  * merge such objects into the body.
  */
-#include <pluck/config.h>
+#include "config/import_impl.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
-#include "config/import_build.h"
-#include "config/import_read.h"
 #include "simd/fp_state.h"
 
+#include <pluck/config.h>
+
+#include <assert.h>
+#include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +31,17 @@ enum { N_IMPORTERS = sizeof importers / sizeof *importers };
 /* The kinds from here on share most of their keys with the others: only a key of their own makes a
  * text theirs. */
 enum { FIRST_RELATIVE = PLUCK_IMPORT_TEXT_GENERATION_WEBUI };
+
+/* Of requests in the form of OpenAI's chats and completions. */
+static const plk_import_group chat_ignored[] = {
+    {PLK_NOTE_COUNT, "n"},
+    {PLK_NOTE_LENGTH, "max_tokens max_completion_tokens"},
+    {PLK_NOTE_END, "stop"},
+    {PLK_NOTE_MODEL, "model"},
+    {PLK_NOTE_PROMPT, "messages prompt"},
+    {PLK_NOTE_SERVER, "echo logprobs stream stream_options top_logprobs"},
+    {NULL, NULL},
+};
 
 /* Keys whose objects hold more keys, for all engines. */
 static const char wrappers[] = "body default_generation_settings extra_body generation_config "
@@ -62,14 +76,6 @@ const char *pluck_import_fate_name(pluck_import_fate fate)
     return (unsigned)fate < sizeof names / sizeof *names ? names[fate] : NULL;
 }
 
-const plk_import_rule *plk_import_find_rule(const plk_importer *importer, const char *key)
-{
-    for (const plk_import_rule *rule = importer->rules; rule->key; rule++)
-        if (strcmp(rule->key, key) == 0)
-            return rule;
-    return NULL;
-}
-
 /* Whether a word is one of a list by spaces. */
 static bool is_listed(const char *list, const char *word)
 {
@@ -82,13 +88,62 @@ static bool is_listed(const char *list, const char *word)
     return false;
 }
 
+/* What an engine does with a key: a row of its table, or of one that ignores; false if it does not
+ * know the key. */
+static bool find_rule(const plk_importer *importer, const char *key, plk_import_rule *rule)
+{
+    const plk_import_group *groups[] = {importer->ignored, importer->is_chat ? chat_ignored : NULL};
+    for (const plk_import_rule *row = importer->rules; row->key; row++) {
+        if (strcmp(row->key, key) == 0) {
+            *rule = *row;
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        for (const plk_import_group *group = groups[i]; group && group->note; group++) {
+            if (is_listed(group->keys, key)) {
+                *rule =
+                    (plk_import_rule){.key = key, .read = plk_import_ignore, .note = group->note};
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool knows(const plk_importer *importer, const char *key)
+{
+    plk_import_rule rule;
+    return find_rule(importer, key, &rule);
+}
+
+enum { WORD_BYTES = 64 };
+
+/* Offers the keys of groups; the nearest one is kept in best. */
+static void offer_ignored(plk_suggestion *suggestion, const plk_import_group *groups,
+                          char best[WORD_BYTES])
+{
+    for (; groups && groups->note; groups++) {
+        for (const char *at = groups->keys; *at != '\0';) {
+            char word[WORD_BYTES];
+            size_t n = strcspn(at, " ");
+            (void)snprintf(word, sizeof word, "%.*s", (int)n, at);
+            plk_suggest_offer(suggestion, word, NULL);
+            if (suggestion->best == word) {
+                memcpy(best, word, sizeof word);
+                suggestion->best = best;
+            }
+            at += n + (at[n] == ' ');
+        }
+    }
+}
+
 static bool is_wrapper(const plk_importer *importer, const plk_json_node *node)
 {
     if (!plk_json_is(node, PLK_JSON_OBJECT))
         return false;
     return is_listed(importer->wrappers, plk_json_key(node)) ||
-           (is_listed(wrappers, plk_json_key(node)) &&
-            !plk_import_find_rule(importer, plk_json_key(node)));
+           (is_listed(wrappers, plk_json_key(node)) && !knows(importer, plk_json_key(node)));
 }
 
 static size_t count_members(const plk_importer *importer, const plk_json_node *object)
@@ -180,10 +235,13 @@ static void close_members(plk_import *import)
 
 static pluck_status read_unknown(plk_import *import, const plk_json_node *node)
 {
-    char nearest[PLK_SUGGESTION_BYTES];
+    char nearest[PLK_SUGGESTION_BYTES], best[WORD_BYTES];
+    const plk_importer *importer = import->importer;
     plk_suggestion suggestion = plk_suggest(plk_json_key(node));
-    for (const plk_import_rule *rule = import->importer->rules; rule->key; rule++)
+    for (const plk_import_rule *rule = importer->rules; rule->key; rule++)
         plk_suggest_offer(&suggestion, rule->key, NULL);
+    offer_ignored(&suggestion, importer->is_chat ? chat_ignored : NULL, best);
+    offer_ignored(&suggestion, importer->ignored, best);
     plk_suggest_write(&suggestion, nearest);
     if (plk_import_is_off(import, "false \"\" [] {}", node))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED,
@@ -219,8 +277,8 @@ static pluck_status read_rule(plk_import *import, const plk_import_rule *rule,
 
 static pluck_status read_member(plk_import *import, plk_import_member *member)
 {
-    const plk_import_rule *rule =
-        plk_import_find_rule(import->importer, plk_json_key(member->node));
+    plk_import_rule rule;
+    bool is_known = find_rule(import->importer, plk_json_key(member->node), &rule);
     import->current = member;
     import->part = 0;
     if (member->instead)
@@ -229,7 +287,7 @@ static pluck_status read_member(plk_import *import, plk_import_member *member)
                                                     : plk_json_key(member->instead->node));
     if (plk_json_is(member->node, PLK_JSON_NULL))
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "null: not set");
-    return rule ? read_rule(import, rule, member) : read_unknown(import, member->node);
+    return is_known ? read_rule(import, &rule, member) : read_unknown(import, member->node);
 }
 
 static pluck_status read_all(plk_import *import)
@@ -331,7 +389,7 @@ static void count_known(const plk_json_node *object, size_t known[N_IMPORTERS],
         for (size_t i = 0; i < N_IMPORTERS; i++) {
             bool listed = is_listed(importers[i]->wrappers, plk_json_key(node));
             wraps = wraps || is_wrapper(importers[i], node);
-            if (!listed && !plk_import_find_rule(importers[i], plk_json_key(node)))
+            if (!listed && !knows(importers[i], plk_json_key(node)))
                 continue;
             known[i]++;
             n++;
@@ -403,4 +461,163 @@ pluck_status pluck_import_guess(const char *json, size_t json_size_bytes, pluck_
         status = choose_kind(tree.root, kind, err);
     plk_json_close(&tree);
     return status;
+}
+
+void plk_import_append(plk_import *import, const char *stage, unsigned part)
+{
+    const plk_stage *found = plk_stage_find(stage);
+    assert(found && part < PLK_IMPORT_PARTS);
+    if (import->n_chain < PLK_IMPORT_CHAIN)
+        import->chain[import->n_chain++] = (plk_import_link){found, part};
+}
+
+void plk_import_start_chain(plk_import *import, const char *stages)
+{
+    import->n_chain = 0;
+    while (*stages != '\0') {
+        char name[32];
+        size_t n = strcspn(stages, " ");
+        snprintf(name, sizeof name, "%.*s", (int)n, stages);
+        plk_import_append(import, name, 0);
+        stages += n + (stages[n] == ' ');
+    }
+}
+
+bool plk_import_runs(const plk_import *import, const char *stage)
+{
+    for (size_t i = 0; i < import->n_chain; i++)
+        if (strcmp(import->chain[i].stage->info.name, stage) == 0)
+            return true;
+    return false;
+}
+
+/* What a link runs: the configured entry of its stage, or of one that replaces it. NULL: none. */
+static const plk_config_entry *entry_of(const plk_import *import, const plk_import_link *link)
+{
+    const pluck_config *config = import->parts[link->part];
+    for (size_t i = 0; config && i < config->n_running; i++) {
+        const plk_config_entry *entry = &config->entries[config->running[i]];
+        const char *replaces = entry->stage->replaces;
+        if (entry->stage == link->stage ||
+            (replaces && strcmp(replaces, link->stage->info.name) == 0))
+            return entry;
+    }
+    return NULL;
+}
+
+bool plk_import_configures(const plk_import *import, const char *stage)
+{
+    plk_import_link link = {plk_stage_find(stage), import->part};
+    return entry_of(import, &link) != NULL;
+}
+
+pluck_status plk_import_set_window(plk_import *import, const char *last_n, bool ignore_prompt)
+{
+    if (!plk_import_configures(import, "penalties"))
+        return PLUCK_OK;
+    pluck_status status = plk_import_set(import, "repeat_last_n", last_n, NULL);
+    return status == PLUCK_OK && ignore_prompt
+               ? plk_import_set(import, "repeat_ignore_prompt", "true", NULL)
+               : status;
+}
+
+/* Whether two links that run have the same stage, or one is of another part. */
+static bool needs_explicit_form(const plk_import *import)
+{
+    for (size_t i = 0; i < import->n_chain; i++) {
+        if (!entry_of(import, &import->chain[i]))
+            continue;
+        if (import->chain[i].part > 0)
+            return true;
+        for (size_t j = 0; j < i; j++)
+            if (import->chain[j].stage == import->chain[i].stage)
+                return true;
+    }
+    return false;
+}
+
+/* Names each stage once, those too that are not configured: a user may add them. */
+static pluck_status set_order(plk_import *import)
+{
+    char order[1024] = "[";
+    size_t n = 1;
+    for (size_t i = 0; i < import->n_chain; i++) {
+        bool again = false;
+        for (size_t j = 0; j < i; j++)
+            again = again || import->chain[j].stage == import->chain[i].stage;
+        if (!again)
+            n += (size_t)snprintf(order + n, sizeof order - n, "%s\"%s\"", n > 1 ? ", " : "",
+                                  import->chain[i].stage->info.name);
+    }
+    snprintf(order + n, sizeof order - n, "]");
+    return plk_import_set(import, "order", order, NULL);
+}
+
+/* Takes the parameters of an entry; the place has the defaults. */
+static pluck_status copy_params(pluck_config *config, size_t index, const plk_config_entry *from,
+                                pluck_error *err)
+{
+    void *params = NULL;
+    plk_config_entry *entry = &config->entries[index];
+    pluck_status status =
+        plk_params_clone(&params, &from->stage->info, from->params, &config->allocator, err);
+    if (status != PLUCK_OK)
+        return status;
+    plk_params_destroy(&entry->stage->info, entry->params, &config->allocator);
+    entry->params = params;
+    return PLUCK_OK;
+}
+
+/* The draw, with what flat keys set as if it had been set inside "draw". */
+static pluck_status copy_draw(pluck_config *config, const pluck_config *from, pluck_error *err)
+{
+    const plk_config_entry *entry = &from->entries[plk_config_find(from, from->draw)];
+    pluck_status status = plk_config_choose_draw(config, from->draw, err);
+    if (status != PLUCK_OK)
+        return status;
+    size_t index = plk_config_find(config, from->draw);
+    config->has_draw = from->has_draw || from->has_mirostat;
+    config->entries[index].given_in_draw = entry->given | entry->given_in_draw;
+    return copy_params(config, index, entry, err);
+}
+
+static pluck_status make_explicit(plk_import *import)
+{
+    const pluck_config *flat = import->parts[0];
+    pluck_config *config = NULL;
+    const plk_stage *missing = NULL;
+    pluck_status status = pluck_config_create(&config, &flat->allocator, import->err);
+    if (status == PLUCK_OK)
+        status = copy_draw(config, flat, import->err);
+    for (size_t i = 0; i < import->n_chain && status == PLUCK_OK; i++) {
+        const plk_config_entry *entry = entry_of(import, &import->chain[i]);
+        if (!entry)
+            continue;
+        size_t index = config->n_entries - 1; /* before the draw */
+        status = plk_config_insert(config, index, entry->stage, import->err);
+        if (status == PLUCK_OK)
+            status = copy_params(config, index, entry, import->err);
+        if (status == PLUCK_OK)
+            config->entries[index].given = entry->given;
+    }
+    if (status == PLUCK_OK) {
+        config->explicit_form = true;
+        config->has_seed = flat->has_seed;
+        config->random_seed = flat->random_seed;
+        config->seed = flat->seed;
+        config->has_on_nan = flat->has_on_nan;
+        config->on_nan = flat->on_nan;
+        plk_config_arrange(config, &missing);
+        plk_config_move(import->parts[0], config);
+    }
+    pluck_config_destroy(&config);
+    return status;
+}
+
+pluck_status plk_import_build(plk_import *import)
+{
+    pluck_status status = plk_import_set_biases(import);
+    if (status != PLUCK_OK)
+        return status;
+    return needs_explicit_form(import) ? make_explicit(import) : set_order(import);
 }

@@ -7,8 +7,7 @@
  * (ComboSampler), exllamav3/generator/job.py (Job), exllamav3/generator/generator.py (generate);
  * what a step does: sampler/custom.py and exllamav3_ext/generator/rep_pen.cu.
  */
-#include "config/import_build.h"
-#include "config/import_read.h"
+#include "config/import_impl.h"
 
 #include <math.h>
 #include <string.h>
@@ -120,15 +119,6 @@ static const plk_import_limits clamped = {.low = 0, .high = 1};
 static const plk_import_limits above_0 = {
     .low = 0, .high = (double)INFINITY, .outside = PLK_IMPORT_REJECTS, .above_low = true};
 
-#define IGNORE(name, why)                                                                          \
-    {                                                                                              \
-        .key = name, .read = plk_import_ignore, .note = why                                        \
-    }
-#define REFUSE(name, values, why)                                                                  \
-    {                                                                                              \
-        .key = name, .read = plk_import_refuse, .off = values, .note = why                         \
-    }
-
 static const plk_import_rule rules[] = {
     {.key = "temperature", .read = read_strategy, .flat_key = "temperature", .limits = &above_0},
     {.key = "min_p", .read = plk_import_random_number, .flat_key = "min_p", .limits = &unit},
@@ -158,37 +148,31 @@ static const plk_import_rule rules[] = {
      .note = "lets penalties fade with distance, which pluck has no stage for"},
     {.key = "logit_bias", .read = plk_import_bias_map},
     {.key = "seed", .read = plk_import_seed, .off = "null"},
-    REFUSE("banned_strings", "[]", "takes back text that was drawn, which the engine has to do"),
-    REFUSE("filters", "[]", PLK_NOTE_MASK),
-    REFUSE("token_healing", "false", "changes the end of the prompt"),
-    REFUSE("min_new_tokens", "<=0",
-           "needs the ids of the end-of-text tokens; give them as min_tokens_ids with min_tokens"),
-    IGNORE("max_new_tokens", PLK_NOTE_LENGTH),
-    IGNORE("stop_conditions", PLK_NOTE_END),
-    IGNORE("stop_on_loop", PLK_NOTE_END),
-    IGNORE("prompt", PLK_NOTE_PROMPT),
-    IGNORE("input_ids", PLK_NOTE_PROMPT),
-    IGNORE("embeddings", PLK_NOTE_PROMPT),
-    IGNORE("add_bos", PLK_NOTE_PROMPT),
-    IGNORE("encode_special_tokens", PLK_NOTE_PROMPT),
-    IGNORE("decode_special_tokens", PLK_NOTE_SERVER),
-    IGNORE("completion_only", PLK_NOTE_SERVER),
-    IGNORE("identifier", PLK_NOTE_SERVER),
-    IGNORE("abort_event", PLK_NOTE_SERVER),
-    IGNORE("max_skips", PLK_NOTE_SERVER),
-    IGNORE("max_rq_tokens", PLK_NOTE_MEMORY),
-    IGNORE("rq_state", PLK_NOTE_SERVER),
-    IGNORE("return_last_results", PLK_NOTE_SERVER),
-    IGNORE("return_logits", PLK_NOTE_SERVER),
-    IGNORE("return_probs", PLK_NOTE_SERVER),
-    IGNORE("return_top_tokens", PLK_NOTE_SERVER),
+    PLK_REFUSE("banned_strings", "[]",
+               "takes back text that was drawn, which the engine has to do"),
+    PLK_REFUSE("filters", "[]", PLK_NOTE_MASK),
+    PLK_REFUSE("token_healing", "false", "changes the end of the prompt"),
+    PLK_REFUSE(
+        "min_new_tokens", "<=0",
+        "needs the ids of the end-of-text tokens; give them as min_tokens_ids with min_tokens"),
     {.key = NULL},
+};
+
+static const plk_import_group ignored[] = {
+    {PLK_NOTE_LENGTH, "max_new_tokens"},
+    {PLK_NOTE_END, "stop_conditions stop_on_loop"},
+    {PLK_NOTE_PROMPT, "prompt input_ids embeddings add_bos encode_special_tokens"},
+    {PLK_NOTE_SERVER, "decode_special_tokens completion_only identifier abort_event max_skips "
+                      "rq_state return_last_results return_logits return_probs return_top_tokens"},
+    {PLK_NOTE_MEMORY, "max_rq_tokens"},
+    {NULL, NULL},
 };
 
 const plk_importer plk_import_exllamav3 = {
     .name = "exllamav3",
     .title = "ExLlamaV3",
     .rules = rules,
+    .ignored = ignored,
     .order = "logit_bias penalties temperature min_p top_k top_p",
     .wrappers = "sampler",
     .start = start,

@@ -7,8 +7,7 @@
  * values a processor rejects: generation/logits_process.py. Keys that version 5 dropped are known
  * too: older files have them.
  */
-#include "config/import_build.h"
-#include "config/import_read.h"
+#include "config/import_impl.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -297,14 +296,6 @@ static const plk_import_limits unit_above_0 = {
 #define WHISPER "about Whisper's prompt and its times"
 
 #define WARPER(name) .key = name, .read = plk_import_random_number, .flat_key = name
-#define IGNORE(name, why)                                                                          \
-    {                                                                                              \
-        .key = name, .read = plk_import_ignore, .note = why                                        \
-    }
-#define REFUSE(name, values, why)                                                                  \
-    {                                                                                              \
-        .key = name, .read = plk_import_refuse, .off = values, .note = why                         \
-    }
 
 static const plk_import_rule rules[] = {
     {.key = "do_sample", .read = read_do_sample},
@@ -333,97 +324,72 @@ static const plk_import_rule rules[] = {
     {.key = "exponential_decay_length_penalty", .read = read_decay},
     {.key = "suppress_tokens", .read = plk_import_ban_list},
     {.key = "sequence_bias", .read = read_sequence_bias},
-    REFUSE("remove_invalid_values", "false",
-           "replaces NaN by 0 and infinities by the largest numbers; pluck can ban such tokens: "
-           "\"on_nan\": \"ban\""),
-    REFUSE("guidance_scale", "1", "needs a second row of logits: pluck/softmax.h"),
+    PLK_REFUSE(
+        "remove_invalid_values", "false",
+        "replaces NaN by 0 and infinities by the largest numbers; pluck can ban such tokens: "
+        "\"on_nan\": \"ban\""),
+    PLK_REFUSE("guidance_scale", "1", "needs a second row of logits: pluck/softmax.h"),
     {.key = "min_length",
      .read = read_min_length,
      .off = "<=0",
      .note = "counts the prompt too, whose length is not known here"},
-    REFUSE("begin_suppress_tokens", "[]", "bans tokens at the first position only"),
-    REFUSE("forced_bos_token_id", NULL, FORCES),
-    REFUSE("forced_eos_token_id", NULL, FORCES),
-    REFUSE("forced_decoder_ids", "[]", FORCES),
-    REFUSE("force_bos_token_to_be_generated", "false", FORCES),
-    REFUSE("encoder_repetition_penalty", "1", ENCODER),
-    REFUSE("encoder_no_repeat_ngram_size", "<=0", ENCODER),
-    REFUSE("num_beams", "1", PLK_NOTE_BEAMS),
-    REFUSE("num_beam_groups", "1", PLK_NOTE_BEAMS),
-    REFUSE("diversity_penalty", "0", PLK_NOTE_BEAMS),
-    REFUSE("constraints", NULL, PLK_NOTE_BEAMS),
-    REFUSE("force_words_ids", NULL, PLK_NOTE_BEAMS),
+    PLK_REFUSE("begin_suppress_tokens", "[]", "bans tokens at the first position only"),
+    PLK_REFUSE("forced_bos_token_id", NULL, FORCES),
+    PLK_REFUSE("forced_eos_token_id", NULL, FORCES),
+    PLK_REFUSE("forced_decoder_ids", "[]", FORCES),
+    PLK_REFUSE("force_bos_token_to_be_generated", "false", FORCES),
+    PLK_REFUSE("encoder_repetition_penalty", "1", ENCODER),
+    PLK_REFUSE("encoder_no_repeat_ngram_size", "<=0", ENCODER),
+    PLK_REFUSE("num_beams", "1", PLK_NOTE_BEAMS),
+    PLK_REFUSE("num_beam_groups", "1", PLK_NOTE_BEAMS),
+    PLK_REFUSE("diversity_penalty", "0", PLK_NOTE_BEAMS),
+    PLK_REFUSE("constraints", NULL, PLK_NOTE_BEAMS),
+    PLK_REFUSE("force_words_ids", NULL, PLK_NOTE_BEAMS),
     {.key = "penalty_alpha",
      .read = read_penalty_alpha,
      .off = "<=0",
      .note = "contrastive search looks at hidden states"},
-    REFUSE("dola_layers", NULL, "contrasts layers of the model"),
-    REFUSE("watermarking_config", NULL, "pluck writes no watermarks"),
-    REFUSE("token_healing", "false", "changes the end of the prompt"),
-    REFUSE("assistant_ensemble_weight", NULL, "changes the distribution by an assistant's"),
-    REFUSE("generation_kwargs", "{}", "arguments that the file does not explain"),
-    IGNORE("renormalize_logits", "changes no probability"),
-    IGNORE("length_penalty", "for beams only"),
-    IGNORE("early_stopping", "for beams only"),
-    IGNORE("num_return_sequences", PLK_NOTE_COUNT),
-    IGNORE("max_length", PLK_NOTE_LENGTH),
-    IGNORE("max_new_tokens", PLK_NOTE_LENGTH),
-    IGNORE("max_time", PLK_NOTE_LENGTH),
-    IGNORE("stop_strings", PLK_NOTE_END),
-    IGNORE("bos_token_id", PLK_NOTE_PROMPT),
-    IGNORE("pad_token_id", "about batches"),
-    IGNORE("decoder_start_token_id", PLK_NOTE_PROMPT),
-    IGNORE("eos_token_id", "ends the output, which the engine decides; min_new_tokens and "
-                           "exponential_decay_length_penalty use these ids"),
-    IGNORE("use_cache", PLK_NOTE_MEMORY),
-    IGNORE("cache_implementation", PLK_NOTE_MEMORY),
-    IGNORE("cache_config", PLK_NOTE_MEMORY),
-    IGNORE("max_cache_len", PLK_NOTE_MEMORY),
-    IGNORE("return_legacy_cache", PLK_NOTE_MEMORY),
-    IGNORE("prefill_chunk_size", PLK_NOTE_MEMORY),
-    IGNORE("compile_config", PLK_NOTE_MEMORY),
-    IGNORE("disable_compile", PLK_NOTE_MEMORY),
-    IGNORE("continuous_batching_config", PLK_NOTE_MEMORY),
-    IGNORE("low_memory", PLK_NOTE_MEMORY),
-    IGNORE("output_attentions", OUTPUT),
-    IGNORE("output_hidden_states", OUTPUT),
-    IGNORE("output_scores", OUTPUT),
-    IGNORE("output_logits", OUTPUT),
-    IGNORE("return_dict_in_generate", OUTPUT),
-    IGNORE("use_mtp", PLK_NOTE_SPEED),
-    IGNORE("speculation_type", PLK_NOTE_SPEED),
-    IGNORE("is_assistant", PLK_NOTE_SPEED),
-    IGNORE("num_assistant_tokens", PLK_NOTE_SPEED),
-    IGNORE("num_assistant_tokens_schedule", PLK_NOTE_SPEED),
-    IGNORE("assistant_confidence_threshold", PLK_NOTE_SPEED),
-    IGNORE("assistant_early_exit", PLK_NOTE_SPEED),
-    IGNORE("assistant_lookbehind", PLK_NOTE_SPEED),
-    IGNORE("target_lookbehind", PLK_NOTE_SPEED),
-    IGNORE("prompt_lookup_num_tokens", PLK_NOTE_SPEED),
-    IGNORE("max_matching_ngram_size", PLK_NOTE_SPEED),
-    IGNORE("_from_model_config", "where the file comes from"),
-    IGNORE("_commit_hash", "where the file comes from"),
-    IGNORE("transformers_version", "where the file comes from"),
-    REFUSE("return_timestamps", "false", "bans and forces tokens of times: Whisper's own rules"),
-    IGNORE("alignment_heads", WHISPER),
-    IGNORE("is_multilingual", WHISPER),
-    IGNORE("lang_to_id", WHISPER),
-    IGNORE("language", WHISPER),
-    IGNORE("max_initial_timestamp_index", WHISPER),
-    IGNORE("median_filter_width", WHISPER),
-    IGNORE("no_timestamps_token_id", WHISPER),
-    IGNORE("prev_sot_token_id", WHISPER),
-    IGNORE("task", WHISPER),
-    IGNORE("task_to_id", WHISPER),
-    IGNORE("chat_format", PLK_NOTE_PROMPT),
-    IGNORE("inputs", PLK_NOTE_PROMPT),
+    PLK_REFUSE("dola_layers", NULL, "contrasts layers of the model"),
+    PLK_REFUSE("watermarking_config", NULL, "pluck writes no watermarks"),
+    PLK_REFUSE("token_healing", "false", "changes the end of the prompt"),
+    PLK_REFUSE("assistant_ensemble_weight", NULL, "changes the distribution by an assistant's"),
+    PLK_REFUSE("generation_kwargs", "{}", "arguments that the file does not explain"),
+    PLK_REFUSE("return_timestamps", "false",
+               "bans and forces tokens of times: Whisper's own rules"),
     {.key = NULL},
+};
+
+static const plk_import_group ignored[] = {
+    {"changes no probability", "renormalize_logits"},
+    {"for beams only", "length_penalty early_stopping"},
+    {PLK_NOTE_COUNT, "num_return_sequences"},
+    {PLK_NOTE_LENGTH, "max_length max_new_tokens max_time"},
+    {PLK_NOTE_END, "stop_strings"},
+    {PLK_NOTE_PROMPT, "bos_token_id decoder_start_token_id chat_format inputs"},
+    {"about batches", "pad_token_id"},
+    {"ends the output, which the engine decides; min_new_tokens and "
+     "exponential_decay_length_penalty use these ids",
+     "eos_token_id"},
+    {PLK_NOTE_MEMORY,
+     "use_cache cache_implementation cache_config max_cache_len return_legacy_cache "
+     "prefill_chunk_size compile_config disable_compile continuous_batching_config low_memory"},
+    {OUTPUT,
+     "output_attentions output_hidden_states output_scores output_logits return_dict_in_generate"},
+    {PLK_NOTE_SPEED,
+     "use_mtp speculation_type is_assistant num_assistant_tokens num_assistant_tokens_schedule "
+     "assistant_confidence_threshold assistant_early_exit assistant_lookbehind target_lookbehind "
+     "prompt_lookup_num_tokens max_matching_ngram_size"},
+    {"where the file comes from", "_from_model_config _commit_hash transformers_version"},
+    {WHISPER, "alignment_heads is_multilingual lang_to_id language max_initial_timestamp_index "
+              "median_filter_width no_timestamps_token_id prev_sot_token_id task task_to_id"},
+    {NULL, NULL},
 };
 
 const plk_importer plk_import_huggingface = {
     .name = "huggingface",
     .title = "Transformers",
     .rules = rules,
+    .ignored = ignored,
     .order = "logit_bias penalties no_repeat_ngram bad_words min_tokens exp_decay_length "
              "temperature top_h top_k top_p min_p typical epsilon_cutoff eta_cutoff",
     .wrappers = "generation_config",

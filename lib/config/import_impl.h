@@ -48,6 +48,16 @@ struct plk_import_rule {
     const plk_import_limits *limits;
 };
 
+#define PLK_REFUSE(name, values, why)                                                              \
+    {                                                                                              \
+        .key = name, .read = plk_import_refuse, .off = values, .note = why                         \
+    }
+
+/* Keys that do not matter here, by spaces, and why. */
+typedef struct plk_import_group {
+    const char *note, *keys;
+} plk_import_group;
+
 /* Biases of one token that come together. */
 typedef enum plk_import_merge {
     PLK_IMPORT_LAST, /* the last counts, but a ban always does */
@@ -56,9 +66,11 @@ typedef enum plk_import_merge {
 
 struct plk_importer {
     const char *name;
-    const char *title;            /* the engine's name for messages */
-    const plk_import_rule *rules; /* up to one without a key */
-    const char *order;            /* the chain, unless start sets another; by spaces */
+    const char *title;               /* the engine's name for messages */
+    const plk_import_rule *rules;    /* up to one without a key */
+    const plk_import_group *ignored; /* up to one without a note */
+    bool is_chat;      /* its requests may have those keys of OpenAI's that do not matter either */
+    const char *order; /* the chain, unless start sets another; by spaces */
     const char *wrappers; /* its own keys whose objects hold more keys; by spaces, or NULL */
     plk_import_merge merge;
     bool lax; /* "0.7" in quotes is the number 0.7 */
@@ -114,9 +126,6 @@ extern const plk_importer plk_import_openai;
 extern const plk_importer plk_import_vllm;
 extern const plk_importer plk_import_webui;
 
-/* import.c */
-const plk_import_rule *plk_import_find_rule(const plk_importer *importer, const char *key);
-
 /* Notes that engines share. */
 #define PLK_NOTE_PROMPT "about the prompt"
 #define PLK_NOTE_LENGTH "limits the length of the output, which pluck does not control"
@@ -130,5 +139,122 @@ const plk_import_rule *plk_import_find_rule(const plk_importer *importer, const 
 #define PLK_NOTE_EOS    "needs the ids of the end-of-text tokens; ban them with logit_bias"
 #define PLK_NOTE_WORDS  "words need a vocabulary; give token ids instead"
 #define PLK_NOTE_SPEED  "speculative decoding does not change the distribution"
+
+/* import_read.c: readers of keys that the tables of all engines share, and what an engine's own
+ * readers need. */
+
+/* Readers that rules name. null never reaches them. */
+
+/* Does not matter here: note says why. */
+pluck_status plk_import_ignore(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node);
+
+/* Refused with its note unless the value is one of off. */
+pluck_status plk_import_refuse(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node);
+
+/* A number as the value of flat_key, by off and limits. */
+pluck_status plk_import_number(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node);
+
+/* The same, which does nothing in a greedy import. */
+pluck_status plk_import_random_number(plk_import *import, const plk_import_rule *rule,
+                                      const plk_json_node *node);
+
+/* A seed of 64 bits, below 0 its two's complement; -1 is random. */
+pluck_status plk_import_seed(plk_import *import, const plk_import_rule *rule,
+                             const plk_json_node *node);
+
+/* An object from token ids to numbers; limits are of the numbers. */
+pluck_status plk_import_bias_map(plk_import *import, const plk_import_rule *rule,
+                                 const plk_json_node *node);
+
+/* An array of token ids that are banned. Negative ones are none. */
+pluck_status plk_import_ban_list(plk_import *import, const plk_import_rule *rule,
+                                 const plk_json_node *node);
+
+/* "3, 17": ids of tokens that are banned, by commas. */
+pluck_status plk_import_ban_text(plk_import *import, const plk_import_rule *rule,
+                                 const plk_json_node *node);
+
+/* Refused unless its "type" is one of off. */
+pluck_status plk_import_format(plk_import *import, const plk_import_rule *rule,
+                               const plk_json_node *node);
+
+/* The same for the member "format" of an object; without one the key is ignored with its note. */
+pluck_status plk_import_text(plk_import *import, const plk_import_rule *rule,
+                             const plk_json_node *node);
+
+/* For readers. */
+
+/* What became of the key that is read. format may be NULL. */
+pluck_status plk_import_say(plk_import *import, pluck_import_fate fate, const char *format, ...)
+    PLK_PRINTF(3, 4);
+
+/* The same of an absent key. */
+pluck_status plk_import_say_of(plk_import *import, const char *key, pluck_import_fate fate,
+                               const char *format, ...) PLK_PRINTF(4, 5);
+
+/* Whether a value is one of off: words "0", "<=0", ">=1", "true", "null", "[]", "{}", "\"\"", or a
+ * string itself. off may be NULL. */
+bool plk_import_is_off(const plk_import *import, const char *off, const plk_json_node *node);
+
+/* The number that a node is. Fails at the node for what is not one. */
+pluck_status plk_import_number_of(const plk_import *import, const plk_json_node *node,
+                                  double *value);
+
+/* A token id; false for what is not one. */
+bool plk_import_token_of(const plk_json_node *node, uint32_t *token);
+
+/* Sets a flat key of the current part. What it refuses is said of the key that is read: *done is
+ * false then. done may be NULL: such a value is an error. */
+pluck_status plk_import_set(plk_import *import, const char *flat_key, const char *json_value,
+                            bool *done);
+pluck_status plk_import_set_number(plk_import *import, const char *flat_key, double value,
+                                   bool *done);
+
+/* Sets flat_key and says it as the meaning of an absent key. */
+pluck_status plk_import_default(plk_import *import, const char *key, const char *flat_key,
+                                const char *json_value);
+
+/* A member of the text that is not overridden; NULL too if it is null. */
+const plk_json_node *plk_import_member_of(const plk_import *import, const char *key);
+bool plk_import_is_true(const plk_import *import, const char *key);
+/* absent: also of what is not a number. */
+double plk_import_number_at(const plk_import *import, const char *key, double absent);
+
+/* Biases and lists of tokens; and import.c: the chain, and the configuration that is made of it. */
+
+/* value: -infinity bans. */
+pluck_status plk_import_add_bias(plk_import *import, uint32_t token, double value);
+
+/* Merges what was added, as the engine merges biases of one token, and sets it. */
+pluck_status plk_import_set_biases(plk_import *import);
+
+/* "[2, 7]": the ids of an array or of one number, each once, without negative ones; freed with
+ * plk_free(). *text is NULL if there are none. */
+pluck_status plk_import_token_list(plk_import *import, const plk_json_node *node, char **text);
+
+/* Starts the chain anew, from names of stages by spaces. */
+void plk_import_start_chain(plk_import *import, const char *stages);
+void plk_import_append(plk_import *import, const char *stage, unsigned part);
+bool plk_import_runs(const plk_import *import, const char *stage);
+
+/* Whether the current part configures a stage. */
+bool plk_import_configures(const plk_import *import, const char *stage);
+
+/* Penalties of the current part, if it has any: of the last n tokens (as JSON; "-1": all), of the
+ * output alone or of the prompt too. */
+pluck_status plk_import_set_window(plk_import *import, const char *last_n, bool ignore_prompt);
+
+/* Sets biases, and the chain as "order" or in the explicit form; parts[0] is the result. */
+pluck_status plk_import_build(plk_import *import);
+
+/* import_text.c: texts that are not JSON, as JSON, for plk_importer.convert. */
+
+pluck_status plk_import_modelfile(const char *text, size_t n, const pluck_allocator *allocator,
+                                  char **json, pluck_error *err);
+pluck_status plk_import_yaml(const char *text, size_t n, const pluck_allocator *allocator,
+                             char **json, pluck_error *err);
 
 #endif

@@ -8,8 +8,7 @@
  * Version: KoboldCpp of August 2026. Keys, defaults and limits: generate() in koboldcpp.py; the
  * order and what a value does: SampleLogits() and the sample_* functions in gpttype_adapter.cpp.
  */
-#include "config/import_build.h"
-#include "config/import_read.h"
+#include "config/import_impl.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -253,14 +252,6 @@ static const plk_import_limits bias = {.low = -1e6, .high = 1e6};
 
 #define SAMPLER(name, to, in) .key = name, .read = read_stage_key, .flat_key = to, .stage = in
 #define DRY(name)             .key = name, .read = read_dry, .flat_key = name
-#define IGNORE(name, why)                                                                          \
-    {                                                                                              \
-        .key = name, .read = plk_import_ignore, .note = why                                        \
-    }
-#define REFUSE(name, values, why)                                                                  \
-    {                                                                                              \
-        .key = name, .read = plk_import_refuse, .off = values, .note = why                         \
-    }
 
 static const plk_import_rule rules[] = {
     {SAMPLER("temperature", "temperature", "temperature"), .limits = &at_least_0},
@@ -288,8 +279,9 @@ static const plk_import_rule rules[] = {
     {SAMPLER("top_p", "top_p", "top_p"), .off = ">=1", .off_as = "1", .limits = &unit},
     {SAMPLER("min_p", "min_p", "min_p"), .off = "<=0", .limits = &unit},
     {SAMPLER("typical", "typical_p", "typical"), .off = ">=1", .off_as = "1", .limits = &unit},
-    REFUSE("tfs", ">=1",
-           "keeps one token fewer than pluck's tail_free, which is that of text-generation-webui"),
+    PLK_REFUSE(
+        "tfs", ">=1",
+        "keeps one token fewer than pluck's tail_free, which is that of text-generation-webui"),
     {SAMPLER("rep_pen", "repeat_penalty", "penalties")},
     {SAMPLER("rep_pen_range", "repeat_last_n", "penalties"), .off = "<=0", .limits = &whole},
     {SAMPLER("presence_penalty", "presence_penalty", "penalties")},
@@ -322,60 +314,44 @@ static const plk_import_rule rules[] = {
     {.key = "sampler_seed", .read = plk_import_seed, .off = "<=0 4294967295"},
     {.key = "logit_bias", .read = plk_import_bias_map, .limits = &bias},
     {.key = "custom_token_bans", .read = plk_import_ban_text},
-    REFUSE("ban_eos_token", "false", PLK_NOTE_EOS),
-    REFUSE("banned_tokens", "[]", PLK_NOTE_WORDS),
-    REFUSE("banned_strings", "[]", "takes back text that was drawn, which the engine has to do"),
+    PLK_REFUSE("ban_eos_token", "false", PLK_NOTE_EOS),
+    PLK_REFUSE("banned_tokens", "[]", PLK_NOTE_WORDS),
+    PLK_REFUSE("banned_strings", "[]",
+               "takes back text that was drawn, which the engine has to do"),
     {.key = "guidance_scale",
      .read = read_guidance,
      .off = "1",
      .note = "needs a second row of logits: pluck/softmax.h"},
-    REFUSE("grammar", "\"\"", PLK_NOTE_MASK),
-    REFUSE("reasoning_effort", "\"\" high xhigh max", "forces tokens when the reasoning gets long"),
-    IGNORE("adapter", PLK_NOTE_PROMPT),
-    IGNORE("audio", PLK_NOTE_PROMPT),
-    IGNORE("bypass_eos", PLK_NOTE_END),
-    IGNORE("frequency_penalty", "KoboldCpp's own API does not read it"),
-    IGNORE("genkey", PLK_NOTE_SERVER),
-    IGNORE("grammar_retain_state", "nothing without a grammar"),
-    IGNORE("images", PLK_NOTE_PROMPT),
-    IGNORE("logprobs", PLK_NOTE_SERVER),
-    IGNORE("max_context_length", PLK_NOTE_MEMORY),
-    IGNORE("max_length", PLK_NOTE_LENGTH),
-    IGNORE("memory", PLK_NOTE_PROMPT),
-    IGNORE("model", PLK_NOTE_MODEL),
-    IGNORE("n", PLK_NOTE_COUNT),
-    IGNORE("negative_prompt", "nothing without guidance_scale"),
-    IGNORE("prompt", PLK_NOTE_PROMPT),
-    IGNORE("quiet", PLK_NOTE_SERVER),
-    IGNORE("render_special", PLK_NOTE_SERVER),
-    IGNORE("replace_instruct_placeholders", PLK_NOTE_PROMPT),
-    IGNORE("stop_sequence", PLK_NOTE_END),
-    IGNORE("stream", PLK_NOTE_SERVER),
-    IGNORE("top_logprobs", PLK_NOTE_SERVER),
-    IGNORE("trim_stop", PLK_NOTE_SERVER),
-    IGNORE("use_default_badwordsids", "KoboldCpp does not read it"),
-    IGNORE("using_openai_tools", PLK_NOTE_SERVER),
-    IGNORE("disable_input_formatting", KOBOLDAI),
-    IGNORE("disable_output_formatting", KOBOLDAI),
-    IGNORE("frmtadsnsp", KOBOLDAI),
-    IGNORE("frmtrmblln", KOBOLDAI),
-    IGNORE("frmtrmspch", KOBOLDAI),
-    IGNORE("frmttriminc", KOBOLDAI),
-    IGNORE("gui_settings", KOBOLDAI),
-    IGNORE("singleline", KOBOLDAI),
-    IGNORE("streaming", KOBOLDAI),
-    IGNORE("use_authors_note", KOBOLDAI),
-    IGNORE("use_memory", KOBOLDAI),
-    IGNORE("use_story", KOBOLDAI),
-    IGNORE("use_userscripts", KOBOLDAI),
-    IGNORE("use_world_info", KOBOLDAI),
+    PLK_REFUSE("grammar", "\"\"", PLK_NOTE_MASK),
+    PLK_REFUSE("reasoning_effort", "\"\" high xhigh max",
+               "forces tokens when the reasoning gets long"),
     {.key = NULL},
+};
+
+static const plk_import_group ignored[] = {
+    {PLK_NOTE_PROMPT, "adapter audio images memory prompt replace_instruct_placeholders"},
+    {PLK_NOTE_END, "bypass_eos stop_sequence"},
+    {"KoboldCpp's own API does not read it", "frequency_penalty"},
+    {PLK_NOTE_SERVER,
+     "genkey logprobs quiet render_special stream top_logprobs trim_stop using_openai_tools"},
+    {"nothing without a grammar", "grammar_retain_state"},
+    {PLK_NOTE_MEMORY, "max_context_length"},
+    {PLK_NOTE_LENGTH, "max_length"},
+    {PLK_NOTE_MODEL, "model"},
+    {PLK_NOTE_COUNT, "n"},
+    {"nothing without guidance_scale", "negative_prompt"},
+    {"KoboldCpp does not read it", "use_default_badwordsids"},
+    {KOBOLDAI, "disable_input_formatting disable_output_formatting frmtadsnsp frmtrmblln "
+               "frmtrmspch frmttriminc gui_settings singleline streaming use_authors_note "
+               "use_memory use_story use_userscripts use_world_info"},
+    {NULL, NULL},
 };
 
 const plk_importer plk_import_koboldcpp = {
     .name = "koboldcpp",
     .title = "KoboldCpp",
     .rules = rules,
+    .ignored = ignored,
     .order = "logit_bias",
     .merge = PLK_IMPORT_LAST,
     .lax = true,

@@ -8,8 +8,7 @@
  * src/llama-sampler.cpp. A negative window was the whole context before that version, and is 0
  * since (llama.cpp pull request 26524).
  */
-#include "config/import_build.h"
-#include "config/import_read.h"
+#include "config/import_impl.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -415,14 +414,6 @@ static const plk_import_limits at_most_1 = {.low = -(double)INFINITY, .high = 1}
 static const plk_import_limits decay = {.low = 0, .high = 0.99, .outside = PLK_IMPORT_REJECTS};
 
 #define SAMPLER(name, to, in) .key = name, .read = read_stage_key, .flat_key = to, .stage = in
-#define IGNORE(name, why)                                                                          \
-    {                                                                                              \
-        .key = name, .read = plk_import_ignore, .note = why                                        \
-    }
-#define REFUSE(name, values, why)                                                                  \
-    {                                                                                              \
-        .key = name, .read = plk_import_refuse, .off = values, .note = why                         \
-    }
 
 static const plk_import_rule rules[] = {
     {SAMPLER("temperature", "temperature", "temperature"), .limits = &at_least_0},
@@ -485,89 +476,52 @@ static const plk_import_rule rules[] = {
     {.key = "logit_bias", .read = read_biases},
     {.key = "seed", .read = read_seed, .off = "-1 4294967295"},
     {.key = "samplers", .read = read_samplers},
-    REFUSE("ignore_eos", "false", PLK_NOTE_EOS),
-    REFUSE("grammar", "\"\"", PLK_NOTE_MASK),
-    REFUSE("grammar_lazy", "false", PLK_NOTE_MASK),
-    REFUSE("grammar_triggers", "[]", PLK_NOTE_MASK),
-    REFUSE("grammar_type", "\"\"", PLK_NOTE_MASK),
-    REFUSE("json_schema", NULL, PLK_NOTE_MASK),
+    PLK_REFUSE("ignore_eos", "false", PLK_NOTE_EOS),
+    PLK_REFUSE("grammar", "\"\"", PLK_NOTE_MASK),
+    PLK_REFUSE("grammar_lazy", "false", PLK_NOTE_MASK),
+    PLK_REFUSE("grammar_triggers", "[]", PLK_NOTE_MASK),
+    PLK_REFUSE("grammar_type", "\"\"", PLK_NOTE_MASK),
+    PLK_REFUSE("json_schema", NULL, PLK_NOTE_MASK),
     {.key = "response_format",
      .read = plk_import_format,
      .off = "text \"\"",
      .note = PLK_NOTE_MASK},
-    REFUSE("tools", "[]", PLK_NOTE_MASK),
-    REFUSE("tool_choice", "auto none", PLK_NOTE_MASK),
-    REFUSE("reasoning_budget_tokens", "-1", "forces tokens when the reasoning gets long"),
-    REFUSE("thinking_budget_tokens", "-1", "forces tokens when the reasoning gets long"),
-    REFUSE("penalize_nl", "true",
-           "false frees newlines from the penalties in versions before December 2024"),
-    REFUSE("tfs_z", ">=1", "of older versions, whose tail-free sampling is not pluck's tail_free"),
-    IGNORE("add_generation_prompt", PLK_NOTE_PROMPT),
-    IGNORE("backend_sampling", PLK_NOTE_SERVER),
-    IGNORE("cache_prompt", PLK_NOTE_MEMORY),
-    IGNORE("chat_format", PLK_NOTE_SERVER),
-    IGNORE("chat_parser", PLK_NOTE_SERVER),
-    IGNORE("chat_template", PLK_NOTE_PROMPT),
-    IGNORE("chat_template_kwargs", PLK_NOTE_PROMPT),
-    IGNORE("continue_final_message", PLK_NOTE_PROMPT),
-    IGNORE("echo", PLK_NOTE_SERVER),
-    IGNORE("generation_prompt", PLK_NOTE_PROMPT),
-    IGNORE("id_slot", PLK_NOTE_SERVER),
-    IGNORE("image_data", PLK_NOTE_PROMPT),
-    IGNORE("input_extra", PLK_NOTE_PROMPT),
-    IGNORE("input_prefix", PLK_NOTE_PROMPT),
-    IGNORE("input_suffix", PLK_NOTE_PROMPT),
-    IGNORE("logprobs", PLK_NOTE_SERVER),
-    IGNORE("lora", PLK_NOTE_MODEL),
-    IGNORE("max_completion_tokens", PLK_NOTE_LENGTH),
-    IGNORE("max_tokens", PLK_NOTE_LENGTH),
-    IGNORE("messages", PLK_NOTE_PROMPT),
-    IGNORE("model", PLK_NOTE_MODEL),
-    IGNORE("n", PLK_NOTE_COUNT),
-    IGNORE("n_cache_reuse", PLK_NOTE_MEMORY),
-    IGNORE("n_cmpl", PLK_NOTE_COUNT),
-    IGNORE("n_discard", PLK_NOTE_MEMORY),
-    IGNORE("n_indent", PLK_NOTE_LENGTH),
-    IGNORE("n_keep", PLK_NOTE_MEMORY),
-    IGNORE("n_predict", PLK_NOTE_LENGTH),
-    IGNORE("n_probs", PLK_NOTE_SERVER),
-    IGNORE("parallel_tool_calls", PLK_NOTE_PROMPT),
-    IGNORE("parse_tool_calls", PLK_NOTE_SERVER),
-    IGNORE("post_sampling_probs", PLK_NOTE_SERVER),
-    IGNORE("preserved_tokens", PLK_NOTE_SERVER),
-    IGNORE("prompt", PLK_NOTE_PROMPT),
-    IGNORE("reasoning_budget_end_tag", "nothing without a budget"),
-    IGNORE("reasoning_budget_message", "nothing without a budget"),
-    IGNORE("reasoning_budget_start_tag", "nothing without a budget"),
-    IGNORE("reasoning_control", PLK_NOTE_SERVER),
-    IGNORE("reasoning_effort", PLK_NOTE_PROMPT),
-    IGNORE("reasoning_format", PLK_NOTE_SERVER),
-    IGNORE("reasoning_in_content", PLK_NOTE_SERVER),
-    IGNORE("response_fields", PLK_NOTE_SERVER),
-    IGNORE("return_progress", PLK_NOTE_SERVER),
-    IGNORE("return_tokens", PLK_NOTE_SERVER),
-    IGNORE("speculative.n_max", PLK_NOTE_SPEED),
-    IGNORE("speculative.n_min", PLK_NOTE_SPEED),
-    IGNORE("speculative.p_min", PLK_NOTE_SPEED),
-    IGNORE("speculative.type", PLK_NOTE_SPEED),
-    IGNORE("speculative.types", PLK_NOTE_SPEED),
-    IGNORE("sse_ping_interval", PLK_NOTE_SERVER),
-    IGNORE("stop", PLK_NOTE_END),
-    IGNORE("stream", PLK_NOTE_SERVER),
-    IGNORE("stream_options", PLK_NOTE_SERVER),
-    IGNORE("t_max_predict_ms", PLK_NOTE_LENGTH),
-    IGNORE("t_max_prompt_ms", PLK_NOTE_LENGTH),
-    IGNORE("timings_per_token", PLK_NOTE_SERVER),
-    IGNORE("top_logprobs", PLK_NOTE_SERVER),
-    IGNORE("user", PLK_NOTE_SERVER),
-    IGNORE("verbose", PLK_NOTE_SERVER),
+    PLK_REFUSE("tools", "[]", PLK_NOTE_MASK),
+    PLK_REFUSE("tool_choice", "auto none", PLK_NOTE_MASK),
+    PLK_REFUSE("reasoning_budget_tokens", "-1", "forces tokens when the reasoning gets long"),
+    PLK_REFUSE("thinking_budget_tokens", "-1", "forces tokens when the reasoning gets long"),
+    PLK_REFUSE("penalize_nl", "true",
+               "false frees newlines from the penalties in versions before December 2024"),
+    PLK_REFUSE("tfs_z", ">=1",
+               "of older versions, whose tail-free sampling is not pluck's tail_free"),
     {.key = NULL},
+};
+
+static const plk_import_group ignored[] = {
+    {PLK_NOTE_PROMPT, "add_generation_prompt chat_template chat_template_kwargs "
+                      "continue_final_message generation_prompt image_data input_extra "
+                      "input_prefix input_suffix parallel_tool_calls reasoning_effort"},
+    {PLK_NOTE_SERVER, "backend_sampling chat_format chat_parser id_slot n_probs parse_tool_calls "
+                      "post_sampling_probs preserved_tokens reasoning_control reasoning_format "
+                      "reasoning_in_content response_fields return_progress return_tokens "
+                      "sse_ping_interval timings_per_token user verbose"},
+    {PLK_NOTE_MEMORY, "cache_prompt n_cache_reuse n_discard n_keep"},
+    {PLK_NOTE_MODEL, "lora"},
+    {PLK_NOTE_LENGTH, "n_indent n_predict t_max_predict_ms t_max_prompt_ms"},
+    {PLK_NOTE_COUNT, "n_cmpl"},
+    {"nothing without a budget",
+     "reasoning_budget_end_tag reasoning_budget_message reasoning_budget_start_tag"},
+    {PLK_NOTE_SPEED,
+     "speculative.n_max speculative.n_min speculative.p_min speculative.type speculative.types"},
+    {NULL, NULL},
 };
 
 const plk_importer plk_import_llama_cpp = {
     .name = "llama.cpp",
     .title = "llama.cpp",
     .rules = rules,
+    .ignored = ignored,
+    .is_chat = true,
     .order = "logit_bias penalties dry top_n_sigma top_k typical top_p min_p xtc temperature",
     .wrappers = "default_generation_settings generation_settings",
     .merge = PLK_IMPORT_SUM,

@@ -7,9 +7,7 @@
  * of a Modelfile and parameters that it skips: parser/parser.go. A window of -1 is the whole
  * context, as its documentation says.
  */
-#include "config/import_build.h"
-#include "config/import_read.h"
-#include "config/import_text.h"
+#include "config/import_impl.h"
 
 #include <math.h>
 
@@ -44,14 +42,6 @@ static const plk_import_limits whole_at_least_0 = {.low = 0, .high = INT32_MAX, 
 #define REMOVED "Ollama skips this key, which older versions had"
 
 #define NUMBER(name) .key = name, .read = plk_import_number, .flat_key = name
-#define IGNORE(name, why)                                                                          \
-    {                                                                                              \
-        .key = name, .read = plk_import_ignore, .note = why                                        \
-    }
-#define REFUSE(name, values, why)                                                                  \
-    {                                                                                              \
-        .key = name, .read = plk_import_refuse, .off = values, .note = why                         \
-    }
 
 static const plk_import_rule rules[] = {
     {NUMBER("temperature"), .limits = &at_least_0},
@@ -64,61 +54,29 @@ static const plk_import_rule rules[] = {
     {NUMBER("presence_penalty")},
     {NUMBER("frequency_penalty")},
     {.key = "seed", .read = plk_import_seed, .off = "-1 4294967295"},
-    REFUSE("format", "\"\"", PLK_NOTE_MASK),
-    IGNORE("stop", PLK_NOTE_END),
-    IGNORE("num_predict", PLK_NOTE_LENGTH),
-    IGNORE("num_keep", PLK_NOTE_MEMORY),
-    IGNORE("num_ctx", PLK_NOTE_MEMORY),
-    IGNORE("num_batch", PLK_NOTE_MEMORY),
-    IGNORE("num_gpu", PLK_NOTE_MEMORY),
-    IGNORE("main_gpu", PLK_NOTE_MEMORY),
-    IGNORE("use_mmap", PLK_NOTE_MEMORY),
-    IGNORE("num_thread", PLK_NOTE_MEMORY),
-    IGNORE("draft_num_predict", PLK_NOTE_SPEED),
-    IGNORE("model", PLK_NOTE_MODEL),
-    IGNORE("adapter", PLK_NOTE_MODEL),
-    IGNORE("draft", PLK_NOTE_SPEED),
-    IGNORE("license", PLK_NOTE_MODEL),
-    IGNORE("parser", PLK_NOTE_SERVER),
-    IGNORE("renderer", PLK_NOTE_PROMPT),
-    IGNORE("requires", PLK_NOTE_MODEL),
-    IGNORE("message", PLK_NOTE_PROMPT),
-    IGNORE("messages", PLK_NOTE_PROMPT),
-    IGNORE("prompt", PLK_NOTE_PROMPT),
-    IGNORE("suffix", PLK_NOTE_PROMPT),
-    IGNORE("system", PLK_NOTE_PROMPT),
-    IGNORE("template", PLK_NOTE_PROMPT),
-    IGNORE("context", PLK_NOTE_PROMPT),
-    IGNORE("raw", PLK_NOTE_PROMPT),
-    IGNORE("images", PLK_NOTE_PROMPT),
-    IGNORE("tools", PLK_NOTE_PROMPT),
-    IGNORE("think", PLK_NOTE_PROMPT),
-    IGNORE("truncate", PLK_NOTE_PROMPT),
-    IGNORE("shift", PLK_NOTE_MEMORY),
-    IGNORE("stream", PLK_NOTE_SERVER),
-    IGNORE("keep_alive", PLK_NOTE_SERVER),
-    IGNORE("logprobs", PLK_NOTE_SERVER),
-    IGNORE("top_logprobs", PLK_NOTE_SERVER),
-    IGNORE("_debug_render_only", PLK_NOTE_SERVER),
-    IGNORE("mirostat", REMOVED),
-    IGNORE("mirostat_tau", REMOVED),
-    IGNORE("mirostat_eta", REMOVED),
-    IGNORE("tfs_z", REMOVED),
-    IGNORE("penalize_newline", REMOVED),
-    IGNORE("low_vram", REMOVED),
-    IGNORE("f16_kv", REMOVED),
-    IGNORE("logits_all", REMOVED),
-    IGNORE("vocab_only", REMOVED),
-    IGNORE("use_mlock", REMOVED),
-    IGNORE("numa", REMOVED),
-    IGNORE("num_gqa", REMOVED),
+    PLK_REFUSE("format", "\"\"", PLK_NOTE_MASK),
     {.key = NULL},
+};
+
+static const plk_import_group ignored[] = {
+    {PLK_NOTE_END, "stop"},
+    {PLK_NOTE_LENGTH, "num_predict"},
+    {PLK_NOTE_MEMORY, "num_keep num_ctx num_batch num_gpu main_gpu use_mmap num_thread shift"},
+    {PLK_NOTE_SPEED, "draft_num_predict draft"},
+    {PLK_NOTE_MODEL, "model adapter license requires"},
+    {PLK_NOTE_SERVER, "parser stream keep_alive logprobs top_logprobs _debug_render_only"},
+    {PLK_NOTE_PROMPT, "renderer message messages prompt suffix system template context raw images "
+                      "tools think truncate"},
+    {REMOVED, "mirostat mirostat_tau mirostat_eta tfs_z penalize_newline low_vram f16_kv "
+              "logits_all vocab_only use_mlock numa num_gqa"},
+    {NULL, NULL},
 };
 
 const plk_importer plk_import_ollama = {
     .name = "ollama",
     .title = "Ollama",
     .rules = rules,
+    .ignored = ignored,
     .order = "logit_bias penalties dry top_n_sigma top_k typical top_p min_p xtc temperature",
     .wrappers = "options",
     .finish = finish,

@@ -3,9 +3,9 @@
  * range never ends an import: what the engine does with it decides, and where pluck cannot do that,
  * the key is refused. A value of the wrong type is an error, as it is for the engines.
  */
-#include "config/import_read.h"
+#include "config/import_impl.h"
 
-#include "config/import_build.h"
+#include "base/alloc.h"
 #include "json/reader.h"
 #include "json/write.h"
 
@@ -490,4 +490,119 @@ pluck_status plk_import_ban_text(plk_import *import, const plk_import_rule *rule
     if (n_banned == 0)
         return plk_import_say(import, PLUCK_IMPORT_IGNORED, "this value has no effect");
     return plk_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias: these tokens are banned");
+}
+
+pluck_status plk_import_add_bias(plk_import *import, uint32_t token, double value)
+{
+    if (import->n_biases == import->biases_capacity) {
+        size_t capacity = import->biases_capacity != 0 ? 2 * import->biases_capacity : 16;
+        pluck_bias *larger = plk_alloc(import->allocator, capacity, sizeof *larger);
+        if (!larger)
+            return plk_fail_nomem(import->err, capacity * sizeof *larger);
+        if (import->n_biases > 0)
+            memcpy(larger, import->biases, import->n_biases * sizeof *larger);
+        plk_free(import->allocator, import->biases);
+        import->biases = larger;
+        import->biases_capacity = capacity;
+    }
+    import->biases[import->n_biases++] = (pluck_bias){.token = token, .bias = value};
+    return PLUCK_OK;
+}
+
+static bool bias_before(const void *a, const void *b)
+{
+    return ((const pluck_bias *)a)->token < ((const pluck_bias *)b)->token;
+}
+
+/* Sorts, and makes one bias of those of the same token. */
+static pluck_status merge_biases(plk_import *import)
+{
+    size_t n = import->n_biases;
+    pluck_bias *scratch = plk_alloc(import->allocator, n, sizeof *scratch);
+    if (!scratch)
+        return plk_fail_nomem(import->err, n * sizeof *scratch);
+    plk_sort(import->biases, scratch, n, sizeof *scratch, bias_before);
+    plk_free(import->allocator, scratch);
+    size_t last = 0;
+    for (size_t i = 1; i < n; i++) {
+        pluck_bias *merged = &import->biases[last];
+        const pluck_bias *next = &import->biases[i];
+        if (next->token != merged->token)
+            import->biases[++last] = *next;
+        else if (isinf(merged->bias) || isinf(next->bias))
+            merged->bias = -(double)INFINITY;
+        else
+            merged->bias =
+                import->importer->merge == PLK_IMPORT_SUM ? merged->bias + next->bias : next->bias;
+    }
+    import->n_biases = last + 1;
+    return PLUCK_OK;
+}
+
+pluck_status plk_import_set_biases(plk_import *import)
+{
+    enum { ITEM_BYTES = PLK_NUMBER_TEXT_BYTES + 16 };
+    if (import->n_biases == 0)
+        return PLUCK_OK;
+    pluck_status status = merge_biases(import);
+    if (status != PLUCK_OK)
+        return status;
+    size_t capacity = import->n_biases * ITEM_BYTES + 3;
+    char *text = plk_alloc(import->allocator, capacity, 1);
+    size_t n = 0;
+    if (!text)
+        return plk_fail_nomem(import->err, capacity);
+    for (size_t i = 0; i < import->n_biases; i++) {
+        char number[PLK_NUMBER_TEXT_BYTES] = "false";
+        if (!isinf(import->biases[i].bias))
+            plk_number_write(import->biases[i].bias, number);
+        n += (size_t)snprintf(text + n, capacity - n, "%c\"%u\":%s", i != 0 ? ',' : '{',
+                              (unsigned)import->biases[i].token, number);
+    }
+    snprintf(text + n, capacity - n, "}");
+    bool done = true;
+    status = plk_import_set(import, "logit_bias", text, &done);
+    plk_free(import->allocator, text);
+    return status;
+}
+
+static bool token_before(const void *a, const void *b)
+{
+    return *(const uint32_t *)a < *(const uint32_t *)b;
+}
+
+/* Writes the n tokens, each once. text has room for 10 bytes of each. */
+static void write_tokens(char *text, uint32_t *tokens, size_t n)
+{
+    size_t at = 0;
+    plk_sort(tokens, tokens + n, n, sizeof *tokens, token_before);
+    text[at++] = '[';
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || tokens[i] != tokens[i - 1])
+            at += (size_t)snprintf(text + at, 12, "%s%u", i != 0 ? "," : "", (unsigned)tokens[i]);
+    memcpy(text + at, "]", 2);
+}
+
+pluck_status plk_import_token_list(plk_import *import, const plk_json_node *node, char **text)
+{
+    size_t capacity = 1, n = 0;
+    *text = NULL;
+    for (const plk_json_node *item = plk_json_child(node); item; item = plk_json_sibling(item))
+        capacity++;
+    uint32_t *tokens = plk_alloc(import->allocator, capacity, 2 * sizeof *tokens);
+    if (!tokens)
+        return plk_fail_nomem(import->err, capacity * 2 * sizeof *tokens);
+    if (plk_json_is(node, PLK_JSON_NUMBER) && plk_import_token_of(node, &tokens[0]))
+        n = 1;
+    for (const plk_json_node *item = plk_json_is(node, PLK_JSON_ARRAY) ? plk_json_child(node)
+                                                                       : NULL;
+         item; item = plk_json_sibling(item))
+        n += plk_import_token_of(item, &tokens[n]);
+    if (n > 0) {
+        *text = plk_alloc(import->allocator, n + 2, 11);
+        if (*text)
+            write_tokens(*text, tokens, n);
+    }
+    plk_free(import->allocator, tokens);
+    return n > 0 && !*text ? plk_fail_nomem(import->err, n * 11) : PLUCK_OK;
 }

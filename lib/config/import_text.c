@@ -6,7 +6,7 @@
  * Of YAML this is what a list of settings needs: plain and quoted scalars, over several lines too,
  * block scalars (| and >), and lists of scalars in both styles. What else YAML has is an error.
  */
-#include "config/import_text.h"
+#include "config/import_impl.h"
 
 #include "base/alloc.h"
 #include "base/error.h"

@@ -11,8 +11,7 @@
  * Where temperature, top_k, top_p, min_p or a penalty is absent, vLLM's server takes the value of
  * the model's generation_config.json, which no body shows.
  */
-#include "config/import_build.h"
-#include "config/import_read.h"
+#include "config/import_impl.h"
 
 #include <math.h>
 
@@ -110,15 +109,6 @@ static const plk_import_limits bias = {.low = -100, .high = 100, .outside = PLK_
 #define ONLY_OUTPUT "of the output alone: with repeat_last_n -1 and repeat_ignore_prompt"
 #define PLUGIN      "for extensions of the server, which pluck does not know"
 
-#define IGNORE(name, why)                                                                          \
-    {                                                                                              \
-        .key = name, .read = plk_import_ignore, .note = why                                        \
-    }
-#define REFUSE(name, values, why)                                                                  \
-    {                                                                                              \
-        .key = name, .read = plk_import_refuse, .off = values, .note = why                         \
-    }
-
 static const plk_import_rule rules[] = {
     {.key = "temperature",
      .read = read_temperature,
@@ -153,116 +143,61 @@ static const plk_import_rule rules[] = {
      .flat_key = "min_tokens",
      .limits = &from_0,
      .note = "with min_tokens_ids from stop_token_ids"},
-    IGNORE("stop_token_ids",
-           "ends the output, which the engine decides; min_tokens uses these ids"),
-    IGNORE("ignore_eos", "lets the output go on after the end-of-text token; pluck ends nothing"),
-    REFUSE("bad_words", "[]",
-           "words need a vocabulary; add their token ids to the result as bad_words_ids"),
-    REFUSE("allowed_token_ids", NULL, "an allow-list is a mask: pluck_sampler_set_mask()"),
-    REFUSE("logits_processors", "[]", PLUGIN),
-    REFUSE("vllm_xargs", "{}", PLUGIN),
-    REFUSE("extra_args", "{}", PLUGIN),
-    REFUSE("use_beam_search", "false", PLK_NOTE_BEAMS),
-    REFUSE("best_of", "1", "chooses among whole outputs"),
-    REFUSE("thinking_token_budget", "-1", "forces tokens when the reasoning gets long"),
-    REFUSE("watermarking", "false", "pluck writes no watermarks"),
-    REFUSE("trace_decode_token_ids", NULL, "forces tokens, which the engine has to do"),
+    PLK_REFUSE("bad_words", "[]",
+               "words need a vocabulary; add their token ids to the result as bad_words_ids"),
+    PLK_REFUSE("allowed_token_ids", NULL, "an allow-list is a mask: pluck_sampler_set_mask()"),
+    PLK_REFUSE("logits_processors", "[]", PLUGIN),
+    PLK_REFUSE("vllm_xargs", "{}", PLUGIN),
+    PLK_REFUSE("extra_args", "{}", PLUGIN),
+    PLK_REFUSE("use_beam_search", "false", PLK_NOTE_BEAMS),
+    PLK_REFUSE("best_of", "1", "chooses among whole outputs"),
+    PLK_REFUSE("thinking_token_budget", "-1", "forces tokens when the reasoning gets long"),
+    PLK_REFUSE("watermarking", "false", "pluck writes no watermarks"),
+    PLK_REFUSE("trace_decode_token_ids", NULL, "forces tokens, which the engine has to do"),
     {.key = "response_format", .read = plk_import_format, .off = "text", .note = PLK_NOTE_MASK},
     {.key = "text", .read = plk_import_text, .off = "text", .note = PLK_NOTE_MASK},
-    REFUSE("tool_choice", "auto none", PLK_NOTE_MASK),
-    REFUSE("structured_outputs", NULL, PLK_NOTE_MASK),
-    REFUSE("structural_tag", NULL, PLK_NOTE_MASK),
-    REFUSE("guided_json", NULL, PLK_NOTE_MASK),
-    REFUSE("guided_regex", NULL, PLK_NOTE_MASK),
-    REFUSE("guided_choice", NULL, PLK_NOTE_MASK),
-    REFUSE("guided_grammar", NULL, PLK_NOTE_MASK),
-    REFUSE("guided_decoding", NULL, PLK_NOTE_MASK),
-    IGNORE("guided_decoding_backend", PLK_NOTE_SERVER),
-    IGNORE("guided_whitespace_pattern", "nothing without a constraint"),
-    IGNORE("length_penalty", "for beams only"),
-    IGNORE("early_stopping", "for beams only"),
-    IGNORE("n", PLK_NOTE_COUNT),
-    IGNORE("max_tokens", PLK_NOTE_LENGTH),
-    IGNORE("max_completion_tokens", PLK_NOTE_LENGTH),
-    IGNORE("max_output_tokens", PLK_NOTE_LENGTH),
-    IGNORE("max_tool_calls", PLK_NOTE_LENGTH),
-    IGNORE("repetition_detection", PLK_NOTE_END),
-    IGNORE("max_repetition_pattern_size", PLK_NOTE_END),
-    IGNORE("min_repetition_pattern_size", PLK_NOTE_END),
-    IGNORE("repetition_min_count", PLK_NOTE_END),
-    IGNORE("stop", PLK_NOTE_END),
-    IGNORE("model", PLK_NOTE_MODEL),
-    IGNORE("messages", PLK_NOTE_PROMPT),
-    IGNORE("prompt", PLK_NOTE_PROMPT),
-    IGNORE("prompt_embeds", PLK_NOTE_PROMPT),
-    IGNORE("input", PLK_NOTE_PROMPT),
-    IGNORE("instructions", PLK_NOTE_PROMPT),
-    IGNORE("previous_input_messages", PLK_NOTE_PROMPT),
-    IGNORE("previous_response", PLK_NOTE_PROMPT),
-    IGNORE("previous_response_id", PLK_NOTE_PROMPT),
-    IGNORE("suffix", PLK_NOTE_PROMPT),
-    IGNORE("tools", PLK_NOTE_PROMPT),
-    IGNORE("parallel_tool_calls", PLK_NOTE_PROMPT),
-    IGNORE("reasoning", PLK_NOTE_PROMPT),
-    IGNORE("reasoning_effort", PLK_NOTE_PROMPT),
-    IGNORE("add_generation_prompt", PLK_NOTE_PROMPT),
-    IGNORE("add_special_tokens", PLK_NOTE_PROMPT),
-    IGNORE("chat_template", PLK_NOTE_PROMPT),
-    IGNORE("chat_template_kwargs", PLK_NOTE_PROMPT),
-    IGNORE("continue_final_message", PLK_NOTE_PROMPT),
-    IGNORE("documents", PLK_NOTE_PROMPT),
-    IGNORE("media_io_kwargs", PLK_NOTE_PROMPT),
-    IGNORE("mm_processor_kwargs", PLK_NOTE_PROMPT),
-    IGNORE("truncate_prompt_tokens", PLK_NOTE_PROMPT),
-    IGNORE("truncation", PLK_NOTE_PROMPT),
-    IGNORE("truncation_side", PLK_NOTE_PROMPT),
-    IGNORE("background", PLK_NOTE_SERVER),
-    IGNORE("cache_salt", PLK_NOTE_SERVER),
-    IGNORE("detokenize", PLK_NOTE_SERVER),
-    IGNORE("echo", PLK_NOTE_SERVER),
-    IGNORE("ec_transfer_params", PLK_NOTE_SERVER),
-    IGNORE("enable_response_messages", PLK_NOTE_SERVER),
-    IGNORE("flat_logprobs", PLK_NOTE_SERVER),
-    IGNORE("include", PLK_NOTE_SERVER),
-    IGNORE("include_reasoning", PLK_NOTE_SERVER),
-    IGNORE("include_stop_str_in_output", PLK_NOTE_SERVER),
-    IGNORE("kv_transfer_params", PLK_NOTE_SERVER),
-    IGNORE("logprob_token_ids", PLK_NOTE_SERVER),
-    IGNORE("logprobs", PLK_NOTE_SERVER),
-    IGNORE("metadata", PLK_NOTE_SERVER),
-    IGNORE("output_kind", PLK_NOTE_SERVER),
-    IGNORE("output_text_buffer_length", PLK_NOTE_SERVER),
-    IGNORE("priority", PLK_NOTE_SERVER),
-    IGNORE("prompt_cache_key", PLK_NOTE_SERVER),
-    IGNORE("prompt_logprob_start", PLK_NOTE_SERVER),
-    IGNORE("prompt_logprob_token_ids", PLK_NOTE_SERVER),
-    IGNORE("prompt_logprobs", PLK_NOTE_SERVER),
-    IGNORE("request_id", PLK_NOTE_SERVER),
-    IGNORE("return_mm_kwargs", PLK_NOTE_SERVER),
-    IGNORE("return_prompt_text", PLK_NOTE_SERVER),
-    IGNORE("return_token_ids", PLK_NOTE_SERVER),
-    IGNORE("return_token_offsets", PLK_NOTE_SERVER),
-    IGNORE("return_tokens_as_token_ids", PLK_NOTE_SERVER),
-    IGNORE("routed_experts_prompt_start", PLK_NOTE_SERVER),
-    IGNORE("service_tier", PLK_NOTE_SERVER),
-    IGNORE("session_id", PLK_NOTE_SERVER),
-    IGNORE("skip_clone", PLK_NOTE_SERVER),
-    IGNORE("skip_reading_prefix_cache", PLK_NOTE_SERVER),
-    IGNORE("skip_special_tokens", PLK_NOTE_SERVER),
-    IGNORE("spaces_between_special_tokens", PLK_NOTE_SERVER),
-    IGNORE("store", PLK_NOTE_SERVER),
-    IGNORE("stream", PLK_NOTE_SERVER),
-    IGNORE("stream_interval", PLK_NOTE_SERVER),
-    IGNORE("stream_options", PLK_NOTE_SERVER),
-    IGNORE("top_logprobs", PLK_NOTE_SERVER),
-    IGNORE("user", PLK_NOTE_SERVER),
+    PLK_REFUSE("tool_choice", "auto none", PLK_NOTE_MASK),
+    PLK_REFUSE("structured_outputs", NULL, PLK_NOTE_MASK),
+    PLK_REFUSE("structural_tag", NULL, PLK_NOTE_MASK),
+    PLK_REFUSE("guided_json", NULL, PLK_NOTE_MASK),
+    PLK_REFUSE("guided_regex", NULL, PLK_NOTE_MASK),
+    PLK_REFUSE("guided_choice", NULL, PLK_NOTE_MASK),
+    PLK_REFUSE("guided_grammar", NULL, PLK_NOTE_MASK),
+    PLK_REFUSE("guided_decoding", NULL, PLK_NOTE_MASK),
     {.key = NULL},
+};
+
+static const plk_import_group ignored[] = {
+    {"ends the output, which the engine decides; min_tokens uses these ids", "stop_token_ids"},
+    {"lets the output go on after the end-of-text token; pluck ends nothing", "ignore_eos"},
+    {PLK_NOTE_SERVER,
+     "guided_decoding_backend background cache_salt detokenize ec_transfer_params "
+     "enable_response_messages flat_logprobs include include_reasoning include_stop_str_in_output "
+     "kv_transfer_params logprob_token_ids metadata output_kind output_text_buffer_length priority "
+     "prompt_cache_key prompt_logprob_start prompt_logprob_token_ids prompt_logprobs request_id "
+     "return_mm_kwargs return_prompt_text return_token_ids return_token_offsets "
+     "return_tokens_as_token_ids routed_experts_prompt_start service_tier session_id skip_clone "
+     "skip_reading_prefix_cache skip_special_tokens spaces_between_special_tokens store "
+     "stream_interval user"},
+    {"nothing without a constraint", "guided_whitespace_pattern"},
+    {"for beams only", "length_penalty early_stopping"},
+    {PLK_NOTE_LENGTH, "max_output_tokens max_tool_calls"},
+    {PLK_NOTE_END, "repetition_detection max_repetition_pattern_size min_repetition_pattern_size "
+                   "repetition_min_count"},
+    {PLK_NOTE_PROMPT, "prompt_embeds input instructions previous_input_messages previous_response "
+                      "previous_response_id suffix tools parallel_tool_calls reasoning "
+                      "reasoning_effort add_generation_prompt add_special_tokens chat_template "
+                      "chat_template_kwargs continue_final_message documents media_io_kwargs "
+                      "mm_processor_kwargs truncate_prompt_tokens truncation truncation_side"},
+    {NULL, NULL},
 };
 
 const plk_importer plk_import_vllm = {
     .name = "vllm",
     .title = "vLLM",
     .rules = rules,
+    .ignored = ignored,
+    .is_chat = true,
     .order = "min_tokens logit_bias penalties temperature min_p top_k top_p",
     .wrappers = "extra_body sampling_params",
     .lax = true,

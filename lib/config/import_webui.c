@@ -9,9 +9,7 @@
  * to keys before (cutoffs are in units of 1e-4): modules/text_generation.py,
  * modules/api/completions.py.
  */
-#include "config/import_build.h"
-#include "config/import_read.h"
-#include "config/import_text.h"
+#include "config/import_impl.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -477,14 +475,6 @@ static const plk_import_limits decay = {.low = -(double)INFINITY, .high = 0.99};
 
 #define SAMPLER(name, how, to, in) .key = name, .read = how, .flat_key = to, .stage = in
 #define DRY(name)                  .key = name, .read = read_dry, .flat_key = name, .stage = "dry"
-#define IGNORE(name, why)                                                                          \
-    {                                                                                              \
-        .key = name, .read = plk_import_ignore, .note = why                                        \
-    }
-#define REFUSE(name, values, why)                                                                  \
-    {                                                                                              \
-        .key = name, .read = plk_import_refuse, .off = values, .note = why                         \
-    }
 
 static const plk_import_rule rules[] = {
     {.key = "do_sample", .read = read_do_sample},
@@ -535,65 +525,38 @@ static const plk_import_rule rules[] = {
     {.key = "seed", .read = plk_import_seed},
     {.key = "custom_token_bans", .read = plk_import_ban_text},
     {.key = "logit_bias", .read = plk_import_bias_map},
-    REFUSE("preset", "None \"\"", "names a preset, which is not in this text; import its file"),
-    REFUSE("ban_eos_token", "false", PLK_NOTE_EOS),
-    REFUSE("encoder_repetition_penalty", "1", "favours tokens of the prompt, without a stage here"),
-    REFUSE("penalty_alpha", "<=0", "contrastive search looks at hidden states"),
-    REFUSE("guidance_scale", "1", "needs a second row of logits: pluck/softmax.h"),
-    REFUSE("grammar_string", "\"\"", PLK_NOTE_MASK),
-    REFUSE("tool_choice", "auto none", PLK_NOTE_MASK),
+    PLK_REFUSE("preset", "None \"\"", "names a preset, which is not in this text; import its file"),
+    PLK_REFUSE("ban_eos_token", "false", PLK_NOTE_EOS),
+    PLK_REFUSE("encoder_repetition_penalty", "1",
+               "favours tokens of the prompt, without a stage here"),
+    PLK_REFUSE("penalty_alpha", "<=0", "contrastive search looks at hidden states"),
+    PLK_REFUSE("guidance_scale", "1", "needs a second row of logits: pluck/softmax.h"),
+    PLK_REFUSE("grammar_string", "\"\"", PLK_NOTE_MASK),
+    PLK_REFUSE("tool_choice", "auto none", PLK_NOTE_MASK),
     {.key = "response_format", .read = plk_import_format, .off = "text", .note = PLK_NOTE_MASK},
-    IGNORE("add_bos_token", PLK_NOTE_PROMPT),
-    IGNORE("auto_max_new_tokens", PLK_NOTE_LENGTH),
-    IGNORE("best_of", "not read"),
-    IGNORE("bot_name", PLK_NOTE_PROMPT),
-    IGNORE("character", PLK_NOTE_PROMPT),
-    IGNORE("chat_instruct_command", PLK_NOTE_PROMPT),
-    IGNORE("chat_template_str", PLK_NOTE_PROMPT),
-    IGNORE("context", PLK_NOTE_PROMPT),
-    IGNORE("continue_", PLK_NOTE_PROMPT),
-    IGNORE("echo", PLK_NOTE_SERVER),
-    IGNORE("enable_thinking", PLK_NOTE_PROMPT),
-    IGNORE("function_call", "not read"),
-    IGNORE("functions", "not read"),
-    IGNORE("greeting", PLK_NOTE_PROMPT),
-    IGNORE("instruction_template", PLK_NOTE_PROMPT),
-    IGNORE("instruction_template_str", PLK_NOTE_PROMPT),
-    IGNORE("logprobs", PLK_NOTE_SERVER),
-    IGNORE("max_completion_tokens", PLK_NOTE_LENGTH),
-    IGNORE("max_new_tokens", PLK_NOTE_LENGTH),
-    IGNORE("max_tokens", PLK_NOTE_LENGTH),
-    IGNORE("max_tokens_second", PLK_NOTE_LENGTH),
-    IGNORE("messages", PLK_NOTE_PROMPT),
-    IGNORE("mode", PLK_NOTE_PROMPT),
-    IGNORE("model", PLK_NOTE_MODEL),
-    IGNORE("n", PLK_NOTE_COUNT),
-    IGNORE("name1", PLK_NOTE_PROMPT),
-    IGNORE("name2", PLK_NOTE_PROMPT),
-    IGNORE("negative_prompt", "nothing without guidance_scale"),
-    IGNORE("preserve_thinking", PLK_NOTE_PROMPT),
-    IGNORE("prompt", PLK_NOTE_PROMPT),
-    IGNORE("prompt_lookup_num_tokens", PLK_NOTE_SPEED),
-    IGNORE("reasoning_effort", PLK_NOTE_PROMPT),
-    IGNORE("skip_special_tokens", PLK_NOTE_SERVER),
-    IGNORE("static_cache", PLK_NOTE_MEMORY),
-    IGNORE("stop", PLK_NOTE_END),
-    IGNORE("stream", PLK_NOTE_SERVER),
-    IGNORE("stream_options", PLK_NOTE_SERVER),
-    IGNORE("suffix", PLK_NOTE_PROMPT),
-    IGNORE("tools", PLK_NOTE_PROMPT),
-    IGNORE("top_logprobs", PLK_NOTE_SERVER),
-    IGNORE("truncation_length", PLK_NOTE_PROMPT),
-    IGNORE("user", "not read"),
-    IGNORE("user_bio", PLK_NOTE_PROMPT),
-    IGNORE("user_name", PLK_NOTE_PROMPT),
     {.key = NULL},
+};
+
+static const plk_import_group ignored[] = {
+    {PLK_NOTE_PROMPT,
+     "add_bos_token bot_name character chat_instruct_command chat_template_str context continue_ "
+     "enable_thinking greeting instruction_template instruction_template_str mode name1 name2 "
+     "preserve_thinking reasoning_effort suffix tools truncation_length user_bio user_name"},
+    {PLK_NOTE_LENGTH, "auto_max_new_tokens max_new_tokens max_tokens_second"},
+    {"not read", "best_of function_call functions user"},
+    {PLK_NOTE_SERVER, "skip_special_tokens"},
+    {"nothing without guidance_scale", "negative_prompt"},
+    {PLK_NOTE_SPEED, "prompt_lookup_num_tokens"},
+    {PLK_NOTE_MEMORY, "static_cache"},
+    {NULL, NULL},
 };
 
 const plk_importer plk_import_webui = {
     .name = "text-generation-webui",
     .title = "text-generation-webui",
     .rules = rules,
+    .ignored = ignored,
+    .is_chat = true,
     .order = "logit_bias",
     .lax = true,
     .start = start,
