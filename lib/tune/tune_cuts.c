@@ -335,8 +335,9 @@ static pluck_status check(double temperature, const pluck_tune_cut *cuts, size_t
 static pluck_status open_cutter(cutter *c, const pluck_tune_cut *cuts, uint64_t n_hardest,
                                 pluck_error *err)
 {
-    c->cuts = plk_alloc_zero(&c->allocator, c->n, sizeof *c->cuts);
-    if (!c->cuts)
+    if (c->n > 0)
+        c->cuts = plk_alloc_zero(&c->allocator, c->n, sizeof *c->cuts);
+    if (c->n > 0 && !c->cuts)
         return plk_fail_nomem(err, c->n * sizeof *c->cuts);
     for (size_t i = 0; i < c->n; i++)
         c->cuts[i] = (pluck_tune_cut){.kind = cuts[i].kind, .setting = cuts[i].setting};

@@ -241,10 +241,12 @@ static pluck_status open_calibrations(fitter *f, pluck_error *err)
     f->calibrations = plk_alloc_zero(&f->allocator, f->n, sizeof *f->calibrations);
     if (!f->calibrations)
         return plk_fail_nomem(err, f->n * sizeof *f->calibrations);
-    for (size_t i = 0; i < f->n; i++)
-        if (!plk_calibration_open(&f->calibrations[i], &f->options.binning, f->rows_expected,
-                                  &f->allocator))
-            return plk_fail_nomem(err, (size_t)f->rows_expected * sizeof(double));
+    for (size_t i = 0; i < f->n; i++) {
+        pluck_status status = plk_calibration_open(&f->calibrations[i], &f->options.binning,
+                                                   f->rows_expected, &f->allocator, err);
+        if (status != PLUCK_OK)
+            return status;
+    }
     return PLUCK_OK;
 }
 

@@ -76,10 +76,11 @@ typedef struct plk_calibration {
 /* How many bins a binning means; 0 if it is not valid. */
 uint32_t plk_binning_count(const pluck_tune_binning *binning);
 
-/* rows: how many will come. Returns false when memory is short; plk_calibration_close() is due in
- * any case, and allowed for an object that is all zero. */
-bool plk_calibration_open(plk_calibration *c, const pluck_tune_binning *binning, uint64_t rows,
-                          const pluck_allocator *allocator);
+/* rows: how many will come. plk_calibration_close() is due in any case, and allowed for an object
+ * that is all zero. */
+pluck_status plk_calibration_open(plk_calibration *c, const pluck_tune_binning *binning,
+                                  uint64_t rows, const pluck_allocator *allocator,
+                                  pluck_error *err);
 void plk_calibration_close(plk_calibration *c);
 
 void plk_calibration_add(plk_calibration *c, double confidence, bool is_correct);

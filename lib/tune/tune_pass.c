@@ -309,9 +309,10 @@ static pluck_status open_columns(measurer *m, uint64_t rows, pluck_error *err)
     for (size_t i = 0; i < n; i++) {
         m->columns[i].stats.temperature = m->request->temperatures[i];
         m->columns[i].beta = 1 / m->request->temperatures[i];
-        if (!plk_calibration_open(&m->columns[i].calibration, &m->request->binning, rows,
-                                  &m->allocator))
-            return plk_fail_nomem(err, (size_t)rows * sizeof(double));
+        pluck_status status = plk_calibration_open(&m->columns[i].calibration, &m->request->binning,
+                                                   rows, &m->allocator, err);
+        if (status != PLUCK_OK)
+            return status;
     }
     return PLUCK_OK;
 }

@@ -220,8 +220,8 @@ uint32_t plk_binning_count(const pluck_tune_binning *binning)
     return n <= PLUCK_TUNE_MAX_BINS ? n : 0;
 }
 
-bool plk_calibration_open(plk_calibration *c, const pluck_tune_binning *binning, uint64_t rows,
-                          const pluck_allocator *allocator)
+pluck_status plk_calibration_open(plk_calibration *c, const pluck_tune_binning *binning,
+                                  uint64_t rows, const pluck_allocator *allocator, pluck_error *err)
 {
     *c = (plk_calibration){.allocator = *allocator,
                            .n_bins = plk_binning_count(binning),
@@ -229,13 +229,15 @@ bool plk_calibration_open(plk_calibration *c, const pluck_tune_binning *binning,
     c->bins = plk_alloc_zero(allocator, c->n_bins, sizeof *c->bins);
     if (binning->equal_mass && rows <= SIZE_MAX)
         c->confidences = plk_alloc(allocator, (size_t)rows, sizeof *c->confidences);
-    if (!c->bins || (binning->equal_mass && !c->confidences))
-        return false;
+    if (!c->bins)
+        return plk_fail_nomem(err, c->n_bins * sizeof *c->bins);
+    if (binning->equal_mass && !c->confidences)
+        return plk_fail_nomem(err, (size_t)rows * sizeof *c->confidences);
     for (uint32_t b = 0; b < c->n_bins; b++) {
         c->bins[b].low = (double)b / c->n_bins;
         c->bins[b].high = (double)(b + 1) / c->n_bins;
     }
-    return true;
+    return PLUCK_OK;
 }
 
 void plk_calibration_close(plk_calibration *c)

@@ -105,7 +105,7 @@ static pluck_status build(pluck_weighted *weighted, pluck_weights weights, doubl
     plk_free(allocator, items);
     plk_free(allocator, spare);
     if (!fits)
-        return plk_fail_nomem(err, weights.n * sizeof *h->nodes);
+        return plk_fail_nomem(err, n_positive * sizeof *h->nodes);
     if (isfinite(h->total))
         return PLUCK_OK;
     return plk_fail(err, PLUCK_ERR_INVALID,

@@ -54,6 +54,7 @@ static void fail_each_allocation(const char *what, attempt run)
         if (status != PLUCK_ERR_NOMEM)
             fail_msg("%s: allocation %" PRIu64 " fails: status %s", what, n,
                      pluck_status_name(status));
+        assert_true(test_allocator_explains(&allocator, &err));
     }
 }
 

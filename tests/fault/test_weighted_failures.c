@@ -53,6 +53,7 @@ static void fail_each_allocation(pluck_weighted_kind kind)
         }
         if (status != PLUCK_ERR_NOMEM)
             fail_msg("allocation %" PRIu64 " fails: status %s", n, pluck_status_name(status));
+        assert_true(test_allocator_explains(&allocator, &err));
     }
 }
 

@@ -18,12 +18,26 @@ typedef union header {
     max_align_t alignment;
 } header;
 
+static void record(test_allocator *allocator, size_t size_bytes)
+{
+    size_t *middle = allocator->sizes + TEST_ALLOCATOR_NEAR;
+    if (!allocator->failed) {
+        memmove(allocator->sizes, allocator->sizes + 1, TEST_ALLOCATOR_NEAR * sizeof *middle);
+        memset(middle, 0, (TEST_ALLOCATOR_NEAR + 1) * sizeof *middle);
+        *middle = size_bytes;
+        allocator->n_after = 0;
+    } else if (allocator->n_after < TEST_ALLOCATOR_NEAR) {
+        middle[++allocator->n_after] = size_bytes;
+    }
+}
+
 static void *allocate(void *user, size_t size_bytes)
 {
     enum { FILL = 0xA5, MOST_FILLED = 1 << 16 };
     test_allocator *allocator = user;
     allocator->n_allocations++;
     allocator->n_bytes += size_bytes;
+    record(allocator, size_bytes);
     if (allocator->fail_at == 0) {
         allocator->failed = true;
         allocator->fail_at = UINT64_MAX;
@@ -60,4 +74,28 @@ void test_allocator_init(test_allocator *allocator)
         .interface = {.alloc = allocate, .free = release, .user = allocator},
         .fail_at = UINT64_MAX,
     };
+}
+
+bool test_allocator_explains(const test_allocator *allocator, const pluck_error *err)
+{
+    static const char before[] = "out of memory: ";
+    const char *number = strstr(err->message, before);
+    if (!allocator->failed || !number)
+        return false;
+    if (!strstr(number, "bytes were asked for"))
+        return true;
+    size_t told = (size_t)strtoull(number + strlen(before), NULL, 10);
+    if (told == 0)
+        return false;
+    for (size_t begin = 0; begin <= TEST_ALLOCATOR_NEAR; begin++) {
+        size_t sum = 0;
+        for (size_t i = begin; i < TEST_ALLOCATOR_SIZES; i++) {
+            sum += allocator->sizes[i];
+            if (told == allocator->sizes[i] || (i >= TEST_ALLOCATOR_NEAR && told == sum))
+                return true;
+        }
+    }
+    fprintf(stderr, "'%s', but %zu bytes were refused\n", err->message,
+            allocator->sizes[TEST_ALLOCATOR_NEAR]);
+    return false;
 }

@@ -178,8 +178,9 @@ pluck_status plk_fasttext_line_read(plk_fasttext_line *line, const plk_fasttext_
     if (fits)
         fits = push_word_ngrams(line, file);
     if (!fits)
-        return plk_fail_nomem(err, 2 * (line->features_capacity + line->hashes_capacity) *
-                                       sizeof *line->features);
+        return plk_fail(err, PLUCK_ERR_NOMEM,
+                        "out of memory: the features of a text of %zu bytes could not be kept",
+                        size_bytes);
     *used_bytes = at;
     return PLUCK_OK;
 }

@@ -247,10 +247,11 @@ static pluck_status gather(pluck_trainer *trainer, size_t n_rows, pluck_error *e
     if (n > trainer->examples_capacity) {
         plk_free(&trainer->allocator, trainer->examples);
         trainer->examples_capacity = 0;
-        trainer->examples = plk_alloc(&trainer->allocator, n + n / 4, sizeof *trainer->examples);
+        size_t larger = n + n / 4;
+        trainer->examples = plk_alloc(&trainer->allocator, larger, sizeof *trainer->examples);
         if (!trainer->examples)
-            return plk_fail_nomem(err, n * sizeof *trainer->examples);
-        trainer->examples_capacity = n + n / 4;
+            return plk_fail_nomem(err, larger * sizeof *trainer->examples);
+        trainer->examples_capacity = larger;
     }
     size_t at = 0;
     for (size_t i = 0; i < trainer->n_touched; i++) {

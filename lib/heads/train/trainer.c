@@ -131,10 +131,10 @@ static pluck_status allocate(pluck_trainer *trainer, pluck_error *err)
         return plk_fail_nomem(err, n_inner * dim * sizeof *trainer->nodes);
     if (!trainer->data.targets)
         return PLUCK_OK;
-    trainer->parents =
-        plk_alloc(allocator, 2 * (size_t)trainer->tree->n_tokens - 1, sizeof *trainer->parents);
+    size_t n_nodes = 2 * (size_t)trainer->tree->n_tokens - 1;
+    trainer->parents = plk_alloc(allocator, n_nodes, sizeof *trainer->parents);
     if (!trainer->parents)
-        return plk_fail_nomem(err, 2 * (size_t)trainer->tree->n_tokens * sizeof *trainer->parents);
+        return plk_fail_nomem(err, n_nodes * sizeof *trainer->parents);
     plk_tree_parents(trainer->tree, trainer->parents);
     return PLUCK_OK;
 }
