@@ -20,15 +20,15 @@ typedef struct test_allocator {
     uint64_t fail_at; /* that many more succeed and the next one fails; UINT64_MAX: never */
     bool failed;      /* whether one has failed */
     size_t sizes[TEST_ALLOCATOR_SIZES]; /* the refused one in the middle, 0 where there is none */
-    size_t n_after;                     /* so many were asked for after the refused one */
+    size_t n_after;                     /* sizes that were asked for after it */
 } test_allocator;
 
 /* allocator must stay where it is: interface points at it. */
 void test_allocator_init(test_allocator *allocator);
 
-/* Whether the error says so, and the number of bytes in it, if any, was asked for. One message may stand for several
- * requests: the number is a size that was asked for beside the refused one, or the sum of that one
- * and its neighbours. */
+/* Whether the error says so, and the number of bytes in it, if any, was asked for. One message may
+ * stand for several requests: the number is a size that was asked for next to the refused one, or
+ * the sum of that one and its neighbours. */
 bool test_allocator_explains(const test_allocator *allocator, const pluck_error *err);
 
 #endif
