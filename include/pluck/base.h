@@ -121,6 +121,12 @@ typedef struct pluck_matrix {
     size_t n_rows, row_stride_bytes;
 } pluck_matrix;
 
+/* A token and the natural logarithm of its probability. */
+typedef struct pluck_logprob {
+    pluck_token token;
+    float logprob;
+} pluck_logprob;
+
 /*
  * Instruction sets. Results are identical, bit for bit, on all of them; only the time differs. A
  * set is supported when both the processor and the operating system support it and this build has

@@ -149,11 +149,6 @@ typedef struct pluck_prob {
     float prob;
 } pluck_prob;
 
-typedef struct pluck_logprob {
-    pluck_token token;
-    float logprob; /* natural logarithm */
-} pluck_logprob;
-
 /* The distribution that a log-probability belongs to. */
 typedef enum pluck_logprob_kind {
     PLUCK_LOGPROB_RAW = 0,  /* the softmax of the logits as they came: no stage, no mask, T = 1,
