@@ -17,7 +17,6 @@ typedef struct request {
     const arguments *args;
     float beta;
     bool is_limit; /* temperature 0 */
-    double base;   /* 0: not given */
     double alpha;  /* 1: softmax */
     bool has_gumbel, has_target;
     pluck_pcg64 rng; /* of the next vector */
@@ -70,6 +69,20 @@ static int read_scale(request *r)
     return EXIT_DONE;
 }
 
+/* Powers of a base are exponentials at its logarithm. */
+static int read_base(request *r)
+{
+    double base = 0;
+    int code = read_number(r->args, "base", r->args->base, &base);
+    if (code != EXIT_DONE || !r->args->base)
+        return code;
+    if (!(base > 0))
+        return complain(r->args->who, exit_code_of(PLUCK_ERR_INVALID), "--base: %g is not above 0",
+                        base);
+    r->beta = (float)log(base);
+    return EXIT_DONE;
+}
+
 /* Flags that contradict each other. */
 static int check_flags(const request *r)
 {
@@ -107,7 +120,7 @@ static int read_request(request *r, const arguments *args)
     r->has_numbers = args->lse || args->entropy || args->argmax || args->target;
     int code = read_scale(r);
     if (code == EXIT_DONE)
-        code = read_number(args, "base", args->base, &r->base);
+        code = read_base(r);
     if (code == EXIT_DONE)
         code = read_number(args, "entmax", args->entmax, &r->alpha);
     if (code == EXIT_DONE)
@@ -128,8 +141,6 @@ static pluck_status compute_probabilities(request *r, const number_list *z, floa
         return pluck_gumbel_softmax(z->values, z->n, 1 / r->beta, &r->rng, p, &index, err);
     if (r->is_limit)
         return pluck_softmax_limit(z->values, z->n, true, p, err);
-    if (r->args->base)
-        return pluck_softmax_base(z->values, z->n, r->base, p, err);
     return pluck_entmax(z->values, z->n, r->beta, r->alpha, p, err);
 }
 

@@ -23,8 +23,8 @@ extern "C" {
 /*
  * p[i] = exp(beta z[i]) / sum over j of exp(beta z[j]). p may be z itself (in place) but not
  * otherwise overlap it. beta > 0 sharpens toward the largest entries, 0 is uniform over the entries
- * above -inf, < 0 prefers the smallest. Each p[i] is within (4 + 2 |ln p|) ulps of the exact value;
- * below 2^-125 of the largest probability it is 0.
+ * above -inf, < 0 prefers the smallest. Powers of another base b are beta = ln b. Each p[i] is
+ * within (4 + 2 |ln p|) ulps of the exact value; below 2^-125 of the largest probability it is 0.
  */
 PLUCK_API pluck_status pluck_softmax(const float *z, size_t n, float beta, float *p,
                                      pluck_error *err);
@@ -45,14 +45,6 @@ PLUCK_API pluck_status pluck_entropy(const float *z, size_t n, float beta, doubl
 
 /* *index of the largest entry, the lowest index among equals (-0 equals +0). */
 PLUCK_API pluck_status pluck_argmax(const float *z, size_t n, size_t *index, pluck_error *err);
-
-/* The same for the smallest entry above -inf. */
-PLUCK_API pluck_status pluck_argmin(const float *z, size_t n, size_t *index, pluck_error *err);
-
-/* p[i] proportional to base^z[i]: pluck_softmax() with beta = ln base in double. base is above 0
- * and finite; 1 is uniform, less prefers the smallest entries. In place allowed. */
-PLUCK_API pluck_status pluck_softmax_base(const float *z, size_t n, double base, float *p,
-                                          pluck_error *err);
 
 /* What pluck_softmax() tends to as beta goes to +inf (largest) or -inf (not largest): 1/k on the k
  * entries that equal the largest one, or the smallest one above -inf, and 0 elsewhere. In place
@@ -102,15 +94,15 @@ PLUCK_API pluck_status pluck_softmax_state_probs(const pluck_softmax_state *stat
  * that is {0} its content does not matter. Rows of banned entries are not read into it; v is not
  * checked otherwise. Relative error at most 2^-48 of the mean of |v|, for up to 2^20 entries.
  */
-PLUCK_API pluck_status pluck_softmax_mean_add(pluck_softmax_state *state, double *mean,
-                                              const float *z, size_t n, float beta, const float *v,
-                                              size_t dim, pluck_error *err);
+PLUCK_API pluck_status pluck_softmax_state_add_mean(pluck_softmax_state *state, double *mean,
+                                                    const float *z, size_t n, float beta,
+                                                    const float *v, size_t dim, pluck_error *err);
 
 /* Takes in the mean of other entries. */
-PLUCK_API pluck_status pluck_softmax_mean_merge(pluck_softmax_state *state, double *mean,
-                                                const pluck_softmax_state *other,
-                                                const double *other_mean, size_t dim,
-                                                pluck_error *err);
+PLUCK_API pluck_status pluck_softmax_state_merge_mean(pluck_softmax_state *state, double *mean,
+                                                      const pluck_softmax_state *other,
+                                                      const double *other_mean, size_t dim,
+                                                      pluck_error *err);
 
 /*
  * Sparse alternatives
@@ -127,10 +119,6 @@ PLUCK_API pluck_status pluck_softmax_mean_merge(pluck_softmax_state *state, doub
 PLUCK_API pluck_status pluck_entmax(const float *z, size_t n, float beta, double alpha, float *p,
                                     pluck_error *err);
 
-/* pluck_entmax() with alpha = 2: the Euclidean projection of beta z onto the simplex. */
-PLUCK_API pluck_status pluck_sparsemax(const float *z, size_t n, float beta, float *p,
-                                       pluck_error *err);
-
 /*
  * Gradients
  *
@@ -139,12 +127,8 @@ PLUCK_API pluck_status pluck_sparsemax(const float *z, size_t n, float beta, flo
  * p or v. Sums are in double. p has n >= 1 probabilities, v n finite numbers: neither is checked.
  */
 
-/* out = beta p (v - p.v) for p of pluck_softmax(). */
-PLUCK_API pluck_status pluck_softmax_jvp(const float *p, const float *v, size_t n, float beta,
-                                         float *out, pluck_error *err);
-
 /* out = beta (s v - s (s.v) / sum of s), s = p^(2 - alpha) where p > 0, else 0, for p of
- * pluck_entmax(). */
+ * pluck_entmax(). alpha = 1: beta p (v - p.v), for p of pluck_softmax(). */
 PLUCK_API pluck_status pluck_entmax_jvp(const float *p, const float *v, size_t n, float beta,
                                         double alpha, float *out, pluck_error *err);
 
@@ -165,7 +149,7 @@ PLUCK_API pluck_status pluck_cross_entropy_soft(const float *z, size_t n, float 
  * -ln(-ln u[i]), soft = softmax((z + g) / temperature), temperature > 0, and *index = arg max of
  * z + g, which is an exact draw from softmax(z). Takes n numbers of rng, one an entry, in order; on
  * failure none. soft may be z. Straight-through estimation uses the one-hot vector of *index
- * forward, and pluck_softmax_jvp(soft, v, n, 1 / temperature, ...) backward.
+ * forward, and pluck_entmax_jvp(soft, v, n, 1 / temperature, 1, ...) backward.
  */
 PLUCK_API pluck_status pluck_gumbel_softmax(const float *z, size_t n, float temperature,
                                             pluck_pcg64 *rng, float *soft, size_t *index,

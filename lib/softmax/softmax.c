@@ -38,16 +38,6 @@ pluck_status pluck_argmax(const float *z, size_t n, size_t *index, pluck_error *
     PLK_RETURN_IN_FP(plk_argmax_on(best(), z, n, index, err));
 }
 
-pluck_status pluck_argmin(const float *z, size_t n, size_t *index, pluck_error *err)
-{
-    PLK_RETURN_IN_FP(plk_argmin_on(best(), z, n, index, err));
-}
-
-pluck_status pluck_softmax_base(const float *z, size_t n, double base, float *p, pluck_error *err)
-{
-    PLK_RETURN_IN_FP(plk_softmax_base_on(best(), z, n, base, p, err));
-}
-
 pluck_status pluck_softmax_limit(const float *z, size_t n, bool largest, float *p, pluck_error *err)
 {
     PLK_RETURN_IN_FP(plk_softmax_limit_on(best(), z, n, largest, p, err));
@@ -55,7 +45,7 @@ pluck_status pluck_softmax_limit(const float *z, size_t n, bool largest, float *
 
 pluck_status pluck_entropy_of_probs(const float *p, size_t n, double *nats, pluck_error *err)
 {
-    PLK_RETURN_IN_FP(plk_entropy_of(p, n, nats, err));
+    PLK_RETURN_IN_FP(plk_entropy_of_probs(p, n, nats, err));
 }
 
 pluck_status pluck_softmax_state_add(pluck_softmax_state *state, const float *z, size_t n,
@@ -79,38 +69,27 @@ pluck_status pluck_softmax_state_logsumexp(const pluck_softmax_state *state, dou
 pluck_status pluck_softmax_state_probs(const pluck_softmax_state *state, const float *z, size_t n,
                                        float beta, float *p, pluck_error *err)
 {
-    PLK_RETURN_IN_FP(plk_softmax_with_on(best(), state, z, n, beta, p, err));
+    PLK_RETURN_IN_FP(plk_softmax_state_probs_on(best(), state, z, n, beta, p, err));
 }
 
-pluck_status pluck_softmax_mean_add(pluck_softmax_state *state, double *mean, const float *z,
-                                    size_t n, float beta, const float *v, size_t dim,
-                                    pluck_error *err)
+pluck_status pluck_softmax_state_add_mean(pluck_softmax_state *state, double *mean, const float *z,
+                                          size_t n, float beta, const float *v, size_t dim,
+                                          pluck_error *err)
 {
-    PLK_RETURN_IN_FP(plk_softmax_mean_add_on(best(), state, mean, z, n, beta, v, dim, err));
+    PLK_RETURN_IN_FP(plk_softmax_state_add_mean_on(best(), state, mean, z, n, beta, v, dim, err));
 }
 
-pluck_status pluck_softmax_mean_merge(pluck_softmax_state *state, double *mean,
-                                      const pluck_softmax_state *other, const double *other_mean,
-                                      size_t dim, pluck_error *err)
+pluck_status pluck_softmax_state_merge_mean(pluck_softmax_state *state, double *mean,
+                                            const pluck_softmax_state *other,
+                                            const double *other_mean, size_t dim, pluck_error *err)
 {
-    PLK_RETURN_IN_FP(plk_softmax_mean_merge(state, mean, other, other_mean, dim, err));
+    PLK_RETURN_IN_FP(plk_softmax_state_merge_mean(state, mean, other, other_mean, dim, err));
 }
 
 pluck_status pluck_entmax(const float *z, size_t n, float beta, double alpha, float *p,
                           pluck_error *err)
 {
     PLK_RETURN_IN_FP(plk_entmax_on(best(), "pluck_entmax", z, n, beta, alpha, p, err));
-}
-
-pluck_status pluck_sparsemax(const float *z, size_t n, float beta, float *p, pluck_error *err)
-{
-    PLK_RETURN_IN_FP(plk_entmax_on(best(), "pluck_sparsemax", z, n, beta, 2, p, err));
-}
-
-pluck_status pluck_softmax_jvp(const float *p, const float *v, size_t n, float beta, float *out,
-                               pluck_error *err)
-{
-    PLK_RETURN_IN_FP(plk_softmax_jvp(p, v, n, beta, out, err));
 }
 
 pluck_status pluck_entmax_jvp(const float *p, const float *v, size_t n, float beta, double alpha,

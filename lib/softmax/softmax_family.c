@@ -12,7 +12,7 @@
 
 #include <math.h>
 
-pluck_status plk_entropy_of(const float *p, size_t n, double *nats, pluck_error *err)
+pluck_status plk_entropy_of_probs(const float *p, size_t n, double *nats, pluck_error *err)
 {
     double sum = 0;
     if (!p || !nats || n == 0)
@@ -29,20 +29,6 @@ pluck_status plk_entropy_of(const float *p, size_t n, double *nats, pluck_error 
         sum -= value > 0 ? value * plk_log(value) : 0;
     }
     *nats = sum;
-    return PLUCK_OK;
-}
-
-pluck_status plk_softmax_jvp(const float *p, const float *v, size_t n, float beta, float *out,
-                             pluck_error *err)
-{
-    double dot = 0;
-    if (!p || !v || !out || n == 0 || !isfinite(beta))
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_softmax_jvp: a buffer is NULL, n is 0 or beta is not finite");
-    for (size_t i = 0; i < n; i++)
-        dot += (double)p[i] * (double)v[i];
-    for (size_t i = 0; i < n; i++)
-        out[i] = (float)((double)beta * (double)p[i] * ((double)v[i] - dot));
     return PLUCK_OK;
 }
 

@@ -218,15 +218,6 @@ pluck_status plk_softmax_on(const plk_kernels *kernels, const float *z, size_t n
     return softmax("pluck_softmax", kernels, z, n, (double)beta, p, err);
 }
 
-pluck_status plk_softmax_base_on(const plk_kernels *kernels, const float *z, size_t n, double base,
-                                 float *p, pluck_error *err)
-{
-    if (!(base > 0 && base <= DBL_MAX))
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_softmax_base: base = %g, it must be above 0 and finite", base);
-    return softmax("pluck_softmax_base", kernels, z, n, plk_log(base), p, err);
-}
-
 /* ln Z. */
 static double log_sum(const softmax_input *input)
 {
@@ -312,20 +303,6 @@ pluck_status plk_argmax_on(const plk_kernels *kernels, const float *z, size_t n,
         return status;
     size_t i = input.max_chunk;
     while (z[i] != input.max)
-        i++;
-    *index = i;
-    return PLUCK_OK;
-}
-
-pluck_status plk_argmin_on(const plk_kernels *kernels, const float *z, size_t n, size_t *index,
-                           pluck_error *err)
-{
-    softmax_input input = {0};
-    pluck_status status = open_input(&input, "pluck_argmin", kernels, z, n, -1, index, err);
-    if (status != PLUCK_OK)
-        return status;
-    size_t i = input.max_chunk;
-    while (-z[i] != input.max)
         i++;
     *index = i;
     return PLUCK_OK;
@@ -466,8 +443,9 @@ static double scaled(float beta, float z)
     return (double)beta * (double)z;
 }
 
-pluck_status plk_softmax_with_on(const plk_kernels *kernels, const pluck_softmax_state *state,
-                                 const float *z, size_t n, float beta, float *p, pluck_error *err)
+pluck_status plk_softmax_state_probs_on(const plk_kernels *kernels,
+                                        const pluck_softmax_state *state, const float *z, size_t n,
+                                        float beta, float *p, pluck_error *err)
 {
     static const char function[] = "pluck_softmax_state_probs";
     bool any = false;
@@ -528,11 +506,11 @@ static void rescale(pluck_softmax_state before, pluck_softmax_state after, doubl
         mean[j] = before.sum > 0 ? mean[j] * factor : 0;
 }
 
-pluck_status plk_softmax_mean_add_on(const plk_kernels *kernels, pluck_softmax_state *state,
-                                     double *mean, const float *z, size_t n, float beta,
-                                     const float *v, size_t dim, pluck_error *err)
+pluck_status plk_softmax_state_add_mean_on(const plk_kernels *kernels, pluck_softmax_state *state,
+                                           double *mean, const float *z, size_t n, float beta,
+                                           const float *v, size_t dim, pluck_error *err)
 {
-    static const char function[] = "pluck_softmax_mean_add";
+    static const char function[] = "pluck_softmax_state_add_mean";
     bool any = false;
     double weights[MEAN_CHUNK];
     pluck_status status = check_state(function, state, err);
@@ -560,11 +538,11 @@ pluck_status plk_softmax_mean_add_on(const plk_kernels *kernels, pluck_softmax_s
     return PLUCK_OK;
 }
 
-pluck_status plk_softmax_mean_merge(pluck_softmax_state *state, double *mean,
-                                    const pluck_softmax_state *other, const double *other_mean,
-                                    size_t dim, pluck_error *err)
+pluck_status plk_softmax_state_merge_mean(pluck_softmax_state *state, double *mean,
+                                          const pluck_softmax_state *other,
+                                          const double *other_mean, size_t dim, pluck_error *err)
 {
-    static const char function[] = "pluck_softmax_mean_merge";
+    static const char function[] = "pluck_softmax_state_merge_mean";
     pluck_status status = check_state(function, state, err);
     if (status == PLUCK_OK)
         status = check_state(function, other, err);

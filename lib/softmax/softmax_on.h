@@ -21,10 +21,6 @@ pluck_status plk_entropy_on(const plk_kernels *kernels, const float *z, size_t n
                             double *nats, pluck_error *err);
 pluck_status plk_argmax_on(const plk_kernels *kernels, const float *z, size_t n, size_t *index,
                            pluck_error *err);
-pluck_status plk_argmin_on(const plk_kernels *kernels, const float *z, size_t n, size_t *index,
-                           pluck_error *err);
-pluck_status plk_softmax_base_on(const plk_kernels *kernels, const float *z, size_t n, double base,
-                                 float *p, pluck_error *err);
 pluck_status plk_softmax_limit_on(const plk_kernels *kernels, const float *z, size_t n,
                                   bool largest, float *p, pluck_error *err);
 
@@ -44,14 +40,15 @@ pluck_status plk_softmax_state_merge(pluck_softmax_state *state, const pluck_sof
                                      pluck_error *err);
 pluck_status plk_softmax_state_logsumexp(const pluck_softmax_state *state, double *lse,
                                          pluck_error *err);
-pluck_status plk_softmax_with_on(const plk_kernels *kernels, const pluck_softmax_state *state,
-                                 const float *z, size_t n, float beta, float *p, pluck_error *err);
-pluck_status plk_softmax_mean_add_on(const plk_kernels *kernels, pluck_softmax_state *state,
-                                     double *mean, const float *z, size_t n, float beta,
-                                     const float *v, size_t dim, pluck_error *err);
-pluck_status plk_softmax_mean_merge(pluck_softmax_state *state, double *mean,
-                                    const pluck_softmax_state *other, const double *other_mean,
-                                    size_t dim, pluck_error *err);
+pluck_status plk_softmax_state_probs_on(const plk_kernels *kernels,
+                                        const pluck_softmax_state *state, const float *z, size_t n,
+                                        float beta, float *p, pluck_error *err);
+pluck_status plk_softmax_state_add_mean_on(const plk_kernels *kernels, pluck_softmax_state *state,
+                                           double *mean, const float *z, size_t n, float beta,
+                                           const float *v, size_t dim, pluck_error *err);
+pluck_status plk_softmax_state_merge_mean(pluck_softmax_state *state, double *mean,
+                                          const pluck_softmax_state *other,
+                                          const double *other_mean, size_t dim, pluck_error *err);
 
 /* alpha-entmax: the threshold tau, and what follows from it. p of a logit l is
  * [(alpha - 1) (l - max) - tau]+ ^ (1 / (alpha - 1)), over sum. */
@@ -76,9 +73,7 @@ pluck_status plk_entmax_jvp(const float *p, const float *v, size_t n, float beta
                             float *out, pluck_error *err);
 
 /* Losses, gradients and what else is made from probabilities. */
-pluck_status plk_entropy_of(const float *p, size_t n, double *nats, pluck_error *err);
-pluck_status plk_softmax_jvp(const float *p, const float *v, size_t n, float beta, float *out,
-                             pluck_error *err);
+pluck_status plk_entropy_of_probs(const float *p, size_t n, double *nats, pluck_error *err);
 pluck_status plk_cross_entropy_on(const plk_kernels *kernels, const float *z, size_t n, float beta,
                                   size_t target, double *loss, float *gradient, pluck_error *err);
 pluck_status plk_cross_entropy_soft_on(const plk_kernels *kernels, const float *z, size_t n,

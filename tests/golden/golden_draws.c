@@ -204,11 +204,10 @@ void golden_softmax(golden_text *out)
     golden_row(230000, PLUCK_F32, N_VOCAB, row);
     add_floats(out, "softmax_of", pluck_softmax(row, N_VOCAB, 0.7f, p, &err), p, &err);
     add_floats(out, "softmax_inverse", pluck_softmax(row, N_VOCAB, -1.0f, p, &err), p, &err);
-    add_floats(out, "softmax_base", pluck_softmax_base(row, N_VOCAB, 10, p, &err), p, &err);
     add_floats(out, "log_softmax", pluck_log_softmax(row, N_VOCAB, 1.0f, p, &err), p, &err);
     add_floats(out, "entmax", pluck_entmax(row, N_VOCAB, 1.0f, 1.5, p, &err), p, &err);
     add_floats(out, "entmax_3", pluck_entmax(row, N_VOCAB, 1.0f, 3, p, &err), p, &err);
-    add_floats(out, "sparsemax", pluck_sparsemax(row, N_VOCAB, 0.5f, p, &err), p, &err);
+    add_floats(out, "sparsemax", pluck_entmax(row, N_VOCAB, 0.5f, 2, p, &err), p, &err);
     add_double(out, "logsumexp", pluck_logsumexp(row, N_VOCAB, 1.3f, &x, &err), &x, &err);
     add_double(out, "entropy", pluck_entropy(row, N_VOCAB, 1.3f, &x, &err), &x, &err);
     add_floats(out, "gradient", pluck_cross_entropy(row, N_VOCAB, 1.0f, 7, &x, p, &err), p, &err);

@@ -209,7 +209,7 @@ static void messages(void)
                                     (pluck_weights){weights, PLUCK_F32, 2}, NULL, &err),
               &err);
     float p[N];
-    put_error(pluck_softmax_base(logits_row, N, -0.1, p, &err), &err);
+    put_error(pluck_entmax(logits_row, N, 1, -0.1, p, &err), &err);
 }
 
 /* What is made when a sampler is created, and what it learns, comes into its saved state. */
