@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/performance.md from the results of bench/run.
+"""Writes the tables of docs/performance.md and bench/README.md from the results of bench/run.
 
-    bench/performance_tables.py RESULTS_FOLDER docs/performance.md
+    bench/performance_tables.py RESULTS_FOLDER [ROOT]
 
-A table stands between the lines "<!-- table: NAME -->" and "<!-- end of table -->"; everything
-else in the page is left as it is. A table whose results are missing says so.
+ROOT is the folder that holds both pages (default: the repository). A table stands between the lines
+"<!-- table: NAME -->" and "<!-- end of table -->"; everything else in a page is left as it is. A
+table whose results are missing says so.
 """
 import json
 import pathlib
@@ -12,6 +13,10 @@ import re
 import subprocess
 import sys
 
+# The table at the top of docs/performance.md.
+RESULT_CHAINS = ["default", "penalties, default", "top_k 40", "min_p", "temperature 0.8", "top_p",
+                 "top_p, temperature", "typical"]
+RESULT_LOGITS = [("peaked", 128256), ("gpt2bpe50k", 50257)]
 LOGIT_CHAINS = ["greedy", "min_p", "default", "temperature 0.8", "top_p, temperature", "typical",
                 "mirostat_v2"]
 SIZES = [32000, 128256, 262144, 1048576]
@@ -57,7 +62,6 @@ def times(spread):
 
 def unique(records, key):
     return list(dict.fromkeys(record[key] for record in records))
-
 
 
 def git(*arguments):
@@ -186,7 +190,7 @@ def kernels_table(folder):
     rows = [[r["kernel"], f"{r['n']:,}", r["isa"], microseconds(r["ns"]), f"{r['gb_per_s']:.1f}",
              f"{r['cycles_per_value']:.3f}" if "cycles_per_value" in r else "–",
              times(r["scalar_ratio"]), r["bits"]] for r in records]
-    return table(["kernel", "values", "table", "µs", "GB/s", "cycles a value",
+    return table(["kernel", "values", "table", "µs", "GB/s", "cycles per value",
                   "times faster than scalar", "bits"], rows)
 
 
@@ -199,6 +203,22 @@ def llama_table(folder):
                   "survivors", "libllama's"], rows)
 
 
+def results_table(folder):
+    found = {(r["logits"], r["n_vocab"], r["chain"]): r for r in measured(load(folder, "llama"))}
+    rows = []
+    for logits, n_vocab in RESULT_LOGITS:
+        for chain in RESULT_CHAINS:
+            r = found.get((logits, n_vocab, chain))
+            if r:
+                survivors = list(dict.fromkeys([f"{r['survivors']:,.0f}",
+                                                f"{r['peer_survivors']:,.0f}"]))
+                rows.append([logits, f"{n_vocab:,}", chain, microseconds(r["sample_ns"]),
+                             microseconds(r["peer_ns"]), times(r["peer_ratio"]),
+                             " and ".join(survivors)])
+    return table(["logits", "V", "chain", "pluck, µs", "llama.cpp, µs", "times faster",
+                  "survivors"], rows)
+
+
 def python_peers_table(folder):
     records = measured(load(folder, "numpy")) + measured(load(folder, "torch"))
     rows = [[r["peer"], f"{r['n_vocab']:,}", r["chain"], microseconds(r["sample_ns"]),
@@ -206,26 +226,33 @@ def python_peers_table(folder):
     return table(["peer", "V", "chain", "pluck, µs", "peer, µs", "times"], rows)
 
 
-TABLES = {
-    "machine": machine_table, "targets": targets_table, "chains": chains_table,
-    "sizes": sizes_table, "types": types_table, "logits": logits_table, "kernels": kernels_table,
-    "batch": batch_table, "libllama": llama_table, "python peers": python_peers_table,
+PAGES = {
+    "docs/performance.md": {
+        "results": results_table, "chains": chains_table, "sizes": sizes_table,
+        "types": types_table, "logits": logits_table, "batch": batch_table,
+        "libllama": llama_table, "python peers": python_peers_table, "machine": machine_table,
+    },
+    "bench/README.md": {"targets": targets_table, "kernels": kernels_table},
 }
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (2, 3):
         print(__doc__)
         return 2
-    folder, page = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    text = page.read_text(encoding="utf-8")
-    for name, make in TABLES.items():
-        pattern = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end of table -->)", re.DOTALL)
-        text, n = pattern.subn(lambda m, make=make: f"{m[1]}{make(folder)}\n{m[2]}", text)
-        if n != 1:
-            print(f"{page}: {n} places for table {name}, expected one", file=sys.stderr)
-            return 1
-    page.write_text(text, encoding="utf-8")
+    folder = pathlib.Path(sys.argv[1])
+    root = pathlib.Path(sys.argv[2]) if len(sys.argv) == 3 else pathlib.Path(__file__).parent.parent
+    for name, tables in PAGES.items():
+        page = root / name
+        text = page.read_text(encoding="utf-8")
+        for title, make in tables.items():
+            pattern = rf"(<!-- table: {title} -->\n).*?(<!-- end of table -->)"
+            text, n = re.subn(pattern, lambda m, make=make: f"{m[1]}{make(folder)}\n{m[2]}", text,
+                              flags=re.DOTALL)
+            if n != 1:
+                print(f"{page}: {n} places for table {title}, expected one", file=sys.stderr)
+                return 1
+        page.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -154,7 +154,7 @@ static bool run_scaling(sampler_bench *bench, pluck_isa isa)
             continue;
         double bytes = (double)large[i].sampler_bytes - (double)CONSTANT_BYTES;
         double a_value = bytes > 0.0 ? bytes / LARGE_VOCAB : 0.0;
-        print_line(bench, scaled[i], "bytes a value", 1.0 / 16,
+        print_line(bench, scaled[i], "bytes per value", 1.0 / 16,
                    (bench_spread){a_value, a_value, a_value}, "B");
     }
     return true;
