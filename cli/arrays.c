@@ -59,13 +59,13 @@ static bool grow_rows(float_rows *rows, uint64_t *capacity)
     return true;
 }
 
-int float_rows_read(float_rows *rows, const arguments *args, const char *path)
+int float_rows_read(float_rows *rows, const call *c, const input_flags *input, const char *path)
 {
     source src;
     pluck_error err;
     uint64_t capacity = 0;
     *rows = (float_rows){.values = NULL};
-    int code = source_open(args, path, &src);
+    int code = source_open(c, input, path, &src);
     if (code != EXIT_DONE)
         return code;
     rows->n_cols = src.info.n_vocab;
@@ -74,11 +74,11 @@ int float_rows_read(float_rows *rows, const arguments *args, const char *path)
         pluck_logits row;
         pluck_status status = pluck_dump_read(src.dump, rows->n_rows, src.scratch, &row, &err);
         if (status != PLUCK_OK)
-            code = complain(args->who, exit_code_of(status), "%s", err.message);
+            code = complain(c->who, exit_code_of(status), "%s", err.message);
         else if (!row.data)
             break;
         else if (!grow_rows(rows, &capacity))
-            code = complain_memory(args->who);
+            code = complain_memory(c->who);
         else
             widen_row(row, rows->values + rows->n_rows++ * rows->n_cols);
         pluck_dump_release(src.dump, rows->n_rows);

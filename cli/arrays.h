@@ -4,7 +4,7 @@
 #ifndef CLI_ARRAYS_H
 #define CLI_ARRAYS_H
 
-#include "setup.h"
+#include "input.h"
 
 /* Rows of floats from .npy or .safetensors of any type that dumps have. */
 typedef struct float_rows {
@@ -19,7 +19,7 @@ void widen_row(pluck_logits row, float *values);
 
 /* Reads path ("-": standard input). Returns an exit code, after complain() if it is not EXIT_DONE;
  * then nothing is held. */
-int float_rows_read(float_rows *rows, const arguments *args, const char *path);
+int float_rows_read(float_rows *rows, const call *c, const input_flags *input, const char *path);
 void float_rows_free(float_rows *rows);
 
 /* Integers from .npy or text (file/integers.h). *shape is theirs; for NULL only one axis may

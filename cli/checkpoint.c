@@ -2,8 +2,8 @@
  * A signal only sets a flag: the step is finished, the checkpoint written, and then the process
  * ends by that signal. A second signal ends it at once, the unfinished files removed.
  */
-#include "checkpoint.h"
 #include "run_files.h"
+#include "training.h"
 #include "unfinished.h"
 
 #include "base/alloc.h"
@@ -50,22 +50,22 @@ void checkpoint_end_by_signal(void)
 /* Only the output's name gives a checkpoint a name of its own. */
 static int name(checkpoint *c)
 {
-    const char *head = c->args->output;
+    const char *head = c->flags->output;
     pluck_allocator allocator = plk_allocator_or_default(NULL);
     plk_place place;
     pluck_error err;
     pluck_status status = plk_place_find(&place, head, &allocator, &err);
     if (status != PLUCK_OK)
-        return complain(c->args->who, exit_code_of(status), "%s", err.message);
+        return complain(c->flags->call.who, exit_code_of(status), "%s", err.message);
     c->output_is_file = place.kind == PLK_PLACE_FILE;
     plk_place_free(&place);
-    c->path = c->args->checkpoint;
+    c->path = c->flags->checkpoint;
     if (c->path || !c->output_is_file)
         return EXIT_DONE;
     size_t size = strlen(head) + sizeof ".checkpoint";
     c->memory = malloc(size);
     if (!c->memory)
-        return complain_memory(c->args->who);
+        return complain_memory(c->flags->call.who);
     snprintf(c->memory, size, "%s.checkpoint", head);
     c->path = c->memory;
     return EXIT_DONE;
@@ -73,38 +73,38 @@ static int name(checkpoint *c)
 
 static int check_place(checkpoint *c)
 {
-    const arguments *args = c->args;
+    const training_flags *flags = c->flags;
     pluck_allocator allocator = plk_allocator_or_default(NULL);
     plk_place place;
     pluck_error err;
     pluck_status status = plk_place_find(&place, c->path, &allocator, &err);
     if (status != PLUCK_OK)
-        return complain(args->who, exit_code_of(status), "%s", err.message);
+        return complain(flags->call.who, exit_code_of(status), "%s", err.message);
     if (place.kind != PLK_PLACE_FILE)
-        return complain(args->who, EXIT_USAGE,
+        return complain(flags->call.who, EXIT_USAGE,
                         "%s: is not a regular file; a checkpoint has to be one", c->path);
     c->target = place.target;
-    if (place.exists && !args->resume && !args->overwrite)
-        return complain(args->who, EXIT_USAGE,
+    if (place.exists && !flags->resume && !flags->overwrite)
+        return complain(flags->call.who, EXIT_USAGE,
                         "%s: a checkpoint is there already; --resume goes on from it, --overwrite "
                         "replaces it, --checkpoint names another file",
                         c->path);
     return EXIT_DONE;
 }
 
-int checkpoint_check(checkpoint *c, const arguments *args)
+int checkpoint_check(checkpoint *c, const training_flags *flags)
 {
-    c->args = args;
-    if (args->resume && args->overwrite)
-        return complain(args->who, EXIT_USAGE, "--resume and --overwrite exclude each other");
+    c->flags = flags;
+    if (flags->resume && flags->overwrite)
+        return complain(flags->call.who, EXIT_USAGE, "--resume and --overwrite exclude each other");
     int code = name(c);
-    if (code == EXIT_DONE && !c->path && (args->resume || args->overwrite))
-        return complain(args->who, EXIT_USAGE,
+    if (code == EXIT_DONE && !c->path && (flags->resume || flags->overwrite))
+        return complain(flags->call.who, EXIT_USAGE,
                         "-o %s: is written in place and names no checkpoint; give --checkpoint "
                         "FILE",
-                        args->output);
+                        flags->output);
     if (code == EXIT_DONE && c->memory)
-        code = run_files_check(args, c->path);
+        code = run_files_check(&flags->call, c->path);
     if (code == EXIT_DONE && c->path)
         code = check_place(c);
     return code;
@@ -121,12 +121,13 @@ void checkpoint_free(checkpoint *c)
 int checkpoint_resume(checkpoint *c, pluck_trainer *trainer)
 {
     pluck_error err;
-    if (!c->args->resume)
+    if (!c->flags->resume)
         return EXIT_DONE;
     pluck_status status = pluck_trainer_restore(trainer, c->path, &err);
     c->is_own = status == PLUCK_OK;
-    return status == PLUCK_OK ? EXIT_DONE
-                              : complain(c->args->who, exit_code_of(status), "%s", err.message);
+    return status == PLUCK_OK
+               ? EXIT_DONE
+               : complain(c->flags->call.who, exit_code_of(status), "%s", err.message);
 }
 
 int checkpoint_save(checkpoint *c, const pluck_trainer *trainer)
@@ -137,13 +138,14 @@ int checkpoint_save(checkpoint *c, const pluck_trainer *trainer)
     pluck_status status = pluck_trainer_save(trainer, c->path, &err);
     c->is_own = c->is_own || status == PLUCK_OK;
     unfinished_hold_signals(false);
-    return status == PLUCK_OK ? EXIT_DONE
-                              : complain(c->args->who, exit_code_of(status), "%s", err.message);
+    return status == PLUCK_OK
+               ? EXIT_DONE
+               : complain(c->flags->call.who, exit_code_of(status), "%s", err.message);
 }
 
 int checkpoint_remove(checkpoint *c)
 {
     if (!c->is_own || unlink(c->target) == 0 || errno == ENOENT)
         return EXIT_DONE;
-    return complain(c->args->who, EXIT_SYSTEM, "%s: %s", c->path, strerror(errno));
+    return complain(c->flags->call.who, EXIT_SYSTEM, "%s: %s", c->path, strerror(errno));
 }

@@ -35,7 +35,7 @@ static bool is_worse(const worst_row *x, const worst_row *y)
 
 static bool add_worst(comparison *all, const worst_row *row)
 {
-    size_t most = (size_t)all->args->worst;
+    size_t most = (size_t)all->flags->worst;
     if (most == 0)
         return true;
     if (!all->worst)

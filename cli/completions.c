@@ -2,9 +2,9 @@
  * pluck completions: scripts for bash, zsh and fish. All three look at the words typed so far: the
  * command first, then its flags, the words of a choice, or files.
  */
-#include "commands.h"
+#include "flags.h"
 #include "output.h"
-#include "presets.h"
+#include "setup.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -21,17 +21,17 @@ typedef enum word_list {
     WORDS_COMMANDS
 } word_list;
 
-typedef void (*option_printer)(output *out, const command *c, const option *o);
+typedef void (*flag_printer)(output *out, const command *c, const flag *f);
 
-static bool each_option(output *out, const command *c, option_printer print)
+static bool each_flag(output *out, const command *c, flag_printer print)
 {
-    option_set set;
-    if (!option_set_create(&set, c))
+    flag_set set;
+    if (!flag_set_create(&set, c, 0))
         return false;
-    for (size_t t = 0; t < set.n; t++)
-        for (size_t i = 0; i < set.tables[t]->n; i++)
-            print(out, c, &set.tables[t]->options[i]);
-    option_set_destroy(&set);
+    for (size_t i = 0; i < set.n; i++)
+        if (set.flags[i].kind != FLAG_HEADING)
+            print(out, c, &set.flags[i]);
+    flag_set_destroy(&set);
     return true;
 }
 
@@ -43,15 +43,15 @@ static bool is_choice(const char *value_name)
     return strchr(value_name, '|') && !has_capital;
 }
 
-static word_list words_of_option(const option *o)
+static word_list words_of_flag(const flag *f)
 {
-    if (o->type == OPTION_SWITCH)
+    if (f->kind == FLAG_SWITCH)
         return WORDS_ANY;
-    if (is_choice(o->value_name))
+    if (is_choice(f->value))
         return WORDS_CHOICES;
-    return strcmp(o->name, "preset") == 0 ? WORDS_PRESETS
-           : strcmp(o->name, "draw") == 0 ? WORDS_DRAWS
-           : strcmp(o->name, "isa") == 0  ? WORDS_ISAS
+    return strcmp(f->name, "preset") == 0 ? WORDS_PRESETS
+           : strcmp(f->name, "draw") == 0 ? WORDS_DRAWS
+           : strcmp(f->name, "isa") == 0  ? WORDS_ISAS
                                           : WORDS_ANY;
 }
 
@@ -65,12 +65,12 @@ static word_list words_of_command(const command *c)
 }
 
 /* The index-th word of a list and its length; NULL beyond. *n = 0: left out. */
-static const char *word_at(word_list list, const option *o, int index, size_t *n)
+static const char *word_at(word_list list, const flag *f, int index, size_t *n)
 {
     static const char shells[] = "bash|zsh|fish";
     const char *word = NULL;
     if (list == WORDS_CHOICES || list == WORDS_SHELLS)
-        return choice_at(list == WORDS_SHELLS ? shells : o->value_name, index, n);
+        return choice_at(list == WORDS_SHELLS ? shells : f->value, index, n);
     if (list == WORDS_PRESETS)
         word = presets[index].name;
     if (list == WORDS_ISAS)
@@ -90,12 +90,12 @@ static const char *word_at(word_list list, const option *o, int index, size_t *n
     return word;
 }
 
-static void print_words(output *out, word_list list, const option *o, const char *separator)
+static void print_words(output *out, word_list list, const flag *f, const char *separator)
 {
     size_t n = 0;
     const char *word;
     bool is_first = true;
-    for (int i = 0; (word = word_at(list, o, i, &n)); i++) {
+    for (int i = 0; (word = word_at(list, f, i, &n)); i++) {
         if (n == 0)
             continue;
         output_text(out, is_first ? "" : separator);
@@ -136,26 +136,26 @@ static const char *group_summary(const command *c)
                                                : "code trees and heads: predict, fit, measure";
 }
 
-static void bash_flag(output *out, const command *c, const option *o)
+static void bash_flag(output *out, const command *c, const flag *f)
 {
     (void)c;
-    output_printf(out, " --%s", o->name);
+    output_printf(out, " --%s", f->name);
 }
 
-static void bash_values(output *out, const command *c, const option *o)
+static void bash_values(output *out, const command *c, const flag *f)
 {
-    word_list list = words_of_option(o);
+    word_list list = words_of_flag(f);
     if (list != WORDS_ANY) {
-        output_printf(out, "    '%s --%s'", c->name, o->name);
-        if (o->letter != 0)
-            output_printf(out, "|'%s -%c'", c->name, o->letter);
+        output_printf(out, "    '%s --%s'", c->name, f->name);
+        if (f->letter != 0)
+            output_printf(out, "|'%s -%c'", c->name, f->letter);
         output_text(out, ") words='");
-        print_words(out, list, o, " ");
+        print_words(out, list, f, " ");
         output_text(out, "' ;;\n");
-    } else if (o->type != OPTION_SWITCH && !option_is_file(o)) {
-        output_printf(out, "    '%s --%s') return ;;\n", c->name, o->name);
-    } else if (option_is_file(o)) {
-        output_printf(out, "    '%s --%s') words= ;;\n", c->name, o->name);
+    } else if (f->kind != FLAG_SWITCH && !flag_is_file(f)) {
+        output_printf(out, "    '%s --%s') return ;;\n", c->name, f->name);
+    } else if (flag_is_file(f)) {
+        output_printf(out, "    '%s --%s') words= ;;\n", c->name, f->name);
     }
 }
 
@@ -194,12 +194,12 @@ static bool print_bash(output *out)
     bool ok = true;
     for (const command *const *c = commands; ok && (*c); c++) {
         output_printf(out, "    '%s') words='", (*c)->name);
-        ok = each_option(out, *c, bash_flag);
+        ok = each_flag(out, *c, bash_flag);
         output_text(out, "' ;;\n");
     }
     output_text(out, "    esac\n  else\n    case \"$command $previous\" in\n");
     for (const command *const *c = commands; ok && (*c); c++) {
-        ok = each_option(out, *c, bash_values);
+        ok = each_flag(out, *c, bash_values);
         if (words_of_command(*c) == WORDS_ANY)
             continue;
         const char *space = strchr((*c)->name, ' ');
@@ -228,32 +228,32 @@ static void quoted(output *out, const char *text, const char *escaped)
 }
 
 /* spelling: "--top-k=" or "-n+". */
-static void zsh_spec(output *out, const option *o, const char *dashes, const char *name,
+static void zsh_spec(output *out, const flag *f, const char *dashes, const char *name,
                      const char *joint)
 {
-    word_list list = words_of_option(o);
-    output_printf(out, "      '%s%s%s[", dashes, name, o->type == OPTION_SWITCH ? "" : joint);
-    quoted(out, o->summary, "[]:\\");
+    word_list list = words_of_flag(f);
+    output_printf(out, "      '%s%s%s[", dashes, name, f->kind == FLAG_SWITCH ? "" : joint);
+    quoted(out, f->help, "[]:\\");
     output_char(out, ']');
-    if (option_is_file(o)) {
+    if (flag_is_file(f)) {
         output_text(out, ":file:_files");
     } else if (list != WORDS_ANY) {
         output_text(out, ":value:(");
-        print_words(out, list, o, " ");
+        print_words(out, list, f, " ");
         output_char(out, ')');
-    } else if (o->type != OPTION_SWITCH) {
+    } else if (f->kind != FLAG_SWITCH) {
         output_text(out, ":value: ");
     }
     output_text(out, "' \\\n");
 }
 
-static void zsh_flag(output *out, const command *c, const option *o)
+static void zsh_flag(output *out, const command *c, const flag *f)
 {
     (void)c;
-    const char letter[] = {o->letter, '\0'};
-    zsh_spec(out, o, "--", o->name, "=");
-    if (o->letter != 0)
-        zsh_spec(out, o, "-", letter, "+");
+    const char letter[] = {f->letter, '\0'};
+    zsh_spec(out, f, "--", f->name, "=");
+    if (f->letter != 0)
+        zsh_spec(out, f, "-", letter, "+");
 }
 
 static bool print_zsh(output *out)
@@ -284,7 +284,7 @@ static bool print_zsh(output *out)
     bool ok = true;
     for (const command *const *c = commands; ok && (*c); c++) {
         output_printf(out, "    '%s') _arguments \\\n", (*c)->name);
-        ok = each_option(out, *c, zsh_flag);
+        ok = each_flag(out, *c, zsh_flag);
         if (words_of_command(*c) == WORDS_ANY) {
             output_text(out, "      '*:file:_files' ;;\n");
             continue;
@@ -297,23 +297,23 @@ static bool print_zsh(output *out)
     return ok;
 }
 
-static void fish_flag(output *out, const command *c, const option *o)
+static void fish_flag(output *out, const command *c, const flag *f)
 {
     const char *space = strchr(c->name, ' ');
     output_text(out, "complete -c pluck -n '__fish_seen_subcommand_from ");
     output_text(out, !space ? c->name : space + 1);
-    output_printf(out, "' -l %s", o->name);
-    if (o->letter != 0)
-        output_printf(out, " -s %c", o->letter);
-    if (words_of_option(o) != WORDS_ANY) {
+    output_printf(out, "' -l %s", f->name);
+    if (f->letter != 0)
+        output_printf(out, " -s %c", f->letter);
+    if (words_of_flag(f) != WORDS_ANY) {
         output_text(out, " -x -a '");
-        print_words(out, words_of_option(o), o, " ");
+        print_words(out, words_of_flag(f), f, " ");
         output_char(out, '\'');
-    } else if (o->type != OPTION_SWITCH) {
-        output_text(out, option_is_file(o) ? " -r -F" : " -x");
+    } else if (f->kind != FLAG_SWITCH) {
+        output_text(out, flag_is_file(f) ? " -r -F" : " -x");
     }
     output_text(out, " -d '");
-    quoted(out, o->summary, "");
+    quoted(out, f->help, "");
     output_text(out, "'\n");
 }
 
@@ -355,29 +355,46 @@ static bool print_fish(output *out)
             output_printf(out, "' -a %s", space + 1);
         }
         output_printf(out, " -d '%s'\n", (*c)->summary);
-        ok = each_option(out, *c, fish_flag);
+        ok = each_flag(out, *c, fish_flag);
         fish_words(out, *c);
     }
     return ok;
 }
 
-int cmd_completions(const arguments *args)
+static int run(const void *given)
 {
+    const call *c = given;
     static const struct {
         const char *name;
         bool (*print)(output *out);
     } shells[] = {{"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
     output out;
     for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
-        if (strcmp(shells[i].name, args->words[0]) != 0)
+        if (strcmp(shells[i].name, c->words[0]) != 0)
             continue;
-        int code = output_open(&out, args->who, NULL);
+        int code = output_open(&out, c->who, NULL);
         if (code != EXIT_DONE)
             return code;
         bool ok = shells[i].print(&out);
         int close_code = output_close(&out, true);
-        return ok ? close_code : complain_memory(args->who);
+        return ok ? close_code : complain_memory(c->who);
     }
-    return complain(args->who, EXIT_USAGE, "unknown shell '%s'; bash, zsh and fish are known",
-                    args->words[0]);
+    return complain(c->who, EXIT_USAGE, "unknown shell '%s'; bash, zsh and fish are known",
+                    c->words[0]);
 }
+
+static const char *const examples[] = {"pluck completions bash > pluck.bash", NULL};
+
+const command completions_command = {
+    .name = "completions",
+    .synopsis = "bash|zsh|fish",
+    .summary = "print completions for a shell",
+    .about = "Prints a script to be read by the shell: for bash, put it into "
+             "~/.local/share/bash-completion/completions/pluck; for zsh, into a directory of "
+             "$fpath as _pluck; for fish, into ~/.config/fish/completions/pluck.fish.",
+    .examples = examples,
+    .min_words = 1,
+    .max_words = 1,
+    .word_name = "SHELL",
+    .run = run,
+};

@@ -103,12 +103,12 @@ bool doubt_rows(const source *src, const pluck_config *config, uint64_t first, u
     return kind == ROW_PROBS || kind == ROW_NEGATED_LOGPROBS || has_signs;
 }
 
-void warn_of_rows(const arguments *args, const char *name, const source *src,
-                  const pluck_config *config, uint64_t first, uint64_t end)
+void warn_of_rows(const call *c, const char *name, const source *src, const pluck_config *config,
+                  uint64_t first, uint64_t end)
 {
     char text[DOUBT_BYTES];
     if (doubt_rows(src, config, first, end, text))
-        complain(args->who, EXIT_DONE, "warning: %s: %s", name, text);
+        complain(c->who, EXIT_DONE, "warning: %s: %s", name, text);
 }
 
 bool doubt_targets(const target_facts *facts, char text[DOUBT_BYTES])
@@ -136,8 +136,7 @@ bool doubt_targets(const target_facts *facts, char text[DOUBT_BYTES])
     return false;
 }
 
-void warn_of_loss(const arguments *args, const char *name, uint64_t rows, uint32_t n_vocab,
-                  double loss)
+void warn_of_loss(const call *c, const char *name, uint64_t rows, uint32_t n_vocab, double loss)
 {
     char text[DOUBT_BYTES];
     target_facts facts = {.rows = rows,
@@ -146,7 +145,7 @@ void warn_of_loss(const arguments *args, const char *name, uint64_t rows, uint32
                           .confidence = (double)NAN,
                           .accuracy = (double)NAN};
     if (doubt_targets(&facts, text))
-        complain(args->who, EXIT_DONE, "warning: %s: %s", name, text);
+        complain(c->who, EXIT_DONE, "warning: %s: %s", name, text);
 }
 
 /* Sums over rows of p(target of row + shift), for the shifts 0, 1 and -1. */

@@ -3,7 +3,8 @@
  * they mean. Missing numbers are written as null.
  */
 #include "commands/inspect.h"
-#include "params_print.h"
+#include "keys.h"
+#include "setup.h"
 
 #include <string.h>
 

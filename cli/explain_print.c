@@ -2,6 +2,7 @@
  * pluck inspect --explain for people: a line a stage, and under it what it did, one fact a line.
  */
 #include "commands/inspect.h"
+#include "setup.h"
 
 #include <math.h>
 

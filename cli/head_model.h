@@ -5,9 +5,16 @@
 #ifndef CLI_HEAD_MODEL_H
 #define CLI_HEAD_MODEL_H
 
-#include "setup.h"
+#include "input.h"
 
 #include <pluck/fasttext.h>
+
+typedef struct head_flags {
+    const char *bias;         /* a file */
+    const char *isa;          /* as of isa_flag */
+    const char *label_prefix; /* of a fastText model */
+} head_flags;
+extern const flag head_group[]; /* --bias and --isa */
 
 typedef struct head_model {
     pluck_fasttext *text; /* NULL: not a fastText model */
@@ -18,12 +25,14 @@ typedef struct head_model {
 } head_model;
 
 /* Opens path, recognised by its content: the magic number of fastText; a .npy file is the weights
- * [tokens, dim] of a dense head, with args->bias if given; else a .safetensors file. Returns
+ * [tokens, dim] of a dense head, with flags->bias if given; else a .safetensors file. Returns
  * an exit code, after complain() if it is not EXIT_DONE; then nothing is open. */
-int head_model_open(head_model *model, const arguments *args, const char *path);
+int head_model_open(head_model *model, const call *c, const head_flags *flags,
+                    const input_flags *input, const char *path);
 void head_model_close(head_model *model);
 
 /* The same for a head, and not a fastText model without one. */
-int head_model_open_head(head_model *model, const arguments *args, const char *path);
+int head_model_open_head(head_model *model, const call *c, const head_flags *flags,
+                         const input_flags *input, const char *path);
 
 #endif

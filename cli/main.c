@@ -1,7 +1,6 @@
 /* pluck: finds the command, parses what follows its name, runs it. */
-#include "commands.h"
+#include "commands/commands.h"
 #include "help.h"
-#include "run_files.h"
 #include "shortened.h"
 #include "unfinished.h"
 
@@ -13,38 +12,29 @@
 #include <string.h>
 #include <unistd.h>
 
-static int run_command(const command *c, int n_words, char **words)
-{
-    char who[64];
-    snprintf(who, sizeof who, "pluck %s", c->name);
-    arguments args = {.command = c, .who = who};
-    option_set set;
-    if (!option_set_create(&set, c))
-        return complain_memory(who);
-    int code = arguments_parse(&args, &set, n_words, words);
-    if (code == EXIT_DONE && args.help) {
-        output out;
-        code = output_open(&out, who, NULL);
-        if (code == EXIT_DONE) {
-            help_command(&out, c, &set);
-            code = output_close(&out, true);
-        }
-    } else if (code == EXIT_DONE) {
-        code = run_files_check(&args, NULL);
-        if (code == EXIT_DONE)
-            code = c->run(&args);
-    }
-    arguments_destroy(&args);
-    option_set_destroy(&set);
-    return code;
-}
-
-/* The overview, or the commands of a group ("config"). */
-static int print_help(const char *group)
-{
-    arguments args = {.who = "pluck help", .words = &group, .n_words = group != NULL};
-    return cmd_help(&args);
-}
+const command *const commands[] = {&sample_command,
+                                   &inspect_command,
+                                   &replay_command,
+                                   &tune_command,
+                                   &report_command,
+                                   &compare_command,
+                                   &convert_command,
+                                   &bench_command,
+                                   &softmax_command,
+                                   &stages_command,
+                                   &config_check_command,
+                                   &config_show_command,
+                                   &config_import_command,
+                                   &config_init_command,
+                                   &config_schema_command,
+                                   &tree_predict_command,
+                                   &tree_stats_command,
+                                   &tree_fit_command,
+                                   &tree_distill_command,
+                                   &tree_eval_command,
+                                   &completions_command,
+                                   &help_command,
+                                   NULL};
 
 static int print_version(void)
 {
@@ -90,13 +80,13 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
         return print_version();
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return print_help(NULL);
+        return help_topic(NULL);
 
     size_t n_used = 0;
     const command *c = command_find((const char *const *)(argv + 1), (size_t)argc - 1, &n_used);
     if (!c && argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
-        return print_help(argv[1]);
+        return help_topic(argv[1]);
     if (!c)
         return command_unknown("pluck", argv[1], argc > 2 ? argv[2] : NULL);
-    return run_command(c, argc - 1 - (int)n_used, argv + 1 + n_used);
+    return command_run(c, argc - 1 - (int)n_used, argv + 1 + n_used);
 }

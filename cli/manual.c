@@ -26,23 +26,25 @@ static void escape(output *out, const char *text)
     }
 }
 
-static void option_list(output *out, const option_table *table)
+static void flag_list(output *out, const flag_set *set)
 {
-    for (size_t i = 0; i < table->n; i++) {
+    for (size_t i = 0; i < set->n; i++) {
         char name[128];
-        help_option_name(&table->options[i], name, sizeof name);
+        if (set->flags[i].kind == FLAG_HEADING)
+            continue;
+        help_flag_name(&set->flags[i], name, sizeof name);
         output_text(out, ".TP\n.B ");
         escape(out, name);
         output_char(out, '\n');
-        escape(out, table->options[i].summary);
+        escape(out, set->flags[i].help);
         output_text(out, ".\n");
     }
 }
 
 static bool command_section(output *out, const command *about)
 {
-    option_set set;
-    if (!option_set_create(&set, about))
+    flag_set set;
+    if (!flag_set_create(&set, about, 0))
         return false;
     output_text(out, ".SS \"pluck ");
     escape(out, about->name);
@@ -51,15 +53,14 @@ static bool command_section(output *out, const command *about)
     output_text(out, "\"\n");
     escape(out, about->about);
     output_char(out, '\n');
-    for (size_t i = 0; i < set.n; i++)
-        option_list(out, set.tables[i]);
+    flag_list(out, &set);
     output_text(out, ".PP\nExamples:\n.PP\n.nf\n.RS\n");
     for (const char *const *e = about->examples; (*e); e++) {
         escape(out, *e);
         output_char(out, '\n');
     }
     output_text(out, ".RE\n.fi\n");
-    option_set_destroy(&set);
+    flag_set_destroy(&set);
     return true;
 }
 

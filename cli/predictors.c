@@ -15,7 +15,7 @@ static pluck_status create_queries(const predictor_team *team, predictor *p, plu
     pluck_status status = PLUCK_OK;
     if (team->lines)
         status = pluck_fasttext_query_create(&p->text, team->model->text, NULL, err);
-    if (status == PLUCK_OK && (!team->lines || team->args->sample))
+    if (status == PLUCK_OK && (!team->lines || team->flags->sample))
         status = pluck_head_query_create(&p->head, team->model->head, NULL, err);
     return status;
 }
@@ -26,13 +26,13 @@ static int create_worker(predictor_team *team)
     pluck_error err;
     pluck_status status = create_queries(team, p, &err);
     if (status != PLUCK_OK)
-        return complain(team->args->who, exit_code_of(status), "%s", err.message);
+        return complain(team->flags->call.who, exit_code_of(status), "%s", err.message);
     if (team->src)
         p->hidden = malloc(team->src->info.n_vocab * sizeof *p->hidden);
     if (p->head)
         p->tokens = malloc(team->n_labels * sizeof *p->tokens);
     if ((team->src && !p->hidden) || (p->head && !p->tokens))
-        return complain_memory(team->args->who);
+        return complain_memory(team->flags->call.who);
     return EXIT_DONE;
 }
 
@@ -40,17 +40,17 @@ static int create_worker(predictor_team *team)
 static size_t useful_workers(const predictor_team *team)
 {
     return team->src && team->src->info.streamed ? 1
-                                                 : plk_thread_count((uint32_t)team->args->threads);
+                                                 : plk_thread_count((uint32_t)team->flags->threads);
 }
 
-int predictors_create(predictor_team *team, const arguments *args, const head_model *model,
+int predictors_create(predictor_team *team, const predict_flags *flags, const head_model *model,
                       source *src, const line_reader *lines)
 {
-    *team = (predictor_team){.args = args, .model = model, .src = src, .lines = lines};
+    *team = (predictor_team){.flags = flags, .model = model, .src = src, .lines = lines};
     uint32_t n_outputs = model->text ? pluck_fasttext_get_info(model->text).n_outputs
                                      : pluck_head_get_info(model->head).n_vocab;
-    bool is_all = args->n_labels == 0 || args->n_labels > n_outputs;
-    team->n_labels = is_all ? n_outputs : (uint32_t)args->n_labels;
+    bool is_all = flags->top == 0 || flags->top > n_outputs;
+    team->n_labels = is_all ? n_outputs : (uint32_t)flags->top;
     size_t n_workers = useful_workers(team), wanted = ITEMS_A_WORKER * n_workers;
     size_t fits = LABELS_AT_ONCE / team->n_labels;
     team->n_items = wanted < fits ? wanted : fits > n_workers ? fits : n_workers;
@@ -62,7 +62,7 @@ int predictors_create(predictor_team *team, const arguments *args, const head_mo
     int code = EXIT_DONE;
     if (!team->workers || !team->labels || !team->n_found ||
         pluck_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
-        code = complain_memory(args->who);
+        code = complain_memory(flags->call.who);
     while (code == EXIT_DONE && team->n_workers < n_workers)
         code = create_worker(team);
     if (code != EXIT_DONE)
@@ -82,7 +82,7 @@ void predictors_destroy(predictor_team *team)
     free(team->workers);
     free(team->labels);
     free(team->n_found);
-    *team = (predictor_team){.args = NULL};
+    *team = (predictor_team){.flags = NULL};
 }
 
 /* Tokens of the head as labels: those that reach the threshold. */
@@ -93,7 +93,7 @@ static void take_tokens(const predictor_team *team, const predictor *p, uint32_t
     for (uint32_t i = 0; i < n; i++) {
         uint32_t label = (uint32_t)p->tokens[i].token;
         double prob = exp(p->tokens[i].logprob);
-        if (prob >= team->args->threshold)
+        if (prob >= team->flags->threshold)
             labels[n_kept++] = (pluck_fasttext_label){
                 label,
                 team->model->text ? pluck_fasttext_output_text(team->model->text, label) : NULL,
@@ -107,10 +107,10 @@ static pluck_status from_hidden(const predictor_team *team, predictor *p, const 
 {
     uint32_t n = 0;
     pluck_status status = PLUCK_OK;
-    if (team->args->sample) {
+    if (team->flags->sample) {
         pluck_pcg64 rng;
-        pluck_pcg64_seed(&rng, team->args->seed, item, 0);
-        status = pluck_head_sample_distinct(p->head, hidden, team->args->draw_temperature,
+        pluck_pcg64_seed(&rng, team->flags->seed, item, 0);
+        status = pluck_head_sample_distinct(p->head, hidden, team->flags->temperature,
                                             team->n_labels, &rng, p->tokens, &n, err);
     } else {
         status = pluck_head_top_k(p->head, hidden, team->n_labels, p->tokens, &n, err);
@@ -123,22 +123,22 @@ static pluck_status from_hidden(const predictor_team *team, predictor *p, const 
 static pluck_status from_line(const predictor_team *team, predictor *p, uint64_t item, size_t place,
                               pluck_error *err)
 {
-    const arguments *args = team->args;
+    const predict_flags *flags = team->flags;
     text_line line = team->lines->lines[item - team->first_item];
     const char *text = team->lines->text + line.offset;
     pluck_fasttext_label *labels = team->labels + place * team->n_labels;
     uint32_t *n = &team->n_found[place];
-    if (args->sample) {
+    if (flags->sample) {
         const float *hidden = NULL;
         pluck_status status = pluck_fasttext_query_hidden(p->text, text, line.n, &hidden, err);
         *n = 0;
         return status != PLUCK_OK || !hidden ? status
                                              : from_hidden(team, p, hidden, item, place, err);
     }
-    return args->compat ? pluck_fasttext_predict_compat(p->text, text, line.n, team->n_labels,
-                                                        args->threshold, labels, n, err)
-                        : pluck_fasttext_predict(p->text, text, line.n, team->n_labels,
-                                                 args->threshold, labels, n, err);
+    return flags->compat ? pluck_fasttext_predict_compat(p->text, text, line.n, team->n_labels,
+                                                         flags->threshold, labels, n, err)
+                         : pluck_fasttext_predict(p->text, text, line.n, team->n_labels,
+                                                  flags->threshold, labels, n, err);
 }
 
 static pluck_status from_row(const predictor_team *team, predictor *p, uint64_t item, size_t place,

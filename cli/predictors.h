@@ -10,6 +10,18 @@
 
 #include "thread/pool.h"
 
+typedef struct predict_flags {
+    call call;
+    input_flags input;
+    head_flags head;
+    vocab_flags vocab;
+    const char *output;
+    uint64_t top, seed, threads;
+    double threshold, temperature;
+    int format;
+    bool sample, compat;
+} predict_flags;
+
 typedef struct predictor {
     pluck_fasttext_query *text; /* NULL: hidden states */
     pluck_head_query *head;     /* NULL: a fastText model that is not drawn from */
@@ -18,7 +30,7 @@ typedef struct predictor {
 } predictor;
 
 typedef struct predictor_team {
-    const arguments *args;
+    const predict_flags *flags;
     const head_model *model;
     source *src;              /* of hidden states; NULL for text */
     const line_reader *lines; /* of text; NULL for hidden states */
@@ -35,7 +47,7 @@ typedef struct predictor_team {
 
 /* src or lines is the input, and must live as long as the team. Returns an exit code, after
  * complain() if it is not EXIT_DONE; then there is nothing to destroy. */
-int predictors_create(predictor_team *team, const arguments *args, const head_model *model,
+int predictors_create(predictor_team *team, const predict_flags *flags, const head_model *model,
                       source *src, const line_reader *lines);
 void predictors_destroy(predictor_team *team);
 

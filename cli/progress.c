@@ -1,6 +1,6 @@
 /* The rate is the mean since the start; the bar is drawn at most ten times a second. */
 #include "progress.h"
-#include "options.h"
+#include "flags.h"
 
 #include <stdio.h>
 #include <stdlib.h>

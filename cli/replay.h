@@ -4,6 +4,7 @@
 #ifndef CLI_REPLAY_H
 #define CLI_REPLAY_H
 
+#include "input.h"
 #include "replay_line.h"
 
 /* What a line says and what came out, as texts. */
@@ -14,9 +15,9 @@ typedef struct difference {
 
 #define MAX_DIFFERENCES 12
 
-/* What is kept from line to line. All zero but args and isa to begin with. */
+/* What is kept from line to line. All zero but flags and isa to begin with. */
 typedef struct replay {
-    const arguments *args;
+    const call *call;
     pluck_isa isa;
     const line_source *lines; /* for messages */
 

@@ -166,7 +166,7 @@ static int explore_row(const report *r, output *out, size_t dump, uint64_t index
     pluck_token target = PLUCK_NO_TOKEN;
     pluck_status status = pluck_dump_read_row(d->t.src.dump, index, d->t.src.scratch, &read, &err);
     if (status != PLUCK_OK)
-        return complain(r->args->who, exit_code_of(status), "%s", err.message);
+        return complain(r->flags->tuning.call.who, exit_code_of(status), "%s", err.message);
     int code = targets_get(&d->t.truth, index, &read, &target);
     if (code != EXIT_DONE)
         return code;
@@ -174,15 +174,15 @@ static int explore_row(const report *r, output *out, size_t dump, uint64_t index
     for (uint32_t i = 0; i < read.logits.n_vocab; i++) {
         float logit = logit_at(read.logits, i);
         if (isnan(logit) || logit == INFINITY)
-            return complain(r->args->who, EXIT_DATA,
+            return complain(r->flags->tuning.call.who, EXIT_DATA,
                             "%s: row %llu: the logit of token %u is NaN or +inf", d->t.name,
                             (unsigned long long)index, (unsigned)i);
         if (logit > -INFINITY)
             row[n++] = (ranked){logit, i};
     }
     if (n == 0)
-        return complain(r->args->who, EXIT_DATA, "%s: row %llu: every logit is -inf", d->t.name,
-                        (unsigned long long)index);
+        return complain(r->flags->tuning.call.who, EXIT_DATA, "%s: row %llu: every logit is -inf",
+                        d->t.name, (unsigned long long)index);
     qsort(row, n, sizeof *row, best_first);
     write_row(r, out, dump, index, row, n, target);
     return EXIT_DONE;
@@ -202,7 +202,7 @@ int report_write_rows(const report *r, output *out)
         const report_dump *d = &r->dumps[k];
         ranked *row = malloc(d->t.src.info.n_vocab * sizeof *row);
         if (!row)
-            return complain_memory(r->args->who);
+            return complain_memory(r->flags->tuning.call.who);
         for (size_t i = 0; i < d->n_explored && code == EXIT_DONE; i++) {
             if (i + k > 0)
                 output_text(out, ",\n");

@@ -21,24 +21,17 @@ typedef struct written {
 } written;
 
 typedef struct run_files {
-    const arguments *args;
+    const call *call;
     const char **inputs;
     size_t n_inputs, n_stdin; /* n_stdin of them are "-" and not in the list */
     written *outputs;
     size_t n_outputs;
 } run_files;
 
-static const char *value_of(const arguments *args, const option *o)
+/* The struct of the command begins with its call. */
+static const char *value_of(const call *c, const flag *f)
 {
-    return *(const char *const *)((const char *)args + o->offset);
-}
-
-static size_t count_flags(const arguments *args)
-{
-    size_t n = 0;
-    for (const option_table *const *t = args->command->tables; *t; t++)
-        n += (*t)->n;
-    return n;
+    return *(const char *const *)(const void *)((const char *)c + f->at);
 }
 
 static bool holds_something(const struct stat *info)
@@ -56,7 +49,7 @@ static int refuse_directory(const run_files *files, const written *w)
     int error_number = errno;
     *end = kept;
     return is_writable ? EXIT_DONE
-                       : complain(files->args->who, EXIT_SYSTEM,
+                       : complain(files->call->who, EXIT_SYSTEM,
                                   "%s: a file next to it cannot be created: %s", w->path,
                                   strerror(error_number));
 }
@@ -69,7 +62,7 @@ static int add_output(run_files *files, const char *path)
     *w = (written){.path = path};
     pluck_status status = plk_place_find(&w->place, path, &allocator, &err);
     if (status != PLUCK_OK)
-        return complain(files->args->who, exit_code_of(status), "%s", err.message);
+        return complain(files->call->who, exit_code_of(status), "%s", err.message);
     files->n_outputs++;
     return w->place.kind == PLK_PLACE_FILE ? refuse_directory(files, w) : EXIT_DONE;
 }
@@ -84,24 +77,22 @@ static void add_input(run_files *files, const char *path)
 
 static int collect(run_files *files, const char *more)
 {
-    const arguments *args = files->args;
-    size_t n = count_flags(args) + args->n_words + 1;
+    const call *c = files->call;
+    size_t n = c->set->n + c->n_words + 1;
     int code = EXIT_DONE;
     files->inputs = calloc(n, sizeof *files->inputs);
     files->outputs = calloc(n, sizeof *files->outputs);
     if (!files->inputs || !files->outputs)
-        return complain_memory(args->who);
-    for (size_t i = 0; i < args->n_words && args->command->words_are_inputs; i++)
-        add_input(files, args->words[i]);
-    for (const option_table *const *t = args->command->tables; *t && code == EXIT_DONE; t++) {
-        for (size_t i = 0; i < (*t)->n && code == EXIT_DONE; i++) {
-            const option *o = &(*t)->options[i];
-            const char *path = option_is_file(o) ? value_of(args, o) : NULL;
-            if (path && o->type == OPTION_INPUT)
-                add_input(files, path);
-            else if (path)
-                code = add_output(files, path);
-        }
+        return complain_memory(c->who);
+    for (size_t i = 0; i < c->n_words && c->command->words_are_inputs; i++)
+        add_input(files, c->words[i]);
+    for (size_t i = 0; i < c->set->n && code == EXIT_DONE; i++) {
+        const flag *f = &c->set->flags[i];
+        const char *path = flag_is_file(f) ? value_of(c, f) : NULL;
+        if (path && f->kind == FLAG_INPUT)
+            add_input(files, path);
+        else if (path)
+            code = add_output(files, path);
     }
     return code == EXIT_DONE && more ? add_output(files, more) : code;
 }
@@ -117,9 +108,9 @@ static int refuse_stream(const run_files *files, const written *w)
             !plk_place_is_file(&w->place, &info))
             continue;
         if (fd == STDOUT_FILENO)
-            return complain(files->args->who, EXIT_USAGE,
+            return complain(files->call->who, EXIT_USAGE,
                             "%s: is standard output too; - writes there", w->path);
-        return complain(files->args->who, EXIT_USAGE,
+        return complain(files->call->who, EXIT_USAGE,
                         "%s: is standard %s too; write to another file", w->path, names[fd]);
     }
     return EXIT_DONE;
@@ -131,7 +122,7 @@ static int refuse_input(const run_files *files, const written *w)
         struct stat info;
         if (stat(files->inputs[i], &info) == 0 && holds_something(&info) &&
             plk_place_is_file(&w->place, &info))
-            return complain(files->args->who, EXIT_USAGE,
+            return complain(files->call->who, EXIT_USAGE,
                             "%s: is an input file too; write to another file", w->path);
     }
     return EXIT_DONE;
@@ -151,7 +142,7 @@ static int refuse_output(const run_files *files, size_t index)
     const written *w = &files->outputs[index];
     for (size_t i = 0; i < index; i++)
         if (is_one_file(&files->outputs[i], w))
-            return complain(files->args->who, EXIT_USAGE,
+            return complain(files->call->who, EXIT_USAGE,
                             "%s and %s: are the same file; each output needs its own",
                             files->outputs[i].path, w->path);
     return EXIT_DONE;
@@ -174,19 +165,19 @@ static int refuse_streams(const run_files *files)
             /* A message would be written into the input. */
             if (fd == STDERR_FILENO)
                 return EXIT_USAGE;
-            return complain(files->args->who, EXIT_USAGE,
+            return complain(files->call->who, EXIT_USAGE,
                             "standard output: is the input %s too; write to another file", name);
         }
     }
     return EXIT_DONE;
 }
 
-int run_files_check(const arguments *args, const char *more)
+int run_files_check(const call *c, const char *more)
 {
-    run_files files = {.args = args};
+    run_files files = {.call = c};
     int code = collect(&files, more);
     if (code == EXIT_DONE && files.n_stdin > 1)
-        code = complain(args->who, EXIT_USAGE, "standard input (-) is named more than once");
+        code = complain(c->who, EXIT_USAGE, "standard input (-) is named more than once");
     for (size_t i = 0; i < files.n_outputs && code == EXIT_DONE; i++) {
         code = refuse_input(&files, &files.outputs[i]);
         if (code == EXIT_DONE)
@@ -197,7 +188,7 @@ int run_files_check(const arguments *args, const char *more)
     if (code == EXIT_DONE)
         code = refuse_streams(&files);
     if (code == EXIT_DONE)
-        shortened_watch_files(args->who, files.inputs, files.n_inputs);
+        shortened_watch_files(c->who, files.inputs, files.n_inputs);
     for (size_t i = 0; i < files.n_outputs; i++)
         plk_place_free(&files.outputs[i].place);
     free(files.inputs);
@@ -215,15 +206,13 @@ static bool is_standard_output(const char *path)
     return place.kind == PLK_PLACE_DESCRIPTOR && place.descriptor == STDOUT_FILENO;
 }
 
-int run_files_open_results(output *out, const arguments *args)
+int run_files_open_results(output *out, const call *c)
 {
-    for (const option_table *const *t = args->command->tables; *t; t++) {
-        for (size_t i = 0; i < (*t)->n; i++) {
-            const option *o = &(*t)->options[i];
-            const char *path = o->type == OPTION_OUTPUT ? value_of(args, o) : NULL;
-            if (path && is_standard_output(path))
-                return output_open_error(out, args->who);
-        }
+    for (size_t i = 0; i < c->set->n; i++) {
+        const flag *f = &c->set->flags[i];
+        const char *path = f->kind == FLAG_OUTPUT ? value_of(c, f) : NULL;
+        if (path && is_standard_output(path))
+            return output_open_error(out, c->who);
     }
-    return output_open(out, args->who, NULL);
+    return output_open(out, c->who, NULL);
 }

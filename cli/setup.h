@@ -5,24 +5,20 @@
 #ifndef CLI_SETUP_H
 #define CLI_SETUP_H
 
-#include "options.h"
+#include "flags.h"
 
 #include <pluck/config.h>
-#include <pluck/dump.h>
 #include <pluck/sampler.h>
 
-#include "file/array_file.h"
-#include "vocab/vocab.h"
-
-/* --config or --preset (file, if not NULL, instead of --config), then the flags for keys. */
-int setup_config(const arguments *args, const char *file, pluck_config **config);
+/* The file or the preset, then the flags for keys. */
+int setup_config(const call *c, const config_flags *flags, pluck_config **config);
 
 /* Replaces a "random" seed by one from the system and says which on standard error, so that every
  * sampler of this run has the same one and the run can be repeated. */
-int setup_seed(const arguments *args, pluck_config *config);
+int setup_seed(const call *c, pluck_config *config);
 
-/* --isa, else the environment variable PLUCK_ISA, else the best. */
-int setup_isa(const arguments *args, pluck_isa *isa);
+/* What --isa gives, else the environment variable PLUCK_ISA, else the best. */
+int setup_isa(const call *c, const char *given, pluck_isa *isa);
 
 typedef struct token_list {
     pluck_token *tokens;
@@ -31,17 +27,16 @@ typedef struct token_list {
 
 /* Token ids separated by commas, the value of a flag (NULL: none); freed with
  * free(list->tokens). */
-int setup_tokens(const arguments *args, const char *flag, const char *ids, token_list *list);
+int setup_tokens(const call *c, const char *name, const char *ids, token_list *list);
 
 /* Whether they are below n_vocab; else EXIT_DATA after complain(). */
-int setup_tokens_check(const arguments *args, const char *flag, const token_list *list,
-                       uint32_t n_vocab);
+int setup_tokens_check(const call *c, const char *name, const token_list *list, uint32_t n_vocab);
 
 /* --prompt-tokens; freed with free(list->tokens). */
-int setup_prompt(const arguments *args, token_list *list);
+int setup_prompt(const call *c, const char *ids, token_list *list);
 
 /* Whether its tokens are below n_vocab; else EXIT_DATA after complain(). */
-int setup_prompt_check(const arguments *args, const token_list *list, uint32_t n_vocab);
+int setup_prompt_check(const call *c, const token_list *list, uint32_t n_vocab);
 
 /* Puts a sampler at the start of a stream: the prompt is what came before. */
 pluck_status setup_stream(pluck_sampler *sampler, uint64_t stream, const token_list *prompt,
@@ -50,46 +45,22 @@ pluck_status setup_stream(pluck_sampler *sampler, uint64_t stream, const token_l
 /* Everything about a sampler. */
 pluck_sampler_info setup_sampler_info(const pluck_sampler *sampler);
 
-/* A dump and memory for one of its rows. */
-typedef struct source {
-    pluck_dump *dump;
-    pluck_dump_info info;
-    float *scratch;
-} source;
+/* Reads path ("-": standard input) of at most limit bytes; the text is freed by the caller and is
+ * followed by a NUL that *n does not count. */
+int read_file(const char *who, const char *path, size_t limit, char **text, size_t *n);
 
-/* What messages call a dump: its path, or "standard input". */
-const char *source_name(const char *path);
+typedef struct preset {
+    const char *name; /* "balanced": the file's name without ".json" */
+    const char *json; /* NUL-terminated */
+    size_t size_bytes;
+} preset;
 
-/* The axes of a dump that are rows; none for a format without a shape. */
-plk_shape source_shape(const pluck_dump_info *info);
+extern const preset presets[]; /* ends with a NULL name */
 
-/* Whether targets are in the order of the rows, as far as the shapes tell: else EXIT_DATA after
- * complain(). Both are known to be of the same number. */
-int source_check_shape(const arguments *args, const char *dump_name, const plk_shape *rows,
-                       const char *targets_name, const plk_shape *targets);
+/* The preset with this name, or NULL. */
+const preset *preset_find(const char *name);
 
-int source_open(const arguments *args, const char *path, source *src);
-void source_close(source *src);
-
-/* The texts of tokens: those of --vocab, or of a dump whose rows name their tokens so. */
-typedef struct token_texts {
-    plk_vocab vocab;
-    const char *name;  /* of the file or dump that they are from; NULL: there are none */
-    bool may_be_short; /* fewer than the rows have values */
-} token_texts;
-
-/* Those of --vocab, if it is given. */
-int texts_open(token_texts *texts, const arguments *args);
-void texts_close(token_texts *texts);
-
-/* Whether they have the length of the rows of path; else EXIT_DATA after complain(). */
-int texts_check(const token_texts *texts, const char *who, const char *path, uint32_t n_vocab);
-
-/* Those of a dump called name; without them nothing happens. */
-int texts_take(token_texts *texts, const char *who, const char *name, const pluck_dump *dump,
-               uint32_t n_vocab);
-
-/* "" for a token without a text; *n: its bytes. */
-const char *texts_get(const token_texts *texts, pluck_token token, size_t *n);
+/* The nearest preset name to a misspelt one, or NULL. */
+const char *preset_nearest(const char *name);
 
 #endif

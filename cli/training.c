@@ -4,7 +4,10 @@
  */
 #include "training.h"
 #include "run_files.h"
+#include "setup.h"
 #include "unfinished.h"
+
+#include "thread/pool.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -29,8 +32,8 @@ static void raise_zeros(const training *t, int64_t *counts)
             counts[i] = 1;
             n++;
         }
-    if (n > 0 && !t->args->quiet)
-        complain(t->args->who, EXIT_DONE,
+    if (n > 0 && !t->flags->call.is_quiet)
+        complain(t->flags->call.who, EXIT_DONE,
                  "%u of %u tokens never occur and are counted once; --keep-zero-counts counts them "
                  "as 0",
                  (unsigned)n, (unsigned)t->n_tokens);
@@ -38,27 +41,27 @@ static void raise_zeros(const training *t, int64_t *counts)
 
 static int build_huffman(training *t)
 {
-    const arguments *args = t->args;
+    const training_flags *flags = t->flags;
     int64_t *counts = NULL;
     size_t n = t->n_tokens;
     pluck_error err;
     int code = EXIT_DONE;
-    if (args->counts)
-        code = integers_read(args->who, args->counts, &counts, &n, NULL);
+    if (flags->counts)
+        code = integers_read(flags->call.who, flags->counts, &counts, &n, NULL);
     else
         counts = count_targets(t, &t->pairs);
     if (code == EXIT_DONE && !counts)
-        code = complain_memory(args->who);
+        code = complain_memory(flags->call.who);
     if (code == EXIT_DONE && n != t->n_tokens)
-        code = complain(args->who, EXIT_DATA, "%s: holds %zu counts, expected %u", args->counts, n,
-                        (unsigned)t->n_tokens);
-    if (code == EXIT_DONE && !args->keep_zero_counts)
+        code = complain(flags->call.who, EXIT_DATA, "%s: holds %zu counts, expected %u",
+                        flags->counts, n, (unsigned)t->n_tokens);
+    if (code == EXIT_DONE && !flags->keep_zero_counts)
         raise_zeros(t, counts);
     if (code == EXIT_DONE) {
         pluck_status status = pluck_tree_create_huffman(&t->tree, counts, t->n_tokens, NULL, &err);
         if (status != PLUCK_OK)
-            code = complain(args->who, exit_code_of(status), "%s: %s",
-                            args->counts ? args->counts : "the targets", err.message);
+            code = complain(flags->call.who, exit_code_of(status), "%s: %s",
+                            flags->counts ? flags->counts : "the targets", err.message);
     }
     free(counts);
     return code;
@@ -67,26 +70,26 @@ static int build_huffman(training *t)
 /* Of --vectors, else of the rows of a dense teacher in arrays. */
 static int build_clusters(training *t)
 {
-    const arguments *args = t->args;
-    const char *path = args->vectors            ? args->vectors
-                       : t->teacher.arrays.dump ? args->words[0]
+    const training_flags *flags = t->flags;
+    const char *path = flags->vectors           ? flags->vectors
+                       : t->teacher.arrays.dump ? flags->call.words[0]
                                                 : NULL;
     float_rows rows;
     pluck_error err;
     if (!path)
-        return complain(args->who, EXIT_USAGE,
+        return complain(flags->call.who, EXIT_USAGE,
                         "--tree clusters needs --vectors FILE: a row for each token");
-    int code = float_rows_read(&rows, args, path);
+    int code = float_rows_read(&rows, &flags->call, &flags->input, path);
     if (code != EXIT_DONE)
         return code;
     if (rows.n_rows != t->n_tokens)
-        code = complain(args->who, EXIT_DATA, "%s: has %llu rows, expected %u", path,
+        code = complain(flags->call.who, EXIT_DATA, "%s: has %llu rows, expected %u", path,
                         (unsigned long long)rows.n_rows, (unsigned)t->n_tokens);
     if (code == EXIT_DONE) {
         pluck_status status = pluck_tree_create_clustered(&t->tree, rows.values, t->n_tokens,
-                                                          rows.n_cols, args->seed, NULL, &err);
+                                                          rows.n_cols, flags->seed, NULL, &err);
         if (status != PLUCK_OK)
-            code = complain(args->who, exit_code_of(status), "%s: %s", path, err.message);
+            code = complain(flags->call.who, exit_code_of(status), "%s: %s", path, err.message);
     }
     float_rows_free(&rows);
     return code;
@@ -95,33 +98,34 @@ static int build_clusters(training *t)
 /* The tree of --start, which cannot be another, or the one that --tree says. */
 static int build_tree(training *t)
 {
-    const arguments *args = t->args;
+    const training_flags *flags = t->flags;
     pluck_error err;
     pluck_status status = PLUCK_OK;
-    if (args->start) {
-        int code = head_model_open_head(&t->start, args, args->start);
+    if (flags->start) {
+        int code = head_model_open_head(&t->start, &flags->call, &flags->head, &flags->input,
+                                        flags->start);
         const pluck_tree *tree = pluck_head_tree(t->start.head);
         if (code == EXIT_DONE && (!tree || pluck_tree_n_tokens(tree) != t->n_tokens))
-            code = complain(args->who, EXIT_DATA, "%s: is no hierarchical head of %u tokens",
-                            args->start, (unsigned)t->n_tokens);
+            code = complain(flags->call.who, EXIT_DATA, "%s: is no hierarchical head of %u tokens",
+                            flags->start, (unsigned)t->n_tokens);
         if (code != EXIT_DONE)
             return code;
         status = pluck_tree_create_from_children(&t->tree, pluck_tree_children(tree), t->n_tokens,
                                                  NULL, &err);
-    } else if (args->tree == TREE_HUFFMAN) {
+    } else if (flags->tree == TREE_HUFFMAN) {
         return build_huffman(t);
-    } else if (args->tree == TREE_CLUSTERS) {
+    } else if (flags->tree == TREE_CLUSTERS) {
         return build_clusters(t);
     } else {
         status = pluck_tree_create_balanced(&t->tree, t->n_tokens, NULL, &err);
     }
     return status == PLUCK_OK ? EXIT_DONE
-                              : complain(args->who, exit_code_of(status), "%s", err.message);
+                              : complain(flags->call.who, exit_code_of(status), "%s", err.message);
 }
 
 static int create_trainer(training *t)
 {
-    const arguments *args = t->args;
+    const training_flags *flags = t->flags;
     pluck_train_data data = {
         .hidden = t->pairs.hidden.values,
         .n_rows = (size_t)t->pairs.hidden.n_rows,
@@ -130,18 +134,18 @@ static int create_trainer(training *t)
         .teacher = t->teacher.head,
     };
     pluck_train_options options = {
-        .n_epochs = (uint32_t)args->epochs,
-        .learning_rate = args->rate,
-        .l2 = args->l2,
-        .seed = args->seed,
-        .n_threads = training_threads(args),
-        .without_bias = args->no_bias,
+        .n_epochs = (uint32_t)flags->epochs,
+        .learning_rate = flags->rate,
+        .l2 = flags->l2,
+        .seed = flags->seed,
+        .n_threads = plk_thread_count((uint32_t)flags->threads),
+        .without_bias = flags->no_bias,
         .start = t->start.head,
     };
     pluck_error err;
     pluck_status status = pluck_trainer_create(&t->trainer, t->tree, &data, &options, &err);
     return status == PLUCK_OK ? checkpoint_resume(&t->checkpoint, t->trainer)
-                              : complain(args->who, exit_code_of(status), "%s", err.message);
+                              : complain(flags->call.who, exit_code_of(status), "%s", err.message);
 }
 
 /* The loss of the head as it is now, on the held-out pairs or else on those it learns from. */
@@ -152,8 +156,9 @@ static int judge(training *t, double *loss)
     pluck_error err;
     pluck_status status = pluck_head_create_trained(t->trainer, &head, &err);
     if (status != PLUCK_OK)
-        return complain(t->args->who, exit_code_of(status), "%s", err.message);
-    int code = pairs_loss(pairs, t->args, head, training_threads(t->args), loss);
+        return complain(t->flags->call.who, exit_code_of(status), "%s", err.message);
+    int code = pairs_loss(pairs, &t->flags->call, head,
+                          plk_thread_count((uint32_t)t->flags->threads), loss);
     pluck_head_destroy(&head);
     return code;
 }
@@ -161,7 +166,7 @@ static int judge(training *t, double *loss)
 static void print_epoch(training *t, uint32_t epoch, double train_loss, double loss)
 {
     output *out = &t->out;
-    if (t->args->format == FORMAT_JSON) {
+    if (t->flags->format == FORMAT_JSON) {
         output_printf(out, "{\"epoch\":%u,\"loss\":", (unsigned)epoch);
         output_float(out, train_loss);
         output_text(out, ",\"validation_perplexity\":");
@@ -185,7 +190,7 @@ static int epoch_done(training *t, const pluck_train_progress *now, double train
         code = judge(t, &loss);
     if (code == EXIT_DONE && t->validation.targets)
         print_epoch(t, now->epoch, train_loss, loss);
-    if (code == EXIT_DONE && t->args->checkpoint && !now->is_done)
+    if (code == EXIT_DONE && t->flags->checkpoint && !now->is_done)
         code = checkpoint_save(&t->checkpoint, t->trainer);
     return code;
 }
@@ -196,12 +201,12 @@ static int train(training *t)
     pluck_error err;
     double loss = 0;
     uint32_t n_steps = 0;
-    progress_start(&t->bar, now.n_rows, t->args->quiet, &t->out);
+    progress_start(&t->bar, now.n_rows, t->flags->call.is_quiet, &t->out);
     while (!now.is_done) {
         uint32_t epoch = now.epoch;
         pluck_status status = pluck_trainer_step(t->trainer, &now, &err);
         if (status != PLUCK_OK)
-            return complain(t->args->who, exit_code_of(status), "%s", err.message);
+            return complain(t->flags->call.who, exit_code_of(status), "%s", err.message);
         loss += now.loss;
         n_steps++;
         progress_update(&t->bar, now.n_rows_done);
@@ -217,7 +222,7 @@ static int train(training *t)
             int code = checkpoint_save(&t->checkpoint, t->trainer);
             if (code != EXIT_DONE)
                 return code;
-            complain(t->args->who, EXIT_DONE,
+            complain(t->flags->call.who, EXIT_DONE,
                      "interrupted; what is learned is in %s: go on with --resume",
                      t->checkpoint.path);
             output_close(&t->out, true);
@@ -233,7 +238,7 @@ static void print_result(training *t, double loss)
     output *out = &t->out;
     bool held_out = t->validation.targets != NULL, has_dense = t->teacher.head != NULL;
     uint64_t n = held_out ? t->validation.hidden.n_rows : t->pairs.hidden.n_rows;
-    if (t->args->format == FORMAT_JSON) {
+    if (t->flags->format == FORMAT_JSON) {
         output_printf(out,
                       "{\"rows\":%llu,\"held_out\":%s,\"tree_perplexity\":", (unsigned long long)n,
                       held_out ? "true" : "false");
@@ -263,15 +268,15 @@ static int check_converged(const training *t, double loss)
     pluck_tree_stats stats;
     pluck_error err;
     if (!counts)
-        return complain_memory(t->args->who);
+        return complain_memory(t->flags->call.who);
     pluck_status status = pluck_tree_get_stats(t->tree, counts, &stats, NULL, 0, &err);
     free(counts);
     if (status != PLUCK_OK)
-        return complain(t->args->who, exit_code_of(status), "%s", err.message);
+        return complain(t->flags->call.who, exit_code_of(status), "%s", err.message);
     double untrained = stats.mean_length * log(2);
     if (t->n_tokens < 2 || loss < untrained)
         return EXIT_DONE;
-    return complain(t->args->who, EXIT_NEGATIVE,
+    return complain(t->flags->call.who, EXIT_NEGATIVE,
                     "perplexity %.6g is not below %.6g, that of the untrained tree: the training "
                     "diverged, or the hidden states say nothing about these tokens; lower --rate",
                     exp(loss), exp(untrained));
@@ -291,12 +296,12 @@ static int finish(training *t)
     if (t->checkpoint.output_is_file)
         unfinished_hold_signals(true);
     if (status == PLUCK_OK)
-        status = pluck_head_save(head, t->args->output, &err);
+        status = pluck_head_save(head, t->flags->output, &err);
     if (t->checkpoint.output_is_file)
         unfinished_hold_signals(false);
     pluck_head_destroy(&head);
     if (status != PLUCK_OK)
-        return complain(t->args->who, exit_code_of(status), "%s", err.message);
+        return complain(t->flags->call.who, exit_code_of(status), "%s", err.message);
     t->is_saved = true;
     print_result(t, loss);
     code = checkpoint_remove(&t->checkpoint);
@@ -305,41 +310,43 @@ static int finish(training *t)
 
 static int read_validation(training *t)
 {
-    const arguments *args = t->args;
-    if (!args->validation)
+    const training_flags *flags = t->flags;
+    if (!flags->validation)
         return EXIT_DONE;
-    int code = pairs_read(&t->validation, args, args->validation, args->validation_targets);
+    int code = pairs_read(&t->validation, &flags->call, &flags->input, flags->validation,
+                          flags->validation_targets);
     return code != EXIT_DONE
                ? code
-               : pairs_check(&t->validation, args, args->validation, args->validation_targets,
-                             t->n_tokens, t->pairs.hidden.n_cols);
+               : pairs_check(&t->validation, &flags->call, flags->validation,
+                             flags->validation_targets, t->n_tokens, t->pairs.hidden.n_cols);
 }
 
 int training_check(training *t)
 {
-    const arguments *args = t->args;
-    if (!args->output)
-        return complain(args->who, EXIT_USAGE, "needs -o FILE: where the head goes");
-    if (!args->validation && args->validation_targets)
-        return complain(args->who, EXIT_USAGE, "--validation-targets needs --validation");
-    if (args->validation && !args->validation_targets)
-        return complain(args->who, EXIT_USAGE, "--validation needs --validation-targets");
-    return checkpoint_check(&t->checkpoint, args);
+    const training_flags *flags = t->flags;
+    if (!flags->output)
+        return complain(flags->call.who, EXIT_USAGE, "needs -o FILE: where the head goes");
+    if (!flags->validation && flags->validation_targets)
+        return complain(flags->call.who, EXIT_USAGE, "--validation-targets needs --validation");
+    if (flags->validation && !flags->validation_targets)
+        return complain(flags->call.who, EXIT_USAGE, "--validation needs --validation-targets");
+    return checkpoint_check(&t->checkpoint, flags);
 }
 
 int training_run(training *t)
 {
-    const arguments *args = t->args;
+    const training_flags *flags = t->flags;
     int code = read_validation(t);
     if (code == EXIT_DONE)
-        code = run_files_open_results(&t->out, args);
+        code = run_files_open_results(&t->out, &flags->call);
     if (code == EXIT_DONE)
         checkpoint_watch_signals(&t->checkpoint);
     if (code == EXIT_DONE)
         code = build_tree(t);
     if (code == EXIT_DONE && t->teacher.head)
-        code = pairs_loss(t->validation.targets ? &t->validation : &t->pairs, args, t->teacher.head,
-                          training_threads(args), &t->dense_loss);
+        code =
+            pairs_loss(t->validation.targets ? &t->validation : &t->pairs, &flags->call,
+                       t->teacher.head, plk_thread_count((uint32_t)flags->threads), &t->dense_loss);
     if (code == EXIT_DONE)
         code = create_trainer(t);
     if (code == EXIT_DONE)
@@ -348,7 +355,7 @@ int training_run(training *t)
         code = finish(t);
     int close_code = output_close(&t->out, true);
     if (t->is_saved && (code != EXIT_DONE || close_code != EXIT_DONE))
-        complain(args->who, EXIT_DONE, "completed: %s", args->output);
+        complain(flags->call.who, EXIT_DONE, "completed: %s", flags->output);
     return code != EXIT_DONE ? code : close_code;
 }
 

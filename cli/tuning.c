@@ -2,7 +2,6 @@
  * The work of tune: a fit, then one pass that measures before and after, then one for truncations.
  */
 #include "tuning.h"
-#include "rows.h"
 
 #include <float.h>
 #include <math.h>
@@ -19,7 +18,7 @@ static const double cut_settings[PLUCK_TUNE_N_CUT_KINDS][TUNING_CUTS / PLUCK_TUN
 
 static int parse_objective(tuning *t)
 {
-    const char *text = t->args->objective ? t->args->objective : "nll";
+    const char *text = t->flags->objective ? t->flags->objective : "nll";
     size_t n = strcspn(text, "=");
     for (int i = 0; pluck_tune_objective_name((pluck_tune_objective)i); i++) {
         const char *name = pluck_tune_objective_name((pluck_tune_objective)i);
@@ -34,19 +33,10 @@ static int parse_objective(tuning *t)
                 return EXIT_DONE;
         }
     }
-    return complain(t->args->who, EXIT_USAGE,
+    return complain(t->flags->call.who, EXIT_USAGE,
                     "--objective: '%s' is not an objective; expected nll, ece, brier, entropy=H, "
                     "perplexity=P or diversity=N%s",
                     text, text[n] == '=' ? number_hint(text + n + 1) : "");
-}
-
-static int parse_keep(tuning *t)
-{
-    t->keep = 0.99;
-    if (!t->args->keep || (parse_number(t->args->keep, 0, 1, &t->keep) && t->keep > 0))
-        return EXIT_DONE;
-    return complain(t->args->who, EXIT_USAGE, "--keep: '%s' is not a number in (0, 1]%s",
-                    t->args->keep, number_hint(t->args->keep));
 }
 
 static void show_progress(void *user, uint64_t done, uint64_t total)
@@ -58,24 +48,23 @@ static void show_progress(void *user, uint64_t done, uint64_t total)
 
 static int open_data(tuning *t, const char *path)
 {
-    const arguments *args = t->args;
+    const tuning_flags *flags = t->flags;
     row_range range;
     uint64_t first = 0, end = 0;
-    int code = source_open(args, path, &t->src);
-    if (code == EXIT_DONE && !rows_parse(args->rows, &range))
-        code = complain(args->who, EXIT_USAGE, "--rows: '%s' is not a range; 3, 3:7, 3: and :7 are",
-                        args->rows);
+    int code = source_open(&flags->call, &flags->input, path, &t->src);
+    if (code == EXIT_DONE)
+        code = rows_read(&flags->call, flags->rows, &range);
     if (code == EXIT_DONE && t->src.info.streamed)
-        code = complain(args->who, EXIT_DATA,
+        code = complain(flags->call.who, EXIT_DATA,
                         "%s: can be read only once, as pipes and compressed arrays of .npz files; "
                         "this command reads rows several times: store it by pluck convert",
                         t->name);
     if (code == EXIT_DONE)
-        code = targets_open(&t->truth, args, &t->src, t->name);
+        code = targets_open(&t->truth, &flags->call, flags->targets, &t->src, t->name);
     if (code == EXIT_DONE)
-        code = rows_resolve(&range, t->src.info.n_rows, args->who, t->name, &first, &end);
+        code = rows_resolve(&range, t->src.info.n_rows, &flags->call, t->name, &first, &end);
     if (code == EXIT_DONE && first >= end)
-        code = complain(args->who, EXIT_DATA, "%s: no rows to look at", t->name);
+        code = complain(flags->call.who, EXIT_DATA, "%s: no rows to look at", t->name);
     if (code != EXIT_DONE)
         return code;
     t->has_targets = t->truth.is_known;
@@ -83,39 +72,39 @@ static int open_data(tuning *t, const char *path)
                                 .targets = t->truth.file,
                                 .first = first,
                                 .end = end,
-                                .threads = (uint32_t)args->threads,
+                                .threads = (uint32_t)flags->threads,
                                 .progress = show_progress,
                                 .user = &t->bar};
-    return setup_isa(args, &t->data.isa);
+    return setup_isa(&flags->call, flags->isa, &t->data.isa);
 }
 
-int tuning_open(tuning *t, const arguments *args, const char *path)
+int tuning_open(tuning *t, const tuning_flags *flags, const char *path)
 {
     memset(t, 0, sizeof *t);
-    t->args = args;
+    t->flags = flags;
     t->name = source_name(path);
-    t->options.binning = (pluck_tune_binning){.n = (uint32_t)args->bins,
-                                              .closed_left = args->bin_edges == 1,
-                                              .equal_mass = args->equal_mass};
-    t->options.n_bootstrap = (uint32_t)args->bootstrap;
+    t->options.binning = (pluck_tune_binning){.n = (uint32_t)flags->bins,
+                                              .closed_left = flags->bin_edges == 1,
+                                              .equal_mass = flags->equal_mass};
+    t->options.n_bootstrap = (uint32_t)flags->bootstrap;
     int code = parse_objective(t);
+    t->keep = flags->keep;
     if (code == EXIT_DONE)
-        code = parse_keep(t);
+        code = setup_config(&flags->call, &flags->config, &t->config);
     if (code == EXIT_DONE)
-        code = setup_config(args, args->config, &t->config);
-    if (code == EXIT_DONE)
-        code = setup_seed(args, t->config);
+        code = setup_seed(&flags->call, t->config);
     if (code == EXIT_DONE)
         code = open_data(t, path);
-    if (code == EXIT_DONE && args->truncate > 0 && (!t->has_targets || args->no_curves))
-        code = complain(args->who, EXIT_USAGE, "--truncate needs targets, and no --no-curves");
+    if (code == EXIT_DONE && flags->truncate > 0 && (!t->has_targets || flags->no_curves))
+        code =
+            complain(flags->call.who, EXIT_USAGE, "--truncate needs targets, and no --no-curves");
     if (code == EXIT_DONE) {
         pluck_config_seed(t->config, &t->options.seed);
         tuning_doubt_rows(t);
     }
-    t->n_bins = args->bins > 0 ? (uint32_t)args->bins : 15;
+    t->n_bins = flags->bins > 0 ? (uint32_t)flags->bins : 15;
     t->bins = calloc(2 * t->n_bins, sizeof *t->bins);
-    return code == EXIT_DONE && !t->bins ? complain_memory(args->who) : code;
+    return code == EXIT_DONE && !t->bins ? complain_memory(flags->call.who) : code;
 }
 
 void tuning_close(tuning *t)
@@ -231,8 +220,8 @@ static pluck_status set_config(tuning *t, pluck_error *err)
     char value[32];
     snprintf(value, sizeof value, "%.6g", t->fit.temperature);
     pluck_status status = pluck_config_set_json(t->config, "temperature", value, err);
-    if (status == PLUCK_OK && t->args->truncate > 0) {
-        pluck_tune_cut_kind kind = (pluck_tune_cut_kind)(t->args->truncate - 1);
+    if (status == PLUCK_OK && t->flags->truncate > 0) {
+        pluck_tune_cut_kind kind = (pluck_tune_cut_kind)(t->flags->truncate - 1);
         snprintf(value, sizeof value, "%.9g", t->needed[kind]);
         status = pluck_config_set_json(t->config, pluck_tune_cut_name(kind), value, err);
     }
@@ -242,7 +231,7 @@ static pluck_status set_config(tuning *t, pluck_error *err)
 int tuning_run(tuning *t, const output *out)
 {
     pluck_error err;
-    progress_start(&t->bar, 1, t->args->quiet, out);
+    progress_start(&t->bar, 1, t->flags->call.is_quiet, out);
     pluck_status status = pluck_tune_temperature(&t->data, &t->options, &t->fit, &err);
     const double temperatures[2] = {1, t->fit.temperature};
     pluck_tune_request request = {.temperatures = temperatures,
@@ -256,9 +245,9 @@ int tuning_run(tuning *t, const output *out)
     if (status == PLUCK_OK)
         status = pluck_tune_measure(&t->data, &request, &err);
     finish_parts(t);
-    if (status == PLUCK_OK && t->args->cross_validate)
+    if (status == PLUCK_OK && t->flags->cross_validate)
         status = cross_validate(t, &err);
-    if (status == PLUCK_OK && !t->args->no_curves)
+    if (status == PLUCK_OK && !t->flags->no_curves)
         status = find_cuts(t, &err);
     if (status == PLUCK_OK)
         status = set_config(t, &err);
@@ -267,5 +256,5 @@ int tuning_run(tuning *t, const output *out)
         tuning_doubt_answer(t);
         return EXIT_DONE;
     }
-    return complain(t->args->who, exit_code_of(status), "%s: %s", t->name, err.message);
+    return complain(t->flags->call.who, exit_code_of(status), "%s: %s", t->name, err.message);
 }

@@ -6,11 +6,23 @@
 
 #include "chart.h"
 #include "doubts.h"
+#include "input.h"
 #include "progress.h"
-#include "row_targets.h"
 #include "setup.h"
 
 #include <pluck/tune.h>
+
+/* What tune and report ask for. */
+typedef struct tuning_flags {
+    call call;
+    input_flags input;
+    config_flags config;
+    const char *rows, *targets, *isa, *objective;
+    uint64_t threads, bins, bootstrap;
+    double keep;
+    int bin_edges, truncate;
+    bool equal_mass, cross_validate, no_curves;
+} tuning_flags;
 
 enum { TUNING_PARTS = 10, TUNING_CUTS = 32, TUNING_WARNINGS = 8 };
 
@@ -21,7 +33,7 @@ typedef struct tuning_part {
 } tuning_part;
 
 typedef struct tuning {
-    const arguments *args;
+    const tuning_flags *flags;
     const char *name; /* of the dump, in messages */
     source src;
     targets truth;
@@ -57,7 +69,7 @@ typedef struct tuning {
 /* Opens what the arguments name and checks them, reads the dump, closes. tuning_close() is due
  * after the others even if they failed. Each returns an exit code, after complain() if it is not
  * EXIT_DONE. */
-int tuning_open(tuning *t, const arguments *args, const char *path);
+int tuning_open(tuning *t, const tuning_flags *flags, const char *path);
 int tuning_run(tuning *t, const output *out);
 void tuning_close(tuning *t);
 

@@ -23,7 +23,7 @@ static void warn(tuning *t, const char *format, ...)
     vsnprintf(text, DOUBT_BYTES, format, values);
     va_end(values);
     t->n_warnings++;
-    complain(t->args->who, EXIT_DONE, "warning: %s: %s", t->name, text);
+    complain(t->flags->call.who, EXIT_DONE, "warning: %s: %s", t->name, text);
 }
 
 void tuning_doubt_rows(tuning *t)
@@ -101,8 +101,8 @@ bool tuning_is_off(const tuning *t, pluck_tune_cut_kind kind, double setting)
 
 static void doubt_truncation(tuning *t)
 {
-    pluck_tune_cut_kind kind = (pluck_tune_cut_kind)(t->args->truncate - 1);
-    if (t->args->truncate == 0 || !tuning_is_off(t, kind, t->needed[kind]))
+    pluck_tune_cut_kind kind = (pluck_tune_cut_kind)(t->flags->truncate - 1);
+    if (t->flags->truncate == 0 || !tuning_is_off(t, kind, t->needed[kind]))
         return;
     t->has_answer = false;
     warn(t, "no %s keeps the target in %g%% of the rows unless it keeps every token",

@@ -9,8 +9,8 @@
 
 enum { PORTIONS_A_WORKER = 8 };
 
-static int create_worker(worker_team *team, const arguments *args, const pluck_config *config,
-                         pluck_isa isa, const char *name)
+static int create_worker(worker_team *team, const call *c, bool has_trace,
+                         const pluck_config *config, pluck_isa isa, const char *name)
 {
     worker *w = &team->workers[team->n_workers];
     uint32_t n_vocab = team->src->info.n_vocab;
@@ -18,20 +18,20 @@ static int create_worker(worker_team *team, const arguments *args, const pluck_c
     pluck_error err;
     w->scratch = malloc(n_vocab * sizeof *w->scratch);
     if (!w->scratch)
-        return complain_memory(args->who);
+        return complain_memory(c->who);
     pluck_status status = pluck_sampler_create(&w->sampler, config, n_vocab, &options, &err);
-    if (status == PLUCK_OK && args->trace)
+    if (status == PLUCK_OK && has_trace)
         status = pluck_trace_create(&w->trace, w->sampler, NULL, &err);
     if (status != PLUCK_OK) {
         pluck_sampler_destroy(&w->sampler);
         free(w->scratch);
-        return complain(args->who, exit_code_of(status), "%s: %s", name, err.message);
+        return complain(c->who, exit_code_of(status), "%s: %s", name, err.message);
     }
     team->n_workers++;
     return EXIT_DONE;
 }
 
-int workers_create(worker_team *team, const arguments *args, const pluck_config *config,
+int workers_create(worker_team *team, const call *c, bool has_trace, const pluck_config *config,
                    pluck_isa isa, const token_list *prompt, source *src, const char *name,
                    size_t n_workers)
 {
@@ -42,14 +42,14 @@ int workers_create(worker_team *team, const arguments *args, const pluck_config 
     int code = EXIT_DONE;
     if (!team->workers || !team->portions ||
         pluck_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
-        code = complain_memory(args->who);
-    for (size_t i = 0; code == EXIT_DONE && args->trace && i < team->n_portions; i++) {
+        code = complain_memory(c->who);
+    for (size_t i = 0; code == EXIT_DONE && has_trace && i < team->n_portions; i++) {
         team->portions[i].records = calloc(DRAWS_AT_ONCE, sizeof *team->portions[i].records);
         if (!team->portions[i].records)
-            code = complain_memory(args->who);
+            code = complain_memory(c->who);
     }
     while (code == EXIT_DONE && team->n_workers < n_workers)
-        code = create_worker(team, args, config, isa, name);
+        code = create_worker(team, c, has_trace, config, isa, name);
     if (code != EXIT_DONE)
         workers_destroy(team);
     return code;

@@ -6,6 +6,7 @@
 #ifndef CLI_WORKERS_H
 #define CLI_WORKERS_H
 
+#include "input.h"
 #include "trace_line.h"
 
 #include "thread/pool.h"
@@ -51,7 +52,7 @@ typedef struct worker_team {
 
 /* The dump must be open as long as the team is. With one worker there is one portion. Returns an
  * exit code, after complain() if it is not EXIT_DONE; then there is nothing to destroy. */
-int workers_create(worker_team *team, const arguments *args, const pluck_config *config,
+int workers_create(worker_team *team, const call *c, bool has_trace, const pluck_config *config,
                    pluck_isa isa, const token_list *prompt, source *src, const char *name,
                    size_t n_workers);
 void workers_destroy(worker_team *team);

@@ -2,7 +2,7 @@
  * pluck bench: times of the user's own chain on the user's own logits, as a table or as JSON.
  */
 #include "commands/bench.h"
-#include "commands.h"
+#include "commands/commands.h"
 
 #include <string.h>
 
@@ -98,43 +98,86 @@ static void print_json(const bench_plan *plan, output *out)
 
 static int print(const bench_plan *plan)
 {
-    const arguments *args = plan->args;
+    const bench_flags *flags = plan->flags;
     output out;
-    int code = output_open(&out, args->who, args->output);
+    int code = output_open(&out, flags->call.who, flags->output);
     if (code != EXIT_DONE)
         return code;
-    if (args->format == FORMAT_JSON)
+    if (flags->format == FORMAT_JSON)
         print_json(plan, &out);
     else
         print_text(plan, &out);
     return output_close(&out, true);
 }
 
-int cmd_bench(const arguments *args)
+static int run(const void *given)
 {
-    const char *path = args->n_words > 0 ? args->words[0] : NULL;
-    bench_plan plan = {.args = args};
+    const bench_flags *flags = given;
+    const char *path = flags->call.n_words > 0 ? flags->call.words[0] : NULL;
+    bench_plan plan = {.flags = flags};
     pluck_config *config = NULL;
     pluck_isa isa = PLUCK_ISA_BEST;
     int code = EXIT_DONE;
-    if (!path && (args->rows || args->tensor || args->dtype != 0))
-        code = complain(args->who, EXIT_USAGE,
+    if (!path && (flags->rows || flags->input.tensor || flags->input.dtype != 0))
+        code = complain(flags->call.who, EXIT_USAGE,
                         "--rows, --tensor and --dtype need a DUMP; made-up logits have only "
                         "--vocab-size");
     if (code == EXIT_DONE)
-        code = setup_isa(args, &isa);
+        code = setup_isa(&flags->call, flags->isa, &isa);
     if (code == EXIT_DONE)
-        code = setup_config(args, args->config, &config);
+        code = setup_config(&flags->call, &flags->config, &config);
     plan.config = config;
     if (code == EXIT_DONE)
-        code = bench_rows_load(&plan.rows, args, path);
+        code = bench_rows_load(&plan.rows, flags, path);
     if (code == EXIT_DONE)
         code = bench_plan_steps(&plan, isa);
     if (code == EXIT_DONE)
-        code = bench_measure(&plan, (double)args->seconds);
+        code = bench_measure(&plan, (double)flags->seconds);
     if (code == EXIT_DONE)
         code = print(&plan);
     bench_plan_free(&plan);
     pluck_config_destroy(&config);
     return code;
 }
+
+static const flag flags[] = {
+    FLAG_TITLE("Measuring"),
+    FLAG_GROUP(rows_flag, bench_flags, rows),
+    {.name = "seconds",
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(bench_flags, seconds),
+     .max = 3600,
+     .help = "measure for about so long; default 2"},
+    FLAG_GROUP(isa_flag, bench_flags, isa),
+    FLAG_GROUP(format_flag, bench_flags, format),
+    FLAG_GROUP(input_group, bench_flags, input),
+    FLAG_GROUP(output_flag, bench_flags, output),
+    FLAG_GROUP(config_group, bench_flags, config),
+    FLAG_END,
+};
+
+static const char *const examples[] = {
+    "pluck bench --seconds 1", "pluck bench logits.npy --config config.json --rows 0:8 --seconds 1",
+    "pluck bench --vocab-size 32000 --top-p 0.9 --top-k 40 --seconds 1 --format json", NULL};
+
+const command bench_command = {
+    .name = "bench",
+    .synopsis = "[DUMP] [options]",
+    .summary = "measure what each stage of a chain costs",
+    .about = "Times the chain on rows of a dump, or on made-up logits (--vocab-size of them, "
+             "128256 if that is not given) if there is no DUMP: after each stage, the whole "
+             "chain, and the chain with its logprob. Each line is what a token costs with the "
+             "stages up to there. The unit is one reading of the logits, measured in turn with "
+             "the rest, so that ratios hold on a busy machine; times are processor time of one "
+             "thread. Says what would make it faster.",
+    .usual = "temperature top-k top-p config seconds rows",
+    .flags = flags,
+    .flags_bytes = sizeof(bench_flags),
+    .defaults = &(const bench_flags){.seconds = 2},
+    .examples = examples,
+    .max_words = 1,
+    .word_name = "DUMP",
+    .words_are_inputs = true,
+    .run = run,
+};

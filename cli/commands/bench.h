@@ -5,10 +5,20 @@
 #ifndef CLI_BENCH_H
 #define CLI_BENCH_H
 
+#include "input.h"
 #include "output.h"
 #include "setup.h"
 
 #include <pluck/sampler.h>
+
+typedef struct bench_flags {
+    call call;
+    input_flags input;
+    config_flags config;
+    const char *rows, *isa, *output;
+    uint64_t seconds;
+    int format;
+} bench_flags;
 
 enum { BENCH_MAX_ROUNDS = 99, BENCH_MAX_ROWS = 16 };
 
@@ -42,7 +52,7 @@ typedef struct bench_step {
 } bench_step;
 
 typedef struct bench_plan {
-    const arguments *args;
+    const bench_flags *flags;
     const pluck_config *config;
     bench_rows rows;
     bench_step *steps;
@@ -53,7 +63,7 @@ typedef struct bench_plan {
 
 /* The rows of a dump, spread over those that --rows names, or made-up ones if path is NULL. Returns
  * an exit code, after complain() if it is not EXIT_DONE; bench_rows_free() in any case. */
-int bench_rows_load(bench_rows *rows, const arguments *args, const char *path);
+int bench_rows_load(bench_rows *rows, const bench_flags *flags, const char *path);
 void bench_rows_free(bench_rows *rows);
 pluck_logits bench_row(const bench_rows *rows, size_t index);
 

@@ -20,7 +20,7 @@ static int add_step(bench_plan *plan, step_kind kind, const pluck_stage *stage,
     *step = (bench_step){.kind = kind, .stage = stage, .name = stage ? stage->name : ""};
     if (pluck_sampler_create(&step->sampler, config, plan->rows.n_vocab, &options, &err) !=
         PLUCK_OK)
-        return complain(plan->args->who, exit_code_of(err.status), "%s", err.message);
+        return complain(plan->flags->call.who, exit_code_of(err.status), "%s", err.message);
     plan->n_steps++;
     return EXIT_DONE;
 }
@@ -32,7 +32,7 @@ static int add_variant(bench_plan *plan, step_kind kind, const pluck_stage *stag
     pluck_error err;
     pluck_config *config = bench_variant(plan->config, indices, n, own_draw, &err);
     if (!config)
-        return complain(plan->args->who, exit_code_of(err.status), "%s", err.message);
+        return complain(plan->flags->call.who, exit_code_of(err.status), "%s", err.message);
     int code = add_step(plan, kind, stage, config, isa);
     pluck_config_destroy(&config);
     return code;
@@ -46,7 +46,7 @@ static int add_read(bench_plan *plan, pluck_isa isa)
     pluck_config *config = NULL;
     pluck_error err;
     if (pluck_config_from_json(&config, greedy, strlen(greedy), NULL, &err) != PLUCK_OK)
-        return complain(plan->args->who, exit_code_of(err.status), "%s", err.message);
+        return complain(plan->flags->call.who, exit_code_of(err.status), "%s", err.message);
     int code = add_step(plan, STEP_READ, NULL, config, isa);
     pluck_config_destroy(&config);
     return code;
@@ -77,7 +77,7 @@ int bench_plan_steps(bench_plan *plan, pluck_isa isa)
     plan->steps = calloc(n_stages + 4, sizeof *plan->steps);
     if (!indices || !plan->steps) {
         free(indices);
-        return complain_memory(plan->args->who);
+        return complain_memory(plan->flags->call.who);
     }
     size_t n = 0;
     int code = add_read(plan, isa);
@@ -130,7 +130,7 @@ static double run_step(const bench_plan *plan, const bench_step *step, size_t n,
     double start = seconds_on(CLOCK_THREAD_CPUTIME_ID);
     for (size_t i = 0; i < n; i++) {
         if (one_token(step, bench_row(&plan->rows, i), &err) != PLUCK_OK) {
-            *code = complain(plan->args->who, exit_code_of(err.status), "%s: row %llu: %s",
+            *code = complain(plan->flags->call.who, exit_code_of(err.status), "%s: row %llu: %s",
                              plan->rows.name,
                              (unsigned long long)plan->rows.numbers[i % plan->rows.n], err.message);
             break;

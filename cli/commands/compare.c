@@ -4,11 +4,9 @@
  * logarithms of its probabilities, -inf for what it removed.
  */
 #include "commands/compare.h"
-#include "commands.h"
+#include "commands/commands.h"
 #include "doubts.h"
 #include "progress.h"
-#include "row_targets.h"
-#include "rows.h"
 #include "setup.h"
 
 #include <pluck/sampler.h>
@@ -32,58 +30,52 @@ typedef struct side {
 } side;
 
 typedef struct run {
-    const arguments *args;
+    const compare_flags *flags;
     comparison all;
     source sources[2];
     size_t n_sources;
     side sides[2];
     uint64_t first, end;
-    double max_kl; /* negative: none */
     output out;
     progress bar;
 } run;
 
 static int check_arguments(run *r)
 {
-    const arguments *args = r->args;
-    if (args->n_words == 1 && !args->config_a && !args->config_b)
-        return complain(args->who, EXIT_USAGE,
+    const compare_flags *flags = r->flags;
+    if (flags->call.n_words == 1 && !flags->config_a && !flags->config_b)
+        return complain(flags->call.who, EXIT_USAGE,
                         "one dump is compared under two configurations: give --config-a or "
                         "--config-b, or a second dump");
-    r->max_kl = -1.0;
-    if (!args->max_kl)
-        return EXIT_DONE;
-    if (!parse_number(args->max_kl, 0, DBL_MAX, &r->max_kl))
-        return complain(args->who, EXIT_USAGE, "--max-kl: '%s' is not a number of 0 or more%s",
-                        args->max_kl, number_hint(args->max_kl));
     return EXIT_DONE;
 }
 
 static int open_side(run *r, size_t i, pluck_isa isa)
 {
-    const arguments *args = r->args;
+    const compare_flags *flags = r->flags;
     side *s = &r->sides[i];
-    const char *file = i == 0 ? args->config_a : args->config_b;
-    size_t dump = i < args->n_words ? i : 0;
-    s->name = source_name(args->words[dump]);
+    const char *file = i == 0 ? flags->config_a : flags->config_b;
+    size_t dump = i < flags->call.n_words ? i : 0;
+    s->name = source_name(flags->call.words[dump]);
     s->src = &r->sources[dump];
     int code = EXIT_DONE;
     if (dump == i) {
-        code = source_open(args, args->words[dump], s->src);
+        code = source_open(&flags->call, &flags->input, flags->call.words[dump], s->src);
         r->n_sources += code == EXIT_DONE;
     }
     if (code == EXIT_DONE && dump == i)
-        warn_of_rows(args, s->name, s->src, NULL, 0, s->src->info.n_rows);
+        warn_of_rows(&flags->call, s->name, s->src, NULL, 0, s->src->info.n_rows);
     if (code == EXIT_DONE)
-        code = texts_check(&r->all.texts, args->who, s->name, s->src->info.n_vocab);
+        code =
+            texts_check(&r->all.texts, &flags->call, s->name, s->src->dump, s->src->info.n_vocab);
     /* A file of targets is opened once, and comes before what the dumps hold. */
-    if (code == EXIT_DONE && (i == 0 || !args->targets))
-        code = targets_open(&s->known, args, s->src, s->name);
+    if (code == EXIT_DONE && (i == 0 || !flags->targets))
+        code = targets_open(&s->known, &flags->call, flags->targets, s->src, s->name);
     if (code != EXIT_DONE || !file)
         return code;
-    code = setup_config(args, file, &s->config);
+    code = setup_config(&flags->call, &(config_flags){.file = file}, &s->config);
     if (code == EXIT_DONE)
-        code = setup_seed(args, s->config);
+        code = setup_seed(&flags->call, s->config);
     if (code != EXIT_DONE)
         return code;
     pluck_sampler_options options = {.isa = isa};
@@ -91,10 +83,10 @@ static int open_side(run *r, size_t i, pluck_isa isa)
     pluck_error err;
     pluck_status status = pluck_sampler_create(&s->sampler, s->config, n, &options, &err);
     if (status != PLUCK_OK)
-        return complain(args->who, exit_code_of(status), "%s: %s", file, err.message);
+        return complain(flags->call.who, exit_code_of(status), "%s: %s", file, err.message);
     s->probs = malloc(n * sizeof *s->probs);
     s->row = malloc(n * sizeof *s->row);
-    return s->probs && s->row ? EXIT_DONE : complain_memory(args->who);
+    return s->probs && s->row ? EXIT_DONE : complain_memory(flags->call.who);
 }
 
 static bool same_text(const pluck_dump *a, const pluck_dump *b, pluck_token token)
@@ -113,7 +105,7 @@ static int check_texts(const run *r)
     uint32_t n_a = a->src->info.n_vocab, n_b = b->src->info.n_vocab;
     for (uint32_t i = 0; a->src != b->src && i < (n_a > n_b ? n_a : n_b); i++)
         if (!same_text(a->src->dump, b->src->dump, (pluck_token)i))
-            return complain(r->args->who, EXIT_DATA,
+            return complain(r->flags->call.who, EXIT_DATA,
                             "%s and %s: token %u is not the same text in both, because tokens "
                             "without ids are numbered by each file; ask the server for token ids",
                             a->name, b->name, (unsigned)i);
@@ -123,7 +115,7 @@ static int check_texts(const run *r)
 /* The rows of both, which must be as many. */
 static int resolve_rows(run *r, const row_range *range)
 {
-    const arguments *args = r->args;
+    const compare_flags *flags = r->flags;
     pluck_dump_info a = r->sides[0].src->info, b = r->sides[1].src->info;
     bool is_a_known = a.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     bool is_b_known = b.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
@@ -131,18 +123,19 @@ static int resolve_rows(run *r, const row_range *range)
     if (text_code != EXIT_DONE)
         return text_code;
     if (a.n_vocab != b.n_vocab)
-        return complain(args->who, EXIT_DATA, "%s has %u values a row, %s has %u", r->sides[0].name,
-                        (unsigned)a.n_vocab, r->sides[1].name, (unsigned)b.n_vocab);
+        return complain(flags->call.who, EXIT_DATA, "%s has %u values a row, %s has %u",
+                        r->sides[0].name, (unsigned)a.n_vocab, r->sides[1].name,
+                        (unsigned)b.n_vocab);
     if (is_a_known && is_b_known && a.n_rows != b.n_rows)
-        return complain(args->who, EXIT_DATA, "%s has %llu rows, %s has %llu", r->sides[0].name,
-                        (unsigned long long)a.n_rows, r->sides[1].name,
+        return complain(flags->call.who, EXIT_DATA, "%s has %llu rows, %s has %llu",
+                        r->sides[0].name, (unsigned long long)a.n_rows, r->sides[1].name,
                         (unsigned long long)b.n_rows);
     r->all.n_vocab = a.n_vocab;
     uint64_t n = is_a_known ? a.n_rows : b.n_rows;
-    int code = rows_resolve(range, n, args->who, r->sides[0].name, &r->first, &r->end);
+    int code = rows_resolve(range, n, &flags->call, r->sides[0].name, &r->first, &r->end);
     if (code == EXIT_DONE && r->first == r->end)
-        return complain(args->who, EXIT_DATA, "%s: --rows %s names none of its rows",
-                        r->sides[0].name, args->rows);
+        return complain(flags->call.who, EXIT_DATA, "%s: --rows %s names none of its rows",
+                        r->sides[0].name, flags->rows);
     return code;
 }
 
@@ -166,7 +159,7 @@ static pluck_status configure_row(side *s, uint64_t row, pluck_logits *logits, p
 
 static int read_rows(run *r, uint64_t row, pluck_dump_row read[2])
 {
-    const char *who = r->args->who;
+    const char *who = r->flags->call.who;
     for (size_t i = 0; i < 2; i++) {
         side *s = &r->sides[i];
         pluck_error err;
@@ -191,10 +184,10 @@ static int find_target(run *r, uint64_t row, const pluck_dump_row read[2], pluck
 {
     pluck_token other = PLUCK_NO_TOKEN;
     int code = targets_get(&r->sides[0].known, row, &read[0], target);
-    if (code == EXIT_DONE && !r->args->targets)
+    if (code == EXIT_DONE && !r->flags->targets)
         code = targets_get(&r->sides[1].known, row, &read[1], &other);
     if (code == EXIT_DONE && *target >= 0 && other >= 0 && *target != other)
-        return complain(r->args->who, EXIT_DATA,
+        return complain(r->flags->call.who, EXIT_DATA,
                         "row %llu has the target %d in %s, and %d in %s: these are other texts",
                         (unsigned long long)row, (int)*target, r->sides[0].name, (int)other,
                         r->sides[1].name);
@@ -221,11 +214,12 @@ static int compare_row(run *r, uint64_t row, bool *has_ended)
     if (status == PLUCK_OK)
         status = pluck_compare_rows(read[0].logits, read[1].logits, target, &c, &err);
     if (status != PLUCK_OK)
-        return complain(r->args->who, exit_code_of(status), "row %llu: %s", (unsigned long long)row,
-                        err.message);
-    if (r->args->format == FORMAT_CSV)
+        return complain(r->flags->call.who, exit_code_of(status), "row %llu: %s",
+                        (unsigned long long)row, err.message);
+    if (r->flags->format == FORMAT_CSV)
         compare_print_csv_row(&r->all, &r->out, row, target, &c);
-    return comparison_add(&r->all, row, target, &c) ? EXIT_DONE : complain_memory(r->args->who);
+    return comparison_add(&r->all, row, target, &c) ? EXIT_DONE
+                                                    : complain_memory(r->flags->call.who);
 }
 
 static int compare_rows(run *r)
@@ -233,9 +227,9 @@ static int compare_rows(run *r)
     bool is_known = r->end != PLUCK_DUMP_ROWS_UNKNOWN;
     bool has_ended = false;
     int code = EXIT_DONE;
-    progress_start(&r->bar, is_known ? r->end - r->first : 0, r->args->quiet, &r->out);
+    progress_start(&r->bar, is_known ? r->end - r->first : 0, r->flags->call.is_quiet, &r->out);
     r->bar.unit = "rows";
-    if (r->args->format == FORMAT_CSV)
+    if (r->flags->format == FORMAT_CSV)
         compare_print_csv_heading(&r->all, &r->out);
     for (uint64_t row = r->first; code == EXIT_DONE && !has_ended && row < r->end; row++) {
         code = compare_row(r, row, &has_ended);
@@ -248,34 +242,35 @@ static int compare_rows(run *r)
     }
     progress_clear(&r->bar);
     if (code == EXIT_DONE && r->all.n_rows == 0 && r->out.error == 0)
-        code = complain(r->args->who, EXIT_DATA, "%s: ended before row %llu", r->sides[0].name,
-                        (unsigned long long)r->first);
+        code = complain(r->flags->call.who, EXIT_DATA, "%s: ended before row %llu",
+                        r->sides[0].name, (unsigned long long)r->first);
     return code;
 }
 
 static int prepare(run *r)
 {
-    const arguments *args = r->args;
+    const compare_flags *flags = r->flags;
     row_range range;
     pluck_isa isa = PLUCK_ISA_BEST;
     int code = check_arguments(r);
-    if (code == EXIT_DONE && !rows_parse(args->rows, &range))
-        code = complain(args->who, EXIT_USAGE, "--rows: '%s' is not a range; 3, 3:7, 3: and :7 are",
-                        args->rows);
     if (code == EXIT_DONE)
-        code = setup_isa(args, &isa);
+        code = rows_read(&flags->call, flags->rows, &range);
     if (code == EXIT_DONE)
-        code = texts_open(&r->all.texts, args);
+        code = setup_isa(&flags->call, flags->isa, &isa);
+    if (code == EXIT_DONE)
+        code = texts_open(&r->all.texts, &flags->call, &flags->vocab);
     for (size_t i = 0; i < 2 && code == EXIT_DONE; i++)
         code = open_side(r, i, isa);
     if (code == EXIT_DONE)
         code = resolve_rows(r, &range);
-    r->all.args = args;
+    r->all.flags = flags;
     if (code == EXIT_DONE)
-        code = texts_take(&r->all.texts, args->who, r->sides[0].name, r->sides[0].src->dump,
+        code = texts_take(&r->all.texts, &flags->call, r->sides[0].name, r->sides[0].src->dump,
                           r->all.n_vocab);
-    r->all.name_a = args->n_words == 1 && args->config_a ? args->config_a : r->sides[0].name;
-    r->all.name_b = args->n_words == 1 && args->config_b ? args->config_b : r->sides[1].name;
+    r->all.name_a =
+        flags->call.n_words == 1 && flags->config_a ? flags->config_a : r->sides[0].name;
+    r->all.name_b =
+        flags->call.n_words == 1 && flags->config_b ? flags->config_b : r->sides[1].name;
     return code;
 }
 
@@ -296,16 +291,17 @@ static void doubt_side(run *r)
     const targets *truth = &r->sides[s->known.is_known ? i : 0].known;
     if (truth->is_known)
         doubt_add_shift(s->src, truth, r->first, r->first + all->n_rows, all->warning);
-    complain(r->args->who, EXIT_DONE, "warning: %s: %s", s->name, all->warning);
+    complain(r->flags->call.who, EXIT_DONE, "warning: %s: %s", s->name, all->warning);
 }
 
 static int conclude(run *r)
 {
     double mean = r->all.measures[MEASURE_KL_AB].mean;
-    if (r->max_kl < 0.0 || mean <= r->max_kl)
+    double most = r->flags->max_kl;
+    if (isnan(most) || mean <= most)
         return EXIT_DONE;
-    return complain(r->args->who, EXIT_NEGATIVE, "the mean KL(A || B) is %g, above --max-kl %s",
-                    mean, r->args->max_kl);
+    return complain(r->flags->call.who, EXIT_NEGATIVE,
+                    "the mean KL(A || B) is %g, above --max-kl %g", mean, most);
 }
 
 static void close_all(run *r)
@@ -322,20 +318,21 @@ static void close_all(run *r)
     comparison_free(&r->all);
 }
 
-int cmd_compare(const arguments *args)
+static int run_compare(const void *given)
 {
-    run r = {.args = args};
+    const compare_flags *flags = given;
+    run r = {.flags = flags};
     int code = prepare(&r);
     if (code == EXIT_DONE)
-        code = output_open(&r.out, args->who, args->output);
+        code = output_open(&r.out, flags->call.who, flags->output);
     if (code == EXIT_DONE)
         code = compare_rows(&r);
     if (code == EXIT_DONE) {
         comparison_finish(&r.all);
         doubt_side(&r);
-        if (args->format == FORMAT_JSON)
+        if (flags->format == FORMAT_JSON)
             compare_print_json(&r.all, &r.out);
-        else if (args->format == FORMAT_TEXT)
+        else if (flags->format == FORMAT_TEXT)
             compare_print_text(&r.all, &r.out);
     }
     int close_code = output_close(&r.out, code == EXIT_DONE);
@@ -346,3 +343,70 @@ int cmd_compare(const arguments *args)
     close_all(&r);
     return code;
 }
+
+static const flag flags[] = {
+    FLAG_TITLE("Comparing"),
+    {.name = "config-a",
+     .kind = FLAG_INPUT,
+     .value = "FILE",
+     .at = offsetof(compare_flags, config_a),
+     .help = "compare what this configuration makes of A"},
+    {.name = "config-b",
+     .kind = FLAG_INPUT,
+     .value = "FILE",
+     .at = offsetof(compare_flags, config_b),
+     .help = "compare what this configuration makes of B, or of A again"},
+    FLAG_GROUP(rows_flag, compare_flags, rows),
+    {.name = "max-kl",
+     .kind = FLAG_NUMBER,
+     .value = "X",
+     .at = offsetof(compare_flags, max_kl),
+     .high = DBL_MAX,
+     .help = "end with status 1 if the mean KL(A || B) is above X nats"},
+    {.name = "worst",
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(compare_flags, worst),
+     .max = 1000000,
+     .help = "how many of the rows that differ most to list; default 5"},
+    FLAG_GROUP(isa_flag, compare_flags, isa),
+    FLAG_GROUP(table_format_flag, compare_flags, format),
+    FLAG_GROUP(quiet_flag, compare_flags, call),
+    FLAG_TITLE("Targets"),
+    FLAG_GROUP(targets_flag, compare_flags, targets),
+    FLAG_GROUP(vocab_group, compare_flags, vocab),
+    FLAG_GROUP(input_group, compare_flags, input),
+    FLAG_GROUP(output_flag, compare_flags, output),
+    FLAG_END,
+};
+
+static const char *const examples[] = {
+    "pluck compare a.npy b.npy",
+    "pluck compare logits.npy --config-b config.json --targets targets.npy --vocab vocab.json",
+    "pluck compare a.npy b.npy --max-kl 0.01 --format json",
+    "pluck compare a.npy b.npy --format csv --rows 0:10 -o rows.csv", NULL};
+
+const command compare_command = {
+    .name = "compare",
+    .synopsis = "A B [options] | A --config-a FILE --config-b FILE",
+    .summary = "measure how far two dumps, or two configurations, are apart",
+    .about = "Compares softmax(logits) of A and B row by row: the Kullback-Leibler divergence "
+             "both ways, total variation, Spearman's rank correlation of the 100 tokens most "
+             "probable in A, how often the most probable token is the same, and, with targets, "
+             "both perplexities: means with their standard errors, and quantiles over the rows. "
+             "The rows that differ most are listed.\n"
+             "With one dump, or with configurations, the distributions that tokens would be "
+             "drawn from are compared; a side without a configuration is softmax(logits). Where "
+             "one side bans a token that the other allows, the divergence is infinite; such rows "
+             "are counted.\n"
+             "Ends with status 1 if the mean KL(A || B) is above --max-kl.",
+    .flags = flags,
+    .flags_bytes = sizeof(compare_flags),
+    .defaults = &(const compare_flags){.worst = 5, .max_kl = (double)NAN},
+    .examples = examples,
+    .min_words = 1,
+    .max_words = 2,
+    .word_name = "DUMP",
+    .words_are_inputs = true,
+    .run = run_compare,
+};

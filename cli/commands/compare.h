@@ -5,12 +5,23 @@
 #define CLI_COMPARISON_H
 
 #include "doubts.h"
-#include "options.h"
+#include "flags.h"
+#include "input.h"
 #include "output.h"
 #include "setup.h"
 
 #include <pluck/dump.h>
 #include <pluck/tune.h>
+
+typedef struct compare_flags {
+    call call;
+    input_flags input;
+    vocab_flags vocab;
+    const char *config_a, *config_b, *rows, *targets, *isa, *output;
+    uint64_t worst;
+    double max_kl; /* NaN: not given */
+    int format;
+} compare_flags;
 
 typedef enum measure {
     MEASURE_KL_AB,
@@ -40,7 +51,7 @@ typedef struct worst_row {
 } worst_row;
 
 typedef struct comparison {
-    const arguments *args;
+    const compare_flags *flags;
     const char *name_a, *name_b;
     uint32_t n_vocab;
     uint64_t n_rows, n_same_top;

@@ -1,9 +1,8 @@
 /* pluck config check, show, init, schema: configurations as text. */
-#include "commands.h"
+#include "commands/commands.h"
 #include "help.h"
+#include "keys.h"
 #include "output.h"
-#include "params_print.h"
-#include "presets.h"
 #include "setup.h"
 
 #include "json/tree.h"
@@ -13,6 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+typedef struct show_flags {
+    call call;
+    config_flags config;
+    int format;
+} show_flags;
+
+typedef struct init_flags {
+    call call;
+    bool list;
+} init_flags;
 
 static void print_settings(output *out, const pluck_config *config)
 {
@@ -56,35 +66,35 @@ static pluck_status write_schema(const pluck_config *config, char *text, size_t 
 }
 
 /* Prints what a function of the library writes into a buffer whose size it tells. */
-static int print_written(output *out, const arguments *args, const pluck_config *config,
-                         text_writer writer)
+static int print_written(output *out, const call *c, const pluck_config *config, text_writer writer)
 {
     pluck_error err = {PLUCK_ERR_NOMEM, "out of memory"};
     size_t size = 0;
     /* Fails because nothing fits, but says what would. */
     pluck_status sized = writer(config, NULL, 0, &size, &err);
     if (sized != PLUCK_OK && sized != PLUCK_ERR_INVALID)
-        return complain(args->who, exit_code_of(sized), "%s", err.message);
+        return complain(c->who, exit_code_of(sized), "%s", err.message);
     char *text = malloc(size + 1);
     if (!text)
-        return complain_memory(args->who);
+        return complain_memory(c->who);
     pluck_status status = writer(config, text, size + 1, &size, &err);
     if (status == PLUCK_OK)
         output_write(out, text, size);
     free(text);
     return status == PLUCK_OK ? EXIT_DONE
-                              : complain(args->who, exit_code_of(status), "%s", err.message);
+                              : complain(c->who, exit_code_of(status), "%s", err.message);
 }
 
-int cmd_config_check(const arguments *args)
+static int check(const void *given)
 {
+    const call *c = given;
     pluck_config *config = NULL;
     output out;
-    int code = setup_config(args, args->words[0], &config);
+    int code = setup_config(c, &(config_flags){.file = c->words[0]}, &config);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL);
+        code = output_open(&out, c->who, NULL);
     if (code == EXIT_DONE) {
-        output_shown(&out, PLK_PLAIN, args->words[0], strlen(args->words[0]));
+        output_shown(&out, PLK_PLAIN, c->words[0], strlen(c->words[0]));
         output_text(&out, ": valid:");
         for (size_t i = 0; i < pluck_config_stage_count(config); i++)
             if (!pluck_config_neutral_at(config, i))
@@ -96,18 +106,22 @@ int cmd_config_check(const arguments *args)
     return code;
 }
 
-int cmd_config_show(const arguments *args)
+static int show(const void *given)
 {
+    const show_flags *flags = given;
+    config_flags from = flags->config;
     pluck_config *config = NULL;
     output out;
-    if (args->n_words > 0 && args->config)
-        return complain(args->who, EXIT_USAGE, "FILE and --config are both given");
-    int code = setup_config(args, args->n_words > 0 ? args->words[0] : args->config, &config);
+    if (flags->call.n_words > 0 && from.file)
+        return complain(flags->call.who, EXIT_USAGE, "FILE and --config are both given");
+    if (flags->call.n_words > 0)
+        from.file = flags->call.words[0];
+    int code = setup_config(&flags->call, &from, &config);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL);
+        code = output_open(&out, flags->call.who, NULL);
     if (code == EXIT_DONE) {
-        if (args->format == FORMAT_JSON) {
-            code = print_written(&out, args, config, pluck_config_to_json);
+        if (flags->format == FORMAT_JSON) {
+            code = print_written(&out, &flags->call, config, pluck_config_to_json);
         } else {
             print_settings(&out, config);
             print_stages(&out, config);
@@ -119,13 +133,14 @@ int cmd_config_show(const arguments *args)
     return code;
 }
 
-int cmd_config_schema(const arguments *args)
+static int schema(const void *given)
 {
+    const call *c = given;
     output out;
-    int code = output_open(&out, args->who, NULL);
+    int code = output_open(&out, c->who, NULL);
     if (code != EXIT_DONE)
         return code;
-    int written = print_written(&out, args, NULL, write_schema);
+    int written = print_written(&out, c, NULL, write_schema);
     int closed = output_close(&out, true);
     return written != EXIT_DONE ? written : closed;
 }
@@ -145,13 +160,13 @@ static int print_preset_line(output *out, const char *who, const preset *p)
 }
 
 /* JSON has no comments, so the explanation goes beside it. */
-static int explain(const arguments *args, const preset *p)
+static int explain(const init_flags *flags, const preset *p)
 {
     pluck_config *config = NULL;
     pluck_error err;
     pluck_status status = pluck_config_from_json(&config, p->json, p->size_bytes, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(args->who, exit_code_of(status), "%s: %s", p->name, err.message);
+        return complain(flags->call.who, exit_code_of(status), "%s: %s", p->name, err.message);
     for (size_t i = 0; i < pluck_config_stage_count(config); i++) {
         const pluck_stage *stage = pluck_config_stage_at(config, i);
         complain("#", EXIT_DONE, "%s: %s", stage->name, stage->summary);
@@ -161,27 +176,114 @@ static int explain(const arguments *args, const preset *p)
     return EXIT_DONE;
 }
 
-int cmd_config_init(const arguments *args)
+static int init(const void *given)
 {
-    const char *name = args->n_words > 0 ? args->words[0] : "balanced";
+    const init_flags *flags = given;
+    const char *name = flags->call.n_words > 0 ? flags->call.words[0] : "balanced";
     const preset *p = preset_find(name);
     const char *near = preset_nearest(name);
     output out;
-    if (!p && !args->list)
-        return complain(args->who, EXIT_USAGE, "unknown preset '%s'%s%s%s", name,
+    if (!p && !flags->list)
+        return complain(flags->call.who, EXIT_USAGE, "unknown preset '%s'%s%s%s", name,
                         near ? "; did you mean '" : "; --list shows them", near ? near : "",
                         near ? "'?" : "");
     int code = EXIT_DONE;
-    if (!args->list && isatty(STDERR_FILENO))
-        code = explain(args, p);
+    if (!flags->list && isatty(STDERR_FILENO))
+        code = explain(flags, p);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL);
+        code = output_open(&out, flags->call.who, NULL);
     if (code != EXIT_DONE)
         return code;
-    for (const preset *each = presets; args->list && each->name && code == EXIT_DONE; each++)
-        code = print_preset_line(&out, args->who, each);
-    if (!args->list)
+    for (const preset *each = presets; flags->list && each->name && code == EXIT_DONE; each++)
+        code = print_preset_line(&out, flags->call.who, each);
+    if (!flags->list)
         output_write(&out, p->json, p->size_bytes);
     int close_code = output_close(&out, true);
     return code != EXIT_DONE ? code : close_code;
 }
+
+static const char *const config_check_examples[] = {
+    "pluck config check config.json", "echo '{\"top_p\": 0.9}' | pluck config check -", NULL};
+
+const command config_check_command = {
+    .name = "config check",
+    .synopsis = "FILE",
+    .summary = "say whether a configuration is valid",
+    .about = "Prints the stages that it runs, or what is wrong with it, where, and what would be "
+             "right (status 3). - is standard input.",
+    .examples = config_check_examples,
+    .min_words = 1,
+    .max_words = 1,
+    .word_name = "FILE",
+    .words_are_inputs = true,
+    .run = check,
+};
+
+static const char *const config_schema_examples[] = {"pluck config schema > pluck.schema.json",
+                                                     NULL};
+
+const command config_schema_command = {
+    .name = "config schema",
+    .synopsis = "",
+    .summary = "print the JSON Schema of configurations",
+    .about = "Prints a JSON Schema (draft 2020-12) that editors can check configuration files "
+             "with.",
+    .examples = config_schema_examples,
+    .word_name = "",
+    .run = schema,
+};
+
+static const flag show_table[] = {
+    FLAG_TITLE("Format"),
+    FLAG_GROUP(format_flag, show_flags, format),
+    FLAG_GROUP(config_group, show_flags, config),
+    FLAG_END,
+};
+
+static const char *const config_show_examples[] = {
+    "pluck config show config.json", "pluck config show config.json --top-k 20 --format json",
+    "pluck config show --preset balanced", NULL};
+
+const command config_show_command = {
+    .name = "config show",
+    .synopsis = "[FILE] [options]",
+    .summary = "show what a configuration runs, in order",
+    .about = "Shows the stages in running order with all parameters, defaults included; a stage "
+             "whose parameters make it do nothing is marked. --format json prints the "
+             "configuration as JSON that reads back to the same.",
+    .usual = "config preset temperature top-k top-p format",
+    .flags = show_table,
+    .flags_bytes = sizeof(show_flags),
+    .examples = config_show_examples,
+    .max_words = 1,
+    .word_name = "FILE",
+    .words_are_inputs = true,
+    .run = show,
+};
+
+static const flag init_table[] = {
+    FLAG_TITLE("Presets"),
+    {.name = "list",
+     .letter = 'l',
+     .kind = FLAG_SWITCH,
+     .at = offsetof(init_flags, list),
+     .help = "list the presets"},
+    FLAG_END,
+};
+
+static const char *const config_init_examples[] = {"pluck config init > config.json",
+                                                   "pluck config init --list", NULL};
+
+const command config_init_command = {
+    .name = "config init",
+    .synopsis = "[PRESET]",
+    .summary = "print a configuration to start from",
+    .about = "Prints a preset as JSON, ready for --config. Without PRESET: balanced. What the "
+             "keys mean is explained on standard error if that is a terminal.",
+    .flags = init_table,
+    .flags_bytes = sizeof(init_flags),
+    .examples = config_init_examples,
+    .max_words = 1,
+    .word_name = "PRESET",
+    .run = init,
+};

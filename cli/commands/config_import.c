@@ -1,12 +1,17 @@
 /* pluck config import: configurations of other engines. */
-#include "commands.h"
-#include "files.h"
+#include "commands/commands.h"
 #include "output.h"
+#include "setup.h"
 
 #include <pluck/config.h>
 
 #include <stdlib.h>
 #include <string.h>
+
+typedef struct import_flags {
+    call call;
+    int from, format;
+} import_flags;
 
 /* What becomes of the report: JSON items in out, or lines on standard error. */
 typedef struct import_report {
@@ -34,18 +39,18 @@ static void tell_key(void *user, const char *key, pluck_import_fate fate, const 
 }
 
 /* The configuration as JSON; freed by the caller. NULL after complain(). */
-static char *config_text(const arguments *args, const pluck_config *config, size_t *n)
+static char *config_text(const import_flags *flags, const pluck_config *config, size_t *n)
 {
     pluck_error err;
     /* Fails because nothing fits, but says what would. */
     (void)pluck_config_to_json(config, NULL, 0, n, NULL);
     char *text = malloc(*n + 1);
     if (!text) {
-        complain_memory(args->who);
+        complain_memory(flags->call.who);
         return NULL;
     }
     if (pluck_config_to_json(config, text, *n + 1, n, &err) != PLUCK_OK) {
-        complain(args->who, EXIT_DATA, "%s", err.message);
+        complain(flags->call.who, EXIT_DATA, "%s", err.message);
         free(text);
         return NULL;
     }
@@ -53,28 +58,30 @@ static char *config_text(const arguments *args, const pluck_config *config, size
 }
 
 /* --from, whose choices are auto and then the kinds of the library. */
-static int find_kind(const arguments *args, const char *json, size_t n, pluck_import_format *kind)
+static int find_kind(const import_flags *flags, const char *json, size_t n,
+                     pluck_import_format *kind)
 {
     pluck_error err;
-    if (args->from > 0) {
-        *kind = (pluck_import_format)(args->from - 1);
+    if (flags->from > 0) {
+        *kind = (pluck_import_format)(flags->from - 1);
         return EXIT_DONE;
     }
     pluck_status status = pluck_import_guess(json, n, kind, &err);
-    return status == PLUCK_OK
-               ? EXIT_DONE
-               : complain(args->who, exit_code_of(status), "%s: %s", args->words[0], err.message);
+    return status == PLUCK_OK ? EXIT_DONE
+                              : complain(flags->call.who, exit_code_of(status), "%s: %s",
+                                         flags->call.words[0], err.message);
 }
 
 /* Prints what was imported from the text. The configuration comes after the keys in JSON too, since
  * it is known after them. */
-static int import_text(const arguments *args, const char *json, size_t n, output *out)
+static int import_text(const import_flags *flags, const char *json, size_t n, output *out)
 {
-    import_report report = {.keys = args->format == FORMAT_JSON ? out : NULL, .quiet = args->quiet};
+    import_report report = {.keys = flags->format == FORMAT_JSON ? out : NULL,
+                            .quiet = flags->call.is_quiet};
     pluck_import_format kind = PLUCK_IMPORT_HUGGINGFACE;
     pluck_config *config = NULL;
     pluck_error err;
-    int code = find_kind(args, json, n, &kind);
+    int code = find_kind(flags, json, n, &kind);
     if (code != EXIT_DONE)
         return code;
     /* First without a report, so that a text that fails prints nothing but why. */
@@ -85,9 +92,10 @@ static int import_text(const arguments *args, const char *json, size_t n, output
     if (status == PLUCK_OK)
         status = pluck_config_import(&config, kind, json, n, tell_key, &report, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(args->who, exit_code_of(status), "%s: %s", args->words[0], err.message);
+        return complain(flags->call.who, exit_code_of(status), "%s: %s", flags->call.words[0],
+                        err.message);
     size_t size = 0;
-    char *text = config_text(args, config, &size);
+    char *text = config_text(flags, config, &size);
     pluck_config_destroy(&config);
     if (!text)
         return EXIT_SYSTEM;
@@ -100,20 +108,65 @@ static int import_text(const arguments *args, const char *json, size_t n, output
     return report.n_refused > 0 ? EXIT_NEGATIVE : EXIT_DONE;
 }
 
-int cmd_config_import(const arguments *args)
+static int run(const void *given)
 {
+    const import_flags *flags = given;
     enum { LIMIT_BYTES = 1 << 28 };
     char *json = NULL;
     size_t n = 0;
     output out;
-    int code = read_file(args->who, args->words[0], LIMIT_BYTES, &json, &n);
+    int code = read_file(flags->call.who, flags->call.words[0], LIMIT_BYTES, &json, &n);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL);
+        code = output_open(&out, flags->call.who, NULL);
     if (code == EXIT_DONE) {
-        code = import_text(args, json, n, &out);
+        code = import_text(flags, json, n, &out);
         int close_code = output_close(&out, code <= EXIT_NEGATIVE);
         code = close_code != EXIT_DONE ? close_code : code;
     }
     free(json);
     return code;
 }
+
+static const flag flags[] = {
+    FLAG_TITLE("Import"),
+    {.name = "from",
+     .kind = FLAG_CHOICE,
+     .value =
+         "auto|huggingface|llama.cpp|vllm|openai|text-generation-webui|koboldcpp|ollama|exllamav3",
+     .at = offsetof(import_flags, from),
+     .help = "the engine that the configuration is for (default: auto, by its keys or its form)"},
+    FLAG_GROUP(format_flag, import_flags, format),
+    {.name = "quiet",
+     .letter = 'q',
+     .kind = FLAG_SWITCH,
+     .at = offsetof(import_flags, call.is_quiet),
+     .help = "only what was refused"},
+    FLAG_END,
+};
+
+static const char *const examples[] = {
+    "pluck config import generation_config.json -q > mine.json",
+    "pluck config import Modelfile --format json",
+    "echo '{\"temperature\": 0.7, \"top_p\": 0.9}' | pluck config import --from vllm - -q", NULL};
+
+const command config_import_command = {
+    .name = "config import",
+    .synopsis = "FILE [options]",
+    .summary = "turn a configuration of another engine into one of pluck",
+    .about = "Reads a generation_config.json of Hugging Face Transformers; the body of a request "
+             "to llama.cpp's server, vLLM, OpenAI's API, text-generation-webui, KoboldCpp or "
+             "Ollama; a preset of text-generation-webui, a Modelfile, or arguments of ExLlamaV3. "
+             "Prints a configuration that does the same, in that engine's order and with its "
+             "defaults. Standard error says what became of each key: mapped, ignored because it "
+             "does not change which token is drawn, or refused because it may. Status 1 if any "
+             "was refused. --format json prints one object with from, config and keys. - is "
+             "standard input.",
+    .flags = flags,
+    .flags_bytes = sizeof(import_flags),
+    .examples = examples,
+    .min_words = 1,
+    .max_words = 1,
+    .word_name = "FILE",
+    .words_are_inputs = true,
+    .run = run,
+};

@@ -2,11 +2,10 @@
  * pluck convert: the rows of a dump, as they are, into a file of another format or type. One row is
  * in memory at a time.
  */
-#include "commands.h"
+#include "commands/commands.h"
+#include "input.h"
 #include "output.h"
 #include "progress.h"
-#include "row_targets.h"
-#include "rows.h"
 #include "setup.h"
 #include "unfinished.h"
 
@@ -18,13 +17,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+typedef struct convert_flags {
+    call call;
+    input_flags input;
+    const char *rows, *targets, *targets_out, *output;
+    int to, to_dtype;
+} convert_flags;
+
 #define RELEASE_INTERVAL 64 /* rows after which pages of the dump are given back */
 
 enum { TO_AUTO, TO_NPY, TO_SAFETENSORS, TO_JSONL };
 enum { TO_DTYPE_SAME, TO_DTYPE_F32, TO_DTYPE_F16, TO_DTYPE_BF16 };
 
 typedef struct conversion {
-    const arguments *args;
+    const convert_flags *flags;
     const char *name; /* of the dump, in messages */
     source src;
     targets known;
@@ -40,29 +46,29 @@ static bool ends_with(const char *text, const char *end)
     return n >= n_end && strcmp(text + n - n_end, end) == 0;
 }
 
-static int choose_format(const arguments *args, pluck_dump_format *format)
+static int choose_format(const convert_flags *flags, pluck_dump_format *format)
 {
     static const pluck_dump_format formats[] = {PLUCK_DUMP_AUTO, PLUCK_DUMP_NPY,
                                                 PLUCK_DUMP_SAFETENSORS, PLUCK_DUMP_JSONL};
     static const char *const endings[] = {NULL, ".npy", ".safetensors", ".jsonl"};
-    int chosen = args->to;
+    int chosen = flags->to;
     for (int i = TO_NPY; chosen == TO_AUTO && i <= TO_JSONL; i++)
-        if (ends_with(args->output, endings[i]))
+        if (ends_with(flags->output, endings[i]))
             chosen = i;
     if (chosen == TO_AUTO)
-        return complain(args->who, EXIT_USAGE,
+        return complain(flags->call.who, EXIT_USAGE,
                         "-o %s: ends in none of .npy, .safetensors and .jsonl; --to says what to "
                         "write",
-                        args->output);
+                        flags->output);
     *format = formats[chosen];
     return EXIT_DONE;
 }
 
-static int check_arguments(const arguments *args)
+static int check_arguments(const convert_flags *flags)
 {
-    return args->output ? EXIT_DONE
-                        : complain(args->who, EXIT_USAGE,
-                                   "-o FILE is missing: where to write; - is standard output");
+    return flags->output ? EXIT_DONE
+                         : complain(flags->call.who, EXIT_USAGE,
+                                    "-o FILE is missing: where to write; - is standard output");
 }
 
 /* A descriptor of a pipe, which has a reader then; else -1. */
@@ -76,34 +82,34 @@ static int open_door(const char *path)
 
 static int open_writer(conversion *c, pluck_dump_format format)
 {
-    const arguments *args = c->args;
+    const convert_flags *flags = c->flags;
     bool is_known = c->end != PLUCK_DUMP_ROWS_UNKNOWN;
     bool is_whole = c->src.info.n_axes > 1 && c->first == 0 && c->end == c->src.info.n_rows;
     const pluck_dtype dtypes[] = {c->src.info.dtype, PLUCK_F32, PLUCK_F16, PLUCK_BF16};
     pluck_dump_writer_options options = {
         .format = format,
-        .dtype = dtypes[args->to_dtype],
+        .dtype = dtypes[flags->to_dtype],
         .n_vocab = c->src.info.n_vocab,
         .n_rows = is_known && c->src.info.n_rows != PLUCK_DUMP_ROWS_UNKNOWN
                       ? c->end - c->first
                       : PLUCK_DUMP_ROWS_UNKNOWN,
         .row_axes = is_whole ? c->src.info.axes : NULL,
         .n_row_axes = is_whole ? c->src.info.n_axes - 1 : 0,
-        .tensor = args->tensor,
-        .targets_path = args->targets_out,
+        .tensor = flags->input.tensor,
+        .targets_path = flags->targets_out,
     };
     pluck_error err;
     if (is_known && c->end == c->first)
-        return complain(args->who, EXIT_DATA, "%s: --rows %s names none of its rows", c->name,
-                        args->rows);
-    if (args->targets_out && !c->known.is_known)
-        return complain(args->who, EXIT_DATA,
+        return complain(flags->call.who, EXIT_DATA, "%s: --rows %s names none of its rows", c->name,
+                        flags->rows);
+    if (flags->targets_out && !c->known.is_known)
+        return complain(flags->call.who, EXIT_DATA,
                         "%s: has no targets to write to %s; --targets gives some", c->name,
-                        args->targets_out);
+                        flags->targets_out);
     /* Opening a pipe waits for its reader, perhaps for ever: not while signals wait. */
-    const int doors[2] = {open_door(args->output), open_door(args->targets_out)};
+    const int doors[2] = {open_door(flags->output), open_door(flags->targets_out)};
     unfinished_hold_signals(true);
-    pluck_status status = pluck_dump_writer_create(&c->writer, args->output, &options, &err);
+    pluck_status status = pluck_dump_writer_create(&c->writer, flags->output, &options, &err);
     for (unsigned i = 0; i < 2 && status == PLUCK_OK; i++) {
         const char *path = pluck_dump_writer_temporary(c->writer, i);
         c->unfinished[i] = path ? unfinished_add(path) : -1;
@@ -113,7 +119,7 @@ static int open_writer(conversion *c, pluck_dump_format format)
         if (doors[i] >= 0)
             close(doors[i]);
     if (status != PLUCK_OK)
-        return complain(args->who, exit_code_of(status), "%s", err.message);
+        return complain(flags->call.who, exit_code_of(status), "%s", err.message);
     return EXIT_DONE;
 }
 
@@ -132,7 +138,7 @@ static int copy_row(conversion *c, uint64_t row, bool *has_ended)
     if (status == PLUCK_OK)
         return EXIT_DONE;
     progress_clear(&c->bar);
-    return complain(c->args->who, exit_code_of(status), "%s", err.message);
+    return complain(c->flags->call.who, exit_code_of(status), "%s", err.message);
 }
 
 static int copy_rows(conversion *c)
@@ -141,7 +147,7 @@ static int copy_rows(conversion *c)
     bool is_known = c->end != PLUCK_DUMP_ROWS_UNKNOWN;
     bool has_ended = false;
     int code = EXIT_DONE;
-    progress_start(&c->bar, is_known ? c->end - c->first : 0, c->args->quiet, &nowhere);
+    progress_start(&c->bar, is_known ? c->end - c->first : 0, c->flags->call.is_quiet, &nowhere);
     c->bar.unit = "rows";
     uint64_t row = c->first;
     for (; code == EXIT_DONE && !has_ended && row < c->end; row += !has_ended) {
@@ -152,24 +158,23 @@ static int copy_rows(conversion *c)
     }
     progress_clear(&c->bar);
     if (code == EXIT_DONE && row == c->first)
-        code = complain(c->args->who, EXIT_DATA, "%s: ended before row %llu", c->name,
+        code = complain(c->flags->call.who, EXIT_DATA, "%s: ended before row %llu", c->name,
                         (unsigned long long)c->first);
     return code;
 }
 
 static int convert(conversion *c, pluck_dump_format format)
 {
-    const arguments *args = c->args;
+    const convert_flags *flags = c->flags;
     row_range range;
     pluck_error err;
-    if (!rows_parse(args->rows, &range))
-        return complain(args->who, EXIT_USAGE, "--rows: '%s' is not a range; 3, 3:7, 3: and :7 are",
-                        args->rows);
-    int code = source_open(args, args->words[0], &c->src);
+    int code = rows_read(&flags->call, flags->rows, &range);
     if (code == EXIT_DONE)
-        code = targets_open(&c->known, args, &c->src, c->name);
+        code = source_open(&flags->call, &flags->input, flags->call.words[0], &c->src);
     if (code == EXIT_DONE)
-        code = rows_resolve(&range, c->src.info.n_rows, args->who, c->name, &c->first, &c->end);
+        code = targets_open(&c->known, &flags->call, flags->targets, &c->src, c->name);
+    if (code == EXIT_DONE)
+        code = rows_resolve(&range, c->src.info.n_rows, &flags->call, c->name, &c->first, &c->end);
     if (code == EXIT_DONE)
         code = open_writer(c, format);
     if (code == EXIT_DONE)
@@ -178,16 +183,18 @@ static int convert(conversion *c, pluck_dump_format format)
         return code;
     pluck_status status = pluck_dump_writer_finish(c->writer, &err);
     return status == PLUCK_OK ? EXIT_DONE
-                              : complain(args->who, exit_code_of(status), "%s", err.message);
+                              : complain(flags->call.who, exit_code_of(status), "%s", err.message);
 }
 
-int cmd_convert(const arguments *args)
+static int run(const void *given)
 {
-    conversion c = {.args = args, .name = source_name(args->words[0]), .unfinished = {-1, -1}};
+    const convert_flags *flags = given;
+    conversion c = {
+        .flags = flags, .name = source_name(flags->call.words[0]), .unfinished = {-1, -1}};
     pluck_dump_format format = PLUCK_DUMP_AUTO;
-    int code = check_arguments(args);
+    int code = check_arguments(flags);
     if (code == EXIT_DONE)
-        code = choose_format(args, &format);
+        code = choose_format(flags, &format);
     if (code == EXIT_DONE)
         code = convert(&c, format);
     pluck_dump_writer_destroy(&c.writer);
@@ -197,3 +204,59 @@ int cmd_convert(const arguments *args)
     source_close(&c.src);
     return code;
 }
+
+static const flag flags[] = {
+    FLAG_TITLE("Writing"),
+    {.name = "output",
+     .letter = 'o',
+     .kind = FLAG_OUTPUT,
+     .value = "FILE",
+     .at = offsetof(convert_flags, output),
+     .help = "write to FILE; it appears only when it is complete; - is standard output"},
+    {.name = "to",
+     .kind = FLAG_CHOICE,
+     .value = "auto|npy|safetensors|jsonl",
+     .at = offsetof(convert_flags, to),
+     .help = "what to write; default auto: by the ending of the output's name"},
+    {.name = "to-dtype",
+     .kind = FLAG_CHOICE,
+     .value = "same|f32|f16|bf16",
+     .at = offsetof(convert_flags, to_dtype),
+     .help = "the type of the values written; default same: that of the dump"},
+    FLAG_GROUP(rows_flag, convert_flags, rows),
+    {.name = "targets-out",
+     .kind = FLAG_OUTPUT,
+     .value = "FILE",
+     .at = offsetof(convert_flags, targets_out),
+     .help = "write the targets, too: .npy of int32, -1 for none"},
+    FLAG_GROUP(quiet_flag, convert_flags, call),
+    FLAG_TITLE("Targets"),
+    FLAG_GROUP(targets_flag, convert_flags, targets),
+    FLAG_GROUP(input_group, convert_flags, input),
+    FLAG_END,
+};
+
+static const char *const examples[] = {
+    "pluck convert logits.npy -o small.npy --to-dtype f16",
+    "pluck convert logits.npy -o rows.jsonl --rows 0:4 --targets targets.npy",
+    "pluck convert logits.raw --vocab-size 512 -o logits.safetensors",
+    "pluck convert logits.npy --to jsonl --rows 0 -o - | pluck sample -", NULL};
+
+const command convert_command = {
+    .name = "convert",
+    .synopsis = "DUMP -o FILE [options]",
+    .summary = "write a dump in another format or type",
+    .about = "Reads rows of any dump and writes them as .npy, .safetensors or JSON lines, in "
+             "constant memory. Values of another type are rounded to the nearest; bfloat16 in "
+             ".npy is stored as <V2. JSON lines hold the target of each row as well, and -inf as "
+             "null.",
+    .usual = "output to to-dtype rows targets-out",
+    .flags = flags,
+    .flags_bytes = sizeof(convert_flags),
+    .examples = examples,
+    .min_words = 1,
+    .max_words = 1,
+    .word_name = "DUMP",
+    .words_are_inputs = true,
+    .run = run,
+};

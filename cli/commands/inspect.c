@@ -4,9 +4,8 @@
  * makes draw 0 of the row.
  */
 #include "commands/inspect.h"
-#include "commands.h"
+#include "commands/commands.h"
 #include "doubts.h"
-#include "rows.h"
 #include "run_files.h"
 #include "setup.h"
 
@@ -50,7 +49,7 @@ static pluck_status measure(inspection *in, pluck_logits logits, const token_lis
     pluck_status status = setup_stream(sampler, in->row, &lists[0], err);
     if (status == PLUCK_OK)
         status = trace(in, sampler, logits, lists[1], err);
-    uint32_t capacity = in->args->top < in->n_vocab ? (uint32_t)in->args->top : in->n_vocab;
+    uint32_t capacity = in->flags->top < in->n_vocab ? (uint32_t)in->flags->top : in->n_vocab;
     in->top = calloc((size_t)capacity + 1, sizeof *in->top);
     if (!in->top)
         return PLUCK_ERR_NOMEM;
@@ -64,13 +63,13 @@ static pluck_status measure(inspection *in, pluck_logits logits, const token_lis
 /* The row that --row means, read. */
 static int read_row(inspection *in, source *src, pluck_logits *logits)
 {
-    const char *who = in->args->who;
+    const char *who = in->flags->call.who;
     row_range range;
     uint64_t end = 0;
     pluck_error err;
-    if (!rows_parse(in->args->row ? in->args->row : "0", &range) || !range.is_single)
-        return complain(who, EXIT_USAGE, "--row: '%s' is not the number of a row", in->args->row);
-    int code = rows_resolve(&range, src->info.n_rows, who, in->name, &in->row, &end);
+    int code = rows_read_one(&in->flags->call, in->flags->row, &range);
+    if (code == EXIT_DONE)
+        code = rows_resolve(&range, src->info.n_rows, &in->flags->call, in->name, &in->row, &end);
     if (code != EXIT_DONE)
         return code;
     pluck_status status = pluck_dump_read(src->dump, in->row, src->scratch, logits, &err);
@@ -89,13 +88,13 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config,
     pluck_logits logits;
     pluck_sampler_options options = {.isa = PLUCK_ISA_BEST};
     pluck_error err = {PLUCK_ERR_NOMEM, "out of memory"};
-    int code = setup_isa(in->args, &options.isa);
+    int code = setup_isa(&in->flags->call, in->flags->isa, &options.isa);
     if (code == EXIT_DONE)
-        code = texts_check(&in->texts, in->args->who, in->name, src->info.n_vocab);
+        code = texts_check(&in->texts, &in->flags->call, in->name, src->dump, src->info.n_vocab);
     if (code == EXIT_DONE)
-        code = setup_prompt_check(in->args, &lists[0], src->info.n_vocab);
+        code = setup_prompt_check(&in->flags->call, &lists[0], src->info.n_vocab);
     if (code == EXIT_DONE)
-        code = setup_tokens_check(in->args, "token", &lists[1], src->info.n_vocab);
+        code = setup_tokens_check(&in->flags->call, "token", &lists[1], src->info.n_vocab);
     if (code == EXIT_DONE)
         code = read_row(in, src, &logits);
     if (code != EXIT_DONE)
@@ -105,56 +104,58 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config,
     if (status == PLUCK_OK)
         status = measure(in, logits, lists, &err);
     if (status != PLUCK_OK)
-        code = complain(in->args->who, exit_code_of(status), "%s: row %llu: %s", in->name,
+        code = complain(in->flags->call.who, exit_code_of(status), "%s: row %llu: %s", in->name,
                         (unsigned long long)in->row, err.message);
     return code;
 }
 
 static int print(const inspection *in)
 {
-    const arguments *args = in->args;
-    output outs[3] = {{.who = args->who}};
-    int code = args->output ? output_open(&outs[0], args->who, args->output)
-                            : run_files_open_results(&outs[0], args);
-    if (code == EXIT_DONE && args->svg)
-        code = output_open(&outs[1], args->who, args->svg);
-    if (code == EXIT_DONE && args->csv)
-        code = output_open(&outs[2], args->who, args->csv);
-    if (code == EXIT_DONE && args->format == FORMAT_JSON)
+    const inspect_flags *flags = in->flags;
+    output outs[3] = {{.who = flags->call.who}};
+    int code = flags->output ? output_open(&outs[0], flags->call.who, flags->output)
+                             : run_files_open_results(&outs[0], &flags->call);
+    if (code == EXIT_DONE && flags->svg)
+        code = output_open(&outs[1], flags->call.who, flags->svg);
+    if (code == EXIT_DONE && flags->csv)
+        code = output_open(&outs[2], flags->call.who, flags->csv);
+    if (code == EXIT_DONE && flags->format == FORMAT_JSON)
         inspect_print_json(in, &outs[0]);
     else if (code == EXIT_DONE)
         inspect_print_text(in, &outs[0]);
-    if (code == EXIT_DONE && args->svg)
+    if (code == EXIT_DONE && flags->svg)
         inspect_print_svg(in, &outs[1]);
-    if (code == EXIT_DONE && args->csv)
+    if (code == EXIT_DONE && flags->csv)
         inspect_print_csv(in, &outs[2]);
     int close_code = outputs_close(outs, 3, code == EXIT_DONE);
     return code == EXIT_DONE ? close_code : code;
 }
 
-int cmd_inspect(const arguments *args)
+static int run(const void *given)
 {
-    inspection in = {.args = args, .path = args->words[0], .name = source_name(args->words[0])};
+    const inspect_flags *flags = given;
+    inspection in = {
+        .flags = flags, .path = flags->call.words[0], .name = source_name(flags->call.words[0])};
     pluck_config *config = NULL;
     token_list lists[2] = {{NULL, 0}, {NULL, 0}};
     source src = {NULL, {0}, NULL};
-    int code = setup_config(args, args->config, &config);
+    int code = setup_config(&flags->call, &flags->config, &config);
     if (code == EXIT_DONE)
-        code = setup_seed(args, config);
+        code = setup_seed(&flags->call, config);
     if (code == EXIT_DONE)
-        code = setup_prompt(args, &lists[0]);
+        code = setup_prompt(&flags->call, flags->prompt_tokens, &lists[0]);
     if (code == EXIT_DONE)
-        code = setup_tokens(args, "token", args->follow, &lists[1]);
-    if (code == EXIT_DONE && args->follow && !args->explain)
-        code = complain(args->who, EXIT_USAGE, "--token needs --explain");
+        code = setup_tokens(&flags->call, "token", flags->token, &lists[1]);
+    if (code == EXIT_DONE && flags->token && !flags->explain)
+        code = complain(flags->call.who, EXIT_USAGE, "--token needs --explain");
     if (code == EXIT_DONE)
-        code = texts_open(&in.texts, args);
+        code = texts_open(&in.texts, &flags->call, &flags->vocab);
     if (code == EXIT_DONE)
-        code = source_open(args, in.path, &src);
+        code = source_open(&flags->call, &flags->input, in.path, &src);
     if (code == EXIT_DONE)
-        code = texts_take(&in.texts, args->who, in.name, src.dump, src.info.n_vocab);
+        code = texts_take(&in.texts, &flags->call, in.name, src.dump, src.info.n_vocab);
     if (code == EXIT_DONE) {
-        warn_of_rows(args, source_name(in.path), &src, config, 0, src.info.n_rows);
+        warn_of_rows(&flags->call, source_name(in.path), &src, config, 0, src.info.n_rows);
         code = inspect_row(&in, &src, config, lists);
     }
     if (code == EXIT_DONE)
@@ -169,3 +170,83 @@ int cmd_inspect(const arguments *args)
     pluck_config_destroy(&config);
     return code;
 }
+
+static const flag flags[] = {
+    FLAG_TITLE("Inspecting"),
+    {.name = "row",
+     .letter = 'r',
+     .kind = FLAG_TEXT,
+     .value = "R",
+     .at = offsetof(inspect_flags, row),
+     .help = "which row; a negative one counts from the end; default 0"},
+    {.name = "top",
+     .letter = 'n',
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(inspect_flags, top),
+     .max = PLUCK_MAX_VOCAB,
+     .help = "how many tokens to list; default 20"},
+    {.name = "explain",
+     .letter = 'e',
+     .kind = FLAG_SWITCH,
+     .at = offsetof(inspect_flags, explain),
+     .help = "everything that each stage did, and how the token of draw 0 was drawn"},
+    {.name = "token",
+     .letter = 't',
+     .kind = FLAG_TEXT,
+     .value = "IDS",
+     .at = offsetof(inspect_flags, token),
+     .help = "with --explain: what became of these tokens, separated by commas"},
+    FLAG_GROUP(format_flag, inspect_flags, format),
+    {.name = "color",
+     .kind = FLAG_CHOICE,
+     .value = "auto|always|never",
+     .at = offsetof(inspect_flags, color),
+     .help = "default auto: on a terminal, unless NO_COLOR is set"},
+    {.name = "svg",
+     .kind = FLAG_OUTPUT,
+     .value = "FILE",
+     .at = offsetof(inspect_flags, svg),
+     .help = "draw the probabilities by rank"},
+    {.name = "csv",
+     .kind = FLAG_OUTPUT,
+     .value = "FILE",
+     .at = offsetof(inspect_flags, csv),
+     .help = "write the list of tokens as a table"},
+    FLAG_GROUP(prompt_flag, inspect_flags, prompt_tokens),
+    FLAG_GROUP(isa_flag, inspect_flags, isa),
+    FLAG_GROUP(vocab_group, inspect_flags, vocab),
+    FLAG_GROUP(input_group, inspect_flags, input),
+    FLAG_GROUP(output_flag, inspect_flags, output),
+    FLAG_GROUP(config_group, inspect_flags, config),
+    FLAG_END,
+};
+
+static const char *const examples[] = {
+    "pluck inspect logits.npy --row 3 --vocab vocab.json",
+    "pluck inspect logits.npy --row 3 --top-k 5 --temperature 0.8",
+    "pluck inspect logits.npy --row -1 --top-p 0.9 --top 3 --format json",
+    "pluck inspect logits.npy --row 3 --top-p 0.9 --min-p 0.1 --explain --token 13,426", NULL};
+
+const command inspect_command = {
+    .name = "inspect",
+    .synopsis = "DUMP [--row R] [options]",
+    .summary = "show the distribution of one row",
+    .about = "Shows what each stage does to the row, and the most probable tokens of the final "
+             "distribution: what sample draws from for this row. effective is exp(entropy): the "
+             "number of equally likely tokens that would be as uncertain.\n"
+             "With --explain: for each stage also what it removed, the bound between what it "
+             "kept and what it removed, the numbers that it worked with and the logits that it "
+             "changed; the random numbers of draw 0 and the interval that they hit; and for each "
+             "token of --token which stage removed it and how much it lacked.",
+    .usual = "row top vocab temperature top-k top-p explain format",
+    .flags = flags,
+    .flags_bytes = sizeof(inspect_flags),
+    .defaults = &(const inspect_flags){.top = 20},
+    .examples = examples,
+    .min_words = 1,
+    .max_words = 1,
+    .word_name = "DUMP",
+    .words_are_inputs = true,
+    .run = run,
+};

@@ -4,13 +4,26 @@
 #ifndef CLI_INSPECT_H
 #define CLI_INSPECT_H
 
+#include "input.h"
 #include "output.h"
-#include "setup.h"
 
 #include <pluck/trace.h>
 
+enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+typedef struct inspect_flags {
+    call call;
+    input_flags input;
+    vocab_flags vocab;
+    config_flags config;
+    const char *row, *token, *prompt_tokens, *isa, *output, *svg, *csv;
+    uint64_t top;
+    int format, color;
+    bool explain;
+} inspect_flags;
+
 typedef struct inspection {
-    const arguments *args;
+    const inspect_flags *flags;
     const char *path; /* as typed */
     const char *name; /* in messages */
     uint64_t row;

@@ -26,8 +26,8 @@ static style find_style(const inspection *in, const output *out)
 {
     const char *no_color = getenv("NO_COLOR");
     bool is_colored =
-        in->args->color == COLOR_ALWAYS ||
-        (in->args->color == COLOR_AUTO && out->is_terminal && (!no_color || *no_color == '\0'));
+        in->flags->color == COLOR_ALWAYS ||
+        (in->flags->color == COLOR_AUTO && out->is_terminal && (!no_color || *no_color == '\0'));
     unsigned width = terminal_width(out->file.fd);
     style s = {{"", "", ""}, bars_have_blocks(), BAR_MIN};
     if (is_colored)
@@ -97,7 +97,7 @@ void inspect_print_text(const inspection *in, output *out)
                   (unsigned)in->n_vocab);
     output_printf(out, "entropy %.4f nats, effective %.2f tokens, survivors %u\n", in->entropy,
                   exp(in->entropy), (unsigned)in->n_survivors);
-    if (in->args->explain)
+    if (in->flags->explain)
         explain_print_text(in, out, &s.codes);
     else
         print_stages(in, out, &s);
@@ -126,7 +126,7 @@ void inspect_print_json(const inspection *in, output *out)
         inspect_json_member(out, "mass", r->mass);
         inspect_json_member(out, "entropy", r->entropy);
         inspect_json_member(out, "effective", exp(r->entropy));
-        if (in->args->explain)
+        if (in->flags->explain)
             explain_json_stage(r, out);
         output_char(out, '}');
     }
@@ -147,7 +147,7 @@ void inspect_print_json(const inspection *in, output *out)
         output_char(out, '}');
     }
     output_char(out, ']');
-    if (in->args->explain)
+    if (in->flags->explain)
         explain_json_rest(in, out);
     output_text(out, "}\n");
 }

@@ -13,7 +13,7 @@
 static int complain_replay(const replay *r, pluck_status status, const char *where,
                            const char *message)
 {
-    return complain(r->args->who, exit_code_of(status), "%s: line %llu: %s%s", r->lines->name,
+    return complain(r->call->who, exit_code_of(status), "%s: line %llu: %s%s", r->lines->name,
                     (unsigned long long)r->lines->number, where, message);
 }
 
@@ -71,7 +71,7 @@ static int take_sampler(replay *r, const draw_origin *o)
     free(r->config);
     r->config = malloc(o->config_size_bytes + 1);
     if (!r->config)
-        return complain_memory(r->args->who);
+        return complain_memory(r->call->who);
     memcpy(r->config, o->config, o->config_size_bytes);
     r->config_size_bytes = o->config_size_bytes;
     pluck_sampler_options options = {.isa = r->isa};
@@ -135,7 +135,7 @@ static int take_stream(replay *r, const replay_line *line, const source *src)
     if (status != PLUCK_OK)
         return complain_replay(r, status, "", err.message);
     if (!copy_tokens(&r->prompt, &o->prompt))
-        return complain_memory(r->args->who);
+        return complain_memory(r->call->who);
     r->is_sequence = o->is_sequence;
     r->stream = o->stream;
     r->first_row = o->first_row;
@@ -152,7 +152,7 @@ static int remember(replay *r, pluck_token token)
         size_t capacity = r->history_capacity == 0 ? 256 : 2 * r->history_capacity;
         pluck_token *larger = realloc(r->history.tokens, capacity * sizeof *larger);
         if (!larger)
-            return complain_memory(r->args->who);
+            return complain_memory(r->call->who);
         r->history.tokens = larger;
         r->history_capacity = capacity;
     }

@@ -3,7 +3,7 @@
  * is in report_page.c.
  */
 #include "commands/report.h"
-#include "commands.h"
+#include "commands/commands.h"
 
 #include <pluck/sampler.h>
 
@@ -81,17 +81,19 @@ static pluck_status count_survivors(report_dump *d, const char *json, double *co
 static int study_dump(report *r, report_dump *d, const char *path, const output *out)
 {
     pluck_error err;
-    int code = tuning_open(&d->t, r->args, path);
+    int code = tuning_open(&d->t, &r->flags->tuning, path);
     if (code == EXIT_DONE)
-        code = texts_check(&r->texts, r->args->who, d->t.name, d->t.src.info.n_vocab);
+        code = texts_check(&r->texts, &r->flags->tuning.call, d->t.name, d->t.src.dump,
+                           d->t.src.info.n_vocab);
     if (code == EXIT_DONE && r->n_dumps == 1)
-        code = texts_take(&r->texts, r->args->who, d->t.name, d->t.src.dump, d->t.src.info.n_vocab);
+        code = texts_take(&r->texts, &r->flags->tuning.call, d->t.name, d->t.src.dump,
+                          d->t.src.info.n_vocab);
     if (code == EXIT_DONE && d->t.has_targets)
         code = tuning_run(&d->t, out);
     if (code != EXIT_DONE)
         return code;
     uint64_t n = d->t.data.end - d->t.data.first;
-    uint64_t wanted = r->args->explore / r->n_dumps;
+    uint64_t wanted = r->flags->explore / r->n_dumps;
     d->n_explored = (size_t)(n < wanted ? n : wanted > 0 ? wanted : 1);
     pluck_status status = measure_rows(d, &err);
     if (status == PLUCK_OK)
@@ -100,33 +102,35 @@ static int study_dump(report *r, report_dump *d, const char *path, const output 
         status = count_survivors(d, "{\"min_p\": 0.05}", d->series.nucleus[1], &err);
     if (status == PLUCK_OK)
         return EXIT_DONE;
-    return complain(r->args->who, exit_code_of(status), "%s: %s", d->t.name, err.message);
+    return complain(r->flags->tuning.call.who, exit_code_of(status), "%s: %s", d->t.name,
+                    err.message);
 }
 
 static int study(report *r, const output *out)
 {
     int code = EXIT_DONE;
-    if (r->args->targets && r->n_dumps > 1)
-        return complain(r->args->who, EXIT_USAGE, "--targets belong to one dump; %llu are given",
+    if (r->flags->tuning.targets && r->n_dumps > 1)
+        return complain(r->flags->tuning.call.who, EXIT_USAGE,
+                        "--targets belong to one dump; %llu are given",
                         (unsigned long long)r->n_dumps);
     for (size_t i = 0; i < r->n_dumps && code == EXIT_DONE; i++) {
-        code = study_dump(r, &r->dumps[i], r->args->words[i], out);
+        code = study_dump(r, &r->dumps[i], r->flags->tuning.call.words[i], out);
         r->n_explored += r->dumps[i].n_explored;
     }
     return code;
 }
 
-int cmd_report(const arguments *args)
+static int run(const void *given)
 {
-    report r = {.own = *args, .n_dumps = args->n_words};
+    const report_flags *flags = given;
+    report r = {.flags = flags, .n_dumps = flags->tuning.call.n_words};
     output out;
-    r.own.no_curves = true;
-    r.args = &r.own;
-    int code = output_open(&out, args->who, args->output);
+    int code = output_open(&out, flags->tuning.call.who, flags->output);
     if (code != EXIT_DONE)
         return code;
     r.dumps = calloc(r.n_dumps, sizeof *r.dumps);
-    code = !r.dumps ? complain_memory(args->who) : texts_open(&r.texts, args);
+    code = !r.dumps ? complain_memory(flags->tuning.call.who)
+                    : texts_open(&r.texts, &flags->tuning.call, &flags->vocab);
     if (code == EXIT_DONE)
         code = study(&r, &out);
     if (code == EXIT_DONE)
@@ -138,3 +142,50 @@ int cmd_report(const arguments *args)
     free(r.dumps);
     return code == EXIT_DONE ? close_code : code;
 }
+
+static const flag flags[] = {
+    FLAG_TITLE("Report"),
+    FLAG_GROUP(targets_flag, report_flags, tuning.targets),
+    FLAG_GROUP(rows_flag, report_flags, tuning.rows),
+    {.name = "explore",
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(report_flags, explore),
+     .min = 1,
+     .max = 200,
+     .help = "how many rows, evenly spread, can be explored live; default 12"},
+    FLAG_GROUP(threads_flag, report_flags, tuning.threads),
+    FLAG_GROUP(quiet_flag, report_flags, tuning.call),
+    FLAG_GROUP(vocab_group, report_flags, vocab),
+    FLAG_GROUP(input_group, report_flags, tuning.input),
+    FLAG_GROUP(output_flag, report_flags, output),
+    FLAG_END,
+};
+
+static const char *const examples[] = {
+    "pluck report logits.npy --targets targets.npy --vocab vocab.json -o report.html",
+    "pluck report a.npy b.npy --vocab vocab.json -o report.html", NULL};
+
+const command report_command = {
+    .name = "report",
+    .synopsis = "DUMP... [options]",
+    .summary = "make a page that shows dumps, with live controls",
+    .about = "Writes one HTML page that needs nothing else: the distribution of some rows, with "
+             "sliders for temperature, top-k, typical, top-p and min-p that act as the library "
+             "does and can be saved as a configuration; entropy, perplexity and nucleus size "
+             "over the rows; and with targets the likelihood against temperature and the "
+             "reliability diagram, before and after.",
+    .usual = "output targets vocab rows explore threads",
+    .flags = flags,
+    .flags_bytes = sizeof(report_flags),
+    .defaults =
+        &(const report_flags){
+            .tuning = {.threads = 1, .bootstrap = 1000, .keep = 0.99, .no_curves = true},
+            .explore = 12},
+    .examples = examples,
+    .min_words = 1,
+    .max_words = 100,
+    .word_name = "DUMP",
+    .words_are_inputs = true,
+    .run = run,
+};

@@ -6,6 +6,13 @@
 
 #include "tuning.h"
 
+typedef struct report_flags {
+    tuning_flags tuning;
+    vocab_flags vocab;
+    uint64_t explore;
+    const char *output;
+} report_flags;
+
 enum {
     REPORT_POINTS = 200,         /* of a chart over rows */
     REPORT_ROWS_DEFAULT = 12,    /* in the explorer */
@@ -29,8 +36,7 @@ typedef struct report_dump {
 } report_dump;
 
 typedef struct report {
-    const arguments *args;
-    arguments own; /* those of args that differ from the command line */
+    const report_flags *flags;
     report_dump *dumps;
     size_t n_dumps;
     size_t n_explored; /* of all dumps */

@@ -8,11 +8,10 @@
  * and draws; results are printed in order, one set of portions after the other, so that memory does
  * not grow with rows or draws.
  */
-#include "commands.h"
+#include "commands/commands.h"
 #include "doubts.h"
 #include "output.h"
 #include "progress.h"
-#include "rows.h"
 #include "setup.h"
 #include "workers.h"
 
@@ -21,10 +20,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { AXES_NONE, AXES_STEP_BATCH, AXES_BATCH_STEP };
+
+typedef struct sample_flags {
+    call call;
+    input_flags input;
+    vocab_flags vocab;
+    config_flags config;
+    const char *rows, *prompt_tokens, *isa, *output;
+    uint64_t draws, stream, threads;
+    int axes, format;
+    bool sequence, skip_bad, trace;
+} sample_flags;
+
 #define RELEASE_INTERVAL 64 /* rows after which pages of the dump are given back */
 
 typedef struct run {
-    const arguments *args;
+    const sample_flags *flags;
     pluck_config *config;
     char *config_text; /* --trace: as a line */
     size_t config_size_bytes;
@@ -69,14 +81,14 @@ typedef struct evidence {
 
 static bool prints_running_text(const run *all)
 {
-    return all->args->sequence && all->texts.name && all->args->format == FORMAT_TEXT;
+    return all->flags->sequence && all->texts.name && all->flags->format == FORMAT_TEXT;
 }
 
 /* The state in which the draw was made. */
 static void print_trace(job *j, uint64_t draw, const evidence *e)
 {
     const run *all = j->all;
-    bool is_sequence = all->args->sequence;
+    bool is_sequence = all->flags->sequence;
     uint64_t n_before = is_sequence ? j->history.n : draw;
     draw_origin origin = {.config = all->config_text,
                           .config_size_bytes = all->config_size_bytes,
@@ -98,7 +110,7 @@ static void print_json(job *j, uint64_t draw, const pluck_draw *d, const evidenc
 {
     output *out = &j->all->out;
     output_char(out, '{');
-    if (j->all->args->n_words > 1) {
+    if (j->all->flags->call.n_words > 1) {
         output_text(out, "\"dump\":");
         output_json_string(out, j->path, strlen(j->path));
         output_char(out, ',');
@@ -113,7 +125,7 @@ static void print_json(job *j, uint64_t draw, const pluck_draw *d, const evidenc
         output_text(out, ",\"text\":");
         output_json_string(out, text, n);
     }
-    if (j->all->args->trace)
+    if (j->all->flags->trace)
         print_trace(j, draw, e);
     output_text(out, "}\n");
 }
@@ -121,7 +133,7 @@ static void print_json(job *j, uint64_t draw, const pluck_draw *d, const evidenc
 static void print_csv(job *j, uint64_t draw, const pluck_draw *d)
 {
     output *out = &j->all->out;
-    if (j->all->args->n_words > 1) {
+    if (j->all->flags->call.n_words > 1) {
         output_csv_string(out, j->path, strlen(j->path));
         output_char(out, ',');
     }
@@ -162,7 +174,7 @@ static void print_text(job *j, uint64_t draw, const pluck_draw *d)
 
 static void print_draw(job *j, uint64_t draw, const pluck_draw *d, const evidence *e)
 {
-    switch (j->all->args->format) {
+    switch (j->all->flags->format) {
     case FORMAT_JSON:
         print_json(j, draw, d, e);
         break;
@@ -177,14 +189,14 @@ static void print_draw(job *j, uint64_t draw, const pluck_draw *d, const evidenc
 
 static void print_heading(job *j, bool is_first)
 {
-    const arguments *args = j->all->args;
+    const sample_flags *flags = j->all->flags;
     output *out = &j->all->out;
-    if (args->format == FORMAT_CSV && is_first)
+    if (flags->format == FORMAT_CSV && is_first)
         output_printf(out, "%srow,draw,token,logprob,survivors%s\n",
-                      args->n_words > 1 ? "dump," : "", j->all->texts.name ? ",text" : "");
-    if (args->format != FORMAT_TEXT)
+                      flags->call.n_words > 1 ? "dump," : "", j->all->texts.name ? ",text" : "");
+    if (flags->format != FORMAT_TEXT)
         return;
-    if (args->n_words > 1) {
+    if (flags->call.n_words > 1) {
         output_printf(out, "%sdump ", is_first ? "" : "\n");
         output_quoted(out, j->path, strlen(j->path));
         output_char(out, '\n');
@@ -199,12 +211,13 @@ static int row_failed(job *j, const pluck_error *err)
 {
     pluck_status status = err->status;
     bool is_skipped =
-        j->all->args->skip_bad && (status == PLUCK_ERR_NAN || status == PLUCK_ERR_EMPTY);
+        j->all->flags->skip_bad && (status == PLUCK_ERR_NAN || status == PLUCK_ERR_EMPTY);
     progress_clear(&j->all->bar);
     if (!is_skipped)
         output_flush(&j->all->out);
-    int code = complain(j->all->args->who, exit_code_of(status), "%s: row %llu: %s%s", j->name,
-                        (unsigned long long)j->row, err->message, is_skipped ? "; skipped" : "");
+    int code =
+        complain(j->all->flags->call.who, exit_code_of(status), "%s: row %llu: %s%s", j->name,
+                 (unsigned long long)j->row, err->message, is_skipped ? "; skipped" : "");
     j->all->has_bad_rows |= is_skipped;
     return is_skipped ? EXIT_DONE : code;
 }
@@ -249,7 +262,7 @@ static int print_portion(job *j, const portion *p, cursor *at)
 {
     j->row = p->row;
     if (p->state == PORTION_UNREAD)
-        return complain(j->all->args->who, exit_code_of(p->err.status), "%s", p->err.message);
+        return complain(j->all->flags->call.who, exit_code_of(p->err.status), "%s", p->err.message);
     if (p->state == PORTION_FAILED) {
         if (at->row == p->row) {
             at->row++;
@@ -273,7 +286,7 @@ static int print_portion(job *j, const portion *p, cursor *at)
 
 static int sample_independent(job *j, uint64_t first, uint64_t *end)
 {
-    cursor at = {.row = first, .end = *end, .n_draws = j->all->args->draws};
+    cursor at = {.row = first, .end = *end, .n_draws = j->all->flags->draws};
     int code = EXIT_DONE;
     while (code == EXIT_DONE && j->all->out.error == 0 && at.row < at.end) {
         size_t n = fill_portions(&j->team, &at);
@@ -342,12 +355,12 @@ static int sample_sequence(job *j, uint64_t first, uint64_t step, uint64_t strea
     j->stream = stream;
     j->history.n = 0;
     if (status != PLUCK_OK)
-        return complain(all->args->who, exit_code_of(status), "%s: %s", j->name, err.message);
+        return complain(all->flags->call.who, exit_code_of(status), "%s: %s", j->name, err.message);
     for (j->row = first; j->row < *end && all->out.error == 0; j->row += step) {
         pluck_logits logits;
         status = pluck_dump_read(j->src.dump, j->row, w->scratch, &logits, &err);
         if (status != PLUCK_OK)
-            return complain(all->args->who, exit_code_of(status), "%s", err.message);
+            return complain(all->flags->call.who, exit_code_of(status), "%s", err.message);
         if (!logits.data) {
             *end = j->row;
             break;
@@ -367,32 +380,32 @@ static int sample_sequence(job *j, uint64_t first, uint64_t step, uint64_t strea
 
 static int find_axes(job *j)
 {
-    const arguments *args = j->all->args;
+    const sample_flags *flags = j->all->flags;
     plk_shape rows = source_shape(&j->src.info), squeezed = plk_shape_squeezed(&rows);
     const plk_shape *two = rows.n_axes == 2 ? &rows : &squeezed;
     char text[PLK_SHAPE_TEXT_BYTES];
     j->axes = (text_axes){.n_texts = 1, .step_rows = 1};
-    if (args->axes == AXES_NONE && squeezed.n_axes > 1)
-        return complain(args->who, EXIT_USAGE,
+    if (flags->axes == AXES_NONE && squeezed.n_axes > 1)
+        return complain(flags->call.who, EXIT_USAGE,
                         "%s: has rows on the axes %s; --sequence needs --axes step,batch or --axes "
                         "batch,step",
                         j->name, plk_shape_text(&rows, text));
-    if (args->axes == AXES_NONE)
+    if (flags->axes == AXES_NONE)
         return EXIT_DONE;
     if (two->n_axes != 2)
-        return complain(args->who, EXIT_USAGE,
+        return complain(flags->call.who, EXIT_USAGE,
                         squeezed.n_axes < 2
                             ? "%s: has one axis of rows, %s; it is one text: leave out --axes"
                             : "%s: has rows on the axes %s; --axes takes two: reshape the array to "
                               "(step, batch, token) or (batch, step, token)",
                         j->name, plk_shape_text(&rows, text));
-    bool steps_first = args->axes == AXES_STEP_BATCH;
+    bool steps_first = flags->axes == AXES_STEP_BATCH;
     j->axes.n_texts = two->axes[steps_first ? 1 : 0];
     j->axes.n_steps = two->axes[steps_first ? 0 : 1];
     j->axes.text_rows = steps_first ? 1 : j->axes.n_steps;
     j->axes.step_rows = steps_first ? j->axes.n_texts : 1;
     if (steps_first && j->axes.n_texts > 1 && j->src.info.streamed)
-        return complain(args->who, EXIT_USAGE,
+        return complain(flags->call.who, EXIT_USAGE,
                         "%s: --axes step,batch needs a file whose rows can be read in any order; "
                         "store it as a file that is not compressed",
                         j->name);
@@ -402,7 +415,7 @@ static int find_axes(job *j)
 /* The texts of a dump, each of its rows in first .. *end - 1. */
 static int sample_texts(job *j, uint64_t first, uint64_t *end)
 {
-    uint64_t stream = j->all->args->stream;
+    uint64_t stream = j->all->flags->stream;
     text_axes axes = j->axes;
     int code = EXIT_DONE;
     if (axes.n_steps == 0)
@@ -423,9 +436,9 @@ static int sample_rows(job *j, uint64_t first, uint64_t end)
 {
     const run *all = j->all;
     int code =
-        all->args->sequence ? sample_texts(j, first, &end) : sample_independent(j, first, &end);
+        all->flags->sequence ? sample_texts(j, first, &end) : sample_independent(j, first, &end);
     if (code == EXIT_DONE && all->range.is_single && end == first && all->out.error == 0)
-        return complain(all->args->who, EXIT_DATA, "%s: ended before row %llu", j->name,
+        return complain(all->flags->call.who, EXIT_DATA, "%s: ended before row %llu", j->name,
                         (unsigned long long)first);
     return code;
 }
@@ -434,41 +447,42 @@ static int sample_rows(job *j, uint64_t first, uint64_t end)
  * answered before the next: that takes one. */
 static size_t useful_workers(const job *j, uint64_t n_rows)
 {
-    const arguments *args = j->all->args;
-    size_t n = plk_thread_count((uint32_t)args->threads);
-    uint64_t portions_a_row = (args->draws + DRAWS_AT_ONCE - 1) / DRAWS_AT_ONCE;
-    if (j->src.info.streamed || args->sequence || n_rows == 0)
+    const sample_flags *flags = j->all->flags;
+    size_t n = plk_thread_count((uint32_t)flags->threads);
+    uint64_t portions_a_row = (flags->draws + DRAWS_AT_ONCE - 1) / DRAWS_AT_ONCE;
+    if (j->src.info.streamed || flags->sequence || n_rows == 0)
         return 1;
     return n_rows >= n || n_rows * portions_a_row >= n ? n : (size_t)(n_rows * portions_a_row);
 }
 
 static int sample_dump(run *all, size_t index)
 {
-    const char *path = all->args->words[index];
+    const char *path = all->flags->call.words[index];
     job j = {.all = all, .path = path, .name = source_name(path)};
     uint64_t first = 0, end = 0;
-    int code = source_open(all->args, j.path, &j.src);
-    if (code == EXIT_DONE && all->args->n_words == 1)
-        code = texts_take(&all->texts, all->args->who, j.name, j.src.dump, j.src.info.n_vocab);
+    int code = source_open(&all->flags->call, &all->flags->input, j.path, &j.src);
+    if (code == EXIT_DONE && all->flags->call.n_words == 1)
+        code = texts_take(&all->texts, &all->flags->call, j.name, j.src.dump, j.src.info.n_vocab);
     if (code == EXIT_DONE)
-        code = texts_check(&all->texts, all->args->who, j.name, j.src.info.n_vocab);
+        code = texts_check(&all->texts, &all->flags->call, j.name, j.src.dump, j.src.info.n_vocab);
     if (code == EXIT_DONE)
-        code = setup_prompt_check(all->args, &all->prompt, j.src.info.n_vocab);
+        code = setup_prompt_check(&all->flags->call, &all->prompt, j.src.info.n_vocab);
     if (code == EXIT_DONE)
-        code = rows_resolve(&all->range, j.src.info.n_rows, all->args->who, j.name, &first, &end);
+        code =
+            rows_resolve(&all->range, j.src.info.n_rows, &all->flags->call, j.name, &first, &end);
     if (code == EXIT_DONE)
-        warn_of_rows(all->args, j.name, &j.src, all->config, first, end);
-    if (code == EXIT_DONE && all->args->sequence)
+        warn_of_rows(&all->flags->call, j.name, &j.src, all->config, first, end);
+    if (code == EXIT_DONE && all->flags->sequence)
         code = find_axes(&j);
     size_t n_workers = useful_workers(&j, end - first);
     if (code == EXIT_DONE)
-        code = workers_create(&j.team, all->args, all->config, all->isa, &all->prompt, &j.src,
-                              j.name, n_workers);
+        code = workers_create(&j.team, &all->flags->call, all->flags->trace, all->config, all->isa,
+                              &all->prompt, &j.src, j.name, n_workers);
     if (code == EXIT_DONE) {
-        bool is_known = all->args->n_words == 1 && end != PLUCK_DUMP_ROWS_UNKNOWN;
+        bool is_known = all->flags->call.n_words == 1 && end != PLUCK_DUMP_ROWS_UNKNOWN;
         if (index == 0)
-            progress_start(&all->bar, is_known ? (end - first) * all->args->draws : 0,
-                           all->args->quiet, &all->out);
+            progress_start(&all->bar, is_known ? (end - first) * all->flags->draws : 0,
+                           all->flags->call.is_quiet, &all->out);
         print_heading(&j, index == 0);
         code = sample_rows(&j, first, end);
     }
@@ -478,57 +492,59 @@ static int sample_dump(run *all, size_t index)
     return code;
 }
 
-static int check_arguments(const arguments *args)
+static int check_arguments(const sample_flags *flags)
 {
-    if (args->trace && args->format != FORMAT_JSON)
-        return complain(args->who, EXIT_USAGE, "--trace needs --format json");
-    if (args->sequence && args->draws != 1)
-        return complain(args->who, EXIT_USAGE, "--sequence takes one draw a row, not --draws %llu",
-                        (unsigned long long)args->draws);
-    if (args->sequence && args->skip_bad)
-        return complain(args->who, EXIT_USAGE, "--skip-bad cannot skip a position of a --sequence");
-    if (args->sequence && args->threads != 1)
-        return complain(args->who, EXIT_USAGE,
+    if (flags->trace && flags->format != FORMAT_JSON)
+        return complain(flags->call.who, EXIT_USAGE, "--trace needs --format json");
+    if (flags->sequence && flags->draws != 1)
+        return complain(flags->call.who, EXIT_USAGE,
+                        "--sequence takes one draw a row, not --draws %llu",
+                        (unsigned long long)flags->draws);
+    if (flags->sequence && flags->skip_bad)
+        return complain(flags->call.who, EXIT_USAGE,
+                        "--skip-bad cannot skip a position of a --sequence");
+    if (flags->sequence && flags->threads != 1)
+        return complain(flags->call.who, EXIT_USAGE,
                         "--threads cannot share a --sequence: each row waits for the token before");
-    if (!args->sequence && args->axes != AXES_NONE)
-        return complain(args->who, EXIT_USAGE, "--axes needs --sequence");
-    if (!args->sequence && args->stream != 0)
-        return complain(args->who, EXIT_USAGE,
+    if (!flags->sequence && flags->axes != AXES_NONE)
+        return complain(flags->call.who, EXIT_USAGE, "--axes needs --sequence");
+    if (!flags->sequence && flags->stream != 0)
+        return complain(flags->call.who, EXIT_USAGE,
                         "--stream needs --sequence; without it row r uses stream r");
     return EXIT_DONE;
 }
 
 static int prepare(run *all)
 {
-    const arguments *args = all->args;
-    int code = check_arguments(args);
-    if (code == EXIT_DONE && !rows_parse(args->rows, &all->range))
-        code = complain(args->who, EXIT_USAGE, "--rows: '%s' is not a range; 3, 3:7, 3: and :7 are",
-                        args->rows);
+    const sample_flags *flags = all->flags;
+    int code = check_arguments(flags);
     if (code == EXIT_DONE)
-        code = setup_isa(args, &all->isa);
+        code = rows_read(&flags->call, flags->rows, &all->range);
     if (code == EXIT_DONE)
-        code = setup_prompt(args, &all->prompt);
+        code = setup_isa(&flags->call, flags->isa, &all->isa);
     if (code == EXIT_DONE)
-        code = setup_config(args, args->config, &all->config);
+        code = setup_prompt(&flags->call, flags->prompt_tokens, &all->prompt);
     if (code == EXIT_DONE)
-        code = setup_seed(args, all->config);
-    if (code == EXIT_DONE && args->trace) {
+        code = setup_config(&flags->call, &flags->config, &all->config);
+    if (code == EXIT_DONE)
+        code = setup_seed(&flags->call, all->config);
+    if (code == EXIT_DONE && flags->trace) {
         all->config_text = config_line(all->config, &all->config_size_bytes);
-        code = all->config_text ? EXIT_DONE : complain_memory(args->who);
+        code = all->config_text ? EXIT_DONE : complain_memory(flags->call.who);
     }
     if (code == EXIT_DONE)
-        code = texts_open(&all->texts, args);
+        code = texts_open(&all->texts, &flags->call, &flags->vocab);
     return code;
 }
 
-int cmd_sample(const arguments *args)
+static int run_sample(const void *given)
 {
-    run all = {.args = args};
+    const sample_flags *flags = given;
+    run all = {.flags = flags};
     int code = prepare(&all);
     if (code == EXIT_DONE)
-        code = output_open(&all.out, args->who, args->output);
-    for (size_t i = 0; code == EXIT_DONE && i < args->n_words; i++)
+        code = output_open(&all.out, flags->call.who, flags->output);
+    for (size_t i = 0; code == EXIT_DONE && i < flags->call.n_words; i++)
         code = sample_dump(&all, i);
     progress_clear(&all.bar);
     int close_code = output_close(&all.out, code == EXIT_DONE);
@@ -542,3 +558,92 @@ int cmd_sample(const arguments *args)
     pluck_config_destroy(&all.config);
     return code;
 }
+
+static const flag flags[] = {
+    FLAG_TITLE("Sampling"),
+    FLAG_GROUP(rows_flag, sample_flags, rows),
+    {.name = "draws",
+     .letter = 'n',
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(sample_flags, draws),
+     .min = 1,
+     .max = 1000000000,
+     .help = "independent draws a row; default 1"},
+    {.name = "sequence",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(sample_flags, sequence),
+     .help = "the rows are consecutive positions of one text: each token is accepted"},
+    {.name = "axes",
+     .kind = FLAG_CHOICE,
+     .value = "none|step,batch|batch,step",
+     .at = offsetof(sample_flags, axes),
+     .help = "with --sequence: which two axes the rows have; each text of the batch is a "
+             "sequence and a stream of its own (default: none)"},
+    {.name = "stream",
+     .kind = FLAG_COUNT,
+     .value = "S",
+     .at = offsetof(sample_flags, stream),
+     .max = UINT64_MAX,
+     .help = "with --sequence: which stream of the seed the first text is; default 0"},
+    FLAG_GROUP(threads_flag, sample_flags, threads),
+    {.name = "skip-bad",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(sample_flags, skip_bad),
+     .help = "go on after a row with NaN or without any token; ends with status 3 all the same"},
+    FLAG_GROUP(table_format_flag, sample_flags, format),
+    {.name = "trace",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(sample_flags, trace),
+     .help = "with --format json: all that pluck replay needs to make the draw again"},
+    FLAG_GROUP(quiet_flag, sample_flags, call),
+    FLAG_GROUP(prompt_flag, sample_flags, prompt_tokens),
+    FLAG_GROUP(isa_flag, sample_flags, isa),
+    FLAG_GROUP(vocab_group, sample_flags, vocab),
+    FLAG_GROUP(input_group, sample_flags, input),
+    FLAG_GROUP(output_flag, sample_flags, output),
+    FLAG_GROUP(config_group, sample_flags, config),
+    FLAG_END,
+};
+
+static const char *const examples[] = {
+    "pluck sample logits.npy",
+    "pluck sample logits.npy --temperature 0 --format json",
+    "pluck sample logits.npy --temperature 0.8 --top-k 40 --top-p 0.95 --seed 7 --rows 0:10",
+    "pluck sample logits.npy --config config.json --rows -1 --draws 5 --vocab vocab.json",
+    "pluck sample logits.npy --sequence --temperature 0.5 --vocab vocab.json",
+    "pluck sample a.npy b.npy --preset balanced --format csv -o tokens.csv",
+    "pluck sample logits.npy --draws 1000 --temperature 1.5 --threads 0 --format csv",
+    "pluck sample - --rows :3 < logits.npy",
+    "pluck sample logits.raw --vocab-size 512 --dtype f32 --rows 0",
+    NULL};
+
+const command sample_command = {
+    .name = "sample",
+    .synopsis = "DUMP... [options]",
+    .summary = "draw tokens from the rows of logit dumps",
+    .about = "Reads rows of logits (.npy, .npz, .safetensors, torch.save, llama.cpp's "
+             "KL-divergence base, JSON, CSV, text or raw values, packed by gzip or not; - is "
+             "standard input), runs the configured stages on each and draws tokens. Without a "
+             "configuration it draws from softmax(logits). Flags override the keys of the "
+             "configuration file.\n"
+             "Row r uses stream r of the seed and draw d of a row uses position d (after the "
+             "prompt tokens), so that any split of the rows gives the same tokens. Rows are "
+             "numbered within each dump.\n"
+             "A line of JSON is "
+             "{\"row\":0,\"draw\":0,\"token\":123,\"logprob\":-1.23,\"survivors\":17}, then "
+             "\"text\" if a vocabulary was given; with several dumps \"dump\" comes first. "
+             "survivors is how many tokens could have been drawn, logprob the natural logarithm "
+             "of the token's probability among them. With --sequence and a vocabulary the text "
+             "format is the running text.",
+    .usual = "temperature top-k top-p seed draws format",
+    .flags = flags,
+    .flags_bytes = sizeof(sample_flags),
+    .defaults = &(const sample_flags){.draws = 1, .threads = 1},
+    .examples = examples,
+    .min_words = 1,
+    .max_words = SIZE_MAX,
+    .word_name = "DUMP",
+    .words_are_inputs = true,
+    .run = run_sample,
+};

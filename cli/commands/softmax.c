@@ -1,8 +1,8 @@
 /* pluck softmax: the library's softmax family on numbers that are typed or piped. */
-#include "commands.h"
-#include "files.h"
+#include "commands/commands.h"
 #include "numbers.h"
 #include "output.h"
+#include "setup.h"
 
 #include <pluck/softmax.h>
 
@@ -10,11 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+typedef struct softmax_flags {
+    call call;
+    double temperature, beta, base, entmax; /* NaN: not given */
+    uint64_t gumbel, target;                /* NOT_GIVEN */
+    const char *output;
+    int format;
+    bool sparsemax, log, lse, entropy, argmax, gradient, lines;
+} softmax_flags;
+
+#define NOT_GIVEN UINT64_MAX
+
 #define INPUT_LIMIT ((size_t)1 << 30)
 
 /* What the flags ask for. */
 typedef struct request {
-    const arguments *args;
+    const softmax_flags *flags;
     float beta;
     bool is_limit; /* temperature 0 */
     double alpha;  /* 1: softmax */
@@ -32,53 +43,36 @@ typedef struct result {
     size_t argmax;
 } result;
 
-static int read_number(const arguments *args, const char *flag, const char *text, double *value)
-{
-    if (!text || parse_double(text, value))
-        return EXIT_DONE;
-    return complain(args->who, EXIT_USAGE, "--%s: '%s' is not a finite number", flag, text);
-}
-
-static int read_whole(const arguments *args, const char *flag, const char *text, bool *has,
-                      uint64_t *value)
-{
-    *has = text != NULL;
-    if (!text || parse_count(text, 0, UINT64_MAX, value))
-        return EXIT_DONE;
-    return complain(args->who, EXIT_USAGE, "--%s: '%s' is not a whole number", flag, text);
-}
-
 static int read_scale(request *r)
 {
-    const arguments *args = r->args;
+    const softmax_flags *flags = r->flags;
     double temperature = 1, beta = 1;
-    if (args->temperature && args->beta)
-        return complain(args->who, EXIT_USAGE, "--temperature and --beta say the same: give one");
-    int code = read_number(args, "temperature", args->temperature, &temperature);
-    if (code == EXIT_DONE)
-        code = read_number(args, "beta", args->beta, &beta);
-    if (code != EXIT_DONE)
-        return code;
+    if (!isnan(flags->temperature) && !isnan(flags->beta))
+        return complain(flags->call.who, EXIT_USAGE,
+                        "--temperature and --beta say the same: give one");
+    if (!isnan(flags->temperature))
+        temperature = flags->temperature;
+    if (!isnan(flags->beta))
+        beta = flags->beta;
     r->is_limit = temperature == 0;
-    if (!r->is_limit && args->temperature)
+    if (!r->is_limit && !isnan(flags->temperature))
         beta = 1 / temperature;
     r->beta = (float)beta;
     if (!isfinite(r->beta))
-        return complain(args->who, EXIT_DATA, "--%s: is beyond the range of a float",
-                        args->beta ? "beta" : "temperature");
+        return complain(flags->call.who, EXIT_DATA, "--%s: is beyond the range of a float",
+                        isnan(flags->beta) ? "temperature" : "beta");
     return EXIT_DONE;
 }
 
 /* Powers of a base are exponentials at its logarithm. */
 static int read_base(request *r)
 {
-    double base = 0;
-    int code = read_number(r->args, "base", r->args->base, &base);
-    if (code != EXIT_DONE || !r->args->base)
-        return code;
+    double base = r->flags->base;
+    if (isnan(base))
+        return EXIT_DONE;
     if (!(base > 0))
-        return complain(r->args->who, exit_code_of(PLUCK_ERR_INVALID), "--base: %g is not above 0",
-                        base);
+        return complain(r->flags->call.who, exit_code_of(PLUCK_ERR_INVALID),
+                        "--base: %g is not above 0", base);
     r->beta = (float)log(base);
     return EXIT_DONE;
 }
@@ -86,50 +80,49 @@ static int read_base(request *r)
 /* Flags that contradict each other. */
 static int check_flags(const request *r)
 {
-    const arguments *args = r->args;
-    bool is_entmax = args->sparsemax || args->entmax;
+    const softmax_flags *flags = r->flags;
+    bool is_entmax = flags->sparsemax || !isnan(flags->entmax), has_base = !isnan(flags->base);
     const char *wrong = NULL;
-    if (args->sparsemax && args->entmax)
+    if (flags->sparsemax && !isnan(flags->entmax))
         wrong = "--sparsemax and --entmax exclude each other";
-    else if (args->base && (is_entmax || args->temperature || args->beta))
+    else if (has_base && (is_entmax || !isnan(flags->temperature) || !isnan(flags->beta)))
         wrong = "--base stands alone: no --temperature, --beta, --entmax";
-    else if (r->is_limit && (args->log || args->lse || args->target))
+    else if (r->is_limit && (flags->log || flags->lse || r->has_target))
         wrong = "--temperature 0 has no logarithms: no --log, --lse, --target";
-    else if (is_entmax && (args->lse || args->target))
+    else if (is_entmax && (flags->lse || r->has_target))
         wrong = "--lse and --target are of softmax, not of entmax";
-    else if (args->base && (args->log || args->lse || args->target))
+    else if (has_base && (flags->log || flags->lse || r->has_target))
         wrong = "--base prints probabilities: no --log, --lse, --target";
-    else if (r->has_gumbel && (is_entmax || args->base || args->log || args->lse || args->target ||
+    else if (r->has_gumbel && (is_entmax || has_base || flags->log || flags->lse || r->has_target ||
                                !(r->beta > 0) || r->is_limit))
         wrong = "--gumbel takes a --temperature above 0, --entropy and --argmax only";
-    else if (args->gradient && !args->target)
+    else if (flags->gradient && !r->has_target)
         wrong = "--gradient needs --target";
-    else if (args->gradient && (args->lse || args->entropy || args->argmax))
+    else if (flags->gradient && (flags->lse || flags->entropy || flags->argmax))
         wrong = "--gradient stands alone: no --lse, --entropy, --argmax";
-    else if (args->log && r->has_numbers)
+    else if (flags->log && r->has_numbers)
         wrong = "--log is of probabilities: no --lse, --entropy, --argmax, --target";
-    else if (args->lines && args->n_words > 0)
+    else if (flags->lines && flags->call.n_words > 0)
         wrong = "--lines is for standard input";
-    return !wrong ? EXIT_DONE : complain(args->who, EXIT_USAGE, "%s", wrong);
+    return !wrong ? EXIT_DONE : complain(flags->call.who, EXIT_USAGE, "%s", wrong);
 }
 
-static int read_request(request *r, const arguments *args)
+static int read_request(request *r, const softmax_flags *flags)
 {
-    uint64_t seed = 0;
-    *r = (request){.args = args, .alpha = args->sparsemax ? 2 : 1};
-    r->has_numbers = args->lse || args->entropy || args->argmax || args->target;
+    *r = (request){.flags = flags,
+                   .alpha = flags->sparsemax       ? 2
+                            : isnan(flags->entmax) ? 1
+                                                   : flags->entmax,
+                   .has_gumbel = flags->gumbel != NOT_GIVEN,
+                   .has_target = flags->target != NOT_GIVEN,
+                   .target = flags->target};
+    r->has_numbers = flags->lse || flags->entropy || flags->argmax || r->has_target;
     int code = read_scale(r);
     if (code == EXIT_DONE)
         code = read_base(r);
     if (code == EXIT_DONE)
-        code = read_number(args, "entmax", args->entmax, &r->alpha);
-    if (code == EXIT_DONE)
-        code = read_whole(args, "gumbel", args->gumbel, &r->has_gumbel, &seed);
-    if (code == EXIT_DONE)
-        code = read_whole(args, "target", args->target, &r->has_target, &r->target);
-    if (code == EXIT_DONE)
         code = check_flags(r);
-    pluck_pcg64_seed(&r->rng, seed, 0, 0);
+    pluck_pcg64_seed(&r->rng, r->has_gumbel ? flags->gumbel : 0, 0, 0);
     return code;
 }
 
@@ -157,21 +150,21 @@ static pluck_status compute_log(request *r, const number_list *z, float *p, pluc
 /* res->values has room for n floats. */
 static pluck_status compute(request *r, const number_list *z, result *res, pluck_error *err)
 {
-    const arguments *args = r->args;
+    const softmax_flags *flags = r->flags;
     pluck_status status = PLUCK_OK;
-    if (args->lse)
+    if (flags->lse)
         status = pluck_logsumexp(z->values, z->n, r->beta, &res->lse, err);
     if (status == PLUCK_OK && r->has_target)
         status = pluck_cross_entropy(z->values, z->n, r->beta, (size_t)r->target, &res->loss,
-                                     args->gradient ? res->values : NULL, err);
-    if (status != PLUCK_OK || args->gradient)
+                                     flags->gradient ? res->values : NULL, err);
+    if (status != PLUCK_OK || flags->gradient)
         return status;
-    if (args->log)
+    if (flags->log)
         return compute_log(r, z, res->values, err);
     status = compute_probabilities(r, z, res->values, err);
-    if (status == PLUCK_OK && args->entropy)
+    if (status == PLUCK_OK && flags->entropy)
         status = pluck_entropy_of_probs(res->values, z->n, &res->entropy, err);
-    if (status == PLUCK_OK && args->argmax)
+    if (status == PLUCK_OK && flags->argmax)
         status = pluck_argmax(res->values, z->n, &res->argmax, err);
     return status;
 }
@@ -186,22 +179,22 @@ enum { MAX_NUMBERS = 4 };
 
 static size_t list_numbers(const request *r, const result *res, named_number *numbers)
 {
-    const arguments *args = r->args;
+    const softmax_flags *flags = r->flags;
     size_t n = 0;
-    if (args->lse)
+    if (flags->lse)
         numbers[n++] = (named_number){"lse", res->lse};
-    if (args->entropy)
+    if (flags->entropy)
         numbers[n++] = (named_number){"entropy", res->entropy};
-    if (args->argmax)
+    if (flags->argmax)
         numbers[n++] = (named_number){"argmax", (double)res->argmax};
-    if (r->has_target && !args->gradient)
+    if (r->has_target && !flags->gradient)
         numbers[n++] = (named_number){"loss", res->loss};
     return n;
 }
 
-static const char *vector_name(const arguments *args)
+static const char *vector_name(const softmax_flags *flags)
 {
-    return args->gradient ? "gradient" : args->log ? "logprob" : "prob";
+    return flags->gradient ? "gradient" : flags->log ? "logprob" : "prob";
 }
 
 static void print_text(output *out, const named_number *numbers, size_t n_numbers,
@@ -218,14 +211,14 @@ static void print_json(output *out, const request *r, const named_number *number
                        const result *res, size_t row)
 {
     output_char(out, '{');
-    if (r->args->lines)
+    if (r->flags->lines)
         output_printf(out, "\"row\":%zu,", row);
     for (size_t i = 0; i < n_numbers; i++) {
         output_printf(out, "%s\"%s\":", i > 0 ? "," : "", numbers[i].name);
         output_double(out, numbers[i].value + 0.0);
     }
     if (res->n > 0)
-        output_printf(out, "\"%s\":[", vector_name(r->args));
+        output_printf(out, "\"%s\":[", vector_name(r->flags));
     for (size_t i = 0; i < res->n; i++) {
         output_text(out, i > 0 ? "," : "");
         output_float(out, (double)res->values[i]);
@@ -237,15 +230,15 @@ static void print_csv(output *out, const request *r, const named_number *numbers
                       const result *res, size_t row)
 {
     if (row == 0) {
-        output_text(out, r->args->lines ? "row," : "");
+        output_text(out, r->flags->lines ? "row," : "");
         for (size_t i = 0; i < n_numbers; i++)
             output_printf(out, "%s%s", i > 0 ? "," : "", numbers[i].name);
         if (res->n > 0)
-            output_printf(out, "index,%s", vector_name(r->args));
+            output_printf(out, "index,%s", vector_name(r->flags));
         output_char(out, '\n');
     }
     for (size_t i = 0; i < (n_numbers > 0 ? 1 : res->n); i++) {
-        if (r->args->lines)
+        if (r->flags->lines)
             output_printf(out, "%zu,", row);
         for (size_t k = 0; k < n_numbers; k++) {
             output_text(out, k > 0 ? "," : "");
@@ -262,25 +255,25 @@ static void print_csv(output *out, const request *r, const named_number *numbers
 /* row is which vector it is, line where it is on standard input; 0: it was typed. */
 static int answer(request *r, output *out, const number_list *z, size_t row, size_t line)
 {
-    const arguments *args = r->args;
+    const softmax_flags *flags = r->flags;
     pluck_error err = {.status = PLUCK_OK};
     named_number numbers[MAX_NUMBERS];
     result res = {.values = malloc((z->n > 0 ? z->n : 1) * sizeof *res.values)};
     if (!res.values)
-        return complain_memory(args->who);
+        return complain_memory(flags->call.who);
     pluck_status status = compute(r, z, &res, &err);
     if (status != PLUCK_OK) {
         free(res.values);
-        if (args->lines)
-            return complain(args->who, exit_code_of(status), "standard input: line %zu: %s", line,
-                            err.message);
-        return complain(args->who, exit_code_of(status), "%s", err.message);
+        if (flags->lines)
+            return complain(flags->call.who, exit_code_of(status), "standard input: line %zu: %s",
+                            line, err.message);
+        return complain(flags->call.who, exit_code_of(status), "%s", err.message);
     }
     size_t n_numbers = list_numbers(r, &res, numbers);
     res.n = n_numbers > 0 ? 0 : z->n;
-    if (args->format == FORMAT_JSON)
+    if (flags->format == FORMAT_JSON)
         print_json(out, r, numbers, n_numbers, &res, row);
-    else if (args->format == FORMAT_CSV)
+    else if (flags->format == FORMAT_CSV)
         print_csv(out, r, numbers, n_numbers, &res, row);
     else
         print_text(out, numbers, n_numbers, &res);
@@ -290,17 +283,17 @@ static int answer(request *r, output *out, const number_list *z, size_t row, siz
 
 static int answer_words(request *r, output *out)
 {
-    const arguments *args = r->args;
+    const softmax_flags *flags = r->flags;
     number_list z = {NULL, 0, 0};
     int code = EXIT_DONE;
-    for (size_t i = 0; i < args->n_words && code == EXIT_DONE; i++) {
+    for (size_t i = 0; i < flags->call.n_words && code == EXIT_DONE; i++) {
         float value;
         const char *problem;
-        if (!parse_float(args->words[i], &value, &problem))
-            code = complain(args->who, EXIT_DATA, "number %zu: '%s' %s", i + 1, args->words[i],
-                            problem);
+        if (!parse_float(flags->call.words[i], &value, &problem))
+            code = complain(flags->call.who, EXIT_DATA, "number %zu: '%s' %s", i + 1,
+                            flags->call.words[i], problem);
         else if (!numbers_add(&z, value))
-            code = complain_memory(args->who);
+            code = complain_memory(flags->call.who);
     }
     if (code == EXIT_DONE)
         code = answer(r, out, &z, 0, 0);
@@ -310,21 +303,22 @@ static int answer_words(request *r, output *out)
 
 static int answer_stdin(request *r, output *out)
 {
-    const arguments *args = r->args;
+    const softmax_flags *flags = r->flags;
     number_list z = {NULL, 0, 0};
     char *text = NULL;
     size_t n = 0, line = 1, row = 0;
-    int code = read_file(args->who, "-", INPUT_LIMIT, &text, &n);
+    int code = read_file(flags->call.who, "-", INPUT_LIMIT, &text, &n);
     if (code == EXIT_DONE && strlen(text) != n)
-        code = complain(args->who, EXIT_DATA, "standard input: holds a NUL byte, no text");
+        code = complain(flags->call.who, EXIT_DATA, "standard input: holds a NUL byte, no text");
     for (const char *at = text; code == EXIT_DONE && at;) {
         z.n = 0;
-        code = numbers_parse(&z, args->who, at, !args->lines, &line, &at);
+        code = numbers_parse(&z, flags->call.who, at, !flags->lines, &line, &at);
         bool is_last = code == EXIT_DONE && *at == '\0';
         /* An empty line is no vector; empty input is, for the message. */
         if (code == EXIT_DONE && (z.n > 0 || (is_last && row == 0)))
-            code = z.n > 0 ? answer(r, out, &z, row++, line)
-                           : complain(args->who, EXIT_DATA, "standard input: holds no number");
+            code = z.n > 0
+                       ? answer(r, out, &z, row++, line)
+                       : complain(flags->call.who, EXIT_DATA, "standard input: holds no number");
         if (is_last || code != EXIT_DONE)
             break;
         at++;
@@ -335,16 +329,123 @@ static int answer_stdin(request *r, output *out)
     return code;
 }
 
-int cmd_softmax(const arguments *args)
+static int run(const void *given)
 {
+    const softmax_flags *flags = given;
     request r;
     output out;
-    int code = read_request(&r, args);
+    int code = read_request(&r, flags);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, args->output);
+        code = output_open(&out, flags->call.who, flags->output);
     if (code != EXIT_DONE)
         return code;
-    code = args->n_words > 0 ? answer_words(&r, &out) : answer_stdin(&r, &out);
+    code = flags->call.n_words > 0 ? answer_words(&r, &out) : answer_stdin(&r, &out);
     int closed = output_close(&out, code == EXIT_DONE);
     return code == EXIT_DONE ? closed : code;
 }
+
+static const flag flags[] = {
+    FLAG_TITLE("Softmax"),
+    {.name = "temperature",
+     .letter = 't',
+     .kind = FLAG_NUMBER,
+     .value = "T",
+     .at = offsetof(softmax_flags, temperature),
+     .high = 0,
+     .help = "divide the numbers by T; 0 is the limit, the largest alone; negative prefers the "
+             "smallest"},
+    {.name = "beta",
+     .kind = FLAG_NUMBER,
+     .value = "B",
+     .at = offsetof(softmax_flags, beta),
+     .high = 0,
+     .help = "multiply the numbers by B: 1 / temperature"},
+    {.name = "base",
+     .kind = FLAG_NUMBER,
+     .value = "B",
+     .at = offsetof(softmax_flags, base),
+     .high = 0,
+     .help = "powers of B instead of e"},
+    {.name = "sparsemax",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(softmax_flags, sparsemax),
+     .help = "sparsemax instead of softmax: --entmax 2"},
+    {.name = "entmax",
+     .kind = FLAG_NUMBER,
+     .value = "ALPHA",
+     .at = offsetof(softmax_flags, entmax),
+     .high = 0,
+     .help = "alpha-entmax, from 1 (softmax) to 100"},
+    {.name = "gumbel",
+     .kind = FLAG_COUNT,
+     .value = "SEED",
+     .at = offsetof(softmax_flags, gumbel),
+     .max = UINT64_MAX - 1,
+     .help = "Gumbel-softmax: add Gumbel noise of this seed to the numbers before"},
+    {.name = "log",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(softmax_flags, log),
+     .help = "print logarithms of the probabilities"},
+    {.name = "lse",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(softmax_flags, lse),
+     .help = "print the log-sum-exp instead of probabilities"},
+    {.name = "entropy",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(softmax_flags, entropy),
+     .help = "print the entropy in nats instead of probabilities"},
+    {.name = "argmax",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(softmax_flags, argmax),
+     .help = "print the index of the most probable number, from 0, instead of probabilities"},
+    {.name = "target",
+     .kind = FLAG_COUNT,
+     .value = "I",
+     .at = offsetof(softmax_flags, target),
+     .max = UINT64_MAX - 1,
+     .help = "print the cross-entropy of number I, from 0, instead of probabilities"},
+    {.name = "gradient",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(softmax_flags, gradient),
+     .help = "with --target: print its gradient"},
+    {.name = "lines",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(softmax_flags, lines),
+     .help = "each line of standard input is a vector of its own"},
+    FLAG_GROUP(table_format_flag, softmax_flags, format),
+    FLAG_GROUP(output_flag, softmax_flags, output),
+    FLAG_END,
+};
+
+static const char *const examples[] = {
+    "echo 1 2 3 4 1 2 3 | pluck softmax --temperature 10",
+    "pluck softmax -2 0 0.5 --sparsemax",
+    "pluck softmax 1 2 3 -inf --log --format json",
+    "pluck softmax 0 1 2 --base 2",
+    "printf '1 2\\n3 4 5\\n' | pluck softmax --lines --entropy --argmax --format csv",
+    "pluck softmax 0.5 1 -1 --target 1 --gradient",
+    NULL};
+
+const command softmax_command = {
+    .name = "softmax",
+    .synopsis = "[NUMBER...] [options]",
+    .summary = "print the softmax of numbers, or a relative of it",
+    .about = "The numbers are arguments, or else standard input: separated by blanks, commas, "
+             "brackets or line ends, all of it one vector (but see --lines). -inf is a number of "
+             "probability 0. Prints the probabilities; --lse, --entropy, --argmax and --target "
+             "print numbers instead, in this order if several are given. Text is one line a "
+             "vector, of as many digits as a person needs; json and csv have as many as read "
+             "back to the same numbers.",
+    .flags = flags,
+    .flags_bytes = sizeof(softmax_flags),
+    .defaults = &(const softmax_flags){.temperature = (double)NAN,
+                                       .beta = (double)NAN,
+                                       .base = (double)NAN,
+                                       .entmax = (double)NAN,
+                                       .gumbel = NOT_GIVEN,
+                                       .target = NOT_GIVEN},
+    .examples = examples,
+    .max_words = SIZE_MAX,
+    .word_name = "NUMBER",
+    .run = run,
+};

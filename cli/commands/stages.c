@@ -1,11 +1,17 @@
 /* pluck stages: the library's stage tables in readable form. */
-#include "commands.h"
+#include "commands/commands.h"
+#include "keys.h"
 #include "output.h"
 
 #include <pluck/stage.h>
 
 #include <math.h>
 #include <string.h>
+
+typedef struct stages_flags {
+    call call;
+    int format;
+} stages_flags;
 
 static const char *kind_name(pluck_stage_kind kind)
 {
@@ -152,14 +158,14 @@ static void print_all_json(output *out)
     output_text(out, "\n]\n");
 }
 
-static int find_stage(const arguments *args, const pluck_stage **stage)
+static int find_stage(const stages_flags *flags, const pluck_stage **stage)
 {
     *stage = NULL;
-    if (args->n_words == 0)
+    if (flags->call.n_words == 0)
         return EXIT_DONE;
     /* The flag's spelling is understood too. */
     char name[64] = "";
-    strncat(name, args->words[0], sizeof name - 1);
+    strncat(name, flags->call.words[0], sizeof name - 1);
     for (char *c = name; *c != '\0'; c++)
         *c = *c == '-' ? '_' : *c;
     *stage = pluck_stage_find(name);
@@ -167,26 +173,28 @@ static int find_stage(const arguments *args, const pluck_stage **stage)
         return EXIT_DONE;
     const char *near = pluck_stage_nearest(name);
     if (near)
-        return complain(args->who, EXIT_USAGE, "unknown stage '%s'; did you mean '%s'?",
-                        args->words[0], near);
-    return complain(args->who, EXIT_USAGE, "unknown stage '%s'; see pluck stages", args->words[0]);
+        return complain(flags->call.who, EXIT_USAGE, "unknown stage '%s'; did you mean '%s'?",
+                        flags->call.words[0], near);
+    return complain(flags->call.who, EXIT_USAGE, "unknown stage '%s'; see pluck stages",
+                    flags->call.words[0]);
 }
 
-int cmd_stages(const arguments *args)
+static int run(const void *given)
 {
+    const stages_flags *flags = given;
     const pluck_stage *stage = NULL;
     output out;
-    int code = find_stage(args, &stage);
+    int code = find_stage(flags, &stage);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL);
+        code = output_open(&out, flags->call.who, NULL);
     if (code != EXIT_DONE)
         return code;
-    if (stage && args->format == FORMAT_JSON) {
+    if (stage && flags->format == FORMAT_JSON) {
         print_json(&out, stage);
         output_char(&out, '\n');
     } else if (stage) {
         print_details(&out, stage);
-    } else if (args->format == FORMAT_JSON) {
+    } else if (flags->format == FORMAT_JSON) {
         print_all_json(&out);
     } else {
         for (size_t i = 0; i < pluck_stage_count(); i++)
@@ -194,3 +202,26 @@ int cmd_stages(const arguments *args)
     }
     return output_close(&out, true);
 }
+
+static const flag flags[] = {
+    FLAG_TITLE("Format"),
+    FLAG_GROUP(format_flag, stages_flags, format),
+    FLAG_END,
+};
+
+static const char *const examples[] = {"pluck stages", "pluck stages top_p",
+                                       "pluck stages --format json", NULL};
+
+const command stages_command = {
+    .name = "stages",
+    .synopsis = "[NAME] [options]",
+    .summary = "list the stages, or describe one",
+    .about = "Lists every stage with its parameters, their ranges and defaults, in the order in "
+             "which a flat configuration runs them. With NAME: everything about that one.",
+    .flags = flags,
+    .flags_bytes = sizeof(stages_flags),
+    .examples = examples,
+    .max_words = 1,
+    .word_name = "NAME",
+    .run = run,
+};

@@ -1,15 +1,24 @@
 /* pluck tree eval: what a head is worth on pairs, and what its answers cost. */
-#include "commands.h"
+#include "commands/commands.h"
 #include "doubts.h"
 #include "training.h"
 
 #include <math.h>
 #include <time.h>
 
+typedef struct eval_flags {
+    call call;
+    input_flags input;
+    head_flags head;
+    uint64_t seed;
+    double temperature;
+    int format;
+} eval_flags;
+
 typedef enum question { ASK_LOGPROB, ASK_SAMPLE, ASK_GREEDY, N_QUESTIONS } question;
 
 typedef struct evaluation {
-    const arguments *args;
+    const eval_flags *flags;
     head_model model;
     pair_set pairs;
     double loss;
@@ -39,9 +48,9 @@ static pluck_status ask(evaluation *e, pluck_head_query *query, question what, u
         e->loss -= logprob;
         break;
     case ASK_SAMPLE:
-        pluck_pcg64_seed(&rng, e->args->seed, row, 0);
-        status = pluck_head_sample(query, hidden, e->args->draw_temperature, &rng, &scored.token,
-                                   NULL, err);
+        pluck_pcg64_seed(&rng, e->flags->seed, row, 0);
+        status =
+            pluck_head_sample(query, hidden, e->flags->temperature, &rng, &scored.token, NULL, err);
         break;
     default:
         status = pluck_head_greedy(query, hidden, &scored, err);
@@ -68,8 +77,9 @@ static int measure(evaluation *e)
     }
     e->loss /= (double)n;
     pluck_head_query_destroy(&query);
-    return status == PLUCK_OK ? EXIT_DONE
-                              : complain(e->args->who, exit_code_of(status), "%s", err.message);
+    return status == PLUCK_OK
+               ? EXIT_DONE
+               : complain(e->flags->call.who, exit_code_of(status), "%s", err.message);
 }
 
 static void print(const evaluation *e, output *out)
@@ -78,7 +88,7 @@ static void print(const evaluation *e, output *out)
     pluck_head_info info = pluck_head_get_info(e->model.head);
     uint64_t n = e->pairs.hidden.n_rows;
     double accuracy = (double)e->n_hits / (double)n;
-    bool is_json = e->args->format == FORMAT_JSON;
+    bool is_json = e->flags->format == FORMAT_JSON;
     if (is_json) {
         output_printf(out, "{\"kind\":\"%s\",\"tokens\":%u,\"dim\":%u,\"rows\":%llu,",
                       pluck_head_kind_name(info.kind), (unsigned)info.n_vocab, (unsigned)info.dim,
@@ -106,24 +116,28 @@ static void print(const evaluation *e, output *out)
     output_text(out, is_json ? "}\n" : "");
 }
 
-int cmd_tree_eval(const arguments *args)
+static int run(const void *given)
 {
-    evaluation e = {.args = args};
+    const eval_flags *flags = given;
+    evaluation e = {.flags = flags};
     output out;
-    int code = head_model_open_head(&e.model, args, args->words[0]);
+    int code = head_model_open_head(&e.model, &flags->call, &flags->head, &flags->input,
+                                    flags->call.words[0]);
     if (code == EXIT_DONE)
-        code = pairs_read(&e.pairs, args, args->words[1], args->words[2]);
+        code = pairs_read(&e.pairs, &flags->call, &flags->input, flags->call.words[1],
+                          flags->call.words[2]);
     if (code == EXIT_DONE) {
         pluck_head_info info = pluck_head_get_info(e.model.head);
-        code = pairs_check(&e.pairs, args, args->words[1], args->words[2], info.n_vocab, info.dim);
+        code = pairs_check(&e.pairs, &flags->call, flags->call.words[1], flags->call.words[2],
+                           info.n_vocab, info.dim);
     }
     if (code == EXIT_DONE)
         code = measure(&e);
     if (code == EXIT_DONE)
-        warn_of_loss(args, args->words[2], e.pairs.hidden.n_rows,
+        warn_of_loss(&flags->call, flags->call.words[2], e.pairs.hidden.n_rows,
                      pluck_head_get_info(e.model.head).n_vocab, e.loss);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL);
+        code = output_open(&out, flags->call.who, NULL);
     if (code == EXIT_DONE) {
         print(&e, &out);
         code = output_close(&out, true);
@@ -132,3 +146,46 @@ int cmd_tree_eval(const arguments *args)
     head_model_close(&e.model);
     return code;
 }
+
+static const flag flags[] = {
+    FLAG_TITLE("Measuring"),
+    {.name = "temperature",
+     .letter = 't',
+     .kind = FLAG_NUMBER,
+     .value = "T",
+     .at = offsetof(eval_flags, temperature),
+     .high = 1000000,
+     .help = "of the tokens that are drawn; default 1"},
+    {.name = "seed",
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(eval_flags, seed),
+     .max = UINT64_MAX,
+     .help = "of the tokens that are drawn; default 0"},
+    FLAG_GROUP(format_flag, eval_flags, format),
+    FLAG_GROUP(head_group, eval_flags, head),
+    FLAG_GROUP(map_group, eval_flags, input),
+    FLAG_END,
+};
+
+static const char *const examples[] = {
+    "pluck tree eval head.npy valid_hidden.npy valid_next.npy --bias bias.npy", NULL};
+
+const command tree_eval_command = {
+    .name = "tree eval",
+    .synopsis = "HEAD HIDDEN TARGETS [options]",
+    .summary = "perplexity of a head, and what its answers cost",
+    .about = "Asks a head about each pair: the probability of the target, a token drawn, the "
+             "most probable token. Prints loss and perplexity, how often the most probable token "
+             "is the target, and for each question the processor time and the dot products a "
+             "token.",
+    .flags = flags,
+    .flags_bytes = sizeof(eval_flags),
+    .defaults = &(const eval_flags){.temperature = 1},
+    .examples = examples,
+    .min_words = 3,
+    .max_words = 3,
+    .word_name = "HEAD HIDDEN TARGETS",
+    .words_are_inputs = true,
+    .run = run,
+};

@@ -1,25 +1,28 @@
 /* pluck tree fit and pluck tree distill: a hierarchical head from pairs, or from another head. */
-#include "commands.h"
+#include "commands/commands.h"
 #include "training.h"
 
 /* As many tokens as the file says that the tree is built from, else as the targets need. */
 static int count_tokens(training *t)
 {
-    const arguments *args = t->args;
-    uint32_t n = (uint32_t)args->vocab_size;
+    const training_flags *flags = t->flags;
+    uint32_t n = (uint32_t)flags->input.vocab_size;
     if (n == 0)
         for (uint64_t i = 0; i < t->pairs.hidden.n_rows; i++)
             n = (uint32_t)t->pairs.targets[i] >= n ? (uint32_t)t->pairs.targets[i] + 1 : n;
     t->n_tokens = n;
-    return pairs_check(&t->pairs, args, args->words[0], args->words[1], n, t->pairs.hidden.n_cols);
+    return pairs_check(&t->pairs, &flags->call, flags->call.words[0], flags->call.words[1], n,
+                       t->pairs.hidden.n_cols);
 }
 
-int cmd_tree_fit(const arguments *args)
+static int fit(const void *given)
 {
-    training t = {.args = args};
+    const training_flags *flags = given;
+    training t = {.flags = flags};
     int code = training_check(&t);
     if (code == EXIT_DONE)
-        code = pairs_read(&t.pairs, args, args->words[0], args->words[1]);
+        code = pairs_read(&t.pairs, &flags->call, &flags->input, flags->call.words[0],
+                          flags->call.words[1]);
     if (code == EXIT_DONE)
         code = count_tokens(&t);
     if (code == EXIT_DONE)
@@ -28,21 +31,192 @@ int cmd_tree_fit(const arguments *args)
     return code;
 }
 
-int cmd_tree_distill(const arguments *args)
+static int distill(const void *given)
 {
-    training t = {.args = args};
+    const training_flags *flags = given;
+    training t = {.flags = flags};
     int code = training_check(&t);
     if (code == EXIT_DONE)
-        code = head_model_open_head(&t.teacher, args, args->words[0]);
+        code = head_model_open_head(&t.teacher, &flags->call, &flags->head, &flags->input,
+                                    flags->call.words[0]);
     if (code == EXIT_DONE)
-        code = pairs_read(&t.pairs, args, args->words[1], args->words[2]);
+        code = pairs_read(&t.pairs, &flags->call, &flags->input, flags->call.words[1],
+                          flags->call.words[2]);
     if (code == EXIT_DONE) {
         pluck_head_info info = pluck_head_get_info(t.teacher.head);
         t.n_tokens = info.n_vocab;
-        code = pairs_check(&t.pairs, args, args->words[1], args->words[2], info.n_vocab, info.dim);
+        code = pairs_check(&t.pairs, &flags->call, flags->call.words[1], flags->call.words[2],
+                           info.n_vocab, info.dim);
     }
     if (code == EXIT_DONE)
         code = training_run(&t);
     training_free(&t);
     return code;
 }
+
+static const flag training_table[] = {
+    FLAG_TITLE("Training"),
+    {.name = "tree",
+     .kind = FLAG_CHOICE,
+     .value = "huffman|balanced|clusters",
+     .at = offsetof(training_flags, tree),
+     .help = "which tree: of --counts (or of the targets), of equal depth, or of near --vectors; "
+             "default huffman"},
+    {.name = "counts",
+     .kind = FLAG_INPUT,
+     .value = "FILE",
+     .at = offsetof(training_flags, counts),
+     .help = "how often each token occurs: whole numbers as .npy or text, in the order of the "
+             "tokens"},
+    {.name = "keep-zero-counts",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(training_flags, keep_zero_counts),
+     .help = "count tokens that never occur as 0, as word2vec does, and not once: their codes "
+             "get long"},
+    {.name = "vectors",
+     .kind = FLAG_INPUT,
+     .value = "FILE",
+     .at = offsetof(training_flags, vectors),
+     .help = "a vector for each token, for --tree clusters"},
+    {.name = "start",
+     .kind = FLAG_INPUT,
+     .value = "FILE",
+     .at = offsetof(training_flags, start),
+     .help = "begin with the nodes and the tree of this head"},
+    {.name = "epochs",
+     .letter = 'e',
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(training_flags, epochs),
+     .min = 1,
+     .max = 100000,
+     .help = "use every row N times; default 5"},
+    {.name = "rate",
+     .kind = FLAG_NUMBER,
+     .value = "X",
+     .at = offsetof(training_flags, rate),
+     .high = 1000000,
+     .help = "the learning rate at the start; default 0.3"},
+    {.name = "l2",
+     .kind = FLAG_NUMBER,
+     .value = "X",
+     .at = offsetof(training_flags, l2),
+     .high = 1000000,
+     .help = "each example also pulls its node towards 0, times X; default 0"},
+    {.name = "no-bias",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(training_flags, no_bias),
+     .help = "keep all biases 0, as word2vec and fastText do"},
+    {.name = "seed",
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(training_flags, seed),
+     .max = UINT64_MAX,
+     .help = "of the order of the rows; default 0"},
+    {.name = "validation",
+     .kind = FLAG_INPUT,
+     .value = "FILE",
+     .at = offsetof(training_flags, validation),
+     .help = "held-out hidden states: their perplexity is printed after every epoch"},
+    {.name = "validation-targets",
+     .kind = FLAG_INPUT,
+     .value = "FILE",
+     .at = offsetof(training_flags, validation_targets),
+     .help = "and their tokens"},
+    {.name = "checkpoint",
+     .kind = FLAG_OUTPUT,
+     .value = "FILE",
+     .at = offsetof(training_flags, checkpoint),
+     .help = "where to keep what is learned, after every epoch and when interrupted; default, "
+             "when interrupted only: the output's name and .checkpoint"},
+    {.name = "resume",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(training_flags, resume),
+     .help = "go on from the checkpoint"},
+    {.name = "overwrite",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(training_flags, overwrite),
+     .help = "replace a checkpoint that is there already"},
+    FLAG_GROUP(threads_flag, training_flags, threads),
+    FLAG_GROUP(format_flag, training_flags, format),
+    FLAG_GROUP(quiet_flag, training_flags, call),
+    {.name = "output",
+     .letter = 'o',
+     .kind = FLAG_OUTPUT,
+     .value = "FILE",
+     .at = offsetof(training_flags, output),
+     .help = "where the head goes, as .safetensors"},
+    FLAG_END,
+};
+
+static const flag fit_table[] = {
+    FLAG_GROUP(training_table, training_flags, call),
+    FLAG_TITLE("Tokens"),
+    {.name = "vocab-size",
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(training_flags, input.vocab_size),
+     .min = 1,
+     .max = PLUCK_MAX_VOCAB,
+     .help = "how many tokens; default: as many as the targets need"},
+    FLAG_GROUP(map_group, training_flags, input),
+    FLAG_END,
+};
+
+static const flag distill_table[] = {
+    FLAG_GROUP(training_table, training_flags, call),
+    FLAG_GROUP(head_group, training_flags, head),
+    FLAG_GROUP(map_group, training_flags, input),
+    FLAG_END,
+};
+
+static const char *const tree_fit_examples[] = {
+    "pluck tree fit hidden.npy next.npy -o tree.safetensors --threads 0",
+    "pluck tree fit hidden.npy next.npy --tree clusters --vectors head.npy -e 20 -o "
+    "t.safetensors",
+    NULL};
+
+const command tree_fit_command = {
+    .name = "tree fit",
+    .synopsis = "HIDDEN TARGETS -o FILE [options]",
+    .summary = "train a hierarchical head on hidden states and their tokens",
+    .about = "HIDDEN has a row of numbers for each position (.npy, .safetensors), TARGETS the "
+             "token that came there (.npy of integers, or text). Fits the inner nodes of a code "
+             "tree by stochastic gradient descent with a learning rate that falls linearly to 0. "
+             "The result does not depend on the number of threads.\n"
+             "Interrupted (Ctrl-C), it finishes the step, writes the checkpoint and ends by the "
+             "signal (status 130); the same command with --resume goes on, to the same result.",
+    .usual = "output tree epochs rate validation validation-targets threads",
+    .flags = fit_table,
+    .flags_bytes = sizeof(training_flags),
+    .defaults = &(const training_flags){.threads = 1},
+    .examples = tree_fit_examples,
+    .min_words = 2,
+    .max_words = 2,
+    .word_name = "HIDDEN TARGETS",
+    .words_are_inputs = true,
+    .run = fit,
+};
+
+static const char *const tree_distill_examples[] = {
+    "pluck tree distill head.npy hidden.npy next.npy --bias bias.npy -o tree.safetensors", NULL};
+
+const command tree_distill_command = {
+    .name = "tree distill",
+    .synopsis = "HEAD HIDDEN TARGETS -o FILE [options]",
+    .summary = "train a hierarchical head to say what another head says",
+    .about = "HEAD is the weights of a dense head (.npy, --bias) or a stored head. The tree "
+             "learns the probabilities that it gives at the hidden states; the targets only "
+             "measure both, on the validation pairs if there are some: a tree is lossy, and the "
+             "last line says by how much. Otherwise as tree fit.",
+    .usual = "output bias epochs rate validation validation-targets threads",
+    .flags = distill_table,
+    .flags_bytes = sizeof(training_flags),
+    .defaults = &(const training_flags){.threads = 1},
+    .examples = tree_distill_examples,
+    .min_words = 3,
+    .max_words = 3,
+    .word_name = "HEAD HIDDEN TARGETS",
+    .words_are_inputs = true,
+    .run = distill,
+};

@@ -2,7 +2,7 @@
  * pluck tree predict: lines of text or hidden states in, labels and their probabilities out, as
  * "fasttext predict-prob" prints them.
  */
-#include "commands.h"
+#include "commands/commands.h"
 #include "output.h"
 #include "predictors.h"
 #include "progress.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 
 typedef struct prediction {
-    const arguments *args;
+    const predict_flags *flags;
     const char *input; /* as typed, or NULL */
     head_model model;
     source src;
@@ -88,14 +88,14 @@ static int predict(prediction *p, uint64_t first, uint64_t n)
         pluck_status status = predictors_run(team, first + at, now, &n_done, &err);
         for (size_t i = 0; i < n_done; i++) {
             const pluck_fasttext_label *labels = team->labels + i * team->n_labels;
-            if (p->args->format == FORMAT_JSON)
+            if (p->flags->format == FORMAT_JSON)
                 print_json(p, first + at + i, labels, team->n_found[i]);
             else
                 print_text(p, labels, team->n_found[i]);
         }
         if (status != PLUCK_OK) {
             progress_clear(&p->bar);
-            return complain(p->args->who, exit_code_of(status), "%s: %s %llu: %s",
+            return complain(p->flags->call.who, exit_code_of(status), "%s: %s %llu: %s",
                             p->input ? source_name(p->input) : "standard input", what,
                             (unsigned long long)(first + at + n_done), err.message);
         }
@@ -106,10 +106,10 @@ static int predict(prediction *p, uint64_t first, uint64_t n)
 
 static int predict_lines(prediction *p)
 {
-    int code = lines_open(&p->lines, p->args->who, p->input);
+    int code = lines_open(&p->lines, p->flags->call.who, p->input);
     p->has_lines = code == EXIT_DONE;
     if (code == EXIT_DONE)
-        code = predictors_create(&p->team, p->args, &p->model, NULL, &p->lines);
+        code = predictors_create(&p->team, p->flags, &p->model, NULL, &p->lines);
     uint64_t n_before = 0;
     while (code == EXIT_DONE && p->out.error == 0) {
         code = lines_next(&p->lines);
@@ -127,58 +127,61 @@ static int predict_lines(prediction *p)
 
 static int predict_rows(prediction *p)
 {
-    const arguments *args = p->args;
+    const predict_flags *flags = p->flags;
     pluck_head_info head = pluck_head_get_info(p->model.head);
     const char *path = p->input ? p->input : "-";
-    int code = source_open(args, path, &p->src);
+    int code = source_open(&flags->call, &flags->input, path, &p->src);
     if (code != EXIT_DONE)
         return code;
     uint64_t n_rows = p->src.info.n_rows;
     if (p->src.info.n_vocab != head.dim)
-        code = complain(args->who, EXIT_DATA, "%s: rows have %u values, the head takes %u",
+        code = complain(flags->call.who, EXIT_DATA, "%s: rows have %u values, the head takes %u",
                         source_name(path), (unsigned)p->src.info.n_vocab, (unsigned)head.dim);
     if (code == EXIT_DONE && n_rows == PLUCK_DUMP_ROWS_UNKNOWN)
-        code = complain(args->who, EXIT_DATA, "%s: raw hidden states are read from a file",
+        code = complain(flags->call.who, EXIT_DATA, "%s: raw hidden states are read from a file",
                         source_name(path));
     if (code == EXIT_DONE)
-        code = texts_check(&p->texts, args->who, args->words[0], head.n_vocab);
+        code = texts_check(&p->texts, &flags->call, flags->call.words[0], NULL, head.n_vocab);
     if (code == EXIT_DONE)
-        code = predictors_create(&p->team, args, &p->model, &p->src, NULL);
-    progress_start(&p->bar, n_rows, args->quiet, &p->out);
+        code = predictors_create(&p->team, flags, &p->model, &p->src, NULL);
+    progress_start(&p->bar, n_rows, flags->call.is_quiet, &p->out);
     return code == EXIT_DONE ? predict(p, 0, n_rows) : code;
 }
 
 static int check_arguments(const prediction *p)
 {
-    const arguments *args = p->args;
-    if (args->sample && args->compat)
-        return complain(args->who, EXIT_USAGE, "--sample and --compat exclude each other");
-    if (!args->sample && args->draw_temperature != 1.0)
-        return complain(args->who, EXIT_USAGE, "--temperature changes only what --sample draws");
-    if (!p->model.text && args->compat)
-        return complain(args->who, EXIT_USAGE, "--compat is for fastText models; %s is none",
-                        args->words[0]);
-    if (p->model.text && args->vocab)
-        return complain(args->who, EXIT_USAGE, "--vocab is for stored heads; %s has its own labels",
-                        args->words[0]);
-    if (!p->model.head && args->sample)
-        return complain(args->who, EXIT_DATA,
+    const predict_flags *flags = p->flags;
+    if (flags->sample && flags->compat)
+        return complain(flags->call.who, EXIT_USAGE, "--sample and --compat exclude each other");
+    if (!flags->sample && flags->temperature != 1.0)
+        return complain(flags->call.who, EXIT_USAGE,
+                        "--temperature changes only what --sample draws");
+    if (!p->model.text && flags->compat)
+        return complain(flags->call.who, EXIT_USAGE, "--compat is for fastText models; %s is none",
+                        flags->call.words[0]);
+    if (p->model.text && flags->vocab.file)
+        return complain(flags->call.who, EXIT_USAGE,
+                        "--vocab is for stored heads; %s has its own labels", flags->call.words[0]);
+    if (!p->model.head && flags->sample)
+        return complain(flags->call.who, EXIT_DATA,
                         "%s: its outputs are no distribution (loss ova or ns) to draw from",
-                        args->words[0]);
+                        flags->call.words[0]);
     return EXIT_DONE;
 }
 
-int cmd_tree_predict(const arguments *args)
+static int run(const void *given)
 {
-    const char *input = args->n_words > 1 ? args->words[1] : NULL;
-    prediction p = {.args = args, .input = input};
-    int code = head_model_open(&p.model, args, args->words[0]);
+    const predict_flags *flags = given;
+    const char *input = flags->call.n_words > 1 ? flags->call.words[1] : NULL;
+    prediction p = {.flags = flags, .input = input};
+    int code =
+        head_model_open(&p.model, &flags->call, &flags->head, &flags->input, flags->call.words[0]);
     if (code == EXIT_DONE)
         code = check_arguments(&p);
     if (code == EXIT_DONE)
-        code = texts_open(&p.texts, args);
+        code = texts_open(&p.texts, &flags->call, &flags->vocab);
     if (code == EXIT_DONE)
-        code = output_open(&p.out, args->who, args->output);
+        code = output_open(&p.out, flags->call.who, flags->output);
     if (code == EXIT_DONE)
         code = p.model.text ? predict_lines(&p) : predict_rows(&p);
     progress_clear(&p.bar);
@@ -192,3 +195,83 @@ int cmd_tree_predict(const arguments *args)
     head_model_close(&p.model);
     return code != EXIT_DONE ? code : close_code;
 }
+
+static const flag flags[] = {
+    FLAG_TITLE("Predicting"),
+    {.name = "top",
+     .letter = 'k',
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(predict_flags, top),
+     .max = PLUCK_MAX_VOCAB,
+     .help = "the N most probable labels a line; 0: all; default 1"},
+    {.name = "threshold",
+     .kind = FLAG_NUMBER,
+     .value = "P",
+     .at = offsetof(predict_flags, threshold),
+     .high = 1,
+     .help = "only labels of at least this probability; default 0"},
+    {.name = "sample",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(predict_flags, sample),
+     .help = "draw N different labels instead, one after the other, in the order drawn"},
+    {.name = "temperature",
+     .letter = 't',
+     .kind = FLAG_NUMBER,
+     .value = "T",
+     .at = offsetof(predict_flags, temperature),
+     .high = 1000000,
+     .help = "with --sample: draw from the probabilities to the power 1/T; default 1"},
+    {.name = "seed",
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(predict_flags, seed),
+     .max = UINT64_MAX,
+     .help = "with --sample: the seed; line r uses its stream r; default 0"},
+    {.name = "compat",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(predict_flags, compat),
+     .help = "fastText's own arithmetic, which adds 1e-5 inside each logarithm"},
+    {.name = "label-prefix",
+     .kind = FLAG_TEXT,
+     .value = "TEXT",
+     .at = offsetof(predict_flags, head.label_prefix),
+     .help = "what labels begin with; default __label__"},
+    FLAG_GROUP(threads_flag, predict_flags, threads),
+    FLAG_GROUP(format_flag, predict_flags, format),
+    FLAG_GROUP(quiet_flag, predict_flags, call),
+    FLAG_GROUP(head_group, predict_flags, head),
+    FLAG_GROUP(vocab_group, predict_flags, vocab),
+    FLAG_GROUP(input_group, predict_flags, input),
+    FLAG_GROUP(output_flag, predict_flags, output),
+    FLAG_END,
+};
+
+static const char *const examples[] = {
+    "pluck tree predict model.ftz -k 3 < lines.txt",
+    "pluck tree predict model.ftz lines.txt -k 5 --threshold 0.1 --threads 0",
+    "pluck tree predict model.ftz lines.txt --sample --temperature 0.7 --seed 7 --format json",
+    NULL};
+
+const command tree_predict_command = {
+    .name = "tree predict",
+    .synopsis = "MODEL [INPUT] [options]",
+    .summary = "labels of lines of text, or tokens of hidden states",
+    .about = "With a fastText model (.bin, .ftz): for each line of INPUT (standard input if it "
+             "is not given) prints the most probable labels, each followed by its probability, "
+             "as 'fasttext predict-prob MODEL INPUT N' does; a line without any known word gives "
+             "an empty one. Probabilities are exact; fastText's own are a little larger "
+             "(--compat).\n"
+             "With a head (.safetensors, or the weights of a dense one as .npy): INPUT holds "
+             "hidden states, a row each, and the labels are tokens.",
+    .usual = "top threshold sample temperature threads format",
+    .flags = flags,
+    .flags_bytes = sizeof(predict_flags),
+    .defaults = &(const predict_flags){.top = 1, .threads = 1, .temperature = 1},
+    .examples = examples,
+    .min_words = 1,
+    .max_words = 2,
+    .word_name = "MODEL",
+    .words_are_inputs = true,
+    .run = run,
+};

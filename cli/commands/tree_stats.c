@@ -1,13 +1,21 @@
 /* pluck tree stats: the shape of a code tree, and what its codes cost. */
 #include "arrays.h"
-#include "commands.h"
+#include "commands/commands.h"
 #include "head_model.h"
 #include "output.h"
 
 #include <stdlib.h>
 
+typedef struct stats_flags {
+    call call;
+    input_flags input; /* nothing */
+    head_flags head;   /* nothing */
+    const char *counts;
+    int format;
+} stats_flags;
+
 typedef struct tree_report {
-    const arguments *args;
+    const stats_flags *flags;
     head_model model;
     pluck_tree *built; /* from counts alone */
     int64_t *counts;   /* NULL: none */
@@ -20,15 +28,15 @@ typedef struct tree_report {
 /* The counts of a fastText model stand in its dictionary. */
 static int take_counts(tree_report *r)
 {
-    const arguments *args = r->args;
-    if (args->counts)
-        return integers_read(args->who, args->counts, &r->counts, &r->n_counts, NULL);
+    const stats_flags *flags = r->flags;
+    if (flags->counts)
+        return integers_read(flags->call.who, flags->counts, &r->counts, &r->n_counts, NULL);
     if (!r->model.text)
         return EXIT_DONE;
     r->n_counts = pluck_fasttext_get_info(r->model.text).n_outputs;
     r->counts = malloc(r->n_counts * sizeof *r->counts);
     if (!r->counts)
-        return complain_memory(args->who);
+        return complain_memory(flags->call.who);
     for (size_t i = 0; i < r->n_counts; i++)
         r->counts[i] = pluck_fasttext_output_count(r->model.text, (uint32_t)i);
     return EXIT_DONE;
@@ -36,26 +44,28 @@ static int take_counts(tree_report *r)
 
 static int take_tree(tree_report *r)
 {
-    const arguments *args = r->args;
-    if (args->n_words == 0) {
+    const stats_flags *flags = r->flags;
+    if (flags->call.n_words == 0) {
         pluck_error err;
         if (r->n_counts > PLUCK_MAX_VOCAB)
-            return complain(args->who, EXIT_DATA, "%s: holds %zu counts, at most %u are allowed",
-                            args->counts, r->n_counts, (unsigned)PLUCK_MAX_VOCAB);
+            return complain(flags->call.who, EXIT_DATA,
+                            "%s: holds %zu counts, at most %u are allowed", flags->counts,
+                            r->n_counts, (unsigned)PLUCK_MAX_VOCAB);
         pluck_status status =
             pluck_tree_create_huffman(&r->built, r->counts, (uint32_t)r->n_counts, NULL, &err);
         r->tree = r->built;
         return status == PLUCK_OK ? EXIT_DONE
-                                  : complain(args->who, exit_code_of(status), "%s: %s",
-                                             source_name(args->counts), err.message);
+                                  : complain(flags->call.who, exit_code_of(status), "%s: %s",
+                                             source_name(flags->counts), err.message);
     }
     r->tree = pluck_head_tree(r->model.head);
     if (!r->tree)
-        return complain(args->who, EXIT_DATA, "%s: is a %s head, which has no tree", args->words[0],
+        return complain(flags->call.who, EXIT_DATA, "%s: is a %s head, which has no tree",
+                        flags->call.words[0],
                         pluck_head_kind_name(pluck_head_get_info(r->model.head).kind));
     if (r->counts && r->n_counts != pluck_tree_n_tokens(r->tree))
-        return complain(args->who, EXIT_DATA, "%s: holds %zu counts, the tree has %u tokens",
-                        args->counts, r->n_counts, (unsigned)pluck_tree_n_tokens(r->tree));
+        return complain(flags->call.who, EXIT_DATA, "%s: holds %zu counts, the tree has %u tokens",
+                        flags->counts, r->n_counts, (unsigned)pluck_tree_n_tokens(r->tree));
     return EXIT_DONE;
 }
 
@@ -64,7 +74,7 @@ static void warn_of_long_codes(const tree_report *r)
 {
     enum { LONG_CODE_BITS = 64 };
     if (r->stats.max_length > LONG_CODE_BITS)
-        complain(r->args->who, EXIT_DONE,
+        complain(r->flags->call.who, EXIT_DONE,
                  "the longest code has %u bits, which is common where counts are 0: give every "
                  "token a count of at least 1",
                  (unsigned)r->stats.max_length);
@@ -77,11 +87,12 @@ static int measure(tree_report *r)
     size_t n = (size_t)r->plain.max_length + 1;
     r->histogram = calloc(n, sizeof *r->histogram);
     if (!r->histogram)
-        return complain_memory(r->args->who);
+        return complain_memory(r->flags->call.who);
     if (status == PLUCK_OK)
         status = pluck_tree_get_stats(r->tree, r->counts, &r->stats, r->histogram, n, &err);
-    return status == PLUCK_OK ? EXIT_DONE
-                              : complain(r->args->who, exit_code_of(status), "%s", err.message);
+    return status == PLUCK_OK
+               ? EXIT_DONE
+               : complain(r->flags->call.who, exit_code_of(status), "%s", err.message);
 }
 
 static void print_text(const tree_report *r, output *out)
@@ -127,15 +138,17 @@ static void print_json(const tree_report *r, output *out)
     output_text(out, "}}\n");
 }
 
-int cmd_tree_stats(const arguments *args)
+static int run(const void *given)
 {
-    tree_report r = {.args = args};
+    const stats_flags *flags = given;
+    tree_report r = {.flags = flags};
     output out;
     int code = EXIT_DONE;
-    if (args->n_words == 0 && !args->counts)
-        return complain(args->who, EXIT_USAGE, "needs a MODEL or --counts FILE");
-    if (args->n_words > 0)
-        code = head_model_open_head(&r.model, args, args->words[0]);
+    if (flags->call.n_words == 0 && !flags->counts)
+        return complain(flags->call.who, EXIT_USAGE, "needs a MODEL or --counts FILE");
+    if (flags->call.n_words > 0)
+        code = head_model_open_head(&r.model, &flags->call, &flags->head, &flags->input,
+                                    flags->call.words[0]);
     if (code == EXIT_DONE)
         code = take_counts(&r);
     if (code == EXIT_DONE)
@@ -143,9 +156,9 @@ int cmd_tree_stats(const arguments *args)
     if (code == EXIT_DONE)
         code = measure(&r);
     if (code == EXIT_DONE)
-        code = output_open(&out, args->who, NULL);
+        code = output_open(&out, flags->call.who, NULL);
     if (code == EXIT_DONE) {
-        if (args->format == FORMAT_JSON)
+        if (flags->format == FORMAT_JSON)
             print_json(&r, &out);
         else
             print_text(&r, &out);
@@ -155,7 +168,39 @@ int cmd_tree_stats(const arguments *args)
     free(r.counts);
     free(r.histogram);
     pluck_tree_destroy(&r.built);
-    if (args->n_words > 0)
+    if (flags->call.n_words > 0)
         head_model_close(&r.model);
     return code;
 }
+
+static const flag flags[] = {
+    FLAG_TITLE("Counts"),
+    {.name = "counts",
+     .kind = FLAG_INPUT,
+     .value = "FILE",
+     .at = offsetof(stats_flags, counts),
+     .help = "how often each token occurs: whole numbers as .npy or text, in the order of the "
+             "tokens"},
+    FLAG_GROUP(format_flag, stats_flags, format),
+    FLAG_END,
+};
+
+static const char *const examples[] = {"pluck tree stats model.ftz",
+                                       "echo 5 1 1 2 9 | pluck tree stats --counts - --format json",
+                                       NULL};
+
+const command tree_stats_command = {
+    .name = "tree stats",
+    .synopsis = "[MODEL] [options]",
+    .summary = "the shape of a code tree, and what its codes cost",
+    .about = "Of the tree of MODEL (a fastText model with hierarchical softmax, or a stored "
+             "hierarchical head), or of the Huffman tree of --counts: tokens, code lengths, "
+             "their mean by the counts beside the entropy of the counts, which no code can beat.",
+    .flags = flags,
+    .flags_bytes = sizeof(stats_flags),
+    .examples = examples,
+    .max_words = 1,
+    .word_name = "MODEL",
+    .words_are_inputs = true,
+    .run = run,
+};

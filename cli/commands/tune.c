@@ -2,13 +2,19 @@
  * pluck tune: the temperature that fits a dump, and what it and truncations would do. Files are
  * written last, one after the other, so that an interrupted run leaves none.
  */
-#include "commands.h"
+#include "commands/commands.h"
 #include "run_files.h"
 #include "tuning.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+typedef struct tune_flags {
+    tuning_flags tuning;
+    const char *output, *svg, *csv;
+    int format;
+} tune_flags;
 
 static void write_config(const tuning *t, output *out)
 {
@@ -25,23 +31,23 @@ static void write_config(const tuning *t, output *out)
 enum { RESULTS, CONFIG, SVG, CSV, N_OUTPUTS };
 
 /* Without an answer there is no configuration. */
-static int open_files(const tuning *t, output outs[N_OUTPUTS])
+static int open_files(const tuning *t, const tune_flags *flags, output outs[N_OUTPUTS])
 {
-    const arguments *args = t->args;
-    const char *config = t->has_answer ? args->output : NULL;
-    const char *const paths[N_OUTPUTS] = {NULL, config, args->svg, args->csv};
+    const char *config = t->has_answer ? flags->output : NULL;
+    const char *const paths[N_OUTPUTS] = {NULL, config, flags->svg, flags->csv};
     int code = EXIT_DONE;
-    if (args->output && !config)
-        complain(args->who, EXIT_DONE, "%s is not written: there is no answer", args->output);
+    if (flags->output && !config)
+        complain(flags->tuning.call.who, EXIT_DONE, "%s is not written: there is no answer",
+                 flags->output);
     for (size_t i = CONFIG; i < N_OUTPUTS && code == EXIT_DONE; i++)
         if (paths[i])
-            code = output_open(&outs[i], args->who, paths[i]);
+            code = output_open(&outs[i], flags->tuning.call.who, paths[i]);
     return code;
 }
 
-static void print(const tuning *t, output outs[N_OUTPUTS])
+static void print(const tuning *t, const tune_flags *flags, output outs[N_OUTPUTS])
 {
-    if (t->args->format == FORMAT_JSON)
+    if (flags->format == FORMAT_JSON)
         tuning_print_json(t, &outs[RESULTS]);
     else
         tuning_print_text(t, &outs[RESULTS]);
@@ -53,23 +59,138 @@ static void print(const tuning *t, output outs[N_OUTPUTS])
         tuning_print_csv(t, &outs[CSV]);
 }
 
-int cmd_tune(const arguments *args)
+static int run_tune(const void *given)
 {
+    const tune_flags *flags = given;
     tuning t = {0};
-    output outs[N_OUTPUTS] = {{.who = args->who}};
-    int code = run_files_open_results(&outs[RESULTS], args);
+    output outs[N_OUTPUTS] = {{.who = flags->tuning.call.who}};
+    int code = run_files_open_results(&outs[RESULTS], &flags->tuning.call);
     if (code != EXIT_DONE)
         return code;
-    code = tuning_open(&t, args, args->words[0]);
+    code = tuning_open(&t, &flags->tuning, flags->tuning.call.words[0]);
     if (code == EXIT_DONE)
         code = tuning_run(&t, &outs[RESULTS]);
     if (code == EXIT_DONE)
-        code = open_files(&t, outs);
+        code = open_files(&t, flags, outs);
     if (code == EXIT_DONE)
-        print(&t, outs);
+        print(&t, flags, outs);
     int close_code = outputs_close(outs, N_OUTPUTS, code == EXIT_DONE);
     tuning_close(&t);
     if (code == EXIT_DONE)
         code = close_code;
     return code == EXIT_DONE && !t.has_answer ? EXIT_NEGATIVE : code;
 }
+
+static const flag flags[] = {
+    FLAG_TITLE("Tuning"),
+    FLAG_GROUP(targets_flag, tune_flags, tuning.targets),
+    {.name = "objective",
+     .kind = FLAG_TEXT,
+     .value = "NAME",
+     .at = offsetof(tune_flags, tuning.objective),
+     .words = "nll|ece|brier|entropy=|perplexity=|diversity=",
+     .help = "nll, ece or brier: as small as possible (need targets); entropy=H, perplexity=P or "
+             "diversity=N: the mean that is to be met; default nll"},
+    FLAG_GROUP(rows_flag, tune_flags, tuning.rows),
+    {.name = "bins",
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(tune_flags, tuning.bins),
+     .min = 1,
+     .max = PLUCK_TUNE_MAX_BINS,
+     .help = "of the calibration error; default 15"},
+    {.name = "bin-edges",
+     .kind = FLAG_CHOICE,
+     .value = "right|left",
+     .at = offsetof(tune_flags, tuning.bin_edges),
+     .help = "which edge of a bin belongs to it; default right: (low, high]"},
+    {.name = "equal-mass",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(tune_flags, tuning.equal_mass),
+     .help = "bins of equally many rows instead of equal width"},
+    {.name = "bootstrap",
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(tune_flags, tuning.bootstrap),
+     .max = 100000,
+     .help = "resamples of the rows for the interval; 0: none; default 1000"},
+    {.name = "cross-validate",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(tune_flags, tuning.cross_validate),
+     .help = "also fit each half of the rows, and measure it on the other"},
+    {.name = "keep",
+     .kind = FLAG_NUMBER,
+     .value = "PART",
+     .at = offsetof(tune_flags, tuning.keep),
+     .high = 1,
+     .is_low_open = true,
+     .help = "the part of the rows whose target a truncation has to keep; default 0.99"},
+    {.name = "truncate",
+     .kind = FLAG_CHOICE,
+     .value = "none|top_p|min_p|top_k|top_n_sigma",
+     .at = offsetof(tune_flags, tuning.truncate),
+     .help = "add the tightest such setting of this stage to the configuration; default none"},
+    {.name = "no-curves",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(tune_flags, tuning.no_curves),
+     .help = "no table of truncations: saves the pass that sorts every row"},
+    FLAG_GROUP(threads_flag, tune_flags, tuning.threads),
+    FLAG_GROUP(isa_flag, tune_flags, tuning.isa),
+    FLAG_GROUP(format_flag, tune_flags, format),
+    FLAG_GROUP(quiet_flag, tune_flags, tuning.call),
+    FLAG_GROUP(input_group, tune_flags, tuning.input),
+    FLAG_TITLE("Output"),
+    {.name = "output",
+     .letter = 'o',
+     .kind = FLAG_OUTPUT,
+     .value = "FILE",
+     .at = offsetof(tune_flags, output),
+     .help = "write the configuration, with the fitted temperature, to FILE"},
+    {.name = "svg",
+     .kind = FLAG_OUTPUT,
+     .value = "FILE",
+     .at = offsetof(tune_flags, svg),
+     .help = "draw the objective and the reliability diagram"},
+    {.name = "csv",
+     .kind = FLAG_OUTPUT,
+     .value = "FILE",
+     .at = offsetof(tune_flags, csv),
+     .help = "write the curves as a table"},
+    FLAG_GROUP(config_group, tune_flags, tuning.config),
+    FLAG_END,
+};
+
+static const char *const examples[] = {
+    "pluck tune logits.npy --targets targets.npy",
+    "pluck tune logits.npy --targets targets.npy --format json --threads 0",
+    "pluck tune logits.npy --targets targets.npy --truncate top_p -o tuned.json",
+    "pluck tune logits.npy --objective entropy=2.5 --no-curves",
+    "pluck tune logits.npy --targets targets.npy --cross-validate --svg tuned.svg --csv tuned.csv",
+    NULL};
+
+const command tune_command = {
+    .name = "tune",
+    .synopsis = "DUMP [--targets FILE] [options]",
+    .summary = "find the temperature that fits, and what truncations would do",
+    .about = "Reads all rows of a dump and finds the temperature with the least objective: the "
+             "likelihood of the tokens that followed (nll), the calibration error (ece), the "
+             "Brier score, or a mean entropy, perplexity (its exponential) or diversity (the "
+             "mean of exp(entropy)) to be met. Prints it with its interval, what it changes, how "
+             "well confidence says what is correct, and how often each truncation would have "
+             "forbidden the token that followed.\n"
+             "-o writes a configuration with this temperature: the one of --config, --preset and "
+             "the flags for keys, or an empty one. Its stages do not take part in the fit, which "
+             "sees the raw logits.\n"
+             "The dump is read several times, so that it cannot be a stream. Memory does not "
+             "grow with it.",
+    .usual = "targets objective truncate output rows threads format",
+    .flags = flags,
+    .flags_bytes = sizeof(tune_flags),
+    .defaults = &(const tune_flags){.tuning = {.threads = 1, .bootstrap = 1000, .keep = 0.99}},
+    .examples = examples,
+    .min_words = 1,
+    .max_words = 1,
+    .word_name = "DUMP",
+    .words_are_inputs = true,
+    .run = run_tune,
+};

@@ -18,9 +18,9 @@ COMMANDS = [
     ("inspect", "logits.npy --vocab vocab.json --added-tokens added.json --config config.json",
      {"-o": "", "--svg": "", "--csv": ""}),
     ("replay", "lines.jsonl small.npy", {"-o": ""}),
-    ("tune", "logits.npy -t targets.npy --config config.json --bootstrap 0 --no-curves -q",
+    ("tune", "logits.npy --targets targets.npy --config config.json --bootstrap 0 --no-curves -q",
      {"-o": "", "--svg": "", "--csv": ""}),
-    ("report", "logits.npy -t targets.npy --vocab vocab.json --added-tokens added.json -q",
+    ("report", "logits.npy --targets targets.npy --vocab vocab.json --added-tokens added.json -q",
      {"-o": ""}),
     ("compare", "small.npy --config-a config8.json --config-b config.json --targets t8.txt "
      "--vocab vocab8.json --added-tokens added.json -q", {"-o": ""}),

@@ -105,7 +105,7 @@ class Table(TableCase):
                 r"__fish_seen_subcommand_from (\w+)' -l ([\w-]+)(?: -s \w)? -r -F", script):
             found.setdefault(command, set()).add("--" + name)
         self.assertGreater(len(found), 10)
-        letters = {"-o": "--output", "-t": "--targets", "-c": "--config"}
+        letters = {"-o": "--output", "-c": "--config"}
         known = {}
         for command, line, flags in COMMANDS:
             words = line.split() + list(flags)
@@ -328,7 +328,8 @@ class Devices(TableCase):
     def test_of_several_outputs_none_appears_when_one_is_full(self):
         for line in ("inspect logits.npy -o a --csv b --svg out",
                      "inspect logits.npy -o out --csv b --svg a",
-                     "tune logits.npy -t targets.npy --bootstrap 0 -q -o a --svg out --csv b",
+                     "tune logits.npy --targets targets.npy --bootstrap 0 -q -o a --svg out "
+                     "--csv b",
                      "convert small.npy --targets t8.txt --to npy -o out --targets-out a",
                      "convert small.npy --targets t8.txt --to npy -o a --targets-out out"):
             self.fresh(line)

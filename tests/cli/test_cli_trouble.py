@@ -175,7 +175,7 @@ class Trouble(OutputCase):
     def test_of_several_outputs_the_completed_ones_are_named(self):
         for line, names in (
                 ("inspect logits.npy -o a --svg b --csv c", "abc"),
-                ("tune logits.npy -t targets.npy --bootstrap 0 -q --no-curves "
+                ("tune logits.npy --targets targets.npy --bootstrap 0 -q --no-curves "
                  "-o a --svg b --csv c", "abc"),
                 ("convert small.npy --targets t8.txt --to npy -o b --targets-out a", "ab")):
             for nth in range(1, len(names) + 1):

@@ -220,7 +220,8 @@ class TuneAgreesWithNumpy(CommandCase):
 
     def test_library_keeps_the_target_at_the_setting_found(self):
         y = np.load(self.folder / "targets.npy")
-        self.run_line("pluck tune logits.npy -t targets.npy --keep 1 --truncate top_p -o c.json")
+        self.run_line("pluck tune logits.npy --targets targets.npy --keep 1 --truncate top_p "
+                      "-o c.json")
         for row in range(len(y)):
             shown = json.loads(self.run_line(
                 f"pluck inspect logits.npy -r {row} -c c.json --format json --top 512"))
@@ -230,7 +231,7 @@ class TuneAgreesWithNumpy(CommandCase):
 class TuneIsRobust(CommandCase):
     def test_results_do_not_depend_on_threads_or_instruction_set(self):
         for flags in ("", "--objective brier", "--equal-mass", "--objective diversity=5"):
-            line = f"pluck tune gpt2.npy -t gpt2_targets.npy --format json {flags}"
+            line = f"pluck tune gpt2.npy --targets gpt2_targets.npy --format json {flags}"
             expected = self.run_line(line, code=(0, 1))
             code = self.code
             for more in ("--threads 3", "--threads 0", "--isa scalar"):
@@ -251,17 +252,17 @@ class TuneIsRobust(CommandCase):
         bad = y.copy()
         bad[7] = 512
         self.write("bad.npy", bad)
-        self.refused("logits.npy -t bad.npy", "row 7", "target 512", "512 tokens")
+        self.refused("logits.npy --targets bad.npy", "row 7", "target 512", "512 tokens")
         self.write("short.npy", y[:-1])
-        self.refused("logits.npy -t short.npy", "63 targets", "64 rows")
+        self.refused("logits.npy --targets short.npy", "63 targets", "64 rows")
         nan = z.copy()
         nan[5, 17] = np.nan
         self.write("nan.npy", nan)
-        self.refused("nan.npy -t targets.npy", "nan.npy", "row 5", "token 17", "NaN")
+        self.refused("nan.npy --targets targets.npy", "nan.npy", "row 5", "token 17", "NaN")
         never = z.copy()
         never[3, y[3]] = -np.inf
         self.write("never.npy", never)
-        self.refused("never.npy -t targets.npy", "row 3", f"token {y[3]}", "-inf")
+        self.refused("never.npy --targets targets.npy", "row 3", f"token {y[3]}", "-inf")
         nothing = z.copy()
         nothing[9] = -np.inf
         self.write("nothing.npy", nothing)
@@ -273,9 +274,9 @@ class TuneIsRobust(CommandCase):
         self.refused("logits.npy --objective entropy", "entropy=H", code=2)
         self.refused("logits.npy --objective entropy=2,5", "expected nll", "decimal point", code=2)
         self.refused("logits.npy --objective perplexity=0.5", "perplexity", "below 1")
-        self.refused("logits.npy -t targets.npy --keep 2", "--keep", code=2)
-        self.refused("logits.npy -t targets.npy -o a.x --svg a.x", "a.x", code=2)
-        self.refused("logits.npy -t targets.npy -o logits.npy", "input", code=2)
+        self.refused("logits.npy --targets targets.npy --keep 2", "--keep", code=2)
+        self.refused("logits.npy --targets targets.npy -o a.x --svg a.x", "a.x", code=2)
+        self.refused("logits.npy --targets targets.npy -o logits.npy", "input", code=2)
         self.assertEqual(self.names(), sorted(set(self.names()) - {"a.x"}))
 
     def test_rows_without_a_target_are_left_out(self):
@@ -286,7 +287,7 @@ class TuneIsRobust(CommandCase):
         self.write("some.npy", some)
         self.write("z.npy", z[some >= 0])
         self.write("y.npy", some[some >= 0])
-        part = json.loads(self.run_line("pluck tune logits.npy -t some.npy --format json"))
+        part = json.loads(self.run_line("pluck tune logits.npy --targets some.npy --format json"))
         alone = json.loads(self.run_line("pluck tune z.npy -t y.npy --format json"))
         for name in ("temperature", "nll_after", "ece_after", "rows", "truncation"):
             self.assertEqual(part[name], alone[name], name)
@@ -298,17 +299,17 @@ class TuneIsRobust(CommandCase):
             self.write("t.npy", targets)
             for objective in ("nll", "brier"):
                 shown = json.loads(self.run_line(
-                    f"pluck tune logits.npy -t t.npy --format json --objective {objective}",
+                    f"pluck tune logits.npy --targets t.npy --format json --objective {objective}",
                     code=1))
                 self.assertEqual((shown["temperature"], shown["limit"]), (t, limit), objective)
                 self.assertIsNone(shown["interval_low"])
-            text = self.run_line("pluck tune logits.npy -t t.npy", code=1).decode()
+            text = self.run_line("pluck tune logits.npy --targets t.npy", code=1).decode()
             self.assertIn("that is tried", text)
 
     def test_constant_rows_have_no_favourite(self):
         self.write("flat.npy", np.zeros((6, 9), np.float32))
         self.write("t.npy", np.arange(6))
-        shown = json.loads(self.run_line("pluck tune flat.npy -t t.npy --format json"))
+        shown = json.loads(self.run_line("pluck tune flat.npy --targets t.npy --format json"))
         self.assertEqual((shown["temperature"], shown["limit"]), (1, "inside"))
         self.assertAlmostEqual(shown["nll_after"], np.log(9), places=6)
 
@@ -317,20 +318,21 @@ class TuneIsRobust(CommandCase):
         rows[:, :3] = [[3e38, 3e38, -3e38], [-3e38, -3e38, -3e38], [1, 2, 3]]
         self.write("odd.npy", rows)
         self.write("t.npy", [0, 2, 1])
-        shown = json.loads(self.run_line("pluck tune odd.npy -t t.npy --format json", code=1))
+        shown = json.loads(self.run_line("pluck tune odd.npy --targets t.npy -f json", code=1))
         m = moments(rows[2:].astype(np.float64), np.array([1]), 1)
         self.assertAlmostEqual(shown["nll_before"],
                                (np.log(2) + np.log(3) + m["nll"][0]) / 3, places=6)
 
     def test_the_configuration_is_ready(self):
-        self.run_line("pluck tune logits.npy -t targets.npy --top-k 50 --truncate min_p -o c.json")
+        self.run_line("pluck tune logits.npy --targets targets.npy --top-k 50 --truncate min_p "
+                      "-o c.json")
         self.run_line("pluck config check c.json")
         config = json.loads((self.folder / "c.json").read_text())
         self.assertEqual(set(config), {"top_k", "min_p", "temperature"})
         self.run_line("pluck sample logits.npy -c c.json")
 
     def test_files_are_drawn(self):
-        self.run_line("pluck tune logits.npy -t targets.npy --svg c.svg --csv c.csv -q")
+        self.run_line("pluck tune logits.npy --targets targets.npy --svg c.svg --csv c.csv -q")
         svg = (self.folder / "c.svg").read_text()
         self.assertEqual(svg.count("<svg"), svg.count("</svg>"))
         self.assertNotRegex(svg, r"nan|inf[^o]")
@@ -346,8 +348,9 @@ class TuneIsRobust(CommandCase):
         (self.folder / "t.txt").write_text("36 " * 60000)
         before = self.names()
         run = subprocess.Popen(
-            [command_case.PLUCK, "tune", "long.raw", "--vocab-size", "512", "-t", "t.txt", "-o",
-             "c.json", "--svg", "c.svg"], cwd=self.folder, stdout=subprocess.PIPE, env=self.env)
+            [command_case.PLUCK, "tune", "long.raw", "--vocab-size", "512", "--targets", "t.txt",
+             "-o", "c.json", "--svg", "c.svg"],
+            cwd=self.folder, stdout=subprocess.PIPE, env=self.env)
         time.sleep(0.3)
         run.send_signal(signal.SIGINT)
         out, _ = run.communicate(timeout=60)

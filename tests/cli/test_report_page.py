@@ -92,10 +92,10 @@ class PageIsGood(CommandCase):
         self.assertLess(len(text.encode()), 2000000)
 
     def test_pages_are_whole_and_small(self):
-        for line in ("logits.npy -t targets.npy --vocab vocab.json", "logits.npy",
-                     "gpt2.npy -t gpt2_targets.npy --vocab gpt2_vocab.json", "a.npy b.npy",
+        for line in ("logits.npy --targets targets.npy --vocab vocab.json", "logits.npy",
+                     "gpt2.npy --targets gpt2_targets.npy --vocab gpt2_vocab.json", "a.npy b.npy",
                      "small.npy --vocab vocab8.json", "one.npy", "logits.npy --explore 64",
-                     "logits.npy -t targets.npy --rows 3"):
+                     "logits.npy --targets targets.npy --rows 3"):
             self.check(self.report(line))
 
     def test_a_text_cannot_end_the_script(self):
@@ -109,11 +109,11 @@ class PageIsGood(CommandCase):
 
     def test_wrong_input_leaves_no_page(self):
         for line, part in (("nan.npy", "token 17"), ("banned.npy", "row 1"),
-                           ("logits.npy -t gpt2_targets.npy", "4 targets"),
+                           ("logits.npy --targets gpt2_targets.npy", "4 targets"),
                            ("- < logits.npy", "can be read only once")):
             self.run_line(f"pluck report {line} -o r.html", code=3)
             self.assertIn(part, self.stderr)
-        self.run_line("pluck report a.npy b.npy -t targets.npy -o r.html", code=2)
+        self.run_line("pluck report a.npy b.npy --targets targets.npy -o r.html", code=2)
         self.assertNotIn("r.html", self.names())
 
 
@@ -174,8 +174,9 @@ class NumbersAgree(CommandCase):
                      "top-p": random.choice([1, round(random.random(), 3)]),
                      "min-p": random.choice([0, round(random.random() ** 4, 4)])}
                     for _ in range(6)]
-        for dump, line in (("logits.npy", "logits.npy -t targets.npy --vocab vocab.json"),
-                           ("gpt2.npy", "gpt2.npy -t gpt2_targets.npy --vocab gpt2_vocab.json")):
+        for dump, line in (("logits.npy", "logits.npy --targets targets.npy --vocab vocab.json"),
+                           ("gpt2.npy", "gpt2.npy --targets gpt2_targets.npy "
+                            "--vocab gpt2_vocab.json")):
             self.check(dump, line, settings)
 
     def test_a_token_that_followed_has_its_name_rank_and_probability_wherever_it_is(self):
@@ -193,8 +194,8 @@ class NumbersAgree(CommandCase):
             f"pluck inspect gpt2.npy --row {i} --top 60000 --format json --vocab gpt2_vocab.json"))
             ["top"] for i in range(4)]
         # With few rows each is whole; with many the targets are beyond what the page holds.
-        for line in ("gpt2.npy -t t.npy", "many.raw --vocab-size 50257 --dtype f16 -t many.txt "
-                     "--explore 48"):
+        for line in ("gpt2.npy --targets t.npy", "many.raw --vocab-size 50257 --dtype f16 "
+                     "--targets many.txt --explore 48"):
             found = self.rows(f"{line} --vocab gpt2_vocab.json")
             plain = self.compute(found, [{}])
             for row, (result,) in zip(found, plain):
@@ -223,7 +224,7 @@ class EdgesAreNoSuccess(CommandCase):
     def page(self, targets):
         values = " ".join(map(str, targets))
         (self.folder / "t.txt").write_text(values)
-        self.run_line("pluck report logits.npy -t t.txt -o r.html")
+        self.run_line("pluck report logits.npy --targets t.txt -o r.html")
         return (self.folder / "r.html").read_text(encoding="utf-8")
 
     def best(self):
@@ -240,10 +241,10 @@ class EdgesAreNoSuccess(CommandCase):
         self.assertIn("T = 0.0500, an end", text)
 
     def test_bins_of_few_rows_are_marked(self):
-        self.run_line("pluck report logits.npy -t targets.npy -o r.html")
+        self.run_line("pluck report logits.npy --targets targets.npy -o r.html")
         text = (self.folder / "r.html").read_text(encoding="utf-8")
         chart = text.split('aria-label="Reliability"')[1].split("</svg>")[0]
-        shown = json.loads(self.run_line("pluck tune logits.npy -t targets.npy --format json"))
+        shown = json.loads(self.run_line("pluck tune logits.npy --targets targets.npy -f json"))
         rows = [b["rows"] for when in ("before", "after") for b in shown[f"bins_{when}"]
                 if b["rows"] > 0]
         few = [str(n) for n in rows if n < 10]
@@ -346,7 +347,7 @@ class PageWorks(CommandCase):
     def test_numbers_are_those_of_the_library(self):
         for dump, rows, line in (
                 ("logits.npy", (5, 37),
-                 "logits.npy -t targets.npy --vocab vocab.json --explore 64"),
+                 "logits.npy --targets targets.npy --vocab vocab.json --explore 64"),
                 ("gpt2.npy", (0, 3), "gpt2.npy --vocab gpt2_vocab.json")):
             self.open(line)
             for row in rows:
@@ -377,7 +378,7 @@ class PageWorks(CommandCase):
         self.assertIn("about", self.text("survivors"))
 
     def test_sliders_buttons_and_keys_work(self):
-        self.open("logits.npy -t targets.npy --vocab vocab.json")
+        self.open("logits.npy --targets targets.npy --vocab vocab.json")
         slider = self.find("top-k-range")
         slider.send_keys(Keys.ARROW_RIGHT * 3)
         self.assertEqual(self.find("top-k").get_attribute("value"), "3")
@@ -387,7 +388,7 @@ class PageWorks(CommandCase):
         self.assertEqual(self.find("row").get_attribute("value"), "1")
         fitted = self.browser.find_element(By.CSS_SELECTOR, "[data-fitted]")
         fitted.click()
-        found = json.loads(self.run_line("pluck tune logits.npy -t targets.npy --format json"))
+        found = json.loads(self.run_line("pluck tune logits.npy --targets targets.npy -f json"))
         self.assertAlmostEqual(float(self.find("temperature").get_attribute("value")),
                                found["temperature"], delta=1e-6)
         self.assertEqual(self.find("top-k").get_attribute("value"), "0")
@@ -401,7 +402,7 @@ class PageWorks(CommandCase):
         self.check_quiet()
 
     def test_every_control_can_be_reached_by_tab(self):
-        self.open("logits.npy -t targets.npy")
+        self.open("logits.npy --targets targets.npy")
         seen = set()
         self.browser.find_element(By.TAG_NAME, "body").click()
         for _ in range(30):
@@ -412,7 +413,8 @@ class PageWorks(CommandCase):
         self.assertLessEqual({"row", "previous", "next", "save", "reset", "more"}, seen)
 
     def test_nothing_is_wider_than_the_screen(self):
-        self.open("gpt2.npy -t gpt2_targets.npy --vocab gpt2_vocab.json")
+        self.open("gpt2.npy --targets gpt2_targets.npy "
+                            "--vocab gpt2_vocab.json")
         for width in (320, 390, 800, 1440):
             resize(self.browser, width, "light")
             self.assertEqual(self.browser.execute_script(
@@ -424,8 +426,8 @@ class PageWorks(CommandCase):
             self.assertEqual(too_wide, [], width)
 
     def test_charts_mark_the_least_nll(self):
-        self.open("logits.npy -t targets.npy")
-        found = json.loads(self.run_line("pluck tune logits.npy -t targets.npy --format json"))
+        self.open("logits.npy --targets targets.npy")
+        found = json.loads(self.run_line("pluck tune logits.npy --targets targets.npy -f json"))
         marks = self.browser.execute_script(
             "return [...document.querySelectorAll('.mark-text')].map(e => e.textContent)")
         self.assertEqual(marks, [f"T = {found['temperature']:.4f}"])
@@ -446,7 +448,7 @@ def take_screenshots(pluck, folder):
     browser = open_browser()
     with tempfile.TemporaryDirectory() as place:
         page = pathlib.Path(place, "r.html")
-        subprocess.run([pluck, "report", "stories260K.npy", "-t", "stories260K_targets.npy",
+        subprocess.run([pluck, "report", "stories260K.npy", "--targets", "stories260K_targets.npy",
                         "--vocab", "stories260K_vocab.json", "-o", page], check=True,
                        cwd=DATA_FOLDER)
         browser.get(page.as_uri())

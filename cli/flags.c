@@ -1,0 +1,587 @@
+/*
+ * The parser: --flag VALUE, --flag=VALUE, -o VALUE, -oVALUE; "--" ends the flags, "-" is a word. A
+ * flag given twice counts the last time. A long flag may be cut short as long as it means one.
+ */
+#include "flags.h"
+
+#include "help.h"
+#include "run_files.h"
+
+#include "base/text.h"
+
+#include <float.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const flag map_group[] = {
+    FLAG_TITLE("Input"),
+    {.name = "no-map",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(input_flags, no_map),
+     .help = "read dumps and models into memory instead of mapping them: for files that change "
+             "meanwhile, and slow networks"},
+    FLAG_END,
+};
+
+const flag input_group[] = {
+    FLAG_TITLE("Input"),
+    {.name = "tensor",
+     .kind = FLAG_TEXT,
+     .value = "NAME",
+     .at = offsetof(input_flags, tensor),
+     .help = "npz, safetensors, torch: which tensor holds the logits; default: 'logits', or the "
+             "only one"},
+    {.name = "vocab-size",
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .at = offsetof(input_flags, vocab_size),
+     .min = 1,
+     .max = PLUCK_MAX_VOCAB,
+     .help = "raw files, rows that name some tokens: number of values per row"},
+    {.name = "dtype",
+     .kind = FLAG_CHOICE,
+     .value = "f32|f16|bf16",
+     .at = offsetof(input_flags, dtype),
+     .help = "raw files, and 16-bit integers in others: the type of a value; default f32"},
+    {.name = "input-format",
+     .kind = FLAG_CHOICE,
+     .value = "auto|npy|safetensors|raw|npz|llama-kl|jsonl|torch|text|json",
+     .at = offsetof(input_flags, format),
+     .help = "what the dump is; default auto: by its content"},
+    FLAG_GROUP(map_group, input_flags, tensor),
+    FLAG_END,
+};
+
+const flag vocab_group[] = {
+    FLAG_TITLE("Vocabulary"),
+    {.name = "vocab",
+     .kind = FLAG_INPUT,
+     .value = "FILE",
+     .at = offsetof(vocab_flags, file),
+     .help = "the texts of the tokens: one per line, JSON (a list, a map, a tokenizer.json), "
+             "tiktoken, a SentencePiece .model, or a GGUF model; any of these packed by gzip"},
+    {.name = "added-tokens",
+     .kind = FLAG_INPUT,
+     .value = "FILE",
+     .at = offsetof(vocab_flags, added),
+     .help = "tokens that are not in --vocab: added_tokens.json or tokenizer_config.json"},
+    {.name = "vocab-encoding",
+     .kind = FLAG_CHOICE,
+     .value = "auto|plain|gpt2|sentencepiece|wordpiece",
+     .at = offsetof(vocab_flags, encoding),
+     .help = "how it spells bytes; default auto: by its tokens"},
+    {.name = "short-vocab",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(vocab_flags, is_short),
+     .help = "allow a vocabulary shorter than the rows: the last tokens have no text"},
+    FLAG_END,
+};
+
+const flag config_group[] = {
+    FLAG_TITLE("Configuration"),
+    {.name = "config",
+     .letter = 'c',
+     .kind = FLAG_INPUT,
+     .value = "FILE",
+     .at = offsetof(config_flags, file),
+     .help = "read the configuration from a JSON file; - is stdin"},
+    {.name = "preset",
+     .kind = FLAG_TEXT,
+     .value = "NAME",
+     .at = offsetof(config_flags, preset),
+     .help = "start from a built-in configuration (pluck config init)"},
+    {.kind = FLAG_KEYS, .at = offsetof(config_flags, keys)},
+    FLAG_END,
+};
+
+const flag rows_flag[] = {
+    {.name = "rows",
+     .letter = 'r',
+     .kind = FLAG_TEXT,
+     .value = "A:B",
+     .help = "rows A to B - 1 of each dump; A:, :B, one row A; negative ones count from the end"},
+    FLAG_END,
+};
+
+const flag threads_flag[] = {
+    {.name = "threads",
+     .kind = FLAG_COUNT,
+     .value = "N",
+     .max = 1024,
+     .help = "work on N rows at once, with the same output; 0: one thread a processor; default 1"},
+    FLAG_END,
+};
+
+const flag isa_flag[] = {
+    {.name = "isa",
+     .kind = FLAG_TEXT,
+     .value = "NAME",
+     .help = "force an instruction set: best, scalar, avx2, avx512, neon (same results, other "
+             "speed)"},
+    FLAG_END,
+};
+
+const flag prompt_flag[] = {
+    {.name = "prompt-tokens",
+     .kind = FLAG_TEXT,
+     .value = "IDS",
+     .help = "token ids of the prompt, separated by commas: penalties look back on them, but they "
+             "do not count as generated"},
+    FLAG_END,
+};
+
+const flag targets_flag[] = {
+    {.name = "targets",
+     .kind = FLAG_INPUT,
+     .value = "FILE",
+     .help = "the tokens that really followed, one a row: .npy of integers, or text; default those "
+             "of the dump"},
+    FLAG_END,
+};
+
+const flag quiet_flag[] = {
+    {.name = "quiet",
+     .letter = 'q',
+     .kind = FLAG_SWITCH,
+     .at = offsetof(call, is_quiet),
+     .help = "no progress bar, no notes"},
+    FLAG_END,
+};
+
+const flag output_flag[] = {
+    FLAG_TITLE("Output"),
+    {.name = "output",
+     .letter = 'o',
+     .kind = FLAG_OUTPUT,
+     .value = "FILE",
+     .help = "write to FILE instead of standard output; it appears only when it is complete"},
+    FLAG_END,
+};
+
+const flag format_flag[] = {
+    {.name = "format",
+     .letter = 'f',
+     .kind = FLAG_CHOICE,
+     .value = "text|json",
+     .help = "default text"},
+    FLAG_END,
+};
+
+const flag table_format_flag[] = {
+    {.name = "format",
+     .letter = 'f',
+     .kind = FLAG_CHOICE,
+     .value = "text|json|csv",
+     .help = "default text; json is one object a line"},
+    FLAG_END,
+};
+
+static const flag help_group[] = {
+    FLAG_TITLE("Help"),
+    {.name = "help", .letter = 'h', .kind = FLAG_SWITCH, .help = "print this help"},
+    FLAG_END,
+};
+
+static const char digits[] = "0123456789";
+
+static bool parse_digits(const char *text, uint64_t *value)
+{
+    uint64_t sum = 0;
+    for (; *text != '\0'; text++) {
+        uint64_t digit = (uint64_t)(*text - '0');
+        if (sum > (UINT64_MAX - digit) / 10)
+            return false;
+        sum = sum * 10 + digit;
+    }
+    *value = sum;
+    return true;
+}
+
+/* Whether a decimal number is whole, which its nearest double does not tell: 1e-400 is not. */
+static bool is_whole(const char *text)
+{
+    long n = 0, n_before_point = -1, last = 0; /* digits, up to the last that is not 0 */
+    for (; *text != '\0' && *text != 'e' && *text != 'E'; text++) {
+        if (*text == '.') {
+            n_before_point = n;
+            continue;
+        }
+        n++;
+        if (*text != '0')
+            last = n;
+    }
+    if (n_before_point < 0)
+        n_before_point = n;
+    long exponent = *text != '\0' ? strtol(text + 1, NULL, 10) : 0;
+    return last == 0 || exponent >= last - n_before_point;
+}
+
+bool parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+    double exact = 9007199254740992.0; /* 2^53: whole numbers up to here are doubles */
+    uint64_t count = 0;
+    double number = 0;
+    if (*text == '\0')
+        return false;
+    if (text[strspn(text, digits)] == '\0') {
+        if (!parse_digits(text, &count))
+            return false;
+    } else {
+        /* 1e3 is a whole number too. */
+        if (*text == '-' || *text == '+' || !parse_number(text, 0, exact, &number) ||
+            !is_whole(text))
+            return false;
+        count = (uint64_t)number;
+    }
+    if (count < min || count > max)
+        return false;
+    *value = count;
+    return true;
+}
+
+/* Decimal digits, with a point, a sign and an exponent where they may be. */
+static bool is_decimal(const char *text)
+{
+    text += *text == '-' || *text == '+';
+    size_t n = strspn(text, digits);
+    text += n;
+    if (*text == '.') {
+        size_t n_fraction = strspn(text + 1, digits);
+        n += n_fraction;
+        text += 1 + n_fraction;
+    }
+    if (n > 0 && (*text == 'e' || *text == 'E')) {
+        text += 1 + (text[1] == '-' || text[1] == '+');
+        n = strspn(text, digits);
+        text += n;
+    }
+    return n > 0 && *text == '\0';
+}
+
+bool parse_number(const char *text, double min, double max, double *value)
+{
+    /* strtod() also takes spaces, hexadecimal digits, "inf" and "nan". */
+    if (!is_decimal(text))
+        return false;
+    double number = strtod(text, NULL);
+    if (!(number >= min && number <= max))
+        return false;
+    *value = number;
+    return true;
+}
+
+const char *number_hint(const char *text)
+{
+    const char *comma = strchr(text, ',');
+    char point[64];
+    if (!comma || strlen(text) >= sizeof point)
+        return "";
+    memcpy(point, text, strlen(text) + 1);
+    point[comma - text] = '.';
+    return is_decimal(point) ? "; the decimal point is '.'" : "";
+}
+
+const char *choice_at(const char *choices, int index, size_t *n)
+{
+    for (; index > 0; index--) {
+        choices = strchr(choices, '|');
+        if (!choices)
+            return NULL;
+        choices++;
+    }
+    *n = strcspn(choices, "|");
+    return choices;
+}
+
+/* How many flags a table has, its groups resolved. */
+static size_t count_flags(const flag *table)
+{
+    size_t n = 0;
+    for (const flag *f = table; f && f->kind != FLAG_LAST; f++) {
+        if (f->kind == FLAG_TABLE)
+            n += count_flags(f->group);
+        else
+            n += f->kind == FLAG_KEYS ? 1 + flag_count_keys() : 1;
+    }
+    return n;
+}
+
+static bool add_table(flag_set *set, const flag *table, size_t at)
+{
+    for (const flag *f = table; f && f->kind != FLAG_LAST; f++) {
+        if (f->kind == FLAG_TABLE) {
+            if (!add_table(set, f->group, at + f->at))
+                return false;
+        } else if (f->kind == FLAG_KEYS) {
+            if (!flag_set_add_keys(set, at + f->at))
+                return false;
+        } else {
+            set->flags[set->n] = *f;
+            set->flags[set->n++].at += at;
+        }
+    }
+    return true;
+}
+
+bool flag_set_create(flag_set *set, const command *c, size_t n_words)
+{
+    *set = (flag_set){.n = 0};
+    set->flags = calloc(count_flags(c->flags) + count_flags(help_group), sizeof *set->flags);
+    set->key_values = calloc(n_words + 1, sizeof *set->key_values);
+    if (set->flags && set->key_values && add_table(set, c->flags, 0) &&
+        add_table(set, help_group, offsetof(call, help)))
+        return true;
+    flag_set_destroy(set);
+    return false;
+}
+
+void flag_set_destroy(flag_set *set)
+{
+    free(set->flags);
+    free(set->key_texts);
+    free(set->key_values);
+    *set = (flag_set){.n = 0};
+}
+
+const command *command_find(const char *const *words, size_t n_words, size_t *n_used)
+{
+    for (const command *const *c = commands; (*c); c++) {
+        const char *space = strchr((*c)->name, ' ');
+        size_t first = !space ? strlen((*c)->name) : (size_t)(space - (*c)->name);
+        if (n_words == 0 || strlen(words[0]) != first || memcmp(words[0], (*c)->name, first) != 0)
+            continue;
+        *n_used = !space ? 1 : 2;
+        if (!space || (n_words > 1 && strcmp(words[1], space + 1) == 0))
+            return *c;
+    }
+    return NULL;
+}
+
+/* name[0 .. n - 1], or the letter if it is not 0. */
+static const flag *find_flag(const flag_set *set, const char *name, size_t n, char letter)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        const flag *f = &set->flags[i];
+        if (f->kind != FLAG_HEADING &&
+            (letter != 0 ? f->letter == letter
+                         : strlen(f->name) == n && memcmp(f->name, name, n) == 0))
+            return f;
+    }
+    return NULL;
+}
+
+/* Other names that a command understands, if it has the flag that they mean. */
+static const flag *find_alias(const flag_set *set, const char *name, size_t n)
+{
+    static const char *const aliases[][2] = {
+        {"row", "rows"}, {"rows", "row"}, {"temp", "temperature"}};
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        if (strlen(aliases[i][0]) == n && memcmp(aliases[i][0], name, n) == 0)
+            return find_flag(set, aliases[i][1], strlen(aliases[i][1]), 0);
+    return NULL;
+}
+
+static int unknown_flag(const call *c, const flag_set *set, const char *typed)
+{
+    char name[64] = "";
+    strncat(name, typed + strspn(typed, "-"), sizeof name - 1);
+    name[strcspn(name, "=")] = '\0';
+    plk_suggestion nearest = plk_suggest(name);
+    for (size_t i = 0; i < set->n; i++)
+        if (set->flags[i].kind != FLAG_HEADING)
+            plk_suggest_offer(&nearest, set->flags[i].name, NULL);
+    int n = (int)strcspn(typed, "=");
+    if (!nearest.best)
+        return complain(c->who, EXIT_USAGE, "unknown option '%.*s'; see %s --help", n, typed,
+                        c->who);
+    return complain(c->who, EXIT_USAGE, "unknown option '%.*s'; did you mean '--%s'?", n, typed,
+                    nearest.best);
+}
+
+static int take_choice(const call *c, const flag *f, const char *value, int *place)
+{
+    size_t n = 0;
+    int index = 0;
+    for (const char *word; (word = choice_at(f->value, index, &n)); index++) {
+        if (strlen(value) == n && memcmp(value, word, n) == 0) {
+            *place = index;
+            return EXIT_DONE;
+        }
+    }
+    return complain(c->who, EXIT_USAGE, "--%s: '%s' is not one of %s", f->name, value, f->value);
+}
+
+static int take_number(const call *c, const flag *f, const char *value, double *place)
+{
+    bool is_any = f->low == 0 && f->high == 0;
+    double number = 0, low = is_any ? -DBL_MAX : f->low, high = is_any ? DBL_MAX : f->high;
+    if (parse_number(value, low, high, &number) && !(f->is_low_open && number == f->low)) {
+        *place = number;
+        return EXIT_DONE;
+    }
+    if (is_any)
+        return complain(c->who, EXIT_USAGE, "--%s: '%s' is not a finite number%s", f->name, value,
+                        number_hint(value));
+    if (f->is_low_open)
+        return complain(c->who, EXIT_USAGE, "--%s: '%s' is not a number in (%g, %g]%s", f->name,
+                        value, low, high, number_hint(value));
+    if (high == DBL_MAX)
+        return complain(c->who, EXIT_USAGE, "--%s: '%s' is not a number of %g or more%s", f->name,
+                        value, low, number_hint(value));
+    return complain(c->who, EXIT_USAGE, "--%s: '%s' is not a number from %.0f to %.0f%s", f->name,
+                    value, low, high, number_hint(value));
+}
+
+/* values: the struct of the command. */
+static int take(call *c, flag_set *set, void *values, const flag *f, const char *value)
+{
+    char *place = (char *)values + f->at;
+    key_list *list = (key_list *)(void *)place;
+    switch (f->kind) {
+    case FLAG_SWITCH:
+        if (f->at == offsetof(call, help))
+            c->help = HELP_PAGE;
+        else
+            *(bool *)place = true;
+        return EXIT_DONE;
+    case FLAG_TEXT:
+    case FLAG_INPUT:
+    case FLAG_OUTPUT:
+        *(const char **)(void *)place = value;
+        return EXIT_DONE;
+    case FLAG_COUNT:
+        if (parse_count(value, f->min, f->max, (uint64_t *)(void *)place))
+            return EXIT_DONE;
+        return complain(c->who, EXIT_USAGE, "--%s: '%s' is not a whole number from %llu to %llu%s",
+                        f->name, value, (unsigned long long)f->min, (unsigned long long)f->max,
+                        number_hint(value));
+    case FLAG_NUMBER:
+        return take_number(c, f, value, (double *)(void *)place);
+    case FLAG_CHOICE:
+        return take_choice(c, f, value, (int *)(void *)place);
+    default:
+        list->items = set->key_values;
+        list->items[list->n++] = (key_value){f, value};
+        return EXIT_DONE;
+    }
+}
+
+bool is_boolean_key(const flag *f)
+{
+    return f->kind == FLAG_KEY && strcmp(f->value, "true|false") == 0;
+}
+
+/* One flag at words[*at]; moves *at over its value. */
+static int parse_flag(call *c, flag_set *set, void *values, int n_words, char **words, int *at)
+{
+    const char *typed = words[*at];
+    bool is_long = typed[1] == '-';
+    const char *name = typed + (is_long ? 2 : 1);
+    size_t n = is_long ? strcspn(name, "=") : 1;
+    const flag *f = find_flag(set, name, n, is_long ? 0 : name[0]);
+    if (!f && is_long)
+        f = find_alias(set, name, n);
+    if (!f || n == 0)
+        return unknown_flag(c, set, typed);
+
+    const char *value = NULL;
+    if (name[n] != '\0')
+        value = is_long ? name + n + 1 : name + n;
+    if (f->kind == FLAG_SWITCH) {
+        if (value)
+            return complain(c->who, EXIT_USAGE, "--%s takes no value", f->name);
+    } else if (!value && is_boolean_key(f)) {
+        const char *next = *at + 1 < n_words ? words[*at + 1] : "";
+        bool is_value = strcmp(next, "true") == 0 || strcmp(next, "false") == 0;
+        value = is_value ? words[++*at] : "true";
+    } else if (!value) {
+        if (*at + 1 >= n_words || strncmp(words[*at + 1], "--", 2) == 0)
+            return complain(c->who, EXIT_USAGE, "--%s needs a value: %s", f->name, f->value);
+        value = words[++*at];
+    }
+    return take(c, set, values, f, value);
+}
+
+static int check_words(const call *c)
+{
+    const command *about = c->command;
+    if (c->help != HELP_NONE)
+        return EXIT_DONE;
+    if (c->n_words < about->min_words)
+        return complain(c->who, EXIT_USAGE, "needs a %s; see %s --help", about->word_name, c->who);
+    if (c->n_words <= about->max_words)
+        return EXIT_DONE;
+    if (about->max_words == 0)
+        return complain(c->who, EXIT_USAGE, "unexpected '%s'; see %s --help", c->words[0], c->who);
+    return complain(c->who, EXIT_USAGE, "takes only %llu %s; '%s' is too much",
+                    (unsigned long long)about->max_words, about->word_name,
+                    c->words[about->max_words]);
+}
+
+/* -1, -.5 or -inf, for a command whose words are numbers. */
+static bool is_negative_number(const command *c, const char *word)
+{
+    char *end;
+    (void)strtod(word, &end);
+    return strcmp(c->word_name, "NUMBER") == 0 && *word == '-' && end > word && *end == '\0';
+}
+
+static int parse(call *c, flag_set *set, void *values, int n_words, char **words)
+{
+    bool flags_ended = false;
+    for (int i = 0; i < n_words; i++) {
+        if (flags_ended || words[i][0] != '-' || words[i][1] == '\0' ||
+            is_negative_number(c->command, words[i])) {
+            c->words[c->n_words++] = words[i];
+        } else if (strcmp(words[i], "--") == 0) {
+            flags_ended = true;
+        } else {
+            int code = parse_flag(c, set, values, n_words, words, &i);
+            if (code != EXIT_DONE)
+                return code;
+        }
+    }
+    return check_words(c);
+}
+
+static int print_help(const call *c, const flag_set *set)
+{
+    output out;
+    int code = output_open(&out, c->who, NULL);
+    if (code != EXIT_DONE)
+        return code;
+    help_print(&out, c->command, set);
+    return output_close(&out, true);
+}
+
+int command_run(const command *c, int n_words, char **words)
+{
+    char who[64];
+    snprintf(who, sizeof who, "pluck %s", c->name);
+    flag_set set = {.n = 0};
+    size_t bytes = c->flags_bytes > 0 ? c->flags_bytes : sizeof(call);
+    /* The struct of every command begins with a call. */
+    call *values = calloc(1, bytes);
+    const char **typed = calloc((size_t)n_words + 1, sizeof *typed);
+    int code = EXIT_DONE;
+    if (!values || !typed || !flag_set_create(&set, c, (size_t)n_words)) {
+        code = complain_memory(who);
+    } else {
+        if (c->defaults)
+            memcpy(values, c->defaults, bytes);
+        *values = (call){.command = c, .set = &set, .who = who, .words = typed};
+        code = parse(values, &set, values, n_words, words);
+        if (code == EXIT_DONE && values->help != HELP_NONE) {
+            code = print_help(values, &set);
+        } else if (code == EXIT_DONE) {
+            code = run_files_check(values, NULL);
+            if (code == EXIT_DONE)
+                code = c->run(values);
+        }
+    }
+    flag_set_destroy(&set);
+    free(typed);
+    free(values);
+    return code;
+}

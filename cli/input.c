@@ -1,0 +1,311 @@
+/*
+ * Rows, targets and texts that a command reads. A file of targets comes before what a dump holds,
+ * because whoever names a file wants it. Ranges of rows are half open; a negative number counts
+ * from the end, which must be known.
+ */
+#include "input.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *source_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+plk_shape source_shape(const pluck_dump_info *info)
+{
+    plk_shape shape = {.n_axes = 0};
+    if (info->n_axes > 1) {
+        shape.n_axes = info->n_axes - 1;
+        memcpy(shape.axes, info->axes, shape.n_axes * sizeof *shape.axes);
+    }
+    return shape;
+}
+
+int source_check_shape(const call *c, const char *dump_name, const plk_shape *rows,
+                       const char *targets_name, const plk_shape *of)
+{
+    char of_rows[PLK_SHAPE_TEXT_BYTES], of_targets[PLK_SHAPE_TEXT_BYTES];
+    if (plk_shapes_agree(rows, of))
+        return EXIT_DONE;
+    return complain(c->who, EXIT_DATA,
+                    "%s: has targets of shape %s, but the rows of %s have the shape %s; give the "
+                    "targets in the order of the rows",
+                    targets_name, plk_shape_text(of, of_targets), dump_name,
+                    plk_shape_text(rows, of_rows));
+}
+
+/* How the rows of an array of three axes and more are counted: from the last axis but one. */
+static void note_shape(const call *c, const char *path, const pluck_dump_info *info)
+{
+    char text[PLK_SHAPE_TEXT_BYTES];
+    plk_shape whole = {.n_axes = info->n_axes};
+    if (c->is_quiet)
+        return;
+    if (info->n_tensors > 1)
+        complain(c->who, EXIT_DONE, "%s: %s are %zu consecutive steps", source_name(path),
+                 info->tensor, info->n_tensors);
+    if (info->n_axes < 3)
+        return;
+    memcpy(whole.axes, info->axes, whole.n_axes * sizeof *whole.axes);
+    complain(c->who, EXIT_DONE, "%s: %s: %llu rows", source_name(path),
+             plk_shape_text(&whole, text), (unsigned long long)info->n_rows);
+}
+
+int source_open(const call *c, const input_flags *flags, const char *path, source *src)
+{
+    pluck_dump_options options = {.format = (pluck_dump_format)flags->format,
+                                  .tensor = flags->tensor,
+                                  .raw_dtype = (pluck_dtype)flags->dtype,
+                                  .raw_n_vocab = (uint32_t)flags->vocab_size,
+                                  .no_map = flags->no_map};
+    pluck_error err;
+    memset(src, 0, sizeof *src);
+    if (options.format == PLUCK_DUMP_RAW && options.raw_n_vocab == 0)
+        return complain(c->who, EXIT_USAGE,
+                        "--input-format raw needs --vocab-size N: how many "
+                        "values a row has");
+    pluck_status status = pluck_dump_open(&src->dump, path, &options, &err);
+    if (status != PLUCK_OK)
+        return complain(c->who, exit_code_of(status), "%s", err.message);
+    src->info = pluck_dump_get_info(src->dump);
+    if (pluck_dump_token_text(src->dump, 0, NULL)) {
+        uint32_t n = 0;
+        while (n < src->info.n_vocab && pluck_dump_token_text(src->dump, (pluck_token)n, NULL))
+            n++;
+        if (!c->is_quiet)
+            complain(c->who, EXIT_DONE,
+                     "%s: its tokens have no ids; the %u different texts are numbered in the order "
+                     "in which they appear",
+                     source_name(path), (unsigned)n);
+    }
+    if (src->info.is_sparse && !c->is_quiet)
+        complain(c->who, EXIT_DONE,
+                 "%s: rows name some of their tokens; all others count as impossible (-inf)",
+                 source_name(path));
+    note_shape(c, path, &src->info);
+    src->scratch = malloc(src->info.n_vocab * sizeof *src->scratch);
+    if (!src->scratch) {
+        source_close(src);
+        return complain_memory(c->who);
+    }
+    return EXIT_DONE;
+}
+
+void source_close(source *src)
+{
+    pluck_dump_destroy(&src->dump);
+    free(src->scratch);
+    src->scratch = NULL;
+}
+
+int texts_open(token_texts *texts, const call *c, const vocab_flags *flags)
+{
+    pluck_error err;
+    *texts = (token_texts){.may_be_short = flags->is_short};
+    if (!flags->file)
+        return !flags->added ? EXIT_DONE
+                             : complain(c->who, EXIT_USAGE, "--added-tokens needs --vocab");
+    texts->name = source_name(flags->file);
+    pluck_status status = plk_vocab_open(&texts->vocab, flags->file, flags->added,
+                                         (plk_encoding)flags->encoding, NULL, &err);
+    return status == PLUCK_OK ? EXIT_DONE
+                              : complain(c->who, exit_code_of(status), "%s", err.message);
+}
+
+void texts_close(token_texts *texts)
+{
+    plk_vocab_close(&texts->vocab);
+    *texts = (token_texts){.name = NULL};
+}
+
+/* A vocabulary is by id. */
+static int refuse_texts(const token_texts *texts, const call *c, const char *name,
+                        const pluck_dump *dump)
+{
+    if (!texts->name || texts->is_of_dump || !dump || !pluck_dump_token_text(dump, 0, NULL))
+        return EXIT_DONE;
+    return complain(c->who, EXIT_USAGE,
+                    "%s: names its tokens by texts and not by ids, so --vocab does not fit it",
+                    name);
+}
+
+int texts_check(const token_texts *texts, const call *c, const char *name, const pluck_dump *dump,
+                uint32_t n_vocab)
+{
+    uint32_t n = texts->vocab.n;
+    int code = refuse_texts(texts, c, name, dump);
+    if (code != EXIT_DONE || !texts->name || n == n_vocab || (texts->may_be_short && n < n_vocab))
+        return code;
+    return complain(c->who, EXIT_DATA, "%s: has %u tokens, but rows of %s have %u values%s",
+                    texts->name, (unsigned)n, name, (unsigned)n_vocab,
+                    n < n_vocab ? "; --short-vocab allows that" : "");
+}
+
+int texts_take(token_texts *texts, const call *c, const char *name, const pluck_dump *dump,
+               uint32_t n_vocab)
+{
+    size_t n = 0;
+    int code = refuse_texts(texts, c, name, dump);
+    if (code != EXIT_DONE || !pluck_dump_token_text(dump, 0, &n))
+        return code;
+    plk_vocab_init(&texts->vocab, NULL);
+    for (uint32_t i = 0; i < n_vocab; i++) {
+        const char *text = pluck_dump_token_text(dump, (pluck_token)i, &n);
+        if (text && !plk_vocab_set(&texts->vocab, i, text, n, true))
+            return complain_memory(c->who);
+    }
+    texts->name = name;
+    texts->is_of_dump = true;
+    texts->may_be_short = true; /* --vocab-size may leave room for tokens without a text */
+    return EXIT_DONE;
+}
+
+const char *texts_get(const token_texts *texts, pluck_token token, size_t *n)
+{
+    return plk_vocab_text(&texts->vocab, token, n);
+}
+
+/* Parses text[0] .. text[n - 1]; an empty one has no number. */
+static bool parse_bound(const char *text, size_t n, bool *has, int64_t *value)
+{
+    char digits[24] = "";
+    uint64_t magnitude = 0;
+    bool is_negative = n > 0 && text[0] == '-';
+    *has = n > 0;
+    if (n == 0)
+        return true;
+    if (n >= sizeof digits)
+        return false;
+    memcpy(digits, text, n);
+    if (!parse_count(digits + is_negative, 0, INT64_MAX, &magnitude))
+        return false;
+    *value = is_negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    return true;
+}
+
+static bool parse_range(const char *text, row_range *range)
+{
+    *range = (row_range){0};
+    if (!text)
+        return true;
+    const char *colon = strchr(text, ':');
+    size_t n = colon ? (size_t)(colon - text) : strlen(text);
+    range->is_single = !colon;
+    if (!parse_bound(text, n, &range->has_first, &range->first))
+        return false;
+    if (!colon)
+        return range->has_first;
+    return parse_bound(colon + 1, strlen(colon + 1), &range->has_end, &range->end);
+}
+
+int rows_read(const call *c, const char *text, row_range *range)
+{
+    if (parse_range(text, range))
+        return EXIT_DONE;
+    return complain(c->who, EXIT_USAGE, "--rows: '%s' is not a range; 3, 3:7, 3: and :7 are", text);
+}
+
+int rows_read_one(const call *c, const char *text, row_range *range)
+{
+    if (parse_range(text ? text : "0", range) && range->is_single)
+        return EXIT_DONE;
+    return complain(c->who, EXIT_USAGE, "--row: '%s' is not the number of a row", text);
+}
+
+/* The row that value means among n_rows; one before the first becomes 0. */
+static uint64_t from_end(int64_t value, uint64_t n_rows)
+{
+    if (value >= 0)
+        return (uint64_t)value;
+    uint64_t back = (uint64_t)-value;
+    return back < n_rows ? n_rows - back : 0;
+}
+
+int rows_resolve(const row_range *range, uint64_t n_rows, const call *c, const char *path,
+                 uint64_t *first, uint64_t *end)
+{
+    bool is_known = n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
+    if (!is_known && (range->first < 0 || range->end < 0))
+        return complain(c->who, EXIT_USAGE,
+                        "%s: a row counted from the end needs a dump whose length is known", path);
+    *first = range->has_first ? from_end(range->first, n_rows) : 0;
+    if (range->is_single) {
+        bool is_before = range->first < 0 && (uint64_t)-range->first > n_rows;
+        if (is_known && (is_before || *first >= n_rows))
+            return complain(c->who, EXIT_DATA, "%s: there is no row %lld; the dump has %llu rows",
+                            path, (long long)range->first, (unsigned long long)n_rows);
+        *end = *first + 1;
+        return EXIT_DONE;
+    }
+    *end = range->has_end ? from_end(range->end, n_rows) : n_rows;
+    if (is_known && *end > n_rows)
+        *end = n_rows;
+    if (*first > *end)
+        *first = *end;
+    return EXIT_DONE;
+}
+
+static int check_count(const targets *t, const source *src, const char *dump_name)
+{
+    uint64_t n = pluck_targets_count(t->file);
+    if (src->info.n_rows == PLUCK_DUMP_ROWS_UNKNOWN || src->info.n_rows == n) {
+        const uint64_t *axes = NULL;
+        plk_shape of_targets = {.n_axes = pluck_targets_axes(t->file, &axes)};
+        plk_shape of_rows = source_shape(&src->info);
+        memcpy(of_targets.axes, axes, of_targets.n_axes * sizeof *axes);
+        return source_check_shape(t->call, dump_name, &of_rows, t->name, &of_targets);
+    }
+    return complain(t->call->who, EXIT_DATA, "%s: has %llu targets, but %s has %llu rows", t->name,
+                    (unsigned long long)n, dump_name, (unsigned long long)src->info.n_rows);
+}
+
+int targets_open(targets *t, const call *c, const char *path, const source *src,
+                 const char *dump_name)
+{
+    memset(t, 0, sizeof *t);
+    t->call = c;
+    t->n_vocab = src->info.n_vocab;
+    t->is_known = path || src->info.has_targets;
+    t->name = dump_name;
+    if (!path && src->info.has_targets && src->info.n_tensors > 0 && !c->is_quiet)
+        complain(c->who, EXIT_DONE, "%s: the targets are those in the file", dump_name);
+    if (!path)
+        return EXIT_DONE;
+    t->name = source_name(path);
+    pluck_error err;
+    pluck_status status = pluck_targets_open(&t->file, path, NULL, &err);
+    if (status != PLUCK_OK)
+        return complain(c->who, exit_code_of(status), "%s", err.message);
+    int code = check_count(t, src, dump_name);
+    if (code != EXIT_DONE)
+        targets_close(t);
+    return code;
+}
+
+void targets_close(targets *t)
+{
+    pluck_targets_destroy(&t->file);
+}
+
+int targets_get(const targets *t, uint64_t row, const pluck_dump_row *read, pluck_token *token)
+{
+    pluck_error err;
+    *token = read->target;
+    if (!t->file)
+        return EXIT_DONE;
+    if (row >= pluck_targets_count(t->file))
+        return complain(t->call->who, EXIT_DATA, "%s: ends after %llu targets; row %llu has none",
+                        t->name, (unsigned long long)pluck_targets_count(t->file),
+                        (unsigned long long)row);
+    pluck_status status = pluck_targets_read(t->file, row, 1, token, &err);
+    if (status != PLUCK_OK)
+        return complain(t->call->who, exit_code_of(status), "%s", err.message);
+    if (*token != PLUCK_NO_TOKEN && (uint32_t)*token >= t->n_vocab)
+        return complain(t->call->who, EXIT_DATA,
+                        "%s: target %llu is %d, outside the vocabulary of %u tokens", t->name,
+                        (unsigned long long)row, (int)*token, (unsigned)t->n_vocab);
+    return EXIT_DONE;
+}

@@ -1,0 +1,286 @@
+/*
+ * Flags for configuration keys, generated from the library's stage tables: flat key "top_k" is flag
+ * --top-k, with the range and default that the table says. Keys of the configuration itself (seed,
+ * order, draw, on_nan) follow. Keys that several stages share give one flag.
+ */
+#include "keys.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct key_text {
+    char name[48];
+    char summary[320];
+} key_text;
+
+static const flag general_keys[] = {
+    {.name = "seed",
+     .kind = FLAG_KEY,
+     .value = "N|random",
+     .help = "the seed; random asks the system for one; default 0",
+     .key = "seed"},
+    {.name = "order",
+     .kind = FLAG_KEY,
+     .value = "NAMES",
+     .help = "run exactly these stages in this order, separated by commas: top_k,temperature",
+     .key = "order"},
+    {.name = "draw",
+     .kind = FLAG_KEY,
+     .value = "NAME",
+     .help = "how the token is chosen at the end: categorical (default), greedy, mirostat_v2, ...",
+     .key = "draw"},
+    {.name = "mirostat",
+     .kind = FLAG_KEY,
+     .value = "0|1|2",
+     .help = "1: --draw mirostat, 2: --draw mirostat_v2, as llama.cpp counts them",
+     .key = "mirostat"},
+    {.name = "on-nan",
+     .kind = FLAG_KEY,
+     .value = "error|ban",
+     .help = "what a logit that is NaN or +inf does: ends with an error (default), or is banned",
+     .key = "on_nan"},
+};
+
+#define N_GENERAL (sizeof general_keys / sizeof *general_keys)
+
+static bool has_key(const flag *table, size_t n, const char *key)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(table[i].key, key) == 0)
+            return true;
+    return false;
+}
+
+static const char *placeholder(pluck_param_type type)
+{
+    switch (type) {
+    case PLUCK_PARAM_INTEGER:
+        return "N";
+    case PLUCK_PARAM_BIAS_MAP:
+    case PLUCK_PARAM_TOKENS:
+    case PLUCK_PARAM_SEQUENCES:
+        return "JSON";
+    case PLUCK_PARAM_BOOLEAN:
+        return "true|false";
+    default:
+        return "X";
+    }
+}
+
+bool is_number(const pluck_param *param)
+{
+    return param->type == PLUCK_PARAM_NUMBER || param->type == PLUCK_PARAM_INTEGER;
+}
+
+static const char *shape(pluck_param_type type)
+{
+    switch (type) {
+    case PLUCK_PARAM_BIAS_MAP:
+        return "{\"TOKEN\": BIAS}";
+    case PLUCK_PARAM_TOKENS:
+        return "[TOKEN, ...]";
+    case PLUCK_PARAM_SEQUENCES:
+        return "[[TOKEN, ...], ...]";
+    default:
+        return "true or false";
+    }
+}
+
+void describe_range(const pluck_param *param, char *text, size_t capacity)
+{
+    if (!is_number(param)) {
+        snprintf(text, capacity, "%s", shape(param->type));
+        return;
+    }
+    /* An end at the limit of the type is no limit for a reader. */
+    bool is_endless_below = param->min<-1e15, is_endless_above = param->max> 1e15;
+    bool is_open_below = is_endless_below || (param->flags & PLUCK_PARAM_MIN_OPEN) != 0;
+    bool is_open_above = is_endless_above || (param->flags & PLUCK_PARAM_MAX_OPEN) != 0;
+    char low[32] = "-inf", high[32] = "inf";
+    if (!is_endless_below)
+        snprintf(low, sizeof low, "%.15g", param->min);
+    if (!is_endless_above)
+        snprintf(high, sizeof high, "%.15g", param->max);
+    snprintf(text, capacity, "%c%s, %s%c", is_open_below ? '(' : '[', low, high,
+             is_open_above ? ')' : ']');
+}
+
+/* Whether several stages have this key: then it starts none of them. */
+static bool is_shared(const char *key)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < pluck_stage_count(); i++) {
+        const pluck_stage *stage = pluck_stage_at(i);
+        for (size_t j = 0; j < stage->n_params; j++) {
+            const pluck_param *param = &stage->params[j];
+            n += param->flat_key && (param->flags & PLUCK_PARAM_BORROWED) == 0 &&
+                 strcmp(param->flat_key, key) == 0;
+        }
+    }
+    return n > 1;
+}
+
+bool is_switch_of_stage(const pluck_stage *stage, const pluck_param *param)
+{
+    if (stage->kind == PLUCK_STAGE_DRAW || !is_number(param) || !param->flat_key ||
+        (param->flags & PLUCK_PARAM_BORROWED) != 0 || isnan(param->neutral) ||
+        param->default_value == param->neutral)
+        return false;
+    for (size_t i = 0; i < stage->n_params; i++) {
+        const pluck_param *other = &stage->params[i];
+        if (other != param && other->flat_key && (other->flags & PLUCK_PARAM_BORROWED) == 0 &&
+            !is_shared(other->flat_key))
+            return false;
+    }
+    return true;
+}
+
+static void fill(flag *f, key_text *text, const pluck_stage *stage, const pluck_param *param)
+{
+    char range[96];
+    snprintf(text->name, sizeof text->name, "%s", param->flat_key);
+    for (char *c = text->name; *c != '\0'; c++)
+        *c = *c == '_' ? '-' : *c;
+    describe_range(param, range, sizeof range);
+    if (!is_number(param))
+        snprintf(text->summary, sizeof text->summary, "%s: %s", range, param->summary);
+    else if (is_switch_of_stage(stage, param))
+        snprintf(text->summary, sizeof text->summary, "%s, default off: %s", range, param->summary);
+    else
+        snprintf(text->summary, sizeof text->summary, "%s, default %.15g: %s", range,
+                 param->default_value, param->summary);
+    *f = (flag){.name = text->name,
+                .kind = FLAG_KEY,
+                .value = placeholder(param->type),
+                .help = text->summary,
+                .key = param->flat_key};
+}
+
+size_t flag_count_keys(void)
+{
+    size_t n = N_GENERAL;
+    for (size_t i = 0; i < pluck_stage_count(); i++)
+        n += pluck_stage_at(i)->n_params;
+    return n;
+}
+
+bool flag_set_add_keys(flag_set *set, size_t at)
+{
+    flag *keys = set->flags + set->n + 1;
+    size_t n = 0;
+    set->key_texts = calloc(flag_count_keys(), sizeof *set->key_texts);
+    if (!set->key_texts)
+        return false;
+    set->flags[set->n] = (flag)FLAG_TITLE("Configuration keys (a stage without a key is left out)");
+    for (size_t i = 0; i < pluck_stage_count(); i++) {
+        const pluck_stage *stage = pluck_stage_at(i);
+        for (size_t j = 0; j < stage->n_params; j++) {
+            const pluck_param *param = &stage->params[j];
+            if (param->flat_key && !has_key(keys, n, param->flat_key)) {
+                fill(&keys[n], &set->key_texts[n], stage, param);
+                n++;
+            }
+        }
+    }
+    for (size_t i = 0; i < N_GENERAL; i++)
+        keys[n++] = general_keys[i];
+    for (size_t i = 0; i < n; i++)
+        keys[i].at = at;
+    set->n += n + 1;
+    return true;
+}
+
+static void print_bias_map(output *out, const pluck_bias_map *map)
+{
+    output_char(out, '{');
+    for (size_t i = 0; i < map->n; i++) {
+        output_printf(out, "%s%u: ", i > 0 ? ", " : "", (unsigned)map->items[i].token);
+        if (map->items[i].bias < -1e300)
+            output_text(out, "ban");
+        else
+            output_double(out, map->items[i].bias);
+    }
+    output_char(out, '}');
+}
+
+static void print_tokens(output *out, const uint32_t *tokens, size_t n)
+{
+    output_char(out, '[');
+    for (size_t i = 0; i < n; i++)
+        output_printf(out, "%s%u", i > 0 ? ", " : "", (unsigned)tokens[i]);
+    output_char(out, ']');
+}
+
+static void print_sequences(output *out, const pluck_sequences *sequences)
+{
+    output_char(out, '[');
+    for (size_t i = 0, start = 0; i < sequences->n; start = sequences->ends[i++]) {
+        output_text(out, i > 0 ? ", " : "");
+        print_tokens(out, sequences->tokens + start, sequences->ends[i] - start);
+    }
+    output_char(out, ']');
+}
+
+static void print_value(output *out, pluck_param_type type, const void *value)
+{
+    switch (type) {
+    case PLUCK_PARAM_BIAS_MAP:
+        print_bias_map(out, value);
+        break;
+    case PLUCK_PARAM_INTEGER:
+        output_printf(out, "%lld", (long long)*(const int64_t *)value);
+        break;
+    case PLUCK_PARAM_BOOLEAN:
+        output_text(out, *(const bool *)value ? "true" : "false");
+        break;
+    case PLUCK_PARAM_TOKENS:
+        print_tokens(out, ((const pluck_token_set *)value)->items,
+                     ((const pluck_token_set *)value)->n);
+        break;
+    case PLUCK_PARAM_SEQUENCES:
+        print_sequences(out, value);
+        break;
+    default:
+        output_double(out, *(const double *)value);
+    }
+}
+
+void print_params(output *out, const pluck_stage *stage, const void *params)
+{
+    for (size_t i = 0; i < stage->n_params; i++) {
+        const pluck_param *p = &stage->params[i];
+        const void *value = (const char *)params + p->offset_bytes;
+        output_printf(out, "%s%s = ", i > 0 ? ", " : "", p->name);
+        print_value(out, p->type, value);
+    }
+}
+
+static void json_bias_map(output *out, const pluck_bias_map *map)
+{
+    output_char(out, '{');
+    for (size_t i = 0; i < map->n; i++) {
+        output_printf(out, "%s\"%u\":", i > 0 ? "," : "", (unsigned)map->items[i].token);
+        if (map->items[i].bias < -1e300)
+            output_text(out, "false");
+        else
+            output_double(out, map->items[i].bias);
+    }
+    output_char(out, '}');
+}
+
+void print_params_json(output *out, const pluck_stage *stage, const void *params)
+{
+    output_char(out, '{');
+    for (size_t i = 0; i < stage->n_params; i++) {
+        const pluck_param *p = &stage->params[i];
+        const void *value = (const char *)params + p->offset_bytes;
+        output_printf(out, "%s\"%s\":", i > 0 ? "," : "", p->name);
+        if (p->type == PLUCK_PARAM_BIAS_MAP)
+            json_bias_map(out, value);
+        else
+            print_value(out, p->type, value);
+    }
+    output_char(out, '}');
+}
