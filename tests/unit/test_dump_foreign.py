@@ -9,6 +9,7 @@ the one that was stored, and what cannot be read must be refused with its name a
 """
 import gzip
 import io
+import itertools
 import json
 import os
 import struct
@@ -282,11 +283,18 @@ def check_steps(checker):
         checker.refuse("some packed", mixed.getvalue(), "some are compressed and some are not")
     header = {f"scores.{i}": {"dtype": "F32", "shape": [1, 4],
                               "data_offsets": [16 * i, 16 * i + 16]} for i in range(11)}
-    header["targets"] = {"dtype": "U8", "shape": [11], "data_offsets": [176, 187]}
-    text = json.dumps(header).encode()
-    content = struct.pack("<Q", len(text)) + text + floats(rows[:11]) + bytes([3] * 11)
-    checker.check("safetensors", content, "safetensors F32 f32 4 scores.0 to scores.10", rows[:11],
-                  [3] * 11, streamed=(False,))
+    for code, dtype in zip("bhiqBHIQ", ("I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64")):
+        last = 100 if code.isupper() else -100
+        targets = struct.pack(f"<11{code}", *[3, 0, 1, 2] * 2, 3, 0, last)
+        header["targets"] = {"dtype": dtype, "shape": [11],
+                             "data_offsets": [176, 176 + len(targets)]}
+        text = json.dumps(header).encode()
+        content = struct.pack("<Q", len(text)) + text + floats(rows[:11]) + targets
+        if code.isupper():
+            checker.refuse(dtype, content, "target 10 of 'targets' is 100")
+        else:
+            checker.check(dtype, content, "safetensors F32 f32 4 scores.0 to scores.10", rows[:11],
+                          [3, 0, 1, 2] * 2 + [3, 0, -1], streamed=(False,))
 
 
 def check_bfloat16(checker):
@@ -390,14 +398,16 @@ def check_gzip(checker):
                        "has more than 1073741824 bytes")
 
 
-def zip64_ending(archive):
-    """The same archive with its numbers in the records of zip64 alone."""
+def zip64_ending(archive, moved=(True, True, True)):
+    """The same archive with the records of zip64; only these have the numbers that are moved."""
     end = archive.rindex(b"PK\x05\x06")
     n, size, offset = struct.unpack("<HII", archive[end + 10:end + 20])
     record = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, n, n, size, offset)
     locator = b"PK\x06\x07" + struct.pack("<IQI", 0, end, 1)
+    n, size, offset = (mark if is_moved else number for number, mark, is_moved in
+                       zip((n, size, offset), (0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF), moved))
     return archive[:end] + record + locator + b"PK\x05\x06" + struct.pack(
-        "<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+        "<HHHHIIH", 0, 0, n, n, size, offset, 0)
 
 
 def check_long(checker):
@@ -420,10 +430,19 @@ def check_long(checker):
     rows = checker.rows(4, 5)
     for method in [zipfile.ZIP_STORED] + [zipfile.ZIP_DEFLATED] * has_zlib(checker):
         archive = npz(method, ids=npy([[1]], "<i4", "i"), logits=npy(rows))
-        checker.check("an ending of zip64", zip64_ending(archive), "npz <f4 f32 5 logits", rows,
-                      streamed=(False,))
+        for moved in itertools.product((True, False), repeat=3):
+            if any(moved):
+                checker.check("an ending of zip64", zip64_ending(archive, moved),
+                              "npz <f4 f32 5 logits", rows, streamed=(False,))
         checker.check("members of zip64", zip64_ending(npz(method, True, logits=npy(rows))),
                       "npz <f4 f32 5 logits", rows, streamed=(False,))
+    # What ends a directory without zip64 may look like a locator.
+    member = zipfile.ZipInfo("logits.npy")
+    member.comment = b"PK\x06\x07" + bytes(16)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as plain:
+        plain.writestr(member, npy(rows))
+    checker.check("no zip64", out.getvalue(), "npz <f4 f32 5 logits", rows, streamed=(False,))
     wrong = zip64_ending(archive)
     end = wrong.rindex(b"PK\x06\x06")
     for at, value, fragment in [(32, 1 << 40, "members"), (40, 1 << 62, "does not end before"),

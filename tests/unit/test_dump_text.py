@@ -228,6 +228,8 @@ JSON_REFUSED = {
                   "name one with --tensor: 'prompt_logprobs', 'completion_probabilities'"),
     "ids and texts": (json.dumps({"logprobs": [entry("a", -1.0, ids=IDS), entry("b", -1.0)]}),
                       "some tokens by their ids and some by text"),
+    "an entry without a token": (json.dumps({"logprobs": [entry("a", -1.0), {"logprob": -2.0}]}),
+                                 "before this a token"),
     "a large id": ('{"logprobs":\n[{"id": 16777216, "token": "a", "logprob": -1}]}',
                    "an id below 2^24"),
     "columns of other lengths": ('{"choices": [{"logprobs": {"tokens": ["a", "b"], '
