@@ -267,6 +267,20 @@ static void a_full_disk_is_told(void **state)
     assert_int_equal(pluck_dump_writer_finish(w, &err), PLUCK_ERR_IO);
     assert_int_equal(pluck_dump_writer_finish(w, &err), PLUCK_ERR_IO);
     pluck_dump_writer_destroy(&w);
+    /* A row beyond the buffer fails at once, and so does every one after it. */
+    enum { MANY = 1 << 18 };
+    static const float many[MANY];
+    pluck_dump_row wide = {{many, PLUCK_F32, MANY}, PLUCK_NO_TOKEN};
+    o.n_vocab = MANY;
+    o.n_rows = 9;
+    assert_status(pluck_dump_writer_create(&w, "/dev/full", &o, &err), PLUCK_OK, err);
+    assert_int_equal(pluck_dump_writer_write(w, &wide, &err), PLUCK_ERR_IO);
+    assert_non_null(strstr(err.message, "No space left"));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pluck_dump_writer_write(w, &wide, &err), PLUCK_ERR_IO);
+        assert_non_null(strstr(err.message, "could not be written before"));
+    }
+    pluck_dump_writer_destroy(&w);
     o.n_rows = PLUCK_DUMP_ROWS_UNKNOWN;
     assert_int_equal(pluck_dump_writer_create(&w, "/dev/full", &o, &err), PLUCK_ERR_INVALID);
     assert_non_null(strstr(err.message, "n_rows has to be known"));
