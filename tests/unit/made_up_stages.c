@@ -1,8 +1,9 @@
 /*
  * A registry that stands in for the real one: linked first, it takes its place. It has what the
  * real tables need not have at any time: draws with parameters, keys shared by stages and by draws,
- * parameters without a flat key, stages without parameters, ranges without ends. Reading and
- * writing follow the tables alone, so they must handle these as well.
+ * parameters without a flat key, stages without parameters, ranges without ends, more flat keys
+ * than a message holds. Reading and writing follow the tables alone, so they must handle these as
+ * well.
  */
 #include "stages/stage_impl.h"
 
@@ -26,6 +27,10 @@ typedef struct list_params {
     pluck_sequences sequences;
     double borrowed;
 } list_params;
+
+typedef struct long_params {
+    bool on[5];
+} long_params;
 
 typedef struct draw_params {
     double tau, eta;
@@ -174,6 +179,21 @@ static const pluck_param dart_table[] = {
      .offset_bytes = offsetof(draw_params, m)},
 };
 
+/* Three of these flat keys and what is between them take 123 bytes. */
+#define LONG(i, key)                                                                               \
+    {                                                                                              \
+        .name = (key), .flat_key = (key), .type = PLUCK_PARAM_BOOLEAN, .max = 1, .neutral = 0,     \
+        .summary = "one of many", .offset_bytes = offsetof(long_params, on) + (i) * sizeof(bool)   \
+    }
+
+static const pluck_param long_table[] = {
+    LONG(0, "long_1_long_long_long_long_long_long_long"),
+    LONG(1, "long_2_long_long_long_long_long_long_long"),
+    LONG(2, "long_3_long_long_long_long_long_long_"),
+    LONG(3, "long_4"),
+    LONG(4, "long_5"),
+};
+
 #define TABLE(t) .params = (t), .n_params = sizeof(t) / sizeof *(t)
 
 static const plk_stage wide = {.info = {.name = "wide_stage",
@@ -199,6 +219,11 @@ static const plk_stage keep = {.info = {.name = "keep_stage",
                                         .params_size_bytes = sizeof(map_params)}};
 static const plk_stage bare = {
     .info = {.name = "bare_stage", .kind = PLUCK_STAGE_TRUNCATE, .summary = "no parameters"}};
+static const plk_stage long_stage = {.info = {.name = "long_stage",
+                                              .kind = PLUCK_STAGE_TRUNCATE,
+                                              .summary = "many flat keys",
+                                              TABLE(long_table),
+                                              .params_size_bytes = sizeof(long_params)}};
 static const plk_stage plain = {
     .info = {.name = "categorical", .kind = PLUCK_STAGE_DRAW, .summary = "no parameters"}};
 static const plk_stage dart = {.info = {.name = "dart",
@@ -213,8 +238,8 @@ static const plk_stage dart_2 = {.info = {.name = "dart_2",
                                           .n_params = 2,
                                           .params_size_bytes = sizeof(draw_params)}};
 
-const plk_stage *const plk_stages[] = {&wide,  &map,  &list,   &keep, &bare,
-                                       &plain, &dart, &dart_2, NULL};
+const plk_stage *const plk_stages[] = {&wide,       &map,   &list, &keep,   &bare,
+                                       &long_stage, &plain, &dart, &dart_2, NULL};
 
 const plk_stage *plk_stage_find(const char *name)
 {

@@ -137,6 +137,16 @@ static void what_has_no_flat_key_is_for_the_explicit_form(void **state)
            "line 1, column 36: $.stages[0].x: bare_stage has no such parameter; it has none");
 }
 
+static void a_message_lists_whole_flat_keys_as_long_as_they_fit(void **state)
+{
+    (void)state;
+    refuse("{\"long_stage\": 1}",
+           "line 1, column 2: $.long_stage: unknown key; the flat keys of this "
+           "stage are: long_1_long_long_long_long_long_long_long, "
+           "long_2_long_long_long_long_long_long_long, "
+           "long_3_long_long_long_long_long_long_");
+}
+
 static void ranges_are_shown_as_intervals_and_checked_exactly(void **state)
 {
     (void)state;
@@ -183,6 +193,7 @@ int main(void)
         cmocka_unit_test(another_draw_forgets_the_parameters_of_the_first),
         cmocka_unit_test(setting_a_key_of_the_draw_of_an_explicit_configuration_changes_it),
         cmocka_unit_test(what_has_no_flat_key_is_for_the_explicit_form),
+        cmocka_unit_test(a_message_lists_whole_flat_keys_as_long_as_they_fit),
         cmocka_unit_test(ranges_are_shown_as_intervals_and_checked_exactly),
         cmocka_unit_test(the_schema_follows_the_registry),
     };
