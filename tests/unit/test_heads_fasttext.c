@@ -267,6 +267,31 @@ static void test_files_cut_short_are_refused_at_every_byte(void **state)
     }
 }
 
+/* The product with the bytes of a row is that of the right number, modulo 2^64. */
+static void test_sizes_of_matrices_that_wrap_around_are_refused(void **state)
+{
+    (void)state;
+    enum { ROW_BYTES = DIM * sizeof(float), SHAPE_BYTES = 16 };
+    const uint64_t more = UINT64_MAX / ROW_BYTES + 1;
+    const size_t output_bytes = N_LABELS * ROW_BYTES + SHAPE_BYTES;
+    const size_t input_bytes = (N_WORDS + N_BUCKETS) * ROW_BYTES + SHAPE_BYTES + 1;
+    const size_t ends[] = {output_bytes, output_bytes + input_bytes};
+    const uint64_t rows[] = {N_LABELS, N_WORDS + N_BUCKETS};
+    for (size_t i = 0; i < 2; i++) {
+        file_bytes f = make_model(recipes[0]);
+        size_t whole = f.n;
+        pluck_fasttext *model = NULL;
+        f.n = whole - ends[i];
+        put(&f, rows[i], 8);
+        assert_ok(open_bytes(&model, f.bytes, whole));
+        pluck_fasttext_destroy(&model);
+        f.n = whole - ends[i];
+        put(&f, rows[i] + more, 8);
+        assert_int_equal(open_bytes(&model, f.bytes, whole), PLUCK_ERR_FORMAT);
+        assert_non_null(strstr(err.message, "a matrix is larger than the rest of the file"));
+    }
+}
+
 static void test_changed_bytes_end_in_labels_or_in_an_error(void **state)
 {
     (void)state;
@@ -510,6 +535,7 @@ int main(void)
         cmocka_unit_test(test_lines_are_split_as_fasttext_does),
         cmocka_unit_test(test_subwords_and_ngrams_come_in_the_order_of_fasttext),
         cmocka_unit_test(test_files_cut_short_are_refused_at_every_byte),
+        cmocka_unit_test(test_sizes_of_matrices_that_wrap_around_are_refused),
         cmocka_unit_test(test_changed_bytes_end_in_labels_or_in_an_error),
         cmocka_unit_test(test_pruned_pairs_of_any_number_end_in_a_model_or_an_error),
         cmocka_unit_test(test_what_a_quantised_output_expands_to_is_limited),
