@@ -8,8 +8,9 @@
  * Intrinsics headers are for lib/simd/, <pthread.h>, <threads.h> and <omp.h> for lib/thread/,
    <cjson/cJSON.h> for lib/json/tree.c; examples/ see <pluck/*.h>, their own headers and the
    system's, cli/ also the floor of lib/ (FLOOR); public headers see <pluck/*.h> and the system's.
- * File names are unique within a part of lib/ and outside of it, except that lib/.../x.c may
-   implement include/pluck/x.h, and that a file of cli/commands/ has the name of its command.
+ * File names are unique within a part of lib/ and outside of it, except among examples/, that
+   lib/.../x.c may implement include/pluck/x.h, and that a file of cli/commands/ has the name of its
+   command.
  * Functions have at most 80 lines and files 700, lines of tables (brace initialisers) not counted;
    lines have at most 100 columns.
 
@@ -278,8 +279,9 @@ def is_script(path):
 
 
 def apart(a, b):
-    """Two parts of lib/ may both have a reader: includes name the part."""
-    return a.top == b.top == "lib" and a.part != b.part
+    """Two parts of lib/ may both have a reader: includes name the part. Examples are programs that
+    are read and built alone."""
+    return a.top == b.top == "lib" and a.part != b.part or a.top == b.top == "examples"
 
 
 def implements(a, b):

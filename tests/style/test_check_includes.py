@@ -124,6 +124,8 @@ class CheckIncludes(unittest.TestCase):
         self.found("tests/unit/main.c", "", "cli/main.c has the same name")
         self.found("cli/rng.c", "", "has the same name")
         self.fine({"cli/commands/rng.c": ""})
+        self.found("examples/engine/main.c", "", "cli/main.c has the same name")
+        self.fine({"examples/engine/embed.c": ""})
         found = violations({"lib/rng/rng.h": ""})
         self.assertEqual(found, ["include/pluck/rng.h:1: lib/rng/rng.h has the same name"])
         self.found("cli/alloc.h", "", "lib/base/alloc.h has the same name")
