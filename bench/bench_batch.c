@@ -27,12 +27,14 @@ static const uint32_t thread_counts[] = {1, 2};
 enum { N_COUNTS = sizeof thread_counts / sizeof *thread_counts };
 
 typedef struct batch {
+    pluck_pool *pool;
+    uint32_t n_threads; /* of a batch */
     pluck_workspace *workspace;
     pluck_sampler *samplers[N_ROWS];
     unsigned char *copies; /* a row for each sampler, as an engine has them */
     pluck_logits logits[N_ROWS];
+    pluck_matrix rows;
     pluck_token single[N_ROWS], tokens[N_ROWS];
-    pluck_status statuses[N_ROWS];
     pluck_error err;
 } batch;
 
@@ -41,7 +43,20 @@ static void close_batch(batch *b)
     for (size_t i = 0; i < N_ROWS; i++)
         pluck_sampler_destroy(&b->samplers[i]);
     pluck_workspace_destroy(&b->workspace);
+    pluck_pool_destroy(&b->pool);
     free(b->copies);
+}
+
+/* The pool with all its threads, or with the calling one. */
+static void run_tasks(void *user, size_t n, void (*task)(void *data, uint32_t worker, size_t item),
+                      void *data)
+{
+    const batch *b = user;
+    const pluck_parallel *pool = pluck_pool_parallel(b->pool);
+    if (b->n_threads > 1)
+        pool->run(pool->user, n, task, data);
+    for (size_t i = 0; b->n_threads == 1 && i < n; i++)
+        task(data, 0, i);
 }
 
 static bool open_batch(batch *b, const bench_rows *rows, const bench_chain *chain, pluck_isa isa)
@@ -49,12 +64,18 @@ static bool open_batch(batch *b, const bench_rows *rows, const bench_chain *chai
     uint32_t most = thread_counts[N_COUNTS - 1];
     memset(b, 0, sizeof *b);
     b->copies = malloc(N_ROWS * rows->row_bytes);
-    if (!b->copies ||
-        pluck_workspace_create(&b->workspace, rows->n_vocab, most, NULL, NULL) != PLUCK_OK) {
+    const pluck_parallel parallel = {.run = run_tasks, .user = b, .n_workers = most};
+    if (!b->copies || pluck_pool_create(&b->pool, most, NULL, NULL) != PLUCK_OK ||
+        pluck_workspace_create(&b->workspace, rows->n_vocab, &parallel, NULL, NULL) != PLUCK_OK) {
         fprintf(stderr, "bench: no memory for %d rows\n", N_ROWS);
         close_batch(b);
         return false;
     }
+    b->rows = (pluck_matrix){.data = b->copies,
+                             .dtype = rows->dtype,
+                             .n_cols = rows->n_vocab,
+                             .n_rows = N_ROWS,
+                             .row_stride_bytes = rows->row_bytes};
     for (size_t i = 0; i < N_ROWS; i++) {
         pluck_sampler_options options = {.isa = isa, .stream = i, .workspace = b->workspace};
         pluck_logits row = bench_rows_at(rows, i);
@@ -80,8 +101,11 @@ static bool run_single(batch *b)
 
 static bool run_batch(batch *b, uint32_t threads)
 {
-    return pluck_sampler_sample_batch(b->workspace, b->samplers, b->logits, N_ROWS, threads,
-                                      b->tokens, b->statuses, &b->err) == PLUCK_OK &&
+    pluck_outputs outputs = PLUCK_INIT(pluck_outputs);
+    outputs.tokens = b->tokens;
+    b->n_threads = threads;
+    return pluck_workspace_run(b->workspace, b->samplers, &b->rows, &outputs, &b->err) ==
+               PLUCK_OK &&
            memcmp(b->tokens, b->single, sizeof b->tokens) == 0;
 }
 

@@ -191,18 +191,71 @@ PLUCK_API pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_
                                                   pluck_prob *probs, uint32_t capacity,
                                                   uint32_t *n_total, pluck_error *err);
 
-/* The n >= 1 most probable tokens, best first, ties by lower token, without sorting the vocabulary.
- * *n_written = how many there are: fewer than n if fewer are above -inf. */
-PLUCK_API pluck_status pluck_sampler_top_logprobs(pluck_sampler *sampler, pluck_logits logits,
-                                                  pluck_logprob_kind kind, uint32_t n,
-                                                  pluck_logprob *logprobs, uint32_t *n_written,
-                                                  pluck_error *err);
-
 /* ln p(token); -INFINITY if the token is banned or was removed. As a float it is what a draw of the
  * token reports. */
 PLUCK_API pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logits logits,
                                              pluck_logprob_kind kind, pluck_token token,
                                              double *logprob, pluck_error *err);
+
+/*
+ * Everything about one row, or about the n_rows rows of a batch. Each pointer receives a result
+ * and may be NULL: then the result is not computed. No result depends on which others are wanted.
+ *
+ * A row that failed, or that has no sampler, gets PLUCK_NO_TOKEN as its token, NAN as
+ * log-probability and probability, 0 as count and rank, {PLUCK_NO_TOKEN, -INFINITY} in top, and
+ * keeps no token.
+ */
+typedef struct pluck_outputs {
+    size_t struct_size;
+
+    /* Each sampler accepts its token, after all rows have been sampled; those of rows that failed
+     * accept nothing. If there is no memory for that, none accepts, and all rows have failed with
+     * PLUCK_ERR_NOMEM. */
+    bool accept;
+
+    /* [n_rows] The tokens drawn, those of pluck_sampler_sample(). NULL: nothing is drawn; then
+     * accept must be false, logprobs and raw_logprobs NULL. */
+    pluck_token *tokens;
+    pluck_status *statuses; /* [n_rows] */
+    float *logprobs;        /* [n_rows] ln p(token), as pluck_draw.logprob */
+    float *raw_logprobs;    /* [n_rows] ln p(token) in the softmax of the logits as they came */
+    uint32_t *n_survivors;  /* [n_rows] as pluck_draw.n_survivors */
+
+    /* [n_rows, n_top] The most probable tokens, best first, ties by lower token;
+     * {PLUCK_NO_TOKEN, -INFINITY} where there are fewer above -inf. */
+    uint32_t n_top;
+    pluck_logprob_kind top_kind;
+    pluck_logprob *top;
+
+    /* The survivors. Row r keeps kept[kept_offsets[r]] up to, but not including,
+     * kept[kept_offsets[r + 1]], ascending by token: those that pluck_sampler_distribution()
+     * reports. kept NULL and kept_capacity 0: only kept_offsets is written.
+     * If kept_capacity is too small the result is PLUCK_ERR_SPACE: then kept_offsets[n_rows] is the
+     * number needed, all rows have failed, and no sampler has changed. */
+    size_t *kept_offsets; /* [n_rows + 1] */
+    pluck_token *kept;    /* [kept_capacity] */
+    float *kept_logprobs; /* [kept_capacity] final, in the same places; may be NULL */
+    size_t kept_capacity;
+    float *kept_log_mass; /* [n_rows] ln of the survivors' share of the softmax of the logits as
+                           * they came; <= 0 */
+
+    /* Tokens to score in each row, whatever is drawn. The rank is the number of tokens that are
+     * more probable, or as probable and lower; for a removed token it is the number of tokens that
+     * are left. */
+    uint32_t n_given;
+    const pluck_token *given; /* [n_rows, n_given] */
+    pluck_logprob_kind given_kind;
+    float *given_logprobs; /* [n_rows, n_given] */
+    uint32_t *given_ranks; /* [n_rows, n_given] */
+
+    float *probs;        /* [n_rows, n_vocab] the final distribution; 0 for removed tokens */
+    size_t probs_stride; /* floats from one row of probs to the next; 0: n_vocab */
+} pluck_outputs;
+
+/* The outputs of one row: n_rows is 1. On failure *outputs is that of a row that failed, except for
+ * PLUCK_ERR_INVALID, which writes nothing. */
+PLUCK_API pluck_status pluck_sampler_run(pluck_sampler *sampler, pluck_logits logits,
+                                         const pluck_outputs *outputs, pluck_error *err);
 
 /*
  * State.
@@ -252,20 +305,21 @@ PLUCK_API pluck_status pluck_sampler_get_info(const pluck_sampler *sampler,
                                               pluck_sampler_info *info, pluck_error *err);
 
 /*
- * Many sequences at once: one workspace that all samplers of a server share, and a call that
- * samples a row of logits for each of them.
+ * Many sequences at once. All samplers of a server share one workspace, which has the memory whose
+ * size depends on the vocabulary, and whose threads to use. A sampler that borrows it is small: a
+ * few hundred bytes and its history. The loop of an engine with n sequences:
  *
- * A sampler that borrows a workspace is small: a few hundred bytes and its history, instead of
- * memory that grows with the vocabulary. The loop of an engine with n sequences:
- *
- *     pluck_workspace_create(&workspace, n_vocab, 0, NULL, &err);
+ *     pluck_pool_create(&pool, 0, NULL, &err);
+ *     pluck_workspace_create(&workspace, n_vocab, pluck_pool_parallel(pool), NULL, &err);
  *     options.workspace = workspace;
  *     for (i in sequences) pluck_sampler_create(&samplers[i], config, n_vocab, &options, &err);
  *     for (i in sequences) pluck_sampler_prompt(samplers[i], prompts[i], n_prompt[i], &err);
+ *     pluck_outputs outputs = PLUCK_INIT(pluck_outputs);
+ *     outputs.accept = true;
+ *     outputs.tokens = tokens;
  *     for (;;) {
  *         rows = model(...);
- *         pluck_sampler_sample_batch(workspace, samplers, rows, n, 0, tokens, statuses, &err);
- *         for (i in sequences) pluck_sampler_accept(samplers[i], tokens[i], &err);
+ *         pluck_workspace_run(workspace, samplers, &rows, &outputs, &err);
  *     }
  *
  * Creating a sampler that borrows a workspace, and sampling with it, are uses of the workspace: one
@@ -273,40 +327,31 @@ PLUCK_API pluck_status pluck_sampler_get_info(const pluck_sampler *sampler,
  */
 
 /*
- * Scratch memory and a pool of threads for sampling from n_vocab logits, for up to `threads`
- * threads at once. 0 means one per processor, and the limit is 1024. Single calls need one. Threads
- * start when a batch first needs them, sleep between batches, and end with the workspace. If the
- * system refuses one, batches run on fewer threads, with the same results. In a process that was
- * forked after they had been started, batches run on the calling thread. Each thread takes about 25
- * bytes of address space per value; of that, what is never used (most of it when few tokens
- * survive) stays uncommitted by the system. allocator may be NULL; it must outlive the workspace.
- * On failure *out is NULL.
+ * Memory for sampling from n_vocab logits, once for each worker of parallel: about 25 bytes of
+ * address space per logit, of which the system commits only what is used, little when few tokens
+ * survive. parallel says whose threads a batch uses: the struct is copied, the threads must outlive
+ * the workspace. NULL: the calling thread alone. On failure *out is NULL.
  */
 PLUCK_API pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_vocab,
-                                              uint32_t threads, const pluck_allocator *allocator,
-                                              pluck_error *err);
+                                              const pluck_parallel *parallel,
+                                              const pluck_allocator *allocator, pluck_error *err);
 
 /* Samplers that borrow it must be destroyed first. */
 PLUCK_API void pluck_workspace_destroy(pluck_workspace **workspace);
 
-/* How many threads it serves, at least 1. */
-PLUCK_API uint32_t pluck_workspace_threads(const pluck_workspace *workspace);
-
 /*
- * n samplers, n rows: tokens[i] and statuses[i] are what pluck_sampler_sample(samplers[i],
- * logits[i], &tokens[i], …) gives, whatever the number of threads. threads: how many to use at
- * most; 0: all that the workspace serves. Rows may have different types. Nothing is allocated,
- * except the stacks of threads when they start.
+ * Row r with samplers[r], which borrows this workspace and is listed once. NULL: the row is
+ * skipped, and its status is PLUCK_OK. rows has a row of n_vocab logits for each sampler. Results
+ * are those of pluck_sampler_run(), whatever the number of threads. Nothing is allocated, except
+ * the stacks of a pool's threads when they start.
  *
- * Every row is done. If some failed, the result is the status of the first of them and the message
- * begins with "row I: "; tokens of failed rows are unchanged. If a pointer is NULL, a sampler does
- * not borrow this workspace or comes twice, nothing is done: PLUCK_ERR_INVALID.
+ * Every row is done. If some failed, the result is the status of the first of them, and the message
+ * begins with its number: "row 17: ". PLUCK_ERR_INVALID for a mistake in the arguments: then
+ * nothing is done.
  */
-PLUCK_API pluck_status pluck_sampler_sample_batch(pluck_workspace *workspace,
-                                                  pluck_sampler *const *samplers,
-                                                  const pluck_logits *logits, size_t n,
-                                                  uint32_t threads, pluck_token *tokens,
-                                                  pluck_status *statuses, pluck_error *err);
+PLUCK_API pluck_status pluck_workspace_run(pluck_workspace *workspace,
+                                           pluck_sampler *const *samplers, const pluck_matrix *rows,
+                                           const pluck_outputs *outputs, pluck_error *err);
 
 #ifdef __cplusplus
 }

@@ -174,18 +174,6 @@ pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits logits, plu
     return pluck_sampler_draw_many(sampler, logits, 1, draw, err);
 }
 
-/* Fills in probabilities of the scratch memory's first n sorted keys. */
-static void write_probs(const plk_view *view, double normaliser, pluck_prob *probs, uint32_t n)
-{
-    double smallest = 0x1p-149;
-    const plk_key *keys = view->scratch->keys;
-    for (uint32_t i = 0; i < n; i++) {
-        double p = plk_exp(plk_view_below_max(view, plk_key_logit(keys[i]))) / normaliser;
-        probs[i].token = (pluck_token)plk_key_token(keys[i]);
-        probs[i].prob = (float)(p > smallest ? p : smallest);
-    }
-}
-
 pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits logits,
                                         pluck_prob *probs, uint32_t capacity, uint32_t *n_total,
                                         pluck_error *err)
@@ -206,7 +194,11 @@ pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits log
         double normaliser = plk_view_normaliser(&view);
         if (n_written > 0)
             plk_view_best(&view, n_written);
-        write_probs(&view, normaliser, probs, n_written);
+        for (uint32_t i = 0; i < n_written; i++) {
+            plk_key key = view.scratch->keys[i];
+            probs[i].token = (pluck_token)plk_key_token(key);
+            probs[i].prob = plk_view_prob(&view, plk_key_logit(key), normaliser);
+        }
         *n_total = n;
     }
     plk_fp_leave(fp);
@@ -234,34 +226,6 @@ static pluck_status check_kind(const pluck_sampler *sampler, pluck_logits logits
     pluck_status status = plk_sampler_check(sampler, logits, err);
     if (status == PLUCK_OK && kind != PLUCK_LOGPROB_RAW && kind != PLUCK_LOGPROB_FINAL)
         return plk_fail(err, PLUCK_ERR_INVALID, "kind %d is not a pluck_logprob_kind", (int)kind);
-    return status;
-}
-
-pluck_status pluck_sampler_top_logprobs(pluck_sampler *sampler, pluck_logits logits,
-                                        pluck_logprob_kind kind, uint32_t n,
-                                        pluck_logprob *logprobs, uint32_t *n_written,
-                                        pluck_error *err)
-{
-    pluck_status status = check_kind(sampler, logits, kind, err);
-    if (status != PLUCK_OK)
-        return status;
-    if (!logprobs || !n_written || n == 0)
-        return plk_fail(err, PLUCK_ERR_INVALID, "logprobs or n_written is NULL, or n is 0");
-    plk_fp_state fp = plk_fp_enter();
-    plk_view view;
-    status = view_of(sampler, logits, kind, &view, err);
-    if (status == PLUCK_OK) {
-        double log_normaliser = plk_log(plk_view_normaliser(&view));
-        uint32_t n_best = plk_view_best(&view, n);
-        for (uint32_t i = 0; i < n_best; i++) {
-            plk_key key = view.scratch->keys[i];
-            double below = plk_view_below_max(&view, plk_key_logit(key));
-            logprobs[i].token = (pluck_token)plk_key_token(key);
-            logprobs[i].logprob = (float)(below - log_normaliser);
-        }
-        *n_written = n_best;
-    }
-    plk_fp_leave(fp);
     return status;
 }
 

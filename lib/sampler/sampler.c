@@ -206,7 +206,7 @@ pluck_status pluck_sampler_set_position(pluck_sampler *sampler, uint64_t positio
     return PLUCK_OK;
 }
 
-static void accept_one(pluck_sampler *sampler, pluck_token token, bool is_prompt)
+void plk_sampler_accept_reserved(pluck_sampler *sampler, pluck_token token, bool is_prompt)
 {
     plk_accepted accepted = {.token = token};
     if (!is_prompt && sampler->drawn.any && sampler->drawn.token == token) {
@@ -239,7 +239,7 @@ static pluck_status accept_all(pluck_sampler *sampler, const pluck_token *tokens
     if (status != PLUCK_OK)
         return status;
     for (size_t i = 0; i < n; i++)
-        accept_one(sampler, tokens[i], is_prompt);
+        plk_sampler_accept_reserved(sampler, tokens[i], is_prompt);
     return PLUCK_OK;
 }
 

@@ -7,7 +7,7 @@
 
 #include "select/view.h"
 #include "stages/stage_impl.h"
-#include "thread/pool.h"
+#include "thread/parallel.h"
 
 #include <pluck/config.h>
 #include <pluck/rng.h>
@@ -81,7 +81,7 @@ struct pluck_workspace {
     uint32_t n_vocab;
     uint32_t n_workers;
     plk_scratch **scratches; /* [n_workers] */
-    pluck_pool *pool;
+    pluck_parallel parallel; /* run NULL: the calling thread alone */
 };
 
 /* Room for n edits in every scratch memory. On failure each is as usable as before. */
@@ -111,8 +111,9 @@ struct pluck_sampler {
     size_t window;     /* how far the chain looks back */
     uint64_t furthest; /* the largest position of the history since the sequence began */
     plk_drawn drawn;
-    const int32_t *mask; /* the caller's for this position, or NULL */
-    bool masks_in_chain; /* a stage applies it; otherwise it acts before all stages */
+    plk_drawn drawn_before; /* what plk_sampler_fill() replaced */
+    const int32_t *mask;    /* the caller's for this position, or NULL */
+    bool masks_in_chain;    /* a stage applies it; otherwise it acts before all stages */
     plk_chain chain;
     plk_history history;
     pluck_workspace *workspace; /* what it borrows; NULL: scratch is its own */
@@ -125,6 +126,10 @@ size_t plk_sampler_history_length(const pluck_sampler *sampler);
 
 /* Makes room for n more tokens: accepting them then cannot fail. Changes nothing visible. */
 pluck_status plk_sampler_reserve(pluck_sampler *sampler, size_t n_tokens, pluck_error *err);
+void plk_sampler_accept_reserved(pluck_sampler *sampler, pluck_token token, bool is_prompt);
+
+/* The logits of a row. */
+pluck_logits plk_logits_at(const pluck_matrix *rows, size_t row);
 
 /* PLUCK_ERR_INVALID unless the logits are usable by this sampler. */
 pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err);
@@ -142,5 +147,30 @@ pluck_status plk_sampler_final_view(const pluck_sampler *sampler, pluck_logits l
 /* Notes the token drawn at the current position from the final view, with what a draw that learns
  * needs to know of it. */
 void plk_sampler_remember(pluck_sampler *sampler, plk_view *view, pluck_token token);
+
+/*
+ * The steps of pluck_sampler_run() and pluck_workspace_run().
+ */
+
+/* Reads the caller's struct into out, and checks it for n_rows rows. */
+pluck_status plk_outputs_check(pluck_outputs *out, const pluck_outputs *given, uint32_t n_vocab,
+                               size_t n_rows, pluck_error *err);
+
+/* Everything about one row, with the memory that the sampler has at the moment. The *n_kept tokens
+ * that the row keeps stay in it for plk_outputs_keep(). On failure the row is cleared. */
+pluck_status plk_sampler_fill(pluck_sampler *sampler, pluck_logits logits, const pluck_outputs *out,
+                              size_t row, uint32_t *n_kept, pluck_error *err);
+
+/* The outputs of a row that failed, or that has no sampler. */
+void plk_outputs_clear(const pluck_outputs *out, size_t row, uint32_t n_vocab, pluck_status status);
+
+/* Appends what a row keeps; rows come in ascending order. Beyond the capacity it only counts. */
+void plk_outputs_keep(const pluck_outputs *out, size_t row, uint32_t n_kept,
+                      const plk_scratch *scratch);
+
+/* After all rows: accepts, unless something did not fit or there is no memory; then nothing has
+ * been drawn. samplers may hold NULL. */
+pluck_status plk_outputs_finish(pluck_sampler *const *samplers, const pluck_outputs *out,
+                                size_t n_rows, uint32_t n_vocab, pluck_error *err);
 
 #endif

@@ -4,34 +4,22 @@
  *
  * Rows are independent, and within a row there is one thread, so that no result can depend on how
  * rows are spread. A thread lends its scratch memory to the sampler whose row it works on. Rows are
- * handed out one by one, because their costs differ.
+ * handed out one by one, because their costs differ. Only if the tokens that are kept are to be
+ * listed, rows come in groups of as many as there are scratch memories, each row with its own: the
+ * calling thread then copies them, in the order of the rows.
  *
- * The message of the first failed row is got by sampling it again: sampling changes nothing, so it
+ * The message of the first failed row is got by computing it again: that changes nothing, so it
  * fails in the same way, and threads need not agree on an error.
  */
 #include "sampler/sampler_impl.h"
 
 #include "base/error.h"
+#include "base/structs.h"
 
-static pluck_status create_scratches(pluck_workspace *workspace, uint32_t threads, pluck_error *err)
-{
-    const pluck_allocator *allocator = &workspace->allocator;
-    pluck_status status = pluck_pool_create(&workspace->pool, threads, allocator, err);
-    if (status != PLUCK_OK)
-        return status;
-    uint32_t n = pluck_pool_parallel(workspace->pool)->n_workers;
-    workspace->scratches = plk_alloc(allocator, n, sizeof(plk_scratch *));
-    if (!workspace->scratches)
-        return plk_fail_nomem(err, n * sizeof(plk_scratch *));
-    for (uint32_t i = 0; i < n && status == PLUCK_OK; i++) {
-        status =
-            plk_scratch_create(&workspace->scratches[i], workspace->n_vocab, 0, allocator, err);
-        workspace->n_workers += status == PLUCK_OK;
-    }
-    return status;
-}
+#include <stdatomic.h>
 
-pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_vocab, uint32_t threads,
+pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_vocab,
+                                    const pluck_parallel *parallel,
                                     const pluck_allocator *allocator, pluck_error *err)
 {
     if (!out)
@@ -40,16 +28,27 @@ pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_vocab, uin
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
                         PLUCK_MAX_VOCAB);
-    pluck_allocator own = plk_allocator_or_default(allocator);
-    pluck_workspace *workspace = plk_alloc_zero(&own, 1, sizeof *workspace);
-    if (!workspace)
-        return plk_fail_nomem(err, sizeof *workspace);
-    workspace->allocator = own;
-    workspace->n_vocab = n_vocab;
-    pluck_status status = create_scratches(workspace, threads, err);
+    if (parallel && (!parallel->run || parallel->n_workers == 0))
+        return plk_fail(err, PLUCK_ERR_INVALID, "parallel.run is NULL, or parallel.n_workers is 0");
+    pluck_allocator memory = plk_allocator_or_default(allocator);
+    uint32_t n = parallel ? parallel->n_workers : 1;
+    pluck_workspace *w = plk_alloc_zero(&memory, 1, sizeof *w);
+    if (!w)
+        return plk_fail_nomem(err, sizeof *w);
+    *w = (pluck_workspace){.allocator = memory, .n_vocab = n_vocab};
+    if (parallel)
+        w->parallel = *parallel;
+    w->scratches = plk_alloc(&memory, n, sizeof *w->scratches);
+    pluck_status status = PLUCK_OK;
+    if (!w->scratches)
+        status = plk_fail_nomem(err, n * sizeof *w->scratches);
+    for (uint32_t i = 0; i < n && status == PLUCK_OK; i++) {
+        status = plk_scratch_create(&w->scratches[i], n_vocab, 0, &memory, err);
+        w->n_workers += status == PLUCK_OK;
+    }
     if (status != PLUCK_OK)
-        pluck_workspace_destroy(&workspace);
-    *out = workspace;
+        pluck_workspace_destroy(&w);
+    *out = w;
     return status;
 }
 
@@ -59,17 +58,11 @@ void pluck_workspace_destroy(pluck_workspace **workspace)
         return;
     pluck_workspace *w = *workspace;
     pluck_allocator allocator = w->allocator;
-    pluck_pool_destroy(&w->pool);
     for (uint32_t i = 0; i < w->n_workers; i++)
         plk_scratch_destroy(&w->scratches[i]);
     plk_free(&allocator, w->scratches);
     plk_free(&allocator, w);
     *workspace = NULL;
-}
-
-uint32_t pluck_workspace_threads(const pluck_workspace *workspace)
-{
-    return workspace ? workspace->n_workers : 0;
 }
 
 pluck_status plk_workspace_reserve_edits(pluck_workspace *workspace, size_t n, pluck_error *err)
@@ -80,7 +73,15 @@ pluck_status plk_workspace_reserve_edits(pluck_workspace *workspace, size_t n, p
     return status;
 }
 
-/* Checks the samplers and takes their scratch memory away: one that comes twice has none the
+pluck_logits plk_logits_at(const pluck_matrix *rows, size_t row)
+{
+    size_t row_bytes = rows->n_cols * pluck_dtype_size_bytes(rows->dtype);
+    size_t stride = rows->row_stride_bytes != 0 ? rows->row_stride_bytes : row_bytes;
+    const void *data = rows->rows ? rows->rows[row] : (const char *)rows->data + row * stride;
+    return (pluck_logits){data, rows->dtype, rows->n_cols};
+}
+
+/* Checks the samplers and takes their scratch memory away: one that is listed twice has none the
  * second time. On failure *n_taken of them have lost it. */
 static pluck_status take_scratches(const pluck_workspace *workspace, pluck_sampler *const *samplers,
                                    size_t n, size_t *n_taken, pluck_error *err)
@@ -88,7 +89,7 @@ static pluck_status take_scratches(const pluck_workspace *workspace, pluck_sampl
     for (size_t i = 0; i < n; i++) {
         *n_taken = i;
         if (!samplers[i])
-            return plk_fail(err, PLUCK_ERR_INVALID, "sampler %zu is NULL", i);
+            continue;
         if (samplers[i]->workspace != workspace)
             return plk_fail(
                 err, PLUCK_ERR_INVALID,
@@ -96,7 +97,7 @@ static pluck_status take_scratches(const pluck_workspace *workspace, pluck_sampl
                 "create the sampler",
                 i);
         if (!samplers[i]->scratch)
-            return plk_fail(err, PLUCK_ERR_INVALID, "sampler %zu comes twice", i);
+            return plk_fail(err, PLUCK_ERR_INVALID, "sampler %zu is listed twice", i);
         samplers[i]->scratch = NULL;
     }
     *n_taken = n;
@@ -107,52 +108,111 @@ static void give_back_scratches(const pluck_workspace *workspace, pluck_sampler 
                                 size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        samplers[i]->scratch = workspace->scratches[0];
+        if (samplers[i])
+            samplers[i]->scratch = workspace->scratches[0];
 }
 
-typedef struct batch_rows {
+typedef struct batch {
     const pluck_workspace *workspace;
     pluck_sampler *const *samplers;
-    const pluck_logits *logits;
-    pluck_token *tokens;
-    pluck_status *statuses;
-} batch_rows;
+    const pluck_matrix *rows;
+    const pluck_outputs *out;
+    size_t first;                 /* row of the group */
+    _Atomic size_t lowest_failed; /* row; n_rows: none */
+} batch;
+
+static void note_failure(batch *b, size_t row)
+{
+    size_t lowest = atomic_load(&b->lowest_failed);
+    while (row < lowest && !atomic_compare_exchange_weak(&b->lowest_failed, &lowest, row))
+        continue;
+}
 
 /* A row that fails is no reason to stop: every row is done. */
-static pluck_status sample_row(void *context, uint32_t worker, size_t i, pluck_error *err)
+static pluck_status fill_one(void *context, uint32_t worker, size_t item, pluck_error *err)
 {
-    batch_rows *b = context;
     (void)err;
-    b->samplers[i]->scratch = b->workspace->scratches[worker];
-    b->statuses[i] = pluck_sampler_sample(b->samplers[i], b->logits[i], &b->tokens[i], NULL);
+    batch *b = context;
+    size_t row = b->first + item;
+    pluck_sampler *sampler = b->samplers[row];
+    uint32_t n_kept = 0;
+    if (!sampler) {
+        plk_outputs_clear(b->out, row, b->workspace->n_vocab, PLUCK_OK);
+    } else {
+        sampler->scratch = b->workspace->scratches[b->out->kept_offsets ? item : worker];
+        if (plk_sampler_fill(sampler, plk_logits_at(b->rows, row), b->out, row, &n_kept, NULL) !=
+            PLUCK_OK)
+            note_failure(b, row);
+    }
+    if (b->out->kept_offsets)
+        b->out->kept_offsets[row + 1] = n_kept;
     return PLUCK_OK;
 }
 
-pluck_status pluck_sampler_sample_batch(pluck_workspace *workspace, pluck_sampler *const *samplers,
-                                        const pluck_logits *logits, size_t n, uint32_t threads,
-                                        pluck_token *tokens, pluck_status *statuses,
-                                        pluck_error *err)
+static void fill_all(batch *b)
 {
-    if (!workspace || !samplers || !logits || !tokens || !statuses)
+    const pluck_workspace *w = b->workspace;
+    const pluck_parallel *parallel = w->parallel.run ? &w->parallel : NULL;
+    size_t n_rows = b->rows->n_rows, group = b->out->kept_offsets ? w->n_workers : n_rows;
+    if (b->out->kept_offsets)
+        b->out->kept_offsets[0] = 0;
+    for (; b->first < n_rows; b->first += group) {
+        size_t n = n_rows - b->first < group ? n_rows - b->first : group;
+        (void)plk_parallel_run(parallel, w->n_workers, n, fill_one, b, NULL, NULL);
+        for (size_t i = 0; b->out->kept_offsets && i < n; i++)
+            plk_outputs_keep(b->out, b->first + i, (uint32_t)b->out->kept_offsets[b->first + i + 1],
+                             w->scratches[i]);
+    }
+}
+
+static pluck_status check_run(const pluck_workspace *workspace, pluck_sampler *const *samplers,
+                              const pluck_matrix *rows, pluck_error *err)
+{
+    if (!workspace || !rows || (!samplers && rows->n_rows > 0) ||
+        (!rows->data && !rows->rows && rows->n_rows > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
+    if (rows->n_cols != workspace->n_vocab)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "rows of %u logits were given to a workspace for %u tokens", rows->n_cols,
+                        workspace->n_vocab);
+    if (!plk_is_logit_dtype(rows->dtype))
+        return plk_fail(err, PLUCK_ERR_INVALID, "dtype %d is not a type of logits",
+                        (int)rows->dtype);
+    return PLUCK_OK;
+}
+
+pluck_status pluck_workspace_run(pluck_workspace *workspace, pluck_sampler *const *samplers,
+                                 const pluck_matrix *rows, const pluck_outputs *outputs,
+                                 pluck_error *err)
+{
+    pluck_outputs out;
     size_t n_taken = 0;
-    pluck_status status = take_scratches(workspace, samplers, n, &n_taken, err);
+    pluck_status status = check_run(workspace, samplers, rows, err);
+    if (status == PLUCK_OK)
+        status = plk_outputs_check(&out, outputs, workspace->n_vocab, rows->n_rows, err);
+    if (status != PLUCK_OK)
+        return status;
+    status = take_scratches(workspace, samplers, rows->n_rows, &n_taken, err);
     if (status != PLUCK_OK) {
         give_back_scratches(workspace, samplers, n_taken);
         return status;
     }
-    batch_rows rows = {workspace, samplers, logits, tokens, statuses};
-    const pluck_parallel *parallel = pluck_pool_parallel(workspace->pool);
-    plk_parallel_run(parallel, threads == 0 ? workspace->n_workers : threads, n, sample_row, &rows,
-                     NULL, NULL);
-    give_back_scratches(workspace, samplers, n);
-    for (size_t i = 0; i < n; i++) {
-        if (statuses[i] == PLUCK_OK)
-            continue;
-        pluck_token unused;
-        pluck_error row = {.status = PLUCK_OK};
-        status = pluck_sampler_sample(samplers[i], logits[i], &unused, &row);
-        return plk_fail(err, status, "row %zu: %s", i, row.message);
+    batch b = {.workspace = workspace, .samplers = samplers, .rows = rows, .out = &out};
+    atomic_init(&b.lowest_failed, rows->n_rows);
+    fill_all(&b);
+    give_back_scratches(workspace, samplers, rows->n_rows);
+    size_t failed = atomic_load(&b.lowest_failed);
+    pluck_error why = {.status = PLUCK_OK};
+    if (failed < rows->n_rows) {
+        uint32_t n_kept;
+        status = plk_sampler_fill(samplers[failed], plk_logits_at(rows, failed), &out, failed,
+                                  &n_kept, &why);
     }
+    pluck_status finished =
+        plk_outputs_finish(samplers, &out, rows->n_rows, workspace->n_vocab, err);
+    if (finished != PLUCK_OK)
+        return finished;
+    if (status != PLUCK_OK)
+        return plk_fail(err, status, "row %zu: %s", failed, why.message);
     return PLUCK_OK;
 }

@@ -226,7 +226,7 @@ uint32_t plk_view_n_candidates(const plk_view *view)
     return (uint32_t)n;
 }
 
-uint32_t plk_view_count(const plk_view *view)
+float plk_view_least(const plk_view *view)
 {
     /* ln of half the smallest positive double: below it exp rounds to zero. */
     double least = -0x1.74910d52d3052p+9;
@@ -234,6 +234,12 @@ uint32_t plk_view_count(const plk_view *view)
     float at_least = threshold > -(double)FLT_MAX ? (float)threshold : -FLT_MAX;
     if ((double)at_least < threshold)
         at_least = nextafterf(at_least, INFINITY);
+    return at_least;
+}
+
+uint32_t plk_view_count(const plk_view *view)
+{
+    float at_least = plk_view_least(view);
     size_t n = 0;
     plk_run run;
     plk_run_begin(&run, view);
@@ -245,4 +251,11 @@ uint32_t plk_view_count(const plk_view *view)
 double plk_view_below_max(const plk_view *view, float stored)
 {
     return view->scale * ((double)stored - (double)view->max);
+}
+
+float plk_view_prob(const plk_view *view, float stored, double normaliser)
+{
+    double smallest = 0x1p-149;
+    double p = plk_exp(plk_view_below_max(view, stored)) / normaliser;
+    return (float)(p > smallest ? p : smallest);
 }

@@ -40,8 +40,15 @@ uint32_t plk_view_n_candidates(const plk_view *view);
 /* How many tokens have a positive probability, as pluck_sampler_distribution() defines it. */
 uint32_t plk_view_count(const plk_view *view);
 
+/* The smallest stored logit whose token has a positive probability. */
+float plk_view_least(const plk_view *view);
+
 /* logit - max logit of a stored logit. */
 double plk_view_below_max(const plk_view *view, float stored);
+
+/* The probability of a token with this stored logit, which is at least plk_view_least(), as
+ * pluck_sampler_distribution() reports it: never 0. */
+float plk_view_prob(const plk_view *view, float stored, double normaliser);
 
 /* The population standard deviation of the stored logits above -inf. */
 double plk_view_deviation(const plk_view *view);

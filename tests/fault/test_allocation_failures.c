@@ -352,6 +352,73 @@ static void registering_fails_whole(void **state)
     assert_true(n > test_n_own_stages);
 }
 
+/* Three workers, all of them the calling thread. */
+static void run_here(void *user, size_t n, void (*task)(void *data, uint32_t worker, size_t item),
+                     void *data)
+{
+    (void)user;
+    for (size_t i = 0; i < n; i++)
+        task(data, (uint32_t)i, i);
+}
+
+static const pluck_parallel three = {.run = run_here, .n_workers = 3};
+
+/* Memory runs out for one of the samplers of a batch: then none has accepted. */
+static void batches_accept_all_or_none(void **state)
+{
+    (void)state;
+    enum { N_ROWS = 4, LENGTH = 1024 };
+    const char *json = "{\"seed\": 3, \"repeat_penalty\": 1.2, \"repeat_last_n\": -1}";
+    static pluck_token tokens[LENGTH];
+    for (int i = 0; i < LENGTH; i++)
+        tokens[i] = token_at(i);
+    test_allocator allocator;
+    test_allocator_init(&allocator);
+    pluck_workspace *workspace = NULL;
+    assert_int_equal(pluck_workspace_create(&workspace, N_VOCAB, &three, NULL, NULL), PLUCK_OK);
+    pluck_config *config = test_config(json);
+    pluck_sampler_options options = {.allocator = &allocator.interface, .workspace = workspace};
+    pluck_sampler *samplers[N_ROWS];
+    const void *starts[N_ROWS];
+    for (int i = 0; i < N_ROWS; i++) {
+        assert_int_equal(pluck_sampler_create(&samplers[i], config, N_VOCAB, &options, NULL),
+                         PLUCK_OK);
+        assert_int_equal(pluck_sampler_accept_many(samplers[i], tokens, LENGTH, NULL), PLUCK_OK);
+        starts[i] = x;
+    }
+    pluck_matrix rows = {.rows = starts, .dtype = PLUCK_F32, .n_cols = N_VOCAB, .n_rows = N_ROWS};
+    pluck_token drawn[N_ROWS];
+    pluck_status statuses[N_ROWS];
+    pluck_outputs outputs = PLUCK_INIT(pluck_outputs);
+    outputs.accept = true;
+    outputs.tokens = drawn;
+    outputs.statuses = statuses;
+    uint64_t n = 0;
+    for (pluck_status status = PLUCK_ERR_NOMEM; status != PLUCK_OK; n++) {
+        pluck_error err = {.status = PLUCK_OK};
+        allocator.failed = false;
+        allocator.fail_at = n;
+        status = pluck_workspace_run(workspace, samplers, &rows, &outputs, &err);
+        allocator.fail_at = UINT64_MAX;
+        if (status != PLUCK_OK)
+            check_nomem(status, &err, &allocator);
+        for (int i = 0; i < N_ROWS; i++) {
+            assert_int_equal(statuses[i], status);
+            assert_int_equal(drawn[i] == PLUCK_NO_TOKEN, status != PLUCK_OK);
+            assert_int_equal(pluck_sampler_position(samplers[i]),
+                             (uint64_t)(LENGTH + (status == PLUCK_OK)));
+            if (status != PLUCK_OK)
+                check_as_new(samplers[i], json, LENGTH);
+        }
+    }
+    assert_true(n > N_ROWS);
+    for (int i = 0; i < N_ROWS; i++)
+        pluck_sampler_destroy(&samplers[i]);
+    pluck_config_destroy(&config);
+    pluck_workspace_destroy(&workspace);
+    assert_int_equal(allocator.n_live, 0);
+}
+
 static void workspaces_fail_whole(void **state)
 {
     (void)state;
@@ -363,7 +430,7 @@ static void workspaces_fail_whole(void **state)
         pluck_error err = {.status = PLUCK_OK};
         pluck_workspace *workspace = (pluck_workspace *)&err;
         pluck_status status =
-            pluck_workspace_create(&workspace, N_VOCAB, 3, &allocator.interface, &err);
+            pluck_workspace_create(&workspace, N_VOCAB, &three, &allocator.interface, &err);
         failed = allocator.failed;
         if (failed) {
             check_nomem(status, &err, &allocator);
@@ -389,7 +456,7 @@ static void borrowing_fails_whole(void **state)
             test_allocator_init(&allocator);
             pluck_workspace *workspace = NULL;
             assert_int_equal(
-                pluck_workspace_create(&workspace, N_VOCAB, 3, &allocator.interface, NULL),
+                pluck_workspace_create(&workspace, N_VOCAB, &three, &allocator.interface, NULL),
                 PLUCK_OK);
             pluck_sampler_options options = {.allocator = &allocator.interface,
                                              .workspace = workspace};
@@ -436,6 +503,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(cloning_fails_whole),
         cmocka_unit_test(accepting_fails_without_a_trace),
         cmocka_unit_test(accepting_many_is_all_or_none),
+        cmocka_unit_test(batches_accept_all_or_none),
         cmocka_unit_test(loading_fails_without_a_trace),
         cmocka_unit_test(registering_fails_whole),
         cmocka_unit_test(traces_fail_whole_and_allocate_only_when_created),

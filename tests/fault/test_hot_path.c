@@ -140,29 +140,41 @@ static void a_batch_allocates_nothing(void **state)
     logit_fill((logit_kind)TEST_VECTOR_NORMAL, 1, N_VOCAB + N_ROWS, x);
     test_allocator allocator;
     test_allocator_init(&allocator);
+    pluck_pool *pool = NULL;
+    assert_int_equal(pluck_pool_create(&pool, 3, &allocator.interface, NULL), PLUCK_OK);
     pluck_workspace *workspace = NULL;
-    assert_int_equal(pluck_workspace_create(&workspace, N_VOCAB, 3, &allocator.interface, NULL),
+    assert_int_equal(pluck_workspace_create(&workspace, N_VOCAB, pluck_pool_parallel(pool),
+                                            &allocator.interface, NULL),
                      PLUCK_OK);
     pluck_sampler *samplers[N_ROWS];
-    pluck_logits rows[N_ROWS];
+    const void *starts[N_ROWS];
+    pluck_matrix rows = {.rows = starts, .dtype = PLUCK_F32, .n_cols = N_VOCAB, .n_rows = N_ROWS};
     for (size_t i = 0; i < N_ROWS; i++) {
         pluck_config *config = test_config(configurations[i]);
         pluck_sampler_options options = {.allocator = &allocator.interface, .workspace = workspace};
         assert_int_equal(pluck_sampler_create(&samplers[i], config, N_VOCAB, &options, NULL),
                          PLUCK_OK);
         pluck_config_destroy(&config);
-        rows[i] = (pluck_logits){x + i, PLUCK_F32, N_VOCAB};
+        starts[i] = x + i;
     }
     uint64_t n_allocations = allocator.n_allocations, n_live = allocator.n_live;
     unsigned long n_before = n_calls;
     for (int t = 0; t < N_TOKENS / 10; t++) {
-        pluck_token tokens[N_ROWS];
-        pluck_status statuses[N_ROWS];
-        assert_int_equal(pluck_sampler_sample_batch(workspace, samplers, rows, N_ROWS, 0, tokens,
-                                                    statuses, NULL),
-                         PLUCK_OK);
-        for (size_t i = 0; i < N_ROWS; i++)
-            assert_int_equal(pluck_sampler_accept(samplers[i], tokens[i], NULL), PLUCK_OK);
+        static pluck_token tokens[N_ROWS], kept[N_ROWS * N_VOCAB];
+        size_t offsets[N_ROWS + 1];
+        pluck_logprob top[N_ROWS * 20];
+        float logprobs[N_ROWS], masses[N_ROWS];
+        pluck_outputs outputs = PLUCK_INIT(pluck_outputs);
+        outputs.accept = true;
+        outputs.tokens = tokens;
+        outputs.logprobs = logprobs;
+        outputs.n_top = 20;
+        outputs.top = top;
+        outputs.kept_offsets = offsets;
+        outputs.kept = kept;
+        outputs.kept_capacity = N_ROWS * N_VOCAB;
+        outputs.kept_log_mass = masses;
+        assert_int_equal(pluck_workspace_run(workspace, samplers, &rows, &outputs, NULL), PLUCK_OK);
     }
     assert_int_equal(n_calls - n_before, 0);
     assert_int_equal(allocator.n_allocations, n_allocations);
@@ -170,6 +182,7 @@ static void a_batch_allocates_nothing(void **state)
     for (size_t i = 0; i < N_ROWS; i++)
         pluck_sampler_destroy(&samplers[i]);
     pluck_workspace_destroy(&workspace);
+    pluck_pool_destroy(&pool);
     assert_int_equal(allocator.n_live, 0);
     free(x);
 }

@@ -92,6 +92,9 @@ static const int32_t children[2] = {0, 1};
 static const pluck_weights weights_of = {z, PLUCK_F32, 4};
 static const pluck_logits logits = {z, PLUCK_F32, N};
 static const pluck_logits rows[3] = {{z, PLUCK_F32, N}, {z, PLUCK_F32, N}, {z, PLUCK_F32, N}};
+static const void *const row_starts[2] = {z, z};
+static const pluck_matrix logit_rows = {
+    .rows = row_starts, .dtype = PLUCK_F32, .n_cols = N, .n_rows = 2};
 static const pluck_matrix matrix = {
     .data = weights, .dtype = PLUCK_F32, .n_rows = N, .n_cols = DIM};
 static const pluck_head_tail tail = {
@@ -128,8 +131,14 @@ static pluck_dump_row dump_row;
 static pluck_token token, tokens[N];
 static pluck_status statuses[2];
 static pluck_draw draw, draws[2];
+static pluck_logprob logprobs[4];
+static pluck_outputs outputs = {.struct_size = sizeof outputs,
+                                .accept = true,
+                                .tokens = tokens,
+                                .statuses = statuses,
+                                .n_top = 2,
+                                .top = logprobs};
 static pluck_sampler_info sampler_info = {.struct_size = sizeof sampler_info};
-static pluck_logprob logprobs[2];
 static pluck_prob probs[N];
 static pluck_scored_token scored[2 * N];
 static pluck_fasttext_label labels[2];
@@ -242,7 +251,7 @@ static void make_samplers(void)
 {
     pluck_error err = {.status = PLUCK_OK};
     MADE(pluck_pool_create(&pool, 2, NULL, &err));
-    MADE(pluck_workspace_create(&workspace, N, 2, NULL, &err));
+    MADE(pluck_workspace_create(&workspace, N, pluck_pool_parallel(pool), NULL, &err));
     MADE(pluck_config_from_json(&config, "{\"seed\": 7, \"top_k\": 5}", 23, NULL, &err));
     pluck_sampler_options options = {.workspace = workspace};
     MADE(pluck_sampler_create(&sampler, config, N, NULL, &err));

@@ -86,3 +86,16 @@ float test_distribution_p(const test_distribution *distribution, pluck_token tok
             return distribution->probs[i].prob;
     return 0;
 }
+
+pluck_status test_top_logprobs(pluck_sampler *sampler, pluck_logits logits, pluck_logprob_kind kind,
+                               uint32_t n, pluck_logprob *best, uint32_t *n_written)
+{
+    pluck_outputs outputs = PLUCK_INIT(pluck_outputs);
+    outputs.n_top = n;
+    outputs.top_kind = kind;
+    outputs.top = best;
+    pluck_status status = pluck_sampler_run(sampler, logits, &outputs, NULL);
+    for (*n_written = 0; *n_written < n && best[*n_written].token != PLUCK_NO_TOKEN;)
+        ++*n_written;
+    return status;
+}

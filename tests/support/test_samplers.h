@@ -35,6 +35,10 @@ void test_distribution_free(test_distribution *distribution);
 /* Same status, same tokens in the same order, same bits. */
 bool test_distribution_equal(const test_distribution *a, const test_distribution *b);
 
+/* The n most probable tokens, from pluck_sampler_run(): *n_written of them. */
+pluck_status test_top_logprobs(pluck_sampler *sampler, pluck_logits logits, pluck_logprob_kind kind,
+                               uint32_t n, pluck_logprob *best, uint32_t *n_written);
+
 /* p of a token; 0 if it is not there. */
 float test_distribution_p(const test_distribution *distribution, pluck_token token);
 

@@ -48,16 +48,18 @@ static pluck_sampler *create(size_t i, pluck_workspace *workspace)
 }
 
 typedef struct batch {
+    pluck_pool *pool;
     pluck_workspace *workspace;
     pluck_sampler *samplers[N_ROWS];
     logit_row rows[N_ROWS];
-    pluck_logits logits[N_ROWS];
+    const void *starts[N_ROWS];
+    pluck_matrix matrix;
     pluck_token tokens[N_ROWS];
     pluck_status statuses[N_ROWS];
 } batch;
 
-/* Rows of all types and many kinds of distribution. */
-static void make_rows(batch *b)
+/* Rows of many kinds of distribution. */
+static void make_rows(batch *b, pluck_dtype dtype)
 {
     static float x[N_VOCAB];
     for (size_t i = 0; i < N_ROWS; i++) {
@@ -65,20 +67,30 @@ static void make_rows(batch *b)
         if (kind == (logit_kind)TEST_VECTOR_HUGE || kind == LOGITS_EXTREMES)
             kind = (logit_kind)TEST_VECTOR_NORMAL;
         logit_fill(kind, i, N_VOCAB, x);
-        b->rows[i] = logit_row_make(x, N_VOCAB, (pluck_dtype)(i / 2 % 3), i % 5);
-        b->logits[i] = b->rows[i].logits;
+        b->rows[i] = logit_row_make(x, N_VOCAB, dtype, i % 5);
+        b->starts[i] = b->rows[i].logits.data;
     }
+    b->matrix =
+        (pluck_matrix){.rows = b->starts, .dtype = dtype, .n_cols = N_VOCAB, .n_rows = N_ROWS};
+}
+
+static batch *batch_create_of(uint32_t threads, pluck_dtype dtype)
+{
+    batch *b = calloc(1, sizeof *b);
+    assert_non_null(b);
+    assert_int_equal(pluck_pool_create(&b->pool, threads, NULL, NULL), PLUCK_OK);
+    assert_int_equal(
+        pluck_workspace_create(&b->workspace, N_VOCAB, pluck_pool_parallel(b->pool), NULL, NULL),
+        PLUCK_OK);
+    for (size_t i = 0; i < N_ROWS; i++)
+        b->samplers[i] = create(i, b->workspace);
+    make_rows(b, dtype);
+    return b;
 }
 
 static batch *batch_create(uint32_t threads)
 {
-    batch *b = calloc(1, sizeof *b);
-    assert_non_null(b);
-    assert_int_equal(pluck_workspace_create(&b->workspace, N_VOCAB, threads, NULL, NULL), PLUCK_OK);
-    for (size_t i = 0; i < N_ROWS; i++)
-        b->samplers[i] = create(i, b->workspace);
-    make_rows(b);
-    return b;
+    return batch_create_of(threads, PLUCK_F32);
 }
 
 static void batch_destroy(batch *b)
@@ -88,36 +100,40 @@ static void batch_destroy(batch *b)
         logit_row_destroy(&b->rows[i]);
     }
     pluck_workspace_destroy(&b->workspace);
+    pluck_pool_destroy(&b->pool);
     free(b);
 }
 
-/* What the batch does, with the number of threads that the call may use. */
-static pluck_status run(batch *b, uint32_t threads, pluck_error *err)
+/* Samples the batch, and accepts nothing. */
+static pluck_status run(batch *b, pluck_error *err)
 {
+    pluck_outputs outputs = PLUCK_INIT(pluck_outputs);
+    outputs.tokens = b->tokens;
+    outputs.statuses = b->statuses;
     for (size_t i = 0; i < N_ROWS; i++) {
         b->tokens[i] = -7;
         b->statuses[i] = (pluck_status)99;
     }
-    return pluck_sampler_sample_batch(b->workspace, b->samplers, b->logits, N_ROWS, threads,
-                                      b->tokens, b->statuses, err);
+    return pluck_workspace_run(b->workspace, b->samplers, &b->matrix, &outputs, err);
 }
 
-static void check_threads(uint32_t served, uint32_t used)
+static void check_threads(uint32_t threads, pluck_dtype dtype)
 {
-    batch *b = batch_create(served);
+    batch *b = batch_create_of(threads, dtype);
     pluck_sampler *alone[N_ROWS];
     for (size_t i = 0; i < N_ROWS; i++)
         alone[i] = create(i, NULL);
     for (int round = 0; round < N_ROUNDS; round++) {
         pluck_error err = {.status = PLUCK_OK};
-        if (run(b, used, &err) != PLUCK_OK)
+        if (run(b, &err) != PLUCK_OK)
             fail_msg("%s", err.message);
         for (size_t i = 0; i < N_ROWS; i++) {
             pluck_token token = -1;
-            assert_int_equal(pluck_sampler_sample(alone[i], b->logits[i], &token, NULL), PLUCK_OK);
+            assert_int_equal(pluck_sampler_sample(alone[i], b->rows[i].logits, &token, NULL),
+                             PLUCK_OK);
             if (b->statuses[i] != PLUCK_OK || b->tokens[i] != token)
-                fail_msg("%u threads of %u, round %d, row %zu: token %d, alone %d", used, served,
-                         round, i, (int)b->tokens[i], (int)token);
+                fail_msg("%u threads, round %d, row %zu: token %d, alone %d", threads, round, i,
+                         (int)b->tokens[i], (int)token);
             assert_int_equal(pluck_sampler_accept(alone[i], token, NULL), PLUCK_OK);
             assert_int_equal(pluck_sampler_accept(b->samplers[i], token, NULL), PLUCK_OK);
         }
@@ -131,25 +147,8 @@ static void a_batch_gives_the_tokens_of_single_calls_for_any_threads(void **stat
 {
     (void)state;
     for (size_t s = 0; s < N_COUNTS; s++)
-        for (size_t u = 0; u < N_COUNTS; u++)
-            check_threads(thread_counts[s], thread_counts[u]);
-}
-
-static void a_workspace_serves_what_was_asked_for_or_one_thread(void **state)
-{
-    (void)state;
-    for (size_t s = 0; s < N_COUNTS; s++) {
-        pluck_workspace *workspace = NULL;
-        assert_int_equal(pluck_workspace_create(&workspace, 10, thread_counts[s], NULL, NULL),
-                         PLUCK_OK);
-        uint32_t threads = pluck_workspace_threads(workspace);
-        assert_true(threads >= 1);
-        if (threads != 1 && thread_counts[s] != 0)
-            assert_int_equal(threads, thread_counts[s]);
-        pluck_workspace_destroy(&workspace);
-        assert_null(workspace);
-    }
-    pluck_workspace_destroy(NULL);
+        for (int dtype = PLUCK_F32; dtype <= PLUCK_BF16; dtype++)
+            check_threads(thread_counts[s], (pluck_dtype)dtype);
 }
 
 static void failed_rows_are_reported_and_the_others_done(void **state)
@@ -157,7 +156,7 @@ static void failed_rows_are_reported_and_the_others_done(void **state)
     (void)state;
     for (size_t s = 0; s < N_COUNTS; s++) {
         batch *b = batch_create(thread_counts[s]);
-        assert_int_equal(run(b, 0, NULL), PLUCK_OK);
+        assert_int_equal(run(b, NULL), PLUCK_OK);
         pluck_token expected[N_ROWS];
         memcpy(expected, b->tokens, sizeof expected);
 
@@ -165,17 +164,16 @@ static void failed_rows_are_reported_and_the_others_done(void **state)
         for (size_t i = 0; i < N_VOCAB; i++)
             banned[i] = -INFINITY;
         nan_row[1234] = NAN;
-        pluck_logits bad_nan = {nan_row, PLUCK_F32, N_VOCAB};
-        b->logits[30] = bad_nan;
-        b->logits[11] = (pluck_logits){banned, PLUCK_F32, N_VOCAB};
-        b->logits[20] = (pluck_logits){banned, PLUCK_F32, N_VOCAB - 1};
+        b->starts[30] = nan_row;
+        b->starts[11] = banned;
+        b->starts[20] = NULL;
         pluck_error err = {.status = PLUCK_OK};
-        assert_int_equal(run(b, 0, &err), PLUCK_ERR_EMPTY);
+        assert_int_equal(run(b, &err), PLUCK_ERR_EMPTY);
         assert_int_equal(err.status, PLUCK_ERR_EMPTY);
         assert_int_equal(strncmp(err.message, "row 11: ", 8), 0);
         for (size_t i = 0; i < N_ROWS; i++) {
             bool bad = i == 11 || i == 20 || i == 30;
-            assert_int_equal(b->tokens[i], bad ? -7 : expected[i]);
+            assert_int_equal(b->tokens[i], bad ? PLUCK_NO_TOKEN : expected[i]);
             if (!bad)
                 assert_int_equal(b->statuses[i], PLUCK_OK);
         }
@@ -183,8 +181,8 @@ static void failed_rows_are_reported_and_the_others_done(void **state)
         assert_int_equal(b->statuses[20], PLUCK_ERR_INVALID);
         assert_int_equal(b->statuses[30], PLUCK_ERR_NAN);
 
-        b->logits[11] = bad_nan;
-        assert_int_equal(run(b, 0, &err), PLUCK_ERR_NAN);
+        b->starts[11] = nan_row;
+        assert_int_equal(run(b, &err), PLUCK_ERR_NAN);
         assert_non_null(strstr(err.message, "row 11: the logit of token 1234 is NaN"));
         batch_destroy(b);
     }
@@ -194,7 +192,7 @@ static void failed_rows_are_reported_and_the_others_done(void **state)
 static void check_refused(batch *b, const char *message)
 {
     pluck_error err = {.status = PLUCK_OK};
-    assert_int_equal(run(b, 0, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(run(b, &err), PLUCK_ERR_INVALID);
     if (!strstr(err.message, message))
         fail_msg("\"%s\" does not say \"%s\"", err.message, message);
     for (size_t i = 0; i < N_ROWS; i++) {
@@ -207,30 +205,35 @@ static void mistakes_are_refused_and_change_nothing(void **state)
 {
     (void)state;
     batch *b = batch_create(2);
-    assert_int_equal(run(b, 0, NULL), PLUCK_OK);
+    assert_int_equal(run(b, NULL), PLUCK_OK);
     pluck_token expected[N_ROWS];
     memcpy(expected, b->tokens, sizeof expected);
     pluck_sampler *last = b->samplers[N_ROWS - 1];
 
     b->samplers[N_ROWS - 1] = b->samplers[3];
-    check_refused(b, "comes twice");
-    b->samplers[N_ROWS - 1] = NULL;
-    check_refused(b, "is NULL");
+    check_refused(b, "is listed twice");
     b->samplers[N_ROWS - 1] = create(0, NULL);
     check_refused(b, "does not borrow this workspace");
     pluck_sampler_destroy(&b->samplers[N_ROWS - 1]);
     pluck_workspace *other = NULL;
-    assert_int_equal(pluck_workspace_create(&other, N_VOCAB, 1, NULL, NULL), PLUCK_OK);
+    assert_int_equal(pluck_workspace_create(&other, N_VOCAB, NULL, NULL, NULL), PLUCK_OK);
     b->samplers[N_ROWS - 1] = create(0, other);
     check_refused(b, "does not borrow this workspace");
     pluck_sampler_destroy(&b->samplers[N_ROWS - 1]);
     pluck_workspace_destroy(&other);
 
     b->samplers[N_ROWS - 1] = last;
-    assert_int_equal(run(b, 0, NULL), PLUCK_OK);
+    b->matrix.n_cols = N_VOCAB - 1;
+    check_refused(b, "rows of 1499 logits");
+    b->matrix.n_cols = N_VOCAB;
+    b->matrix.dtype = PLUCK_F64;
+    check_refused(b, "dtype 3");
+    b->matrix.dtype = PLUCK_F32;
+    assert_int_equal(run(b, NULL), PLUCK_OK);
     assert_memory_equal(b->tokens, expected, sizeof expected);
     pluck_token token = -1;
-    assert_int_equal(pluck_sampler_sample(last, b->logits[N_ROWS - 1], &token, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_sample(last, b->rows[N_ROWS - 1].logits, &token, NULL),
+                     PLUCK_OK);
     assert_int_equal(token, expected[N_ROWS - 1]);
     batch_destroy(b);
 }
@@ -241,16 +244,20 @@ static void null_pointers_are_refused_and_no_rows_are_fine(void **state)
     batch *b = batch_create(2);
     pluck_workspace *w = b->workspace;
     pluck_sampler *const *s = b->samplers;
-    const pluck_logits *l = b->logits;
-    pluck_token *t = b->tokens;
-    pluck_status *r = b->statuses;
+    pluck_matrix rows = b->matrix;
+    pluck_outputs outputs = PLUCK_INIT(pluck_outputs);
     pluck_status bad = PLUCK_ERR_INVALID;
-    assert_int_equal(pluck_sampler_sample_batch(NULL, s, l, 1, 0, t, r, NULL), bad);
-    assert_int_equal(pluck_sampler_sample_batch(w, NULL, l, 1, 0, t, r, NULL), bad);
-    assert_int_equal(pluck_sampler_sample_batch(w, s, NULL, 1, 0, t, r, NULL), bad);
-    assert_int_equal(pluck_sampler_sample_batch(w, s, l, 1, 0, NULL, r, NULL), bad);
-    assert_int_equal(pluck_sampler_sample_batch(w, s, l, 1, 0, t, NULL, NULL), bad);
-    assert_int_equal(pluck_sampler_sample_batch(w, s, l, 0, 0, t, r, NULL), PLUCK_OK);
+    assert_int_equal(pluck_workspace_run(NULL, s, &rows, &outputs, NULL), bad);
+    assert_int_equal(pluck_workspace_run(w, NULL, &rows, &outputs, NULL), bad);
+    assert_int_equal(pluck_workspace_run(w, s, NULL, &outputs, NULL), bad);
+    assert_int_equal(pluck_workspace_run(w, s, &rows, NULL, NULL), bad);
+    rows.rows = NULL;
+    assert_int_equal(pluck_workspace_run(w, s, &rows, &outputs, NULL), bad);
+    rows.n_rows = 0;
+    size_t offsets[1] = {7};
+    outputs.kept_offsets = offsets;
+    assert_int_equal(pluck_workspace_run(w, NULL, &rows, &outputs, NULL), PLUCK_OK);
+    assert_int_equal(offsets[0], 0);
     batch_destroy(b);
 }
 
@@ -259,7 +266,7 @@ static void a_forked_child_samples_the_same_tokens(void **state)
 {
     (void)state;
     batch *b = batch_create(4);
-    assert_int_equal(run(b, 0, NULL), PLUCK_OK);
+    assert_int_equal(run(b, NULL), PLUCK_OK);
     pluck_token expected[N_ROWS];
     memcpy(expected, b->tokens, sizeof expected);
     fflush(NULL);
@@ -268,14 +275,14 @@ static void a_forked_child_samples_the_same_tokens(void **state)
     if (pid == 0) {
         alarm(20);
         bool is_right =
-            run(b, 0, NULL) == PLUCK_OK && memcmp(b->tokens, expected, sizeof expected) == 0;
+            run(b, NULL) == PLUCK_OK && memcmp(b->tokens, expected, sizeof expected) == 0;
         batch_destroy(b);
         _exit(is_right ? 0 : 1);
     }
     int status = -1;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
-    assert_int_equal(run(b, 0, NULL), PLUCK_OK);
+    assert_int_equal(run(b, NULL), PLUCK_OK);
     assert_memory_equal(b->tokens, expected, sizeof expected);
     batch_destroy(b);
 }
@@ -285,12 +292,15 @@ static void a_workspace_of_another_size_is_refused(void **state)
     (void)state;
     pluck_workspace *workspace = NULL;
     pluck_error err = {.status = PLUCK_OK};
-    assert_int_equal(pluck_workspace_create(NULL, 10, 1, NULL, NULL), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_workspace_create(&workspace, 0, 1, NULL, NULL), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_workspace_create(&workspace, PLUCK_MAX_VOCAB + 1, 1, NULL, &err),
+    assert_int_equal(pluck_workspace_create(NULL, 10, NULL, NULL, NULL), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_workspace_create(&workspace, 0, NULL, NULL, NULL), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_workspace_create(&workspace, PLUCK_MAX_VOCAB + 1, NULL, NULL, &err),
+                     PLUCK_ERR_INVALID);
+    const pluck_parallel nobody = {.n_workers = 1};
+    assert_int_equal(pluck_workspace_create(&workspace, 10, &nobody, NULL, NULL),
                      PLUCK_ERR_INVALID);
     assert_null(workspace);
-    assert_int_equal(pluck_workspace_create(&workspace, N_VOCAB + 1, 1, NULL, NULL), PLUCK_OK);
+    assert_int_equal(pluck_workspace_create(&workspace, N_VOCAB + 1, NULL, NULL, NULL), PLUCK_OK);
     pluck_config *config = test_config("{}");
     pluck_sampler_options options = {.workspace = workspace};
     pluck_sampler *sampler = NULL;
@@ -316,7 +326,7 @@ static void samplers_that_share_a_workspace_do_not_notice(void **state)
         for (size_t step = 0; step < N_STEPS; step++) {
             size_t i = step * 7 % (n + 1);
             pluck_token a = -1, c = -2;
-            pluck_logits logits = b->logits[(n + step) % N_ROWS];
+            pluck_logits logits = b->rows[(n + step) % N_ROWS].logits;
             if (step % 11 == 5) {
                 pluck_sampler *copy = NULL;
                 assert_int_equal(pluck_sampler_clone(&copy, sharing[i], NULL), PLUCK_OK);
@@ -346,7 +356,7 @@ static void a_hundred_thousand_samplers_take_one_kilobyte_each(void **state)
     test_allocator allocator;
     test_allocator_init(&allocator);
     pluck_workspace *workspace = NULL;
-    assert_int_equal(pluck_workspace_create(&workspace, VOCAB, 1, NULL, NULL), PLUCK_OK);
+    assert_int_equal(pluck_workspace_create(&workspace, VOCAB, NULL, NULL, NULL), PLUCK_OK);
     pluck_config *config =
         test_config("{\"top_k\": 40, \"top_p\": 0.95, \"min_p\": 0.05, \"temperature\": 0.8}");
     for (size_t i = 0; i < N; i++) {
@@ -372,7 +382,6 @@ int main(int argc, char **argv)
     test_cases_begin(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_gives_the_tokens_of_single_calls_for_any_threads),
-        cmocka_unit_test(a_workspace_serves_what_was_asked_for_or_one_thread),
         cmocka_unit_test(failed_rows_are_reported_and_the_others_done),
         cmocka_unit_test(mistakes_are_refused_and_change_nothing),
         cmocka_unit_test(null_pointers_are_refused_and_no_rows_are_fine),

@@ -147,8 +147,7 @@ static bool draws_are_sound(pluck_sampler *sampler, const row_case *c, const plu
     /* The survivors that a draw reports are those with p > 0 in a double. */
     static pluck_logprob kept[MAX_VOCAB];
     uint32_t n_kept = 0;
-    pluck_sampler_top_logprobs(sampler, c->row.logits, PLUCK_LOGPROB_FINAL, c->n_vocab, kept,
-                               &n_kept, NULL);
+    test_top_logprobs(sampler, c->row.logits, PLUCK_LOGPROB_FINAL, c->n_vocab, kept, &n_kept);
     size_t expected = n_asked < n_kept ? n_asked : n_kept;
     if (n_drawn != expected)
         return test_case_failed("%zu tokens, not %zu", n_drawn, expected);
@@ -266,8 +265,8 @@ static bool final_agrees(pluck_sampler *sampler, const row_case *c, uint32_t ask
     test_distribution d = test_distribution_of(sampler, c->row.logits);
     pluck_logprob best[100];
     uint32_t n = 0;
-    bool agrees = pluck_sampler_top_logprobs(sampler, c->row.logits, PLUCK_LOGPROB_FINAL, asked,
-                                             best, &n, NULL) == d.status;
+    bool agrees =
+        test_top_logprobs(sampler, c->row.logits, PLUCK_LOGPROB_FINAL, asked, best, &n) == d.status;
     for (uint32_t i = 0; i < n && i < d.n && agrees; i++)
         agrees = best[i].token == d.probs[i].token &&
                  (d.probs[i].prob < 0x1p-120f ||
@@ -292,9 +291,8 @@ static bool top_logprobs_hold(uint64_t seed, pluck_isa isa, const void *context)
     uint32_t n = 0, asked = 1 + (uint32_t)(seed % 100);
     bool holds = final_agrees(sampler, &c, asked);
     pluck_sampler_set_mask(sampler, bits, (c.n_vocab + 31) / 32, NULL);
-    assert_int_equal(
-        pluck_sampler_top_logprobs(sampler, c.row.logits, PLUCK_LOGPROB_RAW, asked, best, &n, NULL),
-        PLUCK_OK);
+    assert_int_equal(test_top_logprobs(sampler, c.row.logits, PLUCK_LOGPROB_RAW, asked, best, &n),
+                     PLUCK_OK);
     holds = holds && raw_agrees(sampler, &c, best, n, asked);
     if (!holds)
         test_case_failed("%s: %u of %u", c.json.text, asked, c.n_vocab);
@@ -336,10 +334,8 @@ static void mistakes_of_the_caller_are_invalid(void **state)
     pluck_logits logits = {x, PLUCK_F32, 3}, other = {x, PLUCK_F32, 2};
     pluck_sampler *s = test_sampler("{}", 3, test_isa(), 0);
     pluck_logprob_kind raw = PLUCK_LOGPROB_RAW;
-    pluck_logprob best[3];
     pluck_draw draws[3];
     double logprob;
-    uint32_t n;
     size_t n_drawn;
     const pluck_status statuses[] = {
         pluck_sampler_draw_distinct(NULL, logits, 1, draws, &n_drawn, NULL),
@@ -347,11 +343,6 @@ static void mistakes_of_the_caller_are_invalid(void **state)
         pluck_sampler_draw_distinct(s, logits, 0, draws, &n_drawn, NULL),
         pluck_sampler_draw_distinct(s, logits, 1, NULL, &n_drawn, NULL),
         pluck_sampler_draw_distinct(s, logits, 1, draws, NULL, NULL),
-        pluck_sampler_top_logprobs(NULL, logits, raw, 1, best, &n, NULL),
-        pluck_sampler_top_logprobs(s, logits, (pluck_logprob_kind)2, 1, best, &n, NULL),
-        pluck_sampler_top_logprobs(s, logits, raw, 0, best, &n, NULL),
-        pluck_sampler_top_logprobs(s, logits, raw, 1, NULL, &n, NULL),
-        pluck_sampler_top_logprobs(s, logits, raw, 1, best, NULL, NULL),
         pluck_sampler_logprob(NULL, logits, raw, 0, &logprob, NULL),
         pluck_sampler_logprob(s, logits, raw, 3, &logprob, NULL),
         pluck_sampler_logprob(s, logits, raw, -1, &logprob, NULL),

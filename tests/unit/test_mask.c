@@ -402,25 +402,25 @@ static void a_batch_takes_the_mask_of_each_sampler(void **state)
     (void)state;
     enum { N = 9 };
     pluck_workspace *workspace = NULL;
-    assert_int_equal(pluck_workspace_create(&workspace, SMALL, 3, NULL, NULL), PLUCK_OK);
+    assert_int_equal(pluck_workspace_create(&workspace, SMALL, NULL, NULL, NULL), PLUCK_OK);
     pluck_config *config = test_config("{\"draw\": \"greedy\"}");
     pluck_sampler *samplers[N] = {NULL};
-    pluck_logits rows[N];
+    const void *starts[N];
+    pluck_matrix rows = {.rows = starts, .dtype = PLUCK_F32, .n_cols = SMALL, .n_rows = N};
     int32_t bits[N][2] = {{0}};
     pluck_token tokens[N];
-    pluck_status statuses[N];
+    pluck_outputs outputs = PLUCK_INIT(pluck_outputs);
+    outputs.tokens = tokens;
     for (int i = 0; i < N; i++) {
         pluck_sampler_options options = {.workspace = workspace};
         assert_int_equal(pluck_sampler_create(&samplers[i], config, SMALL, &options, NULL),
                          PLUCK_OK);
         bits[i][0] = 1 << i;
-        rows[i] = ascending();
+        starts[i] = ascending().data;
         if (i % 3)
             pluck_sampler_set_mask(samplers[i], bits[i], 2, NULL);
     }
-    assert_int_equal(
-        pluck_sampler_sample_batch(workspace, samplers, rows, N, 0, tokens, statuses, NULL),
-        PLUCK_OK);
+    assert_int_equal(pluck_workspace_run(workspace, samplers, &rows, &outputs, NULL), PLUCK_OK);
     for (int i = 0; i < N; i++) {
         assert_int_equal(tokens[i], i % 3 ? i : 39);
         pluck_sampler_destroy(&samplers[i]);

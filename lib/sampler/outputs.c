@@ -1,0 +1,372 @@
+/*
+ * pluck_outputs: each field is computed by itself, one after the other. First what the logits as
+ * they came give, then the draw, then the reports on the final distribution, then what needs both.
+ *
+ * The pick works on the view as the stages left it, with its nucleus still deferred, exactly as
+ * pluck_sampler_sample() does; only then is the view settled for the reports. So a token does not
+ * depend on what is reported about it.
+ *
+ * The tokens that a row keeps wait in the scratch memory, in places and ordered, until the calling
+ * thread knows where they go. No function that works on the logits as they came touches these.
+ */
+#include "sampler/sampler_impl.h"
+
+#include "base/error.h"
+#include "base/structs.h"
+#include "select/keep.h"
+#include "select/mass.h"
+#include "select/pick.h"
+#include "simd/scalar_math.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool wants_top(const pluck_outputs *out, pluck_logprob_kind kind)
+{
+    return out->top && out->n_top > 0 && out->top_kind == kind;
+}
+
+static bool wants_given(const pluck_outputs *out, pluck_logprob_kind kind)
+{
+    return (out->given_logprobs || out->given_ranks) && out->n_given > 0 && out->given_kind == kind;
+}
+
+static pluck_status check_given(const pluck_outputs *out, uint32_t n_vocab, size_t n_rows,
+                                pluck_error *err)
+{
+    if (!out->given_logprobs && !out->given_ranks)
+        return PLUCK_OK;
+    if (!out->given && out->n_given > 0)
+        return plk_fail(err, PLUCK_ERR_INVALID, "outputs.given is NULL");
+    for (size_t i = 0; i < n_rows * out->n_given; i++)
+        if (out->given[i] < 0 || (uint32_t)out->given[i] >= n_vocab)
+            return plk_fail(err, PLUCK_ERR_INVALID, "outputs.given: token %d is outside [0, %u]",
+                            out->given[i], n_vocab - 1);
+    return PLUCK_OK;
+}
+
+pluck_status plk_outputs_check(pluck_outputs *out, const pluck_outputs *given, uint32_t n_vocab,
+                               size_t n_rows, pluck_error *err)
+{
+    if (!given)
+        return plk_fail(err, PLUCK_ERR_INVALID, "outputs is NULL");
+    pluck_status status = PLK_READ_STRUCT(out, given, "outputs", pluck_outputs, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (!out->tokens && (out->accept || out->logprobs || out->raw_logprobs))
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "outputs.tokens is NULL, so nothing is drawn: accept must be false, "
+                        "logprobs and raw_logprobs NULL");
+    if (out->top_kind != PLUCK_LOGPROB_RAW && out->top_kind != PLUCK_LOGPROB_FINAL)
+        return plk_fail(err, PLUCK_ERR_INVALID, "outputs.top_kind: %d is not a pluck_logprob_kind",
+                        (int)out->top_kind);
+    if (out->given_kind != PLUCK_LOGPROB_RAW && out->given_kind != PLUCK_LOGPROB_FINAL)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "outputs.given_kind: %d is not a pluck_logprob_kind", (int)out->given_kind);
+    if (!out->kept_offsets && out->kept)
+        return plk_fail(err, PLUCK_ERR_INVALID, "outputs.kept needs outputs.kept_offsets");
+    if (!out->kept && (out->kept_logprobs || out->kept_capacity > 0))
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "outputs.kept is NULL; kept_logprobs must be NULL and kept_capacity 0");
+    if (out->probs_stride != 0 && out->probs_stride < n_vocab)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "outputs.probs_stride is %zu; it must be 0 or at least %u",
+                        out->probs_stride, n_vocab);
+    return check_given(out, n_vocab, n_rows, err);
+}
+
+static float *probs_of(const pluck_outputs *out, size_t row, uint32_t n_vocab)
+{
+    return out->probs + row * (out->probs_stride != 0 ? out->probs_stride : n_vocab);
+}
+
+void plk_outputs_clear(const pluck_outputs *out, size_t row, uint32_t n_vocab, pluck_status status)
+{
+    if (out->tokens)
+        out->tokens[row] = PLUCK_NO_TOKEN;
+    if (out->statuses)
+        out->statuses[row] = status;
+    if (out->logprobs)
+        out->logprobs[row] = NAN;
+    if (out->raw_logprobs)
+        out->raw_logprobs[row] = NAN;
+    if (out->n_survivors)
+        out->n_survivors[row] = 0;
+    for (uint32_t i = 0; out->top && i < out->n_top; i++)
+        out->top[row * out->n_top + i] = (pluck_logprob){PLUCK_NO_TOKEN, -INFINITY};
+    if (out->kept_log_mass)
+        out->kept_log_mass[row] = NAN;
+    for (uint32_t i = 0; out->given_logprobs && i < out->n_given; i++)
+        out->given_logprobs[row * out->n_given + i] = NAN;
+    for (uint32_t i = 0; out->given_ranks && i < out->n_given; i++)
+        out->given_ranks[row * out->n_given + i] = 0;
+    for (uint32_t t = 0; out->probs && t < n_vocab; t++)
+        probs_of(out, row, n_vocab)[t] = NAN;
+}
+
+static float logprob_in(const plk_view *view, double log_normaliser, uint32_t token)
+{
+    return (float)(plk_view_below_max(view, plk_view_stored(view, token)) - log_normaliser);
+}
+
+static void write_top(const plk_view *view, double log_normaliser, const pluck_outputs *out,
+                      size_t row)
+{
+    pluck_logprob *top = out->top + row * out->n_top;
+    uint32_t n = plk_view_best(view, out->n_top);
+    for (uint32_t i = 0; i < out->n_top; i++) {
+        if (i < n) {
+            uint32_t token = plk_key_token(view->scratch->keys[i]);
+            top[i] = (pluck_logprob){(pluck_token)token, logprob_in(view, log_normaliser, token)};
+        } else {
+            top[i] = (pluck_logprob){PLUCK_NO_TOKEN, -INFINITY};
+        }
+    }
+}
+
+/* How many tokens above -inf come before this one, best first. */
+static uint32_t rank_in(const plk_view *view, uint32_t token)
+{
+    float own = plk_view_stored(view, token);
+    uint32_t rank = 0;
+    plk_run run;
+    plk_run_begin(&run, view);
+    while (plk_run_next(&run))
+        for (uint32_t i = 0; i < run.n_blocks * PLK_BLOCK; i++) {
+            float x = plk_float_at(run.x, i);
+            rank += x > own || (x == own && x > -INFINITY &&
+                                plk_view_token(view, run.first_block * PLK_BLOCK + i) < token);
+        }
+    return rank;
+}
+
+static void write_given(const plk_view *view, double log_normaliser, const pluck_outputs *out,
+                        size_t row)
+{
+    for (uint32_t i = 0; i < out->n_given; i++) {
+        size_t at = row * out->n_given + i;
+        uint32_t token = (uint32_t)out->given[at];
+        if (out->given_logprobs)
+            out->given_logprobs[at] = logprob_in(view, log_normaliser, token);
+        if (out->given_ranks)
+            out->given_ranks[at] = rank_in(view, token);
+    }
+}
+
+/* The probabilities as pluck_sampler_distribution() writes them. */
+static void write_probs(const plk_view *view, double normaliser, float *probs)
+{
+    float least = plk_view_least(view);
+    memset(probs, 0, view->logits.n_vocab * sizeof *probs);
+    plk_run run;
+    plk_run_begin(&run, view);
+    while (plk_run_next(&run))
+        for (uint32_t i = 0; i < run.n_blocks * PLK_BLOCK; i++) {
+            float x = plk_float_at(run.x, i);
+            if (x >= least)
+                probs[plk_view_token(view, run.first_block * PLK_BLOCK + i)] =
+                    plk_view_prob(view, x, normaliser);
+        }
+}
+
+/* The tokens with p > 0 into places, their log-probabilities into ordered. */
+static uint32_t list_kept(const plk_view *view, double log_normaliser)
+{
+    plk_scratch *w = view->scratch;
+    float least = plk_view_least(view);
+    uint32_t n = 0;
+    plk_run run;
+    plk_run_begin(&run, view);
+    while (plk_run_next(&run))
+        for (uint32_t i = 0; i < run.n_blocks * PLK_BLOCK; i++) {
+            float x = plk_float_at(run.x, i);
+            if (!(x >= least))
+                continue;
+            w->places[n] = plk_view_token(view, run.first_block * PLK_BLOCK + i);
+            w->ordered[n++] = (float)(plk_view_below_max(view, x) - log_normaliser);
+        }
+    return n;
+}
+
+/* ln of the share that the n >= 1 tokens in places have of the distribution. Their exponentials are
+ * taken relative to the largest of them, so that none is lost far below the maximum. */
+static float log_mass_of(const plk_view *view, double log_normaliser, uint32_t n)
+{
+    const uint32_t *tokens = view->scratch->places;
+    plk_view near = *view;
+    near.max = -INFINITY;
+    for (uint32_t i = 0; i < n; i++)
+        near.max = fmaxf(near.max, plk_view_stored(view, tokens[i]));
+    double mass = 0.0;
+    for (uint32_t first = 0; first < n; first += PLK_BLOCK) {
+        float x[PLK_BLOCK];
+        double sum;
+        for (uint32_t i = 0; i < PLK_BLOCK; i++)
+            x[i] = first + i < n ? plk_view_stored(view, tokens[first + i]) : -INFINITY;
+        plk_view_exp_sums(&near, x, 1, &sum);
+        mass += sum;
+    }
+    double log_mass = plk_view_below_max(view, near.max) + plk_log(mass) - log_normaliser;
+    return (float)(log_mass < 0.0 ? log_mass : 0.0);
+}
+
+/* Whether a report is on the final distribution, beyond the draw itself. */
+static bool reports_final(const pluck_outputs *out)
+{
+    return out->logprobs || out->n_survivors || out->kept_offsets || out->kept_log_mass ||
+           out->probs || wants_top(out, PLUCK_LOGPROB_FINAL) ||
+           wants_given(out, PLUCK_LOGPROB_FINAL);
+}
+
+/* The final view: draws, settles, reports. */
+static void fill_final(pluck_sampler *sampler, plk_view *view, pluck_pcg64 *rng,
+                       const pluck_outputs *out, size_t row, uint32_t *n_kept)
+{
+    if (out->tokens) {
+        out->tokens[row] = (pluck_token)plk_view_pick(view, rng);
+        plk_sampler_remember(sampler, view, out->tokens[row]);
+    }
+    if (!reports_final(out))
+        return;
+    plk_view_settle(view);
+    double normaliser = plk_view_normaliser(view), log_normaliser = plk_log(normaliser);
+    if (out->logprobs)
+        out->logprobs[row] = logprob_in(view, log_normaliser, (uint32_t)out->tokens[row]);
+    if (out->n_survivors)
+        out->n_survivors[row] = plk_view_count(view);
+    if (out->probs)
+        write_probs(view, normaliser, probs_of(out, row, sampler->n_vocab));
+    if (wants_given(out, PLUCK_LOGPROB_FINAL))
+        write_given(view, log_normaliser, out, row);
+    if (wants_top(out, PLUCK_LOGPROB_FINAL))
+        write_top(view, log_normaliser, out, row);
+    if (out->kept_offsets || out->kept_log_mass)
+        *n_kept = list_kept(view, log_normaliser);
+}
+
+static pluck_status open_raw(const pluck_sampler *sampler, pluck_logits logits, plk_view *view,
+                             pluck_error *err)
+{
+    return plk_view_open(view, sampler->scratch, sampler->kernels, logits,
+                         sampler->on_nan == PLUCK_ON_NAN_BAN, err);
+}
+
+static pluck_status fill_row(pluck_sampler *sampler, pluck_logits logits, const pluck_outputs *out,
+                             size_t row, uint32_t *n_kept, pluck_error *err)
+{
+    plk_view raw, view;
+    double log_normaliser = 0.0;
+    bool mixes = out->raw_logprobs || out->kept_log_mass;
+    bool has_raw =
+        mixes || wants_top(out, PLUCK_LOGPROB_RAW) || wants_given(out, PLUCK_LOGPROB_RAW);
+    if (has_raw) {
+        pluck_status status = open_raw(sampler, logits, &raw, err);
+        if (status != PLUCK_OK)
+            return status;
+        log_normaliser = plk_log(plk_view_normaliser(&raw));
+        if (wants_given(out, PLUCK_LOGPROB_RAW))
+            write_given(&raw, log_normaliser, out, row);
+        if (wants_top(out, PLUCK_LOGPROB_RAW))
+            write_top(&raw, log_normaliser, out, row);
+    }
+    if (!out->tokens && !reports_final(out))
+        return PLUCK_OK;
+    pluck_pcg64 rng = sampler->rng;
+    pluck_status status = plk_sampler_final_view(sampler, logits, &rng, &view, err);
+    if (status != PLUCK_OK)
+        return status;
+    fill_final(sampler, &view, &rng, out, row, n_kept);
+    /* Where bad logits were banned the view of the rest was compact, and the stages used it up. */
+    if (mixes && raw.compact)
+        status = open_raw(sampler, logits, &raw, err);
+    if (status == PLUCK_OK && out->raw_logprobs)
+        out->raw_logprobs[row] = logprob_in(&raw, log_normaliser, (uint32_t)out->tokens[row]);
+    if (status == PLUCK_OK && out->kept_log_mass)
+        out->kept_log_mass[row] = log_mass_of(&raw, log_normaliser, *n_kept);
+    return status;
+}
+
+pluck_status plk_sampler_fill(pluck_sampler *sampler, pluck_logits logits, const pluck_outputs *out,
+                              size_t row, uint32_t *n_kept, pluck_error *err)
+{
+    *n_kept = 0;
+    pluck_status status = plk_sampler_check(sampler, logits, err);
+    sampler->drawn_before = sampler->drawn;
+    if (status == PLUCK_OK) {
+        plk_fp_state fp = plk_fp_enter();
+        status = fill_row(sampler, logits, out, row, n_kept, err);
+        plk_fp_leave(fp);
+    }
+    if (status != PLUCK_OK)
+        plk_outputs_clear(out, row, sampler->n_vocab, status);
+    else if (out->statuses)
+        out->statuses[row] = PLUCK_OK;
+    return status;
+}
+
+void plk_outputs_keep(const pluck_outputs *out, size_t row, uint32_t n_kept,
+                      const plk_scratch *scratch)
+{
+    if (!out->kept_offsets)
+        return;
+    size_t at = row > 0 ? out->kept_offsets[row] : 0;
+    out->kept_offsets[0] = 0;
+    out->kept_offsets[row + 1] = at + n_kept;
+    if (at + n_kept > out->kept_capacity)
+        return;
+    for (uint32_t i = 0; i < n_kept; i++)
+        out->kept[at + i] = (pluck_token)scratch->places[i];
+    if (out->kept_logprobs && n_kept > 0)
+        memcpy(out->kept_logprobs + at, scratch->ordered, n_kept * sizeof *out->kept_logprobs);
+}
+
+/* Nothing was drawn, and no row has an output. */
+static pluck_status give_up(pluck_sampler *const *samplers, const pluck_outputs *out, size_t n_rows,
+                            uint32_t n_vocab, pluck_status status)
+{
+    for (size_t r = 0; r < n_rows; r++) {
+        if (samplers[r])
+            samplers[r]->drawn = samplers[r]->drawn_before;
+        plk_outputs_clear(out, r, n_vocab, samplers[r] ? status : PLUCK_OK);
+    }
+    return status;
+}
+
+pluck_status plk_outputs_finish(pluck_sampler *const *samplers, const pluck_outputs *out,
+                                size_t n_rows, uint32_t n_vocab, pluck_error *err)
+{
+    if (out->kept && out->kept_offsets[n_rows] > out->kept_capacity) {
+        (void)plk_fail(err, PLUCK_ERR_SPACE,
+                       "outputs.kept_capacity is %zu, but %zu tokens are kept; kept_offsets[%zu] "
+                       "has the number",
+                       out->kept_capacity, out->kept_offsets[n_rows], n_rows);
+        return give_up(samplers, out, n_rows, n_vocab, PLUCK_ERR_SPACE);
+    }
+    for (size_t r = 0; out->accept && r < n_rows; r++)
+        if (out->tokens[r] != PLUCK_NO_TOKEN &&
+            plk_sampler_reserve(samplers[r], 1, err) != PLUCK_OK)
+            return give_up(samplers, out, n_rows, n_vocab, PLUCK_ERR_NOMEM);
+    for (size_t r = 0; out->accept && r < n_rows; r++)
+        if (out->tokens[r] != PLUCK_NO_TOKEN)
+            plk_sampler_accept_reserved(samplers[r], out->tokens[r], false);
+    return PLUCK_OK;
+}
+
+pluck_status pluck_sampler_run(pluck_sampler *sampler, pluck_logits logits,
+                               const pluck_outputs *outputs, pluck_error *err)
+{
+    if (!sampler)
+        return plk_fail(err, PLUCK_ERR_INVALID, "sampler is NULL");
+    pluck_outputs out;
+    pluck_status status = plk_outputs_check(&out, outputs, sampler->n_vocab, 1, err);
+    if (status == PLUCK_OK)
+        status = plk_sampler_check(sampler, logits, err);
+    if (status != PLUCK_OK)
+        return status;
+    uint32_t n_kept;
+    status = plk_sampler_fill(sampler, logits, &out, 0, &n_kept, err);
+    plk_outputs_keep(&out, 0, n_kept, sampler->scratch);
+    if (status != PLUCK_OK)
+        return status;
+    return plk_outputs_finish(&sampler, &out, 1, sampler->n_vocab, err);
+}
