@@ -15,6 +15,7 @@
 #include <pluck/weighted.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The model, and what happens to its text. */
@@ -25,6 +26,7 @@ void fail(const char *message);
 /* Objects and numbers that the text before an example names. */
 extern pluck_error err;
 extern pluck_token token, end_of_text, *tokens;
+extern const char *json;
 extern const pluck_token *prompt;
 extern size_t n_prompt, n_tokens;
 extern uint32_t n_vocab;
