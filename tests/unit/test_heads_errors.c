@@ -151,6 +151,16 @@ static void test_callers_mistakes_are_refused(void **state)
     assert_non_null(strstr(err.message, "38 rows, expected 39"));
     assert_int_equal(pluck_head_create_dense(&head, &nothing, NULL, NULL, &err), PLUCK_ERR_INVALID);
     assert_null(head);
+    /* Borrowed rows are not read until they are needed. */
+    static const uint32_t sizes[] = {0, PLUCK_MAX_VOCAB + 1, UINT32_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        pluck_matrix rows = {.data = c.weights, .dtype = c.dtype, .n_rows = sizes[i], .n_cols = 4};
+        assert_int_equal(pluck_head_create_dense(&head, &rows, NULL, NULL, &err),
+                         PLUCK_ERR_INVALID);
+        if (sizes[i] > 0)
+            assert_non_null(strstr(err.message, "is outside [1, 16777216]"));
+        assert_null(head);
+    }
     pluck_head_query_destroy(&query);
     head_case_free(&c);
 }
