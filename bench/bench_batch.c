@@ -77,7 +77,8 @@ static bool open_batch(batch *b, const bench_rows *rows, const bench_chain *chai
                              .n_rows = N_ROWS,
                              .row_stride_bytes = rows->row_bytes};
     for (size_t i = 0; i < N_ROWS; i++) {
-        pluck_sampler_options options = {.isa = isa, .stream = i, .workspace = b->workspace};
+        pluck_sampler_options options = {
+            .struct_size = sizeof options, .isa = isa, .stream = i, .workspace = b->workspace};
         pluck_logits row = bench_rows_at(rows, i);
         unsigned char *copy = b->copies + i * rows->row_bytes;
         memcpy(copy, row.data, rows->n_vocab * pluck_dtype_size_bytes(rows->dtype));

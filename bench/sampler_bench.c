@@ -36,7 +36,8 @@ void sampler_bench_stop(sampler_bench *bench)
 static bool create_stepper(const sampler_bench *bench, const bench_chain *chain,
                            const pluck_allocator *allocator, bench_stepper *stepper)
 {
-    pluck_sampler_options options = {.isa = bench->kernels->isa, .allocator = allocator};
+    pluck_sampler_options options = {
+        .struct_size = sizeof options, .isa = bench->kernels->isa, .allocator = allocator};
     *stepper = (bench_stepper){.place = &bench->place,
                                .mask = bench_chain_mask(chain, bench->rows->n_vocab)};
     stepper->sampler = bench_chain_create(chain, bench->rows->n_vocab, &options);

@@ -14,7 +14,7 @@ static int create_worker(worker_team *team, const call *c, bool has_trace,
 {
     worker *w = &team->workers[team->n_workers];
     uint32_t n_vocab = team->src->info.n_vocab;
-    pluck_sampler_options options = {.isa = isa};
+    pluck_sampler_options options = {.struct_size = sizeof options, .isa = isa};
     pluck_error err;
     w->scratch = malloc(n_vocab * sizeof *w->scratch);
     if (!w->scratch)

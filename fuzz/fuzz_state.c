@@ -61,7 +61,7 @@ static pluck_sampler *make_sampler(const char *json)
 {
     pluck_config *config = NULL;
     pluck_sampler *sampler = NULL;
-    pluck_sampler_options options = {.max_rewind = 7};
+    pluck_sampler_options options = {.struct_size = sizeof options, .max_rewind = 7};
     require(pluck_config_from_json(&config, json, strlen(json), NULL, NULL) == PLUCK_OK &&
                 pluck_sampler_create(&sampler, config, N_VOCAB, &options, NULL) == PLUCK_OK,
             "memory");

@@ -214,7 +214,7 @@ static void count_survivors(bench_stepper *mine, llama_stepper *peer, peer_cost 
 
 static bool run_chain(peer_bench *b, const peer_chain *chain)
 {
-    pluck_sampler_options options = {.isa = b->isa};
+    pluck_sampler_options options = {.struct_size = sizeof options, .isa = b->isa};
     bench_stepper mine = {.place = &b->place};
     mine.sampler =
         bench_chain_create(bench_chain_find(chain->name), b->place.rows->n_vocab, &options);

@@ -15,7 +15,7 @@ static int add_step(bench_plan *plan, step_kind kind, const pluck_stage *stage,
                     const pluck_config *config, pluck_isa isa)
 {
     bench_step *step = &plan->steps[plan->n_steps];
-    pluck_sampler_options options = {.isa = isa};
+    pluck_sampler_options options = {.struct_size = sizeof options, .isa = isa};
     pluck_error err;
     *step = (bench_step){.kind = kind, .stage = stage, .name = stage ? stage->name : ""};
     if (pluck_sampler_create(&step->sampler, config, plan->rows.n_vocab, &options, &err) !=

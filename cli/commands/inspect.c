@@ -86,7 +86,7 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config,
                        const token_list lists[2])
 {
     pluck_logits logits;
-    pluck_sampler_options options = {.isa = PLUCK_ISA_BEST};
+    pluck_sampler_options options = {.struct_size = sizeof options, .isa = PLUCK_ISA_BEST};
     pluck_error err = {PLUCK_ERR_NOMEM, "out of memory"};
     int code = setup_isa(&in->flags->call, in->flags->isa, &options.isa);
     if (code == EXIT_DONE)

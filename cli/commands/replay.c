@@ -74,7 +74,7 @@ static int take_sampler(replay *r, const draw_origin *o)
         return complain_memory(r->call->who);
     memcpy(r->config, o->config, o->config_size_bytes);
     r->config_size_bytes = o->config_size_bytes;
-    pluck_sampler_options options = {.isa = r->isa};
+    pluck_sampler_options options = {.struct_size = sizeof options, .isa = r->isa};
     pluck_status status =
         pluck_config_from_json(&config, o->config, o->config_size_bytes, NULL, &err);
     if (status == PLUCK_OK)

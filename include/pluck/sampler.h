@@ -35,8 +35,9 @@ extern "C" {
 typedef struct pluck_sampler pluck_sampler;
 typedef struct pluck_workspace pluck_workspace;
 
-/* Options of pluck_sampler_create(); all zero is a good default. */
+/* Options of pluck_sampler_create(). */
 typedef struct pluck_sampler_options {
+    size_t struct_size;
     pluck_isa isa;       /* the instruction set; PLUCK_ERR_INVALID if it is not supported here */
     uint64_t stream;     /* which of the 2^64 independent random streams of the seed */
     uint32_t max_rewind; /* accepted tokens that can be undone; 0: PLUCK_DEFAULT_MAX_REWIND */
@@ -262,17 +263,19 @@ PLUCK_API pluck_status pluck_sampler_run(pluck_sampler *sampler, pluck_logits lo
  */
 
 /*
- * The state of the sequence as bytes, so that a server can park a session and go on with it later,
- * elsewhere: history, position, seed and stream, what stages have learnt, and what it takes to
- * rewind; not the configuration, and not the mask. docs/state-format.md describes every byte; they
- * are the same on every machine. A sampler whose configuration looks back on n tokens takes about
- * 8 (n + max_rewind) bytes, one that looks back on all of them 8 for each token accepted.
+ * Writes the state of the sequence as bytes, so that a server can park a session and go on with it
+ * later, elsewhere: the history, the position, the seed and the stream, what the stages have
+ * learnt, and what rewinding needs. The configuration and the mask are not part of it.
+ * docs/state-format.md describes every byte; the bytes are the same on every machine. If the
+ * configuration looks back on n tokens, they are about 8 (n + max_rewind); if it looks back on all
+ * tokens, 8 per accepted token.
  *
- * Writes at most capacity_bytes (bytes may be NULL if that is 0), and the size needed into
- * *size_bytes. PLUCK_ERR_INVALID if it did not fit: bytes are then undefined. Nothing is allocated.
+ * *needed_bytes becomes the number of bytes of the state. (NULL, 0) asks for it, and is PLUCK_OK.
+ * PLUCK_ERR_SPACE if capacity_bytes is less, and nothing else is written. PLUCK_ERR_INVALID if a
+ * stage of the application has a state that it cannot save. Nothing is allocated.
  */
 PLUCK_API pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *bytes,
-                                          size_t capacity_bytes, size_t *size_bytes,
+                                          size_t capacity_bytes, size_t *needed_bytes,
                                           pluck_error *err);
 
 /*

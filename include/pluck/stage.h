@@ -174,10 +174,10 @@ typedef struct pluck_custom_stage {
     void (*accept)(const void *params, void *state, const pluck_context *context);
     void (*rewind)(const void *params, void *state, const pluck_context *context);
 
-    /* For pluck_sampler_save() and _load(); both, or none: then a sampler with this stage, if it
-     * has a state, cannot be saved. save writes at most capacity_bytes and returns how many bytes
-     * there are, the same each time. load makes the state out of them, which may come from
-     * anywhere, in one as just created: PLUCK_ERR_FORMAT if they are wrong. */
+    /* For pluck_sampler_save() and pluck_sampler_restore(); both, or none: then a sampler with
+     * this stage, if it has a state, cannot be saved. save writes at most capacity_bytes and
+     * returns how many bytes there are, the same each time. load makes the state out of them,
+     * which may come from anywhere, in one as just created: PLUCK_ERR_FORMAT if they are wrong. */
     size_t (*save)(const void *params, const void *state, void *bytes, size_t capacity_bytes);
     pluck_status (*load)(const void *params, void *state, const void *bytes, size_t size_bytes,
                          pluck_error *err);

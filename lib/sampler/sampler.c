@@ -56,14 +56,9 @@ static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *con
     return attach_scratch(sampler, err);
 }
 
-static pluck_status check_create(pluck_sampler **out, const pluck_config *config, uint32_t n_vocab,
-                                 const pluck_sampler_options *options, pluck_error *err)
+static pluck_status check_create(uint32_t n_vocab, const pluck_sampler_options *options,
+                                 pluck_error *err)
 {
-    if (!out)
-        return fail_null(err);
-    *out = NULL;
-    if (!config)
-        return fail_null(err);
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab = %u is outside [1, %u]", n_vocab,
                         PLUCK_MAX_VOCAB);
@@ -82,22 +77,27 @@ static pluck_status check_create(pluck_sampler **out, const pluck_config *config
 pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *config, uint32_t n_vocab,
                                   const pluck_sampler_options *options, pluck_error *err)
 {
-    pluck_sampler_options defaults = {.isa = PLUCK_ISA_BEST};
-    if (!options)
-        options = &defaults;
-    pluck_status status = check_create(out, config, n_vocab, options, err);
+    if (!out)
+        return fail_null(err);
+    *out = NULL;
+    if (!config)
+        return fail_null(err);
+    pluck_sampler_options known;
+    pluck_status status = PLK_READ_STRUCT(&known, options, "options", pluck_sampler_options, err);
+    if (status == PLUCK_OK)
+        status = check_create(n_vocab, &known, err);
     if (status != PLUCK_OK)
         return status;
-    pluck_allocator allocator = plk_allocator_or_default(options->allocator);
+    pluck_allocator allocator = plk_allocator_or_default(known.allocator);
     pluck_sampler *sampler = plk_alloc_zero(&allocator, 1, sizeof *sampler);
     if (!sampler)
         return plk_fail_nomem(err, sizeof *sampler);
     sampler->allocator = allocator;
-    sampler->kernels = plk_kernels_get(options->isa);
+    sampler->kernels = plk_kernels_get(known.isa);
     sampler->n_vocab = n_vocab;
-    sampler->max_rewind = options->max_rewind != 0 ? options->max_rewind : PLUCK_DEFAULT_MAX_REWIND;
+    sampler->max_rewind = known.max_rewind != 0 ? known.max_rewind : PLUCK_DEFAULT_MAX_REWIND;
     sampler->on_nan = pluck_config_on_nan(config);
-    sampler->workspace = options->workspace;
+    sampler->workspace = known.workspace;
     if (pluck_config_seed(config, &sampler->seed))
         status = pluck_random_seed(&sampler->seed, err);
     plk_fp_state fp = plk_fp_enter();
@@ -108,7 +108,7 @@ pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *confi
         pluck_sampler_destroy(&sampler);
         return status;
     }
-    seek(sampler, options->stream, 0);
+    seek(sampler, known.stream, 0);
     *out = sampler;
     return PLUCK_OK;
 }

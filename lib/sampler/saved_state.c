@@ -47,9 +47,9 @@ static void put_state(const pluck_sampler *sampler, size_t size_bytes, plk_byte_
 }
 
 pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *bytes, size_t capacity_bytes,
-                                size_t *size_bytes, pluck_error *err)
+                                size_t *needed_bytes, pluck_error *err)
 {
-    if (!sampler || !size_bytes || (!bytes && capacity_bytes > 0))
+    if (!sampler || !needed_bytes || (!bytes && capacity_bytes > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     for (size_t i = 0; i < sampler->chain.n; i++)
         if (sampler->chain.links[i].stage->is_unsaveable)
@@ -57,10 +57,12 @@ pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *bytes, size_
                             sampler->chain.links[i].stage->info.name);
     plk_byte_writer measured = plk_byte_writer_make(NULL, 0);
     put_state(sampler, 0, &measured);
-    *size_bytes = measured.n_bytes;
+    *needed_bytes = measured.n_bytes;
+    if (!bytes)
+        return PLUCK_OK;
     if (measured.n_bytes > capacity_bytes)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "the state has %zu bytes and does not fit in %zu; *size_bytes says so",
+        return plk_fail(err, PLUCK_ERR_SPACE,
+                        "the state has %zu bytes and does not fit in %zu; *needed_bytes says so",
                         measured.n_bytes, capacity_bytes);
     plk_byte_writer out = plk_byte_writer_make(bytes, capacity_bytes);
     put_state(sampler, measured.n_bytes, &out);

@@ -58,7 +58,8 @@ static pluck_status create(pluck_sampler **out, const char *json, test_allocator
                            pluck_error *err)
 {
     pluck_config *config = test_config(json);
-    pluck_sampler_options options = {.allocator = &allocator->interface};
+    pluck_sampler_options options = {.struct_size = sizeof options,
+                                     .allocator = &allocator->interface};
     pluck_status status = pluck_sampler_create(out, config, N_VOCAB, &options, err);
     pluck_config_destroy(&config);
     return status;
@@ -377,7 +378,8 @@ static void batches_accept_all_or_none(void **state)
     pluck_workspace *workspace = NULL;
     assert_int_equal(pluck_workspace_create(&workspace, N_VOCAB, &three, NULL, NULL), PLUCK_OK);
     pluck_config *config = test_config(json);
-    pluck_sampler_options options = {.allocator = &allocator.interface, .workspace = workspace};
+    pluck_sampler_options options = {
+        .struct_size = sizeof options, .allocator = &allocator.interface, .workspace = workspace};
     pluck_sampler *samplers[N_ROWS];
     const void *starts[N_ROWS];
     for (int i = 0; i < N_ROWS; i++) {
@@ -458,7 +460,8 @@ static void borrowing_fails_whole(void **state)
             assert_int_equal(
                 pluck_workspace_create(&workspace, N_VOCAB, &three, &allocator.interface, NULL),
                 PLUCK_OK);
-            pluck_sampler_options options = {.allocator = &allocator.interface,
+            pluck_sampler_options options = {.struct_size = sizeof options,
+                                             .allocator = &allocator.interface,
                                              .workspace = workspace};
             pluck_config *config[] = {test_config("{\"logit_bias\": {\"9\": 1}}"),
                                       test_config(configurations[c])};

@@ -104,7 +104,8 @@ static void check_configuration(const char *json, const float *x)
     pluck_config *config = test_config(json);
     test_allocator allocator;
     test_allocator_init(&allocator);
-    pluck_sampler_options options = {.allocator = &allocator.interface};
+    pluck_sampler_options options = {.struct_size = sizeof options,
+                                     .allocator = &allocator.interface};
     pluck_sampler *sampler = NULL;
     assert_int_equal(pluck_sampler_create(&sampler, config, N_VOCAB, &options, NULL), PLUCK_OK);
     uint64_t n_allocations = allocator.n_allocations, n_live = allocator.n_live;
@@ -151,7 +152,9 @@ static void a_batch_allocates_nothing(void **state)
     pluck_matrix rows = {.rows = starts, .dtype = PLUCK_F32, .n_cols = N_VOCAB, .n_rows = N_ROWS};
     for (size_t i = 0; i < N_ROWS; i++) {
         pluck_config *config = test_config(configurations[i]);
-        pluck_sampler_options options = {.allocator = &allocator.interface, .workspace = workspace};
+        pluck_sampler_options options = {.struct_size = sizeof options,
+                                         .allocator = &allocator.interface,
+                                         .workspace = workspace};
         assert_int_equal(pluck_sampler_create(&samplers[i], config, N_VOCAB, &options, NULL),
                          PLUCK_OK);
         pluck_config_destroy(&config);

@@ -86,7 +86,7 @@ static void measure(const char *json, uint32_t n_vocab, size_t *sampled, size_t 
         x[i] = (float)(i * 2654435761u >> 20) / 1024.0f + (i % 5003 == 7 ? 16.0f : 0.0f);
     patterned p = {.n = 0};
     pluck_allocator allocator = {allocate, release, &p};
-    pluck_sampler_options options = {.allocator = &allocator};
+    pluck_sampler_options options = {.struct_size = sizeof options, .allocator = &allocator};
     pluck_config *config = test_config(json);
     pluck_sampler *sampler = NULL;
     assert_int_equal(pluck_sampler_create(&sampler, config, n_vocab, &options, NULL), PLUCK_OK);

@@ -191,7 +191,8 @@ static pluck_sampler *make_sampler(const chain *c, const pluck_config *config, p
 {
     pluck_sampler *sampler = NULL;
     pluck_error err = {.status = PLUCK_OK};
-    pluck_sampler_options options = {.isa = isa, .stream = c->stream};
+    pluck_sampler_options options = {
+        .struct_size = sizeof options, .isa = isa, .stream = c->stream};
     golden_require(pluck_sampler_create(&sampler, config, c->n_vocab, &options, &err), c->name,
                    &err);
     if (c->with_prompt)

@@ -114,7 +114,7 @@ static const pluck_dump_writer_options writer_options = {
     .format = PLUCK_DUMP_NPY, .n_vocab = N, .n_rows = 1};
 static const pluck_fasttext_options model_options = {.isa = PLUCK_ISA_BEST};
 static const pluck_head_options head_options = {.isa = PLUCK_ISA_BEST};
-static const pluck_sampler_options sampler_options = {.isa = PLUCK_ISA_BEST};
+static const pluck_sampler_options sampler_options = {.struct_size = sizeof sampler_options};
 static const pluck_trace_options trace_options = {.max_tokens = 4};
 static const pluck_train_data train_data = {
     .hidden = hidden, .n_rows = 2, .dim = DIM, .targets = two_tokens};
@@ -253,7 +253,7 @@ static void make_samplers(void)
     MADE(pluck_pool_create(&pool, 2, NULL, &err));
     MADE(pluck_workspace_create(&workspace, N, pluck_pool_parallel(pool), NULL, &err));
     MADE(pluck_config_from_json(&config, "{\"seed\": 7, \"top_k\": 5}", 23, NULL, &err));
-    pluck_sampler_options options = {.workspace = workspace};
+    pluck_sampler_options options = {.struct_size = sizeof options, .workspace = workspace};
     MADE(pluck_sampler_create(&sampler, config, N, NULL, &err));
     MADE(pluck_sampler_create(&samplers[0], config, N, &options, &err));
     MADE(pluck_sampler_create(&samplers[1], config, N, &options, &err));

@@ -114,7 +114,7 @@ int main(int argc, char **argv)
     rows logits = {NULL, 0, 0};
     pluck_config *config = NULL;
     pluck_sampler *sampler = NULL;
-    pluck_sampler_options options = {.isa = PLUCK_ISA_BEST};
+    pluck_sampler_options options = {.struct_size = sizeof options, .isa = PLUCK_ISA_BEST};
     uint64_t sum = 0;
     if (pluck_isa_from_name(argv[3], &options.isa, &err) != PLUCK_OK) {
         printf("skipped: %s\n", err.message);

@@ -45,8 +45,10 @@ static pluck_sampler *new_sampler(const walk *w)
 {
     pluck_config *config = test_config(w->json.text);
     pluck_sampler *sampler = NULL;
-    pluck_sampler_options options = {
-        .isa = w->isa, .stream = w->stream, .max_rewind = w->max_rewind};
+    pluck_sampler_options options = {.struct_size = sizeof options,
+                                     .isa = w->isa,
+                                     .stream = w->stream,
+                                     .max_rewind = w->max_rewind};
     assert_int_equal(pluck_sampler_create(&sampler, config, w->n_vocab, &options, NULL), PLUCK_OK);
     pluck_config_destroy(&config);
     return sampler;
@@ -185,7 +187,7 @@ static bool clone_is_independent(walk *w, pluck_sampler *sampler)
 
 static unsigned char *saved_bytes(const pluck_sampler *sampler, size_t *n_bytes)
 {
-    (void)pluck_sampler_save(sampler, NULL, 0, n_bytes, NULL);
+    assert_int_equal(pluck_sampler_save(sampler, NULL, 0, n_bytes, NULL), PLUCK_OK);
     unsigned char *bytes = malloc(*n_bytes);
     size_t again = 0;
     assert_non_null(bytes);
@@ -390,7 +392,7 @@ static void a_whole_history_rewinds_to_its_beginning(void **state)
     pluck_config *config =
         test_config("{\"repeat_penalty\": 1.5, \"repeat_last_n\": -1, \"frequency_penalty\": 0.1}");
     pluck_sampler *sampler = NULL;
-    pluck_sampler_options options = {.max_rewind = LENGTH};
+    pluck_sampler_options options = {.struct_size = sizeof options, .max_rewind = LENGTH};
     assert_int_equal(pluck_sampler_create(&sampler, config, VOCAB, &options, NULL), PLUCK_OK);
     pluck_config_destroy(&config);
     test_distribution before[LENGTH / 500];

@@ -34,7 +34,8 @@ typedef struct sequence {
 static void *run_sequence(void *argument)
 {
     sequence *s = argument;
-    pluck_sampler_options options = {.isa = test_isa(), .stream = s->stream};
+    pluck_sampler_options options = {
+        .struct_size = sizeof options, .isa = test_isa(), .stream = s->stream};
     pluck_sampler *sampler = NULL, *copy = NULL;
     s->status = pluck_sampler_create(&sampler, s->shared->config, N_VOCAB, &options, NULL);
     for (int i = 0; i < N_TOKENS && s->status == PLUCK_OK; i++) {

@@ -28,7 +28,7 @@ pluck_sampler *test_sampler(const char *json, uint32_t n_vocab, pluck_isa isa, u
     pluck_config *config = test_config(json);
     pluck_sampler *sampler = NULL;
     pluck_error err = {.status = PLUCK_OK};
-    pluck_sampler_options options = {.isa = isa, .stream = stream};
+    pluck_sampler_options options = {.struct_size = sizeof options, .isa = isa, .stream = stream};
     require(pluck_sampler_create(&sampler, config, n_vocab, &options, &err), json, &err);
     pluck_config_destroy(&config);
     return sampler;

@@ -38,7 +38,8 @@ enum { N_COUNTS = sizeof thread_counts / sizeof *thread_counts };
 static pluck_sampler *create(size_t i, pluck_workspace *workspace)
 {
     pluck_config *config = test_config(configurations[i % N_CONFIGURATIONS]);
-    pluck_sampler_options options = {.stream = i, .workspace = workspace};
+    pluck_sampler_options options = {
+        .struct_size = sizeof options, .stream = i, .workspace = workspace};
     pluck_sampler *sampler = NULL;
     pluck_error err = {.status = PLUCK_OK};
     if (pluck_sampler_create(&sampler, config, N_VOCAB, &options, &err) != PLUCK_OK)
@@ -302,7 +303,7 @@ static void a_workspace_of_another_size_is_refused(void **state)
     assert_null(workspace);
     assert_int_equal(pluck_workspace_create(&workspace, N_VOCAB + 1, NULL, NULL, NULL), PLUCK_OK);
     pluck_config *config = test_config("{}");
-    pluck_sampler_options options = {.workspace = workspace};
+    pluck_sampler_options options = {.struct_size = sizeof options, .workspace = workspace};
     pluck_sampler *sampler = NULL;
     assert_int_equal(pluck_sampler_create(&sampler, config, N_VOCAB, &options, &err),
                      PLUCK_ERR_INVALID);
@@ -360,8 +361,10 @@ static void a_hundred_thousand_samplers_take_one_kilobyte_each(void **state)
     pluck_config *config =
         test_config("{\"top_k\": 40, \"top_p\": 0.95, \"min_p\": 0.05, \"temperature\": 0.8}");
     for (size_t i = 0; i < N; i++) {
-        pluck_sampler_options options = {
-            .stream = i, .allocator = &allocator.interface, .workspace = workspace};
+        pluck_sampler_options options = {.struct_size = sizeof options,
+                                         .stream = i,
+                                         .allocator = &allocator.interface,
+                                         .workspace = workspace};
         assert_int_equal(pluck_sampler_create(&samplers[i], config, VOCAB, &options, NULL),
                          PLUCK_OK);
     }

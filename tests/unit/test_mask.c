@@ -412,7 +412,7 @@ static void a_batch_takes_the_mask_of_each_sampler(void **state)
     pluck_outputs outputs = PLUCK_INIT(pluck_outputs);
     outputs.tokens = tokens;
     for (int i = 0; i < N; i++) {
-        pluck_sampler_options options = {.workspace = workspace};
+        pluck_sampler_options options = {.struct_size = sizeof options, .workspace = workspace};
         assert_int_equal(pluck_sampler_create(&samplers[i], config, SMALL, &options, NULL),
                          PLUCK_OK);
         bits[i][0] = 1 << i;

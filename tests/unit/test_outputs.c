@@ -13,6 +13,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +67,8 @@ static pluck_sampler *make_sampler(const row_case *c, uint64_t seed, pluck_isa i
                                    pluck_workspace *workspace)
 {
     pluck_config *config = test_config(c->json.text);
-    pluck_sampler_options options = {.isa = isa, .stream = seed, .workspace = workspace};
+    pluck_sampler_options options = {
+        .struct_size = sizeof options, .isa = isa, .stream = seed, .workspace = workspace};
     pluck_sampler *sampler = NULL;
     pluck_error err = {.status = PLUCK_OK};
     if (pluck_sampler_create(&sampler, config, c->n_vocab, &options, &err) != PLUCK_OK)
@@ -547,6 +549,17 @@ static void mistakes_write_nothing(void **state)
         assert_non_null(strstr(err.message, "outputs"));
         assert_memory_equal(&r, &before, sizeof r);
     }
+    struct {
+        pluck_outputs outputs;
+        char more[64];
+    } grown = {.outputs = outputs_of(&r, TOKENS, 64)};
+    grown.outputs.struct_size = sizeof grown;
+    assert_int_equal(pluck_sampler_run(sampler, c.row.logits, &grown.outputs, NULL), PLUCK_OK);
+    grown.more[63] = 1;
+    assert_int_equal(pluck_sampler_run(sampler, c.row.logits, &grown.outputs, NULL),
+                     PLUCK_ERR_INVALID);
+    grown.outputs.struct_size = offsetof(pluck_outputs, statuses);
+    assert_int_equal(pluck_sampler_run(sampler, c.row.logits, &grown.outputs, NULL), PLUCK_OK);
     pluck_sampler_destroy(&sampler);
     logit_row_destroy(&c.row);
 }

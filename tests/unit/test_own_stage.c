@@ -173,7 +173,7 @@ static pluck_sampler *own_sampler(const char *json, uint32_t n_vocab, pluck_isa 
 {
     pluck_config *config = own_config(json);
     pluck_sampler *sampler = NULL;
-    pluck_sampler_options options = {.isa = isa};
+    pluck_sampler_options options = {.struct_size = sizeof options, .isa = isa};
     assert_int_equal(pluck_sampler_create(&sampler, config, n_vocab, &options, NULL), PLUCK_OK);
     pluck_config_destroy(&config);
     return sampler;
@@ -478,7 +478,8 @@ static void a_state_that_cannot_be_made_leaves_nothing_behind(void **state)
     pluck_config *config = own_config(fragile_json);
     test_allocator allocator;
     test_allocator_init(&allocator);
-    pluck_sampler_options options = {.allocator = &allocator.interface};
+    pluck_sampler_options options = {.struct_size = sizeof options,
+                                     .allocator = &allocator.interface};
     for (int i = 1; i <= 3; i++) {
         memset(&fragile, 0, sizeof fragile);
         pluck_sampler *sampler = (pluck_sampler *)&allocator, *copy = (pluck_sampler *)&allocator;

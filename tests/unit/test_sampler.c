@@ -291,7 +291,8 @@ static void what_cannot_be_created_is_null(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pluck_config *config = test_config(cases[i].json);
         pluck_sampler *sampler = (pluck_sampler *)&err;
-        pluck_sampler_options options = {.isa = (pluck_isa)cases[i].isa};
+        pluck_sampler_options options = {.struct_size = sizeof options,
+                                         .isa = (pluck_isa)cases[i].isa};
         assert_int_equal(pluck_sampler_create(&sampler, config, cases[i].n_vocab, &options, &err),
                          cases[i].status);
         assert_non_null(strstr(err.message, cases[i].says));
@@ -301,7 +302,7 @@ static void what_cannot_be_created_is_null(void **state)
     pluck_config *config = test_config("{}");
     for (int isa = PLUCK_ISA_BEST; isa <= PLUCK_ISA_NEON; isa++) {
         pluck_sampler *sampler = (pluck_sampler *)&err;
-        pluck_sampler_options options = {.isa = (pluck_isa)isa};
+        pluck_sampler_options options = {.struct_size = sizeof options, .isa = (pluck_isa)isa};
         bool supported = pluck_isa_supported((pluck_isa)isa);
         assert_int_equal(pluck_sampler_create(&sampler, config, 10, &options, &err),
                          supported ? PLUCK_OK : PLUCK_ERR_INVALID);
@@ -345,7 +346,8 @@ static void rewinding_too_far_is_refused_and_changes_nothing(void **state)
         history[i] = i % 11;
     pluck_config *config = test_config(chain);
     pluck_sampler *sampler = NULL;
-    pluck_sampler_options options = {.isa = test_isa(), .max_rewind = 8};
+    pluck_sampler_options options = {
+        .struct_size = sizeof options, .isa = test_isa(), .max_rewind = 8};
     assert_int_equal(pluck_sampler_create(&sampler, config, N, &options, NULL), PLUCK_OK);
     pluck_config_destroy(&config);
     test_accept(sampler, history, 5);
@@ -495,6 +497,61 @@ static void many_tokens_are_accepted_as_one_by_one_or_not_at_all(void **state)
     pluck_sampler_destroy(&many);
 }
 
+/* What a struct of this size means, in a buffer that has more room. */
+typedef union grown_struct {
+    size_t struct_size;
+    pluck_sampler_options options;
+    pluck_sampler_info info;
+    char bytes[512];
+} grown_struct;
+
+static pluck_status create_with(const grown_struct *given, pluck_error *err)
+{
+    pluck_config *config = test_config("{}");
+    pluck_sampler *sampler = NULL;
+    pluck_status status = pluck_sampler_create(&sampler, config, 10, &given->options, err);
+    assert_int_equal(sampler != NULL, status == PLUCK_OK);
+    if (sampler)
+        assert_int_equal(test_info_of(sampler).max_rewind, 5);
+    pluck_sampler_destroy(&sampler);
+    pluck_config_destroy(&config);
+    return status;
+}
+
+static void structs_of_other_sizes_are_read_and_written_to_their_end(void **state)
+{
+    (void)state;
+    grown_struct given = {.bytes = {0}};
+    given.options = (pluck_sampler_options){.struct_size = sizeof given.options, .max_rewind = 5};
+    pluck_error err = {.status = PLUCK_OK};
+    given.struct_size = 0;
+    assert_int_equal(create_with(&given, &err), PLUCK_ERR_INVALID);
+    assert_string_equal(err.message, "options.struct_size is 0; initialise it with "
+                                     "PLUCK_INIT(pluck_sampler_options)");
+    given.struct_size = sizeof given.options - 1;
+    assert_int_equal(create_with(&given, &err), PLUCK_OK);
+    given.struct_size = sizeof given.options + 64;
+    assert_int_equal(create_with(&given, &err), PLUCK_OK);
+    given.bytes[sizeof given.options + 63] = 1;
+    assert_int_equal(create_with(&given, &err), PLUCK_ERR_INVALID);
+
+    pluck_sampler *sampler = test_sampler("{}", 77, test_isa(), 9);
+    for (size_t size = sizeof(size_t); size <= sizeof given.info + 64; size++) {
+        memset(&given, 0x5A, sizeof given);
+        given.struct_size = size;
+        assert_int_equal(pluck_sampler_get_info(sampler, &given.info, &err), PLUCK_OK);
+        assert_int_equal(given.struct_size, size);
+        assert_int_equal(given.bytes[size], 0x5A);
+        if (size >= sizeof given.info)
+            assert_int_equal(given.info.isa, test_info_of(sampler).isa);
+        for (size_t i = sizeof given.info; i < size; i++)
+            assert_int_equal(given.bytes[i], 0);
+    }
+    given.struct_size = 0;
+    assert_int_equal(pluck_sampler_get_info(sampler, &given.info, &err), PLUCK_ERR_INVALID);
+    pluck_sampler_destroy(&sampler);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -516,6 +573,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(rewinding_too_far_is_refused_and_changes_nothing),
         cmocka_unit_test(distribution_writes_no_more_than_its_capacity),
         cmocka_unit_test(a_sampler_says_what_it_is),
+        cmocka_unit_test(structs_of_other_sizes_are_read_and_written_to_their_end),
         cmocka_unit_test(next_samples_and_accepts),
         cmocka_unit_test(many_tokens_are_accepted_as_one_by_one_or_not_at_all),
     };

@@ -147,12 +147,15 @@ static void the_size_is_told_and_kept_to(void **state)
     for (size_t capacity = 0; capacity < saved.n; capacity += 13) {
         size_t needed = 0;
         pluck_error err = {.message = ""};
-        assert_int_equal(
-            pluck_sampler_save(sampler, capacity ? exact : NULL, capacity, &needed, &err),
-            PLUCK_ERR_INVALID);
+        memset(exact, 0x5A, saved.n);
+        assert_int_equal(pluck_sampler_save(sampler, exact, capacity, &needed, &err),
+                         PLUCK_ERR_SPACE);
         assert_int_equal(needed, saved.n);
+        assert_int_equal(exact[0], 0x5A);
     }
     size_t needed = 0;
+    assert_int_equal(pluck_sampler_save(sampler, NULL, 0, &needed, NULL), PLUCK_OK);
+    assert_int_equal(needed, saved.n);
     assert_int_equal(pluck_sampler_save(sampler, exact, saved.n, &needed, NULL), PLUCK_OK);
     assert_memory_equal(exact, saved.bytes, saved.n);
     assert_int_equal(pluck_sampler_save(sampler, NULL, 5, &needed, NULL), PLUCK_ERR_INVALID);
@@ -400,7 +403,7 @@ static void a_long_history_is_loaded_at_once(void **state)
     for (int i = 0; i < LENGTH; i++)
         assert_int_equal(pluck_sampler_accept(sampler, i, NULL), PLUCK_OK);
     size_t n = 0;
-    (void)pluck_sampler_save(sampler, NULL, 0, &n, NULL);
+    assert_int_equal(pluck_sampler_save(sampler, NULL, 0, &n, NULL), PLUCK_OK);
     assert_in_range(n, 8 * LENGTH, 8 * LENGTH + 200);
     unsigned char *bytes = malloc(n);
     assert_non_null(bytes);
