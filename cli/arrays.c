@@ -72,7 +72,7 @@ int float_rows_read(float_rows *rows, const call *c, const input_flags *input, c
     rows->shape = source_shape(&src.info);
     while (code == EXIT_DONE && rows->n_rows < src.info.n_rows) {
         pluck_logits row;
-        pluck_status status = pluck_dump_read(src.dump, rows->n_rows, src.scratch, &row, &err);
+        pluck_status status = read_logits(src.dump, rows->n_rows, src.scratch, &row, &err);
         if (status != PLUCK_OK)
             code = complain(c->who, exit_code_of(status), "%s", err.message);
         else if (!row.data)

@@ -55,7 +55,7 @@ static int copy_row(bench_rows *rows, const bench_flags *flags, source *src, uin
 {
     pluck_logits logits;
     pluck_error err;
-    if (pluck_dump_read(src->dump, number, src->scratch, &logits, &err) != PLUCK_OK)
+    if (read_logits(src->dump, number, src->scratch, &logits, &err) != PLUCK_OK)
         return complain(flags->call.who, exit_code_of(err.status), "%s", err.message);
     if (!logits.data) {
         rows->n = index;

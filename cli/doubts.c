@@ -41,7 +41,7 @@ static row_kind kind_of(const double *z, uint32_t n, double tolerance)
 /* The row as doubles, and its target as the dump has it. */
 static bool read_row(const source *src, uint64_t row, double *z, pluck_dump_row *read)
 {
-    if (pluck_dump_read_row(src->dump, row, src->scratch, read, NULL) != PLUCK_OK)
+    if (pluck_dump_read(src->dump, row, src->scratch, read, NULL) != PLUCK_OK)
         return false;
     plk_widen_double(read->logits.data, read->logits.dtype, read->logits.n_vocab, z);
     return true;
@@ -58,7 +58,7 @@ static row_kind kind_of_rows(const source *src, uint64_t first, uint64_t end)
     double tolerance = src->info.dtype == PLUCK_F32 ? 1e-3 : 2e-2;
     row_kind kind = ROW_LOGITS;
     for (uint64_t i = 0; z && i < n; i++) {
-        pluck_dump_row read;
+        pluck_dump_row read = PLUCK_INIT(pluck_dump_row);
         uint64_t row = first + (uint64_t)((double)(end - first) * (double)i / (double)n);
         row_kind here = ROW_LOGITS;
         if (read_row(src, row, z, &read))
@@ -159,7 +159,7 @@ static const int shift_of[3] = {0, 1, -1};
 static void add_shifts(const source *src, const targets *truth, uint64_t row, double *z,
                        shifts *sums)
 {
-    pluck_dump_row read;
+    pluck_dump_row read = PLUCK_INIT(pluck_dump_row);
     pluck_token token[3];
     double max = -(double)INFINITY, sum = 0;
     for (int k = 2; k >= 0; k--) {

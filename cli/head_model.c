@@ -67,8 +67,7 @@ static int open_arrays(head_model *model, const call *c, const head_flags *flags
     if (code != EXIT_DONE)
         return code;
     const pluck_dump_info *info = &model->arrays.info;
-    pluck_status status =
-        pluck_dump_read(model->arrays.dump, 0, model->arrays.scratch, &first, &err);
+    pluck_status status = read_logits(model->arrays.dump, 0, model->arrays.scratch, &first, &err);
     if (status == PLUCK_OK && (info->n_rows > PLUCK_MAX_VOCAB || info->streamed ||
                                first.data == (const void *)model->arrays.scratch))
         code = complain(c->who, EXIT_DATA,

@@ -56,7 +56,8 @@ static void note_shape(const call *c, const char *path, const pluck_dump_info *i
 
 int source_open(const call *c, const input_flags *flags, const char *path, source *src)
 {
-    pluck_dump_options options = {.format = (pluck_dump_format)flags->format,
+    pluck_dump_options options = {.struct_size = sizeof options,
+                                  .format = (pluck_dump_format)flags->format,
                                   .tensor = flags->tensor,
                                   .raw_dtype = (pluck_dtype)flags->dtype,
                                   .raw_n_vocab = (uint32_t)flags->vocab_size,
@@ -67,10 +68,12 @@ int source_open(const call *c, const input_flags *flags, const char *path, sourc
         return complain(c->who, EXIT_USAGE,
                         "--input-format raw needs --vocab-size N: how many "
                         "values a row has");
+    src->info = PLUCK_INIT(pluck_dump_info);
     pluck_status status = pluck_dump_open(&src->dump, path, &options, &err);
+    if (status == PLUCK_OK)
+        status = pluck_dump_get_info(src->dump, &src->info, &err);
     if (status != PLUCK_OK)
         return complain(c->who, exit_code_of(status), "%s", err.message);
-    src->info = pluck_dump_get_info(src->dump);
     if (pluck_dump_token_text(src->dump, 0, NULL)) {
         uint32_t n = 0;
         while (n < src->info.n_vocab && pluck_dump_token_text(src->dump, (pluck_token)n, NULL))
@@ -99,6 +102,15 @@ void source_close(source *src)
     pluck_dump_destroy(&src->dump);
     free(src->scratch);
     src->scratch = NULL;
+}
+
+pluck_status read_logits(pluck_dump *dump, uint64_t row, float *scratch, pluck_logits *logits,
+                         pluck_error *err)
+{
+    pluck_dump_row read = PLUCK_INIT(pluck_dump_row);
+    pluck_status status = pluck_dump_read(dump, row, scratch, &read, err);
+    *logits = read.logits;
+    return status;
 }
 
 int texts_open(token_texts *texts, const call *c, const vocab_flags *flags)

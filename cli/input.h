@@ -34,6 +34,10 @@ int source_check_shape(const call *c, const char *dump_name, const plk_shape *ro
 int source_open(const call *c, const input_flags *flags, const char *path, source *src);
 void source_close(source *src);
 
+/* pluck_dump_read() without the target. */
+pluck_status read_logits(pluck_dump *dump, uint64_t row, float *scratch, pluck_logits *logits,
+                         pluck_error *err);
+
 /* The texts of tokens: those of --vocab, or of a dump whose rows name their tokens so. */
 typedef struct token_texts {
     plk_vocab vocab;

@@ -145,7 +145,7 @@ static pluck_status from_row(const predictor_team *team, predictor *p, uint64_t 
                              pluck_error *err)
 {
     pluck_logits row;
-    pluck_status status = pluck_dump_read(team->src->dump, item, p->hidden, &row, err);
+    pluck_status status = read_logits(team->src->dump, item, p->hidden, &row, err);
     if (status != PLUCK_OK)
         return status;
     team->n_found[place] = 0;

@@ -161,10 +161,10 @@ static void write_row(const report *r, output *out, size_t dump, uint64_t index,
 static int explore_row(const report *r, output *out, size_t dump, uint64_t index, ranked *row)
 {
     const report_dump *d = &r->dumps[dump];
-    pluck_dump_row read;
+    pluck_dump_row read = PLUCK_INIT(pluck_dump_row);
     pluck_error err;
     pluck_token target = PLUCK_NO_TOKEN;
-    pluck_status status = pluck_dump_read_row(d->t.src.dump, index, d->t.src.scratch, &read, &err);
+    pluck_status status = pluck_dump_read(d->t.src.dump, index, d->t.src.scratch, &read, &err);
     if (status != PLUCK_OK)
         return complain(r->flags->tuning.call.who, exit_code_of(status), "%s", err.message);
     int code = targets_get(&d->t.truth, index, &read, &target);

@@ -67,12 +67,17 @@ static int open_data(tuning *t, const char *path)
         code = complain(flags->call.who, EXIT_DATA, "%s: no rows to look at", t->name);
     if (code != EXIT_DONE)
         return code;
+    pluck_error err;
+    pluck_status status = pluck_pool_create(&t->pool, (uint32_t)flags->threads, NULL, &err);
+    if (status != PLUCK_OK)
+        return complain(flags->call.who, exit_code_of(status), "%s", err.message);
     t->has_targets = t->truth.is_known;
-    t->data = (pluck_tune_data){.dump = t->src.dump,
+    t->data = (pluck_tune_data){.struct_size = sizeof(pluck_tune_data),
+                                .dump = t->src.dump,
                                 .targets = t->truth.file,
                                 .first = first,
                                 .end = end,
-                                .threads = (uint32_t)flags->threads,
+                                .parallel = pluck_pool_parallel(t->pool),
                                 .progress = show_progress,
                                 .user = &t->bar};
     return setup_isa(&flags->call, flags->isa, &t->data.isa);
@@ -83,6 +88,8 @@ int tuning_open(tuning *t, const tuning_flags *flags, const char *path)
     memset(t, 0, sizeof *t);
     t->flags = flags;
     t->name = source_name(path);
+    t->fit = t->folds[0] = t->folds[1] = PLUCK_INIT(pluck_tune_fit);
+    t->options = PLUCK_INIT(pluck_tune_options);
     t->options.binning = (pluck_tune_binning){.n = (uint32_t)flags->bins,
                                               .closed_left = flags->bin_edges == 1,
                                               .equal_mass = flags->equal_mass};
@@ -112,6 +119,7 @@ void tuning_close(tuning *t)
     progress_clear(&t->bar);
     targets_close(&t->truth);
     source_close(&t->src);
+    pluck_pool_destroy(&t->pool);
     pluck_config_destroy(&t->config);
     free(t->bins);
     t->bins = NULL;
@@ -189,8 +197,11 @@ static pluck_status cross_validate(tuning *t, pluck_error *err)
         status = pluck_tune_temperature(&t->data, &options, &t->folds[h], err);
     }
     const double temperatures[3] = {1, t->folds[0].temperature, t->folds[1].temperature};
-    pluck_tune_request request = {
-        .temperatures = temperatures, .n = 3, .row = add_held_out, .user = &sums};
+    pluck_tune_request request = {.struct_size = sizeof request,
+                                  .temperatures = temperatures,
+                                  .n = 3,
+                                  .row = add_held_out,
+                                  .user = &sums};
     if (status == PLUCK_OK)
         status = pluck_tune_measure(&t->data, &request, err);
     double n = sums.rows > 0 ? (double)sums.rows : 1;
@@ -234,7 +245,8 @@ int tuning_run(tuning *t, const output *out)
     progress_start(&t->bar, 1, t->flags->call.is_quiet, out);
     pluck_status status = pluck_tune_temperature(&t->data, &t->options, &t->fit, &err);
     const double temperatures[2] = {1, t->fit.temperature};
-    pluck_tune_request request = {.temperatures = temperatures,
+    pluck_tune_request request = {.struct_size = sizeof request,
+                                  .temperatures = temperatures,
                                   .n = 2,
                                   .binning = t->options.binning,
                                   .stats = t->stats,

@@ -38,6 +38,7 @@ typedef struct tuning {
     source src;
     targets truth;
     pluck_tune_data data;
+    pluck_pool *pool; /* of data.parallel */
     pluck_config *config;
     progress bar;
 

@@ -76,7 +76,7 @@ static portion_state take_row(const worker_team *team, worker *w, uint64_t row, 
     if (w->has_row && w->row == row)
         return PORTION_DONE;
     w->has_row = false;
-    if (pluck_dump_read(team->src->dump, row, w->scratch, &w->logits, err) != PLUCK_OK)
+    if (read_logits(team->src->dump, row, w->scratch, &w->logits, err) != PLUCK_OK)
         return PORTION_UNREAD;
     if (!w->logits.data)
         return PORTION_ENDED;

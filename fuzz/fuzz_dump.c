@@ -53,18 +53,20 @@ static unsigned sum_bytes(const pluck_logits *logits)
  * bit, up to the first failure of both. */
 static void read_rows(pluck_dump *mapped, pluck_dump *streamed)
 {
-    pluck_dump_info info = pluck_dump_get_info(mapped);
+    pluck_dump_info info = PLUCK_INIT(pluck_dump_info);
     pluck_error err = {0}, stream_err = {0};
+    require(pluck_dump_get_info(mapped, &info, &err) == PLUCK_OK, "no info", &err);
     unsigned sum = 0;
     if (info.n_vocab > MAX_SCRATCH_VALUES)
         return;
     float *scratch = malloc(2 * info.n_vocab * sizeof *scratch);
     for (uint64_t row = 0; row < info.n_rows && scratch; row++) {
-        pluck_dump_row a = {{0}, -2}, b = {{0}, -2};
-        pluck_status status = pluck_dump_read_row(mapped, row, scratch, &a, &err);
+        pluck_dump_row a = {.struct_size = sizeof a, .target = -2};
+        pluck_dump_row b = {.struct_size = sizeof b, .target = -2};
+        pluck_status status = pluck_dump_read(mapped, row, scratch, &a, &err);
         check_error(status, &err);
         if (streamed)
-            require(pluck_dump_read_row(streamed, row, scratch + info.n_vocab, &b, &stream_err) ==
+            require(pluck_dump_read(streamed, row, scratch + info.n_vocab, &b, &stream_err) ==
                         status,
                     "the stream ends otherwise than the file", &stream_err);
         if (status != PLUCK_OK)
@@ -81,18 +83,19 @@ static void read_rows(pluck_dump *mapped, pluck_dump *streamed)
 /* The stream of a file that was refused: an error must come. */
 static void read_to_error(pluck_dump *dump)
 {
-    pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = PLUCK_INIT(pluck_dump_info);
     pluck_error err = {0};
-    pluck_logits logits = {&err, PLUCK_F32, 0};
+    pluck_dump_row read = {.struct_size = sizeof read, .logits.data = &err};
+    require(pluck_dump_get_info(dump, &info, &err) == PLUCK_OK, "no info", &err);
     pluck_status status = PLUCK_OK;
     if (info.n_vocab > MAX_SCRATCH_VALUES)
         return;
     float *scratch = malloc(info.n_vocab * sizeof *scratch);
     for (uint64_t row = 0; scratch && status == PLUCK_OK; row++) {
         require(row < info.n_rows, "the stream accepts what the file refuses", &err);
-        status = pluck_dump_read(dump, row, scratch, &logits, &err);
+        status = pluck_dump_read(dump, row, scratch, &read, &err);
         /* How many rows of JSON there are is not known before; a file is refused for its first. */
-        require(logits.data != NULL, "the stream ends well, the file is refused", &err);
+        require(read.logits.data != NULL, "the stream ends well, the file is refused", &err);
     }
     check_error(status, &err);
     free(scratch);
@@ -104,6 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < PREFIX_BYTES)
         return 0;
     pluck_dump_options options = {
+        .struct_size = sizeof options,
         .format = (pluck_dump_format)(data[0] % N_FORMATS),
         .raw_dtype = (pluck_dtype)(data[0] / N_FORMATS % 3),
         .raw_n_vocab = data[1],

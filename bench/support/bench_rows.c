@@ -105,7 +105,9 @@ static float value_of(const void *data, pluck_dtype dtype, size_t index)
 
 static bool read_dump(bench_rows *rows, pluck_dump *dump, pluck_error *err)
 {
-    pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = PLUCK_INIT(pluck_dump_info);
+    if (pluck_dump_get_info(dump, &info, err) != PLUCK_OK)
+        return false;
     rows->n_vocab = info.n_vocab;
     if (info.n_rows == PLUCK_DUMP_ROWS_UNKNOWN || info.n_rows == 0 || info.streamed) {
         snprintf(err->message, sizeof err->message,
@@ -116,11 +118,11 @@ static bool read_dump(bench_rows *rows, pluck_dump *dump, pluck_error *err)
     float *scratch = malloc(2 * rows->n_vocab * sizeof *scratch);
     bool done = scratch && allocate(rows, (size_t)n_rows);
     for (size_t row = 0; done && row < n_rows; row++) {
-        pluck_logits logits;
-        done = pluck_dump_read(dump, row * info.n_rows / n_rows, scratch, &logits, err) == PLUCK_OK;
+        pluck_dump_row read = PLUCK_INIT(pluck_dump_row);
+        done = pluck_dump_read(dump, row * info.n_rows / n_rows, scratch, &read, err) == PLUCK_OK;
         float *x = scratch ? scratch + rows->n_vocab : NULL;
         for (size_t i = 0; done && i < rows->n_vocab; i++)
-            x[i] = value_of(logits.data, logits.dtype, i);
+            x[i] = value_of(read.logits.data, read.logits.dtype, i);
         if (done)
             store_row(rows, row, x);
     }

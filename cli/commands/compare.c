@@ -167,8 +167,7 @@ static int read_rows(run *r, uint64_t row, pluck_dump_row read[2])
             read[1] = read[0];
             continue;
         }
-        pluck_status status =
-            pluck_dump_read_row(s->src->dump, row, s->src->scratch, &read[i], &err);
+        pluck_status status = pluck_dump_read(s->src->dump, row, s->src->scratch, &read[i], &err);
         if (status != PLUCK_OK)
             return complain(who, exit_code_of(status), "%s", err.message);
     }
@@ -197,9 +196,9 @@ static int find_target(run *r, uint64_t row, const pluck_dump_row read[2], pluck
 
 static int compare_row(run *r, uint64_t row, bool *has_ended)
 {
-    pluck_dump_row read[2];
+    pluck_dump_row read[2] = {PLUCK_INIT(pluck_dump_row), PLUCK_INIT(pluck_dump_row)};
     pluck_token target = PLUCK_NO_TOKEN;
-    pluck_comparison c;
+    pluck_comparison c = PLUCK_INIT(pluck_comparison);
     pluck_error err;
     int code = read_rows(r, row, read);
     *has_ended = code == EXIT_DONE && !read[0].logits.data;

@@ -87,6 +87,7 @@ static int open_writer(conversion *c, pluck_dump_format format)
     bool is_whole = c->src.info.n_axes > 1 && c->first == 0 && c->end == c->src.info.n_rows;
     const pluck_dtype dtypes[] = {c->src.info.dtype, PLUCK_F32, PLUCK_F16, PLUCK_BF16};
     pluck_dump_writer_options options = {
+        .struct_size = sizeof options,
         .format = format,
         .dtype = dtypes[flags->to_dtype],
         .n_vocab = c->src.info.n_vocab,
@@ -125,9 +126,9 @@ static int open_writer(conversion *c, pluck_dump_format format)
 
 static int copy_row(conversion *c, uint64_t row, bool *has_ended)
 {
-    pluck_dump_row read;
+    pluck_dump_row read = PLUCK_INIT(pluck_dump_row);
     pluck_error err;
-    pluck_status status = pluck_dump_read_row(c->src.dump, row, c->src.scratch, &read, &err);
+    pluck_status status = pluck_dump_read(c->src.dump, row, c->src.scratch, &read, &err);
     *has_ended = status == PLUCK_OK && !read.logits.data;
     if (status == PLUCK_OK && !*has_ended) {
         int code = targets_get(&c->known, row, &read, &read.target);

@@ -72,7 +72,7 @@ static int read_row(inspection *in, source *src, pluck_logits *logits)
         code = rows_resolve(&range, src->info.n_rows, &in->flags->call, in->name, &in->row, &end);
     if (code != EXIT_DONE)
         return code;
-    pluck_status status = pluck_dump_read(src->dump, in->row, src->scratch, logits, &err);
+    pluck_status status = read_logits(src->dump, in->row, src->scratch, logits, &err);
     if (status != PLUCK_OK)
         return complain(who, exit_code_of(status), "%s", err.message);
     if (!logits->data)

@@ -92,7 +92,7 @@ static int take_row(replay *r, const source *src, uint64_t row)
     if (r->src == src && r->row == row)
         return EXIT_DONE;
     r->src = NULL;
-    pluck_status status = pluck_dump_read(src->dump, row, src->scratch, &r->logits, &err);
+    pluck_status status = read_logits(src->dump, row, src->scratch, &r->logits, &err);
     if (status != PLUCK_OK)
         return complain_replay(r, status == PLUCK_ERR_INVALID ? PLUCK_ERR_FORMAT : status, "",
                                err.message);

@@ -36,8 +36,12 @@ static pluck_status measure_rows(report_dump *d, pluck_error *err)
     report_series *s = &d->series;
     uint64_t n = d->t.data.end - d->t.data.first;
     const double temperatures[2] = {1, d->t.has_targets ? d->t.fit.temperature : 1};
-    pluck_tune_request request = {
-        .temperatures = temperatures, .n = 2, .stats = d->t.stats, .row = add_row, .user = d};
+    pluck_tune_request request = {.struct_size = sizeof request,
+                                  .temperatures = temperatures,
+                                  .n = 2,
+                                  .stats = d->t.stats,
+                                  .row = add_row,
+                                  .user = d};
     /* With targets the statistics are there, with the bins that were asked for. */
     pluck_tune_stats known[2];
     memcpy(known, d->t.stats, sizeof known);
@@ -66,7 +70,7 @@ static pluck_status count_survivors(report_dump *d, const char *json, double *co
     for (uint64_t row = d->t.data.first; row < d->t.data.end && status == PLUCK_OK; row++) {
         pluck_logits logits;
         pluck_draw drawn = {0};
-        status = pluck_dump_read(d->t.src.dump, row, d->t.src.scratch, &logits, err);
+        status = read_logits(d->t.src.dump, row, d->t.src.scratch, &logits, err);
         if (status == PLUCK_OK)
             status = pluck_sampler_draw(sampler, logits, &drawn, err);
         counts[point_of(d, row, s->n)] += (double)drawn.n_survivors;

@@ -358,7 +358,7 @@ static int sample_sequence(job *j, uint64_t first, uint64_t step, uint64_t strea
         return complain(all->flags->call.who, exit_code_of(status), "%s: %s", j->name, err.message);
     for (j->row = first; j->row < *end && all->out.error == 0; j->row += step) {
         pluck_logits logits;
-        status = pluck_dump_read(j->src.dump, j->row, w->scratch, &logits, &err);
+        status = read_logits(j->src.dump, j->row, w->scratch, &logits, &err);
         if (status != PLUCK_OK)
             return complain(all->flags->call.who, exit_code_of(status), "%s", err.message);
         if (!logits.data) {

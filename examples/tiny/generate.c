@@ -210,14 +210,17 @@ static void generate(model *m, const pluck_token *prompt, size_t n_prompt, const
 /* Writes the logits after each token but the last, and which token comes there. */
 static void write_logits(model *m, const pluck_token *tokens, size_t n, const char **values)
 {
-    pluck_dump_writer_options options = {.format = PLUCK_DUMP_NPY, .n_vocab = N_VOCAB};
+    pluck_dump_writer_options options = PLUCK_INIT(pluck_dump_writer_options);
+    pluck_dump_row row = {.struct_size = sizeof row, .logits = {m->logits, PLUCK_F32, N_VOCAB}};
     pluck_dump_writer *writer = NULL;
     pluck_error err;
+    options.format = PLUCK_DUMP_NPY;
+    options.n_vocab = N_VOCAB;
     options.n_rows = n - 1;
     options.targets_path = values[TARGETS];
     check(pluck_dump_writer_create(&writer, values[LOGITS], &options, &err), &err);
     for (size_t i = 0; i + 1 < n; i++) {
-        pluck_dump_row row = {{m->logits, PLUCK_F32, N_VOCAB}, tokens[i + 1]};
+        row.target = tokens[i + 1];
         forward(m, tokens[i]);
         check(pluck_dump_writer_write(writer, &row, &err), &err);
     }

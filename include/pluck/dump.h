@@ -84,8 +84,9 @@ typedef enum pluck_dump_format {
  * for a value that is not in the enumeration. */
 PLUCK_API const char *pluck_dump_format_name(pluck_dump_format format);
 
-/* All zero is a good default. The strings are needed only during the call. */
+/* The strings are needed only during the call. */
 typedef struct pluck_dump_options {
+    size_t struct_size; /* PLUCK_INIT(pluck_dump_options) */
     pluck_dump_format format;
 
     /* .safetensors, torch, .npz: which tensor (.npz: which array, without the .npy of its member),
@@ -123,6 +124,7 @@ PLUCK_API void pluck_dump_destroy(pluck_dump **dump);
 
 /* What a dump holds. tensor is NULL unless the format names its tensors. */
 typedef struct pluck_dump_info {
+    size_t struct_size; /* PLUCK_INIT(pluck_dump_info) */
     pluck_dump_format format;
     uint64_t n_rows; /* PLUCK_DUMP_ROWS_UNKNOWN for a stream of raw values or JSON lines */
     uint32_t n_vocab;
@@ -130,7 +132,7 @@ typedef struct pluck_dump_info {
     const char *stored_dtype; /* as stored: "<f4", "BF16", …; valid while the dump is open */
     const char *tensor;
     bool streamed;    /* rows only in ascending order */
-    bool has_targets; /* pluck_dump_read_row() gives targets; JSON lines: of the first row */
+    bool has_targets; /* pluck_dump_read() gives targets; JSON lines: of the first row */
     bool is_sparse;   /* the first row names some tokens only: all others are -inf */
 
     /* The array as it is stored, if the format has one: its last axis is the vocabulary, the others
@@ -141,39 +143,35 @@ typedef struct pluck_dump_info {
     size_t n_tensors; /* how many follow each other as steps, named "first to last"; 0: no names */
 } pluck_dump_info;
 
-/* All zero for NULL. */
-PLUCK_API pluck_dump_info pluck_dump_get_info(const pluck_dump *dump);
+/* Fills in *info. */
+PLUCK_API pluck_status pluck_dump_get_info(const pluck_dump *dump, pluck_dump_info *info,
+                                           pluck_error *err);
+
+/* A row, and what the dump knows of its place in the text: the token that really came next, whose
+ * logit is among these. */
+typedef struct pluck_dump_row {
+    size_t struct_size; /* PLUCK_INIT(pluck_dump_row) */
+    pluck_logits logits;
+    pluck_token target; /* PLUCK_NO_TOKEN: none, or it is not known */
+} pluck_dump_row;
 
 /*
- * Row row in *logits. If the stored values are usable as they are (not f8, in the byte order of
- * this machine, in C order, not streamed, not llama-kl or JSON lines), logits->data points into
- * the file, at any alignment, and stays valid until the dump is closed; scratch may then be NULL.
- * Else the row is copied into scratch (n_vocab floats, the caller's, one a thread) and
- * logits->data = scratch. f8 values are rounded to the nearest float, whatever the rounding mode of
- * the calling thread is; one beyond the range of float becomes an infinity. All other values keep
- * their bits.
+ * Row row in *out. If the stored values are usable as they are (not f8, in the byte order of this
+ * machine, in C order, not streamed, not llama-kl or JSON lines), out->logits.data points into the
+ * file, at any alignment, and stays valid until the dump is closed; scratch may then be NULL. Else
+ * the row is copied into scratch (n_vocab floats, the caller's, one a thread) and out->logits.data
+ * = scratch. f8 values are rounded to the nearest float, whatever the rounding mode of the calling
+ * thread is; one beyond the range of float becomes an infinity. All other values keep their bits.
  *
- * Many threads may read one dump at once unless it is streamed. row >= n_rows: PLUCK_ERR_INVALID.
- * On failure *logits is unchanged.
+ * Many threads may read one dump at once unless it is streamed. row >= n_rows: PLUCK_ERR_INVALID. A
+ * target is below n_vocab, else the file is PLUCK_ERR_FORMAT. On failure *out is unchanged.
  *
  * On a streamed dump: a row before the next unread one is PLUCK_ERR_INVALID; rows between are
- * skipped; when a stream of unknown length has ended the status is PLUCK_OK and logits->data is
+ * skipped; when a stream of unknown length has ended the status is PLUCK_OK and out->logits.data is
  * NULL. After PLUCK_ERR_FORMAT or PLUCK_ERR_IO every further read fails with the same status.
  */
 PLUCK_API pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch,
-                                       pluck_logits *logits, pluck_error *err);
-
-/* A row, and what the dump knows of its place in the text: the token that really came next, whose
- * logit is among these. PLUCK_NO_TOKEN in formats without targets. */
-typedef struct pluck_dump_row {
-    pluck_logits logits;
-    pluck_token target;
-} pluck_dump_row;
-
-/* As pluck_dump_read(), with the target. At the end of a stream of unknown length
- * row_out->logits.data is NULL. A target is below n_vocab, else the file is PLUCK_ERR_FORMAT. */
-PLUCK_API pluck_status pluck_dump_read_row(pluck_dump *dump, uint64_t row, float *scratch,
-                                           pluck_dump_row *row_out, pluck_error *err);
+                                       pluck_dump_row *out, pluck_error *err);
 
 /* The text of a token and in *length (or NULL) its bytes, in a format whose rows name tokens by
  * texts and not by ids: the answers of servers in JSON. NULL: it has none, or there is no such
@@ -235,6 +233,7 @@ typedef struct pluck_dump_writer pluck_dump_writer;
 
 /* The strings are needed only during the call that takes them. */
 typedef struct pluck_dump_writer_options {
+    size_t struct_size;       /* PLUCK_INIT(pluck_dump_writer_options) */
     pluck_dump_format format; /* one of the above */
     pluck_dtype dtype; /* of the values that are stored; JSON lines: they are rounded to it */
     uint32_t n_vocab;  /* values a row, 1 to PLUCK_MAX_VOCAB */

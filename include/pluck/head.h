@@ -325,8 +325,7 @@ PLUCK_API pluck_status pluck_head_sample(pluck_head_query *query, const float *h
 /*
  * Draws k different tokens, one after the other, each with probability proportional to
  * p^(1/temperature) among those not yet drawn: what Gumbel-top-k gives (Kool, van Hoof, Welling
- * 2019). tokens has room for k >= 1; *n is smaller than k only if fewer tokens have p > 0. A
- * failure after the first draw leaves the tokens so far in the array, but *n as it was.
+ * 2019). tokens has room for k >= 1; *n is smaller than k only if fewer tokens have p > 0.
  */
 PLUCK_API pluck_status pluck_head_sample_distinct(pluck_head_query *query, const float *hidden,
                                                   double temperature, uint32_t k, pluck_pcg64 *rng,

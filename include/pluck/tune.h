@@ -12,10 +12,10 @@
  * puts rows into bins by confidence: the sum over bins of (rows of the bin / rows) *
  * abs(mean correct - mean confidence).
  *
- * Functions here read the rows of a dump from front to back, several times where said, on several
- * threads; results do not depend on how many. Memory does not grow with the rows, except where
- * said. Sums over a row are in double, over exponentials in float: means are within 3e-7 of exact
- * ones. Results are the same bits on every instruction set.
+ * Functions here read the rows of a dump from front to back, several times where said, on the
+ * threads that data.parallel gives; results do not depend on how many. Memory does not grow with
+ * the rows, except where said. Sums over a row are in double, over exponentials in float: means are
+ * within 3e-7 of exact ones. Results are the same bits on every instruction set.
  *
  * A row is left out if there are targets, but none for it (PLUCK_NO_TOKEN). If no row is left:
  * PLUCK_ERR_INVALID. Errors name the row: PLUCK_ERR_NAN and PLUCK_ERR_EMPTY as a sampler gives
@@ -34,10 +34,11 @@ extern "C" {
 
 /* What is read. All is borrowed for the call. */
 typedef struct pluck_tune_data {
+    size_t struct_size; /* PLUCK_INIT(pluck_tune_data) */
     pluck_dump *dump;
     pluck_targets *targets; /* one for each row of the dump; NULL: those that the dump holds */
     uint64_t first, end;    /* rows first .. end - 1; both 0: all; at least one */
-    uint32_t threads;       /* 0: one a processor; above 1024 is 1024 */
+    const pluck_parallel *parallel; /* NULL: the calling thread alone */
     pluck_isa isa;
 
     /* Called now and then from the calling thread with how many rows of how many the call has done;
@@ -84,6 +85,7 @@ typedef struct pluck_tune_row {
 
 /* What pluck_tune_measure() computes. */
 typedef struct pluck_tune_request {
+    size_t struct_size;         /* PLUCK_INIT(pluck_tune_request) */
     const double *temperatures; /* n of them, each in [1e-3, 1e3] */
     size_t n;                   /* at least 1 */
     pluck_tune_binning binning;
@@ -120,6 +122,7 @@ typedef enum pluck_tune_half {
 } pluck_tune_half;
 
 typedef struct pluck_tune_options {
+    size_t struct_size; /* PLUCK_INIT(pluck_tune_options) */
     pluck_tune_objective objective;
     double value;         /* of entropy (>= 0), perplexity and diversity (>= 1) */
     double min_t, max_t;  /* where T is looked for, within [1e-3, 1e3]; 0: 0.05 and 20 */
@@ -141,6 +144,7 @@ typedef enum pluck_tune_limit {
 #define PLUCK_TUNE_GRID_ROWS 4096 /* of at most so many rows, evenly spread; ece: of all */
 
 typedef struct pluck_tune_fit {
+    size_t struct_size; /* PLUCK_INIT(pluck_tune_fit) */
     double temperature;
     pluck_tune_limit limit; /* other than INSIDE: temperature is min_t or max_t */
     double standard_error;  /* of temperature; NaN at a limit and for ece */
@@ -208,6 +212,8 @@ PLUCK_API pluck_status pluck_tune_cuts(const pluck_tune_data *data, double tempe
 
 /* p = softmax(a), q = softmax(b); natural logarithms. */
 typedef struct pluck_comparison {
+    size_t struct_size; /* PLUCK_INIT(pluck_comparison) */
+
     /* Kullback-Leibler divergences KL(p || q) = sum p ln(p / q) and KL(q || p): INFINITY if a token
      * that one allows is banned (-inf) in the other. Tokens with p = 0 count 0. */
     double kl_ab, kl_ba;

@@ -97,8 +97,12 @@ static size_t size_of(const void *given)
     return bytes;
 }
 
-static pluck_status fail_size(size_t bytes, const char *name, const char *type, pluck_error *err)
+pluck_status plk_check_struct(const void *given, const char *name, const char *type,
+                              pluck_error *err)
 {
+    size_t bytes = size_of(given);
+    if (bytes >= sizeof bytes)
+        return PLUCK_OK;
     return plk_fail(err, PLUCK_ERR_INVALID,
                     "%s.struct_size is %zu; initialise it with PLUCK_INIT(%s)", name, bytes, type);
 }
@@ -111,9 +115,10 @@ pluck_status plk_read_struct(void *known, size_t known_bytes, const void *given,
         memcpy(known, &known_bytes, sizeof known_bytes);
         return PLUCK_OK;
     }
+    pluck_status status = plk_check_struct(given, name, type, err);
+    if (status != PLUCK_OK)
+        return status;
     size_t bytes = size_of(given);
-    if (bytes < sizeof bytes)
-        return fail_size(bytes, name, type, err);
     for (size_t i = known_bytes; i < bytes; i++)
         if (((const unsigned char *)given)[i] != 0)
             return plk_fail(err, PLUCK_ERR_INVALID,
@@ -128,9 +133,10 @@ pluck_status plk_read_struct(void *known, size_t known_bytes, const void *given,
 pluck_status plk_write_struct(void *given, const void *known, size_t known_bytes, const char *name,
                               const char *type, pluck_error *err)
 {
+    pluck_status status = plk_check_struct(given, name, type, err);
+    if (status != PLUCK_OK)
+        return status;
     size_t bytes = size_of(given);
-    if (bytes < sizeof bytes)
-        return fail_size(bytes, name, type, err);
     size_t n = bytes < known_bytes ? bytes : known_bytes;
     memcpy((char *)given + sizeof bytes, (const char *)known + sizeof bytes, n - sizeof bytes);
     memset((char *)given + n, 0, bytes - n);

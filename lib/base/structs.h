@@ -24,11 +24,16 @@ pluck_status plk_read_struct(void *known, size_t known_bytes, const void *given,
 pluck_status plk_write_struct(void *given, const void *known, size_t known_bytes, const char *name,
                               const char *type, pluck_error *err);
 
+/* PLUCK_ERR_INVALID as plk_write_struct() would return it, before there is something to write. */
+pluck_status plk_check_struct(const void *given, const char *name, const char *type,
+                              pluck_error *err);
+
 /* Whether logits, and weights of heads, may have this type: every type but PLUCK_F64. */
 bool plk_is_logit_dtype(pluck_dtype dtype);
 
 #define PLK_READ_STRUCT(known, given, name, type, err)                                             \
     plk_read_struct(known, sizeof(type), given, name, #type, err)
+#define PLK_CHECK_STRUCT(given, name, type, err) plk_check_struct(given, name, #type, err)
 #define PLK_WRITE_STRUCT(given, known, name, type, err)                                            \
     plk_write_struct(given, known, sizeof(type), name, #type, err)
 

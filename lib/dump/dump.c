@@ -289,9 +289,13 @@ static pluck_status finish_open(pluck_dump **out, pluck_dump *dump,
     return status;
 }
 
-static pluck_status allocate(pluck_dump **dump, const pluck_dump_options *options, pluck_error *err)
+/* Reads the options of the caller, NULL for none, into options. */
+static pluck_status allocate(pluck_dump **dump, pluck_dump_options *options,
+                             const pluck_dump_options *given, pluck_error *err)
 {
-    pluck_status status = check_options(options, err);
+    pluck_status status = PLK_READ_STRUCT(options, given, "options", pluck_dump_options, err);
+    if (status == PLUCK_OK)
+        status = check_options(options, err);
     if (status != PLUCK_OK)
         return status;
     pluck_allocator allocator = plk_allocator_or_default(options->allocator);
@@ -305,38 +309,37 @@ static pluck_status allocate(pluck_dump **dump, const pluck_dump_options *option
 pluck_status pluck_dump_open(pluck_dump **out, const char *path, const pluck_dump_options *options,
                              pluck_error *err)
 {
-    static const pluck_dump_options defaults = {0};
+    pluck_dump_options known;
     if (!out)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_open: out is NULL");
     *out = NULL;
     if (!path)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_open: path is NULL");
-    if (!options)
-        options = &defaults;
     pluck_dump *dump = NULL;
-    pluck_status status = allocate(&dump, options, err);
+    pluck_status status = allocate(&dump, &known, options, err);
     if (status != PLUCK_OK)
         return status;
-    status = plk_source_open(&dump->source, path, options->no_map, &dump->allocator, err);
+    status = plk_source_open(&dump->source, path, known.no_map, &dump->allocator, err);
     if (status != PLUCK_OK) {
         pluck_allocator allocator = dump->allocator;
         plk_free(&allocator, dump);
         return status;
     }
-    return finish_open(out, dump, options, err);
+    return finish_open(out, dump, &known, err);
 }
 
 pluck_status plk_dump_open_memory(pluck_dump **out, const char *name, const void *bytes,
                                   size_t size_bytes, bool streamed,
                                   const pluck_dump_options *options, pluck_error *err)
 {
+    pluck_dump_options known;
     *out = NULL;
     pluck_dump *dump = NULL;
-    pluck_status status = allocate(&dump, options, err);
+    pluck_status status = allocate(&dump, &known, options, err);
     if (status != PLUCK_OK)
         return status;
     plk_source_open_memory(&dump->source, name, bytes, size_bytes, streamed, &dump->allocator);
-    return finish_open(out, dump, options, err);
+    return finish_open(out, dump, &known, err);
 }
 
 void pluck_dump_destroy(pluck_dump **dump)
@@ -352,44 +355,30 @@ void pluck_dump_destroy(pluck_dump **dump)
     *dump = NULL;
 }
 
-pluck_dump_info pluck_dump_get_info(const pluck_dump *dump)
+pluck_status pluck_dump_get_info(const pluck_dump *dump, pluck_dump_info *info, pluck_error *err)
 {
-    return dump ? dump->info : (pluck_dump_info){0};
+    if (!dump || !info)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_get_info: %s is NULL",
+                        dump ? "info" : "dump");
+    return PLK_WRITE_STRUCT(info, &dump->info, "info", pluck_dump_info, err);
 }
 
-static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, pluck_dump_row *read,
+pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch, pluck_dump_row *out,
                              pluck_error *err)
 {
-    plk_fp_state fp = plk_fp_enter_text();
-    pluck_status status = dump->reader->read(dump, row, scratch, read, err);
-    plk_fp_leave(fp);
-    return status;
-}
-
-pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch, pluck_logits *logits,
-                             pluck_error *err)
-{
-    if (!dump || !logits)
+    if (!dump || !out)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_read: %s is NULL",
-                        dump ? "logits" : "dump");
-    pluck_dump_row read = {{0}, PLUCK_NO_TOKEN};
-    pluck_status status = read_row(dump, row, scratch, &read, err);
-    if (status == PLUCK_OK)
-        *logits = read.logits;
-    return status;
-}
-
-pluck_status pluck_dump_read_row(pluck_dump *dump, uint64_t row, float *scratch,
-                                 pluck_dump_row *row_out, pluck_error *err)
-{
-    if (!dump || !row_out)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_read_row: %s is NULL",
-                        dump ? "row_out" : "dump");
-    pluck_dump_row read = {{0}, PLUCK_NO_TOKEN};
-    pluck_status status = read_row(dump, row, scratch, &read, err);
-    if (status == PLUCK_OK)
-        *row_out = read;
-    return status;
+                        dump ? "out" : "dump");
+    pluck_status status = PLK_CHECK_STRUCT(out, "out", pluck_dump_row, err);
+    if (status != PLUCK_OK)
+        return status;
+    pluck_dump_row read = {.target = PLUCK_NO_TOKEN};
+    plk_fp_state fp = plk_fp_enter_text();
+    status = dump->reader->read(dump, row, scratch, &read, err);
+    plk_fp_leave(fp);
+    if (status != PLUCK_OK)
+        return status;
+    return PLK_WRITE_STRUCT(out, &read, "out", pluck_dump_row, err);
 }
 
 const char *pluck_dump_token_text(const pluck_dump *dump, pluck_token token, size_t *length)

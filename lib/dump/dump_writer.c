@@ -217,15 +217,19 @@ static pluck_status open_targets(pluck_dump_writer *w, const pluck_dump_writer_o
 }
 
 pluck_status pluck_dump_writer_create(pluck_dump_writer **out, const char *path,
-                                      const pluck_dump_writer_options *options, pluck_error *err)
+                                      const pluck_dump_writer_options *given, pluck_error *err)
 {
     if (!out)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_create: out is NULL");
     *out = NULL;
-    if (!path || !options)
+    if (!path || !given)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_create: %s is NULL",
                         path ? "options" : "path");
-    pluck_status status = check_options(options, err);
+    pluck_dump_writer_options known;
+    const pluck_dump_writer_options *options = &known;
+    pluck_status status = PLK_READ_STRUCT(&known, given, "options", pluck_dump_writer_options, err);
+    if (status == PLUCK_OK)
+        status = check_options(options, err);
     if (status != PLUCK_OK)
         return status;
     pluck_allocator allocator = plk_allocator_or_default(options->allocator);
@@ -331,13 +335,17 @@ static pluck_status check_row(const pluck_dump_writer *w, const pluck_dump_row *
     return PLUCK_OK;
 }
 
-pluck_status pluck_dump_writer_write(pluck_dump_writer *w, const pluck_dump_row *row,
+pluck_status pluck_dump_writer_write(pluck_dump_writer *w, const pluck_dump_row *given,
                                      pluck_error *err)
 {
-    if (!w || !row)
+    if (!w || !given)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_write: %s is NULL",
                         w ? "row" : "writer");
-    pluck_status status = check_row(w, row, err);
+    pluck_dump_row known;
+    const pluck_dump_row *row = &known;
+    pluck_status status = PLK_READ_STRUCT(&known, given, "row", pluck_dump_row, err);
+    if (status == PLUCK_OK)
+        status = check_row(w, row, err);
     if (status != PLUCK_OK)
         return status;
     plk_fp_state fp = plk_fp_enter_text();

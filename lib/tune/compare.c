@@ -260,6 +260,9 @@ static pluck_status check(pluck_logits a, pluck_logits b, pluck_token target,
     if (!a.data || !b.data || !result)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_compare_rows: %s is NULL",
                         result ? "a row" : "result");
+    pluck_status status = PLK_CHECK_STRUCT(result, "result", pluck_comparison, err);
+    if (status != PLUCK_OK)
+        return status;
     if (!plk_is_logit_dtype(a.dtype) || !plk_is_logit_dtype(b.dtype))
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_compare_rows: dtype %d is no pluck_dtype",
                         (int)(plk_is_logit_dtype(a.dtype) ? b.dtype : a.dtype));
@@ -275,29 +278,29 @@ static pluck_status check(pluck_logits a, pluck_logits b, pluck_token target,
 }
 
 static pluck_status compare_rows(pluck_logits a, pluck_logits b, pluck_token target,
-                                 pluck_comparison *result, pluck_error *err)
+                                 pluck_comparison *out, pluck_error *err)
 {
     side x = {.logits = a}, y = {.logits = b};
     ranking ranks = {.n = 0};
-    pluck_status status = check(a, b, target, result, err);
+    pluck_status status = check(a, b, target, out, err);
     if (status == PLUCK_OK)
         status = find_max(&x, "the first row", err);
     if (status == PLUCK_OK)
         status = find_max(&y, "the second row", err);
     if (status != PLUCK_OK)
         return status;
-    *result = (pluck_comparison){.top_a = x.top, .top_b = y.top};
+    pluck_comparison result = {.top_a = x.top, .top_b = y.top};
     find_sum(&x, &ranks);
     find_sum(&y, NULL);
-    add_all(&x, &y, result);
+    add_all(&x, &y, &result);
     for (size_t i = 0; i < ranks.n; i++)
         ranks.other[i] = value_at(&b, ranks.tokens[i]);
-    result->rank_correlation = ranks_correlation(&ranks);
-    result->top_prob_a = plk_exp(-x.log_sum);
-    result->top_prob_b = plk_exp(-y.log_sum);
-    result->nll_a = nll_of(&x, target);
-    result->nll_b = nll_of(&y, target);
-    return PLUCK_OK;
+    result.rank_correlation = ranks_correlation(&ranks);
+    result.top_prob_a = plk_exp(-x.log_sum);
+    result.top_prob_b = plk_exp(-y.log_sum);
+    result.nll_a = nll_of(&x, target);
+    result.nll_b = nll_of(&y, target);
+    return PLK_WRITE_STRUCT(out, &result, "result", pluck_comparison, err);
 }
 
 pluck_status pluck_compare_rows(pluck_logits a, pluck_logits b, pluck_token target,

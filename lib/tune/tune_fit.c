@@ -538,12 +538,8 @@ static pluck_status fit_temperature(fitter *f, pluck_tune_fit *fit, pluck_error 
 pluck_status plk_tune_fit(const pluck_tune_data *data, const pluck_tune_options *options,
                           pluck_tune_fit *fit, pluck_error *err)
 {
-    fitter f = {.data = data};
+    fitter f = {.data = data, .options = *options};
     uint64_t rows = 0;
-    if (options)
-        f.options = *options;
-    if (!fit)
-        return plk_fail(err, PLUCK_ERR_INVALID, "fit must not be NULL");
     pluck_status status = plk_tune_check(data, &rows, err);
     if (status == PLUCK_OK)
         status = check(&f.options, plk_tune_has_targets(data), err);

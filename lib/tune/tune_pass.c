@@ -1,39 +1,45 @@
 /*
- * Rows are taken in batches: threads turn the rows of a batch into results, one row a thread at a
+ * Rows are taken in batches: workers turn the rows of a batch into results, one row each at a
  * time because rows differ in cost, and then the calling thread takes the results one after the
- * other. A failure is that of the first failing row, whichever thread met it first.
+ * other. A failure is that of the first failing row, whichever worker met it first.
  */
 #include "tune/tune_impl.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "simd/scalar_math.h"
-#include "thread/pool.h"
+#include "thread/parallel.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { ROWS_A_THREAD = 16 };
+enum { ROWS_PER_WORKER = 16 };
 
-/* The memory of one thread. */
-typedef struct lane {
+/* The memory of one worker. */
+typedef struct worker_memory {
     plk_tune_logits row;
     float *read; /* for rows that cannot be used in place */
     uint32_t *scratch;
-} lane;
+} worker_memory;
 
 typedef struct runner {
     const plk_tune_pass *pass;
     pluck_allocator allocator;
-    pluck_pool *pool;
-    lane *lanes;
-    uint32_t n_lanes;
+    worker_memory *workers;
+    uint32_t n_workers;
     uint32_t n_batch;     /* rows a batch */
     char *results;        /* one a row of the batch */
     bool *is_left;        /* rows without a target */
     uint64_t first, step; /* row i of the batch is first + i * step */
     bool has_targets;
 } runner;
+
+static pluck_dump_info info_of(const pluck_dump *dump)
+{
+    pluck_dump_info info = PLUCK_INIT(pluck_dump_info);
+    (void)pluck_dump_get_info(dump, &info, NULL);
+    return info;
+}
 
 static void row_range(const pluck_tune_data *data, uint64_t n_rows, uint64_t *first, uint64_t *end)
 {
@@ -45,7 +51,10 @@ pluck_status plk_tune_check(const pluck_tune_data *data, uint64_t *rows, pluck_e
 {
     if (!data || !data->dump)
         return plk_fail(err, PLUCK_ERR_INVALID, "tune: data and its dump must not be NULL");
-    pluck_dump_info info = pluck_dump_get_info(data->dump);
+    if (data->parallel && (!data->parallel->run || data->parallel->n_workers == 0))
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "tune: parallel needs a function run and at least one worker");
+    pluck_dump_info info = info_of(data->dump);
     if (info.streamed)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "a stream can be read only once, and tuning reads rows several times: save "
@@ -69,35 +78,32 @@ pluck_status plk_tune_check(const pluck_tune_data *data, uint64_t *rows, pluck_e
 
 bool plk_tune_has_targets(const pluck_tune_data *data)
 {
-    return data->targets || pluck_dump_get_info(data->dump).has_targets;
+    return data->targets || info_of(data->dump).has_targets;
 }
 
 static pluck_status runner_open(runner *run, const plk_tune_pass *pass, pluck_error *err)
 {
-    size_t n_vocab = pluck_dump_get_info(pass->data->dump).n_vocab;
+    size_t n_vocab = info_of(pass->data->dump).n_vocab;
     size_t n_blocks = (n_vocab + PLK_BLOCK - 1) / PLK_BLOCK;
     *run = (runner){.pass = pass, .allocator = plk_allocator_or_default(pass->data->allocator)};
-    pluck_status status = pluck_pool_create(&run->pool, pass->data->threads, &run->allocator, err);
-    if (status != PLUCK_OK)
-        return status;
-    uint32_t n_threads = pluck_pool_parallel(run->pool)->n_workers;
-    run->n_batch = n_threads * ROWS_A_THREAD;
-    run->lanes = plk_alloc_zero(&run->allocator, n_threads, sizeof *run->lanes);
+    uint32_t n_workers = pass->data->parallel ? pass->data->parallel->n_workers : 1;
+    run->n_batch = n_workers * ROWS_PER_WORKER;
+    run->workers = plk_alloc_zero(&run->allocator, n_workers, sizeof *run->workers);
     run->results = plk_alloc(&run->allocator, run->n_batch, pass->result_bytes);
     run->is_left = plk_alloc_zero(&run->allocator, run->n_batch, sizeof *run->is_left);
     run->has_targets = plk_tune_has_targets(pass->data);
-    if (!run->lanes || !run->results || !run->is_left)
+    if (!run->workers || !run->results || !run->is_left)
         return plk_fail_nomem(err, run->n_batch * pass->result_bytes);
-    for (; run->n_lanes < n_threads; run->n_lanes++) {
-        lane *l = &run->lanes[run->n_lanes];
-        l->row.kernels = plk_kernels_get(pass->data->isa);
-        l->row.x = plk_alloc(&run->allocator, n_blocks * PLK_BLOCK + PLK_SLACK, sizeof(float));
-        l->row.block_max = plk_alloc(&run->allocator, n_blocks, sizeof(float));
-        l->scratch = plk_alloc(&run->allocator, n_blocks * PLK_BLOCK * pass->scratch_per_logit,
-                               sizeof *l->scratch);
-        l->read = plk_alloc(&run->allocator, n_vocab, sizeof(float));
-        if (!l->row.x || !l->row.block_max || !l->scratch || !l->read) {
-            run->n_lanes++;
+    for (; run->n_workers < n_workers; run->n_workers++) {
+        worker_memory *w = &run->workers[run->n_workers];
+        w->row.kernels = plk_kernels_get(pass->data->isa);
+        w->row.x = plk_alloc(&run->allocator, n_blocks * PLK_BLOCK + PLK_SLACK, sizeof(float));
+        w->row.block_max = plk_alloc(&run->allocator, n_blocks, sizeof(float));
+        w->scratch = plk_alloc(&run->allocator, n_blocks * PLK_BLOCK * pass->scratch_per_logit,
+                               sizeof *w->scratch);
+        w->read = plk_alloc(&run->allocator, n_vocab, sizeof(float));
+        if (!w->row.x || !w->row.block_max || !w->scratch || !w->read) {
+            run->n_workers++;
             return plk_fail_nomem(err, n_vocab * sizeof(float));
         }
     }
@@ -106,14 +112,13 @@ static pluck_status runner_open(runner *run, const plk_tune_pass *pass, pluck_er
 
 static void runner_close(runner *run)
 {
-    pluck_pool_destroy(&run->pool);
-    for (uint32_t i = 0; i < run->n_lanes; i++) {
-        plk_free(&run->allocator, run->lanes[i].row.x);
-        plk_free(&run->allocator, run->lanes[i].row.block_max);
-        plk_free(&run->allocator, run->lanes[i].scratch);
-        plk_free(&run->allocator, run->lanes[i].read);
+    for (uint32_t i = 0; i < run->n_workers; i++) {
+        plk_free(&run->allocator, run->workers[i].row.x);
+        plk_free(&run->allocator, run->workers[i].row.block_max);
+        plk_free(&run->allocator, run->workers[i].scratch);
+        plk_free(&run->allocator, run->workers[i].read);
     }
-    plk_free(&run->allocator, run->lanes);
+    plk_free(&run->allocator, run->workers);
     plk_free(&run->allocator, run->results);
     plk_free(&run->allocator, run->is_left);
 }
@@ -133,14 +138,13 @@ static pluck_status check_target(const plk_tune_logits *row, pluck_token target,
     return PLUCK_OK;
 }
 
-static pluck_status do_row(const runner *run, lane *l, uint64_t index, char *result, bool *is_left,
-                           pluck_error *err)
+static pluck_status do_row(const runner *run, worker_memory *w, uint64_t index, char *result,
+                           bool *is_left, pluck_error *err)
 {
     const pluck_tune_data *data = run->pass->data;
-    pluck_dump_row read;
-    pluck_status status = PLUCK_OK;
+    pluck_dump_row read = PLUCK_INIT(pluck_dump_row);
     *is_left = false;
-    status = pluck_dump_read_row(data->dump, index, l->read, &read, err);
+    pluck_status status = pluck_dump_read(data->dump, index, w->read, &read, err);
     if (status == PLUCK_OK && data->targets)
         status = pluck_targets_read(data->targets, index, 1, &read.target, err);
     if (status == PLUCK_OK && run->has_targets && read.target == PLUCK_NO_TOKEN) {
@@ -148,28 +152,27 @@ static pluck_status do_row(const runner *run, lane *l, uint64_t index, char *res
         return PLUCK_OK;
     }
     if (status == PLUCK_OK)
-        status = plk_tune_logits_read(&l->row, read.logits, index, err);
+        status = plk_tune_logits_read(&w->row, read.logits, index, err);
     if (status == PLUCK_OK && run->has_targets)
-        status = check_target(&l->row, read.target, index, err);
+        status = check_target(&w->row, read.target, index, err);
     if (status == PLUCK_OK)
-        run->pass->work(run->pass->user, &l->row, read.target, l->scratch, result);
+        run->pass->work(run->pass->user, &w->row, read.target, w->scratch, result);
     return status;
 }
 
 static pluck_status do_row_of_batch(void *context, uint32_t worker, size_t i, pluck_error *err)
 {
     runner *run = context;
-    return do_row(run, &run->lanes[worker], run->first + i * run->step,
+    return do_row(run, &run->workers[worker], run->first + i * run->step,
                   run->results + i * run->pass->result_bytes, &run->is_left[i], err);
 }
 
 /* Does n rows and takes them; of a batch that fails, those before the first failing row. */
 static pluck_status do_batch(runner *run, uint32_t n, pluck_error *err)
 {
-    const pluck_parallel *parallel = pluck_pool_parallel(run->pool);
     size_t n_done;
-    pluck_status status =
-        plk_parallel_run(parallel, run->n_lanes, n, do_row_of_batch, run, &n_done, err);
+    pluck_status status = plk_parallel_run(run->pass->data->parallel, run->n_workers, n,
+                                           do_row_of_batch, run, &n_done, err);
     for (size_t i = 0; i < n_done; i++)
         if (!run->is_left[i])
             run->pass->take(run->pass->user, run->first + i * run->step,
@@ -182,7 +185,7 @@ pluck_status plk_tune_pass_run(const plk_tune_pass *pass, pluck_error *err)
     const pluck_tune_data *data = pass->data;
     runner run;
     uint64_t row, end, n_done = 0;
-    row_range(data, pluck_dump_get_info(data->dump).n_rows, &row, &end);
+    row_range(data, info_of(data->dump).n_rows, &row, &end);
     uint64_t stride = pass->stride > 0 ? pass->stride : 1;
     uint64_t step = (pass->half == PLUCK_TUNE_ALL ? 1 : 2) * stride;
     row += pass->half == PLUCK_TUNE_ODD;

@@ -26,6 +26,7 @@
 #include "base/alloc.h"
 #include "fault/system_faults.h"
 #include "file/file.h"
+#include "support/dump_reading.h"
 #include "support/head_cases.h"
 #include "support/train_problem.h"
 
@@ -161,9 +162,14 @@ static pluck_status write_dump(const char *path, const char *second, pluck_dump_
                                uint64_t n_rows)
 {
     static const float row[] = {1, 2, 3};
-    pluck_dump_row one = {.logits = {.data = row, .n_vocab = 3, .dtype = PLUCK_F32}, .target = 1};
-    pluck_dump_writer_options options = {
-        .format = format, .n_vocab = 3, .n_rows = n_rows, .targets_path = second};
+    pluck_dump_row one = {.struct_size = sizeof one,
+                          .logits = {.data = row, .n_vocab = 3, .dtype = PLUCK_F32},
+                          .target = 1};
+    pluck_dump_writer_options options = {.struct_size = sizeof options,
+                                         .format = format,
+                                         .n_vocab = 3,
+                                         .n_rows = n_rows,
+                                         .targets_path = second};
     pluck_dump_writer *writer = NULL;
     pluck_status status = pluck_dump_writer_create(&writer, path, &options, &err);
     for (int i = 0; i < 2 && status == PLUCK_OK; i++)
@@ -416,7 +422,7 @@ static pluck_status open_dump(const char *path)
     pluck_status status = pluck_dump_open(&dump, path, NULL, &err);
     assert_true(status == PLUCK_OK || !dump);
     for (uint64_t row = 0; row < 2 && status == PLUCK_OK; row++) {
-        status = pluck_dump_read(dump, row, scratch, &logits, &err);
+        status = read_logits(dump, row, scratch, &logits, &err);
         if (status == PLUCK_OK) {
             assert_non_null(logits.data);
             assert_memory_equal(logits.data, ((const float[]){1, 2, 3}), sizeof scratch);

@@ -182,7 +182,7 @@ static void add_candidates(golden_text *out)
 static void add_comparison(golden_text *out)
 {
     pluck_error err = {.status = PLUCK_OK};
-    pluck_comparison c;
+    pluck_comparison c = PLUCK_INIT(pluck_comparison);
     pluck_logits logits = {row, PLUCK_F32, N_VOCAB}, other = {other_row, PLUCK_F16, N_VOCAB};
     golden_row(231000, PLUCK_F32, N_VOCAB, row);
     golden_row(231001, PLUCK_F16, N_VOCAB, other_row);

@@ -109,9 +109,9 @@ static const pluck_drafts drafts = {two_tokens, supports, 2};
 static const double temperatures[1] = {1};
 
 /* Options: what is not given is NULL in them already. */
-static const pluck_dump_options dump_options = {.format = PLUCK_DUMP_AUTO};
+static const pluck_dump_options dump_options = {.struct_size = sizeof dump_options};
 static const pluck_dump_writer_options writer_options = {
-    .format = PLUCK_DUMP_NPY, .n_vocab = N, .n_rows = 1};
+    .struct_size = sizeof writer_options, .format = PLUCK_DUMP_NPY, .n_vocab = N, .n_rows = 1};
 static const pluck_fasttext_options model_options = {.isa = PLUCK_ISA_BEST};
 static const pluck_head_options head_options = {.isa = PLUCK_ISA_BEST};
 static const pluck_sampler_options sampler_options = {.struct_size = sizeof sampler_options};
@@ -119,15 +119,17 @@ static const pluck_trace_options trace_options = {.max_tokens = 4};
 static const pluck_train_data train_data = {
     .hidden = hidden, .n_rows = 2, .dim = DIM, .targets = two_tokens};
 static const pluck_train_options train_options = {.n_threads = 2};
-static const pluck_tune_options tune_options = {.n_bootstrap = 2};
-static const pluck_dump_row written_row = {{z, PLUCK_F32, N}, 1};
+static const pluck_tune_options tune_options = {.struct_size = sizeof tune_options,
+                                                .n_bootstrap = 2};
+static const pluck_dump_row written_row = {
+    .struct_size = sizeof written_row, .logits = {z, PLUCK_F32, N}, .target = 1};
 
 /* Results */
 static pluck_isa isa;
 static pluck_import_format kind;
-static pluck_comparison comparison;
-static pluck_logits read_logits;
-static pluck_dump_row dump_row;
+static pluck_comparison comparison = {.struct_size = sizeof comparison};
+static pluck_dump_info dump_info = {.struct_size = sizeof dump_info};
+static pluck_dump_row dump_row = {.struct_size = sizeof dump_row};
 static pluck_token token, tokens[N];
 static pluck_status statuses[2];
 static pluck_draw draw, draws[2];
@@ -146,7 +148,7 @@ static pluck_tree_stats tree_stats;
 static pluck_head_stats stats;
 static pluck_verdict verdict;
 static pluck_train_progress progress;
-static pluck_tune_fit fit;
+static pluck_tune_fit fit = {.struct_size = sizeof fit};
 static pluck_tune_cut cut = {.kind = PLUCK_TUNE_TOP_K, .setting = 2};
 static pluck_tune_stats tune_stats;
 static pluck_softmax_state state = {4, 1.7};
@@ -188,7 +190,7 @@ static pluck_trace *trace, *new_trace;
 static pluck_trainer *trainer, *new_trainer;
 static pluck_tune_data tune_data;
 static const pluck_tune_request request = {
-    .temperatures = temperatures, .n = 1, .stats = &tune_stats};
+    .struct_size = sizeof request, .temperatures = temperatures, .n = 1, .stats = &tune_stats};
 static pluck_weighted *weighted, *new_weighted;
 static pluck_view *view;
 static const pluck_context *context;
@@ -273,7 +275,10 @@ static void make_rest(void)
     pluck_error err = {.status = PLUCK_OK};
     MADE(pluck_dump_open(&dump, dump_path, NULL, &err));
     MADE(pluck_targets_open(&targets, targets_path, NULL, &err));
-    tune_data = (pluck_tune_data){.dump = dump, .targets = targets, .threads = 2};
+    tune_data = (pluck_tune_data){.struct_size = sizeof tune_data,
+                                  .dump = dump,
+                                  .targets = targets,
+                                  .parallel = pluck_pool_parallel(pool)};
     MADE(pluck_dump_writer_create(&writer, new_path, &writer_options, &err));
     MADE(pluck_fasttext_open(&model, model_path, NULL, &err));
     MADE(pluck_fasttext_query_create(&model_query, model, NULL, &err));

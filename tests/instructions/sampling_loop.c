@@ -62,7 +62,9 @@ static pluck_status read_rows(rows *out, const char *path, pluck_error *err)
     pluck_status status = pluck_dump_open(&dump, path, NULL, err);
     if (status != PLUCK_OK)
         return status;
-    pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = PLUCK_INIT(pluck_dump_info);
+    pluck_dump_row read = PLUCK_INIT(pluck_dump_row);
+    status = pluck_dump_get_info(dump, &info, err);
     *out = (rows){malloc(info.n_rows * info.n_vocab * sizeof(float)), info.n_rows, info.n_vocab};
     if (!out->values || info.dtype == PLUCK_BF16) {
         snprintf(err->message, sizeof err->message, "no memory, or a dump of bf16");
@@ -70,13 +72,12 @@ static pluck_status read_rows(rows *out, const char *path, pluck_error *err)
     }
     for (uint64_t row = 0; status == PLUCK_OK && row < info.n_rows; row++) {
         float *values = out->values + row * info.n_vocab;
-        pluck_logits logits;
-        status = pluck_dump_read(dump, row, values, &logits, err);
+        status = pluck_dump_read(dump, row, values, &read, err);
         for (uint32_t i = 0; status == PLUCK_OK && i < info.n_vocab; i++) {
             if (info.dtype == PLUCK_F16)
-                values[i] = widen(((const uint16_t *)logits.data)[i]);
+                values[i] = widen(((const uint16_t *)read.logits.data)[i]);
             else
-                values[i] = ((const float *)logits.data)[i];
+                values[i] = ((const float *)read.logits.data)[i];
         }
     }
     pluck_dump_destroy(&dump);

@@ -22,7 +22,7 @@ enum { N_OBJECTIVES = 6, GRID = PLUCK_TUNE_GRID };
 static pluck_tune_fit fit_to(const pluck_tune_data *data, pluck_tune_options options)
 {
     pluck_error err = {.message = ""};
-    pluck_tune_fit fit;
+    pluck_tune_fit fit = PLUCK_INIT(pluck_tune_fit);
     if (pluck_tune_temperature(data, &options, &fit, &err) != PLUCK_OK)
         fail_msg("%s", err.message);
     return fit;
@@ -66,8 +66,10 @@ static void roots_are_found_in_each_cell_of_the_grid(void **state)
         tune_rows rows = tune_rows_two(N_ROWS, gap, N_FIRST);
         for (size_t i = 0; i < sizeof objectives / sizeof *objectives; i++) {
             char what[64];
-            pluck_tune_options options = {
-                .objective = objectives[i], .min_t = min_t, .max_t = max_t};
+            pluck_tune_options options = {.struct_size = sizeof options,
+                                          .objective = objectives[i],
+                                          .min_t = min_t,
+                                          .max_t = max_t};
             if (objectives[i] >= PLUCK_TUNE_ENTROPY)
                 options.value = value_at(objectives[i], (double)gap, t);
             pluck_tune_fit fit = fit_to(&rows.data, options);
@@ -99,7 +101,8 @@ static void answers_beyond_the_grid_end_at_its_limits(void **state)
         float gap = gap_at(share, beyond[i].t);
         tune_rows rows = tune_rows_two(N_ROWS, gap, N_FIRST);
         for (int o = 0; o < N_OBJECTIVES; o++) {
-            pluck_tune_options options = {.objective = (pluck_tune_objective)o,
+            pluck_tune_options options = {.struct_size = sizeof options,
+                                          .objective = (pluck_tune_objective)o,
                                           .min_t = min_t,
                                           .max_t = max_t,
                                           .n_bootstrap = 10};
@@ -122,14 +125,17 @@ static void hopeless_rows_have_the_limits_that_they_should(void **state)
         tune_rows rows = tune_rows_two(30, 1.5f, which == 0 ? 30 : 0);
         for (int o = 0; o <= PLUCK_TUNE_BRIER; o++) {
             pluck_tune_fit fit =
-                fit_to(&rows.data, (pluck_tune_options){.objective = (pluck_tune_objective)o});
+                fit_to(&rows.data, (pluck_tune_options){.struct_size = sizeof(pluck_tune_options),
+                                                        .objective = (pluck_tune_objective)o});
             assert_int_equal(fit.limit, which == 0 ? PLUCK_TUNE_AT_MIN : PLUCK_TUNE_AT_MAX);
             assert_true(fit.temperature == (which == 0 ? 0.05 : 20));
         }
         tune_rows_free(&rows);
     }
     tune_rows flat = tune_rows_two(30, 0, 12);
-    pluck_tune_fit fit = fit_to(&flat.data, (pluck_tune_options){.n_bootstrap = 10});
+    pluck_tune_fit fit =
+        fit_to(&flat.data,
+               (pluck_tune_options){.struct_size = sizeof(pluck_tune_options), .n_bootstrap = 10});
     assert_true(fit.temperature == 1 && fit.limit == PLUCK_TUNE_INSIDE && isnan(fit.low));
     tune_rows_free(&flat);
 }
@@ -150,7 +156,9 @@ static void a_grid_over_some_of_the_rows_leads_to_the_answer_of_all(void **state
     for (uint64_t r = 0; r < N_ROWS; r++)
         n_first += rows.targets[r] == 0;
     double share = (double)n_first / N_ROWS;
-    pluck_tune_fit fit = fit_to(&rows.data, (pluck_tune_options){.objective = PLUCK_TUNE_NLL});
+    pluck_tune_fit fit =
+        fit_to(&rows.data, (pluck_tune_options){.struct_size = sizeof(pluck_tune_options),
+                                                .objective = PLUCK_TUNE_NLL});
     check_near(fit.temperature, 2 / log(share / (1 - share)), 1e-6, "all rows");
     assert_true(fit.rows == N_ROWS && fit.limit == PLUCK_TUNE_INSIDE);
     tune_rows_free(&rows);
@@ -218,12 +226,14 @@ static double bisect(const tune_rows *rows, pluck_tune_options options)
     return sqrt(low * high);
 }
 
+#define OPTIONS .struct_size = sizeof(pluck_tune_options)
+
 static const pluck_tune_options cases[N_OBJECTIVES - 1] = {
-    {.objective = PLUCK_TUNE_NLL, .n_bootstrap = 60, .seed = 5},
-    {.objective = PLUCK_TUNE_BRIER},
-    {.objective = PLUCK_TUNE_ENTROPY, .value = 2},
-    {.objective = PLUCK_TUNE_PERPLEXITY, .value = 9},
-    {.objective = PLUCK_TUNE_DIVERSITY, .value = 12},
+    {OPTIONS, .objective = PLUCK_TUNE_NLL, .n_bootstrap = 60, .seed = 5},
+    {OPTIONS, .objective = PLUCK_TUNE_BRIER},
+    {OPTIONS, .objective = PLUCK_TUNE_ENTROPY, .value = 2},
+    {OPTIONS, .objective = PLUCK_TUNE_PERPLEXITY, .value = 9},
+    {OPTIONS, .objective = PLUCK_TUNE_DIVERSITY, .value = 12},
 };
 
 static void fits_and_means_are_those_of_a_bisection_in_double(void **state)
@@ -237,7 +247,8 @@ static void fits_and_means_are_those_of_a_bisection_in_double(void **state)
     }
     const double temperatures[3] = {0.05, 1, 20};
     pluck_tune_stats stats[3];
-    pluck_tune_request request = {.temperatures = temperatures, .n = 3, .stats = stats};
+    pluck_tune_request request = {
+        .struct_size = sizeof request, .temperatures = temperatures, .n = 3, .stats = stats};
     assert_int_equal(pluck_tune_measure(&rows.data, &request, NULL), PLUCK_OK);
     for (int i = 0; i < 3; i++) {
         means m = means_at(&rows, temperatures[i]);
@@ -265,19 +276,16 @@ static void bits_depend_neither_on_the_instruction_set_nor_on_threads(void **sta
     (void)state;
     tune_rows rows = tune_rows_normal(20, 700, 0.8, 4);
     pluck_tune_data data = rows.data;
+    pluck_pool *pool = NULL;
+    assert_int_equal(pluck_pool_create(&pool, 3, NULL, NULL), PLUCK_OK);
     data.isa = isas[0];
-    data.threads = 1;
     const double temperatures[2] = {1, 0.7};
     for (size_t i = 0; i <= n_isas; i++) {
         pluck_tune_data other = rows.data;
         other.isa = i < n_isas ? isas[i] : isas[0];
-        other.threads = i < n_isas ? 1 : 3;
+        other.parallel = i < n_isas ? NULL : pluck_pool_parallel(pool);
         for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-            pluck_tune_fit a, b;
-            memset(&a, 0, sizeof a);
-            memset(&b, 0, sizeof b);
-            a = fit_to(&data, cases[k]);
-            b = fit_to(&other, cases[k]);
+            pluck_tune_fit a = fit_to(&data, cases[k]), b = fit_to(&other, cases[k]);
             equal_bits(&a.temperature, &b.temperature, sizeof(double), "temperature");
             equal_bits(&a.standard_error, &b.standard_error, sizeof(double), "standard error");
             equal_bits(&a.low, &b.low, 2 * sizeof(double), "interval");
@@ -290,7 +298,10 @@ static void bits_depend_neither_on_the_instruction_set_nor_on_threads(void **sta
         double needed[2][PLUCK_TUNE_N_CUT_KINDS];
         for (int k = 0; k < 2; k++) {
             const pluck_tune_data *d = k == 0 ? &data : &other;
-            pluck_tune_request request = {.temperatures = temperatures, .n = 2, .stats = stats[k]};
+            pluck_tune_request request = {.struct_size = sizeof request,
+                                          .temperatures = temperatures,
+                                          .n = 2,
+                                          .stats = stats[k]};
             assert_int_equal(pluck_tune_measure(d, &request, NULL), PLUCK_OK);
             assert_int_equal(
                 pluck_tune_cuts(d, 1.3, k == 0 ? cuts : again, 2, 0.9, needed[k], NULL), PLUCK_OK);
@@ -302,6 +313,7 @@ static void bits_depend_neither_on_the_instruction_set_nor_on_threads(void **sta
                         cuts[k].mass_kept == again[k].mass_kept &&
                         cuts[k].target_kept == again[k].target_kept);
     }
+    pluck_pool_destroy(&pool);
     tune_rows_free(&rows);
 }
 

@@ -14,7 +14,7 @@
 
 static tune_rows allocate(uint64_t n_rows, uint32_t n_vocab)
 {
-    tune_rows rows = {.n_rows = n_rows, .n_vocab = n_vocab, .data = {.threads = 1}};
+    tune_rows rows = {.n_rows = n_rows, .n_vocab = n_vocab, .data = PLUCK_INIT(pluck_tune_data)};
     rows.logits = malloc(n_rows * n_vocab * sizeof *rows.logits);
     rows.targets = malloc(n_rows * sizeof *rows.targets);
     rows.text = malloc(n_rows * 12 + 1);
@@ -67,7 +67,8 @@ tune_rows tune_rows_two(uint64_t n_rows, float gap, uint64_t n_first)
 
 void tune_rows_reopen(tune_rows *rows)
 {
-    pluck_dump_options options = {.format = PLUCK_DUMP_RAW, .raw_n_vocab = rows->n_vocab};
+    pluck_dump_options options = {
+        .struct_size = sizeof options, .format = PLUCK_DUMP_RAW, .raw_n_vocab = rows->n_vocab};
     char *at = rows->text;
     pluck_dump_destroy(&rows->data.dump);
     pluck_targets_destroy(&rows->data.targets);

@@ -26,14 +26,16 @@ static void print_row(const pluck_logits *logits)
 
 static pluck_status print_dump(pluck_dump *dump, pluck_error *err)
 {
-    pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = PLUCK_INIT(pluck_dump_info);
+    if (pluck_dump_get_info(dump, &info, err) != PLUCK_OK)
+        return err->status;
     printf("%s %s %s %" PRIu32 " %s\n", pluck_dump_format_name(info.format), info.stored_dtype,
            pluck_dtype_name(info.dtype), info.n_vocab, info.tensor ? info.tensor : "-");
     float *scratch = malloc(info.n_vocab * sizeof *scratch);
     pluck_status status = scratch ? PLUCK_OK : PLUCK_ERR_NOMEM;
     for (uint64_t row = 0; status == PLUCK_OK && row < info.n_rows; row++) {
-        pluck_dump_row read;
-        status = pluck_dump_read_row(dump, row, scratch, &read, err);
+        pluck_dump_row read = PLUCK_INIT(pluck_dump_row);
+        status = pluck_dump_read(dump, row, scratch, &read, err);
         if (status || !read.logits.data)
             break;
         print_row(&read.logits);
@@ -46,7 +48,7 @@ static pluck_status print_dump(pluck_dump *dump, pluck_error *err)
 
 int main(int argc, char **argv)
 {
-    pluck_dump_options options = {0};
+    pluck_dump_options options = PLUCK_INIT(pluck_dump_options);
     pluck_dump *dump = NULL;
     pluck_error err = {0};
     if (argc < 2)

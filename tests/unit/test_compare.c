@@ -121,7 +121,7 @@ static void measures_are_their_definitions(void **state)
             if (seed % 5 == 0)
                 a[i] = rintf(a[i]);
         }
-        pluck_comparison c;
+        pluck_comparison c = PLUCK_INIT(pluck_comparison);
         pluck_error err = {0};
         pluck_token target = (pluck_token)test_random_below(&random, n);
         assert_int_equal(
@@ -143,7 +143,7 @@ static void measures_are_their_definitions(void **state)
 
 static pluck_comparison compare(const float *a, const float *b, uint32_t n, pluck_token target)
 {
-    pluck_comparison c;
+    pluck_comparison c = PLUCK_INIT(pluck_comparison);
     pluck_error err = {0};
     pluck_status status = pluck_compare_rows(row_of(a, n), row_of(b, n), target, &c, &err);
     if (status)
@@ -212,7 +212,7 @@ static void types_may_differ(void **state)
     if (*(const uint8_t *)&one != 1)
         skip();
     pluck_comparison expected = compare(a, b, 4, 2);
-    pluck_comparison c;
+    pluck_comparison c = PLUCK_INIT(pluck_comparison);
     assert_int_equal(pluck_compare_rows((pluck_logits){half, PLUCK_F16, 4},
                                         (pluck_logits){brain, PLUCK_BF16, 4}, 2, &c, NULL),
                      PLUCK_OK);
@@ -224,7 +224,7 @@ static void what_is_no_row_is_refused(void **state)
     (void)state;
     const float good[] = {0, 1, 2}, nan_row[] = {0, NAN, 2}, inf_row[] = {0, 1, INFINITY};
     const float none[] = {-INFINITY, -INFINITY, -INFINITY};
-    pluck_comparison c;
+    pluck_comparison c = PLUCK_INIT(pluck_comparison);
     pluck_error err = {0};
     pluck_logits a = row_of(good, 3);
     assert_int_equal(pluck_compare_rows(a, row_of(nan_row, 3), -1, &c, &err), PLUCK_ERR_NAN);

@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "support/dump_reading.h"
+
 enum { MAX_VALUES = 256 };
 
 typedef struct layout {
@@ -98,7 +100,7 @@ static byte_string make_npy(const layout *l, uint32_t *read_bits)
 
 static void check_rows(pluck_dump *dump, const layout *l, const uint32_t *read_bits)
 {
-    pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = info_of_dump(dump);
     size_t n_vocab = l->axes[l->n_axes - 1], size = l->size_bytes == 2 ? 2 : 4;
     pluck_error err = {0};
     assert_int_equal(info.n_vocab, n_vocab);
@@ -110,7 +112,7 @@ static void check_rows(pluck_dump *dump, const layout *l, const uint32_t *read_b
     assert_non_null(scratch);
     for (uint64_t row = 0; row < info.n_rows; row++) {
         pluck_logits logits;
-        assert_status(pluck_dump_read(dump, row, scratch, &logits, &err), PLUCK_OK, err);
+        assert_status(read_logits(dump, row, scratch, &logits, &err), PLUCK_OK, err);
         assert_int_equal(logits.n_vocab, n_vocab);
         assert_int_equal(logits.dtype, l->dtype);
         for (size_t column = 0; column < n_vocab; column++) {
@@ -129,13 +131,13 @@ static void check_layout(const layout *l)
     uint32_t read_bits[MAX_VALUES];
     pluck_error err = {0};
     pluck_dump *dump = NULL;
-    pluck_dump_options options = {0};
+    pluck_dump_options options = PLUCK_INIT(pluck_dump_options);
     byte_string bytes = make_npy(l, read_bits);
     temporary_file file = temporary_file_write(bytes);
     assert_status(pluck_dump_open(&dump, file.path, NULL, &err), PLUCK_OK, err);
     unlink(file.path);
-    assert_false(pluck_dump_get_info(dump).streamed);
-    assert_int_equal(pluck_dump_get_info(dump).format, PLUCK_DUMP_NPY);
+    assert_false(info_of_dump(dump).streamed);
+    assert_int_equal(info_of_dump(dump).format, PLUCK_DUMP_NPY);
     check_rows(dump, l, read_bits);
     check_rows(dump, l, read_bits);
     pluck_dump_destroy(&dump);
@@ -145,7 +147,7 @@ static void check_layout(const layout *l)
         assert_status(
             plk_dump_open_memory(&dump, "stream", bytes.data, bytes.size, true, &options, &err),
             PLUCK_OK, err);
-        assert_true(pluck_dump_get_info(dump).streamed);
+        assert_true(info_of_dump(dump).streamed);
         check_rows(dump, l, read_bits);
         pluck_dump_destroy(&dump);
     }
@@ -209,7 +211,7 @@ static void test_wide_rows_are_complete(void **state)
             bytes_append_number(&bytes, bits, 8, true);
         }
         for (int streamed = 0; streamed < (fortran ? 1 : 2); streamed++) {
-            pluck_dump_options options = {0};
+            pluck_dump_options options = PLUCK_INIT(pluck_dump_options);
             pluck_dump *dump = NULL;
             pluck_error err = {0};
             static float scratch[VOCAB];
@@ -218,7 +220,7 @@ static void test_wide_rows_are_complete(void **state)
                           PLUCK_OK, err);
             for (size_t row = 0; row < ROWS; row++) {
                 pluck_logits logits;
-                assert_status(pluck_dump_read(dump, row, scratch, &logits, &err), PLUCK_OK, err);
+                assert_status(read_logits(dump, row, scratch, &logits, &err), PLUCK_OK, err);
                 assert_ptr_equal(logits.data, scratch);
                 for (size_t column = 0; column < VOCAB; column++)
                     assert_true(scratch[column] == (float)(row * 10000 + column));
@@ -263,14 +265,14 @@ static void test_f8_rounds_to_the_nearest_float_ties_to_even(void **state)
         memcpy(&bits, &cases[i].stored, sizeof bits);
         bytes_append_number(&bytes, bits, 8, false);
     }
-    pluck_dump_options options = {0};
+    pluck_dump_options options = PLUCK_INIT(pluck_dump_options);
     pluck_dump *dump = NULL;
     pluck_error err = {0};
     pluck_logits logits;
     float scratch[N];
     assert_status(plk_dump_open_memory(&dump, "f8", bytes.data, bytes.size, false, &options, &err),
                   PLUCK_OK, err);
-    assert_status(pluck_dump_read(dump, 0, scratch, &logits, &err), PLUCK_OK, err);
+    assert_status(read_logits(dump, 0, scratch, &logits, &err), PLUCK_OK, err);
     for (size_t i = 0; i < N; i++)
         if (memcmp(&scratch[i], &cases[i].read, sizeof(float)) != 0)
             fail_msg("%a became %a, expected %a", cases[i].stored, (double)scratch[i],
@@ -290,7 +292,7 @@ static void test_npy_header_may_be_written_freely(void **state)
         "{'descr':\t'<f4',\n'shape':(2,3),\r\n'fortran_order':False,}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        pluck_dump_options options = {0};
+        pluck_dump_options options = PLUCK_INIT(pluck_dump_options);
         pluck_dump *dump = NULL;
         pluck_error err = {0};
         byte_string bytes = npy_header(1, texts[i]);
@@ -298,8 +300,8 @@ static void test_npy_header_may_be_written_freely(void **state)
         assert_status(
             plk_dump_open_memory(&dump, "free", bytes.data, bytes.size, false, &options, &err),
             PLUCK_OK, err);
-        assert_int_equal(pluck_dump_get_info(dump).n_rows, 2);
-        assert_int_equal(pluck_dump_get_info(dump).n_vocab, 3);
+        assert_int_equal(info_of_dump(dump).n_rows, 2);
+        assert_int_equal(info_of_dump(dump).n_vocab, 3);
         pluck_dump_destroy(&dump);
         bytes_free(&bytes);
     }
@@ -311,7 +313,8 @@ static void test_raw_values_are_little_endian_rows(void **state)
     for (pluck_dtype dtype = PLUCK_F32; dtype <= PLUCK_BF16; dtype++)
         for (int streamed = 0; streamed < 2; streamed++) {
             size_t size = pluck_dtype_size_bytes(dtype);
-            pluck_dump_options options = {.raw_dtype = dtype, .raw_n_vocab = 5};
+            pluck_dump_options options = {
+                .struct_size = sizeof options, .raw_dtype = dtype, .raw_n_vocab = 5};
             pluck_dump *dump = NULL;
             pluck_error err = {0};
             byte_string bytes = {0};
@@ -320,14 +323,14 @@ static void test_raw_values_are_little_endian_rows(void **state)
             assert_status(plk_dump_open_memory(&dump, "raw", bytes.data, bytes.size, streamed == 1,
                                                &options, &err),
                           PLUCK_OK, err);
-            pluck_dump_info info = pluck_dump_get_info(dump);
+            pluck_dump_info info = info_of_dump(dump);
             assert_int_equal(info.format, PLUCK_DUMP_RAW);
             assert_true(info.n_rows == (streamed ? PLUCK_DUMP_ROWS_UNKNOWN : 4));
             assert_string_equal(info.stored_dtype, pluck_dtype_name(dtype));
             for (uint64_t row = 0; row < 4; row++) {
                 float scratch[5];
                 pluck_logits logits;
-                assert_status(pluck_dump_read(dump, row, scratch, &logits, &err), PLUCK_OK, err);
+                assert_status(read_logits(dump, row, scratch, &logits, &err), PLUCK_OK, err);
                 assert_int_equal(logits.dtype, dtype);
                 for (size_t i = 0; i < 5; i++) {
                     uint32_t expected = 0x40414203u + (uint32_t)(row * 5 + i), bits = 0;
@@ -351,17 +354,18 @@ static void test_content_comes_before_raw_options(void **state)
     bytes_append_zeros(&bytes, 4 + 3);
     pluck_dump *dump = NULL;
     pluck_error err = {0};
-    pluck_dump_options options = {.raw_n_vocab = 1, .raw_dtype = PLUCK_F16};
+    pluck_dump_options options = {
+        .struct_size = sizeof options, .raw_n_vocab = 1, .raw_dtype = PLUCK_F16};
     assert_int_equal(bytes.size % 2, 0);
     assert_status(
         plk_dump_open_memory(&dump, "x", bytes.data, bytes.size - 3, false, &options, &err),
         PLUCK_OK, err);
-    assert_int_equal(pluck_dump_get_info(dump).format, PLUCK_DUMP_NPY);
+    assert_int_equal(info_of_dump(dump).format, PLUCK_DUMP_NPY);
     pluck_dump_destroy(&dump);
     options.format = PLUCK_DUMP_RAW;
     assert_status(plk_dump_open_memory(&dump, "x", bytes.data, bytes.size, false, &options, &err),
                   PLUCK_OK, err);
-    assert_int_equal(pluck_dump_get_info(dump).format, PLUCK_DUMP_RAW);
+    assert_int_equal(info_of_dump(dump).format, PLUCK_DUMP_RAW);
     pluck_dump_destroy(&dump);
     bytes_free(&bytes);
 }
@@ -370,7 +374,7 @@ static void test_content_comes_before_raw_options(void **state)
 static void check_tensor(byte_string bytes, const char *asked, const char *taken, uint64_t n_rows,
                          uint32_t n_vocab, const char *stored, uint32_t last_row_bits)
 {
-    pluck_dump_options options = {.tensor = asked};
+    pluck_dump_options options = {.struct_size = sizeof options, .tensor = asked};
     pluck_dump *dump = NULL;
     pluck_error err = {0};
     pluck_logits logits;
@@ -378,13 +382,13 @@ static void check_tensor(byte_string bytes, const char *asked, const char *taken
     uint32_t bits = 0;
     assert_status(plk_dump_open_memory(&dump, "st", bytes.data, bytes.size, false, &options, &err),
                   PLUCK_OK, err);
-    pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = info_of_dump(dump);
     assert_int_equal(info.format, PLUCK_DUMP_SAFETENSORS);
     assert_string_equal(info.tensor, taken);
     assert_string_equal(info.stored_dtype, stored);
     assert_int_equal(info.n_rows, n_rows);
     assert_int_equal(info.n_vocab, n_vocab);
-    assert_status(pluck_dump_read(dump, n_rows - 1, scratch, &logits, &err), PLUCK_OK, err);
+    assert_status(read_logits(dump, n_rows - 1, scratch, &logits, &err), PLUCK_OK, err);
     memcpy(&bits, logits.data, pluck_dtype_size_bytes(logits.dtype));
     assert_int_equal(bits, last_row_bits);
     pluck_dump_destroy(&dump);
@@ -439,8 +443,8 @@ static void test_rows_of_usable_values_are_not_copied(void **state)
     float scratch[2];
     assert_status(pluck_dump_open(&dump, file.path, NULL, &err), PLUCK_OK, err);
     unlink(file.path);
-    assert_status(pluck_dump_read(dump, 1, NULL, &first, &err), PLUCK_OK, err);
-    assert_status(pluck_dump_read(dump, 1, scratch, &again, &err), PLUCK_OK, err);
+    assert_status(read_logits(dump, 1, NULL, &first, &err), PLUCK_OK, err);
+    assert_status(read_logits(dump, 1, scratch, &again, &err), PLUCK_OK, err);
     assert_ptr_equal(first.data, again.data);
     assert_ptr_not_equal(again.data, scratch);
     pluck_dump_destroy(&dump);
@@ -494,7 +498,7 @@ static void test_nothing_can_be_closed_and_asked(void **state)
     pluck_dump_destroy(NULL);
     pluck_dump_destroy(&none);
     pluck_dump_release(NULL, 3);
-    assert_int_equal(pluck_dump_get_info(NULL).n_vocab, 0);
+    assert_int_equal(info_of_dump(NULL).n_vocab, 0);
 }
 
 int main(void)

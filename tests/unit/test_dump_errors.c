@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "support/dump_reading.h"
+
 #define F4(shape)   "{'descr':'<f4','fortran_order':False,'shape':" shape "}"
 #define DESCR(type) "{'descr':" type ",'fortran_order':False,'shape':(2,3)}"
 
@@ -130,7 +132,8 @@ static void test_npy_headers_that_are_wrong_say_where(void **state)
          "truncated: 2 x 3 values of <f4 need 24 bytes from offset 61, the file has 0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        pluck_dump_options options = {.format = i % 2 ? PLUCK_DUMP_AUTO : PLUCK_DUMP_NPY};
+        pluck_dump_options options = {.struct_size = sizeof options,
+                                      .format = i % 2 ? PLUCK_DUMP_AUTO : PLUCK_DUMP_NPY};
         byte_string bytes = npy_header(1, cases[i].text);
         /* A file has 12 bytes before the reader looks at the text. */
         bytes_append_zeros(&bytes, strlen(cases[i].text) < 2 ? 2 : 0);
@@ -142,7 +145,7 @@ static void test_npy_headers_that_are_wrong_say_where(void **state)
 static void test_npy_files_of_the_wrong_size_say_what_was_expected(void **state)
 {
     (void)state;
-    static const pluck_dump_options options = {0};
+    static const pluck_dump_options options = {.struct_size = sizeof options};
     static const struct {
         const char *text;
         size_t data_size;
@@ -171,7 +174,8 @@ static void test_npy_files_of_the_wrong_size_say_what_was_expected(void **state)
 static void test_npy_prefixes_that_are_wrong_say_where(void **state)
 {
     (void)state;
-    static const pluck_dump_options automatic = {0}, npy = {.format = PLUCK_DUMP_NPY};
+    static const pluck_dump_options automatic = {.struct_size = sizeof automatic};
+    static const pluck_dump_options npy = {.struct_size = sizeof npy, .format = PLUCK_DUMP_NPY};
     static const struct {
         const char *bytes;
         size_t size;
@@ -296,7 +300,7 @@ static void test_safetensors_headers_that_are_wrong_say_where(void **state)
         {"{" TENSOR("t", "F16", "[1,16777217]", "0", "33554434") "}", 33554434,
          "tensor 't': the last axis of shape (1, 16777217) is the vocabulary"},
     };
-    static const pluck_dump_options options = {0};
+    static const pluck_dump_options options = {.struct_size = sizeof options};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         byte_string bytes = safetensors_file(cases[i].json, cases[i].data_size);
         check_refused(bytes, &options, PLUCK_ERR_FORMAT, cases[i].fragment);
@@ -307,7 +311,8 @@ static void test_safetensors_headers_that_are_wrong_say_where(void **state)
 static void test_safetensors_lengths_are_checked_before_anything_is_allocated(void **state)
 {
     (void)state;
-    static const pluck_dump_options options = {.format = PLUCK_DUMP_SAFETENSORS};
+    static const pluck_dump_options options = {.struct_size = sizeof options,
+                                               .format = PLUCK_DUMP_SAFETENSORS};
     static const struct {
         const char *bytes;
         size_t size;
@@ -376,7 +381,7 @@ static void test_a_tensor_that_is_not_there_is_named_with_what_is(void **state)
     };
     byte_string bytes = safetensors_file(json, 16);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        pluck_dump_options options = {.tensor = cases[i].name};
+        pluck_dump_options options = {.struct_size = sizeof options, .tensor = cases[i].name};
         check_refused(bytes, &options, cases[i].status, cases[i].fragment);
     }
     bytes_free(&bytes);
@@ -395,12 +400,13 @@ static void test_long_and_hostile_names_are_cut(void **state)
             i ? "," : "", i, 4 * i, 4 * i + 4);
     strcat(json, "}");
     byte_string bytes = safetensors_file(json, 240);
-    pluck_dump_options options = {0};
+    pluck_dump_options options = PLUCK_INIT(pluck_dump_options);
     check_refused(bytes, &options, PLUCK_ERR_FORMAT,
                   "has 60 tensors that may be logits, name one of them with --tensor: 'layer.0"
                   ".weight\\n', "
                   "'layer.1.weight\\n', ");
-    pluck_dump_options other = {.tensor = "\xC3\xA9 a name that nothing in the file is near to, "
+    pluck_dump_options other = {.struct_size = sizeof other,
+                                .tensor = "\xC3\xA9 a name that nothing in the file is near to, "
                                           "and that goes on and on and on and on and on and on"};
     check_refused(bytes, &other, PLUCK_ERR_INVALID, "; it has 'layer.0.weight\\n', ");
     bytes_free(&bytes);
@@ -425,8 +431,9 @@ static void test_long_and_hostile_names_are_cut(void **state)
 static void test_unknown_content_names_the_formats(void **state)
 {
     (void)state;
-    static const pluck_dump_options options = {0};
-    static const pluck_dump_options raw = {.raw_n_vocab = 3, .raw_dtype = PLUCK_F16};
+    static const pluck_dump_options options = {.struct_size = sizeof options};
+    static const pluck_dump_options raw = {
+        .struct_size = sizeof raw, .raw_n_vocab = 3, .raw_dtype = PLUCK_F16};
     byte_string bytes = {0};
     bytes_append(&bytes, "PK\3\3 and so on", 14);
     check_refused(
@@ -447,7 +454,7 @@ static void test_unknown_content_names_the_formats(void **state)
 /* Each prefix of a valid file, down to nothing, and the file with one byte more. */
 static void check_every_prefix(byte_string bytes)
 {
-    pluck_dump_options options = {0};
+    pluck_dump_options options = PLUCK_INIT(pluck_dump_options);
     for (size_t size = 0; size <= bytes.size + 1; size++)
         for (int streamed = 0; streamed < 2; streamed++) {
             pluck_dump *dump = NULL;
@@ -463,7 +470,7 @@ static void check_every_prefix(byte_string bytes)
                 float scratch[8];
                 pluck_logits logits;
                 for (uint64_t row = 0; row < 2 && status == PLUCK_OK; row++)
-                    status = pluck_dump_read(dump, row, scratch, &logits, &err);
+                    status = read_logits(dump, row, scratch, &logits, &err);
             }
             bool right = size == bytes.size && !(streamed && bytes.data[0] != 0x93);
             if ((status == PLUCK_OK) != right || (!right && status != PLUCK_ERR_FORMAT))
@@ -505,18 +512,17 @@ static void test_every_changed_byte_is_survived(void **state)
         for (size_t i = 0; i < files[f].size; i++) {
             uint8_t old = files[f].data[i];
             for (unsigned value = 0; value < 256; value++) {
-                pluck_dump_options options = {0};
+                pluck_dump_options options = PLUCK_INIT(pluck_dump_options);
                 pluck_dump *dump = NULL;
                 pluck_logits logits;
                 static float scratch[1024];
                 files[f].data[i] = (uint8_t)value;
                 if (plk_dump_open_memory(&dump, "changed", files[f].data, files[f].size, false,
                                          &options, NULL) == PLUCK_OK) {
-                    pluck_dump_info info = pluck_dump_get_info(dump);
+                    pluck_dump_info info = info_of_dump(dump);
                     assert_true(info.n_vocab <= 1024 && info.n_rows <= 24);
                     for (uint64_t row = 0; row < info.n_rows; row++)
-                        assert_int_equal(pluck_dump_read(dump, row, scratch, &logits, NULL),
-                                         PLUCK_OK);
+                        assert_int_equal(read_logits(dump, row, scratch, &logits, NULL), PLUCK_OK);
                 }
                 pluck_dump_destroy(&dump);
             }
@@ -579,7 +585,7 @@ static void test_standard_input_that_cannot_be_read_is_an_io_error(void **state)
 static void test_a_file_beyond_the_address_space_is_an_io_error(void **state)
 {
     (void)state;
-    pluck_dump_options options = {.raw_n_vocab = 1024};
+    pluck_dump_options options = {.struct_size = sizeof options, .raw_n_vocab = 1024};
     temporary_file file;
     int fd = temporary_file_create(&file);
     bool is_sparse = ftruncate(fd, (off_t)1 << 34) == 0;
@@ -613,11 +619,12 @@ static void test_mistakes_of_the_caller_are_invalid(void **state)
     (void)state;
     pluck_dump *dump = NULL;
     pluck_error err = {0};
-    pluck_dump_options format = {.format = (pluck_dump_format)17};
-    pluck_dump_options dtype = {.raw_dtype = (pluck_dtype)17, .raw_n_vocab = 1};
-    pluck_dump_options vocab = {.raw_n_vocab = PLUCK_MAX_VOCAB + 1};
-    pluck_dump_options no_vocab = {.format = PLUCK_DUMP_RAW};
-    pluck_dump_options named = {.tensor = "logits"};
+    pluck_dump_options format = {.struct_size = sizeof format, .format = (pluck_dump_format)17};
+    pluck_dump_options dtype = {
+        .struct_size = sizeof dtype, .raw_dtype = (pluck_dtype)17, .raw_n_vocab = 1};
+    pluck_dump_options vocab = {.struct_size = sizeof vocab, .raw_n_vocab = PLUCK_MAX_VOCAB + 1};
+    pluck_dump_options no_vocab = {.struct_size = sizeof no_vocab, .format = PLUCK_DUMP_RAW};
+    pluck_dump_options named = {.struct_size = sizeof named, .tensor = "logits"};
     assert_int_equal(pluck_dump_open(NULL, "x", NULL, &err), PLUCK_ERR_INVALID);
     check_open_refused(NULL, NULL, PLUCK_ERR_INVALID, "path is NULL");
     check_open_refused("x", &format, PLUCK_ERR_INVALID, "format 17 is no pluck_dump_format");
@@ -626,24 +633,30 @@ static void test_mistakes_of_the_caller_are_invalid(void **state)
                        "16777217 raw values a row are more than 16777216");
     check_open_refused("x", &no_vocab, PLUCK_ERR_INVALID,
                        "without the number of values a row, 1 to 16777216");
+    check_open_refused("x", &(pluck_dump_options){.no_map = true}, PLUCK_ERR_INVALID,
+                       "options.struct_size is 0; initialise it with PLUCK_INIT");
 
     byte_string bytes = npy_header(1, "{'descr':'>f4','fortran_order':False,'shape':(2,3)}");
     bytes_append_zeros(&bytes, 24);
     check_refused(bytes, &named, PLUCK_ERR_INVALID,
                   "tensor 'logits' was asked for, but the tensors of format npy have no names");
-    pluck_dump_options options = {0};
+    pluck_dump_options options = PLUCK_INIT(pluck_dump_options);
     pluck_logits logits = {"untouched", PLUCK_BF16, 99};
     float scratch[3];
     assert_status(plk_dump_open_memory(&dump, "x", bytes.data, bytes.size, false, &options, &err),
                   PLUCK_OK, err);
-    assert_int_equal(pluck_dump_read(NULL, 0, scratch, &logits, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_dump_read(dump, 0, scratch, NULL, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_dump_read(dump, 2, scratch, &logits, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(read_logits(NULL, 0, scratch, &logits, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(read_logits(dump, 0, scratch, NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(read_logits(dump, 2, scratch, &logits, &err), PLUCK_ERR_INVALID);
     assert_string_equal(err.message, "x: row 2 is past the last one: there are 2");
-    assert_int_equal(pluck_dump_read(dump, UINT64_MAX, scratch, &logits, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_dump_read(dump, 0, NULL, &logits, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(read_logits(dump, UINT64_MAX, scratch, &logits, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(read_logits(dump, 0, NULL, &logits, &err), PLUCK_ERR_INVALID);
     assert_string_equal(err.message, "x: scratch is NULL, but rows of this dump have to be copied");
     assert_int_equal(logits.n_vocab, 99);
+    pluck_dump_info info = {.n_vocab = 98};
+    assert_int_equal(pluck_dump_get_info(dump, &info, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(info.n_vocab, 98);
+    assert_int_equal(pluck_dump_get_info(NULL, &info, &err), PLUCK_ERR_INVALID);
     pluck_dump_destroy(&dump);
     bytes_free(&bytes);
 }

@@ -3,6 +3,7 @@
  * until an open succeeds without meeting a failure. Each failure has to be reported, leave nothing
  * allocated, and leave no dump.
  */
+#include "support/dump_reading.h"
 #include "support/test_allocator.h"
 #include "test_dump_files.h"
 
@@ -128,7 +129,7 @@ static void make_contents(content contents[N_CONTENTS])
     bytes_append_zeros(&npy_again, 24);
     bytes_append_zeros(&raw, 24);
     bytes_append_zeros(&raw_again, 24);
-    pluck_dump_options raw_options = {.raw_n_vocab = VOCAB};
+    pluck_dump_options raw_options = {.struct_size = sizeof raw_options, .raw_n_vocab = VOCAB};
     static const char lines[] = "{\"logits\":[1,2,3]}\n{\"logits\":[4,5,6]}\n";
     static const char json_rows[] = "{\"logits\": [[1, 2, 3], [4, 5, 6]], \"targets\": [1, -1]}";
     static const char response[] =
@@ -166,6 +167,7 @@ static pluck_status try_content(const content *c, const pluck_allocator *allocat
 {
     pluck_dump *dump = NULL;
     pluck_dump_options options = c->options;
+    options.struct_size = sizeof options;
     options.allocator = allocator;
     pluck_status status = PLUCK_OK;
     if (from_path) {
@@ -182,7 +184,7 @@ static pluck_status try_content(const content *c, const pluck_allocator *allocat
     }
     float scratch[VOCAB];
     pluck_logits logits;
-    status = pluck_dump_read(dump, 0, scratch, &logits, err);
+    status = read_logits(dump, 0, scratch, &logits, err);
     pluck_dump_destroy(&dump);
     return status;
 }
@@ -289,7 +291,8 @@ static void test_a_refused_dump_leaves_nothing(void **state)
         for (int streamed = 0; streamed < 2; streamed++) {
             test_allocator allocator;
             test_allocator_init(&allocator);
-            pluck_dump_options options = {.allocator = &allocator.interface};
+            pluck_dump_options options = {.struct_size = sizeof options,
+                                          .allocator = &allocator.interface};
             pluck_dump *dump = NULL;
             if (i == sizeof cases / sizeof *cases) {
                 assert_int_equal(pluck_dump_open(&dump, "/nowhere/at all", &options, NULL),

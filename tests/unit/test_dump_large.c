@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "support/dump_reading.h"
 #include "support/test_random.h"
 
 #define GIB ((uint64_t)1 << 30)
@@ -73,7 +74,7 @@ static void test_any_row_of_20_gib_is_at_hand(void **state)
     enum { VOCAB = 1 << 17 };
     uint64_t row_size = VOCAB * sizeof(float), n_rows = 20 * GIB / row_size;
     const uint64_t rows[] = {0, n_rows / 2, n_rows - 1};
-    pluck_dump_options options = {.raw_n_vocab = VOCAB};
+    pluck_dump_options options = {.struct_size = sizeof options, .raw_n_vocab = VOCAB};
     temporary_file file;
     int fd = -1;
     if (!create_sparse(&file, &fd, 20 * GIB))
@@ -84,11 +85,11 @@ static void test_any_row_of_20_gib_is_at_hand(void **state)
     }
     uint64_t before = resident_bytes();
     pluck_dump *dump = open_unlinked(&file, fd, &options);
-    assert_true(pluck_dump_get_info(dump).n_rows == n_rows);
+    assert_true(info_of_dump(dump).n_rows == n_rows);
     for (size_t i = 0; i < 3; i++) {
         pluck_logits logits;
         pluck_error err = {0};
-        assert_status(pluck_dump_read(dump, rows[i], NULL, &logits, &err), PLUCK_OK, err);
+        assert_status(read_logits(dump, rows[i], NULL, &logits, &err), PLUCK_OK, err);
         assert_true(touch(&logits) == (float)i + 1.5f);
     }
     assert_true(resident_bytes() < before + 16 * MIB);
@@ -100,7 +101,7 @@ static void test_reading_through_a_file_keeps_little_of_it(void **state)
 {
     (void)state;
     enum { VOCAB = 100000, ROWS = 2700 };
-    pluck_dump_options options = {.raw_n_vocab = VOCAB};
+    pluck_dump_options options = {.struct_size = sizeof options, .raw_n_vocab = VOCAB};
     temporary_file file;
     int fd = -1;
     if (!create_sparse(&file, &fd, (uint64_t)ROWS * VOCAB * sizeof(float)))
@@ -110,7 +111,7 @@ static void test_reading_through_a_file_keeps_little_of_it(void **state)
     uint64_t most = before;
     for (uint64_t row = 0; row < ROWS; row++) {
         pluck_logits logits;
-        assert_int_equal(pluck_dump_read(dump, row, NULL, &logits, NULL), PLUCK_OK);
+        assert_int_equal(read_logits(dump, row, NULL, &logits, NULL), PLUCK_OK);
         assert_true(touch(&logits) == 0.0f);
         uint64_t now = resident_bytes();
         most = now > most ? now : most;
@@ -124,7 +125,7 @@ static void test_released_rows_leave_memory_and_can_be_read(void **state)
 {
     (void)state;
     enum { VOCAB = 1 << 16, ROWS = 64 };
-    pluck_dump_options options = {.raw_n_vocab = VOCAB};
+    pluck_dump_options options = {.struct_size = sizeof options, .raw_n_vocab = VOCAB};
     temporary_file file;
     int fd = -1;
     if (!create_sparse(&file, &fd, (uint64_t)ROWS * VOCAB * sizeof(float)))
@@ -133,9 +134,9 @@ static void test_released_rows_leave_memory_and_can_be_read(void **state)
     assert_int_equal(pwrite(fd, &mark, 4, (off_t)(3 * VOCAB * sizeof(float))), 4);
     pluck_dump *dump = open_unlinked(&file, fd, &options);
     pluck_logits third, logits;
-    assert_int_equal(pluck_dump_read(dump, 3, NULL, &third, NULL), PLUCK_OK);
+    assert_int_equal(read_logits(dump, 3, NULL, &third, NULL), PLUCK_OK);
     for (uint64_t row = 0; row < ROWS; row++) {
-        assert_int_equal(pluck_dump_read(dump, row, NULL, &logits, NULL), PLUCK_OK);
+        assert_int_equal(read_logits(dump, row, NULL, &logits, NULL), PLUCK_OK);
         (void)touch(&logits);
     }
     uint64_t full = resident_bytes();
@@ -150,7 +151,7 @@ static void test_released_rows_leave_memory_and_can_be_read(void **state)
     }
     /* A pointer from before the release is still good. */
     assert_true(touch(&third) == mark);
-    assert_int_equal(pluck_dump_read(dump, 3, NULL, &logits, NULL), PLUCK_OK);
+    assert_int_equal(read_logits(dump, 3, NULL, &logits, NULL), PLUCK_OK);
     assert_ptr_equal(logits.data, third.data);
     pluck_dump_destroy(&dump);
 }
@@ -174,8 +175,7 @@ static void test_gathering_rows_keeps_a_bounded_part(void **state)
     uint64_t most = before;
     for (uint64_t i = 0; i < READ; i++) {
         pluck_logits logits;
-        assert_int_equal(pluck_dump_read(dump, i * (ROWS / READ), scratch, &logits, NULL),
-                         PLUCK_OK);
+        assert_int_equal(read_logits(dump, i * (ROWS / READ), scratch, &logits, NULL), PLUCK_OK);
         uint64_t now = resident_bytes();
         most = now > most ? now : most;
     }
@@ -206,7 +206,7 @@ static void *read_rows(void *argument)
         /* Half of the threads read in order, the others anywhere. */
         uint64_t row = thread->seed % 2 ? i % THREAD_ROWS : test_random_below(&random, THREAD_ROWS);
         pluck_logits logits = {0};
-        if (pluck_dump_read(thread->dump, row, scratch, &logits, NULL) != PLUCK_OK)
+        if (read_logits(thread->dump, row, scratch, &logits, NULL) != PLUCK_OK)
             thread->bad_row = row;
         for (size_t column = 0; column < THREAD_VOCAB && logits.data; column += 37) {
             float value = 0.0f;

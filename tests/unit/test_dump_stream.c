@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "support/dump_reading.h"
+
 enum { ROWS = 40, VOCAB = 30 };
 
 static const char npy_text[] = "{'descr':'>f4','fortran_order':False,'shape':(40,30)}\n";
@@ -77,7 +79,7 @@ static void check_row(pluck_dump *dump, uint64_t row, const char *found_in)
     float scratch[VOCAB];
     pluck_logits logits;
     pluck_error err = {0};
-    assert_status(pluck_dump_read(dump, row, scratch, &logits, &err), PLUCK_OK, err);
+    assert_status(read_logits(dump, row, scratch, &logits, &err), PLUCK_OK, err);
     assert_ptr_equal(logits.data, scratch);
     for (size_t column = 0; column < VOCAB; column++)
         if (scratch[column] != (float)(row * 100 + column))
@@ -92,7 +94,7 @@ static void test_pieces_of_any_size_make_the_same_rows(void **state)
     for (int raw = 0; raw < 2; raw++) {
         byte_string bytes = numbered_rows(raw ? NULL : npy_text);
         for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-            pluck_dump_options options = {.raw_n_vocab = VOCAB};
+            pluck_dump_options options = {.struct_size = sizeof options, .raw_n_vocab = VOCAB};
             pluck_dump *dump = NULL;
             pluck_error err = {0};
             char path[32];
@@ -100,7 +102,7 @@ static void test_pieces_of_any_size_make_the_same_rows(void **state)
             pid_t child = pipe_of(bytes, steps[i], &fd, path);
             assert_status(pluck_dump_open(&dump, path, &options, &err), PLUCK_OK, err);
             close(fd);
-            pluck_dump_info info = pluck_dump_get_info(dump);
+            pluck_dump_info info = info_of_dump(dump);
             assert_true(info.streamed);
             assert_true(info.n_rows == (raw ? PLUCK_DUMP_ROWS_UNKNOWN : ROWS));
             for (uint64_t row = 0; row < ROWS; row++)
@@ -110,12 +112,12 @@ static void test_pieces_of_any_size_make_the_same_rows(void **state)
             if (raw) {
                 for (int again = 0; again < 2; again++) {
                     logits.data = scratch;
-                    assert_status(pluck_dump_read(dump, ROWS + 7, scratch, &logits, &err), PLUCK_OK,
+                    assert_status(read_logits(dump, ROWS + 7, scratch, &logits, &err), PLUCK_OK,
                                   err);
                     assert_null(logits.data);
                 }
             } else {
-                assert_int_equal(pluck_dump_read(dump, ROWS, scratch, &logits, &err),
+                assert_int_equal(read_logits(dump, ROWS, scratch, &logits, &err),
                                  PLUCK_ERR_INVALID);
             }
             pluck_dump_release(dump, 3);
@@ -140,10 +142,15 @@ static void test_rows_may_be_skipped_but_not_read_again(void **state)
     assert_status(pluck_dump_open(&dump, path, NULL, &err), PLUCK_OK, err);
     close(fd);
     check_row(dump, 3, path);
-    assert_int_equal(pluck_dump_read(dump, 3, scratch, &logits, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(read_logits(dump, 3, scratch, &logits, &err), PLUCK_ERR_INVALID);
     assert_non_null(strstr(err.message, "row 3 of a stream has passed; the next one is 4"));
-    assert_int_equal(pluck_dump_read(dump, 5, NULL, &logits, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(read_logits(dump, 5, NULL, &logits, &err), PLUCK_ERR_INVALID);
     assert_non_null(strstr(err.message, "scratch is NULL"));
+    pluck_dump_row unsized = {.target = 7};
+    assert_int_equal(pluck_dump_read(dump, 4, scratch, &unsized, &err), PLUCK_ERR_INVALID);
+    assert_string_equal(err.message,
+                        "out.struct_size is 0; initialise it with PLUCK_INIT(pluck_dump_row)");
+    assert_int_equal(unsized.target, 7);
     check_row(dump, 4, path);
     check_row(dump, 38, path);
     check_row(dump, 39, path);
@@ -221,7 +228,7 @@ static void test_standard_input_is_streamed(void **state)
     close(fd);
     unlink(file.path);
     assert_status(pluck_dump_open(&dump, "-", NULL, &err), PLUCK_OK, err);
-    assert_true(pluck_dump_get_info(dump).streamed);
+    assert_true(info_of_dump(dump).streamed);
     check_row(dump, 11, "standard input");
     pluck_dump_destroy(&dump);
     /* All is read now but what follows row 11: no .npy any more. */
@@ -273,11 +280,11 @@ static void check_stream_refused(byte_string bytes, const pluck_dump_options *op
     pluck_status status = pluck_dump_open(&dump, path, options, &err);
     close(fd);
     for (uint64_t row = 0; status == PLUCK_OK && row < ROWS; row++) {
-        status = pluck_dump_read(dump, row, scratch, &logits, &err);
+        status = read_logits(dump, row, scratch, &logits, &err);
         if (status) {
             /* A stream that has failed stays so, with the same status. */
             pluck_error again = {0};
-            assert_int_equal(pluck_dump_read(dump, ROWS - 1, scratch, &logits, &again), status);
+            assert_int_equal(read_logits(dump, ROWS - 1, scratch, &logits, &again), status);
             assert_non_null(strstr(again.message, "the stream has failed before, at row "));
         }
     }
@@ -290,9 +297,11 @@ static void check_stream_refused(byte_string bytes, const pluck_dump_options *op
 static void test_streams_that_are_wrong_say_where(void **state)
 {
     (void)state;
-    pluck_dump_options options = {0}, raw = {.raw_n_vocab = VOCAB};
-    pluck_dump_options npy = {.format = PLUCK_DUMP_NPY};
-    pluck_dump_options safetensors = {.format = PLUCK_DUMP_SAFETENSORS};
+    pluck_dump_options options = PLUCK_INIT(pluck_dump_options);
+    pluck_dump_options raw = {.struct_size = sizeof raw, .raw_n_vocab = VOCAB};
+    pluck_dump_options npy = {.struct_size = sizeof npy, .format = PLUCK_DUMP_NPY};
+    pluck_dump_options safetensors = {.struct_size = sizeof safetensors,
+                                      .format = PLUCK_DUMP_SAFETENSORS};
     byte_string none = {0}, bytes = numbered_rows(npy_text);
     size_t header_size = 10 + strlen(npy_text), row_size = 4 * VOCAB;
 
@@ -340,7 +349,7 @@ static void test_streams_that_are_wrong_say_where(void **state)
 static void test_a_stream_may_declare_more_than_memory(void **state)
 {
     (void)state;
-    pluck_dump_options options = {0};
+    pluck_dump_options options = PLUCK_INIT(pluck_dump_options);
     byte_string bytes =
         npy_header(1, "{'descr':'<f2','fortran_order':False,'shape':(100000000000,3)}");
     bytes_append(&bytes, "\1\2\3\4\5\6", 6);
@@ -350,10 +359,10 @@ static void test_a_stream_may_declare_more_than_memory(void **state)
     float scratch[3];
     assert_status(plk_dump_open_memory(&dump, "x", bytes.data, bytes.size, true, &options, &err),
                   PLUCK_OK, err);
-    assert_true(pluck_dump_get_info(dump).n_rows == 100000000000);
-    assert_status(pluck_dump_read(dump, 0, scratch, &logits, &err), PLUCK_OK, err);
+    assert_true(info_of_dump(dump).n_rows == 100000000000);
+    assert_status(read_logits(dump, 0, scratch, &logits, &err), PLUCK_OK, err);
     assert_memory_equal(logits.data, "\1\2\3\4\5\6", 6);
-    assert_int_equal(pluck_dump_read(dump, 99999999999, scratch, &logits, &err), PLUCK_ERR_FORMAT);
+    assert_int_equal(read_logits(dump, 99999999999, scratch, &logits, &err), PLUCK_ERR_FORMAT);
     pluck_dump_destroy(&dump);
     bytes_free(&bytes);
 }

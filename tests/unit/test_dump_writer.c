@@ -13,6 +13,7 @@
 #include <pluck/dump.h>
 
 #include "file/array_file.h"
+#include "support/dump_reading.h"
 #include "support/test_allocator.h"
 #include "support/test_random.h"
 #include "json/reader.h"
@@ -80,7 +81,9 @@ static void write_rows(pluck_dump_writer *writer, uint64_t seed, float *values)
     pluck_error err = {0};
     for (int row = 0; row < ROWS; row++) {
         make_row(&random, values);
-        pluck_dump_row r = {{values, PLUCK_F32, VOCAB}, row == 1 ? PLUCK_NO_TOKEN : row};
+        pluck_dump_row r = {.struct_size = sizeof r,
+                            .logits = {values, PLUCK_F32, VOCAB},
+                            .target = row == 1 ? PLUCK_NO_TOKEN : row};
         assert_status(pluck_dump_writer_write(writer, &r, &err), PLUCK_OK, err);
     }
 }
@@ -90,7 +93,8 @@ static void check_round_trip(pluck_dump_format format, pluck_dtype dtype, uint64
     uint64_t seed = 100 + (uint64_t)format * 10 + dtype;
     folder f = make_folder();
     float *values = malloc(VOCAB * sizeof *values), *scratch = malloc(VOCAB * sizeof *scratch);
-    pluck_dump_writer_options options = {.format = format,
+    pluck_dump_writer_options options = {.struct_size = sizeof options,
+                                         .format = format,
                                          .dtype = dtype,
                                          .n_vocab = VOCAB,
                                          .n_rows = n_rows,
@@ -111,7 +115,7 @@ static void check_round_trip(pluck_dump_format format, pluck_dtype dtype, uint64
 
     pluck_dump *dump = NULL;
     assert_status(pluck_dump_open(&dump, f.file, NULL, &err), PLUCK_OK, err);
-    pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = info_of_dump(dump);
     assert_int_equal(info.format, format);
     assert_int_equal(info.n_rows, ROWS);
     assert_int_equal(info.n_vocab, VOCAB);
@@ -119,10 +123,9 @@ static void check_round_trip(pluck_dump_format format, pluck_dtype dtype, uint64
         assert_string_equal(info.tensor, "a \"b\"\n");
     test_random random = test_random_make(seed);
     for (int row = 0; row < ROWS; row++) {
-        pluck_dump_row read;
+        pluck_dump_row read = PLUCK_INIT(pluck_dump_row);
         make_row(&random, values);
-        assert_status(pluck_dump_read_row(dump, (uint64_t)row, scratch, &read, &err), PLUCK_OK,
-                      err);
+        assert_status(pluck_dump_read(dump, (uint64_t)row, scratch, &read, &err), PLUCK_OK, err);
         check_same(&read.logits, values, dtype);
         assert_int_equal(read.target,
                          format == PLUCK_DUMP_JSONL && row != 1 ? row : PLUCK_NO_TOKEN);
@@ -214,9 +217,11 @@ static void what_is_wrong_is_refused_and_leaves_nothing(void **state)
     pluck_error err = {0};
     pluck_dump_writer *w = NULL;
     float values[3] = {1, NAN, 2};
-    pluck_dump_writer_options o = {.format = PLUCK_DUMP_JSONL, .n_vocab = 3, .n_rows = 2};
+    pluck_dump_writer_options o = {
+        .struct_size = sizeof o, .format = PLUCK_DUMP_JSONL, .n_vocab = 3, .n_rows = 2};
     assert_status(pluck_dump_writer_create(&w, f.file, &o, &err), PLUCK_OK, err);
-    pluck_dump_row row = {{values, PLUCK_F32, 3}, PLUCK_NO_TOKEN};
+    pluck_dump_row row = {
+        .struct_size = sizeof row, .logits = {values, PLUCK_F32, 3}, .target = PLUCK_NO_TOKEN};
     assert_int_equal(pluck_dump_writer_write(w, &row, &err), PLUCK_ERR_NAN);
     assert_non_null(strstr(err.message, "row 0: the logit of token 1 is NaN"));
     values[1] = 0;
@@ -226,6 +231,9 @@ static void what_is_wrong_is_refused_and_leaves_nothing(void **state)
     row.logits.n_vocab = 2;
     assert_int_equal(pluck_dump_writer_write(w, &row, &err), PLUCK_ERR_INVALID);
     row.logits.n_vocab = 3;
+    row.struct_size = 0;
+    assert_int_equal(pluck_dump_writer_write(w, &row, &err), PLUCK_ERR_INVALID);
+    row.struct_size = sizeof row;
     assert_int_equal(pluck_dump_writer_finish(w, &err), PLUCK_ERR_INVALID);
     assert_status(pluck_dump_writer_write(w, &row, &err), PLUCK_OK, err);
     assert_int_equal(pluck_dump_writer_finish(w, &err), PLUCK_ERR_INVALID);
@@ -239,6 +247,9 @@ static void what_is_wrong_is_refused_and_leaves_nothing(void **state)
     o.n_vocab = 0;
     assert_int_equal(pluck_dump_writer_create(&w, f.file, &o, &err), PLUCK_ERR_INVALID);
     o.n_vocab = 3;
+    o.struct_size = 0;
+    assert_int_equal(pluck_dump_writer_create(&w, f.file, &o, &err), PLUCK_ERR_INVALID);
+    o.struct_size = sizeof o;
     assert_int_equal(pluck_dump_writer_create(&w, f.path, &o, &err), PLUCK_ERR_IO);
     assert_int_equal(pluck_dump_writer_create(&w, "/nonexistent/x", &o, &err), PLUCK_ERR_IO);
     assert_int_equal(pluck_dump_writer_create(&w, NULL, &o, &err), PLUCK_ERR_INVALID);
@@ -257,8 +268,10 @@ static void a_full_disk_is_told(void **state)
     if (access("/dev/full", W_OK) != 0)
         skip();
     float values[3] = {1, 2, 3};
-    pluck_dump_row row = {{values, PLUCK_F32, 3}, PLUCK_NO_TOKEN};
-    pluck_dump_writer_options o = {.format = PLUCK_DUMP_NPY, .n_vocab = 3, .n_rows = 1};
+    pluck_dump_row row = {
+        .struct_size = sizeof row, .logits = {values, PLUCK_F32, 3}, .target = PLUCK_NO_TOKEN};
+    pluck_dump_writer_options o = {
+        .struct_size = sizeof o, .format = PLUCK_DUMP_NPY, .n_vocab = 3, .n_rows = 1};
     pluck_error err = {0};
     pluck_dump_writer *w = NULL;
     assert_status(pluck_dump_writer_create(&w, "/dev/full", &o, &err), PLUCK_OK, err);
@@ -270,7 +283,8 @@ static void a_full_disk_is_told(void **state)
     /* A row beyond the buffer fails at once, and so does every one after it. */
     enum { MANY = 1 << 18 };
     static const float many[MANY];
-    pluck_dump_row wide = {{many, PLUCK_F32, MANY}, PLUCK_NO_TOKEN};
+    pluck_dump_row wide = {
+        .struct_size = sizeof wide, .logits = {many, PLUCK_F32, MANY}, .target = PLUCK_NO_TOKEN};
     o.n_vocab = MANY;
     o.n_rows = 9;
     assert_status(pluck_dump_writer_create(&w, "/dev/full", &o, &err), PLUCK_OK, err);
@@ -295,8 +309,10 @@ static void an_old_file_stays_until_the_new_one_is_whole(void **state)
     struct stat info;
     pluck_error err = {0};
     pluck_dump_writer *w = NULL;
-    pluck_dump_row row = {{values, PLUCK_F32, 3}, PLUCK_NO_TOKEN};
-    pluck_dump_writer_options o = {.format = PLUCK_DUMP_NPY, .n_vocab = 3, .n_rows = 1};
+    pluck_dump_row row = {
+        .struct_size = sizeof row, .logits = {values, PLUCK_F32, 3}, .target = PLUCK_NO_TOKEN};
+    pluck_dump_writer_options o = {
+        .struct_size = sizeof o, .format = PLUCK_DUMP_NPY, .n_vocab = 3, .n_rows = 1};
     FILE *file = fopen(f.file, "w");
     assert_non_null(file);
     fputs("old", file);
@@ -335,7 +351,8 @@ static void a_failed_allocation_leaves_nothing(void **state)
             test_allocator allocator;
             test_allocator_init(&allocator);
             allocator.fail_at = n;
-            pluck_dump_writer_options o = {.format = format,
+            pluck_dump_writer_options o = {.struct_size = sizeof o,
+                                           .format = format,
                                            .n_vocab = 3,
                                            .n_rows = 1,
                                            .targets_path = f.targets,

@@ -6,6 +6,7 @@
  * set; the promises are those of docs/numerics.md.
  */
 #include "support/brute_force.h"
+#include "support/dump_reading.h"
 #include "support/logit_cases.h"
 #include "support/reference.h"
 #include "support/stage_cases.h"
@@ -327,7 +328,7 @@ static bool real_row_agrees(uint64_t seed, pluck_isa isa, const void *context)
     pluck_logits logits;
     (void)isa;
     assert_int_equal(pluck_dump_open(&dump, context, NULL, NULL), PLUCK_OK);
-    assert_int_equal(pluck_dump_read(dump, seed / N_CHAINS, NULL, &logits, NULL), PLUCK_OK);
+    assert_int_equal(read_logits(dump, seed / N_CHAINS, NULL, &logits, NULL), PLUCK_OK);
     float *x = malloc(logits.n_vocab * sizeof *x);
     assert_non_null(x);
     if (logits.dtype == PLUCK_F16)

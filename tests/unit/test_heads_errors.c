@@ -53,35 +53,6 @@ static void test_bad_numbers_are_named(void **state)
     pluck_head_destroy(&head);
 }
 
-/* The cluster is expanded for the first of the tokens that are drawn, or after one. */
-static void test_bad_numbers_are_named_whenever_they_are_met(void **state)
-{
-    (void)state;
-    for (int is_late = 0; is_late < 2; is_late++) {
-        const float root[2] = {is_late ? 30 : -30, 0}, one = 1, bad[2] = {1, NAN}, hidden[1] = {1};
-        pluck_matrix of_root = {.data = root, .n_rows = 2, .n_cols = 1};
-        pluck_head_tail tail = {.projection = {.data = &one, .n_rows = 1, .n_cols = 1},
-                                .output = {.data = bad, .n_rows = 2, .n_cols = 1}};
-        pluck_head *head = NULL;
-        pluck_head_query *query = NULL;
-        pluck_scored_token tokens[2] = {{.token = 77}};
-        uint32_t n = 7;
-        pluck_pcg64 rng;
-        pluck_pcg64_seed(&rng, 1, 0, 0);
-        assert_ok(pluck_head_create_adaptive(&head, &of_root, NULL, &tail, 1, NULL, &err));
-        assert_ok(pluck_head_query_create(&query, head, NULL, &err));
-        memset(&err, 0, sizeof err);
-        assert_int_equal(pluck_head_sample_distinct(query, hidden, 1, 2, &rng, tokens, &n, &err),
-                         PLUCK_ERR_NAN);
-        assert_int_equal(err.status, PLUCK_ERR_NAN);
-        assert_non_null(strstr(err.message, "token 2"));
-        assert_int_equal(tokens[0].token, is_late ? 0 : 77);
-        assert_int_equal(n, 7);
-        pluck_head_query_destroy(&query);
-        pluck_head_destroy(&head);
-    }
-}
-
 static void test_masks_that_allow_nothing_are_refused(void **state)
 {
     (void)state;
@@ -151,16 +122,6 @@ static void test_callers_mistakes_are_refused(void **state)
     assert_non_null(strstr(err.message, "38 rows, expected 39"));
     assert_int_equal(pluck_head_create_dense(&head, &nothing, NULL, NULL, &err), PLUCK_ERR_INVALID);
     assert_null(head);
-    /* Borrowed rows are not read until they are needed. */
-    static const uint32_t sizes[] = {0, PLUCK_MAX_VOCAB + 1, UINT32_MAX};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        pluck_matrix rows = {.data = c.weights, .dtype = c.dtype, .n_rows = sizes[i], .n_cols = 4};
-        assert_int_equal(pluck_head_create_dense(&head, &rows, NULL, NULL, &err),
-                         PLUCK_ERR_INVALID);
-        if (sizes[i] > 0)
-            assert_non_null(strstr(err.message, "is outside [1, 16777216]"));
-        assert_null(head);
-    }
     pluck_head_query_destroy(&query);
     head_case_free(&c);
 }
@@ -169,7 +130,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_numbers_are_named),
-        cmocka_unit_test(test_bad_numbers_are_named_whenever_they_are_met),
         cmocka_unit_test(test_masks_that_allow_nothing_are_refused),
         cmocka_unit_test(test_callers_mistakes_are_refused),
     };

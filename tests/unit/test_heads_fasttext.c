@@ -21,6 +21,8 @@
 #include <pluck/dump.h>
 #include <pluck/fasttext.h>
 
+#include "support/dump_reading.h"
+
 static pluck_error err;
 
 #define assert_ok(call)                                                                            \
@@ -501,8 +503,8 @@ static void test_the_published_model_gives_its_reference_probabilities(void **st
         pluck_logits expected = {0}, expected_hidden = {0};
         const float *found = NULL;
         uint32_t n = 0;
-        assert_ok(pluck_dump_read(truth, row, scratch, &expected, &err));
-        assert_ok(pluck_dump_read(hidden, row, scratch, &expected_hidden, &err));
+        assert_ok(read_logits(truth, row, scratch, &expected, &err));
+        assert_ok(read_logits(hidden, row, scratch, &expected_hidden, &err));
         assert_ok(pluck_fasttext_query_hidden(query, line, (size_t)size, &found, &err));
         for (int j = 0; j < LID_DIM; j++)
             assert_true(fabs((double)found[j] - (double)((const float *)expected_hidden.data)[j]) <

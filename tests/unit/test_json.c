@@ -159,11 +159,11 @@ static void resume_training(job *j)
 static void read_json_lines(job *j)
 {
     pluck_dump *dump = NULL;
-    pluck_dump_row row = {.target = 0};
+    pluck_dump_row row = {.struct_size = sizeof row, .target = 0};
     float scratch[2];
     j->status = pluck_dump_open(&dump, j->path, NULL, &j->err);
     for (uint64_t i = 0; i < 2 && j->status == PLUCK_OK; i++)
-        j->status = pluck_dump_read_row(dump, i, scratch, &row, &j->err);
+        j->status = pluck_dump_read(dump, i, scratch, &row, &j->err);
     pluck_dump_destroy(&dump);
 }
 

@@ -20,6 +20,7 @@
 
 #include "base/alloc.h"
 #include "file/file.h"
+#include "support/dump_reading.h"
 #include "support/head_cases.h"
 
 enum { PATH_BYTES = 512, NAME_BYTES = 255, MAX_VOCAB = 64 };
@@ -110,15 +111,18 @@ static void an_open_head_may_be_saved_over(void **state)
 
 static void write_rows(const char *path, const float row[2], pluck_dump *from)
 {
-    pluck_dump_writer_options options = {
-        .format = PLUCK_DUMP_NPY, .n_vocab = 2, .n_rows = PLUCK_DUMP_ROWS_UNKNOWN};
-    pluck_dump_row one = {.logits = {.data = row, .n_vocab = 2}, .target = PLUCK_NO_TOKEN};
+    pluck_dump_writer_options options = {.struct_size = sizeof options,
+                                         .format = PLUCK_DUMP_NPY,
+                                         .n_vocab = 2,
+                                         .n_rows = PLUCK_DUMP_ROWS_UNKNOWN};
+    pluck_dump_row one = {
+        .struct_size = sizeof one, .logits = {.data = row, .n_vocab = 2}, .target = PLUCK_NO_TOKEN};
     pluck_dump_writer *writer = NULL;
     float scratch[2];
     assert_int_equal(pluck_dump_writer_create(&writer, path, &options, &err), PLUCK_OK);
     for (uint64_t i = 0; i < 3; i++) {
         if (from)
-            assert_int_equal(pluck_dump_read(from, i, scratch, &one.logits, &err), PLUCK_OK);
+            assert_int_equal(read_logits(from, i, scratch, &one.logits, &err), PLUCK_OK);
         assert_int_equal(pluck_dump_writer_write(writer, &one, &err), PLUCK_OK);
     }
     assert_int_equal(pluck_dump_writer_finish(writer, &err), PLUCK_OK);
@@ -136,12 +140,12 @@ static void an_open_dump_may_be_written_over(void **state)
     write_rows(path, first, NULL);
     assert_int_equal(pluck_dump_open(&dump, path, NULL, &err), PLUCK_OK);
     write_rows(path, second, NULL);
-    assert_int_equal(pluck_dump_read(dump, 2, scratch, &logits, &err), PLUCK_OK);
+    assert_int_equal(read_logits(dump, 2, scratch, &logits, &err), PLUCK_OK);
     assert_memory_equal(logits.data, first, sizeof first);
     write_rows(path, NULL, dump);
     pluck_dump_destroy(&dump);
     assert_int_equal(pluck_dump_open(&dump, path, NULL, &err), PLUCK_OK);
-    assert_int_equal(pluck_dump_read(dump, 2, scratch, &logits, &err), PLUCK_OK);
+    assert_int_equal(read_logits(dump, 2, scratch, &logits, &err), PLUCK_OK);
     assert_memory_equal(logits.data, first, sizeof first);
     pluck_dump_destroy(&dump);
     assert_int_equal(count_names(true), 1);
@@ -150,7 +154,8 @@ static void an_open_dump_may_be_written_over(void **state)
 static void rows_and_targets_are_two_files(void **state)
 {
     (void)state;
-    pluck_dump_writer_options options = {.format = PLUCK_DUMP_NPY, .n_vocab = 2, .n_rows = 1};
+    pluck_dump_writer_options options = {
+        .struct_size = sizeof options, .format = PLUCK_DUMP_NPY, .n_vocab = 2, .n_rows = 1};
     pluck_dump_writer *writer = NULL;
     assert_int_equal(write_text(in_folder("old"), "old"), PLUCK_OK);
     assert_int_equal(link(in_folder("old"), in_folder("again")), 0);

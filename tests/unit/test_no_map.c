@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "support/dump_reading.h"
 #include "support/guard_buffer.h"
 
 enum { N_ROWS = 300, N_VOCAB = 700, DIM = 16 };
@@ -46,12 +47,17 @@ static void write_file(size_t f)
 {
     char path[256];
     path_of(files[f].name, path);
-    pluck_dump_writer_options options = {
-        .format = files[f].format, .dtype = files[f].dtype, .n_vocab = N_VOCAB, .n_rows = N_ROWS};
+    pluck_dump_writer_options options = {.struct_size = sizeof options,
+                                         .format = files[f].format,
+                                         .dtype = files[f].dtype,
+                                         .n_vocab = N_VOCAB,
+                                         .n_rows = N_ROWS};
     pluck_dump_writer *writer = NULL;
     assert_int_equal(pluck_dump_writer_create(&writer, path, &options, NULL), PLUCK_OK);
     for (size_t r = 0; r < N_ROWS; r++) {
-        pluck_dump_row row = {{rows + r * N_VOCAB, PLUCK_F32, N_VOCAB}, PLUCK_NO_TOKEN};
+        pluck_dump_row row = {.struct_size = sizeof row,
+                              .logits = {rows + r * N_VOCAB, PLUCK_F32, N_VOCAB},
+                              .target = PLUCK_NO_TOKEN};
         assert_int_equal(pluck_dump_writer_write(writer, &row, NULL), PLUCK_OK);
     }
     assert_int_equal(pluck_dump_writer_finish(writer, NULL), PLUCK_OK);
@@ -62,7 +68,7 @@ static pluck_dump *open_file(size_t f, bool no_map)
 {
     char path[256];
     path_of(files[f].name, path);
-    pluck_dump_options options = {.no_map = no_map};
+    pluck_dump_options options = {.struct_size = sizeof options, .no_map = no_map};
     pluck_error err = {.status = PLUCK_OK};
     pluck_dump *dump = NULL;
     if (pluck_dump_open(&dump, path, &options, &err) != PLUCK_OK)
@@ -74,12 +80,12 @@ static pluck_dump *open_file(size_t f, bool no_map)
 static unsigned char *read_rows(pluck_dump *dump, size_t *size)
 {
     static float scratch[N_VOCAB];
-    size_t row_bytes = N_VOCAB * pluck_dtype_size_bytes(pluck_dump_get_info(dump).dtype);
+    size_t row_bytes = N_VOCAB * pluck_dtype_size_bytes(info_of_dump(dump).dtype);
     unsigned char *all = malloc(N_ROWS * row_bytes);
     assert_non_null(all);
     for (size_t r = 0; r < N_ROWS; r++) {
         pluck_logits logits;
-        assert_int_equal(pluck_dump_read(dump, r, scratch, &logits, NULL), PLUCK_OK);
+        assert_int_equal(read_logits(dump, r, scratch, &logits, NULL), PLUCK_OK);
         memcpy(all + r * row_bytes, logits.data, row_bytes);
         pluck_dump_release(dump, r);
     }
@@ -141,7 +147,7 @@ static void an_empty_or_missing_file_is_refused_alike(void **state)
 {
     (void)state;
     char path[256];
-    pluck_dump_options options = {.no_map = true};
+    pluck_dump_options options = {.struct_size = sizeof options, .no_map = true};
     pluck_dump *dump = NULL;
     pluck_error err = {.status = PLUCK_OK};
     path_of("none.npy", path);
@@ -181,16 +187,17 @@ static bool read_guarded(const char *path)
 {
     static guard_buffer buffers[MAX_BUFFERS];
     pluck_allocator allocator = {guarded_alloc, guarded_free, buffers};
-    pluck_dump_options options = {.no_map = true, .allocator = &allocator};
+    pluck_dump_options options = {
+        .struct_size = sizeof options, .no_map = true, .allocator = &allocator};
     pluck_dump *dump = NULL;
     pluck_status status = pluck_dump_open(&dump, path, &options, NULL);
     if (status == PLUCK_OK) {
-        pluck_dump_info info = pluck_dump_get_info(dump);
+        pluck_dump_info info = info_of_dump(dump);
         float *scratch = malloc(info.n_vocab * sizeof *scratch);
         assert_non_null(scratch);
         pluck_logits logits;
         for (uint64_t row = 0; row < info.n_rows && status == PLUCK_OK; row++)
-            status = pluck_dump_read(dump, row, scratch, &logits, NULL);
+            status = read_logits(dump, row, scratch, &logits, NULL);
         free(scratch);
         pluck_dump_destroy(&dump);
     }

@@ -21,6 +21,8 @@
 #include <pluck/softmax.h>
 #include <pluck/weighted.h>
 
+#include "support/dump_reading.h"
+
 #if defined(__x86_64__)
 #    include <xmmintrin.h>
 #endif
@@ -117,12 +119,12 @@ static void put_dump(const char *path)
     put_error(pluck_dump_open(&dump, path, NULL, &err), &err);
     if (!dump)
         return;
-    pluck_dump_info info = pluck_dump_get_info(dump);
+    pluck_dump_info info = info_of_dump(dump);
     float *scratch = malloc(info.n_vocab * sizeof *scratch);
     assert_non_null(scratch);
     for (uint64_t row = 0; row < 2; row++) {
-        pluck_dump_row read = {.target = 0};
-        pluck_status status = pluck_dump_read_row(dump, row, scratch, &read, &err);
+        pluck_dump_row read = {.struct_size = sizeof read, .target = 0};
+        pluck_status status = pluck_dump_read(dump, row, scratch, &read, &err);
         put_error(status, &err);
         if (status == PLUCK_OK && read.logits.data)
             put_bits(read.logits.data, info.n_vocab * pluck_dtype_size_bytes(read.logits.dtype));
@@ -172,8 +174,9 @@ enum { N = sizeof logits_row / sizeof *logits_row };
 static void put_written(pluck_dump_format format, pluck_dtype dtype)
 {
     pluck_dump_writer_options options = {
-        .format = format, .dtype = dtype, .n_rows = 1, .n_vocab = N};
-    pluck_dump_row row = {{logits_row, PLUCK_F32, N}, PLUCK_NO_TOKEN};
+        .struct_size = sizeof options, .format = format, .dtype = dtype, .n_rows = 1, .n_vocab = N};
+    pluck_dump_row row = {
+        .struct_size = sizeof row, .logits = {logits_row, PLUCK_F32, N}, .target = PLUCK_NO_TOKEN};
     pluck_dump_writer *writer = NULL;
     pluck_error err;
     char bytes[4096];

@@ -32,7 +32,7 @@ static FILE *create(char *name)
 
 static two_tokens open_rows(float gap, int n_first)
 {
-    two_tokens t = {0};
+    two_tokens t = {.data = PLUCK_INIT(pluck_tune_data)};
     FILE *logits = create(t.logits), *targets = create(t.targets);
     for (int i = 0; i < N_ROWS; i++) {
         const float row[2] = {gap, 0};
@@ -42,7 +42,7 @@ static two_tokens open_rows(float gap, int n_first)
     }
     fclose(logits);
     fclose(targets);
-    pluck_dump_options options = {.raw_n_vocab = 2};
+    pluck_dump_options options = {.struct_size = sizeof options, .raw_n_vocab = 2};
     assert_int_equal(pluck_dump_open(&t.data.dump, t.logits, &options, NULL), PLUCK_OK);
     assert_int_equal(pluck_targets_open(&t.data.targets, t.targets, NULL, NULL), PLUCK_OK);
     return t;
@@ -65,8 +65,9 @@ static void likelihood_and_brier_are_best_where_p_is_the_share(void **state)
         double share = n_first / (double)N_ROWS;
         double expected = 2 / log(share / (1 - share));
         for (int objective = 0; objective <= PLUCK_TUNE_BRIER; objective += PLUCK_TUNE_BRIER) {
-            pluck_tune_fit fit;
-            pluck_tune_options options = {.objective = (pluck_tune_objective)objective};
+            pluck_tune_fit fit = PLUCK_INIT(pluck_tune_fit);
+            pluck_tune_options options = {.struct_size = sizeof options,
+                                          .objective = (pluck_tune_objective)objective};
             assert_int_equal(pluck_tune_temperature(&t.data, &options, &fit, NULL), PLUCK_OK);
             assert_int_equal(fit.limit, PLUCK_TUNE_INSIDE);
             assert_true(fabs(fit.temperature - expected) < 1e-6 * expected);
@@ -102,13 +103,20 @@ static void rows_come_in_order_and_progress_reaches_the_end(void **state)
     pluck_tune_stats stats[2];
     t.data.progress = progress;
     t.data.user = &last;
-    t.data.threads = 3;
+    pluck_pool *pool = NULL;
+    assert_int_equal(pluck_pool_create(&pool, 3, NULL, NULL), PLUCK_OK);
+    t.data.parallel = pluck_pool_parallel(pool);
     t.data.first = 20;
     t.data.end = 90;
-    pluck_tune_request request = {
-        .temperatures = temperatures, .n = 2, .stats = stats, .row = count_rows, .user = &next};
+    pluck_tune_request request = {.struct_size = sizeof request,
+                                  .temperatures = temperatures,
+                                  .n = 2,
+                                  .stats = stats,
+                                  .row = count_rows,
+                                  .user = &next};
     assert_int_equal(pluck_tune_measure(&t.data, &request, NULL), PLUCK_OK);
     assert_true(next == 90 && last == 70 && stats[1].rows == 70);
+    pluck_pool_destroy(&pool);
     close_rows(&t);
 }
 
@@ -119,8 +127,8 @@ static void halves_share_out_the_rows(void **state)
     uint64_t rows = 0;
     t.data.end = 99;
     for (int half = PLUCK_TUNE_ALL; half <= PLUCK_TUNE_ODD; half++) {
-        pluck_tune_fit fit;
-        pluck_tune_options options = {.half = (pluck_tune_half)half};
+        pluck_tune_fit fit = PLUCK_INIT(pluck_tune_fit);
+        pluck_tune_options options = {.struct_size = sizeof options, .half = (pluck_tune_half)half};
         assert_int_equal(pluck_tune_temperature(&t.data, &options, &fit, NULL), PLUCK_OK);
         assert_true(fit.rows == (half == PLUCK_TUNE_ALL ? 99 : half == PLUCK_TUNE_EVEN ? 50 : 49));
         rows += fit.rows;
@@ -136,24 +144,40 @@ static void callers_mistakes_are_refused_and_change_nothing(void **state)
     pluck_error err;
     pluck_tune_fit fit, before;
     memset(&fit, 7, sizeof fit);
+    fit.struct_size = sizeof fit;
     before = fit;
-    const pluck_tune_options wrong[] = {{.objective = (pluck_tune_objective)6},
-                                        {.half = (pluck_tune_half)3},
-                                        {.objective = PLUCK_TUNE_ENTROPY, .value = -1},
-                                        {.objective = PLUCK_TUNE_DIVERSITY},
-                                        {.objective = PLUCK_TUNE_PERPLEXITY, .value = (double)NAN},
-                                        {.min_t = 2, .max_t = 1},
-                                        {.max_t = 1e4},
-                                        {.binning = {.n = PLUCK_TUNE_MAX_BINS + 1}},
-                                        {.n_bootstrap = 100001},
-                                        {.level = 1}};
+    pluck_tune_options wrong[] = {{.objective = (pluck_tune_objective)6},
+                                  {.half = (pluck_tune_half)3},
+                                  {.objective = PLUCK_TUNE_ENTROPY, .value = -1},
+                                  {.objective = PLUCK_TUNE_DIVERSITY},
+                                  {.objective = PLUCK_TUNE_PERPLEXITY, .value = (double)NAN},
+                                  {.min_t = 2, .max_t = 1},
+                                  {.max_t = 1e4},
+                                  {.binning = {.n = PLUCK_TUNE_MAX_BINS + 1}},
+                                  {.n_bootstrap = 100001},
+                                  {.level = 1}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        wrong[i].struct_size = sizeof wrong[i];
         assert_int_equal(pluck_tune_temperature(&t.data, &wrong[i], &fit, &err), PLUCK_ERR_INVALID);
         assert_memory_equal(&fit, &before, sizeof fit);
     }
     assert_int_equal(pluck_tune_temperature(NULL, NULL, &fit, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_tune_temperature(&t.data, NULL, NULL, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_tune_measure(&t.data, NULL, &err), PLUCK_ERR_INVALID);
+    fit.struct_size = 0;
+    assert_int_equal(pluck_tune_temperature(&t.data, NULL, &fit, &err), PLUCK_ERR_INVALID);
+    assert_string_equal(err.message,
+                        "fit.struct_size is 0; initialise it with PLUCK_INIT(pluck_tune_fit)");
+    fit.struct_size = sizeof fit;
+    assert_int_equal(pluck_tune_temperature(&t.data, &(pluck_tune_options){.seed = 1}, &fit, &err),
+                     PLUCK_ERR_INVALID);
+    pluck_tune_data unsized = t.data;
+    unsized.struct_size = 0;
+    assert_int_equal(pluck_tune_temperature(&unsized, NULL, &fit, &err), PLUCK_ERR_INVALID);
+    assert_memory_equal(&fit, &before, sizeof fit);
+    t.data.parallel = &(pluck_parallel){.n_workers = 1};
+    assert_int_equal(pluck_tune_temperature(&t.data, NULL, &fit, &err), PLUCK_ERR_INVALID);
+    t.data.parallel = NULL;
     pluck_tune_cut cut = {.kind = PLUCK_TUNE_TOP_P, .setting = 0.5};
     double needed[PLUCK_TUNE_N_CUT_KINDS];
     assert_int_equal(pluck_tune_cuts(&t.data, 0, &cut, 1, 1, NULL, &err), PLUCK_ERR_INVALID);
