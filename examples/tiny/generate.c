@@ -125,8 +125,6 @@ static void attend(model *m, int layer, const float *qkv, float *mixed)
 static void forward(model *m, pluck_token token)
 {
     float x[DIM], normal[DIM], mixed[DIM];
-    if (m->n_tokens == MAX_TOKENS)
-        fail("text", "longer than 4,096 tokens");
     memcpy(x, m->weights.embedding[token], sizeof x);
     for (int i = 0; i < N_LAYERS; i++) {
         float qkv[3 * DIM] = {0}, hidden[4 * DIM] = {0};
@@ -196,7 +194,7 @@ static void generate(model *m, const pluck_token *prompt, size_t n_prompt, const
     for (size_t i = 0; i < n_prompt; i++)
         forward(m, prompt[i]);
     fputs(values[PROMPT], stdout);
-    for (long i = 0; i < atol(values[TOKENS]); i++) {
+    for (size_t i = strtoul(values[TOKENS], NULL, 10); i > 0; i--) {
         pluck_token token = 0;
         check(pluck_sampler_next(sampler, logits, &token, &err), &err);
         fputs(m->texts[token], stdout);
@@ -245,6 +243,9 @@ int main(int argc, char **argv)
     load_vocabulary(&m, argv[2]);
     tokens[0] = '\n'; /* a paragraph begins */
     size_t n = 1 + encode(&m, values[PROMPT], tokens + 1);
+    size_t n_new = values[LOGITS] ? 0 : strtoul(values[TOKENS], NULL, 10);
+    if (n > MAX_TOKENS || n_new > MAX_TOKENS - n)
+        fail("text", "more than 4,096 tokens with those to generate");
     (values[LOGITS] ? write_logits : generate)(&m, tokens, n, values);
     return 0;
 }

@@ -86,7 +86,8 @@ class Generate(unittest.TestCase):
 
     def test_a_mistake_is_named(self):
         for options in (["--promt", "a"], ["--prompt"], ["--config", "{\"temprature\": 1}"],
-                        ["--prompt", "x " * 5000]):
+                        ["--prompt", "x " * 4096], ["--tokens", "-1"],
+                        ["--tokens", "99999999999999999999"]):
             done = run(*options)
             self.assertEqual(done.returncode, 1, options)
             self.assertRegex(done.stderr, r"\Agenerate: [^\n]+\n\Z")
