@@ -12,7 +12,8 @@
 /* What a flag or the words of a command can be, where that is a list. */
 typedef enum word_list {
     WORDS_ANY,
-    WORDS_CHOICES, /* those of the option's value_name */
+    WORDS_CHOICES, /* those of the flag's value, or of its words */
+    WORDS_ORDER,   /* stages, separated by commas */
     WORDS_PRESETS,
     WORDS_DRAWS,
     WORDS_ISAS,
@@ -47,12 +48,13 @@ static word_list words_of_flag(const flag *f)
 {
     if (f->kind == FLAG_SWITCH)
         return WORDS_ANY;
-    if (is_choice(f->value))
+    if (f->words || is_choice(f->value))
         return WORDS_CHOICES;
-    return strcmp(f->name, "preset") == 0 ? WORDS_PRESETS
-           : strcmp(f->name, "draw") == 0 ? WORDS_DRAWS
-           : strcmp(f->name, "isa") == 0  ? WORDS_ISAS
-                                          : WORDS_ANY;
+    return strcmp(f->name, "order") == 0    ? WORDS_ORDER
+           : strcmp(f->name, "preset") == 0 ? WORDS_PRESETS
+           : strcmp(f->name, "draw") == 0   ? WORDS_DRAWS
+           : strcmp(f->name, "isa") == 0    ? WORDS_ISAS
+                                            : WORDS_ANY;
 }
 
 static word_list words_of_command(const command *c)
@@ -70,18 +72,19 @@ static const char *word_at(word_list list, const flag *f, int index, size_t *n)
     static const char shells[] = "bash|zsh|fish";
     const char *word = NULL;
     if (list == WORDS_CHOICES || list == WORDS_SHELLS)
-        return choice_at(list == WORDS_SHELLS ? shells : f->value, index, n);
+        return choice_at(list == WORDS_SHELLS ? shells : f->words ? f->words : f->value, index, n);
     if (list == WORDS_PRESETS)
         word = presets[index].name;
     if (list == WORDS_ISAS)
         word = pluck_isa_name((pluck_isa)index);
     if (list == WORDS_COMMANDS)
         word = commands[index] ? commands[index]->name : NULL;
-    bool is_stage = list == WORDS_STAGES || list == WORDS_DRAWS;
+    bool is_stage = list == WORDS_STAGES || list == WORDS_DRAWS || list == WORDS_ORDER;
     const pluck_stage *stage = is_stage ? pluck_stage_at((size_t)index) : NULL;
     if (stage)
         word = stage->name;
-    bool is_wanted = !stage || list == WORDS_STAGES || stage->kind == PLUCK_STAGE_DRAW;
+    bool is_wanted = !stage || list == WORDS_STAGES ||
+                     (stage->kind == PLUCK_STAGE_DRAW) == (list == WORDS_DRAWS);
     /* Of a command of two words the group is enough. */
     *n = word && is_wanted ? strcspn(word, " ") : 0;
     if (list == WORDS_COMMANDS && index > 0 && word &&
@@ -151,7 +154,7 @@ static void bash_values(output *out, const command *c, const flag *f)
             output_printf(out, "|'%s -%c'", c->name, f->letter);
         output_text(out, ") words='");
         print_words(out, list, f, " ");
-        output_text(out, "' ;;\n");
+        output_text(out, list == WORDS_ORDER ? "' comma=, ;;\n" : "' ;;\n");
     } else if (f->kind != FLAG_SWITCH && !flag_is_file(f)) {
         output_printf(out, "    '%s --%s') return ;;\n", c->name, f->name);
     } else if (flag_is_file(f)) {
@@ -164,7 +167,15 @@ static bool print_bash(output *out)
     output_text(out,
                 "_pluck() {\n"
                 "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}"
-                "\n  local command=${COMP_WORDS[1]} words=\n"
+                "\n  local command=${COMP_WORDS[1]} words= comma= before=\n"
+                "  # --flag=value is one word, or three where '=' breaks words\n"
+                "  if [[ $current == --*=* ]]; then\n"
+                "    previous=${current%%=*} before=$previous= current=${current#*=}\n"
+                "  elif [[ $current == '=' ]]; then\n"
+                "    current=\n"
+                "  elif [[ $previous == '=' ]]; then\n"
+                "    previous=${COMP_WORDS[COMP_CWORD-2]}\n"
+                "  fi\n"
                 "  case $command in\n");
     for (const command *const *c = commands; (*c); c++) {
         if (!begins_group(c))
@@ -208,8 +219,14 @@ static bool print_bash(output *out)
         output_text(out, "' ;;\n");
     }
     output_text(out, "    esac\n  fi\n"
-                     "  [[ -n $words ]] && mapfile -t COMPREPLY < <(compgen -W \"$words\" -- "
-                     "\"$current\")\n}\n"
+                     "  if [[ -n $comma && $current == *,* ]]; then\n"
+                     "    before+=${current%,*}, current=${current##*,}\n"
+                     "  fi\n"
+                     "  [[ -n $words ]] && mapfile -t COMPREPLY < <(compgen -P \"$before\" -W "
+                     "\"$words\" -- \"$current\")\n"
+                     "  if [[ -n $comma || ${COMPREPLY[0]} == *= ]]; then\n"
+                     "    compopt -o nospace 2> /dev/null\n  fi\n"
+                     "  return 0\n}\n"
                      "complete -o default -F _pluck pluck\n");
     return ok;
 }
@@ -237,6 +254,9 @@ static void zsh_spec(output *out, const flag *f, const char *dashes, const char 
     output_char(out, ']');
     if (flag_is_file(f)) {
         output_text(out, ":file:_files");
+    } else if (list == WORDS_ORDER) {
+        output_text(out, ":value:_values -s , stage ");
+        print_words(out, list, f, " ");
     } else if (list != WORDS_ANY) {
         output_text(out, ":value:(");
         print_words(out, list, f, " ");
@@ -306,9 +326,10 @@ static void fish_flag(output *out, const command *c, const flag *f)
     if (f->letter != 0)
         output_printf(out, " -s %c", f->letter);
     if (words_of_flag(f) != WORDS_ANY) {
-        output_text(out, " -x -a '");
+        bool is_order = words_of_flag(f) == WORDS_ORDER;
+        output_text(out, is_order ? " -x -a '(__fish_append , " : " -x -a '");
         print_words(out, words_of_flag(f), f, " ");
-        output_char(out, '\'');
+        output_text(out, is_order ? ")'" : "'");
     } else if (f->kind != FLAG_SWITCH) {
         output_text(out, flag_is_file(f) ? " -r -F" : " -x");
     }

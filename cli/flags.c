@@ -179,7 +179,10 @@ const flag table_format_flag[] = {
 
 static const flag help_group[] = {
     FLAG_TITLE("Help"),
-    {.name = "help", .letter = 'h', .kind = FLAG_SWITCH, .help = "print this help"},
+    {.name = "help",
+     .letter = 'h',
+     .kind = FLAG_SWITCH,
+     .help = "print this page; --help=all explains every option"},
     FLAG_END,
 };
 
@@ -382,6 +385,24 @@ static const flag *find_alias(const flag_set *set, const char *name, size_t n)
     return NULL;
 }
 
+/* The only flag that begins so. If there are several, they are listed. */
+static const flag *find_prefix(const flag_set *set, const char *name, size_t n, char *list,
+                               size_t capacity)
+{
+    const flag *found = NULL;
+    size_t n_found = 0;
+    *list = '\0';
+    for (size_t i = 0; i < set->n; i++) {
+        const flag *f = &set->flags[i];
+        if (f->kind == FLAG_HEADING || strncmp(f->name, name, n) != 0)
+            continue;
+        size_t used = strlen(list);
+        snprintf(list + used, capacity - used, "%s--%s", n_found++ > 0 ? ", " : "", f->name);
+        found = f;
+    }
+    return n_found == 1 ? found : NULL;
+}
+
 static int unknown_flag(const call *c, const flag_set *set, const char *typed)
 {
     char name[64] = "";
@@ -440,10 +461,7 @@ static int take(call *c, flag_set *set, void *values, const flag *f, const char 
     key_list *list = (key_list *)(void *)place;
     switch (f->kind) {
     case FLAG_SWITCH:
-        if (f->at == offsetof(call, help))
-            c->help = HELP_PAGE;
-        else
-            *(bool *)place = true;
+        *(bool *)place = true;
         return EXIT_DONE;
     case FLAG_TEXT:
     case FLAG_INPUT:
@@ -480,14 +498,26 @@ static int parse_flag(call *c, flag_set *set, void *values, int n_words, char **
     const char *name = typed + (is_long ? 2 : 1);
     size_t n = is_long ? strcspn(name, "=") : 1;
     const flag *f = find_flag(set, name, n, is_long ? 0 : name[0]);
+    char list[512] = "";
     if (!f && is_long)
         f = find_alias(set, name, n);
+    if (!f && is_long && n > 0)
+        f = find_prefix(set, name, n, list, sizeof list);
+    if (!f && *list != '\0')
+        return complain(c->who, EXIT_USAGE, "option '%.*s' is ambiguous; it could be %s",
+                        (int)n + 2, typed, list);
     if (!f || n == 0)
         return unknown_flag(c, set, typed);
 
     const char *value = NULL;
     if (name[n] != '\0')
         value = is_long ? name + n + 1 : name + n;
+    if (f->at == offsetof(call, help) && f->kind == FLAG_SWITCH) {
+        c->help = value ? HELP_ALL : HELP_PAGE;
+        if (value && strcmp(value, "all") != 0)
+            return complain(c->who, EXIT_USAGE, "--help: '%s' is not 'all'", value);
+        return EXIT_DONE;
+    }
     if (f->kind == FLAG_SWITCH) {
         if (value)
             return complain(c->who, EXIT_USAGE, "--%s takes no value", f->name);
@@ -551,7 +581,7 @@ static int print_help(const call *c, const flag_set *set)
     int code = output_open(&out, c->who, NULL);
     if (code != EXIT_DONE)
         return code;
-    help_print(&out, c->command, set);
+    help_print(&out, c->command, set, c->help);
     return output_close(&out, true);
 }
 

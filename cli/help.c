@@ -1,4 +1,7 @@
-/* Help on the terminal, wrapped at 100 columns. */
+/*
+ * Help on the terminal, wrapped at the width of the screen or 100 columns: of a command one page with
+ * its usual flags, or everything that its table says.
+ */
 #include "help.h"
 
 #include "base/text.h"
@@ -6,38 +9,61 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WIDTH       100
-#define NAME_COLUMN 28 /* where summaries of options start */
-
-static const char *const exit_statuses[] = {
-    "0  done",
-    "1  a negative answer (a comparison differs)",
-    "2  the command line cannot be understood",
-    "3  bad input data or configuration, on the command line too",
-    "4  the system failed: files, memory, a full disk",
-    "A closed pipe (| head) ends the command quietly with SIGPIPE, which a shell shows as 141.",
+enum {
+    MOST_COLUMNS = 100,
+    NAME_COLUMN = 28, /* where summaries of flags start, and on a narrow screen */
+    NARROW_COLUMN = 8,
+    NARROW_SCREEN = 64,
+    PAGE_EXAMPLES = 2,
+    PAGE_FLAGS = 12 /* a command with at most so many shows all of them */
 };
 
-static const char *const variables[] = {
-    "PLUCK_ISA  an instruction set, as --isa",
-    "NO_COLOR   if set and not empty: no colour",
-    "COLUMNS    the width of the terminal",
-};
-
-const char *help_exit_status(size_t index)
+static unsigned help_width(const output *out)
 {
-    size_t n = sizeof exit_statuses / sizeof *exit_statuses;
-    return index < n ? exit_statuses[index] : NULL;
+    unsigned width = output_width(out, MOST_COLUMNS);
+    return width < MOST_COLUMNS ? width : MOST_COLUMNS;
+}
+
+const help_fact help_exit_statuses[] = {
+    {"0", "done"},
+    {"1", "a negative answer: a comparison differs, a key of an import is refused"},
+    {"2", "the command line cannot be understood"},
+    {"3", "bad input data or configuration, on the command line too"},
+    {"4", "the system failed: files, memory, a full disk"},
+    {NULL, NULL}};
+
+const help_fact help_variables[] = {
+    {"PLUCK_ISA", "an instruction set, as --isa"},
+    {"NO_COLOR", "no colour, if set and not empty"},
+    {"COLUMNS", "the width of the screen: tables and help are wrapped there"},
+    {NULL, NULL}};
+
+const help_fact help_files[] = {
+    {"-", "as an input, standard input; as an output, standard output"},
+    {".FILE.XXXXXXXX", "an output that is not complete yet: it gets its name when it is"},
+    {NULL, NULL}};
+
+/* How much of a word goes on a line of its own: all of it, or up to a '|' where it is too long. */
+static size_t fitting(const char *word, size_t n, size_t columns)
+{
+    if (n <= columns || columns == 0)
+        return n;
+    for (size_t i = columns; i > 0; i--)
+        if (word[i - 1] == '|' || word[i - 1] == ',' || word[i - 1] == '/')
+            return i;
+    return columns;
 }
 
 /* Writes text with line breaks between words, from column on; continued lines start at indent. '\n'
  * in the text starts a new line. */
 static void print_wrapped(output *out, const char *text, size_t column, size_t indent)
 {
+    size_t width = help_width(out);
     bool is_first = true;
     while (*text != '\0') {
-        size_t n = strcspn(text, " \n");
-        if (!is_first && column + 1 + n > WIDTH) {
+        size_t n = fitting(text, strcspn(text, " \n"), width > indent ? width - indent : 0);
+        bool is_cut = text[n] != ' ' && text[n] != '\n' && text[n] != '\0';
+        if (!is_first && column + 1 + n > width) {
             output_printf(out, "\n%*s", (int)indent, "");
             column = indent;
         } else if (!is_first) {
@@ -53,7 +79,13 @@ static void print_wrapped(output *out, const char *text, size_t column, size_t i
             column = indent;
             is_first = true;
         }
-        text += *text != '\0';
+        if (is_cut) {
+            output_printf(out, "\n%*s", (int)indent, "");
+            column = indent;
+            is_first = true;
+        } else {
+            text += *text != '\0';
+        }
     }
     output_char(out, '\n');
 }
@@ -70,14 +102,23 @@ void help_flag_name(const flag *f, char *text, size_t capacity)
 void help_entry(output *out, const char *name, const char *summary, size_t summary_column)
 {
     size_t n = strlen(name) + 2;
-    output_printf(out, "  %s", name);
-    size_t column = n;
-    if (n + 2 > summary_column) {
-        output_char(out, '\n');
-        column = 0;
+    size_t at = help_width(out) < NARROW_SCREEN ? NARROW_COLUMN : summary_column;
+    output_text(out, "  ");
+    if (n + 2 > at) {
+        print_wrapped(out, name, 2, at);
+        n = 0;
+    } else {
+        output_text(out, name);
     }
-    output_printf(out, "%*s", (int)(summary_column - column), "");
-    print_wrapped(out, summary, summary_column, summary_column);
+    output_printf(out, "%*s", (int)(at - n), "");
+    print_wrapped(out, summary, at, at);
+}
+
+static void print_flag(output *out, const flag *f)
+{
+    char name[128];
+    help_flag_name(f, name, sizeof name);
+    help_entry(out, name, f->help, NAME_COLUMN);
 }
 
 static void print_flags(output *out, const flag_set *set)
@@ -85,49 +126,147 @@ static void print_flags(output *out, const flag_set *set)
     const char *title = NULL;
     for (size_t i = 0; i < set->n; i++) {
         const flag *f = &set->flags[i];
-        char name[128];
-        if (f->kind == FLAG_HEADING) {
-            if (!title || strcmp(title, f->name) != 0)
-                output_printf(out, "\n%s:\n", f->name);
-            title = f->name;
+        if (f->kind != FLAG_HEADING) {
+            print_flag(out, f);
             continue;
         }
-        help_flag_name(f, name, sizeof name);
-        help_entry(out, name, f->help, NAME_COLUMN);
+        if (!title || strcmp(title, f->name) != 0) {
+            char line[128];
+            snprintf(line, sizeof line, "%s:", f->name);
+            output_char(out, '\n');
+            print_wrapped(out, line, 0, 2);
+        }
+        title = f->name;
     }
 }
 
-void help_print(output *out, const command *about, const flag_set *set)
+/* Whether the name is one of the words of list. */
+static bool is_listed(const char *list, const char *name)
 {
-    output_printf(out, "Usage: pluck %s%s%s\n\n", about->name, *about->synopsis != '\0' ? " " : "",
-                  about->synopsis);
-    print_wrapped(out, about->about, 0, 0);
-    print_flags(out, set);
+    size_t n = strlen(name);
+    for (; *list != '\0'; list += strspn(list, " ")) {
+        size_t length = strcspn(list, " ");
+        if (length == n && memcmp(list, name, n) == 0)
+            return true;
+        list += length;
+    }
+    return false;
+}
+
+/* The usual flags, in the order of the list. */
+static void print_usual(output *out, const char *list, const flag_set *set)
+{
+    output_text(out, "\nOptions:\n");
+    for (; *list != '\0'; list += strspn(list, " ")) {
+        size_t length = strcspn(list, " ");
+        for (size_t i = 0; i < set->n; i++)
+            if (set->flags[i].kind != FLAG_HEADING && strlen(set->flags[i].name) == length &&
+                memcmp(set->flags[i].name, list, length) == 0)
+                print_flag(out, &set->flags[i]);
+        list += length;
+    }
+}
+
+/* The names of the rest, a paragraph for each heading; keys are too many. */
+static void print_names(output *out, const char *usual, const flag_set *set)
+{
+    char names[1024] = "";
+    const char *title = "";
+    bool has_keys = false;
+    output_text(out, "\nMore options:\n");
+    for (size_t i = 0; i <= set->n; i++) {
+        const flag *f = i < set->n ? &set->flags[i] : NULL;
+        if (f && f->kind == FLAG_HEADING && strcmp(f->name, title) == 0)
+            continue;
+        title = f && f->kind == FLAG_HEADING ? f->name : title;
+        if ((!f || f->kind == FLAG_HEADING) && *names != '\0') {
+            output_text(out, "  ");
+            print_wrapped(out, names, 2, 4);
+            *names = '\0';
+        }
+        if (!f || f->kind == FLAG_HEADING || is_listed(usual, f->name) ||
+            f->at == offsetof(call, help))
+            continue;
+        has_keys |= f->kind == FLAG_KEY;
+        size_t used = strlen(names);
+        if (f->kind != FLAG_KEY)
+            snprintf(names + used, sizeof names - used, "%s--%s", used > 0 ? " " : "", f->name);
+    }
+    if (has_keys)
+        print_wrapped(out, "  and a flag for each configuration key (pluck stages)", 0, 4);
+}
+
+static size_t count_flags(const flag_set *set)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < set->n; i++)
+        n += set->flags[i].kind != FLAG_HEADING;
+    return n;
+}
+
+static void print_sentence(output *out, const char *text)
+{
+    char line[128];
+    snprintf(line, sizeof line, "%s.", text);
+    if (line[0] >= 'a' && line[0] <= 'z')
+        line[0] = (char)(line[0] - 'a' + 'A');
+    print_wrapped(out, line, 0, 0);
+}
+
+void help_print(output *out, const command *about, const flag_set *set, help_kind kind)
+{
+    char usage[160];
+    bool is_short = kind == HELP_PAGE && about->usual && count_flags(set) > PAGE_FLAGS;
+    snprintf(usage, sizeof usage, "Usage: pluck %s %s", about->name, about->synopsis);
+    print_wrapped(out, usage, 0, 4);
+    output_char(out, '\n');
+    if (kind == HELP_PAGE)
+        print_sentence(out, about->summary);
+    else
+        print_wrapped(out, about->about, 0, 0);
+    if (is_short)
+        print_usual(out, about->usual, set);
+    else
+        print_flags(out, set);
     output_text(out, "\nExamples:\n");
-    for (const char *const *e = about->examples; (*e); e++)
-        output_printf(out, "  $ %s\n", *e);
+    size_t n = 0;
+    for (const char *const *e = about->examples; *e && (kind == HELP_ALL || n < PAGE_EXAMPLES);
+         e++, n++) {
+        output_text(out, "  $ ");
+        print_wrapped(out, *e, 4, 6);
+    }
+    if (is_short)
+        print_names(out, about->usual, set);
+    if (kind == HELP_PAGE) {
+        snprintf(usage, sizeof usage, "pluck %s --help=all explains everything.", about->name);
+        output_char(out, '\n');
+        print_wrapped(out, usage, 0, 0);
+    }
 }
 
 void help_short(output *out)
 {
     output_text(out, "Usage: pluck COMMAND [arguments]\n\nCommands:\n");
-    for (const command *const *c = commands; (*c); c++)
+    for (const command *const *c = commands; *c; c++)
         help_entry(out, (*c)->name, (*c)->summary, 18);
-    output_text(out, "\n\"pluck help COMMAND\" explains one; \"pluck --version\" says which this "
-                     "is.\n");
+    output_char(out, '\n');
+    print_wrapped(
+        out, "\"pluck help COMMAND\" explains one; \"pluck --version\" says which this is.", 0, 0);
 }
 
 static void print_overview(output *out)
 {
-    output_text(out, "pluck turns a language model's logits into tokens.\n\n");
+    print_wrapped(out, "pluck turns a language model's logits into tokens.", 0, 0);
+    output_char(out, '\n');
     help_short(out);
     output_text(out, "\nExit status:\n");
-    for (size_t i = 0; help_exit_status(i); i++)
-        output_printf(out, "  %s\n", help_exit_status(i));
+    for (size_t i = 0; help_exit_statuses[i].name; i++)
+        help_entry(out, help_exit_statuses[i].name, help_exit_statuses[i].text, 18);
     output_text(out, "\nEnvironment:\n");
-    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-        output_printf(out, "  %s\n", variables[i]);
-    output_text(out, "\nResults go to standard output, everything else to standard error.\n");
+    for (size_t i = 0; help_variables[i].name; i++)
+        help_entry(out, help_variables[i].name, help_variables[i].text, 18);
+    output_char(out, '\n');
+    print_wrapped(out, "Results go to standard output, everything else to standard error.", 0, 0);
 }
 
 /* "config" is only a prefix: lists the commands that start with it. */
@@ -135,12 +274,14 @@ static size_t print_group(output *out, const char *word)
 {
     size_t n = strlen(word);
     size_t n_found = 0;
-    for (const command *const *c = commands; (*c); c++) {
+    for (const command *const *c = commands; *c; c++) {
+        char name[64];
         if (strncmp((*c)->name, word, n) != 0 || (*c)->name[n] != ' ')
             continue;
         if (n_found++ == 0)
             output_printf(out, "Usage: pluck %s COMMAND\n\n", word);
-        output_printf(out, "  pluck %-15s %s\n", (*c)->name, (*c)->summary);
+        snprintf(name, sizeof name, "pluck %s", (*c)->name);
+        help_entry(out, name, (*c)->summary, 24);
     }
     if (n_found > 0)
         output_printf(out, "\n\"pluck help %s COMMAND\" explains one.\n", word);
@@ -174,10 +315,11 @@ int command_unknown(const char *who, const char *first, const char *second)
 
 typedef struct help_flags {
     call call;
-    bool man;
+    bool man, all;
 } help_flags;
 
-static int print_topic(output *out, const char *who, const char *const *words, size_t n_words)
+static int print_topic(output *out, const char *who, const char *const *words, size_t n_words,
+                       help_kind kind)
 {
     size_t n_used = 0;
     const command *about = command_find(words, n_words, &n_used);
@@ -192,7 +334,7 @@ static int print_topic(output *out, const char *who, const char *const *words, s
     flag_set set;
     if (!flag_set_create(&set, about, 0))
         return complain_memory(who);
-    help_print(out, about, &set);
+    help_print(out, about, &set, kind);
     flag_set_destroy(&set);
     return EXIT_DONE;
 }
@@ -210,7 +352,7 @@ int help_topic(const char *group)
     int code = output_open(&out, who, NULL);
     if (code != EXIT_DONE)
         return code;
-    return close_topic(&out, print_topic(&out, who, &group, group != NULL));
+    return close_topic(&out, print_topic(&out, who, &group, group != NULL, HELP_PAGE));
 }
 
 static int run(const void *given)
@@ -221,19 +363,26 @@ static int run(const void *given)
     int code = output_open(&out, who, NULL);
     if (code != EXIT_DONE)
         return code;
-    if (flags->man)
-        code = help_manual(&out) ? EXIT_DONE : complain_memory(who);
+    size_t n_used = 0;
+    const command *c = command_find(flags->call.words, flags->call.n_words, &n_used);
+    if (flags->man && (c || flags->call.n_words == 0))
+        code = help_manual(&out, c) ? EXIT_DONE : complain_memory(who);
     else
-        code = print_topic(&out, who, flags->call.words, flags->call.n_words);
+        code = print_topic(&out, who, flags->call.words, flags->call.n_words,
+                           flags->all ? HELP_ALL : HELP_PAGE);
     return close_topic(&out, code);
 }
 
 static const flag flags[] = {
     FLAG_TITLE("Manual"),
+    {.name = "all",
+     .kind = FLAG_SWITCH,
+     .at = offsetof(help_flags, all),
+     .help = "everything about COMMAND, as COMMAND --help=all"},
     {.name = "man",
      .kind = FLAG_SWITCH,
      .at = offsetof(help_flags, man),
-     .help = "print the manual page, for man(1)"},
+     .help = "print the manual page of pluck, or of COMMAND, for man(1)"},
     FLAG_END,
 };
 

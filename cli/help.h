@@ -1,5 +1,5 @@
 /*
- * Texts generated from the option table: help and the manual page.
+ * Texts generated from the tables of flags: help and the manual page.
  */
 #ifndef CLI_HELP_H
 #define CLI_HELP_H
@@ -16,14 +16,18 @@ int help_topic(const char *group);
 /* The few lines that "pluck" alone prints. */
 void help_short(output *out);
 
-/* Everything about one command. */
-void help_print(output *out, const command *about, const flag_set *set);
+/* One page about a command: its usual flags and two examples; or everything. */
+void help_print(output *out, const command *about, const flag_set *set, help_kind kind);
 
-/* The manual page in roff's man macros. false: memory ran out. */
-bool help_manual(output *out);
+/* The manual page of a command, or that of pluck for NULL, in roff's man macros. false: memory ran
+ * out. */
+bool help_manual(output *out, const command *c);
 
-/* The lines about exit statuses: one at a time, NULL after the last. */
-const char *help_exit_status(size_t index);
+/* What holds for every command; ends with a NULL name. */
+typedef struct help_fact {
+    const char *name, *text;
+} help_fact;
+extern const help_fact help_exit_statuses[], help_variables[], help_files[];
 
 /* A name, and a summary wrapped beside it from column on. */
 void help_entry(output *out, const char *name, const char *summary, size_t column);

@@ -137,6 +137,16 @@ bool is_switch_of_stage(const pluck_stage *stage, const pluck_param *param)
     return true;
 }
 
+/* The short flags that mean the same in every command. */
+static char letter_of(const char *key)
+{
+    static const char *const letters[] = {"ttemperature", "ktop_k", "ptop_p"};
+    for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
+        if (strcmp(letters[i] + 1, key) == 0)
+            return letters[i][0];
+    return 0;
+}
+
 static void fill(flag *f, key_text *text, const pluck_stage *stage, const pluck_param *param)
 {
     char range[96];
@@ -152,6 +162,7 @@ static void fill(flag *f, key_text *text, const pluck_stage *stage, const pluck_
         snprintf(text->summary, sizeof text->summary, "%s, default %.15g: %s", range,
                  param->default_value, param->summary);
     *f = (flag){.name = text->name,
+                .letter = letter_of(param->flat_key),
                 .kind = FLAG_KEY,
                 .value = placeholder(param->type),
                 .help = text->summary,

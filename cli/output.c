@@ -12,9 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { LIST_BYTES = 1024 };
+enum { LIST_BYTES = 1024, WRAP_INDENT = 2, MIN_WIDTH = 20, MAX_WIDTH = 1000 };
 
 static void keep_error(output *out, pluck_status status)
 {
@@ -56,12 +57,97 @@ int output_open(output *out, const char *who, const char *path)
     return finish_open(out, status);
 }
 
+unsigned output_width(const output *out, unsigned otherwise)
+{
+    const char *columns = getenv("COLUMNS");
+    struct winsize size;
+    unsigned long width = columns ? strtoul(columns, NULL, 10) : 0;
+    if (width >= MIN_WIDTH && width <= MAX_WIDTH)
+        return (unsigned)width;
+    if (ioctl(out->file.fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= MIN_WIDTH)
+        return size.ws_col;
+    return otherwise;
+}
+
+void output_wrap(output *out)
+{
+    out->line = (wrapped_line){.width = output_width(out, 0)};
+}
+
 int output_open_error(output *out, const char *who)
 {
     pluck_allocator allocator = plk_allocator_or_default(NULL);
     *out = (output){.who = who, .name = "standard error", .unfinished = -1};
     return finish_open(out, plk_new_file_open_descriptor(&out->file, out->name, STDERR_FILENO,
                                                          &allocator, &out->err));
+}
+
+static void write_bytes(output *out, const char *data, size_t n)
+{
+    if (out->error == 0)
+        keep_error(out, plk_new_file_write(&out->file, data, n, &out->err));
+}
+
+static void write_spaces(output *out, size_t n)
+{
+    for (; n > 0; n--)
+        write_bytes(out, " ", 1);
+}
+
+/* Writes the word with the spaces before it, of which one ends the line if it does not fit. */
+static void end_word(output *out)
+{
+    wrapped_line *l = &out->line;
+    if (l->n == 0)
+        return;
+    if (l->column > 0 && l->column + l->n_spaces + l->word_columns > l->width) {
+        write_bytes(out, "\n", 1);
+        l->n_spaces = WRAP_INDENT + (l->n_spaces > 0 ? l->n_spaces - 1 : 0);
+        l->column = 0;
+    }
+    if (l->column == 0 && l->n_spaces + l->word_columns > l->width)
+        l->n_spaces = l->word_columns < l->width ? l->width - l->word_columns : 0;
+    write_spaces(out, l->n_spaces);
+    write_bytes(out, l->word, l->n);
+    l->column += (unsigned)l->n_spaces + l->word_columns;
+    l->n = l->n_spaces = l->word_columns = 0;
+}
+
+/* One character of a word, or a piece of a terminal code, which takes no room. */
+static void add_to_word(output *out, const char *bytes, size_t n, unsigned columns)
+{
+    wrapped_line *l = &out->line;
+    if (l->word_columns + columns > l->width || l->n + n > sizeof l->word)
+        end_word(out);
+    memcpy(l->word + l->n, bytes, n);
+    l->n += n;
+    l->word_columns += columns;
+}
+
+static void write_wrapped(output *out, const char *data, size_t n)
+{
+    wrapped_line *l = &out->line;
+    for (size_t i = 0; i < n;) {
+        uint32_t code_point = 0;
+        size_t length = plk_utf8_decode(data + i, n - i, &code_point);
+        length = length > 0 ? length : 1;
+        char c = data[i];
+        if (c == '\n') {
+            end_word(out);
+            write_bytes(out, "\n", 1);
+            l->column = 0;
+            l->n_spaces = 0;
+        } else if (c == ' ') {
+            end_word(out);
+            l->n_spaces++;
+        } else if (c == '\033' || l->is_code) {
+            l->is_code = c != 'm';
+            add_to_word(out, data + i, length, 0);
+        } else {
+            add_to_word(out, data + i, length, plk_show(PLK_SCREEN, data + i, length).columns);
+        }
+        i += length;
+    }
 }
 
 static bool is_completed(const output *out)
@@ -100,6 +186,7 @@ int outputs_close(output *outs, size_t n, bool keep)
         if (!out->is_open)
             continue;
         n_open++;
+        end_word(out);
         if (out->error == 0 && (keep || !out->file.temporary))
             keep_error(out, plk_new_file_complete(&out->file, &out->err));
         is_good = is_good && out->error == 0;
@@ -127,14 +214,17 @@ int output_close(output *out, bool keep)
 
 void output_flush(output *out)
 {
+    end_word(out);
     if (out->error == 0)
         keep_error(out, plk_new_file_flush(&out->file, &out->err));
 }
 
 void output_write(output *out, const char *data, size_t n)
 {
-    if (out->error == 0)
-        keep_error(out, plk_new_file_write(&out->file, data, n, &out->err));
+    if (out->line.width > 0)
+        write_wrapped(out, data, n);
+    else
+        write_bytes(out, data, n);
 }
 
 void output_text(output *out, const char *text)

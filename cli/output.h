@@ -14,6 +14,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* What is not written yet of a line that is being wrapped. */
+typedef struct wrapped_line {
+    unsigned width;        /* of a line; 0: lines are as long as they are */
+    unsigned column;       /* after what is written */
+    size_t n_spaces;       /* after that */
+    char word[512];        /* after these */
+    size_t n;              /* bytes of it */
+    unsigned word_columns; /* of it */
+    bool is_code;          /* in the middle of a terminal code */
+} wrapped_line;
+
 /* All zero: closed. */
 typedef struct output {
     const char *who;  /* the command, for messages */
@@ -21,6 +32,7 @@ typedef struct output {
     plk_new_file file;
     int unfinished; /* see unfinished.h */
     bool is_open, is_terminal;
+    wrapped_line line;
     int error;       /* errno of the first failure, or 0 */
     pluck_error err; /* and what the writer said, if it was the writer */
 } output;
@@ -29,6 +41,14 @@ typedef struct output {
  * before the command ran, see run_files.h. Returns an exit code, after complain() if it is not
  * EXIT_DONE; then nothing is open. */
 int output_open(output *out, const char *who, const char *path);
+
+/* The width of the screen: COLUMNS, else what the terminal says, else otherwise. */
+unsigned output_width(const output *out, unsigned otherwise);
+
+/* From now on, lines that are longer than the screen is wide are broken between words, and go on
+ * with an indent: for tables and other text for people. A table whose columns are padded stays one,
+ * because its lines are broken at the same columns. Without a screen lines stay as they are. */
+void output_wrap(output *out);
 
 /* Standard error, for results when a file of the user's takes standard output. */
 int output_open_error(output *out, const char *who);

@@ -1,11 +1,9 @@
 /* The rate is the mean since the start; the bar is drawn at most ten times a second. */
 #include "progress.h"
-#include "flags.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,23 +18,11 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-unsigned terminal_width(int fd)
-{
-    const char *columns = getenv("COLUMNS");
-    uint64_t width = 0;
-    if (columns && parse_count(columns, 20, 1000, &width))
-        return (unsigned)width;
-    struct winsize size;
-    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
-        return size.ws_col;
-    return 80;
-}
-
 void progress_start(progress *p, uint64_t total, bool quiet, const output *out)
 {
     memset(p, 0, sizeof *p);
     p->total = total;
-    p->is_enabled = !quiet && !out->is_terminal && isatty(STDERR_FILENO);
+    p->is_enabled = !quiet && !(out && out->is_terminal) && isatty(STDERR_FILENO);
     p->start = p->is_enabled ? now() : 0.0;
 }
 
@@ -68,7 +54,8 @@ static void draw(progress *p, uint64_t done, double time)
         snprintf(line, sizeof line, "%llu %s, %s", (unsigned long long)done,
                  p->unit ? p->unit : "draws", rate);
     } else {
-        unsigned width = terminal_width(STDERR_FILENO);
+        output screen = {.file = {.fd = STDERR_FILENO}};
+        unsigned width = output_width(&screen, 80);
         unsigned bar = width > BAR_MAX + 40 ? BAR_MAX : width > 50 ? width - 40 : 10;
         double part = (double)done / (double)p->total;
         char filled[BAR_MAX + 1] = "";

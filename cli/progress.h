@@ -16,10 +16,8 @@ typedef struct progress {
     double start, shown_at;
 } progress;
 
-/* The width of the terminal that fd is: COLUMNS, else what the terminal says, else 80. */
-unsigned terminal_width(int fd);
-
-/* quiet, or results on the same kind of screen: nothing is shown. */
+/* Nothing is shown if quiet, nor if results that are printed meanwhile go to a terminal: out, or NULL
+ * if results come after the work. */
 void progress_start(progress *p, uint64_t total, bool quiet, const output *out);
 
 /* done of total is done. */

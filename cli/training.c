@@ -201,7 +201,7 @@ static int train(training *t)
     pluck_error err;
     double loss = 0;
     uint32_t n_steps = 0;
-    progress_start(&t->bar, now.n_rows, t->flags->call.is_quiet, &t->out);
+    progress_start(&t->bar, now.n_rows, t->flags->call.is_quiet, NULL);
     while (!now.is_done) {
         uint32_t epoch = now.epoch;
         pluck_status status = pluck_trainer_step(t->trainer, &now, &err);

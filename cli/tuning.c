@@ -239,10 +239,10 @@ static pluck_status set_config(tuning *t, pluck_error *err)
     return status;
 }
 
-int tuning_run(tuning *t, const output *out)
+int tuning_run(tuning *t)
 {
     pluck_error err;
-    progress_start(&t->bar, 1, t->flags->call.is_quiet, out);
+    progress_start(&t->bar, 1, t->flags->call.is_quiet, NULL);
     pluck_status status = pluck_tune_temperature(&t->data, &t->options, &t->fit, &err);
     const double temperatures[2] = {1, t->fit.temperature};
     pluck_tune_request request = {.struct_size = sizeof request,

@@ -71,7 +71,7 @@ typedef struct tuning {
  * after the others even if they failed. Each returns an exit code, after complain() if it is not
  * EXIT_DONE. */
 int tuning_open(tuning *t, const tuning_flags *flags, const char *path);
-int tuning_run(tuning *t, const output *out);
+int tuning_run(tuning *t);
 void tuning_close(tuning *t);
 
 /* Decides has_answer, and warns of what is doubtful about the rows, when they have been opened, and

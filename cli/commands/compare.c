@@ -226,7 +226,8 @@ static int compare_rows(run *r)
     bool is_known = r->end != PLUCK_DUMP_ROWS_UNKNOWN;
     bool has_ended = false;
     int code = EXIT_DONE;
-    progress_start(&r->bar, is_known ? r->end - r->first : 0, r->flags->call.is_quiet, &r->out);
+    progress_start(&r->bar, is_known ? r->end - r->first : 0, r->flags->call.is_quiet,
+                   r->flags->format == FORMAT_CSV ? &r->out : NULL);
     r->bar.unit = "rows";
     if (r->flags->format == FORMAT_CSV)
         compare_print_csv_heading(&r->all, &r->out);
@@ -399,6 +400,7 @@ const command compare_command = {
              "one side bans a token that the other allows, the divergence is infinite; such rows "
              "are counted.\n"
              "Ends with status 1 if the mean KL(A || B) is above --max-kl.",
+    .usual = "config-a config-b targets max-kl rows vocab format",
     .flags = flags,
     .flags_bytes = sizeof(compare_flags),
     .defaults = &(const compare_flags){.worst = 5, .max_kl = (double)NAN},

@@ -264,7 +264,6 @@ const command config_show_command = {
 static const flag init_table[] = {
     FLAG_TITLE("Presets"),
     {.name = "list",
-     .letter = 'l',
      .kind = FLAG_SWITCH,
      .at = offsetof(init_flags, list),
      .help = "list the presets"},

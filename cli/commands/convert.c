@@ -144,11 +144,10 @@ static int copy_row(conversion *c, uint64_t row, bool *has_ended)
 
 static int copy_rows(conversion *c)
 {
-    output nowhere = {.is_terminal = false};
     bool is_known = c->end != PLUCK_DUMP_ROWS_UNKNOWN;
     bool has_ended = false;
     int code = EXIT_DONE;
-    progress_start(&c->bar, is_known ? c->end - c->first : 0, c->flags->call.is_quiet, &nowhere);
+    progress_start(&c->bar, is_known ? c->end - c->first : 0, c->flags->call.is_quiet, NULL);
     c->bar.unit = "rows";
     uint64_t row = c->first;
     for (; code == EXIT_DONE && !has_ended && row < c->end; row += !has_ended) {

@@ -28,7 +28,7 @@ static style find_style(const inspection *in, const output *out)
     bool is_colored =
         in->flags->color == COLOR_ALWAYS ||
         (in->flags->color == COLOR_AUTO && out->is_terminal && (!no_color || *no_color == '\0'));
-    unsigned width = terminal_width(out->file.fd);
+    unsigned width = output_width(out, 80);
     style s = {{"", "", ""}, bars_have_blocks(), BAR_MIN};
     if (is_colored)
         s.codes = (paint){"\033[1m", "\033[36m", "\033[0m"};

@@ -46,7 +46,9 @@ static pluck_status measure_rows(report_dump *d, pluck_error *err)
     pluck_tune_stats known[2];
     memcpy(known, d->t.stats, sizeof known);
     s->n = n < REPORT_POINTS ? (size_t)n : REPORT_POINTS;
+    progress_start(&d->t.bar, n, d->t.flags->call.is_quiet, NULL);
     pluck_status status = pluck_tune_measure(&d->t.data, &request, err);
+    progress_clear(&d->t.bar);
     if (d->t.has_targets)
         memcpy(d->t.stats, known, sizeof known);
     for (size_t i = 0; i < s->n; i++) {
@@ -65,6 +67,8 @@ static pluck_status count_survivors(report_dump *d, const char *json, double *co
 {
     const report_series *s = &d->series;
     pluck_sampler *sampler = NULL;
+    progress_start(&d->t.bar, d->t.data.end - d->t.data.first, d->t.flags->call.is_quiet, NULL);
+    d->t.bar.unit = "rows";
     pluck_status status =
         pluck_sampler_from_json(&sampler, json, strlen(json), d->t.src.info.n_vocab, err);
     for (uint64_t row = d->t.data.first; row < d->t.data.end && status == PLUCK_OK; row++) {
@@ -74,15 +78,17 @@ static pluck_status count_survivors(report_dump *d, const char *json, double *co
         if (status == PLUCK_OK)
             status = pluck_sampler_draw(sampler, logits, &drawn, err);
         counts[point_of(d, row, s->n)] += (double)drawn.n_survivors;
+        progress_update(&d->t.bar, row - d->t.data.first + 1);
         pluck_dump_release(d->t.src.dump, row);
     }
     for (size_t i = 0; i < s->n; i++)
         counts[i] /= s->rows[i];
+    progress_clear(&d->t.bar);
     pluck_sampler_destroy(&sampler);
     return status;
 }
 
-static int study_dump(report *r, report_dump *d, const char *path, const output *out)
+static int study_dump(report *r, report_dump *d, const char *path)
 {
     pluck_error err;
     int code = tuning_open(&d->t, &r->flags->tuning, path);
@@ -93,7 +99,7 @@ static int study_dump(report *r, report_dump *d, const char *path, const output 
         code = texts_take(&r->texts, &r->flags->tuning.call, d->t.name, d->t.src.dump,
                           d->t.src.info.n_vocab);
     if (code == EXIT_DONE && d->t.has_targets)
-        code = tuning_run(&d->t, out);
+        code = tuning_run(&d->t);
     if (code != EXIT_DONE)
         return code;
     uint64_t n = d->t.data.end - d->t.data.first;
@@ -110,7 +116,7 @@ static int study_dump(report *r, report_dump *d, const char *path, const output 
                     err.message);
 }
 
-static int study(report *r, const output *out)
+static int study(report *r)
 {
     int code = EXIT_DONE;
     if (r->flags->tuning.targets && r->n_dumps > 1)
@@ -118,7 +124,7 @@ static int study(report *r, const output *out)
                         "--targets belong to one dump; %llu are given",
                         (unsigned long long)r->n_dumps);
     for (size_t i = 0; i < r->n_dumps && code == EXIT_DONE; i++) {
-        code = study_dump(r, &r->dumps[i], r->flags->tuning.call.words[i], out);
+        code = study_dump(r, &r->dumps[i], r->flags->tuning.call.words[i]);
         r->n_explored += r->dumps[i].n_explored;
     }
     return code;
@@ -136,7 +142,7 @@ static int run(const void *given)
     code = !r.dumps ? complain_memory(flags->tuning.call.who)
                     : texts_open(&r.texts, &flags->tuning.call, &flags->vocab);
     if (code == EXIT_DONE)
-        code = study(&r, &out);
+        code = study(&r);
     if (code == EXIT_DONE)
         code = report_write(&r, &out);
     for (size_t i = 0; r.dumps && i < r.n_dumps; i++)

@@ -21,6 +21,7 @@ typedef struct evaluation {
     const eval_flags *flags;
     head_model model;
     pair_set pairs;
+    progress bar;
     double loss;
     uint64_t n_hits; /* rows whose most probable token is the target */
     double microseconds[N_QUESTIONS], dots[N_QUESTIONS];
@@ -64,17 +65,20 @@ static int measure(evaluation *e)
     uint64_t n = e->pairs.hidden.n_rows;
     pluck_head_query *query = NULL;
     pluck_error err;
+    progress_start(&e->bar, N_QUESTIONS * n, e->flags->call.is_quiet, NULL);
     pluck_status status = pluck_head_query_create(&query, e->model.head, NULL, &err);
     for (int q = 0; q < N_QUESTIONS && status == PLUCK_OK; q++) {
         uint64_t n_dots = 0;
         double start = now();
         for (uint64_t row = 0; row < n && status == PLUCK_OK; row++) {
+            progress_update(&e->bar, (uint64_t)q * n + row);
             status = ask(e, query, (question)q, row, &err);
             n_dots += pluck_head_query_get_stats(query).n_dots;
         }
         e->microseconds[q] = (now() - start) / (double)n;
         e->dots[q] = (double)n_dots / (double)n;
     }
+    progress_clear(&e->bar);
     e->loss /= (double)n;
     pluck_head_query_destroy(&query);
     return status == PLUCK_OK
@@ -163,6 +167,7 @@ static const flag flags[] = {
      .max = UINT64_MAX,
      .help = "of the tokens that are drawn; default 0"},
     FLAG_GROUP(format_flag, eval_flags, format),
+    FLAG_GROUP(quiet_flag, eval_flags, call),
     FLAG_GROUP(head_group, eval_flags, head),
     FLAG_GROUP(map_group, eval_flags, input),
     FLAG_END,

@@ -84,7 +84,6 @@ static const flag training_table[] = {
      .at = offsetof(training_flags, start),
      .help = "begin with the nodes and the tree of this head"},
     {.name = "epochs",
-     .letter = 'e',
      .kind = FLAG_COUNT,
      .value = "N",
      .at = offsetof(training_flags, epochs),
@@ -172,7 +171,7 @@ static const flag distill_table[] = {
 
 static const char *const tree_fit_examples[] = {
     "pluck tree fit hidden.npy next.npy -o tree.safetensors --threads 0",
-    "pluck tree fit hidden.npy next.npy --tree clusters --vectors head.npy -e 20 -o "
+    "pluck tree fit hidden.npy next.npy --tree clusters --vectors head.npy --epochs 20 -o "
     "t.safetensors",
     NULL};
 

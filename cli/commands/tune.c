@@ -69,7 +69,7 @@ static int run_tune(const void *given)
         return code;
     code = tuning_open(&t, &flags->tuning, flags->tuning.call.words[0]);
     if (code == EXIT_DONE)
-        code = tuning_run(&t, &outs[RESULTS]);
+        code = tuning_run(&t);
     if (code == EXIT_DONE)
         code = open_files(&t, flags, outs);
     if (code == EXIT_DONE)

@@ -31,17 +31,17 @@ COMMANDS = [
     ("tree predict", "head.npy hidden.npy --bias bias.npy --vocab vocab12.json "
      "--added-tokens added.json", {"-o": ""}),
     ("tree fit", "hidden.npy next.npy --counts counts.txt --validation valid_hidden.npy "
-     "--validation-targets valid_next.npy -e 2 -q", {"-o": "", "--checkpoint": "-o x.out"}),
-    ("tree fit", "hidden.npy next.npy --tree clusters --vectors head.npy -e 2 -q",
+     "--validation-targets valid_next.npy --epochs 2 -q", {"-o": "", "--checkpoint": "-o x.out"}),
+    ("tree fit", "hidden.npy next.npy --tree clusters --vectors head.npy --epochs 2 -q",
      {"-o": "", "--checkpoint": "-o x.out"}),
-    ("tree fit", "hidden.npy next.npy --start start.st -e 2 -q",
+    ("tree fit", "hidden.npy next.npy --start start.st --epochs 2 -q",
      {"-o": "", "--checkpoint": "-o x.out"}),
-    ("tree distill", "head.npy hidden.npy next.npy --bias bias.npy --counts counts.txt -e 2 -q",
+    ("tree distill", "head.npy hidden.npy next.npy --bias bias.npy --counts counts.txt --epochs 2 -q",
      {"-o": "", "--checkpoint": "-o x.out"}),
     ("tree distill", "head.npy hidden.npy next.npy --tree clusters --vectors valid_head.npy "
-     "--validation valid_hidden.npy --validation-targets valid_next.npy -e 2 -q",
+     "--validation valid_hidden.npy --validation-targets valid_next.npy --epochs 2 -q",
      {"-o": "", "--checkpoint": "-o x.out"}),
-    ("tree distill", "head.npy hidden.npy next.npy --start start.st -e 2 -q",
+    ("tree distill", "head.npy hidden.npy next.npy --start start.st --epochs 2 -q",
      {"-o": "", "--checkpoint": "-o x.out"}),
 ]
 
@@ -100,7 +100,7 @@ class OutputCase(CommandCase):
         (template / "vocab12.json").write_text(json.dumps(list("abcdefghijkl")))
         shutil.copy(template / "head.npy", template / "valid_head.npy")
         for line in ("sample small.npy --format json --trace > lines.jsonl",
-                     "tree fit hidden.npy next.npy -o start.st -e 1 -q > /dev/null"):
+                     "tree fit hidden.npy next.npy -o start.st --epochs 1 -q > /dev/null"):
             subprocess.run("pluck " + line, shell=True, check=True, cwd=template, env=cls.env)
         cls.results = {}
 

@@ -15,7 +15,7 @@ from output_case import OLD, OutputCase, take_signals
 
 
 class Checkpoints(OutputCase):
-    LINE = "hidden.npy next.npy -e 2 -q"
+    LINE = "hidden.npy next.npy --epochs 2 -q"
 
     def fit(self, rest, **more):
         return self.run_pluck(f"tree fit {self.LINE} {rest}", **more)

@@ -56,7 +56,7 @@ class Flags(CommandCase):
             self.assertEqual(self.run_line(line), expected)
         for ids in ("0" * 70 + "3", "1." + "0" * 70 + "1", "1" + "0" * 70):
             self.refuse(f"pluck sample small.npy --prompt-tokens {ids}", "is not a token id")
-            self.refuse(f"pluck inspect small.npy -e --token {ids}", "is not a token id")
+            self.refuse(f"pluck inspect small.npy --explain --token {ids}", "is not a token id")
 
     def test_a_decimal_comma_gets_a_hint(self):
         for line in ("sample small.npy --temperature 0,8", "sample small.npy --draws 0,8",

@@ -31,7 +31,7 @@ class Repeatable(CommandCase):
                       "--entmax-alpha 1.5 --draw adaptive_p",
                       "--repeat-penalty 1.3 --prompt-tokens 5,6,7 --temperature 0"):
             for form in ("text", "json"):
-                line = f"pluck inspect logits.npy --row 5 -e -t 1,286,400 -f {form} {flags}"
+                line = f"pluck inspect logits.npy --row 5 --explain --token 1,286,400 -f {form} {flags}"
                 outputs = {n: self.run_line(line, env={"PLUCK_ISA": n}) for n in names}
                 self.assertEqual(len(set(outputs.values())), 1, f"{line}: {names}")
 
@@ -39,7 +39,7 @@ class Repeatable(CommandCase):
         for flags in ("--temperature 1.3", "--repeat-penalty 1.3 --prompt-tokens 5,6,7 --top-k 9",
                       "--dry-multiplier 1 --prompt-tokens 5,6,7,5,6 --xtc-probability 1",
                       "--logit-bias '{\"5\":-1.2345678901,\"6\":false}' --tfs-z .123456789012"):
-            line = f"pluck inspect gpt2.npy --row 0 -e -t 1,2,3 --top 0 {flags}"
+            line = f"pluck inspect gpt2.npy --row 0 --explain --token 1,2,3 --top 0 {flags}"
             for text in self.run_line(f"{line} --vocab gpt2_vocab.json").decode().split("\n"):
                 self.assertLessEqual(len(text), 100, text)
 

@@ -95,7 +95,7 @@ class Tree(CommandCase):
             self.assertAlmostEqual(sum(map(float, line.split()[1::2])), 1, delta=1e-4)
 
     def test_tokens_that_never_occur_get_codes_of_usual_length(self):
-        fit = "pluck tree fit hidden.npy next.npy --vocab-size 3000 -e 1 -o t.safetensors"
+        fit = "pluck tree fit hidden.npy next.npy --vocab-size 3000 --epochs 1 -o t.safetensors"
         for flags, is_long in (("", False), (" --keep-zero-counts", True), (" -q", False)):
             self.run_line(fit + flags)
             noted = "2988 of 3000 tokens never occur and are counted once" in self.stderr
@@ -105,7 +105,7 @@ class Tree(CommandCase):
             self.assertEqual("the longest code has" in self.stderr, is_long, self.stderr)
 
     def test_the_file_of_a_wrong_target_is_named(self):
-        self.run_line("pluck tree fit hidden.npy next.npy -e 1 -q -o t.safetensors")
+        self.run_line("pluck tree fit hidden.npy next.npy --epochs 1 -q -o t.safetensors")
         (self.folder / "far.txt").write_text("12\n" * 600)
         for line in ("fit hidden.npy far.txt --vocab-size 12 -o u.safetensors",
                      "distill head.npy hidden.npy far.txt --bias bias.npy -o u.safetensors",
@@ -118,11 +118,11 @@ class Tree(CommandCase):
 
     def test_a_training_that_diverges_says_so(self):
         for flags in ("--rate 1e6", "--rate 1e6 --no-bias", "--rate 1e6 --tree balanced"):
-            self.run_line(f"pluck tree fit hidden.npy next.npy -e 1 -q -o t.safetensors {flags}",
+            self.run_line(f"pluck tree fit hidden.npy next.npy --epochs 1 -q -o t.safetensors {flags}",
                           code=1)
             self.assertIn("is not below", self.stderr)
             self.assertIn("lower --rate", self.stderr)
-        self.run_line("pluck tree fit hidden.npy next.npy -e 1 -q -o t.safetensors")
+        self.run_line("pluck tree fit hidden.npy next.npy --epochs 1 -q -o t.safetensors")
         self.assertEqual(self.stderr, "")
 
 

@@ -66,7 +66,7 @@ class Trouble(OutputCase):
     def test_a_pipe_without_a_reader_can_be_given_up(self):
         for line in ("sample small.npy -o out", "convert small.npy --to npy -o out",
                      "convert small.npy --targets t8.txt --to npy -o x --targets-out out",
-                     "tree fit hidden.npy next.npy -e 1 -q -o out",
+                     "tree fit hidden.npy next.npy --epochs 1 -q -o out",
                      "inspect small.npy -o x --csv out"):
             self.fresh(line)
             os.mkfifo(self.folder / "out")
