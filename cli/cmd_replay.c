@@ -152,6 +152,8 @@ static int run(const void *given)
         code = open_sources(&run);
     if (code == EXIT_DONE)
         code = output_open(&run.out, flags->call.who, flags->output);
+    if (code == EXIT_DONE && flags->format == FORMAT_TEXT)
+        output_wrap(&run.out);
     if (code == EXIT_DONE) {
         code = replay_all(&run);
         int close_code = output_close(&run.out, code == EXIT_DONE);

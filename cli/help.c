@@ -1,6 +1,6 @@
 /*
- * Help on the terminal, wrapped at the width of the screen or 100 columns: of a command one page with
- * its usual flags, or everything that its table says.
+ * Help on the terminal, wrapped at the width of the screen or 100 columns: of a command one page
+ * with its usual flags, or everything that its table says.
  */
 #include "help.h"
 

@@ -1,7 +1,7 @@
 /*
- * The manual pages, in the man macros of roff (man(7)): one for pluck, one for each command. Text is
- * escaped so that nothing in it is taken for a request: a backslash, a hyphen that is to be copied,
- * and a dot or quote at the start of a line.
+ * The manual pages, in the man macros of roff (man(7)): one for pluck, one for each command. Text
+ * is escaped so that nothing in it is taken for a request: a backslash, a hyphen that is to be
+ * copied, and a dot or quote at the start of a line.
  */
 #include "help.h"
 

@@ -69,6 +69,18 @@ unsigned output_width(const output *out, unsigned otherwise)
     return otherwise;
 }
 
+unsigned output_room(const output *out, unsigned columns)
+{
+    enum { LEAST_CELL = 12 };
+    const wrapped_line *l = &out->line;
+    unsigned used = l->column + (unsigned)l->n_spaces + l->word_columns;
+    if (l->width == 0 || used + columns <= l->width)
+        return columns;
+    if (used + LEAST_CELL <= l->width)
+        return l->width - used;
+    return columns < l->width - WRAP_INDENT ? columns : l->width - WRAP_INDENT;
+}
+
 void output_wrap(output *out)
 {
     out->line = (wrapped_line){.width = output_width(out, 0)};
@@ -137,7 +149,7 @@ static void write_wrapped(output *out, const char *data, size_t n)
             write_bytes(out, "\n", 1);
             l->column = 0;
             l->n_spaces = 0;
-        } else if (c == ' ') {
+        } else if (c == ' ' && !l->is_cell) {
             end_word(out);
             l->n_spaces++;
         } else if (c == '\033' || l->is_code) {

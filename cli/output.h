@@ -19,10 +19,11 @@ typedef struct wrapped_line {
     unsigned width;        /* of a line; 0: lines are as long as they are */
     unsigned column;       /* after what is written */
     size_t n_spaces;       /* after that */
-    char word[512];        /* after these */
+    char word[1024];       /* after these */
     size_t n;              /* bytes of it */
     unsigned word_columns; /* of it */
     bool is_code;          /* in the middle of a terminal code */
+    bool is_cell;          /* spaces belong to the word */
 } wrapped_line;
 
 /* All zero: closed. */
@@ -49,6 +50,9 @@ unsigned output_width(const output *out, unsigned otherwise);
  * with an indent: for tables and other text for people. A table whose columns are padded stays one,
  * because its lines are broken at the same columns. Without a screen lines stay as they are. */
 void output_wrap(output *out);
+
+/* How many of the columns that a cell would like there are in this line, or else in the next. */
+unsigned output_room(const output *out, unsigned columns);
 
 /* Standard error, for results when a file of the user's takes standard output. */
 int output_open_error(output *out, const char *who);

@@ -55,10 +55,12 @@ static size_t fitting(plk_notation notation, const char *text, size_t n, unsigne
 
 unsigned output_cell(output *out, const char *text, size_t n, unsigned columns)
 {
-    unsigned used = 0;
-    size_t kept = fitting(PLK_QUOTED, text, n, columns - 2, &used);
+    unsigned used = 0, room = output_room(out, columns + 1) - 1;
+    size_t kept = fitting(PLK_QUOTED, text, n, room - 2, &used);
+    out->line.is_cell = true;
     output_quoted(out, text, kept);
     output_text(out, kept < n ? ">" : "");
+    out->line.is_cell = false;
     return used + 2 + (kept < n);
 }
 

@@ -16,8 +16,8 @@ typedef struct progress {
     double start, shown_at;
 } progress;
 
-/* Nothing is shown if quiet, nor if results that are printed meanwhile go to a terminal: out, or NULL
- * if results come after the work. */
+/* Nothing is shown if quiet, nor if results that are printed meanwhile go to a terminal: out, or
+ * NULL if results come after the work. */
 void progress_start(progress *p, uint64_t total, bool quiet, const output *out);
 
 /* done of total is done. */

@@ -339,6 +339,8 @@ int training_run(training *t)
     int code = read_validation(t);
     if (code == EXIT_DONE)
         code = run_files_open_results(&t->out, &flags->call);
+    if (code == EXIT_DONE && flags->format == FORMAT_TEXT)
+        output_wrap(&t->out);
     if (code == EXIT_DONE)
         checkpoint_watch_signals(&t->checkpoint);
     if (code == EXIT_DONE)

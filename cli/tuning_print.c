@@ -155,6 +155,7 @@ static void print_cuts(const tuning *t, output *out)
 void tuning_print_text(const tuning *t, output *out)
 {
     bool has_blocks = bars_have_blocks();
+    output_wrap(out);
     print_answer(t, out);
     print_before_after(t, out);
     print_curve(t, out, has_blocks);

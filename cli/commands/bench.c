@@ -25,6 +25,7 @@ static void print_text(const bench_plan *plan, output *out)
     const bench_rows *rows = &plan->rows;
     const bench_step *token = &plan->steps[plan->token];
     char text[256];
+    output_wrap(out);
     output_quoted(out, rows->name, strlen(rows->name));
     output_printf(out, ": %u logits, %s, %zu %s; instruction set %s\n\n", (unsigned)rows->n_vocab,
                   pluck_dtype_name(rows->dtype), rows->n, rows->n == 1 ? "row" : "rows",

@@ -115,6 +115,7 @@ static void print_worst(const comparison *all, output *out)
 
 void compare_print_text(const comparison *all, output *out)
 {
+    output_wrap(out);
     output_text(out, "A ");
     output_quoted(out, all->name_a, strlen(all->name_a));
     output_text(out, ", B ");

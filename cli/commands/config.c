@@ -94,6 +94,7 @@ static int check(const void *given)
     if (code == EXIT_DONE)
         code = output_open(&out, c->who, NULL);
     if (code == EXIT_DONE) {
+        output_wrap(&out);
         output_shown(&out, PLK_PLAIN, c->words[0], strlen(c->words[0]));
         output_text(&out, ": valid:");
         for (size_t i = 0; i < pluck_config_stage_count(config); i++)
@@ -123,6 +124,7 @@ static int show(const void *given)
         if (flags->format == FORMAT_JSON) {
             code = print_written(&out, &flags->call, config, pluck_config_to_json);
         } else {
+            output_wrap(&out);
             print_settings(&out, config);
             print_stages(&out, config);
         }

@@ -29,10 +29,10 @@ static style find_style(const inspection *in, const output *out)
         in->flags->color == COLOR_ALWAYS ||
         (in->flags->color == COLOR_AUTO && out->is_terminal && (!no_color || *no_color == '\0'));
     unsigned width = output_width(out, 80);
-    style s = {{"", "", ""}, bars_have_blocks(), BAR_MIN};
+    style s = {{"", "", ""}, bars_have_blocks(), 0};
     if (is_colored)
         s.codes = (paint){"\033[1m", "\033[36m", "\033[0m"};
-    if (width > FIXED_COLUMNS + BAR_MIN)
+    if (width >= FIXED_COLUMNS + BAR_MIN)
         s.bar_columns = width - FIXED_COLUMNS < BAR_MAX ? width - FIXED_COLUMNS : BAR_MAX;
     return s;
 }
@@ -91,6 +91,7 @@ static void print_top(const inspection *in, output *out, const style *s)
 void inspect_print_text(const inspection *in, output *out)
 {
     style s = find_style(in, out);
+    output_wrap(out);
     output_text(out, "dump ");
     output_quoted(out, in->name, strlen(in->name));
     output_printf(out, ", row %llu, %u tokens\n", (unsigned long long)in->row,

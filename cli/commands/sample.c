@@ -196,6 +196,8 @@ static void print_heading(job *j, bool is_first)
                       flags->call.n_words > 1 ? "dump," : "", j->all->texts.name ? ",text" : "");
     if (flags->format != FORMAT_TEXT)
         return;
+    if (is_first && !prints_running_text(j->all))
+        output_wrap(out);
     if (flags->call.n_words > 1) {
         output_printf(out, "%sdump ", is_first ? "" : "\n");
         output_quoted(out, j->path, strlen(j->path));

@@ -189,6 +189,8 @@ static int run(const void *given)
         code = output_open(&out, flags->call.who, NULL);
     if (code != EXIT_DONE)
         return code;
+    if (flags->format == FORMAT_TEXT)
+        output_wrap(&out);
     if (stage && flags->format == FORMAT_JSON) {
         print_json(&out, stage);
         output_char(&out, '\n');

@@ -104,6 +104,7 @@ static void print(const evaluation *e, output *out)
         output_text(out, ",\"accuracy\":");
         output_float(out, accuracy);
     } else {
+        output_wrap(out);
         output_printf(out, "%s head, %u tokens, dim %u; %llu rows\n",
                       pluck_head_kind_name(info.kind), (unsigned)info.n_vocab, (unsigned)info.dim,
                       (unsigned long long)n);

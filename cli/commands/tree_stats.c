@@ -99,6 +99,7 @@ static void print_text(const tree_report *r, output *out)
 {
     const pluck_tree_stats *s = &r->stats;
     double loss = s->mean_length - s->entropy_bits;
+    output_wrap(out);
     output_printf(out, "tokens           %u\n", (unsigned)s->n_tokens);
     output_printf(out, "code length      min %u, mean %.4f, max %u bits, over tokens\n",
                   (unsigned)s->min_length, r->plain.mean_length, (unsigned)s->max_length);

@@ -36,7 +36,8 @@ COMMANDS = [
      {"-o": "", "--checkpoint": "-o x.out"}),
     ("tree fit", "hidden.npy next.npy --start start.st --epochs 2 -q",
      {"-o": "", "--checkpoint": "-o x.out"}),
-    ("tree distill", "head.npy hidden.npy next.npy --bias bias.npy --counts counts.txt --epochs 2 -q",
+    ("tree distill", "head.npy hidden.npy next.npy --bias bias.npy --counts counts.txt "
+     "--epochs 2 -q",
      {"-o": "", "--checkpoint": "-o x.out"}),
     ("tree distill", "head.npy hidden.npy next.npy --tree clusters --vectors valid_head.npy "
      "--validation valid_hidden.npy --validation-targets valid_next.npy --epochs 2 -q",

@@ -353,8 +353,8 @@ class Devices(TableCase):
         self.check_refused(line, before, self.run_pluck(f"{line} -o out"), 2)
 
     def test_a_head_is_named_when_the_results_cannot_be_printed(self):
-        for line in ("tree fit hidden.npy next.npy --epochs 1 -q", "tree distill head.npy hidden.npy "
-                     "next.npy --bias bias.npy --epochs 1 -q"):
+        for line in ("tree fit hidden.npy next.npy --epochs 1 -q",
+                     "tree distill head.npy hidden.npy next.npy --bias bias.npy --epochs 1 -q"):
             self.fresh(line)
             self.node(7)
             self.assertEqual(self.run_pluck(f"{line} -o o.st"), 0, self.stderr)

@@ -31,7 +31,8 @@ class Repeatable(CommandCase):
                       "--entmax-alpha 1.5 --draw adaptive_p",
                       "--repeat-penalty 1.3 --prompt-tokens 5,6,7 --temperature 0"):
             for form in ("text", "json"):
-                line = f"pluck inspect logits.npy --row 5 --explain --token 1,286,400 -f {form} {flags}"
+                line = (f"pluck inspect logits.npy --row 5 --explain --token 1,286,400 -f {form} "
+                        f"{flags}")
                 outputs = {n: self.run_line(line, env={"PLUCK_ISA": n}) for n in names}
                 self.assertEqual(len(set(outputs.values())), 1, f"{line}: {names}")
 

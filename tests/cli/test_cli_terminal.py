@@ -75,6 +75,32 @@ class Terminal(CommandCase):
             if columns >= 80:
                 self.assertEqual(longest, min(columns, 62 + 60))
 
+    def test_text_of_every_command_fits_the_screen(self):
+        """Lines are wrapped or cut, and a wrapped table has the same numbers in the same order."""
+        vocab = "--vocab vocab.json"
+        self.run_line("pluck sample small.npy -f json --trace > lines.jsonl; "
+                      "pluck tree fit hidden.npy next.npy -q -o t.safetensors --epochs 1")
+        lines = [f"sample logits.npy --rows :20 {vocab}", f"inspect logits.npy {vocab}",
+                 f"inspect logits.npy --top-p 0.9 --explain --token 1,2 {vocab}",
+                 "replay lines.jsonl logits.npy", "tune logits.npy --targets targets.npy",
+                 f"compare logits.npy a.npy {vocab} --targets targets.npy", "stages",
+                 "stages top_p", "config show --preset llama-cpp", "config check config.json",
+                 "config init --list", "tree stats t.safetensors", "tree",
+                 "tree eval t.safetensors hidden.npy next.npy",
+                 "tree fit hidden.npy next.npy -o u.safetensors --epochs 1 --validation "
+                 "hidden.npy --validation-targets next.npy"]
+        for line in lines:
+            line = line.replace("tree", "help tree") if line == "tree" else line
+            plain = self.run_line(f"pluck {line} 2> /dev/null", code=(0, 1)).decode()
+            for width in (40, 80, 200):
+                text = self.run_line(f"COLUMNS={width} LC_ALL=C.UTF-8 pluck {line} 2> /dev/null",
+                                     code=(0, 1)).decode()
+                for printed in text.split("\n"):
+                    self.assertLessEqual(len(printed), width, (line, printed))
+                if width == 200 and "tree eval" not in line:
+                    self.assertEqual([w for w in text.split() if w[0].isalnum()],
+                                     [w for w in plain.split() if w[0].isalnum()], line)
+
     def test_running_text_cannot_command_the_terminal(self):
         line = ["pluck", "sample", "small.npy", "--sequence", "--vocab", "vocab8.json",
                 "--logit-bias", '{"5": 100}']

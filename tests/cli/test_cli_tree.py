@@ -118,8 +118,8 @@ class Tree(CommandCase):
 
     def test_a_training_that_diverges_says_so(self):
         for flags in ("--rate 1e6", "--rate 1e6 --no-bias", "--rate 1e6 --tree balanced"):
-            self.run_line(f"pluck tree fit hidden.npy next.npy --epochs 1 -q -o t.safetensors {flags}",
-                          code=1)
+            self.run_line("pluck tree fit hidden.npy next.npy --epochs 1 -q -o t.safetensors "
+                          f"{flags}", code=1)
             self.assertIn("is not below", self.stderr)
             self.assertIn("lower --rate", self.stderr)
         self.run_line("pluck tree fit hidden.npy next.npy --epochs 1 -q -o t.safetensors")
