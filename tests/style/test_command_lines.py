@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Why: readers type what the documents show, and compare what they see. Runs every command line of
-README.md, CONTRIBUTING.md, docs/ and tests/README.md and compares the output that is shown.
+README.md, CONTRIBUTING.md, docs/ and every README.md below and compares the output that is shown.
 
-    tests/style/test_command_lines.py --source SOURCE_DIR --pluck PLUCK [--refresh] [TEST...]
+    tests/style/test_command_lines.py --source SOURCE_DIR --pluck PLUCK [--build BUILD_DIR]
+        [--refresh] [TEST...]
 
 How documents show command lines:
 
@@ -16,8 +17,8 @@ How documents show command lines:
    not have, takes too long or changes the machine.
 
 Lines run in the order of the page, in one folder per page. It has the files of
-tests/cli/make_inputs.py, and tests/data/ and configs/ as the repository has them. A picture img/X
-of a page whose lines write a file X must be that file.
+tests/cli/make_inputs.py, and tests/data/, configs/ and build/ as the repository and BUILD_DIR have
+them. A picture img/X of a page whose lines write a file X must be that file.
 
 --refresh writes what the command lines print now, and the pictures, into the pages; look at the
 difference.
@@ -41,7 +42,7 @@ arguments = None
 FENCED = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```", re.S | re.M)
 BEFORE = re.compile(r"<!--\s*(not run|exit status)\b:?\s*(.*?)\s*-->\s*\Z", re.S)
 # Programs of the repository, and what builds it: a line that begins so is a command line.
-PROGRAM = re.compile(r"(\$ |(?:.*[|;&] *)?pluck [a-z]|scripts/|bench/|meson |ninja |cc )")
+PROGRAM = re.compile(r"(\$ |(?:.*[|;&] *)?pluck [a-z]|scripts/|bench/|build/|meson |ninja |cc )")
 LANGUAGES = {"c", "cpp", "json", "text", "console", "python"}
 
 
@@ -71,8 +72,11 @@ class Block:
 
 
 def pages():
-    names = ["README.md", "CONTRIBUTING.md", "tests/README.md"]
-    yield from (arguments.source / name for name in names if (arguments.source / name).exists())
+    names = ["README.md", "CONTRIBUTING.md"]
+    for folder in ("bench", "examples", "tests", "fuzz"):
+        names += sorted(str(path.relative_to(arguments.source))
+                        for path in (arguments.source / folder).rglob("README.md"))
+    yield from (arguments.source / name for name in names)
     yield from sorted((arguments.source / "docs").glob("*.md"))
 
 
@@ -112,11 +116,16 @@ class CommandLines(unittest.TestCase):
         (parent / "work" / "tests").mkdir()
         for name in ("tests/data", "configs"):
             (parent / "work" / name).symlink_to(arguments.source / name)
+        if arguments.build:
+            (parent / "work" / "build").symlink_to(arguments.build)
         return parent / "work"
 
     def run_block(self, block, folder):
         """Runs the lines; the block as it should be."""
         commands = block.commands()
+        for program in re.findall(r"^\$ (build/\S+)", block.body, re.M):
+            if not (folder / program).exists():
+                self.skipTest(f"{program} is not built")
         self.assertTrue(commands, f"{block.place}: no line begins with \"$ \"")
         done = ""
         for n, (command, shown) in enumerate(commands):
@@ -203,10 +212,12 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--source", type=pathlib.Path, required=True)
     parser.add_argument("--pluck", type=pathlib.Path, required=True)
+    parser.add_argument("--build", type=pathlib.Path)
     parser.add_argument("--refresh", action="store_true")
     arguments, rest = parser.parse_known_args()
     arguments.source = arguments.source.resolve()
     arguments.pluck = str(arguments.pluck.resolve())
+    arguments.build = arguments.build and arguments.build.resolve()
     unittest.main(argv=[sys.argv[0], *rest])
 
 
