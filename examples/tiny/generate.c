@@ -173,8 +173,7 @@ static size_t encode(const model *m, const char *text, pluck_token *tokens)
             if (best == N_VOCAB)
                 break;
             tokens[at] = best;
-            memmove(tokens + at + 1, tokens + at + 2, (n - at - 2) * sizeof *tokens);
-            n--;
+            memmove(tokens + at + 1, tokens + at + 2, (--n - at - 1) * sizeof *tokens);
         }
     }
     return n;
