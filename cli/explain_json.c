@@ -70,7 +70,7 @@ void explain_json_stage(const pluck_stage_report *r, output *out)
 
 static void json_draw(const inspection *in, output *out)
 {
-    const pluck_trace_draw *d = pluck_trace_draw_of(in->trace);
+    const pluck_trace_draw *d = in->report->draw;
     pluck_sampler_info info = setup_sampler_info(in->sampler);
     output_printf(out, ",\"draw\":{\"seed\":%llu,\"stream\":%llu,\"position\":%llu,\"token\":%d",
                   (unsigned long long)info.seed, (unsigned long long)info.stream,
@@ -100,7 +100,8 @@ static void json_fate(const inspection *in, output *out, const pluck_token_fate 
         output_text(out, ",\"text\":");
         output_json_string(out, text, n);
     }
-    const pluck_stage_report *r = pluck_trace_stage_at(in->trace, f->removed_by);
+    const pluck_stage_report *r =
+        f->removed_by < in->report->n_stages ? in->report->stages[f->removed_by] : NULL;
     if (!r)
         output_text(out, ",\"removed_by\":null");
     else
@@ -108,10 +109,9 @@ static void json_fate(const inspection *in, output *out, const pluck_token_fate 
     inspect_json_member(out, "lacked_logit", f->lacked_logit);
     inspect_json_member(out, "lacked_prob", f->lacked_prob);
     output_text(out, ",\"steps\":[");
-    for (size_t i = 0; i < pluck_trace_stage_count(in->trace) && i < f->removed_by; i++) {
+    for (size_t i = 0; i < in->report->n_stages && i < f->removed_by; i++) {
         const pluck_token_step *s = &f->steps[i];
-        output_printf(out, "%s{\"stage\":\"%s\"", i > 0 ? "," : "",
-                      pluck_trace_stage_at(in->trace, i)->stage);
+        output_printf(out, "%s{\"stage\":\"%s\"", i > 0 ? "," : "", in->report->stages[i]->stage);
         inspect_json_member(out, "logit", s->logit);
         inspect_json_member(out, "prob", s->prob);
         output_printf(out, ",\"rank\":%u", (unsigned)s->rank);
@@ -125,9 +125,9 @@ void explain_json_rest(const inspection *in, output *out)
 {
     json_draw(in, out);
     output_text(out, ",\"tokens\":[");
-    for (size_t i = 0; i < pluck_trace_token_count(in->trace); i++) {
+    for (size_t i = 0; i < in->report->n_tokens; i++) {
         output_text(out, i > 0 ? "," : "");
-        json_fate(in, out, pluck_trace_token_at(in->trace, i));
+        json_fate(in, out, in->report->tokens[i]);
     }
     output_char(out, ']');
 }

@@ -127,8 +127,8 @@ static void print_stages(const inspection *in, output *out, const paint *codes)
 {
     output_printf(out, "\n%s%-22s %10s %10s %9s %9s %10s%s\n", codes->head, "stage", "survivors",
                   "removed", "mass", "entropy", "effective", codes->off);
-    for (size_t i = 0; i < pluck_trace_stage_count(in->trace); i++) {
-        const pluck_stage_report *r = pluck_trace_stage_at(in->trace, i);
+    for (size_t i = 0; i < in->report->n_stages; i++) {
+        const pluck_stage_report *r = in->report->stages[i];
         output_printf(out, "%s%-22s %10u %10u %9.6f %9.4f %10.2f%s\n", codes->head, r->stage,
                       (unsigned)r->n_survivors, (unsigned)r->n_removed, r->mass, r->entropy,
                       exp(r->entropy), codes->off);
@@ -138,7 +138,7 @@ static void print_stages(const inspection *in, output *out, const paint *codes)
 
 static void print_draw(const inspection *in, output *out, const paint *codes)
 {
-    const pluck_trace_draw *d = pluck_trace_draw_of(in->trace);
+    const pluck_trace_draw *d = in->report->draw;
     pluck_sampler_info info = setup_sampler_info(in->sampler);
     output_printf(out, "\n%sdraw%s of seed %llu, stream %llu, position %llu: token ", codes->head,
                   codes->off, (unsigned long long)info.seed, (unsigned long long)info.stream,
@@ -172,7 +172,8 @@ static void print_verdict(const inspection *in, output *out, const pluck_token_f
         output_text(out, " came as -inf\n");
         return;
     }
-    const pluck_stage_report *r = pluck_trace_stage_at(in->trace, f->removed_by);
+    const pluck_stage_report *r =
+        f->removed_by < in->report->n_stages ? in->report->stages[f->removed_by] : NULL;
     output_printf(out, " removed by %s\n", r->stage);
     if (r->bound == PLUCK_BOUND_NONE)
         output_text(out, INDENT "banned by its id, whatever its logit\n");
@@ -195,9 +196,9 @@ static void print_fate(const inspection *in, output *out, const pluck_token_fate
     if (f->removed_by == 0)
         return;
     output_printf(out, INDENT "%-22s %12s %12s %8s %12s\n", "after", "logit", "p", "rank", "above");
-    for (size_t i = 0; i < pluck_trace_stage_count(in->trace); i++) {
+    for (size_t i = 0; i < in->report->n_stages; i++) {
         const pluck_token_step *s = &f->steps[i];
-        output_printf(out, INDENT "%-22s", pluck_trace_stage_at(in->trace, i)->stage);
+        output_printf(out, INDENT "%-22s", in->report->stages[i]->stage);
         if (i >= f->removed_by) {
             output_printf(out, " %12s\n", "removed");
             break;
@@ -211,6 +212,6 @@ void explain_print_text(const inspection *in, output *out, const paint *codes)
 {
     print_stages(in, out, codes);
     print_draw(in, out, codes);
-    for (size_t i = 0; i < pluck_trace_token_count(in->trace); i++)
-        print_fate(in, out, pluck_trace_token_at(in->trace, i), codes);
+    for (size_t i = 0; i < in->report->n_tokens; i++)
+        print_fate(in, out, in->report->tokens[i], codes);
 }

@@ -15,13 +15,14 @@ static void add_words(draw_record *record, const uint64_t *words, size_t n, size
 pluck_status record_draw(pluck_sampler *sampler, pluck_logits logits, pluck_trace *trace,
                          draw_record *record, pluck_error *err)
 {
-    pluck_status status = pluck_trace_run(sampler, logits, NULL, 0, trace, err);
+    pluck_status status = pluck_trace_run(trace, sampler, logits, NULL, 0, err);
     if (status != PLUCK_OK)
         return status;
-    const pluck_trace_draw *d = pluck_trace_draw_of(trace);
+    const pluck_trace_report *report = pluck_trace_get_report(trace);
+    const pluck_trace_draw *d = report->draw;
     *record = (draw_record){.low = d->low, .high = d->high, .at = d->at};
-    for (size_t i = 0; i < pluck_trace_stage_count(trace); i++) {
-        const pluck_stage_report *r = pluck_trace_stage_at(trace, i);
+    for (size_t i = 0; i < report->n_stages; i++) {
+        const pluck_stage_report *r = report->stages[i];
         add_words(record, r->words, r->n_words, PLUCK_TRACE_WORDS);
     }
     add_words(record, d->words, d->n_words, PLUCK_TRACE_DRAW_WORDS);

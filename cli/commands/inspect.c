@@ -21,7 +21,8 @@ static pluck_status trace(inspection *in, pluck_sampler *sampler, pluck_logits l
     pluck_token *tokens = calloc(follow.n + 1, sizeof *tokens);
     if (!tokens)
         return PLUCK_ERR_NOMEM;
-    pluck_trace_options options = {.max_tokens = follow.n + 1, .max_edits = LISTED_EDITS};
+    pluck_trace_options options = {
+        .struct_size = sizeof options, .max_tokens = follow.n + 1, .max_edits = LISTED_EDITS};
     pluck_status status = pluck_sampler_sample(sampler, logits, &tokens[0], err);
     size_t n = 1;
     for (size_t i = 0; i < follow.n; i++) {
@@ -34,10 +35,11 @@ static pluck_status trace(inspection *in, pluck_sampler *sampler, pluck_logits l
     if (status == PLUCK_OK)
         status = pluck_trace_create(&in->trace, sampler, &options, err);
     if (status == PLUCK_OK)
-        status = pluck_trace_run(sampler, logits, tokens, n, in->trace, err);
+        status = pluck_trace_run(in->trace, sampler, logits, tokens, n, err);
     if (status == PLUCK_OK)
-        in->entropy =
-            pluck_trace_stage_at(in->trace, pluck_trace_stage_count(in->trace) - 1)->entropy;
+        in->report = pluck_trace_get_report(in->trace);
+    if (status == PLUCK_OK)
+        in->entropy = in->report->stages[in->report->n_stages - 1]->entropy;
     free(tokens);
     return status;
 }

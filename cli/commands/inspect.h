@@ -34,6 +34,7 @@ typedef struct inspection {
     uint32_t n_top;
     pluck_sampler *sampler; /* whose trace it is */
     pluck_trace *trace;
+    const pluck_trace_report *report; /* of the trace */
     token_texts texts;
 } inspection;
 

@@ -57,8 +57,8 @@ static void print_stages(const inspection *in, output *out, const style *s)
 {
     output_printf(out, "\n%s%-22s %10s %9s %9s %10s%s\n", s->codes.head, "stage", "survivors",
                   "mass", "entropy", "effective", s->codes.off);
-    for (size_t i = 0; i < pluck_trace_stage_count(in->trace); i++) {
-        const pluck_stage_report *r = pluck_trace_stage_at(in->trace, i);
+    for (size_t i = 0; i < in->report->n_stages; i++) {
+        const pluck_stage_report *r = in->report->stages[i];
         output_printf(out, "%-22s %10u %9.6f %9.4f %10.2f\n", r->stage, (unsigned)r->n_survivors,
                       r->mass, r->entropy, exp(r->entropy));
     }
@@ -120,8 +120,8 @@ void inspect_print_json(const inspection *in, output *out)
     inspect_json_member(out, "entropy", in->entropy);
     inspect_json_member(out, "effective", exp(in->entropy));
     output_printf(out, ",\"survivors\":%u,\"stages\":[", (unsigned)in->n_survivors);
-    for (size_t i = 0; i < pluck_trace_stage_count(in->trace); i++) {
-        const pluck_stage_report *r = pluck_trace_stage_at(in->trace, i);
+    for (size_t i = 0; i < in->report->n_stages; i++) {
+        const pluck_stage_report *r = in->report->stages[i];
         output_printf(out, "%s{\"stage\":\"%s\",\"survivors\":%u", i > 0 ? "," : "", r->stage,
                       (unsigned)r->n_survivors);
         inspect_json_member(out, "mass", r->mass);

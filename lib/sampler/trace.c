@@ -6,6 +6,7 @@
 #include <pluck/trace.h>
 
 #include "base/error.h"
+#include "base/structs.h"
 #include "sampler/sampler_impl.h"
 #include "sampler/trace_compare.h"
 #include "select/keep.h"
@@ -20,13 +21,15 @@ struct pluck_trace {
     pluck_allocator allocator;
     uint32_t n_vocab;
     size_t max_stages, max_tokens, max_edits;
-    size_t n_stages, n_tokens;
     plk_snapshot snapshots[2];
-    pluck_stage_report *reports; /* [max_stages] */
-    pluck_trace_edit *edits;     /* [max_stages][max_edits] */
-    pluck_token_fate *fates;     /* [max_tokens] */
-    pluck_token_step *steps;     /* [max_tokens][max_stages] */
+    pluck_stage_report *stages;           /* [max_stages] */
+    const pluck_stage_report **stages_at; /* [max_stages] where each is */
+    pluck_trace_edit *edits;              /* [max_stages][max_edits] */
+    pluck_token_fate *fates;              /* [max_tokens] */
+    const pluck_token_fate **fates_at;    /* [max_tokens] where each is */
+    pluck_token_step *steps;              /* [max_tokens][max_stages] */
     pluck_trace_draw draw;
+    pluck_trace_report report; /* n_stages 0: the last run failed */
 };
 
 /* Room for n times each elements; false if there is none. */
@@ -49,11 +52,12 @@ static bool reserve_all(pluck_trace *trace)
         ok = ok && reserve(allocator, trace->n_vocab, 1, sizeof(float), &snapshot->stored) &&
              reserve(allocator, trace->n_vocab, 1, sizeof(float), &snapshot->weights);
     }
-    return ok &&
-           reserve(allocator, trace->max_stages, 1, sizeof *trace->reports, &trace->reports) &&
+    return ok && reserve(allocator, trace->max_stages, 1, sizeof *trace->stages, &trace->stages) &&
+           reserve(allocator, trace->max_stages, 1, sizeof *trace->stages_at, &trace->stages_at) &&
            reserve(allocator, trace->max_stages, trace->max_edits, sizeof *trace->edits,
                    &trace->edits) &&
            reserve(allocator, trace->max_tokens, 1, sizeof *trace->fates, &trace->fates) &&
+           reserve(allocator, trace->max_tokens, 1, sizeof *trace->fates_at, &trace->fates_at) &&
            reserve(allocator, trace->max_tokens, trace->max_stages, sizeof *trace->steps,
                    &trace->steps);
 }
@@ -66,23 +70,31 @@ pluck_status pluck_trace_create(pluck_trace **out, const pluck_sampler *sampler,
     *out = NULL;
     if (!sampler)
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
-    pluck_trace_options defaults = {0};
-    if (!options)
-        options = &defaults;
+    pluck_trace_options known;
+    pluck_status status = PLK_READ_STRUCT(&known, options, "options", pluck_trace_options, err);
+    if (status != PLUCK_OK)
+        return status;
     pluck_trace *trace = plk_alloc_zero(&sampler->allocator, 1, sizeof *trace);
     if (!trace)
         return plk_fail_nomem(err, sizeof *trace);
     trace->allocator = sampler->allocator;
     trace->n_vocab = sampler->n_vocab;
     trace->max_stages = sampler->chain.n + 1;
-    trace->max_tokens = options->max_tokens != 0 ? options->max_tokens : PLUCK_TRACE_TOKENS;
-    trace->max_edits = options->max_edits != 0 ? options->max_edits : PLUCK_TRACE_EDITS;
+    trace->max_tokens = known.max_tokens != 0 ? known.max_tokens : PLUCK_TRACE_TOKENS;
+    trace->max_edits = known.max_edits != 0 ? known.max_edits : PLUCK_TRACE_EDITS;
     if (!reserve_all(trace)) {
         pluck_trace_destroy(&trace);
         return plk_fail(err, PLUCK_ERR_NOMEM,
                         "out of memory: a trace of %u logits could not be allocated",
                         sampler->n_vocab);
     }
+    for (size_t i = 0; i < trace->max_stages; i++)
+        trace->stages_at[i] = trace->stages + i;
+    for (size_t i = 0; i < trace->max_tokens; i++)
+        trace->fates_at[i] = trace->fates + i;
+    trace->report.stages = trace->stages_at;
+    trace->report.tokens = trace->fates_at;
+    trace->report.draw = &trace->draw;
     *out = trace;
     return PLUCK_OK;
 }
@@ -97,9 +109,11 @@ void pluck_trace_destroy(pluck_trace **trace)
         plk_free(&allocator, t->snapshots[i].stored);
         plk_free(&allocator, t->snapshots[i].weights);
     }
-    plk_free(&allocator, t->reports);
+    plk_free(&allocator, t->stages);
     plk_free(&allocator, t->edits);
+    plk_free(&allocator, (void *)t->stages_at);
     plk_free(&allocator, t->fates);
+    plk_free(&allocator, (void *)t->fates_at);
     plk_free(&allocator, t->steps);
     plk_free(&allocator, t);
     *trace = NULL;
@@ -124,7 +138,7 @@ static size_t words_between(pluck_pcg64 from, const pluck_pcg64 *to, uint64_t *w
 static void follow(pluck_trace *trace, size_t index, const plk_snapshot *before,
                    const plk_snapshot *after)
 {
-    for (size_t i = 0; i < trace->n_tokens; i++) {
+    for (size_t i = 0; i < trace->report.n_tokens; i++) {
         pluck_token_fate *fate = trace->fates + i;
         pluck_token_step *step = trace->steps + i * trace->max_stages + index;
         *step = plk_token_step_in(after, (uint32_t)fate->token);
@@ -132,25 +146,25 @@ static void follow(pluck_trace *trace, size_t index, const plk_snapshot *before,
             continue;
         fate->removed_by = index;
         if (before)
-            plk_token_lacked(before, trace->reports + index, fate);
+            plk_token_lacked(before, trace->stages + index, fate);
     }
 }
 
 static void report_logits(pluck_trace *trace, const plk_snapshot *logits)
 {
     pluck_place nobody = {.token = -1};
-    trace->reports[0] = (pluck_stage_report){.stage = "logits",
-                                             .n_survivors = logits->n_survivors,
-                                             .mass = 1.0,
-                                             .entropy_before = logits->entropy,
-                                             .entropy = logits->entropy,
-                                             .temperature = 1.0,
-                                             .bound_logit = (double)NAN,
-                                             .bound_prob = (double)NAN,
-                                             .worst_kept = nobody,
-                                             .best_kept = nobody,
-                                             .best_removed = nobody};
-    trace->n_stages = 1;
+    trace->stages[0] = (pluck_stage_report){.stage = "logits",
+                                            .n_survivors = logits->n_survivors,
+                                            .mass = 1.0,
+                                            .entropy_before = logits->entropy,
+                                            .entropy = logits->entropy,
+                                            .temperature = 1.0,
+                                            .bound_logit = (double)NAN,
+                                            .bound_prob = (double)NAN,
+                                            .worst_kept = nobody,
+                                            .best_kept = nobody,
+                                            .best_removed = nobody};
+    trace->report.n_stages = 1;
     follow(trace, 0, NULL, logits);
 }
 
@@ -162,7 +176,7 @@ static pluck_status trace_stage(const plk_chain *chain, size_t index, plk_view *
     const plk_link *link = chain->links + index;
     const plk_snapshot *before = trace->snapshots + index % 2;
     plk_snapshot *after = trace->snapshots + (index + 1) % 2;
-    pluck_stage_report *report = trace->reports + index + 1;
+    pluck_stage_report *report = trace->stages + index + 1;
     pluck_pcg64 rng = *context->rng;
     plk_explanation explanation = {0};
     if (link->stage->explain)
@@ -180,7 +194,7 @@ static pluck_status trace_stage(const plk_chain *chain, size_t index, plk_view *
         report->values[report->n_values] = (pluck_trace_value){
             explanation.names[report->n_values], explanation.values[report->n_values]};
     report->n_words = words_between(rng, context->rng, report->words, PLUCK_TRACE_WORDS);
-    trace->n_stages++;
+    trace->report.n_stages++;
     follow(trace, index + 1, before, after);
     return PLUCK_OK;
 }
@@ -263,12 +277,12 @@ static pluck_status check(const pluck_sampler *sampler, const pluck_token *token
     return PLUCK_OK;
 }
 
-pluck_status pluck_trace_run(pluck_sampler *sampler, pluck_logits logits, const pluck_token *tokens,
-                             size_t n_tokens, pluck_trace *trace, pluck_error *err)
+pluck_status pluck_trace_run(pluck_trace *trace, pluck_sampler *sampler, pluck_logits logits,
+                             const pluck_token *tokens, size_t n_tokens, pluck_error *err)
 {
     if (!trace)
         return plk_fail(err, PLUCK_ERR_INVALID, "trace is NULL");
-    trace->n_stages = trace->n_tokens = 0;
+    trace->report.n_stages = trace->report.n_tokens = 0;
     pluck_status status = plk_sampler_check(sampler, logits, err);
     if (status == PLUCK_OK)
         status = check(sampler, tokens, n_tokens, trace, err);
@@ -278,36 +292,16 @@ pluck_status pluck_trace_run(pluck_sampler *sampler, pluck_logits logits, const 
         trace->fates[i] = (pluck_token_fate){.token = tokens[i],
                                              .steps = trace->steps + i * trace->max_stages,
                                              .removed_by = PLUCK_TRACE_SURVIVED};
-    trace->n_tokens = n_tokens;
+    trace->report.n_tokens = n_tokens;
     plk_fp_state fp = plk_fp_enter();
     status = run(sampler, logits, trace, err);
     plk_fp_leave(fp);
     if (status != PLUCK_OK)
-        trace->n_stages = trace->n_tokens = 0;
+        trace->report.n_stages = trace->report.n_tokens = 0;
     return status;
 }
 
-size_t pluck_trace_stage_count(const pluck_trace *trace)
+const pluck_trace_report *pluck_trace_get_report(const pluck_trace *trace)
 {
-    return trace ? trace->n_stages : 0;
-}
-
-const pluck_stage_report *pluck_trace_stage_at(const pluck_trace *trace, size_t index)
-{
-    return trace && index < trace->n_stages ? trace->reports + index : NULL;
-}
-
-const pluck_trace_draw *pluck_trace_draw_of(const pluck_trace *trace)
-{
-    return trace && trace->n_stages > 0 ? &trace->draw : NULL;
-}
-
-size_t pluck_trace_token_count(const pluck_trace *trace)
-{
-    return trace ? trace->n_tokens : 0;
-}
-
-const pluck_token_fate *pluck_trace_token_at(const pluck_trace *trace, size_t index)
-{
-    return trace && index < trace->n_tokens ? trace->fates + index : NULL;
+    return trace && trace->report.n_stages > 0 ? &trace->report : NULL;
 }

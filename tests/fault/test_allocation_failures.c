@@ -265,10 +265,10 @@ static void traces_fail_whole_and_allocate_only_when_created(void **state)
             } else {
                 allocator.fail_at = 0;
                 const pluck_token followed[2] = {0, 3};
-                status = pluck_trace_run(sampler, logits(), followed, 2, trace, &err);
+                status = pluck_trace_run(trace, sampler, logits(), followed, 2, &err);
                 assert_int_equal(status, PLUCK_OK);
                 assert_false(allocator.failed);
-                assert_in_range(pluck_trace_stage_count(trace), 2, 16);
+                assert_in_range(pluck_trace_get_report(trace)->n_stages, 2, 16);
                 pluck_trace_destroy(&trace);
             }
             allocator.fail_at = UINT64_MAX;

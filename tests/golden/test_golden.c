@@ -157,7 +157,7 @@ static void modes_survive_errors(void **state)
     assert_int_equal(pluck_trace_create(&trace, sampler, NULL, NULL), PLUCK_OK);
     if (fesetround(FE_DOWNWARD) == 0) {
         pluck_sampler_sample(sampler, (pluck_logits){nan_first, PLUCK_F32, 2}, &token, NULL);
-        pluck_trace_run(sampler, (pluck_logits){empty, PLUCK_F32, 2}, NULL, 0, trace, NULL);
+        pluck_trace_run(trace, sampler, (pluck_logits){empty, PLUCK_F32, 2}, NULL, 0, NULL);
         test_distribution d = test_distribution_of(sampler, (pluck_logits){empty, PLUCK_F32, 2});
         test_distribution_free(&d);
         int after = fegetround();

@@ -115,7 +115,8 @@ static const pluck_dump_writer_options writer_options = {
 static const pluck_fasttext_options model_options = {.isa = PLUCK_ISA_BEST};
 static const pluck_head_options head_options = {.isa = PLUCK_ISA_BEST};
 static const pluck_sampler_options sampler_options = {.struct_size = sizeof sampler_options};
-static const pluck_trace_options trace_options = {.max_tokens = 4};
+static const pluck_trace_options trace_options = {.struct_size = sizeof trace_options,
+                                                  .max_tokens = 4};
 static const pluck_train_data train_data = {
     .hidden = hidden, .n_rows = 2, .dim = DIM, .targets = two_tokens};
 static const pluck_train_options train_options = {.n_threads = 2};
@@ -262,7 +263,7 @@ static void make_samplers(void)
     MADE(pluck_sampler_accept(sampler, 1, &err));
     MADE(pluck_sampler_save(sampler, saved, sizeof saved, &saved_size, &err));
     MADE(pluck_trace_create(&trace, sampler, NULL, &err));
-    MADE(pluck_trace_run(sampler, logits, two_tokens, 2, trace, &err));
+    MADE(pluck_trace_run(trace, sampler, logits, two_tokens, 2, &err));
     MADE(pluck_registry_create(&registry, NULL, &err));
     MADE(pluck_candidate_sampler_create(&candidates, N, NULL, &err));
     MADE(pluck_speculation_create(&speculation, N, 1, 0, NULL, &err));

@@ -43,7 +43,7 @@ static void check_refused(pluck_sampler *sampler, pluck_logits logits, pluck_sta
     assert_int_equal(pluck_sampler_distribution(sampler, logits, probs, 4, &n_total, err + 2),
                      status);
     assert_int_equal(pluck_trace_create(&trace, sampler, NULL, NULL), PLUCK_OK);
-    assert_int_equal(pluck_trace_run(sampler, logits, NULL, 0, trace, err + 3), status);
+    assert_int_equal(pluck_trace_run(trace, sampler, logits, NULL, 0, err + 3), status);
     assert_int_equal(pluck_sampler_sample(sampler, logits, &token, NULL), status);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(err[i].status, status);
@@ -54,7 +54,7 @@ static void check_refused(pluck_sampler *sampler, pluck_logits logits, pluck_sta
     assert_int_equal(token, -77);
     assert_int_equal(draw.token, -77);
     assert_int_equal(n_total, 77);
-    assert_int_equal(pluck_trace_stage_count(trace), 0);
+    assert_null(pluck_trace_get_report(trace));
     pluck_trace_destroy(&trace);
     assert_int_equal(pluck_sampler_position(sampler), position);
 }
@@ -235,9 +235,9 @@ static void null_objects_are_invalid_and_never_followed(void **state)
         pluck_sampler_distribution(NULL, logits, &prob, 1, &n32, &err),
         pluck_sampler_distribution(sampler, logits, NULL, 1, &n32, &err),
         pluck_sampler_distribution(sampler, logits, &prob, 1, NULL, &err),
-        pluck_trace_run(NULL, logits, NULL, 0, trace, &err),
-        pluck_trace_run(sampler, logits, NULL, 1, trace, &err),
-        pluck_trace_run(sampler, logits, NULL, 0, NULL, &err),
+        pluck_trace_run(trace, NULL, logits, NULL, 0, &err),
+        pluck_trace_run(trace, sampler, logits, NULL, 1, &err),
+        pluck_trace_run(NULL, sampler, logits, NULL, 0, &err),
         pluck_trace_create(NULL, sampler, NULL, &err),
         pluck_sampler_accept(NULL, 0, &err),
         pluck_sampler_rewind(NULL, 0, &err),

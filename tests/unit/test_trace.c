@@ -150,10 +150,18 @@ static bool underflows(const pluck_stage_report *r, const test_distribution *bef
     return r->n_edits > 0 && r->n_removed < before->n - after->n && after->probs[0].prob > 0.999f;
 }
 
+/* That of a trace of a failed chain is empty. */
+static const pluck_trace_report *report_of(const pluck_trace *trace)
+{
+    static const pluck_trace_report empty = {.n_stages = 0};
+    const pluck_trace_report *report = pluck_trace_get_report(trace);
+    return report ? report : &empty;
+}
+
 static bool report_agrees(const pluck_trace *trace, size_t index, const test_distribution *before,
                           const test_distribution *after)
 {
-    const pluck_stage_report *r = pluck_trace_stage_at(trace, index);
+    const pluck_stage_report *r = report_of(trace)->stages[index];
     if (r->n_survivors != after->n)
         return test_case_failed("%s: %u survivors, not %u", r->stage, r->n_survivors, after->n);
     if (!near(r->entropy, entropy_of(after), 1e-5) ||
@@ -164,7 +172,7 @@ static bool report_agrees(const pluck_trace *trace, size_t index, const test_dis
         return test_case_failed("%s: mass %g, %u removed, not %g, %u", r->stage, r->mass,
                                 r->n_removed, mass_kept(before, after), before->n - after->n);
     for (size_t i = 0; i < N_FOLLOWED; i++)
-        if (!step_agrees(pluck_trace_token_at(trace, i), index, after))
+        if (!step_agrees(report_of(trace)->tokens[i], index, after))
             return test_case_failed("%s", r->stage);
     return true;
 }
@@ -172,8 +180,9 @@ static bool report_agrees(const pluck_trace *trace, size_t index, const test_dis
 static pluck_trace *trace_of(pluck_sampler *sampler, const chain_case *c)
 {
     pluck_trace *trace = NULL;
-    pluck_trace_create(&trace, sampler, &(pluck_trace_options){.max_edits = MAX_VOCAB}, NULL);
-    pluck_trace_run(sampler, logits_of(c), c->followed, N_FOLLOWED, trace, NULL);
+    pluck_trace_options options = {.struct_size = sizeof options, .max_edits = MAX_VOCAB};
+    pluck_trace_create(&trace, sampler, &options, NULL);
+    pluck_trace_run(trace, sampler, logits_of(c), c->followed, N_FOLLOWED, NULL);
     return trace;
 }
 
@@ -189,7 +198,7 @@ static bool reports_agree(uint64_t seed, pluck_isa isa, const void *context)
     size_t index = 0;
     bool ok = true, judged = true;
     if (pluck_sampler_sample(sampler, logits_of(&c), &unused, NULL) != PLUCK_OK) {
-        ok = pluck_trace_stage_count(trace) == 0 || test_case_failed("a trace of a failed chain");
+        ok = report_of(trace)->n_stages == 0 || test_case_failed("a trace of a failed chain");
         c.n = 0;
     } else {
         pluck_sampler *prefix = sampler_of(&c, 0, NULL, isa);
@@ -201,7 +210,7 @@ static bool reports_agree(uint64_t seed, pluck_isa isa, const void *context)
                 continue;
             prefix = sampler_of(&c, i < c.n ? i + 1 : c.n, i < c.n ? NULL : c.draw, isa);
             test_distribution after = test_distribution_of(prefix, logits_of(&c));
-            judged = judged && !underflows(pluck_trace_stage_at(trace, index), &before, &after);
+            judged = judged && !underflows(report_of(trace)->stages[index], &before, &after);
             ok = !judged || report_agrees(trace, index, &before, &after);
             index++;
             pluck_sampler_destroy(&prefix);
@@ -209,8 +218,8 @@ static bool reports_agree(uint64_t seed, pluck_isa isa, const void *context)
             before = after;
         }
         test_distribution_free(&before);
-        if (ok && pluck_trace_stage_count(trace) != index)
-            ok = test_case_failed("%zu reports, not %zu", pluck_trace_stage_count(trace), index);
+        if (ok && report_of(trace)->n_stages != index)
+            ok = test_case_failed("%zu reports, not %zu", report_of(trace)->n_stages, index);
     }
     pluck_trace_destroy(&trace);
     pluck_sampler_destroy(&sampler);
@@ -229,7 +238,7 @@ static bool fate_agrees(const pluck_trace *trace, const pluck_token_fate *fate)
 {
     if (fate->removed_by == PLUCK_TRACE_SURVIVED || fate->removed_by == 0)
         return true;
-    const pluck_stage_report *r = pluck_trace_stage_at(trace, fate->removed_by);
+    const pluck_stage_report *r = report_of(trace)->stages[fate->removed_by];
     const pluck_token_step *step = fate->steps + fate->removed_by - 1;
     double lacked = fate->lacked_logit, upper = r->best_kept.logit - step->logit;
     bool right = true;
@@ -255,10 +264,10 @@ static bool bounds_hold(uint64_t seed, pluck_isa isa, const void *context)
     pluck_sampler *sampler = sampler_of(&c, c.n, c.draw, isa);
     pluck_trace *trace = trace_of(sampler, &c);
     bool ok = true;
-    for (size_t i = 0; i < pluck_trace_token_count(trace) && ok; i++)
-        ok = fate_agrees(trace, pluck_trace_token_at(trace, i));
-    for (size_t i = 0; i < pluck_trace_stage_count(trace) && ok; i++) {
-        const pluck_stage_report *r = pluck_trace_stage_at(trace, i);
+    for (size_t i = 0; i < report_of(trace)->n_tokens && ok; i++)
+        ok = fate_agrees(trace, report_of(trace)->tokens[i]);
+    for (size_t i = 0; i < report_of(trace)->n_stages && ok; i++) {
+        const pluck_stage_report *r = report_of(trace)->stages[i];
         bool below = r->bound == PLUCK_BOUND_FORMULA || r->bound == PLUCK_BOUND_WORST_KEPT;
         if (below && r->n_removed > 0 && r->best_removed.logit > r->bound_logit + 1e-6)
             ok = test_case_failed("%s removed %d above its bound", r->stage, r->best_removed.token);
@@ -293,7 +302,7 @@ static bool lacked_is_exact(uint64_t seed, pluck_isa isa, const void *context)
     pluck_trace *trace = trace_of(sampler, &c);
     bool ok = true;
     for (size_t i = 0; i < N_FOLLOWED && ok; i++) {
-        pluck_token_fate fate = *pluck_trace_token_at(trace, i);
+        pluck_token_fate fate = *report_of(trace)->tokens[i];
         if (fate.removed_by == PLUCK_TRACE_SURVIVED || fate.lacked_logit == 0)
             continue;
         float was = c.x[fate.token];
@@ -329,14 +338,14 @@ static bool draw_agrees(uint64_t seed, pluck_isa isa, const void *context)
     make_case(&c, seed);
     pluck_sampler *sampler = sampler_of(&c, c.n, c.draw, isa);
     pluck_trace *trace = trace_of(sampler, &c);
-    const pluck_trace_draw *t = pluck_trace_draw_of(trace);
+    const pluck_trace_draw *t = report_of(trace)->draw;
     pluck_draw d;
     bool ok = true;
     if (pluck_sampler_draw(sampler, logits_of(&c), &d, NULL) == PLUCK_OK) {
         pluck_pcg64 rng;
         pluck_pcg64_seed(&rng, c.seed, 3, c.n_history);
-        for (size_t i = 0; i < pluck_trace_stage_count(trace); i++) {
-            const pluck_stage_report *r = pluck_trace_stage_at(trace, i);
+        for (size_t i = 0; i < report_of(trace)->n_stages; i++) {
+            const pluck_stage_report *r = report_of(trace)->stages[i];
             for (size_t w = 0; w < r->n_words; w++)
                 ok = pluck_pcg64_next(&rng) == r->words[w] && ok;
         }
@@ -390,10 +399,10 @@ static void the_point_of_the_draw_is_uniform(void **state)
         for (int i = 0; i < N_DRAWS; i++) {
             pluck_sampler_set_position(sampler, (uint64_t)i, NULL);
             assert_int_equal(
-                pluck_trace_run(sampler, (pluck_logits){x, PLUCK_F32, N}, NULL, 0, trace, NULL),
+                pluck_trace_run(trace, sampler, (pluck_logits){x, PLUCK_F32, N}, NULL, 0, NULL),
                 PLUCK_OK);
-            counts[(int)(N_BINS * pluck_trace_draw_of(trace)->at)]++;
-            n_inverse += pluck_trace_draw_of(trace)->inverse;
+            counts[(int)(N_BINS * report_of(trace)->draw->at)]++;
+            n_inverse += report_of(trace)->draw->inverse;
         }
         for (int i = 0; i < N_BINS; i++)
             p[i] = 1.0 / N_BINS;
@@ -412,8 +421,8 @@ static void write_trace(const pluck_trace *trace, char *text, size_t capacity)
 {
     size_t n = 0;
 #define ADD(...) n += (size_t)snprintf(text + n, capacity - n, __VA_ARGS__)
-    for (size_t i = 0; i < pluck_trace_stage_count(trace); i++) {
-        const pluck_stage_report *r = pluck_trace_stage_at(trace, i);
+    for (size_t i = 0; i < report_of(trace)->n_stages; i++) {
+        const pluck_stage_report *r = report_of(trace)->stages[i];
         ADD("%s %u %u %a %a %a %a %d %a %a %d %a %a %d %a %a %d %a %a %u %zu\n", r->stage,
             r->n_survivors, r->n_removed, r->mass, r->entropy_before, r->entropy, r->temperature,
             (int)r->bound, r->bound_logit, r->bound_prob, r->worst_kept.token, r->worst_kept.logit,
@@ -425,14 +434,14 @@ static void write_trace(const pluck_trace *trace, char *text, size_t capacity)
         for (uint32_t e = 0; e < r->n_listed; e++)
             ADD(" %d %a %a", r->edits[e].token, r->edits[e].before, r->edits[e].after);
     }
-    const pluck_trace_draw *d = pluck_trace_draw_of(trace);
+    const pluck_trace_draw *d = report_of(trace)->draw;
     if (d)
         ADD("\n%d %a %u %a %a %a %zu\n", d->drawn.token, (double)d->drawn.logprob,
             d->drawn.n_survivors, d->low, d->high, d->at, d->n_words);
-    for (size_t i = 0; i < pluck_trace_token_count(trace); i++) {
-        const pluck_token_fate *f = pluck_trace_token_at(trace, i);
+    for (size_t i = 0; i < report_of(trace)->n_tokens; i++) {
+        const pluck_token_fate *f = report_of(trace)->tokens[i];
         ADD("%d %zu %a %a", f->token, f->removed_by, f->lacked_logit, f->lacked_prob);
-        for (size_t s = 0; s < pluck_trace_stage_count(trace); s++)
+        for (size_t s = 0; s < report_of(trace)->n_stages; s++)
             ADD(" %a %a %u %a", f->steps[s].logit, f->steps[s].prob, f->steps[s].rank,
                 f->steps[s].above);
     }
