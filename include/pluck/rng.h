@@ -1,9 +1,10 @@
 /*
- * Random numbers: PCG generators (M. E. O'Neill, "PCG: A Family of Simple Fast Space-Efficient
- * Statistically Good Algorithms for Random Number Generation", 2014), values that any NumPy user
- * can replay, and positions that are reached in constant time.
+ * Random numbers from PCG generators (M. E. O'Neill, "PCG: A Family of Simple Fast Space-Efficient
+ * Statistically Good Algorithms for Random Number Generation", 2014). NumPy can replay them, and
+ * any position of a sequence is reached in constant time.
  *
- * A generator is a plain value: copy it to save it. Nothing here allocates or fails.
+ * A generator is a plain value: a copy of it is a saved state. Its functions allocate nothing and
+ * cannot fail. Different threads may use different generators.
  */
 #ifndef PLUCK_RNG_H
 #define PLUCK_RNG_H
@@ -20,17 +21,16 @@ typedef struct pluck_pcg32 {
     uint64_t inc;
 } pluck_pcg32;
 
-/* The published seeding: state and sequence straight from the numbers (initstate 42, initseq 54
- * gives a15c02b7 …). */
+/* The published seeding from a state and a sequence (42 and 54 give a15c02b7 first). */
 PLUCK_API void pluck_pcg32_init(pluck_pcg32 *rng, uint64_t initstate, uint64_t initseq);
 
 /* The next 32 bits. */
 PLUCK_API uint32_t pluck_pcg32_next(pluck_pcg32 *rng);
 
-/* Uniform on 0 .. bound - 1 without modulo bias (Lemire 2019); bound >= 1. */
+/* A uniform integer from 0 to bound - 1, without modulo bias (Lemire 2019). bound >= 1. */
 PLUCK_API uint32_t pluck_pcg32_below(pluck_pcg32 *rng, uint32_t bound);
 
-/* Moves by delta numbers (modulo 2^64, so that -1 steps back) in O(64). */
+/* Skips delta numbers, modulo 2^64, in at most 64 steps; -1 goes back by one. */
 PLUCK_API void pluck_pcg32_advance(pluck_pcg32 *rng, uint64_t delta);
 
 /* pcg64: XSL-RR 128/64, period 2^128, equal to NumPy's PCG64 for the same state and increment.
@@ -41,12 +41,11 @@ typedef struct pluck_pcg64 {
 } pluck_pcg64;
 
 /*
- * The generator that belongs to (seed, stream, position): what a sampler draws from at one position
- * of one sequence. Seed and stream pass through a 64-bit finaliser (SplitMix64; Steele, Lea, Flood
- * 2014), so that consecutive seeds or streams give unrelated numbers. Each position owns 2^32
- * numbers and is reached in constant time: position p is position 0 advanced by p *
- * PLUCK_POSITION_STRIDE, so NumPy replays it with PCG64 state {state, inc} of position 0 and
- * .advance(p * PLUCK_POSITION_STRIDE).
+ * The generator of (seed, stream, position), from which a sampler draws at one position of one
+ * sequence. Seed and stream pass through a 64-bit finaliser (SplitMix64; Steele, Lea, Flood 2014),
+ * so that consecutive seeds or streams give unrelated numbers. Each position owns 2^32 numbers.
+ * Position p is position 0 advanced by p * PLUCK_POSITION_STRIDE, so NumPy replays it with PCG64,
+ * {state, inc} of position 0 and .advance(p * PLUCK_POSITION_STRIDE).
  */
 PLUCK_API void pluck_pcg64_seed(pluck_pcg64 *rng, uint64_t seed, uint64_t stream,
                                 uint64_t position);
@@ -54,23 +53,24 @@ PLUCK_API void pluck_pcg64_seed(pluck_pcg64 *rng, uint64_t seed, uint64_t stream
 /* Odd, above 2^32: floor(2^64 / golden ratio). docs/numerics.md says why it is not 2^32 itself. */
 #define PLUCK_POSITION_STRIDE UINT64_C(0x9E3779B97F4A7C15)
 
-/* Moves n_positions positions onward, from whatever number of the present position it stands at: a
- * step of one position costs two 128-bit multiplications. */
+/* Skips n_positions positions. The generator keeps its place within the position. One position
+ * costs two 128-bit multiplications. */
 PLUCK_API void pluck_pcg64_skip_positions(pluck_pcg64 *rng, uint64_t n_positions);
 
-/* Moves by delta_hi * 2^64 + delta_lo numbers (modulo 2^128). */
+/* Skips delta_hi * 2^64 + delta_lo numbers, modulo 2^128. */
 PLUCK_API void pluck_pcg64_advance(pluck_pcg64 *rng, uint64_t delta_hi, uint64_t delta_lo);
 
 /* The next 64 bits. */
 PLUCK_API uint64_t pluck_pcg64_next(pluck_pcg64 *rng);
 
-/* The next double on [0, 1): the upper 53 bits times 2^-53, as NumPy's Generator.random. */
+/* The next double in [0, 1): the upper 53 bits times 2^-53, as NumPy's Generator.random gives it.
+ */
 PLUCK_API double pluck_pcg64_uniform(pluck_pcg64 *rng);
 
-/* Uniform on 0 .. bound - 1 without modulo bias (Lemire 2019); bound >= 1. */
+/* A uniform integer from 0 to bound - 1, without modulo bias (Lemire 2019). bound >= 1. */
 PLUCK_API uint64_t pluck_pcg64_below(pluck_pcg64 *rng, uint64_t bound);
 
-/* 64 bits from the operating system: PLUCK_ERR_IO when it has none to give. */
+/* *seed = 64 random bits from the operating system. PLUCK_ERR_IO if it provides none. */
 PLUCK_API pluck_status pluck_random_seed(uint64_t *seed, pluck_error *err);
 
 #ifdef __cplusplus
