@@ -34,13 +34,13 @@ static bool is_key_gone(const pluck_config *config, const size_t *indices, size_
                         const char *key)
 {
     bool is_known = false;
-    for (size_t i = 0; i < pluck_stage_count(); i++)
+    for (size_t i = 0; pluck_stage_at(i); i++)
         is_known |= has_key(pluck_stage_at(i), key);
     for (size_t i = 0; i < n; i++)
-        if (has_key(pluck_config_stage_at(config, indices[i]), key))
+        if (has_key(setup_config_stage(config, indices[i]).stage, key))
             return false;
-    size_t draw = pluck_config_stage_count(config) - 1;
-    return is_known && !(own_draw && has_key(pluck_config_stage_at(config, draw), key));
+    size_t draw = setup_config_info(config).n_stages - 1;
+    return is_known && !(own_draw && has_key(setup_config_stage(config, draw).stage, key));
 }
 
 static void write_value(FILE *file, const plk_json *json, const plk_json_node *node)
@@ -85,7 +85,7 @@ static void write_variant(FILE *file, const plk_json *json, const pluck_config *
         write_stages(file, json, plk_json_member(json->root, "stages"), indices, n);
     for (size_t i = 0; is_flat && i < n; i++)
         (void)fprintf(file, "%s\"%s\"", i > 0 ? ", " : "",
-                      pluck_config_stage_at(config, indices[i])->name);
+                      setup_config_stage(config, indices[i]).stage->name);
     (void)fputs("]}", file);
 }
 

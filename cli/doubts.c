@@ -5,6 +5,7 @@
  * it is only overconfident.
  */
 #include "doubts.h"
+#include "setup.h"
 
 #include "file/array_file.h"
 
@@ -76,10 +77,12 @@ static row_kind kind_of_rows(const source *src, uint64_t first, uint64_t end)
 /* A repetition penalty divides logits above 0 and multiplies those below. */
 static bool looks_at_signs(const pluck_config *config)
 {
-    for (size_t i = 0; config && i < pluck_config_stage_count(config); i++)
-        if (strcmp(pluck_config_stage_at(config, i)->name, "penalties") == 0 &&
-            !pluck_config_neutral_at(config, i))
+    size_t n = config ? setup_config_info(config).n_stages : 0;
+    for (size_t i = 0; i < n; i++) {
+        pluck_config_stage part = setup_config_stage(config, i);
+        if (strcmp(part.stage->name, "penalties") == 0 && !part.is_neutral)
             return true;
+    }
     return false;
 }
 

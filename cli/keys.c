@@ -111,7 +111,7 @@ void describe_range(const pluck_param *param, char *text, size_t capacity)
 static bool is_shared(const char *key)
 {
     size_t n = 0;
-    for (size_t i = 0; i < pluck_stage_count(); i++) {
+    for (size_t i = 0; pluck_stage_at(i); i++) {
         const pluck_stage *stage = pluck_stage_at(i);
         for (size_t j = 0; j < stage->n_params; j++) {
             const pluck_param *param = &stage->params[j];
@@ -172,7 +172,7 @@ static void fill(flag *f, key_text *text, const pluck_stage *stage, const pluck_
 size_t flag_count_keys(void)
 {
     size_t n = N_GENERAL;
-    for (size_t i = 0; i < pluck_stage_count(); i++)
+    for (size_t i = 0; pluck_stage_at(i); i++)
         n += pluck_stage_at(i)->n_params;
     return n;
 }
@@ -185,7 +185,7 @@ bool flag_set_add_keys(flag_set *set, size_t at)
     if (!set->key_texts)
         return false;
     set->flags[set->n] = (flag)FLAG_TITLE("Configuration keys (a stage without a key is left out)");
-    for (size_t i = 0; i < pluck_stage_count(); i++) {
+    for (size_t i = 0; pluck_stage_at(i); i++) {
         const pluck_stage *stage = pluck_stage_at(i);
         for (size_t j = 0; j < stage->n_params; j++) {
             const pluck_param *param = &stage->params[j];
@@ -216,7 +216,7 @@ static void print_bias_map(output *out, const pluck_bias_map *map)
     output_char(out, '}');
 }
 
-static void print_tokens(output *out, const uint32_t *tokens, size_t n)
+static void print_tokens(output *out, const pluck_token *tokens, size_t n)
 {
     output_char(out, '[');
     for (size_t i = 0; i < n; i++)

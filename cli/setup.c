@@ -253,20 +253,34 @@ int setup_config(const call *c, const config_flags *flags, pluck_config **config
     return code;
 }
 
+/* Neither fails for a configuration and an index of one of its stages. */
+pluck_config_info setup_config_info(const pluck_config *config)
+{
+    pluck_config_info info = PLUCK_INIT(pluck_config_info);
+    (void)pluck_config_get_info(config, &info, NULL);
+    return info;
+}
+
+pluck_config_stage setup_config_stage(const pluck_config *config, size_t index)
+{
+    pluck_config_stage stage = PLUCK_INIT(pluck_config_stage);
+    (void)pluck_config_get_stage(config, index, &stage, NULL);
+    return stage;
+}
+
 int setup_seed(const call *c, pluck_config *config)
 {
     pluck_error err;
     uint64_t seed = 0;
-    if (!pluck_config_seed(config, &seed))
+    if (!setup_config_info(config).seed_is_random)
         return EXIT_DONE;
     pluck_status status = pluck_random_seed(&seed, &err);
-    char json[32];
-    snprintf(json, sizeof json, "%llu", (unsigned long long)seed);
     if (status == PLUCK_OK)
-        status = pluck_config_set_json(config, "seed", json, &err);
+        status = pluck_config_set_seed(config, seed, &err);
     if (status != PLUCK_OK)
         return complain(c->who, exit_code_of(status), "%s", err.message);
-    return c->is_quiet ? EXIT_DONE : complain(c->who, EXIT_DONE, "seed %s", json);
+    return c->is_quiet ? EXIT_DONE
+                       : complain(c->who, EXIT_DONE, "seed %llu", (unsigned long long)seed);
 }
 
 int setup_isa(const call *c, const char *given, pluck_isa *isa)

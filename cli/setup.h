@@ -42,6 +42,10 @@ int setup_prompt_check(const call *c, const token_list *list, uint32_t n_vocab);
 pluck_status setup_stream(pluck_sampler *sampler, uint64_t stream, const token_list *prompt,
                           pluck_error *err);
 
+/* What a configuration says, and one of its stages. */
+pluck_config_info setup_config_info(const pluck_config *config);
+pluck_config_stage setup_config_stage(const pluck_config *config, size_t index);
+
 /* Everything about a sampler. */
 pluck_sampler_info setup_sampler_info(const pluck_sampler *sampler);
 

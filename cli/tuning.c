@@ -106,7 +106,7 @@ int tuning_open(tuning *t, const tuning_flags *flags, const char *path)
         code =
             complain(flags->call.who, EXIT_USAGE, "--truncate needs targets, and no --no-curves");
     if (code == EXIT_DONE) {
-        pluck_config_seed(t->config, &t->options.seed);
+        t->options.seed = setup_config_info(t->config).seed;
         tuning_doubt_rows(t);
     }
     t->n_bins = flags->bins > 0 ? (uint32_t)flags->bins : 15;

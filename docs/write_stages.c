@@ -266,12 +266,12 @@ static void add_order(page *out)
     add(out, "## Order\n\nThe flat form runs the stages that its keys configure in this order, "
              "whatever the order of the keys; `\"order\"` and the\nexplicit form run them in the "
              "order that they are written ([configuration.md](configuration.md)).\n\n");
-    for (size_t i = 0; i < pluck_stage_count(); i++)
+    for (size_t i = 0; pluck_stage_at(i); i++)
         if (pluck_stage_at(i)->kind != PLUCK_STAGE_DRAW)
             add(out, "%zu. [%s](#%s)\n", i + 1, pluck_stage_at(i)->name, pluck_stage_at(i)->name);
     size_t n_draws = 0;
     add(out, "\nThe draw is the last; each of these ends a chain:\n");
-    for (size_t i = 0; i < pluck_stage_count(); i++)
+    for (size_t i = 0; pluck_stage_at(i); i++)
         if (pluck_stage_at(i)->kind == PLUCK_STAGE_DRAW)
             add(out, "%s[%s](#%s)", n_draws++ > 0 ? ", " : "", pluck_stage_at(i)->name,
                 pluck_stage_at(i)->name);
@@ -310,7 +310,7 @@ static void write_page(page *out)
     add_order(out);
     add_bounds(out);
     add(out, "## Each stage\n");
-    for (size_t i = 0; i < pluck_stage_count(); i++) {
+    for (size_t i = 0; pluck_stage_at(i); i++) {
         add(out, "\n");
         add_stage(out, pluck_stage_at(i));
         out->text[--out->n] = '\0'; /* one empty line between two */

@@ -68,7 +68,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < sizeof common / sizeof *common; i++)
         entry(out, common[i]);
-    for (size_t s = 0; s < pluck_stage_count(); s++) {
+    for (size_t s = 0; pluck_stage_at(s); s++) {
         const pluck_stage *stage = pluck_stage_at(s);
         name_entry(out, stage->name);
         for (size_t p = 0; p < stage->n_params; p++) {

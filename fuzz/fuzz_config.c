@@ -47,8 +47,8 @@ static void check_config(const pluck_config *config)
     require(pluck_config_clone(&clone, config, NULL) == PLUCK_OK &&
                 pluck_config_equal(clone, config),
             "a clone is equal");
-    for (size_t i = 0; i < pluck_config_stage_count(config); i++)
-        (void)pluck_config_neutral_at(config, i);
+    for (size_t i = 0; i < config_n_stages(config); i++)
+        (void)config_stage(config, i).is_neutral;
     pluck_config_destroy(&again);
     pluck_config_destroy(&clone);
     free(text);

@@ -118,7 +118,7 @@ void bench_chains_report_gaps(void)
         if (bench_chain_lacks(&chains[i], lacking, sizeof lacking))
             printf("skipped: %s (this library has no stage %s)\n", chains[i].name, lacking);
     }
-    for (size_t i = 0; i < pluck_stage_count(); i++) {
+    for (size_t i = 0; pluck_stage_at(i); i++) {
         const char *stage = pluck_stage_at(i)->name;
         if (!is_used(stage))
             printf("not measured: stage %s (no chain of bench/support/chains.c has it)\n", stage);

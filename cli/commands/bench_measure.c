@@ -40,7 +40,7 @@ static int add_variant(bench_plan *plan, step_kind kind, const pluck_stage *stag
 
 static int add_read(bench_plan *plan, pluck_isa isa)
 {
-    bool bans = pluck_config_on_nan(plan->config) == PLUCK_ON_NAN_BAN;
+    bool bans = setup_config_info(plan->config).on_nan == PLUCK_ON_NAN_BAN;
     const char *greedy =
         bans ? "{\"draw\": \"greedy\", \"on_nan\": \"ban\"}" : "{\"draw\": \"greedy\"}";
     pluck_config *config = NULL;
@@ -57,7 +57,7 @@ static bool swap_top_k(const pluck_config *config, size_t *indices, size_t n)
 {
     bool any_before = false;
     for (size_t i = 0; i < n; i++) {
-        const pluck_stage *stage = pluck_config_stage_at(config, indices[i]);
+        const pluck_stage *stage = setup_config_stage(config, indices[i]).stage;
         if (strcmp(stage->name, "top_k") == 0) {
             size_t top_k = indices[i];
             memmove(indices + 1, indices, i * sizeof *indices);
@@ -71,8 +71,8 @@ static bool swap_top_k(const pluck_config *config, size_t *indices, size_t n)
 
 int bench_plan_steps(bench_plan *plan, pluck_isa isa)
 {
-    size_t n_stages = pluck_config_stage_count(plan->config);
-    const pluck_stage *draw = pluck_config_stage_at(plan->config, n_stages - 1);
+    size_t n_stages = setup_config_info(plan->config).n_stages;
+    const pluck_stage *draw = setup_config_stage(plan->config, n_stages - 1).stage;
     size_t *indices = calloc(n_stages, sizeof *indices);
     plan->steps = calloc(n_stages + 4, sizeof *plan->steps);
     if (!indices || !plan->steps) {
@@ -82,11 +82,11 @@ int bench_plan_steps(bench_plan *plan, pluck_isa isa)
     size_t n = 0;
     int code = add_read(plan, isa);
     for (size_t i = 0; i + 1 < n_stages && code == EXIT_DONE; i++) {
-        if (pluck_config_neutral_at(plan->config, i))
+        pluck_config_stage part = setup_config_stage(plan->config, i);
+        if (part.is_neutral)
             continue;
         indices[n++] = i;
-        code = add_variant(plan, STEP_STAGE, pluck_config_stage_at(plan->config, i), indices, n,
-                           false, isa);
+        code = add_variant(plan, STEP_STAGE, part.stage, indices, n, false, isa);
     }
     plan->token = plan->n_steps;
     if (code == EXIT_DONE)

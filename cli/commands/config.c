@@ -26,22 +26,22 @@ typedef struct init_flags {
 
 static void print_settings(output *out, const pluck_config *config)
 {
-    uint64_t seed = 0;
-    if (pluck_config_seed(config, &seed))
+    pluck_config_info info = setup_config_info(config);
+    if (info.seed_is_random)
         output_text(out, "seed random");
     else
-        output_printf(out, "seed %llu", (unsigned long long)seed);
+        output_printf(out, "seed %llu", (unsigned long long)info.seed);
     output_printf(out, ", NaN in the logits %s\n",
-                  pluck_config_on_nan(config) == PLUCK_ON_NAN_BAN ? "is banned" : "is an error");
+                  info.on_nan == PLUCK_ON_NAN_BAN ? "is banned" : "is an error");
 }
 
 static void print_stages(output *out, const pluck_config *config)
 {
     unsigned number = 0;
-    for (size_t i = 0; i < pluck_config_stage_count(config); i++) {
-        const pluck_stage *stage = pluck_config_stage_at(config, i);
-        bool is_neutral = pluck_config_neutral_at(config, i);
-        if (is_neutral)
+    for (size_t i = 0; i < setup_config_info(config).n_stages; i++) {
+        pluck_config_stage part = setup_config_stage(config, i);
+        const pluck_stage *stage = part.stage;
+        if (part.is_neutral)
             output_text(out, " -");
         else
             output_printf(out, "%2u", ++number);
@@ -49,9 +49,9 @@ static void print_stages(output *out, const pluck_config *config)
         if (stage->n_params > 0) {
             output_printf(out, "%*s",
                           strlen(stage->name) < 20 ? (int)(20 - strlen(stage->name)) : 1, "");
-            print_params(out, stage, pluck_config_params_at(config, i));
+            print_params(out, stage, part.params);
         }
-        output_printf(out, "%s\n", is_neutral ? "  (does nothing: left out)" : "");
+        output_printf(out, "%s\n", part.is_neutral ? "  (does nothing: left out)" : "");
     }
 }
 
@@ -70,9 +70,8 @@ static int print_written(output *out, const call *c, const pluck_config *config,
 {
     pluck_error err = {PLUCK_ERR_NOMEM, "out of memory"};
     size_t size = 0;
-    /* Fails because nothing fits, but says what would. */
     pluck_status sized = writer(config, NULL, 0, &size, &err);
-    if (sized != PLUCK_OK && sized != PLUCK_ERR_INVALID)
+    if (sized != PLUCK_OK)
         return complain(c->who, exit_code_of(sized), "%s", err.message);
     char *text = malloc(size + 1);
     if (!text)
@@ -97,9 +96,9 @@ static int check(const void *given)
         output_wrap(&out);
         output_shown(&out, PLK_PLAIN, c->words[0], strlen(c->words[0]));
         output_text(&out, ": valid:");
-        for (size_t i = 0; i < pluck_config_stage_count(config); i++)
-            if (!pluck_config_neutral_at(config, i))
-                output_printf(&out, " %s", pluck_config_stage_at(config, i)->name);
+        for (size_t i = 0; i < setup_config_info(config).n_stages; i++)
+            if (!setup_config_stage(config, i).is_neutral)
+                output_printf(&out, " %s", setup_config_stage(config, i).stage->name);
         output_char(&out, '\n');
         code = output_close(&out, true);
     }
@@ -169,8 +168,8 @@ static int explain(const init_flags *flags, const preset *p)
     pluck_status status = pluck_config_from_json(&config, p->json, p->size_bytes, NULL, &err);
     if (status != PLUCK_OK)
         return complain(flags->call.who, exit_code_of(status), "%s: %s", p->name, err.message);
-    for (size_t i = 0; i < pluck_config_stage_count(config); i++) {
-        const pluck_stage *stage = pluck_config_stage_at(config, i);
+    for (size_t i = 0; i < setup_config_info(config).n_stages; i++) {
+        const pluck_stage *stage = setup_config_stage(config, i).stage;
         complain("#", EXIT_DONE, "%s: %s", stage->name, stage->summary);
     }
     complain("#", EXIT_DONE, "all stages and keys: pluck stages");

@@ -151,7 +151,7 @@ static void print_json(output *out, const pluck_stage *stage)
 static void print_all_json(output *out)
 {
     output_text(out, "[");
-    for (size_t i = 0; i < pluck_stage_count(); i++) {
+    for (size_t i = 0; pluck_stage_at(i); i++) {
         output_text(out, i > 0 ? ",\n" : "\n");
         print_json(out, pluck_stage_at(i));
     }
@@ -199,7 +199,7 @@ static int run(const void *given)
     } else if (flags->format == FORMAT_JSON) {
         print_all_json(&out);
     } else {
-        for (size_t i = 0; i < pluck_stage_count(); i++)
+        for (size_t i = 0; pluck_stage_at(i); i++)
             print_line(&out, pluck_stage_at(i));
     }
     return output_close(&out, true);

@@ -23,79 +23,129 @@ extern "C" {
 
 typedef struct pluck_config pluck_config;
 
-/* An empty configuration: {} (softmax sampling, seed 0). On failure *out is NULL. allocator may be
- * NULL; it must outlive the configuration. */
-PLUCK_API pluck_status pluck_config_create(pluck_config **out, const pluck_allocator *allocator,
+/* NULL in the place of a pointer to it: all fields 0. */
+typedef struct pluck_config_options {
+    size_t struct_size; /* PLUCK_INIT(pluck_config_options) */
+    /* Custom stages that "stages" may name too (stage.h), or NULL. The registry must outlive the
+     * configuration, its copies and their samplers. */
+    const pluck_registry *registry;
+    const pluck_allocator *allocator; /* must outlive the configuration; NULL: malloc and free */
+} pluck_config_options;
+
+/* An empty configuration: {} (softmax sampling, seed 0). On failure *out is NULL. */
+PLUCK_API pluck_status pluck_config_create(pluck_config **out, const pluck_config_options *options,
                                            pluck_error *err);
 
 /* json need not be NUL-terminated; either form. Memory and time grow linearly with json_size_bytes.
  * On failure *out is NULL. */
 PLUCK_API pluck_status pluck_config_from_json(pluck_config **out, const char *json,
                                               size_t json_size_bytes,
-                                              const pluck_allocator *allocator, pluck_error *err);
-
-PLUCK_API void pluck_config_destroy(pluck_config **config);
+                                              const pluck_config_options *options,
+                                              pluck_error *err);
 
 /* An independent copy. On failure *out is NULL. */
 PLUCK_API pluck_status pluck_config_clone(pluck_config **out, const pluck_config *config,
                                           pluck_error *err);
 
-/*
- * Sets one flat key ("top_p") from a JSON value written as text ("0.9", "\"random\"", "{\"7\":
- * -2}"), as a command-line flag does. On a flat configuration this is the same as writing the key
- * into the JSON; on an explicit one it sets the parameter in every stage that has it, and where
- * there is none adds the stage at its place in the flat order.
- */
-PLUCK_API pluck_status pluck_config_set_json(pluck_config *config, const char *flat_key,
-                                             const char *json_value, pluck_error *err);
-
-/*
- * Writes the configuration as JSON that reads back to an equal configuration (same form, same
- * stages, same bits of every number), indented by two spaces, with a final newline. Writes at most
- * capacity_bytes including the terminating NUL into text (text may be NULL if capacity_bytes is 0)
- * and the size needed, without the NUL, into *size_bytes. PLUCK_ERR_INVALID if it did not fit.
- */
-PLUCK_API pluck_status pluck_config_to_json(const pluck_config *config, char *text,
-                                            size_t capacity_bytes, size_t *size_bytes,
-                                            pluck_error *err);
+/* Takes NULL and a pointer to NULL; sets *config to NULL. */
+PLUCK_API void pluck_config_destroy(pluck_config **config);
 
 /* Whether two configurations have the same form, stages, parameters, seed and options. */
 PLUCK_API bool pluck_config_equal(const pluck_config *a, const pluck_config *b);
 
-/* The stages in running order, neutral ones included; the draw is the last, always present. */
-PLUCK_API size_t pluck_config_stage_count(const pluck_config *config);
-PLUCK_API const pluck_stage *pluck_config_stage_at(const pluck_config *config, size_t index);
+/*
+ * Setters. key is a flat key ("top_p") or a stage and its parameter ("top_p.p"), which is the
+ * parameter of the last stage with that name. On a configuration in the flat form a flat key does
+ * what it does in the JSON. On one in the explicit form it sets the parameter in every stage that
+ * has it; if there is none, the stage is added at its place in the flat order.
+ *
+ * The value must have the parameter's type; an integer is accepted where a number is expected.
+ * PLUCK_ERR_CONFIG for an unknown key (the message names the nearest one) and for a value outside
+ * the parameter's range; then the configuration has not changed. No text is read or written in the
+ * program's locale.
+ */
+PLUCK_API pluck_status pluck_config_set_number(pluck_config *config, const char *key, double value,
+                                               pluck_error *err);
+PLUCK_API pluck_status pluck_config_set_integer(pluck_config *config, const char *key,
+                                                int64_t value, pluck_error *err);
+PLUCK_API pluck_status pluck_config_set_bool(pluck_config *config, const char *key, bool value,
+                                             pluck_error *err);
 
-/* The parameters of that stage, laid out as its descriptor says; valid until the configuration
- * changes. */
-PLUCK_API const void *pluck_config_params_at(const pluck_config *config, size_t index);
+/* "draw", "on_nan", "description"; "seed" may be "random". */
+PLUCK_API pluck_status pluck_config_set_text(pluck_config *config, const char *key,
+                                             const char *value, pluck_error *err);
 
-/* True when that stage changes nothing with these parameters; a sampler leaves it out. */
-PLUCK_API bool pluck_config_neutral_at(const pluck_config *config, size_t index);
+/* Tokens in any order, each once. tokens may be NULL if n is 0. */
+PLUCK_API pluck_status pluck_config_set_tokens(pluck_config *config, const char *key,
+                                               const pluck_token *tokens, size_t n,
+                                               pluck_error *err);
+PLUCK_API pluck_status pluck_config_set_sequences(pluck_config *config, const char *key,
+                                                  const pluck_sequences *sequences,
+                                                  pluck_error *err);
 
-/* true if the seed is "random" (each sampler created from the configuration asks the operating
- * system); else *seed is it. */
-PLUCK_API bool pluck_config_seed(const pluck_config *config, uint64_t *seed);
+/* Biases in any order, each token once; -INFINITY bans the token. biases may be NULL if n is 0. */
+PLUCK_API pluck_status pluck_config_set_biases(pluck_config *config, const char *key,
+                                               const pluck_bias *biases, size_t n,
+                                               pluck_error *err);
+
+/* All 64 bits. */
+PLUCK_API pluck_status pluck_config_set_seed(pluck_config *config, uint64_t seed, pluck_error *err);
+
+/* From a JSON value as NUL-terminated text ("0.9", "\"random\"", "{\"7\": -2}"): what a
+ * command-line flag does. */
+PLUCK_API pluck_status pluck_config_set_json(pluck_config *config, const char *key,
+                                             const char *json, pluck_error *err);
+
+/* Appends a stage with its default parameters; a draw takes the place of the draw. A configuration
+ * in the flat form becomes explicit, with the same stages. Together with the setters this builds a
+ * chain without JSON. */
+PLUCK_API pluck_status pluck_config_add_stage(pluck_config *config, const char *name,
+                                              pluck_error *err);
+
+/*
+ * Writes the configuration as JSON that reads back to an equal configuration (same form, same
+ * stages, same bits of every number), indented by two spaces, with a final newline. Writes at most
+ * capacity_bytes including the terminating NUL, and the size of the text without its NUL into
+ * *needed_bytes. text NULL with capacity_bytes 0 only asks for the size. PLUCK_ERR_SPACE if the
+ * text does not fit: then text holds the beginning of it.
+ */
+PLUCK_API pluck_status pluck_config_to_json(const pluck_config *config, char *text,
+                                            size_t capacity_bytes, size_t *needed_bytes,
+                                            pluck_error *err);
+
+/* The JSON Schema (draft 2020-12) of both forms, generated from the stage tables. As
+ * pluck_config_to_json. */
+PLUCK_API pluck_status pluck_config_schema(char *text, size_t capacity_bytes, size_t *needed_bytes,
+                                           pluck_error *err);
 
 typedef enum pluck_on_nan {
     PLUCK_ON_NAN_ERROR = 0, /* NaN or +inf in the logits is PLUCK_ERR_NAN */
     PLUCK_ON_NAN_BAN = 1    /* such a token is treated as -inf            */
 } pluck_on_nan;
 
-/* The value of "on_nan". */
-PLUCK_API pluck_on_nan pluck_config_on_nan(const pluck_config *config);
+typedef struct pluck_config_info {
+    size_t struct_size;  /* PLUCK_INIT(pluck_config_info) */
+    size_t n_stages;     /* the draw among them: at least 1 */
+    uint64_t seed;       /* 0 if it is random */
+    bool seed_is_random; /* each sampler asks the operating system for a seed */
+    bool is_flat;        /* in the flat form */
+    pluck_on_nan on_nan;
+} pluck_config_info;
 
-/* The JSON Schema (draft 2020-12) of both forms, generated from the stage tables. As
- * pluck_config_to_json. */
-PLUCK_API pluck_status pluck_config_schema(char *text, size_t capacity_bytes, size_t *size_bytes,
-                                           pluck_error *err);
+PLUCK_API pluck_status pluck_config_get_info(const pluck_config *config, pluck_config_info *info,
+                                             pluck_error *err);
 
-/* As pluck_config_from_json; "stages" may name the stages of the registry too. It may be NULL. */
-PLUCK_API pluck_status pluck_config_from_json_with_stages(pluck_config **out, const char *json,
-                                                          size_t json_size_bytes,
-                                                          const pluck_registry *registry,
-                                                          const pluck_allocator *allocator,
-                                                          pluck_error *err);
+typedef struct pluck_config_stage {
+    size_t struct_size; /* PLUCK_INIT(pluck_config_stage) */
+    const pluck_stage *stage;
+    const void *params; /* as the stage's table lays them out; until the configuration changes */
+    bool is_neutral;    /* changes nothing with these parameters: a sampler leaves it out */
+} pluck_config_stage;
+
+/* The index-th stage in running order; the draw is the last, index n_stages - 1. PLUCK_ERR_INVALID
+ * past the end. */
+PLUCK_API pluck_status pluck_config_get_stage(const pluck_config *config, size_t index,
+                                              pluck_config_stage *stage, pluck_error *err);
 
 /*
  * Configurations of other engines as configurations of pluck. Nothing is silently dropped: a report
@@ -117,16 +167,16 @@ typedef enum pluck_import_format {
 
 /* "huggingface", "llama.cpp", "vllm", "openai", "text-generation-webui", "koboldcpp", "ollama",
  * "exllamav3"; NULL for a value outside the enumeration. */
-PLUCK_API const char *pluck_import_format_name(pluck_import_format kind);
+PLUCK_API const char *pluck_import_format_name(pluck_import_format format);
 
 /* The kind with this name: PLUCK_ERR_INVALID for an unknown one. */
-PLUCK_API pluck_status pluck_import_format_from_name(const char *name, pluck_import_format *kind,
+PLUCK_API pluck_status pluck_import_format_from_name(const char *name, pluck_import_format *format,
                                                      pluck_error *err);
 
 /* The kind that knows most of the keys; PLUCK_ERR_CONFIG if no kind knows any, or if several kinds
  * know the same number. A Modelfile and a preset in YAML are told by their form. */
 PLUCK_API pluck_status pluck_import_guess(const char *json, size_t json_size_bytes,
-                                          pluck_import_format *kind, pluck_error *err);
+                                          pluck_import_format *format, pluck_error *err);
 
 /* What became of a key. Values never change meaning. */
 typedef enum pluck_import_fate {
@@ -157,7 +207,7 @@ typedef void (*pluck_import_report)(void *user, const char *key, pluck_import_fa
  * generation_config and others) are looked into. allocator as for pluck_config_create(). On
  * failure *out is NULL.
  */
-PLUCK_API pluck_status pluck_config_import(pluck_config **out, pluck_import_format kind,
+PLUCK_API pluck_status pluck_config_import(pluck_config **out, pluck_import_format format,
                                            const char *json, size_t json_size_bytes,
                                            pluck_import_report report, void *user,
                                            const pluck_allocator *allocator, pluck_error *err);

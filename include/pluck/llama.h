@@ -308,13 +308,13 @@ static inline struct llama_sampler *pluck_llama_sampler_init(const char *json, i
     pluck_config *config = NULL;
     pluck_sampler *sampler = NULL;
     struct llama_sampler *out = NULL;
-    uint64_t seed = 0;
+    pluck_config_info info = PLUCK_INIT(pluck_config_info);
     if (!json || n_vocab < 1)
         return NULL;
     if (pluck_config_from_json(&config, json, strlen(json), NULL, NULL) == PLUCK_OK &&
         pluck_sampler_create(&sampler, config, (uint32_t)n_vocab, NULL, NULL) == PLUCK_OK)
         out = pluck_llama_sampler_wrap(&sampler, NULL);
-    if (out && pluck_config_seed(config, &seed)) {
+    if (out && pluck_config_get_info(config, &info, NULL) == PLUCK_OK && info.seed_is_random) {
         pluck_llama_state_of(out)->random = config;
         config = NULL;
     }

@@ -54,7 +54,7 @@ typedef struct pluck_param {
 } pluck_param;
 
 typedef struct pluck_bias {
-    uint32_t token;
+    pluck_token token;
     double bias; /* added to the logit; -INFINITY bans */
 } pluck_bias;
 
@@ -66,14 +66,14 @@ typedef struct pluck_bias_map {
 
 /* The value of a PLUCK_PARAM_TOKENS: ascending, each token once. */
 typedef struct pluck_token_set {
-    uint32_t *items;
+    pluck_token *items;
     size_t n;
 } pluck_token_set;
 
 /* The value of a PLUCK_PARAM_SEQUENCES, in the order given: sequence i is tokens[ends[i - 1]] …
  * tokens[ends[i] - 1], the first from tokens[0] on. */
 typedef struct pluck_sequences {
-    uint32_t *tokens;
+    pluck_token *tokens;
     size_t *ends;
     size_t n;
 } pluck_sequences;
@@ -90,10 +90,8 @@ typedef struct pluck_stage {
     const char *cost;         /* of one token, beyond the scan, in a few words; NULL: not told */
 } pluck_stage;
 
-/* All stages in the order in which the flat form runs them, draws last. */
-PLUCK_API size_t pluck_stage_count(void);
-
-/* The index-th of them; NULL if index >= pluck_stage_count(). */
+/* The index-th stage in the order in which the flat form runs them, draws last; NULL past the end,
+ * which ends a loop over all of them. */
 PLUCK_API const pluck_stage *pluck_stage_at(size_t index);
 
 /* The stage with this name, or NULL. */
@@ -109,11 +107,13 @@ PLUCK_API const char *pluck_stage_nearest(const char *name);
  *
  *     pluck_registry_create(&registry, NULL, &err);
  *     pluck_registry_add(registry, &my_stage, &err);
- *     pluck_config_from_json_with_stages(&config, json, size, registry, NULL, &err);
+ *     pluck_config_options options = PLUCK_INIT(pluck_config_options);
+ *     options.registry = registry;
+ *     pluck_config_from_json(&config, json, size, &options, &err);
  *     pluck_sampler_create(&sampler, config, n_vocab, NULL, &err);
  *
  * {"stages": [{"type": "top_k", "k": 50}, {"type": "my_stage", "strength": 2}]}. The flat form has
- * the library's stages only. examples/own_stage.c is a whole program.
+ * the library's stages only. examples/custom_stage.c is a whole program.
  *
  * A registry is an object, not hidden state of the process: two libraries in one program cannot get
  * in each other's way. It must outlive the configurations read with it and their samplers. They
@@ -139,6 +139,7 @@ typedef struct pluck_context pluck_context;
  * flush to zero.
  */
 typedef struct pluck_custom_stage {
+    size_t struct_size; /* PLUCK_INIT(pluck_custom_stage) */
     pluck_stage info;
 
     /* True when these parameters make the stage the identity: samplers leave it out. */
@@ -216,7 +217,7 @@ PLUCK_API uint32_t pluck_context_n_vocab(const pluck_context *context);
 PLUCK_API uint32_t pluck_view_count(const pluck_view *view);
 
 /* Of a token, -INFINITY if it is not left (token < n_vocab); and the largest. */
-PLUCK_API double pluck_view_logit(const pluck_view *view, uint32_t token);
+PLUCK_API double pluck_view_logit(const pluck_view *view, pluck_token token);
 PLUCK_API double pluck_view_max_logit(const pluck_view *view);
 
 /* ln of the sum of exp(logit - largest logit): the probability of a token is exp(logit - largest
@@ -231,11 +232,11 @@ PLUCK_API void pluck_view_scale(pluck_view *view, double factor);
 
 /* The new logit of a token; -INFINITY bans it; NaN and +inf make the call fail with
  * PLUCK_ERR_NAN. */
-typedef double (*pluck_new_logit)(void *user, uint32_t token, double logit);
+typedef double (*pluck_new_logit)(void *user, pluck_token token, double logit);
 
 /* Changes the logits of n tokens, ascending, each once; those that are not left stay so. Or of all
  * that are left. PLUCK_ERR_EMPTY if then none is: return it from apply. */
-PLUCK_API pluck_status pluck_view_edit(pluck_view *view, const uint32_t *tokens, size_t n,
+PLUCK_API pluck_status pluck_view_edit(pluck_view *view, const pluck_token *tokens, size_t n,
                                        pluck_new_logit new_logit, void *user, pluck_error *err);
 PLUCK_API pluck_status pluck_view_edit_all(pluck_view *view, pluck_new_logit new_logit, void *user,
                                            pluck_error *err);
@@ -249,10 +250,12 @@ PLUCK_API void pluck_view_keep_above(pluck_view *view, double logit);
 /* Keeps the shortest prefix, best first, with a probability of at least p, 0 <= p < 1. */
 PLUCK_API void pluck_view_keep_top_p(pluck_view *view, double p);
 
+/* Whether a token stays. */
+typedef bool (*pluck_keep)(void *user, pluck_token token, double logit);
+
 /* Keeps those for which keep says true. PLUCK_ERR_EMPTY if it says so of none. */
-PLUCK_API pluck_status pluck_view_keep_if(pluck_view *view,
-                                          bool (*keep)(void *user, uint32_t token, double logit),
-                                          void *user, pluck_error *err);
+PLUCK_API pluck_status pluck_view_keep_if(pluck_view *view, pluck_keep keep, void *user,
+                                          pluck_error *err);
 
 #ifdef __cplusplus
 }

@@ -5,11 +5,13 @@
 #include "config/config_impl.h"
 
 #include "base/error.h"
+#include "base/structs.h"
 #include "simd/fp_state.h"
 #include "stages/stage_impl.h"
 
 #include <pluck/config.h>
 
+#include <math.h>
 #include <string.h>
 
 /* What "draw" is when it is absent. */
@@ -34,12 +36,10 @@ void plk_config_move(pluck_config *to, pluck_config *from)
     *from = (pluck_config){.allocator = allocator};
 }
 
-pluck_status pluck_config_create(pluck_config **out, const pluck_allocator *allocator,
-                                 pluck_error *err)
+pluck_status plk_config_create(pluck_config **out, const pluck_allocator *allocator,
+                               pluck_error *err)
 {
     const plk_stage *missing = NULL;
-    if (!out)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_create: out is NULL");
     *out = NULL;
     pluck_allocator memory = plk_allocator_or_default(allocator);
     pluck_config *config = plk_alloc_zero(&memory, 1, sizeof *config);
@@ -54,6 +54,21 @@ pluck_status pluck_config_create(pluck_config **out, const pluck_allocator *allo
     plk_config_arrange(config, &missing);
     *out = config;
     return PLUCK_OK;
+}
+
+pluck_status pluck_config_create(pluck_config **out, const pluck_config_options *options,
+                                 pluck_error *err)
+{
+    pluck_config_options known;
+    if (!out)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_create: out is NULL");
+    *out = NULL;
+    pluck_status status = PLK_READ_STRUCT(&known, options, "options", pluck_config_options, err);
+    if (status == PLUCK_OK)
+        status = plk_config_create(out, known.allocator, err);
+    if (status == PLUCK_OK)
+        (*out)->registry = known.registry;
+    return status;
 }
 
 void pluck_config_destroy(pluck_config **config)
@@ -102,6 +117,16 @@ static size_t text_size(const char *text)
     return text ? strlen(text) + 1 : 0;
 }
 
+pluck_status plk_config_copy_texts(pluck_config *config, const pluck_config *from, pluck_error *err)
+{
+    const pluck_allocator *memory = &config->allocator;
+    pluck_status status = clone_bytes(&config->schema_uri, from->schema_uri,
+                                      text_size(from->schema_uri), 1, memory, err);
+    return status != PLUCK_OK ? status
+                              : clone_bytes(&config->description, from->description,
+                                            text_size(from->description), 1, memory, err);
+}
+
 pluck_status pluck_config_clone(pluck_config **out, const pluck_config *config, pluck_error *err)
 {
     if (!out)
@@ -129,21 +154,11 @@ pluck_status pluck_config_clone(pluck_config **out, const pluck_config *config, 
         status = clone_bytes(&copy->order, config->order, config->n_order, sizeof *copy->order,
                              memory, err);
     if (status == PLUCK_OK)
-        status = clone_bytes(&copy->schema_uri, config->schema_uri, text_size(config->schema_uri),
-                             1, memory, err);
-    if (status == PLUCK_OK)
-        status = clone_bytes(&copy->description, config->description,
-                             text_size(config->description), 1, memory, err);
+        status = plk_config_copy_texts(copy, config, err);
     if (status != PLUCK_OK)
         pluck_config_destroy(&copy);
     *out = copy;
     return status;
-}
-
-pluck_status pluck_config_from_json(pluck_config **out, const char *json, size_t json_size_bytes,
-                                    const pluck_allocator *allocator, pluck_error *err)
-{
-    return pluck_config_from_json_with_stages(out, json, json_size_bytes, NULL, allocator, err);
 }
 
 static pluck_status read_json(pluck_config *config, const char *json, size_t json_size_bytes,
@@ -160,10 +175,8 @@ static pluck_status read_json(pluck_config *config, const char *json, size_t jso
     return status;
 }
 
-pluck_status pluck_config_from_json_with_stages(pluck_config **out, const char *json,
-                                                size_t json_size_bytes,
-                                                const pluck_registry *registry,
-                                                const pluck_allocator *allocator, pluck_error *err)
+pluck_status pluck_config_from_json(pluck_config **out, const char *json, size_t json_size_bytes,
+                                    const pluck_config_options *options, pluck_error *err)
 {
     pluck_config *config = NULL;
     if (!out)
@@ -171,10 +184,9 @@ pluck_status pluck_config_from_json_with_stages(pluck_config **out, const char *
     *out = NULL;
     if (!json && json_size_bytes > 0)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_from_json: json is NULL");
-    pluck_status status = pluck_config_create(&config, allocator, err);
+    pluck_status status = pluck_config_create(&config, options, err);
     if (status != PLUCK_OK)
         return status;
-    config->registry = registry;
     status = read_json(config, json, json_size_bytes, err);
     if (status == PLUCK_OK)
         *out = config;
@@ -184,23 +196,18 @@ pluck_status pluck_config_from_json_with_stages(pluck_config **out, const char *
 }
 
 /* Works on a copy that replaces the original only when all went well. */
-pluck_status pluck_config_set_json(pluck_config *config, const char *flat_key,
-                                   const char *json_value, pluck_error *err)
+static pluck_status set(pluck_config *config, const char *key, const char *json, size_t size_bytes,
+                        pluck_error *err)
 {
     plk_json tree = {.root = NULL};
     pluck_config *copy = NULL;
-    if (!config || !flat_key || !json_value)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_set_json: %s is NULL",
-                        !config     ? "config"
-                        : !flat_key ? "flat_key"
-                                    : "json_value");
     pluck_status status = pluck_config_clone(&copy, config, err);
     if (status != PLUCK_OK)
         return status;
     plk_fp_state fp = plk_fp_enter_text();
-    status = plk_json_open(&tree, json_value, strlen(json_value), flat_key, &copy->allocator, err);
+    status = plk_json_open(&tree, json, size_bytes, key, &copy->allocator, err);
     if (status == PLUCK_OK)
-        status = plk_config_read_key(&(plk_config_reader){&tree, copy, true, err}, flat_key);
+        status = plk_config_read_key(&(plk_config_reader){&tree, copy, true, err}, key);
     plk_json_close(&tree);
     plk_fp_leave(fp);
     if (status == PLUCK_OK)
@@ -209,14 +216,256 @@ pluck_status pluck_config_set_json(pluck_config *config, const char *flat_key,
     return status;
 }
 
-pluck_status pluck_config_to_json(const pluck_config *config, char *text, size_t capacity_bytes,
-                                  size_t *size_bytes, pluck_error *err)
+static pluck_status check_set(const char *function, const pluck_config *config, const char *key,
+                              bool has_value, pluck_error *err)
 {
-    if (!config || !size_bytes || (!text && capacity_bytes > 0))
+    if (config && key && has_value)
+        return PLUCK_OK;
+    return plk_fail(err, PLUCK_ERR_INVALID, "%s: %s is NULL", function,
+                    !config ? "config"
+                    : !key  ? "key"
+                            : "the value");
+}
+
+pluck_status pluck_config_set_json(pluck_config *config, const char *key, const char *json,
+                                   pluck_error *err)
+{
+    pluck_status status = check_set("pluck_config_set_json", config, key, json != NULL, err);
+    return status == PLUCK_OK ? set(config, key, json, strlen(json), err) : status;
+}
+
+typedef void (*value_writer)(plk_writer *writer, const void *value);
+
+/* Every setter goes by way of JSON: so a value means what it means there, and is refused with the
+ * same words. */
+static pluck_status set_value(pluck_config *config, const char *key, value_writer write,
+                              const void *value, pluck_error *err)
+{
+    plk_writer writer = {.text = NULL};
+    plk_fp_state fp = plk_fp_enter_text();
+    write(&writer, value);
+    size_t size_bytes = writer.size_bytes;
+    char *text = plk_alloc(&config->allocator, size_bytes, 1);
+    writer = (plk_writer){.text = text, .capacity_bytes = size_bytes};
+    if (text)
+        write(&writer, value);
+    plk_fp_leave(fp);
+    pluck_status status =
+        text ? set(config, key, text, size_bytes, err) : plk_fail_nomem(err, size_bytes);
+    plk_free(&config->allocator, text);
+    return status;
+}
+
+static void write_number(plk_writer *writer, const void *value)
+{
+    plk_value_write(writer, PLUCK_PARAM_NUMBER, value);
+}
+
+/* JSON tells 40 from 40.0 no more than the reader does: so the type is checked here. */
+pluck_status pluck_config_set_number(pluck_config *config, const char *key, double value,
+                                     pluck_error *err)
+{
+    pluck_status status = check_set("pluck_config_set_number", config, key, true, err);
+    if (status != PLUCK_OK)
+        return status;
+    const pluck_param *param = plk_find_param(config, key);
+    if (param && param->type == PLUCK_PARAM_INTEGER)
+        return plk_fail(err, PLUCK_ERR_CONFIG,
+                        "%.64s: the parameter is a whole number; use pluck_config_set_integer",
+                        key);
+    if (!isfinite(value))
+        return plk_fail(err, PLUCK_ERR_CONFIG, "%.64s: %s is not a finite number", key,
+                        isnan(value) ? "nan"
+                        : value > 0  ? "inf"
+                                     : "-inf");
+    return set_value(config, key, write_number, &value, err);
+}
+
+static void write_integer(plk_writer *writer, const void *value)
+{
+    plk_value_write(writer, PLUCK_PARAM_INTEGER, value);
+}
+
+pluck_status pluck_config_set_integer(pluck_config *config, const char *key, int64_t value,
+                                      pluck_error *err)
+{
+    pluck_status status = check_set("pluck_config_set_integer", config, key, true, err);
+    return status == PLUCK_OK ? set_value(config, key, write_integer, &value, err) : status;
+}
+
+static void write_bool(plk_writer *writer, const void *value)
+{
+    plk_value_write(writer, PLUCK_PARAM_BOOLEAN, value);
+}
+
+pluck_status pluck_config_set_bool(pluck_config *config, const char *key, bool value,
+                                   pluck_error *err)
+{
+    pluck_status status = check_set("pluck_config_set_bool", config, key, true, err);
+    return status == PLUCK_OK ? set_value(config, key, write_bool, &value, err) : status;
+}
+
+static void write_text(plk_writer *writer, const void *value)
+{
+    plk_write_string(writer, value);
+}
+
+pluck_status pluck_config_set_text(pluck_config *config, const char *key, const char *value,
+                                   pluck_error *err)
+{
+    pluck_status status = check_set("pluck_config_set_text", config, key, value != NULL, err);
+    return status == PLUCK_OK ? set_value(config, key, write_text, value, err) : status;
+}
+
+/* What is only read: the types of values are not const. */
+typedef struct token_array {
+    const pluck_token *tokens;
+    size_t n;
+} token_array;
+
+static void write_tokens(plk_writer *writer, const void *value)
+{
+    const token_array *array = value;
+    plk_write_open(writer, '[', PLK_ONE_LINE);
+    for (size_t i = 0; i < array->n; i++) {
+        plk_write_item(writer);
+        plk_write_integer(writer, array->tokens[i]);
+    }
+    plk_write_close(writer, ']');
+}
+
+pluck_status pluck_config_set_tokens(pluck_config *config, const char *key,
+                                     const pluck_token *tokens, size_t n, pluck_error *err)
+{
+    token_array array = {tokens, n};
+    pluck_status status =
+        check_set("pluck_config_set_tokens", config, key, tokens != NULL || n == 0, err);
+    return status == PLUCK_OK ? set_value(config, key, write_tokens, &array, err) : status;
+}
+
+static void write_sequences(plk_writer *writer, const void *value)
+{
+    plk_value_write(writer, PLUCK_PARAM_SEQUENCES, value);
+}
+
+pluck_status pluck_config_set_sequences(pluck_config *config, const char *key,
+                                        const pluck_sequences *sequences, pluck_error *err)
+{
+    bool has_value = sequences && (sequences->n == 0 || (sequences->tokens && sequences->ends));
+    pluck_status status = check_set("pluck_config_set_sequences", config, key, has_value, err);
+    if (status != PLUCK_OK)
+        return status;
+    for (size_t i = 1; i < sequences->n; i++)
+        if (sequences->ends[i] < sequences->ends[i - 1])
+            return plk_fail(err, PLUCK_ERR_INVALID,
+                            "pluck_config_set_sequences: ends[%zu] is below ends[%zu]", i, i - 1);
+    return set_value(config, key, write_sequences, sequences, err);
+}
+
+typedef struct bias_array {
+    const pluck_bias *biases;
+    size_t n;
+} bias_array;
+
+/* Pairs, of which messages say which one is wrong. */
+static void write_biases(plk_writer *writer, const void *value)
+{
+    const bias_array *array = value;
+    plk_write_open(writer, '[', PLK_ONE_LINE);
+    for (size_t i = 0; i < array->n; i++) {
+        plk_write_item(writer);
+        plk_write_open(writer, '[', PLK_ONE_LINE);
+        plk_write_item(writer);
+        plk_write_integer(writer, array->biases[i].token);
+        plk_write_item(writer);
+        if (isinf(array->biases[i].bias))
+            plk_write_word(writer, "false");
+        else
+            plk_write_number(writer, array->biases[i].bias);
+        plk_write_close(writer, ']');
+    }
+    plk_write_close(writer, ']');
+}
+
+pluck_status pluck_config_set_biases(pluck_config *config, const char *key,
+                                     const pluck_bias *biases, size_t n, pluck_error *err)
+{
+    bias_array array = {biases, n};
+    pluck_status status =
+        check_set("pluck_config_set_biases", config, key, biases != NULL || n == 0, err);
+    if (status != PLUCK_OK)
+        return status;
+    for (size_t i = 0; i < n; i++)
+        if (!(biases[i].bias < (double)INFINITY))
+            return plk_fail(err, PLUCK_ERR_CONFIG,
+                            "%.64s: bias %zu is %s; a bias is finite, or -inf to ban the token",
+                            key, i, isnan(biases[i].bias) ? "nan" : "inf");
+    return set_value(config, key, write_biases, &array, err);
+}
+
+static void write_seed(plk_writer *writer, const void *value)
+{
+    plk_write_unsigned(writer, *(const uint64_t *)value);
+}
+
+pluck_status pluck_config_set_seed(pluck_config *config, uint64_t seed, pluck_error *err)
+{
+    pluck_status status = check_set("pluck_config_set_seed", config, "seed", true, err);
+    return status == PLUCK_OK ? set_value(config, "seed", write_seed, &seed, err) : status;
+}
+
+/* The explicit form of a configuration, with its stages as they run. */
+static pluck_status explicit_copy(pluck_config **copy, const pluck_config *config, pluck_error *err)
+{
+    if (config->explicit_form)
+        return pluck_config_clone(copy, config, err);
+    size_t n = config->n_running - 1; /* without the draw */
+    const plk_config_entry **entries = plk_alloc(&config->allocator, n, sizeof *entries);
+    if (!entries)
+        return plk_fail_nomem(err, n * sizeof *entries);
+    for (size_t i = 0; i < n; i++)
+        entries[i] = &config->entries[config->running[i]];
+    pluck_status status = plk_config_make_explicit(copy, config, entries, n, err);
+    plk_free(&config->allocator, entries);
+    return status;
+}
+
+pluck_status pluck_config_add_stage(pluck_config *config, const char *name, pluck_error *err)
+{
+    const plk_stage *missing = NULL;
+    pluck_config *copy = NULL;
+    if (!config || !name)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_add_stage: %s is NULL",
+                        config ? "name" : "config");
+    const plk_stage *stage = plk_registry_find(config->registry, name);
+    if (!stage) {
+        char nearest[PLK_SUGGESTION_BYTES];
+        plk_suggestion suggestion = plk_suggest(name);
+        plk_offer_stages(&suggestion, config->registry);
+        plk_suggest_write(&suggestion, nearest);
+        return plk_fail(err, PLUCK_ERR_CONFIG, "unknown stage '%.40s'%s", name, nearest);
+    }
+    pluck_status status = explicit_copy(&copy, config, err);
+    if (status == PLUCK_OK)
+        status = plk_is_draw(stage) ? plk_config_choose_draw(copy, stage, err)
+                                    : plk_config_insert(copy, copy->n_entries - 1, stage, err);
+    if (status == PLUCK_OK) {
+        copy->has_draw = copy->has_draw || plk_is_draw(stage);
+        plk_config_arrange(copy, &missing);
+        plk_config_move(config, copy);
+    }
+    pluck_config_destroy(&copy);
+    return status;
+}
+
+pluck_status pluck_config_to_json(const pluck_config *config, char *text, size_t capacity_bytes,
+                                  size_t *needed_bytes, pluck_error *err)
+{
+    if (!config || !needed_bytes || (!text && capacity_bytes > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_to_json: %s is NULL",
-                        !config       ? "config"
-                        : !size_bytes ? "size_bytes"
-                                      : "text");
+                        !config         ? "config"
+                        : !needed_bytes ? "needed_bytes"
+                                        : "text");
     plk_writer writer = {.text = text, .capacity_bytes = capacity_bytes};
     plk_fp_state fp = plk_fp_enter_text();
     plk_write_open(&writer, '{', PLK_LINES);
@@ -224,51 +473,47 @@ pluck_status pluck_config_to_json(const pluck_config *config, char *text, size_t
         plk_config_keys[i].write(config, &writer);
     plk_write_close(&writer, '}');
     plk_fp_leave(fp);
-    return plk_write_end(&writer, size_bytes, err);
-}
-
-size_t pluck_config_stage_count(const pluck_config *config)
-{
-    return config ? config->n_running : 0;
+    return plk_write_end(&writer, needed_bytes, err);
 }
 
 static const plk_config_entry *running_entry(const pluck_config *config, size_t index)
 {
-    if (!config || index >= config->n_running)
-        return NULL;
-    return &config->entries[config->running[index]];
+    return index < config->n_running ? &config->entries[config->running[index]] : NULL;
 }
 
-const pluck_stage *pluck_config_stage_at(const pluck_config *config, size_t index)
+pluck_status pluck_config_get_info(const pluck_config *config, pluck_config_info *info,
+                                   pluck_error *err)
 {
+    if (!config || !info)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_get_info: %s is NULL",
+                        config ? "info" : "config");
+    pluck_config_info known = {
+        .n_stages = config->n_running,
+        .seed = config->seed,
+        .seed_is_random = config->random_seed,
+        .is_flat = !config->explicit_form,
+        .on_nan = config->on_nan,
+    };
+    return PLK_WRITE_STRUCT(info, &known, "info", pluck_config_info, err);
+}
+
+pluck_status pluck_config_get_stage(const pluck_config *config, size_t index,
+                                    pluck_config_stage *stage, pluck_error *err)
+{
+    if (!config || !stage)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_get_stage: %s is NULL",
+                        config ? "stage" : "config");
     const plk_config_entry *entry = running_entry(config, index);
-    return entry ? &entry->stage->info : NULL;
-}
-
-const void *pluck_config_params_at(const pluck_config *config, size_t index)
-{
-    const plk_config_entry *entry = running_entry(config, index);
-    return entry ? entry->params : NULL;
-}
-
-bool pluck_config_neutral_at(const pluck_config *config, size_t index)
-{
-    const plk_config_entry *entry = running_entry(config, index);
-    return entry && entry->stage->is_neutral && entry->stage->is_neutral(entry->params);
-}
-
-bool pluck_config_seed(const pluck_config *config, uint64_t *seed)
-{
-    if (!config || config->random_seed)
-        return config != NULL;
-    if (seed)
-        *seed = config->seed;
-    return false;
-}
-
-pluck_on_nan pluck_config_on_nan(const pluck_config *config)
-{
-    return config ? config->on_nan : PLUCK_ON_NAN_ERROR;
+    if (!entry)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_config_get_stage: stage %zu is past the last one: there are %zu",
+                        index, config->n_running);
+    pluck_config_stage known = {
+        .stage = &entry->stage->info,
+        .params = entry->params,
+        .is_neutral = entry->stage->is_neutral && entry->stage->is_neutral(entry->params),
+    };
+    return PLK_WRITE_STRUCT(stage, &known, "stage", pluck_config_stage, err);
 }
 
 bool pluck_config_equal(const pluck_config *a, const pluck_config *b)

@@ -201,3 +201,66 @@ void plk_config_arrange(pluck_config *config, const plk_stage **missing)
     }
     config->running[config->n_running++] = plk_config_find(config, config->draw);
 }
+
+/* Takes the parameters of an entry of a stage; index is a new one, which has the defaults. */
+static pluck_status copy_params(pluck_config *config, size_t index, const plk_config_entry *from,
+                                pluck_error *err)
+{
+    void *params = NULL;
+    plk_config_entry *entry = &config->entries[index];
+    pluck_status status =
+        plk_params_clone(&params, &from->stage->info, from->params, &config->allocator, err);
+    if (status != PLUCK_OK)
+        return status;
+    plk_params_destroy(&entry->stage->info, entry->params, &config->allocator);
+    entry->params = params;
+    return PLUCK_OK;
+}
+
+/* The draw, with what flat keys set as if it had been set inside "draw". */
+static pluck_status copy_draw(pluck_config *config, const pluck_config *from, pluck_error *err)
+{
+    const plk_config_entry *entry = &from->entries[plk_config_find(from, from->draw)];
+    pluck_status status = plk_config_choose_draw(config, from->draw, err);
+    if (status != PLUCK_OK)
+        return status;
+    size_t index = plk_config_find(config, from->draw);
+    config->has_draw = from->has_draw || from->has_mirostat;
+    config->entries[index].given_in_draw = entry->given | entry->given_in_draw;
+    return copy_params(config, index, entry, err);
+}
+
+pluck_status plk_config_make_explicit(pluck_config **out, const pluck_config *flat,
+                                      const plk_config_entry *const *entries, size_t n,
+                                      pluck_error *err)
+{
+    const plk_stage *missing = NULL;
+    pluck_config *config = NULL;
+    pluck_status status = plk_config_create(&config, &flat->allocator, err);
+    if (status == PLUCK_OK)
+        status = copy_draw(config, flat, err);
+    for (size_t i = 0; i < n && status == PLUCK_OK; i++) {
+        size_t index = config->n_entries - 1; /* before the draw */
+        status = plk_config_insert(config, index, entries[i]->stage, err);
+        if (status == PLUCK_OK)
+            status = copy_params(config, index, entries[i], err);
+        if (status == PLUCK_OK)
+            config->entries[index].given = entries[i]->given;
+    }
+    if (status == PLUCK_OK)
+        status = plk_config_copy_texts(config, flat, err);
+    if (status != PLUCK_OK) {
+        pluck_config_destroy(&config);
+        return status;
+    }
+    config->registry = flat->registry;
+    config->explicit_form = true;
+    config->has_seed = flat->has_seed;
+    config->random_seed = flat->random_seed;
+    config->seed = flat->seed;
+    config->has_on_nan = flat->has_on_nan;
+    config->on_nan = flat->on_nan;
+    plk_config_arrange(config, &missing);
+    *out = config;
+    return PLUCK_OK;
+}

@@ -6,6 +6,7 @@
 #define PLK_CONFIG_IMPL_H
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "stages/stage_impl.h"
 #include "json/tree.h"
 #include "json/write.h"
@@ -73,8 +74,22 @@ pluck_status plk_config_choose_draw(pluck_config *config, const plk_stage *stage
  * in it goes to *missing (else NULL). */
 void plk_config_arrange(pluck_config *config, const plk_stage **missing);
 
+/* {}: pluck_config_create with an allocator, which may be NULL. On failure *out is NULL. */
+pluck_status plk_config_create(pluck_config **out, const pluck_allocator *allocator,
+                               pluck_error *err);
+
+/* "$schema" and "description" of another configuration; config has none. */
+pluck_status plk_config_copy_texts(pluck_config *config, const pluck_config *from,
+                                   pluck_error *err);
+
 /* Moves the content of *from into *to, which is freed first. */
 void plk_config_move(pluck_config *to, pluck_config *from);
+
+/* The explicit form of a configuration in the flat one, with copies of these entries as its stages
+ * and the draw that the flat one has. On failure *out is NULL. */
+pluck_status plk_config_make_explicit(pluck_config **out, const pluck_config *flat,
+                                      const plk_config_entry *const *entries, size_t n,
+                                      pluck_error *err);
 
 /* param_json.c: parameters as JSON, one row per pluck_param_type. */
 
@@ -90,8 +105,8 @@ typedef struct plk_param_reader {
 pluck_status plk_param_read(const plk_param_reader *reader, const plk_json_node *node,
                             const pluck_param *param, plk_param_value *value);
 
-/* The value alone. */
-void plk_param_write(plk_writer *writer, const pluck_param *param, const void *value);
+/* A value of a parameter's type. */
+void plk_value_write(plk_writer *writer, pluck_param_type type, const void *value);
 
 /* The schema of the value: an object. */
 void plk_param_schema(plk_writer *writer, const pluck_param *param);
@@ -128,8 +143,8 @@ extern const size_t plk_n_config_keys;
  * changed. */
 pluck_status plk_config_read(const plk_config_reader *reader);
 
-/* The tree is the value of one flat key: pluck_config_set_json. On failure reader->config is half
- * changed. */
+/* The tree is the value of one flat key or "stage.param": pluck_config_set_json. On failure
+ * reader->config is half changed. */
 pluck_status plk_config_read_key(const plk_config_reader *reader, const char *key);
 
 /* config_stages.c: the keys that say which stages run: "stages", "order", "draw" and the flat keys
@@ -147,6 +162,16 @@ pluck_status plk_read_flat_key(const plk_config_reader *reader, const char *key,
 /* pluck_config_set_json on an explicit configuration: as plk_read_flat_key. */
 pluck_status plk_set_in_stages(const plk_config_reader *reader, const char *key,
                                const plk_json_node *value, bool *found);
+
+/* The parameter that "stage.param" or a flat key names; NULL if there is none. */
+const pluck_param *plk_find_param(const pluck_config *config, const char *key);
+
+/* All stages and draws, for "did you mean". */
+void plk_offer_stages(plk_suggestion *suggestion, const pluck_registry *registry);
+
+/* "stage.param": in the last stage of that name. */
+pluck_status plk_set_in_stage(const plk_config_reader *reader, const char *key,
+                              const plk_json_node *value);
 
 void plk_write_order(const pluck_config *config, plk_writer *writer);
 void plk_write_flat_keys(const pluck_config *config, plk_writer *writer);

@@ -324,7 +324,9 @@ pluck_status plk_config_read_key(const plk_config_reader *reader, const char *ke
     const plk_json_node *value = reader->json->root;
     bool found = false;
     pluck_status status = PLUCK_OK;
-    if (!reader->config->explicit_form) {
+    if (strchr(key, '.')) {
+        status = plk_set_in_stage(reader, key, value);
+    } else if (!reader->config->explicit_form) {
         status = read_flat_member(reader, key, value);
     } else {
         const plk_config_key *row = find_key(key);

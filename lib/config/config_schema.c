@@ -157,12 +157,12 @@ static void write_form(plk_writer *writer, const char *title, unsigned form)
     plk_write_close(writer, '}');
 }
 
-pluck_status pluck_config_schema(char *text, size_t capacity_bytes, size_t *size_bytes,
+pluck_status pluck_config_schema(char *text, size_t capacity_bytes, size_t *needed_bytes,
                                  pluck_error *err)
 {
-    if (!size_bytes || (!text && capacity_bytes > 0))
+    if (!needed_bytes || (!text && capacity_bytes > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_schema: %s is NULL",
-                        size_bytes ? "text" : "size_bytes");
+                        needed_bytes ? "text" : "needed_bytes");
     plk_writer writer = {.text = text, .capacity_bytes = capacity_bytes};
     plk_write_open(&writer, '{', PLK_LINES);
     plk_write_key_string(&writer, "$schema", "https://json-schema.org/draft/2020-12/schema");
@@ -173,5 +173,5 @@ pluck_status pluck_config_schema(char *text, size_t capacity_bytes, size_t *size
     write_form(&writer, "Explicit form: the stages in order", PLK_FORM_EXPLICIT);
     plk_write_close(&writer, ']');
     plk_write_close(&writer, '}');
-    return plk_write_end(&writer, size_bytes, err);
+    return plk_write_end(&writer, needed_bytes, err);
 }

@@ -122,6 +122,15 @@ static pluck_status fail_unknown_param(const plk_config_reader *reader, const pl
                              info->n_params > 0 ? ":" : "", list);
 }
 
+/* n_params if there is none. */
+static size_t find_param(const pluck_stage *info, const char *name)
+{
+    size_t i = 0;
+    while (i < info->n_params && strcmp(info->params[i].name, name) != 0)
+        i++;
+    return i;
+}
+
 /* The members of {"type": …, parameters} for the entry at index. */
 static pluck_status read_params(const plk_config_reader *reader, const plk_json_node *object,
                                 size_t index)
@@ -131,9 +140,7 @@ static pluck_status read_params(const plk_config_reader *reader, const plk_json_
     bool draw = plk_is_draw(entry->stage);
     for (const plk_json_node *member = plk_json_child(object); member;
          member = plk_json_sibling(member)) {
-        size_t i = 0;
-        while (i < info->n_params && strcmp(info->params[i].name, plk_json_key(member)) != 0)
-            i++;
+        size_t i = find_param(info, plk_json_key(member));
         if (i == info->n_params) {
             if (strcmp(plk_json_key(member), "type") == 0)
                 continue;
@@ -270,9 +277,12 @@ pluck_status plk_read_order(const plk_config_reader *reader, const plk_json_node
         return plk_json_fail(reader->json, value, reader->err,
                              "expected an array of stage names, not %s", plk_json_kind_name(value));
     /* No name may come twice, so that the list is not longer than the registry. */
-    const plk_stage **order = plk_alloc(&config->allocator, pluck_stage_count(), sizeof *order);
+    size_t n_stages = 0;
+    while (plk_stages[n_stages])
+        n_stages++;
+    const plk_stage **order = plk_alloc(&config->allocator, n_stages, sizeof *order);
     if (!order)
-        return plk_fail_nomem(reader->err, pluck_stage_count() * sizeof *order);
+        return plk_fail_nomem(reader->err, n_stages * sizeof *order);
     pluck_status status = read_order_items(reader, value, order, &n_order);
     if (status != PLUCK_OK) {
         plk_free(&config->allocator, order);
@@ -392,6 +402,93 @@ pluck_status plk_set_in_stages(const plk_config_reader *reader, const char *key,
     return status == PLUCK_OK ? set_in_entries(reader, key, value, &n) : status;
 }
 
+void plk_offer_stages(plk_suggestion *suggestion, const pluck_registry *registry)
+{
+    const plk_stage *custom = NULL;
+    for (size_t s = 0; plk_stages[s]; s++)
+        plk_suggest_offer(suggestion, plk_stages[s]->info.name, NULL);
+    for (size_t i = 0; (custom = plk_registry_at(registry, i)); i++)
+        plk_suggest_offer(suggestion, custom->info.name, NULL);
+}
+
+/* The name of a stage in "stage.param", cut to what a name may have. */
+enum { NAME_BYTES = 64 };
+
+static const char *split_key(const char *key, char stage[NAME_BYTES])
+{
+    const char *dot = strchr(key, '.');
+    size_t n = dot ? (size_t)(dot - key) : 0;
+    (void)snprintf(stage, NAME_BYTES, "%.*s", n < NAME_BYTES ? (int)n : NAME_BYTES - 1, key);
+    return dot ? dot + 1 : NULL;
+}
+
+const pluck_param *plk_find_param(const pluck_config *config, const char *key)
+{
+    char name[NAME_BYTES];
+    const char *param = split_key(key, name);
+    if (param) {
+        const plk_stage *stage = plk_registry_find(config->registry, name);
+        size_t i = stage ? find_param(&stage->info, param) : 0;
+        return stage && i < stage->info.n_params ? &stage->info.params[i] : NULL;
+    }
+    size_t rank = 0;
+    const plk_stage *owner = find_owner(key, &rank);
+    for (size_t i = 0; owner && i < owner->info.n_params; i++)
+        if (has_flat_key(&owner->info.params[i], key))
+            return &owner->info.params[i];
+    return NULL;
+}
+
+/* The flat form has one value for a key that several stages share. */
+static pluck_status set_by_flat_key(const plk_config_reader *reader, const pluck_param *param,
+                                    const plk_json_node *value)
+{
+    bool found = false;
+    if (!param->flat_key)
+        return plk_json_fail(reader->json, value, reader->err,
+                             "not in the flat form; add the stage with pluck_config_add_stage");
+    if ((param->flags & PLUCK_PARAM_BORROWED) != 0 || plk_flat_key_is_shared(param->flat_key))
+        return plk_json_fail(reader->json, value, reader->err,
+                             "in the flat form several stages share '%s'; set that key",
+                             param->flat_key);
+    return plk_read_flat_key(reader, param->flat_key, value, &found);
+}
+
+pluck_status plk_set_in_stage(const plk_config_reader *reader, const char *key,
+                              const plk_json_node *value)
+{
+    char name[NAME_BYTES], list[LIST_BYTES], nearest[PLK_SUGGESTION_BYTES];
+    pluck_config *config = reader->config;
+    const char *param = split_key(key, name);
+    const plk_stage *stage = plk_registry_find(config->registry, name);
+    if (!stage) {
+        plk_suggestion suggestion = plk_suggest(name);
+        plk_offer_stages(&suggestion, config->registry);
+        plk_suggest_write(&suggestion, nearest);
+        return plk_json_fail(reader->json, value, reader->err, "unknown stage '%s'%s", name,
+                             nearest);
+    }
+    size_t i = find_param(&stage->info, param), e = config->n_entries;
+    list_params(&stage->info, list);
+    if (i == stage->info.n_params)
+        return plk_json_fail(reader->json, value, reader->err,
+                             "%s has no such parameter; it has: %s", name, list);
+    if (!config->explicit_form)
+        return set_by_flat_key(reader, &stage->info.params[i], value);
+    while (e > 0 && config->entries[e - 1].stage != stage)
+        e--;
+    if (e == 0)
+        return plk_json_fail(reader->json, value, reader->err,
+                             "this configuration has no stage '%s'; add it with "
+                             "pluck_config_add_stage",
+                             name);
+    plk_config_entry *entry = &config->entries[e - 1];
+    pluck_status status = read_param(reader, entry, i, value, false);
+    if (status == PLUCK_OK)
+        *(plk_is_draw(stage) ? &entry->given_in_draw : &entry->given) |= (uint64_t)1 << i;
+    return status;
+}
+
 void plk_write_order(const pluck_config *config, plk_writer *writer)
 {
     if (!config->has_order)
@@ -430,7 +527,7 @@ void plk_write_flat_keys(const pluck_config *config, plk_writer *writer)
             if ((entry->given >> i & 1) == 0 || !plk_is_first_of_key(s, i))
                 continue;
             plk_write_key(writer, info->params[i].flat_key);
-            plk_param_write(writer, &info->params[i],
+            plk_value_write(writer, info->params[i].type,
                             plk_param_at_const(entry->params, &info->params[i]));
         }
     }
@@ -445,7 +542,7 @@ static void write_object(const plk_config_entry *entry, uint64_t given, plk_writ
         if ((given >> i & 1) == 0)
             continue;
         plk_write_key(writer, info->params[i].name);
-        plk_param_write(writer, &info->params[i],
+        plk_value_write(writer, info->params[i].type,
                         plk_param_at_const(entry->params, &info->params[i]));
     }
     plk_write_close(writer, '}');

@@ -357,7 +357,7 @@ pluck_status pluck_config_import(pluck_config **out, pluck_import_format kind, c
                          .user = user,
                          .err = err};
     plk_fp_state fp = plk_fp_enter_text();
-    pluck_status status = pluck_config_create(&import.parts[0], allocator, err);
+    pluck_status status = plk_config_create(&import.parts[0], allocator, err);
     if (status == PLUCK_OK)
         status = convert(import.importer, &json, &json_size_bytes, &converted, &memory, err);
     if (status == PLUCK_OK)
@@ -553,63 +553,19 @@ static pluck_status set_order(plk_import *import)
     return plk_import_set(import, "order", order, NULL);
 }
 
-/* Takes the parameters of an entry; the place has the defaults. */
-static pluck_status copy_params(pluck_config *config, size_t index, const plk_config_entry *from,
-                                pluck_error *err)
-{
-    void *params = NULL;
-    plk_config_entry *entry = &config->entries[index];
-    pluck_status status =
-        plk_params_clone(&params, &from->stage->info, from->params, &config->allocator, err);
-    if (status != PLUCK_OK)
-        return status;
-    plk_params_destroy(&entry->stage->info, entry->params, &config->allocator);
-    entry->params = params;
-    return PLUCK_OK;
-}
-
-/* The draw, with what flat keys set as if it had been set inside "draw". */
-static pluck_status copy_draw(pluck_config *config, const pluck_config *from, pluck_error *err)
-{
-    const plk_config_entry *entry = &from->entries[plk_config_find(from, from->draw)];
-    pluck_status status = plk_config_choose_draw(config, from->draw, err);
-    if (status != PLUCK_OK)
-        return status;
-    size_t index = plk_config_find(config, from->draw);
-    config->has_draw = from->has_draw || from->has_mirostat;
-    config->entries[index].given_in_draw = entry->given | entry->given_in_draw;
-    return copy_params(config, index, entry, err);
-}
-
 static pluck_status make_explicit(plk_import *import)
 {
-    const pluck_config *flat = import->parts[0];
+    const plk_config_entry *entries[PLK_IMPORT_CHAIN];
     pluck_config *config = NULL;
-    const plk_stage *missing = NULL;
-    pluck_status status = pluck_config_create(&config, &flat->allocator, import->err);
+    size_t n = 0;
+    for (size_t i = 0; i < import->n_chain; i++) {
+        entries[n] = entry_of(import, &import->chain[i]);
+        n += entries[n] != NULL;
+    }
+    pluck_status status =
+        plk_config_make_explicit(&config, import->parts[0], entries, n, import->err);
     if (status == PLUCK_OK)
-        status = copy_draw(config, flat, import->err);
-    for (size_t i = 0; i < import->n_chain && status == PLUCK_OK; i++) {
-        const plk_config_entry *entry = entry_of(import, &import->chain[i]);
-        if (!entry)
-            continue;
-        size_t index = config->n_entries - 1; /* before the draw */
-        status = plk_config_insert(config, index, entry->stage, import->err);
-        if (status == PLUCK_OK)
-            status = copy_params(config, index, entry, import->err);
-        if (status == PLUCK_OK)
-            config->entries[index].given = entry->given;
-    }
-    if (status == PLUCK_OK) {
-        config->explicit_form = true;
-        config->has_seed = flat->has_seed;
-        config->random_seed = flat->random_seed;
-        config->seed = flat->seed;
-        config->has_on_nan = flat->has_on_nan;
-        config->on_nan = flat->on_nan;
-        plk_config_arrange(config, &missing);
         plk_config_move(import->parts[0], config);
-    }
     pluck_config_destroy(&config);
     return status;
 }

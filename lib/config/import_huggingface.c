@@ -91,7 +91,7 @@ static pluck_status read_min_length(plk_import *import, const plk_import_rule *r
 static bool has_end(const plk_import *import)
 {
     const plk_json_node *end = plk_import_member_of(import, "eos_token_id");
-    uint32_t token = 0;
+    pluck_token token = 0;
     for (const plk_json_node *item = end && plk_json_is(end, PLK_JSON_ARRAY) ? plk_json_child(end)
                                                                              : NULL;
          item; item = plk_json_sibling(item))
@@ -131,7 +131,7 @@ static bool is_end(const plk_import *import, const plk_json_node *sequence)
 {
     const plk_json_node *end = plk_import_member_of(import, "eos_token_id");
     const plk_json_node *item = end && plk_json_is(end, PLK_JSON_ARRAY) ? plk_json_child(end) : end;
-    uint32_t token = 0, other = 0;
+    pluck_token token = 0, other = 0;
     if (plk_json_sibling(plk_json_child(sequence)) ||
         !plk_import_token_of(plk_json_child(sequence), &token))
         return false;
@@ -151,7 +151,7 @@ static pluck_status check_sequence(const plk_import *import, const plk_json_node
                                                                    : plk_json_kind_name(sequence));
     for (const plk_json_node *item = plk_json_child(sequence); item;
          item = plk_json_sibling(item)) {
-        uint32_t token = 0;
+        pluck_token token = 0;
         if (!plk_import_token_of(item, &token))
             return plk_json_fail(import->json, item, import->err,
                                  "expected a token id, which is a whole number of at least 0");
@@ -218,7 +218,7 @@ static pluck_status read_sequence_bias(plk_import *import, const plk_import_rule
         const plk_json_node *sequence =
             plk_json_is(pair, PLK_JSON_ARRAY) ? plk_json_child(pair) : NULL;
         const plk_json_node *bias = sequence ? plk_json_sibling(sequence) : NULL;
-        uint32_t token = 0;
+        pluck_token token = 0;
         if (!bias || !plk_json_is(bias, PLK_JSON_NUMBER) || plk_json_sibling(bias) ||
             !plk_json_is(sequence, PLK_JSON_ARRAY) || !plk_json_child(sequence))
             return plk_json_fail(import->json, pair, import->err,

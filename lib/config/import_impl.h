@@ -204,7 +204,7 @@ pluck_status plk_import_number_of(const plk_import *import, const plk_json_node 
                                   double *value);
 
 /* A token id; false for what is not one. */
-bool plk_import_token_of(const plk_json_node *node, uint32_t *token);
+bool plk_import_token_of(const plk_json_node *node, pluck_token *token);
 
 /* Sets a flat key of the current part. What it refuses is said of the key that is read: *done is
  * false then. done may be NULL: such a value is an error. */
@@ -226,7 +226,7 @@ double plk_import_number_at(const plk_import *import, const char *key, double ab
 /* Biases and lists of tokens; and import.c: the chain, and the configuration that is made of it. */
 
 /* value: -infinity bans. */
-pluck_status plk_import_add_bias(plk_import *import, uint32_t token, double value);
+pluck_status plk_import_add_bias(plk_import *import, pluck_token token, double value);
 
 /* Merges what was added, as the engine merges biases of one token, and sets it. */
 pluck_status plk_import_set_biases(plk_import *import);

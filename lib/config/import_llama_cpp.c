@@ -300,7 +300,7 @@ static pluck_status read_bias(plk_import *import, const char *key, const plk_jso
         return PLUCK_OK;
     }
     counts->n_mapped++;
-    return plk_import_add_bias(import, (uint32_t)id,
+    return plk_import_add_bias(import, (pluck_token)id,
                                plk_json_is(bias, PLK_JSON_NUMBER) ? plk_json_number(bias)
                                                                   : -(double)INFINITY);
 }

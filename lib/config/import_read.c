@@ -106,12 +106,12 @@ pluck_status plk_import_number_of(const plk_import *import, const plk_json_node 
                          plk_json_kind_name(node));
 }
 
-bool plk_import_token_of(const plk_json_node *node, uint32_t *token)
+bool plk_import_token_of(const plk_json_node *node, pluck_token *token)
 {
     double value = plk_json_is(node, PLK_JSON_NUMBER) ? plk_json_number(node) : -1;
     if (!(value >= 0 && value < PLUCK_MAX_VOCAB) || value != floor(value))
         return false;
-    *token = (uint32_t)value;
+    *token = (pluck_token)value;
     return true;
 }
 
@@ -199,7 +199,7 @@ static pluck_status open_part(plk_import *import, pluck_config **config)
 {
     pluck_config **part = &import->parts[import->part];
     pluck_status status =
-        *part ? PLUCK_OK : pluck_config_create(part, import->allocator, import->err);
+        *part ? PLUCK_OK : plk_config_create(part, import->allocator, import->err);
     *config = *part;
     return status;
 }
@@ -373,7 +373,7 @@ pluck_status plk_import_seed(plk_import *import, const plk_import_rule *rule,
 }
 
 /* A token id as engines that call int() read it: digits, perhaps with a sign or spaces around. */
-static bool token_of_key(const char *key, uint32_t *token)
+static bool token_of_key(const char *key, pluck_token *token)
 {
     static const char whitespace[] = " \t\r\n\f\v";
     char digits[16];
@@ -384,7 +384,7 @@ static bool token_of_key(const char *key, uint32_t *token)
         return false;
     snprintf(digits, sizeof digits, "%.*s", (int)n, key);
     double value = plk_number_read(digits, n);
-    *token = value < PLUCK_MAX_VOCAB ? (uint32_t)value : 0;
+    *token = value < PLUCK_MAX_VOCAB ? (pluck_token)value : 0;
     return value < PLUCK_MAX_VOCAB;
 }
 
@@ -398,7 +398,7 @@ pluck_status plk_import_bias_map(plk_import *import, const plk_import_rule *rule
                              "expected an object from token ids to biases, not %s",
                              plk_json_kind_name(node));
     for (const plk_json_node *item = plk_json_child(node); item; item = plk_json_sibling(item)) {
-        uint32_t token = 0;
+        pluck_token token = 0;
         double value = 0;
         if (!token_of_key(plk_json_key(item), &token)) {
             import->n_biases = n_before;
@@ -442,7 +442,7 @@ pluck_status plk_import_ban_list(plk_import *import, const plk_import_rule *rule
         return plk_json_fail(import->json, node, import->err,
                              "expected an array of token ids, not %s", plk_json_kind_name(node));
     for (const plk_json_node *item = plk_json_child(node); item; item = plk_json_sibling(item)) {
-        uint32_t token = 0;
+        pluck_token token = 0;
         if (!plk_json_is(item, PLK_JSON_NUMBER))
             return plk_json_fail(import->json, item, import->err, "expected a token id, not %s",
                                  plk_json_kind_name(item));
@@ -473,7 +473,7 @@ pluck_status plk_import_ban_text(plk_import *import, const plk_import_rule *rule
     for (const char *at = plk_json_string(node); *at != '\0';) {
         size_t n = strcspn(at, ",");
         char word[24];
-        uint32_t token = 0;
+        pluck_token token = 0;
         snprintf(word, sizeof word, "%.*s", n < sizeof word ? (int)n : 23, at);
         at += n + (at[n] == ',');
         if (word[strspn(word, " \t\n")] == '\0')
@@ -492,7 +492,7 @@ pluck_status plk_import_ban_text(plk_import *import, const plk_import_rule *rule
     return plk_import_say(import, PLUCK_IMPORT_MAPPED, "logit_bias: these tokens are banned");
 }
 
-pluck_status plk_import_add_bias(plk_import *import, uint32_t token, double value)
+pluck_status plk_import_add_bias(plk_import *import, pluck_token token, double value)
 {
     if (import->n_biases == import->biases_capacity) {
         size_t capacity = import->biases_capacity != 0 ? 2 * import->biases_capacity : 16;
@@ -568,11 +568,11 @@ pluck_status plk_import_set_biases(plk_import *import)
 
 static bool token_before(const void *a, const void *b)
 {
-    return *(const uint32_t *)a < *(const uint32_t *)b;
+    return *(const pluck_token *)a < *(const pluck_token *)b;
 }
 
 /* Writes the n tokens, each once. text has room for 10 bytes of each. */
-static void write_tokens(char *text, uint32_t *tokens, size_t n)
+static void write_tokens(char *text, pluck_token *tokens, size_t n)
 {
     size_t at = 0;
     plk_sort(tokens, tokens + n, n, sizeof *tokens, token_before);
@@ -589,7 +589,7 @@ pluck_status plk_import_token_list(plk_import *import, const plk_json_node *node
     *text = NULL;
     for (const plk_json_node *item = plk_json_child(node); item; item = plk_json_sibling(item))
         capacity++;
-    uint32_t *tokens = plk_alloc(import->allocator, capacity, 2 * sizeof *tokens);
+    pluck_token *tokens = plk_alloc(import->allocator, capacity, 2 * sizeof *tokens);
     if (!tokens)
         return plk_fail_nomem(import->err, capacity * 2 * sizeof *tokens);
     if (plk_json_is(node, PLK_JSON_NUMBER) && plk_import_token_of(node, &tokens[0]))

@@ -250,7 +250,7 @@ static pluck_status fail_token(const plk_param_reader *reader, const plk_json_no
 
 /* The key of a member: digits without sign or leading zero. */
 static pluck_status read_token_key(const plk_param_reader *reader, const plk_json_node *node,
-                                   uint32_t *token)
+                                   pluck_token *token)
 {
     const char *key = plk_json_key(node);
     size_t length = strlen(key);
@@ -266,12 +266,12 @@ static pluck_status read_token_key(const plk_param_reader *reader, const plk_jso
         snprintf(quoted, sizeof quoted, "'%s'", inner);
         return fail_token(reader, node, quoted);
     }
-    *token = value;
+    *token = (pluck_token)value;
     return PLUCK_OK;
 }
 
 static pluck_status read_token_number(const plk_param_reader *reader, const plk_json_node *node,
-                                      uint32_t *token)
+                                      pluck_token *token)
 {
     char quoted[PLK_QUOTE_BYTES];
     size_t length = 0;
@@ -285,7 +285,7 @@ static pluck_status read_token_number(const plk_param_reader *reader, const plk_
         plk_quote(quoted, text, length);
         return fail_token(reader, node, quoted);
     }
-    *token = (uint32_t)value;
+    *token = (pluck_token)value;
     return PLUCK_OK;
 }
 
@@ -321,7 +321,7 @@ static size_t count_items(const plk_json_node *array)
 /* The second occurrence in the text of a token that an array has twice. Of biases only pairs can
  * repeat one: an object's keys are canonical, and unique already. */
 static pluck_status fail_repeated(const plk_param_reader *reader, const plk_json_node *array,
-                                  uint32_t token)
+                                  pluck_token token)
 {
     bool seen = false;
     const plk_json_node *item = plk_json_child(array);
@@ -387,12 +387,12 @@ static pluck_status read_bias_map(const plk_param_reader *reader, const plk_json
 
 static bool token_before(const void *a, const void *b)
 {
-    return *(const uint32_t *)a < *(const uint32_t *)b;
+    return *(const pluck_token *)a < *(const pluck_token *)b;
 }
 
 /* items has room for twice as many: the second half is for sorting. */
 static pluck_status read_token_items(const plk_param_reader *reader, const plk_json_node *node,
-                                     uint32_t *items, size_t n)
+                                     pluck_token *items, size_t n)
 {
     size_t i = 0;
     for (const plk_json_node *child = plk_json_child(node); child;
@@ -511,12 +511,12 @@ static void write_bias_map(plk_writer *writer, const void *value)
     plk_write_close(writer, '}');
 }
 
-static void write_token_array(plk_writer *writer, const uint32_t *tokens, size_t n)
+static void write_token_array(plk_writer *writer, const pluck_token *tokens, size_t n)
 {
     plk_write_open(writer, '[', PLK_ONE_LINE);
     for (size_t i = 0; i < n; i++) {
         plk_write_item(writer);
-        plk_write_unsigned(writer, tokens[i]);
+        plk_write_integer(writer, tokens[i]);
     }
     plk_write_close(writer, ']');
 }
@@ -644,9 +644,9 @@ pluck_status plk_param_read(const plk_param_reader *reader, const plk_json_node 
     return types[param->type].read(reader, node, param, value);
 }
 
-void plk_param_write(plk_writer *writer, const pluck_param *param, const void *value)
+void plk_value_write(plk_writer *writer, pluck_param_type type, const void *value)
 {
-    types[param->type].write(writer, value);
+    types[type].write(writer, value);
 }
 
 void plk_param_schema(plk_writer *writer, const pluck_param *param)

@@ -155,11 +155,12 @@ pluck_status plk_write_end(plk_writer *writer, size_t *size_bytes, pluck_error *
         writer->text[writer->size_bytes] = '\0';
         return PLUCK_OK;
     }
+    if (!writer->text)
+        return PLUCK_OK;
     if (writer->capacity_bytes > 0)
         writer->text[writer->capacity_bytes - 1] = '\0';
-    return plk_fail(err, PLUCK_ERR_INVALID,
-                    "the text needs %zu bytes and its NUL; there is room for %zu",
-                    writer->size_bytes, writer->capacity_bytes);
+    return plk_fail(err, PLUCK_ERR_SPACE, "the text needs %zu bytes with its NUL, but has %zu",
+                    writer->size_bytes + 1, writer->capacity_bytes);
 }
 
 /* "0", the point, "5" */

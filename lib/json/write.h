@@ -38,8 +38,8 @@ void plk_write_word(plk_writer *writer, const char *word); /* true, false, null 
 void plk_write_key_string(plk_writer *writer, const char *key, const char *text);
 void plk_write_key_word(plk_writer *writer, const char *key, const char *word);
 
-/* The final newline and NUL. PLUCK_ERR_INVALID if the text did not fit; *size_bytes is set in
- * either case. */
+/* The final newline and NUL. PLUCK_ERR_SPACE if the text did not fit, unless text is NULL, which
+ * only asks for the size; *size_bytes is set in any case. */
 pluck_status plk_write_end(plk_writer *writer, size_t *size_bytes, pluck_error *err);
 
 enum { PLK_NUMBER_TEXT_BYTES = 32 };

@@ -60,12 +60,15 @@ pluck_status plk_chain_create(plk_chain *chain, const pluck_config *config,
                               const plk_stage_setup *setup, pluck_error *err)
 {
     plk_fp_state fp = plk_fp_enter();
-    size_t n = pluck_config_stage_count(config);
-    pluck_status status = reserve_links(chain, n, setup->allocator, err);
-    for (size_t i = 0; i < n && status == PLUCK_OK; i++) {
-        const plk_stage *stage = plk_stage_of(pluck_config_stage_at(config, i));
-        if (!pluck_config_neutral_at(config, i))
-            status = add_link(chain, stage, pluck_config_params_at(config, i), setup, err);
+    pluck_config_info info = PLUCK_INIT(pluck_config_info);
+    pluck_status status = pluck_config_get_info(config, &info, err);
+    if (status == PLUCK_OK)
+        status = reserve_links(chain, info.n_stages, setup->allocator, err);
+    for (size_t i = 0; i < info.n_stages && status == PLUCK_OK; i++) {
+        pluck_config_stage part = PLUCK_INIT(pluck_config_stage);
+        status = pluck_config_get_stage(config, i, &part, err);
+        if (status == PLUCK_OK && !part.is_neutral)
+            status = add_link(chain, plk_stage_of(part.stage), part.params, setup, err);
     }
     if (status != PLUCK_OK)
         plk_chain_destroy(chain);

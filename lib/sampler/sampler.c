@@ -96,9 +96,12 @@ pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *confi
     sampler->kernels = plk_kernels_get(known.isa);
     sampler->n_vocab = n_vocab;
     sampler->max_rewind = known.max_rewind != 0 ? known.max_rewind : PLUCK_DEFAULT_MAX_REWIND;
-    sampler->on_nan = pluck_config_on_nan(config);
     sampler->workspace = known.workspace;
-    if (pluck_config_seed(config, &sampler->seed))
+    pluck_config_info info = PLUCK_INIT(pluck_config_info);
+    status = pluck_config_get_info(config, &info, err);
+    sampler->on_nan = info.on_nan;
+    sampler->seed = info.seed;
+    if (status == PLUCK_OK && info.seed_is_random)
         status = pluck_random_seed(&sampler->seed, err);
     plk_fp_state fp = plk_fp_enter();
     if (status == PLUCK_OK)

@@ -29,12 +29,12 @@ uint32_t pluck_view_count(const pluck_view *view)
     return view ? plk_view_n_candidates(settled(view)) : 0;
 }
 
-double pluck_view_logit(const pluck_view *view, uint32_t token)
+double pluck_view_logit(const pluck_view *view, pluck_token token)
 {
     if (!view)
         return 0.0;
     const plk_view *inner = settled(view);
-    return inner->scale * (double)plk_view_stored(inner, token);
+    return inner->scale * (double)plk_view_stored(inner, (uint32_t)token);
 }
 
 double pluck_view_max_logit(const pluck_view *view)
@@ -74,7 +74,7 @@ typedef struct edit_context {
 static double edit_one(const void *context, size_t index, double logit)
 {
     const edit_context *c = context;
-    double changed = c->new_logit(c->user, c->tokens[index], logit);
+    double changed = c->new_logit(c->user, (pluck_token)c->tokens[index], logit);
     if (changed < (double)INFINITY)
         return changed;
     *c->is_bad = true;
@@ -89,25 +89,26 @@ static pluck_status edited(pluck_status status, bool is_bad, pluck_error *err)
     return status;
 }
 
-static pluck_status check_tokens(const plk_view *view, const uint32_t *tokens, size_t n,
+static pluck_status check_tokens(const plk_view *view, const pluck_token *tokens, size_t n,
                                  pluck_error *err)
 {
     for (size_t i = 0; i < n; i++)
-        if (tokens[i] >= view->logits.n_vocab || (i > 0 && tokens[i] <= tokens[i - 1]))
+        if (tokens[i] < 0 || (uint32_t)tokens[i] >= view->logits.n_vocab ||
+            (i > 0 && tokens[i] <= tokens[i - 1]))
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "token %u to edit is not below %u, or not above the one before it",
-                            tokens[i], view->logits.n_vocab);
+                            "token %d to edit is not below %u, or not above the one before it",
+                            (int)tokens[i], view->logits.n_vocab);
     return PLUCK_OK;
 }
 
-pluck_status pluck_view_edit(pluck_view *view, const uint32_t *tokens, size_t n,
+pluck_status pluck_view_edit(pluck_view *view, const pluck_token *tokens, size_t n,
                              pluck_new_logit new_logit, void *user, pluck_error *err)
 {
     if (!view || (!tokens && n > 0) || !new_logit)
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
     plk_view *inner = inner_of(view);
     bool is_bad = false;
-    edit_context context = {new_logit, user, tokens, &is_bad};
+    edit_context context = {new_logit, user, (const uint32_t *)tokens, &is_bad};
     pluck_status status = check_tokens(inner, tokens, n, err);
     if (status != PLUCK_OK)
         return status;
@@ -154,9 +155,7 @@ void pluck_view_keep_top_p(pluck_view *view, double p)
         plk_view_keep_nucleus(inner_of(view), p > 0.0 ? p : 0.0, 1);
 }
 
-pluck_status pluck_view_keep_if(pluck_view *view,
-                                bool (*keep)(void *user, uint32_t token, double logit), void *user,
-                                pluck_error *err)
+pluck_status pluck_view_keep_if(pluck_view *view, pluck_keep keep, void *user, pluck_error *err)
 {
     if (!view || !keep)
         return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL");
@@ -167,7 +166,7 @@ pluck_status pluck_view_keep_if(pluck_view *view,
     for (uint32_t i = 0; i < inner->n; i++) {
         w->ids[n] = w->ids[i];
         w->values[n] = w->values[i];
-        n += keep(user, w->ids[i], inner->scale * (double)w->values[i]);
+        n += keep(user, (pluck_token)w->ids[i], inner->scale * (double)w->values[i]);
     }
     if (n == 0)
         return plk_fail(err, PLUCK_ERR_EMPTY, "no token can be chosen: none was kept");

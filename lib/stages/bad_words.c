@@ -41,12 +41,12 @@ static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err
 }
 
 /* Whether the history ends with the n tokens. */
-static bool ends_with(const plk_history *history, const uint32_t *tokens, size_t n)
+static bool ends_with(const plk_history *history, const pluck_token *tokens, size_t n)
 {
     if (plk_history_length(history) < n)
         return false;
     for (size_t i = 0; i < n; i++)
-        if ((uint32_t)plk_history_at(history, i) != tokens[n - 1 - i])
+        if (plk_history_at(history, i) != tokens[n - 1 - i])
             return false;
     return true;
 }
@@ -60,7 +60,7 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
     for (size_t i = 0, start = 0; i < sequences->n; start = sequences->ends[i++]) {
         size_t last = sequences->ends[i] - 1;
         if (ends_with(context->history, sequences->tokens + start, last - start))
-            plk_token_mark(&marks, sequences->tokens[last], 0);
+            plk_token_mark(&marks, (uint32_t)sequences->tokens[last], 0);
     }
     return plk_view_ban_marked(view, &marks, err);
 }

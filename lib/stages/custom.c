@@ -8,6 +8,7 @@
 #include <pluck/stage.h>
 
 #include "base/error.h"
+#include "base/structs.h"
 #include "stages/stage_impl.h"
 
 #include <string.h>
@@ -262,20 +263,27 @@ static void fill_in(custom_entry *entry, const pluck_custom_stage *stage)
 pluck_status pluck_registry_add(pluck_registry *registry, const pluck_custom_stage *stage,
                                 pluck_error *err)
 {
-    if (!registry || !stage || !stage->info.name || stage->info.name[0] == '\0')
-        return plk_fail(err, PLUCK_ERR_INVALID, "a required pointer is NULL, or a name is empty");
-    const char *fault = fault_of(stage);
+    pluck_custom_stage known;
+    if (!registry || !stage)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_registry_add: %s is NULL",
+                        registry ? "stage" : "registry");
+    pluck_status status = PLK_READ_STRUCT(&known, stage, "stage", pluck_custom_stage, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (!known.info.name || known.info.name[0] == '\0')
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_registry_add: the stage has no name");
+    const char *fault = fault_of(&known);
     if (fault)
-        return plk_fail(err, PLUCK_ERR_INVALID, "stage '%s' has %s", stage->info.name, fault);
-    if (plk_registry_find(registry, stage->info.name))
-        return plk_fail(err, PLUCK_ERR_INVALID, "there is a stage '%s' already", stage->info.name);
-    pluck_status status = make_room(registry, err);
+        return plk_fail(err, PLUCK_ERR_INVALID, "stage '%s' has %s", known.info.name, fault);
+    if (plk_registry_find(registry, known.info.name))
+        return plk_fail(err, PLUCK_ERR_INVALID, "there is a stage '%s' already", known.info.name);
+    status = make_room(registry, err);
     if (status != PLUCK_OK)
         return status;
     custom_entry *entry = plk_alloc_zero(&registry->allocator, 1, sizeof *entry);
     if (!entry)
         return plk_fail_nomem(err, sizeof *entry);
-    fill_in(entry, stage);
+    fill_in(entry, &known);
     registry->entries[registry->n++] = entry;
     return PLUCK_OK;
 }

@@ -52,10 +52,10 @@ static pluck_status create(void **state, const void *params, const plk_stage_set
 }
 
 /* Whether the sequence begins at this age and all of it is in the history. */
-static bool occurs(const plk_history *history, size_t age, const uint32_t *tokens, size_t n)
+static bool occurs(const plk_history *history, size_t age, const pluck_token *tokens, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (i > age || (uint32_t)plk_history_at(history, age - i) != tokens[i])
+        if (i > age || plk_history_at(history, age - i) != tokens[i])
             return false;
     return true;
 }
@@ -118,7 +118,7 @@ static void unmark_breakers(const pluck_sequences *breakers, const plk_token_mar
 {
     for (size_t b = 0, start = 0; b < breakers->n; start = breakers->ends[b++])
         if (breakers->ends[b] - start == 1)
-            plk_token_unmark(marks, breakers->tokens[start]);
+            plk_token_unmark(marks, (uint32_t)breakers->tokens[start]);
 }
 
 /* Marks the tokens that would continue a repetition; returns the longest of these. */

@@ -25,9 +25,9 @@ static size_t max_edits(const void *params, uint32_t n_vocab)
 static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err)
 {
     const pluck_bias_map *map = &((const logit_bias_params *)params)->bias;
-    if (map->n > 0 && map->items[map->n - 1].token >= n_vocab)
+    if (map->n > 0 && (uint32_t)map->items[map->n - 1].token >= n_vocab)
         return plk_fail(err, PLUCK_ERR_CONFIG,
-                        "logit_bias: token %u is outside the vocabulary of %u tokens",
+                        "logit_bias: token %d is outside the vocabulary of %u tokens",
                         map->items[map->n - 1].token, n_vocab);
     return PLUCK_OK;
 }

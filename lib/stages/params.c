@@ -214,7 +214,7 @@ static void put_bias_map(const void *value, plk_byte_writer *out)
     const pluck_bias_map *map = value;
     plk_put_u64(out, map->n);
     for (size_t i = 0; i < map->n; i++) {
-        plk_put_u32(out, map->items[i].token);
+        plk_put_u32(out, (uint32_t)map->items[i].token);
         plk_put_f64(out, map->items[i].bias);
     }
 }
@@ -224,7 +224,7 @@ static void put_tokens(const void *value, plk_byte_writer *out)
     const pluck_token_set *set = value;
     plk_put_u64(out, set->n);
     for (size_t i = 0; i < set->n; i++)
-        plk_put_u32(out, set->items[i]);
+        plk_put_u32(out, (uint32_t)set->items[i]);
 }
 
 static void put_sequences(const void *value, plk_byte_writer *out)
@@ -234,7 +234,7 @@ static void put_sequences(const void *value, plk_byte_writer *out)
     for (size_t i = 0; i < sequences->n; i++)
         plk_put_u64(out, sequences->ends[i]);
     for (size_t i = 0; i < n_tokens_of(sequences); i++)
-        plk_put_u32(out, sequences->tokens[i]);
+        plk_put_u32(out, (uint32_t)sequences->tokens[i]);
 }
 
 /* Indexed by pluck_param_type. */
@@ -346,17 +346,17 @@ void plk_params_put(const pluck_stage *stage, const void *params, plk_byte_write
     }
 }
 
-static pluck_status fail_token(const char *stage, uint32_t token, uint32_t n_vocab,
+static pluck_status fail_token(const char *stage, pluck_token token, uint32_t n_vocab,
                                pluck_error *err)
 {
-    return plk_fail(err, PLUCK_ERR_CONFIG, "%s: token %u is outside the vocabulary of %u tokens",
+    return plk_fail(err, PLUCK_ERR_CONFIG, "%s: token %d is outside the vocabulary of %u tokens",
                     stage, token, n_vocab);
 }
 
 pluck_status plk_check_token_set(const char *stage, const pluck_token_set *set, uint32_t n_vocab,
                                  pluck_error *err)
 {
-    if (set->n > 0 && set->items[set->n - 1] >= n_vocab)
+    if (set->n > 0 && (uint32_t)set->items[set->n - 1] >= n_vocab)
         return fail_token(stage, set->items[set->n - 1], n_vocab, err);
     return PLUCK_OK;
 }
@@ -366,7 +366,7 @@ pluck_status plk_check_sequences(const char *stage, const pluck_sequences *seque
 {
     size_t n = sequences->n != 0 ? sequences->ends[sequences->n - 1] : 0;
     for (size_t i = 0; i < n; i++)
-        if (sequences->tokens[i] >= n_vocab)
+        if ((uint32_t)sequences->tokens[i] >= n_vocab)
             return fail_token(stage, sequences->tokens[i], n_vocab, err);
     return PLUCK_OK;
 }

@@ -49,6 +49,8 @@ STAGES(DECLARE)
 #define ADDRESS(name) &plk_stage_##name,
 const plk_stage *const plk_stages[] = {STAGES(ADDRESS) NULL};
 
+enum { N_STAGES = sizeof plk_stages / sizeof *plk_stages - 1 };
+
 const plk_stage *plk_stage_find(const char *name)
 {
     for (size_t i = 0; plk_stages[i]; i++)
@@ -62,14 +64,9 @@ const plk_stage *plk_stage_of(const pluck_stage *info)
     return (const plk_stage *)(const void *)info;
 }
 
-size_t pluck_stage_count(void)
-{
-    return sizeof plk_stages / sizeof *plk_stages - 1;
-}
-
 const pluck_stage *pluck_stage_at(size_t index)
 {
-    return index < pluck_stage_count() ? &plk_stages[index]->info : NULL;
+    return index < N_STAGES ? &plk_stages[index]->info : NULL;
 }
 
 const pluck_stage *pluck_stage_find(const char *name)

@@ -41,7 +41,7 @@ static size_t max_edits(const void *params, uint32_t n_vocab)
 static bool is_protected(const pluck_token_set *protect, uint32_t token)
 {
     for (size_t i = 0; i < protect->n; i++)
-        if (protect->items[i] == token)
+        if ((uint32_t)protect->items[i] == token)
             return true;
     return false;
 }

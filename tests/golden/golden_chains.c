@@ -8,6 +8,7 @@
  */
 #include "golden/golden.h"
 
+#include "support/config_parts.h"
 #include "support/test_samplers.h"
 
 #include <setjmp.h>
@@ -379,7 +380,7 @@ static pluck_config *without_stage(const pluck_config *config, const pluck_stage
 
 static size_t index_of(const pluck_stage *stage)
 {
-    for (size_t i = 0; i < pluck_stage_count(); i++)
+    for (size_t i = 0; pluck_stage_at(i); i++)
         if (pluck_stage_at(i) == stage)
             return i;
     fail_msg("%s is not a stage of the library", stage->name);
@@ -390,9 +391,9 @@ static size_t index_of(const pluck_stage *stage)
 static void check_stages(const chain *c, bool *seen, void *row)
 {
     pluck_config *config = test_config(c->json);
-    for (size_t i = 0; i < pluck_config_stage_count(config); i++) {
-        const pluck_stage *stage = pluck_config_stage_at(config, i);
-        if (pluck_config_neutral_at(config, i) || stage->kind == PLUCK_STAGE_DRAW)
+    for (size_t i = 0; i < config_n_stages(config); i++) {
+        const pluck_stage *stage = config_stage(config, i).stage;
+        if (config_stage(config, i).is_neutral || stage->kind == PLUCK_STAGE_DRAW)
             continue;
         seen[index_of(stage)] = true;
         pluck_config *without = without_stage(config, stage);
@@ -409,7 +410,7 @@ static void check_stages(const chain *c, bool *seen, void *row)
 static void check_flat(const chain *c, void *row)
 {
     pluck_config *config = test_config(c->json), *empty = test_config("{}");
-    if (pluck_config_stage_count(config) > 1 && !differ(c, config, empty, false, row))
+    if (config_n_stages(config) > 1 && !differ(c, config, empty, false, row))
         fail_msg("%s: the stages change nothing", c->name);
     pluck_config_destroy(&empty);
     pluck_config_destroy(&config);
@@ -420,7 +421,7 @@ static void check_draw(size_t i, bool *seen, void *row)
     char json[JSON_BYTES], other_json[JSON_BYTES];
     chain c = stage_chain(i, NULL, json);
     pluck_config *config = test_config(c.json);
-    const pluck_stage *draw = pluck_config_stage_at(config, pluck_config_stage_count(config) - 1);
+    const pluck_stage *draw = config_stage(config, config_n_stages(config) - 1).stage;
     seen[index_of(draw)] = true;
     bool categorical = strcmp(draw->name, "categorical") == 0;
     stage_chain(i, categorical ? "\"greedy\"" : "\"categorical\"", other_json);
@@ -433,7 +434,7 @@ static void check_draw(size_t i, bool *seen, void *row)
 
 void golden_chains_bite(void)
 {
-    bool *seen = calloc(pluck_stage_count(), sizeof *seen);
+    bool *seen = calloc(n_known_stages(), sizeof *seen);
     char json[JSON_BYTES];
     void *row = row_buffer();
     if (!seen)
@@ -447,7 +448,7 @@ void golden_chains_bite(void)
         check_stages(&c, seen, row);
         check_draw(i, seen, row);
     }
-    for (size_t i = 0; i < pluck_stage_count(); i++)
+    for (size_t i = 0; pluck_stage_at(i); i++)
         if (!seen[i])
             fail_msg("no chain has the stage %s", pluck_stage_at(i)->name);
     free(row);

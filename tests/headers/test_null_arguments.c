@@ -62,13 +62,13 @@ static void report(void *user, const char *key, pluck_import_fate fate, const ch
     (void)user, (void)key, (void)fate, (void)note;
 }
 
-static double double_logit(void *user, uint32_t token, double logit)
+static double double_logit(void *user, pluck_token token, double logit)
 {
     (void)user, (void)token;
     return 2 * logit;
 }
 
-static bool keeps_all(void *user, uint32_t token, double logit)
+static bool keeps_all(void *user, pluck_token token, double logit)
 {
     (void)user, (void)token, (void)logit;
     return true;
@@ -83,7 +83,7 @@ static const float weights[N * DIM] = {1, 2, 3, 4, 4, 3, 2, 1, 0, 1, 0, 1, 1};
 static const float hidden[2 * DIM] = {1, -1, 0.5f, 2, 0, 1, 2, 3};
 static const double ones[N] = {1, 1, 1, 1, 1, 1, 1, 1};
 static const pluck_token two_tokens[2] = {1, 2};
-static const uint32_t view_tokens[2] = {0, 1};
+static const pluck_token view_tokens[2] = {0, 1};
 static const int32_t mask[1] = {0xff};
 static const int64_t counts[N] = {1, 2, 3, 4, 5, 6, 7, 8};
 static const uint8_t bits[2] = {0, 1};
@@ -109,6 +109,7 @@ static const pluck_drafts drafts = {two_tokens, supports, 2};
 static const double temperatures[1] = {1};
 
 /* Options: what is not given is NULL in them already. */
+static pluck_config_options config_options = {.struct_size = sizeof config_options};
 static const pluck_dump_options dump_options = {.struct_size = sizeof dump_options};
 static const pluck_dump_writer_options writer_options = {
     .struct_size = sizeof writer_options, .format = PLUCK_DUMP_NPY, .n_vocab = N, .n_rows = 1};
@@ -125,10 +126,17 @@ static const pluck_tune_options tune_options = {.struct_size = sizeof tune_optio
 static const pluck_dump_row written_row = {
     .struct_size = sizeof written_row, .logits = {z, PLUCK_F32, N}, .target = 1};
 
+static const pluck_bias biases[1] = {{1, 0.5}};
+static pluck_token sequence_tokens[1] = {1};
+static size_t sequence_ends[1] = {1};
+static const pluck_sequences sequences = {sequence_tokens, sequence_ends, 1};
+
 /* Results */
 static pluck_isa isa;
 static pluck_import_format kind;
 static pluck_comparison comparison = {.struct_size = sizeof comparison};
+static pluck_config_info config_info = {.struct_size = sizeof config_info};
+static pluck_config_stage config_stage = {.struct_size = sizeof config_stage};
 static pluck_dump_info dump_info = {.struct_size = sizeof dump_info};
 static pluck_dump_row dump_row = {.struct_size = sizeof dump_row};
 static pluck_token token, tokens[N];
@@ -314,7 +322,8 @@ static pluck_status call_in_stage(const void *params, void *own_state, pluck_vie
 static void run_in_stage(void)
 {
     pluck_error err = {.status = PLUCK_OK};
-    pluck_custom_stage stage = {.info = {.name = "own_call",
+    pluck_custom_stage stage = {.struct_size = sizeof stage,
+                                .info = {.name = "own_call",
                                          .kind = PLUCK_STAGE_REWEIGHT,
                                          .params = test_own_params,
                                          .n_params = 1,
@@ -323,7 +332,8 @@ static void run_in_stage(void)
     const char *json =
         "{\"stages\": [{\"type\": \"own_call\", \"x\": 1}], \"draw\": \"categorical\"}";
     MADE(pluck_registry_add(registry, &stage, &err));
-    MADE(pluck_config_from_json_with_stages(&new_config, json, strlen(json), registry, NULL, &err));
+    config_options.registry = registry;
+    MADE(pluck_config_from_json(&new_config, json, strlen(json), &config_options, &err));
     MADE(pluck_sampler_create(&new_sampler, new_config, N, NULL, &err));
     MADE(pluck_sampler_accept(new_sampler, 1, &err));
     MADE(pluck_sampler_sample(new_sampler, logits, &token, &err));

@@ -6,6 +6,7 @@
  * step, for chains of stages that come from the registry's tables.
  */
 #include "stages/stage_impl.h"
+#include "support/config_parts.h"
 #include "support/logit_cases.h"
 #include "support/stage_cases.h"
 #include "support/test_cases.h"
@@ -296,7 +297,7 @@ static bool walk_is_as_new(uint64_t seed, pluck_isa isa, const void *context)
     size_t n_stages = 1 + test_random_below(&w.random, 3), n_added = 0;
     for (size_t i = 0; i < n_stages; i++) {
         size_t index = i == 0 ? (size_t)seed : (size_t)test_random_bits(&w.random);
-        const pluck_stage *stage = pluck_stage_at(index % pluck_stage_count());
+        const pluck_stage *stage = pluck_stage_at(index % n_known_stages());
         if (stage->kind == PLUCK_STAGE_DRAW) {
             draw = stage;
             continue;

@@ -3,6 +3,7 @@
  * the registry's tables alone, so a new stage is tested here from the day it is listed. A law that
  * a stage breaks by its definition names that stage and the reason below.
  */
+#include "support/config_parts.h"
 #include "support/logit_cases.h"
 #include "support/stage_cases.h"
 #include "support/test_cases.h"
@@ -69,7 +70,7 @@ static bool failed(const law_case *c, const char *what)
 
 static void run_law(const char *test, test_case_function *law)
 {
-    for (size_t i = 0; i < pluck_stage_count(); i++) {
+    for (size_t i = 0; pluck_stage_at(i); i++) {
         const pluck_stage *stage = pluck_stage_at(i);
         test_cases_run(test, 1 + 1000 * i, CASES_A_STAGE, law, stage);
     }
@@ -78,7 +79,7 @@ static void run_law(const char *test, test_case_function *law)
 /* The stage that a case is about: the seed alone decides, so that a replay needs nothing else. */
 static const pluck_stage *stage_of(uint64_t seed)
 {
-    return pluck_stage_at((size_t)(seed / 1000) % pluck_stage_count());
+    return pluck_stage_at((size_t)(seed / 1000) % n_known_stages());
 }
 
 static logit_kind kind_of(uint64_t seed)
@@ -109,7 +110,7 @@ static bool neutral_is_identity(uint64_t seed, pluck_isa isa, const void *contex
     if (c.stage->kind == PLUCK_STAGE_DRAW || c.stage->n_params == 0)
         return true;
     pluck_config *config = test_config(c.json.text);
-    bool neutral = pluck_config_neutral_at(config, 0);
+    bool neutral = config_stage(config, 0).is_neutral;
     pluck_config_destroy(&config);
     if (!neutral)
         return failed(&c, "all parameters are neutral, and the stage is not");

@@ -4,6 +4,7 @@
 #include "support/brute_force.h"
 
 #include "support/brute_stages.h"
+#include "support/config_parts.h"
 #include "support/reference.h"
 #include "support/test_cases.h"
 
@@ -192,9 +193,9 @@ bool brute_force_knows(const pluck_stage *stage)
 
 static bool places_mask(const pluck_config *config)
 {
-    for (size_t s = 0; s < pluck_config_stage_count(config); s++)
-        if (strcmp(pluck_config_stage_at(config, s)->name, "mask") == 0 &&
-            !pluck_config_neutral_at(config, s))
+    for (size_t s = 0; s < config_n_stages(config); s++)
+        if (strcmp(config_stage(config, s).stage->name, "mask") == 0 &&
+            !config_stage(config, s).is_neutral)
             return true;
     return false;
 }
@@ -213,7 +214,7 @@ pluck_status brute_force_run_masked(brute_force *row, const pluck_config *config
     *row = (brute_force){.n_vocab = n_vocab, .n = n_vocab, .mask = mask, .scale = 1};
     row->items = calloc(n_vocab, sizeof *row->items);
     assert(row->items);
-    bool ban = pluck_config_on_nan(config) == PLUCK_ON_NAN_BAN;
+    bool ban = config_info(config).on_nan == PLUCK_ON_NAN_BAN;
     for (uint32_t i = 0; i < n_vocab; i++) {
         bool bad = ban && !(logits[i] < HUGE_VALF);
         row->items[i] = (brute_candidate){i, bad ? -HUGE_VALL : (long double)logits[i], 0, 0};
@@ -221,15 +222,13 @@ pluck_status brute_force_run_masked(brute_force *row, const pluck_config *config
     if (!places_mask(config))
         brute_mask(row, NULL);
     normalise(row);
-    uint64_t seed = 0;
     pluck_pcg64 rng;
-    pluck_config_seed(config, &seed);
-    pluck_pcg64_seed(&rng, seed, 0, n_history);
-    for (size_t s = 0; s < pluck_config_stage_count(config) && row->n > 0; s++) {
-        if (pluck_config_neutral_at(config, s))
+    pluck_pcg64_seed(&rng, config_info(config).seed, 0, n_history);
+    for (size_t s = 0; s < config_n_stages(config) && row->n > 0; s++) {
+        if (config_stage(config, s).is_neutral)
             continue;
-        brute_context context = {pluck_config_stage_at(config, s),
-                                 pluck_config_params_at(config, s), history, n_history, &rng};
+        brute_context context = {config_stage(config, s).stage, config_stage(config, s).params,
+                                 history, n_history, &rng};
         find(context.stage)(row, &context);
         normalise(row);
     }

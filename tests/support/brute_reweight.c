@@ -27,7 +27,7 @@ void brute_logit_bias(brute_force *row, const brute_context *context)
     const pluck_bias_map *map = brute_param(context, "bias");
     for (size_t b = 0; b < map->n; b++)
         for (uint32_t i = 0; i < row->n; i++)
-            if (row->items[i].token == map->items[b].token)
+            if (row->items[i].token == (uint32_t)map->items[b].token)
                 brute_change(row, row->items + i,
                              row->items[i].logit + (long double)map->items[b].bias);
 }
@@ -167,12 +167,13 @@ static void ban(brute_force *row, pluck_token token)
 }
 
 /* Whether the history's first n tokens end with these. */
-static bool ends_with(const brute_context *context, size_t n, const uint32_t *tokens, size_t length)
+static bool ends_with(const brute_context *context, size_t n, const pluck_token *tokens,
+                      size_t length)
 {
     if (length > n)
         return false;
     for (size_t i = 0; i < length; i++)
-        if ((uint32_t)context->history[n - length + i] != tokens[i])
+        if (context->history[n - length + i] != tokens[i])
             return false;
     return true;
 }
@@ -193,7 +194,7 @@ void brute_bad_words(brute_force *row, const brute_context *context)
     for (size_t i = 0, start = 0; i < sequences->n; start = sequences->ends[i++]) {
         size_t last = sequences->ends[i] - 1;
         if (ends_with(context, context->n_history, sequences->tokens + start, last - start))
-            ban(row, (pluck_token)sequences->tokens[last]);
+            ban(row, sequences->tokens[last]);
     }
 }
 
@@ -211,7 +212,7 @@ void brute_min_tokens(brute_force *row, const brute_context *context)
     const pluck_token_set *tokens = brute_param(context, "tokens");
     for (size_t i = 0; i < tokens->n && (int64_t)context->n_history < brute_integer(context, "n");
          i++)
-        ban(row, (pluck_token)tokens->items[i]);
+        ban(row, tokens->items[i]);
 }
 
 void brute_exp_decay_length(brute_force *row, const brute_context *context)
@@ -223,7 +224,7 @@ void brute_exp_decay_length(brute_force *row, const brute_context *context)
     for (size_t t = 0; t < tokens->n && beyond > 0; t++) {
         for (uint32_t i = 0; i < row->n; i++) {
             brute_candidate *item = row->items + i;
-            if (item->token != tokens->items[t])
+            if (item->token != (uint32_t)tokens->items[t])
                 continue;
             item->slack *= item->logit > 0 ? power : fabsl(2 - power);
             item->slack += fabsl(item->logit) * power * 1e-12L;
@@ -255,7 +256,7 @@ static bool is_breaker(const brute_context *context, uint32_t token)
 {
     const pluck_sequences *breakers = brute_param(context, "breakers");
     for (size_t b = 0, from = 0; b < breakers->n; from = breakers->ends[b++])
-        if (from + 1 == breakers->ends[b] && breakers->tokens[from] == token)
+        if (from + 1 == breakers->ends[b] && breakers->tokens[from] == (pluck_token)token)
             return true;
     return false;
 }

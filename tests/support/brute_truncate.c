@@ -210,7 +210,7 @@ static bool is_protected(const brute_context *context, uint32_t token)
 {
     const pluck_token_set *protect = brute_param(context, "protect");
     for (size_t i = 0; i < protect->n; i++)
-        if (protect->items[i] == token)
+        if (protect->items[i] == (pluck_token)token)
             return true;
     return false;
 }

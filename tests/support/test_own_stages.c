@@ -49,7 +49,7 @@ APPLY(mass)
     return PLUCK_OK;
 }
 
-static double raise_or_ban(void *user, uint32_t token, double logit)
+static double raise_or_ban(void *user, pluck_token token, double logit)
 {
     return token % 2 ? logit + *(const double *)user : (double)-INFINITY;
 }
@@ -58,12 +58,12 @@ static double raise_or_ban(void *user, uint32_t token, double logit)
 APPLY(bias)
 {
     (void)state, (void)context;
-    static const uint32_t tokens[] = {3, 10};
+    static const pluck_token tokens[] = {3, 10};
     double x = x_of(params);
     return pluck_view_edit(view, tokens, 2, raise_or_ban, &x, err);
 }
 
-static bool is_odd(void *user, uint32_t token, double logit)
+static bool is_odd(void *user, pluck_token token, double logit)
 {
     (void)user;
     return token % 2 == 1 && logit > (double)-INFINITY;
@@ -76,7 +76,7 @@ APPLY(odd)
 }
 
 /* p -> p^x by way of the probabilities, and looks at everything that can be looked at. */
-static double power(void *user, uint32_t token, double logit)
+static double power(void *user, pluck_token token, double logit)
 {
     const double *c = user; /* x, ln of the normaliser, largest logit */
     (void)token;
@@ -101,7 +101,7 @@ APPLY(toss)
     return PLUCK_OK;
 }
 
-static double not_a_number(void *user, uint32_t token, double logit)
+static double not_a_number(void *user, pluck_token token, double logit)
 {
     (void)user, (void)token, (void)logit;
     return (double)NAN;
@@ -110,7 +110,7 @@ static double not_a_number(void *user, uint32_t token, double logit)
 /* What goes wrong is up to x. */
 APPLY(faulty)
 {
-    static const uint32_t falling[] = {2, 1}, beyond[] = {OWN_MAX_VOCAB};
+    static const pluck_token falling[] = {2, 1}, beyond[] = {OWN_MAX_VOCAB};
     (void)state, (void)context;
     switch ((int)x_of(params)) {
     case 1:
@@ -190,7 +190,7 @@ static pluck_status load_counts(const void *params, void *state, const void *byt
     return PLUCK_OK;
 }
 
-static double lower(void *user, uint32_t token, double logit)
+static double lower(void *user, pluck_token token, double logit)
 {
     (void)token;
     return logit - *(const double *)user;
@@ -199,13 +199,13 @@ static double lower(void *user, uint32_t token, double logit)
 APPLY(seen)
 {
     const counts *c = state;
-    uint32_t tokens[OWN_MAX_VOCAB];
+    pluck_token tokens[OWN_MAX_VOCAB];
     size_t n = 0;
     double x = x_of(params);
     (void)context;
     for (uint32_t t = 0; t < c->n_vocab; t++)
         if (c->n[t] > 0)
-            tokens[n++] = t;
+            tokens[n++] = (pluck_token)t;
     return pluck_view_edit(view, tokens, n, lower, &x, err);
 }
 
@@ -222,11 +222,11 @@ static size_t all_tokens(const void *params, uint32_t n_vocab)
 }
 
 #define TABLE(stage_name, stage_kind)                                                              \
-    .info = {.name = stage_name,                                                                   \
-             .kind = stage_kind,                                                                   \
-             .params = test_own_params,                                                            \
-             .n_params = 1,                                                                        \
-             .params_size_bytes = sizeof(one_number)}
+    .struct_size = sizeof(pluck_custom_stage), .info = {.name = stage_name,                        \
+                                                        .kind = stage_kind,                        \
+                                                        .params = test_own_params,                 \
+                                                        .n_params = 1,                             \
+                                                        .params_size_bytes = sizeof(one_number)}
 
 const pluck_custom_stage test_own_stages[] = {
     {TABLE("own_scale", PLUCK_STAGE_REWEIGHT), .apply = scale},

@@ -255,14 +255,9 @@ const plk_stage *plk_stage_of(const pluck_stage *info)
     return plk_stage_find(info->name);
 }
 
-size_t pluck_stage_count(void)
-{
-    return sizeof plk_stages / sizeof *plk_stages - 1;
-}
-
 const pluck_stage *pluck_stage_at(size_t index)
 {
-    return index < pluck_stage_count() ? &plk_stages[index]->info : NULL;
+    return index + 1 < sizeof plk_stages / sizeof *plk_stages ? &plk_stages[index]->info : NULL;
 }
 
 const pluck_stage *pluck_stage_find(const char *name)

@@ -425,10 +425,14 @@ static void null_arguments_are_a_callers_mistake(void **state)
     assert_int_equal(pluck_config_to_json(config, text, 8, NULL, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_config_schema(NULL, 8, &size_bytes, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_config_schema(text, 8, NULL, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_config_stage_count(NULL), 0);
-    assert_null(pluck_config_stage_at(config, 1));
-    assert_null(pluck_config_params_at(config, 1));
-    assert_false(pluck_config_neutral_at(config, 1));
+    pluck_config_stage stage = PLUCK_INIT(pluck_config_stage);
+    pluck_config_info info = PLUCK_INIT(pluck_config_info);
+    assert_int_equal(pluck_config_get_info(NULL, &info, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_config_get_info(config, NULL, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_config_get_stage(config, 1, &stage, &err), PLUCK_ERR_INVALID);
+    assert_string_equal(err.message,
+                        "pluck_config_get_stage: stage 1 is past the last one: there are 1");
+    assert_null(stage.stage);
     assert_true(pluck_config_equal(NULL, NULL));
     assert_false(pluck_config_equal(config, NULL));
     pluck_config_destroy(&config);

@@ -52,10 +52,12 @@ static void reading_survives_any_failing_allocation(void **state)
         for (size_t n = 1; failed; n++) {
             counting_memory memory = {.fail_at = n};
             pluck_allocator allocator = counting_allocator(&memory);
+            pluck_config_options options = PLUCK_INIT(pluck_config_options);
+            options.allocator = &allocator;
             pluck_error err = {PLUCK_OK, ""};
             pluck_config *config = (pluck_config *)&memory;
             pluck_status status =
-                pluck_config_from_json(&config, texts[i], strlen(texts[i]), &allocator, &err);
+                pluck_config_from_json(&config, texts[i], strlen(texts[i]), &options, &err);
             failed = check_run(status, &err, &memory, 0);
             assert_true((config == NULL) == failed);
             pluck_config_destroy(&config);
@@ -71,9 +73,11 @@ static void creating_survives_any_failing_allocation(void **state)
     for (size_t n = 1; failed; n++) {
         counting_memory memory = {.fail_at = n};
         pluck_allocator allocator = counting_allocator(&memory);
+        pluck_config_options options = PLUCK_INIT(pluck_config_options);
+        options.allocator = &allocator;
         pluck_error err = {PLUCK_OK, ""};
         pluck_config *config = (pluck_config *)&memory;
-        failed = check_run(pluck_config_create(&config, &allocator, &err), &err, &memory, 0);
+        failed = check_run(pluck_config_create(&config, &options, &err), &err, &memory, 0);
         assert_true((config == NULL) == failed);
         pluck_config_destroy(&config);
         assert_int_equal(memory.n_live, 0);
@@ -86,11 +90,12 @@ static void cloning_survives_any_failing_allocation(void **state)
     for (size_t i = 0; i < N_TEXTS; i++) {
         counting_memory memory = {0};
         pluck_allocator allocator = counting_allocator(&memory);
+        pluck_config_options options = PLUCK_INIT(pluck_config_options);
+        options.allocator = &allocator;
         pluck_error err = {PLUCK_OK, ""};
         pluck_config *config = NULL, *clone = NULL;
         assert_int_equal(
-            pluck_config_from_json(&config, texts[i], strlen(texts[i]), &allocator, &err),
-            PLUCK_OK);
+            pluck_config_from_json(&config, texts[i], strlen(texts[i]), &options, &err), PLUCK_OK);
         size_t n_live = memory.n_live;
         bool failed = true;
         for (size_t n = 1; failed; n++) {
@@ -113,9 +118,11 @@ static void check_setting(const char *text, const setting *s)
     for (size_t n = 1; failed; n++) {
         counting_memory memory = {0};
         pluck_allocator allocator = counting_allocator(&memory);
+        pluck_config_options options = PLUCK_INIT(pluck_config_options);
+        options.allocator = &allocator;
         pluck_error err = {PLUCK_OK, ""};
         pluck_config *config = NULL;
-        assert_int_equal(pluck_config_from_json(&config, text, strlen(text), &allocator, &err),
+        assert_int_equal(pluck_config_from_json(&config, text, strlen(text), &options, &err),
                          PLUCK_OK);
         char *before = must_write(config);
         size_t n_live = memory.n_live;

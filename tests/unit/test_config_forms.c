@@ -2,6 +2,7 @@
  * What the two forms mean: which stages a text configures, in which order they run, what the keys
  * that are absent default to, and what setting a single key does to either form.
  */
+#include "support/config_parts.h"
 #include "test_config_helpers.h"
 
 #include <inttypes.h>
@@ -12,10 +13,10 @@ static void check_chain(const pluck_config *config, const char *expected)
     char chain[512];
     size_t n = 0;
     chain[0] = '\0';
-    for (size_t i = 0; i < pluck_config_stage_count(config); i++)
+    for (size_t i = 0; i < config_n_stages(config); i++)
         n += (size_t)snprintf(chain + n, sizeof chain - n, "%s%s%s", i ? " " : "",
-                              pluck_config_stage_at(config, i)->name,
-                              pluck_config_neutral_at(config, i) ? "!" : "");
+                              config_stage(config, i).stage->name,
+                              config_stage(config, i).is_neutral ? "!" : "");
     assert_string_equal(chain, expected);
 }
 
@@ -35,10 +36,10 @@ static void check_chains(const chain_case *cases, size_t n)
 /* The value of a number or integer parameter. */
 static double parameter(const pluck_config *config, size_t index, const char *name)
 {
-    const pluck_stage *info = pluck_config_stage_at(config, index);
+    const pluck_stage *info = config_stage(config, index).stage;
     for (size_t i = 0; i < info->n_params; i++) {
         const pluck_param *param = &info->params[i];
-        const char *place = (const char *)pluck_config_params_at(config, index);
+        const char *place = (const char *)config_stage(config, index).params;
         if (strcmp(param->name, name) != 0)
             continue;
         double number = 0;
@@ -70,13 +71,13 @@ static void an_empty_text_and_a_new_configuration_draw_from_the_softmax(void **s
     (void)state;
     pluck_config *created = NULL, *read = must_read("{}");
     pluck_error err = {PLUCK_OK, ""};
-    uint64_t seed = 7;
     assert_int_equal(pluck_config_create(&created, NULL, &err), PLUCK_OK);
     check_chain(created, "categorical");
     assert_true(pluck_config_equal(created, read));
-    assert_false(pluck_config_seed(created, &seed));
-    assert_int_equal(seed, 0);
-    assert_int_equal(pluck_config_on_nan(created), PLUCK_ON_NAN_ERROR);
+    assert_false(config_info(created).seed_is_random);
+    assert_true(config_info(created).is_flat);
+    assert_int_equal(config_info(created).seed, 0);
+    assert_int_equal(config_info(created).on_nan, PLUCK_ON_NAN_ERROR);
     check_text(created, "{}\n");
     pluck_config_destroy(&created);
     pluck_config_destroy(&read);
@@ -184,7 +185,7 @@ static void absent_parameters_have_the_defaults_of_the_table(void **state)
     assert_true(parameter(flat, 0, "frequency") == 0.5);
     assert_true(parameter(flat, 1, "min_keep") == 1);
     pluck_config_destroy(&flat);
-    for (size_t s = 0; s < pluck_stage_count(); s++) {
+    for (size_t s = 0; pluck_stage_at(s); s++) {
         const pluck_stage *info = pluck_stage_at(s);
         char json[128];
         snprintf(json, sizeof json,
@@ -192,7 +193,7 @@ static void absent_parameters_have_the_defaults_of_the_table(void **state)
                                                 : "{\"stages\": [{\"type\": \"%s\"}]}",
                  info->name);
         pluck_config *config = must_read(json);
-        assert_ptr_equal(pluck_config_stage_at(config, 0), info);
+        assert_ptr_equal(config_stage(config, 0).stage, info);
         for (size_t p = 0; p < info->n_params; p++) {
             if (info->params[p].type <= PLUCK_PARAM_INTEGER)
                 assert_true(parameter(config, 0, info->params[p].name) ==
@@ -250,21 +251,19 @@ static void seeds_keep_all_64_bits(void **state)
                  {"1.8446744073709551615e19", UINT64_MAX}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char json[64], written[64];
-        uint64_t seed = 1;
         snprintf(json, sizeof json, "{\"seed\": %s}", cases[i].text);
         snprintf(written, sizeof written, "{\n  \"seed\": %" PRIu64 "\n}\n", cases[i].seed);
         pluck_config *config = must_read(json);
-        assert_false(pluck_config_seed(config, &seed));
-        assert_true(seed == cases[i].seed);
+        assert_false(config_info(config).seed_is_random);
+        assert_true(config_info(config).seed == cases[i].seed);
         check_text(config, written);
         pluck_config_destroy(&config);
     }
     pluck_config *random = must_read("{\"seed\": \"random\"}");
-    assert_true(pluck_config_seed(random, NULL));
+    assert_true(config_info(random).seed_is_random);
     set(random, "seed", "5");
-    uint64_t seed = 0;
-    assert_false(pluck_config_seed(random, &seed));
-    assert_int_equal(seed, 5);
+    assert_false(config_info(random).seed_is_random);
+    assert_int_equal(config_info(random).seed, 5);
     pluck_config_destroy(&random);
 }
 
@@ -272,9 +271,9 @@ static void on_nan_is_read(void **state)
 {
     (void)state;
     pluck_config *config = must_read("{\"on_nan\": \"ban\"}");
-    assert_int_equal(pluck_config_on_nan(config), PLUCK_ON_NAN_BAN);
+    assert_int_equal(config_info(config).on_nan, PLUCK_ON_NAN_BAN);
     set(config, "on_nan", "\"error\"");
-    assert_int_equal(pluck_config_on_nan(config), PLUCK_ON_NAN_ERROR);
+    assert_int_equal(config_info(config).on_nan, PLUCK_ON_NAN_ERROR);
     pluck_config_destroy(&config);
 }
 
@@ -410,7 +409,7 @@ static void writing_stops_at_the_capacity_and_tells_the_size(void **state)
         memset(text, 'x', sizeof text);
         pluck_status status = pluck_config_to_json(config, text, capacity, &size_bytes, &err);
         assert_int_equal(size_bytes, needed);
-        assert_int_equal(status, capacity > needed ? PLUCK_OK : PLUCK_ERR_INVALID);
+        assert_int_equal(status, capacity > needed ? PLUCK_OK : PLUCK_ERR_SPACE);
         assert_int_equal(text[capacity > needed ? needed + 1 : capacity], 'x');
         if (capacity > 0)
             assert_int_equal(strlen(text), capacity > needed ? needed : capacity - 1);

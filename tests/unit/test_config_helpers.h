@@ -5,6 +5,7 @@
 #ifndef TEST_CONFIG_HELPERS_H
 #define TEST_CONFIG_HELPERS_H
 
+#include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <pluck/config.h>
@@ -51,6 +53,36 @@ static inline void must_refuse(const char *json, size_t size_bytes, const char *
     if (status != PLUCK_ERR_CONFIG || config || strcmp(err.message, message) != 0)
         fail_msg("%.*s\n  expected: %s\n  got:      %s (%s)", (int)size_bytes, json, message,
                  err.message, pluck_status_name(status));
+}
+
+#define COMMA_FOLDER "/tmp/pluck-locale-XXXXXX"
+
+/* Sets a locale whose decimal point is a comma, one of the system's or one that localedef makes in
+ * folder, which is COMMA_FOLDER. Its name; NULL if there is none. */
+static inline const char *set_comma_locale(char *folder)
+{
+    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_DE"};
+    char command[256], probe[8];
+    const char *name = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !name; i++)
+        name = setlocale(LC_ALL, names[i]) ? names[i] : NULL;
+    if (!name && mkdtemp(folder)) {
+        snprintf(command, sizeof command,
+                 "localedef -c -i de_DE -f UTF-8 %s/de_DE.UTF-8 >%s/log 2>&1", folder, folder);
+        if (system(command) != -1 && setenv("LOCPATH", folder, 1) == 0)
+            name = setlocale(LC_ALL, names[0]) ? names[0] : NULL;
+    }
+    snprintf(probe, sizeof probe, "%.1f", 0.5);
+    return name && strcmp(probe, "0,5") == 0 ? name : NULL;
+}
+
+static inline void leave_comma_locale(const char *folder)
+{
+    char command[64];
+    setlocale(LC_ALL, "C");
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    if (access(folder, F_OK) == 0)
+        assert_int_equal(system(command), 0);
 }
 
 /* Seconds of processor time since the program began. */

@@ -2,6 +2,7 @@
  * Why: a configuration that people have must mean here what it means where it comes from: the same
  * stages in that engine's order, with its defaults, and not one key dropped without a word.
  */
+#include "support/config_parts.h"
 #include "support/test_allocator.h"
 #include "support/test_samplers.h"
 
@@ -236,14 +237,13 @@ static pluck_config *import_of(const import_case *c, told *t)
 static void list_stages(const pluck_config *config, char *text, size_t capacity)
 {
     size_t n = 0;
-    uint64_t seed = 0;
-    bool random = pluck_config_seed(config, &seed);
-    n += (size_t)snprintf(text, capacity, "seed %llu %d nan %d", (unsigned long long)seed, random,
-                          (int)pluck_config_on_nan(config));
-    for (size_t i = 0; i < pluck_config_stage_count(config); i++) {
-        const pluck_stage *stage = pluck_config_stage_at(config, i);
-        const char *params = pluck_config_params_at(config, i);
-        if (pluck_config_neutral_at(config, i))
+    pluck_config_info info = config_info(config);
+    n += (size_t)snprintf(text, capacity, "seed %llu %d nan %d", (unsigned long long)info.seed,
+                          info.seed_is_random, (int)info.on_nan);
+    for (size_t i = 0; i < config_n_stages(config); i++) {
+        const pluck_stage *stage = config_stage(config, i).stage;
+        const char *params = config_stage(config, i).params;
+        if (config_stage(config, i).is_neutral)
             continue;
         n += (size_t)snprintf(text + n, capacity - n, "\n%s", stage->name);
         for (size_t p = 0; p < stage->n_params; p++) {

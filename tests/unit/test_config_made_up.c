@@ -3,6 +3,7 @@
  * with parameters in both forms, keys that draws share, parameters without a flat key, stages that
  * only the explicit form can have, ranges without ends. And that the code knows no stage by name.
  */
+#include "support/config_parts.h"
 #include "test_config_helpers.h"
 
 static void check_text(const pluck_config *config, const char *expected)
@@ -29,10 +30,10 @@ static void set(pluck_config *config, const char *key, const char *value)
 /* The draw, and its first parameter, tau. */
 static void check_draw(const pluck_config *config, const char *name, double tau)
 {
-    size_t last = pluck_config_stage_count(config) - 1;
+    size_t last = config_n_stages(config) - 1;
     double value = 0;
-    assert_string_equal(pluck_config_stage_at(config, last)->name, name);
-    memcpy(&value, pluck_config_params_at(config, last), sizeof value);
+    assert_string_equal(config_stage(config, last).stage->name, name);
+    memcpy(&value, config_stage(config, last).params, sizeof value);
     assert_true(value == tau);
 }
 
@@ -64,8 +65,8 @@ static void a_flat_key_of_a_draw_chooses_no_draw_but_is_kept(void **state)
 {
     (void)state;
     pluck_config *config = must_read("{\"dart_tau\": 3}");
-    assert_int_equal(pluck_config_stage_count(config), 1);
-    assert_string_equal(pluck_config_stage_at(config, 0)->name, "categorical");
+    assert_int_equal(config_n_stages(config), 1);
+    assert_string_equal(config_stage(config, 0).stage->name, "categorical");
     check_text(config, "{\n  \"dart_tau\": 3\n}\n");
     set(config, "draw", "\"dart_2\"");
     check_draw(config, "dart_2", 3);

@@ -8,6 +8,7 @@
 #include "test_config_helpers.h"
 #include "test_config_values.h"
 
+#include "support/config_parts.h"
 #include "support/test_cases.h"
 
 enum { TEXT_BYTES = 1 << 16, MAX_MEMBERS = 128, DEFAULT_COUNT = 3000 };
@@ -66,8 +67,8 @@ static void finish(made_text *made)
 /* The index in running order of a stage, or SIZE_MAX. */
 static size_t running_index(const pluck_config *config, const pluck_stage *stage)
 {
-    for (size_t i = 0; i < pluck_config_stage_count(config); i++) {
-        if (pluck_config_stage_at(config, i) == stage)
+    for (size_t i = 0; i < config_n_stages(config); i++) {
+        if (config_stage(config, i).stage == stage)
             return i;
     }
     return SIZE_MAX;
@@ -136,7 +137,7 @@ static void check_flat(uint64_t seed)
     size_t n = 0;
     assert_true(made && values);
     made->random = test_random_make(seed);
-    for (size_t s = 0; s < pluck_stage_count(); s++) {
+    for (size_t s = 0; pluck_stage_at(s); s++) {
         const pluck_stage *info = pluck_stage_at(s);
         for (size_t p = 0; p < info->n_params; p++) {
             const char *key = info->params[p].flat_key;
@@ -155,7 +156,7 @@ static void check_flat(uint64_t seed)
     for (size_t i = 0; i < n; i++) {
         size_t index = running_index(config, owners[i]);
         if (index != SIZE_MAX)
-            check_value(pluck_config_params_at(config, index), params[i], &values[i]);
+            check_value(config_stage(config, index).params, params[i], &values[i]);
     }
     check_settings(config, keys, texts, n);
     check_round_trip(config);
@@ -196,7 +197,7 @@ static void check_explicit(uint64_t seed)
     test_random *r = &made->random;
     size_t n = (size_t)snprintf(list, LIST_BYTES, "["), count = 0;
     for (size_t wanted = test_random_below(r, MAX_STAGES + 1); count < wanted;) {
-        const pluck_stage *info = pluck_stage_at(test_random_below(r, pluck_stage_count()));
+        const pluck_stage *info = pluck_stage_at(test_random_below(r, n_known_stages()));
         if (info->kind == PLUCK_STAGE_DRAW)
             continue;
         make_object(r, info, values + count * MAX_PARAMS, object, LIST_BYTES);
@@ -206,20 +207,20 @@ static void check_explicit(uint64_t seed)
     snprintf(list + n, LIST_BYTES - n, "]");
     add_member(made, "stages", list);
     do
-        chosen[count] = pluck_stage_at(test_random_below(r, pluck_stage_count()));
+        chosen[count] = pluck_stage_at(test_random_below(r, n_known_stages()));
     while (chosen[count]->kind != PLUCK_STAGE_DRAW);
     make_object(r, chosen[count], values + count * MAX_PARAMS, object, LIST_BYTES);
     add_member(made, "draw", object);
     add_common(made);
     finish(made);
     pluck_config *config = must_read(made->text);
-    assert_int_equal(pluck_config_stage_count(config), count + 1);
+    assert_int_equal(config_n_stages(config), count + 1);
     for (size_t i = 0; i <= count; i++) {
-        assert_ptr_equal(pluck_config_stage_at(config, i), chosen[i]);
+        assert_ptr_equal(config_stage(config, i).stage, chosen[i]);
         for (size_t p = 0; p < chosen[i]->n_params; p++) {
             const made_value *value = &values[i * MAX_PARAMS + p];
             if (value->text[0] != '\0')
-                check_value(pluck_config_params_at(config, i), &chosen[i]->params[p], value);
+                check_value(config_stage(config, i).params, &chosen[i]->params[p], value);
         }
     }
     check_round_trip(config);
@@ -239,7 +240,7 @@ static void check_flat_extras(uint64_t seed)
     assert_non_null(made);
     made->random = test_random_make(seed);
     test_random *r = &made->random;
-    size_t n = 1, n_stages = pluck_stage_count(), start = test_random_below(r, n_stages);
+    size_t n = 1, n_stages = n_known_stages(), start = test_random_below(r, n_stages);
     for (size_t i = 0; i < n_stages; i++) {
         const pluck_stage *info = pluck_stage_at((start + i) % n_stages);
         if (info->kind != PLUCK_STAGE_DRAW)

@@ -93,12 +93,12 @@ static void make_integer(test_random *r, const pluck_param *param, made_value *m
 static void make_biases(test_random *r, const pluck_param *param, made_value *made)
 {
     size_t order[MAX_BIASES];
-    uint32_t token = 0;
+    pluck_token token = 0;
     bool pairs = test_random_below(r, 2) == 1;
     made->n_biases = test_random_below(r, MAX_BIASES + 1);
     for (size_t i = 0; i < made->n_biases; i++) {
         bool ban = test_random_below(r, 4) == 0;
-        token += (uint32_t)test_random_below(r, i % 2 ? 3 : 1000000);
+        token += (pluck_token)test_random_below(r, i % 2 ? 3 : 1000000);
         made->biases[i] = (pluck_bias){token++, ban ? -(double)INFINITY : make_number(r, param)};
         order[i] = i;
     }

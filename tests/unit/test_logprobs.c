@@ -7,6 +7,7 @@
  * they came.
  */
 #include "support/chi_square.h"
+#include "support/config_parts.h"
 #include "support/logit_cases.h"
 #include "support/stage_cases.h"
 #include "support/test_cases.h"
@@ -120,7 +121,7 @@ static void make_case(row_case *c, uint64_t seed)
     stage_begin(&c->json, seed);
     size_t n_stages = test_random_below(&random, 3);
     for (size_t i = 0; i < n_stages;) {
-        const pluck_stage *stage = pluck_stage_at(test_random_below(&random, pluck_stage_count()));
+        const pluck_stage *stage = pluck_stage_at(test_random_below(&random, n_known_stages()));
         if (stage->kind == PLUCK_STAGE_DRAW)
             continue;
         stage_text_add(&c->json, i++ ? ", " : "");

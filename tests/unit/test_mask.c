@@ -7,6 +7,7 @@
  */
 #include "support/brute_force.h"
 #include "support/chi_square.h"
+#include "support/config_parts.h"
 #include "support/logit_cases.h"
 #include "support/stage_cases.h"
 #include "support/test_cases.h"
@@ -91,7 +92,7 @@ static const pluck_stage *random_stage(test_random *random)
 {
     const pluck_stage *stage = NULL;
     do
-        stage = pluck_stage_at(test_random_below(random, pluck_stage_count()));
+        stage = pluck_stage_at(test_random_below(random, n_known_stages()));
     while (stage->kind == PLUCK_STAGE_DRAW || strcmp(stage->name, "mask") == 0);
     return stage;
 }

@@ -4,6 +4,7 @@
  * public functions alone must be, bit for bit, what the library's own stages are, on any row, after
  * any walk; and a table that breaks a rule must be refused before it can do harm.
  */
+#include "support/config_parts.h"
 #include "support/logit_cases.h"
 #include "support/test_allocator.h"
 #include "support/test_cases.h"
@@ -123,6 +124,7 @@ static pluck_status apply_nothing(const void *params, void *state, pluck_view *v
 }
 
 static const pluck_custom_stage fragile_stage = {
+    .struct_size = sizeof fragile_stage,
     .info = {.name = "own_fragile",
              .kind = PLUCK_STAGE_REWEIGHT,
              .summary = "fails to be made",
@@ -163,8 +165,9 @@ static pluck_config *own_config(const char *json)
 {
     pluck_config *config = NULL;
     pluck_error err = {.message = ""};
-    if (pluck_config_from_json_with_stages(&config, json, strlen(json), registry, NULL, &err) !=
-        PLUCK_OK)
+    pluck_config_options options = PLUCK_INIT(pluck_config_options);
+    options.registry = registry;
+    if (pluck_config_from_json(&config, json, strlen(json), &options, &err) != PLUCK_OK)
         fail_msg("%s: %s", json, err.message);
     return config;
 }
@@ -382,15 +385,15 @@ static void configurations_with_own_stages_read_back(void **state)
     pluck_config *config = own_config(twins[2].own), *copy = NULL, *again = NULL;
     char text[1000];
     size_t n = 0;
-    assert_string_equal(pluck_config_stage_at(config, 0)->name, "own_mass");
+    assert_string_equal(config_stage(config, 0).stage->name, "own_mass");
     assert_int_equal(pluck_config_to_json(config, text, sizeof text, &n, NULL), PLUCK_OK);
     again = own_config(text);
     assert_true(pluck_config_equal(config, again));
     assert_int_equal(pluck_config_clone(&copy, config, NULL), PLUCK_OK);
     assert_true(pluck_config_equal(config, copy));
     assert_int_equal(pluck_config_set_json(copy, "top_k", "5", NULL), PLUCK_OK);
-    assert_string_equal(pluck_config_stage_at(copy, 0)->name, "top_k");
-    assert_string_equal(pluck_config_stage_at(copy, 1)->name, "own_mass");
+    assert_string_equal(config_stage(copy, 0).stage->name, "top_k");
+    assert_string_equal(config_stage(copy, 1).stage->name, "own_mass");
     pluck_config_destroy(&config);
     pluck_config_destroy(&copy);
     pluck_config_destroy(&again);
@@ -415,10 +418,11 @@ static void mistakes_in_configurations_are_named(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pluck_config *config = NULL;
         pluck_error err = {.message = ""};
-        assert_int_equal(pluck_config_from_json_with_stages(
-                             &config, cases[i].json, strlen(cases[i].json),
-                             cases[i].with_registry ? registry : NULL, NULL, &err),
-                         PLUCK_ERR_CONFIG);
+        pluck_config_options options = PLUCK_INIT(pluck_config_options);
+        options.registry = cases[i].with_registry ? registry : NULL;
+        assert_int_equal(
+            pluck_config_from_json(&config, cases[i].json, strlen(cases[i].json), &options, &err),
+            PLUCK_ERR_CONFIG);
         assert_null(config);
         if (!strstr(err.message, cases[i].message))
             fail_msg("%s: %s", cases[i].json, err.message);
@@ -583,8 +587,8 @@ static void tables_that_break_a_rule_are_refused(void **state)
     params[1].name = "type";
     params[2].type = (pluck_param_type)77;
     params[3].offset_bytes = sizeof(one_number);
-    pluck_custom_stage bad[14];
-    for (int i = 0; i < 14; i++)
+    pluck_custom_stage bad[15];
+    for (int i = 0; i < 15; i++)
         bad[i] = good;
     bad[0].info.name = NULL;
     bad[1].info.name = "own_top";
@@ -599,7 +603,8 @@ static void tables_that_break_a_rule_are_refused(void **state)
     bad[9].info.params = NULL;
     for (int i = 0; i < 4; i++)
         bad[10 + i].info.params = params + i;
-    for (int i = 0; i < 14; i++) {
+    bad[14].struct_size = 0;
+    for (int i = 0; i < 15; i++) {
         pluck_error err = {.message = ""};
         assert_int_equal(pluck_registry_add(registry, bad + i, &err), PLUCK_ERR_INVALID);
         assert_true(strlen(err.message) > 0);

@@ -21,6 +21,7 @@
 #include <pluck/softmax.h>
 #include <pluck/weighted.h>
 
+#include "support/config_parts.h"
 #include "support/dump_reading.h"
 
 #if defined(__x86_64__)
@@ -54,8 +55,8 @@ static void put_config(const pluck_config *config)
     pluck_status status = pluck_config_to_json(config, text, sizeof text, &size, &err);
     put_error(status, &err);
     (void)fputs(text, out);
-    for (size_t i = 0; i < pluck_config_stage_count(config); i++)
-        (void)fprintf(out, "%d", pluck_config_neutral_at(config, i));
+    for (size_t i = 0; i < config_n_stages(config); i++)
+        (void)fprintf(out, "%d", config_stage(config, i).is_neutral);
 }
 
 static void configurations(void)

@@ -5,6 +5,7 @@
  * generator, and the law that the point of the draw must have.
  */
 #include "support/chi_square.h"
+#include "support/config_parts.h"
 #include "support/logit_cases.h"
 #include "support/stage_cases.h"
 #include "support/test_cases.h"
@@ -41,10 +42,10 @@ static void make_case(chain_case *c, uint64_t seed)
     c->n_vocab = 1 + (uint32_t)test_random_below(&random, MAX_VOCAB);
     c->n = test_random_below(&random, MAX_STAGES + 1);
     do
-        c->draw = pluck_stage_at(test_random_below(&random, pluck_stage_count()));
+        c->draw = pluck_stage_at(test_random_below(&random, n_known_stages()));
     while (c->draw->kind != PLUCK_STAGE_DRAW);
     for (size_t i = 0; i < c->n;) {
-        const pluck_stage *stage = pluck_stage_at(test_random_below(&random, pluck_stage_count()));
+        const pluck_stage *stage = pluck_stage_at(test_random_below(&random, n_known_stages()));
         if (stage->kind == PLUCK_STAGE_DRAW)
             continue;
         c->stages[i].n = 0;
@@ -91,7 +92,7 @@ static bool is_neutral(const chain_case *c, size_t index)
     stage_text_add(&json, "%s", c->stages[index].text);
     stage_end(&json, NULL);
     pluck_config *config = test_config(json.text);
-    bool neutral = pluck_config_neutral_at(config, 0);
+    bool neutral = config_stage(config, 0).is_neutral;
     pluck_config_destroy(&config);
     return neutral;
 }

@@ -4,7 +4,7 @@
  * probable as the best. Both are registered, named in a configuration beside the library's own
  * stages, and survive rewinding, because what they look at is the history that the sampler keeps.
  *
- *     cc own_stage.c $(pkg-config --cflags --libs pluck) -o own_stage && ./own_stage
+ *     cc custom_stage.c $(pkg-config --cflags --libs pluck) -o custom_stage && ./custom_stage
  */
 #include <pluck/pluck.h>
 
@@ -35,7 +35,7 @@ static size_t echo_max_edits(const void *params, uint32_t n_vocab)
     return n < n_vocab ? n : n_vocab;
 }
 
-static double add_strength(void *user, uint32_t token, double logit)
+static double add_strength(void *user, pluck_token token, double logit)
 {
     (void)token;
     return logit + *(const double *)user;
@@ -46,12 +46,12 @@ static pluck_status echo_apply(const void *params, void *state, pluck_view *view
                                const pluck_context *context, pluck_error *err)
 {
     const echo_params *p = (const echo_params *)params;
-    uint32_t tokens[MAX_LAST_N];
+    pluck_token tokens[MAX_LAST_N];
     size_t n = 0, length = pluck_context_n_history(context);
     double strength = p->strength;
     (void)state;
     for (size_t age = 0; age < length && age < (size_t)p->last_n; age++) {
-        uint32_t token = (uint32_t)pluck_context_token(context, age);
+        pluck_token token = pluck_context_token(context, age);
         size_t at = n;
         while (at > 0 && tokens[at - 1] > token)
             at--;
@@ -99,7 +99,8 @@ static const pluck_param coin_table[] = {
 
 static pluck_status add_stages(pluck_registry *registry, pluck_error *err)
 {
-    static pluck_custom_stage echo, coin; /* the registry looks at them as long as it lives */
+    pluck_custom_stage echo = PLUCK_INIT(pluck_custom_stage);
+    pluck_custom_stage coin = PLUCK_INIT(pluck_custom_stage);
     echo.info.name = "echo";
     echo.info.kind = PLUCK_STAGE_REWEIGHT;
     echo.info.summary = "makes recent tokens more or less likely";
@@ -156,14 +157,15 @@ int main(void)
                        "{\"type\": \"temperature\", \"t\": 0.8}]}";
     pluck_error err = {PLUCK_OK, ""};
     pluck_registry *registry = NULL;
+    pluck_config_options options = PLUCK_INIT(pluck_config_options);
     pluck_config *config = NULL;
     pluck_sampler *sampler = NULL;
     pluck_status status = pluck_registry_create(&registry, NULL, &err);
     if (status == PLUCK_OK)
         status = add_stages(registry, &err);
+    options.registry = registry;
     if (status == PLUCK_OK)
-        status =
-            pluck_config_from_json_with_stages(&config, json, strlen(json), registry, NULL, &err);
+        status = pluck_config_from_json(&config, json, strlen(json), &options, &err);
     if (status == PLUCK_OK)
         status = pluck_sampler_create(&sampler, config, N_VOCAB, NULL, &err);
     if (status == PLUCK_OK)
