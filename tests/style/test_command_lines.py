@@ -188,6 +188,35 @@ class CommandLines(unittest.TestCase):
                                  "is not in a block of console")
         self.assertEqual(wrong, [])
 
+    def printed(self, *words):
+        return subprocess.run([arguments.pluck, *words], env=self.env, text=True, check=True,
+                              capture_output=True).stdout
+
+    def test_commands_and_flags_in_the_text_exist(self):
+        """`pluck tune --keep` within a sentence: tune is a command, and --keep one of its flags."""
+        listed = self.printed("help").split("Commands:\n")[1].split("\n\n")[0]
+        commands = re.findall(r"^  (\w+(?: \w+)?)  ", listed, re.M)
+        groups = {command.split()[0] for command in commands}
+        helps = {}
+        wrong = []
+        n_flags = 0
+        for page in [*pages(), arguments.source / "NEWS.md"]:
+            for span in re.findall(r"`pluck ([a-z][^`:]*)`", page.read_text(encoding="utf-8")):
+                words = span.split()
+                command = next((c for c in (" ".join(words[:2]), words[0]) if c in commands), None)
+                if command is None:
+                    if words[0] not in groups:
+                        wrong.append(f"{page.name}: pluck {span}: no such command")
+                    continue
+                if command not in helps:
+                    helps[command] = self.printed(*command.split(), "--help=all")
+                for flag in re.findall(r"(?:^| )(--?[a-z][a-z-]*)", span):
+                    n_flags += 1
+                    if not re.search(rf"(?<![\w-]){flag}(?![\w-])", helps[command]):
+                        wrong.append(f"{page.name}: pluck {span}: no flag {flag}")
+        self.assertEqual(wrong, [])
+        self.assertGreater(n_flags, 5)
+
     def test_configurations_are_read(self):
         """Blocks of json are configurations, unless marked as not run."""
         folder = self.folder_for_a_page()
