@@ -52,7 +52,10 @@ typedef struct subject {
 static void ask(void *context, size_t n)
 {
     subject *s = context;
-    pluck_scored_token tokens[TOP];
+    const pluck_selection top_1 = {.struct_size = sizeof top_1, .top_k = 1},
+                          top_5 = {.struct_size = sizeof top_5, .top_k = TOP};
+    pluck_head_stats cost = PLUCK_INIT(pluck_head_stats);
+    pluck_logprob tokens[TOP];
     pluck_token token = 0;
     double logprob = 0;
     uint32_t found = 0;
@@ -64,21 +67,22 @@ static void ask(void *context, size_t n)
         case SAMPLE:
         case SAMPLE_COLD:
             pluck_pcg64_seed(&rng, 1, s->at, 0);
-            status = pluck_head_sample(s->query, h, s->what == SAMPLE ? 1.0 : 0.7, &rng, &token,
-                                       NULL, NULL);
+            status = pluck_head_query_sample(s->query, h, s->what == SAMPLE ? 1.0 : 0.7, &rng, 1,
+                                             tokens, &found, NULL);
             break;
         case TOP_1:
-            status = pluck_head_greedy(s->query, h, tokens, NULL);
+            status = pluck_head_query_select(s->query, h, &top_1, tokens, 1, &found, NULL);
             break;
         case TOP_5:
-            status = pluck_head_top_k(s->query, h, TOP, tokens, &found, NULL);
+            status = pluck_head_query_select(s->query, h, &top_5, tokens, TOP, &found, NULL);
             break;
         default:
             token = (pluck_token)((uint64_t)s->at * 7919 % s->n_tokens);
             status = pluck_head_query_logprob(s->query, h, token, &logprob, NULL);
         }
         s->failed |= status != PLUCK_OK;
-        s->n_dots += pluck_head_query_get_stats(s->query).n_dots;
+        (void)pluck_head_query_get_stats(s->query, &cost, NULL);
+        s->n_dots += cost.n_dots;
     }
 }
 
@@ -149,13 +153,14 @@ static bool make_heads(model *m)
     int64_t *counts = malloc(n * sizeof *counts);
     float *nodes = malloc(n * sizeof *nodes), *tokens = malloc(n * sizeof *tokens);
     pluck_tree *tree = NULL;
+    m->shape = PLUCK_INIT(pluck_tree_stats);
     for (uint32_t t = 0; counts && t < n; t++)
         counts[t] = 1000000000 / ((int64_t)t + 1);
     pluck_matrix rows = {.data = m->weights, .dtype = PLUCK_F16, .n_rows = n, .n_cols = m->dim};
     bool done = counts && nodes && tokens &&
                 pluck_tree_create_huffman(&tree, counts, n, NULL, NULL) == PLUCK_OK &&
                 make_biases(tree, counts, nodes, tokens) &&
-                pluck_tree_get_stats(tree, counts, &m->shape, NULL, 0, NULL) == PLUCK_OK &&
+                pluck_tree_get_stats(tree, counts, &m->shape, NULL) == PLUCK_OK &&
                 pluck_head_create_hierarchical(&m->heads[0], tree, &rows, nodes, PLUCK_TREE_RIGHT,
                                                NULL, NULL) == PLUCK_OK &&
                 pluck_head_create_dense(&m->heads[1], &rows, tokens, NULL, NULL) == PLUCK_OK &&

@@ -92,7 +92,7 @@ int head_model_open(head_model *model, const call *c, const head_flags *flags,
                     const input_flags *input, const char *path)
 {
     unsigned char bytes[4];
-    pluck_head_options options = {.copy = false, .no_map = input->no_map};
+    pluck_head_options options = {.struct_size = sizeof options, .no_map = input->no_map};
     pluck_error err;
     pluck_status status = PLUCK_OK;
     *model = (head_model){.text = NULL};
@@ -108,8 +108,10 @@ int head_model_open(head_model *model, const call *c, const head_flags *flags,
     if (is_arrays) {
         code = open_arrays(model, c, flags, input, path, &options);
     } else if (memcmp(bytes, fasttext_magic, sizeof fasttext_magic) == 0) {
-        pluck_fasttext_options text = {
-            .label_prefix = flags->label_prefix, .isa = options.isa, .no_map = input->no_map};
+        pluck_fasttext_options text = {.struct_size = sizeof text,
+                                       .label_prefix = flags->label_prefix,
+                                       .isa = options.isa,
+                                       .no_map = input->no_map};
         status = pluck_fasttext_open(&model->text, path, &text, &err);
         model->head = pluck_fasttext_head(model->text);
     } else {
@@ -134,6 +136,22 @@ int head_model_open_head(head_model *model, const call *c, const head_flags *fla
     return complain(c->who, EXIT_DATA,
                     "%s: its outputs are no distribution (loss ova or ns), so it has no head",
                     path);
+}
+
+pluck_head_info head_model_info(const head_model *model)
+{
+    pluck_head_info info = PLUCK_INIT(pluck_head_info);
+    (void)pluck_head_get_info(model->head, &info, NULL);
+    return info;
+}
+
+uint32_t head_model_n_outputs(const head_model *model)
+{
+    pluck_fasttext_info info = PLUCK_INIT(pluck_fasttext_info);
+    if (!model->text)
+        return head_model_info(model).n_vocab;
+    (void)pluck_fasttext_get_info(model->text, &info, NULL);
+    return info.n_outputs;
 }
 
 void head_model_close(head_model *model)

@@ -35,4 +35,9 @@ void head_model_close(head_model *model);
 int head_model_open_head(head_model *model, const call *c, const head_flags *flags,
                          const input_flags *input, const char *path);
 
+pluck_head_info head_model_info(const head_model *model);
+
+/* The labels or words of a fastText model, else the tokens of the head. */
+uint32_t head_model_n_outputs(const head_model *model);
+
 #endif

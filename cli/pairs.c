@@ -4,6 +4,7 @@
 #include "thread/pool.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static int read_targets(pair_set *pairs, const call *c, const char *hidden, const char *path)
@@ -68,22 +69,64 @@ int pairs_check(const pair_set *pairs, const call *c, const char *hidden, const 
     return EXIT_DONE;
 }
 
+/* Each worker has its own query, and a row its place. */
+typedef struct loss_job {
+    const pair_set *pairs;
+    pluck_head_query **queries;
+    double *logprobs;
+} loss_job;
+
+static pluck_status score_row(void *context, uint32_t worker, size_t row, pluck_error *err)
+{
+    const loss_job *job = context;
+    const pair_set *pairs = job->pairs;
+    return pluck_head_query_logprob(job->queries[worker],
+                                    pairs->hidden.values + row * pairs->hidden.n_cols,
+                                    pairs->targets[row], &job->logprobs[row], err);
+}
+
+/* Not pluck_head_run(), which rounds log-probabilities to float. */
+static pluck_status score(loss_job *job, const pluck_head *head, size_t n, uint32_t n_threads,
+                          pluck_error *err)
+{
+    pluck_status status = PLUCK_OK;
+    pluck_error why;
+    size_t failed = n;
+    for (uint32_t i = 0; i < n_threads && status == PLUCK_OK; i++)
+        status = pluck_head_query_create(&job->queries[i], head, NULL, err);
+    if (status != PLUCK_OK)
+        return status;
+    status = plk_parallel_over(n_threads, n, score_row, job, &failed, NULL, &why);
+    if (status == PLUCK_OK)
+        return PLUCK_OK;
+    *err = why;
+    if (failed < n)
+        (void)snprintf(err->message, sizeof err->message, "row %zu: %.200s", failed, why.message);
+    return status;
+}
+
 int pairs_loss(const pair_set *pairs, const call *c, const pluck_head *head, uint32_t n_threads,
                double *loss)
 {
     size_t n = (size_t)pairs->hidden.n_rows;
-    pluck_head_batch batch = {.hidden = pairs->hidden.values, .n_rows = n, .n_threads = n_threads};
-    double *logprobs = malloc(n * sizeof *logprobs);
+    loss_job job = {.pairs = pairs,
+                    .queries = calloc(n_threads, sizeof *job.queries),
+                    .logprobs = malloc(n * sizeof *job.logprobs)};
     pluck_error err;
-    if (!logprobs)
-        return complain_memory(c->who);
-    pluck_status status =
-        pluck_head_logprob_rows(head, &batch, pairs->targets, logprobs, NULL, &err);
+    pluck_status status = PLUCK_ERR_NOMEM;
+    bool has_memory = job.queries && job.logprobs;
+    if (has_memory)
+        status = score(&job, head, n, n_threads, &err);
     double sum = 0;
     for (size_t i = 0; status == PLUCK_OK && i < n; i++)
-        sum -= logprobs[i];
+        sum -= job.logprobs[i];
     *loss = sum / (double)n;
-    free(logprobs);
+    for (uint32_t i = 0; job.queries && i < n_threads; i++)
+        pluck_head_query_destroy(&job.queries[i]);
+    free(job.queries);
+    free(job.logprobs);
+    if (!has_memory)
+        return complain_memory(c->who);
     return status == PLUCK_OK ? EXIT_DONE
                               : complain(c->who, exit_code_of(status), "%s", err.message);
 }

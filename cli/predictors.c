@@ -47,8 +47,7 @@ int predictors_create(predictor_team *team, const predict_flags *flags, const he
                       source *src, const line_reader *lines)
 {
     *team = (predictor_team){.flags = flags, .model = model, .src = src, .lines = lines};
-    uint32_t n_outputs = model->text ? pluck_fasttext_get_info(model->text).n_outputs
-                                     : pluck_head_get_info(model->head).n_vocab;
+    uint32_t n_outputs = head_model_n_outputs(model);
     bool is_all = flags->top == 0 || flags->top > n_outputs;
     team->n_labels = is_all ? n_outputs : (uint32_t)flags->top;
     size_t n_workers = useful_workers(team), wanted = ITEMS_A_WORKER * n_workers;
@@ -85,21 +84,35 @@ void predictors_destroy(predictor_team *team)
     *team = (predictor_team){.flags = NULL};
 }
 
+/* ln p of a listed token before it was rounded: an adaptive head's are floats already. */
+static pluck_status exact_logprob(const predictor_team *team, predictor *p, const float *hidden,
+                                  pluck_logprob listed, double *logprob, pluck_error *err)
+{
+    *logprob = (double)listed.logprob;
+    if (head_model_info(team->model).kind == PLUCK_HEAD_ADAPTIVE)
+        return PLUCK_OK;
+    return pluck_head_query_logprob(p->head, hidden, listed.token, logprob, err);
+}
+
 /* Tokens of the head as labels: those that reach the threshold. */
-static void take_tokens(const predictor_team *team, const predictor *p, uint32_t n, size_t place)
+static pluck_status take_tokens(const predictor_team *team, predictor *p, const float *hidden,
+                                uint32_t n, size_t place, pluck_error *err)
 {
     pluck_fasttext_label *labels = team->labels + place * team->n_labels;
     uint32_t n_kept = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t label = (uint32_t)p->tokens[i].token;
-        double prob = exp(p->tokens[i].logprob);
+        double logprob = 0;
+        pluck_status status = exact_logprob(team, p, hidden, p->tokens[i], &logprob, err);
+        if (status != PLUCK_OK)
+            return status;
+        double prob = exp(logprob);
         if (prob >= team->flags->threshold)
             labels[n_kept++] = (pluck_fasttext_label){
-                label,
-                team->model->text ? pluck_fasttext_output_text(team->model->text, label) : NULL,
-                prob};
+                label, pluck_fasttext_output(team->model->text, label, NULL), prob};
     }
     team->n_found[place] = n_kept;
+    return PLUCK_OK;
 }
 
 static pluck_status from_hidden(const predictor_team *team, predictor *p, const float *hidden,
@@ -110,14 +123,14 @@ static pluck_status from_hidden(const predictor_team *team, predictor *p, const 
     if (team->flags->sample) {
         pluck_pcg64 rng;
         pluck_pcg64_seed(&rng, team->flags->seed, item, 0);
-        status = pluck_head_sample_distinct(p->head, hidden, team->flags->temperature,
-                                            team->n_labels, &rng, p->tokens, &n, err);
+        status = pluck_head_query_sample(p->head, hidden, team->flags->temperature, &rng,
+                                         team->n_labels, p->tokens, &n, err);
     } else {
-        status = pluck_head_top_k(p->head, hidden, team->n_labels, p->tokens, &n, err);
+        pluck_selection best = {.struct_size = sizeof best, .top_k = team->n_labels};
+        status =
+            pluck_head_query_select(p->head, hidden, &best, p->tokens, team->n_labels, &n, err);
     }
-    if (status == PLUCK_OK)
-        take_tokens(team, p, n, place);
-    return status;
+    return status == PLUCK_OK ? take_tokens(team, p, hidden, n, place, err) : status;
 }
 
 static pluck_status from_line(const predictor_team *team, predictor *p, uint64_t item, size_t place,
@@ -135,10 +148,11 @@ static pluck_status from_line(const predictor_team *team, predictor *p, uint64_t
         return status != PLUCK_OK || !hidden ? status
                                              : from_hidden(team, p, hidden, item, place, err);
     }
-    return flags->compat ? pluck_fasttext_predict_compat(p->text, text, line.n, team->n_labels,
-                                                         flags->threshold, labels, n, err)
-                         : pluck_fasttext_predict(p->text, text, line.n, team->n_labels,
-                                                  flags->threshold, labels, n, err);
+    pluck_fasttext_request request = {.struct_size = sizeof request,
+                                      .k = team->n_labels,
+                                      .threshold = flags->threshold,
+                                      .compat = flags->compat};
+    return pluck_fasttext_query_predict(p->text, text, line.n, &request, labels, n, err);
 }
 
 static pluck_status from_row(const predictor_team *team, predictor *p, uint64_t item, size_t place,

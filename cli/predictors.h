@@ -26,7 +26,7 @@ typedef struct predictor {
     pluck_fasttext_query *text; /* NULL: hidden states */
     pluck_head_query *head;     /* NULL: a fastText model that is not drawn from */
     float *hidden;              /* one row; NULL for text */
-    pluck_scored_token *tokens; /* n_labels; NULL for a fastText model that is not drawn from */
+    pluck_logprob *tokens;      /* n_labels; NULL for a fastText model that is not drawn from */
 } predictor;
 
 typedef struct predictor_team {

@@ -86,8 +86,10 @@ static int build_clusters(training *t)
         code = complain(flags->call.who, EXIT_DATA, "%s: has %llu rows, expected %u", path,
                         (unsigned long long)rows.n_rows, (unsigned)t->n_tokens);
     if (code == EXIT_DONE) {
-        pluck_status status = pluck_tree_create_clustered(&t->tree, rows.values, t->n_tokens,
-                                                          rows.n_cols, flags->seed, NULL, &err);
+        pluck_matrix vectors = {
+            .data = rows.values, .dtype = PLUCK_F32, .n_rows = t->n_tokens, .n_cols = rows.n_cols};
+        pluck_status status =
+            pluck_tree_create_clustered(&t->tree, &vectors, flags->seed, NULL, &err);
         if (status != PLUCK_OK)
             code = complain(flags->call.who, exit_code_of(status), "%s: %s", path, err.message);
     }
@@ -126,7 +128,11 @@ static int build_tree(training *t)
 static int create_trainer(training *t)
 {
     const training_flags *flags = t->flags;
+    pluck_error err;
+    pluck_status status =
+        pluck_pool_create(&t->pool, plk_thread_count((uint32_t)flags->threads), NULL, &err);
     pluck_train_data data = {
+        .struct_size = sizeof data,
         .hidden = t->pairs.hidden.values,
         .n_rows = (size_t)t->pairs.hidden.n_rows,
         .dim = t->pairs.hidden.n_cols,
@@ -134,16 +140,17 @@ static int create_trainer(training *t)
         .teacher = t->teacher.head,
     };
     pluck_train_options options = {
+        .struct_size = sizeof options,
         .n_epochs = (uint32_t)flags->epochs,
         .learning_rate = flags->rate,
         .l2 = flags->l2,
         .seed = flags->seed,
-        .n_threads = plk_thread_count((uint32_t)flags->threads),
+        .parallel = pluck_pool_parallel(t->pool),
         .without_bias = flags->no_bias,
         .start = t->start.head,
     };
-    pluck_error err;
-    pluck_status status = pluck_trainer_create(&t->trainer, t->tree, &data, &options, &err);
+    if (status == PLUCK_OK)
+        status = pluck_trainer_create(&t->trainer, t->tree, &data, &options, &err);
     return status == PLUCK_OK ? checkpoint_resume(&t->checkpoint, t->trainer)
                               : complain(flags->call.who, exit_code_of(status), "%s", err.message);
 }
@@ -154,7 +161,7 @@ static int judge(training *t, double *loss)
     const pair_set *pairs = t->validation.targets ? &t->validation : &t->pairs;
     pluck_head *head = NULL;
     pluck_error err;
-    pluck_status status = pluck_head_create_trained(t->trainer, &head, &err);
+    pluck_status status = pluck_head_create_trained(&head, t->trainer, &err);
     if (status != PLUCK_OK)
         return complain(t->flags->call.who, exit_code_of(status), "%s", err.message);
     int code = pairs_loss(pairs, &t->flags->call, head,
@@ -163,7 +170,8 @@ static int judge(training *t, double *loss)
     return code;
 }
 
-static void print_epoch(training *t, uint32_t epoch, double train_loss, double loss)
+static void print_epoch(training *t, uint32_t epoch, uint32_t n_epochs, double train_loss,
+                        double loss)
 {
     output *out = &t->out;
     if (t->flags->format == FORMAT_JSON) {
@@ -174,8 +182,7 @@ static void print_epoch(training *t, uint32_t epoch, double train_loss, double l
         output_text(out, "}\n");
     } else {
         output_printf(out, "epoch %3u of %u  loss %.4f  validation perplexity %.4f\n",
-                      (unsigned)epoch, (unsigned)pluck_trainer_get_progress(t->trainer).n_epochs,
-                      train_loss, exp(loss));
+                      (unsigned)epoch, (unsigned)n_epochs, train_loss, exp(loss));
     }
     output_flush(out);
 }
@@ -189,7 +196,7 @@ static int epoch_done(training *t, const pluck_train_progress *now, double train
     if (t->validation.targets)
         code = judge(t, &loss);
     if (code == EXIT_DONE && t->validation.targets)
-        print_epoch(t, now->epoch, train_loss, loss);
+        print_epoch(t, now->epoch, now->n_epochs, train_loss, loss);
     if (code == EXIT_DONE && t->flags->checkpoint && !now->is_done)
         code = checkpoint_save(&t->checkpoint, t->trainer);
     return code;
@@ -197,14 +204,17 @@ static int epoch_done(training *t, const pluck_train_progress *now, double train
 
 static int train(training *t)
 {
-    pluck_train_progress now = pluck_trainer_get_progress(t->trainer);
+    pluck_train_progress now = PLUCK_INIT(pluck_train_progress);
     pluck_error err;
+    (void)pluck_trainer_get_progress(t->trainer, &now, NULL);
     double loss = 0;
     uint32_t n_steps = 0;
     progress_start(&t->bar, now.n_rows, t->flags->call.is_quiet, NULL);
     while (!now.is_done) {
         uint32_t epoch = now.epoch;
-        pluck_status status = pluck_trainer_step(t->trainer, &now, &err);
+        pluck_status status = pluck_trainer_step(t->trainer, &err);
+        if (status == PLUCK_OK)
+            status = pluck_trainer_get_progress(t->trainer, &now, &err);
         if (status != PLUCK_OK)
             return complain(t->flags->call.who, exit_code_of(status), "%s", err.message);
         loss += now.loss;
@@ -265,11 +275,11 @@ static int check_converged(const training *t, double loss)
 {
     const pair_set *pairs = t->validation.targets ? &t->validation : &t->pairs;
     int64_t *counts = count_targets(t, pairs);
-    pluck_tree_stats stats;
+    pluck_tree_stats stats = PLUCK_INIT(pluck_tree_stats);
     pluck_error err;
     if (!counts)
         return complain_memory(t->flags->call.who);
-    pluck_status status = pluck_tree_get_stats(t->tree, counts, &stats, NULL, 0, &err);
+    pluck_status status = pluck_tree_get_stats(t->tree, counts, &stats, &err);
     free(counts);
     if (status != PLUCK_OK)
         return complain(t->flags->call.who, exit_code_of(status), "%s", err.message);
@@ -290,7 +300,7 @@ static int finish(training *t)
     int code = judge(t, &loss);
     if (code != EXIT_DONE)
         return code;
-    pluck_status status = pluck_head_create_trained(t->trainer, &head, &err);
+    pluck_status status = pluck_head_create_trained(&head, t->trainer, &err);
     /* The library does not tell the name of its unfinished file: no signal comes in between. One
      * that is written in place has none, and a pipe may take for ever. */
     if (t->checkpoint.output_is_file)
@@ -364,6 +374,7 @@ int training_run(training *t)
 void training_free(training *t)
 {
     pluck_trainer_destroy(&t->trainer);
+    pluck_pool_destroy(&t->pool);
     pluck_tree_destroy(&t->tree);
     head_model_close(&t->teacher);
     head_model_close(&t->start);

@@ -81,6 +81,7 @@ typedef struct training {
     head_model start;           /* --start */
     uint32_t n_tokens;
     pluck_tree *tree;
+    pluck_pool *pool;
     pluck_trainer *trainer;
     checkpoint checkpoint;
     bool is_saved; /* the head */

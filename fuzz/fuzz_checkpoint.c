@@ -26,9 +26,12 @@ static void create(pluck_trainer **trainer, const pluck_tree *tree)
 {
     static const float hidden[N_ROWS * DIM] = {1, 0, 0, 1, -1, 0, 0, -1, 1, 1, -1, -1};
     static const pluck_token targets[N_ROWS] = {0, 1, 2, 3, 0, 2};
-    static const pluck_train_data data = {
-        .hidden = hidden, .n_rows = N_ROWS, .dim = DIM, .targets = targets};
-    pluck_train_options options = {.n_epochs = 3, .seed = 1};
+    static const pluck_train_data data = {.struct_size = sizeof data,
+                                          .hidden = hidden,
+                                          .n_rows = N_ROWS,
+                                          .dim = DIM,
+                                          .targets = targets};
+    pluck_train_options options = {.struct_size = sizeof options, .n_epochs = 3, .seed = 1};
     pluck_error err = {0};
     require(pluck_trainer_create(trainer, tree, &data, &options, &err) == PLUCK_OK, "create", &err);
 }
@@ -36,9 +39,11 @@ static void create(pluck_trainer **trainer, const pluck_tree *tree)
 static void train(pluck_trainer *trainer)
 {
     pluck_error err = {0};
-    pluck_train_progress progress = {.is_done = false};
+    pluck_train_progress progress = PLUCK_INIT(pluck_train_progress);
     for (int i = 0; i < 100 && !progress.is_done; i++) {
-        pluck_status status = pluck_trainer_step(trainer, &progress, &err);
+        pluck_status status = pluck_trainer_step(trainer, &err);
+        if (status == PLUCK_OK)
+            status = pluck_trainer_get_progress(trainer, &progress, &err);
         require(status == PLUCK_OK || status == PLUCK_ERR_NAN, "step", &err);
         if (status != PLUCK_OK)
             return;
@@ -56,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     create(&trainer, tree);
     const char *saved = getenv("PLUCK_FUZZ_SAVE");
     if (saved) { /* how the seed was made */
-        require(pluck_trainer_step(trainer, NULL, &err) == PLUCK_OK, "step", &err);
+        require(pluck_trainer_step(trainer, &err) == PLUCK_OK, "step", &err);
         require(pluck_trainer_save(trainer, saved, &err) == PLUCK_OK, "save", &err);
     }
     fuzz_file(data, size, path);

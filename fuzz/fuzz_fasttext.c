@@ -26,12 +26,14 @@ static void predict(pluck_fasttext *model, const char *line, size_t size)
 {
     pluck_error err = {0};
     pluck_fasttext_query *query = NULL;
+    pluck_fasttext_request request = {.struct_size = sizeof request, .k = MAX_LABELS};
+    pluck_fasttext_request compat = {.struct_size = sizeof compat, .k = MAX_LABELS, .compat = true};
     pluck_fasttext_label labels[MAX_LABELS];
     uint32_t n = 0;
     if (pluck_fasttext_query_create(&query, model, NULL, &err) != PLUCK_OK)
         return;
     pluck_status status =
-        pluck_fasttext_predict(query, line, size, MAX_LABELS, 0, labels, &n, &err);
+        pluck_fasttext_query_predict(query, line, size, &request, labels, &n, &err);
     require(status == PLUCK_OK || status == PLUCK_ERR_NAN || status == PLUCK_ERR_EMPTY,
             "unexpected status", &err);
     for (uint32_t i = 0; status == PLUCK_OK && i < n; i++) {
@@ -39,7 +41,7 @@ static void predict(pluck_fasttext *model, const char *line, size_t size)
         require(i == 0 || labels[i].prob <= labels[i - 1].prob, "out of order", &err);
         require(labels[i].text && strlen(labels[i].text) < SIZE_MAX, "no text", &err);
     }
-    status = pluck_fasttext_predict_compat(query, line, size, MAX_LABELS, 0, labels, &n, &err);
+    status = pluck_fasttext_query_predict(query, line, size, &compat, labels, &n, &err);
     require(status == PLUCK_OK || status == PLUCK_ERR_NAN, "unexpected status", &err);
     pluck_fasttext_query_destroy(&query);
 }

@@ -21,7 +21,7 @@ static void require(bool condition, const char *what, const pluck_error *err)
     abort();
 }
 
-static void check_list(pluck_status status, const pluck_scored_token *tokens, uint32_t n,
+static void check_list(pluck_status status, const pluck_logprob *tokens, uint32_t n,
                        uint32_t n_vocab, const pluck_error *err)
 {
     require(status == PLUCK_OK || status == PLUCK_ERR_NAN || status == PLUCK_ERR_EMPTY ||
@@ -29,32 +29,32 @@ static void check_list(pluck_status status, const pluck_scored_token *tokens, ui
             "unexpected status", err);
     for (uint32_t i = 0; status == PLUCK_OK && i < n && i < N_BEST; i++)
         require(tokens[i].token >= 0 && (uint32_t)tokens[i].token < n_vocab &&
-                    tokens[i].logprob <= 1e-6,
+                    tokens[i].logprob <= 1e-6f,
                 "a token or probability that cannot be", err);
 }
 
 static void ask(pluck_head_query *query, const pluck_head_info *info, const float *hidden)
 {
     pluck_error err = {0};
-    pluck_scored_token tokens[N_BEST];
-    pluck_token token = 0;
+    pluck_logprob tokens[N_BEST];
+    const pluck_selection selections[] = {
+        {.struct_size = sizeof *selections, .top_k = N_BEST},
+        {.struct_size = sizeof *selections, .top_p = 0.9},
+        {.struct_size = sizeof *selections, .min_p = 0.1},
+    };
     pluck_pcg64 rng;
-    double logprob = 0;
     uint32_t n = 0;
     pluck_pcg64_seed(&rng, info->n_vocab, 0, 0);
-    pluck_status status = pluck_head_top_k(query, hidden, N_BEST, tokens, &n, &err);
+    for (size_t i = 0; i < sizeof selections / sizeof *selections; i++) {
+        pluck_status selected =
+            pluck_head_query_select(query, hidden, &selections[i], tokens, N_BEST, &n, &err);
+        check_list(selected, tokens, n, info->n_vocab, &err);
+    }
+    pluck_status status = pluck_head_query_sample(
+        query, hidden, 1, &rng, N_BEST < info->n_vocab ? N_BEST : 1, tokens, &n, &err);
     check_list(status, tokens, n, info->n_vocab, &err);
-    status = pluck_head_top_p(query, hidden, 0.9, tokens, N_BEST, &n, &err);
+    status = pluck_head_query_sample(query, hidden, 0.7, &rng, 1, tokens, &n, &err);
     check_list(status, tokens, n, info->n_vocab, &err);
-    status = pluck_head_min_p(query, hidden, 0.1, tokens, N_BEST, &n, &err);
-    check_list(status, tokens, n, info->n_vocab, &err);
-    status = pluck_head_sample_distinct(query, hidden, 1, N_BEST < info->n_vocab ? N_BEST : 1, &rng,
-                                        tokens, &n, &err);
-    check_list(status, tokens, n, info->n_vocab, &err);
-    status = pluck_head_sample(query, hidden, 0.7, &rng, &token, &logprob, &err);
-    check_list(status, &(pluck_scored_token){.token = token}, 1, info->n_vocab, &err);
-    status = pluck_head_greedy(query, hidden, tokens, &err);
-    check_list(status, tokens, 1, info->n_vocab, &err);
     float *logprobs = malloc(info->n_vocab * sizeof *logprobs);
     if (logprobs) {
         status = pluck_head_query_logprobs(query, hidden, logprobs, &err);
@@ -66,8 +66,9 @@ static void ask(pluck_head_query *query, const pluck_head_info *info, const floa
 
 static void use(const pluck_head *head)
 {
-    pluck_head_info info = pluck_head_get_info(head);
+    pluck_head_info info = PLUCK_INIT(pluck_head_info);
     pluck_error err = {0};
+    require(pluck_head_get_info(head, &info, &err) == PLUCK_OK, "info", &err);
     pluck_head_query *query = NULL;
     require(info.n_vocab > 0 && info.n_vocab <= PLUCK_MAX_VOCAB, "no vocabulary", &err);
     if (info.dim > MAX_DIM || info.n_vocab > MAX_TOKENS)

@@ -46,15 +46,16 @@ static pluck_fasttext_query *the_query(void)
 static void predict(const char *line, size_t n)
 {
     pluck_error err = {0};
+    pluck_fasttext_request request = {.struct_size = sizeof request, .k = MAX_LABELS};
+    pluck_fasttext_request compat = {.struct_size = sizeof compat, .k = MAX_LABELS, .compat = true};
     pluck_fasttext_label labels[MAX_LABELS];
     uint32_t n_labels = 0;
     pluck_status status =
-        pluck_fasttext_predict(the_query(), line, n, MAX_LABELS, 0, labels, &n_labels, &err);
+        pluck_fasttext_query_predict(the_query(), line, n, &request, labels, &n_labels, &err);
     require(status == PLUCK_OK || status == PLUCK_ERR_EMPTY, "unexpected status", &err);
     for (uint32_t i = 0; status == PLUCK_OK && i < n_labels; i++)
         require(labels[i].prob >= 0 && labels[i].prob <= 1 && labels[i].text, "labels", &err);
-    status =
-        pluck_fasttext_predict_compat(the_query(), line, n, MAX_LABELS, 0, labels, &n_labels, &err);
+    status = pluck_fasttext_query_predict(the_query(), line, n, &compat, labels, &n_labels, &err);
     require(status == PLUCK_OK || status == PLUCK_ERR_EMPTY, "unexpected status", &err);
 }
 

@@ -39,7 +39,9 @@ static pluck_status ask(evaluation *e, pluck_head_query *query, question what, u
                         pluck_error *err)
 {
     const float *hidden = e->pairs.hidden.values + row * e->pairs.hidden.n_cols;
-    pluck_scored_token scored = {.token = 0};
+    pluck_selection greedy = {.struct_size = sizeof greedy, .top_k = 1};
+    pluck_logprob found = {.token = 0};
+    uint32_t n = 0;
     double logprob = 0;
     pluck_status status = PLUCK_OK;
     pluck_pcg64 rng;
@@ -51,11 +53,11 @@ static pluck_status ask(evaluation *e, pluck_head_query *query, question what, u
     case ASK_SAMPLE:
         pluck_pcg64_seed(&rng, e->flags->seed, row, 0);
         status =
-            pluck_head_sample(query, hidden, e->flags->temperature, &rng, &scored.token, NULL, err);
+            pluck_head_query_sample(query, hidden, e->flags->temperature, &rng, 1, &found, &n, err);
         break;
     default:
-        status = pluck_head_greedy(query, hidden, &scored, err);
-        e->n_hits += scored.token == e->pairs.targets[row];
+        status = pluck_head_query_select(query, hidden, &greedy, &found, 1, &n, err);
+        e->n_hits += found.token == e->pairs.targets[row];
     }
     return status;
 }
@@ -64,6 +66,7 @@ static int measure(evaluation *e)
 {
     uint64_t n = e->pairs.hidden.n_rows;
     pluck_head_query *query = NULL;
+    pluck_head_stats cost = PLUCK_INIT(pluck_head_stats);
     pluck_error err;
     progress_start(&e->bar, N_QUESTIONS * n, e->flags->call.is_quiet, NULL);
     pluck_status status = pluck_head_query_create(&query, e->model.head, NULL, &err);
@@ -73,7 +76,9 @@ static int measure(evaluation *e)
         for (uint64_t row = 0; row < n && status == PLUCK_OK; row++) {
             progress_update(&e->bar, (uint64_t)q * n + row);
             status = ask(e, query, (question)q, row, &err);
-            n_dots += pluck_head_query_get_stats(query).n_dots;
+            if (status == PLUCK_OK)
+                status = pluck_head_query_get_stats(query, &cost, &err);
+            n_dots += cost.n_dots;
         }
         e->microseconds[q] = (now() - start) / (double)n;
         e->dots[q] = (double)n_dots / (double)n;
@@ -89,7 +94,7 @@ static int measure(evaluation *e)
 static void print(const evaluation *e, output *out)
 {
     static const char *const names[N_QUESTIONS] = {"logprob", "sample", "top1"};
-    pluck_head_info info = pluck_head_get_info(e->model.head);
+    pluck_head_info info = head_model_info(&e->model);
     uint64_t n = e->pairs.hidden.n_rows;
     double accuracy = (double)e->n_hits / (double)n;
     bool is_json = e->flags->format == FORMAT_JSON;
@@ -132,7 +137,7 @@ static int run(const void *given)
         code = pairs_read(&e.pairs, &flags->call, &flags->input, flags->call.words[1],
                           flags->call.words[2]);
     if (code == EXIT_DONE) {
-        pluck_head_info info = pluck_head_get_info(e.model.head);
+        pluck_head_info info = head_model_info(&e.model);
         code = pairs_check(&e.pairs, &flags->call, flags->call.words[1], flags->call.words[2],
                            info.n_vocab, info.dim);
     }
@@ -140,7 +145,7 @@ static int run(const void *given)
         code = measure(&e);
     if (code == EXIT_DONE)
         warn_of_loss(&flags->call, flags->call.words[2], e.pairs.hidden.n_rows,
-                     pluck_head_get_info(e.model.head).n_vocab, e.loss);
+                     head_model_info(&e.model).n_vocab, e.loss);
     if (code == EXIT_DONE)
         code = output_open(&out, flags->call.who, NULL);
     if (code == EXIT_DONE) {

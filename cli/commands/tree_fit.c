@@ -43,7 +43,7 @@ static int distill(const void *given)
         code = pairs_read(&t.pairs, &flags->call, &flags->input, flags->call.words[1],
                           flags->call.words[2]);
     if (code == EXIT_DONE) {
-        pluck_head_info info = pluck_head_get_info(t.teacher.head);
+        pluck_head_info info = head_model_info(&t.teacher);
         t.n_tokens = info.n_vocab;
         code = pairs_check(&t.pairs, &flags->call, flags->call.words[1], flags->call.words[2],
                            info.n_vocab, info.dim);

@@ -128,7 +128,7 @@ static int predict_lines(prediction *p)
 static int predict_rows(prediction *p)
 {
     const predict_flags *flags = p->flags;
-    pluck_head_info head = pluck_head_get_info(p->model.head);
+    pluck_head_info head = head_model_info(&p->model);
     const char *path = p->input ? p->input : "-";
     int code = source_open(&flags->call, &flags->input, path, &p->src);
     if (code != EXIT_DONE)

@@ -33,12 +33,12 @@ static int take_counts(tree_report *r)
         return integers_read(flags->call.who, flags->counts, &r->counts, &r->n_counts, NULL);
     if (!r->model.text)
         return EXIT_DONE;
-    r->n_counts = pluck_fasttext_get_info(r->model.text).n_outputs;
+    r->n_counts = head_model_n_outputs(&r->model);
     r->counts = malloc(r->n_counts * sizeof *r->counts);
     if (!r->counts)
         return complain_memory(flags->call.who);
     for (size_t i = 0; i < r->n_counts; i++)
-        r->counts[i] = pluck_fasttext_output_count(r->model.text, (uint32_t)i);
+        (void)pluck_fasttext_output(r->model.text, (uint32_t)i, &r->counts[i]);
     return EXIT_DONE;
 }
 
@@ -62,7 +62,7 @@ static int take_tree(tree_report *r)
     if (!r->tree)
         return complain(flags->call.who, EXIT_DATA, "%s: is a %s head, which has no tree",
                         flags->call.words[0],
-                        pluck_head_kind_name(pluck_head_get_info(r->model.head).kind));
+                        pluck_head_kind_name(head_model_info(&r->model).kind));
     if (r->counts && r->n_counts != pluck_tree_n_tokens(r->tree))
         return complain(flags->call.who, EXIT_DATA, "%s: holds %zu counts, the tree has %u tokens",
                         flags->counts, r->n_counts, (unsigned)pluck_tree_n_tokens(r->tree));
@@ -83,13 +83,16 @@ static void warn_of_long_codes(const tree_report *r)
 static int measure(tree_report *r)
 {
     pluck_error err;
-    pluck_status status = pluck_tree_get_stats(r->tree, NULL, &r->plain, NULL, 0, &err);
+    r->plain = r->stats = PLUCK_INIT(pluck_tree_stats);
+    pluck_status status = pluck_tree_get_stats(r->tree, NULL, &r->plain, &err);
     size_t n = (size_t)r->plain.max_length + 1;
     r->histogram = calloc(n, sizeof *r->histogram);
     if (!r->histogram)
         return complain_memory(r->flags->call.who);
+    r->stats.histogram = r->histogram;
+    r->stats.n_histogram = n;
     if (status == PLUCK_OK)
-        status = pluck_tree_get_stats(r->tree, r->counts, &r->stats, r->histogram, n, &err);
+        status = pluck_tree_get_stats(r->tree, r->counts, &r->stats, &err);
     return status == PLUCK_OK
                ? EXIT_DONE
                : complain(r->flags->call.who, exit_code_of(status), "%s", err.message);

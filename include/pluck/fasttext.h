@@ -11,11 +11,14 @@
  *
  *     pluck_fasttext *model = NULL;
  *     pluck_fasttext_query *query = NULL;
+ *     pluck_fasttext_request request = PLUCK_INIT(pluck_fasttext_request);
  *     pluck_fasttext_label labels[3];
  *     uint32_t n = 0;
+ *     request.k = 3;
  *     if (pluck_fasttext_open(&model, "lid.176.ftz", NULL, &err) == PLUCK_OK &&
  *         pluck_fasttext_query_create(&query, model, NULL, &err) == PLUCK_OK &&
- *         pluck_fasttext_predict(query, line, strlen(line), 3, 0, labels, &n, &err) == PLUCK_OK)
+ *         pluck_fasttext_query_predict(query, line, strlen(line), &request, labels, &n, &err) ==
+ *             PLUCK_OK)
  *         for (uint32_t i = 0; i < n; i++)
  *             printf("%s %g\n", labels[i].text, labels[i].prob);
  *     pluck_fasttext_query_destroy(&query);
@@ -37,23 +40,24 @@ extern "C" {
 
 typedef struct pluck_fasttext pluck_fasttext;
 
-/* All zero is a good default. */
 typedef struct pluck_fasttext_options {
-    /* What a label of the text begins with, "__label__" for NULL: the file does not say. Words of
-     * the text that begin so and are not in the dictionary are left out. */
+    size_t struct_size;
+
+    /* The beginning of labels in a text; NULL: "__label__". The file does not say it. Words of a
+     * text that begin so and are not in the dictionary are left out. */
     const char *label_prefix;
-    pluck_isa isa;
-    const pluck_allocator *allocator; /* NULL: malloc; must outlive the model */
-    bool no_map; /* read the file into memory instead of mapping it, see dump.h */
+    pluck_isa isa;                    /* the instruction set; 0: the best that is supported */
+    const pluck_allocator *allocator; /* NULL: malloc and free; must outlive the model */
+    bool no_map; /* read the file into memory instead of mapping it; see dump.h */
 } pluck_fasttext_options;
 
-/* Opens path. PLUCK_ERR_FORMAT if it is not such a file: every size in it is compared with the size
- * of the file before memory is asked for. On failure *out is NULL. */
+/* Opens a file. options may be NULL. PLUCK_ERR_FORMAT if it is not a fastText model; every size in
+ * it is compared with the size of the file before memory is allocated. On failure *out is NULL. */
 PLUCK_API pluck_status pluck_fasttext_open(pluck_fasttext **out, const char *path,
                                            const pluck_fasttext_options *options, pluck_error *err);
 
-/* As pluck_fasttext_open(), of a file in memory that outlives the model; name stands for the path
- * in messages. */
+/* Opens a file that is in memory; bytes is borrowed until the model is destroyed. name takes the
+ * place of the path in messages. */
 PLUCK_API pluck_status pluck_fasttext_open_memory(pluck_fasttext **out, const char *name,
                                                   const void *bytes, size_t size_bytes,
                                                   const pluck_fasttext_options *options,
@@ -75,33 +79,35 @@ typedef enum pluck_fasttext_kind {
 } pluck_fasttext_kind;
 
 typedef struct pluck_fasttext_info {
+    size_t struct_size;
     pluck_fasttext_kind kind;
     pluck_fasttext_loss loss;
     uint32_t dim, n_words, n_labels;
-    uint32_t n_outputs;                /* labels of a supervised model, words of another */
+    uint32_t n_outputs;                /* labels of a supervised model, else words */
     uint32_t word_ngrams;              /* 1: words only */
     uint32_t min_subword, max_subword; /* code points; max 0: no subwords */
     uint32_t n_buckets;
     bool quantised_input, quantised_output, pruned;
 } pluck_fasttext_info;
 
-PLUCK_API pluck_fasttext_info pluck_fasttext_get_info(const pluck_fasttext *model);
+PLUCK_API pluck_status pluck_fasttext_get_info(const pluck_fasttext *model,
+                                               pluck_fasttext_info *info, pluck_error *err);
 
-/* The text of an output (label or word), NUL-terminated, valid as long as the model; NULL if output
- * >= n_outputs. */
-PLUCK_API const char *pluck_fasttext_output_text(const pluck_fasttext *model, uint32_t output);
+/* The text of an output (label or word), NUL-terminated, borrowed until the model is destroyed;
+ * NULL if output >= n_outputs. *count, unless count is NULL, becomes how often the output occurred
+ * in training, or 0. */
+PLUCK_API const char *pluck_fasttext_output(const pluck_fasttext *model, uint32_t output,
+                                            int64_t *count);
 
-/* How often the output occurred in training; 0 if output >= n_outputs. */
-PLUCK_API int64_t pluck_fasttext_output_count(const pluck_fasttext *model, uint32_t output);
-
-/* The head from the hidden state to the outputs, valid as long as the model: hierarchical for HS,
- * dense for SOFTMAX. NULL for the other losses, whose outputs are no distribution. */
+/* The head from the hidden state to the outputs, borrowed until the model is destroyed: a
+ * hierarchical head for PLUCK_FASTTEXT_HS, a dense one for PLUCK_FASTTEXT_SOFTMAX. NULL for the
+ * other losses, whose outputs are not a distribution. */
 PLUCK_API const pluck_head *pluck_fasttext_head(const pluck_fasttext *model);
 
 typedef struct pluck_fasttext_query pluck_fasttext_query;
 
-/* Allocates. model must outlive the query. A long line can make the features of the query grow: the
- * queries that read text allocate then, and only then. */
+/* Allocates memory. model must outlive the query. Functions that read text allocate only when a
+ * line is longer than all lines before it. */
 PLUCK_API pluck_status pluck_fasttext_query_create(pluck_fasttext_query **out,
                                                    const pluck_fasttext *model,
                                                    const pluck_allocator *allocator,
@@ -109,20 +115,21 @@ PLUCK_API pluck_status pluck_fasttext_query_create(pluck_fasttext_query **out,
 PLUCK_API void pluck_fasttext_query_destroy(pluck_fasttext_query **query);
 
 /*
- * The features of text[size_bytes], as fastText reads a line: *features are *n rows of the input
- * matrix, in its order, valid until the next query. Words are split at space, \n, \r, \t, \v, \f
- * and \0; a newline is the word "</s>" and ends the line, as that word itself does: bytes behind
- * it are not read, and *used_bytes (may be NULL) says how many were. fastText reads lines with
- * their newline: to get what it gets, pass it. Subwords and word n-grams follow if the model has
- * them.
+ * The features of text[size_bytes], as fastText reads a line. *features are the numbers of *n rows
+ * of the input matrix, in fastText's order, valid until the next call with this query. Words are
+ * split at space, \n, \r, \t, \v, \f and \0. A newline is the word "</s>"; it ends the line, and so
+ * does that word itself. Bytes behind the end are not read; *used_bytes (may be NULL) is the number
+ * of bytes read. fastText reads lines with their newline, so pass it to get the same result.
+ * Subwords and word n-grams follow if the model has them.
  */
 PLUCK_API pluck_status pluck_fasttext_query_features(pluck_fasttext_query *query, const char *text,
                                                      size_t size_bytes, const int32_t **features,
                                                      size_t *n, size_t *used_bytes,
                                                      pluck_error *err);
 
-/* The hidden state of the line: the mean of the rows of its features, duplicates counted. *hidden
- * is dim floats, valid until the next query; NULL, with PLUCK_OK, if the line has no features. */
+/* The hidden state of a line: the mean of the rows of its features; a feature that occurs twice
+ * counts twice. *hidden is dim floats, valid until the next call with this query. If the line has
+ * no features, *hidden is NULL and the result is PLUCK_OK. */
 PLUCK_API pluck_status pluck_fasttext_query_hidden(pluck_fasttext_query *query, const char *text,
                                                    size_t size_bytes, const float **hidden,
                                                    pluck_error *err);
@@ -133,30 +140,35 @@ typedef struct pluck_fasttext_label {
     double prob;
 } pluck_fasttext_label;
 
-/*
- * The k most probable outputs of the line with probability at least threshold, most probable
- * first, ties by lower output; labels has room for k >= 1. *n is how many there are: 0 for a line
- * without features. HS and SOFTMAX: exact probabilities. OVA and NS: the sigmoid of each output,
- * which do not add up to 1. A model that is not supervised is asked for words in the same way.
- */
-PLUCK_API pluck_status pluck_fasttext_predict(pluck_fasttext_query *query, const char *text,
-                                              size_t size_bytes, uint32_t k, double threshold,
-                                              pluck_fasttext_label *labels, uint32_t *n,
-                                              pluck_error *err);
+typedef struct pluck_fasttext_request {
+    size_t struct_size;
+    uint32_t k;       /* at most this many labels; 0: 1 */
+    double threshold; /* of the probability, in [0, 1] */
+
+    /* fastText's own arithmetic (0.9.2), for comparisons; slower. It computes in floats and adds
+     * 1e-5 inside each logarithm, so that probabilities are slightly too large (and can exceed 1).
+     * It leaves out outputs below threshold + 1e-5, and takes the sigmoids of OVA and NS from a
+     * table of 512. Equal outputs are kept and ordered by the steps of its heap, which follows no
+     * simple rule. */
+    bool compat;
+} pluck_fasttext_request;
 
 /*
- * The same by fastText's own arithmetic (0.9.2): floats, 1e-5 added inside each logarithm, so that
- * probabilities are a little too large (and can exceed 1), outputs below threshold + 1e-5 left out;
- * sigmoids of OVA and NS from its table of 512. Equal outputs are kept and ordered as fastText's
- * heap does it, by no simple rule. For comparing; slower than the exact one.
+ * The most probable outputs of a line, most probable first, ties by lower output. labels has room
+ * for request->k; *n is how many labels there are, 0 for a line without features. request NULL: the
+ * most probable output. HS and SOFTMAX give exact probabilities; OVA and NS give the sigmoid of
+ * each output, and these do not add up to 1. A model that is not supervised gives words instead of
+ * labels.
  */
-PLUCK_API pluck_status pluck_fasttext_predict_compat(pluck_fasttext_query *query, const char *text,
-                                                     size_t size_bytes, uint32_t k,
-                                                     double threshold, pluck_fasttext_label *labels,
-                                                     uint32_t *n, pluck_error *err);
+PLUCK_API pluck_status pluck_fasttext_query_predict(pluck_fasttext_query *query, const char *text,
+                                                    size_t size_bytes,
+                                                    const pluck_fasttext_request *request,
+                                                    pluck_fasttext_label *labels, uint32_t *n,
+                                                    pluck_error *err);
 
-/* What the last prediction cost in the head: see pluck_head_query_get_stats(). */
-PLUCK_API pluck_head_stats pluck_fasttext_query_get_stats(const pluck_fasttext_query *query);
+/* What the head did for the last prediction: see pluck_head_query_get_stats(). */
+PLUCK_API pluck_status pluck_fasttext_query_get_stats(const pluck_fasttext_query *query,
+                                                      pluck_head_stats *stats, pluck_error *err);
 
 #ifdef __cplusplus
 }

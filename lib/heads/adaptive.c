@@ -389,8 +389,7 @@ static pluck_status sample(pluck_head_query *query, const float *hidden, plk_sam
         }
         if (!drawn)
             continue;
-        sampling->tokens[n++] =
-            (pluck_scored_token){(pluck_token)token, (double)query->scores[token]};
+        plk_list_put(&sampling->list, n++, token, (double)query->scores[token]);
         query->scores[token] = -INFINITY;
     }
     sampling->n = n;
@@ -443,7 +442,7 @@ static pluck_status check_tails(const pluck_matrix *root, const pluck_head_tail 
 }
 
 static pluck_status take_tails(pluck_head *head, const pluck_head_tail *tails, uint32_t n_tails,
-                               uint32_t first_token, bool copied, pluck_error *err)
+                               uint32_t first_token, pluck_error *err)
 {
     pluck_status status = plk_head_alloc_parts(head, n_tails, err);
     for (uint32_t i = 0; i < n_tails && status == PLUCK_OK; i++) {
@@ -453,9 +452,9 @@ static pluck_status take_tails(pluck_head *head, const pluck_head_tail *tails, u
         first_token += part->n_tokens;
         status =
             plk_head_take_rows(head, &tails[i].projection, (uint32_t)tails[i].projection.n_rows,
-                               copied, &part->projection, &part->copies[0], err);
+                               &part->projection, &part->copies[0], err);
         if (status == PLUCK_OK)
-            status = plk_head_take_rows(head, &tails[i].output, part->n_tokens, copied, &part->rows,
+            status = plk_head_take_rows(head, &tails[i].output, part->n_tokens, &part->rows,
                                         &part->copies[1], err);
     }
     return status;
@@ -474,17 +473,15 @@ pluck_status pluck_head_create_adaptive(pluck_head **out, const pluck_matrix *ro
     pluck_status status = check_tails(root, tails, n_tails, &n_vocab, err);
     if (status != PLUCK_OK)
         return status;
-    bool copied = options && options->copy;
     pluck_head *head = NULL;
     status = plk_head_alloc(&head, &plk_head_adaptive, n_vocab, root->n_cols, options, err);
     if (status != PLUCK_OK)
         return status;
-    status = plk_head_take_rows(head, root, (uint32_t)root->n_rows, copied, &head->rows,
-                                &head->copy, err);
+    status = plk_head_take_rows(head, root, (uint32_t)root->n_rows, &head->rows, &head->copy, err);
     if (status == PLUCK_OK)
         status = plk_head_take_bias(head, root_bias, root->n_rows, &head->bias, err);
     if (status == PLUCK_OK)
-        status = take_tails(head, tails, n_tails, (uint32_t)root->n_rows - n_tails, copied, err);
+        status = take_tails(head, tails, n_tails, (uint32_t)root->n_rows - n_tails, err);
     if (status != PLUCK_OK)
         pluck_head_destroy(&head);
     *out = head;

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/structs.h"
 #include "simd/fp_state.h"
 #include "simd/kernels.h"
 #include "simd/scalar_math.h"
@@ -176,35 +177,42 @@ void plk_tree_parents(const pluck_tree *tree, uint32_t *parents)
     }
 }
 
-/* Without parents at hand, one pass upward finds the path: a node that has the present one as a
- * child has a higher number. The path is found leaf first and then turned around. */
-pluck_status pluck_tree_code(const pluck_tree *tree, pluck_token token, uint8_t *bits,
-                             size_t capacity, size_t *length, pluck_error *err)
+/* The length of the code of a token, and the code itself unless bits is NULL. Without parents at
+ * hand, one pass upward finds the path, last bit first: a node that has the present one as a child
+ * has a higher number. */
+static size_t walk_up(const pluck_tree *tree, pluck_token token, uint8_t *bits, size_t length)
 {
-    if (!tree || !length || (!bits && capacity != 0))
+    size_t n = 0;
+    int32_t node = token;
+    for (size_t i = 0; i + 1 < tree->n_tokens; i++) {
+        const int32_t *pair = &tree->children[2 * i];
+        if (pair[0] != node && pair[1] != node)
+            continue;
+        n++;
+        if (bits)
+            bits[length - n] = pair[1] == node;
+        node = (int32_t)(tree->n_tokens + i);
+    }
+    return n;
+}
+
+pluck_status pluck_tree_code(const pluck_tree *tree, pluck_token token, uint8_t *bits,
+                             size_t capacity, size_t *n_needed, pluck_error *err)
+{
+    if (!tree || !n_needed || (!bits && capacity != 0))
         return plk_fail(
             err, PLUCK_ERR_INVALID,
-            "pluck_tree_code: tree, length and, if capacity > 0, bits must not be NULL");
+            "pluck_tree_code: tree, n_needed and, if capacity > 0, bits must not be NULL");
     if (token < 0 || (uint32_t)token >= tree->n_tokens)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_tree_code: token %d is outside [0, %u]",
                         (int)token, (unsigned)(tree->n_tokens - 1));
-    size_t n_inner = tree->n_tokens - 1;
-    size_t n = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        size_t total = n;
-        int32_t node = token;
-        n = 0;
-        for (size_t i = 0; i < n_inner; i++) {
-            const int32_t *pair = &tree->children[2 * i];
-            if (pair[0] != node && pair[1] != node)
-                continue;
-            if (pass == 1 && total - 1 - n < capacity)
-                bits[total - 1 - n] = pair[1] == node;
-            n++;
-            node = (int32_t)(tree->n_tokens + i);
-        }
-    }
-    *length = n;
+    *n_needed = walk_up(tree, token, NULL, 0);
+    if (capacity < *n_needed && bits)
+        return plk_fail(err, PLUCK_ERR_SPACE,
+                        "pluck_tree_code: the code has %zu bits, the buffer room for %zu",
+                        *n_needed, capacity);
+    if (bits)
+        (void)walk_up(tree, token, bits, *n_needed);
     return PLUCK_OK;
 }
 
@@ -233,38 +241,43 @@ static void find_depths(const pluck_tree *tree, uint32_t *depths)
 }
 
 /* Counts that are all 0 weigh the same. */
-static pluck_tree_stats sum_up(const pluck_tree *tree, const uint32_t *depths,
-                               const int64_t *counts, double total)
+static void sum_up(const pluck_tree *tree, const uint32_t *depths, const int64_t *counts,
+                   double total, pluck_tree_stats *stats)
 {
     double log2_e = 0x1.71547652b82fep0;
     uint32_t n = tree->n_tokens;
     bool weighted = counts && total > 0;
-    pluck_tree_stats stats = {.n_tokens = n, .min_length = depths[0], .max_length = depths[0]};
+    stats->n_tokens = n;
+    stats->min_length = stats->max_length = depths[0];
     double bits = 0, log_sum = 0;
     for (uint32_t t = 0; t < n; t++) {
         double weight = weighted ? (double)counts[t] : 1;
-        stats.min_length = depths[t] < stats.min_length ? depths[t] : stats.min_length;
-        stats.max_length = depths[t] > stats.max_length ? depths[t] : stats.max_length;
+        stats->min_length = depths[t] < stats->min_length ? depths[t] : stats->min_length;
+        stats->max_length = depths[t] > stats->max_length ? depths[t] : stats->max_length;
         bits += weight * depths[t];
         log_sum += weight > 0 ? weight * plk_log(weight) : 0;
     }
     double sum = weighted ? total : (double)n;
     double entropy = (plk_log(sum) - log_sum / sum) * log2_e;
-    stats.mean_length = bits / sum;
-    stats.entropy_bits = entropy > 0 ? entropy : 0;
-    return stats;
+    stats->mean_length = bits / sum;
+    stats->entropy_bits = entropy > 0 ? entropy : 0;
 }
 
 pluck_status pluck_tree_get_stats(const pluck_tree *tree, const int64_t *counts,
-                                  pluck_tree_stats *stats, uint32_t *histogram,
-                                  size_t histogram_size, pluck_error *err)
+                                  pluck_tree_stats *stats, pluck_error *err)
 {
     if (!tree || !stats)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_tree_get_stats: tree and stats must not be NULL");
     uint32_t n = tree->n_tokens;
     double total = 0;
-    pluck_status status = counts ? total_of(counts, n, &total, err) : PLUCK_OK;
+    pluck_tree_stats known;
+    pluck_status status = PLK_READ_STRUCT(&known, stats, "stats", pluck_tree_stats, err);
+    if (status == PLUCK_OK && !known.histogram && known.n_histogram > 0)
+        status = plk_fail(err, PLUCK_ERR_INVALID,
+                          "pluck_tree_get_stats: stats.histogram is NULL; n_histogram must be 0");
+    if (status == PLUCK_OK && counts)
+        status = total_of(counts, n, &total, err);
     if (status != PLUCK_OK)
         return status;
     uint32_t *depths = plk_alloc(&tree->allocator, 2 * (size_t)n - 1, sizeof *depths);
@@ -272,15 +285,15 @@ pluck_status pluck_tree_get_stats(const pluck_tree *tree, const int64_t *counts,
         return plk_fail_nomem(err, (2 * (size_t)n - 1) * sizeof *depths);
     plk_fp_state fp = plk_fp_enter();
     find_depths(tree, depths);
-    *stats = sum_up(tree, depths, counts, total);
+    sum_up(tree, depths, counts, total, &known);
     plk_fp_leave(fp);
-    for (size_t l = 0; histogram && l < histogram_size; l++)
-        histogram[l] = 0;
-    for (uint32_t t = 0; histogram && t < n; t++)
-        if (depths[t] < histogram_size)
-            histogram[depths[t]]++;
+    for (size_t l = 0; l < known.n_histogram; l++)
+        known.histogram[l] = 0;
+    for (uint32_t t = 0; t < n; t++)
+        if (depths[t] < known.n_histogram)
+            known.histogram[depths[t]]++;
     plk_free(&tree->allocator, depths);
-    return PLUCK_OK;
+    return PLK_WRITE_STRUCT(stats, &known, "stats", pluck_tree_stats, err);
 }
 
 /*

@@ -2,12 +2,16 @@
  * The softmax of n_vocab dot products, which the other heads are measured by: of whole hidden
  * states, or, in a differentiated head, of slices of them (W. Chen, D. Grangier, M. Auli,
  * "Strategies for Training Large Vocabulary Neural Language Models", 2015, section 2.3).
+ *
+ * The normaliser of the last hidden state is kept: the log-probabilities of the tokens of a list,
+ * or of several given tokens, take one dot product each after the first.
  */
 #include "heads/heads.h"
 
 #include "base/error.h"
 
 #include <stdint.h>
+#include <string.h>
 
 /* The logits of tokens first .. first + n_rows - 1. */
 static pluck_status logits_of(pluck_head_query *query, const plk_rows *rows, uint32_t first,
@@ -38,13 +42,52 @@ pluck_status plk_dense_logits(pluck_head_query *query, const float *hidden, pluc
     return status;
 }
 
+/* The scores of all tokens and their normaliser, which is kept for this hidden state. */
+static pluck_status normalise(pluck_head_query *query, const float *hidden, double *log_sum,
+                              pluck_error *err)
+{
+    query->has_last = false;
+    pluck_status status = plk_dense_logits(query, hidden, err);
+    if (status == PLUCK_OK)
+        status = plk_flat_log_sum(query, log_sum, err);
+    if (status != PLUCK_OK)
+        return status;
+    memcpy(query->last_hidden, hidden, query->head->dim * sizeof *hidden);
+    query->last_log_sum = *log_sum;
+    query->has_last = true;
+    return PLUCK_OK;
+}
+
+/* The logit of one token, with the bits that plk_dense_logits() gives it. */
+static float logit_of(pluck_head_query *query, const float *hidden, uint32_t token)
+{
+    const pluck_head *head = query->head;
+    const plk_rows *rows = &head->rows;
+    uint32_t row = token;
+    for (uint32_t i = 0; i < head->n_parts; i++) {
+        const plk_head_part *band = &head->parts[i];
+        if (token < band->first_token || token - band->first_token >= band->n_tokens)
+            continue;
+        rows = &band->rows;
+        row = token - band->first_token;
+        hidden += band->first_dim;
+        break;
+    }
+    double dot = plk_rows_dot(rows, row, hidden);
+    query->stats.n_dots++;
+    return (float)(head->bias ? dot + (double)head->bias[token] : dot);
+}
+
 static pluck_status logprob_of(pluck_head_query *query, const float *hidden, uint32_t token,
                                double *logprob, pluck_error *err)
 {
+    if (query->has_last &&
+        memcmp(query->last_hidden, hidden, query->head->dim * sizeof *hidden) == 0) {
+        *logprob = (double)logit_of(query, hidden, token) - query->last_log_sum;
+        return PLUCK_OK;
+    }
     double log_sum = 0;
-    pluck_status status = plk_dense_logits(query, hidden, err);
-    if (status == PLUCK_OK)
-        status = plk_flat_log_sum(query, &log_sum, err);
+    pluck_status status = normalise(query, hidden, &log_sum, err);
     if (status == PLUCK_OK)
         *logprob = (double)query->scores[token] - log_sum;
     return status;
@@ -54,9 +97,7 @@ static pluck_status all_logprobs(pluck_head_query *query, const float *hidden, f
                                  pluck_error *err)
 {
     double log_sum = 0;
-    pluck_status status = plk_dense_logits(query, hidden, err);
-    if (status == PLUCK_OK)
-        status = plk_flat_log_sum(query, &log_sum, err);
+    pluck_status status = normalise(query, hidden, &log_sum, err);
     for (uint32_t t = 0; status == PLUCK_OK && t < query->head->n_vocab; t++)
         logprobs[t] = (float)((double)query->scores[t] - log_sum);
     return status;
@@ -66,9 +107,7 @@ static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, do
                                 pluck_error *err)
 {
     double log_sum = 0, allowed = 0;
-    pluck_status status = plk_dense_logits(query, hidden, err);
-    if (status == PLUCK_OK)
-        status = plk_flat_log_sum(query, &log_sum, err);
+    pluck_status status = normalise(query, hidden, &log_sum, err);
     if (status != PLUCK_OK)
         return status;
     plk_flat_apply_mask(query);
@@ -78,32 +117,26 @@ static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, do
     return status;
 }
 
-/* The scores of allowed tokens, and the normaliser of all if it is needed. */
-static pluck_status prepare(pluck_head_query *query, const float *hidden, bool with_logprobs,
-                            double *log_sum, pluck_error *err)
-{
-    pluck_status status = plk_dense_logits(query, hidden, err);
-    if (status == PLUCK_OK && with_logprobs)
-        status = plk_flat_log_sum(query, log_sum, err);
-    if (status == PLUCK_OK)
-        plk_flat_apply_mask(query);
-    return status;
-}
-
 static pluck_status sample(pluck_head_query *query, const float *hidden, plk_sampling *sampling,
                            pluck_pcg64 *rng, pluck_error *err)
 {
     double log_sum = 0;
-    pluck_status status = prepare(query, hidden, sampling->with_logprobs, &log_sum, err);
-    return status != PLUCK_OK ? status : plk_flat_draw(query, sampling, log_sum, rng, err);
+    pluck_status status = normalise(query, hidden, &log_sum, err);
+    if (status != PLUCK_OK)
+        return status;
+    plk_flat_apply_mask(query);
+    return plk_flat_draw(query, sampling, log_sum, rng, err);
 }
 
 static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
                                   plk_selection *selection, pluck_error *err)
 {
     double log_sum = 0;
-    pluck_status status = prepare(query, hidden, true, &log_sum, err);
-    return status != PLUCK_OK ? status : plk_flat_pick(query, selection, log_sum, err);
+    pluck_status status = normalise(query, hidden, &log_sum, err);
+    if (status != PLUCK_OK)
+        return status;
+    plk_flat_apply_mask(query);
+    return plk_flat_pick(query, selection, log_sum, err);
 }
 
 const plk_head_ops plk_head_dense = {
@@ -131,8 +164,8 @@ pluck_status pluck_head_create_dense(pluck_head **out, const pluck_matrix *weigh
                             options, err);
     if (status != PLUCK_OK)
         return status;
-    status = plk_head_take_rows(head, weights, (uint32_t)weights->n_rows, options && options->copy,
-                                &head->rows, &head->copy, err);
+    status =
+        plk_head_take_rows(head, weights, (uint32_t)weights->n_rows, &head->rows, &head->copy, err);
     if (status == PLUCK_OK)
         status = plk_head_take_bias(head, bias, weights->n_rows, &head->bias, err);
     if (status != PLUCK_OK)
@@ -176,7 +209,7 @@ static pluck_status check_bands(const pluck_head_band *bands, uint32_t n_bands, 
 }
 
 static pluck_status take_bands(pluck_head *head, const pluck_head_band *bands, uint32_t n_bands,
-                               bool copied, pluck_error *err)
+                               pluck_error *err)
 {
     uint32_t first_token = 0;
     pluck_status status = plk_head_alloc_parts(head, n_bands, err);
@@ -186,7 +219,7 @@ static pluck_status take_bands(pluck_head *head, const pluck_head_band *bands, u
         part->first_token = first_token;
         part->n_tokens = (uint32_t)bands[i].weights.n_rows;
         first_token += part->n_tokens;
-        status = plk_head_take_rows(head, &bands[i].weights, part->n_tokens, copied, &part->rows,
+        status = plk_head_take_rows(head, &bands[i].weights, part->n_tokens, &part->rows,
                                     &part->copies[0], err);
     }
     return status;
@@ -210,7 +243,7 @@ pluck_status pluck_head_create_differentiated(pluck_head **out, uint32_t dim,
     status = plk_head_alloc(&head, &plk_head_differentiated, n_vocab, dim, options, err);
     if (status != PLUCK_OK)
         return status;
-    status = take_bands(head, bands, n_bands, options && options->copy, err);
+    status = take_bands(head, bands, n_bands, err);
     if (status == PLUCK_OK)
         status = plk_head_take_bias(head, bias, n_vocab, &head->bias, err);
     if (status == PLUCK_OK)

@@ -32,7 +32,9 @@ pluck_status plk_flat_open(pluck_head_query *query, pluck_error *err)
     query->candidates = plk_alloc(allocator, n + PLK_SLACK, sizeof *query->candidates);
     query->ids = plk_alloc(allocator, n + PLK_SLACK, sizeof *query->ids);
     query->gathered = plk_alloc(allocator, n + PLK_SLACK, sizeof *query->gathered);
-    if (!query->scores || !query->sums || !query->candidates || !query->ids || !query->gathered)
+    query->last_hidden = plk_alloc(allocator, query->head->dim, sizeof *query->last_hidden);
+    if (!query->scores || !query->sums || !query->candidates || !query->ids || !query->gathered ||
+        !query->last_hidden)
         return plk_fail_nomem(err, (n + PLK_SLACK) * sizeof *query->candidates);
     for (size_t i = n; i < n_blocks * PLK_BLOCK; i++)
         query->scores[i] = -INFINITY;
@@ -127,8 +129,7 @@ pluck_status plk_flat_draw(pluck_head_query *query, plk_sampling *sampling, doub
         }
         size_t token = plk_flat_index_at(kernels, query->scores, query->sums, n_blocks, exponent,
                                          pluck_pcg64_uniform(rng) * total);
-        sampling->tokens[n++] =
-            (pluck_scored_token){(pluck_token)token, (double)query->scores[token] - log_sum};
+        plk_list_put(&sampling->list, n++, (uint32_t)token, (double)query->scores[token] - log_sum);
         query->stats.n_trials++;
         if (n == sampling->k)
             break;
@@ -239,8 +240,7 @@ pluck_status plk_flat_pick(pluck_head_query *query, plk_selection *selection, do
         if ((double)top.score < least)
             break;
         if (n < selection->capacity)
-            selection->tokens[n] =
-                (pluck_scored_token){(pluck_token)top.token, (double)top.score - log_sum};
+            plk_list_put(&selection->list, n, top.token, (double)top.score - log_sum);
         n++;
         if (by_mass)
             mass += plk_exp((double)top.score - (double)max);

@@ -22,8 +22,12 @@ const char *pluck_head_kind_name(pluck_head_kind kind)
 pluck_status plk_head_alloc(pluck_head **out, const plk_head_ops *ops, uint32_t n_vocab,
                             uint32_t dim, const pluck_head_options *options, pluck_error *err)
 {
-    pluck_allocator memory = plk_allocator_or_default(options ? options->allocator : NULL);
-    const plk_kernels *kernels = plk_kernels_get(options ? options->isa : PLUCK_ISA_BEST);
+    pluck_head_options o;
+    pluck_status status = PLK_READ_STRUCT(&o, options, "options", pluck_head_options, err);
+    if (status != PLUCK_OK)
+        return status;
+    pluck_allocator memory = plk_allocator_or_default(o.allocator);
+    const plk_kernels *kernels = plk_kernels_get(o.isa);
     if (!kernels)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "head: options.isa is an instruction set that is not supported here");
@@ -40,6 +44,7 @@ pluck_status plk_head_alloc(pluck_head **out, const plk_head_ops *ops, uint32_t 
     head->kernels = kernels;
     head->n_vocab = n_vocab;
     head->dim = dim;
+    head->is_copy = o.copy;
     *out = head;
     return PLUCK_OK;
 }
@@ -76,7 +81,7 @@ pluck_status plk_matrix_check(const pluck_matrix *matrix, const char *what, uint
 }
 
 pluck_status plk_head_take_rows(const pluck_head *head, const pluck_matrix *matrix, uint32_t n_rows,
-                                bool copied, plk_rows *rows, void **copy, pluck_error *err)
+                                plk_rows *rows, void **copy, pluck_error *err)
 {
     const plk_kernels *kernels = head->kernels;
     size_t row_bytes = matrix->n_cols * pluck_dtype_size_bytes(matrix->dtype);
@@ -89,7 +94,7 @@ pluck_status plk_head_take_rows(const pluck_head *head, const pluck_matrix *matr
                        .dot = matrix->dtype == PLUCK_F32   ? kernels->dot_f32
                               : matrix->dtype == PLUCK_F16 ? kernels->dot_f16
                                                            : kernels->dot_bf16};
-    if (!copied || n_rows == 0)
+    if (!head->is_copy || n_rows == 0)
         return PLUCK_OK;
     *copy = plk_alloc(&head->allocator, n_rows, row_bytes);
     if (!*copy)
@@ -148,15 +153,17 @@ void pluck_head_destroy(pluck_head **head)
     *head = NULL;
 }
 
-pluck_head_info pluck_head_get_info(const pluck_head *head)
+pluck_status pluck_head_get_info(const pluck_head *head, pluck_head_info *info, pluck_error *err)
 {
-    if (!head)
-        return (pluck_head_info){.kind = PLUCK_HEAD_DENSE};
-    return (pluck_head_info){.kind = head->ops->kind,
+    if (!head || !info)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_get_info: head and info must not be NULL");
+    pluck_head_info known = {.kind = head->ops->kind,
                              .n_vocab = head->n_vocab,
                              .dim = head->dim,
                              .dtype = head->rows.dtype,
                              .n_parts = head->tree ? head->n_vocab - 1 : head->n_parts};
+    return PLK_WRITE_STRUCT(info, &known, "info", pluck_head_info, err);
 }
 
 const pluck_tree *pluck_head_tree(const pluck_head *head)

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/structs.h"
 #include "file/array_file.h"
 #include "file/safetensors.h"
 
@@ -21,8 +22,11 @@
 enum { N_NOTES = 3, FIXED_TENSORS = 3, TENSORS_A_PART = 2 };
 
 typedef struct tensor_list {
+    const pluck_allocator *allocator;
     plk_safetensors_tensor *tensors;
     size_t n;
+    void **packed; /* as many as tensors: copies without gaps, or NULL */
+    bool fits;
 } tensor_list;
 
 static plk_safetensors_tensor *add(tensor_list *list, const char *dtype, const void *data,
@@ -35,11 +39,25 @@ static plk_safetensors_tensor *add(tensor_list *list, const char *dtype, const v
     return tensor;
 }
 
+/* The rows one after the other: where they are if there are no gaps, else in a copy. */
+static const void *pack(tensor_list *list, const plk_rows *rows, size_t row_bytes)
+{
+    if (rows->row_size_bytes == row_bytes)
+        return rows->data;
+    char *packed = plk_alloc(list->allocator, rows->n_rows, row_bytes);
+    list->packed[list->n] = packed;
+    list->fits = list->fits && packed;
+    for (size_t i = 0; packed && i < rows->n_rows; i++)
+        memcpy(packed + i * row_bytes, rows->data + i * rows->row_size_bytes, row_bytes);
+    return packed;
+}
+
 static plk_safetensors_tensor *add_rows(tensor_list *list, const plk_rows *rows)
 {
     static const char *const names[] = {"F32", "F16", "BF16"};
+    size_t row_bytes = rows->n_cols * pluck_dtype_size_bytes(rows->dtype);
     plk_safetensors_tensor *tensor =
-        add(list, names[rows->dtype], rows->data, rows->n_rows * rows->row_size_bytes);
+        add(list, names[rows->dtype], pack(list, rows, row_bytes), rows->n_rows * row_bytes);
     tensor->n_axes = 2;
     tensor->axes[0] = rows->n_rows;
     tensor->axes[1] = rows->n_cols;
@@ -122,18 +140,26 @@ pluck_status pluck_head_save(const pluck_head *head, const char *path, pluck_err
         {"sign", head->sign == PLUCK_TREE_RIGHT ? "right" : "left"}};
     size_t n_parts = head->n_parts;
     size_t capacity = FIXED_TENSORS + n_parts * TENSORS_A_PART;
-    tensor_list list = {.tensors =
-                            plk_alloc_zero(&head->allocator, capacity, sizeof *list.tensors)};
+    tensor_list list = {
+        .allocator = &head->allocator,
+        .tensors = plk_alloc_zero(&head->allocator, capacity, sizeof *list.tensors),
+        .packed = plk_alloc_zero(&head->allocator, capacity, sizeof *list.packed),
+        .fits = true,
+    };
     int32_t *firsts = plk_alloc(&head->allocator, n_parts, sizeof *firsts);
     pluck_status status = PLUCK_OK;
-    if (!list.tensors || !firsts) {
+    if (list.tensors && list.packed && firsts)
+        list_tensors(&list, head, firsts);
+    if (!list.tensors || !list.packed || !firsts || !list.fits) {
         status = plk_fail_nomem(err, capacity * sizeof *list.tensors);
     } else {
-        list_tensors(&list, head, firsts);
         qsort(list.tensors, list.n, sizeof *list.tensors, by_alignment);
         status = plk_safetensors_write(path, notes, N_NOTES + (head->tree != NULL), list.tensors,
                                        list.n, &head->allocator, err);
     }
+    for (size_t i = 0; list.packed && i < capacity; i++)
+        plk_free(&head->allocator, list.packed[i]);
+    plk_free(&head->allocator, list.packed);
     plk_free(&head->allocator, list.tensors);
     plk_free(&head->allocator, firsts);
     return status;
@@ -468,17 +494,20 @@ pluck_status pluck_head_open(pluck_head **out, const char *path, const pluck_hea
     if (!out || !path)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_open: out and path must not be NULL");
     *out = NULL;
-    head_file file = {.allocator = plk_allocator_or_default(options ? options->allocator : NULL)};
-    if (options && !plk_kernels_get(options->isa))
+    pluck_head_options o;
+    pluck_status status = PLK_READ_STRUCT(&o, options, "options", pluck_head_options, err);
+    if (status != PLUCK_OK)
+        return status;
+    head_file file = {.allocator = plk_allocator_or_default(o.allocator)};
+    if (!plk_kernels_get(o.isa))
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_head_open: options.isa is an instruction set that is not supported "
                         "here");
-    pluck_status status =
-        plk_source_open(&file.source, path, options && options->no_map, &file.allocator, err);
+    status = plk_source_open(&file.source, path, o.no_map, &file.allocator, err);
     if (status != PLUCK_OK)
         return status;
-    status = load_file(&file, out, options, err);
-    if (status == PLUCK_OK && !(options && options->copy)) {
+    status = load_file(&file, out, &o, err);
+    if (status == PLUCK_OK && !o.copy) {
         (*out)->source = file.source;
         (*out)->has_source = true;
     } else {

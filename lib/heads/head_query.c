@@ -7,7 +7,8 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "thread/pool.h"
+#include "base/structs.h"
+#include "thread/parallel.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -46,6 +47,7 @@ void pluck_head_query_destroy(pluck_head_query **query)
     pluck_head_query *q = *query;
     pluck_allocator allocator = q->allocator;
     plk_free(&allocator, q->mask);
+    plk_free(&allocator, q->last_hidden);
     plk_free(&allocator, q->scores);
     plk_free(&allocator, q->sums);
     plk_free(&allocator, q->candidates);
@@ -91,9 +93,13 @@ pluck_status pluck_head_query_set_mask(pluck_head_query *query, const int32_t *w
     return PLUCK_OK;
 }
 
-pluck_head_stats pluck_head_query_get_stats(const pluck_head_query *query)
+pluck_status pluck_head_query_get_stats(const pluck_head_query *query, pluck_head_stats *stats,
+                                        pluck_error *err)
 {
-    return query ? query->stats : (pluck_head_stats){0};
+    if (!query || !stats)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_query_get_stats: query and stats must not be NULL");
+    return PLK_WRITE_STRUCT(stats, &query->stats, "stats", pluck_head_stats, err);
 }
 
 static bool all_finite(const float *x, uint32_t n)
@@ -113,7 +119,7 @@ static pluck_status begin(pluck_head_query *query, const float *hidden, const vo
 {
     if (!query || !hidden || !output)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_head_%s: query, hidden and the output must not be NULL", what);
+                        "pluck_head_query_%s: query, hidden and the output must not be NULL", what);
     query->stats = (pluck_head_stats){0};
     uint32_t dim = query->head->dim;
     if (all_finite(hidden, dim))
@@ -121,7 +127,7 @@ static pluck_status begin(pluck_head_query *query, const float *hidden, const vo
     uint32_t i = 0;
     while (isfinite(hidden[i]))
         i++;
-    return plk_fail(err, PLUCK_ERR_NAN, "pluck_head_%s: hidden[%u] is not finite", what,
+    return plk_fail(err, PLUCK_ERR_NAN, "pluck_head_query_%s: hidden[%u] is not finite", what,
                     (unsigned)i);
 }
 
@@ -173,305 +179,243 @@ pluck_status pluck_head_query_log_mass(pluck_head_query *query, const float *hid
     return status;
 }
 
-static pluck_status run_selection(pluck_head_query *query, const float *hidden,
-                                  plk_selection *selection, pluck_error *err)
+pluck_status plk_head_select(pluck_head_query *query, const float *hidden, plk_selection *selection,
+                             pluck_error *err)
 {
-    plk_fp_state fp = plk_fp_enter();
-    pluck_status status = query->head->ops->select(query, hidden, selection, err);
-    plk_fp_leave(fp);
-    return status;
-}
-
-static pluck_status run_sampling(pluck_head_query *query, const float *hidden, double temperature,
-                                 plk_sampling *sampling, pluck_pcg64 *rng, pluck_error *err)
-{
-    if (temperature < LEAST_TEMPERATURE) {
-        plk_selection selection = {.rule = PLK_SELECT_TOP_K,
-                                   .k = sampling->k,
-                                   .capacity = sampling->k,
-                                   .tokens = sampling->tokens};
-        pluck_status status = run_selection(query, hidden, &selection, err);
-        sampling->n = selection.n;
+    pluck_status status = begin(query, hidden, selection, "select", err);
+    if (status != PLUCK_OK)
         return status;
-    }
-    sampling->beta = 1 / temperature;
-    plk_fp_state fp = plk_fp_enter();
-    pluck_status status = query->head->ops->sample(query, hidden, sampling, rng, err);
-    plk_fp_leave(fp);
-    return status;
+    PLK_RETURN_IN_FP(query->head->ops->select(query, hidden, selection, err));
 }
 
-static pluck_status check_sampling(double temperature, const pluck_pcg64 *rng, const char *what,
-                                   pluck_error *err)
+pluck_status pluck_head_query_sample(pluck_head_query *query, const float *hidden,
+                                     double temperature, pluck_pcg64 *rng, uint32_t k,
+                                     pluck_logprob *tokens, uint32_t *n, pluck_error *err)
 {
+    if (!rng || !tokens || !n)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_query_sample: rng, tokens and n must not be NULL");
     if (!(temperature >= 0) || isinf(temperature))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_head_%s: temperature = %g is outside [0, infinity)", what,
+                        "pluck_head_query_sample: temperature = %g is outside [0, infinity)",
                         temperature);
-    if (!rng)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_%s: rng must not be NULL", what);
-    return PLUCK_OK;
-}
-
-pluck_status pluck_head_sample(pluck_head_query *query, const float *hidden, double temperature,
-                               pluck_pcg64 *rng, pluck_token *token, double *logprob,
-                               pluck_error *err)
-{
-    pluck_status status = begin(query, hidden, token, "sample", err);
-    if (status == PLUCK_OK)
-        status = check_sampling(temperature, rng, "sample", err);
+    if (k < 1)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_query_sample: k must be at least 1");
+    if (temperature < LEAST_TEMPERATURE) {
+        plk_selection greedy = {
+            .rule = PLK_SELECT_TOP_K, .k = k, .capacity = k, .list = {.tokens = tokens}};
+        pluck_status status = plk_head_select(query, hidden, &greedy, err);
+        if (status == PLUCK_OK)
+            *n = greedy.n;
+        return status;
+    }
+    plk_sampling sampling = {.beta = 1 / temperature, .k = k, .list = {.tokens = tokens}};
+    pluck_status status = begin(query, hidden, tokens, "sample", err);
     if (status != PLUCK_OK)
         return status;
-    pluck_scored_token drawn = {0};
-    plk_sampling sampling = {.k = 1, .with_logprobs = logprob != NULL, .tokens = &drawn};
-    status = run_sampling(query, hidden, temperature, &sampling, rng, err);
-    if (status != PLUCK_OK)
-        return status;
-    *token = drawn.token;
-    if (logprob)
-        *logprob = drawn.logprob;
-    return PLUCK_OK;
-}
-
-static pluck_status check_k(uint32_t k, const char *what, pluck_error *err)
-{
-    return k >= 1 ? PLUCK_OK
-                  : plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_%s: k must be at least 1", what);
-}
-
-pluck_status pluck_head_sample_distinct(pluck_head_query *query, const float *hidden,
-                                        double temperature, uint32_t k, pluck_pcg64 *rng,
-                                        pluck_scored_token *tokens, uint32_t *n, pluck_error *err)
-{
-    static const char what[] = "sample_distinct";
-    pluck_status status = begin(query, hidden, n ? tokens : NULL, what, err);
-    if (status == PLUCK_OK)
-        status = check_sampling(temperature, rng, what, err);
-    if (status == PLUCK_OK)
-        status = check_k(k, what, err);
-    if (status != PLUCK_OK)
-        return status;
-    plk_sampling sampling = {.k = k, .with_logprobs = true, .tokens = tokens};
-    status = run_sampling(query, hidden, temperature, &sampling, rng, err);
+    plk_fp_state fp = plk_fp_enter();
+    status = query->head->ops->sample(query, hidden, &sampling, rng, err);
+    plk_fp_leave(fp);
     if (status == PLUCK_OK)
         *n = sampling.n;
     return status;
 }
 
-pluck_status pluck_head_greedy(pluck_head_query *query, const float *hidden,
-                               pluck_scored_token *token, pluck_error *err)
+static pluck_status read_selection(const pluck_selection *given, plk_selection *selection,
+                                   pluck_error *err)
 {
-    pluck_status status = begin(query, hidden, token, "greedy", err);
+    pluck_selection s;
+    pluck_status status = PLK_READ_STRUCT(&s, given, "selection", pluck_selection, err);
     if (status != PLUCK_OK)
         return status;
-    plk_selection selection = {.rule = PLK_SELECT_TOP_K, .k = 1, .capacity = 1, .tokens = token};
-    return run_selection(query, hidden, &selection, err);
+    if ((s.top_k != 0) + (s.top_p != 0) + (s.min_p != 0) != 1)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_query_select: selection: exactly one of top_k, top_p and min_p "
+                        "must be above 0");
+    double p = s.top_p != 0 ? s.top_p : s.min_p;
+    if (s.top_k == 0 && !(p > 0 && p <= 1))
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_query_select: selection.%s = %g is outside (0, 1]",
+                        s.top_p != 0 ? "top_p" : "min_p", p);
+    selection->rule = s.top_k != 0   ? PLK_SELECT_TOP_K
+                      : s.top_p != 0 ? PLK_SELECT_TOP_P
+                                     : PLK_SELECT_MIN_P;
+    selection->k = s.top_k;
+    selection->p = p;
+    return PLUCK_OK;
 }
 
-pluck_status pluck_head_top_k(pluck_head_query *query, const float *hidden, uint32_t k,
-                              pluck_scored_token *tokens, uint32_t *n, pluck_error *err)
+pluck_status pluck_head_query_select(pluck_head_query *query, const float *hidden,
+                                     const pluck_selection *selection, pluck_logprob *tokens,
+                                     uint32_t capacity, uint32_t *n_total, pluck_error *err)
 {
-    pluck_status status = begin(query, hidden, n ? tokens : NULL, "top_k", err);
+    if (!selection || !n_total || (!tokens && capacity != 0))
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_query_select: selection, n_total and, if capacity > 0, tokens "
+                        "must not be NULL");
+    plk_selection wanted = {.capacity = capacity, .list = {.tokens = tokens}};
+    pluck_status status = read_selection(selection, &wanted, err);
     if (status == PLUCK_OK)
-        status = check_k(k, "top_k", err);
-    if (status != PLUCK_OK)
-        return status;
-    plk_selection selection = {.rule = PLK_SELECT_TOP_K, .k = k, .capacity = k, .tokens = tokens};
-    status = run_selection(query, hidden, &selection, err);
+        status = plk_head_select(query, hidden, &wanted, err);
     if (status == PLUCK_OK)
-        *n = selection.n;
-    return status;
-}
-
-pluck_status pluck_head_top_p(pluck_head_query *query, const float *hidden, double p,
-                              pluck_scored_token *tokens, uint32_t capacity, uint32_t *n,
-                              pluck_error *err)
-{
-    pluck_status status = begin(query, hidden, tokens || capacity == 0 ? n : NULL, "top_p", err);
-    if (status == PLUCK_OK && !(p > 0 && p <= 1))
-        status = plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_top_p: p = %g is outside (0, 1]", p);
-    if (status != PLUCK_OK)
-        return status;
-    plk_selection selection = {
-        .rule = PLK_SELECT_TOP_P, .p = p, .capacity = capacity, .tokens = tokens};
-    status = run_selection(query, hidden, &selection, err);
-    if (status == PLUCK_OK)
-        *n = selection.n;
-    return status;
-}
-
-pluck_status pluck_head_min_p(pluck_head_query *query, const float *hidden, double min_p,
-                              pluck_scored_token *tokens, uint32_t capacity, uint32_t *n,
-                              pluck_error *err)
-{
-    pluck_status status = begin(query, hidden, tokens || capacity == 0 ? n : NULL, "min_p", err);
-    if (status == PLUCK_OK && !(min_p >= 0 && min_p <= 1))
-        status = plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_min_p: min_p = %g is outside [0, 1]",
-                          min_p);
-    if (status != PLUCK_OK)
-        return status;
-    plk_selection selection = {
-        .rule = PLK_SELECT_MIN_P, .p = min_p, .capacity = capacity, .tokens = tokens};
-    status = run_selection(query, hidden, &selection, err);
-    if (status == PLUCK_OK)
-        *n = selection.n;
+        *n_total = wanted.n;
     return status;
 }
 
 /*
- * Rows over threads. What a row gives depends on the row alone (its numbers come from its own
- * stream), so the number of threads changes only the time. Each worker has a query of its own.
+ * Rows over workers. What a row gives depends on the row alone (its random numbers come from its
+ * own stream), so the number of workers changes only the time. Each worker has its own query.
  */
-
-typedef struct rows_job rows_job;
 
 typedef struct row_worker {
     pluck_head_query *query;
     pluck_head_stats stats;
 } row_worker;
 
-struct rows_job {
-    const pluck_head_batch *batch;
-    pluck_status (*one)(const rows_job *job, pluck_head_query *query, size_t row,
-                        const float *hidden, pluck_error *err);
-    double temperature;
-    uint64_t seed, stream, position;
-    uint32_t k, *n;
-    const pluck_token *given;
-    pluck_token *drawn;
-    double *logprobs;
-    pluck_scored_token *scored;
+typedef struct rows_job {
+    pluck_head_batch batch;
     row_worker *workers;
-};
+    uint32_t n_workers;
+} rows_job;
 
-static pluck_status do_row(void *context, uint32_t worker, size_t row, pluck_error *err)
+static void add_cost(row_worker *w)
 {
-    rows_job *job = context;
-    row_worker *w = &job->workers[worker];
-    pluck_status status =
-        job->one(job, w->query, row, job->batch->hidden + row * w->query->head->dim, err);
     w->stats.n_dots += w->query->stats.n_dots;
     w->stats.n_trials += w->query->stats.n_trials;
-    return status;
 }
 
-static pluck_status open_workers(const pluck_head *head, const rows_job *job, uint32_t n_workers,
-                                 pluck_error *err)
+static pluck_status draw_token(const pluck_head_batch *b, row_worker *w, const float *hidden,
+                               size_t row, pluck_error *err)
 {
-    size_t n_words = ((size_t)head->n_vocab + 31) / 32;
-    pluck_status status = PLUCK_OK;
-    for (uint32_t i = 0; i < n_workers && status == PLUCK_OK; i++) {
-        status = pluck_head_query_create(&job->workers[i].query, head, &head->allocator, err);
-        if (status == PLUCK_OK)
-            status =
-                pluck_head_query_set_mask(job->workers[i].query, job->batch->mask, n_words, err);
-    }
-    return status;
-}
-
-static pluck_status run_workers(const pluck_head *head, rows_job *job, uint32_t n_workers,
-                                pluck_head_stats *stats, pluck_error *err)
-{
-    pluck_error why = {.status = PLUCK_OK};
-    size_t failed_row;
-    pluck_status status = plk_parallel_over(n_workers, job->batch->n_rows, do_row, job, &failed_row,
-                                            &head->allocator, &why);
-    if (status != PLUCK_OK && failed_row < job->batch->n_rows)
-        return plk_fail(err, status, "row %zu: %s", failed_row, why.message);
+    pluck_pcg64 rng;
+    pluck_logprob drawn;
+    uint32_t n = 0;
+    pluck_pcg64_seed(&rng, b->seed, b->stream + row, b->position);
+    pluck_status status =
+        pluck_head_query_sample(w->query, hidden, b->temperature, &rng, 1, &drawn, &n, err);
     if (status != PLUCK_OK)
-        return plk_fail(err, status, "%s", why.message);
-    pluck_head_stats sum = {0};
-    for (uint32_t i = 0; i < n_workers; i++) {
-        sum.n_dots += job->workers[i].stats.n_dots;
-        sum.n_trials += job->workers[i].stats.n_trials;
-    }
-    if (stats)
-        *stats = sum;
+        return status;
+    add_cost(w);
+    b->tokens[row] = drawn.token;
+    if (b->logprobs)
+        b->logprobs[row] = drawn.logprob;
     return PLUCK_OK;
 }
 
-static pluck_status run(const pluck_head *head, rows_job *job, pluck_head_stats *stats,
-                        pluck_error *err)
+static pluck_status score_given(const pluck_head_batch *b, row_worker *w, const float *hidden,
+                                size_t row, pluck_error *err)
 {
-    const pluck_head_batch *batch = job->batch;
-    if (!head || !batch || (!batch->hidden && batch->n_rows != 0))
-        return plk_fail(err, PLUCK_ERR_INVALID, "head: head, batch and hidden must not be NULL");
-    if (batch->n_threads < 1 || batch->n_threads > PLK_MAX_THREADS)
-        return plk_fail(err, PLUCK_ERR_INVALID, "head: n_threads = %u is outside [1, %d]",
-                        (unsigned)batch->n_threads, PLK_MAX_THREADS);
-    /* The one of an empty batch checks the mask. */
-    uint32_t n_workers = batch->n_threads;
-    if (batch->n_rows < n_workers)
-        n_workers = batch->n_rows > 0 ? (uint32_t)batch->n_rows : 1;
-    job->workers = plk_alloc_zero(&head->allocator, n_workers, sizeof *job->workers);
-    if (!job->workers)
-        return plk_fail_nomem(err, n_workers * sizeof *job->workers);
-    pluck_status status = open_workers(head, job, n_workers, err);
-    if (status == PLUCK_OK)
-        status = run_workers(head, job, n_workers, stats, err);
-    for (uint32_t i = 0; i < n_workers; i++)
-        pluck_head_query_destroy(&job->workers[i].query);
-    plk_free(&head->allocator, job->workers);
+    for (size_t i = row * b->n_given; i < (row + 1) * b->n_given; i++) {
+        double logprob = 0;
+        pluck_status status =
+            pluck_head_query_logprob(w->query, hidden, b->given[i], &logprob, err);
+        if (status != PLUCK_OK)
+            return status;
+        add_cost(w);
+        b->given_logprobs[i] = (float)logprob;
+    }
+    return PLUCK_OK;
+}
+
+static pluck_status list_top(const pluck_head_batch *b, row_worker *w, const float *hidden,
+                             size_t row, pluck_error *err)
+{
+    plk_selection selection = {.rule = PLK_SELECT_TOP_K,
+                               .k = b->n_top,
+                               .capacity = b->n_top,
+                               .list = {.tokens = b->top + row * b->n_top}};
+    pluck_status status = plk_head_select(w->query, hidden, &selection, err);
+    if (status != PLUCK_OK)
+        return status;
+    add_cost(w);
+    for (uint32_t i = selection.n; i < b->n_top; i++)
+        selection.list.tokens[i] = (pluck_logprob){PLUCK_NO_TOKEN, -INFINITY};
+    return PLUCK_OK;
+}
+
+static pluck_status do_row(void *context, uint32_t worker, size_t row, pluck_error *err)
+{
+    const rows_job *job = context;
+    const pluck_head_batch *b = &job->batch;
+    row_worker *w = &job->workers[worker];
+    const float *hidden = b->hidden + row * w->query->head->dim;
+    pluck_status status = PLUCK_OK;
+    if (b->tokens)
+        status = draw_token(b, w, hidden, row, err);
+    if (status == PLUCK_OK && b->given_logprobs)
+        status = score_given(b, w, hidden, row, err);
+    if (status == PLUCK_OK && b->top)
+        status = list_top(b, w, hidden, row, err);
     return status;
 }
 
-static pluck_status sample_one(const rows_job *job, pluck_head_query *query, size_t row,
-                               const float *hidden, pluck_error *err)
+static pluck_status open_workers(const pluck_head *head, rows_job *job, pluck_error *err)
 {
-    pluck_pcg64 rng;
-    pluck_pcg64_seed(&rng, job->seed, job->stream + row, job->position);
-    return pluck_head_sample(query, hidden, job->temperature, &rng, &job->drawn[row],
-                             job->logprobs ? &job->logprobs[row] : NULL, err);
+    pluck_status status = PLUCK_OK;
+    for (uint32_t i = 0; i < job->n_workers && status == PLUCK_OK; i++) {
+        status = pluck_head_query_create(&job->workers[i].query, head, &head->allocator, err);
+        if (status == PLUCK_OK)
+            status = pluck_head_query_set_mask(job->workers[i].query, job->batch.mask,
+                                               job->batch.n_mask_words, err);
+    }
+    return status;
 }
 
-pluck_status pluck_head_sample_rows(const pluck_head *head, const pluck_head_batch *batch,
-                                    double temperature, uint64_t seed, uint64_t stream,
-                                    uint64_t position, pluck_token *tokens, double *logprobs,
-                                    pluck_head_stats *stats, pluck_error *err)
+static pluck_status run_workers(rows_job *job, pluck_error *err)
 {
-    if (!tokens)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_sample_rows: tokens must not be NULL");
-    rows_job job = {.batch = batch,
-                    .one = sample_one,
-                    .temperature = temperature,
-                    .seed = seed,
-                    .stream = stream,
-                    .position = position,
-                    .drawn = tokens,
-                    .logprobs = logprobs};
-    return run(head, &job, stats, err);
+    pluck_error why = {.status = PLUCK_OK};
+    size_t failed_row = 0, n_rows = job->batch.n_rows;
+    pluck_status status = plk_parallel_run(job->batch.parallel, job->n_workers, n_rows, do_row, job,
+                                           &failed_row, &why);
+    if (status != PLUCK_OK)
+        return plk_fail(err, status, "row %zu: %s", failed_row, why.message);
+    if (!job->batch.stats)
+        return PLUCK_OK;
+    pluck_head_stats sum = {.n_dots = 0};
+    for (uint32_t i = 0; i < job->n_workers; i++) {
+        sum.n_dots += job->workers[i].stats.n_dots;
+        sum.n_trials += job->workers[i].stats.n_trials;
+    }
+    return PLK_WRITE_STRUCT(job->batch.stats, &sum, "batch.stats", pluck_head_stats, err);
 }
 
-static pluck_status logprob_one(const rows_job *job, pluck_head_query *query, size_t row,
-                                const float *hidden, pluck_error *err)
+static pluck_status check_batch(const pluck_head_batch *b, pluck_error *err)
 {
-    return pluck_head_query_logprob(query, hidden, job->given[row], &job->logprobs[row], err);
-}
-
-pluck_status pluck_head_logprob_rows(const pluck_head *head, const pluck_head_batch *batch,
-                                     const pluck_token *tokens, double *logprobs,
-                                     pluck_head_stats *stats, pluck_error *err)
-{
-    if (!tokens || !logprobs)
+    if (!b->hidden && b->n_rows != 0)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_head_logprob_rows: tokens and logprobs must not be NULL");
-    rows_job job = {.batch = batch, .one = logprob_one, .given = tokens, .logprobs = logprobs};
-    return run(head, &job, stats, err);
-}
-
-static pluck_status top_k_one(const rows_job *job, pluck_head_query *query, size_t row,
-                              const float *hidden, pluck_error *err)
-{
-    return pluck_head_top_k(query, hidden, job->k, job->scored + row * job->k, &job->n[row], err);
-}
-
-pluck_status pluck_head_top_k_rows(const pluck_head *head, const pluck_head_batch *batch,
-                                   uint32_t k, pluck_scored_token *tokens, uint32_t *n,
-                                   pluck_head_stats *stats, pluck_error *err)
-{
-    if (!tokens || !n)
+                        "pluck_head_run: batch.hidden is NULL, but n_rows is %zu", b->n_rows);
+    if (b->logprobs && !b->tokens)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_head_top_k_rows: tokens and n must not be NULL");
-    rows_job job = {.batch = batch, .one = top_k_one, .k = k, .scored = tokens, .n = n};
-    return run(head, &job, stats, err);
+                        "pluck_head_run: batch.logprobs needs batch.tokens");
+    if (!b->given != (b->n_given == 0) || !b->given_logprobs != (b->n_given == 0))
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_run: batch.n_given, given and given_logprobs go together");
+    if (!b->top != (b->n_top == 0))
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_head_run: batch.n_top and batch.top go together");
+    return PLUCK_OK;
+}
+
+pluck_status pluck_head_run(const pluck_head *head, const pluck_head_batch *batch, pluck_error *err)
+{
+    if (!head || !batch)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_run: head and batch must not be NULL");
+    rows_job job = {.workers = NULL};
+    pluck_status status = PLK_READ_STRUCT(&job.batch, batch, "batch", pluck_head_batch, err);
+    if (status == PLUCK_OK)
+        status = check_batch(&job.batch, err);
+    if (status == PLUCK_OK)
+        status = plk_parallel_workers(job.batch.parallel, &job.n_workers, err);
+    if (status != PLUCK_OK)
+        return status;
+    job.workers = plk_alloc_zero(&head->allocator, job.n_workers, sizeof *job.workers);
+    if (!job.workers)
+        return plk_fail_nomem(err, job.n_workers * sizeof *job.workers);
+    status = open_workers(head, &job, err);
+    if (status == PLUCK_OK)
+        status = run_workers(&job, err);
+    for (uint32_t i = 0; i < job.n_workers; i++)
+        pluck_head_query_destroy(&job.workers[i].query);
+    plk_free(&head->allocator, job.workers);
+    return status;
 }

@@ -105,22 +105,35 @@ typedef enum plk_selection_rule {
     PLK_SELECT_MIN_P
 } plk_selection_rule;
 
-/* What is asked for, and the answer: n in all, the first capacity of them in tokens. */
+/* Where a list goes: tokens with rounded log-probabilities, and the same before rounding (exact may
+ * be NULL). */
+typedef struct plk_list {
+    pluck_logprob *tokens;
+    double *exact;
+} plk_list;
+
+static inline void plk_list_put(const plk_list *list, uint32_t i, uint32_t token, double logprob)
+{
+    list->tokens[i] = (pluck_logprob){(pluck_token)token, (float)logprob};
+    if (list->exact)
+        list->exact[i] = logprob;
+}
+
+/* What is asked for, and the answer: n in all, the first capacity of them in list. */
 typedef struct plk_selection {
     plk_selection_rule rule;
     uint32_t k;
     double p;
     uint32_t capacity, n;
-    pluck_scored_token *tokens;
+    plk_list list;
     const double *log_mass; /* of all allowed tokens, if the scores at hand are not all; or NULL */
 } plk_selection;
 
-/* k different tokens; logprobs may be left out. */
+/* k different tokens. */
 typedef struct plk_sampling {
     double beta; /* 1/temperature, in (0, 1e30] */
     uint32_t k, n;
-    bool with_logprobs;
-    pluck_scored_token *tokens;
+    plk_list list;
 } plk_sampling;
 
 typedef struct plk_head_ops {
@@ -154,6 +167,7 @@ struct pluck_head {
     const plk_head_ops *ops;
     const plk_kernels *kernels;
     uint32_t n_vocab, dim;
+    bool is_copy;  /* of its matrices */
     plk_rows rows; /* dense: [n_vocab, dim]; hierarchical: [n_vocab - 1, dim]; adaptive: the root */
     float *bias;   /* one a row, or NULL */
     void *copy;    /* of the rows, if they are the head's own */
@@ -191,6 +205,9 @@ struct pluck_head_query {
     size_t n_mask_words;
     bool masked;
 
+    float *last_hidden; /* flat: dim; the hidden state that last_log_sum is of */
+    double last_log_sum;
+    bool has_last;
     float *scores;             /* flat: n_vocab, filled up to whole blocks with -inf */
     double *sums;              /* flat: one a block */
     plk_candidate *candidates; /* flat: n_vocab + PLK_SLACK */
@@ -217,7 +234,11 @@ static inline bool plk_query_allows(const pluck_head_query *query, uint32_t toke
     return !query->masked || (query->mask[token / 32] >> (token % 32) & 1u) != 0;
 }
 
-/* A head without weights: allocator, kernels, ops and sizes are set. */
+/* Checks the hidden state and answers from the mask and the head; for public functions. */
+pluck_status plk_head_select(pluck_head_query *query, const float *hidden, plk_selection *selection,
+                             pluck_error *err);
+
+/* A head without weights: allocator, kernels, ops, sizes and is_copy are set. */
 pluck_status plk_head_alloc(pluck_head **out, const plk_head_ops *ops, uint32_t n_vocab,
                             uint32_t dim, const pluck_head_options *options, pluck_error *err);
 
@@ -225,9 +246,9 @@ pluck_status plk_head_alloc(pluck_head **out, const plk_head_ops *ops, uint32_t 
 pluck_status plk_matrix_check(const pluck_matrix *matrix, const char *what, uint32_t n_rows,
                               pluck_error *err);
 
-/* The first n_rows rows, where they are or copied to *copy. */
+/* The first n_rows rows, where they are or, if the head copies, in *copy. */
 pluck_status plk_head_take_rows(const pluck_head *head, const pluck_matrix *matrix, uint32_t n_rows,
-                                bool copied, plk_rows *rows, void **copy, pluck_error *err);
+                                plk_rows *rows, void **copy, pluck_error *err);
 
 /* Zeroed parts, which pluck_head_destroy() frees. */
 pluck_status plk_head_alloc_parts(pluck_head *head, uint32_t n_parts, pluck_error *err);

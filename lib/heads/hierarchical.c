@@ -180,8 +180,7 @@ pluck_status pluck_head_create_hierarchical(pluck_head **out, const pluck_tree *
     head->sign = sign;
     status = take_tree(head, tree, err);
     if (status == PLUCK_OK)
-        status = plk_head_take_rows(head, nodes, n_inner, options && options->copy, &head->rows,
-                                    &head->copy, err);
+        status = plk_head_take_rows(head, nodes, n_inner, &head->rows, &head->copy, err);
     if (status == PLUCK_OK)
         status = plk_head_take_bias(head, bias, n_inner, &head->bias, err);
     if (status != PLUCK_OK)

@@ -41,7 +41,8 @@ typedef struct range {
 
 typedef struct clustering {
     const plk_kernels *kernels;
-    const float *vectors;
+    const unsigned char *vectors;
+    size_t stride_bytes;
     uint32_t n, dim;
     projected *items;
     range *ranges;
@@ -50,9 +51,14 @@ typedef struct clustering {
     float *centres[2]; /* [dim] */
 } clustering;
 
+static const float *row_of(const clustering *c, uint32_t token)
+{
+    return (const float *)(const void *)(c->vectors + token * c->stride_bytes);
+}
+
 static const float *vector_of(const clustering *c, uint32_t item)
 {
-    return c->vectors + (size_t)c->items[item].token * c->dim;
+    return row_of(c, c->items[item].token);
 }
 
 /* One vector by chance, and the one farthest from it; false if all are the same. */
@@ -170,15 +176,31 @@ static void build(clustering *c, uint64_t seed, int32_t *children)
     }
 }
 
-static pluck_status check_vectors(const float *vectors, uint32_t n, uint32_t dim, pluck_error *err)
+/* Fills in what says where the vectors are. */
+static pluck_status read_vectors(clustering *c, const pluck_matrix *vectors, pluck_error *err)
 {
-    for (size_t i = 0; i < (size_t)n * dim; i++)
-        if (!(fabsf(vectors[i]) <= LARGEST))
-            return plk_fail(
-                err, PLUCK_ERR_INVALID,
-                "pluck_tree_create_clustered: value %zu of vector %zu is %g, expected a "
-                "magnitude of at most 1e15",
-                i % dim, i / dim, (double)vectors[i]);
+    static const char function[] = "pluck_tree_create_clustered";
+    pluck_status status = plk_matrix_check(vectors, "vectors", 1, err);
+    if (status == PLUCK_OK)
+        status = plk_tree_check_size(function, (uint32_t)vectors->n_rows, err);
+    if (status != PLUCK_OK)
+        return status;
+    size_t row_bytes = vectors->n_cols * sizeof(float);
+    c->vectors = vectors->data;
+    c->stride_bytes = vectors->row_stride_bytes > 0 ? vectors->row_stride_bytes : row_bytes;
+    c->n = (uint32_t)vectors->n_rows;
+    c->dim = vectors->n_cols;
+    if (vectors->dtype != PLUCK_F32 || (uintptr_t)c->vectors % sizeof(float) != 0 ||
+        c->stride_bytes % sizeof(float) != 0)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: vectors must be PLUCK_F32, and aligned as floats", function);
+    for (uint32_t i = 0; i < c->n; i++)
+        for (uint32_t j = 0; j < c->dim; j++)
+            if (!(fabsf(row_of(c, i)[j]) <= LARGEST))
+                return plk_fail(err, PLUCK_ERR_INVALID,
+                                "%s: value %u of vector %u is %g, expected a magnitude of at most "
+                                "1e15",
+                                function, (unsigned)j, (unsigned)i, (double)row_of(c, i)[j]);
     return PLUCK_OK;
 }
 
@@ -206,29 +228,25 @@ static pluck_status alloc_scratch(clustering *c, const pluck_allocator *memory, 
     return plk_fail_nomem(err, c->n * sizeof *c->items);
 }
 
-pluck_status pluck_tree_create_clustered(pluck_tree **out, const float *vectors, uint32_t n_tokens,
-                                         uint32_t dim, uint64_t seed,
-                                         const pluck_allocator *allocator, pluck_error *err)
+pluck_status pluck_tree_create_clustered(pluck_tree **out, const pluck_matrix *vectors,
+                                         uint64_t seed, const pluck_allocator *allocator,
+                                         pluck_error *err)
 {
-    if (!out || !vectors || dim == 0)
+    if (!out || !vectors)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_tree_create_clustered: out and vectors must not be NULL, nor dim 0");
+                        "pluck_tree_create_clustered: out and vectors must not be NULL");
     *out = NULL;
-    pluck_status status = plk_tree_check_size("pluck_tree_create_clustered", n_tokens, err);
-    if (status == PLUCK_OK)
-        status = check_vectors(vectors, n_tokens, dim, err);
-    if (status != PLUCK_OK)
-        return status;
     pluck_allocator memory = plk_allocator_or_default(allocator);
-    clustering c = {
-        .kernels = plk_kernels_get(PLUCK_ISA_BEST), .vectors = vectors, .n = n_tokens, .dim = dim};
-    status = alloc_scratch(&c, &memory, err);
+    clustering c = {.kernels = plk_kernels_get(PLUCK_ISA_BEST)};
+    pluck_status status = read_vectors(&c, vectors, err);
+    if (status == PLUCK_OK)
+        status = alloc_scratch(&c, &memory, err);
     if (status != PLUCK_OK)
         return status;
-    status = plk_tree_alloc(out, n_tokens, allocator, err);
+    status = plk_tree_alloc(out, c.n, allocator, err);
     if (status == PLUCK_OK) {
         plk_fp_state fp = plk_fp_enter();
-        for (uint32_t i = 0; i < n_tokens; i++)
+        for (uint32_t i = 0; i < c.n; i++)
             c.items[i] = (projected){0, i};
         build(&c, seed, (*out)->children);
         plk_fp_leave(fp);

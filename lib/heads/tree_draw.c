@@ -41,14 +41,12 @@ static pluck_status descend(pluck_head_query *query, const float *hidden, plk_sa
         if (status != PLUCK_OK)
             return status;
         bool right = pluck_pcg64_uniform(rng) < plk_sigmoid(logit);
-        if (sampling->with_logprobs) {
-            plk_log_sigmoid side = plk_log_sigmoid_of(logit);
-            logprob += right ? side.positive : side.negative;
-        }
+        plk_log_sigmoid side = plk_log_sigmoid_of(logit);
+        logprob += right ? side.positive : side.negative;
         node = plk_tree_child(tree, node, right);
     }
     query->stats.n_trials = 1;
-    sampling->tokens[0] = (pluck_scored_token){(pluck_token)node, logprob};
+    plk_list_put(&sampling->list, 0, node, logprob);
     sampling->n = 1;
     return PLUCK_OK;
 }
@@ -166,7 +164,7 @@ pluck_status plk_tree_sample(pluck_head_query *query, const float *hidden, plk_s
         if (failed)
             continue;
         const plk_tree_entry *entry = &bounded.entries[leaf];
-        sampling->tokens[n++] = (pluck_scored_token){(pluck_token)entry->node, entry->logprob};
+        plk_list_put(&sampling->list, n++, entry->node, entry->logprob);
         if (n < sampling->k)
             remove_leaf(&bounded, leaf);
     }

@@ -143,7 +143,7 @@ pluck_status plk_tree_select(pluck_head_query *query, const float *hidden, plk_s
         if (n == 0)
             least = least_wanted(selection, leaf.logprob);
         if (n < selection->capacity)
-            selection->tokens[n] = (pluck_scored_token){(pluck_token)leaf.node, leaf.logprob};
+            plk_list_put(&selection->list, n, leaf.node, leaf.logprob);
         n++;
         mass += plk_exp(leaf.logprob - log_mass);
         if (selection->rule == PLK_SELECT_TOP_K && n == selection->k)

@@ -74,3 +74,12 @@ pluck_status plk_parallel_run(const pluck_parallel *parallel, uint32_t n_threads
         *failed_item = j.failed_item;
     return j.status == PLUCK_OK ? PLUCK_OK : plk_fail(err, j.status, "%s", j.err.message);
 }
+
+pluck_status plk_parallel_workers(const pluck_parallel *parallel, uint32_t *n_workers,
+                                  pluck_error *err)
+{
+    if (parallel && (!parallel->run || parallel->n_workers == 0))
+        return plk_fail(err, PLUCK_ERR_INVALID, "parallel.run is NULL, or parallel.n_workers is 0");
+    *n_workers = parallel ? parallel->n_workers : 1;
+    return PLUCK_OK;
+}

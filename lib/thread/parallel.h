@@ -23,4 +23,8 @@ pluck_status plk_parallel_run(const pluck_parallel *parallel, uint32_t n_threads
                                                   pluck_error *err),
                               void *context, size_t *failed_item, pluck_error *err);
 
+/* *n_workers becomes that of parallel, 1 for NULL. PLUCK_ERR_INVALID if parallel is incomplete. */
+pluck_status plk_parallel_workers(const pluck_parallel *parallel, uint32_t *n_workers,
+                                  pluck_error *err);
+
 #endif

@@ -62,12 +62,12 @@ static pluck_status make_huffman(const pluck_allocator *allocator)
 {
     int64_t counts[N];
     pluck_tree *tree = NULL;
-    pluck_tree_stats stats;
+    pluck_tree_stats stats = PLUCK_INIT(pluck_tree_stats);
     for (int i = 0; i < N; i++)
         counts[i] = 1000 / (i + 1);
     pluck_status status = pluck_tree_create_huffman(&tree, counts, N, allocator, &err);
     if (status == PLUCK_OK)
-        status = pluck_tree_get_stats(tree, counts, &stats, NULL, 0, &err);
+        status = pluck_tree_get_stats(tree, counts, &stats, &err);
     pluck_tree_destroy(&tree);
     return status;
 }
@@ -77,7 +77,8 @@ static pluck_status make_other_trees(const pluck_allocator *allocator)
     static const uint8_t bits[] = {0, 1, 0, 1, 1};
     static const size_t ends[] = {1, 3, 5};
     static const int32_t children[] = {0, 1, 3, 2};
-    static const float vectors[] = {1, 2, 3, 4, 5, 6};
+    static const float values[] = {1, 2, 3, 4, 5, 6};
+    const pluck_matrix vectors = {.data = values, .dtype = PLUCK_F32, .n_rows = 3, .n_cols = 2};
     pluck_tree *trees[4] = {NULL};
     pluck_status status = pluck_tree_create_balanced(&trees[0], 9, allocator, &err);
     if (status == PLUCK_OK)
@@ -85,7 +86,7 @@ static pluck_status make_other_trees(const pluck_allocator *allocator)
     if (status == PLUCK_OK)
         status = pluck_tree_create_from_children(&trees[2], children, 3, allocator, &err);
     if (status == PLUCK_OK)
-        status = pluck_tree_create_clustered(&trees[3], vectors, 3, 2, 1, allocator, &err);
+        status = pluck_tree_create_clustered(&trees[3], &vectors, 1, allocator, &err);
     for (size_t i = 0; i < 4; i++)
         pluck_tree_destroy(&trees[i]);
     return status;
@@ -94,21 +95,31 @@ static pluck_status make_other_trees(const pluck_allocator *allocator)
 /* Loads the head at path, asks it everything, stores it again. */
 static pluck_status use_head(const pluck_allocator *allocator, bool copy)
 {
-    pluck_head_options options = {.copy = copy, .allocator = allocator};
+    pluck_head_options options = {
+        .struct_size = sizeof options, .copy = copy, .allocator = allocator};
     const float hidden[DIM * N_ROWS] = {1, -1, 2, 0.5F, 1, 1};
-    pluck_head_batch batch = {hidden, N_ROWS, NULL, 2};
+    pluck_pool *pool = NULL;
     pluck_head *head = NULL;
     pluck_head_query *query = NULL;
     pluck_token drawn[N_ROWS];
-    pluck_status status = pluck_head_open(&head, path, &options, &err);
+    pluck_status status = pluck_pool_create(&pool, 2, allocator, &err);
+    if (status == PLUCK_OK)
+        status = pluck_head_open(&head, path, &options, &err);
     if (status == PLUCK_OK)
         status = pluck_head_query_create(&query, head, allocator, &err);
+    pluck_head_batch batch = {.struct_size = sizeof batch,
+                              .hidden = hidden,
+                              .n_rows = N_ROWS,
+                              .parallel = pluck_pool_parallel(pool),
+                              .temperature = 0.7,
+                              .tokens = drawn};
     if (status == PLUCK_OK)
-        status = pluck_head_sample_rows(head, &batch, 0.7, 1, 2, 3, drawn, NULL, NULL, &err);
+        status = pluck_head_run(head, &batch, &err);
     if (status == PLUCK_OK)
         status = pluck_head_save(head, path, &err);
     pluck_head_query_destroy(&query);
     pluck_head_destroy(&head);
+    pluck_pool_destroy(&pool);
     return status;
 }
 
@@ -133,7 +144,8 @@ static void test_every_allocation_of_a_tree_may_fail(void **state)
 static pluck_status create_heads(const pluck_allocator *allocator)
 {
     static const float weights[N * DIM] = {1, 2, 3}, bias[N] = {1};
-    pluck_head_options options = {.copy = true, .allocator = allocator};
+    pluck_head_options options = {
+        .struct_size = sizeof options, .copy = true, .allocator = allocator};
     pluck_matrix all = {.data = weights, .dtype = PLUCK_F32, .n_rows = N, .n_cols = DIM},
                  root = {.data = weights, .dtype = PLUCK_F32, .n_rows = 10, .n_cols = DIM},
                  inner = {.data = weights, .dtype = PLUCK_F32, .n_rows = N - 1, .n_cols = DIM};
@@ -190,9 +202,8 @@ static void test_every_allocation_of_a_head_may_fail(void **state)
 static void ask_everything(pluck_head_query *query, const float *hidden)
 {
     const int32_t mask[2] = {0x55555555, 0x55};
-    pluck_scored_token tokens[N];
+    pluck_logprob tokens[N];
     pluck_pcg64 rng;
-    pluck_token token = 0;
     uint32_t n = 0;
     double number = 0;
     float all[N];
@@ -202,13 +213,12 @@ static void ask_everything(pluck_head_query *query, const float *hidden)
         assert_ok(pluck_head_query_logprob(query, hidden, 3, &number, &err));
         assert_ok(pluck_head_query_logprobs(query, hidden, all, &err));
         assert_ok(pluck_head_query_log_mass(query, hidden, &number, &err));
-        assert_ok(pluck_head_sample(query, hidden, 1, &rng, &token, &number, &err));
-        assert_ok(pluck_head_sample(query, hidden, 0.5, &rng, &token, NULL, &err));
-        assert_ok(pluck_head_sample_distinct(query, hidden, 2, N, &rng, tokens, &n, &err));
-        assert_ok(pluck_head_greedy(query, hidden, tokens, &err));
-        assert_ok(pluck_head_top_k(query, hidden, N, tokens, &n, &err));
-        assert_ok(pluck_head_top_p(query, hidden, 0.9, tokens, N, &n, &err));
-        assert_ok(pluck_head_min_p(query, hidden, 0.01, tokens, N, &n, &err));
+        assert_ok(head_draw(query, hidden, 1, &rng, tokens, &err));
+        assert_ok(head_draw(query, hidden, 0.5, &rng, tokens, &err));
+        assert_ok(pluck_head_query_sample(query, hidden, 2, &rng, N, tokens, &n, &err));
+        assert_ok(pluck_head_query_select(query, hidden, TOP_K(N), tokens, N, &n, &err));
+        assert_ok(pluck_head_query_select(query, hidden, TOP_P(0.9), tokens, N, &n, &err));
+        assert_ok(pluck_head_query_select(query, hidden, MIN_P(0.01), tokens, N, &n, &err));
     }
 }
 
@@ -281,9 +291,10 @@ static pluck_status use_model(const pluck_allocator *allocator)
     static char line[LINE_BYTES];
     for (size_t i = 0; i < LINE_BYTES; i++)
         line[i] = i < LINE_BYTES / 2 ? "the "[i % 4] : 'x';
-    pluck_fasttext_options options = {.allocator = allocator};
+    pluck_fasttext_options options = {.struct_size = sizeof options, .allocator = allocator};
     pluck_fasttext *opened = NULL;
     pluck_fasttext_query *query = NULL;
+    pluck_fasttext_request request = {.struct_size = sizeof request, .k = 2};
     pluck_fasttext_label labels[2];
     uint32_t n = 0;
     pluck_status status =
@@ -291,12 +302,13 @@ static pluck_status use_model(const pluck_allocator *allocator)
     if (status == PLUCK_OK)
         status = pluck_fasttext_query_create(&query, opened, allocator, &err);
     if (status == PLUCK_OK)
-        status = pluck_fasttext_predict(query, "the the\n", 8, 2, 0, labels, &n, &err);
+        status = pluck_fasttext_query_predict(query, "the the\n", 8, &request, labels, &n, &err);
     /* Lines and words that outgrow what the query holds. */
     if (status == PLUCK_OK)
-        status = pluck_fasttext_predict(query, line, LINE_BYTES, 2, 0, labels, &n, &err);
+        status = pluck_fasttext_query_predict(query, line, LINE_BYTES, &request, labels, &n, &err);
+    request.compat = true;
     if (status == PLUCK_OK)
-        status = pluck_fasttext_predict_compat(query, line, LINE_BYTES, 2, 0, labels, &n, &err);
+        status = pluck_fasttext_query_predict(query, line, LINE_BYTES, &request, labels, &n, &err);
     pluck_fasttext_query_destroy(&query);
     pluck_fasttext_destroy(&opened);
     return status;
@@ -315,11 +327,13 @@ static pluck_status train(const pluck_allocator *allocator, bool distilled)
 {
     static float weights[N * DIM], hidden[N_ROWS * DIM];
     static const pluck_token targets[N_ROWS] = {3, 0, 39};
-    pluck_head_options head_options = {.allocator = allocator};
-    pluck_train_options options = {.n_epochs = 1, .n_threads = 1, .allocator = allocator};
+    pluck_head_options head_options = {.struct_size = sizeof head_options, .allocator = allocator};
+    pluck_train_options options = {
+        .struct_size = sizeof options, .n_epochs = 1, .allocator = allocator};
     pluck_matrix matrix = {.data = weights, .dtype = PLUCK_F32, .n_rows = N, .n_cols = DIM};
-    pluck_train_data data = {.hidden = hidden, .n_rows = N_ROWS, .dim = DIM};
-    pluck_train_progress progress = {.is_done = false};
+    pluck_train_data data = {
+        .struct_size = sizeof data, .hidden = hidden, .n_rows = N_ROWS, .dim = DIM};
+    pluck_train_progress progress = PLUCK_INIT(pluck_train_progress);
     pluck_head *dense = NULL, *head = NULL;
     pluck_tree *tree = NULL;
     pluck_trainer *trainer = NULL;
@@ -334,14 +348,17 @@ static pluck_status train(const pluck_allocator *allocator, bool distilled)
     data.targets = distilled ? NULL : targets;
     if (status == PLUCK_OK)
         status = pluck_trainer_create(&trainer, tree, &data, &options, &err);
-    while (status == PLUCK_OK && !progress.is_done)
-        status = pluck_trainer_step(trainer, &progress, &err);
+    while (status == PLUCK_OK && !progress.is_done) {
+        status = pluck_trainer_step(trainer, &err);
+        if (status == PLUCK_OK)
+            status = pluck_trainer_get_progress(trainer, &progress, &err);
+    }
     if (status == PLUCK_OK)
         status = pluck_trainer_save(trainer, path, &err);
     if (status == PLUCK_OK)
         status = pluck_trainer_restore(trainer, path, &err);
     if (status == PLUCK_OK)
-        status = pluck_head_create_trained(trainer, &head, &err);
+        status = pluck_head_create_trained(&head, trainer, &err);
     pluck_head_destroy(&head);
     pluck_trainer_destroy(&trainer);
     pluck_tree_destroy(&tree);

@@ -114,7 +114,8 @@ static pluck_status save_trainer(const char *path, const char *second)
 {
     (void)second;
     pluck_trainer *trainer = NULL;
-    pluck_train_data data = {.hidden = problem.hidden,
+    pluck_train_data data = {.struct_size = sizeof data,
+                             .hidden = problem.hidden,
                              .n_rows = problem.n_rows,
                              .dim = problem.dim,
                              .targets = problem.targets};

@@ -9,6 +9,7 @@
 #include <pluck/weighted.h>
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +97,7 @@ static pluck_head *make_head(pluck_head_kind kind, pluck_dtype dtype, const floa
 {
     pluck_head *head = NULL;
     pluck_error err = {.status = PLUCK_OK};
-    pluck_head_options options = {.isa = isa};
+    pluck_head_options options = {.struct_size = sizeof options, .isa = isa};
     pluck_status status = PLUCK_OK;
     pluck_matrix all = matrix_at(0, dtype, N_VOCAB, DIM);
     pluck_matrix root = matrix_at(0, dtype, SHORT_LIST + 2, DIM);
@@ -124,10 +125,23 @@ static pluck_head *make_head(pluck_head_kind kind, pluck_dtype dtype, const floa
     return head;
 }
 
-static uint32_t hash_tokens(uint32_t h, const pluck_scored_token *tokens, uint32_t n)
+/* ln p of a listed token in double, which the list has rounded. */
+static double logprob_of(pluck_head_query *query, const float *hidden, pluck_logprob listed)
+{
+    pluck_error err = {.status = PLUCK_OK};
+    double logprob = 0;
+    golden_require(pluck_head_query_logprob(query, hidden, listed.token, &logprob, &err),
+                   "log-probability", &err);
+    if (!(fabs(logprob - (double)listed.logprob) <= 0x1p-23 * fabs(logprob)))
+        golden_require(PLUCK_ERR_INVALID, "a list has another log-probability", &err);
+    return logprob;
+}
+
+static uint32_t hash_tokens(uint32_t h, pluck_head_query *query, const float *hidden,
+                            const pluck_logprob *tokens, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t bits = golden_double_bits(tokens[i].logprob);
+        uint64_t bits = golden_double_bits(logprob_of(query, hidden, tokens[i]));
         uint32_t words[3] = {(uint32_t)tokens[i].token, (uint32_t)bits, (uint32_t)(bits >> 32)};
         h = golden_hash(h, words, sizeof words);
     }
@@ -141,29 +155,35 @@ static void add_row(golden_text *out, const char *name, int row, pluck_head_quer
 {
     pluck_error err = {.status = PLUCK_OK};
     pluck_pcg64 rng;
-    pluck_token token = -1;
-    pluck_scored_token best, picked[N_PICKED];
+    pluck_selection top_k = {.struct_size = sizeof top_k, .top_k = N_PICKED},
+                    top_p = {.struct_size = sizeof top_p, .top_p = 0.7},
+                    min_p = {.struct_size = sizeof min_p, .min_p = 0.1},
+                    greedy = {.struct_size = sizeof greedy, .top_k = 1};
+    pluck_logprob drawn, best, picked[N_PICKED];
     float logprobs[N_VOCAB];
-    double logprob = 0, mass = 0;
+    double mass = 0;
     uint32_t n = 0, n_top_p = 0, n_min_p = 0;
     pluck_pcg64_seed(&rng, 71, 0, (uint64_t)row);
-    golden_require(pluck_head_sample(query, hidden, 0.8, &rng, &token, &logprob, &err), name, &err);
-    golden_require(pluck_head_sample_distinct(query, hidden, 1.2, N_PICKED, &rng, picked, &n, &err),
+    golden_require(pluck_head_query_sample(query, hidden, 0.8, &rng, 1, &drawn, &n, &err), name,
+                   &err);
+    golden_require(pluck_head_query_sample(query, hidden, 1.2, &rng, N_PICKED, picked, &n, &err),
                    name, &err);
-    uint32_t h = hash_tokens(0, picked, n);
-    golden_require(pluck_head_top_k(query, hidden, N_PICKED, picked, &n, &err), name, &err);
-    h = hash_tokens(h, picked, n);
-    golden_require(pluck_head_top_p(query, hidden, 0.7, picked, N_PICKED, &n_top_p, &err), name,
+    uint32_t h = hash_tokens(0, query, hidden, picked, n);
+    golden_require(pluck_head_query_select(query, hidden, &top_k, picked, N_PICKED, &n, &err), name,
                    &err);
-    golden_require(pluck_head_min_p(query, hidden, 0.1, picked, N_PICKED, &n_min_p, &err), name,
-                   &err);
-    golden_require(pluck_head_greedy(query, hidden, &best, &err), name, &err);
+    h = hash_tokens(h, query, hidden, picked, n);
+    golden_require(pluck_head_query_select(query, hidden, &top_p, picked, N_PICKED, &n_top_p, &err),
+                   name, &err);
+    golden_require(pluck_head_query_select(query, hidden, &min_p, picked, N_PICKED, &n_min_p, &err),
+                   name, &err);
+    golden_require(pluck_head_query_select(query, hidden, &greedy, &best, 1, &n, &err), name, &err);
     golden_require(pluck_head_query_logprobs(query, hidden, logprobs, &err), name, &err);
     golden_require(pluck_head_query_log_mass(query, hidden, &mass, &err), name, &err);
     h = golden_hash(h, logprobs, sizeof logprobs);
     h = golden_hash(h, &mass, sizeof mass);
     golden_add(out, "%s %d %d %016" PRIx64 " %" PRIu32 " %" PRIu32 " %d %08" PRIx32 "\n", name, row,
-               token, golden_double_bits(logprob), n_top_p, n_min_p, best.token, h);
+               drawn.token, golden_double_bits(logprob_of(query, hidden, drawn)), n_top_p, n_min_p,
+               best.token, h);
 }
 
 static void add_head(golden_text *out, const char *name, uint64_t case_number, pluck_head_kind kind,

@@ -102,7 +102,9 @@ static const pluck_head_tail tail = {
     {.data = weights, .dtype = PLUCK_F32, .n_rows = 3, .n_cols = 2}};
 static const pluck_head_band band = {
     {.data = weights, .dtype = PLUCK_F32, .n_rows = N, .n_cols = DIM}, 0};
-static const pluck_head_batch batch = {hidden, 2, NULL, 2};
+static const pluck_head_batch batch = {.struct_size = sizeof batch, .hidden = hidden, .n_rows = 2};
+static const pluck_selection selection = {.struct_size = sizeof selection, .top_k = 2};
+static const pluck_fasttext_request label_request = {.struct_size = sizeof label_request, .k = 1};
 static const pluck_prob half[2] = {{1, 0.5f}, {2, 0.5f}};
 static const pluck_support supports[3] = {{half, 2}, {half, 2}, {half, 2}};
 static const pluck_drafts drafts = {two_tokens, supports, 2};
@@ -113,14 +115,18 @@ static pluck_config_options config_options = {.struct_size = sizeof config_optio
 static const pluck_dump_options dump_options = {.struct_size = sizeof dump_options};
 static const pluck_dump_writer_options writer_options = {
     .struct_size = sizeof writer_options, .format = PLUCK_DUMP_NPY, .n_vocab = N, .n_rows = 1};
-static const pluck_fasttext_options model_options = {.isa = PLUCK_ISA_BEST};
-static const pluck_head_options head_options = {.isa = PLUCK_ISA_BEST};
+static const pluck_fasttext_options model_options = {.struct_size = sizeof model_options};
+static const pluck_head_options head_options = {.struct_size = sizeof head_options};
 static const pluck_sampler_options sampler_options = {.struct_size = sizeof sampler_options};
 static const pluck_trace_options trace_options = {.struct_size = sizeof trace_options,
                                                   .max_tokens = 4};
-static const pluck_train_data train_data = {
-    .hidden = hidden, .n_rows = 2, .dim = DIM, .targets = two_tokens};
-static const pluck_train_options train_options = {.n_threads = 2};
+static const pluck_train_data train_data = {.struct_size = sizeof train_data,
+                                            .hidden = hidden,
+                                            .n_rows = 2,
+                                            .dim = DIM,
+                                            .targets = two_tokens};
+static const pluck_train_options train_options = {.struct_size = sizeof train_options,
+                                                  .n_epochs = 2};
 static const pluck_tune_options tune_options = {.struct_size = sizeof tune_options,
                                                 .n_bootstrap = 2};
 static const pluck_dump_row written_row = {
@@ -151,12 +157,15 @@ static pluck_outputs outputs = {.struct_size = sizeof outputs,
                                 .top = logprobs};
 static pluck_sampler_info sampler_info = {.struct_size = sizeof sampler_info};
 static pluck_prob probs[N];
-static pluck_scored_token scored[2 * N];
+static pluck_logprob scored[2 * N];
+static pluck_head_info head_info = {.struct_size = sizeof head_info};
+static pluck_fasttext_info model_info = {.struct_size = sizeof model_info};
+static int64_t label_count;
 static pluck_fasttext_label labels[2];
-static pluck_tree_stats tree_stats;
-static pluck_head_stats stats;
+static pluck_tree_stats tree_stats = {.struct_size = sizeof tree_stats};
+static pluck_head_stats stats = {.struct_size = sizeof stats};
 static pluck_verdict verdict;
-static pluck_train_progress progress;
+static pluck_train_progress progress = {.struct_size = sizeof progress};
 static pluck_tune_fit fit = {.struct_size = sizeof fit};
 static pluck_tune_cut cut = {.kind = PLUCK_TUNE_TOP_K, .setting = 2};
 static pluck_tune_stats tune_stats;
@@ -166,7 +175,7 @@ static pluck_pcg32 small_rng;
 static char text[1 << 16], bytes[4096], saved[4096];
 static uint8_t code[64];
 static size_t size, used, saved_size, model_size;
-static uint32_t count, histogram[N], many_counts[N];
+static uint32_t count, many_counts[N];
 static uint64_t seed, tries;
 static double number, doubles[N];
 static float floats[N * DIM], more_floats[N];

@@ -9,6 +9,11 @@
 
 #include "support/test_random.h"
 
+/* Selections, as pluck_head_query_select() takes them. */
+#define TOP_K(k_) (&(pluck_selection){.struct_size = sizeof(pluck_selection), .top_k = (k_)})
+#define TOP_P(p_) (&(pluck_selection){.struct_size = sizeof(pluck_selection), .top_p = (p_)})
+#define MIN_P(p_) (&(pluck_selection){.struct_size = sizeof(pluck_selection), .min_p = (p_)})
+
 typedef struct head_case {
     pluck_head *head;
     pluck_head_kind kind;
@@ -35,6 +40,37 @@ void head_case_logprobs(const head_case *c, const float *hidden, long double *lo
 
 /* "kind, seed, n_vocab, dim, dtype" for messages; the text of the last call. */
 const char *head_case_text(const head_case *c);
+
+/* One draw. */
+static inline pluck_status head_draw(pluck_head_query *query, const float *hidden,
+                                     double temperature, pluck_pcg64 *rng, pluck_logprob *drawn,
+                                     pluck_error *err)
+{
+    uint32_t n = 0;
+    return pluck_head_query_sample(query, hidden, temperature, rng, 1, drawn, &n, err);
+}
+
+/* The most probable token. */
+static inline pluck_status head_greedy(pluck_head_query *query, const float *hidden,
+                                       pluck_logprob *token, pluck_error *err)
+{
+    uint32_t n = 0;
+    return pluck_head_query_select(query, hidden, TOP_K(1), token, 1, &n, err);
+}
+
+static inline pluck_head_info head_info(const pluck_head *head)
+{
+    pluck_head_info info = PLUCK_INIT(pluck_head_info);
+    (void)pluck_head_get_info(head, &info, NULL);
+    return info;
+}
+
+static inline pluck_head_stats head_cost(const pluck_head_query *query)
+{
+    pluck_head_stats stats = PLUCK_INIT(pluck_head_stats);
+    (void)pluck_head_query_get_stats(query, &stats, NULL);
+    return stats;
+}
 
 /* How many kinds head_case_make() knows: 0 .. n - 1. */
 enum { HEAD_CASE_KINDS = 4 };

@@ -33,10 +33,13 @@ train_problem train_problem_make(uint32_t n_tokens, uint32_t dim, size_t n_rows)
         .data = p.weights, .dtype = PLUCK_F32, .n_rows = n_tokens, .n_cols = dim};
     assert_int_equal(pluck_head_create_dense(&p.dense, &weights, p.bias, NULL, NULL), PLUCK_OK);
     assert_int_equal(pluck_tree_create_balanced(&p.tree, n_tokens, NULL, NULL), PLUCK_OK);
-    pluck_head_batch batch = {.hidden = p.hidden, .n_rows = n_rows, .n_threads = 1};
-    assert_int_equal(
-        pluck_head_sample_rows(p.dense, &batch, 1.0, 1, 0, 0, p.targets, NULL, NULL, NULL),
-        PLUCK_OK);
+    pluck_head_batch batch = {.struct_size = sizeof batch,
+                              .hidden = p.hidden,
+                              .n_rows = n_rows,
+                              .temperature = 1,
+                              .seed = 1,
+                              .tokens = p.targets};
+    assert_int_equal(pluck_head_run(p.dense, &batch, NULL), PLUCK_OK);
     return p;
 }
 

@@ -23,7 +23,10 @@ static pluck_status print_hidden(pluck_fasttext_query *query, const pluck_fastte
     size_t n = size > 0 && line[size - 1] == '\n' ? size - 1 : size;
     pluck_status status = pluck_fasttext_query_hidden(query, line, n, &hidden, err);
     printf("%.*s", (int)n, line);
-    for (uint32_t i = 0; hidden && i < pluck_fasttext_get_info(model).dim; i++)
+    pluck_fasttext_info info = PLUCK_INIT(pluck_fasttext_info);
+    if (status == PLUCK_OK)
+        status = pluck_fasttext_get_info(model, &info, err);
+    for (uint32_t i = 0; hidden && i < info.dim; i++)
         printf(" %.9g", (double)hidden[i]);
     printf("\n");
     return status;
@@ -36,15 +39,16 @@ int main(int argc, char **argv)
     pluck_fasttext_query *query = NULL;
     if (argc != 5)
         return 2;
-    uint32_t k = (uint32_t)atoi(argv[3]);
-    bool compat = strcmp(argv[4], "compat") == 0;
+    pluck_fasttext_request request = PLUCK_INIT(pluck_fasttext_request);
+    request.k = (uint32_t)atoi(argv[3]);
+    request.compat = strcmp(argv[4], "compat") == 0;
     FILE *text = fopen(argv[2], "r");
     if (!text)
         return 2;
     if (pluck_fasttext_open(&model, argv[1], NULL, &err) != PLUCK_OK ||
         pluck_fasttext_query_create(&query, model, NULL, &err) != PLUCK_OK)
         return fail(&err);
-    pluck_fasttext_label *labels = calloc(k, sizeof *labels);
+    pluck_fasttext_label *labels = calloc(request.k, sizeof *labels);
     char *line = NULL;
     size_t capacity = 0;
     for (ssize_t size; (size = getline(&line, &capacity, text)) >= 0;) {
@@ -55,9 +59,7 @@ int main(int argc, char **argv)
             continue;
         }
         pluck_status status =
-            compat
-                ? pluck_fasttext_predict_compat(query, line, (size_t)size, k, 0, labels, &n, &err)
-                : pluck_fasttext_predict(query, line, (size_t)size, k, 0, labels, &n, &err);
+            pluck_fasttext_query_predict(query, line, (size_t)size, &request, labels, &n, &err);
         if (status != PLUCK_OK)
             return fail(&err);
         for (uint32_t i = 0; i < n; i++)

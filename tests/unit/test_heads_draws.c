@@ -76,14 +76,12 @@ static void check_draws(const head_case *c, const float *hidden, const int32_t *
     pluck_pcg64_seed(&rng, c->seed, 1, 0);
     uint64_t n_draws = test_n_repeats(N_DRAWS);
     for (uint64_t i = 0; i < n_draws; i++) {
-        pluck_token token = -1;
-        double logprob = 1;
-        assert_ok(pluck_head_sample(query, hidden, temperature, &rng, &token,
-                                    i % 16 ? NULL : &logprob, &err));
-        counts[token]++;
-        if (i % 16 == 0 && !(fabs(logprob - (double)logprobs[token]) < 1e-5))
-            fail_msg("%s: ln p of %" PRId32 " is %g, exactly %Lg", head_case_text(c), token,
-                     logprob, logprobs[token]);
+        pluck_logprob drawn = {-1, 1};
+        assert_ok(head_draw(query, hidden, temperature, &rng, &drawn, &err));
+        counts[drawn.token]++;
+        if (!(fabs((double)drawn.logprob - (double)logprobs[drawn.token]) < 1e-5))
+            fail_msg("%s: ln p of %" PRId32 " is %g, exactly %Lg", head_case_text(c), drawn.token,
+                     (double)drawn.logprob, logprobs[drawn.token]);
     }
     char what[256];
     (void)snprintf(what, sizeof what, "%s, T = %g%s", head_case_text(c), temperature,
@@ -139,10 +137,10 @@ static void test_draws_without_replacement_have_the_right_pairs(void **state)
             pluck_pcg64_seed(&rng, 5, (uint64_t)i, 0);
             uint64_t n_draws = test_n_repeats(N_DRAWS);
             for (uint64_t draw = 0; draw < n_draws; draw++) {
-                pluck_scored_token tokens[2];
+                pluck_logprob tokens[2];
                 uint32_t n = 0;
-                assert_ok(pluck_head_sample_distinct(query, hidden, some[i / 2], 2, &rng, tokens,
-                                                     &n, &err));
+                assert_ok(
+                    pluck_head_query_sample(query, hidden, some[i / 2], &rng, 2, tokens, &n, &err));
                 assert_int_equal(n, 2);
                 counts[tokens[0].token * N + tokens[1].token]++;
             }
@@ -167,11 +165,11 @@ static void test_distinct_draws_end_when_all_tokens_are_drawn(void **state)
         head_case_hidden(&random, &c, hidden);
         assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
         for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
-            pluck_scored_token tokens[N_VOCAB + 5];
+            pluck_logprob tokens[N_VOCAB + 5];
             bool seen[N_VOCAB] = {false};
             uint32_t n = 0;
-            assert_ok(pluck_head_sample_distinct(query, hidden, some[i], N_VOCAB + 5, &rng, tokens,
-                                                 &n, &err));
+            assert_ok(pluck_head_query_sample(query, hidden, some[i], &rng, N_VOCAB + 5, tokens, &n,
+                                              &err));
             if (n != N_VOCAB)
                 fail_msg("%s, T = %g: %" PRIu32 " tokens", head_case_text(&c), some[i], n);
             for (uint32_t t = 0; t < n; t++) {
@@ -197,17 +195,16 @@ static void test_extreme_temperatures_converge(void **state)
         float hidden[DIM];
         long double logprobs[N_VOCAB], p[N_VOCAB];
         pluck_head_query *query = NULL;
-        pluck_scored_token best;
-        pluck_token token = -1;
+        pluck_logprob best, drawn = {-1, 1};
         pluck_pcg64 rng;
         pluck_pcg64_seed(&rng, 1, 1, 0);
         head_case_hidden(&random, &c, hidden);
         assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
-        assert_ok(pluck_head_greedy(query, hidden, &best, &err));
+        assert_ok(head_greedy(query, hidden, &best, &err));
         for (size_t i = 0; i < sizeof cold / sizeof *cold; i++) {
             for (int draw = 0; draw < 50; draw++) {
-                assert_ok(pluck_head_sample(query, hidden, cold[i], &rng, &token, NULL, &err));
-                assert_int_equal(token, best.token);
+                assert_ok(head_draw(query, hidden, cold[i], &rng, &drawn, &err));
+                assert_int_equal(drawn.token, best.token);
             }
         }
         head_case_logprobs(&c, hidden, logprobs);
@@ -216,16 +213,14 @@ static void test_extreme_temperatures_converge(void **state)
             tempered(logprobs, NULL, hot[i], N_VOCAB, p);
             uint64_t n_draws = test_n_repeats(20000);
             for (uint64_t draw = 0; draw < n_draws; draw++) {
-                assert_ok(pluck_head_sample(query, hidden, hot[i], &rng, &token, NULL, &err));
-                counts[token]++;
+                assert_ok(head_draw(query, hidden, hot[i], &rng, &drawn, &err));
+                counts[drawn.token]++;
             }
             check_counts(head_case_text(&c), counts, p, N_VOCAB, n_draws);
         }
-        assert_int_equal(pluck_head_sample(query, hidden, -1, &rng, &token, NULL, &err),
-                         PLUCK_ERR_INVALID);
-        assert_int_equal(pluck_head_sample(query, hidden, HUGE_VAL, &rng, &token, NULL, &err),
-                         PLUCK_ERR_INVALID);
-        assert_int_equal(pluck_head_sample(query, hidden, (double)NAN, &rng, &token, NULL, &err),
+        assert_int_equal(head_draw(query, hidden, -1, &rng, &drawn, &err), PLUCK_ERR_INVALID);
+        assert_int_equal(head_draw(query, hidden, HUGE_VAL, &rng, &drawn, &err), PLUCK_ERR_INVALID);
+        assert_int_equal(head_draw(query, hidden, (double)NAN, &rng, &drawn, &err),
                          PLUCK_ERR_INVALID);
         pluck_head_query_destroy(&query);
         head_case_free(&c);
@@ -257,16 +252,15 @@ static void test_a_deep_tree_ends_after_as_many_trials_as_it_has_nodes(void **st
         pluck_head_create_hierarchical(&head, tree, &matrix, NULL, PLUCK_TREE_RIGHT, NULL, &err));
     assert_ok(pluck_head_query_create(&query, head, NULL, &err));
     for (int i = 0; i < 20; i++) {
-        pluck_token token = -1;
-        double logprob = 1;
+        pluck_logprob drawn = {-1, 1};
         double temperature = pow(10, test_random_uniform(&random) * 6 - 3);
-        assert_ok(pluck_head_sample(query, &hidden, temperature, &rng, &token, &logprob, &err));
-        pluck_head_stats stats = pluck_head_query_get_stats(query);
+        assert_ok(head_draw(query, &hidden, temperature, &rng, &drawn, &err));
+        pluck_head_stats stats = head_cost(query);
         assert_true(stats.n_dots <= N - 1);
         assert_true(stats.n_trials <= N + 2);
         double alone = 0;
-        assert_ok(pluck_head_query_logprob(query, &hidden, token, &alone, &err));
-        assert_true(alone == logprob);
+        assert_ok(pluck_head_query_logprob(query, &hidden, drawn.token, &alone, &err));
+        assert_true((float)alone == drawn.logprob);
     }
     pluck_head_query_destroy(&query);
     pluck_head_destroy(&head);
@@ -277,24 +271,50 @@ static void test_a_deep_tree_ends_after_as_many_trials_as_it_has_nodes(void **st
 
 typedef struct rows_result {
     pluck_token drawn[N_ROWS];
-    double logprobs[N_ROWS], given[N_ROWS];
-    pluck_scored_token top[N_ROWS * 3];
-    uint32_t n[N_ROWS];
-    pluck_head_stats stats[3];
+    float logprobs[N_ROWS], given[N_ROWS];
+    pluck_logprob top[N_ROWS * 3];
+    pluck_head_stats stats[2];
 } rows_result;
 
 static void run_rows(const head_case *c, const float *hidden, const int32_t *mask,
-                     uint32_t n_threads, rows_result *r)
+                     const pluck_parallel *parallel, rows_result *r)
 {
-    pluck_head_batch batch = {hidden, N_ROWS, mask, n_threads};
     memset(r, 0, sizeof *r);
-    assert_ok(pluck_head_sample_rows(c->head, &batch, 0.8, 3, 100, 7, r->drawn, r->logprobs,
-                                     &r->stats[0], &err));
-    assert_ok(pluck_head_logprob_rows(c->head, &batch, r->drawn, r->given, &r->stats[1], &err));
-    assert_ok(pluck_head_top_k_rows(c->head, &batch, 3, r->top, r->n, &r->stats[2], &err));
+    r->stats[0] = r->stats[1] = PLUCK_INIT(pluck_head_stats);
+    pluck_head_batch batch = PLUCK_INIT(pluck_head_batch);
+    batch.hidden = hidden;
+    batch.n_rows = N_ROWS;
+    batch.mask = mask;
+    batch.n_mask_words = (N_VOCAB + 31) / 32;
+    batch.parallel = parallel;
+    pluck_head_batch draws = batch, scores = batch;
+    draws.temperature = 0.8;
+    draws.seed = 3;
+    draws.stream = 100;
+    draws.position = 7;
+    draws.tokens = r->drawn;
+    draws.logprobs = r->logprobs;
+    draws.n_top = 3;
+    draws.top = r->top;
+    draws.stats = &r->stats[0];
+    assert_ok(pluck_head_run(c->head, &draws, &err));
+    scores.n_given = 1;
+    scores.given = r->drawn;
+    scores.given_logprobs = r->given;
+    scores.stats = &r->stats[1];
+    assert_ok(pluck_head_run(c->head, &scores, &err));
 }
 
-static void test_rows_do_not_depend_on_the_number_of_threads(void **state)
+/* A caller's own threads, of a strange kind. */
+static void run_backwards(void *user, size_t n_items,
+                          void (*task)(void *data, uint32_t worker, size_t item), void *data)
+{
+    (void)user;
+    while (n_items-- > 0)
+        task(data, (uint32_t)(n_items % 5), n_items);
+}
+
+static void test_rows_do_not_depend_on_the_threads(void **state)
 {
     (void)state;
     static const uint32_t n_threads[] = {2, 3, 16};
@@ -306,28 +326,100 @@ static void test_rows_do_not_depend_on_the_number_of_threads(void **state)
         static float hidden[N_ROWS * DIM];
         for (size_t r = 0; r < N_ROWS; r++)
             head_case_hidden(&random, &c, hidden + r * DIM);
-        run_rows(&c, hidden, mask, 1, &one);
+        run_rows(&c, hidden, mask, NULL, &one);
         for (size_t i = 0; i < 3; i++) {
-            run_rows(&c, hidden, mask, n_threads[i], &many);
+            pluck_pool *pool = NULL;
+            assert_ok(pluck_pool_create(&pool, n_threads[i], NULL, &err));
+            run_rows(&c, hidden, mask, pluck_pool_parallel(pool), &many);
             assert_memory_equal(&one, &many, sizeof one);
+            pluck_pool_destroy(&pool);
         }
+        run_rows(&c, hidden, mask, &(pluck_parallel){run_backwards, NULL, 5}, &many);
+        assert_memory_equal(&one, &many, sizeof one);
         pluck_head_query *query = NULL;
         assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
         assert_ok(pluck_head_query_set_mask(query, mask, 2, &err));
         for (size_t r = 0; r < N_ROWS; r++) {
-            pluck_token token = -1;
+            pluck_logprob drawn = {-1, 1}, top[3];
+            uint32_t n = 0;
             pluck_pcg64 rng;
             pluck_pcg64_seed(&rng, 3, 100 + r, 7);
-            assert_ok(pluck_head_sample(query, hidden + r * DIM, 0.8, &rng, &token, NULL, &err));
-            assert_int_equal(token, one.drawn[r]);
+            assert_ok(head_draw(query, hidden + r * DIM, 0.8, &rng, &drawn, &err));
+            assert_int_equal(drawn.token, one.drawn[r]);
+            assert_true(drawn.logprob == one.logprobs[r]);
             assert_true(one.given[r] == one.logprobs[r]);
+            assert_ok(pluck_head_query_select(query, hidden + r * DIM, TOP_K(3), top, 3, &n, &err));
+            assert_memory_equal(top, one.top + 3 * r, n * sizeof *top);
         }
         hidden[250 * DIM] = NAN;
         hidden[251 * DIM] = NAN;
-        pluck_head_batch batch = {hidden, N_ROWS, NULL, 4};
-        assert_int_equal(pluck_head_logprob_rows(c.head, &batch, one.drawn, one.given, NULL, &err),
-                         PLUCK_ERR_NAN);
+        pluck_pool *pool = NULL;
+        assert_ok(pluck_pool_create(&pool, 4, NULL, &err));
+        pluck_head_batch batch = {.struct_size = sizeof batch,
+                                  .hidden = hidden,
+                                  .n_rows = N_ROWS,
+                                  .parallel = pluck_pool_parallel(pool),
+                                  .n_given = 1,
+                                  .given = one.drawn,
+                                  .given_logprobs = one.given};
+        assert_int_equal(pluck_head_run(c.head, &batch, &err), PLUCK_ERR_NAN);
+        pluck_pool_destroy(&pool);
         assert_non_null(strstr(err.message, "row 250"));
+        pluck_head_query_destroy(&query);
+        head_case_free(&c);
+    }
+}
+
+/* Fewer tokens than places: the rest is filled up. Tokens of a row may be given more than once. */
+static void test_a_batch_fills_up_lists_and_scores_many_tokens(void **state)
+{
+    (void)state;
+    enum { N = 4, N_GIVEN = 6, N_TOP = 6 };
+    for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
+        head_case c = head_case_make((pluck_head_kind)kind, 71, N, DIM);
+        const int32_t mask[1] = {0x6};
+        const pluck_token given[2 * N_GIVEN] = {0, 1, 2, 3, 3, 0, 3, 2, 1, 0, 1, 1};
+        test_random random = test_random_make(72);
+        float hidden[2 * DIM], given_logprobs[2 * N_GIVEN];
+        pluck_logprob top[2 * N_TOP];
+        pluck_head_query *query = NULL;
+        head_case_hidden(&random, &c, hidden);
+        head_case_hidden(&random, &c, hidden + DIM);
+        pluck_head_batch batch = {.struct_size = sizeof batch,
+                                  .hidden = hidden,
+                                  .n_rows = 2,
+                                  .mask = mask,
+                                  .n_mask_words = 1,
+                                  .n_given = N_GIVEN,
+                                  .given = given,
+                                  .given_logprobs = given_logprobs,
+                                  .n_top = N_TOP,
+                                  .top = top};
+        assert_ok(pluck_head_run(c.head, &batch, &err));
+        assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
+        for (size_t i = 0; i < 2 * N_GIVEN; i++) {
+            double logprob = 0;
+            assert_ok(pluck_head_query_logprob(query, hidden + i / N_GIVEN * DIM, given[i],
+                                               &logprob, &err));
+            assert_true((float)logprob == given_logprobs[i]);
+        }
+        for (size_t r = 0; r < 2; r++) {
+            assert_true(top[r * N_TOP].token == 1 || top[r * N_TOP].token == 2);
+            assert_int_equal(top[r * N_TOP].token + top[r * N_TOP + 1].token, 3);
+            for (size_t i = r * N_TOP + 2; i < (r + 1) * N_TOP; i++)
+                assert_true(top[i].token == PLUCK_NO_TOKEN && top[i].logprob == -INFINITY);
+        }
+        batch.given_logprobs = NULL;
+        assert_int_equal(pluck_head_run(c.head, &batch, &err), PLUCK_ERR_INVALID);
+        batch.given_logprobs = given_logprobs;
+        batch.logprobs = given_logprobs;
+        assert_int_equal(pluck_head_run(c.head, &batch, &err), PLUCK_ERR_INVALID);
+        batch.logprobs = NULL;
+        batch.n_mask_words = 2;
+        assert_int_equal(pluck_head_run(c.head, &batch, &err), PLUCK_ERR_INVALID);
+        batch.mask = NULL;
+        batch.parallel = &(pluck_parallel){run_backwards, NULL, 0};
+        assert_int_equal(pluck_head_run(c.head, &batch, &err), PLUCK_ERR_INVALID);
         pluck_head_query_destroy(&query);
         head_case_free(&c);
     }
@@ -341,7 +433,8 @@ int main(void)
         cmocka_unit_test(test_distinct_draws_end_when_all_tokens_are_drawn),
         cmocka_unit_test(test_extreme_temperatures_converge),
         cmocka_unit_test(test_a_deep_tree_ends_after_as_many_trials_as_it_has_nodes),
-        cmocka_unit_test(test_rows_do_not_depend_on_the_number_of_threads),
+        cmocka_unit_test(test_rows_do_not_depend_on_the_threads),
+        cmocka_unit_test(test_a_batch_fills_up_lists_and_scores_many_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,13 +27,13 @@ static void test_bad_numbers_are_named(void **state)
     for (int kind = 0; kind < HEAD_CASE_KINDS; kind++) {
         head_case c = head_case_make((pluck_head_kind)kind, 5, 9, 4);
         pluck_head_query *query = NULL;
-        pluck_scored_token token = {.token = 77};
+        pluck_logprob token = {.token = 77};
         float hidden[4] = {1, 2, NAN, 4};
         assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
-        assert_int_equal(pluck_head_greedy(query, hidden, &token, &err), PLUCK_ERR_NAN);
+        assert_int_equal(head_greedy(query, hidden, &token, &err), PLUCK_ERR_NAN);
         assert_non_null(strstr(err.message, "hidden[2]"));
         hidden[2] = INFINITY;
-        assert_int_equal(pluck_head_greedy(query, hidden, &token, &err), PLUCK_ERR_NAN);
+        assert_int_equal(head_greedy(query, hidden, &token, &err), PLUCK_ERR_NAN);
         assert_int_equal(token.token, 77);
         pluck_head_query_destroy(&query);
         head_case_free(&c);
@@ -53,6 +53,35 @@ static void test_bad_numbers_are_named(void **state)
     pluck_head_destroy(&head);
 }
 
+/* The cluster is expanded for the first of the tokens that are drawn, or after one. */
+static void test_bad_numbers_are_named_whenever_they_are_met(void **state)
+{
+    (void)state;
+    for (int is_late = 0; is_late < 2; is_late++) {
+        const float root[2] = {is_late ? 30 : -30, 0}, one = 1, bad[2] = {1, NAN}, hidden[1] = {1};
+        pluck_matrix of_root = {.data = root, .n_rows = 2, .n_cols = 1};
+        pluck_head_tail tail = {.projection = {.data = &one, .n_rows = 1, .n_cols = 1},
+                                .output = {.data = bad, .n_rows = 2, .n_cols = 1}};
+        pluck_head *head = NULL;
+        pluck_head_query *query = NULL;
+        pluck_logprob tokens[2] = {{.token = 77}};
+        uint32_t n = 7;
+        pluck_pcg64 rng;
+        pluck_pcg64_seed(&rng, 1, 0, 0);
+        assert_ok(pluck_head_create_adaptive(&head, &of_root, NULL, &tail, 1, NULL, &err));
+        assert_ok(pluck_head_query_create(&query, head, NULL, &err));
+        memset(&err, 0, sizeof err);
+        assert_int_equal(pluck_head_query_sample(query, hidden, 1, &rng, 2, tokens, &n, &err),
+                         PLUCK_ERR_NAN);
+        assert_int_equal(err.status, PLUCK_ERR_NAN);
+        assert_non_null(strstr(err.message, "token 2"));
+        assert_int_equal(tokens[0].token, is_late ? 0 : 77);
+        assert_int_equal(n, 7);
+        pluck_head_query_destroy(&query);
+        pluck_head_destroy(&head);
+    }
+}
+
 static void test_masks_that_allow_nothing_are_refused(void **state)
 {
     (void)state;
@@ -61,12 +90,12 @@ static void test_masks_that_allow_nothing_are_refused(void **state)
         pluck_head_query *query = NULL;
         const float hidden[4] = {1, 2, 3, 4};
         const int32_t none[2] = {0, (int32_t)0xFFFFFF00}, one[2] = {0, 1};
-        pluck_scored_token token;
+        pluck_logprob token;
         assert_ok(pluck_head_query_create(&query, c.head, NULL, &err));
         assert_ok(pluck_head_query_set_mask(query, one, 2, &err));
         assert_int_equal(pluck_head_query_set_mask(query, none, 2, &err), PLUCK_ERR_EMPTY);
         assert_int_equal(pluck_head_query_set_mask(query, one, 1, &err), PLUCK_ERR_INVALID);
-        assert_ok(pluck_head_greedy(query, hidden, &token, &err));
+        assert_ok(head_greedy(query, hidden, &token, &err));
         assert_int_equal(token.token, 32);
         assert_ok(pluck_head_query_set_mask(query, NULL, 0, &err));
         double log_mass = 1;
@@ -83,7 +112,7 @@ static void test_callers_mistakes_are_refused(void **state)
     head_case c = head_case_make(PLUCK_HEAD_HIERARCHICAL, 6, 40, 4);
     pluck_head_query *query = NULL;
     const float hidden[4] = {1, 2, 3, 4};
-    pluck_scored_token tokens[2];
+    pluck_logprob tokens[2];
     uint32_t n = 0;
     double logprob = 0;
     assert_int_equal(pluck_head_query_create(NULL, c.head, NULL, &err), PLUCK_ERR_INVALID);
@@ -95,24 +124,44 @@ static void test_callers_mistakes_are_refused(void **state)
                      PLUCK_ERR_INVALID);
     assert_int_equal(pluck_head_query_logprob(query, hidden, -1, &logprob, &err),
                      PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_head_top_k(query, hidden, 0, tokens, &n, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_head_top_k(query, hidden, 1, NULL, &n, &err), PLUCK_ERR_INVALID);
-    static const double outside[] = {0, -0.5, 0x1.0000000000001p+0, (double)INFINITY};
+    assert_int_equal(pluck_head_query_select(query, hidden, TOP_K(0), tokens, 2, &n, &err),
+                     PLUCK_ERR_INVALID);
+    assert_non_null(strstr(err.message, "exactly one of top_k, top_p and min_p"));
+    pluck_selection two = {.struct_size = sizeof two, .top_k = 3, .top_p = 0.5};
+    assert_int_equal(pluck_head_query_select(query, hidden, &two, tokens, 2, &n, &err),
+                     PLUCK_ERR_INVALID);
+    two.struct_size = 0;
+    assert_int_equal(pluck_head_query_select(query, hidden, &two, tokens, 2, &n, &err),
+                     PLUCK_ERR_INVALID);
+    assert_non_null(strstr(err.message, "PLUCK_INIT(pluck_selection)"));
+    assert_int_equal(pluck_head_query_select(query, hidden, TOP_K(1), NULL, 1, &n, &err),
+                     PLUCK_ERR_INVALID);
+    pluck_pcg64 rng;
+    pluck_pcg64_seed(&rng, 1, 0, 0);
+    assert_int_equal(pluck_head_query_sample(query, hidden, 1, &rng, 0, tokens, &n, &err),
+                     PLUCK_ERR_INVALID);
+    static const double outside[] = {-0.5, 0x1.0000000000001p+0, (double)INFINITY};
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
         n = 77;
-        assert_int_equal(pluck_head_top_p(query, hidden, outside[i], tokens, 2, &n, &err),
-                         PLUCK_ERR_INVALID);
+        assert_int_equal(
+            pluck_head_query_select(query, hidden, TOP_P(outside[i]), tokens, 2, &n, &err),
+            PLUCK_ERR_INVALID);
         assert_non_null(strstr(err.message, "outside (0, 1]"));
         assert_int_equal(n, 77);
     }
-    assert_int_equal(pluck_head_top_p(query, hidden, 1, tokens, 2, &n, &err), PLUCK_OK);
-    assert_int_equal(pluck_head_top_p(query, hidden, 0.5, NULL, 0, &n, &err), PLUCK_OK);
-    assert_int_equal(pluck_head_top_p(query, hidden, 0.5, tokens, 2, NULL, &err),
+    assert_int_equal(pluck_head_query_select(query, hidden, TOP_P(1), tokens, 2, &n, &err),
+                     PLUCK_OK);
+    assert_int_equal(pluck_head_query_select(query, hidden, TOP_P(0.5), NULL, 0, &n, &err),
+                     PLUCK_OK);
+    assert_int_equal(pluck_head_query_select(query, hidden, TOP_P(0.5), tokens, 2, NULL, &err),
                      PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_head_top_p(query, hidden, (double)NAN, tokens, 2, &n, &err),
+    assert_int_equal(
+        pluck_head_query_select(query, hidden, TOP_P((double)NAN), tokens, 2, &n, &err),
+        PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_query_select(query, hidden, TOP_P(0.5), NULL, 2, &n, &err),
                      PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_head_top_p(query, hidden, 0.5, NULL, 2, &n, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_head_min_p(query, hidden, 1.5, tokens, 2, &n, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_head_query_select(query, hidden, MIN_P(1.5), tokens, 2, &n, &err),
+                     PLUCK_ERR_INVALID);
     pluck_matrix few = {.data = c.weights, .dtype = c.dtype, .n_rows = 38, .n_cols = 4},
                  nothing = {.data = c.weights, .dtype = c.dtype, .n_rows = 40, .n_cols = 0};
     pluck_head *head = NULL;
@@ -122,6 +171,16 @@ static void test_callers_mistakes_are_refused(void **state)
     assert_non_null(strstr(err.message, "38 rows, expected 39"));
     assert_int_equal(pluck_head_create_dense(&head, &nothing, NULL, NULL, &err), PLUCK_ERR_INVALID);
     assert_null(head);
+    /* Borrowed rows are not read until they are needed. */
+    static const uint32_t sizes[] = {0, PLUCK_MAX_VOCAB + 1, UINT32_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        pluck_matrix rows = {.data = c.weights, .dtype = c.dtype, .n_rows = sizes[i], .n_cols = 4};
+        assert_int_equal(pluck_head_create_dense(&head, &rows, NULL, NULL, &err),
+                         PLUCK_ERR_INVALID);
+        if (sizes[i] > 0)
+            assert_non_null(strstr(err.message, "is outside [1, 16777216]"));
+        assert_null(head);
+    }
     pluck_head_query_destroy(&query);
     head_case_free(&c);
 }
@@ -130,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_numbers_are_named),
+        cmocka_unit_test(test_bad_numbers_are_named_whenever_they_are_met),
         cmocka_unit_test(test_masks_that_allow_nothing_are_refused),
         cmocka_unit_test(test_callers_mistakes_are_refused),
     };

@@ -139,6 +139,13 @@ static pluck_status open_bytes(pluck_fasttext **model, const unsigned char *byte
     return pluck_fasttext_open_memory(model, "made", bytes, n, NULL, &err);
 }
 
+static pluck_status predict(pluck_fasttext_query *query, const char *line, size_t size, uint32_t k,
+                            bool compat, pluck_fasttext_label *labels, uint32_t *n)
+{
+    pluck_fasttext_request request = {.struct_size = sizeof request, .k = k, .compat = compat};
+    return pluck_fasttext_query_predict(query, line, size, &request, labels, n, &err);
+}
+
 /* Whatever the file says, a line ends in labels or in an error. */
 static void try_model(pluck_fasttext *model)
 {
@@ -147,14 +154,12 @@ static void try_model(pluck_fasttext *model)
     assert_ok(pluck_fasttext_query_create(&query, model, NULL, &err));
     pluck_fasttext_label labels[N_LABELS];
     uint32_t n = 0;
-    pluck_status status =
-        pluck_fasttext_predict(query, line, sizeof line - 1, N_LABELS, 0, labels, &n, &err);
+    pluck_status status = predict(query, line, sizeof line - 1, N_LABELS, false, labels, &n);
     if (status == PLUCK_OK)
         assert_true(n >= 1 && n <= N_LABELS);
     else
         assert_true(status == PLUCK_ERR_NAN || status == PLUCK_ERR_EMPTY);
-    (void)pluck_fasttext_predict_compat(query, line, sizeof line - 1, N_LABELS, 0, labels, &n,
-                                        &err);
+    (void)predict(query, line, sizeof line - 1, N_LABELS, true, labels, &n);
     pluck_fasttext_query_destroy(&query);
 }
 
@@ -165,13 +170,17 @@ static void test_models_made_by_hand_open_and_predict(void **state)
         file_bytes f = make_model(recipes[i]);
         pluck_fasttext *model = NULL;
         assert_ok(open_bytes(&model, f.bytes, f.n));
-        pluck_fasttext_info info = pluck_fasttext_get_info(model);
+        pluck_fasttext_info info = PLUCK_INIT(pluck_fasttext_info);
+        int64_t count = 0;
+        assert_ok(pluck_fasttext_get_info(model, &info, &err));
         assert_int_equal(info.n_outputs, N_LABELS);
         assert_int_equal(info.loss, recipes[i].loss);
         assert_int_equal(info.pruned, recipes[i].pruned);
-        assert_string_equal(pluck_fasttext_output_text(model, 1), "__label__b");
-        assert_null(pluck_fasttext_output_text(model, N_LABELS));
-        assert_int_equal(pluck_fasttext_output_count(model, 2), 2);
+        assert_string_equal(pluck_fasttext_output(model, 1, NULL), "__label__b");
+        assert_non_null(pluck_fasttext_output(model, 2, &count));
+        assert_int_equal(count, 2);
+        assert_null(pluck_fasttext_output(model, N_LABELS, &count));
+        assert_int_equal(count, 0);
         assert_true((pluck_fasttext_head(model) != NULL) ==
                     (recipes[i].loss == 1 || recipes[i].loss == 3));
         try_model(model);
@@ -446,15 +455,18 @@ static void test_callers_mistakes_are_refused(void **state)
     assert_ok(open_bytes(&model, f.bytes, f.n));
     assert_int_equal(pluck_fasttext_query_create(&query, NULL, NULL, &err), PLUCK_ERR_INVALID);
     assert_ok(pluck_fasttext_query_create(&query, model, NULL, &err));
-    assert_int_equal(pluck_fasttext_predict(query, "the", 3, 0, 0, &label, &n, &err),
+    pluck_fasttext_request request = {.struct_size = sizeof request, .threshold = 1.5};
+    assert_int_equal(pluck_fasttext_query_predict(query, "the", 3, &request, &label, &n, &err),
                      PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_fasttext_predict(query, "the", 3, 1, 1.5, &label, &n, &err),
+    request = (pluck_fasttext_request){.k = 1};
+    assert_int_equal(pluck_fasttext_query_predict(query, "the", 3, &request, &label, &n, &err),
                      PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_fasttext_predict(query, "the", 3, 1, 0, NULL, &n, &err),
-                     PLUCK_ERR_INVALID);
+    assert_int_equal(predict(query, "the", 3, 1, false, NULL, &n), PLUCK_ERR_INVALID);
     assert_int_equal(n, 5);
-    assert_ok(pluck_fasttext_predict(query, "nothing known", 13, 1, 0, &label, &n, &err));
+    assert_ok(predict(query, "nothing known", 13, 1, false, &label, &n));
     assert_int_equal(n, 0);
+    assert_ok(pluck_fasttext_query_predict(query, "the", 3, NULL, &label, &n, &err));
+    assert_int_equal(n, 1);
     pluck_fasttext_query_destroy(&query);
     pluck_fasttext_destroy(&model);
 }
@@ -509,7 +521,7 @@ static void test_the_published_model_gives_its_reference_probabilities(void **st
         for (int j = 0; j < LID_DIM; j++)
             assert_true(fabs((double)found[j] - (double)((const float *)expected_hidden.data)[j]) <
                         1e-5);
-        assert_ok(pluck_fasttext_predict(query, line, (size_t)size, N, 0, labels, &n, &err));
+        assert_ok(predict(query, line, (size_t)size, N, false, labels, &n));
         assert_int_equal(n, N);
         double sum = 0;
         for (int i = 0; i < N; i++) {

@@ -71,7 +71,7 @@ static void check_same(const head_case *c, const pluck_head *loaded)
 {
     float expected[N_VOCAB], found[N_VOCAB], hidden[DIM];
     test_random random = test_random_make(c->seed);
-    pluck_head_info a = pluck_head_get_info(c->head), b = pluck_head_get_info(loaded);
+    pluck_head_info a = head_info(c->head), b = head_info(loaded);
     head_case_hidden(&random, c, hidden);
     assert_true(a.kind == b.kind && a.n_vocab == b.n_vocab && a.dim == b.dim &&
                 a.dtype == b.dtype && a.n_parts == b.n_parts);
@@ -91,7 +91,7 @@ static void test_heads_come_back_bit_for_bit(void **state)
             head_case c = head_case_make((pluck_head_kind)kind, seed, n_vocab, DIM);
             assert_ok(pluck_head_save(c.head, path, &err));
             for (int copy = 0; copy < 2; copy++) {
-                pluck_head_options options = {.copy = copy != 0};
+                pluck_head_options options = {.struct_size = sizeof options, .copy = copy != 0};
                 pluck_head *loaded = NULL;
                 assert_ok(pluck_head_open(&loaded, path, &options, &err));
                 check_same(&c, loaded);
@@ -155,7 +155,7 @@ static void test_pytorch_names_are_found_behind_any_prefix(void **state)
     write_bytes(path, bytes, make_file(bytes, json, 144));
     pluck_head *head = NULL;
     assert_ok(pluck_head_open(&head, path, NULL, &err));
-    pluck_head_info info = pluck_head_get_info(head);
+    pluck_head_info info = head_info(head);
     assert_int_equal(info.kind, PLUCK_HEAD_ADAPTIVE);
     assert_int_equal(info.n_vocab, 6);
     assert_int_equal(info.dim, 4);
@@ -218,12 +218,12 @@ static void test_cut_and_changed_files_end_in_an_error_or_a_head(void **state)
             pluck_status status = pluck_head_open(&head, path, NULL, &err);
             assert_true(status == PLUCK_OK || status == PLUCK_ERR_FORMAT);
             assert_true(!cut || status == PLUCK_ERR_FORMAT);
-            if (status == PLUCK_OK && pluck_head_get_info(head).dim <= DIM * 4 &&
-                pluck_head_get_info(head).n_vocab <= N_VOCAB) {
+            if (status == PLUCK_OK && head_info(head).dim <= DIM * 4 &&
+                head_info(head).n_vocab <= N_VOCAB) {
                 pluck_head_query *query = NULL;
-                pluck_scored_token token;
+                pluck_logprob token;
                 assert_ok(pluck_head_query_create(&query, head, NULL, &err));
-                (void)pluck_head_greedy(query, hidden, &token, &err);
+                (void)head_greedy(query, hidden, &token, &err);
                 pluck_head_query_destroy(&query);
             }
             pluck_head_destroy(&head);

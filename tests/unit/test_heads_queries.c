@@ -143,7 +143,7 @@ static void check_log_mass(fixture *f)
     if (!(fabs(log_mass - (double)logl(f->mass)) <= 1e-5))
         fail_msg("%s: ln mass = %.9g, exactly %.9Lg", head_case_text(&f->c), log_mass,
                  logl(f->mass));
-    if (!f->masked && pluck_head_query_get_stats(f->query).n_dots != 0)
+    if (!f->masked && head_cost(f->query).n_dots != 0)
         fail_msg("%s: the mass of all tokens costs something", head_case_text(&f->c));
 }
 
@@ -153,33 +153,39 @@ static void test_log_mass_is_the_sum_over_allowed_tokens(void **state)
     for_each_case(check_log_mass, 150);
 }
 
-/* The first n of the order, with the very bits of pluck_head_query_logprob(). */
-static void compare(const fixture *f, const char *what, const pluck_scored_token *tokens,
-                    uint32_t n)
+/* The first n of the order, with the bits of pluck_head_query_logprob() rounded to floats. */
+static void compare(const fixture *f, const char *what, const pluck_logprob *tokens, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         pluck_token token = f->order[i].token;
-        if (tokens[i].token != token || tokens[i].logprob != f->logprobs[token])
+        if (tokens[i].token != token || tokens[i].logprob != (float)f->logprobs[token])
             fail_msg("%s: %s: place %" PRIu32 " has token %" PRId32 " (%.9g), expected %" PRId32
                      " (%.9g)",
-                     head_case_text(&f->c), what, i, tokens[i].token, tokens[i].logprob, token,
-                     f->logprobs[token]);
+                     head_case_text(&f->c), what, i, tokens[i].token, (double)tokens[i].logprob,
+                     token, f->logprobs[token]);
     }
 }
 
 static void check_top_k(fixture *f)
 {
     static const uint32_t ks[] = {1, 2, 5, 40, MAX_VOCAB, UINT32_MAX};
-    pluck_scored_token tokens[MAX_VOCAB], greedy;
+    pluck_logprob tokens[MAX_VOCAB], greedy;
     for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
         uint32_t n = 0;
-        assert_ok(pluck_head_top_k(f->query, f->hidden, ks[i], tokens, &n, &err));
+        assert_ok(pluck_head_query_select(f->query, f->hidden, TOP_K(ks[i]), tokens, MAX_VOCAB, &n,
+                                          &err));
         uint32_t expected = ks[i] < f->n_allowed ? ks[i] : f->n_allowed;
         if (n != expected)
             fail_msg("%s: top %" PRIu32 " gave %" PRIu32, head_case_text(&f->c), ks[i], n);
         compare(f, "top_k", tokens, n);
+        uint32_t counted = 0;
+        tokens[1].token = -7;
+        assert_ok(
+            pluck_head_query_select(f->query, f->hidden, TOP_K(ks[i]), tokens, 1, &counted, &err));
+        assert_int_equal(counted, n);
+        assert_int_equal(tokens[1].token, -7);
     }
-    assert_ok(pluck_head_greedy(f->query, f->hidden, &greedy, &err));
+    assert_ok(head_greedy(f->query, f->hidden, &greedy, &err));
     compare(f, "greedy", &greedy, 1);
 }
 
@@ -207,18 +213,20 @@ static uint32_t nucleus(const fixture *f, double p, bool *close)
 static void check_top_p(fixture *f)
 {
     static const double ps[] = {1e-9, 0.1, 0.5, 0.9, 0.95, 0.999, 1};
-    pluck_scored_token tokens[MAX_VOCAB];
+    pluck_logprob tokens[MAX_VOCAB];
     for (size_t i = 0; i < sizeof ps / sizeof *ps; i++) {
         uint32_t n = 0;
         bool close = false;
-        assert_ok(pluck_head_top_p(f->query, f->hidden, ps[i], tokens, MAX_VOCAB, &n, &err));
+        assert_ok(pluck_head_query_select(f->query, f->hidden, TOP_P(ps[i]), tokens, MAX_VOCAB, &n,
+                                          &err));
         uint32_t expected = ps[i] == 1 ? f->n_allowed : nucleus(f, ps[i], &close);
         if (n != expected && !close)
             fail_msg("%s: top_p %g gave %" PRIu32 ", expected %" PRIu32, head_case_text(&f->c),
                      ps[i], n, expected);
         compare(f, "top_p", tokens, n);
         uint32_t counted = 0;
-        assert_ok(pluck_head_top_p(f->query, f->hidden, ps[i], NULL, 0, &counted, &err));
+        assert_ok(
+            pluck_head_query_select(f->query, f->hidden, TOP_P(ps[i]), NULL, 0, &counted, &err));
         assert_int_equal(counted, n);
     }
 }
@@ -231,18 +239,18 @@ static void test_top_p_is_the_smallest_nucleus(void **state)
 
 static void check_min_p(fixture *f)
 {
-    static const double ps[] = {0, 1e-300, 0.01, 0.05, 0.5, 1};
-    pluck_scored_token tokens[MAX_VOCAB];
+    static const double ps[] = {1e-300, 0.01, 0.05, 0.5, 1};
+    pluck_logprob tokens[MAX_VOCAB];
     for (size_t i = 0; i < sizeof ps / sizeof *ps; i++) {
         uint32_t n = 0, expected = 0;
-        long double least =
-            f->order[0].logprob + (ps[i] > 0 ? logl((long double)ps[i]) : -HUGE_VALL);
+        long double least = f->order[0].logprob + logl((long double)ps[i]);
         bool close = false;
         for (uint32_t r = 0; r < f->n_allowed; r++) {
             expected += f->order[r].logprob >= least;
             close = close || fabsl(f->order[r].logprob - least) < 1e-12L;
         }
-        assert_ok(pluck_head_min_p(f->query, f->hidden, ps[i], tokens, MAX_VOCAB, &n, &err));
+        assert_ok(pluck_head_query_select(f->query, f->hidden, MIN_P(ps[i]), tokens, MAX_VOCAB, &n,
+                                          &err));
         if (n != expected && !close)
             fail_msg("%s: min_p %g gave %" PRIu32 ", expected %" PRIu32, head_case_text(&f->c),
                      ps[i], n, expected);
@@ -270,14 +278,15 @@ static void check_evaluated_nodes(fixture *f)
         mass[t] = expl(f->truth[t]);
     for (uint32_t i = 0; i + 1 < n_vocab; i++)
         mass[n_vocab + i] = mass[children[2 * (size_t)i]] + mass[children[2 * (size_t)i + 1]];
-    pluck_scored_token tokens[MAX_VOCAB];
+    pluck_logprob tokens[MAX_VOCAB];
     for (uint32_t k = 1; k <= n_vocab; k += 1 + k / 2) {
         uint32_t n = 0, needed = 0;
-        assert_ok(pluck_head_top_k(f->query, f->hidden, k, tokens, &n, &err));
+        assert_ok(
+            pluck_head_query_select(f->query, f->hidden, TOP_K(k), tokens, MAX_VOCAB, &n, &err));
         long double least = expl(f->truth[tokens[n - 1].token]);
         for (uint32_t i = 0; i + 1 < n_vocab; i++)
             needed += mass[n_vocab + i] >= least * (1 - 1e-5L);
-        uint64_t n_dots = pluck_head_query_get_stats(f->query).n_dots;
+        uint64_t n_dots = head_cost(f->query).n_dots;
         if (n_dots > needed)
             fail_msg("%s: top %" PRIu32 " evaluated %" PRIu64 " nodes, %" PRIu32 " are needed",
                      head_case_text(&f->c), k, n_dots, needed);
@@ -299,8 +308,8 @@ static void check_tails(fixture *f)
         return;
     for (uint32_t i = 0; i < f->c.n_parts; i++)
         n_short -= f->c.sizes[i];
-    pluck_scored_token best;
-    assert_ok(pluck_head_greedy(f->query, f->hidden, &best, &err));
+    pluck_logprob best;
+    assert_ok(head_greedy(f->query, f->hidden, &best, &err));
     for (uint32_t i = 0, token = n_short; i < f->c.n_parts; token += f->c.sizes[i++]) {
         long double mass = 0;
         for (uint32_t t = token; t < token + f->c.sizes[i]; t++)
@@ -308,7 +317,7 @@ static void check_tails(fixture *f)
         if (mass >= expl(f->truth[best.token]) * (1 - 1e-5L))
             n_tail_rows += f->c.widths[i] + f->c.sizes[i];
     }
-    uint64_t n_dots = pluck_head_query_get_stats(f->query).n_dots;
+    uint64_t n_dots = head_cost(f->query).n_dots;
     if (n_dots > n_short + f->c.n_parts + n_tail_rows)
         fail_msg("%s: greedy took %" PRIu64 " dot products, %" PRIu32 " are needed",
                  head_case_text(&f->c), n_dots, n_short + f->c.n_parts + n_tail_rows);
@@ -330,7 +339,8 @@ static void check_isas(fixture *f)
     pluck_matrix nodes = {
         .data = f->c.weights, .dtype = f->c.dtype, .n_rows = f->c.n_vocab - 1, .n_cols = f->c.dim};
     for (size_t i = 0; i < n_tables; i++) {
-        pluck_head_options options = {.isa = tables[i]->isa, .copy = true};
+        pluck_head_options options = {
+            .struct_size = sizeof options, .isa = tables[i]->isa, .copy = true};
         pluck_head *head = NULL;
         pluck_head_query *query = NULL;
         assert_ok(pluck_head_create_hierarchical(&head, f->c.tree, &nodes, f->c.bias, f->c.sign,
@@ -350,6 +360,42 @@ static void test_results_are_the_same_bits_on_every_instruction_set(void **state
 {
     (void)state;
     for_each_case(check_isas, 40);
+}
+
+/* A query that was asked about this hidden state before, in any way, says the same as a new one. */
+static void check_kept(fixture *f)
+{
+    pluck_logprob tokens[MAX_VOCAB];
+    float moved[MAX_DIM];
+    uint32_t n = 0;
+    pluck_pcg64 rng;
+    pluck_pcg64_seed(&rng, f->c.seed, 0, 0);
+    memcpy(moved, f->hidden, sizeof moved);
+    moved[f->c.dim - 1] += 1;
+    for (int before = 0; before < 4; before++) {
+        double logprob = 0;
+        pluck_token token = (pluck_token)(f->c.seed % f->c.n_vocab);
+        assert_ok(pluck_head_query_logprob(f->query, moved, token, &logprob, &err));
+        if (before == 1)
+            assert_ok(pluck_head_query_sample(f->query, f->hidden, 1.5, &rng, 3, tokens, &n, &err));
+        else if (before == 2)
+            assert_ok(pluck_head_query_select(f->query, f->hidden, TOP_P(0.9), tokens, MAX_VOCAB,
+                                              &n, &err));
+        else if (before == 3)
+            assert_ok(pluck_head_query_log_mass(f->query, f->hidden, &logprob, &err));
+        assert_ok(pluck_head_query_logprob(f->query, f->hidden, token, &logprob, &err));
+        assert_memory_equal(&logprob, &f->logprobs[token], sizeof logprob);
+        uint64_t n_dots = head_cost(f->query).n_dots;
+        bool is_flat = f->c.kind == PLUCK_HEAD_DENSE || f->c.kind == PLUCK_HEAD_DIFFERENTIATED;
+        if (is_flat && (before == 1 || before == 2))
+            assert_int_equal(n_dots, 1);
+    }
+}
+
+static void test_what_was_asked_before_changes_no_logprob(void **state)
+{
+    (void)state;
+    for_each_case(check_kept, 60);
 }
 
 /* Where sigmoid(x) rounds to 1, the other side is still exact. */
@@ -397,10 +443,10 @@ static void test_ties_go_to_the_lower_token(void **state)
     assert_ok(pluck_head_create_dense(&heads[1], &weights, NULL, NULL, &err));
     for (size_t i = 0; i < 2; i++) {
         pluck_head_query *query = NULL;
-        pluck_scored_token tokens[5];
+        pluck_logprob tokens[5];
         uint32_t n = 0;
         assert_ok(pluck_head_query_create(&query, heads[i], NULL, &err));
-        assert_ok(pluck_head_top_k(query, &hidden, 5, tokens, &n, &err));
+        assert_ok(pluck_head_query_select(query, &hidden, TOP_K(5), tokens, 5, &n, &err));
         assert_int_equal(n, 5);
         for (int t = 0; t < 5; t++)
             assert_int_equal(tokens[t].token, t);
@@ -422,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_best_first_evaluates_only_more_probable_nodes),
         cmocka_unit_test(test_tails_that_cannot_matter_are_not_evaluated),
         cmocka_unit_test(test_results_are_the_same_bits_on_every_instruction_set),
+        cmocka_unit_test(test_what_was_asked_before_changes_no_logprob),
         cmocka_unit_test(test_tiny_probabilities_keep_their_digits),
         cmocka_unit_test(test_ties_go_to_the_lower_token),
     };

@@ -14,7 +14,8 @@ enum { DIM = 6, N_ROWS = 3000, N_TOKENS = 9, MAX_TOKENS = 15000 };
 
 static pluck_train_data data_of(const train_problem *p, const pluck_head *teacher)
 {
-    return (pluck_train_data){.hidden = p->hidden,
+    return (pluck_train_data){.struct_size = sizeof(pluck_train_data),
+                              .hidden = p->hidden,
                               .n_rows = p->n_rows,
                               .dim = p->dim,
                               .targets = teacher ? NULL : p->targets,
@@ -32,19 +33,25 @@ static pluck_trainer *create(const train_problem *p, const pluck_head *teacher,
     return trainer;
 }
 
+static pluck_train_progress progress_of(const pluck_trainer *trainer)
+{
+    pluck_train_progress progress = PLUCK_INIT(pluck_train_progress);
+    assert_int_equal(pluck_trainer_get_progress(trainer, &progress, NULL), PLUCK_OK);
+    return progress;
+}
+
 static void run_to_the_end(pluck_trainer *trainer)
 {
-    pluck_train_progress progress = {.is_done = false};
     pluck_error err;
-    while (!progress.is_done)
-        if (pluck_trainer_step(trainer, &progress, &err) != PLUCK_OK)
+    while (!progress_of(trainer).is_done)
+        if (pluck_trainer_step(trainer, &err) != PLUCK_OK)
             fail_msg("%s", err.message);
 }
 
 static pluck_head *head_of(const pluck_trainer *trainer)
 {
     pluck_head *head = NULL;
-    assert_int_equal(pluck_head_create_trained(trainer, &head, NULL), PLUCK_OK);
+    assert_int_equal(pluck_head_create_trained(&head, trainer, NULL), PLUCK_OK);
     return head;
 }
 
@@ -147,7 +154,7 @@ static void test_two_tokens_reach_the_least_loss(void **state)
 {
     (void)state;
     train_problem p = train_problem_make(2, DIM, N_ROWS);
-    pluck_train_options options = {.n_epochs = 20};
+    pluck_train_options options = {.struct_size = sizeof options, .n_epochs = 20};
     pluck_head *head = train(&p, NULL, &options);
     double least = least_loss(&p), loss = loss_of(&p, head);
     assert_true(loss >= least - 1e-6);
@@ -160,7 +167,7 @@ static void test_a_dense_head_of_two_tokens_is_its_own_tangent(void **state)
 {
     (void)state;
     train_problem p = train_problem_make(2, DIM, 100);
-    pluck_train_options options = {.n_epochs = 1};
+    pluck_train_options options = {.struct_size = sizeof options, .n_epochs = 1};
     pluck_trainer *trainer = create(&p, p.dense, &options);
     pluck_head *head = head_of(trainer);
     double cross = 0, entropy = 0;
@@ -175,7 +182,8 @@ static void test_a_tree_learns_to_say_what_the_same_tree_says(void **state)
 {
     (void)state;
     train_problem p = train_problem_make(N_TOKENS, DIM, N_ROWS);
-    pluck_train_options fitting = {.n_epochs = 5}, distilling = {.n_epochs = 10};
+    pluck_train_options fitting = {.struct_size = sizeof fitting, .n_epochs = 5},
+                        distilling = {.struct_size = sizeof distilling, .n_epochs = 10};
     pluck_head *teacher = train(&p, NULL, &fitting);
     pluck_head *head = train(&p, teacher, &distilling);
     double cross = 0, entropy = 0;
@@ -190,7 +198,7 @@ static void test_distilling_beats_its_start_and_fitting_beats_none(void **state)
 {
     (void)state;
     train_problem p = train_problem_make(N_TOKENS, DIM, N_ROWS);
-    pluck_train_options options = {.n_epochs = 5};
+    pluck_train_options options = {.struct_size = sizeof options, .n_epochs = 5};
     pluck_trainer *trainer = create(&p, p.dense, &options);
     pluck_head *start = head_of(trainer);
     run_to_the_end(trainer);
@@ -218,14 +226,16 @@ static void test_taking_a_part_of_the_nodes_is_unbiased(void **state)
     enum { N_EPOCHS = 16 };
     (void)state;
     train_problem p = train_problem_make(MAX_TOKENS, 2, 24);
-    pluck_train_options options = {.n_epochs = N_EPOCHS, .learning_rate = 1e-30};
+    pluck_train_options options = {
+        .struct_size = sizeof options, .n_epochs = N_EPOCHS, .learning_rate = 1e-30};
     pluck_trainer *trainer = create(&p, p.dense, &options);
-    pluck_train_progress progress = {.is_done = false};
+    pluck_train_progress progress = progress_of(trainer);
     pluck_head *head = head_of(trainer);
     double cross = 0, entropy = 0, sum = 0, squares = 0;
     compare(&p, p.dense, head, &cross, &entropy);
     for (int i = 0; i < N_EPOCHS; i++) {
-        assert_int_equal(pluck_trainer_step(trainer, &progress, NULL), PLUCK_OK);
+        assert_int_equal(pluck_trainer_step(trainer, NULL), PLUCK_OK);
+        progress = progress_of(trainer);
         sum += progress.loss;
         squares += progress.loss * progress.loss;
     }
@@ -249,14 +259,17 @@ static void test_the_number_of_threads_changes_no_bit(void **state)
     train_problem p = train_problem_make(N_TOKENS, DIM, N_ROWS);
     for (int distilled = 0; distilled < 2; distilled++) {
         const pluck_head *teacher = distilled ? p.dense : NULL;
-        pluck_train_options options = {.n_epochs = 2, .l2 = 1e-3};
+        pluck_train_options options = {.struct_size = sizeof options, .n_epochs = 2, .l2 = 1e-3};
         pluck_head *one = train(&p, teacher, &options);
-        options.n_threads = 4;
+        pluck_pool *pool = NULL;
+        assert_int_equal(pluck_pool_create(&pool, 4, NULL, NULL), PLUCK_OK);
+        options.parallel = pluck_pool_parallel(pool);
         pluck_head *four = train(&p, teacher, &options);
         assert_true(same_bits(&p, one, four));
         options.seed = 1;
         pluck_head *other = train(&p, teacher, &options);
         assert_false(same_bits(&p, one, other));
+        pluck_pool_destroy(&pool);
         pluck_head_destroy(&one);
         pluck_head_destroy(&four);
         pluck_head_destroy(&other);
@@ -278,13 +291,13 @@ static void test_a_resumed_training_ends_with_the_same_bits(void **state)
     char path[64];
     name_file(path);
     train_problem p = train_problem_make(N_TOKENS, DIM, 900);
-    pluck_train_options options = {.n_epochs = 3, .seed = 5};
+    pluck_train_options options = {.struct_size = sizeof options, .n_epochs = 3, .seed = 5};
     pluck_head *whole = train(&p, p.dense, &options);
     size_t n_steps = 3 * ((900 + 255) / 256);
     for (size_t stop = 0; stop <= n_steps; stop += 5) {
         pluck_trainer *first = create(&p, p.dense, &options);
         for (size_t i = 0; i < stop; i++)
-            assert_int_equal(pluck_trainer_step(first, NULL, NULL), PLUCK_OK);
+            assert_int_equal(pluck_trainer_step(first, NULL), PLUCK_OK);
         assert_int_equal(pluck_trainer_save(first, path, NULL), PLUCK_OK);
         pluck_head *so_far = head_of(first), *stored = NULL;
         assert_int_equal(pluck_head_open(&stored, path, NULL, NULL), PLUCK_OK);
@@ -329,9 +342,9 @@ static void test_a_checkpoint_of_something_else_is_refused(void **state)
     char path[64];
     name_file(path);
     train_problem p = train_problem_make(N_TOKENS, DIM, 400);
-    pluck_train_options options = {.n_epochs = 2};
+    pluck_train_options options = {.struct_size = sizeof options, .n_epochs = 2};
     pluck_trainer *trainer = create(&p, NULL, &options);
-    assert_int_equal(pluck_trainer_step(trainer, NULL, NULL), PLUCK_OK);
+    assert_int_equal(pluck_trainer_step(trainer, NULL), PLUCK_OK);
     assert_int_equal(pluck_trainer_save(trainer, path, NULL), PLUCK_OK);
     refuses(&p, p.dense, &options, path, "other options");
     options.l2 = 1e-3;
@@ -361,7 +374,7 @@ static void test_a_head_to_start_from_is_where_it_starts(void **state)
 {
     (void)state;
     train_problem p = train_problem_make(N_TOKENS, DIM, 400);
-    pluck_train_options options = {.n_epochs = 2};
+    pluck_train_options options = {.struct_size = sizeof options, .n_epochs = 2};
     pluck_head *head = train(&p, NULL, &options);
     options.start = head;
     pluck_trainer *trainer = create(&p, p.dense, &options);
@@ -384,7 +397,7 @@ static void test_a_power_of_two_in_h_is_folded_back_exactly(void **state)
     static const int powers[] = {-40, -17, -1, 1, 2, 9, 40};
     (void)state;
     train_problem p = train_problem_make(N_TOKENS, DIM, 600);
-    pluck_train_options options = {.n_epochs = 2, .l2 = 1e-4};
+    pluck_train_options options = {.struct_size = sizeof options, .n_epochs = 2, .l2 = 1e-4};
     for (int kind = 0; kind < 2; kind++) {
         pluck_head *teacher = kind == 0 ? NULL : train(&p, NULL, &options);
         const float *teacher_logprobs = teacher ? all_logprobs(&p, teacher) : NULL;
@@ -424,7 +437,7 @@ static void test_any_unit_of_h_gives_the_same_loss(void **state)
     static const double factors[] = {1e-8, 0.001, 0.01, 0.7, 1.4, 10, 100, 1000, 1e15};
     (void)state;
     train_problem p = train_problem_make(N_TOKENS, DIM, N_ROWS);
-    pluck_train_options options = {.n_epochs = 5};
+    pluck_train_options options = {.struct_size = sizeof options, .n_epochs = 5};
     pluck_head *usual = train(&p, NULL, &options);
     double expected = loss_of(&p, usual);
     float *hidden = p.hidden;
@@ -453,16 +466,16 @@ static void test_weights_that_no_float_holds_are_an_error(void **state)
     for (size_t j = 0; j < p.n_rows * DIM; j++)
         p.hidden[j] = ldexpf(j % DIM == 0 ? (float)p.targets[j / DIM] - 0.5f : 0, -126);
     pluck_train_data data = data_of(&p, NULL);
-    pluck_train_options options = {.n_epochs = 50};
+    pluck_train_options options = {.struct_size = sizeof options, .n_epochs = 50};
     pluck_trainer *trainer = NULL;
     pluck_head *head = NULL;
     pluck_error err;
     assert_int_equal(pluck_trainer_create(&trainer, p.tree, &data, &options, NULL), PLUCK_OK);
     pluck_status status = PLUCK_OK;
-    while (status == PLUCK_OK && !pluck_trainer_get_progress(trainer).is_done)
-        status = pluck_trainer_step(trainer, NULL, &err);
+    while (status == PLUCK_OK && !progress_of(trainer).is_done)
+        status = pluck_trainer_step(trainer, &err);
     if (status == PLUCK_OK)
-        status = pluck_head_create_trained(trainer, &head, &err);
+        status = pluck_head_create_trained(&head, trainer, &err);
     assert_int_equal(status, PLUCK_ERR_NAN);
     assert_null(head);
     pluck_trainer_destroy(&trainer);
@@ -473,7 +486,8 @@ static void test_without_bias_none_is_learned(void **state)
 {
     (void)state;
     train_problem p = train_problem_make(N_TOKENS, DIM, 400);
-    pluck_train_options options = {.n_epochs = 2, .without_bias = true};
+    pluck_train_options options = {
+        .struct_size = sizeof options, .n_epochs = 2, .without_bias = true};
     memset(p.hidden, 0, DIM * sizeof *p.hidden);
     for (int distilled = 0; distilled < 2; distilled++) {
         pluck_head *head = train(&p, distilled ? p.dense : NULL, &options);
@@ -524,12 +538,16 @@ static void test_callers_mistakes_are_named(void **state)
                          PLUCK_ERR_INVALID);
         assert_null(trainer);
     }
-    const pluck_train_options bad[] = {
-        {.learning_rate = -1}, {.l2 = (double)NAN}, {.n_threads = 5000}};
-    for (int i = 0; i < 3; i++)
+    const pluck_parallel nobody = {NULL, NULL, 4};
+    const pluck_train_options bad[] = {{.struct_size = sizeof *bad, .learning_rate = -1},
+                                       {.struct_size = sizeof *bad, .l2 = (double)NAN},
+                                       {.struct_size = sizeof *bad, .parallel = &nobody},
+                                       {.n_epochs = 1}};
+    for (int i = 0; i < 4; i++)
         assert_int_equal(pluck_trainer_create(&trainer, p.tree, &good, &bad[i], NULL),
                          PLUCK_ERR_INVALID);
     pluck_error err;
+    pluck_train_progress progress = PLUCK_INIT(pluck_train_progress);
     p.targets[7] = N_TOKENS;
     assert_int_equal(pluck_trainer_create(&trainer, p.tree, &good, NULL, &err), PLUCK_ERR_INVALID);
     assert_non_null(strstr(err.message, "targets[7] = 9"));
@@ -537,10 +555,10 @@ static void test_callers_mistakes_are_named(void **state)
     p.hidden[2 * DIM + 1] = NAN;
     assert_int_equal(pluck_trainer_create(&trainer, p.tree, &good, NULL, &err), PLUCK_ERR_NAN);
     assert_non_null(strstr(err.message, "hidden[2][1]"));
-    assert_int_equal(pluck_trainer_step(NULL, NULL, NULL), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_trainer_step(NULL, NULL), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_trainer_save(NULL, "x", NULL), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_trainer_restore(NULL, "x", NULL), PLUCK_ERR_INVALID);
-    assert_true(pluck_trainer_get_progress(NULL).is_done);
+    assert_int_equal(pluck_trainer_get_progress(NULL, &progress, NULL), PLUCK_ERR_INVALID);
     pluck_trainer_destroy(NULL);
     train_problem_free(&p);
 }

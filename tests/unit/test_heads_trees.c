@@ -158,9 +158,9 @@ static void test_mean_code_length_is_within_a_bit_of_the_entropy(void **state)
         counts[0] += 1;
         counts[1] += 1;
         pluck_tree *tree = NULL;
-        pluck_tree_stats stats;
+        pluck_tree_stats stats = PLUCK_INIT(pluck_tree_stats);
         assert_ok(pluck_tree_create_huffman(&tree, counts, n, NULL, &err));
-        assert_ok(pluck_tree_get_stats(tree, counts, &stats, NULL, 0, &err));
+        assert_ok(pluck_tree_get_stats(tree, counts, &stats, &err));
         if (!(stats.mean_length >= stats.entropy_bits - 1e-9) ||
             !(stats.mean_length < stats.entropy_bits + 1))
             fail_msg("seed %" PRIu64 ": mean length %g, entropy %g", seed, stats.mean_length,
@@ -179,9 +179,12 @@ static void test_fibonacci_counts_give_depth_n_minus_1(void **state)
     for (size_t i = 2; i < N; i++)
         counts[i] = counts[i - 1] + counts[i - 2];
     pluck_tree *tree = NULL;
-    pluck_tree_stats stats;
+    pluck_tree_stats stats = PLUCK_INIT(pluck_tree_stats);
     assert_ok(pluck_tree_create_huffman(&tree, counts, N, NULL, &err));
-    assert_ok(pluck_tree_get_stats(tree, counts, &stats, histogram, N, &err));
+    stats.histogram = histogram;
+    stats.n_histogram = N;
+    assert_ok(pluck_tree_get_stats(tree, counts, &stats, &err));
+    assert_ptr_equal(stats.histogram, histogram);
     assert_int_equal(stats.max_length, N - 1);
     assert_int_equal(stats.min_length, 1);
     assert_int_equal(histogram[N - 1], 2);
@@ -201,20 +204,26 @@ static void test_a_chain_of_a_million_nodes_needs_no_recursion(void **state)
         children[2 * (size_t)i + 1] = i == 0 ? 0 : (int32_t)(n + i - 1);
     }
     pluck_tree *tree = NULL;
-    pluck_tree_stats stats;
+    pluck_tree_stats stats = PLUCK_INIT(pluck_tree_stats);
     size_t length = 0;
-    uint8_t bits[3];
+    uint8_t *bits = malloc(n);
+    assert_non_null(bits);
     assert_ok(pluck_tree_create_from_children(&tree, children, n, NULL, &err));
-    assert_ok(pluck_tree_get_stats(tree, NULL, &stats, NULL, 0, &err));
+    assert_ok(pluck_tree_get_stats(tree, NULL, &stats, &err));
     assert_int_equal(stats.max_length, n - 1);
-    assert_ok(pluck_tree_code(tree, 1, bits, sizeof bits, &length, &err));
+    bits[0] = 7;
+    assert_int_equal(pluck_tree_code(tree, 1, bits, n - 2, &length, &err), PLUCK_ERR_SPACE);
+    assert_int_equal(length, n - 1);
+    assert_int_equal(bits[0], 7);
+    assert_ok(pluck_tree_code(tree, 1, bits, n - 1, &length, &err));
     assert_int_equal(length, n - 1);
     assert_int_equal(bits[0] + bits[1] + bits[2], 3);
-    assert_ok(pluck_tree_code(tree, (pluck_token)n - 1, bits, sizeof bits, &length, &err));
+    assert_ok(pluck_tree_code(tree, (pluck_token)n - 1, bits, 1, &length, &err));
     assert_int_equal(length, 1);
     assert_int_equal(bits[0], 0);
     pluck_tree_destroy(&tree);
     free(children);
+    free(bits);
 }
 
 static void test_a_million_tokens_build(void **state)
@@ -225,14 +234,14 @@ static void test_a_million_tokens_build(void **state)
     for (uint32_t t = 0; t < n; t++)
         counts[t] = 100000000 / (1 + (int64_t)((t * UINT64_C(7919)) % n));
     pluck_tree *tree = NULL;
-    pluck_tree_stats stats;
+    pluck_tree_stats stats = PLUCK_INIT(pluck_tree_stats);
     assert_ok(pluck_tree_create_huffman(&tree, counts, n, NULL, &err));
-    assert_ok(pluck_tree_get_stats(tree, counts, &stats, NULL, 0, &err));
+    assert_ok(pluck_tree_get_stats(tree, counts, &stats, &err));
     assert_true(stats.mean_length >= stats.entropy_bits);
     assert_true(stats.mean_length < stats.entropy_bits + 1);
     pluck_tree_destroy(&tree);
     assert_ok(pluck_tree_create_balanced(&tree, n, NULL, &err));
-    assert_ok(pluck_tree_get_stats(tree, NULL, &stats, NULL, 0, &err));
+    assert_ok(pluck_tree_get_stats(tree, NULL, &stats, &err));
     assert_int_equal(stats.min_length, 19);
     assert_int_equal(stats.max_length, 20);
     pluck_tree_destroy(&tree);
@@ -245,18 +254,19 @@ static void test_one_token_is_a_root_with_an_empty_code(void **state)
     int64_t count = 0;
     size_t end = 0;
     float vector = 1;
+    pluck_matrix vectors = {.data = &vector, .dtype = PLUCK_F32, .n_rows = 1, .n_cols = 1};
     pluck_tree *trees[5] = {NULL};
     assert_ok(pluck_tree_create_huffman(&trees[0], &count, 1, NULL, &err));
     assert_ok(pluck_tree_create_balanced(&trees[1], 1, NULL, &err));
     assert_ok(pluck_tree_create_from_codes(&trees[2], NULL, &end, 1, NULL, &err));
     assert_ok(pluck_tree_create_from_children(&trees[3], NULL, 1, NULL, &err));
-    assert_ok(pluck_tree_create_clustered(&trees[4], &vector, 1, 1, 0, NULL, &err));
+    assert_ok(pluck_tree_create_clustered(&trees[4], &vectors, 0, NULL, &err));
     for (size_t i = 0; i < 5; i++) {
         size_t length = 7;
-        pluck_tree_stats stats;
+        pluck_tree_stats stats = PLUCK_INIT(pluck_tree_stats);
         assert_ok(pluck_tree_code(trees[i], 0, NULL, 0, &length, &err));
         assert_int_equal(length, 0);
-        assert_ok(pluck_tree_get_stats(trees[i], &count, &stats, NULL, 0, &err));
+        assert_ok(pluck_tree_get_stats(trees[i], &count, &stats, &err));
         assert_true(stats.mean_length == 0 && stats.entropy_bits == 0);
         pluck_tree_destroy(&trees[i]);
         assert_null(trees[i]);
@@ -381,22 +391,36 @@ static void test_clusters_share_the_beginning_of_their_codes(void **state)
                 (float)(test_random_normal(&random) * 0.1 + (j == 0 ? 10.0 * (double)(t % 2) : 0) +
                         (j == 1 ? 4.0 * (double)(t / 2 % 2) : 0));
     pluck_tree *tree = NULL, *again = NULL;
-    assert_ok(pluck_tree_create_clustered(&tree, vectors, N, DIM, 7, NULL, &err));
+    pluck_matrix rows = {.data = vectors, .dtype = PLUCK_F32, .n_rows = N, .n_cols = DIM};
+    assert_ok(pluck_tree_create_clustered(&tree, &rows, 7, NULL, &err));
     int group_of_code[4] = {-1, -1, -1, -1};
     for (int t = 0; t < N; t++) {
-        uint8_t bits[2];
+        uint8_t bits[N];
         size_t length = 0;
-        assert_ok(pluck_tree_code(tree, t, bits, 2, &length, &err));
+        assert_ok(pluck_tree_code(tree, t, bits, N, &length, &err));
         int *group = &group_of_code[2 * bits[0] + bits[1]];
         if (*group < 0)
             *group = t % 4;
         assert_int_equal(*group, t % 4);
     }
-    assert_ok(pluck_tree_create_clustered(&again, vectors, N, DIM, 7, NULL, &err));
-    assert_memory_equal(pluck_tree_children(tree), pluck_tree_children(again),
-                        2 * (N - 1) * sizeof(int32_t));
+    float with_gaps[N * (DIM + 2)];
+    for (size_t i = 0; i < N * (DIM + 2); i++)
+        with_gaps[i] = i % (DIM + 2) < DIM ? vectors[i / (DIM + 2) * DIM + i % (DIM + 2)] : NAN;
+    pluck_matrix gaps = {.data = with_gaps,
+                         .dtype = PLUCK_F32,
+                         .n_rows = N,
+                         .n_cols = DIM,
+                         .row_stride_bytes = (DIM + 2) * sizeof(float)};
+    const pluck_matrix *const both[] = {&rows, &gaps};
+    for (int i = 0; i < 2; i++) {
+        assert_ok(pluck_tree_create_clustered(&again, both[i], 7, NULL, &err));
+        assert_memory_equal(pluck_tree_children(tree), pluck_tree_children(again),
+                            2 * (N - 1) * sizeof(int32_t));
+        pluck_tree_destroy(&again);
+    }
     pluck_tree_destroy(&tree);
-    pluck_tree_destroy(&again);
+    rows.dtype = PLUCK_F16;
+    assert_int_equal(pluck_tree_create_clustered(&again, &rows, 7, NULL, &err), PLUCK_ERR_INVALID);
 }
 
 /* Equal vectors, and vectors whose distances grow so fast that every 2-means split cuts off one. */
@@ -405,24 +429,24 @@ static void test_clusters_of_degenerate_vectors_stay_shallow(void **state)
     (void)state;
     enum { N = 2000 };
     float *vectors = calloc(N, sizeof *vectors);
+    pluck_matrix rows = {.data = vectors, .dtype = PLUCK_F32, .n_rows = N, .n_cols = 1};
     pluck_tree *tree = NULL;
-    pluck_tree_stats stats;
-    assert_ok(pluck_tree_create_clustered(&tree, vectors, N, 1, 1, NULL, &err));
-    assert_ok(pluck_tree_get_stats(tree, NULL, &stats, NULL, 0, &err));
+    pluck_tree_stats stats = PLUCK_INIT(pluck_tree_stats);
+    assert_ok(pluck_tree_create_clustered(&tree, &rows, 1, NULL, &err));
+    assert_ok(pluck_tree_get_stats(tree, NULL, &stats, &err));
     assert_int_equal(stats.max_length, 11);
     pluck_tree_destroy(&tree);
     for (int t = 0; t < N; t++)
         vectors[t] = (float)pow(10, 30.0 * t / N - 15);
-    assert_ok(pluck_tree_create_clustered(&tree, vectors, N, 1, 1, NULL, &err));
-    assert_ok(pluck_tree_get_stats(tree, NULL, &stats, NULL, 0, &err));
+    assert_ok(pluck_tree_create_clustered(&tree, &rows, 1, NULL, &err));
+    assert_ok(pluck_tree_get_stats(tree, NULL, &stats, &err));
     assert_true(stats.max_length < 11 * log2(N) + 2);
     pluck_tree *valid = NULL;
     assert_ok(pluck_tree_create_from_children(&valid, pluck_tree_children(tree), N, NULL, &err));
     pluck_tree_destroy(&valid);
     pluck_tree_destroy(&tree);
     vectors[5] = NAN;
-    assert_int_equal(pluck_tree_create_clustered(&tree, vectors, N, 1, 1, NULL, &err),
-                     PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_tree_create_clustered(&tree, &rows, 1, NULL, &err), PLUCK_ERR_INVALID);
     assert_non_null(strstr(err.message, "vector 5"));
     free(vectors);
 }
@@ -432,7 +456,7 @@ static void test_callers_mistakes_are_named(void **state)
     (void)state;
     pluck_tree *tree = NULL;
     const int64_t negative[2] = {1, -1}, huge[2] = {INT64_MAX, 1};
-    pluck_tree_stats stats;
+    pluck_tree_stats stats = PLUCK_INIT(pluck_tree_stats);
     size_t length = 0;
     assert_int_equal(pluck_tree_create_huffman(NULL, huge, 2, NULL, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_tree_create_huffman(&tree, NULL, 2, NULL, &err), PLUCK_ERR_INVALID);
@@ -444,9 +468,8 @@ static void test_callers_mistakes_are_named(void **state)
     assert_ok(pluck_tree_create_balanced(&tree, 2, NULL, &err));
     assert_int_equal(pluck_tree_code(tree, 2, NULL, 0, &length, &err), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_tree_code(tree, -1, NULL, 0, &length, &err), PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_tree_get_stats(tree, negative, &stats, NULL, 0, &err),
-                     PLUCK_ERR_INVALID);
-    assert_int_equal(pluck_tree_get_stats(NULL, NULL, &stats, NULL, 0, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_tree_get_stats(tree, negative, &stats, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_tree_get_stats(NULL, NULL, &stats, &err), PLUCK_ERR_INVALID);
     pluck_tree_destroy(&tree);
     pluck_tree_destroy(&tree);
     pluck_tree_destroy(NULL);

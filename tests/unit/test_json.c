@@ -145,7 +145,7 @@ static void resume_training(job *j)
     static const float hidden[] = {1, 2};
     static const pluck_token targets[] = {0, 1};
     static const pluck_train_data data = {
-        .hidden = hidden, .n_rows = 2, .dim = 1, .targets = targets};
+        .struct_size = sizeof data, .hidden = hidden, .n_rows = 2, .dim = 1, .targets = targets};
     pluck_tree *tree = NULL;
     pluck_trainer *trainer = NULL;
     if (pluck_tree_create_balanced(&tree, 2, NULL, &j->err) == PLUCK_OK &&

@@ -132,7 +132,7 @@ static void a_head_survives_what_happens_to_its_file(void **state)
     pluck_head_query_destroy(&query);
     pluck_head_destroy(&head);
 
-    pluck_head_options options = {.no_map = true};
+    pluck_head_options options = {.struct_size = sizeof options, .no_map = true};
     assert_int_equal(pluck_head_open(&loaded, path, &options, NULL), PLUCK_OK);
     assert_int_equal(truncate(path, 0), 0);
     assert_int_equal(pluck_head_query_create(&query, loaded, NULL, NULL), PLUCK_OK);

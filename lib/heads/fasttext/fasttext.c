@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/structs.h"
 #include "file/array_file.h"
 #include "simd/scalar_math.h"
 
@@ -68,7 +69,9 @@ static pluck_status expand(pluck_fasttext *model, pluck_error *err)
 static pluck_status make_head(pluck_fasttext *model, pluck_isa isa, pluck_error *err)
 {
     const plk_fasttext_matrix *output = &model->file.output;
-    pluck_head_options options = {.isa = isa, .allocator = &model->allocator};
+    pluck_head_options options = PLUCK_INIT(pluck_head_options);
+    options.isa = isa;
+    options.allocator = &model->allocator;
     pluck_status status = output->values ? PLUCK_OK : expand(model, err);
     if (status != PLUCK_OK)
         return status;
@@ -91,7 +94,7 @@ static pluck_status make_head(pluck_fasttext *model, pluck_isa isa, pluck_error 
 static pluck_status read_model(pluck_fasttext *model, const pluck_fasttext_options *options,
                                pluck_error *err)
 {
-    const char *prefix = options && options->label_prefix ? options->label_prefix : "__label__";
+    const char *prefix = options->label_prefix ? options->label_prefix : "__label__";
     size_t prefix_bytes = strlen(prefix) + 1;
     if (model->source.streamed)
         return plk_fail(err, PLUCK_ERR_FORMAT,
@@ -113,31 +116,34 @@ static pluck_status read_model(pluck_fasttext *model, const pluck_fasttext_optio
     bool supervised = model->file.args.model == PLUCK_FASTTEXT_SUPERVISED;
     model->n_outputs = supervised ? model->file.n_labels : model->file.n_words;
     model->outputs = model->file.entries + (supervised ? model->file.n_words : 0);
-    return make_head(model, options ? options->isa : PLUCK_ISA_BEST, err);
+    return make_head(model, options->isa, err);
 }
 
 static pluck_status open_model(pluck_fasttext **out, const char *name, const void *bytes,
-                               size_t size_bytes, const pluck_fasttext_options *options,
+                               size_t size_bytes, const pluck_fasttext_options *given,
                                pluck_error *err)
 {
-    pluck_allocator memory = plk_allocator_or_default(options ? options->allocator : NULL);
     *out = NULL;
+    pluck_fasttext_options options;
+    pluck_status status = PLK_READ_STRUCT(&options, given, "options", pluck_fasttext_options, err);
+    if (status != PLUCK_OK)
+        return status;
+    pluck_allocator memory = plk_allocator_or_default(options.allocator);
     pluck_fasttext *model = plk_alloc_zero(&memory, 1, sizeof *model);
     if (!model)
         return plk_fail_nomem(err, sizeof *model);
     model->allocator = memory;
     model->file.allocator = memory;
-    pluck_status status = PLUCK_OK;
     if (bytes)
         plk_source_open_memory(&model->source, name, bytes, size_bytes, false, &memory);
     else
-        status = plk_source_open(&model->source, name, options && options->no_map, &memory, err);
+        status = plk_source_open(&model->source, name, options.no_map, &memory, err);
     if (status != PLUCK_OK) {
         plk_free(&memory, model);
         return status;
     }
     plk_fp_state fp = plk_fp_enter();
-    status = read_model(model, options, err);
+    status = read_model(model, &options, err);
     plk_fp_leave(fp);
     if (status != PLUCK_OK)
         pluck_fasttext_destroy(&model);
@@ -179,13 +185,15 @@ void pluck_fasttext_destroy(pluck_fasttext **model)
     *model = NULL;
 }
 
-pluck_fasttext_info pluck_fasttext_get_info(const pluck_fasttext *model)
+pluck_status pluck_fasttext_get_info(const pluck_fasttext *model, pluck_fasttext_info *info,
+                                     pluck_error *err)
 {
-    if (!model)
-        return (pluck_fasttext_info){.dim = 0};
+    if (!model || !info)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_fasttext_get_info: model and info must not be NULL");
     const plk_fasttext_file *file = &model->file;
     const plk_fasttext_args *args = &file->args;
-    return (pluck_fasttext_info){
+    pluck_fasttext_info known = {
         .kind = (pluck_fasttext_kind)args->model,
         .loss = (pluck_fasttext_loss)args->loss,
         .dim = (uint32_t)args->dim,
@@ -200,16 +208,15 @@ pluck_fasttext_info pluck_fasttext_get_info(const pluck_fasttext *model)
         .quantised_output = !file->output.values,
         .pruned = file->n_pruned >= 0,
     };
+    return PLK_WRITE_STRUCT(info, &known, "info", pluck_fasttext_info, err);
 }
 
-const char *pluck_fasttext_output_text(const pluck_fasttext *model, uint32_t output)
+const char *pluck_fasttext_output(const pluck_fasttext *model, uint32_t output, int64_t *count)
 {
-    return model && output < model->n_outputs ? model->outputs[output].text : NULL;
-}
-
-int64_t pluck_fasttext_output_count(const pluck_fasttext *model, uint32_t output)
-{
-    return model && output < model->n_outputs ? model->outputs[output].count : 0;
+    bool is_there = model && output < model->n_outputs;
+    if (count)
+        *count = is_there ? model->outputs[output].count : 0;
+    return is_there ? model->outputs[output].text : NULL;
 }
 
 const pluck_head *pluck_fasttext_head(const pluck_fasttext *model)

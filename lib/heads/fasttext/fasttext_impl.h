@@ -149,7 +149,8 @@ struct pluck_fasttext_query {
     pluck_head_query *head_query;
     plk_fasttext_line line;
     float *hidden;
-    pluck_scored_token *scored;      /* n_outputs */
+    pluck_logprob *scored;           /* n_outputs */
+    double *exact;                   /* n_outputs: their scores before rounding */
     plk_fasttext_scored *candidates; /* n_outputs */
 };
 

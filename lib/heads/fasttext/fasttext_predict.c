@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/structs.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>
@@ -208,9 +209,10 @@ pluck_status pluck_fasttext_query_create(pluck_fasttext_query **out, const pluck
     query->model = model;
     query->hidden = plk_alloc(&memory, dim, sizeof *query->hidden);
     query->scored = plk_alloc(&memory, n, sizeof *query->scored);
+    query->exact = plk_alloc(&memory, n, sizeof *query->exact);
     query->candidates = plk_alloc(&memory, n, sizeof *query->candidates);
     pluck_status status =
-        query->hidden && query->scored && query->candidates
+        query->hidden && query->scored && query->exact && query->candidates
             ? pluck_head_query_create(&query->head_query, model->head, &memory, err)
             : plk_fail_nomem(err, n * sizeof *query->scored);
     if (status != PLUCK_OK)
@@ -231,14 +233,19 @@ void pluck_fasttext_query_destroy(pluck_fasttext_query **query)
     plk_free(&allocator, q->line.word);
     plk_free(&allocator, q->hidden);
     plk_free(&allocator, q->scored);
+    plk_free(&allocator, q->exact);
     plk_free(&allocator, q->candidates);
     plk_free(&allocator, q);
     *query = NULL;
 }
 
-pluck_head_stats pluck_fasttext_query_get_stats(const pluck_fasttext_query *query)
+pluck_status pluck_fasttext_query_get_stats(const pluck_fasttext_query *query,
+                                            pluck_head_stats *stats, pluck_error *err)
 {
-    return query ? query->head_query->stats : (pluck_head_stats){0};
+    if (!query || !stats)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_fasttext_query_get_stats: query and stats must not be NULL");
+    return pluck_head_query_get_stats(query->head_query, stats, err);
 }
 
 pluck_status pluck_fasttext_query_features(pluck_fasttext_query *query, const char *text,
@@ -290,102 +297,93 @@ pluck_status pluck_fasttext_query_hidden(pluck_fasttext_query *query, const char
     return PLUCK_OK;
 }
 
-/* Checks, and the hidden state: *has_features says whether there is one. */
-static pluck_status begin(pluck_fasttext_query *query, const char *text, size_t size_bytes,
-                          uint32_t k, double threshold, const void *labels, const uint32_t *n,
-                          bool *has_features, pluck_error *err)
-{
-    if (!query || !labels || !n)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "fastText prediction: query, labels and n must not be NULL");
-    if (k < 1)
-        return plk_fail(err, PLUCK_ERR_INVALID, "fastText prediction: k must be at least 1");
-    if (!(threshold >= 0 && threshold <= 1))
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "fastText prediction: threshold = %g is outside [0, 1]", threshold);
-    const float *hidden = NULL;
-    pluck_status status = pluck_fasttext_query_hidden(query, text, size_bytes, &hidden, err);
-    *has_features = hidden != NULL;
-    return status;
-}
-
-/* Outputs that are no distribution: the largest logits, each through its own sigmoid. */
-static pluck_status largest_logits(pluck_fasttext_query *query, uint32_t k, uint32_t *n,
-                                   pluck_error *err)
+/* The k largest of the outputs, into query->scored and query->exact. Outputs that are not a
+ * distribution have their logits as scores. */
+static pluck_status find_largest(pluck_fasttext_query *query, uint32_t k, uint32_t *n,
+                                 pluck_error *err)
 {
     pluck_head_query *head_query = query->head_query;
     plk_selection selection = {
-        .rule = PLK_SELECT_TOP_K, .k = k, .capacity = k, .tokens = query->scored};
-    head_query->stats = (pluck_head_stats){0};
-    plk_fp_state fp = plk_fp_enter();
-    pluck_status status = plk_dense_logits(head_query, query->hidden, err);
-    if (status == PLUCK_OK)
-        status = plk_flat_pick(head_query, &selection, 0.0, err);
-    plk_fp_leave(fp);
+        .rule = PLK_SELECT_TOP_K, .k = k, .capacity = k, .list = {query->scored, query->exact}};
+    pluck_status status = PLUCK_OK;
+    if (plk_fasttext_is_distribution(query->model)) {
+        status = plk_head_select(head_query, query->hidden, &selection, err);
+    } else {
+        head_query->stats = (pluck_head_stats){.n_dots = 0};
+        status = plk_dense_logits(head_query, query->hidden, err);
+        if (status == PLUCK_OK)
+            status = plk_flat_pick(head_query, &selection, 0.0, err);
+    }
     *n = selection.n;
     return status;
 }
 
-pluck_status pluck_fasttext_predict(pluck_fasttext_query *query, const char *text,
-                                    size_t size_bytes, uint32_t k, double threshold,
-                                    pluck_fasttext_label *labels, uint32_t *n, pluck_error *err)
+static pluck_status predict_exact(pluck_fasttext_query *query,
+                                  const pluck_fasttext_request *request,
+                                  pluck_fasttext_label *labels, uint32_t *n, pluck_error *err)
 {
-    bool has_features = false;
-    pluck_status status =
-        begin(query, text, size_bytes, k, threshold, labels, n, &has_features, err);
-    if (status != PLUCK_OK)
-        return status;
-    if (!has_features) {
-        *n = 0;
-        return PLUCK_OK;
-    }
     const pluck_fasttext *model = query->model;
-    uint32_t wanted = k < model->n_outputs ? k : model->n_outputs;
     bool is_distribution = plk_fasttext_is_distribution(model);
     uint32_t n_found = 0, n_kept = 0;
-    if (is_distribution)
-        status = pluck_head_top_k(query->head_query, query->hidden, wanted, query->scored, &n_found,
-                                  err);
-    else
-        status = largest_logits(query, wanted, &n_found, err);
+    pluck_status status = find_largest(
+        query, request->k < model->n_outputs ? request->k : model->n_outputs, &n_found, err);
     if (status != PLUCK_OK)
         return status;
-    plk_fp_state fp = plk_fp_enter();
     for (; n_kept < n_found; n_kept++) {
-        const pluck_scored_token *scored = &query->scored[n_kept];
-        uint32_t output = (uint32_t)scored->token;
-        double prob = is_distribution ? plk_exp(scored->logprob) : plk_sigmoid(scored->logprob);
-        if (prob < threshold)
+        uint32_t output = (uint32_t)query->scored[n_kept].token;
+        double score = query->exact[n_kept];
+        double prob = is_distribution ? plk_exp(score) : plk_sigmoid(score);
+        if (prob < request->threshold)
             break;
         labels[n_kept] = (pluck_fasttext_label){output, model->outputs[output].text, prob};
     }
-    plk_fp_leave(fp);
     *n = n_kept;
     return PLUCK_OK;
 }
 
-pluck_status pluck_fasttext_predict_compat(pluck_fasttext_query *query, const char *text,
-                                           size_t size_bytes, uint32_t k, double threshold,
-                                           pluck_fasttext_label *labels, uint32_t *n,
-                                           pluck_error *err)
+static pluck_status predict_as_fasttext(pluck_fasttext_query *query,
+                                        const pluck_fasttext_request *request,
+                                        pluck_fasttext_label *labels, uint32_t *n, pluck_error *err)
 {
-    bool has_features = false;
+    uint32_t n_found = 0;
     pluck_status status =
-        begin(query, text, size_bytes, k, threshold, labels, n, &has_features, err);
+        predict_compat(query, request->k, (float)request->threshold, &n_found, err);
     if (status != PLUCK_OK)
         return status;
-    uint32_t n_found = 0;
-    plk_fp_state fp = plk_fp_enter();
-    if (has_features)
-        status = predict_compat(query, k, (float)threshold, &n_found, err);
-    for (uint32_t i = 0; status == PLUCK_OK && i < n_found; i++) {
+    for (uint32_t i = 0; i < n_found; i++) {
         uint32_t output = query->candidates[i].output;
         labels[i] =
             (pluck_fasttext_label){output, query->model->outputs[output].text,
                                    (double)(float)plk_exp((double)query->candidates[i].score)};
     }
-    plk_fp_leave(fp);
-    if (status == PLUCK_OK)
-        *n = n_found;
-    return status;
+    *n = n_found;
+    return PLUCK_OK;
+}
+
+pluck_status pluck_fasttext_query_predict(pluck_fasttext_query *query, const char *text,
+                                          size_t size_bytes, const pluck_fasttext_request *request,
+                                          pluck_fasttext_label *labels, uint32_t *n,
+                                          pluck_error *err)
+{
+    static const char function[] = "pluck_fasttext_query_predict";
+    if (!query || !labels || !n)
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: query, labels and n must not be NULL",
+                        function);
+    pluck_fasttext_request r;
+    pluck_status status = PLK_READ_STRUCT(&r, request, "request", pluck_fasttext_request, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (!(r.threshold >= 0 && r.threshold <= 1))
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: request.threshold = %g is outside [0, 1]",
+                        function, r.threshold);
+    r.k = r.k > 0 ? r.k : 1;
+    const float *hidden = NULL;
+    status = pluck_fasttext_query_hidden(query, text, size_bytes, &hidden, err);
+    if (status != PLUCK_OK)
+        return status;
+    if (!hidden) {
+        *n = 0;
+        return PLUCK_OK;
+    }
+    PLK_RETURN_IN_FP((r.compat ? predict_as_fasttext : predict_exact)(query, &r, labels, n, err));
 }

@@ -50,7 +50,7 @@ pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path, 
         return plk_fail(err, PLUCK_ERR_IO,
                         "%s: heads are stored little-endian, this machine is not", path);
     pluck_head *head = NULL;
-    pluck_status status = pluck_head_create_trained(trainer, &head, err);
+    pluck_status status = pluck_head_create_trained(&head, trainer, err);
     if (status != PLUCK_OK)
         return status;
     char options[TEXT_BYTES], place[TEXT_BYTES], sum[TEXT_BYTES], dim[TEXT_BYTES];
@@ -133,7 +133,8 @@ static pluck_status check_same(const checkpoint *c, const pluck_trainer *trainer
 static pluck_status open_checkpoint(checkpoint *c, const pluck_trainer *trainer, const char *path,
                                     pluck_error *err)
 {
-    pluck_head_options options = {.allocator = &trainer->allocator};
+    pluck_head_options options = PLUCK_INIT(pluck_head_options);
+    options.allocator = &trainer->allocator;
     pluck_status status = pluck_head_open(&c->head, path, &options, err);
     if (status != PLUCK_OK)
         return status;

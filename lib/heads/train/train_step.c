@@ -159,8 +159,7 @@ pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err)
 {
     const pluck_allocator *allocator = &trainer->allocator;
     size_t n_inner = trainer->n_inner, n_rows = trainer->rows_a_step;
-    trainer->workers =
-        plk_alloc_zero(allocator, trainer->options.n_threads, sizeof *trainer->workers);
+    trainer->workers = plk_alloc_zero(allocator, trainer->n_workers, sizeof *trainer->workers);
     trainer->row_visits = plk_alloc(allocator, n_rows, sizeof *trainer->row_visits);
     trainer->n_of_node = plk_alloc_zero(allocator, n_inner, sizeof *trainer->n_of_node);
     trainer->touched = plk_alloc(allocator, n_inner, sizeof *trainer->touched);
@@ -168,9 +167,8 @@ pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err)
     trainer->losses = plk_alloc(allocator, n_inner, sizeof *trainer->losses);
     bool fits = trainer->workers && trainer->row_visits && trainer->n_of_node && trainer->touched &&
                 trainer->ends && trainer->losses;
-    pluck_status status =
-        pluck_pool_create(&trainer->pool, trainer->options.n_threads, allocator, err);
-    for (uint32_t i = 0; fits && status == PLUCK_OK && i < trainer->options.n_threads; i++)
+    pluck_status status = PLUCK_OK;
+    for (uint32_t i = 0; fits && status == PLUCK_OK && i < trainer->n_workers; i++)
         fits = open_worker(trainer, &trainer->workers[i], &status, err);
     if (status != PLUCK_OK)
         return status;
@@ -180,8 +178,7 @@ pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err)
 void plk_train_step_free(pluck_trainer *trainer)
 {
     const pluck_allocator *allocator = &trainer->allocator;
-    pluck_pool_destroy(&trainer->pool);
-    for (uint32_t i = 0; trainer->workers && i < trainer->options.n_threads; i++) {
+    for (uint32_t i = 0; trainer->workers && i < trainer->n_workers; i++) {
         plk_train_worker *w = &trainer->workers[i];
         plk_free(allocator, w->list.visits);
         pluck_head_query_destroy(&w->query);
@@ -319,16 +316,16 @@ static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluc
 
 pluck_status plk_train_step_run(pluck_trainer *trainer, size_t n_rows, pluck_error *err)
 {
-    uint32_t n_threads = trainer->options.n_threads;
-    const pluck_parallel *parallel = pluck_pool_parallel(trainer->pool);
-    for (uint32_t i = 0; i < n_threads; i++)
+    uint32_t n_workers = trainer->n_workers;
+    const pluck_parallel *parallel = trainer->options.parallel;
+    for (uint32_t i = 0; i < n_workers; i++)
         trainer->workers[i].list.n = 0;
     pluck_status status =
-        plk_parallel_run(parallel, n_threads, n_rows, visit_one, trainer, NULL, err);
+        plk_parallel_run(parallel, n_workers, n_rows, visit_one, trainer, NULL, err);
     if (status == PLUCK_OK)
         status = gather(trainer, n_rows, err);
     if (status == PLUCK_OK)
-        status = plk_parallel_run(parallel, n_threads, trainer->n_touched, learn_node, trainer,
+        status = plk_parallel_run(parallel, n_workers, trainer->n_touched, learn_node, trainer,
                                   NULL, err);
     if (status != PLUCK_OK)
         return status;

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/structs.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>
@@ -28,9 +29,12 @@ static const double DEFAULT_RATE = 0.3;
 /* The stream of the seed that orders rows: no row has it. */
 static const uint64_t ORDER_STREAM = UINT64_MAX;
 
-static pluck_status check_data(const pluck_tree *tree, const pluck_train_data *data,
-                               pluck_error *err)
+static pluck_status read_data(pluck_train_data *data, const pluck_train_data *given,
+                              const pluck_tree *tree, pluck_error *err)
 {
+    pluck_status status = PLK_READ_STRUCT(data, given, "data", pluck_train_data, err);
+    if (status != PLUCK_OK)
+        return status;
     if (!data->hidden || data->n_rows < 1 || data->n_rows > UINT32_MAX || data->dim < 1)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "training: hidden must not be NULL, n_rows and dim be at least 1");
@@ -55,18 +59,18 @@ static pluck_status check_data(const pluck_tree *tree, const pluck_train_data *d
     return PLUCK_OK;
 }
 
-static pluck_status check_options(pluck_train_options *options, pluck_error *err)
+static pluck_status read_options(pluck_train_options *options, const pluck_train_options *given,
+                                 pluck_error *err)
 {
+    pluck_status status = PLK_READ_STRUCT(options, given, "options", pluck_train_options, err);
+    if (status != PLUCK_OK)
+        return status;
     options->n_epochs = options->n_epochs != 0 ? options->n_epochs : DEFAULT_EPOCHS;
-    options->n_threads = options->n_threads != 0 ? options->n_threads : 1;
     if (!(options->learning_rate >= 0 && options->learning_rate <= 1e6) ||
         !(options->l2 >= 0 && options->l2 <= 1e6))
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "training: learning_rate = %g and l2 = %g must be in [0, 1e6]",
                         options->learning_rate, options->l2);
-    if (options->n_threads > PLK_MAX_THREADS)
-        return plk_fail(err, PLUCK_ERR_INVALID, "training: n_threads = %u is above %d",
-                        (unsigned)options->n_threads, PLK_MAX_THREADS);
     if (!(options->learning_rate > 0))
         options->learning_rate = DEFAULT_RATE;
     return PLUCK_OK;
@@ -303,24 +307,23 @@ pluck_status pluck_trainer_create(pluck_trainer **out, const pluck_tree *tree,
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_trainer_create: out, tree and data must not be NULL");
     *out = NULL;
-    pluck_train_options checked = options ? *options : (pluck_train_options){.n_epochs = 0};
-    pluck_status status = check_options(&checked, err);
+    pluck_trainer made = {.n_inner = tree->n_tokens - 1};
+    pluck_status status = read_options(&made.options, options, err);
     if (status == PLUCK_OK)
-        status = check_data(tree, data, err);
+        status = plk_parallel_workers(made.options.parallel, &made.n_workers, err);
+    if (status == PLUCK_OK)
+        status = read_data(&made.data, data, tree, err);
     if (status != PLUCK_OK)
         return status;
-    pluck_allocator memory = plk_allocator_or_default(checked.allocator);
-    pluck_trainer *trainer = plk_alloc_zero(&memory, 1, sizeof *trainer);
+    made.allocator = plk_allocator_or_default(made.options.allocator);
+    made.kernels = plk_kernels_get(PLUCK_ISA_BEST);
+    made.rows_a_step = made.data.targets ? ROWS_A_STEP : TEACHER_ROWS_A_STEP;
+    if (made.rows_a_step > made.data.n_rows)
+        made.rows_a_step = made.data.n_rows;
+    pluck_trainer *trainer = plk_alloc_zero(&made.allocator, 1, sizeof *trainer);
     if (!trainer)
         return plk_fail_nomem(err, sizeof *trainer);
-    trainer->allocator = memory;
-    trainer->data = *data;
-    trainer->options = checked;
-    trainer->kernels = plk_kernels_get(PLUCK_ISA_BEST);
-    trainer->n_inner = tree->n_tokens - 1;
-    trainer->rows_a_step = data->targets ? ROWS_A_STEP : TEACHER_ROWS_A_STEP;
-    if (trainer->rows_a_step > data->n_rows)
-        trainer->rows_a_step = data->n_rows;
+    *trainer = made;
     plk_fp_state fp = plk_fp_enter();
     measure(trainer);
     status = prepare(trainer, tree, err);
@@ -363,61 +366,74 @@ void plk_trainer_shuffle(pluck_trainer *trainer)
     }
 }
 
-pluck_train_progress pluck_trainer_get_progress(const pluck_trainer *trainer)
+static uint64_t rows_done(const pluck_trainer *trainer)
 {
-    if (!trainer)
-        return (pluck_train_progress){.is_done = true};
-    uint64_t n_rows = trainer->data.n_rows;
-    return (pluck_train_progress){
+    return trainer->epoch * (uint64_t)trainer->data.n_rows + trainer->next_row;
+}
+
+static uint64_t all_rows(const pluck_trainer *trainer)
+{
+    return trainer->options.n_epochs * (uint64_t)trainer->data.n_rows;
+}
+
+pluck_status pluck_trainer_get_progress(const pluck_trainer *trainer,
+                                        pluck_train_progress *progress, pluck_error *err)
+{
+    if (!trainer || !progress)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_trainer_get_progress: trainer and progress must not be NULL");
+    pluck_train_progress known = {
         .is_done = trainer->epoch == trainer->options.n_epochs,
         .epoch = trainer->epoch,
         .n_epochs = trainer->options.n_epochs,
-        .n_rows_done = trainer->epoch * n_rows + trainer->next_row,
-        .n_rows = n_rows * trainer->options.n_epochs,
+        .n_rows_done = rows_done(trainer),
+        .n_rows = all_rows(trainer),
         .n_examples = trainer->n_examples,
         .loss = trainer->loss,
     };
+    return PLK_WRITE_STRUCT(progress, &known, "progress", pluck_train_progress, err);
 }
 
-pluck_status pluck_trainer_step(pluck_trainer *trainer, pluck_train_progress *progress,
-                                pluck_error *err)
+static pluck_status step(pluck_trainer *trainer, pluck_error *err)
 {
-    if (!trainer)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_trainer_step: trainer must not be NULL");
-    pluck_status status = PLUCK_OK;
-    if (trainer->epoch < trainer->options.n_epochs) {
-        size_t left = trainer->data.n_rows - trainer->next_row;
-        size_t n_rows = left < trainer->rows_a_step ? left : trainer->rows_a_step;
-        pluck_train_progress now = pluck_trainer_get_progress(trainer);
-        plk_fp_state fp = plk_fp_enter();
-        trainer->first_row = trainer->next_row;
-        trainer->rate_a_row = trainer->options.learning_rate / (double)now.n_rows;
-        trainer->first_rate = trainer->rate_a_row * (double)(now.n_rows - now.n_rows_done);
-        status = plk_train_step_run(trainer, n_rows, err);
-        trainer->next_row += n_rows;
-        if (trainer->next_row == trainer->data.n_rows) {
-            trainer->next_row = 0;
-            trainer->epoch++;
-            plk_trainer_shuffle(trainer);
-        }
-        plk_fp_leave(fp);
+    size_t left = trainer->data.n_rows - trainer->next_row;
+    size_t n_rows = left < trainer->rows_a_step ? left : trainer->rows_a_step;
+    uint64_t n_all = all_rows(trainer);
+    trainer->first_row = trainer->next_row;
+    trainer->rate_a_row = trainer->options.learning_rate / (double)n_all;
+    trainer->first_rate = trainer->rate_a_row * (double)(n_all - rows_done(trainer));
+    pluck_status status = plk_train_step_run(trainer, n_rows, err);
+    trainer->next_row += n_rows;
+    if (trainer->next_row == trainer->data.n_rows) {
+        trainer->next_row = 0;
+        trainer->epoch++;
+        plk_trainer_shuffle(trainer);
     }
-    if (status == PLUCK_OK && progress)
-        *progress = pluck_trainer_get_progress(trainer);
     return status;
 }
 
-pluck_status pluck_head_create_trained(const pluck_trainer *trainer, pluck_head **out,
+pluck_status pluck_trainer_step(pluck_trainer *trainer, pluck_error *err)
+{
+    if (!trainer)
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_trainer_step: trainer must not be NULL");
+    if (trainer->epoch == trainer->options.n_epochs)
+        return PLUCK_OK;
+    PLK_RETURN_IN_FP(step(trainer, err));
+}
+
+pluck_status pluck_head_create_trained(pluck_head **out, const pluck_trainer *trainer,
                                        pluck_error *err)
 {
-    if (!trainer || !out)
+    if (!out || !trainer)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_head_create_trained: trainer and out must not be NULL");
+                        "pluck_head_create_trained: out and trainer must not be NULL");
     pluck_matrix nodes = {.data = trainer->nodes,
                           .dtype = PLUCK_F32,
                           .n_rows = trainer->n_inner,
                           .n_cols = trainer->data.dim};
-    pluck_head_options options = {.copy = true, .allocator = &trainer->allocator};
+    pluck_head_options options = PLUCK_INIT(pluck_head_options);
+    options.copy = true;
+    options.allocator = &trainer->allocator;
     pluck_status status = pluck_head_create_hierarchical(
         out, trainer->tree, &nodes, trainer->options.without_bias ? NULL : trainer->bias,
         PLUCK_TREE_RIGHT, &options, err);

@@ -5,7 +5,7 @@
 #define PLK_TRAINER_H
 
 #include "heads/heads.h"
-#include "thread/pool.h"
+#include "thread/parallel.h"
 
 #include <pluck/head.h>
 
@@ -49,6 +49,7 @@ struct pluck_trainer {
     pluck_train_data data;
     pluck_train_options options; /* defaults filled in; start is not kept */
     const plk_kernels *kernels;
+    uint32_t n_workers;
     uint32_t n_inner;
     uint32_t *parents; /* of all nodes; for targets only */
 
@@ -74,7 +75,6 @@ struct pluck_trainer {
     size_t first_row;
     plk_row_visits *row_visits;
     plk_train_worker *workers;
-    pluck_pool *pool;
     uint32_t *n_of_node; /* [n_inner], zero between steps */
     uint32_t *touched;   /* nodes with examples */
     size_t n_touched;
