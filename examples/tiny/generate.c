@@ -6,6 +6,7 @@
  * A seed gives the same text on every machine: sums are computed in the order in which they are
  * written, and the only function of <math.h> is sqrtf, which rounds correctly.
  */
+#include <pluck/dump.h>
 #include <pluck/pluck.h>
 
 #include <math.h>

@@ -1,5 +1,7 @@
 /*
- * pluck: from a language model's logits to tokens. This header includes the whole public API.
+ * pluck: from a language model's logits to tokens. This header includes what an engine needs to
+ * sample: configurations, stages, samplers, the softmax family and random numbers. The other
+ * headers (dumps, heads, tuning, traces and more) are included by those who use them.
  *
  *     #include <pluck/pluck.h>
  *
@@ -10,9 +12,8 @@
  *         fail(err.message);
  *     pluck_token token;
  *     pluck_logits row = {logits, PLUCK_F32, n_vocab};
- *     if (pluck_sampler_sample(sampler, row, &token, &err) != PLUCK_OK)
+ *     if (pluck_sampler_next(sampler, row, &token, &err) != PLUCK_OK)
  *         fail(err.message);
- *     pluck_sampler_accept(sampler, token, &err);
  *     pluck_sampler_destroy(&sampler);
  */
 #ifndef PLUCK_PLUCK_H
@@ -20,17 +21,9 @@
 
 #include <pluck/base.h>
 #include <pluck/config.h>
-#include <pluck/dump.h>
-#include <pluck/fasttext.h>
-#include <pluck/head.h>
 #include <pluck/rng.h>
-#include <pluck/sampled_softmax.h>
 #include <pluck/sampler.h>
 #include <pluck/softmax.h>
-#include <pluck/speculative.h>
 #include <pluck/stage.h>
-#include <pluck/trace.h>
-#include <pluck/tune.h>
-#include <pluck/weighted.h>
 
 #endif

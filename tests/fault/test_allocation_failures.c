@@ -10,6 +10,8 @@
 #include "support/test_own_stages.h"
 #include "support/test_samplers.h"
 
+#include <pluck/trace.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

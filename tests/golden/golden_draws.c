@@ -4,6 +4,10 @@
  */
 #include "golden/golden.h"
 
+#include <pluck/sampled_softmax.h>
+#include <pluck/speculative.h>
+#include <pluck/tune.h>
+
 #include "support/test_samplers.h"
 
 #include <inttypes.h>

@@ -8,6 +8,8 @@
  */
 #include "golden/golden.h"
 
+#include <pluck/trace.h>
+
 #include "support/test_cases.h"
 #include "support/test_isa.h"
 #include "support/test_samplers.h"

@@ -53,7 +53,7 @@ def declared_names(include_dir):
 
 
 CPP_PROGRAM = """\
-#include <pluck/pluck.h>
+%s
 
 using function = void (*)();
 
@@ -73,7 +73,10 @@ int main()
 
 def cpp_program(include_dir):
     functions, _, _ = declared_names(include_dir)
-    return CPP_PROGRAM % "\n    ".join(f"reinterpret_cast<function>(&{f})," for f in functions)
+    # llama.h needs llama.cpp's header, and is all inline.
+    headers = [path.name for path in header_paths(include_dir) if path.name != "llama.h"]
+    return CPP_PROGRAM % ("\n".join(f"#include <pluck/{name}>" for name in headers),
+                          "\n    ".join(f"reinterpret_cast<function>(&{f})," for f in functions))
 
 
 def main():

@@ -8,7 +8,15 @@
  */
 #include "support/test_own_stages.h"
 
+#include <pluck/dump.h>
+#include <pluck/fasttext.h>
+#include <pluck/head.h>
 #include <pluck/pluck.h>
+#include <pluck/sampled_softmax.h>
+#include <pluck/speculative.h>
+#include <pluck/trace.h>
+#include <pluck/tune.h>
+#include <pluck/weighted.h>
 
 #include <pthread.h>
 #include <stdio.h>

@@ -8,6 +8,7 @@
  * Prints the sum of the tokens, so that two runs are seen to do the same. Exit status 77 if this
  * processor lacks the instruction set.
  */
+#include <pluck/dump.h>
 #include <pluck/pluck.h>
 
 #include <math.h>

@@ -15,6 +15,7 @@
 #include "support/test_samplers.h"
 
 #include <pluck/pluck.h>
+#include <pluck/speculative.h>
 
 #include <math.h>
 #include <setjmp.h>

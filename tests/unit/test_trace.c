@@ -12,6 +12,8 @@
 #include "support/test_isa.h"
 #include "support/test_samplers.h"
 
+#include <pluck/trace.h>
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
