@@ -263,10 +263,10 @@ static pluck_status decide_row(pluck_speculation *s, pluck_sampler *target, pluc
 }
 
 pluck_status pluck_speculation_step(pluck_speculation *speculation, pluck_sampler *target,
-                                    const pluck_logits *rows, const pluck_drafts *drafts,
+                                    const pluck_matrix *rows, const pluck_drafts *drafts,
                                     pluck_verdict *verdict, pluck_error *err)
 {
-    if (!speculation || !target || !rows || !drafts || !verdict ||
+    if (!speculation || !target || !rows || (!rows->data && !rows->rows) || !drafts || !verdict ||
         (!drafts->tokens && drafts->n > 0))
         return fail_null(err);
     if (target->n_vocab != speculation->n_vocab)
@@ -277,13 +277,21 @@ pluck_status pluck_speculation_step(pluck_speculation *speculation, pluck_sample
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "%u drafts for a sampler that can rewind %u tokens (max_rewind)", drafts->n,
                         target->max_rewind);
+    if (rows->n_cols != target->n_vocab)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "rows of %u logits were given to a sampler for %u tokens", rows->n_cols,
+                        target->n_vocab);
+    if (rows->n_rows != (size_t)drafts->n + 1)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%u drafts need %llu rows of logits; %zu were given", drafts->n,
+                        (unsigned long long)drafts->n + 1, rows->n_rows);
     plk_position at = {.position = target->position};
     plk_drawn drawn = target->drawn;
-    pluck_status status = decide_row(speculation, target, rows[0], drafts, &at, err);
+    pluck_status status = decide_row(speculation, target, plk_logits_at(rows, 0), drafts, &at, err);
     while (status == PLUCK_OK && at.accepted) {
         at.index++;
         at.position++;
-        status = decide_row(speculation, target, rows[at.index], drafts, &at, err);
+        status = decide_row(speculation, target, plk_logits_at(rows, at.index), drafts, &at, err);
     }
     if (status == PLUCK_OK)
         *verdict = (pluck_verdict){at.index, at.token};

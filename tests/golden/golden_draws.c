@@ -93,7 +93,9 @@ static void add_step(golden_text *out, const char *name, uint64_t step, pluck_sa
         supports[i] = (pluck_support){p[i].probs, p[i].n};
         golden_require(pluck_sampler_accept(draft, tokens[i], &err), name, &err);
     }
-    golden_require(pluck_speculation_step(speculation, target, logits,
+    const pluck_matrix matrix = {
+        .data = rows, .dtype = PLUCK_F32, .n_cols = N_VOCAB, .n_rows = N_DRAFTS + 1};
+    golden_require(pluck_speculation_step(speculation, target, &matrix,
                                           &(pluck_drafts){tokens, supports, N_DRAFTS}, &verdict,
                                           &err),
                    name, &err);

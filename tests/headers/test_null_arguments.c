@@ -99,10 +99,11 @@ static const size_t bit_ends[2] = {1, 2};
 static const int32_t children[2] = {0, 1};
 static const pluck_weights weights_of = {z, PLUCK_F32, 4};
 static const pluck_logits logits = {z, PLUCK_F32, N};
-static const pluck_logits rows[3] = {{z, PLUCK_F32, N}, {z, PLUCK_F32, N}, {z, PLUCK_F32, N}};
-static const void *const row_starts[2] = {z, z};
+static const void *const row_starts[3] = {z, z, z};
 static const pluck_matrix logit_rows = {
     .rows = row_starts, .dtype = PLUCK_F32, .n_cols = N, .n_rows = 2};
+static const pluck_matrix draft_rows = {
+    .rows = row_starts, .dtype = PLUCK_F32, .n_cols = N, .n_rows = 3};
 static const pluck_matrix matrix = {
     .data = weights, .dtype = PLUCK_F32, .n_rows = N, .n_cols = DIM};
 static const pluck_head_tail tail = {

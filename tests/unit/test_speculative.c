@@ -263,9 +263,21 @@ static void mistakes_are_named(void **state)
     assert_int_equal(1, v.n_accepted);
     pluck_sampler *other = test_sampler("{}", 9, PLUCK_ISA_BEST, 0);
     const float row[9] = {0};
-    pluck_logits logits = {row, PLUCK_F32, 9};
+    pluck_matrix rows = {.data = row, .dtype = PLUCK_F32, .n_cols = 9, .n_rows = 2};
     expect(PLUCK_ERR_INVALID, "a sampler for 9",
-           pluck_speculation_step(s, other, &logits, &drafts, &v, &err), &err);
+           pluck_speculation_step(s, other, &rows, &drafts, &v, &err), &err);
+    pluck_sampler *target = test_sampler("{}", 4, PLUCK_ISA_BEST, 0);
+    expect(PLUCK_ERR_INVALID, "rows of 9 logits",
+           pluck_speculation_step(s, target, &rows, &drafts, &v, &err), &err);
+    rows.n_cols = 4;
+    rows.n_rows = 1;
+    expect(PLUCK_ERR_INVALID, "1 drafts need 2 rows of logits; 1 were given",
+           pluck_speculation_step(s, target, &rows, &drafts, &v, &err), &err);
+    rows.n_rows = 2;
+    rows.data = NULL;
+    expect(PLUCK_ERR_INVALID, "NULL", pluck_speculation_step(s, target, &rows, &drafts, &v, &err),
+           &err);
+    pluck_sampler_destroy(&target);
     pluck_sampler_destroy(&other);
     pluck_speculation_destroy(&s);
     expect(PLUCK_ERR_INVALID, "n_vocab = 0", pluck_speculation_create(&s, 0, 1, 1, NULL, &err),

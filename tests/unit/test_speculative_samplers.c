@@ -69,7 +69,7 @@ typedef struct step {
     pluck_prob probs[MAX_DRAFTS][V];
     pluck_support supports[MAX_DRAFTS];
     float rows[MAX_DRAFTS + 1][V];
-    pluck_logits logits[MAX_DRAFTS + 1];
+    pluck_matrix matrix; /* of the rows */
     pluck_drafts drafts;
 } step;
 
@@ -77,10 +77,10 @@ typedef struct step {
 static void draft_step(step *s, pluck_sampler *draft, pluck_token last, uint32_t n)
 {
     s->drafts = (pluck_drafts){s->drafted, s->supports, n};
+    s->matrix = (pluck_matrix){.data = s->rows, .dtype = PLUCK_F32, .n_cols = V, .n_rows = n + 1};
     for (uint32_t i = 0; i <= n; i++) {
         float row[V];
         fill_row(1, last, s->rows[i]);
-        s->logits[i] = (pluck_logits){s->rows[i], PLUCK_F32, V};
         if (i == n)
             break;
         fill_row(2, last, row);
@@ -103,7 +103,7 @@ static void sample_speculatively(pluck_sampler *target, pluck_sampler *draft,
         pluck_verdict verdict;
         pluck_error err;
         draft_step(&s, draft, last, 2);
-        if (pluck_speculation_step(speculation, target, s.logits, &s.drafts, &verdict, &err) !=
+        if (pluck_speculation_step(speculation, target, &s.matrix, &s.drafts, &verdict, &err) !=
             PLUCK_OK)
             fail_msg("%s", err.message);
         last = verdict.next;
@@ -195,11 +195,11 @@ static void a_step_is_undone_by_rewinding_what_it_emitted(void **state)
         sample_alone(target, tokens);
         assert_int_equal(PLUCK_OK, pluck_sampler_clone(&before, target, NULL));
         draft_step(&s, draft, tokens[2], 3);
-        assert_int_equal(PLUCK_OK, pluck_speculation_step(speculation, target, s.logits, &s.drafts,
+        assert_int_equal(PLUCK_OK, pluck_speculation_step(speculation, target, &s.matrix, &s.drafts,
                                                           &first, NULL));
         assert_int_equal(3 + first.n_accepted + 1, pluck_sampler_position(target));
         assert_int_equal(PLUCK_OK, pluck_sampler_rewind(target, first.n_accepted + 1, NULL));
-        assert_int_equal(PLUCK_OK, pluck_speculation_step(speculation, target, s.logits, &s.drafts,
+        assert_int_equal(PLUCK_OK, pluck_speculation_step(speculation, target, &s.matrix, &s.drafts,
                                                           &second, NULL));
         assert_int_equal(first.n_accepted, second.n_accepted);
         assert_int_equal(first.next, second.next);
@@ -227,7 +227,7 @@ static void learning_draws_learn_as_if_alone(void **state)
         sample_alone(alone, tokens);
         pluck_sampler *draft = test_sampler("{\"seed\": 4}", V, PLUCK_ISA_BEST, stream);
         draft_step(&s, draft, V, 2);
-        assert_int_equal(PLUCK_OK, pluck_speculation_step(speculation, target, s.logits, &s.drafts,
+        assert_int_equal(PLUCK_OK, pluck_speculation_step(speculation, target, &s.matrix, &s.drafts,
                                                           &verdict, NULL));
         if (verdict.n_accepted == 2 && verdict.next == tokens[2] &&
             memcmp(s.drafted, tokens, 2 * sizeof *tokens) == 0) {
@@ -262,8 +262,8 @@ static void a_failed_step_changes_nothing(void **state)
         s.rows[i][s.drafted[i]] = 1000;
     s.rows[3][1] = NAN;
     s.drafts.supports = NULL;
-    assert_int_equal(PLUCK_ERR_NAN, pluck_speculation_step(speculation, target, s.logits, &s.drafts,
-                                                           &verdict, &err));
+    assert_int_equal(PLUCK_ERR_NAN, pluck_speculation_step(speculation, target, &s.matrix,
+                                                           &s.drafts, &verdict, &err));
     assert_int_equal(PLUCK_ERR_NAN, err.status);
     assert_int_equal(77, verdict.n_accepted);
     check_same_state(before, target);
