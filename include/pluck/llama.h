@@ -80,7 +80,7 @@ static inline pluck_status pluck_llama_sampler_error(struct llama_sampler *smpl,
  *
  * clone copies all state, and gives NULL without memory. From here on it is details.
  */
-typedef struct pluck_llama_state {
+typedef struct pluck_llama_impl_state {
     pluck_sampler *sampler;
     uint32_t n_vocab;
     float *row;        /* -inf everywhere between two calls */
@@ -88,29 +88,30 @@ typedef struct pluck_llama_state {
     pluck_error failure;
     bool has_drawn;       /* since init, wrap or reset */
     pluck_config *random; /* the configuration, if each reset draws a seed; else NULL */
-} pluck_llama_state;
+} pluck_llama_impl_state;
 
-static inline pluck_llama_state *pluck_llama_state_of(const struct llama_sampler *smpl)
+static inline pluck_llama_impl_state *pluck_llama_impl_state_of(const struct llama_sampler *smpl)
 {
-    return (pluck_llama_state *)smpl->ctx;
+    return (pluck_llama_impl_state *)smpl->ctx;
 }
 
-static inline const char *pluck_llama_name(const struct llama_sampler *smpl)
+static inline const char *pluck_llama_impl_name(const struct llama_sampler *smpl)
 {
     (void)smpl;
     return "pluck";
 }
 
 /* Notes a failure unless an earlier one waits to be read. */
-static inline void pluck_llama_note(pluck_llama_state *state, pluck_status status,
-                                    const pluck_error *err)
+static inline void pluck_llama_impl_note(pluck_llama_impl_state *state, pluck_status status,
+                                         const pluck_error *err)
 {
     if (status != PLUCK_OK && state->failure.status == PLUCK_OK)
         state->failure = *err;
 }
 
 /* err may be NULL. */
-static inline pluck_status pluck_llama_fail(pluck_error *err, pluck_status status, const char *what)
+static inline pluck_status pluck_llama_impl_fail(pluck_error *err, pluck_status status,
+                                                 const char *what)
 {
     if (err) {
         err->status = status;
@@ -119,34 +120,34 @@ static inline pluck_status pluck_llama_fail(pluck_error *err, pluck_status statu
     return status;
 }
 
-static inline void pluck_llama_accept(struct llama_sampler *smpl, llama_token token)
+static inline void pluck_llama_impl_accept(struct llama_sampler *smpl, llama_token token)
 {
-    pluck_llama_state *state = pluck_llama_state_of(smpl);
+    pluck_llama_impl_state *state = pluck_llama_impl_state_of(smpl);
     pluck_error err;
     pluck_status status = state->has_drawn ? pluck_sampler_accept(state->sampler, token, &err)
                                            : pluck_sampler_prompt(state->sampler, &token, 1, &err);
-    pluck_llama_note(state, status, &err);
+    pluck_llama_impl_note(state, status, &err);
 }
 
 /* Puts the candidates' logits into the row; *n says how many of them, on failure too. */
-static inline pluck_status pluck_llama_scatter(pluck_llama_state *state,
-                                               const llama_token_data_array *candidates, size_t *n,
-                                               pluck_error *err)
+static inline pluck_status pluck_llama_impl_scatter(pluck_llama_impl_state *state,
+                                                    const llama_token_data_array *candidates,
+                                                    size_t *n, pluck_error *err)
 {
     const llama_token_data *data = candidates->data;
     for (*n = 0; *n < candidates->size; ++*n) {
         const llama_token id = data[*n].id;
         if (id < 0 || (uint32_t)id >= state->n_vocab)
-            return pluck_llama_fail(err, PLUCK_ERR_INVALID,
-                                    "a candidate is outside the sampler's vocabulary");
+            return pluck_llama_impl_fail(err, PLUCK_ERR_INVALID,
+                                         "a candidate is outside the sampler's vocabulary");
         state->row[id] = data[*n].logit;
     }
     return PLUCK_OK;
 }
 
 /* Writes the n most probable tokens over the candidates. */
-static inline void pluck_llama_gather(const pluck_llama_state *state, uint32_t n, pluck_token token,
-                                      llama_token_data_array *candidates)
+static inline void pluck_llama_impl_gather(const pluck_llama_impl_state *state, uint32_t n,
+                                           pluck_token token, llama_token_data_array *candidates)
 {
     for (uint32_t i = 0; i < n; i++) {
         llama_token_data *to = candidates->data + i;
@@ -160,16 +161,17 @@ static inline void pluck_llama_gather(const pluck_llama_state *state, uint32_t n
     candidates->sorted = true;
 }
 
-static inline void pluck_llama_apply(struct llama_sampler *smpl, llama_token_data_array *candidates)
+static inline void pluck_llama_impl_apply(struct llama_sampler *smpl,
+                                          llama_token_data_array *candidates)
 {
-    pluck_llama_state *state = pluck_llama_state_of(smpl);
+    pluck_llama_impl_state *state = pluck_llama_impl_state_of(smpl);
     const pluck_logits logits = {state->row, PLUCK_F32, state->n_vocab};
     pluck_error err;
     pluck_token token = -1;
     size_t n_written = 0;
     uint32_t n = 0;
     candidates->selected = -1;
-    pluck_status status = pluck_llama_scatter(state, candidates, &n_written, &err);
+    pluck_status status = pluck_llama_impl_scatter(state, candidates, &n_written, &err);
     if (status == PLUCK_OK)
         status = pluck_sampler_sample(state->sampler, logits, &token, &err);
     if (status == PLUCK_OK)
@@ -178,17 +180,17 @@ static inline void pluck_llama_apply(struct llama_sampler *smpl, llama_token_dat
     for (size_t i = 0; i < n_written; i++)
         state->row[candidates->data[i].id] = -INFINITY;
     if (status == PLUCK_OK && n > candidates->size)
-        status = pluck_llama_fail(&err, PLUCK_ERR_INVALID, "a candidate comes twice");
+        status = pluck_llama_impl_fail(&err, PLUCK_ERR_INVALID, "a candidate comes twice");
     if (status == PLUCK_OK) {
-        pluck_llama_gather(state, n, token, candidates);
+        pluck_llama_impl_gather(state, n, token, candidates);
         state->has_drawn = true;
     }
-    pluck_llama_note(state, status, &err);
+    pluck_llama_impl_note(state, status, &err);
 }
 
-static inline void pluck_llama_reset(struct llama_sampler *smpl)
+static inline void pluck_llama_impl_reset(struct llama_sampler *smpl)
 {
-    pluck_llama_state *state = pluck_llama_state_of(smpl);
+    pluck_llama_impl_state *state = pluck_llama_impl_state_of(smpl);
     pluck_sampler *fresh = NULL;
     pluck_error err;
     state->has_drawn = false;
@@ -199,11 +201,11 @@ static inline void pluck_llama_reset(struct llama_sampler *smpl)
         pluck_sampler_destroy(&state->sampler);
         state->sampler = fresh;
     }
-    pluck_llama_note(state, status, &err);
+    pluck_llama_impl_note(state, status, &err);
 }
 
 /* Takes half-made states too. */
-static inline void pluck_llama_state_destroy(pluck_llama_state *state)
+static inline void pluck_llama_impl_state_destroy(pluck_llama_impl_state *state)
 {
     if (!state)
         return;
@@ -214,22 +216,22 @@ static inline void pluck_llama_state_destroy(pluck_llama_state *state)
     free(state);
 }
 
-static inline void pluck_llama_free(struct llama_sampler *smpl)
+static inline void pluck_llama_impl_free(struct llama_sampler *smpl)
 {
-    pluck_llama_state_destroy(pluck_llama_state_of(smpl));
+    pluck_llama_impl_state_destroy(pluck_llama_impl_state_of(smpl));
 }
 
 /* Without a sampler yet; NULL if there is no memory. */
-static inline pluck_llama_state *pluck_llama_state_create(uint32_t n_vocab)
+static inline pluck_llama_impl_state *pluck_llama_impl_state_create(uint32_t n_vocab)
 {
-    pluck_llama_state *state = (pluck_llama_state *)calloc(1, sizeof *state);
+    pluck_llama_impl_state *state = (pluck_llama_impl_state *)calloc(1, sizeof *state);
     if (!state)
         return NULL;
     state->n_vocab = n_vocab;
     state->row = (float *)malloc(n_vocab * sizeof *state->row);
     state->probs = (pluck_prob *)malloc(n_vocab * sizeof *state->probs);
     if (!state->row || !state->probs) {
-        pluck_llama_state_destroy(state);
+        pluck_llama_impl_state_destroy(state);
         return NULL;
     }
     for (uint32_t i = 0; i < n_vocab; i++)
@@ -237,10 +239,10 @@ static inline pluck_llama_state *pluck_llama_state_create(uint32_t n_vocab)
     return state;
 }
 
-static inline struct llama_sampler *pluck_llama_clone(const struct llama_sampler *smpl)
+static inline struct llama_sampler *pluck_llama_impl_clone(const struct llama_sampler *smpl)
 {
-    const pluck_llama_state *state = pluck_llama_state_of(smpl);
-    pluck_llama_state *copy = pluck_llama_state_create(state->n_vocab);
+    const pluck_llama_impl_state *state = pluck_llama_impl_state_of(smpl);
+    pluck_llama_impl_state *copy = pluck_llama_impl_state_create(state->n_vocab);
     struct llama_sampler *out = NULL;
     if (copy && pluck_sampler_clone(&copy->sampler, state->sampler, NULL) == PLUCK_OK &&
         (!state->random || pluck_config_clone(&copy->random, state->random, NULL) == PLUCK_OK)) {
@@ -249,32 +251,32 @@ static inline struct llama_sampler *pluck_llama_clone(const struct llama_sampler
         out = llama_sampler_init(smpl->iface, copy);
     }
     if (!out)
-        pluck_llama_state_destroy(copy);
+        pluck_llama_impl_state_destroy(copy);
     return out;
 }
 
 /* llama.h took a pointer to a const table once and does not any more, and the table has grown: what
  * is not named stays NULL, which llama.cpp takes as "not provided". */
-static inline struct llama_sampler_i *pluck_llama_interface(void)
+static inline struct llama_sampler_i *pluck_llama_impl_interface(void)
 {
 #ifdef __cplusplus
     static struct llama_sampler_i table = [] {
         struct llama_sampler_i made = {};
-        made.name = pluck_llama_name;
-        made.accept = pluck_llama_accept;
-        made.apply = pluck_llama_apply;
-        made.reset = pluck_llama_reset;
-        made.clone = pluck_llama_clone;
-        made.free = pluck_llama_free;
+        made.name = pluck_llama_impl_name;
+        made.accept = pluck_llama_impl_accept;
+        made.apply = pluck_llama_impl_apply;
+        made.reset = pluck_llama_impl_reset;
+        made.clone = pluck_llama_impl_clone;
+        made.free = pluck_llama_impl_free;
         return made;
     }();
 #else
-    static struct llama_sampler_i table = {.name = pluck_llama_name,
-                                           .accept = pluck_llama_accept,
-                                           .apply = pluck_llama_apply,
-                                           .reset = pluck_llama_reset,
-                                           .clone = pluck_llama_clone,
-                                           .free = pluck_llama_free};
+    static struct llama_sampler_i table = {.name = pluck_llama_impl_name,
+                                           .accept = pluck_llama_impl_accept,
+                                           .apply = pluck_llama_impl_apply,
+                                           .reset = pluck_llama_impl_reset,
+                                           .clone = pluck_llama_impl_clone,
+                                           .free = pluck_llama_impl_free};
 #endif
     return &table;
 }
@@ -282,20 +284,20 @@ static inline struct llama_sampler_i *pluck_llama_interface(void)
 static inline struct llama_sampler *pluck_llama_sampler_wrap(pluck_sampler **sampler,
                                                              pluck_error *err)
 {
-    pluck_llama_state *state = NULL;
+    pluck_llama_impl_state *state = NULL;
     struct llama_sampler *out = NULL;
     pluck_sampler_info info = PLUCK_INIT(pluck_sampler_info);
     if (!sampler || !*sampler) {
-        pluck_llama_fail(err, PLUCK_ERR_INVALID, "the sampler to wrap is NULL");
+        pluck_llama_impl_fail(err, PLUCK_ERR_INVALID, "the sampler to wrap is NULL");
         return NULL;
     }
     pluck_sampler_get_info(*sampler, &info, NULL);
-    state = pluck_llama_state_create(info.n_vocab);
+    state = pluck_llama_impl_state_create(info.n_vocab);
     if (state)
-        out = llama_sampler_init(pluck_llama_interface(), state);
+        out = llama_sampler_init(pluck_llama_impl_interface(), state);
     if (!out) {
-        pluck_llama_state_destroy(state);
-        pluck_llama_fail(err, PLUCK_ERR_NOMEM, "out of memory");
+        pluck_llama_impl_state_destroy(state);
+        pluck_llama_impl_fail(err, PLUCK_ERR_NOMEM, "out of memory");
         return NULL;
     }
     state->sampler = *sampler;
@@ -315,7 +317,7 @@ static inline struct llama_sampler *pluck_llama_sampler_init(const char *json, i
         pluck_sampler_create(&sampler, config, (uint32_t)n_vocab, NULL, NULL) == PLUCK_OK)
         out = pluck_llama_sampler_wrap(&sampler, NULL);
     if (out && pluck_config_get_info(config, &info, NULL) == PLUCK_OK && info.seed_is_random) {
-        pluck_llama_state_of(out)->random = config;
+        pluck_llama_impl_state_of(out)->random = config;
         config = NULL;
     }
     pluck_sampler_destroy(&sampler);
@@ -324,24 +326,25 @@ static inline struct llama_sampler *pluck_llama_sampler_init(const char *json, i
 }
 
 /* By name: every file that includes this header has a table of its own. */
-static inline bool pluck_llama_is_ours(const struct llama_sampler *smpl)
+static inline bool pluck_llama_impl_is_ours(const struct llama_sampler *smpl)
 {
     return smpl && smpl->ctx && smpl->iface && smpl->iface->name &&
-           strcmp(smpl->iface->name(smpl), pluck_llama_name(smpl)) == 0;
+           strcmp(smpl->iface->name(smpl), pluck_llama_impl_name(smpl)) == 0;
 }
 
 static inline pluck_sampler *pluck_llama_sampler_get(const struct llama_sampler *smpl)
 {
-    return pluck_llama_is_ours(smpl) ? pluck_llama_state_of(smpl)->sampler : NULL;
+    return pluck_llama_impl_is_ours(smpl) ? pluck_llama_impl_state_of(smpl)->sampler : NULL;
 }
 
 static inline pluck_status pluck_llama_sampler_error(struct llama_sampler *smpl, pluck_error *err)
 {
-    pluck_llama_state *state = NULL;
+    pluck_llama_impl_state *state = NULL;
     pluck_status status = PLUCK_OK;
-    if (!pluck_llama_is_ours(smpl))
-        return pluck_llama_fail(err, PLUCK_ERR_INVALID, "this llama_sampler is not one of pluck's");
-    state = pluck_llama_state_of(smpl);
+    if (!pluck_llama_impl_is_ours(smpl))
+        return pluck_llama_impl_fail(err, PLUCK_ERR_INVALID,
+                                     "this llama_sampler is not one of pluck's");
+    state = pluck_llama_impl_state_of(smpl);
     status = state->failure.status;
     if (status != PLUCK_OK && err)
         *err = state->failure;
@@ -352,25 +355,25 @@ static inline pluck_status pluck_llama_sampler_error(struct llama_sampler *smpl,
 static inline llama_token pluck_llama_sample(struct llama_sampler *smpl, struct llama_context *ctx,
                                              int32_t idx)
 {
-    pluck_llama_state *state = NULL;
+    pluck_llama_impl_state *state = NULL;
     pluck_status status = PLUCK_OK;
     pluck_error err;
     pluck_token token = -1;
-    if (!pluck_llama_is_ours(smpl) || !ctx)
+    if (!pluck_llama_impl_is_ours(smpl) || !ctx)
         return -1;
-    state = pluck_llama_state_of(smpl);
+    state = pluck_llama_impl_state_of(smpl);
     const float *values = llama_get_logits_ith(ctx, idx);
     const struct llama_vocab *vocab = llama_model_get_vocab(llama_get_model(ctx));
     const pluck_logits logits = {values, PLUCK_F32, (uint32_t)llama_vocab_n_tokens(vocab)};
     if (!values)
-        status = pluck_llama_fail(&err, PLUCK_ERR_INVALID, "this output has no logits");
+        status = pluck_llama_impl_fail(&err, PLUCK_ERR_INVALID, "this output has no logits");
     else
         status = pluck_sampler_sample(state->sampler, logits, &token, &err);
     if (status == PLUCK_OK) {
         state->has_drawn = true;
         status = pluck_sampler_accept(state->sampler, token, &err);
     }
-    pluck_llama_note(state, status, &err);
+    pluck_llama_impl_note(state, status, &err);
     return status == PLUCK_OK ? token : -1;
 }
 
