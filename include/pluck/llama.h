@@ -1,9 +1,9 @@
 /*
- * A sampler of this library inside llama.cpp. For programs that have llama.h (of February 2025 or
- * later) on their include path; everything is in this header, pluck.h does not include it, and the
+ * A sampler of this library inside llama.cpp, for programs that have llama.h (of February 2025 or
+ * later) on their include path. Everything is in this header: pluck.h does not include it, and the
  * library does not depend on llama.cpp. Link with libllama, libpluck and libm.
  *
- * As a part of a chain, which the chain then owns:
+ * In a chain, which then owns the sampler:
  *
  *     struct llama_sampler *smpl = pluck_llama_sampler_init("{\"top_p\": 0.9, \"seed\": 42}",
  *                                                           llama_vocab_n_tokens(vocab));
@@ -14,19 +14,20 @@
  *
  *     token = pluck_llama_sample(smpl, ctx, -1);
  *
- * Both accept the token that they return, and give the same tokens.
+ * Both accept the token that they return, and both give the same tokens.
  *
- * llama.cpp has one accept for prompts and for generated tokens. Here the tokens that are accepted
- * before the first draw after init, wrap or reset are the prompt: stages that count generated
- * tokens (min_tokens, exp_decay_length, penalties with "ignore_prompt") count from its last token.
- * A later prompt, such as the next turn of a chat, goes to pluck_sampler_prompt().
+ * llama.cpp has one accept for the tokens of prompts and for generated tokens. Here the tokens that
+ * are accepted before the first draw after init, wrap or reset are the prompt: stages that count
+ * generated tokens (min_tokens, exp_decay_length, penalties with "ignore_prompt") count from the
+ * last of them. The application gives a later prompt, such as the next turn of a chat, to
+ * pluck_sampler_prompt(), with the sampler of pluck_llama_sampler_get().
  *
- * A sampler of llama.cpp has no way to report a failure. Here the candidates then stay as they
- * were, with selected = -1 (on which llama_sampler_sample() aborts the program),
- * pluck_llama_sample() returns -1 = LLAMA_TOKEN_NULL, and pluck_llama_sampler_error() tells what
- * was wrong.
+ * A sampler of llama.cpp cannot report a failure. After a failure here the candidates are as they
+ * were, with selected = -1 (on which llama_sampler_sample() aborts the program);
+ * pluck_llama_sample() returns -1, which is LLAMA_TOKEN_NULL; and pluck_llama_sampler_error() gives
+ * the reason.
  *
- * A sampler belongs to one thread at a time.
+ * One thread at a time may use a sampler.
  */
 #ifndef PLUCK_LLAMA_H
 #define PLUCK_LLAMA_H
@@ -43,42 +44,43 @@
 extern "C" {
 #endif
 
-/* A sampler of llama.cpp from a configuration; free it with llama_sampler_free() unless a chain
- * owns it. NULL if the configuration or n_vocab is wrong or there is no memory: to know which,
- * make a pluck_sampler and wrap it. With "seed": "random" each reset draws another seed, as those
- * of llama.cpp's samplers do. */
+/* Makes a sampler of llama.cpp from a configuration. The caller frees it with llama_sampler_free(),
+ * unless a chain owns it. NULL if the configuration or n_vocab is wrong, or if there is no memory;
+ * to know which, make a pluck_sampler and wrap it. With "seed": "random" each reset draws a new
+ * seed, as llama.cpp's own samplers do. */
 static inline struct llama_sampler *pluck_llama_sampler_init(const char *json, int32_t n_vocab);
 
-/* The same from any pluck_sampler, for one with options (stream, workspace, max_rewind). It takes
- * *sampler, which becomes NULL; on failure it returns NULL and *sampler stays the caller's. Its
- * seed stays what it is, a random one too. */
+/* Makes one from a pluck_sampler, for example one with options (stream, workspace, max_rewind). It
+ * takes *sampler over, and sets it to NULL. On failure it returns NULL, and the caller still owns
+ * *sampler. The seed stays what it is, a random one too. */
 static inline struct llama_sampler *pluck_llama_sampler_wrap(pluck_sampler **sampler,
                                                              pluck_error *err);
 
-/* The sampler inside, still owned by smpl: to accept the prompt of a later turn, to rewind, to ask
- * for its seed. Valid until smpl is reset or freed. NULL if smpl is not one of this header's, a
- * chain for example. */
+/* The sampler inside, which smpl still owns: to give it the prompt of a later turn, to rewind
+ * it, or to ask for its seed. Valid until smpl is reset or freed. NULL if smpl was not made by
+ * this header, a chain for example. */
 static inline pluck_sampler *pluck_llama_sampler_get(const struct llama_sampler *smpl);
 
 /* What llama_sampler_sample() does, for a sampler of this header only: samples from the logits of
- * the idx-th output, accepts the token, returns it; -1 on failure. Samplers that ran in llama.cpp's
- * backend (llama_set_sampler) are not asked. */
+ * output number idx, accepts the token, and returns it; -1 on failure. Samplers that ran in
+ * llama.cpp's backend (llama_set_sampler) are not asked. */
 static inline llama_token pluck_llama_sample(struct llama_sampler *smpl, struct llama_context *ctx,
                                              int32_t idx);
 
 /* The first failure of apply, accept, reset or pluck_llama_sample() since the last call of this
- * function, which forgets it; PLUCK_OK if there was none, and err is not touched. */
+ * function, which then forgets it. PLUCK_OK if there was none; then err is untouched. */
 static inline pluck_status pluck_llama_sampler_error(struct llama_sampler *smpl, pluck_error *err);
 
 /*
- * What apply makes of the candidates: those that survive the configuration, most probable first
- * (sorted is true), with p their final probability and logit its logarithm, and selected the one
- * drawn. Candidates may be the whole vocabulary or any part of it, in any order, each token once;
- * tokens that are not among them count as banned. Memory: 12 bytes a token of the vocabulary beside
- * the sampler's own, allocated at the start. Writing the survivors back costs a second run of the
- * stages and a sort, which pluck_llama_sample() saves.
+ * apply turns the candidates into those that survive the configuration, most probable first (sorted
+ * is true), with p their final probability and logit its logarithm; selected is the one drawn. The
+ * candidates may be the whole vocabulary or a part of it, in any order, each token once; other
+ * tokens count as banned. The memory is 12 bytes per token of the vocabulary besides the sampler's
+ * own, allocated at the start. Writing the survivors back costs a second run of the stages and a
+ * sort, which pluck_llama_sample() does not need.
  *
- * clone copies all state, and gives NULL without memory. From here on it is details.
+ * clone copies the whole state, and gives NULL if there is no memory. What follows,
+ * pluck_llama_impl_*, is not part of the interface.
  */
 typedef struct pluck_llama_impl_state {
     pluck_sampler *sampler;
@@ -368,11 +370,9 @@ static inline llama_token pluck_llama_sample(struct llama_sampler *smpl, struct 
     if (!values)
         status = pluck_llama_impl_fail(&err, PLUCK_ERR_INVALID, "this output has no logits");
     else
-        status = pluck_sampler_sample(state->sampler, logits, &token, &err);
-    if (status == PLUCK_OK) {
+        status = pluck_sampler_next(state->sampler, logits, &token, &err);
+    if (status == PLUCK_OK)
         state->has_drawn = true;
-        status = pluck_sampler_accept(state->sampler, token, &err);
-    }
     pluck_llama_impl_note(state, status, &err);
     return status == PLUCK_OK ? token : -1;
 }
