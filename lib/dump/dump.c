@@ -15,8 +15,6 @@
 #include "file/file.h"
 #include "simd/fp_state.h"
 
-/* What a gzip file may unpack to, and text from a pipe have: it is kept in memory. */
-#define MAX_UNPACKED_BYTES ((size_t)1 << 30)
 /* By so much of a stream text is told from raw values. */
 #define TEXT_BYTES ((size_t)256)
 
@@ -218,7 +216,7 @@ static pluck_status peek_line(plk_source *source, const uint8_t **bytes, size_t 
     while (begins_json(*bytes, *size_bytes) || is_blank(*bytes, *size_bytes)) {
         bool is_row = begins_json(*bytes, searched);
         if (ended || (is_row && memchr(*bytes + searched, '\n', *size_bytes - searched)) ||
-            *size_bytes > MAX_UNPACKED_BYTES)
+            *size_bytes > PLK_MAX_LOADED_BYTES)
             return PLUCK_OK;
         searched = *size_bytes;
         pluck_status status = plk_source_peek_more(source, bytes, size_bytes, &ended, err);
@@ -233,7 +231,7 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
 {
     const uint8_t *bytes = NULL;
     size_t size_bytes = 0;
-    pluck_status status = plk_gzip_unpack(&dump->source, MAX_UNPACKED_BYTES, err);
+    pluck_status status = plk_gzip_unpack(&dump->source, PLK_MAX_LOADED_BYTES, err);
     if (status == PLUCK_OK)
         status = plk_source_peek(&dump->source, PLK_SNIFF_BYTES, &bytes, &size_bytes, err);
     if (status != PLUCK_OK)
@@ -255,7 +253,7 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
     dump->reader = find_reader(bytes, size_bytes, options);
     if (!is_seen && dump->reader != &plk_dump_json && dump->reader != &plk_dump_jsonl) {
         /* Of other text a line says too little. */
-        status = plk_source_load(&dump->source, MAX_UNPACKED_BYTES, err);
+        status = plk_source_load(&dump->source, PLK_MAX_LOADED_BYTES, err);
         if (status != PLUCK_OK)
             return status;
         bytes = dump->source.bytes;
@@ -372,6 +370,12 @@ pluck_status pluck_dump_read(pluck_dump *dump, uint64_t row, float *scratch, plu
     pluck_status status = PLK_CHECK_STRUCT(out, "out", pluck_dump_row, err);
     if (status != PLUCK_OK)
         return status;
+    if (row >= dump->info.n_rows)
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
+                        dump->source.label, (unsigned long long)row,
+                        (unsigned long long)dump->info.n_rows);
+    if (dump->reader->needs_scratch && !scratch)
+        return plk_fail_scratch(&dump->source, err);
     pluck_dump_row read = {.target = PLUCK_NO_TOKEN};
     plk_fp_state fp = plk_fp_enter_text();
     status = dump->reader->read(dump, row, scratch, &read, err);

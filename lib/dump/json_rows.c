@@ -22,8 +22,6 @@
 
 enum { FIRST_SLOTS = 256 };
 
-#define MAX_BYTES_IN_MEMORY ((size_t)1 << 30)
-
 /* A token by its text. */
 typedef struct text_place {
     size_t begin, length; /* in the arena */
@@ -316,7 +314,7 @@ static pluck_status open_json(pluck_dump *dump, const pluck_dump_options *option
         return plk_fail_nomem(err, sizeof *file);
     dump->own = file;
     plk_json_group group = PLK_JSON_LOGITS;
-    pluck_status status = plk_source_load(source, MAX_BYTES_IN_MEMORY, err);
+    pluck_status status = plk_source_load(source, PLK_MAX_LOADED_BYTES, err);
     if (status == PLUCK_OK)
         status = plk_json_document_open(&file->document, source->bytes, (size_t)source->size_bytes,
                                         source->label, &dump->allocator, err);
@@ -344,14 +342,6 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
                              pluck_error *err)
 {
     const json_file *file = dump->own;
-    if (!scratch)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: scratch is NULL, but rows of this dump have to be parsed",
-                        dump->source.label);
-    if (row >= dump->info.n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
-                        dump->source.label, (unsigned long long)row,
-                        (unsigned long long)dump->info.n_rows);
     size_t place = (size_t)(file->rows ? file->rows[row] : row);
     sparse_row sparse = {file, scratch, dump->info.n_vocab, PLUCK_NO_TOKEN};
     pluck_status status = PLUCK_OK;
@@ -407,6 +397,7 @@ const plk_dump_reader plk_dump_json = {
     .name = "json",
     .recognised = "JSON",
     .has_tensors = true,
+    .needs_scratch = true,
     .sniff = sniff,
     .open = open_json,
     .read = read_row,

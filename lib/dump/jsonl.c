@@ -175,14 +175,10 @@ static pluck_status open_lines(pluck_dump *dump, const pluck_dump_options *optio
 /* Makes row the one that is in jsonl->line, or reaches the end. */
 static pluck_status advance_to(pluck_dump *dump, jsonl_file *jsonl, uint64_t row, pluck_error *err)
 {
-    const char *label = dump->source.label;
-    if (jsonl->failure != PLUCK_OK)
-        return plk_fail(err, jsonl->failure, "%s: the stream has failed before, at row %llu", label,
-                        (unsigned long long)jsonl->next_row);
-    if (row < jsonl->next_row)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: row %llu of a stream has passed; the next one is %llu", label,
-                        (unsigned long long)row, (unsigned long long)jsonl->next_row);
+    pluck_status status =
+        plk_check_stream(&dump->source, jsonl->failure, jsonl->next_row, row, err);
+    if (status != PLUCK_OK)
+        return status;
     while (jsonl->failure == PLUCK_OK && jsonl->next_row <= row) {
         if (!jsonl->has_line)
             jsonl->failure = next_line(dump, jsonl, err);
@@ -200,12 +196,6 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
     jsonl_file *jsonl = dump->own;
     const char *label = dump->source.label;
     plk_json_row read;
-    if (!scratch)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: scratch is NULL, but rows of this dump have to be parsed", label);
-    if (row >= dump->info.n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
-                        label, (unsigned long long)row, (unsigned long long)dump->info.n_rows);
     const uint8_t *line = NULL;
     size_t length = 0;
     if (dump->source.streamed) {
@@ -255,6 +245,7 @@ const plk_dump_reader plk_dump_jsonl = {
     .format = PLUCK_DUMP_JSONL,
     .name = "jsonl",
     .recognised = "JSON lines",
+    .needs_scratch = true,
     .sniff = sniff,
     .open = open_lines,
     .read = read_row,

@@ -10,17 +10,6 @@
 
 enum { MAX_PLACES = 1 << 16, WINDOW_BYTES = 1 << 20 };
 
-bool plk_is_space(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-size_t plk_mark_bytes(const uint8_t *bytes, size_t size_bytes)
-{
-    static const uint8_t mark[] = {0xEF, 0xBB, 0xBF};
-    return size_bytes >= sizeof mark && memcmp(bytes, mark, sizeof mark) == 0 ? sizeof mark : 0;
-}
-
 static void add_place(plk_lines *lines, uint64_t line, uint64_t offset)
 {
     if (line % lines->stride != 0)

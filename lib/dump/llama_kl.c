@@ -217,14 +217,9 @@ static pluck_status read_stream_row(plk_source *source, kl_file *kl, uint64_t n_
 
 static pluck_status advance_to(pluck_dump *dump, kl_file *kl, uint64_t row, pluck_error *err)
 {
-    const char *label = dump->source.label;
-    if (kl->failure != PLUCK_OK)
-        return plk_fail(err, kl->failure, "%s: the stream has failed before, at row %llu", label,
-                        (unsigned long long)kl->next_row);
-    if (row < kl->next_row)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: row %llu of a stream has passed; the next one is %llu", label,
-                        (unsigned long long)row, (unsigned long long)kl->next_row);
+    pluck_status status = plk_check_stream(&dump->source, kl->failure, kl->next_row, row, err);
+    if (status != PLUCK_OK)
+        return status;
     while (kl->next_row <= row && kl->failure == PLUCK_OK)
         kl->failure = read_stream_row(&dump->source, kl, dump->info.n_rows, err);
     return kl->failure;
@@ -266,14 +261,6 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
                              pluck_error *err)
 {
     kl_file *kl = dump->own;
-    if (row >= dump->info.n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
-                        dump->source.label, (unsigned long long)row,
-                        (unsigned long long)dump->info.n_rows);
-    if (!scratch)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: scratch is NULL, but rows of this dump have to be decoded",
-                        dump->source.label);
     const uint8_t *bytes = kl->row;
     pluck_status status = PLUCK_OK;
     if (dump->source.streamed)
@@ -312,6 +299,7 @@ const plk_dump_reader plk_dump_llama_kl = {
     .format = PLUCK_DUMP_LLAMA_KL,
     .name = "llama-kl",
     .recognised = "a KL-divergence base of llama.cpp",
+    .needs_scratch = true,
     .sniff = sniff,
     .open = open_base,
     .read = read_row,

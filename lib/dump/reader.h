@@ -44,9 +44,16 @@ pluck_status plk_layout_read_header(plk_row_layout *layout, plk_source *source, 
 pluck_status plk_layout_check_size(const plk_row_layout *layout, uint64_t available_bytes,
                                    const char *where, pluck_error *err);
 
-/* One row; the contract of pluck_dump_read(). */
+/* One row that exists; the contract of pluck_dump_read(). */
 pluck_status plk_layout_read(plk_row_layout *layout, plk_source *source, uint64_t row,
                              float *scratch, pluck_logits *logits, pluck_error *err);
+
+/* Of a stream that stands before next_row, or whose reading has failed, whether row can be read. */
+pluck_status plk_check_stream(const plk_source *source, pluck_status failure, uint64_t next_row,
+                              uint64_t row, pluck_error *err);
+
+/* PLUCK_ERR_INVALID: a row has to be copied. */
+pluck_status plk_fail_scratch(const plk_source *source, pluck_error *err);
 
 /* The contract of pluck_dump_release(). */
 void plk_layout_release(const plk_row_layout *layout, plk_source *source, uint64_t row);
@@ -76,11 +83,6 @@ void plk_lines_release(const plk_lines *lines, plk_source *source, uint64_t line
 
 void plk_lines_close(plk_lines *lines, const pluck_allocator *allocator);
 
-bool plk_is_space(uint8_t c);
-
-/* The bytes of a UTF-8 byte order mark with which the source begins: 3 or 0. */
-size_t plk_mark_bytes(const uint8_t *bytes, size_t size_bytes);
-
 /* Bytes of a stream that every sniff() gets, unless it is shorter; no more than a stream of any
  * format may end with. Of a file it gets all bytes. */
 enum { PLK_SNIFF_BYTES = 12 };
@@ -90,6 +92,7 @@ typedef struct plk_dump_reader {
     const char *name;       /* of the format, as pluck_dump_format_name() gives it */
     const char *recognised; /* for the message that lists what is read: name and how it begins */
     bool has_tensors;       /* pluck_dump_options.tensor means something */
+    bool needs_scratch;     /* no row is ever in place */
 
     /* Whether a file that begins so is of this format; AUTO takes the first that says so. */
     bool (*sniff)(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options);
@@ -98,7 +101,7 @@ typedef struct plk_dump_reader {
      * failure close() is called all the same. */
     pluck_status (*open)(pluck_dump *dump, const pluck_dump_options *options, pluck_error *err);
 
-    /* One row; out->target is PLUCK_NO_TOKEN before. */
+    /* One row that exists; out->target is PLUCK_NO_TOKEN before. */
     pluck_status (*read)(pluck_dump *dump, uint64_t row, float *scratch, pluck_dump_row *out,
                          pluck_error *err);
     void (*release)(pluck_dump *dump, uint64_t row);

@@ -109,10 +109,23 @@ static void gather(const plk_row_layout *layout, plk_source *source, uint64_t ro
     }
 }
 
-static pluck_status fail_scratch(const plk_source *source, pluck_error *err)
+pluck_status plk_fail_scratch(const plk_source *source, pluck_error *err)
 {
     return plk_fail(err, PLUCK_ERR_INVALID,
                     "%s: scratch is NULL, but rows of this dump have to be copied", source->label);
+}
+
+pluck_status plk_check_stream(const plk_source *source, pluck_status failure, uint64_t next_row,
+                              uint64_t row, pluck_error *err)
+{
+    if (failure != PLUCK_OK)
+        return plk_fail(err, failure, "%s: the stream has failed before, at row %llu",
+                        source->label, (unsigned long long)next_row);
+    if (row < next_row)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: row %llu of a stream has passed; the next one is %llu", source->label,
+                        (unsigned long long)row, (unsigned long long)next_row);
+    return PLUCK_OK;
 }
 
 static pluck_status read_mapped(const plk_row_layout *layout, plk_source *source, uint64_t row,
@@ -120,7 +133,7 @@ static pluck_status read_mapped(const plk_row_layout *layout, plk_source *source
 {
     bool direct = !layout->fortran && !layout->swapped && layout->type != PLK_STORED_F64;
     if (!direct && !scratch)
-        return fail_scratch(source, err);
+        return plk_fail_scratch(source, err);
     logits->data = scratch;
     if (layout->fortran) {
         gather(layout, source, row, scratch);
@@ -220,14 +233,10 @@ static pluck_status read_stream(plk_row_layout *layout, plk_source *source, uint
                                 float *scratch, pluck_logits *logits, pluck_error *err)
 {
     if (!scratch)
-        return fail_scratch(source, err);
-    if (layout->failure != PLUCK_OK)
-        return plk_fail(err, layout->failure, "%s: the stream has failed before, at row %llu",
-                        source->label, (unsigned long long)layout->next_row);
-    if (row < layout->next_row)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: row %llu of a stream has passed; the next one is %llu", source->label,
-                        (unsigned long long)row, (unsigned long long)layout->next_row);
+        return plk_fail_scratch(source, err);
+    pluck_status status = plk_check_stream(source, layout->failure, layout->next_row, row, err);
+    if (status != PLUCK_OK)
+        return status;
     layout->failure = advance_to(layout, source, row, scratch, err);
     if (layout->failure != PLUCK_OK)
         return layout->failure;
@@ -238,9 +247,6 @@ static pluck_status read_stream(plk_row_layout *layout, plk_source *source, uint
 pluck_status plk_layout_read(plk_row_layout *layout, plk_source *source, uint64_t row,
                              float *scratch, pluck_logits *logits, pluck_error *err)
 {
-    if (row >= layout->n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
-                        source->label, (unsigned long long)row, (unsigned long long)layout->n_rows);
     pluck_logits read = {NULL, plk_stored_dtype(layout->type), layout->n_vocab};
     pluck_status status = source->streamed ? read_stream(layout, source, row, scratch, &read, err)
                                            : read_mapped(layout, source, row, scratch, &read, err);

@@ -346,10 +346,9 @@ static pluck_status read_packed(pluck_dump *dump, tensor_rows *rows, uint64_t ro
     uint64_t first = index * rows->rows_per_part;
     pluck_status status = PLUCK_OK;
     if (index < rows->current)
-        return plk_fail(
-            err, PLUCK_ERR_INVALID, "%s: row %llu of a stream has passed; the next one is %llu",
-            dump->source.label, (unsigned long long)row,
-            (unsigned long long)(rows->current * rows->rows_per_part + rows->layout.next_row));
+        return plk_check_stream(&dump->source, PLUCK_OK,
+                                rows->current * rows->rows_per_part + rows->layout.next_row, row,
+                                err);
     if (index > rows->current)
         status = open_stream(dump, rows, index, err);
     if (status == PLUCK_OK)
@@ -361,10 +360,6 @@ pluck_status plk_tensor_rows_read(pluck_dump *dump, uint64_t row, float *scratch
                                   pluck_dump_row *out, pluck_error *err)
 {
     tensor_rows *rows = dump->own;
-    if (row >= dump->info.n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
-                        dump->source.label, (unsigned long long)row,
-                        (unsigned long long)dump->info.n_rows);
     pluck_status status = PLUCK_OK;
     if (rows->is_packed) {
         status = read_packed(dump, rows, row, scratch, &out->logits, err);

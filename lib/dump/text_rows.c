@@ -24,8 +24,6 @@
 
 enum { SNIFF_TEXT_BYTES = 64, NO_COLUMN = -1 };
 
-#define MAX_BYTES_IN_MEMORY ((size_t)1 << 30)
-
 typedef struct text_file {
     plk_lines lines;
     char separator;    /* ' ': white space */
@@ -387,7 +385,7 @@ static pluck_status open_text(pluck_dump *dump, const pluck_dump_options *option
         return plk_fail_nomem(err, sizeof *text);
     dump->own = text;
     text->index_column = text->target_column = NO_COLUMN;
-    pluck_status status = plk_source_load(source, MAX_BYTES_IN_MEMORY, err);
+    pluck_status status = plk_source_load(source, PLK_MAX_LOADED_BYTES, err);
     if (status == PLUCK_OK)
         status =
             plk_lines_open(&text->lines, source,
@@ -518,14 +516,6 @@ static pluck_status read_row(pluck_dump *dump, uint64_t row, float *scratch, plu
                              pluck_error *err)
 {
     text_file *text = dump->own;
-    if (!scratch)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: scratch is NULL, but rows of this dump have to be parsed",
-                        dump->source.label);
-    if (row >= dump->info.n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu is past the last one: there are %llu",
-                        dump->source.label, (unsigned long long)row,
-                        (unsigned long long)dump->info.n_rows);
     pluck_token target = PLUCK_NO_TOKEN;
     pluck_status status = text->is_one_row
                               ? read_lines(dump, scratch, err)
@@ -558,6 +548,7 @@ const plk_dump_reader plk_dump_text = {
     .format = PLUCK_DUMP_TEXT,
     .name = "text",
     .recognised = "CSV, TSV",
+    .needs_scratch = true,
     .sniff = sniff,
     .open = open_text,
     .read = read_row,

@@ -61,14 +61,9 @@ pluck_status plk_npy_header_size(const uint8_t *bytes, size_t size_bytes, const 
     return PLUCK_OK;
 }
 
-static bool is_space(uint8_t c)
-{
-    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
 static void skip_space(parser *p)
 {
-    while (p->at < p->end && is_space(*p->at))
+    while (p->at < p->end && plk_is_space(*p->at))
         p->at++;
 }
 

@@ -107,6 +107,14 @@ void plk_source_scattered(plk_source *source, uint64_t n_reads, uint64_t stride_
 /* The bytes before offset_bytes may leave memory; they can still be read. */
 void plk_source_release(plk_source *source, uint64_t offset_bytes);
 
+/* The largest stream or unpacked content that is kept in memory. */
+#define PLK_MAX_LOADED_BYTES ((size_t)1 << 30)
+
+/* Of text: white space of JSON, and the bytes of the UTF-8 byte order mark with which it begins, 3
+ * or 0. */
+bool plk_is_space(uint8_t c);
+size_t plk_mark_bytes(const uint8_t *bytes, size_t size_bytes);
+
 /*
  * If source, of which nothing has been read, begins as a gzip file does (RFC 1952), replaces its
  * content by what it unpacks to, all members of it, in memory: then it is a source that is neither

@@ -12,9 +12,6 @@
 #include "file/file.h"
 #include "json/reader.h"
 
-/* What a stream may hold, or a gzip file: 2^28 integers as text of 4 bytes each. */
-#define MAX_BYTES_IN_MEMORY ((size_t)1 << 30)
-
 static pluck_status open_npy(plk_integers *integers, pluck_error *err)
 {
     plk_source *source = &integers->source;
@@ -52,11 +49,6 @@ static pluck_status open_npy(plk_integers *integers, pluck_error *err)
     return PLUCK_OK;
 }
 
-static bool is_space(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
 static bool is_digit(uint8_t c)
 {
     return c >= '0' && c <= '9';
@@ -81,7 +73,7 @@ static pluck_status fail_text(const text_reader *r, const char *expected)
         line += *c == '\n';
     size_t length = r->at < r->end;
     while (r->at + length < r->end && length < 20 && r->at[length] != ',' &&
-           !is_space(r->at[length]))
+           !plk_is_space(r->at[length]))
         length++;
     if (length == 0)
         return plk_fail(r->err, PLUCK_ERR_FORMAT, "%s: expected %s, found the end", source->label,
@@ -173,12 +165,6 @@ static pluck_status take_number(text_reader *r, int64_t *values)
     return PLUCK_OK;
 }
 
-static void skip_space(text_reader *r)
-{
-    while (r->at < r->end && is_space(*r->at))
-        r->at++;
-}
-
 /* All numbers into values, or NULL. Outside of brackets a comma may stand at the end, as editors
  * and spreadsheets leave it. */
 static pluck_status read_text(text_reader *r, int64_t *values)
@@ -186,7 +172,8 @@ static pluck_status read_text(text_reader *r, int64_t *values)
     bool in_brackets = false, after_comma = false, after_element = false, spaced = true;
     for (;;) {
         const uint8_t *before = r->at;
-        skip_space(r);
+        while (r->at < r->end && plk_is_space(*r->at))
+            r->at++;
         spaced = spaced || r->at > before;
         if (r->at == r->end)
             break;
@@ -248,16 +235,14 @@ static pluck_status open_text(plk_integers *integers, const uint8_t *begin, pluc
 /* The source is open; it is closed on failure. */
 static pluck_status finish_open(plk_integers *integers, pluck_error *err)
 {
-    static const uint8_t byte_order_mark[] = {0xEF, 0xBB, 0xBF};
     plk_source *source = &integers->source;
-    pluck_status status = plk_gzip_unpack(source, MAX_BYTES_IN_MEMORY, err);
+    pluck_status status = plk_gzip_unpack(source, PLK_MAX_LOADED_BYTES, err);
     if (status == PLUCK_OK)
-        status = plk_source_load(source, MAX_BYTES_IN_MEMORY, err);
+        status = plk_source_load(source, PLK_MAX_LOADED_BYTES, err);
     if (status == PLUCK_OK) {
         const uint8_t *begin = source->bytes, *end = begin + source->size_bytes;
-        if (source->size_bytes >= 3 && memcmp(begin, byte_order_mark, 3) == 0)
-            begin += 3;
-        while (begin < end && is_space(*begin))
+        begin += plk_mark_bytes(begin, (size_t)source->size_bytes);
+        while (begin < end && plk_is_space(*begin))
             begin++;
         if (plk_npy_has_magic(source->bytes, (size_t)source->size_bytes))
             status = open_npy(integers, err);

@@ -28,15 +28,10 @@ typedef struct row {
     double log_sum; /* ln of the sum of exp(x - max) */
 } row;
 
-static uint32_t min_size(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /* The values from first on, at most a chunk, padded with -inf to whole blocks; returns how many. */
 static uint32_t read_chunk(const row *r, uint32_t first, float buffer[CHUNK])
 {
-    uint32_t n = min_size(r->logits.n_vocab - first, CHUNK);
+    uint32_t left = r->logits.n_vocab - first, n = left < CHUNK ? left : CHUNK;
     const char *from =
         (const char *)r->logits.data + first * pluck_dtype_size_bytes(r->logits.dtype);
     if (r->logits.dtype == PLUCK_F16)
