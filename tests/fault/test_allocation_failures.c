@@ -4,11 +4,11 @@
  * Each failure must say PLUCK_ERR_NOMEM, leak nothing, and leave every object as it was: the
  * sampler that was there goes on exactly like one that met no failure.
  */
+#include "support/allocator.h"
+#include "support/cases.h"
+#include "support/custom_stages.h"
 #include "support/logit_cases.h"
-#include "support/test_allocator.h"
-#include "support/test_cases.h"
-#include "support/test_own_stages.h"
-#include "support/test_samplers.h"
+#include "support/samplers.h"
 
 #include <pluck/trace.h>
 

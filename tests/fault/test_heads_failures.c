@@ -18,8 +18,8 @@
 #include <pluck/fasttext.h>
 #include <pluck/head.h>
 
+#include "support/allocator.h"
 #include "support/head_cases.h"
-#include "support/test_allocator.h"
 
 static pluck_error err;
 static char path[] = "/tmp/pluck-heads-XXXXXX";

@@ -3,10 +3,10 @@
  * for an allocator. Between the first token and the last nothing may be allocated or freed: neither
  * through the sampler's allocator nor through malloc, which the linker redirects to counters here.
  */
+#include "support/allocator.h"
+#include "support/cases.h"
 #include "support/logit_cases.h"
-#include "support/test_allocator.h"
-#include "support/test_cases.h"
-#include "support/test_samplers.h"
+#include "support/samplers.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

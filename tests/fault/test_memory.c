@@ -5,9 +5,9 @@
  * what needs block maxima alone within V/16 bytes, plus a constant. Of the 26 bytes a value that
  * are reserved at most, 24 are the candidates and 1.5 what many draws from one row keep.
  */
+#include "support/cases.h"
 #include "support/logit_cases.h"
-#include "support/test_cases.h"
-#include "support/test_samplers.h"
+#include "support/samplers.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

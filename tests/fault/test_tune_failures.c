@@ -3,7 +3,7 @@
  * and so on until a run meets no failure. Each failure has to be reported as such, leave nothing
  * allocated, and change no output.
  */
-#include "support/test_allocator.h"
+#include "support/allocator.h"
 #include "support/tune_rows.h"
 
 #include <setjmp.h>

@@ -15,7 +15,7 @@
 
 #include <pluck/weighted.h>
 
-#include "support/test_allocator.h"
+#include "support/allocator.h"
 
 static pluck_error err;
 static char path[] = "/tmp/pluck-weighted-XXXXXX";

@@ -9,7 +9,7 @@
 #include "golden/golden.h"
 
 #include "support/config_parts.h"
-#include "support/test_samplers.h"
+#include "support/samplers.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -8,7 +8,7 @@
 #include <pluck/speculative.h>
 #include <pluck/tune.h>
 
-#include "support/test_samplers.h"
+#include "support/samplers.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  */
 #include "golden/golden.h"
 
-#include "support/test_random.h"
+#include "support/random.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -10,9 +10,9 @@
 
 #include <pluck/trace.h>
 
-#include "support/test_cases.h"
-#include "support/test_isa.h"
-#include "support/test_samplers.h"
+#include "support/cases.h"
+#include "support/isa.h"
+#include "support/samplers.h"
 
 #include <fenv.h>
 #include <math.h>

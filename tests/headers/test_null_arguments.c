@@ -6,7 +6,7 @@
  *
  *     test_null_arguments FOLDER     FOLDER is writable, and has "model.ftz"
  */
-#include "support/test_own_stages.h"
+#include "support/custom_stages.h"
 
 #include <pluck/dump.h>
 #include <pluck/fasttext.h>

@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "support/guard_buffer.h"
-#include "support/test_isa.h"
-#include "support/test_random.h"
+#include "support/isa.h"
+#include "support/random.h"
 
 enum { MAX_LENGTH = 1100 };
 

@@ -6,10 +6,10 @@
  *   test_scan [TEST]      PLUCK_SEED and PLUCK_ISA limit a run to one case, one set
  */
 #include "simd/kernels.h"
+#include "support/cases.h"
 #include "support/guard_buffer.h"
-#include "support/test_cases.h"
-#include "support/test_isa.h"
-#include "support/test_vectors.h"
+#include "support/isa.h"
+#include "support/vectors.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -6,11 +6,11 @@
  * step, for chains of stages that come from the registry's tables.
  */
 #include "stages/stage_impl.h"
+#include "support/cases.h"
 #include "support/config_parts.h"
 #include "support/logit_cases.h"
+#include "support/samplers.h"
 #include "support/stage_cases.h"
-#include "support/test_cases.h"
-#include "support/test_samplers.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

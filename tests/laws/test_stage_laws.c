@@ -3,11 +3,11 @@
  * the registry's tables alone, so a new stage is tested here from the day it is listed. A law that
  * a stage breaks by its definition names that stage and the reason below.
  */
+#include "support/cases.h"
 #include "support/config_parts.h"
 #include "support/logit_cases.h"
+#include "support/samplers.h"
 #include "support/stage_cases.h"
-#include "support/test_cases.h"
-#include "support/test_samplers.h"
 
 #include <math.h>
 #include <setjmp.h>

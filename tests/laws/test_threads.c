@@ -3,10 +3,10 @@
  * from the same configuration. Threads that share both must give what one thread gives alone; under
  * ThreadSanitizer this also shows that nothing behind them is shared and written.
  */
+#include "support/cases.h"
+#include "support/isa.h"
 #include "support/logit_cases.h"
-#include "support/test_cases.h"
-#include "support/test_isa.h"
-#include "support/test_samplers.h"
+#include "support/samplers.h"
 
 #include <pthread.h>
 #include <setjmp.h>

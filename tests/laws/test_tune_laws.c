@@ -4,8 +4,8 @@
  * of the grid and at both of its ends; with a bisection in double on rows of many tokens; and with
  * the same bits on every instruction set and for any number of threads.
  */
-#include "support/test_cases.h"
-#include "support/test_isa.h"
+#include "support/cases.h"
+#include "support/isa.h"
 #include "support/tune_rows.h"
 
 #include <math.h>

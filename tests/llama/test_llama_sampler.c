@@ -6,7 +6,7 @@
  * folder that holds it.
  */
 #include "llama_engine.h"
-#include "support/test_random.h"
+#include "support/random.h"
 
 #include <pluck/llama.h>
 #include <pluck/pluck.h>

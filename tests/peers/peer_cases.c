@@ -3,7 +3,7 @@
  * left out because the engines differ there.
  */
 #include "peers/peer_cases.h"
-#include "support/test_random.h"
+#include "support/random.h"
 
 #include <math.h>
 #include <stdio.h>

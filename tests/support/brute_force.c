@@ -4,9 +4,9 @@
 #include "support/brute_force.h"
 
 #include "support/brute_stages.h"
+#include "support/cases.h"
 #include "support/config_parts.h"
 #include "support/reference.h"
-#include "support/test_cases.h"
 
 #include <pluck/rng.h>
 

@@ -7,7 +7,7 @@
 
 #include <pluck/head.h>
 
-#include "support/test_random.h"
+#include "support/random.h"
 
 /* Selections, as pluck_head_query_select() takes them. */
 #define TOP_K(k_) (&(pluck_selection){.struct_size = sizeof(pluck_selection), .top_k = (k_)})

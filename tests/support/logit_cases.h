@@ -6,7 +6,7 @@
 #define LOGIT_CASES_H
 
 #include "support/guard_buffer.h"
-#include "support/test_vectors.h"
+#include "support/vectors.h"
 
 #include <pluck/base.h>
 

@@ -5,7 +5,7 @@
 #ifndef STAGE_CASES_H
 #define STAGE_CASES_H
 
-#include "support/test_random.h"
+#include "support/random.h"
 
 #include <pluck/stage.h>
 

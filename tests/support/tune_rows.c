@@ -2,7 +2,7 @@
 
 #include "dump/reader.h"
 #include "simd/scalar_math.h"
-#include "support/test_random.h"
+#include "support/random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "support/weight_cases.h"
 
-#include "support/test_random.h"
+#include "support/random.h"
 
 #include <math.h>
 
