@@ -1,5 +1,7 @@
 /*
  * Small line charts as SVG: for papers, and inside the report, whose style sheet colours them.
+ *
+ * Bars and sparklines in the terminal, of block characters where the locale has them.
  */
 #ifndef CLI_CHART_H
 #define CLI_CHART_H
@@ -40,5 +42,15 @@ void chart_write(output *out, const chart *c);
 
 /* A file of n charts side by side, with their colours. */
 void chart_write_file(output *out, const chart *charts, size_t n);
+
+/* Whether the locale has block characters. */
+bool bars_have_blocks(void);
+
+/* A bar of share, in [0, 1], of so many columns, in eighths of a column or '#'. */
+void bar_write(output *out, bool has_blocks, unsigned columns, double share);
+
+/* A column a value, the smallest lowest and the largest highest; a value that is not finite is a
+ * blank. */
+void spark_write(output *out, bool has_blocks, const double *values, size_t n);
 
 #endif

@@ -1,8 +1,7 @@
 /* pluck: finds the command, parses what follows its name, runs it. */
 #include "commands/commands.h"
 #include "help.h"
-#include "shortened.h"
-#include "unfinished.h"
+#include "signals.h"
 
 #include <pluck/base.h>
 

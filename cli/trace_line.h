@@ -1,6 +1,8 @@
 /*
  * What a line of sample --trace says about a draw beside the draw itself: where it came from, and
  * what it went by. docs/command.md lists the members.
+ *
+ * One line of sample --trace, read back.
  */
 #ifndef CLI_TRACE_LINE_H
 #define CLI_TRACE_LINE_H
@@ -49,5 +51,33 @@ uint64_t row_hash(pluck_logits logits);
 /* The configuration as JSON without spaces and line breaks between its parts, which the caller
  * frees; NULL when memory ran out. */
 char *config_line(const pluck_config *config, size_t *size_bytes);
+
+/* Where lines come from; all zero but who, name and file to begin with. */
+typedef struct line_source {
+    const char *who;
+    const char *name; /* in messages */
+    void *file;       /* FILE * */
+    uint64_t number;  /* of the line read last, from 1 */
+    char *text;
+    size_t n, capacity;
+} line_source;
+
+/* Reads the next line that is not blank. Returns an exit code, after complain() if it is not
+ * EXIT_DONE; *is_end if there is none. */
+int next_line(line_source *lines, bool *is_end);
+
+/* What it says. Freed with replay_line_free(); the configuration is part of the text. */
+typedef struct replay_line {
+    char *dump; /* NULL if it names none */
+    uint64_t row, draw;
+    pluck_draw drawn;
+    draw_origin origin;
+    draw_record record;
+} replay_line;
+
+/* Returns an exit code, after complain() with the number of the line if it is not EXIT_DONE; then
+ * there is nothing to free. */
+int replay_line_read(const line_source *lines, replay_line *line);
+void replay_line_free(replay_line *line);
 
 #endif

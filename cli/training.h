@@ -5,8 +5,7 @@
 #ifndef CLI_TRAINING_H
 #define CLI_TRAINING_H
 
-#include "arrays.h"
-#include "head_model.h"
+#include "model.h"
 #include "output.h"
 #include "progress.h"
 
@@ -22,27 +21,6 @@ typedef struct training_flags {
     int tree, format;
     bool keep_zero_counts, no_bias, resume, overwrite;
 } training_flags;
-
-/* Pairs of hidden states and tokens; all zero: none. */
-typedef struct pair_set {
-    float_rows hidden;
-    pluck_token *targets;
-} pair_set;
-
-/* Reads both files, which must have as many rows. Returns an exit code, after complain() if it is
- * not EXIT_DONE; then nothing is held. */
-int pairs_read(pair_set *pairs, const call *c, const input_flags *input, const char *hidden,
-               const char *targets);
-void pairs_free(pair_set *pairs);
-
-/* Whether all targets are below n_tokens and hidden states have dim values; else EXIT_DATA after
- * complain(), which names the file of either. */
-int pairs_check(const pair_set *pairs, const call *c, const char *hidden, const char *targets,
-                uint32_t n_tokens, uint32_t dim);
-
-/* Mean of -ln p(target | hidden), in nats. Returns an exit code as pairs_read(). */
-int pairs_loss(const pair_set *pairs, const call *c, const pluck_head *head, uint32_t n_threads,
-               double *loss);
 
 /* Where what is learned is kept. */
 typedef struct checkpoint {

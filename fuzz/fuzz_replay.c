@@ -3,7 +3,7 @@
  *
  *     fuzz_replay -close_fd_mask=2 CORPUS      refusals are told on standard error
  */
-#include "replay_line.h"
+#include "trace_line.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -2,9 +2,22 @@
  * Steps and their times. All steps run in turn within a round, each for about a millisecond of
  * processor time, and ratios are formed within the round: what disturbs one disturbs all. Reported
  * are medians over rounds. A step does what an engine does: choose a token, accept it.
+ *
+ * Rows are copied into memory, so that neither reading a file nor conversion is measured. Made-up
+ * logits are like those of a language model: a normal distribution, and a few tokens far above it.
+ *
+ * A variant is made from the JSON of the configuration, so that it holds whatever parameters there
+ * are, as they are written. In the explicit form items of the array of stages are left out. In the
+ * flat form the keys that no remaining stage has are, and "order" names those that remain.
  */
 #include "commands/bench.h"
 
+#include "json/tree.h"
+
+#include <pluck/rng.h>
+
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -186,4 +199,204 @@ int bench_measure(bench_plan *plan, double seconds)
         step->median_ratio = median(step->ratios, plan->n_rounds);
     }
     return code;
+}
+
+#define ROWS_LIMIT_BYTES ((size_t)64 << 20)
+enum { MADE_UP_VOCAB = 128256, MADE_UP_ROWS = 2 };
+
+/* Room for up to n rows, as many as are reasonable. */
+static int allocate(bench_rows *rows, const bench_flags *flags, size_t n)
+{
+    rows->row_bytes = rows->n_vocab * pluck_dtype_size_bytes(rows->dtype);
+    size_t most = ROWS_LIMIT_BYTES / rows->row_bytes;
+    rows->n = n < most ? n : most > 0 ? most : 1;
+    rows->data = malloc(rows->n * rows->row_bytes);
+    return rows->data ? EXIT_DONE : complain_memory(flags->call.who);
+}
+
+static int make_up(bench_rows *rows, const bench_flags *flags)
+{
+    enum { N_PEAKS = 40, N_SUMMED = 12 };
+    rows->name = "made-up logits";
+    rows->dtype = PLUCK_F32;
+    rows->n_vocab =
+        flags->input.vocab_size != 0 ? (uint32_t)flags->input.vocab_size : MADE_UP_VOCAB;
+    int code = allocate(rows, flags, MADE_UP_ROWS);
+    for (size_t r = 0; code == EXIT_DONE && r < rows->n; r++) {
+        float *x = (float *)(void *)(rows->data + r * rows->row_bytes);
+        pluck_pcg64 rng;
+        pluck_pcg64_seed(&rng, 1, r, 0);
+        for (uint32_t i = 0; i < rows->n_vocab; i++) {
+            double sum = -N_SUMMED / 2.0;
+            for (int k = 0; k < N_SUMMED; k++)
+                sum += pluck_pcg64_uniform(&rng);
+            x[i] = (float)(2.0 * sum);
+        }
+        for (int k = 0; k < N_PEAKS; k++) {
+            double at = pluck_pcg64_uniform(&rng) * rows->n_vocab;
+            x[(uint32_t)at] = (float)(18.0 - 3.0 * log(1.0 + k));
+        }
+        rows->numbers[r] = r;
+    }
+    return code;
+}
+
+static int copy_row(bench_rows *rows, const bench_flags *flags, source *src, uint64_t number,
+                    size_t index)
+{
+    pluck_logits logits;
+    pluck_error err;
+    if (read_logits(src->dump, number, src->scratch, &logits, &err) != PLUCK_OK)
+        return complain(flags->call.who, exit_code_of(err.status), "%s", err.message);
+    if (!logits.data) {
+        rows->n = index;
+        return EXIT_DONE;
+    }
+    memcpy(rows->data + index * rows->row_bytes, logits.data, rows->row_bytes);
+    rows->numbers[index] = number;
+    return EXIT_DONE;
+}
+
+static int load(bench_rows *rows, const bench_flags *flags, source *src)
+{
+    row_range range;
+    uint64_t first = 0, end = 0;
+    int code = rows_read(&flags->call, flags->rows, &range);
+    if (code == EXIT_DONE)
+        code = rows_resolve(&range, src->info.n_rows, &flags->call, rows->name, &first, &end);
+    if (code != EXIT_DONE)
+        return code;
+    rows->dtype = src->info.dtype;
+    rows->n_vocab = src->info.n_vocab;
+    uint64_t n_rows = end - first;
+    code = allocate(rows, flags, n_rows < BENCH_MAX_ROWS ? (size_t)n_rows : BENCH_MAX_ROWS);
+    for (size_t i = 0; code == EXIT_DONE && i < rows->n; i++) {
+        uint64_t step = src->info.streamed ? i : i * (n_rows / rows->n);
+        code = copy_row(rows, flags, src, first + step, i);
+    }
+    if (code == EXIT_DONE && rows->n == 0)
+        return complain(flags->call.who, EXIT_DATA, "%s: there are no rows to measure", rows->name);
+    return code;
+}
+
+int bench_rows_load(bench_rows *rows, const bench_flags *flags, const char *path)
+{
+    if (!path)
+        return make_up(rows, flags);
+    source src;
+    rows->name = source_name(path);
+    int code = source_open(&flags->call, &flags->input, path, &src);
+    if (code == EXIT_DONE)
+        code = load(rows, flags, &src);
+    source_close(&src);
+    return code;
+}
+
+void bench_rows_free(bench_rows *rows)
+{
+    free(rows->data);
+    rows->data = NULL;
+}
+
+pluck_logits bench_row(const bench_rows *rows, size_t index)
+{
+    size_t r = index % rows->n;
+    return (pluck_logits){rows->data + r * rows->row_bytes, rows->dtype, rows->n_vocab};
+}
+
+/* The JSON of the configuration; the caller frees it. */
+static char *config_text(const pluck_config *config, size_t *size)
+{
+    pluck_config_to_json(config, NULL, 0, size, NULL);
+    char *text = malloc(*size + 1);
+    if (text)
+        pluck_config_to_json(config, text, *size + 1, size, NULL);
+    return text;
+}
+
+static bool has_key(const pluck_stage *stage, const char *key)
+{
+    for (size_t i = 0; i < stage->n_params; i++)
+        if (stage->params[i].flat_key && strcmp(stage->params[i].flat_key, key) == 0)
+            return true;
+    return false;
+}
+
+/* Whether the key sets parameters, but none of a stage that remains. */
+static bool is_key_gone(const pluck_config *config, const size_t *indices, size_t n, bool own_draw,
+                        const char *key)
+{
+    bool is_known = false;
+    for (size_t i = 0; pluck_stage_at(i); i++)
+        is_known |= has_key(pluck_stage_at(i), key);
+    for (size_t i = 0; i < n; i++)
+        if (has_key(setup_config_stage(config, indices[i]).stage, key))
+            return false;
+    size_t draw = setup_config_info(config).n_stages - 1;
+    return is_known && !(own_draw && has_key(setup_config_stage(config, draw).stage, key));
+}
+
+static void write_value(FILE *file, const plk_json *json, const plk_json_node *node)
+{
+    size_t length = 0;
+    const char *text = plk_json_source(json, node, &length);
+    (void)fwrite(text, 1, length, file);
+}
+
+static void write_stages(FILE *file, const plk_json *json, const plk_json_node *stages,
+                         const size_t *indices, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const plk_json_node *stage = plk_json_child(stages);
+        for (size_t before = 0; before < indices[i]; before++)
+            stage = plk_json_sibling(stage);
+        (void)fputs(i > 0 ? ", " : "", file);
+        write_value(file, json, stage);
+    }
+}
+
+static void write_variant(FILE *file, const plk_json *json, const pluck_config *config,
+                          const size_t *indices, size_t n, bool own_draw)
+{
+    bool is_flat = !plk_json_member(json->root, "stages");
+    (void)fputs("{", file);
+    for (const plk_json_node *item = plk_json_child(json->root); item;
+         item = plk_json_sibling(item)) {
+        const char *key = plk_json_key(item);
+        if (strcmp(key, "stages") == 0 || strcmp(key, "order") == 0 ||
+            (strcmp(key, "draw") == 0 && !own_draw) ||
+            (is_flat && is_key_gone(config, indices, n, own_draw, key)))
+            continue;
+        (void)fprintf(file, "\"%s\": ", key);
+        write_value(file, json, item);
+        (void)fputs(", ", file);
+    }
+    if (!own_draw)
+        (void)fputs("\"draw\": \"categorical\", ", file);
+    (void)fprintf(file, "\"%s\": [", is_flat ? "order" : "stages");
+    if (!is_flat)
+        write_stages(file, json, plk_json_member(json->root, "stages"), indices, n);
+    for (size_t i = 0; is_flat && i < n; i++)
+        (void)fprintf(file, "%s\"%s\"", i > 0 ? ", " : "",
+                      setup_config_stage(config, indices[i]).stage->name);
+    (void)fputs("]}", file);
+}
+
+pluck_config *bench_variant(const pluck_config *config, const size_t *indices, size_t n,
+                            bool own_draw, pluck_error *err)
+{
+    pluck_config *variant = NULL;
+    plk_json json = {.root = NULL};
+    size_t size = 0, variant_size = 0;
+    char *text = config_text(config, &size), *variant_text = NULL;
+    FILE *file = text ? open_memstream(&variant_text, &variant_size) : NULL;
+    *err = (pluck_error){PLUCK_ERR_NOMEM, "out of memory"};
+    if (file && plk_json_open(&json, text, size, NULL, NULL, err) == PLUCK_OK)
+        write_variant(file, &json, config, indices, n, own_draw);
+    if (file && fclose(file) == 0 && json.root)
+        pluck_config_from_json(&variant, variant_text, variant_size, NULL, err);
+    plk_json_close(&json);
+    free(variant_text);
+    free(text);
+    return variant;
 }

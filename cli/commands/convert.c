@@ -7,7 +7,7 @@
 #include "output.h"
 #include "progress.h"
 #include "setup.h"
-#include "unfinished.h"
+#include "signals.h"
 
 #include <pluck/dump.h>
 

@@ -1,11 +1,21 @@
 /*
  * A table of stages and a table of tokens with bars. A bar is as long as the token's share of the
  * largest probability, in eighths of a column where the locale has the block characters.
+ *
+ * The table of --csv and the chart of --svg.
+ *
+ * pluck inspect --explain for people: a line a stage, and under it what it did, one fact a line.
+ *
+ * pluck inspect --explain --format json. The keys are the names of <pluck/trace.h>, which says what
+ * they mean. Missing numbers are written as null.
  */
-#include "bars.h"
+#include "chart.h"
 #include "commands/inspect.h"
+#include "keys.h"
 #include "progress.h"
+#include "setup.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,4 +161,388 @@ void inspect_print_json(const inspection *in, output *out)
     if (in->flags->explain)
         explain_json_rest(in, out);
     output_text(out, "}\n");
+}
+
+void inspect_print_csv(const inspection *in, output *out)
+{
+    double cumulative = 0;
+    output_printf(out, "rank,token,prob,logprob,cumulative%s\n", in->texts.name ? ",text" : "");
+    for (uint32_t i = 0; i < in->n_top; i++) {
+        double p = (double)in->top[i].prob;
+        cumulative += p;
+        output_printf(out, "%u,%d,", (unsigned)i + 1, (int)in->top[i].token);
+        output_csv_float(out, p);
+        output_char(out, ',');
+        output_csv_float(out, log(p));
+        output_char(out, ',');
+        output_csv_float(out, cumulative);
+        if (in->texts.name) {
+            size_t n = 0;
+            const char *text = texts_get(&in->texts, in->top[i].token, &n);
+            output_char(out, ',');
+            output_csv_string(out, text, n);
+        }
+        output_char(out, '\n');
+    }
+}
+
+void inspect_print_svg(const inspection *in, output *out)
+{
+    double *ranks = calloc((size_t)in->n_top + 1, 2 * sizeof *ranks);
+    if (!ranks) {
+        out->error = out->error != 0 ? out->error : ENOMEM;
+        return;
+    }
+    double *probs = ranks + in->n_top;
+    for (uint32_t i = 0; i < in->n_top; i++) {
+        ranks[i] = i + 1;
+        probs[i] = (double)in->top[i].prob;
+    }
+    chart c = {.title = "Probability by rank",
+               .x_label = "rank of the token",
+               .y_label = "probability",
+               .is_log_x = true,
+               .is_log_y = true,
+               .series = {{.x = ranks,
+                           .y = probs,
+                           .n = in->n_top,
+                           .has_line = true,
+                           .has_dots = in->n_top <= 60}},
+               .n_series = 1};
+    chart_write_file(out, &c, 1);
+    free(ranks);
+}
+
+#define SHOWN_WORDS    64
+#define SHOWN_EDITS    8 /* of each stage */
+#define WORDS_PER_LINE 4
+#define INDENT         "    "
+
+/* "17 "text"" */
+static void print_token(const inspection *in, output *out, pluck_token token)
+{
+    output_printf(out, "%d", (int)token);
+    if (!in->texts.name)
+        return;
+    output_char(out, ' ');
+    inspect_print_token(in, out, token, false);
+}
+
+static void print_place(const inspection *in, output *out, const char *what,
+                        const pluck_place *place)
+{
+    output_printf(out, INDENT "%s: l %.6g, p %.6g, token ", what, place->logit, place->prob);
+    print_token(in, out, place->token);
+    output_char(out, '\n');
+}
+
+static void print_bound(const inspection *in, output *out, const pluck_stage_report *r)
+{
+    switch (r->bound) {
+    case PLUCK_BOUND_FORMULA:
+        output_printf(out, INDENT "threshold: l >= %.6g, which is p >= %.6g\n", r->bound_logit,
+                      r->bound_prob);
+        break;
+    case PLUCK_BOUND_BEST_KEPT:
+        print_place(in, out, "best kept", &r->best_kept);
+        break;
+    case PLUCK_BOUND_BAND:
+        print_place(in, out, "best kept", &r->best_kept);
+        print_place(in, out, "worst kept", &r->worst_kept);
+        break;
+    default:
+        break;
+    }
+    bool is_prefix = r->bound == PLUCK_BOUND_FORMULA || r->bound == PLUCK_BOUND_WORST_KEPT;
+    if (is_prefix && r->n_removed > 0)
+        print_place(in, out, "worst kept", &r->worst_kept);
+    if (r->bound != PLUCK_BOUND_NONE && r->n_removed > 0)
+        print_place(in, out, "best removed", &r->best_removed);
+}
+
+static void print_edits(const inspection *in, output *out, const pluck_stage_report *r)
+{
+    uint32_t n = r->n_listed < SHOWN_EDITS ? r->n_listed : SHOWN_EDITS;
+    for (uint32_t i = 0; i < n; i++) {
+        const pluck_trace_edit *e = &r->edits[i];
+        output_printf(out, INDENT "l %.6g -> %.6g: token ", e->before, e->after);
+        print_token(in, out, e->token);
+        output_char(out, '\n');
+    }
+    if (n < r->n_edits)
+        output_printf(out, INDENT "and %u more tokens\n", (unsigned)(r->n_edits - n));
+}
+
+static void print_words(output *out, const uint64_t *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool starts_line = n > 1 && i % WORDS_PER_LINE == 0;
+        output_printf(out, "%s0x%016llx", starts_line ? "\n" INDENT INDENT : " ",
+                      (unsigned long long)words[i]);
+    }
+    output_char(out, '\n');
+}
+
+/* Lists may be long: how many entries they have. */
+static void print_param(output *out, const pluck_param *p, const void *value)
+{
+    bool is_list = p->type == PLUCK_PARAM_BIAS_MAP || p->type == PLUCK_PARAM_TOKENS ||
+                   p->type == PLUCK_PARAM_SEQUENCES;
+    output_printf(out, is_list ? "%s (entries) = " : "%s = ", p->name);
+    switch (p->type) {
+    case PLUCK_PARAM_INTEGER:
+        output_printf(out, "%lld", (long long)*(const int64_t *)value);
+        break;
+    case PLUCK_PARAM_BOOLEAN:
+        output_text(out, *(const bool *)value ? "true" : "false");
+        break;
+    case PLUCK_PARAM_BIAS_MAP:
+        output_printf(out, "%zu", ((const pluck_bias_map *)value)->n);
+        break;
+    case PLUCK_PARAM_TOKENS:
+        output_printf(out, "%zu", ((const pluck_token_set *)value)->n);
+        break;
+    case PLUCK_PARAM_SEQUENCES:
+        output_printf(out, "%zu", ((const pluck_sequences *)value)->n);
+        break;
+    default:
+        output_printf(out, "%.6g", *(const double *)value);
+    }
+}
+
+static void print_facts(const inspection *in, output *out, const pluck_stage_report *r)
+{
+    size_t n_params = r->info ? r->info->n_params : 0;
+    for (size_t i = 0; i < n_params; i++) {
+        const pluck_param *p = &r->info->params[i];
+        output_text(out, i == 0 ? INDENT : ", ");
+        print_param(out, p, (const char *)r->params + p->offset_bytes);
+        output_text(out, i + 1 == n_params ? "\n" : "");
+    }
+    for (size_t i = 0; i < r->n_values; i++)
+        output_printf(out, "%s%s = %.6g%s", i == 0 ? INDENT "worked with " : ", ",
+                      r->values[i].name, r->values[i].value, i + 1 == r->n_values ? "\n" : "");
+    if (r->n_words > 0) {
+        output_printf(out, INDENT "random numbers (%zu):", r->n_words);
+        print_words(out, r->words, r->n_words < PLUCK_TRACE_WORDS ? r->n_words : PLUCK_TRACE_WORDS);
+    }
+    print_bound(in, out, r);
+    print_edits(in, out, r);
+}
+
+static void explain_stages(const inspection *in, output *out, const paint *codes)
+{
+    output_printf(out, "\n%s%-22s %10s %10s %9s %9s %10s%s\n", codes->head, "stage", "survivors",
+                  "removed", "mass", "entropy", "effective", codes->off);
+    for (size_t i = 0; i < in->report->n_stages; i++) {
+        const pluck_stage_report *r = in->report->stages[i];
+        output_printf(out, "%s%-22s %10u %10u %9.6f %9.4f %10.2f%s\n", codes->head, r->stage,
+                      (unsigned)r->n_survivors, (unsigned)r->n_removed, r->mass, r->entropy,
+                      exp(r->entropy), codes->off);
+        print_facts(in, out, r);
+    }
+}
+
+static void print_draw(const inspection *in, output *out, const paint *codes)
+{
+    const pluck_trace_draw *d = in->report->draw;
+    pluck_sampler_info info = setup_sampler_info(in->sampler);
+    output_printf(out, "\n%sdraw%s of seed %llu, stream %llu, position %llu: token ", codes->head,
+                  codes->off, (unsigned long long)info.seed, (unsigned long long)info.stream,
+                  (unsigned long long)info.position);
+    print_token(in, out, d->drawn.token);
+    output_printf(out, "\n" INDENT "p %.6g, logprob %.6g\n", d->high - d->low,
+                  d->drawn.logprob == 0.0f ? 0.0 : (double)d->drawn.logprob);
+    output_printf(out, INDENT "interval [%.9f, %.9f) of the probabilities laid out by token id\n",
+                  d->low, d->high);
+    if (d->n_words == 0) {
+        output_text(out, INDENT "without random numbers\n");
+        return;
+    }
+    output_printf(out, INDENT "drawn at %.9f, %s\n", d->at,
+                  d->inverse ? "the last random number as a fraction"
+                             : "what the random numbers amount to (rejection)");
+    size_t n_shown = d->n_words < SHOWN_WORDS ? d->n_words : SHOWN_WORDS;
+    output_printf(out, INDENT "random numbers (%zu):", d->n_words);
+    print_words(out, d->words, n_shown);
+    if (n_shown < d->n_words)
+        output_printf(out, INDENT INDENT "and %zu more\n", d->n_words - n_shown);
+}
+
+static void print_verdict(const inspection *in, output *out, const pluck_token_fate *f)
+{
+    if (f->removed_by == PLUCK_TRACE_SURVIVED) {
+        output_text(out, " survived\n");
+        return;
+    }
+    if (f->removed_by == 0) {
+        output_text(out, " came as -inf\n");
+        return;
+    }
+    const pluck_stage_report *r =
+        f->removed_by < in->report->n_stages ? in->report->stages[f->removed_by] : NULL;
+    output_printf(out, " removed by %s\n", r->stage);
+    if (r->bound == PLUCK_BOUND_NONE)
+        output_text(out, INDENT "banned by its id, whatever its logit\n");
+    else if (f->lacked_logit > 0)
+        output_printf(out, INDENT "lacked %.6g in its logit, %.6g in probability\n",
+                      f->lacked_logit, f->lacked_prob);
+    else if (f->lacked_logit < 0)
+        output_printf(out, INDENT "too probable: by %.6g in its logit, %.6g in probability\n",
+                      -f->lacked_logit, -f->lacked_prob);
+    else
+        output_text(out, INDENT "tied with the last token kept: lower tokens win\n");
+}
+
+static void print_fate(const inspection *in, output *out, const pluck_token_fate *f,
+                       const paint *codes)
+{
+    output_printf(out, "\n%stoken%s ", codes->head, codes->off);
+    print_token(in, out, f->token);
+    print_verdict(in, out, f);
+    if (f->removed_by == 0)
+        return;
+    output_printf(out, INDENT "%-22s %12s %12s %8s %12s\n", "after", "logit", "p", "rank", "above");
+    for (size_t i = 0; i < in->report->n_stages; i++) {
+        const pluck_token_step *s = &f->steps[i];
+        output_printf(out, INDENT "%-22s", in->report->stages[i]->stage);
+        if (i >= f->removed_by) {
+            output_printf(out, " %12s\n", "removed");
+            break;
+        }
+        output_printf(out, " %12.6g %12.6g %8u %12.6g\n", s->logit, s->prob, (unsigned)s->rank,
+                      s->above);
+    }
+}
+
+void explain_print_text(const inspection *in, output *out, const paint *codes)
+{
+    explain_stages(in, out, codes);
+    print_draw(in, out, codes);
+    for (size_t i = 0; i < in->report->n_tokens; i++)
+        print_fate(in, out, in->report->tokens[i], codes);
+}
+
+static void json_place(output *out, const char *name, const pluck_place *place)
+{
+    if (place->token < 0) {
+        output_printf(out, ",\"%s\":null", name);
+        return;
+    }
+    output_printf(out, ",\"%s\":{\"token\":%d", name, (int)place->token);
+    inspect_json_member(out, "logit", place->logit);
+    inspect_json_member(out, "prob", place->prob);
+    output_char(out, '}');
+}
+
+static void json_words(output *out, const uint64_t *words, size_t n)
+{
+    output_text(out, ",\"words\":[");
+    for (size_t i = 0; i < n; i++)
+        output_printf(out, "%s\"0x%016llx\"", i > 0 ? "," : "", (unsigned long long)words[i]);
+    output_char(out, ']');
+}
+
+static void json_edits(output *out, const pluck_stage_report *r)
+{
+    output_printf(out, ",\"n_edits\":%u,\"edits\":[", (unsigned)r->n_edits);
+    for (uint32_t i = 0; i < r->n_listed; i++) {
+        output_printf(out, "%s{\"token\":%d", i > 0 ? "," : "", (int)r->edits[i].token);
+        inspect_json_member(out, "before", r->edits[i].before);
+        inspect_json_member(out, "after", r->edits[i].after);
+        output_char(out, '}');
+    }
+    output_char(out, ']');
+}
+
+void explain_json_stage(const pluck_stage_report *r, output *out)
+{
+    static const char *const bounds[] = {"none", "formula", "worst_kept", "best_kept", "band"};
+    output_text(out, ",\"params\":");
+    if (r->info)
+        print_params_json(out, r->info, r->params);
+    else
+        output_text(out, "{}");
+    output_printf(out, ",\"removed\":%u", (unsigned)r->n_removed);
+    inspect_json_member(out, "entropy_before", r->entropy_before);
+    inspect_json_member(out, "temperature", r->temperature);
+    output_printf(out, ",\"bound\":\"%s\"", bounds[r->bound]);
+    inspect_json_member(out, "bound_logit", r->bound_logit);
+    inspect_json_member(out, "bound_prob", r->bound_prob);
+    json_place(out, "worst_kept", &r->worst_kept);
+    json_place(out, "best_kept", &r->best_kept);
+    json_place(out, "best_removed", &r->best_removed);
+    output_text(out, ",\"values\":{");
+    for (size_t i = 0; i < r->n_values; i++) {
+        output_printf(out, "%s\"%s\":", i > 0 ? "," : "", r->values[i].name);
+        output_float(out, r->values[i].value);
+    }
+    output_char(out, '}');
+    json_edits(out, r);
+    output_printf(out, ",\"n_words\":%zu", r->n_words);
+    json_words(out, r->words, r->n_words < PLUCK_TRACE_WORDS ? r->n_words : PLUCK_TRACE_WORDS);
+}
+
+static void json_draw(const inspection *in, output *out)
+{
+    const pluck_trace_draw *d = in->report->draw;
+    pluck_sampler_info info = setup_sampler_info(in->sampler);
+    output_printf(out, ",\"draw\":{\"seed\":%llu,\"stream\":%llu,\"position\":%llu,\"token\":%d",
+                  (unsigned long long)info.seed, (unsigned long long)info.stream,
+                  (unsigned long long)info.position, (int)d->drawn.token);
+    inspect_json_member(out, "logprob", (double)d->drawn.logprob);
+    const struct {
+        const char *name;
+        double value;
+    } doubles[] = {{"low", d->low}, {"high", d->high}, {"at", d->at}};
+    for (size_t i = 0; i < sizeof doubles / sizeof *doubles; i++) {
+        output_printf(out, ",\"%s\":", doubles[i].name);
+        output_double(out, doubles[i].value);
+    }
+    output_printf(out, ",\"inverse\":%s", d->inverse ? "true" : "false");
+    output_printf(out, ",\"n_words\":%zu", d->n_words);
+    json_words(out, d->words,
+               d->n_words < PLUCK_TRACE_DRAW_WORDS ? d->n_words : PLUCK_TRACE_DRAW_WORDS);
+    output_char(out, '}');
+}
+
+static void json_fate(const inspection *in, output *out, const pluck_token_fate *f)
+{
+    output_printf(out, "{\"token\":%d", (int)f->token);
+    if (in->texts.name) {
+        size_t n = 0;
+        const char *text = texts_get(&in->texts, f->token, &n);
+        output_text(out, ",\"text\":");
+        output_json_string(out, text, n);
+    }
+    const pluck_stage_report *r =
+        f->removed_by < in->report->n_stages ? in->report->stages[f->removed_by] : NULL;
+    if (!r)
+        output_text(out, ",\"removed_by\":null");
+    else
+        output_printf(out, ",\"removed_by\":\"%s\"", r->stage);
+    inspect_json_member(out, "lacked_logit", f->lacked_logit);
+    inspect_json_member(out, "lacked_prob", f->lacked_prob);
+    output_text(out, ",\"steps\":[");
+    for (size_t i = 0; i < in->report->n_stages && i < f->removed_by; i++) {
+        const pluck_token_step *s = &f->steps[i];
+        output_printf(out, "%s{\"stage\":\"%s\"", i > 0 ? "," : "", in->report->stages[i]->stage);
+        inspect_json_member(out, "logit", s->logit);
+        inspect_json_member(out, "prob", s->prob);
+        output_printf(out, ",\"rank\":%u", (unsigned)s->rank);
+        inspect_json_member(out, "above", s->above);
+        output_char(out, '}');
+    }
+    output_text(out, "]}");
+}
+
+void explain_json_rest(const inspection *in, output *out)
+{
+    json_draw(in, out);
+    output_text(out, ",\"tokens\":[");
+    for (size_t i = 0; i < in->report->n_tokens; i++) {
+        output_text(out, i > 0 ? "," : "");
+        json_fate(in, out, in->report->tokens[i]);
+    }
+    output_char(out, ']');
 }

@@ -1,10 +1,15 @@
 /*
  * What a report shows of its dumps, and the page that shows it.
+ *
+ * The style sheet and the script of the report, compiled in by cli/embed_files.c: the same bytes as
+ * the files in cli/report/.
  */
 #ifndef CLI_REPORT_H
 #define CLI_REPORT_H
 
 #include "tuning.h"
+
+#include <stddef.h>
 
 typedef struct report_flags {
     tuning_flags tuning;
@@ -51,5 +56,15 @@ int report_write_rows(const report *r, output *out);
 
 /* Which row of the dump is number i of the explorer. */
 uint64_t report_row(const report_dump *d, size_t i);
+
+typedef struct report_asset {
+    const char *name; /* the file's name up to its dot */
+    const char *text; /* NUL-terminated */
+    size_t size_bytes;
+} report_asset;
+
+enum { REPORT_CSS, REPORT_JS };
+
+extern const report_asset report_assets[]; /* in the order above */
 
 #endif

@@ -4,7 +4,6 @@
  */
 #include "chart.h"
 #include "commands/report.h"
-#include "report_assets.h"
 
 #include <math.h>
 #include <stdio.h>

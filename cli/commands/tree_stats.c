@@ -1,7 +1,6 @@
 /* pluck tree stats: the shape of a code tree, and what its codes cost. */
-#include "arrays.h"
 #include "commands/commands.h"
-#include "head_model.h"
+#include "model.h"
 #include "output.h"
 
 #include <stdlib.h>

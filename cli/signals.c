@@ -1,4 +1,8 @@
 /*
+ * A signal handler may call unlink() but nothing that allocates: for that the process keeps the
+ * paths in static storage, the only such state of the command. Afterwards the signal does what it
+ * would have done, so that the parent sees its number.
+ *
  * The system says SIGBUS, and where in memory, but not in which file. stat() may be called by a
  * signal handler: the file that is shorter now than before it was opened is the one.
  *
@@ -6,16 +10,99 @@
  * Several of them may meet the end of the file at once: the first one speaks, the others wait for
  * it to end the process.
  */
-#include "shortened.h"
+#include "signals.h"
 #include "message.h"
-#include "unfinished.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#ifndef PATH_MAX
+#    define PATH_MAX 4096
+#endif
+
+enum { MAX_FILES = 8 };
+
+static char paths[MAX_FILES][PATH_MAX];
+static volatile sig_atomic_t is_used[MAX_FILES];
+
+/* What ends a process, except for faults of the program itself, SIGBUS (see shortened.h) and
+ * SIGKILL. */
+static const int fatal[] = {SIGINT,  SIGTERM, SIGHUP,    SIGQUIT, SIGXFSZ, SIGXCPU, SIGALRM,
+                            SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF, SIGABRT, SIGPIPE};
+
+static void fill(sigset_t *set)
+{
+    sigemptyset(set);
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        sigaddset(set, fatal[i]);
+}
+
+void unfinished_unlink(void)
+{
+    for (size_t i = 0; i < MAX_FILES; i++)
+        if (is_used[i] != 0)
+            unlink(paths[i]);
+}
+
+static void on_signal(int number)
+{
+    unfinished_unlink();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+void unfinished_watch_signals(void)
+{
+    struct sigaction action, old;
+    memset(&action, 0, sizeof action);
+    fill(&action.sa_mask);
+    action.sa_handler = on_signal;
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) {
+        /* nohup and background jobs ignore some: that stays. Ending quietly on a closed pipe does
+         * not depend on what the parent ignored. */
+        if (fatal[i] == SIGPIPE ||
+            (sigaction(fatal[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN))
+            sigaction(fatal[i], &action, NULL);
+    }
+}
+
+int unfinished_add(const char *path)
+{
+    size_t size = strlen(path) + 1;
+    for (int i = 0; i < MAX_FILES && size <= PATH_MAX; i++) {
+        if (is_used[i] != 0)
+            continue;
+        memcpy(paths[i], path, size);
+        is_used[i] = 1;
+        return i;
+    }
+    return -1;
+}
+
+void unfinished_remove(int number)
+{
+    if (number >= 0)
+        is_used[number] = 0;
+}
+
+void unfinished_hold_signals(bool hold)
+{
+    static sigset_t before;
+    sigset_t held;
+    if (!hold) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        return;
+    }
+    fill(&held);
+    /* Nothing that a mapped file could do comes in between, but somebody may send it. */
+    sigaddset(&held, SIGBUS);
+    sigprocmask(SIG_BLOCK, &held, &before);
+}
 
 typedef struct watched {
     const char *path;
@@ -98,7 +185,7 @@ void shortened_watch_signal(void)
     sigaction(SIGBUS, &action, NULL);
 }
 
-void shortened_watch_files(const char *who, const char *const *paths, size_t n)
+void shortened_watch_files(const char *who, const char *const *inputs, size_t n)
 {
     watched *old = files;
     n_files = 0;
@@ -106,8 +193,8 @@ void shortened_watch_files(const char *who, const char *const *paths, size_t n)
     files = malloc((n > 0 ? n : 1) * sizeof *files);
     for (size_t i = 0; i < n && files; i++) {
         struct stat info;
-        if (stat(paths[i], &info) == 0 && S_ISREG(info.st_mode))
-            files[n_files++] = (watched){paths[i], info.st_size};
+        if (stat(inputs[i], &info) == 0 && S_ISREG(info.st_mode))
+            files[n_files++] = (watched){inputs[i], info.st_size};
     }
     free(old);
 }

@@ -1,10 +1,13 @@
 /*
  * Files that are removed when a signal ends the command.
+ *
+ * Input files that become shorter while they are mapped.
  */
-#ifndef CLI_UNFINISHED_H
-#define CLI_UNFINISHED_H
+#ifndef CLI_SIGNALS_H
+#define CLI_SIGNALS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Removes the unfinished files if a signal ends the process, by a closed pipe too. Called at the
  * start, and again by who had own handlers in between. */
@@ -22,5 +25,13 @@ void unfinished_remove(int number);
 /* Lets signals that end the command wait, true, and lets them come again, false: around making a
  * file and adding it, and around calls of the library that make and finish one. */
 void unfinished_hold_signals(bool hold);
+
+/* From now on, reading past the new end of a mapped file ends the process with EXIT_DATA and one
+ * line that names the file, and removes unfinished outputs. Called once, at the start. */
+void shortened_watch_signal(void);
+
+/* The input files of the run, as long as they are now. The paths must stay valid; paths itself need
+ * not. Replaces what was told before. */
+void shortened_watch_files(const char *who, const char *const *paths, size_t n);
 
 #endif

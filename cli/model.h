@@ -1,0 +1,86 @@
+/*
+ * A head that the tree commands work on: a fastText model, a stored head (.safetensors), or a dense
+ * head given as arrays (.npy).
+ *
+ * Arrays of numbers that the tree commands read whole: rows of floats, lists of whole numbers.
+ */
+#ifndef CLI_MODEL_H
+#define CLI_MODEL_H
+
+#include "input.h"
+
+#include <pluck/fasttext.h>
+
+typedef struct head_flags {
+    const char *bias;         /* a file */
+    const char *isa;          /* as of isa_flag */
+    const char *label_prefix; /* of a fastText model */
+} head_flags;
+extern const flag head_group[]; /* --bias and --isa */
+
+typedef struct head_model {
+    pluck_fasttext *text; /* NULL: not a fastText model */
+    pluck_head *own;      /* NULL: a fastText model */
+    const pluck_head
+        *head;     /* of either; NULL: a fastText model whose outputs are no distribution */
+    source arrays; /* what a dense head borrows; closed if there are none */
+} head_model;
+
+/* Opens path, recognised by its content: the magic number of fastText; a .npy file is the weights
+ * [tokens, dim] of a dense head, with flags->bias if given; else a .safetensors file. Returns
+ * an exit code, after complain() if it is not EXIT_DONE; then nothing is open. */
+int head_model_open(head_model *model, const call *c, const head_flags *flags,
+                    const input_flags *input, const char *path);
+void head_model_close(head_model *model);
+
+/* The same for a head, and not a fastText model without one. */
+int head_model_open_head(head_model *model, const call *c, const head_flags *flags,
+                         const input_flags *input, const char *path);
+
+pluck_head_info head_model_info(const head_model *model);
+
+/* The labels or words of a fastText model, else the tokens of the head. */
+uint32_t head_model_n_outputs(const head_model *model);
+
+/* Rows of floats from .npy or .safetensors of any type that dumps have. */
+typedef struct float_rows {
+    float *values;
+    uint64_t n_rows;
+    uint32_t n_cols;
+    plk_shape shape; /* of the rows, as source_shape() gives it */
+} float_rows;
+
+/* The values of a row as floats; f16 and bf16 are widened exactly. */
+void widen_row(pluck_logits row, float *values);
+
+/* Reads path ("-": standard input). Returns an exit code, after complain() if it is not EXIT_DONE;
+ * then nothing is held. */
+int float_rows_read(float_rows *rows, const call *c, const input_flags *input, const char *path);
+void float_rows_free(float_rows *rows);
+
+/* Integers from .npy or text (file/integers.h). *shape is theirs; for NULL only one axis may
+ * be longer than 1. values is freed by the caller. Returns an exit code as float_rows_read(). */
+int integers_read(const char *who, const char *path, int64_t **values, size_t *n, plk_shape *shape);
+
+/* Pairs of hidden states and tokens; all zero: none. */
+typedef struct pair_set {
+    float_rows hidden;
+    pluck_token *targets;
+} pair_set;
+
+/* Reads both files, which must have as many rows. Returns an exit code, after complain() if it is
+ * not EXIT_DONE; then nothing is held. */
+int pairs_read(pair_set *pairs, const call *c, const input_flags *input, const char *hidden,
+               const char *targets);
+void pairs_free(pair_set *pairs);
+
+/* Whether all targets are below n_tokens and hidden states have dim values; else EXIT_DATA after
+ * complain(), which names the file of either. */
+int pairs_check(const pair_set *pairs, const call *c, const char *hidden, const char *targets,
+                uint32_t n_tokens, uint32_t dim);
+
+/* Mean of -ln p(target | hidden), in nats. Returns an exit code as pairs_read(). */
+int pairs_loss(const pair_set *pairs, const call *c, const pluck_head *head, uint32_t n_threads,
+               double *loss);
+
+#endif
