@@ -69,7 +69,7 @@ pluck_status plk_weights_check(pluck_weights weights, const char *function, doub
         sum = next;
         n += weight > 0;
     }
-    if (!isfinite(sum))
+    if (!isfinite(sum + lost))
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "%s: the sum of the weights overflows a double; scale them down", function);
     if (n == 0)

@@ -10,6 +10,7 @@
 #include "support/weight_cases.h"
 #include "weighted/kinds.h"
 
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -500,6 +501,32 @@ static void weights_that_are_no_distribution_are_refused(void **state)
     expect(PLUCK_ERR_INVALID, (pluck_weights){zero, PLUCK_F16, 3}, "weights.dtype is 1");
 }
 
+/* Just below the largest double the order of a sum decides whether it overflows. */
+static void sums_that_round_to_infinity_are_refused(void **state)
+{
+    (void)state;
+    const double ties[] = {DBL_MAX, 0x1p969, 0x1p969};
+    /* From the smallest on: 2^916 is half a unit of the next, and 2^970 one of the largest. */
+    const double rising[] = {DBL_MAX, 0x1.fffffffffffffp969, 0x1p915, 0x1p915};
+    const pluck_weights weights = {rising, PLUCK_F64, 4};
+    expect(PLUCK_ERR_INVALID, (pluck_weights){ties, PLUCK_F64, 3}, "overflows a double");
+    for (int kind = 0; kind < 3; kind++) {
+        pluck_weighted *weighted = NULL;
+        pluck_status status =
+            pluck_weighted_create(&weighted, (pluck_weighted_kind)kind, weights, NULL, &err);
+        if (kind == PLUCK_WEIGHTED_HUFFMAN)
+            assert_int_equal(status, PLUCK_ERR_INVALID);
+        if (status != PLUCK_OK) {
+            assert_non_null(strstr(err.message, "overflows a double"));
+            continue;
+        }
+        double prob = 0;
+        assert_ok(pluck_weighted_probability(weighted, 0, &prob, &err));
+        assert_true(prob == 1);
+        pluck_weighted_destroy(&weighted);
+    }
+}
+
 static void callers_mistakes_are_refused_and_change_nothing(void **state)
 {
     (void)state;
@@ -596,6 +623,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_huffman_tree_has_the_least_mean_depth),
         cmocka_unit_test(a_huffman_tree_may_be_a_thousand_levels_deep),
         cmocka_unit_test(weights_that_are_no_distribution_are_refused),
+        cmocka_unit_test(sums_that_round_to_infinity_are_refused),
         cmocka_unit_test(callers_mistakes_are_refused_and_change_nothing),
         cmocka_unit_test(the_callers_floating_point_settings_do_not_matter),
     };
