@@ -490,6 +490,11 @@ static void test_every_prefix_of_a_valid_file_is_refused(void **state)
         check_every_prefix(bytes);
         bytes_free(&bytes);
     }
+    /* Doubles are read from a stream in pieces. */
+    byte_string wide = npy_header(1, "{'descr':'<f8','fortran_order':False,'shape':(2,3)}\n");
+    bytes_append_zeros(&wide, 48);
+    check_every_prefix(wide);
+    bytes_free(&wide);
     byte_string bytes = safetensors_file(
         "{\"__metadata__\":{\"a\":\"b\"}," TENSOR("a", "F32", "[2,3]", "0", "24") "," TENSOR(
             "b", "BF16", "[2]", "24", "28") "} ",
