@@ -178,19 +178,18 @@ static bool may_be_text(const uint8_t *bytes, size_t size_bytes)
     return true;
 }
 
-static bool is_blank(const uint8_t *bytes, size_t size_bytes)
-{
-    for (size_t i = 0; i < size_bytes; i++)
-        if (!plk_is_space(bytes[i]))
-            return false;
-    return true;
-}
-
-static bool begins_json(const uint8_t *bytes, size_t size_bytes)
+/* Of the first byte after a byte order mark and white space; size_bytes if there is none. */
+static size_t first_byte(const uint8_t *bytes, size_t size_bytes)
 {
     size_t at = plk_mark_bytes(bytes, size_bytes);
     while (at < size_bytes && plk_is_space(bytes[at]))
         at++;
+    return at;
+}
+
+static bool begins_json(const uint8_t *bytes, size_t size_bytes)
+{
+    size_t at = first_byte(bytes, size_bytes);
     return at < size_bytes && (bytes[at] == '{' || bytes[at] == '[');
 }
 
@@ -213,17 +212,17 @@ static pluck_status peek_line(plk_source *source, const uint8_t **bytes, size_t 
 {
     bool ended = false;
     size_t searched = 0;
-    while (begins_json(*bytes, *size_bytes) || is_blank(*bytes, *size_bytes)) {
-        bool is_row = begins_json(*bytes, searched);
-        if (ended || (is_row && memchr(*bytes + searched, '\n', *size_bytes - searched)) ||
-            *size_bytes > PLK_MAX_LOADED_BYTES)
+    for (;;) {
+        size_t at = first_byte(*bytes, *size_bytes);
+        size_t from = at < searched ? searched : at;
+        if ((at < *size_bytes && !begins_json(*bytes, *size_bytes)) || ended ||
+            memchr(*bytes + from, '\n', *size_bytes - from) || *size_bytes > PLK_MAX_LOADED_BYTES)
             return PLUCK_OK;
         searched = *size_bytes;
         pluck_status status = plk_source_peek_more(source, bytes, size_bytes, &ended, err);
         if (status != PLUCK_OK)
             return status;
     }
-    return PLUCK_OK;
 }
 
 static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *options,

@@ -128,6 +128,49 @@ static void test_pieces_of_any_size_make_the_same_rows(void **state)
     }
 }
 
+/* Blank lines come first, then a row, and its writer waits for an answer: the row is read though the
+ * stream neither ends nor goes on. */
+static void test_a_row_after_blank_lines_is_not_kept_waiting(void **state)
+{
+    (void)state;
+    static const char row[] = "{\"logits\": [0, 1, 2]}\n";
+    static const size_t blanks[] = {13, 300, 5000};
+    for (size_t i = 0; i < sizeof blanks / sizeof *blanks; i++) {
+        char path[32], *blank = malloc(blanks[i]);
+        int ends[2];
+        assert_non_null(blank);
+        memset(blank, '\n', blanks[i]);
+        assert_int_equal(pipe(ends), 0);
+        assert_true(write(ends[1], blank, blanks[i]) == (ssize_t)blanks[i]);
+        free(blank);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            nanosleep(&(struct timespec){0, 20000000}, NULL);
+            ssize_t n = write(ends[1], row, sizeof row - 1);
+            alarm(60);
+            pause();
+            _exit(n != 0);
+        }
+        close(ends[1]);
+        snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+        pluck_dump *dump = NULL;
+        pluck_error err = {0};
+        pluck_logits logits = {0};
+        float scratch[3];
+        alarm(10);
+        assert_status(pluck_dump_open(&dump, path, NULL, &err), PLUCK_OK, err);
+        assert_int_equal(pluck_dump_get_info(dump).format, PLUCK_DUMP_JSONL);
+        assert_status(pluck_dump_read(dump, 0, scratch, &logits, &err), PLUCK_OK, err);
+        alarm(0);
+        assert_true(scratch[0] == 0 && scratch[1] == 1 && scratch[2] == 2);
+        pluck_dump_destroy(&dump);
+        close(ends[0]);
+        assert_int_equal(kill(child, SIGTERM), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+    }
+}
+
 static void test_rows_may_be_skipped_but_not_read_again(void **state)
 {
     (void)state;
@@ -371,6 +414,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces_of_any_size_make_the_same_rows),
+        cmocka_unit_test(test_a_row_after_blank_lines_is_not_kept_waiting),
         cmocka_unit_test(test_rows_may_be_skipped_but_not_read_again),
         cmocka_unit_test(test_interrupted_reads_go_on),
         cmocka_unit_test(test_a_pipe_that_does_not_block_is_waited_for),
