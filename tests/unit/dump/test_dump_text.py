@@ -193,6 +193,8 @@ def as_ids(completion):
 ANSWERS = {
     "chat": (json.dumps(CHAT), "json json f32 3 logprobs", BY_TEXT, [0, 1]),
     "chat on lines": (json.dumps(CHAT, indent=2), "json json f32 3 logprobs", BY_TEXT, [0, 1]),
+    "a chat after blank lines": (" \n" * 200 + json.dumps(CHAT, indent=2),
+                                 "json json f32 3 logprobs", BY_TEXT, [0, 1]),
     "a batch of chats": (lines({"custom_id": "1", "response": {"body": CHAT}},
                                {"custom_id": "2", "response": {"body": CHAT}}),
                          "json json f32 3 logprobs", BY_TEXT * 2, [0, 1, 0, 1]),

@@ -4,12 +4,14 @@
  * thread that nobody knows. Each of these is a case here, and in each the results are those of one
  * thread. pthread_create() is wrapped (-Wl,--wrap), so that starts can fail or come late.
  */
+#define _GNU_SOURCE /* sched_setaffinity */
 #include "support/cases.h"
 #include "thread/pool.h"
 
 #include <errno.h>
 #include <fenv.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -285,6 +287,36 @@ static void a_limit_of_processes_leaves_the_calling_thread(void **state)
     assert_int_equal(code, 0);
 }
 
+#ifdef CPU_COUNT
+/* The processors that this process may use count, not those of the machine. */
+static int bind_to_one_processor(pluck_pool *pool)
+{
+    (void)pool;
+    cpu_set_t all, one;
+    if (sched_getaffinity(0, sizeof all, &all) != 0)
+        return 77;
+    size_t first = 0;
+    if (plk_thread_count(0) != (uint32_t)CPU_COUNT(&all))
+        return 1;
+    while (!CPU_ISSET(first, &all))
+        first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    if (sched_setaffinity(0, sizeof one, &one) != 0)
+        return 77;
+    return plk_thread_count(0) == 1 ? 0 : 2;
+}
+
+static void a_thread_for_each_processor_that_may_be_used(void **state)
+{
+    (void)state;
+    int code = in_child(bind_to_one_processor, NULL);
+    if (code == 77)
+        skip();
+    assert_int_equal(code, 0);
+}
+#endif
+
 static int run_and_destroy(pluck_pool *pool)
 {
     if (!runs(pool, 4, MAX_ITEMS) || !runs(pool, 4, 7))
@@ -542,6 +574,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_lowest_item_that_failed_is_reported),
         cmocka_unit_test(threads_that_the_system_refuses_are_done_without),
         cmocka_unit_test(a_limit_of_processes_leaves_the_calling_thread),
+#ifdef CPU_COUNT
+        cmocka_unit_test(a_thread_for_each_processor_that_may_be_used),
+#endif
         cmocka_unit_test(a_forked_child_runs_serially_and_destroys),
         cmocka_unit_test(a_child_of_a_fork_in_the_middle_of_a_call_runs_too),
         cmocka_unit_test(calls_from_inside_a_task_run_on_its_worker),
