@@ -128,8 +128,8 @@ static void test_pieces_of_any_size_make_the_same_rows(void **state)
     }
 }
 
-/* Blank lines come first, then a row, and its writer waits for an answer: the row is read though the
- * stream neither ends nor goes on. */
+/* Blank lines come first, then a row, and its writer waits for an answer: the row is read though
+ * the stream neither ends nor goes on. */
 static void test_a_row_after_blank_lines_is_not_kept_waiting(void **state)
 {
     (void)state;
@@ -160,8 +160,8 @@ static void test_a_row_after_blank_lines_is_not_kept_waiting(void **state)
         float scratch[3];
         alarm(10);
         assert_status(pluck_dump_open(&dump, path, NULL, &err), PLUCK_OK, err);
-        assert_int_equal(pluck_dump_get_info(dump).format, PLUCK_DUMP_JSONL);
-        assert_status(pluck_dump_read(dump, 0, scratch, &logits, &err), PLUCK_OK, err);
+        assert_int_equal(info_of_dump(dump).format, PLUCK_DUMP_JSONL);
+        assert_status(read_logits(dump, 0, scratch, &logits, &err), PLUCK_OK, err);
         alarm(0);
         assert_true(scratch[0] == 0 && scratch[1] == 1 && scratch[2] == 2);
         pluck_dump_destroy(&dump);
