@@ -143,6 +143,25 @@ class Documentation(unittest.TestCase):
         self.assertEqual([], broken)
 
 
+    def test_every_file_that_is_named_exists(self):
+        """A path in backquotes is one from the root, the folder of the page, lib/ or include/."""
+        folders = sorted(path.name for root in ("", "lib", "include")
+                         for path in (arguments.source / root).iterdir()
+                         if path.is_dir() and not path.name.startswith((".", "build")))
+        path_span = re.compile(rf"`((?:{'|'.join(folders)})/[\w./*-]*)`")
+        missing = []
+        n_found = 0
+        for page in pages():
+            text = FENCED.sub("", page.read_text(encoding="utf-8"))
+            for name in path_span.findall(text):
+                n_found += 1
+                roots = (arguments.source, page.parent, arguments.source / "lib",
+                         arguments.source / "include")
+                if not any(list(root.glob(name.rstrip("/"))) for root in roots):
+                    missing.append(f"{shown_as(page)}: {name}")
+        self.assertEqual([], missing)
+        self.assertGreater(n_found, 100)
+
     def test_the_table_of_folders_has_the_rules_that_are_checked(self):
         path = arguments.source / "scripts" / "check_includes.py"
         spec = importlib.util.spec_from_file_location("check_includes", path)
