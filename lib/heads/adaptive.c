@@ -19,6 +19,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "select/rules.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>
@@ -258,16 +259,15 @@ static bool may_matter(pluck_head_query *query, const plk_selection *selection, 
     if (selection->rule == PLK_SELECT_TOP_K)
         return kernels->count(query->scores, n_blocks, above) < selection->k;
     if (selection->rule == PLK_SELECT_MIN_P)
-        return selection->p <= 0 || (double)bound >= (double)max + plk_log(selection->p);
+        return plk_min_p_keeps((double)bound, (double)max, selection->p);
     if (selection->p >= 1)
         return true;
     double mass = 0;
     kernels->exp_sums_from(query->scores, n_blocks, plk_exponent_make(max, 1), above, query->sums);
     for (size_t b = 0; b < n_blocks; b++)
         mass += query->sums[b];
-    /* The sums of floats and those of the picking differ by less than this. */
-    double margin = 1 + 1e-5;
-    return mass < margin * selection->p * plk_exp(*selection->log_mass - (double)max);
+    double total = plk_exp(*selection->log_mass - (double)max);
+    return !plk_top_p_reached(mass, selection->p, total, -plk_head_mass_margin);
 }
 
 static pluck_status select_tokens(pluck_head_query *query, const float *hidden,

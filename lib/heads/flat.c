@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "select/rules.h"
 #include "simd/scalar_math.h"
 
 #include <float.h>
@@ -148,7 +149,7 @@ pluck_status plk_flat_draw(pluck_head_query *query, plk_sampling *sampling, doub
 
 static bool before(plk_candidate a, plk_candidate b)
 {
-    return a.score > b.score || (a.score >= b.score && a.token < b.token);
+    return plk_is_better((double)a.score, a.token, (double)b.score, b.token);
 }
 
 static void sift_down(plk_candidate *heap, size_t n, size_t i)
@@ -199,9 +200,7 @@ static float top_k_bound(pluck_head_query *query, uint32_t k)
 /* A bound that rounding leaves at or below the exact threshold. */
 static float min_p_bound(float max, double min_p)
 {
-    if (min_p <= 0)
-        return -FLT_MAX;
-    float bound = nextafterf((float)((double)max + plk_log(min_p)), -FLT_MAX);
+    float bound = nextafterf((float)((double)max + plk_min_p_offset(min_p)), -FLT_MAX);
     return bound > -FLT_MAX ? bound : -FLT_MAX;
 }
 
@@ -223,21 +222,20 @@ pluck_status plk_flat_pick(pluck_head_query *query, plk_selection *selection, do
         return fail_empty(err);
     bool by_mass = selection->rule == PLK_SELECT_TOP_P && selection->p < 1;
     bool by_ratio = selection->rule == PLK_SELECT_MIN_P && selection->p > 0;
-    double least = by_ratio ? (double)max + plk_log(selection->p) : -HUGE_VAL;
-    double wanted = HUGE_VAL;
+    double total = HUGE_VAL;
     if (by_mass && selection->log_mass)
-        wanted = selection->p * plk_exp(*selection->log_mass - (double)max);
+        total = plk_exp(*selection->log_mass - (double)max);
     else if (by_mass)
-        wanted = selection->p * sum_blocks(query, plk_exponent_make(max, 1));
+        total = sum_blocks(query, plk_exponent_make(max, 1));
     float bound = selection->rule == PLK_SELECT_TOP_K ? top_k_bound(query, selection->k)
                   : by_ratio                          ? min_p_bound(max, selection->p)
                                                       : -FLT_MAX;
     size_t left = gather(query, bound);
     uint32_t n = 0;
     double mass = 0;
-    while (left > 0 && mass < wanted) {
+    while (left > 0 && !(by_mass && plk_top_p_reached(mass, selection->p, total, 0.0))) {
         plk_candidate top = take_top(query->candidates, &left);
-        if ((double)top.score < least)
+        if (by_ratio && !plk_min_p_keeps((double)top.score, (double)max, selection->p))
             break;
         if (n < selection->capacity)
             plk_list_put(&selection->list, n, top.token, (double)top.score - log_sum);

@@ -11,6 +11,7 @@
 #include "heads/heads.h"
 
 #include "base/error.h"
+#include "select/rules.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>
@@ -46,10 +47,10 @@ typedef struct node_heap {
 
 static bool before(const node_heap *heap, const plk_tree_entry *a, const plk_tree_entry *b)
 {
-    if (a->logprob < b->logprob || a->logprob > b->logprob)
-        return a->logprob > b->logprob;
     bool a_inner = a->node >= heap->n_vocab, b_inner = b->node >= heap->n_vocab;
-    return a_inner != b_inner ? a_inner : a->node < b->node;
+    if (a->logprob == b->logprob && a_inner != b_inner)
+        return a_inner;
+    return plk_is_better(a->logprob, a->node, b->logprob, b->node);
 }
 
 /* The heap never holds more than one entry a leaf, because its subtrees are disjoint. */
@@ -111,14 +112,6 @@ static pluck_status next_leaf(pluck_head_query *query, const float *hidden, node
     return PLUCK_OK;
 }
 
-/* The least log-probability that the rule still wants after the first leaf. */
-static double least_wanted(const plk_selection *selection, double first)
-{
-    if (selection->rule != PLK_SELECT_MIN_P)
-        return -HUGE_VAL;
-    return selection->p > 0 ? first + plk_log(selection->p) : -HUGE_VAL;
-}
-
 pluck_status plk_tree_select(pluck_head_query *query, const float *hidden, plk_selection *selection,
                              pluck_error *err)
 {
@@ -140,15 +133,16 @@ pluck_status plk_tree_select(pluck_head_query *query, const float *hidden, plk_s
             return status;
         if (!found)
             break;
-        if (n == 0)
-            least = least_wanted(selection, leaf.logprob);
+        if (n == 0 && selection->rule == PLK_SELECT_MIN_P)
+            least = leaf.logprob + plk_min_p_offset(selection->p);
         if (n < selection->capacity)
             plk_list_put(&selection->list, n, leaf.node, leaf.logprob);
         n++;
         mass += plk_exp(leaf.logprob - log_mass);
         if (selection->rule == PLK_SELECT_TOP_K && n == selection->k)
             break;
-        if (selection->rule == PLK_SELECT_TOP_P && selection->p < 1 && mass >= selection->p)
+        if (selection->rule == PLK_SELECT_TOP_P && selection->p < 1 &&
+            plk_top_p_reached(mass, selection->p, 1.0, 0.0))
             break;
     }
     if (n == 0)

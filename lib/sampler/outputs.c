@@ -16,6 +16,7 @@
 #include "select/keep.h"
 #include "select/mass.h"
 #include "select/pick.h"
+#include "select/rules.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>
@@ -134,8 +135,9 @@ static uint32_t rank_in(const plk_view *view, uint32_t token)
     while (plk_run_next(&run))
         for (uint32_t i = 0; i < run.n_blocks * PLK_BLOCK; i++) {
             float x = plk_float_at(run.x, i);
-            rank += x > own || (x == own && x > -INFINITY &&
-                                plk_view_token(view, run.first_block * PLK_BLOCK + i) < token);
+            rank += x > -INFINITY &&
+                    plk_is_better((double)x, plk_view_token(view, run.first_block * PLK_BLOCK + i),
+                                  (double)own, token);
         }
     return rank;
 }

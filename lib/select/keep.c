@@ -11,6 +11,8 @@
  */
 #include "select/keep.h"
 
+#include "select/rules.h"
+
 #include <float.h>
 #include <math.h>
 
@@ -329,10 +331,7 @@ void plk_view_keep_near_max(plk_view *view, double offset, uint32_t min_keep)
 
 void plk_view_keep_probable(plk_view *view, double offset, uint32_t min_keep)
 {
-    /* Logits are floats: probabilities that miss a threshold by no more than their rounding reach
-     * it. */
-    double logit_rounding = 0x1p-22;
-    offset -= logit_rounding;
+    offset -= plk_logit_rounding;
     if (offset > 0.0)
         plk_view_keep_top(view, min_keep);
     else

@@ -9,13 +9,10 @@
 
 #include "select/keep.h"
 #include "select/mass.h"
+#include "select/rules.h"
 
 #include <float.h>
 #include <math.h>
-
-/* Above the relative rounding error of two sums that are compared, 2 * 4 * 2^-24, and what
- * plk_view_settle() allows for the rounding of logits, 2^-22, together. */
-static const double margin = 1e-6;
 
 /* The view as it was when the nucleus was asked for. */
 static plk_view view_at_nucleus(const plk_view *view)
@@ -91,14 +88,14 @@ static size_t count_equal_below(const plk_view *at, uint32_t n_listed, uint32_t 
 static plk_verdict decide(const plk_view *at, const plk_nucleus_bounds *bounds, double before,
                           double own, uint32_t token, float stored)
 {
-    double mass = at->deferred.p * bounds->normaliser;
-    if (before < mass * (1.0 - margin))
+    double p = at->deferred.p, total = bounds->normaliser;
+    if (!plk_top_p_reached(before, p, total, plk_mass_margin))
         return PLK_INSIDE;
     visit above = visit_blocks(at, stored, INFINITY, next_above(stored));
     double exact = above.from + own * (double)count_equal_below(at, above.n_blocks, token, stored);
-    if (exact < mass * (1.0 - margin))
+    if (!plk_top_p_reached(exact, p, total, plk_mass_margin))
         return PLK_INSIDE;
-    return exact > mass * (1.0 + margin) ? PLK_OUTSIDE : PLK_UNDECIDED;
+    return exact > plk_top_p_mass(p, total, -plk_mass_margin) ? PLK_OUTSIDE : PLK_UNDECIDED;
 }
 
 plk_verdict plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, uint32_t token)
@@ -120,7 +117,7 @@ plk_verdict plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, uin
     double exact = near.sum, rest = bounds->maxima - near.maxima;
     float high = stored;
     for (int i = 0;; i++) {
-        if (before < at.deferred.p * (exact + rest) * (1.0 - margin))
+        if (!plk_top_p_reached(before, at.deferred.p, exact + rest, plk_mass_margin))
             return PLK_INSIDE;
         if (i == n_steps)
             break;

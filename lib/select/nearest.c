@@ -14,6 +14,7 @@
 #include "select/keep.h"
 
 #include "select/mass.h"
+#include "select/rules.h"
 #include "simd/scalar_math.h"
 
 #include <float.h>
@@ -323,9 +324,8 @@ static band find(search *s, double rest, uint32_t *n)
 void plk_view_keep_nearest(plk_view *view, double center, double normaliser, double p,
                            uint32_t min_keep)
 {
-    /* Logits are floats: a mass that exceeds p by no more than their rounding counts as p. */
-    double logit_rounding = 0x1p-22;
-    double wanted = p * normaliser * (1.0 + logit_rounding);
+    /* A mass that exceeds p by no more than the rounding of logits counts as p. */
+    double wanted = plk_top_p_mass(p, normaliser, -plk_logit_rounding);
     if (!(wanted < normaliser) || (min_keep > 1 && plk_view_n_candidates(view) <= min_keep))
         return;
     uint32_t n;

@@ -14,6 +14,7 @@
 #include "select/keep.h"
 
 #include "select/mass.h"
+#include "select/rules.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>
@@ -78,8 +79,7 @@ static void cut(plk_view *view, double p, uint32_t min_keep)
 {
     plk_scratch *w = view->scratch;
     double normaliser = plk_view_block_sums(view);
-    double logit_rounding = 0x1p-22;
-    double mass = p * normaliser * (1.0 - logit_rounding);
+    double mass = plk_top_p_mass(p, normaliser, plk_logit_rounding);
     uint32_t n = view->compact ? view->n : gather_prefix(view, normaliser, mass);
     memcpy(w->ordered, w->values, n * sizeof *w->values);
     plk_boundary boundary = {0};

@@ -4,7 +4,7 @@
  * is a threshold on logits and needs no normaliser.
  */
 #include "select/keep.h"
-#include "simd/scalar_math.h"
+#include "select/rules.h"
 #include "stages/stage_impl.h"
 
 typedef struct min_p_params {
@@ -22,7 +22,7 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 {
     (void)state, (void)context, (void)err;
     const min_p_params *min_p = params;
-    plk_view_keep_near_max(view, plk_log(min_p->p), (uint32_t)min_p->min_keep);
+    plk_view_keep_near_max(view, plk_min_p_offset(min_p->p), (uint32_t)min_p->min_keep);
     return PLUCK_OK;
 }
 
@@ -30,7 +30,7 @@ static void explain(const void *params, const void *state, const plk_view *view,
                     const plk_stage_context *context, plk_explanation *out)
 {
     (void)state, (void)view, (void)context;
-    plk_explain_threshold(out, plk_log(((const min_p_params *)params)->p));
+    plk_explain_threshold(out, plk_min_p_offset(((const min_p_params *)params)->p));
 }
 
 static const pluck_param params[] = {

@@ -5,6 +5,7 @@
  */
 #include "select/keep.h"
 #include "select/mass.h"
+#include "select/rules.h"
 #include "simd/scalar_math.h"
 #include "stages/stage_impl.h"
 
@@ -79,8 +80,8 @@ static uint32_t find_top(const plk_view *view, const xtc_params *xtc, plk_key *w
                          bool *any_protected)
 {
     const plk_scratch *w = view->scratch;
-    double logit_rounding = 0x1p-22; /* as in plk_view_keep_probable() */
-    double offset = plk_log(xtc->threshold) + plk_log(plk_view_normaliser(view)) - logit_rounding;
+    double offset =
+        plk_log(xtc->threshold) + plk_log(plk_view_normaliser(view)) - plk_logit_rounding;
     if (offset > 0.0)
         return 0;
     float least = plk_view_threshold(view, offset);

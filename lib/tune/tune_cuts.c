@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "select/rules.h"
 #include "simd/scalar_math.h"
 
 #include <math.h>
@@ -211,13 +212,13 @@ static size_t count_from(const sorted_row *row, double threshold)
     return low;
 }
 
-/* How many tokens the shortest prefix with at least this mass has. */
-static size_t count_mass(const sorted_row *row, double mass)
+/* How many tokens top_p keeps. */
+static size_t count_top_p(const sorted_row *row, double p)
 {
     size_t low = 0, high = row->n - 1;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (row->mass[middle] >= mass)
+        if (plk_top_p_reached(row->mass[middle], p, 1.0, 0.0))
             high = middle;
         else
             low = middle + 1;
@@ -230,9 +231,9 @@ static size_t count_kept(const sorted_row *row, const pluck_tune_cut *cut, doubl
     double setting = cut->setting;
     switch (cut->kind) {
     case PLUCK_TUNE_TOP_P:
-        return setting >= 1 ? row->n : count_mass(row, setting);
+        return setting >= 1 ? row->n : count_top_p(row, setting);
     case PLUCK_TUNE_MIN_P:
-        return setting <= 0 ? row->n : count_from(row, row->max + plk_log(setting) / beta);
+        return count_from(row, row->max + plk_min_p_offset(setting) / beta);
     case PLUCK_TUNE_TOP_K:
         return setting < 1 || setting >= (double)row->n ? row->n : (size_t)setting;
     default:
@@ -251,7 +252,7 @@ static void work(const void *user, const plk_tune_logits *logits, pluck_token ta
         double distance = row.max - (double)x;
         size_t rank = 0;
         for (size_t i = 0; i < logits->n_vocab; i++)
-            rank += logits->x[i] > x || (logits->x[i] == x && i < (size_t)target);
+            rank += plk_is_better((double)logits->x[i], (uint32_t)i, (double)x, (uint32_t)target);
         r->needed[PLUCK_TUNE_TOP_P] = rank > 0 ? row.mass[rank - 1] : 0;
         r->needed[PLUCK_TUNE_MIN_P] = c->beta * distance;
         r->needed[PLUCK_TUNE_TOP_K] = (double)(rank + 1);
@@ -269,9 +270,9 @@ static bool keeps_target(const pluck_tune_cut *cut, const double *needed)
     double need = needed[cut->kind], setting = cut->setting;
     switch (cut->kind) {
     case PLUCK_TUNE_TOP_P:
-        return setting >= 1 || need < setting || need == 0;
+        return setting >= 1 || !plk_top_p_reached(need, setting, 1.0, 0.0) || need == 0;
     case PLUCK_TUNE_MIN_P:
-        return setting <= 0 || need <= -plk_log(setting);
+        return need <= -plk_min_p_offset(setting);
     case PLUCK_TUNE_TOP_K:
         return setting < 1 || need <= setting;
     default:

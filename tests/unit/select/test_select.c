@@ -6,6 +6,7 @@
  */
 #include "select/keep.h"
 #include "select/mass.h"
+#include "select/rules.h"
 #include "select/view.h"
 #include "support/cases.h"
 #include "support/logit_cases.h"
@@ -324,10 +325,46 @@ static void a_threshold_is_the_smallest_float_that_qualifies(void **state)
                         threshold_is_exact, NULL);
 }
 
+/* The borders themselves: a sum that is p of the total ends the prefix, a logit at ln p stays. */
+static void rules_decide_at_their_borders(void **state)
+{
+    (void)state;
+    assert_true(plk_top_p_reached(0.75, 0.75, 1.0, 0.0));
+    assert_false(plk_top_p_reached(nextafter(0.75, 0.0), 0.75, 1.0, 0.0));
+    assert_true(plk_top_p_reached(6.0, 0.75, 8.0, 0.0));
+    assert_true(plk_top_p_reached(6.0 * (1 - 0x1p-23), 0.75, 8.0, plk_logit_rounding));
+    assert_false(plk_top_p_reached(6.0 * (1 - 0x1p-21), 0.75, 8.0, plk_logit_rounding));
+    assert_false(plk_top_p_reached(6.0, 0.75, 8.0, -plk_mass_margin));
+    assert_true(plk_top_p_mass(0.5, 8.0, 0.0) == 4.0);
+    assert_true(plk_min_p_offset(1.0) == 0.0);
+    assert_true(plk_min_p_offset(0.0) == -HUGE_VAL);
+    double at = 3.0 + log(0.125);
+    assert_true(plk_min_p_keeps(at + 1e-12, 3.0, 0.125));
+    assert_false(plk_min_p_keeps(at - 1e-12, 3.0, 0.125));
+    assert_true(plk_min_p_keeps(3.0, 3.0, 1.0));
+    assert_false(plk_min_p_keeps(nextafter(3.0, 0.0), 3.0, 1.0));
+    assert_true(plk_min_p_keeps(-1e300, 3.0, 0.0));
+    assert_true(plk_is_better(2.0, 9, 1.0, 3));
+    assert_false(plk_is_better(1.0, 3, 2.0, 9));
+    assert_true(plk_is_better(1.0, 3, 1.0, 9));
+    assert_false(plk_is_better(1.0, 9, 1.0, 3));
+    assert_false(plk_is_better(1.0, 3, 1.0, 3));
+    assert_true(plk_is_better(-0.0, 3, 0.0, 9));
+    /* The same order as that of the keys. */
+    const float logits[] = {-INFINITY, -2.5f, -0.0f, 0.0f, 1e-40f, 7.0f};
+    for (uint32_t i = 0; i < 36; i++) {
+        float a = logits[i / 6], b = logits[i % 6];
+        for (uint32_t t = 0; t < 4; t++)
+            assert_int_equal(plk_is_better((double)a, t / 2, (double)b, t % 2),
+                             plk_key_make(a, t / 2) > plk_key_make(b, t % 2));
+    }
+}
+
 int main(int argc, char **argv)
 {
     test_cases_begin(argc, argv);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rules_decide_at_their_borders),
         cmocka_unit_test(keys_sort_and_select_by_logit_then_lower_token),
         cmocka_unit_test(a_view_agrees_with_its_row_after_every_operation),
         cmocka_unit_test(a_threshold_is_the_smallest_float_that_qualifies),
