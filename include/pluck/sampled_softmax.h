@@ -1,12 +1,12 @@
 /*
  * Sampled softmax: training a softmax over n tokens with the logits of a few of them.
  *
- * Importance sampling (Y. Bengio, J.-S. Senecal, 2003 and 2008): beside the target, candidates are
- * drawn from a proposal that is cheap and resembles the data. Each logit is corrected by the
- * logarithm of how often its token is expected among the candidates, and a softmax over target and
- * candidates takes the place of the whole one. Target sampling (S. Jean, K. Cho, R. Memisevic, Y.
- * Bengio, 2015): the corpus is cut into partitions with few different targets each, and the softmax
- * of a partition is over these.
+ * Importance sampling (Y. Bengio, J.-S. Senecal, 2003 and 2008): in addition to the target,
+ * candidates are drawn from a proposal that is cheap and resembles the data. Each logit is
+ * corrected by the logarithm of how often its token is expected among the candidates, and a softmax
+ * over the target and the candidates replaces the softmax over all tokens. Target sampling (S.
+ * Jean, K. Cho, R. Memisevic, Y. Bengio, 2015): the corpus is cut into partitions with few
+ * different targets each, and the softmax of a partition is over these targets.
  *
  *     pluck_candidate_sampler *sampler = NULL;
  *     pluck_candidate_sampler_create(&sampler, n_vocab, NULL, &err);
@@ -18,7 +18,7 @@
  *     }
  *     pluck_sampled_softmax(logits, expected, tokens, 65, &loss, gradient, &err);
  *
- * Tokens are numbered by falling frequency, as the log-uniform proposal supposes.
+ * Tokens must be numbered by falling frequency; the log-uniform proposal assumes it.
  */
 #ifndef PLUCK_SAMPLED_SOFTMAX_H
 #define PLUCK_SAMPLED_SOFTMAX_H
@@ -29,7 +29,8 @@
 extern "C" {
 #endif
 
-/* Draws candidates of one vocabulary: scratch memory of n_vocab bits, for one thread at a time. */
+/* Draws candidates from one vocabulary. Has scratch memory of n_vocab bits, so one thread at a time
+ * may use it. */
 typedef struct pluck_candidate_sampler pluck_candidate_sampler;
 
 /* n_vocab in [1, PLUCK_MAX_VOCAB]. allocator may be NULL, and must outlive the object. On failure
@@ -38,40 +39,40 @@ PLUCK_API pluck_status pluck_candidate_sampler_create(pluck_candidate_sampler **
                                                       uint32_t n_vocab,
                                                       const pluck_allocator *allocator,
                                                       pluck_error *err);
-PLUCK_API void pluck_candidate_sampler_destroy(pluck_candidate_sampler **candidates);
+PLUCK_API void pluck_candidate_sampler_destroy(pluck_candidate_sampler **sampler);
 
 /*
- * n >= 1 tokens of the log-uniform (Zipf-like) proposal P(k) = ln((k + 2) / (k + 1)) / ln(n_vocab +
- * 1), each floor(exp(u ln(n_vocab + 1))) - 1. unique: drawn until n different ones have come, n <=
- * n_vocab, in the order of their first coming; *n_tries is how many draws that took (n if not
- * unique). Every draw takes one number of rng. Unique draws of nearly all tokens take long: about
- * n_vocab (ln n_vocab)^2 tries. Allocates nothing.
+ * Draws n >= 1 tokens from the log-uniform (Zipf-like) proposal P(k) = ln((k + 2) / (k + 1)) /
+ * ln(n_vocab + 1); each is floor(exp(u ln(n_vocab + 1))) - 1 for a random number u of rng. With
+ * unique, the function draws until it has n <= n_vocab different tokens, and gives them in the
+ * order of their first draws. *n_tries is the number of draws (n if not unique). Unique draws of
+ * nearly all tokens take long: about n_vocab (ln n_vocab)^2 draws. Allocates nothing.
  */
-PLUCK_API pluck_status pluck_candidate_sampler_draw(pluck_candidate_sampler *candidates,
+PLUCK_API pluck_status pluck_candidate_sampler_draw(pluck_candidate_sampler *sampler,
                                                     pluck_pcg64 *rng, uint32_t n, bool unique,
                                                     pluck_token *tokens, uint64_t *n_tries,
                                                     pluck_error *err);
 
 /* *probability = P(token). */
-PLUCK_API pluck_status
-pluck_candidate_sampler_probability(const pluck_candidate_sampler *candidates, pluck_token token,
-                                    double *probability, pluck_error *err);
+PLUCK_API pluck_status pluck_candidate_sampler_probability(const pluck_candidate_sampler *sampler,
+                                                           pluck_token token, double *probability,
+                                                           pluck_error *err);
 
-/* *expected = how often the token is expected among the candidates of n_tries >= 1 draws: n_tries P
- * with repetition; if unique -expm1(n_tries log1p(-P)), the probability that it is among them. */
-PLUCK_API pluck_status pluck_candidate_sampler_expected(const pluck_candidate_sampler *candidates,
+/* *expected becomes how often the token is expected among the candidates of n_tries >= 1 draws:
+ * n_tries P; if unique, the probability that it is among them, -expm1(n_tries log1p(-P)). */
+PLUCK_API pluck_status pluck_candidate_sampler_expected(const pluck_candidate_sampler *sampler,
                                                         pluck_token token, uint64_t n_tries,
                                                         bool unique, double *expected,
                                                         pluck_error *err);
 
 /*
- * The next partition for target sampling: reads targets from the first on until max_unique >= 1
- * different ones have come or the n_targets are at an end. tokens[0 .. *n_unique - 1] are the
- * different ones in the order of their coming, *n_used how many targets belong to the partition.
- * The loss of one of them is pluck_cross_entropy() over the logits of tokens. On failure tokens has
- * no meaning. Allocates nothing.
+ * The next partition for target sampling: reads targets in order until max_unique >= 1 different
+ * ones have been seen or all n_targets are read. tokens[0] to tokens[*n_unique - 1] become the
+ * different targets in the order of their first occurrence; *n_used is the number of targets that
+ * belong to the partition. The loss of one of them is pluck_cross_entropy() over the logits of
+ * tokens. On failure tokens has no meaning. Allocates nothing.
  */
-PLUCK_API pluck_status pluck_candidate_sampler_partition(pluck_candidate_sampler *candidates,
+PLUCK_API pluck_status pluck_candidate_sampler_partition(pluck_candidate_sampler *sampler,
                                                          const pluck_token *targets,
                                                          size_t n_targets, uint32_t max_unique,
                                                          pluck_token *tokens, uint32_t *n_unique,

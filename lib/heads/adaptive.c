@@ -196,11 +196,6 @@ static double log_power_sum(pluck_head_query *query, double beta, plk_exponent *
     return beta * (double)max + plk_log(*total);
 }
 
-static pluck_status fail_empty(pluck_error *err)
-{
-    return plk_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
-}
-
 /* After the root and its mask: clusters whose tokens are all allowed count as they are. */
 static pluck_status mass_of_allowed(pluck_head_query *query, const float *hidden, double *log_mass,
                                     pluck_error *err)
@@ -220,7 +215,7 @@ static pluck_status mass_of_allowed(pluck_head_query *query, const float *hidden
         if (!query->expanded[i] && n_allowed_of(query, i) > 0)
             sum = plk_log_add(sum, query->clusters[i]);
     if (sum == -HUGE_VAL)
-        return fail_empty(err);
+        return plk_head_fail_empty(err);
     *log_mass = sum < 0 ? sum : 0;
     return PLUCK_OK;
 }
@@ -343,7 +338,7 @@ static pluck_status try_draw(pluck_head_query *query, const float *hidden, doubl
     for (uint32_t i = 0; i < n_parts; i++)
         all = plk_log_add(all, bound_of(query, i, beta));
     if (all == -HUGE_VAL)
-        return fail_empty(err);
+        return plk_head_fail_empty(err);
     query->stats.n_trials++;
     double u = pluck_pcg64_uniform(rng) - plk_exp(known - all);
     uint32_t chosen = n_parts;
@@ -414,9 +409,10 @@ static pluck_status check_tails(const pluck_matrix *root, const pluck_head_tail 
     if (status != PLUCK_OK)
         return status;
     if (root->n_rows <= n_tails)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "head: root has %u rows, expected more than the %u of the clusters",
-                        (unsigned)root->n_rows, (unsigned)n_tails);
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "head: root has %u rows; it needs one for each of the %u clusters, and a short list",
+            (unsigned)root->n_rows, (unsigned)n_tails);
     uint64_t n = root->n_rows - n_tails;
     for (uint32_t i = 0; i < n_tails; i++) {
         const pluck_matrix *projection = &tails[i].projection, *output = &tails[i].output;
@@ -427,15 +423,16 @@ static pluck_status check_tails(const pluck_matrix *root, const pluck_head_tail 
             return status;
         if (projection->n_cols != root->n_cols || projection->n_rows != output->n_cols)
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "head: tail %u: projection [%u, %u] fits neither the hidden state of "
-                            "%u nor output [%u, %u]",
+                            "head: tail %u: projection [%u, %u] does not fit a hidden state of %u "
+                            "values and output [%u, %u]",
                             (unsigned)i, (unsigned)projection->n_rows, (unsigned)projection->n_cols,
                             (unsigned)root->n_cols, (unsigned)output->n_rows,
                             (unsigned)output->n_cols);
         n += output->n_rows;
     }
     if (n > PLUCK_MAX_VOCAB)
-        return plk_fail(err, PLUCK_ERR_INVALID, "head: more than %u tokens",
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "head: the short list and the tails have more than %u tokens",
                         (unsigned)PLUCK_MAX_VOCAB);
     *n_vocab = (uint32_t)n;
     return PLUCK_OK;

@@ -122,7 +122,7 @@ static pluck_status check_children(const int32_t *children, uint32_t n_tokens, u
                                 (unsigned)(n_tokens + i), (int)child, (unsigned)(n_tokens + i - 1));
             if (used[child] != 0)
                 return plk_fail(err, PLUCK_ERR_INVALID,
-                                "tree: node %d is a child twice, the second time of %u", (int)child,
+                                "tree: node %d has two parents; the second is node %u", (int)child,
                                 (unsigned)(n_tokens + i));
             used[child] = 1;
         }
@@ -209,8 +209,8 @@ pluck_status pluck_tree_code(const pluck_tree *tree, pluck_token token, uint8_t 
     *n_needed = walk_up(tree, token, NULL, 0);
     if (capacity < *n_needed && bits)
         return plk_fail(err, PLUCK_ERR_SPACE,
-                        "pluck_tree_code: the code has %zu bits, the buffer room for %zu",
-                        *n_needed, capacity);
+                        "pluck_tree_code: the code has %zu bits, but capacity is %zu", *n_needed,
+                        capacity);
     if (bits)
         (void)walk_up(tree, token, bits, *n_needed);
     return PLUCK_OK;
@@ -322,9 +322,10 @@ static pluck_status add_code(code_walk *walk, const uint8_t *bits, size_t length
     uint32_t n_tokens = walk->tree->n_tokens;
     uint32_t at = 0;
     if (length == 0)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "codes: the one of token %u is empty; only one token alone has that",
-                        (unsigned)token);
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "codes: the code of token %u is empty; only a tree of one token has an empty code",
+            (unsigned)token);
     for (size_t i = 0; i < length; i++) {
         bool last = i + 1 == length;
         if (bits[i] > 1)
@@ -336,14 +337,14 @@ static pluck_status add_code(code_walk *walk, const uint8_t *bits, size_t length
             *child = (int32_t)token;
         } else if (last || (*child != NO_CHILD && *child < (int32_t)n_tokens)) {
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "codes: the one of token %u and an earlier one begin alike: no code "
+                            "codes: the code of token %u and an earlier one begin alike; no code "
                             "may be the beginning of another",
                             (unsigned)token);
         } else if (*child == NO_CHILD) {
             if (walk->n_made == n_tokens - 1)
                 return plk_fail(err, PLUCK_ERR_INVALID,
-                                "codes: up to token %u they leave ways that no token can end: "
-                                "together they must fill the tree",
+                                "codes: those up to token %u have branches that no other token can "
+                                "end; together the codes must fill the tree",
                                 (unsigned)token);
             *child = (int32_t)(2 * n_tokens - 2 - walk->n_made);
             at = walk->n_made++;
@@ -372,7 +373,8 @@ static pluck_status add_codes(code_walk *walk, const uint8_t *bits, const size_t
             return PLUCK_OK;
         if (n_tokens == 1)
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "codes: the one of a token alone must be empty, not %zu bits", ends[0]);
+                            "codes: the code of a single token must be empty; it has %zu bits",
+                            ends[0]);
         pluck_status status = add_code(walk, bits + begin, ends[t] - begin, t, err);
         if (status != PLUCK_OK)
             return status;

@@ -195,10 +195,10 @@ static pluck_status check_bands(const pluck_head_band *bands, uint32_t n_bands, 
         if (status != PLUCK_OK)
             return status;
         if (bands[i].first > dim || weights->n_cols > dim - bands[i].first)
-            return plk_fail(err, PLUCK_ERR_INVALID,
-                            "head: band %u reads %u values from %u, the hidden state has %u",
-                            (unsigned)i, (unsigned)weights->n_cols, (unsigned)bands[i].first,
-                            (unsigned)dim);
+            return plk_fail(
+                err, PLUCK_ERR_INVALID,
+                "head: band %u reads %u values from number %u on, but the hidden state has %u",
+                (unsigned)i, (unsigned)weights->n_cols, (unsigned)bands[i].first, (unsigned)dim);
         n += weights->n_rows;
         if (n > PLUCK_MAX_VOCAB)
             return plk_fail(err, PLUCK_ERR_INVALID, "head: the bands have more than %u tokens",

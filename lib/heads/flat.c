@@ -48,11 +48,6 @@ pluck_status plk_flat_fail(uint32_t token, pluck_error *err)
                     (unsigned)token);
 }
 
-static pluck_status fail_empty(pluck_error *err)
-{
-    return plk_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
-}
-
 static float max_score(const pluck_head_query *query)
 {
     return query->head->kernels->max(query->scores, n_blocks_of(query));
@@ -73,7 +68,7 @@ pluck_status plk_flat_log_sum(pluck_head_query *query, double *log_sum, pluck_er
 {
     float max = max_score(query);
     if (max == -INFINITY)
-        return fail_empty(err);
+        return plk_head_fail_empty(err);
     *log_sum = (double)max + plk_log(sum_blocks(query, plk_exponent_make(max, 1)));
     return PLUCK_OK;
 }
@@ -142,7 +137,7 @@ pluck_status plk_flat_draw(pluck_head_query *query, plk_sampling *sampling, doub
             total += query->sums[b];
     }
     if (n == 0)
-        return fail_empty(err);
+        return plk_head_fail_empty(err);
     sampling->n = n;
     return PLUCK_OK;
 }
@@ -219,7 +214,7 @@ pluck_status plk_flat_pick(pluck_head_query *query, plk_selection *selection, do
 {
     float max = max_score(query);
     if (max == -INFINITY)
-        return fail_empty(err);
+        return plk_head_fail_empty(err);
     bool by_mass = selection->rule == PLK_SELECT_TOP_P && selection->p < 1;
     bool by_ratio = selection->rule == PLK_SELECT_MIN_P && selection->p > 0;
     double total = HUGE_VAL;

@@ -29,8 +29,9 @@ pluck_status plk_head_alloc(pluck_head **out, const plk_head_ops *ops, uint32_t 
     pluck_allocator memory = plk_allocator_or_default(o.allocator);
     const plk_kernels *kernels = plk_kernels_get(o.isa);
     if (!kernels)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "head: options.isa is an instruction set that is not supported here");
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "head: options.isa is an instruction set that this machine does not support");
     if (n_vocab < 1 || n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID, "head: n_vocab = %u is outside [1, %u]",
                         (unsigned)n_vocab, (unsigned)PLUCK_MAX_VOCAB);
@@ -49,6 +50,17 @@ pluck_status plk_head_alloc(pluck_head **out, const plk_head_ops *ops, uint32_t 
     return PLUCK_OK;
 }
 
+pluck_status plk_head_fail_empty(pluck_error *err)
+{
+    return plk_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
+}
+
+size_t plk_matrix_stride(const pluck_matrix *matrix)
+{
+    size_t row_bytes = matrix->n_cols * pluck_dtype_size_bytes(matrix->dtype);
+    return matrix->row_stride_bytes > 0 ? matrix->row_stride_bytes : row_bytes;
+}
+
 pluck_status plk_matrix_check(const pluck_matrix *matrix, const char *what, uint32_t n_rows,
                               pluck_error *err)
 {
@@ -61,7 +73,7 @@ pluck_status plk_matrix_check(const pluck_matrix *matrix, const char *what, uint
         return plk_fail(err, PLUCK_ERR_INVALID, "head: %s has an unknown dtype, %d", what,
                         (int)matrix->dtype);
     if (matrix->n_cols < 1)
-        return plk_fail(err, PLUCK_ERR_INVALID, "head: %s has rows of no values", what);
+        return plk_fail(err, PLUCK_ERR_INVALID, "head: %s: n_cols must be at least 1", what);
     if (matrix->n_rows < n_rows)
         return plk_fail(err, PLUCK_ERR_INVALID, "head: %s has %zu rows, expected %u", what,
                         matrix->n_rows, (unsigned)n_rows);
@@ -85,7 +97,7 @@ pluck_status plk_head_take_rows(const pluck_head *head, const pluck_matrix *matr
 {
     const plk_kernels *kernels = head->kernels;
     size_t row_bytes = matrix->n_cols * pluck_dtype_size_bytes(matrix->dtype);
-    size_t stride = matrix->row_stride_bytes > 0 ? matrix->row_stride_bytes : row_bytes;
+    size_t stride = plk_matrix_stride(matrix);
     *rows = (plk_rows){.data = matrix->data,
                        .row_size_bytes = stride,
                        .n_rows = n_rows,

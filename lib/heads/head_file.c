@@ -130,7 +130,7 @@ pluck_status pluck_head_save(const pluck_head *head, const char *path, pluck_err
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_head_save: head and path must not be NULL");
     if (plk_is_swapped(true))
         return plk_fail(err, PLUCK_ERR_IO,
-                        "%s: heads are stored little-endian, this machine is not", path);
+                        "%s: heads are stored little-endian, but this machine is not", path);
     char dim[16];
     (void)snprintf(dim, sizeof dim, "%u", (unsigned)head->dim);
     const plk_safetensors_note notes[N_NOTES + 1] = {
@@ -202,8 +202,8 @@ static const uint8_t *data_of(const head_file *file, const plk_safetensors_entry
 static pluck_status fail_tensor(const head_file *file, const char *name, const char *expected,
                                 pluck_error *err)
 {
-    return plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%s%s' must be there, as %s",
-                    file->source.label, file->prefix, name, expected);
+    return plk_fail(err, PLUCK_ERR_FORMAT, "%s: expected tensor '%s%s' with %s", file->source.label,
+                    file->prefix, name, expected);
 }
 
 /* A matrix of F32, F16 or BF16 where it is mapped. */
@@ -238,7 +238,8 @@ static pluck_status get_bias(const head_file *file, const char *name, size_t n, 
     if (plk_safetensors_type(entry, &type))
         plk_safetensors_shape(entry, &shape);
     if (type == PLK_STORED_F64 || shape.n_axes != 1 || shape.axes[0] != n)
-        return fail_tensor(file, name, "one value of F32, F16 or BF16 a row, or not at all", err);
+        return fail_tensor(file, name, "one value of F32, F16 or BF16 per row, or no such tensor",
+                           err);
     *bias = plk_alloc(&file->allocator, n, sizeof **bias);
     if (!*bias)
         return plk_fail_nomem(err, n * sizeof **bias);
@@ -455,8 +456,8 @@ static pluck_status load_kind(head_file *file, pluck_head **out, const pluck_hea
         if (find_prefix(file))
             return load_adaptive(file, out, options, err);
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: holds no head: expected metadata 'format' = 'pluck-head', or the "
-                        "tensors head.weight and tail.0.0.weight of an adaptive softmax",
+                        "%s: not a head; expected metadata 'format' = 'pluck-head', or the tensors "
+                        "head.weight and tail.0.0.weight of an adaptive softmax",
                         file->source.label);
     }
     for (size_t kind = 0; kind < sizeof loads / sizeof *loads; kind++)
@@ -474,7 +475,7 @@ static pluck_status load_file(head_file *file, pluck_head **out, const pluck_hea
     pluck_error why = {.status = PLUCK_OK};
     if (file->source.streamed || plk_is_swapped(true))
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: a head is read from a file, on a little-endian machine",
+                        "%s: a head can be read only from a file, and on a little-endian machine",
                         file->source.label);
     pluck_status status =
         plk_safetensors_header_parse(&file->header, file->source.bytes, file->source.size_bytes,
@@ -501,8 +502,8 @@ pluck_status pluck_head_open(pluck_head **out, const char *path, const pluck_hea
     head_file file = {.allocator = plk_allocator_or_default(o.allocator)};
     if (!plk_kernels_get(o.isa))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_head_open: options.isa is an instruction set that is not supported "
-                        "here");
+                        "pluck_head_open: options.isa is an instruction set that this machine does "
+                        "not support");
     status = plk_source_open(&file.source, path, o.no_map, &file.allocator, err);
     if (status != PLUCK_OK)
         return status;

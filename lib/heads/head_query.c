@@ -77,14 +77,16 @@ pluck_status pluck_head_query_set_mask(pluck_head_query *query, const int32_t *w
     uint32_t n_vocab = query->head->n_vocab;
     if (n_words != query->n_mask_words)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "pluck_head_query_set_mask: n_words = %zu, expected %zu for %u tokens",
+                        "pluck_head_query_set_mask: the mask has %zu words, but it needs %zu for "
+                        "%u tokens (pass NULL to remove the mask)",
                         n_words, query->n_mask_words, (unsigned)n_vocab);
     uint32_t last = n_vocab % 32 ? ((uint32_t)1 << n_vocab % 32) - 1 : UINT32_MAX;
     uint32_t any = 0;
     for (size_t i = 0; i < n_words; i++)
         any |= (uint32_t)words[i] & (i + 1 == n_words ? last : UINT32_MAX);
     if (any == 0)
-        return plk_fail(err, PLUCK_ERR_EMPTY, "pluck_head_query_set_mask: no token is allowed");
+        return plk_fail(err, PLUCK_ERR_EMPTY,
+                        "pluck_head_query_set_mask: the mask allows no token");
     memcpy(query->mask, words, n_words * sizeof *words);
     query->mask[n_words - 1] &= last;
     query->masked = true;

@@ -238,6 +238,12 @@ static inline bool plk_query_allows(const pluck_head_query *query, uint32_t toke
 pluck_status plk_head_select(pluck_head_query *query, const float *hidden, plk_selection *selection,
                              pluck_error *err);
 
+/* PLUCK_ERR_EMPTY: no allowed token has a probability above 0. */
+pluck_status plk_head_fail_empty(pluck_error *err);
+
+/* The bytes from one row of a matrix to the next. */
+size_t plk_matrix_stride(const pluck_matrix *matrix);
+
 /* A head without weights: allocator, kernels, ops, sizes and is_copy are set. */
 pluck_status plk_head_alloc(pluck_head **out, const plk_head_ops *ops, uint32_t n_vocab,
                             uint32_t dim, const pluck_head_options *options, pluck_error *err);

@@ -119,7 +119,7 @@ static pluck_status log_mass_of(pluck_head_query *query, const float *hidden, do
                                       .logprob = top.logprob + right.positive};
     }
     if (sum == -HUGE_VAL)
-        return plk_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
+        return plk_head_fail_empty(err);
     *log_mass = sum < 0 ? sum : 0;
     return PLUCK_OK;
 }

@@ -185,9 +185,8 @@ static pluck_status read_vectors(clustering *c, const pluck_matrix *vectors, plu
         status = plk_tree_check_size(function, (uint32_t)vectors->n_rows, err);
     if (status != PLUCK_OK)
         return status;
-    size_t row_bytes = vectors->n_cols * sizeof(float);
     c->vectors = vectors->data;
-    c->stride_bytes = vectors->row_stride_bytes > 0 ? vectors->row_stride_bytes : row_bytes;
+    c->stride_bytes = plk_matrix_stride(vectors);
     c->n = (uint32_t)vectors->n_rows;
     c->dim = vectors->n_cols;
     if (vectors->dtype != PLUCK_F32 || (uintptr_t)c->vectors % sizeof(float) != 0 ||
@@ -198,8 +197,7 @@ static pluck_status read_vectors(clustering *c, const pluck_matrix *vectors, plu
         for (uint32_t j = 0; j < c->dim; j++)
             if (!(fabsf(row_of(c, i)[j]) <= LARGEST))
                 return plk_fail(err, PLUCK_ERR_INVALID,
-                                "%s: value %u of vector %u is %g, expected a magnitude of at most "
-                                "1e15",
+                                "%s: value %u of vector %u is %g; magnitudes must be at most 1e15",
                                 function, (unsigned)j, (unsigned)i, (double)row_of(c, i)[j]);
     return PLUCK_OK;
 }

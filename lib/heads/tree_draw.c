@@ -169,7 +169,7 @@ pluck_status plk_tree_sample(pluck_head_query *query, const float *hidden, plk_s
             remove_leaf(&bounded, leaf);
     }
     if (n == 0)
-        return plk_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
+        return plk_head_fail_empty(err);
     sampling->n = n;
     return PLUCK_OK;
 }

@@ -146,7 +146,7 @@ pluck_status plk_tree_select(pluck_head_query *query, const float *hidden, plk_s
             break;
     }
     if (n == 0)
-        return plk_fail(err, PLUCK_ERR_EMPTY, "head: no allowed token has a probability above 0");
+        return plk_head_fail_empty(err);
     selection->n = n;
     return PLUCK_OK;
 }

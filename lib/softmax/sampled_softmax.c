@@ -23,7 +23,7 @@ struct pluck_candidate_sampler {
     pluck_allocator allocator;
     uint32_t n_vocab;
     double log_range; /* ln(n_vocab + 1) */
-    uint64_t *seen;   /* [a bit a token] all 0 between calls */
+    uint64_t *seen;   /* one bit per token; all 0 between calls */
 };
 
 pluck_status pluck_candidate_sampler_create(pluck_candidate_sampler **out, uint32_t n_vocab,
@@ -31,7 +31,7 @@ pluck_status pluck_candidate_sampler_create(pluck_candidate_sampler **out, uint3
 {
     static const char function[] = "pluck_candidate_sampler_create";
     if (!out)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: out is NULL", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: out must not be NULL", function);
     *out = NULL;
     if (n_vocab == 0 || n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: n_vocab = %u is outside [1, 2^24]", function,
@@ -91,9 +91,10 @@ pluck_status pluck_candidate_sampler_draw(pluck_candidate_sampler *candidates, p
 {
     static const char function[] = "pluck_candidate_sampler_draw";
     if (!candidates || !rng || !tokens || !n_tries)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: sampler, rng, tokens and n_tries must not be NULL", function);
     if (n == 0 || (unique && n > candidates->n_vocab))
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: n = %u, it must be from 1 to %s", function, n,
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: n is %u; it must be from 1 to %s", function, n,
                         unique ? "n_vocab" : "2^32 - 1");
     plk_fp_state fp = plk_fp_enter();
     uint64_t tries = 0;
@@ -113,10 +114,11 @@ static pluck_status check_token(const pluck_candidate_sampler *candidates, const
                                 pluck_token token, const double *out, pluck_error *err)
 {
     if (!candidates || !out)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: sampler and the output must not be NULL",
+                        function);
     if (token < 0 || (uint32_t)token >= candidates->n_vocab)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: token %d is outside of the %u", function,
-                        (int)token, candidates->n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: token %d is outside [0, %u]", function,
+                        (int)token, candidates->n_vocab - 1);
     return PLUCK_OK;
 }
 
@@ -165,7 +167,7 @@ pluck_status pluck_candidate_sampler_expected(const pluck_candidate_sampler *can
     static const char function[] = "pluck_candidate_sampler_expected";
     pluck_status status = check_token(candidates, function, token, expected, err);
     if (status == PLUCK_OK && n_tries == 0)
-        status = plk_fail(err, PLUCK_ERR_INVALID, "%s: n_tries = 0", function);
+        status = plk_fail(err, PLUCK_ERR_INVALID, "%s: n_tries must be at least 1", function);
     if (status != PLUCK_OK)
         return status;
     plk_fp_state fp = plk_fp_enter();
@@ -184,9 +186,12 @@ pluck_status pluck_candidate_sampler_partition(pluck_candidate_sampler *candidat
                                                uint32_t *n_unique, size_t *n_used, pluck_error *err)
 {
     static const char function[] = "pluck_candidate_sampler_partition";
-    if (!candidates || !targets || !tokens || !n_unique || !n_used || max_unique == 0)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: a required pointer is NULL or max_unique is 0",
+    if (!candidates || !targets || !tokens || !n_unique || !n_used)
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "%s: sampler, targets, tokens, n_unique and n_used must not be NULL",
                         function);
+    if (max_unique == 0)
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: max_unique must be at least 1", function);
     uint32_t n = 0;
     size_t used = 0;
     bool is_good = true;
@@ -204,8 +209,8 @@ pluck_status pluck_candidate_sampler_partition(pluck_candidate_sampler *candidat
     }
     clear_marks(candidates, tokens, n);
     if (!is_good)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: target %zu is %d, outside of the %u", function,
-                        used, (int)targets[used], candidates->n_vocab);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: targets[%zu] = %d is outside [0, %u]",
+                        function, used, (int)targets[used], candidates->n_vocab - 1);
     *n_unique = n;
     *n_used = used;
     return PLUCK_OK;
@@ -223,11 +228,12 @@ static pluck_status check_inputs(const plk_kernels *kernels, const float *logits
     if (status != PLUCK_OK)
         return status;
     if (!(logits[0] > -INFINITY))
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: the logit of the target is -inf", function);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: logits[0], of the target, must not be -inf",
+                        function);
     for (size_t i = 0; i < n; i++)
         if (!(expected[i] > 0 && isfinite(expected[i])))
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "%s: expected[%zu] = %g, it must be above 0 and finite", function, i,
+                            "%s: expected[%zu] is %g; it must be above 0 and finite", function, i,
                             expected[i]);
     return PLUCK_OK;
 }
@@ -238,7 +244,7 @@ pluck_status pluck_sampled_softmax(const float *logits, const double *expected,
 {
     const plk_kernels *kernels = plk_kernels_get(PLUCK_ISA_BEST);
     if (!loss)
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_sampled_softmax: loss is NULL");
+        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_sampled_softmax: loss must not be NULL");
     plk_fp_state fp = plk_fp_enter();
     pluck_status status = check_inputs(kernels, logits, expected, tokens, n, gradient, err);
     if (status == PLUCK_OK) {

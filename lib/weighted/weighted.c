@@ -330,7 +330,8 @@ pluck_status pluck_weighted_save(const pluck_weighted *weighted, const char *pat
         return fail_empty("pluck_weighted_save", err);
     if (plk_is_swapped(true))
         return plk_fail(err, PLUCK_ERR_IO,
-                        "%s: stored distributions are little-endian, this machine is not", path);
+                        "%s: stored distributions are little-endian, but this machine is not",
+                        path);
     const plk_safetensors_note notes[] = {{"format", "pluck-weighted"},
                                           {"kind", weighted->ops->name}};
     plk_safetensors_tensor tensor = tensor_of(weighted);
@@ -377,7 +378,7 @@ static pluck_status find_tensor(const plk_safetensors_header *header, const plk_
         shape.n_axes != n_axes || shape.axes[0] == 0 || shape.axes[0] > PLUCK_MAX_WEIGHTS ||
         (cells && shape.axes[1] != 2))
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: must have one tensor, '%s', of %s, with %s from 1 to 2^30 entries",
+                        "%s: expected one tensor, '%s', of %s, with %s from 1 to 2^30 entries",
                         source->label, name, dtype, cells ? "two columns and" : "one axis and");
     tensor->bytes = source->bytes + (source->size_bytes - header->data_size_bytes) + entry->begin;
     tensor->n = (uint32_t)shape.axes[0];
@@ -433,7 +434,8 @@ pluck_status plk_weighted_read(pluck_weighted **out, const plk_source *source,
     tensor_data tensor = {.n = 0};
     if (source->streamed || plk_is_swapped(true))
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: a stored distribution is read from a file, on a little-endian machine",
+                        "%s: a stored distribution can be read only from a file, and on a "
+                        "little-endian machine",
                         source->label);
     pluck_status status = plk_safetensors_header_parse(&header, source->bytes, source->size_bytes,
                                                        source->label, &source->allocator, err);

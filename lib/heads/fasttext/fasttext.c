@@ -102,7 +102,7 @@ static pluck_status read_model(pluck_fasttext *model, const pluck_fasttext_optio
                         model->source.label);
     if (plk_is_swapped(true))
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: fastText models are little-endian, this machine is not",
+                        "%s: fastText models are little-endian, but this machine is not",
                         model->source.label);
     model->label_prefix = plk_alloc(&model->allocator, prefix_bytes, 1);
     if (!model->label_prefix)

@@ -98,7 +98,7 @@ static void read_args(cursor *c, plk_fasttext_args *args)
         fail(c, "the file does not begin with fastText's magic number 793712314");
     int32_t version = take_i32(c, what);
     if (version < OLDEST_VERSION || version > NEWEST_VERSION)
-        fail(c, "the version is not 11 or 12, those that can be read");
+        fail(c, "the version must be 11 or 12");
     int32_t *const fields[] = {&args->dim,    &args->window,      &args->epoch, &args->min_count,
                                &args->neg,    &args->word_ngrams, &args->loss,  &args->model,
                                &args->bucket, &args->minn,        &args->maxn,  &args->update_rate};
@@ -112,13 +112,13 @@ static void read_args(cursor *c, plk_fasttext_args *args)
     if (args->dim < 1)
         fail(c, "dim must be at least 1");
     if (args->loss < PLUCK_FASTTEXT_HS || args->loss > PLUCK_FASTTEXT_OVA)
-        fail(c, "the loss is none of 1 (hs), 2 (ns), 3 (softmax), 4 (ova)");
+        fail(c, "the loss must be 1 (hs), 2 (ns), 3 (softmax) or 4 (ova)");
     if (args->model < PLUCK_FASTTEXT_CBOW || args->model > PLUCK_FASTTEXT_SUPERVISED)
-        fail(c, "the model is none of 1 (cbow), 2 (skip-gram), 3 (supervised)");
+        fail(c, "the model must be 1 (cbow), 2 (skip-gram) or 3 (supervised)");
     if (args->word_ngrams > MAX_NGRAM || args->maxn > MAX_NGRAM)
         fail(c, "wordNgrams or maxn exceeds 255");
     if ((args->word_ngrams > 1 || args->maxn > 0) && args->bucket < 1)
-        fail(c, "n-grams need buckets, and there are none");
+        fail(c, "n-grams need buckets, but there are none");
 }
 
 uint32_t plk_fasttext_hash(const char *text, size_t length)
@@ -199,7 +199,7 @@ static void read_pruned(cursor *c, plk_fasttext_file *file)
     if (!pairs || !plk_fasttext_prune_build(&file->pruned, &file->allocator, &is_twice))
         c->status = plk_fail_nomem(c->err, (size_t)n * sizeof *pairs);
     if (is_twice)
-        fail(c, "a pruned feature is there twice");
+        fail(c, "a pruned feature is listed twice");
 }
 
 static void read_dictionary(cursor *c, plk_fasttext_file *file)
@@ -255,7 +255,7 @@ static void read_shape(cursor *c, const plk_fasttext_file *file, plk_fasttext_ma
 {
     int64_t m = take_i64(c, "a matrix"), n = take_i64(c, "a matrix");
     if (c->status == PLUCK_OK && (m < 0 || n != file->args.dim))
-        fail(c, "a matrix has rows of another length than dim");
+        fail(c, "the rows of a matrix do not have dim values");
     matrix->n_rows = (uint64_t)m;
     matrix->n_cols = (uint32_t)file->args.dim;
 }
@@ -282,7 +282,7 @@ static void read_matrix(cursor *c, const plk_fasttext_file *file, bool quantised
     read_codebook(c, matrix->n_cols, &matrix->book);
     if (c->status == PLUCK_OK && (n_codes < 0 || matrix->n_rows > (uint64_t)n_codes ||
                                   matrix->n_rows * matrix->book.n_subs != (uint64_t)n_codes))
-        fail(c, "codesize is not the number of rows times that of their pieces");
+        fail(c, "codesize is not the number of rows times the number of pieces per row");
     if (!has_norms)
         return;
     plk_fasttext_codebook norms = {0};
@@ -328,7 +328,7 @@ pluck_status plk_fasttext_file_read(plk_fasttext_file *file, const char *label,
     if (c.status == PLUCK_OK)
         check_rows(&c, file);
     if (c.status == PLUCK_OK && c.at != size_bytes)
-        fail(&c, "oversized: there are bytes behind the output matrix");
+        fail(&c, "oversized: the file continues behind the output matrix");
     if (c.status != PLUCK_OK)
         plk_fasttext_file_free(file);
     return c.status;

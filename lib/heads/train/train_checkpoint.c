@@ -48,7 +48,7 @@ pluck_status pluck_trainer_save(const pluck_trainer *trainer, const char *path, 
                         "pluck_trainer_save: trainer and path must not be NULL");
     if (plk_is_swapped(true))
         return plk_fail(err, PLUCK_ERR_IO,
-                        "%s: heads are stored little-endian, this machine is not", path);
+                        "%s: heads are stored little-endian, but this machine is not", path);
     pluck_head *head = NULL;
     pluck_status status = pluck_head_create_trained(&head, trainer, err);
     if (status != PLUCK_OK)
@@ -107,7 +107,7 @@ static pluck_status read_state(checkpoint *c, const pluck_trainer *trainer, pluc
         (row > 0 && epoch == trainer->options.n_epochs))
         return plk_fail(
             err, PLUCK_ERR_FORMAT,
-            "%s: is no checkpoint of a training: expected train.squares and train.place",
+            "%s: not a checkpoint of a training; expected train.squares and train.place",
             c->source.label);
     c->epoch = (uint32_t)epoch;
     c->row = (size_t)row;
@@ -122,10 +122,10 @@ static pluck_status check_same(const checkpoint *c, const pluck_trainer *trainer
     const char *their_options = note_of(c, "train.options"), *their_sum = note_of(c, "train.data");
     if (!their_options || strcmp(their_options, options) != 0)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: is of a training with other options (%s; now %s)", c->source.label,
-                        their_options ? their_options : "none", options);
+                        "%s: written by a training with different options (%s; now %s)",
+                        c->source.label, their_options ? their_options : "none", options);
     if (!their_sum || strcmp(their_sum, sum) != 0)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: is of a training with other data",
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: written by a training with different data",
                         c->source.label);
     return PLUCK_OK;
 }
@@ -142,7 +142,7 @@ static pluck_status open_checkpoint(checkpoint *c, const pluck_trainer *trainer,
     if (status != PLUCK_OK)
         return status;
     if (c->source.streamed)
-        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: a checkpoint is read from a file",
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: a checkpoint can be read only from a file",
                         c->source.label);
     status = plk_safetensors_header_parse(&c->header, c->source.bytes, c->source.size_bytes,
                                           c->source.label, &trainer->allocator, err);

@@ -240,7 +240,8 @@ static pluck_status gather(pluck_trainer *trainer, size_t n_rows, pluck_error *e
 {
     size_t n = count(trainer, n_rows);
     if (n > UINT32_MAX)
-        return plk_fail(err, PLUCK_ERR_NOMEM, "training: %zu examples in one step", n);
+        return plk_fail(err, PLUCK_ERR_NOMEM,
+                        "training: one step has %zu examples; at most 2^32 - 1 are possible", n);
     if (n > trainer->examples_capacity) {
         plk_free(&trainer->allocator, trainer->examples);
         trainer->examples_capacity = 0;

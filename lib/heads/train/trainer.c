@@ -37,10 +37,11 @@ static pluck_status read_data(pluck_train_data *data, const pluck_train_data *gi
         return status;
     if (!data->hidden || data->n_rows < 1 || data->n_rows > UINT32_MAX || data->dim < 1)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "training: hidden must not be NULL, n_rows and dim be at least 1");
+                        "training: data.hidden must not be NULL; data.n_rows must be from 1 to "
+                        "2^32 - 1, and data.dim at least 1");
     if (!data->targets == !data->teacher)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "training: give either targets or a teacher, and not both");
+                        "training: give exactly one of data.targets and data.teacher");
     for (size_t r = 0; data->targets && r < data->n_rows; r++)
         if (data->targets[r] < 0 || (uint32_t)data->targets[r] >= tree->n_tokens)
             return plk_fail(err, PLUCK_ERR_INVALID,
@@ -49,7 +50,7 @@ static pluck_status read_data(pluck_train_data *data, const pluck_train_data *gi
     if (data->teacher &&
         (data->teacher->n_vocab != tree->n_tokens || data->teacher->dim != data->dim))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "training: the teacher has %u tokens and dim %u, expected %u and %u",
+                        "training: the teacher has %u tokens and dim %u; expected %u and %u",
                         (unsigned)data->teacher->n_vocab, (unsigned)data->teacher->dim,
                         (unsigned)tree->n_tokens, (unsigned)data->dim);
     for (size_t i = 0; i < data->n_rows * data->dim; i++)

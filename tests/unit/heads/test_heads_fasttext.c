@@ -353,7 +353,7 @@ static void test_pruned_pairs_of_any_number_end_in_a_model_or_an_error(void **st
         {2, 0x80000000, "a pruned feature has a negative number"},
         {3, 0x7FFFFFFF, NULL},
         {3, 0xFFFFFFFF, "a pruned feature has a negative number"},
-        {3, 5, "a pruned feature is there twice"},
+        {3, 5, "a pruned feature is listed twice"},
     };
     recipe pruned = {1, 2, 2, 2, true, true};
     file_bytes whole = make_model(pruned);

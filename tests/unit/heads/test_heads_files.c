@@ -181,19 +181,19 @@ static void refused(const char *json, size_t n_data, const char *part)
 static void test_files_that_hold_no_head_are_refused(void **state)
 {
     (void)state;
-    refused("{}", 0, "holds no head");
+    refused("{}", 0, "not a head; expected metadata");
     refused("{" OWN("odd") "}", 0, "'kind' must be");
-    refused("{" OWN("dense") "}", 0, "'weight' must be there");
+    refused("{" OWN("dense") "}", 0, "expected tensor 'weight' with rows of");
     refused("{" OWN("dense") ",\"weight\":{\"dtype\":\"F64\",\"shape\":[1,1],"
                              "\"data_offsets\":[0,8]}}",
-            8, "'weight' must be there");
+            8, "expected tensor 'weight' with rows of");
     refused("{" OWN("dense") ",\"weight\":{\"dtype\":\"F32\",\"shape\":[0,2],"
                              "\"data_offsets\":[0,0]}}",
             0, "head: ");
     refused("{" OWN("hierarchical") "," NODES "}", 8, "'sign' must be");
-    refused("{" OWN("differentiated") "}", 0, "'first' must be");
+    refused("{" OWN("differentiated") "}", 0, "expected tensor 'first'");
     refused("{\"head.weight\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[0,8]}}", 8,
-            "holds no head");
+            "not a head; expected metadata");
 }
 
 /* Whatever a byte becomes, there is a head that answers, or an error. */
