@@ -1,15 +1,17 @@
 /*
- * Configurations: which stages run in which order, with which parameters, and the seed. A
- * pluck_config is what a JSON text says, checked; a sampler is created from it (sampler.h).
- * docs/configuration.md describes both JSON forms.
+ * Configurations: which stages run in which order, with which parameters, and the seed of the
+ * random numbers. A sampler is created from a configuration (sampler.h). docs/configuration.md
+ * describes the two forms of the JSON:
  *
- * Flat form: {"seed": 42, "temperature": 0.8, "top_k": 40, "top_p": 0.95}. Keys as llama.cpp's
- * server and OpenAI-style APIs name them; an absent key leaves its stage out; stages run in the
- * order of pluck_stage_at() unless "order": ["temperature", "top_p"] says otherwise. Explicit form:
- * {"seed": 42, "stages": [{"type": "top_k", "k": 40}, …], "draw": "categorical"}.
+ * Flat form: {"seed": 42, "temperature": 0.8, "top_k": 40, "top_p": 0.95}. The keys are those of
+ * llama.cpp's server and OpenAI-style APIs. A stage runs if one of its keys is there. Stages run in
+ * the order of pluck_stage_at(), or in that of "order": ["temperature", "top_p"].
  *
- * Errors are PLUCK_ERR_CONFIG with a message "line L, column C: $.path: what is wrong; what is
- * allowed", lines and columns counted from 1, columns in characters.
+ * Explicit form: {"seed": 42, "stages": [{"type": "top_k", "k": 40}, …], "draw": "categorical"}.
+ * Stages run as listed, and a stage may be listed twice.
+ *
+ * An error in a configuration is PLUCK_ERR_CONFIG. The message is "line L, column C: $.path: what
+ * is wrong; what is allowed". Lines and columns count from 1, and columns are characters.
  */
 #ifndef PLUCK_CONFIG_H
 #define PLUCK_CONFIG_H
@@ -148,64 +150,67 @@ PLUCK_API pluck_status pluck_config_get_stage(const pluck_config *config, size_t
                                               pluck_config_stage *stage, pluck_error *err);
 
 /*
- * Configurations of other engines as configurations of pluck. Nothing is silently dropped: a report
- * says of every key what became of it.
+ * Configurations of other engines. Nothing is dropped silently: a report says what became of each
+ * key.
  */
 
-/* Whose configuration a text is. Each brings that engine's order of stages and its defaults. */
+/* The engine that a text is for. Each format has that engine's order of stages and its defaults. */
 typedef enum pluck_import_format {
     PLUCK_IMPORT_HUGGINGFACE = 0,           /* generation_config.json of Transformers */
-    PLUCK_IMPORT_LLAMA_CPP = 1,             /* body of a request to llama.cpp's server */
-    PLUCK_IMPORT_VLLM = 2,                  /* body of a request to vLLM, or its SamplingParams */
-    PLUCK_IMPORT_OPENAI = 3,                /* body of a request in the form of OpenAI's API: chat
-                                     completions, completions or responses */
-    PLUCK_IMPORT_TEXT_GENERATION_WEBUI = 4, /* its preset, YAML or JSON, or body of a request */
-    PLUCK_IMPORT_KOBOLDCPP = 5,             /* body of a request to KoboldCpp's own API */
-    PLUCK_IMPORT_OLLAMA = 6,   /* body of a request to Ollama, its "options", or a Modelfile */
-    PLUCK_IMPORT_EXLLAMAV3 = 7 /* arguments of ExLlamaV3's ComboSampler and Job as an object */
+    PLUCK_IMPORT_LLAMA_CPP = 1,             /* a request to llama.cpp's server */
+    PLUCK_IMPORT_VLLM = 2,                  /* a request to vLLM, or SamplingParams */
+    PLUCK_IMPORT_OPENAI = 3,                /* a request for chat completions, completions or
+                                             * responses, in the form of OpenAI's API */
+    PLUCK_IMPORT_TEXT_GENERATION_WEBUI = 4, /* a preset, YAML or JSON, or a request */
+    PLUCK_IMPORT_KOBOLDCPP = 5,             /* a request to KoboldCpp's own API */
+    PLUCK_IMPORT_OLLAMA = 6,                /* a request to Ollama, its "options", or a Modelfile */
+    PLUCK_IMPORT_EXLLAMAV3 = 7 /* arguments of ExLlamaV3's ComboSampler and Job, as an object */
 } pluck_import_format;
 
 /* "huggingface", "llama.cpp", "vllm", "openai", "text-generation-webui", "koboldcpp", "ollama",
  * "exllamav3"; NULL for a value outside the enumeration. */
 PLUCK_API const char *pluck_import_format_name(pluck_import_format format);
 
-/* The kind with this name: PLUCK_ERR_INVALID for an unknown one. */
+/* The format with this name. PLUCK_ERR_INVALID for an unknown name. */
 PLUCK_API pluck_status pluck_import_format_from_name(const char *name, pluck_import_format *format,
                                                      pluck_error *err);
 
-/* The kind that knows most of the keys; PLUCK_ERR_CONFIG if no kind knows any, or if several kinds
- * know the same number. A Modelfile and a preset in YAML are told by their form. */
+/* The format that knows most of the keys. PLUCK_ERR_CONFIG if no format knows a key, or if several
+ * know the same number of keys. A Modelfile and a preset in YAML are recognised by their form. */
 PLUCK_API pluck_status pluck_import_guess(const char *json, size_t json_size_bytes,
                                           pluck_import_format *format, pluck_error *err);
 
-/* What became of a key. Values never change meaning. */
+/* What became of a key. */
 typedef enum pluck_import_fate {
-    PLUCK_IMPORT_MAPPED = 0,  /* it is in the configuration */
-    PLUCK_IMPORT_IGNORED = 1, /* it does not change which token is drawn, or has no effect here */
-    PLUCK_IMPORT_REFUSED = 2  /* it may change it, and the configuration does not do that */
+    PLUCK_IMPORT_MAPPED = 0,  /* the configuration does what the key says */
+    PLUCK_IMPORT_IGNORED = 1, /* the key does not change which token is drawn */
+    PLUCK_IMPORT_REFUSED = 2  /* the key may change it, and the configuration does not do that */
 } pluck_import_fate;
 
 /* "mapped", "ignored", "refused"; NULL for a value outside the enumeration. */
 PLUCK_API const char *pluck_import_fate_name(pluck_import_fate fate);
 
-/* Called once for every key of the text in its order, then for the defaults that the engine applies
- * where a key is absent. key: as in the text, with the keys of the objects around it
- * ("options.top_k"). note: what it became, or why not. Both texts are valid during the call. A key
- * whose values fare differently comes once for each fate. */
+/*
+ * Called once for each key of the text, in the order of the text, and then for each default that
+ * the engine has for an absent key. If the values inside a key have several fates, the call is made
+ * for each fate. key has the keys of the objects around it in front: "options.top_k". note says
+ * what the key became, or why nothing. Both texts are valid during the call.
+ */
 typedef void (*pluck_import_report)(void *user, const char *key, pluck_import_fate fate,
                                     const char *note);
 
 /*
- * json need not be NUL-terminated. report may be NULL. The result is in the flat form with
- * "order", or in the explicit form if the engine runs a stage twice. Keys that are refused
- * leave the rest valid: whether the result is good enough is for the caller to say. A number
- * that is out of range becomes what the engine makes of it; if the engine rejects it, or pluck
- * cannot do the same, the key is refused, as it is for a value of the wrong type: the note then
- * has its line and column. Where such a value leaves open what the rest means ("samplers" of
- * llama.cpp, for example), the result is PLUCK_ERR_CONFIG; some keys may have been reported by
- * then. Objects that requests are wrapped in (extra_body, options, parameters, sampling_params,
- * generation_config and others) are looked into. allocator as for pluck_config_create(). On
- * failure *out is NULL.
+ * Makes a configuration of another engine's. json need not be NUL-terminated. report may be NULL.
+ * allocator may be NULL; it must outlive the configuration. On failure *out is NULL.
+ *
+ * The result is in the flat form with "order", or in the explicit form if the engine runs a stage
+ * twice. Keys that are refused leave the rest valid; the caller decides whether that is enough. A
+ * number that is out of range becomes what the engine makes of it. If the engine rejects it, or if
+ * pluck cannot do what the engine does, the key is refused. So is a key with a value of the wrong
+ * type, and the note has the line and column then. PLUCK_ERR_CONFIG if such a value leaves open
+ * what the other keys mean ("samplers" of llama.cpp, for example); some keys may have been
+ * reported by then. Objects around the keys (extra_body, options, parameters, sampling_params,
+ * generation_config and others) are looked into.
  */
 PLUCK_API pluck_status pluck_config_import(pluck_config **out, pluck_import_format format,
                                            const char *json, size_t json_size_bytes,

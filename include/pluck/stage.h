@@ -1,10 +1,10 @@
 /*
- * What stages there are. A stage narrows or reweights a distribution; a draw is the last stage,
- * which leaves the final distribution from which the token is taken. Each is described by one
- * constant table, from which come configuration parsing, the JSON Schema, `pluck stages`, `--help`
- * and the tests.
+ * Stages: what there is, and stages of your own. A stage changes the logits of tokens or removes
+ * tokens; a draw is the last stage of a chain, and takes the token. Each is described by one
+ * constant table. Configurations, the JSON Schema, `pluck stages` and the flags of the command are
+ * made from these tables.
  *
- * Everything here is constant data with static storage: readable by any thread, never freed.
+ * The tables of the library are constant data: any thread may read them, and nobody frees them.
  */
 #ifndef PLUCK_STAGE_H
 #define PLUCK_STAGE_H
@@ -16,9 +16,9 @@ extern "C" {
 #endif
 
 typedef enum pluck_stage_kind {
-    PLUCK_STAGE_REWEIGHT = 0, /* changes logits, keeps the set of tokens   */
-    PLUCK_STAGE_TRUNCATE = 1, /* removes tokens, never the last one        */
-    PLUCK_STAGE_DRAW = 2      /* the end of a chain: which token is chosen */
+    PLUCK_STAGE_REWEIGHT = 0, /* changes logits */
+    PLUCK_STAGE_TRUNCATE = 1, /* removes tokens, but never all */
+    PLUCK_STAGE_DRAW = 2      /* chooses the token: the end of a chain */
 } pluck_stage_kind;
 
 typedef enum pluck_param_type {
@@ -34,23 +34,23 @@ typedef enum pluck_param_type {
 enum {
     PLUCK_PARAM_MIN_OPEN = 1, /* min itself is not allowed */
     PLUCK_PARAM_MAX_OPEN = 2, /* max itself is not allowed */
-    PLUCK_PARAM_BORROWED =
-        4 /* the flat key is another stage's: it sets this parameter too, but does
-                               * not make this stage run */
+    /* The flat key belongs to another stage. It sets this parameter too, but does not make this
+     * stage run. */
+    PLUCK_PARAM_BORROWED = 4
 };
 
 typedef struct pluck_param {
-    const char *name;     /* key in the explicit form, inside its stage: "k" */
-    const char *flat_key; /* key in the flat form: "top_k"; stages may share one (min_keep) */
+    const char *name;     /* the key inside the stage in the explicit form: "k" */
+    const char *flat_key; /* the key in the flat form: "top_k"; stages may share one (min_keep) */
     pluck_param_type type;
     unsigned flags;
-    double min, max;      /* of numbers: allowed range, ends included unless flags say otherwise */
-    double default_value; /* when the key is absent; maps and lists start empty; 1 is true */
-    double neutral;       /* the value at which this parameter has no effect; NaN if none has */
+    double min, max;      /* range of numbers, with both ends unless flags say otherwise */
+    double default_value; /* if the key is absent. 1 is true; maps and lists are empty then */
+    double neutral;       /* the value at which the parameter has no effect; NaN if there is none */
     const char *summary;  /* one line, no full stop */
-    size_t
-        offset_bytes; /* inside the stage's parameters, of a double, int64_t, pluck_bias_map, bool,
-                           * pluck_token_set or pluck_sequences */
+    /* Where the value is inside the stage's parameters: a double, int64_t, pluck_bias_map, bool,
+     * pluck_token_set or pluck_sequences, by type. */
+    size_t offset_bytes;
 } pluck_param;
 
 typedef struct pluck_bias {
@@ -70,8 +70,8 @@ typedef struct pluck_token_set {
     size_t n;
 } pluck_token_set;
 
-/* The value of a PLUCK_PARAM_SEQUENCES, in the order given: sequence i is tokens[ends[i - 1]] …
- * tokens[ends[i] - 1], the first from tokens[0] on. */
+/* The value of a PLUCK_PARAM_SEQUENCES: n sequences, none of them empty. Sequence 0 is tokens[0] to
+ * tokens[ends[0] - 1], and sequence i is tokens[ends[i - 1]] to tokens[ends[i] - 1]. */
 typedef struct pluck_sequences {
     pluck_token *tokens;
     size_t *ends;
@@ -81,29 +81,28 @@ typedef struct pluck_sequences {
 typedef struct pluck_stage {
     const char *name; /* "top_k": the "type" in the explicit form */
     pluck_stage_kind kind;
-    const char *summary; /* one line, no full stop                   */
+    const char *summary; /* one line, no full stop */
     const char *formula; /* what it keeps, or the new logit, in one line */
-    const char *source;  /* where the definition comes from          */
+    const char *source;  /* where the definition comes from */
     const pluck_param *params;
     size_t n_params;
     size_t params_size_bytes; /* of the block that pluck_param.offset_bytes points into */
-    const char *cost;         /* of one token, beyond the scan, in a few words; NULL: not told */
+    const char *cost; /* per token, besides reading the logits, in a few words; may be NULL */
 } pluck_stage;
 
-/* The index-th stage in the order in which the flat form runs them, draws last; NULL past the end,
- * which ends a loop over all of them. */
+/* The stages in the order in which the flat form runs them; the draws are last. NULL past the end,
+ * so that a loop over all stages needs no count. */
 PLUCK_API const pluck_stage *pluck_stage_at(size_t index);
 
-/* The stage with this name, or NULL. */
+/* The stage or draw with this name; NULL if there is none. */
 PLUCK_API const pluck_stage *pluck_stage_find(const char *name);
 
-/* The stage name nearest to a misspelt one, or NULL when none is near: for "did you mean". */
+/* The name that is nearest to a misspelt one, for "did you mean"; NULL if none is near. */
 PLUCK_API const char *pluck_stage_nearest(const char *name);
 
 /*
- * Stages of your own: an application describes one in a table, as the library describes its own,
- * puts it into a registry, and names it in the "stages" of a configuration that is read with that
- * registry:
+ * Stages of your own. An application describes a stage in a struct, adds it to a registry, and
+ * names it in the "stages" of a configuration that is read with that registry:
  *
  *     pluck_registry_create(&registry, NULL, &err);
  *     pluck_registry_add(registry, &my_stage, &err);
@@ -112,73 +111,78 @@ PLUCK_API const char *pluck_stage_nearest(const char *name);
  *     pluck_config_from_json(&config, json, size, &options, &err);
  *     pluck_sampler_create(&sampler, config, n_vocab, NULL, &err);
  *
- * {"stages": [{"type": "top_k", "k": 50}, {"type": "my_stage", "strength": 2}]}. The flat form has
- * the library's stages only. examples/custom_stage.c is a whole program.
+ * The JSON is {"stages": [{"type": "top_k", "k": 50}, {"type": "my_stage", "strength": 2}]}. The
+ * flat form has the stages of the library only. examples/custom_stage.c is a whole program.
  *
- * A registry is an object, not hidden state of the process: two libraries in one program cannot get
- * in each other's way. It must outlive the configurations read with it and their samplers. They
- * only read it, so that any number of threads may use them, but nothing may be added meanwhile.
+ * Nothing is registered in the process: two libraries in one program cannot get in each other's
+ * way. The registry must outlive the configurations that are read with it, and their samplers. They
+ * only read it, so any number of threads may use them, but not while a stage is added.
  */
 
-/* What apply works on: the tokens that are left, with their logits. Valid during the call. */
+/* What apply works on: the tokens that are left, and their logits. Valid during the call. */
 typedef struct pluck_view pluck_view;
 
-/* What a stage may look at beside the view. Valid during the call. */
+/* What else a stage may look at. Valid during the call. */
 typedef struct pluck_context pluck_context;
 
 /*
- * A stage. info describes it and its parameters: kind is not PLUCK_STAGE_DRAW; every flat_key is
- * NULL; offset_bytes point into a block of params_size_bytes that the library makes, fills in from
- * JSON and passes as params. Functions that are NULL have nothing to do; apply must be there. The
- * table and all it points to must outlive the registry.
+ * A custom stage. info.kind is not PLUCK_STAGE_DRAW, and each flat_key is NULL. The library makes a
+ * block of info.params_size_bytes, fills it in from JSON by the table of parameters, and passes it
+ * as params. apply is required; another function that has nothing to do may be NULL.
  *
- * Rules, on which rewinding, batches and reproducibility stand: apply changes the view, never the
- * state, and draws its random numbers from the context; accept changes the state, and rewind undoes
- * the last accept exactly; nothing else is looked at. The functions of one sampler are called by
- * one thread at a time, in the floating-point environment of the library: round to nearest, no
- * flush to zero.
+ * Rewinding, batches and reproducible tokens rely on these rules:
+ *
+ * - apply changes the view and never the state.
+ * - apply draws its random numbers from the context.
+ * - accept changes the state, and rewind undoes the last accept exactly.
+ * - No function looks at anything else.
+ *
+ * One thread at a time calls the functions for one sampler. They run in the floating-point
+ * environment of the library: rounding to nearest, subnormal numbers kept.
  */
 typedef struct pluck_custom_stage {
     size_t struct_size; /* PLUCK_INIT(pluck_custom_stage) */
     pluck_stage info;
 
-    /* True when these parameters make the stage the identity: samplers leave it out. */
+    /* Whether the stage changes nothing with these parameters: then samplers leave it out. */
     bool (*is_neutral)(const void *params);
 
-    /* True if apply takes random numbers. */
+    /* Whether apply draws random numbers. */
     bool (*is_random)(const void *params);
 
-    /* How many of the last accepted tokens it looks back on; SIZE_MAX: all. */
+    /* The number of accepted tokens that it looks back on; SIZE_MAX: all. */
     size_t (*window)(const void *params);
 
-    /* How many tokens at most it gives to pluck_view_edit: memory for them makes edits cheap. */
+    /* The largest number of tokens that apply gives to pluck_view_edit. The sampler reserves memory
+     * for them, which makes edits cheap. */
     size_t (*max_edits)(const void *params, uint32_t n_vocab);
 
-    /* What ranges of single parameters do not say, when a sampler is created: PLUCK_OK, or a status
-     * and err->message. */
+    /* Called when a sampler is created, for what the ranges of single parameters cannot check:
+     * returns PLUCK_OK, or a status with err->message. */
     pluck_status (*check)(const void *params, uint32_t n_vocab, pluck_error *err);
 
-    /* On failure sampling stops with this status; err, never NULL, has the message. */
+    /* On failure sampling stops with the status that is returned. err is not NULL; put the message
+     * there. */
     pluck_status (*apply)(const void *params, void *state, pluck_view *view,
                           const pluck_context *context, pluck_error *err);
 
-    /* The state: all four, or none. reset makes it as just created. clone gives an independent
-     * copy. */
+    /* The state: all four functions, or none. clone makes an independent copy; reset makes the
+     * state as it was when it was created. */
     pluck_status (*create)(void **state, const void *params, uint32_t n_vocab, uint32_t max_rewind,
                            pluck_error *err);
     void (*destroy)(void *state);
     pluck_status (*clone)(void **out, const void *state, pluck_error *err);
     void (*reset)(void *state);
 
-    /* A token was accepted: it is the last of the history, pluck_context_token(context, 0). Both,
-     * or none: rewind is called before the history drops that token. */
+    /* Both functions, or none. accept: a token was accepted, pluck_context_token(context, 0).
+     * rewind: that token is about to be dropped from the history. */
     void (*accept)(const void *params, void *state, const pluck_context *context);
     void (*rewind)(const void *params, void *state, const pluck_context *context);
 
-    /* For pluck_sampler_save() and pluck_sampler_restore(); both, or none: then a sampler with
-     * this stage, if it has a state, cannot be saved. save writes at most capacity_bytes and
-     * returns how many bytes there are, the same each time. load makes the state out of them,
-     * which may come from anywhere, in one as just created: PLUCK_ERR_FORMAT if they are wrong. */
+    /* Both functions, or none: without them a sampler with this stage cannot be saved if the stage
+     * has a state. save writes at most capacity_bytes and returns the size of the whole, which is
+     * the same in each call. load fills in a state that was just created; the bytes may come from
+     * anywhere, and wrong ones are PLUCK_ERR_FORMAT. */
     size_t (*save)(const void *params, const void *state, void *bytes, size_t capacity_bytes);
     pluck_status (*load)(const void *params, void *state, const void *bytes, size_t size_bytes,
                          pluck_error *err);
@@ -186,74 +190,81 @@ typedef struct pluck_custom_stage {
 
 typedef struct pluck_registry pluck_registry;
 
-/* An empty one. On failure *out is NULL. */
+/* Makes an empty registry. allocator may be NULL, and must outlive the registry. On failure *out is
+ * NULL. */
 PLUCK_API pluck_status pluck_registry_create(pluck_registry **out, const pluck_allocator *allocator,
                                              pluck_error *err);
+
+/* Takes NULL and a pointer to NULL; sets *registry to NULL. */
 PLUCK_API void pluck_registry_destroy(pluck_registry **registry);
 
-/* PLUCK_ERR_INVALID, with the reason, for a table that breaks one of the rules above, or a name
- * that the library or the registry has already. */
+/* Copies the struct. What it points to (names, the table of parameters) is borrowed until the
+ * registry is destroyed. PLUCK_ERR_INVALID, with the reason, for a stage that breaks one of the
+ * rules above, and for a name that the library or the registry has already. */
 PLUCK_API pluck_status pluck_registry_add(pluck_registry *registry, const pluck_custom_stage *stage,
                                           pluck_error *err);
 
-/* Tokens of the history that can be looked at: at least the window, as far as there are as many. */
+/* The number of accepted tokens that can be looked at: those of the window, or fewer if fewer were
+ * accepted. */
 PLUCK_API size_t pluck_context_n_history(const pluck_context *context);
 
-/* The token accepted age tokens ago, 0 the last; age < pluck_context_n_history(). */
+/* The token that was accepted age tokens before the last one; age < pluck_context_n_history(). */
 PLUCK_API pluck_token pluck_context_token(const pluck_context *context, size_t age);
 
-/* The next random number of the position, uniform in [0, 1). In apply only; else 0. */
+/* The next random number of this position, uniform in [0, 1). In apply only; 0 elsewhere. */
 PLUCK_API double pluck_context_uniform(const pluck_context *context);
 
 PLUCK_API uint32_t pluck_context_n_vocab(const pluck_context *context);
 
 /*
- * The view. Logits are those that the stages before left, temperatures included. Until something is
- * removed, counting, sums, pluck_view_edit_all and pluck_view_keep_if cost a pass over the
- * vocabulary; afterwards everything follows the tokens left.
+ * The view has the logits as the stages before left them, with temperatures applied. As long as no
+ * token was removed, counting, sums, pluck_view_edit_all and pluck_view_keep_if read the whole
+ * vocabulary. Afterwards the cost of a call grows with the number of tokens that are left.
  */
 
-/* Tokens left. */
+/* The number of tokens that are left. */
 PLUCK_API uint32_t pluck_view_count(const pluck_view *view);
 
-/* Of a token, -INFINITY if it is not left (token < n_vocab); and the largest. */
+/* The logit of a token in [0, n_vocab), -INFINITY if it was removed; and the largest logit. */
 PLUCK_API double pluck_view_logit(const pluck_view *view, pluck_token token);
 PLUCK_API double pluck_view_max_logit(const pluck_view *view);
 
-/* ln of the sum of exp(logit - largest logit): the probability of a token is exp(logit - largest
- * logit - this). */
+/* ln of the sum of exp(logit - largest logit) over the tokens that are left. The probability of a
+ * token is exp(logit - largest logit - this). */
 PLUCK_API double pluck_view_log_normaliser(const pluck_view *view);
 
-/* Of the distribution, in nats. */
+/* The entropy of the distribution, in nats. */
 PLUCK_API double pluck_view_entropy(const pluck_view *view);
 
-/* Multiplies all logits by factor > 0: 1 / temperature. Costs nothing. */
+/* Multiplies all logits by factor > 0, which is 1 / temperature. Costs nothing. */
 PLUCK_API void pluck_view_scale(pluck_view *view, double factor);
 
-/* The new logit of a token; -INFINITY bans it; NaN and +inf make the call fail with
+/* Returns the new logit of a token. -INFINITY bans it. NaN and +inf make the call fail with
  * PLUCK_ERR_NAN. */
 typedef double (*pluck_new_logit)(void *user, pluck_token token, double logit);
 
-/* Changes the logits of n tokens, ascending, each once; those that are not left stay so. Or of all
- * that are left. PLUCK_ERR_EMPTY if then none is: return it from apply. */
+/* Changes the logits of n tokens (ascending, each once), or of all that are left. Tokens that were
+ * removed stay removed. PLUCK_ERR_EMPTY if no token is left then: return it from apply. */
 PLUCK_API pluck_status pluck_view_edit(pluck_view *view, const pluck_token *tokens, size_t n,
                                        pluck_new_logit new_logit, void *user, pluck_error *err);
 PLUCK_API pluck_status pluck_view_edit_all(pluck_view *view, pluck_new_logit new_logit, void *user,
                                            pluck_error *err);
 
-/* Keeps the k >= 1 best, ties by lower token. */
+/* Keeps the k >= 1 tokens with the largest logits; of equal ones the lower token is kept. */
 PLUCK_API void pluck_view_keep_top_k(pluck_view *view, uint32_t k);
 
-/* Keeps those with a logit of at least this; the best stays in any case. */
+/* Keeps the tokens whose logit is at least this, and the best one in any case. */
 PLUCK_API void pluck_view_keep_above(pluck_view *view, double logit);
 
-/* Keeps the shortest prefix, best first, with a probability of at least p, 0 <= p < 1. */
+/* Keeps the most probable tokens, as few as have a probability of at least p together,
+ * 0 <= p < 1. */
 PLUCK_API void pluck_view_keep_top_p(pluck_view *view, double p);
 
-/* Whether a token stays. */
+/* Returns whether a token stays. */
 typedef bool (*pluck_keep)(void *user, pluck_token token, double logit);
 
-/* Keeps those for which keep says true. PLUCK_ERR_EMPTY if it says so of none. */
+/* Keeps the tokens for which keep returns true. PLUCK_ERR_EMPTY if there are none: return it from
+ * apply. */
 PLUCK_API pluck_status pluck_view_keep_if(pluck_view *view, pluck_keep keep, void *user,
                                           pluck_error *err);
 

@@ -37,7 +37,7 @@ size_t plk_config_find(const pluck_config *config, const plk_stage *stage)
     return i;
 }
 
-/* Room for one more entry, and for as many running ones. */
+/* Makes room for one more entry and one more running stage. */
 static pluck_status grow(pluck_config *config, pluck_error *err)
 {
     if (config->n_entries < config->capacity)

@@ -130,7 +130,7 @@ typedef struct plk_config_key {
     pluck_status (*read)(const plk_config_reader *reader, const plk_json_node *value);
     void (*write)(const pluck_config *config, plk_writer *writer); /* key and value, if given */
     void (*schema)(plk_writer *writer);                            /* key and schema */
-    const char *not_explicit; /* of keys of the flat form: why not beside "stages" */
+    const char *not_explicit; /* of keys of the flat form: why not next to "stages" */
 } plk_config_key;
 
 /* In the order in which they are written. */

@@ -266,13 +266,13 @@ static pluck_status read_explicit_member(const plk_config_reader *reader,
     if (row && (row->forms & PLK_FORM_EXPLICIT))
         return row->read(reader, member);
     if (row)
-        return plk_json_fail_key(reader->json, member, reader->err, "not beside \"stages\", %s",
-                                 row->not_explicit);
+        return plk_json_fail_key(reader->json, member, reader->err,
+                                 "not allowed next to \"stages\", %s", row->not_explicit);
     const char *stage = find_flat_key(plk_json_key(member), &param_name);
     if (stage)
         return plk_json_fail_key(
             reader->json, member, reader->err,
-            "a flat key beside \"stages\": write {\"type\": \"%s\", \"%s\": …} "
+            "a flat key next to \"stages\": write {\"type\": \"%s\", \"%s\": …} "
             "in \"stages\", or use flat keys alone",
             stage, param_name);
     return fail_unknown_key(reader, plk_json_key(member), member, PLK_FORM_EXPLICIT);

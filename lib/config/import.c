@@ -379,7 +379,7 @@ pluck_status pluck_config_import(pluck_config **out, pluck_import_format kind, c
     return status;
 }
 
-/* How many keys each kind knows. own: whether a key is no other kind's. */
+/* Counts the keys that each format knows. own: whether it alone knows one of them. */
 static void count_known(const plk_json_node *object, size_t known[N_IMPORTERS],
                         bool own[N_IMPORTERS])
 {

@@ -1,6 +1,6 @@
 /*
  * The body of a request to llama.cpp's server. The samplers and their order are "samplers", of
- * names or one letter each; a key whose sampler is not among them has no effect; mirostat takes the
+ * names or one letter each. A key whose sampler is not among them has no effect. Mirostat takes the
  * place of all but the temperature and the biases. Absent keys have the server's defaults.
  *
  * Version: b10405 (August 2026). Keys, limits and aliases: tools/server/server-schema.cpp; order

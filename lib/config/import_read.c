@@ -133,7 +133,7 @@ static bool number_is_off(const char *off, double value)
     return false;
 }
 
-/* The word for a node that is no number; a string is its own word, "" has two quotes. */
+/* The word for a node that is not a number. A string is its own word; "" has two quotes. */
 static const char *word_of(const plk_json_node *node)
 {
     if (plk_json_is(node, PLK_JSON_STRING))

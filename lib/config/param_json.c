@@ -336,7 +336,7 @@ static pluck_status fail_repeated(const plk_param_reader *reader, const plk_json
                          (unsigned)token);
 }
 
-/* items has room for twice as many: the second half is for sorting. */
+/* items has room for 2 * n: the second half is for sorting. */
 static pluck_status read_bias_items(const plk_param_reader *reader, const plk_json_node *node,
                                     const pluck_param *param, pluck_bias *items, size_t n)
 {
@@ -390,7 +390,7 @@ static bool token_before(const void *a, const void *b)
     return *(const pluck_token *)a < *(const pluck_token *)b;
 }
 
-/* items has room for twice as many: the second half is for sorting. */
+/* items has room for 2 * n: the second half is for sorting. */
 static pluck_status read_token_items(const plk_param_reader *reader, const plk_json_node *node,
                                      pluck_token *items, size_t n)
 {

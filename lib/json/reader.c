@@ -287,7 +287,7 @@ static bool read_after_value(plk_json_reader *r, plk_json_event *event)
     bool object = (r->objects & 1) != 0;
     if (r->depth == 0) {
         event->kind = PLK_JSON_END;
-        return r->at == r->size_bytes || fail(r, "the value ends before this; nothing may follow");
+        return r->at == r->size_bytes || fail(r, "unexpected text after the value");
     }
     if (peek(r) == ',') {
         r->at++;

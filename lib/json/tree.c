@@ -262,15 +262,16 @@ pluck_status plk_json_fail_key(const plk_json *json, const plk_json_node *node, 
 
 static pluck_status fail_syntax(const plk_json *json, plk_json_problem problem, pluck_error *err)
 {
-    char label[PLK_QUOTE_BYTES];
+    char label[PLK_QUOTE_BYTES], value[PLK_QUOTE_BYTES];
     size_t line = 0, column = 0;
     find_line(json, problem.at, &line, &column);
     if (!json->label)
         return plk_fail(err, PLUCK_ERR_CONFIG, "line %zu, column %zu: %s", line, column,
                         problem.what);
     plk_quote(label, json->label, strlen(json->label));
-    return plk_fail(err, PLUCK_ERR_CONFIG, "%s: character %zu of the value: %s", label, column,
-                    problem.what);
+    plk_quote(value, json->text, json->size_bytes);
+    return plk_fail(err, PLUCK_ERR_CONFIG, "%s: '%s' is not a JSON value: character %zu: %s", label,
+                    value, column, problem.what);
 }
 
 static uint64_t key_prefix(const char *key)

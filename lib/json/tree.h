@@ -23,9 +23,9 @@ typedef struct plk_json {
 } plk_json;
 
 /* The tree of a text; a byte order mark in front is skipped. PLUCK_ERR_FORMAT, and *problem instead
- * of *err, if the reader refuses it with these flags; PLUCK_ERR_INVALID if the program was linked
- * with a cJSON of another version or layout. allocator holds the strings; cJSON's own memory goes
- * through malloc. On failure there is nothing to close. Messages and functions that take a plk_json
+ * of *err, if the reader refuses it with these flags. PLUCK_ERR_INVALID if the program was linked
+ * with a cJSON of another version or layout. The strings come from the allocator, cJSON's nodes
+ * from malloc. On failure there is nothing to close. Messages and functions that take a plk_json
  * read the text again; those that take a node alone do not. */
 pluck_status plk_json_parse(plk_json *json, const char *text, size_t size_bytes, unsigned flags,
                             const pluck_allocator *allocator, plk_json_problem *problem,

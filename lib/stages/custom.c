@@ -197,7 +197,7 @@ static const char *fault_of_params(const pluck_stage *info)
         if (param->flat_key)
             return "a flat_key: stages of the registry belong to the explicit form";
         if ((unsigned)param->type > PLUCK_PARAM_SEQUENCES)
-            return "a type that is no pluck_param_type";
+            return "a type that is not a pluck_param_type";
         if (param->offset_bytes >= info->params_size_bytes)
             return "an offset_bytes beyond params_size_bytes";
     }

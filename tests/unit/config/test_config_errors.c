@@ -33,8 +33,8 @@ static const bad_text syntax[] = {
     {"{\"top_k\": 4 \"top_p\": 1}", "line 1, column 13: expected ',' or '}'"},
     {"{\"order\": [1 2]}", "line 1, column 14: expected ',' or ']'"},
     {"{\"order\": [1,]}", "line 1, column 14: expected a value"},
-    {"{} x", "line 1, column 4: the value ends before this; nothing may follow"},
-    {"{}{}", "line 1, column 3: the value ends before this; nothing may follow"},
+    {"{} x", "line 1, column 4: unexpected text after the value"},
+    {"{}{}", "line 1, column 3: unexpected text after the value"},
     {"{\"a\": 'b'}", "line 1, column 7: strings are written in double quotes"},
     {"{// x\n}", "line 1, column 2: expected a key in double quotes or '}'"},
     {"{\"a\": /* x */ 1}", "line 1, column 7: JSON has no comments; use \"description\""},
@@ -92,10 +92,10 @@ static const bad_text keys[] = {
     {"{\"x\": [0, {\"a\": {\"b\": 1, \"\\u0062\": 2}}]}",
      "line 1, column 26: $.x[1].a.b: duplicate key 'b'; it is already at line 1, column 18"},
     {"{\"stages\": [], \"top_k\": 3}",
-     "line 1, column 16: $.top_k: a flat key beside \"stages\": write {\"type\": \"top_k\", "
+     "line 1, column 16: $.top_k: a flat key next to \"stages\": write {\"type\": \"top_k\", "
      "\"k\": \xE2\x80\xA6} in \"stages\", or use flat keys alone"},
     {"{\"order\": [], \"stages\": []}",
-     "line 1, column 2: $.order: not beside \"stages\", which is an order itself"},
+     "line 1, column 2: $.order: not allowed next to \"stages\", which is an order itself"},
     {"{\"stages\": [], \"sede\": 3}",
      "line 1, column 16: $.sede: unknown key; did you mean 'seed'?"},
 };
@@ -217,9 +217,9 @@ static const bad_text stages[] = {
      "line 1, column 17: $.draw: \"mirostat\" is given too; both choose the draw"},
     {"{\"draw\": \"greedy\", \"mirostat\": 1}",
      "line 1, column 20: $.mirostat: \"draw\" is given too; both choose the draw"},
-    {"{\"stages\": [], \"mirostat\": 1}",
-     "line 1, column 16: $.mirostat: not beside \"stages\", where a draw is chosen by \"draw\": "
-     "{\"type\": \"mirostat_v2\"}"},
+    {"{\"stages\": [], \"mirostat\": 1}", "line 1, column 16: $.mirostat: not allowed next to "
+                                          "\"stages\", where a draw is chosen by \"draw\": "
+                                          "{\"type\": \"mirostat_v2\"}"},
     {"{\"p_less\": 1}", "line 1, column 12: $.p_less: expected true or false, not a number"},
     {"{\"xtc_protect\": 5}",
      "line 1, column 17: $.xtc_protect: expected an array of token ids, not a number"},
@@ -296,11 +296,11 @@ static const bad_value settings[] = {
     {"{}", "top_p", "1.7", "top_p: p = 1.7 is outside [0, 1]"},
     {"{\"stages\": []}", "top_p", "1.7", "top_p: p = 1.7 is outside [0, 1]"},
     {"{}", "top_p", "0,9",
-     "top_p: character 2 of the value: the value ends before this; nothing "
-     "may follow"},
-    {"{}", "top_p", "", "top_p: character 1 of the value: the text is empty"},
+     "top_p: '0,9' is not a JSON value: character 2: unexpected text after the value"},
+    {"{}", "top_p", "", "top_p: '' is not a JSON value: character 1: the text is empty"},
     {"{}", "draw", "greedy",
-     "draw: character 1 of the value: expected a value; text is written in double quotes"},
+     "draw: 'greedy' is not a JSON value: character 1: expected a value; text is written in double "
+     "quotes"},
     {"{}", "topk", "3", "topk: unknown key; did you mean 'top_k'?"},
     {"{\"stages\": []}", "topk", "3", "topk: unknown key; did you mean 'top_k'?"},
     {"{}", "stages", "[]", "stages: unknown key"},

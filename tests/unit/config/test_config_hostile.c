@@ -91,7 +91,7 @@ static void ten_megabytes_of_one_thing_are_refused_quickly(void **state)
     text = repeated("{\"stages\": [", "{\"type\":\"top_k\"},", 100000, "3]}", &n);
     refuse_quickly(text, n, "line 1, column 1700013: $.stages[100000]: expected an object");
     text = repeated("{} ", " ", MEGABYTES_10, "{}", &n);
-    refuse_quickly(text, n, "line 1, column 10000004: the value ends before this");
+    refuse_quickly(text, n, "line 1, column 10000004: unexpected text after the value");
 }
 
 /* Refused by its size alone: only a few bytes are there. */
