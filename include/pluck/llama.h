@@ -23,9 +23,9 @@
  * pluck_sampler_prompt(), with the sampler of pluck_llama_sampler_get().
  *
  * A sampler of llama.cpp cannot report a failure. After a failure here the candidates are as they
- * were, with selected = -1 (on which llama_sampler_sample() aborts the program);
- * pluck_llama_sample() returns -1, which is LLAMA_TOKEN_NULL; and pluck_llama_sampler_error() gives
- * the reason.
+ * were, with selected = -1, on which llama_sampler_sample() aborts the program.
+ * pluck_llama_sample() returns -1, which is LLAMA_TOKEN_NULL. pluck_llama_sampler_error() gives the
+ * reason.
  *
  * One thread at a time may use a sampler.
  */
@@ -45,8 +45,8 @@ extern "C" {
 #endif
 
 /* Makes a sampler of llama.cpp from a configuration. The caller frees it with llama_sampler_free(),
- * unless a chain owns it. NULL if the configuration or n_vocab is wrong, or if there is no memory;
- * to know which, make a pluck_sampler and wrap it. With "seed": "random" each reset draws a new
+ * unless a chain owns it. NULL if the configuration or n_vocab is wrong, or if memory runs out; to
+ * know which, make a pluck_sampler and wrap it. With "seed": "random" each reset draws a new
  * seed, as llama.cpp's own samplers do. */
 static inline struct llama_sampler *pluck_llama_sampler_init(const char *json, int32_t n_vocab);
 
@@ -79,7 +79,7 @@ static inline pluck_status pluck_llama_sampler_error(struct llama_sampler *smpl,
  * own, allocated at the start. Writing the survivors back costs a second run of the stages and a
  * sort, which pluck_llama_sample() does not need.
  *
- * clone copies the whole state, and gives NULL if there is no memory. What follows,
+ * clone copies the whole state, and gives NULL if memory runs out. What follows,
  * pluck_llama_impl_*, is not part of the interface.
  */
 typedef struct pluck_llama_impl_state {
@@ -223,7 +223,7 @@ static inline void pluck_llama_impl_free(struct llama_sampler *smpl)
     pluck_llama_impl_state_destroy(pluck_llama_impl_state_of(smpl));
 }
 
-/* Without a sampler yet; NULL if there is no memory. */
+/* Without a sampler yet; NULL if memory runs out. */
 static inline pluck_llama_impl_state *pluck_llama_impl_state_create(uint32_t n_vocab)
 {
     pluck_llama_impl_state *state = (pluck_llama_impl_state *)calloc(1, sizeof *state);

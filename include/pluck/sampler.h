@@ -87,8 +87,8 @@ PLUCK_API pluck_status pluck_sampler_sample(pluck_sampler *sampler, pluck_logits
 PLUCK_API pluck_status pluck_sampler_accept(pluck_sampler *sampler, pluck_token token,
                                             pluck_error *err);
 
-/* Accepts n tokens, oldest first: all of them, or none if one is outside the vocabulary or there is
- * no memory. n may be 0. */
+/* Accepts n tokens, oldest first: all of them, or none if one is outside the vocabulary or memory
+ * runs out. n may be 0. */
 PLUCK_API pluck_status pluck_sampler_accept_many(pluck_sampler *sampler, const pluck_token *tokens,
                                                  size_t n, pluck_error *err);
 
@@ -210,7 +210,7 @@ typedef struct pluck_outputs {
     size_t struct_size;
 
     /* Each sampler accepts its token, after all rows have been sampled; those of rows that failed
-     * accept nothing. If there is no memory for that, none accepts, and all rows have failed with
+     * accept nothing. If memory runs out, no sampler accepts, and all rows have failed with
      * PLUCK_ERR_NOMEM. */
     bool accept;
 
@@ -330,10 +330,10 @@ PLUCK_API pluck_status pluck_sampler_get_info(const pluck_sampler *sampler,
  */
 
 /*
- * Memory for sampling from n_vocab logits, once for each worker of parallel: about 25 bytes of
- * address space per logit, of which the system commits only what is used, little when few tokens
- * survive. parallel says whose threads a batch uses: the struct is copied, the threads must outlive
- * the workspace. NULL: the calling thread alone. On failure *out is NULL.
+ * Takes memory for sampling from n_vocab logits, once for each worker of parallel: about 25 bytes
+ * of address space per logit. The system commits only what is used, which is little when few tokens
+ * survive. parallel says whose threads pluck_workspace_run() uses; the struct is copied, and the
+ * threads must outlive the workspace. NULL: the calling thread alone. On failure *out is NULL.
  */
 PLUCK_API pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_vocab,
                                               const pluck_parallel *parallel,

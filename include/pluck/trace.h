@@ -41,8 +41,8 @@ typedef struct pluck_trace_options {
 #define PLUCK_TRACE_TOKENS 64u
 #define PLUCK_TRACE_EDITS  64u
 
-/* The trace is for this sampler, for its clones, and for any sampler of the same vocabulary with at
- * most as many stages. It takes all its memory here, from the sampler's allocator, which must
+/* The trace is for this sampler, for its clones, and for any sampler of the same vocabulary that
+ * has no more stages. It takes all its memory here, from the sampler's allocator, which must
  * outlive the trace; the sampler need not. options may be NULL. On failure *out is NULL. */
 PLUCK_API pluck_status pluck_trace_create(pluck_trace **out, const pluck_sampler *sampler,
                                           const pluck_trace_options *options, pluck_error *err);
@@ -59,8 +59,8 @@ PLUCK_API pluck_status pluck_trace_run(pluck_trace *trace, pluck_sampler *sample
                                        pluck_logits logits, const pluck_token *tokens,
                                        size_t n_tokens, pluck_error *err);
 
-/* A token with its logit and its probability in a distribution. token PLUCK_NO_TOKEN: there is no
- * such token. */
+/* A token with its logit and its probability in a distribution. token is PLUCK_NO_TOKEN if such a
+ * token does not exist. */
 typedef struct pluck_place {
     pluck_token token;
     double logit;
@@ -165,7 +165,7 @@ typedef struct pluck_token_step {
 typedef struct pluck_token_fate {
     pluck_token token;
     const pluck_token_step *steps; /* one per report: after the stage of that index */
-    size_t removed_by; /* index of the report; 0: it came as -inf; or PLUCK_TRACE_SURVIVED */
+    size_t removed_by; /* index of the report, PLUCK_TRACE_SURVIVED, or 0: it came as -inf */
 
     /* How much its logit and its probability, before the stage that removed it, fell short of the
      * bound. Positive: it was too improbable. Negative: it was too probable (xtc, typical). 0: it

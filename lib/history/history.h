@@ -1,7 +1,8 @@
 /*
- * The tokens that a sequence has accepted: a ring that keeps the last ones, as many as the stages
- * can look back plus as many as can be rewound. After it what stages derive from these tokens: how
- * the end repeats earlier parts, how often each token occurs, and values that every token changes.
+ * The tokens that a sequence has accepted: a ring that keeps the last ones, those that the stages
+ * can look back on and those that can be rewound. After it what stages derive from these tokens:
+ * how the end repeats earlier parts, how often each token occurs, and values that every token
+ * changes.
  */
 #ifndef PLK_HISTORY_H
 #define PLK_HISTORY_H
@@ -32,7 +33,7 @@ void plk_history_clear(plk_history *history);
 /* The tokens that are kept, with what makes undoing them exact. */
 void plk_history_save(const plk_history *history, plk_byte_writer *out);
 
-/* The same, into an empty history that keeps as many: PLUCK_ERR_FORMAT if the bytes are not those
+/* The same, into an empty history of the same capacity: PLUCK_ERR_FORMAT if the bytes are not those
  * of a history of tokens below n_vocab that has the last window of them. On failure it is fit to be
  * destroyed. */
 pluck_status plk_history_load(plk_history *history, size_t window, uint32_t n_vocab,
@@ -114,7 +115,7 @@ bool plk_suffix_matches_next(const plk_suffix_matches *matches, const plk_histor
 
 /*
  * How often each token occurs in a window of the history: what penalties need, kept up to date in
- * O(log n + n) moves of small entries a token instead of being counted anew.
+ * O(log n + n) moves of small entries per token instead of being counted anew.
  */
 
 typedef struct plk_token_count {
@@ -156,7 +157,7 @@ pluck_status plk_token_counts_restore(plk_token_counts *counts, const plk_histor
                                       pluck_error *err);
 
 /*
- * Small values that every accept replaces, kept for as many accepts as can be undone. They are the
+ * Small values that every accept replaces, kept for all accepts that can be undone. They are the
  * whole state of a stage with a running average, which rewinds exactly: the functions that take
  * void * stand in its descriptor; they ignore params.
  */

@@ -1,6 +1,6 @@
 /*
  * Saving writes twice, first to measure. Loading builds everything that depends on the bytes (the
- * history, and the chain with its states) anew beside the sampler, and swaps it in when the last
+ * history, and the chain with its states) anew next to the sampler, and swaps it in when the last
  * byte was right: a failure leaves no trace, and a stage never sees a half-loaded history.
  */
 #include "sampler/sampler_impl.h"

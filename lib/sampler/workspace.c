@@ -5,7 +5,7 @@
  * Rows are independent, and within a row there is one thread, so that no result can depend on how
  * rows are spread. A thread lends its scratch memory to the sampler whose row it works on. Rows are
  * handed out one by one, because their costs differ. Only if the tokens that are kept are to be
- * listed, rows come in groups of as many as there are scratch memories, each row with its own: the
+ * listed, rows come in groups, each row of a group with a scratch memory of its own: the
  * calling thread then copies them, in the order of the rows.
  *
  * The message of the first failed row is got by computing it again: that changes nothing, so it
@@ -128,7 +128,7 @@ static void note_failure(batch *b, size_t row)
         continue;
 }
 
-/* A row that fails is no reason to stop: every row is done. */
+/* A row that fails does not stop the others: every row is done. */
 static pluck_status fill_one(void *context, uint32_t worker, size_t item, pluck_error *err)
 {
     (void)err;

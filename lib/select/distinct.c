@@ -5,10 +5,10 @@
  * was. A trial either takes a token or makes one more block's weight exact, so that n tokens take
  * at most n + n_blocks trials, and no pass over the vocabulary.
  *
- * The law is that of the n largest of logit + Gumbel noise (Plackett 1975; Efraimidis and Spirakis
- * 2006; Kool et al., Stochastic Beams and Where to Find Them, 2019), in their order.
+ * The distribution is that of the n largest of logit + Gumbel noise (Plackett 1975; Efraimidis and
+ * Spirakis 2006; Kool et al., Stochastic Beams and Where to Find Them, 2019), in their order.
  *
- * When all that is left is too improbable beside what was taken (below 2^-125 of the largest), the
+ * When all that is left is too improbable next to what was taken (below 2^-125 of the largest), the
  * largest of what is left becomes the new origin of the exponentials.
  */
 #include "select/pick.h"
@@ -22,7 +22,7 @@ typedef struct rest {
     plk_view view; /* max is that of what was left when the blocks were weighed */
     uint32_t n_blocks;
     uint32_t n_groups;
-    uint64_t *taken; /* a word a block, a bit a token */
+    uint64_t *taken; /* one word per block, one bit per token */
 } rest;
 
 /* The stored logits of a block; those taken are -inf. */

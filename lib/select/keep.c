@@ -84,7 +84,7 @@ typedef struct bound {
 } bound;
 
 /* A threshold that at least k of the values reach, k >= 1, and not many more unless ties make it
- * so; -FLT_MAX if there are not as many. */
+ * so; -FLT_MAX if there are fewer. */
 static bound bisect(const counted *values, size_t k)
 {
     size_t enough = 2 * k + PLK_BLOCK;

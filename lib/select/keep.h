@@ -18,7 +18,7 @@ typedef struct plk_boundary {
 /* Keeps the tokens up to the boundary, which are among the first n of ids and values. */
 void plk_view_keep_gathered(plk_view *view, uint32_t n, plk_boundary boundary);
 
-/* Keeps the k best tokens, exactly k of them if there are as many; k >= 1. */
+/* Keeps the k best tokens, k >= 1; all of them if there are fewer. */
 void plk_view_keep_top(plk_view *view, uint32_t k);
 
 /* Keeps the tokens whose logit is >= max logit + offset, offset <= 0; the min_keep best if those
@@ -52,8 +52,9 @@ void plk_view_settle(plk_view *view);
 
 /*
  * The shortest prefix of values, largest first, whose sum of exp(logit - max logit) is at least
- * mass; everything if rounding leaves mass out of reach. values: n >= 1 stored logits of the view's
- * tokens, finite, in an array with room for whole blocks; it is used up. O(n) whatever the values.
+ * mass. If rounding leaves mass out of reach, it is everything. values: n >= 1 stored logits of the
+ * view's tokens, finite, in an array with room for whole blocks; it is used up. O(n) whatever the
+ * values.
  */
 plk_boundary plk_find_boundary(const plk_view *view, float *values, uint32_t n, double mass);
 

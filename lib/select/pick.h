@@ -8,8 +8,8 @@
 
 #include <pluck/rng.h>
 
-/* A token with probability proportional to exp(logit): exact, whatever the distribution. Uses as
- * many numbers of rng as it needs; none when a single candidate is left. A deferred nucleus is
+/* A token with probability proportional to exp(logit): exact, whatever the distribution. Takes the
+ * numbers of rng that it needs, none when a single candidate is left. A deferred nucleus is
  * honoured, and settled only if the draw needs it. */
 uint32_t plk_view_pick(plk_view *view, pluck_pcg64 *rng);
 
@@ -30,10 +30,11 @@ plk_pick plk_view_pick_where(plk_view *view, pluck_pcg64 *rng);
 
 /*
  * A pick from the nucleus that is deferred in dense. Tokens of the whole distribution are drawn
- * until one is in the nucleus: what is accepted has the law of the nucleus. Where they are rejected
- * again and again (a temperature after the nucleus moves mass out of it), the nucleus is cut out
- * and drawn from. view is a copy of dense in the same scratch memory; it is settled when that is
- * needed, or has been before: then it says who is in the nucleus, and the token is the same.
+ * until one is in the nucleus: what is accepted has the distribution of the nucleus. Where they are
+ * rejected again and again (a temperature after the nucleus moves mass out of it), the nucleus is
+ * cut out and drawn from. view is a copy of dense in the same scratch memory; it is settled when
+ * that is needed, or has been before: then it says who is in the nucleus, and the token is the
+ * same.
  */
 uint32_t plk_view_pick_nucleus(const plk_view *dense, plk_view *view, pluck_pcg64 *rng);
 
@@ -43,7 +44,8 @@ uint32_t plk_view_pick_nucleus(const plk_view *dense, plk_view *view, pluck_pcg6
 
 enum { PLK_PICK_MAX_REJECTED = 3 }; /* tokens outside a nucleus before it is cut out after all */
 
-/* Refined weights before the sums of all blocks are computed: as many as cost about the same. */
+/* Refined weights before the sums of all blocks are computed: a number that costs about the
+ * same. */
 uint32_t plk_pick_max_trials(const plk_view *view);
 
 /* The sum of a block's exponentials. */
@@ -91,10 +93,11 @@ plk_verdict plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, uin
 /* What is known of the blocks of one view. Arrays belong to the scratch memory. */
 typedef struct plk_pick_blocks {
     plk_view view;
-    double *cumulated; /* [64 a block] sums of the exponentials up to each, if totals knows them */
-    double *totals;    /* [a block] the last of them; below 0: not computed yet */
-    double *sums;      /* [a block] as plk_view_block_sums() leaves them */
-    double *reach;     /* [a block] sums of these up to each */
+    double
+        *cumulated; /* [64 per block] sums of the exponentials up to each, if totals knows them */
+    double *totals; /* [per block] the last of them; below 0: not computed yet */
+    double *sums;   /* [per block] as plk_view_block_sums() leaves them */
+    double *reach;  /* [per block] sums of these up to each */
     bool has_sums;
 } plk_pick_blocks;
 
@@ -104,14 +107,14 @@ typedef struct plk_pick_weights {
     uint64_t draw;       /* the number of this draw, from 1 */
     bool refined;        /* in this draw */
     double total;        /* of the weights now */
-    double *reach;       /* [a block] of the initial weights in its group, if seen says so */
-    double *now_reach;   /* [a block] the same now, if changed says so */
-    float *now;          /* [a block] the weights now, of the same groups */
-    double *group_reach; /* [a group] of the initial group sums */
+    double *reach;       /* [per block] of the initial weights in its group, if seen says so */
+    double *now_reach;   /* [per block] the same now, if changed says so */
+    float *now;          /* [per block] the weights now, of the same groups */
+    double *group_reach; /* [per group] of the initial group sums */
     double *now_group_reach;
     double *now_group_sums;
-    uint64_t *changed; /* [a group] the draw that changed it last */
-    uint64_t *seen;    /* [a group] whether reach is filled in */
+    uint64_t *changed; /* [per group] the draw that changed it last */
+    uint64_t *seen;    /* [per group] whether reach is filled in */
 } plk_pick_weights;
 
 typedef struct plk_picks {
@@ -120,8 +123,8 @@ typedef struct plk_picks {
         nucleus; /* of the view with its deferred nucleus cut out, once that is needed */
     bool has_nucleus;
     plk_pick_weights weights;
-    uint64_t *outside;   /* [a block] bits of tokens that are known to be outside of the nucleus */
-    uint64_t *undecided; /* [a block] or known to be too near its end to tell */
+    uint64_t *outside; /* [per block] bits of tokens that are known to be outside of the nucleus */
+    uint64_t *undecided; /* [per block] or known to be too near its end to tell */
     double normaliser;   /* for plk_membership() */
     double maxima;
     float inside; /* the worst token that is known to be inside: its stored logit, and itself */

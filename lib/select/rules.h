@@ -46,7 +46,7 @@ static inline bool plk_top_p_reached(double mass, double p, double total, double
     return mass >= plk_top_p_mass(p, total, margin);
 }
 
-/* How far below the largest logit a token may be; p 0 keeps all. */
+/* The lowest logit that is kept, relative to the largest one; p 0 keeps all. */
 static inline double plk_min_p_offset(double p)
 {
     return p > 0.0 ? plk_log(p) : -HUGE_VAL;

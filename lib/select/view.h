@@ -12,8 +12,8 @@
  * scale * stored. The order is the same in both. "Better" means larger logit, or equal and lower
  * token.
  *
- * Invariants: max is the largest stored logit and is finite; block_max[b] is the largest of block b
- * after edits and mask (-inf when all are banned); edits ascend by token; a compact view has 1 <= n
+ * Invariants: max is the largest stored logit and is finite. block_max[b] is the largest of block b
+ * after edits and mask (-inf when all are banned). Edits ascend by token. A compact view has n >= 1
  * candidates, all above -inf, and values is padded with -inf to a whole block.
  */
 #ifndef PLK_VIEW_H
@@ -72,8 +72,8 @@ static inline float plk_float_at(const float *x, size_t i)
     return value;
 }
 
-/* The same for *n_blocks consecutive blocks, as many of them as can be had in one piece: *n_blocks
- * is cut to that, at least 1. buffer holds PLK_RUN_BLOCKS blocks. */
+/* The same for *n_blocks consecutive blocks. *n_blocks is cut to what can be had in one piece, at
+ * least 1. buffer holds PLK_RUN_BLOCKS blocks. */
 const float *plk_view_blocks(const plk_view *view, uint32_t block, uint32_t *n_blocks,
                              float *buffer);
 
@@ -101,8 +101,8 @@ typedef struct plk_run {
     uint32_t n_blocks;
     const plk_view *view;
     uint32_t edit; /* the first edit not yet passed */
-    float
-        buffer[PLK_RUN_BLOCKS * PLK_BLOCK]; /* where runs that are no part of the logits are made */
+    float buffer[PLK_RUN_BLOCKS *
+                 PLK_BLOCK]; /* where runs that are not part of the logits are made */
 } plk_run;
 
 void plk_run_begin(plk_run *run, const plk_view *view);
@@ -119,8 +119,9 @@ uint32_t plk_view_find_edit(const plk_view *view, uint32_t token);
  * Changing the logits of single tokens at a cost that follows their number, not the vocabulary.
  */
 
-/* A new logit from an old one, both in the units of the stage's formula (scale applied). index is
- * that of the token in the list given to plk_view_edit; -INFINITY bans; NaN and +inf never. */
+/* A new logit from an old one, both in the units of the stage's formula (scale applied). index
+ * is that of the token in the list given to plk_view_edit. -INFINITY bans; NaN and +inf must not
+ * be. */
 typedef double (*plk_edit_function)(const void *context, size_t index, double logit);
 
 /* The tokens to change: the uint32_t at tokens, tokens + stride_bytes, …; ascending, each once, all
@@ -146,20 +147,20 @@ pluck_status plk_view_edit_all(plk_view *view, plk_edit_function function, const
 void plk_view_make_compact(plk_view *view);
 
 /*
- * Masks: one bit a token, set by the caller for one position; bit i % 32 of word i / 32 is token i,
- * 1 = allowed. A block of 64 tokens is two words.
+ * Masks: one bit per token, set by the caller for one position; bit i % 32 of word i / 32 is token
+ * i, 1 = allowed. A block of 64 tokens is two words.
  */
 
 /* Bans the tokens whose bit in view->mask is 0. PLUCK_ERR_EMPTY if no token is left; the view is
  * then unusable. Without a mask nothing changes. */
 pluck_status plk_view_apply_mask(plk_view *view, pluck_error *err);
 
-/* The words that a mask for so many tokens has. */
+/* The number of words of a mask for n_vocab tokens. */
 size_t plk_mask_words(uint32_t n_vocab);
 
-/* For view.c, of a dense view: whether the token is allowed; how many of the n_blocks blocks from
- * block on are allowed as a whole, up to the first that is not; bans in x, which holds blocks block
- * .. block + n_blocks - 1. */
+/* For view.c, of a dense view. The first says whether the token is allowed, the second how many of
+ * the n_blocks blocks from block on are allowed as a whole, up to the first that is not. The third
+ * bans in x, which holds blocks block .. block + n_blocks - 1. */
 bool plk_mask_allows(const plk_view *view, uint32_t token);
 uint32_t plk_mask_whole_blocks(const plk_view *view, uint32_t block, uint32_t n_blocks);
 void plk_mask_values(const plk_view *view, uint32_t block, uint32_t n_blocks, float *x);
@@ -172,7 +173,7 @@ void plk_mask_values(const plk_view *view, uint32_t block, uint32_t n_blocks, fl
 
 typedef struct plk_token_marks {
     uint32_t n_vocab;
-    uint64_t *bits;   /* one a token */
+    uint64_t *bits;   /* one per token */
     uint32_t *values; /* of the tokens whose bit is set */
     uint32_t *tokens; /* the list */
 } plk_token_marks;

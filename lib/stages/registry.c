@@ -1,9 +1,9 @@
 /*
  * All stages, in the order in which the flat form runs them, draws last. The order is llama.cpp's
- * default one. Stages that llama.cpp does not have stand beside those that they are like: bans
- * first, as in Hugging Face and vLLM, the application's own before all, so that few tokens are left
- * to the rest; truncation by probability after top_p and min_p; and what replaces or bends the
- * distribution after the temperature. A new stage is one file and one line here: X(name) for
+ * default one. Stages that llama.cpp does not have stand next to those that they are like. Bans
+ * come first, as in Hugging Face and vLLM, and the application's own before all, so that few tokens
+ * are left to the rest. Truncation by probability follows top_p and min_p; what replaces or bends
+ * the distribution follows the temperature. A new stage is one file and one line here: X(name) for
  * plk_stage_name.
  */
 #include "stages/stage_impl.h"

@@ -14,7 +14,7 @@
 #include <pluck/rng.h>
 #include <pluck/stage.h>
 
-/* What a stage may look at beside the view. */
+/* What a stage may look at besides the view. */
 typedef struct plk_stage_context {
     const plk_history *history;
     uint32_t n_vocab;
@@ -31,7 +31,7 @@ typedef struct plk_stage_setup {
     uint32_t max_rewind; /* this many accepts must be undone exactly */
 } plk_stage_setup;
 
-/* What a stage tells a trace beside what comparing the view before and after shows. */
+/* What a stage tells a trace besides what comparing the view before and after shows. */
 enum { PLK_MAX_VALUES = 4 };
 typedef struct plk_explanation {
     bool has_threshold; /* it keeps the logits >= max + offset */
@@ -115,7 +115,7 @@ struct plk_stage {
     /* Undoes the last accept; called before the history drops the token. */
     void (*rewind)(const void *params, void *state, const plk_history *history);
 
-    /* What load needs to make the state anew beside the history, which is there before it; NULL:
+    /* What load needs to make the state anew besides the history, which is there before it; NULL:
      * nothing. */
     void (*save)(const void *params, const void *state, const plk_history *history,
                  plk_byte_writer *out);
