@@ -107,7 +107,7 @@ typedef struct plk_suffix_match {
 } plk_suffix_match;
 
 /* Brings the lengths up to date; the first match is asked for with the result. */
-plk_suffix_match plk_suffix_matches_begin(plk_suffix_matches *matches, const plk_history *history);
+plk_suffix_match plk_suffix_matches_update(plk_suffix_matches *matches, const plk_history *history);
 
 /* The next place, going back; false if there is none. */
 bool plk_suffix_matches_next(const plk_suffix_matches *matches, const plk_history *history,

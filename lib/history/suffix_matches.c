@@ -175,7 +175,7 @@ static void compute_all(plk_suffix_matches *matches, const plk_history *history)
     }
 }
 
-plk_suffix_match plk_suffix_matches_begin(plk_suffix_matches *matches, const plk_history *history)
+plk_suffix_match plk_suffix_matches_update(plk_suffix_matches *matches, const plk_history *history)
 {
     uint64_t n = history->position;
     if (n > 0 && (matches->position == 0 || n - matches->position > MAX_STEPS))

@@ -83,7 +83,7 @@ static void pick_many(const pluck_sampler *sampler, const plk_view *view, size_t
 {
     pluck_pcg64 position = sampler->rng;
     plk_picks picks;
-    plk_picks_begin(&picks, view);
+    plk_picks_init(&picks, view);
     for (size_t i = 0; i < n; i++) {
         pluck_pcg64 rng = position;
         draws[i].token = (pluck_token)plk_picks_next(&picks, &rng);

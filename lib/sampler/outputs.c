@@ -131,7 +131,7 @@ static uint32_t rank_in(const plk_view *view, uint32_t token)
     float own = plk_view_stored(view, token);
     uint32_t rank = 0;
     plk_run run;
-    plk_run_begin(&run, view);
+    plk_run_init(&run, view);
     while (plk_run_next(&run))
         for (uint32_t i = 0; i < run.n_blocks * PLK_BLOCK; i++) {
             float x = plk_float_at(run.x, i);
@@ -161,7 +161,7 @@ static void write_probs(const plk_view *view, double normaliser, float *probs)
     float least = plk_view_least(view);
     memset(probs, 0, view->logits.n_vocab * sizeof *probs);
     plk_run run;
-    plk_run_begin(&run, view);
+    plk_run_init(&run, view);
     while (plk_run_next(&run))
         for (uint32_t i = 0; i < run.n_blocks * PLK_BLOCK; i++) {
             float x = plk_float_at(run.x, i);
@@ -178,7 +178,7 @@ static uint32_t list_kept(const plk_view *view, double log_normaliser)
     float least = plk_view_least(view);
     uint32_t n = 0;
     plk_run run;
-    plk_run_begin(&run, view);
+    plk_run_init(&run, view);
     while (plk_run_next(&run))
         for (uint32_t i = 0; i < run.n_blocks * PLK_BLOCK; i++) {
             float x = plk_float_at(run.x, i);

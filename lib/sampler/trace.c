@@ -185,7 +185,7 @@ static pluck_status trace_stage(const plk_chain *chain, size_t index, plk_view *
     if (status != PLUCK_OK)
         return status;
     plk_view_settle(view);
-    plk_snapshot_take(after, view);
+    plk_snapshot_fill(after, view);
     *report = (pluck_stage_report){
         .stage = link->stage->info.name, .info = &link->stage->info, .params = link->params};
     plk_compare(before, after, link->stage->max_edits != NULL, &explanation,
@@ -248,7 +248,7 @@ static pluck_status run(const pluck_sampler *sampler, pluck_logits logits, pluck
         status = plk_sampler_open_view(sampler, logits, &view, err);
     if (status != PLUCK_OK)
         return status;
-    plk_snapshot_take(trace->snapshots, &view);
+    plk_snapshot_fill(trace->snapshots, &view);
     report_logits(trace, trace->snapshots);
     for (size_t i = 0; i < chain->n && status == PLUCK_OK; i++)
         status = trace_stage(chain, i, &view, &context, trace, err);

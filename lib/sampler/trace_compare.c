@@ -19,7 +19,7 @@
 #include <math.h>
 #include <string.h>
 
-void plk_snapshot_take(plk_snapshot *snapshot, const plk_view *view)
+void plk_snapshot_fill(plk_snapshot *snapshot, const plk_view *view)
 {
     uint32_t n_vocab = snapshot->n_vocab, n_blocks = plk_view_n_blocks(view);
     double normaliser;
@@ -140,7 +140,7 @@ void plk_compare(const plk_snapshot *before, const plk_snapshot *after, bool edi
     for (uint32_t t = 0; t < before->n_vocab; t++) {
         if (before->stored[t] == -INFINITY)
             continue;
-        plk_key key = plk_key_make(before->stored[t], t);
+        plk_key key = plk_key_of(before->stored[t], t);
         bool kept = after->stored[t] > -INFINITY;
         if (kept) {
             mass += (double)before->weights[t];
@@ -174,11 +174,11 @@ pluck_token_step plk_token_step_in(const plk_snapshot *snapshot, uint32_t token)
     float stored = snapshot->stored[token];
     if (stored == -INFINITY)
         return (pluck_token_step){.logit = -(double)INFINITY};
-    plk_key own = plk_key_make(stored, token);
+    plk_key own = plk_key_of(stored, token);
     uint32_t n_better = 0;
     double above = 0.0;
     for (uint32_t t = 0; t < snapshot->n_vocab; t++)
-        if (snapshot->stored[t] > -INFINITY && plk_key_make(snapshot->stored[t], t) > own) {
+        if (snapshot->stored[t] > -INFINITY && plk_key_of(snapshot->stored[t], t) > own) {
             n_better++;
             above += (double)snapshot->weights[t];
         }

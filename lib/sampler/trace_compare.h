@@ -21,7 +21,7 @@ typedef struct plk_snapshot {
 } plk_snapshot;
 
 /* Of a settled view. */
-void plk_snapshot_take(plk_snapshot *snapshot, const plk_view *view);
+void plk_snapshot_fill(plk_snapshot *snapshot, const plk_view *view);
 
 /* -inf if it was removed. */
 double plk_snapshot_logit(const plk_snapshot *snapshot, uint32_t token);

@@ -83,8 +83,9 @@ pluck_logits plk_logits_at(const pluck_matrix *rows, size_t row)
 
 /* Checks the samplers and takes their scratch memory away: one that is listed twice has none the
  * second time. On failure *n_taken of them have lost it. */
-static pluck_status take_scratches(const pluck_workspace *workspace, pluck_sampler *const *samplers,
-                                   size_t n, size_t *n_taken, pluck_error *err)
+static pluck_status detach_scratches(const pluck_workspace *workspace,
+                                     pluck_sampler *const *samplers, size_t n, size_t *n_taken,
+                                     pluck_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         *n_taken = i;
@@ -104,8 +105,8 @@ static pluck_status take_scratches(const pluck_workspace *workspace, pluck_sampl
     return PLUCK_OK;
 }
 
-static void give_back_scratches(const pluck_workspace *workspace, pluck_sampler *const *samplers,
-                                size_t n)
+static void attach_scratches(const pluck_workspace *workspace, pluck_sampler *const *samplers,
+                             size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (samplers[i])
@@ -192,15 +193,15 @@ pluck_status pluck_workspace_run(pluck_workspace *workspace, pluck_sampler *cons
         status = plk_outputs_check(&out, outputs, workspace->n_vocab, rows->n_rows, err);
     if (status != PLUCK_OK)
         return status;
-    status = take_scratches(workspace, samplers, rows->n_rows, &n_taken, err);
+    status = detach_scratches(workspace, samplers, rows->n_rows, &n_taken, err);
     if (status != PLUCK_OK) {
-        give_back_scratches(workspace, samplers, n_taken);
+        attach_scratches(workspace, samplers, n_taken);
         return status;
     }
     batch b = {.workspace = workspace, .samplers = samplers, .rows = rows, .out = &out};
     atomic_init(&b.lowest_failed, rows->n_rows);
     fill_all(&b);
-    give_back_scratches(workspace, samplers, rows->n_rows);
+    attach_scratches(workspace, samplers, rows->n_rows);
     size_t failed = atomic_load(&b.lowest_failed);
     pluck_error why = {.status = PLUCK_OK};
     if (failed < rows->n_rows) {

@@ -81,7 +81,7 @@ static float halving_pivot(const search *s)
 {
     float low, high;
     range_of(s, &low, &high);
-    uint64_t a = plk_key_make(low, 0) >> 32, b = plk_key_make(high, 0) >> 32;
+    uint64_t a = plk_key_of(low, 0) >> 32, b = plk_key_of(high, 0) >> 32;
     return plk_key_logit((a + (b - a + 1) / 2) << 32);
 }
 

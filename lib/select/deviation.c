@@ -34,7 +34,7 @@ static double power_sum(const plk_view *view, double origin, int power)
 {
     double sum = 0.0;
     plk_run run;
-    plk_run_begin(&run, view);
+    plk_run_init(&run, view);
     while (plk_run_next(&run)) {
         for (size_t i = 0; i < (size_t)run.n_blocks * PLK_BLOCK; i++) {
             float stored = plk_float_at(run.x, i);
@@ -61,7 +61,7 @@ double plk_view_deviation(const plk_view *view)
     size_t n = 0;
     float origin = sample_median(view);
     plk_run run;
-    plk_run_begin(&run, view);
+    plk_run_init(&run, view);
     while (plk_run_next(&run))
         n += view->kernels->moments(run.x, run.n_blocks, origin, &sum, &square);
     double mean = sum / (double)n;

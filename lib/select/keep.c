@@ -43,7 +43,7 @@ static listed_run run_at(const plk_view *view, size_t n_listed, size_t index, fl
 /* Floats in their order as unsigned integers, so that bisection ends after 32 steps at most. */
 static uint32_t ordered(float logit)
 {
-    return (uint32_t)(plk_key_make(logit, 0) >> 32);
+    return (uint32_t)(plk_key_of(logit, 0) >> 32);
 }
 
 static float from_ordered(uint32_t value)
@@ -213,7 +213,7 @@ static void make_keys(const plk_view *view, uint32_t n)
 {
     const plk_scratch *w = view->scratch;
     for (uint32_t i = 0; i < n; i++)
-        w->keys[i] = plk_key_make(w->values[i], w->ids[i]);
+        w->keys[i] = plk_key_of(w->values[i], w->ids[i]);
 }
 
 /* Removes, of the first n candidates in ids and values, all but the k best; returns how many are
@@ -227,7 +227,7 @@ static uint32_t keep_best(const plk_view *view, uint32_t n, uint32_t k)
     plk_key lowest = plk_key_select(w->keys, n, k, w->spare);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < n; i++) {
-        bool keep = plk_key_make(w->values[i], w->ids[i]) >= lowest;
+        bool keep = plk_key_of(w->values[i], w->ids[i]) >= lowest;
         w->ids[kept] = w->ids[i];
         w->values[kept] = w->values[i];
         kept += keep;
@@ -348,7 +348,7 @@ uint32_t plk_view_best(const plk_view *view, uint32_t k)
             plk_key lowest = plk_key_select(w->keys, n, k, w->spare);
             uint32_t kept = 0;
             for (uint32_t i = 0; i < n; i++) {
-                plk_key key = plk_key_make(w->values[i], w->ids[i]);
+                plk_key key = plk_key_of(w->values[i], w->ids[i]);
                 w->keys[kept] = key;
                 kept += key >= lowest;
             }

@@ -134,7 +134,7 @@ double plk_view_block_sums(const plk_view *view)
     double *sums = view->scratch->block_sums;
     double total = 0.0;
     plk_run run;
-    plk_run_begin(&run, view);
+    plk_run_init(&run, view);
     while (plk_run_next(&run)) {
         double *run_sums = sums + run.first_block;
         exp_sums(view, run.x, run.n_blocks, -FLT_MAX, run_sums);
@@ -149,7 +149,7 @@ double plk_view_normaliser(const plk_view *view)
     enum { STEP = 64 };
     double sums[STEP], total = 0.0;
     plk_run run;
-    plk_run_begin(&run, view);
+    plk_run_init(&run, view);
     while (plk_run_next(&run)) {
         for (uint32_t first = 0; first < run.n_blocks; first += STEP) {
             uint32_t n = run.n_blocks - first < STEP ? run.n_blocks - first : STEP;
@@ -185,7 +185,7 @@ double plk_view_mean(const plk_view *view, double *normaliser)
     double sums[STEP], dots[STEP];
     double total = 0.0, dot = 0.0;
     plk_run run;
-    plk_run_begin(&run, view);
+    plk_run_init(&run, view);
     while (plk_run_next(&run)) {
         for (uint32_t first = 0; first < run.n_blocks; first += STEP) {
             uint32_t n = run.n_blocks - first < STEP ? run.n_blocks - first : STEP;
@@ -220,7 +220,7 @@ uint32_t plk_view_n_candidates(const plk_view *view)
         return view->n;
     size_t n = 0;
     plk_run run;
-    plk_run_begin(&run, view);
+    plk_run_init(&run, view);
     while (plk_run_next(&run))
         n += view->kernels->count(run.x, run.n_blocks, -FLT_MAX);
     return (uint32_t)n;
@@ -242,7 +242,7 @@ uint32_t plk_view_count(const plk_view *view)
     float at_least = plk_view_least(view);
     size_t n = 0;
     plk_run run;
-    plk_run_begin(&run, view);
+    plk_run_init(&run, view);
     while (plk_run_next(&run))
         n += view->kernels->count(run.x, run.n_blocks, at_least);
     return (uint32_t)n;

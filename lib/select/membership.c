@@ -3,7 +3,7 @@
  * it lies in the few blocks whose maximum reaches it, and Z need not be known: the exact sums of
  * those blocks and the maxima of the others bound it from below. More blocks are summed, those with
  * the next largest maxima, until the lower bound accepts; only when that fails is Z computed.
- * Verdicts keep a margin for all roundings together; what lies within it is left undecided.
+ * Decisions keep a margin for all roundings together; what lies within it is left undecided.
  */
 #include "select/pick.h"
 
@@ -22,7 +22,7 @@ static plk_view view_at_nucleus(const plk_view *view)
     return at;
 }
 
-void plk_membership_begin(const plk_view *view, plk_nucleus_bounds *bounds)
+void plk_nucleus_bounds_init(const plk_view *view, plk_nucleus_bounds *bounds)
 {
     plk_view at = view_at_nucleus(view);
     const plk_scratch *w = view->scratch;
@@ -85,8 +85,8 @@ static size_t count_equal_below(const plk_view *at, uint32_t n_listed, uint32_t 
 
 /* With Z known. before counts all equal tokens as better ones; only if that is too much are those
  * told apart that come before this one. */
-static plk_verdict decide(const plk_view *at, const plk_nucleus_bounds *bounds, double before,
-                          double own, uint32_t token, float stored)
+static plk_decision decide(const plk_view *at, const plk_nucleus_bounds *bounds, double before,
+                           double own, uint32_t token, float stored)
 {
     double p = at->deferred.p, total = bounds->normaliser;
     if (!plk_top_p_reached(before, p, total, plk_mass_margin))
@@ -98,7 +98,7 @@ static plk_verdict decide(const plk_view *at, const plk_nucleus_bounds *bounds, 
     return exact > plk_top_p_mass(p, total, -plk_mass_margin) ? PLK_OUTSIDE : PLK_UNDECIDED;
 }
 
-plk_verdict plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, uint32_t token)
+plk_decision plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, uint32_t token)
 {
     plk_view at = view_at_nucleus(view);
     float stored = plk_view_stored(view, token);

@@ -64,8 +64,8 @@ static bool before(const search *s, float x, float y)
 /* The smallest float whose offset is >= limit, or > limit; +inf if none is. */
 static float first_float(const search *s, double limit, bool strict)
 {
-    uint32_t below = (uint32_t)(plk_key_make(-INFINITY, 0) >> 32);
-    uint32_t reached = (uint32_t)(plk_key_make(INFINITY, 0) >> 32);
+    uint32_t below = (uint32_t)(plk_key_of(-INFINITY, 0) >> 32);
+    uint32_t reached = (uint32_t)(plk_key_of(INFINITY, 0) >> 32);
     while (reached - below > 1) {
         uint32_t middle = below + (reached - below) / 2;
         double offset = offset_of(s, plk_key_logit((plk_key)middle << 32));

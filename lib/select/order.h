@@ -13,7 +13,7 @@
 typedef uint64_t plk_key;
 
 /* A larger key is a better token. No two tokens have the same key; -0 and +0 are equal logits. */
-static inline plk_key plk_key_make(float logit, uint32_t token)
+static inline plk_key plk_key_of(float logit, uint32_t token)
 {
     uint32_t bits;
     float canonical = logit + 0.0f;

@@ -190,9 +190,9 @@ static bool in_nucleus(const plk_view *dense, plk_view *view, plk_nucleus_bounds
                        uint32_t token)
 {
     if (view->deferred.p > 0.0) {
-        plk_verdict verdict = plk_membership(dense, bounds, token);
-        if (verdict != PLK_UNDECIDED)
-            return verdict == PLK_INSIDE;
+        plk_decision decision = plk_membership(dense, bounds, token);
+        if (decision != PLK_UNDECIDED)
+            return decision == PLK_INSIDE;
         plk_view_settle(view);
     }
     return plk_view_stored(view, token) > -INFINITY;
@@ -204,7 +204,7 @@ static plk_pick pick_from_nucleus(const plk_view *dense, plk_view *view, pluck_p
     plk_nucleus_bounds bounds = {0};
     begin_weights(dense, &weights);
     if (view->deferred.p > 0.0)
-        plk_membership_begin(dense, &bounds);
+        plk_nucleus_bounds_init(dense, &bounds);
     for (int i = 0; i < PLK_PICK_MAX_REJECTED; i++) {
         plk_pick picked = pick_dense(dense, &weights, rng);
         if (in_nucleus(dense, view, &bounds, picked.token))

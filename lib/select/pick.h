@@ -71,7 +71,7 @@ uint32_t plk_pick_find_double(const double *values, uint32_t n, double at, doubl
  * ends.
  */
 
-typedef enum plk_verdict { PLK_OUTSIDE, PLK_INSIDE, PLK_UNDECIDED } plk_verdict;
+typedef enum plk_decision { PLK_OUTSIDE, PLK_INSIDE, PLK_UNDECIDED } plk_decision;
 
 /* What is known of the whole distribution; grows with the questions asked about one view. */
 typedef struct plk_nucleus_bounds {
@@ -80,11 +80,11 @@ typedef struct plk_nucleus_bounds {
 } plk_nucleus_bounds;
 
 /* For a dense view whose nucleus is deferred. */
-void plk_membership_begin(const plk_view *view, plk_nucleus_bounds *bounds);
+void plk_nucleus_bounds_init(const plk_view *view, plk_nucleus_bounds *bounds);
 
-/* Whether the token is in the deferred nucleus. The verdict, if there is one, is that of
+/* Whether the token is in the deferred nucleus. The decision, if there is one, is that of
  * plk_view_settle(). */
-plk_verdict plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, uint32_t token);
+plk_decision plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, uint32_t token);
 
 /*
  * Many draws from one view.
@@ -133,7 +133,7 @@ typedef struct plk_picks {
 
 /* Uses the scratch memory of the view, where nothing else may work until the last draw is done.
  * The view is copied. */
-void plk_picks_begin(plk_picks *picks, const plk_view *view);
+void plk_picks_init(plk_picks *picks, const plk_view *view);
 
 /* The token that plk_view_pick() gives for a copy of the view and this rng, with the same numbers
  * used; far faster from the second draw on. */

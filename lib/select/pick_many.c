@@ -14,9 +14,9 @@
  * the one group of weights, made when the group first changes in a draw (changed holds the number
  * of that draw, so that nothing has to be undone), and of the sums over groups.
  *
- * A nucleus. membership.c judges a token; its verdict is remembered for the token, and since the
+ * A nucleus. membership.c judges a token; its decision is remembered for the token, and since the
  * nucleus holds all tokens that are better than one of its own, one threshold serves all that are
- * inside. A verdict may differ from that of a draw of its own only between PLK_INSIDE and
+ * inside. A decision may differ from that of a draw of its own only between PLK_INSIDE and
  * PLK_UNDECIDED, for a token that is inside: both lead to that token. When the nucleus itself is
  * needed it is cut out once, into arrays that no dense view reads.
  */
@@ -250,7 +250,7 @@ static void begin_nucleus(plk_picks *picks, const plk_view *view)
     size_t n_maxima;
     double *arrays = arrays_from(view, 10, &n_maxima);
     plk_nucleus_bounds bounds;
-    plk_membership_begin(view, &bounds);
+    plk_nucleus_bounds_init(view, &bounds);
     picks->maxima = bounds.maxima;
     picks->normaliser = 0.0;
     picks->inside = INFINITY;
@@ -274,7 +274,7 @@ static void cut_nucleus(plk_picks *picks)
     picks->has_nucleus = true;
 }
 
-static plk_verdict judge(plk_picks *picks, uint32_t token)
+static plk_decision judge(plk_picks *picks, uint32_t token)
 {
     uint64_t bit = (uint64_t)1 << token % PLK_BLOCK;
     uint32_t block = token / PLK_BLOCK;
@@ -287,17 +287,17 @@ static plk_verdict judge(plk_picks *picks, uint32_t token)
     if (picks->undecided[block] & bit)
         return PLK_UNDECIDED;
     plk_nucleus_bounds bounds = {picks->maxima, picks->normaliser};
-    plk_verdict verdict = plk_membership(view, &bounds, token);
+    plk_decision decision = plk_membership(view, &bounds, token);
     picks->normaliser = bounds.normaliser;
-    if (verdict == PLK_INSIDE) {
+    if (decision == PLK_INSIDE) {
         picks->inside = stored;
         picks->inside_token = token;
-    } else if (verdict == PLK_OUTSIDE) {
+    } else if (decision == PLK_OUTSIDE) {
         picks->outside[block] |= bit;
     } else {
         picks->undecided[block] |= bit;
     }
-    return verdict;
+    return decision;
 }
 
 static uint32_t pick_compact(plk_pick_blocks *blocks, pluck_pcg64 *rng)
@@ -310,10 +310,10 @@ static uint32_t pick_from_nucleus(plk_picks *picks, pluck_pcg64 *rng)
 {
     for (int i = 0; i < PLK_PICK_MAX_REJECTED; i++) {
         uint32_t token = pick_dense(picks, rng);
-        plk_verdict verdict = judge(picks, token);
-        if (verdict == PLK_INSIDE)
+        plk_decision decision = judge(picks, token);
+        if (decision == PLK_INSIDE)
             return token;
-        if (verdict == PLK_OUTSIDE)
+        if (decision == PLK_OUTSIDE)
             continue;
         cut_nucleus(picks);
         if (plk_view_stored(&picks->nucleus.view, token) > -INFINITY)
@@ -323,7 +323,7 @@ static uint32_t pick_from_nucleus(plk_picks *picks, pluck_pcg64 *rng)
     return pick_compact(&picks->nucleus, rng);
 }
 
-void plk_picks_begin(plk_picks *picks, const plk_view *view)
+void plk_picks_init(plk_picks *picks, const plk_view *view)
 {
     size_t n_maxima;
     double *arrays = arrays_from(view, 0, &n_maxima);

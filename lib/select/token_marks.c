@@ -13,7 +13,7 @@ static size_t n_words(uint32_t n_vocab)
     return ((size_t)n_vocab + WORD_BITS - 1) / WORD_BITS;
 }
 
-plk_token_marks plk_token_marks_begin(const plk_view *view)
+plk_token_marks plk_token_marks_init(const plk_view *view)
 {
     plk_scratch *w = view->scratch;
     plk_token_marks marks = {.n_vocab = w->n_vocab,

@@ -258,7 +258,7 @@ float plk_view_stored(const plk_view *view, uint32_t token)
     return plk_view_raw(view, token);
 }
 
-void plk_run_begin(plk_run *run, const plk_view *view)
+void plk_run_init(plk_run *run, const plk_view *view)
 {
     run->view = view;
     run->first_block = 0;

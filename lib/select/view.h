@@ -90,7 +90,7 @@ float plk_view_stored(const plk_view *view, uint32_t token);
 /*
  * All blocks in order, as few and long runs as possible: for passes over everything.
  *     plk_run run;
- *     plk_run_begin(&run, &view);
+ *     plk_run_init(&run, &view);
  *     while (plk_run_next(&run))
  *         kernel(run.x, run.n_blocks, …);     block run.first_block is the first of them
  */
@@ -105,7 +105,7 @@ typedef struct plk_run {
                  PLK_BLOCK]; /* where runs that are not part of the logits are made */
 } plk_run;
 
-void plk_run_begin(plk_run *run, const plk_view *view);
+void plk_run_init(plk_run *run, const plk_view *view);
 bool plk_run_next(plk_run *run);
 
 /* For functions that truncate: the candidates are now the first n of ids and values; pads them and
@@ -179,7 +179,7 @@ typedef struct plk_token_marks {
 } plk_token_marks;
 
 /* None marked. */
-plk_token_marks plk_token_marks_begin(const plk_view *view);
+plk_token_marks plk_token_marks_init(const plk_view *view);
 
 /* Marks the token with the value, or with the larger one if it is marked already. */
 void plk_token_mark(const plk_token_marks *marks, uint32_t token, uint32_t value);

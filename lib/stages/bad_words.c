@@ -56,7 +56,7 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 {
     (void)state;
     const pluck_sequences *sequences = sequences_of(params);
-    plk_token_marks marks = plk_token_marks_begin(view);
+    plk_token_marks marks = plk_token_marks_init(view);
     for (size_t i = 0, start = 0; i < sequences->n; start = sequences->ends[i++]) {
         size_t last = sequences->ends[i] - 1;
         if (ends_with(context->history, sequences->tokens + start, last - start))

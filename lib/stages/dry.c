@@ -126,12 +126,12 @@ static size_t mark_repetitions(plk_suffix_matches *matches, const plk_history *h
                                size_t allowed_length, const plk_view *view, plk_token_marks *marks)
 {
     size_t longest = 0;
-    plk_suffix_match match = plk_suffix_matches_begin(matches, history);
+    plk_suffix_match match = plk_suffix_matches_update(matches, history);
     while (plk_suffix_matches_next(matches, history, &match)) {
         if (match.length < allowed_length)
             continue;
         if (longest == 0)
-            *marks = plk_token_marks_begin(view);
+            *marks = plk_token_marks_init(view);
         longest = match.length > longest ? match.length : longest;
         size_t age = (size_t)(history->position - 2 - match.position);
         plk_token_mark(marks, (uint32_t)plk_history_at(history, age), (uint32_t)match.length);

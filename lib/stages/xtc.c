@@ -65,7 +65,7 @@ static pluck_status remove_better(plk_view *view, uint32_t n, plk_key highest, p
     }
     uint32_t n_all = view->compact ? view->n : plk_view_gather(view, -FLT_MAX), kept = 0;
     for (uint32_t i = 0; i < n_all; i++) {
-        bool keep = plk_key_make(w->values[i], w->ids[i]) <= highest;
+        bool keep = plk_key_of(w->values[i], w->ids[i]) <= highest;
         w->ids[kept] = w->ids[i];
         w->values[kept] = w->values[i];
         kept += keep;
@@ -88,7 +88,7 @@ static uint32_t find_top(const plk_view *view, const xtc_params *xtc, plk_key *w
     uint32_t n = view->compact ? view->n : plk_view_gather(view, least), n_top = 0;
     *worst = UINT64_MAX;
     for (uint32_t i = 0; i < n; i++) {
-        plk_key key = plk_key_make(w->values[i], w->ids[i]);
+        plk_key key = plk_key_of(w->values[i], w->ids[i]);
         if (w->values[i] < least)
             continue;
         n_top++;

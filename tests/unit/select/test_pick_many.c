@@ -76,7 +76,7 @@ static bool picks_are_equal(uint64_t seed, pluck_isa isa, const void *context)
     pluck_pcg64 position;
     pluck_pcg64_seed(&position, seed, 1, 2);
     plk_picks picks;
-    plk_picks_begin(&picks, &many.view);
+    plk_picks_init(&picks, &many.view);
     bool equal = true;
     for (int i = 0; i < N_PICKS && equal; i++) {
         pluck_pcg64 rng = position, rng_many = position;
@@ -117,7 +117,7 @@ static bool peaks_are_equal(uint64_t seed, pluck_isa isa, const void *context)
                          PLUCK_OK);
     }
     plk_picks picks;
-    plk_picks_begin(&picks, &views[1]);
+    plk_picks_init(&picks, &views[1]);
     bool equal = true;
     for (uint64_t i = 0; i < 200 && equal; i++) {
         pluck_pcg64 rng, rng_many;

@@ -43,7 +43,7 @@ static bool keys_agree(uint64_t seed, pluck_isa isa, const void *context)
     size_t n = 1 + test_random_below(&random, test_random_below(&random, 2) ? 100 : MAX);
     logit_fill((logit_kind)(seed % LOGITS_KINDS), seed, (uint32_t)n, x);
     for (size_t i = 0; i < n; i++)
-        sorted[i] = plk_key_make(x[i], (uint32_t)(i * 5));
+        sorted[i] = plk_key_of(x[i], (uint32_t)(i * 5));
     memcpy(keys, sorted, n * sizeof *keys);
     for (size_t i = 0; i < n; i++)
         if (plk_key_token(keys[i]) != i * 5 || plk_key_logit(keys[i]) != x[i])
@@ -124,7 +124,7 @@ static bool reads_hold(const plk_view *view, const shadow *s)
             return test_case_failed("token %u is stored as %g, not %g", i,
                                     (double)plk_view_stored(view, i), (double)s->stored[i]);
     plk_run run;
-    plk_run_begin(&run, view);
+    plk_run_init(&run, view);
     uint32_t next = 0;
     while (plk_run_next(&run)) {
         if (run.first_block != next || run.n_blocks == 0)
@@ -356,7 +356,7 @@ static void rules_decide_at_their_borders(void **state)
         float a = logits[i / 6], b = logits[i % 6];
         for (uint32_t t = 0; t < 4; t++)
             assert_int_equal(plk_is_better((double)a, t / 2, (double)b, t % 2),
-                             plk_key_make(a, t / 2) > plk_key_make(b, t % 2));
+                             plk_key_of(a, t / 2) > plk_key_of(b, t % 2));
     }
 }
 
