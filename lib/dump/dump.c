@@ -36,17 +36,17 @@ const char *pluck_dump_format_name(pluck_dump_format format)
 static pluck_status check_options(const pluck_dump_options *options, pluck_error *err)
 {
     if (!pluck_dump_format_name(options->format))
-        return plk_fail(err, PLUCK_ERR_INVALID, "format %d is no pluck_dump_format",
+        return plk_fail(err, PLUCK_ERR_INVALID, "format %d is not a pluck_dump_format",
                         (int)options->format);
     if (!plk_is_logit_dtype(options->raw_dtype))
-        return plk_fail(err, PLUCK_ERR_INVALID, "raw_dtype %d is no pluck_dtype",
+        return plk_fail(err, PLUCK_ERR_INVALID, "raw_dtype %d is not a type of logits",
                         (int)options->raw_dtype);
     if (options->raw_n_vocab > PLUCK_MAX_VOCAB)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%u raw values a row are more than %u",
+        return plk_fail(err, PLUCK_ERR_INVALID, "raw_n_vocab is %u, expected at most %u",
                         (unsigned)options->raw_n_vocab, (unsigned)PLUCK_MAX_VOCAB);
     if (options->format == PLUCK_DUMP_RAW && options->raw_n_vocab == 0)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "raw values were asked for without the number of values a row, 1 to %u",
+                        "raw_n_vocab is 0; raw values need the number of values per row, 1 to %u",
                         (unsigned)PLUCK_MAX_VOCAB);
     return PLUCK_OK;
 }
@@ -263,7 +263,7 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
         return fail_unknown(&dump->source, bytes, size_bytes, err);
     if (options->tensor && !dump->reader->has_tensors)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: tensor '%s' was asked for, but the tensors of format %s have no names",
+                        "%s: tensor '%s' was requested, but tensors of format %s have no names",
                         dump->source.label, options->tensor, dump->reader->name);
     return PLUCK_OK;
 }

@@ -51,7 +51,8 @@ static pluck_status check_options(const pluck_dump_writer_options *options, pluc
                         "PLUCK_DUMP_SAFETENSORS or PLUCK_DUMP_JSONL",
                         (int)options->format);
     if (!plk_is_logit_dtype(options->dtype))
-        return plk_fail(err, PLUCK_ERR_INVALID, "dtype %d is no pluck_dtype", (int)options->dtype);
+        return plk_fail(err, PLUCK_ERR_INVALID, "dtype %d is not a type of logits",
+                        (int)options->dtype);
     if (options->n_vocab < 1 || options->n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID, "n_vocab is %u, expected 1 to %u",
                         (unsigned)options->n_vocab, (unsigned)PLUCK_MAX_VOCAB);
@@ -102,8 +103,8 @@ static pluck_status take_row_axes(pluck_dump_writer *w, const pluck_dump_writer_
     for (size_t i = 0; i < options->n_row_axes && fits; i++)
         fits = plk_mul_u64(n, options->row_axes[i], &n);
     if (!fits || n != options->n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: row_axes are not %llu rows", w->path,
-                        (unsigned long long)options->n_rows);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: the product of row_axes is not n_rows, %llu",
+                        w->path, (unsigned long long)options->n_rows);
     for (size_t i = 0; i < options->n_row_axes && used < sizeof w->row_axes; i++)
         used += (size_t)snprintf(w->row_axes + used, sizeof w->row_axes - used, "%s%llu",
                                  i > 0 ? "," : "", (unsigned long long)options->row_axes[i]);
@@ -179,10 +180,11 @@ static pluck_status open_rows(pluck_dump_writer *w, const pluck_dump_writer_opti
     }
     bool is_known = options->n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     if (!is_known && !w->rows.temporary)
-        return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: a pipe is written once, and the header of %s says how many rows there "
-                        "are: n_rows has to be known",
-                        w->path, pluck_dump_format_name(options->format));
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "%s: a pipe is written once, and the header of %s holds the number of rows; "
+            "n_rows must be known",
+            w->path, pluck_dump_format_name(options->format));
     status = take_row_axes(w, options, err);
     if (status != PLUCK_OK)
         return status;
@@ -205,12 +207,12 @@ static pluck_status open_targets(pluck_dump_writer *w, const pluck_dump_writer_o
     if (w->rows.place.kind != PLK_PLACE_DEVICE &&
         plk_place_is_same(&w->rows.place, &w->targets.place))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s and %s: are the same file; rows and targets need one each", w->path,
+                        "%s and %s are the same file; rows and targets need one file each", w->path,
                         w->targets_path);
     if (!is_known && !w->targets.temporary)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: a pipe is written once, and the header says how many targets there "
-                        "are: n_rows has to be known",
+                        "%s: a pipe is written once, and the header holds the number of targets; "
+                        "n_rows must be known",
                         w->targets_path);
     make_npy_header("<i4", "", is_known ? options->n_rows : 0, 0, header);
     return plk_new_file_write(&w->targets, header, sizeof header, err);
@@ -317,7 +319,8 @@ static pluck_status check_row(const pluck_dump_writer *w, const pluck_dump_row *
 {
     if (w->failure != PLUCK_OK || w->finished)
         return plk_fail(err, w->failure != PLUCK_OK ? w->failure : PLUCK_ERR_INVALID, "%s: %s",
-                        w->path, w->finished ? "is finished" : "could not be written before");
+                        w->path,
+                        w->finished ? "is finished already" : "an earlier write has failed");
     if (!row->logits.data || !plk_is_logit_dtype(row->logits.dtype) ||
         row->logits.n_vocab != w->options.n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: row %llu has %u values%s, expected %u",
@@ -330,7 +333,7 @@ static pluck_status check_row(const pluck_dump_writer *w, const pluck_dump_row *
                         w->path, (unsigned long long)w->n_written, (int)row->target,
                         (unsigned)w->options.n_vocab);
     if (w->n_written == w->options.n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: all of its %llu rows are written", w->path,
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: all %llu rows have been written", w->path,
                         (unsigned long long)w->n_written);
     return PLUCK_OK;
 }
@@ -407,12 +410,12 @@ pluck_status pluck_dump_writer_finish(pluck_dump_writer *w, pluck_error *err)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_dump_writer_finish: writer is NULL");
     if (w->failure != PLUCK_OK || w->finished)
         return plk_fail(err, w->failure != PLUCK_OK ? w->failure : PLUCK_ERR_INVALID, "%s: %s",
-                        w->path, w->finished ? "is finished" : "could not be written before");
+                        w->path,
+                        w->finished ? "is finished already" : "an earlier write has failed");
     bool is_known = w->options.n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     if (w->n_written == 0 || (is_known && w->n_written != w->options.n_rows))
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: %llu rows were written, expected %s", w->path,
-                        (unsigned long long)w->n_written,
-                        is_known ? "the number that was said" : "at least 1");
+                        (unsigned long long)w->n_written, is_known ? "n_rows" : "at least 1");
     pluck_status status = finish(w, err);
     w->failure = status;
     w->finished = status == PLUCK_OK;

@@ -47,9 +47,10 @@ static pluck_status grow_line(pluck_dump *dump, jsonl_file *jsonl, pluck_error *
 {
     size_t capacity = jsonl->line_capacity != 0 ? 2 * jsonl->line_capacity : FIRST_LINE_BYTES;
     if (capacity > MAX_LINE_BYTES)
-        return plk_fail(
-            err, PLUCK_ERR_FORMAT, "%s: row %llu is longer than %zu bytes: expected one row a line",
-            dump->source.label, (unsigned long long)jsonl->next_row, jsonl->line_capacity);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: row %llu is longer than %zu bytes: expected one row per line",
+                        dump->source.label, (unsigned long long)jsonl->next_row,
+                        jsonl->line_capacity);
     uint8_t *line = plk_alloc(&dump->allocator, capacity, 1);
     if (!line)
         return plk_fail_nomem(err, capacity);
@@ -111,8 +112,8 @@ static pluck_status set_info(pluck_dump *dump, const plk_json_row *first, uint32
 {
     if (first->is_sparse && wanted == 0)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: row 0 gives %u tokens by their ids; how many there are has to be told "
-                        "(raw_n_vocab, --vocab-size)",
+                        "%s: row 0 names %u tokens by id, but the vocabulary size is not in the "
+                        "file; give it with --vocab-size (raw_n_vocab)",
                         dump->source.label, (unsigned)first->n_values);
     dump->info.n_vocab = first->is_sparse ? wanted : first->n_values;
     dump->info.dtype = PLUCK_F32;

@@ -28,10 +28,11 @@ static pluck_status open_array(pluck_dump *dump, const pluck_dump_options *optio
         status =
             plk_layout_check_size(layout, source->size_bytes - header_size, source->label, err);
     } else if (layout->fortran) {
-        status = plk_fail(err, PLUCK_ERR_FORMAT,
-                          "%s: an array in Fortran order cannot be read from a stream, since its "
-                          "rows are complete only at the end; store it in C order, or as a file",
-                          source->label);
+        status =
+            plk_fail(err, PLUCK_ERR_FORMAT,
+                     "%s: an array in Fortran order cannot be read from a stream, because "
+                     "its rows are complete only at the end; store it in C order, or as a file",
+                     source->label);
     } else {
         size_t n_read = 0;
         status = plk_source_read(source, NULL, header_size, &n_read, err);

@@ -105,10 +105,11 @@ static pluck_status open_archive(pluck_dump *dump, const pluck_dump_options *opt
     plk_tensors arrays = {
         .where = dump->source.label, .noun = "array", .allocator = dump->allocator};
     if (dump->source.streamed)
-        return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: an .npz file cannot be read from a stream, since its directory is at "
-                        "the end; store it as a file",
-                        dump->source.label);
+        return plk_fail(
+            err, PLUCK_ERR_FORMAT,
+            "%s: an .npz file cannot be read from a stream, because its directory is at "
+            "the end; store it as a file",
+            dump->source.label);
     pluck_status status = list_arrays(dump, options, &arrays, err);
     if (status == PLUCK_OK)
         status = plk_tensor_rows_open(dump, &arrays, options, err);

@@ -31,11 +31,11 @@ static pluck_status open_values(pluck_dump *dump, const pluck_dump_options *opti
     if (!source->streamed) {
         if (source->size_bytes % layout->row_size_bytes != 0)
             return plk_fail(err, PLUCK_ERR_FORMAT,
-                            "%s: %llu bytes are no whole number of rows of %u raw values of %s "
-                            "(%llu bytes each)",
+                            "%s: the file has %llu bytes, which is not a multiple of the row size, "
+                            "%llu bytes (%u values of %s)",
                             source->label, (unsigned long long)source->size_bytes,
-                            (unsigned)layout->n_vocab, name,
-                            (unsigned long long)layout->row_size_bytes);
+                            (unsigned long long)layout->row_size_bytes, (unsigned)layout->n_vocab,
+                            name);
         layout->n_rows = source->size_bytes / layout->row_size_bytes;
     }
     plk_reader_layout_info(dump);

@@ -153,7 +153,7 @@ static pluck_status set_matrix(pluck_dump *dump, const plk_tensors *tensors,
     layout->offset_bytes = tensor->offset_bytes;
     if (layout->fortran && tensor->is_member && tensor->member.method != PLK_ZIP_STORED)
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s is compressed and in Fortran order, so that its rows are complete only "
+                        "%s is compressed and in Fortran order, so its rows are complete only "
                         "at the end; store it in C order, or uncompressed",
                         where);
     return PLUCK_OK;
@@ -183,7 +183,7 @@ static pluck_status take_parts(pluck_dump *dump, tensor_rows *rows, const plk_te
         bool is_packed = tensor->is_member && tensor->member.method != PLK_ZIP_STORED;
         if (i > 0 && is_packed != rows->is_packed)
             return plk_fail(err, PLUCK_ERR_FORMAT,
-                            "%s: of its %s of logits some are compressed and some are not",
+                            "%s: some %ss of logits are compressed and some are not",
                             tensors->where, tensors->noun);
         rows->is_packed = is_packed;
         total += tensor->is_member ? tensor->member.size_bytes : 0;
@@ -606,7 +606,7 @@ static pluck_status choose(const plk_tensors *tensors, const char *wanted, size_
             (!wanted && find_known_group(tensors, found, parts, n_parts)))
             return PLUCK_OK;
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: has %zu %ss that may be logits, name one of them with --tensor: %s",
+                        "%s: has %zu %ss that may be logits; name one with --tensor: %s",
                         tensors->where, n, tensors->noun, list_names(tensors, wanted_rank, names));
     }
     *n_parts = 0;

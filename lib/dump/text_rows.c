@@ -318,8 +318,8 @@ static pluck_status read_header(const pluck_dump *dump, text_file *text, const u
         else if (is_one_of(&c, token_names, sizeof token_names / sizeof *token_names))
             return plk_fail(
                 err, PLUCK_ERR_FORMAT,
-                "%s: has a column '%.*s', so a line for each token; expected a line for "
-                "each row and a column for each token",
+                "%s: has a column '%.*s', so one line per token; expected one line per row "
+                "and one column per token",
                 dump->source.label, (int)c.length, c.text);
     }
     text->n_header = 1;

@@ -38,7 +38,7 @@ pluck_status plk_npy_header_size(const uint8_t *bytes, size_t size_bytes, const 
 {
     if (!plk_npy_has_magic(bytes, size_bytes))
         return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: is no .npy file: expected \\x93NUMPY at the beginning", where);
+                        "%s: is not an .npy file: expected \\x93NUMPY at the beginning", where);
     if (size_bytes < PLK_NPY_PREFIX_BYTES)
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: truncated: the .npy header ends after %zu bytes", where, size_bytes);

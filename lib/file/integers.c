@@ -220,7 +220,7 @@ static pluck_status open_text(plk_integers *integers, const uint8_t *begin, pluc
     if (status != PLUCK_OK)
         return status;
     if (r.n == 0)
-        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: holds no integers", source->label);
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: does not hold integers", source->label);
     integers->values = plk_alloc(&integers->allocator, r.n, sizeof *integers->values);
     if (!integers->values)
         return plk_fail_nomem(err, r.n * sizeof *integers->values);
@@ -250,10 +250,10 @@ static pluck_status finish_open(plk_integers *integers, pluck_error *err)
                  (is_digit(*begin) || *begin == '-' || *begin == '+' || *begin == '['))
             status = open_text(integers, begin, err);
         else
-            status =
-                plk_fail(err, PLUCK_ERR_FORMAT,
-                         "%s: holds no integers: expected .npy of integers, or integers as text",
-                         source->label);
+            status = plk_fail(
+                err, PLUCK_ERR_FORMAT,
+                "%s: does not hold integers; expected .npy of integers, or integers as text",
+                source->label);
     }
     if (status != PLUCK_OK)
         plk_integers_close(integers);

@@ -143,7 +143,7 @@ static const plk_json_node *member(const plk_json_node *object, const char *key,
         if (strcmp(plk_json_key(item), key) != 0)
             continue;
         if (found) {
-            (void)plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s': \"%s\" is there twice",
+            (void)plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s': \"%s\" is listed twice",
                            where, tensor, key);
             return NULL;
         }
@@ -196,7 +196,7 @@ static pluck_status read_offsets(const plk_json_node *json, uint64_t data_size, 
     if (entry->begin > entry->end || entry->end > data_size)
         return plk_fail(
             err, PLUCK_ERR_FORMAT,
-            "%s: tensor '%.64s': data_offsets [%llu, %llu] are outside of the %llu bytes of data",
+            "%s: tensor '%.64s': data_offsets [%llu, %llu] are outside the %llu bytes of data",
             where, entry->name, (unsigned long long)entry->begin, (unsigned long long)entry->end,
             (unsigned long long)data_size);
     return PLUCK_OK;
@@ -288,7 +288,7 @@ static pluck_status check_entries(const plk_safetensors_header *header, const ch
     qsort(entries, header->n_entries, sizeof *entries, compare_names);
     for (size_t i = 1; i < header->n_entries; i++)
         if (strcmp(entries[i - 1].name, entries[i].name) == 0)
-            return plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s' is there twice", where,
+            return plk_fail(err, PLUCK_ERR_FORMAT, "%s: tensor '%.64s' is listed twice", where,
                             entries[i].name);
     return PLUCK_OK;
 }

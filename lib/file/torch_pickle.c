@@ -107,7 +107,7 @@ static pluck_status fail_at(const machine *m, const char *what)
 static pluck_status fail_object(const machine *m, const node *global)
 {
     return plk_fail(m->err, PLUCK_ERR_FORMAT,
-                    "%s: holds an object of %.*s.%.*s, and only plain tensors are read; save them "
+                    "%s: holds an object of %.*s.%.*s, but only plain tensors are read; save them "
                     "alone: torch.save({'logits': logits.cpu()}, FILE)",
                     m->where, (int)(global->module_length < 60 ? global->module_length : 60),
                     global->module, (int)(global->length < 60 ? global->length : 60), global->text);

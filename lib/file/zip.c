@@ -74,10 +74,11 @@ static pluck_status read_end64(plk_zip *zip, uint64_t *end, uint64_t *size, uint
     uint64_t at = read_u64(locator + 8);
     if (at > *end - LOCATOR_BYTES || *end - LOCATOR_BYTES - at < END64_BYTES ||
         !has_signature(zip->bytes + at, 6, 6))
-        return plk_fail(
-            err, PLUCK_ERR_FORMAT,
-            "%s: the zip64 locator at byte %llu points to byte %llu, where no end record is",
-            zip->where, (unsigned long long)(*end - LOCATOR_BYTES), (unsigned long long)at);
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: the zip64 locator at byte %llu points to byte %llu, which is not "
+                        "an end record",
+                        zip->where, (unsigned long long)(*end - LOCATOR_BYTES),
+                        (unsigned long long)at);
     const uint8_t *bytes = zip->bytes + at;
     zip->n_members = read_u64(bytes + 32);
     *size = read_u64(bytes + 40);
@@ -219,11 +220,10 @@ static int name_length(const plk_zip_stream *stream)
 
 static pluck_status fail_size(const plk_zip_stream *stream, const char *how, pluck_error *err)
 {
-    return plk_fail(
-        err, PLUCK_ERR_FORMAT,
-        "%s: member '%.*s' unpacks to %s than the %llu bytes that the ZIP directory says",
-        stream->file->label, name_length(stream), stream->member.name, how,
-        (unsigned long long)stream->member.size_bytes);
+    return plk_fail(err, PLUCK_ERR_FORMAT,
+                    "%s: member '%.*s' unpacks to %s than the %llu bytes in the ZIP directory",
+                    stream->file->label, name_length(stream), stream->member.name, how,
+                    (unsigned long long)stream->member.size_bytes);
 }
 
 /* After the last byte. */
@@ -324,7 +324,7 @@ static pluck_status pull_deflated(plk_zip_stream *stream, uint8_t *to, size_t si
                         "%s: member '%.*s': its packed data is damaged near byte %llu: %s",
                         stream->file->label, name_length(stream), stream->member.name,
                         (unsigned long long)(stream->member.offset_bytes + stream->n_packed),
-                        z->msg ? z->msg : "no deflate data");
+                        z->msg ? z->msg : "not deflate data");
     if (result == Z_STREAM_END && *n_read == 0)
         return check_end(stream, err);
     return PLUCK_OK;

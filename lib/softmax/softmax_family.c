@@ -23,7 +23,7 @@ pluck_status plk_entropy_of_probs(const float *p, size_t n, double *nats, pluck_
         if (!(value >= 0 && value < (double)INFINITY))
             return plk_fail(
                 err, isnan(p[i]) ? PLUCK_ERR_NAN : PLUCK_ERR_INVALID,
-                "pluck_entropy_of_probs: p[%zu] = %g, a probability must be finite and not "
+                "pluck_entropy_of_probs: p[%zu] is %g; a probability must be finite and not "
                 "negative",
                 i, value);
         sum -= value > 0 ? value * plk_log(value) : 0;
@@ -63,16 +63,17 @@ static pluck_status check_targets(const char *function, const float *z, size_t n
     *total = *cross = 0;
     for (size_t i = 0; i < n; i++) {
         if (!(y[i] >= 0 && y[i] < INFINITY) || (y[i] > 0 && !(z[i] > -INFINITY)))
-            return plk_fail(err, isnan(y[i]) ? PLUCK_ERR_NAN : PLUCK_ERR_INVALID,
-                            "%s: y[%zu] = %g, it must be finite and not negative, and 0 where z is "
-                            "-inf",
-                            function, i, (double)y[i]);
+            return plk_fail(
+                err, isnan(y[i]) ? PLUCK_ERR_NAN : PLUCK_ERR_INVALID,
+                "%s: y[%zu] is %g; it must be finite and not negative, and 0 where z is "
+                "-inf",
+                function, i, (double)y[i]);
         *total += (double)y[i];
         *cross += y[i] > 0 ? (double)y[i] * (max - (double)beta * (double)z[i]) : 0;
     }
     if (fabs(*total - 1) <= 1e-4)
         return PLUCK_OK;
-    return plk_fail(err, PLUCK_ERR_INVALID, "%s: the sum of y is %g, it must be 1", function,
+    return plk_fail(err, PLUCK_ERR_INVALID, "%s: the sum of y is %g; it must be 1", function,
                     *total);
 }
 
@@ -114,7 +115,7 @@ pluck_status plk_gumbel_softmax_on(const plk_kernels *kernels, const float *z, s
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: rng and index must not be NULL", function);
     if (!(temperature > 0 && 1 / temperature > 0 && isfinite(1 / temperature)))
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "%s: temperature = %g, it and its inverse must be above 0 and finite",
+                        "%s: temperature is %g; it and its inverse must be above 0 and finite",
                         function, (double)temperature);
     pluck_status status = plk_softmax_check_on(kernels, function, z, n, 1, soft, err);
     if (status != PLUCK_OK)

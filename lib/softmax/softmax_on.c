@@ -61,7 +61,7 @@ static pluck_status fail_not_finite(const softmax_input *input, size_t first, pl
     size_t i = first;
     while (input->z[i] < INFINITY)
         i++;
-    return plk_fail(err, PLUCK_ERR_NAN, "%s: z[%zu] is %s, an entry must be finite or -inf",
+    return plk_fail(err, PLUCK_ERR_NAN, "%s: z[%zu] is %s; entries must be finite or -inf",
                     input->function, i, isnan(input->z[i]) ? "NaN" : "+inf");
 }
 
@@ -83,7 +83,7 @@ static pluck_status find_max(softmax_input *input, pluck_error *err)
     }
     if (input->max == -INFINITY)
         return plk_fail(err, PLUCK_ERR_EMPTY,
-                        "%s: every entry is -inf, at least one must be finite", input->function);
+                        "%s: every entry is -inf; at least one must be finite", input->function);
     return PLUCK_OK;
 }
 
@@ -94,10 +94,11 @@ static pluck_status open_input(softmax_input *input, const char *function,
     if (!z || !output)
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: input and output must not be NULL", function);
     if (n == 0)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: n = 0, at least one entry is needed",
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: n is 0; at least one entry is needed",
                         function);
     if (!isfinite(beta))
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: beta = %g, it must be finite", function, beta);
+        return plk_fail(err, PLUCK_ERR_INVALID, "%s: beta is %g; it must be finite", function,
+                        beta);
     *input = (softmax_input){function, kernels, z, n, .beta = beta, .spread = 1, .max = -INFINITY};
     input->factor = fabs(input->beta) < 0x1p-60 ? 0x1p-64f : 1;
     if (beta < 0)
@@ -368,8 +369,8 @@ static pluck_status check_state(const char *function, const pluck_softmax_state 
     if (state->sum == 0 || (state->sum >= 1 && isfinite(state->sum) && isfinite(state->max)))
         return PLUCK_OK;
     return plk_fail(err, PLUCK_ERR_INVALID,
-                    "%s: a state with max %g and sum %g is none: sum is 0 or at least 1, both are "
-                    "finite",
+                    "%s: max %g and sum %g are not a state; sum must be 0 or at least 1, and both "
+                    "must be finite",
                     function, state->max, state->sum);
 }
 
@@ -457,8 +458,7 @@ pluck_status plk_softmax_state_probs_on(const plk_kernels *kernels,
     for (size_t i = 0; any && i < n; i++)
         if (z[i] > -INFINITY && !(state->sum > 0 && scaled(beta, z[i]) <= state->max))
             return plk_fail(err, PLUCK_ERR_INVALID,
-                            "%s: entry %zu is larger than any that the state has taken in",
-                            function, i);
+                            "%s: entry %zu is larger than every entry of the state", function, i);
     for (size_t i = 0; i < n; i++) {
         bool banned = !(z[i] > -INFINITY);
         p[i] = banned ? 0 : (float)(plk_exp(scaled(beta, z[i]) - state->max) / state->sum);

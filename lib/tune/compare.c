@@ -264,11 +264,12 @@ static pluck_status check(pluck_logits a, pluck_logits b, pluck_token target,
     if (status != PLUCK_OK)
         return status;
     if (!plk_is_logit_dtype(a.dtype) || !plk_is_logit_dtype(b.dtype))
-        return plk_fail(err, PLUCK_ERR_INVALID, "pluck_compare_rows: dtype %d is no pluck_dtype",
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "pluck_compare_rows: dtype %d is not a type of logits",
                         (int)(plk_is_logit_dtype(a.dtype) ? b.dtype : a.dtype));
     if (a.n_vocab != b.n_vocab || a.n_vocab < 1 || a.n_vocab > PLUCK_MAX_VOCAB)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "rows of %u and %u values: expected as many in both, 1 to %u",
+                        "the rows have %u and %u values; expected the same number, 1 to %u",
                         (unsigned)a.n_vocab, (unsigned)b.n_vocab, (unsigned)PLUCK_MAX_VOCAB);
     if (target >= 0 && (uint32_t)target >= a.n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID,

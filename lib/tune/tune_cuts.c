@@ -329,7 +329,7 @@ static pluck_status check(double temperature, const pluck_tune_cut *cuts, size_t
     if (needs_targets && !(keep > 0 && keep <= 1))
         return plk_fail(err, PLUCK_ERR_INVALID, "keep = %g is outside (0, 1]", keep);
     if (needs_targets && !has_targets)
-        return plk_fail(err, PLUCK_ERR_INVALID, "what keeps targets cannot be said without them");
+        return plk_fail(err, PLUCK_ERR_INVALID, "needed must be NULL without targets");
     return PLUCK_OK;
 }
 

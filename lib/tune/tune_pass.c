@@ -57,17 +57,17 @@ pluck_status plk_tune_check(const pluck_tune_data *data, uint64_t *rows, pluck_e
     pluck_dump_info info = info_of(data->dump);
     if (info.streamed)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "a stream can be read only once, and tuning reads rows several times: save "
-                        "it to a file");
+                        "the dump is a stream, which can be read only once, but tuning reads rows "
+                        "several times; save it to a file");
     if (!plk_kernels_get(data->isa))
         return plk_fail(err, PLUCK_ERR_INVALID, "tune: isa %d is not supported here",
                         (int)data->isa);
     uint64_t first, end;
     row_range(data, info.n_rows, &first, &end);
     if (first >= end || end > info.n_rows)
-        return plk_fail(err, PLUCK_ERR_INVALID, "rows %llu:%llu of a dump of %llu rows",
-                        (unsigned long long)first, (unsigned long long)end,
-                        (unsigned long long)info.n_rows);
+        return plk_fail(
+            err, PLUCK_ERR_INVALID, "rows %llu to %llu were requested, but the dump has %llu rows",
+            (unsigned long long)first, (unsigned long long)end, (unsigned long long)info.n_rows);
     uint64_t n_targets = pluck_targets_count(data->targets);
     if (data->targets && n_targets != info.n_rows)
         return plk_fail(err, PLUCK_ERR_INVALID, "%llu targets for %llu rows: each row needs one",
@@ -291,7 +291,7 @@ static void publish(const measurer *m)
 static pluck_status check(const pluck_tune_request *request, pluck_error *err)
 {
     if (!request || !request->temperatures || request->n == 0)
-        return plk_fail(err, PLUCK_ERR_INVALID, "measure: at least one temperature is needed");
+        return plk_fail(err, PLUCK_ERR_INVALID, "request must hold at least one temperature");
     for (size_t i = 0; i < request->n; i++)
         if (!(request->temperatures[i] >= 1e-3 && request->temperatures[i] <= 1e3))
             return plk_fail(err, PLUCK_ERR_INVALID, "temperature %g is outside [0.001, 1000]",

@@ -57,7 +57,7 @@ INTEGER_FILES = {
     "word.txt": (b"3 1 4 1 5 2 6 x", "expected a whole number, found 'x'"),
     "open.json": (b"[3, 1, 4", "expected ']' at the end"),
     "ragged.json": (b"[[3, 1], [4]]", "arrays of the same length"),
-    "empty.txt": (b" \n", "holds no integers"),
+    "empty.txt": (b" \n", "does not hold integers"),
     "too_large.txt": (b"3 1 4 1 5 2 6 9223372036854775808", "expected at most 2^63 - 1"),
 }
 # Every command that takes such a file; {} is its name.

@@ -202,7 +202,7 @@ static void test_npy_prefixes_that_are_wrong_say_where(void **state)
         bytes_free(&bytes);
     }
     bytes_append(&bytes, "NUMPY, but not quite", 20);
-    check_refused(bytes, &npy, PLUCK_ERR_FORMAT, "is no .npy file: expected \\x93NUMPY");
+    check_refused(bytes, &npy, PLUCK_ERR_FORMAT, "is not an .npy file: expected \\x93NUMPY");
     bytes_free(&bytes);
 }
 
@@ -240,11 +240,11 @@ static void test_safetensors_headers_that_are_wrong_say_where(void **state)
         {ONE("\"dtype\":\"F32\",\"data_offsets\":[0,4]"), 4, "tensor 't': \"shape\" is missing"},
         {ONE("\"dtype\":\"F32\",\"shape\":[1]"), 4, "tensor 't': \"data_offsets\" is missing"},
         {ONE("\"dtype\":\"F32\",\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[0,4]"), 4,
-         "tensor 't': \"dtype\" is there twice"},
+         "tensor 't': \"dtype\" is listed twice"},
         {ONE("\"dtype\":\"F32\",\"shape\":[1],\"shape\":[1],\"data_offsets\":[0,4]"), 4,
-         "\"shape\" is there twice"},
+         "\"shape\" is listed twice"},
         {ONE("\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"data_offsets\":[0,4]"), 4,
-         "\"data_offsets\" is there twice"},
+         "\"data_offsets\" is listed twice"},
         {ONE("\"dtype\":3,\"shape\":[1],\"data_offsets\":[0,4]"), 4, "dtype must be a string"},
         {ONE("\"dtype\":\"F32\",\"shape\":1,\"data_offsets\":[0,4]"), 4, "shape must be an array"},
         {ONE("\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]"), 4,
@@ -266,11 +266,11 @@ static void test_safetensors_headers_that_are_wrong_say_where(void **state)
         {ONE("\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,\"4\"]"), 4, "two whole numbers"},
         {ONE("\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]"), 4, "two whole numbers"},
         {"{" TENSOR("t", "F32", "[1]", "4", "0") "}", 4,
-         "tensor 't': data_offsets [4, 0] are outside of the 4 bytes of data"},
+         "tensor 't': data_offsets [4, 0] are outside the 4 bytes of data"},
         {"{" TENSOR("t", "F32", "[2]", "0", "8") "}", 4,
-         "tensor 't': data_offsets [0, 8] are outside of the 4 bytes of data"},
+         "tensor 't': data_offsets [0, 8] are outside the 4 bytes of data"},
         {"{" TENSOR("t", "F32", "[1]", "9007199254740988", "9007199254740991") "}", 4,
-         "are outside of the 4 bytes of data"},
+         "are outside the 4 bytes of data"},
         {"{" TENSOR("t", "F32", "[2,6]", "0", "40") "}", 40,
          "tensor 't': shape (2, 6) of F32 does not fill data_offsets [0, 40], which hold 40 bytes"},
         {"{" TENSOR("t", "I64", "[6]", "0", "40") "}", 40, "shape (6,) of I64 does not fill"},
@@ -283,16 +283,16 @@ static void test_safetensors_headers_that_are_wrong_say_where(void **state)
         {"{" TENSOR("t", "F32", "[2]", "0", "8") "," TENSOR("u", "F32", "[1]", "4", "8") "}", 8,
          "tensor 'u': data_offsets [4, 8] leave a gap or overlap: expected 8 for the first"},
         {"{" TENSOR("t", "F32", "[1]", "0", "4") "," TENSOR("t", "F32", "[1]", "4", "8") "}", 8,
-         "tensor 't' is there twice"},
+         "tensor 't' is listed twice"},
         {"{" TENSOR("t", "I64", "[1,1]", "0", "8") "}", 8,
          "has no tensor of floats with an axis; it has 't'"},
         {"{" TENSOR("t", "F4", "[16]", "0", "8") "}", 8, "has no tensor of floats"},
         {"{" TENSOR("t", "F32", "[]", "0", "4") "}", 4, "with an axis; it has 't'"},
         {"{" TENSOR("t", "F32", "[1]", "0", "4") "," TENSOR("u", "F16", "[2]", "4", "8") "}", 8,
-         "has 2 tensors that may be logits, name one of them with --tensor: 't', 'u'"},
+         "has 2 tensors that may be logits; name one with --tensor: 't', 'u'"},
         {"{" TENSOR("t", "F32", "[1,1]", "0", "4") "," TENSOR(
              "v", "F16", "[1]", "8", "10") "," TENSOR("u", "F32", "[1,1,1]", "4", "8") "}",
-         10, "has 2 tensors that may be logits, name one of them with --tensor: 't', 'u'"},
+         10, "has 2 tensors that may be logits; name one with --tensor: 't', 'u'"},
         {"{" TENSOR("t", "F32", "[3,0]", "0", "0") "}", 0,
          "tensor 't': the last axis of shape (3, 0) is the vocabulary"},
         {"{" TENSOR("t", "F32", "[0,3]", "0", "0") "}", 0,
@@ -402,7 +402,7 @@ static void test_long_and_hostile_names_are_cut(void **state)
     byte_string bytes = safetensors_file(json, 240);
     pluck_dump_options options = PLUCK_INIT(pluck_dump_options);
     check_refused(bytes, &options, PLUCK_ERR_FORMAT,
-                  "has 60 tensors that may be logits, name one of them with --tensor: 'layer.0"
+                  "has 60 tensors that may be logits; name one with --tensor: 'layer.0"
                   ".weight\\n', "
                   "'layer.1.weight\\n', ");
     pluck_dump_options other = {.struct_size = sizeof other,
@@ -441,8 +441,10 @@ static void test_unknown_content_names_the_formats(void **state)
         "unknown format (begins with 50 4b 03 03): expected .npy, .safetensors, "
         "torch.save(), .npz, a KL-divergence base of llama.cpp, JSON, JSON lines, CSV, TSV or "
         "raw values (--vocab-size N)");
-    check_refused(bytes, &raw, PLUCK_ERR_FORMAT,
-                  "14 bytes are no whole number of rows of 3 raw values of f16 (6 bytes each)");
+    check_refused(
+        bytes, &raw, PLUCK_ERR_FORMAT,
+        "the file has 14 bytes, which is not a multiple of the row size, 6 bytes (3 values "
+        "of f16)");
     bytes_free(&bytes);
     bytes_append(&bytes, "x", 1);
     check_refused(bytes, &options, PLUCK_ERR_FORMAT, "unknown format (begins with 78)");
@@ -632,19 +634,20 @@ static void test_mistakes_of_the_caller_are_invalid(void **state)
     pluck_dump_options named = {.struct_size = sizeof named, .tensor = "logits"};
     assert_int_equal(pluck_dump_open(NULL, "x", NULL, &err), PLUCK_ERR_INVALID);
     check_open_refused(NULL, NULL, PLUCK_ERR_INVALID, "path is NULL");
-    check_open_refused("x", &format, PLUCK_ERR_INVALID, "format 17 is no pluck_dump_format");
-    check_open_refused("x", &dtype, PLUCK_ERR_INVALID, "raw_dtype 17 is no pluck_dtype");
+    check_open_refused("x", &format, PLUCK_ERR_INVALID, "format 17 is not a pluck_dump_format");
+    check_open_refused("x", &dtype, PLUCK_ERR_INVALID, "raw_dtype 17 is not a type of logits");
     check_open_refused("x", &vocab, PLUCK_ERR_INVALID,
-                       "16777217 raw values a row are more than 16777216");
-    check_open_refused("x", &no_vocab, PLUCK_ERR_INVALID,
-                       "without the number of values a row, 1 to 16777216");
+                       "raw_n_vocab is 16777217, expected at most 16777216");
+    check_open_refused(
+        "x", &no_vocab, PLUCK_ERR_INVALID,
+        "raw_n_vocab is 0; raw values need the number of values per row, 1 to 16777216");
     check_open_refused("x", &(pluck_dump_options){.no_map = true}, PLUCK_ERR_INVALID,
                        "options.struct_size is 0; initialise it with PLUCK_INIT");
 
     byte_string bytes = npy_header(1, "{'descr':'>f4','fortran_order':False,'shape':(2,3)}");
     bytes_append_zeros(&bytes, 24);
     check_refused(bytes, &named, PLUCK_ERR_INVALID,
-                  "tensor 'logits' was asked for, but the tensors of format npy have no names");
+                  "tensor 'logits' was requested, but tensors of format npy have no names");
     pluck_dump_options options = PLUCK_INIT(pluck_dump_options);
     pluck_logits logits = {"untouched", PLUCK_BF16, 99};
     float scratch[3];

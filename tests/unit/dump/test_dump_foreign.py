@@ -272,15 +272,15 @@ def check_steps(checker):
                              ("shapes", {"a0": rows[:1], "a1": rows[1:3]}),
                              ("stems", {"a0": rows[:1], "b1": rows[1:2]})]:
             checker.refuse(what, npz(method, **{k: npy(v) for k, v in arrays.items()}),
-                           "name one of them with --tensor")
+                           "name one with --tensor")
         checker.refuse("types", npz(method, a0=npy(rows[:1]), a1=npy(rows[:1], "<f8", "d")),
-                       "name one of them with --tensor")
+                       "name one with --tensor")
     mixed = io.BytesIO()
     with zipfile.ZipFile(mixed, "w") as archive:
         archive.writestr("a0.npy", npy(rows[:1]))
         archive.writestr("a1.npy", npy(rows[1:2]), zipfile.ZIP_DEFLATED)
     if has_zlib(checker):
-        checker.refuse("some packed", mixed.getvalue(), "some are compressed and some are not")
+        checker.refuse("some packed", mixed.getvalue(), "logits are compressed and some are not")
     header = {f"scores.{i}": {"dtype": "F32", "shape": [1, 4],
                               "data_offsets": [16 * i, 16 * i + 16]} for i in range(11)}
     for code, dtype in zip("bhiqBHIQ", ("I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64")):
@@ -454,7 +454,7 @@ def check_long(checker):
     for value in (0, end - 1, end + 1, 1 << 63, (1 << 64) - 1):
         changed = bytearray(wrong)
         struct.pack_into("<Q", changed, locator + 8, value)
-        checker.refuse(f"a locator to {value}", bytes(changed), "where no end record is")
+        checker.refuse(f"a locator to {value}", bytes(changed), "which is not an end record")
 
 
 def main():

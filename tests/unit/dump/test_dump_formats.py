@@ -127,7 +127,7 @@ def check_npz(checker):
         wide = npz(method, a=npy(other, ">f8", "d"))
         checker.check("npz of >f8", wide, "npz >f8 f32 3 a", other, streamed=(False,))
         two = npz(method, a=npy(other), b=npy(rows))
-        checker.refuse("two arrays", two, "has 2 arrays that may be logits, name one of them with "
+        checker.refuse("two arrays", two, "has 2 arrays that may be logits; name one with "
                        "--tensor: 'a', 'b'")
         checker.check("one of two", two, "npz <f4 f32 3 a", other, arguments=["a"],
                       streamed=(False,))
@@ -215,7 +215,7 @@ def check_zip64(checker):
                 checker.check(f"zip64 {fields} {end}", zip64(good, fields, block, end),
                               "npz <f4 f32 3 a", rows, streamed=(False,))
     for huge in (2**31, 2**32 - 1, 2**63, 2**64 - 1):
-        for what, fragment in (("locator", "where no end record is"),
+        for what, fragment in (("locator", "which is not an end record"),
                                ("members", "members: expected 46 bytes or more each"),
                                ("bytes", "does not end before its end record"),
                                ("offset", "does not end before its end record")):
@@ -287,7 +287,7 @@ def check_json_lines(checker):
     dense = [[row.get(i, float("-inf")) for i in range(50)] for row in sparse]
     size = ["", "f32", "50"]
     checker.check("sparse", text.encode(), "jsonl json f32 50 -", dense, arguments=size)
-    checker.refuse("sparse, no size", text.encode(), "how many there are has to be told",
+    checker.refuse("sparse, no size", text.encode(), "the vocabulary size is not in the file",
                    streamed=both)
     many = [[f32(i)] for i in range(3000)]
     checker.check("many lines", "".join(f'{{"logits":[{i}]}}\n' for i in range(3000)).encode(),

@@ -374,7 +374,7 @@ static void test_streams_that_are_wrong_say_where(void **state)
                          "ended at offset 364, 4 bytes into row 3, which has 120 bytes (30 values "
                          "of f32)");
     check_stream_refused(bytes, &options, "unknown format (begins with 00 00 00 00)");
-    check_stream_refused(bytes, &npy, "is no .npy file");
+    check_stream_refused(bytes, &npy, "is not an .npy file");
     bytes_free(&bytes);
 
     bytes = npy_header(1, "{'descr':'<f4','fortran_order':True,'shape':(2,3)}");

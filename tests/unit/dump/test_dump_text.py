@@ -100,7 +100,7 @@ def check_text(checker):
         checker.refuse(what, text.encode(), fragment)
     checker.refuse("another width", b"1,2,3\n", "has rows of 3 numbers, expected 4",
                    ["", "f32", "4"])
-    checker.refuse("a name", b"1,2\n", "the tensors of format text have no names", ["logits"])
+    checker.refuse("a name", b"1,2\n", "tensors of format text have no names", ["logits"])
     good = TABLES["pandas"][0].encode()
     for cut in range(len(good)):
         result = checker.run(good[:cut], (), False)

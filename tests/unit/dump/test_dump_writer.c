@@ -292,12 +292,12 @@ static void a_full_disk_is_told(void **state)
     assert_non_null(strstr(err.message, "No space left"));
     for (int i = 0; i < 2; i++) {
         assert_int_equal(pluck_dump_writer_write(w, &wide, &err), PLUCK_ERR_IO);
-        assert_non_null(strstr(err.message, "could not be written before"));
+        assert_non_null(strstr(err.message, "an earlier write has failed"));
     }
     pluck_dump_writer_destroy(&w);
     o.n_rows = PLUCK_DUMP_ROWS_UNKNOWN;
     assert_int_equal(pluck_dump_writer_create(&w, "/dev/full", &o, &err), PLUCK_ERR_INVALID);
-    assert_non_null(strstr(err.message, "n_rows has to be known"));
+    assert_non_null(strstr(err.message, "n_rows must be known"));
 }
 
 static void an_old_file_stays_until_the_new_one_is_whole(void **state)

@@ -158,7 +158,7 @@ static void what_is_no_target_is_refused_with_its_place(void **state)
         {"--1", "expected a whole number"},
         {"1 .5", "expected a whole number"},
         {"1,,2", "expected a whole number"},
-        {",1", "holds no integers"},
+        {",1", "does not hold integers"},
         {"1;2", "expected white space or a comma"},
         {"[1, 2", "expected ']'"},
         {"[1, 2,]", "expected a whole number"},
@@ -172,9 +172,9 @@ static void what_is_no_target_is_refused_with_its_place(void **state)
         {"[[1], []]", "expected arrays of the same length"},
         {"1 [2]", "expected a whole number"},
         {"- 1", "expected a whole number"},
-        {"hello", "holds no integers"},
-        {"{\"a\": 1}", "holds no integers"},
-        {"  \n", "holds no integers"},
+        {"hello", "does not hold integers"},
+        {"{\"a\": 1}", "does not hold integers"},
+        {"  \n", "does not hold integers"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_refused(text_of(cases[i].text), cases[i].fragment);

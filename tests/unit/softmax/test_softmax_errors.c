@@ -102,10 +102,10 @@ static void callers_mistakes_are_invalid(void **state)
     float z[N];
     fill(z);
     expect(NULL, N, 1, PLUCK_ERR_INVALID, "must not be NULL");
-    expect(z, 0, 1, PLUCK_ERR_INVALID, "n = 0");
-    expect(z, N, NAN, PLUCK_ERR_INVALID, "beta = ");
-    expect(z, N, INFINITY, PLUCK_ERR_INVALID, "beta = inf");
-    expect(z, N, -INFINITY, PLUCK_ERR_INVALID, "beta = -inf");
+    expect(z, 0, 1, PLUCK_ERR_INVALID, "n is 0");
+    expect(z, N, NAN, PLUCK_ERR_INVALID, "beta is ");
+    expect(z, N, INFINITY, PLUCK_ERR_INVALID, "beta is inf");
+    expect(z, N, -INFINITY, PLUCK_ERR_INVALID, "beta is -inf");
     assert_int_equal(pluck_softmax(z, N, 1, NULL, NULL), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_log_softmax(z, N, 1, NULL, NULL), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_logsumexp(z, N, 1, NULL, NULL), PLUCK_ERR_INVALID);
