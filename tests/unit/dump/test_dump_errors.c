@@ -229,9 +229,9 @@ static void test_safetensors_headers_that_are_wrong_say_where(void **state)
         {"{'t':1}", 0,
          "byte 9: the .safetensors header is not valid JSON: expected a key in double"},
         {"{} x", 0,
-         "byte 11: the .safetensors header is not valid JSON: the value ends before this"},
+         "byte 11: the .safetensors header is not valid JSON: unexpected text after the value"},
         {"{}{}", 0,
-         "byte 10: the .safetensors header is not valid JSON: the value ends before this"},
+         "byte 10: the .safetensors header is not valid JSON: unexpected text after the value"},
         {"{}", 0, "has no tensor of floats with an axis; it has none"},
         {"{\"__metadata__\":{\"a\":\"b\"}}", 0, "has no tensor of floats"},
         {"{}", 1, "oversized: the tensors end after 0 bytes of data, the file has 1"},
@@ -328,7 +328,7 @@ static void test_safetensors_lengths_are_checked_before_anything_is_allocated(vo
         {"\0\0\0\0\0\0\0\0{}", 10, "byte 8: expected '{' of a .safetensors header"},
         {"\2\0\0\0\0\0\0\0[]", 10, "byte 8: expected '{' of a .safetensors header"},
         {"\3\0\0\0\0\0\0\0{}\0", 11,
-         "byte 10: the .safetensors header is not valid JSON: the value ends before"},
+         "byte 10: the .safetensors header is not valid JSON: unexpected text after the value"},
     };
     byte_string bytes = {0};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
