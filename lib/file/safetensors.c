@@ -359,6 +359,19 @@ const char *plk_safetensors_read_note(const plk_safetensors_header *header, cons
     return plk_json_string(note);
 }
 
+bool plk_safetensors_note_is(const plk_safetensors_header *header, const char *key,
+                             const char *value)
+{
+    const char *note = plk_safetensors_read_note(header, key);
+    return note && strcmp(note, value) == 0;
+}
+
+const uint8_t *plk_safetensors_data(const plk_safetensors_header *header, const plk_source *source,
+                                    const plk_safetensors_entry *entry)
+{
+    return source->bytes + (source->size_bytes - header->data_size_bytes) + entry->begin;
+}
+
 /*
  * The header is put together in one buffer, whose size is bounded by what its pieces can take, and
  * padded with spaces so that the data begins at a multiple of 64 bytes: then a mapped matrix is

@@ -54,6 +54,12 @@ void plk_safetensors_shape(const plk_safetensors_entry *entry, plk_shape *shape)
 
 /* What "__metadata__" says under this key; NULL if nothing. */
 const char *plk_safetensors_read_note(const plk_safetensors_header *header, const char *key);
+bool plk_safetensors_note_is(const plk_safetensors_header *header, const char *key,
+                             const char *value);
+
+/* Where the values of an entry are, in the file that the header is of. */
+const uint8_t *plk_safetensors_data(const plk_safetensors_header *header, const plk_source *source,
+                                    const plk_safetensors_entry *entry);
 
 /* Writing. */
 enum { PLK_SAFETENSORS_NAME_BYTES = 48 };

@@ -16,8 +16,8 @@
 #include <string.h>
 
 /*
- * A head as tensors. Those of four bytes a value come first, so that all of them are aligned in the
- * file whatever the sizes of the others.
+ * A head as tensors. Those with four bytes per value come first, so that all of them are aligned in
+ * the file, whatever the sizes of the others are.
  */
 enum { N_NOTES = 3, FIXED_TENSORS = 3, TENSORS_A_PART = 2 };
 
@@ -25,7 +25,7 @@ typedef struct tensor_list {
     const pluck_allocator *allocator;
     plk_safetensors_tensor *tensors;
     size_t n;
-    void **packed; /* as many as tensors: copies without gaps, or NULL */
+    void **packed; /* one per tensor: a copy without gaps, or NULL */
     bool fits;
 } tensor_list;
 
@@ -39,7 +39,7 @@ static plk_safetensors_tensor *add(tensor_list *list, const char *dtype, const v
     return tensor;
 }
 
-/* The rows one after the other: where they are if there are no gaps, else in a copy. */
+/* The rows without gaps: where they are, or in a copy. */
 static const void *pack(tensor_list *list, const plk_rows *rows, size_t row_bytes)
 {
     if (rows->row_size_bytes == row_bytes)
@@ -193,12 +193,6 @@ static const plk_safetensors_entry *find(const head_file *file, const char *name
     return NULL;
 }
 
-static const uint8_t *data_of(const head_file *file, const plk_safetensors_entry *entry)
-{
-    return file->source.bytes + (file->source.size_bytes - file->header.data_size_bytes) +
-           entry->begin;
-}
-
 static pluck_status fail_tensor(const head_file *file, const char *name, const char *expected,
                                 pluck_error *err)
 {
@@ -218,14 +212,14 @@ static pluck_status get_matrix(const head_file *file, const char *name, pluck_ma
     if (!entry || type == PLK_STORED_F64 || shape.n_axes != 2 || shape.axes[0] > UINT32_MAX ||
         shape.axes[1] > UINT32_MAX)
         return fail_tensor(file, name, "rows of F32, F16 or BF16", err);
-    *matrix = (pluck_matrix){.data = data_of(file, entry),
+    *matrix = (pluck_matrix){.data = plk_safetensors_data(&file->header, &file->source, entry),
                              .dtype = (pluck_dtype)type,
                              .n_rows = (uint32_t)shape.axes[0],
                              .n_cols = (uint32_t)shape.axes[1]};
     return PLUCK_OK;
 }
 
-/* n floats in memory of their own; *bias stays NULL if there is no such tensor. */
+/* n floats in memory of their own; *bias stays NULL if the tensor is missing. */
 static pluck_status get_bias(const head_file *file, const char *name, size_t n, float **bias,
                              pluck_error *err)
 {
@@ -244,11 +238,11 @@ static pluck_status get_bias(const head_file *file, const char *name, size_t n, 
     if (!*bias)
         return plk_fail_nomem(err, n * sizeof **bias);
     if (type == PLK_STORED_F32 && n > 0)
-        memcpy(*bias, data_of(file, entry), n * sizeof **bias);
+        memcpy(*bias, plk_safetensors_data(&file->header, &file->source, entry), n * sizeof **bias);
     else if (type == PLK_STORED_F16)
-        kernels->widen_f16(data_of(file, entry), n, *bias);
+        kernels->widen_f16(plk_safetensors_data(&file->header, &file->source, entry), n, *bias);
     else if (type == PLK_STORED_BF16)
-        kernels->widen_bf16(data_of(file, entry), n, *bias);
+        kernels->widen_bf16(plk_safetensors_data(&file->header, &file->source, entry), n, *bias);
     return PLUCK_OK;
 }
 
@@ -268,20 +262,10 @@ static pluck_status get_integers(const head_file *file, const char *name, uint64
     if (!*values)
         return plk_fail_nomem(err, n * sizeof **values);
     if (n > 0)
-        memcpy(*values, data_of(file, entry), n * sizeof **values);
+        memcpy(*values, plk_safetensors_data(&file->header, &file->source, entry),
+               n * sizeof **values);
     *n_rows = shape.axes[0];
     return PLUCK_OK;
-}
-
-static const char *note_of(const head_file *file, const char *key)
-{
-    return plk_safetensors_read_note(&file->header, key);
-}
-
-static bool note_is(const head_file *file, const char *key, const char *value)
-{
-    const char *note = note_of(file, key);
-    return note && strcmp(note, value) == 0;
 }
 
 static pluck_status load_dense(head_file *file, pluck_head **out, const pluck_head_options *options,
@@ -306,9 +290,9 @@ static pluck_status load_hierarchical(head_file *file, pluck_head **out,
     uint64_t n_inner = 0;
     float *bias = NULL;
     pluck_tree *tree = NULL;
-    bool left = note_is(file, "sign", "left");
+    bool left = plk_safetensors_note_is(&file->header, "sign", "left");
     pluck_status status = get_matrix(file, "nodes", &nodes, err);
-    if (status == PLUCK_OK && !left && !note_is(file, "sign", "right"))
+    if (status == PLUCK_OK && !left && !plk_safetensors_note_is(&file->header, "sign", "right"))
         status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: metadata 'sign' must be left or right",
                           file->source.label);
     if (status == PLUCK_OK)
@@ -370,7 +354,7 @@ static pluck_status load_adaptive(head_file *file, pluck_head **out,
     return status;
 }
 
-/* "16" as 16; 0 for anything that is no number from 1 to 2^31 - 1. */
+/* "16" as 16; 0 for a text that is not a number from 1 to 2^31 - 1. */
 static uint32_t number_of(const char *text)
 {
     uint64_t value = 0;
@@ -418,8 +402,9 @@ static pluck_status load_differentiated(head_file *file, pluck_head **out,
     if (status == PLUCK_OK)
         status = get_bias(file, "bias", n_vocab, &bias, err);
     if (status == PLUCK_OK)
-        status = pluck_head_create_differentiated(out, number_of(note_of(file, "dim")), bands,
-                                                  (uint32_t)n_bands, bias, options, err);
+        status = pluck_head_create_differentiated(
+            out, number_of(plk_safetensors_read_note(&file->header, "dim")), bands,
+            (uint32_t)n_bands, bias, options, err);
     plk_free(&file->allocator, firsts);
     plk_free(&file->allocator, bands);
     plk_free(&file->allocator, bias);
@@ -452,7 +437,7 @@ static pluck_status load_kind(head_file *file, pluck_head **out, const pluck_hea
     static pluck_status (*const loads[])(head_file *, pluck_head **, const pluck_head_options *,
                                          pluck_error *) = {load_dense, load_hierarchical,
                                                            load_adaptive, load_differentiated};
-    if (!note_is(file, "format", "pluck-head")) {
+    if (!plk_safetensors_note_is(&file->header, "format", "pluck-head")) {
         if (find_prefix(file))
             return load_adaptive(file, out, options, err);
         return plk_fail(err, PLUCK_ERR_FORMAT,
@@ -461,7 +446,8 @@ static pluck_status load_kind(head_file *file, pluck_head **out, const pluck_hea
                         file->source.label);
     }
     for (size_t kind = 0; kind < sizeof loads / sizeof *loads; kind++)
-        if (note_is(file, "kind", pluck_head_kind_name((pluck_head_kind)kind)))
+        if (plk_safetensors_note_is(&file->header, "kind",
+                                    pluck_head_kind_name((pluck_head_kind)kind)))
             return loads[kind](file, out, options, err);
     return plk_fail(err, PLUCK_ERR_FORMAT,
                     "%s: metadata 'kind' must be dense, hierarchical, adaptive or differentiated",

@@ -344,18 +344,13 @@ typedef struct tensor_data {
     uint32_t n;
 } tensor_data;
 
-static bool note_is(const plk_safetensors_header *header, const char *key, const char *value)
-{
-    const char *note = plk_safetensors_read_note(header, key);
-    return note && strcmp(note, value) == 0;
-}
-
 static pluck_status find_kind(const plk_safetensors_header *header, const char *label,
                               const plk_weighted_ops **ops, pluck_error *err)
 {
     for (size_t i = 0; i < N_KINDS; i++) {
         *ops = kinds[i];
-        if (note_is(header, "format", "pluck-weighted") && note_is(header, "kind", kinds[i]->name))
+        if (plk_safetensors_note_is(header, "format", "pluck-weighted") &&
+            plk_safetensors_note_is(header, "kind", kinds[i]->name))
             return PLUCK_OK;
     }
     return plk_fail(err, PLUCK_ERR_FORMAT,
@@ -380,7 +375,7 @@ static pluck_status find_tensor(const plk_safetensors_header *header, const plk_
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "%s: expected one tensor, '%s', of %s, with %s from 1 to 2^30 entries",
                         source->label, name, dtype, cells ? "two columns and" : "one axis and");
-    tensor->bytes = source->bytes + (source->size_bytes - header->data_size_bytes) + entry->begin;
+    tensor->bytes = plk_safetensors_data(header, source, entry);
     tensor->n = (uint32_t)shape.axes[0];
     return PLUCK_OK;
 }

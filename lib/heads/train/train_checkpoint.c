@@ -83,21 +83,15 @@ typedef struct checkpoint {
     size_t row;
 } checkpoint;
 
-static const char *note_of(const checkpoint *c, const char *key)
-{
-    return plk_safetensors_read_note(&c->header, key);
-}
-
 /* The tensor of squares and the place; FORMAT if they are not there, or impossible. */
 static pluck_status read_state(checkpoint *c, const pluck_trainer *trainer, pluck_error *err)
 {
-    const char *place = note_of(c, "train.place");
+    const char *place = plk_safetensors_read_note(&c->header, "train.place");
     for (size_t i = 0; i < c->header.n_entries; i++) {
         const plk_safetensors_entry *entry = &c->header.entries[i];
         if (strcmp(entry->name, "train.squares") == 0 && strcmp(entry->dtype, "F32") == 0 &&
             entry->end - entry->begin == (uint64_t)trainer->n_inner * sizeof(float))
-            c->squares =
-                c->source.bytes + (c->source.size_bytes - c->header.data_size_bytes) + entry->begin;
+            c->squares = plk_safetensors_data(&c->header, &c->source, entry);
     }
     char *middle = NULL, *end = NULL;
     unsigned long long epoch = place ? strtoull(place, &middle, 10) : 0;
@@ -119,7 +113,8 @@ static pluck_status check_same(const checkpoint *c, const pluck_trainer *trainer
     char options[TEXT_BYTES], sum[TEXT_BYTES];
     describe_options(trainer, options);
     (void)snprintf(sum, sizeof sum, "%016llx", (unsigned long long)trainer->checksum);
-    const char *their_options = note_of(c, "train.options"), *their_sum = note_of(c, "train.data");
+    const char *their_options = plk_safetensors_read_note(&c->header, "train.options"),
+               *their_sum = plk_safetensors_read_note(&c->header, "train.data");
     if (!their_options || strcmp(their_options, options) != 0)
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "%s: written by a training with different options (%s; now %s)",
