@@ -1,10 +1,11 @@
 /*
  * fastText models (.bin, .ftz): a line of text to features, to a hidden state, to labels.
  *
- * Read: version 11 and 12, supervised, skip-gram and CBOW models; hierarchical softmax, softmax,
- * one-vs-all and negative-sampling outputs; dense and quantised matrices, pruned dictionaries. The
- * layout is written down in lib/heads/fasttext/fasttext_file.c. The file is mapped and stays open;
- * opening costs one pass over its dictionary and its output matrix, not over its input matrix.
+ * Files of version 11 and 12 can be read: supervised, skip-gram and CBOW models, with hierarchical
+ * softmax, softmax, one-vs-all and negative-sampling outputs. Matrices may be dense or quantised,
+ * and dictionaries pruned. The layout is written down in lib/heads/fasttext/fasttext_file.c. The
+ * file is mapped and stays open; opening costs one pass over its dictionary and its output matrix,
+ * not over its input matrix.
  *
  * A pluck_fasttext is constant once opened, and usable by many threads at once; a
  * pluck_fasttext_query is the scratch memory of one thread.

@@ -249,10 +249,13 @@ PLUCK_API const pluck_tree *pluck_head_tree(const pluck_head *head);
  * Files
  *
  * A head is stored as a .safetensors file: its matrices unchanged, and metadata that says what they
- * are ("format": "pluck-head", "kind", for trees "sign"). Tensors: dense "weight", "bias";
- * hierarchical "nodes" [n_vocab - 1, dim], "children" (I32, [n_vocab - 1, 2]), "bias"; adaptive
- * "head.weight", "head.bias", "tail.<i>.0.weight" (projection), "tail.<i>.1.weight" (output);
- * differentiated "band.<i>.weight", "bias" and "first" (I32, [bands]). Biases are optional.
+ * are ("format": "pluck-head", "kind", for trees "sign"). Tensors, of which biases are
+ * optional:
+ *   dense           "weight", "bias"
+ *   hierarchical    "nodes" [n_vocab - 1, dim], "children" (I32, [n_vocab - 1, 2]), "bias"
+ *   adaptive        "head.weight", "head.bias", "tail.<i>.0.weight" (projection),
+ *                   "tail.<i>.1.weight" (output)
+ *   differentiated  "band.<i>.weight", "bias", "first" (I32, [bands])
  */
 
 /* Writes a temporary file next to path and renames it: at any moment path is the old file or the
@@ -457,7 +460,7 @@ typedef struct pluck_train_data {
     size_t n_rows;       /* 1 to 2^32 - 1 */
     uint32_t dim;
     const pluck_token *targets; /* [n_rows], tokens of the tree */
-    const pluck_head *teacher;  /* has as many tokens as the tree, and this dim */
+    const pluck_head *teacher;  /* has the number of tokens of the tree, and this dim */
 } pluck_train_data;
 
 typedef struct pluck_train_options {

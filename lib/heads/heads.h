@@ -119,7 +119,7 @@ static inline void plk_list_put(const plk_list *list, uint32_t i, uint32_t token
         list->exact[i] = logprob;
 }
 
-/* What is asked for, and the answer: n in all, the first capacity of them in list. */
+/* A question, and its answer: n tokens in all, the first capacity of them in list. */
 typedef struct plk_selection {
     plk_selection_rule rule;
     uint32_t k;
@@ -168,8 +168,8 @@ struct pluck_head {
     const plk_kernels *kernels;
     uint32_t n_vocab, dim;
     bool is_copy;  /* of its matrices */
-    plk_rows rows; /* dense: [n_vocab, dim]; hierarchical: [n_vocab - 1, dim]; adaptive: the root */
-    float *bias;   /* one a row, or NULL */
+    plk_rows rows; /* dense: [n_vocab, dim], hierarchical: [n_vocab - 1, dim], adaptive: the root */
+    float *bias;   /* one per row, or NULL */
     void *copy;    /* of the rows, if they are the head's own */
 
     pluck_tree *tree; /* hierarchical */
@@ -190,7 +190,8 @@ typedef struct plk_candidate {
     uint32_t token;
 } plk_candidate;
 
-/* A node of the code tree in a search or a draw; what the fields mean is said there. */
+/* A node of the code tree in a search or a draw; tree_search.c and tree_draw.c say what the fields
+ * mean. */
 typedef struct plk_tree_entry {
     double logprob;
     double bound;
@@ -209,7 +210,7 @@ struct pluck_head_query {
     double last_log_sum;
     bool has_last;
     float *scores;             /* flat: n_vocab, filled up to whole blocks with -inf */
-    double *sums;              /* flat: one a block */
+    double *sums;              /* flat: one per block */
     plk_candidate *candidates; /* flat: n_vocab + PLK_SLACK */
     uint32_t *ids;             /* flat: n_vocab + PLK_SLACK, what gather gives */
     float *gathered;           /* flat: the same */
@@ -285,8 +286,8 @@ pluck_status plk_flat_log_sum(pluck_head_query *query, double *log_sum, pluck_er
 /* Sets the scores of banned tokens to -inf. */
 void plk_flat_apply_mask(pluck_head_query *query);
 
-/* The index at which the running sum of the weights passes at, given the sums of all blocks; the
- * last one of any weight if rounding leaves it beyond the end. */
+/* The index at which the running sum of the weights passes at, given the sums of all blocks; if
+ * rounding puts it beyond the end, the last index that has a weight. */
 size_t plk_flat_index_at(const plk_kernels *kernels, const float *scores, const double *sums,
                          size_t n_blocks, plk_exponent exponent, double at);
 

@@ -18,8 +18,8 @@
  * of that, relatively.
  *
  * The nodes that were reached form a tree of entries: logprob = ln p(v), bound = ln A(v), child =
- * the entry of the left child, with the right one behind it; 0 = not evaluated, as the root is no
- * child.
+ * the entry of the left child, with the right one behind it. child = 0 means that the node is not
+ * evaluated; the root, entry 0, is the child of no node.
  */
 #include "heads/heads.h"
 

@@ -131,7 +131,8 @@ static void prefetch(const plk_alias_cell *cell)
 #endif
 }
 
-/* The numbers run ahead of the cells by as many draws as a miss of the cache takes. */
+/* Random numbers are drawn AHEAD draws before their cells are read: about the time of a cache miss.
+ * */
 static void draw_ahead(const plk_alias_cell *cells, uint32_t n_cells, pluck_pcg64 *rng, size_t n,
                        uint32_t *indices)
 {

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* What an expanded output matrix may take: so much, or so many times the size of the file. */
+/* The limit for an expanded output matrix: the larger of this size and a multiple of the file. */
 enum { EXPANDED_BYTES = 64 << 20, EXPANDED_RATIO = 64 };
 
 /* Sums of counts stay exact, and below what fastText's sentinel compares with. */

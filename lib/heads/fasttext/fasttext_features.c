@@ -3,9 +3,11 @@
  * 0.9.2 do (dictionary.cc), without making strings: the hash of a subword grows by one code point
  * at a time.
  *
- * Odd but needed: word hashes are kept as i32 and sign-extended to u64 in the mixing of n-grams; a
- * subword of one code point is left out at either end of "<word>"; the word "</s>" has no subwords
- * and ends the line, written out or not; a pruned model drops what its map does not name.
+ * Odd but needed:
+ *   - word hashes are kept as i32 and sign-extended to u64 in the mixing of n-grams,
+ *   - a subword of one code point is left out at either end of "<word>",
+ *   - the word "</s>" has no subwords and ends the line, also where the text has it as a word,
+ *   - a pruned model drops all features that its map does not have.
  */
 #include "heads/fasttext/fasttext_impl.h"
 

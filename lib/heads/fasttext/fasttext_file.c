@@ -6,17 +6,19 @@
  *   12 x i32: dim, ws, epoch, minCount, neg, wordNgrams, loss (hs 1, ns 2, softmax 3, ova 4), model
  *     (cbow 1, sg 2, sup 3), bucket, minn, maxn, lrUpdateRate; f64 t. In version 11 a supervised
  *     model has no subwords, whatever maxn says
- *   i32 size, nwords, nlabels; i64 ntokens; i64 pruneidx_size, -1 if not pruned
+ *   i32 size, nwords, nlabels
+ *   i64 ntokens
+ *   i64 pruneidx_size, -1 if not pruned
  *   size x { bytes, 0x00, i64 count, i8 type: 0 word, 1 label }, words first
  *   pruneidx_size x { i32 from, i32 to }
- *   u8 quantised; input matrix
- *   u8 output quantised (it counts only if the input is); output matrix
+ *   u8 quantised, input matrix
+ *   u8 output quantised (it counts only if the input is), output matrix
  *
  *   dense matrix:     i64 m, i64 n, f32[m n]
- *   quantised matrix: u8 qnorm; i64 m, i64 n; i32 codesize = m nsubq; u8[codesize]; codebook; if
- *     qnorm: u8[m], codebook of dim 1
- *   codebook:         i32 dim, nsubq, dsub, lastdsub; f32[256 dim]: centroid c of piece s at (256 s
- *     + c) dsub, of the last piece at 256 s dsub + c lastdsub
+ *   quantised matrix: u8 qnorm, i64 m, i64 n, i32 codesize = m nsubq, u8[codesize], codebook, and
+ *                     with qnorm u8[m], codebook of dim 1
+ *   codebook:         i32 dim, nsubq, dsub, lastdsub, f32[256 dim]: centroid c of piece s is at
+ *                     (256 s + c) dsub, that of the last piece at 256 s dsub + c lastdsub
  *
  * No size is believed: a cursor gives bytes only as far as the file goes, and arrays are allocated
  * for what has been seen to fit (an entry takes at least 10 bytes, a pruned pair 8).
@@ -379,9 +381,9 @@ void plk_fasttext_add_row(const plk_fasttext_matrix *matrix, uint64_t row, float
 /*
  * Most lookups are of features that were pruned away, and they are the larger part of the work of
  * reading a line. The pairs are sorted by from, and the upper bits of from (from >> shift) index
- * where the pairs with these bits begin. There are about as many slots as pairs, so that a lookup
- * reads one or two neighbouring numbers, and a pair in every second case. What is left in a slot is
- * searched by halves: a map made to crowd into one slot costs log2 n steps, not n.
+ * where the pairs with these bits begin. The number of slots is near that of pairs, so that a
+ * lookup reads one or two neighbouring numbers, and a pair in every second case. What is left in a
+ * slot is searched by halves: a map made to crowd into one slot costs log2 n steps, not n.
  */
 
 enum { SHORT = 16 };

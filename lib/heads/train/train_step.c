@@ -1,7 +1,7 @@
 /*
- * Rows give examples, in parallel; a counting sort puts the examples of each node together, in the
- * order of the rows; then the nodes learn, in parallel. What a node does depends on its examples
- * and their order alone, so the number of threads changes nothing.
+ * Rows give examples, in parallel. A counting sort puts the examples of each node together, in the
+ * order of the rows. Then the nodes learn, in parallel. A node depends only on its examples and
+ * their order, so the number of workers changes nothing.
  *
  * Learning is elementwise arithmetic in float and dot products of the kernel table: the same bits
  * on every machine. Each sum of a step (squared gradients, losses) belongs to one node or is taken

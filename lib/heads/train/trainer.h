@@ -91,7 +91,8 @@ void plk_trainer_shuffle(pluck_trainer *trainer);
 pluck_status plk_train_start_from_head(pluck_trainer *trainer, const pluck_head *head,
                                        pluck_error *err);
 
-/* What steps need beside the nodes. On failure plk_train_step_free() frees what there is. */
+/* Allocates what steps need besides the nodes. After a failure plk_train_step_free() frees the
+ * rest. */
 pluck_status plk_train_step_open(pluck_trainer *trainer, pluck_error *err);
 void plk_train_step_free(pluck_trainer *trainer);
 
