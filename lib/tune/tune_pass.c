@@ -96,15 +96,16 @@ static pluck_status runner_open(runner *run, const plk_tune_pass *pass, pluck_er
         return plk_fail_nomem(err, run->n_batch * pass->result_bytes);
     for (; run->n_workers < n_workers; run->n_workers++) {
         worker_memory *w = &run->workers[run->n_workers];
+        size_t n_x = n_blocks * PLK_BLOCK + PLK_SLACK;
+        size_t n_scratch = n_blocks * PLK_BLOCK * pass->scratch_per_logit;
         w->row.kernels = plk_kernels_get(pass->data->isa);
-        w->row.x = plk_alloc(&run->allocator, n_blocks * PLK_BLOCK + PLK_SLACK, sizeof(float));
+        w->row.x = plk_alloc(&run->allocator, n_x, sizeof(float));
         w->row.block_max = plk_alloc(&run->allocator, n_blocks, sizeof(float));
-        w->scratch = plk_alloc(&run->allocator, n_blocks * PLK_BLOCK * pass->scratch_per_logit,
-                               sizeof *w->scratch);
+        w->scratch = plk_alloc(&run->allocator, n_scratch, sizeof *w->scratch);
         w->read = plk_alloc(&run->allocator, n_vocab, sizeof(float));
         if (!w->row.x || !w->row.block_max || !w->scratch || !w->read) {
             run->n_workers++;
-            return plk_fail_nomem(err, n_vocab * sizeof(float));
+            return plk_fail_nomem(err, (n_x > n_scratch ? n_x : n_scratch) * sizeof(float));
         }
     }
     return PLUCK_OK;

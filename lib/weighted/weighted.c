@@ -388,7 +388,7 @@ static pluck_status read_cells(pluck_weighted **out, const tensor_data *tensor, 
     plk_alias_cell *cells = plk_alloc(&memory, tensor->n, sizeof *cells);
     pluck_status status = PLUCK_OK;
     if (!alias || !cells) {
-        status = plk_fail_nomem(err, tensor->n * sizeof *cells);
+        status = plk_fail_nomem(err, sizeof *alias + tensor->n * sizeof *cells);
         goto cleanup;
     }
     memcpy(cells, tensor->bytes, tensor->n * sizeof *cells);

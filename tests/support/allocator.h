@@ -27,8 +27,8 @@ typedef struct test_allocator {
 void test_allocator_init(test_allocator *allocator);
 
 /* Whether the error says so, and the number of bytes in it, if any, was asked for. One message may
- * stand for several requests: the number is a size that was asked for next to the refused one, or
- * the sum of that one and its neighbours. */
+ * stand for several requests: the number is a size that was asked for next to the refused one and
+ * not smaller, or the sum of that one and its neighbours. */
 bool test_allocator_explains(const test_allocator *allocator, const pluck_error *err);
 
 #endif
