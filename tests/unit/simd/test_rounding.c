@@ -63,8 +63,8 @@ static void configurations(void)
 {
     static const char *const texts[] = {
         "{\"temperature\": 0.7, \"top_p\": 0.1, \"min_p\": 0.3, \"typical_p\": 0.95, \"seed\": 7, "
-        "\"logit_bias\": [[3, 0.1], [4, 1e-40], [5, -1e23], [6, 5e-324]]}",
-        "{\"stages\": [{\"type\": \"temperature\", \"temperature\": 0.30000000000000004}, "
+        "\"logit_bias\": [[3, 0.1], [4, 1e-40], [5, -123456.78901], [6, 5e-324]]}",
+        "{\"stages\": [{\"type\": \"temperature\", \"t\": 0.30000000000000004}, "
         "{\"type\": "
         "\"xtc\", \"probability\": 0.1, \"threshold\": 0.7}], \"draw\": {\"type\": \"adaptive_p\", "
         "\"target\": 0.55, \"decay\": 0.9}}",
@@ -78,6 +78,7 @@ static void configurations(void)
         pluck_config *config = NULL;
         pluck_error err;
         put_error(pluck_config_from_json(&config, texts[i], strlen(texts[i]), NULL, &err), &err);
+        assert_true((config != NULL) == (i < 2));
         for (size_t v = 0; config && v < sizeof values / sizeof *values; v++) {
             put_error(pluck_config_set_json(config, "temperature", values[v], &err), &err);
             put_config(config);
