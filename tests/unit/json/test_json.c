@@ -21,6 +21,7 @@
 #include <pluck/sampler.h>
 #include <pluck/weighted.h>
 
+#include "support/random.h"
 #include "json/tree.h"
 
 enum { SMALL_STACK = 64 << 10, DEEPEST = 64 };
@@ -319,12 +320,137 @@ static void test_members_are_found_in_objects_only(void **state)
     plk_json_close(&json);
 }
 
+/* {kind, at, length} of each event, and where reading stops. */
+static void test_events_tell_kind_and_place(void **state)
+{
+    (void)state;
+    static const char text[] = " {\"a\" : [1e3, \"x\", null], \"\\u00e4\":{} , \"t\":true}\n";
+    static const plk_json_event expected[] = {
+        {PLK_JSON_OBJECT, 1, 1}, {PLK_JSON_KEY, 2, 3},     {PLK_JSON_ARRAY, 8, 1},
+        {PLK_JSON_NUMBER, 9, 3}, {PLK_JSON_STRING, 14, 3}, {PLK_JSON_NULL, 19, 4},
+        {PLK_JSON_CLOSE, 23, 1}, {PLK_JSON_KEY, 26, 8},    {PLK_JSON_OBJECT, 35, 1},
+        {PLK_JSON_CLOSE, 36, 1}, {PLK_JSON_KEY, 40, 3},    {PLK_JSON_TRUE, 44, 4},
+        {PLK_JSON_CLOSE, 48, 1}, {PLK_JSON_END, 50, 0}};
+    plk_json_reader reader = plk_json_reader_init(text, sizeof text - 1, 0);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        plk_json_event event;
+        if (!plk_json_next(&reader, &event))
+            fail_msg("event %zu: byte %zu: %s", i, reader.problem.at, reader.problem.what);
+        if (event.kind != expected[i].kind || event.at != expected[i].at ||
+            event.length != expected[i].length)
+            fail_msg("event %zu: kind %d, byte %zu, %zu bytes", i, (int)event.kind, event.at,
+                     event.length);
+    }
+    assert_int_equal(reader.depth, 0);
+}
+
+/* Of texts that no reader has checked: any bytes, halves of surrogate pairs, escapes cut short. */
+static void test_any_bytes_are_unescaped(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *string, *bytes;
+    } cases[] = {{"a\\n\\q\xFF", "a\nq\xFF"},
+                 {"\\ud83d\\ude42", "\xF0\x9F\x99\x82"},
+                 {"\\ud83dx", "\xEF\xBF\xBDx"},
+                 {"\\ude42", "\xEF\xBF\xBD"},
+                 {"\\ud83d\\u0041", "\xEF\xBF\xBD\x41"},
+                 {"\\u12", "u12"},
+                 {"\\", "\\"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char out[32];
+        size_t n = plk_json_unescape(cases[i].string, strlen(cases[i].string), out);
+        if (n != strlen(cases[i].bytes) || memcmp(out, cases[i].bytes, n) != 0)
+            fail_msg("%s: %zu bytes: %.*s", cases[i].string, n, (int)n, out);
+    }
+}
+
+static void check_number(const char *text)
+{
+    double scanned = 0, expected = strtod(text, NULL);
+    size_t length = 0;
+    assert_int_equal(plk_number_scan(text, strlen(text), &length, &scanned), PLK_NUMBER_VALID);
+    assert_int_equal(length, strlen(text));
+    double read = plk_number_read(text, strlen(text));
+    if (memcmp(&scanned, &expected, sizeof expected) != 0 ||
+        memcmp(&read, &expected, sizeof expected) != 0)
+        fail_msg("%s: %a, %a; strtod: %a", text, scanned, read, expected);
+}
+
+/* Both ways to a double, by a product or quotient and by strtod(), at their border too. */
+static void test_numbers_are_the_nearest_doubles(void **state)
+{
+    (void)state;
+    static const char *const edges[] = {"0",
+                                        "-0",
+                                        "-0.0e-5",
+                                        "9007199254740992",
+                                        "9007199254740993",
+                                        "9007199254740993e22",
+                                        "9007199254740992e22",
+                                        "1e23",
+                                        "1e-22",
+                                        "1e-23",
+                                        "0.00000000000000000000000000000000000001",
+                                        "1234567890123456789012345678901234567890",
+                                        "1e309",
+                                        "-1e999999999",
+                                        "4.9e-324",
+                                        "2e-324",
+                                        "2.2250738585072011e-308",
+                                        "1.7976931348623157e308"};
+    test_random random = test_random_make(3);
+    for (size_t i = 0; i < sizeof edges / sizeof *edges; i++)
+        check_number(edges[i]);
+    for (int i = 0; i < 100000; i++) {
+        char text[64];
+        uint64_t bits = test_random_bits(&random);
+        double value = 0;
+        memcpy(&value, &bits, sizeof value);
+        if (!(value - value == 0))
+            value = test_random_normal(&random);
+        (void)snprintf(text, sizeof text, i % 2 ? "%.*e" : "%.*g",
+                       (int)test_random_below(&random, 20),
+                       i % 4 < 2 ? value : 1000 * test_random_normal(&random));
+        char *plus = strstr(text, "e+");
+        if (plus)
+            memmove(plus + 1, plus + 2, strlen(plus + 2) + 1);
+        check_number(text);
+    }
+}
+
+static void test_what_is_not_a_number_is_told_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        plk_number_fault fault;
+        size_t length;
+    } cases[] = {{"", PLK_NUMBER_NO_DIGIT, 0},       {"-", PLK_NUMBER_NO_DIGIT, 1},
+                 {"+1", PLK_NUMBER_NO_DIGIT, 0},     {".5", PLK_NUMBER_NO_DIGIT, 0},
+                 {"01", PLK_NUMBER_LEADING_ZERO, 2}, {"-00.5", PLK_NUMBER_LEADING_ZERO, 3},
+                 {"1.", PLK_NUMBER_NO_FRACTION, 2},  {"1.e5", PLK_NUMBER_NO_FRACTION, 2},
+                 {"1e", PLK_NUMBER_NO_EXPONENT, 2},  {"1.5e+", PLK_NUMBER_NO_EXPONENT, 5},
+                 {"12,5", PLK_NUMBER_VALID, 2},      {"0x10", PLK_NUMBER_VALID, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t length = 0;
+        plk_number_fault fault =
+            plk_number_scan(cases[i].text, strlen(cases[i].text), &length, NULL);
+        if (fault != cases[i].fault || length != cases[i].length)
+            fail_msg("'%s': %d at %zu", cases[i].text, (int)fault, length);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_reader_refuses_what_is_nested_too_deep),
         cmocka_unit_test(test_strings_are_bytes_with_a_length),
         cmocka_unit_test(test_members_are_found_in_objects_only),
+        cmocka_unit_test(test_events_tell_kind_and_place),
+        cmocka_unit_test(test_any_bytes_are_unescaped),
+        cmocka_unit_test(test_numbers_are_the_nearest_doubles),
+        cmocka_unit_test(test_what_is_not_a_number_is_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
