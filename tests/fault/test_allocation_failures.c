@@ -336,8 +336,8 @@ static void registering_fails_whole(void **state)
         pluck_registry *registry = (pluck_registry *)&err;
         pluck_status status = pluck_registry_create(&registry, &allocator.interface, &err);
         size_t n_added = 0;
-        while (status == PLUCK_OK && n_added < test_n_own_stages) {
-            status = pluck_registry_add(registry, test_own_stages + n_added, &err);
+        while (status == PLUCK_OK && n_added < n_custom_stages) {
+            status = pluck_registry_add(registry, custom_stages + n_added, &err);
             n_added += status == PLUCK_OK;
         }
         failed = allocator.failed;
@@ -346,13 +346,13 @@ static void registering_fails_whole(void **state)
         else
             assert_int_equal(status, PLUCK_OK);
         allocator.fail_at = UINT64_MAX;
-        for (size_t i = 0; i < test_n_own_stages && registry; i++)
-            assert_int_equal(pluck_registry_add(registry, test_own_stages + i, NULL),
+        for (size_t i = 0; i < n_custom_stages && registry; i++)
+            assert_int_equal(pluck_registry_add(registry, custom_stages + i, NULL),
                              i < n_added ? PLUCK_ERR_INVALID : PLUCK_OK);
         pluck_registry_destroy(&registry);
         assert_int_equal(allocator.n_live, 0);
     }
-    assert_true(n > test_n_own_stages);
+    assert_true(n > n_custom_stages);
 }
 
 /* Three workers, all of them the calling thread. */

@@ -116,21 +116,21 @@ class Installed(unittest.TestCase):
                                ["-x", "none", *self.static_flags()])
         self.check_output(program)
 
-    def check_own_stage(self, program):
+    def check_custom_stage(self, program):
         """Two equal lines, the second after rewinding to the start, the same as in the build."""
         output = run(program, env={"LD_LIBRARY_PATH": str(library_dir())})
         first, second = output.splitlines()
         self.assertEqual(first, second, "rewinding did not lead back to the start")
-        self.assertEqual((source / "tests" / "install" / "own_stage.stdout").read_text(), output)
+        self.assertEqual((source / "tests" / "install" / "custom_stage.stdout").read_text(), output)
 
-    def test_own_stage_with_the_shared_library(self):
-        self.check_own_stage(self.compile("own-stage-shared", self.c_compiler(),
-                                          self.shared_flags(), example="own_stage"))
+    def test_custom_stage_with_the_shared_library(self):
+        self.check_custom_stage(self.compile("custom-stage-shared", self.c_compiler(),
+                                             self.shared_flags(), example="custom_stage"))
 
-    def test_own_stage_in_cxx17_with_the_static_library(self):
-        self.check_own_stage(self.compile("own-stage-static-cxx", self.cxx_compiler(),
-                                          ["-x", "none", *self.static_flags()],
-                                          example="own_stage"))
+    def test_custom_stage_in_cxx17_with_the_static_library(self):
+        self.check_custom_stage(self.compile("custom-stage-static-cxx", self.cxx_compiler(),
+                                             ["-x", "none", *self.static_flags()],
+                                             example="custom_stage"))
 
     def test_every_public_header_is_installed(self):
         kept = sorted(path.name for path in (source / "include" / "pluck").glob("*.h"))

@@ -228,7 +228,7 @@ static size_t all_tokens(const void *params, uint32_t n_vocab)
                                                         .n_params = 1,                             \
                                                         .params_size_bytes = sizeof(one_number)}
 
-const pluck_custom_stage test_own_stages[] = {
+const pluck_custom_stage custom_stages[] = {
     {TABLE("own_scale", PLUCK_STAGE_REWEIGHT), .apply = scale},
     {TABLE("own_top", PLUCK_STAGE_TRUNCATE), .apply = top},
     {TABLE("own_mass", PLUCK_STAGE_TRUNCATE), .apply = mass},
@@ -246,4 +246,4 @@ const pluck_custom_stage test_own_stages[] = {
      .destroy = free, .clone = clone_counts, .reset = reset_counts},
 };
 
-const size_t test_n_own_stages = sizeof test_own_stages / sizeof *test_own_stages;
+const size_t n_custom_stages = sizeof custom_stages / sizeof *custom_stages;

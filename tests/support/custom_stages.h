@@ -23,7 +23,7 @@ extern const pluck_param test_own_params[1];
  * only the best and its equals; own_faulty: fails in way x; own_seen: accepted tokens lowered by x;
  * own_unsaveable: has a state that cannot be saved.
  */
-extern const pluck_custom_stage test_own_stages[];
-extern const size_t test_n_own_stages;
+extern const pluck_custom_stage custom_stages[];
+extern const size_t n_custom_stages;
 
 #endif

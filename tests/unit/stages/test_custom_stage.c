@@ -145,8 +145,8 @@ static int setup(void **state)
     (void)state;
     pluck_error err = {.message = ""};
     assert_int_equal(pluck_registry_create(&registry, NULL, NULL), PLUCK_OK);
-    for (size_t i = 0; i < test_n_own_stages; i++)
-        if (pluck_registry_add(registry, test_own_stages + i, &err) != PLUCK_OK)
+    for (size_t i = 0; i < n_custom_stages; i++)
+        if (pluck_registry_add(registry, custom_stages + i, &err) != PLUCK_OK)
             fail_msg("%s", err.message);
     if (pluck_registry_add(registry, &fragile_stage, &err) != PLUCK_OK)
         fail_msg("%s", err.message);
@@ -579,7 +579,7 @@ static void a_state_that_cannot_be_saved_is_refused(void **state)
 static void tables_that_break_a_rule_are_refused(void **state)
 {
     (void)state;
-    pluck_custom_stage good = test_own_stages[0];
+    pluck_custom_stage good = custom_stages[0];
     good.info.name = "own_good";
     pluck_param x = test_own_params[0];
     pluck_param params[] = {x, x, x, x};
@@ -595,7 +595,7 @@ static void tables_that_break_a_rule_are_refused(void **state)
     bad[2].info.name = "top_k";
     bad[3].info.kind = PLUCK_STAGE_DRAW;
     bad[4].apply = NULL;
-    const pluck_custom_stage *seen = test_own_stages + test_n_own_stages - 2;
+    const pluck_custom_stage *seen = custom_stages + n_custom_stages - 2;
     bad[5].create = seen->create;
     bad[6].accept = seen->accept;
     bad[7].load = seen->load;
