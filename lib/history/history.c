@@ -124,7 +124,7 @@ static pluck_status load_tokens(plk_history *history, uint32_t n_vocab, plk_byte
             at == history->oldest ? at > 0 || before == 0 : may_follow(n_generated, before);
         if (token >= n_vocab || !follows)
             return plk_fail(err, PLUCK_ERR_FORMAT,
-                            "the state's token at position %llu is none of a history",
+                            "the state's token at position %llu cannot be in a history",
                             (unsigned long long)at);
         history->ring[slot(history, at)] = (pluck_token)token;
         history->generated_ring[slot(history, at)] = before;

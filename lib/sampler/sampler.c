@@ -69,7 +69,7 @@ static pluck_status check_create(uint32_t n_vocab, const pluck_sampler_options *
     }
     if (options->workspace && options->workspace->n_vocab != n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "a workspace for %u tokens was given to a sampler for %u",
+                        "the workspace is for %u tokens, the sampler for %u",
                         options->workspace->n_vocab, n_vocab);
     return PLUCK_OK;
 }
@@ -332,7 +332,8 @@ pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *bits,
     size_t wanted = bits ? plk_mask_words(sampler->n_vocab) : 0;
     if (n_words != wanted)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "a mask of %zu words was given; %u tokens have %zu, and no mask has none",
+                        "the mask has %zu words, but %u tokens need %zu (pass NULL and 0 to remove "
+                        "the mask)",
                         n_words, sampler->n_vocab, plk_mask_words(sampler->n_vocab));
     sampler->mask = bits;
     return PLUCK_OK;

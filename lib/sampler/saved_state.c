@@ -67,8 +67,10 @@ pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *bytes, size_
     plk_byte_writer out = plk_byte_writer_make(bytes, capacity_bytes);
     put_state(sampler, measured.n_bytes, &out);
     if (out.n_bytes != measured.n_bytes)
-        return plk_fail(err, PLUCK_ERR_INVALID, "a stage saved %zu bytes more or less than it said",
-                        out.n_bytes);
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "the state has %zu bytes, but %zu when it was measured: a stage saves "
+                        "different bytes each time",
+                        out.n_bytes, measured.n_bytes);
     return PLUCK_OK;
 }
 
@@ -115,14 +117,14 @@ static pluck_status read_head(const pluck_sampler *sampler, plk_byte_reader *in,
     if (n_vocab != sampler->n_vocab || max_rewind != sampler->max_rewind)
         return plk_fail(
             err, PLUCK_ERR_CONFIG,
-            "the state is of a sampler for %u tokens with max_rewind %u; this one is for "
-            "%u with %u",
+            "the state is of a sampler for %u tokens with max_rewind %u; this sampler is for %u "
+            "tokens with max_rewind %u",
             n_vocab, max_rewind, sampler->n_vocab, sampler->max_rewind);
     if (identity != identity_of(sampler) || n_stages != sampler->chain.n)
         return plk_fail(err, PLUCK_ERR_CONFIG,
-                        "the state is of a sampler with other stages, parameters or on_nan");
+                        "the state is of a sampler with different stages, parameters or on_nan");
     if (any_drawn > 1 || token >= n_vocab || !isfinite(loaded->drawn.observed))
-        return plk_fail(err, PLUCK_ERR_FORMAT, "the state's last drawn token is none");
+        return plk_fail(err, PLUCK_ERR_FORMAT, "the state's last drawn token is not a token");
     return PLUCK_OK;
 }
 

@@ -271,7 +271,7 @@ pluck_status pluck_speculation_step(pluck_speculation *speculation, pluck_sample
         return fail_null(err);
     if (target->n_vocab != speculation->n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID,
-                        "a speculation for %u tokens was given a sampler for %u",
+                        "the speculation is for %u tokens, the sampler for %u",
                         speculation->n_vocab, target->n_vocab);
     if (drafts->n > target->max_rewind)
         return plk_fail(err, PLUCK_ERR_INVALID,

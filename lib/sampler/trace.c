@@ -265,10 +265,12 @@ static pluck_status check(const pluck_sampler *sampler, const pluck_token *token
     if (trace->n_vocab != sampler->n_vocab || trace->max_stages < sampler->chain.n + 1)
         return plk_fail(
             err, PLUCK_ERR_INVALID,
-            "a trace of %zu stages for %u tokens was given to a sampler with %zu for %u",
+            "the trace is for %zu stages and %u tokens, but the sampler has %zu stages and %u "
+            "tokens; create the trace with this sampler",
             trace->max_stages - 1, trace->n_vocab, sampler->chain.n, sampler->n_vocab);
     if (n_tokens > trace->max_tokens)
-        return plk_fail(err, PLUCK_ERR_INVALID, "%zu tokens are to be followed, at most %zu can be",
+        return plk_fail(err, PLUCK_ERR_INVALID,
+                        "tokens: %zu were given, but the trace can follow %zu (max_tokens)",
                         n_tokens, trace->max_tokens);
     for (size_t i = 0; i < n_tokens; i++)
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= sampler->n_vocab)

@@ -276,7 +276,8 @@ pluck_status pluck_registry_add(pluck_registry *registry, const pluck_custom_sta
     if (fault)
         return plk_fail(err, PLUCK_ERR_INVALID, "stage '%s' has %s", known.info.name, fault);
     if (plk_registry_find(registry, known.info.name))
-        return plk_fail(err, PLUCK_ERR_INVALID, "there is a stage '%s' already", known.info.name);
+        return plk_fail(err, PLUCK_ERR_INVALID, "a stage named '%s' exists already",
+                        known.info.name);
     status = make_room(registry, err);
     if (status != PLUCK_OK)
         return status;

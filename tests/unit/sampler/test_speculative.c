@@ -264,7 +264,7 @@ static void mistakes_are_named(void **state)
     pluck_sampler *other = test_sampler("{}", 9, PLUCK_ISA_BEST, 0);
     const float row[9] = {0};
     pluck_matrix rows = {.data = row, .dtype = PLUCK_F32, .n_cols = 9, .n_rows = 2};
-    expect(PLUCK_ERR_INVALID, "a sampler for 9",
+    expect(PLUCK_ERR_INVALID, "the speculation is for 4 tokens, the sampler for 9",
            pluck_speculation_step(s, other, &rows, &drafts, &v, &err), &err);
     pluck_sampler *target = test_sampler("{}", 4, PLUCK_ISA_BEST, 0);
     expect(PLUCK_ERR_INVALID, "rows of 9 logits",

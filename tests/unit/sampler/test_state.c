@@ -230,15 +230,15 @@ static void every_error_says_what_is_wrong(void **state)
         {8, 2, PLUCK_ERR_FORMAT, "the state has format version 2; this library reads version 1"},
         {12, 99, PLUCK_ERR_CONFIG,
          "the state is of a sampler for 99 tokens with max_rewind 256; "
-         "this one is for 100 with 256"},
-        {24, 0, PLUCK_ERR_CONFIG, "with other stages, parameters or on_nan"},
-        {36, 2, PLUCK_ERR_FORMAT, "the state's last drawn token is none"},
+         "this sampler is for 100 tokens with max_rewind 256"},
+        {24, 0, PLUCK_ERR_CONFIG, "with different stages, parameters or on_nan"},
+        {36, 2, PLUCK_ERR_FORMAT, "the state's last drawn token is not a token"},
         {64, 0, PLUCK_ERR_FORMAT, "the state's largest position is impossible"},
-        {72, 100, PLUCK_ERR_FORMAT, "the state's last drawn token is none"},
+        {72, 100, PLUCK_ERR_FORMAT, "the state's last drawn token is not a token"},
         {88, 255, PLUCK_ERR_FORMAT, "tokens of a sequence"},
         {104, 77, PLUCK_ERR_FORMAT, "number of generated tokens is wrong"},
-        {112, 100, PLUCK_ERR_FORMAT, "token at position 0 is none of a history"},
-        {116, 1, PLUCK_ERR_FORMAT, "token at position 0 is none of a history"},
+        {112, 100, PLUCK_ERR_FORMAT, "token at position 0 cannot be in a history"},
+        {116, 1, PLUCK_ERR_FORMAT, "token at position 0 cannot be in a history"},
     };
     pluck_sampler *sampler = sampler_of("{\"mirostat\": 2}");
     play(sampler, 12);

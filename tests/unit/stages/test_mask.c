@@ -345,8 +345,9 @@ static void a_mask_of_the_wrong_size_is_refused_and_changes_nothing(void **state
     pluck_error err = {.status = PLUCK_OK};
     assert_int_equal(pluck_sampler_set_mask(sampler, only_seven, 2, NULL), PLUCK_OK);
     assert_int_equal(pluck_sampler_set_mask(sampler, only_seven, 1, &err), PLUCK_ERR_INVALID);
-    assert_string_equal(err.message, "a mask of 1 words was given; 40 tokens have 2, and no mask "
-                                     "has none");
+    assert_string_equal(err.message,
+                        "the mask has 1 words, but 40 tokens need 2 (pass NULL and 0 to "
+                        "remove the mask)");
     assert_int_equal(pluck_sampler_set_mask(sampler, only_seven, 3, NULL), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_sampler_set_mask(sampler, only_seven, 0, NULL), PLUCK_ERR_INVALID);
     assert_int_equal(pluck_sampler_set_mask(sampler, NULL, 2, NULL), PLUCK_ERR_INVALID);
