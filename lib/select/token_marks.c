@@ -56,7 +56,9 @@ plk_token_list plk_token_marks_list(const plk_token_marks *marks)
 
 static double ban(const void *context, size_t index, double logit)
 {
-    (void)context, (void)index, (void)logit;
+    (void)context;
+    (void)index;
+    (void)logit;
     return -(double)INFINITY;
 }
 

@@ -70,7 +70,8 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 
 static double observe(const void *params, const void *state, const plk_view *view, uint32_t token)
 {
-    (void)params, (void)state;
+    (void)params;
+    (void)state;
     const plk_scratch *w = view->scratch;
     uint32_t low = 0, high = view->n;
     while (high - low > 1) {
@@ -113,7 +114,8 @@ static pluck_status load(const void *params, void *state, const plk_history *his
 static void explain(const void *params, const void *state, const plk_view *view,
                     const plk_stage_context *context, plk_explanation *out)
 {
-    (void)view, (void)context;
+    (void)view;
+    (void)context;
     plk_explain_value(out, "average", average_of(state));
     plk_explain_value(out, "a", aim_of(params, state));
 }

@@ -54,7 +54,9 @@ static double temperature(const dynamic_temperature_params *dynamic, const plk_v
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context, (void)err;
+    (void)state;
+    (void)context;
+    (void)err;
     double t = temperature(params, view);
     if (t == 0.0)
         plk_view_keep_top(view, 1);
@@ -66,7 +68,8 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 static void explain(const void *params, const void *state, const plk_view *view,
                     const plk_stage_context *context, plk_explanation *out)
 {
-    (void)state, (void)context;
+    (void)state;
+    (void)context;
     plk_explain_value(out, "T", temperature(params, view));
 }
 

@@ -26,7 +26,8 @@ static double log_probability(const void *context, size_t index, double logit)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context;
+    (void)state;
+    (void)context;
     double alpha = ((const entmax_params *)params)->alpha;
     plk_view_keep_near_max(view, -1.0 / (alpha - 1.0), 1);
     plk_view_make_compact(view);

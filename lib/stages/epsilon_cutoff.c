@@ -21,7 +21,9 @@ static bool is_neutral(const void *params)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context, (void)err;
+    (void)state;
+    (void)context;
+    (void)err;
     const epsilon_cutoff_params *cutoff = params;
     double offset = plk_log(cutoff->epsilon) + plk_log(plk_view_normaliser(view));
     plk_view_keep_probable(view, offset, (uint32_t)cutoff->min_keep);
@@ -31,7 +33,8 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 static void explain(const void *params, const void *state, const plk_view *view,
                     const plk_stage_context *context, plk_explanation *out)
 {
-    (void)state, (void)context;
+    (void)state;
+    (void)context;
     double epsilon = ((const epsilon_cutoff_params *)params)->epsilon;
     plk_explain_threshold(out, plk_log(epsilon) + plk_log(plk_view_normaliser(view)));
 }

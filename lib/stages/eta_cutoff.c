@@ -31,7 +31,9 @@ static double offset_of(const eta_cutoff_params *cutoff, const plk_view *view)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context, (void)err;
+    (void)state;
+    (void)context;
+    (void)err;
     const eta_cutoff_params *cutoff = params;
     plk_view_keep_probable(view, offset_of(cutoff, view), (uint32_t)cutoff->min_keep);
     return PLUCK_OK;
@@ -40,7 +42,8 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 static void explain(const void *params, const void *state, const plk_view *view,
                     const plk_stage_context *context, plk_explanation *out)
 {
-    (void)state, (void)context;
+    (void)state;
+    (void)context;
     plk_explain_threshold(out, offset_of(params, view));
 }
 

@@ -64,7 +64,8 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 static void explain(const void *params, const void *state, const plk_view *view,
                     const plk_stage_context *context, plk_explanation *out)
 {
-    (void)state, (void)view;
+    (void)state;
+    (void)view;
     const exp_decay_length_params *decay = params;
     uint32_t n_generated = context->history->n_generated;
     if (n_generated > decay->start)

@@ -7,7 +7,10 @@
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)params, (void)state, (void)context, (void)err;
+    (void)params;
+    (void)state;
+    (void)context;
+    (void)err;
     plk_view_keep_top(view, 1);
     return PLUCK_OK;
 }

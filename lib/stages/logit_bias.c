@@ -41,7 +41,8 @@ static double add_bias(const void *context, size_t index, double logit)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context;
+    (void)state;
+    (void)context;
     const pluck_bias_map *map = &((const logit_bias_params *)params)->bias;
     plk_token_list list = {&map->items->token, sizeof *map->items, map->n};
     return plk_view_edit(view, list, add_bias, map->items, err);

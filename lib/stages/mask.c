@@ -16,7 +16,9 @@ static bool is_neutral(const void *params)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)params, (void)state, (void)context;
+    (void)params;
+    (void)state;
+    (void)context;
     return plk_view_apply_mask(view, err);
 }
 

@@ -20,7 +20,9 @@ static bool is_neutral(const void *params)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context, (void)err;
+    (void)state;
+    (void)context;
+    (void)err;
     const min_p_params *min_p = params;
     plk_view_keep_near_max(view, plk_min_p_offset(min_p->p), (uint32_t)min_p->min_keep);
     return PLUCK_OK;
@@ -29,7 +31,9 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 static void explain(const void *params, const void *state, const plk_view *view,
                     const plk_stage_context *context, plk_explanation *out)
 {
-    (void)state, (void)view, (void)context;
+    (void)state;
+    (void)view;
+    (void)context;
     plk_explain_threshold(out, plk_min_p_offset(((const min_p_params *)params)->p));
 }
 

@@ -30,7 +30,9 @@ static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err
 
 static double ban(const void *context, size_t index, double logit)
 {
-    (void)context, (void)index, (void)logit;
+    (void)context;
+    (void)index;
+    (void)logit;
     return -(double)INFINITY;
 }
 

@@ -24,7 +24,9 @@ static double offset_of(const void *state, const plk_view *view)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)params, (void)context, (void)err;
+    (void)params;
+    (void)context;
+    (void)err;
     plk_view_keep_probable(view, offset_of(state, view), 1);
     return PLUCK_OK;
 }
@@ -32,7 +34,8 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 static void explain(const void *params, const void *state, const plk_view *view,
                     const plk_stage_context *context, plk_explanation *out)
 {
-    (void)params, (void)context;
+    (void)params;
+    (void)context;
     plk_explain_threshold(out, offset_of(state, view));
     plk_explain_value(out, "mu", plk_mirostat_mu(state));
 }

@@ -29,7 +29,10 @@ static double offset_of(const plk_view *view)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)params, (void)state, (void)context, (void)err;
+    (void)params;
+    (void)state;
+    (void)context;
+    (void)err;
     plk_view_keep_probable(view, offset_of(view), 1);
     return PLUCK_OK;
 }
@@ -37,7 +40,9 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 static void explain(const void *params, const void *state, const plk_view *view,
                     const plk_stage_context *context, plk_explanation *out)
 {
-    (void)params, (void)state, (void)context;
+    (void)params;
+    (void)state;
+    (void)context;
     plk_explain_threshold(out, offset_of(view));
 }
 

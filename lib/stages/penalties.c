@@ -107,7 +107,8 @@ static pluck_status reserve(void *state, size_t n, pluck_error *err)
 static void accept(const void *params, void *state, const plk_history *history,
                    const plk_accepted *accepted)
 {
-    (void)params, (void)accepted;
+    (void)params;
+    (void)accepted;
     plk_token_counts_accept(state, history);
 }
 
@@ -120,7 +121,8 @@ static void rewind_one(const void *params, void *state, const plk_history *histo
 static pluck_status load(const void *params, void *state, const plk_history *history,
                          plk_byte_reader *in, pluck_error *err)
 {
-    (void)params, (void)in;
+    (void)params;
+    (void)in;
     return plk_token_counts_restore(state, history, err);
 }
 

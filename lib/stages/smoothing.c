@@ -32,7 +32,8 @@ static double bend(const void *context, size_t index, double logit)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context;
+    (void)state;
+    (void)context;
     const smoothing_params *smoothing = params;
     polynomial p = {.max = view->scale * (double)view->max,
                     .square = -smoothing->factor * (3.0 - smoothing->curve) / 2.0,

@@ -20,7 +20,8 @@ pluck_status plk_mirostat_create(void **state, const void *params, const plk_sta
 double plk_mirostat_observe(const void *params, const void *state, const plk_view *view,
                             uint32_t token)
 {
-    (void)params, (void)state;
+    (void)params;
+    (void)state;
     return plk_view_logprob(view, token);
 }
 

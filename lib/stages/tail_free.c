@@ -44,7 +44,9 @@ static double add_differences(const plk_view *view, uint32_t n, double limit, ui
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context, (void)err;
+    (void)state;
+    (void)context;
+    (void)err;
     double z = ((const tail_free_params *)params)->z;
     uint32_t n = plk_view_best(view, view->scratch->n_vocab);
     uint32_t n_added = 0;

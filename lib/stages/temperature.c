@@ -24,7 +24,9 @@ static bool only_scales(const void *params)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context, (void)err;
+    (void)state;
+    (void)context;
+    (void)err;
     double t = ((const temperature_params *)params)->t;
     if (t == 0.0)
         plk_view_keep_top(view, 1);

@@ -20,7 +20,9 @@ static bool is_neutral(const void *params)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context, (void)err;
+    (void)state;
+    (void)context;
+    (void)err;
     double a = ((const top_a_params *)params)->a;
     plk_view_keep_near_max(view, plk_log(a) - plk_log(plk_view_normaliser(view)), 1);
     return PLUCK_OK;
@@ -29,7 +31,8 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 static void explain(const void *params, const void *state, const plk_view *view,
                     const plk_stage_context *context, plk_explanation *out)
 {
-    (void)state, (void)context;
+    (void)state;
+    (void)context;
     double a = ((const top_a_params *)params)->a;
     plk_explain_threshold(out, plk_log(a) - plk_log(plk_view_normaliser(view)));
 }

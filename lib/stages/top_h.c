@@ -51,7 +51,9 @@ static uint32_t prefix_length(const plk_view *view, uint32_t n, double h)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context, (void)err;
+    (void)state;
+    (void)context;
+    (void)err;
     uint32_t n = plk_view_best(view, N_BEST);
     plk_view_keep_top(view, prefix_length(view, n, ((const top_h_params *)params)->h));
     return PLUCK_OK;

@@ -17,7 +17,9 @@ static bool is_neutral(const void *params)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context, (void)err;
+    (void)state;
+    (void)context;
+    (void)err;
     int64_t k = ((const top_k_params *)params)->k;
     plk_view_keep_top(view, k < PLUCK_MAX_VOCAB ? (uint32_t)k : PLUCK_MAX_VOCAB);
     return PLUCK_OK;

@@ -18,7 +18,9 @@ static bool is_neutral(const void *params)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context, (void)err;
+    (void)state;
+    (void)context;
+    (void)err;
     double n = ((const top_n_sigma_params *)params)->n;
     plk_view_keep_near_max(view, -n * view->scale * plk_view_deviation(view), 1);
     return PLUCK_OK;
@@ -27,7 +29,8 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 static void explain(const void *params, const void *state, const plk_view *view,
                     const plk_stage_context *context, plk_explanation *out)
 {
-    (void)state, (void)context;
+    (void)state;
+    (void)context;
     double n = ((const top_n_sigma_params *)params)->n;
     double sigma = view->scale * plk_view_deviation(view);
     plk_explain_threshold(out, -n * sigma);

@@ -18,7 +18,9 @@ static bool is_neutral(const void *params)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context, (void)err;
+    (void)state;
+    (void)context;
+    (void)err;
     const top_p_params *top_p = params;
     plk_view_keep_nucleus(view, top_p->p, (uint32_t)top_p->min_keep);
     return PLUCK_OK;

@@ -21,7 +21,9 @@ static bool is_neutral(const void *params)
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
-    (void)state, (void)context, (void)err;
+    (void)state;
+    (void)context;
+    (void)err;
     const typical_params *typical = params;
     double normaliser;
     double mean = plk_view_mean(view, &normaliser);

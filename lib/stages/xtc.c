@@ -121,7 +121,10 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
 static void explain(const void *params, const void *state, const plk_view *view,
                     const plk_stage_context *context, plk_explanation *out)
 {
-    (void)params, (void)state, (void)view, (void)context;
+    (void)params;
+    (void)state;
+    (void)view;
+    (void)context;
     out->from_above = true;
 }
 
