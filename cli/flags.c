@@ -20,7 +20,7 @@ const flag map_group[] = {
      .kind = FLAG_SWITCH,
      .at = offsetof(input_flags, no_map),
      .help = "read dumps and models into memory instead of mapping them: for files that change "
-             "meanwhile, and slow networks"},
+             "meanwhile and for slow networks"},
     FLAG_END,
 };
 
@@ -30,25 +30,26 @@ const flag input_group[] = {
      .kind = FLAG_TEXT,
      .value = "NAME",
      .at = offsetof(input_flags, tensor),
-     .help = "npz, safetensors, torch: which tensor holds the logits; default: 'logits', or the "
-             "only one"},
+     .help = "name of the tensor that holds the logits, in npz, safetensors and torch files "
+             "(default: 'logits', or the only one)"},
     {.name = "vocab-size",
      .kind = FLAG_COUNT,
      .value = "N",
      .at = offsetof(input_flags, vocab_size),
      .min = 1,
      .max = PLUCK_MAX_VOCAB,
-     .help = "raw files, rows that name some tokens: number of values per row"},
+     .help = "number of values per row, for raw files and for rows that name only some tokens"},
     {.name = "dtype",
      .kind = FLAG_CHOICE,
      .value = "f32|f16|bf16",
      .at = offsetof(input_flags, dtype),
-     .help = "raw files, and 16-bit integers in others: the type of a value; default f32"},
+     .help = "type of the values of raw files, and of 16-bit integers in other files (default: "
+             "f32)"},
     {.name = "input-format",
      .kind = FLAG_CHOICE,
      .value = "auto|npy|safetensors|raw|npz|llama-kl|jsonl|torch|text|json",
      .at = offsetof(input_flags, format),
-     .help = "what the dump is; default auto: by its content"},
+     .help = "format of the dump (default: auto, by its content)"},
     FLAG_GROUP(map_group, input_flags, tensor),
     FLAG_END,
 };
@@ -59,8 +60,8 @@ const flag vocab_group[] = {
      .kind = FLAG_INPUT,
      .value = "FILE",
      .at = offsetof(vocab_flags, file),
-     .help = "the texts of the tokens: one per line, JSON (a list, a map, a tokenizer.json), "
-             "tiktoken, a SentencePiece .model, or a GGUF model; any of these packed by gzip"},
+     .help = "texts of the tokens: one per line, JSON (a list, a map, a tokenizer.json), "
+             "tiktoken, a SentencePiece .model or a GGUF model; each may be packed by gzip"},
     {.name = "added-tokens",
      .kind = FLAG_INPUT,
      .value = "FILE",
@@ -70,11 +71,11 @@ const flag vocab_group[] = {
      .kind = FLAG_CHOICE,
      .value = "auto|plain|gpt2|sentencepiece|wordpiece",
      .at = offsetof(vocab_flags, encoding),
-     .help = "how it spells bytes; default auto: by its tokens"},
+     .help = "how the vocabulary spells bytes (default: auto, by its tokens)"},
     {.name = "short-vocab",
      .kind = FLAG_SWITCH,
      .at = offsetof(vocab_flags, is_short),
-     .help = "allow a vocabulary shorter than the rows: the last tokens have no text"},
+     .help = "allow a vocabulary that is shorter than the rows: the last tokens have no text"},
     FLAG_END,
 };
 
@@ -85,12 +86,12 @@ const flag config_group[] = {
      .kind = FLAG_INPUT,
      .value = "FILE",
      .at = offsetof(config_flags, file),
-     .help = "read the configuration from a JSON file; - is stdin"},
+     .help = "read the configuration from a JSON file; - is standard input"},
     {.name = "preset",
      .kind = FLAG_TEXT,
      .value = "NAME",
      .at = offsetof(config_flags, preset),
-     .help = "start from a built-in configuration (pluck config init)"},
+     .help = "start from a built-in configuration; pluck config init --list lists them"},
     {.kind = FLAG_KEYS, .at = offsetof(config_flags, keys)},
     FLAG_END,
 };
@@ -100,7 +101,8 @@ const flag rows_flag[] = {
      .letter = 'r',
      .kind = FLAG_TEXT,
      .value = "A:B",
-     .help = "rows A to B - 1 of each dump; A:, :B, one row A; negative ones count from the end"},
+     .help = "use rows A up to but not including B (also A:, :B or A); negative numbers count "
+             "from the end (default: all)"},
     FLAG_END,
 };
 
@@ -109,7 +111,8 @@ const flag threads_flag[] = {
      .kind = FLAG_COUNT,
      .value = "N",
      .max = 1024,
-     .help = "work on N rows at once, with the same output; 0: one thread a processor; default 1"},
+     .help = "number of threads, 0: one per processor; the output does not depend on it "
+             "(default: 1)"},
     FLAG_END,
 };
 
@@ -117,8 +120,8 @@ const flag isa_flag[] = {
     {.name = "isa",
      .kind = FLAG_TEXT,
      .value = "NAME",
-     .help = "force an instruction set: best, scalar, avx2, avx512, neon (same results, other "
-             "speed)"},
+     .help = "instruction set: best, scalar, avx2, avx512 or neon; only the speed depends on it "
+             "(default: best)"},
     FLAG_END,
 };
 
@@ -126,8 +129,8 @@ const flag prompt_flag[] = {
     {.name = "prompt-tokens",
      .kind = FLAG_TEXT,
      .value = "IDS",
-     .help = "token ids of the prompt, separated by commas: penalties look back on them, but they "
-             "do not count as generated"},
+     .help = "token ids of the prompt, separated by commas: penalties count them, but they do "
+             "not count as generated"},
     FLAG_END,
 };
 
@@ -135,8 +138,8 @@ const flag targets_flag[] = {
     {.name = "targets",
      .kind = FLAG_INPUT,
      .value = "FILE",
-     .help = "the tokens that really followed, one a row: .npy of integers, or text; default those "
-             "of the dump"},
+     .help = "the tokens that really followed, one per row: .npy of integers, or text (default: "
+             "those in the dump)"},
     FLAG_END,
 };
 
@@ -145,7 +148,7 @@ const flag quiet_flag[] = {
      .letter = 'q',
      .kind = FLAG_SWITCH,
      .at = offsetof(call, is_quiet),
-     .help = "no progress bar, no notes"},
+     .help = "print no progress bar and no notes"},
     FLAG_END,
 };
 
@@ -155,7 +158,7 @@ const flag output_flag[] = {
      .letter = 'o',
      .kind = FLAG_OUTPUT,
      .value = "FILE",
-     .help = "write to FILE instead of standard output; it appears only when it is complete"},
+     .help = "write to FILE instead of standard output; FILE appears only when it is complete"},
     FLAG_END,
 };
 
@@ -164,7 +167,7 @@ const flag format_flag[] = {
      .letter = 'f',
      .kind = FLAG_CHOICE,
      .value = "text|json",
-     .help = "default text"},
+     .help = "output format (default: text)"},
     FLAG_END,
 };
 
@@ -173,7 +176,7 @@ const flag table_format_flag[] = {
      .letter = 'f',
      .kind = FLAG_CHOICE,
      .value = "text|json|csv",
-     .help = "default text; json is one object a line"},
+     .help = "output format (default: text)"},
     FLAG_END,
 };
 
@@ -182,7 +185,7 @@ static const flag help_group[] = {
     {.name = "help",
      .letter = 'h',
      .kind = FLAG_SWITCH,
-     .help = "print this page; --help=all explains every option"},
+     .help = "print one page; --help=all explains every option"},
     FLAG_END,
 };
 

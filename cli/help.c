@@ -378,7 +378,7 @@ static const flag flags[] = {
     {.name = "all",
      .kind = FLAG_SWITCH,
      .at = offsetof(help_flags, all),
-     .help = "everything about COMMAND, as COMMAND --help=all"},
+     .help = "print everything about COMMAND, as COMMAND --help=all does"},
     {.name = "man",
      .kind = FLAG_SWITCH,
      .at = offsetof(help_flags, man),

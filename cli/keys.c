@@ -19,7 +19,7 @@ static const flag general_keys[] = {
     {.name = "seed",
      .kind = FLAG_KEY,
      .value = "N|random",
-     .help = "the seed; random asks the system for one; default 0",
+     .help = "seed of the random numbers; random asks the system for one (default: 0)",
      .key = "seed"},
     {.name = "order",
      .kind = FLAG_KEY,
@@ -29,17 +29,19 @@ static const flag general_keys[] = {
     {.name = "draw",
      .kind = FLAG_KEY,
      .value = "NAME",
-     .help = "how the token is chosen at the end: categorical (default), greedy, mirostat_v2, ...",
+     .help = "how the token is chosen at the end: categorical, greedy, mirostat_v2, ... "
+             "(default: categorical)",
      .key = "draw"},
     {.name = "mirostat",
      .kind = FLAG_KEY,
      .value = "0|1|2",
-     .help = "1: --draw mirostat, 2: --draw mirostat_v2, as llama.cpp counts them",
+     .help = "1 is --draw mirostat, 2 is --draw mirostat_v2, as llama.cpp counts them",
      .key = "mirostat"},
     {.name = "on-nan",
      .kind = FLAG_KEY,
      .value = "error|ban",
-     .help = "what a logit that is NaN or +inf does: ends with an error (default), or is banned",
+     .help = "what to do with a logit that is NaN or +inf: end with an error, or ban its token "
+             "(default: error)",
      .key = "on_nan"},
 };
 
@@ -157,10 +159,11 @@ static void fill(flag *f, key_text *text, const pluck_stage *stage, const pluck_
     if (!is_number(param))
         snprintf(text->summary, sizeof text->summary, "%s: %s", range, param->summary);
     else if (is_switch_of_stage(stage, param))
-        snprintf(text->summary, sizeof text->summary, "%s, default off: %s", range, param->summary);
+        snprintf(text->summary, sizeof text->summary, "%s; %s (default: off)", param->summary,
+                 range);
     else
-        snprintf(text->summary, sizeof text->summary, "%s, default %.15g: %s", range,
-                 param->default_value, param->summary);
+        snprintf(text->summary, sizeof text->summary, "%s; %s (default: %.15g)", param->summary,
+                 range, param->default_value);
     *f = (flag){.name = text->name,
                 .letter = letter_of(param->flat_key),
                 .kind = FLAG_KEY,

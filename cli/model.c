@@ -20,7 +20,7 @@ const flag head_group[] = {
      .kind = FLAG_INPUT,
      .value = "FILE",
      .at = offsetof(head_flags, bias),
-     .help = "the bias of a dense head whose weights are a .npy file"},
+     .help = "bias of a dense head whose weights are a .npy file"},
     FLAG_GROUP(isa_flag, head_flags, isa),
     FLAG_END,
 };

@@ -153,7 +153,7 @@ static const flag flags[] = {
      .value = "N",
      .at = offsetof(bench_flags, seconds),
      .max = 3600,
-     .help = "measure for about so long; default 2"},
+     .help = "measure for about N seconds (default: 2)"},
     FLAG_GROUP(isa_flag, bench_flags, isa),
     FLAG_GROUP(format_flag, bench_flags, format),
     FLAG_GROUP(input_group, bench_flags, input),

@@ -134,13 +134,13 @@ static const flag flags[] = {
      .value =
          "auto|huggingface|llama.cpp|vllm|openai|text-generation-webui|koboldcpp|ollama|exllamav3",
      .at = offsetof(import_flags, from),
-     .help = "the engine that the configuration is for (default: auto, by its keys or its form)"},
+     .help = "engine that the configuration is for (default: auto, by its keys or its form)"},
     FLAG_GROUP(format_flag, import_flags, format),
     {.name = "quiet",
      .letter = 'q',
      .kind = FLAG_SWITCH,
      .at = offsetof(import_flags, call.is_quiet),
-     .help = "only what was refused"},
+     .help = "print only the keys that were refused"},
     FLAG_END,
 };
 

@@ -372,7 +372,7 @@ static const flag flags[] = {
      .at = offsetof(report_flags, explore),
      .min = 1,
      .max = 200,
-     .help = "how many rows, evenly spread, can be explored live; default 12"},
+     .help = "number of rows, evenly spread, that can be explored live (default: 12)"},
     FLAG_GROUP(threads_flag, report_flags, tuning.threads),
     FLAG_GROUP(quiet_flag, report_flags, tuning.call),
     FLAG_GROUP(vocab_group, report_flags, vocab),

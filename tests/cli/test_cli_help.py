@@ -100,8 +100,9 @@ class Help(CommandCase):
             lines = self.run_line(f"pluck config show {flags}").decode().splitlines()
             return [line for line in lines if "left out" not in line]
         text = self.run_line("pluck help --all sample").decode().split("Configuration keys")[1]
+        flat = re.sub(r"\n {8,}", " ", text)
         defaults = dict(re.findall(
-            r"^  (?:-\w, )?--([a-z-]+) [NX] +[\[(][^\])]*[\])],\s+default (\S+):", text, re.M))
+            r"^  (?:-\w, )?--([a-z-]+) [NX] .*[\[(][^\])]*[\])] \(default: (\S+)\)$", flat, re.M))
         off = {"temperature", "top-k", "top-p", "min-p", "top-n-sigma", "entmax-alpha"}
         self.assertEqual({key for key, value in defaults.items() if value == "off"}, off)
         self.assertGreater(len(defaults), 30)
