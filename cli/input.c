@@ -247,8 +247,9 @@ int rows_resolve(const row_range *range, uint64_t n_rows, const call *c, const c
     if (range->is_single) {
         bool is_before = range->first < 0 && (uint64_t)-range->first > n_rows;
         if (is_known && (is_before || *first >= n_rows))
-            return complain(c->who, EXIT_DATA, "%s: there is no row %lld; the dump has %llu rows",
-                            path, (long long)range->first, (unsigned long long)n_rows);
+            return complain(c->who, EXIT_DATA,
+                            "%s: row %lld does not exist; the dump has %llu rows", path,
+                            (long long)range->first, (unsigned long long)n_rows);
         *end = *first + 1;
         return EXIT_DONE;
     }

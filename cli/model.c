@@ -38,10 +38,12 @@ static int first_bytes(const call *c, const char *path, unsigned char bytes[4])
     fclose(file);
     if (error != 0)
         return complain(c->who, EXIT_SYSTEM, "%s: %s", path, strerror(error));
-    return n == 4 ? EXIT_DONE
-                  : complain(c->who, EXIT_DATA,
-                             "%s: is no model: fastText (.bin, .ftz), .safetensors or .npy is read",
-                             path);
+    return n == 4
+               ? EXIT_DONE
+               : complain(
+                     c->who, EXIT_DATA,
+                     "%s: not a model; expected a fastText file (.bin, .ftz), .safetensors or .npy",
+                     path);
 }
 
 /* The bias of a dense head in arrays; NULL if none was given. */
@@ -139,9 +141,10 @@ int head_model_open_head(head_model *model, const call *c, const head_flags *fla
     if (code != EXIT_DONE || model->head)
         return code;
     head_model_close(model);
-    return complain(c->who, EXIT_DATA,
-                    "%s: its outputs are no distribution (loss ova or ns), so it has no head",
-                    path);
+    return complain(
+        c->who, EXIT_DATA,
+        "%s: its outputs are not a distribution (loss ova or ns), so it does not have a head",
+        path);
 }
 
 pluck_head_info head_model_info(const head_model *model)

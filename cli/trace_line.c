@@ -312,7 +312,7 @@ static void read_words(reading *r, const plk_json *json, const plk_json_node *tr
     for (size_t i = 0; item && ok; item = plk_json_sibling(item))
         ok = is_word(item, &record->words[i++]);
     if (!ok)
-        (void)fail(r, "words", " are not as many 64-bit numbers as n_words says, at most 16");
+        (void)fail(r, "words", " are not the number of 64-bit numbers that n_words says, up to 16");
 }
 
 /* Of logits, which are never f64. */

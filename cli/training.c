@@ -118,7 +118,7 @@ static int build_tree(training *t)
                                         flags->start);
         const pluck_tree *tree = pluck_head_tree(t->start.head);
         if (code == EXIT_DONE && (!tree || pluck_tree_n_tokens(tree) != t->n_tokens))
-            code = complain(flags->call.who, EXIT_DATA, "%s: is no hierarchical head of %u tokens",
+            code = complain(flags->call.who, EXIT_DATA, "%s: not a hierarchical head of %u tokens",
                             flags->start, (unsigned)t->n_tokens);
         if (code != EXIT_DONE)
             return code;

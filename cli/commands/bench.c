@@ -34,7 +34,7 @@ static void print_text(const bench_plan *plan, output *out)
     output_printf(out, ": %u logits, %s, %zu %s; instruction set %s\n\n", (unsigned)rows->n_vocab,
                   pluck_dtype_name(rows->dtype), rows->n, rows->n == 1 ? "row" : "rows",
                   pluck_isa_name(setup_sampler_info(token->sampler).isa));
-    output_printf(out, "%-24s %12s %10s %14s\n", "up to", "us a token", "added", "times reading");
+    output_printf(out, "%-24s %12s %10s %14s\n", "up to", "us per token", "added", "times reading");
     for (size_t i = 0; i < plan->n_steps; i++) {
         const bench_step *step = &plan->steps[i];
         output_printf(out, "%-24s %12.2f ", step_label(step), step->median_us);
@@ -44,7 +44,7 @@ static void print_text(const bench_plan *plan, output *out)
             output_printf(out, "%10s ", "");
         output_printf(out, "%14.2f\n", step->median_ratio);
     }
-    output_printf(out, "\n%.0f tokens a second on one processor\n", 1e6 / token->median_us);
+    output_printf(out, "\n%.0f tokens per second on one processor\n", 1e6 / token->median_us);
     for (size_t i = 0; bench_advice(plan, i, text, sizeof text); i++)
         output_printf(out, "* %s\n", text);
 }

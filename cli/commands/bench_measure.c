@@ -275,7 +275,7 @@ static int load(bench_rows *rows, const bench_flags *flags, source *src)
         code = copy_row(rows, flags, src, first + step, i);
     }
     if (code == EXIT_DONE && rows->n == 0)
-        return complain(flags->call.who, EXIT_DATA, "%s: there are no rows to measure", rows->name);
+        return complain(flags->call.who, EXIT_DATA, "%s: no rows to measure", rows->name);
     return code;
 }
 

@@ -262,7 +262,7 @@ static int resolve_rows(run *r, const row_range *range)
     if (text_code != EXIT_DONE)
         return text_code;
     if (a.n_vocab != b.n_vocab)
-        return complain(flags->call.who, EXIT_DATA, "%s has %u values a row, %s has %u",
+        return complain(flags->call.who, EXIT_DATA, "%s has %u values per row, %s has %u",
                         r->sides[0].name, (unsigned)a.n_vocab, r->sides[1].name,
                         (unsigned)b.n_vocab);
     if (is_a_known && is_b_known && a.n_rows != b.n_rows)

@@ -500,7 +500,8 @@ static int check_arguments(const sample_flags *flags)
         return complain(flags->call.who, EXIT_USAGE, "--trace needs --format json");
     if (flags->sequence && flags->draws != 1)
         return complain(flags->call.who, EXIT_USAGE,
-                        "--sequence takes one draw a row, not --draws %llu",
+                        "--sequence draws one token per row and cannot be combined with "
+                        "--draws %llu",
                         (unsigned long long)flags->draws);
     if (flags->sequence && flags->skip_bad)
         return complain(flags->call.who, EXIT_USAGE,

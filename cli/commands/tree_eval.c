@@ -115,7 +115,7 @@ static void print(const evaluation *e, output *out)
                       (unsigned long long)n);
         output_printf(out, "loss %.4f nats, perplexity %.4f, top-1 accuracy %.4f\n\n", e->loss,
                       exp(e->loss), accuracy);
-        output_printf(out, "%-8s %14s %18s\n", "", "us a token", "dot products");
+        output_printf(out, "%-8s %14s %18s\n", "", "us per token", "dot products");
     }
     for (int q = 0; q < N_QUESTIONS; q++)
         if (is_json)

@@ -383,7 +383,8 @@ static int check_arguments(const prediction *p)
                         "--vocab is for stored heads; %s has its own labels", flags->call.words[0]);
     if (!p->model.head && flags->sample)
         return complain(flags->call.who, EXIT_DATA,
-                        "%s: its outputs are no distribution (loss ova or ns) to draw from",
+                        "%s: its outputs are not a distribution (loss ova or ns), so nothing can "
+                        "be drawn from them",
                         flags->call.words[0]);
     return EXIT_DONE;
 }

@@ -30,15 +30,15 @@ static void write_config(const tuning *t, output *out)
 
 enum { RESULTS, CONFIG, SVG, CSV, N_OUTPUTS };
 
-/* Without an answer there is no configuration. */
+/* A configuration is written only with an answer. */
 static int open_files(const tuning *t, const tune_flags *flags, output outs[N_OUTPUTS])
 {
     const char *config = t->has_answer ? flags->output : NULL;
     const char *const paths[N_OUTPUTS] = {NULL, config, flags->svg, flags->csv};
     int code = EXIT_DONE;
     if (flags->output && !config)
-        complain(flags->tuning.call.who, EXIT_DONE, "%s is not written: there is no answer",
-                 flags->output);
+        complain(flags->tuning.call.who, EXIT_DONE,
+                 "%s is not written, because no temperature fits", flags->output);
     for (size_t i = CONFIG; i < N_OUTPUTS && code == EXIT_DONE; i++)
         if (paths[i])
             code = output_open(&outs[i], flags->tuning.call.who, paths[i]);

@@ -27,9 +27,10 @@ static pluck_status add(const reader *r, uint32_t id, const plk_json_node *node,
     const char *text = is_key ? plk_json_key(node) : plk_json_string(node);
     size_t n = is_key ? plk_json_key_bytes(node) : plk_json_string_bytes(node);
     if (id >= r->n_ids)
-        return plk_fail(r->err, PLUCK_ERR_FORMAT,
-                        "%s: \"%s\" has the id %u, in a file too small for as many tokens", r->name,
-                        text, (unsigned)id);
+        return plk_fail(
+            r->err, PLUCK_ERR_FORMAT,
+            "%s: \"%s\" has the id %u, but the file is too small for that number of tokens",
+            r->name, text, (unsigned)id);
     return plk_vocab_set(r->v, id, text, n, is_literal) ? PLUCK_OK : plk_fail_nomem(r->err, n);
 }
 
@@ -190,7 +191,7 @@ static pluck_status read_root(const reader *r, const plk_json_node *root)
     return read_added(r, plk_json_member(root, "added_tokens"));
 }
 
-/* added_tokens.json, a map from text to id; tokenizer_config.json; a tokenizer.json, or its
+/* added_tokens.json (a map from text to id), tokenizer_config.json, a tokenizer.json, or its
  * list. */
 static pluck_status read_added_root(const reader *r, const plk_json_node *root)
 {

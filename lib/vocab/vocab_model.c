@@ -141,7 +141,7 @@ static void read_tokens(reader *r)
     uint64_t element = take_number(r, 4), n = take_length(r);
     size_t total = 0;
     if (r->status == PLUCK_OK && (element != TYPE_STRING || n > PLUCK_MAX_VOCAB))
-        (void)fail(r, "tokenizer.ggml.tokens is no list of at most 2^24 texts");
+        (void)fail(r, "tokenizer.ggml.tokens is not an array of at most 2^24 strings");
     for (uint32_t id = 0; id < n && r->status == PLUCK_OK; id++) {
         uint64_t length = 0;
         const char *text = take_string(r, &length);
@@ -162,7 +162,7 @@ static void read_types(reader *r)
 {
     uint64_t element = take_number(r, 4), n = take_length(r);
     if (r->status == PLUCK_OK && ((element != 4 && element != 5) || n > PLUCK_MAX_VOCAB))
-        (void)fail(r, "tokenizer.ggml.token_type is no list of at most 2^24 integers");
+        (void)fail(r, "tokenizer.ggml.token_type is not an array of at most 2^24 integers");
     if (r->status != PLUCK_OK)
         return;
     r->types = take(r, 4 * n);

@@ -258,9 +258,10 @@ pluck_status plk_vocab_read_tiktoken(plk_vocab *v, const plk_vocab_file *file)
                             file->name, number);
         /* Ranks above the number of bytes would cost more memory than the file does. */
         if (rank >= PLUCK_MAX_VOCAB || rank > file->n + (1 << 16))
-            return plk_fail(file->err, PLUCK_ERR_FORMAT,
-                            "%s: line %zu: rank %u, in a file too small for as many tokens",
-                            file->name, number, (unsigned)rank);
+            return plk_fail(
+                file->err, PLUCK_ERR_FORMAT,
+                "%s: line %zu: rank %u, but the file is too small for that number of tokens",
+                file->name, number, (unsigned)rank);
         if (rank < v->n && v->entries[rank].is_set)
             return plk_fail(file->err, PLUCK_ERR_FORMAT, "%s: line %zu: a second token of rank %u",
                             file->name, number, (unsigned)rank);

@@ -111,7 +111,7 @@ class Bench(CommandCase):
         starts = [line[:24].strip() for line in lines[2:8]]
         self.assertEqual(starts, ["up to", "reading the logits", "top_p", "temperature",
                                   "categorical", "with logprob"])
-        self.assertIn("tokens a second", text)
+        self.assertIn("tokens per second", text)
 
     def test_bad_input_is_named(self):
         self.run_line(f"pluck bench nan.npy {QUICK}", 3)

@@ -137,11 +137,11 @@ class Vocabularies(CommandCase):
         self.refuse(gguf.file(good + [good[8]]), "is given twice")
         self.refuse(gguf.file(good[:8] + [("tokenizer.ggml.token_type", ARRAY, (5, [1, 2]))]),
                     "has 8 tokens, but 2 types")
-        self.refuse(gguf.file([("tokenizer.ggml.tokens", ARRAY, (4, [1, 2]))]), "is no list")
+        self.refuse(gguf.file([("tokenizer.ggml.tokens", ARRAY, (4, [1, 2]))]), "is not an array")
         self.refuse(gguf.file([("tokenizer.ggml.tokens", ARRAY, (STRING, []))]), "holds no token")
         self.refuse(gguf.file([("tokenizer.ggml.tokens", ARRAY, (STRING, [b"x" * 65536]))]),
                     "a token of 65536 bytes or more")
-        self.refuse(gguf.file([("tokenizer.ggml.token_type", ARRAY, (6, [1.0]))]), "is no list")
+        self.refuse(gguf.file([("tokenizer.ggml.token_type", ARRAY, (6, [1.0]))]), "is not an array")
         self.refuse(Gguf(4).file(good), "expected version 1, 2 or 3")
         self.refuse(b"GGUF", "truncated")
         nested = gguf.text("x") + gguf.pack("I", 9) + gguf.pack("IQ", 9, 1) * 100000
@@ -158,7 +158,7 @@ class Vocabularies(CommandCase):
             self.refuse(begin + gguf.pack("Q", huge) + key, "truncated")
         self.refuse(begin + gguf.pack("QQ", 1, huge) + b"key", "truncated")
         tokens = begin + gguf.pack("Q", 1) + gguf.text("tokenizer.ggml.tokens")
-        self.refuse(tokens + gguf.pack("IIQ", 9, 8, huge), "is no list of at most 2^24")
+        self.refuse(tokens + gguf.pack("IIQ", 9, 8, huge), "is not an array of at most 2^24")
         self.refuse(tokens + gguf.pack("IIQQ", 9, 8, 1 << 24, huge) + b"x", "truncated")
         self.refuse(tokens + gguf.pack("IIQ", 9, 8, 1 << 24) + gguf.text("a") * 5, "truncated")
 
@@ -178,7 +178,7 @@ class Vocabularies(CommandCase):
         for value in ({"a": 0, "b": 16777215}, added):
             (self.folder / "gap.json").write_text(json.dumps(value))
             self.run_line("pluck sample small.npy --vocab gap.json", code=3)
-            self.assertIn("in a file too small for as many tokens", self.stderr)
+            self.assertIn("too small for that number of tokens", self.stderr)
 
     def test_a_token_of_any_width_is_listed(self):
         """A text has 20 columns between its quotes; a longer one is cut and marked with '>'."""
@@ -251,9 +251,9 @@ class Vocabularies(CommandCase):
         good = b"".join(base64.b64encode(bytes([65 + k])) + b" %d\n" % k for k in range(8))
         self.refuse_all("v.tiktoken", [
             (good + b"QQ== 7\n", "line 9: a second token of rank 7"),
-            (good + b"QQ== 99999999\n", "line 9: rank 99999999, in a file too small"),
-            (good + b"QQ== 16777216\n", "too small for as many tokens"),
-            (good + b"QQ== 70000\n", "too small for as many tokens"),
+            (good + b"QQ== 99999999\n", "line 9: rank 99999999, but the file is too small"),
+            (good + b"QQ== 16777216\n", "too small for that number of tokens"),
+            (good + b"QQ== 70000\n", "too small for that number of tokens"),
             (good + b"QQ==  8\n", "line 9: expected a token in base64"),
             (good + b"QQ== -8\n", "line 9: expected"), (good + b"QQ== 08\n", "line 9: expected"),
             (good + b"QQ==\n", "line 9: expected"), (good + b"QQ=  8\n", "line 9: expected"),
@@ -354,7 +354,7 @@ class Vocabularies(CommandCase):
             (b'{"0": "a", "1": 2}', '"1" is not a token id (0 to 16777215) with a text'),
             (b'{"0": "a", "-1": "b"}', '"-1" is not a token id'),
             (b'{"0": "a", "16777216": "b"}', '"16777216" is not a token id'),
-            (b'{"0": "a", "900000": "b"}', "in a file too small for as many tokens"),
+            (b'{"0": "a", "900000": "b"}', "too small for that number of tokens"),
             (b'{"0": "a", "0": "b"}', "0"), (b"{}", "holds no token")])
 
     def test_added_tokens(self):
