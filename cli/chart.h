@@ -46,7 +46,7 @@ void chart_write_file(output *out, const chart *charts, size_t n);
 /* Whether the locale has block characters. */
 bool bars_have_blocks(void);
 
-/* A bar of share, in [0, 1], of so many columns, in eighths of a column or '#'. */
+/* A bar of share, in [0, 1], of up to that many columns, in eighths of a column or '#'. */
 void bar_write(output *out, bool has_blocks, unsigned columns, double share);
 
 /* A column a value, the smallest lowest and the largest highest; a value that is not finite is a

@@ -1,7 +1,7 @@
 /*
  * Commands and their flags: constant tables, from which come the parser, the help, the manual pages
- * and the completions. A command declares its flags beside its code; what several commands have in
- * common is a group, declared once in flags.c. Every value goes to its place in a struct of the
+ * and the completions. A command declares its flags next to its code. What several commands
+ * share is a group, declared once in flags.c. Every value goes to its place in a struct of the
  * command, which begins with a call.
  */
 #ifndef CLI_FLAGS_H
@@ -34,7 +34,7 @@ typedef struct flag {
     const char *name; /* "top-k", without the dashes */
     char letter;      /* 'o' for -o, or 0            */
     flag_kind kind;
-    const char *value; /* "FILE"; the words of a choice; NULL for a switch */
+    const char *value; /* "FILE", or the words of a choice; NULL for a switch */
     const char *help;  /* no full stop */
     size_t at;         /* of the value in the struct */
     uint64_t min, max;
@@ -115,8 +115,7 @@ typedef struct flag_set {
     key_value *key_values; /* room for those of one command line */
 } flag_set;
 
-/* n_words: at most so many flags are given. Returns false when memory ran out; then nothing is
- * held. */
+/* n_words is the limit of the flags that are given. false: memory ran out, and nothing is held. */
 bool flag_set_create(flag_set *set, const command *c, size_t n_words);
 void flag_set_destroy(flag_set *set);
 

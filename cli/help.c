@@ -15,7 +15,7 @@ enum {
     NARROW_COLUMN = 8,
     NARROW_SCREEN = 64,
     PAGE_EXAMPLES = 2,
-    PAGE_FLAGS = 12 /* a command with at most so many shows all of them */
+    PAGE_FLAGS = 12 /* a command with up to this number shows all of them */
 };
 
 static unsigned help_width(const output *out)

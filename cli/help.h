@@ -29,7 +29,7 @@ typedef struct help_fact {
 } help_fact;
 extern const help_fact help_exit_statuses[], help_variables[], help_files[];
 
-/* A name, and a summary wrapped beside it from column on. */
+/* A name, and next to it a summary, wrapped from column on. */
 void help_entry(output *out, const char *name, const char *summary, size_t column);
 
 /* "-o, --output FILE" */

@@ -1,6 +1,6 @@
 /*
- * Rows, targets and texts that a command reads. A file of targets comes before what a dump holds,
- * because whoever names a file wants it. Ranges of rows are half open; a negative number counts
+ * Rows, targets and texts that a command reads. A file of targets that was named comes
+ * before the targets of a dump. Ranges of rows are half open; a negative number counts
  * from the end, which must be known.
  */
 #include "input.h"

@@ -96,7 +96,7 @@ void describe_range(const pluck_param *param, char *text, size_t capacity)
         snprintf(text, capacity, "%s", shape(param->type));
         return;
     }
-    /* An end at the limit of the type is no limit for a reader. */
+    /* A reader does not take an end at the limit of the type for a limit. */
     bool is_endless_below = param->min<-1e15, is_endless_above = param->max> 1e15;
     bool is_open_below = is_endless_below || (param->flags & PLUCK_PARAM_MIN_OPEN) != 0;
     bool is_open_above = is_endless_above || (param->flags & PLUCK_PARAM_MAX_OPEN) != 0;

@@ -1,5 +1,5 @@
 /*
- * Lines of text from a file or a pipe, as many at a time as the system has at hand, so that a
+ * Lines of text from a file or a pipe, all that the system has at hand at a time, so that a
  * program at the other end of a pipe gets its answers without closing it.
  */
 #ifndef CLI_LINES_H

@@ -9,7 +9,7 @@
 
 enum {
     EXIT_DONE = 0,
-    EXIT_NEGATIVE = 1, /* the answer is no: a comparison differs */
+    EXIT_NEGATIVE = 1, /* a negative answer: a comparison differs */
     EXIT_USAGE = 2,    /* the command line cannot be understood */
     EXIT_DATA = 3,     /* bad input data or configuration */
     EXIT_SYSTEM = 4    /* the system failed: files, memory */

@@ -22,13 +22,13 @@ typedef struct head_model {
     pluck_fasttext *text; /* NULL: not a fastText model */
     pluck_head *own;      /* NULL: a fastText model */
     const pluck_head
-        *head;     /* of either; NULL: a fastText model whose outputs are no distribution */
+        *head;     /* of either; NULL: a fastText model whose outputs are not a distribution */
     source arrays; /* what a dense head borrows; closed if there are none */
 } head_model;
 
-/* Opens path, recognised by its content: the magic number of fastText; a .npy file is the weights
- * [tokens, dim] of a dense head, with flags->bias if given; else a .safetensors file. Returns
- * an exit code, after complain() if it is not EXIT_DONE; then nothing is open. */
+/* Opens path, recognised by its content: a fastText model, a .npy file with the weights [tokens,
+ * dim] of a dense head (and flags->bias), or a .safetensors file. Returns an exit code, after
+ * complain() if it is not EXIT_DONE; then nothing is open. */
 int head_model_open(head_model *model, const call *c, const head_flags *flags,
                     const input_flags *input, const char *path);
 void head_model_close(head_model *model);
@@ -68,8 +68,8 @@ typedef struct pair_set {
     pluck_token *targets;
 } pair_set;
 
-/* Reads both files, which must have as many rows. Returns an exit code, after complain() if it is
- * not EXIT_DONE; then nothing is held. */
+/* Reads both files, which must have the same number of rows. Returns an exit code, after complain()
+ * if it is not EXIT_DONE; then nothing is held. */
 int pairs_read(pair_set *pairs, const call *c, const input_flags *input, const char *hidden,
                const char *targets);
 void pairs_free(pair_set *pairs);

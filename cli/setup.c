@@ -163,8 +163,8 @@ static bool number_json(const char *typed, char *json, size_t capacity)
     return *c == '\0';
 }
 
-/* Appends a bare word as a JSON string; words with quotes, backslashes or control characters are no
- * names, and stay what they are: wrong. */
+/* Appends a bare word as a JSON string. Words with quotes, backslashes or control characters are
+ * not names and are refused later. */
 static size_t quote(char *json, const char *word, size_t n)
 {
     size_t used = 0;

@@ -1,5 +1,5 @@
 /*
- * What a line of sample --trace says about a draw beside the draw itself: where it came from, and
+ * What a line of sample --trace says about a draw besides the draw itself: where it came from, and
  * what it went by. docs/command.md lists the members.
  *
  * One line of sample --trace, read back.
@@ -35,7 +35,7 @@ typedef struct draw_origin {
     bool is_sequence;
     uint64_t first_row; /* of a sequence */
     uint64_t row_step;  /* from each row of a sequence to the next; at least 1 */
-    token_list history; /* tokens accepted since, one a row */
+    token_list history; /* tokens accepted since, one per row */
     uint32_t n_vocab;
     pluck_dtype dtype;
     uint64_t hash; /* of the row */

@@ -44,8 +44,8 @@ int checkpoint_save(checkpoint *c, const pluck_trainer *trainer);
 /* Removes what this run has written: its work is in the head now. */
 int checkpoint_remove(checkpoint *c);
 
-/* From now on SIGINT, SIGTERM and SIGHUP only make checkpoint_signal() their number, the first
- * time; unless there is no checkpoint. */
+/* If there is a checkpoint, the first SIGINT, SIGTERM or SIGHUP from now on only makes
+ * checkpoint_signal() its number. */
 void checkpoint_watch_signals(const checkpoint *c);
 int checkpoint_signal(void);
 

@@ -310,7 +310,7 @@ static bool is_flat(const pluck_tune_fit *f)
     return most - least <= 1e-12 * fmax(fabs(most), fabs(least));
 }
 
-/* Where every temperature is as good as another, the answer is no answer if it is an end. */
+/* Where all temperatures are equally good, an end of the range is not an answer. */
 static void doubt_flat(tuning *t)
 {
     t->has_answer = t->has_answer && t->fit.limit == PLUCK_TUNE_INSIDE;

@@ -17,7 +17,7 @@ typedef enum portion_state {
     PORTION_DONE,
     PORTION_UNREAD, /* the row could not be read */
     PORTION_FAILED, /* the row could not be sampled */
-    PORTION_ENDED   /* there is no such row: a stream of unknown length is over */
+    PORTION_ENDED   /* the stream ended before this row */
 } portion_state;
 
 typedef struct portion {
@@ -26,7 +26,7 @@ typedef struct portion {
     portion_state state;
     pluck_error err; /* UNREAD and FAILED */
     pluck_draw draws[DRAWS_AT_ONCE];
-    draw_record *records; /* --trace: one a draw; else NULL */
+    draw_record *records; /* --trace: one per draw; else NULL */
     uint64_t hash;        /* --trace: of the row */
 } portion;
 

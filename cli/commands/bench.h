@@ -72,7 +72,7 @@ pluck_logits bench_row(const bench_rows *rows, size_t index);
 pluck_config *bench_variant(const pluck_config *config, const size_t *indices, size_t n,
                             bool own_draw, pluck_error *err);
 
-/* Makes the steps of the configuration, and measures them for about so many seconds. */
+/* Makes the steps of the configuration, and measures them for about that number of seconds. */
 int bench_plan_steps(bench_plan *plan, pluck_isa isa);
 int bench_measure(bench_plan *plan, double seconds);
 void bench_plan_free(bench_plan *plan);

@@ -204,7 +204,7 @@ int bench_measure(bench_plan *plan, double seconds)
 #define ROWS_LIMIT_BYTES ((size_t)64 << 20)
 enum { MADE_UP_VOCAB = 128256, MADE_UP_ROWS = 2 };
 
-/* Room for up to n rows, as many as are reasonable. */
+/* Room for up to n rows within ROWS_LIMIT_BYTES. */
 static int allocate(bench_rows *rows, const bench_flags *flags, size_t n)
 {
     rows->row_bytes = rows->n_vocab * pluck_dtype_size_bytes(rows->dtype);

@@ -251,7 +251,7 @@ static int check_texts(const run *r)
     return EXIT_DONE;
 }
 
-/* The rows of both, which must be as many. */
+/* The rows of both, which must be the same number. */
 static int resolve_rows(run *r, const row_range *range)
 {
     const compare_flags *flags = r->flags;

@@ -85,7 +85,7 @@ double series_quantile(const series *s, double level);
 void compare_print_text(const comparison *all, output *out);
 void compare_print_json(const comparison *all, output *out);
 
-/* A line a row: the heading, and one row. */
+/* CSV with one line per row: the heading, and one row. */
 void compare_print_csv_heading(const comparison *all, output *out);
 void compare_print_csv_row(const comparison *all, output *out, uint64_t row, pluck_token target,
                            const pluck_comparison *c);

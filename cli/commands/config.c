@@ -160,7 +160,7 @@ static int print_preset_line(output *out, const char *who, const preset *p)
     return EXIT_DONE;
 }
 
-/* JSON has no comments, so the explanation goes beside it. */
+/* JSON does not have comments, so the explanation goes to standard error. */
 static int explain(const init_flags *flags, const preset *p)
 {
     pluck_config *config = NULL;

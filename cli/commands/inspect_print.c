@@ -4,7 +4,8 @@
  *
  * The table of --csv and the chart of --svg.
  *
- * pluck inspect --explain for people: a line a stage, and under it what it did, one fact a line.
+ * pluck inspect --explain for people: one line per stage, and under it what it did, one fact per
+ * line.
  *
  * pluck inspect --explain --format json. The keys are the names of <pluck/trace.h>, which says what
  * they mean. Missing numbers are written as null.

@@ -1,6 +1,6 @@
 /*
  * Rows for the explorer of a report. A row is sorted as the library orders tokens; its largest
- * logits are written as base64 of little-endian binary32, as many as the page has room for, and the
+ * logits are written as base64 of little-endian binary32, up to the room of the page, and the
  * others as bins [centre, n, s1, s2, s3, s4]: of differences d to the largest logit, with s_k = sum
  * of (d - centre)^k. cli/report/report.js says what it makes of them.
  *
@@ -84,7 +84,7 @@ static void write_name(const report *r, output *out, uint32_t token)
         output_text(out, "null");
 }
 
-/* Tokens with their texts, as many as a list may show. */
+/* Tokens with their texts, up to the length of a list. */
 static void write_tokens(const report *r, output *out, const ranked *row, size_t n)
 {
     for (size_t i = 0; i < n && i < TEXTS_A_ROW; i++) {

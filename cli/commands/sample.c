@@ -239,7 +239,7 @@ typedef struct cursor {
     uint64_t draw, n_draws; /* of the row */
 } cursor;
 
-/* Fills in as many portions as there are and moves on; returns how many it filled. */
+/* Fills in the portions and moves on; returns how many it filled. */
 static size_t fill_portions(worker_team *team, cursor *at)
 {
     size_t n = 0;

@@ -402,7 +402,7 @@ static int answer_stdin(request *r, output *out)
         z.n = 0;
         code = numbers_parse(&z, flags->call.who, at, !flags->lines, &line, &at);
         bool is_last = code == EXIT_DONE && *at == '\0';
-        /* An empty line is no vector; empty input is, for the message. */
+        /* An empty line is not a vector, but empty input is one, for the message. */
         if (code == EXIT_DONE && (z.n > 0 || (is_last && row == 0)))
             code = z.n > 0
                        ? answer(r, out, &z, row++, line)

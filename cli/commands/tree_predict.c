@@ -43,13 +43,13 @@ typedef struct predictor_team {
     const head_model *model;
     source *src;              /* of hidden states; NULL for text */
     const line_reader *lines; /* of text; NULL for hidden states */
-    uint32_t n_labels;        /* at most so many an item: --top, or all */
+    uint32_t n_labels;        /* the limit per item: --top, or all */
     uint64_t first_now;       /* number of the first item of this run */
     uint64_t first_item;      /* number of the first item in the input: its random stream */
     pluck_pool *pool;
     predictor *workers;
     size_t n_workers;
-    size_t n_items;               /* at most so many at a time */
+    size_t n_items;               /* the limit at a time */
     pluck_fasttext_label *labels; /* [n_items, n_labels]; text is NULL for hidden states */
     uint32_t *n_found;            /* [n_items] */
 } predictor_team;

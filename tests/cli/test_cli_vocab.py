@@ -141,7 +141,8 @@ class Vocabularies(CommandCase):
         self.refuse(gguf.file([("tokenizer.ggml.tokens", ARRAY, (STRING, []))]), "holds no token")
         self.refuse(gguf.file([("tokenizer.ggml.tokens", ARRAY, (STRING, [b"x" * 65536]))]),
                     "a token of 65536 bytes or more")
-        self.refuse(gguf.file([("tokenizer.ggml.token_type", ARRAY, (6, [1.0]))]), "is not an array")
+        self.refuse(gguf.file([("tokenizer.ggml.token_type", ARRAY, (6, [1.0]))]),
+                    "is not an array")
         self.refuse(Gguf(4).file(good), "expected version 1, 2 or 3")
         self.refuse(b"GGUF", "truncated")
         nested = gguf.text("x") + gguf.pack("I", 9) + gguf.pack("IQ", 9, 1) * 100000
