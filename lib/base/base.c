@@ -1,5 +1,5 @@
 /*
- * The names of the enumerations of base.h, one table each; messages; structs that can grow.
+ * The names of the enumerations of base.h, messages, and structs that can grow.
  */
 #include "base/error.h"
 

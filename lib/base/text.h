@@ -43,7 +43,7 @@ bool plk_utf8_is_cut(const char *text, size_t n);
  * terminal may take for a command or changes the order of the text around it (C0, DEL, C1,
  * directional marks, line and paragraph separators), and what XML forbids. */
 typedef enum plk_notation {
-    PLK_PLAIN,  /* \n, \t, \r, \u{HEX}; \xHH for a byte that is not UTF-8; the rest as it is */
+    PLK_PLAIN,  /* \n, \t, \r, \u{HEX}, \xHH for a byte that is not UTF-8; the rest as it is */
     PLK_QUOTED, /* the same between double quotes: \" and \\ too */
     PLK_CSV,    /* the same between the quotes of a CSV field: "" and \\ */
     PLK_SCREEN, /* running text: line breaks and tabs stay, \u{HEX}; U+FFFD for a byte not UTF-8 */

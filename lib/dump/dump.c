@@ -251,7 +251,7 @@ static pluck_status choose_reader(pluck_dump *dump, const pluck_dump_options *op
         return status;
     dump->reader = find_reader(bytes, size_bytes, options);
     if (!is_seen && dump->reader != &plk_dump_json && dump->reader != &plk_dump_jsonl) {
-        /* Of other text a line says too little. */
+        /* One line of other text is not enough to tell its format. */
         status = plk_source_load(&dump->source, PLK_MAX_LOADED_BYTES, err);
         if (status != PLUCK_OK)
             return status;

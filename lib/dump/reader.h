@@ -1,7 +1,7 @@
 /*
- * What a dump format is: one reader a file, one line each in the registry of dump.c. A new format
- * needs nothing else (and its name in pluck_dump_format). Also what readers share: the layout of
- * rows, the lines of a file, targets.
+ * The descriptor of a dump format, and what readers share: the layout of rows, the lines of a file,
+ * targets. A new format is one file with a descriptor, one line in the registry of dump.c, and a
+ * name in pluck_dump_format.
  */
 #ifndef PLK_READER_H
 #define PLK_READER_H
@@ -68,8 +68,8 @@ typedef struct plk_lines {
     uint64_t stride;
 } plk_lines;
 
-/* Reads all of the source, which is not a stream, from begin_bytes on, once, and keeps the place of
- * every n-th line, n a power of two that grows with the file, so that the index stays below
+/* Reads the source, which is not a stream, once from begin_bytes on, and keeps the place of every
+ * stride-th line. stride is a power of two that grows with the file, so that the index stays below
  * 1 MiB. After a failure only plk_lines_close() is allowed. */
 pluck_status plk_lines_open(plk_lines *lines, plk_source *source, uint64_t begin_bytes,
                             uint8_t comment, pluck_error *err);
@@ -83,8 +83,8 @@ void plk_lines_release(const plk_lines *lines, plk_source *source, uint64_t line
 
 void plk_lines_close(plk_lines *lines, const pluck_allocator *allocator);
 
-/* Bytes of a stream that every sniff() gets, unless it is shorter; no more than a stream of any
- * format may end with. Of a file it gets all bytes. */
+/* Every sniff() gets this many bytes of a stream, unless the stream is shorter, and all bytes of a
+ * file. It is small, so that a short stream is not waited for. */
 enum { PLK_SNIFF_BYTES = 12 };
 
 typedef struct plk_dump_reader {
@@ -94,7 +94,8 @@ typedef struct plk_dump_reader {
     bool has_tensors;       /* pluck_dump_options.tensor means something */
     bool needs_scratch;     /* no row is ever in place */
 
-    /* Whether a file that begins so is of this format; AUTO takes the first that says so. */
+    /* Whether a file that begins with these bytes has this format. AUTO takes the first reader that
+     * returns true. */
     bool (*sniff)(const uint8_t *bytes, size_t size_bytes, const pluck_dump_options *options);
 
     /* Reads the header. Sets info (all but format and streamed) and what read() needs. After a

@@ -1,8 +1,9 @@
 /*
- * Rows of one array. Three ways to one: a pointer into the mapped file, if the values are usable as
- * they are; a conversion or, for Fortran order, a gather into the caller's scratch; the next bytes
- * of a stream into the caller's scratch. scratch has room for n_vocab floats, so values of 2 and of
- * 4 bytes are read into it as they come; f64 passes through a small buffer.
+ * Rows of one array. A row is read in one of three ways: as a pointer into the mapped file, if the
+ * values are usable as they are, by a conversion (in Fortran order a gather) into the caller's
+ * scratch, or as the next bytes of a stream, also into scratch. scratch has room for n_vocab
+ * floats, so values of 2 and of 4 bytes are read into it as they come; f64 passes through a small
+ * buffer.
  */
 #include "dump/reader.h"
 

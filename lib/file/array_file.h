@@ -22,10 +22,11 @@ typedef enum plk_stored_type {
 
 size_t plk_stored_size_bytes(plk_stored_type type);
 
-/* What values of this type are given as: f64 as f32, the others as they are. */
+/* The type as which values are given: f32 for f64, otherwise the same type. */
 pluck_dtype plk_stored_dtype(plk_stored_type type);
 
-/* Whether little-endian values (or big-endian ones) are not in the byte order of this machine. */
+/* Whether little-endian values (false: big-endian ones) differ from the byte order of this
+ * machine. */
 bool plk_is_swapped(bool little_endian);
 
 /*
@@ -101,8 +102,8 @@ typedef struct plk_npy_fields {
 
 bool plk_npy_has_magic(const uint8_t *bytes, size_t size_bytes);
 
-/* From the first PLK_NPY_PREFIX_BYTES bytes, or as many as there are: how many bytes prefix and
- * text have together, and where the text begins. */
+/* Finds the size of the header, prefix and text together, and where the text begins. bytes are the
+ * first PLK_NPY_PREFIX_BYTES of the array, or all if it is shorter. */
 pluck_status plk_npy_header_size(const uint8_t *bytes, size_t size_bytes, const char *where,
                                  size_t *text_offset, size_t *header_size_bytes, pluck_error *err);
 
@@ -111,8 +112,8 @@ pluck_status plk_npy_header_fields(const uint8_t *header, size_t text_offset,
                                    size_t header_size_bytes, const char *where,
                                    plk_npy_fields *fields, pluck_error *err);
 
-/* The whole header of the array with which source begins: what it says, and how many bytes it has.
- * Nothing of a stream is read, only peeked at. fields->descr is valid until source is read. */
+/* Reads the whole header of the array with which source begins, and its size. A stream is only
+ * peeked at. fields->descr is valid until source is read. */
 pluck_status plk_npy_header_read(plk_source *source, const char *where, plk_npy_fields *fields,
                                  size_t *header_size_bytes, pluck_error *err);
 

@@ -2,7 +2,7 @@
  * A strict reader of the dictionary in an .npy header. NumPy evaluates it as a Python literal; the
  * writers in use all write these three keys with a string, a boolean and a tuple, so that is the
  * whole grammar here: keys in any order, either quote, a comma after the last element, white space
- * anywhere between. There is no recursion, and everything else is an error with its byte offset.
+ * anywhere between. The parser does not recurse. Everything else is an error with its byte offset.
  */
 #include "file/array_file.h"
 

@@ -2,7 +2,8 @@
  * Files as bytes: sources that are read, places that are written to, and new files.
  *
  * A source is a file that is mapped into memory, or a stream (a pipe, standard input) that is read
- * once from front to back. A mapped source may be used by many threads at once; a stream by one.
+ * once from front to back. Many threads may use a mapped source at once. A stream is for one
+ * thread.
  */
 #ifndef PLK_FILE_H
 #define PLK_FILE_H
@@ -12,16 +13,16 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
-/* Parts of a mapped file that stay in memory: the steps that were read last. */
+/* A mapped file is read in steps. Those that were read last stay in memory. */
 enum { PLK_SOURCE_STEP_BYTES = 1 << 20, PLK_SOURCE_N_STEPS = 32 };
 
-/* Bytes that scattered reads may bring into memory before all of them are dropped. */
+/* Scattered reads may bring this many bytes into memory before all of them are dropped. */
 #define PLK_SOURCE_SCATTERED_BYTES ((uint64_t)512 << 20)
 
 enum { PLK_SOURCE_LABEL_BYTES = 96 };
 
-/* Where the bytes of a stream come from, if not from a descriptor: puts at least one byte and at
- * most size_bytes into to, or sets *n_read = 0 at the end. */
+/* Gives the bytes of a stream that does not come from a descriptor: writes 1 to size_bytes bytes to
+ * to and their number to *n_read, which is 0 at the end. */
 typedef pluck_status (*plk_source_pull)(void *user, uint8_t *to, size_t size_bytes, size_t *n_read,
                                         pluck_error *err);
 
@@ -69,36 +70,37 @@ void plk_source_open_pull(plk_source *source, const char *label, plk_source_pull
 
 void plk_source_close(plk_source *source);
 
-/* The first size_bytes bytes, or as many as there are: *available. The bytes stay valid until the
- * next call with the source. Of a stream, nothing may have been read before. */
+/* Finds the first size_bytes bytes, or all if the source is shorter; *available is their number.
+ * They stay valid until the next call with the source. Nothing of a stream may have been read
+ * before. */
 pluck_status plk_source_peek(plk_source *source, size_t size_bytes, const uint8_t **bytes,
                              size_t *available, pluck_error *err);
 
-/* The next size_bytes bytes of a stream, fewer only at its end. to = NULL skips them. */
+/* Reads the next size_bytes bytes of a stream, fewer only at its end. to NULL: skips them. */
 pluck_status plk_source_read(plk_source *source, void *to, size_t size_bytes, size_t *n_read,
                              pluck_error *err);
 
-/* As many bytes of a stream as there are without waiting for more, at most size_bytes; 0 only at
- * its end. */
+/* Reads those of the next size_bytes bytes of a stream that have arrived. Waits only for the first
+ * one; *n_read is 0 only at the end. */
 pluck_status plk_source_read_some(plk_source *source, void *to, size_t size_bytes, size_t *n_read,
                                   pluck_error *err);
 
-/* Reads the rest of a stream, of which nothing has been read, into memory of its own: then it is a
- * source that is neither streamed nor mapped. More than limit_bytes is PLUCK_ERR_FORMAT. Other
- * sources stay as they are. */
+/* Reads a whole stream into memory, so that the source is neither streamed nor mapped. Nothing of
+ * it may have been read before. More than limit_bytes is PLUCK_ERR_FORMAT. Other sources do not
+ * change. */
 pluck_status plk_source_load(plk_source *source, size_t limit_bytes, pluck_error *err);
 
-/* source gives up its content for that of loaded, which plk_source_load() has read and which is
- * empty after. */
+/* Replaces the content of source by that of loaded, which plk_source_load() has read. Afterwards
+ * loaded is empty. */
 void plk_source_take_loaded(plk_source *source, plk_source *loaded);
 
-/* At least one byte more of a stream than were peeked at before, of which nothing has been read:
- * all that there are in *bytes and *available. *ended: there is no more. */
+/* Waits for at least one byte more than have been peeked at; *bytes and *available are all that
+ * have arrived. *ended: the stream has ended. Nothing of it may have been read before. */
 pluck_status plk_source_peek_more(plk_source *source, const uint8_t **bytes, size_t *available,
                                   bool *ended, pluck_error *err);
 
-/* size_bytes bytes at offset_bytes, both inside of a source that is no stream. For reads that are
- * mostly in ascending order: the parts of a large file that were read longest ago leave memory. */
+/* The size_bytes bytes at offset_bytes, which exist, of a source that is not a stream. Meant for
+ * mostly ascending reads: the parts of a large file that were read longest ago leave memory. */
 const uint8_t *plk_source_at(plk_source *source, uint64_t offset_bytes, size_t size_bytes);
 
 /* Says that n_reads values, stride_bytes apart, have been read past plk_source_at(). */
@@ -116,10 +118,10 @@ bool plk_is_space(uint8_t c);
 size_t plk_mark_bytes(const uint8_t *bytes, size_t size_bytes);
 
 /*
- * If source, of which nothing has been read, begins as a gzip file does (RFC 1952), replaces its
- * content by what it unpacks to, all members of it, in memory: then it is a source that is neither
- * streamed nor mapped. More than limit_bytes is PLUCK_ERR_FORMAT, as is damaged data; a build
- * without zlib says so. Other sources stay as they are. After a failure source can only be closed.
+ * If source begins as a gzip file does (RFC 1952), unpacks all its members into memory, so that the
+ * source is neither streamed nor mapped. Nothing of it may have been read before. More than
+ * limit_bytes and damaged data are PLUCK_ERR_FORMAT, and so is every gzip file if the build has no
+ * zlib. Other sources do not change. After a failure source can only be closed.
  */
 pluck_status plk_gzip_unpack(plk_source *source, size_t limit_bytes, pluck_error *err);
 

@@ -20,7 +20,7 @@
 
 static const char metadata_name[] = "__metadata__";
 
-/* The types of the format with whole bytes a value. */
+/* The types of the format whose values are whole bytes. */
 static const struct {
     const char *name;
     unsigned size_bytes;

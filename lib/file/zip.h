@@ -3,20 +3,20 @@
  *
  * Byte by byte, all little-endian (PKWARE, APPNOTE.TXT 6.3, sections 4.3 and 4.5), from the end:
  *
- *   end record       "PK\5\6"; this disk, disk of the directory (u16 each); entries on this disk,
- *                    in all (u16); size and offset of the directory (u32); length of the comment
- *                    (u16), and the comment, with which the file ends
- *   zip64 locator    20 bytes before the end record, if any of its numbers is all ones: "PK\6\7";
- *                    disk (u32); offset of the zip64 end record (u64); number of disks (u32)
- *   zip64 end record "PK\6\6"; its size (u64); versions (u16 x 2); disks (u32 x 2); entries on this
- *                    disk, in all; size and offset of the directory (u64 each)
- *   directory        entries of 46 bytes: "PK\1\2"; versions (u16 x 2); flags, method, time, date
- *                    (u16); CRC-32, packed size, size (u32); lengths of name, extra and comment
- *                    (u16); disk, attributes (u16, u16, u32); offset of the local header (u32);
- *                    then name, extra and comment. Extra is blocks of id and length (u16 each); in
- *                    block 1, sizes and offset that are all ones above follow as u64
- *   local header     30 bytes: "PK\3\4"; 22 bytes as above; lengths of name and extra (u16); name
- *                    and extra; then the packed bytes
+ *    end record       "PK\5\6"; this disk, disk of the directory (u16 each); entries on this disk,
+ *                     in all (u16); size and offset of the directory (u32); length of the comment
+ *                     (u16), and the comment, with which the file ends
+ *    zip64 locator    20 bytes before the end record, if any of its numbers is all ones: "PK\6\7";
+ *                     disk (u32); offset of the zip64 end record (u64); number of disks (u32)
+ *    zip64 end record "PK\6\6"; its size (u64); versions (u16 x 2); disks (u32 x 2); entries on
+ *                     this disk, in all; size and offset of the directory (u64 each)
+ *    directory        entries of 46 bytes: "PK\1\2"; versions (u16 x 2); flags, method, time, date
+ *                     (u16); CRC-32, packed size, size (u32); lengths of name, extra and comment
+ *                     (u16); disk, attributes (u16, u16, u32); offset of the local header (u32);
+ *                     then name, extra and comment. Extra is blocks of id and length (u16 each); in
+ *                     block 1, sizes and offset that are all ones above follow as u64
+ *    local header     30 bytes: "PK\3\4"; 22 bytes as above; lengths of name and extra (u16); name
+ *                     and extra; then the packed bytes
  */
 #ifndef PLK_ZIP_H
 #define PLK_ZIP_H

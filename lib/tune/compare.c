@@ -1,9 +1,9 @@
 /*
- * Three passes over the two rows, in blocks that are widened to double on the stack: maxima; the
- * normalisers, and a heap of the largest logits of a; the sums. With z relative to the maximum and
- * S = sum exp(z), ln p = z - ln S, so that a difference of logarithms is a difference of logits,
- * and equal rows have a divergence of exactly 0. A term p ln(p / q) is finite wherever q is not
- * banned, even where exp() gives 0.
+ * Three passes over the two rows, in blocks that are widened to double on the stack, find the
+ * maxima, then the normalisers and a heap of the largest logits of a, and then the sums. With z
+ * relative to the maximum and S = sum exp(z), ln p = z - ln S, so that a difference of logarithms
+ * is a difference of logits, and equal rows have a divergence of exactly 0. A term p ln(p / q) is
+ * finite wherever q is not banned, even where exp() gives 0.
  *
  * Each block has its own sum, so that n values cost n / BLOCK + BLOCK roundings, not n. Rounding
  * can leave a divergence of nearly equal rows below 0 by about 1e-16; it is 0 then.

@@ -4,11 +4,14 @@
  * because equal logits weigh the same and which of them is in a prefix matters for the target
  * alone, whose place is counted. Prefix sums of the exponentials are in double.
  *
- * A target is kept by top_p p if the mass before it is below p; by min_p p if its probability is at
- * least p of the largest; by top_n_sigma n if it is at most n deviations below the best logit; by
- * top_k k if fewer than k tokens come before it. So each row needs one number a kind, larger ones
- * being harder, and the tightest setting that keeps a part of the rows is a quantile of them, near
- * the upper end: the largest few are kept in a heap.
+ * When a target survives:
+ *   top_p p        the mass before it is below p
+ *   min_p p        its probability is at least p times the largest
+ *   top_n_sigma n  it is at most n deviations below the best logit
+ *   top_k k        fewer than k tokens come before it
+ * So each row needs one number per kind, and larger numbers are harder. The tightest setting with
+ * which a fraction of the targets survives is a quantile of them near the upper end, so the largest
+ * few are kept in a heap.
  */
 #include "tune/tune_impl.h"
 

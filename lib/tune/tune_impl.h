@@ -17,7 +17,7 @@
 typedef struct plk_tune_logits {
     const plk_kernels *kernels;
     float *x;         /* room for whole blocks, each with PLK_SLACK more */
-    float *block_max; /* a float a block */
+    float *block_max; /* one per block */
     uint32_t n_vocab, n_blocks;
     float max;
     uint32_t best; /* the lowest token whose logit is max */
@@ -54,7 +54,7 @@ void plk_tune_moments_quick(const plk_tune_logits *row, double beta, bool with_s
 void plk_tune_moments_target(const plk_tune_logits *row, pluck_token target,
                              plk_tune_moments *moments);
 
-/* -ln p of the target; the entropy; the Brier score. */
+/* -ln p of the target, the entropy, and the Brier score. */
 double plk_tune_nll(const plk_tune_moments *moments);
 double plk_tune_entropy(const plk_tune_moments *moments);
 double plk_tune_brier(const plk_tune_moments *moments);
@@ -69,7 +69,7 @@ typedef struct plk_calibration {
     uint32_t n_bins;
     bool closed_left;
     pluck_tune_bin *bins; /* sums of confidence and accuracy until finished */
-    double *confidences;  /* equal mass: one a row, negative where wrong; else NULL */
+    double *confidences;  /* equal mass: one per row, negative where wrong; else NULL */
     uint64_t n_rows;
 } plk_calibration;
 
@@ -95,24 +95,23 @@ double plk_calibration_finish(plk_calibration *c);
 typedef struct plk_tune_pass {
     const pluck_tune_data *data; /* checked */
     pluck_tune_half half;
-    uint64_t stride; /* of so many rows of the half only the first; 0 is 1 */
+    uint64_t stride; /* use every stride-th row of the half; 0 means 1 */
 
-    /* What a thread makes of a row: result is result_bytes long, scratch has room for as many
-     * values of 4 bytes a logit as scratch_per_logit says. target is -1 without targets. */
+    /* Computes the result of a row, of result_bytes, on any thread. scratch has room for
+     * scratch_per_logit values of 4 bytes per logit. target is PLUCK_NO_TOKEN without targets. */
     void (*work)(const void *user, const plk_tune_logits *row, pluck_token target,
                  uint32_t *scratch, void *result);
     size_t result_bytes, scratch_per_logit;
 
-    /* Takes the results, in row order, on the calling thread; rows that should have a target and
-     * have none are left out. */
+    /* Takes the results, in row order, on the calling thread. If there are targets, rows without
+     * one are left out. */
     void (*take)(void *user, uint64_t row, const void *result);
     void *user;
 
     uint64_t done_before, total; /* rows, for the progress */
 } plk_tune_pass;
 
-/* Checks the data; *rows becomes how many rows there are, in both halves, rows without a target
- * among them. */
+/* Checks the data. *rows becomes the number of rows in both halves, with or without a target. */
 pluck_status plk_tune_check(const pluck_tune_data *data, uint64_t *rows, pluck_error *err);
 
 bool plk_tune_has_targets(const pluck_tune_data *data);

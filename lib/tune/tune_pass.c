@@ -27,8 +27,8 @@ typedef struct runner {
     pluck_allocator allocator;
     worker_memory *workers;
     uint32_t n_workers;
-    uint32_t n_batch;     /* rows a batch */
-    char *results;        /* one a row of the batch */
+    uint32_t n_batch;     /* rows per batch */
+    char *results;        /* one per row of the batch */
     bool *is_left;        /* rows without a target */
     uint64_t first, step; /* row i of the batch is first + i * step */
     bool has_targets;
