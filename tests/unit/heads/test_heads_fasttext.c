@@ -188,6 +188,100 @@ static void test_models_made_by_hand_open_and_predict(void **state)
     }
 }
 
+/* What put_floats() writes. */
+static double stored(size_t i)
+{
+    return (double)((i * 37 + 11) % 64) / 16 - 2;
+}
+
+/* A row of a quantised matrix is its norm times the centroids that its codes name: put_matrix().
+ * All numbers here are so short that no sum rounds. */
+static void test_quantised_rows_are_norms_times_centroids(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"the\n", "cat the cat\n", "\xC3\xA9t\xC3\xA9\n"};
+    file_bytes f = make_model((recipe){2, 1, 0, 0, true, false});
+    pluck_fasttext *model = NULL;
+    pluck_fasttext_query *query = NULL;
+    assert_ok(open_bytes(&model, f.bytes, f.n));
+    assert_ok(pluck_fasttext_query_create(&query, model, NULL, &err));
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        const int32_t *features = NULL;
+        const float *hidden = NULL;
+        size_t n = 0, size = strlen(lines[i]);
+        double sums[DIM] = {0};
+        assert_ok(pluck_fasttext_query_features(query, lines[i], size, &features, &n, NULL, &err));
+        assert_true(n > 1);
+        for (size_t k = 0; k < n; k++)
+            for (size_t s = 0; s < DIM; s++) {
+                size_t row = (size_t)features[k], code = ((2 * row + s) * 91 + 3) % 256;
+                sums[s] += stored((row * 17 + 40) % 256) * stored(256 * s + code);
+            }
+        float scale = (float)(1.0 / (double)n);
+        assert_ok(pluck_fasttext_query_hidden(query, lines[i], size, &hidden, &err));
+        for (size_t s = 0; s < DIM; s++)
+            assert_true(hidden[s] == (float)sums[s] * scale);
+    }
+    pluck_fasttext_query_destroy(&query);
+    pluck_fasttext_destroy(&model);
+}
+
+static void test_ngrams_are_limited(void **state)
+{
+    (void)state;
+    for (int length = 254; length < 258; length++)
+        for (int of_bytes = 0; of_bytes < 2; of_bytes++) {
+            recipe r = {3, of_bytes ? 1 : length, of_bytes, of_bytes ? length : 0, false, false};
+            file_bytes f = make_model(r);
+            pluck_fasttext *model = NULL;
+            assert_int_equal(open_bytes(&model, f.bytes, f.n),
+                             length <= 255 ? PLUCK_OK : PLUCK_ERR_FORMAT);
+            if (!model)
+                assert_non_null(strstr(err.message, "exceeds 255"));
+            pluck_fasttext_destroy(&model);
+        }
+}
+
+/* fastText keeps the best outputs in a heap; the fewer are wanted, the more are thrown out. */
+static void test_fewer_labels_are_the_first_of_all(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"the\n",
+                                        "cat\n",
+                                        "the cat\n",
+                                        "cat cat the\n",
+                                        "\xC3\xA9t\xC3\xA9 the\n",
+                                        "\xC3\xA9t\xC3\xA9\n",
+                                        "\n"};
+    for (size_t i = 0; i < N_RECIPES; i++)
+        for (size_t l = 0; l < sizeof lines / sizeof *lines; l++)
+            for (int compat = 0; compat < 2; compat++) {
+                file_bytes f = make_model(recipes[i]);
+                pluck_fasttext *model = NULL;
+                pluck_fasttext_query *query = NULL;
+                pluck_fasttext_label all[N_LABELS], some[N_LABELS];
+                pluck_fasttext_request request = PLUCK_INIT(pluck_fasttext_request);
+                uint32_t n_all = 0, n = 0;
+                request.compat = compat == 1;
+                request.k = N_LABELS;
+                assert_ok(open_bytes(&model, f.bytes, f.n));
+                assert_ok(pluck_fasttext_query_create(&query, model, NULL, &err));
+                assert_ok(pluck_fasttext_query_predict(query, lines[l], strlen(lines[l]), &request,
+                                                       all, &n_all, &err));
+                for (request.k = 1; request.k < N_LABELS && request.k <= n_all; request.k++) {
+                    assert_ok(pluck_fasttext_query_predict(query, lines[l], strlen(lines[l]),
+                                                           &request, some, &n, &err));
+                    assert_int_equal(n, request.k);
+                    for (uint32_t k = 0; k < n; k++)
+                        assert_true(some[k].prob == all[k].prob);
+                }
+                for (uint32_t k = 1; k < n_all; k++)
+                    assert_true(all[k - 1].prob >= all[k].prob);
+                pluck_fasttext_query_destroy(&query);
+                pluck_fasttext_destroy(&model);
+            }
+}
+
 static void check_features(const recipe *r, const char *line, const int32_t *expected, size_t n,
                            size_t used)
 {
@@ -545,6 +639,9 @@ static void test_the_published_model_gives_its_reference_probabilities(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_quantised_rows_are_norms_times_centroids),
+        cmocka_unit_test(test_ngrams_are_limited),
+        cmocka_unit_test(test_fewer_labels_are_the_first_of_all),
         cmocka_unit_test(test_models_made_by_hand_open_and_predict),
         cmocka_unit_test(test_lines_are_split_as_fasttext_does),
         cmocka_unit_test(test_subwords_and_ngrams_come_in_the_order_of_fasttext),
