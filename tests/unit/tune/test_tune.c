@@ -3,6 +3,8 @@
  * command. Numbers are compared with NumPy there; here with what they are on rows that can be
  * solved by hand.
  */
+#include "support/tune_rows.h"
+
 #include <pluck/tune.h>
 
 #include <math.h>
@@ -120,6 +122,53 @@ static void rows_come_in_order_and_progress_reaches_the_end(void **state)
     close_rows(&t);
 }
 
+enum { N_CONFIDENT = 70, N_EQUAL = 8 };
+
+static void keep_confidence(void *user, uint64_t row, const pluck_tune_row *measured)
+{
+    ((double *)user)[row] = measured->confidence;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Bins of equal mass share out the rows in the order of their confidences, and tell both ends. */
+static void bins_of_equal_mass_end_at_confidences(void **state)
+{
+    (void)state;
+    tune_rows t = tune_rows_normal(N_CONFIDENT, 9, 1.5, 11);
+    double confidences[N_CONFIDENT];
+    const double temperature = 1.5;
+    pluck_tune_stats stats;
+    pluck_tune_bin bins[N_EQUAL];
+    size_t n_wide = 0;
+    pluck_tune_request request = {.struct_size = sizeof request,
+                                  .temperatures = &temperature,
+                                  .n = 1,
+                                  .binning = {.n = N_EQUAL, .equal_mass = true},
+                                  .stats = &stats,
+                                  .bins = bins,
+                                  .row = keep_confidence,
+                                  .user = confidences};
+    assert_int_equal(pluck_tune_measure(&t.data, &request, NULL), PLUCK_OK);
+    qsort(confidences, N_CONFIDENT, sizeof *confidences, ascending);
+    size_t first = 0;
+    for (size_t b = 0; b < N_EQUAL; b++) {
+        size_t n = N_CONFIDENT / N_EQUAL + (b < N_CONFIDENT % N_EQUAL);
+        assert_int_equal(bins[b].rows, n);
+        assert_true(bins[b].low == confidences[first]);
+        n_wide += bins[b].low < bins[b].high;
+        assert_true(bins[b].high == confidences[first + n - 1]);
+        first += n;
+    }
+    assert_int_equal(first, N_CONFIDENT);
+    assert_int_equal(n_wide, N_EQUAL);
+    tune_rows_free(&t);
+}
+
 static void halves_share_out_the_rows(void **state)
 {
     (void)state;
@@ -204,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(likelihood_and_brier_are_best_where_p_is_the_share),
         cmocka_unit_test(rows_come_in_order_and_progress_reaches_the_end),
+        cmocka_unit_test(bins_of_equal_mass_end_at_confidences),
         cmocka_unit_test(halves_share_out_the_rows),
         cmocka_unit_test(callers_mistakes_are_refused_and_change_nothing),
         cmocka_unit_test(names_end),
