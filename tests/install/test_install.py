@@ -57,10 +57,10 @@ def needed_libraries(program):
 
 
 class Installed(unittest.TestCase):
-    def compile(self, name, compiler, link_flags, example="embed"):
+    def compile(self, name, compiler, link_flags, example="embed", suffix=".c"):
         program = scratch / name
         run(*compiler, "-Wall", "-Wextra", "-Wpedantic", "-Werror", *pkg_config("--cflags"),
-            source / "examples" / f"{example}.c", "-o", program, *link_flags)
+            source / "examples" / (example + suffix), "-o", program, *link_flags)
         return program
 
     def check_output(self, program):
@@ -114,6 +114,11 @@ class Installed(unittest.TestCase):
     def test_cxx17_program_with_the_static_library(self):
         program = self.compile("embed-static-cxx", self.cxx_compiler(),
                                ["-x", "none", *self.static_flags()])
+        self.check_output(program)
+
+    def test_the_cxx_face(self):
+        program = self.compile("embed-cxx-face", self.cxx_compiler(),
+                               ["-x", "none", *self.shared_flags()], suffix=".cpp")
         self.check_output(program)
 
     def check_custom_stage(self, program):
