@@ -268,6 +268,19 @@ pluck_config_stage setup_config_stage(const pluck_config *config, size_t index)
     return stage;
 }
 
+char *setup_config_json(const pluck_config *config, size_t *n_bytes)
+{
+    size_t needed = 0;
+    pluck_status status = pluck_config_to_json(config, NULL, 0, &needed, NULL);
+    char *text = status == PLUCK_OK ? malloc(needed) : NULL;
+    if (text && pluck_config_to_json(config, text, needed, &needed, NULL) != PLUCK_OK) {
+        free(text);
+        return NULL;
+    }
+    *n_bytes = text ? needed - 1 : 0;
+    return text;
+}
+
 int setup_seed(const call *c, pluck_config *config)
 {
     pluck_error err;

@@ -5,6 +5,7 @@
  * the same thing twice for agreement. Members that are not known are ignored.
  */
 #include "trace_line.h"
+#include "setup.h"
 
 #include "json/tree.h"
 
@@ -127,14 +128,9 @@ static size_t squeeze(char *json, size_t n)
 char *config_line(const pluck_config *config, size_t *size_bytes)
 {
     size_t n = 0;
-    /* Fails because nothing fits, but says what would. */
-    (void)pluck_config_to_json(config, NULL, 0, &n, NULL);
-    char *text = malloc(n + 1);
-    if (!text || pluck_config_to_json(config, text, n + 1, &n, NULL) != PLUCK_OK) {
-        free(text);
-        return NULL;
-    }
-    *size_bytes = squeeze(text, n);
+    char *text = setup_config_json(config, &n);
+    if (text)
+        *size_bytes = squeeze(text, n);
     return text;
 }
 

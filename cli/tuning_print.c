@@ -6,6 +6,7 @@
  * The tables of --csv, in one table, and the charts of --svg.
  */
 #include "chart.h"
+#include "setup.h"
 #include "tuning.h"
 
 #include <errno.h>
@@ -312,11 +313,9 @@ static void write_config(const tuning *t, output *out)
         return;
     }
     size_t n = 0;
-    pluck_config_to_json(t->config, NULL, 0, &n, NULL);
-    char *text = malloc(n + 1);
-    if (!text || pluck_config_to_json(t->config, text, n + 1, &n, NULL) != PLUCK_OK) {
+    char *text = setup_config_json(t->config, &n);
+    if (!text) {
         out->error = ENOMEM;
-        free(text);
         return;
     }
     for (size_t i = 0; i < n; i++) {

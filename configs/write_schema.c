@@ -16,14 +16,14 @@ int main(int argc, char **argv)
         return 2;
     }
     (void)pluck_config_schema(NULL, 0, &size_bytes, NULL);
-    char *const text = malloc(size_bytes + 1);
-    if (!text || pluck_config_schema(text, size_bytes + 1, &size_bytes, &err) != PLUCK_OK) {
+    char *text = malloc(size_bytes);
+    if (!text || pluck_config_schema(text, size_bytes, &size_bytes, &err) != PLUCK_OK) {
         fprintf(stderr, "write_schema: %s\n", text ? err.message : "out of memory");
         free(text);
         return 4;
     }
-    FILE *const file = fopen(argv[1], "wb");
-    const bool written = file && fwrite(text, 1, size_bytes, file) == size_bytes;
+    FILE *file = fopen(argv[1], "wb");
+    bool written = file && fputs(text, file) >= 0;
     free(text);
     if ((file && fclose(file) != 0) || !written) {
         perror(argv[1]);

@@ -12,6 +12,7 @@
  */
 #include "commands/bench.h"
 
+#include "setup.h"
 #include "json/tree.h"
 
 #include <pluck/rng.h>
@@ -304,16 +305,6 @@ pluck_logits bench_row(const bench_rows *rows, size_t index)
     return (pluck_logits){rows->data + r * rows->row_bytes, rows->dtype, rows->n_vocab};
 }
 
-/* The JSON of the configuration; the caller frees it. */
-static char *config_text(const pluck_config *config, size_t *size)
-{
-    pluck_config_to_json(config, NULL, 0, size, NULL);
-    char *text = malloc(*size + 1);
-    if (text)
-        pluck_config_to_json(config, text, *size + 1, size, NULL);
-    return text;
-}
-
 static bool has_key(const pluck_stage *stage, const char *key)
 {
     for (size_t i = 0; i < stage->n_params; i++)
@@ -388,7 +379,7 @@ pluck_config *bench_variant(const pluck_config *config, const size_t *indices, s
     pluck_config *variant = NULL;
     plk_json json = {.root = NULL};
     size_t size = 0, variant_size = 0;
-    char *text = config_text(config, &size), *variant_text = NULL;
+    char *text = setup_config_json(config, &size), *variant_text = NULL;
     FILE *file = text ? open_memstream(&variant_text, &variant_size) : NULL;
     *err = (pluck_error){PLUCK_ERR_NOMEM, "out of memory"};
     if (file && plk_json_open(&json, text, size, NULL, NULL, err) == PLUCK_OK)

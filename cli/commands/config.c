@@ -73,12 +73,12 @@ static int print_written(output *out, const call *c, const pluck_config *config,
     pluck_status sized = writer(config, NULL, 0, &size, &err);
     if (sized != PLUCK_OK)
         return complain(c->who, exit_code_of(sized), "%s", err.message);
-    char *text = malloc(size + 1);
+    char *text = malloc(size);
     if (!text)
         return complain_memory(c->who);
-    pluck_status status = writer(config, text, size + 1, &size, &err);
+    pluck_status status = writer(config, text, size, &size, &err);
     if (status == PLUCK_OK)
-        output_write(out, text, size);
+        output_text(out, text);
     free(text);
     return status == PLUCK_OK ? EXIT_DONE
                               : complain(c->who, exit_code_of(status), "%s", err.message);

@@ -38,25 +38,6 @@ static void tell_key(void *user, const char *key, pluck_import_fate fate, const 
     output_char(report->keys, '}');
 }
 
-/* The configuration as JSON; freed by the caller. NULL after complain(). */
-static char *config_text(const import_flags *flags, const pluck_config *config, size_t *n)
-{
-    pluck_error err;
-    /* Fails because nothing fits, but says what would. */
-    (void)pluck_config_to_json(config, NULL, 0, n, NULL);
-    char *text = malloc(*n + 1);
-    if (!text) {
-        complain_memory(flags->call.who);
-        return NULL;
-    }
-    if (pluck_config_to_json(config, text, *n + 1, n, &err) != PLUCK_OK) {
-        complain(flags->call.who, EXIT_DATA, "%s", err.message);
-        free(text);
-        return NULL;
-    }
-    return text;
-}
-
 /* --from, whose choices are auto and then the kinds of the library. */
 static int find_kind(const import_flags *flags, const char *json, size_t n,
                      pluck_import_format *kind)
@@ -95,10 +76,10 @@ static int import_text(const import_flags *flags, const char *json, size_t n, ou
         return complain(flags->call.who, exit_code_of(status), "%s: %s", flags->call.words[0],
                         err.message);
     size_t size = 0;
-    char *text = config_text(flags, config, &size);
+    char *text = setup_config_json(config, &size);
     pluck_config_destroy(&config);
     if (!text)
-        return EXIT_SYSTEM;
+        return complain_memory(flags->call.who);
     if (report.keys)
         output_text(out, "],\"config\":");
     output_write(out, text, report.keys ? size - 1 : size); /* without its line break */

@@ -4,6 +4,7 @@
  */
 #include "commands/commands.h"
 #include "run_files.h"
+#include "setup.h"
 #include "tuning.h"
 
 #include <errno.h>
@@ -19,9 +20,8 @@ typedef struct tune_flags {
 static void write_config(const tuning *t, output *out)
 {
     size_t n = 0;
-    pluck_config_to_json(t->config, NULL, 0, &n, NULL);
-    char *text = malloc(n + 1);
-    if (text && pluck_config_to_json(t->config, text, n + 1, &n, NULL) == PLUCK_OK)
+    char *text = setup_config_json(t->config, &n);
+    if (text)
         output_write(out, text, n);
     else
         out->error = out->error != 0 ? out->error : ENOMEM;

@@ -193,7 +193,7 @@ public:
         call(pluck_config_to_json, get(), nullptr, size_t{0}, &n_bytes);
         std::string text(n_bytes, '\0');
         call(pluck_config_to_json, get(), text.data(), text.size(), &n_bytes);
-        text.resize(n_bytes);
+        text.pop_back(); /* the NUL */
         return text;
     }
     bool operator==(const config &other) const { return pluck_config_equal(get(), other.get()); }

@@ -146,11 +146,11 @@ void plk_write_key_word(plk_writer *writer, const char *key, const char *word)
     plk_write_word(writer, word);
 }
 
-pluck_status plk_write_end(plk_writer *writer, size_t *size_bytes, pluck_error *err)
+pluck_status plk_write_end(plk_writer *writer, size_t *needed_bytes, pluck_error *err)
 {
     assert(writer->depth == 0);
     put(writer, "\n", 1);
-    *size_bytes = writer->size_bytes;
+    *needed_bytes = writer->size_bytes + 1;
     if (writer->size_bytes < writer->capacity_bytes) {
         writer->text[writer->size_bytes] = '\0';
         return PLUCK_OK;

@@ -39,8 +39,8 @@ void plk_write_key_string(plk_writer *writer, const char *key, const char *text)
 void plk_write_key_word(plk_writer *writer, const char *key, const char *word);
 
 /* The final newline and NUL. PLUCK_ERR_SPACE if the text did not fit, unless text is NULL, which
- * only asks for the size; *size_bytes is set in any case. */
-pluck_status plk_write_end(plk_writer *writer, size_t *size_bytes, pluck_error *err);
+ * only asks for the size. *needed_bytes is set in any case and counts the NUL. */
+pluck_status plk_write_end(plk_writer *writer, size_t *needed_bytes, pluck_error *err);
 
 enum { PLK_NUMBER_TEXT_BYTES = 32 };
 

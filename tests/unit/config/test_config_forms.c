@@ -408,7 +408,7 @@ static void writing_stops_at_the_capacity_and_tells_the_size(void **state)
         pluck_error err = {PLUCK_OK, ""};
         memset(text, 'x', sizeof text);
         pluck_status status = pluck_config_to_json(config, text, capacity, &size_bytes, &err);
-        assert_int_equal(size_bytes, needed);
+        assert_int_equal(size_bytes, needed + 1);
         assert_int_equal(status, capacity > needed ? PLUCK_OK : PLUCK_ERR_SPACE);
         assert_int_equal(text[capacity > needed ? needed + 1 : capacity], 'x');
         if (capacity > 0)

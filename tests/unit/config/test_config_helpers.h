@@ -35,12 +35,12 @@ static inline char *must_write(const pluck_config *config)
     size_t size_bytes = 0, size_again = 0;
     pluck_error err = {PLUCK_OK, ""};
     (void)pluck_config_to_json(config, NULL, 0, &size_bytes, NULL);
-    char *text = malloc(size_bytes + 1);
+    char *text = malloc(size_bytes);
     assert_non_null(text);
-    if (pluck_config_to_json(config, text, size_bytes + 1, &size_again, &err) != PLUCK_OK)
+    if (pluck_config_to_json(config, text, size_bytes, &size_again, &err) != PLUCK_OK)
         fail_msg("%s", err.message);
     assert_int_equal(size_bytes, size_again);
-    assert_int_equal(strlen(text), size_bytes);
+    assert_int_equal(strlen(text) + 1, size_bytes);
     return text;
 }
 

@@ -250,10 +250,10 @@ static void texts_are_written_into_what_they_need(void **state)
     size_t n = 0, again = 0;
     char text[64];
     assert_int_equal(pluck_config_to_json(config, NULL, 0, &n, &err), PLUCK_OK);
-    assert_int_equal(pluck_config_to_json(config, text, n + 1, &again, &err), PLUCK_OK);
-    assert_int_equal(strlen(text), n);
+    assert_int_equal(pluck_config_to_json(config, text, n, &again, &err), PLUCK_OK);
+    assert_int_equal(strlen(text) + 1, n);
     assert_int_equal(again, n);
-    assert_int_equal(pluck_config_to_json(config, text, n, &again, &err), PLUCK_ERR_SPACE);
+    assert_int_equal(pluck_config_to_json(config, text, n - 1, &again, &err), PLUCK_ERR_SPACE);
     assert_int_equal(again, n);
     assert_int_equal(pluck_config_schema(NULL, 0, &n, &err), PLUCK_OK);
     assert_true(n > 1000);
