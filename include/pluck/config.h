@@ -107,8 +107,8 @@ PLUCK_API pluck_status pluck_config_add_stage(pluck_config *config, const char *
 /*
  * Writes the configuration as JSON that reads back to an equal configuration (same form, same
  * stages, same bits of every number), indented by two spaces, with a final newline. Writes at most
- * capacity_bytes. *needed_bytes becomes the number of bytes that the text needs, its terminating NUL
- * included. text NULL with capacity_bytes 0 only asks for that number. PLUCK_ERR_SPACE if the
+ * capacity_bytes. *needed_bytes becomes the number of bytes that the text needs, its terminating
+ * NUL included. text NULL with capacity_bytes 0 only asks for that number. PLUCK_ERR_SPACE if the
  * text does not fit: then text holds the beginning of it.
  */
 PLUCK_API pluck_status pluck_config_to_json(const pluck_config *config, char *text,
