@@ -11,17 +11,14 @@
 
 #include <string.h>
 
-static void destroy_link(const plk_chain *chain, plk_link *link)
-{
-    if (link->state)
-        link->stage->destroy(link->state);
-    plk_params_destroy(&link->stage->info, link->params, &chain->allocator);
-}
-
 void plk_chain_destroy(plk_chain *chain)
 {
-    for (size_t i = 0; i < chain->n; i++)
-        destroy_link(chain, chain->links + i);
+    for (size_t i = 0; i < chain->n; i++) {
+        plk_link *link = chain->links + i;
+        if (link->state)
+            link->stage->destroy(link->state);
+        plk_params_destroy(&link->stage->info, link->params, &chain->allocator);
+    }
     plk_free(&chain->allocator, chain->links);
     chain->links = NULL;
     chain->n = 0;

@@ -27,11 +27,17 @@ pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits
     return PLUCK_OK;
 }
 
+pluck_status plk_sampler_open_raw(const pluck_sampler *sampler, pluck_logits logits, plk_view *view,
+                                  pluck_error *err)
+{
+    return plk_view_open(view, sampler->scratch, sampler->kernels, logits,
+                         sampler->on_nan == PLUCK_ON_NAN_BAN, err);
+}
+
 pluck_status plk_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits,
                                    plk_view *view, pluck_error *err)
 {
-    pluck_status status = plk_view_open(view, sampler->scratch, sampler->kernels, logits,
-                                        sampler->on_nan == PLUCK_ON_NAN_BAN, err);
+    pluck_status status = plk_sampler_open_raw(sampler, logits, view, err);
     if (status != PLUCK_OK || !sampler->mask)
         return status;
     view->mask = sampler->mask;
@@ -159,13 +165,9 @@ pluck_status pluck_sampler_draw_many(pluck_sampler *sampler, pluck_logits logits
         return status;
     if (!draws || n == 0)
         return plk_fail(err, PLUCK_ERR_INVALID, "draws is NULL or n is 0");
-    plk_fp_state fp = plk_fp_enter();
     if (plk_chain_is_random(&sampler->chain))
-        status = draw_from_each_view(sampler, logits, n, draws, err);
-    else
-        status = draw_from_one_view(sampler, logits, n, draws, err);
-    plk_fp_leave(fp);
-    return status;
+        PLK_RETURN_IN_FP(draw_from_each_view(sampler, logits, n, draws, err));
+    PLK_RETURN_IN_FP(draw_from_one_view(sampler, logits, n, draws, err));
 }
 
 pluck_status pluck_sampler_draw(pluck_sampler *sampler, pluck_logits logits, pluck_draw *draw,
@@ -205,47 +207,35 @@ pluck_status pluck_sampler_distribution(pluck_sampler *sampler, pluck_logits log
     return status;
 }
 
-/* The view of one of the two distributions, settled: of the logits as they came, or the final
- * one. */
-static pluck_status view_of(const pluck_sampler *sampler, pluck_logits logits,
-                            pluck_logprob_kind kind, plk_view *view, pluck_error *err)
+static pluck_status logprob_of(const pluck_sampler *sampler, pluck_logits logits,
+                               pluck_logprob_kind kind, pluck_token token, double *logprob,
+                               pluck_error *err)
 {
-    if (kind == PLUCK_LOGPROB_RAW)
-        return plk_view_open(view, sampler->scratch, sampler->kernels, logits,
-                             sampler->on_nan == PLUCK_ON_NAN_BAN, err);
+    plk_view view;
     pluck_pcg64 rng = sampler->rng;
-    pluck_status status = plk_sampler_final_view(sampler, logits, &rng, view, err);
-    if (status == PLUCK_OK)
-        plk_view_settle(view);
-    return status;
-}
-
-static pluck_status check_kind(const pluck_sampler *sampler, pluck_logits logits,
-                               pluck_logprob_kind kind, pluck_error *err)
-{
-    pluck_status status = plk_sampler_check(sampler, logits, err);
-    if (status == PLUCK_OK && kind != PLUCK_LOGPROB_RAW && kind != PLUCK_LOGPROB_FINAL)
-        return plk_fail(err, PLUCK_ERR_INVALID, "kind %d is not a pluck_logprob_kind", (int)kind);
-    return status;
+    pluck_status status = kind == PLUCK_LOGPROB_RAW
+                              ? plk_sampler_open_raw(sampler, logits, &view, err)
+                              : plk_sampler_final_view(sampler, logits, &rng, &view, err);
+    if (status != PLUCK_OK)
+        return status;
+    plk_view_settle(&view);
+    *logprob = plk_view_logprob(&view, (uint32_t)token);
+    return PLUCK_OK;
 }
 
 pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logits logits,
                                    pluck_logprob_kind kind, pluck_token token, double *logprob,
                                    pluck_error *err)
 {
-    pluck_status status = check_kind(sampler, logits, kind, err);
+    pluck_status status = plk_sampler_check(sampler, logits, err);
     if (status != PLUCK_OK)
         return status;
+    if (kind != PLUCK_LOGPROB_RAW && kind != PLUCK_LOGPROB_FINAL)
+        return plk_fail(err, PLUCK_ERR_INVALID, "kind %d is not a pluck_logprob_kind", (int)kind);
     if (!logprob || token < 0 || (uint32_t)token >= logits.n_vocab)
         return plk_fail(err, PLUCK_ERR_INVALID, "logprob is NULL, or token %d is outside [0, %u]",
                         token, logits.n_vocab - 1);
-    plk_fp_state fp = plk_fp_enter();
-    plk_view view;
-    status = view_of(sampler, logits, kind, &view, err);
-    if (status == PLUCK_OK)
-        *logprob = plk_view_logprob(&view, (uint32_t)token);
-    plk_fp_leave(fp);
-    return status;
+    PLK_RETURN_IN_FP(logprob_of(sampler, logits, kind, token, logprob, err));
 }
 
 /* Draws and reports; the tokens lie in the scratch memory until they are reported. */
@@ -278,8 +268,5 @@ pluck_status pluck_sampler_draw_distinct(pluck_sampler *sampler, pluck_logits lo
         return status;
     if (!draws || !n_drawn || n == 0)
         return plk_fail(err, PLUCK_ERR_INVALID, "draws or n_drawn is NULL, or n is 0");
-    plk_fp_state fp = plk_fp_enter();
-    status = draw_distinct(sampler, logits, n, draws, n_drawn, err);
-    plk_fp_leave(fp);
-    return status;
+    PLK_RETURN_IN_FP(draw_distinct(sampler, logits, n, draws, n_drawn, err));
 }

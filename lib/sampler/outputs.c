@@ -246,13 +246,6 @@ static void fill_final(pluck_sampler *sampler, plk_view *view, pluck_pcg64 *rng,
         *n_kept = list_kept(view, log_normaliser);
 }
 
-static pluck_status open_raw(const pluck_sampler *sampler, pluck_logits logits, plk_view *view,
-                             pluck_error *err)
-{
-    return plk_view_open(view, sampler->scratch, sampler->kernels, logits,
-                         sampler->on_nan == PLUCK_ON_NAN_BAN, err);
-}
-
 static pluck_status fill_row(pluck_sampler *sampler, pluck_logits logits, const pluck_outputs *out,
                              size_t row, uint32_t *n_kept, pluck_error *err)
 {
@@ -262,7 +255,7 @@ static pluck_status fill_row(pluck_sampler *sampler, pluck_logits logits, const 
     bool has_raw =
         mixes || wants_top(out, PLUCK_LOGPROB_RAW) || wants_given(out, PLUCK_LOGPROB_RAW);
     if (has_raw) {
-        pluck_status status = open_raw(sampler, logits, &raw, err);
+        pluck_status status = plk_sampler_open_raw(sampler, logits, &raw, err);
         if (status != PLUCK_OK)
             return status;
         log_normaliser = plk_log(plk_view_normaliser(&raw));
@@ -280,7 +273,7 @@ static pluck_status fill_row(pluck_sampler *sampler, pluck_logits logits, const 
     fill_final(sampler, &view, &rng, out, row, n_kept);
     /* Where bad logits were banned the view of the rest was compact, and the stages used it up. */
     if (mixes && raw.compact)
-        status = open_raw(sampler, logits, &raw, err);
+        status = plk_sampler_open_raw(sampler, logits, &raw, err);
     if (status == PLUCK_OK && out->raw_logprobs)
         out->raw_logprobs[row] = logprob_in(&raw, log_normaliser, (uint32_t)out->tokens[row]);
     if (status == PLUCK_OK && out->kept_log_mass)

@@ -134,8 +134,11 @@ pluck_logits plk_logits_at(const pluck_matrix *rows, size_t row);
 /* PLUCK_ERR_INVALID unless the logits are usable by this sampler. */
 pluck_status plk_sampler_check(const pluck_sampler *sampler, pluck_logits logits, pluck_error *err);
 
-/* Opens a view on the logits, as the sampler's configuration says, under the mask unless a stage
- * applies it. */
+/* Opens a view on the logits as they came: no stage, no mask. */
+pluck_status plk_sampler_open_raw(const pluck_sampler *sampler, pluck_logits logits, plk_view *view,
+                                  pluck_error *err);
+
+/* The same, under the mask unless a stage applies it. */
 pluck_status plk_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits,
                                    plk_view *view, pluck_error *err);
 

@@ -3,7 +3,6 @@
  */
 #include "select/view.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { WORD_BITS = 64 };
@@ -52,17 +51,4 @@ plk_token_list plk_token_marks_list(const plk_token_marks *marks)
         }
     }
     return (plk_token_list){marks->tokens, sizeof *marks->tokens, n};
-}
-
-static double ban(const void *context, size_t index, double logit)
-{
-    (void)context;
-    (void)index;
-    (void)logit;
-    return -(double)INFINITY;
-}
-
-pluck_status plk_view_ban_marked(plk_view *view, const plk_token_marks *marks, pluck_error *err)
-{
-    return plk_view_edit(view, plk_token_marks_list(marks), ban, NULL, err);
 }

@@ -138,6 +138,9 @@ typedef struct plk_token_list {
 pluck_status plk_view_edit(plk_view *view, plk_token_list list, plk_edit_function function,
                            const void *context, pluck_error *err);
 
+/* The same for a logit of -inf. */
+pluck_status plk_view_ban(plk_view *view, plk_token_list list, pluck_error *err);
+
 /* Gives every token above -inf a new logit; the index is that of the candidate, and the scale is 1
  * afterwards. The view becomes compact. PLUCK_ERR_EMPTY as above. */
 pluck_status plk_view_edit_all(plk_view *view, plk_edit_function function, const void *context,
@@ -188,8 +191,5 @@ void plk_token_unmark(const plk_token_marks *marks, uint32_t token);
 
 /* The marked tokens. */
 plk_token_list plk_token_marks_list(const plk_token_marks *marks);
-
-/* Bans the marked tokens. */
-pluck_status plk_view_ban_marked(plk_view *view, const plk_token_marks *marks, pluck_error *err);
 
 #endif

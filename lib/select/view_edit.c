@@ -138,6 +138,19 @@ void plk_view_make_compact(plk_view *view)
         plk_view_become_compact(view, plk_view_gather(view, -FLT_MAX));
 }
 
+static double ban(const void *context, size_t index, double logit)
+{
+    (void)context;
+    (void)index;
+    (void)logit;
+    return -(double)INFINITY;
+}
+
+pluck_status plk_view_ban(plk_view *view, plk_token_list list, pluck_error *err)
+{
+    return plk_view_edit(view, list, ban, NULL, err);
+}
+
 pluck_status plk_view_edit_all(plk_view *view, plk_edit_function function, const void *context,
                                pluck_error *err)
 {

@@ -62,7 +62,7 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
         if (ends_with(context->history, sequences->tokens + start, last - start))
             plk_token_mark(&marks, (uint32_t)sequences->tokens[last], 0);
     }
-    return plk_view_ban_marked(view, &marks, err);
+    return plk_view_ban(view, plk_token_marks_list(&marks), err);
 }
 
 static const pluck_param params[] = {

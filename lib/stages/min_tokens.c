@@ -28,14 +28,6 @@ static pluck_status check(const void *params, uint32_t n_vocab, pluck_error *err
                                err);
 }
 
-static double ban(const void *context, size_t index, double logit)
-{
-    (void)context;
-    (void)index;
-    (void)logit;
-    return -(double)INFINITY;
-}
-
 static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
@@ -44,8 +36,7 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
     const pluck_token_set *set = &min_tokens->tokens;
     if (context->history->n_generated >= min_tokens->n)
         return PLUCK_OK;
-    return plk_view_edit(view, (plk_token_list){set->items, sizeof *set->items, set->n}, ban, NULL,
-                         err);
+    return plk_view_ban(view, (plk_token_list){set->items, sizeof *set->items, set->n}, err);
 }
 
 static const pluck_param params[] = {

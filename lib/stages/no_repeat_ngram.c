@@ -47,7 +47,7 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
                 plk_token_mark(&marks, (uint32_t)plk_history_at(history, age), 0);
         }
     }
-    return plk_view_ban_marked(view, &marks, err);
+    return plk_view_ban(view, plk_token_marks_list(&marks), err);
 }
 
 static const pluck_param params[] = {
