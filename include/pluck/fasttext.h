@@ -88,7 +88,7 @@ typedef struct pluck_fasttext_info {
     uint32_t word_ngrams;              /* 1: words only */
     uint32_t min_subword, max_subword; /* code points; max 0: no subwords */
     uint32_t n_buckets;
-    bool quantised_input, quantised_output, pruned;
+    bool is_input_quantised, is_output_quantised, is_pruned;
 } pluck_fasttext_info;
 
 PLUCK_API pluck_status pluck_fasttext_get_info(const pluck_fasttext *model,

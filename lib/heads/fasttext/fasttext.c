@@ -66,7 +66,7 @@ static pluck_status expand(pluck_fasttext *model, pluck_error *err)
     return PLUCK_OK;
 }
 
-static pluck_status make_head(pluck_fasttext *model, pluck_isa isa, pluck_error *err)
+static pluck_status create_head(pluck_fasttext *model, pluck_isa isa, pluck_error *err)
 {
     const plk_fasttext_matrix *output = &model->file.output;
     pluck_head_options options = PLUCK_INIT(pluck_head_options);
@@ -116,7 +116,7 @@ static pluck_status read_model(pluck_fasttext *model, const pluck_fasttext_optio
     bool supervised = model->file.args.model == PLUCK_FASTTEXT_SUPERVISED;
     model->n_outputs = supervised ? model->file.n_labels : model->file.n_words;
     model->outputs = model->file.entries + (supervised ? model->file.n_words : 0);
-    return make_head(model, options->isa, err);
+    return create_head(model, options->isa, err);
 }
 
 static pluck_status open_model(pluck_fasttext **out, const char *name, const void *bytes,
@@ -204,9 +204,9 @@ pluck_status pluck_fasttext_get_info(const pluck_fasttext *model, pluck_fasttext
         .min_subword = args->minn > 0 ? (uint32_t)args->minn : 0,
         .max_subword = (uint32_t)args->maxn,
         .n_buckets = args->bucket > 0 ? (uint32_t)args->bucket : 0,
-        .quantised_input = !file->input.values,
-        .quantised_output = !file->output.values,
-        .pruned = file->n_pruned >= 0,
+        .is_input_quantised = !file->input.values,
+        .is_output_quantised = !file->output.values,
+        .is_pruned = file->n_pruned >= 0,
     };
     return PLK_WRITE_STRUCT(info, &known, "info", pluck_fasttext_info, err);
 }

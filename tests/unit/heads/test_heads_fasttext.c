@@ -175,7 +175,7 @@ static void test_models_made_by_hand_open_and_predict(void **state)
         assert_ok(pluck_fasttext_get_info(model, &info, &err));
         assert_int_equal(info.n_outputs, N_LABELS);
         assert_int_equal(info.loss, recipes[i].loss);
-        assert_int_equal(info.pruned, recipes[i].pruned);
+        assert_int_equal(info.is_pruned, recipes[i].pruned);
         assert_string_equal(pluck_fasttext_output(model, 1, NULL), "__label__b");
         assert_non_null(pluck_fasttext_output(model, 2, &count));
         assert_int_equal(count, 2);
