@@ -50,10 +50,11 @@ static pluck_status open_query(pluck_head_query *query, pluck_error *err)
         return status;
     query->n_allowed = plk_alloc(allocator, head->n_parts, sizeof *query->n_allowed);
     query->clusters = plk_alloc(allocator, head->n_parts, sizeof *query->clusters);
-    query->expanded = plk_alloc(allocator, head->n_parts, sizeof *query->expanded);
+    query->is_expanded = plk_alloc(allocator, head->n_parts, sizeof *query->is_expanded);
     query->projected = plk_alloc(allocator, widest, sizeof *query->projected);
     query->tail = plk_alloc(allocator, blocks_of(longest) * PLK_BLOCK, sizeof *query->tail);
-    if (query->n_allowed && query->clusters && query->expanded && query->projected && query->tail)
+    if (query->n_allowed && query->clusters && query->is_expanded && query->projected &&
+        query->tail)
         return PLUCK_OK;
     return plk_fail_nomem(err, blocks_of(longest) * PLK_BLOCK * sizeof *query->tail);
 }
@@ -70,7 +71,7 @@ static void mask_changed(pluck_head_query *query)
 
 static uint32_t n_allowed_of(const pluck_head_query *query, uint32_t i)
 {
-    return query->masked ? query->n_allowed[i] : query->head->parts[i].n_tokens;
+    return query->is_masked ? query->n_allowed[i] : query->head->parts[i].n_tokens;
 }
 
 /* The log-probabilities of the short list and of the clusters; no tail is expanded. */
@@ -96,7 +97,7 @@ static pluck_status evaluate_root(pluck_head_query *query, const float *hidden, 
     for (uint32_t i = 0; i < head->n_parts; i++) {
         query->clusters[i] = (double)query->scores[n_short + i] - log_sum;
         query->scores[n_short + i] = -INFINITY;
-        query->expanded[i] = false;
+        query->is_expanded[i] = false;
     }
     for (uint32_t t = 0; t < n_short; t++)
         query->scores[t] = (float)((double)query->scores[t] - log_sum);
@@ -118,7 +119,7 @@ static pluck_status expand(pluck_head_query *query, const float *hidden, uint32_
             return plk_flat_fail(part->first_token + t, err);
     }
     query->stats.n_dots += part->projection.n_rows + n;
-    query->expanded[i] = true;
+    query->is_expanded[i] = true;
     for (size_t t = n; t < n_blocks * PLK_BLOCK; t++)
         query->tail[t] = -INFINITY;
     float max = kernels->max(query->tail, n_blocks);
@@ -139,7 +140,7 @@ static pluck_status expand(pluck_head_query *query, const float *hidden, uint32_
 
 static void mask_short_list(pluck_head_query *query)
 {
-    for (uint32_t t = 0; query->masked && t < short_list_of(query->head); t++)
+    for (uint32_t t = 0; query->is_masked && t < short_list_of(query->head); t++)
         if (!plk_query_allows(query, t))
             query->scores[t] = -INFINITY;
 }
@@ -149,7 +150,7 @@ static pluck_status expand_masked(pluck_head_query *query, const float *hidden, 
 {
     const plk_head_part *part = &query->head->parts[i];
     pluck_status status = expand(query, hidden, i, err);
-    for (uint32_t t = 0; status == PLUCK_OK && query->masked && t < part->n_tokens; t++)
+    for (uint32_t t = 0; status == PLUCK_OK && query->is_masked && t < part->n_tokens; t++)
         if (!plk_query_allows(query, part->first_token + t))
             query->scores[part->first_token + t] = -INFINITY;
     return status;
@@ -212,7 +213,7 @@ static pluck_status mass_of_allowed(pluck_head_query *query, const float *hidden
     }
     double sum = log_power_sum(query, 1, &exponent, &total);
     for (uint32_t i = 0; i < query->head->n_parts; i++)
-        if (!query->expanded[i] && n_allowed_of(query, i) > 0)
+        if (!query->is_expanded[i] && n_allowed_of(query, i) > 0)
             sum = plk_log_add(sum, query->clusters[i]);
     if (sum == -HUGE_VAL)
         return plk_head_fail_empty(err);
@@ -235,7 +236,7 @@ static uint32_t next_cluster(const pluck_head_query *query)
 {
     uint32_t best = query->head->n_parts;
     for (uint32_t i = 0; i < query->head->n_parts; i++) {
-        if (query->expanded[i] || n_allowed_of(query, i) == 0 || query->clusters[i] == -HUGE_VAL)
+        if (query->is_expanded[i] || n_allowed_of(query, i) == 0 || query->clusters[i] == -HUGE_VAL)
             continue;
         if (best == query->head->n_parts || query->clusters[i] > query->clusters[best])
             best = i;
@@ -273,7 +274,7 @@ static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
     if (status != PLUCK_OK)
         return status;
     mask_short_list(query);
-    if (selection->rule == PLK_SELECT_TOP_P && selection->p < 1 && query->masked) {
+    if (selection->rule == PLK_SELECT_TOP_P && selection->p < 1 && query->is_masked) {
         status = mass_of_allowed(query, hidden, &log_mass, err);
         if (status != PLUCK_OK)
             return status;
@@ -295,7 +296,7 @@ static pluck_status select_tokens(pluck_head_query *query, const float *hidden,
 static double bound_of(const pluck_head_query *query, uint32_t i, double beta)
 {
     uint32_t n = n_allowed_of(query, i);
-    if (query->expanded[i] || n == 0 || query->clusters[i] == -HUGE_VAL)
+    if (query->is_expanded[i] || n == 0 || query->clusters[i] == -HUGE_VAL)
         return -HUGE_VAL;
     return beta * query->clusters[i] + (beta < 1 ? (1 - beta) * plk_log(n) : 0);
 }
@@ -438,8 +439,8 @@ static pluck_status check_tails(const pluck_matrix *root, const pluck_head_tail 
     return PLUCK_OK;
 }
 
-static pluck_status take_tails(pluck_head *head, const pluck_head_tail *tails, uint32_t n_tails,
-                               uint32_t first_token, pluck_error *err)
+static pluck_status set_tails(pluck_head *head, const pluck_head_tail *tails, uint32_t n_tails,
+                              uint32_t first_token, pluck_error *err)
 {
     pluck_status status = plk_head_alloc_parts(head, n_tails, err);
     for (uint32_t i = 0; i < n_tails && status == PLUCK_OK; i++) {
@@ -447,12 +448,11 @@ static pluck_status take_tails(pluck_head *head, const pluck_head_tail *tails, u
         part->first_token = first_token;
         part->n_tokens = (uint32_t)tails[i].output.n_rows;
         first_token += part->n_tokens;
-        status =
-            plk_head_take_rows(head, &tails[i].projection, (uint32_t)tails[i].projection.n_rows,
-                               &part->projection, &part->copies[0], err);
+        status = plk_head_set_rows(head, &tails[i].projection, (uint32_t)tails[i].projection.n_rows,
+                                   &part->projection, &part->copies[0], err);
         if (status == PLUCK_OK)
-            status = plk_head_take_rows(head, &tails[i].output, part->n_tokens, &part->rows,
-                                        &part->copies[1], err);
+            status = plk_head_set_rows(head, &tails[i].output, part->n_tokens, &part->rows,
+                                       &part->copies[1], err);
     }
     return status;
 }
@@ -474,11 +474,11 @@ pluck_status pluck_head_create_adaptive(pluck_head **out, const pluck_matrix *ro
     status = plk_head_alloc(&head, &plk_head_adaptive, n_vocab, root->n_cols, options, err);
     if (status != PLUCK_OK)
         return status;
-    status = plk_head_take_rows(head, root, (uint32_t)root->n_rows, &head->rows, &head->copy, err);
+    status = plk_head_set_rows(head, root, (uint32_t)root->n_rows, &head->rows, &head->copy, err);
     if (status == PLUCK_OK)
-        status = plk_head_take_bias(head, root_bias, root->n_rows, &head->bias, err);
+        status = plk_head_set_bias(head, root_bias, root->n_rows, &head->bias, err);
     if (status == PLUCK_OK)
-        status = take_tails(head, tails, n_tails, (uint32_t)root->n_rows - n_tails, err);
+        status = set_tails(head, tails, n_tails, (uint32_t)root->n_rows - n_tails, err);
     if (status != PLUCK_OK)
         pluck_head_destroy(&head);
     *out = head;

@@ -165,9 +165,9 @@ pluck_status pluck_head_create_dense(pluck_head **out, const pluck_matrix *weigh
     if (status != PLUCK_OK)
         return status;
     status =
-        plk_head_take_rows(head, weights, (uint32_t)weights->n_rows, &head->rows, &head->copy, err);
+        plk_head_set_rows(head, weights, (uint32_t)weights->n_rows, &head->rows, &head->copy, err);
     if (status == PLUCK_OK)
-        status = plk_head_take_bias(head, bias, weights->n_rows, &head->bias, err);
+        status = plk_head_set_bias(head, bias, weights->n_rows, &head->bias, err);
     if (status != PLUCK_OK)
         pluck_head_destroy(&head);
     *out = head;
@@ -208,8 +208,8 @@ static pluck_status check_bands(const pluck_head_band *bands, uint32_t n_bands, 
     return PLUCK_OK;
 }
 
-static pluck_status take_bands(pluck_head *head, const pluck_head_band *bands, uint32_t n_bands,
-                               pluck_error *err)
+static pluck_status set_bands(pluck_head *head, const pluck_head_band *bands, uint32_t n_bands,
+                              pluck_error *err)
 {
     uint32_t first_token = 0;
     pluck_status status = plk_head_alloc_parts(head, n_bands, err);
@@ -219,8 +219,8 @@ static pluck_status take_bands(pluck_head *head, const pluck_head_band *bands, u
         part->first_token = first_token;
         part->n_tokens = (uint32_t)bands[i].weights.n_rows;
         first_token += part->n_tokens;
-        status = plk_head_take_rows(head, &bands[i].weights, part->n_tokens, &part->rows,
-                                    &part->copies[0], err);
+        status = plk_head_set_rows(head, &bands[i].weights, part->n_tokens, &part->rows,
+                                   &part->copies[0], err);
     }
     return status;
 }
@@ -243,9 +243,9 @@ pluck_status pluck_head_create_differentiated(pluck_head **out, uint32_t dim,
     status = plk_head_alloc(&head, &plk_head_differentiated, n_vocab, dim, options, err);
     if (status != PLUCK_OK)
         return status;
-    status = take_bands(head, bands, n_bands, err);
+    status = set_bands(head, bands, n_bands, err);
     if (status == PLUCK_OK)
-        status = plk_head_take_bias(head, bias, n_vocab, &head->bias, err);
+        status = plk_head_set_bias(head, bias, n_vocab, &head->bias, err);
     if (status == PLUCK_OK)
         head->rows.dtype = head->parts[0].rows.dtype;
     else

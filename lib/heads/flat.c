@@ -75,7 +75,7 @@ pluck_status plk_flat_log_sum(pluck_head_query *query, double *log_sum, pluck_er
 
 void plk_flat_apply_mask(pluck_head_query *query)
 {
-    for (uint32_t t = 0; query->masked && t < query->head->n_vocab; t++)
+    for (uint32_t t = 0; query->is_masked && t < query->head->n_vocab; t++)
         if (!plk_query_allows(query, t))
             query->scores[t] = -INFINITY;
 }
@@ -167,7 +167,7 @@ static void make_heap(plk_candidate *heap, size_t n)
         sift_down(heap, n, i);
 }
 
-static plk_candidate take_top(plk_candidate *heap, size_t *n)
+static plk_candidate pop(plk_candidate *heap, size_t *n)
 {
     plk_candidate top = heap[0];
     heap[0] = heap[--*n];
@@ -188,7 +188,7 @@ static float top_k_bound(pluck_head_query *query, uint32_t k)
     make_heap(query->candidates, n);
     float bound = -FLT_MAX;
     for (uint32_t i = 0; i < k; i++)
-        bound = take_top(query->candidates, &n).score;
+        bound = pop(query->candidates, &n).score;
     return bound > -FLT_MAX ? bound : -FLT_MAX;
 }
 
@@ -229,7 +229,7 @@ pluck_status plk_flat_pick(pluck_head_query *query, plk_selection *selection, do
     uint32_t n = 0;
     double mass = 0;
     while (left > 0 && !(by_mass && plk_top_p_reached(mass, selection->p, total, 0.0))) {
-        plk_candidate top = take_top(query->candidates, &left);
+        plk_candidate top = pop(query->candidates, &left);
         if (by_ratio && !plk_min_p_keeps((double)top.score, (double)max, selection->p))
             break;
         if (n < selection->capacity)

@@ -92,8 +92,8 @@ pluck_status plk_matrix_check(const pluck_matrix *matrix, const char *what, uint
     return PLUCK_OK;
 }
 
-pluck_status plk_head_take_rows(const pluck_head *head, const pluck_matrix *matrix, uint32_t n_rows,
-                                plk_rows *rows, void **copy, pluck_error *err)
+pluck_status plk_head_set_rows(const pluck_head *head, const pluck_matrix *matrix, uint32_t n_rows,
+                               plk_rows *rows, void **copy, pluck_error *err)
 {
     const plk_kernels *kernels = head->kernels;
     size_t row_bytes = matrix->n_cols * pluck_dtype_size_bytes(matrix->dtype);
@@ -118,8 +118,8 @@ pluck_status plk_head_take_rows(const pluck_head *head, const pluck_matrix *matr
     return PLUCK_OK;
 }
 
-pluck_status plk_head_take_bias(const pluck_head *head, const float *bias, size_t n, float **copy,
-                                pluck_error *err)
+pluck_status plk_head_set_bias(const pluck_head *head, const float *bias, size_t n, float **copy,
+                               pluck_error *err)
 {
     if (!bias)
         return PLUCK_OK;

@@ -57,7 +57,7 @@ void pluck_head_query_destroy(pluck_head_query **query)
     plk_free(&allocator, q->path);
     plk_free(&allocator, q->n_allowed);
     plk_free(&allocator, q->clusters);
-    plk_free(&allocator, q->expanded);
+    plk_free(&allocator, q->is_expanded);
     plk_free(&allocator, q->projected);
     plk_free(&allocator, q->tail);
     plk_free(&allocator, q);
@@ -71,7 +71,7 @@ pluck_status pluck_head_query_set_mask(pluck_head_query *query, const int32_t *w
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_head_query_set_mask: query must not be NULL");
     if (!words) {
-        query->masked = false;
+        query->is_masked = false;
         return PLUCK_OK;
     }
     uint32_t n_vocab = query->head->n_vocab;
@@ -89,7 +89,7 @@ pluck_status pluck_head_query_set_mask(pluck_head_query *query, const int32_t *w
                         "pluck_head_query_set_mask: the mask allows no token");
     memcpy(query->mask, words, n_words * sizeof *words);
     query->mask[n_words - 1] &= last;
-    query->masked = true;
+    query->is_masked = true;
     if (query->head->ops->mask_changed)
         query->head->ops->mask_changed(query);
     return PLUCK_OK;
@@ -116,8 +116,8 @@ static bool all_finite(const float *x, uint32_t n)
 }
 
 /* What every query begins with. */
-static pluck_status begin(pluck_head_query *query, const float *hidden, const void *output,
-                          const char *what, pluck_error *err)
+static pluck_status check_query(pluck_head_query *query, const float *hidden, const void *output,
+                                const char *what, pluck_error *err)
 {
     if (!query || !hidden || !output)
         return plk_fail(err, PLUCK_ERR_INVALID,
@@ -136,7 +136,7 @@ static pluck_status begin(pluck_head_query *query, const float *hidden, const vo
 pluck_status pluck_head_query_logprob(pluck_head_query *query, const float *hidden,
                                       pluck_token token, double *logprob, pluck_error *err)
 {
-    pluck_status status = begin(query, hidden, logprob, "logprob", err);
+    pluck_status status = check_query(query, hidden, logprob, "logprob", err);
     if (status != PLUCK_OK)
         return status;
     if (token < 0 || (uint32_t)token >= query->head->n_vocab)
@@ -155,7 +155,7 @@ pluck_status pluck_head_query_logprob(pluck_head_query *query, const float *hidd
 pluck_status pluck_head_query_logprobs(pluck_head_query *query, const float *hidden,
                                        float *logprobs, pluck_error *err)
 {
-    pluck_status status = begin(query, hidden, logprobs, "logprobs", err);
+    pluck_status status = check_query(query, hidden, logprobs, "logprobs", err);
     if (status != PLUCK_OK)
         return status;
     plk_fp_state fp = plk_fp_enter();
@@ -167,11 +167,11 @@ pluck_status pluck_head_query_logprobs(pluck_head_query *query, const float *hid
 pluck_status pluck_head_query_log_mass(pluck_head_query *query, const float *hidden,
                                        double *log_mass, pluck_error *err)
 {
-    pluck_status status = begin(query, hidden, log_mass, "log_mass", err);
+    pluck_status status = check_query(query, hidden, log_mass, "log_mass", err);
     if (status != PLUCK_OK)
         return status;
     double value = 0;
-    if (query->masked) {
+    if (query->is_masked) {
         plk_fp_state fp = plk_fp_enter();
         status = query->head->ops->log_mass(query, hidden, &value, err);
         plk_fp_leave(fp);
@@ -184,7 +184,7 @@ pluck_status pluck_head_query_log_mass(pluck_head_query *query, const float *hid
 pluck_status plk_head_select(pluck_head_query *query, const float *hidden, plk_selection *selection,
                              pluck_error *err)
 {
-    pluck_status status = begin(query, hidden, selection, "select", err);
+    pluck_status status = check_query(query, hidden, selection, "select", err);
     if (status != PLUCK_OK)
         return status;
     PLK_RETURN_IN_FP(query->head->ops->select(query, hidden, selection, err));
@@ -212,7 +212,7 @@ pluck_status pluck_head_query_sample(pluck_head_query *query, const float *hidde
         return status;
     }
     plk_sampling sampling = {.beta = 1 / temperature, .k = k, .list = {.tokens = tokens}};
-    pluck_status status = begin(query, hidden, tokens, "sample", err);
+    pluck_status status = check_query(query, hidden, tokens, "sample", err);
     if (status != PLUCK_OK)
         return status;
     plk_fp_state fp = plk_fp_enter();

@@ -204,7 +204,7 @@ struct pluck_head_query {
     pluck_head_stats stats;
     uint32_t *mask; /* words; n_mask_words of them */
     size_t n_mask_words;
-    bool masked;
+    bool is_masked;
 
     float *last_hidden; /* flat: dim; the hidden state that last_log_sum is of */
     double last_log_sum;
@@ -219,10 +219,10 @@ struct pluck_head_query {
     uint32_t *path;          /* hierarchical: n_vocab */
     uint32_t *n_allowed;     /* hierarchical: as n_leaves, of allowed ones; adaptive: of a tail */
 
-    double *clusters; /* adaptive: ln p of each tail */
-    bool *expanded;   /* adaptive: whether the scores of the tail are those of its tokens */
-    float *projected; /* adaptive: the longest projection */
-    float *tail;      /* adaptive: logits of one tail, filled up to whole blocks with -inf */
+    double *clusters;  /* adaptive: ln p of each tail */
+    bool *is_expanded; /* adaptive: whether the scores of the tail are those of its tokens */
+    float *projected;  /* adaptive: the longest projection */
+    float *tail;       /* adaptive: logits of one tail, filled up to whole blocks with -inf */
 };
 
 extern const plk_head_ops plk_head_dense;
@@ -232,7 +232,7 @@ extern const plk_head_ops plk_head_differentiated;
 
 static inline bool plk_query_allows(const pluck_head_query *query, uint32_t token)
 {
-    return !query->masked || (query->mask[token / 32] >> (token % 32) & 1u) != 0;
+    return !query->is_masked || (query->mask[token / 32] >> (token % 32) & 1u) != 0;
 }
 
 /* Checks the hidden state and answers from the mask and the head; for public functions. */
@@ -254,15 +254,15 @@ pluck_status plk_matrix_check(const pluck_matrix *matrix, const char *what, uint
                               pluck_error *err);
 
 /* The first n_rows rows, where they are or, if the head copies, in *copy. */
-pluck_status plk_head_take_rows(const pluck_head *head, const pluck_matrix *matrix, uint32_t n_rows,
-                                plk_rows *rows, void **copy, pluck_error *err);
+pluck_status plk_head_set_rows(const pluck_head *head, const pluck_matrix *matrix, uint32_t n_rows,
+                               plk_rows *rows, void **copy, pluck_error *err);
 
 /* Zeroed parts, which pluck_head_destroy() frees. */
 pluck_status plk_head_alloc_parts(pluck_head *head, uint32_t n_parts, pluck_error *err);
 
 /* Copies n finite floats; NULL stays NULL. */
-pluck_status plk_head_take_bias(const pluck_head *head, const float *bias, size_t n, float **copy,
-                                pluck_error *err);
+pluck_status plk_head_set_bias(const pluck_head *head, const float *bias, size_t n, float **copy,
+                               pluck_error *err);
 
 /*
  * Queries of a dense or differentiated head compute a score of every token: the scores of a query

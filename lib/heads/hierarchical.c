@@ -135,7 +135,7 @@ const plk_head_ops plk_head_hierarchical = {
     .select = plk_tree_select,
 };
 
-static pluck_status take_tree(pluck_head *head, const pluck_tree *tree, pluck_error *err)
+static pluck_status set_tree(pluck_head *head, const pluck_tree *tree, pluck_error *err)
 {
     size_t n = head->n_vocab;
     pluck_status status = plk_tree_copy(&head->tree, tree, &head->allocator, err);
@@ -178,11 +178,11 @@ pluck_status pluck_head_create_hierarchical(pluck_head **out, const pluck_tree *
     if (status != PLUCK_OK)
         return status;
     head->sign = sign;
-    status = take_tree(head, tree, err);
+    status = set_tree(head, tree, err);
     if (status == PLUCK_OK)
-        status = plk_head_take_rows(head, nodes, n_inner, &head->rows, &head->copy, err);
+        status = plk_head_set_rows(head, nodes, n_inner, &head->rows, &head->copy, err);
     if (status == PLUCK_OK)
-        status = plk_head_take_bias(head, bias, n_inner, &head->bias, err);
+        status = plk_head_set_bias(head, bias, n_inner, &head->bias, err);
     if (status != PLUCK_OK)
         pluck_head_destroy(&head);
     *out = head;

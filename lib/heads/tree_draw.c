@@ -149,7 +149,7 @@ static void remove_leaf(bounded_tree *bounded, uint32_t leaf)
 pluck_status plk_tree_sample(pluck_head_query *query, const float *hidden, plk_sampling *sampling,
                              pluck_pcg64 *rng, pluck_error *err)
 {
-    if (sampling->k == 1 && !query->masked && fabs(sampling->beta - 1) < 0x1p-52)
+    if (sampling->k == 1 && !query->is_masked && fabs(sampling->beta - 1) < 0x1p-52)
         return descend(query, hidden, sampling, rng, err);
     bounded_tree bounded = {
         .query = query, .hidden = hidden, .beta = sampling->beta, .entries = query->entries};

@@ -36,7 +36,7 @@ uint32_t plk_tree_n_allowed(const pluck_head_query *query, uint32_t node)
     uint32_t n_vocab = query->head->n_vocab;
     if (node < n_vocab)
         return plk_query_allows(query, node);
-    return (query->masked ? query->n_allowed : query->head->n_leaves)[node - n_vocab];
+    return (query->is_masked ? query->n_allowed : query->head->n_leaves)[node - n_vocab];
 }
 
 typedef struct node_heap {
@@ -116,7 +116,7 @@ pluck_status plk_tree_select(pluck_head_query *query, const float *hidden, plk_s
                              pluck_error *err)
 {
     double log_mass = 0;
-    if (selection->rule == PLK_SELECT_TOP_P && selection->p < 1 && query->masked) {
+    if (selection->rule == PLK_SELECT_TOP_P && selection->p < 1 && query->is_masked) {
         pluck_status status = query->head->ops->log_mass(query, hidden, &log_mass, err);
         if (status != PLUCK_OK)
             return status;

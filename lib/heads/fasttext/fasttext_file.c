@@ -58,7 +58,7 @@ static void fail(cursor *c, const char *what)
 }
 
 /* The next n bytes, or NULL if the file ends before. */
-static const uint8_t *take(cursor *c, uint64_t n, const char *what)
+static const uint8_t *read_bytes(cursor *c, uint64_t n, const char *what)
 {
     if (c->status != PLUCK_OK)
         return NULL;
@@ -74,9 +74,9 @@ static const uint8_t *take(cursor *c, uint64_t n, const char *what)
     return bytes;
 }
 
-static uint64_t take_integer(cursor *c, unsigned n_bytes, const char *what)
+static uint64_t read_integer(cursor *c, unsigned n_bytes, const char *what)
 {
-    const uint8_t *bytes = take(c, n_bytes, what);
+    const uint8_t *bytes = read_bytes(c, n_bytes, what);
     uint64_t value = 0;
     for (unsigned i = n_bytes; bytes && i-- > 0;)
         value = value << 8 | bytes[i];
@@ -85,12 +85,12 @@ static uint64_t take_integer(cursor *c, unsigned n_bytes, const char *what)
 
 static int32_t take_i32(cursor *c, const char *what)
 {
-    return (int32_t)(uint32_t)take_integer(c, 4, what);
+    return (int32_t)(uint32_t)read_integer(c, 4, what);
 }
 
 static int64_t take_i64(cursor *c, const char *what)
 {
-    return (int64_t)take_integer(c, 8, what);
+    return (int64_t)read_integer(c, 8, what);
 }
 
 static void read_args(cursor *c, plk_fasttext_args *args)
@@ -106,7 +106,7 @@ static void read_args(cursor *c, plk_fasttext_args *args)
                                &args->bucket, &args->minn,        &args->maxn,  &args->update_rate};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         *fields[i] = take_i32(c, what);
-    (void)take(c, 8, what);
+    (void)read_bytes(c, 8, what);
     if (version == OLDEST_VERSION && args->model == PLUCK_FASTTEXT_SUPERVISED)
         args->maxn = 0;
     if (args->maxn < 0)
@@ -167,7 +167,7 @@ static void read_entries(cursor *c, plk_fasttext_file *file, uint32_t n)
         entry->length = (size_t)(end - text);
         c->at += entry->length + 1;
         entry->count = take_i64(c, "a count");
-        uint64_t type = take_integer(c, 1, "a type");
+        uint64_t type = read_integer(c, 1, "a type");
         if (c->status == PLUCK_OK && type != (i >= file->n_words))
             fail(c, "the dictionary must hold nwords words, type 0, then nlabels labels, type 1");
         if (c->status == PLUCK_OK && entry->count < 0)
@@ -208,7 +208,7 @@ static void read_dictionary(cursor *c, plk_fasttext_file *file)
 {
     static const char what[] = "the dictionary";
     int32_t n = take_i32(c, what), n_words = take_i32(c, what), n_labels = take_i32(c, what);
-    (void)take(c, 8, what);
+    (void)read_bytes(c, 8, what);
     file->n_pruned = take_i64(c, what);
     if (c->status == PLUCK_OK &&
         (n < 0 || n_words < 0 || n_labels < 0 || (int64_t)n_words + n_labels != n))
@@ -246,11 +246,12 @@ static void read_codebook(cursor *c, uint32_t dim, plk_fasttext_codebook *book)
         fail(c, "the pieces of a codebook do not add up to the length of a row");
         return;
     }
-    *book = (plk_fasttext_codebook){.dim = dim,
-                                    .n_subs = (uint32_t)n_subs,
-                                    .sub = (uint32_t)sub,
-                                    .last_sub = (uint32_t)last_sub,
-                                    .centroids = take(c, 4 * N_CENTROIDS * (uint64_t)dim, what)};
+    *book =
+        (plk_fasttext_codebook){.dim = dim,
+                                .n_subs = (uint32_t)n_subs,
+                                .sub = (uint32_t)sub,
+                                .last_sub = (uint32_t)last_sub,
+                                .centroids = read_bytes(c, 4 * N_CENTROIDS * (uint64_t)dim, what)};
 }
 
 static void read_shape(cursor *c, const plk_fasttext_file *file, plk_fasttext_matrix *matrix)
@@ -263,24 +264,24 @@ static void read_shape(cursor *c, const plk_fasttext_file *file, plk_fasttext_ma
 }
 
 /* n a b bytes, if that is no more than the file has. */
-static const uint8_t *take_product(cursor *c, uint64_t a, uint64_t b, const char *what)
+static const uint8_t *read_product(cursor *c, uint64_t a, uint64_t b, const char *what)
 {
     if (c->status == PLUCK_OK && b != 0 && a > (c->size_bytes - c->at) / b)
         fail(c, "truncated: a matrix is larger than the rest of the file");
-    return take(c, a * b, what);
+    return read_bytes(c, a * b, what);
 }
 
 static void read_matrix(cursor *c, const plk_fasttext_file *file, bool quantised,
                         plk_fasttext_matrix *matrix)
 {
-    bool has_norms = quantised && take_integer(c, 1, "qnorm") != 0;
+    bool has_norms = quantised && read_integer(c, 1, "qnorm") != 0;
     read_shape(c, file, matrix);
     if (!quantised) {
-        matrix->values = take_product(c, matrix->n_rows, 4 * (uint64_t)matrix->n_cols, "a matrix");
+        matrix->values = read_product(c, matrix->n_rows, 4 * (uint64_t)matrix->n_cols, "a matrix");
         return;
     }
     int32_t n_codes = take_i32(c, "codesize");
-    matrix->codes = take_product(c, (uint64_t)(n_codes < 0 ? 0 : n_codes), 1, "the codes");
+    matrix->codes = read_product(c, (uint64_t)(n_codes < 0 ? 0 : n_codes), 1, "the codes");
     read_codebook(c, matrix->n_cols, &matrix->book);
     if (c->status == PLUCK_OK && (n_codes < 0 || matrix->n_rows > (uint64_t)n_codes ||
                                   matrix->n_rows * matrix->book.n_subs != (uint64_t)n_codes))
@@ -288,7 +289,7 @@ static void read_matrix(cursor *c, const plk_fasttext_file *file, bool quantised
     if (!has_norms)
         return;
     plk_fasttext_codebook norms = {0};
-    matrix->norm_codes = take_product(c, matrix->n_rows, 1, "the codes of norms");
+    matrix->norm_codes = read_product(c, matrix->n_rows, 1, "the codes of norms");
     read_codebook(c, 1, &norms);
     matrix->norms = norms.centroids;
 }
@@ -323,10 +324,10 @@ pluck_status plk_fasttext_file_read(plk_fasttext_file *file, const char *label,
     *file = (plk_fasttext_file){.allocator = *allocator};
     read_args(&c, &file->args);
     read_dictionary(&c, file);
-    bool quantised = take_integer(&c, 1, "the quantised flag") != 0;
+    bool quantised = read_integer(&c, 1, "the quantised flag") != 0;
     read_matrix(&c, file, quantised, &file->input);
-    bool quantised_output = take_integer(&c, 1, "the output's quantised flag") != 0;
-    read_matrix(&c, file, quantised && quantised_output, &file->output);
+    bool is_output_quantised = read_integer(&c, 1, "the output's quantised flag") != 0;
+    read_matrix(&c, file, quantised && is_output_quantised, &file->output);
     if (c.status == PLUCK_OK)
         check_rows(&c, file);
     if (c.status == PLUCK_OK && c.at != size_bytes)
