@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "support/head_cases.h"
@@ -185,6 +186,111 @@ static void test_callers_mistakes_are_refused(void **state)
     head_case_free(&c);
 }
 
+/* Each call gets its struct with sizes that are too small, and with a field that only a later
+ * version knows, behind all fields that this one knows. */
+typedef union grown {
+    size_t size;
+    unsigned char bytes[512];
+} grown;
+
+static pluck_status call_with(int which, const head_case *c, void *given)
+{
+    pluck_head *head = NULL;
+    pluck_head_query *query = NULL;
+    pluck_trainer *trainer = NULL;
+    pluck_matrix weights = {.data = c->weights, .dtype = c->dtype, .n_rows = 39, .n_cols = 4};
+    const float hidden[4] = {1, 2, 3, 4};
+    const pluck_token target = 0;
+    const pluck_train_data data = {
+        .struct_size = sizeof data, .hidden = hidden, .n_rows = 1, .dim = 4, .targets = &target};
+    pluck_logprob token;
+    uint32_t n = 0;
+    pluck_status status = pluck_head_query_create(&query, c->head, NULL, NULL);
+    if (status == PLUCK_OK)
+        status = pluck_trainer_create(&trainer, c->tree, &data, NULL, NULL);
+    assert_int_equal(status, PLUCK_OK);
+    switch (which) {
+    case 0:
+        status = pluck_head_create_dense(&head, &weights, NULL, given, &err);
+        break;
+    case 1:
+        status = pluck_head_open(&head, "/nonexistent", given, &err);
+        break;
+    case 2:
+        status = pluck_head_query_select(query, hidden, given, &token, 1, &n, &err);
+        break;
+    case 3:
+        status = pluck_head_run(c->head, given, &err);
+        break;
+    case 4:
+        pluck_trainer_destroy(&trainer);
+        status = pluck_trainer_create(&trainer, c->tree, given, NULL, &err);
+        break;
+    case 5:
+        pluck_trainer_destroy(&trainer);
+        status = pluck_trainer_create(&trainer, c->tree, &data, given, &err);
+        break;
+    case 6:
+        status = pluck_tree_get_stats(c->tree, NULL, given, &err);
+        break;
+    case 7:
+        status = pluck_head_get_info(c->head, given, &err);
+        break;
+    case 8:
+        status = pluck_head_query_get_stats(query, given, &err);
+        break;
+    default:
+        status = pluck_trainer_get_progress(trainer, given, &err);
+    }
+    assert_null(head);
+    pluck_head_query_destroy(&query);
+    pluck_trainer_destroy(&trainer);
+    return status;
+}
+
+static void test_structs_without_a_size_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        size_t size;
+        bool is_read;
+    } structs[] = {
+        {"pluck_head_options", sizeof(pluck_head_options), true},
+        {"pluck_head_options", sizeof(pluck_head_options), true},
+        {"pluck_selection", sizeof(pluck_selection), true},
+        {"pluck_head_batch", sizeof(pluck_head_batch), true},
+        {"pluck_train_data", sizeof(pluck_train_data), true},
+        {"pluck_train_options", sizeof(pluck_train_options), true},
+        {"pluck_tree_stats", sizeof(pluck_tree_stats), true},
+        {"pluck_head_info", sizeof(pluck_head_info), false},
+        {"pluck_head_stats", sizeof(pluck_head_stats), false},
+        {"pluck_train_progress", sizeof(pluck_train_progress), false},
+    };
+    head_case c = head_case_make(PLUCK_HEAD_HIERARCHICAL, 6, 40, 4);
+    for (int i = 0; i < (int)(sizeof structs / sizeof *structs); i++) {
+        for (size_t size = 0; size < sizeof size; size += sizeof size - 1) {
+            grown given = {.size = size};
+            char expected[64];
+            (void)snprintf(expected, sizeof expected, "PLUCK_INIT(%s)", structs[i].type);
+            assert_int_equal(call_with(i, &c, &given), PLUCK_ERR_INVALID);
+            if (!strstr(err.message, expected))
+                fail_msg("call %d: %s", i, err.message);
+        }
+        grown given = {.size = structs[i].size + 8};
+        given.bytes[structs[i].size + 3] = 1;
+        if (structs[i].is_read) {
+            assert_int_equal(call_with(i, &c, &given), PLUCK_ERR_INVALID);
+            assert_non_null(strstr(err.message, structs[i].type));
+        } else {
+            assert_int_equal(call_with(i, &c, &given), PLUCK_OK);
+            assert_int_equal(given.bytes[structs[i].size + 3], 0);
+        }
+        assert_int_equal(given.size, structs[i].size + 8);
+    }
+    head_case_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_bad_numbers_are_named_whenever_they_are_met),
         cmocka_unit_test(test_masks_that_allow_nothing_are_refused),
         cmocka_unit_test(test_callers_mistakes_are_refused),
+        cmocka_unit_test(test_structs_without_a_size_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

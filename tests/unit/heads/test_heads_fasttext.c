@@ -546,9 +546,18 @@ static void test_callers_mistakes_are_refused(void **state)
     assert_int_equal(pluck_fasttext_open(&model, "/nonexistent/model.bin", NULL, &err),
                      PLUCK_ERR_IO);
     assert_int_equal(pluck_fasttext_open(NULL, "x", NULL, &err), PLUCK_ERR_INVALID);
+    pluck_fasttext_options no_size = {.no_map = true};
+    pluck_fasttext_info info = {.dim = 3};
+    pluck_head_stats stats = {.n_dots = 3};
+    assert_int_equal(pluck_fasttext_open_memory(&model, "made", f.bytes, f.n, &no_size, &err),
+                     PLUCK_ERR_INVALID);
+    assert_non_null(strstr(err.message, "PLUCK_INIT(pluck_fasttext_options)"));
     assert_ok(open_bytes(&model, f.bytes, f.n));
     assert_int_equal(pluck_fasttext_query_create(&query, NULL, NULL, &err), PLUCK_ERR_INVALID);
     assert_ok(pluck_fasttext_query_create(&query, model, NULL, &err));
+    assert_int_equal(pluck_fasttext_get_info(model, &info, &err), PLUCK_ERR_INVALID);
+    assert_int_equal(pluck_fasttext_query_get_stats(query, &stats, &err), PLUCK_ERR_INVALID);
+    assert_true(info.dim == 3 && stats.n_dots == 3);
     pluck_fasttext_request request = {.struct_size = sizeof request, .threshold = 1.5};
     assert_int_equal(pluck_fasttext_query_predict(query, "the", 3, &request, &label, &n, &err),
                      PLUCK_ERR_INVALID);
