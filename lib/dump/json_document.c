@@ -2,7 +2,7 @@
  * One scan from front to back notes where rows are; a row is scanned again when it is read. The
  * recursion is over objects and lists and bounded by MAX_DEPTH.
  */
-#include "dump/json_document.h"
+#include "dump/json_text.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,7 +11,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "dump/json_scan.h"
 #include "simd/scalar_math.h"
 
 enum { MAX_DEPTH = 64, FIRST_PLACES = 64, MAX_ID_DIGITS = 8 };

@@ -2,7 +2,7 @@
  * By recursive descent, whose recursion is bounded by MAX_DEPTH and happens only in values that are
  * skipped.
  */
-#include "dump/json_scan.h"
+#include "dump/json_text.h"
 
 #include <math.h>
 #include <stdint.h>

@@ -1,4 +1,49 @@
 /*
+ * JSON of dumps: the scanner that lines and documents share, and documents.
+ */
+#ifndef PLK_JSON_TEXT_H
+#define PLK_JSON_TEXT_H
+
+#include <pluck/base.h>
+
+#include "file/array_file.h"
+
+/*
+ * JSON read from front to back, without a tree: the words of RFC 8259, and -Infinity, Infinity and
+ * NaN of Python's json module as values.
+ */
+
+#define PLK_JSON_NO_ROW UINT64_MAX
+
+typedef struct plk_json_scan {
+    const uint8_t *begin, *at, *end;
+    const char *where; /* for messages */
+    uint64_t number;   /* of the row, or PLK_JSON_NO_ROW: messages count bytes then */
+    pluck_error *err;
+} plk_json_scan;
+
+/* PLUCK_ERR_FORMAT: what was expected and what is there. */
+pluck_status plk_json_fail_expected(const plk_json_scan *r, const char *expected);
+
+void plk_json_skip_space(plk_json_scan *r);
+bool plk_json_next_is(const plk_json_scan *r, char c);
+
+/* Takes c and the white space around it; false, and only white space taken, if it is not there. */
+bool plk_json_take(plk_json_scan *r, char c);
+bool plk_json_take_word(plk_json_scan *r, const char *word);
+
+/* Takes a string; *begin and *length are what is between its quotes, escapes as they are: for
+ * plk_json_unescape(). */
+pluck_status plk_json_take_string(plk_json_scan *r, const uint8_t **begin, size_t *length);
+pluck_status plk_json_take_number(plk_json_scan *r, double *value);
+
+/* A number rounded to the nearest double and then to the nearest float, or null, which is -inf. */
+pluck_status plk_json_take_value(plk_json_scan *r, float *value);
+
+/* Any value, which is inside of depth others. */
+pluck_status plk_json_skip_value(plk_json_scan *r, unsigned depth);
+
+/*
  * What a JSON text has as rows of logits, wherever they stand in it: arrays of numbers, and the
  * log-probabilities in the answers of servers.
  *
@@ -14,12 +59,6 @@
  *   columns       "logprobs" (OpenAI, completions): an object with "tokens", "token_logprobs" and
  *                 "top_logprobs", whose elements are null or objects from texts to numbers
  */
-#ifndef PLK_JSON_DOCUMENT_H
-#define PLK_JSON_DOCUMENT_H
-
-#include <pluck/base.h>
-
-#include "file/array_file.h"
 
 typedef enum plk_json_group {
     PLK_JSON_LOGITS,
@@ -72,7 +111,7 @@ void plk_json_document_close(plk_json_document *document);
 /* The name of a group: the key that it stands under. */
 const char *plk_json_group_name(plk_json_group group);
 
-/* Whether a file that begins with this line is JSON lines of one row each, as json_row.h has them,
+/* Whether a file that begins with this line is JSON lines of one row each, as jsonl.c reads them,
  * and not a document. */
 bool plk_json_is_row_line(const uint8_t *line, size_t length);
 
