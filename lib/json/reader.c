@@ -401,15 +401,17 @@ typedef struct decimal {
 static inline const char *scan_digits(decimal *d, const char *at, const char *end)
 {
     uint64_t mantissa = d->mantissa;
-    unsigned n_used = d->n_used;
     while (mantissa == 0 && at < end && *at == '0')
         at++;
-    for (; at < end && is_digit((unsigned char)*at) && n_used < MAX_DIGITS; at++, n_used++)
+    const char *first = at;
+    size_t room = MAX_DIGITS - d->n_used;
+    const char *limit = (size_t)(end - at) < room ? end : at + room;
+    for (; at < limit && is_digit((unsigned char)*at); at++)
         mantissa = 10 * mantissa + (uint64_t)(*at - '0');
+    d->n_used += (unsigned)(at - first);
     for (; at < end && is_digit((unsigned char)*at); at++)
         d->is_exact = false;
     d->mantissa = mantissa;
-    d->n_used = n_used;
     return at;
 }
 
