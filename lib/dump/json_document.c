@@ -242,7 +242,8 @@ static pluck_status find_columns(finder *f)
             if (i == 0 && ended)
                 break;
             if (ended)
-                return plk_json_fail_expected(&columns[i], "as many elements as \"tokens\" has");
+                return plk_json_fail_expected(&columns[i],
+                                              "the same number of elements as \"tokens\" has");
             at[i] = plk_json_next_is(&columns[i], 'n') ? PLK_JSON_NOWHERE
                                                        : (uint64_t)(columns[i].at - f->scan.begin);
             status = plk_json_skip_value(&columns[i], 0);

@@ -135,7 +135,7 @@ pluck_status plk_json_document_row(const plk_json_document *document, size_t pla
 pluck_status plk_json_document_values(const plk_json_document *document, size_t place,
                                       float *values, pluck_error *err);
 
-/* The targets next to "logits", n of them; *fits: there are as many. */
+/* The targets next to "logits", n of them; *fits: whether that is their number. */
 pluck_status plk_json_document_targets(const plk_json_document *document, uint64_t n,
                                        uint32_t n_vocab, pluck_token *tokens, bool *fits,
                                        pluck_error *err);

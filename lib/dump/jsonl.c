@@ -100,7 +100,7 @@ static pluck_status parse_id(const row_reader *r, const uint8_t *text, size_t le
     if (is_id && value < most)
         return PLUCK_OK;
     return plk_fail(r->scan.err, PLUCK_ERR_FORMAT,
-                    "%s: row %llu: \"%.*s\" is no token: expected an id from 0 to %u",
+                    "%s: row %llu: \"%.*s\" is not a token: expected an id from 0 to %u",
                     r->scan.where, (unsigned long long)r->scan.number,
                     (int)(length < 32 ? length : 32), (const char *)text, (unsigned)(most - 1));
 }
