@@ -47,8 +47,12 @@ static void check_config(const pluck_config *config)
     require(pluck_config_clone(&clone, config, NULL) == PLUCK_OK &&
                 pluck_config_equal(clone, config),
             "a clone is equal");
-    for (size_t i = 0; i < config_n_stages(config); i++)
-        (void)config_stage(config, i).is_neutral;
+    pluck_config_info info = PLUCK_INIT(pluck_config_info);
+    pluck_config_stage stage = PLUCK_INIT(pluck_config_stage);
+    require(pluck_config_get_info(config, &info, &err) == PLUCK_OK, "it says what it is");
+    for (size_t i = 0; i < info.n_stages; i++)
+        require(pluck_config_get_stage(config, i, &stage, &err) == PLUCK_OK,
+                "its stages are there");
     pluck_config_destroy(&again);
     pluck_config_destroy(&clone);
     free(text);

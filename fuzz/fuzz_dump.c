@@ -132,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else if (streamed)
         read_to_error(streamed);
     if (mapped && !streamed)
-        require(mapped->matrix.fortran || mapped->info.format == PLUCK_DUMP_SAFETENSORS ||
+        require(mapped->layout.fortran || mapped->info.format == PLUCK_DUMP_SAFETENSORS ||
                     mapped->info.format == PLUCK_DUMP_NPZ ||
                     mapped->info.format == PLUCK_DUMP_TORCH,
                 "the stream is refused, the file is not", &stream_err);
