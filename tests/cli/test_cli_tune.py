@@ -270,7 +270,7 @@ class TuneIsRobust(CommandCase):
         self.refused("logits.npy", "nll needs targets")
         np.savez_compressed(self.folder / "packed.npz", z)
         for dump in ("- < logits.npy", "packed.npz"):
-            self.refused(f"-t targets.npy {dump}", "can be read only once", "pluck convert")
+            self.refused(f"--targets targets.npy {dump}", "can be read only once", "pluck convert")
         self.refused("logits.npy --objective entropy", "entropy=H", code=2)
         self.refused("logits.npy --objective entropy=2,5", "expected nll", "decimal point", code=2)
         self.refused("logits.npy --objective perplexity=0.5", "perplexity", "below 1")
@@ -288,7 +288,7 @@ class TuneIsRobust(CommandCase):
         self.write("z.npy", z[some >= 0])
         self.write("y.npy", some[some >= 0])
         part = json.loads(self.run_line("pluck tune logits.npy --targets some.npy --format json"))
-        alone = json.loads(self.run_line("pluck tune z.npy -t y.npy --format json"))
+        alone = json.loads(self.run_line("pluck tune z.npy --targets y.npy --format json"))
         for name in ("temperature", "nll_after", "ece_after", "rows", "truncation"):
             self.assertEqual(part[name], alone[name], name)
 
@@ -414,39 +414,40 @@ class DoubtsAreSaid(CommandCase):
 
     def test_tune_says_what_is_doubtful_and_writes_no_configuration_without_an_answer(self):
         low = "--objective perplexity=1.0000001"
-        lost = "lost.npy -t lost_y.npy --objective entropy=1"
+        lost = "lost.npy --targets lost_y.npy --objective entropy=1"
         for line, code, expected in (
-                ("z.npy -t y.npy", 0, ()),
-                ("enough.npy -t enough_y.npy", 0, ()),
-                ("first.npy -t first_y.npy", 0, (self.FEW,)),
-                ("z.npy -t y.npy -r :99", 0, (self.FEW,)),
+                ("z.npy --targets y.npy", 0, ()),
+                ("enough.npy --targets enough_y.npy", 0, ()),
+                ("first.npy --targets first_y.npy", 0, (self.FEW,)),
+                ("z.npy --targets y.npy -r :99", 0, (self.FEW,)),
                 ("z.npy --objective entropy=1 -r :99", 0, (self.FEW,)),
                 # Rows are independent: a target of another row is as likely as chance.
-                ("z.npy -t late.npy", 1, (self.SHIFT, self.NEXT, self.HIGHEST)),
-                ("z.npy -t early.npy", 1, (self.SHIFT, self.PREVIOUS, self.HIGHEST)),
-                ("z.npy -t late.npy --objective brier", 1,
+                ("z.npy --targets late.npy", 1, (self.SHIFT, self.NEXT, self.HIGHEST)),
+                ("z.npy --targets early.npy", 1, (self.SHIFT, self.PREVIOUS, self.HIGHEST)),
+                ("z.npy --targets late.npy --objective brier", 1,
                  (self.SHIFT, self.NEXT, self.HIGHEST)),
-                ("z.npy -t late.npy --objective entropy=1", 0, (self.SHIFT, self.NEXT)),
-                ("sharp.npy -t sharp_y.npy", 0, (self.SHIFT, self.NO_SHIFT)),
-                ("p.npy -t y.npy", 0, (self.PROBS,)),
-                ("p16.npy -t y.npy", 0, (self.PROBS,)),
+                ("z.npy --targets late.npy --objective entropy=1", 0, (self.SHIFT, self.NEXT)),
+                ("sharp.npy --targets sharp_y.npy", 0, (self.SHIFT, self.NO_SHIFT)),
+                ("p.npy --targets y.npy", 0, (self.PROBS,)),
+                ("p16.npy --targets y.npy", 0, (self.PROBS,)),
                 ("p.npy --objective entropy=1", 0, (self.PROBS,)),
-                ("nlp.npy -t y.npy", 1, (self.NEGATED, self.SHIFT, self.NO_SHIFT, self.HIGHEST)),
-                ("lp.npy -t y.npy", 0, ()),
-                ("lp.npy -t y.npy --repeat-penalty 1", 0, ()),
-                ("lp.npy -t y.npy --repeat-penalty 1.2", 0, (self.SIGNS,)),
-                ("z.npy -t best.npy", 1, (self.LOWEST,)),
-                ("z.npy -t best.npy --objective brier", 1, (self.LOWEST,)),
-                ("z.npy -t best.npy --objective ece", 1, (self.LOWEST,)),
-                ("z.npy -t worst.npy", 1, (self.HIGHEST, self.SHIFT, self.NO_SHIFT)),
-                ("z.npy -t odd.npy --cross-validate", 0, ("cross-validation: the fit",)),
+                ("nlp.npy --targets y.npy", 1,
+                 (self.NEGATED, self.SHIFT, self.NO_SHIFT, self.HIGHEST)),
+                ("lp.npy --targets y.npy", 0, ()),
+                ("lp.npy --targets y.npy --repeat-penalty 1", 0, ()),
+                ("lp.npy --targets y.npy --repeat-penalty 1.2", 0, (self.SIGNS,)),
+                ("z.npy --targets best.npy", 1, (self.LOWEST,)),
+                ("z.npy --targets best.npy --objective brier", 1, (self.LOWEST,)),
+                ("z.npy --targets best.npy --objective ece", 1, (self.LOWEST,)),
+                ("z.npy --targets worst.npy", 1, (self.HIGHEST, self.SHIFT, self.NO_SHIFT)),
+                ("z.npy --targets odd.npy --cross-validate", 0, ("cross-validation: the fit",)),
                 ("z.npy --objective entropy=4", 1, ("cannot be met",)),
                 ("z.npy --objective perplexity=50.1", 1, ("cannot be met",)),
                 ("z.npy --objective diversity=51", 1, ("cannot be met",)),
                 (f"z.npy {low}", 1, ("cannot be met",)),
-                ("flat.npy -t y.npy", 0, (self.FLAT, )),
-                ("flat.npy -t y.npy --objective brier", 0, (self.FLAT, )),
-                ("flat.npy -t y.npy --objective ece", 1, (self.FLAT, )),
+                ("flat.npy --targets y.npy", 0, (self.FLAT, )),
+                ("flat.npy --targets y.npy --objective brier", 0, (self.FLAT, )),
+                ("flat.npy --targets y.npy --objective ece", 1, (self.FLAT, )),
                 (f"{lost} --truncate top_p --keep 0.9", 0, (self.SHIFT, self.NO_SHIFT)),
                 (f"{lost} --truncate top_p --keep 1", 1, (self.SHIFT, self.NO_SHIFT, self.OFF)),
                 (f"{lost} --truncate top_k --keep 1", 1, (self.SHIFT, self.NO_SHIFT, self.OFF)),
@@ -488,11 +489,11 @@ class DoubtsAreSaid(CommandCase):
                 ("compare z.npy sharp.npy --targets early.npy", (self.SHIFT, self.PREVIOUS)),
                 ("compare z.npy --targets late.npy --config-a top.json", (self.SHIFT, self.NEXT)),
                 ("compare z.npy --targets y.npy --config-a top.json", ()),
-                ("report p.npy -t y.npy -o r.html", (self.PROBS,)),
+                ("report p.npy --targets y.npy -o r.html", (self.PROBS,)),
                 ("report p.npy -o r.html", (self.PROBS,)), ("report z.npy -o r.html", ()),
-                ("report z.npy -t late.npy -o r.html",
+                ("report z.npy --targets late.npy -o r.html",
                  (self.SHIFT, self.NEXT, self.HIGHEST)),
-                ("report z.npy -t best.npy -o r.html", (self.LOWEST,)),
+                ("report z.npy --targets best.npy -o r.html", (self.LOWEST,)),
                 ("tree eval head.npy hidden.npy head_y.npy", ()),
                 ("tree eval head.npy hidden.npy head_bad.npy", (self.SHIFT,))):
             self.check(line, 0, expected)
