@@ -2,8 +2,9 @@
  * Why: a workspace reserves addresses for the worst case, every token a candidate, but an engine
  * pays for what is written: the rest is never committed. What a chain writes is seen from a pattern
  * that fills all memory before. A draw from all tokens must stay within a 16th of the logits, and
- * what needs block maxima alone within V/16 bytes, plus a constant. Of the 26 bytes a value that
- * are reserved at most, 24 are the candidates and 1.5 what many draws from one row keep.
+ * what needs block maxima alone within V/16 bytes, plus a constant. Memory that is written late
+ * must not be read before: what it held changes no token. Of the 26 bytes per value that are
+ * reserved at most, 24 are the candidates and 1.5 what many draws from one row keep.
  */
 #include "support/cases.h"
 #include "support/logit_cases.h"
@@ -16,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { SMALL = 1 << 17, LARGE = 1 << 20, N_STEPS = 20, LINE = 64, PATTERN = 0xA5, MAX_PIECES = 64 };
+enum { SMALL = 1 << 17, LARGE = 1 << 20, N_STEPS = 20, LINE = 64, MAX_PIECES = 64 };
 
 /* Every piece of memory that the library has, whole. */
 typedef struct patterned {
@@ -26,6 +27,7 @@ typedef struct patterned {
     } pieces[MAX_PIECES];
     size_t n;
     size_t n_bytes; /* asked for so far */
+    unsigned char pattern;
 } patterned;
 
 static void *allocate(void *user, size_t size_bytes)
@@ -34,7 +36,7 @@ static void *allocate(void *user, size_t size_bytes)
     unsigned char *memory = malloc(size_bytes);
     if (!memory || p->n == MAX_PIECES)
         abort();
-    memset(memory, PATTERN, size_bytes);
+    memset(memory, p->pattern, size_bytes);
     p->pieces[p->n].memory = memory;
     p->pieces[p->n++].size_bytes = size_bytes;
     p->n_bytes += size_bytes;
@@ -61,7 +63,7 @@ static size_t written(const patterned *p)
         for (size_t at = 0; at < p->pieces[i].size_bytes; at += LINE) {
             bool changed = false;
             for (size_t k = at; k < at + LINE && k < p->pieces[i].size_bytes; k++)
-                changed |= p->pieces[i].memory[k] != PATTERN;
+                changed |= p->pieces[i].memory[k] != p->pattern;
             n += changed ? LINE : 0;
         }
     return n;
@@ -84,7 +86,7 @@ static void measure(const char *json, uint32_t n_vocab, size_t *sampled, size_t 
     /* Peaked: a few tokens of every thousand stand out. */
     for (uint32_t i = 0; i < n_vocab; i++)
         x[i] = (float)(i * 2654435761u >> 20) / 1024.0f + (i % 5003 == 7 ? 16.0f : 0.0f);
-    patterned p = {.n = 0};
+    patterned p = {.pattern = 0xA5};
     pluck_allocator allocator = {allocate, release, &p};
     pluck_sampler_options options = {.struct_size = sizeof options, .allocator = &allocator};
     pluck_config *config = test_config(json);
@@ -136,11 +138,45 @@ static void written_memory_is_a_fraction_of_the_logits(void **state)
     }
 }
 
+/* One token of each block stands out, so that a draw tries many blocks, all over a vocabulary that
+ * has more than 64 groups of 64 blocks. */
+static void tokens_do_not_depend_on_what_memory_held(void **state)
+{
+    (void)state;
+    enum { N = 73 * 4096, N_TOKENS = 60 };
+    static const unsigned char patterns[] = {0x00, 0x3F, 0x7F, 0xA5, 0xFF};
+    float *x = malloc(N * sizeof *x);
+    assert_non_null(x);
+    for (uint32_t i = 0; i < N; i++)
+        x[i] = i % 64 == 7 ? (float)(i % 4099) / 8192.0f : -20.0f;
+    pluck_logits logits = {x, PLUCK_F32, N};
+    pluck_token expected[N_TOKENS];
+    pluck_config *config = test_config("{}");
+    for (size_t k = 0; k < sizeof patterns; k++) {
+        patterned p = {.pattern = patterns[k]};
+        pluck_allocator allocator = {allocate, release, &p};
+        pluck_sampler_options options = {.struct_size = sizeof options, .allocator = &allocator};
+        pluck_sampler *sampler = NULL;
+        assert_int_equal(pluck_sampler_create(&sampler, config, N, &options, NULL), PLUCK_OK);
+        for (size_t i = 0; i < N_TOKENS; i++) {
+            pluck_token token = -1;
+            assert_int_equal(pluck_sampler_sample(sampler, logits, &token, NULL), PLUCK_OK);
+            assert_int_equal(pluck_sampler_accept(sampler, token, NULL), PLUCK_OK);
+            expected[i] = k == 0 ? token : expected[i];
+            assert_int_equal(token, expected[i]);
+        }
+        pluck_sampler_destroy(&sampler);
+    }
+    pluck_config_destroy(&config);
+    free(x);
+}
+
 int main(int argc, char **argv)
 {
     test_cases_begin(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(written_memory_is_a_fraction_of_the_logits),
+        cmocka_unit_test(tokens_do_not_depend_on_what_memory_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
