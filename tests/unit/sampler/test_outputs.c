@@ -30,6 +30,13 @@ typedef struct row_case {
     bool is_masked;
 } row_case;
 
+/* Chains that leave the nucleus uncut when a token is picked, which random ones seldom do. */
+static const char *const deferring[] = {
+    "{\"seed\": 1, \"top_p\": 0.9}",
+    "{\"seed\": 2, \"top_p\": 0.5, \"temperature\": 1.7}",
+    "{\"seed\": 3, \"logit_bias\": {\"0\": 1.5}, \"top_p\": 0.8, \"temperature\": 0.6}",
+};
+
 /* A random chain, with a draw that may learn, and a row of any type. */
 static void make_case(row_case *c, uint64_t seed, uint32_t n_vocab)
 {
@@ -57,6 +64,10 @@ static void make_case(row_case *c, uint64_t seed, uint32_t n_vocab)
                          &random);
     }
     stage_end(&c->json, draw);
+    if (seed % 5 == 4) {
+        c->json.n = 0;
+        stage_text_add(&c->json, "%s", deferring[seed / 5 % 3]);
+    }
     c->is_masked = test_random_below(&random, 4) == 0;
     for (size_t i = 0; i < sizeof c->mask / sizeof *c->mask; i++)
         c->mask[i] = (int32_t)test_random_bits(&random);
@@ -355,7 +366,9 @@ static void bad_logits_that_are_banned_are_in_no_list(void **state)
     row_case c = {.n_vocab = N};
     c.row = logit_row_make((const float[]){1, -INFINITY, 3, -INFINITY, 2.5f, -INFINITY, 0}, N,
                            PLUCK_F32, 0);
-    stage_text_add(&c.json, "{\"on_nan\": \"ban\", \"seed\": 4, \"top_k\": 2}");
+    stage_text_add(
+        &c.json,
+        "{\"on_nan\": \"ban\", \"seed\": 4, \"top_k\": 2, \"logit_bias\": {\"2\": -0.75}}");
     memcpy(given, (const pluck_token[]){0, 1, 2, 3, 6}, N_GIVEN * sizeof *given);
     static results r;
     pluck_sampler *sampler = make_sampler(&c, 1, test_isa(), NULL);
@@ -378,10 +391,18 @@ static void too_little_room_is_said_and_changes_nothing(void **state)
     stage_text_add(&c.json, "{\"seed\": 4, \"top_k\": 12, \"draw\": \"mirostat_v2\"}");
     c.is_masked = false;
     static results r;
+    float other[200] = {[7] = 50.0f};
+    pluck_logits other_logits = {other, PLUCK_F32, 200};
     pluck_sampler *sampler = make_sampler(&c, 1, test_isa(), NULL);
     pluck_sampler *untouched = make_sampler(&c, 1, test_isa(), NULL);
     test_distribution d = test_distribution_of(sampler, c.row.logits);
     assert_true(d.n > 1);
+    /* A token that was drawn before stays the one that was drawn. */
+    pluck_token drawn = -1;
+    assert_int_equal(pluck_sampler_set_position(sampler, 1000, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_set_position(untouched, 1000, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_sample(sampler, other_logits, &drawn, NULL), PLUCK_OK);
+    assert_int_equal(pluck_sampler_sample(untouched, other_logits, &drawn, NULL), PLUCK_OK);
     pluck_outputs outputs = outputs_of(&r, TOKENS | STATUSES | OFFSETS | KEPT, c.n_vocab);
     outputs.accept = true;
     outputs.kept_capacity = d.n - 1;
@@ -395,6 +416,8 @@ static void too_little_room_is_said_and_changes_nothing(void **state)
     outputs.kept_capacity = d.n;
     assert_int_equal(pluck_sampler_run(sampler, c.row.logits, &outputs, &err), PLUCK_OK);
     assert_int_equal(r.kept[d.n], 0x5A5A5A5A);
+    for (uint32_t i = 0; i < d.n; i++)
+        assert_true(test_distribution_p(&d, r.kept[i]) > 0.0f);
     outputs.kept = NULL;
     outputs.kept_capacity = 0;
     assert_int_equal(pluck_sampler_run(sampler, c.row.logits, &outputs, &err), PLUCK_OK);
