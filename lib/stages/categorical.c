@@ -6,7 +6,7 @@
 const plk_stage plk_stage_categorical = {
     .info = {.name = "categorical",
              .kind = PLUCK_STAGE_DRAW,
-             .summary = "draws a token with its probability",
+             .summary = "draws each token with its probability",
              .formula = "token ~ softmax(l)",
              .source = "definition",
              .cost = "exponentials of the block maxima and of a few blocks"},
