@@ -7,6 +7,7 @@
  */
 #include "chart.h"
 #include "setup.h"
+#include "table.h"
 #include "tuning.h"
 
 #include <errno.h>
@@ -37,9 +38,13 @@ static void print_answer(const tuning *t, output *out)
     output_char(out, '\n');
 }
 
-static void print_line(output *out, const char *name, double before, double after)
+static void print_line(table *t, const char *name, double before, double after)
 {
-    output_printf(out, "%-14s %12.6f %12.6f %+12.6f\n", name, before, after, after - before);
+    table_word(t, name);
+    table_number(t, before);
+    table_number(t, after);
+    table_number(t, after - before);
+    table_end_row(t);
 }
 
 static void print_before_after(const tuning *t, output *out)
@@ -47,27 +52,34 @@ static void print_before_after(const tuning *t, output *out)
     const pluck_tune_stats *b = &t->stats[0], *a = &t->stats[1];
     char heading[32];
     snprintf(heading, sizeof heading, "T = %.4f", a->temperature);
-    output_printf(out, "\n%-14s %12s %12s %12s\n", "mean", "T = 1", heading, "change");
+    const table_column columns[] = {
+        {.title = "mean", .width = -14},
+        {.title = "T = 1", .width = 12, .format = "%.6f"},
+        {.title = heading, .width = 12, .format = "%.6f"},
+        {.title = "change", .width = 12, .format = "%+.6f"},
+    };
+    output_char(out, '\n');
+    table means = table_begin(out, columns, 4, "", "");
     if (t->has_targets) {
-        print_line(out, "nll", b->nll, a->nll);
-        print_line(out, "perplexity", exp(b->nll), exp(a->nll));
-        print_line(out, "ece", b->ece, a->ece);
-        print_line(out, "brier", b->brier, a->brier);
-        print_line(out, "accuracy", b->accuracy, a->accuracy);
+        print_line(&means, "nll", b->nll, a->nll);
+        print_line(&means, "perplexity", exp(b->nll), exp(a->nll));
+        print_line(&means, "ece", b->ece, a->ece);
+        print_line(&means, "brier", b->brier, a->brier);
+        print_line(&means, "accuracy", b->accuracy, a->accuracy);
     }
-    print_line(out, "confidence", b->confidence, a->confidence);
-    print_line(out, "entropy", b->entropy, a->entropy);
-    print_line(out, "effective", b->effective, a->effective);
+    print_line(&means, "confidence", b->confidence, a->confidence);
+    print_line(&means, "entropy", b->entropy, a->entropy);
+    print_line(&means, "effective", b->effective, a->effective);
     if (!t->has_folds)
         return;
     output_printf(out,
                   "\ncross-validation: each half at the temperature of the other, %.4f and %.4f\n",
                   t->folds[1].temperature, t->folds[0].temperature);
     if (t->has_targets) {
-        print_line(out, "nll", t->held_out[0].nll, t->held_out[1].nll);
-        print_line(out, "brier", t->held_out[0].brier, t->held_out[1].brier);
+        print_line(&means, "nll", t->held_out[0].nll, t->held_out[1].nll);
+        print_line(&means, "brier", t->held_out[0].brier, t->held_out[1].brier);
     }
-    print_line(out, "entropy", t->held_out[0].entropy, t->held_out[1].entropy);
+    print_line(&means, "entropy", t->held_out[0].entropy, t->held_out[1].entropy);
 }
 
 static void print_curve(const tuning *t, output *out, bool has_blocks)
@@ -85,8 +97,17 @@ static void print_bins(const tuning *t, output *out, bool has_blocks)
 {
     const pluck_tune_bin *before = t->bins, *after = t->bins + t->n_bins;
     output_printf(out, "\n%-17s %26s %26s\n", "", "T = 1", "fitted");
-    output_printf(out, "%-17s %8s %8s %8s %8s %8s %8s  accuracy\n", "confidence", "rows", "mean",
-                  "correct", "rows", "mean", "correct");
+    static const table_column columns[] = {
+        {.title = "confidence", .width = -17},
+        {.title = "rows", .width = 8},
+        {.title = "mean", .width = 8, .format = "%.4f"},
+        {.title = "correct", .width = 8, .format = "%.4f"},
+        {.title = "rows", .width = 8},
+        {.title = "mean", .width = 8, .format = "%.4f"},
+        {.title = "correct", .width = 8, .format = "%.4f"},
+        {.title = "accuracy", .gap = 1},
+    };
+    table bins = table_begin(out, columns, 8, "", "");
     for (uint32_t b = 0; b < t->n_bins; b++) {
         if (before[b].rows + after[b].rows == 0)
             continue;
@@ -94,18 +115,21 @@ static void print_bins(const tuning *t, output *out, bool has_blocks)
         char range[32];
         snprintf(range, sizeof range, "%c%.4f, %.4f%c", is_left ? '[' : '(', before[b].low,
                  before[b].high, is_left && b + 1 < t->n_bins ? ')' : ']');
-        output_printf(out, "%-17s", t->options.binning.equal_mass ? "equal mass" : range);
+        table_word(&bins, t->options.binning.equal_mass ? "equal mass" : range);
         for (int k = 0; k < 2; k++) {
             const pluck_tune_bin *bin = k == 0 ? &before[b] : &after[b];
-            if (bin->rows == 0)
-                output_printf(out, " %8d %8s %8s", 0, "-", "-");
-            else
-                output_printf(out, " %8llu %8.4f %8.4f", (unsigned long long)bin->rows,
-                              bin->confidence, bin->accuracy);
+            table_count(&bins, bin->rows);
+            if (bin->rows == 0) {
+                table_word(&bins, "-");
+                table_word(&bins, "-");
+            } else {
+                table_number(&bins, bin->confidence);
+                table_number(&bins, bin->accuracy);
+            }
         }
         output_text(out, after[b].rows > 0 && after[b].accuracy > 0 ? "  " : "");
         bar_write(out, has_blocks, BAR_COLUMNS, after[b].accuracy);
-        output_char(out, '\n');
+        table_end_row(&bins);
     }
 }
 
@@ -135,16 +159,27 @@ static void print_parts(const tuning *t, output *out, bool has_blocks)
 
 static void print_cuts(const tuning *t, output *out)
 {
-    output_printf(out, "\n%-14s %9s %12s %13s %12s   (alone, at T = 1)\n", "truncation", "setting",
-                  "target kept", "tokens kept", "mass kept");
+    static const table_column columns[] = {
+        {.title = "truncation", .width = -14},
+        {.title = "setting", .width = 9},
+        {.title = "target kept", .width = 12, .format = "%.4f"},
+        {.title = "tokens kept", .width = 13, .format = "%.2f"},
+        {.title = "mass kept", .width = 12, .format = "%.6f"},
+        {.title = "(alone, at T = 1)", .gap = 2},
+    };
+    output_char(out, '\n');
+    table cuts = table_begin(out, columns, 6, "", "");
     for (size_t i = 0; i < TUNING_CUTS; i++) {
         const pluck_tune_cut *c = &t->cuts[i];
-        output_printf(out, "%-14s %9g ", pluck_tune_cut_name(c->kind), c->setting);
+        table_word(&cuts, pluck_tune_cut_name(c->kind));
+        table_number(&cuts, c->setting);
         if (t->has_targets)
-            output_printf(out, "%12.4f", c->target_kept);
+            table_number(&cuts, c->target_kept);
         else
-            output_printf(out, "%12s", "-");
-        output_printf(out, " %13.2f %12.6f\n", c->tokens_kept, c->mass_kept);
+            table_word(&cuts, "-");
+        table_number(&cuts, c->tokens_kept);
+        table_number(&cuts, c->mass_kept);
+        table_end_row(&cuts);
     }
     if (!t->has_targets)
         return;

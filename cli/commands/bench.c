@@ -6,6 +6,7 @@
  */
 #include "commands/bench.h"
 #include "commands/commands.h"
+#include "table.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,15 +35,23 @@ static void print_text(const bench_plan *plan, output *out)
     output_printf(out, ": %u logits, %s, %zu %s; instruction set %s\n\n", (unsigned)rows->n_vocab,
                   pluck_dtype_name(rows->dtype), rows->n, rows->n == 1 ? "row" : "rows",
                   pluck_isa_name(setup_sampler_info(token->sampler).isa));
-    output_printf(out, "%-24s %12s %10s %14s\n", "up to", "us per token", "added", "times reading");
+    static const table_column columns[] = {
+        {.title = "up to", .width = -24},
+        {.title = "us per token", .width = 12, .format = "%.2f"},
+        {.title = "added", .width = 10, .format = "%+.2f"},
+        {.title = "times reading", .width = 14, .format = "%.2f"},
+    };
+    table t = table_begin(out, columns, 4, "", "");
     for (size_t i = 0; i < plan->n_steps; i++) {
         const bench_step *step = &plan->steps[i];
-        output_printf(out, "%-24s %12.2f ", step_label(step), step->median_us);
+        table_word(&t, step_label(step));
+        table_number(&t, step->median_us);
         if (i > 0 && i <= plan->token)
-            output_printf(out, "%+10.2f ", step->median_us - plan->steps[i - 1].median_us);
+            table_number(&t, step->median_us - plan->steps[i - 1].median_us);
         else
-            output_printf(out, "%10s ", "");
-        output_printf(out, "%14.2f\n", step->median_ratio);
+            table_word(&t, "");
+        table_number(&t, step->median_ratio);
+        table_end_row(&t);
     }
     output_printf(out, "\n%.0f tokens per second on one processor\n", 1e6 / token->median_us);
     for (size_t i = 0; bench_advice(plan, i, text, sizeof text); i++)

@@ -176,6 +176,7 @@ typedef struct run {
     side sides[2];
     uint64_t first, end;
     output out;
+    table csv;
     progress bar;
 } run;
 
@@ -355,7 +356,7 @@ static int compare_row(run *r, uint64_t row, bool *has_ended)
         return complain(r->flags->call.who, exit_code_of(status), "row %llu: %s",
                         (unsigned long long)row, err.message);
     if (r->flags->format == FORMAT_CSV)
-        compare_print_csv_row(&r->all, &r->out, row, target, &c);
+        compare_print_csv_row(&r->all, &r->csv, row, target, &c);
     return comparison_add(&r->all, row, target, &c) ? EXIT_DONE
                                                     : complain_memory(r->flags->call.who);
 }
@@ -369,7 +370,7 @@ static int compare_rows(run *r)
                    r->flags->format == FORMAT_CSV ? &r->out : NULL);
     r->bar.unit = "rows";
     if (r->flags->format == FORMAT_CSV)
-        compare_print_csv_heading(&r->all, &r->out);
+        r->csv = compare_print_csv_heading(&r->all, &r->out);
     for (uint64_t row = r->first; code == EXIT_DONE && !has_ended && row < r->end; row++) {
         code = compare_row(r, row, &has_ended);
         if (row % RELEASE_INTERVAL == 0)

@@ -9,6 +9,7 @@
 #include "input.h"
 #include "output.h"
 #include "setup.h"
+#include "table.h"
 
 #include <pluck/dump.h>
 #include <pluck/tune.h>
@@ -86,8 +87,8 @@ void compare_print_text(const comparison *all, output *out);
 void compare_print_json(const comparison *all, output *out);
 
 /* CSV with one line per row: the heading, and one row. */
-void compare_print_csv_heading(const comparison *all, output *out);
-void compare_print_csv_row(const comparison *all, output *out, uint64_t row, pluck_token target,
+table compare_print_csv_heading(const comparison *all, output *out);
+void compare_print_csv_row(const comparison *all, table *t, uint64_t row, pluck_token target,
                            const pluck_comparison *c);
 
 #endif

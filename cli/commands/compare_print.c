@@ -36,20 +36,34 @@ static double percent_of(uint64_t part, uint64_t whole)
 
 static void print_measures(const comparison *all, output *out)
 {
-    output_printf(out, "\n%-20s %11s %10s %10s %10s %10s %10s %10s %10s %10s %10s\n", "", "mean",
-                  "+-", "min", "1%", "5%", "median", "95%", "99%", "99.9%", "max");
+    static const table_column columns[] = {
+        {.title = "", .width = -20},
+        {.title = "mean", .width = 11, .format = "%.4g"},
+        {.title = "+-", .width = 10, .format = "%.3g"},
+        {.title = "min", .width = 10, .format = "%.4g"},
+        {.title = "1%", .width = 10, .format = "%.4g"},
+        {.title = "5%", .width = 10, .format = "%.4g"},
+        {.title = "median", .width = 10, .format = "%.4g"},
+        {.title = "95%", .width = 10, .format = "%.4g"},
+        {.title = "99%", .width = 10, .format = "%.4g"},
+        {.title = "99.9%", .width = 10, .format = "%.4g"},
+        {.title = "max", .width = 10, .format = "%.4g"},
+    };
+    output_char(out, '\n');
+    table t = table_begin(out, columns, sizeof columns / sizeof *columns, "", "");
     for (measure i = 0; i < N_MEASURES; i++) {
         const series *s = &all->measures[i];
         if (!is_worth_a_line(all, i))
             continue;
-        output_printf(out, "%-20s %11.4g", titles[i].title, s->mean);
+        table_word(&t, titles[i].title);
+        table_number(&t, s->mean);
         if (isfinite(s->error))
-            output_printf(out, " %10.3g", s->error);
+            table_number(&t, s->error);
         else
-            output_printf(out, " %10s", "");
+            table_word(&t, "");
         for (size_t k = 0; k < N_QUANTILES; k++)
-            output_printf(out, " %10.4g", series_quantile(s, quantile_levels[k]));
-        output_char(out, '\n');
+            table_number(&t, series_quantile(s, quantile_levels[k]));
+        table_end_row(&t);
     }
 }
 
@@ -95,21 +109,27 @@ static void print_token(const comparison *all, output *out, pluck_token token, d
 static void print_worst(const comparison *all, output *out)
 {
     bool has_kl = is_worth_a_line(all, MEASURE_KL_AB);
-    output_printf(out,
-                  "\n%8s %12s %10s  the most probable token of A, of B and the target, each "
-                  "with its probability\n",
-                  "row", has_kl ? "KL(A || B)" : "A kept by B", "variation");
+    const table_column columns[] = {
+        {.title = "row", .width = 8},
+        {.title = has_kl ? "KL(A || B)" : "A kept by B", .width = 12, .format = "%.4g"},
+        {.title = "variation", .width = 10, .format = "%.4g"},
+        {.title = "the most probable token of A, of B and the target, each with its probability",
+         .gap = 1},
+    };
+    output_char(out, '\n');
+    table t = table_begin(out, columns, 4, "", "");
     for (size_t i = 0; i < all->n_worst; i++) {
         const worst_row *w = &all->worst[i];
-        output_printf(out, "%8llu %12.4g %10.4g", (unsigned long long)w->row,
-                      has_kl ? w->c.kl_ab : w->c.kept_a, w->c.total_variation);
+        table_count(&t, w->row);
+        table_number(&t, has_kl ? w->c.kl_ab : w->c.kept_a);
+        table_number(&t, w->c.total_variation);
         print_token(all, out, w->c.top_a, w->c.top_prob_a);
         print_token(all, out, w->c.top_b, w->c.top_prob_b);
         if (w->target != PLUCK_NO_TOKEN) {
             print_token(all, out, w->target, exp(-w->c.nll_a));
             output_printf(out, " -> %.4f", exp(-w->c.nll_b));
         }
-        output_char(out, '\n');
+        table_end_row(&t);
     }
 }
 
@@ -225,48 +245,51 @@ void compare_print_json(const comparison *all, output *out)
     output_text(out, "]}\n");
 }
 
-void compare_print_csv_heading(const comparison *all, output *out)
+static const table_column csv_columns[] = {
+    {.title = "row"},
+    {.title = "kl_ab", .is_double = true},
+    {.title = "kl_ba", .is_double = true},
+    {.title = "total_variation", .is_double = true},
+    {.title = "rank_correlation", .is_double = true},
+    {.title = "entropy_a", .is_double = true},
+    {.title = "entropy_b", .is_double = true},
+    {.title = "top_a"},
+    {.title = "top_b"},
+    {.title = "target"},
+    {.title = "nll_a", .is_double = true},
+    {.title = "nll_b", .is_double = true},
+    {.title = "text_a"},
+    {.title = "text_b"},
+    {.title = "text"},
+};
+enum { N_CSV_COLUMNS = sizeof csv_columns / sizeof *csv_columns, N_CSV_TEXTS = 3 };
+
+table compare_print_csv_heading(const comparison *all, output *out)
 {
-    output_printf(out,
-                  "row,kl_ab,kl_ba,total_variation,rank_correlation,entropy_a,entropy_b,"
-                  "top_a,top_b,target,nll_a,nll_b%s\n",
-                  all->texts.name ? ",text_a,text_b,text" : "");
+    return table_begin_csv(out, csv_columns, N_CSV_COLUMNS - (all->texts.name ? 0 : N_CSV_TEXTS));
 }
 
-static void csv_value(output *out, double value)
-{
-    output_char(out, ',');
-    if (isfinite(value))
-        output_double(out, value);
-    else if (!isnan(value))
-        output_text(out, "inf");
-}
-
-static void csv_text(const comparison *all, output *out, pluck_token token)
-{
-    size_t n = 0;
-    const char *text = texts_get(&all->texts, token, &n);
-    output_char(out, ',');
-    output_csv_string(out, text, n);
-}
-
-void compare_print_csv_row(const comparison *all, output *out, uint64_t row, pluck_token target,
+void compare_print_csv_row(const comparison *all, table *t, uint64_t row, pluck_token target,
                            const pluck_comparison *c)
 {
-    output_printf(out, "%llu", (unsigned long long)row);
     const double values[] = {c->kl_ab,     c->kl_ba,    c->total_variation, c->rank_correlation,
                              c->entropy_a, c->entropy_b};
+    const pluck_token tokens[N_CSV_TEXTS] = {c->top_a, c->top_b, target};
+    table_count(t, row);
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        csv_value(out, values[i]);
-    output_printf(out, ",%d,%d,", (int)c->top_a, (int)c->top_b);
+        table_number(t, values[i]);
+    table_token(t, c->top_a);
+    table_token(t, c->top_b);
     if (target != PLUCK_NO_TOKEN)
-        output_printf(out, "%d", (int)target);
-    csv_value(out, c->nll_a);
-    csv_value(out, c->nll_b);
-    if (all->texts.name) {
-        csv_text(all, out, c->top_a);
-        csv_text(all, out, c->top_b);
-        csv_text(all, out, target);
+        table_token(t, target);
+    else
+        table_word(t, "");
+    table_number(t, c->nll_a);
+    table_number(t, c->nll_b);
+    for (size_t i = 0; i < N_CSV_TEXTS && all->texts.name; i++) {
+        size_t n = 0;
+        const char *text = texts_get(&all->texts, tokens[i], &n);
+        table_text(t, text, n, 0);
     }
-    output_char(out, '\n');
+    table_end_row(t);
 }

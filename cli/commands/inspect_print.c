@@ -15,6 +15,7 @@
 #include "keys.h"
 #include "progress.h"
 #include "setup.h"
+#include "table.h"
 
 #include <errno.h>
 #include <math.h>
@@ -66,34 +67,61 @@ void inspect_print_token(const inspection *in, output *out, pluck_token token, b
 
 static void print_stages(const inspection *in, output *out, const style *s)
 {
-    output_printf(out, "\n%s%-22s %10s %9s %9s %10s%s\n", s->codes.head, "stage", "survivors",
-                  "mass", "entropy", "effective", s->codes.off);
+    static const table_column columns[] = {
+        {.title = "stage", .width = -22},
+        {.title = "survivors", .width = 10},
+        {.title = "mass", .width = 9, .format = "%.6f"},
+        {.title = "entropy", .width = 9, .format = "%.4f"},
+        {.title = "effective", .width = 10, .format = "%.2f"},
+    };
+    output_char(out, '\n');
+    table t = table_begin(out, columns, 5, s->codes.head, s->codes.off);
     for (size_t i = 0; i < in->report->n_stages; i++) {
         const pluck_stage_report *r = in->report->stages[i];
-        output_printf(out, "%-22s %10u %9.6f %9.4f %10.2f\n", r->stage, (unsigned)r->n_survivors,
-                      r->mass, r->entropy, exp(r->entropy));
+        table_word(&t, r->stage);
+        table_count(&t, r->n_survivors);
+        table_number(&t, r->mass);
+        table_number(&t, r->entropy);
+        table_number(&t, exp(r->entropy));
+        table_end_row(&t);
     }
 }
 
 static void print_top(const inspection *in, output *out, const style *s)
 {
+    static const table_column columns[] = {
+        {.title = "rank", .width = 6},
+        {.title = "token", .width = 8},
+        {.title = "text", .width = -(OUTPUT_CELL_COLUMNS + 1), .gap = 1},
+        {.title = "p", .width = 9, .format = "%.6f"},
+        {.title = "sum", .width = 9, .format = "%.6f"},
+    };
+    static const table_column without_text[] = {
+        {.title = "rank", .width = 6},
+        {.title = "token", .width = 8},
+        {.title = "p", .width = 9, .format = "%.6f", .gap = 1},
+        {.title = "sum", .width = 9, .format = "%.6f"},
+    };
     bool has_text = in->texts.name != NULL;
     double cumulative = 0.0;
-    output_printf(out, "\n%s%6s %8s  ", s->codes.head, "rank", "token");
-    if (has_text)
-        output_printf(out, "%-*s ", OUTPUT_CELL_COLUMNS + 1, "text");
-    output_printf(out, "%9s %9s%s\n", "p", "sum", s->codes.off);
+    output_char(out, '\n');
+    table t = table_begin(out, has_text ? columns : without_text, has_text ? 5 : 4, s->codes.head,
+                          s->codes.off);
     for (uint32_t i = 0; i < in->n_top; i++) {
         double p = (double)in->top[i].prob;
         cumulative += p;
-        output_printf(out, "%6u %8d  ", (unsigned)i + 1, (int)in->top[i].token);
+        table_count(&t, (uint64_t)i + 1);
+        table_token(&t, in->top[i].token);
         if (has_text) {
-            inspect_print_token(in, out, in->top[i].token, true);
-            output_char(out, ' ');
+            size_t n = 0;
+            const char *text = texts_get(&in->texts, in->top[i].token, &n);
+            table_text(&t, text, n, OUTPUT_CELL_COLUMNS);
         }
-        output_printf(out, "%9.6f %9.6f  ", p, cumulative);
+        table_number(&t, p);
+        table_number(&t, cumulative);
+        output_text(out, "  ");
         print_bar(out, s, p / (double)in->top[0].prob);
-        output_char(out, '\n');
+        table_end_row(&t);
     }
     if (in->n_top < in->n_survivors)
         output_printf(out, "       and %u more\n", (unsigned)(in->n_survivors - in->n_top));
@@ -167,23 +195,24 @@ void inspect_print_json(const inspection *in, output *out)
 void inspect_print_csv(const inspection *in, output *out)
 {
     double cumulative = 0;
-    output_printf(out, "rank,token,prob,logprob,cumulative%s\n", in->texts.name ? ",text" : "");
+    static const table_column columns[] = {{.title = "rank"},       {.title = "token"},
+                                           {.title = "prob"},       {.title = "logprob"},
+                                           {.title = "cumulative"}, {.title = "text"}};
+    table t = table_begin_csv(out, columns, in->texts.name ? 6 : 5);
     for (uint32_t i = 0; i < in->n_top; i++) {
         double p = (double)in->top[i].prob;
         cumulative += p;
-        output_printf(out, "%u,%d,", (unsigned)i + 1, (int)in->top[i].token);
-        output_csv_float(out, p);
-        output_char(out, ',');
-        output_csv_float(out, log(p));
-        output_char(out, ',');
-        output_csv_float(out, cumulative);
+        table_count(&t, (uint64_t)i + 1);
+        table_token(&t, in->top[i].token);
+        table_number(&t, p);
+        table_number(&t, log(p));
+        table_number(&t, cumulative);
         if (in->texts.name) {
             size_t n = 0;
             const char *text = texts_get(&in->texts, in->top[i].token, &n);
-            output_char(out, ',');
-            output_csv_string(out, text, n);
+            table_text(&t, text, n, 0);
         }
-        output_char(out, '\n');
+        table_end_row(&t);
     }
 }
 
@@ -333,13 +362,27 @@ static void print_facts(const inspection *in, output *out, const pluck_stage_rep
 
 static void explain_stages(const inspection *in, output *out, const paint *codes)
 {
-    output_printf(out, "\n%s%-22s %10s %10s %9s %9s %10s%s\n", codes->head, "stage", "survivors",
-                  "removed", "mass", "entropy", "effective", codes->off);
+    static const table_column columns[] = {
+        {.title = "stage", .width = -22},
+        {.title = "survivors", .width = 10},
+        {.title = "removed", .width = 10},
+        {.title = "mass", .width = 9, .format = "%.6f"},
+        {.title = "entropy", .width = 9, .format = "%.4f"},
+        {.title = "effective", .width = 10, .format = "%.2f"},
+    };
+    output_char(out, '\n');
+    table t = table_begin(out, columns, 6, codes->head, codes->off);
     for (size_t i = 0; i < in->report->n_stages; i++) {
         const pluck_stage_report *r = in->report->stages[i];
-        output_printf(out, "%s%-22s %10u %10u %9.6f %9.4f %10.2f%s\n", codes->head, r->stage,
-                      (unsigned)r->n_survivors, (unsigned)r->n_removed, r->mass, r->entropy,
-                      exp(r->entropy), codes->off);
+        output_text(out, codes->head);
+        table_word(&t, r->stage);
+        table_count(&t, r->n_survivors);
+        table_count(&t, r->n_removed);
+        table_number(&t, r->mass);
+        table_number(&t, r->entropy);
+        table_number(&t, exp(r->entropy));
+        output_text(out, codes->off);
+        table_end_row(&t);
         print_facts(in, out, r);
     }
 }
@@ -403,16 +446,28 @@ static void print_fate(const inspection *in, output *out, const pluck_token_fate
     print_verdict(in, out, f);
     if (f->removed_by == 0)
         return;
-    output_printf(out, INDENT "%-22s %12s %12s %8s %12s\n", "after", "logit", "p", "rank", "above");
-    for (size_t i = 0; i < in->report->n_stages; i++) {
+    static const table_column columns[] = {
+        {.title = "after", .width = -22},
+        {.title = "logit", .width = 12, .format = "%.6g"},
+        {.title = "p", .width = 12, .format = "%.6g"},
+        {.title = "rank", .width = 8},
+        {.title = "above", .width = 12, .format = "%.6g"},
+    };
+    output_text(out, INDENT);
+    table t = table_begin(out, columns, 5, "", "");
+    for (size_t i = 0; i < in->report->n_stages && i <= f->removed_by; i++) {
         const pluck_token_step *s = &f->steps[i];
-        output_printf(out, INDENT "%-22s", in->report->stages[i]->stage);
-        if (i >= f->removed_by) {
-            output_printf(out, " %12s\n", "removed");
-            break;
+        output_text(out, INDENT);
+        table_word(&t, in->report->stages[i]->stage);
+        if (i == f->removed_by) {
+            table_word(&t, "removed");
+        } else {
+            table_number(&t, s->logit);
+            table_number(&t, s->prob);
+            table_count(&t, s->rank);
+            table_number(&t, s->above);
         }
-        output_printf(out, " %12.6g %12.6g %8u %12.6g\n", s->logit, s->prob, (unsigned)s->rank,
-                      s->above);
+        table_end_row(&t);
     }
 }
 

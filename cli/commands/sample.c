@@ -13,6 +13,7 @@
 #include "output.h"
 #include "progress.h"
 #include "setup.h"
+#include "table.h"
 #include "workers.h"
 
 #include <pluck/sampler.h>
@@ -45,6 +46,7 @@ typedef struct run {
     token_texts texts;
     row_range range;
     output out;
+    table table; /* not of JSON and running text */
     progress bar;
     uint64_t n_drawn;
     bool has_bad_rows;
@@ -130,82 +132,78 @@ static void print_json(job *j, uint64_t draw, const pluck_draw *d, const evidenc
     output_text(out, "}\n");
 }
 
-static void print_csv(job *j, uint64_t draw, const pluck_draw *d)
+/* dump comes first in CSV, and text last, if they are there. */
+static const table_column columns[] = {
+    {.title = "dump"},
+    {.title = "row", .width = 8},
+    {.title = "draw", .width = 8},
+    {.title = "token", .width = 8},
+    {.title = "logprob", .width = 12, .format = "%.6f"},
+    {.title = "survivors", .width = 10},
+    {.title = "text", .gap = 1},
+};
+enum { N_COLUMNS = sizeof columns / sizeof *columns };
+
+static void print_row(job *j, uint64_t draw, const pluck_draw *d)
 {
-    output *out = &j->all->out;
-    if (j->all->flags->call.n_words > 1) {
-        output_csv_string(out, j->path, strlen(j->path));
-        output_char(out, ',');
-    }
-    output_printf(out, "%llu,%llu,%d,", (unsigned long long)j->row, (unsigned long long)draw,
-                  (int)d->token);
-    output_csv_float(out, (double)d->logprob);
-    output_printf(out, ",%u", (unsigned)d->n_survivors);
+    table *t = &j->all->table;
+    if (t->columns == columns)
+        table_text(t, j->path, strlen(j->path), 0);
+    table_count(t, j->row);
+    table_count(t, draw);
+    table_token(t, d->token);
+    table_number(t, d->logprob == 0.0f ? 0.0 : (double)d->logprob);
+    table_count(t, d->n_survivors);
     if (j->all->texts.name) {
         size_t n = 0;
         const char *text = texts_get(&j->all->texts, d->token, &n);
-        output_char(out, ',');
-        output_csv_string(out, text, n);
+        table_text(t, text, n, OUTPUT_TEXT_COLUMNS);
     }
-    output_char(out, '\n');
+    table_end_row(t);
 }
 
-static void print_text(job *j, uint64_t draw, const pluck_draw *d)
+static void print_running(job *j, const pluck_draw *d)
 {
     output *out = &j->all->out;
     size_t n = 0;
     const char *text = texts_get(&j->all->texts, d->token, &n);
-    if (prints_running_text(j->all)) {
-        if (out->is_terminal)
-            output_screen(out, &j->screen, text, n);
-        else
-            output_write(out, text, n);
-        return;
-    }
-    output_printf(out, "%8llu %8llu %8d %12.6f %10u", (unsigned long long)j->row,
-                  (unsigned long long)draw, (int)d->token,
-                  d->logprob == 0.0f ? 0.0 : (double)d->logprob, (unsigned)d->n_survivors);
-    if (j->all->texts.name) {
-        output_text(out, "  ");
-        (void)output_cell(out, text, n, OUTPUT_TEXT_COLUMNS);
-    }
-    output_char(out, '\n');
+    if (out->is_terminal)
+        output_screen(out, &j->screen, text, n);
+    else
+        output_write(out, text, n);
 }
 
 static void print_draw(job *j, uint64_t draw, const pluck_draw *d, const evidence *e)
 {
-    switch (j->all->flags->format) {
-    case FORMAT_JSON:
+    if (j->all->flags->format == FORMAT_JSON)
         print_json(j, draw, d, e);
-        break;
-    case FORMAT_CSV:
-        print_csv(j, draw, d);
-        break;
-    default:
-        print_text(j, draw, d);
-    }
+    else if (prints_running_text(j->all))
+        print_running(j, d);
+    else
+        print_row(j, draw, d);
     progress_update(&j->all->bar, ++j->all->n_drawn);
 }
 
 static void print_heading(job *j, bool is_first)
 {
-    const sample_flags *flags = j->all->flags;
-    output *out = &j->all->out;
-    if (flags->format == FORMAT_CSV && is_first)
-        output_printf(out, "%srow,draw,token,logprob,survivors%s\n",
-                      flags->call.n_words > 1 ? "dump," : "", j->all->texts.name ? ",text" : "");
-    if (flags->format != FORMAT_TEXT)
+    run *all = j->all;
+    output *out = &all->out;
+    bool has_dump = all->flags->call.n_words > 1, is_csv = all->flags->format == FORMAT_CSV;
+    const table_column *first = columns + !(is_csv && has_dump);
+    size_t n = (size_t)(columns + N_COLUMNS - first) - !all->texts.name;
+    if (is_csv && is_first)
+        all->table = table_begin_csv(out, first, n);
+    if (all->flags->format != FORMAT_TEXT)
         return;
-    if (is_first && !prints_running_text(j->all))
+    if (is_first && !prints_running_text(all))
         output_wrap(out);
-    if (flags->call.n_words > 1) {
+    if (has_dump) {
         output_printf(out, "%sdump ", is_first ? "" : "\n");
         output_quoted(out, j->path, strlen(j->path));
         output_char(out, '\n');
     }
-    if (!prints_running_text(j->all))
-        output_printf(out, "%8s %8s %8s %12s %10s%s\n", "row", "draw", "token", "logprob",
-                      "survivors", j->all->texts.name ? "  text" : "");
+    if (!prints_running_text(all))
+        all->table = table_begin(out, first, n, "", "");
 }
 
 /* What a failed row means: an exit code, or EXIT_DONE to go on with the next. */

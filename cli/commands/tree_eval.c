@@ -1,6 +1,7 @@
 /* pluck tree eval: what a head is worth on pairs, and what its answers cost. */
 #include "commands/commands.h"
 #include "doubts.h"
+#include "table.h"
 #include "training.h"
 
 #include <math.h>
@@ -91,9 +92,26 @@ static int measure(evaluation *e)
                : complain(e->flags->call.who, exit_code_of(status), "%s", err.message);
 }
 
+static const char *const names[N_QUESTIONS] = {"logprob", "sample", "top1"};
+
+static void print_costs(const evaluation *e, output *out)
+{
+    static const table_column columns[] = {
+        {.title = "", .width = -8},
+        {.title = "us per token", .width = 14, .format = "%.2f"},
+        {.title = "dot products", .width = 18, .format = "%.1f"},
+    };
+    table t = table_begin(out, columns, 3, "", "");
+    for (int q = 0; q < N_QUESTIONS; q++) {
+        table_word(&t, names[q]);
+        table_number(&t, e->microseconds[q]);
+        table_number(&t, e->dots[q]);
+        table_end_row(&t);
+    }
+}
+
 static void print(const evaluation *e, output *out)
 {
-    static const char *const names[N_QUESTIONS] = {"logprob", "sample", "top1"};
     pluck_head_info info = head_model_info(&e->model);
     uint64_t n = e->pairs.hidden.n_rows;
     double accuracy = (double)e->n_hits / (double)n;
@@ -115,14 +133,11 @@ static void print(const evaluation *e, output *out)
                       (unsigned long long)n);
         output_printf(out, "loss %.4f nats, perplexity %.4f, top-1 accuracy %.4f\n\n", e->loss,
                       exp(e->loss), accuracy);
-        output_printf(out, "%-8s %14s %18s\n", "", "us per token", "dot products");
+        print_costs(e, out);
     }
-    for (int q = 0; q < N_QUESTIONS; q++)
-        if (is_json)
-            output_printf(out, ",\"%s\":{\"us\":%.3f,\"dots\":%.1f}", names[q], e->microseconds[q],
-                          e->dots[q]);
-        else
-            output_printf(out, "%-8s %14.2f %18.1f\n", names[q], e->microseconds[q], e->dots[q]);
+    for (int q = 0; q < N_QUESTIONS && is_json; q++)
+        output_printf(out, ",\"%s\":{\"us\":%.3f,\"dots\":%.1f}", names[q], e->microseconds[q],
+                      e->dots[q]);
     output_text(out, is_json ? "}\n" : "");
 }
 

@@ -2,6 +2,7 @@
 #include "commands/commands.h"
 #include "model.h"
 #include "output.h"
+#include "table.h"
 
 #include <stdlib.h>
 
@@ -112,10 +113,17 @@ static void print_text(const tree_report *r, output *out)
         output_printf(out, "mean by counts   %.4f bits = H + %.4f%s\n", s->mean_length, loss,
                       loss >= 0 && loss < 1 ? ", within [H, H + 1)" : "");
     }
-    output_text(out, "\n    bits     tokens\n");
-    for (uint32_t l = 0; l <= s->max_length; l++)
-        if (r->histogram[l] > 0)
-            output_printf(out, "%8u %10u\n", (unsigned)l, (unsigned)r->histogram[l]);
+    static const table_column columns[] = {{.title = "bits", .width = 8},
+                                           {.title = "tokens", .width = 10}};
+    output_char(out, '\n');
+    table t = table_begin(out, columns, 2, "", "");
+    for (uint32_t l = 0; l <= s->max_length; l++) {
+        if (r->histogram[l] == 0)
+            continue;
+        table_count(&t, l);
+        table_count(&t, r->histogram[l]);
+        table_end_row(&t);
+    }
 }
 
 static void print_json(const tree_report *r, output *out)
