@@ -256,9 +256,16 @@ static pluck_status set_value(pluck_config *config, const char *key, value_write
     return status;
 }
 
-static void write_number(plk_writer *writer, const void *value)
+/* A value of a parameter's type. */
+typedef struct typed_value {
+    pluck_param_type type;
+    const void *value;
+} typed_value;
+
+static void write_typed(plk_writer *writer, const void *value)
 {
-    plk_value_write(writer, PLUCK_PARAM_NUMBER, value);
+    const typed_value *typed = value;
+    plk_value_write(writer, typed->type, typed->value);
 }
 
 /* JSON tells 40 from 40.0 no more than the reader does: so the type is checked here. */
@@ -278,31 +285,23 @@ pluck_status pluck_config_set_number(pluck_config *config, const char *key, doub
                         isnan(value) ? "nan"
                         : value > 0  ? "inf"
                                      : "-inf");
-    return set_value(config, key, write_number, &value, err);
-}
-
-static void write_integer(plk_writer *writer, const void *value)
-{
-    plk_value_write(writer, PLUCK_PARAM_INTEGER, value);
+    return set_value(config, key, write_typed, &(typed_value){PLUCK_PARAM_NUMBER, &value}, err);
 }
 
 pluck_status pluck_config_set_integer(pluck_config *config, const char *key, int64_t value,
                                       pluck_error *err)
 {
     pluck_status status = check_set("pluck_config_set_integer", config, key, true, err);
-    return status == PLUCK_OK ? set_value(config, key, write_integer, &value, err) : status;
-}
-
-static void write_bool(plk_writer *writer, const void *value)
-{
-    plk_value_write(writer, PLUCK_PARAM_BOOLEAN, value);
+    typed_value typed = {PLUCK_PARAM_INTEGER, &value};
+    return status == PLUCK_OK ? set_value(config, key, write_typed, &typed, err) : status;
 }
 
 pluck_status pluck_config_set_bool(pluck_config *config, const char *key, bool value,
                                    pluck_error *err)
 {
     pluck_status status = check_set("pluck_config_set_bool", config, key, true, err);
-    return status == PLUCK_OK ? set_value(config, key, write_bool, &value, err) : status;
+    typed_value typed = {PLUCK_PARAM_BOOLEAN, &value};
+    return status == PLUCK_OK ? set_value(config, key, write_typed, &typed, err) : status;
 }
 
 static void write_text(plk_writer *writer, const void *value)
@@ -343,11 +342,6 @@ pluck_status pluck_config_set_tokens(pluck_config *config, const char *key,
     return status == PLUCK_OK ? set_value(config, key, write_tokens, &array, err) : status;
 }
 
-static void write_sequences(plk_writer *writer, const void *value)
-{
-    plk_value_write(writer, PLUCK_PARAM_SEQUENCES, value);
-}
-
 pluck_status pluck_config_set_sequences(pluck_config *config, const char *key,
                                         const pluck_sequences *sequences, pluck_error *err)
 {
@@ -359,7 +353,8 @@ pluck_status pluck_config_set_sequences(pluck_config *config, const char *key,
         if (sequences->ends[i] < sequences->ends[i - 1])
             return plk_fail(err, PLUCK_ERR_INVALID,
                             "pluck_config_set_sequences: ends[%zu] is below ends[%zu]", i, i - 1);
-    return set_value(config, key, write_sequences, sequences, err);
+    typed_value typed = {PLUCK_PARAM_SEQUENCES, sequences};
+    return set_value(config, key, write_typed, &typed, err);
 }
 
 typedef struct bias_array {

@@ -105,6 +105,10 @@ typedef struct plk_param_reader {
 pluck_status plk_param_read(const plk_param_reader *reader, const plk_json_node *node,
                             const pluck_param *param, plk_param_value *value);
 
+/* The order of biases and of tokens, for plk_sort(). */
+bool plk_bias_before(const void *a, const void *b);
+bool plk_token_before(const void *a, const void *b);
+
 /* A value of a parameter's type. */
 void plk_value_write(plk_writer *writer, pluck_param_type type, const void *value);
 

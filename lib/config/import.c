@@ -28,7 +28,7 @@ static const plk_importer *const importers[] = {
     &plk_import_webui,       &plk_import_koboldcpp, &plk_import_ollama, &plk_import_exllamav3};
 enum { N_IMPORTERS = sizeof importers / sizeof *importers };
 
-/* The kinds from here on share most of their keys with the others: only a key of their own makes a
+/* The formats from here on share most keys with the others: only a key that no other has makes a
  * text theirs. */
 enum { FIRST_RELATIVE = PLUCK_IMPORT_TEXT_GENERATION_WEBUI };
 
@@ -47,27 +47,28 @@ static const plk_import_group chat_ignored[] = {
 static const char wrappers[] = "body default_generation_settings extra_body generation_config "
                                "generation_settings options parameters params sampling_params";
 
-const char *pluck_import_format_name(pluck_import_format kind)
+const char *pluck_import_format_name(pluck_import_format format)
 {
-    return (unsigned)kind < N_IMPORTERS ? importers[kind]->name : NULL;
+    return (unsigned)format < N_IMPORTERS ? importers[format]->name : NULL;
 }
 
-pluck_status pluck_import_format_from_name(const char *name, pluck_import_format *kind,
+pluck_status pluck_import_format_from_name(const char *name, pluck_import_format *format,
                                            pluck_error *err)
 {
     char list[160];
     size_t n = 0;
-    if (!name || !kind)
-        return plk_fail(err, PLUCK_ERR_INVALID, "name or kind is NULL");
+    if (!name || !format)
+        return plk_fail(err, PLUCK_ERR_INVALID, "name or format is NULL");
     for (unsigned i = 0; i < N_IMPORTERS; i++) {
         if (strcmp(importers[i]->name, name) == 0) {
-            *kind = (pluck_import_format)i;
+            *format = (pluck_import_format)i;
             return PLUCK_OK;
         }
         n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n != 0 ? ", " : "",
                               importers[i]->name);
     }
-    return plk_fail(err, PLUCK_ERR_INVALID, "unknown kind '%.40s'; expected one of %s", name, list);
+    return plk_fail(err, PLUCK_ERR_INVALID, "unknown format '%.40s'; expected one of %s", name,
+                    list);
 }
 
 const char *pluck_import_fate_name(pluck_import_fate fate)
@@ -226,13 +227,6 @@ static pluck_status open_members(plk_import *import)
     return status == PLUCK_OK ? find_overridden(import) : status;
 }
 
-static void close_members(plk_import *import)
-{
-    for (size_t i = 0; i < import->n_members; i++)
-        plk_free(import->allocator, import->members[i].path);
-    plk_free(import->allocator, import->members);
-}
-
 static pluck_status read_unknown(plk_import *import, const plk_json_node *node)
 {
     char nearest[PLK_SUGGESTION_BYTES], best[WORD_BYTES];
@@ -331,13 +325,7 @@ static pluck_status convert(const plk_importer *importer, const char **text, siz
     return status;
 }
 
-static void close_parts(plk_import *import)
-{
-    for (unsigned i = 0; i < PLK_IMPORT_PARTS; i++)
-        pluck_config_destroy(&import->parts[i]);
-}
-
-pluck_status pluck_config_import(pluck_config **out, pluck_import_format kind, const char *json,
+pluck_status pluck_config_import(pluck_config **out, pluck_import_format format, const char *json,
                                  size_t json_size_bytes, pluck_import_report report, void *user,
                                  const pluck_allocator *allocator, pluck_error *err)
 {
@@ -346,11 +334,11 @@ pluck_status pluck_config_import(pluck_config **out, pluck_import_format kind, c
     if (!out)
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_import: out is NULL");
     *out = NULL;
-    if ((unsigned)kind >= N_IMPORTERS || (!json && json_size_bytes > 0))
+    if ((unsigned)format >= N_IMPORTERS || (!json && json_size_bytes > 0))
         return plk_fail(err, PLUCK_ERR_INVALID, "pluck_config_import: %s",
-                        (unsigned)kind >= N_IMPORTERS ? "unknown kind" : "json is NULL");
+                        (unsigned)format >= N_IMPORTERS ? "unknown format" : "json is NULL");
     pluck_allocator memory = plk_allocator_or_default(allocator);
-    plk_import import = {.importer = importers[kind],
+    plk_import import = {.importer = importers[format],
                          .json = &tree,
                          .allocator = &memory,
                          .report = report,
@@ -366,7 +354,9 @@ pluck_status pluck_config_import(pluck_config **out, pluck_import_format kind, c
         status = open_members(&import);
     if (status == PLUCK_OK)
         status = read_all(&import);
-    close_members(&import);
+    for (size_t i = 0; i < import.n_members; i++)
+        plk_free(import.allocator, import.members[i].path);
+    plk_free(import.allocator, import.members);
     plk_json_close(&tree);
     plk_fp_leave(fp);
     plk_free(&memory, converted);
@@ -375,7 +365,8 @@ pluck_status pluck_config_import(pluck_config **out, pluck_import_format kind, c
         *out = import.parts[0];
         import.parts[0] = NULL;
     }
-    close_parts(&import);
+    for (unsigned i = 0; i < PLK_IMPORT_PARTS; i++)
+        pluck_config_destroy(&import.parts[i]);
     return status;
 }
 
@@ -402,8 +393,8 @@ static void count_known(const plk_json_node *object, size_t known[N_IMPORTERS],
     }
 }
 
-static pluck_status choose_kind(const plk_json_node *root, pluck_import_format *kind,
-                                pluck_error *err)
+static pluck_status choose_format(const plk_json_node *root, pluck_import_format *format,
+                                  pluck_error *err)
 {
     size_t known[N_IMPORTERS] = {0}, most = 0, n_most = 0;
     bool own[N_IMPORTERS] = {false};
@@ -427,16 +418,16 @@ static pluck_status choose_kind(const plk_json_node *root, pluck_import_format *
                         most == 0 ? "it has no known key" : "several engines have these keys");
     for (unsigned i = 0; i < N_IMPORTERS; i++)
         if (known[i] == most)
-            *kind = (pluck_import_format)i;
+            *format = (pluck_import_format)i;
     return PLUCK_OK;
 }
 
-pluck_status pluck_import_guess(const char *json, size_t json_size_bytes, pluck_import_format *kind,
-                                pluck_error *err)
+pluck_status pluck_import_guess(const char *json, size_t json_size_bytes,
+                                pluck_import_format *format, pluck_error *err)
 {
     plk_json tree = {.root = NULL};
-    if (!kind || (!json && json_size_bytes > 0))
-        return plk_fail(err, PLUCK_ERR_INVALID, "json or kind is NULL");
+    if (!format || (!json && json_size_bytes > 0))
+        return plk_fail(err, PLUCK_ERR_INVALID, "json or format is NULL");
     pluck_allocator allocator = plk_allocator_or_default(NULL);
     for (unsigned i = 0; i < N_IMPORTERS && !looks_like_json(json, json_size_bytes); i++) {
         char *converted = NULL;
@@ -449,7 +440,7 @@ pluck_status pluck_import_guess(const char *json, size_t json_size_bytes, pluck_
         if (status != PLUCK_OK)
             return status;
         if (found) {
-            *kind = (pluck_import_format)i;
+            *format = (pluck_import_format)i;
             return PLUCK_OK;
         }
     }
@@ -458,7 +449,7 @@ pluck_status pluck_import_guess(const char *json, size_t json_size_bytes, pluck_
         status = plk_json_fail(&tree, tree.root, err, "a configuration is an object, not %s",
                                plk_json_kind_name(tree.root));
     if (status == PLUCK_OK)
-        status = choose_kind(tree.root, kind, err);
+        status = choose_format(tree.root, format, err);
     plk_json_close(&tree);
     return status;
 }

@@ -2,10 +2,10 @@
  * generation_config.json. The order is that of GenerationMixin._get_logits_processor(): processors,
  * then the warpers, which only run when do_sample is true; else the most probable token is taken.
  *
- * Version: Transformers 5.13, in which null is the default. Keys and defaults:
- * generation/configuration_utils.py; which values build a processor: generation/utils.py; which
- * values a processor rejects: generation/logits_process.py. Keys that version 5 dropped are known
- * too: older files have them.
+ * Version: Transformers 5.13, in which null is the default. In its folder generation/: keys and
+ * defaults are from configuration_utils.py, the values that build a processor from utils.py, and
+ * the values that a processor rejects from logits_process.py. Keys that version 5 dropped are known
+ * too, because older files have them.
  */
 #include "config/import_impl.h"
 

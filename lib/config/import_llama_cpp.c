@@ -3,10 +3,10 @@
  * names or one letter each. A key whose sampler is not among them has no effect. Mirostat takes the
  * place of all but the temperature and the biases. Absent keys have the server's defaults.
  *
- * Version: b10405 (August 2026). Keys, limits and aliases: tools/server/server-schema.cpp; order
- * and defaults: common/sampling.cpp, common/common.h; values that switch a sampler off:
- * src/llama-sampler.cpp. A negative window was the whole context before that version, and is 0
- * since (llama.cpp pull request 26524).
+ * Version: b10405 (August 2026). Keys, limits and aliases are from tools/server/server-schema.cpp,
+ * order and defaults from common/sampling.cpp and common/common.h, and the values that switch a
+ * sampler off from src/llama-sampler.cpp. A negative window was the whole context before that
+ * version, and is 0 since (llama.cpp pull request 26524).
  */
 #include "config/import_impl.h"
 

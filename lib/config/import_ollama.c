@@ -2,10 +2,10 @@
  * The "options" of a request to Ollama, the request around them, or a Modelfile. Ollama hands the
  * options to llama.cpp's server, so that limits and order are that server's; a few defaults differ.
  *
- * Version: Ollama 0.33 (August 2026). Keys: api/types.go (Options, Runner, GenerateRequest,
- * ChatRequest); defaults: DefaultOptions() there; what is handed on: llm/llama_server.go; commands
- * of a Modelfile and parameters that it skips: parser/parser.go. A window of -1 is the whole
- * context, as its documentation says.
+ * Version: Ollama 0.33 (August 2026). Keys are from api/types.go (Options, Runner,
+ * GenerateRequest, ChatRequest), and defaults from DefaultOptions() there. What is handed on is in
+ * llm/llama_server.go. Commands of a Modelfile, and parameters that it skips, are in
+ * parser/parser.go. A window of -1 is the whole context, as its documentation says.
  */
 #include "config/import_impl.h"
 

@@ -509,11 +509,6 @@ pluck_status plk_import_add_bias(plk_import *import, pluck_token token, double v
     return PLUCK_OK;
 }
 
-static bool bias_before(const void *a, const void *b)
-{
-    return ((const pluck_bias *)a)->token < ((const pluck_bias *)b)->token;
-}
-
 /* Sorts, and makes one bias of those of the same token. */
 static pluck_status merge_biases(plk_import *import)
 {
@@ -521,7 +516,7 @@ static pluck_status merge_biases(plk_import *import)
     pluck_bias *scratch = plk_alloc(import->allocator, n, sizeof *scratch);
     if (!scratch)
         return plk_fail_nomem(import->err, n * sizeof *scratch);
-    plk_sort(import->biases, scratch, n, sizeof *scratch, bias_before);
+    plk_sort(import->biases, scratch, n, sizeof *scratch, plk_bias_before);
     plk_free(import->allocator, scratch);
     size_t last = 0;
     for (size_t i = 1; i < n; i++) {
@@ -566,16 +561,11 @@ pluck_status plk_import_set_biases(plk_import *import)
     return status;
 }
 
-static bool token_before(const void *a, const void *b)
-{
-    return *(const pluck_token *)a < *(const pluck_token *)b;
-}
-
 /* Writes the n tokens, each once. text has room for 10 bytes of each. */
 static void write_tokens(char *text, pluck_token *tokens, size_t n)
 {
     size_t at = 0;
-    plk_sort(tokens, tokens + n, n, sizeof *tokens, token_before);
+    plk_sort(tokens, tokens + n, n, sizeof *tokens, plk_token_before);
     text[at++] = '[';
     for (size_t i = 0; i < n; i++)
         if (i == 0 || tokens[i] != tokens[i - 1])

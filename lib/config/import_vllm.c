@@ -3,10 +3,10 @@
  * and biases, penalties, temperature, min_p, top_k, top_p. Repetition counts prompt and output,
  * frequency and presence the output alone: where both are there, penalties run twice.
  *
- * Version: vLLM at commit 002032ee (2026). Keys: vllm/sampling_params.py and the request classes of
- * vllm/entrypoints/openai (chat_completion, completion and responses, protocol.py); limits: the
- * checks of SamplingParams; order: vllm/v1/sample/sampler.py. Keys that its server took before
- * (guided_*, best_of) are known too.
+ * Version: vLLM at commit 002032ee (2026). Keys are from vllm/sampling_params.py and the request
+ * classes of vllm/entrypoints/openai (protocol.py of chat_completion, completion and responses),
+ * limits from the checks of SamplingParams, and the order from vllm/v1/sample/sampler.py. Keys that
+ * its server took before (guided_*, best_of) are known too.
  *
  * Where temperature, top_k, top_p, min_p or a penalty is absent, vLLM's server takes the value of
  * the model's generation_config.json, which no body shows.

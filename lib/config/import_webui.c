@@ -4,10 +4,10 @@
  * samplers; those that it does not name come first. mirostat and adaptive_p leave one token, so
  * that what comes after the first of them that acts does nothing.
  *
- * Version: text-generation-webui 4.7.3 (May 2026). Keys and defaults: modules/presets.py,
- * modules/api/typing.py; which values act, and the order: modules/sampler_hijack.py; what happens
- * to keys before (cutoffs are in units of 1e-4): modules/text_generation.py,
- * modules/api/completions.py.
+ * Version: text-generation-webui 4.7.3 (May 2026). In its folder modules/: keys and defaults are
+ * from presets.py and api/typing.py, the values that act and the order from sampler_hijack.py. What
+ * happens to keys before (cutoffs are in units of 1e-4) is in text_generation.py and
+ * api/completions.py.
  */
 #include "config/import_impl.h"
 

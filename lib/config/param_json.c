@@ -305,7 +305,7 @@ static pluck_status read_bias_item(const plk_param_reader *reader, const plk_jso
                               : status;
 }
 
-static bool bias_before(const void *a, const void *b)
+bool plk_bias_before(const void *a, const void *b)
 {
     return ((const pluck_bias *)a)->token < ((const pluck_bias *)b)->token;
 }
@@ -347,7 +347,7 @@ static pluck_status read_bias_items(const plk_param_reader *reader, const plk_js
         if (status != PLUCK_OK)
             return status;
     }
-    plk_sort(items, items + n, n, sizeof *items, bias_before);
+    plk_sort(items, items + n, n, sizeof *items, plk_bias_before);
     for (i = 1; i < n; i++) {
         if (items[i - 1].token == items[i].token)
             return fail_repeated(reader, node, items[i].token);
@@ -385,7 +385,7 @@ static pluck_status read_bias_map(const plk_param_reader *reader, const plk_json
     return status;
 }
 
-static bool token_before(const void *a, const void *b)
+bool plk_token_before(const void *a, const void *b)
 {
     return *(const pluck_token *)a < *(const pluck_token *)b;
 }
@@ -401,7 +401,7 @@ static pluck_status read_token_items(const plk_param_reader *reader, const plk_j
         if (status != PLUCK_OK)
             return status;
     }
-    plk_sort(items, items + n, n, sizeof *items, token_before);
+    plk_sort(items, items + n, n, sizeof *items, plk_token_before);
     for (i = 1; i < n; i++)
         if (items[i - 1] == items[i])
             return fail_repeated(reader, node, items[i]);
