@@ -1,7 +1,7 @@
 /*
  * A stage of one's own: `echo` makes tokens of the last n positions more or less likely by a
  * strength, and `coin` removes, with a probability, all but the tokens that are at least half as
- * probable as the best. Both are registered, named in a configuration beside the library's own
+ * probable as the best. Both are registered, named in a configuration next to the library's own
  * stages, and survive rewinding, because what they look at is the history that the sampler keeps.
  *
  *     cc custom_stage.c $(pkg-config --cflags --libs pluck) -o custom_stage && ./custom_stage

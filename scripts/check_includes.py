@@ -11,6 +11,8 @@
  * File names are unique within a part of lib/ and outside of it, except among examples/, that
    lib/.../x.c may implement include/pluck/x.h, and that a file of cli/commands/ has the name of its
    command.
+ * A header of lib/ or cli/ declares something and is included by two files or more, unless it is a
+   template or a vocabulary of lib/simd/.
  * Functions have at most 80 lines and files 700, lines of tables (brace initialisers) not counted;
    lines have at most 100 columns.
 
@@ -23,7 +25,7 @@ import re
 import sys
 import unicodedata
 
-# Part of lib/: the parts that it may include beside itself.
+# Part of lib/: the parts that it may include besides itself.
 ALLOWED = {
     "base": "",
     "json": "simd base",
@@ -60,6 +62,8 @@ MAX_FUNCTION_LINES = 80
 MAX_FILE_LINES = 700
 MAX_COLUMNS = 100
 
+# Of lib/simd/: included by the one file that they are made for.
+TEMPLATE = re.compile(r"template|^vocabulary_|^lanes_inline")
 INTRINSICS = re.compile(r"(\w*intrin|arm_\w+|cpuid)\.h")
 THREADS = re.compile(r"(pthread|threads|omp)\.h")
 CJSON_USER = "lib/json/tree.c"
@@ -132,6 +136,7 @@ class Checker:
                 self.check_include(source, *include)
             self.check_c_lengths(source)
         self.check_unique_names()
+        self.check_headers_are_shared()
         for path in self.files(SCRIPT_FOLDERS, is_script):
             self.check_script(path.relative_to(self.root), path.read_text(encoding="utf-8"))
         return self.violations
@@ -229,6 +234,22 @@ class Checker:
                         and not apart(other, source)):
                     self.report(source.path, 1, f"{other.path} has the same name")
             by_stem[source.path.stem].append(source)
+
+    def check_headers_are_shared(self):
+        users = {}
+        for source in self.sources:
+            for _, _, name in source.includes:
+                users.setdefault(name.split("/")[-1], set()).add(source.path)
+        for source in self.sources:
+            path = source.path
+            if (path.suffix != ".h" or source.top not in ("lib", "cli")
+                    or (source.part == "simd" and TEMPLATE.search(path.stem))):
+                continue
+            n = len(users.get(path.name, ()))
+            if n < 2:
+                self.report(path, 1, f"{n} files include this header: its text belongs there")
+            if not re.search(r"[;}]", code_only(source.text)):
+                self.report(path, 1, "declares nothing")
 
     # Lengths
 

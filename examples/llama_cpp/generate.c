@@ -5,10 +5,10 @@
  *              [--threads N] [--backends FOLDER]
  *
  * Tokens come straight from the logits (pluck_llama_sample), with --chain through a chain of
- * llama.cpp that holds pluck's sampler: the text is the same. --greedy-check prints what both give
- * for the most probable tokens beside llama.cpp's own greedy sampler; exit status 1 if they
- * differ. --threads is llama.cpp's choice unless given. --backends is the folder of
- * libggml-cpu*.so, if they are not beside the libraries. examples/llama_cpp/run builds and runs it.
+ * llama.cpp that holds pluck's sampler: the text is the same. --greedy-check prints the most
+ * probable tokens by both ways and by llama.cpp's own greedy sampler; exit status 1 if they differ.
+ * --threads: llama.cpp's choice unless given. --backends: the folder of libggml-cpu*.so, if it is
+ * not that of the libraries. examples/llama_cpp/run builds and runs it.
  */
 #include <pluck/llama.h>
 #include <pluck/pluck.h>

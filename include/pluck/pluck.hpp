@@ -8,9 +8,9 @@
  *         emit(token);
  *
  * A function that fails throws pluck::error, which has the status and the message; the object is
- * then as it was before. Objects can be moved, not copied; clone() makes a copy. get() gives the C
- * object, for functions that have no method here; call() turns their failures into exceptions, and
- * make() makes objects of the other headers:
+ * then as it was before. Objects can be moved, not copied; clone() makes a copy. Where a function
+ * has no method here, get() gives the C object, and call() turns failures into exceptions. make()
+ * makes the objects of the other headers:
  *
  *     auto head = pluck::make(pluck_head_open, "head.safetensors", nullptr);
  *     pluck::call(pluck_head_save, head.get(), "copy.safetensors");

@@ -12,7 +12,7 @@
  *     pluck_candidate_sampler_create(&sampler, n_vocab, NULL, &err);
  *     tokens[0] = target;
  *     pluck_candidate_sampler_draw(sampler, &rng, 64, true, tokens + 1, &n_tries, &err);
- *     for (i = 0; i < 65; i++) {
+ *     for (int i = 0; i < 65; i++) {
  *         pluck_candidate_sampler_expected(sampler, tokens[i], n_tries, true, &expected[i], &err);
  *         logits[i] = your_logit(hidden, tokens[i]);
  *     }

@@ -315,13 +315,15 @@ PLUCK_API pluck_status pluck_sampler_get_info(const pluck_sampler *sampler,
  *     pluck_pool_create(&pool, 0, NULL, &err);
  *     pluck_workspace_create(&workspace, n_vocab, pluck_pool_parallel(pool), NULL, &err);
  *     options.workspace = workspace;
- *     for (i in sequences) pluck_sampler_create(&samplers[i], config, n_vocab, &options, &err);
- *     for (i in sequences) pluck_sampler_prompt(samplers[i], prompts[i], n_prompt[i], &err);
+ *     for (size_t i = 0; i < n; i++) {
+ *         pluck_sampler_create(&samplers[i], config, n_vocab, &options, &err);
+ *         pluck_sampler_prompt(samplers[i], prompts[i], n_prompts[i], &err);
+ *     }
  *     pluck_outputs outputs = PLUCK_INIT(pluck_outputs);
  *     outputs.accept = true;
  *     outputs.tokens = tokens;
- *     for (;;) {
- *         rows = model(...);
+ *     while (!is_done()) {
+ *         pluck_matrix rows = model_rows();
  *         pluck_workspace_run(workspace, samplers, &rows, &outputs, &err);
  *     }
  *

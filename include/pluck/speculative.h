@@ -11,18 +11,18 @@
  * target's next distribution gives one more token. So a greedy target ("temperature": 0) accepts
  * exactly the drafts that it would have chosen.
  *
- *     pluck_sampler_prompt(draft, prompt, n_prompt, &err);     the same for target
- *     for (i = 0; i < n; i++) {                                draft, with a sampler of its own
+ *     pluck_sampler_prompt(draft, prompt, n_prompt, &err); // and target, the same
+ *     for (uint32_t i = 0; i < n; i++) {
  *         pluck_sampler_sample(draft, draft_row(i), &tokens[i], &err);
  *         pluck_sampler_distribution(draft, draft_row(i), probs[i], n_vocab, &supports[i].n, &err);
  *         supports[i].probs = probs[i];
  *         pluck_sampler_accept(draft, tokens[i], &err);
  *     }
- *     rows = target_model(tokens);                             a matrix of n + 1 rows
- *     pluck_speculation_step(speculation, target, &rows, &(pluck_drafts){tokens, supports, n},
- *                            &verdict, &err);                  target has accepted what is emitted
+ *     pluck_drafts drafts = {tokens, supports, n};
+ *     pluck_matrix rows = target_model(tokens); // n + 1 rows
+ *     pluck_speculation_step(speculation, target, &rows, &drafts, &verdict, &err);
  *     pluck_sampler_rewind(draft, n - verdict.n_accepted, &err);
- *     pluck_sampler_accept(draft, verdict.next, &err);
+ *     pluck_sampler_accept(draft, verdict.next, &err); // target has accepted what is emitted
  *
  * Random numbers: those of position p are the numbers of (seed, stream, p) in a space of their own,
  * so a sampler may have the same seed and stream. A position that is drafted again after a

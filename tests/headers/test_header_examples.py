@@ -15,6 +15,34 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
+# What a header's examples take from the reader's program besides example_names.h.
+NAMES = {
+    "fasttext.h": "static const char *line;",
+    "head.h": "static pluck_tree *tree; static pluck_train_data data; static pluck_head *head;"
+              "static pluck_train_options options; void show(const pluck_train_progress *);",
+    "llama.h": "static struct llama_sampler *chain; static struct llama_context *ctx;"
+               "static const struct llama_vocab *vocab; static struct llama_sampler *smpl;"
+               "void llama_sampler_chain_add(struct llama_sampler *, struct llama_sampler *);"
+               "llama_token llama_sampler_sample(struct llama_sampler *, struct llama_context *,"
+               " int);",
+    "sampled_softmax.h": "static pluck_pcg64 rng; static pluck_token target;"
+                         "static uint64_t n_tries;"
+                         "static double expected[65], loss; static float logits[65], gradient[65];"
+                         "float your_logit(const float *, pluck_token);",
+    "sampler.h": "static pluck_pool *pool; static pluck_workspace *workspace; static size_t n;"
+                 "static pluck_sampler **samplers; static pluck_sampler_options options;"
+                 "static const pluck_token **prompts; static const size_t *n_prompts;"
+                 "pluck_matrix model_rows(void); bool is_done(void);",
+    "speculative.h": "static pluck_sampler *draft, *target; static pluck_speculation *speculation;"
+                     "static pluck_prob *probs[9]; static pluck_support supports[9];"
+                     "static uint32_t n; static pluck_verdict verdict;"
+                     "pluck_logits draft_row(uint32_t); pluck_matrix target_model(pluck_token *);",
+    "stage.h": "static pluck_registry *registry; static pluck_custom_stage my_stage;"
+               "static size_t size;",
+    "trace.h": "static pluck_logits logits; void show(const pluck_stage_report *);",
+    "weighted.h": "static const float *w; static uint32_t n;",
+    "pluck.hpp": "static std::vector<pluck_token> prompt;",
+}
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 BLOCK = re.compile(r"(?:^ \*\n)((?:^ \*(?:     .*)?\n)+)", re.MULTILINE)
 
@@ -34,8 +62,8 @@ def program(header, line, code):
     includes = "\n".join(re.findall(r"^#include.*$", code, re.MULTILINE))
     body = re.sub(r"^#include.*$", "", code, flags=re.MULTILINE)
     return (f"#include <pluck/{header.name}>\n{includes}\n#include \"example_names.h\"\n"
-            f"void example(void);\nvoid example(void)\n{{\n"
-            f"#line {line} \"{header}\"\n{body}\n}}\n")
+            f"void example(void);\nvoid example(void)\n{{\n{NAMES.get(header.name, '')}\n"
+            f"{{\n#line {line} \"{header}\"\n{body}\n}}\n}}\n")
 
 
 def main():
