@@ -21,7 +21,7 @@ import tempfile
 import zipfile
 
 # Files of torch.save() are written by a test.
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "unit"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "unit" / "dump"))
 sys.dont_write_bytecode = True
 from test_dump_foreign import Torch  # noqa: E402
 

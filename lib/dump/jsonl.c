@@ -1,6 +1,6 @@
 /*
  * JSON lines: one row per line, and lines of white space alone are skipped. Of a file, opening it
- * finds where the lines begin (line_index.c), so that any row can be read at any time. Of a stream,
+ * finds where the lines begin (plk_lines), so that any row can be read at any time. Of a stream,
  * one line is kept, in memory that grows as the line really arrives.
  *
  * A line is one row:
