@@ -236,7 +236,7 @@ JSON_REFUSED = {
                    "an id below 2^24"),
     "columns of other lengths": ('{"choices": [{"logprobs": {"tokens": ["a", "b"], '
                                  '"token_logprobs": [-1], "top_logprobs": [null, null]}}]}',
-                                 "as many elements"),
+                                 "the same number of elements"),
     "deep": ("[" * 70 + "]" * 70, "at most 64 levels"),
     "deep objects": ('{"a":\n' * 70 + "1" + "}" * 70, "at most 64 levels"),
     "a target too large": ('{"logits": [[1, 2]], "targets": [2]}', "a target below"),
