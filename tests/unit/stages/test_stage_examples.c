@@ -10,6 +10,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -228,6 +229,45 @@ static void top_n_sigma_measures_in_deviations(void **state)
            {END},
            {0, 0, .090031, .244728, .665241}},
           {"{\"top_n_sigma\": 1}", {3, 3, 3}, 3, false, {END}, {1. / 3, 1. / 3, 1. / 3}});
+}
+
+/* The deviation is taken from a logit near the mean, found by a sample; here almost all logits that
+ * are looked at for it are -inf, and the largest, which is far away, would be a bad choice. */
+static void top_n_sigma_is_precise_whatever_a_sample_finds(void **state)
+{
+    (void)state;
+    enum { N = 1 << 16, STEP = (1 << 12) + 1, LARGEST = 50 };
+    static float x[N];
+    static bool kept[N];
+    double n = 0, mean = 0, square = 0;
+    for (uint32_t i = 0; i < N; i++) {
+        x[i] = (float)(i * 2654435761u >> 12) / (float)(1 << 19) - 1;
+        if (i % STEP == 0)
+            x[i] = i == 8 * STEP ? 0.25f : -INFINITY;
+    }
+    x[5] = LARGEST;
+    for (uint32_t i = 0; i < N; i++)
+        if (x[i] > -INFINITY) {
+            mean += (double)x[i];
+            n++;
+        }
+    mean /= n;
+    for (uint32_t i = 0; i < N; i++)
+        square += x[i] > -INFINITY ? ((double)x[i] - mean) * ((double)x[i] - mean) : 0;
+    char json[96];
+    (void)snprintf(json, sizeof json, "{\"top_n_sigma\": %.9g, \"temperature\": 9}",
+                   (LARGEST - 0.1) / sqrt(square / n));
+    pluck_sampler *sampler = test_sampler(json, N, PLUCK_ISA_BEST, 0);
+    test_distribution d = test_distribution_of(sampler, (pluck_logits){x, PLUCK_F32, N});
+    assert_int_equal(d.status, PLUCK_OK);
+    for (uint32_t i = 0; i < d.n; i++)
+        kept[d.probs[i].token] = true;
+    /* The deviation is off by less than 2^-19, and so is what it reaches down from the largest. */
+    for (uint32_t i = 0; i < N; i++)
+        if (fabs((double)x[i] - 0.1) > LARGEST * 0x1p-19)
+            assert_true(kept[i] == (x[i] > 0.1f));
+    test_distribution_free(&d);
+    pluck_sampler_destroy(&sampler);
 }
 
 static void cutoffs_are_thresholds_on_p(void **state)
@@ -488,6 +528,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(biases_add_and_ban),
         cmocka_unit_test(typical_keeps_what_is_as_surprising_as_expected),
         cmocka_unit_test(top_n_sigma_measures_in_deviations),
+        cmocka_unit_test(top_n_sigma_is_precise_whatever_a_sample_finds),
         cmocka_unit_test(cutoffs_are_thresholds_on_p),
         cmocka_unit_test(top_h_keeps_a_share_of_the_entropy),
         cmocka_unit_test(tail_free_cuts_where_the_curve_is_straight),
