@@ -226,6 +226,24 @@ static void test_a_chain_of_a_million_nodes_needs_no_recursion(void **state)
     free(bits);
 }
 
+/* Without counts, and with zeroes alone, all tokens weigh the same. */
+static void test_equal_counts_need_not_be_given(void **state)
+{
+    (void)state;
+    static const int64_t zeroes[12], threes[12] = {3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3};
+    static const int64_t *const counts[] = {NULL, zeroes, threes};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        pluck_tree *tree = NULL;
+        pluck_tree_stats stats = PLUCK_INIT(pluck_tree_stats);
+        assert_ok(pluck_tree_create_balanced(&tree, 12, NULL, &err));
+        assert_ok(pluck_tree_get_stats(tree, counts[i], &stats, &err));
+        /* Eight codes have 4 bits, four have 3. */
+        assert_true(fabs(stats.mean_length - 44.0 / 12) < 1e-12);
+        assert_true(fabs(stats.entropy_bits - log2(12)) < 1e-12);
+        pluck_tree_destroy(&tree);
+    }
+}
+
 static void test_a_million_tokens_build(void **state)
 {
     (void)state;
@@ -484,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_mean_code_length_is_within_a_bit_of_the_entropy),
         cmocka_unit_test(test_fibonacci_counts_give_depth_n_minus_1),
         cmocka_unit_test(test_a_chain_of_a_million_nodes_needs_no_recursion),
+        cmocka_unit_test(test_equal_counts_need_not_be_given),
         cmocka_unit_test(test_a_million_tokens_build),
         cmocka_unit_test(test_one_token_is_a_root_with_an_empty_code),
         cmocka_unit_test(test_balanced_codes_differ_by_one_bit_and_keep_the_order),
