@@ -4,6 +4,7 @@
  */
 #include "flags.h"
 
+#include "commands/commands.h"
 #include "help.h"
 #include "run_files.h"
 
@@ -13,6 +14,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+const command *const commands[] = {&sample_command,
+                                   &inspect_command,
+                                   &replay_command,
+                                   &tune_command,
+                                   &report_command,
+                                   &compare_command,
+                                   &convert_command,
+                                   &bench_command,
+                                   &softmax_command,
+                                   &stages_command,
+                                   &config_check_command,
+                                   &config_show_command,
+                                   &config_import_command,
+                                   &config_init_command,
+                                   &config_schema_command,
+                                   &tree_predict_command,
+                                   &tree_stats_command,
+                                   &tree_fit_command,
+                                   &tree_distill_command,
+                                   &tree_eval_command,
+                                   &completions_command,
+                                   &help_command,
+                                   NULL};
 
 const flag map_group[] = {
     FLAG_TITLE("Input"),

@@ -1,5 +1,5 @@
 /* pluck: finds the command, parses what follows its name, runs it. */
-#include "commands/commands.h"
+#include "flags.h"
 #include "help.h"
 #include "signals.h"
 
@@ -10,30 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-const command *const commands[] = {&sample_command,
-                                   &inspect_command,
-                                   &replay_command,
-                                   &tune_command,
-                                   &report_command,
-                                   &compare_command,
-                                   &convert_command,
-                                   &bench_command,
-                                   &softmax_command,
-                                   &stages_command,
-                                   &config_check_command,
-                                   &config_show_command,
-                                   &config_import_command,
-                                   &config_init_command,
-                                   &config_schema_command,
-                                   &tree_predict_command,
-                                   &tree_stats_command,
-                                   &tree_fit_command,
-                                   &tree_distill_command,
-                                   &tree_eval_command,
-                                   &completions_command,
-                                   &help_command,
-                                   NULL};
 
 static int print_version(void)
 {
