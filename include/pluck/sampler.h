@@ -199,8 +199,8 @@ PLUCK_API pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logit
                                              double *logprob, pluck_error *err);
 
 /*
- * Everything about one row, or about the n_rows rows of a batch. Each pointer receives a result
- * and may be NULL: then the result is not computed. No result depends on which others are wanted.
+ * The results for one row, or for the n_rows rows of a batch. Each pointer receives a result; where
+ * it is NULL, the result is not computed. No result depends on which other ones are wanted.
  *
  * A row that failed, or that has no sampler, gets PLUCK_NO_TOKEN as its token, NAN as
  * log-probability and probability, 0 as count and rank, {PLUCK_NO_TOKEN, -INFINITY} in top, and
@@ -209,13 +209,13 @@ PLUCK_API pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logit
 typedef struct pluck_outputs {
     size_t struct_size;
 
-    /* Each sampler accepts its token, after all rows have been sampled; those of rows that failed
-     * accept nothing. If memory runs out, no sampler accepts, and all rows have failed with
-     * PLUCK_ERR_NOMEM. */
+    /* true: each sampler accepts its token, after all rows have been sampled. The samplers of rows
+     * that failed accept nothing. If memory runs out, no sampler accepts anything, and all rows
+     * have failed with PLUCK_ERR_NOMEM. */
     bool accept;
 
-    /* [n_rows] The tokens drawn, those of pluck_sampler_sample(). NULL: nothing is drawn; then
-     * accept must be false, logprobs and raw_logprobs NULL. */
+    /* [n_rows] The tokens that pluck_sampler_sample() draws. NULL: nothing is drawn; then accept
+     * must be false, and logprobs and raw_logprobs must be NULL. */
     pluck_token *tokens;
     pluck_status *statuses; /* [n_rows] */
     float *logprobs;        /* [n_rows] ln p(token), as pluck_draw.logprob */
@@ -228,11 +228,11 @@ typedef struct pluck_outputs {
     pluck_logprob_kind top_kind;
     pluck_logprob *top;
 
-    /* The survivors. Row r keeps kept[kept_offsets[r]] up to, but not including,
-     * kept[kept_offsets[r + 1]], ascending by token: those that pluck_sampler_distribution()
-     * reports. kept NULL and kept_capacity 0: only kept_offsets is written.
-     * If kept_capacity is too small the result is PLUCK_ERR_SPACE: then kept_offsets[n_rows] is the
-     * number needed, all rows have failed, and no sampler has changed. */
+    /* The survivors, the tokens that pluck_sampler_distribution() reports. Those of row r are
+     * kept[i], ascending, for i from kept_offsets[r] up to but not including kept_offsets[r + 1].
+     * If kept is NULL and kept_capacity is 0, only kept_offsets is written. If kept_capacity is too
+     * small, the result is PLUCK_ERR_SPACE: then kept_offsets[n_rows] is the number needed, all
+     * rows have failed, and no sampler has changed. */
     size_t *kept_offsets; /* [n_rows + 1] */
     pluck_token *kept;    /* [kept_capacity] */
     float *kept_logprobs; /* [kept_capacity] final, in the same places; may be NULL */
@@ -240,9 +240,9 @@ typedef struct pluck_outputs {
     float *kept_log_mass; /* [n_rows] ln of the survivors' share of the softmax of the logits as
                            * they came; <= 0 */
 
-    /* Tokens to score in each row, whatever is drawn. The rank is the number of tokens that are
-     * more probable, or as probable and lower; for a removed token it is the number of tokens that
-     * are left. */
+    /* Tokens to score in each row, whatever is drawn. The rank of a token is the number of tokens
+     * that come before it in the order of top; for a token at -inf it is the number of tokens above
+     * -inf. */
     uint32_t n_given;
     const pluck_token *given; /* [n_rows, n_given] */
     pluck_logprob_kind given_kind;
@@ -290,6 +290,7 @@ PLUCK_API pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *by
 PLUCK_API pluck_status pluck_sampler_restore(pluck_sampler *sampler, const void *bytes,
                                              size_t size_bytes, pluck_error *err);
 
+/* The number of accepted tokens, unless pluck_sampler_set_position() has changed it. */
 PLUCK_API uint64_t pluck_sampler_position(const pluck_sampler *sampler);
 
 typedef struct pluck_sampler_info {
@@ -308,9 +309,9 @@ PLUCK_API pluck_status pluck_sampler_get_info(const pluck_sampler *sampler,
                                               pluck_sampler_info *info, pluck_error *err);
 
 /*
- * Many sequences at once. All samplers of a server share one workspace, which has the memory whose
- * size depends on the vocabulary, and whose threads to use. A sampler that borrows it is small: a
- * few hundred bytes and its history. The loop of an engine with n sequences:
+ * Many sequences at once. All samplers of a server share one workspace. It has the memory whose
+ * size depends on the vocabulary, and knows whose threads to use. A sampler that borrows a
+ * workspace is small: a few hundred bytes and its history. The loop of an engine with n sequences:
  *
  *     pluck_pool_create(&pool, 0, NULL, &err);
  *     pluck_workspace_create(&workspace, n_vocab, pluck_pool_parallel(pool), NULL, &err);
@@ -345,10 +346,10 @@ PLUCK_API pluck_status pluck_workspace_create(pluck_workspace **out, uint32_t n_
 PLUCK_API void pluck_workspace_destroy(pluck_workspace **workspace);
 
 /*
- * Row r with samplers[r], which borrows this workspace and is listed once. NULL: the row is
- * skipped, and its status is PLUCK_OK. rows has a row of n_vocab logits for each sampler. Results
- * are those of pluck_sampler_run(), whatever the number of threads. Nothing is allocated, except
- * the stacks of a pool's threads when they start.
+ * Does pluck_sampler_run() for each row of a matrix: row r with samplers[r], which borrows this
+ * workspace and is listed once. If samplers[r] is NULL, the row is skipped, and its status is
+ * PLUCK_OK. Each row has n_vocab logits. Results do not depend on the number of threads. Nothing is
+ * allocated, except the stacks of a pool's threads when they start.
  *
  * Every row is done. If some failed, the result is the status of the first of them, and the message
  * begins with its number: "row 17: ". PLUCK_ERR_INVALID for a mistake in the arguments: then
