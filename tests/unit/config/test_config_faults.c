@@ -21,13 +21,28 @@ static const char *const texts[] = {"{}", flat_text, explicit_text};
 enum { N_TEXTS = sizeof texts / sizeof *texts };
 
 typedef struct setting {
-    const char *key, *value;
+    const char *key, *value; /* NULL: what set_more does with this key */
 } setting;
 
+/* A typed setter and a stage more, which makes flat configurations explicit. */
+static pluck_status set_more(pluck_config *config, const char *key, pluck_error *err)
+{
+    static const pluck_bias biases[] = {{4, 0.5}, {2, -1.5}};
+    return strcmp(key, "logit_bias") == 0 ? pluck_config_set_biases(config, key, biases, 2, err)
+                                          : pluck_config_add_stage(config, key, err);
+}
+
 static const setting settings[] = {
-    {"top_k", "3"},           {"logit_bias", "[[3, 1], [2, 2]]"},      {"description", "\"text\""},
-    {"draw", "\"greedy\""},   {"draw", "{\"type\": \"categorical\"}"}, {"seed", "\"random\""},
+    {"top_k", "3"},
+    {"logit_bias", "[[3, 1], [2, 2]]"},
+    {"description", "\"text\""},
+    {"draw", "\"greedy\""},
+    {"draw", "{\"type\": \"categorical\"}"},
+    {"seed", "\"random\""},
     {"$schema", "\"other\""},
+    {"logit_bias", NULL},
+    {"top_p", NULL},
+    {"mirostat", NULL},
 };
 
 /* A failed run must say so, and have freed what it took. */
@@ -128,7 +143,8 @@ static void check_setting(const char *text, const setting *s)
         size_t n_live = memory.n_live;
         memory.n_allocated = 0;
         memory.fail_at = n;
-        pluck_status status = pluck_config_set_json(config, s->key, s->value, &err);
+        pluck_status status = s->value ? pluck_config_set_json(config, s->key, s->value, &err)
+                                       : set_more(config, s->key, &err);
         if (memory.n_allocated >= n) {
             assert_int_equal(status, PLUCK_ERR_NOMEM);
             assert_int_equal(memory.n_live, n_live);
