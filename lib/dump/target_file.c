@@ -1,5 +1,5 @@
 /*
- * Targets are integers (file/integers.h) that are tokens, which is checked when they are read.
+ * Targets are integers (file/array_file.h) that are tokens, which is checked when they are read.
  */
 #include "dump/reader.h"
 

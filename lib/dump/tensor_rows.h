@@ -22,15 +22,14 @@ typedef struct plk_tensor {
     const char *name; /* not terminated; the file's, or memory of the list */
     size_t name_length;
     plk_tensor_kind kind;
-    plk_stored_values floats;     /* PLK_TENSOR_FLOATS; name: of any kind */
+    plk_stored_values floats;     /* PLK_TENSOR_FLOATS; floats.name is set for every kind */
     plk_stored_integers integers; /* PLK_TENSOR_INTEGERS */
     bool fortran;
     bool has_gaps; /* not contiguous: it cannot be read */
     plk_shape shape;
     bool is_member; /* of a ZIP file: member says which */
     plk_zip_member member;
-    uint64_t offset_bytes;    /* of the first value, in the file or, of a member, in what it unpacks
-                                 to */
+    uint64_t offset_bytes;    /* of the first value, in the file or in the unpacked member */
     uint64_t available_bytes; /* from there on */
 } plk_tensor;
 
@@ -43,20 +42,20 @@ typedef struct plk_tensors {
     pluck_allocator allocator;
 } plk_tensors;
 
-/* Room for one more tensor, all zero; NULL without memory. Valid until the next one. */
+/* Adds a tensor, all zero. NULL: out of memory. Valid until the next call. */
 plk_tensor *plk_tensors_add(plk_tensors *tensors, pluck_error *err);
 void plk_tensors_free(plk_tensors *tensors);
 
 /*
- * Chooses the logits. wanted: the tensor of that name, or all whose name is wanted and a number.
- * NULL: the tensor called "logits", else the only one of floats with two axes or more, else the
- * only one with one axis; several of one type and one shape whose names differ only in the number
- * at their end, from 0 or 1 on without a gap, are one: each number is a step. Among other tensors,
- * "logits" and "scores" with numbers are such names.
+ * Chooses the logits. wanted is the name of a tensor, or the common name of numbered ones, without
+ * the number. NULL means the tensor called "logits". If there is none, it means the only tensor of
+ * floats with at least two axes, or else the only one with one axis. Tensors of one type and shape
+ * whose names differ only in the number at the end, from 0 or 1 on without a gap, count as one, and
+ * each is a step. "logits" and "scores" with numbers are recognised next to other tensors.
  *
- * *parts, freed by the caller, are the indices in the order of the steps. PLUCK_ERR_INVALID for a
- * wanted tensor that there is not, PLUCK_ERR_FORMAT if none or several may be meant. The type of a
- * wanted one is not looked at.
+ * *parts, which the caller frees, are the indices in the order of the steps. PLUCK_ERR_INVALID if
+ * wanted does not exist, PLUCK_ERR_FORMAT if no tensor or several may be meant. The type of a
+ * wanted tensor is not checked.
  */
 pluck_status plk_tensors_choose(const plk_tensors *tensors, const char *wanted, size_t **parts,
                                 size_t *n_parts, pluck_error *err);
@@ -64,8 +63,8 @@ pluck_status plk_tensors_choose(const plk_tensors *tensors, const char *wanted, 
 /* The tensor of integers called "targets" or "target"; NULL if there is none. */
 const plk_tensor *plk_tensors_targets(const plk_tensors *tensors);
 
-/* Chooses among tensors, which stay the caller's, and opens what was chosen: layout, tensor, info
- * and own of dump. After a failure plk_tensor_rows_close() is called all the same. */
+/* Chooses the logits, and sets layout, tensor, info and own of dump. The caller keeps tensors, and
+ * calls plk_tensor_rows_close() after a failure too. */
 pluck_status plk_tensor_rows_open(pluck_dump *dump, const plk_tensors *tensors,
                                   const pluck_dump_options *options, pluck_error *err);
 

@@ -1,7 +1,7 @@
 /*
  * Files of torch.save() (PyTorch 1.6 and later): a ZIP file whose members stand in one folder.
  *
- *   data.pkl     the pickle of the object (file/torch_pickle.h)
+ *   data.pkl     the pickle of the object (file/torch_pickle.c)
  *   data/KEY     the values of a storage, as they are in memory
  *   byteorder    "little" or "big"; without it, little
  *   version and others, which do not matter here

@@ -25,9 +25,9 @@ enum {
 /*
  * The argument of an exponential: e(x) = exp(beta (x - origin)), 0 < beta <= 1e38, with x - origin
  * rounded to float and beta / ln 2 carried as a sum of two floats. Requires x <= origin. e is at
- * most 1 ulp off exp of the exact product beta * fl(x - origin) (for beta < 2^-100 the second float
- * is subnormal, and where |x - origin| > 2^100 besides it may be 4 ulp); below 2^-125 it is 0; x =
- * -inf or NaN gives 0.
+ * most 1 ulp off exp of the exact product beta * fl(x - origin). (For beta < 2^-100 the second
+ * float is subnormal; if |x - origin| > 2^100 too, it may be 4 ulp.) Below 2^-125 e is 0. x = -inf
+ * or NaN gives 0.
  */
 typedef struct plk_exponent {
     float origin;
@@ -47,11 +47,11 @@ typedef struct plk_kernels {
     bool (*scan_f16)(const void *x, size_t n_blocks, float *block_max);
     bool (*scan_bf16)(const void *x, size_t n_blocks, float *block_max);
 
-    /* out[i] = float of x[i], exactly; n any number; x and out at any alignment. NaN stays NaN. */
+    /* out[i] = x[i] as float, exactly, for any n and any alignment of x and out. NaN stays NaN. */
     void (*widen_f16)(const void *x, size_t n, float *out);
     void (*widen_bf16)(const void *x, size_t n, float *out);
 
-    /* The largest of 64 * n_blocks values; n_blocks >= 1; no NaN. */
+    /* The largest of 64 * n_blocks values, n_blocks >= 1, none of which is NaN. */
     float (*max)(const float *x, size_t n_blocks);
 
     /* e[i] = exponential of x[i]; e may be x. */

@@ -24,8 +24,8 @@ pluck_status plk_argmax_on(const plk_kernels *kernels, const float *z, size_t n,
 pluck_status plk_softmax_limit_on(const plk_kernels *kernels, const float *z, size_t n,
                                   bool largest, float *p, pluck_error *err);
 
-/* The checks that all of them make, in the name of another function. output is what must not be
- * NULL. */
+/* Makes the checks that all of these functions share. Messages begin with function. output must not
+ * be NULL. */
 pluck_status plk_softmax_check_on(const plk_kernels *kernels, const char *function, const float *z,
                                   size_t n, float beta, const void *output, pluck_error *err);
 

@@ -9,11 +9,7 @@
 
 #include <pluck/tune.h>
 
-/*
- * What a row of logits says at one temperature, before targets of several rows are put together.
- */
-
-/* A row widened to float and padded with -inf to whole blocks, in the memory of one thread. */
+/* A row widened to float and padded with -inf to whole blocks, in the memory of one worker. */
 typedef struct plk_tune_logits {
     const plk_kernels *kernels;
     float *x;         /* room for whole blocks, each with PLK_SLACK more */
