@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,47 @@ static void test_pytorch_names_are_found_behind_any_prefix(void **state)
     pluck_head_destroy(&head);
 }
 
+/* Borrowed rows with gaps between them, which hold what must not get into the file. */
+static void test_rows_with_gaps_are_saved_without_them(void **state)
+{
+    (void)state;
+    enum { N = 9, GAP = 3 };
+    const char *path = path_of("head.safetensors");
+    test_random random = test_random_make(17);
+    float values[N * DIM], with_gaps[N * (DIM + GAP)], hidden[DIM];
+    for (size_t i = 0; i < N * (DIM + GAP); i++)
+        with_gaps[i] = NAN;
+    for (size_t i = 0; i < N * DIM; i++) {
+        values[i] = (float)test_random_normal(&random);
+        with_gaps[i / DIM * (DIM + GAP) + i % DIM] = values[i];
+    }
+    for (size_t i = 0; i < DIM; i++)
+        hidden[i] = (float)test_random_normal(&random);
+    for (int copy = 0; copy < 2; copy++) {
+        pluck_matrix plain = {.data = values, .dtype = PLUCK_F32, .n_rows = N, .n_cols = DIM};
+        pluck_matrix gaps = {.data = with_gaps,
+                             .dtype = PLUCK_F32,
+                             .n_rows = N,
+                             .n_cols = DIM,
+                             .row_stride_bytes = (DIM + GAP) * sizeof(float)};
+        pluck_head_options options = {.struct_size = sizeof options, .copy = copy != 0};
+        pluck_head *expected = NULL, *head = NULL, *opened = NULL;
+        float of_plain[N], of_gaps[N], of_file[N];
+        assert_ok(pluck_head_create_dense(&expected, &plain, NULL, &options, &err));
+        assert_ok(pluck_head_create_dense(&head, &gaps, NULL, &options, &err));
+        assert_ok(pluck_head_save(head, path, &err));
+        assert_ok(pluck_head_open(&opened, path, NULL, &err));
+        logprobs_of(expected, hidden, of_plain);
+        logprobs_of(head, hidden, of_gaps);
+        logprobs_of(opened, hidden, of_file);
+        assert_memory_equal(of_gaps, of_plain, sizeof of_plain);
+        assert_memory_equal(of_file, of_plain, sizeof of_plain);
+        pluck_head_destroy(&expected);
+        pluck_head_destroy(&head);
+        pluck_head_destroy(&opened);
+    }
+}
+
 static void refused(const char *json, size_t n_data, const char *part)
 {
     unsigned char bytes[2048];
@@ -280,6 +322,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heads_come_back_bit_for_bit),
+        cmocka_unit_test(test_rows_with_gaps_are_saved_without_them),
         cmocka_unit_test(test_saving_over_a_loaded_head_is_safe),
         cmocka_unit_test(test_pytorch_names_are_found_behind_any_prefix),
         cmocka_unit_test(test_files_that_hold_no_head_are_refused),
