@@ -143,13 +143,7 @@ pluck_status pluck_head_query_logprob(pluck_head_query *query, const float *hidd
         return plk_fail(err, PLUCK_ERR_INVALID,
                         "pluck_head_query_logprob: token %d is outside [0, %u]", (int)token,
                         (unsigned)(query->head->n_vocab - 1));
-    double value = 0;
-    plk_fp_state fp = plk_fp_enter();
-    status = query->head->ops->logprob(query, hidden, (uint32_t)token, &value, err);
-    plk_fp_leave(fp);
-    if (status == PLUCK_OK)
-        *logprob = value;
-    return status;
+    PLK_RETURN_IN_FP(query->head->ops->logprob(query, hidden, (uint32_t)token, logprob, err));
 }
 
 pluck_status pluck_head_query_logprobs(pluck_head_query *query, const float *hidden,
@@ -158,10 +152,7 @@ pluck_status pluck_head_query_logprobs(pluck_head_query *query, const float *hid
     pluck_status status = check_query(query, hidden, logprobs, "logprobs", err);
     if (status != PLUCK_OK)
         return status;
-    plk_fp_state fp = plk_fp_enter();
-    status = query->head->ops->logprobs(query, hidden, logprobs, err);
-    plk_fp_leave(fp);
-    return status;
+    PLK_RETURN_IN_FP(query->head->ops->logprobs(query, hidden, logprobs, err));
 }
 
 pluck_status pluck_head_query_log_mass(pluck_head_query *query, const float *hidden,
@@ -170,15 +161,11 @@ pluck_status pluck_head_query_log_mass(pluck_head_query *query, const float *hid
     pluck_status status = check_query(query, hidden, log_mass, "log_mass", err);
     if (status != PLUCK_OK)
         return status;
-    double value = 0;
-    if (query->is_masked) {
-        plk_fp_state fp = plk_fp_enter();
-        status = query->head->ops->log_mass(query, hidden, &value, err);
-        plk_fp_leave(fp);
+    if (!query->is_masked) {
+        *log_mass = 0;
+        return PLUCK_OK;
     }
-    if (status == PLUCK_OK)
-        *log_mass = value;
-    return status;
+    PLK_RETURN_IN_FP(query->head->ops->log_mass(query, hidden, log_mass, err));
 }
 
 pluck_status plk_head_select(pluck_head_query *query, const float *hidden, plk_selection *selection,
