@@ -16,13 +16,6 @@
 
 enum { PREFIX_BYTES = 4, STEP_BYTES = 1 << 16 };
 
-/* Two bytes of magic, the only method there is, and flags whose upper three bits are zero. */
-static bool has_prefix(const uint8_t *bytes, size_t size_bytes)
-{
-    return size_bytes >= PREFIX_BYTES && bytes[0] == 0x1F && bytes[1] == 0x8B && bytes[2] == 8 &&
-           (bytes[3] & 0xE0) == 0;
-}
-
 #ifdef PLK_HAVE_ZLIB
 
 typedef struct gunzip {
@@ -170,7 +163,9 @@ pluck_status plk_gzip_unpack(plk_source *source, size_t limit_bytes, pluck_error
     const uint8_t *bytes = NULL;
     size_t available = 0;
     pluck_status status = plk_source_peek(source, PREFIX_BYTES, &bytes, &available, err);
-    if (status != PLUCK_OK || !has_prefix(bytes, available))
+    /* Two bytes of magic, the only method there is, and flags whose upper three bits are zero. */
+    if (status != PLUCK_OK || available < PREFIX_BYTES || bytes[0] != 0x1F || bytes[1] != 0x8B ||
+        bytes[2] != 8 || (bytes[3] & 0xE0) != 0)
         return status;
     return unpack(source, limit_bytes, err);
 }

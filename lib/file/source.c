@@ -108,21 +108,16 @@ static pluck_status take_file(plk_source *source, int fd, uint64_t size_bytes, b
     return PLUCK_OK;
 }
 
-static int open_for_reading(const char *path)
-{
-    int fd = -1;
-    do
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    while (fd < 0 && errno == EINTR);
-    return fd;
-}
-
 pluck_status plk_source_open(plk_source *source, const char *path, bool no_map,
                              const pluck_allocator *allocator, pluck_error *err)
 {
     bool is_stdin = strcmp(path, "-") == 0;
     clear(source, is_stdin ? "standard input" : path, allocator);
-    int fd = is_stdin ? STDIN_FILENO : open_for_reading(path);
+    int fd = STDIN_FILENO;
+    if (!is_stdin)
+        do
+            fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return fail_system(source, "cannot be opened", errno, err);
 

@@ -300,13 +300,6 @@ static pluck_status remember(machine *m, uint64_t index)
     return PLUCK_OK;
 }
 
-static pluck_status recall(machine *m, uint64_t index)
-{
-    if (index >= m->memo.n || ((uint32_t *)m->memo.items)[index] == NONE)
-        return fail_at(m, "a place in memory that is empty");
-    return push_index(m, ((uint32_t *)m->memo.items)[index]);
-}
-
 static bool take_bytes(machine *m, uint64_t n, const uint8_t **bytes)
 {
     if ((uint64_t)(m->end - m->at) < n)
@@ -419,7 +412,9 @@ static pluck_status run_number(machine *m, uint8_t opcode)
         return remember(m, value);
     case 'h': /* BINGET, LONG_BINGET */
     case 'j':
-        return recall(m, value);
+        if (value >= m->memo.n || ((uint32_t *)m->memo.items)[value] == NONE)
+            return fail_at(m, "a place in memory that is empty");
+        return push_index(m, ((uint32_t *)m->memo.items)[value]);
     case 'G': /* BINFLOAT */
         return push(m, (node){.kind = NODE_OTHER});
     case 0x80: /* PROTO */

@@ -30,19 +30,9 @@ bool plk_is_swapped(bool little_endian)
     return (first == 1) != little_endian;
 }
 
-static uint16_t swap_16(uint16_t x)
-{
-    return (uint16_t)((uint16_t)(x >> 8) | (uint16_t)(x << 8));
-}
-
 static uint32_t swap_32(uint32_t x)
 {
     return (x >> 24) | ((x >> 8) & 0xFF00u) | ((x << 8) & 0xFF0000u) | (x << 24);
-}
-
-static uint64_t swap_64(uint64_t x)
-{
-    return (uint64_t)swap_32((uint32_t)(x >> 32)) | ((uint64_t)swap_32((uint32_t)x) << 32);
 }
 
 static void convert_16(const uint8_t *from, size_t stride, size_t n, bool swapped, uint8_t *to)
@@ -51,7 +41,7 @@ static void convert_16(const uint8_t *from, size_t stride, size_t n, bool swappe
         uint16_t bits;
         memcpy(&bits, from + i * stride, sizeof bits);
         if (swapped)
-            bits = swap_16(bits);
+            bits = (uint16_t)((uint16_t)(bits >> 8) | (uint16_t)(bits << 8));
         memcpy(to + i * sizeof bits, &bits, sizeof bits);
     }
 }
@@ -73,7 +63,8 @@ static void convert_64(const uint8_t *from, size_t stride, size_t n, bool swappe
         uint64_t bits;
         memcpy(&bits, from + i * stride, sizeof bits);
         if (swapped)
-            bits = swap_64(bits);
+            bits = (uint64_t)swap_32((uint32_t)(bits >> 32)) |
+                   ((uint64_t)swap_32((uint32_t)bits) << 32);
         double value;
         memcpy(&value, &bits, sizeof value);
         float rounded = (float)value;
