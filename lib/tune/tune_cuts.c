@@ -32,25 +32,9 @@ enum { N_KINDS = PLUCK_TUNE_N_CUT_KINDS, DIGIT_BITS = 11, N_DIGITS = 1 << DIGIT_
 
 /* A heap whose root is the smallest value kept. */
 typedef struct largest {
-    pluck_allocator allocator;
     double *values;
-    size_t n, capacity;
+    size_t n, capacity; /* capacity >= 1 */
 } largest;
-
-/* Keeps the capacity >= 1 largest. Returns false when memory is short. An object that is all zero
- * may be closed. */
-static bool largest_open(largest *heap, size_t capacity, const pluck_allocator *allocator)
-{
-    *heap = (largest){.allocator = *allocator, .capacity = capacity};
-    heap->values = plk_alloc(allocator, capacity, sizeof *heap->values);
-    return heap->values != NULL;
-}
-
-static void largest_close(largest *heap)
-{
-    plk_free(&heap->allocator, heap->values);
-    *heap = (largest){.n = 0};
-}
 
 /* Puts value where the root was, among n values, and lets it sink. */
 static void sink(double *values, size_t n, double value)
@@ -345,17 +329,13 @@ static pluck_status open_cutter(cutter *c, const pluck_tune_cut *cuts, uint64_t 
         return plk_fail_nomem(err, c->n * sizeof *c->cuts);
     for (size_t i = 0; i < c->n; i++)
         c->cuts[i] = (pluck_tune_cut){.kind = cuts[i].kind, .setting = cuts[i].setting};
-    for (int kind = 0; kind < N_KINDS && n_hardest > 0; kind++)
-        if (!largest_open(&c->hardest[kind], (size_t)n_hardest, &c->allocator))
+    for (int kind = 0; kind < N_KINDS && n_hardest > 0; kind++) {
+        c->hardest[kind].capacity = (size_t)n_hardest;
+        c->hardest[kind].values = plk_alloc(&c->allocator, (size_t)n_hardest, sizeof(double));
+        if (!c->hardest[kind].values)
             return plk_fail_nomem(err, (size_t)n_hardest * sizeof(double));
+    }
     return PLUCK_OK;
-}
-
-static void close_cutter(cutter *c)
-{
-    plk_free(&c->allocator, c->cuts);
-    for (int kind = 0; kind < N_KINDS; kind++)
-        largest_close(&c->hardest[kind]);
 }
 
 static void publish(const cutter *c, pluck_tune_cut *cuts)
@@ -400,6 +380,8 @@ pluck_status plk_tune_cuts(const pluck_tune_data *data, double temperature, pluc
         if (needed)
             answer(&c, keep, needed);
     }
-    close_cutter(&c);
+    plk_free(&c.allocator, c.cuts);
+    for (int kind = 0; kind < N_KINDS; kind++)
+        plk_free(&c.allocator, c.hardest[kind].values);
     return status;
 }

@@ -36,26 +36,10 @@ enum { GRID = PLUCK_TUNE_GRID, MAX_STEPS = 60, ECE_GRIDS = 3, PASSES_EXPECTED = 
 
 /* Weighted sums of g at a few betas in each resample, in constant memory. */
 typedef struct bootstrap {
-    pluck_allocator allocator;
     uint32_t n;
     uint64_t seed;
     double *g; /* RESAMPLE_NODES a resample */
 } bootstrap;
-
-/* Returns false when memory is short; resamples_close() is due in any case. */
-static bool resamples_open(bootstrap *r, uint32_t n, uint64_t seed,
-                           const pluck_allocator *allocator)
-{
-    *r = (bootstrap){.allocator = *allocator, .n = n, .seed = seed};
-    r->g = plk_alloc_zero(allocator, (size_t)n * RESAMPLE_NODES, sizeof *r->g);
-    return r->g != NULL;
-}
-
-static void resamples_close(bootstrap *r)
-{
-    plk_free(&r->allocator, r->g);
-    *r = (bootstrap){0};
-}
 
 /* A Poisson(1) number from 32 uniform bits, by inversion: above 12 the probability is below
  * 2^-32. */
@@ -109,18 +93,6 @@ static double quantile(const double *sorted, uint32_t n, double part)
     uint32_t i = (uint32_t)at;
     uint32_t next = i + 1 < n ? i + 1 : i;
     return sorted[i] + (at - i) * (sorted[next] - sorted[i]);
-}
-
-/* The interval of the root with equal tails and this level, interpolated between resamples; betas:
- * the nodes, ascending. Overwrites the sums; n >= 1. */
-static void resamples_interval(bootstrap *r, const double *betas, double level, double *low,
-                               double *high)
-{
-    for (uint32_t i = 0; i < r->n; i++)
-        r->g[i] = root_of(betas, r->g + (size_t)i * RESAMPLE_NODES);
-    qsort(r->g, r->n, sizeof *r->g, ascending);
-    *low = quantile(r->g, r->n, (1 - level) / 2);
-    *high = quantile(r->g, r->n, (1 + level) / 2);
 }
 
 /* Sums over rows at one beta. */
@@ -250,14 +222,6 @@ static pluck_status open_calibrations(fitter *f, pluck_error *err)
     return PLUCK_OK;
 }
 
-static void close_calibrations(fitter *f)
-{
-    for (size_t i = 0; f->calibrations && i < f->n; i++)
-        plk_calibration_close(&f->calibrations[i]);
-    plk_free(&f->allocator, f->calibrations);
-    f->calibrations = NULL;
-}
-
 /* Reads all rows at the betas of the n points; then value is a mean (the ECE, exp of the mean), the
  * rest are sums. */
 static pluck_status run_pass(fitter *f, pluck_error *err)
@@ -290,7 +254,10 @@ static pluck_status run_pass(fitter *f, pluck_error *err)
         if (f->options.objective == PLUCK_TUNE_PERPLEXITY)
             p->value = plk_exp(p->value);
     }
-    close_calibrations(f);
+    for (size_t i = 0; f->calibrations && i < f->n; i++)
+        plk_calibration_close(&f->calibrations[i]);
+    plk_free(&f->allocator, f->calibrations);
+    f->calibrations = NULL;
     if (pass.stride == 1)
         f->all_rows = f->rows;
     return status;
@@ -432,14 +399,15 @@ static pluck_status resample(fitter *f, pluck_tune_fit *fit, pluck_error *err)
     const pluck_tune_options *o = &f->options;
     double relative = fmin(fmax(fit->standard_error / fit->temperature, 1e-4), 0.5);
     double betas[N];
-    bootstrap resamples;
+    bootstrap resamples = {.n = o->n_bootstrap, .seed = o->seed};
     pluck_status status = PLUCK_OK;
     f->n = N;
     for (int i = 0; i < N; i++) {
         betas[i] = plk_exp((i - N / 2) * relative) / fit->temperature;
         f->points[i].beta = betas[i];
     }
-    if (!resamples_open(&resamples, o->n_bootstrap, o->seed, &f->allocator))
+    resamples.g = plk_alloc_zero(&f->allocator, (size_t)o->n_bootstrap * N, sizeof *resamples.g);
+    if (!resamples.g)
         status = plk_fail_nomem(err, o->n_bootstrap * N * sizeof(double));
     f->resamples = &resamples;
     f->is_quick = true;
@@ -448,12 +416,17 @@ static pluck_status resample(fitter *f, pluck_tune_fit *fit, pluck_error *err)
     f->is_quick = false;
     f->resamples = NULL;
     if (status == PLUCK_OK) {
-        double low, high;
-        resamples_interval(&resamples, betas, o->level, &low, &high);
+        /* The interval of the root with equal tails and this level, interpolated between
+         * resamples. Each root takes the place of a sum that is no longer needed. */
+        for (uint32_t i = 0; i < resamples.n; i++)
+            resamples.g[i] = root_of(betas, resamples.g + (size_t)i * N);
+        qsort(resamples.g, resamples.n, sizeof *resamples.g, ascending);
+        double low = quantile(resamples.g, resamples.n, (1 - o->level) / 2);
+        double high = quantile(resamples.g, resamples.n, (1 + o->level) / 2);
         fit->low = high * o->min_t < 1 ? 1 / high : o->min_t;
         fit->high = low * o->max_t > 1 ? 1 / low : o->max_t;
     }
-    resamples_close(&resamples);
+    plk_free(&f->allocator, resamples.g);
     return status;
 }
 

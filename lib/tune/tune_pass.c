@@ -321,14 +321,6 @@ static pluck_status open_columns(measurer *m, uint64_t rows, pluck_error *err)
     return PLUCK_OK;
 }
 
-static void close_columns(measurer *m)
-{
-    for (size_t i = 0; m->columns && i < m->request->n; i++)
-        plk_calibration_close(&m->columns[i].calibration);
-    plk_free(&m->allocator, m->columns);
-    plk_free(&m->allocator, m->row);
-}
-
 pluck_status plk_tune_measure(const pluck_tune_data *data, const pluck_tune_request *request,
                               pluck_error *err)
 {
@@ -356,6 +348,9 @@ pluck_status plk_tune_measure(const pluck_tune_data *data, const pluck_tune_requ
         finish(&m, &m.columns[i]);
     if (status == PLUCK_OK)
         publish(&m);
-    close_columns(&m);
+    for (size_t i = 0; m.columns && i < request->n; i++)
+        plk_calibration_close(&m.columns[i].calibration);
+    plk_free(&m.allocator, m.columns);
+    plk_free(&m.allocator, m.row);
     return status;
 }
