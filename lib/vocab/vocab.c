@@ -211,12 +211,6 @@ static size_t decode_piece(const char *text, size_t n, char *out)
     return used;
 }
 
-/* Whether it is a name as [CLS] or [unused12]. */
-static bool is_bracketed(const char *text, size_t n)
-{
-    return n > 2 && text[0] == '[' && text[n - 1] == ']';
-}
-
 /* A space in front makes a text longer, so that it moves to the end of the block. */
 static bool decode_word(plk_vocab *v, uint32_t id)
 {
@@ -227,7 +221,8 @@ static bool decode_word(plk_vocab *v, uint32_t id)
         e->n -= 2;
         return true;
     }
-    if (is_bracketed(text, e->n))
+    /* A name as [CLS] or [unused12]. */
+    if (e->n > 2 && text[0] == '[' && text[e->n - 1] == ']')
         return true;
     return prepend(v, id, ' ');
 }
@@ -262,15 +257,6 @@ static bool is_named(const char *name, const char *end)
     return n >= n_end && memcmp(name + n - n_end, end, n_end) == 0;
 }
 
-/* A name ending decides; without one, a JSON list or map starts with its bracket. */
-static bool is_json(const plk_vocab_file *file)
-{
-    char first = file->text[strspn(file->text, " \t\r\n")];
-    if (is_named(file->name, ".json"))
-        return true;
-    return !is_named(file->name, ".txt") && (first == '[' || first == '{');
-}
-
 static void skip_byte_order_mark(plk_vocab_file *file)
 {
     if (file->n >= 3 && memcmp(file->text, "\xef\xbb\xbf", 3) == 0) {
@@ -297,7 +283,10 @@ static pluck_status read_any(plk_vocab *v, plk_vocab_file *file)
     if (status != PLUCK_OK)
         return status;
     skip_byte_order_mark(file);
-    if (is_json(file))
+    /* A name ending decides; without one, a JSON list or map starts with its bracket. */
+    char first = file->text[strspn(file->text, " \t\r\n")];
+    if (is_named(file->name, ".json") ||
+        (!is_named(file->name, ".txt") && (first == '[' || first == '{')))
         return plk_vocab_read_json(v, file);
     if (is_named(file->name, ".tiktoken") || plk_vocab_is_tiktoken(file))
         return plk_vocab_read_tiktoken(v, file);

@@ -321,12 +321,6 @@ static const known kinds[] = {
     TEXT("ustar", 257, "a tar archive"),
 };
 
-static bool matches(const plk_vocab_file *file, const known *kind)
-{
-    return file->n >= kind->offset + kind->n &&
-           memcmp(file->text + kind->offset, kind->magic, kind->n) == 0;
-}
-
 /* A text may hold a token that is a byte 0, and another one that is half a character. */
 static bool is_binary(const plk_vocab_file *file)
 {
@@ -343,10 +337,12 @@ static bool is_binary(const plk_vocab_file *file)
 pluck_status plk_vocab_refuse_binary(const plk_vocab_file *file)
 {
     bool binary = is_binary(file);
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (matches(file, &kinds[i]) && (binary || !kinds[i].is_text))
+    for (const known *kind = kinds; kind < kinds + sizeof kinds / sizeof *kinds; kind++)
+        if (file->n >= kind->offset + kind->n &&
+            memcmp(file->text + kind->offset, kind->magic, kind->n) == 0 &&
+            (binary || !kind->is_text))
             return plk_fail(file->err, PLUCK_ERR_FORMAT, "%s: %s, not a vocabulary; " EXPECTED,
-                            file->name, kinds[i].what);
+                            file->name, kind->what);
     if (binary)
         return plk_fail(file->err, PLUCK_ERR_FORMAT, "%s: a binary file of unknown kind; " EXPECTED,
                         file->name);
