@@ -310,12 +310,6 @@ typedef struct code_walk {
 
 enum { NO_CHILD = -1 };
 
-/* The slot of child side of the inner node that was made as the i-th. */
-static int32_t *slot(const code_walk *walk, uint32_t i, size_t side)
-{
-    return &walk->tree->children[2 * (size_t)(walk->tree->n_tokens - 2 - i) + side];
-}
-
 static pluck_status add_code(code_walk *walk, const uint8_t *bits, size_t length, uint32_t token,
                              pluck_error *err)
 {
@@ -332,7 +326,8 @@ static pluck_status add_code(code_walk *walk, const uint8_t *bits, size_t length
             return plk_fail(err, PLUCK_ERR_INVALID,
                             "codes: bit %zu of token %u is %u, expected 0 or 1", i, (unsigned)token,
                             bits[i]);
-        int32_t *child = slot(walk, at, bits[i]);
+        /* The slot of child bits[i] of the inner node that was made as the at-th. */
+        int32_t *child = &walk->tree->children[2 * (size_t)(n_tokens - 2 - at) + bits[i]];
         if (last && *child == NO_CHILD) {
             *child = (int32_t)token;
         } else if (last || (*child != NO_CHILD && *child < (int32_t)n_tokens)) {

@@ -254,15 +254,6 @@ static void read_codebook(cursor *c, uint32_t dim, plk_fasttext_codebook *book)
                                 .centroids = read_bytes(c, 4 * N_CENTROIDS * (uint64_t)dim, what)};
 }
 
-static void read_shape(cursor *c, const plk_fasttext_file *file, plk_fasttext_matrix *matrix)
-{
-    int64_t m = take_i64(c, "a matrix"), n = take_i64(c, "a matrix");
-    if (c->status == PLUCK_OK && (m < 0 || n != file->args.dim))
-        fail(c, "the rows of a matrix do not have dim values");
-    matrix->n_rows = (uint64_t)m;
-    matrix->n_cols = (uint32_t)file->args.dim;
-}
-
 /* n a b bytes, if that is no more than the file has. */
 static const uint8_t *read_product(cursor *c, uint64_t a, uint64_t b, const char *what)
 {
@@ -275,7 +266,11 @@ static void read_matrix(cursor *c, const plk_fasttext_file *file, bool quantised
                         plk_fasttext_matrix *matrix)
 {
     bool has_norms = quantised && read_integer(c, 1, "qnorm") != 0;
-    read_shape(c, file, matrix);
+    int64_t m = take_i64(c, "a matrix"), n = take_i64(c, "a matrix");
+    if (c->status == PLUCK_OK && (m < 0 || n != file->args.dim))
+        fail(c, "the rows of a matrix do not have dim values");
+    matrix->n_rows = (uint64_t)m;
+    matrix->n_cols = (uint32_t)file->args.dim;
     if (!quantised) {
         matrix->values = read_product(c, matrix->n_rows, 4 * (uint64_t)matrix->n_cols, "a matrix");
         return;

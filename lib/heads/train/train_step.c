@@ -271,13 +271,6 @@ static pluck_status gather(pluck_trainer *trainer, size_t n_rows, pluck_error *e
     return PLUCK_OK;
 }
 
-/* u = keep u + step h. */
-static void move(float *u, const float *h, size_t n, float keep, float step)
-{
-    for (size_t j = 0; j < n; j++)
-        u[j] = keep * u[j] + step * h[j];
-}
-
 static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluck_error *err)
 {
     pluck_trainer *trainer = context;
@@ -306,7 +299,9 @@ static pluck_status learn_node(void *context, uint32_t worker, size_t item, pluc
         double rate = (trainer->first_rate - trainer->rate_a_row * example.row) /
                       sqrt(squares + SMALL_SQUARE);
         double keep = options->l2 > 0 ? 1 / (1 + rate * weight * options->l2) : 1;
-        move(u, h, data->dim, (float)keep, (float)(-rate * gradient * factor));
+        float kept = (float)keep, step = (float)(-rate * gradient * factor);
+        for (size_t j = 0; j < data->dim; j++)
+            u[j] = kept * u[j] + step * h[j];
         bias -= options->without_bias ? 0 : rate * gradient;
     }
     trainer->bias[node] = (float)bias;
