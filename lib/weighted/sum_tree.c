@@ -49,15 +49,6 @@ static size_t lay_out(plk_sum_tree *tree, size_t n, double *memory)
     return used + 1;
 }
 
-static void add_up(plk_sum_tree *tree, size_t n)
-{
-    for (uint32_t level = 0; level < tree->n_levels; level++) {
-        n = round_up(n) / FAN;
-        for (size_t i = 0; i < n; i++)
-            tree->levels[level + 1][i] = sum_of(tree->levels[level] + i * FAN);
-    }
-}
-
 static pluck_status build(pluck_weighted *weighted, pluck_weights weights, double total,
                           uint32_t n_positive, const char *function, pluck_error *err)
 {
@@ -74,7 +65,12 @@ static pluck_status build(pluck_weighted *weighted, pluck_weights weights, doubl
     lay_out(tree, weights.n, (double *)(void *)aligned);
     for (uint32_t i = 0; i < weights.n; i++)
         tree->levels[0][i] = plk_weight_at(weights, i) + 0.0; /* -0 becomes 0 */
-    add_up(tree, weights.n);
+    size_t n_sums = weights.n;
+    for (uint32_t level = 0; level < tree->n_levels; level++) {
+        n_sums = round_up(n_sums) / FAN;
+        for (size_t i = 0; i < n_sums; i++)
+            tree->levels[level + 1][i] = sum_of(tree->levels[level] + i * FAN);
+    }
     /* The sum of plk_weights_check() did not overflow; this one, in a different order, could. */
     if (isfinite(plk_sum_tree_total(weighted)))
         return PLUCK_OK;

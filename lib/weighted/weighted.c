@@ -37,15 +37,6 @@ double plk_weight_at(pluck_weights weights, uint32_t i)
     return (double)value;
 }
 
-static pluck_status fail_weight(const char *function, uint32_t i, double weight, pluck_error *err)
-{
-    if (isfinite(weight))
-        return plk_fail(err, PLUCK_ERR_INVALID, "%s: weight %u is %g; weights must not be negative",
-                        function, (unsigned)i, weight);
-    return plk_fail(err, PLUCK_ERR_NAN, "%s: weight %u is %s; weights must be finite", function,
-                    (unsigned)i, isnan(weight) ? "NaN" : "infinite");
-}
-
 pluck_status plk_weights_check(pluck_weights weights, const char *function, double *total,
                                uint32_t *n_positive, pluck_error *err)
 {
@@ -62,8 +53,14 @@ pluck_status plk_weights_check(pluck_weights weights, const char *function, doub
     uint32_t n = 0;
     for (uint32_t i = 0; i < weights.n; i++) {
         double weight = plk_weight_at(weights, i);
-        if (!(weight >= 0 && weight < (double)INFINITY))
-            return fail_weight(function, i, weight, err);
+        if (!(weight >= 0 && weight < (double)INFINITY)) {
+            if (isfinite(weight))
+                return plk_fail(err, PLUCK_ERR_INVALID,
+                                "%s: weight %u is %g; weights must not be negative", function,
+                                (unsigned)i, weight);
+            return plk_fail(err, PLUCK_ERR_NAN, "%s: weight %u is %s; weights must be finite",
+                            function, (unsigned)i, isnan(weight) ? "NaN" : "infinite");
+        }
         double next = sum + weight;
         lost += sum >= weight ? (sum - next) + weight : (weight - next) + sum;
         sum = next;
