@@ -66,21 +66,15 @@ static float sampled_pivot(const search *s, double aim)
     return sample[0];
 }
 
-static void range_of(const search *s, float *low, float *high)
-{
-    *low = *high = s->values[0];
-    for (uint32_t i = 1; i < s->n; i++) {
-        *low = s->values[i] < *low ? s->values[i] : *low;
-        *high = s->values[i] > *high ? s->values[i] : *high;
-    }
-}
-
 /* The middle of the values' range as ordered integers: above the smallest value unless all are
  * equal. */
 static float halving_pivot(const search *s)
 {
-    float low, high;
-    range_of(s, &low, &high);
+    float low = s->values[0], high = low;
+    for (uint32_t i = 1; i < s->n; i++) {
+        low = s->values[i] < low ? s->values[i] : low;
+        high = s->values[i] > high ? s->values[i] : high;
+    }
     uint64_t a = plk_key_of(low, 0) >> 32, b = plk_key_of(high, 0) >> 32;
     return plk_key_logit((a + (b - a + 1) / 2) << 32);
 }

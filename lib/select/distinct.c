@@ -71,16 +71,6 @@ static void take(const rest *r, uint32_t index)
     r->view.scratch->block_max[block] = r->view.kernels->max(x, 1);
 }
 
-/* Maxima of compact views are not kept. */
-static void make_maxima(const rest *r)
-{
-    plk_scratch *w = r->view.scratch;
-    for (uint32_t b = 0; b < r->n_blocks; b++)
-        w->block_max[b] = r->view.kernels->max(w->values + (size_t)b * PLK_BLOCK, 1);
-    for (uint32_t b = r->n_blocks; b % PLK_BLOCK != 0; b++)
-        w->block_max[b] = -INFINITY;
-}
-
 /* False if nothing is left. */
 static bool weigh(rest *r)
 {
@@ -95,14 +85,6 @@ static bool weigh(rest *r)
         r->view.scratch->group_sums[g] = sum_of_group(weights);
     }
     return true;
-}
-
-static double sum_of_groups(const rest *r)
-{
-    double sum = 0.0;
-    for (uint32_t g = 0; g < r->n_groups; g++)
-        sum += r->view.scratch->group_sums[g];
-    return sum;
 }
 
 /* One trial: true if it drew an index. */
@@ -150,14 +132,21 @@ size_t plk_view_pick_distinct(const plk_view *view, pluck_pcg64 *rng, size_t n, 
 {
     rest r = {.view = *view, .n_blocks = plk_view_n_blocks(view), .taken = view->scratch->spare};
     memset(r.taken, 0, r.n_blocks * sizeof *r.taken);
-    if (view->compact)
-        make_maxima(&r);
+    if (view->compact) { /* the maxima of these are not kept */
+        plk_scratch *w = view->scratch;
+        for (uint32_t b = 0; b < r.n_blocks; b++)
+            w->block_max[b] = view->kernels->max(w->values + (size_t)b * PLK_BLOCK, 1);
+        for (uint32_t b = r.n_blocks; b % PLK_BLOCK != 0; b++)
+            w->block_max[b] = -INFINITY;
+    }
     take(&r, index_of(view, tokens[0]));
     bool any_left = weigh(&r);
     size_t n_drawn = 1;
     while (n_drawn < n && any_left) {
         uint32_t index;
-        double total = sum_of_groups(&r);
+        double total = 0.0;
+        for (uint32_t g = 0; g < r.n_groups; g++)
+            total += view->scratch->group_sums[g];
         if (!(total > 0.0))
             any_left = weigh(&r);
         else if (draw(&r, total, rng, &index))

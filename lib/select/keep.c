@@ -235,15 +235,6 @@ static uint32_t keep_best(const plk_view *view, uint32_t n, uint32_t k)
     return kept;
 }
 
-/* The first n candidates, padded, as values to count. */
-static counted count_candidates(const plk_view *view, uint32_t n)
-{
-    float *values = view->scratch->values;
-    for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
-        values[i] = -INFINITY;
-    return (counted){view, values, (n + PLK_BLOCK - 1) / PLK_BLOCK};
-}
-
 /* Removes, of the first n candidates, those below the threshold; returns how many are left. */
 static uint32_t keep_reaching(const plk_view *view, uint32_t n, float threshold)
 {
@@ -267,7 +258,10 @@ static uint32_t narrow(const plk_view *view, uint32_t n, uint32_t k)
 {
     size_t enough = 2 * (size_t)k + PLK_BLOCK;
     if (n > enough) {
-        counted candidates = count_candidates(view, n);
+        float *values = view->scratch->values;
+        for (uint32_t i = n; i % PLK_BLOCK != 0; i++)
+            values[i] = -INFINITY;
+        counted candidates = {view, values, (n + PLK_BLOCK - 1) / PLK_BLOCK};
         bound found = bisect(&candidates, k);
         uint32_t n_above = (uint32_t)found.n_above;
         if (found.tied)

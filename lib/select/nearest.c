@@ -133,19 +133,14 @@ static double sampled_radius(const search *s)
     return sample[N_SAMPLE / 4];
 }
 
-static uint64_t bits_of(double x)
-{
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
 /* The middle of the range of distances as integers: below the largest unless all are equal. */
 static double halving_radius(const search *s)
 {
     uint64_t low = UINT64_MAX, high = 0;
     for (uint32_t i = 0; i < s->n; i++) {
-        uint64_t bits = bits_of(fabs(offset_of(s, s->values[i])));
+        double distance = fabs(offset_of(s, s->values[i]));
+        uint64_t bits;
+        memcpy(&bits, &distance, sizeof bits);
         low = bits < low ? bits : low;
         high = bits > high ? bits : high;
     }

@@ -29,24 +29,6 @@ static void insertion_sort(plk_key *keys, size_t n)
     }
 }
 
-/* By how much to shift a difference up to range so that it becomes a bin number. */
-static unsigned bin_shift(uint64_t range)
-{
-    unsigned shift = 0;
-    while (range >> shift >= N_BINS)
-        shift++;
-    return shift;
-}
-
-static void key_range(const plk_key *keys, size_t n, plk_key *low, plk_key *high)
-{
-    *low = *high = keys[0];
-    for (size_t i = 1; i < n; i++) {
-        *low = keys[i] < *low ? keys[i] : *low;
-        *high = keys[i] > *high ? keys[i] : *high;
-    }
-}
-
 /* Copies to out the keys whose bin number is bin; returns how many. */
 static size_t keep_bin(const plk_key *keys, size_t n, plk_key low, unsigned shift, size_t bin,
                        plk_key *out)
@@ -62,9 +44,14 @@ static size_t keep_bin(const plk_key *keys, size_t n, plk_key low, unsigned shif
 plk_key plk_key_select(plk_key *keys, size_t n, size_t k, plk_key *spare)
 {
     while (n > MAX_INSERTION) {
-        plk_key low, high;
-        key_range(keys, n, &low, &high);
-        unsigned shift = bin_shift(high - low);
+        plk_key low = keys[0], high = low;
+        for (size_t i = 1; i < n; i++) {
+            low = keys[i] < low ? keys[i] : low;
+            high = keys[i] > high ? keys[i] : high;
+        }
+        unsigned shift = 0; /* makes a difference of keys a bin number */
+        while ((high - low) >> shift >= N_BINS)
+            shift++;
         size_t counts[N_BINS] = {0};
         for (size_t i = 0; i < n; i++)
             counts[(keys[i] - low) >> shift]++;

@@ -12,14 +12,6 @@
 
 enum { ALIGNMENT = 64 };
 
-/* Where the next array of n elements goes in a layout that is being measured or filled in. */
-static size_t place(size_t *at_bytes, size_t n, size_t size_bytes)
-{
-    size_t start = (*at_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    *at_bytes = start + n * size_bytes;
-    return start;
-}
-
 static size_t round_up(size_t n, size_t multiple)
 {
     return (n + multiple - 1) / multiple * multiple;
@@ -49,7 +41,8 @@ static size_t lay_out(plk_scratch *w, unsigned char *base)
         {&w->spare, n_tokens, sizeof(plk_key)},
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-        size_t start = place(&size, arrays[i].n, arrays[i].size_bytes);
+        size_t start = round_up(size, ALIGNMENT);
+        size = start + arrays[i].n * arrays[i].size_bytes;
         if (base) {
             void *address = base + start;
             memcpy(arrays[i].array, &address, sizeof address);

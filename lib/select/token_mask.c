@@ -105,20 +105,16 @@ static uint32_t lowest_bit(uint64_t bits)
 #endif
 }
 
-static void append(const plk_view *view, uint32_t token, uint32_t *n)
-{
-    plk_scratch *w = view->scratch;
-    w->ids[*n] = token;
-    w->values[*n] = plk_view_stored(view, token);
-    *n += w->values[*n] > -INFINITY;
-}
-
 static void gather_allowed(plk_view *view)
 {
+    plk_scratch *w = view->scratch;
     uint32_t n = 0;
-    for (uint32_t b = 0; b < view->scratch->n_blocks; b++) {
-        for (uint64_t bits = bits_of(view, b); bits != 0; bits &= bits - 1)
-            append(view, b * PLK_BLOCK + lowest_bit(bits), &n);
+    for (uint32_t b = 0; b < w->n_blocks; b++) {
+        for (uint64_t bits = bits_of(view, b); bits != 0; bits &= bits - 1) {
+            w->ids[n] = b * PLK_BLOCK + lowest_bit(bits);
+            w->values[n] = plk_view_stored(view, w->ids[n]);
+            n += w->values[n] > -INFINITY;
+        }
     }
     view->max = -INFINITY;
     if (n > 0)

@@ -149,18 +149,6 @@ uint32_t plk_view_find_edit(const plk_view *view, uint32_t token)
     return low;
 }
 
-/* Overwrites what edits from number edit on replace in blocks block .. block + n_blocks - 1 of x;
- * returns the first edit beyond them. */
-static uint32_t patch(const plk_view *view, uint32_t edit, uint32_t block, uint32_t n_blocks,
-                      float *x)
-{
-    const plk_edit *edits = view->scratch->edits;
-    uint32_t end = (block + n_blocks) * PLK_BLOCK;
-    for (; edit < view->n_edits && edits[edit].token < end; edit++)
-        x[edits[edit].token - block * PLK_BLOCK] = edits[edit].logit;
-    return edit;
-}
-
 /* How many blocks from block on, at most most, can be read where they lie: up to the next one that
  * is edited, partial or not wholly allowed. edit is the first edit not before block. */
 static uint32_t direct_blocks(const plk_view *view, uint32_t edit, uint32_t block, uint32_t most)
@@ -184,14 +172,19 @@ static uint32_t made_blocks(const plk_view *view, uint32_t most)
     return made < most ? made : most;
 }
 
-/* Makes blocks in out; returns the first edit beyond them. */
+/* Makes blocks in out, with what edits from number edit on replace in them; returns the first edit
+ * beyond them. */
 static uint32_t make_blocks(const plk_view *view, uint32_t edit, uint32_t block, uint32_t n_blocks,
                             float *out)
 {
     widen_blocks(view, block, n_blocks, out);
     if (view->masked)
         plk_mask_values(view, block, n_blocks, out);
-    return patch(view, edit, block, n_blocks, out);
+    const plk_edit *edits = view->scratch->edits;
+    uint32_t end = (block + n_blocks) * PLK_BLOCK;
+    for (; edit < view->n_edits && edits[edit].token < end; edit++)
+        out[edits[edit].token - block * PLK_BLOCK] = edits[edit].logit;
+    return edit;
 }
 
 uint32_t plk_view_n_direct(const plk_view *view, uint32_t block)
