@@ -78,14 +78,6 @@ static size_t length_after_breaker(const pluck_sequences *breakers, const plk_hi
     return SIZE_MAX;
 }
 
-static size_t longest_breaker(const pluck_sequences *breakers)
-{
-    size_t longest = 0;
-    for (size_t b = 0, start = 0; b < breakers->n; start = breakers->ends[b++])
-        longest = breakers->ends[b] - start > longest ? breakers->ends[b] - start : longest;
-    return longest;
-}
-
 typedef struct dry_penalty {
     double multiplier;
     double log_base;
@@ -114,13 +106,6 @@ static double max_exponent(double base, double log_base)
     return base > smallest_base ? floor(log_float_max / log_base) : (double)INFINITY;
 }
 
-static void unmark_breakers(const pluck_sequences *breakers, const plk_token_marks *marks)
-{
-    for (size_t b = 0, start = 0; b < breakers->n; start = breakers->ends[b++])
-        if (breakers->ends[b] - start == 1)
-            plk_token_unmark(marks, (uint32_t)breakers->tokens[start]);
-}
-
 /* Marks the tokens that would continue a repetition; returns the longest of these. */
 static size_t mark_repetitions(plk_suffix_matches *matches, const plk_history *history,
                                size_t allowed_length, const plk_view *view, plk_token_marks *marks)
@@ -143,14 +128,18 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
                           const plk_stage_context *context, pluck_error *err)
 {
     const dry_params *dry = params;
+    const pluck_sequences *breakers = &dry->breakers;
     const plk_history *history = context->history;
     size_t allowed_length = (size_t)dry->allowed_length;
     plk_token_marks marks;
     size_t longest = mark_repetitions(state, history, allowed_length, view, &marks);
     if (longest == 0)
         return PLUCK_OK;
-    size_t length = plk_history_length(history),
-           max_age = longest + longest_breaker(&dry->breakers);
+    size_t longest_breaker = 0;
+    for (size_t b = 0, start = 0; b < breakers->n; start = breakers->ends[b++])
+        if (breakers->ends[b] - start > longest_breaker)
+            longest_breaker = breakers->ends[b] - start;
+    size_t length = plk_history_length(history), max_age = longest + longest_breaker;
     size_t limit = length < window(params) ? length : window(params);
     double log_base = plk_log(dry->base);
     dry_penalty penalty = {
@@ -158,13 +147,14 @@ static pluck_status apply(const void *params, void *state, plk_view *view,
         .log_base = log_base,
         .max_exponent = max_exponent(dry->base, log_base),
         .allowed_length = allowed_length,
-        .max_length =
-            length_after_breaker(&dry->breakers, history, max_age < limit ? max_age : limit),
+        .max_length = length_after_breaker(breakers, history, max_age < limit ? max_age : limit),
         .marks = &marks,
     };
     if (penalty.max_length < allowed_length)
         return PLUCK_OK;
-    unmark_breakers(&dry->breakers, &marks);
+    for (size_t b = 0, start = 0; b < breakers->n; start = breakers->ends[b++])
+        if (breakers->ends[b] - start == 1)
+            plk_token_unmark(&marks, (uint32_t)breakers->tokens[start]);
     return plk_view_edit(view, plk_token_marks_list(&marks), penalise, &penalty, err);
 }
 
