@@ -77,14 +77,6 @@ static pluck_place place_of(const plk_snapshot *before, plk_key key)
                          plk_snapshot_prob(before, token)};
 }
 
-static bool is_edited(const plk_snapshot *before, const plk_snapshot *after, uint32_t token)
-{
-    float old = before->stored[token], new = after->stored[token];
-    if (new == old)
-        return false;
-    return !(after->scale == 1.0 && (float)(before->scale * (double)old) == new);
-}
-
 /* Whether a removed token lies strictly between the logits of two kept ones. */
 static bool has_gaps(const plk_snapshot *before, const plk_snapshot *after, const extremes *ends)
 {
@@ -138,20 +130,23 @@ void plk_compare(const plk_snapshot *before, const plk_snapshot *after, bool edi
     bool replaced = false;
     report->edits = edits;
     for (uint32_t t = 0; t < before->n_vocab; t++) {
-        if (before->stored[t] == -INFINITY)
+        float old = before->stored[t], new = after->stored[t];
+        if (old == -INFINITY)
             continue;
-        plk_key key = plk_key_of(before->stored[t], t);
-        bool kept = after->stored[t] > -INFINITY;
+        plk_key key = plk_key_of(old, t);
+        bool kept = new > -INFINITY;
         if (kept) {
             mass += (double)before->weights[t];
             extend(key, &ends.worst_kept, &ends.best_kept);
-            replaced |= after->stored[t] != before->stored[t];
+            replaced |= new != old;
         } else {
             report->n_removed++;
             extend(key, &ends.worst_removed, &ends.best_removed);
         }
-        if (!(kept || edits_single) || !is_edited(before, after, t))
+        if (!(kept || edits_single) || new == old)
             continue;
+        if (after->scale == 1.0 && (float)(before->scale * (double)old) == new)
+            continue; /* not an edit: the scale was taken in */
         report->n_edits++;
         if (report->n_listed < max_edits)
             edits[report->n_listed++] = (pluck_trace_edit){

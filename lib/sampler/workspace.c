@@ -122,13 +122,6 @@ typedef struct batch {
     _Atomic size_t lowest_failed; /* row; n_rows: none */
 } batch;
 
-static void note_failure(batch *b, size_t row)
-{
-    size_t lowest = atomic_load(&b->lowest_failed);
-    while (row < lowest && !atomic_compare_exchange_weak(&b->lowest_failed, &lowest, row))
-        continue;
-}
-
 /* A row that fails does not stop the others: every row is done. */
 static pluck_status fill_one(void *context, uint32_t worker, size_t item, pluck_error *err)
 {
@@ -142,8 +135,11 @@ static pluck_status fill_one(void *context, uint32_t worker, size_t item, pluck_
     } else {
         sampler->scratch = b->workspace->scratches[b->out->kept_offsets ? item : worker];
         if (plk_sampler_fill(sampler, plk_logits_at(b->rows, row), b->out, row, &n_kept, NULL) !=
-            PLUCK_OK)
-            note_failure(b, row);
+            PLUCK_OK) {
+            size_t lowest = atomic_load(&b->lowest_failed);
+            while (row < lowest && !atomic_compare_exchange_weak(&b->lowest_failed, &lowest, row))
+                continue;
+        }
     }
     if (b->out->kept_offsets)
         b->out->kept_offsets[row + 1] = n_kept;
