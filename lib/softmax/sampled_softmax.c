@@ -62,13 +62,6 @@ void pluck_candidate_sampler_destroy(pluck_candidate_sampler **candidates)
     *candidates = NULL;
 }
 
-static pluck_token draw_one(const pluck_candidate_sampler *candidates, pluck_pcg64 *rng)
-{
-    double value = floor(plk_exp(pluck_pcg64_uniform(rng) * candidates->log_range)) - 1;
-    double last = (double)(candidates->n_vocab - 1);
-    return (pluck_token)(value < 0 ? 0 : value > last ? last : value);
-}
-
 /* Whether the token had not been marked. */
 static bool mark(pluck_candidate_sampler *candidates, pluck_token token)
 {
@@ -97,9 +90,11 @@ pluck_status pluck_candidate_sampler_draw(pluck_candidate_sampler *candidates, p
         return plk_fail(err, PLUCK_ERR_INVALID, "%s: n is %u; it must be from 1 to %s", function, n,
                         unique ? "n_vocab" : "2^32 - 1");
     plk_fp_state fp = plk_fp_enter();
+    double last = (double)(candidates->n_vocab - 1);
     uint64_t tries = 0;
     for (uint32_t done = 0; done < n; tries++) {
-        pluck_token token = draw_one(candidates, rng);
+        double value = floor(plk_exp(pluck_pcg64_uniform(rng) * candidates->log_range)) - 1;
+        pluck_token token = (pluck_token)(value < 0 ? 0 : value > last ? last : value);
         if (!unique || mark(candidates, token))
             tokens[done++] = token;
     }

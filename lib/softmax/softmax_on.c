@@ -56,15 +56,6 @@ static const float *chunk_of(const softmax_input *input, size_t first, size_t *n
     return buffer;
 }
 
-static pluck_status fail_not_finite(const softmax_input *input, size_t first, pluck_error *err)
-{
-    size_t i = first;
-    while (input->z[i] < INFINITY)
-        i++;
-    return plk_fail(err, PLUCK_ERR_NAN, "%s: z[%zu] is %s; entries must be finite or -inf",
-                    input->function, i, isnan(input->z[i]) ? "NaN" : "+inf");
-}
-
 /* Finds m, and refuses NaN, +inf, and nothing but -inf. */
 static pluck_status find_max(softmax_input *input, pluck_error *err)
 {
@@ -72,8 +63,13 @@ static pluck_status find_max(softmax_input *input, pluck_error *err)
     for (size_t first = 0; first < input->n; first += CHUNK) {
         size_t n_blocks;
         const float *y = chunk_of(input, first, &n_blocks, buffer);
-        if (input->kernels->scan_f32(y, n_blocks, maxima))
-            return fail_not_finite(input, first, err);
+        if (input->kernels->scan_f32(y, n_blocks, maxima)) {
+            size_t i = first;
+            while (input->z[i] < INFINITY)
+                i++;
+            return plk_fail(err, PLUCK_ERR_NAN, "%s: z[%zu] is %s; entries must be finite or -inf",
+                            input->function, i, isnan(input->z[i]) ? "NaN" : "+inf");
+        }
         for (size_t b = 0; b < n_blocks; b++) {
             if (maxima[b] > input->max) {
                 input->max = maxima[b];
