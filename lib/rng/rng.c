@@ -65,11 +65,6 @@ static const plk_u128 STRIDE_SUM = {UINT64_C(0xEBE094A4A673818C), UINT64_C(0xA6F
 
 static const plk_u128 ONE = {0, 1};
 
-static uint32_t rotate_right_32(uint32_t x, unsigned count)
-{
-    return (x >> count) | (x << (-count & 31));
-}
-
 void pluck_pcg32_init(pluck_pcg32 *rng, uint64_t initstate, uint64_t initseq)
 {
     if (!rng)
@@ -85,7 +80,9 @@ uint32_t pluck_pcg32_next(pluck_pcg32 *rng)
         return 0;
     uint64_t state = rng->state;
     rng->state = state * PCG32_MULTIPLIER + rng->inc;
-    return rotate_right_32((uint32_t)(((state >> 18) ^ state) >> 27), (unsigned)(state >> 59));
+    uint32_t folded = (uint32_t)(((state >> 18) ^ state) >> 27);
+    unsigned count = (unsigned)(state >> 59);
+    return (folded >> count) | (folded << (-count & 31));
 }
 
 /* Lemire's method, as in pluck_pcg64_below(). */
