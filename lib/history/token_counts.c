@@ -168,19 +168,14 @@ static size_t in_window(const plk_token_counts *counts, uint64_t n)
     return n < counts->window ? (size_t)n : counts->window;
 }
 
-/* Few tokens at a time, because there is room for those that counted then, not for each of them
- * alone. */
-static void count_before_prompt(plk_token_counts *counts, const plk_history *history)
-{
-    size_t n = in_window(counts, plk_history_generated_before(history));
-    for (size_t age = 1; age <= n; age++)
-        add(counts, plk_history_at(history, age));
-}
-
 void plk_token_counts_rewind(plk_token_counts *counts, const plk_history *history)
 {
     if (counts->ignores_prompt && history->n_generated == 0) {
-        count_before_prompt(counts, history);
+        /* Few tokens at a time, because there is room for those that counted then, not for each of
+         * them alone. */
+        size_t n = in_window(counts, plk_history_generated_before(history));
+        for (size_t age = 1; age <= n; age++)
+            add(counts, plk_history_at(history, age));
         return;
     }
     take_away(counts, plk_history_at(history, 0));
