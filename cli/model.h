@@ -58,7 +58,7 @@ void widen_row(pluck_logits row, float *values);
 int float_rows_read(float_rows *rows, const call *c, const input_flags *input, const char *path);
 void float_rows_free(float_rows *rows);
 
-/* Integers from .npy or text (file/integers.h). *shape is theirs; for NULL only one axis may
+/* Integers from .npy or text (file/array_file.h). *shape is theirs; for NULL only one axis may
  * be longer than 1. values is freed by the caller. Returns an exit code as float_rows_read(). */
 int integers_read(const char *who, const char *path, int64_t **values, size_t *n, plk_shape *shape);
 

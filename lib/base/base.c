@@ -3,7 +3,6 @@
  */
 #include "base/error.h"
 
-#include "base/structs.h"
 #include "base/text.h"
 
 #include <fenv.h>

@@ -5,7 +5,6 @@
 #include "config/config_impl.h"
 
 #include "base/error.h"
-#include "base/structs.h"
 #include "simd/fp_state.h"
 #include "stages/stage_impl.h"
 

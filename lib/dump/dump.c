@@ -10,7 +10,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/structs.h"
 #include "dump/reader.h"
 #include "file/file.h"
 #include "simd/fp_state.h"

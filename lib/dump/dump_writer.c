@@ -12,7 +12,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/structs.h"
 #include "file/array_file.h"
 #include "file/file.h"
 #include "simd/fp_state.h"

@@ -10,7 +10,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/structs.h"
 #include "simd/fp_state.h"
 #include "simd/kernels.h"
 #include "simd/scalar_math.h"

@@ -5,7 +5,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/structs.h"
 #include "file/array_file.h"
 #include "file/safetensors.h"
 

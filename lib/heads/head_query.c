@@ -7,7 +7,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/structs.h"
 #include "thread/parallel.h"
 
 #include <math.h>

@@ -12,7 +12,6 @@
 #include "sampler/sampler_impl.h"
 
 #include "base/error.h"
-#include "base/structs.h"
 #include "select/keep.h"
 #include "select/mass.h"
 #include "select/pick.h"

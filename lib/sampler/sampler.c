@@ -6,7 +6,6 @@
 #include "sampler/sampler_impl.h"
 
 #include "base/error.h"
-#include "base/structs.h"
 #include "simd/fp_state.h"
 
 static pluck_status fail_null(pluck_error *err)

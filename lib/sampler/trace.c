@@ -6,7 +6,6 @@
 #include <pluck/trace.h>
 
 #include "base/error.h"
-#include "base/structs.h"
 #include "sampler/sampler_impl.h"
 #include "sampler/trace_compare.h"
 #include "select/keep.h"

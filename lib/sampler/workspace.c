@@ -14,7 +14,6 @@
 #include "sampler/sampler_impl.h"
 
 #include "base/error.h"
-#include "base/structs.h"
 
 #include <stdatomic.h>
 

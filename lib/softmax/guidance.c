@@ -11,7 +11,6 @@
 #include "softmax/softmax_on.h"
 
 #include "base/error.h"
-#include "base/structs.h"
 #include "simd/scalar_math.h"
 
 #include <float.h>

@@ -8,7 +8,6 @@
 #include <pluck/stage.h>
 
 #include "base/error.h"
-#include "base/structs.h"
 #include "stages/stage_impl.h"
 
 #include <string.h>

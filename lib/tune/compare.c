@@ -11,7 +11,6 @@
 #include <pluck/tune.h>
 
 #include "base/error.h"
-#include "base/structs.h"
 #include "file/array_file.h"
 #include "simd/fp_state.h"
 #include "simd/scalar_math.h"

@@ -5,7 +5,6 @@
 #include <pluck/tune.h>
 
 #include "base/error.h"
-#include "base/structs.h"
 #include "simd/fp_state.h"
 #include "tune/tune_impl.h"
 

@@ -8,7 +8,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/structs.h"
 #include "file/array_file.h"
 #include "simd/scalar_math.h"
 

@@ -2,7 +2,7 @@
  * Why: a program and the library may be of different versions. What a caller's struct says must
  * reach the library whole or be refused, and nothing may be written behind it.
  */
-#include "base/structs.h"
+#include "base/error.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
