@@ -159,17 +159,6 @@ static pluck_status check_sequence(const plk_import *import, const plk_json_node
     return PLUCK_OK;
 }
 
-/* Appends a sequence as JSON. text has room. */
-static void append_sequence(const plk_import *import, char *text, size_t *n,
-                            const plk_json_node *sequence)
-{
-    size_t length = 0;
-    const char *source = plk_json_source(import->json, sequence, &length);
-    text[*n] = *n > 0 ? ',' : '[';
-    memcpy(text + *n + 1, source, length);
-    *n += length + 1;
-}
-
 static pluck_status read_bad_words(plk_import *import, const plk_import_rule *rule,
                                    const plk_json_node *node)
 {
@@ -184,10 +173,15 @@ static pluck_status read_bad_words(plk_import *import, const plk_import_rule *ru
     for (const plk_json_node *item = plk_json_child(node); item && status == PLUCK_OK;
          item = plk_json_sibling(item)) {
         status = check_sequence(import, item);
-        if (status == PLUCK_OK && is_end(import, item))
+        if (status == PLUCK_OK && is_end(import, item)) {
             n_end++;
-        else if (status == PLUCK_OK)
-            append_sequence(import, text, &n, item);
+        } else if (status == PLUCK_OK) {
+            /* There is room: the source of the array has every sequence and every comma. */
+            const char *source = plk_json_source(import->json, item, &length);
+            text[n] = n > 0 ? ',' : '[';
+            memcpy(text + n + 1, source, length);
+            n += length + 1;
+        }
     }
     if (status == PLUCK_OK && n > 0) {
         bool done = true;

@@ -118,12 +118,6 @@ static pluck_status read_smoothing(plk_import *import, const plk_import_rule *ru
     return read_stage_key(import, rule, node);
 }
 
-static bool penalises(const plk_import *import)
-{
-    return plk_import_number_at(import, "rep_pen", 1) != 1 ||
-           plk_import_number_at(import, "presence_penalty", 0) != 0;
-}
-
 /* The older half of the window gets a smaller penalty, unless the slope is 1. */
 static pluck_status read_slope(plk_import *import, const plk_import_rule *rule,
                                const plk_json_node *node)
@@ -211,25 +205,20 @@ static pluck_status set_defaults(plk_import *import)
     return status;
 }
 
-static pluck_status finish_xtc(plk_import *import)
-{
-    if (!(plk_import_number_at(import, "xtc_probability", 0) > 0) || import->mirostat != 0 ||
-        plk_import_member_of(import, "xtc_threshold"))
-        return PLUCK_OK;
-    return plk_import_default(import, "xtc_threshold", "xtc_threshold", "0.2");
-}
-
 static pluck_status finish(plk_import *import)
 {
     pluck_status status = set_defaults(import);
-    if (status == PLUCK_OK && penalises(import) && plk_import_runs(import, "penalties") &&
+    bool penalises = plk_import_number_at(import, "rep_pen", 1) != 1 ||
+                     plk_import_number_at(import, "presence_penalty", 0) != 0;
+    if (status == PLUCK_OK && penalises && plk_import_runs(import, "penalties") &&
         !plk_import_member_of(import, "rep_pen_range"))
         status = plk_import_default(import, "rep_pen_range", "repeat_last_n", "320");
     if (status == PLUCK_OK && dry_acts(import) &&
         !plk_import_member_of(import, "dry_penalty_last_n"))
         status = plk_import_default(import, "dry_penalty_last_n", "dry_penalty_last_n", "320");
-    if (status == PLUCK_OK)
-        status = finish_xtc(import);
+    if (status == PLUCK_OK && plk_import_number_at(import, "xtc_probability", 0) > 0 &&
+        import->mirostat == 0 && !plk_import_member_of(import, "xtc_threshold"))
+        status = plk_import_default(import, "xtc_threshold", "xtc_threshold", "0.2");
     if (status == PLUCK_OK && adapts(import)) {
         status = plk_import_set(import, "draw", "\"adaptive_p\"", NULL);
         if (status == PLUCK_OK && !(plk_import_number_at(import, "min_p", 0) > 0) &&

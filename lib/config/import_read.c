@@ -194,25 +194,16 @@ pluck_status plk_import_text(plk_import *import, const plk_import_rule *rule,
     return plk_import_format(import, rule, format);
 }
 
-/* The part that is set, made when it is first needed. */
-static pluck_status open_part(plk_import *import, pluck_config **config)
-{
-    pluck_config **part = &import->parts[import->part];
-    pluck_status status =
-        *part ? PLUCK_OK : plk_config_create(part, import->allocator, import->err);
-    *config = *part;
-    return status;
-}
-
 pluck_status plk_import_set(plk_import *import, const char *flat_key, const char *json_value,
                             bool *done)
 {
     pluck_error inner = {.status = PLUCK_OK};
-    pluck_config *config = NULL;
-    pluck_status status = open_part(import, &config);
+    pluck_config **part = &import->parts[import->part]; /* made when it is first needed */
+    pluck_status status =
+        *part ? PLUCK_OK : plk_config_create(part, import->allocator, import->err);
     if (status != PLUCK_OK)
         return status;
-    status = pluck_config_set_json(config, flat_key, json_value, &inner);
+    status = pluck_config_set_json(*part, flat_key, json_value, &inner);
     if (done)
         *done = status == PLUCK_OK;
     if (status != PLUCK_ERR_CONFIG)

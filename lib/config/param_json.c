@@ -53,27 +53,11 @@ static const char *range(const pluck_param *param, char text[RANGE_BYTES])
     return text;
 }
 
-static bool in_range(const pluck_param *param, double value)
-{
-    bool above = param->flags & PLUCK_PARAM_MIN_OPEN ? value > param->min : value >= param->min;
-    bool below = param->flags & PLUCK_PARAM_MAX_OPEN ? value < param->max : value <= param->max;
-    return above && below;
-}
-
 static int64_t integer_limit(double limit)
 {
     if (limit <= -0x1p63)
         return INT64_MIN;
     return limit >= 0x1p63 ? INT64_MAX : (int64_t)limit;
-}
-
-/* Exact, where a double would round value. */
-static bool integer_in_range(const pluck_param *param, int64_t value)
-{
-    int64_t min = integer_limit(param->min), max = integer_limit(param->max);
-    bool above = param->flags & PLUCK_PARAM_MIN_OPEN ? value > min : value >= min;
-    bool below = param->flags & PLUCK_PARAM_MAX_OPEN ? value < max : value <= max;
-    return above && below;
 }
 
 static pluck_status fail_range(const plk_param_reader *reader, const plk_json_node *node,
@@ -100,7 +84,9 @@ static pluck_status read_finite(const plk_param_reader *reader, const plk_json_n
         return plk_json_fail(reader->json, node, reader->err,
                              "%s%s is not a finite number: doubles end at 1.8e308", name, quoted);
     }
-    if (!in_range(param, number))
+    bool above = param->flags & PLUCK_PARAM_MIN_OPEN ? number > param->min : number >= param->min;
+    bool below = param->flags & PLUCK_PARAM_MAX_OPEN ? number < param->max : number <= param->max;
+    if (!above || !below)
         return fail_range(reader, node, param, name);
     *value = number;
     return PLUCK_OK;
@@ -139,7 +125,11 @@ static pluck_status read_integer(const plk_param_reader *reader, const plk_json_
     if (whole == PLK_WHOLE_TOO_LARGE || magnitude > INT64_MAX)
         return fail_range(reader, node, param, name);
     int64_t integer = negative ? -(int64_t)magnitude : (int64_t)magnitude;
-    if (!integer_in_range(param, integer))
+    /* Exact, where a double would round the integer. */
+    int64_t min = integer_limit(param->min), max = integer_limit(param->max);
+    bool above = param->flags & PLUCK_PARAM_MIN_OPEN ? integer > min : integer >= min;
+    bool below = param->flags & PLUCK_PARAM_MAX_OPEN ? integer < max : integer <= max;
+    if (!above || !below)
         return fail_range(reader, node, param, name);
     value->integer = integer;
     return PLUCK_OK;
