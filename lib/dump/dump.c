@@ -146,21 +146,17 @@ static pluck_status fail_unknown(const plk_source *source, const uint8_t *bytes,
                     source->label, begins, known, raw);
 }
 
-/* Whether raw values may be read without having been asked for by name. */
-static bool may_be_raw(const uint8_t *bytes, size_t size_bytes)
-{
-    enum { ENOUGH_BYTES = 4 }; /* that values do not begin so by chance */
-    return !find_foreign(bytes, size_bytes, ENOUGH_BYTES);
-}
-
 /* The one that is asked for, or that recognises the content; NULL: none. */
 static const plk_dump_reader *find_reader(const uint8_t *bytes, size_t size_bytes,
                                           const pluck_dump_options *options)
 {
+    /* Raw values that nobody asked for must not begin as a foreign file does. */
+    enum { ENOUGH_BYTES = 4 }; /* that values do not begin so by chance */
     for (size_t i = 0; readers[i]; i++)
         if (options->format == PLUCK_DUMP_AUTO
                 ? readers[i]->sniff(bytes, size_bytes, options) &&
-                      (readers[i]->format != PLUCK_DUMP_RAW || may_be_raw(bytes, size_bytes))
+                      (readers[i]->format != PLUCK_DUMP_RAW ||
+                       !find_foreign(bytes, size_bytes, ENOUGH_BYTES))
                 : readers[i]->format == options->format)
             return readers[i];
     return NULL;

@@ -117,19 +117,14 @@ static pluck_status find_numbers(finder *f, uint64_t *n)
     }
 }
 
-static bool begins_list(const plk_json_scan *s)
-{
-    plk_json_scan ahead = *s;
-    return plk_json_take(&ahead, '[') && plk_json_next_is(&ahead, '[');
-}
-
 /* Numbers in lists in lists, whose lengths agree: sets axis and those after it. */
 static pluck_status find_array(finder *f, plk_shape *shape, size_t axis)
 {
     if (axis == PLK_MAX_AXES)
         return plk_json_fail_expected(&f->scan, "at most 64 levels of nesting");
     uint64_t n = 0;
-    bool ended = false, is_leaf = !begins_list(&f->scan);
+    plk_json_scan ahead = f->scan;
+    bool ended = false, is_leaf = !plk_json_take(&ahead, '[') || !plk_json_next_is(&ahead, '[');
     if ((shape->n_axes > 0 && is_leaf != (axis + 1 == shape->n_axes)) ||
         !plk_json_next_is(&f->scan, '['))
         return plk_json_fail_expected(&f->scan, "lists nested to the same depth everywhere");
@@ -475,15 +470,6 @@ static void set_text(plk_json_token *token, json_text t)
         token->has_id = parse_id(t.begin + prefix, t.length - prefix, &token->id);
 }
 
-/* A log-probability, or the logarithm of a probability. */
-static pluck_status take_value(plk_json_scan *s, bool is_probability, float *value)
-{
-    pluck_status status = plk_json_take_value(s, value);
-    if (status == PLUCK_OK && is_probability)
-        *value = (float)plk_log((double)*value);
-    return status;
-}
-
 static pluck_status take_entry(plk_json_scan *s, entry *e)
 {
     bool ended = false;
@@ -513,7 +499,9 @@ static pluck_status take_entry(plk_json_scan *s, entry *e)
             e->token.id = status == PLUCK_OK ? (uint32_t)id : 0;
             e->has_token = true;
         } else if (is_probability || is_key(key, "logprob")) {
-            status = take_value(s, is_probability, &e->value);
+            status = plk_json_take_value(s, &e->value);
+            if (status == PLUCK_OK && is_probability)
+                e->value = (float)plk_log((double)e->value);
             e->has_value = true;
         } else {
             e->has_top = e->has_top || (is_top && plk_json_next_is(s, '['));

@@ -491,13 +491,6 @@ static bool split_name(const plk_tensor *tensor, size_t *stem, uint32_t *number)
     return true;
 }
 
-static bool is_alike(const plk_tensor *a, const plk_tensor *b, size_t stem)
-{
-    return memcmp(a->name, b->name, stem) == 0 && a->floats.type == b->floats.type &&
-           a->floats.swapped == b->floats.swapped && a->shape.n_axes == b->shape.n_axes &&
-           memcmp(a->shape.axes, b->shape.axes, a->shape.n_axes * sizeof *a->shape.axes) == 0;
-}
-
 /* Puts the index of each of n numbered tensors at the place of its number; false: they are not
  * alike, or the numbers have gaps. */
 static bool order_group(const plk_tensors *tensors, const size_t *found, size_t n, size_t *parts)
@@ -510,7 +503,12 @@ static bool order_group(const plk_tensors *tensors, const size_t *found, size_t 
         if (!split_name(tensor, &other, &number) || (i > 0 && other != stem))
             return false;
         stem = other;
-        if (!is_alike(first, tensor, stem))
+        if (memcmp(first->name, tensor->name, stem) != 0 ||
+            first->floats.type != tensor->floats.type ||
+            first->floats.swapped != tensor->floats.swapped ||
+            first->shape.n_axes != tensor->shape.n_axes ||
+            memcmp(first->shape.axes, tensor->shape.axes,
+                   first->shape.n_axes * sizeof *first->shape.axes) != 0)
             return false;
         least = number < least ? number : least;
         parts[i] = SIZE_MAX;
