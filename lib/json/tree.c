@@ -59,14 +59,6 @@ static pluck_status fail_other(pluck_error *err, const char *what)
                     what, CJSON_VERSION_MAJOR, CJSON_VERSION_MINOR);
 }
 
-/* "1.7.15" begins with "1.7.". */
-static bool is_same_version(const char *version)
-{
-    char expected[32];
-    (void)snprintf(expected, sizeof expected, "%d.%d.", CJSON_VERSION_MAJOR, CJSON_VERSION_MINOR);
-    return version && strncmp(version, expected, strlen(expected)) == 0;
-}
-
 /* {"key": [number, string]}; false, and nothing held, if memory is short. What the functions that
  * add return is not looked at: up to 1.7.12 they return nothing. */
 static bool build_probe(probe *p)
@@ -115,7 +107,9 @@ static bool is_same_layout(const probe *p)
 static pluck_status check_library(pluck_error *err)
 {
     const char *version = cJSON_Version();
-    if (!is_same_version(version)) {
+    char expected[32]; /* "1.7.15" begins with "1.7." */
+    (void)snprintf(expected, sizeof expected, "%d.%d.", CJSON_VERSION_MAJOR, CJSON_VERSION_MINOR);
+    if (!version || strncmp(version, expected, strlen(expected)) != 0) {
         char what[48];
         (void)snprintf(what, sizeof what, "version %.16s", version ? version : "unknown");
         return fail_other(err, what);
