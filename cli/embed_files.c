@@ -25,14 +25,6 @@ static int embed(FILE *out, const char *path, int index)
     return 0;
 }
 
-static void entry(FILE *out, const char *path, int index)
-{
-    const char *slash = strrchr(path, '/');
-    const char *base = !slash ? path : slash + 1;
-    fprintf(out, "    {\"%.*s\", file_%d, sizeof file_%d - 1},\n", (int)strcspn(base, "."), base,
-            index, index);
-}
-
 int main(int argc, char **argv)
 {
     if (argc < 4)
@@ -49,8 +41,12 @@ int main(int argc, char **argv)
         code |= embed(out, argv[i], i);
     /* The type is named like the table, in the singular. */
     fprintf(out, "const %.*s %s[] = {\n", (int)strlen(table) - 1, table, table);
-    for (int i = 4; i < argc; i++)
-        entry(out, argv[i], i);
+    for (int i = 4; i < argc; i++) {
+        const char *slash = strrchr(argv[i], '/');
+        const char *base = !slash ? argv[i] : slash + 1;
+        fprintf(out, "    {\"%.*s\", file_%d, sizeof file_%d - 1},\n", (int)strcspn(base, "."),
+                base, i, i);
+    }
     fprintf(out, "    {NULL, NULL, 0}};\n");
     return fclose(out) != 0 || code != 0;
 }

@@ -196,34 +196,20 @@ static void print_names(output *out, const char *usual, const flag_set *set)
         print_wrapped(out, "  and a flag for each configuration key (pluck stages)", 0, 4);
 }
 
-static size_t count_flags(const flag_set *set)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < set->n; i++)
-        n += set->flags[i].kind != FLAG_HEADING;
-    return n;
-}
-
-static void print_sentence(output *out, const char *text)
-{
-    char line[128];
-    snprintf(line, sizeof line, "%s.", text);
-    if (line[0] >= 'a' && line[0] <= 'z')
-        line[0] = (char)(line[0] - 'a' + 'A');
-    print_wrapped(out, line, 0, 0);
-}
-
 void help_print(output *out, const command *about, const flag_set *set, help_kind kind)
 {
-    char usage[160];
-    bool is_short = kind == HELP_PAGE && about->usual && count_flags(set) > PAGE_FLAGS;
+    char usage[160], summary[128];
+    size_t n_flags = 0;
+    for (size_t i = 0; i < set->n; i++)
+        n_flags += set->flags[i].kind != FLAG_HEADING;
+    bool is_short = kind == HELP_PAGE && about->usual && n_flags > PAGE_FLAGS;
     snprintf(usage, sizeof usage, "Usage: pluck %s %s", about->name, about->synopsis);
     print_wrapped(out, usage, 0, 4);
     output_char(out, '\n');
-    if (kind == HELP_PAGE)
-        print_sentence(out, about->summary);
-    else
-        print_wrapped(out, about->about, 0, 0);
+    snprintf(summary, sizeof summary, "%s.", about->summary);
+    if (summary[0] >= 'a' && summary[0] <= 'z')
+        summary[0] = (char)(summary[0] - 'a' + 'A');
+    print_wrapped(out, kind == HELP_PAGE ? summary : about->about, 0, 0);
     if (is_short)
         print_usual(out, about->usual, set);
     else

@@ -103,12 +103,6 @@ static void write_bytes(output *out, const char *data, size_t n)
         keep_error(out, plk_new_file_write(&out->file, data, n, &out->err));
 }
 
-static void write_spaces(output *out, size_t n)
-{
-    for (; n > 0; n--)
-        write_bytes(out, " ", 1);
-}
-
 /* Writes the word with the spaces before it, of which one ends the line if it does not fit. */
 static void end_word(output *out)
 {
@@ -122,7 +116,8 @@ static void end_word(output *out)
     }
     if (l->column == 0 && l->n_spaces + l->word_columns > l->width)
         l->n_spaces = l->word_columns < l->width ? l->width - l->word_columns : 0;
-    write_spaces(out, l->n_spaces);
+    for (size_t i = 0; i < l->n_spaces; i++)
+        write_bytes(out, " ", 1);
     write_bytes(out, l->word, l->n);
     l->column += (unsigned)l->n_spaces + l->word_columns;
     l->n = l->n_spaces = l->word_columns = 0;
@@ -165,18 +160,15 @@ static void write_wrapped(output *out, const char *data, size_t n)
     }
 }
 
-static bool is_completed(const output *out)
-{
-    return out->is_open && out->error == 0 && plk_new_file_is_finished(&out->file);
-}
-
 /* The first failure, and what is there in spite of it. */
 static int complain_about(const output *outs, size_t n, bool with_others)
 {
     char list[LIST_BYTES] = "";
     size_t used = 0, failed = n;
     for (size_t i = 0; i < n; i++) {
-        if (is_completed(&outs[i]) && used < sizeof list)
+        bool is_completed =
+            outs[i].is_open && outs[i].error == 0 && plk_new_file_is_finished(&outs[i].file);
+        if (is_completed && used < sizeof list)
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%s",
                                      used > 0 ? ", " : "; completed: ", outs[i].name);
         if (failed == n && outs[i].is_open && outs[i].error != 0)

@@ -310,14 +310,6 @@ static bool is_flat(const pluck_tune_fit *f)
     return most - least <= 1e-12 * fmax(fabs(most), fabs(least));
 }
 
-/* Where all temperatures are equally good, an end of the range is not an answer. */
-static void doubt_flat(tuning *t)
-{
-    t->has_answer = t->has_answer && t->fit.limit == PLUCK_TUNE_INSIDE;
-    warn(t, "every temperature gives the same %s: the rows do not determine one",
-         pluck_tune_objective_name(t->options.objective));
-}
-
 static void doubt_limit(tuning *t)
 {
     const pluck_tune_fit *f = &t->fit;
@@ -395,10 +387,14 @@ void tuning_doubt_answer(tuning *t)
     bool has_aim = t->options.objective >= PLUCK_TUNE_ENTROPY;
     bool has_no_error = t->fit.limit == PLUCK_TUNE_INSIDE &&
                         t->options.objective != PLUCK_TUNE_ECE && isnan(t->fit.standard_error);
-    if (has_no_error || (!has_aim && is_flat(&t->fit)))
-        doubt_flat(t);
-    else
+    if (has_no_error || (!has_aim && is_flat(&t->fit))) {
+        /* Where all temperatures are equally good, an end of the range is not an answer. */
+        t->has_answer = t->has_answer && t->fit.limit == PLUCK_TUNE_INSIDE;
+        warn(t, "every temperature gives the same %s: the rows do not determine one",
+             pluck_tune_objective_name(t->options.objective));
+    } else {
         doubt_limit(t);
+    }
     doubt_folds(t);
     doubt_truncation(t);
 }

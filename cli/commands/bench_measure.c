@@ -123,22 +123,20 @@ static double seconds_on(clockid_t clock)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static pluck_status one_token(const bench_step *step, pluck_logits logits, pluck_error *err)
-{
-    pluck_draw drawn = {0, 0.0f, 0};
-    pluck_status status = step->kind == STEP_LOGPROB
-                              ? pluck_sampler_draw(step->sampler, logits, &drawn, err)
-                              : pluck_sampler_sample(step->sampler, logits, &drawn.token, err);
-    return status == PLUCK_OK ? pluck_sampler_accept(step->sampler, drawn.token, err) : status;
-}
-
 /* Microseconds a token over n tokens; negative after complain() if one failed. */
 static double run_step(const bench_plan *plan, const bench_step *step, size_t n, int *code)
 {
     pluck_error err;
     double start = seconds_on(CLOCK_THREAD_CPUTIME_ID);
     for (size_t i = 0; i < n; i++) {
-        if (one_token(step, bench_row(&plan->rows, i), &err) != PLUCK_OK) {
+        pluck_logits logits = bench_row(&plan->rows, i);
+        pluck_draw drawn = {0, 0.0f, 0};
+        pluck_status status = step->kind == STEP_LOGPROB
+                                  ? pluck_sampler_draw(step->sampler, logits, &drawn, &err)
+                                  : pluck_sampler_sample(step->sampler, logits, &drawn.token, &err);
+        if (status == PLUCK_OK)
+            status = pluck_sampler_accept(step->sampler, drawn.token, &err);
+        if (status != PLUCK_OK) {
             *code = complain(plan->flags->call.who, exit_code_of(err.status), "%s: row %llu: %s",
                              plan->rows.name,
                              (unsigned long long)plan->rows.numbers[i % plan->rows.n], err.message);

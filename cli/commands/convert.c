@@ -64,13 +64,6 @@ static int choose_format(const convert_flags *flags, pluck_dump_format *format)
     return EXIT_DONE;
 }
 
-static int check_arguments(const convert_flags *flags)
-{
-    return flags->output ? EXIT_DONE
-                         : complain(flags->call.who, EXIT_USAGE,
-                                    "-o FILE is missing: where to write; - is standard output");
-}
-
 /* A descriptor of a pipe, which has a reader then; else -1. */
 static int open_door(const char *path)
 {
@@ -192,9 +185,9 @@ static int run(const void *given)
     conversion c = {
         .flags = flags, .name = source_name(flags->call.words[0]), .unfinished = {-1, -1}};
     pluck_dump_format format = PLUCK_DUMP_AUTO;
-    int code = check_arguments(flags);
-    if (code == EXIT_DONE)
-        code = choose_format(flags, &format);
+    int code = flags->output ? choose_format(flags, &format)
+                             : complain(flags->call.who, EXIT_USAGE,
+                                        "-o FILE is missing: where to write; - is standard output");
     if (code == EXIT_DONE)
         code = convert(&c, format);
     pluck_dump_writer_destroy(&c.writer);

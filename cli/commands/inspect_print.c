@@ -49,13 +49,6 @@ static style find_style(const inspection *in, const output *out)
     return s;
 }
 
-static void print_bar(output *out, const style *s, double share)
-{
-    output_text(out, s->codes.bar);
-    bar_write(out, s->has_blocks, s->bar_columns, share);
-    output_text(out, s->codes.off);
-}
-
 void inspect_print_token(const inspection *in, output *out, pluck_token token, bool is_padded)
 {
     size_t n = 0;
@@ -120,7 +113,9 @@ static void print_top(const inspection *in, output *out, const style *s)
         table_number(&t, p);
         table_number(&t, cumulative);
         output_text(out, "  ");
-        print_bar(out, s, p / (double)in->top[0].prob);
+        output_text(out, s->codes.bar);
+        bar_write(out, s->has_blocks, s->bar_columns, p / (double)in->top[0].prob);
+        output_text(out, s->codes.off);
         table_end_row(&t);
     }
     if (in->n_top < in->n_survivors)

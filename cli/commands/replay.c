@@ -88,16 +88,6 @@ static void compare_doubles(replay *r, const char *what, double line, double rep
         differ(r, what, "%.17g\t%.17g", line, replayed);
 }
 
-/* Whether the line's logits can be those of the dump at all. */
-static bool fits(replay *r, const replay_line *line, const source *src)
-{
-    compare_counts(r, "n_vocab", line->origin.n_vocab, src->info.n_vocab);
-    if (line->origin.dtype != src->info.dtype)
-        differ(r, "dtype", "%s\t%s", pluck_dtype_name(line->origin.dtype),
-               pluck_dtype_name(src->info.dtype));
-    return r->n_differences == 0;
-}
-
 static int take_sampler(replay *r, const draw_origin *o)
 {
     pluck_config *config = NULL;
@@ -279,7 +269,12 @@ static int draw_again(replay *r, const replay_line *line)
 static int replay_draw(replay *r, const replay_line *line, source *src)
 {
     r->n_differences = 0;
-    if (!fits(r, line, src))
+    compare_counts(r, "n_vocab", line->origin.n_vocab, src->info.n_vocab);
+    if (line->origin.dtype != src->info.dtype)
+        differ(r, "dtype", "%s\t%s", pluck_dtype_name(line->origin.dtype),
+               pluck_dtype_name(src->info.dtype));
+    /* The line's logits cannot be those of the dump at all. */
+    if (r->n_differences > 0)
         return EXIT_DONE;
     int code = take_sampler(r, &line->origin);
     if (code == EXIT_DONE && setup_sampler_info(r->sampler).seed != line->origin.seed)
@@ -291,15 +286,6 @@ static int replay_draw(replay *r, const replay_line *line, source *src)
     if (code == EXIT_DONE)
         code = take_row(r, src, line->row);
     return code == EXIT_DONE ? draw_again(r, line) : code;
-}
-
-static void replay_free(replay *r)
-{
-    pluck_trace_destroy(&r->trace);
-    pluck_sampler_destroy(&r->sampler);
-    free(r->config);
-    free(r->prompt.tokens);
-    free(r->history.tokens);
 }
 
 typedef struct replay_flags {
@@ -460,7 +446,11 @@ static int run(const void *given)
     free(run.lines.text);
     if (run.lines.file && run.lines.file != stdin)
         fclose(run.lines.file);
-    replay_free(&run.state);
+    pluck_trace_destroy(&run.state.trace);
+    pluck_sampler_destroy(&run.state.sampler);
+    free(run.state.config);
+    free(run.state.prompt.tokens);
+    free(run.state.history.tokens);
     return code;
 }
 

@@ -84,16 +84,6 @@ static void write_name(const report *r, output *out, uint32_t token)
         output_text(out, "null");
 }
 
-/* Tokens with their texts, up to the length of a list. */
-static void write_tokens(const report *r, output *out, const ranked *row, size_t n)
-{
-    for (size_t i = 0; i < n && i < TEXTS_A_ROW; i++) {
-        output_printf(out, "%s[%u,", i > 0 ? "," : "", (unsigned)row[i].token);
-        write_name(r, out, row[i].token);
-        output_char(out, ']');
-    }
-}
-
 /* Bins of equal width over row[0 .. n - 1], with their power sums around their means. */
 static void write_rest(output *out, const ranked *row, size_t n, double max)
 {
@@ -158,7 +148,11 @@ static void write_row(const report *r, output *out, size_t dump, uint64_t index,
     output_text(out, "\",\"rest\":[");
     write_rest(out, row + n_written, n - n_written, (double)row[0].logit);
     output_text(out, "],\"tokens\":[");
-    write_tokens(r, out, row, n_written);
+    for (size_t i = 0; i < n_written && i < TEXTS_A_ROW; i++) {
+        output_printf(out, "%s[%u,", i > 0 ? "," : "", (unsigned)row[i].token);
+        write_name(r, out, row[i].token);
+        output_char(out, ']');
+    }
     output_text(out, "],\"target\":");
     write_target(r, out, row, n, target);
     output_char(out, '}');

@@ -23,18 +23,14 @@ typedef struct number_list {
 
 static const char separators[] = " \t\r\n\v\f,[]";
 
-/* What strtod() takes for a number, but in decimal. */
-static bool starts_well(const char *text)
-{
-    return !strchr(separators, *text) && text[strcspn(text, "xX")] == '\0';
-}
-
 static bool parse_float(const char *text, float *value, const char **problem)
 {
     char *end;
     double number = strtod(text, &end);
     *problem = NULL;
-    if (end == text || *end != '\0' || !starts_well(text))
+    /* What strtod() takes for a number, but in decimal. */
+    if (end == text || *end != '\0' || strchr(separators, *text) ||
+        text[strcspn(text, "xX")] != '\0')
         *problem = "is not a number";
     else if (isnan(number) || (isinf(number) && number > 0))
         *problem = "must be finite or -inf";

@@ -56,13 +56,6 @@ static void print_param(output *out, const pluck_param *p)
     output_char(out, '\n');
 }
 
-static void print_line(output *out, const pluck_stage *stage)
-{
-    output_printf(out, "%-22s %-9s %s\n", stage->name, kind_name(stage->kind), stage->summary);
-    for (size_t i = 0; i < stage->n_params; i++)
-        print_param(out, &stage->params[i]);
-}
-
 static void print_details(output *out, const pluck_stage *stage)
 {
     output_printf(out, "%s (%s): %s\n\n", stage->name, kind_name(stage->kind), stage->summary);
@@ -199,8 +192,12 @@ static int run(const void *given)
     } else if (flags->format == FORMAT_JSON) {
         print_all_json(&out);
     } else {
-        for (size_t i = 0; pluck_stage_at(i); i++)
-            print_line(&out, pluck_stage_at(i));
+        for (size_t i = 0; (stage = pluck_stage_at(i)); i++) {
+            output_printf(&out, "%-22s %-9s %s\n", stage->name, kind_name(stage->kind),
+                          stage->summary);
+            for (size_t j = 0; j < stage->n_params; j++)
+                print_param(&out, &stage->params[j]);
+        }
     }
     return output_close(&out, true);
 }

@@ -82,13 +82,6 @@ static int create_worker(predictor_team *team)
     return EXIT_DONE;
 }
 
-/* Streams are read in order, and so by one. */
-static size_t useful_workers(const predictor_team *team)
-{
-    return team->src && team->src->info.streamed ? 1
-                                                 : plk_thread_count((uint32_t)team->flags->threads);
-}
-
 static void predictors_destroy(predictor_team *team)
 {
     pluck_pool_destroy(&team->pool);
@@ -111,7 +104,9 @@ static int predictors_create(predictor_team *team, const predict_flags *flags,
     uint32_t n_outputs = head_model_n_outputs(model);
     bool is_all = flags->top == 0 || flags->top > n_outputs;
     team->n_labels = is_all ? n_outputs : (uint32_t)flags->top;
-    size_t n_workers = useful_workers(team), wanted = ITEMS_A_WORKER * n_workers;
+    /* Streams are read in order, and so by one. */
+    size_t n_workers = src && src->info.streamed ? 1 : plk_thread_count((uint32_t)flags->threads);
+    size_t wanted = ITEMS_A_WORKER * n_workers;
     size_t fits = LABELS_AT_ONCE / team->n_labels;
     team->n_items = wanted < fits ? wanted : fits > n_workers ? fits : n_workers;
     if (src && src->info.streamed)
@@ -130,16 +125,6 @@ static int predictors_create(predictor_team *team, const predict_flags *flags,
     return code;
 }
 
-/* ln p of a listed token before it was rounded: an adaptive head's are floats already. */
-static pluck_status exact_logprob(const predictor_team *team, predictor *p, const float *hidden,
-                                  pluck_logprob listed, double *logprob, pluck_error *err)
-{
-    *logprob = (double)listed.logprob;
-    if (head_model_info(team->model).kind == PLUCK_HEAD_ADAPTIVE)
-        return PLUCK_OK;
-    return pluck_head_query_logprob(p->head, hidden, listed.token, logprob, err);
-}
-
 /* Tokens of the head as labels: those that reach the threshold. */
 static pluck_status take_tokens(const predictor_team *team, predictor *p, const float *hidden,
                                 uint32_t n, size_t place, pluck_error *err)
@@ -148,8 +133,11 @@ static pluck_status take_tokens(const predictor_team *team, predictor *p, const 
     uint32_t n_kept = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t label = (uint32_t)p->tokens[i].token;
-        double logprob = 0;
-        pluck_status status = exact_logprob(team, p, hidden, p->tokens[i], &logprob, err);
+        /* ln p before it was rounded: those of an adaptive head are floats already. */
+        double logprob = (double)p->tokens[i].logprob;
+        pluck_status status = PLUCK_OK;
+        if (head_model_info(team->model).kind != PLUCK_HEAD_ADAPTIVE)
+            status = pluck_head_query_logprob(p->head, hidden, p->tokens[i].token, &logprob, err);
         if (status != PLUCK_OK)
             return status;
         double prob = exp(logprob);
@@ -221,14 +209,6 @@ static pluck_status do_item(void *context, uint32_t worker, size_t place, pluck_
     predictor *p = &team->workers[worker];
     uint64_t item = team->first_now + place;
     return team->lines ? from_line(team, p, item, place, err) : from_row(team, p, item, place, err);
-}
-
-static pluck_status predictors_run(predictor_team *team, uint64_t first, size_t n, size_t *n_done,
-                                   pluck_error *err)
-{
-    const pluck_parallel *parallel = pluck_pool_parallel(team->pool);
-    team->first_now = first;
-    return plk_parallel_run(parallel, (uint32_t)team->n_workers, n, do_item, team, n_done, err);
 }
 
 typedef struct prediction {
@@ -304,7 +284,10 @@ static int predict(prediction *p, uint64_t first, uint64_t n)
         size_t now = n - at < team->n_items ? (size_t)(n - at) : team->n_items;
         pluck_error err;
         size_t n_done = 0;
-        pluck_status status = predictors_run(team, first + at, now, &n_done, &err);
+        team->first_now = first + at;
+        pluck_status status =
+            plk_parallel_run(pluck_pool_parallel(team->pool), (uint32_t)team->n_workers, now,
+                             do_item, team, &n_done, &err);
         for (size_t i = 0; i < n_done; i++) {
             const pluck_fasttext_label *labels = team->labels + i * team->n_labels;
             if (p->flags->format == FORMAT_JSON)
