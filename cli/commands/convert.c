@@ -40,20 +40,15 @@ typedef struct conversion {
     progress bar;
 } conversion;
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), n_end = strlen(end);
-    return n >= n_end && strcmp(text + n - n_end, end) == 0;
-}
-
 static int choose_format(const convert_flags *flags, pluck_dump_format *format)
 {
     static const pluck_dump_format formats[] = {PLUCK_DUMP_AUTO, PLUCK_DUMP_NPY,
                                                 PLUCK_DUMP_SAFETENSORS, PLUCK_DUMP_JSONL};
     static const char *const endings[] = {NULL, ".npy", ".safetensors", ".jsonl"};
     int chosen = flags->to;
-    for (int i = TO_NPY; chosen == TO_AUTO && i <= TO_JSONL; i++)
-        if (ends_with(flags->output, endings[i]))
+    const char *ending = strrchr(flags->output, '.');
+    for (int i = TO_NPY; chosen == TO_AUTO && ending && i <= TO_JSONL; i++)
+        if (strcmp(ending, endings[i]) == 0)
             chosen = i;
     if (chosen == TO_AUTO)
         return complain(flags->call.who, EXIT_USAGE,
