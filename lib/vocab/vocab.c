@@ -257,32 +257,20 @@ static bool is_named(const char *name, const char *end)
     return n >= n_end && memcmp(name + n - n_end, end, n_end) == 0;
 }
 
-static void skip_byte_order_mark(plk_vocab_file *file)
-{
-    if (file->n >= 3 && memcmp(file->text, "\xef\xbb\xbf", 3) == 0) {
-        file->text += 3;
-        file->n -= 3;
-    }
-}
-
-static pluck_status read_added(plk_vocab *v, plk_vocab_file *file)
-{
-    pluck_status status = plk_vocab_refuse_binary(file);
-    if (status != PLUCK_OK)
-        return status;
-    skip_byte_order_mark(file);
-    return plk_vocab_read_added(v, file);
-}
-
 /* What the bytes are decides; the name only where they leave it open. */
-static pluck_status read_any(plk_vocab *v, plk_vocab_file *file)
+static pluck_status read_text(plk_vocab *v, plk_vocab_file *file, bool is_added)
 {
-    if (plk_vocab_is_pieces(file) || (is_named(file->name, ".model") && file->text[0] == '\n'))
+    if (!is_added &&
+        (plk_vocab_is_pieces(file) || (is_named(file->name, ".model") && file->text[0] == '\n')))
         return plk_vocab_read_pieces(v, file);
     pluck_status status = plk_vocab_refuse_binary(file);
     if (status != PLUCK_OK)
         return status;
-    skip_byte_order_mark(file);
+    size_t mark_bytes = plk_mark_bytes((const uint8_t *)file->text, file->n);
+    file->text += mark_bytes;
+    file->n -= mark_bytes;
+    if (is_added)
+        return plk_vocab_read_added(v, file);
     /* A name ending decides; without one, a JSON list or map starts with its bracket. */
     char first = file->text[strspn(file->text, " \t\r\n")];
     if (is_named(file->name, ".json") ||
@@ -314,7 +302,7 @@ static pluck_status read_source(plk_vocab *v, plk_source *source, const char *na
     memcpy(text, source->bytes, n);
     text[n] = '\0';
     plk_vocab_file file = {.name = name, .text = text, .n = n, .err = err};
-    status = is_added ? read_added(v, &file) : read_any(v, &file);
+    status = read_text(v, &file, is_added);
     plk_free(&v->allocator, text);
     return status;
 }
