@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "file/file.h"
 #include "simd/scalar_math.h"
 
 enum { MAX_DEPTH = 64, FIRST_PLACES = 64, MAX_ID_DIGITS = 8 };
@@ -395,9 +396,7 @@ pluck_status plk_json_document_open(plk_json_document *document, const uint8_t *
                                     .where = where,
                                     .targets = PLK_JSON_NOWHERE};
     finder f = {document, {bytes, bytes, bytes + size_bytes, where, PLK_JSON_NO_ROW, err}};
-    static const uint8_t mark[] = {0xEF, 0xBB, 0xBF};
-    if (size_bytes >= sizeof mark && memcmp(bytes, mark, sizeof mark) == 0)
-        f.scan.at += sizeof mark;
+    f.scan.at += plk_mark_bytes(bytes, size_bytes);
     for (;;) {
         plk_json_skip_space(&f.scan);
         if (f.scan.at == f.scan.end)
