@@ -93,7 +93,8 @@ static int build_clusters(training *t)
     if (code != EXIT_DONE)
         return code;
     if (rows.n_rows != t->n_tokens)
-        code = complain(flags->call.who, EXIT_DATA, "%s: has %llu rows, expected %u", path,
+        code = complain(flags->call.who, EXIT_DATA,
+                        "%s: has %llu rows, but --tree clusters needs one per token: %u", path,
                         (unsigned long long)rows.n_rows, (unsigned)t->n_tokens);
     if (code == EXIT_DONE) {
         pluck_matrix vectors = {

@@ -535,9 +535,10 @@ const command compare_command = {
              "probable in A, how often the most probable token is the same, and, with targets, "
              "both perplexities: means with their standard errors, and quantiles over the rows. "
              "The rows that differ most are listed.\n"
-             "With one dump, or with configurations, the distributions that tokens would be "
-             "drawn from are compared; a side without a configuration is softmax(logits). Where "
-             "one side bans a token that the other allows, the divergence is infinite; such rows "
+             "A dump with a configuration stands for the distribution that its tokens would be "
+             "drawn from, and a dump without one for softmax(logits). One dump alone is compared "
+             "with itself and needs --config-a or --config-b. Where one side bans a token that the "
+             "other allows, the divergence is infinite; such rows "
              "are counted.\n"
              "Ends with status 1 if the mean KL(A || B) is above --max-kl.",
     .usual = "config-a config-b targets max-kl rows vocab format",

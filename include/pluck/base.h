@@ -4,8 +4,8 @@
  *
  * Conventions of the whole API
  *   - Every fallible function returns a pluck_status and takes a trailing pluck_error *err, which
- *     may be NULL. On failure err->message is one line that says what was wrong, where, and what
- *     would be right; on success err is not touched.
+ *     may be NULL. On failure err->message is one line: what was wrong and, where it helps, in what
+ *     place and what would be right. On success err is not touched.
  *   - NULL for a pointer that is needed is PLUCK_ERR_INVALID. A function that returns no status
  *     then returns 0, NULL or false, or does nothing. Comments name the pointers that may be NULL.
  *   - "On failure nothing changed" holds for every function unless its comment says otherwise.

@@ -140,8 +140,10 @@ PLUCK_API pluck_status pluck_config_get_info(const pluck_config *config, pluck_c
 typedef struct pluck_config_stage {
     size_t struct_size; /* PLUCK_INIT(pluck_config_stage) */
     const pluck_stage *stage;
-    const void *params; /* as the stage's table lays them out; until the configuration changes */
-    bool is_neutral;    /* changes nothing with these parameters: a sampler leaves it out */
+    /* The values of the parameters: each lies at the offset_bytes of its entry in stage->params.
+     * Valid until the configuration changes or is destroyed. */
+    const void *params;
+    bool is_neutral; /* changes nothing with these parameters: a sampler leaves it out */
 } pluck_config_stage;
 
 /* The index-th stage in running order; the draw is the last, index n_stages - 1. PLUCK_ERR_INVALID

@@ -104,8 +104,8 @@ typedef struct pluck_dump_options {
     pluck_dtype raw_dtype;
     uint32_t raw_n_vocab; /* raw: values per row (0: not raw). JSON lines: values per row, or 0 */
 
-    /* NULL: malloc and free. Must outlive the dump. Headers of .safetensors are parsed with malloc
-     * in any case; that memory is freed before the call returns. */
+    /* NULL: malloc and free. An allocator must outlive the dump. Headers of .safetensors are parsed
+     * with malloc in any case; that memory is freed before the call returns. */
     const pluck_allocator *allocator;
 
     /* false: the file is mapped. Reading a row of a mapped file that has been shortened ends the

@@ -297,7 +297,8 @@ PLUCK_API pluck_status pluck_head_query_set_mask(pluck_head_query *query, const 
 /* What queries cost. */
 typedef struct pluck_head_stats {
     size_t struct_size;
-    uint64_t n_dots;   /* rows of weights that were multiplied with h, or with a part of it */
+    uint64_t n_dots;   /* dot products: a row of weights with h, with a part of h (differentiated
+                        * heads), or with a projection of h (adaptive heads) */
     uint64_t n_trials; /* sampling: descents, including rejected ones */
 } pluck_head_stats;
 

@@ -10,7 +10,8 @@
  *         emit(token);
  *
  * A sampler allocates its memory when it is created. Sampling allocates nothing. Accepting a token
- * allocates only if a stage looks back on the whole history ("repeat_last_n": -1): then memory
+ * allocates only if a stage looks back on the whole history: no_repeat_ngram, penalties and dry
+ * with "last_n": -1 (the default of dry), and a custom stage whose window is SIZE_MAX. Then memory
  * grows with the sequence, by doubling. A sampler does not refer to the configuration or the JSON
  * text that it was made from.
  *
@@ -200,7 +201,8 @@ PLUCK_API pluck_status pluck_sampler_logprob(pluck_sampler *sampler, pluck_logit
 
 /*
  * The results for one row, or for the n_rows rows of a batch. Each pointer receives a result; where
- * it is NULL, the result is not computed. No result depends on which other ones are wanted.
+ * it is NULL, the result is not computed. While a row succeeds, no result depends on which others
+ * are wanted. A row fails if a result that is wanted cannot be computed.
  *
  * A row that failed, or that has no sampler, gets PLUCK_NO_TOKEN as its token, NAN as
  * log-probability and probability, 0 as count and rank, {PLUCK_NO_TOKEN, -INFINITY} in top, and
@@ -253,8 +255,9 @@ typedef struct pluck_outputs {
     size_t probs_stride; /* floats from one row of probs to the next; 0: n_vocab */
 } pluck_outputs;
 
-/* The outputs of one row: n_rows is 1. On failure *outputs is that of a row that failed, except for
- * PLUCK_ERR_INVALID, which writes nothing. */
+/* The outputs of one row: n_rows is 1. If an argument is wrong, the result is PLUCK_ERR_INVALID and
+ * nothing is written. After any other failure each output has the value of a row that failed; after
+ * PLUCK_ERR_SPACE kept_offsets[1] is the capacity needed. */
 PLUCK_API pluck_status pluck_sampler_run(pluck_sampler *sampler, pluck_logits logits,
                                          const pluck_outputs *outputs, pluck_error *err);
 

@@ -73,8 +73,8 @@ static pluck_status parse_header(const plk_source *source, const uint8_t *bytes,
     if (available < HEADER_BYTES || memcmp(bytes, magic, sizeof magic - 1) != 0)
         return plk_fail(
             err, PLUCK_ERR_FORMAT,
-            "%s: is not a KL-divergence base file: expected _logits_ and three numbers, %d "
-            "bytes",
+            "%s: is not a KL-divergence base file: expected a header of %d bytes: _logits_ and "
+            "three numbers",
             source->label, HEADER_BYTES);
     kl->n_ctx = read_u32(bytes + 8);
     *n_vocab = read_u32(bytes + 12);

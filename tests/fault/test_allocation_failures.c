@@ -397,6 +397,8 @@ static void batches_accept_all_or_none(void **state)
     outputs.accept = true;
     outputs.tokens = drawn;
     outputs.statuses = statuses;
+    size_t kept_offsets[N_ROWS + 1];
+    outputs.kept_offsets = kept_offsets;
     uint64_t n = 0;
     for (pluck_status status = PLUCK_ERR_NOMEM; status != PLUCK_OK; n++) {
         pluck_error err = {.status = PLUCK_OK};
@@ -407,6 +409,7 @@ static void batches_accept_all_or_none(void **state)
         if (status != PLUCK_OK)
             check_nomem(status, &err, &allocator);
         for (int i = 0; i < N_ROWS; i++) {
+            assert_int_equal(kept_offsets[i + 1] > kept_offsets[i], status == PLUCK_OK);
             assert_int_equal(statuses[i], status);
             assert_int_equal(drawn[i] == PLUCK_NO_TOKEN, status != PLUCK_OK);
             assert_int_equal(pluck_sampler_position(samplers[i]),

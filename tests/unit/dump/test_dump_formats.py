@@ -264,7 +264,8 @@ def check_llama_kl(checker):
         at = 20 + 4 * n_ctx * n_chunk
         checker.refuse("scale", patched(content, at, "<f", float("nan")), "row 0 has the scale nan",
                        streamed=both)
-    checker.refuse("the magic alone", b"_logits_", "expected _logits_ and three numbers",
+    checker.refuse("the magic alone", b"_logits_",
+                   "expected a header of 20 bytes: _logits_ and three numbers",
                    streamed=(False, True))
 
 
