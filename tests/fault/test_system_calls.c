@@ -44,7 +44,8 @@ static const char *in_folder(const char *name)
     static char paths[4][PATH_BYTES];
     static unsigned next;
     char *path = paths[next++ % 4];
-    snprintf(path, PATH_BYTES, "%s/%s", folder, name);
+    int n = snprintf(path, PATH_BYTES, "%s/%s", folder, name);
+    assert_in_range(n, 1, PATH_BYTES - 1);
     return path;
 }
 
