@@ -501,6 +501,28 @@ static void weights_that_are_no_distribution_are_refused(void **state)
     expect(PLUCK_ERR_INVALID, (pluck_weights){zero, PLUCK_F16, 3}, "weights.dtype is 1");
 }
 
+static void all_probabilities_are_those_of_each_entry(void **state)
+{
+    (void)state;
+    static const double values[] = {3, 0, 1, 0.25, 7, 1e-9, 2};
+    enum { N = sizeof values / sizeof *values };
+    for (int kind = 0; kind < 3; kind++) {
+        pluck_weighted *weighted = NULL;
+        double probs[N], prob = 0, sum = 0;
+        memset(probs, 0xFF, sizeof probs);
+        assert_ok(pluck_weighted_create(&weighted, (pluck_weighted_kind)kind,
+                                        (pluck_weights){values, PLUCK_F64, N}, NULL, &err));
+        assert_ok(pluck_weighted_probabilities(weighted, probs, &err));
+        for (uint32_t i = 0; i < N; i++) {
+            assert_ok(pluck_weighted_probability(weighted, i, &prob, &err));
+            assert_true(probs[i] == prob);
+            sum += prob;
+        }
+        assert_true(fabs(sum - 1) < 1e-12);
+        pluck_weighted_destroy(&weighted);
+    }
+}
+
 /* Just below the largest double the order of a sum decides whether it overflows. */
 static void sums_that_round_to_infinity_are_refused(void **state)
 {
@@ -623,6 +645,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_huffman_tree_has_the_least_mean_depth),
         cmocka_unit_test(a_huffman_tree_may_be_a_thousand_levels_deep),
         cmocka_unit_test(weights_that_are_no_distribution_are_refused),
+        cmocka_unit_test(all_probabilities_are_those_of_each_entry),
         cmocka_unit_test(sums_that_round_to_infinity_are_refused),
         cmocka_unit_test(callers_mistakes_are_refused_and_change_nothing),
         cmocka_unit_test(the_callers_floating_point_settings_do_not_matter),
