@@ -28,7 +28,8 @@ double plk_view_mass_of(const plk_view *view, const float *x, uint32_t n_blocks)
 /* -sum of p ln p in nats, and the normaliser on the way. */
 double plk_view_entropy(const plk_view *view, double *normaliser);
 
-/* The mean of stored logit - max under the distribution, and the normaliser on the way; <= 0. */
+/* The mean of stored logit - max, each token weighted by its probability, and the normaliser on the
+ * way; <= 0. The plain mean of the logits is part of plk_view_deviation(). */
 double plk_view_mean(const plk_view *view, double *normaliser);
 
 /* ln p of a token; costs a normaliser. */

@@ -6,6 +6,10 @@
  *   2. When that was too high: block sums give one below which all tokens together have certainly
  *      less than (1 - p) Z.
  *
+ * Where the prefix ends among equal tokens, the lowest stay: keep.c takes them in ascending order
+ * when survivors are wanted, membership.c counts them when a token is. min_keep goes through
+ * plk_view_keep_top().
+ *
  * Both sides of the comparison with p Z are sums of the same exponentials, in double, so the
  * decision differs from exact arithmetic only where the mass at the boundary is within 1e-6 of p.
  * Inside that margin, a mass that misses p by no more than the rounding of logits to floats counts

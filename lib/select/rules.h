@@ -1,7 +1,7 @@
 /*
  * The rules of truncation that several parts apply, each to data of its own: the stages to views,
- * heads to scores and trees, tuning to sorted rows. The loops are theirs; what decides is here,
- * once.
+ * heads to scores and trees, tuning to sorted rows. The loops are theirs, and what compares two
+ * masses or tokens is here, once.
  *
  * Top-p keeps the shortest prefix of the tokens, best first, whose probability is at least p: a
  * token stays if the mass of the tokens before it has not reached p of the total.
@@ -10,8 +10,9 @@
  * at least the largest one + ln p.
  *
  * Order: a token is better than another if its logit is larger, or if the logits are equal and it
- * is the lower token. Where a limit falls among equal tokens, the lower ones stay. order.h has the
- * same order as an integer.
+ * is the lower token. Where a limit falls among equal tokens, the lower ones stay. Three places
+ * have this order in another form, because they do not compare two tokens: the integer key of
+ * order.h, and the candidates in ascending order of keep.c and membership.c.
  */
 #ifndef PLK_RULES_H
 #define PLK_RULES_H

@@ -1,7 +1,7 @@
 /*
  * What a stage is inside the library: its public table and the functions that do the work. One file
- * under lib/stages/ defines one const plk_stage, and registry.c lists it: that is all that a new
- * stage needs. docs/adding-a-stage.md walks through one.
+ * under lib/stages/ defines one const plk_stage, and registry.c lists it: the library and the
+ * command need no more. docs/adding-a-stage.md walks through one, and says which tests want more.
  */
 #ifndef PLK_STAGE_IMPL_H
 #define PLK_STAGE_IMPL_H

@@ -181,6 +181,10 @@ class Documentation(unittest.TestCase):
         golden = (arguments.source / "tests" / "golden" / "tokens.txt").read_text().splitlines()
         n_cases = len({line.split()[0] for line in golden})
         self.assertIn(f"{len(golden)} results of {n_cases} cases", readme)
+        # README names seven stages.
+        stages = (arguments.source / "lib" / "stages" / "registry.c").read_text()
+        n_stages = len(re.findall(r"^    X\(\w+\)", stages, re.M))
+        self.assertIn(f"and {n_stages - 7} more stages and draws", readme)
         performance = (arguments.source / "docs" / "performance.md").read_text(encoding="utf-8")
         for chain, vocabulary, words in (("default", "128,256", "{} µs per token, and {} µs in"),
                                          ("top_p", "128,256", "{} µs instead of {} µs")):

@@ -132,7 +132,6 @@ static void numbers_are_those_computed_by_hand(void **state)
 static void stages_tell_the_numbers_that_they_worked_with(void **state)
 {
     (void)state;
-    /* Checked examples of docs/stages.md. */
     const float x[] = {logf(.1f), logf(.2f), logf(.3f), logf(.4f)};
     by_hand h = trace_by_hand("{\"temperature\": 1, \"dynatemp_range\": 0.5}", x, 4, NULL, 0);
     const pluck_stage_report *r = report_of(h.trace)->stages[1];

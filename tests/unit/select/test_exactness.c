@@ -410,7 +410,7 @@ static void every_registered_stage_has_a_reference(void **state)
     for (size_t i = 0; pluck_stage_at(i); i++) {
         const pluck_stage *stage = pluck_stage_at(i);
         if (!brute_force_knows(stage))
-            fail_msg("%s: define it in tests/support/brute_force.c", stage->name);
+            fail_msg("%s: list its definition in tests/support/brute_force.c", stage->name);
     }
 }
 

@@ -1,7 +1,6 @@
 /*
- * Why: the published results that other engines also give ("checked examples" of docs/stages.md),
- * as numbers that anybody can check by hand. What brute force decides about random rows is in
- * test_exactness.c.
+ * Why: results that are published or that other engines also give, in numbers that anybody can
+ * check by hand. What brute force decides about random rows is in test_exactness.c.
  */
 #include "support/cases.h"
 #include "support/samplers.h"
