@@ -203,64 +203,90 @@ static pluck_status classify(plk_json_scan s, object_kind *kind)
     return PLUCK_OK;
 }
 
+/* A list of which each row has an element. */
+typedef struct column {
+    plk_json_scan scan;
+    bool is_list;
+    uint64_t at; /* of its last element; NOWHERE: null, or there is no list */
+} column;
+
+enum { COLUMN_TOKEN, COLUMN_LOGPROB, COLUMN_TOP, N_COLUMNS };
+
+/* Begins the lists that an object has, and takes the object. */
+static pluck_status begin_columns(plk_json_scan *object, column *columns)
+{
+    static const char *const keys[N_COLUMNS] = {"tokens", "token_logprobs", "top_logprobs"};
+    bool ended = false;
+    (void)plk_json_take(object, '{');
+    for (bool is_first = true;; is_first = false) {
+        json_text key = {0};
+        pluck_status status = next_key(object, is_first, &key, &ended);
+        if (status != PLUCK_OK || ended)
+            return PLUCK_OK;
+        for (size_t i = 0; i < N_COLUMNS; i++) {
+            if (!is_key(key, keys[i]))
+                continue;
+            columns[i].scan = *object;
+            columns[i].is_list = plk_json_take(&columns[i].scan, '[') || columns[i].is_list;
+        }
+        status = plk_json_skip_value(object, 0);
+        if (status != PLUCK_OK)
+            return status;
+    }
+}
+
+static pluck_status next_in_column(column *c, bool is_first, bool *ended)
+{
+    *ended = false;
+    c->at = PLK_JSON_NOWHERE;
+    if (!c->is_list)
+        return PLUCK_OK;
+    pluck_status status = next_element(&c->scan, is_first, ended);
+    if (status != PLUCK_OK || *ended)
+        return status;
+    if (!plk_json_next_is(&c->scan, 'n'))
+        c->at = (uint64_t)(c->scan.at - c->scan.begin);
+    return plk_json_skip_value(&c->scan, 0);
+}
+
+/* An element of each column; *ended: there is no token. */
+static pluck_status next_in_columns(column *columns, bool is_first, bool *ended)
+{
+    *ended = false;
+    for (size_t i = 0; i < N_COLUMNS && !*ended; i++) {
+        pluck_status status = next_in_column(&columns[i], is_first, ended);
+        if (status != PLUCK_OK)
+            return status;
+        if (*ended && i != COLUMN_TOKEN)
+            return plk_json_fail_expected(&columns[i].scan,
+                                          "the same number of elements as \"tokens\" has");
+    }
+    *ended = columns[COLUMN_TOKEN].at == PLK_JSON_NOWHERE;
+    return PLUCK_OK;
+}
+
 /* "tokens", "token_logprobs" and "top_logprobs", of one length: a row for each element. */
 static pluck_status find_columns(finder *f)
 {
-    static const char *const keys[] = {"tokens", "token_logprobs", "top_logprobs"};
-    plk_json_scan object = f->scan, columns[3];
-    bool has[3] = {false}, ended = false;
-    (void)plk_json_take(&object, '{');
-    for (bool is_first = true;; is_first = false) {
-        json_text key = {0};
-        pluck_status status = next_key(&object, is_first, &key, &ended);
-        if (status != PLUCK_OK || ended)
-            break;
-        for (size_t i = 0; i < 3; i++) {
-            columns[i] = is_key(key, keys[i]) ? object : columns[i];
-            has[i] = has[i] || (is_key(key, keys[i]) && plk_json_next_is(&object, '['));
-        }
-        status = plk_json_skip_value(&object, 0);
-        if (status != PLUCK_OK)
-            return status;
-    }
-    plk_json_scan after = object;
-    for (size_t i = 0; i < 3; i++)
-        if (has[i])
-            (void)plk_json_take(&columns[i], '[');
-    for (bool is_first = true; has[0]; is_first = false) {
-        uint64_t at[3] = {PLK_JSON_NOWHERE, PLK_JSON_NOWHERE, PLK_JSON_NOWHERE};
-        for (size_t i = 0; i < 3; i++) {
-            if (!has[i])
-                continue;
-            pluck_status status = next_element(&columns[i], is_first, &ended);
-            if (status != PLUCK_OK)
-                return status;
-            if (i == 0 && ended)
-                break;
-            if (ended)
-                return plk_json_fail_expected(&columns[i],
-                                              "the same number of elements as \"tokens\" has");
-            at[i] = plk_json_next_is(&columns[i], 'n') ? PLK_JSON_NOWHERE
-                                                       : (uint64_t)(columns[i].at - f->scan.begin);
-            status = plk_json_skip_value(&columns[i], 0);
-            if (status != PLUCK_OK)
-                return status;
-        }
-        if (at[0] == PLK_JSON_NOWHERE)
-            break;
+    plk_json_scan object = f->scan;
+    column columns[N_COLUMNS] = {0};
+    pluck_status status = begin_columns(&object, columns);
+    bool ended = !columns[COLUMN_TOKEN].is_list;
+    for (bool is_first = true; status == PLUCK_OK && !ended; is_first = false) {
+        status = next_in_columns(columns, is_first, &ended);
+        plk_json_place place = {.at = columns[COLUMN_TOP].at,
+                                .token = columns[COLUMN_TOKEN].at,
+                                .logprob = columns[COLUMN_LOGPROB].at,
+                                .form = PLK_JSON_COLUMN,
+                                .group = PLK_JSON_LOGPROBS};
         /* The first token of an echoed prompt follows nothing. */
-        pluck_status status = PLUCK_OK;
-        if (at[1] != PLK_JSON_NOWHERE || at[2] != PLK_JSON_NOWHERE)
-            status = add_place(f, (plk_json_place){.at = at[2],
-                                                   .token = at[0],
-                                                   .logprob = at[1],
-                                                   .form = PLK_JSON_COLUMN,
-                                                   .group = PLK_JSON_LOGPROBS});
-        if (status != PLUCK_OK)
-            return status;
+        bool is_row = place.logprob != PLK_JSON_NOWHERE || place.at != PLK_JSON_NOWHERE;
+        if (status == PLUCK_OK && !ended && is_row)
+            status = add_place(f, place);
     }
-    f->scan.at = after.at;
-    return PLUCK_OK;
+    if (status == PLUCK_OK)
+        f->scan.at = object.at;
+    return status;
 }
 
 /* The value of a key that may hold rows; the list of its group, or something that has it inside. */
