@@ -289,48 +289,44 @@ static pluck_status find_columns(finder *f)
     return status;
 }
 
+static pluck_status add_row(finder *f, plk_json_form form, plk_json_group group)
+{
+    pluck_status status =
+        add_place(f, (plk_json_place){.at = here(f), .form = form, .group = group});
+    return status != PLUCK_OK ? status : plk_json_skip_value(&f->scan, 0);
+}
+
+/* A value that is a row or has rows inside; entries are rows only as elements of a list. */
+static pluck_status find_row(finder *f, plk_json_group group, bool is_element, unsigned depth)
+{
+    object_kind kind = OBJECT_OTHER;
+    pluck_status status = plk_json_next_is(&f->scan, '{') ? classify(f->scan, &kind) : PLUCK_OK;
+    if (status != PLUCK_OK)
+        return status;
+    if (kind == OBJECT_COLUMNS)
+        return find_columns(f);
+    if (kind == OBJECT_MAP)
+        return add_row(f, PLK_JSON_MAP, group);
+    if (kind == OBJECT_ENTRY && is_element)
+        return add_row(f, PLK_JSON_ENTRY, group);
+    return find_in(f, depth);
+}
+
 /* The value of a key that may hold rows; the list of its group, or something that has it inside. */
 static pluck_status find_rows(finder *f, plk_json_group group, unsigned depth)
 {
-    object_kind kind = OBJECT_OTHER;
-    bool ended = false;
-    if (plk_json_next_is(&f->scan, '{')) {
-        pluck_status status = classify(f->scan, &kind);
-        if (status == PLUCK_OK && kind == OBJECT_COLUMNS)
-            return find_columns(f);
-        if (status == PLUCK_OK && kind == OBJECT_MAP) {
-            status =
-                add_place(f, (plk_json_place){.at = here(f), .form = PLK_JSON_MAP, .group = group});
-            return status != PLUCK_OK ? status : plk_json_skip_value(&f->scan, 0);
-        }
-        return status != PLUCK_OK ? status : find_in(f, depth);
-    }
     plk_json_scan ahead = f->scan;
+    bool ended = false;
     if (!plk_json_take(&ahead, '['))
-        return plk_json_skip_value(&f->scan, depth);
-    bool is_numbers = plk_json_next_is(&ahead, '[') || plk_json_next_is(&ahead, '-') ||
-                      (ahead.at < ahead.end && *ahead.at >= '0' && *ahead.at <= '9');
-    if (is_numbers)
+        return find_row(f, group, false, depth);
+    if (ahead.at < ahead.end && memchr("[-0123456789", *ahead.at, 12))
         return find_matrix(f);
     f->scan = ahead;
     for (bool is_first = true;; is_first = false) {
         pluck_status status = next_element(&f->scan, is_first, &ended);
+        if (status == PLUCK_OK && !ended)
+            status = find_row(f, group, true, depth + 1);
         if (status != PLUCK_OK || ended)
-            return status;
-        kind = OBJECT_OTHER;
-        if (plk_json_next_is(&f->scan, '{'))
-            status = classify(f->scan, &kind);
-        if (status == PLUCK_OK && (kind == OBJECT_ENTRY || kind == OBJECT_MAP)) {
-            plk_json_form form = kind == OBJECT_MAP ? PLK_JSON_MAP : PLK_JSON_ENTRY;
-            status = add_place(f, (plk_json_place){.at = here(f), .form = form, .group = group});
-            if (status == PLUCK_OK)
-                status = plk_json_skip_value(&f->scan, 0);
-        } else if (status == PLUCK_OK && kind == OBJECT_COLUMNS) {
-            status = find_columns(f);
-        } else if (status == PLUCK_OK) {
-            status = find_in(f, depth + 1);
-        }
-        if (status != PLUCK_OK)
             return status;
     }
 }
