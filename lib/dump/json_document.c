@@ -25,17 +25,12 @@ typedef struct finder {
     plk_json_scan scan;
 } finder;
 
-typedef struct json_text {
-    const uint8_t *begin;
-    size_t length;
-} json_text;
-
 const char *plk_json_group_name(plk_json_group group)
 {
     return group_names[group];
 }
 
-static bool is_key(json_text t, const char *key)
+static bool is_key(plk_json_string t, const char *key)
 {
     return t.length == strlen(key) && memcmp(t.begin, key, t.length) == 0;
 }
@@ -76,29 +71,6 @@ static uint64_t here(const finder *f)
     return (uint64_t)(f->scan.at - f->scan.begin);
 }
 
-/* The next key of an object, whose '{' or last member has been taken; *ended: '}' instead. */
-static pluck_status next_key(plk_json_scan *s, bool is_first, json_text *key, bool *ended)
-{
-    *ended = plk_json_take(s, '}');
-    if (*ended)
-        return PLUCK_OK;
-    if (!is_first && !plk_json_take(s, ','))
-        return plk_json_fail_expected(s, "',' or '}'");
-    pluck_status status = plk_json_take_string(s, &key->begin, &key->length);
-    if (status == PLUCK_OK && !plk_json_take(s, ':'))
-        status = plk_json_fail_expected(s, "':'");
-    return status;
-}
-
-/* The next element of a list, whose '[' or last element has been taken. */
-static pluck_status next_element(plk_json_scan *s, bool is_first, bool *ended)
-{
-    *ended = plk_json_take(s, ']');
-    if (*ended || is_first || plk_json_take(s, ','))
-        return PLUCK_OK;
-    return plk_json_fail_expected(s, "',' or ']'");
-}
-
 /* [..] of numbers; how many. */
 static pluck_status find_numbers(finder *f, uint64_t *n)
 {
@@ -107,7 +79,7 @@ static pluck_status find_numbers(finder *f, uint64_t *n)
     uint64_t at = here(f);
     (void)plk_json_take(&f->scan, '[');
     for (*n = 0;; ++*n) {
-        pluck_status status = next_element(&f->scan, *n == 0, &ended);
+        pluck_status status = plk_json_next_element(&f->scan, *n == 0, &ended);
         if (status == PLUCK_OK && !ended)
             status = plk_json_take_value(&f->scan, &ignored);
         if (status != PLUCK_OK || ended)
@@ -136,7 +108,7 @@ static pluck_status find_array(finder *f, plk_shape *shape, size_t axis)
     } else {
         (void)plk_json_take(&f->scan, '[');
         for (;; n++) {
-            status = next_element(&f->scan, n == 0, &ended);
+            status = plk_json_next_element(&f->scan, n == 0, &ended);
             if (status != PLUCK_OK || ended)
                 break;
             status = find_array(f, shape, axis + 1);
@@ -182,9 +154,9 @@ static pluck_status classify(plk_json_scan s, object_kind *kind)
     *kind = OBJECT_OTHER;
     (void)plk_json_take(&s, '{');
     for (bool is_first = true;; is_first = false) {
-        json_text key = {0};
+        plk_json_string key = {0};
         uint32_t id = 0;
-        pluck_status status = next_key(&s, is_first, &key, &ended);
+        pluck_status status = plk_json_next_key(&s, is_first, &key, &ended);
         if (status != PLUCK_OK || ended)
             break;
         has_tokens = has_tokens || is_key(key, "tokens");
@@ -219,8 +191,8 @@ static pluck_status begin_columns(plk_json_scan *object, column *columns)
     bool ended = false;
     (void)plk_json_take(object, '{');
     for (bool is_first = true;; is_first = false) {
-        json_text key = {0};
-        pluck_status status = next_key(object, is_first, &key, &ended);
+        plk_json_string key = {0};
+        pluck_status status = plk_json_next_key(object, is_first, &key, &ended);
         if (status != PLUCK_OK || ended)
             return PLUCK_OK;
         for (size_t i = 0; i < N_COLUMNS; i++) {
@@ -241,7 +213,7 @@ static pluck_status next_in_column(column *c, bool is_first, bool *ended)
     c->at = PLK_JSON_NOWHERE;
     if (!c->is_list)
         return PLUCK_OK;
-    pluck_status status = next_element(&c->scan, is_first, ended);
+    pluck_status status = plk_json_next_element(&c->scan, is_first, ended);
     if (status != PLUCK_OK || *ended)
         return status;
     if (!plk_json_next_is(&c->scan, 'n'))
@@ -323,7 +295,7 @@ static pluck_status find_rows(finder *f, plk_json_group group, unsigned depth)
         return find_matrix(f);
     f->scan = ahead;
     for (bool is_first = true;; is_first = false) {
-        pluck_status status = next_element(&f->scan, is_first, &ended);
+        pluck_status status = plk_json_next_element(&f->scan, is_first, &ended);
         if (status == PLUCK_OK && !ended)
             status = find_row(f, group, true, depth + 1);
         if (status != PLUCK_OK || ended)
@@ -336,8 +308,8 @@ static pluck_status find_in_object(finder *f, unsigned depth)
     bool ended = false;
     (void)plk_json_take(&f->scan, '{');
     for (bool is_first = true;; is_first = false) {
-        json_text key = {0};
-        pluck_status status = next_key(&f->scan, is_first, &key, &ended);
+        plk_json_string key = {0};
+        pluck_status status = plk_json_next_key(&f->scan, is_first, &key, &ended);
         if (status != PLUCK_OK || ended)
             return status;
         size_t group = 0;
@@ -375,7 +347,7 @@ static pluck_status find_in(finder *f, unsigned depth)
         return find_in_object(f, depth);
     (void)plk_json_take(&f->scan, '[');
     for (bool is_first = true;; is_first = false) {
-        pluck_status status = next_element(&f->scan, is_first, &ended);
+        pluck_status status = plk_json_next_element(&f->scan, is_first, &ended);
         if (status != PLUCK_OK || ended)
             return status;
         status = find_in(f, depth + 1);
@@ -450,9 +422,9 @@ bool plk_json_is_row_line(const uint8_t *line, size_t length)
     if (!plk_json_take(&s, '{'))
         return false;
     for (bool is_first = true;; is_first = false) {
-        json_text key = {0};
+        plk_json_string key = {0};
         /* A line that only ends too early is the first one of a document. */
-        if (next_key(&s, is_first, &key, &ended) != PLUCK_OK)
+        if (plk_json_next_key(&s, is_first, &key, &ended) != PLUCK_OK)
             return s.at < s.end;
         if (ended)
             return false;
@@ -463,7 +435,7 @@ bool plk_json_is_row_line(const uint8_t *line, size_t length)
             if (plk_json_take(&value, '['))
                 return !plk_json_next_is(&value, '[') && !plk_json_next_is(&value, '{');
             bool is_map = plk_json_take(&value, '{') && !plk_json_take(&value, '}') &&
-                          next_key(&value, true, &key, &ended) == PLUCK_OK && !ended &&
+                          plk_json_next_key(&value, true, &key, &ended) == PLUCK_OK && !ended &&
                           parse_id(key.begin, key.length, &id) && !plk_json_next_is(&value, '{');
             return is_map || is_logits;
         }
@@ -482,7 +454,7 @@ typedef struct entry {
 } entry;
 
 /* "token_id:17" is a token by its id. */
-static void set_text(plk_json_token *token, json_text t)
+static void set_text(plk_json_token *token, plk_json_string t)
 {
     size_t prefix = sizeof id_prefix - 1;
     token->text = t.begin;
@@ -498,8 +470,8 @@ static pluck_status take_entry(plk_json_scan *s, entry *e)
     if (!plk_json_take(s, '{'))
         return plk_json_fail_expected(s, "'{' and a token");
     for (bool is_first = true;; is_first = false) {
-        json_text key = {0}, t = {0};
-        pluck_status status = next_key(s, is_first, &key, &ended);
+        plk_json_string key = {0}, t = {0};
+        pluck_status status = plk_json_next_key(s, is_first, &key, &ended);
         if (status != PLUCK_OK || ended)
             return status;
         bool is_text = is_key(key, "token") || is_key(key, "tok_str") || is_key(key, "content");
@@ -543,7 +515,7 @@ static pluck_status read_entry(plk_json_scan *s, plk_json_sink sink, void *user)
         plk_json_scan top = e.top;
         (void)plk_json_take(&top, '[');
         for (bool is_first = true;; is_first = false) {
-            status = next_element(&top, is_first, &ended);
+            status = plk_json_next_element(&top, is_first, &ended);
             if (status != PLUCK_OK || ended)
                 break;
             status = take_entry(&top, &other);
@@ -569,8 +541,8 @@ static pluck_status read_map(plk_json_scan *s, bool first_came, plk_json_sink si
     if (!plk_json_take(s, '{'))
         return plk_json_fail_expected(s, "'{' and tokens");
     for (bool is_first = true;; is_first = false) {
-        json_text key = {0};
-        pluck_status status = next_key(s, is_first, &key, &ended);
+        plk_json_string key = {0};
+        pluck_status status = plk_json_next_key(s, is_first, &key, &ended);
         if (status != PLUCK_OK || ended)
             return status;
         entry e = {.has_value = true};
@@ -597,7 +569,7 @@ static pluck_status read_column(const plk_json_scan *all, const plk_json_place *
                                 plk_json_sink sink, void *user)
 {
     plk_json_scan s = *all;
-    json_text t = {0};
+    plk_json_string t = {0};
     plk_json_token token = {0};
     float value = NAN;
     pluck_status status = PLUCK_OK;
@@ -643,7 +615,7 @@ pluck_status plk_json_document_values(const plk_json_document *document, size_t 
     bool ended = false;
     (void)plk_json_take(&s, '[');
     for (size_t n = 0;; n++) {
-        pluck_status status = next_element(&s, n == 0, &ended);
+        pluck_status status = plk_json_next_element(&s, n == 0, &ended);
         if (status != PLUCK_OK || ended)
             return status;
         if (n == document->n_values)

@@ -152,3 +152,24 @@ pluck_status plk_json_skip_value(plk_json_scan *r, unsigned depth)
         return PLUCK_OK;
     return plk_json_take_value(r, &value);
 }
+
+pluck_status plk_json_next_key(plk_json_scan *s, bool is_first, plk_json_string *key, bool *ended)
+{
+    *ended = plk_json_take(s, '}');
+    if (*ended)
+        return PLUCK_OK;
+    if (!is_first && !plk_json_take(s, ','))
+        return plk_json_fail_expected(s, "',' or '}'");
+    pluck_status status = plk_json_take_string(s, &key->begin, &key->length);
+    if (status == PLUCK_OK && !plk_json_take(s, ':'))
+        status = plk_json_fail_expected(s, "':'");
+    return status;
+}
+
+pluck_status plk_json_next_element(plk_json_scan *s, bool is_first, bool *ended)
+{
+    *ended = plk_json_take(s, ']');
+    if (*ended || is_first || plk_json_take(s, ','))
+        return PLUCK_OK;
+    return plk_json_fail_expected(s, "',' or ']'");
+}

@@ -40,6 +40,18 @@ pluck_status plk_json_take_number(plk_json_scan *r, double *value);
 /* A number rounded to the nearest double and then to the nearest float, or null, which is -inf. */
 pluck_status plk_json_take_value(plk_json_scan *r, float *value);
 
+/* A string as it is between its quotes, with escapes. */
+typedef struct plk_json_string {
+    const uint8_t *begin;
+    size_t length;
+} plk_json_string;
+
+/* The next key of an object, whose '{' or last member has been taken; *ended: '}' instead. */
+pluck_status plk_json_next_key(plk_json_scan *s, bool is_first, plk_json_string *key, bool *ended);
+
+/* The next element of a list, whose '[' or last element has been taken; *ended: ']' instead. */
+pluck_status plk_json_next_element(plk_json_scan *s, bool is_first, bool *ended);
+
 /* Any value, which is inside of depth others. */
 pluck_status plk_json_skip_value(plk_json_scan *r, unsigned depth);
 
