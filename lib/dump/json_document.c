@@ -143,13 +143,30 @@ static pluck_status find_matrix(finder *f)
 
 static pluck_status find_in(finder *f, unsigned depth);
 
+/* What a member of an entry says. Those from PART_LOGPROB on make an object an entry. */
+typedef enum part { PART_NONE, PART_TEXT, PART_ID, PART_LOGPROB, PART_PROB, PART_TOP } part;
+
+static part part_of(plk_json_string key)
+{
+    static const struct {
+        const char *key;
+        part is;
+    } parts[] = {{"token", PART_TEXT},       {"tok_str", PART_TEXT},
+                 {"content", PART_TEXT},     {"id", PART_ID},
+                 {"logprob", PART_LOGPROB},  {"prob", PART_PROB},
+                 {"top_logprobs", PART_TOP}, {"top_probs", PART_TOP},
+                 {"probs", PART_TOP}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (is_key(key, parts[i].key))
+            return parts[i].is;
+    return PART_NONE;
+}
+
 /* What an object is, from its keys. */
 typedef enum object_kind { OBJECT_OTHER, OBJECT_ENTRY, OBJECT_MAP, OBJECT_COLUMNS } object_kind;
 
 static pluck_status classify(plk_json_scan s, object_kind *kind)
 {
-    static const char *const entry_keys[] = {"logprob", "prob", "top_logprobs", "top_probs",
-                                             "probs"};
     bool ended = false, has_tokens = false, has_top = false;
     *kind = OBJECT_OTHER;
     (void)plk_json_take(&s, '{');
@@ -163,9 +180,8 @@ static pluck_status classify(plk_json_scan s, object_kind *kind)
         has_top = has_top || is_key(key, "top_logprobs");
         if (is_first && parse_id(key.begin, key.length, &id))
             *kind = OBJECT_MAP;
-        for (size_t i = 0; i < sizeof entry_keys / sizeof *entry_keys; i++)
-            if (*kind == OBJECT_OTHER && is_key(key, entry_keys[i]))
-                *kind = OBJECT_ENTRY;
+        if (*kind == OBJECT_OTHER && part_of(key) >= PART_LOGPROB)
+            *kind = OBJECT_ENTRY;
         status = plk_json_skip_value(&s, 0);
         if (status != PLUCK_OK)
             return status;
@@ -463,6 +479,49 @@ static void set_text(plk_json_token *token, plk_json_string t)
         token->has_id = parse_id(t.begin + prefix, t.length - prefix, &token->id);
 }
 
+static pluck_status take_text(plk_json_scan *s, entry *e)
+{
+    plk_json_string t = {0};
+    pluck_status status = plk_json_take_string(s, &t.begin, &t.length);
+    set_text(&e->token, t);
+    e->has_token = true;
+    return status;
+}
+
+static pluck_status take_id(plk_json_scan *s, entry *e)
+{
+    double id = 0.0;
+    pluck_status status = plk_json_take_number(s, &id);
+    if (status != PLUCK_OK)
+        return status;
+    if (!(id >= 0.0 && id < (double)PLUCK_MAX_VOCAB && id == floor(id)))
+        return plk_json_fail_expected(s, "before this an id below 2^24");
+    e->token.id = (uint32_t)id;
+    e->token.has_id = e->has_token = true;
+    return PLUCK_OK;
+}
+
+static pluck_status take_part(plk_json_scan *s, part p, entry *e)
+{
+    bool is_string = plk_json_next_is(s, '"');
+    if (p == PART_TEXT && is_string)
+        return take_text(s, e);
+    if (p == PART_ID && !is_string && !plk_json_next_is(s, 'n'))
+        return take_id(s, e);
+    if (p == PART_LOGPROB || p == PART_PROB) {
+        pluck_status status = plk_json_take_value(s, &e->value);
+        if (p == PART_PROB)
+            e->value = (float)plk_log((double)e->value);
+        e->has_value = true;
+        return status;
+    }
+    if (p == PART_TOP) {
+        e->top = *s;
+        e->has_top = e->has_top || plk_json_next_is(s, '[');
+    }
+    return plk_json_skip_value(s, 0);
+}
+
 static pluck_status take_entry(plk_json_scan *s, entry *e)
 {
     bool ended = false;
@@ -470,38 +529,11 @@ static pluck_status take_entry(plk_json_scan *s, entry *e)
     if (!plk_json_take(s, '{'))
         return plk_json_fail_expected(s, "'{' and a token");
     for (bool is_first = true;; is_first = false) {
-        plk_json_string key = {0}, t = {0};
+        plk_json_string key = {0};
         pluck_status status = plk_json_next_key(s, is_first, &key, &ended);
+        if (status == PLUCK_OK && !ended)
+            status = take_part(s, part_of(key), e);
         if (status != PLUCK_OK || ended)
-            return status;
-        bool is_text = is_key(key, "token") || is_key(key, "tok_str") || is_key(key, "content");
-        bool is_top =
-            is_key(key, "top_logprobs") || is_key(key, "top_probs") || is_key(key, "probs");
-        bool is_probability = is_key(key, "prob");
-        if (is_text && plk_json_next_is(s, '"')) {
-            status = plk_json_take_string(s, &t.begin, &t.length);
-            set_text(&e->token, t);
-            e->has_token = true;
-        } else if (is_key(key, "id") && !plk_json_next_is(s, '"') && !plk_json_next_is(s, 'n')) {
-            double id = 0.0;
-            status = plk_json_take_number(s, &id);
-            if (status == PLUCK_OK &&
-                !(id >= 0.0 && id < (double)PLUCK_MAX_VOCAB && id == floor(id)))
-                status = plk_json_fail_expected(s, "before this an id below 2^24");
-            e->token.has_id = true;
-            e->token.id = status == PLUCK_OK ? (uint32_t)id : 0;
-            e->has_token = true;
-        } else if (is_probability || is_key(key, "logprob")) {
-            status = plk_json_take_value(s, &e->value);
-            if (status == PLUCK_OK && is_probability)
-                e->value = (float)plk_log((double)e->value);
-            e->has_value = true;
-        } else {
-            e->has_top = e->has_top || (is_top && plk_json_next_is(s, '['));
-            e->top = is_top ? *s : e->top;
-            status = plk_json_skip_value(s, 0);
-        }
-        if (status != PLUCK_OK)
             return status;
     }
 }
