@@ -34,9 +34,7 @@ static bool parse_float(const char *text, float *value, const char **problem)
         *problem = "is not a number";
     else if (isnan(number) || (isinf(number) && number > 0))
         *problem = "must be finite or -inf";
-    else if (!isinf(number) && fabs(number) > (double)FLT_MAX)
-        *problem = "is beyond the range of a float";
-    else if (isinf(number) && strpbrk(text, "0123456789"))
+    else if (fabs(number) > (double)FLT_MAX && strpbrk(text, "0123456789"))
         *problem = "is beyond the range of a float";
     if (!(*problem))
         *value = (float)number;
@@ -130,17 +128,13 @@ typedef struct result {
 static int read_scale(request *r)
 {
     const softmax_flags *flags = r->flags;
-    double temperature = 1, beta = 1;
+    double beta = isnan(flags->beta) ? 1 : flags->beta;
     if (!isnan(flags->temperature) && !isnan(flags->beta))
         return complain(flags->call.who, EXIT_USAGE,
                         "--temperature and --beta say the same: give one");
-    if (!isnan(flags->temperature))
-        temperature = flags->temperature;
-    if (!isnan(flags->beta))
-        beta = flags->beta;
-    r->is_limit = temperature == 0;
+    r->is_limit = flags->temperature == 0;
     if (!r->is_limit && !isnan(flags->temperature))
-        beta = 1 / temperature;
+        beta = 1 / flags->temperature;
     r->beta = (float)beta;
     if (!isfinite(r->beta))
         return complain(flags->call.who, EXIT_DATA, "--%s: is beyond the range of a float",
@@ -165,30 +159,34 @@ static int read_base(request *r)
 static int check_flags(const request *r)
 {
     const softmax_flags *flags = r->flags;
-    bool is_entmax = flags->sparsemax || !isnan(flags->entmax), has_base = !isnan(flags->base);
-    const char *wrong = NULL;
-    if (flags->sparsemax && !isnan(flags->entmax))
-        wrong = "--sparsemax and --entmax exclude each other";
-    else if (has_base && (is_entmax || !isnan(flags->temperature) || !isnan(flags->beta)))
-        wrong = "--base stands alone: no --temperature, --beta, --entmax";
-    else if (r->is_limit && (flags->log || flags->lse || r->has_target))
-        wrong = "--temperature 0 has no logarithms: no --log, --lse, --target";
-    else if (is_entmax && (flags->lse || r->has_target))
-        wrong = "--lse and --target are of softmax, not of entmax";
-    else if (has_base && (flags->log || flags->lse || r->has_target))
-        wrong = "--base prints probabilities: no --log, --lse, --target";
-    else if (r->has_gumbel && (is_entmax || has_base || flags->log || flags->lse || r->has_target ||
-                               !(r->beta > 0) || r->is_limit))
-        wrong = "--gumbel takes a --temperature above 0, --entropy and --argmax only";
-    else if (flags->gradient && !r->has_target)
-        wrong = "--gradient needs --target";
-    else if (flags->gradient && (flags->lse || flags->entropy || flags->argmax))
-        wrong = "--gradient stands alone: no --lse, --entropy, --argmax";
-    else if (flags->log && r->has_numbers)
-        wrong = "--log is of probabilities: no --lse, --entropy, --argmax, --target";
-    else if (flags->lines && flags->call.n_words > 0)
-        wrong = "--lines is for standard input";
-    return !wrong ? EXIT_DONE : complain(flags->call.who, EXIT_USAGE, "%s", wrong);
+    bool has_base = !isnan(flags->base);
+    bool has_scale = !isnan(flags->temperature) || !isnan(flags->beta);
+    bool is_entmax = flags->sparsemax || !isnan(flags->entmax);
+    bool is_of_softmax = flags->lse || r->has_target, has_logarithms = flags->log || is_of_softmax;
+    const struct {
+        bool has, has_too;
+        const char *wrong;
+    } rules[] = {
+        {flags->sparsemax, !isnan(flags->entmax), "--sparsemax and --entmax exclude each other"},
+        {has_base, has_scale || is_entmax,
+         "--base stands alone: no --temperature, --beta, --entmax"},
+        {r->is_limit, has_logarithms,
+         "--temperature 0 has no logarithms: no --log, --lse, --target"},
+        {is_entmax, is_of_softmax, "--lse and --target are of softmax, not of entmax"},
+        {has_base, has_logarithms, "--base prints probabilities: no --log, --lse, --target"},
+        {r->has_gumbel, is_entmax || has_base || has_logarithms || r->is_limit || !(r->beta > 0),
+         "--gumbel takes a --temperature above 0, --entropy and --argmax only"},
+        {flags->gradient, !r->has_target, "--gradient needs --target"},
+        {flags->gradient, flags->lse || flags->entropy || flags->argmax,
+         "--gradient stands alone: no --lse, --entropy, --argmax"},
+        {flags->log, r->has_numbers,
+         "--log is of probabilities: no --lse, --entropy, --argmax, --target"},
+        {flags->lines, flags->call.n_words > 0, "--lines is for standard input"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i].has && rules[i].has_too)
+            return complain(flags->call.who, EXIT_USAGE, "%s", rules[i].wrong);
+    return EXIT_DONE;
 }
 
 static int read_request(request *r, const softmax_flags *flags)
