@@ -413,11 +413,15 @@ static const flag *find_alias(const flag_set *set, const char *name, size_t n)
     return NULL;
 }
 
-/* The only flag that begins so. If there are several, they are listed. */
-static const flag *find_prefix(const flag_set *set, const char *name, size_t n, char *list,
-                               size_t capacity)
+/* The flag of this name, or else the only one that begins so. If there are several: their list. */
+static const flag *find_long(const flag_set *set, const char *name, size_t n, char *list,
+                             size_t capacity)
 {
-    const flag *found = NULL;
+    const flag *found = find_flag(set, name, n, 0);
+    if (!found)
+        found = find_alias(set, name, n);
+    if (found)
+        return found;
     size_t n_found = 0;
     *list = '\0';
     for (size_t i = 0; i < set->n; i++) {
@@ -518,47 +522,61 @@ bool is_boolean_key(const flag *f)
     return f->kind == FLAG_KEY && strcmp(f->value, "true|false") == 0;
 }
 
+/* The flag that a word names, and the value in the same word, or NULL. */
+static int read_flag(const call *c, const flag_set *set, const char *typed, const flag **f,
+                     const char **value)
+{
+    bool is_long = typed[1] == '-';
+    const char *name = typed + 1 + is_long;
+    size_t n = is_long ? strcspn(name, "=") : 1;
+    char list[512] = "";
+    *f = n == 0    ? NULL
+         : is_long ? find_long(set, name, n, list, sizeof list)
+                   : find_flag(set, "", 0, name[0]);
+    if (!*f && *list != '\0')
+        return complain(c->who, EXIT_USAGE, "option '%.*s' is ambiguous; it could be %s",
+                        (int)n + 2, typed, list);
+    if (!*f)
+        return unknown_flag(c, set, typed);
+    *value = name[n] != '\0' ? name + n + is_long : NULL;
+    return EXIT_DONE;
+}
+
+/* The value of a flag, if it takes one: the next word, unless it is in the same word. */
+static int read_value(const call *c, const flag *f, int n_words, char **words, int *at,
+                      const char **value)
+{
+    const char *next = *at + 1 < n_words ? words[*at + 1] : "--";
+    bool is_value = strncmp(next, "--", 2) != 0;
+    if (f->kind == FLAG_SWITCH && *value)
+        return complain(c->who, EXIT_USAGE, "--%s takes no value", f->name);
+    if (f->kind == FLAG_SWITCH || *value)
+        return EXIT_DONE;
+    if (is_boolean_key(f))
+        is_value = strcmp(next, "true") == 0 || strcmp(next, "false") == 0;
+    else if (!is_value)
+        return complain(c->who, EXIT_USAGE, "--%s needs a value: %s", f->name, f->value);
+    *value = is_value ? next : "true";
+    *at += is_value;
+    return EXIT_DONE;
+}
+
 /* One flag at words[*at]; moves *at over its value. */
 static int parse_flag(call *c, flag_set *set, void *values, int n_words, char **words, int *at)
 {
-    const char *typed = words[*at];
-    bool is_long = typed[1] == '-';
-    const char *name = typed + (is_long ? 2 : 1);
-    size_t n = is_long ? strcspn(name, "=") : 1;
-    const flag *f = find_flag(set, name, n, is_long ? 0 : name[0]);
-    char list[512] = "";
-    if (!f && is_long)
-        f = find_alias(set, name, n);
-    if (!f && is_long && n > 0)
-        f = find_prefix(set, name, n, list, sizeof list);
-    if (!f && *list != '\0')
-        return complain(c->who, EXIT_USAGE, "option '%.*s' is ambiguous; it could be %s",
-                        (int)n + 2, typed, list);
-    if (!f || n == 0)
-        return unknown_flag(c, set, typed);
-
+    const flag *f = NULL;
     const char *value = NULL;
-    if (name[n] != '\0')
-        value = is_long ? name + n + 1 : name + n;
+    int code = read_flag(c, set, words[*at], &f, &value);
+    if (code != EXIT_DONE)
+        return code;
     if (f->at == offsetof(call, help) && f->kind == FLAG_SWITCH) {
         c->help = value ? HELP_ALL : HELP_PAGE;
         if (value && strcmp(value, "all") != 0)
             return complain(c->who, EXIT_USAGE, "--help: '%s' is not 'all'", value);
         return EXIT_DONE;
     }
-    if (f->kind == FLAG_SWITCH) {
-        if (value)
-            return complain(c->who, EXIT_USAGE, "--%s takes no value", f->name);
-    } else if (!value && is_boolean_key(f)) {
-        const char *next = *at + 1 < n_words ? words[*at + 1] : "";
-        bool is_value = strcmp(next, "true") == 0 || strcmp(next, "false") == 0;
-        value = is_value ? words[++*at] : "true";
-    } else if (!value) {
-        if (*at + 1 >= n_words || strncmp(words[*at + 1], "--", 2) == 0)
-            return complain(c->who, EXIT_USAGE, "--%s needs a value: %s", f->name, f->value);
-        value = words[++*at];
-    }
-    return take(c, set, values, f, value);
+    code = read_value(c, f, n_words, words, at, &value);
+    return code == EXIT_DONE ? take(c, set, values, f, value) : code;
 }
 
 static int check_words(const call *c)
