@@ -73,30 +73,34 @@ static void linear_ticks(axis *a)
         add_tick(a, i == 0 ? 0 : i * step);
 }
 
-/* The range of what is drawn, unless it is given. */
+/* The range of what is drawn, that of y with a margin. */
+static void find_range(const chart *c, bool is_x, axis *a)
+{
+    bool is_given = !is_x && c->x_high > c->x_low; /* only points in this range of x count */
+    a->low = (double)INFINITY;
+    a->high = -(double)INFINITY;
+    for (const chart_series *s = c->series; s < c->series + c->n_series; s++) {
+        const double *values = is_x ? s->x : s->y;
+        for (size_t i = 0; i < s->n; i++) {
+            if (!isfinite(s->y[i]) || (is_given && (s->x[i] < c->x_low || s->x[i] > c->x_high)))
+                continue;
+            a->low = fmin(a->low, values[i]);
+            a->high = fmax(a->high, values[i]);
+        }
+    }
+    if (!(a->low <= a->high))
+        a->low = a->high = 1;
+    double margin = is_x || a->is_log ? 0 : 0.05 * (a->high - a->low);
+    a->low = a->low >= 0 && a->low < margin ? 0 : a->low - margin;
+    a->high += margin;
+}
+
+/* low = high = 0: the range of what is drawn. */
 static axis find_axis(const chart *c, bool is_x, double low, double high)
 {
     axis a = {.low = low, .high = high, .is_log = is_x ? c->is_log_x : c->is_log_y};
-    if (low == 0 && high == 0) {
-        a.low = (double)INFINITY;
-        a.high = -(double)INFINITY;
-        for (size_t s = 0; s < c->n_series; s++) {
-            for (size_t i = 0; i < c->series[s].n; i++) {
-                double x = c->series[s].x[i];
-                bool is_beside = !is_x && c->x_high > c->x_low && (x < c->x_low || x > c->x_high);
-                if (!isfinite(c->series[s].y[i]) || is_beside)
-                    continue;
-                double value = is_x ? c->series[s].x[i] : c->series[s].y[i];
-                a.low = fmin(a.low, value);
-                a.high = fmax(a.high, value);
-            }
-        }
-        if (!(a.low <= a.high))
-            a.low = a.high = 1;
-        double margin = is_x || a.is_log ? 0 : 0.05 * (a.high - a.low);
-        a.low = a.low >= 0 && a.low < margin ? 0 : a.low - margin;
-        a.high += margin;
-    }
+    if (low == 0 && high == 0)
+        find_range(c, is_x, &a);
     if (!(a.high > a.low)) {
         a.low = a.is_log ? a.low / 2 : a.low - 0.5;
         a.high = a.is_log ? a.high * 2 : a.high + 0.5;
