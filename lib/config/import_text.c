@@ -72,15 +72,41 @@ static void put_string(text_pairs *pairs, const char *bytes, size_t n)
     put(pairs, "\"", 1);
 }
 
-static bool is_digits(const char *text, size_t n)
+static size_t skip_sign(const char *text, size_t n, size_t at)
 {
-    for (size_t i = 0; i < n; i++)
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-    return n > 0;
+    return at + (at < n && (text[at] == '-' || text[at] == '+'));
 }
 
-/* A plain scalar: a number if it is one, with JSON's spelling, or what name says, or a string. */
+static size_t skip_digits(const char *text, size_t n, size_t at)
+{
+    while (at < n && text[at] >= '0' && text[at] <= '9')
+        at++;
+    return at;
+}
+
+/* Puts a number in JSON's spelling: no plus, no zeros in front, digits around a point. */
+static bool put_number(text_pairs *pairs, const char *text, size_t n)
+{
+    size_t start = skip_sign(text, n, 0), whole = skip_digits(text, n, start), end = whole;
+    if (end < n && text[end] == '.')
+        end = skip_digits(text, n, end + 1);
+    bool has_fraction = end > whole + 1, has_exponent = end < n && (text[end] | 0x20) == 'e';
+    size_t exponent = has_exponent ? skip_sign(text, n, end + 1) : end;
+    bool has_digits = (whole > start || has_fraction) && !(has_exponent && exponent == n);
+    if (!has_digits || skip_digits(text, n, exponent) != n)
+        return false;
+    if (text[0] == '-')
+        put(pairs, "-", 1);
+    while (start + 1 < whole && text[start] == '0')
+        start++;
+    put(pairs, whole > start ? text + start : "0", whole > start ? whole - start : 1);
+    size_t rest = has_fraction ? whole : end;
+    if (rest < n)
+        put(pairs, text + rest, n - rest);
+    return true;
+}
+
+/* A plain scalar: a word with a meaning, a number, or a string. */
 static void put_scalar(text_pairs *pairs, const char *text, size_t n)
 {
     static const struct {
@@ -93,31 +119,8 @@ static void put_scalar(text_pairs *pairs, const char *text, size_t n)
             put(pairs, words[i].json, strlen(words[i].json));
             return;
         }
-    size_t at = n > 0 && (text[0] == '-' || text[0] == '+'), whole = at;
-    while (whole < n && text[whole] >= '0' && text[whole] <= '9')
-        whole++;
-    size_t end = whole, exponent = 0;
-    if (end < n && text[end] == '.')
-        while (++end < n && text[end] >= '0' && text[end] <= '9')
-            continue;
-    bool has_fraction = end > whole + 1;
-    if (end < n && (text[end] == 'e' || text[end] == 'E'))
-        exponent = end + 1 + (end + 1 < n && (text[end + 1] == '-' || text[end + 1] == '+'));
-    bool is_number = (whole > at || has_fraction) &&
-                     (exponent != 0 ? is_digits(text + exponent, n - exponent) : end == n);
-    if (!is_number) {
+    if (!put_number(pairs, text, n))
         put_string(pairs, text, n);
-        return;
-    }
-    if (text[0] == '-')
-        put(pairs, "-", 1);
-    while (at + 1 < whole && text[at] == '0')
-        at++;
-    put(pairs, whole > at ? text + at : "0", whole > at ? whole - at : 1);
-    if (has_fraction)
-        put(pairs, text + whole, end - whole);
-    if (exponent != 0)
-        put(pairs, text + end, n - end);
 }
 
 static pluck_status fail_at(const text_pairs *pairs, const char *what)
