@@ -55,20 +55,24 @@ static void put(text_pairs *pairs, const char *bytes, size_t n)
     pairs->n_values += n;
 }
 
-/* A string of JSON; what JSON cannot have raw is escaped. */
+/* A byte of a string of JSON; what JSON cannot have raw is escaped. */
+static void put_byte(text_pairs *pairs, char byte)
+{
+    char escaped[8];
+    if (byte == '"' || byte == '\\')
+        put(pairs, (const char[]){'\\', byte}, 2);
+    else if ((unsigned char)byte < ' ')
+        put(pairs, escaped,
+            (size_t)snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned char)byte));
+    else
+        put(pairs, &byte, 1);
+}
+
 static void put_string(text_pairs *pairs, const char *bytes, size_t n)
 {
     put(pairs, "\"", 1);
-    for (size_t i = 0; i < n; i++) {
-        unsigned char byte = (unsigned char)bytes[i];
-        char escaped[8];
-        if (byte == '"' || byte == '\\')
-            put(pairs, (const char[]){'\\', (char)byte}, 2);
-        else if (byte < ' ')
-            put(pairs, escaped, (size_t)snprintf(escaped, sizeof escaped, "\\u%04x", byte));
-        else
-            put(pairs, bytes + i, 1);
-    }
+    for (size_t i = 0; i < n; i++)
+        put_byte(pairs, bytes[i]);
     put(pairs, "\"", 1);
 }
 
@@ -375,55 +379,58 @@ static void end_line(text_pairs *pairs)
         step(pairs);
 }
 
-/* A text between quotes, over several lines: one line break is a space, n are n - 1 breaks. */
+/* After a line break: it alone is a space, n are n - 1 breaks. */
+static void fold_lines(text_pairs *pairs)
+{
+    size_t n_breaks = 0;
+    for (; peek(pairs) == '\n' || is_space(peek(pairs)); step(pairs))
+        n_breaks += peek(pairs) == '\n';
+    for (size_t i = 0; i < n_breaks; i++)
+        put(pairs, "\\n", 2);
+    if (n_breaks == 0)
+        put(pairs, " ", 1);
+}
+
+/* After a backslash. */
+static pluck_status read_escape(text_pairs *pairs)
+{
+    int c = peek(pairs);
+    if (c == -1 || !strchr("\"\\/bfnrtu", c))
+        return fail_at(pairs, "this escape is not read");
+    put(pairs, (const char[]){'\\', (char)c}, 2);
+    step(pairs);
+    return PLUCK_OK;
+}
+
+/* A text between quotes, over several lines. '' between single quotes is one of them. */
 static pluck_status read_quoted(text_pairs *pairs)
 {
     int quote = peek(pairs);
     step(pairs);
-    size_t n_kept = 0; /* bytes that spaces before a line break do not belong to */
     put(pairs, "\"", 1);
-    n_kept = pairs->n_values;
-    for (;;) {
-        int c = peek(pairs);
-        if (c == -1)
-            return fail_at(pairs, "the quoted value does not end");
+    size_t n_kept = pairs->n_values; /* bytes that spaces before a line break do not belong to */
+    for (int c = peek(pairs); c != -1; c = peek(pairs)) {
         step(pairs);
-        if (c == quote && !(quote == '\'' && peek(pairs) == '\''))
-            break;
+        if (c == quote && (quote == '"' || peek(pairs) != quote)) {
+            put(pairs, "\"", 1);
+            return PLUCK_OK;
+        }
         if (c == quote)
             step(pairs);
         if (c == '\n') {
-            size_t n_breaks = 0;
             pairs->n_values = n_kept;
-            for (; peek(pairs) == '\n' || is_space(peek(pairs)); step(pairs))
-                n_breaks += peek(pairs) == '\n';
-            for (size_t i = 0; i < n_breaks; i++)
-                put(pairs, "\\n", 2);
-            if (n_breaks == 0)
-                put(pairs, " ", 1);
-            n_kept = pairs->n_values;
-        } else if (quote == '"' && c == '\\') {
-            int next = peek(pairs);
-            if (next == -1 || !strchr("\"\\/bfnrtu", next))
-                return fail_at(pairs, "this escape is not read");
-            put(pairs, (const char[]){'\\', (char)next}, 2);
-            step(pairs);
-            n_kept = pairs->n_values;
+            fold_lines(pairs);
+        } else if (c == '\\' && quote == '"') {
+            pluck_status status = read_escape(pairs);
+            if (status != PLUCK_OK)
+                return status;
         } else if (c != '\r') {
-            char escaped[8];
-            if (c == '"' || c == '\\')
-                put(pairs, (const char[]){'\\', (char)c}, 2);
-            else if (c < ' ')
-                put(pairs, escaped,
-                    (size_t)snprintf(escaped, sizeof escaped, "\\u%04x", (unsigned)c));
-            else
-                put(pairs, (const char[]){(char)c}, 1);
-            if (!is_space(c))
-                n_kept = pairs->n_values;
+            put_byte(pairs, (char)c);
         }
+        if (!is_space(c))
+            n_kept = pairs->n_values;
     }
-    put(pairs, "\"", 1);
-    return PLUCK_OK;
+    return fail_at(pairs, "the quoted value does not end");
 }
 
 /* A plain scalar ends at the end of the line, at " #", and in a list at , and ]. */
