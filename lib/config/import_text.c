@@ -313,17 +313,14 @@ static pluck_status read_modelfile(text_pairs *pairs)
             continue;
         }
         size_t n = read_name(pairs, &name);
-        bool known = false;
-        for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-            known = known || is_word(name, n, commands[i]);
-        if (!known)
+        size_t i = 0, n_commands = sizeof commands / sizeof *commands;
+        while (i < n_commands && !is_word(name, n, commands[i]))
+            i++;
+        if (i == n_commands)
             return fail_at(pairs, "expected a command of a Modelfile, such as FROM or PARAMETER");
-        bool is_parameter = is_word(name, n, "parameter");
-        for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-            if (is_word(name, n, commands[i]) && !is_parameter)
-                name = i == 0 ? "model" : commands[i];
-        n = is_parameter ? 0 : strlen(name);
-        if (is_parameter) {
+        name = i == 0 ? "model" : commands[i];
+        n = strlen(name);
+        if (strcmp(name, "parameter") == 0) {
             skip_space(pairs, false);
             n = read_name(pairs, &name);
             if (n == 0)
