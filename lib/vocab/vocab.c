@@ -141,34 +141,43 @@ static int piece_byte(const char *text, size_t n)
     return (int)strtoul(digits, NULL, 16);
 }
 
+/* Signs of an encoding in texts of tokens; UNKNOWN is [UNK], REST the rest of a word: ##ing. */
+enum { SPACE = 1, GPT2 = 2, PIECE = 4, BYTE_00 = 8, BYTE_FF = 16, UNKNOWN = 32, REST = 64 };
+
+static unsigned find_signs(const char *text, size_t n)
+{
+    int byte = piece_byte(text, n);
+    unsigned signs = byte == 0x00 ? BYTE_00 : byte == 0xff ? BYTE_FF : 0;
+    if (n == 5 && memcmp(text, "[UNK]", 5) == 0)
+        signs |= UNKNOWN;
+    if (n > 2 && memcmp(text, "##", 2) == 0 && text[2] != '#')
+        signs |= REST;
+    for (size_t i = 0; i < n;) {
+        uint32_t code_point = 0;
+        size_t length = plk_utf8_decode(text + i, n - i, &code_point);
+        signs |= code_point == ' '           ? SPACE
+                 : code_point == GPT2_SPACE  ? GPT2
+                 : code_point == PIECE_SPACE ? PIECE
+                                             : 0;
+        i += length == 0 ? 1 : length;
+    }
+    return signs;
+}
+
 static plk_encoding find_encoding(const plk_vocab *v)
 {
-    bool has_gpt2 = false, has_piece = false, has_space = false, has_first = false,
-         has_last = false, has_unknown = false, has_rest = false;
+    unsigned signs = 0;
     for (uint32_t id = 0; id < v->n; id++) {
         const plk_vocab_entry *e = &v->entries[id];
-        if (!e->is_set || e->is_literal)
-            continue;
-        const char *text = v->bytes + e->offset;
-        uint32_t code_point = 0;
-        for (size_t i = 0; i < e->n;) {
-            size_t length = plk_utf8_decode(text + i, e->n - i, &code_point);
-            has_gpt2 |= length > 0 && code_point == GPT2_SPACE;
-            has_piece |= length > 0 && code_point == PIECE_SPACE;
-            has_space |= text[i] == ' ';
-            i += length == 0 ? 1 : length;
-        }
-        has_unknown |= e->n == 5 && memcmp(text, "[UNK]", 5) == 0;
-        has_rest |= e->n > 2 && memcmp(text, "##", 2) == 0 && text[2] != '#';
-        int byte = piece_byte(text, e->n);
-        has_first |= byte == 0x00;
-        has_last |= byte == 0xff;
+        if (e->is_set && !e->is_literal)
+            signs |= find_signs(v->bytes + e->offset, e->n);
     }
-    if ((has_first && has_last) || (has_piece && !has_space))
+    const unsigned bytes = BYTE_00 | BYTE_FF, word_pieces = UNKNOWN | REST;
+    if ((signs & bytes) == bytes || (signs & (PIECE | SPACE)) == PIECE)
         return PLK_ENCODING_SENTENCEPIECE;
-    if (has_unknown && has_rest && !has_gpt2 && !has_space)
+    if ((signs & (word_pieces | GPT2 | SPACE)) == word_pieces)
         return PLK_ENCODING_WORDPIECE;
-    return has_gpt2 && !has_space ? PLK_ENCODING_GPT2 : PLK_ENCODING_PLAIN;
+    return (signs & (GPT2 | SPACE)) == GPT2 ? PLK_ENCODING_GPT2 : PLK_ENCODING_PLAIN;
 }
 
 /* Both decoders write at most n bytes and return how many; characters outside the alphabet stay. */
