@@ -110,55 +110,62 @@ static size_t n_digits(const char *text, const char *end)
     return n;
 }
 
+/* A decimal number without its sign; its exponent ends it. */
+typedef struct decimal {
+    const char *digits, *point, *exponent, *end;
+    size_t before, after; /* digits, of the point */
+} decimal;
+
+static bool split_decimal(const cell *c, decimal *d)
+{
+    const char *text = c->text, *end = text + c->length;
+    *d = (decimal){.digits = text, .end = end, .before = n_digits(text, end)};
+    d->point = text + d->before;
+    bool has_point = d->point < end && *d->point == '.';
+    d->after = has_point ? n_digits(d->point + 1, end) : 0;
+    d->exponent = d->point + has_point + d->after;
+    if (d->before + d->after == 0 || d->exponent == end)
+        return d->before + d->after > 0;
+    const char *at = d->exponent + 1;
+    at += at < end && (*at == '-' || *at == '+');
+    return (*d->exponent == 'e' || *d->exponent == 'E') && at < end &&
+           at + n_digits(at, end) == end;
+}
+
+/* As JSON, which has no leading zeros, and digits on both sides of a point. */
+static double read_decimal(decimal d)
+{
+    char json[PLK_NUMBER_MAX_TEXT + 1];
+    size_t n = 0, n_point = d.after > 0 ? d.after + 1 : 0,
+           n_exponent = (size_t)(d.end - d.exponent);
+    for (; d.before > 1 && *d.digits == '0'; d.before--)
+        d.digits++;
+    if (d.before == 0)
+        json[n++] = '0';
+    memcpy(json + n, d.digits, d.before);
+    memcpy(json + n + d.before, d.point, n_point);
+    memcpy(json + n + d.before + n_point, d.exponent, n_exponent);
+    return plk_number_read(json, n + d.before + n_point + n_exponent);
+}
+
 /* A number as C, Python and spreadsheets write it, or nan, inf. */
 static bool parse_number(const cell *c, double *value)
 {
-    char json[PLK_NUMBER_MAX_TEXT + 1];
-    const char *at = c->text, *end = c->text + c->length;
-    bool is_negative = at < end && *at == '-';
-    at += at < end && (*at == '-' || *at == '+');
-    cell rest = {at, (size_t)(end - at)};
-    if (is_word(&rest, "nan") || is_word(&rest, "inf") || is_word(&rest, "infinity")) {
-        double infinity = is_negative ? -(double)INFINITY : (double)INFINITY;
-        *value = is_word(&rest, "nan") ? (double)NAN : infinity;
+    cell rest = *c;
+    bool is_negative = c->length > 0 && *c->text == '-';
+    if (is_negative || (c->length > 0 && *c->text == '+'))
+        rest = (cell){c->text + 1, c->length - 1};
+    decimal d;
+    *value = (double)NAN;
+    if (is_word(&rest, "nan"))
         return true;
-    }
-    size_t before = n_digits(at, end), used = before;
-    bool has_point = at + used < end && at[used] == '.';
-    size_t after = has_point ? n_digits(at + used + 1, end) : 0;
-    used += has_point + after;
-    if (before + after == 0)
+    if (is_word(&rest, "inf") || is_word(&rest, "infinity"))
+        *value = (double)INFINITY;
+    else if (split_decimal(&rest, &d) && rest.length + 2 <= PLK_NUMBER_MAX_TEXT)
+        *value = read_decimal(d);
+    else
         return false;
-    const char *exponent = at + used;
-    if (exponent < end && (*exponent == 'e' || *exponent == 'E')) {
-        size_t sign = exponent + 1 < end && (exponent[1] == '-' || exponent[1] == '+');
-        size_t digits = n_digits(exponent + 1 + sign, end);
-        if (digits == 0)
-            return false;
-        used += 1 + sign + digits;
-    }
-    if (at + used != end || used + 2 > PLK_NUMBER_MAX_TEXT)
-        return false;
-    /* JSON has no leading zeros, and digits on both sides of a point. */
-    const char *first = at;
-    while (before > 1 && *first == '0') {
-        first++;
-        before--;
-    }
-    size_t n = 0;
-    json[n++] = '-';
-    if (before == 0)
-        json[n++] = '0';
-    memcpy(json + n, first, before);
-    n += before;
-    if (after > 0) {
-        memcpy(json + n, exponent - after - 1, after + 1);
-        n += after + 1;
-    }
-    memcpy(json + n, exponent, (size_t)(end - exponent));
-    n += (size_t)(end - exponent);
-    *value = plk_number_read(json, n);
-    *value = is_negative ? *value : -*value;
+    *value = is_negative ? -*value : *value;
     return true;
 }
 
