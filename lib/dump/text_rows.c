@@ -384,58 +384,82 @@ static pluck_status set_info(pluck_dump *dump, text_file *text, const pluck_dump
     return PLUCK_OK;
 }
 
-static pluck_status open_text(pluck_dump *dump, const pluck_dump_options *options, pluck_error *err)
+typedef struct text_line {
+    const uint8_t *bytes;
+    size_t length;
+} text_line;
+
+static pluck_status find_lines(pluck_dump *dump, text_file *text, pluck_error *err)
 {
     plk_source *source = &dump->source;
+    pluck_status status = plk_source_load(source, PLK_MAX_LOADED_BYTES, err);
+    if (status != PLUCK_OK)
+        return status;
+    size_t mark_bytes = plk_mark_bytes(source->bytes, (size_t)source->size_bytes);
+    status = plk_lines_open(&text->lines, source, mark_bytes, '#', err);
+    if (status == PLUCK_OK && text->lines.n == 0)
+        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: has no rows: all lines are blank",
+                        source->label);
+    return status;
+}
+
+/* Whether the first line is names of columns, and not a row. */
+static bool has_names(const text_file *text, text_line first, text_line second)
+{
+    if (text->is_numbered)
+        return false;
+    bool counts = text->lines.n > 1 && counts_columns(first.bytes, first.length, text->separator) &&
+                  has_other_numbers(second.bytes, second.length, text->separator);
+    return counts || is_header(first.bytes, first.length, text->separator);
+}
+
+/* The cells of a row, which is the first line unless that has the names. */
+static pluck_status match_names(const pluck_dump *dump, text_file *text, text_line first,
+                                text_line row, pluck_error *err)
+{
+    uint32_t n_names = count_cells(first.bytes, first.length, text->separator);
+    text->n_cells = count_cells(row.bytes, row.length, text->separator);
+    if (n_names == text->n_cells)
+        return PLUCK_OK;
+    if (n_names + 1 != text->n_cells || text->index_column != NO_COLUMN)
+        return plk_fail(err, PLUCK_ERR_FORMAT,
+                        "%s: line %llu names %u columns, but line %llu has %u", dump->source.label,
+                        line_of(dump, first.bytes), (unsigned)n_names, line_of(dump, row.bytes),
+                        (unsigned)text->n_cells);
+    /* R gives no name to the column of row names. */
+    text->index_column = 0;
+    text->target_column += text->target_column != NO_COLUMN;
+    return PLUCK_OK;
+}
+
+static pluck_status open_text(pluck_dump *dump, const pluck_dump_options *options, pluck_error *err)
+{
     text_file *text = plk_alloc_zero(&dump->allocator, 1, sizeof *text);
     if (!text)
         return plk_fail_nomem(err, sizeof *text);
     dump->own = text;
     text->index_column = text->target_column = NO_COLUMN;
-    pluck_status status = plk_source_load(source, PLK_MAX_LOADED_BYTES, err);
-    if (status == PLUCK_OK)
-        status =
-            plk_lines_open(&text->lines, source,
-                           plk_mark_bytes(source->bytes, (size_t)source->size_bytes), '#', err);
+    pluck_status status = find_lines(dump, text, err);
     if (status != PLUCK_OK)
         return status;
     dump->info.streamed = false;
-    if (text->lines.n == 0)
-        return plk_fail(err, PLUCK_ERR_FORMAT, "%s: has no rows: all lines are blank",
-                        source->label);
-    size_t length = 0, next_length = 0;
+    text_line first = {0}, second;
     uint64_t number = 0;
     cell value;
-    const uint8_t *first = plk_lines_find(&text->lines, source, 0, &length), *next = first;
+    first.bytes = plk_lines_find(&text->lines, &dump->source, 0, &first.length);
+    second = first;
     if (text->lines.n > 1)
-        next = plk_lines_find(&text->lines, source, 1, &next_length);
-    text->is_numbered = split_numbered(first, length, &number, &value) && number == 0;
-    text->separator =
-        find_separator(next_length > 0 ? next : first, next_length > 0 ? next_length : length);
-    bool counts = next_length > 0 && counts_columns(first, length, text->separator) &&
-                  has_other_numbers(next, next_length, text->separator);
-    if (!text->is_numbered && (counts || is_header(first, length, text->separator))) {
-        status = read_header(dump, text, first, length, err);
-        if (status == PLUCK_OK && text->lines.n == 1)
-            status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: its only line is not a row of numbers",
-                              source->label);
-    }
-    if (status != PLUCK_OK)
-        return status;
-    text->n_cells = count_cells(text->n_header > 0 ? next : first,
-                                text->n_header > 0 ? next_length : length, text->separator);
-    uint32_t n_names = count_cells(first, length, text->separator);
-    if (text->n_header > 0 && n_names + 1 == text->n_cells && text->index_column == NO_COLUMN) {
-        /* R gives no name to the column of row names. */
-        text->index_column = 0;
-        text->target_column += text->target_column != NO_COLUMN;
-    } else if (text->n_header > 0 && n_names != text->n_cells) {
-        return plk_fail(err, PLUCK_ERR_FORMAT,
-                        "%s: line %llu names %u columns, but line %llu has %u", source->label,
-                        line_of(dump, first), (unsigned)n_names, line_of(dump, next),
-                        (unsigned)text->n_cells);
-    }
-    return set_info(dump, text, options, err);
+        second.bytes = plk_lines_find(&text->lines, &dump->source, 1, &second.length);
+    text->is_numbered = split_numbered(first.bytes, first.length, &number, &value) && number == 0;
+    text->separator = find_separator(second.bytes, second.length);
+    if (has_names(text, first, second))
+        status = read_header(dump, text, first.bytes, first.length, err);
+    if (status == PLUCK_OK && text->n_header == text->lines.n)
+        status = plk_fail(err, PLUCK_ERR_FORMAT, "%s: its only line is not a row of numbers",
+                          dump->source.label);
+    if (status == PLUCK_OK)
+        status = match_names(dump, text, first, text->n_header > 0 ? second : first, err);
+    return status == PLUCK_OK ? set_info(dump, text, options, err) : status;
 }
 
 static pluck_status fail_count(const pluck_dump *dump, const text_file *text, const uint8_t *line,
