@@ -62,6 +62,7 @@ typedef struct text_reader {
     plk_shape shape;               /* n_axes: depth of the numbers, 0: no number yet; an axis is 0
                                     until the first array of its depth ends */
     uint64_t n;
+    enum { AT_BEGIN, AFTER_COMMA, AFTER_ELEMENT } last; /* of the text or of an array: AT_BEGIN */
     pluck_error *err;
 } text_reader;
 
@@ -165,49 +166,43 @@ static pluck_status take_number(text_reader *r, int64_t *values)
     return PLUCK_OK;
 }
 
+/* is_joined: nothing is between it and the element before. */
+static pluck_status take_item(text_reader *r, bool is_joined, int64_t *values)
+{
+    if (*r->at == ',' && r->last == AFTER_ELEMENT) {
+        r->at++;
+        r->last = AFTER_COMMA;
+        return PLUCK_OK;
+    }
+    if (*r->at == ']' && r->depth > 0 && r->last != AFTER_COMMA) {
+        r->last = AFTER_ELEMENT;
+        return take_bracket(r);
+    }
+    bool is_array = *r->at == '[' && (r->depth > 0 || r->n == 0);
+    if (is_joined)
+        return fail_text(r, is_array ? "white space or a comma between arrays"
+                                     : "white space or a comma after a whole number");
+    r->last = is_array ? AT_BEGIN : AFTER_ELEMENT;
+    return is_array ? take_bracket(r) : take_number(r, values);
+}
+
 /* All numbers into values, or NULL. Outside of brackets a comma may stand at the end, as editors
  * and spreadsheets leave it. */
 static pluck_status read_text(text_reader *r, int64_t *values)
 {
-    bool in_brackets = false, after_comma = false, after_element = false, spaced = true;
     for (;;) {
         const uint8_t *before = r->at;
         while (r->at < r->end && plk_is_space(*r->at))
             r->at++;
-        spaced = spaced || r->at > before;
         if (r->at == r->end)
-            break;
-        if (in_brackets && r->depth == 0)
+            return r->depth > 0 ? fail_text(r, "']' at the end") : PLUCK_OK;
+        if (r->shape.n_axes > 0 && r->depth == 0)
             return fail_text(r, "nothing after ']'");
-        pluck_status status = PLUCK_OK;
-        if (*r->at == ',' && after_element) {
-            r->at++;
-            after_element = false;
-            after_comma = spaced = true;
-            continue;
-        }
-        if (*r->at == ']' && r->depth > 0 && !after_comma) {
-            status = take_bracket(r);
-            after_element = true;
-            spaced = false;
-        } else if (*r->at == '[' && (r->depth > 0 || r->n == 0)) {
-            if (after_element && !spaced)
-                return fail_text(r, "white space or a comma between arrays");
-            status = take_bracket(r);
-            in_brackets = true;
-            after_element = after_comma = false;
-            spaced = true;
-        } else if (after_element && !spaced) {
-            return fail_text(r, "white space or a comma after a whole number");
-        } else {
-            status = take_number(r, values);
-            after_element = true;
-            after_comma = spaced = false;
-        }
+        bool is_joined = r->last == AFTER_ELEMENT && r->at == before;
+        pluck_status status = take_item(r, is_joined, values);
         if (status != PLUCK_OK)
             return status;
     }
-    return r->depth > 0 ? fail_text(r, "']' at the end") : PLUCK_OK;
 }
 
 static pluck_status open_text(plk_integers *integers, const uint8_t *begin, pluck_error *err)
