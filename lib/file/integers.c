@@ -89,30 +89,42 @@ static void skip_digits(text_reader *r)
         r->at++;
 }
 
+static bool take_either(text_reader *r, char a, char b)
+{
+    bool is_there = r->at < r->end && (*r->at == a || *r->at == b);
+    r->at += is_there;
+    return is_there;
+}
+
+/* Digits, perhaps a point, digits, and an exponent; false: not a number. */
+static bool skip_decimal(text_reader *r)
+{
+    const uint8_t *begin = r->at;
+    skip_digits(r);
+    bool has_digits = r->at > begin;
+    if (take_either(r, '.', '.'))
+        skip_digits(r);
+    if (!take_either(r, 'e', 'E'))
+        return has_digits;
+    (void)take_either(r, '-', '+');
+    begin = r->at;
+    skip_digits(r);
+    return has_digits && r->at > begin;
+}
+
 /* The next number. A negative one below -2^63 is as good as -2^63: it is negative. */
 static pluck_status take_integer(text_reader *r, int64_t *value)
 {
     const uint8_t *begin = r->at;
-    bool is_negative = r->at < r->end && *r->at == '-', is_ignored = false;
-    uint64_t magnitude = 0;
-    r->at += is_negative || (r->at < r->end && *r->at == '+');
+    bool is_negative = take_either(r, '-', '-'), is_ignored = false;
+    if (!is_negative)
+        (void)take_either(r, '+', '+');
     const uint8_t *digits = r->at;
-    skip_digits(r);
-    size_t n_digits = (size_t)(r->at - digits);
-    if (r->at < r->end && *r->at == '.') {
-        r->at++;
-        skip_digits(r);
-    }
-    if (r->at < r->end && (*r->at == 'e' || *r->at == 'E')) {
-        r->at++;
-        r->at += r->at < r->end && (*r->at == '-' || *r->at == '+');
-        const uint8_t *exponent = r->at;
-        skip_digits(r);
-        n_digits = r->at > exponent ? n_digits : 0;
-    }
+    bool is_number = skip_decimal(r);
     size_t length = (size_t)(r->at - digits);
+    uint64_t magnitude = 0;
     plk_whole whole = PLK_WHOLE_FRACTION;
-    if (n_digits > 0 && length <= PLK_NUMBER_MAX_TEXT)
+    if (is_number && length <= PLK_NUMBER_MAX_TEXT)
         whole = plk_number_whole((const char *)digits, length, &is_ignored, &magnitude);
     if (whole == PLK_WHOLE_FRACTION) {
         r->at = begin;
