@@ -174,7 +174,9 @@ static pluck_status classify(plk_json_scan s, object_kind *kind)
         plk_json_string key = {0};
         uint32_t id = 0;
         pluck_status status = plk_json_next_key(&s, is_first, &key, &ended);
-        if (status != PLUCK_OK || ended)
+        if (status != PLUCK_OK)
+            return status;
+        if (ended)
             break;
         has_tokens = has_tokens || is_key(key, "tokens");
         has_top = has_top || is_key(key, "top_logprobs");
@@ -210,7 +212,7 @@ static pluck_status begin_columns(plk_json_scan *object, column *columns)
         plk_json_string key = {0};
         pluck_status status = plk_json_next_key(object, is_first, &key, &ended);
         if (status != PLUCK_OK || ended)
-            return PLUCK_OK;
+            return status;
         for (size_t i = 0; i < N_COLUMNS; i++) {
             if (!is_key(key, keys[i]))
                 continue;

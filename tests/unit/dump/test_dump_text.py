@@ -259,6 +259,9 @@ def check_json(checker):
     checker.check("a wider vocabulary", json.dumps(SERVER).encode(),
                   "json json f32 16 completion_probabilities",
                   [row + [-INF] * 4 for row in by_id()], [7, 2], arguments=["", "f32", "16"])
+    checker.refuse("lists, then a key without a value",
+                   b'{"logprobs":{"tokens":["a"],"top_logprobs":[{"a":-1}],"x"}',
+                   "byte 57: expected ':', found '}'")
     checker.refuse("a narrow vocabulary", json.dumps(SERVER).encode(), "ids up to 11, which do not",
                    ["", "f32", "11"])
     checker.check("one of two kinds", JSON_REFUSED["two kinds"][0].encode(),
