@@ -206,7 +206,7 @@ const command tree_stats_command = {
     .summary = "the shape of a code tree, and what its codes cost",
     .about = "Of the tree of MODEL (a fastText model with hierarchical softmax, or a stored "
              "hierarchical head), or of the Huffman tree of --counts: tokens, code lengths, "
-             "their mean by the counts beside the entropy of the counts, which no code can beat.",
+             "their mean by the counts next to the entropy of the counts, which no code can beat.",
     .flags = flags,
     .flags_bytes = sizeof(stats_flags),
     .examples = examples,
