@@ -411,8 +411,9 @@ const command completions_command = {
     .synopsis = "bash|zsh|fish",
     .summary = "print completions for a shell",
     .about = "Prints a script to be read by the shell: for bash, put it into "
-             "~/.local/share/bash-completion/completions/pluck; for zsh, into a directory of "
-             "$fpath as _pluck; for fish, into ~/.config/fish/completions/pluck.fish.",
+             "~/.local/share/bash-completion/completions/pluck. For zsh, put it into a "
+             "directory of $fpath as _pluck, and for fish into "
+             "~/.config/fish/completions/pluck.fish.",
     .examples = examples,
     .min_words = 1,
     .max_words = 1,

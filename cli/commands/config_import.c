@@ -134,14 +134,14 @@ const command config_import_command = {
     .name = "config import",
     .synopsis = "FILE [options]",
     .summary = "turn a configuration of another engine into one of pluck",
-    .about = "Reads a generation_config.json of Hugging Face Transformers; the body of a request "
-             "to llama.cpp's server, vLLM, OpenAI's API, text-generation-webui, KoboldCpp or "
-             "Ollama; a preset of text-generation-webui, a Modelfile, or arguments of ExLlamaV3. "
-             "Prints a configuration that does the same, in that engine's order and with its "
-             "defaults. Standard error says what became of each key: mapped, ignored because it "
-             "does not change which token is drawn, or refused because it may. Status 1 if any "
-             "was refused. --format json prints one object with from, config and keys. - is "
-             "standard input.",
+    .about = "Reads a generation_config.json of Hugging Face Transformers, the body of a "
+             "request to llama.cpp's server, vLLM, OpenAI's API, text-generation-webui, "
+             "KoboldCpp or Ollama, a preset of text-generation-webui, a Modelfile, or "
+             "arguments of ExLlamaV3. Prints a configuration that does the same, in that "
+             "engine's order and with its defaults. Standard error says what became of each "
+             "key: mapped, ignored because it does not change which token is drawn, or refused "
+             "because it may. Status 1 if any was refused. --format json prints one object "
+             "with from, config and keys. - is standard input.",
     .flags = flags,
     .flags_bytes = sizeof(import_flags),
     .examples = examples,

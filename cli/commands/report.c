@@ -383,11 +383,11 @@ const command report_command = {
     .name = "report",
     .synopsis = "DUMP... [options]",
     .summary = "make a page that shows dumps, with live controls",
-    .about = "Writes one HTML page that needs nothing else: the distribution of some rows, with "
-             "sliders for temperature, top-k, typical, top-p and min-p that act as the library "
-             "does and can be saved as a configuration; entropy, perplexity and nucleus size "
-             "over the rows; and with targets the likelihood against temperature and the "
-             "reliability diagram, before and after.",
+    .about = "Writes one HTML page that needs nothing else: the distribution of some rows, "
+             "with sliders for temperature, top-k, typical, top-p and min-p that act as the "
+             "library does and can be saved as a configuration, and entropy, perplexity and "
+             "nucleus size over the rows. With targets it also shows the likelihood against "
+             "temperature and the reliability diagram, before and after.",
     .usual = "output targets vocab rows explore threads",
     .flags = flags,
     .flags_bytes = sizeof(report_flags),
