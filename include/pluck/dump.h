@@ -15,9 +15,10 @@
  *                lists: f32, f16, bf16 and f64, contiguous. The pickle is read but never executed.
  *   .npz         one .npy array in a ZIP file (zip64 included), stored or, if the library has zlib,
  *                deflated. The checksum of a deflated array is compared when its last row is read.
- *                That of a stored array is compared when the file is opened (up to 64 MiB), or,
- *                of a larger one, with its last row, if all rows were read in order. A deflated
- *                array can only be read from front to back: info.streamed is true.
+ *                The checksum of a stored array is compared when the file is opened if the array
+ *                has at most 64 MiB; otherwise when its last row is read, if all rows were read in
+ *                order. A deflated array can only be read from front to back: info.streamed is
+ *                true.
  *   llama-kl     the base file of llama.cpp's KL-divergence measurement (llama-perplexity
  *                --kl-divergence-base). Rows are log-probabilities in steps of 1/65535 of their
  *                range, and values more than 16 below the largest are cut off. Targets come from
@@ -145,8 +146,8 @@ typedef struct pluck_dump_info {
      * per chunk, vocabulary. */
     size_t n_axes;
     const uint64_t *axes;
-    size_t n_tensors; /* tensors that are consecutive steps, whose name is "first to last"; 0: no
-                       * names */
+    size_t n_tensors; /* the number of tensors that are consecutive steps (tensor is then "FIRST to
+                       * LAST", with their names); 0 if the format has no names */
 } pluck_dump_info;
 
 /* Fills in *info, whose struct_size the caller has set. */

@@ -278,9 +278,9 @@ PLUCK_API pluck_status pluck_head_open(pluck_head **out, const char *path,
  */
 typedef struct pluck_head_query pluck_head_query;
 
-/* The memory is about 60 bytes per token for a hierarchical head, of which only what queries touch
- * is ever used; 12 bytes per token for other heads. head must outlive the query. allocator may be
- * NULL, and must outlive the query. */
+/* A query takes about 60 bytes of address space per token for a hierarchical head, of which the
+ * system commits only what queries touch, and 12 bytes per token for other heads. head must outlive
+ * the query. allocator may be NULL, and must outlive the query. */
 PLUCK_API pluck_status pluck_head_query_create(pluck_head_query **out, const pluck_head *head,
                                                const pluck_allocator *allocator, pluck_error *err);
 PLUCK_API void pluck_head_query_destroy(pluck_head_query **query);
@@ -294,7 +294,7 @@ PLUCK_API void pluck_head_query_destroy(pluck_head_query **query);
 PLUCK_API pluck_status pluck_head_query_set_mask(pluck_head_query *query, const int32_t *words,
                                                  size_t n_words, pluck_error *err);
 
-/* What queries cost. */
+/* The work that a query did. */
 typedef struct pluck_head_stats {
     size_t struct_size;
     uint64_t n_dots;   /* dot products: a row of weights with h, with a part of h (differentiated
@@ -468,7 +468,7 @@ typedef struct pluck_train_options {
     size_t struct_size;
     uint32_t n_epochs;    /* how many times each row is used; 0: 5 */
     double learning_rate; /* at the start, at most 1e6; 0: a default that suits most data */
-    double l2;            /* 0 to 1e6: each example also pulls its node towards 0, times this */
+    double l2;            /* weight decay, 0 to 1e6; 0: none */
     uint64_t seed;        /* for the order of the rows */
     bool without_bias;    /* keep all biases 0, as word2vec and fastText do */
 
@@ -490,9 +490,9 @@ PLUCK_API pluck_status pluck_trainer_create(pluck_trainer **out, const pluck_tre
 
 PLUCK_API void pluck_trainer_destroy(pluck_trainer **trainer);
 
-/* Learns from the next few thousand rows (with a teacher, few hundred), which takes milliseconds to
- * seconds; after it a program can show progress, save, or stop. When all epochs are done it does
- * nothing. After a failure (memory, NaN) the trainer can only be destroyed. */
+/* Learns from the next few thousand rows, or few hundred with a teacher. A step takes milliseconds
+ * to seconds; between steps a program can show progress, save, or stop. When all epochs are done,
+ * a step does nothing. After a failure (memory, NaN) the trainer can only be destroyed. */
 PLUCK_API pluck_status pluck_trainer_step(pluck_trainer *trainer, pluck_error *err);
 
 typedef struct pluck_train_progress {
@@ -501,8 +501,8 @@ typedef struct pluck_train_progress {
     uint32_t epoch, n_epochs;     /* the present epoch, from 0; n_epochs when done */
     uint64_t n_rows_done, n_rows; /* of all epochs together */
     uint64_t n_examples;          /* updates of nodes since the trainer was created */
-    double loss; /* of the last step, mean per row, in nats, before it learned from the row; with a
-                  * teacher an estimate of the cross-entropy to it */
+    double loss; /* mean per row of the last step, in nats, measured before the step changed the
+                  * nodes; with a teacher, an estimate of the cross-entropy to the teacher */
 } pluck_train_progress;
 
 PLUCK_API pluck_status pluck_trainer_get_progress(const pluck_trainer *trainer,
@@ -521,8 +521,9 @@ PLUCK_API pluck_status pluck_trainer_save(const pluck_trainer *trainer, const ch
                                           pluck_error *err);
 
 /*
- * Puts a trainer where the trainer was that wrote path. It must have been created with the same
- * tree, data and options (parallel and allocator may differ); then it continues with the same bits.
+ * Loads what pluck_trainer_save() wrote to path: training goes on as if it had not been
+ * interrupted, with the same bits. The trainer must have been created with the same tree, data and
+ * options as the saved one; parallel and allocator may differ.
  * PLUCK_ERR_FORMAT if path is not such a file, PLUCK_ERR_INVALID if it belongs to different data, a
  * different tree or different options; then nothing has changed.
  */

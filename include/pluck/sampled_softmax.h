@@ -83,10 +83,10 @@ PLUCK_API pluck_status pluck_candidate_sampler_partition(pluck_candidate_sampler
  * (n >= 1); logits are natural-log, expected as above and positive. Candidates that are the target
  * itself (accidental hits) are left out. With o[i] = logits[i] - ln expected[i],
  *     *loss = ln(sum of exp o) - o[0],   gradient[i] = softmax(o)[i] - (i == 0),
- * the gradient with respect to logits[i], 0 for what was left out. gradient may be logits, but not
- * NULL: it is also the scratch memory. A logit that is NaN or +inf, or -inf for the target, is an
- * error as in softmax.h; one of a candidate that is -inf leaves it out. On failure nothing is
- * written. Allocates nothing.
+ * the gradient with respect to logits[i]; it is 0 for candidates that were left out. gradient may
+ * be logits, but not NULL, because it is also the scratch memory. A logit that is NaN or +inf, or a
+ * target's logit of -inf, is an error as in softmax.h. A candidate whose logit is -inf is left out.
+ * On failure nothing is written. Allocates nothing.
  */
 PLUCK_API pluck_status pluck_sampled_softmax(const float *logits, const double *expected,
                                              const pluck_token *tokens, size_t n, double *loss,

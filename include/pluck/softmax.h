@@ -5,10 +5,10 @@
  *
  * Common to all functions: z holds n >= 1 floats; -inf is a banned entry, whose probability is 0 at
  * every beta. PLUCK_ERR_NAN: z has NaN or +inf; the message names the first index. PLUCK_ERR_EMPTY:
- * all entries are -inf. PLUCK_ERR_INVALID: n is 0, a buffer is NULL, or beta is not finite; the
- * limits are pluck_softmax_limit(). On failure no output is written. "In place" means that the
- * output may be z itself; it must not overlap z otherwise. Results are the same bits on every
- * instruction set. docs/numerics.md says how the error bounds come about.
+ * all entries are -inf. PLUCK_ERR_INVALID: n is 0, a buffer is NULL, or beta is not finite
+ * (pluck_softmax_limit() is for infinite beta). On failure no output is written. "In place" means
+ * that the output may be z itself; it must not overlap z otherwise. Results are the same bits on
+ * every instruction set. docs/numerics.md derives the error bounds.
  */
 #ifndef PLUCK_SOFTMAX_H
 #define PLUCK_SOFTMAX_H

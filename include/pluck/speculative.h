@@ -28,8 +28,9 @@
  * so a sampler may have the same seed and stream. A position that is drafted again after a
  * rejection takes the same numbers again; that does no harm, because the tokens that were emitted
  * do not depend on drafts that were void. But if the target's configuration has a random stage
- * (xtc), the drafting sampler must have a different seed or a different stream: a draft must not
- * know the target's numbers.
+ * (xtc), the drafting sampler must have a different seed or a different stream. Otherwise the
+ * drafts would depend on the random numbers that the target uses, and the result would not have
+ * the distribution of the target.
  */
 #ifndef PLUCK_SPECULATIVE_H
 #define PLUCK_SPECULATIVE_H
@@ -75,9 +76,9 @@ PLUCK_API void pluck_speculation_destroy(pluck_speculation **speculation);
 /*
  * Decides on n drafts. position is that of the first draft: the number of tokens before it. targets
  * are n + 1 distributions: number i is the target's after i drafts. Those after the first rejected
- * draft are not read. The time follows the sizes of the supports that are read, not the vocabulary,
- * and nothing is allocated. speculation only lends its memory: the same call gives the same
- * verdict.
+ * draft are not read. The time grows with the sizes of the supports that are read, not with the
+ * vocabulary, and nothing is allocated. The call does not change what later calls give: the same
+ * arguments always give the same verdict.
  *
  * PLUCK_ERR_INVALID for a token outside the vocabulary, for a probability that is negative or not
  * finite, and for a draft that has no probability in its own support. PLUCK_ERR_EMPTY for a target

@@ -1,8 +1,8 @@
 /*
- * Stages: what there is, and stages of your own. A stage changes the logits of tokens or removes
- * tokens; a draw is the last stage of a chain, and takes the token. Each is described by one
- * constant table. Configurations, the JSON Schema, `pluck stages` and the flags of the command are
- * made from these tables.
+ * Stages: those of the library, and how to write your own. A stage changes the logits of tokens or
+ * removes tokens. A draw is the last stage of a chain, and chooses the token. A constant table
+ * describes each stage; configurations, the JSON Schema, `pluck stages` and the flags of the
+ * command are made from these tables.
  *
  * The tables of the library are constant data: any thread may read them, and nobody frees them.
  */
@@ -119,10 +119,12 @@ PLUCK_API const char *pluck_stage_nearest(const char *name);
  * only read it, so any number of threads may use them, but not while a stage is added.
  */
 
-/* What apply works on: the tokens that are left, and their logits. Valid during the call. */
+/* The tokens that are left, and their logits: apply reads and changes them. Valid during the
+ * call. */
 typedef struct pluck_view pluck_view;
 
-/* What else a stage may look at. Valid during the call. */
+/* The vocabulary, the history and the random numbers that a stage may use besides its view. Valid
+ * during the call. */
 typedef struct pluck_context pluck_context;
 
 /*
@@ -243,8 +245,9 @@ PLUCK_API void pluck_view_scale(pluck_view *view, double factor);
  * PLUCK_ERR_NAN. */
 typedef double (*pluck_new_logit)(void *user, pluck_token token, double logit);
 
-/* Changes the logits of n tokens (ascending, each once), or of all that are left. Tokens that were
- * removed stay removed. PLUCK_ERR_EMPTY if no token is left then: return it from apply. */
+/* Changes the logits of n tokens (ascending, each once), or of all tokens that are left. Tokens
+ * that were removed before stay removed. If no token is left afterwards, the result is
+ * PLUCK_ERR_EMPTY, which apply must return in turn. */
 PLUCK_API pluck_status pluck_view_edit(pluck_view *view, const pluck_token *tokens, size_t n,
                                        pluck_new_logit new_logit, void *user, pluck_error *err);
 PLUCK_API pluck_status pluck_view_edit_all(pluck_view *view, pluck_new_logit new_logit, void *user,
@@ -263,8 +266,8 @@ PLUCK_API void pluck_view_keep_top_p(pluck_view *view, double p);
 /* Returns whether a token stays. */
 typedef bool (*pluck_keep)(void *user, pluck_token token, double logit);
 
-/* Keeps the tokens for which keep returns true. PLUCK_ERR_EMPTY if there are none: return it from
- * apply. */
+/* Keeps the tokens for which keep returns true. If there are none, the result is PLUCK_ERR_EMPTY,
+ * which apply must return in turn. */
 PLUCK_API pluck_status pluck_view_keep_if(pluck_view *view, pluck_keep keep, void *user,
                                           pluck_error *err);
 

@@ -120,7 +120,8 @@ typedef struct pluck_stage_report {
     uint32_t n_listed;
     const pluck_trace_edit *edits;
 
-    /* How many 64-bit random numbers of this position the stage took, and the first of them. */
+    /* The number of 64-bit random numbers of this position that the stage took, and the numbers
+     * themselves, at most PLUCK_TRACE_WORDS of them. */
     size_t n_words;
     uint64_t words[PLUCK_TRACE_WORDS];
 } pluck_stage_report;
@@ -161,11 +162,12 @@ typedef struct pluck_token_step {
 
 #define PLUCK_TRACE_SURVIVED SIZE_MAX
 
-/* The way of one followed token. */
+/* What happened to one followed token. */
 typedef struct pluck_token_fate {
     pluck_token token;
     const pluck_token_step *steps; /* one per report: after the stage of that index */
-    size_t removed_by; /* index of the report, PLUCK_TRACE_SURVIVED, or 0: it came as -inf */
+    size_t removed_by; /* index of the report of the stage that removed it; 0: its logit was -inf
+                        * at the start; PLUCK_TRACE_SURVIVED: no stage removed it */
 
     /* How much its logit and its probability, before the stage that removed it, fell short of the
      * bound. Positive: it was too improbable. Negative: it was too probable (xtc, typical). 0: it
@@ -181,10 +183,11 @@ typedef struct pluck_trace_report {
                                               * the last one is the draw */
     const pluck_trace_draw *draw;
     size_t n_tokens;
-    const pluck_token_fate *const *tokens; /* those that were followed */
+    const pluck_token_fate *const *tokens; /* the followed tokens, in the order given */
 } pluck_trace_report;
 
-/* NULL if the last run failed, or if there was none. Valid until the trace is used again. */
+/* The report of the last run; NULL if that run failed, or if the trace has not run yet. Valid until
+ * the trace is used again. */
 PLUCK_API const pluck_trace_report *pluck_trace_get_report(const pluck_trace *trace);
 
 #ifdef __cplusplus

@@ -33,7 +33,7 @@
 extern "C" {
 #endif
 
-/* What is read. Everything is borrowed for the call. */
+/* The rows, their targets, and who reads them. Everything is borrowed for the call. */
 typedef struct pluck_tune_data {
     size_t struct_size; /* PLUCK_INIT(pluck_tune_data) */
     pluck_dump *dump;
@@ -42,8 +42,9 @@ typedef struct pluck_tune_data {
     const pluck_parallel *parallel; /* NULL: the calling thread alone */
     pluck_isa isa;
 
-    /* Called now and then from the calling thread with the number of rows done and the total. The
-     * total is an estimate, because the number of passes is. NULL: not called. */
+    /* Called from the calling thread after each group of rows, with the number of rows done and
+     * the total over all passes. The total is an estimate, because the number of passes is not
+     * known at the start. NULL: not called. */
     void (*progress)(void *user, uint64_t done, uint64_t total);
     void *user;
 
@@ -51,8 +52,8 @@ typedef struct pluck_tune_data {
     const pluck_allocator *allocator;
 } pluck_tune_data;
 
-/* How rows are put into bins by confidence. All zero: 15 equal parts of (0, 1], each (low, high].
- */
+/* How rows are put into bins by confidence. With all fields zero there are 15 bins of equal width
+ * on (0, 1]; each contains its upper end but not its lower end. */
 typedef struct pluck_tune_binning {
     uint32_t n;       /* 0: 15; at most PLUCK_TUNE_MAX_BINS */
     bool closed_left; /* [low, high), the last [low, 1] */
@@ -106,7 +107,8 @@ typedef struct pluck_tune_request {
 PLUCK_API pluck_status pluck_tune_measure(const pluck_tune_data *data,
                                           const pluck_tune_request *request, pluck_error *err);
 
-/* What a fit minimises, or which value it meets. */
+/* What a fit looks for: the temperature at which a mean is smallest (nll, ece, brier), or the one
+ * at which a quantity has a given value (entropy, perplexity, diversity). */
 typedef enum pluck_tune_objective {
     PLUCK_TUNE_NLL = 0, /* minimises the mean NLL: maximum likelihood, convex in 1/T */
     /* Minimises ECE. ECE is not continuous in T, so three grids are searched, each finer than the
@@ -131,7 +133,7 @@ typedef enum pluck_tune_half {
 typedef struct pluck_tune_options {
     size_t struct_size; /* PLUCK_INIT(pluck_tune_options) */
     pluck_tune_objective objective;
-    double value;         /* what to meet: entropy >= 0, perplexity and diversity >= 1 */
+    double value;         /* the value to reach: entropy >= 0, perplexity and diversity >= 1 */
     double min_t, max_t;  /* range of T, within [1e-3, 1e3]; 0: 0.05 and 20 */
     pluck_tune_half half; /* for cross-validation: fit to one half, measure the other */
     pluck_tune_binning binning;
@@ -189,7 +191,7 @@ typedef enum pluck_tune_cut_kind {
  * NULL outside the enumeration. */
 PLUCK_API const char *pluck_tune_cut_name(pluck_tune_cut_kind kind);
 
-/* A truncation, alone, at one setting, and what it would do: means over rows. */
+/* What one truncation, used alone with one setting, would do: means over rows. */
 typedef struct pluck_tune_cut {
     pluck_tune_cut_kind kind;
     double setting;     /* given: the parameter of the stage */
@@ -202,10 +204,11 @@ typedef struct pluck_tune_cut {
  * Fills in the results of n cuts, n >= 0, at one temperature and, unless needed is NULL, finds for
  * each kind the tightest setting with which the target survives in at least the fraction keep of
  * the rows, 0 < keep <= 1. needed has PLUCK_TUNE_N_CUT_KINDS entries, indexed by kind, and requires
- * targets. For top_p and top_n_sigma the smallest setting is given: the mass before the target, or
- * its distance, rounded up by 1e-6, because the exact number is the limit. For min_p the
- * largest is given, rounded down likewise, for top_k the smallest. Takes one pass, which sorts each
- * row, and 32 (1 - keep) bytes per row. On failure the outputs are unchanged.
+ * targets. The tightest setting is the smallest one for top_p, top_k and top_n_sigma, and the
+ * largest one for min_p. It is computed from the rows whose targets are hardest to keep. Except for
+ * top_k it is moved by about 1e-6 to the safe side, because at the exact number rounding would
+ * decide. The function takes one pass, which sorts each row, and 32 (1 - keep) bytes per row. On
+ * failure the outputs are unchanged.
  */
 PLUCK_API pluck_status pluck_tune_cuts(const pluck_tune_data *data, double temperature,
                                        pluck_tune_cut *cuts, size_t n, double keep, double *needed,
@@ -242,8 +245,9 @@ typedef struct pluck_comparison {
     /* -ln p and -ln q of the target; NAN without a target, INFINITY where it is banned. */
     double nll_a, nll_b;
 
-    /* The probability in a of the tokens that b allows, and in b of those that a allows; exactly 1
-     * if all are allowed. For a truncation, whose divergence is infinite, it is what is left. */
+    /* kept_a is the total probability, in a, of the tokens that b allows; kept_b that, in b, of the
+     * tokens that a allows. Exactly 1 if all are allowed. If b is a truncation of a, the divergence
+     * is infinite, and kept_a says how much of a the truncation keeps. */
     double kept_a, kept_b;
 } pluck_comparison;
 
