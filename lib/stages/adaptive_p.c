@@ -129,7 +129,7 @@ static const pluck_param params[] = {
         .max = 1,
         .default_value = 0.5,
         .neutral = (double)NAN,
-        .summary = "the probability that drawn tokens should have on average",
+        .summary = "average probability that drawn tokens should have",
         .offset_bytes = offsetof(adaptive_p_params, target),
     },
     {
@@ -140,7 +140,8 @@ static const pluck_param params[] = {
         .max = 0.99,
         .default_value = 0.9,
         .neutral = (double)NAN,
-        .summary = "how long drawn tokens are remembered: weight of one against the next",
+        .summary = "weight of the earlier tokens in the running average; 0: only the last token "
+                   "counts",
         .offset_bytes = offsetof(adaptive_p_params, decay),
     },
 };
@@ -148,7 +149,8 @@ static const pluck_param params[] = {
 const plk_stage plk_stage_adaptive_p = {
     .info = {.name = "adaptive_p",
              .kind = PLUCK_STAGE_DRAW,
-             .summary = "prefers tokens of a probability that follows what was drawn before",
+             .summary = "prefers tokens whose probability is near a target that follows earlier "
+                        "draws",
              .formula = "d = abs(p - a) / 0.3: token ~ softmax(5 - 10 d^2 / (1 + d)), a = clamp(2 "
                         "target - average, 0, 1)",
              .source = "llama.cpp, llama_sampler_init_adaptive_p",

@@ -71,7 +71,7 @@ static const pluck_param params[] = {
         .flat_key = "bad_words_ids",
         .type = PLUCK_PARAM_SEQUENCES,
         .neutral = (double)NAN,
-        .summary = "sequences of tokens that must not come",
+        .summary = "sequences of tokens that are never completed",
         .offset_bytes = offsetof(bad_words_params, sequences),
     },
 };

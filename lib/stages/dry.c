@@ -167,7 +167,7 @@ static const pluck_param params[] = {
         .max = 1e6,
         .default_value = 0,
         .neutral = 0,
-        .summary = "how strongly to penalise; 0: not at all",
+        .summary = "strength of the penalty; 0: none",
         .offset_bytes = offsetof(dry_params, multiplier),
     },
     {
@@ -178,7 +178,7 @@ static const pluck_param params[] = {
         .max = 1e6,
         .default_value = 1.75,
         .neutral = (double)NAN,
-        .summary = "how the penalty grows with the length of the repetition",
+        .summary = "factor of the penalty per further token of the repetition",
         .offset_bytes = offsetof(dry_params, base),
     },
     {
@@ -189,7 +189,7 @@ static const pluck_param params[] = {
         .max = 1 << 24,
         .default_value = 2,
         .neutral = (double)NAN,
-        .summary = "repetitions shorter than this are free",
+        .summary = "length from which a repetition is penalised",
         .offset_bytes = offsetof(dry_params, allowed_length),
     },
     {
@@ -200,7 +200,7 @@ static const pluck_param params[] = {
         .max = 1 << 24,
         .default_value = -1,
         .neutral = 0,
-        .summary = "how many of the last tokens are searched; -1: all, 0: none",
+        .summary = "number of last tokens that are searched; -1: all, 0: none",
         .offset_bytes = offsetof(dry_params, last_n),
     },
     {
@@ -208,8 +208,8 @@ static const pluck_param params[] = {
         .flat_key = "dry_sequence_breakers",
         .type = PLUCK_PARAM_SEQUENCES,
         .neutral = (double)NAN,
-        .summary = "sequences of tokens over which no repetition extends; a breaker of one token "
-                   "is never penalised",
+        .summary = "sequences of tokens that end every repetition; a breaker of one token is never "
+                   "penalised",
         .offset_bytes = offsetof(dry_params, breakers),
     },
 };

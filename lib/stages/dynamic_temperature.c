@@ -94,7 +94,7 @@ static const pluck_param params[] = {
         .max = (double)INFINITY,
         .default_value = 0,
         .neutral = 0,
-        .summary = "how far the temperature goes below and above t; 0: plain temperature",
+        .summary = "largest difference of the temperature from t; 0: the temperature is always t",
         .offset_bytes = offsetof(dynamic_temperature_params, range),
     },
     {
@@ -105,7 +105,7 @@ static const pluck_param params[] = {
         .max = 100,
         .default_value = 1,
         .neutral = (double)NAN,
-        .summary = "how the temperature follows the entropy; 1: in proportion",
+        .summary = "power of the relative entropy that the temperature follows; 1: linear",
         .offset_bytes = offsetof(dynamic_temperature_params, exponent),
     },
 };

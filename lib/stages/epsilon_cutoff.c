@@ -57,7 +57,7 @@ static const pluck_param params[] = {
 const plk_stage plk_stage_epsilon_cutoff = {
     .info = {.name = "epsilon_cutoff",
              .kind = PLUCK_STAGE_TRUNCATE,
-             .summary = "keeps the tokens that are not too improbable",
+             .summary = "keeps the tokens whose probability reaches a threshold",
              .formula = "p >= epsilon",
              .source =
                  "Hewitt, Manning, Liang: Truncation Sampling as Language Model Desmoothing (2022)",

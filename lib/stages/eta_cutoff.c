@@ -65,7 +65,8 @@ static const pluck_param params[] = {
 const plk_stage plk_stage_eta_cutoff = {
     .info = {.name = "eta_cutoff",
              .kind = PLUCK_STAGE_TRUNCATE,
-             .summary = "keeps the tokens above a probability that falls with the entropy",
+             .summary = "keeps the tokens whose probability reaches a threshold that falls as "
+                        "entropy grows",
              .formula = "p >= min(epsilon, sqrt(epsilon) * e^-H)",
              .source =
                  "Hewitt, Manning, Liang: Truncation Sampling as Language Model Desmoothing (2022)",

@@ -81,7 +81,7 @@ static const pluck_param params[] = {
         .max = 1 << 30,
         .default_value = 0,
         .neutral = (double)NAN,
-        .summary = "how many generated tokens are left alone",
+        .summary = "number of generated tokens after which the change begins",
         .offset_bytes = offsetof(exp_decay_length_params, start),
     },
     {
@@ -93,7 +93,7 @@ static const pluck_param params[] = {
         .max = 1000,
         .default_value = 1,
         .neutral = 1,
-        .summary = "growth with every token beyond; above 1 raises the tokens",
+        .summary = "growth per further token; above 1 makes the tokens more likely",
         .offset_bytes = offsetof(exp_decay_length_params, factor),
     },
     {
@@ -101,7 +101,7 @@ static const pluck_param params[] = {
         .flat_key = "exp_decay_tokens",
         .type = PLUCK_PARAM_TOKENS,
         .neutral = (double)NAN,
-        .summary = "the tokens that are raised, for example the end of the text",
+        .summary = "the tokens to change, for example the end of the text",
         .offset_bytes = offsetof(exp_decay_length_params, tokens),
     },
 };
@@ -109,7 +109,7 @@ static const pluck_param params[] = {
 const plk_stage plk_stage_exp_decay_length = {
     .info = {.name = "exp_decay_length",
              .kind = PLUCK_STAGE_REWEIGHT,
-             .summary = "raises chosen tokens the longer the text gets",
+             .summary = "makes chosen tokens more likely as the text grows",
              .formula = "i > 0 tokens generated beyond start: l' = l + abs(l) * (factor^i - 1)",
              .source = "Hugging Face Transformers, ExponentialDecayLengthPenalty",
              .params = params,

@@ -56,7 +56,8 @@ static const pluck_param params[] = {
         .min = -1e6,
         .max = 1e6,
         .neutral = (double)NAN,
-        .summary = "from token id to the number added to its logit; false or null bans the token",
+        .summary = "map from token id to the number added to its logit; false or null bans the "
+                   "token",
         .offset_bytes = offsetof(logit_bias_params, bias),
     },
 };

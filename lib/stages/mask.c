@@ -29,8 +29,8 @@ static const pluck_param params[] = {
         .type = PLUCK_PARAM_BOOLEAN,
         .default_value = 1,
         .neutral = 0,
-        .summary = "whether a mask that the application sets acts at this place of the order; "
-                   "otherwise it acts first",
+        .summary = "whether the application's mask acts at this place of the order; otherwise it "
+                   "acts before all stages",
         .offset_bytes = offsetof(mask_params, enabled),
     },
 };

@@ -55,7 +55,7 @@ static const pluck_param params[] = {
 const plk_stage plk_stage_min_p = {
     .info = {.name = "min_p",
              .kind = PLUCK_STAGE_TRUNCATE,
-             .summary = "keeps the tokens that are not much less probable than the best",
+             .summary = "keeps the tokens whose probability reaches a fraction of the largest",
              .formula = "l >= max + ln p",
              .source = "Nguyen et al.: Turning Up the Heat: Min-p Sampling (2024)",
              .params = params,

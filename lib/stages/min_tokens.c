@@ -48,7 +48,7 @@ static const pluck_param params[] = {
         .max = 1 << 30,
         .default_value = 0,
         .neutral = 0,
-        .summary = "how many tokens must have been generated before; 0: none",
+        .summary = "number of tokens to generate before these tokens are allowed; 0: none",
         .offset_bytes = offsetof(min_tokens_params, n),
     },
     {
@@ -56,7 +56,7 @@ static const pluck_param params[] = {
         .flat_key = "min_tokens_ids",
         .type = PLUCK_PARAM_TOKENS,
         .neutral = (double)NAN,
-        .summary = "the tokens that must wait, for example the end of the text",
+        .summary = "the tokens that are banned until then, for example the end of the text",
         .offset_bytes = offsetof(min_tokens_params, tokens),
     },
 };
@@ -64,8 +64,9 @@ static const pluck_param params[] = {
 const plk_stage plk_stage_min_tokens = {
     .info = {.name = "min_tokens",
              .kind = PLUCK_STAGE_TRUNCATE,
-             .summary = "bans tokens until enough were generated",
-             .formula = "the tokens fall while fewer than n tokens were accepted after the prompt",
+             .summary = "bans chosen tokens until enough tokens were generated",
+             .formula = "the tokens are banned while fewer than n tokens were accepted after the "
+                        "prompt",
              .source = "vLLM, SamplingParams.min_tokens; Hugging Face Transformers, "
                        "MinNewTokensLengthLogitsProcessor",
              .params = params,

@@ -87,7 +87,7 @@ static const pluck_param params[] = {
         .max = 1e6,
         .default_value = 100,
         .neutral = (double)NAN,
-        .summary = "how many of the best tokens Zipf's exponent is estimated from",
+        .summary = "number of most probable tokens from which Zipf's exponent is estimated",
         .offset_bytes = offsetof(mirostat_params, m),
     },
 };

@@ -59,7 +59,7 @@ static const pluck_param params[] = {
         .max = 1 << 24,
         .default_value = 0,
         .neutral = 0,
-        .summary = "length of the sequences of which none may come twice; 0: any may",
+        .summary = "length of the token sequences that may occur only once; 0: no limit",
         .offset_bytes = offsetof(no_repeat_ngram_params, n),
     },
 };
@@ -69,7 +69,7 @@ const plk_stage plk_stage_no_repeat_ngram = {
         {.name = "no_repeat_ngram",
          .kind = PLUCK_STAGE_TRUNCATE,
          .summary = "bans tokens that would repeat a sequence of n tokens",
-         .formula = "the tokens that followed an earlier occurrence of the last n - 1 tokens fall",
+         .formula = "bans the tokens that followed an earlier occurrence of the last n - 1 tokens",
          .source =
              "Paulus, Xiong, Socher: A Deep Reinforced Model for Abstractive Summarization (2017)",
          .params = params,

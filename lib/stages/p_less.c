@@ -53,7 +53,7 @@ static const pluck_param params[] = {
         .type = PLUCK_PARAM_BOOLEAN,
         .default_value = 1,
         .neutral = 0,
-        .summary = "whether the stage acts",
+        .summary = "whether the stage runs",
         .offset_bytes = offsetof(p_less_params, enabled),
     },
 };
@@ -61,7 +61,7 @@ static const pluck_param params[] = {
 const plk_stage plk_stage_p_less = {
     .info = {.name = "p_less",
              .kind = PLUCK_STAGE_TRUNCATE,
-             .summary = "keeps the tokens at least as probable as two draws are to agree",
+             .summary = "keeps tokens at least as probable as the chance that two draws are equal",
              .formula = "p >= sum of p^2",
              .source = "Tan, Wu, Howard: p-less Sampling (2025)",
              .params = params,

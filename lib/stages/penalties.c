@@ -135,7 +135,7 @@ static const pluck_param params[] = {
         .max = 1 << 24,
         .default_value = 64,
         .neutral = 0,
-        .summary = "how many of the last tokens count; -1: all, 0: none",
+        .summary = "number of last tokens that count; -1: all, 0: none",
         .offset_bytes = offsetof(penalties_params, last_n),
     },
     {
@@ -158,7 +158,7 @@ static const pluck_param params[] = {
         .max = 1e6,
         .default_value = 0,
         .neutral = 0,
-        .summary = "subtracted once for every time that the token was seen",
+        .summary = "subtracted once per occurrence of the token",
         .offset_bytes = offsetof(penalties_params, frequency),
     },
     {
@@ -169,7 +169,7 @@ static const pluck_param params[] = {
         .max = 1e6,
         .default_value = 0,
         .neutral = 0,
-        .summary = "subtracted once if the token was seen at all",
+        .summary = "subtracted once if the token occurs at all",
         .offset_bytes = offsetof(penalties_params, presence),
     },
     {
@@ -178,7 +178,7 @@ static const pluck_param params[] = {
         .type = PLUCK_PARAM_BOOLEAN,
         .default_value = 0,
         .neutral = 0,
-        .summary = "whether only tokens accepted after the last one of a prompt count",
+        .summary = "whether only the tokens after the prompt count",
         .offset_bytes = offsetof(penalties_params, ignore_prompt),
     },
 };

@@ -50,7 +50,7 @@ static const pluck_param params[] = {
         .max = 1e6,
         .default_value = 0,
         .neutral = 0,
-        .summary = "how strongly to bend; 0: not at all",
+        .summary = "strength of the curve; 0: none",
         .offset_bytes = offsetof(smoothing_params, factor),
     },
     {
@@ -61,7 +61,7 @@ static const pluck_param params[] = {
         .max = 100,
         .default_value = 1,
         .neutral = (double)NAN,
-        .summary = "share of the cubic term: 1 none, 3 all",
+        .summary = "weight of the cubic term; 1: quadratic only, 3: cubic only",
         .offset_bytes = offsetof(smoothing_params, curve),
     },
 };

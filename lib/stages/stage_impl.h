@@ -134,7 +134,7 @@ struct plk_stage {
     {                                                                                              \
         .name = "min_keep", .flat_key = "min_keep", .type = PLUCK_PARAM_INTEGER, .min = 1,         \
         .max = PLUCK_MAX_VOCAB, .default_value = 1, .neutral = 1,                                  \
-        .summary = "keeps at least this many tokens",                                              \
+        .summary = "smallest number of tokens to keep",                                            \
         .offset_bytes = offsetof(params_type, min_keep)                                            \
     }
 
@@ -240,12 +240,12 @@ void plk_mirostat_accept(const void *params, void *state, const plk_history *his
      .max = 1000,                                                                                  \
      .default_value = 5,                                                                           \
      .neutral = (double)NAN,                                                                       \
-     .summary = "the surprise to aim at, in bits",                                                 \
+     .summary = "target for the surprise, in bits",                                                \
      .offset_bytes = offsetof(params_type, common.tau)},                                           \
     {                                                                                              \
         .name = "eta", .flat_key = "mirostat_eta", .type = PLUCK_PARAM_NUMBER, .min = 0,           \
         .max = 1000, .default_value = 0.1, .neutral = (double)NAN,                                 \
-        .summary = "how fast the aim is corrected by the surprise of each token",                  \
+        .summary = "learning rate: how far each token moves the threshold",                        \
         .offset_bytes = offsetof(params_type, common.eta)                                          \
     }
 

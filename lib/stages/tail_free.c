@@ -67,7 +67,7 @@ static const pluck_param params[] = {
         .max = 1,
         .default_value = 1,
         .neutral = 1,
-        .summary = "share of the curvature to keep; 1 keeps all tokens",
+        .summary = "share of the total curvature to keep; 1 keeps all tokens",
         .offset_bytes = offsetof(tail_free_params, z),
     },
 };
@@ -76,7 +76,7 @@ const plk_stage plk_stage_tail_free = {
     .info =
         {.name = "tail_free",
          .kind = PLUCK_STAGE_TRUNCATE,
-         .summary = "cuts the tail where sorted probabilities stop bending",
+         .summary = "cuts the tail where the curve of sorted probabilities becomes straight",
          .formula = "token i + 1 stays while the sum of abs(p[j] - 2 p[j+1] + p[j+2]), j <= i, is "
                     "<= z of the whole",
          .source =

@@ -44,7 +44,8 @@ static const pluck_param params[] = {
         .max = (double)INFINITY,
         .default_value = 0.8,
         .neutral = 1,
-        .summary = "divides the logits: below 1 sharpens, above 1 flattens, 0 keeps the best token",
+        .summary = "divisor of the logits: below 1 sharpens, above 1 flattens, 0 keeps the best "
+                   "token",
         .offset_bytes = offsetof(temperature_params, t),
     },
 };

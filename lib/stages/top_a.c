@@ -55,7 +55,8 @@ static const pluck_param params[] = {
 const plk_stage plk_stage_top_a = {
     .info = {.name = "top_a",
              .kind = PLUCK_STAGE_TRUNCATE,
-             .summary = "keeps tokens by a threshold that falls with the square of the best",
+             .summary = "keeps tokens whose probability reaches a multiple of the largest one's "
+                        "square",
              .formula = "p >= a * p_max^2",
              .source = "text-generation-webui, TopALogitsWarper",
              .params = params,

@@ -34,7 +34,7 @@ static const pluck_param params[] = {
         .max = INT32_MAX,
         .default_value = 40,
         .neutral = 0,
-        .summary = "how many tokens to keep; 0 keeps all",
+        .summary = "number of tokens to keep; 0 keeps all",
         .offset_bytes = offsetof(top_k_params, k),
     },
 };

@@ -46,7 +46,8 @@ static const pluck_param params[] = {
         .max = 1e6,
         .default_value = 1,
         .neutral = 0,
-        .summary = "how many standard deviations below the best logit to keep; 0 or less keeps all",
+        .summary = "distance below the best logit to keep, in standard deviations; 0 or less keeps "
+                   "all",
         .offset_bytes = offsetof(top_n_sigma_params, n),
     },
 };

@@ -35,7 +35,7 @@ static const pluck_param params[] = {
         .max = 1,
         .default_value = 0.95,
         .neutral = 1,
-        .summary = "probability to keep; 1 keeps all, 0 keeps min_keep tokens",
+        .summary = "total probability to keep; 1 keeps all, 0 keeps min_keep tokens",
         .offset_bytes = offsetof(top_p_params, p),
     },
     PLK_MIN_KEEP_PARAM(top_p_params),

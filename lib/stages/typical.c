@@ -40,7 +40,7 @@ static const pluck_param params[] = {
         .max = 1,
         .default_value = 1,
         .neutral = 1,
-        .summary = "probability to keep; 1 keeps all",
+        .summary = "total probability to keep; 1 keeps all",
         .offset_bytes = offsetof(typical_params, p),
     },
     PLK_MIN_KEEP_PARAM(typical_params),

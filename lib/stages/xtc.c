@@ -137,7 +137,7 @@ static const pluck_param params[] = {
         .max = 1,
         .default_value = 0,
         .neutral = 0,
-        .summary = "chance that the stage acts on a token; 0: never",
+        .summary = "chance per token that the stage acts; 0: never",
         .offset_bytes = offsetof(xtc_params, probability),
     },
     {
@@ -148,7 +148,7 @@ static const pluck_param params[] = {
         .max = 1,
         .default_value = 0.1,
         .neutral = (double)NAN,
-        .summary = "probability that makes a token a top choice; above 0.5 the stage never acts",
+        .summary = "probability from which a token is a top choice; above 0.5 the stage never acts",
         .offset_bytes = offsetof(xtc_params, threshold),
     },
     PLK_MIN_KEEP_PARAM(xtc_params),
@@ -157,7 +157,7 @@ static const pluck_param params[] = {
         .flat_key = "xtc_protect",
         .type = PLUCK_PARAM_TOKENS,
         .neutral = (double)NAN,
-        .summary = "tokens whose removal cancels the step, for example the end of text",
+        .summary = "tokens that must stay: if one would be removed, the stage does nothing",
         .offset_bytes = offsetof(xtc_params, protect),
     },
 };
@@ -165,7 +165,7 @@ static const pluck_param params[] = {
 const plk_stage plk_stage_xtc = {
     .info = {.name = "xtc",
              .kind = PLUCK_STAGE_TRUNCATE,
-             .summary = "at times removes the most probable tokens, all but the least of them",
+             .summary = "at times removes all top choices except the least probable one",
              .formula = "u < probability: of the tokens with p >= threshold, if 2 or more, only "
                         "the least likely stays",
              .source = "p-e-w, text-generation-webui pull request 6335 (2024); llama.cpp, "
