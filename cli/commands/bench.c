@@ -179,12 +179,12 @@ const command bench_command = {
     .name = "bench",
     .synopsis = "[DUMP] [options]",
     .summary = "measure what each stage of a chain costs",
-    .about = "Times the chain on rows of a dump, or on made-up logits (--vocab-size of them, "
-             "128256 if that is not given) if there is no DUMP: after each stage, the whole "
-             "chain, and the chain with its logprob. Each line is what a token costs with the "
-             "stages up to there. The unit is one reading of the logits, measured in turn with "
-             "the rest, so that ratios hold on a busy machine; times are processor time of one "
-             "thread. Says what would make it faster.",
+    .about = "Measures the time per token after each stage, of the whole chain, and of the chain "
+             "with the log-probability. The rows are those of DUMP; without one they are "
+             "synthetic, with --vocab-size values (default: 128256). Each line is the cost of a "
+             "token with the stages up to there. The unit is one reading of the logits, measured "
+             "in turn with the rest, so that ratios hold on a busy machine; times are processor "
+             "time of one thread. Says what would make it faster.",
     .usual = "temperature top-k top-p config seconds rows",
     .flags = flags,
     .flags_bytes = sizeof(bench_flags),

@@ -529,18 +529,16 @@ static const char *const examples[] = {
 const command compare_command = {
     .name = "compare",
     .synopsis = "A B [options] | A --config-a FILE --config-b FILE",
-    .summary = "measure how far two dumps, or two configurations, are apart",
-    .about = "Compares softmax(logits) of A and B row by row: the Kullback-Leibler divergence "
-             "both ways, total variation, Spearman's rank correlation of the 100 tokens most "
-             "probable in A, how often the most probable token is the same, and, with targets, "
-             "both perplexities: means with their standard errors, and quantiles over the rows. "
-             "The rows that differ most are listed.\n"
-             "A dump with a configuration stands for the distribution that its tokens would be "
-             "drawn from, and a dump without one for softmax(logits). One dump alone is compared "
-             "with itself and needs --config-a or --config-b. Where one side bans a token that the "
-             "other allows, the divergence is infinite; such rows "
-             "are counted.\n"
-             "Ends with status 1 if the mean KL(A || B) is above --max-kl.",
+    .summary = "measure the difference between two dumps, or two configurations",
+    .about = "Compares softmax(logits) of A and B row by row: the Kullback-Leibler divergence both "
+             "ways, total variation, Spearman's rank correlation of the 100 tokens most probable "
+             "in A, how often the most probable token is the same, and, with targets, both "
+             "perplexities: means with their standard errors, and quantiles over the rows. The "
+             "rows that differ most are listed.\nIf a dump has a configuration, the distribution "
+             "from which its tokens would be drawn is compared; otherwise softmax(logits). A "
+             "single dump is compared with itself under --config-a, --config-b or both. Where one "
+             "side bans a token that the other allows, the divergence is infinite; such rows are "
+             "counted.\nEnds with status 1 if the mean KL(A || B) is above --max-kl.",
     .usual = "config-a config-b targets max-kl rows vocab format",
     .flags = flags,
     .flags_bytes = sizeof(compare_flags),

@@ -210,8 +210,8 @@ const command config_check_command = {
     .name = "config check",
     .synopsis = "FILE",
     .summary = "say whether a configuration is valid",
-    .about = "Prints the stages that it runs, or what is wrong with it, where, and what would be "
-             "right (status 3). - is standard input.",
+    .about = "Prints the stages that the configuration runs. If it is not valid, prints what is "
+             "wrong, where, and what would be right, and ends with status 3. - is standard input.",
     .examples = config_check_examples,
     .min_words = 1,
     .max_words = 1,
@@ -278,8 +278,8 @@ const command config_init_command = {
     .name = "config init",
     .synopsis = "[PRESET]",
     .summary = "print a configuration to start from",
-    .about = "Prints a preset as JSON, ready for --config. Without PRESET: balanced. What the "
-             "keys mean is explained on standard error if that is a terminal.",
+    .about = "Prints a preset as JSON, ready for --config (default: balanced). If standard error "
+             "is a terminal, an explanation of the keys is printed there.",
     .flags = init_table,
     .flags_bytes = sizeof(init_flags),
     .examples = config_init_examples,

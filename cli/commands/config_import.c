@@ -133,7 +133,7 @@ static const char *const examples[] = {
 const command config_import_command = {
     .name = "config import",
     .synopsis = "FILE [options]",
-    .summary = "turn a configuration of another engine into one of pluck",
+    .summary = "translate the configuration of another engine",
     .about = "Reads a generation_config.json of Hugging Face Transformers, the body of a "
              "request to llama.cpp's server, vLLM, OpenAI's API, text-generation-webui, "
              "KoboldCpp or Ollama, a preset of text-generation-webui, a Modelfile, or "

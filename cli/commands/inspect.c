@@ -232,12 +232,12 @@ const command inspect_command = {
     .synopsis = "DUMP [--row R] [options]",
     .summary = "show the distribution of one row",
     .about = "Shows what each stage does to the row, and the most probable tokens of the final "
-             "distribution: what sample draws from for this row. effective is exp(entropy): "
-             "the number of equally likely tokens that would be as uncertain.\nWith --explain, "
-             "each stage also shows what it removed, the bound between what it kept and what "
-             "it removed, the numbers that it worked with and the logits that it changed. Then "
-             "come the random numbers of draw 0 and the interval that they hit, and for each "
-             "token of --token the stage that removed it and how much it lacked.",
+             "distribution: what sample draws from for this row. effective is exp(entropy): the "
+             "number of equally likely tokens that would be as uncertain.\nWith --explain, each "
+             "stage also shows what it removed, the bound between what it kept and what it "
+             "removed, the numbers that it worked with and the logits that it changed. Then come "
+             "the random numbers of draw 0 and the interval that they hit, and for each token of "
+             "--token the stage that removed it and by how much it missed the bound.",
     .usual = "row top vocab temperature top-k top-p explain format",
     .flags = flags,
     .flags_bytes = sizeof(inspect_flags),

@@ -470,13 +470,13 @@ static const char *const examples[] = {
 const command replay_command = {
     .name = "replay",
     .synopsis = "LINES DUMP... [options]",
-    .summary = "make draws again from the lines that sample --trace wrote",
+    .summary = "check the lines of sample --trace by making the draws again",
     .about = "Reads the lines of pluck sample --format json --trace from the file LINES (- is "
              "standard input), makes each draw again from the row of the dump, and says what "
              "differs: token, logprob, survivors, the interval and point of the draw, the random "
              "numbers, or the logits themselves. Equal means equal bits, on whatever machine the "
-             "lines were written. Status 1 if a line differs, 3 if one cannot be understood.\n"
-             "With several dumps each line names its own, as it was written when it was sampled.",
+             "lines were written. Status 1 if a line differs, 3 if one cannot be understood.\nWith "
+             "several dumps each line names its dump, by the name that was given to sample.",
     .flags = flags,
     .flags_bytes = sizeof(replay_flags),
     .examples = examples,

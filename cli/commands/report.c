@@ -382,12 +382,13 @@ static const char *const examples[] = {
 const command report_command = {
     .name = "report",
     .synopsis = "DUMP... [options]",
-    .summary = "make a page that shows dumps, with live controls",
-    .about = "Writes one HTML page that needs nothing else: the distribution of some rows, "
-             "with sliders for temperature, top-k, typical, top-p and min-p that act as the "
-             "library does and can be saved as a configuration, and entropy, perplexity and "
-             "nucleus size over the rows. With targets it also shows the likelihood against "
-             "temperature and the reliability diagram, before and after.",
+    .summary = "make an HTML page that shows dumps, with live controls",
+    .about = "Writes one HTML page without external files. It shows the distributions of some "
+             "rows, with sliders for temperature, top-k, typical, top-p and min-p that act as the "
+             "library does and whose settings can be saved as a configuration, and charts of "
+             "entropy, perplexity and nucleus size over the rows. With targets it also shows the "
+             "likelihood against temperature, and reliability diagrams before and after fitting "
+             "the temperature.",
     .usual = "output targets vocab rows explore threads",
     .flags = flags,
     .flags_bytes = sizeof(report_flags),

@@ -511,13 +511,13 @@ static const char *const examples[] = {
 const command softmax_command = {
     .name = "softmax",
     .synopsis = "[NUMBER...] [options]",
-    .summary = "print the softmax of numbers, or a relative of it",
+    .summary = "print the softmax of numbers, or a related function",
     .about = "The numbers are arguments, or else standard input: separated by blanks, commas, "
-             "brackets or line ends, all of it one vector (but see --lines). -inf is a number "
-             "of probability 0. Prints the probabilities; --lse, --entropy, --argmax and "
-             "--target print numbers instead, in this order if several are given. Text is one "
-             "line per vector, with the digits that a person needs. json and csv have all "
-             "digits that it takes to read back the same numbers.",
+             "brackets or line ends, all of it one vector (but see --lines). A number -inf has "
+             "probability 0. Prints the probabilities; --lse, --entropy, --argmax and --target "
+             "print numbers instead, in this order if several are given. The text format prints "
+             "one line per vector, with rounded numbers. json and csv print all digits that are "
+             "needed to read back the same numbers.",
     .usual = "temperature entmax log lse entropy argmax target format",
     .flags = flags,
     .flags_bytes = sizeof(softmax_flags),

@@ -200,11 +200,11 @@ static const char *const examples[] = {
 const command tree_eval_command = {
     .name = "tree eval",
     .synopsis = "HEAD HIDDEN TARGETS [options]",
-    .summary = "perplexity of a head, and what its answers cost",
-    .about = "Asks a head about each pair: the probability of the target, a token drawn, the "
-             "most probable token. Prints loss and perplexity, how often the most probable token "
-             "is the target, and for each question the processor time and the dot products a "
-             "token.",
+    .summary = "print the perplexity of a head, and the cost of its answers",
+    .about = "For each pair of hidden state and target, asks a head for the probability of the "
+             "target, for a drawn token and for the most probable token. Prints loss and "
+             "perplexity, how often the most probable token is the target, and for each of the "
+             "three questions the processor time and the number of dot products per token.",
     .flags = flags,
     .flags_bytes = sizeof(eval_flags),
     .defaults = &(const eval_flags){.temperature = 1},

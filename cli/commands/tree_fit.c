@@ -82,7 +82,7 @@ static const flag training_table[] = {
      .kind = FLAG_INPUT,
      .value = "FILE",
      .at = offsetof(training_flags, start),
-     .help = "begin with the nodes and the tree of this head"},
+     .help = "start from the tree and the weights of this head"},
     {.name = "epochs",
      .kind = FLAG_COUNT,
      .value = "N",
@@ -101,7 +101,7 @@ static const flag training_table[] = {
      .value = "X",
      .at = offsetof(training_flags, l2),
      .high = 1000000,
-     .help = "pull each node towards 0 by X with every example (default: 0)"},
+     .help = "weight decay: each example moves its node towards 0 in proportion to X (default: 0)"},
     {.name = "no-bias",
      .kind = FLAG_SWITCH,
      .at = offsetof(training_flags, no_bias),
@@ -179,12 +179,13 @@ const command tree_fit_command = {
     .name = "tree fit",
     .synopsis = "HIDDEN TARGETS -o FILE [options]",
     .summary = "train a hierarchical head on hidden states and their tokens",
-    .about = "HIDDEN has a row of numbers for each position (.npy, .safetensors), TARGETS the "
-             "token that came there (.npy of integers, or text). Fits the inner nodes of a code "
-             "tree by stochastic gradient descent with a learning rate that falls linearly to 0. "
-             "The result does not depend on the number of threads.\n"
-             "Interrupted (Ctrl-C), it finishes the step, writes the checkpoint and ends by the "
-             "signal (status 130); the same command with --resume goes on, to the same result.",
+    .about = "HIDDEN has one row of numbers per position (.npy, .safetensors), and TARGETS the "
+             "token that followed at each position (.npy of integers, or text). Fits the inner "
+             "nodes of a code tree by stochastic gradient descent with a learning rate that falls "
+             "linearly to 0. The result does not depend on the number of threads.\nIf it is "
+             "interrupted (Ctrl-C), it finishes the step, writes the checkpoint and ends with "
+             "status 130. The same command with --resume continues from there, and gives the same "
+             "result.",
     .usual = "output tree epochs rate validation validation-targets threads",
     .flags = fit_table,
     .flags_bytes = sizeof(training_flags),
@@ -203,11 +204,12 @@ static const char *const tree_distill_examples[] = {
 const command tree_distill_command = {
     .name = "tree distill",
     .synopsis = "HEAD HIDDEN TARGETS -o FILE [options]",
-    .summary = "train a hierarchical head to say what another head says",
-    .about = "HEAD is the weights of a dense head (.npy, --bias) or a stored head. The tree "
-             "learns the probabilities that it gives at the hidden states; the targets only "
-             "measure both, on the validation pairs if there are some: a tree is lossy, and the "
-             "last line says by how much. Otherwise as tree fit.",
+    .summary = "train a hierarchical head to imitate another head",
+    .about = "HEAD is a stored head, or a .npy file with the weights of a dense head (see --bias). "
+             "The tree learns the probabilities that HEAD gives at the hidden states. The targets "
+             "are used only to measure how much worse the tree is than HEAD, on the validation "
+             "pairs if there are any; the last line says the result. Everything else is as in tree "
+             "fit.",
     .usual = "output bias epochs rate validation validation-targets threads",
     .flags = distill_table,
     .flags_bytes = sizeof(training_flags),

@@ -459,14 +459,13 @@ static const char *const examples[] = {
 const command tree_predict_command = {
     .name = "tree predict",
     .synopsis = "MODEL [INPUT] [options]",
-    .summary = "labels of lines of text, or tokens of hidden states",
-    .about = "With a fastText model (.bin, .ftz): for each line of INPUT (standard input if it "
-             "is not given) prints the most probable labels, each followed by its probability, "
-             "as 'fasttext predict-prob MODEL INPUT N' does; a line without any known word gives "
-             "an empty one. Probabilities are exact; fastText's own are a little larger "
-             "(--compat).\n"
-             "With a head (.safetensors, or the weights of a dense one as .npy): INPUT holds "
-             "hidden states, a row each, and the labels are tokens.",
+    .summary = "predict labels for lines of text, or tokens for hidden states",
+    .about = "With a fastText model (.bin, .ftz): for each line of INPUT (standard input if it is "
+             "not given) prints the most probable labels, each followed by its probability, as "
+             "'fasttext predict-prob MODEL INPUT N' does; a line without any known word gives an "
+             "empty line. Probabilities are exact; fastText's own are a little larger "
+             "(--compat).\nWith a head (.safetensors, or the weights of a dense head as .npy): "
+             "INPUT holds one hidden state per row, and the labels are tokens.",
     .usual = "top threshold sample temperature threads format",
     .flags = flags,
     .flags_bytes = sizeof(predict_flags),

@@ -203,10 +203,11 @@ static const char *const examples[] = {"pluck tree stats model.ftz",
 const command tree_stats_command = {
     .name = "tree stats",
     .synopsis = "[MODEL] [options]",
-    .summary = "the shape of a code tree, and what its codes cost",
-    .about = "Of the tree of MODEL (a fastText model with hierarchical softmax, or a stored "
-             "hierarchical head), or of the Huffman tree of --counts: tokens, code lengths, "
-             "their mean by the counts next to the entropy of the counts, which no code can beat.",
+    .summary = "print the shape of a code tree and the lengths of its codes",
+    .about = "Prints the number of tokens, the code lengths, and their mean weighted by the counts "
+             "next to the entropy of the counts, which is the lower limit of that mean. The tree "
+             "is that of MODEL (a fastText model with hierarchical softmax, or a stored "
+             "hierarchical head), or the Huffman tree of --counts.",
     .flags = flags,
     .flags_bytes = sizeof(stats_flags),
     .examples = examples,

@@ -172,18 +172,16 @@ static const char *const examples[] = {
 const command tune_command = {
     .name = "tune",
     .synopsis = "DUMP [--targets FILE] [options]",
-    .summary = "find the temperature that fits, and what truncations would do",
+    .summary = "find the temperature that fits, and the effect of truncations",
     .about = "Reads all rows of a dump and finds the temperature with the least objective: the "
-             "likelihood of the tokens that followed (nll), the calibration error (ece), the "
-             "Brier score, or a mean entropy, perplexity (its exponential) or diversity (the "
-             "mean of exp(entropy)) to be met. Prints it with its interval, what it changes, how "
-             "well confidence says what is correct, and how often each truncation would have "
-             "forbidden the token that followed.\n"
-             "-o writes a configuration with this temperature: the one of --config, --preset and "
-             "the flags for keys, or an empty one. Its stages do not take part in the fit, which "
-             "sees the raw logits.\n"
-             "The dump is read several times, so that it cannot be a stream. Memory does not "
-             "grow with it.",
+             "likelihood of the tokens that followed (nll), the calibration error (ece), the Brier "
+             "score, or a mean entropy, perplexity (its exponential) or diversity (the mean of "
+             "exp(entropy)) to be met. Prints it with its interval, what it changes, how well "
+             "confidence says what is correct, and how often each truncation would have forbidden "
+             "the token that followed.\n-o writes a configuration with this temperature: the one "
+             "of --config, --preset and the flags for keys, or an empty one. Its stages do not "
+             "take part in the fit, which sees the raw logits.\nThe dump is read several times, so "
+             "it cannot be a stream. Memory does not grow with its size.",
     .usual = "targets objective truncate output rows threads format",
     .flags = flags,
     .flags_bytes = sizeof(tune_flags),
