@@ -393,15 +393,14 @@ static int run(const void *given)
     for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
         if (strcmp(shells[i].name, c->words[0]) != 0)
             continue;
-        int code = output_open(&out, c->who, NULL);
+        int code = output_open(&out, NULL);
         if (code != EXIT_DONE)
             return code;
         bool ok = shells[i].print(&out);
         int close_code = output_close(&out, true);
-        return ok ? close_code : complain_memory(c->who);
+        return ok ? close_code : complain_memory();
     }
-    return complain(c->who, EXIT_USAGE, "unknown shell '%s'; bash, zsh and fish are known",
-                    c->words[0]);
+    return complain(EXIT_USAGE, "unknown shell '%s'; bash, zsh and fish are known", c->words[0]);
 }
 
 static const char *const examples[] = {"pluck completions bash > pluck.bash", NULL};

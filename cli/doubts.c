@@ -106,12 +106,12 @@ bool doubt_rows(const source *src, const pluck_config *config, uint64_t first, u
     return kind == ROW_PROBS || kind == ROW_NEGATED_LOGPROBS || has_signs;
 }
 
-void warn_of_rows(const call *c, const char *name, const source *src, const pluck_config *config,
-                  uint64_t first, uint64_t end)
+void warn_of_rows(const char *name, const source *src, const pluck_config *config, uint64_t first,
+                  uint64_t end)
 {
     char text[DOUBT_BYTES];
     if (doubt_rows(src, config, first, end, text))
-        complain(c->who, EXIT_DONE, "warning: %s: %s", name, text);
+        complain(EXIT_DONE, "warning: %s: %s", name, text);
 }
 
 bool doubt_targets(const target_facts *facts, char text[DOUBT_BYTES])
@@ -139,7 +139,7 @@ bool doubt_targets(const target_facts *facts, char text[DOUBT_BYTES])
     return false;
 }
 
-void warn_of_loss(const call *c, const char *name, uint64_t rows, uint32_t n_vocab, double loss)
+void warn_of_loss(const char *name, uint64_t rows, uint32_t n_vocab, double loss)
 {
     char text[DOUBT_BYTES];
     target_facts facts = {.rows = rows,
@@ -148,7 +148,7 @@ void warn_of_loss(const call *c, const char *name, uint64_t rows, uint32_t n_voc
                           .confidence = (double)NAN,
                           .accuracy = (double)NAN};
     if (doubt_targets(&facts, text))
-        complain(c->who, EXIT_DONE, "warning: %s: %s", name, text);
+        complain(EXIT_DONE, "warning: %s: %s", name, text);
 }
 
 /* Sums over rows of p(target of row + shift), for the shifts 0, 1 and -1. */

@@ -19,8 +19,8 @@ bool doubt_rows(const source *src, const pluck_config *config, uint64_t first, u
                 char text[DOUBT_BYTES]);
 
 /* Writes what doubt_rows() says of this dump to standard error. */
-void warn_of_rows(const call *c, const char *name, const source *src, const pluck_config *config,
-                  uint64_t first, uint64_t end);
+void warn_of_rows(const char *name, const source *src, const pluck_config *config, uint64_t first,
+                  uint64_t end);
 
 /* Means over rows with a target, at T = 1. */
 typedef struct target_facts {
@@ -33,7 +33,7 @@ typedef struct target_facts {
 bool doubt_targets(const target_facts *facts, char text[DOUBT_BYTES]);
 
 /* doubt_targets() of a loss, to standard error; name: of the targets. */
-void warn_of_loss(const call *c, const char *name, uint64_t rows, uint32_t n_vocab, double loss);
+void warn_of_loss(const char *name, uint64_t rows, uint32_t n_vocab, double loss);
 
 /* Adds to the sentence of doubt_targets() what a shift of the targets by one would change, as seen
  * in up to 256 of the rows first .. end - 1. Not for streams. */

@@ -435,7 +435,7 @@ static const flag *find_long(const flag_set *set, const char *name, size_t n, ch
     return n_found == 1 ? found : NULL;
 }
 
-static int unknown_flag(const call *c, const flag_set *set, const char *typed)
+static int unknown_flag(const flag_set *set, const char *typed)
 {
     char name[64] = "";
     strncat(name, typed + strspn(typed, "-"), sizeof name - 1);
@@ -446,13 +446,13 @@ static int unknown_flag(const call *c, const flag_set *set, const char *typed)
             plk_suggest_offer(&nearest, set->flags[i].name, NULL);
     int n = (int)strcspn(typed, "=");
     if (!nearest.best)
-        return complain(c->who, EXIT_USAGE, "unknown option '%.*s'; see %s --help", n, typed,
-                        c->who);
-    return complain(c->who, EXIT_USAGE, "unknown option '%.*s'; did you mean '--%s'?", n, typed,
+        return complain(EXIT_USAGE, "unknown option '%.*s'; see %s --help", n, typed,
+                        message_who());
+    return complain(EXIT_USAGE, "unknown option '%.*s'; did you mean '--%s'?", n, typed,
                     nearest.best);
 }
 
-static int take_choice(const call *c, const flag *f, const char *value, int *place)
+static int take_choice(const flag *f, const char *value, int *place)
 {
     size_t n = 0;
     int index = 0;
@@ -462,10 +462,10 @@ static int take_choice(const call *c, const flag *f, const char *value, int *pla
             return EXIT_DONE;
         }
     }
-    return complain(c->who, EXIT_USAGE, "--%s: '%s' is not one of %s", f->name, value, f->value);
+    return complain(EXIT_USAGE, "--%s: '%s' is not one of %s", f->name, value, f->value);
 }
 
-static int take_number(const call *c, const flag *f, const char *value, double *place)
+static int take_number(const flag *f, const char *value, double *place)
 {
     bool is_any = f->low == 0 && f->high == 0;
     double number = 0, low = is_any ? -DBL_MAX : f->low, high = is_any ? DBL_MAX : f->high;
@@ -474,20 +474,20 @@ static int take_number(const call *c, const flag *f, const char *value, double *
         return EXIT_DONE;
     }
     if (is_any)
-        return complain(c->who, EXIT_USAGE, "--%s: '%s' is not a finite number%s", f->name, value,
+        return complain(EXIT_USAGE, "--%s: '%s' is not a finite number%s", f->name, value,
                         number_hint(value));
     if (f->is_low_open)
-        return complain(c->who, EXIT_USAGE, "--%s: '%s' is not a number in (%g, %g]%s", f->name,
-                        value, low, high, number_hint(value));
+        return complain(EXIT_USAGE, "--%s: '%s' is not a number in (%g, %g]%s", f->name, value, low,
+                        high, number_hint(value));
     if (high == DBL_MAX)
-        return complain(c->who, EXIT_USAGE, "--%s: '%s' is not a number of %g or more%s", f->name,
-                        value, low, number_hint(value));
-    return complain(c->who, EXIT_USAGE, "--%s: '%s' is not a number from %.0f to %.0f%s", f->name,
-                    value, low, high, number_hint(value));
+        return complain(EXIT_USAGE, "--%s: '%s' is not a number of %g or more%s", f->name, value,
+                        low, number_hint(value));
+    return complain(EXIT_USAGE, "--%s: '%s' is not a number from %.0f to %.0f%s", f->name, value,
+                    low, high, number_hint(value));
 }
 
 /* values: the struct of the command. */
-static int take(call *c, flag_set *set, void *values, const flag *f, const char *value)
+static int take(flag_set *set, void *values, const flag *f, const char *value)
 {
     char *place = (char *)values + f->at;
     key_list *list = (key_list *)(void *)place;
@@ -503,13 +503,13 @@ static int take(call *c, flag_set *set, void *values, const flag *f, const char 
     case FLAG_COUNT:
         if (parse_count(value, f->min, f->max, (uint64_t *)(void *)place))
             return EXIT_DONE;
-        return complain(c->who, EXIT_USAGE, "--%s: '%s' is not a whole number from %llu to %llu%s",
-                        f->name, value, (unsigned long long)f->min, (unsigned long long)f->max,
+        return complain(EXIT_USAGE, "--%s: '%s' is not a whole number from %llu to %llu%s", f->name,
+                        value, (unsigned long long)f->min, (unsigned long long)f->max,
                         number_hint(value));
     case FLAG_NUMBER:
-        return take_number(c, f, value, (double *)(void *)place);
+        return take_number(f, value, (double *)(void *)place);
     case FLAG_CHOICE:
-        return take_choice(c, f, value, (int *)(void *)place);
+        return take_choice(f, value, (int *)(void *)place);
     default:
         list->items = set->key_values;
         list->items[list->n++] = (key_value){f, value};
@@ -523,8 +523,7 @@ bool is_boolean_key(const flag *f)
 }
 
 /* The flag that a word names, and the value in the same word, or NULL. */
-static int read_flag(const call *c, const flag_set *set, const char *typed, const flag **f,
-                     const char **value)
+static int read_flag(const flag_set *set, const char *typed, const flag **f, const char **value)
 {
     bool is_long = typed[1] == '-';
     const char *name = typed + 1 + is_long;
@@ -534,28 +533,27 @@ static int read_flag(const call *c, const flag_set *set, const char *typed, cons
          : is_long ? find_long(set, name, n, list, sizeof list)
                    : find_flag(set, "", 0, name[0]);
     if (!*f && *list != '\0')
-        return complain(c->who, EXIT_USAGE, "option '%.*s' is ambiguous; it could be %s",
-                        (int)n + 2, typed, list);
+        return complain(EXIT_USAGE, "option '%.*s' is ambiguous; it could be %s", (int)n + 2, typed,
+                        list);
     if (!*f)
-        return unknown_flag(c, set, typed);
+        return unknown_flag(set, typed);
     *value = name[n] != '\0' ? name + n + is_long : NULL;
     return EXIT_DONE;
 }
 
 /* The value of a flag, if it takes one: the next word, unless it is in the same word. */
-static int read_value(const call *c, const flag *f, int n_words, char **words, int *at,
-                      const char **value)
+static int read_value(const flag *f, int n_words, char **words, int *at, const char **value)
 {
     const char *next = *at + 1 < n_words ? words[*at + 1] : "--";
     bool is_value = strncmp(next, "--", 2) != 0;
     if (f->kind == FLAG_SWITCH && *value)
-        return complain(c->who, EXIT_USAGE, "--%s takes no value", f->name);
+        return complain(EXIT_USAGE, "--%s takes no value", f->name);
     if (f->kind == FLAG_SWITCH || *value)
         return EXIT_DONE;
     if (is_boolean_key(f))
         is_value = strcmp(next, "true") == 0 || strcmp(next, "false") == 0;
     else if (!is_value)
-        return complain(c->who, EXIT_USAGE, "--%s needs a value: %s", f->name, f->value);
+        return complain(EXIT_USAGE, "--%s needs a value: %s", f->name, f->value);
     *value = is_value ? next : "true";
     *at += is_value;
     return EXIT_DONE;
@@ -566,17 +564,17 @@ static int parse_flag(call *c, flag_set *set, void *values, int n_words, char **
 {
     const flag *f = NULL;
     const char *value = NULL;
-    int code = read_flag(c, set, words[*at], &f, &value);
+    int code = read_flag(set, words[*at], &f, &value);
     if (code != EXIT_DONE)
         return code;
     if (f->at == offsetof(call, help) && f->kind == FLAG_SWITCH) {
         c->help = value ? HELP_ALL : HELP_PAGE;
         if (value && strcmp(value, "all") != 0)
-            return complain(c->who, EXIT_USAGE, "--help: '%s' is not 'all'", value);
+            return complain(EXIT_USAGE, "--help: '%s' is not 'all'", value);
         return EXIT_DONE;
     }
-    code = read_value(c, f, n_words, words, at, &value);
-    return code == EXIT_DONE ? take(c, set, values, f, value) : code;
+    code = read_value(f, n_words, words, at, &value);
+    return code == EXIT_DONE ? take(set, values, f, value) : code;
 }
 
 static int check_words(const call *c)
@@ -585,12 +583,12 @@ static int check_words(const call *c)
     if (c->help != HELP_NONE)
         return EXIT_DONE;
     if (c->n_words < about->min_words)
-        return complain(c->who, EXIT_USAGE, "needs a %s; see %s --help", about->word_name, c->who);
+        return complain(EXIT_USAGE, "needs a %s; see %s --help", about->word_name, message_who());
     if (c->n_words <= about->max_words)
         return EXIT_DONE;
     if (about->max_words == 0)
-        return complain(c->who, EXIT_USAGE, "unexpected '%s'; see %s --help", c->words[0], c->who);
-    return complain(c->who, EXIT_USAGE, "takes only %llu %s; '%s' is too much",
+        return complain(EXIT_USAGE, "unexpected '%s'; see %s --help", c->words[0], message_who());
+    return complain(EXIT_USAGE, "takes only %llu %s; '%s' is too much",
                     (unsigned long long)about->max_words, about->word_name,
                     c->words[about->max_words]);
 }
@@ -624,7 +622,7 @@ static int parse(call *c, flag_set *set, void *values, int n_words, char **words
 static int print_help(const call *c, const flag_set *set)
 {
     output out;
-    int code = output_open(&out, c->who, NULL);
+    int code = output_open(&out, NULL);
     if (code != EXIT_DONE)
         return code;
     help_print(&out, c->command, set, c->help);
@@ -633,8 +631,7 @@ static int print_help(const call *c, const flag_set *set)
 
 int command_run(const command *c, int n_words, char **words)
 {
-    char who[64];
-    snprintf(who, sizeof who, "pluck %s", c->name);
+    message_start(c->name, false);
     flag_set set = {.n = 0};
     size_t bytes = c->flags_bytes > 0 ? c->flags_bytes : sizeof(call);
     /* The struct of every command begins with a call. */
@@ -642,15 +639,16 @@ int command_run(const command *c, int n_words, char **words)
     const char **typed = calloc((size_t)n_words + 1, sizeof *typed);
     int code = EXIT_DONE;
     if (!values || !typed || !flag_set_create(&set, c, (size_t)n_words)) {
-        code = complain_memory(who);
+        code = complain_memory();
     } else {
         if (c->defaults)
             memcpy(values, c->defaults, bytes);
-        *values = (call){.command = c, .set = &set, .who = who, .words = typed};
+        *values = (call){.command = c, .set = &set, .words = typed};
         code = parse(values, &set, values, n_words, words);
         if (code == EXIT_DONE && values->help != HELP_NONE) {
             code = print_help(values, &set);
         } else if (code == EXIT_DONE) {
+            message_start(c->name, values->is_quiet);
             code = run_files_check(values, NULL);
             if (code == EXIT_DONE)
                 code = c->run(values);

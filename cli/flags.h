@@ -80,7 +80,6 @@ typedef enum help_kind { HELP_NONE, HELP_PAGE, HELP_ALL } help_kind;
 typedef struct call {
     const struct command *command;
     const struct flag_set *set;
-    const char *who;    /* "pluck sample", for messages */
     const char **words; /* what is not a flag; points into argv */
     size_t n_words;
     help_kind help;
@@ -130,7 +129,7 @@ const command *command_find(const char *const *words, size_t n_words, size_t *n_
 
 /* Complains that no command is called first, or first and second (or NULL), and names the nearest.
  * Returns EXIT_USAGE. */
-int command_unknown(const char *who, const char *first, const char *second);
+int command_unknown(const char *first, const char *second);
 
 /* Finds what the words after the command's name say, and runs it or prints its help. Returns an
  * exit code. */

@@ -274,7 +274,7 @@ static size_t print_group(output *out, const char *word)
     return n_found;
 }
 
-int command_unknown(const char *who, const char *first, const char *second)
+int command_unknown(const char *first, const char *second)
 {
     char both[64];
     snprintf(both, sizeof both, "%s%s%s", first, second ? " " : "", second ? second : "");
@@ -288,15 +288,14 @@ int command_unknown(const char *who, const char *first, const char *second)
             strncmp((*c)->name, first, n) == 0 && ((*c)->name[n] == ' ' || (*c)->name[n] == '\0');
     }
     if (takes_second && !second)
-        return complain(who, EXIT_USAGE, "'%s' needs a second word; see pluck help %s", first,
-                        first);
+        return complain(EXIT_USAGE, "'%s' needs a second word; see pluck help %s", first, first);
     const char *best = nearest_both.best || takes_second ? nearest_both.best : nearest.best;
     const char *gap = takes_second ? " " : "", *rest = takes_second ? second : "";
     if (best)
-        return complain(who, EXIT_USAGE, "unknown command '%s%s%s'; did you mean 'pluck %s'?",
-                        first, gap, rest, best);
-    return complain(who, EXIT_USAGE, "unknown command '%s%s%s'; see pluck help%s%s", first, gap,
-                    rest, gap, takes_second ? first : "");
+        return complain(EXIT_USAGE, "unknown command '%s%s%s'; did you mean 'pluck %s'?", first,
+                        gap, rest, best);
+    return complain(EXIT_USAGE, "unknown command '%s%s%s'; see pluck help%s%s", first, gap, rest,
+                    gap, takes_second ? first : "");
 }
 
 typedef struct help_flags {
@@ -304,8 +303,7 @@ typedef struct help_flags {
     bool man, all;
 } help_flags;
 
-static int print_topic(output *out, const char *who, const char *const *words, size_t n_words,
-                       help_kind kind)
+static int print_topic(output *out, const char *const *words, size_t n_words, help_kind kind)
 {
     size_t n_used = 0;
     const command *about = command_find(words, n_words, &n_used);
@@ -316,10 +314,10 @@ static int print_topic(output *out, const char *who, const char *const *words, s
     if (!about || n_used < n_words)
         return n_words == 1 && print_group(out, words[0]) > 0
                    ? EXIT_DONE
-                   : command_unknown(who, words[0], n_words > 1 ? words[1] : NULL);
+                   : command_unknown(words[0], n_words > 1 ? words[1] : NULL);
     flag_set set;
     if (!flag_set_create(&set, about, 0))
-        return complain_memory(who);
+        return complain_memory();
     help_print(out, about, &set, kind);
     flag_set_destroy(&set);
     return EXIT_DONE;
@@ -333,28 +331,27 @@ static int close_topic(output *out, int code)
 
 int help_topic(const char *group)
 {
-    static const char who[] = "pluck help";
+    message_start("help", false);
     output out;
-    int code = output_open(&out, who, NULL);
+    int code = output_open(&out, NULL);
     if (code != EXIT_DONE)
         return code;
-    return close_topic(&out, print_topic(&out, who, &group, group != NULL, HELP_PAGE));
+    return close_topic(&out, print_topic(&out, &group, group != NULL, HELP_PAGE));
 }
 
 static int run(const void *given)
 {
     const help_flags *flags = given;
-    const char *who = flags->call.who;
     output out;
-    int code = output_open(&out, who, NULL);
+    int code = output_open(&out, NULL);
     if (code != EXIT_DONE)
         return code;
     size_t n_used = 0;
     const command *c = command_find(flags->call.words, flags->call.n_words, &n_used);
     if (flags->man && (c || flags->call.n_words == 0))
-        code = help_manual(&out, c) ? EXIT_DONE : complain_memory(who);
+        code = help_manual(&out, c) ? EXIT_DONE : complain_memory();
     else
-        code = print_topic(&out, who, flags->call.words, flags->call.n_words,
+        code = print_topic(&out, flags->call.words, flags->call.n_words,
                            flags->all ? HELP_ALL : HELP_PAGE);
     return close_topic(&out, code);
 }

@@ -24,13 +24,13 @@ plk_shape source_shape(const pluck_dump_info *info)
     return shape;
 }
 
-int source_check_shape(const call *c, const char *dump_name, const plk_shape *rows,
-                       const char *targets_name, const plk_shape *of)
+int source_check_shape(const char *dump_name, const plk_shape *rows, const char *targets_name,
+                       const plk_shape *of)
 {
     char of_rows[PLK_SHAPE_TEXT_BYTES], of_targets[PLK_SHAPE_TEXT_BYTES];
     if (plk_shapes_agree(rows, of))
         return EXIT_DONE;
-    return complain(c->who, EXIT_DATA,
+    return complain(EXIT_DATA,
                     "%s: has targets of shape %s, but the rows of %s have the shape %s; give the "
                     "targets in the order of the rows",
                     targets_name, plk_shape_text(of, of_targets), dump_name,
@@ -38,23 +38,20 @@ int source_check_shape(const call *c, const char *dump_name, const plk_shape *ro
 }
 
 /* How the rows of an array of three axes and more are counted: from the last axis but one. */
-static void note_shape(const call *c, const char *path, const pluck_dump_info *info)
+static void note_shape(const char *path, const pluck_dump_info *info)
 {
     char text[PLK_SHAPE_TEXT_BYTES];
     plk_shape whole = {.n_axes = info->n_axes};
-    if (c->is_quiet)
-        return;
     if (info->n_tensors > 1)
-        complain(c->who, EXIT_DONE, "%s: %s are %zu consecutive steps", source_name(path),
-                 info->tensor, info->n_tensors);
+        note("%s: %s are %zu consecutive steps", source_name(path), info->tensor, info->n_tensors);
     if (info->n_axes < 3)
         return;
     memcpy(whole.axes, info->axes, whole.n_axes * sizeof *whole.axes);
-    complain(c->who, EXIT_DONE, "%s: %s: %llu rows", source_name(path),
-             plk_shape_text(&whole, text), (unsigned long long)info->n_rows);
+    note("%s: %s: %llu rows", source_name(path), plk_shape_text(&whole, text),
+         (unsigned long long)info->n_rows);
 }
 
-int source_open(const call *c, const input_flags *flags, const char *path, source *src)
+int source_open(const input_flags *flags, const char *path, source *src)
 {
     pluck_dump_options options = {.struct_size = sizeof options,
                                   .format = (pluck_dump_format)flags->format,
@@ -65,34 +62,30 @@ int source_open(const call *c, const input_flags *flags, const char *path, sourc
     pluck_error err;
     memset(src, 0, sizeof *src);
     if (options.format == PLUCK_DUMP_RAW && options.raw_n_vocab == 0)
-        return complain(c->who, EXIT_USAGE,
-                        "--input-format raw needs --vocab-size N: how many "
-                        "values a row has");
+        return complain(EXIT_USAGE, "--input-format raw needs --vocab-size N: how many "
+                                    "values a row has");
     src->info = PLUCK_INIT(pluck_dump_info);
     pluck_status status = pluck_dump_open(&src->dump, path, &options, &err);
     if (status == PLUCK_OK)
         status = pluck_dump_get_info(src->dump, &src->info, &err);
     if (status != PLUCK_OK)
-        return complain(c->who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     if (pluck_dump_token_text(src->dump, 0, NULL)) {
         uint32_t n = 0;
         while (n < src->info.n_vocab && pluck_dump_token_text(src->dump, (pluck_token)n, NULL))
             n++;
-        if (!c->is_quiet)
-            complain(c->who, EXIT_DONE,
-                     "%s: its tokens have no ids; the %u different texts are numbered in the order "
-                     "in which they appear",
-                     source_name(path), (unsigned)n);
+        note("%s: its tokens have no ids; the %u different texts are numbered in the order "
+             "in which they appear",
+             source_name(path), (unsigned)n);
     }
-    if (src->info.is_sparse && !c->is_quiet)
-        complain(c->who, EXIT_DONE,
-                 "%s: rows name some of their tokens; all others count as impossible (-inf)",
-                 source_name(path));
-    note_shape(c, path, &src->info);
+    if (src->info.is_sparse)
+        note("%s: rows name some of their tokens; all others count as impossible (-inf)",
+             source_name(path));
+    note_shape(path, &src->info);
     src->scratch = malloc(src->info.n_vocab * sizeof *src->scratch);
     if (!src->scratch) {
         source_close(src);
-        return complain_memory(c->who);
+        return complain_memory();
     }
     return EXIT_DONE;
 }
@@ -113,18 +106,16 @@ pluck_status read_logits(pluck_dump *dump, uint64_t row, float *scratch, pluck_l
     return status;
 }
 
-int texts_open(token_texts *texts, const call *c, const vocab_flags *flags)
+int texts_open(token_texts *texts, const vocab_flags *flags)
 {
     pluck_error err;
     *texts = (token_texts){.may_be_short = flags->is_short};
     if (!flags->file)
-        return !flags->added ? EXIT_DONE
-                             : complain(c->who, EXIT_USAGE, "--added-tokens needs --vocab");
+        return !flags->added ? EXIT_DONE : complain(EXIT_USAGE, "--added-tokens needs --vocab");
     texts->name = source_name(flags->file);
     pluck_status status = plk_vocab_open(&texts->vocab, flags->file, flags->added,
                                          (plk_encoding)flags->encoding, NULL, &err);
-    return status == PLUCK_OK ? EXIT_DONE
-                              : complain(c->who, exit_code_of(status), "%s", err.message);
+    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
 }
 
 void texts_close(token_texts *texts)
@@ -134,40 +125,38 @@ void texts_close(token_texts *texts)
 }
 
 /* A vocabulary is by id. */
-static int refuse_texts(const token_texts *texts, const call *c, const char *name,
-                        const pluck_dump *dump)
+static int refuse_texts(const token_texts *texts, const char *name, const pluck_dump *dump)
 {
     if (!texts->name || texts->is_of_dump || !dump || !pluck_dump_token_text(dump, 0, NULL))
         return EXIT_DONE;
-    return complain(c->who, EXIT_USAGE,
+    return complain(EXIT_USAGE,
                     "%s: names its tokens by texts and not by ids, so --vocab does not fit it",
                     name);
 }
 
-int texts_check(const token_texts *texts, const call *c, const char *name, const pluck_dump *dump,
+int texts_check(const token_texts *texts, const char *name, const pluck_dump *dump,
                 uint32_t n_vocab)
 {
     uint32_t n = texts->vocab.n;
-    int code = refuse_texts(texts, c, name, dump);
+    int code = refuse_texts(texts, name, dump);
     if (code != EXIT_DONE || !texts->name || n == n_vocab || (texts->may_be_short && n < n_vocab))
         return code;
-    return complain(c->who, EXIT_DATA, "%s: has %u tokens, but rows of %s have %u values%s",
-                    texts->name, (unsigned)n, name, (unsigned)n_vocab,
+    return complain(EXIT_DATA, "%s: has %u tokens, but rows of %s have %u values%s", texts->name,
+                    (unsigned)n, name, (unsigned)n_vocab,
                     n < n_vocab ? "; --short-vocab allows that" : "");
 }
 
-int texts_take(token_texts *texts, const call *c, const char *name, const pluck_dump *dump,
-               uint32_t n_vocab)
+int texts_take(token_texts *texts, const char *name, const pluck_dump *dump, uint32_t n_vocab)
 {
     size_t n = 0;
-    int code = refuse_texts(texts, c, name, dump);
+    int code = refuse_texts(texts, name, dump);
     if (code != EXIT_DONE || !pluck_dump_token_text(dump, 0, &n))
         return code;
     plk_vocab_init(&texts->vocab, NULL);
     for (uint32_t i = 0; i < n_vocab; i++) {
         const char *text = pluck_dump_token_text(dump, (pluck_token)i, &n);
         if (text && !plk_vocab_set(&texts->vocab, i, text, n, true))
-            return complain_memory(c->who);
+            return complain_memory();
     }
     texts->name = name;
     texts->is_of_dump = true;
@@ -213,18 +202,18 @@ static bool parse_range(const char *text, row_range *range)
     return parse_bound(colon + 1, strlen(colon + 1), &range->has_end, &range->end);
 }
 
-int rows_read(const call *c, const char *text, row_range *range)
+int rows_read(const char *text, row_range *range)
 {
     if (parse_range(text, range))
         return EXIT_DONE;
-    return complain(c->who, EXIT_USAGE, "--rows: '%s' is not a range; 3, 3:7, 3: and :7 are", text);
+    return complain(EXIT_USAGE, "--rows: '%s' is not a range; 3, 3:7, 3: and :7 are", text);
 }
 
-int rows_read_one(const call *c, const char *text, row_range *range)
+int rows_read_one(const char *text, row_range *range)
 {
     if (parse_range(text ? text : "0", range) && range->is_single)
         return EXIT_DONE;
-    return complain(c->who, EXIT_USAGE, "--row: '%s' is not the number of a row", text);
+    return complain(EXIT_USAGE, "--row: '%s' is not the number of a row", text);
 }
 
 /* The row that value means among n_rows; one before the first becomes 0. */
@@ -236,19 +225,18 @@ static uint64_t from_end(int64_t value, uint64_t n_rows)
     return back < n_rows ? n_rows - back : 0;
 }
 
-int rows_resolve(const row_range *range, uint64_t n_rows, const call *c, const char *path,
-                 uint64_t *first, uint64_t *end)
+int rows_resolve(const row_range *range, uint64_t n_rows, const char *path, uint64_t *first,
+                 uint64_t *end)
 {
     bool is_known = n_rows != PLUCK_DUMP_ROWS_UNKNOWN;
     if (!is_known && (range->first < 0 || range->end < 0))
-        return complain(c->who, EXIT_USAGE,
+        return complain(EXIT_USAGE,
                         "%s: a row counted from the end needs a dump whose length is known", path);
     *first = range->has_first ? from_end(range->first, n_rows) : 0;
     if (range->is_single) {
         bool is_before = range->first < 0 && (uint64_t)-range->first > n_rows;
         if (is_known && (is_before || *first >= n_rows))
-            return complain(c->who, EXIT_DATA,
-                            "%s: row %lld does not exist; the dump has %llu rows", path,
+            return complain(EXIT_DATA, "%s: row %lld does not exist; the dump has %llu rows", path,
                             (long long)range->first, (unsigned long long)n_rows);
         *end = *first + 1;
         return EXIT_DONE;
@@ -269,29 +257,27 @@ static int check_count(const targets *t, const source *src, const char *dump_nam
         plk_shape of_targets = {.n_axes = pluck_targets_axes(t->file, &axes)};
         plk_shape of_rows = source_shape(&src->info);
         memcpy(of_targets.axes, axes, of_targets.n_axes * sizeof *axes);
-        return source_check_shape(t->call, dump_name, &of_rows, t->name, &of_targets);
+        return source_check_shape(dump_name, &of_rows, t->name, &of_targets);
     }
-    return complain(t->call->who, EXIT_DATA, "%s: has %llu targets, but %s has %llu rows", t->name,
+    return complain(EXIT_DATA, "%s: has %llu targets, but %s has %llu rows", t->name,
                     (unsigned long long)n, dump_name, (unsigned long long)src->info.n_rows);
 }
 
-int targets_open(targets *t, const call *c, const char *path, const source *src,
-                 const char *dump_name)
+int targets_open(targets *t, const char *path, const source *src, const char *dump_name)
 {
     memset(t, 0, sizeof *t);
-    t->call = c;
     t->n_vocab = src->info.n_vocab;
     t->is_known = path || src->info.has_targets;
     t->name = dump_name;
-    if (!path && src->info.has_targets && src->info.n_tensors > 0 && !c->is_quiet)
-        complain(c->who, EXIT_DONE, "%s: the targets are those in the file", dump_name);
+    if (!path && src->info.has_targets && src->info.n_tensors > 0)
+        note("%s: the targets are those in the file", dump_name);
     if (!path)
         return EXIT_DONE;
     t->name = source_name(path);
     pluck_error err;
     pluck_status status = pluck_targets_open(&t->file, path, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(c->who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     int code = check_count(t, src, dump_name);
     if (code != EXIT_DONE)
         targets_close(t);
@@ -310,15 +296,13 @@ int targets_get(const targets *t, uint64_t row, const pluck_dump_row *read, pluc
     if (!t->file)
         return EXIT_DONE;
     if (row >= pluck_targets_count(t->file))
-        return complain(t->call->who, EXIT_DATA, "%s: ends after %llu targets; row %llu has none",
-                        t->name, (unsigned long long)pluck_targets_count(t->file),
-                        (unsigned long long)row);
+        return complain(EXIT_DATA, "%s: ends after %llu targets; row %llu has none", t->name,
+                        (unsigned long long)pluck_targets_count(t->file), (unsigned long long)row);
     pluck_status status = pluck_targets_read(t->file, row, 1, token, &err);
     if (status != PLUCK_OK)
-        return complain(t->call->who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     if (*token != PLUCK_NO_TOKEN && (uint32_t)*token >= t->n_vocab)
-        return complain(t->call->who, EXIT_DATA,
-                        "%s: target %llu is %d, outside the vocabulary of %u tokens", t->name,
-                        (unsigned long long)row, (int)*token, (unsigned)t->n_vocab);
+        return complain(EXIT_DATA, "%s: target %llu is %d, outside the vocabulary of %u tokens",
+                        t->name, (unsigned long long)row, (int)*token, (unsigned)t->n_vocab);
     return EXIT_DONE;
 }

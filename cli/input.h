@@ -28,10 +28,10 @@ plk_shape source_shape(const pluck_dump_info *info);
 
 /* Whether targets are in the order of the rows, as far as the shapes tell: else EXIT_DATA after
  * complain(). Both are known to be of the same number. */
-int source_check_shape(const call *c, const char *dump_name, const plk_shape *rows,
-                       const char *targets_name, const plk_shape *of);
+int source_check_shape(const char *dump_name, const plk_shape *rows, const char *targets_name,
+                       const plk_shape *of);
 
-int source_open(const call *c, const input_flags *flags, const char *path, source *src);
+int source_open(const input_flags *flags, const char *path, source *src);
 void source_close(source *src);
 
 /* pluck_dump_read() without the target. */
@@ -47,17 +47,16 @@ typedef struct token_texts {
 } token_texts;
 
 /* Those of --vocab, if it is given. */
-int texts_open(token_texts *texts, const call *c, const vocab_flags *flags);
+int texts_open(token_texts *texts, const vocab_flags *flags);
 void texts_close(token_texts *texts);
 
 /* Whether they have the length of the rows of a dump called name (NULL: of a head) and may belong
  * to it: else an exit code after complain(). */
-int texts_check(const token_texts *texts, const call *c, const char *name, const pluck_dump *dump,
+int texts_check(const token_texts *texts, const char *name, const pluck_dump *dump,
                 uint32_t n_vocab);
 
 /* Those of a dump called name; without them nothing happens. */
-int texts_take(token_texts *texts, const call *c, const char *name, const pluck_dump *dump,
-               uint32_t n_vocab);
+int texts_take(token_texts *texts, const char *name, const pluck_dump *dump, uint32_t n_vocab);
 
 /* "" for a token without a text; *n: its bytes. */
 const char *texts_get(const token_texts *texts, pluck_token token, size_t *n);
@@ -69,19 +68,18 @@ typedef struct row_range {
 } row_range;
 
 /* A range as Python writes it: "3", "3:7", "3:", ":7", "-2:", ":"; NULL is every row. */
-int rows_read(const call *c, const char *text, row_range *range);
+int rows_read(const char *text, row_range *range);
 
 /* The number of one row; NULL is the first. */
-int rows_read_one(const call *c, const char *text, row_range *range);
+int rows_read_one(const char *text, row_range *range);
 
 /* The rows of a dump with n_rows rows (PLUCK_DUMP_ROWS_UNKNOWN for a stream) that the range means:
  * *first .. *end - 1. A range is clipped, as in Python; a single row must exist. Returns an exit
  * code, after complain() about path if it is not EXIT_DONE. */
-int rows_resolve(const row_range *range, uint64_t n_rows, const call *c, const char *path,
-                 uint64_t *first, uint64_t *end);
+int rows_resolve(const row_range *range, uint64_t n_rows, const char *path, uint64_t *first,
+                 uint64_t *end);
 
 typedef struct targets {
-    const call *call;
     const char *name; /* of the file, or of the dump, in messages */
     pluck_targets *file;
     uint32_t n_vocab;
@@ -92,8 +90,7 @@ typedef struct targets {
  * their number is known), else takes those of the dump, if it has any; else t->is_known is false.
  * dump_name stands for src in messages. Returns an exit code, after complain() if it is not
  * EXIT_DONE. */
-int targets_open(targets *t, const call *c, const char *path, const source *src,
-                 const char *dump_name);
+int targets_open(targets *t, const char *path, const source *src, const char *dump_name);
 void targets_close(targets *t);
 
 /* The target of row number row, which has been read as read, in *token: PLUCK_NO_TOKEN where there

@@ -15,13 +15,12 @@ enum { PIECE_BYTES = 1 << 18 };
 static const char end_word[] = "</s>";
 enum { END_WORD_BYTES = sizeof end_word - 1 };
 
-int lines_open(line_reader *reader, const char *who, const char *path)
+int lines_open(line_reader *reader, const char *path)
 {
     bool is_stdin = !path || strcmp(path, "-") == 0;
-    *reader = (line_reader){.who = who, .name = is_stdin ? "standard input" : path};
+    *reader = (line_reader){.name = is_stdin ? "standard input" : path};
     reader->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY);
-    return reader->fd >= 0 ? EXIT_DONE
-                           : complain(who, EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+    return reader->fd >= 0 ? EXIT_DONE : complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
 }
 
 void lines_close(line_reader *reader)
@@ -111,16 +110,16 @@ int lines_next(line_reader *reader)
     reader->n_lines = 0;
     while (reader->n_lines == 0 && !reader->has_ended) {
         if (!make_room(reader))
-            return complain_memory(reader->who);
+            return complain_memory();
         ssize_t got = read(reader->fd, reader->text + reader->n, PIECE_BYTES);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return complain(reader->who, EXIT_SYSTEM, "%s: %s", reader->name, strerror(errno));
+            return complain(EXIT_SYSTEM, "%s: %s", reader->name, strerror(errno));
         reader->n += (size_t)got;
         reader->has_ended = got == 0;
         if (!split(reader))
-            return complain_memory(reader->who);
+            return complain_memory();
     }
     return EXIT_DONE;
 }

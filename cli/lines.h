@@ -15,7 +15,7 @@ typedef struct text_line {
 } text_line;
 
 typedef struct line_reader {
-    const char *who, *name;
+    const char *name;
     int fd;
     bool has_ended;
     char *text;
@@ -28,7 +28,7 @@ typedef struct line_reader {
 
 /* path, or standard input for NULL and "-". Returns an exit code, after complain() if it is not
  * EXIT_DONE; then nothing is open. */
-int lines_open(line_reader *reader, const char *who, const char *path);
+int lines_open(line_reader *reader, const char *path);
 void lines_close(line_reader *reader);
 
 /*

@@ -14,7 +14,7 @@
 static int print_version(void)
 {
     output out;
-    int code = output_open(&out, "pluck", NULL);
+    int code = output_open(&out, NULL);
     if (code != EXIT_DONE)
         return code;
     output_printf(&out, "pluck %s\ninstruction sets:", pluck_version());
@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 
     if (argc < 2) {
         output out;
-        if (output_open_error(&out, "pluck") == EXIT_DONE) {
+        if (output_open_error(&out) == EXIT_DONE) {
             help_short(&out);
             (void)output_close(&out, true);
         }
@@ -62,6 +62,6 @@ int main(int argc, char **argv)
     if (!c && argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
         return help_topic(argv[1]);
     if (!c)
-        return command_unknown("pluck", argv[1], argc > 2 ? argv[2] : NULL);
+        return command_unknown(argv[1], argc > 2 ? argv[2] : NULL);
     return command_run(c, argc - 1 - (int)n_used, argv + 1 + n_used);
 }

@@ -10,23 +10,65 @@
 /* The longest path and what is said about it. */
 enum { TEXT_BYTES = 4096 + 1024 };
 
-int complain(const char *who, int code, const char *format, ...)
+/* Of the process, as its standard error is. */
+static char beginning[64] = "pluck";
+static bool is_quiet;
+
+void message_start(const char *command, bool quiet)
+{
+    snprintf(beginning, sizeof beginning, "pluck %s", command);
+    is_quiet = quiet;
+}
+
+const char *message_who(void)
+{
+    return beginning;
+}
+
+bool message_is_quiet(void)
+{
+    return is_quiet;
+}
+
+static void say_values(const char *head, const char *format, va_list values)
 {
     char text[TEXT_BYTES], line[TEXT_BYTES];
-    va_list values;
-    va_start(values, format);
     int n = vsnprintf(text, sizeof text, format, values);
-    va_end(values);
     if (n < 0)
         text[0] = '\0';
     plk_show_line(line, sizeof line, text);
-    fprintf(stderr, "%s: %s\n", who, line);
+    fprintf(stderr, "%s: %s\n", head, line);
+}
+
+int complain(int code, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    say_values(beginning, format, values);
+    va_end(values);
     return code;
 }
 
-int complain_memory(const char *who)
+int complain_memory(void)
 {
-    return complain(who, EXIT_SYSTEM, "out of memory");
+    return complain(EXIT_SYSTEM, "out of memory");
+}
+
+void note(const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    if (!is_quiet)
+        say_values(beginning, format, values);
+    va_end(values);
+}
+
+void say(const char *head, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    say_values(head, format, values);
+    va_end(values);
 }
 
 int exit_code_of(pluck_status status)

@@ -21,12 +21,23 @@ enum {
 #    define CLI_PRINTF(text, values)
 #endif
 
+/* From now on messages begin with "pluck sample", say, and before that with "pluck". */
+void message_start(const char *command, bool is_quiet);
+const char *message_who(void);
+bool message_is_quiet(void);
+
 /* Writes "who: message" as one line to standard error; returns code, so that a caller can return
  * it. */
-int complain(const char *who, int code, const char *format, ...) CLI_PRINTF(3, 4);
+int complain(int code, const char *format, ...) CLI_PRINTF(2, 3);
 
 /* complain() about memory. */
-int complain_memory(const char *who);
+int complain_memory(void);
+
+/* The same without a code, unless --quiet is given. */
+void note(const char *format, ...) CLI_PRINTF(1, 2);
+
+/* The same with another beginning, in any case. */
+void say(const char *head, const char *format, ...) CLI_PRINTF(2, 3);
 
 /* The exit status that belongs to a status of the library. */
 int exit_code_of(pluck_status status);

@@ -28,61 +28,60 @@ const flag head_group[] = {
 static const unsigned char fasttext_magic[4] = {0xba, 0x16, 0x4f, 0x2f};
 static const unsigned char npy_magic[4] = {0x93, 'N', 'U', 'M'};
 
-static int first_bytes(const call *c, const char *path, unsigned char bytes[4])
+static int first_bytes(const char *path, unsigned char bytes[4])
 {
     FILE *file = fopen(path, "rb");
     if (!file)
-        return complain(c->who, EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+        return complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
     size_t n = fread(bytes, 1, 4, file);
     int error = ferror(file) ? errno : 0;
     fclose(file);
     if (error != 0)
-        return complain(c->who, EXIT_SYSTEM, "%s: %s", path, strerror(error));
+        return complain(EXIT_SYSTEM, "%s: %s", path, strerror(error));
     return n == 4
                ? EXIT_DONE
                : complain(
-                     c->who, EXIT_DATA,
+                     EXIT_DATA,
                      "%s: not a model; expected a fastText file (.bin, .ftz), .safetensors or .npy",
                      path);
 }
 
 /* The bias of a dense head in arrays; NULL if none was given. */
-static int read_bias(const call *c, const head_flags *flags, const input_flags *input,
-                     uint32_t n_vocab, float **bias)
+static int read_bias(const head_flags *flags, const input_flags *input, uint32_t n_vocab,
+                     float **bias)
 {
     float_rows rows = {0};
     *bias = NULL;
     if (!flags->bias)
         return EXIT_DONE;
-    int code = float_rows_read(&rows, c, input, flags->bias);
+    int code = float_rows_read(&rows, input, flags->bias);
     if (code == EXIT_DONE && rows.n_rows * rows.n_cols != n_vocab) {
         float_rows_free(&rows);
-        return complain(c->who, EXIT_DATA, "%s: has %llu values, the head %u tokens", flags->bias,
+        return complain(EXIT_DATA, "%s: has %llu values, the head %u tokens", flags->bias,
                         (unsigned long long)(rows.n_rows * rows.n_cols), (unsigned)n_vocab);
     }
     *bias = rows.values;
     return code;
 }
 
-static int open_arrays(head_model *model, const call *c, const head_flags *flags,
-                       const input_flags *input, const char *path,
-                       const pluck_head_options *options)
+static int open_arrays(head_model *model, const head_flags *flags, const input_flags *input,
+                       const char *path, const pluck_head_options *options)
 {
     pluck_logits first;
     pluck_error err;
     float *bias = NULL;
-    int code = source_open(c, input, path, &model->arrays);
+    int code = source_open(input, path, &model->arrays);
     if (code != EXIT_DONE)
         return code;
     const pluck_dump_info *info = &model->arrays.info;
     pluck_status status = read_logits(model->arrays.dump, 0, model->arrays.scratch, &first, &err);
     if (status == PLUCK_OK && (info->n_rows > PLUCK_MAX_VOCAB || info->streamed ||
                                first.data == (const void *)model->arrays.scratch))
-        code = complain(c->who, EXIT_DATA,
+        code = complain(EXIT_DATA,
                         "%s: the weights of a head must be f4 or f2 in C order, at most %u rows",
                         path, (unsigned)PLUCK_MAX_VOCAB);
     if (status == PLUCK_OK && code == EXIT_DONE)
-        code = read_bias(c, flags, input, (uint32_t)info->n_rows, &bias);
+        code = read_bias(flags, input, (uint32_t)info->n_rows, &bias);
     if (status == PLUCK_OK && code == EXIT_DONE) {
         pluck_matrix weights = {.data = first.data,
                                 .dtype = first.dtype,
@@ -92,29 +91,28 @@ static int open_arrays(head_model *model, const call *c, const head_flags *flags
     }
     free(bias);
     if (status != PLUCK_OK)
-        code = complain(c->who, exit_code_of(status), "%s: %s", path, err.message);
+        code = complain(exit_code_of(status), "%s: %s", path, err.message);
     return code;
 }
 
-int head_model_open(head_model *model, const call *c, const head_flags *flags,
-                    const input_flags *input, const char *path)
+int head_model_open(head_model *model, const head_flags *flags, const input_flags *input,
+                    const char *path)
 {
     unsigned char bytes[4];
     pluck_head_options options = {.struct_size = sizeof options, .no_map = input->no_map};
     pluck_error err;
     pluck_status status = PLUCK_OK;
     *model = (head_model){.text = NULL};
-    int code = setup_isa(c, flags->isa, &options.isa);
+    int code = setup_isa(flags->isa, &options.isa);
     if (code == EXIT_DONE)
-        code = first_bytes(c, path, bytes);
+        code = first_bytes(path, bytes);
     if (code != EXIT_DONE)
         return code;
     bool is_arrays = memcmp(bytes, npy_magic, sizeof npy_magic) == 0;
     if (flags->bias && !is_arrays)
-        return complain(c->who, EXIT_USAGE, "--bias belongs to a head in .npy files; %s is none",
-                        path);
+        return complain(EXIT_USAGE, "--bias belongs to a head in .npy files; %s is none", path);
     if (is_arrays) {
-        code = open_arrays(model, c, flags, input, path, &options);
+        code = open_arrays(model, flags, input, path, &options);
     } else if (memcmp(bytes, fasttext_magic, sizeof fasttext_magic) == 0) {
         pluck_fasttext_options text = {.struct_size = sizeof text,
                                        .label_prefix = flags->label_prefix,
@@ -126,7 +124,7 @@ int head_model_open(head_model *model, const call *c, const head_flags *flags,
         status = pluck_head_open(&model->own, path, &options, &err);
     }
     if (status != PLUCK_OK)
-        code = complain(c->who, exit_code_of(status), "%s", err.message);
+        code = complain(exit_code_of(status), "%s", err.message);
     if (model->own)
         model->head = model->own;
     if (code != EXIT_DONE)
@@ -134,15 +132,15 @@ int head_model_open(head_model *model, const call *c, const head_flags *flags,
     return code;
 }
 
-int head_model_open_head(head_model *model, const call *c, const head_flags *flags,
-                         const input_flags *input, const char *path)
+int head_model_open_head(head_model *model, const head_flags *flags, const input_flags *input,
+                         const char *path)
 {
-    int code = head_model_open(model, c, flags, input, path);
+    int code = head_model_open(model, flags, input, path);
     if (code != EXIT_DONE || model->head)
         return code;
     head_model_close(model);
     return complain(
-        c->who, EXIT_DATA,
+        EXIT_DATA,
         "%s: its outputs are not a distribution (loss ova or ns), so it does not have a head",
         path);
 }
@@ -225,13 +223,13 @@ static bool grow_rows(float_rows *rows, uint64_t *capacity)
     return true;
 }
 
-int float_rows_read(float_rows *rows, const call *c, const input_flags *input, const char *path)
+int float_rows_read(float_rows *rows, const input_flags *input, const char *path)
 {
     source src;
     pluck_error err;
     uint64_t capacity = 0;
     *rows = (float_rows){.values = NULL};
-    int code = source_open(c, input, path, &src);
+    int code = source_open(input, path, &src);
     if (code != EXIT_DONE)
         return code;
     rows->n_cols = src.info.n_vocab;
@@ -240,11 +238,11 @@ int float_rows_read(float_rows *rows, const call *c, const input_flags *input, c
         pluck_logits row;
         pluck_status status = read_logits(src.dump, rows->n_rows, src.scratch, &row, &err);
         if (status != PLUCK_OK)
-            code = complain(c->who, exit_code_of(status), "%s", err.message);
+            code = complain(exit_code_of(status), "%s", err.message);
         else if (!row.data)
             break;
         else if (!grow_rows(rows, &capacity))
-            code = complain_memory(c->who);
+            code = complain_memory();
         else
             widen_row(row, rows->values + rows->n_rows++ * rows->n_cols);
         pluck_dump_release(src.dump, rows->n_rows);
@@ -261,7 +259,7 @@ void float_rows_free(float_rows *rows)
     *rows = (float_rows){.values = NULL};
 }
 
-int integers_read(const char *who, const char *path, int64_t **values, size_t *n, plk_shape *shape)
+int integers_read(const char *path, int64_t **values, size_t *n, plk_shape *shape)
 {
     plk_integers integers;
     pluck_error err;
@@ -269,20 +267,19 @@ int integers_read(const char *who, const char *path, int64_t **values, size_t *n
     *n = 0;
     pluck_status status = plk_integers_open(&integers, path, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     char text[PLK_SHAPE_TEXT_BYTES];
     int code = EXIT_DONE;
     if (!shape && plk_shape_squeezed(&integers.shape).n_axes > 1)
-        code =
-            complain(who, EXIT_DATA, "%s: has the shape %s; expected one axis, or (n, 1), (1, n)",
-                     source_name(path), plk_shape_text(&integers.shape, text));
+        code = complain(EXIT_DATA, "%s: has the shape %s; expected one axis, or (n, 1), (1, n)",
+                        source_name(path), plk_shape_text(&integers.shape, text));
     else if (integers.n > SIZE_MAX / sizeof **values ||
              !(*values = malloc((size_t)integers.n * sizeof **values)))
-        code = complain_memory(who);
+        code = complain_memory();
     if (code == EXIT_DONE) {
         status = plk_integers_read(&integers, 0, (size_t)integers.n, *values, &err);
         if (status != PLUCK_OK)
-            code = complain(who, exit_code_of(status), "%s", err.message);
+            code = complain(exit_code_of(status), "%s", err.message);
     }
     if (code == EXIT_DONE) {
         *n = (size_t)integers.n;
@@ -296,25 +293,25 @@ int integers_read(const char *who, const char *path, int64_t **values, size_t *n
     return code;
 }
 
-static int read_targets(pair_set *pairs, const call *c, const char *hidden, const char *path)
+static int read_targets(pair_set *pairs, const char *hidden, const char *path)
 {
     int64_t *values = NULL;
     size_t n = 0;
     plk_shape shape;
-    int code = integers_read(c->who, path, &values, &n, &shape);
+    int code = integers_read(path, &values, &n, &shape);
     if (code != EXIT_DONE)
         return code;
     if (n != pairs->hidden.n_rows)
-        code = complain(c->who, EXIT_DATA, "%s: has %zu targets for %llu hidden states", path, n,
+        code = complain(EXIT_DATA, "%s: has %zu targets for %llu hidden states", path, n,
                         (unsigned long long)pairs->hidden.n_rows);
     else
-        code = source_check_shape(c, hidden, &pairs->hidden.shape, path, &shape);
+        code = source_check_shape(hidden, &pairs->hidden.shape, path, &shape);
     pairs->targets = malloc(n * sizeof *pairs->targets);
     if (!pairs->targets)
-        code = complain_memory(c->who);
+        code = complain_memory();
     for (size_t i = 0; code == EXIT_DONE && i < n; i++) {
         if (values[i] < 0 || values[i] >= PLUCK_MAX_VOCAB)
-            code = complain(c->who, EXIT_DATA, "%s: target %zu is %lld, no token", path, i,
+            code = complain(EXIT_DATA, "%s: target %zu is %lld, no token", path, i,
                             (long long)values[i]);
         pairs->targets[i] = (pluck_token)values[i];
     }
@@ -322,15 +319,14 @@ static int read_targets(pair_set *pairs, const call *c, const char *hidden, cons
     return code;
 }
 
-int pairs_read(pair_set *pairs, const call *c, const input_flags *input, const char *hidden,
-               const char *tokens)
+int pairs_read(pair_set *pairs, const input_flags *input, const char *hidden, const char *tokens)
 {
     *pairs = (pair_set){.targets = NULL};
-    int code = float_rows_read(&pairs->hidden, c, input, hidden);
+    int code = float_rows_read(&pairs->hidden, input, hidden);
     if (code == EXIT_DONE && pairs->hidden.n_rows > UINT32_MAX)
-        code = complain(c->who, EXIT_DATA, "%s: has more than 2^32 - 1 rows", hidden);
+        code = complain(EXIT_DATA, "%s: has more than 2^32 - 1 rows", hidden);
     if (code == EXIT_DONE)
-        code = read_targets(pairs, c, hidden, tokens);
+        code = read_targets(pairs, hidden, tokens);
     if (code != EXIT_DONE)
         pairs_free(pairs);
     return code;
@@ -343,15 +339,15 @@ void pairs_free(pair_set *pairs)
     *pairs = (pair_set){.targets = NULL};
 }
 
-int pairs_check(const pair_set *pairs, const call *c, const char *hidden, const char *tokens,
-                uint32_t n_tokens, uint32_t dim)
+int pairs_check(const pair_set *pairs, const char *hidden, const char *tokens, uint32_t n_tokens,
+                uint32_t dim)
 {
     if (pairs->hidden.n_cols != dim)
-        return complain(c->who, EXIT_DATA, "%s: rows have %u values, expected %u", hidden,
+        return complain(EXIT_DATA, "%s: rows have %u values, expected %u", hidden,
                         (unsigned)pairs->hidden.n_cols, (unsigned)dim);
     for (uint64_t i = 0; i < pairs->hidden.n_rows; i++)
         if ((uint32_t)pairs->targets[i] >= n_tokens)
-            return complain(c->who, EXIT_DATA,
+            return complain(EXIT_DATA,
                             "%s: row %llu: the target is %d, but there are %u tokens (0 to %u)",
                             tokens, (unsigned long long)i, (int)pairs->targets[i],
                             (unsigned)n_tokens, (unsigned)n_tokens - 1);
@@ -394,8 +390,7 @@ static pluck_status score(loss_job *job, const pluck_head *head, size_t n, uint3
     return status;
 }
 
-int pairs_loss(const pair_set *pairs, const call *c, const pluck_head *head, uint32_t n_threads,
-               double *loss)
+int pairs_loss(const pair_set *pairs, const pluck_head *head, uint32_t n_threads, double *loss)
 {
     size_t n = (size_t)pairs->hidden.n_rows;
     loss_job job = {.pairs = pairs,
@@ -415,7 +410,6 @@ int pairs_loss(const pair_set *pairs, const call *c, const pluck_head *head, uin
     free(job.queries);
     free(job.logprobs);
     if (!has_memory)
-        return complain_memory(c->who);
-    return status == PLUCK_OK ? EXIT_DONE
-                              : complain(c->who, exit_code_of(status), "%s", err.message);
+        return complain_memory();
+    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
 }

@@ -29,13 +29,13 @@ typedef struct head_model {
 /* Opens path, recognised by its content: a fastText model, a .npy file with the weights [tokens,
  * dim] of a dense head (and flags->bias), or a .safetensors file. Returns an exit code, after
  * complain() if it is not EXIT_DONE; then nothing is open. */
-int head_model_open(head_model *model, const call *c, const head_flags *flags,
-                    const input_flags *input, const char *path);
+int head_model_open(head_model *model, const head_flags *flags, const input_flags *input,
+                    const char *path);
 void head_model_close(head_model *model);
 
 /* The same for a head, and not a fastText model without one. */
-int head_model_open_head(head_model *model, const call *c, const head_flags *flags,
-                         const input_flags *input, const char *path);
+int head_model_open_head(head_model *model, const head_flags *flags, const input_flags *input,
+                         const char *path);
 
 pluck_head_info head_model_info(const head_model *model);
 
@@ -55,12 +55,12 @@ void widen_row(pluck_logits row, float *values);
 
 /* Reads path ("-": standard input). Returns an exit code, after complain() if it is not EXIT_DONE;
  * then nothing is held. */
-int float_rows_read(float_rows *rows, const call *c, const input_flags *input, const char *path);
+int float_rows_read(float_rows *rows, const input_flags *input, const char *path);
 void float_rows_free(float_rows *rows);
 
 /* Integers from .npy or text (file/array_file.h). *shape is theirs; for NULL only one axis may
  * be longer than 1. values is freed by the caller. Returns an exit code as float_rows_read(). */
-int integers_read(const char *who, const char *path, int64_t **values, size_t *n, plk_shape *shape);
+int integers_read(const char *path, int64_t **values, size_t *n, plk_shape *shape);
 
 /* Pairs of hidden states and tokens; all zero: none. */
 typedef struct pair_set {
@@ -70,17 +70,15 @@ typedef struct pair_set {
 
 /* Reads both files, which must have the same number of rows. Returns an exit code, after complain()
  * if it is not EXIT_DONE; then nothing is held. */
-int pairs_read(pair_set *pairs, const call *c, const input_flags *input, const char *hidden,
-               const char *targets);
+int pairs_read(pair_set *pairs, const input_flags *input, const char *hidden, const char *targets);
 void pairs_free(pair_set *pairs);
 
 /* Whether all targets are below n_tokens and hidden states have dim values; else EXIT_DATA after
  * complain(), which names the file of either. */
-int pairs_check(const pair_set *pairs, const call *c, const char *hidden, const char *targets,
-                uint32_t n_tokens, uint32_t dim);
+int pairs_check(const pair_set *pairs, const char *hidden, const char *targets, uint32_t n_tokens,
+                uint32_t dim);
 
 /* Mean of -ln p(target | hidden), in nats. Returns an exit code as pairs_read(). */
-int pairs_loss(const pair_set *pairs, const call *c, const pluck_head *head, uint32_t n_threads,
-               double *loss);
+int pairs_loss(const pair_set *pairs, const pluck_head *head, uint32_t n_threads, double *loss);
 
 #endif

@@ -29,16 +29,16 @@ static void keep_error(output *out, pluck_status status)
 static int finish_open(output *out, pluck_status status)
 {
     if (status != PLUCK_OK)
-        return complain(out->who, exit_code_of(status), "%s", out->err.message);
+        return complain(exit_code_of(status), "%s", out->err.message);
     out->is_open = true;
     out->is_terminal = isatty(out->file.fd) != 0;
     return EXIT_DONE;
 }
 
-int output_open(output *out, const char *who, const char *path)
+int output_open(output *out, const char *path)
 {
     pluck_allocator allocator = plk_allocator_or_default(NULL);
-    *out = (output){.who = who, .name = path, .unfinished = -1};
+    *out = (output){.name = path, .unfinished = -1};
     if (!path || strcmp(path, "-") == 0) {
         path = "-";
         out->name = "standard output";
@@ -89,10 +89,10 @@ void output_wrap(output *out)
     out->line = (wrapped_line){.width = output_width(out, 0)};
 }
 
-int output_open_error(output *out, const char *who)
+int output_open_error(output *out)
 {
     pluck_allocator allocator = plk_allocator_or_default(NULL);
-    *out = (output){.who = who, .name = "standard error", .unfinished = -1};
+    *out = (output){.name = "standard error", .unfinished = -1};
     return finish_open(out, plk_new_file_open_descriptor(&out->file, out->name, STDERR_FILENO,
                                                          &allocator, &out->err));
 }
@@ -180,8 +180,8 @@ static int complain_about(const output *outs, size_t n, bool with_others)
     if (!with_others)
         list[0] = '\0';
     if (out->err.status != PLUCK_OK)
-        return complain(out->who, EXIT_SYSTEM, "%s%s", out->err.message, list);
-    return complain(out->who, EXIT_SYSTEM, "%s: %s%s", out->name, strerror(out->error), list);
+        return complain(EXIT_SYSTEM, "%s%s", out->err.message, list);
+    return complain(EXIT_SYSTEM, "%s: %s%s", out->name, strerror(out->error), list);
 }
 
 int outputs_close(output *outs, size_t n, bool keep)

@@ -28,7 +28,6 @@ typedef struct wrapped_line {
 
 /* All zero: closed. */
 typedef struct output {
-    const char *who;  /* the command, for messages */
     const char *name; /* what messages call it */
     plk_new_file file;
     int unfinished; /* see unfinished.h */
@@ -41,7 +40,7 @@ typedef struct output {
 /* Opens path, or standard output if path is NULL or "-"; whether path may be written to was decided
  * before the command ran, see run_files.h. Returns an exit code, after complain() if it is not
  * EXIT_DONE; then nothing is open. */
-int output_open(output *out, const char *who, const char *path);
+int output_open(output *out, const char *path);
 
 /* The width of the screen: COLUMNS, else what the terminal says, else otherwise. */
 unsigned output_width(const output *out, unsigned otherwise);
@@ -55,7 +54,7 @@ void output_wrap(output *out);
 unsigned output_room(const output *out, unsigned columns);
 
 /* Standard error, for results when a file of the user's takes standard output. */
-int output_open_error(output *out, const char *who);
+int output_open_error(output *out);
 
 /* Writes what is left; then, if keep, gives a file its name, else removes it. Returns EXIT_SYSTEM
  * after complain() if anything could not be written, and then nothing is left of the file; else

@@ -18,11 +18,11 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void progress_start(progress *p, uint64_t total, bool quiet, const output *out)
+void progress_start(progress *p, uint64_t total, const output *out)
 {
     memset(p, 0, sizeof *p);
     p->total = total;
-    p->is_enabled = !quiet && !(out && out->is_terminal) && isatty(STDERR_FILENO);
+    p->is_enabled = !message_is_quiet() && !(out && out->is_terminal) && isatty(STDERR_FILENO);
     p->start = p->is_enabled ? now() : 0.0;
 }
 

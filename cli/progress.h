@@ -16,9 +16,9 @@ typedef struct progress {
     double start, shown_at;
 } progress;
 
-/* Nothing is shown if quiet, nor if results that are printed meanwhile go to a terminal: out, or
- * NULL if results come after the work. */
-void progress_start(progress *p, uint64_t total, bool quiet, const output *out);
+/* Nothing is shown with --quiet, nor if results that are printed meanwhile go to a terminal: out,
+ * or NULL if results come after the work. */
+void progress_start(progress *p, uint64_t total, const output *out);
 
 /* done of total is done. */
 void progress_update(progress *p, uint64_t done);

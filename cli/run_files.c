@@ -39,7 +39,7 @@ static bool holds_something(const struct stat *info)
     return !S_ISCHR(info->st_mode) && !S_ISSOCK(info->st_mode);
 }
 
-static int refuse_directory(const run_files *files, const written *w)
+static int refuse_directory(const written *w)
 {
     char *end = w->place.target + w->place.directory_bytes;
     char kept = *end;
@@ -49,9 +49,8 @@ static int refuse_directory(const run_files *files, const written *w)
     int error_number = errno;
     *end = kept;
     return is_writable ? EXIT_DONE
-                       : complain(files->call->who, EXIT_SYSTEM,
-                                  "%s: a file next to it cannot be created: %s", w->path,
-                                  strerror(error_number));
+                       : complain(EXIT_SYSTEM, "%s: a file next to it cannot be created: %s",
+                                  w->path, strerror(error_number));
 }
 
 static int add_output(run_files *files, const char *path)
@@ -62,9 +61,9 @@ static int add_output(run_files *files, const char *path)
     *w = (written){.path = path};
     pluck_status status = plk_place_find(&w->place, path, &allocator, &err);
     if (status != PLUCK_OK)
-        return complain(files->call->who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     files->n_outputs++;
-    return w->place.kind == PLK_PLACE_FILE ? refuse_directory(files, w) : EXIT_DONE;
+    return w->place.kind == PLK_PLACE_FILE ? refuse_directory(w) : EXIT_DONE;
 }
 
 static void add_input(run_files *files, const char *path)
@@ -83,7 +82,7 @@ static int collect(run_files *files, const char *more)
     files->inputs = calloc(n, sizeof *files->inputs);
     files->outputs = calloc(n, sizeof *files->outputs);
     if (!files->inputs || !files->outputs)
-        return complain_memory(c->who);
+        return complain_memory();
     for (size_t i = 0; i < c->n_words && c->command->words_are_inputs; i++)
         add_input(files, c->words[i]);
     for (size_t i = 0; i < c->set->n && code == EXIT_DONE; i++) {
@@ -98,7 +97,7 @@ static int collect(run_files *files, const char *more)
 }
 
 /* An output that is a standard stream already, when its path does not say so. */
-static int refuse_stream(const run_files *files, const written *w)
+static int refuse_stream(const written *w)
 {
     static const char *const names[] = {"input", "output", "error"};
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
@@ -108,10 +107,9 @@ static int refuse_stream(const run_files *files, const written *w)
             !plk_place_is_file(&w->place, &info))
             continue;
         if (fd == STDOUT_FILENO)
-            return complain(files->call->who, EXIT_USAGE,
-                            "%s: is standard output too; - writes there", w->path);
-        return complain(files->call->who, EXIT_USAGE,
-                        "%s: is standard %s too; write to another file", w->path, names[fd]);
+            return complain(EXIT_USAGE, "%s: is standard output too; - writes there", w->path);
+        return complain(EXIT_USAGE, "%s: is standard %s too; write to another file", w->path,
+                        names[fd]);
     }
     return EXIT_DONE;
 }
@@ -122,8 +120,7 @@ static int refuse_input(const run_files *files, const written *w)
         struct stat info;
         if (stat(files->inputs[i], &info) == 0 && holds_something(&info) &&
             plk_place_is_file(&w->place, &info))
-            return complain(files->call->who, EXIT_USAGE,
-                            "%s: is an input file too; write to another file", w->path);
+            return complain(EXIT_USAGE, "%s: is an input file too; write to another file", w->path);
     }
     return EXIT_DONE;
 }
@@ -142,8 +139,7 @@ static int refuse_output(const run_files *files, size_t index)
     const written *w = &files->outputs[index];
     for (size_t i = 0; i < index; i++)
         if (is_one_file(&files->outputs[i], w))
-            return complain(files->call->who, EXIT_USAGE,
-                            "%s and %s: are the same file; each output needs its own",
+            return complain(EXIT_USAGE, "%s and %s: are the same file; each output needs its own",
                             files->outputs[i].path, w->path);
     return EXIT_DONE;
 }
@@ -165,7 +161,7 @@ static int refuse_streams(const run_files *files)
             /* A message would be written into the input. */
             if (fd == STDERR_FILENO)
                 return EXIT_USAGE;
-            return complain(files->call->who, EXIT_USAGE,
+            return complain(EXIT_USAGE,
                             "standard output: is the input %s too; write to another file", name);
         }
     }
@@ -177,18 +173,18 @@ int run_files_check(const call *c, const char *more)
     run_files files = {.call = c};
     int code = collect(&files, more);
     if (code == EXIT_DONE && files.n_stdin > 1)
-        code = complain(c->who, EXIT_USAGE, "standard input (-) is named more than once");
+        code = complain(EXIT_USAGE, "standard input (-) is named more than once");
     for (size_t i = 0; i < files.n_outputs && code == EXIT_DONE; i++) {
         code = refuse_input(&files, &files.outputs[i]);
         if (code == EXIT_DONE)
             code = refuse_output(&files, i);
         if (code == EXIT_DONE)
-            code = refuse_stream(&files, &files.outputs[i]);
+            code = refuse_stream(&files.outputs[i]);
     }
     if (code == EXIT_DONE)
         code = refuse_streams(&files);
     if (code == EXIT_DONE)
-        shortened_watch_files(c->who, files.inputs, files.n_inputs);
+        shortened_watch_files(files.inputs, files.n_inputs);
     for (size_t i = 0; i < files.n_outputs; i++)
         plk_place_free(&files.outputs[i].place);
     free(files.inputs);
@@ -212,7 +208,7 @@ int run_files_open_results(output *out, const call *c)
         const flag *f = &c->set->flags[i];
         const char *path = f->kind == FLAG_OUTPUT ? value_of(c, f) : NULL;
         if (path && is_standard_output(path))
-            return output_open_error(out, c->who);
+            return output_open_error(out);
     }
-    return output_open(out, c->who, NULL);
+    return output_open(out, NULL);
 }

@@ -18,34 +18,34 @@
 #define CONFIG_LIMIT_BYTES ((size_t)16 << 20)
 
 /* Makes room for at least one more byte and the NUL. */
-static int grow(const char *who, char **text, size_t n, size_t *capacity)
+static int grow(char **text, size_t n, size_t *capacity)
 {
     if (n + 1 < *capacity)
         return EXIT_DONE;
     size_t wanted = *capacity == 0 ? 16384 : *capacity * 2;
     char *larger = realloc(*text, wanted);
     if (!larger)
-        return complain_memory(who);
+        return complain_memory();
     *text = larger;
     *capacity = wanted;
     return EXIT_DONE;
 }
 
-static int read_all(const char *who, const char *name, int fd, size_t limit, char **text, size_t *n)
+static int read_all(const char *name, int fd, size_t limit, char **text, size_t *n)
 {
     size_t capacity = 0;
     for (;;) {
-        int code = grow(who, text, *n, &capacity);
+        int code = grow(text, *n, &capacity);
         if (code != EXIT_DONE)
             return code;
         ssize_t got = read(fd, *text + *n, capacity - *n - 1);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return complain(who, EXIT_SYSTEM, "%s: %s", name, strerror(errno));
+            return complain(EXIT_SYSTEM, "%s: %s", name, strerror(errno));
         *n += (size_t)got;
         if (*n > limit)
-            return complain(who, EXIT_DATA, "%s: is larger than %zu bytes", name, limit);
+            return complain(EXIT_DATA, "%s: is larger than %zu bytes", name, limit);
         if (got == 0) {
             (*text)[*n] = '\0';
             return EXIT_DONE;
@@ -53,15 +53,15 @@ static int read_all(const char *who, const char *name, int fd, size_t limit, cha
     }
 }
 
-int read_file(const char *who, const char *path, size_t limit, char **text, size_t *n)
+int read_file(const char *path, size_t limit, char **text, size_t *n)
 {
     bool is_stdin = strcmp(path, "-") == 0;
     int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY);
     *text = NULL;
     *n = 0;
     if (fd < 0)
-        return complain(who, EXIT_SYSTEM, "%s: %s", path, strerror(errno));
-    int code = read_all(who, is_stdin ? "standard input" : path, fd, limit, text, n);
+        return complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+    int code = read_all(is_stdin ? "standard input" : path, fd, limit, text, n);
     if (!is_stdin)
         close(fd);
     if (code != EXIT_DONE) {
@@ -87,7 +87,7 @@ const char *preset_nearest(const char *name)
     return nearest.best;
 }
 
-static int load_config(const call *c, const config_flags *flags, pluck_config **config)
+static int load_config(const config_flags *flags, pluck_config **config)
 {
     pluck_error err;
     const char *json = NULL;
@@ -98,16 +98,15 @@ static int load_config(const call *c, const config_flags *flags, pluck_config **
         const preset *p = preset_find(flags->preset);
         const char *near = preset_nearest(flags->preset);
         if (!p && near)
-            return complain(c->who, EXIT_USAGE, "unknown preset '%s'; did you mean '%s'?",
-                            flags->preset, near);
+            return complain(EXIT_USAGE, "unknown preset '%s'; did you mean '%s'?", flags->preset,
+                            near);
         if (!p)
-            return complain(c->who, EXIT_USAGE,
-                            "unknown preset '%s'; pluck config init --list shows them",
+            return complain(EXIT_USAGE, "unknown preset '%s'; pluck config init --list shows them",
                             flags->preset);
         json = p->json;
         n = p->size_bytes;
     } else if (file) {
-        int code = read_file(c->who, file, CONFIG_LIMIT_BYTES, &text, &n);
+        int code = read_file(file, CONFIG_LIMIT_BYTES, &text, &n);
         if (code != EXIT_DONE)
             return code;
         json = text;
@@ -117,7 +116,7 @@ static int load_config(const call *c, const config_flags *flags, pluck_config **
     free(text);
     if (status == PLUCK_OK)
         return EXIT_DONE;
-    return complain(c->who, exit_code_of(status), "%s: %s",
+    return complain(exit_code_of(status), "%s: %s",
                     flags->preset ? flags->preset
                     : file        ? file
                                   : "configuration",
@@ -198,13 +197,13 @@ static void list_json(const char *typed, char *json)
     json[used] = '\0';
 }
 
-static int set_key(const call *c, const key_value *a, pluck_config *config)
+static int set_key(const key_value *a, pluck_config *config)
 {
     const flag *f = a->flag;
     size_t capacity = 4 * strlen(a->value) + 8;
     char *json = malloc(capacity);
     if (!json)
-        return complain_memory(c->who);
+        return complain_memory();
     int code = EXIT_DONE;
     bool is_order = strcmp(f->key, "order") == 0;
     bool is_json =
@@ -218,7 +217,7 @@ static int set_key(const call *c, const key_value *a, pluck_config *config)
     else if (is_name)
         quote(json, a->value, strlen(a->value));
     else if (!number_json(a->value, json, capacity))
-        code = complain(c->who, EXIT_USAGE, "--%s: '%s' is not a number%s", f->name, a->value,
+        code = complain(EXIT_USAGE, "--%s: '%s' is not a number%s", f->name, a->value,
                         number_hint(a->value));
 
     pluck_error err;
@@ -228,24 +227,24 @@ static int set_key(const call *c, const key_value *a, pluck_config *config)
     if (status != PLUCK_OK) {
         char quoted[PLK_QUOTE_BYTES];
         plk_quote(quoted, a->value, strlen(a->value));
-        code = complain(c->who, exit_code_of(status), "--%s %s: %s", f->name, quoted, err.message);
+        code = complain(exit_code_of(status), "--%s %s: %s", f->name, quoted, err.message);
     }
     free(json);
     return code;
 }
 
-int setup_config(const call *c, const config_flags *flags, pluck_config **config)
+int setup_config(const config_flags *flags, pluck_config **config)
 {
     *config = NULL;
     if (flags->file && flags->preset)
-        return complain(c->who, EXIT_USAGE, "a configuration file and --preset are both given");
-    int code = load_config(c, flags, config);
+        return complain(EXIT_USAGE, "a configuration file and --preset are both given");
+    int code = load_config(flags, config);
     /* A new order comes first: it may name stages that the other flags set up. */
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; code == EXIT_DONE && i < flags->keys.n; i++) {
             const key_value *key = &flags->keys.items[i];
             if ((strcmp(key->flag->key, "order") == 0) == (pass == 0))
-                code = set_key(c, key, *config);
+                code = set_key(key, *config);
         }
     }
     if (code != EXIT_DONE)
@@ -281,7 +280,7 @@ char *setup_config_json(const pluck_config *config, size_t *n_bytes)
     return text;
 }
 
-int setup_seed(const call *c, pluck_config *config)
+int setup_seed(pluck_config *config)
 {
     pluck_error err;
     uint64_t seed = 0;
@@ -291,12 +290,12 @@ int setup_seed(const call *c, pluck_config *config)
     if (status == PLUCK_OK)
         status = pluck_config_set_seed(config, seed, &err);
     if (status != PLUCK_OK)
-        return complain(c->who, exit_code_of(status), "%s", err.message);
-    return c->is_quiet ? EXIT_DONE
-                       : complain(c->who, EXIT_DONE, "seed %llu", (unsigned long long)seed);
+        return complain(exit_code_of(status), "%s", err.message);
+    note("seed %llu", (unsigned long long)seed);
+    return EXIT_DONE;
 }
 
-int setup_isa(const call *c, const char *given, pluck_isa *isa)
+int setup_isa(const char *given, pluck_isa *isa)
 {
     const char *variable = getenv("PLUCK_ISA");
     const char *name = given ? given : variable;
@@ -313,11 +312,11 @@ int setup_isa(const call *c, const char *given, pluck_isa *isa)
             strncat(known, pluck_isa_name(i), sizeof known - strlen(known) - 1);
         }
     }
-    return complain(c->who, EXIT_USAGE, "%s: '%s' is not an instruction set of this machine; %s",
+    return complain(EXIT_USAGE, "%s: '%s' is not an instruction set of this machine; %s",
                     given ? "--isa" : "PLUCK_ISA", name, known);
 }
 
-int setup_tokens(const call *c, const char *name, const char *ids, token_list *list)
+int setup_tokens(const char *name, const char *ids, token_list *list)
 {
     list->tokens = NULL;
     list->n = 0;
@@ -325,7 +324,7 @@ int setup_tokens(const call *c, const char *name, const char *ids, token_list *l
         return EXIT_DONE;
     list->tokens = calloc(strlen(ids) / 2 + 1, sizeof *list->tokens);
     if (!list->tokens)
-        return complain_memory(c->who);
+        return complain_memory();
     for (const char *at = ids; *at != '\0';) {
         char digits[64] = "";
         size_t n = strcspn(at, ",");
@@ -334,7 +333,7 @@ int setup_tokens(const call *c, const char *name, const char *ids, token_list *l
         if (n >= sizeof digits || !parse_count(digits, 0, PLUCK_MAX_VOCAB - 1, &token)) {
             free(list->tokens);
             list->tokens = NULL;
-            return complain(c->who, EXIT_USAGE, "--%s: '%.*s' is not a token id", name, (int)n, at);
+            return complain(EXIT_USAGE, "--%s: '%.*s' is not a token id", name, (int)n, at);
         }
         list->tokens[list->n++] = (pluck_token)token;
         at += n + (at[n] == ',');
@@ -342,24 +341,23 @@ int setup_tokens(const call *c, const char *name, const char *ids, token_list *l
     return EXIT_DONE;
 }
 
-int setup_prompt(const call *c, const char *ids, token_list *list)
+int setup_prompt(const char *ids, token_list *list)
 {
-    return setup_tokens(c, "prompt-tokens", ids, list);
+    return setup_tokens("prompt-tokens", ids, list);
 }
 
-int setup_tokens_check(const call *c, const char *name, const token_list *list, uint32_t n_vocab)
+int setup_tokens_check(const char *name, const token_list *list, uint32_t n_vocab)
 {
     for (size_t i = 0; i < list->n; i++)
         if ((uint32_t)list->tokens[i] >= n_vocab)
-            return complain(c->who, EXIT_DATA,
-                            "--%s: token %d is outside the vocabulary of %u tokens", name,
-                            (int)list->tokens[i], (unsigned)n_vocab);
+            return complain(EXIT_DATA, "--%s: token %d is outside the vocabulary of %u tokens",
+                            name, (int)list->tokens[i], (unsigned)n_vocab);
     return EXIT_DONE;
 }
 
-int setup_prompt_check(const call *c, const token_list *list, uint32_t n_vocab)
+int setup_prompt_check(const token_list *list, uint32_t n_vocab)
 {
-    return setup_tokens_check(c, "prompt-tokens", list, n_vocab);
+    return setup_tokens_check("prompt-tokens", list, n_vocab);
 }
 
 pluck_status setup_stream(pluck_sampler *sampler, uint64_t stream, const token_list *prompt,

@@ -11,7 +11,7 @@
 #include <pluck/sampler.h>
 
 /* The file or the preset, then the flags for keys. */
-int setup_config(const call *c, const config_flags *flags, pluck_config **config);
+int setup_config(const config_flags *flags, pluck_config **config);
 
 /* The configuration as JSON, of *n_bytes without its NUL; freed by the caller. NULL if there is no
  * memory. */
@@ -19,10 +19,10 @@ char *setup_config_json(const pluck_config *config, size_t *n_bytes);
 
 /* Replaces a "random" seed by one from the system and says which on standard error, so that every
  * sampler of this run has the same one and the run can be repeated. */
-int setup_seed(const call *c, pluck_config *config);
+int setup_seed(pluck_config *config);
 
 /* What --isa gives, else the environment variable PLUCK_ISA, else the best. */
-int setup_isa(const call *c, const char *given, pluck_isa *isa);
+int setup_isa(const char *given, pluck_isa *isa);
 
 typedef struct token_list {
     pluck_token *tokens;
@@ -31,16 +31,16 @@ typedef struct token_list {
 
 /* Token ids separated by commas, the value of a flag (NULL: none); freed with
  * free(list->tokens). */
-int setup_tokens(const call *c, const char *name, const char *ids, token_list *list);
+int setup_tokens(const char *name, const char *ids, token_list *list);
 
 /* Whether they are below n_vocab; else EXIT_DATA after complain(). */
-int setup_tokens_check(const call *c, const char *name, const token_list *list, uint32_t n_vocab);
+int setup_tokens_check(const char *name, const token_list *list, uint32_t n_vocab);
 
 /* --prompt-tokens; freed with free(list->tokens). */
-int setup_prompt(const call *c, const char *ids, token_list *list);
+int setup_prompt(const char *ids, token_list *list);
 
 /* Whether its tokens are below n_vocab; else EXIT_DATA after complain(). */
-int setup_prompt_check(const call *c, const token_list *list, uint32_t n_vocab);
+int setup_prompt_check(const token_list *list, uint32_t n_vocab);
 
 /* Puts a sampler at the start of a stream: the prompt is what came before. */
 pluck_status setup_stream(pluck_sampler *sampler, uint64_t stream, const token_list *prompt,
@@ -55,7 +55,7 @@ pluck_sampler_info setup_sampler_info(const pluck_sampler *sampler);
 
 /* Reads path ("-": standard input) of at most limit bytes; the text is freed by the caller and is
  * followed by a NUL that *n does not count. */
-int read_file(const char *who, const char *path, size_t limit, char **text, size_t *n);
+int read_file(const char *path, size_t limit, char **text, size_t *n);
 
 typedef struct preset {
     const char *name; /* "balanced": the file's name without ".json" */

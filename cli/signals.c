@@ -1,6 +1,6 @@
 /*
  * A signal handler may call unlink() but nothing that allocates: for that the process keeps the
- * paths in static storage, the only such state of the command. Afterwards the signal does what it
+ * paths in static storage. Afterwards the signal does what it
  * would have done, so that the parent sees its number.
  *
  * The system says SIGBUS, and where in memory, but not in which file. stat() may be called by a
@@ -109,7 +109,6 @@ typedef struct watched {
     off_t size;
 } watched;
 
-static const char *command;
 static watched *files;
 static size_t n_files;
 static atomic_flag someone_speaks = ATOMIC_FLAG_INIT;
@@ -161,7 +160,7 @@ static void on_bus_error(int number, siginfo_t *info, void *where)
     /* The control sequence takes a progress bar away. */
     line l = {.text = "\r\033[K", .n = isatty(STDERR_FILENO) ? 4 : 0};
     const char *path = shortened_file();
-    add(&l, command ? command : "pluck");
+    add(&l, message_who());
     add(&l, ": ");
     add(&l, path ? path : "an input file");
     add(&l,
@@ -185,11 +184,10 @@ void shortened_watch_signal(void)
     sigaction(SIGBUS, &action, NULL);
 }
 
-void shortened_watch_files(const char *who, const char *const *inputs, size_t n)
+void shortened_watch_files(const char *const *inputs, size_t n)
 {
     watched *old = files;
     n_files = 0;
-    command = who;
     files = malloc((n > 0 ? n : 1) * sizeof *files);
     for (size_t i = 0; i < n && files; i++) {
         struct stat info;

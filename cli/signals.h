@@ -32,6 +32,6 @@ void shortened_watch_signal(void);
 
 /* The input files of the run, as long as they are now. The paths must stay valid; paths itself need
  * not. Replaces what was told before. */
-void shortened_watch_files(const char *who, const char *const *paths, size_t n);
+void shortened_watch_files(const char *const *paths, size_t n);
 
 #endif

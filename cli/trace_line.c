@@ -138,7 +138,7 @@ char *config_line(const pluck_config *config, size_t *size_bytes)
 
 static int complain_line(const line_source *lines, const char *what, const char *why)
 {
-    return complain(lines->who, EXIT_DATA, "%s: line %llu: %s%s", lines->name,
+    return complain(EXIT_DATA, "%s: line %llu: %s%s", lines->name,
                     (unsigned long long)lines->number, what, why);
 }
 
@@ -152,7 +152,7 @@ static int grow(line_source *lines)
     size_t capacity = lines->capacity == 0 ? 4096 : 2 * lines->capacity;
     char *larger = realloc(lines->text, capacity);
     if (!larger)
-        return complain_memory(lines->who);
+        return complain_memory();
     lines->text = larger;
     lines->capacity = capacity;
     return EXIT_DONE;
@@ -175,7 +175,7 @@ int next_line(line_source *lines, bool *is_end)
         }
     }
     if (ferror((FILE *)lines->file))
-        return complain(lines->who, EXIT_SYSTEM, "%s: cannot be read", lines->name);
+        return complain(EXIT_SYSTEM, "%s: cannot be read", lines->name);
     *is_end = is_blank;
     if (!is_blank)
         lines->text[lines->n] = '\0';
@@ -281,7 +281,7 @@ static token_list read_tokens(reading *r, const plk_json *json, const plk_json_n
     }
     list.tokens = calloc(count_items(node) + 1, sizeof *list.tokens);
     if (!list.tokens) {
-        r->code = complain_memory(r->lines->who);
+        r->code = complain_memory();
         return list;
     }
     for (const plk_json_node *item = plk_json_child(node); item && r->code == EXIT_DONE;
@@ -335,7 +335,7 @@ static char *read_name(reading *r, const plk_json_node *root)
     if (!name)
         (void)fail(r, "dump", " is not a text");
     else if (!copy)
-        r->code = complain_memory(r->lines->who);
+        r->code = complain_memory();
     return copy;
 }
 
@@ -421,11 +421,10 @@ int replay_line_read(const line_source *lines, replay_line *line)
     memset(line, 0, sizeof *line);
     pluck_status status = plk_json_parse(&json, lines->text, lines->n, 0, NULL, &problem, &err);
     if (status == PLUCK_ERR_FORMAT)
-        return complain(lines->who, EXIT_DATA, "%s: line %llu: is not valid JSON: byte %zu: %s",
-                        lines->name, (unsigned long long)lines->number, problem.at + 1,
-                        problem.what);
+        return complain(EXIT_DATA, "%s: line %llu: is not valid JSON: byte %zu: %s", lines->name,
+                        (unsigned long long)lines->number, problem.at + 1, problem.what);
     if (status != PLUCK_OK)
-        return complain(lines->who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     int code = read_root(lines, &json, line);
     plk_json_close(&json);
     if (code != EXIT_DONE)

@@ -52,9 +52,8 @@ uint64_t row_hash(pluck_logits logits);
  * frees; NULL when memory ran out. */
 char *config_line(const pluck_config *config, size_t *size_bytes);
 
-/* Where lines come from; all zero but who, name and file to begin with. */
+/* Where lines come from; all zero but name and file to begin with. */
 typedef struct line_source {
-    const char *who;
     const char *name; /* in messages */
     void *file;       /* FILE * */
     uint64_t number;  /* of the line read last, from 1 */

@@ -42,11 +42,10 @@ static void raise_zeros(const training *t, int64_t *counts)
             counts[i] = 1;
             n++;
         }
-    if (n > 0 && !t->flags->call.is_quiet)
-        complain(t->flags->call.who, EXIT_DONE,
-                 "%u of %u tokens never occur and are counted once; --keep-zero-counts counts them "
-                 "as 0",
-                 (unsigned)n, (unsigned)t->n_tokens);
+    if (n > 0)
+        note("%u of %u tokens never occur and are counted once; --keep-zero-counts counts them "
+             "as 0",
+             (unsigned)n, (unsigned)t->n_tokens);
 }
 
 static int build_huffman(training *t)
@@ -57,20 +56,20 @@ static int build_huffman(training *t)
     pluck_error err;
     int code = EXIT_DONE;
     if (flags->counts)
-        code = integers_read(flags->call.who, flags->counts, &counts, &n, NULL);
+        code = integers_read(flags->counts, &counts, &n, NULL);
     else
         counts = count_targets(t, &t->pairs);
     if (code == EXIT_DONE && !counts)
-        code = complain_memory(flags->call.who);
+        code = complain_memory();
     if (code == EXIT_DONE && n != t->n_tokens)
-        code = complain(flags->call.who, EXIT_DATA, "%s: holds %zu counts, expected %u",
-                        flags->counts, n, (unsigned)t->n_tokens);
+        code = complain(EXIT_DATA, "%s: holds %zu counts, expected %u", flags->counts, n,
+                        (unsigned)t->n_tokens);
     if (code == EXIT_DONE && !flags->keep_zero_counts)
         raise_zeros(t, counts);
     if (code == EXIT_DONE) {
         pluck_status status = pluck_tree_create_huffman(&t->tree, counts, t->n_tokens, NULL, &err);
         if (status != PLUCK_OK)
-            code = complain(flags->call.who, exit_code_of(status), "%s: %s",
+            code = complain(exit_code_of(status), "%s: %s",
                             flags->counts ? flags->counts : "the targets", err.message);
     }
     free(counts);
@@ -87,22 +86,20 @@ static int build_clusters(training *t)
     float_rows rows;
     pluck_error err;
     if (!path)
-        return complain(flags->call.who, EXIT_USAGE,
-                        "--tree clusters needs --vectors FILE: a row for each token");
-    int code = float_rows_read(&rows, &flags->call, &flags->input, path);
+        return complain(EXIT_USAGE, "--tree clusters needs --vectors FILE: a row for each token");
+    int code = float_rows_read(&rows, &flags->input, path);
     if (code != EXIT_DONE)
         return code;
     if (rows.n_rows != t->n_tokens)
-        code = complain(flags->call.who, EXIT_DATA,
-                        "%s: has %llu rows, but --tree clusters needs one per token: %u", path,
-                        (unsigned long long)rows.n_rows, (unsigned)t->n_tokens);
+        code = complain(EXIT_DATA, "%s: has %llu rows, but --tree clusters needs one per token: %u",
+                        path, (unsigned long long)rows.n_rows, (unsigned)t->n_tokens);
     if (code == EXIT_DONE) {
         pluck_matrix vectors = {
             .data = rows.values, .dtype = PLUCK_F32, .n_rows = t->n_tokens, .n_cols = rows.n_cols};
         pluck_status status =
             pluck_tree_create_clustered(&t->tree, &vectors, flags->seed, NULL, &err);
         if (status != PLUCK_OK)
-            code = complain(flags->call.who, exit_code_of(status), "%s: %s", path, err.message);
+            code = complain(exit_code_of(status), "%s: %s", path, err.message);
     }
     float_rows_free(&rows);
     return code;
@@ -115,12 +112,11 @@ static int build_tree(training *t)
     pluck_error err;
     pluck_status status = PLUCK_OK;
     if (flags->start) {
-        int code = head_model_open_head(&t->start, &flags->call, &flags->head, &flags->input,
-                                        flags->start);
+        int code = head_model_open_head(&t->start, &flags->head, &flags->input, flags->start);
         const pluck_tree *tree = pluck_head_tree(t->start.head);
         if (code == EXIT_DONE && (!tree || pluck_tree_n_tokens(tree) != t->n_tokens))
-            code = complain(flags->call.who, EXIT_DATA, "%s: not a hierarchical head of %u tokens",
-                            flags->start, (unsigned)t->n_tokens);
+            code = complain(EXIT_DATA, "%s: not a hierarchical head of %u tokens", flags->start,
+                            (unsigned)t->n_tokens);
         if (code != EXIT_DONE)
             return code;
         status = pluck_tree_create_from_children(&t->tree, pluck_tree_children(tree), t->n_tokens,
@@ -132,8 +128,7 @@ static int build_tree(training *t)
     } else {
         status = pluck_tree_create_balanced(&t->tree, t->n_tokens, NULL, &err);
     }
-    return status == PLUCK_OK ? EXIT_DONE
-                              : complain(flags->call.who, exit_code_of(status), "%s", err.message);
+    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
 }
 
 static int create_trainer(training *t)
@@ -163,7 +158,7 @@ static int create_trainer(training *t)
     if (status == PLUCK_OK)
         status = pluck_trainer_create(&t->trainer, t->tree, &data, &options, &err);
     return status == PLUCK_OK ? checkpoint_resume(&t->checkpoint, t->trainer)
-                              : complain(flags->call.who, exit_code_of(status), "%s", err.message);
+                              : complain(exit_code_of(status), "%s", err.message);
 }
 
 /* The loss of the head as it is now, on the held-out pairs or else on those it learns from. */
@@ -174,9 +169,8 @@ static int judge(training *t, double *loss)
     pluck_error err;
     pluck_status status = pluck_head_create_trained(&head, t->trainer, &err);
     if (status != PLUCK_OK)
-        return complain(t->flags->call.who, exit_code_of(status), "%s", err.message);
-    int code = pairs_loss(pairs, &t->flags->call, head,
-                          plk_thread_count((uint32_t)t->flags->threads), loss);
+        return complain(exit_code_of(status), "%s", err.message);
+    int code = pairs_loss(pairs, head, plk_thread_count((uint32_t)t->flags->threads), loss);
     pluck_head_destroy(&head);
     return code;
 }
@@ -220,14 +214,14 @@ static int train(training *t)
     (void)pluck_trainer_get_progress(t->trainer, &now, NULL);
     double loss = 0;
     uint32_t n_steps = 0;
-    progress_start(&t->bar, now.n_rows, t->flags->call.is_quiet, NULL);
+    progress_start(&t->bar, now.n_rows, NULL);
     while (!now.is_done) {
         uint32_t epoch = now.epoch;
         pluck_status status = pluck_trainer_step(t->trainer, &err);
         if (status == PLUCK_OK)
             status = pluck_trainer_get_progress(t->trainer, &now, &err);
         if (status != PLUCK_OK)
-            return complain(t->flags->call.who, exit_code_of(status), "%s", err.message);
+            return complain(exit_code_of(status), "%s", err.message);
         loss += now.loss;
         n_steps++;
         progress_update(&t->bar, now.n_rows_done);
@@ -243,8 +237,7 @@ static int train(training *t)
             int code = checkpoint_save(&t->checkpoint, t->trainer);
             if (code != EXIT_DONE)
                 return code;
-            complain(t->flags->call.who, EXIT_DONE,
-                     "interrupted; what is learned is in %s: go on with --resume",
+            complain(EXIT_DONE, "interrupted; what is learned is in %s: go on with --resume",
                      t->checkpoint.path);
             output_close(&t->out, true);
             checkpoint_end_by_signal();
@@ -289,15 +282,15 @@ static int check_converged(const training *t, double loss)
     pluck_tree_stats stats = PLUCK_INIT(pluck_tree_stats);
     pluck_error err;
     if (!counts)
-        return complain_memory(t->flags->call.who);
+        return complain_memory();
     pluck_status status = pluck_tree_get_stats(t->tree, counts, &stats, &err);
     free(counts);
     if (status != PLUCK_OK)
-        return complain(t->flags->call.who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     double untrained = stats.mean_length * log(2);
     if (t->n_tokens < 2 || loss < untrained)
         return EXIT_DONE;
-    return complain(t->flags->call.who, EXIT_NEGATIVE,
+    return complain(EXIT_NEGATIVE,
                     "perplexity %.6g is not below %.6g, that of the untrained tree: the training "
                     "diverged, or the hidden states say nothing about these tokens; lower --rate",
                     exp(loss), exp(untrained));
@@ -322,7 +315,7 @@ static int finish(training *t)
         unfinished_hold_signals(false);
     pluck_head_destroy(&head);
     if (status != PLUCK_OK)
-        return complain(t->flags->call.who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     t->is_saved = true;
     print_result(t, loss);
     code = checkpoint_remove(&t->checkpoint);
@@ -334,23 +327,23 @@ static int read_validation(training *t)
     const training_flags *flags = t->flags;
     if (!flags->validation)
         return EXIT_DONE;
-    int code = pairs_read(&t->validation, &flags->call, &flags->input, flags->validation,
-                          flags->validation_targets);
+    int code =
+        pairs_read(&t->validation, &flags->input, flags->validation, flags->validation_targets);
     return code != EXIT_DONE
                ? code
-               : pairs_check(&t->validation, &flags->call, flags->validation,
-                             flags->validation_targets, t->n_tokens, t->pairs.hidden.n_cols);
+               : pairs_check(&t->validation, flags->validation, flags->validation_targets,
+                             t->n_tokens, t->pairs.hidden.n_cols);
 }
 
 int training_check(training *t)
 {
     const training_flags *flags = t->flags;
     if (!flags->output)
-        return complain(flags->call.who, EXIT_USAGE, "needs -o FILE: where the head goes");
+        return complain(EXIT_USAGE, "needs -o FILE: where the head goes");
     if (!flags->validation && flags->validation_targets)
-        return complain(flags->call.who, EXIT_USAGE, "--validation-targets needs --validation");
+        return complain(EXIT_USAGE, "--validation-targets needs --validation");
     if (flags->validation && !flags->validation_targets)
-        return complain(flags->call.who, EXIT_USAGE, "--validation needs --validation-targets");
+        return complain(EXIT_USAGE, "--validation needs --validation-targets");
     return checkpoint_check(&t->checkpoint, flags);
 }
 
@@ -367,9 +360,8 @@ int training_run(training *t)
     if (code == EXIT_DONE)
         code = build_tree(t);
     if (code == EXIT_DONE && t->teacher.head)
-        code =
-            pairs_loss(t->validation.targets ? &t->validation : &t->pairs, &flags->call,
-                       t->teacher.head, plk_thread_count((uint32_t)flags->threads), &t->dense_loss);
+        code = pairs_loss(t->validation.targets ? &t->validation : &t->pairs, t->teacher.head,
+                          plk_thread_count((uint32_t)flags->threads), &t->dense_loss);
     if (code == EXIT_DONE)
         code = create_trainer(t);
     if (code == EXIT_DONE)
@@ -378,7 +370,7 @@ int training_run(training *t)
         code = finish(t);
     int close_code = output_close(&t->out, true);
     if (t->is_saved && (code != EXIT_DONE || close_code != EXIT_DONE))
-        complain(flags->call.who, EXIT_DONE, "completed: %s", flags->output);
+        complain(EXIT_DONE, "completed: %s", flags->output);
     return code != EXIT_DONE ? code : close_code;
 }
 
@@ -434,7 +426,7 @@ static int name(checkpoint *c)
     pluck_error err;
     pluck_status status = plk_place_find(&place, head, &allocator, &err);
     if (status != PLUCK_OK)
-        return complain(c->flags->call.who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     c->output_is_file = place.kind == PLK_PLACE_FILE;
     plk_place_free(&place);
     c->path = c->flags->checkpoint;
@@ -443,7 +435,7 @@ static int name(checkpoint *c)
     size_t size = strlen(head) + sizeof ".checkpoint";
     c->memory = malloc(size);
     if (!c->memory)
-        return complain_memory(c->flags->call.who);
+        return complain_memory();
     snprintf(c->memory, size, "%s.checkpoint", head);
     c->path = c->memory;
     return EXIT_DONE;
@@ -457,13 +449,13 @@ static int check_place(checkpoint *c)
     pluck_error err;
     pluck_status status = plk_place_find(&place, c->path, &allocator, &err);
     if (status != PLUCK_OK)
-        return complain(flags->call.who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     if (place.kind != PLK_PLACE_FILE)
-        return complain(flags->call.who, EXIT_USAGE,
-                        "%s: is not a regular file; a checkpoint has to be one", c->path);
+        return complain(EXIT_USAGE, "%s: is not a regular file; a checkpoint has to be one",
+                        c->path);
     c->target = place.target;
     if (place.exists && !flags->resume && !flags->overwrite)
-        return complain(flags->call.who, EXIT_USAGE,
+        return complain(EXIT_USAGE,
                         "%s: a checkpoint is there already; --resume goes on from it, --overwrite "
                         "replaces it, --checkpoint names another file",
                         c->path);
@@ -474,10 +466,10 @@ int checkpoint_check(checkpoint *c, const training_flags *flags)
 {
     c->flags = flags;
     if (flags->resume && flags->overwrite)
-        return complain(flags->call.who, EXIT_USAGE, "--resume and --overwrite exclude each other");
+        return complain(EXIT_USAGE, "--resume and --overwrite exclude each other");
     int code = name(c);
     if (code == EXIT_DONE && !c->path && (flags->resume || flags->overwrite))
-        return complain(flags->call.who, EXIT_USAGE,
+        return complain(EXIT_USAGE,
                         "-o %s: is written in place and names no checkpoint; give --checkpoint "
                         "FILE",
                         flags->output);
@@ -503,9 +495,7 @@ int checkpoint_resume(checkpoint *c, pluck_trainer *trainer)
         return EXIT_DONE;
     pluck_status status = pluck_trainer_restore(trainer, c->path, &err);
     c->is_own = status == PLUCK_OK;
-    return status == PLUCK_OK
-               ? EXIT_DONE
-               : complain(c->flags->call.who, exit_code_of(status), "%s", err.message);
+    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
 }
 
 int checkpoint_save(checkpoint *c, const pluck_trainer *trainer)
@@ -516,14 +506,12 @@ int checkpoint_save(checkpoint *c, const pluck_trainer *trainer)
     pluck_status status = pluck_trainer_save(trainer, c->path, &err);
     c->is_own = c->is_own || status == PLUCK_OK;
     unfinished_hold_signals(false);
-    return status == PLUCK_OK
-               ? EXIT_DONE
-               : complain(c->flags->call.who, exit_code_of(status), "%s", err.message);
+    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
 }
 
 int checkpoint_remove(checkpoint *c)
 {
     if (!c->is_own || unlink(c->target) == 0 || errno == ENOENT)
         return EXIT_DONE;
-    return complain(c->flags->call.who, EXIT_SYSTEM, "%s: %s", c->path, strerror(errno));
+    return complain(EXIT_SYSTEM, "%s: %s", c->path, strerror(errno));
 }

@@ -37,7 +37,7 @@ static int parse_objective(tuning *t)
                 return EXIT_DONE;
         }
     }
-    return complain(t->flags->call.who, EXIT_USAGE,
+    return complain(EXIT_USAGE,
                     "--objective: '%s' is not an objective; expected nll, ece, brier, entropy=H, "
                     "perplexity=P or diversity=N%s",
                     text, text[n] == '=' ? number_hint(text + n + 1) : "");
@@ -55,26 +55,26 @@ static int open_data(tuning *t, const char *path)
     const tuning_flags *flags = t->flags;
     row_range range;
     uint64_t first = 0, end = 0;
-    int code = source_open(&flags->call, &flags->input, path, &t->src);
+    int code = source_open(&flags->input, path, &t->src);
     if (code == EXIT_DONE)
-        code = rows_read(&flags->call, flags->rows, &range);
+        code = rows_read(flags->rows, &range);
     if (code == EXIT_DONE && t->src.info.streamed)
-        code = complain(flags->call.who, EXIT_DATA,
+        code = complain(EXIT_DATA,
                         "%s: can be read only once, as pipes and compressed arrays of .npz files; "
                         "this command reads rows several times: store it by pluck convert",
                         t->name);
     if (code == EXIT_DONE)
-        code = targets_open(&t->truth, &flags->call, flags->targets, &t->src, t->name);
+        code = targets_open(&t->truth, flags->targets, &t->src, t->name);
     if (code == EXIT_DONE)
-        code = rows_resolve(&range, t->src.info.n_rows, &flags->call, t->name, &first, &end);
+        code = rows_resolve(&range, t->src.info.n_rows, t->name, &first, &end);
     if (code == EXIT_DONE && first >= end)
-        code = complain(flags->call.who, EXIT_DATA, "%s: no rows to look at", t->name);
+        code = complain(EXIT_DATA, "%s: no rows to look at", t->name);
     if (code != EXIT_DONE)
         return code;
     pluck_error err;
     pluck_status status = pluck_pool_create(&t->pool, (uint32_t)flags->threads, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(flags->call.who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     t->has_targets = t->truth.is_known;
     t->data = (pluck_tune_data){.struct_size = sizeof(pluck_tune_data),
                                 .dump = t->src.dump,
@@ -84,7 +84,7 @@ static int open_data(tuning *t, const char *path)
                                 .parallel = pluck_pool_parallel(t->pool),
                                 .progress = show_progress,
                                 .user = &t->bar};
-    return setup_isa(&flags->call, flags->isa, &t->data.isa);
+    return setup_isa(flags->isa, &t->data.isa);
 }
 
 int tuning_open(tuning *t, const tuning_flags *flags, const char *path)
@@ -101,21 +101,20 @@ int tuning_open(tuning *t, const tuning_flags *flags, const char *path)
     int code = parse_objective(t);
     t->keep = flags->keep;
     if (code == EXIT_DONE)
-        code = setup_config(&flags->call, &flags->config, &t->config);
+        code = setup_config(&flags->config, &t->config);
     if (code == EXIT_DONE)
-        code = setup_seed(&flags->call, t->config);
+        code = setup_seed(t->config);
     if (code == EXIT_DONE)
         code = open_data(t, path);
     if (code == EXIT_DONE && flags->truncate > 0 && (!t->has_targets || flags->no_curves))
-        code =
-            complain(flags->call.who, EXIT_USAGE, "--truncate needs targets, and no --no-curves");
+        code = complain(EXIT_USAGE, "--truncate needs targets, and no --no-curves");
     if (code == EXIT_DONE) {
         t->options.seed = setup_config_info(t->config).seed;
         tuning_doubt_rows(t);
     }
     t->n_bins = flags->bins > 0 ? (uint32_t)flags->bins : 15;
     t->bins = calloc(2 * t->n_bins, sizeof *t->bins);
-    return code == EXIT_DONE && !t->bins ? complain_memory(flags->call.who) : code;
+    return code == EXIT_DONE && !t->bins ? complain_memory() : code;
 }
 
 void tuning_close(tuning *t)
@@ -246,7 +245,7 @@ static pluck_status set_config(tuning *t, pluck_error *err)
 int tuning_run(tuning *t)
 {
     pluck_error err;
-    progress_start(&t->bar, 1, t->flags->call.is_quiet, NULL);
+    progress_start(&t->bar, 1, NULL);
     pluck_status status = pluck_tune_temperature(&t->data, &t->options, &t->fit, &err);
     const double temperatures[2] = {1, t->fit.temperature};
     pluck_tune_request request = {.struct_size = sizeof request,
@@ -272,7 +271,7 @@ int tuning_run(tuning *t)
         tuning_doubt_answer(t);
         return EXIT_DONE;
     }
-    return complain(t->flags->call.who, exit_code_of(status), "%s: %s", t->name, err.message);
+    return complain(exit_code_of(status), "%s: %s", t->name, err.message);
 }
 
 enum { FEW_ROWS = 100 };
@@ -289,7 +288,7 @@ static void warn(tuning *t, const char *format, ...)
     vsnprintf(text, DOUBT_BYTES, format, values);
     va_end(values);
     t->n_warnings++;
-    complain(t->flags->call.who, EXIT_DONE, "warning: %s: %s", t->name, text);
+    complain(EXIT_DONE, "warning: %s: %s", t->name, text);
 }
 
 void tuning_doubt_rows(tuning *t)

@@ -9,8 +9,8 @@
 
 enum { PORTIONS_A_WORKER = 8 };
 
-static int create_worker(worker_team *team, const call *c, bool has_trace,
-                         const pluck_config *config, pluck_isa isa, const char *name)
+static int create_worker(worker_team *team, bool has_trace, const pluck_config *config,
+                         pluck_isa isa, const char *name)
 {
     worker *w = &team->workers[team->n_workers];
     uint32_t n_vocab = team->src->info.n_vocab;
@@ -18,22 +18,21 @@ static int create_worker(worker_team *team, const call *c, bool has_trace,
     pluck_error err;
     w->scratch = malloc(n_vocab * sizeof *w->scratch);
     if (!w->scratch)
-        return complain_memory(c->who);
+        return complain_memory();
     pluck_status status = pluck_sampler_create(&w->sampler, config, n_vocab, &options, &err);
     if (status == PLUCK_OK && has_trace)
         status = pluck_trace_create(&w->trace, w->sampler, NULL, &err);
     if (status != PLUCK_OK) {
         pluck_sampler_destroy(&w->sampler);
         free(w->scratch);
-        return complain(c->who, exit_code_of(status), "%s: %s", name, err.message);
+        return complain(exit_code_of(status), "%s: %s", name, err.message);
     }
     team->n_workers++;
     return EXIT_DONE;
 }
 
-int workers_create(worker_team *team, const call *c, bool has_trace, const pluck_config *config,
-                   pluck_isa isa, const token_list *prompt, source *src, const char *name,
-                   size_t n_workers)
+int workers_create(worker_team *team, bool has_trace, const pluck_config *config, pluck_isa isa,
+                   const token_list *prompt, source *src, const char *name, size_t n_workers)
 {
     *team = (worker_team){.src = src, .prompt = prompt};
     team->n_portions = n_workers > 1 ? n_workers * PORTIONS_A_WORKER : 1;
@@ -42,14 +41,14 @@ int workers_create(worker_team *team, const call *c, bool has_trace, const pluck
     int code = EXIT_DONE;
     if (!team->workers || !team->portions ||
         pluck_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
-        code = complain_memory(c->who);
+        code = complain_memory();
     for (size_t i = 0; code == EXIT_DONE && has_trace && i < team->n_portions; i++) {
         team->portions[i].records = calloc(DRAWS_AT_ONCE, sizeof *team->portions[i].records);
         if (!team->portions[i].records)
-            code = complain_memory(c->who);
+            code = complain_memory();
     }
     while (code == EXIT_DONE && team->n_workers < n_workers)
-        code = create_worker(team, c, has_trace, config, isa, name);
+        code = create_worker(team, has_trace, config, isa, name);
     if (code != EXIT_DONE)
         workers_destroy(team);
     return code;

@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     if (fd < 0 || pwrite(fd, data, size, 0) != (ssize_t)size)
         abort();
-    if (lines_open(&reader, "fuzz", path) != EXIT_DONE)
+    if (lines_open(&reader, path) != EXIT_DONE)
         abort();
     while (lines_next(&reader) == EXIT_DONE && reader.n_lines > 0)
         for (size_t i = 0; i < reader.n_lines; i++) {

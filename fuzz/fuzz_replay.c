@@ -22,7 +22,7 @@ static void check_tokens(const token_list *list, uint32_t n_vocab)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     FILE *file = size > 0 ? fmemopen((void *)(uintptr_t)data, size, "r") : NULL;
-    line_source lines = {.who = "fuzz", .name = "lines", .file = file};
+    line_source lines = {.name = "lines", .file = file};
     bool is_end = !file;
     while (!is_end && next_line(&lines, &is_end) == EXIT_DONE && !is_end) {
         replay_line line;

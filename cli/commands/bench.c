@@ -114,7 +114,7 @@ static int print(const bench_plan *plan)
 {
     const bench_flags *flags = plan->flags;
     output out;
-    int code = output_open(&out, flags->call.who, flags->output);
+    int code = output_open(&out, flags->output);
     if (code != EXIT_DONE)
         return code;
     if (flags->format == FORMAT_JSON)
@@ -133,13 +133,13 @@ static int run(const void *given)
     pluck_isa isa = PLUCK_ISA_BEST;
     int code = EXIT_DONE;
     if (!path && (flags->rows || flags->input.tensor || flags->input.dtype != 0))
-        code = complain(flags->call.who, EXIT_USAGE,
+        code = complain(EXIT_USAGE,
                         "--rows, --tensor and --dtype need a DUMP; made-up logits have only "
                         "--vocab-size");
     if (code == EXIT_DONE)
-        code = setup_isa(&flags->call, flags->isa, &isa);
+        code = setup_isa(flags->isa, &isa);
     if (code == EXIT_DONE)
-        code = setup_config(&flags->call, &flags->config, &config);
+        code = setup_config(&flags->config, &config);
     plan.config = config;
     if (code == EXIT_DONE)
         code = bench_rows_load(&plan.rows, flags, path);

@@ -29,7 +29,7 @@ static int add_step(bench_plan *plan, step_kind kind, const pluck_stage *stage,
     *step = (bench_step){.kind = kind, .stage = stage, .name = stage ? stage->name : ""};
     if (pluck_sampler_create(&step->sampler, config, plan->rows.n_vocab, &options, &err) !=
         PLUCK_OK)
-        return complain(plan->flags->call.who, exit_code_of(err.status), "%s", err.message);
+        return complain(exit_code_of(err.status), "%s", err.message);
     plan->n_steps++;
     return EXIT_DONE;
 }
@@ -41,7 +41,7 @@ static int add_variant(bench_plan *plan, step_kind kind, const pluck_stage *stag
     pluck_error err;
     pluck_config *config = bench_variant(plan->config, indices, n, own_draw, &err);
     if (!config)
-        return complain(plan->flags->call.who, exit_code_of(err.status), "%s", err.message);
+        return complain(exit_code_of(err.status), "%s", err.message);
     int code = add_step(plan, kind, stage, config, isa);
     pluck_config_destroy(&config);
     return code;
@@ -55,7 +55,7 @@ static int add_read(bench_plan *plan, pluck_isa isa)
     pluck_config *config = NULL;
     pluck_error err;
     if (pluck_config_from_json(&config, greedy, strlen(greedy), NULL, &err) != PLUCK_OK)
-        return complain(plan->flags->call.who, exit_code_of(err.status), "%s", err.message);
+        return complain(exit_code_of(err.status), "%s", err.message);
     int code = add_step(plan, STEP_READ, NULL, config, isa);
     pluck_config_destroy(&config);
     return code;
@@ -86,7 +86,7 @@ int bench_plan_steps(bench_plan *plan, pluck_isa isa)
     plan->steps = calloc(n_stages + 4, sizeof *plan->steps);
     if (!indices || !plan->steps) {
         free(indices);
-        return complain_memory(plan->flags->call.who);
+        return complain_memory();
     }
     size_t n = 0;
     int code = add_read(plan, isa);
@@ -137,8 +137,7 @@ static double run_step(const bench_plan *plan, const bench_step *step, size_t n,
         if (status == PLUCK_OK)
             status = pluck_sampler_accept(step->sampler, drawn.token, &err);
         if (status != PLUCK_OK) {
-            *code = complain(plan->flags->call.who, exit_code_of(err.status), "%s: row %llu: %s",
-                             plan->rows.name,
+            *code = complain(exit_code_of(err.status), "%s: row %llu: %s", plan->rows.name,
                              (unsigned long long)plan->rows.numbers[i % plan->rows.n], err.message);
             break;
         }
@@ -199,13 +198,13 @@ int bench_measure(bench_plan *plan, double seconds)
 enum { MADE_UP_VOCAB = 128256, MADE_UP_ROWS = 2 };
 
 /* Room for up to n rows within ROWS_LIMIT_BYTES. */
-static int allocate(bench_rows *rows, const bench_flags *flags, size_t n)
+static int allocate(bench_rows *rows, size_t n)
 {
     rows->row_bytes = rows->n_vocab * pluck_dtype_size_bytes(rows->dtype);
     size_t most = ROWS_LIMIT_BYTES / rows->row_bytes;
     rows->n = n < most ? n : most > 0 ? most : 1;
     rows->data = malloc(rows->n * rows->row_bytes);
-    return rows->data ? EXIT_DONE : complain_memory(flags->call.who);
+    return rows->data ? EXIT_DONE : complain_memory();
 }
 
 static int make_up(bench_rows *rows, const bench_flags *flags)
@@ -215,7 +214,7 @@ static int make_up(bench_rows *rows, const bench_flags *flags)
     rows->dtype = PLUCK_F32;
     rows->n_vocab =
         flags->input.vocab_size != 0 ? (uint32_t)flags->input.vocab_size : MADE_UP_VOCAB;
-    int code = allocate(rows, flags, MADE_UP_ROWS);
+    int code = allocate(rows, MADE_UP_ROWS);
     for (size_t r = 0; code == EXIT_DONE && r < rows->n; r++) {
         float *x = (float *)(void *)(rows->data + r * rows->row_bytes);
         pluck_pcg64 rng;
@@ -235,13 +234,12 @@ static int make_up(bench_rows *rows, const bench_flags *flags)
     return code;
 }
 
-static int copy_row(bench_rows *rows, const bench_flags *flags, source *src, uint64_t number,
-                    size_t index)
+static int copy_row(bench_rows *rows, source *src, uint64_t number, size_t index)
 {
     pluck_logits logits;
     pluck_error err;
     if (read_logits(src->dump, number, src->scratch, &logits, &err) != PLUCK_OK)
-        return complain(flags->call.who, exit_code_of(err.status), "%s", err.message);
+        return complain(exit_code_of(err.status), "%s", err.message);
     if (!logits.data) {
         rows->n = index;
         return EXIT_DONE;
@@ -255,21 +253,21 @@ static int load(bench_rows *rows, const bench_flags *flags, source *src)
 {
     row_range range;
     uint64_t first = 0, end = 0;
-    int code = rows_read(&flags->call, flags->rows, &range);
+    int code = rows_read(flags->rows, &range);
     if (code == EXIT_DONE)
-        code = rows_resolve(&range, src->info.n_rows, &flags->call, rows->name, &first, &end);
+        code = rows_resolve(&range, src->info.n_rows, rows->name, &first, &end);
     if (code != EXIT_DONE)
         return code;
     rows->dtype = src->info.dtype;
     rows->n_vocab = src->info.n_vocab;
     uint64_t n_rows = end - first;
-    code = allocate(rows, flags, n_rows < BENCH_MAX_ROWS ? (size_t)n_rows : BENCH_MAX_ROWS);
+    code = allocate(rows, n_rows < BENCH_MAX_ROWS ? (size_t)n_rows : BENCH_MAX_ROWS);
     for (size_t i = 0; code == EXIT_DONE && i < rows->n; i++) {
         uint64_t step = src->info.streamed ? i : i * (n_rows / rows->n);
-        code = copy_row(rows, flags, src, first + step, i);
+        code = copy_row(rows, src, first + step, i);
     }
     if (code == EXIT_DONE && rows->n == 0)
-        return complain(flags->call.who, EXIT_DATA, "%s: no rows to measure", rows->name);
+        return complain(EXIT_DATA, "%s: no rows to measure", rows->name);
     return code;
 }
 
@@ -279,7 +277,7 @@ int bench_rows_load(bench_rows *rows, const bench_flags *flags, const char *path
         return make_up(rows, flags);
     source src;
     rows->name = source_name(path);
-    int code = source_open(&flags->call, &flags->input, path, &src);
+    int code = source_open(&flags->input, path, &src);
     if (code == EXIT_DONE)
         code = load(rows, flags, &src);
     source_close(&src);

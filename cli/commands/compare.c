@@ -184,7 +184,7 @@ static int check_arguments(run *r)
 {
     const compare_flags *flags = r->flags;
     if (flags->call.n_words == 1 && !flags->config_a && !flags->config_b)
-        return complain(flags->call.who, EXIT_USAGE,
+        return complain(EXIT_USAGE,
                         "one dump is compared under two configurations: give --config-a or "
                         "--config-b, or a second dump");
     return EXIT_DONE;
@@ -200,22 +200,21 @@ static int open_side(run *r, size_t i, pluck_isa isa)
     s->src = &r->sources[dump];
     int code = EXIT_DONE;
     if (dump == i) {
-        code = source_open(&flags->call, &flags->input, flags->call.words[dump], s->src);
+        code = source_open(&flags->input, flags->call.words[dump], s->src);
         r->n_sources += code == EXIT_DONE;
     }
     if (code == EXIT_DONE && dump == i)
-        warn_of_rows(&flags->call, s->name, s->src, NULL, 0, s->src->info.n_rows);
+        warn_of_rows(s->name, s->src, NULL, 0, s->src->info.n_rows);
     if (code == EXIT_DONE)
-        code =
-            texts_check(&r->all.texts, &flags->call, s->name, s->src->dump, s->src->info.n_vocab);
+        code = texts_check(&r->all.texts, s->name, s->src->dump, s->src->info.n_vocab);
     /* A file of targets is opened once, and comes before what the dumps hold. */
     if (code == EXIT_DONE && (i == 0 || !flags->targets))
-        code = targets_open(&s->known, &flags->call, flags->targets, s->src, s->name);
+        code = targets_open(&s->known, flags->targets, s->src, s->name);
     if (code != EXIT_DONE || !file)
         return code;
-    code = setup_config(&flags->call, &(config_flags){.file = file}, &s->config);
+    code = setup_config(&(config_flags){.file = file}, &s->config);
     if (code == EXIT_DONE)
-        code = setup_seed(&flags->call, s->config);
+        code = setup_seed(s->config);
     if (code != EXIT_DONE)
         return code;
     pluck_sampler_options options = {.struct_size = sizeof options, .isa = isa};
@@ -223,10 +222,10 @@ static int open_side(run *r, size_t i, pluck_isa isa)
     pluck_error err;
     pluck_status status = pluck_sampler_create(&s->sampler, s->config, n, &options, &err);
     if (status != PLUCK_OK)
-        return complain(flags->call.who, exit_code_of(status), "%s: %s", file, err.message);
+        return complain(exit_code_of(status), "%s: %s", file, err.message);
     s->probs = malloc(n * sizeof *s->probs);
     s->row = malloc(n * sizeof *s->row);
-    return s->probs && s->row ? EXIT_DONE : complain_memory(flags->call.who);
+    return s->probs && s->row ? EXIT_DONE : complain_memory();
 }
 
 static bool same_text(const pluck_dump *a, const pluck_dump *b, pluck_token token)
@@ -245,7 +244,7 @@ static int check_texts(const run *r)
     uint32_t n_a = a->src->info.n_vocab, n_b = b->src->info.n_vocab;
     for (uint32_t i = 0; a->src != b->src && i < (n_a > n_b ? n_a : n_b); i++)
         if (!same_text(a->src->dump, b->src->dump, (pluck_token)i))
-            return complain(r->flags->call.who, EXIT_DATA,
+            return complain(EXIT_DATA,
                             "%s and %s: token %u is not the same text in both, because tokens "
                             "without ids are numbered by each file; ask the server for token ids",
                             a->name, b->name, (unsigned)i);
@@ -263,19 +262,18 @@ static int resolve_rows(run *r, const row_range *range)
     if (text_code != EXIT_DONE)
         return text_code;
     if (a.n_vocab != b.n_vocab)
-        return complain(flags->call.who, EXIT_DATA, "%s has %u values per row, %s has %u",
-                        r->sides[0].name, (unsigned)a.n_vocab, r->sides[1].name,
-                        (unsigned)b.n_vocab);
+        return complain(EXIT_DATA, "%s has %u values per row, %s has %u", r->sides[0].name,
+                        (unsigned)a.n_vocab, r->sides[1].name, (unsigned)b.n_vocab);
     if (is_a_known && is_b_known && a.n_rows != b.n_rows)
-        return complain(flags->call.who, EXIT_DATA, "%s has %llu rows, %s has %llu",
-                        r->sides[0].name, (unsigned long long)a.n_rows, r->sides[1].name,
+        return complain(EXIT_DATA, "%s has %llu rows, %s has %llu", r->sides[0].name,
+                        (unsigned long long)a.n_rows, r->sides[1].name,
                         (unsigned long long)b.n_rows);
     r->all.n_vocab = a.n_vocab;
     uint64_t n = is_a_known ? a.n_rows : b.n_rows;
-    int code = rows_resolve(range, n, &flags->call, r->sides[0].name, &r->first, &r->end);
+    int code = rows_resolve(range, n, r->sides[0].name, &r->first, &r->end);
     if (code == EXIT_DONE && r->first == r->end)
-        return complain(flags->call.who, EXIT_DATA, "%s: --rows %s names none of its rows",
-                        r->sides[0].name, flags->rows);
+        return complain(EXIT_DATA, "%s: --rows %s names none of its rows", r->sides[0].name,
+                        flags->rows);
     return code;
 }
 
@@ -299,7 +297,6 @@ static pluck_status configure_row(side *s, uint64_t row, pluck_logits *logits, p
 
 static int read_rows(run *r, uint64_t row, pluck_dump_row read[2])
 {
-    const char *who = r->flags->call.who;
     for (size_t i = 0; i < 2; i++) {
         side *s = &r->sides[i];
         pluck_error err;
@@ -309,11 +306,11 @@ static int read_rows(run *r, uint64_t row, pluck_dump_row read[2])
         }
         pluck_status status = pluck_dump_read(s->src->dump, row, s->src->scratch, &read[i], &err);
         if (status != PLUCK_OK)
-            return complain(who, exit_code_of(status), "%s", err.message);
+            return complain(exit_code_of(status), "%s", err.message);
     }
     size_t ended = !read[0].logits.data ? 0 : 1;
     if ((!read[0].logits.data) != (!read[1].logits.data))
-        return complain(who, EXIT_DATA, "%s ended before row %llu, %s has more rows",
+        return complain(EXIT_DATA, "%s ended before row %llu, %s has more rows",
                         r->sides[ended].name, (unsigned long long)row, r->sides[1 - ended].name);
     return EXIT_DONE;
 }
@@ -326,10 +323,9 @@ static int find_target(run *r, uint64_t row, const pluck_dump_row read[2], pluck
     if (code == EXIT_DONE && !r->flags->targets)
         code = targets_get(&r->sides[1].known, row, &read[1], &other);
     if (code == EXIT_DONE && *target >= 0 && other >= 0 && *target != other)
-        return complain(r->flags->call.who, EXIT_DATA,
-                        "row %llu has the target %d in %s, and %d in %s: these are other texts",
-                        (unsigned long long)row, (int)*target, r->sides[0].name, (int)other,
-                        r->sides[1].name);
+        return complain(
+            EXIT_DATA, "row %llu has the target %d in %s, and %d in %s: these are other texts",
+            (unsigned long long)row, (int)*target, r->sides[0].name, (int)other, r->sides[1].name);
     *target = *target >= 0 ? *target : other;
     return code;
 }
@@ -353,12 +349,10 @@ static int compare_row(run *r, uint64_t row, bool *has_ended)
     if (status == PLUCK_OK)
         status = pluck_compare_rows(read[0].logits, read[1].logits, target, &c, &err);
     if (status != PLUCK_OK)
-        return complain(r->flags->call.who, exit_code_of(status), "row %llu: %s",
-                        (unsigned long long)row, err.message);
+        return complain(exit_code_of(status), "row %llu: %s", (unsigned long long)row, err.message);
     if (r->flags->format == FORMAT_CSV)
         compare_print_csv_row(&r->all, &r->csv, row, target, &c);
-    return comparison_add(&r->all, row, target, &c) ? EXIT_DONE
-                                                    : complain_memory(r->flags->call.who);
+    return comparison_add(&r->all, row, target, &c) ? EXIT_DONE : complain_memory();
 }
 
 static int compare_rows(run *r)
@@ -366,7 +360,7 @@ static int compare_rows(run *r)
     bool is_known = r->end != PLUCK_DUMP_ROWS_UNKNOWN;
     bool has_ended = false;
     int code = EXIT_DONE;
-    progress_start(&r->bar, is_known ? r->end - r->first : 0, r->flags->call.is_quiet,
+    progress_start(&r->bar, is_known ? r->end - r->first : 0,
                    r->flags->format == FORMAT_CSV ? &r->out : NULL);
     r->bar.unit = "rows";
     if (r->flags->format == FORMAT_CSV)
@@ -382,8 +376,8 @@ static int compare_rows(run *r)
     }
     progress_clear(&r->bar);
     if (code == EXIT_DONE && r->all.n_rows == 0 && r->out.error == 0)
-        code = complain(r->flags->call.who, EXIT_DATA, "%s: ended before row %llu",
-                        r->sides[0].name, (unsigned long long)r->first);
+        code = complain(EXIT_DATA, "%s: ended before row %llu", r->sides[0].name,
+                        (unsigned long long)r->first);
     return code;
 }
 
@@ -394,19 +388,18 @@ static int prepare(run *r)
     pluck_isa isa = PLUCK_ISA_BEST;
     int code = check_arguments(r);
     if (code == EXIT_DONE)
-        code = rows_read(&flags->call, flags->rows, &range);
+        code = rows_read(flags->rows, &range);
     if (code == EXIT_DONE)
-        code = setup_isa(&flags->call, flags->isa, &isa);
+        code = setup_isa(flags->isa, &isa);
     if (code == EXIT_DONE)
-        code = texts_open(&r->all.texts, &flags->call, &flags->vocab);
+        code = texts_open(&r->all.texts, &flags->vocab);
     for (size_t i = 0; i < 2 && code == EXIT_DONE; i++)
         code = open_side(r, i, isa);
     if (code == EXIT_DONE)
         code = resolve_rows(r, &range);
     r->all.flags = flags;
     if (code == EXIT_DONE)
-        code = texts_take(&r->all.texts, &flags->call, r->sides[0].name, r->sides[0].src->dump,
-                          r->all.n_vocab);
+        code = texts_take(&r->all.texts, r->sides[0].name, r->sides[0].src->dump, r->all.n_vocab);
     r->all.name_a =
         flags->call.n_words == 1 && flags->config_a ? flags->config_a : r->sides[0].name;
     r->all.name_b =
@@ -431,7 +424,7 @@ static void doubt_side(run *r)
     const targets *truth = &r->sides[s->known.is_known ? i : 0].known;
     if (truth->is_known)
         doubt_add_shift(s->src, truth, r->first, r->first + all->n_rows, all->warning);
-    complain(r->flags->call.who, EXIT_DONE, "warning: %s: %s", s->name, all->warning);
+    complain(EXIT_DONE, "warning: %s: %s", s->name, all->warning);
 }
 
 static int conclude(run *r)
@@ -440,8 +433,7 @@ static int conclude(run *r)
     double most = r->flags->max_kl;
     if (isnan(most) || mean <= most)
         return EXIT_DONE;
-    return complain(r->flags->call.who, EXIT_NEGATIVE,
-                    "the mean KL(A || B) is %g, above --max-kl %g", mean, most);
+    return complain(EXIT_NEGATIVE, "the mean KL(A || B) is %g, above --max-kl %g", mean, most);
 }
 
 static void close_all(run *r)
@@ -464,7 +456,7 @@ static int run_compare(const void *given)
     run r = {.flags = flags};
     int code = prepare(&r);
     if (code == EXIT_DONE)
-        code = output_open(&r.out, flags->call.who, flags->output);
+        code = output_open(&r.out, flags->output);
     if (code == EXIT_DONE)
         code = compare_rows(&r);
     if (code == EXIT_DONE) {

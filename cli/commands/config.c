@@ -66,22 +66,21 @@ static pluck_status write_schema(const pluck_config *config, char *text, size_t 
 }
 
 /* Prints what a function of the library writes into a buffer whose size it tells. */
-static int print_written(output *out, const call *c, const pluck_config *config, text_writer writer)
+static int print_written(output *out, const pluck_config *config, text_writer writer)
 {
     pluck_error err = {PLUCK_ERR_NOMEM, "out of memory"};
     size_t size = 0;
     pluck_status sized = writer(config, NULL, 0, &size, &err);
     if (sized != PLUCK_OK)
-        return complain(c->who, exit_code_of(sized), "%s", err.message);
+        return complain(exit_code_of(sized), "%s", err.message);
     char *text = malloc(size);
     if (!text)
-        return complain_memory(c->who);
+        return complain_memory();
     pluck_status status = writer(config, text, size, &size, &err);
     if (status == PLUCK_OK)
         output_text(out, text);
     free(text);
-    return status == PLUCK_OK ? EXIT_DONE
-                              : complain(c->who, exit_code_of(status), "%s", err.message);
+    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
 }
 
 static int check(const void *given)
@@ -89,9 +88,9 @@ static int check(const void *given)
     const call *c = given;
     pluck_config *config = NULL;
     output out;
-    int code = setup_config(c, &(config_flags){.file = c->words[0]}, &config);
+    int code = setup_config(&(config_flags){.file = c->words[0]}, &config);
     if (code == EXIT_DONE)
-        code = output_open(&out, c->who, NULL);
+        code = output_open(&out, NULL);
     if (code == EXIT_DONE) {
         output_wrap(&out);
         output_shown(&out, PLK_PLAIN, c->words[0], strlen(c->words[0]));
@@ -113,15 +112,15 @@ static int show(const void *given)
     pluck_config *config = NULL;
     output out;
     if (flags->call.n_words > 0 && from.file)
-        return complain(flags->call.who, EXIT_USAGE, "FILE and --config are both given");
+        return complain(EXIT_USAGE, "FILE and --config are both given");
     if (flags->call.n_words > 0)
         from.file = flags->call.words[0];
-    int code = setup_config(&flags->call, &from, &config);
+    int code = setup_config(&from, &config);
     if (code == EXIT_DONE)
-        code = output_open(&out, flags->call.who, NULL);
+        code = output_open(&out, NULL);
     if (code == EXIT_DONE) {
         if (flags->format == FORMAT_JSON) {
-            code = print_written(&out, &flags->call, config, pluck_config_to_json);
+            code = print_written(&out, config, pluck_config_to_json);
         } else {
             output_wrap(&out);
             print_settings(&out, config);
@@ -136,24 +135,24 @@ static int show(const void *given)
 
 static int schema(const void *given)
 {
-    const call *c = given;
+    (void)given;
     output out;
-    int code = output_open(&out, c->who, NULL);
+    int code = output_open(&out, NULL);
     if (code != EXIT_DONE)
         return code;
-    int written = print_written(&out, c, NULL, write_schema);
+    int written = print_written(&out, NULL, write_schema);
     int closed = output_close(&out, true);
     return written != EXIT_DONE ? written : closed;
 }
 
 /* A preset and what it says about itself. */
-static int print_preset_line(output *out, const char *who, const preset *p)
+static int print_preset_line(output *out, const preset *p)
 {
     plk_json json;
     pluck_error err;
     pluck_status status = plk_json_open(&json, p->json, p->size_bytes, p->name, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     const char *about = plk_json_string(plk_json_member(json.root, "description"));
     help_entry(out, p->name, about ? about : "", 16);
     plk_json_close(&json);
@@ -161,18 +160,18 @@ static int print_preset_line(output *out, const char *who, const preset *p)
 }
 
 /* JSON does not have comments, so the explanation goes to standard error. */
-static int explain(const init_flags *flags, const preset *p)
+static int explain(const preset *p)
 {
     pluck_config *config = NULL;
     pluck_error err;
     pluck_status status = pluck_config_from_json(&config, p->json, p->size_bytes, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(flags->call.who, exit_code_of(status), "%s: %s", p->name, err.message);
+        return complain(exit_code_of(status), "%s: %s", p->name, err.message);
     for (size_t i = 0; i < setup_config_info(config).n_stages; i++) {
         const pluck_stage *stage = setup_config_stage(config, i).stage;
-        complain("#", EXIT_DONE, "%s: %s", stage->name, stage->summary);
+        say("#", "%s: %s", stage->name, stage->summary);
     }
-    complain("#", EXIT_DONE, "all stages and keys: pluck stages");
+    say("#", "all stages and keys: pluck stages");
     pluck_config_destroy(&config);
     return EXIT_DONE;
 }
@@ -185,18 +184,18 @@ static int init(const void *given)
     const char *near = preset_nearest(name);
     output out;
     if (!p && !flags->list)
-        return complain(flags->call.who, EXIT_USAGE, "unknown preset '%s'%s%s%s", name,
+        return complain(EXIT_USAGE, "unknown preset '%s'%s%s%s", name,
                         near ? "; did you mean '" : "; --list shows them", near ? near : "",
                         near ? "'?" : "");
     int code = EXIT_DONE;
     if (!flags->list && isatty(STDERR_FILENO))
-        code = explain(flags, p);
+        code = explain(p);
     if (code == EXIT_DONE)
-        code = output_open(&out, flags->call.who, NULL);
+        code = output_open(&out, NULL);
     if (code != EXIT_DONE)
         return code;
     for (const preset *each = presets; flags->list && each->name && code == EXIT_DONE; each++)
-        code = print_preset_line(&out, flags->call.who, each);
+        code = print_preset_line(&out, each);
     if (!flags->list)
         output_write(&out, p->json, p->size_bytes);
     int close_code = output_close(&out, true);

@@ -28,7 +28,7 @@ static void tell_key(void *user, const char *key, pluck_import_fate fate, const 
     if (!report->keys && report->quiet && fate != PLUCK_IMPORT_REFUSED)
         return;
     if (!report->keys) {
-        complain(name, EXIT_DONE, "%s%s%s", key, *note != '\0' ? ": " : "", note);
+        say(name, "%s%s%s", key, *note != '\0' ? ": " : "", note);
         return;
     }
     output_text(report->keys, report->n++ > 0 ? ",{\"key\":" : "{\"key\":");
@@ -48,9 +48,9 @@ static int find_kind(const import_flags *flags, const char *json, size_t n,
         return EXIT_DONE;
     }
     pluck_status status = pluck_import_guess(json, n, kind, &err);
-    return status == PLUCK_OK ? EXIT_DONE
-                              : complain(flags->call.who, exit_code_of(status), "%s: %s",
-                                         flags->call.words[0], err.message);
+    return status == PLUCK_OK
+               ? EXIT_DONE
+               : complain(exit_code_of(status), "%s: %s", flags->call.words[0], err.message);
 }
 
 /* Prints what was imported from the text. The configuration comes after the keys in JSON too, since
@@ -73,13 +73,12 @@ static int import_text(const import_flags *flags, const char *json, size_t n, ou
     if (status == PLUCK_OK)
         status = pluck_config_import(&config, kind, json, n, tell_key, &report, NULL, &err);
     if (status != PLUCK_OK)
-        return complain(flags->call.who, exit_code_of(status), "%s: %s", flags->call.words[0],
-                        err.message);
+        return complain(exit_code_of(status), "%s: %s", flags->call.words[0], err.message);
     size_t size = 0;
     char *text = setup_config_json(config, &size);
     pluck_config_destroy(&config);
     if (!text)
-        return complain_memory(flags->call.who);
+        return complain_memory();
     if (report.keys)
         output_text(out, "],\"config\":");
     output_write(out, text, report.keys ? size - 1 : size); /* without its line break */
@@ -96,9 +95,9 @@ static int run(const void *given)
     char *json = NULL;
     size_t n = 0;
     output out;
-    int code = read_file(flags->call.who, flags->call.words[0], LIMIT_BYTES, &json, &n);
+    int code = read_file(flags->call.words[0], LIMIT_BYTES, &json, &n);
     if (code == EXIT_DONE)
-        code = output_open(&out, flags->call.who, NULL);
+        code = output_open(&out, NULL);
     if (code == EXIT_DONE) {
         code = import_text(flags, json, n, &out);
         int close_code = output_close(&out, code <= EXIT_NEGATIVE);

@@ -51,7 +51,7 @@ static int choose_format(const convert_flags *flags, pluck_dump_format *format)
         if (strcmp(ending, endings[i]) == 0)
             chosen = i;
     if (chosen == TO_AUTO)
-        return complain(flags->call.who, EXIT_USAGE,
+        return complain(EXIT_USAGE,
                         "-o %s: ends in none of .npy, .safetensors and .jsonl; --to says what to "
                         "write",
                         flags->output);
@@ -89,12 +89,10 @@ static int open_writer(conversion *c, pluck_dump_format format)
     };
     pluck_error err;
     if (is_known && c->end == c->first)
-        return complain(flags->call.who, EXIT_DATA, "%s: --rows %s names none of its rows", c->name,
-                        flags->rows);
+        return complain(EXIT_DATA, "%s: --rows %s names none of its rows", c->name, flags->rows);
     if (flags->targets_out && !c->known.is_known)
-        return complain(flags->call.who, EXIT_DATA,
-                        "%s: has no targets to write to %s; --targets gives some", c->name,
-                        flags->targets_out);
+        return complain(EXIT_DATA, "%s: has no targets to write to %s; --targets gives some",
+                        c->name, flags->targets_out);
     /* Opening a pipe waits for its reader, perhaps for ever: not while signals wait. */
     const int doors[2] = {open_door(flags->output), open_door(flags->targets_out)};
     unfinished_hold_signals(true);
@@ -108,7 +106,7 @@ static int open_writer(conversion *c, pluck_dump_format format)
         if (doors[i] >= 0)
             close(doors[i]);
     if (status != PLUCK_OK)
-        return complain(flags->call.who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     return EXIT_DONE;
 }
 
@@ -127,7 +125,7 @@ static int copy_row(conversion *c, uint64_t row, bool *has_ended)
     if (status == PLUCK_OK)
         return EXIT_DONE;
     progress_clear(&c->bar);
-    return complain(c->flags->call.who, exit_code_of(status), "%s", err.message);
+    return complain(exit_code_of(status), "%s", err.message);
 }
 
 static int copy_rows(conversion *c)
@@ -135,7 +133,7 @@ static int copy_rows(conversion *c)
     bool is_known = c->end != PLUCK_DUMP_ROWS_UNKNOWN;
     bool has_ended = false;
     int code = EXIT_DONE;
-    progress_start(&c->bar, is_known ? c->end - c->first : 0, c->flags->call.is_quiet, NULL);
+    progress_start(&c->bar, is_known ? c->end - c->first : 0, NULL);
     c->bar.unit = "rows";
     uint64_t row = c->first;
     for (; code == EXIT_DONE && !has_ended && row < c->end; row += !has_ended) {
@@ -146,8 +144,8 @@ static int copy_rows(conversion *c)
     }
     progress_clear(&c->bar);
     if (code == EXIT_DONE && row == c->first)
-        code = complain(c->flags->call.who, EXIT_DATA, "%s: ended before row %llu", c->name,
-                        (unsigned long long)c->first);
+        code =
+            complain(EXIT_DATA, "%s: ended before row %llu", c->name, (unsigned long long)c->first);
     return code;
 }
 
@@ -156,13 +154,13 @@ static int convert(conversion *c, pluck_dump_format format)
     const convert_flags *flags = c->flags;
     row_range range;
     pluck_error err;
-    int code = rows_read(&flags->call, flags->rows, &range);
+    int code = rows_read(flags->rows, &range);
     if (code == EXIT_DONE)
-        code = source_open(&flags->call, &flags->input, flags->call.words[0], &c->src);
+        code = source_open(&flags->input, flags->call.words[0], &c->src);
     if (code == EXIT_DONE)
-        code = targets_open(&c->known, &flags->call, flags->targets, &c->src, c->name);
+        code = targets_open(&c->known, flags->targets, &c->src, c->name);
     if (code == EXIT_DONE)
-        code = rows_resolve(&range, c->src.info.n_rows, &flags->call, c->name, &c->first, &c->end);
+        code = rows_resolve(&range, c->src.info.n_rows, c->name, &c->first, &c->end);
     if (code == EXIT_DONE)
         code = open_writer(c, format);
     if (code == EXIT_DONE)
@@ -170,8 +168,7 @@ static int convert(conversion *c, pluck_dump_format format)
     if (code != EXIT_DONE)
         return code;
     pluck_status status = pluck_dump_writer_finish(c->writer, &err);
-    return status == PLUCK_OK ? EXIT_DONE
-                              : complain(flags->call.who, exit_code_of(status), "%s", err.message);
+    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
 }
 
 static int run(const void *given)
@@ -181,7 +178,7 @@ static int run(const void *given)
         .flags = flags, .name = source_name(flags->call.words[0]), .unfinished = {-1, -1}};
     pluck_dump_format format = PLUCK_DUMP_AUTO;
     int code = flags->output ? choose_format(flags, &format)
-                             : complain(flags->call.who, EXIT_USAGE,
+                             : complain(EXIT_USAGE,
                                         "-o FILE is missing: where to write; - is standard output");
     if (code == EXIT_DONE)
         code = convert(&c, format);

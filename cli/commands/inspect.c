@@ -65,20 +65,19 @@ static pluck_status measure(inspection *in, pluck_logits logits, const token_lis
 /* The row that --row means, read. */
 static int read_row(inspection *in, source *src, pluck_logits *logits)
 {
-    const char *who = in->flags->call.who;
     row_range range;
     uint64_t end = 0;
     pluck_error err;
-    int code = rows_read_one(&in->flags->call, in->flags->row, &range);
+    int code = rows_read_one(in->flags->row, &range);
     if (code == EXIT_DONE)
-        code = rows_resolve(&range, src->info.n_rows, &in->flags->call, in->name, &in->row, &end);
+        code = rows_resolve(&range, src->info.n_rows, in->name, &in->row, &end);
     if (code != EXIT_DONE)
         return code;
     pluck_status status = read_logits(src->dump, in->row, src->scratch, logits, &err);
     if (status != PLUCK_OK)
-        return complain(who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     if (!logits->data)
-        return complain(who, EXIT_DATA, "%s: ended before row %llu", in->name,
+        return complain(EXIT_DATA, "%s: ended before row %llu", in->name,
                         (unsigned long long)in->row);
     return EXIT_DONE;
 }
@@ -90,13 +89,13 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config,
     pluck_logits logits;
     pluck_sampler_options options = {.struct_size = sizeof options, .isa = PLUCK_ISA_BEST};
     pluck_error err = {PLUCK_ERR_NOMEM, "out of memory"};
-    int code = setup_isa(&in->flags->call, in->flags->isa, &options.isa);
+    int code = setup_isa(in->flags->isa, &options.isa);
     if (code == EXIT_DONE)
-        code = texts_check(&in->texts, &in->flags->call, in->name, src->dump, src->info.n_vocab);
+        code = texts_check(&in->texts, in->name, src->dump, src->info.n_vocab);
     if (code == EXIT_DONE)
-        code = setup_prompt_check(&in->flags->call, &lists[0], src->info.n_vocab);
+        code = setup_prompt_check(&lists[0], src->info.n_vocab);
     if (code == EXIT_DONE)
-        code = setup_tokens_check(&in->flags->call, "token", &lists[1], src->info.n_vocab);
+        code = setup_tokens_check("token", &lists[1], src->info.n_vocab);
     if (code == EXIT_DONE)
         code = read_row(in, src, &logits);
     if (code != EXIT_DONE)
@@ -106,7 +105,7 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config,
     if (status == PLUCK_OK)
         status = measure(in, logits, lists, &err);
     if (status != PLUCK_OK)
-        code = complain(in->flags->call.who, exit_code_of(status), "%s: row %llu: %s", in->name,
+        code = complain(exit_code_of(status), "%s: row %llu: %s", in->name,
                         (unsigned long long)in->row, err.message);
     return code;
 }
@@ -114,13 +113,13 @@ static int inspect_row(inspection *in, source *src, const pluck_config *config,
 static int print(const inspection *in)
 {
     const inspect_flags *flags = in->flags;
-    output outs[3] = {{.who = flags->call.who}};
-    int code = flags->output ? output_open(&outs[0], flags->call.who, flags->output)
+    output outs[3] = {{.name = NULL}};
+    int code = flags->output ? output_open(&outs[0], flags->output)
                              : run_files_open_results(&outs[0], &flags->call);
     if (code == EXIT_DONE && flags->svg)
-        code = output_open(&outs[1], flags->call.who, flags->svg);
+        code = output_open(&outs[1], flags->svg);
     if (code == EXIT_DONE && flags->csv)
-        code = output_open(&outs[2], flags->call.who, flags->csv);
+        code = output_open(&outs[2], flags->csv);
     if (code == EXIT_DONE && flags->format == FORMAT_JSON)
         inspect_print_json(in, &outs[0]);
     else if (code == EXIT_DONE)
@@ -141,23 +140,23 @@ static int run(const void *given)
     pluck_config *config = NULL;
     token_list lists[2] = {{NULL, 0}, {NULL, 0}};
     source src = {NULL, {0}, NULL};
-    int code = setup_config(&flags->call, &flags->config, &config);
+    int code = setup_config(&flags->config, &config);
     if (code == EXIT_DONE)
-        code = setup_seed(&flags->call, config);
+        code = setup_seed(config);
     if (code == EXIT_DONE)
-        code = setup_prompt(&flags->call, flags->prompt_tokens, &lists[0]);
+        code = setup_prompt(flags->prompt_tokens, &lists[0]);
     if (code == EXIT_DONE)
-        code = setup_tokens(&flags->call, "token", flags->token, &lists[1]);
+        code = setup_tokens("token", flags->token, &lists[1]);
     if (code == EXIT_DONE && flags->token && !flags->explain)
-        code = complain(flags->call.who, EXIT_USAGE, "--token needs --explain");
+        code = complain(EXIT_USAGE, "--token needs --explain");
     if (code == EXIT_DONE)
-        code = texts_open(&in.texts, &flags->call, &flags->vocab);
+        code = texts_open(&in.texts, &flags->vocab);
     if (code == EXIT_DONE)
-        code = source_open(&flags->call, &flags->input, in.path, &src);
+        code = source_open(&flags->input, in.path, &src);
     if (code == EXIT_DONE)
-        code = texts_take(&in.texts, &flags->call, in.name, src.dump, src.info.n_vocab);
+        code = texts_take(&in.texts, in.name, src.dump, src.info.n_vocab);
     if (code == EXIT_DONE) {
-        warn_of_rows(&flags->call, source_name(in.path), &src, config, 0, src.info.n_rows);
+        warn_of_rows(source_name(in.path), &src, config, 0, src.info.n_rows);
         code = inspect_row(&in, &src, config, lists);
     }
     if (code == EXIT_DONE)

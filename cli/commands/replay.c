@@ -25,7 +25,6 @@ typedef struct difference {
 
 /* What is kept from line to line. All zero but flags and isa to begin with. */
 typedef struct replay {
-    const call *call;
     pluck_isa isa;
     const line_source *lines; /* for messages */
 
@@ -54,7 +53,7 @@ typedef struct replay {
 static int complain_replay(const replay *r, pluck_status status, const char *where,
                            const char *message)
 {
-    return complain(r->call->who, exit_code_of(status), "%s: line %llu: %s%s", r->lines->name,
+    return complain(exit_code_of(status), "%s: line %llu: %s%s", r->lines->name,
                     (unsigned long long)r->lines->number, where, message);
 }
 
@@ -102,7 +101,7 @@ static int take_sampler(replay *r, const draw_origin *o)
     free(r->config);
     r->config = malloc(o->config_size_bytes + 1);
     if (!r->config)
-        return complain_memory(r->call->who);
+        return complain_memory();
     memcpy(r->config, o->config, o->config_size_bytes);
     r->config_size_bytes = o->config_size_bytes;
     pluck_sampler_options options = {.struct_size = sizeof options, .isa = r->isa};
@@ -166,7 +165,7 @@ static int take_stream(replay *r, const replay_line *line, const source *src)
     if (status != PLUCK_OK)
         return complain_replay(r, status, "", err.message);
     if (!copy_tokens(&r->prompt, &o->prompt))
-        return complain_memory(r->call->who);
+        return complain_memory();
     r->is_sequence = o->is_sequence;
     r->stream = o->stream;
     r->first_row = o->first_row;
@@ -183,7 +182,7 @@ static int remember(replay *r, pluck_token token)
         size_t capacity = r->history_capacity == 0 ? 256 : 2 * r->history_capacity;
         pluck_token *larger = realloc(r->history.tokens, capacity * sizeof *larger);
         if (!larger)
-            return complain_memory(r->call->who);
+            return complain_memory();
         r->history.tokens = larger;
         r->history_capacity = capacity;
     }
@@ -348,8 +347,7 @@ static int replay_one(replay_run *run)
         return code;
     source *src = source_of(run, &line);
     if (!src)
-        code = complain(run->flags->call.who, EXIT_DATA,
-                        "%s: line %llu: names none of the dumps given", run->lines.name,
+        code = complain(EXIT_DATA, "%s: line %llu: names none of the dumps given", run->lines.name,
                         (unsigned long long)run->lines.number);
     else
         code = replay_draw(&run->state, &line, src);
@@ -386,7 +384,7 @@ static int replay_all(replay_run *run)
             code = next_line(&run->lines, &is_end);
     }
     if (code == EXIT_DONE && is_end && run->n_lines == 0)
-        return complain(run->flags->call.who, EXIT_DATA, "%s: has no lines", run->lines.name);
+        return complain(EXIT_DATA, "%s: has no lines", run->lines.name);
     if (code == EXIT_DONE && run->flags->format == FORMAT_TEXT)
         print_summary(run);
     return code;
@@ -395,11 +393,10 @@ static int replay_all(replay_run *run)
 static int open_lines(replay_run *run)
 {
     const char *path = run->flags->call.words[0];
-    run->lines.who = run->flags->call.who;
     run->lines.name = source_name(path);
     run->lines.file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     if (!run->lines.file)
-        return complain(run->flags->call.who, EXIT_SYSTEM, "%s: %s", path, strerror(errno));
+        return complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
     return EXIT_DONE;
 }
 
@@ -408,12 +405,11 @@ static int open_sources(replay_run *run)
     size_t n = run->flags->call.n_words - 1;
     run->sources = calloc(n, sizeof *run->sources);
     if (!run->sources)
-        return complain_memory(run->flags->call.who);
+        return complain_memory();
     int code = EXIT_DONE;
     while (code == EXIT_DONE && run->n_sources < n) {
-        code =
-            source_open(&run->flags->call, &run->flags->input,
-                        run->flags->call.words[run->n_sources + 1], &run->sources[run->n_sources]);
+        code = source_open(&run->flags->input, run->flags->call.words[run->n_sources + 1],
+                           &run->sources[run->n_sources]);
         run->n_sources += code == EXIT_DONE;
     }
     return code;
@@ -422,15 +418,15 @@ static int open_sources(replay_run *run)
 static int run(const void *given)
 {
     const replay_flags *flags = given;
-    replay_run run = {.flags = flags, .state = {.call = &flags->call}};
+    replay_run run = {.flags = flags};
     run.state.lines = &run.lines;
-    int code = setup_isa(&flags->call, flags->isa, &run.state.isa);
+    int code = setup_isa(flags->isa, &run.state.isa);
     if (code == EXIT_DONE)
         code = open_lines(&run);
     if (code == EXIT_DONE)
         code = open_sources(&run);
     if (code == EXIT_DONE)
-        code = output_open(&run.out, flags->call.who, flags->output);
+        code = output_open(&run.out, flags->output);
     if (code == EXIT_DONE && flags->format == FORMAT_TEXT)
         output_wrap(&run.out);
     if (code == EXIT_DONE) {

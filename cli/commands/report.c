@@ -166,7 +166,7 @@ static int explore_row(const report *r, output *out, size_t dump, uint64_t index
     pluck_token target = PLUCK_NO_TOKEN;
     pluck_status status = pluck_dump_read(d->t.src.dump, index, d->t.src.scratch, &read, &err);
     if (status != PLUCK_OK)
-        return complain(r->flags->tuning.call.who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     int code = targets_get(&d->t.truth, index, &read, &target);
     if (code != EXIT_DONE)
         return code;
@@ -174,15 +174,14 @@ static int explore_row(const report *r, output *out, size_t dump, uint64_t index
     for (uint32_t i = 0; i < read.logits.n_vocab; i++) {
         float logit = logit_at(read.logits, i);
         if (isnan(logit) || logit == INFINITY)
-            return complain(r->flags->tuning.call.who, EXIT_DATA,
-                            "%s: row %llu: the logit of token %u is NaN or +inf", d->t.name,
-                            (unsigned long long)index, (unsigned)i);
+            return complain(EXIT_DATA, "%s: row %llu: the logit of token %u is NaN or +inf",
+                            d->t.name, (unsigned long long)index, (unsigned)i);
         if (logit > -INFINITY)
             row[n++] = (ranked){logit, i};
     }
     if (n == 0)
-        return complain(r->flags->tuning.call.who, EXIT_DATA, "%s: row %llu: every logit is -inf",
-                        d->t.name, (unsigned long long)index);
+        return complain(EXIT_DATA, "%s: row %llu: every logit is -inf", d->t.name,
+                        (unsigned long long)index);
     qsort(row, n, sizeof *row, best_first);
     write_row(r, out, dump, index, row, n, target);
     return EXIT_DONE;
@@ -202,7 +201,7 @@ int report_write_rows(const report *r, output *out)
         const report_dump *d = &r->dumps[k];
         ranked *row = malloc(d->t.src.info.n_vocab * sizeof *row);
         if (!row)
-            return complain_memory(r->flags->tuning.call.who);
+            return complain_memory();
         for (size_t i = 0; i < d->n_explored && code == EXIT_DONE; i++) {
             if (i + k > 0)
                 output_text(out, ",\n");
@@ -249,7 +248,7 @@ static pluck_status measure_rows(report_dump *d, pluck_error *err)
     pluck_tune_stats known[2];
     memcpy(known, d->t.stats, sizeof known);
     s->n = n < REPORT_POINTS ? (size_t)n : REPORT_POINTS;
-    progress_start(&d->t.bar, n, d->t.flags->call.is_quiet, NULL);
+    progress_start(&d->t.bar, n, NULL);
     pluck_status status = pluck_tune_measure(&d->t.data, &request, err);
     progress_clear(&d->t.bar);
     if (d->t.has_targets)
@@ -270,7 +269,7 @@ static pluck_status count_survivors(report_dump *d, const char *json, double *co
 {
     const report_series *s = &d->series;
     pluck_sampler *sampler = NULL;
-    progress_start(&d->t.bar, d->t.data.end - d->t.data.first, d->t.flags->call.is_quiet, NULL);
+    progress_start(&d->t.bar, d->t.data.end - d->t.data.first, NULL);
     d->t.bar.unit = "rows";
     pluck_status status =
         pluck_sampler_from_json(&sampler, json, strlen(json), d->t.src.info.n_vocab, err);
@@ -296,11 +295,9 @@ static int study_dump(report *r, report_dump *d, const char *path)
     pluck_error err;
     int code = tuning_open(&d->t, &r->flags->tuning, path);
     if (code == EXIT_DONE)
-        code = texts_check(&r->texts, &r->flags->tuning.call, d->t.name, d->t.src.dump,
-                           d->t.src.info.n_vocab);
+        code = texts_check(&r->texts, d->t.name, d->t.src.dump, d->t.src.info.n_vocab);
     if (code == EXIT_DONE && r->n_dumps == 1)
-        code = texts_take(&r->texts, &r->flags->tuning.call, d->t.name, d->t.src.dump,
-                          d->t.src.info.n_vocab);
+        code = texts_take(&r->texts, d->t.name, d->t.src.dump, d->t.src.info.n_vocab);
     if (code == EXIT_DONE && d->t.has_targets)
         code = tuning_run(&d->t);
     if (code != EXIT_DONE)
@@ -315,16 +312,14 @@ static int study_dump(report *r, report_dump *d, const char *path)
         status = count_survivors(d, "{\"min_p\": 0.05}", d->series.nucleus[1], &err);
     if (status == PLUCK_OK)
         return EXIT_DONE;
-    return complain(r->flags->tuning.call.who, exit_code_of(status), "%s: %s", d->t.name,
-                    err.message);
+    return complain(exit_code_of(status), "%s: %s", d->t.name, err.message);
 }
 
 static int study(report *r)
 {
     int code = EXIT_DONE;
     if (r->flags->tuning.targets && r->n_dumps > 1)
-        return complain(r->flags->tuning.call.who, EXIT_USAGE,
-                        "--targets belong to one dump; %llu are given",
+        return complain(EXIT_USAGE, "--targets belong to one dump; %llu are given",
                         (unsigned long long)r->n_dumps);
     for (size_t i = 0; i < r->n_dumps && code == EXIT_DONE; i++) {
         code = study_dump(r, &r->dumps[i], r->flags->tuning.call.words[i]);
@@ -338,12 +333,11 @@ static int run(const void *given)
     const report_flags *flags = given;
     report r = {.flags = flags, .n_dumps = flags->tuning.call.n_words};
     output out;
-    int code = output_open(&out, flags->tuning.call.who, flags->output);
+    int code = output_open(&out, flags->output);
     if (code != EXIT_DONE)
         return code;
     r.dumps = calloc(r.n_dumps, sizeof *r.dumps);
-    code = !r.dumps ? complain_memory(flags->tuning.call.who)
-                    : texts_open(&r.texts, &flags->tuning.call, &flags->vocab);
+    code = !r.dumps ? complain_memory() : texts_open(&r.texts, &flags->vocab);
     if (code == EXIT_DONE)
         code = study(&r);
     if (code == EXIT_DONE)

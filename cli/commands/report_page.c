@@ -312,7 +312,7 @@ int report_write(const report *r, output *out)
 {
     tuning_points *points = malloc(sizeof *points);
     if (!points)
-        return complain_memory(r->flags->tuning.call.who);
+        return complain_memory();
     write_head(r, out);
     write_explorer(r, out);
     for (size_t i = 0; i < r->n_dumps; i++) {

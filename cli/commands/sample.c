@@ -215,9 +215,8 @@ static int row_failed(job *j, const pluck_error *err)
     progress_clear(&j->all->bar);
     if (!is_skipped)
         output_flush(&j->all->out);
-    int code =
-        complain(j->all->flags->call.who, exit_code_of(status), "%s: row %llu: %s%s", j->name,
-                 (unsigned long long)j->row, err->message, is_skipped ? "; skipped" : "");
+    int code = complain(exit_code_of(status), "%s: row %llu: %s%s", j->name,
+                        (unsigned long long)j->row, err->message, is_skipped ? "; skipped" : "");
     j->all->has_bad_rows |= is_skipped;
     return is_skipped ? EXIT_DONE : code;
 }
@@ -262,7 +261,7 @@ static int print_portion(job *j, const portion *p, cursor *at)
 {
     j->row = p->row;
     if (p->state == PORTION_UNREAD)
-        return complain(j->all->flags->call.who, exit_code_of(p->err.status), "%s", p->err.message);
+        return complain(exit_code_of(p->err.status), "%s", p->err.message);
     if (p->state == PORTION_FAILED) {
         if (at->row == p->row) {
             at->row++;
@@ -355,12 +354,12 @@ static int sample_sequence(job *j, uint64_t first, uint64_t step, uint64_t strea
     j->stream = stream;
     j->history.n = 0;
     if (status != PLUCK_OK)
-        return complain(all->flags->call.who, exit_code_of(status), "%s: %s", j->name, err.message);
+        return complain(exit_code_of(status), "%s: %s", j->name, err.message);
     for (j->row = first; j->row < *end && all->out.error == 0; j->row += step) {
         pluck_logits logits;
         status = read_logits(j->src.dump, j->row, w->scratch, &logits, &err);
         if (status != PLUCK_OK)
-            return complain(all->flags->call.who, exit_code_of(status), "%s", err.message);
+            return complain(exit_code_of(status), "%s", err.message);
         if (!logits.data) {
             *end = j->row;
             break;
@@ -386,14 +385,14 @@ static int find_axes(job *j)
     char text[PLK_SHAPE_TEXT_BYTES];
     j->axes = (text_axes){.n_texts = 1, .step_rows = 1};
     if (flags->axes == AXES_NONE && squeezed.n_axes > 1)
-        return complain(flags->call.who, EXIT_USAGE,
+        return complain(EXIT_USAGE,
                         "%s: has rows on the axes %s; --sequence needs --axes step,batch or --axes "
                         "batch,step",
                         j->name, plk_shape_text(&rows, text));
     if (flags->axes == AXES_NONE)
         return EXIT_DONE;
     if (two->n_axes != 2)
-        return complain(flags->call.who, EXIT_USAGE,
+        return complain(EXIT_USAGE,
                         squeezed.n_axes < 2
                             ? "%s: has one axis of rows, %s; it is one text: leave out --axes"
                             : "%s: has rows on the axes %s; --axes takes two: reshape the array to "
@@ -405,7 +404,7 @@ static int find_axes(job *j)
     j->axes.text_rows = steps_first ? 1 : j->axes.n_steps;
     j->axes.step_rows = steps_first ? j->axes.n_texts : 1;
     if (steps_first && j->axes.n_texts > 1 && j->src.info.streamed)
-        return complain(flags->call.who, EXIT_USAGE,
+        return complain(EXIT_USAGE,
                         "%s: --axes step,batch needs a file whose rows can be read in any order; "
                         "store it as a file that is not compressed",
                         j->name);
@@ -438,8 +437,7 @@ static int sample_rows(job *j, uint64_t first, uint64_t end)
     int code =
         all->flags->sequence ? sample_texts(j, first, &end) : sample_independent(j, first, &end);
     if (code == EXIT_DONE && all->range.is_single && end == first && all->out.error == 0)
-        return complain(all->flags->call.who, EXIT_DATA, "%s: ended before row %llu", j->name,
-                        (unsigned long long)first);
+        return complain(EXIT_DATA, "%s: ended before row %llu", j->name, (unsigned long long)first);
     return code;
 }
 
@@ -460,29 +458,27 @@ static int sample_dump(run *all, size_t index)
     const char *path = all->flags->call.words[index];
     job j = {.all = all, .path = path, .name = source_name(path)};
     uint64_t first = 0, end = 0;
-    int code = source_open(&all->flags->call, &all->flags->input, j.path, &j.src);
+    int code = source_open(&all->flags->input, j.path, &j.src);
     if (code == EXIT_DONE && all->flags->call.n_words == 1)
-        code = texts_take(&all->texts, &all->flags->call, j.name, j.src.dump, j.src.info.n_vocab);
+        code = texts_take(&all->texts, j.name, j.src.dump, j.src.info.n_vocab);
     if (code == EXIT_DONE)
-        code = texts_check(&all->texts, &all->flags->call, j.name, j.src.dump, j.src.info.n_vocab);
+        code = texts_check(&all->texts, j.name, j.src.dump, j.src.info.n_vocab);
     if (code == EXIT_DONE)
-        code = setup_prompt_check(&all->flags->call, &all->prompt, j.src.info.n_vocab);
+        code = setup_prompt_check(&all->prompt, j.src.info.n_vocab);
     if (code == EXIT_DONE)
-        code =
-            rows_resolve(&all->range, j.src.info.n_rows, &all->flags->call, j.name, &first, &end);
+        code = rows_resolve(&all->range, j.src.info.n_rows, j.name, &first, &end);
     if (code == EXIT_DONE)
-        warn_of_rows(&all->flags->call, j.name, &j.src, all->config, first, end);
+        warn_of_rows(j.name, &j.src, all->config, first, end);
     if (code == EXIT_DONE && all->flags->sequence)
         code = find_axes(&j);
     size_t n_workers = useful_workers(&j, end - first);
     if (code == EXIT_DONE)
-        code = workers_create(&j.team, &all->flags->call, all->flags->trace, all->config, all->isa,
-                              &all->prompt, &j.src, j.name, n_workers);
+        code = workers_create(&j.team, all->flags->trace, all->config, all->isa, &all->prompt,
+                              &j.src, j.name, n_workers);
     if (code == EXIT_DONE) {
         bool is_known = all->flags->call.n_words == 1 && end != PLUCK_DUMP_ROWS_UNKNOWN;
         if (index == 0)
-            progress_start(&all->bar, is_known ? (end - first) * all->flags->draws : 0,
-                           all->flags->call.is_quiet, &all->out);
+            progress_start(&all->bar, is_known ? (end - first) * all->flags->draws : 0, &all->out);
         print_heading(&j, index == 0);
         code = sample_rows(&j, first, end);
     }
@@ -495,23 +491,21 @@ static int sample_dump(run *all, size_t index)
 static int check_arguments(const sample_flags *flags)
 {
     if (flags->trace && flags->format != FORMAT_JSON)
-        return complain(flags->call.who, EXIT_USAGE, "--trace needs --format json");
+        return complain(EXIT_USAGE, "--trace needs --format json");
     if (flags->sequence && flags->draws != 1)
-        return complain(flags->call.who, EXIT_USAGE,
+        return complain(EXIT_USAGE,
                         "--sequence draws one token per row and cannot be combined with "
                         "--draws %llu",
                         (unsigned long long)flags->draws);
     if (flags->sequence && flags->skip_bad)
-        return complain(flags->call.who, EXIT_USAGE,
-                        "--skip-bad cannot skip a position of a --sequence");
+        return complain(EXIT_USAGE, "--skip-bad cannot skip a position of a --sequence");
     if (flags->sequence && flags->threads != 1)
-        return complain(flags->call.who, EXIT_USAGE,
+        return complain(EXIT_USAGE,
                         "--threads cannot share a --sequence: each row waits for the token before");
     if (!flags->sequence && flags->axes != AXES_NONE)
-        return complain(flags->call.who, EXIT_USAGE, "--axes needs --sequence");
+        return complain(EXIT_USAGE, "--axes needs --sequence");
     if (!flags->sequence && flags->stream != 0)
-        return complain(flags->call.who, EXIT_USAGE,
-                        "--stream needs --sequence; without it row r uses stream r");
+        return complain(EXIT_USAGE, "--stream needs --sequence; without it row r uses stream r");
     return EXIT_DONE;
 }
 
@@ -520,21 +514,21 @@ static int prepare(run *all)
     const sample_flags *flags = all->flags;
     int code = check_arguments(flags);
     if (code == EXIT_DONE)
-        code = rows_read(&flags->call, flags->rows, &all->range);
+        code = rows_read(flags->rows, &all->range);
     if (code == EXIT_DONE)
-        code = setup_isa(&flags->call, flags->isa, &all->isa);
+        code = setup_isa(flags->isa, &all->isa);
     if (code == EXIT_DONE)
-        code = setup_prompt(&flags->call, flags->prompt_tokens, &all->prompt);
+        code = setup_prompt(flags->prompt_tokens, &all->prompt);
     if (code == EXIT_DONE)
-        code = setup_config(&flags->call, &flags->config, &all->config);
+        code = setup_config(&flags->config, &all->config);
     if (code == EXIT_DONE)
-        code = setup_seed(&flags->call, all->config);
+        code = setup_seed(all->config);
     if (code == EXIT_DONE && flags->trace) {
         all->config_text = config_line(all->config, &all->config_size_bytes);
-        code = all->config_text ? EXIT_DONE : complain_memory(flags->call.who);
+        code = all->config_text ? EXIT_DONE : complain_memory();
     }
     if (code == EXIT_DONE)
-        code = texts_open(&all->texts, &flags->call, &flags->vocab);
+        code = texts_open(&all->texts, &flags->vocab);
     return code;
 }
 
@@ -544,7 +538,7 @@ static int run_sample(const void *given)
     run all = {.flags = flags};
     int code = prepare(&all);
     if (code == EXIT_DONE)
-        code = output_open(&all.out, flags->call.who, flags->output);
+        code = output_open(&all.out, flags->output);
     for (size_t i = 0; code == EXIT_DONE && i < flags->call.n_words; i++)
         code = sample_dump(&all, i);
     progress_clear(&all.bar);

@@ -61,8 +61,8 @@ static void numbers_free(number_list *list)
     *list = (number_list){NULL, 0, 0};
 }
 
-static int numbers_parse(number_list *list, const char *who, const char *text, bool whole,
-                         size_t *line, const char **end)
+static int numbers_parse(number_list *list, const char *text, bool whole, size_t *line,
+                         const char **end)
 {
     const char *line_start = text;
     while (*text != '\0') {
@@ -82,10 +82,10 @@ static int numbers_parse(number_list *list, const char *who, const char *text, b
         float value = 0;
         const char *problem = "is not a number";
         if (n >= sizeof word || !parse_float(word, &value, &problem))
-            return complain(who, EXIT_DATA, "standard input: line %zu, column %zu: '%s' %s", *line,
+            return complain(EXIT_DATA, "standard input: line %zu, column %zu: '%s' %s", *line,
                             (size_t)(text - line_start) + 1, word, problem);
         if (!numbers_add(list, value))
-            return complain_memory(who);
+            return complain_memory();
         text += n;
     }
     *end = text;
@@ -130,14 +130,13 @@ static int read_scale(request *r)
     const softmax_flags *flags = r->flags;
     double beta = isnan(flags->beta) ? 1 : flags->beta;
     if (!isnan(flags->temperature) && !isnan(flags->beta))
-        return complain(flags->call.who, EXIT_USAGE,
-                        "--temperature and --beta say the same: give one");
+        return complain(EXIT_USAGE, "--temperature and --beta say the same: give one");
     r->is_limit = flags->temperature == 0;
     if (!r->is_limit && !isnan(flags->temperature))
         beta = 1 / flags->temperature;
     r->beta = (float)beta;
     if (!isfinite(r->beta))
-        return complain(flags->call.who, EXIT_DATA, "--%s: is beyond the range of a float",
+        return complain(EXIT_DATA, "--%s: is beyond the range of a float",
                         isnan(flags->beta) ? "temperature" : "beta");
     return EXIT_DONE;
 }
@@ -149,8 +148,7 @@ static int read_base(request *r)
     if (isnan(base))
         return EXIT_DONE;
     if (!(base > 0))
-        return complain(r->flags->call.who, exit_code_of(PLUCK_ERR_INVALID),
-                        "--base: %g is not above 0", base);
+        return complain(exit_code_of(PLUCK_ERR_INVALID), "--base: %g is not above 0", base);
     r->beta = (float)log(base);
     return EXIT_DONE;
 }
@@ -185,7 +183,7 @@ static int check_flags(const request *r)
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (rules[i].has && rules[i].has_too)
-            return complain(flags->call.who, EXIT_USAGE, "%s", rules[i].wrong);
+            return complain(EXIT_USAGE, "%s", rules[i].wrong);
     return EXIT_DONE;
 }
 
@@ -342,14 +340,14 @@ static int answer(request *r, output *out, const number_list *z, size_t row, siz
     named_number numbers[MAX_NUMBERS];
     result res = {.values = malloc((z->n > 0 ? z->n : 1) * sizeof *res.values)};
     if (!res.values)
-        return complain_memory(flags->call.who);
+        return complain_memory();
     pluck_status status = compute(r, z, &res, &err);
     if (status != PLUCK_OK) {
         free(res.values);
         if (flags->lines)
-            return complain(flags->call.who, exit_code_of(status), "standard input: line %zu: %s",
-                            line, err.message);
-        return complain(flags->call.who, exit_code_of(status), "%s", err.message);
+            return complain(exit_code_of(status), "standard input: line %zu: %s", line,
+                            err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     }
     size_t n_numbers = list_numbers(r, &res, numbers);
     res.n = n_numbers > 0 ? 0 : z->n;
@@ -372,10 +370,9 @@ static int answer_words(request *r, output *out)
         float value;
         const char *problem;
         if (!parse_float(flags->call.words[i], &value, &problem))
-            code = complain(flags->call.who, EXIT_DATA, "number %zu: '%s' %s", i + 1,
-                            flags->call.words[i], problem);
+            code = complain(EXIT_DATA, "number %zu: '%s' %s", i + 1, flags->call.words[i], problem);
         else if (!numbers_add(&z, value))
-            code = complain_memory(flags->call.who);
+            code = complain_memory();
     }
     if (code == EXIT_DONE)
         code = answer(r, out, &z, 0, 0);
@@ -389,18 +386,17 @@ static int answer_stdin(request *r, output *out)
     number_list z = {NULL, 0, 0};
     char *text = NULL;
     size_t n = 0, line = 1, row = 0;
-    int code = read_file(flags->call.who, "-", INPUT_LIMIT, &text, &n);
+    int code = read_file("-", INPUT_LIMIT, &text, &n);
     if (code == EXIT_DONE && strlen(text) != n)
-        code = complain(flags->call.who, EXIT_DATA, "standard input: holds a NUL byte, no text");
+        code = complain(EXIT_DATA, "standard input: holds a NUL byte, no text");
     for (const char *at = text; code == EXIT_DONE && at;) {
         z.n = 0;
-        code = numbers_parse(&z, flags->call.who, at, !flags->lines, &line, &at);
+        code = numbers_parse(&z, at, !flags->lines, &line, &at);
         bool is_last = code == EXIT_DONE && *at == '\0';
         /* An empty line is not a vector, but empty input is one, for the message. */
         if (code == EXIT_DONE && (z.n > 0 || (is_last && row == 0)))
-            code = z.n > 0
-                       ? answer(r, out, &z, row++, line)
-                       : complain(flags->call.who, EXIT_DATA, "standard input: holds no number");
+            code = z.n > 0 ? answer(r, out, &z, row++, line)
+                           : complain(EXIT_DATA, "standard input: holds no number");
         if (is_last || code != EXIT_DONE)
             break;
         at++;
@@ -418,7 +414,7 @@ static int run(const void *given)
     output out;
     int code = read_request(&r, flags);
     if (code == EXIT_DONE)
-        code = output_open(&out, flags->call.who, flags->output);
+        code = output_open(&out, flags->output);
     if (code != EXIT_DONE)
         return code;
     code = flags->call.n_words > 0 ? answer_words(&r, &out) : answer_stdin(&r, &out);

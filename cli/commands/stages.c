@@ -166,10 +166,9 @@ static int find_stage(const stages_flags *flags, const pluck_stage **stage)
         return EXIT_DONE;
     const char *near = pluck_stage_nearest(name);
     if (near)
-        return complain(flags->call.who, EXIT_USAGE, "unknown stage '%s'; did you mean '%s'?",
-                        flags->call.words[0], near);
-    return complain(flags->call.who, EXIT_USAGE, "unknown stage '%s'; see pluck stages",
-                    flags->call.words[0]);
+        return complain(EXIT_USAGE, "unknown stage '%s'; did you mean '%s'?", flags->call.words[0],
+                        near);
+    return complain(EXIT_USAGE, "unknown stage '%s'; see pluck stages", flags->call.words[0]);
 }
 
 static int run(const void *given)
@@ -179,7 +178,7 @@ static int run(const void *given)
     output out;
     int code = find_stage(flags, &stage);
     if (code == EXIT_DONE)
-        code = output_open(&out, flags->call.who, NULL);
+        code = output_open(&out, NULL);
     if (code != EXIT_DONE)
         return code;
     if (flags->format == FORMAT_TEXT)

@@ -69,7 +69,7 @@ static int measure(evaluation *e)
     pluck_head_query *query = NULL;
     pluck_head_stats cost = PLUCK_INIT(pluck_head_stats);
     pluck_error err;
-    progress_start(&e->bar, N_QUESTIONS * n, e->flags->call.is_quiet, NULL);
+    progress_start(&e->bar, N_QUESTIONS * n, NULL);
     pluck_status status = pluck_head_query_create(&query, e->model.head, NULL, &err);
     for (int q = 0; q < N_QUESTIONS && status == PLUCK_OK; q++) {
         uint64_t n_dots = 0;
@@ -87,9 +87,7 @@ static int measure(evaluation *e)
     progress_clear(&e->bar);
     e->loss /= (double)n;
     pluck_head_query_destroy(&query);
-    return status == PLUCK_OK
-               ? EXIT_DONE
-               : complain(e->flags->call.who, exit_code_of(status), "%s", err.message);
+    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
 }
 
 static const char *const names[N_QUESTIONS] = {"logprob", "sample", "top1"};
@@ -146,23 +144,21 @@ static int run(const void *given)
     const eval_flags *flags = given;
     evaluation e = {.flags = flags};
     output out;
-    int code = head_model_open_head(&e.model, &flags->call, &flags->head, &flags->input,
-                                    flags->call.words[0]);
+    int code = head_model_open_head(&e.model, &flags->head, &flags->input, flags->call.words[0]);
     if (code == EXIT_DONE)
-        code = pairs_read(&e.pairs, &flags->call, &flags->input, flags->call.words[1],
-                          flags->call.words[2]);
+        code = pairs_read(&e.pairs, &flags->input, flags->call.words[1], flags->call.words[2]);
     if (code == EXIT_DONE) {
         pluck_head_info info = head_model_info(&e.model);
-        code = pairs_check(&e.pairs, &flags->call, flags->call.words[1], flags->call.words[2],
-                           info.n_vocab, info.dim);
+        code = pairs_check(&e.pairs, flags->call.words[1], flags->call.words[2], info.n_vocab,
+                           info.dim);
     }
     if (code == EXIT_DONE)
         code = measure(&e);
     if (code == EXIT_DONE)
-        warn_of_loss(&flags->call, flags->call.words[2], e.pairs.hidden.n_rows,
-                     head_model_info(&e.model).n_vocab, e.loss);
+        warn_of_loss(flags->call.words[2], e.pairs.hidden.n_rows, head_model_info(&e.model).n_vocab,
+                     e.loss);
     if (code == EXIT_DONE)
-        code = output_open(&out, flags->call.who, NULL);
+        code = output_open(&out, NULL);
     if (code == EXIT_DONE) {
         print(&e, &out);
         code = output_close(&out, true);

@@ -11,7 +11,7 @@ static int count_tokens(training *t)
         for (uint64_t i = 0; i < t->pairs.hidden.n_rows; i++)
             n = (uint32_t)t->pairs.targets[i] >= n ? (uint32_t)t->pairs.targets[i] + 1 : n;
     t->n_tokens = n;
-    return pairs_check(&t->pairs, &flags->call, flags->call.words[0], flags->call.words[1], n,
+    return pairs_check(&t->pairs, flags->call.words[0], flags->call.words[1], n,
                        t->pairs.hidden.n_cols);
 }
 
@@ -21,8 +21,7 @@ static int fit(const void *given)
     training t = {.flags = flags};
     int code = training_check(&t);
     if (code == EXIT_DONE)
-        code = pairs_read(&t.pairs, &flags->call, &flags->input, flags->call.words[0],
-                          flags->call.words[1]);
+        code = pairs_read(&t.pairs, &flags->input, flags->call.words[0], flags->call.words[1]);
     if (code == EXIT_DONE)
         code = count_tokens(&t);
     if (code == EXIT_DONE)
@@ -37,16 +36,14 @@ static int distill(const void *given)
     training t = {.flags = flags};
     int code = training_check(&t);
     if (code == EXIT_DONE)
-        code = head_model_open_head(&t.teacher, &flags->call, &flags->head, &flags->input,
-                                    flags->call.words[0]);
+        code = head_model_open_head(&t.teacher, &flags->head, &flags->input, flags->call.words[0]);
     if (code == EXIT_DONE)
-        code = pairs_read(&t.pairs, &flags->call, &flags->input, flags->call.words[1],
-                          flags->call.words[2]);
+        code = pairs_read(&t.pairs, &flags->input, flags->call.words[1], flags->call.words[2]);
     if (code == EXIT_DONE) {
         pluck_head_info info = head_model_info(&t.teacher);
         t.n_tokens = info.n_vocab;
-        code = pairs_check(&t.pairs, &flags->call, flags->call.words[1], flags->call.words[2],
-                           info.n_vocab, info.dim);
+        code = pairs_check(&t.pairs, flags->call.words[1], flags->call.words[2], info.n_vocab,
+                           info.dim);
     }
     if (code == EXIT_DONE)
         code = training_run(&t);

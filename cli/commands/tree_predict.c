@@ -72,13 +72,13 @@ static int create_worker(predictor_team *team)
     pluck_error err;
     pluck_status status = create_queries(team, p, &err);
     if (status != PLUCK_OK)
-        return complain(team->flags->call.who, exit_code_of(status), "%s", err.message);
+        return complain(exit_code_of(status), "%s", err.message);
     if (team->src)
         p->hidden = malloc(team->src->info.n_vocab * sizeof *p->hidden);
     if (p->head)
         p->tokens = malloc(team->n_labels * sizeof *p->tokens);
     if ((team->src && !p->hidden) || (p->head && !p->tokens))
-        return complain_memory(team->flags->call.who);
+        return complain_memory();
     return EXIT_DONE;
 }
 
@@ -117,7 +117,7 @@ static int predictors_create(predictor_team *team, const predict_flags *flags,
     int code = EXIT_DONE;
     if (!team->workers || !team->labels || !team->n_found ||
         pluck_pool_create(&team->pool, (uint32_t)n_workers, NULL, NULL) != PLUCK_OK)
-        code = complain_memory(flags->call.who);
+        code = complain_memory();
     while (code == EXIT_DONE && team->n_workers < n_workers)
         code = create_worker(team);
     if (code != EXIT_DONE)
@@ -297,7 +297,7 @@ static int predict(prediction *p, uint64_t first, uint64_t n)
         }
         if (status != PLUCK_OK) {
             progress_clear(&p->bar);
-            return complain(p->flags->call.who, exit_code_of(status), "%s: %s %llu: %s",
+            return complain(exit_code_of(status), "%s: %s %llu: %s",
                             p->input ? source_name(p->input) : "standard input", what,
                             (unsigned long long)(first + at + n_done), err.message);
         }
@@ -308,7 +308,7 @@ static int predict(prediction *p, uint64_t first, uint64_t n)
 
 static int predict_lines(prediction *p)
 {
-    int code = lines_open(&p->lines, p->flags->call.who, p->input);
+    int code = lines_open(&p->lines, p->input);
     p->has_lines = code == EXIT_DONE;
     if (code == EXIT_DONE)
         code = predictors_create(&p->team, p->flags, &p->model, NULL, &p->lines);
@@ -332,21 +332,20 @@ static int predict_rows(prediction *p)
     const predict_flags *flags = p->flags;
     pluck_head_info head = head_model_info(&p->model);
     const char *path = p->input ? p->input : "-";
-    int code = source_open(&flags->call, &flags->input, path, &p->src);
+    int code = source_open(&flags->input, path, &p->src);
     if (code != EXIT_DONE)
         return code;
     uint64_t n_rows = p->src.info.n_rows;
     if (p->src.info.n_vocab != head.dim)
-        code = complain(flags->call.who, EXIT_DATA, "%s: rows have %u values, the head takes %u",
-                        source_name(path), (unsigned)p->src.info.n_vocab, (unsigned)head.dim);
+        code = complain(EXIT_DATA, "%s: rows have %u values, the head takes %u", source_name(path),
+                        (unsigned)p->src.info.n_vocab, (unsigned)head.dim);
     if (code == EXIT_DONE && n_rows == PLUCK_DUMP_ROWS_UNKNOWN)
-        code = complain(flags->call.who, EXIT_DATA, "%s: raw hidden states are read from a file",
-                        source_name(path));
+        code = complain(EXIT_DATA, "%s: raw hidden states are read from a file", source_name(path));
     if (code == EXIT_DONE)
-        code = texts_check(&p->texts, &flags->call, flags->call.words[0], NULL, head.n_vocab);
+        code = texts_check(&p->texts, flags->call.words[0], NULL, head.n_vocab);
     if (code == EXIT_DONE)
         code = predictors_create(&p->team, flags, &p->model, &p->src, NULL);
-    progress_start(&p->bar, n_rows, flags->call.is_quiet, &p->out);
+    progress_start(&p->bar, n_rows, &p->out);
     return code == EXIT_DONE ? predict(p, 0, n_rows) : code;
 }
 
@@ -354,18 +353,17 @@ static int check_arguments(const prediction *p)
 {
     const predict_flags *flags = p->flags;
     if (flags->sample && flags->compat)
-        return complain(flags->call.who, EXIT_USAGE, "--sample and --compat exclude each other");
+        return complain(EXIT_USAGE, "--sample and --compat exclude each other");
     if (!flags->sample && flags->temperature != 1.0)
-        return complain(flags->call.who, EXIT_USAGE,
-                        "--temperature changes only what --sample draws");
+        return complain(EXIT_USAGE, "--temperature changes only what --sample draws");
     if (!p->model.text && flags->compat)
-        return complain(flags->call.who, EXIT_USAGE, "--compat is for fastText models; %s is none",
+        return complain(EXIT_USAGE, "--compat is for fastText models; %s is none",
                         flags->call.words[0]);
     if (p->model.text && flags->vocab.file)
-        return complain(flags->call.who, EXIT_USAGE,
-                        "--vocab is for stored heads; %s has its own labels", flags->call.words[0]);
+        return complain(EXIT_USAGE, "--vocab is for stored heads; %s has its own labels",
+                        flags->call.words[0]);
     if (!p->model.head && flags->sample)
-        return complain(flags->call.who, EXIT_DATA,
+        return complain(EXIT_DATA,
                         "%s: its outputs are not a distribution (loss ova or ns), so nothing can "
                         "be drawn from them",
                         flags->call.words[0]);
@@ -377,14 +375,13 @@ static int run(const void *given)
     const predict_flags *flags = given;
     const char *input = flags->call.n_words > 1 ? flags->call.words[1] : NULL;
     prediction p = {.flags = flags, .input = input};
-    int code =
-        head_model_open(&p.model, &flags->call, &flags->head, &flags->input, flags->call.words[0]);
+    int code = head_model_open(&p.model, &flags->head, &flags->input, flags->call.words[0]);
     if (code == EXIT_DONE)
         code = check_arguments(&p);
     if (code == EXIT_DONE)
-        code = texts_open(&p.texts, &flags->call, &flags->vocab);
+        code = texts_open(&p.texts, &flags->vocab);
     if (code == EXIT_DONE)
-        code = output_open(&p.out, flags->call.who, flags->output);
+        code = output_open(&p.out, flags->output);
     if (code == EXIT_DONE)
         code = p.model.text ? predict_lines(&p) : predict_rows(&p);
     progress_clear(&p.bar);

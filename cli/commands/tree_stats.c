@@ -30,13 +30,13 @@ static int take_counts(tree_report *r)
 {
     const stats_flags *flags = r->flags;
     if (flags->counts)
-        return integers_read(flags->call.who, flags->counts, &r->counts, &r->n_counts, NULL);
+        return integers_read(flags->counts, &r->counts, &r->n_counts, NULL);
     if (!r->model.text)
         return EXIT_DONE;
     r->n_counts = head_model_n_outputs(&r->model);
     r->counts = malloc(r->n_counts * sizeof *r->counts);
     if (!r->counts)
-        return complain_memory(flags->call.who);
+        return complain_memory();
     for (size_t i = 0; i < r->n_counts; i++)
         (void)pluck_fasttext_output(r->model.text, (uint32_t)i, &r->counts[i]);
     return EXIT_DONE;
@@ -48,24 +48,22 @@ static int take_tree(tree_report *r)
     if (flags->call.n_words == 0) {
         pluck_error err;
         if (r->n_counts > PLUCK_MAX_VOCAB)
-            return complain(flags->call.who, EXIT_DATA,
-                            "%s: holds %zu counts, at most %u are allowed", flags->counts,
-                            r->n_counts, (unsigned)PLUCK_MAX_VOCAB);
+            return complain(EXIT_DATA, "%s: holds %zu counts, at most %u are allowed",
+                            flags->counts, r->n_counts, (unsigned)PLUCK_MAX_VOCAB);
         pluck_status status =
             pluck_tree_create_huffman(&r->built, r->counts, (uint32_t)r->n_counts, NULL, &err);
         r->tree = r->built;
         return status == PLUCK_OK ? EXIT_DONE
-                                  : complain(flags->call.who, exit_code_of(status), "%s: %s",
+                                  : complain(exit_code_of(status), "%s: %s",
                                              source_name(flags->counts), err.message);
     }
     r->tree = pluck_head_tree(r->model.head);
     if (!r->tree)
-        return complain(flags->call.who, EXIT_DATA, "%s: is a %s head, which has no tree",
-                        flags->call.words[0],
+        return complain(EXIT_DATA, "%s: is a %s head, which has no tree", flags->call.words[0],
                         pluck_head_kind_name(head_model_info(&r->model).kind));
     if (r->counts && r->n_counts != pluck_tree_n_tokens(r->tree))
-        return complain(flags->call.who, EXIT_DATA, "%s: holds %zu counts, the tree has %u tokens",
-                        flags->counts, r->n_counts, (unsigned)pluck_tree_n_tokens(r->tree));
+        return complain(EXIT_DATA, "%s: holds %zu counts, the tree has %u tokens", flags->counts,
+                        r->n_counts, (unsigned)pluck_tree_n_tokens(r->tree));
     return EXIT_DONE;
 }
 
@@ -74,7 +72,7 @@ static void warn_of_long_codes(const tree_report *r)
 {
     enum { LONG_CODE_BITS = 64 };
     if (r->stats.max_length > LONG_CODE_BITS)
-        complain(r->flags->call.who, EXIT_DONE,
+        complain(EXIT_DONE,
                  "the longest code has %u bits, which is common where counts are 0: give every "
                  "token a count of at least 1",
                  (unsigned)r->stats.max_length);
@@ -88,14 +86,12 @@ static int measure(tree_report *r)
     size_t n = (size_t)r->plain.max_length + 1;
     r->histogram = calloc(n, sizeof *r->histogram);
     if (!r->histogram)
-        return complain_memory(r->flags->call.who);
+        return complain_memory();
     r->stats.histogram = r->histogram;
     r->stats.n_histogram = n;
     if (status == PLUCK_OK)
         status = pluck_tree_get_stats(r->tree, r->counts, &r->stats, &err);
-    return status == PLUCK_OK
-               ? EXIT_DONE
-               : complain(r->flags->call.who, exit_code_of(status), "%s", err.message);
+    return status == PLUCK_OK ? EXIT_DONE : complain(exit_code_of(status), "%s", err.message);
 }
 
 static void print_text(const tree_report *r, output *out)
@@ -156,10 +152,9 @@ static int run(const void *given)
     output out;
     int code = EXIT_DONE;
     if (flags->call.n_words == 0 && !flags->counts)
-        return complain(flags->call.who, EXIT_USAGE, "needs a MODEL or --counts FILE");
+        return complain(EXIT_USAGE, "needs a MODEL or --counts FILE");
     if (flags->call.n_words > 0)
-        code = head_model_open_head(&r.model, &flags->call, &flags->head, &flags->input,
-                                    flags->call.words[0]);
+        code = head_model_open_head(&r.model, &flags->head, &flags->input, flags->call.words[0]);
     if (code == EXIT_DONE)
         code = take_counts(&r);
     if (code == EXIT_DONE)
@@ -167,7 +162,7 @@ static int run(const void *given)
     if (code == EXIT_DONE)
         code = measure(&r);
     if (code == EXIT_DONE)
-        code = output_open(&out, flags->call.who, NULL);
+        code = output_open(&out, NULL);
     if (code == EXIT_DONE) {
         if (flags->format == FORMAT_JSON)
             print_json(&r, &out);

@@ -37,11 +37,10 @@ static int open_files(const tuning *t, const tune_flags *flags, output outs[N_OU
     const char *const paths[N_OUTPUTS] = {NULL, config, flags->svg, flags->csv};
     int code = EXIT_DONE;
     if (flags->output && !config)
-        complain(flags->tuning.call.who, EXIT_DONE,
-                 "%s is not written, because no temperature fits", flags->output);
+        complain(EXIT_DONE, "%s is not written, because no temperature fits", flags->output);
     for (size_t i = CONFIG; i < N_OUTPUTS && code == EXIT_DONE; i++)
         if (paths[i])
-            code = output_open(&outs[i], flags->tuning.call.who, paths[i]);
+            code = output_open(&outs[i], paths[i]);
     return code;
 }
 
@@ -63,7 +62,7 @@ static int run_tune(const void *given)
 {
     const tune_flags *flags = given;
     tuning t = {0};
-    output outs[N_OUTPUTS] = {{.who = flags->tuning.call.who}};
+    output outs[N_OUTPUTS] = {{.name = NULL}};
     int code = run_files_open_results(&outs[RESULTS], &flags->tuning.call);
     if (code != EXIT_DONE)
         return code;
