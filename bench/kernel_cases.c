@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_KERNELS = 17 };
+enum { N_KERNELS = 18 };
 _Static_assert(sizeof(plk_kernels) - offsetof(plk_kernels, scan_f32) == N_KERNELS * sizeof(void *),
                "plk_kernels has changed: give each kernel a case here, then adapt N_KERNELS");
 
@@ -144,6 +144,11 @@ static void run_count(const plk_kernels *kernels, const kernel_input *in, kernel
     out->result = kernels->count(in->f32, in->n / PLK_BLOCK, in->threshold_many);
 }
 
+static void run_copy_items(const plk_kernels *kernels, const kernel_input *in, kernel_output *out)
+{
+    out->result = out->n_values = kernels->copy_items(in->items, in->n, out->values);
+}
+
 static const kernel_case cases[] = {
     {"scan_f32", 4 + 4.0 / PLK_BLOCK, run_scan_f32},
     {"scan_f16", 2 + 4.0 / PLK_BLOCK, run_scan_f16},
@@ -160,6 +165,7 @@ static const kernel_case cases[] = {
     {"gather 1 in 8", 5, run_gather_many},
     {"gather all", 12, run_gather_all},
     {"gather_blocks 1 in 3", 5.0 / 3, run_gather_blocks},
+    {"copy_items", 16, run_copy_items},
     {"count", 4, run_count},
     {"dot_f32", 8, run_dot_f32},
     {"dot_f16", 6, run_dot_f16},
@@ -203,9 +209,12 @@ bool kernel_input_create(kernel_input *in, const char *kind, size_t n)
         .f16 = make_row(kind, n, PLUCK_F16),
         .bf16 = make_row(kind, n, PLUCK_BF16),
     };
+    in->items = malloc(n * sizeof *in->items);
     float *sorted = malloc(n * sizeof *sorted);
-    bool done = in->f32 && in->f16 && in->bf16 && sorted;
+    bool done = in->f32 && in->f16 && in->bf16 && in->items && sorted;
     if (done) {
+        for (size_t i = 0; i < n; i++)
+            in->items[i] = (plk_item){(int32_t)i, in->f32[i], 0.0f};
         memcpy(sorted, in->f32, n * sizeof *sorted);
         qsort(sorted, n, sizeof *sorted, descending);
         in->largest = sorted[0];
@@ -223,6 +232,7 @@ void kernel_input_destroy(kernel_input *in)
     free(in->f32);
     free(in->f16);
     free(in->bf16);
+    free(in->items);
     *in = (kernel_input){0};
 }
 

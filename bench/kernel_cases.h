@@ -12,6 +12,7 @@ typedef struct kernel_input {
     size_t n;
     float *f32;
     uint16_t *f16, *bf16;
+    plk_item *items; /* the f32 as logits */
     float largest;
     float threshold_few, threshold_many; /* about 64 values, and n / 8 values, are at least it */
 } kernel_input;

@@ -262,6 +262,23 @@ PLUCK_API pluck_status pluck_sampler_run(pluck_sampler *sampler, pluck_logits lo
                                          const pluck_outputs *outputs, pluck_error *err);
 
 /*
+ * Makes a row of logits from an array of structs, such as llama.cpp's llama_token_data. Item i is
+ * at items + i * stride_bytes, at any alignment; its token is an int32_t at id_offset_bytes in it,
+ * its logit a float at logit_offset_bytes. row[t] becomes the logit of token t bit for bit, and
+ * -inf for each token that no item has: a row of n_vocab floats for pluck_logits. n may be 0.
+ *
+ * Where all tokens are in order (item i has token i) it costs little more than reading the array,
+ * if items are 12 bytes with the token first and the logit next, which llama_token_data is.
+ *
+ * PLUCK_ERR_INVALID if a token is outside [0, n_vocab) or comes twice, or if id or logit do not fit
+ * into stride_bytes. After a failure the values in row are unspecified.
+ */
+PLUCK_API pluck_status pluck_logits_from_items(const void *items, size_t stride_bytes,
+                                               size_t id_offset_bytes, size_t logit_offset_bytes,
+                                               size_t n, float *row, uint32_t n_vocab,
+                                               pluck_error *err);
+
+/*
  * State.
  */
 

@@ -22,6 +22,12 @@ enum {
     PLK_SLACK = 16 /* elements that gather may write beyond the last one it reports */
 };
 
+/* An element of an array of candidates as llama.cpp has it: a token, its logit, a probability. */
+typedef struct plk_item {
+    int32_t token;
+    float logit, prob;
+} plk_item;
+
 /*
  * The argument of an exponential: e(x) = exp(beta (x - origin)), 0 < beta <= 1e38, with x - origin
  * rounded to float and beta / ln 2 carried as a sum of two floats. Requires x <= origin. e is at
@@ -94,6 +100,11 @@ typedef struct plk_kernels {
      * and their places in x to ids; returns how many. Slack as for gather. */
     size_t (*gather_blocks)(const float *x, const uint32_t *blocks, size_t n_blocks, float low,
                             uint32_t *ids, float *logits);
+
+    /* Copies the logits of the leading items whose token is their index to out[0 ..], bit for bit,
+     * and returns how many items those are. items (plk_item) at any alignment; n any number; out
+     * has room for n values, and those beyond the result are unspecified. */
+    size_t (*copy_items)(const void *items, size_t n, float *out);
 
     /* How many of 64 * n_blocks values are >= threshold. */
     size_t (*count)(const float *x, size_t n_blocks, float threshold);

@@ -12,6 +12,8 @@
  *   lanes_load(p)               lane i = i-th float at p (const void *)
  *   lanes_load_once(p)          lanes_load for a value that is used more than once
  *   lanes_load_f16(p), _bf16    the same from 16 halves, exactly; a signalling f16 NaN turns quiet
+ *   lanes_load_items(p, i, f)   lane j = logit of the j-th plk_item at p; if some token is not
+ *                               i + j, some flag of *f becomes set
  *   lanes_store(p, a)           16 floats to p (float *)
  *   lanes_add, _sub, _mul       one rounding each
  *   lanes_fma(a, b, c)          a * b + c, one rounding
@@ -452,6 +454,28 @@ static size_t gather_blocks(const float *x, const uint32_t *blocks, size_t n_blo
     return n;
 }
 
+static size_t copy_items(const void *items, size_t n, float *out)
+{
+    const unsigned char *bytes = items;
+    size_t i = 0;
+    for (; i + PLK_BLOCK <= n; i += PLK_BLOCK) {
+        flags other = flags_unordered(lanes_set(0.0f), lanes_set(0.0f));
+        for (size_t k = i; k < i + PLK_BLOCK; k += LANES)
+            lanes_store(out + k,
+                        lanes_load_items(bytes + k * sizeof(plk_item), (uint32_t)k, &other));
+        if (flags_any(other))
+            break;
+    }
+    for (; i < n; i++) {
+        plk_item item;
+        memcpy(&item, bytes + i * sizeof item, sizeof item);
+        if ((uint32_t)item.token != i)
+            break;
+        out[i] = item.logit;
+    }
+    return i;
+}
+
 static size_t count(const float *x, size_t n_blocks, float threshold)
 {
     const lanes least = lanes_set(threshold);
@@ -475,8 +499,8 @@ static size_t count(const float *x, size_t n_blocks, float threshold)
         .scan_bf16 = scan_bf16, .widen_f16 = widen_f16, .widen_bf16 = widen_bf16,                  \
         .max = max_value, .exp_values = exp_values, .exp_sums = exp_sums, .exp_dots = exp_dots,    \
         .exp_sums_from = exp_sums_from, .moments = moments, .gather = gather,                      \
-        .gather_blocks = gather_blocks, .count = count, .dot_f32 = dot_f32, .dot_f16 = dot_f16,    \
-        .dot_bf16 = dot_bf16                                                                       \
+        .gather_blocks = gather_blocks, .copy_items = copy_items, .count = count,                  \
+        .dot_f32 = dot_f32, .dot_f16 = dot_f16, .dot_bf16 = dot_bf16                               \
     }
 
 #endif

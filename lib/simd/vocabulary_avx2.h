@@ -66,6 +66,34 @@ LANES_INLINE lanes lanes_load_bf16(const void *x)
                    widen_bf16_eight(_mm_loadu_si128(halves + 1))};
 }
 
+/*
+ * Eight items are three registers: a with the tokens 0 1 2 in elements 0 3 6, b with 3 4 5 in 1 4
+ * 7, c with 6 7 in 2 5; the logits are one element further on. Blends bring together what is in
+ * different elements anyway, and one permutation puts the logits in order.
+ */
+LANES_INLINE __m256 load_eight_items(const void *items, uint32_t first, __m256 *other)
+{
+    const __m256i *eight = items;
+    __m256i a = _mm256_loadu_si256(eight), b = _mm256_loadu_si256(eight + 1);
+    __m256i c = _mm256_loadu_si256(eight + 2);
+    __m256i token = _mm256_blend_epi32(_mm256_blend_epi32(a, b, 0x92), c, 0x24);
+    __m256i logit = _mm256_blend_epi32(_mm256_blend_epi32(b, c, 0x49), a, 0x92);
+    __m256i expected =
+        _mm256_add_epi32(_mm256_set1_epi32((int)first), _mm256_setr_epi32(0, 3, 6, 1, 4, 7, 2, 5));
+    __m256i same = _mm256_cmpeq_epi32(token, expected);
+    __m256i differs = _mm256_xor_si256(same, _mm256_set1_epi32(-1));
+    *other = _mm256_or_ps(*other, _mm256_castsi256_ps(differs));
+    return _mm256_castsi256_ps(
+        _mm256_permutevar8x32_epi32(logit, _mm256_setr_epi32(1, 4, 7, 2, 5, 0, 3, 6)));
+}
+
+LANES_INLINE lanes lanes_load_items(const void *items, uint32_t first, flags *other)
+{
+    const unsigned char *bytes = items;
+    return (lanes){load_eight_items(bytes, first, &other->low),
+                   load_eight_items(bytes + 8 * sizeof(plk_item), first + 8, &other->high)};
+}
+
 LANES_INLINE void lanes_store(float *x, lanes a)
 {
     _mm256_storeu_ps(x, a.low);

@@ -46,6 +46,26 @@ LANES_INLINE lanes lanes_load_bf16(const void *x)
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
 
+/*
+ * The items are three registers: a with the tokens 0 to 5 in elements 0 3 6 9 12 15, b with 6 to 10
+ * in 2 5 8 11 14, c with 11 to 15 in 1 4 7 10 13; the logits are one element further on, the sixth
+ * in b. Blends bring together what is in different elements anyway, and one permutation puts the
+ * logits in order.
+ */
+LANES_INLINE lanes lanes_load_items(const void *items, uint32_t first, flags *other)
+{
+    const unsigned char *bytes = items;
+    __m512i a = _mm512_loadu_si512(bytes), b = _mm512_loadu_si512(bytes + 64);
+    __m512i c = _mm512_loadu_si512(bytes + 128);
+    __m512i token = _mm512_mask_blend_epi32(0x2492, _mm512_mask_blend_epi32(0x4924, a, b), c);
+    __m512i logit = _mm512_mask_blend_epi32(0x4924, _mm512_mask_blend_epi32(0x9249, a, b), c);
+    __m512i offsets = _mm512_setr_epi32(0, 11, 6, 1, 12, 7, 2, 13, 8, 3, 14, 9, 4, 15, 10, 5);
+    __m512i expected = _mm512_add_epi32(_mm512_set1_epi32((int)first), offsets);
+    *other = (flags)(*other | _mm512_cmpneq_epi32_mask(token, expected));
+    __m512i order = _mm512_setr_epi32(1, 4, 7, 10, 13, 0, 3, 6, 9, 12, 15, 2, 5, 8, 11, 14);
+    return _mm512_castsi512_ps(_mm512_permutexvar_epi32(order, logit));
+}
+
 LANES_INLINE void lanes_store(float *x, lanes a)
 {
     _mm512_storeu_ps(x, a);

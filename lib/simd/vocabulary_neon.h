@@ -55,6 +55,32 @@ LANES_INLINE lanes lanes_load_bf16(const void *x)
     LANES_OF(vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8(bytes + 8 * i)), 16)));
 }
 
+/*
+ * Four items are three registers: a with the tokens 0 and 1 in elements 0 and 3, b with 2 in
+ * element 2, c with 3 in element 1; the logits are one element further on. Selections bring
+ * together what is in different elements anyway: tokens in the order 0 3 2 1, logits in 1 0 3 2.
+ */
+LANES_INLINE float32x4_t load_four_items(const uint8_t *bytes, uint32_t first, uint32x4_t *other)
+{
+    static const uint32_t token_offsets[4] = {0, 3, 2, 1};
+    static const uint32_t token_a[4] = {~0u, 0, 0, ~0u}, token_b[4] = {0, 0, ~0u, 0};
+    static const uint32_t logit_b[4] = {~0u, 0, 0, ~0u}, logit_c[4] = {0, 0, ~0u, 0};
+    uint32x4_t a = vreinterpretq_u32_u8(vld1q_u8(bytes));
+    uint32x4_t b = vreinterpretq_u32_u8(vld1q_u8(bytes + 16));
+    uint32x4_t c = vreinterpretq_u32_u8(vld1q_u8(bytes + 32));
+    uint32x4_t token = vbslq_u32(vld1q_u32(token_b), b, vbslq_u32(vld1q_u32(token_a), a, c));
+    uint32x4_t logit = vbslq_u32(vld1q_u32(logit_b), b, vbslq_u32(vld1q_u32(logit_c), c, a));
+    uint32x4_t expected = vaddq_u32(vdupq_n_u32(first), vld1q_u32(token_offsets));
+    *other = vorrq_u32(*other, vmvnq_u32(vceqq_u32(token, expected)));
+    return vrev64q_f32(vreinterpretq_f32_u32(logit));
+}
+
+LANES_INLINE lanes lanes_load_items(const void *items, uint32_t first, flags *other)
+{
+    const uint8_t *bytes = items;
+    LANES_OF(load_four_items(bytes + 48 * i, first + 4 * (uint32_t)i, &other->q[i]));
+}
+
 LANES_INLINE lanes lanes_load_once(const void *x)
 {
     return lanes_load(x);

@@ -54,6 +54,19 @@ LANES_INLINE lanes lanes_load_once(const void *x)
     return lanes_load(x);
 }
 
+LANES_INLINE lanes lanes_load_items(const void *items, uint32_t first, flags *other)
+{
+    plk_item item[16];
+    lanes r;
+    memcpy(item, items, sizeof item);
+    FOR_LANES(i)
+    {
+        other->v[i] = other->v[i] || (uint32_t)item[i].token != first + (uint32_t)i;
+        r.v[i] = item[i].logit;
+    }
+    return r;
+}
+
 LANES_INLINE void lanes_store(float *x, lanes a)
 {
     memcpy(x, a.v, sizeof a.v);
