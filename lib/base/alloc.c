@@ -4,6 +4,8 @@
  */
 #include "base/alloc.h"
 
+#include "base/error.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +64,36 @@ void plk_free(const pluck_allocator *allocator, void *memory)
 {
     if (memory)
         allocator->free(allocator->user, memory);
+}
+
+pluck_status plk_grow(const pluck_allocator *allocator, void *items, size_t *capacity, size_t n,
+                      size_t size_bytes, pluck_error *err)
+{
+    enum { FIRST = 16 };
+    size_t larger = *capacity != 0 ? *capacity : FIRST;
+    void *old = NULL;
+    if (n <= *capacity)
+        return PLUCK_OK;
+    while (larger < n)
+        larger = larger <= SIZE_MAX / 2 ? 2 * larger : n;
+    void *moved = plk_alloc(allocator, larger, size_bytes);
+    if (!moved)
+        return plk_fail_nomem(err, larger * size_bytes);
+    memcpy(&old, items, sizeof old);
+    if (*capacity > 0)
+        memcpy(moved, old, *capacity * size_bytes);
+    plk_free(allocator, old);
+    memcpy(items, &moved, sizeof moved);
+    *capacity = larger;
+    return PLUCK_OK;
+}
+
+void *plk_copy(const pluck_allocator *allocator, const void *bytes, size_t n_bytes)
+{
+    void *copy = plk_alloc(allocator, n_bytes, 1);
+    if (copy && n_bytes > 0)
+        memcpy(copy, bytes, n_bytes);
+    return copy;
 }
 
 /*

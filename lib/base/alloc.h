@@ -19,6 +19,15 @@ void *plk_alloc_zero(const pluck_allocator *allocator, size_t n, size_t size_byt
 /* NULL is allowed. */
 void plk_free(const pluck_allocator *allocator, void *memory);
 
+/* Makes room for at least n items of size_bytes in an array that grows by doubling. items is the
+ * address of the pointer to them; *capacity is how many have room, 0 with NULL at first. On failure
+ * nothing changes. */
+pluck_status plk_grow(const pluck_allocator *allocator, void *items, size_t *capacity, size_t n,
+                      size_t size_bytes, pluck_error *err);
+
+/* A copy of n_bytes bytes; NULL if memory is short. */
+void *plk_copy(const pluck_allocator *allocator, const void *bytes, size_t n_bytes);
+
 /* *sum = a + b, *product = a * b; false, and nothing written, on overflow. */
 bool plk_add_size(size_t a, size_t b, size_t *sum);
 bool plk_mul_size(size_t a, size_t b, size_t *product);

@@ -120,6 +120,16 @@ bool plk_utf8_is_cut(const char *text, size_t n)
     return true;
 }
 
+bool plk_is_space(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+size_t plk_mark_bytes(const void *text, size_t n)
+{
+    return n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 typedef struct range {
     uint32_t first, last;
 } range;

@@ -38,6 +38,11 @@ size_t plk_utf8_decode(const char *text, size_t n, uint32_t *code_point);
 /* Whether text[0] .. text[n - 1] is the start of a longer character that may be valid. */
 bool plk_utf8_is_cut(const char *text, size_t n);
 
+/* White space of JSON, and the bytes of the UTF-8 byte order mark with which a text begins, 3 or
+ * 0. */
+bool plk_is_space(uint8_t c);
+size_t plk_mark_bytes(const void *text, size_t n);
+
 /* How text from outside (token texts, labels, names of files and tensors), which may be any bytes,
  * is shown so that a terminal, a spreadsheet or a browser only ever displays it. Escaped is what a
  * terminal may take for a command or changes the order of the text around it (C0, DEL, C1,

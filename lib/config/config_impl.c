@@ -40,26 +40,12 @@ size_t plk_config_find(const pluck_config *config, const plk_stage *stage)
 /* Makes room for one more entry and one more running stage. */
 static pluck_status grow(pluck_config *config, pluck_error *err)
 {
-    if (config->n_entries < config->capacity)
-        return PLUCK_OK;
-    size_t capacity = config->capacity != 0 ? 2 * config->capacity : 8;
-    plk_config_entry *entries = plk_alloc(&config->allocator, capacity, sizeof *entries);
-    size_t *running = plk_alloc(&config->allocator, capacity, sizeof *running);
-    if (!entries || !running) {
-        plk_free(&config->allocator, entries);
-        plk_free(&config->allocator, running);
-        return plk_fail_nomem(err, capacity * (sizeof *entries + sizeof *running));
-    }
-    if (config->n_entries > 0)
-        memcpy(entries, config->entries, config->n_entries * sizeof *entries);
-    if (config->n_running > 0)
-        memcpy(running, config->running, config->n_running * sizeof *running);
-    plk_free(&config->allocator, config->entries);
-    plk_free(&config->allocator, config->running);
-    config->entries = entries;
-    config->running = running;
-    config->capacity = capacity;
-    return PLUCK_OK;
+    size_t n = config->n_entries + 1, running_capacity = config->capacity;
+    pluck_status status = plk_grow(&config->allocator, &config->running, &running_capacity, n,
+                                   sizeof *config->running, err);
+    return status != PLUCK_OK ? status
+                              : plk_grow(&config->allocator, &config->entries, &config->capacity, n,
+                                         sizeof *config->entries, err);
 }
 
 pluck_status plk_config_insert(pluck_config *config, size_t index, const plk_stage *stage,

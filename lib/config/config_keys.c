@@ -22,10 +22,9 @@ static pluck_status read_text(const plk_config_reader *reader, const plk_json_no
         return plk_json_fail(reader->json, value, reader->err, "expected a string, not %s",
                              plk_json_kind_name(value));
     size_t size_bytes = strlen(plk_json_string(value)) + 1;
-    char *copy = plk_alloc(allocator, size_bytes, 1);
+    char *copy = plk_copy(allocator, plk_json_string(value), size_bytes);
     if (!copy)
         return plk_fail_nomem(reader->err, size_bytes);
-    memcpy(copy, plk_json_string(value), size_bytes);
     plk_free(allocator, *text);
     *text = copy;
     return PLUCK_OK;

@@ -302,10 +302,8 @@ static pluck_status read_all(plk_import *import)
 /* Whether a text is meant as JSON: what is empty is, too, so that the message is about that. */
 static bool looks_like_json(const char *text, size_t n)
 {
-    size_t i = 0;
-    if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
-        i = 3;
-    while (i < n && strchr(" \t\r\n", text[i]) && text[i] != '\0')
+    size_t i = plk_mark_bytes(text, n);
+    while (i < n && plk_is_space((uint8_t)text[i]))
         i++;
     return i == n || strchr("{[\"", text[i]);
 }

@@ -485,17 +485,10 @@ pluck_status plk_import_ban_text(plk_import *import, const plk_import_rule *rule
 
 pluck_status plk_import_add_bias(plk_import *import, pluck_token token, double value)
 {
-    if (import->n_biases == import->biases_capacity) {
-        size_t capacity = import->biases_capacity != 0 ? 2 * import->biases_capacity : 16;
-        pluck_bias *larger = plk_alloc(import->allocator, capacity, sizeof *larger);
-        if (!larger)
-            return plk_fail_nomem(import->err, capacity * sizeof *larger);
-        if (import->n_biases > 0)
-            memcpy(larger, import->biases, import->n_biases * sizeof *larger);
-        plk_free(import->allocator, import->biases);
-        import->biases = larger;
-        import->biases_capacity = capacity;
-    }
+    pluck_status status = plk_grow(import->allocator, &import->biases, &import->biases_capacity,
+                                   import->n_biases + 1, sizeof *import->biases, import->err);
+    if (status != PLUCK_OK)
+        return status;
     import->biases[import->n_biases++] = (pluck_bias){.token = token, .bias = value};
     return PLUCK_OK;
 }

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,18 +39,10 @@ typedef struct text_pairs {
 
 static void put(text_pairs *pairs, const char *bytes, size_t n)
 {
-    if (pairs->n_values + n > pairs->values_capacity) {
-        size_t capacity = 2 * pairs->values_capacity + n + 256;
-        char *larger = plk_alloc(pairs->allocator, capacity, 1);
-        if (!larger) {
-            pairs->failed_memory = true;
-            return;
-        }
-        if (pairs->n_values > 0)
-            memcpy(larger, pairs->values, pairs->n_values);
-        plk_free(pairs->allocator, pairs->values);
-        pairs->values = larger;
-        pairs->values_capacity = capacity;
+    if (plk_grow(pairs->allocator, &pairs->values, &pairs->values_capacity, pairs->n_values + n, 1,
+                 NULL) != PLUCK_OK) {
+        pairs->failed_memory = true;
+        return;
     }
     memcpy(pairs->values + pairs->n_values, bytes, n);
     pairs->n_values += n;
@@ -136,17 +129,10 @@ static pluck_status open_pair(text_pairs *pairs, const char *name, size_t n)
 {
     if (pairs->n == MAX_PAIRS)
         return fail_at(pairs, "there can be 4096 settings at most");
-    if (pairs->n == pairs->capacity) {
-        size_t capacity = pairs->capacity != 0 ? 2 * pairs->capacity : 32;
-        text_pair *larger = plk_alloc(pairs->allocator, capacity, sizeof *larger);
-        if (!larger)
-            return plk_fail_nomem(pairs->err, capacity * sizeof *larger);
-        if (pairs->n > 0)
-            memcpy(larger, pairs->items, pairs->n * sizeof *larger);
-        plk_free(pairs->allocator, pairs->items);
-        pairs->items = larger;
-        pairs->capacity = capacity;
-    }
+    pluck_status status = plk_grow(pairs->allocator, &pairs->items, &pairs->capacity, pairs->n + 1,
+                                   sizeof *pairs->items, pairs->err);
+    if (status != PLUCK_OK)
+        return status;
     pairs->items[pairs->n++] = (text_pair){
         .name = name, .name_length = n, .line = pairs->line, .value_at = pairs->n_values};
     return PLUCK_OK;
@@ -203,12 +189,11 @@ static void close_pairs(text_pairs *pairs)
 static text_pairs open_pairs(const char *text, size_t n, const pluck_allocator *allocator,
                              pluck_error *err)
 {
-    bool marked = n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
     return (text_pairs){.allocator = allocator,
                         .err = err,
                         .text = text,
                         .size = n,
-                        .at = marked ? 3 : 0,
+                        .at = plk_mark_bytes(text, n),
                         .line = 1};
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "dump/reader.h"
 #include "file/file.h"
 #include "simd/fp_state.h"

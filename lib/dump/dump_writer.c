@@ -61,11 +61,8 @@ static pluck_status check_options(const pluck_dump_writer_options *options, pluc
 static pluck_status copy_text(pluck_dump_writer *w, const char *text, char **copy, pluck_error *err)
 {
     size_t size = strlen(text) + 1;
-    *copy = plk_alloc(&w->allocator, size, 1);
-    if (!*copy)
-        return plk_fail_nomem(err, size);
-    memcpy(*copy, text, size);
-    return PLUCK_OK;
+    *copy = plk_copy(&w->allocator, text, size);
+    return *copy ? PLUCK_OK : plk_fail_nomem(err, size);
 }
 
 /* The name with what JSON cannot hold escaped. */

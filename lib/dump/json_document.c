@@ -11,10 +11,11 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "file/file.h"
 #include "simd/scalar_math.h"
 
-enum { MAX_DEPTH = 64, FIRST_PLACES = 64, MAX_ID_DIGITS = 8 };
+enum { MAX_DEPTH = 64, MAX_ID_DIGITS = 8 };
 
 static const char *const group_names[PLK_JSON_N_GROUPS] = {"logits", "logprobs", "prompt_logprobs",
                                                            "completion_probabilities"};
@@ -50,17 +51,10 @@ static bool parse_id(const uint8_t *begin, size_t length, uint32_t *id)
 static pluck_status add_place(finder *f, plk_json_place place)
 {
     plk_json_document *d = f->d;
-    if (d->n_places == d->capacity) {
-        size_t capacity = d->capacity > 0 ? 2 * d->capacity : FIRST_PLACES;
-        plk_json_place *places = plk_alloc(&d->allocator, capacity, sizeof *places);
-        if (!places)
-            return plk_fail_nomem(f->scan.err, capacity * sizeof *places);
-        if (d->n_places > 0)
-            memcpy(places, d->places, d->n_places * sizeof *places);
-        plk_free(&d->allocator, d->places);
-        d->places = places;
-        d->capacity = capacity;
-    }
+    pluck_status status = plk_grow(&d->allocator, &d->places, &d->capacity, d->n_places + 1,
+                                   sizeof *d->places, f->scan.err);
+    if (status != PLUCK_OK)
+        return status;
     d->places[d->n_places++] = place;
     d->n_of[place.group]++;
     return PLUCK_OK;

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "dump/json_text.h"
 #include "dump/reader.h"
 #include "simd/scalar_math.h"
@@ -102,26 +103,6 @@ static pluck_status grow_slots(json_file *file, const pluck_allocator *allocator
     return PLUCK_OK;
 }
 
-/* Makes room for n more elements of an array. */
-static pluck_status reserve(const pluck_allocator *allocator, void **items, size_t *capacity,
-                            size_t used, size_t n, size_t size_bytes, pluck_error *err)
-{
-    if (n <= *capacity - used)
-        return PLUCK_OK;
-    size_t larger = *capacity > 0 ? *capacity : FIRST_SLOTS;
-    while (n > larger - used)
-        larger *= 2;
-    void *grown = plk_alloc(allocator, larger, size_bytes);
-    if (!grown)
-        return plk_fail_nomem(err, larger * size_bytes);
-    if (used > 0)
-        memcpy(grown, *items, used * size_bytes);
-    plk_free(allocator, *items);
-    *items = grown;
-    *capacity = larger;
-    return PLUCK_OK;
-}
-
 typedef struct collection {
     json_file *file;
     const pluck_dump *dump;
@@ -146,14 +127,11 @@ static pluck_status collect(void *user, const plk_json_token *token, float value
         file->largest_id = token->id > file->largest_id ? token->id : file->largest_id;
         return PLUCK_OK;
     }
-    void *arena = file->arena, *texts = file->texts;
-    pluck_status status =
-        reserve(allocator, &arena, &file->arena_capacity, file->arena_size, token->length, 1, err);
-    file->arena = arena;
+    pluck_status status = plk_grow(allocator, &file->arena, &file->arena_capacity,
+                                   file->arena_size + token->length, 1, err);
     if (status == PLUCK_OK)
-        status = reserve(allocator, &texts, &file->texts_capacity, file->n_texts, 1,
-                         sizeof *file->texts, err);
-    file->texts = texts;
+        status = plk_grow(allocator, &file->texts, &file->texts_capacity, file->n_texts + 1,
+                          sizeof *file->texts, err);
     if (status == PLUCK_OK && 2 * file->n_texts >= file->n_slots)
         status = grow_slots(file, allocator, err);
     if (status != PLUCK_OK)

@@ -21,6 +21,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "dump/json_text.h"
 #include "dump/reader.h"
 
@@ -243,15 +244,7 @@ static pluck_status grow_line(pluck_dump *dump, jsonl_file *jsonl, pluck_error *
                         "%s: row %llu is longer than %zu bytes: expected one row per line",
                         dump->source.label, (unsigned long long)jsonl->next_row,
                         jsonl->line_capacity);
-    uint8_t *line = plk_alloc(&dump->allocator, capacity, 1);
-    if (!line)
-        return plk_fail_nomem(err, capacity);
-    if (jsonl->n_read > 0)
-        memcpy(line, jsonl->line, jsonl->n_read);
-    plk_free(&dump->allocator, jsonl->line);
-    jsonl->line = line;
-    jsonl->line_capacity = capacity;
-    return PLUCK_OK;
+    return plk_grow(&dump->allocator, &jsonl->line, &jsonl->line_capacity, capacity, 1, err);
 }
 
 /* Drops the first n bytes of what has been read. */

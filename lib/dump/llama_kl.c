@@ -125,22 +125,15 @@ static pluck_status check_size(const plk_source *source, const kl_file *kl, uint
 static pluck_status read_tokens(pluck_dump *dump, kl_file *kl, pluck_error *err)
 {
     uint64_t wanted = kl->rows_offset - HEADER_BYTES;
-    uint64_t capacity = 0, used = 0;
-    size_t n = 0;
+    size_t capacity = 0, used = 0, n = 0;
     while (used < wanted) {
-        uint64_t larger = capacity != 0 ? 2 * capacity : 4 * FIRST_TOKENS;
-        capacity = larger < wanted ? larger : wanted;
-        if (capacity > SIZE_MAX / 2)
-            return plk_fail_nomem(err, SIZE_MAX);
-        uint8_t *tokens = plk_alloc(&dump->allocator, (size_t)capacity, 1);
-        if (!tokens)
-            return plk_fail_nomem(err, (size_t)capacity);
-        if (used > 0)
-            memcpy(tokens, kl->tokens, (size_t)used);
-        plk_free(&dump->allocator, kl->tokens);
-        kl->tokens = tokens;
-        size_t more = (size_t)(capacity - used);
-        pluck_status status = plk_source_read(&dump->source, tokens + used, more, &n, err);
+        size_t larger = capacity != 0 ? 2 * capacity : 4 * FIRST_TOKENS;
+        pluck_status status = plk_grow(&dump->allocator, &kl->tokens, &capacity,
+                                       larger < wanted ? larger : (size_t)wanted, 1, err);
+        if (status != PLUCK_OK)
+            return status;
+        size_t more = (size_t)(capacity < wanted ? capacity : wanted) - used;
+        status = plk_source_read(&dump->source, kl->tokens + used, more, &n, err);
         if (status != PLUCK_OK)
             return status;
         used += n;

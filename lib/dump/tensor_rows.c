@@ -405,23 +405,13 @@ void plk_tensor_rows_close(pluck_dump *dump)
  * stem and a number, so that "scores.9" comes before "scores.10" wherever they stand in the file.
  */
 
-enum { LIST_BYTES = 128, NAME_BYTES = 64, FIRST_TENSORS = 8, MAX_DIGITS = 9 };
+enum { LIST_BYTES = 128, NAME_BYTES = 64, MAX_DIGITS = 9 };
 
 plk_tensor *plk_tensors_add(plk_tensors *tensors, pluck_error *err)
 {
-    if (tensors->n == tensors->capacity) {
-        size_t capacity = tensors->capacity > 0 ? 2 * tensors->capacity : FIRST_TENSORS;
-        plk_tensor *items = plk_alloc(&tensors->allocator, capacity, sizeof *items);
-        if (!items) {
-            (void)plk_fail_nomem(err, capacity * sizeof *items);
-            return NULL;
-        }
-        if (tensors->n > 0)
-            memcpy(items, tensors->items, tensors->n * sizeof *items);
-        plk_free(&tensors->allocator, tensors->items);
-        tensors->items = items;
-        tensors->capacity = capacity;
-    }
+    if (plk_grow(&tensors->allocator, &tensors->items, &tensors->capacity, tensors->n + 1,
+                 sizeof *tensors->items, err) != PLUCK_OK)
+        return NULL;
     plk_tensor *added = &tensors->items[tensors->n++];
     memset(added, 0, sizeof *added);
     return added;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 
 enum { N_KEYS = 3, V1_TEXT_OFFSET = 10, V2_TEXT_OFFSET = 12 };
 

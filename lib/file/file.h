@@ -112,11 +112,6 @@ void plk_source_release(plk_source *source, uint64_t offset_bytes);
 /* The largest stream or unpacked content that is kept in memory. */
 #define PLK_MAX_LOADED_BYTES ((size_t)1 << 30)
 
-/* Of text: white space of JSON, and the bytes of the UTF-8 byte order mark with which it begins, 3
- * or 0. */
-bool plk_is_space(uint8_t c);
-size_t plk_mark_bytes(const uint8_t *bytes, size_t size_bytes);
-
 /*
  * If source begins as a gzip file does (RFC 1952), unpacks all its members into memory, so that the
  * source is neither streamed nor mapped. Nothing of it may have been read before. More than

@@ -455,14 +455,3 @@ void plk_source_release(plk_source *source, uint64_t offset_bytes)
         }
     }
 }
-
-bool plk_is_space(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-size_t plk_mark_bytes(const uint8_t *bytes, size_t size_bytes)
-{
-    static const uint8_t mark[] = {0xEF, 0xBB, 0xBF};
-    return size_bytes >= sizeof mark && memcmp(bytes, mark, sizeof mark) == 0 ? sizeof mark : 0;
-}

@@ -13,13 +13,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
-enum {
-    MAX_DEPTH = 16,
-    MAX_VISITS = 1 << 20,
-    MAX_TENSORS = 1 << 16,
-    MAX_NAME_BYTES = 256,
-    FIRST_CAPACITY = 64
-};
+enum { MAX_DEPTH = 16, MAX_VISITS = 1 << 20, MAX_TENSORS = 1 << 16, MAX_NAME_BYTES = 256 };
 
 #define NONE UINT32_MAX
 
@@ -66,20 +60,7 @@ typedef struct machine {
 
 static pluck_status reserve(machine *m, array *a, size_t n)
 {
-    if (n <= a->capacity)
-        return PLUCK_OK;
-    size_t capacity = a->capacity > 0 ? a->capacity : FIRST_CAPACITY;
-    while (capacity < n)
-        capacity *= 2;
-    void *items = plk_alloc(m->allocator, capacity, a->item_bytes);
-    if (!items)
-        return plk_fail_nomem(m->err, capacity * a->item_bytes);
-    if (a->n > 0)
-        memcpy(items, a->items, a->n * a->item_bytes);
-    plk_free(m->allocator, a->items);
-    a->items = items;
-    a->capacity = capacity;
-    return PLUCK_OK;
+    return plk_grow(m->allocator, &a->items, &a->capacity, n, a->item_bytes, m->err);
 }
 
 static node *node_at(const machine *m, uint32_t index)
@@ -560,19 +541,14 @@ static pluck_status add_tensor(walk *w, const node *tensor)
     made.is_contiguous = is_contiguous(&made.shape, strides);
     if (list->n == MAX_TENSORS)
         return fail_at(m, "more than 65536 tensors");
-    if (list->n == list->capacity) {
-        array grown = {list->items, list->n, list->capacity, sizeof *list->items};
-        pluck_status status = reserve(m, &grown, list->n + 1);
-        if (status != PLUCK_OK)
-            return status;
-        list->items = grown.items;
-        list->capacity = grown.capacity;
-    }
+    pluck_status status = plk_grow(m->allocator, &list->items, &list->capacity, list->n + 1,
+                                   sizeof *list->items, m->err);
+    if (status != PLUCK_OK)
+        return status;
     const char *name = w->name[0] != '\0' ? w->name : "tensor";
-    made.name = plk_alloc(m->allocator, strlen(name) + 1, 1);
+    made.name = plk_copy(m->allocator, name, strlen(name) + 1);
     if (!made.name)
         return plk_fail_nomem(m->err, strlen(name) + 1);
-    memcpy(made.name, name, strlen(name) + 1);
     list->items[list->n++] = made;
     return PLUCK_OK;
 }

@@ -20,6 +20,7 @@
 #include "json/tree.h"
 
 #include "base/alloc.h"
+#include "base/text.h"
 
 #include <cjson/cJSON.h>
 #include <stdarg.h>
@@ -432,12 +433,10 @@ pluck_status plk_json_parse(plk_json *json, const char *text, size_t size_bytes,
                             pluck_error *err)
 {
     size_t strings_bytes = 0;
-    if (size_bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
-        text += 3;
-        size_bytes -= 3;
-    }
-    *json = (plk_json){
-        .text = text, .size_bytes = size_bytes, .allocator = plk_allocator_or_default(allocator)};
+    size_t mark_bytes = plk_mark_bytes(text, size_bytes);
+    *json = (plk_json){.text = text + mark_bytes,
+                       .size_bytes = size_bytes - mark_bytes,
+                       .allocator = plk_allocator_or_default(allocator)};
     if (!count_strings(json, flags, &strings_bytes, problem))
         return PLUCK_ERR_FORMAT;
     pluck_status status = check_library(err);

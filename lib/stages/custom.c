@@ -222,18 +222,8 @@ static const char *fault_of(const pluck_custom_stage *stage)
 
 static pluck_status make_room(pluck_registry *registry, pluck_error *err)
 {
-    if (registry->n < registry->capacity)
-        return PLUCK_OK;
-    size_t capacity = registry->capacity != 0 ? 2 * registry->capacity : 4;
-    custom_entry **entries = plk_alloc(&registry->allocator, capacity, sizeof(custom_entry *));
-    if (!entries)
-        return plk_fail_nomem(err, capacity * sizeof(custom_entry *));
-    if (registry->n > 0)
-        memcpy(entries, registry->entries, registry->n * sizeof(custom_entry *));
-    plk_free(&registry->allocator, registry->entries);
-    registry->entries = entries;
-    registry->capacity = capacity;
-    return PLUCK_OK;
+    return plk_grow(&registry->allocator, &registry->entries, &registry->capacity, registry->n + 1,
+                    sizeof(custom_entry *), err);
 }
 
 static void fill_in(custom_entry *entry, const pluck_custom_stage *stage)

@@ -45,38 +45,18 @@ void plk_vocab_close(plk_vocab *v)
 
 static bool reserve_entries(plk_vocab *v, uint32_t n)
 {
-    uint32_t capacity = v->capacity == 0 ? 1024 : v->capacity;
-    while (capacity < n)
-        capacity *= 2;
-    if (capacity == v->capacity)
-        return true;
-    plk_vocab_entry *larger = plk_alloc_zero(&v->allocator, capacity, sizeof *larger);
-    if (!larger)
+    size_t old = v->capacity;
+    if (plk_grow(&v->allocator, &v->entries, &v->capacity, n, sizeof *v->entries, NULL) != PLUCK_OK)
         return false;
-    if (v->capacity > 0)
-        memcpy(larger, v->entries, v->capacity * sizeof *larger);
-    plk_free(&v->allocator, v->entries);
-    v->entries = larger;
-    v->capacity = capacity;
+    if (v->capacity > old)
+        memset(v->entries + old, 0, (v->capacity - old) * sizeof *v->entries);
     return true;
 }
 
 static bool reserve_bytes(plk_vocab *v, size_t n)
 {
-    size_t capacity = v->bytes_capacity == 0 ? 16384 : v->bytes_capacity;
-    while (capacity - v->n_bytes < n)
-        capacity *= 2;
-    if (capacity == v->bytes_capacity)
-        return true;
-    char *larger = plk_alloc(&v->allocator, capacity, 1);
-    if (!larger)
-        return false;
-    if (v->n_bytes > 0)
-        memcpy(larger, v->bytes, v->n_bytes);
-    plk_free(&v->allocator, v->bytes);
-    v->bytes = larger;
-    v->bytes_capacity = capacity;
-    return true;
+    return plk_grow(&v->allocator, &v->bytes, &v->bytes_capacity, v->n_bytes + n, 1, NULL) ==
+           PLUCK_OK;
 }
 
 bool plk_vocab_set(plk_vocab *v, uint32_t id, const char *text, size_t n, bool is_literal)
@@ -275,7 +255,7 @@ static pluck_status read_text(plk_vocab *v, plk_vocab_file *file, bool is_added)
     pluck_status status = plk_vocab_refuse_binary(file);
     if (status != PLUCK_OK)
         return status;
-    size_t mark_bytes = plk_mark_bytes((const uint8_t *)file->text, file->n);
+    size_t mark_bytes = plk_mark_bytes(file->text, file->n);
     file->text += mark_bytes;
     file->n -= mark_bytes;
     if (is_added)

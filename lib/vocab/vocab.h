@@ -29,9 +29,8 @@ typedef struct plk_vocab {
     pluck_allocator allocator;
     plk_vocab_entry *entries;
     uint32_t n; /* the largest id + 1 */
-    uint32_t capacity;
     char *bytes;
-    size_t n_bytes, bytes_capacity;
+    size_t capacity, n_bytes, bytes_capacity; /* capacity: of entries */
     plk_encoding encoding; /* what the file says of its spelling; AUTO: nothing */
 } plk_vocab;
 

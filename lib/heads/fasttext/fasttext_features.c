@@ -17,24 +17,13 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { FIRST_CAPACITY = 64 };
-
 static const char end_of_sentence[] = "</s>";
 
 static bool push(const pluck_allocator *allocator, int32_t **items, size_t *n, size_t *capacity,
                  int32_t item)
 {
-    if (*n == *capacity) {
-        size_t larger = *capacity != 0 ? 2 * *capacity : FIRST_CAPACITY;
-        int32_t *moved = plk_alloc(allocator, larger, sizeof *moved);
-        if (!moved)
-            return false;
-        if (*n > 0)
-            memcpy(moved, *items, *n * sizeof *moved);
-        plk_free(allocator, *items);
-        *items = moved;
-        *capacity = larger;
-    }
+    if (plk_grow(allocator, items, capacity, *n + 1, sizeof **items, NULL) != PLUCK_OK)
+        return false;
     (*items)[(*n)++] = item;
     return true;
 }
@@ -66,15 +55,9 @@ static bool is_continuation(char byte)
 /* "<word>" in the memory of the line. */
 static bool put_brackets(plk_fasttext_line *line, const char *word, size_t length)
 {
-    if (length + 2 > line->word_capacity) {
-        size_t larger = 2 * (length + 2);
-        char *room = plk_alloc(&line->allocator, larger, 1);
-        if (!room)
-            return false;
-        plk_free(&line->allocator, line->word);
-        line->word = room;
-        line->word_capacity = larger;
-    }
+    if (plk_grow(&line->allocator, &line->word, &line->word_capacity, length + 2, 1, NULL) !=
+        PLUCK_OK)
+        return false;
     line->word[0] = '<';
     memcpy(line->word + 1, word, length);
     line->word[length + 1] = '>';

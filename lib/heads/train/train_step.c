@@ -40,17 +40,10 @@ static const double FLOOR = 0x1p-12;
 static pluck_status push(const pluck_trainer *trainer, plk_visit_list *list, uint32_t node,
                          double target, double weight, pluck_error *err)
 {
-    if (list->n == list->capacity) {
-        size_t larger = list->capacity != 0 ? 2 * list->capacity : 4096;
-        plk_visit *moved = plk_alloc(&trainer->allocator, larger, sizeof *moved);
-        if (!moved)
-            return plk_fail_nomem(err, larger * sizeof *moved);
-        if (list->n > 0)
-            memcpy(moved, list->visits, list->n * sizeof *moved);
-        plk_free(&trainer->allocator, list->visits);
-        list->visits = moved;
-        list->capacity = larger;
-    }
+    pluck_status status = plk_grow(&trainer->allocator, &list->visits, &list->capacity, list->n + 1,
+                                   sizeof *list->visits, err);
+    if (status != PLUCK_OK)
+        return status;
     list->visits[list->n++] = (plk_visit){node, (float)target, (float)weight};
     return PLUCK_OK;
 }
