@@ -377,7 +377,7 @@ static void fold_lines(text_pairs *pairs)
 static pluck_status read_escape(text_pairs *pairs)
 {
     int c = peek(pairs);
-    if (c == -1 || !strchr("\"\\/bfnrtu", c))
+    if (c <= 0 || !strchr("\"\\/bfnrtu", c))
         return fail_at(pairs, "this escape is not read");
     put(pairs, (const char[]){'\\', (char)c}, 2);
     step(pairs);
@@ -512,12 +512,8 @@ static pluck_status read_block_scalar(text_pairs *pairs)
         size_t n = rest_of_line(pairs, &start);
         if (!first)
             put(pairs, folds ? " " : "\\n", folds ? 1 : 2);
-        for (size_t i = 0; i < n; i++) {
-            char c = start[i];
-            if (c == '"' || c == '\\')
-                put(pairs, "\\", 1);
-            put(pairs, c == '\t' ? " " : &c, 1);
-        }
+        for (size_t i = 0; i < n; i++)
+            put_byte(pairs, start[i] == '\t' ? ' ' : start[i]);
         first = false;
         if (peek(pairs) == '\n')
             step(pairs);

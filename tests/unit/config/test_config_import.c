@@ -427,6 +427,25 @@ static void wrong_values_are_refused_where_they_stand(void **state)
                      pluck_config_import(NULL, PLUCK_IMPORT_VLLM, "{}", 2, NULL, NULL, NULL, NULL));
 }
 
+/* A preset in YAML becomes JSON before it is read. */
+static void bytes_that_json_cannot_have_raw_do_not_reach_it(void **state)
+{
+    (void)state;
+    static const char escape[] = "top_k: 3\npreset: \"\\\0\"\n";
+    static const char block[] = "preset: |\n  a\x01\"b\ntop_k: 3\n";
+    pluck_config *config = NULL;
+    pluck_error err = {.status = PLUCK_OK}, note = {.status = PLUCK_OK};
+    assert_int_equal(PLUCK_ERR_CONFIG,
+                     pluck_config_import(&config, PLUCK_IMPORT_TEXT_GENERATION_WEBUI, escape,
+                                         sizeof escape - 1, NULL, NULL, NULL, &err));
+    assert_string_equal("line 2: this escape is not read", err.message);
+    assert_int_equal(PLUCK_OK,
+                     pluck_config_import(&config, PLUCK_IMPORT_TEXT_GENERATION_WEBUI, block,
+                                         sizeof block - 1, keep_refusal, &note, NULL, &err));
+    assert_non_null(strstr(note.message, "names a preset"));
+    pluck_config_destroy(&config);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -455,6 +474,7 @@ int main(void)
         cmocka_unit_test(what_is_imported_is_written_and_read_back),
         cmocka_unit_test(kinds_are_told_by_their_keys),
         cmocka_unit_test(wrong_values_are_refused_where_they_stand),
+        cmocka_unit_test(bytes_that_json_cannot_have_raw_do_not_reach_it),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
