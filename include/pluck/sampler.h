@@ -10,10 +10,10 @@
  *         emit(token);
  *
  * A sampler allocates its memory when it is created. Sampling allocates nothing. Accepting a token
- * allocates only if a stage looks back on the whole history: no_repeat_ngram, penalties and dry
- * with "last_n": -1 (the default of dry), and a custom stage whose window is SIZE_MAX. Then memory
- * grows with the sequence, by doubling. A sampler does not refer to the configuration or the JSON
- * text that it was made from.
+ * allocates only if the sampler keeps more tokens than it needs (keep_history), or if a stage looks
+ * back on the whole history: no_repeat_ngram, penalties and dry with "last_n": -1 (the default of
+ * dry), and a custom stage whose window is SIZE_MAX. Then memory grows with the sequence, by
+ * doubling. A sampler does not refer to the configuration or the JSON text that it was made from.
  *
  * Reproducibility: a token depends on the configuration, the seed, the stream, the position, the
  * history and the logits, and on nothing else: not on the instruction set, the compiler, the
@@ -42,6 +42,10 @@ typedef struct pluck_sampler_options {
     pluck_isa isa;       /* the instruction set; PLUCK_ERR_INVALID if it is not supported here */
     uint64_t stream;     /* which of the 2^64 independent random streams of the seed */
     uint32_t max_rewind; /* accepted tokens that can be undone; 0: PLUCK_DEFAULT_MAX_REWIND */
+    /* At least this many of the last accepted tokens can be read back with pluck_sampler_history(),
+     * even if no stage looks back on them, and after any rewind. Each takes 8 bytes. UINT64_MAX:
+     * all. */
+    uint64_t keep_history;
     const pluck_allocator *allocator; /* NULL: malloc and free */
     pluck_workspace *workspace;       /* borrowed; NULL: the sampler has memory of its own */
 } pluck_sampler_options;
@@ -288,7 +292,7 @@ PLUCK_API pluck_status pluck_logits_from_items(const void *items, size_t stride_
  * learnt, and what rewinding needs. The configuration and the mask are not part of it.
  * docs/state-format.md describes every byte; the bytes are the same on every machine. If the
  * configuration looks back on n tokens, they are about 8 (n + max_rewind); if it looks back on all
- * tokens, 8 per accepted token.
+ * tokens, 8 per accepted token. The tokens that keep_history asks for are among them.
  *
  * *needed_bytes becomes the number of bytes of the state. (NULL, 0) asks for it, and is PLUCK_OK.
  * PLUCK_ERR_SPACE if capacity_bytes is less, and nothing else is written. PLUCK_ERR_INVALID if a
@@ -302,16 +306,23 @@ PLUCK_API pluck_status pluck_sampler_save(const pluck_sampler *sampler, void *by
  * Makes sampler go on exactly where the saved one was: the same tokens and the same depth of
  * rewinding, with the saved seed and stream. The configurations must be equal except for the seed
  * and what changes no result (their form, neutral stages), and so must n_vocab and max_rewind: else
- * PLUCK_ERR_CONFIG. The bytes may come from anywhere: PLUCK_ERR_FORMAT if pluck_sampler_save() did
- * not write them; bytes that were forged can at worst give a sequence that did not happen, never
- * one with tokens outside the vocabulary. Memory grows with size_bytes. On failure the sampler is
- * as it was; otherwise its mask is removed.
+ * PLUCK_ERR_CONFIG. keep_history may differ: sampler then holds those of the saved tokens that it
+ * would have kept itself. The bytes may come from anywhere: PLUCK_ERR_FORMAT if
+ * pluck_sampler_save() did not write them; bytes that were forged can at worst give a sequence that
+ * did not happen, never one with tokens outside the vocabulary. Memory grows with size_bytes. On
+ * failure the sampler is as it was; otherwise its mask is removed.
  */
 PLUCK_API pluck_status pluck_sampler_restore(pluck_sampler *sampler, const void *bytes,
                                              size_t size_bytes, pluck_error *err);
 
 /* The number of accepted tokens, unless pluck_sampler_set_position() has changed it. */
 PLUCK_API uint64_t pluck_sampler_position(const pluck_sampler *sampler);
+
+/* The last accepted tokens, oldest first: writes min(capacity, kept) of them to tokens, and returns
+ * kept, the number of tokens that the sampler still holds. (NULL, 0) asks for it. The sampler holds
+ * what its stages look back on, what rewinding needs, and options.keep_history tokens. */
+PLUCK_API size_t pluck_sampler_history(const pluck_sampler *sampler, pluck_token *tokens,
+                                       size_t capacity);
 
 typedef struct pluck_sampler_info {
     size_t struct_size;

@@ -13,11 +13,14 @@
 
 enum { MIN_CAPACITY = 16, FIRST_UNLIMITED_CAPACITY = 1024 };
 
-static size_t round_up_to_power(size_t n)
+size_t plk_history_limit(size_t n)
 {
     size_t power = MIN_CAPACITY;
-    while (power < n && power <= SIZE_MAX / 4)
+    while (power < n) {
+        if (power > SIZE_MAX / 4)
+            return SIZE_MAX;
         power *= 2;
+    }
     return power;
 }
 
@@ -29,37 +32,41 @@ static size_t slot(const plk_history *history, uint64_t position)
 /* New rings, whose content is undefined. On failure there are none. */
 static pluck_status allocate(plk_history *history, size_t capacity, pluck_error *err)
 {
+    size_t entry_bytes = sizeof *history->ring + sizeof *history->generated_ring;
     history->capacity = capacity;
-    history->ring = plk_alloc(&history->allocator, capacity, sizeof *history->ring);
-    history->generated_ring =
-        plk_alloc(&history->allocator, capacity, sizeof *history->generated_ring);
-    if (history->ring && history->generated_ring)
-        return PLUCK_OK;
-    plk_history_destroy(history);
-    return plk_fail_nomem(err, capacity * (sizeof *history->ring + sizeof(uint32_t)));
+    history->ring = plk_alloc(&history->allocator, capacity, entry_bytes);
+    if (!history->ring)
+        return plk_fail_nomem(err, capacity * entry_bytes);
+    history->generated_ring = (uint32_t *)(void *)(history->ring + capacity);
+    return PLUCK_OK;
 }
 
-static void copy_rings(plk_history *out, const plk_history *history)
+/* Copies the tokens of [from, to), which go on at the start of either ring where it ends. */
+static void copy_rings(plk_history *out, const plk_history *history, uint64_t from, uint64_t to)
 {
-    for (uint64_t at = history->oldest; at < history->position; at++) {
-        out->ring[slot(out, at)] = history->ring[slot(history, at)];
-        out->generated_ring[slot(out, at)] = history->generated_ring[slot(history, at)];
+    while (from < to) {
+        size_t source = slot(history, from), target = slot(out, from);
+        uint64_t n = to - from;
+        n = n < history->capacity - source ? n : history->capacity - source;
+        n = n < out->capacity - target ? n : out->capacity - target;
+        memcpy(out->ring + target, history->ring + source, (size_t)n * sizeof *out->ring);
+        memcpy(out->generated_ring + target, history->generated_ring + source,
+               (size_t)n * sizeof *out->generated_ring);
+        from += n;
     }
 }
 
-pluck_status plk_history_create(plk_history *history, size_t n_kept,
+pluck_status plk_history_create(plk_history *history, size_t n_at_once, size_t n_kept,
                                 const pluck_allocator *allocator, pluck_error *err)
 {
-    bool unlimited = n_kept == SIZE_MAX;
-    size_t capacity = unlimited ? FIRST_UNLIMITED_CAPACITY : round_up_to_power(n_kept);
-    *history = (plk_history){.allocator = *allocator, .unlimited = unlimited};
-    return allocate(history, capacity, err);
+    size_t capacity = plk_history_limit(n_at_once);
+    *history = (plk_history){.allocator = *allocator, .limit = plk_history_limit(n_kept)};
+    return allocate(history, capacity < SIZE_MAX ? capacity : FIRST_UNLIMITED_CAPACITY, err);
 }
 
 void plk_history_destroy(plk_history *history)
 {
     plk_free(&history->allocator, history->ring);
-    plk_free(&history->allocator, history->generated_ring);
     history->ring = NULL;
     history->generated_ring = NULL;
 }
@@ -69,7 +76,7 @@ pluck_status plk_history_clone(plk_history *out, const plk_history *history, plu
     *out = *history;
     pluck_status status = allocate(out, history->capacity, err);
     if (status == PLUCK_OK)
-        copy_rings(out, history);
+        copy_rings(out, history, history->oldest, history->position);
     return status;
 }
 
@@ -83,7 +90,7 @@ void plk_history_clear(plk_history *history)
 pluck_status plk_history_reserve(plk_history *history, size_t n, pluck_error *err)
 {
     size_t capacity = history->capacity;
-    while (history->unlimited && capacity - (history->position - history->oldest) < n)
+    while (capacity < history->limit && capacity - (history->position - history->oldest) < n)
         capacity *= 2;
     if (capacity == history->capacity)
         return PLUCK_OK;
@@ -91,18 +98,20 @@ pluck_status plk_history_reserve(plk_history *history, size_t n, pluck_error *er
     pluck_status status = allocate(&larger, capacity, err);
     if (status != PLUCK_OK)
         return status;
-    copy_rings(&larger, history);
+    copy_rings(&larger, history, history->oldest, history->position);
     plk_history_destroy(history);
     *history = larger;
     return PLUCK_OK;
 }
 
-void plk_history_save(const plk_history *history, plk_byte_writer *out)
+void plk_history_save(const plk_history *history, size_t n_most, plk_byte_writer *out)
 {
+    size_t n = plk_history_length(history);
+    uint64_t first = n > n_most ? history->position - n_most : history->oldest;
     plk_put_u64(out, history->position);
-    plk_put_u64(out, history->oldest);
+    plk_put_u64(out, first);
     plk_put_u64(out, history->n_generated);
-    for (uint64_t at = history->oldest; at < history->position; at++) {
+    for (uint64_t at = first; at < history->position; at++) {
         plk_put_u32(out, (uint32_t)history->ring[slot(history, at)]);
         plk_put_u32(out, history->generated_ring[slot(history, at)]);
     }
@@ -114,14 +123,14 @@ static bool may_follow(uint32_t before, uint32_t after)
     return after == 0 || (before == UINT32_MAX ? after == before : after == before + 1);
 }
 
-static pluck_status load_tokens(plk_history *history, uint32_t n_vocab, plk_byte_reader *in,
-                                pluck_error *err)
+/* The tokens from first on; of those that do not fit the last ones stay. */
+static pluck_status load_tokens(plk_history *history, uint64_t first, uint32_t n_vocab,
+                                plk_byte_reader *in, pluck_error *err)
 {
     uint32_t n_generated = 0;
-    for (uint64_t at = history->oldest; at < history->position; at++) {
+    for (uint64_t at = first; at < history->position; at++) {
         uint32_t token = plk_take_u32(in), before = plk_take_u32(in);
-        bool follows =
-            at == history->oldest ? at > 0 || before == 0 : may_follow(n_generated, before);
+        bool follows = at == first ? at > 0 || before == 0 : may_follow(n_generated, before);
         if (token >= n_vocab || !follows)
             return plk_fail(err, PLUCK_ERR_FORMAT,
                             "the state's token at position %llu cannot be in a history",
@@ -130,8 +139,8 @@ static pluck_status load_tokens(plk_history *history, uint32_t n_vocab, plk_byte
         history->generated_ring[slot(history, at)] = before;
         n_generated = before;
     }
-    bool is_first = history->position == history->oldest;
-    if (is_first ? history->position == 0 && history->n_generated != 0
+    bool is_empty = history->position == first;
+    if (is_empty ? history->position == 0 && history->n_generated != 0
                  : !may_follow(n_generated, history->n_generated))
         return plk_fail(err, PLUCK_ERR_FORMAT, "the state's number of generated tokens is wrong");
     return PLUCK_OK;
@@ -143,27 +152,25 @@ pluck_status plk_history_load(plk_history *history, size_t window, uint32_t n_vo
     size_t entry_bytes = 8;
     uint64_t most = UINT64_MAX / 4; /* no sequence is as long, and sums do not overflow */
     history->position = plk_take_u64(in);
-    history->oldest = plk_take_u64(in);
+    uint64_t first = plk_take_u64(in);
     uint64_t n_generated = plk_take_u64(in);
     history->n_generated = (uint32_t)n_generated;
-    uint64_t n = history->position - history->oldest;
-    if (history->position > most || n_generated > UINT32_MAX ||
-        history->oldest > history->position || n > in->n_bytes / entry_bytes ||
-        (history->oldest > 0 && n < window) || (!history->unlimited && n > history->capacity) ||
-        (history->unlimited && history->oldest > 0))
+    uint64_t n = history->position - first;
+    if (history->position > most || n_generated > UINT32_MAX || first > history->position ||
+        n > in->n_bytes / entry_bytes || (first > 0 && n < window))
         return plk_fail(err, PLUCK_ERR_FORMAT,
                         "the state has %llu tokens of a sequence of %llu, which is not what this "
                         "configuration keeps",
                         (unsigned long long)n, (unsigned long long)history->position);
-    if (n > history->capacity) {
-        size_t capacity = round_up_to_power((size_t)n);
-        plk_free(&history->allocator, history->ring);
-        plk_free(&history->allocator, history->generated_ring);
-        pluck_status status = allocate(history, capacity, err);
+    size_t n_kept = n < history->limit ? (size_t)n : history->limit;
+    history->oldest = history->position - n_kept;
+    if (n_kept > history->capacity) {
+        plk_history_destroy(history);
+        pluck_status status = allocate(history, plk_history_limit(n_kept), err);
         if (status != PLUCK_OK)
             return status;
     }
-    return load_tokens(history, n_vocab, in, err);
+    return load_tokens(history, first, n_vocab, in, err);
 }
 
 void plk_history_push(plk_history *history, pluck_token token, bool is_prompt)

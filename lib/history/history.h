@@ -12,17 +12,21 @@
 
 typedef struct plk_history {
     pluck_allocator allocator;
-    pluck_token *ring;
+    pluck_token *ring;        /* one allocation with generated_ring, which follows it */
     uint32_t *generated_ring; /* n_generated before each token of the ring */
     size_t capacity;          /* a power of two; ring[position % capacity] is written next */
+    size_t limit;             /* the capacity up to which it grows; SIZE_MAX: none */
     uint64_t oldest;          /* the first position still stored */
-    uint64_t position;        /* tokens accepted so far                                    */
-    bool unlimited;           /* keeps everything: grows by doubling                       */
+    uint64_t position;        /* tokens accepted so far */
     uint32_t n_generated;     /* tokens accepted since the last one of a prompt */
 } plk_history;
 
-/* Keeps at least n_kept tokens; SIZE_MAX keeps all. */
-pluck_status plk_history_create(plk_history *history, size_t n_kept,
+/* How many tokens a history keeps that has to keep at least n; SIZE_MAX: all. */
+size_t plk_history_limit(size_t n);
+
+/* Keeps at least the last n_kept tokens; SIZE_MAX keeps all. There is room for n_at_once of them
+ * from the beginning; plk_history_reserve() allocates the rest when it is needed. */
+pluck_status plk_history_create(plk_history *history, size_t n_at_once, size_t n_kept,
                                 const pluck_allocator *allocator, pluck_error *err);
 void plk_history_destroy(plk_history *history);
 pluck_status plk_history_clone(plk_history *out, const plk_history *history, pluck_error *err);
@@ -30,12 +34,12 @@ pluck_status plk_history_clone(plk_history *out, const plk_history *history, plu
 /* As just created. */
 void plk_history_clear(plk_history *history);
 
-/* The tokens that are kept, with what makes undoing them exact. */
-void plk_history_save(const plk_history *history, plk_byte_writer *out);
+/* The last n_most of the tokens that are kept, with what makes undoing them exact. */
+void plk_history_save(const plk_history *history, size_t n_most, plk_byte_writer *out);
 
-/* The same, into an empty history of the same capacity: PLUCK_ERR_FORMAT if the bytes are not those
- * of a history of tokens below n_vocab that has the last window of them. On failure it is fit to be
- * destroyed. */
+/* The same, into an empty history, which keeps those that it would have kept: PLUCK_ERR_FORMAT if
+ * the bytes are not those of a history of tokens below n_vocab that has the last window of them. On
+ * failure it is fit to be destroyed. */
 pluck_status plk_history_load(plk_history *history, size_t window, uint32_t n_vocab,
                               plk_byte_reader *in, pluck_error *err);
 

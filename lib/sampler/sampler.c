@@ -21,10 +21,24 @@ static void seek(pluck_sampler *sampler, uint64_t stream, uint64_t position)
     pluck_pcg64_seed(&sampler->rng, sampler->seed, stream, position);
 }
 
-size_t plk_sampler_history_length(const pluck_sampler *sampler)
+/* The tokens that are there after the longest rewind, if n are to be left. */
+static size_t before_rewinding(const pluck_sampler *sampler, uint64_t n)
 {
-    size_t window = sampler->window;
-    return window > SIZE_MAX - sampler->max_rewind ? SIZE_MAX : window + sampler->max_rewind;
+    return n > SIZE_MAX - sampler->max_rewind ? SIZE_MAX : (size_t)n + sampler->max_rewind;
+}
+
+size_t plk_sampler_n_kept(const pluck_sampler *sampler)
+{
+    uint64_t n = sampler->window;
+    n = n > sampler->keep_history ? n : sampler->keep_history;
+    return plk_history_limit(before_rewinding(sampler, n));
+}
+
+pluck_status plk_sampler_create_history(const pluck_sampler *sampler, plk_history *history,
+                                        pluck_error *err)
+{
+    return plk_history_create(history, before_rewinding(sampler, sampler->window),
+                              plk_sampler_n_kept(sampler), &sampler->allocator, err);
 }
 
 /* The first scratch memory of the workspace that the sampler borrows, or its own. */
@@ -48,8 +62,7 @@ static pluck_status create_parts(pluck_sampler *sampler, const pluck_config *con
         return status;
     sampler->window = plk_chain_window(&sampler->chain);
     sampler->masks_in_chain = plk_chain_has(&sampler->chain, "mask");
-    status =
-        plk_history_create(&sampler->history, plk_sampler_history_length(sampler), allocator, err);
+    status = plk_sampler_create_history(sampler, &sampler->history, err);
     if (status != PLUCK_OK)
         return status;
     return attach_scratch(sampler, err);
@@ -95,6 +108,7 @@ pluck_status pluck_sampler_create(pluck_sampler **out, const pluck_config *confi
     sampler->kernels = plk_kernels_get(known.isa);
     sampler->n_vocab = n_vocab;
     sampler->max_rewind = known.max_rewind != 0 ? known.max_rewind : PLUCK_DEFAULT_MAX_REWIND;
+    sampler->keep_history = known.keep_history;
     sampler->workspace = known.workspace;
     pluck_config_info info = PLUCK_INIT(pluck_config_info);
     status = pluck_config_get_info(config, &info, err);
@@ -341,6 +355,18 @@ pluck_status pluck_sampler_set_mask(pluck_sampler *sampler, const int32_t *bits,
 uint64_t pluck_sampler_position(const pluck_sampler *sampler)
 {
     return sampler ? sampler->position : 0;
+}
+
+size_t pluck_sampler_history(const pluck_sampler *sampler, pluck_token *tokens, size_t capacity)
+{
+    if (!sampler)
+        return 0;
+    size_t n_kept = plk_history_length(&sampler->history);
+    size_t n = tokens ? capacity : 0;
+    n = n < n_kept ? n : n_kept;
+    for (size_t i = 0; i < n; i++)
+        tokens[i] = plk_history_at(&sampler->history, n - 1 - i);
+    return n_kept;
 }
 
 pluck_status pluck_sampler_get_info(const pluck_sampler *sampler, pluck_sampler_info *info,

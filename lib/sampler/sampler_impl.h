@@ -107,9 +107,10 @@ struct pluck_sampler {
     uint64_t seed;
     uint64_t stream;
     uint64_t position;
-    pluck_pcg64 rng;   /* at the first number of the position */
-    size_t window;     /* how far the chain looks back */
-    uint64_t furthest; /* the largest position of the history since the sequence began */
+    pluck_pcg64 rng;       /* at the first number of the position */
+    uint64_t keep_history; /* tokens kept even if no stage looks back on them */
+    size_t window;         /* how far the chain looks back */
+    uint64_t furthest;     /* the largest position of the history since the sequence began */
     plk_drawn drawn;
     plk_drawn drawn_before; /* what plk_sampler_fill() replaced */
     const int32_t *mask;    /* the caller's for this position, or NULL */
@@ -120,9 +121,13 @@ struct pluck_sampler {
     plk_scratch *scratch;
 };
 
-/* How many tokens its history keeps: everything that a stage looks back on after the longest
- * rewind; SIZE_MAX: all. */
-size_t plk_sampler_history_length(const pluck_sampler *sampler);
+/* A history as this sampler needs it: everything that a stage looks back on after the longest
+ * rewind, and in the course of time keep_history tokens. */
+pluck_status plk_sampler_create_history(const pluck_sampler *sampler, plk_history *history,
+                                        pluck_error *err);
+
+/* How many tokens its history keeps; SIZE_MAX: all. */
+size_t plk_sampler_n_kept(const pluck_sampler *sampler);
 
 /* Makes room for n more tokens: accepting them then cannot fail. Changes nothing visible. */
 pluck_status plk_sampler_reserve(pluck_sampler *sampler, size_t n_tokens, pluck_error *err);

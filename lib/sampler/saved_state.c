@@ -41,7 +41,7 @@ static void put_state(const pluck_sampler *sampler, size_t size_bytes, plk_byte_
     plk_put_u32(out, drawn->any ? (uint32_t)drawn->token : 0);
     plk_put_u32(out, (uint32_t)sampler->chain.n);
     plk_put_f64(out, drawn->any ? drawn->observed : 0.0);
-    plk_history_save(&sampler->history, out);
+    plk_history_save(&sampler->history, plk_sampler_n_kept(sampler), out);
     plk_chain_save(&sampler->chain, &sampler->history, out);
     plk_put_u64(out, out->hash);
 }
@@ -161,8 +161,7 @@ pluck_status pluck_sampler_restore(pluck_sampler *sampler, const void *bytes, si
     loaded.history = (plk_history){.allocator = sampler->allocator};
     status = plk_chain_clone(&loaded.chain, &sampler->chain, err);
     if (status == PLUCK_OK)
-        status = plk_history_create(&loaded.history, plk_sampler_history_length(sampler),
-                                    &sampler->allocator, err);
+        status = plk_sampler_create_history(sampler, &loaded.history, err);
     if (status == PLUCK_OK)
         status = read_parts(&loaded, &in, err);
     pluck_sampler spent = status == PLUCK_OK ? *sampler : loaded;

@@ -26,6 +26,7 @@ typedef struct walk {
     stage_text json;
     uint32_t n_vocab;
     uint32_t max_rewind;
+    uint64_t keep_history;
     uint64_t stream;
     pluck_isa isa;
     float logits[MAX_VOCAB];
@@ -49,7 +50,8 @@ static pluck_sampler *new_sampler(const walk *w)
     pluck_sampler_options options = {.struct_size = sizeof options,
                                      .isa = w->isa,
                                      .stream = w->stream,
-                                     .max_rewind = w->max_rewind};
+                                     .max_rewind = w->max_rewind,
+                                     .keep_history = w->keep_history};
     assert_int_equal(pluck_sampler_create(&sampler, config, w->n_vocab, &options, NULL), PLUCK_OK);
     pluck_config_destroy(&config);
     return sampler;
@@ -128,12 +130,22 @@ static void accept_again(const walk *w, pluck_sampler *sampler, size_t i)
         accept_one(w, sampler, w->history[i], false);
 }
 
+/* The tokens that the sampler holds are the last ones. */
+static bool history_is_true(const walk *w, const pluck_sampler *sampler)
+{
+    pluck_token held[MAX_HISTORY];
+    size_t n = pluck_sampler_history(sampler, held, MAX_HISTORY);
+    return (n <= w->n_history &&
+            memcmp(held, w->history + (w->n_history - n), n * sizeof *held) == 0) ||
+           test_case_failed("the history differs");
+}
+
 static bool is_as_new(const walk *w, pluck_sampler *sampler)
 {
     pluck_sampler *fresh = new_sampler(w);
     for (size_t i = 0; i < w->n_history; i++)
         accept_again(w, fresh, i);
-    bool equal = samplers_equal(w, sampler, fresh);
+    bool equal = history_is_true(w, sampler) && samplers_equal(w, sampler, fresh);
     pluck_sampler_destroy(&fresh);
     return equal || test_case_failed("after %zu tokens", w->n_history);
 }
@@ -272,6 +284,8 @@ static void begin_walk(walk *w, uint64_t seed, pluck_isa isa)
     w->learns = false;
     static const uint32_t max_rewinds[] = {1, 5, 16, 100, 0};
     w->max_rewind = max_rewinds[test_random_below(&w->random, 5)];
+    static const uint64_t keep_histories[] = {0, 10, 300, UINT64_MAX};
+    w->keep_history = keep_histories[test_random_below(&w->random, 4)];
     logit_fill(LOGITS_GRID, seed, w->n_vocab, w->logits);
     stage_begin(&w->json, seed);
 }

@@ -1,0 +1,172 @@
+/*
+ * Why: a server reads back what a sequence accepted, for stop sequences, for a session that moves,
+ * and to change the configuration. keep_history promises a number of tokens whatever the stages
+ * need, after any rewind and any restore, and at a cost that follows the tokens accepted.
+ */
+#include "support/allocator.h"
+#include "support/cases.h"
+#include "support/random.h"
+#include "support/samplers.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { N_VOCAB = 300, N_TOKENS = 3000 };
+
+static pluck_token token_at(size_t i)
+{
+    return (pluck_token)(i * i % 293);
+}
+
+static pluck_sampler *keeping(const char *json, uint64_t keep_history, uint32_t max_rewind,
+                              const pluck_allocator *allocator)
+{
+    pluck_config *config = test_config(json);
+    pluck_sampler *sampler = NULL;
+    pluck_sampler_options options = PLUCK_INIT(pluck_sampler_options);
+    options.keep_history = keep_history;
+    options.max_rewind = max_rewind;
+    options.allocator = allocator;
+    assert_int_equal(pluck_sampler_create(&sampler, config, N_VOCAB, &options, NULL), PLUCK_OK);
+    pluck_config_destroy(&config);
+    return sampler;
+}
+
+/* The sampler holds the last tokens of the n that were accepted, least of them or more. */
+static size_t check_held(const pluck_sampler *sampler, size_t n, uint64_t least)
+{
+    static pluck_token tokens[N_TOKENS];
+    size_t held = pluck_sampler_history(sampler, tokens, N_TOKENS);
+    assert_true(held <= n && held >= (least < n ? least : n));
+    assert_int_equal(held, test_info_of(sampler).n_history);
+    for (size_t i = 0; i < held; i++)
+        assert_int_equal(tokens[i], token_at(n - held + i));
+    return held;
+}
+
+static void that_many_tokens_are_held_whatever_happens(void **state)
+{
+    (void)state;
+    static const uint64_t lengths[] = {0, 1, 15, 16, 17, 300, 1000, 2048, 1u << 30, UINT64_MAX};
+    static const char *const configurations[] = {
+        "{}",
+        "{\"repeat_penalty\": 1.1}",
+        "{\"repeat_penalty\": 1.1, \"repeat_last_n\": 700}",
+        "{\"repeat_penalty\": 1.1, \"repeat_last_n\": -1}",
+    };
+    test_random random = test_random_make(1);
+    for (size_t c = 0; c < sizeof configurations / sizeof *configurations; c++)
+        for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+            uint32_t max_rewind = 1 + (uint32_t)test_random_below(&random, 60);
+            pluck_sampler *sampler = keeping(configurations[c], lengths[k], max_rewind, NULL);
+            size_t n = 0;
+            while (n < N_TOKENS) {
+                pluck_token some[97];
+                size_t n_some = 1 + test_random_below(&random, 97);
+                n_some = n_some < N_TOKENS - n ? n_some : N_TOKENS - n;
+                for (size_t i = 0; i < n_some; i++)
+                    some[i] = token_at(n + i);
+                test_accept(sampler, some, n_some);
+                n += n_some;
+                check_held(sampler, n, lengths[k]);
+                uint32_t n_back = (uint32_t)test_random_below(&random, max_rewind + 1);
+                if (n_back <= n && pluck_sampler_rewind(sampler, n_back, NULL) == PLUCK_OK)
+                    n -= n_back;
+                check_held(sampler, n, lengths[k]);
+            }
+            pluck_sampler_destroy(&sampler);
+        }
+}
+
+/* Too little room: the last tokens, and how many there are. */
+static void a_small_array_gets_the_last_tokens(void **state)
+{
+    (void)state;
+    pluck_sampler *sampler = keeping("{}", 50, 1, NULL);
+    pluck_token tokens[60];
+    assert_int_equal(pluck_sampler_history(sampler, tokens, 60), 0);
+    for (size_t i = 0; i < 40; i++)
+        test_accept(sampler, &(pluck_token){token_at(i)}, 1);
+    assert_int_equal(pluck_sampler_history(sampler, NULL, 0), 40);
+    for (size_t capacity = 0; capacity <= 41; capacity++) {
+        size_t n = capacity < 40 ? capacity : 40;
+        memset(tokens, 0x7f, sizeof tokens);
+        assert_int_equal(pluck_sampler_history(sampler, tokens, capacity), 40);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(tokens[i], token_at(40 - n + i));
+        assert_int_equal(tokens[n], 0x7f7f7f7f);
+    }
+    pluck_sampler_destroy(&sampler);
+}
+
+/* A state goes to a sampler that keeps fewer or more: it holds what both keep. */
+static void keep_history_may_differ_between_save_and_restore(void **state)
+{
+    (void)state;
+    static const uint64_t lengths[] = {0, 100, 900, UINT64_MAX};
+    enum { N = sizeof lengths / sizeof *lengths, N_ACCEPTED = 2500, MAX_BYTES = 1 << 15 };
+    unsigned char *bytes = malloc(2 * MAX_BYTES), *again = bytes + MAX_BYTES;
+    assert_non_null(bytes);
+    for (size_t from = 0; from < N; from++)
+        for (size_t to = 0; to < N; to++) {
+            const char *json = "{\"repeat_penalty\": 1.1, \"repeat_last_n\": 20}";
+            pluck_sampler *saved = keeping(json, lengths[from], 30, NULL);
+            pluck_sampler *restored = keeping(json, lengths[to], 30, NULL);
+            for (size_t i = 0; i < N_ACCEPTED; i++)
+                test_accept(saved, &(pluck_token){token_at(i)}, 1);
+            size_t n_bytes = 0, n_again = 0;
+            assert_int_equal(pluck_sampler_save(saved, bytes, MAX_BYTES, &n_bytes, NULL), PLUCK_OK);
+            assert_int_equal(pluck_sampler_restore(restored, bytes, n_bytes, NULL), PLUCK_OK);
+            uint64_t both = lengths[from] < lengths[to] ? lengths[from] : lengths[to];
+            size_t held = check_held(restored, N_ACCEPTED, both);
+            assert_true(held <= pluck_sampler_history(saved, NULL, 0));
+            assert_int_equal(pluck_sampler_rewind(restored, 30, NULL), PLUCK_OK);
+            check_held(restored, N_ACCEPTED - 30, both);
+            for (size_t i = N_ACCEPTED - 30; i < N_ACCEPTED; i++)
+                test_accept(restored, &(pluck_token){token_at(i)}, 1);
+            assert_int_equal(pluck_sampler_save(restored, again, MAX_BYTES, &n_again, NULL),
+                             PLUCK_OK);
+            if (from == to)
+                assert_int_equal(n_bytes, n_again);
+            if (from == to)
+                assert_memory_equal(bytes, again, n_bytes);
+            pluck_sampler_destroy(&saved);
+            pluck_sampler_destroy(&restored);
+        }
+    free(bytes);
+}
+
+/* A sampler that may keep a million tokens pays for those that it has. */
+static void memory_follows_the_tokens_accepted(void **state)
+{
+    (void)state;
+    test_allocator allocator, plain;
+    test_allocator_init(&allocator);
+    test_allocator_init(&plain);
+    pluck_sampler *sampler = keeping("{}", 1000000, 0, &allocator.interface);
+    pluck_sampler *other = keeping("{}", 0, 0, &plain.interface);
+    assert_int_equal(allocator.n_bytes, plain.n_bytes);
+    for (size_t i = 0; i < N_TOKENS; i++)
+        test_accept(sampler, &(pluck_token){token_at(i)}, 1);
+    /* A ring of 256 tokens becomes one of 512, and so on. */
+    assert_int_equal(allocator.n_bytes - plain.n_bytes, 8 * (512 + 1024 + 2048 + 4096));
+    pluck_sampler_destroy(&sampler);
+    pluck_sampler_destroy(&other);
+    assert_int_equal(allocator.n_live, 0);
+}
+
+int main(int argc, char **argv)
+{
+    test_cases_begin(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(that_many_tokens_are_held_whatever_happens),
+        cmocka_unit_test(a_small_array_gets_the_last_tokens),
+        cmocka_unit_test(keep_history_may_differ_between_save_and_restore),
+        cmocka_unit_test(memory_follows_the_tokens_accepted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
