@@ -2,6 +2,10 @@
  * Block sums come from the kernels in one fixed order and are added in double, block after block:
  * the relative error of a normaliser stays below 4 * 2^-24 whatever the length.
  *
+ * A pass over all exponentials is what costs most, and several askers may want the sums of the
+ * logits as they came: a stage, the nucleus, the log-probabilities. So the scratch memory notes
+ * them, from the opening of a view on; the numbers are those that the pass would give again.
+ *
  * Entropy: with d = logit - max, Z = sum of e^d, D = sum of d e^d: H = ln Z - D / Z.
  */
 #include "select/mass.h"
@@ -129,25 +133,55 @@ static void exp_dots(const plk_view *view, const float *x, uint32_t n_blocks, do
     }
 }
 
+/* Whether the view still is the logits as they came, except for the scale. */
+static bool is_as_it_came(const plk_view *view)
+{
+    return !view->compact && view->n_edits == 0 && !view->masked;
+}
+
+/* What is known of the normaliser already; 0: nothing. */
+static double known_total(const plk_view *view)
+{
+    const plk_scratch *w = view->scratch;
+    if (!is_as_it_came(view))
+        return 0.0;
+    if (w->sums_scale == view->scale)
+        return w->sums_total;
+    return view->scale == 1.0 ? w->unit_total : 0.0;
+}
+
+static void note_total(const plk_view *view, double total)
+{
+    if (is_as_it_came(view) && view->scale == 1.0)
+        view->scratch->unit_total = total;
+}
+
 double plk_view_block_sums(const plk_view *view)
 {
-    double *sums = view->scratch->block_sums;
+    plk_scratch *w = view->scratch;
     double total = 0.0;
+    if (is_as_it_came(view) && w->sums_scale == view->scale)
+        return w->sums_total;
     plk_run run;
     plk_run_init(&run, view);
     while (plk_run_next(&run)) {
-        double *run_sums = sums + run.first_block;
+        double *run_sums = w->block_sums + run.first_block;
         exp_sums(view, run.x, run.n_blocks, -FLT_MAX, run_sums);
         for (uint32_t b = 0; b < run.n_blocks; b++)
             total += run_sums[b];
     }
+    w->sums_scale = is_as_it_came(view) ? view->scale : 0.0;
+    w->sums_total = total;
+    note_total(view, total);
     return total;
 }
 
 double plk_view_normaliser(const plk_view *view)
 {
     enum { STEP = 64 };
-    double sums[STEP], total = 0.0;
+    double sums[STEP], total = known_total(view);
+    if (total > 0.0)
+        return total;
     plk_run run;
     plk_run_init(&run, view);
     while (plk_run_next(&run)) {
@@ -158,6 +192,7 @@ double plk_view_normaliser(const plk_view *view)
                 total += sums[b];
         }
     }
+    note_total(view, total);
     return total;
 }
 
@@ -197,6 +232,7 @@ double plk_view_mean(const plk_view *view, double *normaliser)
             }
         }
     }
+    note_total(view, total);
     *normaliser = total;
     return dot / total;
 }

@@ -129,6 +129,6 @@ plk_decision plk_membership(const plk_view *view, plk_nucleus_bounds *bounds, ui
         rest -= more.maxima;
         high = low;
     }
-    bounds->normaliser = plk_view_normaliser(&at);
+    bounds->normaliser = plk_view_block_sums(&at); /* cutting the nucleus out needs them too */
     return decide(&at, bounds, before, own, token, stored);
 }

@@ -26,6 +26,9 @@ typedef struct plk_scratch {
     float *weights;      /* [as block_max] see pick.c */
     double *group_sums;  /* [number of such groups] */
     double *block_sums;  /* [n_blocks] */
+    double sums_scale;   /* block_sums are those of the logits as they came at this scale; 0: not */
+    double sums_total;   /* then their sum */
+    double unit_total;   /* the normaliser of the logits as they came at scale 1; 0: not known */
     uint32_t *block_ids; /* [n_blocks + PLK_SLACK] blocks that a selection visits */
     float *block_spare;  /* [n_blocks + PLK_SLACK] */
     double *picks;       /* [PLK_PICKS_ARRAYS * as block_max] see pick_many.c */

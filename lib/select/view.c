@@ -102,6 +102,7 @@ pluck_status plk_view_open(plk_view *view, plk_scratch *scratch, const plk_kerne
                            pluck_logits logits, bool ban_nan, pluck_error *err)
 {
     *view = (plk_view){.kernels = kernels, .scratch = scratch, .logits = logits, .scale = 1.0};
+    scratch->sums_scale = scratch->unit_total = 0.0;
     bool bad = scan(view);
     if (bad && !ban_nan)
         return fail_bad_logit(view, err);
