@@ -1,6 +1,6 @@
 /*
- * Truncation: by rank, by logit, by mass (top-p) and by the distance from a logit; and the best
- * tokens in order.
+ * Truncation: by rank, by logit, by mass (top-p) and by the distance from a logit; the best tokens
+ * in order, and the ranks of given ones.
  */
 #ifndef PLK_KEEP_H
 #define PLK_KEEP_H
@@ -33,6 +33,11 @@ void plk_view_keep_probable(plk_view *view, double offset, uint32_t min_keep);
  * how many. The view stays as it is, but a dense one loses the scratch memory's candidate
  * arrays. */
 uint32_t plk_view_best(const plk_view *view, uint32_t k);
+
+/* ranks[i] = how many tokens above -inf come before tokens[i], best first; for a token at -inf all
+ * of them. tokens: n of the vocabulary, in any order, also several times. The view stays as it is,
+ * but the scratch memory's keys are used up. One pass over the logits for up to n_vocab tokens. */
+void plk_view_ranks(const plk_view *view, const int32_t *tokens, size_t n, uint32_t *ranks);
 
 /* The smallest float t such that l >= t exactly when the logit of stored l is >= max logit +
  * offset; at least -FLT_MAX. */

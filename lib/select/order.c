@@ -3,9 +3,9 @@
  * that holds the k-th key, until few are left. Each round costs O(n) and divides the range by 256;
  * keys are 64 bits, so there are at most 8 rounds whatever the input: no bad pivots.
  *
- * Sorting: least-significant-digit radix sort by the 32 bits of the logit, largest first. It is
- * stable and the tokens ascend on input, so equal logits keep the lower token first. Digits in
- * which all keys agree are skipped. Few keys are sorted by insertion.
+ * Sorting: least-significant-digit radix sort, largest first. It is stable, so that where the
+ * tokens ascend on input the 32 bits of the logit are enough: equal logits keep the lower token
+ * first. Digits in which all keys agree are skipped. Few keys are sorted by insertion.
  */
 #include "select/order.h"
 
@@ -14,8 +14,8 @@
 enum {
     N_BINS = 256,
     MAX_INSERTION = 40,
-    N_BYTES = 4, /* of the logit */
-    LOGIT_SHIFT = 32
+    N_BYTES = 8,
+    LOGIT_BYTE = 4 /* the lowest byte of the logit; below are those of the token */
 };
 
 static void insertion_sort(plk_key *keys, size_t n)
@@ -69,7 +69,7 @@ plk_key plk_key_select(plk_key *keys, size_t n, size_t k, plk_key *spare)
     return keys[k - 1];
 }
 
-/* One stable pass over byte number byte of the logit, larger digits first. */
+/* One stable pass over byte number byte, larger digits first. */
 static void radix_pass(const plk_key *from, plk_key *to, size_t n, const size_t *counts,
                        unsigned byte)
 {
@@ -79,12 +79,13 @@ static void radix_pass(const plk_key *from, plk_key *to, size_t n, const size_t 
         next[digit] = at;
         at += counts[digit];
     }
-    unsigned shift = LOGIT_SHIFT + 8 * byte;
+    unsigned shift = 8 * byte;
     for (size_t i = 0; i < n; i++)
         to[next[from[i] >> shift & (N_BINS - 1)]++] = from[i];
 }
 
-void plk_key_sort(plk_key *keys, size_t n, plk_key *spare)
+/* Sorts by the bytes from number first_byte on. */
+static void sort(plk_key *keys, size_t n, unsigned first_byte, plk_key *spare)
 {
     if (n <= MAX_INSERTION) {
         insertion_sort(keys, n);
@@ -92,11 +93,11 @@ void plk_key_sort(plk_key *keys, size_t n, plk_key *spare)
     }
     size_t counts[N_BYTES][N_BINS] = {{0}};
     for (size_t i = 0; i < n; i++)
-        for (unsigned byte = 0; byte < N_BYTES; byte++)
-            counts[byte][keys[i] >> (LOGIT_SHIFT + 8 * byte) & (N_BINS - 1)]++;
+        for (unsigned byte = first_byte; byte < N_BYTES; byte++)
+            counts[byte][keys[i] >> (8 * byte) & (N_BINS - 1)]++;
     plk_key *from = keys, *to = spare;
-    for (unsigned byte = 0; byte < N_BYTES; byte++) {
-        bool all_equal = counts[byte][from[0] >> (LOGIT_SHIFT + 8 * byte) & (N_BINS - 1)] == n;
+    for (unsigned byte = first_byte; byte < N_BYTES; byte++) {
+        bool all_equal = counts[byte][from[0] >> (8 * byte) & (N_BINS - 1)] == n;
         if (all_equal)
             continue;
         radix_pass(from, to, n, counts[byte], byte);
@@ -106,4 +107,14 @@ void plk_key_sort(plk_key *keys, size_t n, plk_key *spare)
     }
     if (from != keys)
         memcpy(keys, from, n * sizeof *keys);
+}
+
+void plk_key_sort(plk_key *keys, size_t n, plk_key *spare)
+{
+    sort(keys, n, LOGIT_BYTE, spare);
+}
+
+void plk_key_sort_any(plk_key *keys, size_t n, plk_key *spare)
+{
+    sort(keys, n, 0, spare);
 }

@@ -43,4 +43,7 @@ plk_key plk_key_select(plk_key *keys, size_t n, size_t k, plk_key *spare);
 /* Sorts n keys, largest first. On input their tokens ascend; spare holds n keys. O(n). */
 void plk_key_sort(plk_key *keys, size_t n, plk_key *spare);
 
+/* The same in any order on input; a key may be there several times. */
+void plk_key_sort_any(plk_key *keys, size_t n, plk_key *spare);
+
 #endif
