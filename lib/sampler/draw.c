@@ -33,24 +33,37 @@ pluck_status plk_sampler_open_raw(const pluck_sampler *sampler, pluck_logits log
                          sampler->on_nan == PLUCK_ON_NAN_BAN, err);
 }
 
+/* Bans what the caller's mask bans, unless a stage does. */
+static pluck_status mask_view(const pluck_sampler *sampler, plk_view *view, pluck_error *err)
+{
+    if (!sampler->mask)
+        return PLUCK_OK;
+    view->mask = sampler->mask;
+    return sampler->masks_in_chain ? PLUCK_OK : plk_view_apply_mask(view, err);
+}
+
 pluck_status plk_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits,
                                    plk_view *view, pluck_error *err)
 {
     pluck_status status = plk_sampler_open_raw(sampler, logits, view, err);
-    if (status != PLUCK_OK || !sampler->mask)
-        return status;
-    view->mask = sampler->mask;
-    return sampler->masks_in_chain ? PLUCK_OK : plk_view_apply_mask(view, err);
+    return status == PLUCK_OK ? mask_view(sampler, view, err) : status;
+}
+
+pluck_status plk_sampler_finish_view(const pluck_sampler *sampler, pluck_pcg64 *rng, plk_view *view,
+                                     pluck_error *err)
+{
+    plk_stage_context context = {&sampler->history, sampler->n_vocab, rng};
+    pluck_status status = mask_view(sampler, view, err);
+    for (size_t i = 0; i < sampler->chain.n && status == PLUCK_OK; i++)
+        status = plk_chain_apply(&sampler->chain, i, view, &context, err);
+    return status;
 }
 
 pluck_status plk_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,
                                     pluck_pcg64 *rng, plk_view *view, pluck_error *err)
 {
-    plk_stage_context context = {&sampler->history, sampler->n_vocab, rng};
-    pluck_status status = plk_sampler_open_view(sampler, logits, view, err);
-    for (size_t i = 0; i < sampler->chain.n && status == PLUCK_OK; i++)
-        status = plk_chain_apply(&sampler->chain, i, view, &context, err);
-    return status;
+    pluck_status status = plk_sampler_open_raw(sampler, logits, view, err);
+    return status == PLUCK_OK ? plk_sampler_finish_view(sampler, rng, view, err) : status;
 }
 
 void plk_sampler_remember(pluck_sampler *sampler, plk_view *view, pluck_token token)

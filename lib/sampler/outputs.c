@@ -1,6 +1,15 @@
 /*
- * pluck_outputs: each field is computed by itself, one after the other. First what the logits as
- * they came give, then the draw, then the reports on the final distribution, then what needs both.
+ * pluck_outputs: one scan of the logits, the stages once, and no pass over all exponentials that
+ * another one has made already. The order of work:
+ *   1. What the block maxima find among the logits as they came, before a stage changes the maxima:
+ *      the best tokens, the ranks of given ones.
+ *   2. The stages, the pick, the reports on the final distribution.
+ *   3. The log-probabilities of the logits as they came. They come last because a stage, or the
+ *      nucleus, may have added up the same exponentials (mass.c notes the sum); otherwise they are
+ *      added up now.
+ * A normaliser is computed only if a field that is wanted needs it. A pass over the whole row costs
+ * several times what everything else does: there are two of them only for log-probabilities of both
+ * kinds where the final distribution is dense and not that of the logits as they came.
  *
  * The pick works on the view as the stages left it, with its nucleus still deferred, exactly as
  * pluck_sampler_sample() does; only then is the view settled for the reports. So a token does not
@@ -15,9 +24,9 @@
 #include "select/keep.h"
 #include "select/mass.h"
 #include "select/pick.h"
-#include "select/rules.h"
 #include "simd/scalar_math.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -104,54 +113,51 @@ void plk_outputs_clear(const pluck_outputs *out, size_t row, uint32_t n_vocab, p
         probs_of(out, row, n_vocab)[t] = NAN;
 }
 
-static float logprob_in(const plk_view *view, double log_normaliser, uint32_t token)
+/* The caller's logit of a token, whatever has become of the scratch memory. Tokens that a
+ * configuration bans for a bad logit are at -inf. */
+static float raw_logit(const plk_view *raw, uint32_t token)
 {
-    return (float)(plk_view_below_max(view, plk_view_stored(view, token)) - log_normaliser);
+    float logit = plk_view_raw(raw, token);
+    return logit <= FLT_MAX ? logit : -INFINITY;
 }
 
-static void write_top(const plk_view *view, double log_normaliser, const pluck_outputs *out,
-                      size_t row)
+static float logprob_in(const plk_view *view, pluck_logprob_kind kind, double log_normaliser,
+                        pluck_token token)
 {
-    pluck_logprob *top = out->top + row * out->n_top;
-    uint32_t n = plk_view_best(view, out->n_top);
-    for (uint32_t i = 0; i < out->n_top; i++) {
-        if (i < n) {
-            uint32_t token = plk_key_token(view->scratch->keys[i]);
-            top[i] = (pluck_logprob){(pluck_token)token, logprob_in(view, log_normaliser, token)};
-        } else {
-            top[i] = (pluck_logprob){PLUCK_NO_TOKEN, -INFINITY};
-        }
-    }
+    float stored = kind == PLUCK_LOGPROB_RAW ? raw_logit(view, (uint32_t)token)
+                                             : plk_view_stored(view, (uint32_t)token);
+    return (float)(plk_view_below_max(view, stored) - log_normaliser);
 }
 
-/* How many tokens above -inf come before this one, best first. */
-static uint32_t rank_in(const plk_view *view, uint32_t token)
-{
-    float own = plk_view_stored(view, token);
-    uint32_t rank = 0;
-    plk_run run;
-    plk_run_init(&run, view);
-    while (plk_run_next(&run))
-        for (uint32_t i = 0; i < run.n_blocks * PLK_BLOCK; i++) {
-            float x = plk_float_at(run.x, i);
-            rank += x > -INFINITY &&
-                    plk_is_better((double)x, plk_view_token(view, run.first_block * PLK_BLOCK + i),
-                                  (double)own, token);
-        }
-    return rank;
-}
-
-static void write_given(const plk_view *view, double log_normaliser, const pluck_outputs *out,
+/* The best tokens and the ranks of those given; log-probabilities follow. */
+static void find_tokens(const plk_view *view, pluck_logprob_kind kind, const pluck_outputs *out,
                         size_t row)
 {
-    for (uint32_t i = 0; i < out->n_given; i++) {
-        size_t at = row * out->n_given + i;
-        uint32_t token = (uint32_t)out->given[at];
-        if (out->given_logprobs)
-            out->given_logprobs[at] = logprob_in(view, log_normaliser, token);
-        if (out->given_ranks)
-            out->given_ranks[at] = rank_in(view, token);
+    size_t first_given = row * out->n_given, first_top = row * out->n_top;
+    if (wants_given(out, kind) && out->given_ranks)
+        plk_view_ranks(view, out->given + first_given, out->n_given,
+                       out->given_ranks + first_given);
+    if (!wants_top(out, kind))
+        return;
+    uint32_t n = plk_view_best(view, out->n_top);
+    for (uint32_t i = 0; i < out->n_top; i++) {
+        pluck_token token =
+            i < n ? (pluck_token)plk_key_token(view->scratch->keys[i]) : PLUCK_NO_TOKEN;
+        out->top[first_top + i] = (pluck_logprob){token, -INFINITY};
     }
+}
+
+static void score_tokens(const plk_view *view, pluck_logprob_kind kind, double log_normaliser,
+                         const pluck_outputs *out, size_t row)
+{
+    size_t first_given = row * out->n_given, first_top = row * out->n_top;
+    if (wants_given(out, kind) && out->given_logprobs)
+        for (size_t i = first_given; i < first_given + out->n_given; i++)
+            out->given_logprobs[i] = logprob_in(view, kind, log_normaliser, out->given[i]);
+    if (wants_top(out, kind))
+        for (size_t i = first_top; i < first_top + out->n_top; i++)
+            if (out->top[i].token != PLUCK_NO_TOKEN)
+                out->top[i].logprob = logprob_in(view, kind, log_normaliser, out->top[i].token);
 }
 
 /* The probabilities as pluck_sampler_distribution() writes them. */
@@ -191,23 +197,23 @@ static uint32_t list_kept(const plk_view *view, double log_normaliser)
 
 /* ln of the share that the n >= 1 tokens in places have of the distribution. Their exponentials are
  * taken relative to the largest of them, so that none is lost far below the maximum. */
-static float log_mass_of(const plk_view *view, double log_normaliser, uint32_t n)
+static float log_mass_of(const plk_view *raw, double log_normaliser, uint32_t n)
 {
-    const uint32_t *tokens = view->scratch->places;
-    plk_view near = *view;
+    const uint32_t *tokens = raw->scratch->places;
+    plk_view near = *raw;
     near.max = -INFINITY;
     for (uint32_t i = 0; i < n; i++)
-        near.max = fmaxf(near.max, plk_view_stored(view, tokens[i]));
+        near.max = fmaxf(near.max, raw_logit(raw, tokens[i]));
     double mass = 0.0;
     for (uint32_t first = 0; first < n; first += PLK_BLOCK) {
         float x[PLK_BLOCK];
         double sum;
         for (uint32_t i = 0; i < PLK_BLOCK; i++)
-            x[i] = first + i < n ? plk_view_stored(view, tokens[first + i]) : -INFINITY;
+            x[i] = first + i < n ? raw_logit(raw, tokens[first + i]) : -INFINITY;
         plk_view_exp_sums(&near, x, 1, &sum);
         mass += sum;
     }
-    double log_mass = plk_view_below_max(view, near.max) + plk_log(mass) - log_normaliser;
+    double log_mass = plk_view_below_max(raw, near.max) + plk_log(mass) - log_normaliser;
     return (float)(log_mass < 0.0 ? log_mass : 0.0);
 }
 
@@ -217,6 +223,23 @@ static bool reports_final(const pluck_outputs *out)
     return out->logprobs || out->n_survivors || out->kept_offsets || out->kept_log_mass ||
            out->probs || wants_top(out, PLUCK_LOGPROB_FINAL) ||
            wants_given(out, PLUCK_LOGPROB_FINAL);
+}
+
+/* Whether log-probabilities of this kind are wanted in a list. */
+static bool lists_logprobs(const pluck_outputs *out, pluck_logprob_kind kind)
+{
+    return wants_top(out, kind) || (wants_given(out, kind) && out->given_logprobs);
+}
+
+static bool needs_final_normaliser(const pluck_outputs *out)
+{
+    return out->logprobs || out->probs || out->kept_logprobs ||
+           lists_logprobs(out, PLUCK_LOGPROB_FINAL);
+}
+
+static bool needs_raw_normaliser(const pluck_outputs *out)
+{
+    return out->raw_logprobs || out->kept_log_mass || lists_logprobs(out, PLUCK_LOGPROB_RAW);
 }
 
 /* The final view: draws, settles, reports. */
@@ -230,54 +253,60 @@ static void fill_final(pluck_sampler *sampler, plk_view *view, pluck_pcg64 *rng,
     if (!reports_final(out))
         return;
     plk_view_settle(view);
-    double normaliser = plk_view_normaliser(view), log_normaliser = plk_log(normaliser);
+    double normaliser = needs_final_normaliser(out) ? plk_view_normaliser(view) : 1.0;
+    double log_normaliser = plk_log(normaliser);
     if (out->logprobs)
-        out->logprobs[row] = logprob_in(view, log_normaliser, (uint32_t)out->tokens[row]);
+        out->logprobs[row] =
+            logprob_in(view, PLUCK_LOGPROB_FINAL, log_normaliser, out->tokens[row]);
     if (out->n_survivors)
         out->n_survivors[row] = plk_view_count(view);
     if (out->probs)
         write_probs(view, normaliser, probs_of(out, row, sampler->n_vocab));
-    if (wants_given(out, PLUCK_LOGPROB_FINAL))
-        write_given(view, log_normaliser, out, row);
-    if (wants_top(out, PLUCK_LOGPROB_FINAL))
-        write_top(view, log_normaliser, out, row);
+    find_tokens(view, PLUCK_LOGPROB_FINAL, out, row);
+    score_tokens(view, PLUCK_LOGPROB_FINAL, log_normaliser, out, row);
     if (out->kept_offsets || out->kept_log_mass)
         *n_kept = list_kept(view, log_normaliser);
+}
+
+/* The log-probabilities of the logits as they came. */
+static void fill_raw(const plk_view *raw, double normaliser, const pluck_outputs *out, size_t row,
+                     uint32_t n_kept)
+{
+    double log_normaliser = plk_log(normaliser);
+    score_tokens(raw, PLUCK_LOGPROB_RAW, log_normaliser, out, row);
+    if (out->raw_logprobs)
+        out->raw_logprobs[row] =
+            logprob_in(raw, PLUCK_LOGPROB_RAW, log_normaliser, out->tokens[row]);
+    if (out->kept_log_mass)
+        out->kept_log_mass[row] = log_mass_of(raw, log_normaliser, n_kept);
 }
 
 static pluck_status fill_row(pluck_sampler *sampler, pluck_logits logits, const pluck_outputs *out,
                              size_t row, uint32_t *n_kept, pluck_error *err)
 {
-    plk_view raw, view;
-    double log_normaliser = 0.0;
-    bool mixes = out->raw_logprobs || out->kept_log_mass;
-    bool has_raw =
-        mixes || wants_top(out, PLUCK_LOGPROB_RAW) || wants_given(out, PLUCK_LOGPROB_RAW);
-    if (has_raw) {
-        pluck_status status = plk_sampler_open_raw(sampler, logits, &raw, err);
-        if (status != PLUCK_OK)
-            return status;
-        log_normaliser = plk_log(plk_view_normaliser(&raw));
-        if (wants_given(out, PLUCK_LOGPROB_RAW))
-            write_given(&raw, log_normaliser, out, row);
-        if (wants_top(out, PLUCK_LOGPROB_RAW))
-            write_top(&raw, log_normaliser, out, row);
-    }
-    if (!out->tokens && !reports_final(out))
-        return PLUCK_OK;
-    pluck_pcg64 rng = sampler->rng;
-    pluck_status status = plk_sampler_final_view(sampler, logits, &rng, &view, err);
+    plk_view raw;
+    pluck_status status = plk_sampler_open_raw(sampler, logits, &raw, err);
     if (status != PLUCK_OK)
         return status;
-    fill_final(sampler, &view, &rng, out, row, n_kept);
-    /* Where bad logits were banned the view of the rest was compact, and the stages used it up. */
-    if (mixes && raw.compact)
-        status = plk_sampler_open_raw(sampler, logits, &raw, err);
-    if (status == PLUCK_OK && out->raw_logprobs)
-        out->raw_logprobs[row] = logprob_in(&raw, log_normaliser, (uint32_t)out->tokens[row]);
-    if (status == PLUCK_OK && out->kept_log_mass)
-        out->kept_log_mass[row] = log_mass_of(&raw, log_normaliser, *n_kept);
-    return status;
+    find_tokens(&raw, PLUCK_LOGPROB_RAW, out, row);
+    /* Where bad logits were banned the view is compact, and the stages use it up. */
+    double normaliser = 0.0;
+    if (raw.compact && needs_raw_normaliser(out))
+        normaliser = plk_view_normaliser(&raw);
+    if (out->tokens || reports_final(out)) {
+        plk_view view = raw;
+        pluck_pcg64 rng = sampler->rng;
+        status = plk_sampler_finish_view(sampler, &rng, &view, err);
+        if (status != PLUCK_OK)
+            return status;
+        fill_final(sampler, &view, &rng, out, row, n_kept);
+    }
+    if (!needs_raw_normaliser(out))
+        return PLUCK_OK;
+    if (!raw.compact)
+        normaliser = plk_view_normaliser(&raw);
+    fill_raw(&raw, normaliser, out, row, *n_kept);
+    return PLUCK_OK;
 }
 
 pluck_status plk_sampler_fill(pluck_sampler *sampler, pluck_logits logits, const pluck_outputs *out,

@@ -147,8 +147,13 @@ pluck_status plk_sampler_open_raw(const pluck_sampler *sampler, pluck_logits log
 pluck_status plk_sampler_open_view(const pluck_sampler *sampler, pluck_logits logits,
                                    plk_view *view, pluck_error *err);
 
-/* The same, and runs the chain: the view is then the final distribution. Random stages take numbers
- * from rng, which starts as that of a position; the pick goes on with it. */
+/* Puts the mask and the chain on a view of the logits as they came: it is then the final
+ * distribution. Random stages take numbers from rng, which starts as that of a position; the pick
+ * goes on with it. */
+pluck_status plk_sampler_finish_view(const pluck_sampler *sampler, pluck_pcg64 *rng, plk_view *view,
+                                     pluck_error *err);
+
+/* Both: opens a view and makes it the final distribution. */
 pluck_status plk_sampler_final_view(const pluck_sampler *sampler, pluck_logits logits,
                                     pluck_pcg64 *rng, plk_view *view, pluck_error *err);
 
