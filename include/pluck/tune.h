@@ -166,13 +166,14 @@ typedef struct pluck_tune_fit {
 
 /*
  * Finds the temperature that serves the objective best. One pass over a grid of temperatures, which
- * uses a part of the rows of a large dump, says where to look. Then a safeguarded Newton iteration
- * on 1/T, each step an exact pass over all rows, ends when a step is below 1e-8 of it.
+ * uses a part of the rows of a large dump, says where to look. A second pass, over all rows at some
+ * temperatures there, finds the answer to about 1e-7, and a third one, at that temperature, to
+ * 1e-10. Only if the first pass was misled are there more. For ece all passes are grids.
  *
  * The standard error is the sandwich estimate. The interval is made of percentiles of the solutions
  * for resamples of the rows, in which each row counts a Poisson(1) number of times (Hanley,
- * MacGibbon 2006); it takes one more pass. Both treat rows as independent, which positions of one
- * text are only approximately. options may be NULL. On failure *fit is unchanged.
+ * MacGibbon 2006); they are computed in the third pass. Both treat rows as independent, which
+ * positions of one text are only approximately. options may be NULL. On failure *fit is unchanged.
  */
 PLUCK_API pluck_status pluck_tune_temperature(const pluck_tune_data *data,
                                               const pluck_tune_options *options,

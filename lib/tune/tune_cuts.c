@@ -85,7 +85,8 @@ typedef struct cut_result {
 typedef struct cutter {
     pluck_allocator allocator;
     double beta;
-    pluck_tune_cut *cuts; /* sums while rows are taken */
+    pluck_tune_cut *cuts;  /* the counts, target_kept and tokens_kept, while rows are taken */
+    plk_exact_sum *masses; /* [n] of mass_kept */
     size_t n;
     bool has_targets;
     uint64_t rows;
@@ -279,7 +280,7 @@ static void take(void *user, uint64_t row, const void *result)
         pluck_tune_cut *cut = &c->cuts[i];
         cut->target_kept += c->has_targets && keeps_target(cut, r->needed);
         cut->tokens_kept += r->numbers[2 * i];
-        cut->mass_kept += r->numbers[2 * i + 1];
+        plk_exact_sum_add(&c->masses[i], r->numbers[2 * i + 1]);
     }
 }
 
@@ -323,10 +324,12 @@ static pluck_status check(double temperature, const pluck_tune_cut *cuts, size_t
 static pluck_status open_cutter(cutter *c, const pluck_tune_cut *cuts, uint64_t n_hardest,
                                 pluck_error *err)
 {
-    if (c->n > 0)
+    if (c->n > 0) {
         c->cuts = plk_alloc_zero(&c->allocator, c->n, sizeof *c->cuts);
-    if (c->n > 0 && !c->cuts)
-        return plk_fail_nomem(err, c->n * sizeof *c->cuts);
+        c->masses = plk_alloc_zero(&c->allocator, c->n, sizeof *c->masses);
+    }
+    if (c->n > 0 && (!c->cuts || !c->masses))
+        return plk_fail_nomem(err, c->n * sizeof *c->masses);
     for (size_t i = 0; i < c->n; i++)
         c->cuts[i] = (pluck_tune_cut){.kind = cuts[i].kind, .setting = cuts[i].setting};
     for (int kind = 0; kind < N_KINDS && n_hardest > 0; kind++) {
@@ -344,7 +347,7 @@ static void publish(const cutter *c, pluck_tune_cut *cuts)
         cuts[i].target_kept =
             c->has_targets ? c->cuts[i].target_kept / (double)c->rows : (double)NAN;
         cuts[i].tokens_kept = c->cuts[i].tokens_kept / (double)c->rows;
-        cuts[i].mass_kept = c->cuts[i].mass_kept / (double)c->rows;
+        cuts[i].mass_kept = plk_exact_sum_value(&c->masses[i]) / (double)c->rows;
     }
 }
 
@@ -381,6 +384,7 @@ pluck_status plk_tune_cuts(const pluck_tune_data *data, double temperature, pluc
             answer(&c, keep, needed);
     }
     plk_free(&c.allocator, c.cuts);
+    plk_free(&c.allocator, c.masses);
     for (int kind = 0; kind < N_KINDS; kind++)
         plk_free(&c.allocator, c.hardest[kind].values);
     return status;

@@ -4,14 +4,23 @@
  *   entropy     has the slope -beta Var z, exp(entropy) that times itself
  *   Brier       has the slope 2 (sum p^2 z - E z sum p^2 - p_y (z_y - E z))
  * so that each objective but ECE is a root of a mean over rows of some g, which rises with beta
- * (for Brier: where the minimum is). The grid brackets the root; Newton's step is taken if it stays
- * inside the bracket, else the bracket is halved. ECE is a step function of T and has no slope:
- * the best point of a grid, and of two finer ones around it.
+ * (for Brier: where the minimum is). Reading the rows is what costs, so few passes with many points
+ * each find the root:
+ *   1. a grid of quick sums brackets it;
+ *   2. exact points in the bracket, with slopes: the root of the cubic that has the values and
+ *      slopes of g at the two points around it is within about 1e-7 of the root (h^4 / 384 of the
+ *      fourth derivative; h, the distance of the points in ln beta, is about 0.15);
+ *   3. an exact point there, from which one step of Newton's method leaves the square of that, and
+ *      the nodes of the bootstrap in the same pass. Should the step be long, 3 is done again.
+ * All sums over rows are exact (base/exact_sum.h), or integers: they do not depend on the order of
+ * the rows. ECE is a step function of T and has no slope: the best point of a grid, and of two
+ * finer ones around it.
  */
 #include "tune/tune_impl.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/exact_sum.h"
 #include "simd/scalar_math.h"
 
 #include <pluck/rng.h>
@@ -21,7 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GRID = PLUCK_TUNE_GRID, MAX_STEPS = 60, ECE_GRIDS = 3, PASSES_EXPECTED = 6 };
+enum { GRID = PLUCK_TUNE_GRID, MAX_ROOT_POINTS = 9, MAX_STEPS = 60, ECE_GRIDS = 3, N_PASSES = 3 };
 
 /*
  * How much the solution of mean g(beta) = 0 varies with the rows that happened to be there. A
@@ -34,16 +43,23 @@ enum { GRID = PLUCK_TUNE_GRID, MAX_STEPS = 60, ECE_GRIDS = 3, PASSES_EXPECTED = 
 
 #define RESAMPLE_NODES 9
 
-/* Weighted sums of g at a few betas in each resample, in constant memory. */
+/*
+ * Weighted sums of g at a few betas in each resample, in constant memory. They are integers, in
+ * units of 2^-n_unit_bits, so that they too do not depend on the order of the rows. With s the root
+ * of the mean square of g, the sum of |g| over n rows is at most n s; the unit is about s 2^-52 n,
+ * which leaves a sum 2^11 of room, and its rounding is below 2^-30 of the standard error.
+ */
 typedef struct bootstrap {
     uint32_t n;
     uint64_t seed;
-    double *g; /* RESAMPLE_NODES a resample */
+    int n_unit_bits;
+    bool is_too_large; /* a sum left its room */
+    int64_t *sums;     /* [n, RESAMPLE_NODES] */
 } bootstrap;
 
 /* A Poisson(1) number from 32 uniform bits, by inversion: above 12 the probability is below
  * 2^-32. */
-static double poisson(uint32_t bits)
+static int poisson(uint32_t bits)
 {
     double u = ((double)bits + 0.5) * 0x1p-32;
     double term = 0x1.78b56362cef38p-2, sum = term; /* e^-1 */
@@ -62,19 +78,29 @@ static void resamples_add(bootstrap *r, uint64_t row, const double *g)
 {
     pluck_pcg64 rng;
     uint64_t bits = 0;
+    int64_t units[RESAMPLE_NODES];
+    for (size_t k = 0; k < RESAMPLE_NODES; k++) {
+        double scaled = nearbyint(ldexp(g[k], r->n_unit_bits));
+        r->is_too_large |= !(fabs(scaled) <= 0x1p58);
+        units[k] = r->is_too_large ? 0 : (int64_t)scaled;
+    }
     pluck_pcg64_seed(&rng, r->seed, row, 0);
     for (uint32_t i = 0; i < r->n; i++) {
         bits = i % 2 == 0 ? pluck_pcg64_next(&rng) : bits >> 32;
-        double weight = poisson((uint32_t)bits);
+        int64_t weight = poisson((uint32_t)bits);
+        int64_t *sums = r->sums + (size_t)i * RESAMPLE_NODES;
         for (size_t k = 0; k < RESAMPLE_NODES; k++)
-            r->g[(size_t)i * RESAMPLE_NODES + k] += weight * g[k];
+            r->is_too_large |= __builtin_add_overflow(sums[k], weight * units[k], &sums[k]);
     }
 }
 
 /* Where g, given at the nodes, is 0; beyond them on the line through the last two. */
-static double root_of(const double *betas, const double *g)
+static double root_of(const double *betas, const int64_t *sums)
 {
+    double g[RESAMPLE_NODES];
     size_t i = 0;
+    for (size_t k = 0; k < RESAMPLE_NODES; k++)
+        g[k] = (double)sums[k];
     while (i + 2 < RESAMPLE_NODES && g[i + 1] < 0)
         i++;
     double rise = g[i + 1] - g[i];
@@ -95,12 +121,18 @@ static double quantile(const double *sorted, uint32_t n, double part)
     return sorted[i] + (at - i) * (sorted[next] - sorted[i]);
 }
 
-/* Sums over rows at one beta. */
+/* What the rows give at one beta. */
 typedef struct point {
     double beta;
+    bool is_quick;
     double value;            /* of what the objective names */
     double g, slope, square; /* g, its slope, g^2 */
 } point;
+
+/* The same while rows are taken. */
+typedef struct point_sums {
+    plk_exact_sum value, g, slope, square;
+} point_sums;
 
 typedef struct fitter {
     const pluck_tune_data *data;
@@ -113,10 +145,10 @@ typedef struct fitter {
 
     /* The pass that runs: */
     point points[GRID];
+    point_sums *sums; /* [GRID] */
     size_t n;
-    bool is_quick;
     plk_calibration *calibrations; /* ECE: one a point */
-    bootstrap *resamples;          /* NULL but in the last pass */
+    bootstrap *resamples; /* NULL except in a pass whose last points are the nodes of these */
 } fitter;
 
 static bool is_spread(pluck_tune_objective objective)
@@ -132,7 +164,7 @@ static void work(const void *user, const plk_tune_logits *row, pluck_token targe
     bool is_brier = f->options.objective == PLUCK_TUNE_BRIER;
     (void)scratch;
     for (size_t i = 0; i < f->n; i++) {
-        if (f->is_quick)
+        if (f->points[i].is_quick)
             plk_tune_moments_quick(row, f->points[i].beta, is_brier, &moments[i]);
         else
             plk_tune_moments_exact(row, f->points[i].beta, is_brier, &moments[i]);
@@ -190,7 +222,7 @@ static void take(void *user, uint64_t row, const void *result)
     double g[GRID];
     f->rows++;
     for (size_t i = 0; i < f->n; i++) {
-        point *p = &f->points[i];
+        point_sums *sums = &f->sums[i];
         point add = {0};
         if (f->options.objective == PLUCK_TUNE_ECE) {
             plk_calibration_add(&f->calibrations[i], plk_exp(-moments[i].log_z),
@@ -198,14 +230,14 @@ static void take(void *user, uint64_t row, const void *result)
             continue;
         }
         row_of(f, &moments[i], &add);
-        p->value += add.value;
-        p->g += add.g;
-        p->slope += add.slope;
-        p->square += add.g * add.g;
+        plk_exact_sum_add(&sums->value, add.value);
+        plk_exact_sum_add(&sums->g, add.g);
+        plk_exact_sum_add(&sums->slope, add.slope);
+        plk_exact_sum_add(&sums->square, add.g * add.g);
         g[i] = add.g;
     }
     if (f->resamples)
-        resamples_add(f->resamples, row, g);
+        resamples_add(f->resamples, row, g + f->n - RESAMPLE_NODES);
 }
 
 static pluck_status open_calibrations(fitter *f, pluck_error *err)
@@ -227,7 +259,7 @@ static pluck_status open_calibrations(fitter *f, pluck_error *err)
 static pluck_status run_pass(fitter *f, pluck_error *err)
 {
     bool is_ece = f->options.objective == PLUCK_TUNE_ECE;
-    uint64_t done = f->n_passes * f->rows_expected, expected = PASSES_EXPECTED;
+    uint64_t done = f->n_passes * f->rows_expected, expected = N_PASSES;
     plk_tune_pass pass = {.data = f->data,
                           .half = f->options.half,
                           .stride = f->n == GRID ? f->grid_stride : 1,
@@ -239,7 +271,7 @@ static pluck_status run_pass(fitter *f, pluck_error *err)
                           .total = (f->n_passes + 1 > expected ? f->n_passes + 1 : expected) *
                                    f->rows_expected};
     for (size_t i = 0; i < f->n; i++)
-        f->points[i] = (point){.beta = f->points[i].beta};
+        f->sums[i] = (point_sums){0};
     f->rows = 0;
     f->n_passes++;
     pluck_status status = is_ece ? open_calibrations(f, err) : PLUCK_OK;
@@ -249,8 +281,12 @@ static pluck_status run_pass(fitter *f, pluck_error *err)
         status = plk_fail(err, PLUCK_ERR_INVALID, "no row to fit to");
     for (size_t i = 0; status == PLUCK_OK && i < f->n; i++) {
         point *p = &f->points[i];
-        p->value =
-            is_ece ? plk_calibration_finish(&f->calibrations[i]) : p->value / (double)f->rows;
+        const point_sums *sums = &f->sums[i];
+        p->value = is_ece ? plk_calibration_finish(&f->calibrations[i])
+                          : plk_exact_sum_value(&sums->value) / (double)f->rows;
+        p->g = plk_exact_sum_value(&sums->g);
+        p->slope = plk_exact_sum_value(&sums->slope);
+        p->square = plk_exact_sum_value(&sums->square);
         if (f->options.objective == PLUCK_TUNE_PERPLEXITY)
             p->value = plk_exp(p->value);
     }
@@ -268,14 +304,11 @@ static pluck_status run_grid(fitter *f, double min_t, double max_t, pluck_error 
 {
     double step = (plk_log(max_t) - plk_log(min_t)) / (GRID - 1);
     for (int i = 0; i < GRID; i++)
-        f->points[i].beta = plk_exp(-(plk_log(min_t) + i * step));
+        f->points[i] = (point){.beta = plk_exp(-(plk_log(min_t) + i * step)), .is_quick = true};
     f->points[0].beta = 1 / min_t;
     f->points[GRID - 1].beta = 1 / max_t;
     f->n = GRID;
-    f->is_quick = true;
-    pluck_status status = run_pass(f, err);
-    f->is_quick = false;
-    return status;
+    return run_pass(f, err);
 }
 
 static int least(const point *points)
@@ -357,88 +390,159 @@ static interval interval_at(const fitter *f, int i)
     return in;
 }
 
-/* *root = 0: it is not in the interval, whose ends were a guess. */
-static pluck_status find_root(fitter *f, interval in, double *root, pluck_error *err)
+/* The root between two points of the cubic in ln beta that has their values and slopes. */
+static double cubic_root(const point *low, const point *high)
 {
-    double beta = in.start;
-    bool is_low_known = !in.is_open, is_high_known = !in.is_open;
-    *root = 0;
-    f->n = 1;
-    for (int step = 0; step < MAX_STEPS; step++) {
-        f->points[0].beta = beta;
-        pluck_status status = run_pass(f, err);
-        if (status != PLUCK_OK)
-            return status;
-        const point *p = &f->points[0];
-        if (p->g > 0) {
-            in.high = beta;
-            is_high_known = true;
-        } else {
-            in.low = beta;
-            is_low_known = true;
-        }
-        double next = p->g == 0 ? beta : beta - p->g / p->slope;
-        if ((!(next >= in.low) && !is_low_known) || (!(next <= in.high) && !is_high_known))
-            return PLUCK_OK;
-        if (!(next >= in.low && next <= in.high))
-            next = 0.5 * (in.low + in.high);
-        double moved = fabs(next - beta);
-        beta = next;
-        if (moved <= 1e-8 * beta)
-            break;
+    double width = plk_log(high->beta) - plk_log(low->beta);
+    double rise_low = width * low->beta * low->slope, rise_high = width * high->beta * high->slope;
+    double left = 0, right = 1;
+    for (int i = 0; i < 60; i++) {
+        double s = 0.5 * (left + right), r = 1 - s;
+        double value = r * r * ((1 + 2 * s) * low->g + s * rise_low) +
+                       s * s * ((1 + 2 * r) * high->g - r * rise_high);
+        if (value > 0)
+            right = s;
+        else
+            left = s;
     }
-    *root = beta;
+    return low->beta * plk_exp(width * left);
+}
+
+/* A pass over exact points in the interval; *near is at the root then, with the sums of the point
+ * next to it. near->beta = 0: the root is not in the interval, whose ends were a guess. */
+static pluck_status approach_root(fitter *f, const interval *in, point *near, pluck_error *err)
+{
+    int n = in->is_open ? MAX_ROOT_POINTS : MAX_ROOT_POINTS / 2 + 1; /* it is twice as wide */
+    double step = (plk_log(in->high) - plk_log(in->low)) / (n - 1);
+    f->n = (size_t)n;
+    for (int i = 0; i < n; i++)
+        f->points[i] = (point){.beta = in->low * plk_exp(i * step)};
+    pluck_status status = run_pass(f, err);
+    if (status != PLUCK_OK)
+        return status;
+    const point *p = f->points;
+    int best = -1;
+    double nearest = (double)INFINITY;
+    for (int i = 0; i + 1 < n; i++) {
+        double away =
+            fabs(plk_log(p[i].beta / in->start)) + fabs(plk_log(p[i + 1].beta / in->start));
+        if (p[i].g <= 0 && p[i + 1].g > 0 && away < nearest) {
+            nearest = away;
+            best = i;
+        }
+    }
+    if (best < 0) {
+        *near = p[0].g > 0 ? p[0] : p[n - 1];
+        near->beta = in->is_open ? 0 : near->beta;
+        return PLUCK_OK;
+    }
+    double root = cubic_root(&p[best], &p[best + 1]);
+    *near = root / p[best].beta < p[best + 1].beta / root ? p[best] : p[best + 1];
+    near->beta = root;
     return PLUCK_OK;
 }
 
-/* The resamples' roots, from a quick pass over betas up to four standard errors around the
- * solution. */
-static pluck_status resample(fitter *f, pluck_tune_fit *fit, pluck_error *err)
+/* The relative standard error of the root, from the sums near it; not above 0 if there is none. */
+static double relative_error(const point *p)
 {
-    enum { N = RESAMPLE_NODES };
-    const pluck_tune_options *o = &f->options;
-    double relative = fmin(fmax(fit->standard_error / fit->temperature, 1e-4), 0.5);
-    double betas[N];
-    bootstrap resamples = {.n = o->n_bootstrap, .seed = o->seed};
-    pluck_status status = PLUCK_OK;
-    f->n = N;
-    for (int i = 0; i < N; i++) {
-        betas[i] = plk_exp((i - N / 2) * relative) / fit->temperature;
-        f->points[i].beta = betas[i];
-    }
-    resamples.g = plk_alloc_zero(&f->allocator, (size_t)o->n_bootstrap * N, sizeof *resamples.g);
-    if (!resamples.g)
-        status = plk_fail_nomem(err, o->n_bootstrap * N * sizeof(double));
-    f->resamples = &resamples;
-    f->is_quick = true;
-    if (status == PLUCK_OK)
-        status = run_pass(f, err);
-    f->is_quick = false;
-    f->resamples = NULL;
-    if (status == PLUCK_OK) {
-        /* The interval of the root with equal tails and this level, interpolated between
-         * resamples. Each root takes the place of a sum that is no longer needed. */
-        for (uint32_t i = 0; i < resamples.n; i++)
-            resamples.g[i] = root_of(betas, resamples.g + (size_t)i * N);
-        qsort(resamples.g, resamples.n, sizeof *resamples.g, ascending);
-        double low = quantile(resamples.g, resamples.n, (1 - o->level) / 2);
-        double high = quantile(resamples.g, resamples.n, (1 + o->level) / 2);
-        fit->low = high * o->min_t < 1 ? 1 / high : o->min_t;
-        fit->high = low * o->max_t > 1 ? 1 / low : o->max_t;
-    }
-    plk_free(&f->allocator, resamples.g);
-    return status;
+    return p->slope > 0 ? sqrt(p->square) / (p->slope * p->beta) : 0;
 }
 
-/* How well the rows determine the solution, near which the last pass was. */
-static pluck_status spread(fitter *f, pluck_tune_fit *fit, pluck_error *err)
+static pluck_status open_resamples(const fitter *f, const point *near, bootstrap *resamples,
+                                   pluck_error *err)
 {
-    point last = f->points[0];
-    double t = fit->temperature;
-    if (!(last.slope > 0))
-        return PLUCK_OK;
-    fit->standard_error = t * t * sqrt(last.square) / last.slope;
-    return f->options.n_bootstrap > 0 ? resample(f, fit, err) : PLUCK_OK;
+    const pluck_tune_options *o = &f->options;
+    *resamples = (bootstrap){.n = o->n_bootstrap, .seed = o->seed};
+    resamples->sums = plk_alloc_zero(&f->allocator, (size_t)o->n_bootstrap * RESAMPLE_NODES,
+                                     sizeof *resamples->sums);
+    if (!resamples->sums)
+        return plk_fail_nomem(err, o->n_bootstrap * RESAMPLE_NODES * sizeof(int64_t));
+    int n_square_bits = 0, n_row_bits = 0;
+    (void)frexp(near->square / (double)f->rows, &n_square_bits);
+    (void)frexp((double)f->rows, &n_row_bits);
+    resamples->n_unit_bits = 52 - n_row_bits - n_square_bits / 2;
+    return PLUCK_OK;
+}
+
+/* The interval of the root with equal tails and this level, interpolated between resamples. */
+static pluck_status find_limits(const fitter *f, const bootstrap *resamples, pluck_tune_fit *fit,
+                                pluck_error *err)
+{
+    const pluck_tune_options *o = &f->options;
+    double betas[RESAMPLE_NODES];
+    if (resamples->is_too_large)
+        return plk_fail(
+            err, PLUCK_ERR_INVALID,
+            "the rows differ by too many powers of ten for an interval; use no resamples");
+    double *roots = plk_alloc(&f->allocator, resamples->n, sizeof *roots);
+    if (!roots)
+        return plk_fail_nomem(err, resamples->n * sizeof *roots);
+    for (int k = 0; k < RESAMPLE_NODES; k++)
+        betas[k] = f->points[1 + k].beta;
+    for (uint32_t i = 0; i < resamples->n; i++)
+        roots[i] = root_of(betas, resamples->sums + (size_t)i * RESAMPLE_NODES);
+    qsort(roots, resamples->n, sizeof *roots, ascending);
+    double low = quantile(roots, resamples->n, (1 - o->level) / 2);
+    double high = quantile(roots, resamples->n, (1 + o->level) / 2);
+    fit->low = high * o->min_t < 1 ? 1 / high : o->min_t;
+    fit->high = low * o->max_t > 1 ? 1 / low : o->max_t;
+    plk_free(&f->allocator, roots);
+    return PLUCK_OK;
+}
+
+/* A pass over an exact point and, if resamples is not NULL, over nodes up to four standard errors
+ * around it. *moved becomes the length of Newton's step, in ln beta. */
+static pluck_status refine_root(fitter *f, const interval *in, bootstrap *resamples, point *near,
+                                double *moved, pluck_error *err)
+{
+    double spacing = fmin(fmax(relative_error(near), 1e-4), 0.5);
+    f->points[0] = (point){.beta = near->beta};
+    f->n = resamples ? 1 + RESAMPLE_NODES : 1;
+    for (int k = 0; k < RESAMPLE_NODES; k++) {
+        double from_middle = (k - RESAMPLE_NODES / 2) * spacing;
+        f->points[1 + k] = (point){.beta = near->beta * plk_exp(from_middle), .is_quick = true};
+    }
+    f->resamples = resamples;
+    pluck_status status = run_pass(f, err);
+    f->resamples = NULL;
+    if (status != PLUCK_OK)
+        return status;
+    *near = f->points[0];
+    double next = near->slope > 0 ? near->beta - near->g / near->slope : near->beta;
+    if (!in->is_open)
+        next = fmin(fmax(next, in->low), in->high);
+    *moved = fabs(next / near->beta - 1);
+    near->beta = next;
+    return PLUCK_OK;
+}
+
+/* *is_found = false: it is not in the interval, whose ends were a guess. */
+static pluck_status find_root(fitter *f, const interval *in, pluck_tune_fit *fit, bool *is_found,
+                              pluck_error *err)
+{
+    point near = {0};
+    bootstrap resamples = {0};
+    pluck_status status = approach_root(f, in, &near, err);
+    *is_found = near.beta > 0;
+    if (status != PLUCK_OK || !*is_found)
+        return status;
+    double moved = 1;
+    for (int step = 0; step < MAX_STEPS && moved > 1e-5 && status == PLUCK_OK; step++) {
+        bool is_wanted = f->options.n_bootstrap > 0 && near.slope > 0;
+        plk_free(&f->allocator, resamples.sums);
+        resamples.sums = NULL;
+        if (is_wanted)
+            status = open_resamples(f, &near, &resamples, err);
+        if (status == PLUCK_OK)
+            status = refine_root(f, in, is_wanted ? &resamples : NULL, &near, &moved, err);
+    }
+    fit->temperature = 1 / near.beta;
+    if (status == PLUCK_OK && near.slope > 0)
+        fit->standard_error = fit->temperature * relative_error(&f->points[0]);
+    if (status == PLUCK_OK && resamples.sums)
+        status = find_limits(f, &resamples, fit, err);
+    plk_free(&f->allocator, resamples.sums);
+    return status;
 }
 
 static pluck_status check(pluck_tune_options *o, bool has_targets, pluck_error *err)
@@ -473,7 +577,6 @@ static pluck_status check(pluck_tune_options *o, bool has_targets, pluck_error *
 /* *is_found = false: a grid of some of the rows did not lead to an answer of all. */
 static pluck_status fit_from_grid(fitter *f, pluck_tune_fit *fit, bool *is_found, pluck_error *err)
 {
-    double beta = 0;
     *is_found = true;
     pluck_status status = run_grid(f, f->options.min_t, f->options.max_t, err);
     if (status != PLUCK_OK)
@@ -488,10 +591,8 @@ static pluck_status fit_from_grid(fitter *f, pluck_tune_fit *fit, bool *is_found
     *is_found = i < GRID || f->grid_stride == 1;
     if (i == GRID)
         return PLUCK_OK;
-    status = find_root(f, interval_at(f, i), &beta, err);
-    *is_found = beta > 0;
-    fit->temperature = 1 / beta;
-    return status == PLUCK_OK && *is_found ? spread(f, fit, err) : status;
+    interval in = interval_at(f, i);
+    return find_root(f, &in, fit, is_found, err);
 }
 
 static pluck_status fit_temperature(fitter *f, pluck_tune_fit *fit, pluck_error *err)
@@ -520,9 +621,13 @@ pluck_status plk_tune_fit(const pluck_tune_data *data, const pluck_tune_options 
         return status;
     f.allocator = plk_allocator_or_default(data->allocator);
     f.rows_expected = f.options.half == PLUCK_TUNE_ALL ? rows : (rows + 1) / 2;
+    f.sums = plk_alloc(&f.allocator, GRID, sizeof *f.sums);
+    if (!f.sums)
+        return plk_fail_nomem(err, GRID * sizeof *f.sums);
     double unknown = (double)NAN;
     pluck_tune_fit found = {.standard_error = unknown, .low = unknown, .high = unknown};
     status = fit_temperature(&f, &found, err);
+    plk_free(&f.allocator, f.sums);
     if (status != PLUCK_OK)
         return status;
     found.rows = f.all_rows;

@@ -5,6 +5,7 @@
 #ifndef PLK_TUNE_IMPL_H
 #define PLK_TUNE_IMPL_H
 
+#include "base/exact_sum.h"
 #include "simd/kernels.h"
 
 #include <pluck/tune.h>
@@ -64,8 +65,9 @@ typedef struct plk_calibration {
     pluck_allocator allocator;
     uint32_t n_bins;
     bool closed_left;
-    pluck_tune_bin *bins; /* sums of confidence and accuracy until finished */
-    double *confidences;  /* equal mass: one per row, negative where wrong; else NULL */
+    pluck_tune_bin *bins;           /* accuracy: the number of correct rows until finished */
+    plk_exact_sum *confidence_sums; /* [n_bins] */
+    double *confidences;            /* equal mass: one per row, negative where wrong; else NULL */
     uint64_t n_rows;
 } plk_calibration;
 
@@ -85,8 +87,8 @@ void plk_calibration_add(plk_calibration *c, double confidence, bool is_correct)
 double plk_calibration_finish(plk_calibration *c);
 
 /*
- * One pass over rows on several threads, with results put together in row order, so that they do
- * not depend on the threads.
+ * One pass over rows on several threads. Results are taken in row order, and sums over rows are
+ * exact, so that nothing depends on the threads.
  */
 typedef struct plk_tune_pass {
     const pluck_tune_data *data; /* checked */

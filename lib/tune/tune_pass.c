@@ -207,12 +207,13 @@ pluck_status plk_tune_pass_run(const plk_tune_pass *pass, pluck_error *err)
     return status;
 }
 
-/* Measuring: one exact pass; sums over rows in row order. */
+/* Measuring: one exact pass. */
 
-/* What is known of one temperature: sums until finish(). */
+/* One temperature. stats has only the counts, rows and accuracy, until finish(). */
 typedef struct column {
     double beta;
     pluck_tune_stats stats;
+    plk_exact_sum entropy, effective, confidence, nll, brier;
     plk_calibration calibration;
 } column;
 
@@ -241,21 +242,21 @@ static void take(void *user, uint64_t row, const void *result)
     measurer *m = user;
     const plk_tune_moments *moments = result;
     for (size_t i = 0; i < m->request->n; i++) {
-        pluck_tune_stats *s = &m->columns[i].stats;
+        column *c = &m->columns[i];
         pluck_tune_row *r = &m->row[i];
         r->entropy = plk_tune_entropy(&moments[i]);
         r->confidence = plk_exp(-moments[i].log_z);
         r->nll = plk_tune_nll(&moments[i]);
         r->brier = plk_tune_brier(&moments[i]);
         r->is_correct = moments[i].is_correct;
-        s->rows++;
-        s->entropy += r->entropy;
-        s->effective += plk_exp(r->entropy);
-        s->confidence += r->confidence;
-        s->nll += r->nll;
-        s->brier += r->brier;
-        s->accuracy += r->is_correct;
-        plk_calibration_add(&m->columns[i].calibration, r->confidence, r->is_correct);
+        c->stats.rows++;
+        c->stats.accuracy += r->is_correct;
+        plk_exact_sum_add(&c->entropy, r->entropy);
+        plk_exact_sum_add(&c->effective, plk_exp(r->entropy));
+        plk_exact_sum_add(&c->confidence, r->confidence);
+        plk_exact_sum_add(&c->nll, r->nll);
+        plk_exact_sum_add(&c->brier, r->brier);
+        plk_calibration_add(&c->calibration, r->confidence, r->is_correct);
     }
     if (m->request->row)
         m->request->row(m->request->user, row, m->row);
@@ -265,11 +266,11 @@ static void finish(const measurer *m, column *c)
 {
     pluck_tune_stats *s = &c->stats;
     double n = (double)s->rows;
-    s->entropy /= n;
-    s->effective /= n;
-    s->confidence /= n;
-    s->nll /= n;
-    s->brier /= n;
+    s->entropy = plk_exact_sum_value(&c->entropy) / n;
+    s->effective = plk_exact_sum_value(&c->effective) / n;
+    s->confidence = plk_exact_sum_value(&c->confidence) / n;
+    s->nll = plk_exact_sum_value(&c->nll) / n;
+    s->brier = plk_exact_sum_value(&c->brier) / n;
     s->accuracy /= n;
     s->ece = plk_calibration_finish(&c->calibration);
     if (!m->has_targets)

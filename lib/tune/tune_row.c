@@ -229,8 +229,9 @@ pluck_status plk_calibration_open(plk_calibration *c, const pluck_tune_binning *
     c->bins = plk_alloc_zero(allocator, c->n_bins, sizeof *c->bins);
     if (binning->equal_mass && rows <= SIZE_MAX)
         c->confidences = plk_alloc(allocator, (size_t)rows, sizeof *c->confidences);
-    if (!c->bins)
-        return plk_fail_nomem(err, c->n_bins * sizeof *c->bins);
+    c->confidence_sums = plk_alloc_zero(allocator, c->n_bins, sizeof *c->confidence_sums);
+    if (!c->bins || !c->confidence_sums)
+        return plk_fail_nomem(err, c->n_bins * sizeof *c->confidence_sums);
     if (binning->equal_mass && !c->confidences)
         return plk_fail_nomem(err, (size_t)rows * sizeof *c->confidences);
     for (uint32_t b = 0; b < c->n_bins; b++) {
@@ -243,6 +244,7 @@ pluck_status plk_calibration_open(plk_calibration *c, const pluck_tune_binning *
 void plk_calibration_close(plk_calibration *c)
 {
     plk_free(&c->allocator, c->bins);
+    plk_free(&c->allocator, c->confidence_sums);
     plk_free(&c->allocator, c->confidences);
     *c = (plk_calibration){0};
 }
@@ -265,11 +267,11 @@ static uint32_t bin_of(const plk_calibration *c, double confidence)
     return b;
 }
 
-static void put(pluck_tune_bin *bin, double confidence, bool is_correct)
+static void put(plk_calibration *c, uint32_t bin, double confidence, bool is_correct)
 {
-    bin->rows++;
-    bin->confidence += confidence;
-    bin->accuracy += is_correct;
+    c->bins[bin].rows++;
+    c->bins[bin].accuracy += is_correct;
+    plk_exact_sum_add(&c->confidence_sums[bin], confidence);
 }
 
 void plk_calibration_add(plk_calibration *c, double confidence, bool is_correct)
@@ -277,7 +279,7 @@ void plk_calibration_add(plk_calibration *c, double confidence, bool is_correct)
     if (c->confidences)
         c->confidences[c->n_rows] = is_correct ? confidence : -confidence;
     else
-        put(&c->bins[bin_of(c, confidence)], confidence, is_correct);
+        put(c, bin_of(c, confidence), confidence, is_correct);
     c->n_rows++;
 }
 
@@ -299,7 +301,7 @@ static void fill_equal_mass(plk_calibration *c)
         bin->low = n > 0 ? fabs(next[0]) : bin->low;
         bin->high = n > 0 ? fabs(next[n - 1]) : bin->high;
         for (uint64_t i = 0; i < n; i++)
-            put(bin, fabs(next[i]), next[i] > 0);
+            put(c, b, fabs(next[i]), next[i] > 0);
         next += n;
     }
 }
@@ -313,8 +315,9 @@ double plk_calibration_finish(plk_calibration *c)
         pluck_tune_bin *bin = &c->bins[b];
         if (bin->rows == 0)
             continue;
-        error += fabs(bin->accuracy - bin->confidence);
-        bin->confidence /= (double)bin->rows;
+        double confidence = plk_exact_sum_value(&c->confidence_sums[b]);
+        error += fabs(bin->accuracy - confidence);
+        bin->confidence = confidence / (double)bin->rows;
         bin->accuracy /= (double)bin->rows;
     }
     return c->n_rows > 0 ? error / (double)c->n_rows : 0;
