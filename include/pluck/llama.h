@@ -14,7 +14,12 @@
  *
  *     token = pluck_llama_sample(smpl, ctx, -1);
  *
- * Both accept the token that they return, and both give the same tokens.
+ * Both accept the token that they return, and both give the same tokens. The second is what makes a
+ * program faster: for a chain llama.cpp builds an array of candidates before any sampler runs. That
+ * takes some 100 us for 128,256 tokens, and pluck reads the logits out of there again.
+ *
+ * In a chain it comes last. The samplers before it may have removed candidates; those after it see
+ * the survivors, or an array that is not cut if there are more than 4,096: see below.
  *
  * llama.cpp has one accept for the tokens of prompts and for generated tokens. Here the tokens that
  * are accepted before the first draw after init, wrap or reset are the prompt: stages that count
@@ -28,6 +33,17 @@
  * reason.
  *
  * One thread at a time may use a sampler.
+ *
+ * llama.h has no version, but the table of functions of a sampler in it has grown. If yours is not
+ * the newest one, define PLUCK_LLAMA_HEADER before this header as the date of yours:
+ *
+ *     202502     February to December 2025: six functions
+ *     202601     January to July 2026: ten, for sampling in the backend
+ *     202608     build b10416 of August 2026 and later, v0.5.0 too: twelve (default)
+ *
+ * A date that does not fit is an error of the compiler, which says so. All files of a program need
+ * the same date, because they share one table: in C and in C++ it is a weak symbol, of which the
+ * linker keeps one. llama_sampler_copy() aborts where it finds two.
  */
 #ifndef PLUCK_LLAMA_H
 #define PLUCK_LLAMA_H
@@ -36,9 +52,14 @@
 
 #include <llama.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifndef PLUCK_LLAMA_HEADER
+#    define PLUCK_LLAMA_HEADER 202608
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -57,8 +78,8 @@ static inline struct llama_sampler *pluck_llama_sampler_wrap(pluck_sampler **sam
                                                              pluck_error *err);
 
 /* The sampler inside, which smpl still owns: to give it the prompt of a later turn, to rewind
- * it, or to ask for its seed. Valid until smpl is reset or freed. NULL if smpl was not made by
- * this header, a chain for example. */
+ * it, or to ask for its seed. Valid until smpl is reset, freed, or written by
+ * llama_sampler_copy(). NULL if smpl was not made by this header, a chain for example. */
 static inline pluck_sampler *pluck_llama_sampler_get(const struct llama_sampler *smpl);
 
 /* What llama_sampler_sample() does, for a sampler of this header only: samples from the logits of
@@ -67,28 +88,48 @@ static inline pluck_sampler *pluck_llama_sampler_get(const struct llama_sampler 
 static inline llama_token pluck_llama_sample(struct llama_sampler *smpl, struct llama_context *ctx,
                                              int32_t idx);
 
-/* The first failure of apply, accept, reset or pluck_llama_sample() since the last call of this
- * function, which then forgets it. PLUCK_OK if there was none; then err is untouched. */
+/*
+ * pluck_llama_sample() for n outputs of one decode: tokens[i] comes from output idxs[i] with
+ * samplers[i]. A sampler is listed once; if it is NULL, tokens[i] is -1. If workspace is not NULL,
+ * all samplers borrow it (pluck_sampler_options, pluck_llama_sampler_wrap), and its threads share
+ * the work; the tokens are the same. Returns true if no sampler failed. Where one failed its token
+ * is -1, pluck_llama_sampler_error() has the reason, and the others have gone on.
+ */
+static inline bool pluck_llama_sample_batch(pluck_workspace *workspace,
+                                            struct llama_sampler *const *samplers,
+                                            struct llama_context *ctx, const int32_t *idxs,
+                                            size_t n, llama_token *tokens);
+
+/* The first failure of apply, accept, reset, a copy or a draw since the last call of this function,
+ * which then forgets it. PLUCK_OK if there was none; then err is untouched. */
 static inline pluck_status pluck_llama_sampler_error(struct llama_sampler *smpl, pluck_error *err);
 
 /*
- * apply turns the candidates into those that survive the configuration, most probable first (sorted
- * is true), with p their final probability and logit its logarithm; selected is the one drawn. The
- * candidates may be the whole vocabulary or a part of it, in any order, each token once; other
- * tokens count as banned. The memory is 12 bytes per token of the vocabulary besides the sampler's
- * own, allocated at the start. Writing the survivors back costs a second run of the stages and a
- * sort, which pluck_llama_sample() does not need.
+ * apply sets selected to the candidate that is drawn. If at most 4,096 tokens survive the
+ * configuration, the array becomes the survivors, most probable first (sorted is true), logit being
+ * the logarithm of their final probability, and p that probability. If there are more, the array
+ * stays as it is. The candidates may be the whole vocabulary or a part of it, in any order, each
+ * token once; other tokens count as banned. It costs a copy of the logits besides the sampling,
+ * which is fastest if token i is candidate i. The memory is 4 bytes per token of the vocabulary
+ * besides the sampler's own, allocated at the start and used by apply alone.
  *
- * clone copies the whole state, and gives NULL if memory runs out. What follows,
- * pluck_llama_impl_*, is not part of the interface.
+ * clone copies the whole state, and gives NULL if memory runs out. llama_sampler_copy() makes dst
+ * what a clone of src would be; after a failure dst is as it was. llama.cpp's backend, which runs
+ * samplers on a device, does not run this one.
+ *
+ * What follows, pluck_llama_impl_*, is not part of the interface.
  */
+#define PLUCK_LLAMA_IMPL_SURVIVORS 4096u
+#define PLUCK_LLAMA_IMPL_BATCH     ((size_t)128)
+
 typedef struct pluck_llama_impl_state {
     pluck_sampler *sampler;
-    uint32_t n_vocab;
-    float *row;        /* -inf everywhere between two calls */
-    pluck_prob *probs; /* n_vocab of them */
+    uint32_t n_vocab, n_top;
+    float *row;         /* n_vocab of them */
+    pluck_logprob *top; /* n_top of them */
     pluck_error failure;
     bool has_drawn;       /* since init, wrap or reset */
+    bool is_wide;         /* whether more than n_top tokens survived the last time */
     pluck_config *random; /* the configuration, if each reset draws a seed; else NULL */
 } pluck_llama_impl_state;
 
@@ -131,31 +172,42 @@ static inline void pluck_llama_impl_accept(struct llama_sampler *smpl, llama_tok
     pluck_llama_impl_note(state, status, &err);
 }
 
-/* Puts the candidates' logits into the row; *n says how many of them, on failure too. */
-static inline pluck_status pluck_llama_impl_scatter(pluck_llama_impl_state *state,
-                                                    const llama_token_data_array *candidates,
-                                                    size_t *n, pluck_error *err)
+/*
+ * Draws a token from the logits in the row, and counts the survivors; lists them unless they are
+ * too many. Whether they are is not known before. A chain nearly always leaves few at each token or
+ * nearly always many, so the list is asked for if it was short the last time. Once it was too long,
+ * the survivors are only counted, until they are few: then a second run lists them.
+ */
+static inline pluck_status pluck_llama_impl_draw(pluck_llama_impl_state *state, pluck_token *token,
+                                                 uint32_t *n_survivors, pluck_error *err)
 {
-    const llama_token_data *data = candidates->data;
-    for (*n = 0; *n < candidates->size; ++*n) {
-        const llama_token id = data[*n].id;
-        if (id < 0 || (uint32_t)id >= state->n_vocab)
-            return pluck_llama_impl_fail(err, PLUCK_ERR_INVALID,
-                                         "a candidate is outside the sampler's vocabulary");
-        state->row[id] = data[*n].logit;
-    }
+    pluck_logits logits = {state->row, PLUCK_F32, state->n_vocab};
+    bool is_listed = false;
+    do {
+        pluck_outputs outputs = PLUCK_INIT(pluck_outputs);
+        is_listed = !state->is_wide;
+        outputs.tokens = token;
+        outputs.n_survivors = n_survivors;
+        outputs.n_top = state->n_top;
+        outputs.top_kind = PLUCK_LOGPROB_FINAL;
+        outputs.top = is_listed ? state->top : NULL;
+        pluck_status status = pluck_sampler_run(state->sampler, logits, &outputs, err);
+        if (status != PLUCK_OK)
+            return status;
+        state->is_wide = *n_survivors > state->n_top;
+    } while (!state->is_wide && !is_listed);
     return PLUCK_OK;
 }
 
-/* Writes the n most probable tokens over the candidates. */
-static inline void pluck_llama_impl_gather(const pluck_llama_impl_state *state, uint32_t n,
-                                           pluck_token token, llama_token_data_array *candidates)
+/* Writes the n survivors over the candidates. */
+static inline void pluck_llama_impl_write(const pluck_llama_impl_state *state, uint32_t n,
+                                          pluck_token token, llama_token_data_array *candidates)
 {
     for (uint32_t i = 0; i < n; i++) {
         llama_token_data *to = candidates->data + i;
-        to->id = state->probs[i].token;
-        to->p = state->probs[i].prob;
-        to->logit = logf(to->p);
+        to->id = state->top[i].token;
+        to->logit = state->top[i].logprob;
+        to->p = expf(to->logit);
         if (to->id == token)
             candidates->selected = (int64_t)i;
     }
@@ -163,31 +215,39 @@ static inline void pluck_llama_impl_gather(const pluck_llama_impl_state *state, 
     candidates->sorted = true;
 }
 
+/* The candidate that has the token: one has. */
+static inline int64_t pluck_llama_impl_find(const llama_token_data_array *candidates,
+                                            pluck_token token)
+{
+    size_t i = (size_t)token;
+    if (i < candidates->size && candidates->data[i].id == token)
+        return (int64_t)i;
+    for (i = 0; i < candidates->size && candidates->data[i].id != token;)
+        i++;
+    return (int64_t)i;
+}
+
 static inline void pluck_llama_impl_apply(struct llama_sampler *smpl,
                                           llama_token_data_array *candidates)
 {
     pluck_llama_impl_state *state = pluck_llama_impl_state_of(smpl);
-    const pluck_logits logits = {state->row, PLUCK_F32, state->n_vocab};
     pluck_error err;
     pluck_token token = -1;
-    size_t n_written = 0;
-    uint32_t n = 0;
+    uint32_t n_survivors = 0;
     candidates->selected = -1;
-    pluck_status status = pluck_llama_impl_scatter(state, candidates, &n_written, &err);
+    pluck_status status = pluck_logits_from_items(
+        candidates->data, sizeof(llama_token_data), offsetof(llama_token_data, id),
+        offsetof(llama_token_data, logit), candidates->size, state->row, state->n_vocab, &err);
     if (status == PLUCK_OK)
-        status = pluck_sampler_sample(state->sampler, logits, &token, &err);
-    if (status == PLUCK_OK)
-        status = pluck_sampler_distribution(state->sampler, logits, state->probs, state->n_vocab,
-                                            &n, &err);
-    for (size_t i = 0; i < n_written; i++)
-        state->row[candidates->data[i].id] = -INFINITY;
-    if (status == PLUCK_OK && n > candidates->size)
-        status = pluck_llama_impl_fail(&err, PLUCK_ERR_INVALID, "a candidate comes twice");
-    if (status == PLUCK_OK) {
-        pluck_llama_impl_gather(state, n, token, candidates);
-        state->has_drawn = true;
-    }
+        status = pluck_llama_impl_draw(state, &token, &n_survivors, &err);
     pluck_llama_impl_note(state, status, &err);
+    if (status != PLUCK_OK)
+        return;
+    state->has_drawn = true;
+    if (state->is_wide)
+        candidates->selected = pluck_llama_impl_find(candidates, token);
+    else
+        pluck_llama_impl_write(state, n_survivors, token, candidates);
 }
 
 static inline void pluck_llama_impl_reset(struct llama_sampler *smpl)
@@ -214,7 +274,7 @@ static inline void pluck_llama_impl_state_destroy(pluck_llama_impl_state *state)
     pluck_sampler_destroy(&state->sampler);
     pluck_config_destroy(&state->random);
     free(state->row);
-    free(state->probs);
+    free(state->top);
     free(state);
 }
 
@@ -230,14 +290,13 @@ static inline pluck_llama_impl_state *pluck_llama_impl_state_create(uint32_t n_v
     if (!state)
         return NULL;
     state->n_vocab = n_vocab;
+    state->n_top = n_vocab < PLUCK_LLAMA_IMPL_SURVIVORS ? n_vocab : PLUCK_LLAMA_IMPL_SURVIVORS;
     state->row = (float *)malloc(n_vocab * sizeof *state->row);
-    state->probs = (pluck_prob *)malloc(n_vocab * sizeof *state->probs);
-    if (!state->row || !state->probs) {
+    state->top = (pluck_logprob *)malloc(state->n_top * sizeof *state->top);
+    if (!state->row || !state->top) {
         pluck_llama_impl_state_destroy(state);
         return NULL;
     }
-    for (uint32_t i = 0; i < n_vocab; i++)
-        state->row[i] = -INFINITY;
     return state;
 }
 
@@ -250,6 +309,7 @@ static inline struct llama_sampler *pluck_llama_impl_clone(const struct llama_sa
         (!state->random || pluck_config_clone(&copy->random, state->random, NULL) == PLUCK_OK)) {
         copy->failure = state->failure;
         copy->has_drawn = state->has_drawn;
+        copy->is_wide = state->is_wide;
         out = llama_sampler_init(smpl->iface, copy);
     }
     if (!out)
@@ -257,31 +317,107 @@ static inline struct llama_sampler *pluck_llama_impl_clone(const struct llama_sa
     return out;
 }
 
-/* llama.h took a pointer to a const table once and does not any more, and the table has grown: what
- * is not named stays NULL, which llama.cpp takes as "not provided". */
-static inline struct llama_sampler_i *pluck_llama_impl_interface(void)
+#if PLUCK_LLAMA_HEADER >= 202608
+/* Both are of this header: llama_sampler_copy() has compared their tables. */
+static inline void pluck_llama_impl_copy_state(const struct llama_sampler *src,
+                                               struct llama_sampler *dst)
 {
-#ifdef __cplusplus
-    static struct llama_sampler_i table = [] {
-        struct llama_sampler_i made = {};
-        made.name = pluck_llama_impl_name;
-        made.accept = pluck_llama_impl_accept;
-        made.apply = pluck_llama_impl_apply;
-        made.reset = pluck_llama_impl_reset;
-        made.clone = pluck_llama_impl_clone;
-        made.free = pluck_llama_impl_free;
-        return made;
-    }();
-#else
-    static struct llama_sampler_i table = {.name = pluck_llama_impl_name,
-                                           .accept = pluck_llama_impl_accept,
-                                           .apply = pluck_llama_impl_apply,
-                                           .reset = pluck_llama_impl_reset,
-                                           .clone = pluck_llama_impl_clone,
-                                           .free = pluck_llama_impl_free};
-#endif
-    return &table;
+    const pluck_llama_impl_state *from = pluck_llama_impl_state_of(src);
+    pluck_llama_impl_state *to = pluck_llama_impl_state_of(dst);
+    pluck_sampler *sampler = NULL;
+    pluck_config *random = NULL;
+    pluck_error err;
+    pluck_status status = PLUCK_OK;
+    if (from->n_vocab != to->n_vocab)
+        status = pluck_llama_impl_fail(&err, PLUCK_ERR_INVALID,
+                                       "a sampler for another vocabulary cannot be copied");
+    if (status == PLUCK_OK && from->random)
+        status = pluck_config_clone(&random, from->random, &err);
+    if (status == PLUCK_OK)
+        status = pluck_sampler_clone(&sampler, from->sampler, &err);
+    if (status == PLUCK_OK) {
+        pluck_sampler_destroy(&to->sampler);
+        pluck_config_destroy(&to->random);
+        to->sampler = sampler;
+        to->random = random;
+        to->failure = from->failure;
+        to->has_drawn = from->has_drawn;
+        to->is_wide = from->is_wide;
+        return;
+    }
+    pluck_config_destroy(&random);
+    pluck_llama_impl_note(to, status, &err);
 }
+
+/* No graph of the backend holds anything of this sampler. */
+static inline void pluck_llama_impl_backend_reset(struct llama_sampler *smpl)
+{
+    (void)smpl;
+}
+
+/* Not in the backend. */
+static inline bool pluck_llama_impl_backend_init(struct llama_sampler *smpl,
+                                                 ggml_backend_buffer_type_t buffer_type,
+                                                 uint32_t n_outputs)
+{
+    (void)smpl;
+    (void)buffer_type;
+    (void)n_outputs;
+    return false;
+}
+#elif PLUCK_LLAMA_HEADER >= 202601
+static inline bool pluck_llama_impl_backend_init(struct llama_sampler *smpl,
+                                                 ggml_backend_buffer_type_t buffer_type)
+{
+    (void)smpl;
+    (void)buffer_type;
+    return false;
+}
+#endif
+
+/* A later header may have more functions than the newest that is known here. */
+#if PLUCK_LLAMA_HEADER >= 202608
+#    define PLUCK_LLAMA_IMPL_FITS(n) ((n) >= 12)
+#elif PLUCK_LLAMA_HEADER >= 202601
+#    define PLUCK_LLAMA_IMPL_FITS(n) ((n) == 10)
+#else
+#    define PLUCK_LLAMA_IMPL_FITS(n) ((n) == 6)
+#endif
+#ifdef __cplusplus
+#    define PLUCK_LLAMA_IMPL_ASSERT static_assert
+#else
+#    define PLUCK_LLAMA_IMPL_ASSERT _Static_assert
+#endif
+PLUCK_LLAMA_IMPL_ASSERT(
+    PLUCK_LLAMA_IMPL_FITS(sizeof(struct llama_sampler_i) / sizeof(void (*)(void))),
+    "this llama.h is of another date: define PLUCK_LLAMA_HEADER as 202502, 202601 or 202608");
+
+/* By position, because C++17 has no other way. What is not named stays NULL, which llama.cpp takes
+ * as "not provided". */
+#if defined(_WIN32)
+#    define PLUCK_LLAMA_IMPL_ONE __declspec(selectany)
+#else
+#    define PLUCK_LLAMA_IMPL_ONE __attribute__((weak, visibility("default")))
+#endif
+extern struct llama_sampler_i pluck_llama_impl_table;
+PLUCK_LLAMA_IMPL_ONE struct llama_sampler_i pluck_llama_impl_table = {
+    pluck_llama_impl_name,
+    pluck_llama_impl_accept,
+    pluck_llama_impl_apply,
+    pluck_llama_impl_reset,
+    pluck_llama_impl_clone,
+    pluck_llama_impl_free,
+#if PLUCK_LLAMA_HEADER >= 202601
+    pluck_llama_impl_backend_init,
+    NULL, /* backend_accept */
+    NULL, /* backend_apply */
+    NULL, /* backend_set_input */
+#endif
+#if PLUCK_LLAMA_HEADER >= 202608
+    pluck_llama_impl_backend_reset,
+    pluck_llama_impl_copy_state,
+#endif
+};
 
 static inline struct llama_sampler *pluck_llama_sampler_wrap(pluck_sampler **sampler,
                                                              pluck_error *err)
@@ -296,7 +432,7 @@ static inline struct llama_sampler *pluck_llama_sampler_wrap(pluck_sampler **sam
     pluck_sampler_get_info(*sampler, &info, NULL);
     state = pluck_llama_impl_state_create(info.n_vocab);
     if (state)
-        out = llama_sampler_init(pluck_llama_impl_interface(), state);
+        out = llama_sampler_init(&pluck_llama_impl_table, state);
     if (!out) {
         pluck_llama_impl_state_destroy(state);
         pluck_llama_impl_fail(err, PLUCK_ERR_NOMEM, "out of memory");
@@ -327,11 +463,9 @@ static inline struct llama_sampler *pluck_llama_sampler_init(const char *json, i
     return out;
 }
 
-/* By name: every file that includes this header has a table of its own. */
 static inline bool pluck_llama_impl_is_ours(const struct llama_sampler *smpl)
 {
-    return smpl && smpl->ctx && smpl->iface && smpl->iface->name &&
-           strcmp(smpl->iface->name(smpl), pluck_llama_impl_name(smpl)) == 0;
+    return smpl && smpl->ctx && smpl->iface == &pluck_llama_impl_table;
 }
 
 static inline pluck_sampler *pluck_llama_sampler_get(const struct llama_sampler *smpl)
@@ -354,20 +488,26 @@ static inline pluck_status pluck_llama_sampler_error(struct llama_sampler *smpl,
     return status;
 }
 
+/* The logits of an output; data is NULL if there are none. */
+static inline pluck_logits pluck_llama_impl_logits(struct llama_context *ctx, int32_t idx)
+{
+    const struct llama_vocab *vocab = llama_model_get_vocab(llama_get_model(ctx));
+    pluck_logits logits = {llama_get_logits_ith(ctx, idx), PLUCK_F32,
+                           (uint32_t)llama_vocab_n_tokens(vocab)};
+    return logits;
+}
+
 static inline llama_token pluck_llama_sample(struct llama_sampler *smpl, struct llama_context *ctx,
                                              int32_t idx)
 {
-    pluck_llama_impl_state *state = NULL;
     pluck_status status = PLUCK_OK;
     pluck_error err;
     pluck_token token = -1;
     if (!pluck_llama_impl_is_ours(smpl) || !ctx)
         return -1;
-    state = pluck_llama_impl_state_of(smpl);
-    const float *values = llama_get_logits_ith(ctx, idx);
-    const struct llama_vocab *vocab = llama_model_get_vocab(llama_get_model(ctx));
-    const pluck_logits logits = {values, PLUCK_F32, (uint32_t)llama_vocab_n_tokens(vocab)};
-    if (!values)
+    pluck_llama_impl_state *state = pluck_llama_impl_state_of(smpl);
+    pluck_logits logits = pluck_llama_impl_logits(ctx, idx);
+    if (!logits.data)
         status = pluck_llama_impl_fail(&err, PLUCK_ERR_INVALID, "this output has no logits");
     else
         status = pluck_sampler_next(state->sampler, logits, &token, &err);
@@ -375,6 +515,96 @@ static inline llama_token pluck_llama_sample(struct llama_sampler *smpl, struct 
         state->has_drawn = true;
     pluck_llama_impl_note(state, status, &err);
     return status == PLUCK_OK ? token : -1;
+}
+
+/* A row that failed in a batch has a status, but the message is that of the first one: drawing
+ * again, which changes nothing, says why. */
+static inline void pluck_llama_impl_note_row(pluck_llama_impl_state *state, pluck_logits logits,
+                                             pluck_status status, const pluck_error *batch)
+{
+    pluck_error err;
+    pluck_token token = -1;
+    if (pluck_sampler_sample(state->sampler, logits, &token, &err) == status)
+        pluck_llama_impl_note(state, status, &err);
+    else
+        pluck_llama_impl_note(state, status, batch);
+}
+
+/* At most PLUCK_LLAMA_IMPL_BATCH outputs in one call. */
+static inline bool pluck_llama_impl_sample_some(pluck_workspace *workspace,
+                                                struct llama_sampler *const *samplers,
+                                                struct llama_context *ctx, const int32_t *idxs,
+                                                size_t n, llama_token *tokens)
+{
+    pluck_sampler *inside[PLUCK_LLAMA_IMPL_BATCH];
+    const void *rows[PLUCK_LLAMA_IMPL_BATCH];
+    pluck_status statuses[PLUCK_LLAMA_IMPL_BATCH];
+    pluck_logits logits = {NULL, PLUCK_F32, 0};
+    pluck_matrix matrix;
+    pluck_outputs outputs = PLUCK_INIT(pluck_outputs);
+    pluck_error err;
+    bool done = true;
+    for (size_t i = 0; i < n; i++) {
+        tokens[i] = -1;
+        inside[i] = pluck_llama_sampler_get(samplers[i]);
+        rows[i] = NULL;
+        statuses[i] = PLUCK_ERR_INVALID;
+        if (!inside[i]) {
+            done = done && !samplers[i];
+            continue;
+        }
+        logits = pluck_llama_impl_logits(ctx, idxs[i]);
+        rows[i] = logits.data;
+        if (logits.data)
+            continue;
+        inside[i] = NULL;
+        done = false;
+        pluck_llama_impl_fail(&err, PLUCK_ERR_INVALID, "this output has no logits");
+        pluck_llama_impl_note(pluck_llama_impl_state_of(samplers[i]), PLUCK_ERR_INVALID, &err);
+    }
+    memset(&matrix, 0, sizeof matrix);
+    matrix.rows = rows;
+    matrix.dtype = PLUCK_F32;
+    matrix.n_cols = logits.n_vocab;
+    matrix.n_rows = n;
+    outputs.accept = true;
+    outputs.tokens = tokens;
+    outputs.statuses = statuses;
+    pluck_status status = logits.n_vocab > 0
+                              ? pluck_workspace_run(workspace, inside, &matrix, &outputs, &err)
+                              : PLUCK_OK;
+    for (size_t i = 0; i < n; i++) {
+        if (!inside[i])
+            continue;
+        pluck_llama_impl_state *state = pluck_llama_impl_state_of(samplers[i]);
+        logits.data = rows[i];
+        if (status == PLUCK_OK || statuses[i] == PLUCK_OK)
+            state->has_drawn = true;
+        else
+            pluck_llama_impl_note_row(state, logits, statuses[i], &err);
+    }
+    return done && status == PLUCK_OK;
+}
+
+static inline bool pluck_llama_sample_batch(pluck_workspace *workspace,
+                                            struct llama_sampler *const *samplers,
+                                            struct llama_context *ctx, const int32_t *idxs,
+                                            size_t n, llama_token *tokens)
+{
+    bool done = true;
+    if (n > 0 && (!samplers || !ctx || !idxs || !tokens))
+        return false;
+    for (size_t i = 0; !workspace && i < n; i++) {
+        tokens[i] = samplers[i] ? pluck_llama_sample(samplers[i], ctx, idxs[i]) : -1;
+        done = done && (!samplers[i] || tokens[i] >= 0);
+    }
+    for (size_t i = 0; workspace && i < n; i += PLUCK_LLAMA_IMPL_BATCH) {
+        size_t n_here = n - i < PLUCK_LLAMA_IMPL_BATCH ? n - i : PLUCK_LLAMA_IMPL_BATCH;
+        done = pluck_llama_impl_sample_some(workspace, samplers + i, ctx, idxs + i, n_here,
+                                            tokens + i) &&
+               done;
+    }
+    return done;
 }
 
 #ifdef __cplusplus

@@ -1,10 +1,14 @@
 /*
  * The part of llama.cpp's llama.h that pluck/llama.h needs, so that its tests need no llama.cpp:
- * the interface of early 2025, or with LLAMA_STAND_IN_BACKEND that of release v0.5.0, whose table
- * has further functions.
+ * the interface of the date LLAMA_STAND_IN, one of those of PLUCK_LLAMA_HEADER. That of 202608 is
+ * the one of release v0.5.0 and the newest.
  */
 #ifndef LLAMA_STAND_IN_H
 #define LLAMA_STAND_IN_H
+
+#ifndef LLAMA_STAND_IN
+#    define LLAMA_STAND_IN 202608
+#endif
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,6 +24,7 @@ struct llama_context;
 struct llama_sampler;
 
 typedef int32_t llama_token;
+typedef struct ggml_backend_buffer_type *ggml_backend_buffer_type_t;
 
 typedef struct llama_token_data {
     llama_token id;
@@ -43,17 +48,24 @@ struct llama_sampler_i {
     void (*reset)(struct llama_sampler *smpl);
     struct llama_sampler *(*clone)(const struct llama_sampler *smpl);
     void (*free)(struct llama_sampler *smpl);
-#ifdef LLAMA_STAND_IN_BACKEND
-    bool (*backend_init)(struct llama_sampler *smpl, void *buffer_type, uint32_t n_outputs);
+#if LLAMA_STAND_IN >= 202608
+    bool (*backend_init)(struct llama_sampler *smpl, ggml_backend_buffer_type_t buffer_type,
+                         uint32_t n_outputs);
+#elif LLAMA_STAND_IN >= 202601
+    bool (*backend_init)(struct llama_sampler *smpl, ggml_backend_buffer_type_t buffer_type);
+#endif
+#if LLAMA_STAND_IN >= 202601
     void (*backend_accept)(struct llama_sampler *smpl, void *ctx, void *graph, void *selected);
     void (*backend_apply)(struct llama_sampler *smpl, void *ctx, void *graph, void *data);
     void (*backend_set_input)(struct llama_sampler *smpl);
+#endif
+#if LLAMA_STAND_IN >= 202608
     void (*backend_reset)(struct llama_sampler *smpl);
     void (*copy_state)(const struct llama_sampler *from, struct llama_sampler *to);
 #endif
 };
 
-#ifdef LLAMA_STAND_IN_BACKEND
+#if LLAMA_STAND_IN >= 202601
 typedef struct llama_sampler_i *llama_stand_in_table;
 #else
 typedef const struct llama_sampler_i *llama_stand_in_table;

@@ -45,7 +45,7 @@ static const struct {
 static void *library;
 static functions real;
 static float *current_logits;
-static int32_t current_n_vocab;
+static int32_t current_n_vocab, current_n_outputs;
 
 void llama_engine_close(void)
 {
@@ -58,7 +58,7 @@ void llama_engine_close(void)
 void llama_engine_open(void)
 {
     const char *folder = getenv("PLUCK_LIBLLAMA");
-#ifdef LLAMA_STAND_IN_BACKEND
+#if LLAMA_STAND_IN >= 202608
     char pattern[4096];
     glob_t found = {0};
     snprintf(pattern, sizeof pattern, "%s/libllama.*so*", folder ? folder : "");
@@ -100,10 +100,18 @@ struct llama_sampler *llama_engine_top_k(int32_t k)
     return real.init_top_k(k);
 }
 
+#if LLAMA_STAND_IN >= 202608
 void llama_engine_copy(const struct llama_sampler *from, struct llama_sampler *to)
 {
-    real.copy(from, to);
+    if (real.copy) {
+        real.copy(from, to);
+        return;
+    }
+    if (from->iface != to->iface)
+        abort();
+    to->iface->copy_state(from, to);
 }
+#endif
 
 struct llama_sampler *llama_sampler_init(llama_stand_in_table iface, llama_sampler_context_t ctx)
 {
@@ -159,16 +167,20 @@ void llama_engine_free(struct llama_sampler *sampler)
     free(sampler);
 }
 
-void llama_engine_set_logits(float *logits, int32_t n_vocab)
+void llama_engine_set_logits(float *logits, int32_t n_outputs, int32_t n_vocab)
 {
     current_logits = logits;
+    current_n_outputs = n_outputs;
     current_n_vocab = n_vocab;
 }
 
 float *llama_get_logits_ith(struct llama_context *ctx, int32_t i)
 {
     (void)ctx;
-    return i == -1 ? current_logits : NULL;
+    if (i == -1)
+        i = current_n_outputs - 1;
+    return i >= 0 && i < current_n_outputs ? current_logits + (size_t)i * (size_t)current_n_vocab
+                                           : NULL;
 }
 
 const struct llama_model *llama_get_model(const struct llama_context *ctx)
