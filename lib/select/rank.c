@@ -17,21 +17,22 @@
 #include <string.h>
 
 enum {
-    FEW = 32, /* to be counted one by one in a piece */
-    N_BINS = 1024,
+    FEW = 64,        /* to be counted one by one in a piece */
+    BINS_A_KEY = 16, /* few values then share a bin with a key */
     N_PIECE = PLK_RUN_BLOCKS * PLK_BLOCK
 };
 
 typedef struct ranking {
     const plk_view *view;
-    const plk_key *keys; /* asked for, best first, each once; those at -inf as one */
+    /* [n + 1] asked for, best first, each once, those at -inf as one; the last is 0. */
+    const plk_key *keys;
     uint32_t n;
     uint32_t *n_better; /* [n] counted */
     uint32_t *n_placed; /* [n + 1] better than this key and those behind it */
     uint32_t n_finite;  /* keys above -inf */
-    bool has_bins;
+    uint32_t n_bins;    /* 0: not made yet */
     float top, bins_a_unit;
-    uint32_t first[N_BINS + 1]; /* the first key of each bin */
+    uint32_t *first; /* [n_bins + 1] the first key of each bin; in the memory of picks */
 } ranking;
 
 static plk_key key_of(const plk_view *view, uint32_t token)
@@ -44,24 +45,27 @@ static plk_key key_of(const plk_view *view, uint32_t token)
 static uint32_t bin_of(const ranking *r, float value)
 {
     float bin = (r->top - value) * r->bins_a_unit;
-    if (bin < 1.0f)
-        return 0;
-    return bin < (float)(N_BINS - 1) ? (uint32_t)bin : N_BINS - 1;
+    uint32_t last = r->n_bins - 1;
+    if (!(bin < (float)last))
+        return last;
+    return bin > 0.0f ? (uint32_t)(int32_t)bin : 0;
 }
 
 static void make_bins(ranking *r)
 {
-    r->has_bins = true;
+    uint32_t most = 2 * PLK_PICKS_ARRAYS * r->view->scratch->n_blocks - 1;
+    r->first = (uint32_t *)(void *)r->view->scratch->picks;
+    r->n_bins = r->n < most / BINS_A_KEY ? r->n * BINS_A_KEY : most;
     r->top = plk_key_logit(r->keys[0]);
     float range = r->n_finite > 0 ? r->top - plk_key_logit(r->keys[r->n_finite - 1]) : 0.0f;
-    r->bins_a_unit = range > 0.0f ? (float)N_BINS / range : 0.0f;
+    r->bins_a_unit = range > 0.0f ? (float)r->n_bins / range : 0.0f;
     if (!(r->bins_a_unit <= FLT_MAX))
         r->bins_a_unit = 0.0f;
     uint32_t bin = 0;
     for (uint32_t i = 0; i < r->n_finite; i++)
         for (uint32_t end = bin_of(r, plk_key_logit(r->keys[i])); bin <= end; bin++)
             r->first[bin] = i;
-    for (; bin <= N_BINS; bin++)
+    for (; bin <= r->n_bins; bin++)
         r->first[bin] = r->n_finite;
 }
 
@@ -124,15 +128,22 @@ static void place_piece(ranking *r, const float *x, uint32_t index, uint32_t n_b
 {
     uint32_t indexes[N_PIECE + PLK_SLACK];
     float values[N_PIECE + PLK_SLACK];
-    if (!r->has_bins)
+    if (r->n_bins == 0)
         make_bins(r);
+    const uint32_t *ids = r->view->compact ? r->view->scratch->ids : NULL;
     float low = r->n_finite == r->n ? plk_key_logit(r->keys[r->n - 1]) : -FLT_MAX;
     size_t n = r->view->kernels->gather(x, (size_t)n_blocks * PLK_BLOCK, low, INFINITY, index,
                                         indexes, values);
     for (size_t i = 0; i < n; i++) {
-        plk_key key = plk_key_of(values[i], plk_view_token(r->view, indexes[i]));
+        plk_key key = plk_key_of(values[i], ids ? ids[indexes[i]] : indexes[i]);
         uint32_t bin = bin_of(r, values[i]);
-        r->n_placed[find_key(r->keys, r->first[bin], r->first[bin + 1], key)]++;
+        uint32_t place = r->first[bin], n_here = r->first[bin + 1] - place;
+        /* No branch for bins of one key or none: which ones values meet cannot be predicted. */
+        if (n_here > 1)
+            place = find_key(r->keys, place, place + n_here, key);
+        else
+            place += n_here & (uint32_t)(r->keys[place] >= key);
+        r->n_placed[place]++;
     }
 }
 
@@ -183,6 +194,7 @@ static void rank(const plk_view *view, const int32_t *tokens, uint32_t n, uint32
     plk_key_sort_any(w->keys, n, w->spare);
     ranking r = {.view = view, .keys = w->keys, .n = drop_repeated(w->keys, n)};
     r.n_finite = r.n - (plk_key_logit(r.keys[r.n - 1]) == -INFINITY);
+    w->keys[r.n] = 0;
     r.n_better = (uint32_t *)(void *)w->spare;
     r.n_placed = r.n_better + r.n;
     memset(r.n_better, 0, (2 * (size_t)r.n + 1) * sizeof *r.n_better);
