@@ -6,9 +6,10 @@
  *                   [--targets] [--json FILE] [--quick]
  *
  * "sample" asks for a token only, "draw" also for its logprob and the number of survivors. Each
- * step accepts its token, as an engine does.
+ * step accepts its token, as an engine does. What pluck_sampler_run() reports in one call follows,
+ * as a multiple of a greedy token.
  */
-#include "sampler_bench.h"
+#include "reports.h"
 #include "support/bench_options.h"
 #include "support/clock.h"
 #include "targets.h"
@@ -56,6 +57,29 @@ static bool run_chains(sampler_bench *bench, const bench_options *options)
     return done;
 }
 
+static bool run_reports(sampler_bench *bench, const bench_options *options)
+{
+    bool done = true, first = true;
+    for (size_t i = 0; i < bench_report_count(); i++) {
+        const bench_report *report = bench_report_at(i);
+        bench_timing timings[2];
+        if (options->only && !strstr(report->name, options->only))
+            continue;
+        if (!bench_report_measure(bench, report, timings)) {
+            done = false;
+            continue;
+        }
+        if (first)
+            printf("%-24s %11s %11s %25s\n", "reported in one call", "ns", "greedy ns",
+                   "in greedy tokens  p10-p90");
+        first = false;
+        printf("%-24s %11.0f %11.0f %12.2f %5.2f-%-6.2f\n", report->name, timings[1].ns.median,
+               timings[0].ns.median, timings[1].ratio.median, timings[1].ratio.p10,
+               timings[1].ratio.p90);
+    }
+    return done;
+}
+
 static bool run_rows(sampler_bench *bench, const bench_options *options, const bench_rows *rows)
 {
     bool done = true;
@@ -63,6 +87,7 @@ static bool run_rows(sampler_bench *bench, const bench_options *options, const b
         done = sampler_bench_start(bench, rows, options->isas[i]) && done;
         if (bench->rows) {
             done = run_chains(bench, options) && done;
+            done = run_reports(bench, options) && done;
             sampler_bench_stop(bench);
         }
     }

@@ -31,7 +31,12 @@ def load(folder, name):
 
 
 def measured(records):
-    return [record for record in records if record.get("record") != "machine"]
+    return [record for record in records
+            if record.get("record") != "machine" and "report" not in record]
+
+
+def reported(records):
+    return [record for record in records if "report" in record]
 
 
 def table(head, rows):
@@ -122,6 +127,24 @@ def chains_table(folder):
             row += [microseconds(record["sample_ns"]), ratio(record["sample_ratio"]),
                     microseconds(record["draw_ns"]), ratio(record["draw_ratio"])] \
                 if record else ["–"] * 4
+        rows.append(row)
+    return table(head, rows)
+
+
+def reports_table(folder):
+    records = reported(load(folder, "chains"))
+    isas = [isa for isa in unique(records, "isa") if isa != "scalar"]
+    found = {(r["report"], r["isa"]): r for r in records}
+    head = ["in one call", "chain"]
+    for isa in isas:
+        head += [f"{isa}: µs", "in greedy tokens"]
+    rows = []
+    for report in unique(records, "report"):
+        row = [report, next(r["of"] for r in records if r["report"] == report)]
+        for isa in isas:
+            record = found.get((report, isa))
+            row += [microseconds(record["report_ns"]), with_range(record["report_ratio"])] \
+                if record else ["–"] * 2
         rows.append(row)
     return table(head, rows)
 
@@ -228,7 +251,8 @@ def python_peers_table(folder):
 
 PAGES = {
     "docs/performance.md": {
-        "results": results_table, "chains": chains_table, "sizes": sizes_table,
+        "results": results_table, "chains": chains_table, "reports": reports_table,
+        "sizes": sizes_table,
         "types": types_table, "logits": logits_table, "batch": batch_table,
         "libllama": llama_table, "python peers": python_peers_table, "machine": machine_table,
     },

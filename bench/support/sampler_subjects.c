@@ -7,7 +7,7 @@ void bench_place_prepare(void *place, size_t repetition)
     p->first_row = repetition * p->rows->rotation % p->rows->n_rows;
 }
 
-static pluck_logits row_at(const bench_place *place, size_t i)
+pluck_logits bench_place_row(const bench_place *place, size_t i)
 {
     return bench_rows_at(place->rows, place->first_row + i % place->rows->rotation);
 }
@@ -21,7 +21,7 @@ void bench_scan_run(void *scan, size_t n)
         [PLUCK_BF16] = s->kernels->scan_bf16,
     };
     for (size_t i = 0; i < n; i++) {
-        pluck_logits row = row_at(s->place, i);
+        pluck_logits row = bench_place_row(s->place, i);
         if (kernel[row.dtype](row.data, s->place->rows->n_blocks, s->block_max))
             s->saw_nan = true;
     }
@@ -40,7 +40,8 @@ void bench_stepper_sample(void *stepper, size_t n)
     for (size_t i = 0; i < n && s->err.status == PLUCK_OK; i++) {
         pluck_token token = 0;
         set_mask(s);
-        if (pluck_sampler_sample(s->sampler, row_at(s->place, i), &token, &s->err) == PLUCK_OK)
+        if (pluck_sampler_sample(s->sampler, bench_place_row(s->place, i), &token, &s->err) ==
+            PLUCK_OK)
             pluck_sampler_accept(s->sampler, token, &s->err);
     }
 }
@@ -50,7 +51,8 @@ void bench_stepper_draw(void *stepper, size_t n)
     bench_stepper *s = stepper;
     for (size_t i = 0; i < n && s->err.status == PLUCK_OK; i++) {
         set_mask(s);
-        if (pluck_sampler_draw(s->sampler, row_at(s->place, i), &s->last, &s->err) == PLUCK_OK)
+        if (pluck_sampler_draw(s->sampler, bench_place_row(s->place, i), &s->last, &s->err) ==
+            PLUCK_OK)
             pluck_sampler_accept(s->sampler, s->last.token, &s->err);
     }
 }

@@ -18,6 +18,9 @@ typedef struct bench_place {
 /* The prepare function of a bench_plan; its context is a bench_place. */
 void bench_place_prepare(void *place, size_t repetition);
 
+/* The row of step i of a repetition. */
+pluck_logits bench_place_row(const bench_place *place, size_t i);
+
 /* R: the scan kernel over the rows. */
 typedef struct bench_scan {
     const bench_place *place;
