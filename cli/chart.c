@@ -4,7 +4,7 @@
  *
  * Block elements U+2581 to U+258F: their UTF-8 differs in the last byte.
  */
-#include "chart.h"
+#include "output.h"
 
 #include <langinfo.h>
 #include <math.h>

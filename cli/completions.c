@@ -2,8 +2,6 @@
  * pluck completions: scripts for bash, zsh and fish. All three look at the words typed so far: the
  * command first, then its flags, the words of a choice, or files.
  */
-#include "flags.h"
-#include "output.h"
 #include "setup.h"
 
 #include <ctype.h>

@@ -4,7 +4,7 @@
  * than half as often as it claims, by more than four standard errors, is worth a sentence even if
  * it is only overconfident.
  */
-#include "doubts.h"
+#include "input.h"
 #include "setup.h"
 
 #include "file/array_file.h"

@@ -4,7 +4,6 @@
  */
 #include "flags.h"
 
-#include "commands/commands.h"
 #include "help.h"
 #include "run_files.h"
 
@@ -326,10 +325,10 @@ const char *choice_at(const char *choices, int index, size_t *n)
 }
 
 /* How many flags a table has, its groups resolved. */
-static size_t count_flags(const flag *table)
+static size_t count_flags(const flag *entries)
 {
     size_t n = 0;
-    for (const flag *f = table; f && f->kind != FLAG_LAST; f++) {
+    for (const flag *f = entries; f && f->kind != FLAG_LAST; f++) {
         if (f->kind == FLAG_TABLE)
             n += count_flags(f->group);
         else
@@ -338,9 +337,9 @@ static size_t count_flags(const flag *table)
     return n;
 }
 
-static bool add_table(flag_set *set, const flag *table, size_t at)
+static bool add_table(flag_set *set, const flag *entries, size_t at)
 {
-    for (const flag *f = table; f && f->kind != FLAG_LAST; f++) {
+    for (const flag *f = entries; f && f->kind != FLAG_LAST; f++) {
         if (f->kind == FLAG_TABLE) {
             if (!add_table(set, f->group, at + f->at))
                 return false;

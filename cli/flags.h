@@ -7,7 +7,7 @@
 #ifndef CLI_FLAGS_H
 #define CLI_FLAGS_H
 
-#include "message.h"
+#include "output.h"
 
 #include <pluck/stage.h>
 
@@ -102,7 +102,14 @@ typedef struct command {
     int (*run)(const void *flags);
 } command;
 
-/* NULL-terminated. */
+/* Each is where its code is. */
+extern const command sample_command, inspect_command, replay_command, tune_command, report_command,
+    compare_command, convert_command, bench_command, softmax_command, stages_command,
+    config_check_command, config_show_command, config_import_command, config_init_command,
+    config_schema_command, tree_predict_command, tree_stats_command, tree_fit_command,
+    tree_distill_command, tree_eval_command, completions_command, help_command;
+
+/* All of them, NULL-terminated. */
 extern const command *const commands[];
 
 /* All flags of one command, its groups and keys resolved: at counts from the beginning of its

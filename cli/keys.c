@@ -3,7 +3,7 @@
  * --top-k, with the range and default that the table says. Keys of the configuration itself (seed,
  * order, draw, on_nan) follow. Keys that several stages share give one flag.
  */
-#include "keys.h"
+#include "help.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -47,10 +47,10 @@ static const flag general_keys[] = {
 
 #define N_GENERAL (sizeof general_keys / sizeof *general_keys)
 
-static bool has_key(const flag *table, size_t n, const char *key)
+static bool has_key(const flag *keys, size_t n, const char *key)
 {
     for (size_t i = 0; i < n; i++)
-        if (strcmp(table[i].key, key) == 0)
+        if (strcmp(keys[i].key, key) == 0)
             return true;
     return false;
 }

@@ -2,7 +2,7 @@
  * The text is read in pieces of up to 256 KiB. What follows the last whole line of a piece is moved
  * to the front of the buffer, which grows if one line is longer than it.
  */
-#include "lines.h"
+#include "model.h"
 
 #include <errno.h>
 #include <fcntl.h>

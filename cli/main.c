@@ -1,7 +1,6 @@
 /* pluck: finds the command, parses what follows its name, runs it. */
-#include "flags.h"
 #include "help.h"
-#include "signals.h"
+#include "run_files.h"
 
 #include <pluck/base.h>
 

@@ -1,6 +1,6 @@
 /* One message is formatted into a fixed buffer, so that running out of memory can be reported too;
  * an ellipsis stands for the middle of what does not fit. */
-#include "message.h"
+#include "output.h"
 
 #include "base/text.h"
 

@@ -5,7 +5,7 @@
  * Text of any bytes, and numbers, in the notations that results use.
  */
 #include "output.h"
-#include "signals.h"
+#include "run_files.h"
 
 #include "base/alloc.h"
 

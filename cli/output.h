@@ -1,18 +1,62 @@
 /*
- * Where results go: standard output, or a file that appears under its name only when it is
- * complete. Writing never fails on the spot: the first error is kept, later writes do nothing, and
- * output_close() tells.
+ * What the command writes: messages and the exit status that goes with them, results, tables,
+ * progress, charts.
  */
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
-
-#include "message.h"
 
 #include "base/text.h"
 #include "file/file.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_NEGATIVE = 1, /* a negative answer: a comparison differs */
+    EXIT_USAGE = 2,    /* the command line cannot be understood */
+    EXIT_DATA = 3,     /* bad input data or configuration */
+    EXIT_SYSTEM = 4    /* the system failed: files, memory */
+};
+
+#ifdef __GNUC__
+#    define CLI_PRINTF(text, values) __attribute__((format(printf, text, values)))
+#else
+#    define CLI_PRINTF(text, values)
+#endif
+
+/*
+ * Messages go to standard error. A message is always one line: control characters in it (from a
+ * file name, say) are escaped (PLK_PLAIN).
+ */
+
+/* From now on messages begin with "pluck sample", say, and before that with "pluck". */
+void message_start(const char *command, bool is_quiet);
+const char *message_who(void);
+bool message_is_quiet(void);
+
+/* Writes "who: message" as one line to standard error; returns code, so that a caller can return
+ * it. */
+int complain(int code, const char *format, ...) CLI_PRINTF(2, 3);
+
+/* complain() about memory. */
+int complain_memory(void);
+
+/* The same without a code, unless --quiet is given. */
+void note(const char *format, ...) CLI_PRINTF(1, 2);
+
+/* The same with another beginning, in any case. */
+void say(const char *head, const char *format, ...) CLI_PRINTF(2, 3);
+
+/* The exit status that belongs to a status of the library. */
+int exit_code_of(pluck_status status);
+
+/*
+ * Where results go: standard output, or a file that appears under its name only when it is
+ * complete. Writing never fails on the spot: the first error is kept, later writes do nothing, and
+ * output_close() tells.
+ */
 
 /* What is not written yet of a line that is being wrapped. */
 typedef struct wrapped_line {
@@ -30,7 +74,7 @@ typedef struct wrapped_line {
 typedef struct output {
     const char *name; /* what messages call it */
     plk_new_file file;
-    int unfinished; /* see unfinished.h */
+    int unfinished; /* see run_files.h */
     bool is_open, is_terminal;
     wrapped_line line;
     int error;       /* errno of the first failure, or 0 */
@@ -109,5 +153,110 @@ typedef struct screen_text {
 } screen_text;
 
 void output_screen(output *out, screen_text *state, const char *text, size_t n);
+
+/*
+ * Tables: the columns are declared once, and rows are given cell by cell. Text has padded columns
+ * with a heading, CSV has commas and numbers that read back to the same value.
+ */
+
+typedef struct table_column {
+    const char *title;  /* also the name in CSV */
+    int width;          /* of text, negative: left-aligned, 0: as long as it is */
+    const char *format; /* of numbers, "%.6f"; NULL: "%g" */
+    unsigned gap;       /* spaces before it in addition to one */
+    bool is_double;     /* CSV: as exact as a double, and nothing for NaN; else as a float */
+} table_column;
+
+typedef struct table {
+    output *out;
+    const table_column *columns;
+    size_t n;  /* of the columns; the last ones may be left out of a row */
+    size_t at; /* the column of the next cell */
+    bool is_csv;
+} table;
+
+/* Prints the heading; of text between head and off, terminal codes or "". */
+table table_begin(output *out, const table_column *columns, size_t n, const char *head,
+                  const char *off);
+table table_begin_csv(output *out, const table_column *columns, size_t n);
+
+void table_word(table *t, const char *word);
+void table_count(table *t, uint64_t value);
+void table_token(table *t, int32_t token);
+void table_number(table *t, double value);
+
+/* Text of any bytes, cut to that number of columns in text. */
+void table_text(table *t, const char *text, size_t n, unsigned columns);
+
+void table_end_row(table *t);
+
+/*
+ * A progress bar on standard error for work that lasts over a second, if that is a terminal.
+ */
+
+typedef struct progress {
+    bool is_enabled, is_shown;
+    uint64_t total;   /* 0: not known */
+    const char *unit; /* what is counted; NULL: draws */
+    double start, shown_at;
+} progress;
+
+/* Nothing is shown with --quiet, nor if results that are printed meanwhile go to a terminal: out,
+ * or NULL if results come after the work. */
+void progress_start(progress *p, uint64_t total, const output *out);
+
+/* done of total is done. */
+void progress_update(progress *p, uint64_t done);
+
+/* Takes the bar away: before messages and at the end. */
+void progress_clear(progress *p);
+
+/*
+ * Small line charts as SVG: for papers, and inside the report, whose style sheet colours them.
+ *
+ * Bars and sparklines in the terminal, of block characters where the locale has them.
+ */
+
+enum { CHART_WIDTH = 360, CHART_HEIGHT = 250, CHART_SERIES_MAX = 4, CHART_FEW_ROWS = 10 };
+
+typedef struct chart_series {
+    const char *name; /* in the legend; NULL: not there */
+    const double *x, *y;
+    size_t n; /* points whose y is not finite are left out */
+
+    /* How many rows each point stands for, or NULL: points of fewer than CHART_FEW_ROWS are drawn
+     * as rings with their number, and their lines are faint. */
+    const uint64_t *rows;
+    bool has_line, has_dots;
+} chart_series;
+
+typedef struct chart {
+    const char *title, *x_label, *y_label;
+    bool is_log_x, is_log_y;
+    bool has_diagonal;    /* from corner to corner */
+    double x_low, x_high; /* both 0: what the series span */
+    double y_low, y_high; /* alike */
+    bool has_mark;        /* a vertical line at mark_x with mark_text */
+    double mark_x;
+    char mark_text[32];
+    chart_series series[CHART_SERIES_MAX];
+    size_t n_series;
+} chart;
+
+/* One <svg> element with a title that names it for those who do not see it. */
+void chart_write(output *out, const chart *c);
+
+/* A file of n charts side by side, with their colours. */
+void chart_write_file(output *out, const chart *charts, size_t n);
+
+/* Whether the locale has block characters. */
+bool bars_have_blocks(void);
+
+/* A bar of share, in [0, 1], of up to that many columns, in eighths of a column or '#'. */
+void bar_write(output *out, bool has_blocks, unsigned columns, double share);
+
+/* A column a value, the smallest lowest and the largest highest; a value that is not finite is a
+ * blank. */
+void spark_write(output *out, bool has_blocks, const double *values, size_t n);
 
 #endif

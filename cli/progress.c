@@ -1,5 +1,5 @@
 /* The rate is the mean since the start; the bar is drawn at most ten times a second. */
-#include "progress.h"
+#include "output.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,6 @@
  * nothing that could be lost: they may be named more than once.
  */
 #include "run_files.h"
-#include "signals.h"
 
 #include "base/alloc.h"
 #include "file/file.h"

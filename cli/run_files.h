@@ -6,16 +6,46 @@
 #define CLI_RUN_FILES_H
 
 #include "flags.h"
-#include "output.h"
 
 /* Refuses outputs that would destroy something, before anything is read: one that is an input or
  * another output too, whatever their paths are, a directory, a folder that cannot be written to.
  * more is the path of an output that has no flag, or NULL. Returns an exit code, after complain()
- * if it is not EXIT_DONE. Tells shortened.h the inputs. */
+ * if it is not EXIT_DONE. Tells shortened_watch_files() the inputs. */
 int run_files_check(const call *c, const char *more);
 
 /* Opens standard output for the results of a command, or standard error if a file that a flag names
  * goes to standard output. */
 int run_files_open_results(output *out, const call *c);
+
+/*
+ * Files that are removed when a signal ends the command.
+ *
+ * Input files that become shorter while they are mapped.
+ */
+
+/* Removes the unfinished files if a signal ends the process, by a closed pipe too. Called at the
+ * start, and again by who had own handlers in between. */
+void unfinished_watch_signals(void);
+
+/* Removes the unfinished files; for signal handlers. */
+void unfinished_unlink(void);
+
+/* Adds the path of an unfinished file. Returns its number, or -1 if it cannot be remembered. */
+int unfinished_add(const char *path);
+
+/* The file is finished or gone. -1 is allowed. */
+void unfinished_remove(int number);
+
+/* Lets signals that end the command wait, true, and lets them come again, false: around making a
+ * file and adding it, and around calls of the library that make and finish one. */
+void unfinished_hold_signals(bool hold);
+
+/* From now on, reading past the new end of a mapped file ends the process with EXIT_DATA and one
+ * line that names the file, and removes unfinished outputs. Called once, at the start. */
+void shortened_watch_signal(void);
+
+/* The input files of the run, as long as they are now. The paths must stay valid; paths itself need
+ * not. Replaces what was told before. */
+void shortened_watch_files(const char *const *paths, size_t n);
 
 #endif

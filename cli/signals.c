@@ -1,7 +1,7 @@
 /*
  * A signal handler may call unlink() but nothing that allocates: for that the process keeps the
- * paths in static storage. Afterwards the signal does what it
- * would have done, so that the parent sees its number.
+ * paths in static storage. Afterwards the signal does what it would have done, so that the parent
+ * sees its number.
  *
  * The system says SIGBUS, and where in memory, but not in which file. stat() may be called by a
  * signal handler: the file that is shorter now than before it was opened is the one.
@@ -10,8 +10,7 @@
  * Several of them may meet the end of the file at once: the first one speaks, the others wait for
  * it to end the process.
  */
-#include "signals.h"
-#include "message.h"
+#include "run_files.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -30,7 +29,7 @@ enum { MAX_FILES = 8 };
 static char paths[MAX_FILES][PATH_MAX];
 static volatile sig_atomic_t is_used[MAX_FILES];
 
-/* What ends a process, except for faults of the program itself, SIGBUS (see shortened.h) and
+/* What ends a process, except for faults of the program itself, SIGBUS (see on_bus_error()) and
  * SIGKILL. */
 static const int fatal[] = {SIGINT,  SIGTERM, SIGHUP,    SIGQUIT, SIGXFSZ, SIGXCPU, SIGALRM,
                             SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF, SIGABRT, SIGPIPE};

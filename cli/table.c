@@ -1,5 +1,5 @@
 /* A cell writes what separates it from the one before, so that a row has no spaces at its end. */
-#include "table.h"
+#include "output.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -5,7 +5,6 @@
  * the same thing twice for agreement. Members that are not known are ignored.
  */
 #include "trace_line.h"
-#include "setup.h"
 
 #include "json/tree.h"
 

@@ -7,7 +7,6 @@
 #ifndef CLI_TRACE_LINE_H
 #define CLI_TRACE_LINE_H
 
-#include "output.h"
 #include "setup.h"
 
 #include <pluck/trace.h>

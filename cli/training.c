@@ -8,7 +8,6 @@
 #include "training.h"
 #include "run_files.h"
 #include "setup.h"
-#include "signals.h"
 
 #include "base/alloc.h"
 #include "file/file.h"

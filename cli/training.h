@@ -6,8 +6,6 @@
 #define CLI_TRAINING_H
 
 #include "model.h"
-#include "output.h"
-#include "progress.h"
 
 #include <pluck/head.h>
 

@@ -4,10 +4,7 @@
 #ifndef CLI_TUNING_H
 #define CLI_TUNING_H
 
-#include "chart.h"
-#include "doubts.h"
 #include "input.h"
-#include "progress.h"
 #include "setup.h"
 
 #include <pluck/tune.h>

@@ -5,9 +5,6 @@
  *
  * The tables of --csv, in one table, and the charts of --svg.
  */
-#include "chart.h"
-#include "setup.h"
-#include "table.h"
 #include "tuning.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
  * PLUCK_FUZZ_MODEL names the model: meson.build and scripts/fuzz set it.
  */
 #define _GNU_SOURCE
-#include "lines.h"
+#include "model.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -5,8 +5,6 @@
  * to matter; the thresholds keep noise from talking.
  */
 #include "commands/bench.h"
-#include "commands/commands.h"
-#include "table.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,7 +6,6 @@
 #define CLI_BENCH_H
 
 #include "input.h"
-#include "output.h"
 #include "setup.h"
 
 #include <pluck/sampler.h>

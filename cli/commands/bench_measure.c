@@ -8,8 +8,6 @@
  */
 #include "commands/bench.h"
 
-#include "setup.h"
-
 #include <pluck/rng.h>
 
 #include <math.h>

@@ -6,10 +6,6 @@
  * logarithms of its probabilities, -inf for what it removed.
  */
 #include "commands/compare.h"
-#include "commands/commands.h"
-#include "doubts.h"
-#include "progress.h"
-#include "setup.h"
 
 #include <pluck/sampler.h>
 

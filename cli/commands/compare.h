@@ -4,12 +4,8 @@
 #ifndef CLI_COMPARISON_H
 #define CLI_COMPARISON_H
 
-#include "doubts.h"
-#include "flags.h"
 #include "input.h"
-#include "output.h"
 #include "setup.h"
-#include "table.h"
 
 #include <pluck/dump.h>
 #include <pluck/tune.h>

@@ -1,8 +1,5 @@
 /* pluck config check, show, init, schema: configurations as text. */
-#include "commands/commands.h"
 #include "help.h"
-#include "keys.h"
-#include "output.h"
 #include "setup.h"
 
 #include "json/tree.h"

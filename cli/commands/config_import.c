@@ -1,6 +1,4 @@
 /* pluck config import: configurations of other engines. */
-#include "commands/commands.h"
-#include "output.h"
 #include "setup.h"
 
 #include <pluck/config.h>

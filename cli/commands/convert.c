@@ -2,12 +2,9 @@
  * pluck convert: the rows of a dump, as they are, into a file of another format or type. One row is
  * in memory at a time.
  */
-#include "commands/commands.h"
 #include "input.h"
-#include "output.h"
-#include "progress.h"
+#include "run_files.h"
 #include "setup.h"
-#include "signals.h"
 
 #include <pluck/dump.h>
 

@@ -4,8 +4,6 @@
  * makes draw 0 of the row.
  */
 #include "commands/inspect.h"
-#include "commands/commands.h"
-#include "doubts.h"
 #include "run_files.h"
 #include "setup.h"
 

@@ -5,7 +5,6 @@
 #define CLI_INSPECT_H
 
 #include "input.h"
-#include "output.h"
 
 #include <pluck/trace.h>
 

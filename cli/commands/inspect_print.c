@@ -10,12 +10,9 @@
  * pluck inspect --explain --format json. The keys are the names of <pluck/trace.h>, which says what
  * they mean. Missing numbers are written as null.
  */
-#include "chart.h"
 #include "commands/inspect.h"
-#include "keys.h"
-#include "progress.h"
+#include "help.h"
 #include "setup.h"
-#include "table.h"
 
 #include <errno.h>
 #include <math.h>

@@ -5,7 +5,6 @@
  *
  * pluck replay: lines of sample --trace in, whether each draw comes out again.
  */
-#include "commands/commands.h"
 #include "input.h"
 #include "trace_line.h"
 

@@ -8,7 +8,6 @@
  * is in report_page.c.
  */
 #include "commands/report.h"
-#include "commands/commands.h"
 
 #include <pluck/sampler.h>
 

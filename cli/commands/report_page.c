@@ -2,7 +2,6 @@
  * The page of a report: text and charts are written here, so that they can be read without scripts;
  * the explorer alone needs its script. Nothing is fetched from anywhere.
  */
-#include "chart.h"
 #include "commands/report.h"
 
 #include <math.h>

@@ -8,12 +8,6 @@
  * and draws; results are printed in order, one set of portions after the other, so that memory does
  * not grow with rows or draws.
  */
-#include "commands/commands.h"
-#include "doubts.h"
-#include "output.h"
-#include "progress.h"
-#include "setup.h"
-#include "table.h"
 #include "workers.h"
 
 #include <pluck/sampler.h>

@@ -3,9 +3,6 @@
  *
  * pluck softmax: the library's softmax family on numbers that are typed or piped.
  */
-#include "commands/commands.h"
-#include "message.h"
-#include "output.h"
 #include "setup.h"
 
 #include <pluck/softmax.h>

@@ -1,7 +1,5 @@
 /* pluck stages: the library's stage tables in readable form. */
-#include "commands/commands.h"
-#include "keys.h"
-#include "output.h"
+#include "help.h"
 
 #include <pluck/stage.h>
 

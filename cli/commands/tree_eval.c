@@ -1,7 +1,4 @@
 /* pluck tree eval: what a head is worth on pairs, and what its answers cost. */
-#include "commands/commands.h"
-#include "doubts.h"
-#include "table.h"
 #include "training.h"
 
 #include <math.h>

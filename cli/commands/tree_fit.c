@@ -1,5 +1,4 @@
 /* pluck tree fit and pluck tree distill: a hierarchical head from pairs, or from another head. */
-#include "commands/commands.h"
 #include "training.h"
 
 /* As many tokens as the file says that the tree is built from, else as the targets need. */

@@ -5,11 +5,7 @@
  * pluck tree predict: lines of text or hidden states in, labels and their probabilities out, as
  * "fasttext predict-prob" prints them.
  */
-#include "commands/commands.h"
-#include "lines.h"
 #include "model.h"
-#include "output.h"
-#include "progress.h"
 #include "setup.h"
 
 #include "thread/pool.h"

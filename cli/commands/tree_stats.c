@@ -1,8 +1,5 @@
 /* pluck tree stats: the shape of a code tree, and what its codes cost. */
-#include "commands/commands.h"
 #include "model.h"
-#include "output.h"
-#include "table.h"
 
 #include <stdlib.h>
 

@@ -2,9 +2,7 @@
  * pluck tune: the temperature that fits a dump, and what it and truncations would do. Files are
  * written last, one after the other, so that an interrupted run leaves none.
  */
-#include "commands/commands.h"
 #include "run_files.h"
-#include "setup.h"
 #include "tuning.h"
 
 #include <errno.h>
